@@ -1,0 +1,131 @@
+# make            build/libfd.a, the tool build/fd and the examples
+# make test       build and run the tests
+# make check      the tests of every variant, with warnings as errors
+# make demo       the main job: train, sample on three grids, figures in out/demo (DATA=file: other images)
+# make setup      install the one package that a build needs: libstb-dev
+# make clean
+#
+# make test NAME=fft   only the groups of tests whose name starts so#
+# make V=name     one variant, in build/name: double serial scalar clang sanitize strict
+# make STRICT=1   V=strict: the same bits from every compiler and machine
+
+CC      = gcc
+V       = float
+ifdef STRICT
+V       = strict
+endif
+WARN    = -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes
+OPT     = -O3
+MARCH   = -march=native
+B       = build/$(V)
+
+ifeq ($(V),float)
+B       = build
+else ifeq ($(V),double)
+DEFS    = -DFD_DOUBLE
+else ifeq ($(V),serial)
+OMP     =
+else ifeq ($(V),scalar)
+DEFS    = -DFD_SCALAR
+else ifeq ($(V),clang)
+CC      = clang
+else ifeq ($(V),sanitize)
+OPT     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+else ifeq ($(V),strict)
+DEFS    = -DFD_STRICT
+FMA     = -ffp-contract=off
+else
+$(error V=$(V): expected float double serial scalar clang sanitize strict)
+endif
+
+# What the compiler has; asked once for each variant. gcc's "on" means "off", clang's "fast" crosses statements.
+HASH   := \#
+ask     = $(shell printf '$(2)\n' | $(CC) $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
+ifeq ($(origin OMP),undefined)
+OMP    := $(call ask,-fopenmp,$(HASH)include <omp.h>)
+endif
+ifeq ($(origin FMA),undefined)
+FMA    := $(if $(findstring clang,$(shell $(CC) --version)),-ffp-contract=on,-ffp-contract=fast)
+endif
+MARCH  := $(call ask,$(MARCH),int x;)
+
+CFLAGS  = $(WARN) $(WERROR) $(OPT) $(MARCH) $(FMA) $(OMP) $(DEFS) -I. -Itests -Iexamples
+LIB     = fd fft nn sde
+PROGS   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
+TESTS   = $(patsubst tests/%.c,$(B)/%.o,$(wildcard tests/test*.c))
+
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
+all: $(B)/libfd.a $(PROGS)
+
+$(B)/libfd.a: $(LIB:%=$(B)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/%.o: %.c Makefile | build/setup
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/%.o: tests/%.c Makefile | build/setup
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/test: $(TESTS) $(B)/libfd.a
+	$(CC) $(CFLAGS) -o $@ $^ -lm
+
+$(PROGS): $(B)/%: examples/%.c $(B)/libfd.a Makefile
+	$(CC) $(CFLAGS) -MMD -MP -MF $(B)/$*.example.d -o $@ $< $(B)/libfd.a -lm
+
+-include $(wildcard $(B)/*.d)
+
+# ---- Tests --------------------------------------------------------------------------------------
+
+VARIANTS = float double serial scalar strict clang sanitize
+
+test: $(B)/test all
+	@sh tests/sum.sh "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/layers.sh $(B)" "sh tests/tool.sh $(B)")
+
+check:
+	@v="$(VARIANTS)"; command -v clang >/dev/null || $(call install,clang) || \
+	    { echo "skipped: the variant clang"; v="$(filter-out clang,$(VARIANTS))"; }; \
+	set --; for v in $$v; do set -- "$$@" "$(MAKE) --no-print-directory -s V=$$v WERROR=-Werror test"; done; \
+	sh tests/sum.sh "$$@"
+
+# ---- Packages -----------------------------------------------------------------------------------
+
+# $(call install,names): by apt-get as root or with a sudo that asks nothing; else say what to do
+install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=noninteractive apt-get -qq"; \
+	command -v apt-get >/dev/null && $$s true 2>/dev/null && echo "installing $(1)" && \
+	{ $$i install -y $(1) || { $$i update && $$i install -y $(1); }; } >/dev/null 2>&1 || \
+	{ echo "please install: sudo apt-get install $(1)" >&2; false; }; }
+
+setup: build/setup
+build/setup:
+	@printf '#include <stb/stb_image_write.h>\n#include <stb/stb_easy_font.h>\n' | \
+	    $(CC) -E -x c - >/dev/null 2>&1 || $(call install,libstb-dev)
+	@mkdir -p $(@D) && touch $@
+
+# ---- The demo -----------------------------------------------------------------------------------
+
+FASHION = /usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz
+ifdef DATA
+demo: $(B)/demo
+	$(B)/demo --data "$(DATA)" $(DEMO)
+else
+demo: $(B)/demo build/data/fashion-mnist
+	@if [ -s build/data/fashion-mnist ]; then d=build/data/fashion-mnist; else d=fields; \
+	    echo "demo: no Fashion-MNIST: training on the built-in mixture of random fields"; fi; \
+	set -x; $(B)/demo --data $$d $(DEMO)
+endif
+
+build/data/fashion-mnist:
+	@[ -f $(FASHION) ] || $(call install,dataset-fashion-mnist) || true
+	@mkdir -p $(@D)
+	@[ ! -f $(FASHION) ] || { gunzip -c $(FASHION) >$@.tmp && mv $@.tmp $@; }
+
+clean:
+	rm -rf build
+
+.PHONY: all test check setup demo clean

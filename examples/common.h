@@ -1,0 +1,1278 @@
+/* common.h -- what the tool (fd.c) and the demo (demo.c) share. All numerical work is in the library;
+ * here are the command line, files and the terminal.
+ *
+ * Sections: messages, specs, options, building from specs, data, kits, training, sampling, metrics,
+ * pictures.
+ *
+ * A spec is `name:key=value,key=value`, read and explained by the same tables: `fd help cov`.
+ * A kit is all that sampling needs, in memory and in one .safetensors file. */
+#ifndef COMMON_H
+#define COMMON_H
+#define _POSIX_C_SOURCE 200809L
+#include "fd.h"
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#define COUNT(x) ((int)(sizeof(x) / sizeof *(x)))
+
+/* ---- Messages: one line on stderr; status 2 for a wrong command line, 1 for a run that failed ---- */
+
+static const char *prog = "fd";
+static int bar;                            /* is a progress line standing on the terminal? */
+
+static inline void bar_end(void)
+{
+    if (bar) fputs("\r\033[K", stderr);
+    bar = 0;
+}
+
+static inline void die(int status, const char *fmt, ...)
+{
+    va_list ap;
+    fflush(stdout);
+    bar_end();
+    fprintf(stderr, "%s: ", prog);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    exit(status);
+}
+
+static inline void need(const fd_status *st)
+{
+    char why[256];
+    if (!fd_explain(st, why, sizeof why)) return;
+    die(1, "%s%s", why, st->code == FD_ENOMEM ? "; give more by --memory" : "");
+}
+
+static inline void wrote(const char *path) { bar_end(); printf("wrote %s\n", path); }
+
+/* finish -- the status of main: 1 where standard output could not be written. */
+static inline int finish(void)
+{
+    if (fflush(stdout) || ferror(stdout)) die(1, "standard output: %s", strerror(errno));
+    return 0;
+}
+
+static inline double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* can_write -- is path a file that may be made or replaced? Asked before the work starts, for files
+ * are written to a temporary name and renamed, which must not happen to a device. */
+static inline void can_write(const char *flag, const char *path)
+{
+    struct stat f;
+    char dir[1024];
+    const char *cut = strrchr(path, '/');
+    size_t n = cut ? (size_t)(cut - path) : 1;
+    if (!*path) die(2, "--%s: needs a file name", flag);
+    if (n >= sizeof dir) die(1, "--%s: '%s': name too long", flag, path);
+    if (!stat(path, &f) && !S_ISREG(f.st_mode))
+        die(1, "--%s: '%s': %s", flag, path, S_ISDIR(f.st_mode) ? "is a folder" : "is not a file");
+    memcpy(dir, cut ? (n ? path : "/") : ".", n ? n : 1);
+    dir[n ? n : 1] = 0;
+    if (access(dir, W_OK)) die(1, "--%s: '%s': %s", flag, path, strerror(errno));
+}
+
+/* ---- Specs ---------------------------------------------------------------------------------------
+ *
+ * Each topic is a table of names, each with its keys. A key whose default has bars is a choice, the
+ * first one being the default; any other is a number within [lo, hi]. */
+
+enum { KEYS = 12, ROWS = 20 };
+typedef struct { const char *name, *def, *help; double lo, hi; } key;
+typedef struct { const char *name, *help; key keys[KEYS]; } row;
+typedef struct { const char *name, *what; row rows[ROWS]; } topic;
+typedef struct { const topic *t; int row; double v[KEYS]; } spec;       /* choices: their index */
+
+#define BIG 1e12
+#define TMIN { "tmin", "0", "time at which samplers end; 0: the process's own", 0, BIG }
+
+static topic t_cov = { "cov", "covariance of the noise", {
+    { "white", "s^2 on all modes up to kmax waves", {
+        { "s", "1", "standard deviation of a mode", 0, BIG },
+        { "kmax", "0", "0: all; then not a law on function space", 0, 1e6 } } },
+    { "rbf", "kernel var exp(-r^2/2l^2)", {
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+    { "matern", "Matern kernel", {
+        { "nu", "1.5", "smoothness", 1e-3, 100 }, { "l", "0.1", "length", 1e-9, BIG },
+        { "var", "1", "pixel variance", 0, BIG } } },
+    { "exp", "kernel var exp(-r/l)", {
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+    { "power", "s (w^2 + tau^2)^-alpha", {
+        { "s", "1", "scale", 0, BIG }, { "tau", "7", "inverse length", 0, BIG },
+        { "alpha", "2", "decay", 0, 100 }, { "var", "0", "set s for this pixel variance", 0, BIG } } },
+    { "bessel", "s (c + w^2)^-gamma", {
+        { "s", "1", "scale", 0, BIG }, { "c", "50", "inverse length squared", 0, BIG },
+        { "gamma", "2", "decay", 0, 100 }, { "var", "0", "set s for this pixel variance", 0, BIG } } },
+    { "bridge", "Brownian bridge (sheet); --boundary dirichlet", { { "var", "1", "", 0, BIG } } },
+    { "brownian", "Brownian motion (sheet); --boundary mixed", { { "var", "1", "", 0, BIG } } },
+    { "empirical", "the data's own spectrum", {
+        { "floor", "1e-4", "least eigenvalue over the largest", 0, 1 } } } } };
+
+static topic t_process = { "process", "forward process", {
+    { "vp", "variance preserving, linear", {
+        { "b0", "0.1", "rate at t = 0", 0, BIG }, { "b1", "20", "rate at t = 1", 0, BIG }, TMIN } },
+    { "vp-cosine", "variance preserving, cosine", { TMIN } },
+    { "subvp", "sub-VP", {
+        { "b0", "0.1", "rate at t = 0", 0, BIG }, { "b1", "20", "rate at t = 1", 0, BIG }, TMIN } },
+    { "ve", "variance exploding", {
+        { "smin", "0.01", "noise at t = 0", 1e-9, BIG }, { "smax", "50", "noise at t = 1", 1e-9, BIG },
+        TMIN } },
+    { "ou", "Ornstein-Uhlenbeck", { { "tmax", "10", "last time", 1e-9, BIG }, TMIN } },
+    { "driftless", "Brownian motion from the data", {
+        { "tmax", "1", "last time", 1e-9, BIG }, TMIN } },
+    { "flow", "flow matching", { { "smin", "1e-4", "noise left at t = 0", 0, 1 }, TMIN } },
+    { "ddpm", "discrete steps", {
+        { "T", "1000", "how many", 1, 1e6 }, { "b1", "1e-4", "first rate", 0, 1 },
+        { "bT", "0.02", "last rate", 0, 1 } } } } };
+
+static topic t_net = { "net", "network", {
+    { "fno", "Fourier neural operator", {
+        { "width", "32", "channels inside", 1, 4096 }, { "layers", "4", "", 1, 64 },
+        { "modes", "12", "kept on each axis", 1, 4096 }, { "style", "block|original", "", 0, 0 },
+        { "time", "film|channel|none", "how t enters", 0, 0 },
+        { "coords", "none|open|closed", "coordinates as input", 0, 0 },
+        { "lift", "0", "width of the lifting; -1: linear", -1, 4096 },
+        { "proj", "0", "width of the projection", 0, 4096 },
+        { "act", "gelu|gelu-tanh|silu|relu|tanh", "activation", 0, 0 },
+        { "embed", "0", "width of the time embedding", 0, 4096 },
+        { "tscale", "0", "factor on t", 0, BIG }, { "residual", "0", "1: add the input of a layer", 0, 1 }
+    } } } };
+static const int act_of[] = { FD_GELU, FD_GELU_TANH, FD_SILU, FD_RELU, FD_TANH };
+
+static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
+    { "x0", "the data", { { 0 } } }, { "noise", "the noise", { { 0 } } },
+    { "score", "C grad log p", { { 0 } } }, { "v", "m noise - s data", { { 0 } } },
+    { "velocity", "of the flow", { { 0 } } } } };
+static topic t_precond = { "precond", "preconditioning", {
+    { "gauss", "the network corrects the exact model of Gaussian data with this mean and spectrum", {
+        { "floor", "1e-6", "least eigenvalue over the largest", 0, 1 } } },
+    { "none", "the network predicts what --predict says", { { 0 } } } } };
+static topic t_weight = { "weight", "time weight of the loss", {       /* in the order of FD_W_ONE.. */
+    { "one", "none", { { 0 } } }, { "x0", "that of the x0 error", { { 0 } } },
+    { "noise", "of the noise error", { { 0 } } }, { "v", "of the v error", { { 0 } } },
+    { "likelihood", "of the path measure", { { 0 } } } } };
+static topic t_law = { "time-law", "law of training times", {       /* in the order of FD_T_UNIFORM.. */
+    { "uniform", "independent", { { 0 } } }, { "log", "uniform in log t", { { 0 } } },
+    { "stratified", "uniform, spread evenly over a batch", { { 0 } } },
+    { "lognormal", "log sigma is normal", {
+        { "mean", "-1.2", "", -100, 100 }, { "sd", "1.2", "", 0, 100 } } } } };
+static topic t_times = { "times", "times of the sampler", {       /* in the order of FD_UNIFORM.. */
+    { "uniform", "equal steps of t", { { 0 } } }, { "geometric", "equal ratios of t", { { 0 } } },
+    { "rho", "equal steps of sigma^(1/rho)", { { "rho", "7", "", 0.1, 100 } } },
+    { "logsnr", "equal steps of log(m^2/v)", { { 0 } } } } };
+static topic t_boundary = { "boundary", "boundary of each axis", {       /* in the order of FD_PERIODIC.. */
+    { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
+    { "dirichlet", "zero at both ends", { { 0 } } },
+    { "mixed", "zero at 0, free at the other end", { { 0 } } } } };
+static topic t_map = { "map", "colours of pictures", {       /* in the order of FD_GRAY.. */
+    { "gray", "", { { 0 } } }, { "gray-inverse", "", { { 0 } } }, { "viridis", "", { { 0 } } },
+    { "diverging", "", { { 0 } } } } };
+static topic t_scheme = { "scheme", "one step of the sampler", { { 0 } } };       /* by fd_scheme_name */
+static topic t_fields = { "fields", "built-in data", {
+    { "fields", "mixture of Gaussian random functions", {
+        { "n", "4096", "how many", 2, 1e6 }, { "k", "4", "components", 1, 64 },
+        { "l", "0.2", "length of the fluctuations", 1e-3, 10 },
+        { "var", "0.05", "their variance; that of the means is 1", 0, BIG } } } } };
+
+static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_law,
+                                 &t_scheme, &t_times, &t_boundary, &t_map, &t_fields };
+
+static inline int rows_of(const topic *t)
+{
+    int n = 0;
+    while (n < ROWS && t->rows[n].name) n++;
+    return n;
+}
+
+static inline int keys_of(const row *r)
+{
+    int n = 0;
+    while (n < KEYS && r->keys[n].name) n++;
+    return n;
+}
+
+/* Status of a wrong spec: 2 on a command line, 1 in a file. */
+static int bad = 2;
+
+/* number -- strict: the whole text, finite, within [lo, hi]. */
+static inline int number(const char *s, double lo, double hi, double *v)
+{
+    char *end;
+    *v = strtod(s, &end);
+    return end != s && !*end && *v >= lo && *v <= hi;
+}
+
+/* choice -- index of s in "a|b|c", or -1. */
+static inline int choice(const char *list, const char *s)
+{
+    size_t n = strlen(s);
+    for (int i = 0; ; i++) {
+        size_t m = strcspn(list, "|");
+        if (n && m == n && !strncmp(list, s, n)) return i;
+        if (!list[m]) return -1;
+        list += m + 1;
+    }
+}
+
+static inline double key_value(const key *k, const char *s, const char *flag, const char *all)
+{
+    double v;
+    if (strchr(k->def, '|')) {
+        int i = choice(k->def, s);
+        if (i < 0) die(bad, "%s: '%s': %s is one of %s", flag, all, k->name, k->def);
+        return i;
+    }
+    if (!number(s, k->lo, k->hi, &v))
+        die(bad, "%s: '%s': %s: '%s': expected a number from %g to %g", flag, all, k->name, s, k->lo, k->hi);
+    return v;
+}
+
+/* spec_read -- the spec that a text describes, or an error that names the flag. */
+static inline spec spec_read(const topic *t, const char *flag, const char *text)
+{
+    spec s = { t, 0, { 0 } };
+    char buf[512], list[512] = "";
+    int rows = rows_of(t);
+    if (strlen(text) >= sizeof buf) die(bad, "%s: too long", flag);
+    strcpy(buf, text);
+    char *rest = strchr(buf, ':');
+    if (rest) *rest++ = 0;
+    while (s.row < rows && strcmp(t->rows[s.row].name, buf)) s.row++;
+    if (s.row == rows) {
+        for (int i = 0; i < rows; i++) strcat(strcat(list, i ? ", " : ""), t->rows[i].name);
+        die(bad, "%s: '%s': expected %s", flag, text, list);
+    }
+    const row *r = &t->rows[s.row];
+    int keys = keys_of(r);
+    for (int i = 0; i < keys; i++)
+        s.v[i] = strchr(r->keys[i].def, '|') ? 0 : strtod(r->keys[i].def, NULL);
+    while (rest && *rest) {
+        char *next = strchr(rest, ','), *eq;
+        int i = 0;
+        if (next) *next++ = 0;
+        eq = strchr(rest, '=');
+        if (eq) *eq++ = 0;
+        while (i < keys && strcmp(r->keys[i].name, rest)) i++;
+        if (i == keys) {
+            for (i = 0; i < keys; i++) strcat(strcat(list, i ? ", " : ""), r->keys[i].name);
+            die(bad, "%s: '%s': %s has no key '%s'; it has %s", flag, text, r->name, rest,
+                keys ? list : "none");
+        }
+        if (!eq) die(bad, "%s: '%s': expected %s=value", flag, text, rest);
+        s.v[i] = key_value(&r->keys[i], eq, flag, text);
+        rest = next;
+    }
+    return s;
+}
+
+/* spec_text -- the text of a spec, with all keys: read again it gives the same numbers. */
+static inline const char *spec_text(const spec *s, char buf[512])
+{
+    const row *r = &s->t->rows[s->row];
+    int keys = keys_of(r);
+    size_t n = (size_t)sprintf(buf, "%s", r->name);
+    for (int i = 0; i < keys; i++) {
+        n += (size_t)sprintf(buf + n, "%c%s=", i ? ',' : ':', r->keys[i].name);
+        if (strchr(r->keys[i].def, '|')) {
+            const char *c = r->keys[i].def;
+            for (int j = (int)s->v[i]; j; j--) c = strchr(c, '|') + 1;
+            n += (size_t)sprintf(buf + n, "%.*s", (int)strcspn(c, "|"), c);
+        } else {
+            int w = sprintf(buf + n, "%.6g", s->v[i]);
+            if (strtod(buf + n, NULL) != s->v[i]) w = sprintf(buf + n, "%.17g", s->v[i]);
+            n += (size_t)w;
+        }
+    }
+    return buf;
+}
+
+static inline void topic_help(const topic *t)
+{
+    printf("%s: %s\n", t->name, t->what);
+    for (int i = 0; i < rows_of(t); i++) {
+        const row *r = &t->rows[i];
+        printf("  %-22s %s\n", r->name, r->help);
+        for (int j = 0; j < keys_of(r); j++)
+            printf("      %s=%-*s %s\n", r->keys[j].name, 17 - (int)strlen(r->keys[j].name),
+                   r->keys[j].def, r->keys[j].help);
+    }
+}
+
+/* ---- Options ------------------------------------------------------------------------------------- */
+
+typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
+typedef struct {
+    const char *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir;
+    spec cov, process, net, predict, precond, weight, law, scheme, times, map;
+    shape grid;
+    int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
+        pcs, seed_given, help;
+    double lr, lr_end, decay, clip, ema, eta, budget, seed, memory;
+} args;
+
+enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, ALL = 63 };
+enum { O_YES, O_INT, O_REAL, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
+typedef struct {
+    const char *name, *arg, *def, *help;                   /* def NULL: none */
+    int of, kind;
+    size_t at;
+    const topic *t;
+    double lo, hi;
+} option;
+#define AT(f) offsetof(args, f)
+
+static const option options[] = {
+    { "data", "FILE", NULL, "functions, .npy or IDX: [n][grid]; or the built-in fields (fd help fields)",
+      TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0 },
+    { "data", "FILE", NULL, "real functions, .npy or IDX, or fields", EVAL, O_TEXT, AT(data), 0, 0, 0 },
+    { "samples", "FILE", NULL, "what fd sample wrote", EVAL, O_TEXT, AT(samples), 0, 0, 0 },
+    { "model", "FILE", NULL, "what fd train wrote", SAMPLE, O_TEXT, AT(model), 0, 0, 0 },
+    { "out", "FILE", "model.safetensors", "the model (-o)", TRAIN, O_OUT, AT(out), 0, 0, 0 },
+    { "out", "FILE", "samples.npy", "the samples (-o)", SAMPLE, O_OUT, AT(out), 0, 0, 0 },
+    { "out", "FILE", "noise.npy", "the functions (-o)", NOISE, O_OUT, AT(out), 0, 0, 0 },
+    { "out", "FILE", NULL, "the table as .csv (-o)", EVAL, O_OUT, AT(out), 0, 0, 0 },
+    { "outdir", "FOLDER", "out/demo", "where everything goes", DEMO, O_TEXT, AT(outdir), 0, 0, 0 },
+    { "resume", "FILE", NULL, "go on with this model: its settings, its optimiser", TRAIN, O_TEXT, AT(resume), 0, 0, 0 },
+    { "log", "FILE", NULL, "loss by step, .csv", TRAIN, O_OUT, AT(log), 0, 0, 0 },
+    { "png", "FILE", NULL, "a sheet of the functions", SAMPLE | NOISE, O_OUT, AT(png), 0, 0, 0 },
+    { "path", "FILE", NULL, "a sheet of the way from noise to sample, .png", SAMPLE, O_OUT, AT(path), 0, 0, 0 },
+    { "grid", "N[xM[xK]]", NULL, "points of each axis; default: those of the data", TRAIN | NOISE | EVAL | DEMO, O_GRID, AT(grid), 0, 0, 0 },
+    { "grid", "N[xM[xK]]", NULL, "points of each axis; default: those of training", SAMPLE, O_GRID, AT(grid), 0, 0, 0 },
+    { "boundary", "NAME[,..]", "periodic", "one for all axes, or one each (fd help boundary)", TRAIN | NOISE | EVAL | DEMO, O_BOUNDARY, AT(bc), 0, 0, 0 },
+    { "channels", "N", "0", "length of the second axis of the data; 0: there is none", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64 },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.1", "covariance of the noise (fd help cov)", TRAIN | NOISE | DEMO, O_SPEC, AT(cov), &t_cov, 0, 0 },
+    { "process", "SPEC", "vp", "forward process (fd help process)", TRAIN | DEMO, O_SPEC, AT(process), &t_process, 0, 0 },
+    { "net", "SPEC", "fno", "network (fd help net)", TRAIN | DEMO, O_SPEC, AT(net), &t_net, 0, 0 },
+    { "precond", "SPEC", "gauss", "gauss or none (fd help precond)", TRAIN | DEMO, O_SPEC, AT(precond), &t_precond, 0, 0 },
+    { "predict", "NAME", "x0", "with --precond none: x0, noise, score, v, velocity", TRAIN | DEMO, O_SPEC, AT(predict), &t_predict, 0, 0 },
+    { "weight", "NAME", "one", "of the loss: one, x0, noise, v, likelihood", TRAIN | DEMO, O_SPEC, AT(weight), &t_weight, 0, 0 },
+    { "time-law", "SPEC", "stratified", "of training times (fd help time-law)", TRAIN | DEMO, O_SPEC, AT(law), &t_law, 0, 0 },
+    { "limit", "N", "0", "use at most N functions of the data, chosen at random; 0: all", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(limit), 0, 0, INT_MAX },
+    { "steps", "N", "1000", "steps of training in all", TRAIN, O_INT, AT(steps), 0, 1, 1e9 },
+    { "steps", "N", "50", "steps of sampling", SAMPLE | DEMO, O_INT, AT(steps), 0, 1, 1e6 },
+    { "budget", "SECONDS", "0", "train for so long instead of --steps; 0: no limit", TRAIN, O_REAL, AT(budget), 0, 0, 1e9 },
+    { "budget", "SECONDS", "150", "time for training", DEMO, O_REAL, AT(budget), 0, 0, 1e9 },
+    { "batch", "N", "32", "functions in a step of training", TRAIN | DEMO, O_INT, AT(batch), 0, 1, 1e6 },
+    { "batch", "N", "16", "functions at a time; changes memory and speed, not results", SAMPLE, O_INT, AT(batch), 0, 1, 1e6 },
+    { "lr", "X", "1e-3", "learning rate", TRAIN | DEMO, O_REAL, AT(lr), 0, 0, 1e3 },
+    { "lr-end", "X", "0", "rate at the last step, reached by a cosine", TRAIN | DEMO, O_REAL, AT(lr_end), 0, 0, 1e3 },
+    { "warmup", "N", "50", "steps of rising rate", TRAIN | DEMO, O_INT, AT(warmup), 0, 0, 1e9 },
+    { "decay", "X", "0", "weight decay", TRAIN | DEMO, O_REAL, AT(decay), 0, 0, 1e3 },
+    { "clip", "X", "1", "largest norm of the gradient; 0: any", TRAIN | DEMO, O_REAL, AT(clip), 0, 0, BIG },
+    { "ema", "X", "0.999", "weight average that sampling uses: share kept each step", TRAIN | DEMO, O_REAL, AT(ema), 0, 0, 0.999999999 },
+    { "save-every", "N", "0", "write the model every N steps too; 0: at the end", TRAIN, O_INT, AT(save), 0, 0, 1e9 },
+    { "scheme", "NAME", "ddim", "one step of the sampler (fd help scheme)", SAMPLE | DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0 },
+    { "times", "SPEC", "uniform", "times of the sampler (fd help times)", SAMPLE | DEMO, O_SPEC, AT(times), &t_times, 0, 0 },
+    { "eta", "X", "0", "randomness of ddim and eta-euler, 0 to 1", SAMPLE | DEMO, O_REAL, AT(eta), 0, 0, 1 },
+    { "denoise", "0|1", "1", "end with the model's mean", SAMPLE | DEMO, O_INT, AT(denoise), 0, 0, 1 },
+    { "n", "N", "16", "how many functions (-n)", SAMPLE | NOISE, O_INT, AT(n), 0, 1, 1e8 },
+    { "n", "N", "1000", "how many functions at most (-n)", EVAL, O_INT, AT(n), 0, 2, 1e8 },
+    { "n", "N", "128", "how many samples for the figures (-n)", DEMO, O_INT, AT(n), 0, 16, 1e6 },
+    { "first", "N", "0", "number of the first function: 16 of 8 on are the last 8 of 16 and 8 more", SAMPLE | NOISE, O_INT, AT(first), 0, 0, 1e8 },
+    { "raw", NULL, NULL, "keep the model's own scale, in [-1,1] for bytes", SAMPLE | EVAL, O_YES, AT(raw), 0, 0, 0 },
+    { "pcs", "N", "32", "principal components of the Frechet distance", EVAL | DEMO, O_INT, AT(pcs), 0, 1, 4096 },
+    { "map", "NAME", "viridis", "colours: gray, gray-inverse, viridis, diverging", SAMPLE | NOISE, O_SPEC, AT(map), &t_map, 0, 0 },
+    { "seed", "N", "1", "all randomness comes from it", ALL & ~INFO, O_REAL, AT(seed), 0, 0, 9007199254740992.0 },
+    { "threads", "N", "0", "0: as many as the machine has; results do not depend on it", ALL & ~INFO, O_INT, AT(threads), 0, 0, 1024 },
+    { "memory", "SIZE", NULL, "most memory to use, e.g. 512M; default: $FD_MEMORY or 8G", ALL, O_SIZE, AT(memory), 0, 0, 0 },
+    { "help", NULL, NULL, "this text (-h)", ALL, O_YES, AT(help), 0, 0, 0 },
+};
+static char given[COUNT(options)];
+
+static inline int is_given(const char *name)
+{
+    for (int i = 0; i < COUNT(options); i++)
+        if (given[i] && !strcmp(options[i].name, name)) return 1;
+    return 0;
+}
+
+static inline shape grid_read(const char *flag, const char *text)
+{
+    shape g = { 0, { 1, 1, 1 } };
+    const char *p = text;
+    for (;;) {
+        char *end;
+        long v = isdigit((unsigned char)*p) ? strtol(p, &end, 10) : 0;
+        if (v < 1 || v > 1 << 24 || g.nd == 3) break;
+        g.n[g.nd++] = (int)v;
+        if (!*end) {
+            if ((double)g.n[0] * g.n[1] * g.n[2] > 1 << 28)
+                die(bad, "%s: '%s': more than 2^28 points", flag, text);
+            return g;
+        }
+        if (*end != 'x' && *end != 'X') break;
+        p = end + 1;
+    }
+    die(bad, "%s: '%s': expected N, NxM or NxMxK", flag, text);
+    return g;
+}
+
+static inline double size_read(const char *flag, const char *text)
+{
+    char *end;
+    double v = strtod(text, &end);
+    const char *unit = "KMGT", *u = *end ? strchr(unit, toupper((unsigned char)*end)) : NULL;
+    if (u) { v = ldexp(v, 10 * (int)(u - unit + 1)); end++; }
+    if (end == text || *end || !(v >= 65536 && v <= 1e15))
+        die(bad, "%s: '%s': expected a size like 512M or 8G, 64K at least", flag, text);
+    return v;
+}
+
+static inline void boundary_read(const char *flag, const char *text, int bc[3])
+{
+    char buf[128];
+    int n = 0;
+    if (strlen(text) >= sizeof buf) die(bad, "%s: too long", flag);
+    strcpy(buf, text);
+    for (char *p = buf, *next; p; p = next) {
+        next = strchr(p, ',');
+        if (next) *next++ = 0;
+        if (n == 3) die(bad, "%s: '%s': more than three axes", flag, text);
+        bc[n++] = spec_read(&t_boundary, flag, p).row;
+    }
+    for (int i = n; i < 3; i++) bc[i] = bc[n - 1];
+}
+
+static inline void option_set(args *o, const option *p, const char *s)
+{
+    char *at = (char *)o + p->at, flag[64];
+    double v = 0;
+    sprintf(flag, "--%s", p->name);
+    if (p->kind == O_INT || p->kind == O_REAL) {
+        if (!number(s, p->lo, p->hi, &v) || ((p->kind == O_INT || p->at == AT(seed)) && v != floor(v)))
+            die(2, "--%s: '%s': expected a%s number from %.16g to %.16g", p->name, s,
+                p->kind == O_INT ? " whole" : "", p->lo, p->hi);
+    }
+    switch (p->kind) {
+    case O_YES: *(int *)(void *)at = 1; break;
+    case O_INT: *(int *)(void *)at = (int)v; break;
+    case O_REAL: *(double *)(void *)at = v; break;
+    case O_SIZE: *(double *)(void *)at = size_read(flag, s); break;
+    case O_TEXT: case O_OUT: *(const char **)(void *)at = s; break;
+    case O_GRID: *(shape *)(void *)at = grid_read(flag, s); break;
+    case O_BOUNDARY: boundary_read(flag, s, (int *)(void *)at); break;
+    case O_SPEC: *(spec *)(void *)at = spec_read(p->t, flag, s); break;
+    }
+}
+
+/* distance -- of two words: the fewest letters to insert, drop or change (Levenshtein). */
+static inline int distance(const char *a, const char *b)
+{
+    int d[64], n = (int)strlen(b);
+    if (n > 63) return 99;
+    for (int j = 0; j <= n; j++) d[j] = j;
+    for (; *a; a++) {
+        int diag = d[0]++;
+        for (int j = 1; j <= n; j++) {
+            int best = diag + (*a != b[j - 1]);
+            diag = d[j];
+            if (d[j - 1] + 1 < best) best = d[j - 1] + 1;
+            if (d[j] + 1 < best) best = d[j] + 1;
+            d[j] = best;
+        }
+    }
+    return d[n];
+}
+
+/* unknown -- names the flag and the three that are most like it. */
+static inline void unknown(int command, const char *word, const char *where)
+{
+    char list[128] = "";
+    char used[COUNT(options)] = { 0 };
+    for (int k = 0; k < 3; k++) {
+        int best = -1, least = 0;
+        for (int i = 0; i < COUNT(options); i++) {
+            int d = distance(word, options[i].name);
+            if (!(options[i].of & command) || used[i] || (best >= 0 && d >= least)) continue;
+            best = i, least = d;
+        }
+        used[best] = 1;
+        strcat(strcat(list, k ? ", --" : "--"), options[best].name);
+    }
+    die(2, "--%s: unknown flag; nearest are %s; %s lists all", word, list, where);
+}
+
+static inline void options_help(int command)
+{
+    for (int i = 0; i < COUNT(options); i++) {
+        const option *p = &options[i];
+        char left[64];
+        if (!(p->of & command)) continue;
+        sprintf(left, "--%s %s", p->name, p->arg ? p->arg : "");
+        printf("  %-23s %s", left, p->help);
+        if (p->def && strcmp(p->def, "0")) printf(" [%s]", p->def);
+        putchar('\n');
+    }
+}
+
+/* options_read -- fill o for a command; where: "fd help train". */
+static inline void options_read(args *o, int command, const char *where, int argc, char **argv)
+{
+    static const char *const shorts[] = { "-n", "n", "-o", "out", "-h", "help" };
+    memset(o, 0, sizeof *o);
+    for (int k = 0; k < FD_SCHEMES && k < ROWS; k++) {
+        t_scheme.rows[k].name = fd_scheme_name(k);
+        t_scheme.rows[k].help = k >= FD_ONE_STAGE ? "several evaluations a step" : "";
+    }
+    for (int i = 0; i < COUNT(options); i++)
+        if ((options[i].of & command) && options[i].def) option_set(o, &options[i], options[i].def);
+    o->memory = size_read("FD_MEMORY", getenv("FD_MEMORY") ? getenv("FD_MEMORY") : "8G");
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i], *value = NULL;
+        char name[64];
+        int k = 0;
+        for (int j = 0; j < COUNT(shorts); j += 2)
+            if (!strcmp(word, shorts[j])) { word = name; sprintf(name, "--%s", shorts[j + 1]); }
+        if (strncmp(word, "--", 2)) die(2, "'%s': expected a flag; %s lists them", word, where);
+        word += 2;
+        size_t n = strcspn(word, "=");
+        if (word[n]) value = word + n + 1;
+        if (n >= sizeof name) die(2, "'--%.40s...': unknown flag; %s lists them", word, where);
+        memmove(name, word, n);
+        name[n] = 0;
+        while (k < COUNT(options) && !((options[k].of & command) && !strcmp(options[k].name, name))) k++;
+        if (k == COUNT(options)) unknown(command, name, where);
+        if (options[k].kind == O_YES) {
+            if (value) die(2, "--%s: takes no value", name);
+        } else if (!value) {
+            if (++i == argc) die(2, "--%s: needs a value: %s", name, options[k].arg);
+            value = argv[i];
+        }
+        option_set(o, &options[k], value);
+        given[k] = 1;
+    }
+    if (o->help) return;
+    for (int i = 0; i < COUNT(options); i++)
+        if (options[i].kind == O_OUT && (options[i].of & command)) {
+            const char *path = *(const char *const *)(const void *)((char *)o + options[i].at);
+            if (path) can_write(options[i].name, path);
+        }
+#ifdef _OPENMP
+    if (o->threads) omp_set_num_threads(o->threads);
+#endif
+}
+
+/* arena_make -- the one buffer of the program: as much address space as may be had up to the limit;
+ * the system gives real memory where it is touched. */
+static inline fd_arena arena_make(const args *o, fd_status *st)
+{
+    static char *mem;
+    size_t n = (size_t)o->memory;
+    while (!(mem = malloc(n)) && n > 1 << 20) n /= 2;
+    if (!mem) die(1, "--memory: no memory at all");
+    return fd_arena_over(mem, n, st);
+}
+
+/* ---- Building from specs: cases in the order of the tables ----------------------------------------- */
+
+typedef struct {
+    fd_space s;
+    int m, channels;                       /* functions; channels 0: no such axis in files */
+    fd_real *x;                            /* [m][ch][points], scaled */
+    double scale, shift;                   /* x = scale * file + shift */
+} dataset;
+
+static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, const dataset *d)
+{
+    const double *v = c->v;
+    fd_cov *r = NULL;
+    double scale = v[0];
+    switch (c->row) {
+    case 0: return fd_cov_white(a, s, v[0] * v[0], (int)v[1]);
+    case 1: return fd_cov_rbf(a, s, v[1], v[0]);
+    case 2: return fd_cov_matern(a, s, v[2], v[1], v[0]);
+    case 3: return fd_cov_exp(a, s, v[1], v[0]);
+    case 4: case 5:
+        if (v[3] > 0) scale = 1;
+        for (int again = v[3] > 0; again >= 0; again--) {
+            r = c->row == 4 ? fd_cov_power(a, s, scale, v[1], v[2]) : fd_cov_bessel(a, s, scale, v[1], v[2]);
+            if (r && again) scale = v[3] / fd_cov_trace(r);            /* the domain has volume 1 */
+        }
+        return r;
+    case 6: return fd_cov_bridge(a, s, v[0]);
+    case 7: return fd_cov_brownian(a, s, v[0]);
+    default:
+        if (!d) die(2, "--cov: empirical needs --data");
+        return fd_cov_empirical(a, s, d->m, d->x, v[0], NULL);
+    }
+}
+enum { COV_EMPIRICAL = 8 };
+
+static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec *p)
+{
+    const double *v = p->v;
+    fd_process r;
+    double tmin = 0;
+    switch (p->row) {
+    case 0: r = fd_vp(c, v[0], v[1]); tmin = v[2]; break;
+    case 1: r = fd_vp_cosine(c); tmin = v[0]; break;
+    case 2: r = fd_subvp(c, v[0], v[1]); tmin = v[2]; break;
+    case 3: r = fd_ve(c, v[0], v[1]); tmin = v[2]; break;
+    case 4: r = fd_ou(c, v[0]); tmin = v[1]; break;
+    case 5: r = fd_driftless(c, v[0]); tmin = v[1]; break;
+    case 6: r = fd_flow(c, v[0]); tmin = v[1]; break;
+    default: r = fd_ddpm(a, c, (int)v[0], v[1], v[2]); break;
+    }
+    if (tmin > 0 && tmin >= r.tmax) die(2, "--process: tmin=%g is not below the last time, %g", tmin, r.tmax);
+    if (tmin > 0) r.tmin = tmin;
+    return r;
+}
+
+static inline fd_arch arch_build(const spec *n, const fd_space *s)
+{
+    static const int style[] = { FD_FNO_BLOCK, FD_FNO_ORIGINAL };
+    static const int time[] = { FD_TIME_FILM, FD_TIME_CHANNEL, FD_TIME_NONE };
+    const double *v = n->v;
+    fd_arch r;
+    memset(&r, 0, sizeof r);
+    r.kind = style[(int)v[3]];
+    r.nd = s->nd;
+    r.in = r.out = s->ch;
+    r.width = (int)v[0];
+    r.layers = (int)v[1];
+    for (int i = 0; i < s->nd; i++) r.modes[i] = (int)v[2];
+    r.time = time[(int)v[4]];
+    r.coords = (int)v[5];
+    r.lift = (int)v[6];
+    r.proj = (int)v[7];
+    r.act = act_of[(int)v[8]] + 1;
+    r.embed = (int)v[9];
+    r.tscale = v[10];
+    r.residual = (int)v[11];
+    return r;
+}
+
+/* ---- Data ---------------------------------------------------------------------------------------- */
+
+static inline ptrdiff_t points_of(const fd_array *f, int from)
+{
+    ptrdiff_t n = 1;
+    for (int i = from; i < f->nd; i++) n *= f->n[i];
+    return n;
+}
+
+/* fields -- sum over k components of N(mean_j, Matern): smooth functions about k smooth means. The
+ * same functions on every grid, whatever --seed says. */
+static inline dataset data_fields(fd_arena *a, const char *text, const args *o, shape g)
+{
+    spec f = spec_read(&t_fields, "--data", text);
+    dataset d = { .channels = o->channels, .scale = 1 };
+    int k = (int)f.v[1];
+    fd_rng r = fd_seed(2385);
+    d.m = o->limit && o->limit < f.v[0] ? o->limit : (int)f.v[0];
+    d.s = fd_grid(a, g.nd, g.n, NULL, o->bc, o->channels ? o->channels : 1);
+    ptrdiff_t size = fd_size(&d.s);
+    d.x = fd_raw(a, fd_real, d.m * size);
+    fd_arena scratch = *a;
+    fd_real *mean = fd_raw(&scratch, fd_real, k * size);
+    fd_cov *large = fd_cov_matern(&scratch, &d.s, 1, 0.4, 3.5);
+    fd_cov *small = fd_cov_matern(&scratch, &d.s, f.v[3], f.v[2], 2.5);
+    fd_cov_draw(large, fd_sub(r, 'm', 0), 0, k, mean, scratch);
+    fd_cov_draw(small, r, 0, d.m, d.x, scratch);
+    if (a->st->code) return d;
+    for (int i = 0; i < d.m; i++) {
+        const fd_real *mu = mean + fd_index(fd_sub(r, 'k', 0), (uint64_t)i, k) * size;
+        for (ptrdiff_t j = 0; j < size; j++) d.x[i * size + j] += mu[j];
+    }
+    return d;
+}
+
+/* data_load -- functions from a file or built in; a random subset of at most o->limit; on the grid g
+ * where given; whole numbers up to 255 are taken for bytes and scaled to [-1,1]. usual: the grid of
+ * built-in data. */
+static inline dataset data_load(fd_arena *a, const char *path, const args *o, shape g, shape usual)
+{
+    dataset d = { .channels = o->channels, .scale = 1 };
+    if (!strncmp(path, "fields", 6) && (!path[6] || path[6] == ':'))
+        return data_fields(a, path, o, g.nd ? g : usual);
+    fd_array f = fd_load(a, path);
+    need(a->st);
+    int ch = o->channels ? o->channels : 1, lead = o->channels ? 2 : 1, nd = f.nd - lead;
+    if (nd < 1 || nd > 3 || (o->channels && f.n[1] != ch)) {
+        char list[96] = "";
+        for (int i = 0; i < f.nd; i++) sprintf(list + strlen(list), "%s%d", i ? "," : "", f.n[i]);
+        die(1, "%s: shape (%s): expected %s of 1 to 3 axes", path, list,
+            o->channels ? "[functions][channels][grid], --channels channels and a grid"
+                        : "[functions][grid], a grid");
+    }
+    fd_space s = fd_grid(a, nd, f.n + lead, NULL, o->bc, ch);
+    ptrdiff_t size = fd_size(&s);
+    int whole = 1;
+    double top = 0;
+    d.m = f.n[0];
+    need(a->st);
+    for (ptrdiff_t i = 0; i < d.m * size; i++) {
+        double v = (double)f.x[i];
+        if (!(fabs(v) <= 1e30))
+            die(1, "%s: function %ld holds NaN, infinity or %g", path, (long)(i / size), v);
+        whole &= v >= 0 && v <= 255 && v == floor(v);
+        if (v > top) top = v;
+    }
+    if (whole && top > 1.5) { d.scale = 2.0 / 255; d.shift = -1; }
+    d.s = g.nd ? fd_grid(a, g.nd, g.n, NULL, o->bc, ch) : s;
+    if (g.nd && g.nd != nd) die(1, "%s: a grid of %d axes where %d are wanted", path, nd, g.nd);
+    int m = o->limit && o->limit < d.m ? o->limit : d.m;
+    d.x = fd_raw(a, fd_real, m * fd_size(&d.s));
+    fd_arena scratch = *a;
+    int *p = fd_raw(&scratch, int, d.m), same = !memcmp(s.n, d.s.n, sizeof s.n);
+    fd_real *y = fd_raw(&scratch, fd_real, size);
+    need(a->st);
+    if (m < d.m) fd_perm(fd_sub(fd_seed((uint64_t)o->seed), 'l', 0), d.m, p);
+    else for (int i = 0; i < m; i++) p[i] = i;
+    for (int i = 0; i < m; i++) {
+        for (ptrdiff_t j = 0; j < size; j++)
+            y[j] = (fd_real)(d.scale * (double)f.x[p[i] * size + j] + d.shift);
+        if (same) memcpy(d.x + i * size, y, (size_t)size * sizeof *y);
+        else fd_resample(&s, &d.s, 1, y, d.x + i * fd_size(&d.s), scratch);
+    }
+    d.m = m;
+    need(a->st);
+    return d;
+}
+
+/* to_file -- undo the scaling of data. */
+static inline void to_file(double scale, double shift, ptrdiff_t n, fd_real *x)
+{
+    for (ptrdiff_t i = 0; i < n; i++) x[i] = (fd_real)(((double)x[i] - shift) / scale);
+}
+
+/* save -- b functions as .npy, [b][channels, where there is such an axis][grid]. */
+static inline void functions_save(fd_status *st, const char *path, const fd_space *s, int channels,
+                                  int b, const fd_real *x)
+{
+    int n[FD_MAXD] = { b }, nd = 1;
+    if (channels) n[nd++] = channels;
+    for (int i = 0; i < s->nd; i++) n[nd++] = s->n[i];
+    fd_npy_save(st, path, nd, n, x);
+    need(st);
+    wrote(path);
+}
+
+/* ---- Kits: all that sampling needs, and its file ---------------------------------------------------- */
+
+typedef struct {
+    spec cov, process, predict, precond;
+    int channels;
+    double scale, shift;
+    fd_space s;
+    fd_cov *noise, *c0;                    /* of the process; of the data */
+    fd_real *mean;                         /* of the data */
+    fd_process p;
+    fd_precond *pre;                       /* NULL: none */
+    fd_net *net;
+    fd_opt *opt;
+    fd_model model;                        /* with the averaged weights */
+} kit;
+
+/* kit_close -- process and model of a kit that has all the rest. */
+static inline void kit_close(fd_arena *a, kit *k)
+{
+    k->p = process_build(a, k->noise, &k->process);
+    if (!k->precond.row) k->pre = fd_precond_new(a, &k->p, k->mean, k->c0);
+    k->model = fd_net_model(a, k->opt ? fd_net_with(a, k->net, k->opt->avg) : k->net,
+                            k->precond.row ? k->predict.row : FD_X0);
+    if (k->pre) k->model = fd_precond_model(a, k->pre, k->model);
+}
+
+static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
+{
+    kit *k = fd_new(a, kit, 1);
+    if (!k) return NULL;
+    k->cov = o->cov;
+    k->process = o->process;
+    k->predict = o->predict;
+    k->precond = o->precond;
+    if (is_given("predict") && !is_given("precond")) k->precond = spec_read(&t_precond, "", "none");
+    if (is_given("predict") && !k->precond.row) die(2, "--predict: has no meaning with --precond gauss");
+    k->channels = d->channels;
+    k->scale = d->scale;
+    k->shift = d->shift;
+    k->s = d->s;
+    k->noise = cov_build(a, &k->s, &o->cov, d);
+    k->mean = fd_new(a, fd_real, fd_size(&k->s));
+    k->c0 = fd_cov_empirical(a, &k->s, d->m, d->x, k->precond.v[0], k->mean);
+    need(a->st);
+    for (ptrdiff_t i = 0; i < k->s.modes; i++) {                /* as they will be in the file */
+        k->c0->lam[i] = (double)(fd_real)k->c0->lam[i];
+        if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
+    }
+    fd_arch arch = arch_build(&o->net, &k->s);
+    fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
+                    .ema = o->ema > 0 ? o->ema : 1e-300, .warmup = o->warmup, .steps = o->steps };
+    k->net = fd_net_new(a, &arch, fd_sub(fd_seed((uint64_t)o->seed), 'w', 0));
+    k->opt = fd_opt_new(a, k->net, &how);
+    kit_close(a, k);
+    need(a->st);
+    return k;
+}
+
+/* kit_save -- the network with its optimiser; how it was trained, as metadata. */
+static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o, fd_arena scratch)
+{
+    char text[8][512], nums[5][64];
+    fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean }, { "data.spectrum", 1, { 0 }, NULL },
+                       { "noise.spectrum", 1, { 0 }, NULL } };
+    const fd_cov *c[3] = { NULL, k->c0, k->noise };
+    int tensors = k->cov.row == COV_EMPIRICAL ? 3 : 2;
+    t[0].n[0] = (int)fd_size(&k->s);
+    for (int i = 1; i < tensors; i++) {
+        t[i].n[0] = (int)k->s.modes;
+        t[i].x = fd_raw(&scratch, fd_real, k->s.modes);
+        for (ptrdiff_t j = 0; t[i].x && j < k->s.modes; j++) t[i].x[j] = (fd_real)c[i]->lam[j];
+    }
+    sprintf(text[7], "%d", k->s.n[0]);
+    for (int i = 1; i < k->s.nd; i++) sprintf(text[7] + strlen(text[7]), "x%d", k->s.n[i]);
+    text[6][0] = 0;
+    for (int i = 0; i < k->s.nd; i++)
+        strcat(strcat(text[6], i ? "," : ""), t_boundary.rows[k->s.bc[i]].name);
+    sprintf(nums[0], "%d", k->channels);
+    sprintf(nums[1], "%.17g", k->scale);
+    sprintf(nums[2], "%.17g", k->shift);
+    sprintf(nums[3], "%.0f", o->seed);
+    sprintf(nums[4], "%d", o->batch);
+    fd_meta meta[] = {
+        { "kit.grid", text[7] }, { "kit.boundary", text[6] }, { "kit.channels", nums[0] },
+        { "kit.scale", nums[1] }, { "kit.shift", nums[2] },
+        { "kit.cov", spec_text(&k->cov, text[0]) }, { "kit.process", spec_text(&k->process, text[1]) },
+        { "kit.predict", spec_text(&k->predict, text[2]) },
+        { "kit.precond", spec_text(&k->precond, text[3]) },
+        { "kit.weight", spec_text(&o->weight, text[4]) }, { "kit.time-law", spec_text(&o->law, text[5]) },
+        { "kit.seed", nums[3] }, { "kit.batch", nums[4] }, { "kit.data", o->data ? o->data : "" },
+        { "kit.build", fd_build() } };
+    fd_tensors more = { tensors, COUNT(meta), t, meta };
+    fd_net_save(st, path, k->net, k->opt, &more, scratch);
+}
+
+static inline const char *meta_need(const fd_tensors *f, const char *path, const char *name)
+{
+    const char *s = fd_meta_find(f, name);
+    if (!s) die(1, "%s: no model of fd train: it has no %s", path, name);
+    return s;
+}
+
+static inline double meta_number(const fd_tensors *f, const char *path, const char *name, double lo, double hi)
+{
+    double v;
+    if (!number(meta_need(f, path, name), lo, hi, &v))
+        die(1, "%s: %s: '%s': expected a number from %g to %g", path, name, fd_meta_find(f, name), lo, hi);
+    return v;
+}
+
+/* tensor_need -- the numbers of a tensor that has n of them. */
+static inline fd_real *tensor_need(const fd_tensors *f, const char *path, const char *name, ptrdiff_t n)
+{
+    const fd_tensor *t = fd_tensor_find(f, name);
+    if (!t || t->nd != 1 || t->n[0] != n) die(1, "%s: %s is missing or has not %ld numbers", path, name, (long)n);
+    for (ptrdiff_t i = 0; i < n; i++)
+        if (!(fabs((double)t->x[i]) <= 1e30)) die(1, "%s: %s holds NaN or infinity", path, name);
+    return t->x;
+}
+
+static inline fd_cov *cov_table(fd_arena *a, const fd_space *s, const fd_real *lam)
+{
+    double *v = fd_raw(a, double, s->modes);
+    for (ptrdiff_t i = 0; v && i < s->modes; i++) v[i] = (double)lam[i];
+    return v ? fd_cov_table(a, s, v) : NULL;
+}
+
+/* kit_load -- o NULL, or where to put the settings of its training that no flag has given. */
+static inline kit *kit_load(fd_arena *a, const char *path, args *o)
+{
+    kit *k = fd_new(a, kit, 1);
+    if (!k) return NULL;
+    fd_tensors f = fd_net_load(a, path, &k->net, &k->opt);
+    need(a->st);
+    char flag[256];
+    int bc[3];
+    static const struct { const char *name; const topic *t; size_t kit, args; } specs[] = {
+        { "cov", &t_cov, offsetof(kit, cov), 0 }, { "process", &t_process, offsetof(kit, process), 0 },
+        { "predict", &t_predict, offsetof(kit, predict), 0 },
+        { "precond", &t_precond, offsetof(kit, precond), 0 }, { "weight", &t_weight, 0, AT(weight) },
+        { "time-law", &t_law, 0, AT(law) } };
+    bad = 1;
+    for (int i = 0; i < COUNT(specs); i++) {
+        snprintf(flag, sizeof flag, "kit.%s", specs[i].name);
+        const char *s = meta_need(&f, path, flag);
+        snprintf(flag, sizeof flag, "%.200s: kit.%s", path, specs[i].name);
+        spec v = spec_read(specs[i].t, flag, s);
+        if (!specs[i].args) *(spec *)(void *)((char *)k + specs[i].kit) = v;
+        else if (o && !is_given(specs[i].name)) *(spec *)(void *)((char *)o + specs[i].args) = v;
+    }
+    snprintf(flag, sizeof flag, "%.200s: kit.grid", path);
+    shape g = grid_read(flag, meta_need(&f, path, "kit.grid"));
+    snprintf(flag, sizeof flag, "%.200s: kit.boundary", path);
+    boundary_read(flag, meta_need(&f, path, "kit.boundary"), bc);
+    bad = 2;
+    k->channels = (int)meta_number(&f, path, "kit.channels", 0, 64);
+    k->scale = meta_number(&f, path, "kit.scale", 1e-30, 1e30);
+    k->shift = meta_number(&f, path, "kit.shift", -1e30, 1e30);
+    if (o && !is_given("seed")) o->seed = meta_number(&f, path, "kit.seed", 0, 9007199254740992.0);
+    if (o && !is_given("batch")) o->batch = (int)meta_number(&f, path, "kit.batch", 1, 1e6);
+    k->s = fd_grid(a, g.nd, g.n, NULL, bc, k->channels ? k->channels : 1);
+    need(a->st);
+    if (k->net->arch.nd != g.nd || k->net->arch.in != k->s.ch || k->net->arch.out != k->s.ch)
+        die(1, "%s: the network does not fit kit.grid and kit.channels", path);
+    k->mean = tensor_need(&f, path, "data.mean", fd_size(&k->s));
+    k->c0 = cov_table(a, &k->s, tensor_need(&f, path, "data.spectrum", k->s.modes));
+    k->noise = k->cov.row == COV_EMPIRICAL
+        ? cov_table(a, &k->s, tensor_need(&f, path, "noise.spectrum", k->s.modes))
+        : cov_build(a, &k->s, &k->cov, NULL);
+    kit_close(a, k);
+    need(a->st);
+    return k;
+}
+
+/* kit_on -- the same model on another grid. */
+static inline const kit *kit_on(fd_arena *a, const kit *k, shape g)
+{
+    if (!g.nd || (g.nd == k->s.nd && !memcmp(g.n, k->s.n, sizeof g.n))) return k;
+    if (g.nd != k->s.nd) die(2, "--grid: %d axes, but the model has %d", g.nd, k->s.nd);
+    kit *r = fd_new(a, kit, 1);
+    if (!r) return NULL;
+    *r = *k;
+    r->s = fd_grid(a, g.nd, g.n, NULL, k->s.bc, k->s.ch);
+    r->noise = fd_cov_on(a, k->noise, &r->s);
+    r->c0 = fd_cov_on(a, k->c0, &r->s);
+    r->mean = fd_raw(a, fd_real, fd_size(&r->s));
+    if (r->mean) fd_resample(&k->s, &r->s, 1, k->mean, r->mean, *a);
+    kit_close(a, r);
+    need(a->st);
+    return r;
+}
+
+/* ---- Training ------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t stopped;      /* the signal that asked to stop */
+static inline void on_signal(int sig) { stopped = sig; signal(sig, SIG_DFL); }
+
+/* The course of the loss: at most CURVE rows, each the mean over `every` steps. */
+enum { CURVE = 1024, CURVE_COLS = 5 };
+static const char *const curve_name[CURVE_COLS] = { "step", "loss", "gradient", "rate", "seconds" };
+typedef struct { int rows, every, part; double x[CURVE][CURVE_COLS]; } curve;
+
+static inline void curve_add(curve *c, const double v[CURVE_COLS])
+{
+    if (c->rows == CURVE && !c->part) {                /* full: join neighbours */
+        for (int i = 0; i < CURVE / 2; i++)
+            for (int j = 0; j < CURVE_COLS; j++)
+                c->x[i][j] = (c->x[2 * i][j] + c->x[2 * i + 1][j]) / 2;
+        c->rows = CURVE / 2;
+        c->every *= 2;
+    }
+    if (!c->every) c->every = 1;
+    if (!c->part) memset(c->x[c->rows++], 0, sizeof c->x[0]);
+    for (int j = 0; j < CURVE_COLS; j++) {
+        double *x = &c->x[c->rows - 1][j];
+        *x = (*x * c->part + v[j]) / (c->part + 1);
+    }
+    c->part = (c->part + 1) % c->every;
+}
+
+/* progress -- one line that stays in place on a terminal, else a line at each twentieth. */
+static inline void progress(const char *what, int k, double done, double loss, double speed, double left)
+{
+    static double last;
+    static int tenth = -1;
+    int tty = isatty(2), part = (int)(20 * done);
+    if (tty ? now() - last < 0.1 && done < 1 : part == tenth) return;
+    last = now();
+    tenth = part;
+    if (tty) fputs("\r\033[K", stderr);
+    fprintf(stderr, "%s %d (%.0f%%)", what, k, 100 * done);
+    if (loss >= 0) fprintf(stderr, "  loss %.4g", loss);
+    fprintf(stderr, "  %.3g functions/s  %d:%02d left%s", speed, (int)left / 60, (int)left % 60, tty ? "" : "\n");
+    fflush(stderr);
+    bar = tty;
+}
+
+/* step_pair -- what the network sees and should say: in, y [b][ch][points]; t, w [b]. */
+typedef struct { fd_real *x0, *xt, *eps, *in, *y; double *t, *w; int *perm; int epoch; } batch;
+
+static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step, fd_arena a)
+{
+    fd_rng seed = fd_seed((uint64_t)o->seed);
+    ptrdiff_t size = fd_size(&k->s);
+    for (int i = 0; i < o->batch; i++) {
+        long long at = (long long)step * o->batch + i;
+        int epoch = (int)(at / d->m);                  /* each epoch is its own permutation */
+        if (epoch != q->epoch) fd_perm(fd_sub(seed, 'p', (uint32_t)epoch), d->m, q->perm);
+        q->epoch = epoch;
+        memcpy(q->x0 + i * size, d->x + q->perm[at % d->m] * size, (size_t)size * sizeof *q->x0);
+    }
+    fd_draw_times(&k->p, o->law.row, o->law.v, fd_sub(seed, 't', (uint32_t)step), 0, o->batch, q->t);
+    fd_noise(&k->p, fd_sub(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
+    if (k->pre) {
+        fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
+    } else {
+        fd_target(&k->p, k->predict.row, o->batch, q->x0, q->eps, q->t, q->y, a);
+        memcpy(q->in, q->xt, (size_t)(o->batch * size) * sizeof *q->in);
+    }
+    for (int i = 0; i < o->batch; i++)
+        q->w[i] = k->pre ? 1 : fd_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
+}
+
+/* train -- to o->steps steps or for o->budget seconds; writes the model now and then where o->save says so, and at
+ * the end in any case: after Ctrl-C, and after a failure as it was before it. Returns the signal or 0. */
+static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
+{
+    fd_status *st = a.st;
+    ptrdiff_t n = o->batch * fd_size(&k->s);
+    int shape3[3] = { o->batch, k->s.ch, (int)k->s.points }, first = k->opt->step;
+    double begin = now(), smooth = -1;
+    batch q = { fd_raw(&a, fd_real, n), fd_raw(&a, fd_real, n), fd_raw(&a, fd_real, n), fd_raw(&a, fd_real, n),
+                fd_raw(&a, fd_real, n), fd_raw(&a, double, o->batch), fd_raw(&a, double, o->batch),
+                fd_raw(&a, int, d->m), -1 };
+    need(st);
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    while (!stopped && !st->code) {
+        fd_opt *opt = k->opt;
+        double spent = now() - begin, done = o->budget > 0 ? spent / o->budget
+                                           : (double)(opt->step - first) / (o->steps - first);
+        if (o->budget > 0 ? done >= 1 : opt->step >= o->steps) break;
+        if (o->budget > 0)                             /* the rate follows the share of time used */
+            opt->how.steps = opt->step < 10 ? INT_MAX : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
+        batch_draw(&q, k, d, o, opt->step, a);
+        fd_tape tape = fd_tape_begin(&a, FD_GRAD);
+        fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, q.in), q.t);
+        fd_var *fit = fd_fit(&tape, &k->s, says, q.y, q.w);
+        fd_backward(&tape, fit);
+        double loss = fit ? (double)fit->x[0] : 0, rate = fd_opt_rate(opt, opt->step + 1);
+        fd_tape_end(&tape);
+        double norm = fd_opt_step(opt, k->net, st);
+        if (st->code) break;
+        spent = now() - begin;
+        curve_add(c, (double[]){ opt->step, loss, norm, rate, spent });
+        smooth = smooth < 0 ? loss : smooth + fmax(0.02, 1.0 / (opt->step - first)) * (loss - smooth);
+        int ran = opt->step - first;
+        done = o->budget > 0 ? fmin(1, spent / o->budget) : (double)ran / (o->steps - first);
+        progress("step", opt->step, done, smooth, ran * o->batch / spent,
+                 o->budget > 0 ? o->budget - spent : (o->steps - opt->step) * spent / ran);
+        if (o->save && opt->step % o->save == 0 && o->out) { kit_save(st, o->out, k, o, a); need(st); }
+    }
+    bar_end();
+    fd_status why = *st;
+    st->code = FD_OK;
+    if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
+    *st = why;
+    if (st->code) {
+        char text[256];
+        fd_explain(st, text, sizeof text);
+        die(1, "step %d: %s%s", k->opt->step + 1, text, st->code == FD_ENOMEM ? "; give more by --memory" : "");
+    }
+    return stopped;
+}
+
+/* ---- Sampling ------------------------------------------------------------------------------------- */
+
+/* sample -- n functions to x, o->batch at a time. frames states [show][frames+1][size] of the first
+ * `show` (at most o->batch) functions, from noise to sample, where states is not NULL. */
+static inline void sample(const kit *k, const args *o, int n, fd_real *x, int show, int frames,
+                          fd_real *states, fd_arena a)
+{
+    ptrdiff_t size = fd_size(&k->s);
+    double *t = fd_raw(&a, double, o->steps + 1), begin = now();
+    fd_sampler how = { .p = &k->p, .model = k->model, .t = t, .steps = o->steps, .scheme = o->scheme.row,
+                       .eta = o->eta, .denoise = o->denoise };
+    need(a.st);
+    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
+    for (int i = 0; i < n; i += o->batch) {
+        fd_arena m = a;
+        int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;
+        fd_run *run = fd_begin(&m, &how, fd_seed((uint64_t)o->seed), o->first + i, b);
+        need(a.st);
+        while (more) {
+            for (; states && !i && frame <= frames && run->k * frames >= frame * o->steps; frame++)
+                for (int j = 0; j < show; j++)
+                    memcpy(states + (j * (frames + 1) + frame) * size, run->x + j * size,
+                           (size_t)size * sizeof *x);
+            more = fd_step(run, m);
+            need(a.st);
+            double done = (i + (double)b * run->k / o->steps) / n;
+            if (isatty(2) && done > 0)
+                progress("sample", i + b, done, -1, done * n / (now() - begin), (now() - begin) * (1 / done - 1));
+        }
+        memcpy(x + i * size, run->x, (size_t)(b * size) * sizeof *x);
+        for (int j = 0; states && !i && j < show; j++)                 /* denoised, too */
+            memcpy(states + (j * (frames + 1) + frames) * size, run->x + j * size, (size_t)size * sizeof *x);
+    }
+    bar_end();
+}
+
+/* ---- Metrics: of samples against real data, beside what two independent sets of real data score ------ */
+
+enum { METRICS = 6, SPLITS = 4 };
+static const char *const metric_name[METRICS] = { "spectrum", "w2_modes", "frechet", "sliced_w2",
+                                                  "energy_distance", "mmd2" };
+static const char *const metric_help[METRICS] = {
+    "mean |log10| of the ratio of the energy spectra", "squared W2 of Gaussians, diagonal in the modes",
+    "squared W2 of Gaussians on principal components", "sliced W2, squared", "unbiased; 0: the same law",
+    "unbiased; 0: the same law" };
+
+static inline void metrics_of(const fd_space *s, int n, const fd_real *x, const fd_real *y, int pcs,
+                              double v[METRICS], fd_arena a)
+{
+    int bins = s->n[0];
+    for (int i = 1; i < s->nd; i++) if (s->n[i] < bins) bins = s->n[i];
+    if (s->bc[0] == FD_PERIODIC) bins = (bins + 1) / 2;
+    double *e = fd_new(&a, double, bins), *f = fd_new(&a, double, bins);
+    if (!e || !f) return;
+    fd_spectrum(s, n, x, bins, e, a);
+    fd_spectrum(s, n, y, bins, f, a);
+    v[0] = 0;
+    for (int i = 0; i < bins; i++) v[0] += fabs(log10((e[i] + 1e-12) / (f[i] + 1e-12))) / bins;
+    v[1] = fd_w2_modes(s, n, x, n, y, a);
+    v[2] = fd_frechet(s, pcs < n ? pcs : n - 1, n, x, n, y, a);
+    v[3] = fd_sliced_w2(s, fd_seed(1), 128, n, x, n, y, a);
+    v[4] = fd_energy_distance(s, n, x, n, y);
+    v[5] = fd_mmd2(s, n, x, n, y, 0, a);
+}
+
+typedef struct { int splits; double x[METRICS], x_sd[METRICS], real[METRICS], real_sd[METRICS]; } scores;
+
+/* score -- n samples against `splits` disjoint pairs of sets of n real functions, n <= m / 2. */
+static inline scores score(const fd_space *s, int n, const fd_real *x, int m, const fd_real *real, int pcs,
+                           fd_rng r, fd_arena a)
+{
+    scores v = { .splits = m / (2 * n) < SPLITS ? m / (2 * n) : SPLITS };
+    ptrdiff_t size = fd_size(s);
+    int *p = fd_raw(&a, int, m);
+    fd_real *y[2] = { fd_raw(&a, fd_real, n * size), fd_raw(&a, fd_real, n * size) };
+    need(a.st);
+    fd_perm(r, m, p);
+    for (int k = 0; k < v.splits; k++) {
+        double got[2][METRICS] = { { 0 } };
+        for (int i = 0; i < 2 * n; i++)
+            memcpy(y[i / n] + (i % n) * size, real + p[2 * n * k + i] * size, (size_t)size * sizeof *x);
+        metrics_of(s, n, x, y[0], pcs, got[0], a);
+        metrics_of(s, n, y[1], y[0], pcs, got[1], a);
+        need(a.st);
+        for (int j = 0; j < METRICS; j++) {
+            v.x[j] += got[0][j];
+            v.x_sd[j] += got[0][j] * got[0][j];
+            v.real[j] += got[1][j];
+            v.real_sd[j] += got[1][j] * got[1][j];
+        }
+    }
+    for (int j = 0; j < METRICS; j++) {
+        int c = v.splits;
+        v.x[j] /= c;
+        v.real[j] /= c;
+        v.x_sd[j] = c > 1 ? sqrt(fmax(0, v.x_sd[j] - c * v.x[j] * v.x[j]) / (c - 1)) : 0;
+        v.real_sd[j] = c > 1 ? sqrt(fmax(0, v.real_sd[j] - c * v.real[j] * v.real[j]) / (c - 1)) : 0;
+    }
+    return v;
+}
+
+/* text_save -- a small text file, whole or not at all. */
+static inline void text_save(const char *path, const char *text)
+{
+    char tmp[1100];
+    size_t n = strlen(text);
+    if (snprintf(tmp, sizeof tmp, "%s.tmp%ld", path, (long)getpid()) >= (int)sizeof tmp)
+        die(1, "%s: name too long", path);
+    FILE *f = fopen(tmp, "wb");
+    int ok = f && fwrite(text, 1, n, f) == n;
+    if (f && fclose(f)) ok = 0;
+    if (!ok || rename(tmp, path)) {
+        int e = errno;
+        remove(tmp);
+        die(1, "%s: %s", path, strerror(e));
+    }
+    wrote(path);
+}
+
+/* ---- Pictures -------------------------------------------------------------------------------------- */
+
+/* panel -- channel c of one function as an image h x w: 2-D as it is, 3-D its middle slice, 1-D a curve
+ * between lo and hi. With y NULL only the size. */
+static inline void panel(const fd_space *s, const fd_real *x, int c, double lo, double hi, int *h, int *w, fd_real *y)
+{
+    int n = s->n[s->nd - 1], wide = s->nd == 1 ? (95 + n) / n : 1;
+    *h = s->nd == 1 ? 64 : s->n[s->nd - 2];
+    *w = n * wide;
+    if (!y) return;
+    x += c * s->points + (s->nd == 3 ? (ptrdiff_t)(s->n[0] / 2) * *h * *w : 0);
+    if (s->nd > 1) { memcpy(y, x, (size_t)(*h * *w) * sizeof *y); return; }
+    for (int i = 0; i < *h * *w; i++) y[i] = (fd_real)lo;
+    for (int i = 0, last = -1; i < *w; i++) {
+        double u = (double)i / wide, part = u - (int)u;
+        int j = (int)u, k = j + 1 < n ? j + 1 : j;
+        double v = (double)x[j] + part * (double)(x[k] - x[j]);
+        int at = (int)((*h - 1) * (1 - fmin(1, fmax(0, (v - lo) / (hi - lo)))) + 0.5);
+        if (last < 0) last = at;
+        for (int a = at < last ? at : last, b = at < last ? last : at; a <= b; a++) y[a * *w + i] = (fd_real)hi;
+        last = at;
+    }
+}
+
+/* sheet -- b functions, cols beside each other (0: a square of them); a panel for each channel. */
+static inline void sheet(fd_status *st, const char *path, const fd_space *s, int b, int cols, const fd_real *x,
+                         double lo, double hi, int map, fd_arena a)
+{
+    int h, w, c = b * s->ch;
+    panel(s, x, 0, lo, hi, &h, &w, NULL);
+    if (!cols) cols = (int)ceil(sqrt(b));
+    cols *= s->ch;
+    int rows = (c + cols - 1) / cols, zoom = 720 / (cols * w);
+    fd_real *y = fd_raw(&a, fd_real, (ptrdiff_t)rows * cols * h * w);
+    need(st);
+    zoom = zoom < 1 ? 1 : zoom > 4 ? 4 : zoom;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)rows * cols * h * w; i++) y[i] = (fd_real)lo;
+    for (int i = 0; i < c; i++)
+        panel(s, x + i / s->ch * fd_size(s), i % s->ch, lo, hi, &h, &w, y + (ptrdiff_t)i * h * w);
+    fd_png_sheet(st, path, rows, cols, h, w, y, lo, hi, map, zoom, a);
+    need(st);
+    wrote(path);
+}
+
+/* range -- lo and hi of n numbers. */
+static inline void range(ptrdiff_t n, const fd_real *x, double *lo, double *hi)
+{
+    *lo = *hi = (double)x[0];
+    for (ptrdiff_t i = 1; i < n; i++) {
+        *lo = fmin(*lo, (double)x[i]);
+        *hi = fmax(*hi, (double)x[i]);
+    }
+    if (*hi <= *lo) *hi = *lo + 1;
+}
+
+/* unit -- each of `frames` columns of states [show][frames][size] to its own range, 0 to 1: noise is
+ * larger than data. */
+static inline void unit(int show, int frames, ptrdiff_t size, fd_real *x)
+{
+    for (int f = 0; f < frames; f++) {
+        double lo = 0, hi = 0;
+        for (int i = 0; i < show; i++) {
+            double l, h;
+            range(size, x + (i * frames + f) * size, &l, &h);
+            lo = i ? fmin(lo, l) : l;
+            hi = i ? fmax(hi, h) : h;
+        }
+        for (int i = 0; i < show; i++)
+            for (ptrdiff_t j = 0; j < size; j++) {
+                fd_real *v = x + (i * frames + f) * size + j;
+                *v = (fd_real)(((double)*v - lo) / (hi - lo));
+            }
+    }
+}
+#endif

@@ -1,0 +1,3202 @@
+/* fd.c -- the ground that the rest stands on, lowest layer first:
+ *
+ *   build and memory    how the library was compiled; arenas and failures
+ *   random streams      Philox, uniforms, normals, permutations
+ *   linear algebra      matrix products, Cholesky, symmetric eigenproblem
+ *   spaces              grids, modes, resampling
+ *   covariances         eigenvalues, powers, draws
+ *   files               .npy, IDX, .safetensors, .png, .csv
+ *   metrics             spectra and distances between sets of functions
+ *
+ * Notation: m, n, k extents of a product; b samples, c channels; lam eigenvalues of a covariance.
+ * Arrays are row-major. Sums that decide a result run in a fixed order: over 16 virtual lanes or in
+ * plain double, so that neither vector width nor threads show in it. */
+#define FD_IMPL
+#include "fd.h"
+
+/* what the kernels ask of the compiler: none of it changes a result */
+#if defined(__GNUC__)
+#define CORE_INLINE static inline __attribute__((always_inline))
+#define CORE_COLD __attribute__((noinline))
+#define core_fetch(p) __builtin_prefetch((p), 1)
+#else
+#define CORE_INLINE static inline
+#define CORE_COLD
+#define core_fetch(p) ((void)0)
+#endif
+#if defined(__clang__)
+#define CORE_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define CORE_UNROLL _Pragma("GCC unroll 16")
+#else
+#define CORE_UNROLL
+#endif
+
+/* ---- Build and memory --------------------------------------------------------------------------
+ *
+ * An arena is a pair of pointers into the caller's buffer; fd_take in fd.h moves the first one. */
+
+#define CORE_TEXT_(x) #x
+#define CORE_TEXT(x)  CORE_TEXT_(x)
+
+const char *fd_build(void)
+{
+    return
+#ifdef FD_DOUBLE
+        "double"
+#else
+        "float"
+#endif
+#if FD_BYTES
+        ", vectors of " CORE_TEXT(FD_BYTES) " bytes"
+#else
+        ", no vectors"
+#endif
+#ifdef _OPENMP
+        ", OpenMP"
+#endif
+#ifdef FD_STRICT
+        ", strict"
+#endif
+        ;
+}
+
+fd_arena fd_arena_over(void *mem, size_t size, fd_status *st)
+{
+    fd_arena a = { mem, mem, st };
+    memset(st, 0, sizeof *st);
+    if (mem) {                             /* the buffer of a failed malloc is an empty arena */
+        a.end = a.beg + size;
+        st->size = st->low = size;
+    }
+    return a;
+}
+
+typedef struct { char *at, *end; } core_text;      /* room for *end = 0 is kept */
+
+static void core_put(core_text *t, const char *s)
+{
+    while (s && *s && t->at < t->end) *t->at++ = *s++;
+}
+
+static void core_put_int(core_text *t, long long v)
+{
+    char digits[24], *p = digits + sizeof digits - 1;
+    unsigned long long u = v < 0 ? 0ULL - (unsigned long long)v : (unsigned long long)v;
+    *p = 0;
+    do *--p = (char)('0' + u % 10); while (u /= 10);
+    if (v < 0) *--p = '-';
+    core_put(t, p);
+}
+
+int fd_explain(const fd_status *st, char *buf, size_t size)
+{
+    if (!size) return st->code;
+    core_text t = { buf, buf + size - 1 };
+    if (st->code) {
+        core_put(&t, st->where);
+        core_put(&t, ": ");
+        core_put(&t, st->what);
+        for (int i = 0; i < st->nv; i++) {
+            core_put(&t, i ? ", " : ": ");
+            core_put_int(&t, st->v[i]);
+        }
+        if (st->name[0]) {
+            core_put(&t, ": ");
+            core_put(&t, st->name);
+        }
+    }
+    *t.at = 0;
+    return st->code;
+}
+
+/* ---- Random streams ----------------------------------------------------------------------------
+ *
+ * Philox4x32-10 [Random123]: with M0, M1 odd multipliers and hi:lo the 64-bit product, ten rounds of
+ *
+ *   (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0))
+ *
+ * and after each one k0 += W0, k1 += W1. Two words make a uniform u = (53 bits + 1/2) 2^-53 in double;
+ * two uniforms make two normals, sqrt(-2 log u) (cos, sin)(2 pi w) [Box & Muller].
+ *
+ * log and cos, sin are polynomials fitted at Chebyshev nodes, within an ulp or so of double, evaluated
+ * with rounded products and sums only: + - * / sqrt are exact by IEEE 754 and fused operations are
+ * switched off, so the same bits come out of every compiler and vector width. A draw has the lanes of
+ * a vector side by side, one block in each; words are kept in 64-bit lanes, ready for the product. */
+
+/* switched on functions, because the file as a whole wants fused operations; and no errno from sqrt,
+ * which would keep it from becoming a vector instruction */
+#if defined(__GNUC__) && !defined(__clang__)
+#define RNG_FN __attribute__((optimize("fp-contract=off", "no-math-errno")))
+#else
+#define RNG_FN FD_NOFMA_FN
+#endif
+#if FD_BYTES
+enum { RNG_W = FD_BYTES / 8 };
+typedef double   rng_d __attribute__((vector_size(FD_BYTES)));
+typedef uint64_t rng_u __attribute__((vector_size(FD_BYTES)));
+#else
+enum { RNG_W = 1 };
+typedef double   rng_d;
+typedef uint64_t rng_u;
+#endif
+enum { RNG_G = 4, RNG_RUN = 64 };       /* vectors worked on at once; blocks between the loops */
+
+#define RNG_LOW UINT64_C(0xffffffff)
+/* ten rounds on c0..c3[RNG_G] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are used up */
+#define RNG_PHILOX(U, G, c0, c1, c2, c3, k0, k1)                                            \
+    for (int round_ = 0; round_ < 10; round_++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)       \
+        CORE_UNROLL for (int g_ = 0; g_ < G; g_++) {                                        \
+            const U p_ = c0[g_] * UINT64_C(0xD2511F53), q_ = c2[g_] * UINT64_C(0xCD9E8D57); \
+            c0[g_] = (q_ >> 32) ^ c1[g_] ^ (uint64_t)k0;                                    \
+            c2[g_] = (p_ >> 32) ^ c3[g_] ^ (uint64_t)k1;                                    \
+            c1[g_] = q_ & RNG_LOW;                                                          \
+            c3[g_] = p_ & RNG_LOW;                                                          \
+        }
+
+RNG_FN CORE_INLINE rng_u rng_bits(rng_d x) { rng_u u; memcpy(&u, &x, sizeof u); return u; }
+RNG_FN CORE_INLINE rng_d rng_real(rng_u u) { rng_d x; memcpy(&x, &u, sizeof x); return x; }
+
+/* (the first 53 bits of a:b + 1/2) 2^-53: the 32 and 21 bits are laid into the last bits of numbers
+ * with the right exponent, 2^20 and 2^-1, which are then taken off again; that sum is exact */
+RNG_FN CORE_INLINE rng_d rng_unit(rng_u a, rng_u b)
+{
+    FD_NOFMA
+    const rng_d hi = rng_real(a | UINT64_C(0x4130000000000000));
+    const rng_d lo = rng_real((b >> 11) | UINT64_C(0x3fe0000000000000));
+    return ((hi - 1048576.5) + lo) + 0x1p-54;
+}
+
+/* sum c[n-1-j] y^j by Horner's rule, for G vectors in step: the chains of one are long, and the
+ * processor does not look far enough ahead to find the next one by itself */
+RNG_FN CORE_INLINE void rng_poly(int G, int n, const double *c, const rng_d *y, rng_d *r)
+{
+    FD_NOFMA
+    CORE_UNROLL for (int g = 0; g < G; g++) r[g] = y[g] * c[0] + c[1];
+    CORE_UNROLL for (int j = 2; j < n; j++)
+        CORE_UNROLL for (int g = 0; g < G; g++) r[g] = r[g] * y[g] + c[j];
+}
+
+/* u <- -2 log u, 0 < u <= 1. u = 2^e (1 + f), sqrt 1/2 <= 1 + f < sqrt 2; s = f/(2 + f), h = f^2/2:
+ * log(1 + f) = f - (h - s (h + R)), R = s^2 (2/3 + 2/5 s^2 + ..) */
+RNG_FN CORE_INLINE void rng_log(int G, rng_d *u)
+{
+    FD_NOFMA
+    static const double c[7] = { 0.14616585424888623, 0.15331710618210773, 0.18182889455674947,
+        0.22222211130259878, 0.2857142862600327, 0.39999999999899444, 0.66666666666666696 };
+    rng_d e[RNG_G], f[RNG_G], s[RNG_G], y[RNG_G], r[RNG_G];
+    CORE_UNROLL for (int g = 0; g < G; g++) {                /* 0x3fe6a09e667f3bcd: sqrt 1/2 */
+        const rng_u half = rng_bits(u[g]) + (UINT64_C(0x3ff0000000000000) - UINT64_C(0x3fe6a09e667f3bcd));
+        e[g] = rng_real((half >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023);
+        f[g] = rng_real((half & UINT64_C(0x000fffffffffffff)) + UINT64_C(0x3fe6a09e667f3bcd)) - 1.0;
+        s[g] = f[g] / (f[g] + 2.0);
+        y[g] = s[g] * s[g];
+    }
+    rng_poly(G, 7, c, y, r);
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        const rng_d h = f[g] * f[g] * 0.5, low = s[g] * (h + r[g] * y[g]) + e[g] * 1.9082149292705877e-10;
+        u[g] = (e[g] * 0.6931471803691238 - ((h - low) - f[g])) * -2.0;     /* log 2 in two parts */
+    }
+}
+
+/* cos and sin of 2 pi w, 0 < w <= 1: 4 w = q + t, q whole, |t| <= 1/2 (exact); angle pi/2 (q + t) */
+RNG_FN CORE_INLINE void rng_turn(int G, const rng_d *w, rng_d *cosine, rng_d *sine)
+{
+    FD_NOFMA
+    static const double cc[8] = { -6.3293735602194624e-09, 4.7106782488215701e-07,
+        -2.5202039024022038e-05, 0.00091926027454637704, -0.020863480763340748, 0.25366950790104781,
+        -1.2337005501361697, 1.0 };
+    static const double sc[6] = { 5.633910598053464e-08, -3.5986431935557502e-06,
+        0.00016044115070141775, -0.0046817541323362181, 0.079692626246042758, -0.64596409750624428 };
+    rng_d m[RNG_G], t[RNG_G], y[RNG_G], c[RNG_G], s[RNG_G];
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        m[g] = w[g] * 4.0 + 0x1.8p52;                        /* q in its last bits */
+        t[g] = w[g] * 4.0 - (m[g] - 0x1.8p52);
+        y[g] = t[g] * t[g];
+    }
+    rng_poly(G, 8, cc, y, c);
+    rng_poly(G, 6, sc, y, s);
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        const rng_u q = rng_bits(m[g]);
+        const rng_u cb = rng_bits(c[g]), sb = rng_bits((s[g] * y[g]) * t[g] + t[g] * 1.5707963267948966);
+        const rng_u odd = (cb ^ sb) & -(q & UINT64_C(1));    /* cos and sin change places */
+        cosine[g] = rng_real((cb ^ odd) ^ (((q + UINT64_C(1)) & UINT64_C(2)) << 62));
+        sine[g]   = rng_real((sb ^ odd) ^ ((q & UINT64_C(2)) << 62));
+    }
+}
+
+/* the normals of `count` blocks, z[2 count], pairs side by side: word 0 of the counter is ctr[0],
+ * ctr[0] + 1, .. (modulo 2^32), the others are fixed */
+RNG_FN static void rng_normal_run(fd_rng r, const uint32_t ctr[4], int count, double *z)
+{
+    FD_NOFMA
+    enum { V = RNG_RUN / RNG_W };
+    static const uint64_t lane[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    rng_u step, none;
+    memcpy(&step, lane, sizeof step);
+    memset(&none, 0, sizeof none);
+    for (int i0 = 0; i0 < count; i0 += RNG_RUN) {
+        const int n = count - i0 < RNG_RUN ? count - i0 : RNG_RUN;
+        rng_d u[V], w[V], cosine[V], sine[V];
+        double rad[RNG_RUN], cs[RNG_RUN], sn[RNG_RUN];
+#define RNG_PART(G) do {                                                                            \
+            rng_u c0[G], c1[G], c2[G], c3[G];                                                       \
+            uint32_t k0 = r.key[0], k1 = r.key[1];                                                  \
+            CORE_UNROLL for (int g = 0; g < G; g++) {                                               \
+                c0[g] = (step + (uint64_t)(ctr[0] + (uint32_t)(i0 + (v + g) * RNG_W))) & RNG_LOW;   \
+                c1[g] = none + (uint64_t)ctr[1];                                                    \
+                c2[g] = none + (uint64_t)ctr[2];                                                    \
+                c3[g] = none + (uint64_t)ctr[3];                                                    \
+            }                                                                                       \
+            RNG_PHILOX(rng_u, G, c0, c1, c2, c3, k0, k1)                                            \
+            CORE_UNROLL for (int g = 0; g < G; g++) {                                               \
+                u[v + g] = rng_unit(c0[g], c1[g]);                                                  \
+                w[v + g] = rng_unit(c2[g], c3[g]);                                                  \
+            }                                                                                       \
+            rng_log(G, u + v);                                                                      \
+            rng_turn(G, w + v, cosine + v, sine + v);                                               \
+        } while (0)
+        if (n <= RNG_W) {
+            const int v = 0;
+            RNG_PART(1);
+        } else
+            for (int v = 0; v * RNG_W < n; v += RNG_G) RNG_PART(RNG_G);
+        memcpy(rad, u, sizeof rad);
+        memcpy(cs, cosine, sizeof cs);
+        memcpy(sn, sine, sizeof sn);
+        for (int i = 0; i < n; i++) rad[i] = sqrt(rad[i]);
+        for (int i = 0; i < n; i++) {
+            z[2 * (i0 + i)]     = rad[i] * cs[i];
+            z[2 * (i0 + i) + 1] = rad[i] * sn[i];
+        }
+    }
+}
+
+void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4])
+{
+    uint64_t c0[1] = { ctr[0] }, c1[1] = { ctr[1] }, c2[1] = { ctr[2] }, c3[1] = { ctr[3] };
+    uint32_t k0 = key[0], k1 = key[1];
+    RNG_PHILOX(uint64_t, 1, c0, c1, c2, c3, k0, k1)
+    out[0] = (uint32_t)c0[0];
+    out[1] = (uint32_t)c1[0];
+    out[2] = (uint32_t)c2[0];
+    out[3] = (uint32_t)c3[0];
+}
+
+/* counters by use: words 2, 3 hold what the block is for, so that keys, uniforms, normals and
+ * integers of one stream never share a block */
+enum { RNG_SEED = 's', RNG_SUB = 'k', RNG_UNIFORM = 'u', RNG_NORMAL = 'n', RNG_INDEX = 'i' };
+
+static void rng_block(fd_rng r, uint64_t i, uint32_t use, uint32_t out[4])
+{
+    const uint32_t ctr[4] = { (uint32_t)i, (uint32_t)(i >> 32), 0, use };
+    fd_philox(r.key, ctr, out);
+}
+
+fd_rng fd_seed(uint64_t seed)
+{
+    const fd_rng none = { { 0, 0 } };
+    uint32_t o[4];
+    rng_block(none, seed, RNG_SEED, o);
+    return (fd_rng){ { o[0], o[1] } };
+}
+
+fd_rng fd_sub(fd_rng r, uint32_t purpose, uint32_t i)
+{
+    uint32_t o[4];
+    rng_block(r, (uint64_t)i << 32 | purpose, RNG_SUB, o);
+    return (fd_rng){ { o[0], o[1] } };
+}
+
+void fd_normal2(fd_rng r, const uint32_t ctr[4], double z[2]) { rng_normal_run(r, ctr, 1, z); }
+
+void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x)
+{
+    const fd_real below = (fd_real)(1 - (sizeof(fd_real) == 4 ? 0x1p-24 : 0x1p-53));
+    for (ptrdiff_t i = 0; i < n; i += 2) {
+        uint32_t o[4];
+        rng_block(r, (uint64_t)i / 2, RNG_UNIFORM, o);
+        for (int h = 0; h < 2 && i + h < n; h++) {
+            const double u = ((double)(((uint64_t)o[2 * h] << 32 | o[2 * h + 1]) >> 11) + 0.5) * 0x1p-53;
+            x[i + h] = (fd_real)u < 1 ? (fd_real)u : below;
+        }
+    }
+}
+
+static void rng_normals(fd_rng r, uint64_t first, ptrdiff_t n, fd_real *x)   /* first: a block */
+{
+    double z[2 * RNG_RUN];
+    for (ptrdiff_t i = 0; i < n; i += 2 * RNG_RUN) {
+        const uint64_t block = first + (uint64_t)i / 2;
+        const uint32_t ctr[4] = { (uint32_t)block, (uint32_t)(block >> 32), 0, RNG_NORMAL };
+        const ptrdiff_t k = n - i < 2 * RNG_RUN ? n - i : 2 * RNG_RUN;
+        rng_normal_run(r, ctr, (int)(k + 1) / 2, z);
+        for (ptrdiff_t j = 0; j < k; j++) x[i + j] = (fd_real)z[j];
+    }
+}
+
+void fd_normal(fd_rng r, ptrdiff_t n, fd_real *x)
+{
+    enum { PART = 1 << 14 };                 /* numbers to a thread at a time: some 30 us */
+    const ptrdiff_t parts = (n + PART - 1) / PART;
+    if (parts < 2) {
+        rng_normals(r, 0, n, x);
+        return;
+    }
+    FD_PARALLEL
+    for (ptrdiff_t p = 0; p < parts; p++)
+        rng_normals(r, (uint64_t)p * (PART / 2), n - p * PART < PART ? n - p * PART : PART,
+                    x + p * PART);
+}
+
+int fd_index(fd_rng r, uint64_t i, int n)
+{
+    uint32_t o[4];
+    rng_block(r, i / 2, RNG_INDEX, o);
+    const uint32_t *w = o + 2 * (i & 1);
+    return (int)(((uint64_t)w[0] * (uint32_t)n + ((uint64_t)w[1] * (uint32_t)n >> 32)) >> 32);
+}                                                        /* high word of (w0 2^32 + w1) n 2^-32 */
+
+void fd_perm(fd_rng r, int n, int *p)
+{
+    for (int i = 0; i < n; i++) p[i] = i;
+    for (int i = n - 1; i > 0; i--) {
+        const int j = fd_index(r, (uint64_t)i, i + 1), t = p[i];
+        p[i] = p[j];
+        p[j] = t;
+    }
+}
+
+/* ---- Linear algebra ----------------------------------------------------------------------------
+ *
+ * C = alpha op(A) op(B) + beta C. A tile of C, up to MAT_MR rows of MAT_NV vectors, is kept in
+ * registers while the kernel adds up its outer products over k:
+ *
+ *   c[i][j] += a[i][p] b[p][j]     one vector of b, one number of a spread over the lanes
+ *
+ * No lane meets another, and every entry of C is a chain over p = 0, 1, .. that is cut after MAT_KC
+ * terms and, where k is long, into slabs: both from k alone. So a product has the same bits however
+ * its rows and columns are cut up, which is how threads and batches cut it.
+ *
+ * Rows of op(A) with p contiguous are copied to a buffer whose rows lie a constant MAT_PITCH apart
+ * (one address register for all of them, and no two rows in the same cache set); with i contiguous
+ * they are read in place. Columns of op(B) are copied to panels of MAT_NR, zeros at the end, unless
+ * the kernel can read them in place. Small panels of A stay in L1, B in L2. */
+
+enum {
+    MAT_NV = 2, MAT_NR = MAT_NV * FD_W,                  /* columns of a tile */
+    MAT_MR = FD_BYTES == 64 ? 14 : 6,                    /* its rows: tile, b and a fill the registers */
+    MAT_KC = 1024 / (int)sizeof(fd_real),
+    MAT_PITCH = MAT_KC + 64 / (int)sizeof(fd_real),
+    MAT_AW = (MAT_MR + FD_W - 1) / FD_W * FD_W,
+    MAT_PA = MAT_MR * MAT_PITCH > MAT_KC * MAT_AW ? MAT_MR * MAT_PITCH : MAT_KC * MAT_AW,
+    MAT_NC = 512,                                        /* columns packed at a time */
+    MAT_SLAB = 2048, MAT_SLABS = 16,                     /* long k: least length, most slabs */
+    MAT_WORK = 1 << 20                                   /* products to a thread, at least */
+};
+
+CORE_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, int add, fd_real *restrict c,
+                     ptrdiff_t ldc)
+{
+    for (int i = 0; i < rows; i++, t += MAT_NR, c += ldc)
+        for (int j = 0; j < cols; j++) c[j] = add ? c[j] + t[j] : t[j];
+}
+
+/* c (+)= a b for one tile. a[i][p] at a[i * MAT_PITCH + p], or with ta at a[i + p as]; b[p][j]
+ * at b[p bs + j]; the first `cols` columns of c are written, add: added to */
+CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict a, ptrdiff_t as,
+                         const fd_real *restrict b, ptrdiff_t bs, int add,
+                         fd_real *restrict c, ptrdiff_t ldc, int cols)
+{
+    fd_vec sum[MAT_MR][MAT_NV], zero;
+    memset(&zero, 0, sizeof zero);
+    CORE_UNROLL
+    for (int i = 0; i < rows; i++)
+        CORE_UNROLL
+        for (int j = 0; j < nv; j++) sum[i][j] = zero;
+    for (int i = 0; i < rows; i++) {                        /* C is on its way while the sum runs */
+        core_fetch(c + i * ldc);
+        core_fetch(c + i * ldc + cols - 1);
+    }
+    for (int p = 0; p < k; p++) {
+        fd_vec bv[MAT_NV];
+        CORE_UNROLL
+        for (int j = 0; j < nv; j++) bv[j] = vload(b + j * FD_W);
+        CORE_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const fd_real x = ta ? a[i] : a[i * MAT_PITCH];
+            CORE_UNROLL
+            for (int j = 0; j < nv; j++) sum[i][j] += x * bv[j];
+        }
+        a += ta ? as : 1;
+        b += bs;
+    }
+    if (cols == nv * FD_W) {
+        CORE_UNROLL
+        for (int i = 0; i < rows; i++)
+            CORE_UNROLL
+            for (int j = 0; j < nv; j++) {
+                fd_real *const y = c + i * ldc + j * FD_W;
+                vstore(y, add ? vload(y) + sum[i][j] : sum[i][j]);
+            }
+    } else {                                                /* the same through a whole tile */
+        fd_real t[MAT_MR * MAT_NR];
+        CORE_UNROLL
+        for (int i = 0; i < rows; i++)
+            CORE_UNROLL
+            for (int j = 0; j < nv; j++) vstore(t + i * MAT_NR + j * FD_W, sum[i][j]);
+        mat_edge(rows, cols, t, add, c, ldc);
+    }
+}
+
+typedef void mat_kernel(int k, const fd_real *a, ptrdiff_t as, const fd_real *b, ptrdiff_t bs,
+                        int add, fd_real *c, ptrdiff_t ldc, int cols);
+#define MAT_ARGS int k, const fd_real *a, ptrdiff_t as, const fd_real *b, ptrdiff_t bs, \
+                 int add, fd_real *c, ptrdiff_t ldc, int cols
+#define MAT_PASS k, a, as, b, bs, add, c, ldc, cols
+#define MAT_MAKE(r)                                                                 \
+    static void mat_n1_##r(MAT_ARGS) { mat_tile(r, 1, 0, MAT_PASS); }               \
+    static void mat_n2_##r(MAT_ARGS) { mat_tile(r, 2, 0, MAT_PASS); }               \
+    static void mat_t1_##r(MAT_ARGS) { mat_tile(r, 1, 1, MAT_PASS); }               \
+    static void mat_t2_##r(MAT_ARGS) { mat_tile(r, 2, 1, MAT_PASS); }
+#if FD_BYTES == 64
+#define MAT_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#else
+#define MAT_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#endif
+MAT_ROWS(MAT_MAKE)
+#define MAT_LIST(r) { { mat_n1_##r, mat_n2_##r }, { mat_t1_##r, mat_t2_##r } },
+static mat_kernel *const mat_kernels[MAT_MR][2][2] = { MAT_ROWS(MAT_LIST) };  /* [rows-1][ta][nv-1] */
+
+typedef struct {                       /* a product, checked */
+    int ta, tb, m, n, k;
+    const fd_real *A, *B;
+    ptrdiff_t lda, ldb, ldc;
+    fd_real alpha;
+    int add;                           /* C is added to; else it is set */
+    fd_real *C;
+} mat_job;
+
+static int mat_up(int n, int to) { return (n + to - 1) / to * to; }
+static ptrdiff_t mat_pack_size(int n, int k)         /* reals of scratch that mat_block needs */
+{
+    return MAT_PA + (ptrdiff_t)mat_up(n < MAT_NC ? n : MAT_NC, MAT_NR) * (k < MAT_KC ? k : MAT_KC);
+}
+
+/* v, FD_W vectors, becomes its transpose: log2 W perfect shuffles of first and second half */
+#if FD_BYTES
+#ifdef FD_DOUBLE
+#define MAT_LANES (FD_BYTES / 8)
+typedef int64_t mat_index __attribute__((vector_size(FD_BYTES)));
+#else
+#define MAT_LANES (FD_BYTES / 4)
+typedef int32_t mat_index __attribute__((vector_size(FD_BYTES)));
+#endif
+#if MAT_LANES == 16
+#define MAT_LO 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define MAT_HI 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif MAT_LANES == 8
+#define MAT_LO 0, 8, 1, 9, 2, 10, 3, 11
+#define MAT_HI 4, 12, 5, 13, 6, 14, 7, 15
+#elif MAT_LANES == 4
+#define MAT_LO 0, 4, 1, 5
+#define MAT_HI 2, 6, 3, 7
+#else
+#define MAT_LO 0, 2
+#define MAT_HI 1, 3
+#endif
+#ifdef __clang__
+#define mat_mix(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define mat_mix(a, b, ...) __builtin_shuffle(a, b, (mat_index){ __VA_ARGS__ })
+#endif
+CORE_INLINE void mat_transpose(fd_vec v[FD_W])
+{
+    CORE_UNROLL
+    for (int s = 1; s < FD_W; s *= 2) {
+        fd_vec t[FD_W];
+        CORE_UNROLL
+        for (int i = 0; i < FD_W / 2; i++) {
+            t[2 * i]     = mat_mix(v[i], v[i + FD_W / 2], MAT_LO);
+            t[2 * i + 1] = mat_mix(v[i], v[i + FD_W / 2], MAT_HI);
+        }
+        CORE_UNROLL
+        for (int i = 0; i < FD_W; i++) v[i] = t[i];
+    }
+}
+#else
+CORE_INLINE void mat_transpose(fd_vec v[1]) { (void)v; }
+#endif
+
+/* alpha op(B)[p0..p0+k)[j0..j0+n) to panels [n / MAT_NR][k][MAT_NR], zeros after n */
+static void mat_pack(const mat_job *g, int p0, int k, int j0, int n, fd_real *restrict y)
+{
+    for (int j = 0; j < n; j += MAT_NR, y += (ptrdiff_t)k * MAT_NR)
+        for (int h = 0; h < MAT_NR; h += FD_W) {
+            const int cols = n - j - h < FD_W ? n - j - h : FD_W;
+            const fd_real *x = g->tb ? g->B + (j0 + j + h) * g->ldb + p0
+                                     : g->B + p0 * g->ldb + j0 + j + h;
+            if (cols <= 0) break;                            /* the kernel for one vector is used */
+            if (!g->tb)
+                for (int p = 0; p < k; p++, x += g->ldb)
+                    vstore(y + p * MAT_NR + h, g->alpha * (cols == FD_W ? vload(x) : vload_n(x, cols)));
+            else
+                for (int p = 0; p < k; p += FD_W) {
+                    const int len = k - p < FD_W ? k - p : FD_W;
+                    fd_vec v[FD_W];
+                    for (int i = 0; i < FD_W; i++)
+                        v[i] = i < cols && len == FD_W ? vload(x + i * g->ldb + p)
+                                                       : vload_n(x + i * g->ldb + p, i < cols ? len : 0);
+                    mat_transpose(v);
+                    for (int i = 0; i < len; i++) vstore(y + (p + i) * MAT_NR + h, g->alpha * v[i]);
+                }
+        }
+}
+
+/* A[p0..p0+k)[i..i+rows), stored that way, to [k][MAT_AW] */
+static void mat_pack_a(const mat_job *g, int p0, int k, int i, int rows, fd_real *restrict y)
+{
+    const fd_real *x = g->A + p0 * g->lda + i, *const end = g->A + (g->k - 1) * g->lda + g->m;
+    for (int p = 0; p < k; p++, x += g->lda, y += MAT_AW)
+        for (int h = 0; h < rows; h += FD_W)
+            vstore(y + h, end - x - h >= FD_W ? vload(x + h)          /* more than is used, often */
+                          : vload_n(x + h, rows - h < FD_W ? rows - h : FD_W));
+}
+
+/* the block of m x n entries of C at (i0, j0), summed over k terms from p0 */
+static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, int k, fd_real *C,
+                      ptrdiff_t ldc, int add, fd_real *pack)
+{
+    fd_real *const pa = pack, *const pb = pack + MAT_PA;
+    const int panels = (m + MAT_MR - 1) / MAT_MR;
+    for (int q = 0; q < k; q += MAT_KC, add = 1) {
+        const int kc = k - q < MAT_KC ? k - q : MAT_KC;
+        const int direct = !g->tb && n % FD_W == 0 && g->alpha == 1 && (panels <= 2 || kc * g->ldb <= 8192);
+        const int adirect = g->ta && (kc * g->lda <= 8192 || n <= MAT_NR);
+        const ptrdiff_t bs = direct ? g->ldb : MAT_NR;
+        const fd_real *const b0 = direct ? g->B + (p0 + q) * g->ldb + j0 : pb;
+        if (!direct) mat_pack(g, p0 + q, kc, j0, n, pb);
+        for (int t = 0, i = 0; t < panels; t++) {
+            const int rows = (m - i + panels - t - 1) / (panels - t);     /* as even as can be */
+            const fd_real *a = pa;
+            if (adirect) a = g->A + (p0 + q) * g->lda + i0 + i;
+            else if (g->ta) mat_pack_a(g, p0 + q, kc, i0 + i, rows, pa);
+            else
+                for (int r = 0; r < rows; r++)
+                    memcpy(pa + r * MAT_PITCH, g->A + (i0 + i + r) * g->lda + p0 + q,
+                           (size_t)kc * sizeof *pa);
+            for (int j = 0; j < n; j += MAT_NR) {
+                const int cols = n - j < MAT_NR ? n - j : MAT_NR;
+                mat_kernels[rows - 1][g->ta][cols > FD_W](kc, a, adirect ? g->lda : MAT_AW,
+                    b0 + (direct ? j : (ptrdiff_t)j * kc), bs, add, C + i * ldc + j, ldc, cols);
+            }
+            i += rows;
+        }
+    }
+}
+
+/* slabs that a sum over k is cut into, and their length */
+static int mat_slabs(int k, int *len)
+{
+    int s = k / MAT_SLAB;
+    if (s < 2) s = 1;
+    if (s > MAT_SLABS) s = MAT_SLABS;
+    *len = s == 1 ? k : mat_up((k + s - 1) / s, MAT_KC);
+    return *len ? (k + *len - 1) / *len : 1;
+}
+
+/* cut 0..n into `parts` of nearly equal length, all but the last a multiple of `unit`: start of part i */
+static int mat_cut(int n, int parts, int unit, int i)
+{
+    const ptrdiff_t units = (n + unit - 1) / unit, at = units * i / parts * unit;
+    return at < n ? (int)at : n;
+}
+
+static void mat_run(const mat_job *g, int threads, fd_arena scratch)
+{
+    int len;
+    const int slabs = mat_slabs(g->k, &len);
+    const double work = (double)g->m * g->n * g->k;
+    if (threads > work / MAT_WORK) threads = work < 2.0 * MAT_WORK ? 1 : (int)(work / MAT_WORK);
+
+    /* long sums: the slabs of some rows side by side in `part` [slabs][rows][n], added up in order */
+    const int limit = slabs > 1 ? (1 << 19) / slabs / g->n : g->m;
+    const int chunk = limit >= g->m ? g->m : limit < 64 ? 64 : limit;
+    const ptrdiff_t size = mat_pack_size(g->n, g->k);
+    fd_real *part = slabs > 1 ? fd_raw(&scratch, fd_real, (ptrdiff_t)slabs * chunk * g->n) : NULL;
+    fd_real *pack = fd_raw(&scratch, fd_real, size * threads);
+    if (!pack) return;
+
+    for (int i0 = 0; i0 < g->m; i0 += chunk) {
+        const int m = g->m - i0 < chunk ? g->m - i0 : chunk;
+        const int nb = (g->n + MAT_NC - 1) / MAT_NC;
+        int mb = (m + MAT_NC - 1) / MAT_NC;
+        if (mb * nb * slabs % threads) mb = mat_up(mb, threads);
+        const int tasks = mb * nb * slabs;
+#define MAT_TASK(t) do {                                                                          \
+            const int s_ = (t) % slabs, j_ = (t) / slabs % nb, i_ = (t) / slabs / nb;             \
+            const int ib = mat_cut(m, mb, MAT_MR, i_), ie = mat_cut(m, mb, MAT_MR, i_ + 1);       \
+            const int jb = mat_cut(g->n, nb, MAT_NR, j_), je = mat_cut(g->n, nb, MAT_NR, j_ + 1); \
+            const int ks = g->k - s_ * len < len ? g->k - s_ * len : len;                         \
+            fd_real *const own = pack + fd_thread() * size;                                       \
+            if (slabs > 1)                                                                        \
+                mat_block(g, i0 + ib, ie - ib, jb, je - jb, s_ * len, ks,                         \
+                          part + ((ptrdiff_t)s_ * m + ib) * g->n + jb, g->n, 0, own);          \
+            else                                                                                  \
+                mat_block(g, i0 + ib, ie - ib, jb, je - jb, 0, g->k,                              \
+                          g->C + (i0 + ib) * g->ldc + jb, g->ldc, g->add, own);                   \
+        } while (0)
+        if (threads == 1) {
+            for (int t = 0; t < tasks; t++) MAT_TASK(t);
+        } else {
+            FD_PARALLEL
+            for (int t = 0; t < tasks; t++) MAT_TASK(t);
+        }
+        for (int i = 0; slabs > 1 && i < m; i++) {
+            fd_real *c = g->C + (i0 + i) * g->ldc, *t = part + (ptrdiff_t)i * g->n;
+            for (int s = 1; s < slabs; s++)
+                for (int j = 0; j < g->n; j++) t[j] += t[(ptrdiff_t)s * m * g->n + j];
+            for (int j = 0; j < g->n; j++) c[j] = g->add ? c[j] + t[j] : t[j];
+        }
+    }
+}
+
+/* C = beta C, where that is not left to the sum; returns whether the sum adds to C */
+static int mat_scale(int m, int n, double beta, int set, fd_real *C, ptrdiff_t ldc)
+{
+    if (beta == 0 && !set) return 0;
+    for (int i = 0; beta != 1 && i < m; i++)
+        for (int j = 0; j < n; j++)
+            C[i * ldc + j] = beta == 0 ? 0 : (fd_real)beta * C[i * ldc + j];
+    return 1;
+}
+
+static int mat_check(const char *where, fd_status *st, int ta, int tb, int m, int n, int k, int lda,
+                     int ldb, int ldc)
+{
+    if (st->code) return 1;
+    if (m < 0 || n < 0 || k < 0)
+        return fd_fail(st, FD_ESHAPE, where, "negative size: m, n, k", 3, m, n, k);
+    if (lda < (ta ? m : k))
+        return fd_fail(st, FD_ESHAPE, where, "lda below the width of A", 2, lda, ta ? m : k, 0);
+    if (ldb < (tb ? k : n))
+        return fd_fail(st, FD_ESHAPE, where, "ldb below the width of B", 2, ldb, tb ? k : n, 0);
+    if (ldc < n) return fd_fail(st, FD_ESHAPE, where, "ldc below the width of C", 2, ldc, n, 0);
+    return 0;
+}
+
+void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A, int lda,
+             const fd_real *B, int ldb, double beta, fd_real *C, int ldc, fd_arena scratch)
+{
+    if (mat_check("fd_gemm", scratch.st, ta, tb, m, n, k, lda, ldb, ldc) || !m || !n) return;
+    const int empty = !k || alpha == 0;
+    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, (fd_real)alpha,
+                        mat_scale(m, n, beta, empty, C, ldc), C };
+    if (!empty) mat_run(&g, fd_threads(), scratch);
+}
+
+void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
+                   const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
+                   double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch)
+{
+    int len;
+    if (mat_check("fd_gemm_batch", scratch.st, ta, tb, m, n, k, lda, ldb, ldc)) return;
+    if (count < 0) {
+        fd_fail(scratch.st, FD_ESHAPE, "fd_gemm_batch", "negative count", 1, count, 0, 0);
+        return;
+    }
+    if (!m || !n) return;
+    const int empty = !k || alpha == 0, threads = fd_threads();
+    if (empty || mat_slabs(k, &len) > 1 || count < threads) {
+        for (int i = 0; i < count; i++)
+            fd_gemm(ta, tb, m, n, k, alpha, A + i * sa, lda, B + i * sb, ldb, beta, C + i * sc, ldc,
+                    scratch);
+        return;
+    }
+    const ptrdiff_t size = mat_pack_size(n, k);
+    fd_real *pack = fd_raw(&scratch, fd_real, size * threads);
+    if (!pack) return;
+#define MAT_ONE(i) do {                                                                           \
+        fd_real *const c = C + (i) * sc;                                                          \
+        const mat_job g = { !!ta, !!tb, m, n, k, A + (i) * sa, B + (i) * sb, lda, ldb, ldc,       \
+                            (fd_real)alpha, mat_scale(m, n, beta, 0, c, ldc), c };                \
+        for (int j = 0; j < n; j += MAT_NC)                                                       \
+            mat_block(&g, 0, m, j, n - j < MAT_NC ? n - j : MAT_NC, 0, k, c + j, ldc, g.add,      \
+                      pack + fd_thread() * size);                                          \
+    } while (0)
+    if ((double)m * n * k * count < MAT_WORK) {
+        for (int i = 0; i < count; i++) MAT_ONE(i);
+    } else {
+        FD_PARALLEL
+        for (int i = 0; i < count; i++) MAT_ONE(i);
+    }
+}
+
+/* sum x y over n, in 16 lanes that are added up in order: vector code of any width, the same bits */
+static double mat_dot(int n, const double *restrict x, const double *restrict y)
+{
+    double lane[16] = { 0 }, s = 0;
+    int i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int l = 0; l < 16; l++) lane[l] += x[i + l] * y[i + l];
+    for (int l = 0; i + l < n; l++) lane[l] += x[i + l] * y[i + l];
+    for (int l = 0; l < 16; l++) s += lane[l];
+    return s;
+}
+
+static void mat_axpy(int n, double a, const double *restrict x, double *restrict y)
+{
+    for (int i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+int fd_cholesky(fd_status *st, int n, double *A)
+{
+    if (st->code) return st->code;
+    if (n < 0) return fd_fail(st, FD_ESHAPE, "fd_cholesky", "negative size", 1, n, 0, 0);
+    for (int i = 0; i < n; i++) {
+        double *Li = A + (ptrdiff_t)i * n;
+        for (int j = 0; j < i; j++) {
+            const double *Lj = A + (ptrdiff_t)j * n;
+            Li[j] = (Li[j] - mat_dot(j, Li, Lj)) / Lj[j];      /* L_ij L_jj = A_ij - sum_p<j L_ip L_jp */
+        }
+        const double d = Li[i] - mat_dot(i, Li, Li);
+        if (!(d > 0))
+            return fd_fail(st, FD_EDATA, "fd_cholesky", "not positive definite at row", 1, i, 0, 0);
+        Li[i] = sqrt(d);
+        for (int j = i + 1; j < n; j++) Li[j] = 0;
+    }
+    return FD_OK;
+}
+
+void fd_solve_lower(int n, const double *L, int trans, double *x)
+{
+    if (!trans)
+        for (int i = 0; i < n; i++) {
+            const double *Li = L + (ptrdiff_t)i * n;
+            x[i] = (x[i] - mat_dot(i, Li, x)) / Li[i];
+        }
+    else
+        for (int i = n - 1; i >= 0; i--) {
+            const double *Li = L + (ptrdiff_t)i * n;
+            x[i] /= Li[i];
+            mat_axpy(i, -x[i], Li, x);
+        }
+}
+
+/* Symmetric eigenproblem, in two steps [Golub & Van Loan 8.3].
+ *
+ * Reflections H_i = I - beta_i v_i v_i^T, i = n-1..1, v_i with i entries, clear row i of A up to its
+ * last off-diagonal entry: T = H_1 .. H_n-1 A H_n-1 .. H_1. Row i of A then keeps v_i. All passes
+ * run along rows of the lower triangle. Implicit QL makes T diagonal by plane rotations of
+ * neighbours; the same rotations of the rows of Q^T = H_1 .. H_n-1 turn it into V. They are
+ * collected and applied to a few columns at a time, which stay in cache for thousands of them. */
+
+/* T into d[n], e[n] (e[i] = T[i][i-1]), reflectors into the rows of A, beta[n]; p[n] is scratch */
+static void eig_tridiagonal(int n, double *A, double *d, double *e, double *beta, double *p)
+{
+    for (int i = n - 1; i > 0; i--) {
+        double *v = A + (ptrdiff_t)i * n;
+        const double last = v[i - 1], sigma = mat_dot(i - 1, v, v);
+        d[i] = v[i];
+        e[i] = last;
+        beta[i] = 0;
+        if (sigma < 1e-290) continue;                        /* entries of A are at most 1 */
+        const double norm = sqrt(sigma + last * last);
+        e[i] = last > 0 ? -norm : norm;
+        v[i - 1] = last - e[i];
+        beta[i] = 1 / (norm * (norm + fabs(last)));          /* 2 / v.v */
+        for (int j = 0; j < i; j++) {                        /* p = A v by the lower triangle */
+            const double *Aj = A + (ptrdiff_t)j * n;
+            p[j] = mat_dot(j + 1, Aj, v);
+            mat_axpy(j, v[j], Aj, p);
+        }
+        for (int j = 0; j < i; j++) p[j] *= beta[i];
+        mat_axpy(i, -0.5 * beta[i] * mat_dot(i, p, v), v, p);
+        for (int j = 0; j < i; j++) {                        /* A <- A - v p^T - p v^T */
+            double *Aj = A + (ptrdiff_t)j * n;
+            const double vj = v[j], pj = p[j];
+            for (int l = 0; l <= j; l++) Aj[l] -= vj * p[l] + pj * v[l];
+        }
+    }
+    if (n) d[0] = A[0];
+}
+
+/* rows r0..r1 of Q^T: row r is e_r H_r+1 .. H_n-1 */
+static void eig_rows(int n, int r0, int r1, const double *A, const double *beta, double *V)
+{
+    for (int r = r0; r < r1; r++)
+        for (int j = 0; j < n; j++) V[(ptrdiff_t)r * n + j] = j == r;
+    for (int i = r0 + 1; i < n; i++) {
+        const double *v = A + (ptrdiff_t)i * n;
+        for (int r = r0; beta[i] != 0 && r < r1 && r < i; r++) {
+            double *x = V + (ptrdiff_t)r * n;
+            mat_axpy(i, -beta[i] * mat_dot(i, x, v), v, x);
+        }
+    }
+}
+
+enum { EIG_COLS = 32, EIG_ROWS = 16, EIG_WORK = 1 << 16 };     /* EIG_WORK: worth a thread */
+typedef struct { int i; double c, s; } eig_turn;             /* of rows i and i + 1 */
+
+/* on columns from j0 */
+static void eig_turn_cols(int n, int j0, int cols, int turns, const eig_turn *t, double *V)
+{
+    for (int q = 0; q < turns; q++) {
+        double *restrict x = V + (ptrdiff_t)t[q].i * n + j0, *restrict y = x + n;
+        const double c = t[q].c, s = t[q].s;
+        for (int j = 0; j < cols; j++) {
+            const double f = y[j];
+            y[j] = s * x[j] + c * f;
+            x[j] = c * x[j] - s * f;
+        }
+    }
+}
+
+static void eig_turn_rows(int n, int turns, const eig_turn *t, double *V)
+{
+    const int parts = n / EIG_COLS;
+    if ((double)turns * n < EIG_WORK) {
+        eig_turn_cols(n, 0, n, turns, t, V);
+        return;
+    }
+    FD_PARALLEL
+    for (int p = 0; p <= parts; p++)
+        eig_turn_cols(n, p * EIG_COLS, p < parts ? EIG_COLS : n - p * EIG_COLS, turns, t, V);
+}
+
+/* QL with shifts; returns 0, or 1 + the index of the eigenvalue that did not come */
+static int eig_ql(int n, double *d, double *e, double *V, int room, eig_turn *t)
+{
+    const double eps = 0x1p-53;
+    int turns = 0;
+    for (int i = 1; i < n; i++) e[i - 1] = e[i];             /* e[i] = T[i+1][i] from here on */
+    if (n) e[n - 1] = 0;
+    for (int l = 0; l < n; l++)
+        for (int sweep = 0;; sweep++) {
+            int m = l;
+            while (m < n - 1 && fabs(e[m]) > eps * (fabs(d[m]) + fabs(d[m + 1]) + 0x1p-8)) m++;
+            if (m == l) break;
+            if (sweep == 60) return 1 + l;
+            if (turns + (m - l) > room) {
+                eig_turn_rows(n, turns, t, V);
+                turns = 0;
+            }
+            double g = (d[l + 1] - d[l]) / (2 * e[l]), r = hypot(g, 1);
+            g = d[m] - d[l] + e[l] / (g + (g < 0 ? -r : r));  /* d_m - shift */
+            double s = 1, c = 1, p = 0;
+            int i = m - 1;
+            for (; i >= l; i--) {
+                const double f = s * e[i], b = c * e[i];
+                e[i + 1] = r = hypot(f, g);
+                if (r == 0) {                                 /* T falls apart here */
+                    d[i + 1] -= p;
+                    e[m] = 0;
+                    break;
+                }
+                s = f / r;
+                c = g / r;
+                g = d[i + 1] - p;
+                r = (d[i] - g) * s + 2 * c * b;
+                p = s * r;
+                d[i + 1] = g + p;
+                g = c * r - b;
+                t[turns++] = (eig_turn){ i, c, s };
+            }
+            if (i >= l) continue;
+            d[l] -= p;
+            e[l] = g;
+            e[m] = 0;
+        }
+    eig_turn_rows(n, turns, t, V);
+    return 0;
+}
+
+int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch)
+{
+    if (st->code) return st->code;
+    if (n < 0) return fd_fail(st, FD_ESHAPE, "fd_eigen", "negative size", 1, n, 0, 0);
+    const int room = n * 24;
+    double *e = fd_raw(&scratch, double, n), *beta = fd_raw(&scratch, double, n);
+    double *p = fd_raw(&scratch, double, n);
+    eig_turn *t = fd_raw(&scratch, eig_turn, room);
+    if (!t) return st->code;
+
+    double top = 0;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j <= i; j++) {
+            const double a = fabs(A[(ptrdiff_t)i * n + j]);
+            if (!(a <= 1e300)) return fd_fail(st, FD_EDATA, "fd_eigen", "not finite: row, column", 2, i, j, 0);
+            if (a > top) top = a;
+        }
+    int ex = 0;
+    frexp(top, &ex);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++) A[i] = ldexp(A[i], -ex);   /* exact; at most 1 */
+    eig_tridiagonal(n, A, w, e, beta, p);
+    if ((double)n * n * n < EIG_WORK) eig_rows(n, 0, n, A, beta, V);
+    else {
+        FD_PARALLEL
+        for (int b = 0; b < n; b += EIG_ROWS)
+            eig_rows(n, b, n - b < EIG_ROWS ? n : b + EIG_ROWS, A, beta, V);
+    }
+    const int stuck = eig_ql(n, w, e, V, room, t);
+    if (stuck)
+        return fd_fail(st, FD_EDATA, "fd_eigen", "QL does not converge: eigenvalue", 1, stuck - 1, 0, 0);
+    for (int i = 0; i < n; i++) {                            /* descending, and the rule of signs */
+        int k = i, big = 0;
+        for (int j = i + 1; j < n; j++) if (w[j] > w[k]) k = j;
+        double *x = V + (ptrdiff_t)i * n, *y = V + (ptrdiff_t)k * n;
+        for (int j = 0; j < n; j++) if (fabs(y[j]) > fabs(y[big])) big = j;
+        const double sign = y[big] < 0 ? -1 : 1, wk = w[k];
+        for (int j = 0; j < n; j++) {
+            const double s = sign * y[j];
+            y[j] = x[j];
+            x[j] = s;
+        }
+        w[k] = w[i];
+        w[i] = ldexp(wk, ex);
+    }
+    return FD_OK;
+}
+
+/* ---- Spaces ----------------------------------------------------------------------------------
+ *
+ * On an axis of length L, e_j(x) = sqrt(2/L) cos or sin(w_j x), without the sqrt 2 for the constant
+ * and the Nyquist mode ("edge modes"). With N = n (Dirichlet: n + 1), h = L/N,
+ *
+ *     u_j = h sum_i x_i e_j(x_i)        sqrt(2L)/N * (R2C; DCT2, DST1, DST4: half of it)
+ *     x_i = sum_j u_j e_j(x_i)          1/sqrt(2L) * (R2C back, DCT3, DST1, DST4)
+ *
+ * but for factors of single modes: edge modes times sqrt(1/2) after the first, sqrt 2 before the
+ * second (whose sum counts them once, all others twice); sines of a periodic axis change sign, as
+ * R2C sums over exp(-i w x). Grids transform axis by axis; dense spaces by two matrix products. */
+
+static const double axis_pi = 3.14159265358979323846;
+
+static const struct { int to, from; double scale; } axis_kind[] = {
+    [FD_PERIODIC]  = { FD_R2C,  FD_R2C,  1 },
+    [FD_NEUMANN]   = { FD_DCT2, FD_DCT3, .5 },
+    [FD_DIRICHLET] = { FD_DST1, FD_DST1, .5 },
+    [FD_MIXED]     = { FD_DST4, FD_DST4, .5 },
+};
+
+/* waves (periodic) or half waves of mode j on the length of its axis */
+static double axis_number(int bc, int j)
+{
+    return bc == FD_PERIODIC ? (j + 1) / 2 : bc == FD_NEUMANN ? j
+         : bc == FD_DIRICHLET ? j + 1 : j + .5;
+}
+
+static double axis_wave(const fd_space *s, int axis, int j)                     /* w_j */
+{
+    int bc = s->bc[axis];
+    return (bc == FD_PERIODIC ? 2 : 1) * axis_pi * axis_number(bc, j) / s->len[axis];
+}
+
+/* modes of an axis that are no Nyquist mode: that is its last one */
+static int axis_live(const fd_space *s, int axis)
+{
+    int n = s->n[axis];
+    return s->bc[axis] == FD_PERIODIC && n % 2 == 0 ? n - 1 : n;
+}
+
+static int axis_edge(const fd_space *s, int axis, int j)
+{
+    int bc = s->bc[axis];
+    return (j == 0 && (bc == FD_PERIODIC || bc == FD_NEUMANN)) || j >= axis_live(s, axis);
+}
+
+static double axis_mode(const fd_space *s, int axis, int j, double x)           /* e_j(x) */
+{
+    int bc = s->bc[axis], cosine = bc == FD_NEUMANN || (bc == FD_PERIODIC && (j % 2 || !j));
+    double t = axis_wave(s, axis, j) * x;
+    return sqrt((axis_edge(s, axis, j) ? 1 : 2) / s->len[axis]) * (cosine ? cos(t) : sin(t));
+}
+
+/* neither failed nor NULL */
+static int space_is(const fd_space *s) { return s && (s->nd || s->basis); }
+
+/* a grid, or FD_EARG; silent about spaces that failed before */
+static int space_grid(fd_status *st, const fd_space *s, const char *where)
+{
+    if (st->code || !space_is(s)) return 0;
+    return s->nd || !fd_fail(st, FD_EARG, where, "needs a grid, not a dense space", 0, 0, 0, 0);
+}
+
+/* two grids of one domain, or FD_ESHAPE */
+static int space_alike(fd_status *st, const fd_space *s, const fd_space *z, const char *where)
+{
+    if (!space_grid(st, s, where) || !space_grid(st, z, where)) return 0;
+    if (s->nd != z->nd)
+        return !fd_fail(st, FD_ESHAPE, where, "numbers of axes differ", 2, s->nd, z->nd, 0);
+    for (int a = 0; a < s->nd; a++) {
+        if (s->bc[a] != z->bc[a])
+            return !fd_fail(st, FD_ESHAPE, where, "boundaries differ: axis", 1, a, 0, 0);
+        if (!(fabs(s->len[a] - z->len[a]) <= 1e-12 * s->len[a]))
+            return !fd_fail(st, FD_ESHAPE, where, "lengths differ: axis", 1, a, 0, 0);
+    }
+    return 1;
+}
+
+fd_space fd_grid(fd_arena *a, int nd, const int n[], const double len[], const int bc[], int ch)
+{
+    static const fd_space none;
+    fd_space s = { .nd = nd, .n = { 1, 1, 1 }, .ch = ch, .len = { 1, 1, 1 }, .h = 1, .points = 1 };
+    fd_status *st = a->st;
+    if (st->code) return none;
+    if (nd < 1 || nd > 3)
+        fd_fail(st, FD_EARG, "fd_grid", "a grid has 1 to 3 axes", 1, nd, 0, 0);
+    else if (ch < 1)
+        fd_fail(st, FD_EARG, "fd_grid", "channels must be at least 1", 1, ch, 0, 0);
+    for (int i = 0; i < nd && !st->code; i++) {
+        int kind = bc ? bc[i] : FD_PERIODIC;
+        if (n[i] < 1) {
+            fd_fail(st, FD_EARG, "fd_grid", "size must be at least 1: axis, size", 2, i, n[i], 0);
+        } else if (kind < FD_PERIODIC || kind > FD_MIXED) {
+            fd_fail(st, FD_EARG, "fd_grid", "unknown boundary: axis, boundary", 2, i, kind, 0);
+        } else if (len && !(len[i] > 0 && isfinite(len[i]))) {
+            fd_fail(st, FD_EARG, "fd_grid", "length must be positive: axis", 1, i, 0, 0);
+        } else if (s.points > PTRDIFF_MAX / 16 / ch / n[i]) {
+            fd_fail(st, FD_EARG, "fd_grid", "too many points: axis, size", 2, i, n[i], 0);
+        } else {
+            s.n[i] = n[i];
+            s.bc[i] = kind;
+            if (len) s.len[i] = len[i];
+            s.h *= s.len[i] / (n[i] + (kind == FD_DIRICHLET));
+            s.points *= n[i];
+        }
+    }
+    for (int i = 0; i < nd && !st->code; i++) {
+        int kind = s.bc[i], k = 0;
+        while (s.n[k] != s.n[i] || s.bc[k] != kind) k++;          /* equal axes share their plans */
+        if (k == i) s.to[i] = fd_fft_plan(a, axis_kind[kind].to, s.n[i]);
+        if (k == i) s.from[i] = axis_kind[kind].from == axis_kind[kind].to ? s.to[i]
+                              : fd_fft_plan(a, axis_kind[kind].from, s.n[i]);
+        s.to[i] = s.to[k];
+        s.from[i] = s.from[k];
+    }
+    s.modes = s.points;
+    return st->code ? none : s;
+}
+
+fd_space fd_dense(const fd_space *like, ptrdiff_t points, ptrdiff_t modes, const fd_real *basis,
+                  const fd_real *weight, int ch)
+{
+    fd_space s = { .nd = 0 };
+    if (!basis || !weight || points < 1 || modes < 0 || ch < 1 || (int)points != points
+        || (int)modes != modes || (like && like->points != points)) return s;
+    if (like) s = *like;
+    else s = (fd_space){ .n = { (int)points, 1, 1 }, .len = { 1, 1, 1 } };
+    for (int a = 0; a < 3; a++) s.to[a] = s.from[a] = NULL;
+    s.nd = 0;
+    s.ch = ch;
+    s.points = points;
+    s.modes = modes;
+    s.basis = basis;
+    s.weight = weight;
+    return s;
+}
+
+ptrdiff_t fd_size(const fd_space *s) { return s ? s->ch * s->points : 0; }
+
+double fd_coord(const fd_space *s, int axis, int i)
+{
+    int bc = s->bc[axis], n = s->n[axis];
+    return s->len[axis] * (bc == FD_PERIODIC ? (double)i / n :
+                           bc == FD_DIRICHLET ? (i + 1.) / (n + 1.) : (i + .5) / n);
+}
+
+int fd_mode(const fd_space *s, ptrdiff_t k, int j[3])
+{
+    int nyquist = 0;
+    j[0] = (int)k, j[1] = j[2] = 0;
+    for (int a = s->nd - 1; a >= 0; a--) {
+        j[a] = (int)(k % s->n[a]);
+        k /= s->n[a];
+        nyquist |= j[a] >= axis_live(s, a);
+    }
+    return nyquist;
+}
+
+void fd_laplace(const fd_space *s, double *mu, fd_arena scratch)
+{
+    if (!mu || !space_grid(scratch.st, s, "fd_laplace")) return;
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        int j[3];
+        fd_mode(s, k, j);
+        mu[k] = 0;
+        for (int a = 0; a < s->nd; a++) mu[k] += axis_wave(s, a, j[a]) * axis_wave(s, a, j[a]);
+    }
+}
+
+/* how to transform grids of a space: sign -1 is x -> u, +1 is u -> x. f[a][j]: the factor of mode j
+ * on axis a; last: f of the last axis as fd_real; edge: is any factor not 1? */
+typedef struct {
+    const fd_space *s;
+    int sign, edge;
+    const double *f[3];
+    const fd_real *last;
+} grid_how;
+
+/* y = x times the factors of single modes, for m grids; y may be x */
+static void grid_factors(const grid_how *how, ptrdiff_t m, const fd_real *x, fd_real *y)
+{
+    const fd_space *s = how->s;
+    const fd_real *last = how->last;
+    const int n = s->n[s->nd - 1];
+    ptrdiff_t rows = m * (s->modes / n);
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        double c = 1;
+        ptrdiff_t q = r;
+        for (int a = s->nd - 2; a >= 0; a--) c *= how->f[a][q % s->n[a]], q /= s->n[a];
+        const fd_real row = (fd_real)c, *xr = x + r * n;
+        fd_real *yr = y + r * n;
+        for (int j = 0; j < n; j++) yr[j] = xr[j] * (row * last[j]);
+    }
+}
+
+/* m grids, y may be x */
+static void grid_block(const grid_how *how, ptrdiff_t m, const fd_real *x, fd_real *y,
+                       fd_arena scratch)
+{
+    const fd_space *s = how->s;
+    ptrdiff_t after = s->points;
+    if (how->sign > 0 && how->edge) grid_factors(how, m, x, y);
+    else if (y != x) memcpy(y, x, (size_t)(m * s->points) * sizeof *y);
+    for (int a = 0; a < s->nd; a++) {
+        int n = s->n[a], bc = s->bc[a];
+        ptrdiff_t before = m * s->points / after;
+        double L = s->len[a], scale = how->sign > 0 ? 1 / sqrt(2 * L)
+            : axis_kind[bc].scale * sqrt(2 * L) / (n + (bc == FD_DIRICHLET));
+        const fd_fft *p = how->sign < 0 ? s->to[a] : s->from[a];
+        after /= n;
+        if (after == 1)
+            fd_fft_run(p, how->sign, scale, before, n, 1, y, scratch);
+        else
+            for (ptrdiff_t q = 0; q < before; q++)
+                fd_fft_run(p, how->sign, scale, after, 1, after, y + q * n * after, scratch);
+    }
+    if (how->sign < 0 && how->edge) grid_factors(how, m, y, y);
+}
+
+/* `count` grids, y may be x, in blocks that stay in the cache from one axis to the next. Threads
+ * take blocks (the calls along an axis are too small to share), each with an arena of its own, as
+ * large as the first block turns out to need. */
+static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const fd_real *x,
+                           fd_real *y, fd_arena scratch)
+{
+    const ptrdiff_t P = s->points, block = P < 16384 ? 16384 / P : 1;
+    const ptrdiff_t blocks = (count + block - 1) / block;
+    const int threads = fd_threads() < blocks ? fd_threads() : (int)blocks;
+    const double root = sign < 0 ? sqrt(.5) : sqrt(2);
+    grid_how how = { .s = s, .sign = sign };
+    fd_real *last = fd_raw(&scratch, fd_real, s->n[s->nd - 1]);
+    for (int a = 0; a < s->nd; a++) {
+        double *g = fd_raw(&scratch, double, s->n[a]);
+        if (!g) return;
+        for (int j = 0; j < s->n[a]; j++) {
+            g[j] = axis_edge(s, a, j) ? root : s->bc[a] == FD_PERIODIC && j % 2 == 0 ? -1 : 1;
+            how.edge |= g[j] != 1;
+            if (a == s->nd - 1) last[j] = (fd_real)g[j];
+        }
+        how.f[a] = g;
+    }
+    how.last = last;
+    fd_status *st = threads > 1 ? fd_new(&scratch, fd_status, threads) : NULL;
+    if (!st) {
+        for (ptrdiff_t i = 0; i < count && !scratch.st->code; i += block)
+            grid_block(&how, count - i < block ? count - i : block, x + i * P, y + i * P, scratch);
+        return;
+    }
+    const size_t left = (size_t)(scratch.end - scratch.beg);
+    st[0].low = left;
+    grid_block(&how, block, x, y, (fd_arena){ scratch.beg, scratch.end, st });
+    const size_t need = (left - st[0].low + 63) / 64 * 64;
+    char *mem = st[0].code ? NULL : fd_raw(&scratch, char, need * (size_t)threads);
+    if (mem) {
+        FD_PARALLEL
+        for (int t = 0; t < threads; t++) {
+            fd_arena own = { mem + (size_t)t * need, mem + (size_t)(t + 1) * need, st + t };
+            ptrdiff_t rest = blocks - 1, end = 1 + rest * (t + 1) / threads;
+            for (ptrdiff_t k = 1 + rest * t / threads; k < end; k++)
+                grid_block(&how, count - k * block < block ? count - k * block : block,
+                           x + k * block * P, y + k * block * P, own);
+        }
+    }
+    for (int t = 0; t < threads; t++)
+        if (st[t].code)
+            fd_fail(scratch.st, st[t].code, st[t].where, st[t].what, st[t].nv, st[t].v[0],
+                    st[t].v[1], st[t].v[2]);
+}
+
+void fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch)
+{
+    if (!space_is(s) || !x || !u || b < 1 || scratch.st->code) return;
+    ptrdiff_t m = (ptrdiff_t)b * s->ch, P = s->points;
+    if (!s->basis) {
+        grid_transform(s, -1, m, x, u, scratch);
+        return;
+    }
+    fd_real *xw = fd_raw(&scratch, fd_real, m * P);
+    if (!xw) return;
+    for (ptrdiff_t r = 0; r < m; r++)
+        for (ptrdiff_t i = 0; i < P; i++) xw[r * P + i] = x[r * P + i] * s->weight[i];
+    fd_gemm(0, 1, (int)m, (int)s->modes, (int)P, 1, xw, (int)P, s->basis, (int)P, 0, u,
+            (int)s->modes, scratch);
+}
+
+void fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_arena scratch)
+{
+    if (!space_is(s) || !x || !u || b < 1 || scratch.st->code) return;
+    ptrdiff_t m = (ptrdiff_t)b * s->ch;
+    if (!s->basis)
+        grid_transform(s, 1, m, u, x, scratch);
+    else
+        fd_gemm(0, 0, (int)m, (int)s->points, (int)s->modes, 1, u, (int)s->modes, s->basis,
+                (int)s->points, 0, x, (int)s->points, scratch);
+}
+
+/* for `count` arrays over modes with elements of `size` bytes: shared modes copied, others 0. The
+ * modes that two grids share are the first ones of each axis. */
+static void modes_copy(const fd_space *from, const fd_space *to, ptrdiff_t count, size_t size,
+                       const void *u, void *w)
+{
+    int nd = from->nd, keep[3], n = to->n[nd - 1];
+    for (int a = 0; a < nd; a++) {
+        int p = axis_live(from, a), q = axis_live(to, a);
+        keep[a] = p < q ? p : q;
+    }
+    ptrdiff_t rows = to->modes / n;
+    for (ptrdiff_t r = 0; r < count * rows; r++) {
+        ptrdiff_t q = r % rows, step = from->n[nd - 1], at = r / rows * from->modes;
+        int in = 1;
+        for (int a = nd - 2; a >= 0; a--) {
+            ptrdiff_t j = q % to->n[a];                             /* j_a of this row */
+            q /= to->n[a];
+            at += j * step;
+            step *= from->n[a];
+            in &= j < keep[a];
+        }
+        char *y = (char *)w + (size_t)(r * n) * size;
+        const char *x = (const char *)u + (in ? (size_t)at * size : 0);
+        size_t bytes = in ? (size_t)keep[nd - 1] * size : 0;
+        if (bytes) memcpy(y, x, bytes);
+        memset(y + bytes, 0, (size_t)n * size - bytes);
+    }
+}
+
+void fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w)
+{
+    if (!space_is(from) || !space_is(to) || !u || !w) return;
+    FD_ASSERT(from->nd && from->nd == to->nd && from->ch == to->ch);
+    if (!from->nd || from->nd != to->nd || from->ch != to->ch) return;
+    modes_copy(from, to, (ptrdiff_t)b * from->ch, sizeof *u, u, w);
+}
+
+void fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
+                 fd_arena scratch)
+{
+    if (!x || !y || b < 1 || !space_alike(scratch.st, from, to, "fd_resample")) return;
+    if (from->ch != to->ch) {
+        fd_fail(scratch.st, FD_ESHAPE, "fd_resample", "channels differ", 2, from->ch, to->ch, 0);
+        return;
+    }
+    fd_real *u = fd_raw(&scratch, fd_real, b * fd_size(from));
+    fd_to_modes(from, b, x, u, scratch);
+    if (scratch.st->code) return;
+    fd_modes_between(from, to, b, u, y);
+    fd_from_modes(to, b, y, y, scratch);
+}
+
+double fd_inner(const fd_space *s, const fd_real *x, const fd_real *y)
+{
+    if (!space_is(s) || !x || !y) return 0;
+    double sum = 0;
+    for (int c = 0; c < s->ch; c++)
+        for (ptrdiff_t i = 0, at = c * s->points; i < s->points; i++, at++)
+            sum += (double)x[at] * (double)y[at] * (s->weight ? (double)s->weight[i] : 1);
+    return s->weight ? sum : s->h * sum;
+}
+
+/* ---- Covariance operators --------------------------------------------------------------------
+ *
+ * C e_k = lam_k e_k. Where k(x - y) = int S(w) exp(i w (x - y)) dw / (2 pi)^d, the periodised (or
+ * reflected) kernel has lam_k = S(w_k), w_k^2 = mu_k, whatever the lengths of the domain. A draw is
+ * u_k = sqrt(lam_k) z_k with z_k keyed by the physical mode, so that grids share it. */
+
+static fd_cov *cov_new(fd_arena *a, const fd_space *s, int kind)
+{
+    fd_cov *c = fd_new(a, fd_cov, 1);
+    double *lam = fd_new(a, double, s->modes);
+    if (!lam) return NULL;
+    c->s = *s;
+    c->lam = lam;
+    c->kind = kind;
+    return c;
+}
+
+/* what each parameter must be; strict: bit i where parameter i must not be 0 */
+static const struct { const char *what[3]; int strict; } cov_rule[] = {
+    [FD_COV_WHITE]    = { { "sigma2 must be at least 0", "kmax must be at least 0", NULL }, 0 },
+    [FD_COV_RBF]      = { { "var must be at least 0", "ell must be positive", NULL }, 2 },
+    [FD_COV_MATERN]   = { { "var must be at least 0", "ell must be positive",
+                            "nu must be positive" }, 6 },
+    [FD_COV_POWER]    = { { "scale must be at least 0", "tau (or c) must be at least 0",
+                            "alpha (or gamma) must be at least 0" }, 0 },
+    [FD_COV_BRIDGE]   = { { "var must be at least 0", NULL, NULL }, 0 },
+    [FD_COV_BROWNIAN] = { { "var must be at least 0", NULL, NULL }, 0 },
+};
+
+/* lam of a family: prm as in fd_cov, all of them functions of the axes' w and of mu = sum w^2 */
+static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int kind,
+                          const double prm[3])
+{
+    if (!space_grid(a->st, s, where)) return NULL;
+    for (int i = 0; i < 3 && cov_rule[kind].what[i]; i++)
+        if (!(prm[i] >= 0 && isfinite(prm[i])) || (cov_rule[kind].strict >> i & 1 && prm[i] == 0)) {
+            fd_fail(a->st, FD_EARG, where, cov_rule[kind].what[i], 0, 0, 0, 0);
+            return NULL;
+        }
+    int need = kind == FD_COV_BRIDGE ? FD_DIRICHLET : kind == FD_COV_BROWNIAN ? FD_MIXED : -1;
+    for (int i = 0; need >= 0 && i < s->nd; i++)
+        if (s->bc[i] != need) {
+            fd_fail(a->st, FD_EARG, where, need == FD_MIXED ?
+                    "every axis must be FD_MIXED: axis" : "every axis must be FD_DIRICHLET: axis",
+                    1, i, 0, 0);
+            return NULL;
+        }
+    fd_cov *c = cov_new(a, s, kind);
+    if (!c) return NULL;
+    memcpy(c->prm, prm, 3 * sizeof *prm);
+    double half = .5 * s->nd, ell = prm[1], nu = prm[2], t2 = ell * ell, scale = prm[0];
+    if (kind == FD_COV_RBF) scale *= pow(2 * axis_pi * t2, half);
+    if (kind == FD_COV_MATERN) {
+        t2 = 2 * nu / t2;
+        scale *= pow(4 * axis_pi, half) * exp(lgamma(nu + half) - lgamma(nu));
+    }
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        int j[3], within = 1;
+        double mu = 0, sheet = 1, lam = 0;
+        if (fd_mode(s, k, j)) continue;
+        for (int i = 0; i < s->nd; i++) {
+            double w = axis_wave(s, i, j[i]);
+            mu += w * w;
+            sheet *= w * w;
+            within &= axis_number(s->bc[i], j[i]) <= prm[1];
+        }
+        switch (kind) {
+        case FD_COV_WHITE:    lam = within || prm[1] == 0; break;
+        case FD_COV_RBF:      lam = exp(-.5 * t2 * mu); break;
+        case FD_COV_MATERN:   lam = exp(-nu * log1p(mu / t2)) * pow(t2 + mu, -half); break;
+        case FD_COV_POWER:    lam = mu + t2 > 0 ? pow(mu + t2, -prm[2]) : 0; break;
+        case FD_COV_BRIDGE:
+        case FD_COV_BROWNIAN: lam = 1 / sheet; break;
+        }
+        lam *= scale;
+        c->lam[k] = lam < 1e-300 ? 0 : lam;               /* or 1/lam overflows */
+    }
+    return c;
+}
+
+fd_cov *fd_cov_white(fd_arena *a, const fd_space *s, double sigma2, int kmax)
+{
+    return cov_family(a, s, "fd_cov_white", FD_COV_WHITE, (double[]){ sigma2, kmax, 0 });
+}
+
+fd_cov *fd_cov_rbf(fd_arena *a, const fd_space *s, double var, double ell)
+{
+    return cov_family(a, s, "fd_cov_rbf", FD_COV_RBF, (double[]){ var, ell, 0 });
+}
+
+fd_cov *fd_cov_matern(fd_arena *a, const fd_space *s, double var, double ell, double nu)
+{
+    return cov_family(a, s, "fd_cov_matern", FD_COV_MATERN, (double[]){ var, ell, nu });
+}
+
+fd_cov *fd_cov_exp(fd_arena *a, const fd_space *s, double var, double ell)
+{
+    return cov_family(a, s, "fd_cov_exp", FD_COV_MATERN, (double[]){ var, ell, .5 });
+}
+
+fd_cov *fd_cov_power(fd_arena *a, const fd_space *s, double scale, double tau, double alpha)
+{
+    return cov_family(a, s, "fd_cov_power", FD_COV_POWER, (double[]){ scale, tau, alpha });
+}
+
+fd_cov *fd_cov_bessel(fd_arena *a, const fd_space *s, double scale, double c, double gamma)
+{
+    return cov_family(a, s, "fd_cov_bessel", FD_COV_POWER,
+                      (double[]){ scale, c < 0 ? -1 : sqrt(c), gamma });
+}
+
+fd_cov *fd_cov_bridge(fd_arena *a, const fd_space *s, double var)
+{
+    return cov_family(a, s, "fd_cov_bridge", FD_COV_BRIDGE, (double[]){ var, 0, 0 });
+}
+
+fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var)
+{
+    return cov_family(a, s, "fd_cov_brownian", FD_COV_BROWNIAN, (double[]){ var, 0, 0 });
+}
+
+fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam)
+{
+    if (a->st->code || !space_is(s) || !lam) return NULL;
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!(lam[k] >= 0 && isfinite(lam[k]))) {
+            fd_fail(a->st, FD_EARG, "fd_cov_table", "eigenvalue negative or not finite: mode", 1, k,
+                    0, 0);
+            return NULL;
+        }
+    fd_cov *c = cov_new(a, s, s->nd ? FD_COV_TABLE : FD_COV_DENSE);
+    int j[3];
+    for (ptrdiff_t k = 0; c && k < s->modes; k++) c->lam[k] = fd_mode(s, k, j) ? 0 : lam[k];
+    return c;
+}
+
+/* The integral operator on the grid is the matrix K h: eigenvalues as they are, and since the
+ * eigenvectors v have sum v^2 = 1, e = v/sqrt h. */
+fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
+                      double (*k)(const double *x, const double *y, const void *prm),
+                      const void *prm)
+{
+    const char *where = "fd_cov_kernel";
+    if (!k || !space_grid(a->st, s, where)) return NULL;
+    if (s->points > 32768) {
+        fd_fail(a->st, FD_EARG, where, "too many points for a matrix", 1, s->points, 0, 0);
+        return NULL;
+    }
+    int n = (int)s->points;
+    size_t nn = (size_t)n * (size_t)n;
+    fd_real *basis = fd_raw(a, fd_real, nn), *weight = fd_raw(a, fd_real, n);
+    fd_space dense = fd_dense(s, n, n, basis, weight, s->ch);
+    fd_cov *c = cov_new(a, &dense, FD_COV_DENSE);
+    fd_arena scratch = *a;
+    double *xyz = fd_new(&scratch, double, 3 * (size_t)n), *A = fd_raw(&scratch, double, nn);
+    double *V = fd_raw(&scratch, double, nn);
+    if (!V) return NULL;
+    for (int i = 0; i < n; i++) {
+        int j[3];
+        fd_mode(s, i, j);                                   /* points are numbered as modes are */
+        for (int d = 0; d < s->nd; d++) xyz[3 * i + d] = fd_coord(s, d, j[d]);
+        weight[i] = (fd_real)s->h;
+    }
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j <= i; j++)
+            A[(size_t)i * n + j] = A[(size_t)j * n + i] = s->h * k(xyz + 3 * i, xyz + 3 * j, prm);
+    if (fd_eigen(a->st, n, A, c->lam, V, scratch)) return NULL;
+    for (int i = 0; i < n; i++) {
+        if (!(c->lam[i] >= -1e-9 * c->lam[0])) {
+            fd_fail(a->st, FD_EDATA, where, "kernel is not positive: eigenvalue", 1, i, 0, 0);
+            return NULL;
+        }
+        if (c->lam[i] < 0) c->lam[i] = 0;
+    }
+    for (size_t i = 0; i < nn; i++) basis[i] = (fd_real)(V[i] / sqrt(s->h));
+    return c;
+}
+
+/* mean[ch][points] of m functions, in double; out: the same as fd_real, or NULL */
+static void cov_mean(const fd_space *s, int m, const fd_real *x, double *mean, fd_real *out)
+{
+    ptrdiff_t size = fd_size(s);
+    memset(mean, 0, (size_t)size * sizeof *mean);
+    for (int i = 0; i < m; i++)
+        for (ptrdiff_t k = 0; k < size; k++) mean[k] += (double)x[i * size + k];
+    for (ptrdiff_t k = 0; k < size; k++) {
+        mean[k] /= m;
+        if (out) out[k] = (fd_real)mean[k];
+    }
+}
+
+fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
+                         fd_real *mean)
+{
+    const char *where = "fd_cov_empirical";
+    if (!x || !space_grid(a->st, s, where)) return NULL;
+    if (m < 1)
+        fd_fail(a->st, FD_EARG, where, "needs at least 1 function", 1, m, 0, 0);
+    else if (!(floor >= 0 && floor <= 1))
+        fd_fail(a->st, FD_EARG, where, "floor must be between 0 and 1", 0, 0, 0, 0);
+    fd_cov *c = cov_new(a, s, FD_COV_TABLE);
+    enum { CHUNK = 16 };
+    fd_arena scratch = *a;
+    ptrdiff_t size = fd_size(s);
+    double *mid = fd_raw(&scratch, double, size), top = 0, *lam;
+    fd_real *u = fd_raw(&scratch, fd_real, CHUNK * size);
+    if (!u) return NULL;
+    lam = c->lam;
+    cov_mean(s, m, x, mid, mean);
+    for (int i = 0; i < m; i += CHUNK) {
+        int b = m - i < CHUNK ? m - i : CHUNK;
+        for (ptrdiff_t k = 0; k < b * size; k++)
+            u[k] = (fd_real)((double)x[i * size + k] - mid[k % size]);
+        fd_to_modes(s, b, u, u, scratch);
+        if (a->st->code) return NULL;
+        for (ptrdiff_t r = 0; r < (ptrdiff_t)b * s->ch; r++)
+            for (ptrdiff_t k = 0; k < s->modes; k++) {
+                double v = (double)u[r * s->modes + k];
+                lam[k] += v * v / ((double)m * s->ch);
+            }
+    }
+    /* cos and sin of a wavenumber are modes 2k-1 and 2k of their axis */
+    for (ptrdiff_t d = 0, after = s->modes; d < s->nd; d++) {
+        int n = s->n[d];
+        after /= n;
+        for (ptrdiff_t k = 0; s->bc[d] == FD_PERIODIC && k < s->modes; k++) {
+            ptrdiff_t j = k / after % n;
+            if (j % 2 && j + 1 < n) lam[k] = lam[k + after] = .5 * (lam[k] + lam[k + after]);
+        }
+    }
+    int j[3];
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        if (fd_mode(s, k, j)) lam[k] = 0;
+        if (lam[k] > top) top = lam[k];
+    }
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!fd_mode(s, k, j) && lam[k] < floor * top) lam[k] = floor * top;
+    return c;
+}
+
+/* a dot product over 16 fixed lanes */
+static double cov_dot(ptrdiff_t n, const double *x, const double *y)
+{
+    double acc[16] = { 0 }, sum = 0;
+    ptrdiff_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int l = 0; l < 16; l++) acc[l] += x[i + l] * y[i + l];
+    for (; i < n; i++) acc[i % 16] += x[i] * y[i];
+    for (int l = 0; l < 16; l++) sum += acc[l];
+    return sum;
+}
+
+/* With rows y_r = sqrt(weight) (x_r - mean), r over functions and channels, R in all, covariance
+ * Y^T Y/R and Gram matrix Y Y^T/R have the same eigenvalues; an eigenvector v of the latter gives
+ * Y^T v / sqrt(R lam) of the former. Gram-Schmidt makes them orthonormal for small lam, too. */
+fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int modes,
+                   fd_real *mean)
+{
+    const char *where = "fd_cov_pca";
+    if (a->st->code || !space_is(s) || !x) return NULL;
+    if (m < 2) fd_fail(a->st, FD_EARG, where, "needs at least 2 functions", 1, m, 0, 0);
+    if (modes < 1) fd_fail(a->st, FD_EARG, where, "modes must be at least 1", 1, modes, 0, 0);
+    ptrdiff_t P = s->points, R = (ptrdiff_t)m * s->ch, S = R < P ? R : P, K = R < P ? P : R;
+    if (S > 32768) fd_fail(a->st, FD_EARG, where, "too many functions and points", 2, R, P, 0);
+    if (modes > S) modes = (int)S;
+    fd_real *basis = fd_raw(a, fd_real, modes * P), *weight = fd_raw(a, fd_real, P);
+    fd_space dense = fd_dense(s, P, modes, basis, weight, s->ch);
+    fd_cov *c = cov_new(a, &dense, FD_COV_DENSE);
+    fd_arena scratch = *a;
+    double *mid = fd_raw(&scratch, double, fd_size(s)), *root = fd_raw(&scratch, double, P);
+    double *Y = fd_raw(&scratch, double, S * K), *G = fd_raw(&scratch, double, S * S);
+    double *V = fd_raw(&scratch, double, S * S), *w = fd_raw(&scratch, double, S);
+    double *E = fd_raw(&scratch, double, modes * P);
+    if (!E) return NULL;
+    for (ptrdiff_t i = 0; i < P; i++) {
+        weight[i] = s->weight ? s->weight[i] : (fd_real)s->h;
+        root[i] = sqrt(s->weight ? (double)s->weight[i] : s->h);
+        if (!(root[i] > 0)) {
+            fd_fail(a->st, FD_EARG, where, "weights must be positive: point", 1, i, 0, 0);
+            return NULL;
+        }
+    }
+    cov_mean(s, m, x, mid, mean);
+    for (ptrdiff_t r = 0; r < R; r++)                             /* Y [S][K]: Y or its transpose */
+        for (ptrdiff_t i = 0; i < P; i++)
+            Y[R < P ? r * K + i : i * K + r]
+                = root[i] * ((double)x[r * P + i] - mid[r % s->ch * P + i]);
+    FD_PARALLEL
+    for (ptrdiff_t i = 0; i < S; i++)
+        for (ptrdiff_t j = 0; j < S; j++)                              /* dot(x,y) is dot(y,x) */
+            G[i * S + j] = cov_dot(K, Y + i * K, Y + j * K) / (double)R;
+    if (fd_eigen(a->st, (int)S, G, w, V, scratch)) return NULL;
+    if (!(w[0] > 0)) {
+        fd_fail(a->st, FD_EDATA, where, "the functions are all the same", 1, m, 0, 0);
+        return NULL;
+    }
+    int k = 0;
+    for (; k < modes && w[k] > 1e-12 * w[0]; k++) {
+        double *e = E + k * P;
+        if (R >= P) {
+            memcpy(e, V + k * S, (size_t)P * sizeof *e);
+        } else {
+            memset(e, 0, (size_t)P * sizeof *e);
+            for (ptrdiff_t r = 0; r < S; r++)
+                for (ptrdiff_t i = 0; i < P; i++) e[i] += V[k * S + r] * Y[r * K + i];
+            for (int j = 0; j <= k; j++) {
+                double *q = E + j * P, dot = cov_dot(P, e, q), f = j < k ? dot : 1 - 1 / sqrt(dot);
+                for (ptrdiff_t i = 0; i < P; i++) e[i] -= f * q[i];
+            }
+        }
+        for (ptrdiff_t i = 0; i < P; i++) basis[k * P + i] = (fd_real)(e[i] / root[i]);
+        c->lam[k] = w[k];
+    }
+    c->s.modes = k;
+    return c;
+}
+
+fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s)
+{
+    if (!c || !space_alike(a->st, &c->s, s, "fd_cov_on")) return NULL;
+    if (c->kind != FD_COV_TABLE) return cov_family(a, s, "fd_cov_on", c->kind, c->prm);
+    fd_cov *d = cov_new(a, s, FD_COV_TABLE);
+    if (d) modes_copy(&c->s, s, 1, sizeof *c->lam, c->lam, d->lam);
+    return d;
+}
+
+/* Is x (one function; u its modes) in the span of the modes with lam > 0, to 1e-10 of |x|^2? Where
+ * the modes are fewer than the points, what they do not reach counts too. */
+static int cov_reaches(const fd_cov *c, const fd_real *x, const fd_real *u, const char *where,
+                       fd_arena scratch)
+{
+    const fd_space *s = &c->s;
+    double out = 0, all = 0;
+    if (s->modes == s->points) {
+        for (ptrdiff_t k = 0; k < s->ch * s->modes; k++) {
+            double e = (double)u[k] * (double)u[k];
+            all += e;
+            if (c->lam[k % s->modes] == 0) out += e;
+        }
+    } else {
+        fd_real *v = fd_raw(&scratch, fd_real, s->ch * s->modes);
+        fd_real *z = fd_raw(&scratch, fd_real, fd_size(s));
+        if (!z) return 0;
+        for (ptrdiff_t k = 0; k < s->ch * s->modes; k++) v[k] = c->lam[k % s->modes] > 0 ? u[k] : 0;
+        fd_from_modes(s, 1, v, z, scratch);
+        for (ptrdiff_t i = 0; i < fd_size(s); i++) z[i] = x[i] - z[i];
+        out = fd_inner(s, z, z);
+        all = fd_inner(s, x, x);
+    }
+    if (out <= 1e-10 * all) return !scratch.st->code;
+    return !fd_fail(scratch.st, FD_EDATA, where,
+                    "negative power of an eigenvalue 0: the function has a part there", 0, 0, 0, 0);
+}
+
+void fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, fd_arena scratch)
+{
+    if (!c || !x || !y || b < 1 || scratch.st->code) return;
+    const fd_space *s = &c->s;
+    ptrdiff_t n = s->modes, m = (ptrdiff_t)b * s->ch;
+    double *f = fd_raw(&scratch, double, n);
+    fd_real *u = s->nd && p >= 0 ? y : fd_raw(&scratch, fd_real, m * n);
+    fd_to_modes(s, b, x, u, scratch);
+    if (!f || !u || scratch.st->code) return;
+    for (int i = 0; p < 0 && i < b; i++)
+        if (!cov_reaches(c, x + i * fd_size(s), u + i * s->ch * n, "fd_cov_pow", scratch)) return;
+    for (ptrdiff_t k = 0; k < n; k++) f[k] = c->lam[k] > 0 ? pow(c->lam[k], p) : 0;
+    for (ptrdiff_t r = 0; r < m; r++)
+        for (ptrdiff_t k = 0; k < n; k++) u[r * n + k] = (fd_real)((double)u[r * n + k] * f[k]);
+    fd_from_modes(s, b, u, y, scratch);
+}
+
+/* Rows lo .. hi-1, numbered over (function, channel, indices before the last axis). Mode j of a row
+ * has its normal 0 for j = 0, else j + 1: cos and sin of a periodic axis are one block's pair. */
+static void cov_draw_rows(const fd_cov *c, fd_rng r, int first, ptrdiff_t lo, ptrdiff_t hi,
+                          fd_real *u)
+{
+    enum { PAIRS = 64 };
+    double z[2 * PAIRS];
+    const fd_space *s = &c->s;
+    ptrdiff_t n = s->nd ? s->n[s->nd - 1] : s->modes, rows = s->nd ? s->modes / n : 1, was = -1;
+    fd_rng f = r;
+    for (ptrdiff_t t = lo; t < hi; t++) {
+        ptrdiff_t q = t % rows, i = t / rows / s->ch, n1 = s->nd == 3 ? s->n[1] : rows, end = n;
+        const double *lam = c->lam + q * n;
+        fd_real *row = u + t * n;
+        uint32_t ctr[4] = { 0, (uint32_t)(q % n1), (uint32_t)(q / n1),
+                            (uint32_t)(t / rows % s->ch) };
+        if (i != was) f = fd_sub(r, 'f', (uint32_t)first + (uint32_t)i), was = i;
+        while (end > 0 && lam[end - 1] == 0) row[--end] = 0;
+        for (ptrdiff_t p = 0; p < end / 2 + 1 && end; p += PAIRS) {      /* modes 2p-1 .. stop-1 */
+            ptrdiff_t count = end / 2 + 1 - p < PAIRS ? end / 2 + 1 - p : PAIRS;
+            ptrdiff_t stop = 2 * (p + count) - 1 < end ? 2 * (p + count) - 1 : end;
+            ctr[0] = (uint32_t)p;
+            rng_normal_run(f, ctr, (int)count, z);
+            if (p == 0) row[0] = (fd_real)(sqrt(lam[0]) * z[0]);
+            for (ptrdiff_t j = p ? 2 * p - 1 : 1; j < stop; j++)
+                row[j] = (fd_real)(sqrt(lam[j]) * z[j + 1 - 2 * p]);
+        }
+    }
+}
+
+void fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u)
+{
+    if (!c || !u || b < 1 || !c->s.modes) return;
+    const fd_space *s = &c->s;
+    ptrdiff_t all = (ptrdiff_t)b * s->ch * (s->nd ? s->modes / s->n[s->nd - 1] : 1);
+    int parts = (ptrdiff_t)b * s->ch * s->modes < 4096 ? 1 : fd_threads();
+    if (parts == 1) {
+        cov_draw_rows(c, r, first, 0, all, u);
+        return;
+    }
+    FD_PARALLEL
+    for (int i = 0; i < parts; i++)
+        cov_draw_rows(c, r, first, all * i / parts, all * (i + 1) / parts, u);
+}
+
+void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
+{
+    if (!c || !x || b < 1 || scratch.st->code) return;
+    fd_real *u = c->s.nd ? x : fd_raw(&scratch, fd_real, b * c->s.ch * c->s.modes);
+    fd_cov_draw_modes(c, r, first, b, u);
+    fd_from_modes(&c->s, b, u, x, scratch);
+}
+
+double fd_cov_trace(const fd_cov *c)
+{
+    double sum = 0;
+    for (ptrdiff_t k = 0; c && k < c->s.modes; k++) sum += c->lam[k];
+    return sum;
+}
+
+double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch)
+{
+    if (!c || !x || scratch.st->code) return 0;
+    ptrdiff_t n = c->s.modes;
+    double sum = 0;
+    fd_real *u = fd_raw(&scratch, fd_real, c->s.ch * n);
+    fd_to_modes(&c->s, 1, x, u, scratch);
+    if (!u || scratch.st->code || !cov_reaches(c, x, u, "fd_cov_norm2", scratch)) return 0;
+    for (ptrdiff_t k = 0; k < c->s.ch * n; k++)
+        if (c->lam[k % n] > 0) sum += (double)u[k] * (double)u[k] / c->lam[k % n];
+    return sum;
+}
+
+/* One axis after the other: v(.., i, ..) = sum_j e_j(x_i)^2 v(.., j, ..) */
+void fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch)
+{
+    if (!c || !sd || scratch.st->code) return;
+    const fd_space *s = &c->s;
+    ptrdiff_t P = s->points, after = P;
+    double *v = fd_new(&scratch, double, P), *w = fd_raw(&scratch, double, P);
+    if (!w) return;
+    if (!s->nd)
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            for (ptrdiff_t i = 0; i < P; i++) {
+                double e = (double)s->basis[k * P + i];
+                v[i] += c->lam[k] * e * e;
+            }
+    else
+        memcpy(v, c->lam, (size_t)P * sizeof *v);
+    for (int d = 0; d < s->nd; d++) {
+        int n = s->n[d];
+        after /= n;
+        memset(w, 0, (size_t)P * sizeof *w);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) {
+                double e = axis_mode(s, d, j, fd_coord(s, d, i));
+                for (ptrdiff_t p = 0; p < P; p += n * after)
+                    for (ptrdiff_t q = 0; q < after; q++)
+                        w[p + i * after + q] += e * e * v[p + j * after + q];
+            }
+        double *t = v;
+        v = w;
+        w = t;
+    }
+    for (ptrdiff_t i = 0; i < P; i++) sd[i] = (fd_real)sqrt(v[i]);
+}
+/* ---- Files --------------------------------------------------------------------------------------
+ *
+ * A reader knows how many bytes are left and hands out none that are not there; every count that a
+ * file claims is held against that number before it is used, so a lie costs an error and no memory.
+ * A writer fills path.tmp in the same folder and renames it at the end, so that the name never
+ * stands for half a file. Both report through the first failure of fd_status, with the file's name.
+ * Malformed contents are FD_EDATA (too many axes: FD_ESHAPE), everything of the system FD_EIO. */
+#ifndef FD_NO_STDIO
+#include <limits.h>
+#include <stdio.h>
+
+/* --- Reading and writing, checked --- */
+
+typedef struct {
+    FILE *f;                          /* NULL: not open */
+    fd_status *st;
+    const char *where, *path;
+    uint64_t left;                    /* bytes not read yet */
+} file_in;
+
+typedef struct {
+    FILE *f;
+    fd_status *st;
+    const char *where, *path;
+    char tmp[FILENAME_MAX];
+} file_out;
+
+static const char file_short[] = "file is shorter than its header says";
+
+/* where: what: path, or path: part where a part of the file (key, tensor, dtype) is to blame */
+static int file_fail(const file_in *in, int code, const char *what, const char *part)
+{
+    char name[2 * sizeof in->st->name];
+    size_t n = part ? strlen(part) : 0, m = strlen(in->path), room = sizeof name - 3;
+    if (!n) return fd_fail_name(in->st, code, in->where, what, in->path);
+    if (n > sizeof in->st->name) n = sizeof in->st->name;
+    if (m > room - n) m = room - n;
+    memcpy(name, in->path + strlen(in->path) - m, m);
+    memcpy(name + m, ": ", 2);
+    memcpy(name + m + 2, part, n);
+    name[m + 2 + n] = 0;
+    return fd_fail_name(in->st, code, in->where, what, name);
+}
+
+/* 1, or 0 with an error recorded */
+static int file_open(file_in *in, fd_status *st, const char *where, const char *path)
+{
+    file_in i = { NULL, st, where, path, 0 };
+    long n = -1;
+    FD_ASSERT(path);
+    if (!st->code) {
+        i.f = fopen(path, "rb");
+        if (i.f && !fseek(i.f, 0, SEEK_END)) n = ftell(i.f);
+        if (!i.f) fd_fail_name(st, FD_EIO, where, "cannot open", path);
+        else if (n < 0 || n == LONG_MAX || fseek(i.f, 0, SEEK_SET))      /* LONG_MAX: a folder */
+            fd_fail_name(st, FD_EIO, where, "not a plain file", path);
+        else i.left = (uint64_t)n;
+    }
+    *in = i;
+    return !st->code;
+}
+
+static void file_close(file_in *in)
+{
+    if (in->f) fclose(in->f);
+    in->f = NULL;
+}
+
+static int file_get(file_in *in, void *p, uint64_t n)
+{
+    if (in->st->code) return 0;
+    if (n > in->left) return file_fail(in, FD_EDATA, file_short, NULL), 0;
+    if (n && fread(p, 1, (size_t)n, in->f) != n)
+        return file_fail(in, FD_EIO, "cannot read", NULL), 0;
+    in->left -= n;
+    return 1;
+}
+
+/* the number of elements of a shape whose bytes are all in the file; -1 with an error otherwise */
+static ptrdiff_t file_count(const file_in *in, int nd, const int n[], int size)
+{
+    uint64_t bytes = (uint64_t)size;
+    for (int i = 0; i < nd; i++) if (!n[i]) return 0;
+    for (int i = 0; i < nd && bytes <= in->left; i++)        /* no factor 0: too long stays so */
+        bytes = (uint64_t)n[i] > in->left / bytes ? UINT64_MAX : bytes * (uint64_t)n[i];
+    if (bytes > in->left || bytes / (uint64_t)size > PTRDIFF_MAX / sizeof(fd_real))
+        return file_fail(in, FD_EDATA, file_short, NULL), -1;
+    return (ptrdiff_t)(bytes / (uint64_t)size);
+}
+
+/* the first bytes of what people hand to a loader by mistake */
+static int file_packed(const file_in *in, const unsigned char *magic)
+{
+    if (magic[0] == 0x1f && magic[1] == 0x8b)
+        return file_fail(in, FD_EDATA, "compressed by gzip: gunzip it first", NULL);
+    if (magic[0] == 'P' && magic[1] == 'K')
+        return file_fail(in, FD_EDATA, "a zip (.npz): unzip it first and load the .npy files in it",
+                         NULL);
+    return FD_OK;
+}
+
+static int file_begin(file_out *o, fd_status *st, const char *where, const char *path)
+{
+    size_t n = strlen(path);
+    o->f = NULL; o->st = st; o->where = where; o->path = path;
+    if (st->code) return 0;
+    if (n + 5 > sizeof o->tmp) return fd_fail_name(st, FD_EIO, where, "name too long", path), 0;
+    memcpy(o->tmp, path, n);
+    memcpy(o->tmp + n, ".tmp", 5);
+    o->f = fopen(o->tmp, "wb");
+    if (!o->f) fd_fail_name(st, FD_EIO, where, "cannot create", path);
+    return !st->code;
+}
+
+static void file_put(file_out *o, const void *p, size_t n)
+{
+    if (o->f && !o->st->code && n && fwrite(p, 1, n, o->f) != n)
+        fd_fail_name(o->st, FD_EIO, o->where, "cannot write (disk full?)", o->path);
+}
+
+static int file_end(file_out *o)
+{
+    if (!o->f) return o->st->code;
+    int bad = fflush(o->f);
+    bad |= fclose(o->f);
+    o->f = NULL;
+    if (bad) fd_fail_name(o->st, FD_EIO, o->where, "cannot write (disk full?)", o->path);
+#ifdef _WIN32
+    if (!o->st->code) remove(o->path);           /* its rename does not replace */
+#endif
+    if (!o->st->code && rename(o->tmp, o->path))
+        fd_fail_name(o->st, FD_EIO, o->where, "cannot rename the finished file to", o->path);
+    if (o->st->code) remove(o->tmp);
+    return o->st->code;
+}
+
+/* --- Numbers as bytes ---
+ * kind: 'b' truth value, 'u' unsigned, 'i' two's complement, 'f' IEEE 754 of 2, 4 or 8 bytes,
+ * 'g' the upper half of a 4-byte one (bfloat16). */
+
+typedef struct { char kind; int size; } num_type;
+
+static int num_host_big(void)
+{
+    const uint16_t one = 1;
+    unsigned char first;
+    memcpy(&first, &one, 1);
+    return !first;
+}
+
+static fd_real num_get(const unsigned char *p, num_type t, int big)
+{
+    uint64_t u = 0, top = (uint64_t)1 << (8 * t.size - 1);
+    for (int i = 0; i < t.size; i++) u = u << 8 | p[big ? i : t.size - 1 - i];
+    if (t.kind == 'b') return u != 0;
+    if (t.kind == 'u') return (fd_real)u;
+    if (t.kind == 'i') return u & top ? -(fd_real)(2 * top - u) : (fd_real)u;
+    if (t.kind == 'f' && t.size == 2) {                     /* sign, 5 bits of exponent, 10 */
+        int e = (int)(u >> 10 & 31);
+        double f = (double)(u & 1023);
+        f = e == 31 ? (f != 0 ? NAN : INFINITY) : e ? ldexp(1024 + f, e - 25) : ldexp(f, -24);
+        return (fd_real)(u & top ? -f : f);
+    }
+    if (t.size == 8) {
+        double d;
+        memcpy(&d, &u, 8);
+        return (fd_real)d;
+    }
+    uint32_t w = (uint32_t)(t.kind == 'g' ? u << 16 : u);
+    float f;
+    memcpy(&f, &w, 4);
+    return (fd_real)f;
+}
+
+/* An array from the file into x, row-major whatever its order in the file. */
+static void num_read(file_in *in, num_type t, int big, int fortran, int nd, const int n[],
+                     ptrdiff_t count, fd_real *x)
+{
+    unsigned char buf[4096];
+    ptrdiff_t stride[FD_MAXD], at = 0;
+    int i[FD_MAXD] = { 0 };
+    if (!x) return;
+    if (t.kind == 'f' && t.size == (int)sizeof *x && big == num_host_big() && !fortran) {
+        file_get(in, x, (uint64_t)count * sizeof *x);
+        return;
+    }
+    for (ptrdiff_t d = nd, s = 1; fortran && d--; s *= n[d]) stride[d] = s;
+    for (ptrdiff_t j = 0; j < count; j++) {
+        ptrdiff_t k = j % (ptrdiff_t)(sizeof buf / 8), m = sizeof buf / 8;
+        if (!k && !file_get(in, buf, (uint64_t)((count - j < m ? count - j : m) * t.size))) return;
+        x[fortran ? at : j] = num_get(buf + k * t.size, t, big);
+        for (int d = 0; fortran && d < nd; d++) {           /* count up, the first axis fastest */
+            at += stride[d];
+            if (++i[d] < n[d]) break;
+            at -= stride[d] * n[d];
+            i[d] = 0;
+        }
+    }
+}
+
+/* little-endian reals */
+static void num_write(file_out *o, ptrdiff_t count, const fd_real *x)
+{
+    unsigned char buf[4096];
+    if (!num_host_big()) { file_put(o, x, (size_t)count * sizeof *x); return; }
+    for (ptrdiff_t j = 0, k = 0; j < count; j++) {
+        unsigned char b[sizeof *x];
+        memcpy(b, x + j, sizeof b);
+        for (size_t i = sizeof b; i--; ) buf[k++] = b[i];
+        if (k == sizeof buf || j == count - 1) { file_put(o, buf, (size_t)k); k = 0; }
+    }
+}
+
+/* elements of a shape to be written; -1 with an error where it is not one */
+static ptrdiff_t num_shape(fd_status *st, const char *where, const char *name, int nd,
+                           const int n[])
+{
+    ptrdiff_t count = 1;
+    int bad = nd < 0 || nd > FD_MAXD;
+    for (int i = 0; !bad && i < nd; i++) {
+        bad = n[i] < 0 || (n[i] && count > PTRDIFF_MAX / 8 / n[i]);
+        count *= bad ? 1 : n[i];
+    }
+    return bad ? fd_fail_name(st, FD_ESHAPE, where, "not a shape", name), -1 : count;
+}
+
+/* --- .npy: magic, version, length of the header, a Python dict, data from a multiple of 64 --- */
+
+int fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x)
+{
+    char h[256];
+    file_out o;
+    ptrdiff_t count = num_shape(st, "fd_npy_save", path, nd, n);
+    if (st->code || (count && !x)) return st->code;
+    int k = 10 + sprintf(h + 10, "{'descr': '<f%d', 'fortran_order': False, 'shape': (",
+                         (int)sizeof *x);
+    for (int i = 0; i < nd; i++)                            /* (), (3,), (3, 5) */
+        k += sprintf(h + k, "%d%s", n[i], i < nd - 1 ? ", " : nd == 1 ? "," : "");
+    k += sprintf(h + k, "), }");
+    while (k % 64 != 63) h[k++] = ' ';
+    h[k++] = '\n';
+    memcpy(h, "\x93NUMPY\1\0", 8);
+    h[8] = (char)((k - 10) & 255);
+    h[9] = (char)((k - 10) >> 8);
+    if (!file_begin(&o, st, "fd_npy_save", path)) return st->code;
+    file_put(&o, h, (size_t)k);
+    num_write(&o, count, x);
+    return file_end(&o);
+}
+
+typedef struct { num_type type; int big, fortran, nd, n[FD_MAXD]; } npy_head;
+
+static int npy_take(const char **p, const char *word)
+{
+    size_t n = strlen(word);
+    while (**p == ' ' || **p == '\t' || **p == '\n' || **p == '\r') ++*p;
+    return !strncmp(*p, word, n) ? (*p += n, 1) : 0;
+}
+
+/* a quoted word without escapes, shorter than 32 */
+static int npy_string(const char **p, char out[32])
+{
+    char q = npy_take(p, "'") ? '\'' : npy_take(p, "\"") ? '"' : 0;
+    int n = 0;
+    while (q && n < 31 && **p && **p != q) out[n++] = *(*p)++;
+    out[n] = 0;
+    return q && **p == q ? (++*p, 1) : 0;
+}
+
+/* (), (3,), (3, 5), (3L, 5L) */
+static int npy_shape(const file_in *in, const char **p, npy_head *h)
+{
+    int comma = 1;
+    if (!npy_take(p, "(")) return 0;
+    for (h->nd = 0; !npy_take(p, ")"); h->nd++) {
+        int64_t v = 0;
+        if (!comma || **p < '0' || **p > '9') return 0;
+        for (; **p >= '0' && **p <= '9'; ++*p) if (v <= INT_MAX) v = 10 * v + (**p - '0');
+        if (v > INT_MAX) return file_fail(in, FD_ESHAPE, "an extent is too large", NULL), 0;
+        if (h->nd == FD_MAXD) return file_fail(in, FD_ESHAPE, "more than 6 axes", NULL), 0;
+        h->n[h->nd] = (int)v;
+        if (**p == 'L') ++*p;                               /* written by Python 2 */
+        comma = npy_take(p, ",");
+    }
+    return h->nd != 1 || comma;                             /* (3) is a number */
+}
+
+static int npy_parse(const file_in *in, const char *p, npy_head *h)
+{
+    static const char real[] = "b1 u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8";
+    char key[32], descr[32];
+    int seen = 0, bit, more = 1;
+    if (!npy_take(&p, "{")) return 0;
+    while (!npy_take(&p, "}")) {
+        if (!more || !npy_string(&p, key) || !npy_take(&p, ":")) return 0;
+        if (!strcmp(key, "descr")) {
+            bit = 1;
+            if (npy_take(&p, "["))
+                return file_fail(in, FD_EDATA, "records are not real numbers", NULL), 0;
+            if (!npy_string(&p, descr)) return 0;
+        } else if (!strcmp(key, "fortran_order")) {
+            bit = 2;
+            h->fortran = npy_take(&p, "True");
+            if (!h->fortran && !npy_take(&p, "False")) return 0;
+        } else if (!strcmp(key, "shape")) {
+            bit = 4;
+            if (!npy_shape(in, &p, h)) return 0;
+        } else return 0;
+        if (seen & bit) return 0;
+        seen |= bit;
+        more = npy_take(&p, ",");
+    }
+    npy_take(&p, "");
+    if (seen != 7 || *p) return 0;
+    const char *t = strlen(descr) == 3 && strchr("<>|", descr[0]) ? strstr(real, descr + 1) : NULL;
+    if (!t || (t - real) % 3 || (descr[0] == '|' && descr[2] != '1'))
+        return file_fail(in, FD_EDATA, "dtype is not one of real numbers", descr), 0;
+    h->big = descr[0] == '>';
+    h->type.kind = t[0];
+    h->type.size = t[1] - '0';
+    return 1;
+}
+
+static fd_array npy_body(file_in *in, fd_arena *a)
+{
+    fd_array r = { 0, { 0 }, NULL };
+    fd_arena scratch = *a;
+    unsigned char m[12];
+    npy_head h = { { 0, 0 }, 0, 0, 0, { 0 } };
+    if (!file_get(in, m, 8)) return r;
+    if (file_packed(in, m)) return r;
+    if (memcmp(m, "\x93NUMPY", 6)) return file_fail(in, FD_EDATA, "not a .npy file", NULL), r;
+    if (m[6] < 1 || m[6] > 3 || m[7])
+        return file_fail(in, FD_EDATA, "not version 1, 2 or 3 of .npy", NULL), r;
+    int wide = m[6] == 1 ? 2 : 4;
+    if (!file_get(in, m, (uint64_t)wide)) return r;
+    uint64_t len = m[0] | (uint64_t)m[1] << 8;
+    if (wide == 4) len |= (uint64_t)m[2] << 16 | (uint64_t)m[3] << 24;
+    if (len > in->left) return file_fail(in, FD_EDATA, file_short, NULL), r;
+    char *text = fd_raw(&scratch, char, len + 1);
+    if (!text || !file_get(in, text, len)) return r;
+    text[len] = 0;
+    if (strlen(text) != len || !npy_parse(in, text, &h))
+        return file_fail(in, FD_EDATA, "header is malformed", NULL), r;
+    ptrdiff_t count = file_count(in, h.nd, h.n, h.type.size);
+    if (count < 0) return r;
+    fd_real *x = fd_raw(a, fd_real, count);
+    num_read(in, h.type, h.big, h.fortran, h.nd, h.n, count, x);
+    r.nd = h.nd;
+    memcpy(r.n, h.n, sizeof r.n);
+    r.x = x;
+    return r;
+}
+
+/* --- IDX: 0, 0, type, number of axes, the extents, the data, all big-endian --- */
+
+static fd_array idx_body(file_in *in, fd_arena *a)
+{
+    static const struct { int code; num_type t; } types[] = {
+        { 0x08, { 'u', 1 } }, { 0x09, { 'i', 1 } }, { 0x0b, { 'i', 2 } },
+        { 0x0c, { 'i', 4 } }, { 0x0d, { 'f', 4 } }, { 0x0e, { 'f', 8 } } };
+    fd_array r = { 0, { 0 }, NULL }, got = r;
+    num_type t = { 0, 0 };
+    unsigned char m[4];
+    if (!file_get(in, m, 4) || file_packed(in, m)) return r;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (m[2] == types[i].code) t = types[i].t;
+    if (m[0] || m[1] || !t.kind) return file_fail(in, FD_EDATA, "not an IDX file", NULL), r;
+    if (m[3] > FD_MAXD) return file_fail(in, FD_ESHAPE, "more than 6 axes", NULL), r;
+    got.nd = m[3];
+    for (int i = 0; i < got.nd; i++) {
+        if (!file_get(in, m, 4)) return r;
+        uint32_t v = (uint32_t)m[0] << 24 | (uint32_t)m[1] << 16 | (uint32_t)m[2] << 8 | m[3];
+        if (v > INT_MAX) return file_fail(in, FD_ESHAPE, "an extent is too large", NULL), r;
+        got.n[i] = (int)v;
+    }
+    ptrdiff_t count = file_count(in, got.nd, got.n, t.size);
+    if (count < 0) return r;
+    if ((uint64_t)count * (uint64_t)t.size != in->left)
+        return file_fail(in, FD_EDATA, "file is longer than its header says", NULL), r;
+    got.x = fd_raw(a, fd_real, count);
+    num_read(in, t, 1, 0, got.nd, got.n, count, got.x);
+    return got;
+}
+
+static fd_array file_array(fd_arena *a, const char *where, const char *path,
+                           fd_array (*body)(file_in *in, fd_arena *a))
+{
+    fd_array r = { 0, { 0 }, NULL }, none = r;
+    fd_arena before = *a;
+    file_in in;
+    if (file_open(&in, a->st, where, path)) r = body(&in, a);
+    file_close(&in);
+    if (!a->st->code) return r;
+    *a = before;
+    return none;
+}
+
+static fd_array file_either(file_in *in, fd_arena *a)
+{
+    unsigned char m[2];
+    uint64_t left = in->left;
+    if (!file_get(in, m, 2)) return (fd_array){ 0, { 0 }, NULL };
+    rewind(in->f);
+    in->left = left;
+    if (m[0] == 0x93) return npy_body(in, a);
+    if (m[0] && !file_packed(in, m)) file_fail(in, FD_EDATA, "neither .npy nor IDX", NULL);
+    return idx_body(in, a);
+}
+
+fd_array fd_npy_load(fd_arena *a, const char *path)
+{
+    return file_array(a, "fd_npy_load", path, npy_body);
+}
+
+fd_array fd_idx_load(fd_arena *a, const char *path)
+{
+    return file_array(a, "fd_idx_load", path, idx_body);
+}
+
+fd_array fd_load(fd_arena *a, const char *path)
+{
+    return file_array(a, "fd_load", path, file_either);
+}
+
+/* --- JSON, the part of it that a safetensors header may hold ---
+ * A cursor over a text that ends with NUL, which no rule accepts, so no end is tested. Strings are
+ * decoded where they stand, as decoding never makes them longer. The nesting that is allowed is in
+ * the calls; anything deeper is a syntax error, so there is no recursion. */
+
+typedef struct { char *p; const char *err; } json;
+
+static const char json_syntax[] = "header is not the JSON that the format allows";
+
+static int json_utf8(const char *s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s, *end = p + n;
+    while (p < end) {
+        unsigned c = *p++, k = c < 0x80 ? 0 : c < 0xc2 ? 9 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+        if (c > 0xf4 || k > (size_t)(end - p)) return 0;
+        if (k && ((c == 0xe0 && *p < 0xa0) || (c == 0xed && *p > 0x9f) ||       /* too long; */
+                  (c == 0xf0 && *p < 0x90) || (c == 0xf4 && *p > 0x8f))) return 0;  /* surrogate */
+        for (; k; k--) if ((*p++ & 0xc0) != 0x80) return 0;
+    }
+    return 1;
+}
+
+static void json_space(json *j)
+{
+    while (*j->p == ' ' || *j->p == '\t' || *j->p == '\n' || *j->p == '\r') j->p++;
+}
+
+static int json_take(json *j, char c)
+{
+    json_space(j);
+    return !j->err && *j->p == c ? (j->p++, 1) : 0;
+}
+
+/* four hex digits, or -1 */
+static int json_hex(const char *p)
+{
+    int v = 0;
+    for (int i = 0; i < 4; i++) {
+        int c = p[i], d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        if (d < 0) return -1;
+        v = 16 * v + d;
+    }
+    return v;
+}
+
+static char *json_string(json *j)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    if (j->err) return NULL;
+    if (!json_take(j, '"')) return j->err = json_syntax, NULL;
+    char *start = j->p, *out = start;
+    while (*j->p != '"') {
+        unsigned char c = (unsigned char)*j->p;
+        if (c < 0x20) return j->err = "a control character in a string of the header", NULL;
+        j->p++;
+        if (c != '\\') { *out++ = (char)c; continue; }
+        const char *k = *j->p ? strchr(from, *j->p) : NULL;
+        if (k) { *out++ = to[k - from]; j->p++; continue; }
+        int u = *j->p == 'u' ? json_hex(j->p + 1) : -1;
+        j->p += u < 0 ? 0 : 5;
+        if (u >= 0xd800 && u < 0xdc00) {                    /* the first half of a pair */
+            int v = j->p[0] == '\\' && j->p[1] == 'u' ? json_hex(j->p + 2) : -1;
+            j->p += v < 0 ? 0 : 6;
+            u = v >= 0xdc00 && v < 0xe000 ? 0x10000 + ((u - 0xd800) << 10) + (v - 0xdc00) : -1;
+        } else if (u >= 0xdc00 && u < 0xe000) u = -1;
+        if (u <= 0) return j->err = "a bad escape in the header", NULL;
+        if (u < 0x80) *out++ = (char)u;
+        else {
+            int k1 = u < 0x800 ? 1 : u < 0x10000 ? 2 : 3;   /* bytes that follow */
+            *out++ = (char)((0xf00 >> (k1 + 1) & 0xff) | u >> 6 * k1);
+            while (k1--) *out++ = (char)(0x80 | (u >> 6 * k1 & 0x3f));
+        }
+    }
+    j->p++;
+    *out = 0;
+    return start;
+}
+
+/* a whole number, 0 <= v < 2^63 */
+static uint64_t json_number(json *j)
+{
+    uint64_t v = 0;
+    json_space(j);
+    const char *start = j->p;
+    for (; *j->p >= '0' && *j->p <= '9'; j->p++)
+        v = v > (INT64_MAX - 9) / 10 ? UINT64_MAX / 20 : 10 * v + (uint64_t)(*j->p - '0');
+    if (j->p == start || (*start == '0' && j->p > start + 1))
+        j->err = j->err ? j->err : "a number in the header is not a plain whole one";
+    return v;
+}
+
+/* entries of the object whose '{' was taken: its ':' outside of strings and inner objects */
+static int json_entries(const json *j)
+{
+    int n = 0, depth = 0;
+    for (const char *p = j->p; *p && depth >= 0; p++) {
+        if (*p == '"') for (p++; *p && *p != '"'; p++) if (*p == '\\' && p[1]) p++;
+        if (!*p) break;
+        if (*p == '{' || *p == '[') depth++;
+        if (*p == '}' || *p == ']') depth--;
+        n += *p == ':' && !depth;
+    }
+    return n;
+}
+
+/* --- .safetensors: length of the header, JSON {name: {dtype, shape, data_offsets}}, data --- */
+
+enum { SAFE_HEADER = 100000000 };      /* the largest header that the format's own readers accept */
+
+typedef struct { uint64_t from, to; num_type t; } safe_span;
+
+/* p[0..n-1] = 0..n-1 in the order of `before`: heap sort */
+static void safe_sort(int n, int *p, int (*before)(const void *of, int i, int j), const void *of)
+{
+    for (int i = 0; i < n; i++) p[i] = i;
+    for (int start = n / 2, end = n; end > 1; ) {
+        if (start) start--;
+        else { int last = p[--end]; p[end] = p[0]; p[0] = last; }
+        int v = p[start], i = start, k;
+        while ((k = 2 * i + 1) < end) {
+            if (k + 1 < end && before(of, p[k], p[k + 1])) k++;
+            if (!before(of, v, p[k])) break;
+            p[i] = p[k];
+            i = k;
+        }
+        p[i] = v;
+    }
+}
+
+static int safe_by_name(const void *of, int i, int j)
+{
+    const fd_tensor *t = of;
+    return strcmp(t[i].name, t[j].name) < 0;
+}
+
+static int safe_by_key(const void *of, int i, int j)
+{
+    const fd_meta *m = of;
+    return strcmp(m[i].key, m[j].key) < 0;
+}
+
+static int safe_by_place(const void *of, int i, int j)
+{
+    const safe_span *s = of;
+    return s[i].from != s[j].from ? s[i].from < s[j].from : s[i].to < s[j].to;
+}
+
+/* "F32" to type; kind 0 where it is unknown */
+static num_type safe_type(const char *name)
+{
+    static const struct { const char *name; num_type t; } types[] = {
+        { "F32", { 'f', 4 } }, { "F64", { 'f', 8 } },
+        { "F16", { 'f', 2 } }, { "BF16", { 'g', 2 } } };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (!strcmp(name, types[i].name)) return types[i].t;
+    return (num_type){ 0, 0 };
+}
+
+/* the value of one tensor, {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order */
+static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
+{
+    int seen = 0, bit;
+    if (!json_take(j, '{')) return 0;
+    do {
+        const char *key = json_string(j);
+        if (!key || !json_take(j, ':')) return 0;
+        if (!strcmp(key, "dtype")) {
+            bit = 1;
+            const char *name = json_string(j);
+            if (!name) return 0;
+            s->t = safe_type(name);
+            if (!s->t.kind)
+                return file_fail(in, FD_EDATA, "dtype is not F32, F64, F16 or BF16", t->name), 0;
+        } else if (!strcmp(key, "shape")) {
+            bit = 2;
+            if (!json_take(j, '[')) return 0;
+            t->nd = 0;
+            if (!json_take(j, ']')) {
+                do {
+                    uint64_t v = json_number(j);
+                    if (j->err) return 0;
+                    if (t->nd == FD_MAXD)
+                        return file_fail(in, FD_ESHAPE, "more than 6 axes", t->name), 0;
+                    if (v > INT_MAX)
+                        return file_fail(in, FD_ESHAPE, "an extent is too large", t->name), 0;
+                    t->n[t->nd++] = (int)v;
+                } while (json_take(j, ','));
+                if (!json_take(j, ']')) return 0;
+            }
+        } else if (!strcmp(key, "data_offsets")) {
+            bit = 4;
+            if (!json_take(j, '[')) return 0;
+            s->from = json_number(j);
+            if (!json_take(j, ',')) return 0;
+            s->to = json_number(j);
+            if (!json_take(j, ']')) return 0;
+        } else return file_fail(in, FD_EDATA, "unknown field of a tensor", t->name), 0;
+        if (seen & bit) return file_fail(in, FD_EDATA, "a field is there twice", t->name), 0;
+        seen |= bit;
+    } while (json_take(j, ','));
+    if (!json_take(j, '}')) return 0;
+    if (seen != 7)
+        return file_fail(in, FD_EDATA, "dtype, shape or data_offsets is missing", t->name), 0;
+    return !j->err;
+}
+
+/* the header; 0 where it is malformed, with or without an error recorded yet */
+static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_span **span)
+{
+    int have = 0;
+    if (!json_take(j, '{')) return 0;
+    int room = json_entries(j);
+    f->tensor = fd_new(a, fd_tensor, room);
+    *span = fd_new(a, safe_span, room);
+    if (!*span) return 0;
+    if (json_take(j, '}')) return 1;
+    do {
+        const char *key = json_string(j);
+        if (!key || !json_take(j, ':')) return 0;
+        if (strcmp(key, "__metadata__")) {
+            fd_tensor *t = f->tensor + f->count;
+            t->name = key;
+            if (f->count == room || !safe_entry(in, j, t, *span + f->count)) return 0;
+            f->count++;
+            continue;
+        }
+        if (have++) return file_fail(in, FD_EDATA, "a name is there twice", key), 0;
+        if (!json_take(j, '{')) return 0;
+        int metas = json_entries(j);
+        f->meta = fd_new(a, fd_meta, metas);
+        if (!f->meta) return 0;
+        if (json_take(j, '}')) continue;
+        do {
+            fd_meta m = { NULL, NULL };
+            m.key = json_string(j);
+            if (!m.key || !json_take(j, ':')) return 0;
+            m.value = json_string(j);
+            if (!m.value || f->metas == metas) return 0;
+            f->meta[f->metas++] = m;
+        } while (json_take(j, ','));
+        if (!json_take(j, '}')) return 0;
+    } while (json_take(j, ','));
+    return json_take(j, '}');
+}
+
+static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
+{
+    unsigned char b[8];
+    uint64_t len = 0, at = 0;
+    safe_span *span = NULL;
+    if (!file_get(in, b, 8) || file_packed(in, b)) return;
+    for (int i = 8; i--; ) len = len << 8 | b[i];
+    if (len > SAFE_HEADER) {
+        file_fail(in, FD_EDATA, "header is larger than 100 MB", NULL);
+        return;
+    }
+    if (len > in->left) { file_fail(in, FD_EDATA, file_short, NULL); return; }
+    char *text = fd_raw(a, char, len + 1);
+    if (!text || !file_get(in, text, len)) return;
+    text[len] = 0;
+    if (text[0] != '{') { file_fail(in, FD_EDATA, "header does not start with {", NULL); return; }
+    if (!json_utf8(text, (size_t)len)) {
+        file_fail(in, FD_EDATA, "header is not UTF-8", NULL);
+        return;
+    }
+    json j = { text, NULL };
+    int ok = safe_header(in, &j, a, f, &span);
+    json_space(&j);
+    if (!ok || j.p != text + len) {
+        file_fail(in, FD_EDATA, j.err ? j.err : json_syntax, NULL);
+        return;
+    }
+
+    fd_arena scratch = *a;
+    int *order = fd_raw(&scratch, int, f->count > f->metas ? f->count : f->metas);
+    if (!order) return;
+    safe_sort(f->metas, order, safe_by_key, f->meta);
+    for (int i = 1; i < f->metas; i++) if (!safe_by_key(f->meta, order[i - 1], order[i]))
+        file_fail(in, FD_EDATA, "a name is there twice", f->meta[order[i]].key);
+    safe_sort(f->count, order, safe_by_name, f->tensor);
+    for (int i = 1; i < f->count; i++) if (!safe_by_name(f->tensor, order[i - 1], order[i]))
+        file_fail(in, FD_EDATA, "a name is there twice", f->tensor[order[i]].name);
+    safe_sort(f->count, order, safe_by_place, span);
+    for (int i = 0; i < f->count; i++) {
+        const safe_span *s = span + order[i];
+        const char *name = f->tensor[order[i]].name;
+        if (s->to < s->from || s->to > in->left)
+            file_fail(in, FD_EDATA, "offsets are not in the data", name);
+        if (s->from != at) file_fail(in, FD_EDATA, "a hole or an overlap before", name);
+        at = s->to;
+    }
+    if (at != in->left) file_fail(in, FD_EDATA, "data goes on after the last tensor", NULL);
+
+    /* The data lie behind `order`, which is read to the end: so it stays in the arena. */
+    *a = scratch;
+    for (int i = 0; i < f->count && !in->st->code; i++) {
+        fd_tensor *t = f->tensor + order[i];
+        const safe_span *s = span + order[i];
+        ptrdiff_t count = file_count(in, t->nd, t->n, s->t.size);
+        if (count < 0) return;
+        if ((uint64_t)count * (uint64_t)s->t.size != s->to - s->from) {
+            file_fail(in, FD_EDATA, "shape and data_offsets disagree", t->name);
+            return;
+        }
+        t->x = fd_raw(a, fd_real, count);
+        num_read(in, s->t, 0, 0, t->nd, t->n, count, t->x);
+    }
+}
+
+fd_tensors fd_tensors_load(fd_arena *a, const char *path)
+{
+    fd_tensors f = { 0, 0, NULL, NULL }, none = f;
+    fd_arena before = *a;
+    file_in in;
+    if (file_open(&in, a->st, "fd_tensors_load", path)) safe_body(&in, a, &f);
+    file_close(&in);
+    if (!a->st->code) return f;
+    *a = before;
+    return none;
+}
+
+/* Each of these adds to a text and returns its bytes; without a file it only counts them. */
+static uint64_t safe_text(file_out *o, const char *s)
+{
+    if (o) file_put(o, s, strlen(s));
+    return strlen(s);
+}
+
+static uint64_t safe_whole(file_out *o, uint64_t v)
+{
+    char d[24], *p = d + 23;
+    *p = 0;
+    do *--p = (char)('0' + v % 10); while (v /= 10);
+    return safe_text(o, p);
+}
+
+static uint64_t safe_string(file_out *o, const char *s)
+{
+    uint64_t n = safe_text(o, "\"");
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        char e[7] = { (char)c, 0 };
+        if (c == '"' || c == '\\') { e[0] = '\\'; e[1] = (char)c; }
+        else if (c < 0x20) sprintf(e, "\\u%04x", c);
+        n += safe_text(o, e);
+    }
+    return n + safe_text(o, "\"");
+}
+
+static uint64_t safe_json(file_out *o, const fd_tensors *f)
+{
+    uint64_t n = safe_text(o, "{"), at = 0;
+    for (int i = 0; i < f->metas; i++) {
+        n += safe_text(o, i ? "," : "\"__metadata__\":{") + safe_string(o, f->meta[i].key);
+        n += safe_text(o, ":") + safe_string(o, f->meta[i].value);
+    }
+    if (f->metas) n += safe_text(o, f->count ? "}," : "}");
+    for (int i = 0; i < f->count; i++) {
+        const fd_tensor *t = f->tensor + i;
+        uint64_t bytes = sizeof(fd_real);
+        n += safe_text(o, i ? "," : "") + safe_string(o, t->name);
+        n += safe_text(o, sizeof(fd_real) == 4 ? ":{\"dtype\":\"F32\",\"shape\":["
+                                               : ":{\"dtype\":\"F64\",\"shape\":[");
+        for (int d = 0; d < t->nd; d++) {
+            n += safe_text(o, d ? "," : "") + safe_whole(o, (uint64_t)t->n[d]);
+            bytes *= (uint64_t)t->n[d];
+        }
+        n += safe_text(o, "],\"data_offsets\":[") + safe_whole(o, at);
+        n += safe_text(o, ",") + safe_whole(o, at += bytes);
+        n += safe_text(o, "]}");
+    }
+    return n + safe_text(o, "}");
+}
+
+int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
+{
+    static const char where[] = "fd_tensors_save", twice[] = "a name is there twice";
+    file_out o;
+    if (st->code) return st->code;
+    for (int i = 0; i < f->metas; i++) {
+        const char *key = f->meta[i].key, *value = f->meta[i].value;
+        if (!json_utf8(key, strlen(key)) || !json_utf8(value, strlen(value)))
+            return fd_fail_name(st, FD_EARG, where, "metadata are not UTF-8", key);
+        for (int j = 0; j < i; j++) if (!strcmp(key, f->meta[j].key))
+            return fd_fail_name(st, FD_EARG, where, twice, key);
+    }
+    for (int i = 0; i < f->count; i++) {
+        const fd_tensor *t = f->tensor + i;
+        ptrdiff_t count = num_shape(st, where, t->name, t->nd, t->n);
+        if (count < 0) return st->code;
+        if (count && !t->x) return fd_fail_name(st, FD_EARG, where, "no data", t->name);
+        if (!json_utf8(t->name, strlen(t->name)) || !strcmp(t->name, "__metadata__"))
+            return fd_fail_name(st, FD_EARG, where, "not a name for a tensor", t->name);
+        for (int j = 0; j < i; j++) if (!strcmp(t->name, f->tensor[j].name))
+            return fd_fail_name(st, FD_EARG, where, twice, t->name);
+    }
+    uint64_t text = safe_json(NULL, f), len = text + (0 - text) % 8;
+    while ((8 + len) % 64) len += 8;                        /* data from a multiple of 64 */
+    if (len > SAFE_HEADER)
+        return fd_fail_name(st, FD_EARG, where, "header is larger than 100 MB", path);
+    if (!file_begin(&o, st, where, path)) return st->code;
+    unsigned char b[8];
+    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(len >> 8 * i);
+    file_put(&o, b, 8);
+    safe_json(&o, f);
+    for (; text < len; text++) file_put(&o, " ", 1);
+    for (int i = 0; i < f->count; i++) {
+        ptrdiff_t count = 1;
+        for (int d = 0; d < f->tensor[i].nd; d++) count *= f->tensor[i].n[d];
+        num_write(&o, count, f->tensor[i].x);
+    }
+    return file_end(&o);
+}
+
+const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name)
+{
+    for (int i = 0; f && i < f->count; i++)
+        if (!strcmp(f->tensor[i].name, name)) return f->tensor + i;
+    return NULL;
+}
+
+const char *fd_meta_find(const fd_tensors *f, const char *key)
+{
+    for (int i = 0; f && i < f->metas; i++)
+        if (!strcmp(f->meta[i].key, key)) return f->meta[i].value;
+    return NULL;
+}
+
+/* --- .csv --- */
+
+int fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[], int rows,
+                const double *x)
+{
+    file_out o;
+    FD_ASSERT(cols >= 0 && rows >= 0);
+    if (st->code || !x || !file_begin(&o, st, "fd_csv_save", path)) return st->code;
+    for (int c = 0; c < cols; c++) {
+        int quote = strpbrk(name[c], "\",\r\n") != NULL;
+        file_put(&o, "," , c > 0);
+        file_put(&o, "\"", quote);
+        for (const char *p = name[c]; *p; p++) {
+            file_put(&o, "\"", *p == '"');                  /* doubled inside quotes */
+            file_put(&o, p, 1);
+        }
+        file_put(&o, "\"", quote);
+    }
+    file_put(&o, "\n", 1);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)rows * cols; i++) {
+        char num[40];
+        int n = x[i] != x[i] ? sprintf(num, "nan") : sprintf(num, "%.9g", x[i]);
+        char *comma = strchr(num, ',');                     /* the point of some locales */
+        if (comma) *comma = '.';
+        num[n++] = (i + 1) % cols ? ',' : '\n';
+        file_put(&o, num, (size_t)n);
+    }
+    return file_end(&o);
+}
+#endif /* FD_NO_STDIO */
+
+/* ---- Pictures -----------------------------------------------------------------------------------
+ *
+ * A colour map is a row of equally spaced colours, straight lines between them. Viridis: every 15th
+ * of its 256 entries, within 2 of the others. What is not a number is magenta, in no map. */
+
+static const unsigned char map_gray[][3] = { { 0, 0, 0 }, { 255, 255, 255 } };
+static const unsigned char map_inverse[][3] = { { 255, 255, 255 }, { 0, 0, 0 } };
+static const unsigned char map_viridis[][3] = {
+    {  68,   1,  84 }, {  72,  23, 105 }, {  71,  42, 122 }, {  67,  61, 132 }, {  61,  78, 138 },
+    {  53,  94, 141 }, {  46, 109, 142 }, {  41, 123, 142 }, {  35, 137, 142 }, {  31, 151, 139 },
+    {  33, 165, 133 }, {  46, 179, 124 }, {  70, 192, 111 }, { 101, 203,  94 }, { 137, 213,  72 },
+    { 176, 221,  47 }, { 216, 226,  25 }, { 253, 231,  37 } };
+static const unsigned char map_diverging[][3] = {
+    {   8,  48, 112 }, {  36, 110, 184 }, { 146, 193, 226 }, { 255, 255, 255 }, { 240, 168, 142 },
+    { 200,  58,  52 }, { 112,   8,  32 } };
+
+void fd_colour(int map, double u, unsigned char rgb[3])
+{
+    static const struct { const unsigned char (*c)[3]; int n; } maps[] = {
+#define ROW(m) { m, (int)(sizeof m / sizeof m[0]) }
+        ROW(map_gray), ROW(map_inverse), ROW(map_viridis), ROW(map_diverging) };
+#undef ROW
+    FD_ASSERT(map >= 0 && map < (int)(sizeof maps / sizeof maps[0]));
+    if (u != u) {
+        rgb[0] = rgb[2] = 255;
+        rgb[1] = 0;
+        return;
+    }
+    int last = maps[map].n - 1;
+    double v = (u < 0 ? 0 : u > 1 ? 1 : u) * last;
+    int i = v < last ? (int)v : last - 1;
+    for (int c = 0; c < 3; c++) {
+        double lo = maps[map].c[i][c], hi = maps[map].c[i + 1][c];
+        rgb[c] = (unsigned char)(lo + (hi - lo) * (v - i) + 0.5);
+    }
+}
+
+#ifndef FD_NO_STDIO
+/* The one place of the library where malloc is called, from within this package. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#include <stb/stb_image_write.h>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+enum { PNG_SIDE = 1 << 24, PNG_BYTES = 1 << 28 };           /* the package counts in int */
+
+static void png_put(void *o, void *data, int size) { file_put(o, data, (size_t)size); }
+
+int fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned char *rgb)
+{
+    file_out o;
+    if (st->code || !rgb) return st->code;
+    if (h < 1 || w < 1 || w > PNG_SIDE || h > PNG_BYTES / (3 * w + 1))
+        return fd_fail(st, FD_ESHAPE, "fd_png_save", "not a size for a picture", 2, h, w, 0);
+    if (!file_begin(&o, st, "fd_png_save", path)) return st->code;
+    if (!stbi_write_png_to_func(png_put, &o, w, h, 3, rgb, 3 * w))
+        fd_fail_name(st, FD_EIO, "fd_png_save", "cannot encode", path);
+    return file_end(&o);
+}
+
+int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
+                 const fd_real *x, double lo, double hi, int map, int zoom, fd_arena scratch)
+{
+    const int side[5] = { rows, cols, h, w, zoom };
+    int64_t H = 0, W = 0;
+    int bad = zoom > 4096;
+    if (st->code || !x) return st->code;
+    for (int i = 0; i < 5; i++) bad |= side[i] < 1 || side[i] > PNG_SIDE;
+    if (!bad) {
+        H = ((int64_t)rows * h + 2 * (rows - 1)) * zoom;
+        W = ((int64_t)cols * w + 2 * (cols - 1)) * zoom;
+    }
+    if (bad || W > PNG_SIDE || H > PNG_BYTES / (3 * W + 1))
+        return fd_fail(st, FD_ESHAPE, "fd_png_sheet", "not a size for a picture", 2, H, W, 0);
+    unsigned char *rgb = fd_raw(&scratch, unsigned char, 3 * H * W);
+    if (!rgb) return fd_fail(st, FD_ENOMEM, "fd_png_sheet", "arena too small", 0, 0, 0, 0);
+    memset(rgb, 255, (size_t)(3 * H * W));
+    for (int f = 0; f < rows * cols; f++)
+        for (int i = 0; i < h * zoom; i++)
+            for (int j = 0; j < w * zoom; j++) {
+                double v = (double)x[((ptrdiff_t)f * h + i / zoom) * w + j / zoom];
+                double u = hi == lo && v == v ? 0.5 : (v - lo) / (hi - lo);
+                ptrdiff_t Y = (ptrdiff_t)(f / cols) * (h + 2) * zoom + i;
+                ptrdiff_t X = (ptrdiff_t)(f % cols) * (w + 2) * zoom + j;
+                fd_colour(map, u, rgb + 3 * (Y * W + X));
+            }
+    return fd_png_save(st, path, (int)H, (int)W, rgb);
+}
+#endif
+
+/* ---- Metrics ------------------------------------------------------------------------------------
+ *
+ * Two samples of functions, x [m][ch][points] and y [n][ch][points]; |.| is the norm of L2, all
+ * channels together. Sums over pairs are taken in double: a row of the matrix of pairs is one
+ * independent output, rows are added in order. What is not defined (one function has no variance)
+ * is NaN. */
+
+enum { MET_LANES = 16, MET_ROWS = 64, MET_BATCH = 16, MET_PROJ = 64, MET_WORK = 200000 };
+
+/* call for i = 0..n-1, in threads where `work` multiplications or so are worth waking them */
+#define MET_EACH(i, n, work, call)                                                                 \
+    do {                                                                                           \
+        if ((double)(work) < MET_WORK) {                                                           \
+            for (ptrdiff_t i = 0; i < (n); i++) call;                                              \
+        } else {                                                                                   \
+            FD_PARALLEL                                                                            \
+            for (ptrdiff_t i = 0; i < (n); i++) call;                                              \
+        }                                                                                          \
+    } while (0)
+
+static int met_failed(const fd_space *s, const fd_status *st)
+{
+    return !s || (!s->nd && !s->basis) || (st && st->code);
+}
+
+/* |x - y|^2; 16 running sums whatever the width of vectors */
+static double met_dist2(const fd_space *s, const fd_real *x, const fd_real *y)
+{
+    double sum[MET_LANES] = { 0 };
+    ptrdiff_t n = fd_size(s);
+    if (s->weight) {
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double d = (double)x[i] - (double)y[i];
+            sum[i % MET_LANES] += (double)s->weight[i % s->points] * d * d;
+        }
+    } else {
+        ptrdiff_t i = 0;
+        for (; i + MET_LANES <= n; i += MET_LANES)
+            for (int l = 0; l < MET_LANES; l++) {
+                double d = (double)x[i + l] - (double)y[i + l];
+                sum[l] += d * d;
+            }
+        for (; i < n; i++) {
+            double d = (double)x[i] - (double)y[i];
+            sum[i % MET_LANES] += d * d;
+        }
+    }
+    for (int half = MET_LANES / 2; half; half /= 2)
+        for (int l = 0; l < half; l++) sum[l] += sum[l + half];
+    return sum[0] * (s->weight ? 1 : s->h);
+}
+
+/* sum_j f(|x - y_j|^2): f is exp(-d2/(2 bw^2)), or the distance itself where bw = 0 */
+static double met_row(const fd_space *s, const fd_real *x, ptrdiff_t n, const fd_real *y, double bw)
+{
+    double sum = 0;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double d2 = met_dist2(s, x, y + j * fd_size(s));
+        sum += bw > 0 ? exp(-d2 / (2 * bw * bw)) : sqrt(d2);
+    }
+    return sum;
+}
+
+/* the mean of f over all pairs x_i, y_j, or where y is NULL over those x_i, x_j with i < j */
+static double met_pairs(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y,
+                        double bw)
+{
+    ptrdiff_t size = fd_size(s);
+    double row[MET_ROWS], total = 0;
+    for (ptrdiff_t from = 0; from < m; from += MET_ROWS) {
+        ptrdiff_t rows = m - from < MET_ROWS ? m - from : MET_ROWS;
+        const fd_real *z = x + from * size;
+        if (y) MET_EACH(i, rows, (double)(rows * n) * (double)size,
+                        row[i] = met_row(s, z + i * size, n, y, bw));
+        else MET_EACH(i, rows, (double)(rows * (m - from)) * (double)size,
+                      row[i] = met_row(s, z + i * size, m - from - i - 1, z + (i + 1) * size, bw));
+        for (ptrdiff_t i = 0; i < rows; i++) total += row[i];
+    }
+    return total / (y ? (double)m * n : 0.5 * m * (m - 1.0));
+}
+
+/* ascending, stable; by merging runs of 1, 2, 4, ...; tmp[n] */
+static void met_sort(ptrdiff_t n, double *x, double *tmp)
+{
+    double *from = x, *to = tmp;
+    for (ptrdiff_t run = 1; run < n; run *= 2) {
+        for (ptrdiff_t lo = 0; lo < n; lo += 2 * run) {
+            ptrdiff_t mid = lo + run < n ? lo + run : n, hi = mid + run < n ? mid + run : n;
+            for (ptrdiff_t i = lo, j = mid, k = lo; k < hi; k++)
+                to[k] = j >= hi || (i < mid && from[i] <= from[j]) ? from[i++] : from[j++];
+        }
+        double *t = from; from = to; to = t;
+    }
+    if (from != x) memcpy(x, from, (size_t)n * sizeof *x);
+}
+
+/* The coefficients of b functions of x from the first one, MET_BATCH at most, [b][ch][modes]. A
+ * transform of several functions at once fills the vectors; a batch of all would fill the arena. */
+static void met_modes(const fd_space *s, int m, const fd_real *x, int first, fd_real *u,
+                      fd_arena scratch)
+{
+    int b = m - first < MET_BATCH ? m - first : MET_BATCH;
+    fd_to_modes(s, b, x + first * fd_size(s), u, scratch);
+}
+
+void fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e, fd_arena scratch)
+{
+    if (met_failed(s, scratch.st) || !x || !e) return;
+    if (s->basis) {
+        fd_fail(scratch.st, FD_EARG, "fd_spectrum", "a dense space has no wavenumbers", 0, 0, 0, 0);
+        return;
+    }
+    ptrdiff_t modes = s->modes, per = s->ch * modes;
+    int *bin = fd_raw(&scratch, int, modes);
+    fd_real *u = fd_raw(&scratch, fd_real, MET_BATCH * per);
+    if (!u) return;
+    for (ptrdiff_t k = 0; k < modes; k++) {
+        int j[3] = { 0, 0, 0 };
+        double k2 = 0;
+        fd_mode(s, k, j);
+        for (int d = 0; d < s->nd; d++) {
+            double w = s->bc[d] == FD_PERIODIC ? (j[d] + 1) / 2 : s->bc[d] == FD_NEUMANN ? j[d]
+                     : s->bc[d] == FD_DIRICHLET ? j[d] + 1 : j[d] + 0.5;
+            k2 += w * w;
+        }
+        bin[k] = (int)floor(sqrt(k2) + 0.5);
+    }
+    for (int j = 0; j < bins; j++) e[j] = 0;
+    for (int i = 0; i < b; i += MET_BATCH) {
+        met_modes(s, b, x, i, u, scratch);
+        for (ptrdiff_t k = 0; k < per * (b - i < MET_BATCH ? b - i : MET_BATCH); k++)
+            if (bin[k % modes] < bins) e[bin[k % modes]] += (double)u[k] * (double)u[k] / b;
+    }
+}
+
+double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y)
+{
+    if (met_failed(s, NULL) || !x || !y || m < 2 || n < 2) return NAN;
+    return 2 * met_pairs(s, m, x, n, y, 0) - met_pairs(s, m, x, 0, NULL, 0)
+                                           - met_pairs(s, n, y, 0, NULL, 0);
+}
+
+/* |z_i - z_j|^2 for j > i of the samples x and y in a row, behind those of the smaller i */
+static void met_further(const fd_space *s, ptrdiff_t i, ptrdiff_t m, const fd_real *x, ptrdiff_t N,
+                        const fd_real *y, double *d)
+{
+    ptrdiff_t size = fd_size(s);
+    const fd_real *zi = i < m ? x + i * size : y + (i - m) * size;
+    double *row = d + i * (2 * N - i - 1) / 2;               /* rows before: N-1, N-2, .. entries */
+    for (ptrdiff_t j = i + 1; j < N; j++)
+        row[j - i - 1] = met_dist2(s, zi, j < m ? x + j * size : y + (j - m) * size);
+}
+
+/* the median of the distances of both samples together; < 0 where it failed */
+static double met_median(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y,
+                         fd_arena scratch)
+{
+    ptrdiff_t N = (ptrdiff_t)m + n, count = N * (N - 1) / 2;
+    double *d = fd_raw(&scratch, double, count);
+    if (!d) return -1;
+    MET_EACH(i, N, (double)count * (double)fd_size(s), met_further(s, i, m, x, N, y, d));
+    for (ptrdiff_t i = 0; i < count; i++) if (!(d[i] >= 0)) {
+        fd_fail(scratch.st, FD_ENAN, "fd_mmd2", "a distance is not a number", 0, 0, 0, 0);
+        return -1;
+    }
+    ptrdiff_t mid = count / 2, lo = 0, hi = count - 1;       /* d[mid] in place by quickselect */
+    while (lo < hi) {
+        double pivot = d[lo + (hi - lo) / 2];
+        ptrdiff_t i = lo, j = hi;
+        while (i <= j) {
+            while (d[i] < pivot) i++;
+            while (d[j] > pivot) j--;
+            if (i <= j) { double t = d[i]; d[i++] = d[j]; d[j--] = t; }
+        }
+        if (mid <= j) hi = j;
+        else if (mid >= i) lo = i;
+        else break;
+    }
+    double below = d[mid];
+    if (count % 2 == 0) {
+        below = 0;
+        for (ptrdiff_t i = 0; i < mid; i++) if (d[i] > below) below = d[i];
+    }
+    return 0.5 * (sqrt(d[mid]) + sqrt(below));
+}
+
+double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw,
+               fd_arena scratch)
+{
+    if (met_failed(s, scratch.st) || !x || !y) return NAN;
+    if (m < 2 || n < 2) {
+        fd_fail(scratch.st, FD_EARG, "fd_mmd2", "needs two functions of each kind", 2, m, n, 0);
+        return NAN;
+    }
+    if (!(bw > 0)) {
+        bw = met_median(s, m, x, n, y, scratch);
+        if (bw == 0)
+            fd_fail(scratch.st, FD_EDATA, "fd_mmd2", "the median distance is 0", 0, 0, 0, 0);
+        if (!(bw > 0)) return NAN;
+    }
+    return met_pairs(s, m, x, 0, NULL, bw) + met_pairs(s, n, y, 0, NULL, bw)
+         - 2 * met_pairs(s, m, x, n, y, bw);
+}
+
+/* int_0^1 (F^-1(q) - G^-1(q))^2 dq of two sorted samples; q runs in units of 1/(m n) */
+static double met_quantiles(int m, const double *x, int n, const double *y)
+{
+    int64_t at = 0, end = (int64_t)m * n;
+    double sum = 0;
+    for (int i = 0, j = 0; at < end; ) {
+        int64_t xi = (int64_t)(i + 1) * n, yj = (int64_t)(j + 1) * m, to = xi < yj ? xi : yj;
+        sum += (double)(to - at) * (x[i] - y[j]) * (x[i] - y[j]);
+        i += to == xi;
+        j += to == yj;
+        at = to;
+    }
+    return sum / (double)end;
+}
+
+/* theta_i = g_i / (sqrt(w_i) |g|) is uniform on the unit sphere of L2, and <x, theta> the sum of
+ * x_i times sqrt(w_i) g_i / |g|, which is what this makes. */
+static void met_direction(const fd_space *s, fd_rng r, fd_real *g)
+{
+    ptrdiff_t size = fd_size(s);
+    double norm = 0;
+    fd_normal(r, size, g);
+    for (ptrdiff_t i = 0; i < size; i++) norm += (double)g[i] * (double)g[i];
+    for (ptrdiff_t i = 0; i < size; i++) {
+        double w = s->weight ? (double)s->weight[i % s->points] : s->h;
+        g[i] = (fd_real)(sqrt(w / norm) * (double)g[i]);
+    }
+}
+
+/* the squared W2 of two samples of numbers; buf [m + n + max(m, n)] */
+static double met_line(int m, const fd_real *x, int n, const fd_real *y, double *buf)
+{
+    double *a = buf, *b = a + m, *tmp = b + n;
+    for (int i = 0; i < m; i++) a[i] = (double)x[i];
+    for (int i = 0; i < n; i++) b[i] = (double)y[i];
+    met_sort(m, a, tmp);
+    met_sort(n, b, tmp);
+    return met_quantiles(m, a, n, b);
+}
+
+double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real *x, int n,
+                    const fd_real *y, fd_arena scratch)
+{
+    if (met_failed(s, scratch.st) || !x || !y) return NAN;
+    if (proj < 1 || m < 1 || n < 1) {
+        fd_fail(scratch.st, FD_EARG, "fd_sliced_w2", "needs directions and functions",
+                3, proj, m, n);
+        return NAN;
+    }
+    ptrdiff_t size = fd_size(s), most = m > n ? m : n, own = m + n + most;
+    fd_real *dir = fd_raw(&scratch, fd_real, MET_PROJ * size);
+    fd_real *px = fd_raw(&scratch, fd_real, MET_PROJ * (ptrdiff_t)m);
+    fd_real *py = fd_raw(&scratch, fd_real, MET_PROJ * (ptrdiff_t)n);
+    double *buf = fd_raw(&scratch, double, fd_threads() * own), total = 0;
+    if (!buf) return NAN;
+    for (int from = 0; from < proj; from += MET_PROJ) {
+        int k = proj - from < MET_PROJ ? proj - from : MET_PROJ;
+        double w2[MET_PROJ];
+        for (int p = 0; p < k; p++)
+            met_direction(s, fd_sub(r, 'w', (uint32_t)(from + p)), dir + p * size);
+        fd_gemm(0, 1, k, m, (int)size, 1, dir, (int)size, x, (int)size, 0, px, m, scratch);
+        fd_gemm(0, 1, k, n, (int)size, 1, dir, (int)size, y, (int)size, 0, py, n, scratch);
+        MET_EACH(p, k, 30.0 * k * (m + n),
+                 w2[p] = met_line(m, px + p * m, n, py + p * n, buf + fd_thread() * own));
+        for (int p = 0; p < k; p++) total += w2[p];
+    }
+    return total / proj;
+}
+
+/* row i of the covariance, by 1/(m-1), of coordinates u [m][p] with the given mean */
+static void met_covary(int m, int p, const fd_real *u, const double *mean, ptrdiff_t i, double *row)
+{
+    for (int j = 0; j < p; j++) row[j] = 0;
+    for (int f = 0; f < m; f++) {
+        const fd_real *v = u + (ptrdiff_t)f * p;
+        double d = ((double)v[i] - mean[i]) / (m - 1);
+        for (int j = 0; j < p; j++) row[j] += d * ((double)v[j] - mean[j]);
+    }
+}
+
+static void met_moments(int m, int p, const fd_real *u, double *mean, double *S)
+{
+    for (int i = 0; i < p; i++) {
+        mean[i] = 0;
+        for (int f = 0; f < m; f++) mean[i] += (double)u[(ptrdiff_t)f * p + i] / m;
+    }
+    MET_EACH(i, p, (double)m * p * p, met_covary(m, p, u, mean, i, S + i * p));
+}
+
+/* c = a B, a row of A B; with tb = 1 a B^T */
+static void met_times(int p, const double *a, const double *B, int tb, double *c)
+{
+    for (int j = 0; j < p; j++) c[j] = 0;
+    for (ptrdiff_t k = 0; k < p; k++)
+        for (ptrdiff_t j = 0; j < p; j++) c[j] += a[k] * B[tb ? j * p + k : k * p + j];
+}
+
+double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, const fd_real *y,
+                  fd_arena scratch)
+{
+    if (met_failed(s, scratch.st) || !x || !y) return NAN;
+    if (m < 2 || n < 2 || pcs < 1) {
+        fd_fail(scratch.st, FD_EARG, "fd_frechet", "needs components and two functions of each",
+                3, pcs, m, n);
+        return NAN;
+    }
+    const fd_cov *c = fd_cov_pca(&scratch, s, n, y, pcs, NULL);
+    if (!c) return NAN;
+    int p = (int)(c->s.ch * c->s.modes);
+    ptrdiff_t p2 = (ptrdiff_t)p * p;
+    fd_real *ux = fd_raw(&scratch, fd_real, (ptrdiff_t)m * p);
+    fd_real *uy = fd_raw(&scratch, fd_real, (ptrdiff_t)n * p);
+    double *mx = fd_raw(&scratch, double, p), *my = fd_raw(&scratch, double, p);
+    double *Sx = fd_raw(&scratch, double, p2), *Sy = fd_raw(&scratch, double, p2);
+    double *V = fd_raw(&scratch, double, p2), *w = fd_raw(&scratch, double, p);
+    if (!w) return NAN;
+    fd_to_modes(&c->s, m, x, ux, scratch);
+    fd_to_modes(&c->s, n, y, uy, scratch);
+    met_moments(m, p, ux, mx, Sx);
+    met_moments(n, p, uy, my, Sy);
+    double total = 0;
+    for (int i = 0; i < p; i++) {
+        total += (mx[i] - my[i]) * (mx[i] - my[i]);
+        total += Sx[(ptrdiff_t)i * p + i] + Sy[(ptrdiff_t)i * p + i];
+    }
+
+    /* Sx Sy has the eigenvalues of M = D^1/2 V Sx V^T D^1/2, which is symmetric, Sy = V^T D V */
+    if (fd_eigen(scratch.st, p, Sy, w, V, scratch)) return NAN;
+    double *VS = Sy, *M = Sx, work = (double)p2 * p;
+    MET_EACH(i, p, work, met_times(p, V + i * p, Sx, 0, VS + i * p));
+    MET_EACH(i, p, work, met_times(p, VS + i * p, V, 1, M + i * p));
+    for (int i = 0; i < p; i++)
+        for (int j = 0; j <= i; j++) {                       /* symmetric to the bit */
+            double d = w[i] > 0 && w[j] > 0 ? sqrt(w[i]) * sqrt(w[j]) : 0;
+            M[(ptrdiff_t)i * p + j] = M[(ptrdiff_t)j * p + i] = d * M[(ptrdiff_t)j * p + i];
+        }
+    if (fd_eigen(scratch.st, p, M, w, V, scratch)) return NAN;
+    for (int i = 0; i < p; i++) if (w[i] > 0) total -= 2 * sqrt(w[i]);
+    return total;
+}
+
+/* mean and variance, by 1/(m-1), of each coefficient; sums about the first function, whose
+ * coefficients go to shift[size], so that a large mean costs no digits */
+static void met_diagonal(const fd_space *s, int m, const fd_real *x, double *mean, double *var,
+                         double *shift, fd_real *u, fd_arena scratch)
+{
+    ptrdiff_t size = s->ch * s->modes;
+    for (int from = 0; from < m; from += MET_BATCH) {
+        met_modes(s, m, x, from, u, scratch);
+        for (int f = from; f < m && f < from + MET_BATCH; f++)
+            for (ptrdiff_t k = 0; k < size; k++) {
+                double v = (double)u[(f - from) * size + k];
+                if (!f) { shift[k] = v; mean[k] = var[k] = 0; }
+                mean[k] += v - shift[k];
+                var[k] += (v - shift[k]) * (v - shift[k]);
+            }
+    }
+    for (ptrdiff_t k = 0; k < size; k++) {
+        double d = mean[k] / m, v = (var[k] - m * d * d) / (m - 1);
+        mean[k] = shift[k] + d;
+        var[k] = v > 0 ? v : 0;
+    }
+}
+
+double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y,
+                   fd_arena scratch)
+{
+    if (met_failed(s, scratch.st) || !x || !y) return NAN;
+    if (m < 2 || n < 2) {
+        fd_fail(scratch.st, FD_EARG, "fd_w2_modes", "needs two functions of each kind", 2, m, n, 0);
+        return NAN;
+    }
+    ptrdiff_t size = s->ch * s->modes;
+    double *a = fd_raw(&scratch, double, 5 * size), total = 0;
+    fd_real *u = fd_raw(&scratch, fd_real, MET_BATCH * size);
+    if (!u) return NAN;
+    met_diagonal(s, m, x, a, a + size, a + 4 * size, u, scratch);
+    met_diagonal(s, n, y, a + 2 * size, a + 3 * size, a + 4 * size, u, scratch);
+    if (scratch.st->code) return NAN;
+    for (ptrdiff_t k = 0; k < size; k++) {
+        double dM = a[k] - a[2 * size + k], dsd = sqrt(a[size + k]) - sqrt(a[3 * size + k]);
+        total += dM * dM + dsd * dsd;
+    }
+    return total;
+}
+
+/* With the ensemble sorted, x_1 <= .. <= x_m, at every point
+ *
+ *     E|X - y| - E|X - X'|/2 = (1/m) sum |x_i - y| - (1/m^2) sum (2i - m - 1) x_i,
+ *
+ * X, X' drawn from the ensemble with replacement. v [2m]. */
+static double met_crps(int m, const fd_real *x, ptrdiff_t stride, double y, double *v)
+{
+    double near = 0, spread = 0;
+    for (int i = 0; i < m; i++) v[i] = (double)x[i * stride];
+    met_sort(m, v, v + m);
+    for (int i = 0; i < m; i++) {
+        near += fabs(v[i] - y);
+        spread += (2 * i + 1 - m) * (v[i] - v[0]);           /* weights add up to 0: any shift */
+    }
+    return near / m - spread / ((double)m * m);
+}
+
+double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth, fd_arena scratch)
+{
+    if (met_failed(s, scratch.st) || !x || !truth) return NAN;
+    if (m < 1) {
+        fd_fail(scratch.st, FD_EARG, "fd_crps", "an empty ensemble", 1, m, 0, 0);
+        return NAN;
+    }
+    ptrdiff_t size = fd_size(s);
+    double *score = fd_raw(&scratch, double, size), total = 0;
+    double *buf = fd_raw(&scratch, double, (ptrdiff_t)fd_threads() * 2 * m);
+    if (!buf) return NAN;
+    MET_EACH(p, size, 20.0 * m * (double)size,
+             score[p] = met_crps(m, x + p, size, (double)truth[p], buf + fd_thread() * 2 * m));
+    for (ptrdiff_t p = 0; p < size; p++) total += score[p];
+    return total / (double)size;
+}

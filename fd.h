@@ -1,0 +1,835 @@
+/* fd.h -- function-space diffusion models: the one public header.
+ *
+ *     fd_status  st;                                          errors end up here
+ *     fd_arena   a     = fd_arena_over(mem, sizeof mem, &st); all memory comes from here
+ *     fd_space   s     = fd_grid(&a, 1, (int[]){64}, NULL, NULL, 1);
+ *     fd_cov    *noise = fd_cov_matern(&a, &s, 1.0, 0.1, 1.5);
+ *     fd_cov    *data  = fd_cov_matern(&a, &s, 1.0, 0.3, 2.5);
+ *     fd_process p     = fd_vp(noise, 0.1, 20.0);
+ *     fd_model   m     = fd_oracle_gauss(&a, &p, NULL, data);
+ *     double     t[51];
+ *     fd_times(&p, FD_UNIFORM, 0, 50, t);
+ *     fd_sampler how   = { .p = &p, .model = m, .t = t, .steps = 50, .scheme = FD_ANCESTRAL };
+ *     fd_run    *run   = fd_begin(&a, &how, fd_seed(1), 0, 16);
+ *     while (fd_step(run, a)) { }                             run->x is [16][1][64]
+ *
+ * Conventions, stated once:
+ *
+ *   layout    a batch of functions is [b][ch][points], row-major, last grid axis fastest.
+ *   modes     real orthonormal eigenfunctions e_k of the Laplacian, as many as points:
+ *             x = sum_k u_k e_k, u_k = <x, e_k> in L2 of the domain, [b][ch][modes]. A coefficient
+ *             belongs to a physical mode and does not change with the grid (section 6).
+ *   noise     C e_k = lam_k e_k with lam_k a function of the physical mode: the same law on every grid.
+ *   process   X_t | X_0 = x0 ~ N(m_k x0_k, v_k lam_k) for each mode k; data at t = 0, noise at t = tmax.
+ *   memory    nothing is allocated or freed behind your back. `fd_arena *a`: the result stays in the
+ *             arena; `fd_arena scratch` by value: used during the call, free again on return.
+ *   errors    the first failure sticks in fd_status; every function accepts the NULL of a failed
+ *             constructor and does nothing once a failure is recorded, so one test at the end of a
+ *             chain is enough.
+ *   threads   work is split over independent outputs only; results do not depend on the number of
+ *             threads or on how a batch is split. Plans, spaces, covariances, processes and models
+ *             are read-only once made.
+ *
+ * Sections: 1 numbers, 2 memory and errors, 3 random streams, 4 transforms, 5 linear algebra,
+ * 6 spaces, 7 covariances, 8 processes, 9 models, 10 training pairs, 11 sampling, 12 tape,
+ * 13 networks, 14 files, 15 metrics; last, what the .c files share (FD_IMPL).
+ * Papers are cited by key, e.g. [SDE eq. 25]; README lists the keys. */
+#ifndef FD_H
+#define FD_H
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- 1. Numbers ------------------------------------------------------------------------------ */
+
+#ifdef FD_DOUBLE
+typedef double fd_real;
+#define fd_arena_over fd_arena_over_double     /* float and double objects refuse to link */
+#else
+typedef float fd_real;
+#endif
+typedef struct { fd_real re, im; } fd_cplx;
+
+/* fd_build -- how the library was compiled, e.g. "float, vectors of 64 bytes, OpenMP". */
+const char *fd_build(void);
+
+/* ---- 2. Memory and errors -------------------------------------------------------------------- */
+
+enum { FD_OK, FD_ENOMEM, FD_EARG, FD_ESHAPE, FD_EDATA, FD_EIO, FD_ENAN };
+
+typedef struct {                   /* the first failure; later ones are ignored */
+    int code;                      /* FD_OK or the kind */
+    const char *where, *what;      /* string literals: the function, and what was wrong */
+    long long v[4];                /* the numbers that go with 'what' ... */
+    int nv;                        /* ... and how many of them there are */
+    char name[96];                 /* a file, key or option that 'what' is about, or "" */
+    size_t size, low;              /* arena bytes: given; fewest that were ever left */
+} fd_status;
+
+typedef struct { char *beg, *end; fd_status *st; } fd_arena;      /* free: [beg, end) */
+
+/* fd_arena_over -- an arena over a buffer that the caller owns; st is reset. */
+fd_arena fd_arena_over(void *mem, size_t size, fd_status *st);
+
+/* fd_fail -- record a failure unless one stands already; returns st->code. nv of v0..v2 count. */
+static inline int fd_fail(fd_status *st, int code, const char *where, const char *what,
+                          int nv, long long v0, long long v1, long long v2)
+{
+    if (!st->code) {
+        st->code = code; st->where = where; st->what = what;
+        st->nv = nv; st->v[0] = v0; st->v[1] = v1; st->v[2] = v2; st->name[0] = 0;
+    }
+    return st->code;
+}
+
+/* fd_fail_name -- the same for something that has a name: a file, a key, an option. */
+static inline int fd_fail_name(fd_status *st, int code, const char *where, const char *what,
+                               const char *name)
+{
+    if (!st->code) {
+        size_t n = strlen(name), m = sizeof st->name - 1;
+        fd_fail(st, code, where, what, 0, 0, 0, 0);
+        if (n > m) name += n - m;                     /* keep the end of a long path */
+        memcpy(st->name, name, strlen(name) + 1);
+    }
+    return st->code;
+}
+
+/* fd_take -- count elements of the given size, 64-byte aligned, not cleared. NULL once anything
+ * has failed, or when the arena is too small: then FD_ENOMEM with the size that was wanted. */
+static inline void *fd_take(fd_arena *a, size_t count, size_t size)
+{
+    size_t pad = (size_t)(0 - (uintptr_t)a->beg) & 63, left = (size_t)(a->end - a->beg);
+    char *p;
+    if (a->st->code) return NULL;
+    if (pad > left || (size && count > (left - pad) / size)) {
+        fd_fail(a->st, FD_ENOMEM, "fd_alloc", "arena too small: elements, bytes each, bytes left",
+                3, (long long)count, (long long)size, (long long)left);
+        return NULL;
+    }
+    p = a->beg + pad;
+    a->beg = p + count * size;
+    left = (size_t)(a->end - a->beg);
+    if (left < a->st->low) a->st->low = left;
+    return p;
+}
+
+/* fd_alloc -- fd_take, cleared. fd_new and fd_raw name a type: cleared, and not. */
+static inline void *fd_alloc(fd_arena *a, size_t count, size_t size)
+{
+    void *p = fd_take(a, count, size);
+    return p ? memset(p, 0, count * size) : NULL;
+}
+#define fd_new(a, type, n) ((type *)fd_alloc((a), (size_t)(n), sizeof(type)))
+#define fd_raw(a, type, n) ((type *)fd_take((a), (size_t)(n), sizeof(type)))
+
+/* fd_explain -- write the failure as one line, e.g. "fd_matmul: inner sizes differ: 32, 64", or ""
+ * where there is none; returns st->code. Needs no printf. */
+int fd_explain(const fd_status *st, char *buf, size_t size);
+
+/* ---- 3. Random streams: pure functions of key and counter ------------------------------------- *
+ *
+ * Philox4x32-10 [Random123]. A stream is a key; element i depends on (key, i) only. The bits, and
+ * the normals made from them in double by own polynomials, are the same in every build and on
+ * every machine. */
+
+typedef struct { uint32_t key[2]; } fd_rng;
+
+fd_rng fd_seed(uint64_t seed);
+/* fd_sub -- an independent stream for a purpose (one character by custom) and an index. */
+fd_rng fd_sub(fd_rng r, uint32_t purpose, uint32_t i);
+/* fd_philox -- the block function: out = Philox4x32-10(key, ctr). */
+void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4]);
+/* fd_normal2 -- the two standard normals of one block, by Box-Muller from two 53-bit uniforms:
+ * z0 = sqrt(-2 log u) cos(2 pi w), z1 = sqrt(-2 log u) sin(2 pi w). */
+void fd_normal2(fd_rng r, const uint32_t ctr[4], double z[2]);
+/* fd_uniform -- x[i] in (0,1), 53 bits rounded to fd_real (at most the largest number below 1). */
+void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x);
+/* fd_normal -- x[i] ~ N(0,1); x[2i], x[2i+1] are the pair of block i. */
+void fd_normal(fd_rng r, ptrdiff_t n, fd_real *x);
+/* fd_index -- element i of a stream of integers uniform on 0..n-1 (64-bit multiply, no rejection:
+ * bias below n 2^-64). */
+int  fd_index(fd_rng r, uint64_t i, int n);
+/* fd_perm -- p is a random permutation of 0..n-1 (Fisher-Yates). */
+void fd_perm(fd_rng r, int n, int *p);
+
+/* ---- 4. Transforms (fft.c: needs sections 1 and 2 only) ---------------------------------------- *
+ *
+ * Unnormalised; y = scale * sum, with, for j, k = 0..n-1:
+ *
+ *   FD_C2C    y_k = sum_j x_j exp(sign 2 pi i jk/n)            elements are fd_cplx
+ *   FD_R2C    sign -1: n reals to r0, r1, i1, r2, i2, ... (and r_n/2 last where n is even), where
+ *             r_k + i i_k = sum_j x_j exp(-2 pi i jk/n); sign +1: back, times n. In place, n reals.
+ *   FD_DCT1   x_0 + (-1)^k x_n-1 + 2 sum_{0<j<n-1} x_j cos(pi jk/(n-1))        n >= 2
+ *   FD_DCT2   2 sum x_j cos(pi (j+1/2) k/n)
+ *   FD_DCT3   x_0 + 2 sum_{j>0} x_j cos(pi j (k+1/2)/n)
+ *   FD_DCT4   2 sum x_j cos(pi (j+1/2)(k+1/2)/n)
+ *   FD_DST1   2 sum x_j sin(pi (j+1)(k+1)/(n+1))
+ *   FD_DST2   2 sum x_j sin(pi (j+1/2)(k+1)/n)
+ *   FD_DST3   (-1)^k x_n-1 + 2 sum_{j<n-1} x_j sin(pi (j+1)(k+1/2)/n)
+ *   FD_DST4   2 sum x_j sin(pi (j+1/2)(k+1/2)/n)
+ *
+ * the conventions of FFTW and of scipy.fft. Inverse pairs: DCT1 itself / 2(n-1), DCT2 and DCT3 / 2n,
+ * DCT4 itself / 2n; DST1 itself / 2(n+1), DST2 and DST3 / 2n, DST4 itself / 2n. */
+
+enum { FD_C2C, FD_R2C, FD_DCT1, FD_DCT2, FD_DCT3, FD_DCT4, FD_DST1, FD_DST2, FD_DST3, FD_DST4 };
+typedef struct fd_fft fd_fft;                          /* a plan: read-only once made */
+
+/* fd_fft_plan -- any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 11 by hand, a generic pass
+ * for other primes, Bluestein where that is cheaper. */
+fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
+
+/* fd_fft_run -- transform many lines in place.
+ *
+ *   sign     -1 or +1 (FD_C2C, FD_R2C); ignored by the others
+ *   scale    multiplies the result
+ *   lines    how many; line l has its element j at x[l*dist + j*stride]. dist and stride count
+ *            elements: fd_cplx for FD_C2C (x then points to fd_cplx cast to fd_real *), else fd_real.
+ *
+ * A line lies in each lane of a vector, so the bits of a line do not depend on its place. dist = 1
+ * (channels last) is fastest, stride = 1 next. */
+void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
+                ptrdiff_t stride, fd_real *x, fd_arena scratch);
+
+/* fd_rfftn, fd_irfftn -- b real grids of nd axes to their half spectra and back: u is
+ * [b][n0]..[n_last/2+1] complex, the convention of numpy.fft.rfftn; no scale in either direction
+ * but the argument. fd_irfftn drops, as numpy does, the imaginary part of the self-conjugate columns
+ * after the complex inverse over the other axes; u is not changed. x and u must not overlap. */
+void fd_rfftn(int nd, const int n[], int b, double scale, const fd_real *x, fd_cplx *u,
+              fd_arena scratch);
+void fd_irfftn(int nd, const int n[], int b, double scale, const fd_cplx *u, fd_real *x,
+               fd_arena scratch);
+
+/* ---- 5. Linear algebra -------------------------------------------------------------------------- */
+
+/* fd_gemm -- C = alpha op(A) op(B) + beta C; op(A) is m x k, op(B) k x n, all row-major with leading
+ * dimensions lda, ldb, ldc (of the stored matrices). ta, tb: 1 for the transpose. C must not overlap
+ * A or B; beta = 0 does not read C. Each entry is one sum over k in ascending order (long k: over
+ * blocks whose size depends on k alone), so its bits do not depend on m, n or threads. */
+void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A, int lda,
+             const fd_real *B, int ldb, double beta, fd_real *C, int ldc, fd_arena scratch);
+/* fd_gemm_batch -- the same for `count` triples at A + i sa, B + i sb, C + i sc; a stride of 0 shares
+ * the operand (not C). */
+void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
+                   const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
+                   double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
+/* fd_cholesky -- A = L L^T in place, lower triangle, the upper one is set to 0; row-major n x n, in
+ * double. FD_EDATA, with the row, where A is not positive definite; no jitter is added. */
+int  fd_cholesky(fd_status *st, int n, double *A);
+/* fd_solve_lower -- x = L^-1 x, or with trans = 1 x = L^-T x. */
+void fd_solve_lower(int n, const double *L, int trans, double *x);
+/* fd_eigen -- symmetric A = V diag(w) V^T (Householder tridiagonalisation, implicit QL): w in
+ * descending order, row i of V (n x n, row-major) is the eigenvector of w[i]; A is overwritten.
+ * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if QL does not end. */
+int  fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch);
+
+/* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------- *
+ *
+ * One axis of length L with n points; e_j orthonormal in L2(0, L):
+ *
+ *   boundary      points x_i            mode j = 0..n-1                              -d2/dx2
+ *   FD_PERIODIC   i L/n                 1/sqrt L; j = 2k-1: sqrt(2/L) cos(2 pi k x/L);  (2 pi k/L)^2
+ *                                       j = 2k: sqrt(2/L) sin(2 pi k x/L)
+ *                                       n even, j = n-1: cos(pi n x/L)/sqrt L, the Nyquist mode
+ *   FD_NEUMANN    (i+1/2) L/n           1/sqrt L; sqrt(2/L) cos(pi j x/L)               (pi j/L)^2
+ *   FD_DIRICHLET  (i+1) L/(n+1)         sqrt(2/L) sin(pi (j+1) x/L)                     (pi (j+1)/L)^2
+ *   FD_MIXED      (i+1/2) L/n           sqrt(2/L) sin(pi (j+1/2) x/L)                   (pi (j+1/2)/L)^2
+ *
+ * (FD_MIXED: zero at 0, free at L: Brownian motion.) More axes: products, mode index row-major over
+ * (j_0, j_1, ..), channels apart. All points of a grid have the same weight h: <x, y> = h sum x y,
+ * for which the modes are orthonormal on the grid too. */
+
+enum { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET, FD_MIXED };
+enum { FD_MAXD = 6 };
+
+typedef struct {
+    int nd, n[3], bc[3], ch;          /* nd = 0: a failed or dense space; unused axes have n = 1 */
+    double len[3], h;                 /* h: weight of a grid point */
+    ptrdiff_t points, modes;          /* per channel */
+    const fd_fft *to[3], *from[3];    /* transforms of each axis */
+    const fd_real *basis;             /* dense spaces: [modes][points], e_k at the points; else NULL */
+    const fd_real *weight;            /* dense spaces: quadrature weight of each point; else NULL */
+} fd_space;
+
+/* fd_grid -- nd = 1..3 axes of n points. len NULL: 1 each; bc NULL: periodic; ch channels. Takes the
+ * arena for the plans, so that a space is planned once and is a plain value afterwards. */
+fd_space  fd_grid(fd_arena *a, int nd, const int n[], const double len[], const int bc[], int ch);
+/* fd_dense -- any set of points with weights and an orthonormal basis of its own (kernel matrices,
+ * principal components): basis [modes][points] with sum_i weight_i e_j(x_i) e_k(x_i) = delta_jk.
+ * Both arrays are kept by pointer. like: the grid that the points belong to, or NULL. */
+fd_space  fd_dense(const fd_space *like, ptrdiff_t points, ptrdiff_t modes, const fd_real *basis,
+                   const fd_real *weight, int ch);
+/* fd_size -- reals of one function: ch * points. */
+ptrdiff_t fd_size(const fd_space *s);
+/* fd_coord -- coordinate of grid index i along an axis. */
+double    fd_coord(const fd_space *s, int axis, int i);
+/* fd_mode -- the per-axis indices j[] of mode k; returns 1 where k is a Nyquist mode (any axis). */
+int       fd_mode(const fd_space *s, ptrdiff_t k, int j[3]);
+/* fd_laplace -- mu[k], eigenvalues of -Laplacian, [modes]. FD_EARG on a dense space. */
+void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
+/* fd_to_modes, fd_from_modes -- u = <x, e_k>, and x = sum u_k e_k; [b][ch][points], [b][ch][modes].
+ * u may be x on a grid. */
+void      fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch);
+void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_arena scratch);
+/* fd_modes_between -- copy modes between two grids of one domain: shared modes kept, others 0, Nyquist
+ * modes dropped. u [b][ch][from->modes], w [b][ch][to->modes]. */
+void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w);
+/* fd_resample -- the same function on another grid: exact for band-limited functions, up, down, odd
+ * sizes. FD_ESHAPE where axes, lengths, boundaries or channels differ. x and y must not overlap. */
+void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
+                      fd_arena scratch);
+/* fd_inner -- <x, y> of two functions, summed over channels. */
+double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
+
+/* ---- 7. Covariance operators ---------------------------------------------------------------------- *
+ *
+ * C e_k = lam_k e_k. With w = sqrt(mu_k), d axes, r = distance:
+ *
+ *   white     sigma^2 where all wavenumbers <= kmax (0: all: not a law on function space: its pixel
+ *             variance grows with the grid)
+ *   rbf       kernel var exp(-r^2/2l^2)          lam = var (2 pi l^2)^(d/2) exp(-l^2 w^2/2)
+ *   matern    usual, argument sqrt(2 nu) r/l     lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
+ *                                                      (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
+ *   exp       var exp(-r/l): matern with nu = 1/2
+ *   power     s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing
+ *   bessel    s (c + w^2)^-gamma
+ *   bridge    var (min(x,y) - xy/L)              lam = var/w^2 on Dirichlet axes
+ *   brownian  var min(x,y)                       lam = var/w^2 on mixed axes
+ *
+ * (products of the one-dimensional eigenvalues for the last two where d > 1: sheets). lam is a
+ * function of the physical mode, never of the grid; Nyquist modes have lam = 0. The kernels of the
+ * first five are the periodised (or reflected) ones. Channels are independent copies. */
+
+typedef struct {
+    fd_space s;
+    double *lam;                      /* [modes] */
+    int kind;                         /* FD_COV_* below */
+    double prm[4];                    /* as given, so that fd_cov_on can make it again */
+} fd_cov;
+enum { FD_COV_TABLE, FD_COV_WHITE, FD_COV_RBF, FD_COV_MATERN, FD_COV_POWER, FD_COV_BRIDGE,
+       FD_COV_BROWNIAN, FD_COV_DENSE };
+
+fd_cov *fd_cov_white(fd_arena *a, const fd_space *s, double sigma2, int kmax);
+fd_cov *fd_cov_rbf(fd_arena *a, const fd_space *s, double var, double ell);
+fd_cov *fd_cov_matern(fd_arena *a, const fd_space *s, double var, double ell, double nu);
+fd_cov *fd_cov_exp(fd_arena *a, const fd_space *s, double var, double ell);
+fd_cov *fd_cov_power(fd_arena *a, const fd_space *s, double scale, double tau, double alpha);
+fd_cov *fd_cov_bessel(fd_arena *a, const fd_space *s, double scale, double c, double gamma);
+fd_cov *fd_cov_bridge(fd_arena *a, const fd_space *s, double var);      /* all axes Dirichlet */
+fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var);    /* all axes mixed */
+/* fd_cov_table -- given eigenvalues, lam[modes] >= 0, copied. */
+fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam);
+/* fd_cov_kernel -- any kernel k(x, y) on the points of a grid, by the eigenvectors of its matrix: the
+ * modes of the result (c->s) are its own. xyz are the nd coordinates. Costs points^3. FD_EDATA where an
+ * eigenvalue is below -1e-9 times the largest; smaller negative ones become 0. */
+fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
+                      double (*k)(const double *x, const double *y, const void *prm), const void *prm);
+/* fd_cov_empirical -- the stationary covariance of a data set x [m][ch][points] [thesis eq. 4.28, with
+ * four repairs]: centred at the mean (written to mean [ch][points] where not NULL), in our
+ * normalisation, averaged over channels and over cos/sin of a wavenumber, raised to at least
+ * floor * (largest eigenvalue). It is the covariance of randomly shifted data. */
+fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
+                         fd_real *mean);
+/* fd_cov_pca -- the covariance of a data set with its own eigenvectors as modes (at most `modes`), by
+ * the smaller of the two Gram matrices; c->s is dense. mean as above. */
+fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int modes, fd_real *mean);
+/* fd_cov_on -- the same operator on another grid of the same domain. Tables keep their common modes and
+ * have 0 beyond. FD_EARG for dense ones. */
+fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s);
+
+/* fd_cov_pow -- y = C^p x for b functions; y may be x. p: 1/2 colours white noise, -1/2 whitens, -1 is
+ * Cameron-Martin. FD_EDATA if p < 0 and modes with lam_k = 0 hold more than 1e-10 of |x|^2 (more than
+ * rounding); y is then untouched. Modes with lam_k = 0 give 0. */
+void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, fd_arena scratch);
+/* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of stream r, whatever
+ * the batch; its mode k has the normal of counter (pair of last axis, other axis indices, channel) of
+ * fd_sub(r, 'f', first + i): a finer grid draws the same function. */
+void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
+/* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
+void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);
+/* fd_cov_trace -- Tr C of one channel, sum lam_k. */
+double fd_cov_trace(const fd_cov *c);
+/* fd_cov_norm2 -- <x, C^-1 x>, the squared Cameron-Martin norm of one function, all channels. */
+double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch);
+/* fd_cov_std -- pointwise standard deviation sqrt(sum_k lam_k e_k(x)^2), [points]. */
+void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
+
+/* ---- 8. Forward processes ------------------------------------------------------------------------- *
+ *
+ * Per mode, X_t | X_0 = x0 ~ N(m x0, v lam), lam the noise eigenvalue: two functions of time m(t), v(t)
+ * and, where `modal` is set, of the mode through mu_k. With ' = d/dt,
+ *
+ *     dX = -a X dt + sqrt(q lam) dW,     a = -m'/m,     q = v' + 2 a v                (G 2.0, [SDE])
+ *
+ *   constructor      m                    v                          range of t
+ *   fd_ou            exp(-t/2)            1 - exp(-t)                (0, tmax]      [Pidstrigach]
+ *   fd_vp            exp(-B/2)            1 - exp(-B)                (0, 1]         B = b0 t + (b1-b0) t^2/2
+ *   fd_vp_cosine     cos(..)/cos(..)      1 - m^2                    (0, .9946]     [HDM]
+ *   fd_subvp         exp(-B/2)            (1 - exp(-B))^2            (0, 1]
+ *   fd_ve            1                    smin^2 (smax/smin)^2t      [0, 1]
+ *   fd_driftless     1                    t                          (0, tmax]      [thesis 4.2]
+ *   fd_flow          1 - t                (t + smin (1-t))^2         [0, 1]         [FFM], t = 1 - r
+ *   fd_ddpm          sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM, KER]
+ *
+ * fd_ddpm is defined at whole t; between them log gamma is linear. */
+
+typedef struct { double m, v, dm, dv; } fd_coef;      /* mean factor, variance / lam, and d/dt of both */
+typedef struct fd_process fd_process;
+struct fd_process {
+    const fd_cov *noise;
+    double tmin, tmax;                 /* tmin: where samplers end by default */
+    double prm[4];
+    const double *table;               /* fd_ddpm: log gamma_t, t = 0..T */
+    int modal;                         /* does law depend on mu? */
+    fd_coef (*law)(const fd_process *p, double t, double mu);
+};
+fd_process fd_ou(const fd_cov *noise, double tmax);
+fd_process fd_vp(const fd_cov *noise, double beta0, double beta1);
+fd_process fd_vp_cosine(const fd_cov *noise);
+fd_process fd_subvp(const fd_cov *noise, double beta0, double beta1);
+fd_process fd_ve(const fd_cov *noise, double smin, double smax);
+fd_process fd_driftless(const fd_cov *noise, double tmax);
+fd_process fd_flow(const fd_cov *noise, double smin);
+fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT);
+/* fd_law -- the coefficients of mode k at time t (k is looked at only where p->modal). */
+fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
+/* fd_times -- t[0] = tmax > .. > t[steps] = tmin by a rule; prm: rho (0: 7) for FD_RHO.
+ *   FD_UNIFORM    equal steps of t           FD_GEOMETRIC  equal ratios of t
+ *   FD_RHO        equal steps of sigma^(1/rho), sigma = sqrt(v)/m          [EDM eq. 5]
+ *   FD_LOGSNR     equal steps of log(m^2/v)
+ * The last two invert sigma(t) by bisection; where m(tmax) = 0 they start at the first t with
+ * sigma <= 1e4 and put tmax before it. */
+enum { FD_UNIFORM, FD_GEOMETRIC, FD_RHO, FD_LOGSNR };
+void       fd_times(const fd_process *p, int rule, double prm, int steps, double *t);
+
+/* ---- 9. Models: anything that denoises --------------------------------------------------------------
+ *
+ * With x = m x0 + s xi, s = sqrt v, xi ~ N(0, C), D = E[x0 | x], a model may predict
+ *
+ *   FD_X0        D
+ *   FD_NOISE     e = (x - m D)/s                         [DDPM, KER]
+ *   FD_SCORE     C grad log p = -(x - m D)/v             [DDO, Pidstrigach]
+ *   FD_V         m e - s D                               [Salimans & Ho]; D = (m x - s v)/(m^2 + s^2)
+ *   FD_VELOCITY  dx/dr, r = -t: -(m' D + s' e)           [FFM]: from noise to data
+ *
+ * each per mode where the process is modal. */
+
+enum { FD_X0, FD_NOISE, FD_SCORE, FD_V, FD_VELOCITY };
+typedef struct {
+    int predicts;
+    /* y = prediction at (x, t): b functions on s, each with its own time; y must not be x */
+    void (*eval)(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                 fd_real *y, fd_arena scratch);
+    /* dx = (d prediction / dx)^T dy; NULL where not offered */
+    void (*vjp)(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                const fd_real *dy, fd_real *dx, fd_arena scratch);
+    /* w = Var(x0_k | x) per mode, [b][ch][modes]; NULL where not known */
+    void (*var)(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                fd_real *w, fd_arena scratch);
+    const void *self;
+} fd_model;
+
+/* fd_oracle_gauss -- the exact D for data N(mean, c0), c0 with the modes of p->noise (FD_ESHAPE
+ * otherwise): D = (c m x + v lam mean)/(m^2 c + v lam). mean [ch][points] or NULL for 0. (G 7.1) */
+fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
+/* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. (G 7.9) */
+fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,
+                       const fd_cov *const c[]);
+/* fd_oracle_data -- the empirical measure of x [n][ch][points]: D = sum_i softmax_i(-|x - m x_i|^2 /
+ * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. (G 7.9) */
+fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
+/* fd_predict -- y = the prediction of kind `want`, whatever the model predicts itself; y must not be x. */
+void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
+                const double *t, fd_real *y, fd_arena scratch);
+/* fd_convert -- y from kind `from` to kind `to` in place. FD_EARG where the map does not exist at t (a
+ * noise prediction where m = 0, anything where v = 0). */
+void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, const double *t,
+                fd_real *y, fd_arena scratch);
+
+/* fd_precond -- a network on top of the exact Gaussian model: with G the denoiser of N(mean, c0),
+ *
+ *     D(x, t) = G(x, t) + cout(t) F(cin(t) x, t)
+ *
+ * cin^-2 = mean pixel variance of X_t, cout^2 = mean pixel variance of x0 given X_t, both under
+ * N(mean, c0), so that F sees and predicts numbers of size one. Where c0 is a multiple of C this is the
+ * preconditioning of [EDM eq. 7]; in general modes that the network never saw are Wiener-filtered. */
+typedef struct fd_precond fd_precond;
+fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
+void        fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout);
+/* fd_precond_target -- in = cin (xt) and y = (x0 - G)/cout: what F sees and should say. */
+void        fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_real *xt,
+                            const double *t, fd_real *in, fd_real *y, fd_arena scratch);
+/* fd_precond_model -- the model D made of a raw model F (its `predicts` is ignored). */
+fd_model    fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw);
+
+/* ---- 10. Training pairs ------------------------------------------------------------------------------- */
+
+/* fd_noise -- xt = m x0 + s eps with eps ~ N(0, C): function i uses draw first + i of r. eps may be
+ * NULL. All [b][ch][points]; t [b]. */
+void   fd_noise(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
+                fd_real *xt, fd_real *eps, fd_arena scratch);
+/* fd_target -- what a network of this kind should say, given the truth: x0, eps, -eps/s, m eps - s x0,
+ * or -(m' x0 + s' eps). y may be x0 or eps. */
+void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
+                 const double *t, fd_real *y, fd_arena scratch);
+/* fd_weight -- time weight of the squared error of a prediction of this kind so that it becomes:
+ *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE, FD_W_V: that of the x0, noise, v error (G 3.1);
+ *   FD_W_LIKELIHOOD: the path-space weight q m^2/v^2 of the x0 error times 1/2 (G 3.4).
+ * Scalar processes only. */
+enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
+double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
+/* fd_draw_times -- b times in [tmin, tmax], time i from element first + i of r:
+ *   FD_T_UNIFORM; FD_T_LOG log-uniform; FD_T_STRATIFIED tmin + (tmax-tmin) ((i + U)/b mod 1), low
+ *   discrepancy, one U per call; FD_T_LOGNORMAL: log sigma ~ N(prm0, prm1^2), clipped     [EDM] */
+enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL };
+void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
+                     double *t);
+
+/* ---- 11. Sampling -------------------------------------------------------------------------------------
+ *
+ * One step goes from t to s = next < t, h = t - s. Every one-stage scheme is a row
+ *
+ *     x' = ax x + aD D(x, t) + sd xi,      xi ~ N(0, C)                                    (G 4.1)
+ *
+ * with k = m_t/m_s, v(t|s) = v_t - k^2 v_s, all in units of lam. */
+
+enum {
+    FD_EULER_MARUYAMA,      /* reverse SDE */
+    FD_PF_EULER,            /* probability-flow ODE */
+    FD_ETA_EULER,           /* between (eta = 0) the ODE and (eta = 1) the SDE */
+    FD_EXPONENTIAL,         /* linear part exact, score frozen */
+    FD_ANCESTRAL,           /* posterior variance: exact for frozen D */
+    FD_ANCESTRAL_LARGE,     /* variance v(t|s) */
+    FD_ANCESTRAL_OPTIMAL,   /* plus the model's Var(x0|x): needs fd_model.var */
+    FD_DDIM,                /* eta = 0: PF-ODE with D frozen; eta = 1: ancestral */
+    FD_VE_PREDICTOR,        /* [SDE alg. 2] */
+    FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
+    FD_DRIFTLESS_EM,        /* [thesis alg. 3, corrected: G 4.12] */
+    FD_DRIFTLESS_ANCESTRAL,
+    FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
+    FD_PF_HEUN = FD_ONE_STAGE,
+    FD_PF_MIDPOINT,
+    FD_PF_RK4,
+    FD_STOCHASTIC_HEUN,     /* weak order 2 (G 4.3) */
+    FD_SCHEMES
+};
+/* fd_scheme_name -- "euler-maruyama", "pf-heun", ...; NULL past the last. */
+const char *fd_scheme_name(int scheme);
+
+typedef struct { double ax, aD, sd, gain; } fd_row;  /* sd^2 + gain^2 Var(x0|x)/lam: gain only for optimal */
+/* fd_step_row -- the row of a one-stage scheme for mode k. FD_EARG where it does not exist (a scheme
+ * that divides by m where m = 0). */
+fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double s, ptrdiff_t k,
+                   fd_status *st);
+
+typedef struct {
+    const fd_process *p;
+    fd_model model;
+    const double *t;         /* [steps+1], descending */
+    int steps, scheme;
+    double eta;              /* FD_ETA_EULER, FD_DDIM */
+    int denoise;             /* 1: after the last step x = D(x, t_end) */
+} fd_sampler;                /* the grid is that of p->noise: fd_cov_on makes the same noise on another */
+typedef struct {
+    fd_sampler how;
+    fd_rng r;
+    int first, b, k;         /* functions first .. first+b-1; k steps done */
+    fd_real *x;              /* [b][ch][points], the state; yours to change between steps */
+    fd_real *d;              /* the last D that was evaluated */
+} fd_run;
+
+/* fd_begin -- a run with x ~ N(0, v(tmax) C), function i from stream (r, first + i). */
+fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b);
+/* fd_step -- one step; 1 while there is more to do. A step that gives NaN or infinity records FD_ENAN
+ * and leaves x as it was. The noise of step k is draw `first + i` of fd_sub(r, 's', k + 1), so it does
+ * not depend on the batch. */
+int     fd_step(fd_run *run, fd_arena scratch);
+/* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C), or
+ * NULL for none. What fd_step calls; probe it, couple it, or feed it noise from elsewhere. */
+void    fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, const fd_real *xi,
+                   fd_real *d, fd_arena scratch);
+/* fd_sample -- begin, all steps, result to x [b][ch][points]. */
+void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
+
+/* ---- 12. Tape: networks and their gradients -------------------------------------------------------------
+ *
+ * Eager: an operator computes its value when it is called and remembers how to differentiate itself.
+ * Gradients are values on the same tape: fd_grad returns variables that can be used and, on a tape
+ * opened with FD_GRAD2, differentiated again. Shapes are row-major, at most FD_MAXD axes; inside
+ * networks channels are last: [b][points][ch]. A shape error is recorded and the operator returns
+ * NULL, which every operator accepts. */
+
+typedef struct fd_var fd_var;
+typedef struct fd_tape fd_tape;
+struct fd_var {
+    int nd, n[FD_MAXD];
+    fd_real *x;                        /* the value */
+    int needs;                         /* does a gradient flow through it? */
+    const struct fd_op *op;            /* how it was made; NULL for leaves */
+    fd_var *src[4], *prev;             /* from what; the variable made before it */
+    fd_var *d;                         /* its gradient while fd_grad runs */
+    fd_real *g;                        /* parameters: where fd_backward adds the gradient */
+    double c[4]; int i[16];            /* what the operator keeps */
+    void *aux;
+};
+enum { FD_EVAL, FD_GRAD, FD_GRAD2 };   /* no gradients; first ones, fused kernels allowed; any order */
+struct fd_tape { fd_arena *mem; char *mark; fd_var *last; int mode; };
+
+fd_tape fd_tape_begin(fd_arena *a, int mode);
+/* fd_tape_end -- hand back everything that the tape took from its arena. */
+void    fd_tape_end(fd_tape *t);
+/* fd_input, fd_leaf, fd_param -- a variable over x, kept by pointer: a constant; one that fd_grad can
+ * differentiate for; one whose gradient fd_backward adds to g. */
+fd_var *fd_input(fd_tape *t, int nd, const int n[], const fd_real *x);
+fd_var *fd_leaf(fd_tape *t, int nd, const int n[], fd_real *x);
+fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g);
+/* fd_grad -- d sum(y) / d x_i for each i as variables on the tape (zeros where y does not depend on
+ * x_i). dy: the weight of each entry of y, NULL for ones. */
+void    fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd_var *dx[]);
+/* fd_backward -- add d sum(loss) / d p to p->g of every parameter on the tape. */
+void    fd_backward(fd_tape *t, fd_var *loss);
+ptrdiff_t fd_count(const fd_var *x);
+
+/* Element by element, axes of length 1 (and missing leading axes) stretched as in numpy. */
+fd_var *fd_add(fd_tape *t, fd_var *x, fd_var *y);
+fd_var *fd_minus(fd_tape *t, fd_var *x, fd_var *y);
+fd_var *fd_mul(fd_tape *t, fd_var *x, fd_var *y);
+fd_var *fd_affine(fd_tape *t, fd_var *x, double c, double d);          /* c x + d */
+/* fd_map -- y = f(x); every f with as many derivatives as the tape asks for. */
+enum { FD_EXP, FD_LOG, FD_RECIP, FD_SQRT, FD_SQUARE, FD_SIN, FD_COS, FD_TANH, FD_SIGMOID, FD_SILU,
+       FD_GELU, FD_GELU_TANH, FD_RELU, FD_IDENTITY, FD_MAPS };         /* FD_GELU: x Phi(x) */
+fd_var *fd_map(fd_tape *t, fd_var *x, int f);
+/* fd_sum_to -- sum x onto a shape that would stretch to it; fd_spread -- stretch x to a shape. */
+fd_var *fd_sum_to(fd_tape *t, fd_var *x, int nd, const int n[]);
+fd_var *fd_spread(fd_tape *t, fd_var *x, int nd, const int n[]);
+/* fd_matmul -- y = op(x) op(w) over the last two axes; leading axes equal, or w (and then x counts as
+ * one tall matrix) has two axes only. ta, tb: transpose. */
+fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w);
+fd_var *fd_reshape(fd_tape *t, fd_var *x, int nd, const int n[]);
+fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[]);           /* axis i of y is axis order[i] of x */
+fd_var *fd_concat(fd_tape *t, fd_var *x, fd_var *y, int axis);
+fd_var *fd_slice(fd_tape *t, fd_var *x, int axis, int from, int len);
+/* fd_spectral -- spectral convolution, channels last: x [b][n0]..[ci] -> y [b][n0]..[co],
+ *
+ *     y_o(p) = Re sum_k c_k sum_i R_k,i,o xhat_i(k) exp(2 pi i k.p/n),   xhat_i(k) = (1/n) sum_p x_i exp(..)
+ *
+ * over lo[a] <= k_a <= hi[a] of the first axes and 0 <= k <= hi of the last one, c_k = 2 where the last
+ * component has a distinct mirror image and 1 at 0 and n/2: what irfftn(R rfftn(x)) gives, the
+ * projection of the k_last = 0 plane included (G 5.2). w [K_0]..[K_last][ci][co][2]: k in ascending
+ * order on each axis, K = hi - lo + 1. The same w acts on any grid with enough modes:
+ * FD_ESHAPE where -lo > n/2, hi > (n-1)/2 on a first axis, hi > n/2 on the last. */
+fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[]);
+/* fd_cov_apply -- C^p x on the tape, x [b][ch][points] (self-adjoint). */
+fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
+/* fd_fit -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for ones. */
+fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w);
+
+/* ---- 13. Networks ------------------------------------------------------------------------------------------ */
+
+enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK };      /* G 5.1-5.2 [KER, ML]; G 5.3 [neuraloperator, FFM] */
+enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM };   /* t as a constant channel; scale-shift per layer */
+enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end included */
+
+/* fd_arch -- a network; 0 means the default in brackets.
+ *
+ *   FD_FNO_ORIGINAL   fc0: in -> width; layers x { h <- act(spectral(h) + W h + b) }, the last without act;
+ *                     fc1: width -> proj [128], act, fc2: -> out. modes[a] = M: k = -M..M-1 on first
+ *                     axes, 0..M-1 on the last. R uniform [0,1)/(width^2), both parts.
+ *   FD_FNO_BLOCK      lifting in -> lift [256] -> width (act between; lift = -1: one linear map), the same
+ *                     blocks with spectral bias and W without, projection width -> proj [256] -> out.
+ *                     modes[a] = m: k = -m/2..(m-1)/2 on first axes, 0..m/2 on the last.
+ *                     R normal with standard deviation sqrt(2/(2 width)) (complex variance).
+ *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
+ *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */
+typedef struct {
+    int kind, nd, in, out, width, layers, modes[3];
+    int lift, proj, time, coords;
+    int act;                 /* FD_MAPS constant + 1; 0: FD_GELU */
+    int embed;               /* FD_TIME_FILM: width of the embedding [4 * width] */
+    double tscale;           /* [1]; FD_TIME_FILM: [1000] */
+    int linear;              /* 1: no activations: a linear operator, to be compared with exact answers */
+    int residual;            /* 1: h <- h + act(...) */
+} fd_arch;
+
+typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* one weight tensor */
+typedef struct {
+    fd_arch arch;            /* with the defaults filled in */
+    ptrdiff_t count;         /* reals in all */
+    fd_real *w, *g;          /* weights and their gradient, [count] each; part p starts at p.at */
+    int parts;
+    fd_part *part;
+} fd_net;
+
+fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
+/* fd_net_with -- the same network with other weights w[count] (an average, say), kept by pointer. */
+fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
+/* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. */
+fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
+/* fd_net_model -- the network as a model that predicts the given kind, with vjp. */
+fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts);
+
+/* fd_adam -- Adam and AdamW [Kingma & Ba; Loshchilov & Hutter]; 0 means the default in brackets.
+ * Rate: lr * min(1, step/warmup), then (steps > 0) by a cosine from lr to lr_end at `steps`. */
+typedef struct {
+    double lr, lr_end;               /* [1e-3], 0 */
+    double beta1, beta2, eps;        /* [.9], [.999], [1e-8] */
+    double decay;                    /* decoupled: w -= rate decay w */
+    double clip;                     /* largest norm of the gradient; 0: any */
+    double ema;                      /* average <- ema average + (1 - ema) w, bias-corrected start:
+                                        min(ema, (1 + step)/(10 + step)); [.999] */
+    int warmup, steps;
+} fd_adam;
+typedef struct { fd_adam how; int step; ptrdiff_t count; fd_real *m, *v, *avg; } fd_opt;
+fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how);
+double  fd_opt_rate(const fd_opt *o, int step);
+/* fd_opt_step -- one step with net->g, which is then cleared. Returns the norm of the gradient. A
+ * norm that is not finite records FD_ENAN and changes nothing. */
+double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
+
+/* ---- 14. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
+ *
+ * Files are written under a temporary name in the same folder and renamed. Every count in a file is
+ * checked against its length before use. FD_EIO names the file. */
+
+typedef struct { int nd, n[FD_MAXD]; fd_real *x; } fd_array;            /* x NULL: failed */
+typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; } fd_tensor;
+typedef struct { const char *key, *value; } fd_meta;
+typedef struct { int count, metas; fd_tensor *tensor; fd_meta *meta; } fd_tensors;
+#ifndef FD_NO_STDIO
+/* fd_npy_save -- .npy version 1, C order, '<f4' or '<f8' as fd_real is. */
+int        fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x);
+/* fd_npy_load -- versions 1-3, either byte order and array order, real dtypes b1, u/i 1-8, f2, f4, f8. */
+fd_array   fd_npy_load(fd_arena *a, const char *path);
+/* fd_idx_load -- IDX [MNIST], all six types, as stored (0..255 for bytes). A .gz gets an error that
+ * says to gunzip it. */
+fd_array   fd_idx_load(fd_arena *a, const char *path);
+/* fd_load -- .npy or IDX, told apart by their first bytes. */
+fd_array   fd_load(fd_arena *a, const char *path);
+/* fd_tensors_save, fd_tensors_load -- .safetensors, F32 and F64 (read: also F16, BF16), with metadata. */
+int        fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f);
+fd_tensors fd_tensors_load(fd_arena *a, const char *path);
+/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. */
+const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);
+const char      *fd_meta_find(const fd_tensors *f, const char *key);
+/* fd_png_save -- rgb [h][w][3] bytes. fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by
+ * row, values lo..hi through a colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
+enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
+int        fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned char *rgb);
+int        fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
+                        const fd_real *x, double lo, double hi, int map, int zoom, fd_arena scratch);
+/* fd_csv_save -- a header line and rows x cols numbers, %.9g. */
+int        fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[], int rows,
+                       const double *x);
+/* fd_net_save -- weights, and with opt the averages, moments and step, the whole configuration, and
+ * what the caller adds, in one .safetensors. fd_net_load makes net and (opt not NULL) the optimiser
+ * again, bit for bit, and gives back the rest. */
+int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
+                       const fd_tensors *more, fd_arena scratch);
+fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
+#endif
+/* fd_colour -- u in [0,1] through a colour map. */
+void fd_colour(int map, double u, unsigned char rgb[3]);
+
+/* ---- 15. Metrics ---------------------------------------------------------------------------------------------- */
+
+/* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
+ * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. */
+void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e, fd_arena scratch);
+/* fd_energy_distance -- 2 E|X-Y| - E|X-X'| - E|Y-Y'|, L2 norms, unbiased. */
+double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y);
+/* fd_mmd2 -- unbiased squared MMD with kernel exp(-|x-y|^2/(2 bw^2)); bw 0: median heuristic. */
+double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw, fd_arena scratch);
+/* fd_sliced_w2 -- mean over proj random unit directions of the squared W2 of the projections. */
+double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real *x, int n,
+                    const fd_real *y, fd_arena scratch);
+/* fd_frechet -- |mean_x - mean_y|^2 + Tr(Sx + Sy - 2 (Sx Sy)^1/2) on the first `pcs` principal
+ * components of y. */
+double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, const fd_real *y,
+                  fd_arena scratch);
+/* fd_w2_modes -- the same with both covariances diagonal in the modes: sum dM^2 + (sd_x - sd_y)^2. */
+double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, fd_arena scratch);
+/* fd_crps -- continuous ranked probability score of an ensemble [m] against a truth, mean over points. */
+double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth, fd_arena scratch);
+
+/* ---- What the .c files share: not part of the interface ------------------------------------------------------- */
+#ifdef FD_IMPL
+#include <assert.h>
+#include <math.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#ifdef NDEBUG
+#define FD_ASSERT(c) ((void)0)
+#else
+#define FD_ASSERT(c) assert(c)
+#endif
+
+/* --- Vectors ---
+ * fd_vec is FD_W numbers side by side; + - * / act on each. Where the compiler has no vector types
+ * FD_W is 1 and fd_vec is fd_real. No operation mixes lanes, so no result depends on FD_W; the end
+ * of a row goes through the same code by vload_n and vstore_n, so none depends on its place either. */
+#if defined(FD_SCALAR) || !defined(__GNUC__)
+#define FD_BYTES 0
+#elif defined(__AVX512F__)
+#define FD_BYTES 64
+#elif defined(__AVX__)
+#define FD_BYTES 32
+#elif defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__)
+#define FD_BYTES 16
+#else
+#define FD_BYTES 0
+#endif
+#if FD_BYTES
+#define FD_W ((int)(FD_BYTES / sizeof(fd_real)))
+typedef fd_real fd_vec  __attribute__((vector_size(FD_BYTES)));
+typedef fd_real fd_vecu __attribute__((vector_size(FD_BYTES), aligned(sizeof(fd_real)), may_alias));
+#define vload(p)     ((fd_vec)*(const fd_vecu *)(p))
+#define vstore(p, v) (*(fd_vecu *)(p) = (fd_vecu)(v))
+#else
+#define FD_W 1
+typedef fd_real fd_vec;
+#define vload(p)     (*(p))
+#define vstore(p, v) (*(p) = (v))
+#endif
+/* the first n < FD_W numbers, the other lanes 0 */
+static inline fd_vec vload_n(const fd_real *p, int n)
+{
+    fd_vec v;
+    memset(&v, 0, sizeof v);
+    memcpy(&v, p, (size_t)n * sizeof *p);
+    return v;
+}
+static inline void vstore_n(fd_real *p, fd_vec v, int n) { memcpy(p, &v, (size_t)n * sizeof *p); }
+
+/* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA --- */
+#if defined(__clang__)
+#define FD_NOFMA_FN
+#define FD_NOFMA _Pragma("clang fp contract(off)")
+#elif defined(__GNUC__)
+#define FD_NOFMA_FN __attribute__((optimize("fp-contract=off")))
+#define FD_NOFMA
+#else
+#define FD_NOFMA_FN
+#define FD_NOFMA
+#endif
+
+/* --- Threads: over independent outputs only; allocate before the loop --- */
+#ifdef _OPENMP
+#define FD_PARALLEL _Pragma("omp parallel for schedule(static)")
+static inline int fd_threads(void) { return omp_get_max_threads(); }
+static inline int fd_thread(void) { return omp_get_thread_num(); }
+#else
+#define FD_PARALLEL
+static inline int fd_threads(void) { return 1; }
+static inline int fd_thread(void) { return 0; }
+#endif
+#endif /* FD_IMPL */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,1382 @@
+/* fft.c -- complex, real, cosine and sine transforms of any length, many lines at once.
+ *
+ * Uses fd.h alone. A line lies in each lane of a vector: FD_W lines are gathered so that element j of
+ * all of them is one fd_vec, every step acts on all lanes alike, and the result is scattered back. No
+ * step mixes lanes, so the bits of a line depend on the line alone.
+ *
+ * Sections: 1 roots of unity, 2 small transforms, 3 passes, 4 complex lines, 5 real lines, 6 cosine and
+ * sine lines, 7 gather and scatter, 8 plans and runs, 9 grids.
+ *
+ * Notation: w_n = exp(-2 pi i/n); a transform has the minus sign, and its inverse is the same one with
+ * real and imaginary parts exchanged on the way in and out: swap(F(swap z)) = conj(F(conj z)). */
+#define FD_IMPL
+#include "fd.h"
+
+typedef struct { fd_vec r, i; } fft_z;                  /* one complex number in each lane */
+
+#ifdef __GNUC__
+#define FFT_INLINE static inline __attribute__((always_inline))
+#else
+#define FFT_INLINE static inline
+#endif
+#if defined(__GNUC__) && !defined(__clang__)                         /* clang unrolls without being told */
+#define FFT_UNROLL _Pragma("GCC unroll 16")
+#else
+#define FFT_UNROLL
+#endif
+
+/* ---- 1. Roots of unity -------------------------------------------------------------------------
+ *
+ * w_n^k = cos t - i sin t, t = 2 pi k/n, is brought to 0 <= t <= pi/4 in integers, where t = hi + lo
+ * is known to twice the precision of a double and sin t = sin hi + lo cos hi. */
+
+static void fft_root(int64_t k, int64_t n, double *re, double *im)
+{
+    int64_t e = 8 * (k % n) / n, r = 8 * (k % n) - e * n;          /* t = (pi/4)(e + r/n) */
+    if (e & 1) r = n - r;
+    double p = (double)r * 0.78539816339744828, low = fma((double)r, 0.78539816339744828, -p)
+             + (double)r * 3.0616169978683830e-17;
+    double hi = p / (double)n, lo = (fma(-hi, (double)n, p) + low) / (double)n;
+    double s = sin(hi), c = cos(hi), sn = s + lo * c, cs = c - lo * s;
+    if ((e + 1) & 2) { double t = sn; sn = cs; cs = t; }             /* octants 1, 2, 5, 6 */
+    *re = (e + 2) & 4 ? -cs : cs;                                    /* octants 2..5 */
+    *im = e & 4 ? sn : -sn;
+}
+
+/* re and im of scale * w_n^k, rounded once */
+static void fft_root_to(fd_real *w, int64_t k, int64_t n, double scale)
+{
+    double re, im;
+    fft_root(k, n, &re, &im);
+    w[0] = (fd_real)(scale * re);
+    w[1] = (fd_real)(scale * im);
+}
+
+/* ---- 2. Small transforms -----------------------------------------------------------------------
+ *
+ * In place on r complex numbers, r a constant wherever they are used. Odd r: with
+ * p_j = a_j + a_r-j, m_j = a_j - a_r-j, h = (r-1)/2,
+ *
+ *     y_k, y_r-k = a_0 + sum_{j=1..h} cos(2 pi jk/r) p_j  -+  i sum_{j=1..h} sin(2 pi jk/r) m_j
+ *
+ * so half of the products are shared; c[2q-2], c[2q-1] are cos and sin of 2 pi q/r. */
+
+FFT_INLINE fft_z z_add(fft_z a, fft_z b) { return (fft_z){ a.r + b.r, a.i + b.i }; }
+FFT_INLINE fft_z z_sub(fft_z a, fft_z b) { return (fft_z){ a.r - b.r, a.i - b.i }; }
+FFT_INLINE fft_z z_mi(fft_z a) { return (fft_z){ a.i, -a.r }; }       /* -i a */
+FFT_INLINE fft_z z_mul(fft_z a, const fd_real *w)
+{
+    return (fft_z){ a.r * w[0] - a.i * w[1], a.r * w[1] + a.i * w[0] };
+}
+FFT_INLINE fft_z z_mulv(fft_z a, fd_vec r, fd_vec i)
+{
+    return (fft_z){ a.r * r - a.i * i, a.r * i + a.i * r };
+}
+
+FFT_INLINE void fft_4(fft_z *a0, fft_z *a1, fft_z *a2, fft_z *a3)
+{
+    fft_z s = z_add(*a0, *a2), d = z_sub(*a0, *a2), t = z_add(*a1, *a3), e = z_mi(z_sub(*a1, *a3));
+    *a0 = z_add(s, t);
+    *a1 = z_add(d, e);
+    *a2 = z_sub(s, t);
+    *a3 = z_sub(d, e);
+}
+
+FFT_INLINE void fft_2(fft_z *a)
+{
+    fft_z d = z_sub(a[0], a[1]);
+    a[0] = z_add(a[0], a[1]);
+    a[1] = d;
+}
+
+FFT_INLINE void fft_8(fft_z *a)
+{
+    const fd_real h = (fd_real)0.70710678118654752440;
+    fft_z e0 = a[0], e1 = a[2], e2 = a[4], e3 = a[6], o0 = a[1], o1 = a[3], o2 = a[5], o3 = a[7];
+    fft_4(&e0, &e1, &e2, &e3);
+    fft_4(&o0, &o1, &o2, &o3);
+    o1 = (fft_z){ (o1.i + o1.r) * h, (o1.i - o1.r) * h };            /* times w_8, w_8^2, w_8^3 */
+    o2 = z_mi(o2);
+    o3 = (fft_z){ (o3.i - o3.r) * h, (o3.i + o3.r) * -h };
+    a[0] = z_add(e0, o0); a[4] = z_sub(e0, o0);
+    a[1] = z_add(e1, o1); a[5] = z_sub(e1, o1);
+    a[2] = z_add(e2, o2); a[6] = z_sub(e2, o2);
+    a[3] = z_add(e3, o3); a[7] = z_sub(e3, o3);
+}
+
+FFT_INLINE void fft_16(fft_z *a)
+{
+    const fd_real c = (fd_real)0.92387953251128675613, s = (fd_real)0.38268343236508977173,
+                  h = (fd_real)0.70710678118654752440;                /* w_16 = c - i s */
+    fft_z b[16];
+    FFT_UNROLL
+    for (int j = 0; j < 4; j++) fft_4(a + j, a + j + 4, a + j + 8, a + j + 12);
+    a[5]  = z_mul(a[5],  (fd_real[]){ c, -s });                       /* a[j + 4k] *= w_16^jk */
+    a[6]  = z_mul(a[6],  (fd_real[]){ h, -h });
+    a[7]  = z_mul(a[7],  (fd_real[]){ s, -c });
+    a[9]  = z_mul(a[9],  (fd_real[]){ h, -h });
+    a[10] = z_mi(a[10]);
+    a[11] = z_mul(a[11], (fd_real[]){ -h, -h });
+    a[13] = z_mul(a[13], (fd_real[]){ s, -c });
+    a[14] = z_mul(a[14], (fd_real[]){ -h, -h });
+    a[15] = z_mul(a[15], (fd_real[]){ -c, s });
+    FFT_UNROLL
+    for (int k = 0; k < 4; k++) fft_4(a + 4 * k, a + 4 * k + 1, a + 4 * k + 2, a + 4 * k + 3);
+    FFT_UNROLL
+    for (int k = 0; k < 16; k++) b[k] = a[k % 4 * 4 + k / 4];
+    FFT_UNROLL
+    for (int k = 0; k < 16; k++) a[k] = b[k];
+}
+
+/* u_k = a + sum_j cos(2 pi jk/r) p_j and v_k = sum_j sin(2 pi jk/r) m_j for j, k = 1..h; every number is
+ * `parts` vectors: 1 real, 2 complex. Above 11 the loops stay loops, over K outputs at a time, so that u and
+ * v need room for a multiple of K; c is the matrix of all cosines and sines in the order of use; and a long
+ * sum is one of sums of 12, or its rounding would grow like the root of r. */
+enum { FFT_HAND = 11, FFT_K = FD_BYTES == 64 ? 4 : 2, FFT_SUM = 12 };
+
+FFT_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, const fd_vec *p,
+                         const fd_vec *m, fd_vec *u, fd_vec *v)
+{
+    int h = r / 2;
+    if (r <= FFT_HAND) {
+        FFT_UNROLL
+        for (int k = 0; k < h; k++) {
+            FFT_UNROLL
+            for (int e = 0; e < parts; e++) {
+                fd_vec x = a[e] + p[e] * c[2 * k], y = m[e] * c[2 * k + 1];
+                FFT_UNROLL
+                for (int j = 1; j < h; j++) {
+                    int q = (j + 1) * (k + 1) % r;
+                    x += p[parts * j + e] * c[2 * (q > h ? r - q : q) - 2];
+                    if (q > h) y -= m[parts * j + e] * c[2 * (r - q) - 1];
+                    else       y += m[parts * j + e] * c[2 * q - 1];
+                }
+                u[parts * k + e] = x;
+                v[parts * k + e] = y;
+            }
+        }
+        return;
+    }
+    for (int k = 0; k < h; k += FFT_K, u += parts * FFT_K, v += parts * FFT_K)
+        for (int b = 0; b < h; b += FFT_SUM) {
+            fd_vec x[2 * FFT_K], y[2 * FFT_K];
+            int end = h - b < FFT_SUM ? h - b : FFT_SUM;
+            const fd_vec *pj = p + parts * b, *mj = m + parts * b;
+            FFT_UNROLL
+            for (int e = 0; e < parts * FFT_K; e++) {
+                x[e] = pj[e % parts] * c[e / parts * 2];
+                y[e] = mj[e % parts] * c[e / parts * 2 + 1];
+            }
+            for (c += 2 * FFT_K; --end; c += 2 * FFT_K) {
+                pj += parts;
+                mj += parts;
+                FFT_UNROLL
+                for (int e = 0; e < parts * FFT_K; e++) {
+                    x[e] += pj[e % parts] * c[e / parts * 2];
+                    y[e] += mj[e % parts] * c[e / parts * 2 + 1];
+                }
+            }
+            FFT_UNROLL
+            for (int e = 0; e < parts * FFT_K; e++) {
+                u[e] = (b ? u[e] : a[e % parts]) + x[e];
+                v[e] = b ? v[e] + y[e] : y[e];
+            }
+        }
+}
+
+FFT_INLINE void fft_odd(int r, const fd_real *c, fft_z *a)
+{
+    fft_z p[FFT_HAND / 2], m[FFT_HAND / 2], u[FFT_HAND / 2], v[FFT_HAND / 2], s = a[0];
+    FFT_UNROLL
+    for (int j = 1; 2 * j < r; j++) {
+        p[j - 1] = z_add(a[j], a[r - j]);
+        m[j - 1] = z_sub(a[j], a[r - j]);
+        s = z_add(s, p[j - 1]);
+    }
+    fft_sums(r, 2, c, (fd_vec *)a, (fd_vec *)p, (fd_vec *)m, (fd_vec *)u, (fd_vec *)v);
+    a[0] = s;
+    FFT_UNROLL
+    for (int j = 1; 2 * j < r; j++) {
+        a[j] = z_add(u[j - 1], z_mi(v[j - 1]));
+        a[r - j] = z_sub(u[j - 1], z_mi(v[j - 1]));
+    }
+}
+
+/* ---- 3. Passes -----------------------------------------------------------------------------------
+ *
+ * Stockham, decimation in frequency: one pass with radix r takes n = r ido l1 numbers
+ *
+ *     x[i + ido (j + r k)]  ->  y[i + ido (k + l1 q)] = w_(r ido)^(iq) sum_j w_r^(jq) x[i + ido (j + r k)]
+ *
+ * for i < ido, k < l1; l1 is the product of the radices before it. The last pass (ido = 1) leaves the
+ * result in order. w holds w_(r ido)^(iq) for q = 1..r-1, one row for each i. t: 2r + 2K numbers
+ * of scratch for a prime above 11. */
+
+FFT_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
+                          const fft_z *restrict x, fft_z *restrict y)
+{
+    for (ptrdiff_t k = 0; k < l1; k++) {
+        for (ptrdiff_t i = 0; i < ido; i++) {
+            const fft_z *in = x + i + ido * r * k;
+            fft_z *out = y + i + ido * k, a[16];
+            FFT_UNROLL
+            for (int j = 0; j < r; j++) a[j] = in[ido * j];
+            if (r == 2) fft_2(a);
+            else if (r == 4) fft_4(a, a + 1, a + 2, a + 3);
+            else if (r == 8) fft_8(a);
+            else if (r == 16) fft_16(a);
+            else fft_odd(r, c, a);
+            out[0] = a[0];
+            FFT_UNROLL
+            for (int q = 1; q < r; q++)
+                out[ido * l1 * q] = ido == 1 ? a[q] : z_mul(a[q], w + 2 * ((r - 1) * i + q - 1));
+        }
+    }
+}
+
+static void fft_prime(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
+                      const fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
+{
+    int h = r / 2;
+    fft_z *p = t, *m = t + h, *u = t + 2 * h, *v = u + h + FFT_K;
+    for (ptrdiff_t k = 0; k < l1; k++) {
+        for (ptrdiff_t i = 0; i < ido; i++) {
+            const fft_z *in = x + i + ido * r * k;
+            fft_z *out = y + i + ido * k, s = in[0];
+            for (int j = 1; j <= h; j++) {
+                p[j - 1] = z_add(in[ido * j], in[ido * (r - j)]);
+                m[j - 1] = z_sub(in[ido * j], in[ido * (r - j)]);
+                s = z_add(s, p[j - 1]);
+            }
+            fft_sums(r, 2, c, (const fd_vec *)in, (fd_vec *)p, (fd_vec *)m, (fd_vec *)u, (fd_vec *)v);
+            out[0] = s;
+            for (int q = 1; q <= h; q++) {
+                const fd_real *f = w + 2 * ((r - 1) * i + q - 1), *g = w + 2 * ((r - 1) * i + r - q - 1);
+                out[ido * l1 * q]       = z_mul(z_add(u[q - 1], z_mi(v[q - 1])), f);
+                out[ido * l1 * (r - q)] = z_mul(z_sub(u[q - 1], z_mi(v[q - 1])), g);
+            }
+        }
+    }
+}
+
+static void fft_pass(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
+                     const fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
+{
+    switch (r) {
+    case 2:  fft_radix(2, ido, l1, w, c, x, y); break;
+    case 3:  fft_radix(3, ido, l1, w, c, x, y); break;
+    case 4:  fft_radix(4, ido, l1, w, c, x, y); break;
+    case 5:  fft_radix(5, ido, l1, w, c, x, y); break;
+    case 7:  fft_radix(7, ido, l1, w, c, x, y); break;
+    case 8:  fft_radix(8, ido, l1, w, c, x, y); break;
+    case 16: fft_radix(16, ido, l1, w, c, x, y); break;
+    case 11: fft_radix(11, ido, l1, w, c, x, y); break;
+    default: fft_prime(r, ido, l1, w, c, x, y, t);
+    }
+}
+
+/* ---- 4. Complex lines --------------------------------------------------------------------------
+ *
+ * By passes; or, where n has a large prime factor and that is cheaper, by Bluestein: with
+ * jk = (j^2 + k^2 - (k-j)^2)/2 and b_j = exp(-i pi j^2/n),
+ *
+ *     y_k = b_k sum_j (b_j x_j) conj(b_(k-j)),
+ *
+ * a convolution, done cyclically by transforms of a length m >= 2n - 1 with small factors. j^2 is taken
+ * mod 2n in integers. */
+
+enum { FFT_MAXF = 32, FFT_LONG = 256 };
+
+typedef struct fft_core {
+    int n, nf, f[FFT_MAXF];               /* length and radices */
+    const fd_real *w[FFT_MAXF], *c[FFT_MAXF];     /* of each pass: factors w, cosines and sines */
+    const struct fft_core *conv;          /* Bluestein: transform of length m; else NULL */
+    const fd_real *chirp, *hat;           /* b_j, j < n; transform of conj(b) / m */
+    ptrdiff_t room;                       /* numbers of scratch that fft_core_run wants */
+} fft_core;
+
+/* Radices of n, in the order of the passes: 16 for section 8, odd ones, 4, 8; returns their number. */
+static int fft_factors(int n, int f[FFT_MAXF])
+{
+    int two = 0, nf = 0;
+    if (n % 16 == 0 && n >= FFT_LONG) {
+        f[nf++] = 16;
+        n /= 16;
+    }
+    for (; n % 2 == 0; n /= 2) two++;
+    for (int p = 3; (int64_t)p * p <= n; p += 2) for (; n % p == 0; n /= p) f[nf++] = p;
+    if (n > 1) f[nf++] = n;
+    if (two == 1) f[nf++] = 2;                       /* 2^two = 8^a 4^b, b <= 2 */
+    else if (two) {
+        int b = two % 3 == 0 ? 0 : two % 3 == 1 ? 2 : 1;
+        for (int i = 0; i < b; i++) f[nf++] = 4;
+        for (int i = 0; i < (two - 2 * b) / 3; i++) f[nf++] = 8;
+    }
+    return nf;
+}
+
+/* Vector operations of a transform by passes, roughly. */
+static double fft_cost(int n)
+{
+    int f[FFT_MAXF], nf = fft_factors(n, f);
+    double per = 0;
+    for (int t = 0; t < nf; t++) per += f[t] == 16 ? 14 : f[t] <= 8 ? 4 + f[t] : f[t] <= FFT_HAND ? 8 + f[t] : 12 + f[t];
+    return per * n;
+}
+
+/* The cheapest length >= n with factors 2, 3, 5, 7 only, and its cost. */
+static int fft_smooth(int n, double *cost)
+{
+    int best = 0;
+    for (int64_t a = 1; a < 2 * (int64_t)n; a *= 7)
+        for (int64_t b = a; b < 2 * (int64_t)n; b *= 5)
+            for (int64_t c = b; c < 2 * (int64_t)n; c *= 3) {
+                int64_t m = c;
+                while (m < n) m *= 2;
+                if (m > INT32_MAX) continue;
+                double w = fft_cost((int)m);
+                if (!best || w < *cost) { best = (int)m; *cost = w; }
+            }
+    return best;
+}
+
+static fft_z *fft_core_run(const fft_core *p, fft_z *x, fft_z *y);
+
+static fft_z *fft_bluestein(const fft_core *p, fft_z *x, fft_z *y)
+{
+    const fft_core *q = p->conv;
+    fft_z *a = y, *b = y + q->n, *s;
+    for (int j = 0; j < p->n; j++) a[j] = z_mul(x[j], p->chirp + 2 * j);
+    memset(a + p->n, 0, (size_t)(q->n - p->n) * sizeof *a);
+    s = fft_core_run(q, a, b);
+    for (int j = 0; j < q->n; j++) {
+        fft_z z = z_mul(s[j], p->hat + 2 * j);
+        s[j] = (fft_z){ z.i, z.r };                                  /* the inverse, by exchange */
+    }
+    s = fft_core_run(q, s, s == a ? b : a);
+    for (int j = 0; j < p->n; j++) x[j] = z_mul((fft_z){ s[j].i, s[j].r }, p->chirp + 2 * j);
+    return x;
+}
+
+/* The passes from number i on, on x[n]; the result is in x or y, whichever is returned. */
+static fft_z *fft_passes(const fft_core *p, int i, ptrdiff_t n, fft_z *x, fft_z *y)
+{
+    fft_z *t = y + n;
+    for (ptrdiff_t l1 = 1; i < p->nf; l1 *= p->f[i++]) {
+        n /= p->f[i];
+        fft_pass(p->f[i], n, l1, p->w[i], p->c[i], x, y, t);
+        fft_z *z = x;
+        x = y;
+        y = z;
+    }
+    return x;
+}
+
+/* Transform x[n]; the result is in x or in y[room], whichever is returned. */
+static fft_z *fft_core_run(const fft_core *p, fft_z *x, fft_z *y)
+{
+    return p->conv ? fft_bluestein(p, x, y) : fft_passes(p, 0, p->n, x, y);
+}
+
+/* Cosines and sines of a radix, as fft_sums reads them. */
+static fd_real *fft_sums_plan(fd_arena *a, int r)
+{
+    int h = r / 2, rows = r <= FFT_HAND ? 1 : (h + FFT_K - 1) / FFT_K * FFT_K;
+    fd_real *c = fd_new(a, fd_real, (ptrdiff_t)2 * rows * h);
+    if (!c) return NULL;
+    for (int k = 0; k < rows; k++)
+        for (int j = 0; j < h; j++) {
+            ptrdiff_t at = r <= FFT_HAND ? j : ((ptrdiff_t)(k / FFT_K) * h + j) * FFT_K + k % FFT_K;
+            if (k >= h) continue;
+            fft_root_to(c + 2 * at, (int64_t)(j + 1) * (k + 1), r, 1);
+            c[2 * at + 1] = -c[2 * at + 1];
+        }
+    return c;
+}
+
+static const fft_core *fft_core_plan(fd_arena *a, int n)
+{
+    fft_core *p = fd_new(a, fft_core, 1);
+    double cost = 0;
+    if (!p) return NULL;
+    p->n = n;
+    p->nf = fft_factors(n, p->f);
+    int big = 1, m = 0;
+    for (int t = 0; t < p->nf; t++) if (p->f[t] > big && p->f[t] != 16) big = p->f[t];
+    if (big > FFT_HAND && n <= INT32_MAX / 4) m = fft_smooth(2 * n - 1, &cost);
+    if (m && 2 * cost + 12.0 * m < fft_cost(n)) {
+        fd_real *chirp = fd_raw(a, fd_real, 2 * (ptrdiff_t)n), *hat = fd_raw(a, fd_real, 2 * (ptrdiff_t)m);
+        p->conv = fft_core_plan(a, m);
+        fd_arena tmp = *a;
+        fft_z *x = fd_new(&tmp, fft_z, m), *y = fd_raw(&tmp, fft_z, p->conv ? p->conv->room : 0);
+        if (!y) return NULL;
+        for (int j = 0; j < n; j++) {
+            fd_real *b = chirp + 2 * j;
+            fft_root_to(b, (int64_t)j * j % (2 * (int64_t)n), 2 * (int64_t)n, 1);
+            x[j].r = x[j].r + b[0];
+            x[j].i = x[j].i - b[1];
+            if (j) x[m - j] = x[j];
+        }
+        const fft_z *s = fft_core_run(p->conv, x, y);
+        for (int j = 0; j < m; j++) {
+            fd_real lane[2];
+            memcpy(lane, &s[j].r, sizeof *lane);
+            memcpy(lane + 1, &s[j].i, sizeof *lane);
+            hat[2 * j] = lane[0] / (fd_real)m;
+            hat[2 * j + 1] = lane[1] / (fd_real)m;
+        }
+        p->chirp = chirp;
+        p->hat = hat;
+        p->room = 2 * (ptrdiff_t)m;
+        return p;
+    }
+    ptrdiff_t ido = n;
+    for (int t = 0; t < p->nf; t++) {
+        int r = p->f[t];
+        p->c[t] = r & 1 ? fft_sums_plan(a, r) : NULL;
+        fd_real *w = fd_raw(a, fd_real, 2 * (r - 1) * (ido / r));
+        if (!w) return NULL;
+        p->w[t] = w;
+        for (ptrdiff_t i = 0; i < ido / r; i++)
+            for (int q = 1; q < r; q++) fft_root_to(w + 2 * ((r - 1) * i + q - 1), i * q, ido, 1);
+        ido /= r;
+    }
+    p->room = n + (big > FFT_HAND ? 2 * (ptrdiff_t)big + 2 * FFT_K : 0);
+    return p;
+}
+
+/* ---- 5. Real lines -----------------------------------------------------------------------------
+ *
+ * Half spectra X_0..X_floor(n/2) of real lines. Even n = 2h: z_j = x_2j + i x_2j+1, Z = F z, and with
+ * E_k = (Z_k + conj Z_h-k)/2, O_k = (Z_k - conj Z_h-k)/2i
+ *
+ *     X_k = E_k + w_n^k O_k,   X_h-k = conj(E_k - w_n^k O_k).
+ *
+ * Odd n = r m: one pass of radix r on real numbers, as in section 3 with l1 = 1: q = 0 leaves m real
+ * numbers, whose transform gives X_rs; of q and r - q, conjugates of each other, only q <= r/2 is kept, and
+ * the complex transform of its m numbers gives X_q+rs for all s, which covers X_-q+rs too. The m real
+ * numbers are treated in the same way, with the next factor. Where that costs more than a complex transform,
+ * because of a large prime, the complex one is made. The inverses run backwards. */
+
+typedef struct fft_real {
+    int n;
+    const fft_core *core;                 /* even: length n/2; odd: n, or NULL for passes */
+    const fd_real *w;                     /* even: w_n^k / 2, k <= n/4 */
+    int levels, r[FFT_MAXF];              /* odd: passes on real numbers */
+    const fft_core *sub[FFT_MAXF];        /* transform of length m of each */
+    const fd_real *wf[FFT_MAXF], *wb[FFT_MAXF], *c[FFT_MAXF];   /* w_n^iq, twice that; cosines and sines */
+    ptrdiff_t room;                       /* numbers of scratch */
+} fft_real;
+
+/* index on level t of number q + r s of n: where X lies, and whether it is the conjugate */
+FFT_INLINE fft_z *fft_real_at(fft_z *s, ptrdiff_t step, ptrdiff_t n, ptrdiff_t q, int *conj)
+{
+    *conj = 2 * q > n;
+    return s + step * (*conj ? n - q : q);
+}
+
+FFT_INLINE void fft_real_split(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
+                               fd_vec *restrict v, fft_z *restrict y, fd_vec *restrict t)
+{
+    fd_vec small[4 * (FFT_HAND / 2) + 2 * FFT_K];
+    int h = r / 2;
+    fd_vec *p = r <= FFT_HAND ? small : t, *d = p + h, *u = p + 2 * h, *s = u + h + FFT_K;
+    for (ptrdiff_t i = 0; i < m; i++) {
+        fd_vec a = v[i], y0 = a;
+        FFT_UNROLL
+        for (int j = 1; j <= h; j++) {
+            p[j - 1] = v[i + m * j] + v[i + m * (r - j)];
+            d[j - 1] = v[i + m * j] - v[i + m * (r - j)];
+            y0 += p[j - 1];
+        }
+        fft_sums(r, 1, c, &a, p, d, u, s);
+        v[i] = y0;
+        FFT_UNROLL
+        for (int q = 1; q <= h; q++)
+            y[i + m * (q - 1)] = z_mul((fft_z){ u[q - 1], -s[q - 1] }, w + 2 * (h * i + q - 1));
+    }
+}
+
+/* x_i+mj = Y_0 + 2 sum_q Re(Y_q w_n^-iq w_r^-jq); y holds swap(Y), and w the factor 2 */
+FFT_INLINE void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
+                              fd_vec *restrict v, const fft_z *restrict y, fd_vec *restrict t)
+{
+    fd_vec small[4 * (FFT_HAND / 2) + 2 * FFT_K];
+    int h = r / 2;
+    fd_vec *p = r <= FFT_HAND ? small : t, *d = p + h, *u = p + 2 * h, *s = u + h + FFT_K;
+    for (ptrdiff_t i = 0; i < m; i++) {
+        fd_vec a = v[i], x0 = a;
+        FFT_UNROLL
+        for (int q = 1; q <= h; q++) {
+            fft_z z = z_mul(y[i + m * (q - 1)], w + 2 * (h * i + q - 1));
+            p[q - 1] = z.i;
+            d[q - 1] = z.r;
+            x0 += z.i;
+        }
+        fft_sums(r, 1, c, &a, p, d, u, s);
+        v[i] = x0;
+        FFT_UNROLL
+        for (int j = 1; j <= h; j++) {
+            v[i + m * j]       = u[j - 1] - s[j - 1];
+            v[i + m * (r - j)] = u[j - 1] + s[j - 1];
+        }
+    }
+}
+
+#define FFT_ODD(f, r, m, w, c, v, y, t) \
+    switch (r) { \
+    case 3:  f(3, m, w, c, v, y, t); break; \
+    case 5:  f(5, m, w, c, v, y, t); break; \
+    case 7:  f(7, m, w, c, v, y, t); break; \
+    case 11: f(11, m, w, c, v, y, t); break; \
+    default: f(r, m, w, c, v, y, t); \
+    }
+
+/* Half spectrum of v[n] (room for n + 2); the result is in v or in y[room]. */
+static fft_z *fft_real_run(const fft_real *p, fd_vec *v, fft_z *y)
+{
+    int n = p->n, h = n / 2;
+    const fd_vec zero = { 0 };
+    if (n % 2 == 0) {
+        fft_z *z = fft_core_run(p->core, (fft_z *)v, y);
+        fft_z e = z[0];
+        z[0] = (fft_z){ e.r + e.i, zero };
+        z[h] = (fft_z){ e.r - e.i, zero };
+        for (int k = 1; 2 * k < h; k++) {
+            fft_z a = z[k], b = z[h - k];
+            fft_z o = z_mul((fft_z){ a.i + b.i, b.r - a.r }, p->w + 2 * k);   /* w_n^k O_k */
+            fft_z f = { (a.r + b.r) * (fd_real)0.5, (a.i - b.i) * (fd_real)0.5 };
+            z[k] = z_add(f, o);
+            z[h - k] = (fft_z){ f.r - o.r, o.i - f.i };
+        }
+        if (h % 2 == 0) z[h / 2].i = -z[h / 2].i;
+        return z;
+    }
+    if (p->core) {
+        for (int j = 0; j < n; j++) y[j] = (fft_z){ v[j], zero };
+        fft_z *z = fft_core_run(p->core, y, y + n);
+        z[0].i = zero;
+        return z;
+    }
+    fft_z *s = y, *sub = s + h + 1, *t = sub + h;
+    ptrdiff_t step = 1, len = n;
+    for (int l = 0; l < p->levels; l++) {
+        int r = p->r[l], conj;
+        ptrdiff_t m = len / r;
+        FFT_ODD(fft_real_split, r, m, p->wf[l], p->c[l], v, sub, (fd_vec *)t)
+        for (int q = 1; 2 * q < r; q++) {
+            const fft_z *z = fft_core_run(p->sub[l], sub + m * (q - 1), t);
+            for (ptrdiff_t k = 0; k < m; k++) {
+                fft_z *x = fft_real_at(s, step, len, q + r * k, &conj);
+                *x = conj ? (fft_z){ z[k].r, -z[k].i } : z[k];
+            }
+        }
+        step *= r;
+        len = m;
+    }
+    s[0] = (fft_z){ v[0], zero };
+    return s;
+}
+
+/* n real numbers from a half spectrum, which is destroyed; number j is [j ^ *swap] of the result. The
+ * imaginary parts of X_0 and X_n/2 are not read. */
+static fd_vec *fft_real_back(const fft_real *p, fft_z *s, fft_z *y, int *swap)
+{
+    int n = p->n, h = n / 2;
+    const fd_vec zero = { 0 };
+    *swap = n % 2 == 0;
+    if (n % 2 == 0) {
+        fd_vec a = s[0].r, b = s[h].r;
+        s[0] = (fft_z){ a - b, a + b };
+        for (int k = 1; 2 * k < h; k++) {                             /* Z = E + iO, exchanged */
+            fft_z x = s[k], w = s[h - k], e = { x.r + w.r, x.i - w.i };
+            fft_z d = { x.i + w.i, x.r - w.r };                      /* swap(X_k - conj X_h-k) */
+            fft_z o = z_mul(d, p->w + 2 * k);                        /* = swap(O/2) */
+            s[k]     = (fft_z){ e.i + (o.i + o.i), e.r - (o.r + o.r) };
+            s[h - k] = (fft_z){ (o.i + o.i) - e.i, e.r + (o.r + o.r) };
+        }
+        if (h % 2 == 0) s[h / 2] = (fft_z){ s[h / 2].i * -2, s[h / 2].r * 2 };
+        return (fd_vec *)fft_core_run(p->core, s, y);
+    }
+    if (p->core) {
+        y[0] = (fft_z){ zero, s[0].r };
+        for (int k = 1; k <= h; k++) {
+            y[k] = (fft_z){ s[k].i, s[k].r };
+            y[n - k] = (fft_z){ -s[k].i, s[k].r };
+        }
+        const fft_z *z = fft_core_run(p->core, y, y + n);
+        fd_vec *v = (fd_vec *)s;                                     /* n <= 2 (h + 1) */
+        for (int j = 0; j < n; j++) v[j] = z[j].i;
+        return v;
+    }
+    fd_vec *v = (fd_vec *)y;
+    fft_z *sub = y + h + 1, *t = sub + h;
+    ptrdiff_t step = n, len = 1;
+    v[0] = s[0].r;
+    for (int l = p->levels - 1; l >= 0; l--) {
+        int r = p->r[l], conj;
+        ptrdiff_t m = len;
+        step /= r;
+        len *= r;
+        for (int q = 1; 2 * q < r; q++) {
+            fft_z *x = sub + m * (q - 1);
+            for (ptrdiff_t k = 0; k < m; k++) {
+                const fft_z *z = fft_real_at(s, step, len, q + r * k, &conj);
+                x[k] = (fft_z){ conj ? -z->i : z->i, z->r };
+            }
+            const fft_z *z = fft_core_run(p->sub[l], x, t);
+            if (z != x) memcpy(x, z, (size_t)m * sizeof *x);
+        }
+        FFT_ODD(fft_real_join, r, m, p->wb[l], p->c[l], v, sub, (fd_vec *)t)
+    }
+    return v;
+}
+
+static const fft_real *fft_real_plan(fd_arena *a, int n)
+{
+    fft_real *p = fd_new(a, fft_real, 1);
+    double cost = 0;
+    if (!p) return NULL;
+    p->n = n;
+    if (n % 2 == 0) {
+        int h = n / 2;
+        fd_real *w = fd_raw(a, fd_real, 2 * (h / 2 + 1));
+        p->core = fft_core_plan(a, h);
+        if (!p->core) return NULL;
+        for (int k = 0; k <= h / 2; k++) fft_root_to(w + 2 * k, k, n, 0.5);
+        p->w = w;
+        p->room = p->core->room + 1;
+        return p;
+    }
+    int f[FFT_MAXF], levels = fft_factors(n, f);
+    if (levels && f[levels - 1] > FFT_HAND && n <= INT32_MAX / 4) {
+        int m = fft_smooth(2 * n - 1, &cost);
+        if (m && 2 * cost + 12.0 * m < fft_cost(n) / 2) {
+            p->core = fft_core_plan(a, n);
+            if (!p->core) return NULL;
+            p->room = n + p->core->room;
+            return p;
+        }
+    }
+    ptrdiff_t len = n, room = 0;
+    for (int l = 0; l < levels; l++) {
+        int r = f[l], h = r / 2;
+        ptrdiff_t m = len / r;
+        fd_real *wf = fd_raw(a, fd_real, 2 * h * m), *wb = fd_raw(a, fd_real, 2 * h * m);
+        p->r[l] = r;
+        p->c[l] = fft_sums_plan(a, r);
+        p->sub[l] = fft_core_plan(a, (int)m);
+        if (!p->sub[l]) return NULL;
+        for (ptrdiff_t i = 0; i < m; i++)
+            for (int q = 1; q <= h; q++) {
+                fft_root_to(wf + 2 * (h * i + q - 1), i * q, len, 1);
+                fft_root_to(wb + 2 * (h * i + q - 1), i * q, len, 2);
+            }
+        p->wf[l] = wf;
+        p->wb[l] = wb;
+        if (p->sub[l]->room > room) room = p->sub[l]->room;
+        if (r + FFT_K > room) room = r + FFT_K;
+        len = m;
+    }
+    p->levels = levels;
+    p->room = n / 2 + 1 + n / 2 + room;
+    return p;
+}
+
+/* ---- 6. Cosine and sine lines --------------------------------------------------------------------
+ *
+ * All by one real or complex transform [Makhoul; FFTW]; sines from cosines by
+ * DST2(x)_k = DCT2((-1)^j x_j)_n-1-k, DST3(x)_k = (-1)^k DCT3(x_n-1-j)_k, and DST4 like DST3.
+ *
+ *   DCT1, DST1   real transform of the even or odd extension, of length N = 2(n-1) or 2(n+1)
+ *   DCT2         t = x_0, x_2, .., x_3, x_1; y_k - i y_n-k = 2 w_4n^k R(t)_k
+ *   DCT3         the way back: R(t)_k = conj(w_4n^k) (x_k - i x_n-k), and t is sorted out
+ *   DCT4 even n  z_j = w_16n^(8j+1) (x_2j + i x_n-1-2j), y_2k - i y_n-1-2k = 2 w_16n^(8k+1) F(z)_k
+ *   DCT4 odd n   y = 2 sum x_j cos(2 pi ab/8n), a = 2j+1, b = 2k+1. Up to its sign the cosine is the same
+ *                for a, 8n - a, a + 4n, and just one of these four is 1 mod 8: so let a and b be 1 mod 8.
+ *                With a = c, b = 8e mod n: ab/8n = n/8 + ce/n mod 1, and y = 2 Re(exp(i pi n/4) conj R(g)_e)
+ *                is a real transform of the line g_c = +-x_j. */
+
+struct fd_fft {
+    int kind, n;
+    ptrdiff_t len;                        /* reals of a line: n or 2n */
+    const fft_core *core;                 /* FD_C2C, even DCT4 */
+    const fft_real *real;                 /* the others */
+    const fd_real *w;
+    const fd_real *wl;                    /* section 8; NULL where that does not apply */
+    const int *in, *out;                  /* odd DCT4: places, ~place where the sign is minus */
+    ptrdiff_t room;                       /* vectors of scratch, the line included */
+};
+
+/* FD_R2C to and from a half spectrum */
+enum { FFT_HALF = FD_DST4 + 1 };
+
+/* Transform the line at v[1..len] in v[room]; result at the pointer returned, number j at [j ^ *swap]. */
+static fd_vec *fft_line(const fd_fft *p, int kind, int sign, fd_vec *v, int *swap)
+{
+    const int n = p->n, h = n / 2, sine = kind >= FD_DST1;
+    fd_vec *d = v + 1, *t = d + p->len + 2;
+    fft_z *s, *z = (fft_z *)t;
+    *swap = 0;
+    switch (kind) {
+    case FD_C2C:
+        *swap = sign > 0;
+        return (fd_vec *)fft_core_run(p->core, (fft_z *)d, z);
+    case FD_R2C:
+    case FFT_HALF:
+        if (sign > 0) {
+            v[0] = d[0];
+            return fft_real_back(p->real, (fft_z *)(kind == FFT_HALF ? d : v), z, swap);
+        }
+        s = fft_real_run(p->real, d, z);
+        if (kind == FFT_HALF) return (fd_vec *)s;
+        s[0].i = s[0].r;
+        return (fd_vec *)s + 1;
+    case FD_DCT1:
+        for (int j = 0; j < n; j++) t[j] = d[j];
+        for (int j = 1; j < n - 1; j++) t[2 * n - 2 - j] = d[j];
+        s = fft_real_run(p->real, t, z + n + 1);
+        for (int k = 0; k < n; k++) d[k] = s[k].r;
+        return d;
+    case FD_DST1:
+        t[0] = t[n + 1] = (fd_vec){ 0 };
+        for (int j = 0; j < n; j++) { t[j + 1] = d[j]; t[2 * n + 1 - j] = -d[j]; }
+        s = fft_real_run(p->real, t, z + n + 3);
+        for (int k = 0; k < n; k++) d[k] = -s[k + 1].i;
+        return d;
+    case FD_DCT2:
+    case FD_DST2:
+        for (int j = 0; j < n; j += 2) t[j / 2] = d[j];
+        for (int j = 1; j < n; j += 2) t[n - 1 - j / 2] = sine ? -d[j] : d[j];
+        s = fft_real_run(p->real, t, z + h + 2);
+        d[sine ? n - 1 : 0] = s[0].r + s[0].r;
+        for (int k = 1; k <= h; k++) {
+            fft_z y = z_mul(s[k], p->w + 2 * k);
+            d[sine ? k - 1 : n - k] = -y.i;
+            d[sine ? n - 1 - k : k] = y.r;
+        }
+        return d;
+    case FD_DCT3:
+    case FD_DST3:
+        z[0].r = d[sine ? n - 1 : 0];
+        for (int k = 1; k <= h; k++) {
+            fft_z x = { d[sine ? n - 1 - k : k], d[sine ? k - 1 : n - k] }, y = z_mul(x, p->w + 2 * k);
+            z[k] = (fft_z){ y.r, -y.i };
+        }
+        t = fft_real_back(p->real, z, z + h + 2, swap);
+        for (int j = 0; j < n; j += 2) d[j] = t[(j / 2) ^ *swap];
+        for (int j = 1; j < n; j += 2) d[j] = sine ? -t[(n - 1 - j / 2) ^ *swap] : t[(n - 1 - j / 2) ^ *swap];
+        *swap = 0;
+        return d;
+    default:                                                         /* DCT4, DST4 */
+        if (n % 2 == 0) {
+            for (int j = 0; j < h; j++) {
+                fd_vec x = d[2 * j], y = d[n - 1 - 2 * j];
+                z[j] = z_mul(sine ? (fft_z){ y, x } : (fft_z){ x, y }, p->w + 2 * j);
+            }
+            s = fft_core_run(p->core, z, z + h);
+            for (int k = 0; k < h; k++) {
+                fft_z y = z_mul(s[k], p->w + 2 * k);
+                d[2 * k] = y.r + y.r;
+                d[n - 1 - 2 * k] = sine ? y.i + y.i : -(y.i + y.i);
+            }
+            return d;
+        }
+        for (int c = 0; c < n; c++) t[c] = p->in[c] < 0 ? -d[~p->in[c]] : d[p->in[c]];
+        s = fft_real_run(p->real, t, z + h + 2);
+        for (int e = 0; e < n; e++) {
+            fft_z x = s[2 * e > n ? n - e : e];
+            fd_vec y = x.r * p->w[0], u = x.i * p->w[1];
+            y = 2 * e > n ? y - u : y + u;
+            if (p->out[e] < 0) d[~p->out[e]] = -y;
+            else d[p->out[e]] = y;
+        }
+        return d;
+    }
+}
+
+/* The one of a = 1 mod 8, c mod n, as place j with 2j + 1 = +-a mod 4n (mod 8n up to the sign). */
+static int fft_dct4_place(int n, int c)
+{
+    int64_t a = c, m = n;
+    while (a % 8 != 1) a += m;
+    if (a > 4 * m) a = 8 * m - a;
+    return a > 2 * m ? ~(int)((4 * m - a) / 2) : (int)(a / 2);
+}
+
+static int fft_dct4_plan(fd_arena *a, fd_fft *p, int sine)
+{
+    int n = p->n, *in = fd_raw(a, int, n), *out = fd_raw(a, int, n);
+    fd_real *w = fd_raw(a, fd_real, 2);
+    if (!w) return 0;
+    for (int c = 0; c < n; c++) {
+        int i = fft_dct4_place(n, c), o = fft_dct4_place(n, (int)((int64_t)8 * c % n));
+        int k = o < 0 ? ~o : o;
+        if (sine) i = i < 0 ? ~(n - 1 - ~i) : n - 1 - i;
+        in[c] = i;
+        out[c] = sine && k & 1 ? ~o : o;
+    }
+    fft_root_to(w, n % 8, 8, 2);                                     /* 2 cos(pi n/4), 2 sin(pi n/4) */
+    w[1] = -w[1];
+    p->in = in;
+    p->out = out;
+    p->w = w;
+    return 1;
+}
+
+/* ---- 7. Gather and scatter -----------------------------------------------------------------------
+ *
+ * Up to FD_W lines between memory and lanes. Line l begins at x + at[l]; its number q (of len reals) is at
+ * distance (q / unit) step + q % unit from there, unit = 2 for complex numbers. Lanes without a line
+ * repeat the first line and are not stored. */
+
+typedef struct {
+    fd_real *x;
+    ptrdiff_t inner, dist, outer;         /* line l begins at (l / inner) outer + (l % inner) dist */
+    ptrdiff_t step, len;
+    int unit;
+} fft_lines;
+
+#if !FD_BYTES
+#define FFT_LANES 1
+#elif defined(FD_DOUBLE)
+#define FFT_LANES (FD_BYTES / 8)
+#else
+#define FFT_LANES (FD_BYTES / 4)
+#endif
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector) && FFT_LANES > 1
+#define FFT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#ifdef FFT_SHUFFLE
+#if FFT_LANES == 16
+#define FFT_ZIP0 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define FFT_ZIP1 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define FFT_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define FFT_ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define FFT_FLIP 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
+#elif FFT_LANES == 8
+#define FFT_ZIP0 0, 8, 1, 9, 2, 10, 3, 11
+#define FFT_ZIP1 4, 12, 5, 13, 6, 14, 7, 15
+#define FFT_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define FFT_ODDS 1, 3, 5, 7, 9, 11, 13, 15
+#define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
+#elif FFT_LANES == 4
+#define FFT_ZIP0 0, 4, 1, 5
+#define FFT_ZIP1 2, 6, 3, 7
+#define FFT_EVEN 0, 2, 4, 6
+#define FFT_ODDS 1, 3, 5, 7
+#define FFT_FLIP 3, 2, 1, 0
+#else
+#define FFT_ZIP0 0, 2
+#define FFT_ZIP1 1, 3
+#define FFT_EVEN 0, 2
+#define FFT_ODDS 1, 3
+#define FFT_FLIP 1, 0
+#endif
+#endif
+
+/* a, b <- their numbers in turn: a0 b0 a1 b1 ..; and the way back */
+FFT_INLINE void fft_zip(fd_vec *a, fd_vec *b)
+{
+#ifdef FFT_SHUFFLE
+    fd_vec u = *a, v = *b;
+    *a = FFT_SHUFFLE(u, v, FFT_ZIP0);
+    *b = FFT_SHUFFLE(u, v, FFT_ZIP1);
+#else
+    fd_real u[2 * FFT_LANES], v[2 * FFT_LANES];
+    memcpy(u, a, sizeof *a);
+    memcpy(u + FFT_LANES, b, sizeof *b);
+    for (int i = 0; i < FFT_LANES; i++) { v[2 * i] = u[i]; v[2 * i + 1] = u[i + FFT_LANES]; }
+    memcpy(a, v, sizeof *a);
+    memcpy(b, v + FFT_LANES, sizeof *b);
+#endif
+}
+FFT_INLINE void fft_unzip(fd_vec *a, fd_vec *b)
+{
+#ifdef FFT_SHUFFLE
+    fd_vec u = *a, v = *b;
+    *a = FFT_SHUFFLE(u, v, FFT_EVEN);
+    *b = FFT_SHUFFLE(u, v, FFT_ODDS);
+#else
+    fd_real u[2 * FFT_LANES], v[2 * FFT_LANES];
+    memcpy(u, a, sizeof *a);
+    memcpy(u + FFT_LANES, b, sizeof *b);
+    for (int i = 0; i < FFT_LANES; i++) { v[i] = u[2 * i]; v[i + FFT_LANES] = u[2 * i + 1]; }
+    memcpy(a, v, sizeof *a);
+    memcpy(b, v + FFT_LANES, sizeof *b);
+#endif
+}
+
+FFT_INLINE fd_vec fft_flip(fd_vec a)
+{
+#ifdef FFT_SHUFFLE
+    return FFT_SHUFFLE(a, a, FFT_FLIP);
+#else
+    fd_real u[FFT_LANES], v[FFT_LANES];
+    memcpy(u, &a, sizeof a);
+    for (int i = 0; i < FFT_LANES; i++) v[i] = u[FFT_LANES - 1 - i];
+    memcpy(&a, v, sizeof a);
+    return a;
+#endif
+}
+
+/* Transpose FD_W vectors: log2 FD_W rounds of a perfect shuffle of all their numbers. */
+FFT_INLINE void fft_transpose(fd_vec a[FFT_LANES])
+{
+    FFT_UNROLL
+    for (int round = 1; round < FFT_LANES; round *= 2) {
+        fd_vec b[FFT_LANES];
+        FFT_UNROLL
+        for (int i = 0; i < FFT_LANES / 2; i++) {
+            b[2 * i] = a[i];
+            b[2 * i + 1] = a[i + FFT_LANES / 2];
+            fft_zip(b + 2 * i, b + 2 * i + 1);
+        }
+        FFT_UNROLL
+        for (int i = 0; i < FFT_LANES; i++) a[i] = b[i];
+    }
+}
+
+/* out: 0 memory to v, number q at v[q ^ swap]; 1 from v times scale to memory */
+static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd_vec *restrict v, int swap,
+                     fd_real scale)
+{
+    ptrdiff_t at[FFT_LANES], len = m->len;
+    int near = 1;
+    for (int l = 0; l < FFT_LANES; l++) {
+        ptrdiff_t i = l < count ? first + l : first;
+        at[l] = i / m->inner * m->outer + i % m->inner * m->dist;
+        if (l < count && at[l] != at[0] + l * m->unit) near = 0;
+    }
+    if (near && m->unit == 1) {                                      /* lines side by side */
+        for (ptrdiff_t q = 0; q < len; q++) {
+            fd_real *x = m->x + at[0] + q * m->step;
+            if (count == FFT_LANES) {
+                if (out) vstore(x, v[q ^ swap] * scale);
+                else v[q ^ swap] = vload(x);
+            } else {
+                if (out) vstore_n(x, v[q ^ swap] * scale, count);
+                else v[q ^ swap] = vload_n(x, count);
+            }
+        }
+    } else if (near && 2 * count > FFT_LANES) {                      /* complex, side by side */
+        int rest = 2 * count - FFT_LANES;
+        for (ptrdiff_t q = 0; q < len; q += 2) {
+            fd_real *x = m->x + at[0] + q / 2 * m->step, *x1 = x + FFT_LANES;
+            if (out) {
+                fd_vec a = v[q ^ swap] * scale, b = v[(q + 1) ^ swap] * scale;
+                fft_zip(&a, &b);
+                vstore(x, a);
+                if (rest == FFT_LANES) vstore(x1, b);
+                else vstore_n(x1, b, rest);
+            } else {
+                fd_vec a = vload(x), b = rest == FFT_LANES ? vload(x1) : vload_n(x1, rest);
+                fft_unzip(&a, &b);
+                v[q ^ swap] = a;
+                v[(q + 1) ^ swap] = b;
+            }
+        }
+    } else if (m->step == m->unit && len >= FFT_LANES) {             /* lines of contiguous numbers */
+        for (ptrdiff_t q = 0; q < len; q += FFT_LANES) {
+            if (q > len - FFT_LANES) q = len - FFT_LANES;              /* the last block overlaps */
+            fd_vec a[FFT_LANES];
+            FFT_UNROLL
+            for (int l = 0; l < FFT_LANES; l++) a[l] = out ? v[(q + l) ^ swap] * scale : vload(m->x + at[l] + q);
+            fft_transpose(a);
+            FFT_UNROLL
+            for (int l = 0; l < FFT_LANES; l++) {
+                if (!out) v[(q + l) ^ swap] = a[l];
+                else if (l < count) vstore(m->x + at[l] + q, a[l]);
+            }
+        }
+    } else {
+        for (ptrdiff_t q = 0; q < len; q++) {
+            fd_real lane[FFT_LANES], *x = m->x + q / m->unit * m->step + q % m->unit;
+            if (out) {
+                fd_vec a = v[q ^ swap] * scale;
+                memcpy(lane, &a, sizeof lane);
+                for (int l = 0; l < count; l++) x[at[l]] = lane[l];
+            } else {
+                for (int l = 0; l < FFT_LANES; l++) lane[l] = x[at[l]];
+                memcpy(&v[q ^ swap], lane, sizeof lane);
+            }
+        }
+    }
+}
+
+/* ---- 8. Long lines -----------------------------------------------------------------------------
+ *
+ * A line of contiguous numbers of length n = 16 m need not share the vectors with others: the first pass,
+ * of radix 16, is done for FD_W neighbours i at a time; what it leaves are 16 transforms of length m, and a
+ * transposition gives one of them to each lane for the passes that remain. Their results X_q+16k, for
+ * q = 0..15, are neighbours again. The operations on a number are those of section 3, and so are its bits.
+ *
+ * Numbers are interleaved at x (exchanged where swap is set), or in two planes x and xi; y likewise.
+ * w [15][2][m]: factors of the first pass. s: scratch. */
+
+static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, const fd_real *xi, fd_real *y,
+                     fd_real *yi, int swap, fd_real scale, fft_z *s)
+{
+    ptrdiff_t m = p->n / 16;
+    for (ptrdiff_t i = 0; i < m; i += FFT_LANES) {
+        if (i > m - FFT_LANES) i = m - FFT_LANES;                    /* the last block overlaps */
+        fft_z a[16];
+        FFT_UNROLL
+        for (int j = 0; j < 16; j++) {
+            ptrdiff_t at = i + m * j;
+            if (xi) a[j] = (fft_z){ vload(x + at), vload(xi + at) };
+            else {
+                fd_vec u = vload(x + 2 * at), v = vload(x + 2 * at + FFT_LANES);
+                fft_unzip(&u, &v);
+                a[j] = swap ? (fft_z){ v, u } : (fft_z){ u, v };
+            }
+        }
+        fft_16(a);
+        FFT_UNROLL
+        for (int q = 1; q < 16; q++)
+            a[q] = z_mulv(a[q], vload(w + (2 * q - 2) * m + i), vload(w + (2 * q - 1) * m + i));
+        for (int g = 0; g < 16 / FFT_LANES; g++) {
+            fd_vec r[FFT_LANES], c[FFT_LANES];
+            FFT_UNROLL
+            for (int l = 0; l < FFT_LANES; l++) { r[l] = a[FFT_LANES * g + l].r; c[l] = a[FFT_LANES * g + l].i; }
+            fft_transpose(r);
+            fft_transpose(c);
+            FFT_UNROLL
+            for (int l = 0; l < FFT_LANES; l++) s[m * g + i + l] = (fft_z){ r[l], c[l] };
+        }
+    }
+    for (int g = 0; g < 16 / FFT_LANES; g++) {
+        const fft_z *z = fft_passes(p, 1, m, s + m * g, s + m * (16 / FFT_LANES));
+        for (ptrdiff_t k = 0; k < m; k++) {
+            ptrdiff_t at = 16 * k + FFT_LANES * g;
+            fd_vec u = z[k].r * scale, v = z[k].i * scale;
+            if (yi) { vstore(y + at, u); vstore(yi + at, v); continue; }
+            if (swap) { fd_vec t = u; u = v; v = t; }
+            fft_zip(&u, &v);
+            vstore(y + 2 * at, u);
+            vstore(y + 2 * at + FFT_LANES, v);
+        }
+    }
+}
+
+/* FD_W interleaved numbers from place k on, the last one first where flip is set */
+FFT_INLINE fft_z fft_long_load(const fd_real *x, ptrdiff_t k, int flip)
+{
+    fd_vec u = vload(x + k), v = vload(x + k + FFT_LANES);
+    fft_unzip(&u, &v);
+    return flip ? (fft_z){ fft_flip(u), fft_flip(v) } : (fft_z){ u, v };
+}
+
+/* Real lines x of even length, as in section 5, and their spectra u: half, or packed, where X_k is one
+ * place before that of a half spectrum. */
+static void fft_long_real(const fft_real *p, const fd_real *lw, int sign, fd_real *x, fd_real *u, int half,
+                          fd_real scale, fd_real *t)
+{
+    ptrdiff_t h = p->n / 2, last = (h - 1) / 2, k, o = half ? 0 : 1;
+    fd_real *zr = t, *zi = t + h, *u0 = u, *uh = u + 2 * h - o, *um = u + h - o;
+    fft_z *s = (fft_z *)(t + 2 * h);
+    if (sign < 0) {
+        fft_long(p->core, lw, x, NULL, zr, zi, 0, 1, s);
+        for (k = 1; k <= last; k += FFT_LANES) {
+            if (k > last - FFT_LANES + 1) k = last - FFT_LANES + 1;
+            ptrdiff_t back = h - k - FFT_LANES + 1;
+            fft_z a = { vload(zr + k), vload(zi + k) }, w = fft_long_load(p->w, 2 * k, 0);
+            fft_z b = { fft_flip(vload(zr + back)), fft_flip(vload(zi + back)) };
+            fft_z d = z_mulv((fft_z){ a.i + b.i, b.r - a.r }, w.r, w.i);
+            fft_z f = { (a.r + b.r) * (fd_real)0.5, (a.i - b.i) * (fd_real)0.5 };
+            fd_vec r = (f.r + d.r) * scale, i = (f.i + d.i) * scale;
+            fft_zip(&r, &i);
+            vstore(u + 2 * k - o, r);
+            vstore(u + 2 * k - o + FFT_LANES, i);
+            r = fft_flip((f.r - d.r) * scale);
+            i = fft_flip((d.i - f.i) * scale);
+            fft_zip(&r, &i);
+            vstore(u + 2 * back - o, r);
+            vstore(u + 2 * back - o + FFT_LANES, i);
+        }
+        um[0] = zr[h / 2] * scale;
+        um[1] = -zi[h / 2] * scale;
+        *u0 = (zr[0] + zi[0]) * scale;
+        *uh = (zr[0] - zi[0]) * scale;
+    } else {
+        for (k = 1; k <= last; k += FFT_LANES) {
+            if (k > last - FFT_LANES + 1) k = last - FFT_LANES + 1;
+            ptrdiff_t back = h - k - FFT_LANES + 1;
+            fft_z a = fft_long_load(u, 2 * k - o, 0), b = fft_long_load(u, 2 * back - o, 1), w = fft_long_load(p->w, 2 * k, 0);
+            fft_z e = { a.r + b.r, a.i - b.i }, d = z_mulv((fft_z){ a.i + b.i, a.r - b.r }, w.r, w.i);
+            vstore(zr + k, e.i + (d.i + d.i));
+            vstore(zi + k, e.r - (d.r + d.r));
+            vstore(zr + back, fft_flip((d.i + d.i) - e.i));
+            vstore(zi + back, fft_flip(e.r + (d.r + d.r)));
+        }
+        zr[h / 2] = um[1] * -2;
+        zi[h / 2] = um[0] * 2;
+        zr[0] = *u0 - *uh;
+        zi[0] = *u0 + *uh;
+        fft_long(p->core, lw, zr, zi, x, NULL, 1, scale, s);
+    }
+}
+
+static const fd_real *fft_long_plan(fd_arena *a, const fft_core *p)
+{
+    ptrdiff_t m = p->n / 16;
+    fd_real *w = fd_raw(a, fd_real, 30 * m);
+    for (ptrdiff_t i = 0; w && i < m; i++)
+        for (int q = 0; q < 30; q++) w[q * m + i] = p->w[0][30 * i + q];
+    return w;
+}
+
+/* ---- 9. Plans and runs ---------------------------------------------------------------------------- */
+
+fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
+{
+    fd_fft *p = fd_new(a, fd_fft, 1);
+    if (!p) return NULL;
+    if (kind < FD_C2C || kind > FD_DST4) {
+        fd_fail(a->st, FD_EARG, "fd_fft_plan", "no such kind of transform", 1, kind, 0, 0);
+        return NULL;
+    }
+    if (n < 1 + (kind == FD_DCT1) || n > 1 << 28) {
+        fd_fail(a->st, FD_ESHAPE, "fd_fft_plan", "no transform of this kind has that length: kind, length",
+                2, kind, n, 0);
+        return NULL;
+    }
+    p->kind = kind;
+    p->n = n;
+    p->len = kind == FD_C2C ? 2 * (ptrdiff_t)n : n;
+    int four = kind == FD_DCT4 || kind == FD_DST4, three = kind == FD_DCT3 || kind == FD_DST3;
+    int N = kind == FD_DCT1 ? 2 * (n - 1) : kind == FD_DST1 ? 2 * (n + 1) : n;       /* real length */
+    if (kind == FD_C2C || (four && n % 2 == 0)) {
+        p->core = fft_core_plan(a, four ? n / 2 : n);
+        if (!p->core) return NULL;
+    } else {
+        p->real = fft_real_plan(a, N);
+        if (!p->real) return NULL;
+    }
+    if (four && n % 2) {
+        if (!fft_dct4_plan(a, p, kind == FD_DST4)) return NULL;
+    } else if (four || three || kind == FD_DCT2 || kind == FD_DST2) {
+        fd_real *w = fd_raw(a, fd_real, 2 * (n / 2 + 1));
+        if (!w) return NULL;
+        for (int k = 0; k <= n / 2; k++) {
+            if (four) fft_root_to(w + 2 * k, 8 * (int64_t)k + 1, 16 * (int64_t)n, 1);
+            else      fft_root_to(w + 2 * k, k, 4 * (int64_t)n, three ? 1 : 2);
+        }
+        p->w = w;
+    }
+    const fft_core *core = p->core ? p->core : p->real->core;
+    if (kind <= FD_R2C && core && !core->conv && core->f[0] == 16) {
+        p->wl = fft_long_plan(a, core);
+        if (!p->wl) return NULL;
+    }
+    p->room = p->len + 4 + N + 4 + 2 * (p->core ? p->core->room : p->real->room);
+    return p;
+}
+
+/* A line that stays in its place, by section 8 */
+static void fft_alone(const fd_fft *p, int kind, int sign, fd_real scale, ptrdiff_t l, const fft_lines *from,
+                      const fft_lines *to, fd_vec *v)
+{
+    fd_real *x = from->x + l / from->inner * from->outer + l % from->inner * from->dist;
+    fd_real *y = to->x + l / to->inner * to->outer + l % to->inner * to->dist;
+    if (kind == FD_C2C) fft_long(p->core, p->wl, x, NULL, y, NULL, sign > 0, scale, (fft_z *)v);
+    else {
+        fd_real *u = sign < 0 ? y : x, *t = sign < 0 ? x : y;
+        int half = kind == FFT_HALF;
+        fft_long_real(p->real, p->wl, sign, t, u, half, scale, (fd_real *)v);
+    }
+}
+
+/* Blocks b..end-1 of lines, from one place to another. A block has FD_W lines of a group, the last one of
+ * each group fewer. */
+static void fft_share(const fd_fft *p, int kind, int sign, double scale, ptrdiff_t group, int alone,
+                      const fft_lines *from, const fft_lines *to, fd_vec *v, ptrdiff_t b, ptrdiff_t end)
+{
+    int swap = kind == FD_C2C && sign > 0, back;
+    if (alone) for (; b < end; b++) fft_alone(p, kind, sign, (fd_real)scale, b, from, to, v);
+    for (ptrdiff_t per = (group + FFT_LANES - 1) / FFT_LANES; b < end; b++) {
+        ptrdiff_t at = b % per * FFT_LANES, l = b / per * group + at, left = group - at;
+        int count = left < FFT_LANES ? (int)left : FFT_LANES;
+        fft_move(from, l, count, 0, v + 1, swap, 1);
+        fd_vec *y = fft_line(p, kind, sign, v, &back);
+        fft_move(to, l, count, 1, y, back, (fd_real)scale);
+    }
+}
+
+static void fft_lines_run(const fd_fft *p, int kind, int sign, double scale, ptrdiff_t lines,
+                          const fft_lines *from, const fft_lines *to, fd_arena scratch)
+{
+    int alone = p->wl && from->step == from->unit;
+    ptrdiff_t group = from->inner < FFT_LANES ? lines : from->inner, threads = fd_threads();
+    ptrdiff_t blocks = alone ? lines : (group + FFT_LANES - 1) / FFT_LANES * (lines / group);
+    if (threads > blocks) threads = blocks;
+    if ((double)lines * (double)p->len < 32768) threads = 1;
+    fd_vec *v = fd_raw(&scratch, fd_vec, threads * p->room);
+    if (!v) return;
+    if (threads == 1) {
+        fft_share(p, kind, sign, scale, group, alone, from, to, v, 0, blocks);
+        return;
+    }
+    FD_PARALLEL
+    for (ptrdiff_t t = 0; t < threads; t++)
+        fft_share(p, kind, sign, scale, group, alone, from, to, v + t * p->room, blocks * t / threads,
+                  blocks * (t + 1) / threads);           /* the scratch goes with t, not with a thread */
+}
+
+void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
+                ptrdiff_t stride, fd_real *x, fd_arena scratch)
+{
+    if (!p || lines < 1) return;
+    int unit = p->kind == FD_C2C ? 2 : 1;
+    fft_lines m = { x, lines, dist * unit, 0, stride * unit, p->len, unit };
+    fft_lines_run(p, p->kind, sign, scale, lines, &m, &m, scratch);
+}
+
+/* ---- 10. Grids ------------------------------------------------------------------------------------
+ *
+ * Real lines along the last axis, complex lines along the others. Small functions go through all axes
+ * at once, FD_W of them in the lanes of vectors, which asks for one transposition each way. Of the others
+ * some at a time are done axis by axis, so that they are still in the cache when the next axis comes. A
+ * line is computed in the same way in both. */
+
+enum { FFT_NEAR = 1100 << 10 };            /* bytes that a core holds near itself */
+
+typedef struct {
+    int nd, n[FD_MAXD], sign;
+    const fd_fft *plan[FD_MAXD];
+    ptrdiff_t reals, cplx, len, half;     /* of one function; reals of a line along the last axis */
+    double scale;
+    fd_real *x, *u;                       /* functions and half spectra: sign -1 from x to u, +1 back */
+} fft_grid;
+
+/* w = u or, where u is not to be changed, scratch; the complex lines along an axis of b functions */
+static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_real *w, fd_arena scratch)
+{
+    ptrdiff_t inner = g->half / 2, n = g->n[axis];
+    for (int j = axis + 1; j < g->nd - 1; j++) inner *= g->n[j];
+    fft_lines from = { u, inner, 2, 2 * inner * n, 2 * inner, 2 * n, 2 }, to = from;
+    to.x = w;
+    fft_lines_run(g->plan[axis], FD_C2C, g->sign, 1, b * (g->cplx / n), &from, &to, scratch);
+}
+
+/* b functions, axis by axis; w [b][cplx] may be u */
+static void fft_grid_axes(const fft_grid *g, int b, fd_real *x, fd_real *u, fd_real *w, fd_arena scratch)
+{
+    ptrdiff_t lines = b * (g->reals / g->len);
+    fft_lines real = { x, lines, g->len, 0, 1, g->len, 1 }, spec = { w, lines, g->half, 0, 1, g->half, 1 };
+    if (g->sign < 0) {
+        fft_lines_run(g->plan[g->nd - 1], FFT_HALF, -1, g->scale, lines, &real, &spec, scratch);
+        for (int j = g->nd - 2; j >= 0; j--) fft_grid_axis(g, j, b, w, w, scratch);
+    } else {
+        for (int j = 0; j < g->nd - 1; j++) fft_grid_axis(g, j, b, j ? w : u, w, scratch);
+        fft_lines_run(g->plan[g->nd - 1], FFT_HALF, 1, g->scale, lines, &spec, &real, scratch);
+    }
+}
+
+/* FD_W functions or fewer from number f on, one in each lane. s [cplx]: the half spectra in lanes. */
+static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, fft_z *s, fd_vec *v)
+{
+    const int last = g->nd - 1, fwd = g->sign < 0;
+    fft_lines spec = { g->u + 2 * g->cplx * f, count, 2 * g->cplx, 0, 1, 2 * g->cplx, 1 };
+    fft_lines rows = { g->x + g->reals * f, count, g->reals, 0, 1, g->len, 1 };
+    fft_z *d = (fft_z *)(v + 1);
+    int swap;
+    if (!fwd) fft_move(&spec, 0, count, 0, (fd_vec *)s, 0, 1);
+    else for (fft_z *row = s; row < s + g->cplx; row += g->half / 2, rows.x += g->len) {
+        fft_move(&rows, 0, count, 0, v + 1, 0, 1);
+        const fft_z *y = (fft_z *)fft_line(g->plan[last], FFT_HALF, -1, v, &swap);
+        for (ptrdiff_t k = 0; k < g->half / 2; k++)
+            row[k] = (fft_z){ y[k].r * (fd_real)g->scale, y[k].i * (fd_real)g->scale };
+    }
+    for (int i = 0; i < last; i++) {
+        int axis = fwd ? last - 1 - i : i, n = g->n[axis];
+        ptrdiff_t inner = g->half / 2;
+        for (int j = axis + 1; j < last; j++) inner *= g->n[j];
+        for (ptrdiff_t l = 0; l < g->cplx / n; l++) {
+            fft_z *line = s + l / inner * inner * n + l % inner;
+            for (int k = 0; k < n; k++) {
+                fft_z z = line[k * inner];
+                d[k] = fwd ? z : (fft_z){ z.i, z.r };
+            }
+            const fft_z *y = (fft_z *)fft_line(g->plan[axis], FD_C2C, g->sign, v, &swap);
+            for (int k = 0; k < n; k++) line[k * inner] = fwd ? y[k] : (fft_z){ y[k].i, y[k].r };
+        }
+    }
+    if (fwd) fft_move(&spec, 0, count, 1, (fd_vec *)s, 0, 1);
+    else for (fft_z *row = s; row < s + g->cplx; row += g->half / 2, rows.x += g->len) {
+        memcpy(d, row, (size_t)g->half * sizeof(fd_vec));
+        fd_vec *y = fft_line(g->plan[last], FFT_HALF, 1, v, &swap);
+        fft_move(&rows, 0, count, 1, y, swap, (fd_real)g->scale);
+    }
+}
+
+/* blocks b..end-1 of FD_W functions, of which there are `count` */
+static void fft_grid_share(const fft_grid *g, int count, fd_vec *v, ptrdiff_t b, ptrdiff_t end)
+{
+    for (ptrdiff_t f; f = b * FFT_LANES, b < end; b++)
+        fft_grid_lanes(g, f, count - f < FFT_LANES ? (int)(count - f) : FFT_LANES, (fft_z *)v, v + 2 * g->cplx);
+}
+
+static void fft_grid_run(const char *where, int nd, const int n[], int b, int sign, double scale, fd_real *x,
+                         fd_real *u, fd_arena scratch)
+{
+    fft_grid g = { .nd = nd, .sign = sign, .scale = scale, .reals = 1, .cplx = 1, .x = x, .u = u };
+    ptrdiff_t room = 0;
+    if (scratch.st->code) return;
+    if (nd < 1 || nd > FD_MAXD) {
+        fd_fail(scratch.st, FD_ESHAPE, where, "number of axes", 1, nd, 0, 0);
+        return;
+    }
+    for (int i = 0; i < nd; i++) {
+        int last = i == nd - 1;
+        for (int j = 0; j < i && !last; j++) if (n[j] == n[i]) g.plan[i] = g.plan[j];
+        if (!g.plan[i]) g.plan[i] = fd_fft_plan(&scratch, last ? FD_R2C : FD_C2C, n[i]);
+        if (!g.plan[i]) return;
+        if (g.plan[i]->room > room) room = g.plan[i]->room;
+        g.n[i] = n[i];
+        g.reals *= n[i];
+        g.cplx *= last ? n[i] / 2 + 1 : n[i];
+    }
+    g.len = n[nd - 1];
+    g.half = 2 * (g.len / 2 + 1);
+
+    int near = 2 * g.cplx * (ptrdiff_t)sizeof(fd_vec) <= FFT_NEAR, rest = b % FFT_LANES;
+    int wide = nd == 1 || !near ? 0 : 2 * rest > FFT_LANES ? b : b - rest;       /* how many go in lanes */
+    if (wide) {
+        ptrdiff_t blocks = (wide + FFT_LANES - 1) / FFT_LANES, threads = fd_threads();
+        if (threads > blocks) threads = blocks;
+        room += 2 * g.cplx;
+        fd_arena tmp = scratch;
+        fd_vec *v = fd_raw(&tmp, fd_vec, threads * room);
+        if (!v) return;
+        if (threads == 1) fft_grid_share(&g, wide, v, 0, blocks);
+        else {
+            FD_PARALLEL
+            for (ptrdiff_t t = 0; t < threads; t++)
+                fft_grid_share(&g, wide, v + t * room, blocks * t / threads, blocks * (t + 1) / threads);
+        }
+    }
+    if (wide >= b) return;
+    double many = 65536.0 * fd_threads() / (double)g.cplx;           /* functions at a time */
+    int some = many < 1 ? 1 : many > b - wide ? b - wide : (int)many;
+    fd_real *w = sign > 0 && nd > 1 ? fd_raw(&scratch, fd_real, 2 * some * g.cplx) : NULL;
+    if (scratch.st->code) return;
+    for (int i = wide; i < b; i += some) {
+        fd_real *ui = u + 2 * g.cplx * i;
+        fft_grid_axes(&g, b - i < some ? b - i : some, x + g.reals * i, ui, w ? w : ui, scratch);
+    }
+}
+
+void fd_rfftn(int nd, const int n[], int b, double scale, const fd_real *x, fd_cplx *u,
+              fd_arena scratch)
+{
+    fft_grid_run("fd_rfftn", nd, n, b, -1, scale, (fd_real *)x, (fd_real *)u, scratch);
+}
+
+void fd_irfftn(int nd, const int n[], int b, double scale, const fd_cplx *u, fd_real *x,
+               fd_arena scratch)
+{
+    fft_grid_run("fd_irfftn", nd, n, b, 1, scale, x, (fd_real *)u, scratch);
+}

@@ -1,0 +1,2551 @@
+/* nn.c -- a tape of differentiable operators, networks made of them, and the optimiser.
+ *
+ * Sections: Element functions, Strided walks and sums, The tape, Gradients, Element-by-element
+ * operators, Maps, Sums and shapes, Products; then what is special to networks on functions:
+ * spectral convolution, losses, networks, the optimiser.
+ *
+ *   y, dy       the value of an operator, and the gradient of the result with respect to it
+ *   t           the tape; t->mem its arena, t->mem->st where errors go
+ *   vjp         vector-Jacobian product: dx = (dy/dx)^T dy, built from operators of the same tape
+ *
+ * An operator is a public function that checks shapes, makes its variable with tape_push and
+ * computes the value, and a vjp next to it. Nothing depends on the number of threads: large arrays
+ * are cut into blocks of a fixed size. */
+#define FD_IMPL
+#include "fd.h"
+#include <limits.h>
+
+/* Work is handed to threads in blocks of this many elements; less than one stays on one thread. */
+enum { TAPE_BLOCK = 16384 };
+#ifdef _OPENMP
+#define OP_PRAGMA(text) _Pragma(#text)
+#define OP_PARALLEL(much) OP_PRAGMA(omp parallel for schedule(static) if (much))
+#else
+#define OP_PARALLEL(much)
+#endif
+
+/* ---- Element functions --------------------------------------------------------------------------
+ *
+ * f(x) and f'(x) for whole vectors, to 2 ulp (the normal distribution function: 5), with subnormal
+ * results, infinities and NaN as in libm. Float builds use the polynomials below, minimax in
+ * relative error; double builds and FD_STRICT call libm in double and round. */
+
+#if defined(FD_DOUBLE) || defined(FD_STRICT)
+
+typedef double map_v, map_k;
+enum { MAP_W = 1, MAP_LIBM = 1 };
+#define K(c)              (c)
+#define map_load(p)       ((double)*(p))
+#define map_store(p, v)   (*(p) = (fd_real)(v))
+#define map_lt(a, b)      ((a) < (b))
+#define map_sel(m, a, b)  ((m) ? (a) : (b))
+#define map_exp           exp
+#define map_log           log
+#define map_sqrt          sqrt
+#define map_sin           sin
+#define map_cos           cos
+#define map_tanh          tanh
+#define map_abs           fabs
+#define map_fill(c)       ((double)(c))
+
+static inline double map_pdf(double x) { return 0.3989422804014327 * exp(-x * x / 2); }
+static inline double map_cdf(double x) { return 0.5 * erfc(-0.7071067811865476 * x); }
+static inline double map_gelu_slope(double x) { return map_cdf(x) + x * map_pdf(x); }
+
+#else
+
+typedef fd_vec map_v;
+typedef fd_real map_k;
+enum { MAP_W = FD_W, MAP_LIBM = 0 };
+#if FD_BYTES
+typedef uint32_t map_i __attribute__((vector_size(FD_BYTES)));
+#define map_lt(a, b)      ((map_i)((a) < (b)))
+#else
+typedef uint32_t map_i;
+#define map_lt(a, b)      ((map_i)0 - (map_i)((a) < (b)))
+#endif
+#define K(c)              ((map_k)(c))
+#define map_load(p)       vload(p)
+#define map_store(p, v)   vstore(p, v)
+
+static inline map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
+static inline map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
+static inline map_v map_sel(map_i m, map_v a, map_v b)
+{
+    return map_real((map_bits(a) & m) | (map_bits(b) & ~m));
+}
+static inline map_v map_fill(fd_real c)
+{
+    map_v x;
+    memset(&x, 0, sizeof x);
+    return x + c;
+}
+static inline map_v map_abs(map_v x) { return map_real(map_bits(x) & 0x7fffffffu); }
+/* the nearest integer to x, |x| < 2^22; its two's complement in n */
+static inline map_v map_round(map_v x, map_i *n)
+{
+    map_v s = x + K(12582912);                                    /* 1.5 2^23: the ulp is 1 */
+    *n = map_bits(s) - 0x4b400000u;
+    return s - K(12582912);
+}
+/* r = x - n log 2, |r| <= log 2 / 2; the first part of log 2 has 11 bits, so n times it is exact */
+static inline map_v map_exp_arg(map_v x, map_i *n)
+{
+    x = map_sel(map_lt(x, map_fill(-104)), map_fill(-104), x);    /* exp = 0 from here down */
+    x = map_sel(map_lt(map_fill(89), x), map_fill(89), x);        /* and infinite from here up */
+    map_v f = map_round(x * K(1.44269504088896341), n);
+    return (x - f * K(0.6923828125)) - f * K(7.64368043e-4);
+}
+static inline map_v map_expm1_poly(map_v r)                       /* |r| <= 0.35: 3.3e-9 */
+{
+    map_v q = K(0.00836941879) + r * K(0.00138131483);
+    q = K(0.49999994) + r * (K(0.166665152) + r * (K(0.041668456) + r * q));
+    return r + r * r * q;
+}
+/* p 2^n in two steps, so that subnormal results are rounded once and the largest do not overflow */
+static inline map_v map_scale(map_v p, map_i n)
+{
+    map_i h = ((n + 400u) >> 1) - 200u;
+    return p * map_real((h + 127u) << 23) * map_real((n - h + 127u) << 23);
+}
+static inline map_v map_exp(map_v x)
+{
+    map_i n;
+    map_v r = map_exp_arg(x, &n);
+    return map_scale(K(1) + map_expm1_poly(r), n);
+}
+/* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f): 5.9e-9 */
+static inline map_v map_log(map_v x)
+{
+    map_i tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
+    map_v s = map_sel(tiny, x * K(8388608), x);
+    map_i k = map_bits(s) - 0x3f3504f3u, e = (k + (200u << 23)) >> 23;
+    map_v f = map_real((k & 0x007fffffu) + 0x3f3504f3u) - K(1);
+    map_v bias = map_sel(tiny, map_fill(12582912 + 223), map_fill(12582912 + 200));
+    map_v n = map_real(e + 0x4b400000u) - bias;
+    map_v q = K(0.141811937) + f * (K(-0.13128747) + f * (K(0.128816321) + f * K(-0.0785960928)));
+    q = K(0.200022861) + f * (K(-0.16624555) + f * q);
+    q = K(0.333333164) + f * (K(-0.250008106) + f * q);
+    map_v z = f * f, small = n * K(7.64368043e-4) + (f * z * q - K(0.5) * z);
+    map_v y = n * K(0.6923828125) + (f + small);
+    y = map_sel(map_lt(x, map_fill((fd_real)INFINITY)), y, x);
+    y = map_sel(map_lt(x, map_fill(0)), map_fill((fd_real)NAN), y);
+    return map_sel(map_lt(map_fill(0), map_abs(x)) | ~map_lt(x, map_fill(1)), y,
+                   map_fill(-(fd_real)INFINITY));
+}
+static inline map_v map_sqrt(map_v x)
+{
+    fd_real v[MAP_W];
+    memcpy(v, &x, sizeof x);
+    for (int i = 0; i < MAP_W; i++) v[i] = (fd_real)sqrt((double)v[i]);
+    memcpy(&x, v, sizeof x);
+    return x;
+}
+/* sin(x + turn pi/2). x = n pi/2 + r with pi/2 in four parts, three of them of 11 bits, so that n
+ * times them is exact for n < 2^13: |x| < 12867. map_far corrects what lies beyond. */
+enum { MAP_FAR = 12000 };
+static inline map_v map_sincos(map_v x, unsigned turn)
+{
+    map_i n, neg = turn ? map_bits(x) ^ map_bits(x) : map_bits(x) & 0x80000000u;
+    map_v a = map_abs(x), f = map_round(a * K(0.636619772), &n);
+    map_v r = (a - f * K(1.5703125)) - f * K(0.00048375129699707031);
+    r = (r - f * K(7.5495336204767227e-8)) - f * K(2.56334407e-12);
+    map_v z = r * r;
+    map_v s = r + r * z * (K(-0.166666538) + z * (K(0.00833205134) + z * K(-0.000194972381)));
+    map_v c = K(0.041666653) + z * (K(-0.0013887604) + z * K(2.44570947e-5));
+    c = K(1) - (K(0.5) * z - z * z * c);
+    n += turn;
+    return map_real(map_bits(map_sel((n & 1u) - 1u, s, c)) ^ ((n & 2u) << 30) ^ neg);
+}
+static inline map_v map_sin(map_v x) { return map_sincos(x, 0); }
+static inline map_v map_cos(map_v x) { return map_sincos(x, 1); }
+/* tanh |x| = e/(e + 2) with e = exp(2 |x|) - 1 = 2^n (exp r - 1) + (2^n - 1) */
+static inline map_v map_tanh(map_v x)
+{
+    map_i n;
+    map_v a = map_abs(x), s, e;
+    a = map_sel(map_lt(map_fill(10), a), map_fill(10), a);
+    e = map_expm1_poly(map_exp_arg(a + a, &n));
+    s = map_real((n + 127u) << 23);
+    e = s * e + (s - K(1));
+    return map_real(map_bits(e / (e + K(2))) | (map_bits(x) & 0x80000000u));
+}
+/* The normal density p and distribution function P. For a = |x|,
+ *
+ *     P(-a) = exp(-a^2/2) t R(u - 0.4),   t = 1/(1 + 0.3 a),   u = 1 - t = 0.3 a t
+ *
+ * (3.5e-9 for a <= 15), so that the lower tail keeps its relative accuracy, which the formula
+ * (1 + erf(x/sqrt2))/2 loses. A polynomial in t itself magnifies the error of t near a = 0.
+ * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. */
+static inline map_v map_normal(map_v x, map_v *P)
+{
+    map_i n;
+    map_v a = map_abs(x);
+    a = map_sel(map_lt(map_fill(16), a), map_fill(16), a);
+    map_v h = map_real(map_bits(a) & 0xfffff000u);
+    map_v r = map_exp_arg(K(-0.5) * (h * h), &n) - K(0.5) * ((a - h) * (a + h));
+    map_v e = map_scale(K(1) + map_expm1_poly(r), n);
+    map_v t = K(1) / (K(1) + K(0.3) * a), u = K(0.3) * a * t - K(0.4);
+    map_v q = K(-0.0441987477) + u * (K(0.00107003411) + u * K(0.0206286069));
+    q = K(0.0910459608) + u * (K(-0.00755413575) + u * q);
+    q = K(-0.225355893) + u * (K(-0.0138198622) + u * q);
+    q = K(0.258572668) + u * (K(-0.405136734) + u * (K(0.413744837) + u * q));
+    q = e * (t * q);
+    *P = map_sel(map_lt(x, map_fill(0)), q, K(1) - q);
+    return e * K(0.398942280401432678);
+}
+static inline map_v map_pdf(map_v x) { map_v P; return map_normal(x, &P); }
+static inline map_v map_cdf(map_v x) { map_v P; map_normal(x, &P); return P; }
+static inline map_v map_gelu_slope(map_v x) { map_v P, p = map_normal(x, &P); return P + x * p; }
+
+#endif
+
+/* -1000 and 1000 stand for all numbers beyond, where x f(x) -> 0 would become inf * 0 */
+static inline map_v map_floor(map_v x)
+{
+    return map_sel(map_lt(x, map_fill(-1000)), map_fill(-1000), x);
+}
+static inline map_v map_clip(map_v x)
+{
+    return map_floor(map_sel(map_lt(map_fill(1000), x), map_fill(1000), x));
+}
+static inline map_v map_relu(map_v x)
+{
+    return map_sel(map_lt(x, map_fill(0)), map_fill(0), x);
+}
+static inline map_v map_step(map_v x)
+{
+    return map_sel(map_lt(map_fill(0), x), map_fill(1), map_fill(0));
+}
+/* s = 1/(1 + exp(-x)) and ds/dx, from exp(-|x|), which cannot overflow */
+static inline map_v map_logistic(map_v x, map_v *ds)
+{
+    map_v e = map_exp(-map_abs(x)), r = K(1) / (K(1) + e);
+    *ds = e * r * r;
+    return map_sel(map_lt(x, map_fill(0)), e, map_fill(1)) * r;
+}
+static inline map_v map_sigmoid(map_v x) { map_v ds; return map_logistic(x, &ds); }
+static inline map_v map_silu_slope(map_v x)
+{
+    map_v ds, s = map_logistic(x, &ds);
+    return s + x * ds;
+}
+/* x (1 + tanh u)/2 = x sigmoid(v), v = 2 u = x (C1 + C3 x^2): sqrt(8/pi), and 0.044715 of that */
+#define MAP_C1 1.5957691216057308
+#define MAP_C3 0.07135481627260025
+static inline map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
+static inline map_v map_gelu_tanh_slope(map_v x)
+{
+    map_v ds, s = map_logistic(map_cubic(x), &ds);
+    return s + x * ds * (K(MAP_C1) + K(3 * MAP_C3) * x * x);
+}
+
+/* what derivatives need beyond the public maps: P, p and the step function */
+enum { MAP_CDF = FD_MAPS, MAP_PDF, MAP_STEP, MAP_ALL };
+
+/*      name           y = f(x)                      f'(x) from x and y */
+#define MAP_TABLE                                                              \
+    X(FD_EXP,          map_exp(x),                   y)                        \
+    X(FD_LOG,          map_log(x),                   K(1) / x)                 \
+    X(FD_RECIP,        K(1) / x,                     -(y * y))                 \
+    X(FD_SQRT,         map_sqrt(x),                  K(0.5) / y)               \
+    X(FD_SQUARE,       x * x,                        x + x)                    \
+    X(FD_SIN,          map_sin(x),                   map_cos(x))               \
+    X(FD_COS,          map_cos(x),                   -map_sin(x))              \
+    X(FD_TANH,         map_tanh(x),                  K(1) - y * y)             \
+    X(FD_SIGMOID,      map_sigmoid(x),               y - y * y)                \
+    X(FD_SILU,         map_floor(x) * map_sigmoid(x), map_silu_slope(map_clip(x)))     \
+    X(FD_GELU,         map_floor(x) * map_cdf(x),    map_gelu_slope(map_clip(x)))      \
+    X(FD_GELU_TANH,    map_floor(x) * map_sigmoid(map_cubic(x)), map_gelu_tanh_slope(map_clip(x))) \
+    X(FD_RELU,         map_relu(x),                  map_step(x))              \
+    X(FD_IDENTITY,     x,                            map_fill(1))              \
+    X(MAP_CDF,         map_cdf(x),                   map_pdf(x))               \
+    X(MAP_PDF,         map_pdf(x),                   -(x * y))                 \
+    X(MAP_STEP,        map_step(x),                  map_fill(0))
+
+/* z = f(x), n a multiple of MAP_W */
+static void map_value(int f, ptrdiff_t n, const fd_real *restrict xs, fd_real *restrict zs)
+{
+    switch (f) {
+#define X(name, F, D) case name: \
+        for (ptrdiff_t i = 0; i < n; i += MAP_W) { \
+            map_v x = map_load(xs + i); \
+            map_store(zs + i, F); \
+        } \
+        break;
+    MAP_TABLE
+#undef X
+    default: break;
+    }
+}
+
+/* z = dy f'(x), given y = f(x) */
+static void map_slope(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_real *restrict ys,
+                      const fd_real *restrict ds, fd_real *restrict zs)
+{
+    switch (f) {
+#define X(name, F, D) case name: \
+        for (ptrdiff_t i = 0; i < n; i += MAP_W) { \
+            map_v x = map_load(xs + i), y = map_load(ys + i); \
+            (void)x, (void)y; \
+            map_store(zs + i, map_load(ds + i) * (D)); \
+        } \
+        break;
+    MAP_TABLE
+#undef X
+    default: break;
+    }
+}
+
+#if !defined(FD_DOUBLE) && !defined(FD_STRICT)
+/* sin (f = FD_SIN) and cos of arguments that map_sincos cannot reduce; seldom any */
+static void map_far(int f, double sign, ptrdiff_t n, const fd_real *x, const fd_real *dy,
+                    fd_real *z)
+{
+    int far = 0;
+    for (ptrdiff_t i = 0; i < n; i++) far |= !(fabsf(x[i]) <= MAP_FAR);
+    for (ptrdiff_t i = 0; far && i < n; i++) {
+        if (fabsf(x[i]) <= MAP_FAR) continue;
+        double y = f == FD_SIN ? sin((double)x[i]) : cos((double)x[i]);
+        z[i] = (fd_real)(sign * y) * (dy ? dy[i] : 1);
+    }
+}
+#endif
+
+/* A block: the last few elements go through the same loop by way of a padded vector, so that their
+ * bits do not depend on where the block ends. dy NULL: values. */
+static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
+                      fd_real *z)
+{
+    ptrdiff_t m = n - n % MAP_W;
+    if (dy) map_slope(f, m, x, y, dy, z);
+    else map_value(f, m, x, z);
+    if (m < n) {
+        fd_real end[4][MAP_W];
+        size_t size = (size_t)(n - m) * sizeof *x;
+        memset(end, 0, sizeof end);
+        memcpy(end[0], x + m, size);
+        if (dy) {
+            memcpy(end[1], y + m, size);
+            memcpy(end[2], dy + m, size);
+            map_slope(f, MAP_W, end[0], end[1], end[2], end[3]);
+        } else {
+            map_value(f, MAP_W, end[0], end[3]);
+        }
+        memcpy(z + m, end[3], size);
+    }
+#if !defined(FD_DOUBLE) && !defined(FD_STRICT)
+    if (f == FD_SIN) map_far(dy ? FD_COS : FD_SIN, 1, n, x, dy, z);
+    if (f == FD_COS) map_far(dy ? FD_SIN : FD_COS, dy ? -1 : 1, n, x, dy, z);
+#endif
+}
+
+
+static void map_run(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
+                    fd_real *z)
+{
+    OP_PARALLEL(n > TAPE_BLOCK)
+    for (ptrdiff_t b = 0; b < (n + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
+        ptrdiff_t i = b * TAPE_BLOCK, m = n - i < TAPE_BLOCK ? n - i : TAPE_BLOCK;
+        map_block(f, m, x + i, y ? y + i : NULL, dy ? dy + i : NULL, z + i);
+    }
+}
+#undef K
+
+/* ---- Strided walks and sums ---------------------------------------------------------------------
+ *
+ * z[i] = x[i] o y[i] over the entries of a shape, where x and y have a stride for each axis, 0 for
+ * those along which they are stretched. Axes that can be walked as one are merged first, so that
+ * equal shapes become one long axis, and [b][p][c] + [c] rows of c. Sums are the reverse: an axis
+ * is kept or added up, neighbours of a kind are merged, nearly all are [A][R][B] -> [A][B]. */
+
+typedef struct {
+    int nd;
+    ptrdiff_t n[FD_MAXD], sx[FD_MAXD], sy[FD_MAXD], count;
+} op_walk;
+
+/* append an inner axis */
+static void walk_axis(op_walk *w, ptrdiff_t n, ptrdiff_t sx, ptrdiff_t sy)
+{
+    int k = w->nd - 1;
+    w->count *= n;
+    if (n == 1) return;
+    if (k >= 0 && w->sx[k] == n * sx && w->sy[k] == n * sy) {
+        w->n[k] *= n;
+    } else {
+        k = w->nd++;
+        w->n[k] = n;
+    }
+    w->sx[k] = sx;
+    w->sy[k] = sy;
+}
+
+/* the strides of x in a walk over n[nd], axes aligned at the last one */
+static void walk_strides(const fd_var *x, int nd, ptrdiff_t s[])
+{
+    ptrdiff_t p = 1;
+    for (int i = nd - 1, k = x->nd - 1; i >= 0; i--, k--) {
+        s[i] = k < 0 || x->n[k] == 1 ? 0 : p;
+        if (k >= 0) p *= x->n[k];
+    }
+}
+
+static op_walk walk_over(int nd, const int n[], const fd_var *x, const fd_var *y)
+{
+    op_walk w = { .count = 1 };
+    ptrdiff_t sx[FD_MAXD], sy[FD_MAXD];
+    walk_strides(x, nd, sx);
+    walk_strides(y, nd, sy);
+    for (int i = 0; i < nd; i++) walk_axis(&w, n[i], sx[i], sy[i]);
+    if (!w.nd) w = (op_walk){ .nd = 1, .n = { 1 }, .sx = { 1 }, .sy = { 1 }, .count = 1 };
+    return w;
+}
+
+enum { WALK_ADD, WALK_MINUS, WALK_MUL, WALK_COPY };
+
+/* one row; sx and sy are 0 or 1, but any sx for WALK_COPY */
+static void walk_row(int kind, ptrdiff_t n, const fd_real *restrict x, ptrdiff_t sx,
+                     const fd_real *restrict y, ptrdiff_t sy, fd_real *restrict z)
+{
+    fd_real x0 = *x, y0 = *y;
+#define ROW(o) \
+    if (sx && sy) for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] o y[i]; \
+    else if (sx) for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] o y0; \
+    else for (ptrdiff_t i = 0; i < n; i++) z[i] = x0 o y[i * sy]; \
+    break
+    switch (kind) {
+    case WALK_ADD: ROW(+);
+    case WALK_MINUS: ROW(-);
+    case WALK_MUL: ROW(*);
+    default:
+        if (sx == 1) memcpy(z, x, (size_t)n * sizeof *z);
+        else for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i * sx];
+    }
+#undef ROW
+}
+
+/* entries i0 <= i < i1 of z, a row at a time */
+static void walk_block(int kind, const op_walk *w, ptrdiff_t i0, ptrdiff_t i1, const fd_real *x,
+                       const fd_real *y, fd_real *z)
+{
+    ptrdiff_t at[FD_MAXD], rest = i0;
+    int last = w->nd - 1;
+    for (int k = last; k >= 0; k--) {
+        at[k] = rest % w->n[k];
+        rest /= w->n[k];
+        x += at[k] * w->sx[k];
+        y += at[k] * w->sy[k];
+    }
+    while (i0 < i1) {
+        ptrdiff_t m = w->n[last] - at[last];
+        if (m > i1 - i0) m = i1 - i0;
+        walk_row(kind, m, x, w->sx[last], y, w->sy[last], z + i0);
+        i0 += m;
+        x -= at[last] * w->sx[last];                             /* to the start of the next row */
+        y -= at[last] * w->sy[last];
+        at[last] = 0;
+        for (int k = last - 1; k >= 0; k--) {
+            x += w->sx[k];
+            y += w->sy[k];
+            if (++at[k] < w->n[k]) break;
+            x -= w->n[k] * w->sx[k];
+            y -= w->n[k] * w->sy[k];
+            at[k] = 0;
+        }
+    }
+}
+
+static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real *y, fd_real *z)
+{
+    OP_PARALLEL(w->count > TAPE_BLOCK)
+    for (ptrdiff_t b = 0; b < (w->count + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
+        ptrdiff_t i = b * TAPE_BLOCK;
+        walk_block(kind, w, i, w->count - i < TAPE_BLOCK ? w->count : i + TAPE_BLOCK, x, y, z);
+    }
+}
+
+/* z = x in another order of axes where the last axis of z is not the last one of x: tiles of
+ * 32 x 32 in the plane of z's last axis and the axis p along which x is contiguous */
+static void walk_transpose(const op_walk *w, const fd_real *x, fd_real *z)
+{
+    enum { TILE = 32 };
+    int last = w->nd - 1, p = 0;
+    ptrdiff_t sz[FD_MAXD];
+    sz[last] = 1;
+    for (int k = last - 1; k >= 0; k--) sz[k] = sz[k + 1] * w->n[k + 1];
+    for (int k = 0; k < last; k++) if (w->sx[k] == 1) p = k;
+    ptrdiff_t np = w->n[p], nq = w->n[last], tiles = (np + TILE - 1) / TILE;
+    ptrdiff_t jobs = w->count / (np * nq) * tiles, spx = w->sx[p], sqx = w->sx[last], spz = sz[p];
+    OP_PARALLEL(w->count > TAPE_BLOCK)
+    for (ptrdiff_t j = 0; j < jobs; j++) {
+        ptrdiff_t rest = j / tiles, p0 = j % tiles * TILE, p1 = np - p0 < TILE ? np : p0 + TILE;
+        const fd_real *xj = x;
+        fd_real *zj = z;
+        for (int k = last - 1; k >= 0; k--) {
+            if (k == p) continue;
+            xj += rest % w->n[k] * w->sx[k];
+            zj += rest % w->n[k] * sz[k];
+            rest /= w->n[k];
+        }
+        for (ptrdiff_t q0 = 0; q0 < nq; q0 += TILE) {
+            ptrdiff_t q1 = nq - q0 < TILE ? nq : q0 + TILE;
+            for (ptrdiff_t i = p0; i < p1; i++)
+                for (ptrdiff_t q = q0; q < q1; q++) zj[i * spz + q] = xj[i * spx + q * sqx];
+        }
+    }
+}
+
+enum { SUM_COLS = 64, SUM_ROWS = 128, SUM_LANES = 16, SUM_PART = 65536 };
+
+/* acc[j] += sum_r x[r*stride + j], j < cols <= SUM_COLS: SUM_ROWS rows at a time in fd_real, what
+ * they give in double */
+static void sum_rows(ptrdiff_t rows, int cols, const fd_real *x, ptrdiff_t stride, double *acc)
+{
+    for (ptrdiff_t r0 = 0; r0 < rows; r0 += SUM_ROWS) {
+        fd_real part[SUM_COLS] = { 0 };
+        ptrdiff_t r1 = rows - r0 < SUM_ROWS ? rows : r0 + SUM_ROWS;
+        for (ptrdiff_t r = r0; r < r1; r++)
+            for (int j = 0; j < cols; j++) part[j] += x[r * stride + j];
+        for (int j = 0; j < cols; j++) acc[j] += (double)part[j];
+    }
+}
+
+/* y[a][j] = sum_r x[a][r][j]. A long sum is cut into parts of `len` terms, a number that depends on
+ * B only; a row alone (B = 1) is added in 16 lanes. A job is one part of up to SUM_COLS sums. */
+typedef struct { ptrdiff_t R, B, len, parts, tiles; } op_sum;
+
+static void sum_job(const op_sum *s, ptrdiff_t job, const fd_real *x, double *p, fd_real *y)
+{
+    ptrdiff_t j0 = job % s->tiles * SUM_COLS, k = job / s->tiles % s->parts;
+    ptrdiff_t a = job / (s->tiles * s->parts), rest = s->R - k * s->len;
+    ptrdiff_t m = rest < s->len ? rest : s->len;
+    int cols = s->B - j0 < SUM_COLS ? (int)(s->B - j0) : SUM_COLS;
+    double acc[SUM_COLS] = { 0 };
+    x += (a * s->R + k * s->len) * s->B + j0;
+    if (s->B > 1) {
+        sum_rows(m, cols, x, s->B, acc);
+    } else {
+        sum_rows(m / SUM_LANES, SUM_LANES, x, SUM_LANES, acc);
+        sum_rows(1, (int)(m % SUM_LANES), x + m - m % SUM_LANES, SUM_LANES, acc);
+        for (int l = 1; l < SUM_LANES; l++) acc[0] += acc[l];
+    }
+    for (int l = 0; l < cols; l++)
+        if (p) p[(a * s->parts + k) * s->B + j0 + l] = acc[l];
+        else y[a * s->B + j0 + l] = (fd_real)acc[l];
+}
+
+static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd_real *y,
+                     fd_arena scratch)
+{
+    ptrdiff_t len = B < SUM_LANES ? SUM_PART : SUM_PART / B;
+    op_sum s = { R, B, len > SUM_ROWS ? len : SUM_ROWS, 0, (B + SUM_COLS - 1) / SUM_COLS };
+    s.parts = (R + s.len - 1) / s.len;
+    double *p = s.parts > 1 ? fd_raw(&scratch, double, A * s.parts * B) : NULL;
+    if (scratch.st->code) return;
+    OP_PARALLEL(A * R * B > TAPE_BLOCK)
+    for (ptrdiff_t j = 0; j < A * s.parts * s.tiles; j++) sum_job(&s, j, x, p, y);
+    for (ptrdiff_t i = 0; p && i < A * B; i++) {
+        double sum = 0;
+        for (ptrdiff_t k = 0; k < s.parts; k++) sum += p[(i / B * s.parts + k) * B + i % B];
+        y[i] = (fd_real)sum;
+    }
+}
+
+/* ---- The tape -----------------------------------------------------------------------------------
+ *
+ * Variables lie in the arena in the order of their creation, each linked to the one before. Sources
+ * come before what is made of them, so walking back visits every variable after all its uses. */
+
+struct fd_op {
+    const char *name;
+    /* sets dx[i] for each source with needs; a NULL is a gradient of zero */
+    void (*vjp)(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4]);
+    int once;                   /* 1: the vjp is made of fused kernels that have no derivative */
+};
+
+/* while fd_grad runs, fd_var.d of variables that a gradient could flow through, but of which it
+ * makes no use; before that, of those that it does use */
+static const fd_var tape_hidden, tape_wanted;
+#define TAPE_HIDDEN ((fd_var *)&tape_hidden)
+#define TAPE_WANTED ((fd_var *)&tape_wanted)
+
+static fd_var *tape_fail(fd_tape *t, const char *where, const char *what, int nv, long long v0,
+                         long long v1, long long v2)
+{
+    fd_fail(t->mem->st, FD_ESHAPE, where, what, nv, v0, v1, v2);
+    return NULL;
+}
+
+/* the one place where extents are checked: a variable over x, or over new memory where x is NULL */
+static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n[], int nsrc,
+                         fd_var *const src[], fd_real *x)
+{
+    const char *name = op ? op->name : "fd_tape";
+    ptrdiff_t count = 1, most = PTRDIFF_MAX / (ptrdiff_t)sizeof *x;
+    int needs = 0;
+    if (t->mem->st->code) return NULL;
+    for (int i = 0; i < nsrc; i++) {
+        if (!src[i]) return NULL;
+        needs |= t->mode != FD_EVAL && (src[i]->needs || src[i]->d == TAPE_HIDDEN);
+    }
+    if (nd < 0 || nd > FD_MAXD)
+        return tape_fail(t, name, "number of axes out of range", 1, nd, 0, 0);
+    for (int i = 0; i < nd; i++) {
+        if (n[i] < 1) return tape_fail(t, name, "axis has no entries: axis, length", 2, i, n[i], 0);
+        if (count > most / n[i]) return tape_fail(t, name, "too many entries", 0, 0, 0, 0);
+        count *= n[i];
+    }
+    fd_var *v = fd_new(t->mem, fd_var, 1);
+    if (!x) x = fd_raw(t->mem, fd_real, count);
+    if (!v || !x) return NULL;
+    v->nd = nd;
+    for (int i = 0; i < nd; i++) v->n[i] = n[i];
+    v->x = x;
+    v->needs = needs;
+    v->prev = t->last;
+    if (needs) {
+        v->op = op;
+        for (int i = 0; i < nsrc; i++) v->src[i] = src[i];
+    }
+    return t->last = v;
+}
+
+/* a variable with room for its value */
+static fd_var *tape_push(fd_tape *t, const struct fd_op *op, int nd, const int n[], int nsrc,
+                         fd_var *const src[])
+{
+    return tape_make(t, op, nd, n, nsrc, src, NULL);
+}
+
+static fd_var *tape_zeros(fd_tape *t, int nd, const int n[])
+{
+    fd_var *v = tape_push(t, NULL, nd, n, 0, NULL);
+    if (v) memset(v->x, 0, (size_t)fd_count(v) * sizeof *v->x);
+    return v;
+}
+
+static fd_var *tape_const(fd_tape *t, int nd, const int n[], const fd_real *x)
+{
+    return x ? tape_make(t, NULL, nd, n, 0, NULL, (fd_real *)x) : NULL;
+}
+
+static int tape_same(const fd_var *x, int nd, const int n[])
+{
+    return x->nd == nd && (!nd || !memcmp(x->n, n, (size_t)nd * sizeof *n));
+}
+
+fd_tape fd_tape_begin(fd_arena *a, int mode)
+{
+    FD_ASSERT(mode == FD_EVAL || mode == FD_GRAD || mode == FD_GRAD2);
+    return (fd_tape){ a, a->beg, NULL, mode };
+}
+
+void fd_tape_end(fd_tape *t)
+{
+    t->mem->beg = t->mark;
+    t->last = NULL;
+}
+
+fd_var *fd_input(fd_tape *t, int nd, const int n[], const fd_real *x)
+{
+    return tape_const(t, nd, n, x);
+}
+
+fd_var *fd_leaf(fd_tape *t, int nd, const int n[], fd_real *x)
+{
+    return fd_param(t, nd, n, x, NULL);
+}
+
+fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g)
+{
+    fd_var *v = tape_const(t, nd, n, x);
+    if (v) {
+        v->needs = t->mode != FD_EVAL;
+        v->g = g;
+    }
+    return v;
+}
+
+/* ---- Gradients ----------------------------------------------------------------------------------
+ *
+ * With D_v = d sum(y)/d v and v = f_v(its sources): D_s is the sum of (df_v/ds)^T D_v over the uses
+ * v of s. Only variables between y and the requested x_i matter. They are found by one pass in order
+ * of creation; the others are hidden (needs = 0) from the vjp functions until the walk is over.
+ * These append to the tape, beyond y, so the walk does not meet what it makes. On FD_GRAD tapes it
+ * runs as on FD_EVAL ones: nothing that it makes is recorded. */
+
+static fd_var *tape_reverse(fd_var *v)
+{
+    fd_var *r = NULL;
+    while (v) {
+        fd_var *p = v->prev;
+        v->prev = r;
+        r = v;
+        v = p;
+    }
+    return r;
+}
+
+/* leave needs only to what depends on variables with d = TAPE_WANTED, and clear d there */
+static void tape_select(fd_tape *t)
+{
+    fd_var *first = tape_reverse(t->last);
+    for (fd_var *v = first; v; v = v->prev)
+        for (int i = 0; i < 4 && v->src[i]; i++)
+            if (v->src[i]->d == TAPE_WANTED) v->d = TAPE_WANTED;
+    tape_reverse(first);
+    for (fd_var *v = t->last; v; v = v->prev) {
+        if (v->d != TAPE_WANTED && v->needs) {
+            v->needs = 0;
+            v->d = TAPE_HIDDEN;
+        } else {
+            v->d = NULL;
+        }
+    }
+}
+
+static void tape_restore(fd_var *end)
+{
+    for (fd_var *v = end; v; v = v->prev) {
+        if (v->d == TAPE_HIDDEN) v->needs = 1;
+        v->d = NULL;
+    }
+}
+
+/* z += x */
+static void tape_increase(ptrdiff_t n, const fd_real *x, fd_real *z)
+{
+    OP_PARALLEL(n > TAPE_BLOCK)
+    for (ptrdiff_t b = 0; b < (n + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
+        ptrdiff_t i1 = n - b * TAPE_BLOCK < TAPE_BLOCK ? n : (b + 1) * TAPE_BLOCK;
+        for (ptrdiff_t i = b * TAPE_BLOCK; i < i1; i++) z[i] += x[i];
+    }
+}
+
+/* v->d += d. The first d may be shared (fd_add hands its own on) and is not written to; a sum that
+ * was made here has aux = v and is, unless it may be differentiated again. */
+static void tape_accumulate(fd_tape *t, fd_var *v, fd_var *d)
+{
+    FD_ASSERT(fd_count(v) == fd_count(d));
+    if (!v->d) {
+        v->d = d;
+    } else if (t->mode != FD_GRAD2 && v->d->aux == v) {
+        tape_increase(fd_count(v), d->x, v->d->x);
+    } else {
+        d = fd_add(t, v->d, d);
+        if (d && t->mode != FD_GRAD2) d->aux = v;
+        v->d = d;
+    }
+}
+
+static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
+{
+    const fd_status *st = t->mem->st;
+    if (!y->needs || !dy) return;
+    y->d = dy;
+    for (fd_var *v = y; v && !st->code; v = v->prev) {
+        fd_var *dx[4] = { NULL, NULL, NULL, NULL };
+        int used = 0;
+        if (!v->needs || !v->d || !v->op) continue;
+        for (int i = 0; i < 4; i++) used |= v->src[i] && v->src[i]->needs;
+        if (!used) continue;
+        if (v->op->once && t->mode == FD_GRAD2) {
+            fd_fail_name(t->mem->st, FD_EARG, "fd_grad", "gradient cannot be differentiated again",
+                         v->op->name);
+            return;
+        }
+        v->op->vjp(t, v, v->d, dx);
+        for (int i = 0; i < 4 && !st->code; i++)
+            if (v->src[i] && v->src[i]->needs && dx[i]) tape_accumulate(t, v->src[i], dx[i]);
+    }
+}
+
+static fd_var *tape_ones(fd_tape *t, const fd_var *y)
+{
+    fd_var *v = tape_push(t, NULL, y->nd, y->n, 0, NULL);
+    for (ptrdiff_t i = 0; v && i < fd_count(v); i++) v->x[i] = 1;
+    return v;
+}
+
+void fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd_var *dx[])
+{
+    fd_status *st = t->mem->st;
+    fd_var *end = t->last;
+    int mode = t->mode;
+    int ok = !st->code && y;
+    for (int i = 0; i < count && ok; i++) {
+        ok = !!x[i];
+        if (ok && !x[i]->needs && mode != FD_EVAL)
+            fd_fail(st, FD_EARG, "fd_grad", "variable is a constant", 1, i, 0, 0);
+    }
+    if (ok && mode == FD_EVAL)
+        fd_fail(st, FD_EARG, "fd_grad", "tape was begun with FD_EVAL", 0, 0, 0, 0);
+    if (ok && dy && !tape_same(dy, y->nd, y->n))
+        tape_fail(t, "fd_grad", "weights and result differ in shape: entries", 2, fd_count(dy),
+                  fd_count(y), 0);
+    if (ok && !st->code) {
+        for (int i = 0; i < count; i++) x[i]->d = TAPE_WANTED;
+        tape_select(t);
+        t->mode = mode == FD_GRAD2 ? FD_GRAD2 : FD_EVAL;
+        tape_walk(t, y, dy ? dy : tape_ones(t, y));
+        for (int i = 0; i < count; i++)
+            dx[i] = x[i]->d ? x[i]->d : tape_zeros(t, x[i]->nd, x[i]->n);
+        tape_restore(end);
+        t->mode = mode;
+    }
+    for (int i = 0; (!ok || st->code) && i < count; i++) dx[i] = NULL;
+}
+
+void fd_backward(fd_tape *t, fd_var *loss)
+{
+    fd_status *st = t->mem->st;
+    fd_var *end = t->last;
+    char *beg = t->mem->beg;
+    int mode = t->mode;
+    if (st->code || !loss) return;
+    if (mode == FD_EVAL) {
+        fd_fail(st, FD_EARG, "fd_backward", "tape was begun with FD_EVAL", 0, 0, 0, 0);
+        return;
+    }
+    for (fd_var *v = end; v; v = v->prev) if (v->g) v->d = TAPE_WANTED;
+    tape_select(t);
+    t->mode = FD_EVAL;                                 /* nothing of this is differentiated again */
+    tape_walk(t, loss, tape_ones(t, loss));
+    for (fd_var *v = end; v && !st->code; v = v->prev)
+        if (v->g && v->d) tape_increase(fd_count(v), v->d->x, v->g);
+    tape_restore(end);
+    t->mode = mode;
+    t->last = end;
+    t->mem->beg = beg;
+}
+
+ptrdiff_t fd_count(const fd_var *x)
+{
+    ptrdiff_t c = 1;
+    for (int i = 0; x && i < x->nd; i++) c *= x->n[i];
+    return x ? c : 0;
+}
+
+/* ---- Element-by-element operators ---------------------------------------------------------------
+ *
+ * z = x o y with stretched axes; the gradient of a stretched operand is summed to its shape. */
+
+static fd_var *op_binary(fd_tape *t, const struct fd_op *op, int kind, fd_var *x, fd_var *y)
+{
+    int n[FD_MAXD], nd;
+    if (!x || !y) return NULL;
+    nd = x->nd > y->nd ? x->nd : y->nd;
+    for (int i = 1; i <= nd; i++) {
+        int nx = i <= x->nd ? x->n[x->nd - i] : 1, ny = i <= y->nd ? y->n[y->nd - i] : 1;
+        if (nx != ny && nx != 1 && ny != 1)
+            return tape_fail(t, op->name, "axes differ: axis from the end, lengths", 3, i, nx, ny);
+        n[nd - i] = nx == 1 ? ny : nx;
+    }
+    fd_var *z = tape_push(t, op, nd, n, 2, (fd_var *[]){ x, y });
+    if (!z) return NULL;
+    op_walk w = walk_over(nd, n, x, y);
+    walk_run(kind, &w, x->x, y->x, z->x);
+    return z;
+}
+
+static void op_add_vjp(fd_tape *t, fd_var *z, fd_var *dz, fd_var *dx[4])
+{
+    for (int k = 0; k < 2; k++)
+        if (z->src[k]->needs) dx[k] = fd_sum_to(t, dz, z->src[k]->nd, z->src[k]->n);
+}
+
+static void op_minus_vjp(fd_tape *t, fd_var *z, fd_var *dz, fd_var *dx[4])
+{
+    op_add_vjp(t, z, dz, dx);
+    if (dx[1]) dx[1] = fd_affine(t, dx[1], -1, 0);
+}
+
+static void op_mul_vjp(fd_tape *t, fd_var *z, fd_var *dz, fd_var *dx[4])
+{
+    for (int k = 0; k < 2; k++)
+        if (z->src[k]->needs)
+            dx[k] = fd_sum_to(t, fd_mul(t, dz, z->src[1 - k]), z->src[k]->nd, z->src[k]->n);
+}
+
+fd_var *fd_add(fd_tape *t, fd_var *x, fd_var *y)
+{
+    static const struct fd_op op = { "fd_add", op_add_vjp, 0 };
+    return op_binary(t, &op, WALK_ADD, x, y);
+}
+
+fd_var *fd_minus(fd_tape *t, fd_var *x, fd_var *y)
+{
+    static const struct fd_op op = { "fd_minus", op_minus_vjp, 0 };
+    return op_binary(t, &op, WALK_MINUS, x, y);
+}
+
+fd_var *fd_mul(fd_tape *t, fd_var *x, fd_var *y)
+{
+    static const struct fd_op op = { "fd_mul", op_mul_vjp, 0 };
+    return op_binary(t, &op, WALK_MUL, x, y);
+}
+
+static void op_affine_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = fd_affine(t, dy, y->c[0], 0);
+}
+
+fd_var *fd_affine(fd_tape *t, fd_var *x, double c, double d)
+{
+    static const struct fd_op op = { "fd_affine", op_affine_vjp, 0 };
+    fd_var *y = x ? tape_push(t, &op, x->nd, x->n, 1, &x) : NULL;
+    if (!y) return NULL;
+    y->c[0] = c;
+    fd_real cr = (fd_real)c, dr = (fd_real)d;
+    const fd_real *xs = x->x;
+    fd_real *ys = y->x;
+    ptrdiff_t count = fd_count(x);
+    OP_PARALLEL(count > TAPE_BLOCK)
+    for (ptrdiff_t i = 0; i < count; i++) ys[i] = cr * xs[i] + dr;
+    return y;
+}
+
+/* ---- Maps ---------------------------------------------------------------------------------------
+ *
+ * First derivatives come from the fused kernel dy f'(x). On an FD_GRAD2 tape f'(x) is built from
+ * maps and products instead. The set of maps is closed under this (P' = p, p' = -x p for the normal
+ * distribution), so every derivative of every order exists. */
+
+static fd_var *op_map(fd_tape *t, fd_var *x, int f);
+
+/* s + x (s - s^2) v', s = sigmoid(v): the derivative of x sigmoid(v(x)) */
+static fd_var *op_gate_slope(fd_tape *t, fd_var *x, fd_var *v, fd_var *dv)
+{
+    fd_var *s = op_map(t, v, FD_SIGMOID);
+    fd_var *ds = fd_minus(t, s, op_map(t, s, FD_SQUARE));
+    if (dv) ds = fd_mul(t, ds, dv);
+    return fd_add(t, s, fd_mul(t, x, ds));
+}
+
+/* f'(x) as a variable, y = f(x); NULL for 0 and for a failure */
+static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
+{
+    fd_var *z;
+    switch (f) {
+    case FD_EXP:     return y;
+    case FD_LOG:     return op_map(t, x, FD_RECIP);
+    case FD_RECIP:   return fd_affine(t, op_map(t, y, FD_SQUARE), -1, 0);
+    case FD_SQRT:    return fd_affine(t, op_map(t, y, FD_RECIP), 0.5, 0);
+    case FD_SQUARE:  return fd_affine(t, x, 2, 0);
+    case FD_SIN:     return op_map(t, x, FD_COS);
+    case FD_COS:     return fd_affine(t, op_map(t, x, FD_SIN), -1, 0);
+    case FD_TANH:    return fd_affine(t, op_map(t, y, FD_SQUARE), -1, 1);
+    case FD_SIGMOID: return fd_minus(t, y, op_map(t, y, FD_SQUARE));
+    case FD_SILU:    return op_gate_slope(t, x, x, NULL);
+    case FD_GELU:    return fd_add(t, op_map(t, x, MAP_CDF), fd_mul(t, x, op_map(t, x, MAP_PDF)));
+    case FD_GELU_TANH:
+        z = op_map(t, x, FD_SQUARE);
+        return op_gate_slope(t, x, fd_mul(t, x, fd_affine(t, z, MAP_C3, MAP_C1)),
+                             fd_affine(t, z, 3 * MAP_C3, MAP_C1));
+    case FD_RELU:    return op_map(t, x, MAP_STEP);
+    case FD_IDENTITY: return tape_ones(t, x);
+    case MAP_CDF:    return op_map(t, x, MAP_PDF);
+    case MAP_PDF:    return fd_affine(t, fd_mul(t, x, y), -1, 0);
+    default:         return NULL;
+    }
+}
+
+static void op_map_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    fd_var *x = y->src[0];
+    int f = y->i[0];
+    if (t->mode == FD_GRAD2) {
+        fd_var *slope = op_map_slope(t, x, y, f);
+        if (slope) dx[0] = fd_mul(t, dy, slope);
+    } else {
+        dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
+        if (dx[0]) map_run(f, fd_count(x), x->x, y->x, dy->x, dx[0]->x);
+    }
+}
+
+static fd_var *op_map(fd_tape *t, fd_var *x, int f)
+{
+    static const struct fd_op op = { "fd_map", op_map_vjp, 0 };
+    fd_var *y = x ? tape_push(t, f == MAP_STEP ? NULL : &op, x->nd, x->n, f != MAP_STEP, &x) : NULL;
+    if (!y) return NULL;
+    y->i[0] = f;
+    map_run(f, fd_count(x), x->x, NULL, NULL, y->x);
+    return y;
+}
+
+fd_var *fd_map(fd_tape *t, fd_var *x, int f)
+{
+    if (f < 0 || f >= FD_MAPS) {
+        fd_fail(t->mem->st, FD_EARG, "fd_map", "no such map", 1, f, 0, 0);
+        return NULL;
+    }
+    return op_map(t, x, f);
+}
+
+/* ---- Sums and shapes ----------------------------------------------------------------------------
+ *
+ * fd_sum_to and fd_spread are transposes of each other; so are fd_slice and padding with zeros. */
+
+static void op_sum_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = fd_spread(t, dy, y->src[0]->nd, y->src[0]->n);
+}
+
+static void op_spread_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = fd_sum_to(t, dy, y->src[0]->nd, y->src[0]->n);
+}
+
+/* 1 where the shape a[na] stretches to b[nb] */
+static int op_stretches(fd_tape *t, const char *where, int na, const int a[], int nb, const int b[])
+{
+    if (na > nb) {
+        tape_fail(t, where, "number of axes", 2, nb, na, 0);
+        return 0;
+    }
+    for (int i = 1; i <= na; i++)
+        if (a[na - i] != 1 && a[na - i] != b[nb - i]) {
+            tape_fail(t, where, "axis does not stretch: axis from the end, lengths", 3, i,
+                      a[na - i], b[nb - i]);
+            return 0;
+        }
+    return 1;
+}
+
+fd_var *fd_sum_to(fd_tape *t, fd_var *x, int nd, const int n[])
+{
+    static const struct fd_op op = { "fd_sum_to", op_sum_vjp, 0 };
+    if (!x || !op_stretches(t, op.name, nd, n, x->nd, x->n)) return NULL;
+    if (tape_same(x, nd, n)) return x;
+    fd_var *y = tape_push(t, &op, nd, n, 1, &x);
+    if (!y) return NULL;
+    op_walk w = walk_over(x->nd, x->n, x, y);
+    fd_arena scratch = *t->mem;
+    const fd_real *from = x->x;
+    for (int k = w.nd - 1; k >= 0; k--) {              /* one (merged) axis at a time, last first */
+        if (w.sy[k]) continue;
+        ptrdiff_t A = 1, B = 1;
+        int more = 0;
+        for (int i = 0; i < k; i++) {
+            A *= w.n[i];
+            more |= !w.sy[i];
+        }
+        for (int i = k + 1; i < w.nd; i++) B *= w.n[i];
+        fd_real *to = more ? fd_raw(&scratch, fd_real, A * B) : y->x;
+        if (!to) return NULL;
+        sum_axis(A, w.n[k], B, from, to, scratch);
+        w.n[k] = 1;
+        from = to;
+    }
+    if (from == x->x)                                    /* only axes of length 1 fell away */
+        memcpy(y->x, x->x, (size_t)fd_count(y) * sizeof *y->x);
+    return t->mem->st->code ? NULL : y;
+}
+
+fd_var *fd_spread(fd_tape *t, fd_var *x, int nd, const int n[])
+{
+    static const struct fd_op op = { "fd_spread", op_spread_vjp, 0 };
+    if (!x || !op_stretches(t, op.name, x->nd, x->n, nd, n)) return NULL;
+    if (tape_same(x, nd, n)) return x;
+    fd_var *y = tape_push(t, &op, nd, n, 1, &x);
+    if (!y) return NULL;
+    op_walk w = walk_over(nd, n, x, x);
+    walk_run(WALK_COPY, &w, x->x, x->x, y->x);
+    return y;
+}
+
+static void op_reshape_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = fd_reshape(t, dy, y->src[0]->nd, y->src[0]->n);
+}
+
+fd_var *fd_reshape(fd_tape *t, fd_var *x, int nd, const int n[])
+{
+    static const struct fd_op op = { "fd_reshape", op_reshape_vjp, 0 };
+    fd_var *y = x ? tape_make(t, &op, nd, n, 1, &x, x->x) : NULL;
+    if (y && fd_count(y) != fd_count(x))
+        return tape_fail(t, op.name, "number of entries", 2, fd_count(x), fd_count(y), 0);
+    return y;
+}
+
+static void op_permute_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    int back[FD_MAXD];
+    for (int i = 0; i < y->nd; i++) back[y->i[i]] = i;
+    dx[0] = fd_permute(t, dy, back);
+}
+
+fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[])
+{
+    static const struct fd_op op = { "fd_permute", op_permute_vjp, 0 };
+    int n[FD_MAXD], seen = 0;
+    ptrdiff_t s[FD_MAXD];
+    if (!x) return NULL;
+    for (int i = 0; i < x->nd; i++) {
+        int k = order[i];
+        if (k < 0 || k >= x->nd || seen & 1 << k) {
+            fd_fail(t->mem->st, FD_EARG, op.name, "not an order of axes: place, axis", 2, i, k, 0);
+            return NULL;
+        }
+        seen |= 1 << k;
+        n[i] = x->n[k];
+    }
+    fd_var *y = tape_push(t, &op, x->nd, n, 1, &x);
+    if (!y) return NULL;
+    op_walk w = { .count = 1 };
+    walk_strides(x, x->nd, s);
+    for (int i = 0; i < x->nd; i++) {
+        y->i[i] = order[i];
+        walk_axis(&w, n[i], s[order[i]], 0);
+    }
+    if (w.nd < 2) memcpy(y->x, x->x, (size_t)w.count * sizeof *y->x);
+    else if (w.sx[w.nd - 1] == 1) walk_run(WALK_COPY, &w, x->x, x->x, y->x);
+    else walk_transpose(&w, x->x, y->x);
+    return y;
+}
+
+/* z[a][zfrom + i][b] = x[a][xfrom + i][b], i < len, between axes of lengths nx and nz; b < inner */
+static void op_copy(ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t len, const fd_real *x, ptrdiff_t nx,
+                    ptrdiff_t xfrom, fd_real *z, ptrdiff_t nz, ptrdiff_t zfrom)
+{
+    OP_PARALLEL(outer * len * inner > TAPE_BLOCK)
+    for (ptrdiff_t a = 0; a < outer; a++)
+        memcpy(z + (a * nz + zfrom) * inner, x + (a * nx + xfrom) * inner,
+               (size_t)(len * inner) * sizeof *z);
+}
+
+static ptrdiff_t op_outer(const fd_var *x, int axis)
+{
+    ptrdiff_t p = 1;
+    for (int i = 0; i < axis; i++) p *= x->n[i];
+    return p;
+}
+
+static ptrdiff_t op_inner(const fd_var *x, int axis)
+{
+    ptrdiff_t p = 1;
+    for (int i = axis + 1; i < x->nd; i++) p *= x->n[i];
+    return p;
+}
+
+static void op_concat_vjp(fd_tape *t, fd_var *z, fd_var *dz, fd_var *dx[4])
+{
+    int axis = z->i[0], nx = z->src[0]->n[axis];
+    if (z->src[0]->needs) dx[0] = fd_slice(t, dz, axis, 0, nx);
+    if (z->src[1]->needs) dx[1] = fd_slice(t, dz, axis, nx, z->src[1]->n[axis]);
+}
+
+fd_var *fd_concat(fd_tape *t, fd_var *x, fd_var *y, int axis)
+{
+    static const struct fd_op op = { "fd_concat", op_concat_vjp, 0 };
+    int n[FD_MAXD];
+    if (!x || !y) return NULL;
+    if (x->nd != y->nd) return tape_fail(t, op.name, "number of axes", 2, x->nd, y->nd, 0);
+    if (axis < 0 || axis >= x->nd) return tape_fail(t, op.name, "no such axis", 2, axis, x->nd, 0);
+    for (int i = 0; i < x->nd; i++) {
+        if (i != axis && x->n[i] != y->n[i])
+            return tape_fail(t, op.name, "other axes differ: axis, lengths", 3, i, x->n[i],
+                             y->n[i]);
+        n[i] = x->n[i];
+    }
+    if (x->n[axis] > INT_MAX - y->n[axis])
+        return tape_fail(t, op.name, "too many entries", 0, 0, 0, 0);
+    n[axis] += y->n[axis];
+    fd_var *z = tape_push(t, &op, x->nd, n, 2, (fd_var *[]){ x, y });
+    if (!z) return NULL;
+    z->i[0] = axis;
+    ptrdiff_t outer = op_outer(x, axis), inner = op_inner(x, axis);
+    op_copy(outer, inner, x->n[axis], x->x, x->n[axis], 0, z->x, n[axis], 0);
+    op_copy(outer, inner, y->n[axis], y->x, y->n[axis], 0, z->x, n[axis], x->n[axis]);
+    return z;
+}
+
+static void op_pad_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = fd_slice(t, dy, y->i[0], y->i[1], y->src[0]->n[y->i[0]]);
+}
+
+/* x within zeros: entries from .. of an axis of length `total` */
+static fd_var *op_pad(fd_tape *t, fd_var *x, int axis, int from, int total)
+{
+    static const struct fd_op op = { "fd_pad", op_pad_vjp, 0 };
+    int n[FD_MAXD];
+    if (!x) return NULL;
+    for (int i = 0; i < x->nd; i++) n[i] = i == axis ? total : x->n[i];
+    fd_var *y = tape_push(t, &op, x->nd, n, 1, &x);
+    if (!y) return NULL;
+    y->i[0] = axis;
+    y->i[1] = from;
+    memset(y->x, 0, (size_t)fd_count(y) * sizeof *y->x);
+    op_copy(op_outer(x, axis), op_inner(x, axis), x->n[axis], x->x, x->n[axis], 0, y->x, total,
+            from);
+    return y;
+}
+
+static void op_slice_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = op_pad(t, dy, y->i[0], y->i[1], y->src[0]->n[y->i[0]]);
+}
+
+fd_var *fd_slice(fd_tape *t, fd_var *x, int axis, int from, int len)
+{
+    static const struct fd_op op = { "fd_slice", op_slice_vjp, 0 };
+    int n[FD_MAXD];
+    if (!x) return NULL;
+    if (axis < 0 || axis >= x->nd) return tape_fail(t, op.name, "no such axis", 2, axis, x->nd, 0);
+    if (from < 0 || len < 1 || len > x->n[axis] - from)
+        return tape_fail(t, op.name, "outside the axis: from, how many, length", 3, from, len,
+                         x->n[axis]);
+    for (int i = 0; i < x->nd; i++) n[i] = i == axis ? len : x->n[i];
+    fd_var *y = tape_push(t, &op, x->nd, n, 1, &x);
+    if (!y) return NULL;
+    y->i[0] = axis;
+    y->i[1] = from;
+    op_copy(op_outer(x, axis), op_inner(x, axis), len, x->x, x->n[axis], from, y->x, len, 0);
+    return y;
+}
+
+/* ---- Products -----------------------------------------------------------------------------------
+ *
+ * y = op(x) op(w), so dx = dy op(w)^T or its transpose, and dw = op(x)^T dy or its transpose. Where
+ * one w meets a batch of x the batch is one tall matrix, and dw one long product. */
+
+static void op_matmul_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    fd_var *x = y->src[0], *w = y->src[1];
+    int ta = y->i[0], tb = y->i[1];
+    if (x->needs) dx[0] = ta ? fd_matmul(t, tb, 1, w, dy) : fd_matmul(t, 0, !tb, dy, w);
+    if (w->needs) dx[1] = tb ? fd_matmul(t, 1, ta, dy, x) : fd_matmul(t, !ta, 0, x, dy);
+}
+
+fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
+{
+    static const struct fd_op op = { "fd_matmul", op_matmul_vjp, 0 };
+    int n[FD_MAXD], nd;
+    if (!x || !w) return NULL;
+    nd = x->nd;
+    if (nd < 2 || w->nd < 2) return tape_fail(t, op.name, "fewer than two axes", 2, nd, w->nd, 0);
+    const int *nx = x->n + nd - 2, *nw = w->n + w->nd - 2;
+    int M = nx[!!ta], k = nx[!ta], kw = nw[!!tb], N = nw[!tb];
+    if (k != kw) return tape_fail(t, op.name, "inner sizes differ", 2, k, kw, 0);
+    memcpy(n, x->n, sizeof n);
+    n[nd - 2] = M;
+    n[nd - 1] = N;
+    if (w->nd == 2 && nd > 2) {
+        int order[FD_MAXD];
+        ptrdiff_t rows = fd_count(x) / k;
+        if (rows > INT_MAX) return tape_fail(t, op.name, "too many rows", 1, rows, 0, 0);
+        for (int i = 0; i < nd; i++) order[i] = i < nd - 2 ? i : 2 * nd - 3 - i;
+        if (ta) x = fd_permute(t, x, order);
+        x = fd_reshape(t, x, 2, (int[]){ (int)rows, k });
+        return fd_reshape(t, fd_matmul(t, 0, tb, x, w), nd, n);
+    }
+    if (w->nd != nd) return tape_fail(t, op.name, "number of axes", 2, nd, w->nd, 0);
+    for (int i = 0; i < nd - 2; i++)
+        if (x->n[i] != w->n[i])
+            return tape_fail(t, op.name, "leading axes differ: axis, lengths", 3, i, x->n[i],
+                             w->n[i]);
+    ptrdiff_t sx = (ptrdiff_t)M * k, sw = (ptrdiff_t)k * N, sy = (ptrdiff_t)M * N;
+    ptrdiff_t count = op_outer(x, nd - 2);
+    if (count > INT_MAX) return tape_fail(t, op.name, "too many products", 1, count, 0, 0);
+    fd_var *y = tape_push(t, &op, nd, n, 2, (fd_var *[]){ x, w });
+    if (!y) return NULL;
+    y->i[0] = !!ta;
+    y->i[1] = !!tb;
+    if (count == 1)
+        fd_gemm(!!ta, !!tb, M, N, k, 1, x->x, nx[1], w->x, nw[1], 0, y->x, N, *t->mem);
+    else
+        fd_gemm_batch((int)count, !!ta, !!tb, M, N, k, 1, x->x, nx[1], sx, w->x, nw[1], sw, 0,
+                      y->x, N, sy, *t->mem);
+    return t->mem->st->code ? NULL : y;
+}
+
+/* ---- Spectral convolution --------------------------------------------------------------------
+ *
+ * With a symmetric scale the operator is y = T' (R (T x)): T x lists, for every kept mode,
+ *
+ *     u_k = s_k sum_p x(p) exp(-2 pi i k.p/n),     s_k^2 = c_k / (n0 n1 ..),
+ *
+ * T' is its real adjoint, Re sum_k s_k u_k exp(+2 pi i k.p/n) (the imaginary part of the k_last = 0
+ * plane drops out by itself), and R multiplies each mode by a complex matrix. The three derivatives
+ *
+ *     S(x, w) = T' R T x        S*(z, w) = T' R^H T z        G(x, z) = conj(T x) (T z) per mode, as w
+ *
+ * are linear in each argument and <z, S(x, w)> = <S*(z, w), x> = <G(x, z), w>: each one's gradients
+ * are the other two, so the family is closed and differentiable to any order.
+ *
+ * Along an axis T is a real transform of many lanes (channels, and the real and imaginary parts that
+ * the axes after it left): r_k = sum x cos, i_k = -sum x sin for k = 0..top. For a real axis that is all; a
+ * complex one, a + ib, has u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k. Few modes: folded sums
+ * e_j = x_j + x_n-j, o_j = x_j - x_n-j times a table, a quarter of the plain sum's work, nothing
+ * computed that is not kept. Many modes: fd_fft_run over the lanes, then the kept ones. */
+
+#define SPEC_MR (FD_BYTES >= 64 ? 12 : 6)       /* rows of the register block; 2 vectors wide */
+
+struct spec_axis {
+    int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
+    double s[2];                      /* s_k along this axis: at 0 and n/2; elsewhere */
+    fd_real *tab;                     /* cosines [n/2+1][top+1], minus sines [(n-1)/2][top+1]; back: transposed */
+    const fd_fft *fft;                /* or this */
+};
+struct spec {                         /* what an operator keeps in aux */
+    int nd, n[3], lo[3], hi[3], ci, co, b;
+    ptrdiff_t points, modes;
+    const fd_real *p, *e;             /* T x as rows, T z as pairs: see spec_to_modes; NULL: not kept */
+};
+
+/* y[m][lanes] = sum_k t[k][m] f[k][lanes], a block of m <= SPEC_MR rows that stays in registers */
+static inline void spec_block(int m, int k, const fd_real *restrict t, int ldt,
+                              const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict y,
+                              ptrdiff_t ldy, int lanes)
+{
+    int j = 0;
+    for (; j + 2 * FD_W <= lanes; j += 2 * FD_W) {
+        fd_vec a[SPEC_MR][2];
+        for (int r = 0; r < m; r++) a[r][0] = a[r][1] = (fd_vec){0};
+        for (int i = 0; i < k; i++) {
+            fd_vec u = vload(f + i * ldf + j), v = vload(f + i * ldf + j + FD_W);
+            for (int r = 0; r < m; r++) {
+                fd_real c = t[(ptrdiff_t)i * ldt + r];
+                a[r][0] += c * u;
+                a[r][1] += c * v;
+            }
+        }
+        for (int r = 0; r < m; r++) {
+            vstore(y + r * ldy + j, a[r][0]);
+            vstore(y + r * ldy + j + FD_W, a[r][1]);
+        }
+    }
+    for (; j < lanes; j += FD_W) {
+        int w = lanes - j < FD_W ? lanes - j : FD_W;
+        fd_vec a[SPEC_MR];
+        for (int r = 0; r < m; r++) a[r] = (fd_vec){0};
+        for (int i = 0; i < k; i++) {
+            fd_vec u = vload_n(f + i * ldf + j, w);
+            for (int r = 0; r < m; r++) a[r] += t[(ptrdiff_t)i * ldt + r] * u;
+        }
+        for (int r = 0; r < m; r++) vstore_n(y + r * ldy + j, a[r], w);
+    }
+}
+
+/* the same for any m, in blocks of nearly equal height: a constant m in each call lets the compiler
+ * keep the block in registers */
+static void spec_product(int m, int k, const fd_real *t, const fd_real *f, ptrdiff_t ldf, fd_real *y,
+                         ptrdiff_t ldy, int lanes)
+{
+    int blocks = (m + SPEC_MR - 1) / SPEC_MR;
+    for (int i = 0, r = 0; i < blocks; i++) {
+        int rows = (m - r + blocks - i - 1) / (blocks - i);
+        switch (rows) {
+#define ROWS(c) case c: spec_block(c, k, t + r, m, f, ldf, y + r * ldy, ldy, lanes); break;
+        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
+#if FD_BYTES >= 64
+        ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+#endif
+#undef ROWS
+        }
+        r += rows;
+    }
+}
+
+/* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
+static double spec_cos(long long q, int n)
+{
+    const double pi = 3.14159265358979323846;
+    long long turn = 4LL * n;
+    double sign = 1;
+    q = (q % turn + turn) % turn;
+    if (2 * q > turn) q = turn - q;
+    if (4 * q > turn) { q = turn / 2 - q; sign = -1; }
+    return sign * (8 * q > turn ? sin(2 * pi * (double)(turn / 4 - q) / (double)turn)
+                                : cos(2 * pi * (double)q / (double)turn));
+}
+
+/* one axis: its scale, and a table where that is the cheaper way. back: the table of T'. */
+static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int last, int back)
+{
+    struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo, { sqrt(1.0 / n), sqrt(1.0 / n) }, NULL, NULL };
+    int nc = n / 2 + 1, ns = (n - 1) / 2, m = x.top + 1;
+    if (last) x.s[1] = sqrt(2.0 / n);
+    int log2n = 0;
+    while (n >> log2n) log2n++;
+    if (m > 8 + 4 * log2n) {                          /* about where the folded sums stop paying */
+        x.fft = fd_fft_plan(a, FD_R2C, n);
+        return x;
+    }
+    double *turn = fd_raw(a, double, 2 * (ptrdiff_t)n);                /* cosines, minus sines */
+    fd_real *t = x.tab = fd_raw(a, fd_real, (ptrdiff_t)n * m);
+    if (!t) return x;
+    for (int j = 0; j < n; j++) {
+        turn[j] = spec_cos(4LL * j, n);
+        turn[n + j] = -spec_cos(4LL * j - n, n);
+    }
+    for (int part = 0; part < 2; part++) {
+        int rows = part ? ns : nc;
+        for (int i = 0; i < rows; i++)
+            for (int k = 0; k < m; k++) {
+                double s = x.s[k != 0 && 2 * k != n];
+                double v = s * turn[part * n + (long long)(i + part) * k % n];
+                t[back ? (ptrdiff_t)k * rows + i : (ptrdiff_t)i * m + k] = (fd_real)v;
+            }
+        t += (ptrdiff_t)rows * m;
+    }
+    return x;
+}
+
+/* T along one axis: f [n][lanes] -> re, im [top+1][lanes]; tmp [n][lanes] */
+static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *restrict f, ptrdiff_t ldf,
+                       fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
+                       fd_real *restrict tmp, fd_arena scratch)
+{
+    int n = a->n, m = a->top + 1, nc = n / 2 + 1, ns = (n - 1) / 2;
+    size_t row = (size_t)lanes * sizeof(fd_real);
+    if (a->fft) {
+        for (int j = 0; j < n; j++) memcpy(tmp + (ptrdiff_t)j * lanes, f + j * ldf, row);
+        fd_fft_run(a->fft, -1, 1.0, lanes, 1, lanes, tmp, scratch);      /* r0, r1, i1, r2, .. */
+        for (int k = 0; k < m; k++) {
+            const fd_real *r = tmp + (ptrdiff_t)(k ? 2 * k - 1 : 0) * lanes;
+            int twin = k != 0 && 2 * k != n;
+            fd_real s = (fd_real)a->s[twin];
+            for (int l = 0; l < lanes; l++) {
+                re[k * ldo + l] = s * r[l];
+                im[k * ldo + l] = twin ? s * r[lanes + l] : 0;
+            }
+        }
+        return;
+    }
+    fd_real *e = tmp, *o = tmp + (ptrdiff_t)nc * lanes;
+    memcpy(e, f, row);
+    for (int j = 1; j <= ns; j++) {
+        const fd_real *x = f + j * ldf, *y = f + (n - j) * ldf;
+        fd_real *ej = e + (ptrdiff_t)j * lanes, *oj = o + (ptrdiff_t)(j - 1) * lanes;
+        for (int l = 0; l < lanes; l++) {
+            fd_real u = x[l], v = y[l];
+            ej[l] = u + v;
+            oj[l] = u - v;
+        }
+    }
+    if (n > 1 && n % 2 == 0) memcpy(e + (ptrdiff_t)(n / 2) * lanes, f + n / 2 * ldf, row);
+    spec_product(m, nc, a->tab, e, lanes, re, ldo, lanes);
+    spec_product(m, ns, a->tab + (ptrdiff_t)nc * m, o, lanes, im, ldo, lanes);
+}
+
+/* T' along one axis: re, im -> f */
+static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real *restrict re,
+                            const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
+                            ptrdiff_t ldf, fd_real *restrict tmp, fd_arena scratch)
+{
+    int n = a->n, m = a->top + 1, nc = n / 2 + 1, ns = (n - 1) / 2;
+    size_t row = (size_t)lanes * sizeof(fd_real);
+    if (a->fft) {
+        memset(tmp, 0, (size_t)n * row);
+        for (int k = 0; k < m; k++) {                 /* the inverse adds the mirror image: half each */
+            fd_real *r = tmp + (ptrdiff_t)(k ? 2 * k - 1 : 0) * lanes;
+            int twin = k != 0 && 2 * k != n;
+            fd_real s = (fd_real)(twin ? a->s[1] / 2 : a->s[0]);
+            for (int l = 0; l < lanes; l++) {
+                r[l] = s * re[k * ldo + l];
+                if (twin) r[lanes + l] = s * im[k * ldo + l];
+            }
+        }
+        fd_fft_run(a->fft, 1, 1.0, lanes, 1, lanes, tmp, scratch);
+        for (int j = 0; j < n; j++) memcpy(f + j * ldf, tmp + (ptrdiff_t)j * lanes, row);
+        return;
+    }
+    fd_real *e = tmp, *o = tmp + (ptrdiff_t)nc * lanes;
+    spec_product(nc, m, a->tab, re, ldo, e, lanes, lanes);
+    spec_product(ns, m, a->tab + (ptrdiff_t)nc * m, im, ldo, o, lanes, lanes);
+    memcpy(f, e, row);
+    for (int j = 1; j <= ns; j++) {
+        const fd_real *ej = e + (ptrdiff_t)j * lanes, *oj = o + (ptrdiff_t)(j - 1) * lanes;
+        fd_real *x = f + j * ldf, *y = f + (n - j) * ldf;
+        for (int l = 0; l < lanes; l++) {
+            fd_real u = ej[l], v = oj[l];
+            x[l] = u + v;
+            y[l] = u - v;
+        }
+    }
+    if (n > 1 && n % 2 == 0) memcpy(f + n / 2 * ldf, e + (ptrdiff_t)(n / 2) * lanes, row);
+}
+
+/* lanes of a complex axis that are done together: whole pairs of parts, about 128 */
+static int spec_chunk(int pair, ptrdiff_t lanes)
+{
+    ptrdiff_t c = pair * (ptrdiff_t)(pair < 128 ? 128 / pair : 1);
+    return (int)(c < lanes ? c : lanes);
+}
+
+/* One complex axis of one sample, forwards or back: f [n][lanes], u [hi-lo+1][lanes], lanes in pairs of
+ * ch real parts and ch imaginary ones. tmp [n + 2(top+1)][chunk]. */
+static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t lanes, fd_real *f,
+                          fd_real *u, fd_real *tmp, fd_arena scratch)
+{
+    int chunk = spec_chunk(2 * ch, lanes), m = a->top + 1;
+    fd_real *re = tmp + (ptrdiff_t)a->n * chunk, *im = re + (ptrdiff_t)m * chunk;
+    for (ptrdiff_t at = 0; at < lanes; at += chunk) {
+        int w = (int)(lanes - at < chunk ? lanes - at : chunk);
+        if (!back) spec_lines(a, w, f + at, lanes, re, im, chunk, tmp, scratch);
+        for (int k = 0; k < m; k++) {                 /* k and -k from r, i of both parts, or back */
+            fd_real *plus  = k <= a->hi ? u + (k - a->lo) * lanes + at : NULL;
+            fd_real *minus = k && -k >= a->lo ? u + (-k - a->lo) * lanes + at : NULL;
+            for (int l = 0; l < w; l += 2 * ch) {
+                fd_real *ra = re + (ptrdiff_t)k * chunk + l, *rb = ra + ch;
+                fd_real *ia = im + (ptrdiff_t)k * chunk + l, *ib = ia + ch;
+                fd_real *p = plus ? plus + l : NULL, *q = minus ? minus + l : NULL;
+                if (!back) {
+                    if (p) for (int c = 0; c < ch; c++) {
+                        p[c] = ra[c] - ib[c];
+                        p[ch + c] = ia[c] + rb[c];
+                    }
+                    if (q) for (int c = 0; c < ch; c++) {
+                        q[c] = ra[c] + ib[c];
+                        q[ch + c] = rb[c] - ia[c];
+                    }
+                } else {
+                    for (int c = 0; c < ch; c++) {
+                        fd_real pr = p ? p[c] : 0, pi = p ? p[ch + c] : 0;
+                        fd_real qr = q ? q[c] : 0, qi = q ? q[ch + c] : 0;
+                        ra[c] = pr + qr;
+                        ia[c] = pi - qi;
+                        rb[c] = pi + qi;
+                        ib[c] = qr - pr;
+                    }
+                }
+            }
+        }
+        if (back) spec_lines_back(a, w, re, im, chunk, f + at, lanes, tmp, scratch);
+    }
+}
+
+/* The work space of one thread: two fields of half-done axes, lines, and an arena for transforms with
+ * a status of its own, which spec_join merges. */
+struct spec_work { fd_real *a, *b, *tmp; fd_arena scratch; fd_status st; };
+
+static struct spec_work *spec_fork(const struct spec *s, int ch, const struct spec_axis ax[3],
+                                   fd_arena *scratch)
+{
+    int threads = fd_threads(), last = s->nd - 1, fft = 0;
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch, rows = s->points / s->n[last];
+    ptrdiff_t most = rows * (s->hi[last] + 1) * 2 * ch;          /* after the last axis; then fewer */
+    for (int i = 0; i < s->nd; i++) {
+        ptrdiff_t lines = spec_chunk(2 * ch, PTRDIFF_MAX) * (ptrdiff_t)(s->n[i] + 2 * (ax[i].top + 1));
+        if (i < last && lines > size) size = lines;
+        fft |= ax[i].fft != NULL;
+    }
+    struct spec_work *w = fd_new(scratch, struct spec_work, threads);
+    for (int i = 0; i < threads && w; i++) {
+        w[i].a = fd_raw(scratch, fd_real, most);
+        w[i].b = fd_raw(scratch, fd_real, most);
+        w[i].tmp = fd_raw(scratch, fd_real, size);
+        if (!w[i].tmp) return NULL;
+    }
+    if (!w) return NULL;
+    size_t left = fft ? (size_t)(scratch->end - scratch->beg) / (size_t)threads : 0;
+    for (int i = 0; i < threads; i++) {
+        w[i].st.size = w[i].st.low = left;
+        w[i].scratch.beg = scratch->beg + (size_t)i * left;
+        w[i].scratch.end = w[i].scratch.beg + left;
+        w[i].scratch.st = &w[i].st;
+    }
+    return w;
+}
+
+static void spec_join(const struct spec_work *w, fd_arena *scratch)
+{
+    fd_status *st = scratch->st;
+    size_t used = 0;
+    for (int i = 0; i < fd_threads(); i++) {
+        const fd_status *o = &w[i].st;
+        if (o->code) fd_fail(st, o->code, o->where, o->what, o->nv, o->v[0], o->v[1], o->v[2]);
+        if (o->size - o->low > used) used = o->size - o->low;
+    }
+    size_t left = (size_t)(scratch->end - scratch->beg) - used * (size_t)fd_threads();
+    if (left < st->low) st->low = left;
+}
+
+/* T x of a batch. pairs = 0: rows [mode][re, im][b][ch]; pairs = 1: [mode][2][b][ch][2] with (re, im) in the
+ * first half and (im, -re) in the second, so that products of rows with pairs are complex products. */
+static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real *x, fd_real *h,
+                          fd_arena scratch)
+{
+    struct spec_axis ax[3];
+    int last = s->nd - 1, b = s->b;
+    for (int i = 0; i < s->nd; i++)
+        ax[i] = spec_axis_new(&scratch, s->n[i], s->lo[i], s->hi[i], i == last, 0);
+    struct spec_work *work = spec_fork(s, ch, ax, &scratch);
+    if (!work) return;
+    FD_PARALLEL
+    for (int i = 0; i < b; i++) {
+        struct spec_work *w = work + fd_thread();
+        int n = s->n[last], k = s->hi[last] + 1;
+        ptrdiff_t rows = s->points / n, lanes = (ptrdiff_t)k * 2 * ch;
+        for (ptrdiff_t r = 0; r < rows; r++)
+            spec_lines(&ax[last], ch, x + (i * rows + r) * n * ch, ch, w->a + r * lanes,
+                       w->a + r * lanes + ch, 2 * ch, w->tmp, w->scratch);
+        for (int d = last - 1; d >= 0; d--) {
+            int kd = s->hi[d] - s->lo[d] + 1;
+            rows /= s->n[d];
+            for (ptrdiff_t r = 0; r < rows; r++)
+                spec_axis_run(&ax[d], 0, ch, lanes, w->a + r * s->n[d] * lanes, w->b + r * kd * lanes,
+                              w->tmp, w->scratch);
+            lanes *= kd;
+            fd_real *swap = w->a; w->a = w->b; w->b = swap;
+        }
+        for (ptrdiff_t m = 0; m < s->modes; m++) {
+            const fd_real *re = w->a + m * 2 * ch, *im = re + ch;
+            fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);                   /* h[m][0][i] */
+            fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);                      /* h[m][1][i] */
+            if (!pairs) {
+                memcpy(p, re, (size_t)ch * sizeof *p);
+                memcpy(q, im, (size_t)ch * sizeof *q);
+            } else {
+                for (int c = 0; c < ch; c++) {
+                    p[2 * c] = q[2 * c + 1] = re[c];
+                    p[2 * c + 1] = q[2 * c] = im[c];
+                }
+                for (int c = 0; c < ch; c++) q[2 * c + 1] = -q[2 * c + 1];
+            }
+        }
+    }
+    spec_join(work, &scratch);
+}
+
+/* y = T' of h, rows as above; pairs = 1: of the complex sums of a product with pairs, (p00 - p11) and
+ * (p01 + p10) of h [mode][2][b][ch][2]. */
+static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_real *h, fd_real *y,
+                            fd_arena scratch)
+{
+    struct spec_axis ax[3];
+    int last = s->nd - 1, b = s->b;
+    for (int i = 0; i < s->nd; i++)
+        ax[i] = spec_axis_new(&scratch, s->n[i], s->lo[i], s->hi[i], i == last, 1);
+    struct spec_work *work = spec_fork(s, ch, ax, &scratch);
+    if (!work) return;
+    FD_PARALLEL
+    for (int i = 0; i < b; i++) {
+        struct spec_work *w = work + fd_thread();
+        for (ptrdiff_t m = 0; m < s->modes; m++) {
+            fd_real *re = w->a + m * 2 * ch, *im = re + ch;
+            const fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);
+            const fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);
+            if (!pairs) {
+                memcpy(re, p, (size_t)ch * sizeof *p);
+                memcpy(im, q, (size_t)ch * sizeof *q);
+            } else {
+                for (int c = 0; c < ch; c++) {
+                    re[c] = p[2 * c] - q[2 * c + 1];
+                    im[c] = p[2 * c + 1] + q[2 * c];
+                }
+            }
+        }
+        ptrdiff_t rows = 1, lanes = s->modes * 2 * ch;
+        for (int d = 0; d < last; d++) {
+            int kd = s->hi[d] - s->lo[d] + 1;
+            lanes /= kd;
+            for (ptrdiff_t r = 0; r < rows; r++)
+                spec_axis_run(&ax[d], 1, ch, lanes, w->b + r * s->n[d] * lanes, w->a + r * kd * lanes,
+                              w->tmp, w->scratch);
+            rows *= s->n[d];
+            fd_real *swap = w->a; w->a = w->b; w->b = swap;
+        }
+        int n = s->n[last];
+        for (ptrdiff_t r = 0; r < rows; r++)
+            spec_lines_back(&ax[last], ch, w->a + r * lanes, w->a + r * lanes + ch, 2 * ch,
+                            y + (i * rows + r) * n * ch, ch, w->tmp, w->scratch);
+    }
+    spec_join(work, &scratch);
+}
+
+/* the three operators: values; the spectra p of x, e of z are kept where there is a gradient to come */
+static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p);
+static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, const fd_real *e);
+static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, const fd_real *p,
+                      const fd_real *e);
+
+/* spectrum of v: `have` if it is there, else computed; kept on the tape's arena, or in scratch */
+static const fd_real *spec_hat(fd_tape *t, const struct spec *s, int pairs, const fd_var *v,
+                               const fd_real *have, int keep, fd_arena *scratch)
+{
+    int ch = pairs ? s->co : s->ci;
+    if (have) return have;
+    fd_real *h = fd_raw(keep ? t->mem : scratch, fd_real, s->modes * 2 * s->b * ch * (pairs + 1));
+    if (keep) *scratch = *t->mem;
+    if (h) spec_to_modes(s, ch, pairs, v->x, h, *scratch);
+    return h;
+}
+
+static void spec_s_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct spec *s = y->aux;
+    fd_arena none = *t->mem;
+    const fd_real *e = spec_hat(t, s, 1, dy, NULL, 1, &none);       /* shared by both */
+    if (y->src[0]->needs) dx[0] = spec_st(t, s, dy, y->src[1], e);
+    if (y->src[1]->needs) dx[1] = spec_g(t, s, y->src[0], dy, s->p, e);
+}
+
+static void spec_st_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct spec *s = y->aux;
+    fd_arena none = *t->mem;
+    const fd_real *p = spec_hat(t, s, 0, dy, NULL, 1, &none);       /* shared by both */
+    if (y->src[0]->needs) dx[0] = spec_s(t, s, dy, y->src[1], p);
+    if (y->src[1]->needs) dx[1] = spec_g(t, s, dy, y->src[0], p, s->e);
+}
+
+static void spec_g_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct spec *s = y->aux;
+    if (y->src[0]->needs) dx[0] = spec_st(t, s, y->src[1], dy, s->e);
+    if (y->src[1]->needs) dx[1] = spec_s(t, s, y->src[0], dy, s->p);
+}
+
+static const struct fd_op spec_s_op = { "fd_spectral", spec_s_vjp, 0 };
+static const struct fd_op spec_st_op = { "fd_spectral adjoint", spec_st_vjp, 0 };
+static const struct fd_op spec_g_op = { "fd_spectral gradient", spec_g_vjp, 0 };
+
+/* a variable with its own copy of s */
+static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op, int nd, const int n[],
+                        fd_var *x, fd_var *y)
+{
+    struct spec *own = fd_raw(t->mem, struct spec, 1);
+    fd_var *v = own ? tape_push(t, op, nd, n, 2, (fd_var *[]){ x, y }) : NULL;
+    if (!v) return NULL;
+    *own = *s;
+    own->p = own->e = NULL;
+    v->aux = own;
+    return v;
+}
+
+static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p)
+{
+    int ci = s->ci, co = s->co, b = s->b, n[FD_MAXD] = { b, s->n[0], s->n[1], s->n[2] };
+    n[s->nd + 1] = co;
+    fd_var *y = spec_new(t, s, &spec_s_op, s->nd + 2, n, x, w);
+    if (!y) return NULL;
+    fd_arena scratch = *t->mem;
+    p = spec_hat(t, s, 0, x, p, y->needs && w->needs, &scratch);
+    if (y->needs && w->needs) ((struct spec *)y->aux)->p = p;
+    fd_real *h = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
+    if (!h || !p) return NULL;
+    /* (re; im)[2b][ci] R[ci][2 co] */
+    fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, w->x,
+                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, 2 * co, (ptrdiff_t)4 * b * co, scratch);
+    spec_from_modes(s, co, 1, h, y->x, scratch);
+    return t->mem->st->code ? NULL : y;
+}
+
+static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, const fd_real *e)
+{
+    int ci = s->ci, co = s->co, b = s->b, n[FD_MAXD] = { b, s->n[0], s->n[1], s->n[2] };
+    n[s->nd + 1] = ci;
+    fd_var *y = spec_new(t, s, &spec_st_op, s->nd + 2, n, z, w);
+    if (!y) return NULL;
+    fd_arena scratch = *t->mem;
+    e = spec_hat(t, s, 1, z, e, y->needs && w->needs, &scratch);
+    if (y->needs && w->needs) ((struct spec *)y->aux)->e = e;
+    fd_real *h = fd_raw(&scratch, fd_real, s->modes * 2 * b * ci);
+    if (!h || !e) return NULL;
+    /* pairs [2b][2 co] R[ci][2 co]^T: z conj R */
+    fd_gemm_batch((int)s->modes, 0, 1, 2 * b, ci, 2 * co, 1.0, e, 2 * co, (ptrdiff_t)4 * b * co, w->x,
+                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, ci, (ptrdiff_t)2 * b * ci, scratch);
+    spec_from_modes(s, ci, 0, h, y->x, scratch);
+    return t->mem->st->code ? NULL : y;
+}
+
+static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, const fd_real *p,
+                      const fd_real *e)
+{
+    int n[FD_MAXD], ci = s->ci, co = s->co, b = s->b;
+    for (int i = 0; i < s->nd; i++) n[i] = s->hi[i] - s->lo[i] + 1;
+    n[s->nd] = ci;
+    n[s->nd + 1] = co;
+    n[s->nd + 2] = 2;
+    fd_var *y = spec_new(t, s, &spec_g_op, s->nd + 3, n, x, z);
+    if (!y) return NULL;
+    fd_arena scratch = *t->mem;
+    p = spec_hat(t, s, 0, x, p, y->needs, &scratch);
+    e = spec_hat(t, s, 1, z, e, y->needs, &scratch);
+    if (!p || !e) return NULL;
+    if (y->needs) {
+        ((struct spec *)y->aux)->p = p;
+        ((struct spec *)y->aux)->e = e;
+    }
+    /* (re; im)[2b][ci]^T pairs[2b][2 co]: conj x z */
+    fd_gemm_batch((int)s->modes, 1, 0, ci, 2 * co, 2 * b, 1.0, p, ci, (ptrdiff_t)2 * b * ci, e, 2 * co,
+                  (ptrdiff_t)4 * b * co, 0.0, y->x, 2 * co, (ptrdiff_t)2 * ci * co, scratch);
+    return t->mem->st->code ? NULL : y;
+}
+
+fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[])
+{
+    struct spec s = { 0 };
+    if (!x || !w || t->mem->st->code) return NULL;
+    FD_ASSERT(axes >= 1 && axes <= 3);
+    int ok = x->nd == axes + 2 && w->nd == axes + 3 && w->n[axes + 2] == 2;
+    if (ok) ok = x->n[axes + 1] == w->n[axes];
+    for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
+    if (!ok || lo[axes - 1]) {
+        fd_fail(t->mem->st, FD_ESHAPE, "fd_spectral", ok ? "modes of the last axis start at 0, not at"
+                : "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w",
+                ok ? 1 : 2, ok ? lo[axes - 1] : x->nd, w->nd, 0);
+        return NULL;
+    }
+    s.nd = axes;
+    s.b = x->n[0];
+    s.ci = w->n[axes];
+    s.co = w->n[axes + 1];
+    s.points = s.modes = 1;
+    for (int i = 0; i < axes; i++) {
+        int n = s.n[i] = x->n[i + 1];
+        s.lo[i] = lo[i];
+        s.hi[i] = hi[i];
+        s.points *= n;
+        s.modes *= w->n[i];
+        if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2)) {
+            fd_fail(t->mem->st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi", 3,
+                    n, lo[i], hi[i]);
+            return NULL;
+        }
+    }
+    return spec_s(t, &s, x, w, NULL);
+}
+
+/* ---- Covariance operators and the loss on the tape --------------------------------------------- */
+
+static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
+
+/* C^p is self-adjoint in L2 of the space; as a matrix on the values its transpose is W C^p W^-1 with the
+ * weights W of the points: C^p itself on a grid. */
+static void cov_apply_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const fd_cov *c = y->aux;
+    const fd_real *weight = c->s.weight;
+    if (!weight) {
+        dx[0] = cov_apply(t, c, y->c[0], dy);
+        return;
+    }
+    int n[1] = { (int)c->s.points };
+    fd_var *w = fd_input(t, 1, n, weight);
+    dx[0] = fd_mul(t, cov_apply(t, c, y->c[0], fd_mul(t, dy, fd_map(t, w, FD_RECIP))), w);
+}
+
+static const struct fd_op cov_apply_op = { "fd_cov_apply", cov_apply_vjp, 0 };
+
+static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
+{
+    fd_var *y = x ? tape_push(t, &cov_apply_op, x->nd, x->n, 1, &x) : NULL;
+    if (!y) return NULL;
+    y->c[0] = p;
+    y->aux = (void *)(uintptr_t)c;                    /* read only */
+    fd_cov_pow(c, p, x->n[0], x->x, y->x, *t->mem);
+    return t->mem->st->code ? NULL : y;
+}
+
+/* x [b][ch][points] on the space? */
+static int cov_fits(fd_tape *t, const char *where, const fd_space *s, const fd_var *x)
+{
+    if (x->nd == 3 && x->n[1] == s->ch && x->n[2] == s->points) return 1;
+    fd_fail(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, points", 3, x->nd,
+            s->ch, (long long)s->points);
+    return 0;
+}
+
+fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
+{
+    if (!c || !x || t->mem->st->code || !cov_fits(t, "fd_cov_apply", &c->s, x)) return NULL;
+    return cov_apply(t, c, p, x);
+}
+
+fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w)
+{
+    if (!x || t->mem->st->code || !cov_fits(t, "fd_fit", s, x)) return NULL;
+    int b = x->n[0], one[1] = { 1 }, per[3] = { b, 1, 1 }, points[1] = { (int)s->points };
+    fd_real *scale = fd_raw(t->mem, fd_real, b);
+    if (!scale) return NULL;
+    for (int i = 0; i < b; i++) scale[i] = (fd_real)((w ? w[i] : 1.0) * (s->weight ? 1.0 : s->h) / b);
+    fd_var *r = fd_map(t, fd_minus(t, x, fd_input(t, 3, x->n, y)), FD_SQUARE);
+    if (s->weight) r = fd_mul(t, r, fd_input(t, 1, points, s->weight));
+    r = fd_mul(t, fd_sum_to(t, r, 3, per), fd_input(t, 3, per, scale));
+    return fd_sum_to(t, r, 1, one);
+}
+
+/* ---- Networks --------------------------------------------------------------------------------------
+ *
+ * [KER, ML] and [neuraloperator, FFM] differ in the lifting, the kept modes and the first weights; the
+ * layers are the same: u = spectral(h) + h W + b, one bias whichever paper draws it. Inside, fields
+ * are [b][n..][ch]; a weight matrix is [in][out], y = x W + b. */
+
+static const char *const net_full = "network too large: reals so far, axes of the part";
+
+/* "stem", or "layer<i>.stem" */
+static void net_name(char out[48], int layer, const char *stem)
+{
+    char *p = out;
+    if (layer >= 0) {
+        memcpy(p, "layer", 5);
+        p += 5;
+        int unit = 1;
+        while (layer / unit >= 10) unit *= 10;
+        for (; unit; unit /= 10) *p++ = (char)('0' + layer / unit % 10);
+        *p++ = '.';
+    }
+    memcpy(p, stem, strlen(stem) + 1);
+}
+
+static void net_part(fd_net *net, fd_status *st, int layer, const char *stem, int nd, const int n[])
+{
+    fd_part *p = &net->part[net->parts++];
+    double size = 1;
+    net_name(p->name, layer, stem);
+    p->nd = nd;
+    p->at = net->count;
+    for (int i = 0; i < nd; i++) size *= p->n[i] = n[i];
+    if (size + (double)net->count > (double)(PTRDIFF_MAX / 64)) {
+        fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, (long long)net->count, nd, 0);
+        return;
+    }
+    net->count += (ptrdiff_t)size;
+}
+
+/* a dense layer: matrix and bias */
+static void net_dense(fd_net *net, fd_status *st, const char *w, const char *b, int in, int out)
+{
+    net_part(net, st, -1, w, 2, (int[]){ in, out });
+    net_part(net, st, -1, b, 1, &out);
+}
+
+/* kept modes of an axis */
+static void net_modes(const fd_arch *a, int axis, int *lo, int *hi)
+{
+    int m = a->modes[axis], last = axis == a->nd - 1;
+    if (a->kind == FD_FNO_ORIGINAL) {
+        *lo = last ? 0 : -m;
+        *hi = m - 1;
+    } else {
+        *lo = last ? 0 : -(m / 2);
+        *hi = last ? m / 2 : (m - 1) / 2;
+    }
+}
+
+/* channels of the first layer's input: data, coordinates, time */
+static int net_inputs(const fd_arch *a)
+{
+    return a->in + (a->coords ? a->nd : 0) + (a->time == FD_TIME_CHANNEL);
+}
+
+/* the defaults, and what makes no sense */
+static int net_arch(fd_arch *a, fd_status *st)
+{
+    static const char *const bad[] = {
+        "kind is FD_FNO_ORIGINAL or FD_FNO_BLOCK, not", "nd is 1..3, not", "in must be 1..65536, is",
+        "out must be 1..65536, is", "width must be 1..65536, is", "layers must be 1..9999, is",
+        "modes must be 1..65536, are", "unknown time", "unknown coords", "unknown act",
+        "embed must be even, 2..65536, is", "lift must be -1 or 1..65536, is", "proj must be -1 or 1..65536, is"
+    };
+    enum { MOST = 1 << 16 };                          /* of any extent: products of two fit an int */
+    int fault = -1, v = 0;
+    if (a->kind == FD_FNO_ORIGINAL) a->lift = -1;
+    if (!a->lift) a->lift = 256;
+    if (!a->proj) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
+    if (!a->act) a->act = FD_GELU + 1;
+    if (!a->embed) a->embed = a->width < MOST / 4 ? 4 * a->width : MOST;
+    if (a->tscale == 0) a->tscale = a->time == FD_TIME_FILM ? 1000 : 1;
+#define CHECK(i, x, ok) if (fault < 0 && !(ok)) { fault = i; v = x; }
+    CHECK(0, a->kind, a->kind == FD_FNO_ORIGINAL || a->kind == FD_FNO_BLOCK)
+    CHECK(1, a->nd, a->nd >= 1 && a->nd <= 3)
+    CHECK(2, a->in, a->in > 0 && a->in <= MOST)
+    CHECK(3, a->out, a->out > 0 && a->out <= MOST)
+    CHECK(4, a->width, a->width > 0 && a->width <= MOST)
+    CHECK(5, a->layers, a->layers > 0 && a->layers < 10000)
+    for (int i = 0; i < 3 && i < a->nd; i++) CHECK(6, a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST)
+    CHECK(7, a->time, a->time >= FD_TIME_NONE && a->time <= FD_TIME_FILM)
+    CHECK(8, a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED)
+    CHECK(9, a->act, a->act > 0 && a->act <= FD_MAPS)
+    CHECK(5, a->layers, a->time != FD_TIME_FILM || a->layers <= INT_MAX / (2 * a->width))
+    CHECK(10, a->embed, a->embed > 0 && a->embed <= MOST && a->embed % 2 == 0)
+    CHECK(11, a->lift, a->lift == -1 || (a->lift > 0 && a->lift <= MOST))
+    CHECK(12, a->proj, a->proj == -1 || (a->proj > 0 && a->proj <= MOST))
+#undef CHECK
+    if (fault >= 0) fd_fail(st, FD_EARG, "fd_net_new", bad[fault], 1, v, 0, 0);
+    return fault < 0;
+}
+
+/* part p, filled with its first values */
+static void net_init(const fd_net *net, int i, fd_rng r)
+{
+    const fd_arch *a = &net->arch;
+    const fd_part *p = &net->part[i];
+    const char *stem = strrchr(p->name, '.');
+    ptrdiff_t n = 1;
+    fd_real *w = net->w + p->at;
+    for (int j = 0; j < p->nd; j++) n *= p->n[j];
+    double width = a->width, scale, shift = 0;
+    stem = stem ? stem + 1 : p->name;
+    int spectral = !strcmp(stem, "spectral"), bias = !strcmp(stem, "bias");
+    if (!strncmp(p->name, "film", 4)) return;                                    /* zeros */
+    if (spectral && a->kind == FD_FNO_ORIGINAL) {
+        fd_uniform(r, n, w);
+        scale = 1 / (width * width);
+    } else if ((spectral || bias) && a->kind == FD_FNO_BLOCK) {
+        fd_normal(r, n, w);
+        scale = sqrt(1 / width) * (spectral ? sqrt(.5) : 1);                   /* sqrt(2/(2 width)) */
+    } else {                                          /* U(-1/sqrt fan-in, ..): bias as its matrix */
+        const fd_part *m = p->nd == 2 ? p : p - 1;
+        fd_uniform(r, n, w);
+        shift = -1 / sqrt((double)m->n[0]);
+        scale = -2 * shift;
+    }
+    for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(scale * (double)w[j] + shift);
+}
+
+/* the list of parts, without weights */
+static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
+{
+    fd_net *net = fd_new(a, fd_net, 1);
+    if (!net) return NULL;
+    fd_arch *A = &net->arch;
+    *A = *arch;
+    if (!net_arch(A, a->st)) return NULL;
+    net->part = fd_new(a, fd_part, 3 * A->layers + 14);
+    if (!net->part) return NULL;
+    int in = net_inputs(A), w = A->width, e = A->embed, n[FD_MAXD], lo, hi;
+    if (A->lift > 0) {
+        net_dense(net, a->st, "lift0.w", "lift0.b", in, A->lift);
+        net_dense(net, a->st, "lift1.w", "lift1.b", A->lift, w);
+    } else {
+        net_dense(net, a->st, "lift0.w", "lift0.b", in, w);
+    }
+    if (A->time == FD_TIME_FILM) {
+        net_dense(net, a->st, "time0.w", "time0.b", e, e);
+        net_dense(net, a->st, "time1.w", "time1.b", e, e);
+        net_dense(net, a->st, "film.w", "film.b", e, A->layers * 2 * w);
+    }
+    for (int i = 0; i < A->nd; i++) {
+        net_modes(A, i, &lo, &hi);
+        n[i] = hi - lo + 1;
+    }
+    n[A->nd] = n[A->nd + 1] = w;
+    n[A->nd + 2] = 2;
+    for (int l = 0; l < A->layers; l++) {
+        net_part(net, a->st, l, "spectral", A->nd + 3, n);
+        net_part(net, a->st, l, "skip", 2, (int[]){ w, w });
+        net_part(net, a->st, l, "bias", 1, &w);
+    }
+    if (A->proj > 0) {
+        net_dense(net, a->st, "proj0.w", "proj0.b", w, A->proj);
+        net_dense(net, a->st, "proj1.w", "proj1.b", A->proj, A->out);
+    } else {
+        net_dense(net, a->st, "proj0.w", "proj0.b", w, A->out);
+    }
+    return a->st->code ? NULL : net;
+}
+
+static int net_room(fd_arena *a, fd_net *net)
+{
+    net->w = fd_new(a, fd_real, net->count);
+    net->g = fd_new(a, fd_real, net->count);
+    return net->g != NULL;
+}
+
+fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r)
+{
+    fd_net *net = net_plan(a, arch);
+    if (!net || !net_room(a, net)) return NULL;
+    for (int i = 0; i < net->parts; i++) net_init(net, i, fd_sub(r, 'w', (uint32_t)i));
+    return net;
+}
+
+fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w)
+{
+    fd_net *own = net && w ? fd_raw(a, fd_net, 1) : NULL;
+    if (!own) return NULL;
+    *own = *net;
+    own->w = w;
+    return own;
+}
+
+/* A pass through the network: the tape, the next part to be used, and whether parts are parameters. */
+struct net_pass { const fd_net *net; fd_tape *t; int next, frozen; };
+
+static fd_var *net_next(struct net_pass *f)
+{
+    const fd_net *net = f->net;
+    const fd_part *p = &net->part[f->next++];
+    return f->frozen ? fd_input(f->t, p->nd, p->n, net->w + p->at)
+                     : fd_param(f->t, p->nd, p->n, net->w + p->at, net->g + p->at);
+}
+
+static fd_var *net_linear(struct net_pass *f, fd_var *x)
+{
+    fd_var *y = fd_matmul(f->t, 0, 0, x, net_next(f));
+    return fd_add(f->t, y, net_next(f));
+}
+
+static fd_var *net_act(struct net_pass *f, fd_var *x)
+{
+    const fd_arch *a = &f->net->arch;
+    return a->linear || a->act - 1 == FD_IDENTITY ? x : fd_map(f->t, x, a->act - 1);
+}
+
+/* gamma and beta of all layers, [b][layers * 2 * width]: the embedding of time is (cos, sin)(tscale t f_i),
+ * f_i = 10000^(-i/half). Its SiLUs stay in a linear network: they act on time alone. */
+static fd_var *net_film(struct net_pass *f, int b, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    int half = a->embed / 2, n[2] = { b, a->embed };
+    fd_real *e = fd_raw(f->t->mem, fd_real, (ptrdiff_t)b * a->embed);
+    if (!e) return NULL;
+    for (int i = 0; i < b; i++)
+        for (int j = 0; j < half; j++) {
+            double u = a->tscale * time[i] * pow(10000.0, -(double)j / half);
+            e[(ptrdiff_t)i * a->embed + j] = (fd_real)cos(u);
+            e[(ptrdiff_t)i * a->embed + half + j] = (fd_real)sin(u);
+        }
+    fd_var *x = fd_input(f->t, 2, n, e);
+    x = fd_map(f->t, net_linear(f, x), FD_SILU);
+    x = fd_map(f->t, net_linear(f, x), FD_SILU);
+    return net_linear(f, x);
+}
+
+/* [b][in][points] to [b][points][in + coordinates + time] */
+static fd_var *net_input(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    int b = x->n[0], more = net_inputs(a) - a->in, n[3] = { b, (int)s->points, more };
+    x = fd_permute(f->t, x, (int[]){ 0, 2, 1 });
+    if (!more) return x;
+    fd_real *c = fd_raw(f->t->mem, fd_real, b * s->points * more);
+    if (!c) return NULL;
+    for (int i = 0; i < b; i++)
+        for (ptrdiff_t p = 0; p < s->points; p++) {
+            fd_real *at = c + (i * s->points + p) * more;
+            ptrdiff_t rest = p;
+            for (int d = s->nd - 1; d >= 0 && a->coords; d--) {
+                int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
+                rest /= s->n[d];
+                at[d] = (fd_real)(a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d]
+                                                             : (double)j / end);
+            }
+            if (a->time == FD_TIME_CHANNEL) at[more - 1] = (fd_real)(a->tscale * time[i]);
+        }
+    return fd_concat(f->t, x, fd_input(f->t, 3, n, c), 2);
+}
+
+/* act((1 + gamma) (u + v + bias) + beta) */
+static fd_var *net_block(struct net_pass *f, fd_var *u, fd_var *v, fd_var *bias, fd_var *film, int layer)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int last = layer == a->layers - 1, w = a->width, n[FD_MAXD] = { 1, 1, 1, 1, 1, 1 };
+    fd_var *z = fd_add(t, fd_add(t, u, v), bias);
+    if (film) {
+        n[0] = film->n[0];
+        n[a->nd + 1] = w;
+        fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, layer * 2 * w, w), a->nd + 2, n);
+        fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, (layer * 2 + 1) * w, w), a->nd + 2, n);
+        z = fd_add(t, fd_mul(t, z, fd_affine(t, gamma, 1, 1)), beta);
+    }
+    return last ? z : net_act(f, z);
+}
+
+/* y as an input at `to`, the tape shortened to what it was: nothing else that a pass without gradients made
+ * is needed again */
+static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var *last)
+{
+    if (!y) return NULL;
+    fd_var was = *y;
+    memmove(to, y->x, (size_t)fd_count(y) * sizeof *to);
+    t->mem->beg = mark;
+    t->last = last;
+    return fd_input(t, was.nd, was.n, to);
+}
+
+static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
+                           int frozen)
+{
+    if (!net || !x || t->mem->st->code) return NULL;
+    const fd_arch *a = &net->arch;
+    struct net_pass f = { net, t, 0, frozen };
+    int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width;
+    if (s->nd != a->nd || s->basis || x->nd != 3 || x->n[1] != a->in || x->n[2] != s->points) {
+        fd_fail(t->mem->st, FD_ESHAPE, "fd_forward", "wants x [b][in][points] on a grid: axes of the network"
+                ", in, points", 3, a->nd, a->in, (long long)s->points);
+        return NULL;
+    }
+    FD_ASSERT(time || a->time == FD_TIME_NONE);
+    for (int i = 0; i < a->nd; i++) net_modes(a, i, &lo[i], &hi[i]);
+    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
+    n[a->nd + 1] = w;
+
+    fd_var *h = net_linear(&f, net_input(&f, s, x, time));
+    if (a->lift > 0) h = net_linear(&f, net_act(&f, h));
+    h = fd_reshape(t, h, a->nd + 2, n);
+    fd_var *film = a->time == FD_TIME_FILM ? net_film(&f, n[0], time) : NULL;
+    fd_real *room = t->mode == FD_EVAL ? fd_raw(t->mem, fd_real, n[0] * s->points * w) : NULL;
+    char *mark = t->mem->beg;
+    fd_var *was = t->last;
+    for (int l = 0; l < a->layers && h; l++) {
+        fd_var *u = fd_spectral(t, h, net_next(&f), a->nd, lo, hi);
+        fd_var *v = fd_matmul(t, 0, 0, h, net_next(&f));
+        fd_var *y = net_block(&f, u, v, net_next(&f), film, l);
+        h = a->residual ? fd_add(t, h, y) : y;
+        if (room) h = net_settle(t, h, room, mark, was);
+    }
+    h = net_linear(&f, h);
+    if (a->proj > 0) h = net_linear(&f, net_act(&f, h));
+    h = fd_reshape(t, h, 3, (int[]){ n[0], (int)s->points, a->out });
+    return fd_permute(t, h, (int[]){ 0, 2, 1 });
+}
+
+fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
+{
+    return net_forward(net, t, s, x, time, 0);
+}
+
+/* Prediction, or with dy its vjp, for a few functions at a time: activations of about 2^20 reals. */
+static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *x, const double *time,
+                    const fd_real *dy, fd_real *y, fd_arena scratch)
+{
+    if (scratch.st->code) return;
+    if (net->arch.in != s->ch || net->arch.out != s->ch) {
+        fd_fail(scratch.st, FD_ESHAPE, "fd_net_model", "channels differ: of the space, in, out", 3, s->ch,
+                net->arch.in, net->arch.out);
+        return;
+    }
+    ptrdiff_t size = fd_size(s), some = ((ptrdiff_t)1 << 20) / (s->points * net->arch.width);
+    int most = some < 1 ? 1 : some < b ? (int)some : b;
+    for (int i = 0, m; i < b && !scratch.st->code; i += m) {
+        m = b - i < most ? b - i : most;
+        int n[3] = { m, s->ch, (int)s->points };
+        fd_arena mem = scratch;
+        fd_tape t = fd_tape_begin(&mem, dy ? FD_GRAD : FD_EVAL);
+        fd_var *in = dy ? fd_leaf(&t, 3, n, (fd_real *)(uintptr_t)(x + i * size)) : fd_input(&t, 3, n, x + i * size);
+        fd_var *out = net_forward(net, &t, s, in, time + i, 1), *dx = NULL;
+        if (dy) {
+            fd_grad(&t, out, fd_input(&t, 3, n, dy + i * size), 1, &in, &dx);
+            out = dx;
+        }
+        if (out && !scratch.st->code) memcpy(y + i * size, out->x, (size_t)(m * size) * sizeof *y);
+    }
+}
+
+static void net_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     fd_real *y, fd_arena scratch)
+{
+    net_run(self, s, b, x, t, NULL, y, scratch);
+}
+
+static void net_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                    const fd_real *dy, fd_real *dx, fd_arena scratch)
+{
+    net_run(self, s, b, x, t, dy, dx, scratch);
+}
+
+fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
+{
+    fd_model m = { predicts, net_eval, net_vjp, NULL, net };
+    (void)a;
+    return m;
+}
+
+/* ---- Optimiser ----------------------------------------------------------------------------------------
+ *
+ *     m <- b1 m + (1 - b1) g        v <- b2 v + (1 - b2) g^2
+ *     w <- w - rate (decay w + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps))
+ *     avg <- e avg + (1 - e) w,     e = min(ema, (1 + t)/(10 + t)) */
+
+fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
+{
+    fd_opt *o = net ? fd_new(a, fd_opt, 1) : NULL;
+    if (!o) return NULL;
+    if (how) o->how = *how;
+    if (o->how.lr == 0) o->how.lr = 1e-3;
+    if (o->how.beta1 == 0) o->how.beta1 = .9;
+    if (o->how.beta2 == 0) o->how.beta2 = .999;
+    if (o->how.eps == 0) o->how.eps = 1e-8;
+    if (o->how.ema == 0) o->how.ema = .999;
+    o->count = net->count;
+    o->m = fd_new(a, fd_real, o->count);
+    o->v = fd_new(a, fd_real, o->count);
+    o->avg = fd_raw(a, fd_real, o->count);
+    if (!o->avg) return NULL;
+    memcpy(o->avg, net->w, (size_t)o->count * sizeof *o->avg);
+    return o;
+}
+
+double fd_opt_rate(const fd_opt *o, int step)
+{
+    const double pi = 3.14159265358979323846;
+    const fd_adam *h = &o->how;
+    if (step < h->warmup) return h->lr * step / h->warmup;
+    if (h->steps <= 0) return h->lr;
+    double u = h->steps > h->warmup ? (double)(step - h->warmup) / (h->steps - h->warmup) : 1;
+    if (u > 1) u = 1;
+    return h->lr_end + (h->lr - h->lr_end) * .5 * (1 + cos(pi * u));
+}
+
+/* |g|: 16 running sums, whatever the width of a vector */
+static double opt_norm(ptrdiff_t n, const fd_real *g)
+{
+    double s[16] = { 0 }, sum = 0;
+    for (ptrdiff_t i = 0; i < n; i += 16) {
+        int m = n - i < 16 ? (int)(n - i) : 16;
+        if (m == 16) for (int l = 0; l < 16; l++) s[l] += (double)g[i + l] * (double)g[i + l];
+        else         for (int l = 0; l < m; l++)  s[l] += (double)g[i + l] * (double)g[i + l];
+    }
+    for (int l = 0; l < 16; l++) sum += s[l];
+    return sqrt(sum);
+}
+
+enum { OPT_BLOCK = 4096 };
+
+double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
+{
+    if (!o || !net || st->code) return 0;
+    FD_ASSERT(o->count == net->count);
+    const fd_adam *h = &o->how;
+    double norm = opt_norm(o->count, net->g);
+    if (!(norm <= 1e300)) {
+        fd_fail(st, FD_ENAN, "fd_opt_step", "the gradient is not finite: step", 1, o->step + 1, 0, 0);
+        return norm;
+    }
+    int step = ++o->step;
+    double rate = fd_opt_rate(o, step), e = (1.0 + step) / (10.0 + step);
+    const fd_real b1 = (fd_real)h->beta1, c1 = (fd_real)(1 - h->beta1), b2 = (fd_real)h->beta2;
+    const fd_real c2 = (fd_real)(1 - h->beta2), eps = (fd_real)h->eps, keep = (fd_real)(1 - rate * h->decay);
+    const fd_real by = (fd_real)(rate / (1 - pow(h->beta1, step)));
+    const fd_real root = (fd_real)(1 / sqrt(1 - pow(h->beta2, step)));
+    const fd_real clip = (fd_real)(h->clip > 0 && norm > h->clip ? h->clip / norm : 1);
+    const fd_real e1 = (fd_real)(1 - (h->ema < e ? h->ema : e));
+    ptrdiff_t blocks = (o->count + OPT_BLOCK - 1) / OPT_BLOCK;
+    FD_PARALLEL
+    for (ptrdiff_t i = 0; i < blocks; i++) {
+        ptrdiff_t at = i * OPT_BLOCK;
+        int n = (int)(o->count - at < OPT_BLOCK ? o->count - at : OPT_BLOCK);
+        fd_real *restrict w = net->w + at, *restrict g = net->g + at, *restrict m = o->m + at;
+        fd_real *restrict v = o->v + at, *restrict avg = o->avg + at;
+        for (int j = 0; j < n; j++) {
+            fd_real d = clip * g[j];
+            m[j] = b1 * m[j] + c1 * d;
+            v[j] = b2 * v[j] + c2 * (d * d);
+            fd_real q = (fd_real)sqrt((double)v[j]);
+            w[j] = keep * w[j] - by * m[j] / (root * q + eps);
+            avg[j] += e1 * (w[j] - avg[j]);
+            g[j] = 0;
+        }
+    }
+    return norm;
+}
+
+/* ---- Checkpoints ---------------------------------------------------------------------------------------
+ *
+ * A .safetensors file: the weights as net.<part>, with an optimiser also ema.<part>, adam.m.<part> and
+ * adam.v.<part>; every number of the configuration as text under arch.*, adam.*, doubles with 17 digits
+ * so that they come back exactly. Names with these four prefixes are ours, all others the caller's. */
+#ifndef FD_NO_STDIO
+#include <stdio.h>
+#include <stdlib.h>
+
+struct save_field { const char *key; int real; size_t at; };          /* real: double, else int */
+static const struct save_field save_arch[] = {
+#define F(x) { "arch." #x, 0, offsetof(fd_arch, x) }
+    F(kind), F(nd), F(in), F(out), F(width), F(layers), { "arch.modes0", 0, offsetof(fd_arch, modes) },
+    { "arch.modes1", 0, offsetof(fd_arch, modes) + sizeof(int) },
+    { "arch.modes2", 0, offsetof(fd_arch, modes) + 2 * sizeof(int) },
+    F(lift), F(proj), F(time), F(coords), F(act), F(embed), F(linear), F(residual),
+    { "arch.tscale", 1, offsetof(fd_arch, tscale) }
+#undef F
+};
+static const struct save_field save_adam[] = {
+#define F(x) { "adam." #x, 1, offsetof(fd_opt, how.x) }
+    F(lr), F(lr_end), F(beta1), F(beta2), F(eps), F(decay), F(clip), F(ema),
+    { "adam.warmup", 0, offsetof(fd_opt, how.warmup) }, { "adam.steps", 0, offsetof(fd_opt, how.steps) },
+    { "adam.step", 0, offsetof(fd_opt, step) }
+#undef F
+};
+enum { SAVE_ARCH = sizeof save_arch / sizeof *save_arch, SAVE_ADAM = sizeof save_adam / sizeof *save_adam };
+static const char *const save_prefix[] = { "net.", "ema.", "adam.m.", "adam.v." };
+
+static int save_ours(const char *name)
+{
+    static const char *const ours[] = { "net.", "ema.", "adam.", "arch." };
+    for (int i = 0; i < 4; i++) if (!strncmp(name, ours[i], strlen(ours[i]))) return 1;
+    return 0;
+}
+
+static void save_fields(int n, const struct save_field *f, const void *from, fd_meta *m, char text[][32])
+{
+    for (int i = 0; i < n; i++) {
+        const char *at = (const char *)from + f[i].at;
+        double x;
+        int v;
+        memcpy(&x, at, f[i].real ? sizeof x : 0);
+        memcpy(&v, at, sizeof v);
+        if (f[i].real) snprintf(text[i], sizeof *text, "%.17g", x);
+        else snprintf(text[i], sizeof *text, "%d", v);
+        m[i].key = f[i].key;
+        m[i].value = text[i];
+    }
+}
+
+int fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
+                const fd_tensors *more, fd_arena scratch)
+{
+    static const fd_tensors none;
+    static const char where[] = "fd_net_save", taken[] = "names with this prefix belong to the network";
+    if (st->code || !net) return st->code;
+    scratch.st = st;
+    if (!more) more = &none;
+    for (int i = 0; i < more->count; i++)
+        if (save_ours(more->tensor[i].name)) return fd_fail_name(st, FD_EARG, where, taken, more->tensor[i].name);
+    for (int i = 0; i < more->metas; i++)
+        if (save_ours(more->meta[i].key)) return fd_fail_name(st, FD_EARG, where, taken, more->meta[i].key);
+
+    fd_real *const from[] = { net->w, opt ? opt->avg : NULL, opt ? opt->m : NULL, opt ? opt->v : NULL };
+    int kinds = opt ? 4 : 1;
+    fd_tensors f;
+    f.tensor = fd_raw(&scratch, fd_tensor, kinds * net->parts + more->count);
+    f.meta = fd_raw(&scratch, fd_meta, SAVE_ARCH + SAVE_ADAM + 1 + more->metas);
+    char (*name)[64] = fd_take(&scratch, (size_t)(kinds * net->parts), sizeof *name);
+    char (*text)[32] = fd_take(&scratch, SAVE_ARCH + SAVE_ADAM, sizeof *text);
+    if (!text) return st->code;
+    f.count = f.metas = 0;
+    for (int k = 0; k < kinds; k++)
+        for (int i = 0; i < net->parts; i++) {
+            const fd_part *p = &net->part[i];
+            fd_tensor *t = &f.tensor[f.count];
+            t->name = strcat(strcpy(name[f.count++], save_prefix[k]), p->name);
+            t->nd = p->nd;
+            memcpy(t->n, p->n, sizeof t->n);
+            t->x = from[k] + p->at;
+        }
+    f.meta[f.metas++] = (fd_meta){ "net.version", "1" };
+    save_fields(SAVE_ARCH, save_arch, &net->arch, f.meta + f.metas, text);
+    f.metas += SAVE_ARCH;
+    if (opt) {
+        save_fields(SAVE_ADAM, save_adam, opt, f.meta + f.metas, text + SAVE_ARCH);
+        f.metas += SAVE_ADAM;
+    }
+    for (int i = 0; i < more->count; i++) f.tensor[f.count++] = more->tensor[i];
+    for (int i = 0; i < more->metas; i++) f.meta[f.metas++] = more->meta[i];
+    return fd_tensors_save(st, path, &f);
+}
+
+static int load_fail(fd_status *st, const char *what, const char *name)
+{
+    return fd_fail_name(st, FD_EDATA, "fd_net_load", what, name);
+}
+
+static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct save_field *f, void *to)
+{
+    for (int i = 0; i < n; i++) {
+        const char *s = fd_meta_find(file, f[i].key);
+        char *end;
+        if (!s || !*s) { load_fail(st, "missing in the metadata", f[i].key); return; }
+        if (f[i].real) {
+            double x = strtod(s, &end);
+            memcpy((char *)to + f[i].at, &x, sizeof x);
+            if (!(x - x == 0)) end = NULL;
+        } else {
+            long x = strtol(s, &end, 10);
+            int v = (int)x;
+            memcpy((char *)to + f[i].at, &v, sizeof v);
+            if (x < INT_MIN || x > INT_MAX) end = NULL;
+        }
+        if (!end || *end) { load_fail(st, "not a number in the metadata", f[i].key); return; }
+    }
+}
+
+/* the tensor prefix.part of the right shape, or an error */
+static const fd_tensor *load_part(fd_status *st, const fd_tensors *f, const char *prefix, const fd_part *p)
+{
+    char name[64];
+    const fd_tensor *t = fd_tensor_find(f, strcat(strcpy(name, prefix), p->name));
+    if (!t) { load_fail(st, "missing tensor", name); return NULL; }
+    if (t->nd != p->nd || memcmp(t->n, p->n, (size_t)p->nd * sizeof *p->n)) {
+        load_fail(st, "tensor with a shape that the network does not have", name);
+        return NULL;
+    }
+    return t;
+}
+
+/* one of our names that is not among the n known ones: their number decides, the search only names it */
+static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, int kinds)
+{
+    for (int i = 0; i < f->metas; i++) {
+        const char *key = f->meta[i].key;
+        int known = !save_ours(key) || !strcmp(key, "net.version");
+        for (int j = 0; j < SAVE_ARCH; j++) known |= !strcmp(key, save_arch[j].key);
+        for (int j = 0; j < SAVE_ADAM; j++) known |= !strcmp(key, save_adam[j].key);
+        if (!known) load_fail(st, "unknown key in the metadata", key);
+    }
+    for (int i = 0; i < f->count; i++) {
+        const char *name = f->tensor[i].name;
+        int known = !save_ours(name);
+        for (int k = 0; k < kinds && !known; k++) {
+            size_t n = strlen(save_prefix[k]);
+            if (!strncmp(name, save_prefix[k], n))
+                for (int j = 0; j < net->parts && !known; j++) known = !strcmp(name + n, net->part[j].name);
+        }
+        if (!known) load_fail(st, "unknown tensor", name);
+    }
+}
+
+fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
+{
+    const fd_tensors none = { 0, 0, NULL, NULL };
+    fd_status *st = a->st;
+    fd_arena before = *a;
+    fd_arch arch;
+    fd_opt o;
+    memset(&arch, 0, sizeof arch);
+    memset(&o, 0, sizeof o);
+    *net = NULL;
+    if (opt) *opt = NULL;
+    fd_tensors f = fd_tensors_load(a, path);
+    if (st->code) return none;
+    const char *version = fd_meta_find(&f, "net.version");
+    if (!version || strcmp(version, "1")) load_fail(st, "net.version is not 1: not a checkpoint of ours", path);
+    load_fields(st, &f, SAVE_ARCH, save_arch, &arch);
+    int trained = fd_meta_find(&f, "adam.step") != NULL, kinds = trained ? 4 : 1;
+    if (opt && !trained) load_fail(st, "no optimiser in this file", path);
+    if (trained) load_fields(st, &f, SAVE_ADAM, save_adam, &o);
+    if (o.step < 0) load_fail(st, "a negative number of steps", "adam.step");
+    if (!st->code) {
+        fd_status bad = { 0 };
+        if (!net_arch(&arch, &bad)) fd_fail(st, FD_EDATA, "fd_net_load", bad.what, bad.nv, bad.v[0], 0, 0);
+    }
+    fd_net *own = net_plan(a, &arch);
+    for (int k = 0; k < kinds && own && !st->code; k++)
+        for (int i = 0; i < own->parts && !st->code; i++) load_part(st, &f, save_prefix[k], &own->part[i]);
+    if (own) load_unknown(st, &f, own, kinds);
+    if (own && net_room(a, own)) {
+        fd_opt *to = trained && opt ? fd_opt_new(a, own, NULL) : NULL;
+        if (to) {
+            to->how = o.how;
+            to->step = o.step;
+        }
+        fd_real *const into[] = { own->w, to ? to->avg : NULL, to ? to->m : NULL, to ? to->v : NULL };
+        for (int k = 0; k < (to ? 4 : 1); k++)
+            for (int i = 0; i < own->parts && !st->code; i++) {
+                const fd_part *p = &own->part[i];
+                const fd_tensor *t = load_part(st, &f, save_prefix[k], p);
+                ptrdiff_t end = i + 1 < own->parts ? p[1].at : own->count;
+                if (t) memcpy(into[k] + p->at, t->x, (size_t)(end - p->at) * sizeof(fd_real));
+            }
+        if (opt) *opt = to;
+    }
+    if (st->code) {
+        *a = before;
+        if (opt) *opt = NULL;
+        return none;
+    }
+    *net = own;
+    int count = 0, metas = 0;
+    for (int i = 0; i < f.count; i++) if (!save_ours(f.tensor[i].name)) f.tensor[count++] = f.tensor[i];
+    for (int i = 0; i < f.metas; i++) if (!save_ours(f.meta[i].key)) f.meta[metas++] = f.meta[i];
+    f.count = count;
+    f.metas = metas;
+    return f;
+}
+#endif

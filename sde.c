@@ -1,0 +1,1289 @@
+/* sde.c -- diffusion: forward processes, models that denoise, training pairs, samplers.
+ *
+ *     processes   m(t), v(t) of each; time grids
+ *     lin         y_i = sum_j c_j(t_i, k) in_j,i: all that a process does to functions
+ *     models      conversions of predictions, exact models of known data, preconditioning
+ *     training    noised pairs, targets, weights, laws of t
+ *     sampling    rows of the one-stage schemes, stages of the others, the loop
+ *
+ * Everything is diagonal in the modes e_k of the noise covariance C e_k = lam_k e_k, and everything
+ * follows from two functions of time per mode:
+ *
+ *     code     papers
+ *     m        alpha_t, sqrt(gamma_t), A(r)       X_t | X_0 = x0 ~ N(m x0, v lam)
+ *     v, s     sigma_t^2, sigma_t, B(r)           s = sqrt v
+ *     a, q     f = -a x, g^2 = q                  a = -m'/m,  q = v' + 2 a v = v' - 2 v m'/m
+ *     D        E[x0 | x]                          x = m D + s e
+ *     k        m_t/m_s, s < t                     v(t|s) = v_t - k^2 v_s
+ *     P        variance of X_t for Gaussian data  m^2 c + v lam, c the data eigenvalue
+ *
+ * v and q are in units of lam, so that no formula divides by an eigenvalue, which may be 0. Where m
+ * and v do not depend on the mode (p->modal = 0) the coefficients are numbers, and no transform is
+ * made; the exact models alone work in modes. */
+#define FD_IMPL
+#include "fd.h"
+#include <float.h>
+
+#define PI 3.14159265358979323846
+
+/* ---- Processes ---------------------------------------------------------------------------------- *
+ *
+ * law(p, t, mu) gives m, v and their derivatives; mu is the eigenvalue of -Laplacian of the mode.
+ * The variance-preserving ones are one function of B = -log m^2: m = exp(-B/2), v = 1 - exp(-B),
+ * written with expm1 since v must be right to rounding at small t. */
+
+static fd_coef proc_vp(double B, double dB)
+{
+    double m = exp(-.5 * B);
+    return (fd_coef){ m, -expm1(-B), -.5 * dB * m, dB * exp(-B) };
+}
+
+static fd_coef proc_law_ou(const fd_process *p, double t, double mu)
+{
+    (void)p, (void)mu;
+    return proc_vp(t, 1);
+}
+
+static fd_coef proc_law_vp(const fd_process *p, double t, double mu)
+{
+    double b0 = p->prm[0], db = p->prm[1] - b0;
+    (void)mu;
+    return proc_vp((b0 + .5 * db * t) * t, b0 + db * t);
+}
+
+static fd_coef proc_law_subvp(const fd_process *p, double t, double mu)
+{
+    fd_coef c = proc_law_vp(p, t, mu);
+    c.dv *= 2 * c.v;
+    c.v *= c.v;
+    return c;
+}
+
+/* m = cos f/cos f0, f = (t + s)/(1 + s) pi/2, f0 = f(0); 1 - m^2 = sin(f+f0) sin(f-f0)/cos^2 f0 */
+static fd_coef proc_law_cosine(const fd_process *p, double t, double mu)
+{
+    double w = PI / 2 / (1 + p->prm[0]), f0 = w * p->prm[0], f = f0 + w * t, c0 = cos(f0);
+    fd_coef c = { cos(f) / c0, sin(f + f0) * sin(w * t) / (c0 * c0), -w * sin(f) / c0, 0 };
+    (void)mu;
+    c.dv = -2 * c.m * c.dm;
+    return c;
+}
+
+static fd_coef proc_law_ve(const fd_process *p, double t, double mu)
+{
+    double l = 2 * log(p->prm[1] / p->prm[0]), v = p->prm[0] * p->prm[0] * exp(l * t);
+    (void)mu;
+    return (fd_coef){ 1, v, 0, l * v };
+}
+
+static fd_coef proc_law_driftless(const fd_process *p, double t, double mu)
+{
+    (void)p, (void)mu;
+    return (fd_coef){ 1, t, 0, 1 };
+}
+
+static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
+{
+    double s = t + p->prm[0] * (1 - t);
+    (void)mu;
+    return (fd_coef){ 1 - t, s * s, -1, 2 * s * (1 - p->prm[0]) };
+}
+
+/* At a whole t the derivative is that of the interval below: the one a reverse step enters. */
+static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
+{
+    int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
+    double d = p->table[i + 1] - p->table[i], x = t < 0 ? 0 : t > T ? 1 : t - i;
+    (void)mu;
+    return proc_vp(-(p->table[i] + x * d), -d);
+}
+
+fd_process fd_ou(const fd_cov *noise, double tmax)
+{
+    FD_ASSERT(tmax > 0);
+    return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = tmax, .law = proc_law_ou };
+}
+
+fd_process fd_vp(const fd_cov *noise, double beta0, double beta1)
+{
+    FD_ASSERT(beta0 >= 0 && beta0 + beta1 > 0);
+    return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = 1, .prm = { beta0, beta1 },
+                         .law = proc_law_vp };
+}
+
+fd_process fd_vp_cosine(const fd_cov *noise)
+{
+    return (fd_process){ .noise = noise, .tmin = 1e-5, .tmax = .9946, .prm = { .008 },
+                         .law = proc_law_cosine };
+}
+
+fd_process fd_subvp(const fd_cov *noise, double beta0, double beta1)
+{
+    fd_process p = fd_vp(noise, beta0, beta1);
+    p.law = proc_law_subvp;
+    return p;
+}
+
+fd_process fd_ve(const fd_cov *noise, double smin, double smax)
+{
+    FD_ASSERT(smin > 0 && smax > smin);
+    return (fd_process){ .noise = noise, .tmax = 1, .prm = { smin, smax }, .law = proc_law_ve };
+}
+
+fd_process fd_driftless(const fd_cov *noise, double tmax)
+{
+    FD_ASSERT(tmax > 0);
+    return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = tmax, .law = proc_law_driftless };
+}
+
+fd_process fd_flow(const fd_cov *noise, double smin)
+{
+    FD_ASSERT(smin >= 0 && smin < 1);
+    return (fd_process){ .noise = noise, .tmax = 1, .prm = { smin }, .law = proc_law_flow };
+}
+
+/* gamma_t = prod_{u <= t} (1 - beta_u), beta_u linear from beta1 to betaT */
+fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT)
+{
+    fd_process p = { .noise = noise, .tmax = T, .prm = { T }, .law = proc_law_ddpm };
+    if (T < 1 || !(beta1 > 0 && beta1 < 1 && betaT > 0 && betaT < 1)) {
+        fd_fail(a->st, FD_EARG, "fd_ddpm", "needs T >= 1 and betas between 0 and 1; T", 1, T, 0, 0);
+        return (fd_process){ 0 };
+    }
+    double *lg = fd_new(a, double, (size_t)T + 1);
+    if (!lg) return (fd_process){ 0 };
+    for (int t = 1; t <= T; t++)
+        lg[t] = lg[t - 1] + log1p(-(T > 1 ? beta1 + (betaT - beta1) * (t - 1) / (T - 1) : beta1));
+    p.table = lg;
+    return p;
+}
+
+/* mu of mode k from its index j on each axis: the waves of each boundary, see fd_space */
+static double proc_mu(const fd_space *s, ptrdiff_t k)
+{
+    int j[3];
+    double mu = 0;
+    if (s->basis) return 0;
+    fd_mode(s, k, j);
+    for (int i = 0; i < s->nd; i++) {
+        double w = s->bc[i] == FD_PERIODIC  ? 2 * ((j[i] + 1) / 2)
+                 : s->bc[i] == FD_NEUMANN   ? j[i]
+                 : s->bc[i] == FD_DIRICHLET ? j[i] + 1
+                                            : j[i] + .5;
+        mu += PI * w / s->len[i] * (PI * w / s->len[i]);
+    }
+    return mu;
+}
+
+fd_coef fd_law(const fd_process *p, double t, ptrdiff_t k)
+{
+    if (!p->law) return (fd_coef){ 0 };
+    return p->law(p, t, p->modal && p->noise ? proc_mu(&p->noise->s, k) : 0);
+}
+
+/* log sigma(t), sigma = sqrt(v)/m; of the mode mu = 0 where the process is modal */
+static double proc_logsigma(const fd_process *p, double t)
+{
+    fd_coef c = p->law(p, t, 0);
+    return !(c.m > 0) ? INFINITY : !(c.v > 0) ? -INFINITY : .5 * log(c.v) - log(c.m);
+}
+
+/* the t in [tmin, tmax] with log sigma(t) = l, or the nearer end; sigma rises */
+static double proc_time(const fd_process *p, double l)
+{
+    double lo = p->tmin, hi = p->tmax;
+    if (proc_logsigma(p, lo) >= l) return lo;
+    if (proc_logsigma(p, hi) <= l) return hi;
+    for (int i = 0; i < 200; i++) {
+        double mid = .5 * (lo + hi);
+        if (mid == lo || mid == hi) break;
+        if (proc_logsigma(p, mid) <= l) lo = mid;
+        else hi = mid;
+    }
+    return lo;
+}
+
+void fd_times(const fd_process *p, int rule, double prm, int steps, double *t)
+{
+    if (!p->law || steps < 1) return;
+    double t0 = p->tmin, t1 = p->tmax, rho = prm > 0 ? prm : 7, n = steps;
+    if (rule == FD_UNIFORM || rule == FD_GEOMETRIC) {
+        for (int i = 0; i <= steps; i++)
+            t[i] = rule == FD_UNIFORM ? (t1 * (n - i) + t0 * i) / n : t1 * pow(t0 / t1, i / n);
+    } else {
+        double l1 = proc_logsigma(p, t1), l0 = proc_logsigma(p, t0);
+        int skip = isinf(l1) ? 1 : 0;
+        if (skip) l1 = log(1e4);
+        n = steps > skip ? steps - skip : 1;
+        for (int i = skip; i <= steps; i++) {
+            double u = (i - skip) / n;
+            double l = rule == FD_LOGSNR ? l1 + u * (l0 - l1)
+                                         : rho * log((1 - u) * exp(l1 / rho) + u * exp(l0 / rho));
+            t[i] = proc_time(p, l);
+        }
+    }
+    t[0] = t1;
+    t[steps] = t0;
+}
+
+/* int_s^t q/m^e du, e = 0, 1, by eight-point Gauss panels that are halved until halving changes
+ * nothing; a chain, whose q jumps at whole t, has closed forms with k = m_t/m_s:
+ * q = -(log m^2)', so 2 log(1/k) and 2 (1/m_t - 1/m_s). NaN ends the recursion. */
+static double proc_panel(const fd_process *p, double s, double t, double mu, int e)
+{
+    static const double x[4] = { .1834346424956498049394761, .5255324099163289858177390,
+                                 .7966664774136267395915539, .9602898564975362316835609 };
+    static const double w[4] = { .3626837833783619829651504, .3137066458778872873379622,
+                                 .2223810344533744705443560, .1012285362903762591525314 };
+    double sum = 0;
+    for (int i = 0; i < 8; i++) {
+        fd_coef c = p->law(p, .5 * (s + t) + .5 * (t - s) * (i & 1 ? x[i / 2] : -x[i / 2]), mu);
+        double q = c.dv - 2 * c.v * c.dm / c.m;
+        sum += w[i / 2] * (e ? q / c.m : q);
+    }
+    return .5 * (t - s) * sum;
+}
+
+static double proc_halve(const fd_process *p, double s, double t, double mu, int e, double all,
+                         double scale, int depth)
+{
+    double mid = .5 * (s + t), l = proc_panel(p, s, mid, mu, e), r = proc_panel(p, mid, t, mu, e);
+    if (depth == 0 || !(fabs(l + r - all) > 1e-14 * scale)) return l + r;
+    return proc_halve(p, s, mid, mu, e, l, scale, depth - 1)
+         + proc_halve(p, mid, t, mu, e, r, scale, depth - 1);
+}
+
+static double proc_integral(const fd_process *p, double s, double t, double mu, int e)
+{
+    if (p->table) {
+        double ms = p->law(p, s, mu).m, mt = p->law(p, t, mu).m;
+        return e ? 2 * (1 / mt - 1 / ms) : 2 * log(ms / mt);
+    }
+    double all = proc_panel(p, s, t, mu, e);
+    return proc_halve(p, s, t, mu, e, all, fabs(all), 24);
+}
+
+/* ---- Combinations ------------------------------------------------------------------------------- *
+ *
+ * y_i = sum_j c_j(t_i, mu_k) in_j,i for the functions i of a batch: a pair, a target, a conversion, a
+ * step. Scalar processes: one number per function and input. Modal ones: in modes. */
+
+enum { LIN_BLOCK = 8192, LIN_SERIAL = 1 << 16 };      /* reals: of one task; below: one thread */
+
+static inline fd_vec lin_load(const fd_real *p, int r)
+{
+    return r == FD_W ? vload(p) : vload_n(p, r);
+}
+
+/* The sum starts from 0: of a b + c d a compiler may fuse either product, and copies of this loop would
+ * then differ in the last bit; 0 + a b + c d has one fused form. */
+static void lin_row(ptrdiff_t n, int nin, const fd_real c[3], const fd_real *const in[3], fd_real *y)
+{
+    const fd_vec zero = { 0 };
+    for (ptrdiff_t i = 0; i < n; i += FD_W) {
+        int r = n - i < FD_W ? (int)(n - i) : FD_W;
+        fd_vec s = zero;
+        for (int j = 0; j < nin; j++) s = s + c[j] * lin_load(in[j] + i, r);
+        if (r == FD_W) vstore(y + i, s);
+        else vstore_n(y + i, s, r);
+    }
+}
+
+/* task: block `task % blocks` of function `task / blocks` */
+static void lin_task(ptrdiff_t task, ptrdiff_t blocks, ptrdiff_t n, int nin, const fd_real *c,
+                     const fd_real *const in[3], fd_real *y)
+{
+    ptrdiff_t at = task % blocks * LIN_BLOCK, o = task / blocks * n + at;
+    ptrdiff_t len = n - at < LIN_BLOCK ? n - at : LIN_BLOCK;
+    const fd_real *from[3] = { in[0] + o, nin > 1 ? in[1] + o : NULL, nin > 2 ? in[2] + o : NULL };
+    lin_row(len, nin, c + task / blocks * 3, from, y + o);
+}
+
+/* b functions of n reals, c [b][3]; y may be an input */
+static void lin_batch(int b, ptrdiff_t n, int nin, const fd_real *c, const fd_real *const in[3],
+                      fd_real *y)
+{
+    ptrdiff_t blocks = (n + LIN_BLOCK - 1) / LIN_BLOCK, tasks = b * blocks;
+    if (b * n < LIN_SERIAL) {
+        for (ptrdiff_t k = 0; k < tasks; k++) lin_task(k, blocks, n, nin, c, in, y);
+    } else {
+        FD_PARALLEL
+        for (ptrdiff_t k = 0; k < tasks; k++) lin_task(k, blocks, n, nin, c, in, y);
+    }
+}
+
+/* c[j] at time t for the mode with this mu; NULL, or why there are none */
+typedef const char *lin_coef(const void *ctx, const fd_process *p, double t, double mu, double c[3]);
+
+static const char *lin_get(lin_coef *f, const void *ctx, const fd_process *p, double t, double mu,
+                           int nin, fd_real c[3])
+{
+    double d[3] = { 0 };
+    const char *why = f(ctx, p, t, mu, d);
+    for (int j = 0; j < nin && !why; j++) {
+        c[j] = (fd_real)d[j];
+        if (!isfinite(c[j])) why = "a coefficient is not finite: m or v is too small";
+    }
+    return why;
+}
+
+/* All coefficients are made before anything is written: on failure y is as it was. */
+static void lin_apply(const char *where, const fd_process *p, int b, const double *t, lin_coef *f,
+                      const void *ctx, int nin, const fd_real *const in[3], fd_real *y,
+                      fd_arena scratch)
+{
+    fd_status *st = scratch.st;
+    const char *why = NULL;
+    if (st->code || !p->noise) return;
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t n = fd_size(s), modes = s->modes;
+    if (!p->modal) {
+        fd_real *c = fd_new(&scratch, fd_real, (size_t)b * 3);
+        if (!c) return;
+        for (int i = 0; i < b && !why; i++) why = lin_get(f, ctx, p, t[i], 0, nin, c + i * 3);
+        if (why) fd_fail(st, FD_EARG, where, why, 0, 0, 0, 0);
+        else lin_batch(b, n, nin, c, in, y);
+        return;
+    }
+    double *mu = fd_raw(&scratch, double, modes);
+    fd_real *c = fd_raw(&scratch, fd_real, modes * 3);                /* [modes][3] */
+    fd_real *u = fd_raw(&scratch, fd_real, s->ch * modes);            /* [ch][modes] */
+    fd_real *w = fd_raw(&scratch, fd_real, s->ch * modes);
+    if (!w) return;
+    fd_laplace(s, mu, scratch);
+    if (st->code) return;
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < b; i++) {
+            if (i == 0 || t[i] != t[i - 1])
+                for (ptrdiff_t k = 0; k < modes && !why; k++)
+                    why = lin_get(f, ctx, p, t[i], mu[k], nin, c + k * 3);
+            if (why) { fd_fail(st, FD_EARG, where, why, 0, 0, 0, 0); return; }
+            if (pass == 0) continue;
+            for (int j = 0; j < nin; j++) {
+                fd_to_modes(s, 1, in[j] + i * n, w, scratch);
+                for (ptrdiff_t l = 0; l < s->ch; l++)
+                    for (ptrdiff_t k = 0; k < modes; k++) {
+                        fd_real x = c[k * 3 + j] * w[l * modes + k];
+                        u[l * modes + k] = j ? u[l * modes + k] + x : x;
+                    }
+            }
+            fd_from_modes(s, 1, u, y + i * n, scratch);
+        }
+}
+
+/* ---- Models ------------------------------------------------------------------------------------- *
+ *
+ * Every kind of prediction is y = al D + be e under x = m D + s e. Two kinds at one x:
+ *
+ *     y' = ((al' be - be' al) x + (be' m - al' s) y)/(m be - s al)
+ *
+ * and a change of D moves y by (al - be m/s) times as much. */
+
+static void conv_pair(fd_coef c, int kind, double *al, double *be)
+{
+    double s = sqrt(c.v);
+    *al = kind == FD_X0 ? 1 : kind == FD_V ? -s : kind == FD_VELOCITY ? -c.dm : 0;
+    *be = kind == FD_NOISE ? 1 : kind == FD_SCORE ? -1 / s : kind == FD_V ? c.m
+        : kind == FD_VELOCITY ? -c.dv / (2 * s) : 0;
+}
+
+static int conv_known(fd_status *st, const char *where, int kind)
+{
+    if (kind >= FD_X0 && kind <= FD_VELOCITY) return 1;
+    fd_fail(st, FD_EARG, where, "no such kind of prediction", 1, kind, 0, 0);
+    return 0;
+}
+
+static const char *conv_coef(const void *ctx, const fd_process *p, double t, double mu, double r[3])
+{
+    const int *kind = ctx;                                            /* from, to */
+    fd_coef c = p->law(p, t, mu);
+    double al, be, al2, be2, det;
+    if (!(c.v > 0)) return "there is no such map where v = 0";
+    conv_pair(c, kind[0], &al, &be);
+    conv_pair(c, kind[1], &al2, &be2);
+    det = c.m * be - sqrt(c.v) * al;
+    if (al == 0 && al2 == 0) r[0] = 0, r[1] = be2 / be;               /* noise and score: no m needed */
+    else if (det == 0) return "there is no such map where m = 0";
+    else r[0] = (al2 * be - be2 * al) / det, r[1] = (be2 * c.m - al2 * sqrt(c.v)) / det;
+    return NULL;
+}
+
+void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, const double *t,
+                fd_real *y, fd_arena scratch)
+{
+    int kind[2] = { from, to };
+    if (!conv_known(scratch.st, "fd_convert", from) || !conv_known(scratch.st, "fd_convert", to))
+        return;
+    if (from != to)
+        lin_apply("fd_convert", p, b, t, conv_coef, kind, 2, (const fd_real *[3]){ x, y }, y, scratch);
+}
+
+void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
+                const double *t, fd_real *y, fd_arena scratch)
+{
+    if (scratch.st->code) return;
+    if (!m->eval || !p->noise) {
+        fd_fail(scratch.st, FD_EARG, "fd_predict", "the model or the process is empty", 0, 0, 0, 0);
+        return;
+    }
+    m->eval(m->self, &p->noise->s, b, x, t, y, scratch);
+    fd_convert(p, m->predicts, want, b, x, t, y, scratch);
+}
+
+/* --- Exact models: data from sum_i w_i N(M_i, c_i), c_i diagonal in the modes. With
+ * P_i = m^2 c_i + v lam,
+ *
+ *     D_i = g_i x + h_i M_i,  g = c m/P,  h = v lam/P;      Var_i = c v lam/P
+ *     l_i = log w_i - 1/2 sum_k [log(P_i/P_0) + (x - m M_i)^2/P_i],   W = softmax l
+ *     D   = sum W_i D_i,    Var = sum W_i (Var_i + (D_i - D)^2)
+ *     J^T dy = sum W_i (g_i dy + <dy, D_i - D> r_i),        r_i = -(x - m M_i)/P_i = dl_i/dx
+ *
+ * A single Gaussian is n = 1, a data set is c = 0. Where P = 0 the state says nothing of the mode:
+ * g = 0, h = 1, Var = c. Such a mode stays out of l, for its components are either equal or as
+ * far apart as rounding makes them. For the same reason P in l is raised by the square of the
+ * rounding error of a coefficient: with a smooth C, v lam soon falls below it.
+ *
+ * No fused products here: the threaded and the plain loop must not differ in what they fuse. */
+
+typedef struct {
+    fd_process p;
+    int n;
+    double *logw;                     /* [n] */
+    const double **c;                 /* [n] eigenvalues of component i; NULL: 0 */
+    double *low;                      /* [modes] min_i c_i */
+    double *mu;                       /* [modes]; NULL: scalar process */
+    fd_real *M;                       /* [n][ch][modes]; NULL: 0 */
+    const fd_real *mean;              /* [ch][points]; with ratio only */
+    double ratio;                     /* c/lam, where it is one number on all modes; else -1 */
+} oracle;
+enum { ORACLE_EVAL, ORACLE_VJP, ORACLE_VAR };
+
+typedef struct {                      /* of one component at one time, all [modes] */
+    double *g, *h, *m, *ip;           /* ip = 1/P, 0 where the mode stays out of l */
+    double logs;                      /* sum_k log(P_i/P_0) of one channel */
+    double t, floor;                  /* what it was made for */
+    const double *c;
+    int made;
+} oracle_tab;
+
+static fd_coef oracle_law(const oracle *o, double t, ptrdiff_t k)
+{
+    return o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
+}
+
+FD_NOFMA_FN static void oracle_gain(fd_coef f, double lam, double c, double *g, double *h)
+{
+    FD_NOFMA
+    double P = f.m * f.m * c + f.v * lam;
+    *g = P > 0 ? c * f.m / P : 0;
+    *h = P > 0 ? f.v * lam / P : 1;
+}
+
+FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, double t, double floor)
+{
+    FD_NOFMA
+    const double *lam = o->p.noise->lam, *ci = o->c[i], *c0 = o->c[0];
+    if (b->made && b->t == t && b->floor == floor && b->c == ci) return;
+    fd_coef f = oracle_law(o, t, 0);
+    b->made = 1, b->t = t, b->floor = floor, b->c = ci, b->logs = 0;
+    for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
+        if (o->mu) f = oracle_law(o, t, k);
+        double c = ci ? ci[k] : 0, m2 = f.m * f.m, vl = f.v * lam[k];
+        oracle_gain(f, lam[k], c, &b->g[k], &b->h[k]);
+        b->m[k] = f.m;
+        b->ip[k] = 0;
+        if (m2 * o->low[k] + vl > 0) {
+            double P = m2 * c + vl + floor;
+            b->ip[k] = 1 / P;
+            if (ci != c0) b->logs += log(P / (m2 * (c0 ? c0[k] : 0) + vl + floor));
+        }
+    }
+}
+
+/* sum_k ip (u - m M)^2, in 8 lanes */
+FD_NOFMA_FN static double oracle_dist(ptrdiff_t n, const oracle_tab *b, const fd_real *u, const fd_real *M)
+{
+    FD_NOFMA
+    double s[8] = { 0 };
+    ptrdiff_t k = 0;
+    for (; k + 8 <= n; k += 8)
+        for (int j = 0; j < 8; j++) {
+            double d = u[k + j] - b->m[k + j] * M[k + j];
+            s[j] += b->ip[k + j] * d * d;
+        }
+    for (; k < n; k++) {
+        double d = u[k] - b->m[k] * M[k];
+        s[k & 7] += b->ip[k] * d * d;
+    }
+    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+}
+
+/* W = softmax l */
+FD_NOFMA_FN static void oracle_weights(const oracle *o, oracle_tab *b, double t, double floor, const fd_real *u,
+                           double *W)
+{
+    FD_NOFMA
+    ptrdiff_t modes = o->p.noise->s.modes;
+    int ch = o->p.noise->s.ch;
+    double top = -INFINITY, sum = 0;
+    if (o->n == 1) { W[0] = 1; return; }
+    for (int i = 0; i < o->n; i++) {
+        oracle_table(o, b, i, t, floor);
+        W[i] = o->logw[i] - .5 * ch * b->logs;
+        for (int c = 0; c < ch; c++)
+            W[i] -= .5 * oracle_dist(modes, b, u + c * modes, o->M + (i * (ptrdiff_t)ch + c) * modes);
+        if (!(W[i] <= top)) top = W[i];
+    }
+    for (int i = 0; i < o->n; i++) sum += W[i] = exp(W[i] - top);
+    for (int i = 0; i < o->n; i++) W[i] /= sum;
+}
+
+/* One function in modes: state u, dy (ORACLE_VJP) and out [ch][modes]; out may be u or dy.
+ * work: W [n], D and R [ch][modes]. */
+FD_NOFMA_FN static void oracle_one(const oracle *o, int what, double t, const fd_real *u, const fd_real *dy,
+                       fd_real *out, oracle_tab *b, double *work)
+{
+    FD_NOFMA
+    ptrdiff_t modes = o->p.noise->s.modes, n = o->p.noise->s.ch * modes;
+    double *W = work, *D = W + o->n, *R = D + n, floor = 0;
+    if (o->n > 1) {
+        double eps = 4 * (sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON);
+        for (ptrdiff_t j = 0; j < n; j++) floor += (double)u[j] * u[j];
+        floor *= eps * eps;
+    }
+    oracle_weights(o, b, t, floor, u, W);
+    for (ptrdiff_t j = 0; j < n; j++) D[j] = R[j] = 0;
+    for (int i = 0; i < o->n; i++) {
+        const fd_real *M = o->M + i * n;
+        if (W[i] == 0) continue;
+        oracle_table(o, b, i, t, floor);
+        for (ptrdiff_t j = 0; j < n; j++) {
+            ptrdiff_t k = j % modes;
+            D[j] += W[i] * (b->g[k] * u[j] + b->h[k] * M[j]);
+        }
+    }
+    for (int i = 0; i < o->n && what != ORACLE_EVAL; i++) {
+        const fd_real *M = o->M + i * n;
+        double dot = 0;                                               /* <dy, D_i - D> */
+        if (W[i] == 0) continue;
+        oracle_table(o, b, i, t, floor);
+        for (ptrdiff_t j = 0; j < n && what == ORACLE_VJP; j++) {
+            ptrdiff_t k = j % modes;
+            dot += dy[j] * (b->g[k] * u[j] + b->h[k] * M[j] - D[j]);
+        }
+        for (ptrdiff_t j = 0; j < n; j++) {
+            ptrdiff_t k = j % modes;
+            double d = b->g[k] * u[j] + b->h[k] * M[j] - D[j], c = b->c ? b->c[k] : 0;
+            R[j] += what == ORACLE_VAR ? W[i] * (b->h[k] * c + d * d)
+                  : W[i] * (b->g[k] * dy[j] - dot * b->ip[k] * (u[j] - b->m[k] * M[j]));
+        }
+    }
+    for (ptrdiff_t j = 0; j < n; j++) out[j] = (fd_real)(what == ORACLE_EVAL ? D[j] : R[j]);
+}
+
+static int space_same(const fd_space *x, const fd_space *y)
+{
+    if (x->nd != y->nd || x->ch != y->ch || x->points != y->points || x->modes != y->modes
+        || x->basis != y->basis) return 0;
+    for (int i = 0; i < x->nd; i++)
+        if (x->n[i] != y->n[i] || x->bc[i] != y->bc[i] || x->len[i] != y->len[i]) return 0;
+    return 1;
+}
+
+/* The transpose of fd_from_modes, and of fd_to_modes. On a grid they are the other transform times
+ * 1/h and h, which cancel since the two are used as a pair. */
+static void space_pull(const fd_space *s, int b, const fd_real *dx, fd_real *du, fd_arena scratch)
+{
+    if (!s->basis) fd_to_modes(s, b, dx, du, scratch);
+    else fd_gemm(0, 1, b * s->ch, (int)s->modes, (int)s->points, 1, dx, (int)s->points,
+                 s->basis, (int)s->points, 0, du, (int)s->modes, scratch);
+}
+
+static void space_push(const fd_space *s, int b, const fd_real *du, fd_real *dx, fd_arena scratch)
+{
+    fd_from_modes(s, b, du, dx, scratch);
+    for (ptrdiff_t i = 0; i < b * fd_size(s) && s->basis; i++) dx[i] *= s->weight[i % s->points];
+}
+
+static void oracle_run(const oracle *o, int what, const fd_space *s, int b, const fd_real *x,
+                       const double *t, const fd_real *dy, fd_real *y, fd_arena scratch)
+{
+    ptrdiff_t n = s->ch * s->modes, points = fd_size(s), modes = s->modes;
+    if (scratch.st->code) return;
+    if (!space_same(s, &o->p.noise->s)) {
+        fd_fail(scratch.st, FD_ESHAPE, "fd_oracle", "not the space that the model was made for; points",
+                2, (long long)s->points, (long long)o->p.noise->s.points, 0);
+        return;
+    }
+    if (o->ratio >= 0 && what != ORACLE_VAR) {
+        for (int i = 0; i < b; i++) {
+            double g, h;
+            oracle_gain(oracle_law(o, t[i], 0), 1, o->ratio, &g, &h);
+            lin_row(points, what == ORACLE_EVAL ? 2 : 1, (fd_real[3]){ (fd_real)g, (fd_real)h },
+                    (const fd_real *[3]){ (what == ORACLE_EVAL ? x : dy) + i * points, o->mean },
+                    y + i * points);
+        }
+        return;
+    }
+    int threads = fd_threads();
+    fd_real *u = fd_raw(&scratch, fd_real, b * n);
+    fd_real *w = what == ORACLE_VJP ? fd_raw(&scratch, fd_real, b * n) : what == ORACLE_VAR ? y : u;
+    oracle_tab *tab = fd_new(&scratch, oracle_tab, threads);
+    ptrdiff_t each = 4 * modes + o->n + 2 * n;
+    double *work = fd_raw(&scratch, double, threads * each);
+    if (!work) return;
+    for (int i = 0; i < threads; i++) {
+        double *d = work + i * each;
+        tab[i].g = d, tab[i].h = d + modes, tab[i].m = d + 2 * modes, tab[i].ip = d + 3 * modes;
+    }
+    fd_to_modes(s, b, x, u, scratch);
+    if (what == ORACLE_VJP) space_pull(s, b, dy, w, scratch);
+    if (scratch.st->code) return;
+    if ((double)b * o->n * n < LIN_BLOCK) {
+        for (int i = 0; i < b; i++)
+            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, tab, work + 4 * modes);
+    } else {
+        FD_PARALLEL
+        for (int i = 0; i < b; i++)
+            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[fd_thread()],
+                       work + fd_thread() * each + 4 * modes);
+    }
+    if (what == ORACLE_EVAL) fd_from_modes(s, b, u, y, scratch);
+    if (what == ORACLE_VJP) space_push(s, b, w, y, scratch);
+}
+
+static void oracle_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                        fd_real *y, fd_arena scratch)
+{
+    oracle_run(self, ORACLE_EVAL, s, b, x, t, NULL, y, scratch);
+}
+
+static void oracle_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                       const fd_real *dy, fd_real *dx, fd_arena scratch)
+{
+    oracle_run(self, ORACLE_VJP, s, b, x, t, dy, dx, scratch);
+}
+
+static void oracle_var(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                       fd_real *w, fd_arena scratch)
+{
+    oracle_run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
+}
+
+/* c/lam where it is the same on all modes and the modes span all points, else -1; c = 0 is 0 times
+ * anything */
+static double oracle_ratio(const fd_cov *noise, const double *c)
+{
+    ptrdiff_t zeros = 0, same = 0, n = noise->s.modes;
+    if (n != noise->s.points) return -1;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        zeros += !c || c[k] == 0;
+        same += c && noise->lam[k] > 0
+             && fabs(c[k] / noise->lam[k] - c[0] / noise->lam[0]) <= 4 * DBL_EPSILON * c[0] / noise->lam[0];
+    }
+    return zeros == n ? 0 : same == n ? c[0] / noise->lam[0] : -1;
+}
+
+/* w NULL: equal weights; means NULL: 0; c NULL: point masses */
+static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, int n, const double *w,
+                           const fd_real *means, const fd_cov *const c[])
+{
+    fd_status *st = a->st;
+    double sum = 0;
+    if (st->code) return (fd_model){ 0 };
+    if (!p->noise || n < 1) {
+        fd_fail(st, FD_EARG, where, "needs a process with noise and components; components", 1, n, 0, 0);
+        return (fd_model){ 0 };
+    }
+    const fd_space *s = &p->noise->s;
+    for (int i = 0; i < n; i++) {
+        if (c && (!c[i] || !space_same(&c[i]->s, s)))
+            fd_fail(st, FD_ESHAPE, where, "the covariance of the data has not the modes of the noise", 0,
+                    0, 0, 0);
+        if (w && !(w[i] >= 0 && w[i] < INFINITY))
+            fd_fail(st, FD_EDATA, where, "a weight is negative or not finite", 1, i, 0, 0);
+        sum += w ? w[i] : 1;
+    }
+    if (!(sum > 0)) fd_fail(st, FD_EDATA, where, "all weights are 0", 0, 0, 0, 0);
+    oracle *o = fd_new(a, oracle, 1);
+    double *logw = fd_new(a, double, n), *low = fd_new(a, double, s->modes);
+    const double **ci = fd_new(a, const double *, n);
+    fd_real *M = fd_new(a, fd_real, (size_t)n * (size_t)(s->ch * s->modes));
+    fd_real *mean = fd_new(a, fd_real, n == 1 ? fd_size(s) : 0);
+    double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
+    if (mu) fd_laplace(s, mu, *a);
+    if (means && M) fd_to_modes(s, n, means, M, *a);
+    if (st->code) return (fd_model){ 0 };
+    for (int i = 0; i < n; i++) {
+        logw[i] = log((w ? w[i] : 1) / sum);
+        ci[i] = c ? c[i]->lam : NULL;
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            if (c && (i == 0 || ci[i][k] < low[k])) low[k] = ci[i][k];
+    }
+    if (n == 1 && means) memcpy(mean, means, (size_t)fd_size(s) * sizeof *mean);
+    *o = (oracle){ *p, n, logw, ci, low, mu, M, mean,
+                   n == 1 && !p->modal ? oracle_ratio(p->noise, ci[0]) : -1 };
+    return (fd_model){ FD_X0, oracle_eval, oracle_vjp, oracle_var, o };
+}
+
+fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
+{
+    return oracle_new(a, "fd_oracle_gauss", p, 1, NULL, mean, &c0);
+}
+
+fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,
+                       const fd_cov *const c[])
+{
+    return oracle_new(a, "fd_oracle_mix", p, n, w, means, c);
+}
+
+fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x)
+{
+    return oracle_new(a, "fd_oracle_data", p, n, NULL, x, NULL);
+}
+
+/* --- Preconditioning --- */
+
+struct fd_precond { fd_model gauss; double volume; };
+typedef struct { const fd_precond *w; fd_model raw; } precond_model;
+
+fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
+{
+    fd_model g = fd_oracle_gauss(a, p, mean, c0);
+    fd_precond *w = fd_new(a, fd_precond, 1);
+    if (!w) return NULL;
+    const fd_space *s = &p->noise->s;
+    w->gauss = g;
+    w->volume = s->basis ? 0 : s->h * (double)s->points;
+    for (ptrdiff_t i = 0; i < s->points && s->basis; i++) w->volume += s->weight[i];
+    return w;
+}
+
+/* A variance per mode has its mean over pixels sum_k/volume, since e_k^2 integrates to 1. */
+void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
+{
+    double in = 0, out = 0;
+    *cin = *cout = 0;
+    if (!w) return;
+    const oracle *o = w->gauss.self;
+    const double *lam = o->p.noise->lam, *c = o->c[0];
+    for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
+        fd_coef f = oracle_law(o, t, k);
+        double g, h;
+        oracle_gain(f, lam[k], c[k], &g, &h);
+        in += f.m * f.m * c[k] + f.v * lam[k];
+        out += h * c[k];
+    }
+    *cin = in > 0 ? sqrt(w->volume / in) : 0;
+    *cout = sqrt(out / w->volume);
+}
+
+/* y = cin(t) x */
+static void precond_in(const fd_precond *w, int b, const fd_real *x, const double *t, fd_real *y)
+{
+    ptrdiff_t n = fd_size(&((const oracle *)w->gauss.self)->p.noise->s);
+    for (int i = 0; i < b; i++) {
+        double cin, cout;
+        fd_precond_scale(w, t[i], &cin, &cout);
+        lin_row(n, 1, (fd_real[3]){ (fd_real)cin }, (const fd_real *[3]){ x + i * n }, y + i * n);
+    }
+}
+
+void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_real *xt, const double *t,
+                     fd_real *in, fd_real *y, fd_arena scratch)
+{
+    if (scratch.st->code || !w) return;
+    const fd_space *s = &((const oracle *)w->gauss.self)->p.noise->s;
+    ptrdiff_t n = fd_size(s);
+    fd_real *g = fd_raw(&scratch, fd_real, b * n), *c = fd_new(&scratch, fd_real, (size_t)b * 3);
+    if (!c) return;
+    for (int i = 0; i < b; i++) {
+        double cin, cout;
+        fd_precond_scale(w, t[i], &cin, &cout);
+        c[i * 3] = (fd_real)(1 / cout), c[i * 3 + 1] = -c[i * 3];
+        if (!isfinite(c[i * 3])) {
+            fd_fail(scratch.st, FD_EARG, "fd_precond_pair", "x0 is known at this t: there is no target; function",
+                    1, i, 0, 0);
+            return;
+        }
+    }
+    w->gauss.eval(w->gauss.self, s, b, xt, t, g, scratch);
+    if (scratch.st->code) return;
+    lin_batch(b, n, 2, c, (const fd_real *[3]){ x0, g }, y);
+    precond_in(w, b, xt, t, in);
+}
+
+static void precond_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                         fd_real *y, fd_arena scratch)
+{
+    const precond_model *pm = self;
+    const fd_precond *w = pm->w;
+    ptrdiff_t n = fd_size(s);
+    fd_real *in = fd_raw(&scratch, fd_real, b * n), *F = fd_raw(&scratch, fd_real, b * n);
+    if (!F) return;
+    w->gauss.eval(w->gauss.self, s, b, x, t, y, scratch);             /* also checks the space */
+    if (scratch.st->code) return;
+    precond_in(w, b, x, t, in);
+    pm->raw.eval(pm->raw.self, s, b, in, t, F, scratch);
+    for (int i = 0; i < b; i++) {
+        double cin, cout;
+        fd_precond_scale(w, t[i], &cin, &cout);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout },
+                (const fd_real *[3]){ y + i * n, F + i * n }, y + i * n);
+    }
+}
+
+static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                        const fd_real *dy, fd_real *dx, fd_arena scratch)
+{
+    const precond_model *pm = self;
+    const fd_precond *w = pm->w;
+    ptrdiff_t n = fd_size(s);
+    fd_real *in = fd_raw(&scratch, fd_real, b * n), *F = fd_raw(&scratch, fd_real, b * n);
+    if (!F) return;
+    w->gauss.vjp(w->gauss.self, s, b, x, t, dy, dx, scratch);
+    if (scratch.st->code) return;
+    precond_in(w, b, x, t, in);
+    pm->raw.vjp(pm->raw.self, s, b, in, t, dy, F, scratch);
+    for (int i = 0; i < b; i++) {
+        double cin, cout;
+        fd_precond_scale(w, t[i], &cin, &cout);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)(cin * cout) },
+                (const fd_real *[3]){ dx + i * n, F + i * n }, dx + i * n);
+    }
+}
+
+fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
+{
+    precond_model *pm = fd_new(a, precond_model, 1);
+    if (!pm || !w) return (fd_model){ 0 };
+    if (!raw.eval) {
+        fd_fail(a->st, FD_EARG, "fd_precond_model", "the raw model is empty", 0, 0, 0, 0);
+        return (fd_model){ 0 };
+    }
+    *pm = (precond_model){ w, raw };
+    return (fd_model){ FD_X0, precond_eval, raw.vjp ? precond_vjp : NULL, NULL, pm };
+}
+
+/* ---- Training pairs ----------------------------------------------------------------------------- *
+ *
+ * x_t = m x0 + s eps; targets al x0 + be eps of the same pairs (al, be) as the predictions. With
+ * d = al - be m/s the error of a prediction is d times that of D: weights are ratios of d^2. */
+
+static const char *pair_noise(const void *ctx, const fd_process *p, double t, double mu, double r[3])
+{
+    fd_coef c = p->law(p, t, mu);
+    (void)ctx;
+    r[0] = c.m, r[1] = sqrt(c.v);
+    return NULL;
+}
+
+static const char *pair_target(const void *ctx, const fd_process *p, double t, double mu, double r[3])
+{
+    conv_pair(p->law(p, t, mu), *(const int *)ctx, &r[0], &r[1]);
+    return isfinite(r[1]) ? NULL : "this kind of target does not exist where v = 0";
+}
+
+void fd_noise(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
+              fd_real *xt, fd_real *eps, fd_arena scratch)
+{
+    if (scratch.st->code || !p->noise) return;
+    if (!eps) eps = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
+    if (!eps) return;
+    fd_cov_draw(p->noise, r, first, b, eps, scratch);
+    lin_apply("fd_noise", p, b, t, pair_noise, NULL, 2, (const fd_real *[3]){ x0, eps }, xt, scratch);
+}
+
+void fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
+               const double *t, fd_real *y, fd_arena scratch)
+{
+    if (conv_known(scratch.st, "fd_target", predicts))
+        lin_apply("fd_target", p, b, t, pair_target, &predicts, 2, (const fd_real *[3]){ x0, eps }, y,
+                  scratch);
+}
+
+static double weight_d2(fd_coef c, int kind)
+{
+    double al, be;
+    conv_pair(c, kind, &al, &be);
+    al -= be == 0 ? 0 : be * c.m / sqrt(c.v);
+    return al * al;
+}
+
+double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
+{
+    static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind that a rule means */
+    if (st->code || !p->law || !conv_known(st, "fd_weight", predicts)) return 0;
+    if (p->modal || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
+        fd_fail(st, FD_EARG, "fd_weight", "no such rule, or a process that is not scalar", 1, rule, 0, 0);
+        return 0;
+    }
+    if (rule == FD_W_ONE || (rule < FD_W_LIKELIHOOD && as[rule] == predicts)) return 1;
+    fd_coef c = p->law(p, t, 0);
+    double w = rule < FD_W_LIKELIHOOD ? weight_d2(c, as[rule])        /* q m^2/v^2, regular at m = 0 */
+             : .5 * (c.dv * c.m - 2 * c.v * c.dm) * c.m / (c.v * c.v);
+    w /= weight_d2(c, predicts);
+    if (isfinite(w)) return w;
+    fd_fail(st, FD_EARG, "fd_weight", "no such weight where m = 0 or v = 0; rule, kind", 2, rule, predicts, 0);
+    return 0;
+}
+
+/* element i of r, uniform on (0,1), in double in every build */
+static double time_unit(fd_rng r, int i)
+{
+    uint32_t ctr[4] = { (uint32_t)i, 0, 0, 0 }, out[4];
+    fd_philox(r.key, ctr, out);
+    return ((double)((((uint64_t)out[0] << 32) | out[1]) >> 12) + .5) / 4503599627370496.0;   /* 2^52 */
+}
+
+void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
+                   double *t)
+{
+    double lo = p->tmin, hi = p->tmax, one = time_unit(r, first);
+    if (!p->law) return;
+    if (rule == FD_T_LOG && p->table && lo < 1) lo = 1;
+    FD_ASSERT(rule != FD_T_LOG || lo > 0);
+    for (int i = 0; i < b; i++) {
+        double u = rule == FD_T_STRATIFIED ? (i + one) / b : time_unit(r, first + i);
+        if (rule == FD_T_LOG) t[i] = lo * pow(hi / lo, u);
+        else if (rule == FD_T_LOGNORMAL) {
+            double z[2];
+            fd_normal2(r, (uint32_t[4]){ (uint32_t)(first + i), 0, 0, 0 }, z);
+            t[i] = proc_time(p, (prm ? prm[0] : -1.2) + (prm ? prm[1] : 1.2) * z[0]);
+        } else t[i] = lo + (hi - lo) * u;
+        if (t[i] > hi) t[i] = hi;
+        if (p->table) t[i] = t[i] > 1 ? ceil(t[i]) : 1;               /* a chain: uniform on 1..T */
+    }
+}
+
+/* ---- Sampling ----------------------------------------------------------------------------------- *
+ *
+ * The reverse equations, tau = -t, eta = 0 the probability-flow ODE, eta = 1 the reverse SDE, any
+ * eta the family with the same marginals [SDE eq. 6, 13]; S = -(x - m D)/v:
+ *
+ *     dx/dtau = a x + (1 + eta^2) q S/2 + eta sqrt(q) noise = cx x + cD D + eta sqrt(q) noise
+ *     cx = -v'/2v - eta^2 q/2v,    cD = m v'/2v - m' + eta^2 q m/2v
+ *
+ * In this form nothing is divided by m where eta = 0, so that a flow may start at m = 0. */
+
+static void step_drift(fd_coef c, double eta2, double *cx, double *cD, double *q)
+{
+    double g = .5 * c.dv / c.v;
+    *q = eta2 > 0 ? c.dv - 2 * c.v * c.dm / c.m : 0;
+    *cx = -g - .5 * eta2 * *q / c.v;
+    *cD = c.m * g - c.dm + .5 * eta2 * *q * c.m / c.v;
+}
+
+static const struct { const char *name; int noisy; } step_scheme[FD_SCHEMES] = {
+    [FD_EULER_MARUYAMA] = { "euler-maruyama", 1 },
+    [FD_PF_EULER] = { "pf-euler", 0 },
+    [FD_ETA_EULER] = { "eta-euler", 1 },
+    [FD_EXPONENTIAL] = { "exponential", 1 },
+    [FD_ANCESTRAL] = { "ancestral", 1 },
+    [FD_ANCESTRAL_LARGE] = { "ancestral-large", 1 },
+    [FD_ANCESTRAL_OPTIMAL] = { "ancestral-optimal", 1 },
+    [FD_DDIM] = { "ddim", 1 },
+    [FD_VE_PREDICTOR] = { "ve-predictor", 1 },
+    [FD_VP_PREDICTOR] = { "vp-predictor", 1 },
+    [FD_DRIFTLESS_EM] = { "driftless-em", 1 },
+    [FD_DRIFTLESS_ANCESTRAL] = { "driftless-ancestral", 1 },
+    [FD_PF_HEUN] = { "pf-heun", 0 },
+    [FD_PF_MIDPOINT] = { "pf-midpoint", 0 },
+    [FD_PF_RK4] = { "pf-rk4", 0 },
+    [FD_STOCHASTIC_HEUN] = { "stochastic-heun", 1 },
+};
+
+const char *fd_scheme_name(int scheme)
+{
+    return scheme >= 0 && scheme < FD_SCHEMES ? step_scheme[scheme].name : NULL;
+}
+
+/* The table of rows; T is at t, S at s. NULL, or why there is no such row. */
+static const char *step_make(const fd_process *p, int scheme, double eta, double t, double s, double mu,
+                             fd_row *r)
+{
+    fd_coef T = p->law(p, t, mu), S = p->law(p, s, mu);
+    double h = t - s, k = T.m == 0 ? 0 : T.m / S.m, vts = fmax(0, T.v - k * k * S.v);
+    double e2 = scheme == FD_EULER_MARUYAMA ? 1 : scheme == FD_PF_EULER ? 0 : eta * eta;
+    double cx, cD, q, var = 0;
+    *r = (fd_row){ 0, 0, 0, 0 };
+    if (!(T.v > 0)) return "v(t) = 0: no noise to remove";
+    switch (scheme) {
+    case FD_EULER_MARUYAMA:
+    case FD_PF_EULER:
+    case FD_ETA_EULER:
+        if (e2 > 0 && T.m == 0) return "the reverse SDE does not exist where m = 0";
+        step_drift(T, e2, &cx, &cD, &q);
+        r->ax = 1 + h * cx, r->aD = h * cD, var = e2 * q * h;
+        break;
+    case FD_EXPONENTIAL: {                            /* G = int_s^t (m_s/m_u) q_u du */
+        if (T.m == 0) return "the reverse SDE does not exist where m = 0";
+        double G = S.m * proc_integral(p, s, t, mu, 1);
+        r->ax = 1 / k - G / T.v, r->aD = G * T.m / T.v, var = vts / (k * k);
+        break;
+    }
+    case FD_ANCESTRAL:
+    case FD_ANCESTRAL_LARGE:
+    case FD_ANCESTRAL_OPTIMAL:
+        r->ax = k * S.v / T.v, r->aD = S.m * vts / T.v;
+        var = scheme == FD_ANCESTRAL_LARGE ? vts : S.v * vts / T.v;
+        if (scheme == FD_ANCESTRAL_OPTIMAL) r->gain = r->aD;
+        break;
+    case FD_DDIM:
+        var = e2 * S.v * vts / T.v;
+        if (var > S.v) return "eta is too large: more noise than v(s)";
+        r->ax = sqrt((S.v - var) / T.v), r->aD = S.m - T.m * r->ax;
+        break;
+    case FD_VE_PREDICTOR:
+        if (T.m != 1 || S.m != 1) return "this scheme is for processes with m = 1";
+        r->ax = S.v / T.v, r->aD = (T.v - S.v) / T.v, var = T.v - S.v;
+        break;
+    case FD_VP_PREDICTOR:
+        if (fabs(T.m * T.m + T.v - 1) > 1e-9) return "this scheme is for processes with v = 1 - m^2";
+        if (T.m == 0) return "the reverse SDE does not exist where m = 0";
+        var = -2 * h * T.dm / T.m;
+        if (var > 1) return "beta_k = 2 a h > 1: the step is too long";
+        r->ax = 2 - sqrt(1 - var) - var / T.v, r->aD = var * T.m / T.v;
+        break;
+    case FD_DRIFTLESS_EM:
+    case FD_DRIFTLESS_ANCESTRAL:
+        if (T.m != 1 || S.m != 1 || T.v != t || S.v != s) return "this scheme is for m = 1, v = t";
+        r->ax = s / t, r->aD = h / t, var = scheme == FD_DRIFTLESS_EM ? h : h * s / t;
+        break;
+    default:
+        return "not a one-stage scheme";
+    }
+    r->sd = sqrt(var);
+    return isfinite(r->ax + r->aD + r->sd + r->gain) ? NULL
+         : "the step is not finite: m is too small, or no SDE has this m and v";
+}
+
+fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double s, ptrdiff_t k,
+                   fd_status *st)
+{
+    fd_row r = { 0, 0, 0, 0 };
+    if (st->code || !p->law) return r;
+    const char *why = step_make(p, scheme, eta, t, s, p->modal && p->noise ? proc_mu(&p->noise->s, k) : 0, &r);
+    if (why) fd_fail(st, FD_EARG, "fd_step_row", why, 0, 0, 0, 0);
+    return why ? (fd_row){ 0, 0, 0, 0 } : r;
+}
+
+typedef struct { int scheme; double eta, s; } step_ctx;
+
+static const char *step_row(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    const step_ctx *x = ctx;
+    fd_row r;
+    const char *why = step_make(p, x->scheme, x->eta, t, x->s, mu, &r);
+    c[0] = r.ax, c[1] = r.aD, c[2] = r.gain != 0 ? 1 : r.sd;          /* optimal: see step_optimal */
+    return why;
+}
+
+static const char *step_slope(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    const step_ctx *x = ctx;
+    fd_coef f = p->law(p, t, mu);
+    if (!(f.v > 0)) return "v = 0 inside a step";
+    if (x->eta > 0 && f.m == 0) return "the reverse SDE does not exist where m = 0";
+    step_drift(f, x->eta * x->eta, &c[0], &c[1], &c[2]);
+    return NULL;
+}
+
+/* dB = sqrt(int_s^t q) xi */
+static const char *step_kick(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    c[0] = sqrt(proc_integral(p, ((const step_ctx *)ctx)->s, t, mu, 0));
+    return NULL;
+}
+
+static const char *step_start(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    (void)ctx;
+    c[0] = sqrt(p->law(p, t, mu).v);
+    return NULL;
+}
+
+/* z = (sd^2 + gain^2 Var(x0|x)/lam)^1/2 xi, in modes. Where lam = 0 there is no xi, and no noise. */
+static void step_optimal(const fd_sampler *how, double t, double s, int b, const fd_real *x,
+                         const fd_real *xi, const double *tb, fd_real *z, fd_arena scratch)
+{
+    const fd_process *p = how->p;
+    const fd_space *sp = &p->noise->s;
+    const double *lam = p->noise->lam;
+    ptrdiff_t n = sp->ch * sp->modes;
+    fd_real *var = fd_raw(&scratch, fd_real, b * n), *u = fd_raw(&scratch, fd_real, b * n);
+    double *mu = fd_new(&scratch, double, sp->modes);
+    if (!mu) return;
+    if (p->modal) fd_laplace(sp, mu, scratch);
+    how->model.var(how->model.self, sp, b, x, tb, var, scratch);
+    fd_to_modes(sp, b, xi, u, scratch);
+    if (scratch.st->code) return;
+    fd_row r = { 0, 0, 0, 0 };
+    for (ptrdiff_t k = 0; k < sp->modes; k++) {
+        const char *why = k == 0 || p->modal ? step_make(p, how->scheme, 0, t, s, mu[k], &r) : NULL;
+        if (why) { fd_fail(scratch.st, FD_EARG, "fd_advance", why, 0, 0, 0, 0); return; }
+        double s2 = r.sd * r.sd, g2 = lam[k] > 0 ? r.gain * r.gain / lam[k] : 0;
+        for (ptrdiff_t j = k; j < b * n; j += sp->modes)
+            u[j] *= (fd_real)(lam[k] > 0 ? sqrt(s2 + g2 * var[j]) : 0);
+    }
+    fd_from_modes(sp, b, u, z, scratch);
+}
+
+/* y = sum_j c_j in_j over a whole batch */
+static void step_sum(ptrdiff_t n, int nin, double c0, const fd_real *x0, double c1, const fd_real *x1,
+                     double c2, const fd_real *x2, fd_real *y)
+{
+    fd_real c[3] = { (fd_real)c0, (fd_real)c1, (fd_real)c2 };
+    lin_batch(1, n, nin, c, (const fd_real *[3]){ x0, x1, x2 }, y);
+}
+
+/* Explicit Runge-Kutta schemes in which stage i starts from the slope of stage i-1 alone:
+ *
+ *     k_i = F(x + node_i h k_i-1 + dB, t - node_i h),    x' = x + h sum w_i k_i + dB
+ *
+ * with the same dB in both (stochastic Heun, whose only such stage has node 1). Where v(s) = 0 a
+ * slope at s does not exist, and the scheme of `end` takes the step [EDM alg. 1]. */
+static const struct { int scheme, stages, end; double eta, node[4], w[4]; } step_stages[] = {
+    { FD_PF_HEUN, 2, FD_PF_EULER, 0, { 0, 1 }, { .5, .5 } },
+    { FD_PF_MIDPOINT, 2, FD_PF_MIDPOINT, 0, { 0, .5 }, { 0, 1 } },
+    { FD_PF_RK4, 4, FD_PF_MIDPOINT, 0, { 0, .5, .5, 1 }, { 1. / 6, 1. / 3, 1. / 3, 1. / 6 } },
+    { FD_STOCHASTIC_HEUN, 2, FD_EULER_MARUYAMA, 1, { 0, 1 }, { .5, .5 } },
+};
+
+static void step_multi(const fd_sampler *how, int row, double t, double s, int b, fd_real *x,
+                       const fd_real *xi, fd_real *d, double *tb, fd_arena scratch)
+{
+    const fd_process *p = how->p;
+    ptrdiff_t n = b * fd_size(&p->noise->s);
+    double h = t - s, eta = step_stages[row].eta;
+    step_ctx ctx = { 0, eta, s };
+    fd_real *y = fd_raw(&scratch, fd_real, n), *k = fd_raw(&scratch, fd_real, n);
+    fd_real *sum = fd_raw(&scratch, fd_real, n), *dB = eta > 0 && xi ? fd_raw(&scratch, fd_real, n) : NULL;
+    if (scratch.st->code) return;
+    if (dB) lin_apply("fd_advance", p, b, tb, step_kick, &ctx, 1, (const fd_real *[3]){ xi }, dB, scratch);
+    for (int i = 0; i < step_stages[row].stages; i++) {
+        double node = step_stages[row].node[i], w = step_stages[row].w[i];
+        if (i == 0) memcpy(y, x, (size_t)n * sizeof *y);
+        else step_sum(n, dB ? 3 : 2, 1, x, node * h, k, 1, dB, y);
+        for (int j = 0; j < b; j++) tb[j] = node == 1 ? s : t - node * h;
+        fd_predict(&how->model, FD_X0, p, b, y, tb, d, scratch);
+        lin_apply("fd_advance", p, b, tb, step_slope, &ctx, 2, (const fd_real *[3]){ y, d }, k, scratch);
+        if (scratch.st->code) return;
+        step_sum(n, i ? 2 : 1, i ? 1 : w, i ? sum : k, w, k, 0, NULL, sum);
+    }
+    step_sum(n, dB ? 3 : 2, 1, x, h, sum, 1, dB, x);
+}
+
+static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
+{
+    if (st->code) return 0;
+    if (!how->p || !how->p->noise || !how->model.eval)
+        fd_fail(st, FD_EARG, where, "the process or the model is empty", 0, 0, 0, 0);
+    else if (!fd_scheme_name(how->scheme))
+        fd_fail(st, FD_EARG, where, "no such scheme", 1, how->scheme, 0, 0);
+    else if (how->scheme == FD_ANCESTRAL_OPTIMAL && !how->model.var)
+        fd_fail_name(st, FD_EARG, where, "the model does not know its variance, which this scheme needs",
+                     fd_scheme_name(how->scheme));
+    return !st->code;
+}
+
+void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, const fd_real *xi,
+                fd_real *d, fd_arena scratch)
+{
+    if (!x || !step_ready(how, "fd_advance", scratch.st)) return;
+    if (!(s < t)) { fd_fail(scratch.st, FD_EARG, "fd_advance", "times must fall", 0, 0, 0, 0); return; }
+    const fd_process *p = how->p;
+    ptrdiff_t n = b * fd_size(&p->noise->s);
+    int scheme = how->scheme;
+    double *tb = fd_raw(&scratch, double, b);
+    if (!d) d = fd_raw(&scratch, fd_real, n);
+    if (!tb || !d) return;
+    for (int i = 0; i < b; i++) tb[i] = t;
+    while (scheme >= FD_ONE_STAGE) {
+        int row = scheme - FD_ONE_STAGE;
+        FD_ASSERT(step_stages[row].scheme == scheme);
+        if (step_stages[row].end == scheme || p->law(p, s, 0).v > 0) {
+            step_multi(how, row, t, s, b, x, xi, d, tb, scratch);
+            return;
+        }
+        scheme = step_stages[row].end;
+    }
+    step_ctx ctx = { scheme, how->eta, s };
+    fd_predict(&how->model, FD_X0, p, b, x, tb, d, scratch);
+    if (scheme == FD_ANCESTRAL_OPTIMAL && xi) {
+        fd_real *z = fd_raw(&scratch, fd_real, n);
+        if (z) step_optimal(how, t, s, b, x, xi, tb, z, scratch);
+        xi = z;
+    }
+    lin_apply("fd_advance", p, b, tb, step_row, &ctx, xi ? 3 : 2, (const fd_real *[3]){ x, d, xi }, x,
+              scratch);
+}
+
+fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b)
+{
+    if (!step_ready(how, "fd_begin", a->st)) return NULL;
+    if (how->steps < 1 || b < 1)
+        fd_fail(a->st, FD_EARG, "fd_begin", "needs steps and functions", 2, how->steps, b, 0);
+    for (int i = 0; i < how->steps && !a->st->code; i++)
+        if (!(how->t[i] > how->t[i + 1]))
+            fd_fail(a->st, FD_EARG, "fd_begin", "times must fall; step", 1, i, 0, 0);
+    const fd_cov *noise = how->p->noise;
+    ptrdiff_t n = b * fd_size(&noise->s);
+    fd_run *run = fd_new(a, fd_run, 1);
+    fd_real *x = fd_new(a, fd_real, n), *d = fd_new(a, fd_real, n);
+    double *tb = fd_raw(a, double, b);
+    if (!tb) return NULL;
+    for (int i = 0; i < b; i++) tb[i] = how->t[0];
+    fd_cov_draw(noise, r, first, b, x, *a);
+    lin_apply("fd_begin", how->p, b, tb, step_start, NULL, 1, (const fd_real *[3]){ x }, x, *a);
+    if (a->st->code) return NULL;
+    *run = (fd_run){ *how, r, first, b, 0, x, d };
+    return run;
+}
+
+static int step_finite(ptrdiff_t n, const fd_real *x)
+{
+    int bad = 0;
+    for (ptrdiff_t i = 0; i < n; i++) bad |= !(x[i] - x[i] == 0);
+    return !bad;
+}
+
+/* The step is made on a copy, so that a failure of any kind leaves the run as it was. */
+int fd_step(fd_run *run, fd_arena scratch)
+{
+    if (!run || scratch.st->code || run->k >= run->how.steps) return 0;
+    const fd_sampler *how = &run->how;
+    const fd_cov *noise = how->p->noise;
+    int k = run->k, last = k + 1 == how->steps;
+    ptrdiff_t n = run->b * fd_size(&noise->s);
+    double t = how->t[k], s = how->t[k + 1];
+    int noisy = step_scheme[how->scheme].noisy
+             && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER));
+    fd_real *x = fd_raw(&scratch, fd_real, n), *xi = noisy ? fd_raw(&scratch, fd_real, n) : NULL;
+    if (scratch.st->code) return 0;
+    memcpy(x, run->x, (size_t)n * sizeof *x);
+    if (xi) fd_cov_draw(noise, fd_sub(run->r, 's', (uint32_t)k + 1), run->first, run->b, xi, scratch);
+    fd_advance(how, t, s, run->b, x, xi, run->d, scratch);
+    if (last && how->denoise && how->p->law(how->p, s, 0).v > 0) {    /* v = 0: x is D already */
+        double *tb = fd_raw(&scratch, double, run->b);
+        for (int i = 0; i < run->b && tb; i++) tb[i] = s;
+        if (tb) fd_predict(&how->model, FD_X0, how->p, run->b, x, tb, run->d, scratch);
+        memcpy(x, run->d, (size_t)n * sizeof *x);
+    }
+    if (scratch.st->code) return 0;
+    if (!step_finite(n, x)) {
+        fd_fail(scratch.st, FD_ENAN, "fd_step", "the state is not finite after step", 1, k + 1, 0, 0);
+        return 0;
+    }
+    memcpy(run->x, x, (size_t)n * sizeof *x);
+    run->k++;
+    return !last;
+}
+
+void fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
+{
+    fd_run *run = fd_begin(&scratch, how, r, first, b);
+    while (fd_step(run, scratch)) { }
+    if (run && !scratch.st->code) memcpy(x, run->x, (size_t)b * (size_t)fd_size(&how->p->noise->s) * sizeof *x);
+}

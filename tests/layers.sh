@@ -1,0 +1,37 @@
+#!/bin/sh
+# layers.sh DIR: the layout's promises, checked on the objects in DIR and on the sources: who may call
+# whom, no state that changes, nothing from the C library that the library must not use, every public
+# function tested, every function that README names declared.
+b=$1 pass=0 fail=0
+ok() { if [ "$1" = 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "layers: $2"; fi; }
+defined() { for f in "$@"; do nm "$b/$f.o" | awk '$2 ~ /^[TDBRWV]$/ {print $3}'; done | sort -u; }
+wanted() { nm "$b/$1.o" | awk '$1 == "U" {print $2}' | sort -u; }
+t=$(mktemp) || exit 1
+trap 'rm -f "$t"' EXIT
+
+# file: the layers that it may call
+while read -r f below; do
+    defined $below >"$t"
+    bad=$(wanted "$f" | grep '^fd_' | grep -vxF -f "$t" | tr '\n' ' ')
+    [ -z "$bad" ]; ok $? "$f.c calls a layer that it must not know: $bad"
+    bad=$(nm "$b/$f.o" | awk '$2 ~ /^[bBdDC]$/ {print $3}' | grep -viE 'stbi|asan|ubsan|gomp|omp_|^\.|data\.rel' | tr '\n' ' ')
+    [ -z "$bad" ]; ok $? "$f.c has state that can change: $bad"
+    deny='^(rand|srand|time|getenv|exit|printf|puts|putchar|stdout|stderr|abort|system)$'
+    [ "$f" = fd ] || deny="$deny|^(malloc|calloc|realloc|free|fopen|fwrite|fread)\$"      # fd.o: stb_image_write's
+    bad=$(wanted "$f" | grep -E "$deny" | tr '\n' ' ')
+    [ -z "$bad" ]; ok $? "$f.c calls what the library must not: $bad"
+done <<END
+fft fft
+fd fft fd
+nn fft fd nn
+sde fft fd sde
+END
+
+for n in $(grep -oE '\bfd_[a-z0-9_]+ *\(' fd.h | tr -d ' (' | sort -u); do
+    grep -qw -- "$n" tests/*.c; ok $? "$n is named in no test"
+done
+for n in $(grep -oE '\bfd_[a-z0-9_]+' README.md | sort -u); do
+    grep -qw -- "$n" fd.h; ok $? "README names $n, which fd.h does not have"
+done
+echo "$pass passed, $fail failed"
+[ "$fail" = 0 ]

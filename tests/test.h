@@ -1,0 +1,35 @@
+/* test.h -- the harness: a check counts as passed or failed; a failure prints where, what was got and
+ * wanted, and the error in units of the tolerance. */
+#ifndef TEST_H
+#define TEST_H
+#include "fd.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OK(cond, ...) test_ok(__FILE__, __LINE__, !!(cond), #cond, __VA_ARGS__)
+/* |got - want| <= tol; NaN fails */
+#define NEAR(got, want, tol, ...) test_near(__FILE__, __LINE__, (got), (want), (tol), __VA_ARGS__)
+void test_ok(const char *file, int line, int cond, const char *text, const char *fmt, ...);
+void test_near(const char *file, int line, double got, double want, double tol, const char *fmt, ...);
+
+/* max_i |x_i - y_i|, and the relative L2 error |x - y| / |y| */
+double test_maxdiff(ptrdiff_t n, const fd_real *x, const fd_real *y);
+double test_rel(ptrdiff_t n, const fd_real *x, const fd_real *y);
+/* a 64-bit hash of bytes (FNV-1a), for tests of equal bits */
+uint64_t test_hash(const void *p, size_t n);
+/* an arena of the given bytes from malloc, over the status st; freed by test_free */
+fd_arena test_arena(size_t size, fd_status *st);
+void test_free(void);
+/* a file name in the test's own scratch folder */
+const char *test_path(const char *name);
+
+#ifdef FD_DOUBLE
+#define EPS 2.220446049250313e-16
+#else
+#define EPS 1.1920929e-7
+#endif
+/* a tolerance: the first in double, the second in float */
+#define TOL(d, f) (EPS < 1e-10 ? (d) : (f))
+#endif

@@ -1,0 +1,786 @@
+/* test_files.c -- files and pictures: bytes as other programs write them, and damaged ones. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L                   /* symlink */
+#endif
+#include "test.h"
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_ONLY_PNG
+#include <stb/stb_image.h>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+static unsigned char mem[1 << 16];
+
+static fd_arena fresh(fd_status *st) { return fd_arena_over(mem, sizeof mem, st); }
+
+static void spit(const char *path, const void *p, size_t n)
+{
+    remove(path);                                 /* cutting an old file short can cost a disk flush */
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(p, 1, n, f) != n || fclose(f)) { printf("test: cannot write %s\n", path); exit(1); }
+}
+
+static size_t slurp(const char *path, void *p, size_t room)
+{
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(p, 1, room, f) : 0;
+    if (f) fclose(f);
+    return n;
+}
+
+static int exists(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (f) fclose(f);
+    return f != NULL;
+}
+
+/* the failure is of this kind, its line holds the text and, at its end, the name */
+static void failed(const fd_status *st, int code, const char *text, const char *name, const char *row)
+{
+    char line[400];
+    int got = fd_explain(st, line, sizeof line);
+    OK(got == code && strstr(line, text) && strstr(line, name), "%s: code %d, \"%s\"", row, got, line);
+}
+
+/* --- .npy --- */
+
+/* the bytes that numpy writes: header padded with spaces and a newline to a multiple of 64 */
+static size_t npy(unsigned char *out, int version, const char *text, const void *data, size_t n)
+{
+    size_t k = version == 1 ? 10 : 12, len = strlen(text), total = (k + len + 1 + 63) / 64 * 64;
+    memset(out, ' ', total);
+    memcpy(out, "\x93NUMPY", 6);
+    out[6] = (unsigned char)version;
+    out[7] = 0;
+    out[8] = (unsigned char)((total - k) & 255);
+    out[9] = (unsigned char)((total - k) >> 8);
+    if (version > 1) out[10] = out[11] = 0;
+    memcpy(out + k, text, len);
+    out[total - 1] = '\n';
+    if (n) memcpy(out + total, data, n);
+    return total + n;
+}
+
+#define DICT(d, f, s) "{'descr': '" d "', 'fortran_order': " f ", 'shape': " s ", }"
+
+static void npy_good(void)
+{
+    static const struct {
+        int version;
+        const char *text, *data;
+        int bytes, nd, n[6];
+        double x[24];
+    } rows[] = {
+        { 1, DICT("<f4", "False", "(2, 3)"),
+          "\x00\x00\xc0?\x00\x00\x10\xc0\x00\x00H@o\x12\x83:\x00\xe0\x7fG\x00\x00\xe0\xc0", 24,
+          2, { 2, 3 }, { 1.5, -2.25, 3.125, 0.001000000047497451305, 65504, -7 } },
+        { 1, DICT(">f8", "False", "(2,)"),
+          "@\x03\x14z\xe1G\xae\x14\xc2\x02\xa0_ \x00\x00\x00", 16, 1, { 2 }, { 2.385, -1e10 } },
+        { 2, DICT("<i2", "False", "(2, 2)"), "\x01\x00\xfe\xff\x03\x00\xfc\xff", 8,
+          2, { 2, 2 }, { 1, -2, 3, -4 } },
+        { 3, DICT("<u4", "False", "()"), "\x07\x00\x00\x00", 4, 0, { 0 }, { 7 } },
+        { 1, DICT("|i1", "True", "(2, 3, 4)"),
+          "\x00\x0c\x04\x10\x08\x14\x01\x0d\x05\x11\x09\x15"
+          "\x02\x0e\x06\x12\x0a\x16\x03\x0f\x07\x13\x0b\x17", 24, 3, { 2, 3, 4 },
+          { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 } },
+        { 1, DICT("|b1", "False", "(3,)"), "\x01\x00\x01", 3, 1, { 3 }, { 1, 0, 1 } },
+        { 1, DICT("<f4", "False", "(0, 3)"), "", 0, 2, { 0, 3 }, { 0 } },
+        { 1, DICT("<f2", "False", "(4,)"), "\x00>\xff\xfb\x01\x00\x00|", 8, 1, { 4 },
+          { 1.5, -65504, 1.0 / 16777216, INFINITY } },
+        { 1, DICT(">f2", "False", "(1,)"), "\x84\x01", 2, 1, { 1 }, { -6.109476089477539e-05 } },
+        { 1, DICT("<f8", "True", "(2, 2)"),
+          "\0\0\0\0\0\0\xf0?\0\0\0\0\0\0\x00@\0\0\0\0\0\0\x08@\0\0\0\0\0\0\x10@", 32, 2, { 2, 2 },
+          { 1, 3, 2, 4 } },
+        { 1, DICT(">i2", "False", "(1, 1, 1, 1, 1, 2)"), "\xff\x85\x00\x7b", 4,
+          6, { 1, 1, 1, 1, 1, 2 }, { -123, 123 } },
+        { 1, DICT("<i8", "False", "(2,)"), "\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\x80", 16,
+          1, { 2 }, { -1, -9223372036854775808.0 } },
+        { 1, DICT(">u8", "False", "(1,)"), "\xc0\0\0\0\0\0\0\0", 8, 1, { 1 }, { 13835058055282163712.0 } },
+        { 1, DICT("<u2", "False", "(1,)"), "\x39\xff", 2, 1, { 1 }, { 65337 } },
+        { 1, DICT(">i4", "False", "(1,)"), "\xff\xff\xfe\x00", 4, 1, { 1 }, { -512 } },
+        { 1, DICT("|u1", "False", "(2,)"), "\x80\xff", 2, 1, { 2 }, { 128, 255 } },
+        { 1, DICT(">f4", "False", "(1,)"), "\xc0\x18\xa3\xd7", 4, 1, { 1 }, { -2.3849999904632568 } },
+        /* other writers: order, quotes, no trailing comma, Python 2 */
+        { 1, "{\"shape\":(2L,),\"fortran_order\":False,\"descr\":\"|u1\"}", "\x05\x06", 2,
+          1, { 2 }, { 5, 6 } },
+    };
+    const char *path = test_path("good.npy");
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        unsigned char file[512];
+        size_t n = npy(file, rows[r].version, rows[r].text, rows[r].data, (size_t)rows[r].bytes);
+        fd_status st;
+        fd_arena a = fresh(&st);
+        spit(path, file, n);
+        fd_array got = fd_npy_load(&a, path);
+        OK(!st.code && got.x && got.nd == rows[r].nd, "%s: %s", rows[r].text, st.code ? st.what : "");
+        if (!got.x) continue;
+        ptrdiff_t count = 1;
+        for (int d = 0; d < got.nd; d++) {
+            OK(got.n[d] == rows[r].n[d], "%s: extent %d is %d", rows[r].text, d, got.n[d]);
+            count *= got.n[d];
+        }
+        for (ptrdiff_t i = 0; i < count; i++)
+            OK(got.x[i] == (fd_real)rows[r].x[i], "%s: [%d] = %.9g", rows[r].text, (int)i,
+               (double)got.x[i]);
+        /* every shorter file is refused and takes nothing from the arena */
+        for (size_t k = 0; k < n; k++) {
+            a = fresh(&st);
+            char *beg = a.beg;
+            spit(path, file, k);
+            got = fd_load(&a, path);
+            OK(st.code == FD_EDATA && !got.x && a.beg == beg, "%s cut to %d", rows[r].text, (int)k);
+        }
+        /* a longer one is a second array saved behind the first: numpy reads the first */
+        if (r) continue;
+        memcpy(file + n, file, n);
+        spit(path, file, 2 * n);
+        a = fresh(&st);
+        OK(fd_load(&a, path).x && !st.code, "two arrays");
+        /* any byte damaged: an error or some array, and no more */
+        for (size_t k = 0; k < 128; k++)
+            for (int c = 0; c < 256; c += k < 75 ? 5 : 51) {
+                unsigned char old = file[k];
+                file[k] = (unsigned char)c;
+                spit(path, file, n);
+                file[k] = old;
+                a = fresh(&st);
+                got = fd_npy_load(&a, path);
+                if (!got.x != !!st.code) OK(0, "byte %d as %d", (int)k, c);
+            }
+    }
+    fd_status st;
+    fd_arena a = fresh(&st);
+    unsigned char file[256];
+    spit(path, file, npy(file, 1, DICT("<f2", "False", "(1,)"), "\x00~", 2));
+    fd_array got = fd_npy_load(&a, path);
+    OK(got.x && got.x[0] != got.x[0], "NaN of half precision");
+}
+
+static void npy_bad(void)
+{
+    static const struct { int version, code; const char *text, *says; int bytes; } rows[] = {
+        { 1, FD_EDATA, DICT("<c8", "False", "(1,)"), "dtype is not one of real numbers: ", 8 },
+        { 1, FD_EDATA, DICT("<f1", "False", "(1,)"), "dtype", 8 },
+        { 1, FD_EDATA, DICT("<1 ", "False", "(1,)"), "dtype", 8 },
+        { 1, FD_EDATA, DICT("|f4", "False", "(1,)"), "dtype", 8 },
+        { 1, FD_EDATA, DICT("<U4", "False", "(1,)"), "bad.npy: <U4", 16 },
+        { 1, FD_EDATA, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "records", 8 },
+        { 1, FD_EDATA, DICT("<f4", "False", "(3)"), "malformed", 12 },
+        { 1, FD_EDATA, DICT("<f4", "False", "(-3,)"), "malformed", 12 },
+        { 1, FD_EDATA, DICT("<f4", "False", "(1 2)"), "malformed", 12 },
+        { 1, FD_EDATA, DICT("<f4", "false", "(3,)"), "malformed", 12 },
+        { 1, FD_EDATA, DICT("<f4", "False", "(3,)") "x", "malformed", 12 },
+        { 1, FD_EDATA, "{'descr': '<f4', 'shape': (3,), }", "malformed", 12 },
+        { 1, FD_EDATA, "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'shape': (3,), }",
+          "malformed", 12 },
+        { 1, FD_EDATA, "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'more': (3,), }",
+          "malformed", 12 },
+        { 1, FD_EDATA, "{'descr': '<f4' 'fortran_order': False, 'shape': (3,), }", "malformed", 12 },
+        { 1, FD_EDATA, "", "malformed", 12 },
+        { 1, FD_ESHAPE, DICT("<f4", "False", "(1, 1, 1, 1, 1, 1, 1)"), "more than 6 axes: ", 12 },
+        { 1, FD_ESHAPE, DICT("<f4", "False", "(99999999999999999999999,)"), "too large", 12 },
+        { 1, FD_EDATA, DICT("<f4", "False", "(2147483647, 2147483647, 2147483647)"), "shorter", 12 },
+        { 1, FD_EDATA, DICT("<f4", "False", "(65536, 65536, 65536, 65536)"), "shorter", 12 },
+        { 1, FD_EDATA, DICT("<f4", "False", "(2,)"), "file is shorter than its header says: ", 7 },
+        { 4, FD_EDATA, DICT("<f4", "False", "(1,)"), "version", 7 },
+    };
+    const char *path = test_path("bad.npy");
+    fd_status st;
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        unsigned char file[512];
+        fd_arena a = fresh(&st);
+        spit(path, file, npy(file, rows[r].version, rows[r].text, "0123456789abcdef", (size_t)rows[r].bytes));
+        OK(!fd_npy_load(&a, path).x, "%s", rows[r].text);
+        failed(&st, rows[r].code, rows[r].says, "bad.npy", rows[r].text);
+        failed(&st, rows[r].code, "fd_npy_load: ", "bad.npy", rows[r].text);
+    }
+    static const struct { const char *bytes; int n; const char *says; } magic[] = {
+        { "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x00", 10, "gunzip" },
+        { "PK\x03\x04\x14\x00\x00\x00\x00\x00", 10, "unzip" },
+        { "GIF89a0000", 10, "neither .npy nor IDX" },
+        { "\x93NUMPZ\1\0", 9, "not a .npy file" },
+        { "", 0, "shorter" },
+    };
+    for (size_t r = 0; r < sizeof magic / sizeof magic[0]; r++) {
+        spit(path, magic[r].bytes, (size_t)magic[r].n);
+        fd_arena a = fresh(&st);
+        fd_load(&a, path);
+        failed(&st, FD_EDATA, magic[r].says, "bad.npy", "magic");
+        if (r > 1) continue;
+        a = fresh(&st);
+        fd_npy_load(&a, path);
+        failed(&st, FD_EDATA, magic[r].says, "fd_npy_load", "magic");
+        a = fresh(&st);
+        fd_idx_load(&a, path);
+        failed(&st, FD_EDATA, magic[r].says, "fd_idx_load", "magic");
+        a = fresh(&st);
+        fd_tensors_load(&a, path);
+        failed(&st, FD_EDATA, magic[r].says, "fd_tensors_load", "magic");
+    }
+    fd_arena a = fresh(&st);
+    fd_npy_load(&a, test_path("missing.npy"));
+    failed(&st, FD_EIO, "fd_npy_load: cannot open: ", "missing.npy", "missing file");
+    a = fresh(&st);
+    fd_load(&a, "build");
+    failed(&st, FD_EIO, "fd_load", "build", "a folder");
+}
+
+/* --- .npy written: the bytes of numpy --- */
+
+static void npy_write(void)
+{
+    const char *path = test_path("w.npy");
+    static const fd_real x[] = { (fd_real)1.5, (fd_real)-2.25, (fd_real)3.125, (fd_real)2.385, 0, -7 };
+    static const struct { int nd, n[6]; const char *shape; int count; } rows[] = {
+        { 2, { 2, 3 }, "(2, 3)", 6 }, { 1, { 5 }, "(5,)", 5 }, { 0, { 0 }, "()", 1 },
+        { 3, { 3, 0, 7 }, "(3, 0, 7)", 0 }, { 6, { 1, 2, 1, 1, 3, 1 }, "(1, 2, 1, 1, 3, 1)", 6 } };
+    fd_status st;
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        unsigned char want[512], got[512];
+        char text[200];
+        sprintf(text, "{'descr': '<f%d', 'fortran_order': False, 'shape': %s, }", (int)sizeof *x,
+                rows[r].shape);
+        size_t n = npy(want, 1, text, x, (size_t)rows[r].count * sizeof *x);     /* little-endian host */
+        fd_arena a = fresh(&st);
+        OK(!fd_npy_save(&st, path, rows[r].nd, rows[r].n, x), "%s", text);
+        OK(slurp(path, got, sizeof got) == n && !memcmp(got, want, n), "%s", text);
+        OK(!exists(test_path("w.npy.tmp")), "temporary file stays");
+        fd_array back = fd_load(&a, path);
+        OK(back.x && !memcmp(back.x, x, (size_t)rows[r].count * sizeof *x), "%s: %s", text,
+           st.code ? st.what : "");
+    }
+    int seven[7] = { 1, 1, 1, 1, 1, 1, 1 }, minus[1] = { -1 }, huge[4] = { 1 << 30, 1 << 30, 1 << 30, 1 };
+    fresh(&st);
+    fd_npy_save(&st, path, 7, seven, x);
+    failed(&st, FD_ESHAPE, "not a shape", "w.npy", "7 axes");
+    fresh(&st);
+    fd_npy_save(&st, path, 1, minus, x);
+    failed(&st, FD_ESHAPE, "not a shape", "w.npy", "negative");
+    fresh(&st);
+    fd_npy_save(&st, path, 4, huge, x);
+    failed(&st, FD_ESHAPE, "not a shape", "w.npy", "product overflows");
+    fresh(&st);
+    const char *none = test_path("none/w.npy");
+    fd_npy_save(&st, none, 1, minus + 0, NULL);
+    OK(st.code == FD_ESHAPE, "negative first");
+    fresh(&st);
+    fd_npy_save(&st, none, 2, rows[0].n, x);
+    failed(&st, FD_EIO, "fd_npy_save: cannot create: ", "none/w.npy", "no folder");
+    failed(&st, FD_EIO, "", "none/w.npy", "no folder");
+
+    /* a full disk: the temporary name leads to /dev/full */
+    const char *full = test_path("full.npy"), *tmp = test_path("full.npy.tmp");
+    remove(full);
+    remove(tmp);
+    if (exists("/dev/full") && !symlink("/dev/full", tmp)) {
+        fresh(&st);
+        fd_npy_save(&st, full, 2, rows[0].n, x);
+        failed(&st, FD_EIO, "cannot write (disk full?)", "full.npy", "full disk");
+        OK(!exists(full) && unlink(tmp), "a full disk leaves files");
+    }
+    /* the name is taken by a folder: the old thing stays, nothing is left over */
+    const char *dir = test_path("dir.npy");
+    mkdir(dir, 0777);
+    mkdir(test_path("dir.npy/in"), 0777);
+    fresh(&st);
+    fd_npy_save(&st, dir, 2, rows[0].n, x);
+    failed(&st, FD_EIO, "cannot rename", "dir.npy", "a folder in the way");
+    OK(!exists(test_path("dir.npy.tmp")), "temporary file stays");
+    /* nothing is done after a failure */
+    remove(path);
+    fd_npy_save(&st, path, 2, rows[0].n, x);
+    OK(!exists(path), "written after a failure");
+    /* names too long for the buffer */
+    static char name[1 << 14];
+    memset(name, 'x', sizeof name - 1);
+    fresh(&st);
+    fd_npy_save(&st, name, 2, rows[0].n, x);
+    failed(&st, FD_EIO, "", "xxxx", "long name");
+}
+
+/* --- IDX --- */
+
+static void idx(void)
+{
+    static const struct { const char *bytes; int n, nd, ext[3]; double x[6]; } rows[] = {
+        { "\0\0\x08\x03\0\0\0\2\0\0\0\1\0\0\0\3\0\1\2\x7f\x80\xff", 22, 3, { 2, 1, 3 }, { 0, 1, 2, 127, 128, 255 } },
+        { "\0\0\x09\x01\0\0\0\2\x7f\x80", 10, 1, { 2 }, { 127, -128 } },
+        { "\0\0\x0b\x01\0\0\0\2\x01\x02\xff\xfe", 12, 1, { 2 }, { 258, -2 } },
+        { "\0\0\x0c\x01\0\0\0\2\0\x01\0\0\xff\xff\xff\x85", 16, 1, { 2 }, { 65536, -123 } },
+        { "\0\0\x0d\x01\0\0\0\1\xc0\x18\xa3\xd7", 12, 1, { 1 }, { -2.3849999904632568 } },
+        { "\0\0\x0e\x01\0\0\0\1@\x03\x14z\xe1G\xae\x14", 16, 1, { 1 }, { 2.385 } },
+        { "\0\0\x08\x02\0\0\0\0\0\0\0\5", 12, 2, { 0, 5 }, { 0 } },
+    };
+    const char *path = test_path("t10k-idx");
+    fd_status st;
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        spit(path, rows[r].bytes, (size_t)rows[r].n);
+        for (int any = 0; any < 2; any++) {
+            fd_arena a = fresh(&st);
+            fd_array got = any ? fd_load(&a, path) : fd_idx_load(&a, path);
+            ptrdiff_t count = 1;
+            OK(got.x && got.nd == rows[r].nd, "row %d: %s", (int)r, st.code ? st.what : "");
+            if (!got.x) continue;
+            for (int d = 0; d < got.nd; d++) {
+                OK(got.n[d] == rows[r].ext[d], "row %d axis %d", (int)r, d);
+                count *= got.n[d];
+            }
+            for (ptrdiff_t i = 0; i < count; i++)
+                OK(got.x[i] == (fd_real)rows[r].x[i], "row %d [%d] %g", (int)r, (int)i, (double)got.x[i]);
+        }
+        for (int k = 0; k < rows[r].n; k++) {
+            fd_arena a = fresh(&st);
+            spit(path, rows[r].bytes, (size_t)k);
+            OK(!fd_idx_load(&a, path).x && st.code == FD_EDATA, "row %d cut to %d", (int)r, k);
+        }
+    }
+    static const struct { const char *bytes; int n, code; const char *says; } bad[] = {
+        { "\0\0\x0a\x01\0\0\0\1\0", 9, FD_EDATA, "not an IDX" },
+        { "\0\1\x08\x01\0\0\0\1\0", 9, FD_EDATA, "not an IDX" },
+        { "\0\0\x08\x01\0\0\0\1\0\0", 10, FD_EDATA, "longer" },
+        { "\0\0\x08\x01\0\0\1\1\0\0", 10, FD_EDATA, "shorter" },
+        { "\0\0\x08\x07\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0", 33, FD_ESHAPE, "axes" },
+        { "\0\0\x08\x01\xff\xff\xff\xff\0\0", 10, FD_ESHAPE, "too large" },
+        { "\0\0\x0e\x04\x7f\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff", 20, FD_EDATA, "shorter" },
+    };
+    for (size_t r = 0; r < sizeof bad / sizeof bad[0]; r++) {
+        fd_arena a = fresh(&st);
+        spit(path, bad[r].bytes, (size_t)bad[r].n);
+        OK(!fd_idx_load(&a, path).x, "bad row %d", (int)r);
+        failed(&st, bad[r].code, bad[r].says, "t10k-idx", "IDX");
+    }
+}
+
+/* --- .safetensors --- */
+
+static size_t safe(unsigned char *out, long long len, const char *text, size_t n, const void *data, size_t bytes)
+{
+    for (int i = 0; i < 8; i++) out[i] = (unsigned char)((unsigned long long)len >> 8 * i);
+    memcpy(out + 8, text, n);
+    if (bytes) memcpy(out + 8 + n, data, bytes);
+    return 8 + n + bytes;
+}
+
+#define T(d, s, o) "{\"dtype\":\"" d "\",\"shape\":[" s "],\"data_offsets\":[" o "]}"
+
+static void tensors_good(void)
+{
+    static const char text[] =
+        "{\"__metadata__\":{\"format\":\"pt\",\"k\\u00e9\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\":\"\\u0041\xc3\xa9\"},"
+        "\"late\":" T("F16", "2,2", "24,32") ",\n\t \"w.0\" : { \"shape\" : [ 2 , 3 ] , \"data_offsets\": [0, 24],"
+        " \"dtype\":\"F32\" } ,\"e\":" T("F64", "0,7", "32,32") ",\"s\":" T("BF16", "", "32,34")
+        ",\"d\":" T("F64", "1", "34,42") "}   ";
+    static const unsigned char data[] =
+        "\x00\x00\xc0?\x00\x00\x10\xc0\x00\x00H@o\x12\x83:\x00\xe0\x7fG\x00\x00\xe0\xc0"
+        "\x00>\xff\xfb\x01\x00\x00|" "\x19\xc0" "\x14\xae\x47\xe1\x7a\x14\x03@";
+    static const double w0[] = { 1.5, -2.25, 3.125, 0.001000000047497451305, 65504, -7 };
+    static const double late[] = { 1.5, -65504, 1.0 / 16777216, INFINITY };
+    unsigned char file[1024];
+    const char *path = test_path("good.safetensors");
+    size_t n = safe(file, sizeof text - 1, text, sizeof text - 1, data, sizeof data - 1);
+    fd_status st;
+    fd_arena a = fresh(&st);
+    spit(path, file, n);
+    fd_tensors f = fd_tensors_load(&a, path);
+    OK(!st.code && f.count == 5 && f.metas == 2, "%s, %d", st.code ? st.what : "", f.count);
+    if (st.code) return;
+    const fd_tensor *t = fd_tensor_find(&f, "w.0");
+    OK(t && t->nd == 2 && t->n[0] == 2 && t->n[1] == 3, "w.0");
+    for (int i = 0; t && i < 6; i++) OK(t->x[i] == (fd_real)w0[i], "w.0[%d] = %g", i, (double)t->x[i]);
+    t = fd_tensor_find(&f, "late");
+    OK(t && t == f.tensor, "order of the header");
+    for (int i = 0; t && i < 4; i++) OK(t->x[i] == (fd_real)late[i], "late[%d] = %g", i, (double)t->x[i]);
+    t = fd_tensor_find(&f, "e");
+    OK(t && t->nd == 2 && t->n[0] == 0 && t->n[1] == 7 && t->x, "zero size");
+    t = fd_tensor_find(&f, "s");
+    OK(t && t->nd == 0 && t->x[0] == (fd_real)-2.390625, "bfloat16");
+    t = fd_tensor_find(&f, "d");
+    OK(t && t->x[0] == (fd_real)2.385, "double");
+    OK(!fd_tensor_find(&f, "w") && !fd_tensor_find(NULL, "w") && !fd_meta_find(NULL, "w"), "not there");
+    const char *v = fd_meta_find(&f, "k\xc3\xa9\xf0\x9f\x98\x80\"\\/\b\f\n\r\t");
+    OK(v && !strcmp(v, "A\xc3\xa9"), "escapes: %s", v ? v : "none");
+    OK(fd_meta_find(&f, "format") && !strcmp(fd_meta_find(&f, "format"), "pt"), "format");
+
+    for (size_t k = 0; k < n; k++) {
+        a = fresh(&st);
+        char *beg = a.beg;
+        spit(path, file, k);
+        f = fd_tensors_load(&a, path);
+        OK(st.code == FD_EDATA && !f.count && a.beg == beg, "cut to %d", (int)k);
+    }
+    for (size_t k = 0; k < n; k++)
+        for (int c = 0; c < 256; c += 17) {
+            unsigned char old = file[k];
+            file[k] = (unsigned char)(k % 2 ? c : old ^ (c / 17 + 1));
+            spit(path, file, n);
+            file[k] = old;
+            a = fresh(&st);
+            f = fd_tensors_load(&a, path);
+            if (st.code ? f.count || f.tensor : !f.tensor) OK(0, "byte %d as %d", (int)k, c);
+        }
+    static const char empty[] = "{}      ";
+    spit(path, file, safe(file, 8, empty, 8, NULL, 0));
+    a = fresh(&st);
+    f = fd_tensors_load(&a, path);
+    OK(!st.code && !f.count && !f.metas, "empty");
+}
+
+static void tensors_bad(void)
+{
+#define A T("F32", "2", "0,8")
+    static const struct { const char *text; int bytes, code; const char *says; } rows[] = {
+        { "[]", 0, FD_EDATA, "does not start with {" },
+        { " {}", 0, FD_EDATA, "does not start with {" },
+        { "", 0, FD_EDATA, "does not start with {" },
+        { "{}x", 0, FD_EDATA, "JSON" },
+        { "{", 0, FD_EDATA, "JSON" },
+        { "{\"a\":", 0, FD_EDATA, "JSON" },
+        { "{\"a\":" A ",}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":" A " \"b\":" A "}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":3}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":{}}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":" A ",\"a\":" A "}", 8, FD_EDATA, "twice: " },
+        { "{\"a\":" A ",\"\\u0061\":" T("F32", "0", "8,8") "}", 8, FD_EDATA, "twice: " },
+        { "{\"__metadata__\":{\"k\":\"1\",\"k\":\"2\"},\"a\":" A "}", 8, FD_EDATA, ": k" },
+        { "{\"__metadata__\":{},\"a\":" A ",\"__metadata__\":{}}", 8, FD_EDATA, "twice" },
+        { "{\"__metadata__\":{\"k\":1},\"a\":" A "}", 8, FD_EDATA, "JSON" },
+        { "{\"__metadata__\":{\"k\":{}},\"a\":" A "}", 8, FD_EDATA, "JSON" },
+        { "{\"__metadata__\":{\"k\"},\"a\":" A "}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, FD_EDATA, "twice" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, FD_EDATA, "missing: " },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", 8, FD_EDATA, "unknown field" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8, FD_EDATA, "JSON" },
+        { "{\"layer.7.w\":" T("I64", "1", "0,8") "}", 8, FD_EDATA, "dtype is not F32, F64, F16 or BF16: " },
+        { "{\"layer.7.w\":" T("I64", "1", "0,8") "}", 8, FD_EDATA, ".safetensors: layer.7.w" },
+        { "{\"a\":" T("F32", "-2", "0,8") "}", 8, FD_EDATA, "number" },
+        { "{\"a\":" T("F32", "2.0", "0,8") "}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":" T("F32", "2e0", "0,8") "}", 8, FD_EDATA, "JSON" },
+        { "{\"a\":" T("F32", "02", "0,8") "}", 8, FD_EDATA, "number" },
+        { "{\"a\":" T("F32", "2,", "0,8") "}", 8, FD_EDATA, "number" },
+        { "{\"a\":" T("F32", "1,1,1,1,1,1,2", "0,8") "}", 8, FD_ESHAPE, "more than 6 axes: " },
+        { "{\"a\":" T("F32", "4294967297,2", "0,8") "}", 8, FD_ESHAPE, "too large: " },
+        { "{\"a\":" T("F32", "18446744073709551617", "0,8") "}", 8, FD_ESHAPE, "too large: " },
+        { "{\"a\":" T("F32", "2147483647,2147483647,2147483647", "0,8") "}", 8, FD_EDATA, "" },
+        { "{\"a\":" T("F32", "65536,65536,65536,65536", "0,0") "}", 0, FD_EDATA, "" },
+        { "{\"a\":" T("F32", "3", "0,8") "}", 8, FD_EDATA, "" },
+        { "{\"a\":" T("F32", "1", "0,8") "}", 8, FD_EDATA, "disagree: " },
+        { "{\"a\":" T("F32", "0", "0,8") "}", 8, FD_EDATA, "disagree: " },
+        { "{\"a\":" T("F32", "2", "8,0") "}", 8, FD_EDATA, "not in the data: " },
+        { "{\"a\":" T("F32", "3", "0,12") "}", 8, FD_EDATA, "not in the data: " },
+        { "{\"a\":" T("F32", "2", "0,99999999999999999999999999") "}", 8, FD_EDATA, "not in the data: " },
+        { "{\"a\":" T("F32", "2", "4,12") "}", 12, FD_EDATA, "hole or an overlap before: " },
+        { "{\"a\":" A ",\"b\":" T("F32", "1", "12,16") "}", 16, FD_EDATA, "safetensors: b" },
+        { "{\"a\":" A ",\"b\":" T("F32", "2", "4,12") "}", 12, FD_EDATA, "safetensors: b" },
+        { "{\"a\":" A ",\"b\":" A "}", 8, FD_EDATA, "hole or an overlap" },
+        { "{\"a\":" A "}", 9, FD_EDATA, "goes on after" },
+        { "{}", 1, FD_EDATA, "goes on after" },
+        { "{\"\xff\":" A "}", 8, FD_EDATA, "UTF-8" },
+        { "{\"\xc0\xaf\":" A "}", 8, FD_EDATA, "UTF-8" },
+        { "{\"\xed\xa0\x80\":" A "}", 8, FD_EDATA, "UTF-8" },
+        { "{\"\xe0\x80\xaf\":" A "}", 8, FD_EDATA, "UTF-8" },
+        { "{\"\xf4\x90\x80\x80\":" A "}", 8, FD_EDATA, "UTF-8" },
+        { "{\"\xc3", 8, FD_EDATA, "" },
+        { "{\"\\x\":" A "}", 8, FD_EDATA, "escape" },
+        { "{\"\\u12g4\":" A "}", 8, FD_EDATA, "escape" },
+        { "{\"\\ud83d\":" A "}", 8, FD_EDATA, "escape" },
+        { "{\"\\ud83d\\u0041\":" A "}", 8, FD_EDATA, "escape" },
+        { "{\"\\ude00\":" A "}", 8, FD_EDATA, "escape" },
+        { "{\"\\u0000\":" A "}", 8, FD_EDATA, "escape" },
+        { "{\"a\n\":" A "}", 8, FD_EDATA, "control character" },
+        { "{\"a\\", 8, FD_EDATA, "" },
+        { "{\"a", 8, FD_EDATA, "control character" },
+    };
+    const char *path = test_path("bad.safetensors");
+    unsigned char file[1024];
+    fd_status st;
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        size_t n = strlen(rows[r].text);
+        fd_arena a = fresh(&st);
+        spit(path, file, safe(file, (long long)n, rows[r].text, n, "0123456789abcdef", (size_t)rows[r].bytes));
+        fd_tensors f = fd_tensors_load(&a, path);
+        OK(!f.count && !f.tensor, "%s", rows[r].text);
+        failed(&st, rows[r].code, rows[r].says, "bad.safetensors", rows[r].text);
+    }
+    static const struct { long long len; const char *says; } lens[] = {
+        { 3, "control" }, { 1, "JSON" }, { 99, "shorter" }, { 100000000, "shorter" }, { 100000001, "100 MB" },
+        { -1, "100 MB" }, { 0x7fffffffffffffffLL, "100 MB" }, { 0, "does not start" } };
+    for (size_t r = 0; r < sizeof lens / sizeof lens[0]; r++) {
+        fd_arena a = fresh(&st);
+        spit(path, file, safe(file, lens[r].len, "{\"a\":" A "}", 50, "01234567", 8));
+        fd_tensors_load(&a, path);
+        failed(&st, FD_EDATA, lens[r].says, "bad.safetensors", "length");
+    }
+    fd_arena a = fresh(&st);
+    spit(path, file, safe(file, 4, "{}\0 ", 4, NULL, 0));
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "JSON", "bad.safetensors", "NUL in the header");
+    /* a name longer than what a message holds */
+    char text[700];
+    memset(text, 'y', sizeof text);
+    memcpy(text, "{\"", 2);
+    memcpy(text + 400, "\":" T("I8", "", "0,1") "}", sizeof "\":" T("I8", "", "0,1") "}");
+    spit(path, file, safe(file, (long long)strlen(text), text, strlen(text), "0", 1));
+    a = fresh(&st);
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "dtype", "yyyy", "long name");
+}
+
+static void tensors_write(void)
+{
+    fd_real x[] = { (fd_real)1.5, (fd_real)-2.25, (fd_real)3.125, (fd_real)2.385, 0, -7 };
+    fd_tensor t[] = { { "w", 2, { 2, 3 }, x }, { "none", 2, { 0, 4 }, NULL },
+                      { "a \"name\"\\ \xc3\xa9\n", 0, { 0 }, x + 3 }, { "six", 6, { 1, 1, 2, 1, 1, 2 }, x } };
+    fd_meta m[] = { { "k", "line\n\t\"\\/ \x01 \xf0\x9f\x98\x80" }, { "", "" } };
+    fd_tensors f = { 4, 2, t, m };
+    static const char head[] = "{\"__metadata__\":{\"k\":\"v\"},\"w\":{\"dtype\":\"F%d\",\"shape\":[2,3],"
+                               "\"data_offsets\":[0,%d]},\"s\":{\"dtype\":\"F%d\",\"shape\":[],"
+                               "\"data_offsets\":[%d,%d]}}";
+    const char *path = test_path("w.safetensors");
+    unsigned char file[2048], bytes[8];
+    fd_status st;
+    fd_arena a = fresh(&st);
+    OK(!fd_tensors_save(&st, path, &f), "%s", st.code ? st.what : "");
+    fd_tensors g = fd_tensors_load(&a, path);
+    OK(!st.code && g.count == 4 && g.metas == 2, "%s", st.code ? st.what : "");
+    for (int i = 0; i < g.count; i++) {
+        ptrdiff_t count = fd_tensor_find(&g, t[i].name) == g.tensor + i;
+        OK(count, "tensor %d", i);
+        OK(g.tensor[i].nd == t[i].nd && !memcmp(g.tensor[i].n, t[i].n, sizeof t[i].n), "shape %d", i);
+        for (int d = 0; d < t[i].nd; d++) count *= t[i].n[d];
+        OK(!count || !memcmp(g.tensor[i].x, t[i].x, (size_t)count * sizeof *x), "data %d", i);
+    }
+    for (int i = 0; i < g.metas; i++)
+        OK(!strcmp(g.meta[i].key, m[i].key) && !strcmp(g.meta[i].value, m[i].value), "metadata %d", i);
+
+    /* the very bytes */
+    fd_tensor two[] = { { "w", 2, { 2, 3 }, x }, { "s", 0, { 0 }, x + 3 } };
+    fd_meta one[] = { { "k", "v" } };
+    fd_tensors h = { 2, 1, two, one };
+    char want[400];
+    int s = (int)sizeof *x, len = sprintf(want, head, 8 * s, 6 * s, 8 * s, 6 * s, 7 * s);
+    while ((8 + len) % 64) want[len++] = ' ';
+    OK(!fd_tensors_save(&st, path, &h), "%s", st.code ? st.what : "");
+    size_t n = slurp(path, file, sizeof file);
+    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)((unsigned)len >> (i < 4 ? 8 * i : 31));
+    OK(n == (size_t)(8 + len + 7 * s) && !memcmp(file, bytes, 8) && !memcmp(file + 8, want, (size_t)len),
+       "%.*s", len, (char *)file + 8);
+    OK(!memcmp(file + 8 + len, x, (size_t)(6 * s)) && !memcmp(file + 8 + len + 6 * s, x + 3, (size_t)s), "data");
+    h.count = h.metas = 0;
+    OK(!fd_tensors_save(&st, path, &h) && slurp(path, file, sizeof file) == 64, "empty");
+
+    static const struct { const char *name, *key, *value; int code; const char *says; } bad[] = {
+        { "w", "k", "v", FD_EARG, "twice: w" }, { "__metadata__", "k", "v", FD_EARG, "not a name" },
+        { "\xff", "k", "v", FD_EARG, "not a name" }, { "s", "k", "\xc3", FD_EARG, "UTF-8: k" },
+        { "s", "\xe9", "", FD_EARG, "UTF-8" } };
+    h.count = 2;
+    h.metas = 1;
+    for (size_t r = 0; r < sizeof bad / sizeof bad[0]; r++) {
+        fresh(&st);
+        two[1].name = bad[r].name;
+        one[0].key = bad[r].key;
+        one[0].value = bad[r].value;
+        fd_tensors_save(&st, path, &h);
+        failed(&st, bad[r].code, bad[r].says, "", "save");
+    }
+    f.metas = 2;
+    m[1].key = "k";
+    fresh(&st);
+    fd_tensors_save(&st, path, &f);
+    failed(&st, FD_EARG, "twice: k", "", "metadata twice");
+    f.metas = 0;
+    t[1].n[0] = 1;
+    fresh(&st);
+    fd_tensors_save(&st, path, &f);
+    failed(&st, FD_EARG, "no data: none", "", "NULL data");
+    t[1].n[0] = -1;
+    fresh(&st);
+    fd_tensors_save(&st, path, &f);
+    failed(&st, FD_ESHAPE, "not a shape: none", "", "shape");
+    t[1].n[0] = 0;
+    fresh(&st);
+    fd_tensors_save(&st, test_path("none/w.safetensors"), &f);
+    failed(&st, FD_EIO, "fd_tensors_save: cannot create", "none/w.safetensors", "no folder");
+}
+
+/* names and places in any order: a file of many tensors, the data from the last to the first */
+static void tensors_many(void)
+{
+    enum { N = 1000 };
+    static char text[N * 80];
+    static unsigned char file[sizeof text + 8 + 4 * N];
+    static float data[N];
+    const char *path = test_path("many.safetensors");
+    size_t n = 0;
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    for (int i = 0; i < N; i++) {
+        int k = (int)(i * 617L % N);                        /* 617 is coprime to 1000 */
+        data[N - 1 - k] = (float)k + 0.25f;
+        n += (size_t)sprintf(text + n, "%s\"t%d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}",
+                             i ? "," : "{", k, 4 * (N - 1 - k), 4 * (N - k));
+    }
+    n += (size_t)sprintf(text + n, "}");
+    spit(path, file, safe(file, (long long)n, text, n, data, sizeof data));
+    fd_tensors f = fd_tensors_load(&a, path);
+    OK(!st.code && f.count == N, "%s", st.code ? st.what : "");
+    for (int i = 0; i < f.count; i++)
+        OK(f.tensor[i].x[0] == (fd_real)(atoi(f.tensor[i].name + 1) + 0.25), "%s", f.tensor[i].name);
+}
+
+/* --- arena of every size --- */
+
+static void starved(void)
+{
+    const char *paths[3] = { test_path("s.npy"), test_path("s.idx"), test_path("s.safetensors") };
+    fd_real x[30];
+    unsigned char bytes[12 + 30] = { 0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 10 };
+    int n[2] = { 3, 10 };
+    fd_status st;
+    fresh(&st);
+    for (int i = 0; i < 30; i++) x[i] = bytes[12 + i] = (unsigned char)(i * 7);
+    fd_tensor t[2] = { { "x", 2, { 3, 10 }, x }, { "y", 1, { 30 }, x } };
+    fd_meta m = { "k", "v" };
+    fd_tensors f = { 2, 1, t, &m };
+    fd_npy_save(&st, paths[0], 2, n, x);
+    spit(paths[1], bytes, sizeof bytes);
+    fd_tensors_save(&st, paths[2], &f);
+    OK(!st.code, "%s", st.code ? st.what : "");
+    for (int kind = 0; kind < 3; kind++) {
+        int done = 0;
+        for (size_t size = 0; !done && size < 4096; size += 32) {
+            fd_arena a = fd_arena_over(mem, size, &st);
+            const fd_real *y;
+            if (kind < 2) y = fd_load(&a, paths[kind]).x;
+            else {
+                fd_tensors g = fd_tensors_load(&a, paths[kind]);
+                y = g.count ? fd_tensor_find(&g, "y")->x : NULL;
+            }
+            done = y != NULL;
+            OK(done ? !st.code && !memcmp(x, y, sizeof x) : st.code == FD_ENOMEM, "kind %d size %d", kind, (int)size);
+        }
+        OK(done, "kind %d never succeeds", kind);
+    }
+}
+
+/* --- pictures and tables --- */
+
+static void pictures(void)
+{
+    static const struct { int map; double u; int rgb[3], tol; } rows[] = {
+        { FD_GRAY, 0, { 0, 0, 0 }, 0 }, { FD_GRAY, 1, { 255, 255, 255 }, 0 },
+        { FD_GRAY, 0.2, { 51, 51, 51 }, 0 }, { FD_GRAY, -3, { 0, 0, 0 }, 0 },
+        { FD_GRAY, 7, { 255, 255, 255 }, 0 }, { FD_GRAY, INFINITY, { 255, 255, 255 }, 0 },
+        { FD_GRAY_INVERSE, 0.2, { 204, 204, 204 }, 0 },
+        { FD_VIRIDIS, 0, { 68, 1, 84 }, 0 }, { FD_VIRIDIS, 1, { 253, 231, 37 }, 0 },
+        { FD_VIRIDIS, 128 / 255., { 33, 145, 140 }, 2 }, { FD_VIRIDIS, 64 / 255., { 59, 82, 139 }, 2 },
+        { FD_VIRIDIS, 160 / 255., { 40, 174, 128 }, 2 }, { FD_VIRIDIS, 192 / 255., { 94, 201, 98 }, 2 },
+        { FD_VIRIDIS, 232 / 255., { 195, 224, 33 }, 5 },
+        { FD_DIVERGING, 0.5, { 255, 255, 255 }, 0 },
+        { FD_GRAY, NAN, { 255, 0, 255 }, 0 }, { FD_DIVERGING, NAN, { 255, 0, 255 }, 0 } };
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        unsigned char c[3];
+        fd_colour(rows[r].map, rows[r].u, c);
+        for (int i = 0; i < 3; i++)
+            NEAR(c[i], rows[r].rgb[i], rows[r].tol, "map %d at %g, colour %d", rows[r].map, rows[r].u, i);
+    }
+    unsigned char lo[3], hi[3];
+    fd_colour(FD_DIVERGING, 0.1, lo);
+    fd_colour(FD_DIVERGING, 0.9, hi);
+    OK(lo[2] > lo[0] && hi[0] > hi[2], "blue below, red above");
+
+    /* a picture and a sheet, decoded again */
+    enum { H = 5, W = 7 };
+    unsigned char rgb[H][W][3], file[4096];
+    const char *path = test_path("p.png");
+    fd_status st;
+    fd_arena a = fresh(&st);
+    for (int i = 0; i < H * W * 3; i++) (&rgb[0][0][0])[i] = (unsigned char)(i * i * 31 >> 2);
+    OK(!fd_png_save(&st, path, H, W, &rgb[0][0][0]), "%s", st.code ? st.what : "");
+    size_t n = slurp(path, file, sizeof file);
+    static const unsigned char start[] = "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\7\0\0\0\5\x08\2\0\0\0";
+    static const unsigned char end[] = "\0\0\0\0IEND\xae\x42\x60\x82";
+    OK(n > 60 && !memcmp(file, start, sizeof start - 1) && !memcmp(file + n - 12, end, 12), "frame of the file");
+    int w = 0, h = 0, c = 0;
+    unsigned char *px = stbi_load_from_memory(file, (int)n, &w, &h, &c, 0);
+    OK(px && w == W && h == H && c == 3 && !memcmp(px, rgb, sizeof rgb), "pixels");
+    stbi_image_free(px);
+
+    enum { ROWS = 2, COLS = 3, FH = 3, FW = 2, ZOOM = 4 };
+    fd_real x[ROWS * COLS * FH * FW];
+    for (int i = 0; i < ROWS * COLS * FH * FW; i++) x[i] = (fd_real)(i % 11 * 0.385 - 1);
+    x[17] = (fd_real)NAN;
+    OK(!fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, -1, 2.385, FD_VIRIDIS, ZOOM, a), "%s", st.code ? st.what : "");
+    n = slurp(path, file, sizeof file);
+    px = stbi_load_from_memory(file, (int)n, &w, &h, &c, 0);
+    OK(px && h == ROWS * FH * ZOOM + 2 * ZOOM && w == COLS * FW * ZOOM + 2 * 2 * ZOOM, "sheet %d x %d", h, w);
+    int wrong = 0, gaps = 0;
+    for (int i = 0; px && i < h; i++)
+        for (int j = 0; j < w; j++) {
+            unsigned char want[3] = { 255, 255, 255 };
+            int ty = i / ((FH + 2) * ZOOM), y = i % ((FH + 2) * ZOOM) / ZOOM;
+            int tx = j / ((FW + 2) * ZOOM), xx = j % ((FW + 2) * ZOOM) / ZOOM;
+            if (y < FH && xx < FW) {
+                double v = (double)x[((ty * COLS + tx) * FH + y) * FW + xx];
+                fd_colour(FD_VIRIDIS, (v + 1) / 3.385, want);
+            } else gaps++;
+            wrong += memcmp(want, px + 3 * (i * w + j), 3) != 0;
+        }
+    OK(!wrong && gaps == h * w - ROWS * COLS * FH * FW * ZOOM * ZOOM, "%d pixels wrong, %d of gaps", wrong, gaps);
+    stbi_image_free(px);
+    OK(!fd_png_sheet(&st, path, 1, 1, FH, FW, x, 1, 1, FD_GRAY, 1, a), "lo = hi");
+
+    static const int sizes[][5] = { { 0, 1, 1, 1, 1 }, { 1, 1, 1, -1, 1 }, { 1, 1, 1, 1, 0 },
+        { 2147483647, 2147483647, 2147483647, 2147483647, 2147483647 }, { 1 << 20, 1, 1 << 20, 1, 4096 } };
+    for (size_t r = 0; r < sizeof sizes / sizeof sizes[0]; r++) {
+        const int *z = sizes[r];
+        a = fresh(&st);
+        fd_png_sheet(&st, path, z[0], z[1], z[2], z[3], x, 0, 1, FD_GRAY, z[4], a);
+        failed(&st, FD_ESHAPE, "fd_png_sheet: not a size", "", "sheet");
+    }
+    a = fd_arena_over(mem, 32, &st);
+    fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, 0, 1, FD_GRAY, 1, a);
+    OK(st.code == FD_ENOMEM, "sheet without memory");
+    fresh(&st);
+    fd_png_save(&st, path, 0, 7, &rgb[0][0][0]);
+    failed(&st, FD_ESHAPE, "fd_png_save", "0, 7", "picture");
+    fresh(&st);
+    fd_png_save(&st, test_path("none/p.png"), H, W, &rgb[0][0][0]);
+    failed(&st, FD_EIO, "fd_png_save: cannot create: ", "none/p.png", "no folder");
+
+    static const char *const name[] = { "step", "loss, mean", "the \"best\"" };
+    static const double v[] = { 1, 2.385, NAN, 2, -1.0 / 3, 1e300 };
+    static const char want[] = "step,\"loss, mean\",\"the \"\"best\"\"\"\n1,2.385,nan\n2,-0.333333333,1e+300\n";
+    fresh(&st);
+    OK(!fd_csv_save(&st, test_path("t.csv"), 3, name, 2, v), "%s", st.code ? st.what : "");
+    n = slurp(test_path("t.csv"), file, sizeof file);
+    OK(n == sizeof want - 1 && !memcmp(file, want, n), "%.*s", (int)n, (char *)file);
+    fd_csv_save(&st, test_path("none/t.csv"), 3, name, 2, v);
+    failed(&st, FD_EIO, "fd_csv_save", "none/t.csv", "no folder");
+}
+
+void test_files(void)
+{
+    npy_good();
+    npy_bad();
+    npy_write();
+    idx();
+    tensors_good();
+    tensors_bad();
+    tensors_write();
+    tensors_many();
+    starved();
+    pictures();
+}

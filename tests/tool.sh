@@ -1,0 +1,262 @@
+#!/bin/sh
+# tool.sh BUILD: the behaviour of BUILD/fd: what it writes, what it says, how it fails.
+# Last line: `N passed, N failed`.
+B=$(cd "${1:-build}" && pwd) || exit 1
+fd=$B/fd src=$(cd "$(dirname "$0")" && pwd)
+D=$B/scratch.tool
+rm -rf "$D" && mkdir -p "$D" && cd "$D" || exit 1
+export FD_MEMORY=1G ASAN_OPTIONS=detect_leaks=0
+pass=0 fail=0
+
+report() { if [ "$1" = 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "FAILED: $2"; fi; }
+# ok TEXT COMMAND...: the command succeeds and says nothing on stderr but progress
+ok() {
+    name=$1; shift
+    "$@" >out 2>err; s=$?
+    grep -vE '^(step|sample) [0-9]+ \(' err >err.rest
+    [ $s = 0 ] && [ ! -s err.rest ]; r=$?
+    report $r "$name: status $s: $(head -n 2 err.rest)"
+    return $r
+}
+# says PATTERN FILE
+says() { grep -qE -e "$1" "$2"; report $? "'$1' not in $2: $(head -n 3 "$2")"; }
+# bad STATUS PATTERN ARGUMENTS...: that status, one line on stderr, in which the pattern is, and no file
+bad() {
+    s=$1 p=$2; shift 2
+    ls -lR . >before; : >err
+    "$fd" "$@" >out 2>err; r=$?
+    grep -vE '^(step|sample) [0-9]+ \(' err >err.rest; mv err.rest err
+    [ $r = "$s" ]; report $? "fd $*: status $r, not $s: $(head -n 1 err)"
+    [ "$(wc -l <err)" = 1 ] && grep -q '^fd: ' err; report $? "fd $*: not one line: $(head -n 3 err)"
+    grep -qE -e "$p" err; report $? "fd $*: no '$p' in: $(head -n 1 err)"
+    ls -lR . | grep -vE ' (before|err|out|err.rest|after)$|^total ' >after
+    grep -vE ' (before|err|out|err.rest|after)$|^total ' before | diff -q - after >/dev/null
+    report $? "fd $*: files changed"
+    grep -q '^wrote' out; [ $? != 0 ]; report $? "fd $*: says that it wrote"
+}
+same() { cmp -s "$1" "$2"; report $? "$1 and $2 differ"; }
+exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; done; }
+
+# ---- help: from the tables that parse
+ok help "$fd" help && says 'fd train' out
+ok help "$fd" --help
+for c in train sample noise eval info; do
+    ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
+    ok "$c --help" "$fd" $c --help && same out help.1
+done
+for t in cov process net predict precond weight time-law scheme times boundary map fields; do
+    ok "help $t" "$fd" help $t && says "^$t: " out
+done
+"$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
+"$fd" help scheme >out; says 'pf-heun' out
+
+# ---- noise
+ok noise "$fd" noise --cov matern:nu=1.5,l=0.1 --grid 64x64 -n 16 -o noise.npy --png noise.png
+says '^wrote noise.npy$' out; says '^wrote noise.png$' out; exists noise.npy noise.png
+[ "$(od -A n -t x1 -N 8 noise.png | tr -d ' ')" = 89504e470d0a1a0a ]; report $? "noise.png is no PNG"
+ok info "$fd" info noise.npy && says '^\(16, 64, 64\)  min -[0-9]' out
+ok noise "$fd" noise --cov=matern:nu=1.5,l=0.1 --grid=64x64 --n=16 --out=again.npy && same noise.npy again.npy
+ok noise "$fd" noise --grid 64x64 --first 9 -n 7 -o part.npy
+tail -c 28672 noise.npy >x && tail -c 28672 part.npy >y && same x y
+ok threads "$fd" noise --grid 64x64 -n 16 --threads 1 -o again.npy && same noise.npy again.npy
+ok seed "$fd" noise --grid 64x64 -n 16 --seed 2 -o again.npy
+cmp -s noise.npy again.npy; [ $? = 1 ]; report $? "--seed changes nothing"
+for c in white:s=0.5,kmax=3 rbf:l=0.2 matern:nu=2.385,l=0.3,var=2 exp power:alpha=2.385,var=1 bessel:gamma=3; do
+    ok "$c" "$fd" noise --cov $c --grid 15x9 -n 3 -o c.npy
+    for b in neumann dirichlet mixed periodic,neumann; do
+        ok "$c $b" "$fd" noise --cov $c --grid 15x9 --boundary $b -n 3 -o c.npy
+    done
+done
+ok bridge "$fd" noise --cov bridge --boundary dirichlet --grid 50 -o c.npy --png c.png && exists c.png
+ok brownian "$fd" noise --cov brownian:var=2 --boundary mixed --grid 50 -o c.npy
+ok 3-D "$fd" noise --grid 5x6x7 -n 2 -o c.npy --png c.png && "$fd" info c.npy >out && says '^\(2, 5, 6, 7\)' out
+ok channels "$fd" noise --grid 5x6 -n 2 --channels 3 -o c.npy && "$fd" info c.npy >out && says '^\(2, 3, 5, 6\)' out
+# the same function on another grid: point i of 32 is point 2i of 64
+ok fine "$fd" noise --cov rbf:l=0.2 --grid 64 -n 1 -o fine.npy
+ok coarse "$fd" noise --cov rbf:l=0.2 --grid 32 -n 1 -o coarse.npy
+w=$((($(wc -c <fine.npy) - $(wc -c <coarse.npy)) / 32))
+for f in fine coarse; do
+    n=64; [ $f = fine ] || n=32
+    tail -c $((n * w)) $f.npy | od -A n -v -t f$w -w$w >$f.txt
+done
+awk 'NR == FNR { x[NR] = $1; next } { d = $1 - x[2 * FNR - 1]; if (d < 0) d = -d; if (d > m) m = d; n++ }
+     END { exit !(n == 32 && m < 1e-3) }' fine.txt coarse.txt
+report $? "two grids, two functions"
+
+# ---- wrong command lines
+bad 2 "'frain': no such command; expected train" frain
+bad 2 '--stesp: unknown flag; nearest are --steps' train --stesp 5
+bad 2 "--grid: '64xx': expected N, NxM or NxMxK" noise --grid 64xx
+for g in 0 -3 x 64x 4x4x4x4 1.5 99999999999 8x '' 5000x5000x5000; do bad 2 '^fd: --grid: ' noise --grid "$g"; done
+bad 2 'needs --grid' noise
+bad 2 '--n: .*expected a whole number' noise --grid 8 -n 0
+bad 2 '--n: needs a value' noise --grid 8 -n
+bad 2 '--seed: ' noise --grid 8 --seed -1
+bad 2 "--cov: 'foo': expected white, rbf, matern" noise --grid 8 --cov foo
+bad 2 "matern has no key 'n'; it has nu, l, var" noise --grid 8 --cov matern:n=1
+bad 2 "nu: 'x': expected a number" noise --grid 8 --cov matern:nu=x
+bad 2 "nu: 'nan': expected a number" noise --grid 8 --cov matern:nu=nan
+bad 2 'expected nu=value' noise --grid 8 --cov matern:nu
+bad 2 'time is one of film' train --data fields --net fno:time=9
+bad 2 '--boundary: .*expected periodic' noise --grid 8 --boundary open
+bad 2 'expected a flag' noise 8
+bad 2 '--raw: takes no value' sample --raw=1
+bad 2 '--memory: ' noise --grid 8 --memory lots
+bad 2 'needs --data' train
+bad 2 'needs --model' sample
+bad 2 'needs --samples' eval
+bad 2 'needs --data' noise --grid 8 --cov empirical
+bad 2 'needs a file' info
+bad 2 'no command and no topic' help cow
+bad 2 'no meaning' train --data fields --predict v --precond gauss
+bad 2 'below the last time' train --data fields --process vp:tmin=3
+bad 1 'DIRICHLET|irichlet' noise --grid 8 --cov bridge
+bad 1 '--memory' noise --grid 64x64 -n 1000 --memory 1M
+
+# ---- files that cannot be read
+bad 1 'missing.npy' info missing.npy
+bad 1 'missing.npy' train --data missing.npy
+bad 1 'missing.safetensors' sample --model missing.safetensors
+bad 1 '^fd: ' info .
+head -c 2000 noise.npy >cut.npy
+bad 1 'cut.npy' info cut.npy
+bad 1 'cut.npy' train --data cut.npy
+for n in 0 5 9 40 127; do head -c $n noise.npy >cut.npy; bad 1 'cut.npy' info cut.npy; done
+bad 1 'tool.sh' info "$src/tool.sh"
+printf 'xx' >gz && gzip -c gz >x.idx.gz && bad 1 'gunzip' train --data x.idx.gz
+printf '\000\000\015\002\000\000\000\003\000\000\000\002' >nan.idx
+printf '\077\200\000\000\100\000\000\000\077\200\000\000\177\300\000\000\077\200\000\000\100\100\000\000' >>nan.idx
+bad 1 'nan.idx: function 1 holds NaN' train --data nan.idx
+ok info "$fd" info nan.idx && says '1 NaN' out
+printf '\000\000\010\001\000\000\000\003abc' >flat.idx
+bad 1 'flat.idx: shape .3.: expected' train --data flat.idx
+
+# ---- files that cannot be written
+bad 1 'nowhere/x.npy.: No such file' noise --grid 8 -o nowhere/x.npy
+bad 1 'is a folder' noise --grid 8 -o .
+if [ -c /dev/full ]; then
+    bad 1 '/dev/full.: is not a file' noise --grid 8 -o /dev/full
+    [ -c /dev/full ]; report $? "/dev/full was replaced"
+    "$fd" help cov >/dev/full 2>err; [ $? = 1 ]; report $? "full standard output"; says '^fd: standard output: ' err
+fi
+echo old >big.npy
+(ulimit -f 8; "$fd" noise --grid 64x64 -n 16 -o big.npy) >out 2>err
+[ $? = 1 ]; report $? "ulimit -f: status"
+[ "$(wc -l <err)" = 1 ]; report $? "ulimit -f: $(cat err)"; says 'big.npy' err
+[ "$(cat big.npy)" = old ]; report $? "a write that failed changed the file"
+[ "$(ls | grep -c big)" = 1 ]; report $? "a write that failed left $(ls | grep big)"
+mkdir tiny && if mount -t tmpfs -o size=64k none tiny 2>/dev/null; then
+    "$fd" noise --grid 64x64 -n 16 -o tiny/x.npy >out 2>err; [ $? = 1 ]; report $? "full disk: status"
+    [ "$(wc -l <err)" = 1 ]; report $? "full disk: $(cat err)"
+    [ -z "$(ls tiny)" ]; report $? "full disk: $(ls tiny) is left"
+    umount tiny
+fi
+
+# ---- train, sample, info, eval
+small="--grid 16x16 --net fno:width=8,layers=2,modes=6 --batch 8"
+ok train "$fd" train --data fields:n=64 $small --steps 6 --out m.safetensors --log loss.csv
+says '^wrote m.safetensors$' out; says '^wrote loss.csv$' out; says 'step 6, loss' out
+says '^step,loss,gradient,rate,seconds$' loss.csv
+[ "$(wc -l <loss.csv)" = 7 ]; report $? "loss.csv has not 7 lines"
+ok info "$fd" info m.safetensors && says '^kit.cov +matern:nu=1.5,l=0.1,var=1$' out && says '^kit.grid +16x16$' out
+ok sample "$fd" sample --model m.safetensors --steps 5 -n 5 -o s.npy --png s.png --path p.png
+says '^wrote s.npy$' out; exists s.npy s.png p.png
+"$fd" info s.npy >out; says '^\(5, 16, 16\)  min' out
+ok batch "$fd" sample --model m.safetensors --steps 5 -n 5 --batch 2 --threads 1 -o s2.npy && same s.npy s2.npy
+w=$(((16 * 16 * 5 * 4) / 1280))
+ok first "$fd" sample --model m.safetensors --steps 5 -n 3 --first 2 -o s3.npy
+e=$((($(wc -c <s.npy) - $(wc -c <s3.npy)) / 2 * 3)); tail -c $e s.npy >x && tail -c $e s3.npy >y && same x y
+for g in 24x24 15x17 32x32; do
+    ok "on $g" "$fd" sample --model m.safetensors --grid $g --steps 3 -n 2 -o g.npy
+    "$fd" info g.npy >out; says "^\(2, ${g%x*}, ${g#*x}\)  min" out
+done
+bad 1 '^fd: ' sample --model m.safetensors --grid 4x4 --steps 3
+bad 2 '1 axes, but the model has 2' sample --model m.safetensors --grid 16
+k=0; "$fd" help scheme | sed -n 's/^  \([a-z][^ ]*\).*/\1/p' >schemes
+while read -r c; do                        # a scheme is right for the process, or refuses in one line
+    "$fd" sample --model m.safetensors --scheme "$c" --eta 0.5 --steps 24 -n 1 -o g.npy >out 2>err; s=$?
+    sed -i '/^sample /d' err
+    [ $s = 0 ] && k=$((k + 1)) && [ ! -s err ] || { [ $s = 1 ] && [ "$(wc -l <err)" = 1 ]; }
+    report $? "scheme $c: status $s: $(head -n 2 err)"
+done <schemes
+[ $k -ge 12 ]; report $? "only $k schemes work on vp"
+for t in uniform geometric rho:rho=5 logsnr; do
+    ok "$t" "$fd" sample --model m.safetensors --times $t --steps 4 -n 2 --denoise 0 -o g.npy
+done
+ok eval "$fd" eval --samples s.npy --data fields:n=64 --grid 16x16 -n 5 --pcs 3 -o e.csv
+says '^wrote e.csv$' out; says '^energy_distance ' out; says '^metric,samples,' e.csv
+[ "$(wc -l <e.csv)" = 7 ]; report $? "e.csv has not 7 lines"
+ok 'eval, other grid' "$fd" eval --samples g.npy --data noise.npy -n 2
+bad 1 'fine.npy: a grid of 1 axes' eval --samples fine.npy --data noise.npy
+
+for p in vp vp-cosine subvp ve:smax=9 ou driftless flow ddpm:T=20; do
+    ok "train $p" "$fd" train --data fields:n=32 $small --steps 2 --process $p -o p.safetensors
+    ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
+done
+for p in x0 noise score v velocity; do
+    ok "train $p" "$fd" train --data fields:n=32 $small --steps 2 --predict $p -o p.safetensors
+    ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
+done
+for l in uniform log stratified lognormal:mean=-1,sd=1; do
+    ok "train $l" "$fd" train --data fields:n=32 $small --steps 2 --time-law $l --precond none --weight v --predict v -o p.safetensors
+done
+for n in style=original time=channel time=none coords=open coords=closed,residual=1 act=silu,lift=-1,proj=16; do
+    ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net fno:width=8,layers=2,modes=4,$n --steps 2 -o p.safetensors
+    ok "sample $n" "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
+done
+ok 'empirical' "$fd" train --data fields:n=32 $small --cov empirical:floor=1e-3 --steps 2 -o p.safetensors
+ok 'empirical' "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
+ok '1-D' "$fd" train --data fields:n=32 --grid 24 --boundary dirichlet --net fno:width=8,layers=2,modes=6 --batch 4 --steps 2 -o p.safetensors
+ok '1-D' "$fd" sample --model p.safetensors --grid 49 --steps 3 -n 2 -o g.npy --png g.png
+ok '3-D, channels' "$fd" noise --grid 6x6x6 --channels 2 -n 9 -o d.npy
+ok '3-D, channels' "$fd" train --data d.npy --channels 2 --net fno:width=4,layers=1,modes=4 --batch 3 --steps 2 -o p.safetensors
+ok '3-D, channels' "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy --png g.png && "$fd" info g.npy >out
+says '^\(2, 2, 6, 6, 6\)' out
+
+# bytes are scaled, and scaled back
+{ printf '\000\000\010\003\000\000\000\100\000\000\000\010\000\000\000\010'; head -c 4096 "$src/tool.sh"; } >b.idx
+ok bytes "$fd" train --data b.idx --net fno:width=8,layers=1,modes=4 --batch 8 --steps 2 -o p.safetensors
+"$fd" info p.safetensors >out; says '^kit.shift +-1$' out
+ok bytes "$fd" sample --model p.safetensors --steps 9 -n 4 -o g.npy --png g.png
+"$fd" info g.npy | awk '{ for (i = 1; i < NF; i++) if ($i == "mean") exit !($(i + 1) > 40 && $(i + 1) < 130) }'
+report $? "samples of bytes: $("$fd" info g.npy)"
+ok limit "$fd" train --data b.idx --limit 20 --grid 6x6 --net fno:width=8,layers=1,modes=4 --batch 8 --steps 2 -o p.safetensors
+says '^20 functions on \(6, 6\)' out
+
+# ---- going on: 3 steps and 3 more are 6
+flat="--lr 1e-3 --lr-end 1e-3"
+ok 6 "$fd" train --data fields:n=64 $small $flat --steps 6 -o a.safetensors
+ok 3 "$fd" train --data fields:n=64 $small $flat --steps 3 -o b.safetensors
+ok 3+3 "$fd" train --data fields:n=64 --resume b.safetensors --steps 6 -o b.safetensors && same a.safetensors b.safetensors
+bad 2 '--cov: comes from the model' train --data fields --resume b.safetensors --cov rbf
+bad 2 'has taken 6 already' train --data fields --resume b.safetensors
+bad 1 'noise.npy' train --data fields --resume noise.npy
+size=$(wc -c <b.safetensors)
+for n in 0 7 8 100 $((size / 2)) $((size - 1)); do
+    head -c $n b.safetensors >cut.safetensors; bad 1 'cut.safetensors' sample --model cut.safetensors
+done
+
+# ---- stopped and killed runs
+long="--data fields:n=64 $small --steps 1000000 --save-every 1 -o k.safetensors"
+running() { i=0; while [ ! -s k.safetensors ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done; sleep 0.2; }
+for sig in INT TERM; do
+    rm -f k.safetensors; "$fd" train $long >out 2>err & pid=$!
+    running; kill -$sig $pid; wait $pid; s=$?
+    [ $s = 130 ] || [ $s = 143 ]; report $? "SIG$sig: status $s"
+    says '^fd: stopped at step [0-9]+; --resume k.safetensors goes on$' err; says '^wrote k.safetensors$' out
+    at=$(sed -n 's/^fd: stopped at step \([0-9]*\).*/\1/p' err)
+    ok "after SIG$sig" "$fd" sample --model k.safetensors --steps 3 -n 2 -o g.npy
+done
+ok 'go on' "$fd" train --data fields:n=64 --resume k.safetensors --steps $((at + 2)) -o k.safetensors && says "^step $((at + 2))," out
+for i in 1 2 3; do
+    rm -f k.safetensors*; "$fd" train $long >out 2>err & pid=$!
+    running; kill -KILL $pid; wait $pid 2>/dev/null
+    ok 'after SIGKILL' "$fd" sample --model k.safetensors --steps 3 -n 2 -o g.npy
+done
+(ulimit -f 16; "$fd" train --data fields:n=64 $small --steps 3 -o f.safetensors) >out 2>err
+[ $? = 1 ]; report $? "train, ulimit -f: status"; [ ! -e f.safetensors ]; report $? "train, ulimit -f: a torn model"
+ok budget "$fd" train --data fields:n=64 $small --budget 0.5 -o g.safetensors
+
+cd / && rm -rf "$D"
+echo "$pass passed, $fail failed"
+[ $fail = 0 ]
