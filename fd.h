@@ -362,7 +362,7 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  * Per mode, X_t | X_0 = x0 ~ N(m x0, v lam), lam the noise eigenvalue: two functions of time m(t), v(t)
  * and, where `modal` is set, of the mode through mu_k. With ' = d/dt,
  *
- *     dX = -a X dt + sqrt(q lam) dW,     a = -m'/m,     q = v' + 2 a v                (G 2.0, [SDE])
+ *     dX = -a X dt + sqrt(q lam) dW,     a = -m'/m,     q = v' + 2 a v                         [SDE]
  *
  *   constructor      m                    v                          range of t
  *   fd_ou            exp(-t/2)            1 - exp(-t)                (0, tmax]      [Pidstrigach]
@@ -433,13 +433,13 @@ typedef struct {
 } fd_model;
 
 /* fd_oracle_gauss -- the exact D for data N(mean, c0), c0 with the modes of p->noise (FD_ESHAPE
- * otherwise): D = (c m x + v lam mean)/(m^2 c + v lam). mean [ch][points] or NULL for 0. (G 7.1) */
+ * otherwise): D = (c m x + v lam mean)/(m^2 c + v lam). mean [ch][points] or NULL for 0. */
 fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
-/* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. (G 7.9) */
+/* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. */
 fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,
                        const fd_cov *const c[]);
 /* fd_oracle_data -- the empirical measure of x [n][ch][points]: D = sum_i softmax_i(-|x - m x_i|^2 /
- * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. (G 7.9) */
+ * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. */
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
 /* fd_predict -- y = the prediction of kind `want`, whatever the model predicts itself; y must not be x. */
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
@@ -451,15 +451,17 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
 
 /* fd_precond -- a network on top of the exact Gaussian model: with G the denoiser of N(mean, c0),
  *
- *     D(x, t) = G(x, t) + cout(t) F(cin(t) x, t)
+ *     D(x, t) = G(x, t) + cout(t) F(cin(t) (G(x, t) - mean), t)
  *
- * cin^-2 = mean pixel variance of X_t, cout^2 = mean pixel variance of x0 given X_t, both under
- * N(mean, c0), so that F sees and predicts numbers of size one. Where c0 is a multiple of C this is the
- * preconditioning of [EDM eq. 7]; in general modes that the network never saw are Wiener-filtered. */
+ * cout^2 = mean pixel variance of x0 given X_t, cin^-2 = that of G, both under N(mean, c0), so that F
+ * sees and says numbers of size one. G is x with each mode scaled: F loses nothing by it, the noise of
+ * modes that data do not have never reaches F, and on a finer grid F sees the same function. Where c0
+ * is a multiple of C and mean = 0 this is the preconditioning of [EDM eq. 7]. */
 typedef struct fd_precond fd_precond;
 fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 void        fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout);
-/* fd_precond_target -- in = cin (xt) and y = (x0 - G)/cout: what F sees and should say. */
+/* fd_precond_pair -- in = cin (G - mean) and y = (x0 - G)/cout: what F sees and should say. FD_EARG
+ * where cout = 0: x0 is known. */
 void        fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_real *xt,
                             const double *t, fd_real *in, fd_real *y, fd_arena scratch);
 /* fd_precond_model -- the model D made of a raw model F (its `predicts` is ignored). */
@@ -476,8 +478,9 @@ void   fd_noise(const fd_process *p, fd_rng r, int first, int b, const fd_real *
 void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                  const double *t, fd_real *y, fd_arena scratch);
 /* fd_weight -- time weight of the squared error of a prediction of this kind so that it becomes:
- *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE, FD_W_V: that of the x0, noise, v error (G 3.1);
- *   FD_W_LIKELIHOOD: the path-space weight q m^2/v^2 of the x0 error times 1/2 (G 3.4).
+ *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE, FD_W_V: that of the x0, noise, v error;
+ *   FD_W_LIKELIHOOD: the path-space weight q m^2/v^2 of the x0 error times 1/2: the ELBO's
+ *   [FDP; Song et al. 2021].
  * Scalar processes only. */
 enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
 double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
@@ -492,7 +495,7 @@ void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng 
  *
  * One step goes from t to s = next < t, h = t - s. Every one-stage scheme is a row
  *
- *     x' = ax x + aD D(x, t) + sd xi,      xi ~ N(0, C)                                    (G 4.1)
+ *     x' = ax x + aD D(x, t) + sd xi,      xi ~ N(0, C)                
  *
  * with k = m_t/m_s, v(t|s) = v_t - k^2 v_s, all in units of lam. */
 
@@ -507,13 +510,13 @@ enum {
     FD_DDIM,                /* eta = 0: PF-ODE with D frozen; eta = 1: ancestral */
     FD_VE_PREDICTOR,        /* [SDE alg. 2] */
     FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
-    FD_DRIFTLESS_EM,        /* [thesis alg. 3, corrected: G 4.12] */
+    FD_DRIFTLESS_EM,        /* [thesis alg. 3, corrected: the print divides by r t] */
     FD_DRIFTLESS_ANCESTRAL,
     FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
     FD_PF_HEUN = FD_ONE_STAGE,
     FD_PF_MIDPOINT,
     FD_PF_RK4,
-    FD_STOCHASTIC_HEUN,     /* weak order 2 (G 4.3) */
+    FD_STOCHASTIC_HEUN,     /* weak order 2, strong 1 */
     FD_SCHEMES
 };
 /* fd_scheme_name -- "euler-maruyama", "pf-heun", ...; NULL past the last. */
@@ -618,7 +621,7 @@ fd_var *fd_slice(fd_tape *t, fd_var *x, int axis, int from, int len);
  *
  * over lo[a] <= k_a <= hi[a] of the first axes and 0 <= k <= hi of the last one, c_k = 2 where the last
  * component has a distinct mirror image and 1 at 0 and n/2: what irfftn(R rfftn(x)) gives, the
- * projection of the k_last = 0 plane included (G 5.2). w [K_0]..[K_last][ci][co][2]: k in ascending
+ * projection of the k_last = 0 plane included. w [K_0]..[K_last][ci][co][2]: k in ascending
  * order on each axis, K = hi - lo + 1. The same w acts on any grid with enough modes:
  * FD_ESHAPE where -lo > n/2, hi > (n-1)/2 on a first axis, hi > n/2 on the last. */
 fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[]);
@@ -629,7 +632,7 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
 
 /* ---- 13. Networks ------------------------------------------------------------------------------------------ */
 
-enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK };      /* G 5.1-5.2 [KER, ML]; G 5.3 [neuraloperator, FFM] */
+enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK };      /* [FNO; KER; ML]; [neuraloperator; FFM] */
 enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM };   /* t as a constant channel; scale-shift per layer */
 enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end included */
 
@@ -820,10 +823,13 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { memcpy(p, &v, (size_t
 /* --- Threads: over independent outputs only; allocate before the loop --- */
 #ifdef _OPENMP
 #define FD_PARALLEL _Pragma("omp parallel for schedule(static)")
+#define FD_PARALLEL_IF(c) FD_PRAGMA(omp parallel for schedule(static) if (c))     /* for loops often too small */
+#define FD_PRAGMA(x) _Pragma(#x)
 static inline int fd_threads(void) { return omp_get_max_threads(); }
 static inline int fd_thread(void) { return omp_get_thread_num(); }
 #else
 #define FD_PARALLEL
+#define FD_PARALLEL_IF(c)
 static inline int fd_threads(void) { return 1; }
 static inline int fd_thread(void) { return 0; }
 #endif

@@ -26,7 +26,7 @@
 
 #define PI 3.14159265358979323846
 
-/* ---- Processes ---------------------------------------------------------------------------------- *
+/* ---- Processes -------------------------------------------------------------------------------- *
  *
  * law(p, t, mu) gives m, v and their derivatives; mu is the eigenvalue of -Laplacian of the mode.
  * The variance-preserving ones are one function of B = -log m^2: m = exp(-B/2), v = 1 - exp(-B),
@@ -97,6 +97,8 @@ static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
     (void)mu;
     return proc_vp(-(p->table[i] + x * d), -d);
 }
+
+static int proc_chain(const fd_process *p) { return p->law == proc_law_ddpm; }
 
 fd_process fd_ou(const fd_cov *noise, double tmax)
 {
@@ -227,8 +229,9 @@ void fd_times(const fd_process *p, int rule, double prm, int steps, double *t)
 }
 
 /* int_s^t q/m^e du, e = 0, 1, by eight-point Gauss panels that are halved until halving changes
- * nothing; a chain, whose q jumps at whole t, has closed forms with k = m_t/m_s:
- * q = -(log m^2)', so 2 log(1/k) and 2 (1/m_t - 1/m_s). NaN ends the recursion. */
+ * nothing, or until there are too many: a law of the user's own may be noisier than the tolerance.
+ * A chain, whose q jumps at whole t, has closed forms: q = -(log m^2)', so they are 2 log(m_s/m_t)
+ * and 2 (1/m_t - 1/m_s). */
 static double proc_panel(const fd_process *p, double s, double t, double mu, int e)
 {
     static const double x[4] = { .1834346424956498049394761, .5255324099163289858177390,
@@ -245,28 +248,29 @@ static double proc_panel(const fd_process *p, double s, double t, double mu, int
 }
 
 static double proc_halve(const fd_process *p, double s, double t, double mu, int e, double all,
-                         double scale, int depth)
+                         double tol, int *left)
 {
     double mid = .5 * (s + t), l = proc_panel(p, s, mid, mu, e), r = proc_panel(p, mid, t, mu, e);
-    if (depth == 0 || !(fabs(l + r - all) > 1e-14 * scale)) return l + r;
-    return proc_halve(p, s, mid, mu, e, l, scale, depth - 1)
-         + proc_halve(p, mid, t, mu, e, r, scale, depth - 1);
+    if (--*left < 0 || !(fabs(l + r - all) > tol)) return l + r;      /* NaN ends it, too */
+    l = proc_halve(p, s, mid, mu, e, l, tol, left);
+    return l + proc_halve(p, mid, t, mu, e, r, tol, left);
 }
 
 static double proc_integral(const fd_process *p, double s, double t, double mu, int e)
 {
-    if (p->table) {
+    if (proc_chain(p)) {
         double ms = p->law(p, s, mu).m, mt = p->law(p, t, mu).m;
         return e ? 2 * (1 / mt - 1 / ms) : 2 * log(ms / mt);
     }
     double all = proc_panel(p, s, t, mu, e);
-    return proc_halve(p, s, t, mu, e, all, fabs(all), 24);
+    int left = 1000;
+    return proc_halve(p, s, t, mu, e, all, 1e-14 * fabs(all), &left);
 }
 
-/* ---- Combinations ------------------------------------------------------------------------------- *
+/* ---- Combinations ----------------------------------------------------------------------------- *
  *
- * y_i = sum_j c_j(t_i, mu_k) in_j,i for the functions i of a batch: a pair, a target, a conversion, a
- * step. Scalar processes: one number per function and input. Modal ones: in modes. */
+ * y_i = sum_j c_j(t_i, mu_k) in_j,i for the functions i of a batch: a pair, a target, a conversion,
+ * a step. Scalar processes: one number per function and input. Modal ones: in modes. */
 
 enum { LIN_BLOCK = 8192, LIN_SERIAL = 1 << 16 };      /* reals: of one task; below: one thread */
 
@@ -275,9 +279,10 @@ static inline fd_vec lin_load(const fd_real *p, int r)
     return r == FD_W ? vload(p) : vload_n(p, r);
 }
 
-/* The sum starts from 0: of a b + c d a compiler may fuse either product, and copies of this loop would
- * then differ in the last bit; 0 + a b + c d has one fused form. */
-static void lin_row(ptrdiff_t n, int nin, const fd_real c[3], const fd_real *const in[3], fd_real *y)
+/* The sum starts from 0: of a b + c d a compiler may fuse either product, and copies of this loop
+ * would then differ in the last bit; 0 + a b + c d has one fused form. */
+static void lin_row(ptrdiff_t n, int nin, const fd_real c[3], const fd_real *const in[3],
+                    fd_real *y)
 {
     const fd_vec zero = { 0 };
     for (ptrdiff_t i = 0; i < n; i += FD_W) {
@@ -313,7 +318,8 @@ static void lin_batch(int b, ptrdiff_t n, int nin, const fd_real *c, const fd_re
 }
 
 /* c[j] at time t for the mode with this mu; NULL, or why there are none */
-typedef const char *lin_coef(const void *ctx, const fd_process *p, double t, double mu, double c[3]);
+typedef const char *lin_coef(const void *ctx, const fd_process *p, double t, double mu,
+                             double c[3]);
 
 static const char *lin_get(lin_coef *f, const void *ctx, const fd_process *p, double t, double mu,
                            int nin, fd_real c[3])
@@ -371,7 +377,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
         }
 }
 
-/* ---- Models ------------------------------------------------------------------------------------- *
+/* ---- Models ----------------------------------------------------------------------------------- *
  *
  * Every kind of prediction is y = al D + be e under x = m D + s e. Two kinds at one x:
  *
@@ -394,7 +400,8 @@ static int conv_known(fd_status *st, const char *where, int kind)
     return 0;
 }
 
-static const char *conv_coef(const void *ctx, const fd_process *p, double t, double mu, double r[3])
+static const char *conv_coef(const void *ctx, const fd_process *p, double t, double mu,
+                             double r[3])
 {
     const int *kind = ctx;                                            /* from, to */
     fd_coef c = p->law(p, t, mu);
@@ -403,7 +410,7 @@ static const char *conv_coef(const void *ctx, const fd_process *p, double t, dou
     conv_pair(c, kind[0], &al, &be);
     conv_pair(c, kind[1], &al2, &be2);
     det = c.m * be - sqrt(c.v) * al;
-    if (al == 0 && al2 == 0) r[0] = 0, r[1] = be2 / be;               /* noise and score: no m needed */
+    if (al == 0 && al2 == 0) r[0] = 0, r[1] = be2 / be;               /* noise and score: any m */
     else if (det == 0) return "there is no such map where m = 0";
     else r[0] = (al2 * be - be2 * al) / det, r[1] = (be2 * c.m - al2 * sqrt(c.v)) / det;
     return NULL;
@@ -416,7 +423,8 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
     if (!conv_known(scratch.st, "fd_convert", from) || !conv_known(scratch.st, "fd_convert", to))
         return;
     if (from != to)
-        lin_apply("fd_convert", p, b, t, conv_coef, kind, 2, (const fd_real *[3]){ x, y }, y, scratch);
+        lin_apply("fd_convert", p, b, t, conv_coef, kind, 2, (const fd_real *[3]){ x, y }, y,
+                  scratch);
 }
 
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
@@ -502,7 +510,8 @@ FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, doub
 }
 
 /* sum_k ip (u - m M)^2, in 8 lanes */
-FD_NOFMA_FN static double oracle_dist(ptrdiff_t n, const oracle_tab *b, const fd_real *u, const fd_real *M)
+FD_NOFMA_FN static double oracle_dist(ptrdiff_t n, const oracle_tab *b, const fd_real *u,
+                                      const fd_real *M)
 {
     FD_NOFMA
     double s[8] = { 0 };
@@ -520,19 +529,19 @@ FD_NOFMA_FN static double oracle_dist(ptrdiff_t n, const oracle_tab *b, const fd
 }
 
 /* W = softmax l */
-FD_NOFMA_FN static void oracle_weights(const oracle *o, oracle_tab *b, double t, double floor, const fd_real *u,
-                           double *W)
+FD_NOFMA_FN static void oracle_weights(const oracle *o, oracle_tab *b, double t, double floor,
+                                       const fd_real *u, double *W)
 {
     FD_NOFMA
-    ptrdiff_t modes = o->p.noise->s.modes;
-    int ch = o->p.noise->s.ch;
+    ptrdiff_t modes = o->p.noise->s.modes, ch = o->p.noise->s.ch;
     double top = -INFINITY, sum = 0;
     if (o->n == 1) { W[0] = 1; return; }
     for (int i = 0; i < o->n; i++) {
+        const fd_real *M = o->M + i * ch * modes;
         oracle_table(o, b, i, t, floor);
-        W[i] = o->logw[i] - .5 * ch * b->logs;
-        for (int c = 0; c < ch; c++)
-            W[i] -= .5 * oracle_dist(modes, b, u + c * modes, o->M + (i * (ptrdiff_t)ch + c) * modes);
+        W[i] = o->logw[i] - .5 * (double)ch * b->logs;
+        for (ptrdiff_t c = 0; c < ch; c++)
+            W[i] -= .5 * oracle_dist(modes, b, u + c * modes, M + c * modes);
         if (!(W[i] <= top)) top = W[i];
     }
     for (int i = 0; i < o->n; i++) sum += W[i] = exp(W[i] - top);
@@ -541,8 +550,8 @@ FD_NOFMA_FN static void oracle_weights(const oracle *o, oracle_tab *b, double t,
 
 /* One function in modes: state u, dy (ORACLE_VJP) and out [ch][modes]; out may be u or dy.
  * work: W [n], D and R [ch][modes]. */
-FD_NOFMA_FN static void oracle_one(const oracle *o, int what, double t, const fd_real *u, const fd_real *dy,
-                       fd_real *out, oracle_tab *b, double *work)
+FD_NOFMA_FN static void oracle_one(const oracle *o, int what, double t, const fd_real *u,
+                                   const fd_real *dy, fd_real *out, oracle_tab *b, double *work)
 {
     FD_NOFMA
     ptrdiff_t modes = o->p.noise->s.modes, n = o->p.noise->s.ch * modes;
@@ -558,26 +567,25 @@ FD_NOFMA_FN static void oracle_one(const oracle *o, int what, double t, const fd
         const fd_real *M = o->M + i * n;
         if (W[i] == 0) continue;
         oracle_table(o, b, i, t, floor);
-        for (ptrdiff_t j = 0; j < n; j++) {
-            ptrdiff_t k = j % modes;
-            D[j] += W[i] * (b->g[k] * u[j] + b->h[k] * M[j]);
-        }
+        for (ptrdiff_t j = 0; j < n; j += modes)
+            for (ptrdiff_t k = 0; k < modes; k++)
+                D[j + k] += W[i] * (b->g[k] * u[j + k] + b->h[k] * M[j + k]);
     }
     for (int i = 0; i < o->n && what != ORACLE_EVAL; i++) {
         const fd_real *M = o->M + i * n;
         double dot = 0;                                               /* <dy, D_i - D> */
         if (W[i] == 0) continue;
         oracle_table(o, b, i, t, floor);
-        for (ptrdiff_t j = 0; j < n && what == ORACLE_VJP; j++) {
-            ptrdiff_t k = j % modes;
-            dot += dy[j] * (b->g[k] * u[j] + b->h[k] * M[j] - D[j]);
-        }
-        for (ptrdiff_t j = 0; j < n; j++) {
-            ptrdiff_t k = j % modes;
-            double d = b->g[k] * u[j] + b->h[k] * M[j] - D[j], c = b->c ? b->c[k] : 0;
-            R[j] += what == ORACLE_VAR ? W[i] * (b->h[k] * c + d * d)
-                  : W[i] * (b->g[k] * dy[j] - dot * b->ip[k] * (u[j] - b->m[k] * M[j]));
-        }
+        for (ptrdiff_t j = 0; j < n && what == ORACLE_VJP; j += modes)
+            for (ptrdiff_t k = 0; k < modes; k++)
+                dot += dy[j + k] * (b->g[k] * u[j + k] + b->h[k] * M[j + k] - D[j + k]);
+        for (ptrdiff_t j = 0; j < n; j += modes)
+            for (ptrdiff_t k = 0; k < modes; k++) {
+                double x = u[j + k], y = M[j + k];
+                double d = b->g[k] * x + b->h[k] * y - D[j + k];
+                R[j + k] += W[i] * (what == ORACLE_VAR ? b->h[k] * (b->c ? b->c[k] : 0) + d * d
+                                  : b->g[k] * dy[j + k] - dot * b->ip[k] * (x - b->m[k] * y));
+            }
     }
     for (ptrdiff_t j = 0; j < n; j++) out[j] = (fd_real)(what == ORACLE_EVAL ? D[j] : R[j]);
 }
@@ -612,8 +620,8 @@ static void oracle_run(const oracle *o, int what, const fd_space *s, int b, cons
     ptrdiff_t n = s->ch * s->modes, points = fd_size(s), modes = s->modes;
     if (scratch.st->code) return;
     if (!space_same(s, &o->p.noise->s)) {
-        fd_fail(scratch.st, FD_ESHAPE, "fd_oracle", "not the space that the model was made for; points",
-                2, (long long)s->points, (long long)o->p.noise->s.points, 0);
+        fd_fail(scratch.st, FD_ESHAPE, "fd_oracle", "not the space it was made for; points", 2,
+                (long long)s->points, (long long)o->p.noise->s.points, 0);
         return;
     }
     if (o->ratio >= 0 && what != ORACLE_VAR) {
@@ -653,20 +661,20 @@ static void oracle_run(const oracle *o, int what, const fd_space *s, int b, cons
     if (what == ORACLE_VJP) space_push(s, b, w, y, scratch);
 }
 
-static void oracle_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                        fd_real *y, fd_arena scratch)
+static void oracle_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                        const double *t, fd_real *y, fd_arena scratch)
 {
     oracle_run(self, ORACLE_EVAL, s, b, x, t, NULL, y, scratch);
 }
 
-static void oracle_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                       const fd_real *dy, fd_real *dx, fd_arena scratch)
+static void oracle_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
 {
     oracle_run(self, ORACLE_VJP, s, b, x, t, dy, dx, scratch);
 }
 
-static void oracle_var(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                       fd_real *w, fd_arena scratch)
+static void oracle_var(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *w, fd_arena scratch)
 {
     oracle_run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
 }
@@ -677,30 +685,31 @@ static double oracle_ratio(const fd_cov *noise, const double *c)
 {
     ptrdiff_t zeros = 0, same = 0, n = noise->s.modes;
     if (n != noise->s.points) return -1;
+    double ratio = c ? c[0] / noise->lam[0] : 0;
     for (ptrdiff_t k = 0; k < n; k++) {
         zeros += !c || c[k] == 0;
         same += c && noise->lam[k] > 0
-             && fabs(c[k] / noise->lam[k] - c[0] / noise->lam[0]) <= 4 * DBL_EPSILON * c[0] / noise->lam[0];
+             && fabs(c[k] / noise->lam[k] - ratio) <= 4 * DBL_EPSILON * ratio;
     }
-    return zeros == n ? 0 : same == n ? c[0] / noise->lam[0] : -1;
+    return zeros == n ? 0 : same == n ? ratio : -1;
 }
 
 /* w NULL: equal weights; means NULL: 0; c NULL: point masses */
-static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, int n, const double *w,
-                           const fd_real *means, const fd_cov *const c[])
+static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, int n,
+                           const double *w, const fd_real *means, const fd_cov *const c[])
 {
     fd_status *st = a->st;
     double sum = 0;
     if (st->code) return (fd_model){ 0 };
     if (!p->noise || n < 1) {
-        fd_fail(st, FD_EARG, where, "needs a process with noise and components; components", 1, n, 0, 0);
+        fd_fail(st, FD_EARG, where, "needs a noise and components; components", 1, n, 0, 0);
         return (fd_model){ 0 };
     }
     const fd_space *s = &p->noise->s;
     for (int i = 0; i < n; i++) {
         if (c && (!c[i] || !space_same(&c[i]->s, s)))
-            fd_fail(st, FD_ESHAPE, where, "the covariance of the data has not the modes of the noise", 0,
-                    0, 0, 0);
+            fd_fail(st, FD_ESHAPE, where, "data and noise have different modes; component", 1, i,
+                    0, 0);
         if (w && !(w[i] >= 0 && w[i] < INFINITY))
             fd_fail(st, FD_EDATA, where, "a weight is negative or not finite", 1, i, 0, 0);
         sum += w ? w[i] : 1;
@@ -732,8 +741,8 @@ fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, 
     return oracle_new(a, "fd_oracle_gauss", p, 1, NULL, mean, &c0);
 }
 
-fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,
-                       const fd_cov *const c[])
+fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w,
+                       const fd_real *means, const fd_cov *const c[])
 {
     return oracle_new(a, "fd_oracle_mix", p, n, w, means, c);
 }
@@ -745,7 +754,7 @@ fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *
 
 /* --- Preconditioning --- */
 
-struct fd_precond { fd_model gauss; double volume; };
+struct fd_precond { fd_model gauss; const fd_real *mean; double volume; };
 typedef struct { const fd_precond *w; fd_model raw; } precond_model;
 
 fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
@@ -754,13 +763,16 @@ fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean
     fd_precond *w = fd_new(a, fd_precond, 1);
     if (!w) return NULL;
     const fd_space *s = &p->noise->s;
-    w->gauss = g;
-    w->volume = s->basis ? 0 : s->h * (double)s->points;
+    fd_real *copy = fd_new(a, fd_real, fd_size(s));
+    if (!copy) return NULL;
+    if (mean) memcpy(copy, mean, (size_t)fd_size(s) * sizeof *copy);
+    *w = (fd_precond){ g, copy, s->basis ? 0 : s->h * (double)s->points };
     for (ptrdiff_t i = 0; i < s->points && s->basis; i++) w->volume += s->weight[i];
     return w;
 }
 
-/* A variance per mode has its mean over pixels sum_k/volume, since e_k^2 integrates to 1. */
+/* A variance per mode has its mean over pixels sum_k/volume, since e_k^2 integrates to 1. G - mean has
+ * the variance g^2 P = g m c, with g = c m/P. */
 void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
 {
     double in = 0, out = 0;
@@ -768,25 +780,29 @@ void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
     if (!w) return;
     const oracle *o = w->gauss.self;
     const double *lam = o->p.noise->lam, *c = o->c[0];
+    fd_coef f = oracle_law(o, t, 0);
     for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
-        fd_coef f = oracle_law(o, t, k);
         double g, h;
+        if (o->mu) f = oracle_law(o, t, k);
         oracle_gain(f, lam[k], c[k], &g, &h);
-        in += f.m * f.m * c[k] + f.v * lam[k];
+        in += g * f.m * c[k];
         out += h * c[k];
     }
     *cin = in > 0 ? sqrt(w->volume / in) : 0;
     *cout = sqrt(out / w->volume);
 }
 
-/* y = cin(t) x */
-static void precond_in(const fd_precond *w, int b, const fd_real *x, const double *t, fd_real *y)
+/* G to g, cin (G - mean) to in */
+static void precond_in(const fd_precond *w, const fd_space *s, int b, const fd_real *x, const double *t,
+                       fd_real *g, fd_real *in, fd_arena scratch)
 {
-    ptrdiff_t n = fd_size(&((const oracle *)w->gauss.self)->p.noise->s);
-    for (int i = 0; i < b; i++) {
+    ptrdiff_t n = fd_size(s);
+    w->gauss.eval(w->gauss.self, s, b, x, t, g, scratch);             /* also checks the space */
+    for (int i = 0; i < b && !scratch.st->code; i++) {
         double cin, cout;
         fd_precond_scale(w, t[i], &cin, &cout);
-        lin_row(n, 1, (fd_real[3]){ (fd_real)cin }, (const fd_real *[3]){ x + i * n }, y + i * n);
+        lin_row(n, 2, (fd_real[3]){ (fd_real)cin, -(fd_real)cin },
+                (const fd_real *[3]){ g + i * n, w->mean }, in + i * n);
     }
 }
 
@@ -803,37 +819,35 @@ void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_rea
         fd_precond_scale(w, t[i], &cin, &cout);
         c[i * 3] = (fd_real)(1 / cout), c[i * 3 + 1] = -c[i * 3];
         if (!isfinite(c[i * 3])) {
-            fd_fail(scratch.st, FD_EARG, "fd_precond_pair", "x0 is known at this t: there is no target; function",
-                    1, i, 0, 0);
+            fd_fail(scratch.st, FD_EARG, "fd_precond_pair",
+                    "x0 is known at this t: there is no target; function", 1, i, 0, 0);
             return;
         }
     }
-    w->gauss.eval(w->gauss.self, s, b, xt, t, g, scratch);
+    precond_in(w, s, b, xt, t, g, in, scratch);
     if (scratch.st->code) return;
     lin_batch(b, n, 2, c, (const fd_real *[3]){ x0, g }, y);
-    precond_in(w, b, xt, t, in);
 }
 
 static void precond_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                          fd_real *y, fd_arena scratch)
 {
     const precond_model *pm = self;
-    const fd_precond *w = pm->w;
     ptrdiff_t n = fd_size(s);
     fd_real *in = fd_raw(&scratch, fd_real, b * n), *F = fd_raw(&scratch, fd_real, b * n);
     if (!F) return;
-    w->gauss.eval(w->gauss.self, s, b, x, t, y, scratch);             /* also checks the space */
+    precond_in(pm->w, s, b, x, t, y, in, scratch);
     if (scratch.st->code) return;
-    precond_in(w, b, x, t, in);
     pm->raw.eval(pm->raw.self, s, b, in, t, F, scratch);
     for (int i = 0; i < b; i++) {
         double cin, cout;
-        fd_precond_scale(w, t[i], &cin, &cout);
+        fd_precond_scale(pm->w, t[i], &cin, &cout);
         lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout },
                 (const fd_real *[3]){ y + i * n, F + i * n }, y + i * n);
     }
 }
 
+/* dD/dx = (1 + cout cin dF/din) dG/dx */
 static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                         const fd_real *dy, fd_real *dx, fd_arena scratch)
 {
@@ -841,17 +855,18 @@ static void precond_vjp(const void *self, const fd_space *s, int b, const fd_rea
     const fd_precond *w = pm->w;
     ptrdiff_t n = fd_size(s);
     fd_real *in = fd_raw(&scratch, fd_real, b * n), *F = fd_raw(&scratch, fd_real, b * n);
-    if (!F) return;
-    w->gauss.vjp(w->gauss.self, s, b, x, t, dy, dx, scratch);
+    fd_real *dg = fd_raw(&scratch, fd_real, b * n);
+    if (!dg) return;
+    precond_in(w, s, b, x, t, dg, in, scratch);
     if (scratch.st->code) return;
-    precond_in(w, b, x, t, in);
     pm->raw.vjp(pm->raw.self, s, b, in, t, dy, F, scratch);
     for (int i = 0; i < b; i++) {
         double cin, cout;
         fd_precond_scale(w, t[i], &cin, &cout);
         lin_row(n, 2, (fd_real[3]){ 1, (fd_real)(cin * cout) },
-                (const fd_real *[3]){ dx + i * n, F + i * n }, dx + i * n);
+                (const fd_real *[3]){ dy + i * n, F + i * n }, dg + i * n);
     }
+    w->gauss.vjp(w->gauss.self, s, b, x, t, dg, dx, scratch);
 }
 
 fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
@@ -866,12 +881,13 @@ fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
     return (fd_model){ FD_X0, precond_eval, raw.vjp ? precond_vjp : NULL, NULL, pm };
 }
 
-/* ---- Training pairs ----------------------------------------------------------------------------- *
+/* ---- Training pairs --------------------------------------------------------------------------- *
  *
  * x_t = m x0 + s eps; targets al x0 + be eps of the same pairs (al, be) as the predictions. With
  * d = al - be m/s the error of a prediction is d times that of D: weights are ratios of d^2. */
 
-static const char *pair_noise(const void *ctx, const fd_process *p, double t, double mu, double r[3])
+static const char *pair_noise(const void *ctx, const fd_process *p, double t, double mu,
+                              double r[3])
 {
     fd_coef c = p->law(p, t, mu);
     (void)ctx;
@@ -879,7 +895,8 @@ static const char *pair_noise(const void *ctx, const fd_process *p, double t, do
     return NULL;
 }
 
-static const char *pair_target(const void *ctx, const fd_process *p, double t, double mu, double r[3])
+static const char *pair_target(const void *ctx, const fd_process *p, double t, double mu,
+                               double r[3])
 {
     conv_pair(p->law(p, t, mu), *(const int *)ctx, &r[0], &r[1]);
     return isfinite(r[1]) ? NULL : "this kind of target does not exist where v = 0";
@@ -892,15 +909,16 @@ void fd_noise(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0
     if (!eps) eps = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
     if (!eps) return;
     fd_cov_draw(p->noise, r, first, b, eps, scratch);
-    lin_apply("fd_noise", p, b, t, pair_noise, NULL, 2, (const fd_real *[3]){ x0, eps }, xt, scratch);
+    lin_apply("fd_noise", p, b, t, pair_noise, NULL, 2, (const fd_real *[3]){ x0, eps }, xt,
+              scratch);
 }
 
 void fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                const double *t, fd_real *y, fd_arena scratch)
 {
     if (conv_known(scratch.st, "fd_target", predicts))
-        lin_apply("fd_target", p, b, t, pair_target, &predicts, 2, (const fd_real *[3]){ x0, eps }, y,
-                  scratch);
+        lin_apply("fd_target", p, b, t, pair_target, &predicts, 2,
+                  (const fd_real *[3]){ x0, eps }, y, scratch);
 }
 
 static double weight_d2(fd_coef c, int kind)
@@ -913,19 +931,20 @@ static double weight_d2(fd_coef c, int kind)
 
 double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
 {
-    static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind that a rule means */
+    static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind of a rule */
     if (st->code || !p->law || !conv_known(st, "fd_weight", predicts)) return 0;
     if (p->modal || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
-        fd_fail(st, FD_EARG, "fd_weight", "no such rule, or a process that is not scalar", 1, rule, 0, 0);
+        fd_fail(st, FD_EARG, "fd_weight", "no such rule, or the process is modal", 1, rule, 0, 0);
         return 0;
     }
     if (rule == FD_W_ONE || (rule < FD_W_LIKELIHOOD && as[rule] == predicts)) return 1;
     fd_coef c = p->law(p, t, 0);
-    double w = rule < FD_W_LIKELIHOOD ? weight_d2(c, as[rule])        /* q m^2/v^2, regular at m = 0 */
-             : .5 * (c.dv * c.m - 2 * c.v * c.dm) * c.m / (c.v * c.v);
+    double w = rule < FD_W_LIKELIHOOD ? weight_d2(c, as[rule])
+             : .5 * (c.dv * c.m - 2 * c.v * c.dm) * c.m / (c.v * c.v);     /* q m^2/2v^2 */
     w /= weight_d2(c, predicts);
     if (isfinite(w)) return w;
-    fd_fail(st, FD_EARG, "fd_weight", "no such weight where m = 0 or v = 0; rule, kind", 2, rule, predicts, 0);
+    fd_fail(st, FD_EARG, "fd_weight", "no such weight where m = 0 or v = 0; rule, kind", 2, rule,
+            predicts, 0);
     return 0;
 }
 
@@ -934,7 +953,8 @@ static double time_unit(fd_rng r, int i)
 {
     uint32_t ctr[4] = { (uint32_t)i, 0, 0, 0 }, out[4];
     fd_philox(r.key, ctr, out);
-    return ((double)((((uint64_t)out[0] << 32) | out[1]) >> 12) + .5) / 4503599627370496.0;   /* 2^52 */
+    uint64_t w = ((uint64_t)out[0] << 32 | out[1]) >> 12;
+    return ((double)w + .5) / 4503599627370496.0;                     /* 2^52 */
 }
 
 void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
@@ -942,7 +962,7 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
 {
     double lo = p->tmin, hi = p->tmax, one = time_unit(r, first);
     if (!p->law) return;
-    if (rule == FD_T_LOG && p->table && lo < 1) lo = 1;
+    if (rule == FD_T_LOG && proc_chain(p) && lo < 1) lo = 1;
     FD_ASSERT(rule != FD_T_LOG || lo > 0);
     for (int i = 0; i < b; i++) {
         double u = rule == FD_T_STRATIFIED ? (i + one) / b : time_unit(r, first + i);
@@ -953,11 +973,11 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
             t[i] = proc_time(p, (prm ? prm[0] : -1.2) + (prm ? prm[1] : 1.2) * z[0]);
         } else t[i] = lo + (hi - lo) * u;
         if (t[i] > hi) t[i] = hi;
-        if (p->table) t[i] = t[i] > 1 ? ceil(t[i]) : 1;               /* a chain: uniform on 1..T */
+        if (proc_chain(p)) t[i] = t[i] > 1 ? ceil(t[i]) : 1;          /* uniform on 1..T */
     }
 }
 
-/* ---- Sampling ----------------------------------------------------------------------------------- *
+/* ---- Sampling --------------------------------------------------------------------------------- *
  *
  * The reverse equations, tau = -t, eta = 0 the probability-flow ODE, eta = 1 the reverse SDE, any
  * eta the family with the same marginals [SDE eq. 6, 13]; S = -(x - m D)/v:
@@ -1000,8 +1020,8 @@ const char *fd_scheme_name(int scheme)
 }
 
 /* The table of rows; T is at t, S at s. NULL, or why there is no such row. */
-static const char *step_make(const fd_process *p, int scheme, double eta, double t, double s, double mu,
-                             fd_row *r)
+static const char *step_make(const fd_process *p, int scheme, double eta, double t, double s,
+                             double mu, fd_row *r)
 {
     fd_coef T = p->law(p, t, mu), S = p->law(p, s, mu);
     double h = t - s, k = T.m == 0 ? 0 : T.m / S.m, vts = fmax(0, T.v - k * k * S.v);
@@ -1036,11 +1056,11 @@ static const char *step_make(const fd_process *p, int scheme, double eta, double
         r->ax = sqrt((S.v - var) / T.v), r->aD = S.m - T.m * r->ax;
         break;
     case FD_VE_PREDICTOR:
-        if (T.m != 1 || S.m != 1) return "this scheme is for processes with m = 1";
+        if (T.m != 1 || S.m != 1) return "this scheme is for m = 1";
         r->ax = S.v / T.v, r->aD = (T.v - S.v) / T.v, var = T.v - S.v;
         break;
     case FD_VP_PREDICTOR:
-        if (fabs(T.m * T.m + T.v - 1) > 1e-9) return "this scheme is for processes with v = 1 - m^2";
+        if (fabs(T.m * T.m + T.v - 1) > 1e-9) return "this scheme is for v = 1 - m^2";
         if (T.m == 0) return "the reverse SDE does not exist where m = 0";
         var = -2 * h * T.dm / T.m;
         if (var > 1) return "beta_k = 2 a h > 1: the step is too long";
@@ -1064,23 +1084,27 @@ fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double
 {
     fd_row r = { 0, 0, 0, 0 };
     if (st->code || !p->law) return r;
-    const char *why = step_make(p, scheme, eta, t, s, p->modal && p->noise ? proc_mu(&p->noise->s, k) : 0, &r);
+    double mu = p->modal && p->noise ? proc_mu(&p->noise->s, k) : 0;
+    const char *why = step_make(p, scheme, eta, t, s, mu, &r);
     if (why) fd_fail(st, FD_EARG, "fd_step_row", why, 0, 0, 0, 0);
     return why ? (fd_row){ 0, 0, 0, 0 } : r;
 }
 
 typedef struct { int scheme; double eta, s; } step_ctx;
 
-static const char *step_row(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+static const char *step_row(const void *ctx, const fd_process *p, double t, double mu,
+                            double c[3])
 {
     const step_ctx *x = ctx;
     fd_row r;
     const char *why = step_make(p, x->scheme, x->eta, t, x->s, mu, &r);
-    c[0] = r.ax, c[1] = r.aD, c[2] = r.gain != 0 ? 1 : r.sd;          /* optimal: see step_optimal */
+    c[0] = r.ax, c[1] = r.aD;
+    c[2] = x->scheme == FD_ANCESTRAL_OPTIMAL ? 1 : r.sd;              /* see step_optimal */
     return why;
 }
 
-static const char *step_slope(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+static const char *step_slope(const void *ctx, const fd_process *p, double t, double mu,
+                              double c[3])
 {
     const step_ctx *x = ctx;
     fd_coef f = p->law(p, t, mu);
@@ -1091,20 +1115,22 @@ static const char *step_slope(const void *ctx, const fd_process *p, double t, do
 }
 
 /* dB = sqrt(int_s^t q) xi */
-static const char *step_kick(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+static const char *step_kick(const void *ctx, const fd_process *p, double t, double mu,
+                             double c[3])
 {
     c[0] = sqrt(proc_integral(p, ((const step_ctx *)ctx)->s, t, mu, 0));
     return NULL;
 }
 
-static const char *step_start(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+static const char *step_start(const void *ctx, const fd_process *p, double t, double mu,
+                              double c[3])
 {
     (void)ctx;
     c[0] = sqrt(p->law(p, t, mu).v);
     return NULL;
 }
 
-/* z = (sd^2 + gain^2 Var(x0|x)/lam)^1/2 xi, in modes. Where lam = 0 there is no xi, and no noise. */
+/* z = (sd^2 + gain^2 Var(x0|x)/lam)^1/2 xi, in modes. Where lam = 0 there is no xi, no noise. */
 static void step_optimal(const fd_sampler *how, double t, double s, int b, const fd_real *x,
                          const fd_real *xi, const double *tb, fd_real *z, fd_arena scratch)
 {
@@ -1131,8 +1157,8 @@ static void step_optimal(const fd_sampler *how, double t, double s, int b, const
 }
 
 /* y = sum_j c_j in_j over a whole batch */
-static void step_sum(ptrdiff_t n, int nin, double c0, const fd_real *x0, double c1, const fd_real *x1,
-                     double c2, const fd_real *x2, fd_real *y)
+static void step_sum(ptrdiff_t n, int nin, double c0, const fd_real *x0, double c1,
+                     const fd_real *x1, double c2, const fd_real *x2, fd_real *y)
 {
     fd_real c[3] = { (fd_real)c0, (fd_real)c1, (fd_real)c2 };
     lin_batch(1, n, nin, c, (const fd_real *[3]){ x0, x1, x2 }, y);
@@ -1159,16 +1185,20 @@ static void step_multi(const fd_sampler *how, int row, double t, double s, int b
     double h = t - s, eta = step_stages[row].eta;
     step_ctx ctx = { 0, eta, s };
     fd_real *y = fd_raw(&scratch, fd_real, n), *k = fd_raw(&scratch, fd_real, n);
-    fd_real *sum = fd_raw(&scratch, fd_real, n), *dB = eta > 0 && xi ? fd_raw(&scratch, fd_real, n) : NULL;
+    fd_real *sum = fd_raw(&scratch, fd_real, n);
+    fd_real *dB = eta > 0 && xi ? fd_raw(&scratch, fd_real, n) : NULL;
     if (scratch.st->code) return;
-    if (dB) lin_apply("fd_advance", p, b, tb, step_kick, &ctx, 1, (const fd_real *[3]){ xi }, dB, scratch);
+    if (dB)
+        lin_apply("fd_advance", p, b, tb, step_kick, &ctx, 1, (const fd_real *[3]){ xi }, dB,
+                  scratch);
     for (int i = 0; i < step_stages[row].stages; i++) {
         double node = step_stages[row].node[i], w = step_stages[row].w[i];
         if (i == 0) memcpy(y, x, (size_t)n * sizeof *y);
         else step_sum(n, dB ? 3 : 2, 1, x, node * h, k, 1, dB, y);
         for (int j = 0; j < b; j++) tb[j] = node == 1 ? s : t - node * h;
         fd_predict(&how->model, FD_X0, p, b, y, tb, d, scratch);
-        lin_apply("fd_advance", p, b, tb, step_slope, &ctx, 2, (const fd_real *[3]){ y, d }, k, scratch);
+        lin_apply("fd_advance", p, b, tb, step_slope, &ctx, 2, (const fd_real *[3]){ y, d }, k,
+                  scratch);
         if (scratch.st->code) return;
         step_sum(n, i ? 2 : 1, i ? 1 : w, i ? sum : k, w, k, 0, NULL, sum);
     }
@@ -1183,7 +1213,7 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
     else if (!fd_scheme_name(how->scheme))
         fd_fail(st, FD_EARG, where, "no such scheme", 1, how->scheme, 0, 0);
     else if (how->scheme == FD_ANCESTRAL_OPTIMAL && !how->model.var)
-        fd_fail_name(st, FD_EARG, where, "the model does not know its variance, which this scheme needs",
+        fd_fail_name(st, FD_EARG, where, "the model has no variance, which this scheme needs",
                      fd_scheme_name(how->scheme));
     return !st->code;
 }
@@ -1192,7 +1222,10 @@ void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, co
                 fd_real *d, fd_arena scratch)
 {
     if (!x || !step_ready(how, "fd_advance", scratch.st)) return;
-    if (!(s < t)) { fd_fail(scratch.st, FD_EARG, "fd_advance", "times must fall", 0, 0, 0, 0); return; }
+    if (!(s < t)) {
+        fd_fail(scratch.st, FD_EARG, "fd_advance", "times must fall", 0, 0, 0, 0);
+        return;
+    }
     const fd_process *p = how->p;
     ptrdiff_t n = b * fd_size(&p->noise->s);
     int scheme = how->scheme;
@@ -1216,8 +1249,8 @@ void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, co
         if (z) step_optimal(how, t, s, b, x, xi, tb, z, scratch);
         xi = z;
     }
-    lin_apply("fd_advance", p, b, tb, step_row, &ctx, xi ? 3 : 2, (const fd_real *[3]){ x, d, xi }, x,
-              scratch);
+    lin_apply("fd_advance", p, b, tb, step_row, &ctx, xi ? 3 : 2,
+              (const fd_real *[3]){ x, d, xi }, x, scratch);
 }
 
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b)
@@ -1263,7 +1296,8 @@ int fd_step(fd_run *run, fd_arena scratch)
     fd_real *x = fd_raw(&scratch, fd_real, n), *xi = noisy ? fd_raw(&scratch, fd_real, n) : NULL;
     if (scratch.st->code) return 0;
     memcpy(x, run->x, (size_t)n * sizeof *x);
-    if (xi) fd_cov_draw(noise, fd_sub(run->r, 's', (uint32_t)k + 1), run->first, run->b, xi, scratch);
+    if (xi)
+        fd_cov_draw(noise, fd_sub(run->r, 's', (uint32_t)k + 1), run->first, run->b, xi, scratch);
     fd_advance(how, t, s, run->b, x, xi, run->d, scratch);
     if (last && how->denoise && how->p->law(how->p, s, 0).v > 0) {    /* v = 0: x is D already */
         double *tb = fd_raw(&scratch, double, run->b);
@@ -1273,7 +1307,8 @@ int fd_step(fd_run *run, fd_arena scratch)
     }
     if (scratch.st->code) return 0;
     if (!step_finite(n, x)) {
-        fd_fail(scratch.st, FD_ENAN, "fd_step", "the state is not finite after step", 1, k + 1, 0, 0);
+        fd_fail(scratch.st, FD_ENAN, "fd_step", "the state is not finite after step", 1, k + 1,
+                0, 0);
         return 0;
     }
     memcpy(run->x, x, (size_t)n * sizeof *x);
@@ -1285,5 +1320,6 @@ void fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd
 {
     fd_run *run = fd_begin(&scratch, how, r, first, b);
     while (fd_step(run, scratch)) { }
-    if (run && !scratch.st->code) memcpy(x, run->x, (size_t)b * (size_t)fd_size(&how->p->noise->s) * sizeof *x);
+    if (run && !scratch.st->code)
+        memcpy(x, run->x, (size_t)b * (size_t)fd_size(&how->p->noise->s) * sizeof *x);
 }

@@ -1,5 +1,6 @@
-/* test_sde.c -- processes, models, training pairs and samplers against their definitions and against
- * closed forms: with Gaussian data every scheme is an affine map, which is probed and iterated. */
+/* test_sde.c -- processes, models, training pairs and samplers against their definitions and
+ * against closed forms: with Gaussian data every scheme is an affine map, which is probed and
+ * iterated. */
 #include "test.h"
 #ifdef _OPENMP
 #include <omp.h>
@@ -19,9 +20,10 @@ static fd_cov *one_mode(fd_arena *a, double lam)
     return fd_cov_table(a, &s, &lam);
 }
 
-static fd_cov *one_on(fd_arena *a, const fd_cov *like, double c) { return fd_cov_table(a, &like->s, &c); }
+static fd_cov *one_on(fd_arena *a, const fd_cov *like,
+                      double c) { return fd_cov_table(a, &like->s, &c); }
 
-/* dX = -(c + mu) X dt + sqrt(q lam) dW: the stochastic heat equation, a process of the user's own */
+/* dX = -(c + mu) X dt + sqrt(q lam) dW: the stochastic heat equation, a law of the user's own */
 static fd_coef heat_law(const fd_process *p, double t, double mu)
 {
     double r = p->prm[0] + mu, m = exp(-r * t);
@@ -35,7 +37,8 @@ static fd_process heat(const fd_cov *noise)
 }
 
 enum { PROCS = 9 };
-static const char *const proc_name[PROCS] = { "ou", "vp", "cosine", "subvp", "ve", "driftless", "flow",
+static const char *const proc_name[PROCS] = { "ou", "vp", "cosine", "subvp", "ve", "driftless",
+                                              "flow",
                                               "ddpm", "heat" };
 static void processes(fd_arena *a, const fd_cov *noise, fd_process p[PROCS])
 {
@@ -62,11 +65,15 @@ static void check_laws(void)
     for (int i = 0; i < PROCS; i++)
         for (int j = 1; j < 12; j++) {
             double t = p[i].tmin + (p[i].tmax - p[i].tmin) * (j - .37) / 11.3, d = 1e-5 * p[i].tmax;
-            fd_coef c = fd_law(&p[i], t, 0), l = fd_law(&p[i], t - d, 0), r = fd_law(&p[i], t + d, 0);
+            fd_coef c = fd_law(&p[i], t, 0), l = fd_law(&p[i], t - d, 0),
+                r = fd_law(&p[i], t + d, 0);
             if (i == 7 && floor(t - d) != floor(t + d)) continue;
-            double dm = (r.m - l.m) / (2 * d), dv = (r.v - l.v) / (2 * d), q = c.dv - 2 * c.dm * c.v / c.m;
-            NEAR(c.dm, dm, 1e-8 * (c.m + fabs(dm)) / p[i].tmax + 1e-8 * fabs(dm), "%s m'(%g)", proc_name[i], t);
-            NEAR(c.dv, dv, 1e-7 * (c.v + fabs(dv)) + 1e-7 * fabs(c.v) / p[i].tmax, "%s v'(%g)", proc_name[i], t);
+            double dm = (r.m - l.m) / (2 * d), dv = (r.v - l.v) / (2 * d),
+                q = c.dv - 2 * c.dm * c.v / c.m;
+            NEAR(c.dm, dm, 1e-8 * (c.m + fabs(dm)) / p[i].tmax + 1e-8 * fabs(dm), "%s m'(%g)",
+                 proc_name[i], t);
+            NEAR(c.dv, dv, 1e-7 * (c.v + fabs(dv)) + 1e-7 * fabs(c.v) / p[i].tmax, "%s v'(%g)",
+                 proc_name[i], t);
             OK(q >= 0 && c.v > 0 && c.m > 0, "%s q(%g) = %g", proc_name[i], t, q);
         }
     for (int i = 0; i < PROCS; i++) {                       /* data at 0 */
@@ -77,7 +84,8 @@ static void check_laws(void)
     }
     /* small t: v = int beta to rounding, not 1 - m^2 */
     NEAR(fd_law(&p[0], 1e-9, 0).v, 1e-9 - .5e-18, 1e-24, "ou v(1e-9)");
-    NEAR(fd_law(&p[2], 1e-9, 0).v, PI / 1.008 * tan(.008 / 1.008 * PI / 2) * 1e-9, 1e-16, "cosine v(1e-9)");
+    NEAR(fd_law(&p[2], 1e-9, 0).v, PI / 1.008 * tan(.008 / 1.008 * PI / 2) * 1e-9, 1e-16,
+         "cosine v(1e-9)");
     static const struct { int i; double t, m, v; } at[] = {
         { 0, 2.385, .303461660806, .907911020421 }, { 1, 1, .006571586494929619, .9999568142509 },
         { 2, .9946, .0084145, .99992920 }, { 3, 1, .006571586494929619, .9999136303668 },
@@ -102,16 +110,19 @@ static void check_laws(void)
         NEAR(c.dv - 2 * c.dm * c.v / c.m, beta * (1 - exp(-2 * B)), 1e-12, "sub-VP q");
     }
     {                                                       /* q m^2/v^2 = -(m^2/v)' */
-        fd_coef c = fd_law(&p[2], .4, 0), l = fd_law(&p[2], .4 - 1e-5, 0), r = fd_law(&p[2], .4 + 1e-5, 0);
+        fd_coef c = fd_law(&p[2], .4, 0), l = fd_law(&p[2], .4 - 1e-5, 0),
+            r = fd_law(&p[2], .4 + 1e-5, 0);
         double q = c.dv - 2 * c.dm * c.v / c.m;
-        NEAR(q * c.m * c.m / (c.v * c.v), (l.m * l.m / l.v - r.m * r.m / r.v) / 2e-5, 1e-6, "SNR identity");
+        NEAR(q * c.m * c.m / (c.v * c.v), (l.m * l.m / l.v - r.m * r.m / r.v) / 2e-5, 1e-6,
+             "SNR identity");
     }
     OK(!st.code, "status");
     fd_process bad = fd_ddpm(&a, noise, 0, 1e-4, .02);
     OK(st.code == FD_EARG && !bad.noise, "ddpm with T = 0");
     char text[200];
     fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_ddpm: needs T >= 1 and betas between 0 and 1; T: 0"), "explained as '%s'", text);
+    OK(!strcmp(text, "fd_ddpm: needs T >= 1 and betas between 0 and 1; T: 0"), "explained as '%s'",
+       text);
     fd_arena b = test_arena(200, &st);
     bad = fd_ddpm(&b, noise, 1000, 1e-4, .02);
     OK(st.code == FD_ENOMEM && !bad.noise, "ddpm without memory");
@@ -171,7 +182,8 @@ static void check_times(void)
             }
             if (i == 6 && rule >= FD_RHO) {
                 from = 1;
-                NEAR(sqrt(fd_law(&w, t[1], 0).v) / fd_law(&w, t[1], 0).m, 1e4, 1e-6, "flow: first sigma");
+                NEAR(sqrt(fd_law(&w, t[1], 0).v) / fd_law(&w, t[1], 0).m, 1e4, 1e-6,
+                     "flow: first sigma");
             }
             bad = 0;
             for (int k = from; k < 40; k++)
@@ -180,7 +192,8 @@ static void check_times(void)
         }
     fd_times(&p[7], FD_UNIFORM, 0, 40, t);
     OK(t[13] == 1000 - 13 * 25, "a chain keeps whole times");
-    fd_process ve = fd_ve(noise, .002, 80);                 /* the grid of [EDM], sigma = .002..80 */
+    fd_process ve = fd_ve(noise, .002, 80);
+    /* the grid of [EDM], sigma = .002..80 */
     fd_times(&ve, FD_RHO, 7, 18, t);
     for (int k = 0; k <= 18; k++) {
         double s = pow(pow(80, 1 / 7.) + k / 18. * (pow(.002, 1 / 7.) - pow(80, 1 / 7.)), 7);
@@ -240,7 +253,8 @@ static void check_convert(void)
     fd_process f = fd_subvp(one, .1, 20);
     fd_coef c = fd_law(&f, .3, 0);
     double sd = sqrt(c.v), t = .3, D = .9, X = 1.7, E = (X - c.m * D) / sd;
-    double want[5] = { D, E, -(X - c.m * D) / c.v, c.m * E - sd * D, -(c.dm * D + c.dv / (2 * sd) * E) };
+    double want[5] = { D, E, -(X - c.m * D) / c.v, c.m * E - sd * D,
+                       -(c.dm * D + c.dv / (2 * sd) * E) };
     for (int to = 0; to < 5; to++) {
         fd_real xx = (fd_real)X, yy = (fd_real)D;
         fd_convert(&f, FD_X0, to, 1, &xx, &t, &yy, a);
@@ -251,8 +265,10 @@ static void check_convert(void)
     /* where the maps do not exist */
     fd_process fl = fd_flow(one, 0);
     static const struct { int from, to; double t; int code; } row[] = {
-        { FD_NOISE, FD_X0, 1, FD_EARG }, { FD_NOISE, FD_VELOCITY, 1, FD_EARG }, { FD_SCORE, FD_X0, 1, FD_EARG },
-        { FD_NOISE, FD_SCORE, 1, FD_OK }, { FD_SCORE, FD_NOISE, 1, FD_OK }, { FD_VELOCITY, FD_X0, 1, FD_OK },
+        { FD_NOISE, FD_X0, 1, FD_EARG }, { FD_NOISE, FD_VELOCITY, 1, FD_EARG },
+            { FD_SCORE, FD_X0, 1, FD_EARG },
+        { FD_NOISE, FD_SCORE, 1, FD_OK }, { FD_SCORE, FD_NOISE, 1, FD_OK },
+            { FD_VELOCITY, FD_X0, 1, FD_OK },
         { FD_V, FD_X0, 1, FD_OK }, { FD_X0, FD_V, 1, FD_OK }, { FD_X0, FD_VELOCITY, 1, FD_OK },
         { FD_X0, FD_NOISE, 0, FD_EARG }, { FD_V, FD_X0, 0, FD_EARG }, { FD_X0, FD_X0, 0, FD_OK },
         { FD_X0, 5, .5, FD_EARG }, { -1, FD_X0, .5, FD_EARG },
@@ -261,11 +277,13 @@ static void check_convert(void)
         fd_real xx = 2, yy = (fd_real).5;
         st.code = 0;
         fd_convert(&fl, row[i].from, row[i].to, 1, &xx, &row[i].t, &yy, a);
-        OK(st.code == row[i].code, "flow %d to %d at %g: code %d", row[i].from, row[i].to, row[i].t, st.code);
+        OK(st.code == row[i].code, "flow %d to %d at %g: code %d", row[i].from, row[i].to,
+           row[i].t, st.code);
         if (st.code) OK(yy == (fd_real).5, "output touched");
         else OK(isfinite(yy), "not finite");
     }
-    fd_real xx[2] = { 2, 2 }, yy[2] = { .5, .5 };           /* one bad function of two: neither is done */
+    fd_real xx[2] = { 2, 2 }, yy[2] = { .5, .5 };
+    /* one bad function of two: neither is done */
     st.code = 0;
     fd_convert(&fl, FD_NOISE, FD_X0, 2, xx, (double[]){ .5, 1 }, yy, a);
     OK(st.code == FD_EARG && yy[0] == (fd_real).5 && yy[1] == (fd_real).5, "half a batch");
@@ -279,13 +297,16 @@ static void check_convert(void)
 }
 
 /* y' J by columns: (f(x + d e_i) - f(x - d e_i)) . dy / 2d */
-static void check_vjp(const char *name, const fd_model *m, const fd_space *s, fd_arena a, double d, double tol)
+static void check_vjp(const char *name, const fd_model *m, const fd_space *s, fd_arena a, double d,
+                      double tol)
 {
     ptrdiff_t n = fd_size(s);
     enum { B = 2 };
     double t[B] = { .31, .12 };
-    fd_real *x = fd_new(&a, fd_real, B * n), *dy = fd_new(&a, fd_real, B * n), *dx = fd_new(&a, fd_real, B * n);
-    fd_real *u = fd_new(&a, fd_real, B * n), *f = fd_new(&a, fd_real, B * n), *g = fd_new(&a, fd_real, B * n);
+    fd_real *x = fd_new(&a, fd_real, B * n), *dy = fd_new(&a, fd_real, B * n),
+        *dx = fd_new(&a, fd_real, B * n);
+    fd_real *u = fd_new(&a, fd_real, B * n), *f = fd_new(&a, fd_real, B * n),
+        *g = fd_new(&a, fd_real, B * n);
     double worst = 0, scale = 0;
     fd_normal(fd_seed(21), B * n, x);
     fd_normal(fd_seed(22), B * n, dy);
@@ -298,7 +319,8 @@ static void check_vjp(const char *name, const fd_model *m, const fd_space *s, fd
         m->eval(m->self, s, B, u, t, g, a);
         for (int b = 0; b < B; b++) {
             double sum = 0;
-            for (ptrdiff_t j = 0; j < n; j++) sum += (double)dy[b * n + j] * ((double)f[b * n + j] - g[b * n + j]);
+            for (ptrdiff_t j = b * n; j < (b + 1) * n; j++)
+                sum += (double)dy[j] * ((double)f[j] - g[j]);
             worst = maxd(worst, fabs(sum / (2 * d) - dx[b * n + i]));
             scale = maxd(scale, fabs((double)dx[b * n + i]));
         }
@@ -317,18 +339,23 @@ static void check_gauss(void)
     fd_arena a = test_arena(8 << 20, &st);
     enum { B = 2, CH = 2 };
     static const int bc[2] = { FD_PERIODIC, FD_DIRICHLET };
-    fd_space s = fd_grid(&a, 2, (int[]){ 6, 3 }, NULL, bc, CH);         /* even: with Nyquist modes */
+    fd_space s = fd_grid(&a, 2, (int[]){ 6, 3 }, NULL, bc, CH);
+    /* even: with Nyquist modes */
     fd_cov *noise = fd_cov_matern(&a, &s, 1.3, .4, 1.5), *c0;
     double c[18], t[B] = { .31, .12 };
-    for (int k = 0; k < 18; k++) c[k] = k == 2 ? 0 : .3 + .11 * k;      /* c > 0 where lam = 0, too */
+    for (int k = 0; k < 18; k++) c[k] = k == 2 ? 0 : .3 + .11 * k;
+    /* c > 0 where lam = 0, too */
     int j[3], zero = -1;
     for (ptrdiff_t k = 0; k < s.modes; k++) if (fd_mode(&s, k, j)) zero = (int)k;
     c[zero] = 0;                                                        /* lam = c = 0 */
     c0 = fd_cov_table(&a, &s, c);
-    for (int k = 0; k < 18; k++) c0->lam[k] = c[k];                     /* whatever a table does with Nyquist */
+    for (int k = 0; k < 18; k++) c0->lam[k] = c[k];
+    /* whatever a table does with Nyquist */
     ptrdiff_t n = fd_size(&s);
-    fd_real *mean = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, B * n), *y = fd_new(&a, fd_real, B * n);
-    fd_real *M = fd_new(&a, fd_real, n), *u = fd_new(&a, fd_real, B * n), *w = fd_new(&a, fd_real, B * n);
+    fd_real *mean = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, B * n),
+        *y = fd_new(&a, fd_real, B * n);
+    fd_real *M = fd_new(&a, fd_real, n), *u = fd_new(&a, fd_real, B * n),
+        *w = fd_new(&a, fd_real, B * n);
     fd_normal(fd_seed(31), n, mean);
     fd_normal(fd_seed(32), B * n, x);
     fd_process p[PROCS];
@@ -348,7 +375,8 @@ static void check_gauss(void)
                 for (ptrdiff_t k = 0; k < s.modes; k++) {
                     fd_coef f = fd_law(&p[i], tt[b], k);
                     ptrdiff_t at = (b * CH + h) * s.modes + k;
-                    double lam = noise->lam[k], P = f.m * f.m * c[k] + f.v * lam, Mk = M[h * s.modes + k];
+                    double lam = noise->lam[k], P = f.m * f.m * c[k] + f.v * lam,
+                        Mk = M[h * s.modes + k];
                     double D = P > 0 ? (c[k] * f.m * u[at] + f.v * lam * Mk) / P : Mk;
                     worst = maxd(worst, fabs(D - y[at]) / (1 + fabs(D)));
                     wv = maxd(wv, fabs(w[at] - (P > 0 ? c[k] * f.v * lam / P : 0)));
@@ -382,7 +410,8 @@ static void check_gauss(void)
     check_vjp("proportional", &m, &so, a, 1e-2, TOL(1e-10, 3e-3));
     fd_real *keep = fd_new(&a, fd_real, no_n);
     memcpy(keep, y, (size_t)no_n * sizeof *keep);
-    for (ptrdiff_t k = 0; k < so.modes; k++) co->lam[k] = k == 4 ? co->lam[k] * (1 + 1e-12) : co->lam[k];
+    for (ptrdiff_t k = 0; k < so.modes; k++) co->lam[k] = k == 4 ? co->lam[k] * (1 + 1e-12)
+        : co->lam[k];
     m = fd_oracle_gauss(&a, &vp, mean, co);
     m.eval(m.self, &so, 1, x, t, y, a);
     NEAR(test_rel(no_n, y, keep), 0, 30 * EPS + 1e-12, "pointwise and by modes");
@@ -402,7 +431,8 @@ static void check_gauss(void)
         }
     }
     fd_space sd = fd_dense(NULL, Q, K, basis, wt, 2);
-    fd_cov *dn = fd_cov_table(&a, &sd, (double[]){ 1, .6, .2 }), *dc = fd_cov_table(&a, &sd, (double[]){ .3, .9, .1 });
+    fd_cov *dn = fd_cov_table(&a, &sd, (double[]){ 1, .6, .2 }),
+        *dc = fd_cov_table(&a, &sd, (double[]){ .3, .9, .1 });
     fd_process dp = fd_vp(dn, .1, 20);
     fd_model dm = fd_oracle_gauss(&a, &dp, NULL, dc);
     check_vjp("dense", &dm, &sd, a, 1e-2, TOL(1e-10, 3e-3));
@@ -419,7 +449,8 @@ static void check_gauss(void)
     st.code = 0;
     double ell = .3;
     fd_space line = fd_grid(&a, 1, (int[]){ 7 }, NULL, NULL, 1);
-    fd_cov *k1 = fd_cov_kernel(&a, &line, kernel_exp, &ell), *k2 = fd_cov_kernel(&a, &line, kernel_exp, &ell);
+    fd_cov *k1 = fd_cov_kernel(&a, &line, kernel_exp, &ell),
+        *k2 = fd_cov_kernel(&a, &line, kernel_exp, &ell);
     fd_process kp = fd_ou(k1, 2);
     fd_oracle_gauss(&a, &kp, NULL, k1);
     OK(!st.code, "a kernel with itself");
@@ -444,7 +475,8 @@ static void check_gauss(void)
 }
 
 /* log sum_i w_i N(x; m M_i, m^2 c_i + v lam), K modes */
-static double mix_logp(int n, int K, const double *w, const double *M, const double *c, const double *lam,
+static double mix_logp(int n, int K, const double *w, const double *M, const double *c,
+                       const double *lam,
                        fd_coef f, const double *x)
 {
     double l[8], top = -INFINITY, sum = 0;
@@ -470,7 +502,8 @@ static void check_mix(void)
     double lam[K] = { 1, .6, .3, .2, .15 }, c[N][K], t[B] = { .23, .08 };
     const fd_cov *cov[N];
     fd_real *mean = fd_new(&a, fd_real, N * CH * K), *M = fd_new(&a, fd_real, N * CH * K);
-    fd_real *x = fd_new(&a, fd_real, B * CH * K), *y = fd_new(&a, fd_real, B * CH * K), *u = fd_new(&a, fd_real, B * CH * K);
+    fd_real *x = fd_new(&a, fd_real, B * CH * K), *y = fd_new(&a, fd_real, B * CH * K),
+        *u = fd_new(&a, fd_real, B * CH * K);
     fd_cov *noise = fd_cov_table(&a, &s, lam);
     fd_process p = fd_vp(noise, .1, 20);
     for (int i = 0; i < N; i++) {
@@ -521,7 +554,8 @@ static void check_mix(void)
         fd_real *pair = fd_new(&a, fd_real, 2 * CH * K), *z = fd_new(&a, fd_real, B * CH * K);
         memcpy(pair, mean, CH * K * sizeof *pair);
         memcpy(pair + CH * K, mean, CH * K * sizeof *pair);
-        fd_model g2 = fd_oracle_mix(&a, pp, 2, (double[]){ 1, 3 }, pair, (const fd_cov *const[]){ cov[1], cov[1] });
+        fd_model g2 = fd_oracle_mix(&a, pp, 2, (double[]){ 1, 3 }, pair,
+                                    (const fd_cov *const[]){ cov[1], cov[1] });
         fd_predict(&g1, FD_X0, pp, B, x, tt, y, a);
         fd_predict(&g2, FD_X0, pp, B, x, tt, z, a);
         NEAR(test_rel(B * CH * K, z, y), 0, 30 * EPS, "twice the same component");
@@ -549,6 +583,40 @@ static void check_mix(void)
     }
     NEAR(worst, 0, TOL(1e-12, 1e-4), "components of covariance C");
 
+    /* lam = 0: a mode counts in the weights where every component has variance, else it does not */
+    double lz[K], cz[2][K];
+    for (int k = 0; k < K; k++) lz[k] = k > 2 ? 0 : lam[k], cz[0][k] = c[0][k],
+        cz[1][k] = k == 4 ? 0 : c[1][k];
+    fd_cov *nz = fd_cov_table(&a, &s, lz);
+    const fd_cov *tz[2] = { fd_cov_table(&a, &s, cz[0]), fd_cov_table(&a, &s, cz[1]) };
+    fd_process pz = fd_vp(nz, .1, 20);
+    fd_model mz = fd_oracle_mix(&a, &pz, 2, (double[]){ .4, .6 }, mean, tz);
+    fd_real *small = fd_new(&a, fd_real, CH * K);
+    for (int j = 0; j < CH * K; j++) small[j] = (fd_real).3 * x[j];
+    mz.eval(mz.self, &s, 1, small, t, y, a);
+    fd_to_modes(&s, 1, y, y, a);
+    fd_to_modes(&s, 1, small, small, a);
+    double lw[2];
+    for (int i = 0; i < 2; i++) {
+        lw[i] = log(i ? .6 : .4);
+        for (int j = 0; j < CH * K; j++) {
+            double P = f.m * f.m * cz[i][j % K] + f.v * lz[j % K];
+            if (j % K < 4) lw[i] -= .5 * (log(P) + pow(small[j] - f.m * MM[i * CH * K + j], 2) / P);
+        }
+    }
+    worst = 0;
+    for (int j = 0; j < CH * K; j++) {
+        double D = 0;
+        for (int i = 0; i < 2; i++) {
+            double P = f.m * f.m * cz[i][j % K] + f.v * lz[j % K], Mj = MM[i * CH * K + j];
+            double Wi = 1 / (1 + exp(lw[!i] - lw[i]));
+            D += Wi * (P > 0 ? (cz[i][j % K] * f.m * small[j] + f.v * lz[j % K] * Mj) / P : Mj);
+        }
+        worst = maxd(worst, fabs(D - y[j]));
+    }
+    NEAR(worst, 0, TOL(1e-12, 1e-4), "mixture with lam = 0 on two modes");
+    OK(fabs(lw[0] - lw[1]) < 8, "both components have weight: %g", lw[0] - lw[1]);
+
     /* one mode: D and Var by quadrature over x0; the continuity equation of the flow */
     fd_cov *one = one_mode(&a, 1);
     fd_process vp = fd_vp(one, .1, 20), fl = fd_flow(one, 1e-4);
@@ -561,7 +629,8 @@ static void check_mix(void)
         f = fd_law(&vp, tt, 0);
         for (int i = -4000; i <= 4000; i++) {
             double z = i * .0015, pr = exp(-pow(xx - f.m * z, 2) / (2 * f.v))
-                * (.3 * exp(-pow(z + 1.5, 2) / .2) / sqrt(.1) + .7 * exp(-pow(z - 1, 2) / .4) / sqrt(.2));
+                * (.3 * exp(-pow(z + 1.5, 2) / .2) / sqrt(.1)
+                   + .7 * exp(-pow(z - 1, 2) / .4) / sqrt(.2));
             m0 += pr, m1 += pr * z, m2 += pr * z * z;
         }
         q.eval(q.self, &one->s, 1, &xx, &tt, &D, a);
@@ -577,9 +646,11 @@ static void check_mix(void)
         for (int k = 0; k < 4; k++) {
             double o = d * (k < 2 ? k - 2 : k - 1), xo = X + o;
             fd_real xr = (fd_real)xo, v;
-            dr -= q4[k] * exp(mix_logp(2, 1, wm, mm, c2, &l1, fd_law(&fl, tt + o, 0), &X)) / (12 * d);
+            dr -= q4[k] * exp(mix_logp(2, 1, wm, mm, c2, &l1, fd_law(&fl, tt + o, 0),
+                                       &X)) / (12 * d);
             fd_predict(&fm, FD_VELOCITY, &fl, 1, &xr, &tt, &v, a);
-            dxp += q4[k] * v * exp(mix_logp(2, 1, wm, mm, c2, &l1, fd_law(&fl, tt, 0), &xo)) / (12 * d);
+            dxp += q4[k] * v * exp(mix_logp(2, 1, wm, mm, c2, &l1, fd_law(&fl, tt, 0),
+                                            &xo)) / (12 * d);
         }
         resid = maxd(resid, fabs(dr + dxp));
     }
@@ -596,12 +667,14 @@ static void check_data(void)
     fd_cov *noise = fd_cov_matern(&a, &s, 1.2, .5, 1.5);    /* lam = 0 on the Nyquist mode */
     fd_process p = fd_vp(noise, .1, 20);
     ptrdiff_t n = fd_size(&s);
-    fd_real *x0 = fd_new(&a, fd_real, N * n), *M = fd_new(&a, fd_real, N * n), *x = fd_new(&a, fd_real, B * n);
-    fd_real *u = fd_new(&a, fd_real, B * n), *y = fd_new(&a, fd_real, B * n), *v = fd_new(&a, fd_real, B * n);
+    fd_real *x0 = fd_new(&a, fd_real, N * n), *M = fd_new(&a, fd_real, N * n),
+        *x = fd_new(&a, fd_real, B * n);
+    fd_real *u = fd_new(&a, fd_real, B * n), *y = fd_new(&a, fd_real, B * n),
+        *v = fd_new(&a, fd_real, B * n);
     double t[B] = { .9, .4, .2 }, worst = 0, wv = 0;
     fd_normal(fd_seed(51), N * n, x0);
     fd_cov_draw(noise, fd_seed(52), 0, B, x, a);
-    for (int b = 0; b < B; b++) for (int j = 0; j < n; j++) x[b * n + j] += (fd_real).1 * x0[b * n + j];
+    for (ptrdiff_t j = 0; j < B * n; j++) x[j] += (fd_real).1 * x0[j];
     fd_model m = fd_oracle_data(&a, &p, N, x0);
     m.eval(m.self, &s, B, x, t, y, a);
     m.var(m.self, &s, B, x, t, v, a);
@@ -615,13 +688,15 @@ static void check_data(void)
             l[i] = 0;
             for (int j = 0; j < n; j++)
                 if (noise->lam[j % P] > 0)
-                    l[i] -= pow(u[b * n + j] - f.m * M[i * n + j], 2) / (2 * f.v * noise->lam[j % P]);
+                    l[i] -= pow(u[b * n + j] - f.m * M[i * n + j],
+                                2) / (2 * f.v * noise->lam[j % P]);
             top = maxd(top, l[i]);
         }
         for (int i = 0; i < N; i++) sum += l[i] = exp(l[i] - top);
         for (int j = 0; j < n; j++) {
             double D = 0, D2 = 0;
-            for (int i = 0; i < N; i++) D += l[i] / sum * M[i * n + j], D2 += l[i] / sum * pow(M[i * n + j], 2);
+            for (int i = 0; i < N; i++) D += l[i] / sum * M[i * n + j],
+                D2 += l[i] / sum * pow(M[i * n + j], 2);
             worst = maxd(worst, fabs(D - y[b * n + j]));
             wv = maxd(wv, fabs(D2 - D * D - v[b * n + j]));
         }
@@ -638,7 +713,8 @@ static void check_data(void)
     fd_space g = fd_grid(&a, 1, (int[]){ 32 }, NULL, NULL, 1);
     fd_cov *smooth = fd_cov_rbf(&a, &g, 1, .3);
     fd_process sp = fd_vp(smooth, .1, 20);
-    fd_real *big = fd_new(&a, fd_real, N * 32), *xt = fd_new(&a, fd_real, N * 32), *D = fd_new(&a, fd_real, N * 32);
+    fd_real *big = fd_new(&a, fd_real, N * 32), *xt = fd_new(&a, fd_real, N * 32),
+        *D = fd_new(&a, fd_real, N * 32);
     double tt[N];
     for (int i = 0; i < N; i++) tt[i] = .02;
     fd_cov_draw(smooth, fd_seed(53), 0, N, big, a);
@@ -652,7 +728,8 @@ static void check_data(void)
 
 /* models that predict kind k, made of an oracle */
 typedef struct { const fd_process *p; fd_model m; int kind; } via;
-static void via_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *y,
+static void via_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     fd_real *y,
                      fd_arena scratch)
 {
     const via *v = self;
@@ -661,20 +738,23 @@ static void via_eval(const void *self, const fd_space *s, int b, const fd_real *
 }
 
 /* F = 0, and F = A x with A = [i + j == n - 1 or i == j] times 1.5 */
-static void zero_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *y,
+static void zero_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                      const double *t, fd_real *y,
                       fd_arena scratch)
 {
     (void)self, (void)x, (void)t, (void)scratch;
     memset(y, 0, (size_t)b * (size_t)fd_size(s) * sizeof *y);
 }
 
-static void flip_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *y,
+static void flip_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                      const double *t, fd_real *y,
                       fd_arena scratch)
 {
     ptrdiff_t n = fd_size(s);
     (void)self, (void)t, (void)scratch;
     for (int i = 0; i < b; i++)
-        for (ptrdiff_t j = 0; j < n; j++) y[i * n + j] = (fd_real)1.5 * (x[i * n + j] + 2 * x[i * n + (j + 1) % n]);
+        for (ptrdiff_t j = 0; j < n; j++)
+            y[i * n + j] = (fd_real)1.5 * (x[i * n + j] + 2 * x[i * n + (j + 1) % n]);
 }
 
 static void flip_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
@@ -695,8 +775,10 @@ static void check_precond(void)
     fd_space s = fd_grid(&a, 2, (int[]){ 5, 7 }, (double[]){ 1, 2.385 }, mixed_bc, 2);
     fd_cov *noise = fd_cov_matern(&a, &s, 1.3, .4, 1.5), *c0 = fd_cov_matern(&a, &s, .8, .7, 2.5);
     ptrdiff_t n = fd_size(&s);
-    fd_real *mean = fd_new(&a, fd_real, n), *x0 = fd_new(&a, fd_real, B * n), *xt = fd_new(&a, fd_real, B * n);
-    fd_real *y = fd_new(&a, fd_real, B * n), *in = fd_new(&a, fd_real, B * n), *z = fd_new(&a, fd_real, B * n);
+    fd_real *mean = fd_new(&a, fd_real, n), *x0 = fd_new(&a, fd_real, B * n),
+        *xt = fd_new(&a, fd_real, B * n);
+    fd_real *y = fd_new(&a, fd_real, B * n), *in = fd_new(&a, fd_real, B * n),
+        *z = fd_new(&a, fd_real, B * n);
     fd_process vp = fd_vp(noise, .1, 20), ht = heat(noise);
     fd_normal(fd_seed(61), n, mean);
     fd_cov_draw(c0, fd_seed(62), 0, B, x0, a);
@@ -705,24 +787,25 @@ static void check_precond(void)
         double t[B] = { .3 * p->tmax, .7 * p->tmax };
         fd_precond *w = fd_precond_new(&a, p, mean, c0);
         fd_model g = fd_oracle_gauss(&a, p, mean, c0);
-        fd_model zero = { FD_V, zero_eval, NULL, NULL, NULL }, flip = { FD_V, flip_eval, flip_vjp, NULL, NULL };
+        fd_model zero = { FD_V, zero_eval, NULL, NULL, NULL },
+            flip = { FD_V, flip_eval, flip_vjp, NULL, NULL };
         fd_model m0 = fd_precond_model(&a, w, zero), m1 = fd_precond_model(&a, w, flip);
         OK(m0.predicts == FD_X0 && !m0.vjp && m1.vjp, "precond: model");
         fd_noise(p, fd_seed(63), 0, B, x0, t, xt, NULL, a);
         fd_predict(&m0, FD_X0, p, B, xt, t, y, a);
         fd_predict(&g, FD_X0, p, B, xt, t, z, a);
         OK(!memcmp(y, z, (size_t)(B * n) * sizeof *y), "raw 0 is the Gaussian denoiser");
-        /* scales: mean pixel variance of X_t and of x0 given X_t */
+        /* scales: mean pixel variance of G and of x0 given X_t */
         double cin, cout, vin = 0, vout = 0;
         fd_precond_scale(w, t[0], &cin, &cout);
         for (ptrdiff_t j = 0; j < s.modes; j++) {
             fd_coef f = fd_law(p, t[0], j);
             double P = f.m * f.m * c0->lam[j] + f.v * noise->lam[j];
-            vin += P / 2.385, vout += c0->lam[j] * f.v * noise->lam[j] / P / 2.385;
+            vin += pow(f.m * c0->lam[j], 2) / P / 2.385, vout += c0->lam[j] * f.v * noise->lam[j] / P / 2.385;
         }
         NEAR(cin * cin * vin, 1, 1e-12, "cin");
         NEAR(cout * cout / vout, 1, 1e-12, "cout");
-        /* D = G + cout F(cin x); pair and model agree: D - x0 = cout (F(in) - y) */
+        /* D = G + cout F(cin (G - mean)); pair and model agree: D - x0 = cout (F(in) - y) */
         fd_precond_pair(w, B, x0, xt, t, in, y, a);
         fd_real *F = fd_new(&a, fd_real, B * n), *D = fd_new(&a, fd_real, B * n);
         flip_eval(NULL, &s, B, in, t, F, a);
@@ -732,7 +815,7 @@ static void check_precond(void)
             fd_precond_scale(w, t[b], &cin, &cout);
             for (ptrdiff_t j = b * n; j < (b + 1) * n; j++) {
                 worst = maxd(worst, fabs((double)D[j] - x0[j] - cout * ((double)F[j] - y[j])));
-                worst = maxd(worst, fabs(in[j] - cin * xt[j]));
+                worst = maxd(worst, fabs(in[j] - cin * (z[j] - mean[j % n])));
             }
         }
         NEAR(worst, 0, 60 * EPS, "pair and model");
@@ -749,11 +832,22 @@ static void check_precond(void)
     for (int j = 0; j < 5; j++) {
         double t = .1 + .2 * j, sg = sqrt(fd_law(&ve, t, 0).v), cin, cout;
         fd_precond_scale(w, t, &cin, &cout);
-        NEAR(cin, 1 / sqrt(sg * sg + sd * sd), 1e-12 * cin, "EDM c_in(%g)", sg);
+        NEAR(cin * sd * sd / (sg * sg + sd * sd), 1 / sqrt(sg * sg + sd * sd), 1e-12 * cin, "EDM c_in(%g)", sg);
         NEAR(cout, sg * sd / sqrt(sg * sg + sd * sd), 1e-12, "EDM c_out(%g)", sg);
         fd_predict(&m0, FD_X0, &ve, 1, xt, &t, y, a);
         NEAR(y[4], sd * sd / (sg * sg + sd * sd) * xt[4], 20 * EPS, "EDM c_skip(%g)", sg);
     }
+    enum { Q = 4 };
+    /* a dense space: weighted mean over points */
+    fd_real basis[Q] = { 1, 1, 1, 1 }, wt[Q] = { .1, .2, .3, .4 };
+    fd_space dense = fd_dense(NULL, Q, 1, basis, wt, 1);
+    fd_cov *dn = fd_cov_table(&a, &dense, (double[]){ 2 }),
+        *dc = fd_cov_table(&a, &dense, (double[]){ 3 });
+    fd_process dp = fd_driftless(dn, 5);
+    double cin, cout;
+    fd_precond_scale(fd_precond_new(&a, &dp, NULL, dc), 1.5, &cin, &cout);
+    NEAR(1 / (cin * cin), 3 * 3. / 6, 1e-6, "dense: cin");
+    NEAR(cout * cout, 3 * 3. / 6, 1e-6, "dense: cout");
     OK(!st.code, "status");
     double none = 0;
     fd_precond *wv = fd_precond_new(&a, &vp, NULL, c0);
@@ -783,7 +877,8 @@ static void check_predict(void)
             for (int want = 0; want < 5; want++) {
                 fd_predict(&g, want, &p[i], 2, x, t, z, a);
                 fd_predict(&m, want, &p[i], 2, x, t, y, a);
-                NEAR(test_rel(28, y, z), 0, TOL(1e-10, 1e-3), "%s: %d by a model of %d", proc_name[i], want, kind);
+                NEAR(test_rel(28, y, z), 0, TOL(1e-10, 1e-3), "%s: %d by a model of %d",
+                     proc_name[i], want, kind);
             }
         }
     }
@@ -805,7 +900,8 @@ void test_models(void)
 typedef struct { double M, V; } moments;
 
 /* One step of any scheme on one mode is affine: x' = A x + b + n xi. Probe it. */
-static void probe(const fd_sampler *how, double t, double s, double *A, double *b, double *n, fd_arena a)
+static void probe(const fd_sampler *how, double t, double s, double *A, double *b, double *n,
+                  fd_arena a)
 {
     fd_real x[3] = { 0, 1, 0 }, xi = 1;
     fd_advance(how, t, s, 2, x, NULL, NULL, a);
@@ -852,7 +948,8 @@ static void check_golden(void)
     };
     fd_times(&vp, FD_UNIFORM, 0, 40, t);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        fd_sampler how = { .p = &vp, .model = m, .t = t, .steps = 40, .scheme = row[i].scheme, .eta = row[i].eta };
+        fd_sampler how = { .p = &vp, .model = m, .t = t, .steps = 40, .scheme = row[i].scheme,
+                           .eta = row[i].eta };
         moments w = law_of(&how, (moments){ 0, .7 }, a);
         NEAR(w.M, row[i].M, tol, "VP, %s: mean", fd_scheme_name(row[i].scheme));
         NEAR(w.V, row[i].V, tol, "VP, %s: variance", fd_scheme_name(row[i].scheme));
@@ -874,25 +971,30 @@ static void check_golden(void)
         fd_sampler how = { .p = &dd, .t = t, .steps = 1000, .scheme = FD_ANCESTRAL };
         how.model = fd_oracle_gauss(&a, &dd, NULL, one_on(&a, n1, r[1]));
         moments w = law_of(&how, (moments){ 0, r[0] }, a);
-        NEAR(r[2] > 0 ? w.V : w.V / r[1] - 1, r[2], r[2] > 0 ? TOL(1e-10, 2e-3) : 1e-3, "DDPM, c = %g", r[1]);
-        how.scheme = FD_ANCESTRAL_OPTIMAL;                  /* exact for a Gaussian, but for the start */
-        w = law_of(&how, (moments){ 0, fd_law(&dd, 1000, 0).v * r[0] + pow(fd_law(&dd, 1000, 0).m, 2) * r[1] }, a);
+        NEAR(r[2] > 0 ? w.V : w.V / r[1] - 1, r[2], r[2] > 0 ? TOL(1e-10, 2e-3) : 1e-3,
+             "DDPM, c = %g", r[1]);
+        how.scheme = FD_ANCESTRAL_OPTIMAL;
+        fd_coef T = fd_law(&dd, 1000, 0);                   /* exact, from the exact start */
+        w = law_of(&how, (moments){ 0, T.v * r[0] + T.m * T.m * r[1] }, a);
         NEAR(w.V, r[1], TOL(1e-10, 1e-3) * r[1], "DDPM, optimal variance, c = %g", r[1]);
     }
     fd_process fl = fd_flow(noise, 1e-4);
     fd_times(&fl, FD_UNIFORM, 0, 40, t);
     static const struct { int scheme; double V; } flow[] = {
-        { FD_PF_EULER, .233193251457 }, { FD_PF_HEUN, .250087989648 }, { FD_PF_RK4, .250000010312 } };
+        { FD_PF_EULER, .233193251457 }, { FD_PF_HEUN, .250087989648 },
+            { FD_PF_RK4, .250000010312 } };
     for (int i = 0; i < 3; i++) {
         fd_sampler how = { .p = &fl, .t = t, .steps = 40, .scheme = flow[i].scheme };
         how.model = fd_oracle_gauss(&a, &fl, &mu, c0);
         moments w = law_of(&how, (moments){ 0, .7 }, a);
         NEAR(w.M, 1.3, TOL(1e-10, 1e-5), "flow, %s: mean", fd_scheme_name(flow[i].scheme));
-        NEAR(w.V, flow[i].V, TOL(1e-10, 1e-5), "flow, %s: variance", fd_scheme_name(flow[i].scheme));
+        NEAR(w.V, flow[i].V, TOL(1e-10, 1e-5), "flow, %s: variance",
+             fd_scheme_name(flow[i].scheme));
     }
     /* driftless: r = 2, c = .3, mu = .8, T = 10, 50 steps */
     static const struct { int rule; double tmin, M, V; } drift[] = {
-        { FD_UNIFORM, .05, .784236453, .656261856 }, { FD_GEOMETRIC, 1e-3, .788098522, .330833122 } };
+        { FD_UNIFORM, .05, .784236453, .656261856 },
+            { FD_GEOMETRIC, 1e-3, .788098522, .330833122 } };
     fd_cov *n2 = one_mode(&a, 2), *c2 = one_on(&a, n2, .3);
     fd_process dl = fd_driftless(n2, 10);
     fd_real mu2 = (fd_real).8;
@@ -943,30 +1045,36 @@ static void check_rows(void)
             double t = p[i].tmax * (.17 * j + .1), s = p[i].tmax * (.17 * j - .05), h = t - s;
             if (i == 7) t = floor(t), s = floor(s), h = t - s;
             fd_coef T = fd_law(&p[i], t, 0), S = fd_law(&p[i], s, 0);
-            double k = T.m / S.m, vts = T.v - k * k * S.v, av = -T.dm / T.m, q = T.dv + 2 * av * T.v;
+            double k = T.m / S.m, vts = T.v - k * k * S.v, av = -T.dm / T.m,
+                q = T.dv + 2 * av * T.v;
             fd_row anc = fd_step_row(&p[i], FD_ANCESTRAL, 0, t, s, 0, &st);
             fd_row r = { k * S.v / T.v, S.m * vts / T.v, sqrt(S.v * vts / T.v), 0 };
             NEAR(row_diff(anc, r), 0, 1e-12, "%s ancestral", proc_name[i]);
             NEAR(row_diff(fd_step_row(&p[i], FD_DDIM, 1, t, s, 0, &st), anc), 0, 1e-11,
                  "%s ddim(1) is ancestral", proc_name[i]);
             r.sd = sqrt(vts);
-            NEAR(row_diff(fd_step_row(&p[i], FD_ANCESTRAL_LARGE, 0, t, s, 0, &st), r), 0, 1e-12, "large");
+            NEAR(row_diff(fd_step_row(&p[i], FD_ANCESTRAL_LARGE, 0, t, s, 0, &st), r), 0, 1e-12,
+                 "large");
             r.sd = anc.sd, r.gain = r.aD;
-            NEAR(row_diff(fd_step_row(&p[i], FD_ANCESTRAL_OPTIMAL, 0, t, s, 0, &st), r), 0, 1e-12, "optimal");
+            NEAR(row_diff(fd_step_row(&p[i], FD_ANCESTRAL_OPTIMAL, 0, t, s, 0, &st), r), 0, 1e-12,
+                 "optimal");
             fd_row em = { 1 + h * (av - q / T.v), h * q * T.m / T.v, sqrt(q * h), 0 };
             double size = fabs(em.ax) + em.aD + em.sd;
-            NEAR(row_diff(fd_step_row(&p[i], FD_EULER_MARUYAMA, 0, t, s, 0, &st), em), 0, 1e-12 * size,
+            NEAR(row_diff(fd_step_row(&p[i], FD_EULER_MARUYAMA, 0, t, s, 0, &st), em), 0,
+                 1e-12 * size,
                  "%s euler-maruyama", proc_name[i]);
             fd_row pf = { 1 + h * (av - q / (2 * T.v)), h * q * T.m / (2 * T.v), 0, 0 };
             NEAR(row_diff(fd_step_row(&p[i], FD_PF_EULER, 0, t, s, 0, &st), pf), 0, 1e-12 * size,
                  "%s pf-euler", proc_name[i]);
             double e = .6, f = 1 + e * e;
-            fd_row et = { 1 + h * (av - f * q / (2 * T.v)), h * f * q * T.m / (2 * T.v), e * sqrt(q * h), 0 };
+            fd_row et = { 1 + h * (av - f * q / (2 * T.v)), h * f * q * T.m / (2 * T.v),
+                          e * sqrt(q * h), 0 };
             NEAR(row_diff(fd_step_row(&p[i], FD_ETA_EULER, e, t, s, 0, &st), et), 0, 1e-12 * size,
                  "%s eta-euler", proc_name[i]);
             fd_row di = { sqrt((S.v - e * e * S.v * vts / T.v) / T.v), 0, e * anc.sd, 0 };
             di.aD = S.m - T.m * di.ax;
-            NEAR(row_diff(fd_step_row(&p[i], FD_DDIM, e, t, s, 0, &st), di), 0, 1e-12, "%s ddim", proc_name[i]);
+            NEAR(row_diff(fd_step_row(&p[i], FD_DDIM, e, t, s, 0, &st), di), 0, 1e-12, "%s ddim",
+                 proc_name[i]);
             /* exponential: G by 20000 midpoints; VP-like: 2 (1/k - 1) */
             double G = 0;
             int n = i == 7 ? (int)h * 8 : 20000;
@@ -977,19 +1085,22 @@ static void check_rows(void)
             fd_row ex = fd_step_row(&p[i], FD_EXPONENTIAL, 0, t, s, 0, &st);
             double got = (1 / k - ex.ax) * T.v;
             NEAR(got, G, (i == 7 ? 1e-6 : 1e-7) * maxd(1, 1 / k) * G, "%s G", proc_name[i]);
-            NEAR(ex.aD, got * T.m / T.v, 1e-12 * maxd(1, ex.aD), "%s exponential: aD", proc_name[i]);
+            NEAR(ex.aD, got * T.m / T.v, 1e-12 * maxd(1, ex.aD), "%s exponential: aD",
+                 proc_name[i]);
             NEAR(ex.sd, sqrt(vts) / k, 1e-12 * ex.sd, "%s exponential: sd", proc_name[i]);
-            if (i < 3 || i == 7) NEAR(got, 2 * (1 / k - 1), 1e-12 / k, "%s: closed form of G", proc_name[i]);
-            if (i == 6) {         /* flow: w = v/m^2, G = m_s int m dw, v = (1 - a m)^2, a = 1 - smin */
-                double aa = 1 - 1e-4, F = 2 * S.m * (.5 / (T.m * T.m) - aa / T.m - .5 / (S.m * S.m) + aa / S.m);
-                F = S.m * (2 * aa * log(T.m / S.m) + 2 * (1 / T.m - 1 / S.m));   /* int 2(1-am)/m^2 dm, falling m */
+            if (i < 3 || i == 7) NEAR(got, 2 * (1 / k - 1), 1e-12 / k, "%s: closed form of G",
+                                      proc_name[i]);
+            if (i == 6) {         /* G = m_s int m d(v/m^2), v = (1 - (1 - smin) m)^2 */
+                double aa = 1 - 1e-4;
+                double F = S.m * (2 * aa * log(T.m / S.m) + 2 * (1 / T.m - 1 / S.m));
                 NEAR(got, F, 1e-11 * F, "flow: closed form of G");
             }
             if (i == 0 || i == 1 || i == 2 || i == 7) {
                 double bk = 2 * av * h;
                 if (bk > 1) continue;
                 fd_row sv = { 2 - sqrt(1 - bk) - bk / T.v, bk * T.m / T.v, sqrt(bk), 0 };
-                NEAR(row_diff(fd_step_row(&p[i], FD_VP_PREDICTOR, 0, t, s, 0, &st), sv), 0, 1e-12, "VP predictor");
+                NEAR(row_diff(fd_step_row(&p[i], FD_VP_PREDICTOR, 0, t, s, 0, &st), sv), 0, 1e-12,
+                     "VP predictor");
             }
         }
     OK(!st.code, "status");
@@ -999,8 +1110,10 @@ static void check_rows(void)
     fd_row an = fd_step_row(&p[5], FD_DRIFTLESS_ANCESTRAL, 0, t, s, 0, &st);
     fd_row want = { s / t, (t - s) / t, sqrt(t - s), 0 };
     NEAR(row_diff(em, want), 0, 1e-14, "driftless EM");
-    NEAR(row_diff(fd_step_row(&p[5], FD_EULER_MARUYAMA, 0, t, s, 0, &st), em), 0, 1e-14, "EM is driftless EM");
-    NEAR(row_diff(fd_step_row(&p[5], FD_VE_PREDICTOR, 0, t, s, 0, &st), em), 0, 1e-14, "VE predictor");
+    NEAR(row_diff(fd_step_row(&p[5], FD_EULER_MARUYAMA, 0, t, s, 0, &st), em), 0, 1e-14,
+         "EM is driftless EM");
+    NEAR(row_diff(fd_step_row(&p[5], FD_VE_PREDICTOR, 0, t, s, 0, &st), em), 0, 1e-14,
+         "VE predictor");
     NEAR(row_diff(fd_step_row(&p[5], FD_ANCESTRAL, 0, t, s, 0, &st), an), 0, 1e-14, "ancestral");
     OK(em.ax == an.ax && em.aD == an.aD, "EM and ancestral share the mean");
     NEAR(an.sd * an.sd, (t - s) * s / t, 1e-14, "driftless ancestral: variance");
@@ -1009,7 +1122,8 @@ static void check_rows(void)
     fd_coef T = fd_law(&p[7], 300, 0), S = fd_law(&p[7], 299, 0);
     want = (fd_row){ (1 - beta / T.v) / sqrt(1 - beta), beta * T.m / T.v / sqrt(1 - beta),
                      sqrt(beta * S.v / T.v), 0 };
-    NEAR(row_diff(fd_step_row(&p[7], FD_ANCESTRAL, 0, 300, 299, 0, &st), want), 0, 1e-13, "KER's update");
+    NEAR(row_diff(fd_step_row(&p[7], FD_ANCESTRAL, 0, 300, 299, 0, &st), want), 0, 1e-13,
+         "KER's update");
     want = fd_step_row(&p[7], FD_ANCESTRAL, 0, 1, 0, 0, &st);
     OK(want.sd == 0 && want.ax == 0, "its last step is noiseless");
     NEAR(want.aD, 1, 1e-12, "and returns D");
@@ -1017,13 +1131,17 @@ static void check_rows(void)
     fd_process fl = fd_flow(noise, 0);
     static const struct { int scheme; double eta, t, s; int code; } row[] = {
         { FD_EULER_MARUYAMA, 0, 1, .9, FD_EARG }, { FD_ETA_EULER, .5, 1, .9, FD_EARG },
-        { FD_ETA_EULER, 0, 1, .9, FD_OK }, { FD_PF_EULER, 0, 1, .9, FD_OK }, { FD_EXPONENTIAL, 0, 1, .9, FD_EARG },
-        { FD_ANCESTRAL, 0, 1, .9, FD_OK }, { FD_ANCESTRAL_LARGE, 0, 1, .9, FD_OK }, { FD_DDIM, 0, 1, .9, FD_OK },
-        { FD_ANCESTRAL_OPTIMAL, 0, 1, .9, FD_OK }, { FD_DDIM, 1, 1, .9, FD_OK }, { FD_DDIM, 3, .5, .4, FD_EARG },
+        { FD_ETA_EULER, 0, 1, .9, FD_OK }, { FD_PF_EULER, 0, 1, .9, FD_OK },
+            { FD_EXPONENTIAL, 0, 1, .9, FD_EARG },
+        { FD_ANCESTRAL, 0, 1, .9, FD_OK }, { FD_ANCESTRAL_LARGE, 0, 1, .9, FD_OK },
+            { FD_DDIM, 0, 1, .9, FD_OK },
+        { FD_ANCESTRAL_OPTIMAL, 0, 1, .9, FD_OK }, { FD_DDIM, 1, 1, .9, FD_OK },
+            { FD_DDIM, 3, .5, .4, FD_EARG },
         { FD_VE_PREDICTOR, 0, .5, .4, FD_EARG }, { FD_VP_PREDICTOR, 0, .5, .4, FD_EARG },
         { FD_DRIFTLESS_EM, 0, .5, .4, FD_EARG }, { FD_DRIFTLESS_ANCESTRAL, 0, .5, .4, FD_EARG },
         { FD_PF_HEUN, 0, .5, .4, FD_EARG }, { FD_SCHEMES, 0, .5, .4, FD_EARG },
-        { FD_ANCESTRAL, 0, .3, 0, FD_OK }, { FD_DDIM, 0, .3, 0, FD_OK }, { FD_PF_EULER, 0, .3, 0, FD_OK },
+        { FD_ANCESTRAL, 0, .3, 0, FD_OK }, { FD_DDIM, 0, .3, 0, FD_OK },
+            { FD_PF_EULER, 0, .3, 0, FD_OK },
         { FD_EULER_MARUYAMA, 0, .3, 0, FD_OK }, { FD_ANCESTRAL, 0, 0, -.1, FD_EARG },
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
@@ -1033,17 +1151,55 @@ static void check_rows(void)
            ? fd_scheme_name(row[i].scheme) : "-", row[i].t, st.code, st.code ? st.what : "");
         OK(isfinite(r.ax + r.aD + r.sd), "finite");
         if (row[i].s == 0 && row[i].scheme != FD_EULER_MARUYAMA)
-            NEAR(fabs(r.ax) + fabs(r.aD - 1) + r.sd, 0, 1e-14, "%s to v = 0 gives D", fd_scheme_name(row[i].scheme));
+            NEAR(fabs(r.ax) + fabs(r.aD - 1) + r.sd, 0, 1e-14, "%s to v = 0 gives D",
+                 fd_scheme_name(row[i].scheme));
     }
     st.code = 0;
     fd_step_row(&p[1], FD_VP_PREDICTOR, 0, 1, .5, 0, &st);
     char text[200];
     fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_step_row: beta_k = 2 a h > 1: the step is too long"), "explained as '%s'", text);
+    OK(!strcmp(text, "fd_step_row: beta_k = 2 a h > 1: the step is too long"), "explained as '%s'",
+       text);
     for (int i = 0; i < FD_SCHEMES; i++)
-        for (int j = 0; j < i; j++) OK(strcmp(fd_scheme_name(i), fd_scheme_name(j)), "names differ");
+        for (int j = 0; j < i; j++) OK(strcmp(fd_scheme_name(i), fd_scheme_name(j)),
+                                       "names differ");
     OK(!fd_scheme_name(FD_SCHEMES) && !fd_scheme_name(-1), "no name");
-    OK(!strcmp(fd_scheme_name(FD_EULER_MARUYAMA), "euler-maruyama") && !strcmp(fd_scheme_name(FD_PF_HEUN), "pf-heun"), "names");
+    OK(!strcmp(fd_scheme_name(FD_EULER_MARUYAMA), "euler-maruyama")
+       && !strcmp(fd_scheme_name(FD_PF_HEUN), "pf-heun"), "names");
+}
+
+/* With D frozen (a point mass), DDIM(0) is the flow and ancestral the reverse SDE, exactly: one step
+ * of them against many of a scheme that knows neither. */
+static void check_frozen(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    enum { N = 1600 };
+    fd_real mu = (fd_real)1.3;
+    double t[N + 1], A, b, n;
+    fd_cov *noise = one_mode(&a, .7), *zero = one_on(&a, noise, 0);
+    fd_process p[PROCS];
+    processes(&a, noise, p);
+    for (int i = 0; i < PROCS && EPS < 1e-10; i++) {
+        if (i == 4 || i == 7) continue;                     /* 17 decades; and a law with kinks */
+        fd_sampler how = { .p = &p[i], .t = t, .steps = N, .scheme = FD_PF_RK4 };
+        how.model = fd_oracle_gauss(&a, &p[i], &mu, zero);
+        p[i].tmax *= .8, p[i].tmin = .25 * p[i].tmax;
+        fd_times(&p[i], FD_UNIFORM, 0, N, t);
+        fd_row one = fd_step_row(&p[i], FD_DDIM, 0, t[0], t[N], 0, &st);
+        moments w = { 1, 0 };                               /* from x = 1 */
+        for (int k = 0; k < N; k++) {
+            probe(&how, t[k], t[k + 1], &A, &b, &n, a);
+            w.M = A * w.M + b;
+        }
+        NEAR(one.ax + one.aD * mu, w.M, 1e-9, "%s: DDIM with D frozen", proc_name[i]);
+        one = fd_step_row(&p[i], FD_ANCESTRAL, 0, t[0], t[N], 0, &st);
+        how.scheme = FD_STOCHASTIC_HEUN;
+        w = law_of(&how, (moments){ 1, 0 }, a);
+        NEAR(one.ax + one.aD * mu, w.M, 2e-4, "%s: ancestral with D frozen, mean", proc_name[i]);
+        NEAR(one.sd * one.sd * .7 / w.V, 1, 2e-4, "%s: variance", proc_name[i]);
+    }
+    OK(!st.code, "status");
 }
 
 /* orders of convergence; the path is the exact flow, the law the exact law */
@@ -1054,10 +1210,13 @@ static void check_orders(void)
     enum { VP, FLOW, HEAT };
     static const struct { int proc, scheme; double order, tol; int n; } row[] = {
         { VP, FD_PF_EULER, 1, .1, 320 }, { VP, FD_DDIM, 1, .1, 80 }, { VP, FD_PF_HEUN, 2, .15, 80 },
-        { VP, FD_PF_MIDPOINT, 2, .15, 80 }, { VP, FD_PF_RK4, 4, .3, 80 }, { FLOW, FD_PF_MIDPOINT, 3, .15, 40 },
-        { FLOW, FD_PF_HEUN, 2, .15, 40 }, { FLOW, FD_PF_RK4, 4, .3, 40 }, { HEAT, FD_PF_HEUN, 2, .15, 80 },
+        { VP, FD_PF_MIDPOINT, 2, .15, 80 }, { VP, FD_PF_RK4, 4, .3, 80 },
+            { FLOW, FD_PF_MIDPOINT, 3, .15, 40 },
+        { FLOW, FD_PF_HEUN, 2, .15, 40 }, { FLOW, FD_PF_RK4, 4, .3, 40 },
+            { HEAT, FD_PF_HEUN, 2, .15, 80 },
         { HEAT, FD_PF_RK4, 4, .3, 40 }, { HEAT, FD_DDIM, 1, .1, 80 },
-        { VP, FD_EULER_MARUYAMA, 1, .15, 160 }, { VP, FD_EXPONENTIAL, 1, .15, 160 }, { VP, FD_ANCESTRAL, 1, .15, 160 },
+        { VP, FD_EULER_MARUYAMA, 1, .15, 160 }, { VP, FD_EXPONENTIAL, 1, .15, 160 },
+            { VP, FD_ANCESTRAL, 1, .15, 160 },
         { VP, FD_ANCESTRAL_LARGE, 1, .2, 160 }, { VP, FD_STOCHASTIC_HEUN, 2, .2, 160 },
         { HEAT, FD_STOCHASTIC_HEUN, 2, .2, 160 }, { HEAT, FD_EULER_MARUYAMA, 1, .15, 160 },
     };
@@ -1086,11 +1245,14 @@ static void check_orders(void)
             } else {
                 moments w = law_of(&how, (moments){ T.m * mu, PT }, a);
                 err[k] = fabs(w.V - PS);
-                if (row[i].scheme == FD_ANCESTRAL) NEAR(w.M, S.m * mu, TOL(1e-12, 1e-5), "ancestral: exact mean");
-                if (row[i].scheme == FD_EXPONENTIAL) NEAR(w.M, S.m * mu, TOL(1e-12, 1e-5), "exponential: exact mean");
+                if (row[i].scheme == FD_ANCESTRAL) NEAR(w.M, S.m * mu, TOL(1e-12, 1e-5),
+                                                        "ancestral: exact mean");
+                if (row[i].scheme == FD_EXPONENTIAL) NEAR(w.M, S.m * mu, TOL(1e-12, 1e-5),
+                                                          "exponential: exact mean");
             }
         }
-        NEAR(log2(err[0] / err[1]), row[i].order, row[i].tol + TOL(0, .1), "%s on process %d: order (errors %.3g, %.3g)",
+        NEAR(log2(err[0] / err[1]), row[i].order, row[i].tol + TOL(0, .1),
+             "%s on process %d: order (errors %.3g, %.3g)",
              fd_scheme_name(row[i].scheme), row[i].proc, err[0], err[1]);
     }
     /* optimal variance: exact in five steps, and for modal processes too */
@@ -1120,7 +1282,8 @@ static void check_mixture(void)
     fd_cov *one = one_mode(&a, 1);
     fd_process vp = fd_vp(one, .1, 20), fl = fd_flow(one, 1e-4);
     const fd_cov *c[2] = { one_on(&a, one, .1), one_on(&a, one, .2) };
-    fd_real mu[2] = { -1.5, 1 }, x[4] = { (fd_real)-1.2, (fd_real)-.3, (fd_real).1, (fd_real).9 }, y[4];
+    fd_real mu[2] = { -1.5, 1 }, x[4] = { (fd_real)-1.2, (fd_real)-.3, (fd_real).1, (fd_real).9 },
+        y[4];
     static const double want[4] = { -1.594482190292, .466168249257, .817492971291, 1.282813036302 };
     double *t = fd_new(&a, double, 2001);
     fd_sampler how = { .p = &vp, .t = t, .steps = 2000, .scheme = FD_PF_RK4 };
@@ -1130,7 +1293,8 @@ static void check_mixture(void)
     for (int k = 0; k < how.steps; k++) fd_advance(&how, t[k], t[k + 1], 4, y, NULL, NULL, a);
     for (int i = 0; i < 4; i++) {
         NEAR(y[i], want[i], TOL(3e-11, 2e-3), "quantile map of %g", x[i]);
-        NEAR(mix_cdf(y[i], fd_law(&vp, 1e-3, 0)), mix_cdf(x[i], fd_law(&vp, 1, 0)), TOL(3e-11, 1e-3), "cdf");
+        NEAR(mix_cdf(y[i], fd_law(&vp, 1e-3, 0)), mix_cdf(x[i], fd_law(&vp, 1, 0)),
+             TOL(3e-11, 1e-3), "cdf");
     }
     how.p = &fl, how.steps = 400;                           /* the same for the flow, from m = 0 */
     how.model = fd_oracle_mix(&a, &fl, 2, (double[]){ .3, .7 }, mu, c);
@@ -1138,11 +1302,13 @@ static void check_mixture(void)
     memcpy(y, x, sizeof y);
     for (int k = 0; k < how.steps; k++) fd_advance(&how, t[k], t[k + 1], 4, y, NULL, NULL, a);
     for (int i = 0; i < 4; i++)
-        NEAR(mix_cdf(y[i], fd_law(&fl, 0, 0)), mix_cdf(x[i], fd_law(&fl, 1, 0)), TOL(1e-8, 1e-4), "flow: cdf");
+        NEAR(mix_cdf(y[i], fd_law(&fl, 0, 0)), mix_cdf(x[i], fd_law(&fl, 1, 0)), TOL(1e-8, 1e-4),
+             "flow: cdf");
 
     /* the density of 40 steps of Euler-Maruyama, by its one-step kernel */
     enum { N = 1001 };
-    double h = 16. / (N - 1), *p = fd_new(&a, double, N), *q = fd_new(&a, double, N), m1 = 0, m2 = 0, neg = 0;
+    double h = 16. / (N - 1), *p = fd_new(&a, double, N), *q = fd_new(&a, double, N), m1 = 0,
+        m2 = 0, neg = 0;
     fd_real *z = fd_new(&a, fd_real, N);
     how.p = &vp, how.steps = 40, how.scheme = FD_EULER_MARUYAMA;
     how.model = fd_oracle_mix(&a, &vp, 2, (double[]){ .3, .7 }, mu, c);
@@ -1180,8 +1346,10 @@ static void check_grids(void)
     fd_arena all = test_arena(8 << 20, &st);
     enum { STEPS = 8, B = 2, CH = 2 };
     static const struct { int bc, n, big, cov; } grid[] = {
-        { FD_PERIODIC, 8, 16, 0 }, { FD_PERIODIC, 9, 16, 1 }, { FD_PERIODIC, 8, 15, 2 }, { FD_PERIODIC, 7, 21, 0 },
-        { FD_NEUMANN, 7, 14, 0 }, { FD_NEUMANN, 6, 13, 1 }, { FD_DIRICHLET, 7, 15, 3 }, { FD_MIXED, 6, 12, 4 },
+        { FD_PERIODIC, 8, 16, 0 }, { FD_PERIODIC, 9, 16, 1 }, { FD_PERIODIC, 8, 15, 2 },
+            { FD_PERIODIC, 7, 21, 0 },
+        { FD_NEUMANN, 7, 14, 0 }, { FD_NEUMANN, 6, 13, 1 }, { FD_DIRICHLET, 7, 15, 3 },
+            { FD_MIXED, 6, 12, 4 },
     };
     double t[STEPS + 1], worst = 0;
     for (size_t g = 0; g < sizeof grid / sizeof *grid; g++)
@@ -1201,7 +1369,8 @@ static void check_grids(void)
                     fd_cov *noise = grid[g].cov == 0 ? fd_cov_matern(&a, s, 1, .3, 1.5)
                                   : grid[g].cov == 1 ? fd_cov_power(&a, s, 300, 5, 2)
                                   : grid[g].cov == 2 ? fd_cov_rbf(&a, s, 1, .2)
-                                  : grid[g].cov == 3 ? fd_cov_bridge(&a, s, 2) : fd_cov_brownian(&a, s, 2);
+                                  : grid[g].cov == 3 ? fd_cov_bridge(&a, s, 2)
+                                      : fd_cov_brownian(&a, s, 2);
                     fd_cov *data = fd_cov_matern(&a, s, .7, .5, 2.5);
                     fd_process p = proc == 0 ? fd_vp(noise, .1, 8) : proc == 1 ? fd_ve(noise, .1, 9)
                                  : proc == 2 ? fd_driftless(noise, 3) : heat(noise);
@@ -1212,31 +1381,37 @@ static void check_grids(void)
                     if (k == 0) fd_cov_draw(data, fd_seed(81), 0, 1, mk, a);
                     else fd_resample(&sp[0], s, 1, mean, mk, a);
                     mean = mk;
-                    fd_sampler how = { .p = &p, .t = t, .steps = STEPS, .scheme = scheme, .eta = .4, .denoise = 1 };
+                    fd_sampler how = { .p = &p, .t = t, .steps = STEPS, .scheme = scheme,
+                                       .eta = .4, .denoise = 1 };
                     how.model = fd_oracle_gauss(&a, &p, mk, data);
                     u[k] = fd_new(&a, fd_real, B * fd_size(s));
                     fd_sample(&how, fd_seed(82), 3, B, u[k], a);
                     fd_to_modes(s, B, u[k], u[k], a);
                 }
-                fd_real *w = fd_new(&a, fd_real, B * fd_size(&sp[0])), *z = fd_new(&a, fd_real, B * fd_size(&sp[0]));
+                fd_real *w = fd_new(&a, fd_real, B * fd_size(&sp[0])),
+                    *z = fd_new(&a, fd_real, B * fd_size(&sp[0]));
                 fd_modes_between(&sp[1], &sp[0], B, u[1], w);
                 fd_modes_between(&sp[0], &sp[0], B, u[0], z);
                 if (st.code) {
-                    OK(0, "grid %d, %s, process %d: %s: %s", (int)g, fd_scheme_name(scheme), proc, st.where, st.what);
+                    OK(0, "grid %d, %s, process %d: %s: %s", (int)g, fd_scheme_name(scheme), proc,
+                       st.where, st.what);
                     return;
                 }
                 double r = test_rel(B * fd_size(&sp[0]), w, z);
-                NEAR(r, 0, TOL(1e-12, 1e-4), "grid %d, %s, process %d", (int)g, fd_scheme_name(scheme), proc);
+                NEAR(r, 0, TOL(1e-12, 1e-4), "grid %d, %s, process %d", (int)g,
+                     fd_scheme_name(scheme), proc);
                 worst = maxd(worst, r);
             }
     OK(worst > 0 && !st.code, "something was computed");
 }
 
-static void nan_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *y,
+static void nan_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     fd_real *y,
                      fd_arena scratch)
 {
     (void)x, (void)scratch;
-    for (ptrdiff_t i = 0; i < b * fd_size(s); i++) y[i] = t[0] < *(const double *)self ? (fd_real)NAN : 0;
+    for (ptrdiff_t i = 0; i < b * fd_size(s); i++)
+        y[i] = t[0] < *(const double *)self ? (fd_real)NAN : 0;
 }
 
 static void check_loop(void)
@@ -1251,7 +1426,8 @@ static void check_loop(void)
     double t[STEPS + 1];
     for (int k = 0; k < 4; k++) {                           /* batches, threads: the same bits */
         fd_process p = k < 2 ? fd_vp(noise, .1, 20) : heat(noise);
-        fd_sampler how = { .p = &p, .t = t, .steps = STEPS, .scheme = k % 2 ? FD_ANCESTRAL_OPTIMAL : FD_STOCHASTIC_HEUN };
+        fd_sampler how = { .p = &p, .t = t, .steps = STEPS,
+                           .scheme = k % 2 ? FD_ANCESTRAL_OPTIMAL : FD_STOCHASTIC_HEUN };
         if (k >= 2) p.tmax = 1e-4, p.tmin = 1e-5;
         fd_times(&p, FD_UNIFORM, 0, STEPS, t);
         how.model = fd_oracle_gauss(&a, &p, NULL, data);
@@ -1270,7 +1446,8 @@ static void check_loop(void)
 #ifdef _OPENMP
         omp_set_num_threads(threads);
 #endif
-        OK(!memcmp(x, y, (size_t)(B * N) * sizeof *x), "batches and threads, case %d: %g", k, test_maxdiff(B * N, x, y));
+        OK(!memcmp(x, y, (size_t)(B * N) * sizeof *x), "batches and threads, case %d: %g", k,
+           test_maxdiff(B * N, x, y));
     }
     OK(!st.code, "status: %s %s", st.where ? st.where : "", st.what ? st.what : "");
 
@@ -1318,7 +1495,8 @@ static void check_loop(void)
     how.model = fd_oracle_gauss(&a, &p, NULL, ln);
     fd_sampler h2;
     double flat[2] = { .5, .5 }, up[2] = { NAN, .5 };
-#define BAD(change, why) (h2 = how, (void)(change), st.code = 0, run = fd_begin(&a, &h2, fd_seed(1), 0, 1), \
+#define BAD(change, why) (h2 = how, (void)(change), st.code = 0, \
+        run = fd_begin(&a, &h2, fd_seed(1), 0, 1), \
         OK(!run && st.code == FD_EARG, "%s: code %d", why, st.code))
     BAD(h2.steps = 0, "no steps");
     BAD(h2.scheme = FD_SCHEMES, "no such scheme");
@@ -1340,7 +1518,8 @@ static void check_loop(void)
     h2.model = fd_oracle_gauss(&a, &fl, NULL, ln);
     run = fd_begin(&a, &h2, fd_seed(94), 0, 1);
     memcpy(x0, run->x, sizeof x0);
-    OK(!fd_step(run, a) && st.code == FD_EARG && run->k == 0 && !memcmp(x0, run->x, sizeof x0), "EM from m = 0");
+    OK(!fd_step(run, a) && st.code == FD_EARG && run->k == 0 && !memcmp(x0, run->x, sizeof x0),
+       "EM from m = 0");
     memset(x, 0, 18 * sizeof *x);
     st.code = 0;
     fd_sample(&h2, fd_seed(94), 0, 1, x, a);
@@ -1351,11 +1530,13 @@ static void check_loop(void)
     st.code = 0;
     h2.model = fd_oracle_gauss(&a, &f0, NULL, fd_cov_matern(&a, &l, 1, .2, 2.5));
     for (int k = 0; k < FD_SCHEMES; k++) {
-        if (k == FD_EULER_MARUYAMA || k == FD_EXPONENTIAL || (k >= FD_VE_PREDICTOR && k <= FD_DRIFTLESS_ANCESTRAL)
+        if (k == FD_EULER_MARUYAMA || k == FD_EXPONENTIAL
+            || (k >= FD_VE_PREDICTOR && k <= FD_DRIFTLESS_ANCESTRAL)
             || k == FD_STOCHASTIC_HEUN) continue;
         h2.scheme = k, h2.eta = 0;
         fd_sample(&h2, fd_seed(95), 0, 1, x, a);
-        OK(!st.code && isfinite(x[3]), "flow from m = 0 to v = 0, %s: %s", fd_scheme_name(k), st.code ? st.what : "");
+        OK(!st.code && isfinite(x[3]), "flow from m = 0 to v = 0, %s: %s", fd_scheme_name(k),
+           st.code ? st.what : "");
         st.code = 0;
     }
     /* stochastic Heun to v = 0 ends with Euler-Maruyama */
@@ -1381,7 +1562,8 @@ static void check_heun(void)
     fd_process p[PROCS];
     processes(&a, noise, p);
     for (int i = 0; i < PROCS; i++) {
-        double t = .53 * p[i].tmax, s = .41 * p[i].tmax, L[2], be[2], Q = 0, tt[2] = { t, s }, h = t - s;
+        double t = .53 * p[i].tmax, s = .41 * p[i].tmax, L[2], be[2], Q = 0, tt[2] = { t, s },
+            h = t - s;
         if (i == 7) t = tt[0] = 530, s = tt[1] = 410, h = 120;
         fd_sampler how = { .p = &p[i], .scheme = FD_STOCHASTIC_HEUN };
         how.model = fd_oracle_gauss(&a, &p[i], &mu, c0);
@@ -1395,7 +1577,8 @@ static void check_heun(void)
             fd_coef f = fd_law(&p[i], s + (k + .5) * h / n, 0);
             Q += (f.dv - 2 * f.dm * f.v / f.m) * h / n;
         }
-        double A, b, sd, A1 = 1 + .5 * h * (L[0] + L[1] * (1 + h * L[0])), s1 = (1 + .5 * h * L[1]) * sqrt(Q);
+        double A, b, sd, A1 = 1 + .5 * h * (L[0] + L[1] * (1 + h * L[0])),
+            s1 = (1 + .5 * h * L[1]) * sqrt(Q);
         double b1 = .5 * h * (be[0] + be[1] + L[1] * h * be[0]);
         probe(&how, t, s, &A, &b, &sd, a);
         double size = maxd(1, fabs(A1) + fabs(b1) + fabs(s1));
@@ -1439,7 +1622,8 @@ static void check_modal_step(void)
         double worst = 0;
         for (int k = 0; k < N; k++) {
             fd_row r = fd_step_row(&p, scheme, .5, t, sn, k, &st);
-            double sd = noise->lam[k] > 0 ? sqrt(r.sd * r.sd + r.gain * r.gain * var[k] / noise->lam[k]) : 0;
+            double sd = noise->lam[k] > 0
+                ? sqrt(r.sd * r.sd + r.gain * r.gain * var[k] / noise->lam[k]) : 0;
             double want = r.ax * u[k] + r.aD * D[k] + sd * w[k];
             worst = maxd(worst, fabs(v[k] - want) / (1 + fabs(r.ax)));
         }
@@ -1459,7 +1643,8 @@ static void check_memory(void)
     fd_real x0[N * P], *x = fd_new(&a, fd_real, B * P);
     double t[61];
     fd_cov_draw(data, fd_seed(111), 0, N, x0, a);
-    x0[3] += (fd_real).7;                                   /* a Nyquist part, of which C knows nothing */
+    x0[3] += (fd_real).7;
+    /* a Nyquist part, of which C knows nothing */
     static const int scheme[] = { FD_ANCESTRAL, FD_DDIM, FD_PF_HEUN, FD_ANCESTRAL_OPTIMAL };
     for (int k = 0; k < 4; k++) {
         fd_process p = k == 1 ? fd_flow(noise, 0) : fd_vp(noise, .1, 20);
@@ -1479,7 +1664,8 @@ static void check_memory(void)
             seen |= 1 << which;
             worst = maxd(worst, best);
         }
-        NEAR(worst, 0, TOL(1e-9, 1e-5), "%s: samples are training points", fd_scheme_name(scheme[k]));
+        NEAR(worst, 0, TOL(1e-9, 1e-5), "%s: samples are training points",
+             fd_scheme_name(scheme[k]));
         OK(seen == (1 << N) - 1, "all are found: %x", seen);
     }
     OK(!st.code, "status");
@@ -1523,9 +1709,12 @@ static int chain(fd_arena a, int k, fd_real *out, fd_real *copy)
     double t[4];
     fd_space s = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_matern(&a, &s, 1, .4, 1.5), *data = fd_cov_matern(&a, &s, 1, .3, 2.5);
-    fd_process p = k == 1 ? heat(noise) : k == 2 ? fd_ddpm(&a, noise, 20, 1e-3, .3) : fd_vp(noise, .1, 20);
+    fd_process p = k == 1 ? heat(noise) : k == 2 ? fd_ddpm(&a, noise, 20, 1e-3, .3)
+                                                 : fd_vp(noise, .1, 20);
     fd_sampler how = { .p = &p, .t = t, .steps = 3, .denoise = 1 };
-    how.scheme = k == 0 ? FD_ANCESTRAL_OPTIMAL : k == 1 ? FD_STOCHASTIC_HEUN : k == 2 ? FD_ANCESTRAL : FD_PF_RK4;
+    static const int scheme[] = { FD_ANCESTRAL_OPTIMAL, FD_STOCHASTIC_HEUN, FD_ANCESTRAL,
+                                  FD_PF_RK4 };
+    how.scheme = scheme[k];
     fd_model g = fd_oracle_gauss(&a, &p, NULL, data);
     how.model = g;
     if (k == 3) {
@@ -1549,7 +1738,8 @@ static void check_starved(void)
     for (int k = 0; k < 4 && mem; k++) {
         fd_real want[12], got[12], want2[12], got2[12];
         int failed = 0, size;
-        OK(!chain(fd_arena_over(mem, TOP, &st), k, want, want2), "chain %d: %s", k, st.code ? st.what : "");
+        OK(!chain(fd_arena_over(mem, TOP, &st), k, want, want2), "chain %d: %s", k,
+           st.code ? st.what : "");
         for (size = 0; size < TOP; size += 64) {
             memset(got, 0, sizeof got);
             int code = chain(fd_arena_over(mem, (size_t)size, &st), k, got, got2);
@@ -1557,8 +1747,8 @@ static void check_starved(void)
             failed += code != FD_ENOMEM;
         }
         OK(failed == 0, "chain %d: other codes than FD_ENOMEM %d times", k, failed);
-        OK(size > 0 && !st.code && !memcmp(want, got, sizeof got) && !memcmp(want2, got2, sizeof got2),
-           "chain %d: the answer with %d bytes", k, size);
+        OK(size > 0 && !st.code && !memcmp(want, got, sizeof got)
+           && !memcmp(want2, got2, sizeof got2), "chain %d: the answer with %d bytes", k, size);
     }
     free(mem);
 }
@@ -1568,6 +1758,7 @@ void test_samplers(void)
     check_golden();
     check_rows();
     check_heun();
+    check_frozen();
     check_orders();
     check_mixture();
     check_grids();
@@ -1580,8 +1771,9 @@ void test_samplers(void)
 
 /* ---- training ---- */
 
-/* E |target - prediction|^2 on one mode: the residual is linear in x0 and eps, so three points fix it */
-static double loss_of(const fd_process *p, const fd_model *m, int kind, double t, double mu, double c, double lam,
+/* E |target - prediction|^2 on one mode: the residual is linear in x0, eps: three points fix it */
+static double loss_of(const fd_process *p, const fd_model *m, int kind, double t, double mu,
+                      double c, double lam,
                       fd_arena a)
 {
     fd_real x0[3] = { 0, 1, 0 }, e[3] = { 0, 0, 1 }, x[3], y[3], z[3];
@@ -1608,21 +1800,24 @@ static void check_floors(void)
         for (int j = 1; j < 5; j++) {
             double t = .19 * j * p[i].tmax;
             fd_coef f = fd_law(&p[i], t, 0);
-            double s = sqrt(f.v), P = f.m * f.m * c + f.v * lam, W = f.dm * s - f.m * f.dv / (2 * s);
+            double s = sqrt(f.v), P = f.m * f.m * c + f.v * lam,
+                W = f.dm * s - f.m * f.dv / (2 * s);
             double g = (f.m * f.m + f.v) * (f.m * f.m + f.v);         /* 1 for VP */
-            double want[5] = { c * f.v * lam / P, lam * f.m * f.m * c / P, lam * f.m * f.m * c / P / f.v,
+            double want[5] = { c * f.v * lam / P, lam * f.m * f.m * c / P,
+                               lam * f.m * f.m * c / P / f.v,
                                g * c * lam / P, W * W * c * lam / P };
             for (int kind = 0; kind < 5; kind++) {
                 double got = loss_of(&p[i], &m, kind, t, mu, c, lam, a);
                 double amp = TOL(1e-9, 3e-2) * (1 + want[kind]) * (i == 4 || i == 7 ? 1 : 1);
                 if (EPS > 1e-10 && f.v > 30) continue;
-                NEAR(got, want[kind], amp * maxd(1, 1 / f.v * (kind == 2)), "%s, loss floor of kind %d at %g",
+                NEAR(got, want[kind], amp * maxd(1, 1 / f.v * (kind == 2)),
+                     "%s, loss floor of kind %d at %g",
                      proc_name[i], kind, t);
             }
         }
     }
-    /* the flow-matching loss averaged over t in (0,1): (pi/2) sqrt(c lam); Gauss-Legendre by midpoints
-     * of t = sin^2, where the integrand is smooth */
+    /* the flow-matching loss averaged over t in (0,1): (pi/2) sqrt(c lam), by midpoints of
+     * t = sin^2 */
     fd_process fl = fd_flow(noise, 0);
     fd_model m = fd_oracle_gauss(&a, &fl, &mean, c0);
     double sum = 0;
@@ -1659,18 +1854,24 @@ static void check_weights(void)
             OK(fd_weight(&p[i], FD_W_ONE, kind, t, &st) == 1, "one");
             for (int rule = FD_W_X0; rule <= FD_W_V; rule++) {
                 double w = fd_weight(&p[i], rule, kind, t, &st);
-                NEAR(w * err[kind] / err[as[rule]], 1, TOL(1e-9, 2e-2), "%s: rule %d of kind %d", proc_name[i], rule, kind);
+                NEAR(w * err[kind] / err[as[rule]], 1, TOL(1e-9, 2e-2), "%s: rule %d of kind %d",
+                     proc_name[i], rule, kind);
             }
             double w = fd_weight(&p[i], FD_W_LIKELIHOOD, kind, t, &st);
-            NEAR(w * err[kind] / (.5 * q * f.m * f.m / (f.v * f.v)), 1, TOL(1e-9, 2e-2), "%s: likelihood", proc_name[i]);
+            NEAR(w * err[kind] / (.5 * q * f.m * f.m / (f.v * f.v)), 1, TOL(1e-9, 2e-2),
+                 "%s: likelihood", proc_name[i]);
         }
-        NEAR(fd_weight(&p[i], FD_W_NOISE, FD_X0, t, &st), f.m * f.m / f.v, 1e-12 * f.m * f.m / f.v, "noise of x0");
-        NEAR(fd_weight(&p[i], FD_W_X0, FD_SCORE, t, &st), pow(f.v / f.m, 2), 1e-12 * pow(f.v / f.m, 2), "x0 of score");
-        if (i < 3) NEAR(fd_weight(&p[i], FD_W_V, FD_X0, t, &st), 1 / (s * s), 1e-12 / f.v, "v of x0");
+        NEAR(fd_weight(&p[i], FD_W_NOISE, FD_X0, t, &st), f.m * f.m / f.v, 1e-12 * f.m * f.m / f.v,
+             "noise of x0");
+        NEAR(fd_weight(&p[i], FD_W_X0, FD_SCORE, t, &st), pow(f.v / f.m, 2),
+             1e-12 * pow(f.v / f.m, 2), "x0 of score");
+        if (i < 3) NEAR(fd_weight(&p[i], FD_W_V, FD_X0, t, &st), 1 / (s * s), 1e-12 / f.v,
+                        "v of x0");
     }
     /* OU, VP: beta m^2/(1 - m^2)^2; driftless 1/t^2 */
     fd_coef f = fd_law(&p[1], .3, 0);
-    NEAR(fd_weight(&p[1], FD_W_LIKELIHOOD, FD_X0, .3, &st), .5 * (.1 + 19.9 * .3) * f.m * f.m / (f.v * f.v), 1e-12, "VP");
+    NEAR(fd_weight(&p[1], FD_W_LIKELIHOOD, FD_X0, .3, &st),
+         .5 * (.1 + 19.9 * .3) * f.m * f.m / (f.v * f.v), 1e-12, "VP");
     NEAR(fd_weight(&p[5], FD_W_LIKELIHOOD, FD_X0, .3, &st), .5 / .09, 1e-12, "driftless");
     NEAR(fd_weight(&p[6], FD_W_X0, FD_VELOCITY, .3, &st), pow(.3 + 1e-4 * .7, 2), 1e-9, "flow");
     OK(!st.code, "status");
@@ -1696,8 +1897,10 @@ static void check_pairs(void)
     fd_cov *noise = fd_cov_matern(&a, &s, 1.3, .4, 1.5);
     fd_process p[PROCS];
     ptrdiff_t n = fd_size(&s);
-    fd_real *x0 = fd_new(&a, fd_real, B * n), *e = fd_new(&a, fd_real, B * n), *x = fd_new(&a, fd_real, B * n);
-    fd_real *y = fd_new(&a, fd_real, B * n), *u = fd_new(&a, fd_real, B * n), *w = fd_new(&a, fd_real, B * n);
+    fd_real *x0 = fd_new(&a, fd_real, B * n), *e = fd_new(&a, fd_real, B * n),
+        *x = fd_new(&a, fd_real, B * n);
+    fd_real *y = fd_new(&a, fd_real, B * n), *u = fd_new(&a, fd_real, B * n),
+        *w = fd_new(&a, fd_real, B * n);
     fd_real *z = fd_new(&a, fd_real, B * n);
     processes(&a, noise, p);
     fd_normal(fd_seed(141), B * n, x0);
@@ -1730,7 +1933,8 @@ static void check_pairs(void)
             memcpy(w, e, (size_t)(B * n) * sizeof *w);
             fd_target(&p[i], kind, B, u, e, t, u, a);
             fd_target(&p[i], kind, B, x0, w, t, w, a);
-            OK(!memcmp(u, z, (size_t)(B * n) * sizeof *u) && !memcmp(w, z, (size_t)(B * n) * sizeof *u), "in place");
+            size_t bytes = (size_t)(B * n) * sizeof *u;
+            OK(!memcmp(u, z, bytes) && !memcmp(w, z, bytes), "in place");
         }
     }
     OK(!st.code, "status");
@@ -1740,12 +1944,14 @@ static void check_pairs(void)
     OK(st.code == FD_EARG, "score at v = 0");
     char text[200];
     fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_target: this kind of target does not exist where v = 0"), "explained as '%s'", text);
+    OK(!strcmp(text, "fd_target: this kind of target does not exist where v = 0"),
+       "explained as '%s'", text);
     st.code = 0;
     fd_target(&ou, 7, 1, x0, e, &zero, y, a);
     OK(st.code == FD_EARG, "no such kind");
     st.code = 0;
-    fd_noise(&none, fd_seed(1), 0, 1, x0, &zero, y, NULL, a);   /* the NULL of a failed constructor */
+    fd_noise(&none, fd_seed(1), 0, 1, x0, &zero, y, NULL, a);
+    /* the NULL of a failed constructor */
     fd_target(&none, FD_X0, 1, x0, e, &zero, y, a);
     OK(!st.code, "a process without noise does nothing");
 }
@@ -1764,17 +1970,21 @@ static void check_draw_times(void)
         for (int i = 0; i < B; i++) {
             fd_coef c = fd_law(&p, t[i], 0);
             bad += !(t[i] >= p.tmin && t[i] <= p.tmax);
-            u[i] = rule == FD_T_LOG ? log(t[i]) : rule == FD_T_LOGNORMAL ? .5 * log(c.v) - log(c.m) : t[i];
+            u[i] = rule == FD_T_LOG ? log(t[i]) : rule == FD_T_LOGNORMAL ? .5 * log(c.v) - log(c.m)
+                : t[i];
             m += u[i] / B;
         }
         for (int i = 0; i < B; i++) v += pow(u[i] - m, 2) / B;
         OK(bad == 0, "rule %d: range", rule);
-        double lo = rule == FD_T_LOG ? log(p.tmin) : p.tmin, hi = rule == FD_T_LOG ? log(p.tmax) : p.tmax;
+        double lo = rule == FD_T_LOG ? log(p.tmin) : p.tmin,
+            hi = rule == FD_T_LOG ? log(p.tmax) : p.tmax;
         mean = rule == FD_T_LOGNORMAL ? -.4 : .5 * (lo + hi);
         var = rule == FD_T_LOGNORMAL ? .81 : (hi - lo) * (hi - lo) / 12;
-        NEAR(m, mean, (rule == FD_T_STRATIFIED ? 1. / B : 5 * sqrt(var / B)), "rule %d: mean", rule);
-        NEAR(v, var, (rule == FD_T_STRATIFIED ? 2. / B : 8 * var / sqrt(B)), "rule %d: variance", rule);
-        if (rule == FD_T_STRATIFIED) {                      /* one in each of B cells, all at one offset */
+        NEAR(m, mean, (rule == FD_T_STRATIFIED ? 1. / B : 5 * sqrt(var / B)), "rule %d: mean",
+             rule);
+        NEAR(v, var, (rule == FD_T_STRATIFIED ? 2. / B : 8 * var / sqrt(B)), "rule %d: variance",
+             rule);
+        if (rule == FD_T_STRATIFIED) {                      /* one in each cell, at one offset */
             double off = (t[0] - p.tmin) / (p.tmax - p.tmin) * B;
             off -= floor(off);
             for (int i = bad = 0; i < B; i++)
@@ -1789,7 +1999,8 @@ static void check_draw_times(void)
     }
     int count[11] = { 0 };
     fd_draw_times(&dd, FD_T_UNIFORM, NULL, fd_seed(152), 0, B, t);
-    for (int i = 0; i < B; i++) if (t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10) count[(int)t[i]]++;
+    for (int i = 0; i < B; i++) if (t[i] == floor(t[i]) && t[i] >= 1
+                                    && t[i] <= 10) count[(int)t[i]]++;
     for (int k = 1; k <= 10; k++) NEAR(count[k], B / 10., 5 * sqrt(B * .09), "chain: t = %d", k);
     fd_draw_times(&dd, FD_T_LOG, NULL, fd_seed(152), 0, 50, t);
     for (int i = 0; i < 50; i++) OK(t[i] >= 1 && t[i] <= 10, "chain, log");
