@@ -85,7 +85,7 @@ $(PROGS): $(B)/%: examples/%.c $(B)/libfd.a Makefile
 VARIANTS = float double serial scalar strict clang sanitize
 
 test: $(B)/test all
-	@sh tests/sum.sh "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/layers.sh $(B)" "sh tests/tool.sh $(B)")
+	@OMP_WAIT_POLICY=passive sh tests/sum.sh "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/layers.sh $(B)" "sh tests/tool.sh $(B)")
 
 check:
 	@v="$(VARIANTS)"; command -v clang >/dev/null || $(call install,clang) || \

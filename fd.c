@@ -14,24 +14,6 @@
 #define FD_IMPL
 #include "fd.h"
 
-/* what the kernels ask of the compiler: none of it changes a result */
-#if defined(__GNUC__)
-#define CORE_INLINE static inline __attribute__((always_inline))
-#define CORE_COLD __attribute__((noinline))
-#define core_fetch(p) __builtin_prefetch((p), 1)
-#else
-#define CORE_INLINE static inline
-#define CORE_COLD
-#define core_fetch(p) ((void)0)
-#endif
-#if defined(__clang__)
-#define CORE_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define CORE_UNROLL _Pragma("GCC unroll 16")
-#else
-#define CORE_UNROLL
-#endif
-
 /* ---- Build and memory --------------------------------------------------------------------------
  *
  * An arena is a pair of pointers into the caller's buffer; fd_take in fd.h moves the first one. */
@@ -140,26 +122,25 @@ enum { RNG_W = 1 };
 typedef double   rng_d;
 typedef uint64_t rng_u;
 #endif
-enum { RNG_G = 4, RNG_RUN = 64 };       /* vectors worked on at once; blocks between the loops */
+enum { RNG_RUN = 64 };                                  /* blocks that the fillers take at a time */
 
 #define RNG_LOW UINT64_C(0xffffffff)
-/* ten rounds on c0..c3[RNG_G] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are used up */
-#define RNG_PHILOX(U, G, c0, c1, c2, c3, k0, k1)                                            \
-    for (int round_ = 0; round_ < 10; round_++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)       \
-        CORE_UNROLL for (int g_ = 0; g_ < G; g_++) {                                        \
-            const U p_ = c0[g_] * UINT64_C(0xD2511F53), q_ = c2[g_] * UINT64_C(0xCD9E8D57); \
-            c0[g_] = (q_ >> 32) ^ c1[g_] ^ (uint64_t)k0;                                    \
-            c2[g_] = (p_ >> 32) ^ c3[g_] ^ (uint64_t)k1;                                    \
-            c1[g_] = q_ & RNG_LOW;                                                          \
-            c3[g_] = p_ & RNG_LOW;                                                          \
-        }
+/* c[4] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are uint32_t and used up */
+#define RNG_PHILOX(U, c, k0, k1)                                                \
+    for (int round_ = 0; round_ < 10; round_++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) { \
+        const U p_ = c[0] * UINT64_C(0xD2511F53), q_ = c[2] * UINT64_C(0xCD9E8D57);     \
+        c[0] = (q_ >> 32) ^ c[1] ^ (uint64_t)k0;                                \
+        c[2] = (p_ >> 32) ^ c[3] ^ (uint64_t)k1;                                \
+        c[1] = q_ & RNG_LOW;                                                    \
+        c[3] = p_ & RNG_LOW;                                                    \
+    }
 
-RNG_FN CORE_INLINE rng_u rng_bits(rng_d x) { rng_u u; memcpy(&u, &x, sizeof u); return u; }
-RNG_FN CORE_INLINE rng_d rng_real(rng_u u) { rng_d x; memcpy(&x, &u, sizeof x); return x; }
+RNG_FN static inline rng_u rng_bits(rng_d x) { rng_u u; memcpy(&u, &x, sizeof u); return u; }
+RNG_FN static inline rng_d rng_real(rng_u u) { rng_d x; memcpy(&x, &u, sizeof x); return x; }
 
 /* (the first 53 bits of a:b + 1/2) 2^-53: the 32 and 21 bits are laid into the last bits of numbers
  * with the right exponent, 2^20 and 2^-1, which are then taken off again; that sum is exact */
-RNG_FN CORE_INLINE rng_d rng_unit(rng_u a, rng_u b)
+RNG_FN static inline rng_d rng_unit(rng_u a, rng_u b)
 {
     FD_NOFMA
     const rng_d hi = rng_real(a | UINT64_C(0x4130000000000000));
@@ -167,103 +148,83 @@ RNG_FN CORE_INLINE rng_d rng_unit(rng_u a, rng_u b)
     return ((hi - 1048576.5) + lo) + 0x1p-54;
 }
 
-/* sum c[n-1-j] y^j by Horner's rule, for G vectors in step: the chains of one are long, and the
- * processor does not look far enough ahead to find the next one by itself */
-RNG_FN CORE_INLINE void rng_poly(int G, int n, const double *c, const rng_d *y, rng_d *r)
+/* -2 log u, 0 < u <= 1. u = 2^e (1 + f), sqrt 1/2 <= 1 + f < sqrt 2; s = f/(2 + f):
+ * log(1 + f) = f - (f^2/2 - s (f^2/2 + R)), R = s^2 (2/3 + 2/5 s^2 + ..) */
+RNG_FN static inline rng_d rng_log(rng_d u)
 {
     FD_NOFMA
-    CORE_UNROLL for (int g = 0; g < G; g++) r[g] = y[g] * c[0] + c[1];
-    CORE_UNROLL for (int j = 2; j < n; j++)
-        CORE_UNROLL for (int g = 0; g < G; g++) r[g] = r[g] * y[g] + c[j];
+    const rng_u half = rng_bits(u) - UINT64_C(0x3fe6a09e667f3bcd)            /* sqrt 1/2 */
+                     + UINT64_C(0x3ff0000000000000);
+    const rng_d e = rng_real((half >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023);
+    const rng_d f = rng_real((half & UINT64_C(0x000fffffffffffff))
+                             + UINT64_C(0x3fe6a09e667f3bcd)) - 1.0;
+    const rng_d s = f / (f + 2.0), y = s * s, h = f * f * 0.5;
+    rng_d r = y * 0.14616585424888623 + 0.15331710618210773;
+    r = r * y + 0.18182889455674947;
+    r = r * y + 0.22222211130259878;
+    r = r * y + 0.2857142862600327;
+    r = r * y + 0.39999999999899444;
+    r = r * y + 0.66666666666666696;
+    r = r * y;
+    return (e * 0.6931471803691238 - ((h - (s * (h + r) + e * 1.9082149292705877e-10)) - f)) * -2.0;
 }
 
-/* u <- -2 log u, 0 < u <= 1. u = 2^e (1 + f), sqrt 1/2 <= 1 + f < sqrt 2; s = f/(2 + f), h = f^2/2:
- * log(1 + f) = f - (h - s (h + R)), R = s^2 (2/3 + 2/5 s^2 + ..) */
-RNG_FN CORE_INLINE void rng_log(int G, rng_d *u)
+/* cos and sin of 2 pi w, 0 <= w <= 1: 4 w = q + r, q whole, |r| <= 1/2 (exact); angle pi/2 (q + r) */
+RNG_FN static inline void rng_turn(rng_d w, rng_d *cosine, rng_d *sine)
 {
     FD_NOFMA
-    static const double c[7] = { 0.14616585424888623, 0.15331710618210773, 0.18182889455674947,
-        0.22222211130259878, 0.2857142862600327, 0.39999999999899444, 0.66666666666666696 };
-    rng_d e[RNG_G], f[RNG_G], s[RNG_G], y[RNG_G], r[RNG_G];
-    CORE_UNROLL for (int g = 0; g < G; g++) {                /* 0x3fe6a09e667f3bcd: sqrt 1/2 */
-        const rng_u half = rng_bits(u[g]) + (UINT64_C(0x3ff0000000000000) - UINT64_C(0x3fe6a09e667f3bcd));
-        e[g] = rng_real((half >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023);
-        f[g] = rng_real((half & UINT64_C(0x000fffffffffffff)) + UINT64_C(0x3fe6a09e667f3bcd)) - 1.0;
-        s[g] = f[g] / (f[g] + 2.0);
-        y[g] = s[g] * s[g];
-    }
-    rng_poly(G, 7, c, y, r);
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        const rng_d h = f[g] * f[g] * 0.5, low = s[g] * (h + r[g] * y[g]) + e[g] * 1.9082149292705877e-10;
-        u[g] = (e[g] * 0.6931471803691238 - ((h - low) - f[g])) * -2.0;     /* log 2 in two parts */
-    }
-}
-
-/* cos and sin of 2 pi w, 0 < w <= 1: 4 w = q + t, q whole, |t| <= 1/2 (exact); angle pi/2 (q + t) */
-RNG_FN CORE_INLINE void rng_turn(int G, const rng_d *w, rng_d *cosine, rng_d *sine)
-{
-    FD_NOFMA
-    static const double cc[8] = { -6.3293735602194624e-09, 4.7106782488215701e-07,
-        -2.5202039024022038e-05, 0.00091926027454637704, -0.020863480763340748, 0.25366950790104781,
-        -1.2337005501361697, 1.0 };
-    static const double sc[6] = { 5.633910598053464e-08, -3.5986431935557502e-06,
-        0.00016044115070141775, -0.0046817541323362181, 0.079692626246042758, -0.64596409750624428 };
-    rng_d m[RNG_G], t[RNG_G], y[RNG_G], c[RNG_G], s[RNG_G];
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        m[g] = w[g] * 4.0 + 0x1.8p52;                        /* q in its last bits */
-        t[g] = w[g] * 4.0 - (m[g] - 0x1.8p52);
-        y[g] = t[g] * t[g];
-    }
-    rng_poly(G, 8, cc, y, c);
-    rng_poly(G, 6, sc, y, s);
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        const rng_u q = rng_bits(m[g]);
-        const rng_u cb = rng_bits(c[g]), sb = rng_bits((s[g] * y[g]) * t[g] + t[g] * 1.5707963267948966);
-        const rng_u odd = (cb ^ sb) & -(q & UINT64_C(1));    /* cos and sin change places */
-        cosine[g] = rng_real((cb ^ odd) ^ (((q + UINT64_C(1)) & UINT64_C(2)) << 62));
-        sine[g]   = rng_real((sb ^ odd) ^ ((q & UINT64_C(2)) << 62));
-    }
+    const rng_d w4 = w * 4.0, t = w4 + 0x1.8p52, r = w4 - (t - 0x1.8p52), y = r * r;
+    const rng_u q = rng_bits(t);                                 /* its last two bits count */
+    rng_d s = y * 5.633910598053464e-08 + -3.5986431935557502e-06;
+    s = s * y + 0.00016044115070141775;
+    s = s * y + -0.0046817541323362181;
+    s = s * y + 0.079692626246042758;
+    s = s * y + -0.64596409750624428;
+    s = (s * y) * r + r * 1.5707963267948966;
+    rng_d c = y * -6.3293735602194624e-09 + 4.7106782488215701e-07;
+    c = c * y + -2.5202039024022038e-05;
+    c = c * y + 0.00091926027454637704;
+    c = c * y + -0.020863480763340748;
+    c = c * y + 0.25366950790104781;
+    c = c * y + -1.2337005501361697;
+    c = c * y + 1.0;
+    const rng_u cb = rng_bits(c), sb = rng_bits(s), odd = (cb ^ sb) & -(q & UINT64_C(1));
+    *cosine = rng_real((cb ^ odd) ^ (((q + UINT64_C(1)) & UINT64_C(2)) << 62));
+    *sine   = rng_real((sb ^ odd) ^ ((q & UINT64_C(2)) << 62));
 }
 
 /* the normals of `count` blocks, z[2 count], pairs side by side: word 0 of the counter is ctr[0],
- * ctr[0] + 1, .. (modulo 2^32), the others are fixed */
+ * ctr[0] + 1, .. (modulo 2^32), the others are fixed. In four short loops, each without a chain from
+ * one turn to the next: as one loop the chain of a block, some 400 cycles, is all that is waited for */
 RNG_FN static void rng_normal_run(fd_rng r, const uint32_t ctr[4], int count, double *z)
 {
     FD_NOFMA
-    enum { V = RNG_RUN / RNG_W };
     static const uint64_t lane[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
     rng_u step, none;
     memcpy(&step, lane, sizeof step);
     memset(&none, 0, sizeof none);
     for (int i0 = 0; i0 < count; i0 += RNG_RUN) {
         const int n = count - i0 < RNG_RUN ? count - i0 : RNG_RUN;
-        rng_d u[V], w[V], cosine[V], sine[V];
+        rng_d u[RNG_RUN / RNG_W], w[RNG_RUN / RNG_W];
         double rad[RNG_RUN], cs[RNG_RUN], sn[RNG_RUN];
-#define RNG_PART(G) do {                                                                            \
-            rng_u c0[G], c1[G], c2[G], c3[G];                                                       \
-            uint32_t k0 = r.key[0], k1 = r.key[1];                                                  \
-            CORE_UNROLL for (int g = 0; g < G; g++) {                                               \
-                c0[g] = (step + (uint64_t)(ctr[0] + (uint32_t)(i0 + (v + g) * RNG_W))) & RNG_LOW;   \
-                c1[g] = none + (uint64_t)ctr[1];                                                    \
-                c2[g] = none + (uint64_t)ctr[2];                                                    \
-                c3[g] = none + (uint64_t)ctr[3];                                                    \
-            }                                                                                       \
-            RNG_PHILOX(rng_u, G, c0, c1, c2, c3, k0, k1)                                            \
-            CORE_UNROLL for (int g = 0; g < G; g++) {                                               \
-                u[v + g] = rng_unit(c0[g], c1[g]);                                                  \
-                w[v + g] = rng_unit(c2[g], c3[g]);                                                  \
-            }                                                                                       \
-            rng_log(G, u + v);                                                                      \
-            rng_turn(G, w + v, cosine + v, sine + v);                                               \
-        } while (0)
-        if (n <= RNG_W) {
-            const int v = 0;
-            RNG_PART(1);
-        } else
-            for (int v = 0; v * RNG_W < n; v += RNG_G) RNG_PART(RNG_G);
-        memcpy(rad, u, sizeof rad);
-        memcpy(cs, cosine, sizeof cs);
-        memcpy(sn, sine, sizeof sn);
+        for (int i = 0; i < n; i += RNG_W) {
+            rng_u c[4] = { (step + (uint64_t)(ctr[0] + (uint32_t)(i0 + i))) & RNG_LOW,
+                           none + (uint64_t)ctr[1], none + (uint64_t)ctr[2], none + (uint64_t)ctr[3] };
+            uint32_t k0 = r.key[0], k1 = r.key[1];
+            RNG_PHILOX(rng_u, c, k0, k1)
+            u[i / RNG_W] = rng_unit(c[0], c[1]);
+            w[i / RNG_W] = rng_unit(c[2], c[3]);
+        }
+        for (int i = 0; i < n; i += RNG_W) {
+            const rng_d r2 = rng_log(u[i / RNG_W]);
+            memcpy(rad + i, &r2, sizeof r2);
+        }
+        for (int i = 0; i < n; i += RNG_W) {
+            rng_d cosine, sine;
+            rng_turn(w[i / RNG_W], &cosine, &sine);
+            memcpy(cs + i, &cosine, sizeof cosine);
+            memcpy(sn + i, &sine, sizeof sine);
+        }
         for (int i = 0; i < n; i++) rad[i] = sqrt(rad[i]);
         for (int i = 0; i < n; i++) {
             z[2 * (i0 + i)]     = rad[i] * cs[i];
@@ -274,13 +235,10 @@ RNG_FN static void rng_normal_run(fd_rng r, const uint32_t ctr[4], int count, do
 
 void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4])
 {
-    uint64_t c0[1] = { ctr[0] }, c1[1] = { ctr[1] }, c2[1] = { ctr[2] }, c3[1] = { ctr[3] };
+    uint64_t c[4] = { ctr[0], ctr[1], ctr[2], ctr[3] };
     uint32_t k0 = key[0], k1 = key[1];
-    RNG_PHILOX(uint64_t, 1, c0, c1, c2, c3, k0, k1)
-    out[0] = (uint32_t)c0[0];
-    out[1] = (uint32_t)c1[0];
-    out[2] = (uint32_t)c2[0];
-    out[3] = (uint32_t)c3[0];
+    RNG_PHILOX(uint64_t, c, k0, k1)
+    for (int i = 0; i < 4; i++) out[i] = (uint32_t)c[i];
 }
 
 /* counters by use: words 2, 3 hold what the block is for, so that keys, uniforms, normals and
@@ -395,7 +353,24 @@ enum {
     MAT_WORK = 1 << 20                                   /* products to a thread, at least */
 };
 
-CORE_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, int add, fd_real *restrict c,
+#if defined(__GNUC__)
+#define MAT_INLINE static inline __attribute__((always_inline))
+#define MAT_COLD __attribute__((noinline))
+#define mat_fetch(p) __builtin_prefetch((p), 1)
+#else
+#define MAT_INLINE static inline
+#define MAT_COLD
+#define mat_fetch(p) ((void)0)
+#endif
+#if defined(__clang__)
+#define MAT_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define MAT_UNROLL _Pragma("GCC unroll 16")
+#else
+#define MAT_UNROLL
+#endif
+
+MAT_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, int add, fd_real *restrict c,
                      ptrdiff_t ldc)
 {
     for (int i = 0; i < rows; i++, t += MAT_NR, c += ldc)
@@ -404,46 +379,46 @@ CORE_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, in
 
 /* c (+)= a b for one tile. a[i][p] at a[i * MAT_PITCH + p], or with ta at a[i + p as]; b[p][j]
  * at b[p bs + j]; the first `cols` columns of c are written, add: added to */
-CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict a, ptrdiff_t as,
+MAT_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict a, ptrdiff_t as,
                          const fd_real *restrict b, ptrdiff_t bs, int add,
                          fd_real *restrict c, ptrdiff_t ldc, int cols)
 {
     fd_vec sum[MAT_MR][MAT_NV], zero;
     memset(&zero, 0, sizeof zero);
-    CORE_UNROLL
+    MAT_UNROLL
     for (int i = 0; i < rows; i++)
-        CORE_UNROLL
+        MAT_UNROLL
         for (int j = 0; j < nv; j++) sum[i][j] = zero;
     for (int i = 0; i < rows; i++) {                        /* C is on its way while the sum runs */
-        core_fetch(c + i * ldc);
-        core_fetch(c + i * ldc + cols - 1);
+        mat_fetch(c + i * ldc);
+        mat_fetch(c + i * ldc + cols - 1);
     }
     for (int p = 0; p < k; p++) {
         fd_vec bv[MAT_NV];
-        CORE_UNROLL
+        MAT_UNROLL
         for (int j = 0; j < nv; j++) bv[j] = vload(b + j * FD_W);
-        CORE_UNROLL
+        MAT_UNROLL
         for (int i = 0; i < rows; i++) {
             const fd_real x = ta ? a[i] : a[i * MAT_PITCH];
-            CORE_UNROLL
+            MAT_UNROLL
             for (int j = 0; j < nv; j++) sum[i][j] += x * bv[j];
         }
         a += ta ? as : 1;
         b += bs;
     }
     if (cols == nv * FD_W) {
-        CORE_UNROLL
+        MAT_UNROLL
         for (int i = 0; i < rows; i++)
-            CORE_UNROLL
+            MAT_UNROLL
             for (int j = 0; j < nv; j++) {
                 fd_real *const y = c + i * ldc + j * FD_W;
                 vstore(y, add ? vload(y) + sum[i][j] : sum[i][j]);
             }
     } else {                                                /* the same through a whole tile */
         fd_real t[MAT_MR * MAT_NR];
-        CORE_UNROLL
+        MAT_UNROLL
         for (int i = 0; i < rows; i++)
-            CORE_UNROLL
+            MAT_UNROLL
             for (int j = 0; j < nv; j++) vstore(t + i * MAT_NR + j * FD_W, sum[i][j]);
         mat_edge(rows, cols, t, add, c, ldc);
     }
@@ -510,22 +485,22 @@ typedef int32_t mat_index __attribute__((vector_size(FD_BYTES)));
 #else
 #define mat_mix(a, b, ...) __builtin_shuffle(a, b, (mat_index){ __VA_ARGS__ })
 #endif
-CORE_INLINE void mat_transpose(fd_vec v[FD_W])
+MAT_INLINE void mat_transpose(fd_vec v[FD_W])
 {
-    CORE_UNROLL
+    MAT_UNROLL
     for (int s = 1; s < FD_W; s *= 2) {
         fd_vec t[FD_W];
-        CORE_UNROLL
+        MAT_UNROLL
         for (int i = 0; i < FD_W / 2; i++) {
             t[2 * i]     = mat_mix(v[i], v[i + FD_W / 2], MAT_LO);
             t[2 * i + 1] = mat_mix(v[i], v[i + FD_W / 2], MAT_HI);
         }
-        CORE_UNROLL
+        MAT_UNROLL
         for (int i = 0; i < FD_W; i++) v[i] = t[i];
     }
 }
 #else
-CORE_INLINE void mat_transpose(fd_vec v[1]) { (void)v; }
+MAT_INLINE void mat_transpose(fd_vec v[1]) { (void)v; }
 #endif
 
 /* alpha op(B)[p0..p0+k)[j0..j0+n) to panels [n / MAT_NR][k][MAT_NR], zeros after n */
@@ -835,33 +810,25 @@ static void eig_rows(int n, int r0, int r1, const double *A, const double *beta,
     }
 }
 
-enum { EIG_COLS = 32, EIG_ROWS = 16, EIG_WORK = 1 << 16 };     /* EIG_WORK: worth a thread */
 typedef struct { int i; double c, s; } eig_turn;             /* of rows i and i + 1 */
-
-/* on columns from j0 */
-static void eig_turn_cols(int n, int j0, int cols, int turns, const eig_turn *t, double *V)
-{
-    for (int q = 0; q < turns; q++) {
-        double *restrict x = V + (ptrdiff_t)t[q].i * n + j0, *restrict y = x + n;
-        const double c = t[q].c, s = t[q].s;
-        for (int j = 0; j < cols; j++) {
-            const double f = y[j];
-            y[j] = s * x[j] + c * f;
-            x[j] = c * x[j] - s * f;
-        }
-    }
-}
 
 static void eig_turn_rows(int n, int turns, const eig_turn *t, double *V)
 {
-    const int parts = n / EIG_COLS;
-    if ((double)turns * n < EIG_WORK) {
-        eig_turn_cols(n, 0, n, turns, t, V);
-        return;
-    }
+    enum { COLS = 32 };
+    const int parts = (n + COLS - 1) / COLS;
     FD_PARALLEL
-    for (int p = 0; p <= parts; p++)
-        eig_turn_cols(n, p * EIG_COLS, p < parts ? EIG_COLS : n - p * EIG_COLS, turns, t, V);
+    for (int p = 0; p < parts; p++) {
+        const int cols = n - p * COLS < COLS ? n - p * COLS : COLS;
+        for (int q = 0; q < turns; q++) {
+            double *restrict x = V + (ptrdiff_t)t[q].i * n + p * COLS, *restrict y = x + n;
+            const double c = t[q].c, s = t[q].s;
+            for (int j = 0; j < cols; j++) {
+                const double f = y[j];
+                y[j] = s * x[j] + c * f;
+                x[j] = c * x[j] - s * f;
+            }
+        }
+    }
 }
 
 /* QL with shifts; returns 0, or 1 + the index of the eigenvalue that did not come */
@@ -915,6 +882,7 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
 {
     if (st->code) return st->code;
     if (n < 0) return fd_fail(st, FD_ESHAPE, "fd_eigen", "negative size", 1, n, 0, 0);
+    enum { BLOCK = 16 };
     const int room = n * 24;
     double *e = fd_raw(&scratch, double, n), *beta = fd_raw(&scratch, double, n);
     double *p = fd_raw(&scratch, double, n);
@@ -932,12 +900,10 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
     frexp(top, &ex);
     for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++) A[i] = ldexp(A[i], -ex);   /* exact; at most 1 */
     eig_tridiagonal(n, A, w, e, beta, p);
-    if ((double)n * n * n < EIG_WORK) eig_rows(n, 0, n, A, beta, V);
-    else {
-        FD_PARALLEL
-        for (int b = 0; b < n; b += EIG_ROWS)
-            eig_rows(n, b, n - b < EIG_ROWS ? n : b + EIG_ROWS, A, beta, V);
-    }
+    const int blocks = (n + BLOCK - 1) / BLOCK;
+    FD_PARALLEL
+    for (int b = 0; b < blocks; b++)
+        eig_rows(n, b * BLOCK, (b + 1) * BLOCK < n ? (b + 1) * BLOCK : n, A, beta, V);
     const int stuck = eig_ql(n, w, e, V, room, t);
     if (stuck)
         return fd_fail(st, FD_EDATA, "fd_eigen", "QL does not converge: eigenvalue", 1, stuck - 1, 0, 0);
@@ -1569,6 +1535,13 @@ static double cov_dot(ptrdiff_t n, const double *x, const double *y)
     return sum;
 }
 
+/* row i of G = Y Y^T / R, Y [S][K] */
+static void cov_gram_row(ptrdiff_t S, ptrdiff_t K, ptrdiff_t R, const double *Y, ptrdiff_t i,
+                         double *G)
+{
+    for (ptrdiff_t j = 0; j < S; j++) G[i * S + j] = cov_dot(K, Y + i * K, Y + j * K) / (double)R;
+}
+
 /* With rows y_r = sqrt(weight) (x_r - mean), r over functions and channels, R in all, covariance
  * Y^T Y/R and Gram matrix Y Y^T/R have the same eigenvalues; an eigenvector v of the latter gives
  * Y^T v / sqrt(R lam) of the former. Gram-Schmidt makes them orthonormal for small lam, too. */
@@ -1604,10 +1577,12 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
         for (ptrdiff_t i = 0; i < P; i++)
             Y[R < P ? r * K + i : i * K + r]
                 = root[i] * ((double)x[r * P + i] - mid[r % s->ch * P + i]);
-    FD_PARALLEL
-    for (ptrdiff_t i = 0; i < S; i++)
-        for (ptrdiff_t j = 0; j < S; j++)                              /* dot(x,y) is dot(y,x) */
-            G[i * S + j] = cov_dot(K, Y + i * K, Y + j * K) / (double)R;
+    if ((double)S * (double)S * (double)K < 1e6) {
+        for (ptrdiff_t i = 0; i < S; i++) cov_gram_row(S, K, R, Y, i, G);
+    } else {
+        FD_PARALLEL
+        for (ptrdiff_t i = 0; i < S; i++) cov_gram_row(S, K, R, Y, i, G);
+    }
     if (fd_eigen(a->st, (int)S, G, w, V, scratch)) return NULL;
     if (!(w[0] > 0)) {
         fd_fail(a->st, FD_EDATA, where, "the functions are all the same", 1, m, 0, 0);

@@ -1,14 +1,16 @@
 /* fft.c -- complex, real, cosine and sine transforms of any length, many lines at once.
  *
- * Uses fd.h alone. A line lies in each lane of a vector: FD_W lines are gathered so that element j of
- * all of them is one fd_vec, every step acts on all lanes alike, and the result is scattered back. No
- * step mixes lanes, so the bits of a line depend on the line alone.
+ * Uses fd.h alone. A line lies in each lane of a vector: FD_W lines are gathered so that element j
+ * of all of them is one fd_vec, every step acts on all lanes alike, and the result is scattered
+ * back. No step mixes lanes, so the bits of a line depend on the line alone. Long contiguous lines
+ * fill the vectors on their own.
  *
- * Sections: 1 roots of unity, 2 small transforms, 3 passes, 4 complex lines, 5 real lines, 6 cosine and
- * sine lines, 7 gather and scatter, 8 plans and runs, 9 grids.
+ * Sections: 1 roots of unity, 2 small transforms, 3 passes, 4 complex lines, 5 real lines, 6 cosine
+ * and sine lines, 7 gather and scatter, 8 long lines, 9 plans and runs, 10 grids.
  *
- * Notation: w_n = exp(-2 pi i/n); a transform has the minus sign, and its inverse is the same one with
- * real and imaginary parts exchanged on the way in and out: swap(F(swap z)) = conj(F(conj z)). */
+ * Notation: w_n = exp(-2 pi i/n); a transform has the minus sign, and its inverse is the same one
+ * with real and imaginary parts exchanged on the way in and out: swap(F(swap z)) = conj(F(conj z)).
+ * */
 #define FD_IMPL
 #include "fd.h"
 
@@ -19,19 +21,20 @@ typedef struct { fd_vec r, i; } fft_z;                  /* one complex number in
 #else
 #define FFT_INLINE static inline
 #endif
-#if defined(__GNUC__) && !defined(__clang__)                         /* clang unrolls without being told */
+#if defined(__GNUC__) && !defined(__clang__)              /* clang unrolls without being told */
 #define FFT_UNROLL _Pragma("GCC unroll 16")
 #else
 #define FFT_UNROLL
 #endif
 
-/* ---- 1. Roots of unity -------------------------------------------------------------------------
+/* ---- 1. Roots of unity --------------------------------------------------------------------------
  *
- * w_n^k = cos t - i sin t, t = 2 pi k/n, is brought to 0 <= t <= pi/4 in integers, where t = hi + lo
- * is known to twice the precision of a double and sin t = sin hi + lo cos hi. */
+ * w_n^k = cos t - i sin t, t = 2 pi k/n, is brought to 0 <= t <= pi/4 in integers, where t = hi +
+ * lo is known to twice the precision of a double and sin t = sin hi + lo cos hi. */
 
 static void fft_root(int64_t k, int64_t n, double *re, double *im)
 {
+    if (k == 0) { *re = 1; *im = 0; return; }
     int64_t e = 8 * (k % n) / n, r = 8 * (k % n) - e * n;          /* t = (pi/4)(e + r/n) */
     if (e & 1) r = n - r;
     double p = (double)r * 0.78539816339744828, low = fma((double)r, 0.78539816339744828, -p)
@@ -52,7 +55,7 @@ static void fft_root_to(fd_real *w, int64_t k, int64_t n, double scale)
     w[1] = (fd_real)(scale * im);
 }
 
-/* ---- 2. Small transforms -----------------------------------------------------------------------
+/* ---- 2. Small transforms ------------------------------------------------------------------------
  *
  * In place on r complex numbers, r a constant wherever they are used. Odd r: with
  * p_j = a_j + a_r-j, m_j = a_j - a_r-j, h = (r-1)/2,
@@ -128,10 +131,11 @@ FFT_INLINE void fft_16(fft_z *a)
     for (int k = 0; k < 16; k++) a[k] = b[k];
 }
 
-/* u_k = a + sum_j cos(2 pi jk/r) p_j and v_k = sum_j sin(2 pi jk/r) m_j for j, k = 1..h; every number is
- * `parts` vectors: 1 real, 2 complex. Above 11 the loops stay loops, over K outputs at a time, so that u and
- * v need room for a multiple of K; c is the matrix of all cosines and sines in the order of use; and a long
- * sum is one of sums of 12, or its rounding would grow like the root of r. */
+/* u_k = a + sum_j cos(2 pi jk/r) p_j and v_k = sum_j sin(2 pi jk/r) m_j for j, k = 1..h; every
+ * number is `parts` vectors: 1 real, 2 complex. Above 11 the loops stay loops, over K outputs at a
+ * time, so that u and v need room for a multiple of K; c is the matrix of all cosines and sines in
+ * the order of use; and a long sum is one of sums of 12, or its rounding would grow like the root
+ * of r. */
 enum { FFT_HAND = 11, FFT_K = FD_BYTES == 64 ? 4 : 2, FFT_SUM = 12 };
 
 FFT_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, const fd_vec *p,
@@ -202,15 +206,15 @@ FFT_INLINE void fft_odd(int r, const fd_real *c, fft_z *a)
     }
 }
 
-/* ---- 3. Passes -----------------------------------------------------------------------------------
+/* ---- 3. Passes ----------------------------------------------------------------------------------
  *
  * Stockham, decimation in frequency: one pass with radix r takes n = r ido l1 numbers
  *
- *     x[i + ido (j + r k)]  ->  y[i + ido (k + l1 q)] = w_(r ido)^(iq) sum_j w_r^(jq) x[i + ido (j + r k)]
+ *     y[i + ido (k + l1 q)] = w_(r ido)^(iq) sum_j w_r^(jq) x[i + ido (j + r k)]
  *
- * for i < ido, k < l1; l1 is the product of the radices before it. The last pass (ido = 1) leaves the
- * result in order. w holds w_(r ido)^(iq) for q = 1..r-1, one row for each i. t: 2r + 2K numbers
- * of scratch for a prime above 11. */
+ * for i < ido, k < l1; l1 is the product of the radices before it. The last pass (ido = 1) leaves
+ * the result in order. w holds w_(r ido)^(iq) for q = 1..r-1, one row for each i. t: 2r + 2K
+ * numbers of scratch for a prime above 11. */
 
 FFT_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
                           const fft_z *restrict x, fft_z *restrict y)
@@ -235,32 +239,32 @@ FFT_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, 
 }
 
 static void fft_prime(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
-                      const fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
+                      fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
 {
     int h = r / 2;
     fft_z *p = t, *m = t + h, *u = t + 2 * h, *v = u + h + FFT_K;
     for (ptrdiff_t k = 0; k < l1; k++) {
         for (ptrdiff_t i = 0; i < ido; i++) {
-            const fft_z *in = x + i + ido * r * k;
-            fft_z *out = y + i + ido * k, s = in[0];
+            fft_z *in = x + i + ido * r * k, *out = y + i + ido * k, s = in[0];
             for (int j = 1; j <= h; j++) {
                 p[j - 1] = z_add(in[ido * j], in[ido * (r - j)]);
                 m[j - 1] = z_sub(in[ido * j], in[ido * (r - j)]);
                 s = z_add(s, p[j - 1]);
             }
-            fft_sums(r, 2, c, (const fd_vec *)in, (fd_vec *)p, (fd_vec *)m, (fd_vec *)u, (fd_vec *)v);
+            fft_sums(r, 2, c, (fd_vec *)in, (fd_vec *)p, (fd_vec *)m, (fd_vec *)u, (fd_vec *)v);
             out[0] = s;
             for (int q = 1; q <= h; q++) {
-                const fd_real *f = w + 2 * ((r - 1) * i + q - 1), *g = w + 2 * ((r - 1) * i + r - q - 1);
-                out[ido * l1 * q]       = z_mul(z_add(u[q - 1], z_mi(v[q - 1])), f);
-                out[ido * l1 * (r - q)] = z_mul(z_sub(u[q - 1], z_mi(v[q - 1])), g);
+                const fd_real *f = w + 2 * ((r - 1) * i - 1);
+                fft_z e = z_mi(v[q - 1]);
+                out[ido * l1 * q] = z_mul(z_add(u[q - 1], e), f + 2 * q);
+                out[ido * l1 * (r - q)] = z_mul(z_sub(u[q - 1], e), f + 2 * (r - q));
             }
         }
     }
 }
 
 static void fft_pass(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
-                     const fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
+                     fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
 {
     switch (r) {
     case 2:  fft_radix(2, ido, l1, w, c, x, y); break;
@@ -269,21 +273,22 @@ static void fft_pass(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const
     case 5:  fft_radix(5, ido, l1, w, c, x, y); break;
     case 7:  fft_radix(7, ido, l1, w, c, x, y); break;
     case 8:  fft_radix(8, ido, l1, w, c, x, y); break;
-    case 16: fft_radix(16, ido, l1, w, c, x, y); break;
     case 11: fft_radix(11, ido, l1, w, c, x, y); break;
+    case 16: fft_radix(16, ido, l1, w, c, x, y); break;
     default: fft_prime(r, ido, l1, w, c, x, y, t);
     }
 }
 
-/* ---- 4. Complex lines --------------------------------------------------------------------------
+/* ---- 4. Complex lines ---------------------------------------------------------------------------
  *
  * By passes; or, where n has a large prime factor and that is cheaper, by Bluestein: with
  * jk = (j^2 + k^2 - (k-j)^2)/2 and b_j = exp(-i pi j^2/n),
  *
  *     y_k = b_k sum_j (b_j x_j) conj(b_(k-j)),
  *
- * a convolution, done cyclically by transforms of a length m >= 2n - 1 with small factors. j^2 is taken
- * mod 2n in integers. */
+ * a convolution, done cyclically by transforms of a length m with small factors, m >= 2n - 1, or
+ * about 3n/2 where half of the results or of the x_j are not wanted. j^2 is taken mod 2n in
+ * integers. */
 
 enum { FFT_MAXF = 32, FFT_LONG = 256 };
 
@@ -295,7 +300,8 @@ typedef struct fft_core {
     ptrdiff_t room;                       /* numbers of scratch that fft_core_run wants */
 } fft_core;
 
-/* Radices of n, in the order of the passes: 16 for section 8, odd ones, 4, 8; returns their number. */
+/* Radices of n, in the order of the passes: 16 for section 8, odd ones, 4, 8; returns their number.
+ * */
 static int fft_factors(int n, int f[FFT_MAXF])
 {
     int two = 0, nf = 0;
@@ -320,7 +326,8 @@ static double fft_cost(int n)
 {
     int f[FFT_MAXF], nf = fft_factors(n, f);
     double per = 0;
-    for (int t = 0; t < nf; t++) per += f[t] == 16 ? 14 : f[t] <= 8 ? 4 + f[t] : f[t] <= FFT_HAND ? 8 + f[t] : 12 + f[t];
+    for (int t = 0; t < nf; t++)
+        per += f[t] == 16 ? 14 : f[t] + (f[t] <= 8 ? 4 : f[t] <= FFT_HAND ? 8 : 12);
     return per * n;
 }
 
@@ -340,24 +347,6 @@ static int fft_smooth(int n, double *cost)
     return best;
 }
 
-static fft_z *fft_core_run(const fft_core *p, fft_z *x, fft_z *y);
-
-static fft_z *fft_bluestein(const fft_core *p, fft_z *x, fft_z *y)
-{
-    const fft_core *q = p->conv;
-    fft_z *a = y, *b = y + q->n, *s;
-    for (int j = 0; j < p->n; j++) a[j] = z_mul(x[j], p->chirp + 2 * j);
-    memset(a + p->n, 0, (size_t)(q->n - p->n) * sizeof *a);
-    s = fft_core_run(q, a, b);
-    for (int j = 0; j < q->n; j++) {
-        fft_z z = z_mul(s[j], p->hat + 2 * j);
-        s[j] = (fft_z){ z.i, z.r };                                  /* the inverse, by exchange */
-    }
-    s = fft_core_run(q, s, s == a ? b : a);
-    for (int j = 0; j < p->n; j++) x[j] = z_mul((fft_z){ s[j].i, s[j].r }, p->chirp + 2 * j);
-    return x;
-}
-
 /* The passes from number i on, on x[n]; the result is in x or y, whichever is returned. */
 static fft_z *fft_passes(const fft_core *p, int i, ptrdiff_t n, fft_z *x, fft_z *y)
 {
@@ -372,10 +361,29 @@ static fft_z *fft_passes(const fft_core *p, int i, ptrdiff_t n, fft_z *x, fft_z 
     return x;
 }
 
+/* The first `outs` numbers of the transform of x[ins] and zeros, in x. back: lags k - j reversed.
+ * */
+static fft_z *fft_bluestein(const fft_core *p, int ins, int outs, int back, fft_z *x, fft_z *y)
+{
+    const fft_core *q = p->conv;
+    const fd_real *hat = p->hat;
+    fft_z *s;
+    for (int j = 0; j < ins; j++) y[j] = z_mul(x[j], p->chirp + 2 * j);
+    memset(y + ins, 0, (size_t)(q->n - ins) * sizeof *y);
+    s = fft_passes(q, 0, q->n, y, y + q->n);
+    for (int j = 0; j < q->n; j++) {
+        fft_z z = z_mul(s[j], hat + 2 * (back && j ? q->n - j : j));
+        s[j] = (fft_z){ z.i, z.r };                                  /* the inverse, by exchange */
+    }
+    s = fft_passes(q, 0, q->n, s, s == y ? y + q->n : y);
+    for (int j = 0; j < outs; j++) x[j] = z_mul((fft_z){ s[j].i, s[j].r }, p->chirp + 2 * j);
+    return x;
+}
+
 /* Transform x[n]; the result is in x or in y[room], whichever is returned. */
 static fft_z *fft_core_run(const fft_core *p, fft_z *x, fft_z *y)
 {
-    return p->conv ? fft_bluestein(p, x, y) : fft_passes(p, 0, p->n, x, y);
+    return p->conv ? fft_bluestein(p, p->n, p->n, 0, x, y) : fft_passes(p, 0, p->n, x, y);
 }
 
 /* Cosines and sines of a radix, as fft_sums reads them. */
@@ -394,28 +402,38 @@ static fd_real *fft_sums_plan(fd_arena *a, int r)
     return c;
 }
 
-static const fft_core *fft_core_plan(fd_arena *a, int n)
+/* The length for Bluestein where that is cheaper than passes, which cost `much` times those of a
+ * complex transform; else 0. Lags k - j from 1 - n to outs - 1 are wanted. */
+static int fft_bluestein_length(int n, int outs, double much)
+{
+    int f[FFT_MAXF], nf = fft_factors(n, f), big = 1;
+    double cost = 0;
+    for (int t = 0; t < nf; t++) if (f[t] > big && f[t] != 16) big = f[t];
+    if (big <= FFT_HAND) return 0;
+    int m = fft_smooth(n + outs - 1, &cost);
+    return 2 * cost + 12.0 * m < much * fft_cost(n) ? m : 0;
+}
+
+/* m: length for Bluestein with lags to outs - 1, or 0 */
+static const fft_core *fft_core_plan(fd_arena *a, int n, int m, int outs)
 {
     fft_core *p = fd_new(a, fft_core, 1);
-    double cost = 0;
     if (!p) return NULL;
     p->n = n;
-    p->nf = fft_factors(n, p->f);
-    int big = 1, m = 0;
-    for (int t = 0; t < p->nf; t++) if (p->f[t] > big && p->f[t] != 16) big = p->f[t];
-    if (big > FFT_HAND && n <= INT32_MAX / 4) m = fft_smooth(2 * n - 1, &cost);
-    if (m && 2 * cost + 12.0 * m < fft_cost(n)) {
-        fd_real *chirp = fd_raw(a, fd_real, 2 * (ptrdiff_t)n), *hat = fd_raw(a, fd_real, 2 * (ptrdiff_t)m);
-        p->conv = fft_core_plan(a, m);
+    if (m) {
+        fd_real *chirp = fd_raw(a, fd_real, 2 * (ptrdiff_t)n);
+        fd_real *hat = fd_raw(a, fd_real, 2 * (ptrdiff_t)m);
+        p->conv = fft_core_plan(a, m, 0, 0);
+        const fd_vec zero = { 0 };
         fd_arena tmp = *a;
         fft_z *x = fd_new(&tmp, fft_z, m), *y = fd_raw(&tmp, fft_z, p->conv ? p->conv->room : 0);
         if (!y) return NULL;
         for (int j = 0; j < n; j++) {
             fd_real *b = chirp + 2 * j;
             fft_root_to(b, (int64_t)j * j % (2 * (int64_t)n), 2 * (int64_t)n, 1);
-            x[j].r = x[j].r + b[0];
-            x[j].i = x[j].i - b[1];
-            if (j) x[m - j] = x[j];
+            fft_z z = { zero + b[0], zero - b[1] };                  /* conj b_j, in each lane */
+            if (j < outs) x[j] = z;
+            if (j) x[m - j] = z;
         }
         const fft_z *s = fft_core_run(p->conv, x, y);
         for (int j = 0; j < m; j++) {
@@ -430,9 +448,11 @@ static const fft_core *fft_core_plan(fd_arena *a, int n)
         p->room = 2 * (ptrdiff_t)m;
         return p;
     }
-    ptrdiff_t ido = n;
+    ptrdiff_t ido = n, prime = 0;
+    p->nf = fft_factors(n, p->f);
     for (int t = 0; t < p->nf; t++) {
         int r = p->f[t];
+        if (r & 1 && r > FFT_HAND) prime = 2 * (r + FFT_K);
         p->c[t] = r & 1 ? fft_sums_plan(a, r) : NULL;
         fd_real *w = fd_raw(a, fd_real, 2 * (r - 1) * (ido / r));
         if (!w) return NULL;
@@ -441,22 +461,23 @@ static const fft_core *fft_core_plan(fd_arena *a, int n)
             for (int q = 1; q < r; q++) fft_root_to(w + 2 * ((r - 1) * i + q - 1), i * q, ido, 1);
         ido /= r;
     }
-    p->room = n + (big > FFT_HAND ? 2 * (ptrdiff_t)big + 2 * FFT_K : 0);
+    p->room = n + prime;
     return p;
 }
 
-/* ---- 5. Real lines -----------------------------------------------------------------------------
+/* ---- 5. Real lines ------------------------------------------------------------------------------
  *
- * Half spectra X_0..X_floor(n/2) of real lines. Even n = 2h: z_j = x_2j + i x_2j+1, Z = F z, and with
- * E_k = (Z_k + conj Z_h-k)/2, O_k = (Z_k - conj Z_h-k)/2i
+ * Half spectra X_0..X_floor(n/2) of real lines. Even n = 2h: z_j = x_2j + i x_2j+1, Z = F z, and
+ * with E_k = (Z_k + conj Z_h-k)/2, O_k = (Z_k - conj Z_h-k)/2i
  *
  *     X_k = E_k + w_n^k O_k,   X_h-k = conj(E_k - w_n^k O_k).
  *
- * Odd n = r m: one pass of radix r on real numbers, as in section 3 with l1 = 1: q = 0 leaves m real
- * numbers, whose transform gives X_rs; of q and r - q, conjugates of each other, only q <= r/2 is kept, and
- * the complex transform of its m numbers gives X_q+rs for all s, which covers X_-q+rs too. The m real
- * numbers are treated in the same way, with the next factor. Where that costs more than a complex transform,
- * because of a large prime, the complex one is made. The inverses run backwards. */
+ * Odd n = r m: one pass of radix r on real numbers, as in section 3 with l1 = 1: q = 0 leaves m
+ * real numbers, whose transform gives X_rs; of q and r - q, conjugates of each other, only q <= r/2
+ * is kept, and the complex transform of its m numbers gives X_q+rs for all s, which covers X_-q+rs
+ * too. The m real numbers are treated in the same way, with the next factor. Where that costs more
+ * than a complex transform, because of a large prime, the complex one is made. The inverses run
+ * backwards. */
 
 typedef struct fft_real {
     int n;
@@ -464,7 +485,8 @@ typedef struct fft_real {
     const fd_real *w;                     /* even: w_n^k / 2, k <= n/4 */
     int levels, r[FFT_MAXF];              /* odd: passes on real numbers */
     const fft_core *sub[FFT_MAXF];        /* transform of length m of each */
-    const fd_real *wf[FFT_MAXF], *wb[FFT_MAXF], *c[FFT_MAXF];   /* w_n^iq, twice that; cosines and sines */
+    const fd_real *wf[FFT_MAXF], *wb[FFT_MAXF];   /* w_n^iq, and twice that */
+    const fd_real *c[FFT_MAXF];           /* cosines and sines */
     ptrdiff_t room;                       /* numbers of scratch */
 } fft_real;
 
@@ -554,7 +576,7 @@ static fft_z *fft_real_run(const fft_real *p, fd_vec *v, fft_z *y)
     }
     if (p->core) {
         for (int j = 0; j < n; j++) y[j] = (fft_z){ v[j], zero };
-        fft_z *z = fft_core_run(p->core, y, y + n);
+        fft_z *z = fft_bluestein(p->core, n, h + 1, 0, y, y + n);
         z[0].i = zero;
         return z;
     }
@@ -578,8 +600,8 @@ static fft_z *fft_real_run(const fft_real *p, fd_vec *v, fft_z *y)
     return s;
 }
 
-/* n real numbers from a half spectrum, which is destroyed; number j is [j ^ *swap] of the result. The
- * imaginary parts of X_0 and X_n/2 are not read. */
+/* n real numbers from a half spectrum, which is destroyed; number j is [j ^ *swap] of the result.
+ * The imaginary parts of X_0 and X_n/2 are not read. */
 static fd_vec *fft_real_back(const fft_real *p, fft_z *s, fft_z *y, int *swap)
 {
     int n = p->n, h = n / 2;
@@ -599,12 +621,9 @@ static fd_vec *fft_real_back(const fft_real *p, fft_z *s, fft_z *y, int *swap)
         return (fd_vec *)fft_core_run(p->core, s, y);
     }
     if (p->core) {
-        y[0] = (fft_z){ zero, s[0].r };
-        for (int k = 1; k <= h; k++) {
-            y[k] = (fft_z){ s[k].i, s[k].r };
-            y[n - k] = (fft_z){ -s[k].i, s[k].r };
-        }
-        const fft_z *z = fft_core_run(p->core, y, y + n);
+        y[0] = (fft_z){ zero, s[0].r };                  /* x_j = Re(X_0 + 2 sum X_k w_n^-jk) */
+        for (int k = 1; k <= h; k++) y[k] = (fft_z){ s[k].i + s[k].i, s[k].r + s[k].r };
+        const fft_z *z = fft_bluestein(p->core, h + 1, n, 1, y, y + n);
         fd_vec *v = (fd_vec *)s;                                     /* n <= 2 (h + 1) */
         for (int j = 0; j < n; j++) v[j] = z[j].i;
         return v;
@@ -635,37 +654,34 @@ static fd_vec *fft_real_back(const fft_real *p, fft_z *s, fft_z *y, int *swap)
 static const fft_real *fft_real_plan(fd_arena *a, int n)
 {
     fft_real *p = fd_new(a, fft_real, 1);
-    double cost = 0;
     if (!p) return NULL;
     p->n = n;
     if (n % 2 == 0) {
         int h = n / 2;
         fd_real *w = fd_raw(a, fd_real, 2 * (h / 2 + 1));
-        p->core = fft_core_plan(a, h);
+        p->core = fft_core_plan(a, h, fft_bluestein_length(h, h, 1), h);
         if (!p->core) return NULL;
         for (int k = 0; k <= h / 2; k++) fft_root_to(w + 2 * k, k, n, 0.5);
         p->w = w;
         p->room = p->core->room + 1;
         return p;
     }
-    int f[FFT_MAXF], levels = fft_factors(n, f);
-    if (levels && f[levels - 1] > FFT_HAND && n <= INT32_MAX / 4) {
-        int m = fft_smooth(2 * n - 1, &cost);
-        if (m && 2 * cost + 12.0 * m < fft_cost(n) / 2) {
-            p->core = fft_core_plan(a, n);
-            if (!p->core) return NULL;
-            p->room = n + p->core->room;
-            return p;
-        }
+    int m = fft_bluestein_length(n, n / 2 + 1, 0.5), f[FFT_MAXF], levels = fft_factors(n, f);
+    if (m) {
+        p->core = fft_core_plan(a, n, m, n / 2 + 1);
+        if (!p->core) return NULL;
+        p->room = n + p->core->room;
+        return p;
     }
     ptrdiff_t len = n, room = 0;
     for (int l = 0; l < levels; l++) {
         int r = f[l], h = r / 2;
-        ptrdiff_t m = len / r;
-        fd_real *wf = fd_raw(a, fd_real, 2 * h * m), *wb = fd_raw(a, fd_real, 2 * h * m);
+        m = (int)(len / r);
+        fd_real *wf = fd_raw(a, fd_real, 2 * (ptrdiff_t)h * m);
+        fd_real *wb = fd_raw(a, fd_real, 2 * (ptrdiff_t)h * m);
         p->r[l] = r;
         p->c[l] = fft_sums_plan(a, r);
-        p->sub[l] = fft_core_plan(a, (int)m);
+        p->sub[l] = fft_core_plan(a, m, fft_bluestein_length(m, m, 1), m);
         if (!p->sub[l]) return NULL;
         for (ptrdiff_t i = 0; i < m; i++)
             for (int q = 1; q <= h; q++) {
@@ -683,25 +699,29 @@ static const fft_real *fft_real_plan(fd_arena *a, int n)
     return p;
 }
 
-/* ---- 6. Cosine and sine lines --------------------------------------------------------------------
+/* ---- 6. Cosine and sine lines -------------------------------------------------------------------
  *
  * All by one real or complex transform [Makhoul; FFTW]; sines from cosines by
  * DST2(x)_k = DCT2((-1)^j x_j)_n-1-k, DST3(x)_k = (-1)^k DCT3(x_n-1-j)_k, and DST4 like DST3.
  *
- *   DCT1, DST1   real transform of the even or odd extension, of length N = 2(n-1) or 2(n+1)
+ *   DCT1, DST1   N = n - 1 or n + 1 odd: real transform of the even or odd extension, of length
+ *                2N. N even: of the sums and differences x_j +- x_N-j (DST1: j from 1) one makes
+ *                the even results by the same transform for N/2, the other the odd ones by DCT3
+ *                or DST3
  *   DCT2         t = x_0, x_2, .., x_3, x_1; y_k - i y_n-k = 2 w_4n^k R(t)_k
  *   DCT3         the way back: R(t)_k = conj(w_4n^k) (x_k - i x_n-k), and t is sorted out
  *   DCT4 even n  z_j = w_16n^(8j+1) (x_2j + i x_n-1-2j), y_2k - i y_n-1-2k = 2 w_16n^(8k+1) F(z)_k
- *   DCT4 odd n   y = 2 sum x_j cos(2 pi ab/8n), a = 2j+1, b = 2k+1. Up to its sign the cosine is the same
- *                for a, 8n - a, a + 4n, and just one of these four is 1 mod 8: so let a and b be 1 mod 8.
- *                With a = c, b = 8e mod n: ab/8n = n/8 + ce/n mod 1, and y = 2 Re(exp(i pi n/4) conj R(g)_e)
- *                is a real transform of the line g_c = +-x_j. */
+ *   DCT4 odd n   y = 2 sum x_j cos(2 pi ab/8n), a = 2j+1, b = 2k+1. Up to its sign the cosine is
+ *                the same for a, -a, a + 4n, 4n - a mod 8n, and just one of the four is 1 mod 8:
+ *                so let a and b be 1 mod 8. With a = c, b = 8e mod n it is ab/8n = n/8 + ce/n mod
+ *                1, and y = 2 Re(exp(i pi n/4) conj R(g)_e) a real transform of g_c = +-x_j. */
 
 struct fd_fft {
     int kind, n;
     ptrdiff_t len;                        /* reals of a line: n or 2n */
     const fft_core *core;                 /* FD_C2C, even DCT4 */
-    const fft_real *real;                 /* the others */
+    const fft_real *real;                 /* the others, but */
+    const fd_fft *even, *odd;             /* DCT1, DST1 with even N */
     const fd_real *w;
     const fd_real *wl;                    /* section 8; NULL where that does not apply */
     const int *in, *out;                  /* odd DCT4: places, ~place where the sign is minus */
@@ -711,7 +731,8 @@ struct fd_fft {
 /* FD_R2C to and from a half spectrum */
 enum { FFT_HALF = FD_DST4 + 1 };
 
-/* Transform the line at v[1..len] in v[room]; result at the pointer returned, number j at [j ^ *swap]. */
+/* Transform the line at v[1..len] in v[room]; result at the pointer returned, number j at [j ^
+ * *swap]. */
 static fd_vec *fft_line(const fd_fft *p, int kind, int sign, fd_vec *v, int *swap)
 {
     const int n = p->n, h = n / 2, sine = kind >= FD_DST1;
@@ -733,16 +754,35 @@ static fd_vec *fft_line(const fd_fft *p, int kind, int sign, fd_vec *v, int *swa
         s[0].i = s[0].r;
         return (fd_vec *)s + 1;
     case FD_DCT1:
-        for (int j = 0; j < n; j++) t[j] = d[j];
-        for (int j = 1; j < n - 1; j++) t[2 * n - 2 - j] = d[j];
-        s = fft_real_run(p->real, t, z + n + 1);
-        for (int k = 0; k < n; k++) d[k] = s[k].r;
-        return d;
     case FD_DST1:
-        t[0] = t[n + 1] = (fd_vec){ 0 };
-        for (int j = 0; j < n; j++) { t[j + 1] = d[j]; t[2 * n + 1 - j] = -d[j]; }
+        if (p->odd) {
+            fd_vec *u = t + p->odd->room;
+            int N = sine ? n + 1 : n - 1, m = N / 2, back, e = !sine;
+            d -= sine;                                               /* now d_j, j = 0..N */
+            t[1] = sine ? d[m] + d[m] : d[0] - d[N];
+            if (sine) t[m] = t[1];
+            else { u[1] = d[0] + d[N]; u[m + 1] = d[m] + d[m]; }
+            for (int j = 1; j < m; j++) {
+                fd_vec a = d[j] + d[N - j], b = d[j] - d[N - j];
+                t[j + e] = sine ? a : b;
+                u[j + e] = sine ? b : a;
+            }
+            fd_vec *y = fft_line(p->odd, p->odd->kind, 0, t, &back);
+            for (int k = 0; k < m; k++) d[2 * k + 1] = y[k ^ back];
+            if (p->even) {
+                y = fft_line(p->even, kind, 0, u, &back);
+                for (int k = sine; k < m + e; k++) d[2 * k] = y[k - sine];
+            }
+            return d + sine;
+        }
+        if (sine) t[0] = t[n + 1] = (fd_vec){ 0 };
+        for (int j = 0; j < n; j++) {
+            t[j + sine] = d[j];
+            if (sine) t[2 * n + 1 - j] = -d[j];
+            else if (j && j < n - 1) t[2 * n - 2 - j] = d[j];
+        }
         s = fft_real_run(p->real, t, z + n + 3);
-        for (int k = 0; k < n; k++) d[k] = -s[k + 1].i;
+        for (int k = 0; k < n; k++) d[k] = sine ? -s[k + 1].i : s[k].r;
         return d;
     case FD_DCT2:
     case FD_DST2:
@@ -760,12 +800,15 @@ static fd_vec *fft_line(const fd_fft *p, int kind, int sign, fd_vec *v, int *swa
     case FD_DST3:
         z[0].r = d[sine ? n - 1 : 0];
         for (int k = 1; k <= h; k++) {
-            fft_z x = { d[sine ? n - 1 - k : k], d[sine ? k - 1 : n - k] }, y = z_mul(x, p->w + 2 * k);
-            z[k] = (fft_z){ y.r, -y.i };
+            fft_z x = { d[sine ? n - 1 - k : k], d[sine ? k - 1 : n - k] };
+            x = z_mul(x, p->w + 2 * k);
+            z[k] = (fft_z){ x.r, -x.i };
         }
         t = fft_real_back(p->real, z, z + h + 2, swap);
-        for (int j = 0; j < n; j += 2) d[j] = t[(j / 2) ^ *swap];
-        for (int j = 1; j < n; j += 2) d[j] = sine ? -t[(n - 1 - j / 2) ^ *swap] : t[(n - 1 - j / 2) ^ *swap];
+        for (int j = 0; j < n; j++) {
+            fd_vec x = t[(j % 2 ? n - 1 - j / 2 : j / 2) ^ *swap];
+            d[j] = sine && j % 2 ? -x : x;
+        }
         *swap = 0;
         return d;
     default:                                                         /* DCT4, DST4 */
@@ -816,7 +859,7 @@ static int fft_dct4_plan(fd_arena *a, fd_fft *p, int sine)
         in[c] = i;
         out[c] = sine && k & 1 ? ~o : o;
     }
-    fft_root_to(w, n % 8, 8, 2);                                     /* 2 cos(pi n/4), 2 sin(pi n/4) */
+    fft_root_to(w, n % 8, 8, 2);                          /* 2 cos(pi n/4), 2 sin(pi n/4) */
     w[1] = -w[1];
     p->in = in;
     p->out = out;
@@ -824,15 +867,15 @@ static int fft_dct4_plan(fd_arena *a, fd_fft *p, int sine)
     return 1;
 }
 
-/* ---- 7. Gather and scatter -----------------------------------------------------------------------
+/* ---- 7. Gather and scatter ----------------------------------------------------------------------
  *
- * Up to FD_W lines between memory and lanes. Line l begins at x + at[l]; its number q (of len reals) is at
- * distance (q / unit) step + q % unit from there, unit = 2 for complex numbers. Lanes without a line
- * repeat the first line and are not stored. */
+ * Up to FD_W lines between memory and lanes. Line l begins at x + at[l]; its number q (of len
+ * reals) is at distance (q / unit) step + q % unit from there, unit = 2 for complex numbers. Lanes
+ * without a line repeat the first line and are not stored. */
 
 typedef struct {
     fd_real *x;
-    ptrdiff_t inner, dist, outer;         /* line l begins at (l / inner) outer + (l % inner) dist */
+    ptrdiff_t inner, dist, outer;         /* line l is at (l / inner) outer + (l % inner) dist */
     ptrdiff_t step, len;
     int unit;
 } fft_lines;
@@ -940,8 +983,8 @@ FFT_INLINE void fft_transpose(fd_vec a[FFT_LANES])
 }
 
 /* out: 0 memory to v, number q at v[q ^ swap]; 1 from v times scale to memory */
-static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd_vec *restrict v, int swap,
-                     fd_real scale)
+static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd_vec *restrict v,
+                     int swap, fd_real scale)
 {
     ptrdiff_t at[FFT_LANES], len = m->len;
     int near = 1;
@@ -978,12 +1021,13 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
                 v[(q + 1) ^ swap] = b;
             }
         }
-    } else if (m->step == m->unit && len >= FFT_LANES) {             /* lines of contiguous numbers */
+    } else if (m->step == m->unit && len >= FFT_LANES) {           /* lines of contiguous numbers */
         for (ptrdiff_t q = 0; q < len; q += FFT_LANES) {
             if (q > len - FFT_LANES) q = len - FFT_LANES;              /* the last block overlaps */
             fd_vec a[FFT_LANES];
             FFT_UNROLL
-            for (int l = 0; l < FFT_LANES; l++) a[l] = out ? v[(q + l) ^ swap] * scale : vload(m->x + at[l] + q);
+            for (int l = 0; l < FFT_LANES; l++)
+                a[l] = out ? v[(q + l) ^ swap] * scale : vload(m->x + at[l] + q);
             fft_transpose(a);
             FFT_UNROLL
             for (int l = 0; l < FFT_LANES; l++) {
@@ -1006,18 +1050,19 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
     }
 }
 
-/* ---- 8. Long lines -----------------------------------------------------------------------------
+/* ---- 8. Long lines ------------------------------------------------------------------------------
  *
- * A line of contiguous numbers of length n = 16 m need not share the vectors with others: the first pass,
- * of radix 16, is done for FD_W neighbours i at a time; what it leaves are 16 transforms of length m, and a
- * transposition gives one of them to each lane for the passes that remain. Their results X_q+16k, for
- * q = 0..15, are neighbours again. The operations on a number are those of section 3, and so are its bits.
+ * A line of contiguous numbers of length n = 16 m need not share the vectors with others: the first
+ * pass, of radix 16, is done for FD_W neighbours i at a time; what it leaves are 16 transforms of
+ * length m, and a transposition gives one of them to each lane for the passes that remain. Their
+ * results X_q+16k, for q = 0..15, are neighbours again. The operations on a number are those of
+ * section 3, and so are its bits.
  *
- * Numbers are interleaved at x (exchanged where swap is set), or in two planes x and xi; y likewise.
- * w [15][2][m]: factors of the first pass. s: scratch. */
+ * Numbers are interleaved at x (exchanged where swap is set), or in two planes x and xi; y
+ * likewise. w [15][2][m]: factors of the first pass. s: scratch. */
 
-static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, const fd_real *xi, fd_real *y,
-                     fd_real *yi, int swap, fd_real scale, fft_z *s)
+static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, const fd_real *xi,
+                     fd_real *y, fd_real *yi, int swap, fd_real scale, fft_z *s)
 {
     ptrdiff_t m = p->n / 16;
     for (ptrdiff_t i = 0; i < m; i += FFT_LANES) {
@@ -1040,7 +1085,10 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
         for (int g = 0; g < 16 / FFT_LANES; g++) {
             fd_vec r[FFT_LANES], c[FFT_LANES];
             FFT_UNROLL
-            for (int l = 0; l < FFT_LANES; l++) { r[l] = a[FFT_LANES * g + l].r; c[l] = a[FFT_LANES * g + l].i; }
+            for (int l = 0; l < FFT_LANES; l++) {
+                r[l] = a[FFT_LANES * g + l].r;
+                c[l] = a[FFT_LANES * g + l].i;
+            }
             fft_transpose(r);
             fft_transpose(c);
             FFT_UNROLL
@@ -1069,10 +1117,10 @@ FFT_INLINE fft_z fft_long_load(const fd_real *x, ptrdiff_t k, int flip)
     return flip ? (fft_z){ fft_flip(u), fft_flip(v) } : (fft_z){ u, v };
 }
 
-/* Real lines x of even length, as in section 5, and their spectra u: half, or packed, where X_k is one
- * place before that of a half spectrum. */
-static void fft_long_real(const fft_real *p, const fd_real *lw, int sign, fd_real *x, fd_real *u, int half,
-                          fd_real scale, fd_real *t)
+/* Real lines x of even length, as in section 5, and their spectra u: half, or packed, where X_k is
+ * one place before that of a half spectrum. */
+static void fft_long_real(const fft_real *p, const fd_real *lw, int sign, fd_real *x, fd_real *u,
+                          int half, fd_real scale, fd_real *t)
 {
     ptrdiff_t h = p->n / 2, last = (h - 1) / 2, k, o = half ? 0 : 1;
     fd_real *zr = t, *zi = t + h, *u0 = u, *uh = u + 2 * h - o, *um = u + h - o;
@@ -1104,8 +1152,9 @@ static void fft_long_real(const fft_real *p, const fd_real *lw, int sign, fd_rea
         for (k = 1; k <= last; k += FFT_LANES) {
             if (k > last - FFT_LANES + 1) k = last - FFT_LANES + 1;
             ptrdiff_t back = h - k - FFT_LANES + 1;
-            fft_z a = fft_long_load(u, 2 * k - o, 0), b = fft_long_load(u, 2 * back - o, 1), w = fft_long_load(p->w, 2 * k, 0);
-            fft_z e = { a.r + b.r, a.i - b.i }, d = z_mulv((fft_z){ a.i + b.i, a.r - b.r }, w.r, w.i);
+            fft_z a = fft_long_load(u, 2 * k - o, 0), b = fft_long_load(u, 2 * back - o, 1);
+            fft_z w = fft_long_load(p->w, 2 * k, 0), e = { a.r + b.r, a.i - b.i };
+            fft_z d = z_mulv((fft_z){ a.i + b.i, a.r - b.r }, w.r, w.i);
             vstore(zr + k, e.i + (d.i + d.i));
             vstore(zi + k, e.r - (d.r + d.r));
             vstore(zr + back, fft_flip((d.i + d.i) - e.i));
@@ -1128,7 +1177,7 @@ static const fd_real *fft_long_plan(fd_arena *a, const fft_core *p)
     return w;
 }
 
-/* ---- 9. Plans and runs ---------------------------------------------------------------------------- */
+/* ---- 9. Plans and runs ----------------------------------------------------------------------- */
 
 fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
 {
@@ -1139,20 +1188,29 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
         return NULL;
     }
     if (n < 1 + (kind == FD_DCT1) || n > 1 << 28) {
-        fd_fail(a->st, FD_ESHAPE, "fd_fft_plan", "no transform of this kind has that length: kind, length",
-                2, kind, n, 0);
+        fd_fail(a->st, FD_ESHAPE, "fd_fft_plan",
+                "no transform of this kind has that length: kind, length", 2, kind, n, 0);
         return NULL;
     }
     p->kind = kind;
     p->n = n;
     p->len = kind == FD_C2C ? 2 * (ptrdiff_t)n : n;
     int four = kind == FD_DCT4 || kind == FD_DST4, three = kind == FD_DCT3 || kind == FD_DST3;
-    int N = kind == FD_DCT1 ? 2 * (n - 1) : kind == FD_DST1 ? 2 * (n + 1) : n;       /* real length */
+    int one = kind == FD_DCT1 || kind == FD_DST1, N = kind == FD_DCT1 ? n - 1 : n + 1;
+    if (one && N % 2 == 0) {
+        p->odd = fd_fft_plan(a, kind == FD_DCT1 ? FD_DCT3 : FD_DST3, N / 2);
+        if (kind == FD_DCT1) p->even = fd_fft_plan(a, kind, N / 2 + 1);
+        else if (N > 2)      p->even = fd_fft_plan(a, kind, N / 2 - 1);
+        if (a->st->code) return NULL;
+        p->room = p->len + 4 + p->odd->room + (p->even ? p->even->room : 0);
+        return p;
+    }
     if (kind == FD_C2C || (four && n % 2 == 0)) {
-        p->core = fft_core_plan(a, four ? n / 2 : n);
+        int m = four ? n / 2 : n;
+        p->core = fft_core_plan(a, m, fft_bluestein_length(m, m, 1), m);
         if (!p->core) return NULL;
     } else {
-        p->real = fft_real_plan(a, N);
+        p->real = fft_real_plan(a, one ? 2 * N : n);
         if (!p->real) return NULL;
     }
     if (four && n % 2) {
@@ -1167,17 +1225,18 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
         p->w = w;
     }
     const fft_core *core = p->core ? p->core : p->real->core;
-    if (kind <= FD_R2C && core && !core->conv && core->f[0] == 16) {
+    if (FFT_LANES > 1 && kind <= FD_R2C && core && !core->conv && core->f[0] == 16) {
         p->wl = fft_long_plan(a, core);
         if (!p->wl) return NULL;
     }
-    p->room = p->len + 4 + N + 4 + 2 * (p->core ? p->core->room : p->real->room);
+    p->room = p->len + 4 + (kind <= FD_R2C ? 0 : one ? 2 * (ptrdiff_t)N + 6 : n + 4)
+            + 2 * (p->core ? p->core->room : p->real->room);
     return p;
 }
 
 /* A line that stays in its place, by section 8 */
-static void fft_alone(const fd_fft *p, int kind, int sign, fd_real scale, ptrdiff_t l, const fft_lines *from,
-                      const fft_lines *to, fd_vec *v)
+static void fft_alone(const fd_fft *p, int kind, int sign, fd_real scale, ptrdiff_t l,
+                      const fft_lines *from, const fft_lines *to, fd_vec *v)
 {
     fd_real *x = from->x + l / from->inner * from->outer + l % from->inner * from->dist;
     fd_real *y = to->x + l / to->inner * to->outer + l % to->inner * to->dist;
@@ -1189,10 +1248,11 @@ static void fft_alone(const fd_fft *p, int kind, int sign, fd_real scale, ptrdif
     }
 }
 
-/* Blocks b..end-1 of lines, from one place to another. A block has FD_W lines of a group, the last one of
- * each group fewer. */
+/* Blocks b..end-1 of lines, from one place to another. A block has FD_W lines of a group, the last
+ * one of each group fewer. */
 static void fft_share(const fd_fft *p, int kind, int sign, double scale, ptrdiff_t group, int alone,
-                      const fft_lines *from, const fft_lines *to, fd_vec *v, ptrdiff_t b, ptrdiff_t end)
+                      const fft_lines *from, const fft_lines *to, fd_vec *v, ptrdiff_t b,
+                      ptrdiff_t end)
 {
     int swap = kind == FD_C2C && sign > 0, back;
     if (alone) for (; b < end; b++) fft_alone(p, kind, sign, (fd_real)scale, b, from, to, v);
@@ -1220,9 +1280,9 @@ static void fft_lines_run(const fd_fft *p, int kind, int sign, double scale, ptr
         return;
     }
     FD_PARALLEL
-    for (ptrdiff_t t = 0; t < threads; t++)
-        fft_share(p, kind, sign, scale, group, alone, from, to, v + t * p->room, blocks * t / threads,
-                  blocks * (t + 1) / threads);           /* the scratch goes with t, not with a thread */
+    for (ptrdiff_t t = 0; t < threads; t++)               /* scratch goes with t, not a thread */
+        fft_share(p, kind, sign, scale, group, alone, from, to, v + t * p->room,
+                  blocks * t / threads, blocks * (t + 1) / threads);
 }
 
 void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
@@ -1234,12 +1294,12 @@ void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdif
     fft_lines_run(p, p->kind, sign, scale, lines, &m, &m, scratch);
 }
 
-/* ---- 10. Grids ------------------------------------------------------------------------------------
+/* ---- 10. Grids ----------------------------------------------------------------------------------
  *
- * Real lines along the last axis, complex lines along the others. Small functions go through all axes
- * at once, FD_W of them in the lanes of vectors, which asks for one transposition each way. Of the others
- * some at a time are done axis by axis, so that they are still in the cache when the next axis comes. A
- * line is computed in the same way in both. */
+ * Real lines along the last axis, complex lines along the others. Small functions go through all
+ * axes at once, FD_W of them in the lanes of vectors, which asks for one transposition each way. Of
+ * the others some at a time are done axis by axis, so that they are still in the cache when the
+ * next axis comes. A line is computed in the same way in both. */
 
 enum { FFT_NEAR = 1100 << 10 };            /* bytes that a core holds near itself */
 
@@ -1248,11 +1308,13 @@ typedef struct {
     const fd_fft *plan[FD_MAXD];
     ptrdiff_t reals, cplx, len, half;     /* of one function; reals of a line along the last axis */
     double scale;
-    fd_real *x, *u;                       /* functions and half spectra: sign -1 from x to u, +1 back */
+    fd_real *x, *u;                   /* functions and half spectra: sign -1 from x to u, +1 back */
 } fft_grid;
 
-/* w = u or, where u is not to be changed, scratch; the complex lines along an axis of b functions */
-static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_real *w, fd_arena scratch)
+/* w = u or, where u is not to be changed, scratch; the complex lines along an axis of b functions
+ * */
+static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_real *w,
+                          fd_arena scratch)
 {
     ptrdiff_t inner = g->half / 2, n = g->n[axis];
     for (int j = axis + 1; j < g->nd - 1; j++) inner *= g->n[j];
@@ -1262,10 +1324,12 @@ static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_rea
 }
 
 /* b functions, axis by axis; w [b][cplx] may be u */
-static void fft_grid_axes(const fft_grid *g, int b, fd_real *x, fd_real *u, fd_real *w, fd_arena scratch)
+static void fft_grid_axes(const fft_grid *g, int b, fd_real *x, fd_real *u, fd_real *w,
+                          fd_arena scratch)
 {
     ptrdiff_t lines = b * (g->reals / g->len);
-    fft_lines real = { x, lines, g->len, 0, 1, g->len, 1 }, spec = { w, lines, g->half, 0, 1, g->half, 1 };
+    fft_lines real = { x, lines, g->len, 0, 1, g->len, 1 };
+    fft_lines spec = { w, lines, g->half, 0, 1, g->half, 1 };
     if (g->sign < 0) {
         fft_lines_run(g->plan[g->nd - 1], FFT_HALF, -1, g->scale, lines, &real, &spec, scratch);
         for (int j = g->nd - 2; j >= 0; j--) fft_grid_axis(g, j, b, w, w, scratch);
@@ -1275,7 +1339,8 @@ static void fft_grid_axes(const fft_grid *g, int b, fd_real *x, fd_real *u, fd_r
     }
 }
 
-/* FD_W functions or fewer from number f on, one in each lane. s [cplx]: the half spectra in lanes. */
+/* FD_W functions or fewer from number f on, one in each lane. s [cplx]: the half spectra in lanes.
+ * */
 static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, fft_z *s, fd_vec *v)
 {
     const int last = g->nd - 1, fwd = g->sign < 0;
@@ -1315,15 +1380,18 @@ static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, fft_z *s, 
 /* blocks b..end-1 of FD_W functions, of which there are `count` */
 static void fft_grid_share(const fft_grid *g, int count, fd_vec *v, ptrdiff_t b, ptrdiff_t end)
 {
-    for (ptrdiff_t f; f = b * FFT_LANES, b < end; b++)
-        fft_grid_lanes(g, f, count - f < FFT_LANES ? (int)(count - f) : FFT_LANES, (fft_z *)v, v + 2 * g->cplx);
+    for (; b < end; b++) {
+        ptrdiff_t f = b * FFT_LANES, left = count - f;
+        fft_grid_lanes(g, f, left < FFT_LANES ? (int)left : FFT_LANES, (fft_z *)v, v + 2 * g->cplx);
+    }
 }
 
-static void fft_grid_run(const char *where, int nd, const int n[], int b, int sign, double scale, fd_real *x,
-                         fd_real *u, fd_arena scratch)
+static void fft_grid_run(const char *where, int nd, const int n[], int b, int sign, double scale,
+                         fd_real *x, fd_real *u, fd_arena scratch)
 {
     fft_grid g = { .nd = nd, .sign = sign, .scale = scale, .reals = 1, .cplx = 1, .x = x, .u = u };
     ptrdiff_t room = 0;
+    int near = nd > 1;
     if (scratch.st->code) return;
     if (nd < 1 || nd > FD_MAXD) {
         fd_fail(scratch.st, FD_ESHAPE, where, "number of axes", 1, nd, 0, 0);
@@ -1335,6 +1403,7 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
         if (!g.plan[i]) g.plan[i] = fd_fft_plan(&scratch, last ? FD_R2C : FD_C2C, n[i]);
         if (!g.plan[i]) return;
         if (g.plan[i]->room > room) room = g.plan[i]->room;
+        if (g.plan[i]->wl) near = 0;
         g.n[i] = n[i];
         g.reals *= n[i];
         g.cplx *= last ? n[i] / 2 + 1 : n[i];
@@ -1342,8 +1411,9 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
     g.len = n[nd - 1];
     g.half = 2 * (g.len / 2 + 1);
 
-    int near = 2 * g.cplx * (ptrdiff_t)sizeof(fd_vec) <= FFT_NEAR, rest = b % FFT_LANES;
-    int wide = nd == 1 || !near ? 0 : 2 * rest > FFT_LANES ? b : b - rest;       /* how many go in lanes */
+    if (2 * g.cplx * (ptrdiff_t)sizeof(fd_vec) > FFT_NEAR) near = 0;
+    int rest = b % FFT_LANES;                             /* wide: how many go in lanes */
+    int wide = !near ? 0 : 2 * rest > FFT_LANES ? b : b - rest;
     if (wide) {
         ptrdiff_t blocks = (wide + FFT_LANES - 1) / FFT_LANES, threads = fd_threads();
         if (threads > blocks) threads = blocks;
@@ -1355,7 +1425,8 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
         else {
             FD_PARALLEL
             for (ptrdiff_t t = 0; t < threads; t++)
-                fft_grid_share(&g, wide, v + t * room, blocks * t / threads, blocks * (t + 1) / threads);
+                fft_grid_share(&g, wide, v + t * room, blocks * t / threads,
+                               blocks * (t + 1) / threads);
         }
     }
     if (wide >= b) return;

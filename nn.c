@@ -668,11 +668,11 @@ fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g)
 
 /* ---- Gradients ----------------------------------------------------------------------------------
  *
- * With D_v = d sum(y)/d v and v = f_v(its sources): D_s is the sum of (df_v/ds)^T D_v over the uses
- * v of s. Only variables between y and the requested x_i matter. They are found by one pass in order
- * of creation; the others are hidden (needs = 0) from the vjp functions until the walk is over.
- * These append to the tape, beyond y, so the walk does not meet what it makes. On FD_GRAD tapes it
- * runs as on FD_EVAL ones: nothing that it makes is recorded. */
+ * With D_v = d sum(y)/d v and v = f_v(its sources): D_s is the sum of (df_v/ds)^T D_v over the
+ * uses v of s. Only variables between y and the requested x_i matter. One pass in order of creation
+ * finds them; the others are hidden (needs = 0) from the vjp functions until the walk ends. These
+ * append to the tape, beyond y, so the walk does not meet what they make. On FD_GRAD tapes it runs
+ * as on FD_EVAL ones: nothing that it makes is recorded. */
 
 static fd_var *tape_reverse(fd_var *v)
 {
@@ -1517,50 +1517,52 @@ static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t
     }
 }
 
-/* The work space of one thread: two fields of half-done axes, lines, and an arena for transforms with
- * a status of its own, which spec_join merges. */
-struct spec_work { fd_real *a, *b, *tmp; fd_arena scratch; fd_status st; };
+/* An arena for each thread, with a status of its own: equal shares of what scratch has left. job_join
+ * hands the first failure on. */
+typedef struct { fd_arena mem; fd_status st; } job_mem;
 
-static struct spec_work *spec_fork(const struct spec *s, int ch, const struct spec_axis ax[3],
-                                   fd_arena *scratch)
+static job_mem *job_fork(fd_arena *scratch)
 {
-    int threads = fd_threads(), last = s->nd - 1, fft = 0;
-    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch, rows = s->points / s->n[last];
-    ptrdiff_t most = rows * (s->hi[last] + 1) * 2 * ch;          /* after the last axis; then fewer */
-    for (int i = 0; i < s->nd; i++) {
-        ptrdiff_t lines = spec_chunk(2 * ch, PTRDIFF_MAX) * (ptrdiff_t)(s->n[i] + 2 * (ax[i].top + 1));
-        if (i < last && lines > size) size = lines;
-        fft |= ax[i].fft != NULL;
+    int threads = fd_threads();
+    job_mem *j = fd_new(scratch, job_mem, threads);
+    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads;
+    for (int i = 0; i < threads && j; i++) {
+        j[i].mem.beg = scratch->beg + (size_t)i * share;
+        j[i].mem.end = j[i].mem.beg + share;
+        j[i].mem.st = &j[i].st;
+        j[i].st.size = j[i].st.low = share;
     }
-    struct spec_work *w = fd_new(scratch, struct spec_work, threads);
-    for (int i = 0; i < threads && w; i++) {
-        w[i].a = fd_raw(scratch, fd_real, most);
-        w[i].b = fd_raw(scratch, fd_real, most);
-        w[i].tmp = fd_raw(scratch, fd_real, size);
-        if (!w[i].tmp) return NULL;
-    }
-    if (!w) return NULL;
-    size_t left = fft ? (size_t)(scratch->end - scratch->beg) / (size_t)threads : 0;
-    for (int i = 0; i < threads; i++) {
-        w[i].st.size = w[i].st.low = left;
-        w[i].scratch.beg = scratch->beg + (size_t)i * left;
-        w[i].scratch.end = w[i].scratch.beg + left;
-        w[i].scratch.st = &w[i].st;
-    }
-    return w;
+    return j;
 }
 
-static void spec_join(const struct spec_work *w, fd_arena *scratch)
+static void job_join(const job_mem *j, fd_arena *scratch)
 {
-    fd_status *st = scratch->st;
-    size_t used = 0;
-    for (int i = 0; i < fd_threads(); i++) {
-        const fd_status *o = &w[i].st;
-        if (o->code) fd_fail(st, o->code, o->where, o->what, o->nv, o->v[0], o->v[1], o->v[2]);
+    size_t used = 0, threads = (size_t)fd_threads();
+    for (size_t i = 0; i < threads; i++) {
+        const fd_status *o = &j[i].st;
+        if (o->code) fd_fail(scratch->st, o->code, o->where, o->what, o->nv, o->v[0], o->v[1], o->v[2]);
         if (o->size - o->low > used) used = o->size - o->low;
     }
-    size_t left = (size_t)(scratch->end - scratch->beg) - used * (size_t)fd_threads();
-    if (left < st->low) st->low = left;
+    size_t left = (size_t)(scratch->end - scratch->beg) - used * threads;
+    if (left < scratch->st->low) scratch->st->low = left;
+}
+
+/* room for one sample: two fields of half-done axes, and lines */
+struct spec_work { fd_real *a, *b, *tmp; };
+
+static struct spec_work spec_room(const struct spec *s, int ch, const struct spec_axis ax[3], fd_arena *mem)
+{
+    int last = s->nd - 1;
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
+    ptrdiff_t most = s->points / s->n[last] * (s->hi[last] + 1) * 2 * ch;         /* then fewer */
+    for (int i = 0; i < last; i++) {
+        ptrdiff_t lines = spec_chunk(2 * ch, PTRDIFF_MAX) * (ptrdiff_t)(s->n[i] + 2 * (ax[i].top + 1));
+        if (lines > size) size = lines;
+    }
+    struct spec_work w = { fd_raw(mem, fd_real, most), NULL, NULL };
+    w.b = last ? fd_raw(mem, fd_real, most) : w.a;
+    w.tmp = fd_raw(mem, fd_real, size);
+    return w;
 }
 
 /* T x of a batch. pairs = 0: rows [mode][re, im][b][ch]; pairs = 1: [mode][2][b][ch][2] with (re, im) in the
@@ -1572,27 +1574,29 @@ static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real
     int last = s->nd - 1, b = s->b;
     for (int i = 0; i < s->nd; i++)
         ax[i] = spec_axis_new(&scratch, s->n[i], s->lo[i], s->hi[i], i == last, 0);
-    struct spec_work *work = spec_fork(s, ch, ax, &scratch);
-    if (!work) return;
-    FD_PARALLEL
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    OP_PARALLEL(b > 1 && b * s->points * ch > TAPE_BLOCK)
     for (int i = 0; i < b; i++) {
-        struct spec_work *w = work + fd_thread();
+        fd_arena mem = job[fd_thread()].mem;
+        struct spec_work w = spec_room(s, ch, ax, &mem);
+        if (!w.tmp) continue;
         int n = s->n[last], k = s->hi[last] + 1;
         ptrdiff_t rows = s->points / n, lanes = (ptrdiff_t)k * 2 * ch;
         for (ptrdiff_t r = 0; r < rows; r++)
-            spec_lines(&ax[last], ch, x + (i * rows + r) * n * ch, ch, w->a + r * lanes,
-                       w->a + r * lanes + ch, 2 * ch, w->tmp, w->scratch);
+            spec_lines(&ax[last], ch, x + (i * rows + r) * n * ch, ch, w.a + r * lanes,
+                       w.a + r * lanes + ch, 2 * ch, w.tmp, mem);
         for (int d = last - 1; d >= 0; d--) {
             int kd = s->hi[d] - s->lo[d] + 1;
             rows /= s->n[d];
             for (ptrdiff_t r = 0; r < rows; r++)
-                spec_axis_run(&ax[d], 0, ch, lanes, w->a + r * s->n[d] * lanes, w->b + r * kd * lanes,
-                              w->tmp, w->scratch);
+                spec_axis_run(&ax[d], 0, ch, lanes, w.a + r * s->n[d] * lanes, w.b + r * kd * lanes,
+                              w.tmp, mem);
             lanes *= kd;
-            fd_real *swap = w->a; w->a = w->b; w->b = swap;
+            fd_real *swap = w.a; w.a = w.b; w.b = swap;
         }
         for (ptrdiff_t m = 0; m < s->modes; m++) {
-            const fd_real *re = w->a + m * 2 * ch, *im = re + ch;
+            const fd_real *re = w.a + m * 2 * ch, *im = re + ch;
             fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);                   /* h[m][0][i] */
             fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);                      /* h[m][1][i] */
             if (!pairs) {
@@ -1607,25 +1611,30 @@ static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real
             }
         }
     }
-    spec_join(work, &scratch);
+    job_join(job, &scratch);
 }
+
+/* a product that is added while a sample is at hand: x [..][k] op(w), op(w) k x ch */
+struct spec_also { const fd_real *x, *w; int k, tw; };
 
 /* y = T' of h, rows as above; pairs = 1: of the complex sums of a product with pairs, (p00 - p11) and
  * (p01 + p10) of h [mode][2][b][ch][2]. */
-static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_real *h, fd_real *y,
-                            fd_arena scratch)
+static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_real *h,
+                            const struct spec_also *also, fd_real *y, fd_arena scratch)
 {
     struct spec_axis ax[3];
     int last = s->nd - 1, b = s->b;
     for (int i = 0; i < s->nd; i++)
         ax[i] = spec_axis_new(&scratch, s->n[i], s->lo[i], s->hi[i], i == last, 1);
-    struct spec_work *work = spec_fork(s, ch, ax, &scratch);
-    if (!work) return;
-    FD_PARALLEL
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    OP_PARALLEL(b > 1 && b * s->points * ch > TAPE_BLOCK)
     for (int i = 0; i < b; i++) {
-        struct spec_work *w = work + fd_thread();
+        fd_arena mem = job[fd_thread()].mem;
+        struct spec_work w = spec_room(s, ch, ax, &mem);
+        if (!w.tmp) continue;
         for (ptrdiff_t m = 0; m < s->modes; m++) {
-            fd_real *re = w->a + m * 2 * ch, *im = re + ch;
+            fd_real *re = w.a + m * 2 * ch, *im = re + ch;
             const fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);
             const fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);
             if (!pairs) {
@@ -1643,17 +1652,20 @@ static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_re
             int kd = s->hi[d] - s->lo[d] + 1;
             lanes /= kd;
             for (ptrdiff_t r = 0; r < rows; r++)
-                spec_axis_run(&ax[d], 1, ch, lanes, w->b + r * s->n[d] * lanes, w->a + r * kd * lanes,
-                              w->tmp, w->scratch);
+                spec_axis_run(&ax[d], 1, ch, lanes, w.b + r * s->n[d] * lanes, w.a + r * kd * lanes,
+                              w.tmp, mem);
             rows *= s->n[d];
-            fd_real *swap = w->a; w->a = w->b; w->b = swap;
+            fd_real *swap = w.a; w.a = w.b; w.b = swap;
         }
         int n = s->n[last];
         for (ptrdiff_t r = 0; r < rows; r++)
-            spec_lines_back(&ax[last], ch, w->a + r * lanes, w->a + r * lanes + ch, 2 * ch,
-                            y + (i * rows + r) * n * ch, ch, w->tmp, w->scratch);
+            spec_lines_back(&ax[last], ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch,
+                            y + (i * rows + r) * n * ch, ch, w.tmp, mem);
+        if (also)
+            fd_gemm(0, also->tw, (int)s->points, ch, also->k, 1.0, also->x + i * s->points * also->k,
+                    also->k, also->w, also->tw ? also->k : ch, 1.0, y + i * s->points * ch, ch, mem);
     }
-    spec_join(work, &scratch);
+    job_join(job, &scratch);
 }
 
 /* the three operators: values; the spectra p of x, e of z are kept where there is a gradient to come */
@@ -1705,10 +1717,10 @@ static const struct fd_op spec_g_op = { "fd_spectral gradient", spec_g_vjp, 0 };
 
 /* a variable with its own copy of s */
 static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op, int nd, const int n[],
-                        fd_var *x, fd_var *y)
+                        int nsrc, fd_var *const src[])
 {
     struct spec *own = fd_raw(t->mem, struct spec, 1);
-    fd_var *v = own ? tape_push(t, op, nd, n, 2, (fd_var *[]){ x, y }) : NULL;
+    fd_var *v = own ? tape_push(t, op, nd, n, nsrc, src) : NULL;
     if (!v) return NULL;
     *own = *s;
     own->p = own->e = NULL;
@@ -1716,39 +1728,53 @@ static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op
     return v;
 }
 
+/* y = T' R p, (re; im)[2b][ci] times R [ci][2 co] for each mode */
+static void spec_s_value(const struct spec *s, const fd_real *p, const fd_real *w,
+                         const struct spec_also *also, fd_real *y, fd_arena scratch)
+{
+    int ci = s->ci, co = s->co, b = s->b;
+    fd_real *h = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
+    if (!h || !p) return;
+    fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, w, 2 * co,
+                  (ptrdiff_t)2 * ci * co, 0.0, h, 2 * co, (ptrdiff_t)4 * b * co, scratch);
+    spec_from_modes(s, co, 1, h, also, y, scratch);
+}
+
+/* y = T' R^H of pairs: [2b][2 co] times R^T */
+static void spec_st_value(const struct spec *s, const fd_real *e, const fd_real *w,
+                          const struct spec_also *also, fd_real *y, fd_arena scratch)
+{
+    int ci = s->ci, co = s->co, b = s->b;
+    fd_real *h = fd_raw(&scratch, fd_real, s->modes * 2 * b * ci);
+    if (!h || !e) return;
+    fd_gemm_batch((int)s->modes, 0, 1, 2 * b, ci, 2 * co, 1.0, e, 2 * co, (ptrdiff_t)4 * b * co, w,
+                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, ci, (ptrdiff_t)2 * b * ci, scratch);
+    spec_from_modes(s, ci, 0, h, also, y, scratch);
+}
+
 static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p)
 {
-    int ci = s->ci, co = s->co, b = s->b, n[FD_MAXD] = { b, s->n[0], s->n[1], s->n[2] };
-    n[s->nd + 1] = co;
-    fd_var *y = spec_new(t, s, &spec_s_op, s->nd + 2, n, x, w);
+    int n[FD_MAXD] = { s->b, s->n[0], s->n[1], s->n[2] };
+    n[s->nd + 1] = s->co;
+    fd_var *y = spec_new(t, s, &spec_s_op, s->nd + 2, n, 2, (fd_var *[]){ x, w });
     if (!y) return NULL;
     fd_arena scratch = *t->mem;
     p = spec_hat(t, s, 0, x, p, y->needs && w->needs, &scratch);
     if (y->needs && w->needs) ((struct spec *)y->aux)->p = p;
-    fd_real *h = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
-    if (!h || !p) return NULL;
-    /* (re; im)[2b][ci] R[ci][2 co] */
-    fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, w->x,
-                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, 2 * co, (ptrdiff_t)4 * b * co, scratch);
-    spec_from_modes(s, co, 1, h, y->x, scratch);
+    spec_s_value(s, p, w->x, NULL, y->x, scratch);
     return t->mem->st->code ? NULL : y;
 }
 
 static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, const fd_real *e)
 {
-    int ci = s->ci, co = s->co, b = s->b, n[FD_MAXD] = { b, s->n[0], s->n[1], s->n[2] };
-    n[s->nd + 1] = ci;
-    fd_var *y = spec_new(t, s, &spec_st_op, s->nd + 2, n, z, w);
+    int n[FD_MAXD] = { s->b, s->n[0], s->n[1], s->n[2] };
+    n[s->nd + 1] = s->ci;
+    fd_var *y = spec_new(t, s, &spec_st_op, s->nd + 2, n, 2, (fd_var *[]){ z, w });
     if (!y) return NULL;
     fd_arena scratch = *t->mem;
     e = spec_hat(t, s, 1, z, e, y->needs && w->needs, &scratch);
     if (y->needs && w->needs) ((struct spec *)y->aux)->e = e;
-    fd_real *h = fd_raw(&scratch, fd_real, s->modes * 2 * b * ci);
-    if (!h || !e) return NULL;
-    /* pairs [2b][2 co] R[ci][2 co]^T: z conj R */
-    fd_gemm_batch((int)s->modes, 0, 1, 2 * b, ci, 2 * co, 1.0, e, 2 * co, (ptrdiff_t)4 * b * co, w->x,
-                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, ci, (ptrdiff_t)2 * b * ci, scratch);
-    spec_from_modes(s, ci, 0, h, y->x, scratch);
+    spec_st_value(s, e, w->x, NULL, y->x, scratch);
     return t->mem->st->code ? NULL : y;
 }
 
@@ -1760,7 +1786,7 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
     n[s->nd] = ci;
     n[s->nd + 1] = co;
     n[s->nd + 2] = 2;
-    fd_var *y = spec_new(t, s, &spec_g_op, s->nd + 3, n, x, z);
+    fd_var *y = spec_new(t, s, &spec_g_op, s->nd + 3, n, 2, (fd_var *[]){ x, z });
     if (!y) return NULL;
     fd_arena scratch = *t->mem;
     p = spec_hat(t, s, 0, x, p, y->needs, &scratch);
@@ -1776,37 +1802,45 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
     return t->mem->st->code ? NULL : y;
 }
 
-fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[])
+/* s from the shapes of x and w; 0 and an error where they do not fit */
+static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_var *w, int axes,
+                      const int lo[], const int hi[])
 {
-    struct spec s = { 0 };
-    if (!x || !w || t->mem->st->code) return NULL;
-    FD_ASSERT(axes >= 1 && axes <= 3);
     int ok = x->nd == axes + 2 && w->nd == axes + 3 && w->n[axes + 2] == 2;
+    FD_ASSERT(axes >= 1 && axes <= 3);
+    memset(s, 0, sizeof *s);
     if (ok) ok = x->n[axes + 1] == w->n[axes];
     for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
     if (!ok || lo[axes - 1]) {
-        fd_fail(t->mem->st, FD_ESHAPE, "fd_spectral", ok ? "modes of the last axis start at 0, not at"
+        fd_fail(st, FD_ESHAPE, "fd_spectral", ok ? "modes of the last axis start at 0, not at"
                 : "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w",
                 ok ? 1 : 2, ok ? lo[axes - 1] : x->nd, w->nd, 0);
-        return NULL;
+        return 0;
     }
-    s.nd = axes;
-    s.b = x->n[0];
-    s.ci = w->n[axes];
-    s.co = w->n[axes + 1];
-    s.points = s.modes = 1;
+    s->nd = axes;
+    s->b = x->n[0];
+    s->ci = w->n[axes];
+    s->co = w->n[axes + 1];
+    s->points = s->modes = 1;
     for (int i = 0; i < axes; i++) {
-        int n = s.n[i] = x->n[i + 1];
-        s.lo[i] = lo[i];
-        s.hi[i] = hi[i];
-        s.points *= n;
-        s.modes *= w->n[i];
+        int n = s->n[i] = x->n[i + 1];
+        s->lo[i] = lo[i];
+        s->hi[i] = hi[i];
+        s->points *= n;
+        s->modes *= w->n[i];
         if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2)) {
-            fd_fail(t->mem->st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi", 3,
-                    n, lo[i], hi[i]);
-            return NULL;
+            fd_fail(st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi", 3, n, lo[i],
+                    hi[i]);
+            return 0;
         }
     }
+    return 1;
+}
+
+fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[])
+{
+    struct spec s;
+    if (!x || !w || t->mem->st->code || !spec_check(t->mem->st, &s, x, w, axes, lo, hi)) return NULL;
     return spec_s(t, &s, x, w, NULL);
 }
 
@@ -1867,6 +1901,265 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
     if (s->weight) r = fd_mul(t, r, fd_input(t, 1, points, s->weight));
     r = fd_mul(t, fd_sum_to(t, r, 3, per), fd_input(t, 3, per, scale));
     return fd_sum_to(t, r, 1, one);
+}
+
+/* ---- Fused operators of networks ---------------------------------------------------------------------
+ *
+ * What a layer does between two spectral convolutions moves far more bytes than it computes, so here it
+ * is done a block at a time, while the block is in the cache, and the reverse pass computes again what is
+ * cheap instead of storing it. The blocks are fixed by the shape alone. Except for fuse_dense these have
+ * first derivatives only; the same from operators of the tape, for any order, is in Networks. */
+
+static int fuse_rows(int width, int most)             /* rows of a block: about 16384 numbers */
+{
+    int rows = 16384 / width;
+    return rows < 8 ? 8 : rows > most ? most : rows;
+}
+
+static void fuse_fill(int rows, int width, const fd_real *b, fd_real *y)
+{
+    for (int r = 0; r < rows; r++) memcpy(y + (ptrdiff_t)r * width, b, (size_t)width * sizeof *y);
+}
+
+static fd_var *fuse_flat(fd_tape *t, fd_var *x)       /* [..][k] as [rows][k] */
+{
+    int k = x ? x->n[x->nd - 1] : 1;
+    return fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / k), k });
+}
+
+/* --- y = x w + b --- */
+
+static void fuse_dense_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    fd_var *x = y->src[0], *w = y->src[1], *b = y->src[2];
+    if (x->needs) dx[0] = fd_matmul(t, 0, 1, dy, w);
+    if (w->needs) dx[1] = fd_matmul(t, 1, 0, x, dy);
+    if (b->needs) dx[2] = fd_sum_to(t, dy, 1, b->n);
+}
+
+static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b)
+{
+    static const struct fd_op op = { "dense layer", fuse_dense_vjp, 0 };
+    if (!x || !w || !b) return NULL;
+    int n[2] = { x->n[0], w->n[1] }, k = w->n[0], rows = fuse_rows(n[1], 1024);
+    fd_var *y = tape_push(t, &op, 2, n, 3, (fd_var *[]){ x, w, b });
+    fd_arena scratch = *t->mem;
+    job_mem *job = y ? job_fork(&scratch) : NULL;
+    if (!job) return NULL;
+    OP_PARALLEL(fd_count(y) > TAPE_BLOCK)
+    for (int r = 0; r < n[0]; r += rows) {
+        int m = n[0] - r < rows ? n[0] - r : rows;
+        fd_real *yr = y->x + (ptrdiff_t)r * n[1];
+        fuse_fill(m, n[1], b->x, yr);
+        fd_gemm(0, 0, m, n[1], k, 1.0, x->x + (ptrdiff_t)r * k, k, w->x, n[1], 1.0, yr, n[1],
+                job[fd_thread()].mem);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
+}
+
+/* --- y = f(x w1 + b1) w2: the hidden layer is never stored --- */
+
+enum { FUSE_PARTS = 16 };                             /* partial sums of the gradients of weights */
+
+static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const fd_var *x = y->src[0], *w1 = y->src[1], *b1 = y->src[2], *w2 = y->src[3];
+    int in = w1->n[0], hid = w1->n[1], out = w2->n[1], f = y->i[0], weights = w1->needs;
+    int rows = fuse_rows(hid, 512), n = x->n[0], blocks = (n + rows - 1) / rows;
+    int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS;
+    ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
+    fd_real *to[3] = { NULL, NULL, NULL }, *g1 = NULL, *gb = NULL, *g2 = NULL;
+    for (int i = 0; i < 4; i++) {
+        if (!y->src[i]->needs) continue;
+        dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
+        if (!dx[i]) return;
+        if (i) to[i - 1] = dx[i]->x;
+    }
+    fd_arena scratch = *t->mem;
+    if (weights) {
+        g1 = fd_new(&scratch, fd_real, parts * sw1);
+        gb = fd_new(&scratch, fd_real, parts * (ptrdiff_t)hid);
+        g2 = fd_new(&scratch, fd_real, parts * sw2);
+    }
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    OP_PARALLEL((ptrdiff_t)n * hid > TAPE_BLOCK)
+    for (int p = 0; p < parts; p++) {
+        fd_arena mem = job[fd_thread()].mem;
+        ptrdiff_t size = (ptrdiff_t)rows * hid;
+        fd_real *z = fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
+        fd_real *da = fd_raw(&mem, fd_real, size), *dz = fd_raw(&mem, fd_real, size);
+        if (!dz) continue;
+        int end = (int)((ptrdiff_t)blocks * (p + 1) / parts);
+        for (int k = (int)((ptrdiff_t)blocks * p / parts); k < end; k++) {
+            int r = k * rows, m = n - r < rows ? n - r : rows;
+            const fd_real *xr = x->x + (ptrdiff_t)r * in, *dyr = dy->x + (ptrdiff_t)r * out;
+            fuse_fill(m, hid, b1->x, z);
+            fd_gemm(0, 0, m, hid, in, 1.0, xr, in, w1->x, hid, 1.0, z, hid, mem);
+            map_block(f, (ptrdiff_t)m * hid, z, NULL, NULL, a);
+            fd_gemm(0, 1, m, hid, out, 1.0, dyr, out, w2->x, out, 0.0, da, hid, mem);
+            map_block(f, (ptrdiff_t)m * hid, z, a, da, dz);
+            if (weights) {
+                fd_real *b = gb + (ptrdiff_t)p * hid;
+                fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dyr, out, 1.0, g2 + p * sw2, out, mem);
+                fd_gemm(1, 0, in, hid, m, 1.0, xr, in, dz, hid, 1.0, g1 + p * sw1, hid, mem);
+                for (int i = 0; i < m; i++)
+                    for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
+            }
+            if (dx[0])
+                fd_gemm(0, 1, m, in, hid, 1.0, dz, hid, w1->x, hid, 0.0, dx[0]->x + (ptrdiff_t)r * in, in, mem);
+        }
+    }
+    job_join(job, &scratch);
+    if (!weights || scratch.st->code) return;
+    sum_axis(1, parts, sw1, g1, to[0], scratch);
+    sum_axis(1, parts, hid, gb, to[1], scratch);
+    sum_axis(1, parts, sw2, g2, to[2], scratch);
+}
+
+static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f)
+{
+    static const struct fd_op op = { "two dense layers", fuse_mlp_vjp, 1 };
+    if (!x || !w1 || !b1 || !w2) return NULL;
+    int in = w1->n[0], hid = w1->n[1], n[2] = { x->n[0], w2->n[1] }, rows = fuse_rows(hid, 512);
+    fd_var *y = tape_push(t, &op, 2, n, 4, (fd_var *[]){ x, w1, b1, w2 });
+    fd_arena scratch = *t->mem;
+    job_mem *job = y ? job_fork(&scratch) : NULL;
+    if (!job) return NULL;
+    y->i[0] = f;
+    OP_PARALLEL((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
+    for (int r = 0; r < n[0]; r += rows) {
+        fd_arena mem = job[fd_thread()].mem;
+        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid), *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
+        int m = n[0] - r < rows ? n[0] - r : rows;
+        if (!a) continue;
+        fuse_fill(m, hid, b1->x, z);
+        fd_gemm(0, 0, m, hid, in, 1.0, x->x + (ptrdiff_t)r * in, in, w1->x, hid, 1.0, z, hid, mem);
+        map_block(f, (ptrdiff_t)m * hid, z, NULL, NULL, a);
+        fd_gemm(0, 0, m, n[1], hid, 1.0, a, hid, w2->x, n[1], 0.0, y->x + (ptrdiff_t)r * n[1], n[1], mem);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
+}
+
+/* --- u = spectral(h) + h w --- */
+
+static void fuse_mix_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct spec *s = y->aux;
+    fd_var *h = y->src[0], *R = y->src[1], *w = y->src[2];
+    ptrdiff_t rows = s->b * s->points;
+    fd_arena none = *t->mem;
+    const fd_real *e = spec_hat(t, s, 1, dy, NULL, 1, &none);
+    if (h->needs) {
+        struct spec_also also = { dy->x, w->x, s->co, 1 };
+        dx[0] = tape_push(t, NULL, h->nd, h->n, 0, NULL);
+        if (dx[0]) spec_st_value(s, e, R->x, &also, dx[0]->x, *t->mem);
+    }
+    if (R->needs) dx[1] = spec_g(t, s, h, dy, s->p, e);
+    if (w->needs) {
+        dx[2] = tape_push(t, NULL, 2, w->n, 0, NULL);
+        if (dx[2]) fd_gemm(1, 0, s->ci, s->co, (int)rows, 1.0, h->x, s->ci, dy->x, s->co, 0.0, dx[2]->x, s->co, *t->mem);
+    }
+}
+
+static fd_var *fuse_mix(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, int axes, const int lo[], const int hi[])
+{
+    static const struct fd_op op = { "spectral layer", fuse_mix_vjp, 1 };
+    struct spec s;
+    if (!h || !R || !w || t->mem->st->code || !spec_check(t->mem->st, &s, h, R, axes, lo, hi)) return NULL;
+    int n[FD_MAXD];
+    memcpy(n, h->n, sizeof n);
+    n[axes + 1] = s.co;
+    fd_var *y = spec_new(t, &s, &op, axes + 2, n, 3, (fd_var *[]){ h, R, w });
+    if (!y) return NULL;
+    struct spec_also also = { h->x, w->x, s.ci, 0 };
+    fd_arena scratch = *t->mem;
+    const fd_real *p = spec_hat(t, &s, 0, h, NULL, y->needs && R->needs, &scratch);
+    if (y->needs && R->needs) ((struct spec *)y->aux)->p = p;
+    spec_s_value(&s, p, R->x, &also, y->x, scratch);
+    return t->mem->st->code ? NULL : y;
+}
+
+/* --- y = f(scale u + shift): shift [c], or scale and shift [b][2][c] --- */
+
+/* z of rows of sample i */
+static void fuse_gate_in(const fd_var *ss, int i, int rows, int c, const fd_real *restrict u, fd_real *restrict z)
+{
+    const fd_real *a = ss->x + (ptrdiff_t)i * 2 * c;
+    for (int r = 0; r < rows; r++, u += c, z += c)
+        if (ss->nd == 1) for (int j = 0; j < c; j++) z[j] = u[j] + ss->x[j];
+        else             for (int j = 0; j < c; j++) z[j] = a[j] * u[j] + a[c + j];
+}
+
+static void fuse_gate_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const fd_var *u = y->src[0], *ss = y->src[1];
+    int f = y->i[0], c = y->n[y->nd - 1], b = y->n[0], scaled = ss->nd > 1, sums = scaled ? 2 * c : c;
+    ptrdiff_t points = fd_count(y) / b / c, rows = fuse_rows(4 * c, 128), blocks = (points + rows - 1) / rows;
+    fd_var *du = tape_push(t, NULL, y->nd, y->n, 0, NULL), *dss = tape_push(t, NULL, ss->nd, ss->n, 0, NULL);
+    fd_arena scratch = *t->mem;
+    fd_real *part = fd_new(&scratch, fd_real, b * blocks * sums);
+    job_mem *job = job_fork(&scratch);
+    if (!du || !dss || !job) return;
+    OP_PARALLEL(fd_count(y) > TAPE_BLOCK)
+    for (ptrdiff_t k = 0; k < b * blocks; k++) {
+        fd_arena mem = job[fd_thread()].mem;
+        fd_real *z = fd_raw(&mem, fd_real, rows * c), *d = fd_raw(&mem, fd_real, rows * c), *sum = part + k * sums;
+        if (!d) continue;
+        int i = (int)(k / blocks), m = (int)(points - k % blocks * rows < rows ? points - k % blocks * rows : rows);
+        ptrdiff_t at = (i * points + k % blocks * rows) * c;
+        const fd_real *ur = u->x + at, *dr = dy->x + at, *a = ss->x + (ptrdiff_t)i * 2 * c;
+        fd_real *out = du->x + at;
+        if (f >= 0) {
+            fuse_gate_in(ss, i, m, c, ur, z);
+            map_block(f, (ptrdiff_t)m * c, z, y->x + at, dr, scaled ? d : out);
+            dr = scaled ? d : out;
+        }
+        for (int r = 0; r < m; r++, dr += c, ur += c, out += c) {
+            if (scaled) {
+                for (int j = 0; j < c; j++) {
+                    sum[j] += dr[j] * ur[j];
+                    sum[c + j] += dr[j];
+                    out[j] = dr[j] * a[j];
+                }
+            } else {
+                for (int j = 0; j < c; j++) sum[j] += dr[j];
+            }
+        }
+        if (!scaled && f < 0) memcpy(du->x + at, dy->x + at, (size_t)(m * c) * sizeof *out);
+    }
+    job_join(job, &scratch);
+    if (u->needs) dx[0] = du;
+    if (!ss->needs) return;
+    dx[1] = dss;
+    if (scaled) sum_axis(b, blocks, sums, part, dss->x, scratch);
+    else        sum_axis(1, b * blocks, sums, part, dss->x, scratch);
+}
+
+static fd_var *fuse_gate(fd_tape *t, fd_var *u, fd_var *ss, int f)
+{
+    static const struct fd_op op = { "activation", fuse_gate_vjp, 1 };
+    fd_var *y = u && ss ? tape_push(t, &op, u->nd, u->n, 2, (fd_var *[]){ u, ss }) : NULL;
+    fd_arena scratch = *t->mem;
+    job_mem *job = y ? job_fork(&scratch) : NULL;
+    if (!job) return NULL;
+    y->i[0] = f;
+    int c = y->n[y->nd - 1], b = y->n[0];
+    ptrdiff_t points = fd_count(y) / b / c, rows = fuse_rows(4 * c, 128), blocks = (points + rows - 1) / rows;
+    OP_PARALLEL(fd_count(y) > TAPE_BLOCK)
+    for (ptrdiff_t k = 0; k < b * blocks; k++) {
+        fd_arena mem = job[fd_thread()].mem;
+        int i = (int)(k / blocks), m = (int)(points - k % blocks * rows < rows ? points - k % blocks * rows : rows);
+        ptrdiff_t at = (i * points + k % blocks * rows) * c;
+        fd_real *z = f < 0 ? y->x + at : fd_raw(&mem, fd_real, rows * c);
+        if (!z) continue;
+        fuse_gate_in(ss, i, m, c, u->x + at, z);
+        if (f >= 0) map_block(f, (ptrdiff_t)m * c, z, NULL, NULL, y->x + at);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
 }
 
 /* ---- Networks --------------------------------------------------------------------------------------
@@ -2075,16 +2368,25 @@ static fd_var *net_next(struct net_pass *f)
                      : fd_param(f->t, p->nd, p->n, net->w + p->at, net->g + p->at);
 }
 
-static fd_var *net_linear(struct net_pass *f, fd_var *x)
+static int net_map(const fd_arch *a)                   /* the activation, -1 for none */
 {
-    fd_var *y = fd_matmul(f->t, 0, 0, x, net_next(f));
-    return fd_add(f->t, y, net_next(f));
+    return a->linear || a->act - 1 == FD_IDENTITY ? -1 : a->act - 1;
 }
 
-static fd_var *net_act(struct net_pass *f, fd_var *x)
+static fd_var *net_act(fd_tape *t, fd_var *x, int f) { return f < 0 ? x : fd_map(t, x, f); }
+
+/* layers of one dense map, or of two with f between, on x [rows][..] */
+static fd_var *net_linear(struct net_pass *f, fd_var *x)
 {
-    const fd_arch *a = &f->net->arch;
-    return a->linear || a->act - 1 == FD_IDENTITY ? x : fd_map(f->t, x, a->act - 1);
+    fd_var *w = net_next(f);
+    return fuse_dense(f->t, x, w, net_next(f));
+}
+
+static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
+{
+    if (p->t->mode == FD_GRAD2 || f < 0) return net_linear(p, net_act(p->t, net_linear(p, x), f));
+    fd_var *w1 = net_next(p), *b1 = net_next(p), *w2 = net_next(p);
+    return fd_add(p->t, fuse_mlp(p->t, x, w1, b1, w2, f), net_next(p));
 }
 
 /* gamma and beta of all layers, [b][layers * 2 * width]: the embedding of time is (cos, sin)(tscale t f_i),
@@ -2102,8 +2404,7 @@ static fd_var *net_film(struct net_pass *f, int b, const double *time)
             e[(ptrdiff_t)i * a->embed + half + j] = (fd_real)sin(u);
         }
     fd_var *x = fd_input(f->t, 2, n, e);
-    x = fd_map(f->t, net_linear(f, x), FD_SILU);
-    x = fd_map(f->t, net_linear(f, x), FD_SILU);
+    for (int i = 0; i < 2; i++) x = fd_map(f->t, net_linear(f, x), FD_SILU);
     return net_linear(f, x);
 }
 
@@ -2131,21 +2432,33 @@ static fd_var *net_input(struct net_pass *f, const fd_space *s, fd_var *x, const
     return fd_concat(f->t, x, fd_input(f->t, 3, n, c), 2);
 }
 
-/* act((1 + gamma) (u + v + bias) + beta) */
-static fd_var *net_block(struct net_pass *f, fd_var *u, fd_var *v, fd_var *bias, fd_var *film, int layer)
+/* scale and shift of a layer with z = (1 + gamma) (u + bias) + beta, [b][2][width]; bias without film */
+static fd_var *net_shift(struct net_pass *f, fd_var *bias, fd_var *film, int layer)
 {
-    const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
-    int last = layer == a->layers - 1, w = a->width, n[FD_MAXD] = { 1, 1, 1, 1, 1, 1 };
-    fd_var *z = fd_add(t, fd_add(t, u, v), bias);
-    if (film) {
-        n[0] = film->n[0];
-        n[a->nd + 1] = w;
-        fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, layer * 2 * w, w), a->nd + 2, n);
-        fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, (layer * 2 + 1) * w, w), a->nd + 2, n);
-        z = fd_add(t, fd_mul(t, z, fd_affine(t, gamma, 1, 1)), beta);
-    }
-    return last ? z : net_act(f, z);
+    int w = f->net->arch.width;
+    if (!film) return bias;
+    int n[3] = { film->n[0], 1, w };
+    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, layer * 2 * w, w), 3, n);
+    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, (layer * 2 + 1) * w, w), 3, n);
+    fd_var *scale = fd_affine(t, gamma, 1, 1);
+    return fd_concat(t, scale, fd_add(t, fd_mul(t, scale, bias), beta), 1);
+}
+
+/* f(scale (spectral(h) + h w) + shift) */
+static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int layer, const int lo[], const int hi[])
+{
+    const fd_arch *a = &p->net->arch;
+    fd_tape *t = p->t;
+    fd_var *R = net_next(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, layer);
+    int f = layer == a->layers - 1 ? -1 : net_map(a);
+    if (t->mode != FD_GRAD2) return fuse_gate(t, fuse_mix(t, h, R, w, a->nd, lo, hi), ss, f);
+    fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, lo, hi), fd_matmul(t, 0, 0, h, w));
+    if (!film) return net_act(t, fd_add(t, u, ss), f);
+    int n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
+    n[a->nd + 1] = a->width;
+    u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), a->nd + 2, n));
+    return net_act(t, fd_add(t, u, fd_reshape(t, fd_slice(t, ss, 1, 1, 1), a->nd + 2, n)), f);
 }
 
 /* y as an input at `to`, the tape shortened to what it was: nothing else that a pass without gradients made
@@ -2177,22 +2490,20 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     n[a->nd + 1] = w;
 
-    fd_var *h = net_linear(&f, net_input(&f, s, x, time));
-    if (a->lift > 0) h = net_linear(&f, net_act(&f, h));
+    fd_var *h = fuse_flat(t, net_input(&f, s, x, time));
+    h = a->lift > 0 ? net_dense2(&f, h, net_map(a)) : net_linear(&f, h);
     h = fd_reshape(t, h, a->nd + 2, n);
     fd_var *film = a->time == FD_TIME_FILM ? net_film(&f, n[0], time) : NULL;
     fd_real *room = t->mode == FD_EVAL ? fd_raw(t->mem, fd_real, n[0] * s->points * w) : NULL;
     char *mark = t->mem->beg;
     fd_var *was = t->last;
     for (int l = 0; l < a->layers && h; l++) {
-        fd_var *u = fd_spectral(t, h, net_next(&f), a->nd, lo, hi);
-        fd_var *v = fd_matmul(t, 0, 0, h, net_next(&f));
-        fd_var *y = net_block(&f, u, v, net_next(&f), film, l);
+        fd_var *y = net_layer(&f, h, film, l, lo, hi);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
     }
-    h = net_linear(&f, h);
-    if (a->proj > 0) h = net_linear(&f, net_act(&f, h));
+    h = fuse_flat(t, h);
+    h = a->proj > 0 ? net_dense2(&f, h, net_map(a)) : net_linear(&f, h);
     h = fd_reshape(t, h, 3, (int[]){ n[0], (int)s->points, a->out });
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
 }
@@ -2298,6 +2609,30 @@ static double opt_norm(ptrdiff_t n, const fd_real *g)
 }
 
 enum { OPT_BLOCK = 4096 };
+#ifdef FD_DOUBLE
+#define OPT_SQRT sqrt
+#else
+#define OPT_SQRT sqrtf
+#endif
+
+/* sqrt that may set errno is not turned into a vector instruction */
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("no-math-errno")))
+#endif
+static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *restrict g, fd_real *restrict m,
+                      fd_real *restrict v, fd_real *restrict avg)
+{
+    const fd_real b1 = p[0], c1 = p[1], b2 = p[2], c2 = p[3], eps = p[4], keep = p[5], by = p[6];
+    const fd_real root = p[7], clip = p[8], e1 = p[9];
+    for (int j = 0; j < n; j++) {
+        fd_real d = clip * g[j];
+        m[j] = b1 * m[j] + c1 * d;
+        v[j] = b2 * v[j] + c2 * (d * d);
+        w[j] = keep * w[j] - by * m[j] / (root * OPT_SQRT(v[j]) + eps);
+        avg[j] += e1 * (w[j] - avg[j]);
+        g[j] = 0;
+    }
+}
 
 double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 {
@@ -2311,28 +2646,17 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     }
     int step = ++o->step;
     double rate = fd_opt_rate(o, step), e = (1.0 + step) / (10.0 + step);
-    const fd_real b1 = (fd_real)h->beta1, c1 = (fd_real)(1 - h->beta1), b2 = (fd_real)h->beta2;
-    const fd_real c2 = (fd_real)(1 - h->beta2), eps = (fd_real)h->eps, keep = (fd_real)(1 - rate * h->decay);
-    const fd_real by = (fd_real)(rate / (1 - pow(h->beta1, step)));
-    const fd_real root = (fd_real)(1 / sqrt(1 - pow(h->beta2, step)));
-    const fd_real clip = (fd_real)(h->clip > 0 && norm > h->clip ? h->clip / norm : 1);
-    const fd_real e1 = (fd_real)(1 - (h->ema < e ? h->ema : e));
+    const double p[10] = { h->beta1, 1 - h->beta1, h->beta2, 1 - h->beta2, h->eps, 1 - rate * h->decay,
+                           rate / (1 - pow(h->beta1, step)), 1 / sqrt(1 - pow(h->beta2, step)),
+                           h->clip > 0 && norm > h->clip ? h->clip / norm : 1, 1 - (h->ema < e ? h->ema : e) };
+    fd_real q[10];
+    for (int i = 0; i < 10; i++) q[i] = (fd_real)p[i];
     ptrdiff_t blocks = (o->count + OPT_BLOCK - 1) / OPT_BLOCK;
-    FD_PARALLEL
+    OP_PARALLEL(o->count > 8 * OPT_BLOCK)
     for (ptrdiff_t i = 0; i < blocks; i++) {
         ptrdiff_t at = i * OPT_BLOCK;
         int n = (int)(o->count - at < OPT_BLOCK ? o->count - at : OPT_BLOCK);
-        fd_real *restrict w = net->w + at, *restrict g = net->g + at, *restrict m = o->m + at;
-        fd_real *restrict v = o->v + at, *restrict avg = o->avg + at;
-        for (int j = 0; j < n; j++) {
-            fd_real d = clip * g[j];
-            m[j] = b1 * m[j] + c1 * d;
-            v[j] = b2 * v[j] + c2 * (d * d);
-            fd_real q = (fd_real)sqrt((double)v[j]);
-            w[j] = keep * w[j] - by * m[j] / (root * q + eps);
-            avg[j] += e1 * (w[j] - avg[j]);
-            g[j] = 0;
-        }
+        opt_block(n, q, net->w + at, net->g + at, o->m + at, o->v + at, o->avg + at);
     }
     return norm;
 }

@@ -25,9 +25,12 @@ static fd_arena fresh(fd_status *st) { return fd_arena_over(mem, sizeof mem, st)
 
 static void spit(const char *path, const void *p, size_t n)
 {
-    remove(path);                                 /* cutting an old file short can cost a disk flush */
+    remove(path);                              /* cutting an old file short can cost a disk flush */
     FILE *f = fopen(path, "wb");
-    if (!f || fwrite(p, 1, n, f) != n || fclose(f)) { printf("test: cannot write %s\n", path); exit(1); }
+    if (!f || fwrite(p, 1, n, f) != n || fclose(f)) {
+        printf("test: cannot write %s\n", path);
+        exit(1);
+    }
 }
 
 static size_t slurp(const char *path, void *p, size_t room)
@@ -46,11 +49,13 @@ static int exists(const char *path)
 }
 
 /* the failure is of this kind, its line holds the text and, at its end, the name */
-static void failed(const fd_status *st, int code, const char *text, const char *name, const char *row)
+static void failed(const fd_status *st, int code, const char *text, const char *name,
+                   const char *row)
 {
     char line[400];
     int got = fd_explain(st, line, sizeof line);
-    OK(got == code && strstr(line, text) && strstr(line, name), "%s: code %d, \"%s\"", row, got, line);
+    OK(got == code && strstr(line, text) && strstr(line, name), "%s: code %d, \"%s\"", row, got,
+       line);
 }
 
 /* --- .npy --- */
@@ -93,7 +98,8 @@ static void npy_good(void)
         { 1, DICT("|i1", "True", "(2, 3, 4)"),
           "\x00\x0c\x04\x10\x08\x14\x01\x0d\x05\x11\x09\x15"
           "\x02\x0e\x06\x12\x0a\x16\x03\x0f\x07\x13\x0b\x17", 24, 3, { 2, 3, 4 },
-          { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 } },
+          { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
+            23 } },
         { 1, DICT("|b1", "False", "(3,)"), "\x01\x00\x01", 3, 1, { 3 }, { 1, 0, 1 } },
         { 1, DICT("<f4", "False", "(0, 3)"), "", 0, 2, { 0, 3 }, { 0 } },
         { 1, DICT("<f2", "False", "(4,)"), "\x00>\xff\xfb\x01\x00\x00|", 8, 1, { 4 },
@@ -106,11 +112,13 @@ static void npy_good(void)
           6, { 1, 1, 1, 1, 1, 2 }, { -123, 123 } },
         { 1, DICT("<i8", "False", "(2,)"), "\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\x80", 16,
           1, { 2 }, { -1, -9223372036854775808.0 } },
-        { 1, DICT(">u8", "False", "(1,)"), "\xc0\0\0\0\0\0\0\0", 8, 1, { 1 }, { 13835058055282163712.0 } },
+        { 1, DICT(">u8", "False", "(1,)"), "\xc0\0\0\0\0\0\0\0", 8, 1, { 1 },
+          { 13835058055282163712.0 } },
         { 1, DICT("<u2", "False", "(1,)"), "\x39\xff", 2, 1, { 1 }, { 65337 } },
         { 1, DICT(">i4", "False", "(1,)"), "\xff\xff\xfe\x00", 4, 1, { 1 }, { -512 } },
         { 1, DICT("|u1", "False", "(2,)"), "\x80\xff", 2, 1, { 2 }, { 128, 255 } },
-        { 1, DICT(">f4", "False", "(1,)"), "\xc0\x18\xa3\xd7", 4, 1, { 1 }, { -2.3849999904632568 } },
+        { 1, DICT(">f4", "False", "(1,)"), "\xc0\x18\xa3\xd7", 4, 1, { 1 },
+          { -2.3849999904632568 } },
         /* other writers: order, quotes, no trailing comma, Python 2 */
         { 1, "{\"shape\":(2L,),\"fortran_order\":False,\"descr\":\"|u1\"}", "\x05\x06", 2,
           1, { 2 }, { 5, 6 } },
@@ -123,7 +131,8 @@ static void npy_good(void)
         fd_arena a = fresh(&st);
         spit(path, file, n);
         fd_array got = fd_npy_load(&a, path);
-        OK(!st.code && got.x && got.nd == rows[r].nd, "%s: %s", rows[r].text, st.code ? st.what : "");
+        OK(!st.code && got.x && got.nd == rows[r].nd, "%s: %s", rows[r].text,
+           st.code ? st.what : "");
         if (!got.x) continue;
         ptrdiff_t count = 1;
         for (int d = 0; d < got.nd; d++) {
@@ -175,7 +184,8 @@ static void npy_bad(void)
         { 1, FD_EDATA, DICT("<1 ", "False", "(1,)"), "dtype", 8 },
         { 1, FD_EDATA, DICT("|f4", "False", "(1,)"), "dtype", 8 },
         { 1, FD_EDATA, DICT("<U4", "False", "(1,)"), "bad.npy: <U4", 16 },
-        { 1, FD_EDATA, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "records", 8 },
+        { 1, FD_EDATA, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }",
+          "records", 8 },
         { 1, FD_EDATA, DICT("<f4", "False", "(3)"), "malformed", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(-3,)"), "malformed", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(1 2)"), "malformed", 12 },
@@ -186,11 +196,13 @@ static void npy_bad(void)
           "malformed", 12 },
         { 1, FD_EDATA, "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'more': (3,), }",
           "malformed", 12 },
-        { 1, FD_EDATA, "{'descr': '<f4' 'fortran_order': False, 'shape': (3,), }", "malformed", 12 },
+        { 1, FD_EDATA, "{'descr': '<f4' 'fortran_order': False, 'shape': (3,), }", "malformed",
+          12 },
         { 1, FD_EDATA, "", "malformed", 12 },
         { 1, FD_ESHAPE, DICT("<f4", "False", "(1, 1, 1, 1, 1, 1, 1)"), "more than 6 axes: ", 12 },
         { 1, FD_ESHAPE, DICT("<f4", "False", "(99999999999999999999999,)"), "too large", 12 },
-        { 1, FD_EDATA, DICT("<f4", "False", "(2147483647, 2147483647, 2147483647)"), "shorter", 12 },
+        { 1, FD_EDATA, DICT("<f4", "False", "(2147483647, 2147483647, 2147483647)"), "shorter",
+          12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(65536, 65536, 65536, 65536)"), "shorter", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(2,)"), "file is shorter than its header says: ", 7 },
         { 4, FD_EDATA, DICT("<f4", "False", "(1,)"), "version", 7 },
@@ -200,7 +212,8 @@ static void npy_bad(void)
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
         unsigned char file[512];
         fd_arena a = fresh(&st);
-        spit(path, file, npy(file, rows[r].version, rows[r].text, "0123456789abcdef", (size_t)rows[r].bytes));
+        spit(path, file, npy(file, rows[r].version, rows[r].text, "0123456789abcdef",
+                             (size_t)rows[r].bytes));
         OK(!fd_npy_load(&a, path).x, "%s", rows[r].text);
         failed(&st, rows[r].code, rows[r].says, "bad.npy", rows[r].text);
         failed(&st, rows[r].code, "fd_npy_load: ", "bad.npy", rows[r].text);
@@ -241,7 +254,8 @@ static void npy_bad(void)
 static void npy_write(void)
 {
     const char *path = test_path("w.npy");
-    static const fd_real x[] = { (fd_real)1.5, (fd_real)-2.25, (fd_real)3.125, (fd_real)2.385, 0, -7 };
+    static const fd_real x[] = { (fd_real)1.5, (fd_real)-2.25, (fd_real)3.125, (fd_real)2.385, 0,
+                                 -7 };
     static const struct { int nd, n[6]; const char *shape; int count; } rows[] = {
         { 2, { 2, 3 }, "(2, 3)", 6 }, { 1, { 5 }, "(5,)", 5 }, { 0, { 0 }, "()", 1 },
         { 3, { 3, 0, 7 }, "(3, 0, 7)", 0 }, { 6, { 1, 2, 1, 1, 3, 1 }, "(1, 2, 1, 1, 3, 1)", 6 } };
@@ -251,7 +265,8 @@ static void npy_write(void)
         char text[200];
         sprintf(text, "{'descr': '<f%d', 'fortran_order': False, 'shape': %s, }", (int)sizeof *x,
                 rows[r].shape);
-        size_t n = npy(want, 1, text, x, (size_t)rows[r].count * sizeof *x);     /* little-endian host */
+        /* little-endian host */
+        size_t n = npy(want, 1, text, x, (size_t)rows[r].count * sizeof *x);
         fd_arena a = fresh(&st);
         OK(!fd_npy_save(&st, path, rows[r].nd, rows[r].n, x), "%s", text);
         OK(slurp(path, got, sizeof got) == n && !memcmp(got, want, n), "%s", text);
@@ -260,7 +275,8 @@ static void npy_write(void)
         OK(back.x && !memcmp(back.x, x, (size_t)rows[r].count * sizeof *x), "%s: %s", text,
            st.code ? st.what : "");
     }
-    int seven[7] = { 1, 1, 1, 1, 1, 1, 1 }, minus[1] = { -1 }, huge[4] = { 1 << 30, 1 << 30, 1 << 30, 1 };
+    int seven[7] = { 1, 1, 1, 1, 1, 1, 1 }, minus[1] = { -1 },
+        huge[4] = { 1 << 30, 1 << 30, 1 << 30, 1 };
     fresh(&st);
     fd_npy_save(&st, path, 7, seven, x);
     failed(&st, FD_ESHAPE, "not a shape", "w.npy", "7 axes");
@@ -314,7 +330,8 @@ static void npy_write(void)
 static void idx(void)
 {
     static const struct { const char *bytes; int n, nd, ext[3]; double x[6]; } rows[] = {
-        { "\0\0\x08\x03\0\0\0\2\0\0\0\1\0\0\0\3\0\1\2\x7f\x80\xff", 22, 3, { 2, 1, 3 }, { 0, 1, 2, 127, 128, 255 } },
+        { "\0\0\x08\x03\0\0\0\2\0\0\0\1\0\0\0\3\0\1\2\x7f\x80\xff", 22, 3, { 2, 1, 3 },
+          { 0, 1, 2, 127, 128, 255 } },
         { "\0\0\x09\x01\0\0\0\2\x7f\x80", 10, 1, { 2 }, { 127, -128 } },
         { "\0\0\x0b\x01\0\0\0\2\x01\x02\xff\xfe", 12, 1, { 2 }, { 258, -2 } },
         { "\0\0\x0c\x01\0\0\0\2\0\x01\0\0\xff\xff\xff\x85", 16, 1, { 2 }, { 65536, -123 } },
@@ -337,7 +354,8 @@ static void idx(void)
                 count *= got.n[d];
             }
             for (ptrdiff_t i = 0; i < count; i++)
-                OK(got.x[i] == (fd_real)rows[r].x[i], "row %d [%d] %g", (int)r, (int)i, (double)got.x[i]);
+                OK(got.x[i] == (fd_real)rows[r].x[i], "row %d [%d] %g", (int)r, (int)i,
+                   (double)got.x[i]);
         }
         for (int k = 0; k < rows[r].n; k++) {
             fd_arena a = fresh(&st);
@@ -350,9 +368,11 @@ static void idx(void)
         { "\0\1\x08\x01\0\0\0\1\0", 9, FD_EDATA, "not an IDX" },
         { "\0\0\x08\x01\0\0\0\1\0\0", 10, FD_EDATA, "longer" },
         { "\0\0\x08\x01\0\0\1\1\0\0", 10, FD_EDATA, "shorter" },
-        { "\0\0\x08\x07\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0", 33, FD_ESHAPE, "axes" },
+        { "\0\0\x08\x07\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0", 33, FD_ESHAPE,
+          "axes" },
         { "\0\0\x08\x01\xff\xff\xff\xff\0\0", 10, FD_ESHAPE, "too large" },
-        { "\0\0\x0e\x04\x7f\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff", 20, FD_EDATA, "shorter" },
+        { "\0\0\x0e\x04\x7f\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff", 20,
+          FD_EDATA, "shorter" },
     };
     for (size_t r = 0; r < sizeof bad / sizeof bad[0]; r++) {
         fd_arena a = fresh(&st);
@@ -364,7 +384,8 @@ static void idx(void)
 
 /* --- .safetensors --- */
 
-static size_t safe(unsigned char *out, long long len, const char *text, size_t n, const void *data, size_t bytes)
+static size_t safe(unsigned char *out, long long len, const char *text, size_t n, const void *data,
+                   size_t bytes)
 {
     for (int i = 0; i < 8; i++) out[i] = (unsigned char)((unsigned long long)len >> 8 * i);
     memcpy(out + 8, text, n);
@@ -377,8 +398,10 @@ static size_t safe(unsigned char *out, long long len, const char *text, size_t n
 static void tensors_good(void)
 {
     static const char text[] =
-        "{\"__metadata__\":{\"format\":\"pt\",\"k\\u00e9\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\":\"\\u0041\xc3\xa9\"},"
-        "\"late\":" T("F16", "2,2", "24,32") ",\n\t \"w.0\" : { \"shape\" : [ 2 , 3 ] , \"data_offsets\": [0, 24],"
+        "{\"__metadata__\":{\"format\":\"pt\",\"k\\u00e9\\ud83d\\ude00\\\"\\\\\\/"
+        "\\b\\f\\n\\r\\t\":\"\\u0041\xc3\xa9\"},"
+        "\"late\":" T("F16", "2,2", "24,32")
+        ",\n\t \"w.0\" : { \"shape\" : [ 2 , 3 ] , \"data_offsets\": [0, 24],"
         " \"dtype\":\"F32\" } ,\"e\":" T("F64", "0,7", "32,32") ",\"s\":" T("BF16", "", "32,34")
         ",\"d\":" T("F64", "1", "34,42") "}   ";
     static const unsigned char data[] =
@@ -397,17 +420,20 @@ static void tensors_good(void)
     if (st.code) return;
     const fd_tensor *t = fd_tensor_find(&f, "w.0");
     OK(t && t->nd == 2 && t->n[0] == 2 && t->n[1] == 3, "w.0");
-    for (int i = 0; t && i < 6; i++) OK(t->x[i] == (fd_real)w0[i], "w.0[%d] = %g", i, (double)t->x[i]);
+    for (int i = 0; t && i < 6; i++)
+        OK(t->x[i] == (fd_real)w0[i], "w.0[%d] = %g", i, (double)t->x[i]);
     t = fd_tensor_find(&f, "late");
     OK(t && t == f.tensor, "order of the header");
-    for (int i = 0; t && i < 4; i++) OK(t->x[i] == (fd_real)late[i], "late[%d] = %g", i, (double)t->x[i]);
+    for (int i = 0; t && i < 4; i++)
+        OK(t->x[i] == (fd_real)late[i], "late[%d] = %g", i, (double)t->x[i]);
     t = fd_tensor_find(&f, "e");
     OK(t && t->nd == 2 && t->n[0] == 0 && t->n[1] == 7 && t->x, "zero size");
     t = fd_tensor_find(&f, "s");
     OK(t && t->nd == 0 && t->x[0] == (fd_real)-2.390625, "bfloat16");
     t = fd_tensor_find(&f, "d");
     OK(t && t->x[0] == (fd_real)2.385, "double");
-    OK(!fd_tensor_find(&f, "w") && !fd_tensor_find(NULL, "w") && !fd_meta_find(NULL, "w"), "not there");
+    OK(!fd_tensor_find(&f, "w") && !fd_tensor_find(NULL, "w") && !fd_meta_find(NULL, "w"),
+       "not there");
     const char *v = fd_meta_find(&f, "k\xc3\xa9\xf0\x9f\x98\x80\"\\/\b\f\n\r\t");
     OK(v && !strcmp(v, "A\xc3\xa9"), "escapes: %s", v ? v : "none");
     OK(fd_meta_find(&f, "format") && !strcmp(fd_meta_find(&f, "format"), "pt"), "format");
@@ -458,12 +484,16 @@ static void tensors_bad(void)
         { "{\"__metadata__\":{\"k\":1},\"a\":" A "}", 8, FD_EDATA, "JSON" },
         { "{\"__metadata__\":{\"k\":{}},\"a\":" A "}", 8, FD_EDATA, "JSON" },
         { "{\"__metadata__\":{\"k\"},\"a\":" A "}", 8, FD_EDATA, "JSON" },
-        { "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, FD_EDATA, "twice" },
+        { "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+          FD_EDATA, "twice" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, FD_EDATA, "missing: " },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", 8, FD_EDATA, "unknown field" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", 8, FD_EDATA,
+          "unknown field" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, FD_EDATA, "JSON" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8, FD_EDATA, "JSON" },
-        { "{\"layer.7.w\":" T("I64", "1", "0,8") "}", 8, FD_EDATA, "dtype is not F32, F64, F16 or BF16: " },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8, FD_EDATA,
+          "JSON" },
+        { "{\"layer.7.w\":" T("I64", "1", "0,8") "}", 8, FD_EDATA,
+          "dtype is not F32, F64, F16 or BF16: " },
         { "{\"layer.7.w\":" T("I64", "1", "0,8") "}", 8, FD_EDATA, ".safetensors: layer.7.w" },
         { "{\"a\":" T("F32", "-2", "0,8") "}", 8, FD_EDATA, "number" },
         { "{\"a\":" T("F32", "2.0", "0,8") "}", 8, FD_EDATA, "JSON" },
@@ -480,7 +510,8 @@ static void tensors_bad(void)
         { "{\"a\":" T("F32", "0", "0,8") "}", 8, FD_EDATA, "disagree: " },
         { "{\"a\":" T("F32", "2", "8,0") "}", 8, FD_EDATA, "not in the data: " },
         { "{\"a\":" T("F32", "3", "0,12") "}", 8, FD_EDATA, "not in the data: " },
-        { "{\"a\":" T("F32", "2", "0,99999999999999999999999999") "}", 8, FD_EDATA, "not in the data: " },
+        { "{\"a\":" T("F32", "2", "0,99999999999999999999999999") "}", 8, FD_EDATA,
+          "not in the data: " },
         { "{\"a\":" T("F32", "2", "4,12") "}", 12, FD_EDATA, "hole or an overlap before: " },
         { "{\"a\":" A ",\"b\":" T("F32", "1", "12,16") "}", 16, FD_EDATA, "safetensors: b" },
         { "{\"a\":" A ",\"b\":" T("F32", "2", "4,12") "}", 12, FD_EDATA, "safetensors: b" },
@@ -509,13 +540,15 @@ static void tensors_bad(void)
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
         size_t n = strlen(rows[r].text);
         fd_arena a = fresh(&st);
-        spit(path, file, safe(file, (long long)n, rows[r].text, n, "0123456789abcdef", (size_t)rows[r].bytes));
+        spit(path, file, safe(file, (long long)n, rows[r].text, n, "0123456789abcdef",
+                              (size_t)rows[r].bytes));
         fd_tensors f = fd_tensors_load(&a, path);
         OK(!f.count && !f.tensor, "%s", rows[r].text);
         failed(&st, rows[r].code, rows[r].says, "bad.safetensors", rows[r].text);
     }
     static const struct { long long len; const char *says; } lens[] = {
-        { 3, "control" }, { 1, "JSON" }, { 99, "shorter" }, { 100000000, "shorter" }, { 100000001, "100 MB" },
+        { 3, "control" }, { 1, "JSON" }, { 99, "shorter" }, { 100000000, "shorter" },
+        { 100000001, "100 MB" },
         { -1, "100 MB" }, { 0x7fffffffffffffffLL, "100 MB" }, { 0, "does not start" } };
     for (size_t r = 0; r < sizeof lens / sizeof lens[0]; r++) {
         fd_arena a = fresh(&st);
@@ -542,12 +575,14 @@ static void tensors_write(void)
 {
     fd_real x[] = { (fd_real)1.5, (fd_real)-2.25, (fd_real)3.125, (fd_real)2.385, 0, -7 };
     fd_tensor t[] = { { "w", 2, { 2, 3 }, x }, { "none", 2, { 0, 4 }, NULL },
-                      { "a \"name\"\\ \xc3\xa9\n", 0, { 0 }, x + 3 }, { "six", 6, { 1, 1, 2, 1, 1, 2 }, x } };
+                      { "a \"name\"\\ \xc3\xa9\n", 0, { 0 }, x + 3 },
+                      { "six", 6, { 1, 1, 2, 1, 1, 2 }, x } };
     fd_meta m[] = { { "k", "line\n\t\"\\/ \x01 \xf0\x9f\x98\x80" }, { "", "" } };
     fd_tensors f = { 4, 2, t, m };
-    static const char head[] = "{\"__metadata__\":{\"k\":\"v\"},\"w\":{\"dtype\":\"F%d\",\"shape\":[2,3],"
-                               "\"data_offsets\":[0,%d]},\"s\":{\"dtype\":\"F%d\",\"shape\":[],"
-                               "\"data_offsets\":[%d,%d]}}";
+    static const char head[] =
+        "{\"__metadata__\":{\"k\":\"v\"},\"w\":{\"dtype\":\"F%d\",\"shape\":[2,3],"
+        "\"data_offsets\":[0,%d]},\"s\":{\"dtype\":\"F%d\",\"shape\":[],"
+        "\"data_offsets\":[%d,%d]}}";
     const char *path = test_path("w.safetensors");
     unsigned char file[2048], bytes[8];
     fd_status st;
@@ -558,12 +593,14 @@ static void tensors_write(void)
     for (int i = 0; i < g.count; i++) {
         ptrdiff_t count = fd_tensor_find(&g, t[i].name) == g.tensor + i;
         OK(count, "tensor %d", i);
-        OK(g.tensor[i].nd == t[i].nd && !memcmp(g.tensor[i].n, t[i].n, sizeof t[i].n), "shape %d", i);
+        OK(g.tensor[i].nd == t[i].nd && !memcmp(g.tensor[i].n, t[i].n, sizeof t[i].n), "shape %d",
+           i);
         for (int d = 0; d < t[i].nd; d++) count *= t[i].n[d];
         OK(!count || !memcmp(g.tensor[i].x, t[i].x, (size_t)count * sizeof *x), "data %d", i);
     }
     for (int i = 0; i < g.metas; i++)
-        OK(!strcmp(g.meta[i].key, m[i].key) && !strcmp(g.meta[i].value, m[i].value), "metadata %d", i);
+        OK(!strcmp(g.meta[i].key, m[i].key) && !strcmp(g.meta[i].value, m[i].value), "metadata %d",
+           i);
 
     /* the very bytes */
     fd_tensor two[] = { { "w", 2, { 2, 3 }, x }, { "s", 0, { 0 }, x + 3 } };
@@ -575,9 +612,11 @@ static void tensors_write(void)
     OK(!fd_tensors_save(&st, path, &h), "%s", st.code ? st.what : "");
     size_t n = slurp(path, file, sizeof file);
     for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)((unsigned)len >> (i < 4 ? 8 * i : 31));
-    OK(n == (size_t)(8 + len + 7 * s) && !memcmp(file, bytes, 8) && !memcmp(file + 8, want, (size_t)len),
+    OK(n == (size_t)(8 + len + 7 * s) && !memcmp(file, bytes, 8)
+       && !memcmp(file + 8, want, (size_t)len),
        "%.*s", len, (char *)file + 8);
-    OK(!memcmp(file + 8 + len, x, (size_t)(6 * s)) && !memcmp(file + 8 + len + 6 * s, x + 3, (size_t)s), "data");
+    OK(!memcmp(file + 8 + len, x, (size_t)(6 * s)), "data");
+    OK(!memcmp(file + 8 + len + 6 * s, x + 3, (size_t)s), "data");
     h.count = h.metas = 0;
     OK(!fd_tensors_save(&st, path, &h) && slurp(path, file, sizeof file) == 64, "empty");
 
@@ -629,7 +668,8 @@ static void tensors_many(void)
     for (int i = 0; i < N; i++) {
         int k = (int)(i * 617L % N);                        /* 617 is coprime to 1000 */
         data[N - 1 - k] = (float)k + 0.25f;
-        n += (size_t)sprintf(text + n, "%s\"t%d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}",
+        n += (size_t)sprintf(text + n,
+                             "%s\"t%d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[%d,%d]}",
                              i ? "," : "{", k, 4 * (N - 1 - k), 4 * (N - k));
     }
     n += (size_t)sprintf(text + n, "}");
@@ -637,7 +677,8 @@ static void tensors_many(void)
     fd_tensors f = fd_tensors_load(&a, path);
     OK(!st.code && f.count == N, "%s", st.code ? st.what : "");
     for (int i = 0; i < f.count; i++)
-        OK(f.tensor[i].x[0] == (fd_real)(atoi(f.tensor[i].name + 1) + 0.25), "%s", f.tensor[i].name);
+        OK(f.tensor[i].x[0] == (fd_real)(atoi(f.tensor[i].name + 1) + 0.25), "%s",
+           f.tensor[i].name);
 }
 
 /* --- arena of every size --- */
@@ -669,7 +710,8 @@ static void starved(void)
                 y = g.count ? fd_tensor_find(&g, "y")->x : NULL;
             }
             done = y != NULL;
-            OK(done ? !st.code && !memcmp(x, y, sizeof x) : st.code == FD_ENOMEM, "kind %d size %d", kind, (int)size);
+            OK(done ? !st.code && !memcmp(x, y, sizeof x) : st.code == FD_ENOMEM,
+               "kind %d size %d", kind, (int)size);
         }
         OK(done, "kind %d never succeeds", kind);
     }
@@ -685,8 +727,10 @@ static void pictures(void)
         { FD_GRAY, 7, { 255, 255, 255 }, 0 }, { FD_GRAY, INFINITY, { 255, 255, 255 }, 0 },
         { FD_GRAY_INVERSE, 0.2, { 204, 204, 204 }, 0 },
         { FD_VIRIDIS, 0, { 68, 1, 84 }, 0 }, { FD_VIRIDIS, 1, { 253, 231, 37 }, 0 },
-        { FD_VIRIDIS, 128 / 255., { 33, 145, 140 }, 2 }, { FD_VIRIDIS, 64 / 255., { 59, 82, 139 }, 2 },
-        { FD_VIRIDIS, 160 / 255., { 40, 174, 128 }, 2 }, { FD_VIRIDIS, 192 / 255., { 94, 201, 98 }, 2 },
+        { FD_VIRIDIS, 128 / 255., { 33, 145, 140 }, 2 },
+        { FD_VIRIDIS, 64 / 255., { 59, 82, 139 }, 2 },
+        { FD_VIRIDIS, 160 / 255., { 40, 174, 128 }, 2 },
+        { FD_VIRIDIS, 192 / 255., { 94, 201, 98 }, 2 },
         { FD_VIRIDIS, 232 / 255., { 195, 224, 33 }, 5 },
         { FD_DIVERGING, 0.5, { 255, 255, 255 }, 0 },
         { FD_GRAY, NAN, { 255, 0, 255 }, 0 }, { FD_DIVERGING, NAN, { 255, 0, 255 }, 0 } };
@@ -694,7 +738,8 @@ static void pictures(void)
         unsigned char c[3];
         fd_colour(rows[r].map, rows[r].u, c);
         for (int i = 0; i < 3; i++)
-            NEAR(c[i], rows[r].rgb[i], rows[r].tol, "map %d at %g, colour %d", rows[r].map, rows[r].u, i);
+            NEAR(c[i], rows[r].rgb[i], rows[r].tol, "map %d at %g, colour %d", rows[r].map,
+                 rows[r].u, i);
     }
     unsigned char lo[3], hi[3];
     fd_colour(FD_DIVERGING, 0.1, lo);
@@ -710,9 +755,11 @@ static void pictures(void)
     for (int i = 0; i < H * W * 3; i++) (&rgb[0][0][0])[i] = (unsigned char)(i * i * 31 >> 2);
     OK(!fd_png_save(&st, path, H, W, &rgb[0][0][0]), "%s", st.code ? st.what : "");
     size_t n = slurp(path, file, sizeof file);
-    static const unsigned char start[] = "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\7\0\0\0\5\x08\2\0\0\0";
+    static const unsigned char start[] =
+        "\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\7\0\0\0\5\x08\2\0\0\0";
     static const unsigned char end[] = "\0\0\0\0IEND\xae\x42\x60\x82";
-    OK(n > 60 && !memcmp(file, start, sizeof start - 1) && !memcmp(file + n - 12, end, 12), "frame of the file");
+    OK(n > 60 && !memcmp(file, start, sizeof start - 1) && !memcmp(file + n - 12, end, 12),
+       "frame of the file");
     int w = 0, h = 0, c = 0;
     unsigned char *px = stbi_load_from_memory(file, (int)n, &w, &h, &c, 0);
     OK(px && w == W && h == H && c == 3 && !memcmp(px, rgb, sizeof rgb), "pixels");
@@ -722,10 +769,12 @@ static void pictures(void)
     fd_real x[ROWS * COLS * FH * FW];
     for (int i = 0; i < ROWS * COLS * FH * FW; i++) x[i] = (fd_real)(i % 11 * 0.385 - 1);
     x[17] = (fd_real)NAN;
-    OK(!fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, -1, 2.385, FD_VIRIDIS, ZOOM, a), "%s", st.code ? st.what : "");
+    OK(!fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, -1, 2.385, FD_VIRIDIS, ZOOM, a), "%s",
+       st.code ? st.what : "");
     n = slurp(path, file, sizeof file);
     px = stbi_load_from_memory(file, (int)n, &w, &h, &c, 0);
-    OK(px && h == ROWS * FH * ZOOM + 2 * ZOOM && w == COLS * FW * ZOOM + 2 * 2 * ZOOM, "sheet %d x %d", h, w);
+    OK(px && h == ROWS * FH * ZOOM + 2 * ZOOM && w == COLS * FW * ZOOM + 2 * 2 * ZOOM,
+       "sheet %d x %d", h, w);
     int wrong = 0, gaps = 0;
     for (int i = 0; px && i < h; i++)
         for (int j = 0; j < w; j++) {
@@ -738,12 +787,14 @@ static void pictures(void)
             } else gaps++;
             wrong += memcmp(want, px + 3 * (i * w + j), 3) != 0;
         }
-    OK(!wrong && gaps == h * w - ROWS * COLS * FH * FW * ZOOM * ZOOM, "%d pixels wrong, %d of gaps", wrong, gaps);
+    OK(!wrong && gaps == h * w - ROWS * COLS * FH * FW * ZOOM * ZOOM,
+       "%d pixels wrong, %d of gaps", wrong, gaps);
     stbi_image_free(px);
     OK(!fd_png_sheet(&st, path, 1, 1, FH, FW, x, 1, 1, FD_GRAY, 1, a), "lo = hi");
 
     static const int sizes[][5] = { { 0, 1, 1, 1, 1 }, { 1, 1, 1, -1, 1 }, { 1, 1, 1, 1, 0 },
-        { 2147483647, 2147483647, 2147483647, 2147483647, 2147483647 }, { 1 << 20, 1, 1 << 20, 1, 4096 } };
+        { 2147483647, 2147483647, 2147483647, 2147483647, 2147483647 },
+        { 1 << 20, 1, 1 << 20, 1, 4096 } };
     for (size_t r = 0; r < sizeof sizes / sizeof sizes[0]; r++) {
         const int *z = sizes[r];
         a = fresh(&st);
@@ -762,7 +813,8 @@ static void pictures(void)
 
     static const char *const name[] = { "step", "loss, mean", "the \"best\"" };
     static const double v[] = { 1, 2.385, NAN, 2, -1.0 / 3, 1e300 };
-    static const char want[] = "step,\"loss, mean\",\"the \"\"best\"\"\"\n1,2.385,nan\n2,-0.333333333,1e+300\n";
+    static const char want[] =
+        "step,\"loss, mean\",\"the \"\"best\"\"\"\n1,2.385,nan\n2,-0.333333333,1e+300\n";
     fresh(&st);
     OK(!fd_csv_save(&st, test_path("t.csv"), 3, name, 2, v), "%s", st.code ? st.what : "");
     n = slurp(test_path("t.csv"), file, sizeof file);

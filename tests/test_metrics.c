@@ -29,7 +29,8 @@ static double dist(const fd_space *s, const fd_real *x, const fd_real *y)
 static void spectra(void)
 {
     static const struct { int nd, n[3], bc[3], ch; } rows[] = {
-        { 1, { 8 }, { FD_PERIODIC }, 1 }, { 1, { 7 }, { FD_PERIODIC }, 2 }, { 1, { 6 }, { FD_NEUMANN }, 1 },
+        { 1, { 8 }, { FD_PERIODIC }, 1 }, { 1, { 7 }, { FD_PERIODIC }, 2 },
+        { 1, { 6 }, { FD_NEUMANN }, 1 },
         { 1, { 5 }, { FD_DIRICHLET }, 1 }, { 1, { 5 }, { FD_MIXED }, 1 },
         { 2, { 4, 5 }, { FD_PERIODIC, FD_NEUMANN }, 1 },
         { 3, { 3, 2, 4 }, { FD_DIRICHLET, FD_PERIODIC, FD_MIXED }, 2 } };
@@ -79,7 +80,8 @@ static void spectra(void)
     double e[2] = { -1, -1 };
     fd_spectrum(&s, 1, &x, 2, e, a);
     char line[200];
-    OK(fd_explain(&st, line, sizeof line) == FD_EARG && strstr(line, "fd_spectrum: a dense") && e[0] == -1, "%s", line);
+    OK(fd_explain(&st, line, sizeof line) == FD_EARG && strstr(line, "fd_spectrum: a dense")
+       && e[0] == -1, "%s", line);
 }
 
 /* --- distances of samples --- */
@@ -115,11 +117,15 @@ static void pairs(void)
             for (ptrdiff_t i = 0; i < n * size; i++) y[i] += (fd_real)0.3;
             for (int i = 0; i < N; i++)
                 for (int j = 0; j < N; j++) {
-                    double v = dist(&s, z + i * size, z + j * size), k = exp(-v * v / (2 * bw * bw));
+                    double v = dist(&s, z + i * size, z + j * size);
+                    double k = exp(-v * v / (2 * bw * bw));
                     if (i < j) d[half++] = v;
                     if (i == j) continue;
                     if (i < m && j < m) { xx += v / (m * (m - 1.0)); kxx += k / (m * (m - 1.0)); }
-                    else if (i >= m && j >= m) { yy += v / (n * (n - 1.0)); kyy += k / (n * (n - 1.0)); }
+                    else if (i >= m && j >= m) {
+                        yy += v / (n * (n - 1.0));
+                        kyy += k / (n * (n - 1.0));
+                    }
                     else if (i < j) { xy += v / ((double)m * n); kxy += k / ((double)m * n); }
                 }
             NEAR(fd_energy_distance(&s, m, x, n, y), 2 * xy - xx - yy, TOL(1e-13, 2e-6) * xy,
@@ -129,13 +135,17 @@ static void pairs(void)
             NEAR(fd_mmd2(&s, m, x, n, y, bw, a), kxx + kyy - 2 * kxy, TOL(1e-13, 2e-6),
                  "MMD, space %d, %d and %d", kind, m, n);
             for (int i = 1; i < half; i++)                       /* insertion sort */
-                for (int j = i; j && d[j] < d[j - 1]; j--) { double t = d[j]; d[j] = d[j - 1]; d[j - 1] = t; }
+                for (int j = i; j && d[j] < d[j - 1]; j--) {
+                    double t = d[j];
+                    d[j] = d[j - 1];
+                    d[j - 1] = t;
+                }
             double med = 0.5 * (d[half / 2] + d[(half - 1) / 2]);
             NEAR(fd_mmd2(&s, m, x, n, y, 0, a), fd_mmd2(&s, m, x, n, y, med, a), TOL(1e-13, 1e-6),
                  "MMD at the median, space %d, %d and %d", kind, m, n);
             OK(!st.code, "%s", st.code ? st.what : "");
         }
-    /* unbiased: means over many small samples of X = N(0, sd^2) phi, Y = N(shift, sd^2) phi, against
+    /* unbiased: means over many small samples of X = N(0, sd^2) phi, Y = N(mu, sd^2) phi, against
      * E|N(mu, s^2)| = s sqrt(2/pi) exp(-mu^2/2s^2) + mu erf(mu/(s sqrt 2)), s^2 = 2 sd^2, and
      * E k = bw/sqrt(bw^2 + s^2) exp(-mu^2/(2 (bw^2 + s^2))) */
     enum { REP = 400, M = 6, N = 4 };
@@ -143,7 +153,8 @@ static void pairs(void)
     fd_arena a = test_arena(1 << 16, &st);
     fd_space sp = space_of(0, &a);
     fd_real x[M * 30], y[N * 30];
-    double sum[2] = { 0 }, sq[2] = { 0 }, sd = 0.7, mu = 0.9, bw = 1.3, s2 = 2 * sd * sd, pi = acos(-1.0);
+    double sum[2] = { 0 }, sq[2] = { 0 }, sd = 0.7, mu = 0.9, bw = 1.3, s2 = 2 * sd * sd,
+        pi = acos(-1.0);
     for (int i = 0; i < REP; i++) {
         fd_real g[M + N];
         double amp[M + N], v[2];
@@ -159,10 +170,12 @@ static void pairs(void)
     double k0 = bw / sqrt(bw * bw + s2), k = k0 * exp(-mu * mu / (2 * (bw * bw + s2)));
     double want[2] = { 2 * exy - 2 * sqrt(2 * s2 / pi), 2 * k0 - 2 * k };
     for (int j = 0; j < 2; j++)
-        NEAR(sum[j], want[j], 4 * sqrt((sq[j] - sum[j] * sum[j]) / REP), "mean of unbiased estimates %d", j);
+        NEAR(sum[j], want[j], 4 * sqrt((sq[j] - sum[j] * sum[j]) / REP),
+             "mean of unbiased estimates %d", j);
     OK(want[0] > 8 * sqrt((sq[0] - sum[0] * sum[0]) / REP), "the test would not see a wrong mean");
 
-    OK(isnan(fd_energy_distance(&sp, 1, x, N, y)) && isnan(fd_energy_distance(&sp, M, x, 1, y)), "one function");
+    OK(isnan(fd_energy_distance(&sp, 1, x, N, y)) && isnan(fd_energy_distance(&sp, M, x, 1, y)),
+       "one function");
     OK(isnan(fd_energy_distance(&sp, M, NULL, N, y)), "NULL");
     OK(isnan(fd_mmd2(&sp, M, x, 1, y, 1, a)) && st.code == FD_EARG, "one function");
     a = test_arena(1 << 16, &st);
@@ -179,38 +192,44 @@ static void sliced(void)
     fd_arena a = test_arena(1 << 22, &st);
     /* one point of weight w: the direction is +-1, the distance that of the quantiles:
      * 1 1 1 4 4 4 against 0 0 2 2 5 5 */
-    fd_real w = (fd_real)2.385, basis = (fd_real)(1 / sqrt(2.385)), x1[2] = { 4, 1 }, y1[3] = { 2, 5, 0 };
+    fd_real w = (fd_real)2.385, basis = (fd_real)(1 / sqrt(2.385)), x1[2] = { 4, 1 },
+        y1[3] = { 2, 5, 0 };
     fd_space one = fd_dense(NULL, 1, 1, &basis, &w, 1);
-    NEAR(fd_sliced_w2(&one, fd_seed(1), 3, 2, x1, 3, y1, a), 2.385 * 1.5, TOL(1e-14, 1e-6), "quantiles");
+    NEAR(fd_sliced_w2(&one, fd_seed(1), 3, 2, x1, 3, y1, a), 2.385 * 1.5, TOL(1e-14, 1e-6),
+         "quantiles");
     for (int kind = 0; kind < 3; kind++) {
         enum { M = 20, PROJ = 3000 };
         fd_space s = space_of(kind, &a);
         ptrdiff_t d = fd_size(&s);
-        fd_real *x = fd_new(&a, fd_real, M * d), *y = fd_new(&a, fd_real, 3 * M * d), *psi = fd_new(&a, fd_real, d);
+        fd_real *x = fd_new(&a, fd_real, M * d), *y = fd_new(&a, fd_real, 3 * M * d),
+            *psi = fd_new(&a, fd_real, d);
         if (!psi) { OK(0, "memory"); return; }
         fd_normal(fd_seed(5), M * d, x);
         fd_normal(fd_seed(6), d, psi);
         double len2 = fd_inner(&s, psi, psi);
         for (int i = 0; i < 3 * M; i++)
             for (ptrdiff_t j = 0; j < d; j++) y[i * d + j] = x[i % M * d + j];
-        NEAR(fd_sliced_w2(&s, fd_seed(8), 70, M, x, 3 * M, y, a), 0, TOL(1e-27, 1e-10), "the same law");
+        NEAR(fd_sliced_w2(&s, fd_seed(8), 70, M, x, 3 * M, y, a), 0, TOL(1e-27, 1e-10),
+             "the same law");
         /* a shift by psi: <psi, theta>^2, mean |psi|^2/d, variance 2 (d-1)/(d^2 (d+2)) |psi|^4 */
         for (int i = 0; i < M; i++)
             for (ptrdiff_t j = 0; j < d; j++) y[i * d + j] += psi[j];
         double z = 2 * (d - 1.0) / ((double)d * d * (d + 2.0) * PROJ);
-        NEAR(fd_sliced_w2(&s, fd_seed(8), PROJ, M, x, M, y, a), len2 / (double)d, 4 * len2 * sqrt(z),
+        NEAR(fd_sliced_w2(&s, fd_seed(8), PROJ, M, x, M, y, a), len2 / (double)d,
+             4 * len2 * sqrt(z),
              "a shift, space %d", kind);
     }
     OK(!st.code, "%s", st.code ? st.what : "");
-    OK(isnan(fd_sliced_w2(&one, fd_seed(1), 0, 2, x1, 3, y1, a)) && st.code == FD_EARG, "no directions");
+    OK(isnan(fd_sliced_w2(&one, fd_seed(1), 0, 2, x1, 3, y1, a)) && st.code == FD_EARG,
+       "no directions");
 }
 
 /* --- Gaussian distances --- */
 
 /* 2p functions mean + +-a_k v_k: their mean is exact, their covariance sum_k sd_k^2 v_k v_k^T with
  * a_k = sd_k sqrt((2p-1)/2); v_k the modes, the first two turned by an angle */
-static void cross(const fd_space *s, int p, const double *mean, const double *sd, double angle, fd_real *x,
-                  fd_arena scratch)
+static void cross(const fd_space *s, int p, const double *mean, const double *sd, double angle,
+                  fd_real *x, fd_arena scratch)
 {
     ptrdiff_t per = s->ch * s->modes;
     fd_real *u = fd_new(&scratch, fd_real, 2 * p * per);
@@ -241,15 +260,18 @@ static void gaussians(void)
         if (!y) { OK(0, "memory"); return; }
         double want[P + 1] = { 0 };
         for (int k = 0; k < P; k++)
-            want[k + 1] = want[k] + (mx[k] - my[k]) * (mx[k] - my[k]) + (sx[k] - sy[k]) * (sx[k] - sy[k]);
+            want[k + 1] = want[k] + (mx[k] - my[k]) * (mx[k] - my[k])
+                + (sx[k] - sy[k]) * (sx[k] - sy[k]);
         cross(&s, P, mx, sx, 0, x, a);
         cross(&s, P, my, sy, 0, y, a);
-        NEAR(fd_w2_modes(&s, 2 * P, x, 2 * P, y, a), want[P], TOL(1e-12, 2e-5), "diagonal, space %d", kind);
+        NEAR(fd_w2_modes(&s, 2 * P, x, 2 * P, y, a), want[P], TOL(1e-12, 2e-5),
+             "diagonal, space %d", kind);
         NEAR(fd_w2_modes(&s, 2 * P, x, 2 * P, x, a), 0, TOL(1e-25, 1e-9), "to itself");
         for (int pcs = 1; pcs <= P; pcs++)
             NEAR(fd_frechet(&s, pcs, 2 * P, x, 2 * P, y, a), want[pcs], TOL(1e-12, 5e-5),
                  "space %d, %d components", kind, pcs);
-        NEAR(fd_frechet(&s, P + 3, 2 * P, x, 2 * P, y, a), want[P], TOL(1e-7, 2e-3), "more components than there are");
+        NEAR(fd_frechet(&s, P + 3, 2 * P, x, 2 * P, y, a), want[P], TOL(1e-7, 2e-3),
+             "more components than there are");
         NEAR(fd_frechet(&s, P, 2 * P, y, 2 * P, y, a), 0, TOL(1e-12, 5e-5), "to itself");
         /* turned in the plane of the first two modes, where for 2 x 2 matrices
          * Tr (A B)^1/2 = sqrt(Tr AB + 2 sqrt(det AB)) */
@@ -259,7 +281,8 @@ static void gaussians(void)
         double turned = (mx[0] - my[0]) * (mx[0] - my[0]) + (mx[1] - my[1]) * (mx[1] - my[1])
                       + v0 + v1 + w0 + w1 - 2 * sqrt(tr + 2 * sqrt(det)) + want[P] - want[2];
         cross(&s, P, mx, sx, t, x, a);
-        NEAR(fd_frechet(&s, P, 2 * P, x, 2 * P, y, a), turned, TOL(1e-12, 5e-5), "turned, space %d", kind);
+        NEAR(fd_frechet(&s, P, 2 * P, x, 2 * P, y, a), turned, TOL(1e-12, 5e-5),
+             "turned, space %d", kind);
         /* a large common mean costs no digits of w2_modes in double */
         for (int i = 0; i < 2 * P * size; i++) { x[i] += 64; y[i] += 64; }
         double far = fd_w2_modes(&s, 2 * P, x, 2 * P, y, a);
@@ -317,7 +340,8 @@ static void crps(void)
 
 /* --- every metric at once, for bits and memory --- */
 
-static int all(fd_arena a, const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double out[9])
+static int all(fd_arena a, const fd_space *s, int m, const fd_real *x, int n, const fd_real *y,
+               double out[9])
 {
     int k = 0;
     memset(out, 0, 9 * sizeof *out);
