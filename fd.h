@@ -719,7 +719,6 @@ const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);
 const char      *fd_meta_find(const fd_tensors *f, const char *key);
 /* fd_png_save -- rgb [h][w][3] bytes. fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by
  * row, values lo..hi through a colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
-enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 int        fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned char *rgb);
 int        fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
                         const fd_real *x, double lo, double hi, int map, int zoom, fd_arena scratch);
@@ -733,7 +732,8 @@ int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
 #endif
-/* fd_colour -- u in [0,1] through a colour map. */
+/* fd_colour -- u in [0,1] through a colour map; magenta where u is NaN. */
+enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
 /* ---- 15. Metrics ---------------------------------------------------------------------------------------------- */
