@@ -178,8 +178,8 @@ void fd_perm(fd_rng r, int n, int *p);
 enum { FD_C2C, FD_R2C, FD_DCT1, FD_DCT2, FD_DCT3, FD_DCT4, FD_DST1, FD_DST2, FD_DST3, FD_DST4 };
 typedef struct fd_fft fd_fft;                          /* a plan: read-only once made */
 
-/* fd_fft_plan -- any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 11 by hand, a generic pass
- * for other primes, Bluestein where that is cheaper. */
+/* fd_fft_plan -- any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 8, 11, 16 by hand, a generic
+ * pass for other primes, Bluestein where that is cheaper. FD_ESHAPE for n out of range. */
 fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
 
 /* fd_fft_run -- transform many lines in place.
@@ -189,8 +189,8 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
  *   lines    how many; line l has its element j at x[l*dist + j*stride]. dist and stride count
  *            elements: fd_cplx for FD_C2C (x then points to fd_cplx cast to fd_real *), else fd_real.
  *
- * A line lies in each lane of a vector, so the bits of a line do not depend on its place. dist = 1
- * (channels last) is fastest, stride = 1 next. */
+ * A line lies in each lane of a vector, or, where it is long and contiguous, fills the vector alone:
+ * the choice depends on n and stride only, so the bits of a line do not depend on its place. */
 void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
                 ptrdiff_t stride, fd_real *x, fd_arena scratch);
 

@@ -290,7 +290,7 @@ static void fft_pass(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const
  * about 3n/2 where half of the results or of the x_j are not wanted. j^2 is taken mod 2n in
  * integers. */
 
-enum { FFT_MAXF = 32, FFT_LONG = 256 };
+enum { FFT_MAXF = 20, FFT_LONG = 256 };    /* 3^18 < 2^29 < 3^19: 18 radices at most */
 
 typedef struct fft_core {
     int n, nf, f[FFT_MAXF];               /* length and radices */
