@@ -149,7 +149,7 @@ static topic t_net = { "net", "network", {
         { "width", "32", "channels inside", 1, 4096 }, { "layers", "4", "", 1, 64 },
         { "modes", "12", "kept on each axis", 1, 4096 }, { "style", "block|original", "", 0, 0 },
         { "time", "film|channel|none", "how t enters", 0, 0 },
-        { "coords", "none|open|closed", "coordinates as input", 0, 0 },
+        { "coords", "open|closed|none", "coordinates as input; without, every shift is equal", 0, 0 },
         { "lift", "0", "width of the lifting; -1: linear", -1, 4096 },
         { "proj", "0", "width of the projection", 0, 4096 },
         { "act", "gelu|gelu-tanh|silu|relu|tanh", "activation", 0, 0 },
@@ -332,69 +332,122 @@ typedef struct {
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, ALL = 63 };
 enum { O_YES, O_INT, O_REAL, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
 typedef struct {
-    const char *name, *arg, *def, *help;                   /* def NULL: none */
-    int of, kind;
-    size_t at;
+    const char *name, *arg, *def;                          /* def NULL: none */
+    int of, kind;                                          /* commands; O_* */
+    size_t at;                                             /* in args */
     const topic *t;
     double lo, hi;
+    const char *help;
 } option;
 #define AT(f) offsetof(args, f)
 
 static const option options[] = {
-    { "data", "FILE", NULL, "functions, .npy or IDX: [n][grid]; or the built-in fields (fd help fields)",
-      TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0 },
-    { "data", "FILE", NULL, "real functions, .npy or IDX, or fields", EVAL, O_TEXT, AT(data), 0, 0, 0 },
-    { "samples", "FILE", NULL, "what fd sample wrote", EVAL, O_TEXT, AT(samples), 0, 0, 0 },
-    { "model", "FILE", NULL, "what fd train wrote", SAMPLE, O_TEXT, AT(model), 0, 0, 0 },
-    { "out", "FILE", "model.safetensors", "the model (-o)", TRAIN, O_OUT, AT(out), 0, 0, 0 },
-    { "out", "FILE", "samples.npy", "the samples (-o)", SAMPLE, O_OUT, AT(out), 0, 0, 0 },
-    { "out", "FILE", "noise.npy", "the functions (-o)", NOISE, O_OUT, AT(out), 0, 0, 0 },
-    { "out", "FILE", NULL, "the table as .csv (-o)", EVAL, O_OUT, AT(out), 0, 0, 0 },
-    { "outdir", "FOLDER", "out/demo", "where everything goes", DEMO, O_TEXT, AT(outdir), 0, 0, 0 },
-    { "resume", "FILE", NULL, "go on with this model: its settings, its optimiser", TRAIN, O_TEXT, AT(resume), 0, 0, 0 },
-    { "log", "FILE", NULL, "loss by step, .csv", TRAIN, O_OUT, AT(log), 0, 0, 0 },
-    { "png", "FILE", NULL, "a sheet of the functions", SAMPLE | NOISE, O_OUT, AT(png), 0, 0, 0 },
-    { "path", "FILE", NULL, "a sheet of the way from noise to sample, .png", SAMPLE, O_OUT, AT(path), 0, 0, 0 },
-    { "grid", "N[xM[xK]]", NULL, "points of each axis; default: those of the data", TRAIN | NOISE | EVAL | DEMO, O_GRID, AT(grid), 0, 0, 0 },
-    { "grid", "N[xM[xK]]", NULL, "points of each axis; default: those of training", SAMPLE, O_GRID, AT(grid), 0, 0, 0 },
-    { "boundary", "NAME[,..]", "periodic", "one for all axes, or one each (fd help boundary)", TRAIN | NOISE | EVAL | DEMO, O_BOUNDARY, AT(bc), 0, 0, 0 },
-    { "channels", "N", "0", "length of the second axis of the data; 0: there is none", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64 },
-    { "cov", "SPEC", "matern:nu=1.5,l=0.1", "covariance of the noise (fd help cov)", TRAIN | NOISE | DEMO, O_SPEC, AT(cov), &t_cov, 0, 0 },
-    { "process", "SPEC", "vp", "forward process (fd help process)", TRAIN | DEMO, O_SPEC, AT(process), &t_process, 0, 0 },
-    { "net", "SPEC", "fno", "network (fd help net)", TRAIN | DEMO, O_SPEC, AT(net), &t_net, 0, 0 },
-    { "precond", "SPEC", "gauss", "gauss or none (fd help precond)", TRAIN | DEMO, O_SPEC, AT(precond), &t_precond, 0, 0 },
-    { "predict", "NAME", "x0", "with --precond none: x0, noise, score, v, velocity", TRAIN | DEMO, O_SPEC, AT(predict), &t_predict, 0, 0 },
-    { "weight", "NAME", "one", "of the loss: one, x0, noise, v, likelihood", TRAIN | DEMO, O_SPEC, AT(weight), &t_weight, 0, 0 },
-    { "time-law", "SPEC", "stratified", "of training times (fd help time-law)", TRAIN | DEMO, O_SPEC, AT(law), &t_law, 0, 0 },
-    { "limit", "N", "0", "use at most N functions of the data, chosen at random; 0: all", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(limit), 0, 0, INT_MAX },
-    { "steps", "N", "1000", "steps of training in all", TRAIN, O_INT, AT(steps), 0, 1, 1e9 },
-    { "steps", "N", "50", "steps of sampling", SAMPLE | DEMO, O_INT, AT(steps), 0, 1, 1e6 },
-    { "budget", "SECONDS", "0", "train for so long instead of --steps; 0: no limit", TRAIN, O_REAL, AT(budget), 0, 0, 1e9 },
-    { "budget", "SECONDS", "150", "time for training", DEMO, O_REAL, AT(budget), 0, 0, 1e9 },
-    { "batch", "N", "32", "functions in a step of training", TRAIN | DEMO, O_INT, AT(batch), 0, 1, 1e6 },
-    { "batch", "N", "16", "functions at a time; changes memory and speed, not results", SAMPLE, O_INT, AT(batch), 0, 1, 1e6 },
-    { "lr", "X", "1e-3", "learning rate", TRAIN | DEMO, O_REAL, AT(lr), 0, 0, 1e3 },
-    { "lr-end", "X", "0", "rate at the last step, reached by a cosine", TRAIN | DEMO, O_REAL, AT(lr_end), 0, 0, 1e3 },
-    { "warmup", "N", "50", "steps of rising rate", TRAIN | DEMO, O_INT, AT(warmup), 0, 0, 1e9 },
-    { "decay", "X", "0", "weight decay", TRAIN | DEMO, O_REAL, AT(decay), 0, 0, 1e3 },
-    { "clip", "X", "1", "largest norm of the gradient; 0: any", TRAIN | DEMO, O_REAL, AT(clip), 0, 0, BIG },
-    { "ema", "X", "0.999", "weight average that sampling uses: share kept each step", TRAIN | DEMO, O_REAL, AT(ema), 0, 0, 0.999999999 },
-    { "save-every", "N", "0", "write the model every N steps too; 0: at the end", TRAIN, O_INT, AT(save), 0, 0, 1e9 },
-    { "scheme", "NAME", "ddim", "one step of the sampler (fd help scheme)", SAMPLE | DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0 },
-    { "times", "SPEC", "uniform", "times of the sampler (fd help times)", SAMPLE | DEMO, O_SPEC, AT(times), &t_times, 0, 0 },
-    { "eta", "X", "0", "randomness of ddim and eta-euler, 0 to 1", SAMPLE | DEMO, O_REAL, AT(eta), 0, 0, 1 },
-    { "denoise", "0|1", "1", "end with the model's mean", SAMPLE | DEMO, O_INT, AT(denoise), 0, 0, 1 },
-    { "n", "N", "16", "how many functions (-n)", SAMPLE | NOISE, O_INT, AT(n), 0, 1, 1e8 },
-    { "n", "N", "1000", "how many functions at most (-n)", EVAL, O_INT, AT(n), 0, 2, 1e8 },
-    { "n", "N", "128", "how many samples for the figures (-n)", DEMO, O_INT, AT(n), 0, 16, 1e6 },
-    { "first", "N", "0", "number of the first function: 16 of 8 on are the last 8 of 16 and 8 more", SAMPLE | NOISE, O_INT, AT(first), 0, 0, 1e8 },
-    { "raw", NULL, NULL, "keep the model's own scale, in [-1,1] for bytes", SAMPLE | EVAL, O_YES, AT(raw), 0, 0, 0 },
-    { "pcs", "N", "32", "principal components of the Frechet distance", EVAL | DEMO, O_INT, AT(pcs), 0, 1, 4096 },
-    { "map", "NAME", "viridis", "colours: gray, gray-inverse, viridis, diverging", SAMPLE | NOISE, O_SPEC, AT(map), &t_map, 0, 0 },
-    { "seed", "N", "1", "all randomness comes from it", ALL & ~INFO, O_REAL, AT(seed), 0, 0, 9007199254740992.0 },
-    { "threads", "N", "0", "0: as many as the machine has; results do not depend on it", ALL & ~INFO, O_INT, AT(threads), 0, 0, 1024 },
-    { "memory", "SIZE", NULL, "most memory to use, e.g. 512M; default: $FD_MEMORY or 8G", ALL, O_SIZE, AT(memory), 0, 0, 0 },
-    { "help", NULL, NULL, "this text (-h)", ALL, O_YES, AT(help), 0, 0, 0 },
+    { "data", "FILE", NULL, TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0,
+      "functions, .npy or IDX: [n][grid]; or the built-in fields (fd help fields)" },
+    { "data", "FILE", NULL, EVAL, O_TEXT, AT(data), 0, 0, 0,
+      "real functions, .npy or IDX, or fields" },
+    { "samples", "FILE", NULL, EVAL, O_TEXT, AT(samples), 0, 0, 0,
+      "what fd sample wrote" },
+    { "model", "FILE", NULL, SAMPLE, O_TEXT, AT(model), 0, 0, 0,
+      "what fd train wrote" },
+    { "out", "FILE", "model.safetensors", TRAIN, O_OUT, AT(out), 0, 0, 0,
+      "the model (-o)" },
+    { "out", "FILE", "samples.npy", SAMPLE, O_OUT, AT(out), 0, 0, 0,
+      "the samples (-o)" },
+    { "out", "FILE", "noise.npy", NOISE, O_OUT, AT(out), 0, 0, 0,
+      "the functions (-o)" },
+    { "out", "FILE", NULL, EVAL, O_OUT, AT(out), 0, 0, 0,
+      "the table as .csv (-o)" },
+    { "outdir", "FOLDER", "out/demo", DEMO, O_TEXT, AT(outdir), 0, 0, 0,
+      "where everything goes" },
+    { "resume", "FILE", NULL, TRAIN, O_TEXT, AT(resume), 0, 0, 0,
+      "go on with this model: its settings, its optimiser" },
+    { "log", "FILE", NULL, TRAIN, O_OUT, AT(log), 0, 0, 0,
+      "loss by step, .csv" },
+    { "png", "FILE", NULL, SAMPLE | NOISE, O_OUT, AT(png), 0, 0, 0,
+      "a sheet of the functions" },
+    { "path", "FILE", NULL, SAMPLE, O_OUT, AT(path), 0, 0, 0,
+      "a sheet of the way from noise to sample, .png" },
+    { "grid", "N[xM[xK]]", NULL, TRAIN | NOISE | EVAL | DEMO, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis; default: those of the data" },
+    { "grid", "N[xM[xK]]", NULL, SAMPLE, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis; default: those of training" },
+    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "one for all axes, or one each (fd help boundary)" },
+    { "channels", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64,
+      "length of the second axis of the data; 0: there is none" },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.1", TRAIN | NOISE | DEMO, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "covariance of the noise (fd help cov)" },
+    { "process", "SPEC", "vp", TRAIN | DEMO, O_SPEC, AT(process), &t_process, 0, 0,
+      "forward process (fd help process)" },
+    { "net", "SPEC", "fno", TRAIN | DEMO, O_SPEC, AT(net), &t_net, 0, 0,
+      "network (fd help net)" },
+    { "precond", "SPEC", "gauss", TRAIN | DEMO, O_SPEC, AT(precond), &t_precond, 0, 0,
+      "gauss or none (fd help precond)" },
+    { "predict", "NAME", "x0", TRAIN | DEMO, O_SPEC, AT(predict), &t_predict, 0, 0,
+      "with --precond none: x0, noise, score, v, velocity" },
+    { "weight", "NAME", "one", TRAIN | DEMO, O_SPEC, AT(weight), &t_weight, 0, 0,
+      "of the loss: one, x0, noise, v, likelihood" },
+    { "time-law", "SPEC", "stratified", TRAIN | DEMO, O_SPEC, AT(law), &t_law, 0, 0,
+      "of training times (fd help time-law)" },
+    { "limit", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(limit), 0, 0, INT_MAX,
+      "use at most N functions of the data, chosen at random; 0: all" },
+    { "steps", "N", "1000", TRAIN, O_INT, AT(steps), 0, 1, 1e9,
+      "steps of training in all" },
+    { "steps", "N", "50", SAMPLE | DEMO, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of sampling" },
+    { "budget", "SECONDS", "0", TRAIN, O_REAL, AT(budget), 0, 0, 1e9,
+      "train for so long instead of --steps; 0: no limit" },
+    { "budget", "SECONDS", "150", DEMO, O_REAL, AT(budget), 0, 1, 1e9,
+      "time for training" },
+    { "batch", "N", "32", TRAIN | DEMO, O_INT, AT(batch), 0, 1, 1e6,
+      "functions in a step of training" },
+    { "batch", "N", "16", SAMPLE, O_INT, AT(batch), 0, 1, 1e6,
+      "functions at a time; changes memory and speed, not results" },
+    { "lr", "X", "1e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 0, 1e3,
+      "learning rate" },
+    { "lr-end", "X", "0", TRAIN | DEMO, O_REAL, AT(lr_end), 0, 0, 1e3,
+      "rate at the last step, reached by a cosine" },
+    { "warmup", "N", "50", TRAIN | DEMO, O_INT, AT(warmup), 0, 0, 1e9,
+      "steps of rising rate" },
+    { "decay", "X", "0", TRAIN | DEMO, O_REAL, AT(decay), 0, 0, 1e3,
+      "weight decay" },
+    { "clip", "X", "1", TRAIN | DEMO, O_REAL, AT(clip), 0, 0, BIG,
+      "largest norm of the gradient; 0: any" },
+    { "ema", "X", "0.999", TRAIN | DEMO, O_REAL, AT(ema), 0, 0, 0.999999999,
+      "weight average that sampling uses: share kept each step" },
+    { "save-every", "N", "0", TRAIN, O_INT, AT(save), 0, 0, 1e9,
+      "write the model every N steps too; 0: at the end" },
+    { "scheme", "NAME", "ddim", SAMPLE | DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step of the sampler (fd help scheme)" },
+    { "times", "SPEC", "uniform", SAMPLE | DEMO, O_SPEC, AT(times), &t_times, 0, 0,
+      "times of the sampler (fd help times)" },
+    { "eta", "X", "0", SAMPLE | DEMO, O_REAL, AT(eta), 0, 0, 1,
+      "randomness of ddim and eta-euler, 0 to 1" },
+    { "denoise", "0|1", "1", SAMPLE | DEMO, O_INT, AT(denoise), 0, 0, 1,
+      "end with the model's mean" },
+    { "n", "N", "16", SAMPLE | NOISE, O_INT, AT(n), 0, 1, 1e8,
+      "how many functions (-n)" },
+    { "n", "N", "1000", EVAL, O_INT, AT(n), 0, 2, 1e8,
+      "how many functions at most (-n)" },
+    { "n", "N", "128", DEMO, O_INT, AT(n), 0, 16, 1e6,
+      "how many samples for the figures (-n)" },
+    { "first", "N", "0", SAMPLE | NOISE, O_INT, AT(first), 0, 0, 1e8,
+      "number of the first function: 16 of 8 on are the last 8 of 16 and 8 more" },
+    { "raw", NULL, NULL, SAMPLE | EVAL, O_YES, AT(raw), 0, 0, 0,
+      "keep the model's own scale, in [-1,1] for bytes" },
+    { "pcs", "N", "32", EVAL | DEMO, O_INT, AT(pcs), 0, 1, 4096,
+      "principal components of the Frechet distance" },
+    { "map", "NAME", "viridis", SAMPLE | NOISE, O_SPEC, AT(map), &t_map, 0, 0,
+      "colours: gray, gray-inverse, viridis, diverging" },
+    { "seed", "N", "1", ALL & ~INFO, O_REAL, AT(seed), 0, 0, 9007199254740992.0,
+      "all randomness comes from it" },
+    { "threads", "N", "0", ALL & ~INFO, O_INT, AT(threads), 0, 0, 1024,
+      "0: as many as the machine has; results do not depend on it" },
+    { "memory", "SIZE", NULL, ALL, O_SIZE, AT(memory), 0, 0, 0,
+      "most memory to use, e.g. 512M; default: $FD_MEMORY or 8G" },
+    { "help", NULL, NULL, ALL, O_YES, AT(help), 0, 0, 0,
+      "this text (-h)" },
 };
 static char given[COUNT(options)];
 
@@ -640,6 +693,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
 static inline fd_arch arch_build(const spec *n, const fd_space *s)
 {
     static const int style[] = { FD_FNO_BLOCK, FD_FNO_ORIGINAL };
+    static const int coords[] = { FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
     static const int time[] = { FD_TIME_FILM, FD_TIME_CHANNEL, FD_TIME_NONE };
     const double *v = n->v;
     fd_arch r;
@@ -651,7 +705,7 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     r.layers = (int)v[1];
     for (int i = 0; i < s->nd; i++) r.modes[i] = (int)v[2];
     r.time = time[(int)v[4]];
-    r.coords = (int)v[5];
+    r.coords = coords[(int)v[5]];
     r.lift = (int)v[6];
     r.proj = (int)v[7];
     r.act = act_of[(int)v[8]] + 1;
@@ -811,8 +865,9 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     k->mean = fd_new(a, fd_real, fd_size(&k->s));
     k->c0 = fd_cov_empirical(a, &k->s, d->m, d->x, k->precond.v[0], k->mean);
     need(a->st);
-    for (ptrdiff_t i = 0; i < k->s.modes; i++) {                /* as they will be in the file */
-        k->c0->lam[i] = (double)(fd_real)k->c0->lam[i];
+    fd_cov_pow(k->noise, 0, 1, k->mean, k->mean, *a);            /* as batch_draw does with the data */
+    for (ptrdiff_t i = 0; i < k->s.modes; i++) {                 /* as they will be in the file */
+        k->c0->lam[i] = k->noise->lam[i] > 0 ? (double)(fd_real)k->c0->lam[i] : 0;
         if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
     }
     fd_arch arch = arch_build(&o->net, &k->s);
@@ -1018,6 +1073,9 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         q->epoch = epoch;
         memcpy(q->x0 + i * size, d->x + q->perm[at % d->m] * size, (size_t)size * sizeof *q->x0);
     }
+    /* Modes without noise (Nyquist's on even grids) would stand in X_t for the network to read, and not
+     * in a sample's: C^0 takes them out of the data. */
+    fd_cov_pow(k->noise, 0, o->batch, q->x0, q->x0, a);
     fd_draw_times(&k->p, o->law.row, o->law.v, fd_sub(seed, 't', (uint32_t)step), 0, o->batch, q->t);
     fd_noise(&k->p, fd_sub(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
