@@ -25,8 +25,10 @@ else ifeq ($(V),double)
 DEFS    = -DFD_DOUBLE
 else ifeq ($(V),serial)
 OMP     =
+# scalar: gcc vectorises the plain loops itself and would fuse their bodies and tails differently
 else ifeq ($(V),scalar)
 DEFS    = -DFD_SCALAR
+FMA     = -ffp-contract=off
 else ifeq ($(V),clang)
 CC      = clang
 else ifeq ($(V),sanitize)

@@ -799,6 +799,7 @@ typedef fd_real fd_vec;
 #define vstore(p, v) (*(p) = (v))
 #endif
 /* the first n < FD_W numbers, the other lanes 0 */
+#if FD_BYTES
 static inline fd_vec vload_n(const fd_real *p, int n)
 {
     fd_vec v;
@@ -807,6 +808,10 @@ static inline fd_vec vload_n(const fd_real *p, int n)
     return v;
 }
 static inline void vstore_n(fd_real *p, fd_vec v, int n) { memcpy(p, &v, (size_t)n * sizeof *p); }
+#else
+static inline fd_vec vload_n(const fd_real *p, int n) { return n > 0 ? *p : 0; }
+static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
+#endif
 
 /* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA --- */
 #if defined(__clang__)

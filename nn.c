@@ -1269,35 +1269,44 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  * T' is its real adjoint, Re sum_k s_k u_k exp(+2 pi i k.p/n) (the imaginary part of the k_last = 0
  * plane drops out by itself), and R multiplies each mode by a complex matrix. The three derivatives
  *
- *     S(x, w) = T' R T x        S*(z, w) = T' R^H T z        G(x, z) = conj(T x) (T z) per mode, as w
+ *     S(x, w) = T' R T x      S*(z, w) = T' R^H T z      G(x, z) = conj(T x) (T z) for each mode
  *
  * are linear in each argument and <z, S(x, w)> = <S*(z, w), x> = <G(x, z), w>: each one's gradients
  * are the other two, so the family is closed and differentiable to any order.
  *
- * Along an axis T is a real transform of many lanes (channels, and the real and imaginary parts that
- * the axes after it left): r_k = sum x cos, i_k = -sum x sin for k = 0..top. For a real axis that is all; a
- * complex one, a + ib, has u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k. Few modes: folded sums
- * e_j = x_j + x_n-j, o_j = x_j - x_n-j times a table, a quarter of the plain sum's work, nothing
- * computed that is not kept. Many modes: fd_fft_run over the lanes, then the kept ones. */
+ * Along an axis T is a real transform of many lanes (channels, and the real and imaginary parts
+ * that the axes after it left): r_k = sum x cos, i_k = -sum x sin for k = 0..top. For a real axis
+ * that is all; a complex one, a + ib, has u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k. Few
+ * modes: folded sums e_j = x_j + x_n-j, o_j = x_j - x_n-j times a table, a quarter of the plain
+ * sum's work, nothing computed that is not kept. Many modes: fd_fft_run over the lanes, then the
+ * kept ones. */
 
 #define SPEC_MR (FD_BYTES >= 64 ? 12 : 6)       /* rows of the register block; 2 vectors wide */
 
 struct spec_axis {
     int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
     double s[2];                      /* s_k along this axis: at 0 and n/2; elsewhere */
-    fd_real *tab;                     /* cosines [n/2+1][top+1], minus sines [(n-1)/2][top+1]; back: transposed */
+    fd_real *tab;                     /* cosines [n/2+1][top+1], minus sines [(n-1)/2][top+1]; the
+                                       * table of T' is transposed */
     const fd_fft *fft;                /* or this */
 };
 struct spec {                         /* what an operator keeps in aux */
     int nd, n[3], lo[3], hi[3], ci, co, b;
     ptrdiff_t points, modes;
-    const fd_real *p, *e;             /* T x as rows, T z as pairs: see spec_to_modes; NULL: not kept */
+    const fd_real *p, *e;             /* T x as rows, T z as pairs: see spec_to; NULL: not kept */
 };
 
-/* y[m][lanes] = sum_k t[k][m] f[k][lanes], a block of m <= SPEC_MR rows that stays in registers */
-static inline void spec_block(int m, int k, const fd_real *restrict t, int ldt,
-                              const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict y,
-                              ptrdiff_t ldy, int lanes)
+#if defined(__GNUC__)
+#define SPEC_INLINE static inline __attribute__((always_inline))
+#else
+#define SPEC_INLINE static inline
+#endif
+
+/* y[m][lanes] = sum_k t[k][m] f[k][lanes], a block of m <= SPEC_MR rows that stays in registers
+ * once m is a constant */
+SPEC_INLINE void spec_block(int m, int k, const fd_real *restrict t, int ldt,
+                            const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict y,
+                            ptrdiff_t ldy, int lanes)
 {
     int j = 0;
     for (; j + 2 * FD_W <= lanes; j += 2 * FD_W) {
@@ -1328,10 +1337,9 @@ static inline void spec_block(int m, int k, const fd_real *restrict t, int ldt,
     }
 }
 
-/* the same for any m, in blocks of nearly equal height: a constant m in each call lets the compiler
- * keep the block in registers */
-static void spec_product(int m, int k, const fd_real *t, const fd_real *f, ptrdiff_t ldf, fd_real *y,
-                         ptrdiff_t ldy, int lanes)
+/* the same for any m, in blocks of nearly equal height */
+static void spec_product(int m, int k, const fd_real *t, const fd_real *f, ptrdiff_t ldf,
+                         fd_real *y, ptrdiff_t ldy, int lanes)
 {
     int blocks = (m + SPEC_MR - 1) / SPEC_MR;
     for (int i = 0, r = 0; i < blocks; i++) {
@@ -1364,7 +1372,8 @@ static double spec_cos(long long q, int n)
 /* one axis: its scale, and a table where that is the cheaper way. back: the table of T'. */
 static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int last, int back)
 {
-    struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo, { sqrt(1.0 / n), sqrt(1.0 / n) }, NULL, NULL };
+    struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo, { sqrt(1.0 / n), sqrt(1.0 / n) }, NULL,
+                           NULL };
     int nc = n / 2 + 1, ns = (n - 1) / 2, m = x.top + 1;
     if (last) x.s[1] = sqrt(2.0 / n);
     int log2n = 0;
@@ -1394,8 +1403,8 @@ static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int la
 }
 
 /* T along one axis: f [n][lanes] -> re, im [top+1][lanes]; tmp [n][lanes] */
-static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *restrict f, ptrdiff_t ldf,
-                       fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
+static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *restrict f,
+                       ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
                        fd_real *restrict tmp, fd_arena scratch)
 {
     int n = a->n, m = a->top + 1, nc = n / 2 + 1, ns = (n - 1) / 2;
@@ -1439,7 +1448,7 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
     size_t row = (size_t)lanes * sizeof(fd_real);
     if (a->fft) {
         memset(tmp, 0, (size_t)n * row);
-        for (int k = 0; k < m; k++) {                 /* the inverse adds the mirror image: half each */
+        for (int k = 0; k < m; k++) {                 /* the inverse adds the mirror image */
             fd_real *r = tmp + (ptrdiff_t)(k ? 2 * k - 1 : 0) * lanes;
             int twin = k != 0 && 2 * k != n;
             fd_real s = (fd_real)(twin ? a->s[1] / 2 : a->s[0]);
@@ -1475,8 +1484,8 @@ static int spec_chunk(int pair, ptrdiff_t lanes)
     return (int)(c < lanes ? c : lanes);
 }
 
-/* One complex axis of one sample, forwards or back: f [n][lanes], u [hi-lo+1][lanes], lanes in pairs of
- * ch real parts and ch imaginary ones. tmp [n + 2(top+1)][chunk]. */
+/* One complex axis of one sample, forwards or back: f [n][lanes], u [hi-lo+1][lanes], lanes in
+ * pairs of ch real parts and ch imaginary ones. tmp [n + 2(top+1)][chunk]. */
 static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t lanes, fd_real *f,
                           fd_real *u, fd_real *tmp, fd_arena scratch)
 {
@@ -1485,7 +1494,7 @@ static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t
     for (ptrdiff_t at = 0; at < lanes; at += chunk) {
         int w = (int)(lanes - at < chunk ? lanes - at : chunk);
         if (!back) spec_lines(a, w, f + at, lanes, re, im, chunk, tmp, scratch);
-        for (int k = 0; k < m; k++) {                 /* k and -k from r, i of both parts, or back */
+        for (int k = 0; k < m; k++) {                 /* k, -k from both parts, or back */
             fd_real *plus  = k <= a->hi ? u + (k - a->lo) * lanes + at : NULL;
             fd_real *minus = k && -k >= a->lo ? u + (-k - a->lo) * lanes + at : NULL;
             for (int l = 0; l < w; l += 2 * ch) {
@@ -1517,8 +1526,8 @@ static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t
     }
 }
 
-/* An arena for each thread, with a status of its own: equal shares of what scratch has left. job_join
- * hands the first failure on. */
+/* An arena for each thread, with a status of its own: equal shares of what scratch has left.
+ * job_join hands the first failure on. */
 typedef struct { fd_arena mem; fd_status st; } job_mem;
 
 static job_mem *job_fork(fd_arena *scratch)
@@ -1540,7 +1549,8 @@ static void job_join(const job_mem *j, fd_arena *scratch)
     size_t used = 0, threads = (size_t)fd_threads();
     for (size_t i = 0; i < threads; i++) {
         const fd_status *o = &j[i].st;
-        if (o->code) fd_fail(scratch->st, o->code, o->where, o->what, o->nv, o->v[0], o->v[1], o->v[2]);
+        if (o->code)
+            fd_fail(scratch->st, o->code, o->where, o->what, o->nv, o->v[0], o->v[1], o->v[2]);
         if (o->size - o->low > used) used = o->size - o->low;
     }
     size_t left = (size_t)(scratch->end - scratch->beg) - used * threads;
@@ -1550,13 +1560,15 @@ static void job_join(const job_mem *j, fd_arena *scratch)
 /* room for one sample: two fields of half-done axes, and lines */
 struct spec_work { fd_real *a, *b, *tmp; };
 
-static struct spec_work spec_room(const struct spec *s, int ch, const struct spec_axis ax[3], fd_arena *mem)
+static struct spec_work spec_room(const struct spec *s, int ch, const struct spec_axis ax[3],
+                                  fd_arena *mem)
 {
     int last = s->nd - 1;
     ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
     ptrdiff_t most = s->points / s->n[last] * (s->hi[last] + 1) * 2 * ch;         /* then fewer */
     for (int i = 0; i < last; i++) {
-        ptrdiff_t lines = spec_chunk(2 * ch, PTRDIFF_MAX) * (ptrdiff_t)(s->n[i] + 2 * (ax[i].top + 1));
+        ptrdiff_t lines = s->n[i] + 2 * (ax[i].top + 1);
+        lines *= spec_chunk(2 * ch, PTRDIFF_MAX);
         if (lines > size) size = lines;
     }
     struct spec_work w = { fd_raw(mem, fd_real, most), NULL, NULL };
@@ -1565,110 +1577,167 @@ static struct spec_work spec_room(const struct spec *s, int ch, const struct spe
     return w;
 }
 
-/* T x of a batch. pairs = 0: rows [mode][re, im][b][ch]; pairs = 1: [mode][2][b][ch][2] with (re, im) in the
- * first half and (im, -re) in the second, so that products of rows with pairs are complex products. */
+/* the axes of T, or (back) of T' */
+static void spec_axes(const struct spec *s, int back, struct spec_axis ax[3], fd_arena *scratch)
+{
+    for (int i = 0; i < s->nd; i++)
+        ax[i] = spec_axis_new(scratch, s->n[i], s->lo[i], s->hi[i], i == s->nd - 1, back);
+}
+
+/* p = (re, im), q = (im, -re) for each channel; and back from sums of such products */
+static void spec_pairs(int ch, const fd_real *restrict re, const fd_real *restrict im,
+                       fd_real *restrict p, fd_real *restrict q)
+{
+    for (int c = 0; c < ch; c++) {
+        fd_real r = re[c], i = im[c];
+        p[2 * c] = r;
+        p[2 * c + 1] = i;
+        q[2 * c] = i;
+        q[2 * c + 1] = -r;
+    }
+}
+static void spec_unpair(int ch, const fd_real *restrict p, const fd_real *restrict q,
+                        fd_real *restrict re, fd_real *restrict im)
+{
+    for (int c = 0; c < ch; c++) {
+        re[c] = p[2 * c] - q[2 * c + 1];
+        im[c] = p[2 * c + 1] + q[2 * c];
+    }
+}
+
+/* T x of sample i. pairs = 0: rows h [mode][re, im][b][ch]; pairs = 1: [mode][2][b][ch][2] with
+ * (re, im) in the first half and (im, -re) in the second, so that products of rows with pairs are
+ * complex products. */
+static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
+                    const fd_real *x, fd_real *h, fd_arena mem)
+{
+    struct spec_work w = spec_room(s, ch, ax, &mem);
+    if (!w.tmp) return;
+    int last = s->nd - 1, n = s->n[last], b = s->b;
+    ptrdiff_t rows = s->points / n, lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
+    for (ptrdiff_t r = 0; r < rows; r++)
+        spec_lines(&ax[last], ch, x + r * n * ch, ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch,
+                   w.tmp, mem);
+    for (int d = last - 1; d >= 0; d--) {
+        int kd = s->hi[d] - s->lo[d] + 1;
+        rows /= s->n[d];
+        for (ptrdiff_t r = 0; r < rows; r++)
+            spec_axis_run(&ax[d], 0, ch, lanes, w.a + r * s->n[d] * lanes, w.b + r * kd * lanes,
+                          w.tmp, mem);
+        lanes *= kd;
+        fd_real *swap = w.a; w.a = w.b; w.b = swap;
+    }
+    for (ptrdiff_t m = 0; m < s->modes; m++) {
+        const fd_real *re = w.a + m * 2 * ch, *im = re + ch;
+        fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);                       /* h[m][0][i] */
+        fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);                          /* h[m][1][i] */
+        if (!pairs) {
+            memcpy(p, re, (size_t)ch * sizeof *p);
+            memcpy(q, im, (size_t)ch * sizeof *q);
+        } else {
+            spec_pairs(ch, re, im, p, q);
+        }
+    }
+}
+
+/* y = T' of sample i of h, rows as above; pairs = 1: of the complex sums (p00 - p11) and (p01 +
+ * p10) of a product with pairs, h [mode][2][b][ch][2]. */
+static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
+                      const fd_real *h, fd_real *y, fd_arena mem)
+{
+    struct spec_work w = spec_room(s, ch, ax, &mem);
+    if (!w.tmp) return;
+    int last = s->nd - 1, n = s->n[last], b = s->b;
+    for (ptrdiff_t m = 0; m < s->modes; m++) {
+        fd_real *re = w.a + m * 2 * ch, *im = re + ch;
+        const fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);
+        const fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);
+        if (!pairs) {
+            memcpy(re, p, (size_t)ch * sizeof *p);
+            memcpy(im, q, (size_t)ch * sizeof *q);
+        } else {
+            spec_unpair(ch, p, q, re, im);
+        }
+    }
+    ptrdiff_t rows = 1, lanes = s->modes * 2 * ch;
+    for (int d = 0; d < last; d++) {
+        int kd = s->hi[d] - s->lo[d] + 1;
+        lanes /= kd;
+        for (ptrdiff_t r = 0; r < rows; r++)
+            spec_axis_run(&ax[d], 1, ch, lanes, w.b + r * s->n[d] * lanes, w.a + r * kd * lanes,
+                          w.tmp, mem);
+        rows *= s->n[d];
+        fd_real *swap = w.a; w.a = w.b; w.b = swap;
+    }
+    for (ptrdiff_t r = 0; r < rows; r++)
+        spec_lines_back(&ax[last], ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch,
+                        y + r * n * ch, ch, w.tmp, mem);
+}
+
+/* is a batch worth more than one thread? */
+#define SPEC_WIDE(s, ch) ((s)->b > 1 && (s)->b * (s)->points * (ch) > TAPE_BLOCK)
+
 static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real *x, fd_real *h,
                           fd_arena scratch)
 {
     struct spec_axis ax[3];
-    int last = s->nd - 1, b = s->b;
-    for (int i = 0; i < s->nd; i++)
-        ax[i] = spec_axis_new(&scratch, s->n[i], s->lo[i], s->hi[i], i == last, 0);
+    spec_axes(s, 0, ax, &scratch);
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    OP_PARALLEL(b > 1 && b * s->points * ch > TAPE_BLOCK)
-    for (int i = 0; i < b; i++) {
-        fd_arena mem = job[fd_thread()].mem;
-        struct spec_work w = spec_room(s, ch, ax, &mem);
-        if (!w.tmp) continue;
-        int n = s->n[last], k = s->hi[last] + 1;
-        ptrdiff_t rows = s->points / n, lanes = (ptrdiff_t)k * 2 * ch;
-        for (ptrdiff_t r = 0; r < rows; r++)
-            spec_lines(&ax[last], ch, x + (i * rows + r) * n * ch, ch, w.a + r * lanes,
-                       w.a + r * lanes + ch, 2 * ch, w.tmp, mem);
-        for (int d = last - 1; d >= 0; d--) {
-            int kd = s->hi[d] - s->lo[d] + 1;
-            rows /= s->n[d];
-            for (ptrdiff_t r = 0; r < rows; r++)
-                spec_axis_run(&ax[d], 0, ch, lanes, w.a + r * s->n[d] * lanes, w.b + r * kd * lanes,
-                              w.tmp, mem);
-            lanes *= kd;
-            fd_real *swap = w.a; w.a = w.b; w.b = swap;
-        }
-        for (ptrdiff_t m = 0; m < s->modes; m++) {
-            const fd_real *re = w.a + m * 2 * ch, *im = re + ch;
-            fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);                   /* h[m][0][i] */
-            fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);                      /* h[m][1][i] */
-            if (!pairs) {
-                memcpy(p, re, (size_t)ch * sizeof *p);
-                memcpy(q, im, (size_t)ch * sizeof *q);
-            } else {
-                for (int c = 0; c < ch; c++) {
-                    p[2 * c] = q[2 * c + 1] = re[c];
-                    p[2 * c + 1] = q[2 * c] = im[c];
-                }
-                for (int c = 0; c < ch; c++) q[2 * c + 1] = -q[2 * c + 1];
-            }
-        }
-    }
+    OP_PARALLEL(SPEC_WIDE(s, ch))
+    for (int i = 0; i < s->b; i++)
+        spec_to(s, ax, ch, pairs, i, x + i * s->points * ch, h, job[fd_thread()].mem);
     job_join(job, &scratch);
 }
 
-/* a product that is added while a sample is at hand: x [..][k] op(w), op(w) k x ch */
-struct spec_also { const fd_real *x, *w; int k, tw; };
-
-/* y = T' of h, rows as above; pairs = 1: of the complex sums of a product with pairs, (p00 - p11) and
- * (p01 + p10) of h [mode][2][b][ch][2]. */
-static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_real *h,
-                            const struct spec_also *also, fd_real *y, fd_arena scratch)
+static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_real *h, fd_real *y,
+                            fd_arena scratch)
 {
     struct spec_axis ax[3];
-    int last = s->nd - 1, b = s->b;
-    for (int i = 0; i < s->nd; i++)
-        ax[i] = spec_axis_new(&scratch, s->n[i], s->lo[i], s->hi[i], i == last, 1);
+    spec_axes(s, 1, ax, &scratch);
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    OP_PARALLEL(b > 1 && b * s->points * ch > TAPE_BLOCK)
-    for (int i = 0; i < b; i++) {
-        fd_arena mem = job[fd_thread()].mem;
-        struct spec_work w = spec_room(s, ch, ax, &mem);
-        if (!w.tmp) continue;
-        for (ptrdiff_t m = 0; m < s->modes; m++) {
-            fd_real *re = w.a + m * 2 * ch, *im = re + ch;
-            const fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);
-            const fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);
-            if (!pairs) {
-                memcpy(re, p, (size_t)ch * sizeof *p);
-                memcpy(im, q, (size_t)ch * sizeof *q);
-            } else {
-                for (int c = 0; c < ch; c++) {
-                    re[c] = p[2 * c] - q[2 * c + 1];
-                    im[c] = p[2 * c + 1] + q[2 * c];
-                }
-            }
-        }
-        ptrdiff_t rows = 1, lanes = s->modes * 2 * ch;
-        for (int d = 0; d < last; d++) {
-            int kd = s->hi[d] - s->lo[d] + 1;
-            lanes /= kd;
-            for (ptrdiff_t r = 0; r < rows; r++)
-                spec_axis_run(&ax[d], 1, ch, lanes, w.b + r * s->n[d] * lanes, w.a + r * kd * lanes,
-                              w.tmp, mem);
-            rows *= s->n[d];
-            fd_real *swap = w.a; w.a = w.b; w.b = swap;
-        }
-        int n = s->n[last];
-        for (ptrdiff_t r = 0; r < rows; r++)
-            spec_lines_back(&ax[last], ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch,
-                            y + (i * rows + r) * n * ch, ch, w.tmp, mem);
-        if (also)
-            fd_gemm(0, also->tw, (int)s->points, ch, also->k, 1.0, also->x + i * s->points * also->k,
-                    also->k, also->w, also->tw ? also->k : ch, 1.0, y + i * s->points * ch, ch, mem);
-    }
+    OP_PARALLEL(SPEC_WIDE(s, ch))
+    for (int i = 0; i < s->b; i++)
+        spec_from(s, ax, ch, pairs, i, h, y + i * s->points * ch, job[fd_thread()].mem);
     job_join(job, &scratch);
 }
 
-/* the three operators: values; the spectra p of x, e of z are kept where there is a gradient to come */
+/* The products in the modes: h = R p, rows times R [ci][2 co]; h = R^H of pairs e, times R^T; and
+ * g = conj(rows) pairs. */
+static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *R,
+                         fd_arena *scratch)
+{
+    int ci = s->ci, co = s->co, b = s->b;
+    fd_real *h = fd_raw(scratch, fd_real, s->modes * 4 * b * co);
+    if (!h || !p) return NULL;
+    fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, R,
+                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, 2 * co, (ptrdiff_t)4 * b * co, *scratch);
+    return h;
+}
+
+static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const fd_real *R,
+                                 fd_arena *scratch)
+{
+    int ci = s->ci, co = s->co, b = s->b;
+    fd_real *h = fd_raw(scratch, fd_real, s->modes * 2 * b * ci);
+    if (!h || !e) return NULL;
+    fd_gemm_batch((int)s->modes, 0, 1, 2 * b, ci, 2 * co, 1.0, e, 2 * co, (ptrdiff_t)4 * b * co, R,
+                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, ci, (ptrdiff_t)2 * b * ci, *scratch);
+    return h;
+}
+
+static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_real *e, fd_real *g,
+                              fd_arena scratch)
+{
+    int ci = s->ci, co = s->co, b = s->b;
+    if (!p || !e) return;
+    fd_gemm_batch((int)s->modes, 1, 0, ci, 2 * co, 2 * b, 1.0, p, ci, (ptrdiff_t)2 * b * ci, e,
+                  2 * co, (ptrdiff_t)4 * b * co, 0.0, g, 2 * co, (ptrdiff_t)2 * ci * co, scratch);
+}
+
+/* the three operators: values; the spectra p of x, e of z are kept where there is a gradient to
+ * come */
 static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p);
 static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, const fd_real *e);
 static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, const fd_real *p,
@@ -1716,8 +1785,8 @@ static const struct fd_op spec_st_op = { "fd_spectral adjoint", spec_st_vjp, 0 }
 static const struct fd_op spec_g_op = { "fd_spectral gradient", spec_g_vjp, 0 };
 
 /* a variable with its own copy of s */
-static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op, int nd, const int n[],
-                        int nsrc, fd_var *const src[])
+static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op, int nd,
+                        const int n[], int nsrc, fd_var *const src[])
 {
     struct spec *own = fd_raw(t->mem, struct spec, 1);
     fd_var *v = own ? tape_push(t, op, nd, n, nsrc, src) : NULL;
@@ -1726,30 +1795,6 @@ static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op
     own->p = own->e = NULL;
     v->aux = own;
     return v;
-}
-
-/* y = T' R p, (re; im)[2b][ci] times R [ci][2 co] for each mode */
-static void spec_s_value(const struct spec *s, const fd_real *p, const fd_real *w,
-                         const struct spec_also *also, fd_real *y, fd_arena scratch)
-{
-    int ci = s->ci, co = s->co, b = s->b;
-    fd_real *h = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
-    if (!h || !p) return;
-    fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, w, 2 * co,
-                  (ptrdiff_t)2 * ci * co, 0.0, h, 2 * co, (ptrdiff_t)4 * b * co, scratch);
-    spec_from_modes(s, co, 1, h, also, y, scratch);
-}
-
-/* y = T' R^H of pairs: [2b][2 co] times R^T */
-static void spec_st_value(const struct spec *s, const fd_real *e, const fd_real *w,
-                          const struct spec_also *also, fd_real *y, fd_arena scratch)
-{
-    int ci = s->ci, co = s->co, b = s->b;
-    fd_real *h = fd_raw(&scratch, fd_real, s->modes * 2 * b * ci);
-    if (!h || !e) return;
-    fd_gemm_batch((int)s->modes, 0, 1, 2 * b, ci, 2 * co, 1.0, e, 2 * co, (ptrdiff_t)4 * b * co, w,
-                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, ci, (ptrdiff_t)2 * b * ci, scratch);
-    spec_from_modes(s, ci, 0, h, also, y, scratch);
 }
 
 static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p)
@@ -1761,7 +1806,8 @@ static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, co
     fd_arena scratch = *t->mem;
     p = spec_hat(t, s, 0, x, p, y->needs && w->needs, &scratch);
     if (y->needs && w->needs) ((struct spec *)y->aux)->p = p;
-    spec_s_value(s, p, w->x, NULL, y->x, scratch);
+    fd_real *h = spec_mul(s, p, w->x, &scratch);
+    if (h) spec_from_modes(s, s->co, 1, h, y->x, scratch);
     return t->mem->st->code ? NULL : y;
 }
 
@@ -1774,14 +1820,15 @@ static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, c
     fd_arena scratch = *t->mem;
     e = spec_hat(t, s, 1, z, e, y->needs && w->needs, &scratch);
     if (y->needs && w->needs) ((struct spec *)y->aux)->e = e;
-    spec_st_value(s, e, w->x, NULL, y->x, scratch);
+    fd_real *h = spec_mul_adjoint(s, e, w->x, &scratch);
+    if (h) spec_from_modes(s, s->ci, 0, h, y->x, scratch);
     return t->mem->st->code ? NULL : y;
 }
 
 static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, const fd_real *p,
                       const fd_real *e)
 {
-    int n[FD_MAXD], ci = s->ci, co = s->co, b = s->b;
+    int n[FD_MAXD], ci = s->ci, co = s->co;
     for (int i = 0; i < s->nd; i++) n[i] = s->hi[i] - s->lo[i] + 1;
     n[s->nd] = ci;
     n[s->nd + 1] = co;
@@ -1796,9 +1843,7 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
         ((struct spec *)y->aux)->p = p;
         ((struct spec *)y->aux)->e = e;
     }
-    /* (re; im)[2b][ci]^T pairs[2b][2 co]: conj x z */
-    fd_gemm_batch((int)s->modes, 1, 0, ci, 2 * co, 2 * b, 1.0, p, ci, (ptrdiff_t)2 * b * ci, e, 2 * co,
-                  (ptrdiff_t)4 * b * co, 0.0, y->x, 2 * co, (ptrdiff_t)2 * ci * co, scratch);
+    spec_mul_gradient(s, p, e, y->x, scratch);
     return t->mem->st->code ? NULL : y;
 }
 
@@ -1813,8 +1858,8 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
     for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
     if (!ok || lo[axes - 1]) {
         fd_fail(st, FD_ESHAPE, "fd_spectral", ok ? "modes of the last axis start at 0, not at"
-                : "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w",
-                ok ? 1 : 2, ok ? lo[axes - 1] : x->nd, w->nd, 0);
+                : "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", ok ? 1 : 2,
+                ok ? lo[axes - 1] : x->nd, w->nd, 0);
         return 0;
     }
     s->nd = axes;
@@ -1829,8 +1874,8 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
         s->points *= n;
         s->modes *= w->n[i];
         if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2)) {
-            fd_fail(st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi", 3, n, lo[i],
-                    hi[i]);
+            fd_fail(st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi", 3,
+                    n, lo[i], hi[i]);
             return 0;
         }
     }
@@ -1840,16 +1885,17 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
 fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[])
 {
     struct spec s;
-    if (!x || !w || t->mem->st->code || !spec_check(t->mem->st, &s, x, w, axes, lo, hi)) return NULL;
+    if (!x || !w || t->mem->st->code || !spec_check(t->mem->st, &s, x, w, axes, lo, hi))
+        return NULL;
     return spec_s(t, &s, x, w, NULL);
 }
 
-/* ---- Covariance operators and the loss on the tape --------------------------------------------- */
+/* ---- Covariance operators and the loss on the tape ------------------------------------------- */
 
 static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
 
-/* C^p is self-adjoint in L2 of the space; as a matrix on the values its transpose is W C^p W^-1 with the
- * weights W of the points: C^p itself on a grid. */
+/* C^p is self-adjoint in L2 of the space; as a matrix on the values its transpose is W C^p W^-1
+ * with the weights W of the points: C^p itself on a grid. */
 static void cov_apply_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_cov *c = y->aux;
@@ -1879,8 +1925,8 @@ static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
 static int cov_fits(fd_tape *t, const char *where, const fd_space *s, const fd_var *x)
 {
     if (x->nd == 3 && x->n[1] == s->ch && x->n[2] == s->points) return 1;
-    fd_fail(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, points", 3, x->nd,
-            s->ch, (long long)s->points);
+    fd_fail(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, points", 3,
+            x->nd, s->ch, (long long)s->points);
     return 0;
 }
 
@@ -1896,19 +1942,21 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
     int b = x->n[0], one[1] = { 1 }, per[3] = { b, 1, 1 }, points[1] = { (int)s->points };
     fd_real *scale = fd_raw(t->mem, fd_real, b);
     if (!scale) return NULL;
-    for (int i = 0; i < b; i++) scale[i] = (fd_real)((w ? w[i] : 1.0) * (s->weight ? 1.0 : s->h) / b);
+    for (int i = 0; i < b; i++)
+        scale[i] = (fd_real)((w ? w[i] : 1.0) * (s->weight ? 1.0 : s->h) / b);
     fd_var *r = fd_map(t, fd_minus(t, x, fd_input(t, 3, x->n, y)), FD_SQUARE);
     if (s->weight) r = fd_mul(t, r, fd_input(t, 1, points, s->weight));
     r = fd_mul(t, fd_sum_to(t, r, 3, per), fd_input(t, 3, per, scale));
     return fd_sum_to(t, r, 1, one);
 }
 
-/* ---- Fused operators of networks ---------------------------------------------------------------------
+/* ---- Fused operators of networks ----------------------------------------------------------------
  *
- * What a layer does between two spectral convolutions moves far more bytes than it computes, so here it
- * is done a block at a time, while the block is in the cache, and the reverse pass computes again what is
- * cheap instead of storing it. The blocks are fixed by the shape alone. Except for fuse_dense these have
- * first derivatives only; the same from operators of the tape, for any order, is in Networks. */
+ * What a layer does between two spectral convolutions moves far more bytes than it computes, so
+ * here it is done a block at a time, while the block is in the cache, and the reverse pass computes
+ * again what is cheap instead of storing it. The blocks are fixed by the shape alone. Except for
+ * fuse_dense these have first derivatives only; the same from operators of the tape, for any order,
+ * is in Networks. */
 
 static int fuse_rows(int width, int most)             /* rows of a block: about 16384 numbers */
 {
@@ -2008,7 +2056,8 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
                     for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
             }
             if (dx[0])
-                fd_gemm(0, 1, m, in, hid, 1.0, dz, hid, w1->x, hid, 0.0, dx[0]->x + (ptrdiff_t)r * in, in, mem);
+                fd_gemm(0, 1, m, in, hid, 1.0, dz, hid, w1->x, hid, 0.0,
+                        dx[0]->x + (ptrdiff_t)r * in, in, mem);
         }
     }
     job_join(job, &scratch);
@@ -2031,142 +2080,192 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     OP_PARALLEL((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
     for (int r = 0; r < n[0]; r += rows) {
         fd_arena mem = job[fd_thread()].mem;
-        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid), *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
+        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
+        fd_real *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
         int m = n[0] - r < rows ? n[0] - r : rows;
         if (!a) continue;
         fuse_fill(m, hid, b1->x, z);
         fd_gemm(0, 0, m, hid, in, 1.0, x->x + (ptrdiff_t)r * in, in, w1->x, hid, 1.0, z, hid, mem);
         map_block(f, (ptrdiff_t)m * hid, z, NULL, NULL, a);
-        fd_gemm(0, 0, m, n[1], hid, 1.0, a, hid, w2->x, n[1], 0.0, y->x + (ptrdiff_t)r * n[1], n[1], mem);
+        fd_gemm(0, 0, m, n[1], hid, 1.0, a, hid, w2->x, n[1], 0.0, y->x + (ptrdiff_t)r * n[1], n[1],
+                mem);
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
 }
 
-/* --- u = spectral(h) + h w --- */
+/* --- y = f(scale u + shift), u = spectral(h) + h w; shift [c], or scale and shift [b][2][c] --- */
 
-static void fuse_mix_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+struct fuse_layer { struct spec s; fd_real *u; };     /* u kept for the reverse pass */
+enum { GATE_ROWS = 128 };
+
+/* rows of a block: small enough that a sum over them needs no double */
+static int gate_rows(int c)
 {
-    const struct spec *s = y->aux;
-    fd_var *h = y->src[0], *R = y->src[1], *w = y->src[2];
-    ptrdiff_t rows = s->b * s->points;
-    fd_arena none = *t->mem;
-    const fd_real *e = spec_hat(t, s, 1, dy, NULL, 1, &none);
-    if (h->needs) {
-        struct spec_also also = { dy->x, w->x, s->co, 1 };
-        dx[0] = tape_push(t, NULL, h->nd, h->n, 0, NULL);
-        if (dx[0]) spec_st_value(s, e, R->x, &also, dx[0]->x, *t->mem);
-    }
-    if (R->needs) dx[1] = spec_g(t, s, h, dy, s->p, e);
-    if (w->needs) {
-        dx[2] = tape_push(t, NULL, 2, w->n, 0, NULL);
-        if (dx[2]) fd_gemm(1, 0, s->ci, s->co, (int)rows, 1.0, h->x, s->ci, dy->x, s->co, 0.0, dx[2]->x, s->co, *t->mem);
+    int rows = 4096 / c;
+    return rows < 8 ? 8 : rows > GATE_ROWS ? GATE_ROWS : rows;
+}
+
+/* z = scale u + shift for some rows of a sample; a: its scale and shift */
+static void gate_in(int scaled, int rows, int c, const fd_real *restrict a,
+                    const fd_real *restrict u, fd_real *restrict z)
+{
+    for (int r = 0; r < rows; r++, u += c, z += c)
+        if (!scaled) for (int j = 0; j < c; j++) z[j] = u[j] + a[j];
+        else         for (int j = 0; j < c; j++) z[j] = a[j] * u[j] + a[c + j];
+}
+
+static void gate_run(int f, int scaled, ptrdiff_t points, int c, const fd_real *a, const fd_real *u,
+                     fd_real *y, fd_arena mem)
+{
+    int rows = gate_rows(c);
+    fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * c);
+    for (ptrdiff_t r = 0; r < points && z; r += rows) {
+        int m = points - r < rows ? (int)(points - r) : rows;
+        gate_in(scaled, m, c, a, u + r * c, f < 0 ? y + r * c : z);
+        if (f >= 0) map_block(f, (ptrdiff_t)m * c, z, NULL, NULL, y + r * c);
     }
 }
 
-static fd_var *fuse_mix(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, int axes, const int lo[], const int hi[])
+/* du = scale d for some rows, and the sums over them */
+static void gate_sums(int scaled, int rows, int c, const fd_real *restrict a,
+                      const fd_real *restrict u, const fd_real *restrict d, fd_real *restrict du,
+                      fd_real *restrict sum)
 {
-    static const struct fd_op op = { "spectral layer", fuse_mix_vjp, 1 };
+    for (int r = 0; r < rows; r++, u += c, d += c, du += c)
+        if (!scaled) for (int j = 0; j < c; j++) {
+            sum[j] += d[j];
+            du[j] = d[j];
+        }
+        else for (int j = 0; j < c; j++) {
+            sum[j] += d[j] * u[j];
+            sum[c + j] += d[j];
+            du[j] = d[j] * a[j];
+        }
+}
+
+/* du, and the sums da = (sum dz u, sum dz), or sum dz alone, of one sample */
+static void gate_back(int f, int scaled, ptrdiff_t points, int c, const fd_real *a,
+                      const fd_real *u, const fd_real *y, const fd_real *dy, fd_real *du,
+                      fd_real *da, fd_arena mem)
+{
+    int rows = gate_rows(c), sums = scaled ? 2 * c : c;
+    double *sum = fd_new(&mem, double, sums);
+    fd_real *part = fd_raw(&mem, fd_real, sums), *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * c);
+    fd_real *dz = fd_raw(&mem, fd_real, (ptrdiff_t)rows * c);
+    if (!dz) return;
+    for (ptrdiff_t r0 = 0; r0 < points; r0 += rows) {
+        int m = points - r0 < rows ? (int)(points - r0) : rows;
+        ptrdiff_t at = r0 * c;
+        const fd_real *d = dy + at;
+        if (f >= 0) {
+            gate_in(scaled, m, c, a, u + at, z);
+            map_block(f, (ptrdiff_t)m * c, z, y + at, d, dz);
+            d = dz;
+        }
+        memset(part, 0, (size_t)sums * sizeof *part);
+        gate_sums(scaled, m, c, a, u + at, d, du + at, part);
+        for (int j = 0; j < sums; j++) sum[j] += (double)part[j];
+    }
+    for (int j = 0; j < sums; j++) da[j] = (fd_real)sum[j];
+}
+
+static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct fuse_layer *l = y->aux;
+    const struct spec *s = &l->s;
+    fd_var *h = y->src[0], *R = y->src[1], *w = y->src[2], *ss = y->src[3];
+    int ci = s->ci, co = s->co, b = s->b, f = y->i[0];
+    int scaled = ss->nd > 1, sums = scaled ? 2 * co : co;
+    ptrdiff_t points = s->points, size = points * co, sw = (ptrdiff_t)ci * co;
+    for (int i = 0; i < 4; i++)
+        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
+
+    struct spec_axis to[3], from[3];
+    fd_arena scratch = *t->mem;
+    spec_axes(s, 0, to, &scratch);
+    spec_axes(s, 1, from, &scratch);
+    fd_real *du = fd_raw(&scratch, fd_real, b * size), *dw = fd_raw(&scratch, fd_real, b * sw);
+    fd_real *da = fd_raw(&scratch, fd_real, (ptrdiff_t)b * sums);
+    fd_real *e = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
+    fd_arena rest = scratch;
+    job_mem *job = job_fork(&rest);
+    if (!job) return;
+    OP_PARALLEL(SPEC_WIDE(s, co))
+    for (int i = 0; i < b; i++) {
+        const fd_real *a = ss->x + (scaled ? i * sums : 0);
+        fd_arena mem = job[fd_thread()].mem;
+        gate_back(f, scaled, points, co, a, l->u + i * size, y->x + i * size, dy->x + i * size,
+                  du + i * size, da + (ptrdiff_t)i * sums, mem);
+        spec_to(s, to, co, 1, i, du + i * size, e, mem);
+        if (w->needs)
+            fd_gemm(1, 0, ci, co, (int)points, 1.0, h->x + i * points * ci, ci, du + i * size, co,
+                    0.0, dw + i * sw, co, mem);
+    }
+    job_join(job, &rest);
+    if (ss->needs)
+        sum_axis(1, scaled ? 1 : b, scaled ? (ptrdiff_t)b * sums : sums, da, dx[3]->x, scratch);
+    if (w->needs) sum_axis(1, b, sw, dw, dx[2]->x, scratch);
+    if (R->needs) spec_mul_gradient(s, l->s.p, e, dx[1]->x, scratch);
+    fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
+    job = q ? job_fork(&scratch) : NULL;
+    if (!job) return;
+    OP_PARALLEL(SPEC_WIDE(s, ci))
+    for (int i = 0; i < b; i++) {
+        fd_real *d = dx[0]->x + i * points * ci;
+        spec_from(s, from, ci, 0, i, q, d, job[fd_thread()].mem);
+        fd_gemm(0, 1, (int)points, ci, co, 1.0, du + i * size, co, w->x, co, 1.0, d, ci,
+                job[fd_thread()].mem);
+    }
+    job_join(job, &scratch);
+}
+
+static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
+                          const int lo[], const int hi[])
+{
+    static const struct fd_op op = { "spectral layer", fuse_layer_vjp, 1 };
     struct spec s;
-    if (!h || !R || !w || t->mem->st->code || !spec_check(t->mem->st, &s, h, R, axes, lo, hi)) return NULL;
-    int n[FD_MAXD];
+    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
+    if (!spec_check(t->mem->st, &s, h, R, axes, lo, hi)) return NULL;
+    int n[FD_MAXD], ci = s.ci, co = s.co, scaled = ss->nd > 1;
     memcpy(n, h->n, sizeof n);
-    n[axes + 1] = s.co;
-    fd_var *y = spec_new(t, &s, &op, axes + 2, n, 3, (fd_var *[]){ h, R, w });
+    n[axes + 1] = co;
+    struct fuse_layer *own = fd_new(t->mem, struct fuse_layer, 1);
+    fd_var *y = own ? tape_push(t, &op, axes + 2, n, 4, (fd_var *[]){ h, R, w, ss }) : NULL;
     if (!y) return NULL;
-    struct spec_also also = { h->x, w->x, s.ci, 0 };
+    ptrdiff_t size = s.points * co;
+    own->u = y->needs ? fd_raw(t->mem, fd_real, s.b * size) : NULL;
+    y->aux = own;
+    y->i[0] = f;
+    struct spec_axis from[3];
     fd_arena scratch = *t->mem;
     const fd_real *p = spec_hat(t, &s, 0, h, NULL, y->needs && R->needs, &scratch);
-    if (y->needs && R->needs) ((struct spec *)y->aux)->p = p;
-    spec_s_value(&s, p, R->x, &also, y->x, scratch);
-    return t->mem->st->code ? NULL : y;
-}
-
-/* --- y = f(scale u + shift): shift [c], or scale and shift [b][2][c] --- */
-
-/* z of rows of sample i */
-static void fuse_gate_in(const fd_var *ss, int i, int rows, int c, const fd_real *restrict u, fd_real *restrict z)
-{
-    const fd_real *a = ss->x + (ptrdiff_t)i * 2 * c;
-    for (int r = 0; r < rows; r++, u += c, z += c)
-        if (ss->nd == 1) for (int j = 0; j < c; j++) z[j] = u[j] + ss->x[j];
-        else             for (int j = 0; j < c; j++) z[j] = a[j] * u[j] + a[c + j];
-}
-
-static void fuse_gate_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
-{
-    const fd_var *u = y->src[0], *ss = y->src[1];
-    int f = y->i[0], c = y->n[y->nd - 1], b = y->n[0], scaled = ss->nd > 1, sums = scaled ? 2 * c : c;
-    ptrdiff_t points = fd_count(y) / b / c, rows = fuse_rows(4 * c, 128), blocks = (points + rows - 1) / rows;
-    fd_var *du = tape_push(t, NULL, y->nd, y->n, 0, NULL), *dss = tape_push(t, NULL, ss->nd, ss->n, 0, NULL);
-    fd_arena scratch = *t->mem;
-    fd_real *part = fd_new(&scratch, fd_real, b * blocks * sums);
-    job_mem *job = job_fork(&scratch);
-    if (!du || !dss || !job) return;
-    OP_PARALLEL(fd_count(y) > TAPE_BLOCK)
-    for (ptrdiff_t k = 0; k < b * blocks; k++) {
-        fd_arena mem = job[fd_thread()].mem;
-        fd_real *z = fd_raw(&mem, fd_real, rows * c), *d = fd_raw(&mem, fd_real, rows * c), *sum = part + k * sums;
-        if (!d) continue;
-        int i = (int)(k / blocks), m = (int)(points - k % blocks * rows < rows ? points - k % blocks * rows : rows);
-        ptrdiff_t at = (i * points + k % blocks * rows) * c;
-        const fd_real *ur = u->x + at, *dr = dy->x + at, *a = ss->x + (ptrdiff_t)i * 2 * c;
-        fd_real *out = du->x + at;
-        if (f >= 0) {
-            fuse_gate_in(ss, i, m, c, ur, z);
-            map_block(f, (ptrdiff_t)m * c, z, y->x + at, dr, scaled ? d : out);
-            dr = scaled ? d : out;
-        }
-        for (int r = 0; r < m; r++, dr += c, ur += c, out += c) {
-            if (scaled) {
-                for (int j = 0; j < c; j++) {
-                    sum[j] += dr[j] * ur[j];
-                    sum[c + j] += dr[j];
-                    out[j] = dr[j] * a[j];
-                }
-            } else {
-                for (int j = 0; j < c; j++) sum[j] += dr[j];
-            }
-        }
-        if (!scaled && f < 0) memcpy(du->x + at, dy->x + at, (size_t)(m * c) * sizeof *out);
-    }
-    job_join(job, &scratch);
-    if (u->needs) dx[0] = du;
-    if (!ss->needs) return;
-    dx[1] = dss;
-    if (scaled) sum_axis(b, blocks, sums, part, dss->x, scratch);
-    else        sum_axis(1, b * blocks, sums, part, dss->x, scratch);
-}
-
-static fd_var *fuse_gate(fd_tape *t, fd_var *u, fd_var *ss, int f)
-{
-    static const struct fd_op op = { "activation", fuse_gate_vjp, 1 };
-    fd_var *y = u && ss ? tape_push(t, &op, u->nd, u->n, 2, (fd_var *[]){ u, ss }) : NULL;
-    fd_arena scratch = *t->mem;
-    job_mem *job = y ? job_fork(&scratch) : NULL;
+    if (y->needs && R->needs) s.p = p;
+    own->s = s;
+    spec_axes(&s, 1, from, &scratch);
+    fd_real *q = spec_mul(&s, p, R->x, &scratch);
+    job_mem *job = q ? job_fork(&scratch) : NULL;
     if (!job) return NULL;
-    y->i[0] = f;
-    int c = y->n[y->nd - 1], b = y->n[0];
-    ptrdiff_t points = fd_count(y) / b / c, rows = fuse_rows(4 * c, 128), blocks = (points + rows - 1) / rows;
-    OP_PARALLEL(fd_count(y) > TAPE_BLOCK)
-    for (ptrdiff_t k = 0; k < b * blocks; k++) {
+    OP_PARALLEL(SPEC_WIDE(&s, co))
+    for (int i = 0; i < s.b; i++) {
         fd_arena mem = job[fd_thread()].mem;
-        int i = (int)(k / blocks), m = (int)(points - k % blocks * rows < rows ? points - k % blocks * rows : rows);
-        ptrdiff_t at = (i * points + k % blocks * rows) * c;
-        fd_real *z = f < 0 ? y->x + at : fd_raw(&mem, fd_real, rows * c);
-        if (!z) continue;
-        fuse_gate_in(ss, i, m, c, u->x + at, z);
-        if (f >= 0) map_block(f, (ptrdiff_t)m * c, z, NULL, NULL, y->x + at);
+        fd_real *u = own->u ? own->u + i * size : fd_raw(&mem, fd_real, size);
+        if (!u) continue;
+        spec_from(&s, from, co, 1, i, q, u, mem);
+        fd_gemm(0, 0, (int)s.points, co, ci, 1.0, h->x + i * s.points * ci, ci, w->x, co, 1.0, u,
+                co, mem);
+        gate_run(f, scaled, s.points, co, ss->x + (scaled ? (ptrdiff_t)i * 2 * co : 0), u,
+                 y->x + i * size, mem);
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
 }
 
-/* ---- Networks --------------------------------------------------------------------------------------
+/* ---- Networks -----------------------------------------------------------------------------------
  *
- * [KER, ML] and [neuraloperator, FFM] differ in the lifting, the kept modes and the first weights; the
- * layers are the same: u = spectral(h) + h W + b, one bias whichever paper draws it. Inside, fields
- * are [b][n..][ch]; a weight matrix is [in][out], y = x W + b. */
+ * [KER, ML] and [neuraloperator, FFM] differ in the lifting, the kept modes and the first weights;
+ * the layers are the same: u = spectral(h) + h W + b, one bias whichever paper draws it. Inside,
+ * fields are [b][n..][ch]; a weight matrix is [in][out], y = x W + b. */
 
 static const char *const net_full = "network too large: reals so far, axes of the part";
 
@@ -2230,12 +2329,13 @@ static int net_inputs(const fd_arch *a)
 static int net_arch(fd_arch *a, fd_status *st)
 {
     static const char *const bad[] = {
-        "kind is FD_FNO_ORIGINAL or FD_FNO_BLOCK, not", "nd is 1..3, not", "in must be 1..65536, is",
-        "out must be 1..65536, is", "width must be 1..65536, is", "layers must be 1..9999, is",
-        "modes must be 1..65536, are", "unknown time", "unknown coords", "unknown act",
-        "embed must be even, 2..65536, is", "lift must be -1 or 1..65536, is", "proj must be -1 or 1..65536, is"
+        "kind is FD_FNO_ORIGINAL or FD_FNO_BLOCK, not", "nd is 1..3, not",
+        "in must be 1..65536, is", "out must be 1..65536, is", "width must be 1..65536, is",
+        "layers must be 1..9999, is", "modes must be 1..65536, are", "unknown time",
+        "unknown coords", "unknown act", "embed must be even, 2..65536, is",
+        "lift must be -1 or 1..65536, is", "proj must be -1 or 1..65536, is"
     };
-    enum { MOST = 1 << 16 };                          /* of any extent: products of two fit an int */
+    enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
     if (a->kind == FD_FNO_ORIGINAL) a->lift = -1;
     if (!a->lift) a->lift = 256;
@@ -2250,7 +2350,8 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(3, a->out, a->out > 0 && a->out <= MOST)
     CHECK(4, a->width, a->width > 0 && a->width <= MOST)
     CHECK(5, a->layers, a->layers > 0 && a->layers < 10000)
-    for (int i = 0; i < 3 && i < a->nd; i++) CHECK(6, a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST)
+    for (int i = 0; i < 3 && i < a->nd; i++)
+        CHECK(6, a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST)
     CHECK(7, a->time, a->time >= FD_TIME_NONE && a->time <= FD_TIME_FILM)
     CHECK(8, a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED)
     CHECK(9, a->act, a->act > 0 && a->act <= FD_MAPS)
@@ -2281,8 +2382,8 @@ static void net_init(const fd_net *net, int i, fd_rng r)
         scale = 1 / (width * width);
     } else if ((spectral || bias) && a->kind == FD_FNO_BLOCK) {
         fd_normal(r, n, w);
-        scale = sqrt(1 / width) * (spectral ? sqrt(.5) : 1);                   /* sqrt(2/(2 width)) */
-    } else {                                          /* U(-1/sqrt fan-in, ..): bias as its matrix */
+        scale = sqrt(1 / width) * (spectral ? sqrt(.5) : 1);         /* sqrt(2/(2 width)) */
+    } else {                                          /* U(-1/sqrt fan-in, ..), bias alike */
         const fd_part *m = p->nd == 2 ? p : p - 1;
         fd_uniform(r, n, w);
         shift = -1 / sqrt((double)m->n[0]);
@@ -2357,7 +2458,7 @@ fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w)
     return own;
 }
 
-/* A pass through the network: the tape, the next part to be used, and whether parts are parameters. */
+/* A pass through the network: the tape, the next part to be used, are parts parameters? */
 struct net_pass { const fd_net *net; fd_tape *t; int next, frozen; };
 
 static fd_var *net_next(struct net_pass *f)
@@ -2389,8 +2490,8 @@ static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
     return fd_add(p->t, fuse_mlp(p->t, x, w1, b1, w2, f), net_next(p));
 }
 
-/* gamma and beta of all layers, [b][layers * 2 * width]: the embedding of time is (cos, sin)(tscale t f_i),
- * f_i = 10000^(-i/half). Its SiLUs stay in a linear network: they act on time alone. */
+/* gamma and beta of all layers, [b][layers * 2 * width]: the embedding of time is (cos, sin)(tscale
+ * t f_i), f_i = 10000^(-i/half). Its SiLUs stay in a linear network: they act on time alone. */
 static fd_var *net_film(struct net_pass *f, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
@@ -2432,7 +2533,8 @@ static fd_var *net_input(struct net_pass *f, const fd_space *s, fd_var *x, const
     return fd_concat(f->t, x, fd_input(f->t, 3, n, c), 2);
 }
 
-/* scale and shift of a layer with z = (1 + gamma) (u + bias) + beta, [b][2][width]; bias without film */
+/* scale and shift of a layer with z = (1 + gamma) (u + bias) + beta, [b][2][width]; bias without
+ * film */
 static fd_var *net_shift(struct net_pass *f, fd_var *bias, fd_var *film, int layer)
 {
     fd_tape *t = f->t;
@@ -2446,13 +2548,14 @@ static fd_var *net_shift(struct net_pass *f, fd_var *bias, fd_var *film, int lay
 }
 
 /* f(scale (spectral(h) + h w) + shift) */
-static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int layer, const int lo[], const int hi[])
+static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int layer, const int lo[],
+                         const int hi[])
 {
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
     fd_var *R = net_next(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, layer);
     int f = layer == a->layers - 1 ? -1 : net_map(a);
-    if (t->mode != FD_GRAD2) return fuse_gate(t, fuse_mix(t, h, R, w, a->nd, lo, hi), ss, f);
+    if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, lo, hi);
     fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, lo, hi), fd_matmul(t, 0, 0, h, w));
     if (!film) return net_act(t, fd_add(t, u, ss), f);
     int n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
@@ -2461,8 +2564,8 @@ static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int layer,
     return net_act(t, fd_add(t, u, fd_reshape(t, fd_slice(t, ss, 1, 1, 1), a->nd + 2, n)), f);
 }
 
-/* y as an input at `to`, the tape shortened to what it was: nothing else that a pass without gradients made
- * is needed again */
+/* y as an input at `to`, the tape shortened to what it was: nothing else that a pass without
+ * gradients made is needed again */
 static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var *last)
 {
     if (!y) return NULL;
@@ -2473,16 +2576,17 @@ static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var
     return fd_input(t, was.nd, was.n, to);
 }
 
-static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
-                           int frozen)
+static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
+                           const double *time, int frozen)
 {
     if (!net || !x || t->mem->st->code) return NULL;
     const fd_arch *a = &net->arch;
     struct net_pass f = { net, t, 0, frozen };
     int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width;
     if (s->nd != a->nd || s->basis || x->nd != 3 || x->n[1] != a->in || x->n[2] != s->points) {
-        fd_fail(t->mem->st, FD_ESHAPE, "fd_forward", "wants x [b][in][points] on a grid: axes of the network"
-                ", in, points", 3, a->nd, a->in, (long long)s->points);
+        fd_fail(t->mem->st, FD_ESHAPE, "fd_forward",
+                "wants x [b][in][points] on a grid: axes of the network, in, points", 3, a->nd,
+                a->in, (long long)s->points);
         return NULL;
     }
     FD_ASSERT(time || a->time == FD_TIME_NONE);
@@ -2513,14 +2617,14 @@ fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, 
     return net_forward(net, t, s, x, time, 0);
 }
 
-/* Prediction, or with dy its vjp, for a few functions at a time: activations of about 2^20 reals. */
-static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *x, const double *time,
-                    const fd_real *dy, fd_real *y, fd_arena scratch)
+/* Prediction, or with dy its vjp, a few functions at a time: fields of about 2^20 reals. */
+static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *x,
+                    const double *time, const fd_real *dy, fd_real *y, fd_arena scratch)
 {
     if (scratch.st->code) return;
     if (net->arch.in != s->ch || net->arch.out != s->ch) {
-        fd_fail(scratch.st, FD_ESHAPE, "fd_net_model", "channels differ: of the space, in, out", 3, s->ch,
-                net->arch.in, net->arch.out);
+        fd_fail(scratch.st, FD_ESHAPE, "fd_net_model", "channels differ: of the space, in, out", 3,
+                s->ch, net->arch.in, net->arch.out);
         return;
     }
     ptrdiff_t size = fd_size(s), some = ((ptrdiff_t)1 << 20) / (s->points * net->arch.width);
@@ -2530,7 +2634,8 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
         int n[3] = { m, s->ch, (int)s->points };
         fd_arena mem = scratch;
         fd_tape t = fd_tape_begin(&mem, dy ? FD_GRAD : FD_EVAL);
-        fd_var *in = dy ? fd_leaf(&t, 3, n, (fd_real *)(uintptr_t)(x + i * size)) : fd_input(&t, 3, n, x + i * size);
+        fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
+        fd_var *in = dy ? fd_leaf(&t, 3, n, xi) : fd_input(&t, 3, n, xi);
         fd_var *out = net_forward(net, &t, s, in, time + i, 1), *dx = NULL;
         if (dy) {
             fd_grad(&t, out, fd_input(&t, 3, n, dy + i * size), 1, &in, &dx);
@@ -2559,7 +2664,7 @@ fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
     return m;
 }
 
-/* ---- Optimiser ----------------------------------------------------------------------------------------
+/* ---- Optimiser ----------------------------------------------------------------------------------
  *
  *     m <- b1 m + (1 - b1) g        v <- b2 v + (1 - b2) g^2
  *     w <- w - rate (decay w + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps))
@@ -2619,8 +2724,8 @@ enum { OPT_BLOCK = 4096 };
 #if defined(__GNUC__) && !defined(__clang__)
 __attribute__((optimize("no-math-errno")))
 #endif
-static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *restrict g, fd_real *restrict m,
-                      fd_real *restrict v, fd_real *restrict avg)
+static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *restrict g,
+                      fd_real *restrict m, fd_real *restrict v, fd_real *restrict avg)
 {
     const fd_real b1 = p[0], c1 = p[1], b2 = p[2], c2 = p[3], eps = p[4], keep = p[5], by = p[6];
     const fd_real root = p[7], clip = p[8], e1 = p[9];
@@ -2641,14 +2746,17 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
     if (!(norm <= 1e300)) {
-        fd_fail(st, FD_ENAN, "fd_opt_step", "the gradient is not finite: step", 1, o->step + 1, 0, 0);
+        fd_fail(st, FD_ENAN, "fd_opt_step", "the gradient is not finite: step", 1, o->step + 1, 0,
+                0);
         return norm;
     }
     int step = ++o->step;
     double rate = fd_opt_rate(o, step), e = (1.0 + step) / (10.0 + step);
-    const double p[10] = { h->beta1, 1 - h->beta1, h->beta2, 1 - h->beta2, h->eps, 1 - rate * h->decay,
-                           rate / (1 - pow(h->beta1, step)), 1 / sqrt(1 - pow(h->beta2, step)),
-                           h->clip > 0 && norm > h->clip ? h->clip / norm : 1, 1 - (h->ema < e ? h->ema : e) };
+    const double p[10] = { h->beta1, 1 - h->beta1, h->beta2, 1 - h->beta2, h->eps,
+                           1 - rate * h->decay, rate / (1 - pow(h->beta1, step)),
+                           1 / sqrt(1 - pow(h->beta2, step)),
+                           h->clip > 0 && norm > h->clip ? h->clip / norm : 1,
+                           1 - (h->ema < e ? h->ema : e) };
     fd_real q[10];
     for (int i = 0; i < 10; i++) q[i] = (fd_real)p[i];
     ptrdiff_t blocks = (o->count + OPT_BLOCK - 1) / OPT_BLOCK;
@@ -2661,11 +2769,12 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     return norm;
 }
 
-/* ---- Checkpoints ---------------------------------------------------------------------------------------
+/* ---- Checkpoints --------------------------------------------------------------------------------
  *
- * A .safetensors file: the weights as net.<part>, with an optimiser also ema.<part>, adam.m.<part> and
- * adam.v.<part>; every number of the configuration as text under arch.*, adam.*, doubles with 17 digits
- * so that they come back exactly. Names with these four prefixes are ours, all others the caller's. */
+ * A .safetensors file: the weights as net.<part>, with an optimiser also ema.<part>, adam.m.<part>
+ * and adam.v.<part>; every number of the configuration as text under arch.*, adam.*, doubles with
+ * 17 digits so that they come back exactly. Names with these four prefixes are ours, all others the
+ * caller's. */
 #ifndef FD_NO_STDIO
 #include <stdio.h>
 #include <stdlib.h>
@@ -2673,7 +2782,8 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 struct save_field { const char *key; int real; size_t at; };          /* real: double, else int */
 static const struct save_field save_arch[] = {
 #define F(x) { "arch." #x, 0, offsetof(fd_arch, x) }
-    F(kind), F(nd), F(in), F(out), F(width), F(layers), { "arch.modes0", 0, offsetof(fd_arch, modes) },
+    F(kind), F(nd), F(in), F(out), F(width), F(layers),
+    { "arch.modes0", 0, offsetof(fd_arch, modes) },
     { "arch.modes1", 0, offsetof(fd_arch, modes) + sizeof(int) },
     { "arch.modes2", 0, offsetof(fd_arch, modes) + 2 * sizeof(int) },
     F(lift), F(proj), F(time), F(coords), F(act), F(embed), F(linear), F(residual),
@@ -2683,11 +2793,13 @@ static const struct save_field save_arch[] = {
 static const struct save_field save_adam[] = {
 #define F(x) { "adam." #x, 1, offsetof(fd_opt, how.x) }
     F(lr), F(lr_end), F(beta1), F(beta2), F(eps), F(decay), F(clip), F(ema),
-    { "adam.warmup", 0, offsetof(fd_opt, how.warmup) }, { "adam.steps", 0, offsetof(fd_opt, how.steps) },
+    { "adam.warmup", 0, offsetof(fd_opt, how.warmup) },
+    { "adam.steps", 0, offsetof(fd_opt, how.steps) },
     { "adam.step", 0, offsetof(fd_opt, step) }
 #undef F
 };
-enum { SAVE_ARCH = sizeof save_arch / sizeof *save_arch, SAVE_ADAM = sizeof save_adam / sizeof *save_adam };
+enum { SAVE_ARCH = sizeof save_arch / sizeof *save_arch,
+       SAVE_ADAM = sizeof save_adam / sizeof *save_adam };
 static const char *const save_prefix[] = { "net.", "ema.", "adam.m.", "adam.v." };
 
 static int save_ours(const char *name)
@@ -2697,7 +2809,8 @@ static int save_ours(const char *name)
     return 0;
 }
 
-static void save_fields(int n, const struct save_field *f, const void *from, fd_meta *m, char text[][32])
+static void save_fields(int n, const struct save_field *f, const void *from, fd_meta *m,
+                        char text[][32])
 {
     for (int i = 0; i < n; i++) {
         const char *at = (const char *)from + f[i].at;
@@ -2716,16 +2829,20 @@ int fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt
                 const fd_tensors *more, fd_arena scratch)
 {
     static const fd_tensors none;
-    static const char where[] = "fd_net_save", taken[] = "names with this prefix belong to the network";
+    static const char where[] = "fd_net_save";
+    static const char taken[] = "names with this prefix belong to the network";
     if (st->code || !net) return st->code;
     scratch.st = st;
     if (!more) more = &none;
     for (int i = 0; i < more->count; i++)
-        if (save_ours(more->tensor[i].name)) return fd_fail_name(st, FD_EARG, where, taken, more->tensor[i].name);
+        if (save_ours(more->tensor[i].name))
+            return fd_fail_name(st, FD_EARG, where, taken, more->tensor[i].name);
     for (int i = 0; i < more->metas; i++)
-        if (save_ours(more->meta[i].key)) return fd_fail_name(st, FD_EARG, where, taken, more->meta[i].key);
+        if (save_ours(more->meta[i].key))
+            return fd_fail_name(st, FD_EARG, where, taken, more->meta[i].key);
 
-    fd_real *const from[] = { net->w, opt ? opt->avg : NULL, opt ? opt->m : NULL, opt ? opt->v : NULL };
+    fd_real *const from[] = { net->w, opt ? opt->avg : NULL, opt ? opt->m : NULL,
+                              opt ? opt->v : NULL };
     int kinds = opt ? 4 : 1;
     fd_tensors f;
     f.tensor = fd_raw(&scratch, fd_tensor, kinds * net->parts + more->count);
@@ -2760,7 +2877,8 @@ static int load_fail(fd_status *st, const char *what, const char *name)
     return fd_fail_name(st, FD_EDATA, "fd_net_load", what, name);
 }
 
-static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct save_field *f, void *to)
+static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct save_field *f,
+                        void *to)
 {
     for (int i = 0; i < n; i++) {
         const char *s = fd_meta_find(file, f[i].key);
@@ -2781,7 +2899,8 @@ static void load_fields(fd_status *st, const fd_tensors *file, int n, const stru
 }
 
 /* the tensor prefix.part of the right shape, or an error */
-static const fd_tensor *load_part(fd_status *st, const fd_tensors *f, const char *prefix, const fd_part *p)
+static const fd_tensor *load_part(fd_status *st, const fd_tensors *f, const char *prefix,
+                                  const fd_part *p)
 {
     char name[64];
     const fd_tensor *t = fd_tensor_find(f, strcat(strcpy(name, prefix), p->name));
@@ -2793,7 +2912,8 @@ static const fd_tensor *load_part(fd_status *st, const fd_tensors *f, const char
     return t;
 }
 
-/* one of our names that is not among the n known ones: their number decides, the search only names it */
+/* one of our names that is not among the n known ones: their number decides, the search only names
+ * it */
 static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, int kinds)
 {
     for (int i = 0; i < f->metas; i++) {
@@ -2809,7 +2929,8 @@ static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, 
         for (int k = 0; k < kinds && !known; k++) {
             size_t n = strlen(save_prefix[k]);
             if (!strncmp(name, save_prefix[k], n))
-                for (int j = 0; j < net->parts && !known; j++) known = !strcmp(name + n, net->part[j].name);
+                for (int j = 0; j < net->parts && !known; j++)
+                    known = !strcmp(name + n, net->part[j].name);
         }
         if (!known) load_fail(st, "unknown tensor", name);
     }
@@ -2829,7 +2950,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     fd_tensors f = fd_tensors_load(a, path);
     if (st->code) return none;
     const char *version = fd_meta_find(&f, "net.version");
-    if (!version || strcmp(version, "1")) load_fail(st, "net.version is not 1: not a checkpoint of ours", path);
+    if (!version || strcmp(version, "1"))
+        load_fail(st, "net.version is not 1: not a checkpoint of ours", path);
     load_fields(st, &f, SAVE_ARCH, save_arch, &arch);
     int trained = fd_meta_find(&f, "adam.step") != NULL, kinds = trained ? 4 : 1;
     if (opt && !trained) load_fail(st, "no optimiser in this file", path);
@@ -2837,11 +2959,13 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     if (o.step < 0) load_fail(st, "a negative number of steps", "adam.step");
     if (!st->code) {
         fd_status bad = { 0 };
-        if (!net_arch(&arch, &bad)) fd_fail(st, FD_EDATA, "fd_net_load", bad.what, bad.nv, bad.v[0], 0, 0);
+        if (!net_arch(&arch, &bad))
+            fd_fail(st, FD_EDATA, "fd_net_load", bad.what, bad.nv, bad.v[0], 0, 0);
     }
     fd_net *own = net_plan(a, &arch);
     for (int k = 0; k < kinds && own && !st->code; k++)
-        for (int i = 0; i < own->parts && !st->code; i++) load_part(st, &f, save_prefix[k], &own->part[i]);
+        for (int i = 0; i < own->parts && !st->code; i++)
+            load_part(st, &f, save_prefix[k], &own->part[i]);
     if (own) load_unknown(st, &f, own, kinds);
     if (own && net_room(a, own)) {
         fd_opt *to = trained && opt ? fd_opt_new(a, own, NULL) : NULL;
@@ -2849,7 +2973,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
             to->how = o.how;
             to->step = o.step;
         }
-        fd_real *const into[] = { own->w, to ? to->avg : NULL, to ? to->m : NULL, to ? to->v : NULL };
+        fd_real *const into[] = { own->w, to ? to->avg : NULL, to ? to->m : NULL,
+                                  to ? to->v : NULL };
         for (int k = 0; k < (to ? 4 : 1); k++)
             for (int i = 0; i < own->parts && !st->code; i++) {
                 const fd_part *p = &own->part[i];
@@ -2866,7 +2991,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     }
     *net = own;
     int count = 0, metas = 0;
-    for (int i = 0; i < f.count; i++) if (!save_ours(f.tensor[i].name)) f.tensor[count++] = f.tensor[i];
+    for (int i = 0; i < f.count; i++)
+        if (!save_ours(f.tensor[i].name)) f.tensor[count++] = f.tensor[i];
     for (int i = 0; i < f.metas; i++) if (!save_ours(f.meta[i].key)) f.meta[metas++] = f.meta[i];
     f.count = count;
     f.metas = metas;

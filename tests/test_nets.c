@@ -57,10 +57,14 @@ static const spectral_case cases[] = {
     { 1, { 7 }, { 0 }, { 2 }, 3, 2, 3 },                   { 1, { 8 }, { 0 }, { 4 }, 2, 3, 2 },
     { 1, { 9 }, { 0 }, { 4 }, 2, 3, 2 },                   { 1, { 100 }, { 0 }, { 50 }, 2, 5, 3 },
     { 1, { 101 }, { 0 }, { 50 }, 2, 3, 17 },               { 1, { 16 }, { 0 }, { 5 }, 2, 16, 35 },
-    { 2, { 6, 5 }, { -3, 0 }, { 2, 2 }, 2, 2, 3 },         { 2, { 7, 8 }, { -2, 0 }, { 1, 4 }, 2, 3, 2 },
-    { 2, { 4, 4 }, { -2, 0 }, { 1, 2 }, 3, 1, 1 },         { 2, { 90, 6 }, { -45, 0 }, { 44, 2 }, 1, 2, 2 },
-    { 2, { 91, 4 }, { -45, 0 }, { 45, 2 }, 1, 2, 1 },      { 2, { 12, 9 }, { -1, 0 }, { 3, 3 }, 2, 33, 4 },
-    { 2, { 1, 6 }, { 0, 0 }, { 0, 3 }, 2, 2, 2 },          { 3, { 5, 4, 6 }, { -2, -2, 0 }, { 2, 1, 3 }, 2, 2, 3 },
+    { 2, { 6, 5 }, { -3, 0 }, { 2, 2 }, 2, 2, 3 },         { 2, { 7, 8 }, { -2, 0 }, { 1, 4 }, 2,
+                                                             3, 2 },
+    { 2, { 4, 4 }, { -2, 0 }, { 1, 2 }, 3, 1, 1 },         { 2, { 90, 6 }, { -45, 0 }, { 44, 2 },
+                                                             1, 2, 2 },
+    { 2, { 91, 4 }, { -45, 0 }, { 45, 2 }, 1, 2, 1 },      { 2, { 12, 9 }, { -1, 0 }, { 3, 3 }, 2,
+                                                             33, 4 },
+    { 2, { 1, 6 }, { 0, 0 }, { 0, 3 }, 2, 2, 2 },          { 3, { 5, 4, 6 }, { -2, -2, 0 },
+                                                             { 2, 1, 3 }, 2, 2, 3 },
     { 3, { 3, 6, 5 }, { -1, -2, 0 }, { 0, 2, 1 }, 1, 3, 2 }
 };
 
@@ -104,7 +108,8 @@ static void by_definition(const spectral_case *c, const fd_real *x, const fd_rea
             for (int pass = 0; pass < 2; pass++)
                 for (int p = 0; p < points; p++) {
                     double phase = 2 * pi * ((double)(k0 * (p / n[2] / n[1])) / n[0]
-                                 + (double)(k1 * (p / n[2] % n[1])) / n[1] + (double)(k2 * (p % n[2])) / n[2]);
+                                 + (double)(k1 * (p / n[2] % n[1])) / n[1]
+                                     + (double)(k2 * (p % n[2])) / n[2]);
                     double cs = cos(phase), sn = sin(phase);
                     if (!pass) {
                         for (int i = 0; i < c->ci; i++) {
@@ -116,7 +121,8 @@ static void by_definition(const spectral_case *c, const fd_real *x, const fd_rea
                         for (int o = 0; o < c->co; o++) {
                             double re = 0, im = 0;
                             for (int i = 0; i < c->ci; i++) {
-                                double rr = (double)r[(i * c->co + o) * 2], ri = (double)r[(i * c->co + o) * 2 + 1];
+                                double rr = (double)r[(i * c->co + o) * 2],
+                                    ri = (double)r[(i * c->co + o) * 2 + 1];
                                 re += rr * ur[i] - ri * ui[i];
                                 im += rr * ui[i] + ri * ur[i];
                             }
@@ -138,46 +144,59 @@ static void test_spectral_values(fd_arena mem)
         int nx[5], ny[5], nw[6], d = c->axes;
         sizes(c, nx, ny, nw);
         ptrdiff_t sx = product(d + 2, nx), sy = product(d + 2, ny), sw = product(d + 3, nw);
-        fd_real *x = normals(&a, 1, sx), *w = normals(&a, 2, sw), *z = normals(&a, 3, sy), *want = fd_raw(&a, fd_real, sy);
+        fd_real *x = normals(&a, 1, sx), *w = normals(&a, 2, sw), *z = normals(&a, 3, sy),
+            *want = fd_raw(&a, fd_real, sy);
         by_definition(c, x, w, want);
         fd_tape t = fd_tape_begin(&a, FD_GRAD2);
-        fd_var *vx = fd_leaf(&t, d + 2, nx, x), *vw = fd_leaf(&t, d + 3, nw, w), *vz = fd_leaf(&t, d + 2, ny, z), *g[2];
+        fd_var *vx = fd_leaf(&t, d + 2, nx, x), *vw = fd_leaf(&t, d + 3, nw, w),
+            *vz = fd_leaf(&t, d + 2, ny, z), *g[2];
         fd_var *y = fd_spectral(&t, vx, vw, d, c->lo, c->hi);
         OK(y && !a.st->code, "case %d: %s", (int)k, explain(a.st));
         if (!y) { a.st->code = 0; continue; }
-        NEAR(test_rel(sy, y->x, want), 0, TOL(1e-13, 2e-6), "case %d against the definition", (int)k);
+        NEAR(test_rel(sy, y->x, want), 0, TOL(1e-13, 2e-6), "case %d against the definition",
+             (int)k);
 
         /* <z, S(x, w)> = <S*(z, w), x> = <G(x, z), w> */
         double zy = dot(sy, z, y->x), size = sqrt(dot(sy, z, z) * dot(sy, y->x, y->x));
         fd_grad(&t, y, vz, 2, (fd_var *[]){ vx, vw }, g);
-        if (!g[0] || !g[1]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code = 0; continue; }
+        if (!g[0] || !g[1]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code =
+                              0; continue; }
         NEAR(dot(sx, g[0]->x, x), zy, TOL(1e-13, 1e-5) * size, "case %d: adjoint in x", (int)k);
         NEAR(dot(sw, g[1]->x, w), zy, TOL(1e-13, 1e-5) * size, "case %d: adjoint in w", (int)k);
 
-        /* the other two operators of the family against this one: d/dz <q, S*(z, w)> = S(q, w), .. */
+        /* the other two operators of the family against this one: d/dz <q, S*(z, w)> = S(q, w), ..
+         * */
         fd_real *q = normals(&a, 4, sx), *r = normals(&a, 5, sw), *qs = fd_raw(&a, fd_real, sy);
         fd_var *vq = fd_leaf(&t, d + 2, nx, q), *vr = fd_leaf(&t, d + 3, nw, r), *h[2], *u, *ug[2];
         fd_grad(&t, g[0], vq, 2, (fd_var *[]){ vz, vw }, h);
         by_definition(c, q, w, qs);
-        if (!h[0] || !h[1]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code = 0; continue; }
-        NEAR(test_rel(sy, h[0]->x, qs), 0, TOL(1e-13, 2e-6), "case %d: S* differentiated by z", (int)k);
+        if (!h[0] || !h[1]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code =
+                              0; continue; }
+        NEAR(test_rel(sy, h[0]->x, qs), 0, TOL(1e-13, 2e-6), "case %d: S* differentiated by z",
+             (int)k);
         u = fd_spectral(&t, vq, vw, d, c->lo, c->hi);
         fd_grad(&t, u, vz, 1, &vw, ug);
         if (!ug[0]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code = 0; continue; }
-        NEAR(test_rel(sw, h[1]->x, ug[0]->x), 0, TOL(1e-13, 1e-6), "case %d: S* differentiated by w", (int)k);
+        NEAR(test_rel(sw, h[1]->x, ug[0]->x), 0, TOL(1e-13, 1e-6),
+             "case %d: S* differentiated by w", (int)k);
         fd_grad(&t, g[1], vr, 2, (fd_var *[]){ vx, vz }, h);
         by_definition(c, x, r, qs);
-        if (!h[0] || !h[1]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code = 0; continue; }
-        NEAR(test_rel(sy, h[1]->x, qs), 0, TOL(1e-13, 2e-6), "case %d: G differentiated by z", (int)k);
+        if (!h[0] || !h[1]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code =
+                              0; continue; }
+        NEAR(test_rel(sy, h[1]->x, qs), 0, TOL(1e-13, 2e-6), "case %d: G differentiated by z",
+             (int)k);
         u = fd_spectral(&t, vx, vr, d, c->lo, c->hi);
         fd_grad(&t, u, vz, 1, &vx, ug);
         if (!ug[0]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code = 0; continue; }
-        NEAR(test_rel(sx, h[0]->x, ug[0]->x), 0, TOL(1e-13, 1e-6), "case %d: G differentiated by x", (int)k);
+        NEAR(test_rel(sx, h[0]->x, ug[0]->x), 0, TOL(1e-13, 1e-6),
+             "case %d: G differentiated by x", (int)k);
     }
 }
 
-/* q(x, w) = sum (p . d/dx + r . d/dw) sum c S(x, w)^3, whose gradient needs every vjp of the family */
-static double second_order(const spectral_case *c, fd_real *x, fd_real *w, const fd_real *p, const fd_real *r,
+/* q(x, w) = sum (p . d/dx + r . d/dw) sum c S(x, w)^3, whose gradient needs every vjp of the family
+ * */
+static double second_order(const spectral_case *c, fd_real *x, fd_real *w, const fd_real *p,
+                           const fd_real *r,
                            const fd_real *cc, fd_real *dx, fd_real *dw, fd_arena a)
 {
     int nx[5], ny[5], nw[6], d = c->axes;
@@ -213,8 +232,10 @@ static void test_spectral_gradients(fd_arena mem)
         int nx[5], ny[5], nw[6], d = c->axes;
         sizes(c, nx, ny, nw);
         ptrdiff_t sx = product(d + 2, nx), sy = product(d + 2, ny), sw = product(d + 3, nw);
-        fd_real *x = normals(&a, 1, sx), *w = normals(&a, 2, sw), *p = normals(&a, 3, sx), *r = normals(&a, 4, sw);
-        fd_real *cc = normals(&a, 5, sy), *dx = fd_raw(&a, fd_real, sx), *dw = fd_raw(&a, fd_real, sw);
+        fd_real *x = normals(&a, 1, sx), *w = normals(&a, 2, sw), *p = normals(&a, 3, sx),
+            *r = normals(&a, 4, sw);
+        fd_real *cc = normals(&a, 5, sy), *dx = fd_raw(&a, fd_real, sx),
+            *dw = fd_raw(&a, fd_real, sw);
         second_order(c, x, w, p, r, cc, dx, dw, a);
         double worst = 0, most = 0, h = TOL(1e-4, 2e-2);
         for (ptrdiff_t i = 0; i < sx + sw; i += 1 + (sx + sw) / 60) {
@@ -234,7 +255,8 @@ static void test_spectral_gradients(fd_arena mem)
 }
 
 /* x with a 1x1 spectral weight on one channel; returns y in y */
-static void apply(fd_arena a, int axes, const int n[], const int lo[], const int hi[], fd_real *x, fd_real *w,
+static void apply(fd_arena a, int axes, const int n[], const int lo[], const int hi[], fd_real *x,
+                  fd_real *w,
                   fd_real *y)
 {
     spectral_case c = { axes, { 0 }, { 0 }, { 0 }, 1, 1, 1 };
@@ -242,7 +264,8 @@ static void apply(fd_arena a, int axes, const int n[], const int lo[], const int
     for (int i = 0; i < axes; i++) { c.n[i] = n[i]; c.lo[i] = lo[i]; c.hi[i] = hi[i]; }
     sizes(&c, nx, ny, nw);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_var *v = fd_spectral(&t, fd_input(&t, axes + 2, nx, x), fd_input(&t, axes + 3, nw, w), axes, lo, hi);
+    fd_var *v = fd_spectral(&t, fd_input(&t, axes + 2, nx, x), fd_input(&t, axes + 3, nw, w), axes,
+                            lo, hi);
     if (v) memcpy(y, v->x, (size_t)fd_count(v) * sizeof *y);
     OK(v != NULL, "%s", explain(a.st));
 }
@@ -255,7 +278,8 @@ static void test_spectral_facts(fd_arena mem)
         fd_arena a = mem;
         const int *n = side[k], lo[2] = { -(n[0] / 2), 0 }, hi[2] = { (n[0] - 1) / 2, n[1] / 2 };
         int modes = n[0] * (hi[1] + 1), points = n[0] * n[1];
-        fd_real *w = fd_new(&a, fd_real, 2 * modes), *x = normals(&a, 7, points), *y = fd_new(&a, fd_real, points);
+        fd_real *w = fd_new(&a, fd_real, 2 * modes), *x = normals(&a, 7, points),
+            *y = fd_new(&a, fd_real, points);
         for (int i = 0; i < modes; i++) w[2 * i] = 1;
         apply(a, 2, n, lo, hi, x, w, y);
         NEAR(test_rel(points, y, x), 0, TOL(2e-15, 1e-6), "identity filter on %d x %d", n[0], n[1]);
@@ -265,7 +289,8 @@ static void test_spectral_facts(fd_arena mem)
     fd_arena a = mem;
     const int n[2] = { 6, 7 }, lo[2] = { -3, 0 }, hi[2] = { 2, 3 };
     fd_real *w = normals(&a, 8, 48), *x = normals(&a, 9, 42), *xs = fd_new(&a, fd_real, 42);
-    fd_real *y = fd_new(&a, fd_real, 42), *ys = fd_new(&a, fd_real, 42), *moved = fd_new(&a, fd_real, 42);
+    fd_real *y = fd_new(&a, fd_real, 42), *ys = fd_new(&a, fd_real, 42),
+        *moved = fd_new(&a, fd_real, 42);
     for (int i = 0; i < 42; i++) xs[(i / 7 + 1) % 6 * 7 + (i % 7 + 3) % 7] = x[i];
     apply(a, 2, n, lo, hi, x, w, y);
     apply(a, 2, n, lo, hi, xs, w, ys);
@@ -279,7 +304,8 @@ static void test_spectral_facts(fd_arena mem)
     w8[9] = (fd_real)-1.71;
     for (int i = 0; i < 8; i++) x8[i] = (fd_real)(i % 2 ? -1 : 1);
     apply(a, 1, n8, lo8, hi8, x8, w8, y8);
-    for (int i = 0; i < 8; i++) NEAR((double)y8[i], 2.385 * (double)x8[i], TOL(1e-14, 1e-6), "Nyquist, point %d", i);
+    for (int i = 0; i < 8; i++)
+        NEAR((double)y8[i], 2.385 * (double)x8[i], TOL(1e-14, 1e-6), "Nyquist, point %d", i);
 
     /* cos(2 pi x0): half of k0 = 1, half of k0 = -1, with unrelated weights R1, R2:
      * Re (R1 + conj R2)/2 e^(2 pi i x0)  */
@@ -290,22 +316,29 @@ static void test_spectral_facts(fd_arena mem)
     apply(a, 2, n, lo, hi, xp, wp, yp);
     for (int i = 0; i < 42; i++) {
         double want = 0.15 * cos(2 * pi * (i / 7) / 6) - 0.2 * sin(2 * pi * (i / 7) / 6);
-        NEAR((double)yp[i], want, TOL(1e-14, 1e-6), "projection of the k_last = 0 plane, point %d", i);
+        NEAR((double)yp[i], want, TOL(1e-14, 1e-6), "projection of the k_last = 0 plane, point %d",
+             i);
     }
 
     /* errors */
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_var *vx = fd_input(&t, 4, (int[]){ 1, 6, 7, 1 }, x), *vw = fd_input(&t, 5, (int[]){ 6, 4, 1, 1, 2 }, w);
+    fd_var *vx = fd_input(&t, 4, (int[]){ 1, 6, 7, 1 }, x),
+        *vw = fd_input(&t, 5, (int[]){ 6, 4, 1, 1, 2 }, w);
     static const struct { int axes, lo[2], hi[2]; const char *text; } bad[] = {
-        { 2, { -4, 0 }, { 1, 3 }, "fd_spectral: too few points for the modes: points, lo, hi: 6, -4, 1" },
-        { 2, { -2, 0 }, { 3, 3 }, "fd_spectral: too few points for the modes: points, lo, hi: 6, -2, 3" },
-        { 2, { -3, 0 }, { 1, 3 }, "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" },
+        { 2, { -4, 0 }, { 1, 3 },
+            "fd_spectral: too few points for the modes: points, lo, hi: 6, -4, 1" },
+        { 2, { -2, 0 }, { 3, 3 },
+            "fd_spectral: too few points for the modes: points, lo, hi: 6, -2, 3" },
+        { 2, { -3, 0 }, { 1, 3 },
+            "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" },
         { 2, { -3, 1 }, { 2, 4 }, "fd_spectral: modes of the last axis start at 0, not at: 1" },
-        { 1, { 0, 0 }, { 5, 0 }, "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" }
+        { 1, { 0, 0 }, { 5, 0 },
+            "fd_spectral: wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w: 4, 5" }
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fd_var *v = fd_spectral(&t, vx, vw, bad[i].axes, bad[i].lo, bad[i].hi);
-        OK(!v && a.st->code == FD_ESHAPE && !strcmp(explain(a.st), bad[i].text), "%d: %s", (int)i, explain(a.st));
+        OK(!v && a.st->code == FD_ESHAPE && !strcmp(explain(a.st), bad[i].text), "%d: %s", (int)i,
+           explain(a.st));
         a.st->code = 0;
     }
     OK(!fd_spectral(&t, NULL, vw, 2, lo, hi) && !a.st->code, "NULL is passed on");
@@ -328,15 +361,19 @@ static void test_cov_and_fit(fd_arena mem)
         double len[2] = { 1.3, 0.7 };
         fd_space s = fd_grid(&a, k < 2 ? 2 : 1, n, len, bc, 2);
         fd_cov *c = k < 2 ? fd_cov_matern(&a, &s, 1.3, .4, 1.5) : NULL;
-        if (k == 2) {                                  /* modes and weights that are not those of a grid */
+        /* modes and weights that are not those of a grid */
+        if (k == 2) {
             static fd_real basis[3 * 3], weight[3] = { 2, (fd_real).5, (fd_real)1.25 };
             static const double lam[3] = { 1.2, .7, .3 };
-            double q[9] = { .48, .6, .64, -.8, .6, 0, -.36, -.48, .8 };        /* wrong rows are mended below */
+            /* wrong rows are mended below */
+            double q[9] = { .48, .6, .64, -.8, .6, 0, -.36, -.48, .8 };
             for (int i = 0; i < 3; i++)                /* Gram-Schmidt */
                 for (int j = 0; j <= i; j++) {
                     double p = 0;
                     for (int l = 0; l < 3; l++) p += q[3 * i + l] * q[3 * j + l];
-                    for (int l = 0; l < 3; l++) q[3 * i + l] = i == j ? q[3 * i + l] / sqrt(p) : q[3 * i + l] - p * q[3 * j + l];
+                    for (int l = 0; l < 3; l++)
+                        q[3 * i + l] = i == j ? q[3 * i + l] / sqrt(p)
+                            : q[3 * i + l] - p * q[3 * j + l];
                 }
             for (int i = 0; i < 9; i++) basis[i] = (fd_real)(q[i] / sqrt((double)weight[i % 3]));
             s = fd_dense(NULL, 3, 3, basis, weight, 2);
@@ -345,15 +382,19 @@ static void test_cov_and_fit(fd_arena mem)
         ptrdiff_t size = 3 * fd_size(&s);
         int nx[3] = { 3, 2, (int)s.points };
         double p = k ? .5 : 2;
-        fd_real *x = normals(&a, 1, size), *z = normals(&a, 2, size), *want = fd_new(&a, fd_real, size), *y = normals(&a, 3, size);
+        fd_real *x = normals(&a, 1, size), *z = normals(&a, 2, size),
+            *want = fd_new(&a, fd_real, size), *y = normals(&a, 3, size);
         fd_cov_pow(c, p, 3, x, want, a);
         fd_tape t = fd_tape_begin(&a, FD_GRAD2);
-        fd_var *vx = fd_leaf(&t, 3, nx, x), *v = fd_cov_apply(&t, c, p, vx), *vz = fd_leaf(&t, 3, nx, z), *g, *gg;
+        fd_var *vx = fd_leaf(&t, 3, nx, x), *v = fd_cov_apply(&t, c, p, vx),
+            *vz = fd_leaf(&t, 3, nx, z), *g, *gg;
         fd_grad(&t, v, vz, 1, &vx, &g);
-        fd_grad(&t, g, vx, 1, &vz, &gg);               /* linear: the gradient of the gradient is C^p x again */
+        /* linear: the gradient of the gradient is C^p x again */
+        fd_grad(&t, g, vx, 1, &vz, &gg);
         if (!gg) { OK(0, "%s", explain(a.st)); a.st->code = 0; continue; }
         OK(!test_maxdiff(size, v->x, want), "space %d: fd_cov_apply is fd_cov_pow", k);
-        NEAR(dot(size, g->x, x), dot(size, z, want), TOL(1e-13, 1e-5) * sqrt(dot(size, z, z) * dot(size, want, want)),
+        NEAR(dot(size, g->x, x), dot(size, z, want),
+             TOL(1e-13, 1e-5) * sqrt(dot(size, z, z) * dot(size, want, want)),
              "space %d: transpose", k);
         NEAR(test_rel(size, gg->x, want), 0, TOL(1e-13, 1e-5), "space %d: transpose twice", k);
 
@@ -383,9 +424,11 @@ static void test_cov_and_fit(fd_arena mem)
         OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_fit"), "%s", explain(a.st));
         a.st->code = 0;
         done = !fd_cov_apply(&t, c, 1, vw);
-        OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_cov_apply"), "%s", explain(a.st));
+        OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_cov_apply"), "%s",
+           explain(a.st));
         a.st->code = 0;
-        OK(!fd_fit(&t, &s, NULL, y, NULL) && !fd_cov_apply(&t, c, 1, NULL) && !fd_cov_apply(&t, NULL, 1, vw) && !a.st->code, "NULL");
+        OK(!fd_fit(&t, &s, NULL, y, NULL) && !fd_cov_apply(&t, c, 1, NULL)
+           && !fd_cov_apply(&t, NULL, 1, vw) && !a.st->code, "NULL");
         if (k < 2) {
             fd_space s1 = fd_grid(&a, 1, n, len, (int[]){ FD_NEUMANN }, 1);
             fd_cov *e = fd_cov_kernel(&a, &s1, rbf, NULL);
@@ -403,20 +446,27 @@ static void test_counts(fd_arena mem)
 {
     enum { W = 24, M = 9 };
     const struct { fd_arch a; long long count; } rows[] = {
-        { { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4, .modes = { 14, 14 },
+        { { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4,
+            .modes = { 14, 14 },
             .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED }, 3220001 },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 256, .layers = 4, .modes = { 32 }, .lift = 256,
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 256, .layers = 4,
+            .modes = { 32 }, .lift = 256,
             .proj = 128, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED }, 9275905 },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 256, .layers = 4, .modes = { 64 }, .lift = 256,
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 256, .layers = 4,
+            .modes = { 64 }, .lift = 256,
             .proj = 128, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED }, 17664513 },
-        { { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 64, .layers = 4, .modes = { 16 },
+        { { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 64, .layers = 4,
+            .modes = { 16 },
             .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED }, 549633 },
-        { { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = W, .layers = 4, .modes = { M },
+        { { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = W, .layers = 4,
+            .modes = { M },
             .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN },
           3 * W + W + 4 * (2 * W * W * M + W * W + W) + 128 * W + 128 + 129 },
-        { { .kind = FD_FNO_BLOCK, .nd = 3, .in = 2, .out = 3, .width = 4, .layers = 2, .modes = { 5, 6, 7 }, .lift = -1,
+        { { .kind = FD_FNO_BLOCK, .nd = 3, .in = 2, .out = 3, .width = 4, .layers = 2,
+            .modes = { 5, 6, 7 }, .lift = -1,
             .proj = 8, .time = FD_TIME_FILM, .embed = 6 },
-          2 * 4 + 4 + 2 * (6 * 6 + 6) + 6 * 16 + 16 + 2 * (2 * 16 * 5 * 6 * 4 + 16 + 4) + 4 * 8 + 8 + 8 * 3 + 3 }
+          2 * 4 + 4 + 2 * (6 * 6 + 6) + 6 * 16 + 16 + 2 * (2 * 16 * 5 * 6 * 4 + 16 + 4) + 4 * 8 + 8
+              + 8 * 3 + 3 }
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fd_arena a = mem;
@@ -426,13 +476,15 @@ static void test_counts(fd_arena mem)
         const fd_part *p = &net->part[net->parts - 1];
         OK(p->at + product(p->nd, p->n) == net->count, "the last part ends at the end");
         for (int j = 0; j + 1 < net->parts; j++)
-            OK(net->part[j].at + product(net->part[j].nd, net->part[j].n) == net->part[j + 1].at, "parts adjoin");
+            OK(net->part[j].at + product(net->part[j].nd, net->part[j].n) == net->part[j + 1].at,
+               "parts adjoin");
     }
 
     /* first weights: range and moments by the papers */
     for (int kind = 0; kind < 2; kind++) {
         fd_arena a = mem;
-        fd_arch arch = { .kind = kind ? FD_FNO_BLOCK : FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 16, .layers = 1,
+        fd_arch arch = { .kind = kind ? FD_FNO_BLOCK : FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1,
+                         .width = 16, .layers = 1,
                          .modes = { 32 }, .time = FD_TIME_FILM };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(5));
         double mean = 0, square = 0;
@@ -447,26 +499,34 @@ static void test_counts(fd_arena mem)
             }
         }
         NEAR(mean, kind ? 0 : .5 / 256, kind ? .01 : 1e-4, "mean of R");
-        NEAR(sqrt(square), kind ? sqrt(.5 / 16) : sqrt(1. / 3) / 256, kind ? .01 : 1e-4, "size of R");
+        NEAR(sqrt(square), kind ? sqrt(.5 / 16) : sqrt(1. / 3) / 256, kind ? .01 : 1e-4,
+             "size of R");
     }
 
     static const struct { fd_arch a; const char *text; } bad[] = {
         { { .kind = 7, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } },
           "fd_net_new: kind is FD_FNO_ORIGINAL or FD_FNO_BLOCK, not: 7" },
-        { { .nd = 4, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } }, "fd_net_new: nd is 1..3, not: 4" },
-        { { .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 0, .modes = { 2 } }, "fd_net_new: layers must be 1..9999, is: 0" },
-        { { .nd = 2, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } }, "fd_net_new: modes must be 1..65536, are: 0" },
-        { { .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 }, .embed = 3 }, "fd_net_new: embed must be even, 2..65536, is: 3" },
-        { { .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 }, .act = 99 }, "fd_net_new: unknown act: 99" }
+        { { .nd = 4, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } },
+            "fd_net_new: nd is 1..3, not: 4" },
+        { { .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 0, .modes = { 2 } },
+            "fd_net_new: layers must be 1..9999, is: 0" },
+        { { .nd = 2, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } },
+            "fd_net_new: modes must be 1..65536, are: 0" },
+        { { .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 }, .embed = 3 },
+            "fd_net_new: embed must be even, 2..65536, is: 3" },
+        { { .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 }, .act = 99 },
+            "fd_net_new: unknown act: 99" }
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fd_arena a = mem;
         done = !fd_net_new(&a, &bad[i].a, fd_seed(1));
-        OK(done && a.st->code == FD_EARG && !strcmp(explain(a.st), bad[i].text), "%s", explain(a.st));
+        OK(done && a.st->code == FD_EARG && !strcmp(explain(a.st), bad[i].text), "%s",
+           explain(a.st));
         a.st->code = 0;
     }
     fd_arena a = mem;
-    const fd_arch huge = { .nd = 3, .in = 1, .out = 1, .width = 65536, .layers = 1, .modes = { 65536, 65536, 65536 } };
+    const fd_arch huge = { .nd = 3, .in = 1, .out = 1, .width = 65536, .layers = 1,
+                           .modes = { 65536, 65536, 65536 } };
     done = !fd_net_new(&a, &huge, fd_seed(1));
     OK(done && a.st->code == FD_ESHAPE, "%s", explain(a.st));
     a.st->code = 0;
@@ -479,22 +539,26 @@ static void shake(fd_net *net, int key, double scale)
 }
 
 /* y = the network on b functions */
-static void forward(const fd_net *net, const fd_space *s, int b, fd_real *x, const double *time, fd_real *y, int mode,
+static void forward(const fd_net *net, const fd_space *s, int b, fd_real *x, const double *time,
+                    fd_real *y, int mode,
                     fd_arena a)
 {
     fd_tape t = fd_tape_begin(&a, mode);
-    fd_var *v = fd_forward(net, &t, s, fd_input(&t, 3, (int[]){ b, net->arch.in, (int)s->points }, x), time);
+    fd_var *v = fd_forward(net, &t, s, fd_input(&t, 3, (int[]){ b, net->arch.in, (int)s->points },
+                                                x), time);
     OK(v != NULL, "%s", explain(a.st));
     if (v) memcpy(y, v->x, (size_t)fd_count(v) * sizeof *y);
 }
 
 static void test_grids(fd_arena mem)
 {
-    /* linear: band-limited input on several grids, odd and even, coarse to fine: the same function */
+    /* linear: band-limited input on several grids, odd and even, coarse to fine: the same function
+     * */
     for (int nd = 1; nd <= 2; nd++) {
         static const int side[] = { 12, 15, 17, 32, 64 };
         fd_arena a = mem;
-        fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = nd, .in = 1, .out = 2, .width = 5, .layers = 2, .modes = { 8, 8 },
+        fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = nd, .in = 1, .out = 2, .width = 5,
+                         .layers = 2, .modes = { 8, 8 },
                          .time = FD_TIME_FILM, .linear = 1, .residual = 1 };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(3));
         if (!net) { OK(0, "%s", explain(a.st)); return; }
@@ -506,10 +570,12 @@ static void test_grids(fd_arena mem)
         memcpy(gelu->w, net->w, (size_t)net->count * sizeof *net->w);
         double time[2] = { .3, .8 }, error[5];
         int top = nd == 1 ? 512 : 96, nt[2] = { top, top };
-        fd_space fine = fd_grid(&a, nd, nt, NULL, NULL, 1), fine2 = fd_grid(&a, nd, nt, NULL, NULL, 2);
+        fd_space fine = fd_grid(&a, nd, nt, NULL, NULL, 1), fine2 = fd_grid(&a, nd, nt, NULL, NULL,
+                                                                            2);
         fd_cov *c = fd_cov_white(&a, &fine, 1, 3);
         ptrdiff_t size = fine.points;
-        fd_real *x = fd_raw(&a, fd_real, 2 * size), *y = fd_raw(&a, fd_real, 4 * size), *z = fd_raw(&a, fd_real, 4 * size);
+        fd_real *x = fd_raw(&a, fd_real, 2 * size), *y = fd_raw(&a, fd_real, 4 * size),
+            *z = fd_raw(&a, fd_real, 4 * size);
         fd_real *up = fd_raw(&a, fd_real, 4 * size);
         fd_cov_draw(c, fd_seed(9), 0, 2, x, a);
         forward(net, &fine, 2, x, time, y, FD_EVAL, a);
@@ -518,17 +584,20 @@ static void test_grids(fd_arena mem)
             fd_arena b = a;
             int n[2] = { side[k], side[k] };
             fd_space s = fd_grid(&b, nd, n, NULL, NULL, 1), s2 = fd_grid(&b, nd, n, NULL, NULL, 2);
-            fd_real *xs = fd_raw(&b, fd_real, 2 * s.points), *ys = fd_raw(&b, fd_real, 4 * s.points);
+            fd_real *xs = fd_raw(&b, fd_real, 2 * s.points),
+                *ys = fd_raw(&b, fd_real, 4 * s.points);
             fd_cov_draw(fd_cov_on(&b, c, &s), fd_seed(9), 0, 2, xs, b);
             forward(net, &s, 2, xs, time, ys, FD_EVAL, b);
             fd_resample(&s2, &fine2, 2, ys, up, b);
-            NEAR(test_rel(4 * size, up, y), 0, TOL(1e-13, 2e-6), "%d-D linear network on %d and %d points", nd, side[k], top);
+            NEAR(test_rel(4 * size, up, y), 0, TOL(1e-13, 2e-6),
+                 "%d-D linear network on %d and %d points", nd, side[k], top);
             forward(gelu, &s, 2, xs, time, ys, FD_EVAL, b);
             fd_resample(&s2, &fine2, 2, ys, up, b);
             error[k] = test_rel(4 * size, up, z);
             OK(!b.st->code, "%s", explain(b.st));
         }
-        OK(error[0] > error[3] && error[3] > error[4] && error[4] < .02, "%d-D GELU aliasing %g %g %g %g %g", nd, error[0],
+        OK(error[0] > error[3] && error[3] > error[4] && error[4] < .02,
+           "%d-D GELU aliasing %g %g %g %g %g", nd, error[0],
            error[1], error[2], error[3], error[4]);
         fd_space few = fd_grid(&a, nd, (int[]){ 7, 7 }, NULL, NULL, 1);
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
@@ -541,21 +610,27 @@ static void test_grids(fd_arena mem)
         OK(done && a.st->code == FD_ESHAPE &&
            !strcmp(a.st->where, "fd_forward"), "wrong points: %s", explain(a.st));
         a.st->code = 0;
-        OK(!fd_forward(net, &t, &few, NULL, time) && !fd_forward(NULL, &t, &few, NULL, time) && !a.st->code, "NULL");
+        OK(!fd_forward(net, &t, &few, NULL, time) && !fd_forward(NULL, &t, &few, NULL, time)
+           && !a.st->code, "NULL");
     }
 }
 
 /* networks of every kind for the tests below */
 static const fd_arch zoo[] = {
-    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3 }, .proj = 4, .time = FD_TIME_FILM,
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3 },
+        .proj = 4, .time = FD_TIME_FILM,
       .embed = 4, .tscale = 3 },
-    { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 2, .out = 1, .width = 2, .layers = 2, .modes = { 2, 3 }, .proj = 3,
+    { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 2, .out = 1, .width = 2, .layers = 2,
+        .modes = { 2, 3 }, .proj = 3,
       .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED, .act = FD_SILU + 1 },
-    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 2, .width = 3, .layers = 3, .modes = { 3, 4 }, .lift = 5, .proj = 4,
+    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 2, .width = 3, .layers = 3, .modes = { 3, 4 },
+        .lift = 5, .proj = 4,
       .time = FD_TIME_FILM, .embed = 6, .tscale = 2, .coords = FD_COORD_OPEN, .residual = 1 },
-    { .kind = FD_FNO_BLOCK, .nd = 3, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 2, 3, 2 }, .lift = -1, .proj = -1,
+    { .kind = FD_FNO_BLOCK, .nd = 3, .in = 1, .out = 1, .width = 2, .layers = 2,
+        .modes = { 2, 3, 2 }, .lift = -1, .proj = -1,
       .act = FD_TANH + 1 },
-    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 21, .layers = 2, .modes = { 4 }, .proj = 37, .time = FD_TIME_FILM,
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 21, .layers = 2,
+        .modes = { 4 }, .proj = 37, .time = FD_TIME_FILM,
       .embed = 4, .tscale = 3, .act = FD_GELU_TANH + 1 }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
@@ -567,13 +642,16 @@ static fd_space zoo_space(fd_arena *a, const fd_arch *arch)
 }
 
 /* sum of z F(x), its gradient in net->g where mode has gradients, d/dx in dx */
-static double probe(fd_net *net, const fd_space *s, int b, fd_real *x, const double *time, const fd_real *z, int mode,
+static double probe(fd_net *net, const fd_space *s, int b, fd_real *x, const double *time,
+                    const fd_real *z, int mode,
                     fd_real *dx, fd_arena a)
 {
     fd_tape t = fd_tape_begin(&a, mode);
-    int nx[3] = { b, net->arch.in, (int)s->points }, nz[3] = { b, net->arch.out, (int)s->points }, one[1] = { 1 };
+    int nx[3] = { b, net->arch.in, (int)s->points }, nz[3] = { b, net->arch.out, (int)s->points },
+        one[1] = { 1 };
     fd_var *v = fd_leaf(&t, 3, nx, x), *g;
-    fd_var *y = fd_sum_to(&t, fd_mul(&t, fd_forward(net, &t, s, v, time), fd_input(&t, 3, nz, z)), 1, one);
+    fd_var *y = fd_sum_to(&t, fd_mul(&t, fd_forward(net, &t, s, v, time), fd_input(&t, 3, nz, z)),
+                          1, one);
     if (!y) { OK(0, "%s", explain(a.st)); return 0; }
     double sum = (double)y->x[0];
     if (mode != FD_EVAL) {
@@ -594,19 +672,25 @@ static void test_gradients(fd_arena mem)
         if (!net) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 2, k == 4 ? .2 : .5);
         ptrdiff_t sx = 2 * zoo[k].in * s.points, sz = 2 * zoo[k].out * s.points;
-        fd_real *x = normals(&a, 3, sx), *z = normals(&a, 4, sz), *dx = fd_new(&a, fd_real, sx), *dx2 = fd_new(&a, fd_real, sx);
+        fd_real *x = normals(&a, 3, sx), *z = normals(&a, 4, sz), *dx = fd_new(&a, fd_real, sx),
+            *dx2 = fd_new(&a, fd_real, sx);
         fd_real *g = fd_new(&a, fd_real, net->count);
         double time[2] = { .3, .8 };
         double v1 = probe(net, &s, 2, x, time, z, FD_GRAD, dx, a);
         memcpy(g, net->g, (size_t)net->count * sizeof *g);
         memset(net->g, 0, (size_t)net->count * sizeof *g);
-        double v2 = probe(net, &s, 2, x, time, z, FD_GRAD2, dx2, a), size = sqrt(dot(net->count, g, g));
+        double v2 = probe(net, &s, 2, x, time, z, FD_GRAD2, dx2, a),
+            size = sqrt(dot(net->count, g, g));
         NEAR(v1, v2, TOL(1e-12, 1e-4) * size, "network %d: fused and composed values", k);
-        NEAR(test_rel(net->count, g, net->g), 0, TOL(1e-12, 1e-5), "network %d: fused and composed gradients", k);
-        NEAR(test_rel(sx, dx, dx2), 0, TOL(1e-12, 1e-5), "network %d: fused and composed gradients by x", k);
-        NEAR(probe(net, &s, 2, x, time, z, FD_EVAL, NULL, a), v1, TOL(1e-12, 1e-4) * size, "network %d: without gradients", k);
+        NEAR(test_rel(net->count, g, net->g), 0, TOL(1e-12, 1e-5),
+             "network %d: fused and composed gradients", k);
+        NEAR(test_rel(sx, dx, dx2), 0, TOL(1e-12, 1e-5),
+             "network %d: fused and composed gradients by x", k);
+        NEAR(probe(net, &s, 2, x, time, z, FD_EVAL, NULL, a), v1, TOL(1e-12, 1e-4) * size,
+             "network %d: without gradients", k);
         double h = TOL(1e-5, 1e-2), most = 0;
-        for (ptrdiff_t i = 0; i < net->count; i++) if (fabs((double)g[i]) > most) most = fabs((double)g[i]);
+        for (ptrdiff_t i = 0; i < net->count; i++)
+            if (fabs((double)g[i]) > most) most = fabs((double)g[i]);
         for (int p = 0; p < net->parts; p++) {
             const fd_part *part = &net->part[p];
             ptrdiff_t n = product(part->nd, part->n);
@@ -616,7 +700,8 @@ static void test_gradients(fd_arena mem)
                 net->w[i] = (fd_real)((double)was + h);
                 double up = probe(net, &s, 2, x, time, z, FD_EVAL, NULL, a), hu = (double)net->w[i];
                 net->w[i] = (fd_real)((double)was - h);
-                double down = probe(net, &s, 2, x, time, z, FD_EVAL, NULL, a), hd = (double)net->w[i];
+                double down = probe(net, &s, 2, x, time, z, FD_EVAL, NULL, a),
+                    hd = (double)net->w[i];
                 net->w[i] = was;
                 double e = fabs((up - down) / (hu - hd) - (double)g[i]);
                 if (!(e <= worst)) worst = e;
@@ -645,16 +730,21 @@ static void test_gradients(fd_arena mem)
         OK(m.predicts == FD_V && m.eval && m.vjp, "a model");
         m.eval(m.self, &s, 2, x, time, y, a);
         NEAR(dot(sx, y, z), v1, TOL(1e-12, 1e-4) * size, "network %d: as a model", k);
-        for (int i = 0; i < 2; i++) m.eval(m.self, &s, 1, x + i * sx / 2, time + i, y1 + i * sx / 2, a);
-        OK(!memcmp(y, y1, (size_t)sx * sizeof *y), "network %d: bits do not depend on the batch", k);
+        for (int i = 0; i < 2; i++)
+            m.eval(m.self, &s, 1, x + i * sx / 2, time + i, y1 + i * sx / 2, a);
+        OK(!memcmp(y, y1, (size_t)sx * sizeof *y), "network %d: bits do not depend on the batch",
+           k);
         m.vjp(m.self, &s, 2, x, time, z, y, a);
-        for (int i = 0; i < 2; i++) m.vjp(m.self, &s, 1, x + i * sx / 2, time + i, z + i * sx / 2, y1 + i * sx / 2, a);
+        for (int i = 0; i < 2; i++)
+            m.vjp(m.self, &s, 1, x + i * sx / 2, time + i, z + i * sx / 2, y1 + i * sx / 2, a);
         NEAR(test_rel(sx, y, dx), 0, TOL(1e-13, 1e-6), "network %d: vjp of the model", k);
-        OK(!memcmp(y, y1, (size_t)sx * sizeof *y), "network %d: bits of the vjp do not depend on the batch", k);
+        OK(!memcmp(y, y1, (size_t)sx * sizeof *y),
+           "network %d: bits of the vjp do not depend on the batch", k);
         fd_real *other = fd_new(&a, fd_real, net->count);
         fd_net *with = fd_net_with(&a, net, other);
         forward(with, &s, 2, x, time, y, FD_EVAL, a);
-        OK(dot(sx, y, y) == 0 && !fd_net_with(&a, NULL, other) && !fd_net_with(&a, net, NULL), "fd_net_with");
+        OK(dot(sx, y, y) == 0 && !fd_net_with(&a, NULL, other) && !fd_net_with(&a, net, NULL),
+           "fd_net_with");
         fd_space two = fd_grid(&a, zoo[k].nd, (int[]){ 7, 6, 5 }, NULL, NULL, 2);
         m.eval(m.self, &two, 1, x, time, y, a);
         OK(a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_net_model"), "%s", explain(a.st));
@@ -664,7 +754,8 @@ static void test_gradients(fd_arena mem)
 
 static void test_equivariance(fd_arena a)
 {
-    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 6, .layers = 3, .modes = { 4, 5 },
+    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 6, .layers = 3,
+                     .modes = { 4, 5 },
                      .time = FD_TIME_FILM };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_space s = fd_grid(&a, 2, (int[]){ 6, 9 }, NULL, NULL, 1);
@@ -676,7 +767,8 @@ static void test_equivariance(fd_arena a)
     forward(net, &s, 1, x, &time, y, FD_EVAL, a);
     forward(net, &s, 1, xs, &time, ys, FD_EVAL, a);
     for (int i = 0; i < 54; i++) moved[(i / 9 + 2) % 6 * 9 + (i % 9 + 5) % 9] = y[i];
-    NEAR(test_rel(54, ys, moved), 0, TOL(1e-13, 2e-6), "network without coordinates commutes with shifts");
+    NEAR(test_rel(54, ys, moved), 0, TOL(1e-13, 2e-6),
+         "network without coordinates commutes with shifts");
     double later = .41;
     forward(net, &s, 1, x, &later, ys, FD_EVAL, a);
     OK(test_rel(54, ys, y) > 1e-3, "and depends on time");
@@ -685,7 +777,8 @@ static void test_equivariance(fd_arena a)
 /* ---- training ---- */
 
 /* one step of regression on y; returns the loss */
-static double train(fd_net *net, fd_opt *o, const fd_space *s, int b, fd_real *x, const double *time, const fd_real *y,
+static double train(fd_net *net, fd_opt *o, const fd_space *s, int b, fd_real *x,
+                    const double *time, const fd_real *y,
                     fd_arena a)
 {
     fd_tape t = fd_tape_begin(&a, FD_GRAD);
@@ -702,7 +795,8 @@ static double train(fd_net *net, fd_opt *o, const fd_space *s, int b, fd_real *x
 
 static void test_overfit(fd_arena a)
 {
-    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 16, .layers = 3, .modes = { 12 }, .lift = 32,
+    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 16, .layers = 3,
+                     .modes = { 12 }, .lift = 32,
                      .proj = 32, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_adam how = { .lr = 4e-3, .warmup = 20, .steps = 400 };
@@ -711,17 +805,21 @@ static void test_overfit(fd_arena a)
     fd_real *x = normals(&a, 1, 4 * 19), *y = normals(&a, 2, 4 * 19);
     double time[4] = { .1, .4, .6, .9 }, first = train(net, o, &s, 4, x, time, y, a), last = first;
     for (int i = 1; i < 400; i++) last = train(net, o, &s, 4, x, time, y, a);
-    OK(!a.st->code && last < 1e-3 * first, "four samples: from %g to %g, %s", first, last, explain(a.st));
+    OK(!a.st->code && last < 1e-3 * first, "four samples: from %g to %g, %s", first, last,
+       explain(a.st));
 }
 
-/* Data N(0, c), noise N(0, lam), one time of a variance-preserving process. The loss of any linear map is
- * known in closed form, so what the trained one reaches is compared with the floor sum c v lam/P without
- * sampling error: with the map A and shift a in modes, sum_i sum_j A_ij^2 P_j - 2 m A_ii c_i + c_i + a_i^2. */
-static double expected_loss(const fd_net *net, const fd_space *s, const double *c, const double *lam, double m, double v,
+/* Data N(0, c), noise N(0, lam), one time of a variance-preserving process. The loss of any linear
+ * map is known in closed form, so what the trained one reaches is compared with the floor sum c v
+ * lam/P without sampling error: with the map A and shift a in modes, sum_i sum_j A_ij^2 P_j - 2 m
+ * A_ii c_i + c_i + a_i^2. */
+static double expected_loss(const fd_net *net, const fd_space *s, const double *c,
+                            const double *lam, double m, double v,
                             double time, fd_arena a)
 {
     int n = (int)s->modes;
-    fd_real *u = fd_new(&a, fd_real, (n + 1) * n), *x = fd_new(&a, fd_real, (n + 1) * n), *y = fd_new(&a, fd_real, (n + 1) * n);
+    fd_real *u = fd_new(&a, fd_real, (n + 1) * n), *x = fd_new(&a, fd_real, (n + 1) * n),
+        *y = fd_new(&a, fd_real, (n + 1) * n);
     double *t = fd_new(&a, double, n + 1), sum = 0;
     for (int i = 0; i < n; i++) u[i * n + i] = 1;
     for (int i = 0; i <= n; i++) t[i] = time;
@@ -745,36 +843,48 @@ static void test_floor(fd_arena a)
     enum { N = 32, B = 64, STEPS = 1200 };
     fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_matern(&a, &s, 1, .1, .5), *data = fd_cov_matern(&a, &s, 1, .3, 1.5);
-    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 1, .layers = 1, .modes = { N / 2 + 1 },
+    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 1, .layers = 1,
+                     .modes = { N / 2 + 1 },
                      .proj = -1, .linear = 1 };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(4));
     fd_adam how = { .lr = .03, .warmup = 10, .steps = STEPS };
     fd_opt *o = fd_opt_new(&a, net, &how);
     if (!o || !data) { OK(0, "%s", explain(a.st)); return; }
-    const double time = .37, B0 = .1 * time + 19.9 * time * time / 2, m = exp(-B0 / 2), v = 1 - exp(-B0);
+    const double time = .37, B0 = .1 * time + 19.9 * time * time / 2, m = exp(-B0 / 2),
+        v = 1 - exp(-B0);
     double floor = 0, t[B];
     for (int k = 0; k < N; k++)
-        if (data->lam[k] > 0) floor += data->lam[k] * v * noise->lam[k] / (m * m * data->lam[k] + v * noise->lam[k]);
+        if (data->lam[k] > 0)
+            floor += data->lam[k] * v * noise->lam[k] / (m * m * data->lam[k] + v * noise->lam[k]);
     for (int i = 0; i < B; i++) t[i] = time;
-    fd_real *x0 = fd_raw(&a, fd_real, B * N), *e = fd_raw(&a, fd_real, B * N), *x = fd_raw(&a, fd_real, B * N);
-    double start = expected_loss(net, &s, data->lam, noise->lam, m, v, time, a), now = start, average = 0;
+    fd_real *x0 = fd_raw(&a, fd_real, B * N), *e = fd_raw(&a, fd_real, B * N),
+        *x = fd_raw(&a, fd_real, B * N);
+    double start = expected_loss(net, &s, data->lam, noise->lam, m, v, time, a), now = start,
+        average = 0;
     for (int i = 0; i < STEPS && !a.st->code; i++) {
         fd_cov_draw(data, fd_sub(fd_seed(1), 'x', 0), i * B, B, x0, a);
         fd_cov_draw(noise, fd_sub(fd_seed(1), 'e', 0), i * B, B, e, a);
-        for (int j = 0; j < B * N; j++) x[j] = (fd_real)(m * (double)x0[j] + sqrt(v) * (double)e[j]);
+        for (int j = 0; j < B * N; j++)
+            x[j] = (fd_real)(m * (double)x0[j] + sqrt(v) * (double)e[j]);
         double loss = train(net, o, &s, B, x, t, x0, a);
         if (i >= STEPS / 2) average += loss / (STEPS - STEPS / 2);
         if (i % 100 == 99) {
             now = expected_loss(net, &s, data->lam, noise->lam, m, v, time, a);
-            OK(now >= floor * (1 - TOL(1e-12, 1e-5)), "step %d undercuts the floor: %g, %g", i + 1, now, floor);
+            OK(now >= floor * (1 - TOL(1e-12, 1e-5)), "step %d undercuts the floor: %g, %g", i + 1,
+               now, floor);
         }
     }
     fd_net *smooth = fd_net_with(&a, net, o->avg);
     double mean = smooth ? expected_loss(smooth, &s, data->lam, noise->lam, m, v, time, a) : 0;
-    OK(!a.st->code && now < 1.01 * floor, "loss %g -> %.6g, average weights %.6g; floor %.6g; %s", start, now, mean, floor, explain(a.st));
-    OK(mean >= floor * (1 - TOL(1e-12, 1e-5)) && mean < 1.01 * floor, "average weights %.6g, floor %.6g", mean, floor);
-    OK(fabs(average / floor - 1) < .05, "the measured loss, %g, is at the floor, %g", average, floor);
-    if (getenv("VERBOSE")) printf("floor %.6g: excess %.3g %%, of the average %.3g %%\n", floor, 100 * (now / floor - 1), 100 * (mean / floor - 1));
+    OK(!a.st->code && now < 1.01 * floor, "loss %g -> %.6g, average weights %.6g; floor %.6g; %s",
+       start, now, mean, floor, explain(a.st));
+    OK(mean >= floor * (1 - TOL(1e-12, 1e-5)) && mean < 1.01 * floor,
+       "average weights %.6g, floor %.6g", mean, floor);
+    OK(fabs(average / floor - 1) < .05, "the measured loss, %g, is at the floor, %g", average,
+       floor);
+    if (getenv("VERBOSE"))
+        printf("floor %.6g: excess %.3g %%, of the average %.3g %%\n", floor,
+               100 * (now / floor - 1), 100 * (mean / floor - 1));
 
     /* R = m c/P is the exact denoiser */
     for (int p = 0; p < net->parts; p++) {
@@ -782,7 +892,8 @@ static void test_floor(fd_arena a)
         fd_real *w = net->w + part->at;
         if (strcmp(part->name, "layer0.spectral")) {
             memset(w, 0, (size_t)product(part->nd, part->n) * sizeof *w);
-            if (part->nd == 2) w[0] = (fd_real)(part->name[0] != 'l' || part->name[1] == 'i');     /* lift0, proj0: 1; skip: 0 */
+            /* lift0, proj0: 1; skip: 0 */
+            if (part->nd == 2) w[0] = (fd_real)(part->name[0] != 'l' || part->name[1] == 'i');
             continue;
         }
         for (int k = 0; k <= N / 2; k++) {
@@ -792,7 +903,8 @@ static void test_floor(fd_arena a)
             w[2 * k + 1] = 0;
         }
     }
-    NEAR(expected_loss(net, &s, data->lam, noise->lam, m, v, time, a), floor, TOL(1e-13, 1e-5) * floor, "exact weights");
+    NEAR(expected_loss(net, &s, data->lam, noise->lam, m, v, time, a), floor,
+         TOL(1e-13, 1e-5) * floor, "exact weights");
     fd_process proc = fd_vp(noise, .1, 20);
     fd_model oracle = fd_oracle_gauss(&a, &proc, NULL, data), mine = fd_net_model(&a, net, FD_X0);
     if (oracle.eval) {
@@ -807,12 +919,14 @@ static void test_optimiser(fd_arena mem)
     fd_arena a = mem;
     fd_arch arch = { .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 1, .modes = { 2 } };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
-    fd_adam how = { .lr = .02, .lr_end = .003, .beta1 = .8, .beta2 = .95, .eps = 1e-3, .decay = .1, .clip = 2.5, .ema = .7,
+    fd_adam how = { .lr = .02, .lr_end = .003, .beta1 = .8, .beta2 = .95, .eps = 1e-3, .decay = .1,
+                    .clip = 2.5, .ema = .7,
                     .warmup = 3, .steps = 11 };
     fd_opt *o = fd_opt_new(&a, net, &how);
     if (!o) { OK(0, "%s", explain(a.st)); return; }
     ptrdiff_t n = net->count;
-    double *w = fd_new(&a, double, n), *m = fd_new(&a, double, n), *v = fd_new(&a, double, n), *avg = fd_new(&a, double, n);
+    double *w = fd_new(&a, double, n), *m = fd_new(&a, double, n), *v = fd_new(&a, double, n),
+        *avg = fd_new(&a, double, n);
     for (ptrdiff_t i = 0; i < n; i++) avg[i] = w[i] = (double)net->w[i];
     for (int step = 1; step <= 14; step++) {
         double square = 0, rate, scale, e;
@@ -830,10 +944,12 @@ static void test_optimiser(fd_arena mem)
             m[i] = .8 * m[i] + .2 * g;
             v[i] = .95 * v[i] + .05 * g * g;
             w[i] -= rate * .1 * w[i];
-            w[i] -= rate * (m[i] / (1 - pow(.8, step))) / (sqrt(v[i] / (1 - pow(.95, step))) + 1e-3);
+            w[i] -= rate * (m[i] / (1 - pow(.8, step))) / (sqrt(v[i] / (1 - pow(.95, step)))
+                                                           + 1e-3);
             avg[i] = e * avg[i] + (1 - e) * w[i];
         }
-        NEAR(fd_opt_step(o, net, a.st), sqrt(square), 1e-12 * sqrt(square), "norm at step %d", step);
+        NEAR(fd_opt_step(o, net, a.st), sqrt(square), 1e-12 * sqrt(square), "norm at step %d",
+             step);
         double dw = 0, da = 0, dg = 0;
         for (ptrdiff_t i = 0; i < n; i++) {
             dw = fmax(dw, fabs((double)net->w[i] - w[i]));
@@ -845,31 +961,38 @@ static void test_optimiser(fd_arena mem)
         OK(dg == 0 && o->step == step, "gradient cleared");
     }
     fd_opt *d = fd_opt_new(&a, net, NULL);
-    OK(d && d->how.lr == 1e-3 && d->how.beta1 == .9 && d->how.beta2 == .999 && d->how.eps == 1e-8 && d->how.ema == .999 &&
+    OK(d && d->how.lr == 1e-3 && d->how.beta1 == .9 && d->how.beta2 == .999 && d->how.eps == 1e-8
+       && d->how.ema == .999 &&
        fd_opt_rate(d, 5) == 1e-3, "defaults");
     OK(!fd_opt_new(&a, NULL, NULL) && !a.st->code, "NULL");
 
     /* a gradient that is not finite changes nothing */
-    uint64_t before[4] = { test_hash(net->w, (size_t)n * sizeof *net->w), test_hash(o->m, (size_t)n * sizeof *o->m),
-                           test_hash(o->v, (size_t)n * sizeof *o->v), test_hash(o->avg, (size_t)n * sizeof *o->avg) };
+    uint64_t before[4] = { test_hash(net->w, (size_t)n * sizeof *net->w),
+                           test_hash(o->m, (size_t)n * sizeof *o->m),
+                           test_hash(o->v, (size_t)n * sizeof *o->v),
+                               test_hash(o->avg, (size_t)n * sizeof *o->avg) };
     for (int k = 0; k < 2; k++) {
         net->g[n / 2] = (fd_real)(k ? INFINITY : NAN);
         fd_opt_step(o, net, a.st);
         OK(a.st->code == FD_ENAN && o->step == 14, "%s", explain(a.st));
-        OK(test_hash(net->w, (size_t)n * sizeof *net->w) == before[0] && test_hash(o->m, (size_t)n * sizeof *o->m) == before[1] &&
-           test_hash(o->v, (size_t)n * sizeof *o->v) == before[2] && test_hash(o->avg, (size_t)n * sizeof *o->avg) == before[3],
+        OK(test_hash(net->w, (size_t)n * sizeof *net->w) == before[0]
+           && test_hash(o->m, (size_t)n * sizeof *o->m) == before[1] &&
+           test_hash(o->v, (size_t)n * sizeof *o->v) == before[2]
+               && test_hash(o->avg, (size_t)n * sizeof *o->avg) == before[3],
            "weights, moments, average as they were");
         a.st->code = 0;
     }
     net->g[n / 2] = 0;
-    OK(fd_opt_step(NULL, net, a.st) == 0 && fd_opt_step(o, NULL, a.st) == 0 && o->step == 14, "NULL");
+    OK(fd_opt_step(NULL, net, a.st) == 0 && fd_opt_step(o, NULL, a.st) == 0 && o->step == 14,
+       "NULL");
 }
 
 /* hash of weights, moments and average after some steps */
 static uint64_t state(const fd_net *net, const fd_opt *o)
 {
     size_t n = (size_t)net->count * sizeof *net->w;
-    return test_hash(net->w, n) ^ 3 * test_hash(o->avg, n) ^ 5 * test_hash(o->m, n) ^ 7 * test_hash(o->v, n);
+    return test_hash(net->w, n) ^ 3 * test_hash(o->avg, n) ^ 5 * test_hash(o->m,
+        n) ^ 7 * test_hash(o->v, n);
 }
 
 static void run(fd_net *net, fd_opt *o, const fd_space *s, int steps, fd_arena a)
@@ -878,7 +1001,8 @@ static void run(fd_net *net, fd_opt *o, const fd_space *s, int steps, fd_arena a
         fd_arena b = a;
         int B = 5;
         fd_rng r = fd_sub(fd_seed(77), 'x', (uint32_t)o->step);
-        fd_real *x = fd_raw(&b, fd_real, B * fd_size(s)), *y = fd_raw(&b, fd_real, B * net->arch.out * s->points);
+        fd_real *x = fd_raw(&b, fd_real, B * fd_size(s)),
+            *y = fd_raw(&b, fd_real, B * net->arch.out * s->points);
         double t[5] = { .1, .2, .5, .7, .9 };
         if (!x || !y) return;
         fd_normal(r, B * fd_size(s), x);
@@ -891,16 +1015,19 @@ static void test_bits(fd_arena mem)
 {
     int most = most_threads();
     static const fd_arch big[] = {
-        { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 20, .layers = 2, .modes = { 5, 6 }, .time = FD_TIME_CHANNEL,
+        { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 20, .layers = 2,
+            .modes = { 5, 6 }, .time = FD_TIME_CHANNEL,
           .coords = FD_COORD_OPEN },
-        { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 33, .layers = 2, .modes = { 80 }, .time = FD_TIME_FILM }
+        { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 33, .layers = 2,
+            .modes = { 80 }, .time = FD_TIME_FILM }
     };
     for (int k = 0; k < ZOO + 2; k++) {
         const fd_arch *arch = k < ZOO ? &zoo[k] : &big[k - ZOO];
         uint64_t h[3] = { 0 };
         for (int i = 0; i < 3; i++) {
             fd_arena a = mem;
-            fd_space s = k < ZOO ? zoo_space(&a, arch) : fd_grid(&a, arch->nd, arch->nd == 1 ? (int[]){ 200, 1 } : (int[]){ 30, 33 }, NULL, NULL, 1);
+            fd_space s = k < ZOO ? zoo_space(&a, arch) : fd_grid(&a, arch->nd,
+                arch->nd == 1 ? (int[]){ 200, 1 } : (int[]){ 30, 33 }, NULL, NULL, 1);
             threads(i == 1 ? 2 : 1);
             fd_net *net = fd_net_new(&a, arch, fd_seed(6));
             fd_opt *o = fd_opt_new(&a, net, NULL);
@@ -928,7 +1055,8 @@ static void test_starved(void)
             fd_net *net = fd_net_new(&a, &zoo[which[k]], fd_seed(6));
             fd_opt *o = fd_opt_new(&a, net, NULL);
             run(net, o, &s, 1, a);
-            fd_real *x = fd_new(&a, fd_real, fd_size(&s)), *y = fd_new(&a, fd_real, s.points * zoo[which[k]].out);
+            fd_real *x = fd_new(&a, fd_real, fd_size(&s)),
+                *y = fd_new(&a, fd_real, s.points * zoo[which[k]].out);
             double t = .4;
             fd_model m = fd_net_model(&a, net, FD_X0);
             if (x && y && zoo[which[k]].in == zoo[which[k]].out) {
@@ -944,7 +1072,8 @@ static void test_starved(void)
                 continue;
             }
             if (!st.code) {
-                OK(o && o->step == 1 && state(net, o) == want, "network %d with %d bytes", which[k], (int)size);
+                OK(o && o->step == 1 && state(net, o) == want, "network %d with %d bytes",
+                   which[k], (int)size);
                 break;
             }
             if (st.code != FD_ENOMEM || size > 4 << 20) { OK(0, "%s", explain(&st)); break; }
@@ -959,7 +1088,8 @@ static void test_checkpoints(fd_arena mem)
     for (int k = 0; k < ZOO; k++) {
         fd_arena a = mem;
         fd_space s = zoo_space(&a, &zoo[k]);
-        fd_adam how = { .lr = 1.0 / 300, .lr_end = 1e-5 / 3, .decay = .1 / 7, .clip = 1.0 / 3, .ema = .9, .warmup = 3, .steps = 12 };
+        fd_adam how = { .lr = 1.0 / 300, .lr_end = 1e-5 / 3, .decay = .1 / 7, .clip = 1.0 / 3,
+                        .ema = .9, .warmup = 3, .steps = 12 };
         fd_net *net = fd_net_new(&a, &zoo[k], fd_seed(6)), *again;
         fd_opt *o = fd_opt_new(&a, net, &how), *o2;
         if (!o) { OK(0, "%s", explain(a.st)); return; }
@@ -972,14 +1102,18 @@ static void test_checkpoints(fd_arena mem)
         OK(done, "%s", explain(a.st));
         fd_tensors rest = fd_net_load(&a, path, &again, &o2);
         if (!again || !o2) { OK(0, "%s", explain(a.st)); a.st->code = 0; continue; }
-        OK(rest.count == 1 && rest.metas == 1 && fd_tensor_find(&rest, "mean") && fd_meta_find(&rest, "data") &&
-           !strcmp(fd_meta_find(&rest, "data"), meta.value) && rest.tensor[0].x[1] == extra[1], "the caller's own");
-        OK(!memcmp(&again->arch, &net->arch, sizeof net->arch) && !memcmp(&o2->how, &o->how, sizeof o->how) && o2->step == 5,
+        OK(rest.count == 1 && rest.metas == 1 && fd_tensor_find(&rest, "mean")
+           && fd_meta_find(&rest, "data") &&
+           !strcmp(fd_meta_find(&rest, "data"), meta.value) && rest.tensor[0].x[1] == extra[1],
+               "the caller's own");
+        OK(!memcmp(&again->arch, &net->arch, sizeof net->arch) && !memcmp(&o2->how, &o->how,
+            sizeof o->how) && o2->step == 5,
            "network %d: configuration", k);
         OK(state(net, o) == state(again, o2), "network %d: weights and moments", k);
         run(net, o, &s, 5, a);
         run(again, o2, &s, 5, a);
-        OK(!a.st->code && o->step == 10 && o2->step == 10 && state(net, o) == state(again, o2), "network %d: resumed as if never stopped", k);
+        OK(!a.st->code && o->step == 10 && o2->step == 10 && state(net, o) == state(again, o2),
+           "network %d: resumed as if never stopped", k);
 
         fd_net *only;
         rest = fd_net_load(&a, path, &only, NULL);
@@ -987,10 +1121,13 @@ static void test_checkpoints(fd_arena mem)
         done = !fd_net_save(a.st, cut, net, NULL, NULL, a);
         OK(done, "%s", explain(a.st));
         fd_net_load(&a, cut, &only, NULL);
-        OK(only && !memcmp(only->w, net->w, (size_t)net->count * sizeof *net->w), "without optimiser, %s", explain(a.st));
+        OK(only && !memcmp(only->w, net->w, (size_t)net->count * sizeof *net->w),
+           "without optimiser, %s", explain(a.st));
         char *beg = a.beg;
         fd_net_load(&a, cut, &only, &o2);
-        OK(!only && !o2 && a.st->code == FD_EDATA && !strcmp(a.st->what, "no optimiser in this file") && a.beg == beg, "%s", explain(a.st));
+        OK(!only && !o2 && a.st->code == FD_EDATA
+           && !strcmp(a.st->what, "no optimiser in this file") && a.beg == beg, "%s",
+            explain(a.st));
         a.st->code = 0;
     }
 
@@ -1013,14 +1150,21 @@ static void test_checkpoints(fd_arena mem)
         int i = 0;
         switch (k) {
         case 0: g.count--; what = "missing tensor"; name = f.tensor[g.count].name; break;
-        case 1: g.tensor[3].n[0]--; what = "tensor with a shape that the network does not have"; name = g.tensor[3].name; break;
-        case 2: g.tensor[g.count++] = (fd_tensor){ "net.other", 1, { 1 }, net->w }; what = "unknown tensor"; name = "net.other"; break;
-        case 3: g.meta[g.metas++] = (fd_meta){ "arch.heads", "3" }; what = "unknown key in the metadata"; name = "arch.heads"; break;
+        case 1: g.tensor[3].n[0]--; what =
+            "tensor with a shape that the network does not have"; name = g.tensor[3].name; break;
+        case 2: g.tensor[g.count++] = (fd_tensor){ "net.other", 1, { 1 }, net->w }; what =
+            "unknown tensor"; name = "net.other"; break;
+        case 3: g.meta[g.metas++] = (fd_meta){ "arch.heads", "3" }; what =
+            "unknown key in the metadata"; name = "arch.heads"; break;
         case 4: case 5: case 6: case 7: case 8: case 9: {
-            static const char *const key[] = { "arch.width", "arch.width", "adam.lr", "arch.nd", "adam.step", "net.version" };
+            static const char *const key[] = { "arch.width", "arch.width", "adam.lr", "arch.nd",
+                                               "adam.step", "net.version" };
             static const char *const value[] = { NULL, "3x", "nan", "99999999999", "-4", "2" };
-            static const char *const text[] = { "missing in the metadata", "not a number in the metadata", "not a number in the metadata",
-                "not a number in the metadata", "a negative number of steps", "net.version is not 1: not a checkpoint of ours" };
+            static const char *const text[] = { "missing in the metadata",
+                                                "not a number in the metadata",
+                "not a number in the metadata",
+                "not a number in the metadata", "a negative number of steps",
+                    "net.version is not 1: not a checkpoint of ours" };
             while (strcmp(g.meta[i].key, key[k - 4])) i++;
             if (value[k - 4]) g.meta[i].value = value[k - 4];
             else g.meta[i] = g.meta[--g.metas];
@@ -1031,12 +1175,14 @@ static void test_checkpoints(fd_arena mem)
         case 10: while (strcmp(g.meta[i].key, "arch.nd")) i++;
             g.meta[i].value = "5"; what = "nd is 1..3, not"; break;
         default: while (strcmp(g.meta[i].key, "arch.width")) i++;
-            g.meta[i].value = "4"; what = "tensor with a shape that the network does not have"; name = "net.lift0.w"; break;
+            g.meta[i].value = "4"; what =
+                "tensor with a shape that the network does not have"; name = "net.lift0.w"; break;
         }
         fd_tensors_save(b.st, cut, &g);
         OK(!b.st->code, "%s", explain(b.st));
         fd_net_load(&b, cut, &got, &og);
-        OK(!got && !og && b.st->code == FD_EDATA && !strcmp(b.st->what, what) && !strcmp(b.st->name, name), "%d: %s", k, explain(b.st));
+        OK(!got && !og && b.st->code == FD_EDATA && !strcmp(b.st->what, what)
+           && !strcmp(b.st->name, name), "%d: %s", k, explain(b.st));
         b.st->code = 0;
     }
     fd_tensor bad = { "net.mine", 1, { 1 }, net->w };
@@ -1063,15 +1209,19 @@ static void test_checkpoints(fd_arena mem)
         FILE *out = fopen(cut, "wb");
         if (out) { fwrite(bytes, 1, n, out); fclose(out); }
         fd_net_load(&b, cut, &got, &og);
-        OK(!got && !og && b.st->code == FD_EDATA, "%d of %d bytes: %s", (int)n, (int)len, explain(b.st));
+        OK(!got && !og && b.st->code == FD_EDATA, "%d of %d bytes: %s", (int)n, (int)len,
+           explain(b.st));
         b.st->code = 0;
     }
     int refused = 0;
-    for (size_t size = 0; size < 1 << 20; size += 4096) {              /* loading in every size of arena */
+    /* loading in every size of arena */
+    for (size_t size = 0; size < 1 << 20; size += 4096) {
         fd_status st;
         fd_arena b = fd_arena_over(a.beg, size, &st);
         fd_net_load(&b, path, &got, &og);
-        if (!st.code) { OK(got && og && !memcmp(got->w, net->w, (size_t)net->count * sizeof *net->w), "loaded in %d bytes", (int)size); break; }
+        if (!st.code) { OK(got && og
+                           && !memcmp(got->w, net->w, (size_t)net->count * sizeof *net->w),
+            "loaded in %d bytes", (int)size); break; }
         refused += st.code == FD_ENOMEM && !got && !og;
     }
     OK(refused > 0, "small arenas are refused");
