@@ -1,5 +1,5 @@
-/* common.h -- what the tool (fd.c) and the demo (demo.c) share. All numerical work is in the library;
- * here are the command line, files and the terminal.
+/* common.h -- what the tool (fd.c) and the demo (demo.c) share. All numerical work is in the
+ * library; here are the command line, files and the terminal.
  *
  * Sections: messages, specs, options, building from specs, data, kits, training, sampling, metrics,
  * pictures.
@@ -27,7 +27,9 @@
 
 #define COUNT(x) ((int)(sizeof(x) / sizeof *(x)))
 
-/* ---- Messages: one line on stderr; status 2 for a wrong command line, 1 for a run that failed ---- */
+/* ---- Messages -------------------------------------------------------------------------------- */
+
+/* One line on stderr; status 2 for a wrong command line, 1 for a run that failed. */
 
 static const char *prog = "fd";
 static int bar;                            /* is a progress line standing on the terminal? */
@@ -74,6 +76,19 @@ static inline double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* threads_sleep -- start again with threads that sleep while they wait, unless the user has chosen:
+ * libgomp's spin, which makes a run many times slower where other programs want the processors too,
+ * and it reads its settings before main. */
+static inline void threads_sleep(char **argv)
+{
+#if defined(_OPENMP) && defined(__linux__)
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    if (!setenv("OMP_WAIT_POLICY", "passive", 1)) execv("/proc/self/exe", argv);
+#else
+    (void)argv;
+#endif
+}
+
 /* can_write -- is path a file that may be made or replaced? Asked before the work starts, for files
  * are written to a temporary name and renamed, which must not happen to a device. */
 static inline void can_write(const char *flag, const char *path)
@@ -91,7 +106,7 @@ static inline void can_write(const char *flag, const char *path)
     if (access(dir, W_OK)) die(1, "--%s: '%s': %s", flag, path, strerror(errno));
 }
 
-/* ---- Specs ---------------------------------------------------------------------------------------
+/* ---- Specs --------------------------------------------------------------------------------------
  *
  * Each topic is a table of names, each with its keys. A key whose default has bars is a choice, the
  * first one being the default; any other is a number within [lo, hi]. */
@@ -118,10 +133,12 @@ static topic t_cov = { "cov", "covariance of the noise", {
         { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
     { "power", "s (w^2 + tau^2)^-alpha", {
         { "s", "1", "scale", 0, BIG }, { "tau", "7", "inverse length", 0, BIG },
-        { "alpha", "2", "decay", 0, 100 }, { "var", "0", "set s for this pixel variance", 0, BIG } } },
+        { "alpha", "2", "decay", 0, 100 },
+        { "var", "0", "set s for this pixel variance", 0, BIG } } },
     { "bessel", "s (c + w^2)^-gamma", {
         { "s", "1", "scale", 0, BIG }, { "c", "50", "inverse length squared", 0, BIG },
-        { "gamma", "2", "decay", 0, 100 }, { "var", "0", "set s for this pixel variance", 0, BIG } } },
+        { "gamma", "2", "decay", 0, 100 },
+        { "var", "0", "set s for this pixel variance", 0, BIG } } },
     { "bridge", "Brownian bridge (sheet); --boundary dirichlet", { { "var", "1", "", 0, BIG } } },
     { "brownian", "Brownian motion (sheet); --boundary mixed", { { "var", "1", "", 0, BIG } } },
     { "empirical", "the data's own spectrum", {
@@ -134,8 +151,8 @@ static topic t_process = { "process", "forward process", {
     { "subvp", "sub-VP", {
         { "b0", "0.1", "rate at t = 0", 0, BIG }, { "b1", "20", "rate at t = 1", 0, BIG }, TMIN } },
     { "ve", "variance exploding", {
-        { "smin", "0.01", "noise at t = 0", 1e-9, BIG }, { "smax", "50", "noise at t = 1", 1e-9, BIG },
-        TMIN } },
+        { "smin", "0.01", "noise at t = 0", 1e-9, BIG },
+        { "smax", "50", "noise at t = 1", 1e-9, BIG }, TMIN } },
     { "ou", "Ornstein-Uhlenbeck", { { "tmax", "10", "last time", 1e-9, BIG }, TMIN } },
     { "driftless", "Brownian motion from the data", {
         { "tmax", "1", "last time", 1e-9, BIG }, TMIN } },
@@ -149,13 +166,13 @@ static topic t_net = { "net", "network", {
         { "width", "32", "channels inside", 1, 4096 }, { "layers", "4", "", 1, 64 },
         { "modes", "12", "kept on each axis", 1, 4096 }, { "style", "block|original", "", 0, 0 },
         { "time", "film|channel|none", "how t enters", 0, 0 },
-        { "coords", "open|closed|none", "coordinates as input; without, every shift is equal", 0, 0 },
+        { "coords", "open|closed|none", "inputs; without, all shifts are equal", 0, 0 },
         { "lift", "0", "width of the lifting; -1: linear", -1, 4096 },
         { "proj", "0", "width of the projection", 0, 4096 },
         { "act", "gelu|gelu-tanh|silu|relu|tanh", "activation", 0, 0 },
         { "embed", "0", "width of the time embedding", 0, 4096 },
-        { "tscale", "0", "factor on t", 0, BIG }, { "residual", "0", "1: add the input of a layer", 0, 1 }
-    } } } };
+        { "tscale", "0", "factor on t", 0, BIG },
+        { "residual", "0", "1: add the input of a layer", 0, 1 } } } } };
 static const int act_of[] = { FD_GELU, FD_GELU_TANH, FD_SILU, FD_RELU, FD_TANH };
 
 static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
@@ -163,14 +180,14 @@ static topic t_predict = { "predict", "what the network says", {       /* in the
     { "score", "C grad log p", { { 0 } } }, { "v", "m noise - s data", { { 0 } } },
     { "velocity", "of the flow", { { 0 } } } } };
 static topic t_precond = { "precond", "preconditioning", {
-    { "gauss", "the network corrects the exact model of Gaussian data with this mean and spectrum", {
+    { "gauss", "the network corrects the exact model of Gaussian data of this spectrum", {
         { "floor", "1e-6", "least eigenvalue over the largest", 0, 1 } } },
     { "none", "the network predicts what --predict says", { { 0 } } } } };
-static topic t_weight = { "weight", "time weight of the loss", {       /* in the order of FD_W_ONE.. */
+static topic t_weight = { "weight", "time weight of the loss", {   /* in the order of FD_W_ONE.. */
     { "one", "none", { { 0 } } }, { "x0", "that of the x0 error", { { 0 } } },
     { "noise", "of the noise error", { { 0 } } }, { "v", "of the v error", { { 0 } } },
     { "likelihood", "of the path measure", { { 0 } } } } };
-static topic t_law = { "time-law", "law of training times", {       /* in the order of FD_T_UNIFORM.. */
+static topic t_law = { "time-law", "law of training times", {  /* in the order of FD_T_UNIFORM.. */
     { "uniform", "independent", { { 0 } } }, { "log", "uniform in log t", { { 0 } } },
     { "stratified", "uniform, spread evenly over a batch", { { 0 } } },
     { "lognormal", "log sigma is normal", {
@@ -179,22 +196,22 @@ static topic t_times = { "times", "times of the sampler", {       /* in the orde
     { "uniform", "equal steps of t", { { 0 } } }, { "geometric", "equal ratios of t", { { 0 } } },
     { "rho", "equal steps of sigma^(1/rho)", { { "rho", "7", "", 0.1, 100 } } },
     { "logsnr", "equal steps of log(m^2/v)", { { 0 } } } } };
-static topic t_boundary = { "boundary", "boundary of each axis", {       /* in the order of FD_PERIODIC.. */
+static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
     { "dirichlet", "zero at both ends", { { 0 } } },
     { "mixed", "zero at 0, free at the other end", { { 0 } } } } };
 static topic t_map = { "map", "colours of pictures", {       /* in the order of FD_GRAY.. */
     { "gray", "", { { 0 } } }, { "gray-inverse", "", { { 0 } } }, { "viridis", "", { { 0 } } },
     { "diverging", "", { { 0 } } } } };
-static topic t_scheme = { "scheme", "one step of the sampler", { { 0 } } };       /* by fd_scheme_name */
+static topic t_scheme = { "scheme", "one step of the sampler", { { 0 } } };    /* fd_scheme_name */
 static topic t_fields = { "fields", "built-in data", {
     { "fields", "mixture of Gaussian random functions", {
         { "n", "4096", "how many", 2, 1e6 }, { "k", "4", "components", 1, 64 },
         { "l", "0.2", "length of the fluctuations", 1e-3, 10 },
         { "var", "0.05", "their variance; that of the means is 1", 0, BIG } } } } };
 
-static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_law,
-                                 &t_scheme, &t_times, &t_boundary, &t_map, &t_fields };
+static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight,
+                                 &t_law, &t_scheme, &t_times, &t_boundary, &t_map, &t_fields };
 
 static inline int rows_of(const topic *t)
 {
@@ -242,7 +259,8 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
         return i;
     }
     if (!number(s, k->lo, k->hi, &v))
-        die(bad, "%s: '%s': %s: '%s': expected a number from %g to %g", flag, all, k->name, s, k->lo, k->hi);
+        die(bad, "%s: '%s': %s: '%s': expected a number from %g to %g", flag, all, k->name, s,
+            k->lo, k->hi);
     return v;
 }
 
@@ -317,7 +335,7 @@ static inline void topic_help(const topic *t)
     }
 }
 
-/* ---- Options ------------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
@@ -511,9 +529,10 @@ static inline void option_set(args *o, const option *p, const char *s)
     double v = 0;
     sprintf(flag, "--%s", p->name);
     if (p->kind == O_INT || p->kind == O_REAL) {
-        if (!number(s, p->lo, p->hi, &v) || ((p->kind == O_INT || p->at == AT(seed)) && v != floor(v)))
+        int whole = p->kind == O_INT || p->at == AT(seed);
+        if (!number(s, p->lo, p->hi, &v) || (whole && v != floor(v)))
             die(2, "--%s: '%s': expected a%s number from %.16g to %.16g", p->name, s,
-                p->kind == O_INT ? " whole" : "", p->lo, p->hi);
+                whole ? " whole" : "", p->lo, p->hi);
     }
     switch (p->kind) {
     case O_YES: *(int *)(void *)at = 1; break;
@@ -602,7 +621,8 @@ static inline void options_read(args *o, int command, const char *where, int arg
         if (n >= sizeof name) die(2, "'--%.40s...': unknown flag; %s lists them", word, where);
         memmove(name, word, n);
         name[n] = 0;
-        while (k < COUNT(options) && !((options[k].of & command) && !strcmp(options[k].name, name))) k++;
+        while (k < COUNT(options) && !((options[k].of & command) && !strcmp(options[k].name, name)))
+            k++;
         if (k == COUNT(options)) unknown(command, name, where);
         if (options[k].kind == O_YES) {
             if (value) die(2, "--%s: takes no value", name);
@@ -635,7 +655,7 @@ static inline fd_arena arena_make(const args *o, fd_status *st)
     return fd_arena_over(mem, n, st);
 }
 
-/* ---- Building from specs: cases in the order of the tables ----------------------------------------- */
+/* ---- Building from specs: cases in the order of the tables ----------------------------------- */
 
 typedef struct {
     fd_space s;
@@ -657,7 +677,8 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
     case 4: case 5:
         if (v[3] > 0) scale = 1;
         for (int again = v[3] > 0; again >= 0; again--) {
-            r = c->row == 4 ? fd_cov_power(a, s, scale, v[1], v[2]) : fd_cov_bessel(a, s, scale, v[1], v[2]);
+            r = c->row == 4 ? fd_cov_power(a, s, scale, v[1], v[2])
+                            : fd_cov_bessel(a, s, scale, v[1], v[2]);
             if (r && again) scale = v[3] / fd_cov_trace(r);            /* the domain has volume 1 */
         }
         return r;
@@ -685,7 +706,8 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     case 6: r = fd_flow(c, v[0]); tmin = v[1]; break;
     default: r = fd_ddpm(a, c, (int)v[0], v[1], v[2]); break;
     }
-    if (tmin > 0 && tmin >= r.tmax) die(2, "--process: tmin=%g is not below the last time, %g", tmin, r.tmax);
+    if (tmin > 0 && tmin >= r.tmax)
+        die(2, "--process: tmin=%g is not below the last time, %g", tmin, r.tmax);
     if (tmin > 0) r.tmin = tmin;
     return r;
 }
@@ -715,7 +737,7 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     return r;
 }
 
-/* ---- Data ---------------------------------------------------------------------------------------- */
+/* ---- Data ------------------------------------------------------------------------------------ */
 
 static inline ptrdiff_t points_of(const fd_array *f, int from)
 {
@@ -750,9 +772,9 @@ static inline dataset data_fields(fd_arena *a, const char *text, const args *o, 
     return d;
 }
 
-/* data_load -- functions from a file or built in; a random subset of at most o->limit; on the grid g
- * where given; whole numbers up to 255 are taken for bytes and scaled to [-1,1]. usual: the grid of
- * built-in data. */
+/* data_load -- functions from a file or built in; a random subset of at most o->limit; on the grid
+ * g where given; whole numbers up to 255 are taken for bytes and scaled to [-1,1]. usual: the grid
+ * of built-in data. */
 static inline dataset data_load(fd_arena *a, const char *path, const args *o, shape g, shape usual)
 {
     dataset d = { .channels = o->channels, .scale = 1 };
@@ -821,7 +843,7 @@ static inline void functions_save(fd_status *st, const char *path, const fd_spac
     wrote(path);
 }
 
-/* ---- Kits: all that sampling needs, and its file ---------------------------------------------------- */
+/* ---- Kits: all that sampling needs, and its file --------------------------------------------- */
 
 typedef struct {
     spec cov, process, predict, precond;
@@ -856,7 +878,8 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     k->predict = o->predict;
     k->precond = o->precond;
     if (is_given("predict") && !is_given("precond")) k->precond = spec_read(&t_precond, "", "none");
-    if (is_given("predict") && !k->precond.row) die(2, "--predict: has no meaning with --precond gauss");
+    if (is_given("predict") && !k->precond.row)
+        die(2, "--predict: has no meaning with --precond gauss");
     k->channels = d->channels;
     k->scale = d->scale;
     k->shift = d->shift;
@@ -881,7 +904,8 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
 }
 
 /* kit_save -- the network with its optimiser; how it was trained, as metadata. */
-static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o, fd_arena scratch)
+static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o,
+                            fd_arena scratch)
 {
     char text[8][512], nums[5][64];
     fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean }, { "data.spectrum", 1, { 0 }, NULL },
@@ -907,10 +931,12 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     fd_meta meta[] = {
         { "kit.grid", text[7] }, { "kit.boundary", text[6] }, { "kit.channels", nums[0] },
         { "kit.scale", nums[1] }, { "kit.shift", nums[2] },
-        { "kit.cov", spec_text(&k->cov, text[0]) }, { "kit.process", spec_text(&k->process, text[1]) },
+        { "kit.cov", spec_text(&k->cov, text[0]) },
+        { "kit.process", spec_text(&k->process, text[1]) },
         { "kit.predict", spec_text(&k->predict, text[2]) },
         { "kit.precond", spec_text(&k->precond, text[3]) },
-        { "kit.weight", spec_text(&o->weight, text[4]) }, { "kit.time-law", spec_text(&o->law, text[5]) },
+        { "kit.weight", spec_text(&o->weight, text[4]) },
+        { "kit.time-law", spec_text(&o->law, text[5]) },
         { "kit.seed", nums[3] }, { "kit.batch", nums[4] }, { "kit.data", o->data ? o->data : "" },
         { "kit.build", fd_build() } };
     fd_tensors more = { tensors, COUNT(meta), t, meta };
@@ -924,19 +950,23 @@ static inline const char *meta_need(const fd_tensors *f, const char *path, const
     return s;
 }
 
-static inline double meta_number(const fd_tensors *f, const char *path, const char *name, double lo, double hi)
+static inline double meta_number(const fd_tensors *f, const char *path, const char *name, double lo,
+                                 double hi)
 {
     double v;
     if (!number(meta_need(f, path, name), lo, hi, &v))
-        die(1, "%s: %s: '%s': expected a number from %g to %g", path, name, fd_meta_find(f, name), lo, hi);
+        die(1, "%s: %s: '%s': expected a number from %g to %g", path, name, fd_meta_find(f, name),
+            lo, hi);
     return v;
 }
 
 /* tensor_need -- the numbers of a tensor that has n of them. */
-static inline fd_real *tensor_need(const fd_tensors *f, const char *path, const char *name, ptrdiff_t n)
+static inline fd_real *tensor_need(const fd_tensors *f, const char *path, const char *name,
+                                   ptrdiff_t n)
 {
     const fd_tensor *t = fd_tensor_find(f, name);
-    if (!t || t->nd != 1 || t->n[0] != n) die(1, "%s: %s is missing or has not %ld numbers", path, name, (long)n);
+    if (!t || t->nd != 1 || t->n[0] != n)
+        die(1, "%s: %s is missing or has not %ld numbers", path, name, (long)n);
     for (ptrdiff_t i = 0; i < n; i++)
         if (!(fabs((double)t->x[i]) <= 1e30)) die(1, "%s: %s holds NaN or infinity", path, name);
     return t->x;
@@ -959,9 +989,11 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     char flag[256];
     int bc[3];
     static const struct { const char *name; const topic *t; size_t kit, args; } specs[] = {
-        { "cov", &t_cov, offsetof(kit, cov), 0 }, { "process", &t_process, offsetof(kit, process), 0 },
+        { "cov", &t_cov, offsetof(kit, cov), 0 },
+        { "process", &t_process, offsetof(kit, process), 0 },
         { "predict", &t_predict, offsetof(kit, predict), 0 },
-        { "precond", &t_precond, offsetof(kit, precond), 0 }, { "weight", &t_weight, 0, AT(weight) },
+        { "precond", &t_precond, offsetof(kit, precond), 0 },
+        { "weight", &t_weight, 0, AT(weight) },
         { "time-law", &t_law, 0, AT(law) } };
     bad = 1;
     for (int i = 0; i < COUNT(specs); i++) {
@@ -1014,7 +1046,7 @@ static inline const kit *kit_on(fd_arena *a, const kit *k, shape g)
     return r;
 }
 
-/* ---- Training ------------------------------------------------------------------------------------- */
+/* ---- Training -------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t stopped;      /* the signal that asked to stop */
 static inline void on_signal(int sig) { stopped = sig; signal(sig, SIG_DFL); }
@@ -1043,7 +1075,8 @@ static inline void curve_add(curve *c, const double v[CURVE_COLS])
 }
 
 /* progress -- one line that stays in place on a terminal, else a line at each twentieth. */
-static inline void progress(const char *what, int k, double done, double loss, double speed, double left)
+static inline void progress(const char *what, int k, double done, double loss, double speed,
+                            double left)
 {
     static double last;
     static int tenth = -1;
@@ -1054,15 +1087,17 @@ static inline void progress(const char *what, int k, double done, double loss, d
     if (tty) fputs("\r\033[K", stderr);
     fprintf(stderr, "%s %d (%.0f%%)", what, k, 100 * done);
     if (loss >= 0) fprintf(stderr, "  loss %.4g", loss);
-    fprintf(stderr, "  %.3g functions/s  %d:%02d left%s", speed, (int)left / 60, (int)left % 60, tty ? "" : "\n");
+    fprintf(stderr, "  %.3g functions/s  %d:%02d left%s", speed, (int)left / 60, (int)left % 60,
+            tty ? "" : "\n");
     fflush(stderr);
     bar = tty;
 }
 
-/* step_pair -- what the network sees and should say: in, y [b][ch][points]; t, w [b]. */
+/* A batch: what the network sees and should say, in, y [b][ch][points]; times and weights [b]. */
 typedef struct { fd_real *x0, *xt, *eps, *in, *y; double *t, *w; int *perm; int epoch; } batch;
 
-static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step, fd_arena a)
+static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
+                              fd_arena a)
 {
     fd_rng seed = fd_seed((uint64_t)o->seed);
     ptrdiff_t size = fd_size(&k->s);
@@ -1076,7 +1111,8 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     /* Modes without noise (Nyquist's on even grids) would stand in X_t for the network to read, and not
      * in a sample's: C^0 takes them out of the data. */
     fd_cov_pow(k->noise, 0, o->batch, q->x0, q->x0, a);
-    fd_draw_times(&k->p, o->law.row, o->law.v, fd_sub(seed, 't', (uint32_t)step), 0, o->batch, q->t);
+    fd_draw_times(&k->p, o->law.row, o->law.v, fd_sub(seed, 't', (uint32_t)step), 0, o->batch,
+                  q->t);
     fd_noise(&k->p, fd_sub(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
@@ -1088,18 +1124,20 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         q->w[i] = k->pre ? 1 : fd_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
 }
 
-/* train -- to o->steps steps or for o->budget seconds; writes the model now and then where o->save says so, and at
- * the end in any case: after Ctrl-C, and after a failure as it was before it. Returns the signal or 0. */
+/* train -- to o->steps steps or for o->budget seconds; writes the model every o->save steps, and at
+ * the end in any case: after Ctrl-C, and after a failure as it was before. Returns the signal, or
+ * 0. */
 static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
 {
     fd_status *st = a.st;
     ptrdiff_t n = o->batch * fd_size(&k->s);
     int shape3[3] = { o->batch, k->s.ch, (int)k->s.points }, first = k->opt->step;
-    double begin = now(), smooth = -1;
-    batch q = { fd_raw(&a, fd_real, n), fd_raw(&a, fd_real, n), fd_raw(&a, fd_real, n), fd_raw(&a, fd_real, n),
-                fd_raw(&a, fd_real, n), fd_raw(&a, double, o->batch), fd_raw(&a, double, o->batch),
-                fd_raw(&a, int, d->m), -1 };
+    double begin = now(), smooth = 0;
+    fd_real *x = fd_raw(&a, fd_real, 5 * n);
+    double *t = fd_raw(&a, double, 2 * o->batch);
+    int *perm = fd_raw(&a, int, d->m);
     need(st);
+    batch q = { x, x + n, x + 2 * n, x + 3 * n, x + 4 * n, t, t + o->batch, perm, -1 };
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     while (!stopped && !st->code) {
@@ -1108,7 +1146,8 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
                                            : (double)(opt->step - first) / (o->steps - first);
         if (o->budget > 0 ? done >= 1 : opt->step >= o->steps) break;
         if (o->budget > 0)                             /* the rate follows the share of time used */
-            opt->how.steps = opt->step < 10 ? INT_MAX : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
+            opt->how.steps = opt->step < 10 ? INT_MAX
+                                            : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
         batch_draw(&q, k, d, o, opt->step, a);
         fd_tape tape = fd_tape_begin(&a, FD_GRAD);
         fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, q.in), q.t);
@@ -1120,12 +1159,12 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         if (st->code) break;
         spent = now() - begin;
         curve_add(c, (double[]){ opt->step, loss, norm, rate, spent });
-        smooth = smooth < 0 ? loss : smooth + fmax(0.02, 1.0 / (opt->step - first)) * (loss - smooth);
         int ran = opt->step - first;
+        smooth += fmax(0.02, 1.0 / ran) * (loss - smooth);
         done = o->budget > 0 ? fmin(1, spent / o->budget) : (double)ran / (o->steps - first);
         progress("step", opt->step, done, smooth, ran * o->batch / spent,
                  o->budget > 0 ? o->budget - spent : (o->steps - opt->step) * spent / ran);
-        if (o->save && opt->step % o->save == 0 && o->out) { kit_save(st, o->out, k, o, a); need(st); }
+        if (o->save && opt->step % o->save == 0 && o->out) kit_save(st, o->out, k, o, a);
     }
     bar_end();
     fd_status why = *st;
@@ -1135,12 +1174,13 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     if (st->code) {
         char text[256];
         fd_explain(st, text, sizeof text);
-        die(1, "step %d: %s%s", k->opt->step + 1, text, st->code == FD_ENOMEM ? "; give more by --memory" : "");
+        die(1, "step %d: %s%s", k->opt->step + 1, text,
+            st->code == FD_ENOMEM ? "; give more by --memory" : "");
     }
     return stopped;
 }
 
-/* ---- Sampling ------------------------------------------------------------------------------------- */
+/* ---- Sampling -------------------------------------------------------------------------------- */
 
 /* sample -- n functions to x, o->batch at a time. frames states [show][frames+1][size] of the first
  * `show` (at most o->batch) functions, from noise to sample, where states is not NULL. */
@@ -1149,8 +1189,8 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
 {
     ptrdiff_t size = fd_size(&k->s);
     double *t = fd_raw(&a, double, o->steps + 1), begin = now();
-    fd_sampler how = { .p = &k->p, .model = k->model, .t = t, .steps = o->steps, .scheme = o->scheme.row,
-                       .eta = o->eta, .denoise = o->denoise };
+    fd_sampler how = { .p = &k->p, .model = k->model, .t = t, .steps = o->steps,
+                       .scheme = o->scheme.row, .eta = o->eta, .denoise = o->denoise };
     need(a.st);
     fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
     for (int i = 0; i < n; i += o->batch) {
@@ -1165,26 +1205,29 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
                            (size_t)size * sizeof *x);
             more = fd_step(run, m);
             need(a.st);
-            double done = (i + (double)b * run->k / o->steps) / n;
+            double done = (i + (double)b * run->k / o->steps) / n, spent = now() - begin;
             if (isatty(2) && done > 0)
-                progress("sample", i + b, done, -1, done * n / (now() - begin), (now() - begin) * (1 / done - 1));
+                progress("sample", i + b, done, -1, done * n / spent, spent * (1 / done - 1));
         }
         memcpy(x + i * size, run->x, (size_t)(b * size) * sizeof *x);
         for (int j = 0; states && !i && j < show; j++)                 /* denoised, too */
-            memcpy(states + (j * (frames + 1) + frames) * size, run->x + j * size, (size_t)size * sizeof *x);
+            memcpy(states + (j * (frames + 1) + frames) * size, run->x + j * size,
+                   (size_t)size * sizeof *x);
     }
     bar_end();
 }
 
-/* ---- Metrics: of samples against real data, beside what two independent sets of real data score ------ */
+/* ---- Metrics --------------------------------------------------------------------------------- */
+
+/* Of samples against real data, beside what two independent sets of real data score. */
 
 enum { METRICS = 6, SPLITS = 4 };
 static const char *const metric_name[METRICS] = { "spectrum", "w2_modes", "frechet", "sliced_w2",
                                                   "energy_distance", "mmd2" };
 static const char *const metric_help[METRICS] = {
-    "mean |log10| of the ratio of the energy spectra", "squared W2 of Gaussians, diagonal in the modes",
-    "squared W2 of Gaussians on principal components", "sliced W2, squared", "unbiased; 0: the same law",
-    "unbiased; 0: the same law" };
+    "mean |log10| of the ratio of the energy spectra", "squared W2 of Gaussians, diagonal in modes",
+    "squared W2 of Gaussians on principal components", "sliced W2, squared",
+    "unbiased; 0: the same law", "unbiased; 0: the same law" };
 
 static inline void metrics_of(const fd_space *s, int n, const fd_real *x, const fd_real *y, int pcs,
                               double v[METRICS], fd_arena a)
@@ -1205,11 +1248,14 @@ static inline void metrics_of(const fd_space *s, int n, const fd_real *x, const 
     v[5] = fd_mmd2(s, n, x, n, y, 0, a);
 }
 
-typedef struct { int splits; double x[METRICS], x_sd[METRICS], real[METRICS], real_sd[METRICS]; } scores;
+typedef struct {
+    int splits;
+    double x[METRICS], x_sd[METRICS], real[METRICS], real_sd[METRICS];     /* over the splits */
+} scores;
 
 /* score -- n samples against `splits` disjoint pairs of sets of n real functions, n <= m / 2. */
-static inline scores score(const fd_space *s, int n, const fd_real *x, int m, const fd_real *real, int pcs,
-                           fd_rng r, fd_arena a)
+static inline scores score(const fd_space *s, int n, const fd_real *x, int m, const fd_real *real,
+                           int pcs, fd_rng r, fd_arena a)
 {
     scores v = { .splits = m / (2 * n) < SPLITS ? m / (2 * n) : SPLITS };
     ptrdiff_t size = fd_size(s);
@@ -1220,7 +1266,8 @@ static inline scores score(const fd_space *s, int n, const fd_real *x, int m, co
     for (int k = 0; k < v.splits; k++) {
         double got[2][METRICS] = { { 0 } };
         for (int i = 0; i < 2 * n; i++)
-            memcpy(y[i / n] + (i % n) * size, real + p[2 * n * k + i] * size, (size_t)size * sizeof *x);
+            memcpy(y[i / n] + (i % n) * size, real + p[2 * n * k + i] * size,
+                   (size_t)size * sizeof *x);
         metrics_of(s, n, x, y[0], pcs, got[0], a);
         metrics_of(s, n, y[1], y[0], pcs, got[1], a);
         need(a.st);
@@ -1231,12 +1278,12 @@ static inline scores score(const fd_space *s, int n, const fd_real *x, int m, co
             v.real_sd[j] += got[1][j] * got[1][j];
         }
     }
+    double c = v.splits, d = c > 1 ? c - 1 : 1;
     for (int j = 0; j < METRICS; j++) {
-        int c = v.splits;
         v.x[j] /= c;
         v.real[j] /= c;
-        v.x_sd[j] = c > 1 ? sqrt(fmax(0, v.x_sd[j] - c * v.x[j] * v.x[j]) / (c - 1)) : 0;
-        v.real_sd[j] = c > 1 ? sqrt(fmax(0, v.real_sd[j] - c * v.real[j] * v.real[j]) / (c - 1)) : 0;
+        v.x_sd[j] = sqrt(fmax(0, v.x_sd[j] - c * v.x[j] * v.x[j]) / d);
+        v.real_sd[j] = sqrt(fmax(0, v.real_sd[j] - c * v.real[j] * v.real[j]) / d);
     }
     return v;
 }
@@ -1259,11 +1306,12 @@ static inline void text_save(const char *path, const char *text)
     wrote(path);
 }
 
-/* ---- Pictures -------------------------------------------------------------------------------------- */
+/* ---- Pictures -------------------------------------------------------------------------------- */
 
-/* panel -- channel c of one function as an image h x w: 2-D as it is, 3-D its middle slice, 1-D a curve
- * between lo and hi. With y NULL only the size. */
-static inline void panel(const fd_space *s, const fd_real *x, int c, double lo, double hi, int *h, int *w, fd_real *y)
+/* panel -- channel c of one function as an image h x w: 2-D as it is, 3-D its middle slice, 1-D a
+ * curve between lo and hi. With y NULL only the size. */
+static inline void panel(const fd_space *s, const fd_real *x, int c, double lo, double hi, int *h,
+                         int *w, fd_real *y)
 {
     int n = s->n[s->nd - 1], wide = s->nd == 1 ? (95 + n) / n : 1;
     *h = s->nd == 1 ? 64 : s->n[s->nd - 2];
@@ -1278,14 +1326,15 @@ static inline void panel(const fd_space *s, const fd_real *x, int c, double lo, 
         double v = (double)x[j] + part * (double)(x[k] - x[j]);
         int at = (int)((*h - 1) * (1 - fmin(1, fmax(0, (v - lo) / (hi - lo)))) + 0.5);
         if (last < 0) last = at;
-        for (int a = at < last ? at : last, b = at < last ? last : at; a <= b; a++) y[a * *w + i] = (fd_real)hi;
+        for (int a = at < last ? at : last, b = at < last ? last : at; a <= b; a++)
+            y[a * *w + i] = (fd_real)hi;
         last = at;
     }
 }
 
 /* sheet -- b functions, cols beside each other (0: a square of them); a panel for each channel. */
-static inline void sheet(fd_status *st, const char *path, const fd_space *s, int b, int cols, const fd_real *x,
-                         double lo, double hi, int map, fd_arena a)
+static inline void sheet(fd_status *st, const char *path, const fd_space *s, int b, int cols,
+                         const fd_real *x, double lo, double hi, int map, fd_arena a)
 {
     int h, w, c = b * s->ch;
     panel(s, x, 0, lo, hi, &h, &w, NULL);
@@ -1314,8 +1363,8 @@ static inline void range(ptrdiff_t n, const fd_real *x, double *lo, double *hi)
     if (*hi <= *lo) *hi = *lo + 1;
 }
 
-/* unit -- each of `frames` columns of states [show][frames][size] to its own range, 0 to 1: noise is
- * larger than data. */
+/* unit -- each of `frames` columns of states [show][frames][size] to its own range, 0 to 1, because
+ * noise may be much larger than data. */
 static inline void unit(int show, int frames, ptrdiff_t size, fd_real *x)
 {
     for (int f = 0; f < frames; f++) {

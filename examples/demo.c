@@ -1,5 +1,5 @@
-/* demo.c -- the main job: train a network on images for a fixed time, draw the same functions on three
- * grids, and write pictures, samples, the model and a table of metrics under out/demo.
+/* demo.c -- the main job: train a network on images for a fixed time, draw the same functions on
+ * three grids, and write pictures, samples, the model and a table of metrics under out/demo.
  *
  * Takes the flags of fd train that choose data, covariance, process, network and loss, and those of
  * fd sample that choose the sampler: `build/demo --help`. */
@@ -34,51 +34,72 @@ static void make_dir(const char *dir)
     can_write("outdir", in_dir(dir, "metrics.csv"));
 }
 
-/* ---- Pictures ------------------------------------------------------------------------------------ */
+/* ---- Pictures -------------------------------------------------------------------------------- */
 
 typedef struct { double lo, hi; int map, side; } look;      /* side: pixels of a panel */
+
+static int zoom_of(const fd_space *s, look q, int *h, int *w)
+{
+    panel(s, NULL, 0, q.lo, q.hi, h, w, NULL);
+    return q.side / *w > 1 ? q.side / *w : 1;
+}
 
 /* tiles -- b functions on s, cols beside each other, top left at (y, x) under a caption. */
 static void tiles(const plot_canvas *c, int y, int x, const char *caption, const fd_space *s, int b,
                   int cols, const fd_real *v, look q, fd_arena a)
 {
-    int h, w;
-    panel(s, v, 0, q.lo, q.hi, &h, &w, NULL);
+    int h, w, zoom = zoom_of(s, q, &h, &w);
     fd_real *p = fd_raw(&a, fd_real, (ptrdiff_t)h * w);
-    int zoom = q.side / w > 1 ? q.side / w : 1;
     plot_text(c, y, x, 2, caption);
+    y += TEXT + GAP;
     for (int i = 0; p && i < b; i++) {
         panel(s, v + i * fd_size(s), 0, q.lo, q.hi, &h, &w, p);
-        plot_image(c, y + TEXT + GAP + i / cols * (h * zoom + GAP), x + i % cols * (w * zoom + GAP), h,
-                   w, p, q.lo, q.hi, q.map, zoom);
+        plot_image(c, y + i / cols * (h * zoom + GAP), x + i % cols * (w * zoom + GAP), h, w, p,
+                   q.lo, q.hi, q.map, zoom);
     }
 }
 
-/* tiles_size -- pixels that tiles takes with its caption. */
+/* tiles_size -- pixels that tiles takes, its caption included. */
 static void tiles_size(const fd_space *s, int b, int cols, look q, int *h, int *w)
 {
-    panel(s, NULL, 0, q.lo, q.hi, h, w, NULL);
-    int zoom = q.side / *w > 1 ? q.side / *w : 1;
+    int zoom = zoom_of(s, q, h, w);
     *h = (b + cols - 1) / cols * (*h * zoom + GAP) + TEXT + GAP;
     *w = cols * (*w * zoom + GAP);
 }
 
-/* pair -- samples on the left, real functions on the right. */
-static void pair(fd_status *st, const char *path, const fd_space *s, const fd_real *x, const char *text,
-                 const fd_space *rs, const fd_real *real, int b, look q, fd_arena a)
+static void canvas_save(fd_status *st, const plot_canvas *c, const char *path)
 {
-    int h[2], w[2], cols = (int)ceil(sqrt(b));
-    tiles_size(s, b, cols, q, &h[0], &w[0]);
-    tiles_size(rs, b, cols, q, &h[1], &w[1]);
-    plot_canvas c = plot_new(&a, (h[0] > h[1] ? h[0] : h[1]) + GAP, w[0] + w[1] + 5 * GAP);
-    tiles(&c, GAP, GAP, text, s, b, cols, x, q, a);
-    tiles(&c, GAP, w[0] + 5 * GAP, "real", rs, b, cols, real, q, a);
-    if (c.rgb) fd_png_save(st, path, c.h, c.w, c.rgb);
+    if (c->rgb) fd_png_save(st, path, c->h, c->w, c->rgb);
     need(st);
     wrote(path);
 }
 
-/* ---- The job ------------------------------------------------------------------------------------- */
+/* A block of tiles: `cols` wide. */
+typedef struct { const char *text; const fd_space *s; const fd_real *x; int b, cols; } block;
+
+/* blocks -- several of them, beside or under each other. */
+static void blocks(fd_status *st, const char *path, int count, const block *p, int down, look q,
+                   fd_arena a)
+{
+    enum { APART = 3 * GAP };
+    int y = GAP, x = GAP, most[2] = { 0, 0 };
+    plot_canvas c = { 0, 0, NULL };
+    for (int draw = 0; draw <= 1; draw++) {            /* first for the size, then to draw */
+        if (draw) c = plot_new(&a, down ? y : most[0] + 2 * GAP, down ? most[1] + 2 * GAP : x);
+        y = x = GAP;
+        for (int i = 0; i < count; i++) {
+            int h, w;
+            tiles_size(p[i].s, p[i].b, p[i].cols, q, &h, &w);
+            if (draw) tiles(&c, y, x, p[i].text, p[i].s, p[i].b, p[i].cols, p[i].x, q, a);
+            if (h > most[0]) most[0] = h;
+            if (w > most[1]) most[1] = w;
+            if (down) y += h + GAP; else x += w + APART;
+        }
+    }
+    canvas_save(st, &c, path);
+}
+
+/* ---- The job --------------------------------------------------------------------------------- */
 
 static const char *grid_text(const fd_space *s, char text[64])
 {
@@ -88,7 +109,8 @@ static const char *grid_text(const fd_space *s, char text[64])
 }
 
 /* spectrum -- mean energy of |k| = 0.. of b functions, as a curve from |k| = 1 on. */
-static plot_curve spectrum(fd_arena *a, const char *name, const fd_space *s, int b, const fd_real *x)
+static plot_curve spectrum(fd_arena *a, const char *name, const fd_space *s, int b,
+                           const fd_real *x)
 {
     int bins = s->n[0];
     for (int i = 1; i < s->nd; i++) if (s->n[i] < bins) bins = s->n[i];
@@ -102,14 +124,67 @@ static plot_curve spectrum(fd_arena *a, const char *name, const fd_space *s, int
     return (plot_curve){ name, last - 1, k + 1, e + 1 };
 }
 
+/* hold_out -- the data in random order; training sees all but the first `held`. */
+static fd_real *hold_out(fd_arena *a, const dataset *d, const args *o)
+{
+    ptrdiff_t size = fd_size(&d->s);
+    int *order = fd_raw(a, int, d->m);
+    fd_real *x = fd_raw(a, fd_real, d->m * size);
+    need(a->st);
+    fd_perm(fd_sub(fd_seed((uint64_t)o->seed), 'h', 0), d->m, order);
+    for (int i = 0; i < d->m; i++)
+        memcpy(x + i * size, d->x + order[i] * size, (size_t)size * sizeof *x);
+    return x;
+}
+
+static void loss_save(fd_status *st, const args *o, const curve *c, fd_arena a)
+{
+    static plot p;
+    double *at = fd_raw(&a, double, c->rows), *value = fd_raw(&a, double, c->rows);
+    double *mean = fd_raw(&a, double, c->rows), sum = 0;
+    int wide = 1 + c->rows / 20;
+    need(st);
+    fd_csv_save(st, in_dir(o->outdir, "loss.csv"), CURVE_COLS, curve_name, c->rows, &c->x[0][0]);
+    need(st);
+    wrote(in_dir(o->outdir, "loss.csv"));
+    for (int i = 0; i < c->rows; i++) {
+        at[i] = c->x[i][0];
+        value[i] = c->x[i][1];
+        sum += value[i] - (i >= wide ? value[i - wide] : 0);
+        mean[i] = sum / (i < wide ? i + 1 : wide);
+    }
+    plot_begin(&p, 900, 600, "loss", "step", "loss", 0, 1);
+    plot_line(&p, c->rows, at, value, c->every > 1 ? "some steps" : "each step", PLOT_SOLID);
+    plot_line(&p, c->rows, at, mean, "running mean", PLOT_SOLID);
+    plot_save(st, &p, in_dir(o->outdir, "loss.png"), a);
+    need(st);
+    wrote(in_dir(o->outdir, "loss.png"));
+}
+
+/* table_add -- the metrics of b samples x, to the terminal and to the text of metrics.csv. */
+static void table_add(char *table, const char *grid, const fd_space *s, int b, const fd_real *x,
+                      int m, const fd_real *real, const args *o, fd_arena a)
+{
+    scores v = score(s, b, x, m, real, o->pcs, fd_sub(fd_seed((uint64_t)o->seed), 's', 0), a);
+    for (int j = 0; j < METRICS; j++) {
+        printf("%-16s %-10s %5d %12.5g %10.2g %12.5g %10.2g\n", metric_name[j], grid, b, v.x[j],
+               v.x_sd[j], v.real[j], v.real_sd[j]);
+        sprintf(table + strlen(table), "%s,%s,%d,%.9g,%.9g,%.9g,%.9g\n", metric_name[j], grid, b,
+                v.x[j], v.x_sd[j], v.real[j], v.real_sd[j]);
+    }
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     static args o;
     static curve loss;
-    static char names[GRIDS + 1][64], table[8192];
+    static plot spectra;
+    static char names[GRIDS][64], texts[GRIDS][128], table[8192];
     fd_status st;
     double begin = now();
     prog = "demo";
+    threads_sleep(argv);
     options_read(&o, DEMO, "build/demo --help", argc - 1, argv + 1);
     if (o.help) { options_help(DEMO); return finish(); }
     fd_arena a = arena_make(&o, &st);
@@ -117,155 +192,101 @@ int main(int argc, char **argv)
     make_dir(o.outdir);
     o.out = in_dir(o.outdir, "model.safetensors");
 
-    /* real functions that training does not see: pairs of sets of o.n for the metrics */
     dataset d = data_load(&a, o.data, &o, o.grid, (shape){ 2, { 28, 28, 1 } });
     need(&st);
-    if (d.m < 8) die(1, "%s: %d functions are too few", o.data, d.m);
+    if (d.m < 16) die(1, "%s: %d functions are too few", o.data, d.m);
     ptrdiff_t size = fd_size(&d.s);
     int held = d.m / 4 < 2 * SPLITS * o.n ? d.m / 4 : 2 * SPLITS * o.n;
-    int *order = fd_raw(&a, int, d.m);
-    fd_real *shuffled = fd_raw(&a, fd_real, d.m * size);
-    need(&st);
-    fd_perm(fd_sub(fd_seed((uint64_t)o.seed), 'h', 0), d.m, order);
-    for (int i = 0; i < d.m; i++)
-        memcpy(shuffled + i * size, d.x + order[i] * size, (size_t)size * sizeof *d.x);
-    fd_real *real = shuffled;                          /* [held][size], then what is trained on */
+    fd_real *real = hold_out(&a, &d, &o);
     dataset seen = d;
     seen.m = d.m - held;
     seen.x = real + held * size;
-    int show = held < SHOW ? held : SHOW;
 
     kit *k = kit_new(&a, &o, &seen);
     printf("%s: %d functions on %s, %d more held out; %ld weights; %.0f s of training\n", o.data,
            seen.m, grid_text(&d.s, names[0]), held, (long)k->net->count, o.budget);
     fflush(stdout);
     int sig = train(k, &seen, &o, &loss, a);
-    fd_csv_save(&st, in_dir(o.outdir, "loss.csv"), CURVE_COLS, curve_name, loss.rows, &loss.x[0][0]);
-    need(&st);
-    wrote(in_dir(o.outdir, "loss.csv"));
+    loss_save(&st, &o, &loss, a);
     if (sig) die(128 + sig, "stopped at step %d", k->opt->step);
 
-    double *at = fd_raw(&a, double, loss.rows), *value = fd_raw(&a, double, loss.rows);
-    need(&st);
-    for (int i = 0; i < loss.rows; i++) { at[i] = loss.x[i][0]; value[i] = loss.x[i][1]; }
-    static plot p;
-    plot_begin(&p, 900, 600, "loss", "step", "mean loss", 0, 1);
-    plot_line(&p, loss.rows, at, value, NULL, PLOT_SOLID);
-    plot_save(&st, &p, in_dir(o.outdir, "loss.png"), a);
-    need(&st);
-    wrote(in_dir(o.outdir, "loss.png"));
-
-    /* A step of training costs about three evaluations; samples for the metrics take a third of the
-     * time of training at most. */
-    int n = o.n < held / 2 ? o.n : held / 2, steps = o.steps;
-    double speed = loss.rows ? 3.0 * k->opt->step * o.batch / loss.x[loss.rows - 1][4] : 1e9;
-    double most = 0.33 * (o.budget > 0 ? o.budget : 150) * speed / steps;
+    /* A step of training costs about three evaluations of the network; the samples for the metrics
+     * may take a third of the time of training. */
+    double *last = loss.x[loss.rows - 1], speed = 3.0 * k->opt->step * o.batch / last[4];
+    double most = 0.33 * o.budget * speed / o.steps;
+    int show = held / 2 < SHOW ? held / 2 : SHOW, n = o.n < held / 2 ? o.n : held / 2;
     if (n > most) n = most < show ? show : (int)most;
-    printf("step %d, loss %.4g; %d samples for the metrics\n", k->opt->step,
-           loss.rows ? loss.x[loss.rows - 1][1] : 0, n);
-    fflush(stdout);
+    printf("step %d, loss %.4g; %d samples for the metrics\n", k->opt->step, last[1], n);
 
     look q = { -1, 1, FD_GRAY, 1 };                    /* bytes, in the scale of the model */
     if (d.scale == 1) { range(show * size, real, &q.lo, &q.hi); q.map = FD_VIRIDIS; }
     int finest = d.s.n[d.s.nd - 1] << (GRIDS - 1);     /* panels of one size on every grid */
     q.side = (111 + finest) / finest * finest;
 
-    plot_curve energy[GRIDS + 1];
-    fd_space spaces[GRIDS];
-    fd_real *drawn[GRIDS];
-    energy[0] = spectrum(&a, "data", &d.s, held, real);
+    plot_curve energy = spectrum(&a, "data", &d.s, held, real);
+    plot_begin(&spectra, 900, 600, "energy spectra", "wavenumber", "mean energy", 1, 1);
+    plot_line(&spectra, energy.n, energy.x, energy.y, energy.name, PLOT_SOLID);
     strcpy(table, "metric,grid,n,samples,samples_sd,real,real_sd\n");
-    printf("%-16s %-10s %5s %12s %10s %12s %10s\n", "metric", "grid", "n", "samples", "+-", "real", "+-");
-    args each = o;
+    printf("%-16s %-10s %5s %12s %10s %12s %10s\n", "metric", "grid", "n", "samples", "+-", "real",
+           "+-");
+    const kit *on[GRIDS];
+    block shown[GRIDS + 1];
     for (int g = 0; g < GRIDS; g++) {
-        shape grid = { d.s.nd, { d.s.n[0] << g, d.s.nd > 1 ? d.s.n[1] << g : 1, d.s.nd > 2 ? d.s.n[2] << g : 1 } };
-        const kit *kg = kit_on(&a, k, grid);
+        shape grid = { d.s.nd, { 1, 1, 1 } };
+        args each = o;
         int b = g ? show : n;
-        spaces[g] = kg->s;
-        each.batch = 32 >> g;
-        if (each.batch < PATHS) each.batch = PATHS;
-        fd_real *states = g ? NULL : fd_raw(&a, fd_real, PATHS * (FRAMES + 1) * size);
-        drawn[g] = fd_raw(&a, fd_real, b * fd_size(&kg->s));
+        for (int i = 0; i < d.s.nd; i++) grid.n[i] = d.s.n[i] << g;
+        on[g] = kit_on(&a, k, grid);
+        each.batch = g ? PATHS : 4 * PATHS;
+        ptrdiff_t fine = fd_size(&on[g]->s);
+        fd_real *drawn = fd_raw(&a, fd_real, b * fine), *states = NULL;
+        if (!g) states = fd_raw(&a, fd_real, PATHS * (FRAMES + 1) * fine);
         need(&st);
-        sample(kg, &each, b, drawn[g], g ? 0 : PATHS, FRAMES, states, a);
-        grid_text(&kg->s, names[g + 1]);
-        energy[g + 1] = spectrum(&a, names[g + 1], &kg->s, b, drawn[g]);
+        int paths = PATHS < b ? PATHS : b;
+        sample(on[g], &each, b, drawn, paths, FRAMES, states, a);
+        grid_text(&on[g]->s, names[g]);
+        energy = spectrum(&a, names[g], &on[g]->s, b, drawn);
+        plot_line(&spectra, energy.n, energy.x, energy.y, energy.name, PLOT_DASHED);
 
-        /* metrics on the grid of the data */
         fd_arena m = a;
-        fd_real *x = fd_raw(&m, fd_real, b * size);
+        fd_real *x = fd_raw(&m, fd_real, b * size), *y = fd_raw(&m, fd_real, b * fine);
         need(&st);
-        if (g) fd_resample(&kg->s, &d.s, b, drawn[g], x, m);
-        else memcpy(x, drawn[g], (size_t)(b * size) * sizeof *x);
-        scores v = score(&d.s, b, x, held, real, o.pcs, fd_sub(fd_seed((uint64_t)o.seed), 's', 0), m);
-        for (int j = 0; j < METRICS; j++) {
-            printf("%-16s %-10s %5d %12.5g %10.2g %12.5g %10.2g\n", metric_name[j], names[g + 1], b,
-                   v.x[j], v.x_sd[j], v.real[j], v.real_sd[j]);
-            sprintf(table + strlen(table), "%s,%s,%d,%.9g,%.9g,%.9g,%.9g\n", metric_name[j],
-                    names[g + 1], b, v.x[j], v.x_sd[j], v.real[j], v.real_sd[j]);
-        }
+        if (g) fd_resample(&on[g]->s, &d.s, b, drawn, x, m);
+        else memcpy(x, drawn, (size_t)(b * size) * sizeof *x);
+        table_add(table, names[g], &d.s, b, x, held, real, &o, m);
         if (g) {                                       /* are they the same functions? */
             double apart = 0, total = 0;
             for (ptrdiff_t i = 0; i < b * size; i++) {
-                double e = (double)x[i] - (double)drawn[0][i];
+                double u = (double)shown[0].x[i], e = (double)x[i] - u;
                 apart += e * e;
-                total += (double)drawn[0][i] * (double)drawn[0][i];
+                total += u * u;
             }
             apart = sqrt(apart / total);
-            printf("%-16s %-10s %5d %12.5g\n", "grid_change", names[g + 1], b, apart);
-            sprintf(table + strlen(table), "grid_change,%s,%d,%.9g,,,\n", names[g + 1], b, apart);
+            printf("%-16s %-10s %5d %12.5g\n", "grid_change", names[g], b, apart);
+            sprintf(table + strlen(table), "grid_change,%s,%d,%.9g,,0,\n", names[g], b, apart);
         }
-        fflush(stdout);
 
-        char file[128], text[128];
-        sprintf(file, g ? "samples-%s.npy" : "samples.npy", names[g + 1]);
-        x = fd_raw(&m, fd_real, b * fd_size(&kg->s));
-        need(&st);
-        memcpy(x, drawn[g], (size_t)(b * fd_size(&kg->s)) * sizeof *x);
-        to_file(d.scale, d.shift, b * fd_size(&kg->s), x);
-        functions_save(&st, in_dir(o.outdir, file), &kg->s, d.channels, b, x);
-        sprintf(file, "samples-%s.png", names[g + 1]);
-        sprintf(text, "samples on %s", names[g + 1]);
-        pair(&st, in_dir(o.outdir, file), &kg->s, drawn[g], text, &d.s, real, show, q, a);
+        char file[128];
+        sprintf(file, g ? "samples-%s.npy" : "samples.npy", names[g]);
+        memcpy(y, drawn, (size_t)(b * fine) * sizeof *y);
+        to_file(d.scale, d.shift, b * fine, y);
+        functions_save(&st, in_dir(o.outdir, file), &on[g]->s, d.channels, b, y);
+        sprintf(texts[g], "samples on %s", names[g]);
+        int cols = (int)ceil(sqrt(show));
+        block pair[2] = { { texts[g], &on[g]->s, drawn, show, cols },
+                          { "real", &d.s, real, show, cols } };
+        sprintf(file, "samples-%s.png", names[g]);
+        blocks(&st, in_dir(o.outdir, file), 2, pair, 0, q, m);
+        shown[g] = (block){ texts[g], &on[g]->s, drawn, show < 8 ? show : 8, 8 };
         if (!states) continue;
-        unit(PATHS, FRAMES + 1, size, states);
-        plot_canvas c;
-        look path = { 0, 1, q.map, 84 };
-        int h, w;
-        tiles_size(&kg->s, PATHS * (FRAMES + 1), FRAMES + 1, path, &h, &w);
-        c = plot_new(&m, h + GAP, w + GAP);
-        tiles(&c, GAP, GAP, "from noise to sample, each column in its own range", &kg->s,
-              PATHS * (FRAMES + 1), FRAMES + 1, states, path, m);
-        if (c.rgb) fd_png_save(&st, in_dir(o.outdir, "path.png"), c.h, c.w, c.rgb);
-        need(&st);
-        wrote(in_dir(o.outdir, "path.png"));
+        unit(paths, FRAMES + 1, size, states);
+        block way = { "from noise to sample, each column in its own range", &on[g]->s, states,
+                      paths * (FRAMES + 1), FRAMES + 1 };
+        blocks(&st, in_dir(o.outdir, "path.png"), 1, &way, 1, (look){ 0, 1, q.map, 84 }, m);
     }
-
-    /* the same functions on the three grids, under each other */
-    int cols = show < 8 ? show : 8, y = GAP;
-    plot_canvas c = { 0, 0, NULL };
-    for (int draw = 0; draw <= 1; draw++) {            /* first for the size, then for the picture */
-        if (draw) c = plot_new(&a, y, c.w);
-        y = GAP;
-        for (int g = 0; g <= GRIDS; g++) {
-            const fd_space *s = g < GRIDS ? &spaces[g] : &d.s;
-            char text[128];
-            int h, w;
-            sprintf(text, g < GRIDS ? "the same noise on %s" : "real", g < GRIDS ? names[g + 1] : "");
-            tiles_size(s, cols, cols, q, &h, &w);
-            if (draw) tiles(&c, y, GAP, text, s, cols, cols, g < GRIDS ? drawn[g] : real, q, a);
-            else if (w + GAP > c.w) c.w = w + GAP;
-            y += h + GAP;
-        }
-    }
-    if (c.rgb) fd_png_save(&st, in_dir(o.outdir, "grids.png"), c.h, c.w, c.rgb);
-    need(&st);
-    wrote(in_dir(o.outdir, "grids.png"));
-    plot_begin(&p, 900, 600, "energy spectra", "wavenumber", "mean energy", 1, 1);
-    for (int g = 0; g <= GRIDS; g++)
-        plot_line(&p, energy[g].n, energy[g].x, energy[g].y, energy[g].name,
-                  g ? PLOT_DASHED : PLOT_SOLID);
-    plot_save(&st, &p, in_dir(o.outdir, "spectra.png"), a);
+    shown[GRIDS] = (block){ "real", &d.s, real, show < 8 ? show : 8, 8 };
+    blocks(&st, in_dir(o.outdir, "grids.png"), GRIDS + 1, shown, 1, q, a);
+    plot_save(&st, &spectra, in_dir(o.outdir, "spectra.png"), a);
     need(&st);
     wrote(in_dir(o.outdir, "spectra.png"));
     text_save(in_dir(o.outdir, "metrics.csv"), table);

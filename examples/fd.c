@@ -1,5 +1,5 @@
-/* fd.c -- the command-line tool: `fd train`, `fd sample`, `fd noise`, `fd eval`, `fd info`, `fd help`.
- * Everything that computes is in the library; flags, specs and files are in common.h. */
+/* fd.c -- the command-line tool: fd train, fd sample, fd noise, fd eval, fd info, fd help. All
+ * that computes is in the library; flags, specs and files are in common.h. */
 #include "common.h"
 
 static void shape_print(int nd, const int n[])
@@ -9,12 +9,12 @@ static void shape_print(int nd, const int n[])
     putchar(')');
 }
 
-/* ---- fd train ------------------------------------------------------------------------------------- */
+/* ---- fd train -------------------------------------------------------------------------------- */
 
 static int do_train(args *o)
 {
-    static const char *const fixed[] = { "cov", "process", "net", "predict", "precond", "grid", "boundary",
-                                         "channels" };
+    static const char *const fixed[] = { "cov", "process", "net", "predict", "precond", "grid",
+                                         "boundary", "channels" };
     static curve c;
     fd_status st;
     fd_arena a = arena_make(o, &st);
@@ -23,7 +23,8 @@ static int do_train(args *o)
     if (!o->data) die(2, "train: needs --data FILE, or --data fields for built-in functions");
     if (o->resume) {
         for (int i = 0; i < COUNT(fixed); i++)
-            if (is_given(fixed[i])) die(2, "--%s: comes from the model that --resume names", fixed[i]);
+            if (is_given(fixed[i]))
+                die(2, "--%s: comes from the model that --resume names", fixed[i]);
         k = kit_load(&a, o->resume, o);
         if (!k->opt) die(1, "%s: has no optimiser to go on with", o->resume);
         grid.nd = k->s.nd;
@@ -58,7 +59,7 @@ static int do_train(args *o)
     return finish();
 }
 
-/* ---- fd sample ------------------------------------------------------------------------------------- */
+/* ---- fd sample ------------------------------------------------------------------------------- */
 
 static int do_sample(args *o)
 {
@@ -90,7 +91,7 @@ static int do_sample(args *o)
     return finish();
 }
 
-/* ---- fd noise -------------------------------------------------------------------------------------- */
+/* ---- fd noise -------------------------------------------------------------------------------- */
 
 static int do_noise(args *o)
 {
@@ -113,7 +114,8 @@ static int do_noise(args *o)
     need(&st);
     double sum = 0;
     for (ptrdiff_t i = 0; i < o->n * fd_size(&s); i++) sum += (double)x[i] * (double)x[i];
-    printf("pixel variance %.4g, of the covariance %.4g\n", sum / (double)(o->n * fd_size(&s)), fd_cov_trace(c));
+    printf("pixel variance %.4g, of the covariance %.4g\n", sum / (double)(o->n * fd_size(&s)),
+           fd_cov_trace(c));
     functions_save(&st, o->out, &s, o->channels, o->n, x);
     if (o->png) {
         double lo, hi;
@@ -124,7 +126,7 @@ static int do_noise(args *o)
     return finish();
 }
 
-/* ---- fd eval --------------------------------------------------------------------------------------- */
+/* ---- fd eval --------------------------------------------------------------------------------- */
 
 static int do_eval(args *o)
 {
@@ -134,7 +136,7 @@ static int do_eval(args *o)
     if (!o->samples || !o->data) die(2, "eval: needs --samples FILE and --data FILE");
     dataset d = data_load(&a, o->data, o, o->grid, (shape){ 2, { 32, 32, 1 } });
     need(&st);
-    args p = *o;                                       /* samples: on the grid of the data, not chosen from */
+    args p = *o;                                       /* samples: all, on the grid of the data */
     shape g = { d.s.nd, { d.s.n[0], d.s.n[1], d.s.n[2] } };
     p.limit = 0;
     dataset x = data_load(&a, o->samples, &p, g, g);
@@ -149,19 +151,20 @@ static int do_eval(args *o)
     if (n > d.m / 2) n = d.m / 2;
     if (n < 2) die(1, "eval: needs 2 samples and 4 real functions at least");
     scores v = score(&d.s, n, x.x, d.m, d.x, o->pcs, fd_sub(fd_seed((uint64_t)o->seed), 's', 0), a);
-    printf("%d samples against %d real functions, %d times; 'real': two disjoint real sets\n", n, n, v.splits);
+    printf("%d samples against %d real functions, %d times; 'real': two disjoint real sets\n", n, n,
+           v.splits);
     printf("%-16s %12s %10s %12s %10s\n", "metric", "samples", "+-", "real", "+-");
     for (int j = 0; j < METRICS; j++) {
-        printf("%-16s %12.5g %10.2g %12.5g %10.2g  %s\n", metric_name[j], v.x[j], v.x_sd[j], v.real[j],
-               v.real_sd[j], metric_help[j]);
-        sprintf(text + strlen(text), "%s,%.9g,%.9g,%.9g,%.9g,%d,%d\n", metric_name[j], v.x[j], v.x_sd[j],
-                v.real[j], v.real_sd[j], n, v.splits);
+        printf("%-16s %12.5g %10.2g %12.5g %10.2g  %s\n", metric_name[j], v.x[j], v.x_sd[j],
+               v.real[j], v.real_sd[j], metric_help[j]);
+        sprintf(text + strlen(text), "%s,%.9g,%.9g,%.9g,%.9g,%d,%d\n", metric_name[j], v.x[j],
+                v.x_sd[j], v.real[j], v.real_sd[j], n, v.splits);
     }
     if (o->out) text_save(o->out, text);
     return finish();
 }
 
-/* ---- fd info --------------------------------------------------------------------------------------- */
+/* ---- fd info --------------------------------------------------------------------------------- */
 
 static void numbers_print(ptrdiff_t n, const fd_real *x)
 {
@@ -176,7 +179,9 @@ static void numbers_print(ptrdiff_t n, const fd_real *x)
         sq += v * v;
     }
     double c = (double)(n - odd), mean = c > 0 ? sum / c : 0;
-    if (c > 0) printf("  min %.6g  max %.6g  mean %.6g  sd %.6g", lo, hi, mean, sqrt(fmax(0, sq / c - mean * mean)));
+    if (c > 0)
+        printf("  min %.6g  max %.6g  mean %.6g  sd %.6g", lo, hi, mean,
+               sqrt(fmax(0, sq / c - mean * mean)));
     if (odd) printf("  %ld NaN or infinite", (long)odd);
 }
 
@@ -207,7 +212,7 @@ static int do_info(args *o, const char *path)
     return finish();
 }
 
-/* ---- Commands ---------------------------------------------------------------------------------------- */
+/* ---- Commands -------------------------------------------------------------------------------- */
 
 static const struct { const char *name, *what; int of; int (*run)(args *); } commands[] = {
     { "train", "train a network on functions", TRAIN, do_train },
@@ -233,7 +238,8 @@ static int help(const char *word)
     }
     if (word) die(2, "help: '%s': no command and no topic; fd help lists them", word);
     printf("fd: function-space diffusion models (%s)\n\n", fd_build());
-    for (int i = 0; i < COUNT(commands); i++) printf("  fd %-8s %s\n", commands[i].name, commands[i].what);
+    for (int i = 0; i < COUNT(commands); i++)
+        printf("  fd %-8s %s\n", commands[i].name, commands[i].what);
     puts("\n  fd help COMMAND    its flags\n  fd help TOPIC      what a flag may say:");
     printf("     ");
     for (int i = 0; i < COUNT(topics); i++) printf(" %s", topics[i]->name);
@@ -245,8 +251,9 @@ int main(int argc, char **argv)
 {
     static args o;
     char where[32];
-    signal(SIGXFSZ, SIG_IGN);                          /* a file too large is an error like a full disk */
-    if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    signal(SIGXFSZ, SIG_IGN);                          /* a file too large is an error, no death */
+    threads_sleep(argv);
+    if (argc < 2 || choice("help|--help|-h", argv[1]) >= 0) {
         options_read(&o, INFO, "fd help", 0, argv);    /* names of the schemes */
         return help(argc > 2 ? argv[2] : NULL);
     }

@@ -2,7 +2,9 @@
  *
  * The data are a mixture of two Gaussian random functions, so the best possible denoiser is known
  * (fd_oracle_mix): the network's error is printed beside its error, and the energy distance of the
- * samples to fresh data beside that of two sets of data (0 on average: the estimate has no bias). */
+ * samples to data beside that of other data (the estimate has no bias, so it is 0 on average). The
+ * network has a coordinate as input: without, it treats all shifts of a function alike, and no such
+ * denoiser has an error below 0.34 at t = 0.3. */
 #include "fd.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,26 +13,28 @@
 enum { N = 64, B = 64, TRAIN = 1500, STEPS = 50, M = 512 };
 
 /* draws -- m functions on the space of c: +mean or -mean, plus a draw of N(0, c). */
-static void draws(const fd_cov *c, const fd_real *mean, fd_rng r, int m, fd_real *x, fd_arena scratch)
+static void draws(const fd_cov *c, const fd_real *mean, fd_rng r, int m, fd_real *x, fd_arena a)
 {
     ptrdiff_t n = fd_size(&c->s);
-    fd_cov_draw(c, r, 0, m, x, scratch);
+    fd_cov_draw(c, r, 0, m, x, a);
     for (int i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++)
             x[i * n + j] += (fd_index(fd_sub(r, 'c', 0), (uint64_t)i, 2) ? 1 : -1) * mean[j];
 }
 
-/* distance -- mean squared distance of the prediction of x0 from x0, at time t. */
-static double distance(const fd_model *m, const fd_process *p, double t, const fd_real *x0, fd_arena a)
+/* miss -- mean squared distance of the prediction of x0 from x0 [M][n], at time t. */
+static double miss(const fd_model *m, const fd_process *p, double t, const fd_real *x0, fd_arena a)
 {
-    ptrdiff_t n = fd_size(&p->noise->s);
-    fd_real *xt = fd_raw(&a, fd_real, M * n), *y = fd_raw(&a, fd_real, M * n);
+    ptrdiff_t n = M * fd_size(&p->noise->s);
+    fd_real *xt = fd_raw(&a, fd_real, n), *y = fd_raw(&a, fd_real, n);
     double *time = fd_raw(&a, double, M), sum = 0;
     for (int i = 0; time && i < M; i++) time[i] = t;
-    fd_noise(p, fd_sub(fd_seed(5), 'd', 0), 0, M, x0, time, xt, NULL, a);
+    fd_noise(p, fd_seed(5), 0, M, x0, time, xt, NULL, a);
     fd_predict(m, FD_X0, p, M, xt, time, y, a);
-    for (ptrdiff_t i = 0; y && i < M * n; i++)
-        sum += ((double)y[i] - (double)x0[i]) * ((double)y[i] - (double)x0[i]) / (double)(M * n);
+    for (ptrdiff_t i = 0; time && i < n; i++) {
+        double e = (double)y[i] - (double)x0[i];
+        sum += e * e / (double)n;
+    }
     return sum;
 }
 
@@ -40,58 +44,63 @@ int main(void)
     size_t     size = (size_t)512 << 20;
     fd_arena   a = fd_arena_over(malloc(size), size, &st);
     fd_space   s[2];
-    fd_cov    *noise[2], *small[2];
+    fd_cov    *small[2];
     fd_process p[2];
     fd_real   *mean[2];
     for (int g = 0; g < 2; g++) {                      /* the same laws on N and on 2N points */
         s[g] = fd_grid(&a, 1, (int[]){ N << g }, NULL, NULL, 1);
-        noise[g] = fd_cov_matern(&a, &s[g], 1.0, 0.1, 1.5);
+        p[g] = fd_vp(fd_cov_matern(&a, &s[g], 1.0, 0.1, 1.5), 0.1, 20.0);
         small[g] = fd_cov_matern(&a, &s[g], 0.1, 0.2, 2.5);
-        p[g] = fd_vp(noise[g], 0.1, 20.0);
         mean[g] = fd_raw(&a, fd_real, N << g);
         fd_cov_draw(fd_cov_matern(&a, &s[g], 1.0, 0.4, 3.5), fd_seed(7), 0, 1, mean[g], a);
     }
-    fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32,
-                             .layers = 4, .modes = { 24 }, .time = FD_TIME_FILM }, fd_seed(2));
-    fd_opt *opt = fd_opt_new(&a, net, &(fd_adam){ .lr = 2e-3, .warmup = 50, .steps = TRAIN, .clip = 1, .ema = .995 });
-    fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N), *eps = fd_raw(&a, fd_real, B * N);
+    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
+                     .modes = { 24 }, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN };
+    fd_adam adam = { .lr = 2e-3, .warmup = 50, .steps = TRAIN, .clip = 1, .ema = 0.995 };
+    fd_net *net  = fd_net_new(&a, &arch, fd_seed(2));
+    fd_opt *opt  = fd_opt_new(&a, net, &adam);
+    fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N);
+    fd_real *eps = fd_raw(&a, fd_real, B * N), *v = fd_raw(&a, fd_real, B * N);
 
     double t[B], loss = 0;
     for (int step = 0; step < TRAIN && !st.code; step++) {
-        draws(small[0], mean[0], fd_sub(fd_seed(3), 'x', (uint32_t)step), B, x0, a);
-        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_sub(fd_seed(3), 't', (uint32_t)step), 0, B, t);
-        fd_noise(&p[0], fd_sub(fd_seed(3), 'e', (uint32_t)step), 0, B, x0, t, xt, eps, a);
-        fd_target(&p[0], FD_V, B, x0, eps, t, eps, a);
+        fd_rng r = fd_sub(fd_seed(3), 'b', (uint32_t)step);
+        draws(small[0], mean[0], r, B, x0, a);
+        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_sub(r, 't', 0), 0, B, t);
+        fd_noise(&p[0], fd_sub(r, 'e', 0), 0, B, x0, t, xt, eps, a);          /* X_t | X_0 */
+        fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
         fd_tape tape = fd_tape_begin(&a, FD_GRAD);
-        fd_var *y = fd_forward(net, &tape, &s[0], fd_input(&tape, 3, (int[]){ B, 1, N }, xt), t);
-        fd_var *fit = fd_fit(&tape, &s[0], y, eps, NULL);
+        fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
+        fd_var *fit = fd_fit(&tape, &s[0], fd_forward(net, &tape, &s[0], in, t), v, NULL);
         fd_backward(&tape, fit);
         if (fit) loss += ((double)fit->x[0] - loss) / (step % 250 + 1);
         fd_tape_end(&tape);
         fd_opt_step(opt, net, &st);
-        if ((step + 1) % 250 == 0) { printf("step %4d  loss %.4f\n", step + 1, loss); loss = 0; }
+        if (step % 250 == 249) { printf("step %4d  loss %.4f\n", step + 1, loss); loss = 0; }
     }
 
-    fd_model says = fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V), best[2];
-    fd_real *x = fd_raw(&a, fd_real, M * 2 * N), *y = fd_raw(&a, fd_real, M * 2 * N), *z = fd_raw(&a, fd_real, M * 2 * N);
-    fd_real *means = fd_raw(&a, fd_real, 4 * N);
-    if (st.code == 0) printf("\nerror of x0         t = 0.1     0.3     0.6\n");
+    fd_model says = fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V);
+    fd_real *x = fd_raw(&a, fd_real, M * 2 * N), *y = fd_raw(&a, fd_real, M * 2 * N);
+    fd_real *z = fd_raw(&a, fd_real, M * 2 * N), *means = fd_raw(&a, fd_real, 4 * N);
+    printf("\nerror of x0         t = 0.1     0.3     0.6\n");
     for (int g = 0; g < 2 && !st.code; g++) {
         int n = N << g;
         for (int i = 0; i < n; i++) { means[i] = mean[g][i]; means[n + i] = -mean[g][i]; }
-        best[g] = fd_oracle_mix(&a, &p[g], 2, (double[]){ .5, .5 }, means, (const fd_cov *[]){ small[g], small[g] });
+        fd_model best = fd_oracle_mix(&a, &p[g], 2, (double[]){ 0.5, 0.5 }, means,
+                                      (const fd_cov *[]){ small[g], small[g] });
         draws(small[g], mean[g], fd_seed(4), M, x, a);
         for (int i = 0; i < 2; i++) {
             printf("%3d points, %-8s", n, i ? "network" : "best");
             for (int k = 0; k < 3; k++)
-                printf("%8.4f", distance(i ? &says : &best[g], &p[g], (double[]){ .1, .3, .6 }[k], x, a));
+                printf("%8.4f", miss(i ? &says : &best, &p[g], (double[]){ .1, .3, .6 }[k], x, a));
             printf("\n");
         }
     }
 
     double times[STEPS + 1];
     fd_times(&p[1], FD_UNIFORM, 0, STEPS, times);
-    fd_sampler how = { .p = &p[1], .model = says, .t = times, .steps = STEPS, .scheme = FD_DDIM, .denoise = 1 };
+    fd_sampler how = { .p = &p[1], .model = says, .t = times, .steps = STEPS, .scheme = FD_DDIM,
+                       .denoise = 1 };
     draws(small[1], mean[1], fd_seed(8), M, y, a);
     draws(small[1], mean[1], fd_seed(9), M, z, a);
     fd_sample(&how, fd_seed(1), 0, M, x, a);
@@ -99,7 +108,8 @@ int main(void)
     fd_npy_save(&st, "out/train.npy", 2, (int[]){ M, 2 * N }, x);
     char why[160];
     if (fd_explain(&st, why, sizeof why)) { fprintf(stderr, "train: %s\n", why); return 1; }
-    printf("\nenergy distance to data on %d points: samples %.4f, other data %.4f\nwrote out/train.npy\n", 2 * N,
+    printf("\nenergy distance to data on %d points: samples %.4f, other data %.4f\n", 2 * N,
            fd_energy_distance(&s[1], M, x, M, y), fd_energy_distance(&s[1], M, z, M, y));
+    printf("wrote out/train.npy\n");
     return 0;
 }
