@@ -14,6 +14,24 @@
 #define FD_IMPL
 #include "fd.h"
 
+/* what the kernels ask of the compiler: none of it changes a result */
+#if defined(__GNUC__)
+#define CORE_INLINE static inline __attribute__((always_inline))
+#define CORE_COLD __attribute__((noinline))
+#define core_fetch(p, write, near) __builtin_prefetch((p), (write), (near))
+#else
+#define CORE_INLINE static inline
+#define CORE_COLD
+#define core_fetch(p, write, near) ((void)0)
+#endif
+#if defined(__clang__)
+#define CORE_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define CORE_UNROLL _Pragma("GCC unroll 16")
+#else
+#define CORE_UNROLL
+#endif
+
 /* ---- Build and memory --------------------------------------------------------------------------
  *
  * An arena is a pair of pointers into the caller's buffer; fd_take in fd.h moves the first one. */
@@ -94,25 +112,19 @@ int fd_explain(const fd_status *st, char *buf, size_t size)
 
 /* ---- Random streams ----------------------------------------------------------------------------
  *
- * Philox4x32-10 [Random123]: with M0, M1 odd multipliers and hi:lo the 64-bit product, ten rounds of
+ * Philox4x32-10 [Random123]: with multipliers M0, M1 and hi:lo the 64-bit product, ten rounds of
  *
  *   (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0))
  *
- * and after each one k0 += W0, k1 += W1. Two words make a uniform u = (53 bits + 1/2) 2^-53 in double;
+ * and after each k0 += W0, k1 += W1. Two words make a uniform u = (53 bits + 1/2) 2^-53 in double,
  * two uniforms make two normals, sqrt(-2 log u) (cos, sin)(2 pi w) [Box & Muller].
  *
- * log and cos, sin are polynomials fitted at Chebyshev nodes, within an ulp or so of double, evaluated
- * with rounded products and sums only: + - * / sqrt are exact by IEEE 754 and fused operations are
- * switched off, so the same bits come out of every compiler and vector width. A draw has the lanes of
- * a vector side by side, one block in each; words are kept in 64-bit lanes, ready for the product. */
+ * log, cos and sin are polynomials fitted at Chebyshev nodes, within an ulp or so of double. They
+ * use rounded sums, products and quotients only, which IEEE 754 defines to the last bit, and fused
+ * operations are switched off, so the same bits come out of every compiler and vector width (not
+ * from clang with -ffp-contract=fast, which fuses whatever it is told). The lanes of a vector are
+ * blocks side by side; words are kept in 64-bit lanes, ready for the product. */
 
-/* switched on functions, because the file as a whole wants fused operations; and no errno from sqrt,
- * which would keep it from becoming a vector instruction */
-#if defined(__GNUC__) && !defined(__clang__)
-#define RNG_FN __attribute__((optimize("fp-contract=off", "no-math-errno")))
-#else
-#define RNG_FN FD_NOFMA_FN
-#endif
 #if FD_BYTES
 enum { RNG_W = FD_BYTES / 8 };
 typedef double   rng_d __attribute__((vector_size(FD_BYTES)));
@@ -122,25 +134,26 @@ enum { RNG_W = 1 };
 typedef double   rng_d;
 typedef uint64_t rng_u;
 #endif
-enum { RNG_RUN = 64 };                                  /* blocks that the fillers take at a time */
+enum { RNG_G = 4, RNG_RUN = 64 };       /* vectors worked on at once; blocks between the loops */
 
 #define RNG_LOW UINT64_C(0xffffffff)
-/* c[4] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are uint32_t and used up */
-#define RNG_PHILOX(U, c, k0, k1)                                                \
-    for (int round_ = 0; round_ < 10; round_++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) { \
-        const U p_ = c[0] * UINT64_C(0xD2511F53), q_ = c[2] * UINT64_C(0xCD9E8D57);     \
-        c[0] = (q_ >> 32) ^ c[1] ^ (uint64_t)k0;                                \
-        c[2] = (p_ >> 32) ^ c[3] ^ (uint64_t)k1;                                \
-        c[1] = q_ & RNG_LOW;                                                    \
-        c[3] = p_ & RNG_LOW;                                                    \
-    }
+/* ten rounds on c0..c3[RNG_G] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are used up */
+#define RNG_PHILOX(U, G, c0, c1, c2, c3, k0, k1)                                            \
+    for (int round_ = 0; round_ < 10; round_++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)       \
+        CORE_UNROLL for (int g_ = 0; g_ < G; g_++) {                                        \
+            const U p_ = c0[g_] * UINT64_C(0xD2511F53), q_ = c2[g_] * UINT64_C(0xCD9E8D57); \
+            c0[g_] = (q_ >> 32) ^ c1[g_] ^ (uint64_t)k0;                                    \
+            c2[g_] = (p_ >> 32) ^ c3[g_] ^ (uint64_t)k1;                                    \
+            c1[g_] = q_ & RNG_LOW;                                                          \
+            c3[g_] = p_ & RNG_LOW;                                                          \
+        }
 
-RNG_FN static inline rng_u rng_bits(rng_d x) { rng_u u; memcpy(&u, &x, sizeof u); return u; }
-RNG_FN static inline rng_d rng_real(rng_u u) { rng_d x; memcpy(&x, &u, sizeof x); return x; }
+FD_NOFMA_FN CORE_INLINE rng_u rng_bits(rng_d x) { rng_u u; memcpy(&u, &x, sizeof u); return u; }
+FD_NOFMA_FN CORE_INLINE rng_d rng_real(rng_u u) { rng_d x; memcpy(&x, &u, sizeof x); return x; }
 
 /* (the first 53 bits of a:b + 1/2) 2^-53: the 32 and 21 bits are laid into the last bits of numbers
  * with the right exponent, 2^20 and 2^-1, which are then taken off again; that sum is exact */
-RNG_FN static inline rng_d rng_unit(rng_u a, rng_u b)
+FD_NOFMA_FN CORE_INLINE rng_d rng_unit(rng_u a, rng_u b)
 {
     FD_NOFMA
     const rng_d hi = rng_real(a | UINT64_C(0x4130000000000000));
@@ -148,97 +161,139 @@ RNG_FN static inline rng_d rng_unit(rng_u a, rng_u b)
     return ((hi - 1048576.5) + lo) + 0x1p-54;
 }
 
-/* -2 log u, 0 < u <= 1. u = 2^e (1 + f), sqrt 1/2 <= 1 + f < sqrt 2; s = f/(2 + f):
- * log(1 + f) = f - (f^2/2 - s (f^2/2 + R)), R = s^2 (2/3 + 2/5 s^2 + ..) */
-RNG_FN static inline rng_d rng_log(rng_d u)
+/* sum c[n-1-j] y^j by Horner's rule, for G vectors in step: the chains of one are long, and the
+ * processor does not look far enough ahead to find the next one by itself */
+FD_NOFMA_FN CORE_INLINE void rng_poly(int G, int n, const double *c, const rng_d *y, rng_d *r)
 {
     FD_NOFMA
-    const rng_u half = rng_bits(u) - UINT64_C(0x3fe6a09e667f3bcd)            /* sqrt 1/2 */
-                     + UINT64_C(0x3ff0000000000000);
-    const rng_d e = rng_real((half >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023);
-    const rng_d f = rng_real((half & UINT64_C(0x000fffffffffffff))
-                             + UINT64_C(0x3fe6a09e667f3bcd)) - 1.0;
-    const rng_d s = f / (f + 2.0), y = s * s, h = f * f * 0.5;
-    rng_d r = y * 0.14616585424888623 + 0.15331710618210773;
-    r = r * y + 0.18182889455674947;
-    r = r * y + 0.22222211130259878;
-    r = r * y + 0.2857142862600327;
-    r = r * y + 0.39999999999899444;
-    r = r * y + 0.66666666666666696;
-    r = r * y;
-    return (e * 0.6931471803691238 - ((h - (s * (h + r) + e * 1.9082149292705877e-10)) - f)) * -2.0;
+    CORE_UNROLL for (int g = 0; g < G; g++) r[g] = y[g] * c[0] + c[1];
+    CORE_UNROLL for (int j = 2; j < n; j++)
+        CORE_UNROLL for (int g = 0; g < G; g++) r[g] = r[g] * y[g] + c[j];
 }
 
-/* cos and sin of 2 pi w, 0 <= w <= 1: 4 w = q + r, q whole, |r| <= 1/2 (exact); angle pi/2 (q + r) */
-RNG_FN static inline void rng_turn(rng_d w, rng_d *cosine, rng_d *sine)
+/* u <- -log u, 0 < u <= 1. u = 2^e (1 + f), sqrt 1/2 <= 1 + f < sqrt 2; s = f/(2 + f), h = f^2/2:
+ * log(1 + f) = f - (h - s (h + R)), R = s^2 (2/3 + 2/5 s^2 + ..) */
+FD_NOFMA_FN CORE_INLINE void rng_log(int G, rng_d *u)
 {
     FD_NOFMA
-    const rng_d w4 = w * 4.0, t = w4 + 0x1.8p52, r = w4 - (t - 0x1.8p52), y = r * r;
-    const rng_u q = rng_bits(t);                                 /* its last two bits count */
-    rng_d s = y * 5.633910598053464e-08 + -3.5986431935557502e-06;
-    s = s * y + 0.00016044115070141775;
-    s = s * y + -0.0046817541323362181;
-    s = s * y + 0.079692626246042758;
-    s = s * y + -0.64596409750624428;
-    s = (s * y) * r + r * 1.5707963267948966;
-    rng_d c = y * -6.3293735602194624e-09 + 4.7106782488215701e-07;
-    c = c * y + -2.5202039024022038e-05;
-    c = c * y + 0.00091926027454637704;
-    c = c * y + -0.020863480763340748;
-    c = c * y + 0.25366950790104781;
-    c = c * y + -1.2337005501361697;
-    c = c * y + 1.0;
-    const rng_u cb = rng_bits(c), sb = rng_bits(s), odd = (cb ^ sb) & -(q & UINT64_C(1));
-    *cosine = rng_real((cb ^ odd) ^ (((q + UINT64_C(1)) & UINT64_C(2)) << 62));
-    *sine   = rng_real((sb ^ odd) ^ ((q & UINT64_C(2)) << 62));
+    static const double c[7] = { 0.14616585424888623, 0.15331710618210773, 0.18182889455674947,
+        0.22222211130259878, 0.2857142862600327, 0.39999999999899444, 0.66666666666666696 };
+    const uint64_t root = UINT64_C(0x3fe6a09e667f3bcd);                      /* sqrt 1/2 */
+    rng_d e[RNG_G], f[RNG_G], s[RNG_G], y[RNG_G], r[RNG_G];
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        const rng_u half = rng_bits(u[g]) + (UINT64_C(0x3ff0000000000000) - root);
+        e[g] = rng_real((half >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023);
+        f[g] = rng_real((half & UINT64_C(0x000fffffffffffff)) + root) - 1.0;
+        s[g] = f[g] / (f[g] + 2.0);
+        y[g] = s[g] * s[g];
+    }
+    rng_poly(G, 7, c, y, r);
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        const rng_d h = f[g] * f[g] * 0.5;                               /* log 2 in two parts */
+        const rng_d low = s[g] * (h + r[g] * y[g]) + e[g] * 1.9082149292705877e-10;
+        u[g] = ((h - low) - f[g]) - e[g] * 0.6931471803691238;
+    }
 }
 
-/* the normals of `count` blocks, z[2 count], pairs side by side: word 0 of the counter is ctr[0],
- * ctr[0] + 1, .. (modulo 2^32), the others are fixed. In four short loops, each without a chain from
- * one turn to the next: as one loop the chain of a block, some 400 cycles, is all that is waited for */
-RNG_FN static void rng_normal_run(fd_rng r, const uint32_t ctr[4], int count, double *z)
+/* h <- sqrt(2 h), h >= 0: Newton's iteration for y = 1/sqrt(2 h), whose error e becomes 3/2 e^2,
+ * from a guess within 3.5 % by halving the exponent. errno keeps the library's sqrt from vectors */
+FD_NOFMA_FN CORE_INLINE void rng_root(int G, rng_d *h)
+{
+    FD_NOFMA
+    rng_d y[RNG_G];
+    CORE_UNROLL for (int g = 0; g < G; g++)
+        y[g] = rng_real(UINT64_C(0x5fdeeb50c7b537a9) - (rng_bits(h[g]) >> 1));
+    CORE_UNROLL for (int j = 0; j < 4; j++)
+        CORE_UNROLL for (int g = 0; g < G; g++) y[g] = y[g] * (1.5 - (h[g] * y[g]) * y[g]);
+    CORE_UNROLL for (int g = 0; g < G; g++) h[g] = (h[g] + h[g]) * y[g];
+}
+
+/* cos and sin of 2 pi w, 0 < w <= 1: 4 w = q + t exactly, q whole, |t| <= 1/2 */
+FD_NOFMA_FN CORE_INLINE void rng_turn(int G, const rng_d *w, rng_d *cosine, rng_d *sine)
+{
+    FD_NOFMA
+    static const double cc[8] = { -6.3293735602194624e-09, 4.7106782488215701e-07,
+        -2.5202039024022038e-05, 0.00091926027454637704, -0.020863480763340748, 0.25366950790104781,
+        -1.2337005501361697, 1.0 };
+    static const double sc[6] = { 5.633910598053464e-08, -3.5986431935557502e-06,
+        0.00016044115070141775, -0.0046817541323362181, 0.079692626246042758,
+        -0.64596409750624428 };
+    rng_d m[RNG_G], t[RNG_G], y[RNG_G], c[RNG_G], s[RNG_G];
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        m[g] = w[g] * 4.0 + 0x1.8p52;                        /* q in its last bits */
+        t[g] = w[g] * 4.0 - (m[g] - 0x1.8p52);
+        y[g] = t[g] * t[g];
+    }
+    rng_poly(G, 8, cc, y, c);
+    rng_poly(G, 6, sc, y, s);
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        const rng_u q = rng_bits(m[g]), cb = rng_bits(c[g]);
+        const rng_u sb = rng_bits((s[g] * y[g]) * t[g] + t[g] * 1.5707963267948966);
+        const rng_u odd = (cb ^ sb) & -(q & UINT64_C(1));    /* cos and sin change places */
+        cosine[g] = rng_real((cb ^ odd) ^ (((q + UINT64_C(1)) & UINT64_C(2)) << 62));
+        sine[g]   = rng_real((sb ^ odd) ^ ((q & UINT64_C(2)) << 62));
+    }
+}
+
+/* pairs x, y of G vectors of blocks, word 0 of the counter from `first` on */
+FD_NOFMA_FN CORE_INLINE void rng_pairs(int G, fd_rng r, const uint32_t ctr[4], uint32_t first,
+                                       rng_d *x, rng_d *y)
 {
     FD_NOFMA
     static const uint64_t lane[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-    rng_u step, none;
+    rng_u step, none, c0[RNG_G], c1[RNG_G], c2[RNG_G], c3[RNG_G];
+    rng_d u[RNG_G], w[RNG_G];
+    uint32_t k0 = r.key[0], k1 = r.key[1];
     memcpy(&step, lane, sizeof step);
     memset(&none, 0, sizeof none);
-    for (int i0 = 0; i0 < count; i0 += RNG_RUN) {
-        const int n = count - i0 < RNG_RUN ? count - i0 : RNG_RUN;
-        rng_d u[RNG_RUN / RNG_W], w[RNG_RUN / RNG_W];
-        double rad[RNG_RUN], cs[RNG_RUN], sn[RNG_RUN];
-        for (int i = 0; i < n; i += RNG_W) {
-            rng_u c[4] = { (step + (uint64_t)(ctr[0] + (uint32_t)(i0 + i))) & RNG_LOW,
-                           none + (uint64_t)ctr[1], none + (uint64_t)ctr[2], none + (uint64_t)ctr[3] };
-            uint32_t k0 = r.key[0], k1 = r.key[1];
-            RNG_PHILOX(rng_u, c, k0, k1)
-            u[i / RNG_W] = rng_unit(c[0], c[1]);
-            w[i / RNG_W] = rng_unit(c[2], c[3]);
-        }
-        for (int i = 0; i < n; i += RNG_W) {
-            const rng_d r2 = rng_log(u[i / RNG_W]);
-            memcpy(rad + i, &r2, sizeof r2);
-        }
-        for (int i = 0; i < n; i += RNG_W) {
-            rng_d cosine, sine;
-            rng_turn(w[i / RNG_W], &cosine, &sine);
-            memcpy(cs + i, &cosine, sizeof cosine);
-            memcpy(sn + i, &sine, sizeof sine);
-        }
-        for (int i = 0; i < n; i++) rad[i] = sqrt(rad[i]);
-        for (int i = 0; i < n; i++) {
-            z[2 * (i0 + i)]     = rad[i] * cs[i];
-            z[2 * (i0 + i) + 1] = rad[i] * sn[i];
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        c0[g] = (step + (uint64_t)(first + (uint32_t)(g * RNG_W))) & RNG_LOW;
+        c1[g] = none + (uint64_t)ctr[1];
+        c2[g] = none + (uint64_t)ctr[2];
+        c3[g] = none + (uint64_t)ctr[3];
+    }
+    RNG_PHILOX(rng_u, G, c0, c1, c2, c3, k0, k1)
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        u[g] = rng_unit(c0[g], c1[g]);
+        w[g] = rng_unit(c2[g], c3[g]);
+    }
+    rng_log(G, u);
+    rng_root(G, u);
+    rng_turn(G, w, x, y);
+    CORE_UNROLL for (int g = 0; g < G; g++) {
+        x[g] = x[g] * u[g];
+        y[g] = y[g] * u[g];
+    }
+}
+
+/* the normals of `count` blocks, z[2 count], pairs side by side: word 0 of the counter is ctr[0],
+ * ctr[0] + 1, .. (modulo 2^32), the others are fixed */
+FD_NOFMA_FN static void rng_normal_run(fd_rng r, const uint32_t ctr[4], int count, double *z)
+{
+    union { rng_d v[RNG_RUN / RNG_W]; double d[RNG_RUN]; } x, y;
+    for (int i = 0; i < count; i += RNG_RUN) {
+        const int n = count - i < RNG_RUN ? count - i : RNG_RUN;
+        const uint32_t first = ctr[0] + (uint32_t)i;
+        if (n <= RNG_W) rng_pairs(1, r, ctr, first, x.v, y.v);
+        else
+            for (int v = 0; v * RNG_W < n; v += RNG_G)
+                rng_pairs(RNG_G, r, ctr, first + (uint32_t)(v * RNG_W), x.v + v, y.v + v);
+        for (int j = 0; j < n; j++) {
+            z[2 * (i + j)]     = x.d[j];
+            z[2 * (i + j) + 1] = y.d[j];
         }
     }
 }
 
 void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4])
 {
-    uint64_t c[4] = { ctr[0], ctr[1], ctr[2], ctr[3] };
+    uint64_t c0[1] = { ctr[0] }, c1[1] = { ctr[1] }, c2[1] = { ctr[2] }, c3[1] = { ctr[3] };
     uint32_t k0 = key[0], k1 = key[1];
-    RNG_PHILOX(uint64_t, c, k0, k1)
-    for (int i = 0; i < 4; i++) out[i] = (uint32_t)c[i];
+    RNG_PHILOX(uint64_t, 1, c0, c1, c2, c3, k0, k1)
+    out[0] = (uint32_t)c0[0];
+    out[1] = (uint32_t)c1[0];
+    out[2] = (uint32_t)c2[0];
+    out[3] = (uint32_t)c3[0];
 }
 
 /* counters by use: words 2, 3 hold what the block is for, so that keys, uniforms, normals and
@@ -275,7 +330,8 @@ void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x)
         uint32_t o[4];
         rng_block(r, (uint64_t)i / 2, RNG_UNIFORM, o);
         for (int h = 0; h < 2 && i + h < n; h++) {
-            const double u = ((double)(((uint64_t)o[2 * h] << 32 | o[2 * h + 1]) >> 11) + 0.5) * 0x1p-53;
+            const uint64_t w = (uint64_t)o[2 * h] << 32 | o[2 * h + 1];
+            const double u = ((double)(w >> 11) + 0.5) * 0x1p-53;
             x[i + h] = (fd_real)u < 1 ? (fd_real)u : below;
         }
     }
@@ -343,92 +399,98 @@ void fd_perm(fd_rng r, int n, int *p)
 
 enum {
     MAT_NV = 2, MAT_NR = MAT_NV * FD_W,                  /* columns of a tile */
-    MAT_MR = FD_BYTES == 64 ? 14 : 6,                    /* its rows: tile, b and a fill the registers */
+    MAT_MR = FD_BYTES == 64 ? 14 : 6,                    /* its rows: all registers are in use */
     MAT_KC = 1024 / (int)sizeof(fd_real),
+    MAT_LINE = 64 / (int)sizeof(fd_real),
     MAT_PITCH = MAT_KC + 64 / (int)sizeof(fd_real),
     MAT_AW = (MAT_MR + FD_W - 1) / FD_W * FD_W,
-    MAT_PA = MAT_MR * MAT_PITCH > MAT_KC * MAT_AW ? MAT_MR * MAT_PITCH : MAT_KC * MAT_AW,
-    MAT_NC = 512,                                        /* columns packed at a time */
+    MAT_GROUP = 8,                                       /* panels packed at a time, A transposed */
+    MAT_NEAR = 8192,                                     /* numbers that are read in place */
+    MAT_MC = 512, MAT_NC = 512,                          /* rows and columns of a block */
     MAT_SLAB = 2048, MAT_SLABS = 16,                     /* long k: least length, most slabs */
+    MAT_PART = 1 << 19,                                  /* reals for their sums, or 64 rows */
     MAT_WORK = 1 << 20                                   /* products to a thread, at least */
 };
 
-#if defined(__GNUC__)
-#define MAT_INLINE static inline __attribute__((always_inline))
-#define MAT_COLD __attribute__((noinline))
-#define mat_fetch(p) __builtin_prefetch((p), 1)
-#else
-#define MAT_INLINE static inline
-#define MAT_COLD
-#define mat_fetch(p) ((void)0)
-#endif
-#if defined(__clang__)
-#define MAT_UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define MAT_UNROLL _Pragma("GCC unroll 16")
-#else
-#define MAT_UNROLL
-#endif
+/* n < FD_W numbers, in halves, quarters, ..: copies of a size that the compiler knows */
+static inline void mat_some(int n, const fd_real *restrict x, fd_real *restrict y)
+{
+    for (int s = FD_W / 2, at = 0; s; s /= 2)
+        if (n & s) {
+            memcpy(y + at, x + at, (size_t)s * sizeof *x);
+            at += s;
+        }
+}
 
-MAT_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, int add, fd_real *restrict c,
-                     ptrdiff_t ldc)
+/* c (+)= t for a tile that reaches over the right edge of C */
+CORE_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, int add,
+                               fd_real *restrict c, ptrdiff_t ldc)
 {
     for (int i = 0; i < rows; i++, t += MAT_NR, c += ldc)
-        for (int j = 0; j < cols; j++) c[j] = add ? c[j] + t[j] : t[j];
+        for (int j = 0; j < cols; j += FD_W) {
+            fd_real part[FD_W] = { 0 };
+            const int n = cols - j < FD_W ? cols - j : FD_W;
+            fd_real *const y = n < FD_W ? part : c + j;
+            if (n < FD_W && add) mat_some(n, c + j, part);
+            vstore(y, add ? vload(y) + vload(t + j) : vload(t + j));
+            if (n < FD_W) mat_some(n, part, c + j);
+        }
 }
 
 /* c (+)= a b for one tile. a[i][p] at a[i * MAT_PITCH + p], or with ta at a[i + p as]; b[p][j]
  * at b[p bs + j]; the first `cols` columns of c are written, add: added to */
-MAT_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict a, ptrdiff_t as,
+CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict a, ptrdiff_t as,
                          const fd_real *restrict b, ptrdiff_t bs, int add,
-                         fd_real *restrict c, ptrdiff_t ldc, int cols)
+                         fd_real *restrict c, ptrdiff_t ldc, int cols, const fd_real *next)
 {
     fd_vec sum[MAT_MR][MAT_NV], zero;
     memset(&zero, 0, sizeof zero);
-    MAT_UNROLL
+    CORE_UNROLL
     for (int i = 0; i < rows; i++)
-        MAT_UNROLL
+        CORE_UNROLL
         for (int j = 0; j < nv; j++) sum[i][j] = zero;
     for (int i = 0; i < rows; i++) {                        /* C is on its way while the sum runs */
-        mat_fetch(c + i * ldc);
-        mat_fetch(c + i * ldc + cols - 1);
+        core_fetch(c + i * ldc, 1, 3);
+        core_fetch(c + i * ldc + cols - 1, 1, 3);
     }
     for (int p = 0; p < k; p++) {
         fd_vec bv[MAT_NV];
-        MAT_UNROLL
+        CORE_UNROLL
         for (int j = 0; j < nv; j++) bv[j] = vload(b + j * FD_W);
-        MAT_UNROLL
+        CORE_UNROLL
         for (int i = 0; i < rows; i++) {
             const fd_real x = ta ? a[i] : a[i * MAT_PITCH];
-            MAT_UNROLL
+            CORE_UNROLL
             for (int j = 0; j < nv; j++) sum[i][j] += x * bv[j];
         }
         a += ta ? as : 1;
         b += bs;
+        core_fetch(next, 0, 2);
+        next += MAT_LINE;
     }
     if (cols == nv * FD_W) {
-        MAT_UNROLL
+        CORE_UNROLL
         for (int i = 0; i < rows; i++)
-            MAT_UNROLL
+            CORE_UNROLL
             for (int j = 0; j < nv; j++) {
                 fd_real *const y = c + i * ldc + j * FD_W;
                 vstore(y, add ? vload(y) + sum[i][j] : sum[i][j]);
             }
     } else {                                                /* the same through a whole tile */
         fd_real t[MAT_MR * MAT_NR];
-        MAT_UNROLL
+        CORE_UNROLL
         for (int i = 0; i < rows; i++)
-            MAT_UNROLL
+            CORE_UNROLL
             for (int j = 0; j < nv; j++) vstore(t + i * MAT_NR + j * FD_W, sum[i][j]);
         mat_edge(rows, cols, t, add, c, ldc);
     }
 }
 
 typedef void mat_kernel(int k, const fd_real *a, ptrdiff_t as, const fd_real *b, ptrdiff_t bs,
-                        int add, fd_real *c, ptrdiff_t ldc, int cols);
+                        int add, fd_real *c, ptrdiff_t ldc, int cols, const fd_real *next);
 #define MAT_ARGS int k, const fd_real *a, ptrdiff_t as, const fd_real *b, ptrdiff_t bs, \
-                 int add, fd_real *c, ptrdiff_t ldc, int cols
-#define MAT_PASS k, a, as, b, bs, add, c, ldc, cols
+                 int add, fd_real *c, ptrdiff_t ldc, int cols, const fd_real *next
+#define MAT_PASS k, a, as, b, bs, add, c, ldc, cols, next
 #define MAT_MAKE(r)                                                                 \
     static void mat_n1_##r(MAT_ARGS) { mat_tile(r, 1, 0, MAT_PASS); }               \
     static void mat_n2_##r(MAT_ARGS) { mat_tile(r, 2, 0, MAT_PASS); }               \
@@ -440,22 +502,33 @@ typedef void mat_kernel(int k, const fd_real *a, ptrdiff_t as, const fd_real *b,
 #define MAT_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #endif
 MAT_ROWS(MAT_MAKE)
+/* [rows - 1][ta][nv - 1] */
 #define MAT_LIST(r) { { mat_n1_##r, mat_n2_##r }, { mat_t1_##r, mat_t2_##r } },
-static mat_kernel *const mat_kernels[MAT_MR][2][2] = { MAT_ROWS(MAT_LIST) };  /* [rows-1][ta][nv-1] */
+static mat_kernel *const mat_kernels[MAT_MR][2][2] = { MAT_ROWS(MAT_LIST) };
 
 typedef struct {                       /* a product, checked */
     int ta, tb, m, n, k;
     const fd_real *A, *B;
-    ptrdiff_t lda, ldb, ldc;
+    ptrdiff_t lda, ldb, ldc, sa, sb;   /* sa, sb: to the operands of the next product, or 0 */
     fd_real alpha;
     int add;                           /* C is added to; else it is set */
     fd_real *C;
 } mat_job;
 
 static int mat_up(int n, int to) { return (n + to - 1) / to * to; }
-static ptrdiff_t mat_pack_size(int n, int k)         /* reals of scratch that mat_block needs */
+/* panels of A are not to lie a power of 2 apart, in the same sets of the cache */
+static int mat_panel(int k) { return k * MAT_AW + MAT_LINE; }
+/* reals of scratch that mat_block needs, for panels of A and in all */
+static ptrdiff_t mat_size_a(int ta, int m, int k)
 {
-    return MAT_PA + (ptrdiff_t)mat_up(n < MAT_NC ? n : MAT_NC, MAT_NR) * (k < MAT_KC ? k : MAT_KC);
+    const ptrdiff_t panels = (m + MAT_MR - 1) / MAT_MR;
+    if (!ta) return MAT_MR * MAT_PITCH;
+    return (panels < MAT_GROUP ? panels : MAT_GROUP) * mat_panel(k < MAT_KC ? k : MAT_KC);
+}
+static ptrdiff_t mat_size(int ta, int m, int n, int k)
+{
+    const ptrdiff_t cols = mat_up(n < MAT_NC ? n : MAT_NC, MAT_NR);
+    return mat_size_a(ta, m, k) + cols * (k < MAT_KC ? k : MAT_KC);
 }
 
 /* v, FD_W vectors, becomes its transpose: log2 W perfect shuffles of first and second half */
@@ -485,87 +558,141 @@ typedef int32_t mat_index __attribute__((vector_size(FD_BYTES)));
 #else
 #define mat_mix(a, b, ...) __builtin_shuffle(a, b, (mat_index){ __VA_ARGS__ })
 #endif
-MAT_INLINE void mat_transpose(fd_vec v[FD_W])
+CORE_INLINE void mat_transpose(fd_vec v[FD_W])
 {
-    MAT_UNROLL
+    CORE_UNROLL
     for (int s = 1; s < FD_W; s *= 2) {
         fd_vec t[FD_W];
-        MAT_UNROLL
+        CORE_UNROLL
         for (int i = 0; i < FD_W / 2; i++) {
             t[2 * i]     = mat_mix(v[i], v[i + FD_W / 2], MAT_LO);
             t[2 * i + 1] = mat_mix(v[i], v[i + FD_W / 2], MAT_HI);
         }
-        MAT_UNROLL
+        CORE_UNROLL
         for (int i = 0; i < FD_W; i++) v[i] = t[i];
     }
 }
 #else
-MAT_INLINE void mat_transpose(fd_vec v[1]) { (void)v; }
+CORE_INLINE void mat_transpose(fd_vec v[1]) { (void)v; }
 #endif
 
-/* alpha op(B)[p0..p0+k)[j0..j0+n) to panels [n / MAT_NR][k][MAT_NR], zeros after n */
-static void mat_pack(const mat_job *g, int p0, int k, int j0, int n, fd_real *restrict y)
+/* FD_W numbers at x, of which n > 0 are wanted: the others are whatever lies there, as long as that
+ * is before `end`. They take lanes whose sums are not written */
+CORE_COLD static fd_vec mat_last(const fd_real *x, int n)
 {
-    for (int j = 0; j < n; j += MAT_NR, y += (ptrdiff_t)k * MAT_NR)
-        for (int h = 0; h < MAT_NR; h += FD_W) {
-            const int cols = n - j - h < FD_W ? n - j - h : FD_W;
-            const fd_real *x = g->tb ? g->B + (j0 + j + h) * g->ldb + p0
-                                     : g->B + p0 * g->ldb + j0 + j + h;
-            if (cols <= 0) break;                            /* the kernel for one vector is used */
-            if (!g->tb)
-                for (int p = 0; p < k; p++, x += g->ldb)
-                    vstore(y + p * MAT_NR + h, g->alpha * (cols == FD_W ? vload(x) : vload_n(x, cols)));
-            else
-                for (int p = 0; p < k; p += FD_W) {
-                    const int len = k - p < FD_W ? k - p : FD_W;
-                    fd_vec v[FD_W];
-                    for (int i = 0; i < FD_W; i++)
-                        v[i] = i < cols && len == FD_W ? vload(x + i * g->ldb + p)
-                                                       : vload_n(x + i * g->ldb + p, i < cols ? len : 0);
-                    mat_transpose(v);
-                    for (int i = 0; i < len; i++) vstore(y + (p + i) * MAT_NR + h, g->alpha * v[i]);
-                }
+    fd_real part[FD_W] = { 0 };
+    for (int i = 0; i < n && i < FD_W; i++) part[i] = x[i];
+    return vload(part);
+}
+CORE_INLINE fd_vec mat_load(const fd_real *x, int n, const fd_real *end)
+{
+    return end - x >= FD_W ? vload(x) : mat_last(x, n);
+}
+
+/* the end of x, rows x cols or stored transposed */
+static const fd_real *mat_end(int trans, const fd_real *x, int rows, int cols, ptrdiff_t ld)
+{
+    return x + (trans ? (cols - 1) * ld + rows : (rows - 1) * ld + cols);
+}
+
+/* alpha op(B)[p0..p0+k)[j0..j0+n) to panels [n / MAT_NR][k][MAT_NR] */
+static void mat_pack_b(const mat_job *g, int p0, int k, int j0, int n, fd_real *restrict y)
+{
+    const fd_real *const end = mat_end(g->tb, g->B, g->k, g->n, g->ldb);
+    for (int j = 0; j < n; j += FD_W) {
+        const int cols = n - j < FD_W ? n - j : FD_W;
+        fd_real *to = y + (ptrdiff_t)(j / MAT_NR) * k * MAT_NR + j % MAT_NR;
+        if (!g->tb) {
+            const fd_real *x = g->B + p0 * g->ldb + j0 + j;
+            for (int p = 0; p < k; p++, x += g->ldb, to += MAT_NR)
+                vstore(to, g->alpha * mat_load(x, cols, end));
+        } else {
+            const fd_real *x = g->B + (j0 + j) * g->ldb + p0;
+            for (int p = 0; p < k; p += FD_W, x += FD_W) {
+                const int len = k - p < FD_W ? k - p : FD_W;
+                fd_vec v[FD_W];
+                for (int i = 0; i < FD_W; i++)
+                    v[i] = mat_load(x + (i < cols ? i : 0) * g->ldb, len, end);
+                mat_transpose(v);
+                for (int i = 0; i < len; i++, to += MAT_NR) vstore(to, g->alpha * v[i]);
+            }
         }
+    }
 }
 
-/* A[p0..p0+k)[i..i+rows), stored that way, to [k][MAT_AW] */
-static void mat_pack_a(const mat_job *g, int p0, int k, int i, int rows, fd_real *restrict y)
+/* 0..n cut into `parts` of about equal length, multiples of `unit` but the last: start of one */
+static int mat_cut(int n, int parts, int unit, int part)
 {
-    const fd_real *x = g->A + p0 * g->lda + i, *const end = g->A + (g->k - 1) * g->lda + g->m;
-    for (int p = 0; p < k; p++, x += g->lda, y += MAT_AW)
-        for (int h = 0; h < rows; h += FD_W)
-            vstore(y + h, end - x - h >= FD_W ? vload(x + h)          /* more than is used, often */
-                          : vload_n(x + h, rows - h < FD_W ? rows - h : FD_W));
+    const ptrdiff_t units = (n + unit - 1) / unit, at = units * part / parts * unit;
+    return at < n ? (int)at : n;
 }
 
-/* the block of m x n entries of C at (i0, j0), summed over k terms from p0 */
+/* terms p0.. of op(A), rows i0.., cut into `panels`: panels t..e. To [rows][MAT_PITCH], one panel,
+ * or where A is stored transposed to [e - t][k][MAT_AW]: some at once, as their rows are strewn */
+static void mat_pack_a(const mat_job *g, int p0, int k, int i0, int m, int panels, int t, int e,
+                       fd_real *restrict y)
+{
+    const fd_real *x = g->A + (g->ta ? p0 * g->lda + i0 : i0 * g->lda + p0);
+    const fd_real *const end = mat_end(g->ta, g->A, g->m, g->k, g->lda);
+    int at[MAT_GROUP + 1];
+    for (int u = t; u <= e; u++) at[u - t] = mat_cut(m, panels, 1, u);
+    if (g->ta)
+        for (int p = 0; p < k; p++, x += g->lda, y += MAT_AW)
+            for (int u = 0; u < e - t; u++)
+                for (int h = 0; h < MAT_AW; h += FD_W)
+                    vstore(y + u * mat_panel(k) + h,
+                           mat_load(x + at[u] + h, at[u + 1] - at[u] - h, end));
+    else
+        for (int i = at[0]; i < at[1]; i++, y += MAT_PITCH)
+            for (int p = 0; p < k; p += FD_W)
+                vstore(y + p, mat_load(x + i * g->lda + p, k - p, end));
+}
+
+typedef struct { const fd_real *at, *end; } mat_span;
+static mat_span mat_from(const fd_real *x, ptrdiff_t n) { return (mat_span){ x, x + n }; }
+
+/* the block of m x n entries of C at (i0, j0), summed over k terms from p0. What will be read next
+ * of A and B is fetched meanwhile, as far as it lies in one piece: the processor by itself stops at
+ * the end of each panel and waits for memory at the next (skinny products: 0.5 of peak, now 0.7) */
 static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, int k, fd_real *C,
                       ptrdiff_t ldc, int add, fd_real *pack)
 {
-    fd_real *const pa = pack, *const pb = pack + MAT_PA;
-    const int panels = (m + MAT_MR - 1) / MAT_MR;
+    fd_real *const pa = pack, *const pb = pack + mat_size_a(g->ta, g->m, g->k);
+    const int panels = (m + MAT_MR - 1) / MAT_MR, group = g->ta ? MAT_GROUP : 1;
+    const int whole_a = g->lda == (g->ta ? g->m : g->k);
+    const int whole_b = g->ldb == (g->tb ? g->k : g->n);
     for (int q = 0; q < k; q += MAT_KC, add = 1) {
-        const int kc = k - q < MAT_KC ? k - q : MAT_KC;
-        const int direct = !g->tb && n % FD_W == 0 && g->alpha == 1 && (panels <= 2 || kc * g->ldb <= 8192);
-        const int adirect = g->ta && (kc * g->lda <= 8192 || n <= MAT_NR);
-        const ptrdiff_t bs = direct ? g->ldb : MAT_NR;
-        const fd_real *const b0 = direct ? g->B + (p0 + q) * g->ldb + j0 : pb;
-        if (!direct) mat_pack(g, p0 + q, kc, j0, n, pb);
-        for (int t = 0, i = 0; t < panels; t++) {
-            const int rows = (m - i + panels - t - 1) / (panels - t);     /* as even as can be */
-            const fd_real *a = pa;
-            if (adirect) a = g->A + (p0 + q) * g->lda + i0 + i;
-            else if (g->ta) mat_pack_a(g, p0 + q, kc, i0 + i, rows, pa);
-            else
-                for (int r = 0; r < rows; r++)
-                    memcpy(pa + r * MAT_PITCH, g->A + (i0 + i + r) * g->lda + p0 + q,
-                           (size_t)kc * sizeof *pa);
+        const int kc = k - q < MAT_KC ? k - q : MAT_KC, p = p0 + q;
+        const int direct_b = !g->tb && n % FD_W == 0 && g->alpha == 1
+                          && (panels <= 2 || kc * g->ldb <= MAT_NEAR);
+        const int direct_a = g->ta && (n <= MAT_NR || kc * g->lda <= MAT_NEAR);
+        const fd_real *const b = direct_b ? g->B + p * g->ldb + j0 : pb;
+        mat_span next[2] = { { NULL, NULL }, { NULL, NULL } };
+        if (q + kc < k) {                                     /* the next terms, of as many rows */
+            if (whole_a && g->ta) next[0] = mat_from(g->A + (p + kc) * g->lda, kc * g->lda);
+            if (whole_b && !g->tb) next[1] = mat_from(g->B + (p + kc) * g->ldb, kc * g->ldb);
+        } else {                                              /* the next product of a batch */
+            if (whole_a && g->sa) next[0] = mat_from(g->A + g->sa, (ptrdiff_t)g->m * g->k);
+            if (whole_b && g->sb) next[1] = mat_from(g->B + g->sb, (ptrdiff_t)g->k * g->n);
+        }
+        if (!direct_b) mat_pack_b(g, p, kc, j0, n, pb);
+        for (int t = 0; t < panels; t++) {
+            const int i = mat_cut(m, panels, 1, t), rows = mat_cut(m, panels, 1, t + 1) - i;
+            const fd_real *a = pa + t % group * mat_panel(kc);
+            if (direct_a) a = g->A + p * g->lda + i0 + i;
+            else if (t % group == 0)
+                mat_pack_a(g, p, kc, i0, m, panels, t, t + group < panels ? t + group : panels, pa);
+            if (whole_a && !g->ta && !g->sa)                  /* the next panel, and 8 KiB ahead */
+                next[0] = mat_from(g->A + (i0 + i + rows) * g->lda + 128 * MAT_LINE, rows * g->lda);
             for (int j = 0; j < n; j += MAT_NR) {
                 const int cols = n - j < MAT_NR ? n - j : MAT_NR;
-                mat_kernels[rows - 1][g->ta][cols > FD_W](kc, a, adirect ? g->lda : MAT_AW,
-                    b0 + (direct ? j : (ptrdiff_t)j * kc), bs, add, C + i * ldc + j, ldc, cols);
+                mat_span *const s = &next[next[0].at >= next[0].end];
+                const int more = s->at < s->end;
+                mat_kernels[rows - 1][g->ta][cols > FD_W](kc, a, direct_a ? g->lda : MAT_AW,
+                    b + (direct_b ? j : (ptrdiff_t)j * kc), direct_b ? g->ldb : MAT_NR, add,
+                    C + i * ldc + j, ldc, cols, more ? s->at : pa);
+                if (more) s->at += kc * MAT_LINE;
             }
-            i += rows;
         }
     }
 }
@@ -580,57 +707,54 @@ static int mat_slabs(int k, int *len)
     return *len ? (k + *len - 1) / *len : 1;
 }
 
-/* cut 0..n into `parts` of nearly equal length, all but the last a multiple of `unit`: start of part i */
-static int mat_cut(int n, int parts, int unit, int i)
+/* part t of a product whose C is cut into mb x nb blocks and whose sum into slabs of `len`: rows
+ * i0..i0+m; where there are slabs, to `part` [slabs][m][n] */
+typedef struct { int i0, m, mb, nb, slabs, len; fd_real *part; } mat_plan;
+
+static void mat_part(const mat_job *g, const mat_plan *q, int t, fd_real *pack)
 {
-    const ptrdiff_t units = (n + unit - 1) / unit, at = units * i / parts * unit;
-    return at < n ? (int)at : n;
+    const int s = t % q->slabs, j = t / q->slabs % q->nb, i = t / q->slabs / q->nb;
+    const int ib = mat_cut(q->m, q->mb, MAT_MR, i), ie = mat_cut(q->m, q->mb, MAT_MR, i + 1);
+    const int jb = mat_cut(g->n, q->nb, MAT_NR, j), je = mat_cut(g->n, q->nb, MAT_NR, j + 1);
+    const int p = s * q->len, k = g->k - p < q->len ? g->k - p : q->len;
+    if (q->slabs > 1)
+        mat_block(g, q->i0 + ib, ie - ib, jb, je - jb, p, k,
+                  q->part + ((ptrdiff_t)s * q->m + ib) * g->n + jb, g->n, 0, pack);
+    else
+        mat_block(g, q->i0 + ib, ie - ib, jb, je - jb, p, k,
+                  g->C + (q->i0 + ib) * g->ldc + jb, g->ldc, g->add, pack);
 }
 
 static void mat_run(const mat_job *g, int threads, fd_arena scratch)
 {
-    int len;
-    const int slabs = mat_slabs(g->k, &len);
+    mat_plan q = { 0 };
     const double work = (double)g->m * g->n * g->k;
     if (threads > work / MAT_WORK) threads = work < 2.0 * MAT_WORK ? 1 : (int)(work / MAT_WORK);
-
-    /* long sums: the slabs of some rows side by side in `part` [slabs][rows][n], added up in order */
-    const int limit = slabs > 1 ? (1 << 19) / slabs / g->n : g->m;
+    q.slabs = mat_slabs(g->k, &q.len);
+    q.nb = (g->n + MAT_NC - 1) / MAT_NC;
+    /* with slabs a few rows at a time, so that `part` stays small */
+    const int limit = q.slabs > 1 ? MAT_PART / q.slabs / g->n : g->m;
     const int chunk = limit >= g->m ? g->m : limit < 64 ? 64 : limit;
-    const ptrdiff_t size = mat_pack_size(g->n, g->k);
-    fd_real *part = slabs > 1 ? fd_raw(&scratch, fd_real, (ptrdiff_t)slabs * chunk * g->n) : NULL;
+    const ptrdiff_t size = mat_size(g->ta, g->m, g->n, g->k);
+    if (q.slabs > 1) q.part = fd_raw(&scratch, fd_real, (ptrdiff_t)q.slabs * chunk * g->n);
     fd_real *pack = fd_raw(&scratch, fd_real, size * threads);
     if (!pack) return;
 
-    for (int i0 = 0; i0 < g->m; i0 += chunk) {
-        const int m = g->m - i0 < chunk ? g->m - i0 : chunk;
-        const int nb = (g->n + MAT_NC - 1) / MAT_NC;
-        int mb = (m + MAT_NC - 1) / MAT_NC;
-        if (mb * nb * slabs % threads) mb = mat_up(mb, threads);
-        const int tasks = mb * nb * slabs;
-#define MAT_TASK(t) do {                                                                          \
-            const int s_ = (t) % slabs, j_ = (t) / slabs % nb, i_ = (t) / slabs / nb;             \
-            const int ib = mat_cut(m, mb, MAT_MR, i_), ie = mat_cut(m, mb, MAT_MR, i_ + 1);       \
-            const int jb = mat_cut(g->n, nb, MAT_NR, j_), je = mat_cut(g->n, nb, MAT_NR, j_ + 1); \
-            const int ks = g->k - s_ * len < len ? g->k - s_ * len : len;                         \
-            fd_real *const own = pack + fd_thread() * size;                                       \
-            if (slabs > 1)                                                                        \
-                mat_block(g, i0 + ib, ie - ib, jb, je - jb, s_ * len, ks,                         \
-                          part + ((ptrdiff_t)s_ * m + ib) * g->n + jb, g->n, 0, own);          \
-            else                                                                                  \
-                mat_block(g, i0 + ib, ie - ib, jb, je - jb, 0, g->k,                              \
-                          g->C + (i0 + ib) * g->ldc + jb, g->ldc, g->add, own);                   \
-        } while (0)
+    for (q.i0 = 0; q.i0 < g->m; q.i0 += chunk) {
+        q.m = g->m - q.i0 < chunk ? g->m - q.i0 : chunk;
+        q.mb = (q.m + MAT_MC - 1) / MAT_MC;
+        if (q.mb * q.nb * q.slabs % threads) q.mb = mat_up(q.mb, threads);
+        const int parts = q.mb * q.nb * q.slabs;
         if (threads == 1) {
-            for (int t = 0; t < tasks; t++) MAT_TASK(t);
+            for (int t = 0; t < parts; t++) mat_part(g, &q, t, pack);
         } else {
             FD_PARALLEL
-            for (int t = 0; t < tasks; t++) MAT_TASK(t);
+            for (int t = 0; t < parts; t++) mat_part(g, &q, t, pack + fd_thread() * size);
         }
-        for (int i = 0; slabs > 1 && i < m; i++) {
-            fd_real *c = g->C + (i0 + i) * g->ldc, *t = part + (ptrdiff_t)i * g->n;
-            for (int s = 1; s < slabs; s++)
-                for (int j = 0; j < g->n; j++) t[j] += t[(ptrdiff_t)s * m * g->n + j];
+        for (int i = 0; q.slabs > 1 && i < q.m; i++) {
+            fd_real *c = g->C + (q.i0 + i) * g->ldc, *t = q.part + (ptrdiff_t)i * g->n;
+            for (int s = 1; s < q.slabs; s++)
+                for (int j = 0; j < g->n; j++) t[j] += t[(ptrdiff_t)s * q.m * g->n + j];
             for (int j = 0; j < g->n; j++) c[j] = g->add ? c[j] + t[j] : t[j];
         }
     }
@@ -665,9 +789,21 @@ void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A
 {
     if (mat_check("fd_gemm", scratch.st, ta, tb, m, n, k, lda, ldb, ldc) || !m || !n) return;
     const int empty = !k || alpha == 0;
-    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, (fd_real)alpha,
+    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha,
                         mat_scale(m, n, beta, empty, C, ldc), C };
     if (!empty) mat_run(&g, fd_threads(), scratch);
+}
+
+/* product i of a batch, in one piece */
+static void mat_one(mat_job g, int i, ptrdiff_t sc, double beta, fd_real *pack)
+{
+    g.A += i * g.sa;
+    g.B += i * g.sb;
+    g.C += i * sc;
+    mat_scale(g.m, g.n, beta, 0, g.C, g.ldc);
+    for (int j = 0; j < g.n; j += MAT_NC)
+        mat_block(&g, 0, g.m, j, g.n - j < MAT_NC ? g.n - j : MAT_NC, 0, g.k, g.C + j, g.ldc, g.add,
+                  pack);
 }
 
 void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
@@ -688,26 +824,20 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                     scratch);
         return;
     }
-    const ptrdiff_t size = mat_pack_size(n, k);
+    const ptrdiff_t size = mat_size(!!ta, m, n, k);
     fd_real *pack = fd_raw(&scratch, fd_real, size * threads);
     if (!pack) return;
-#define MAT_ONE(i) do {                                                                           \
-        fd_real *const c = C + (i) * sc;                                                          \
-        const mat_job g = { !!ta, !!tb, m, n, k, A + (i) * sa, B + (i) * sb, lda, ldb, ldc,       \
-                            (fd_real)alpha, mat_scale(m, n, beta, 0, c, ldc), c };                \
-        for (int j = 0; j < n; j += MAT_NC)                                                       \
-            mat_block(&g, 0, m, j, n - j < MAT_NC ? n - j : MAT_NC, 0, k, c + j, ldc, g.add,      \
-                      pack + fd_thread() * size);                                          \
-    } while (0)
+    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, sa, sb, (fd_real)alpha,
+                        beta != 0, C };
     if ((double)m * n * k * count < MAT_WORK) {
-        for (int i = 0; i < count; i++) MAT_ONE(i);
+        for (int i = 0; i < count; i++) mat_one(g, i, sc, beta, pack);
     } else {
         FD_PARALLEL
-        for (int i = 0; i < count; i++) MAT_ONE(i);
+        for (int i = 0; i < count; i++) mat_one(g, i, sc, beta, pack + fd_thread() * size);
     }
 }
 
-/* sum x y over n, in 16 lanes that are added up in order: vector code of any width, the same bits */
+/* sum x y over n, in 16 lanes that are added up in order: the same bits at any vector width */
 static double mat_dot(int n, const double *restrict x, const double *restrict y)
 {
     double lane[16] = { 0 }, s = 0;
@@ -732,7 +862,7 @@ int fd_cholesky(fd_status *st, int n, double *A)
         double *Li = A + (ptrdiff_t)i * n;
         for (int j = 0; j < i; j++) {
             const double *Lj = A + (ptrdiff_t)j * n;
-            Li[j] = (Li[j] - mat_dot(j, Li, Lj)) / Lj[j];      /* L_ij L_jj = A_ij - sum_p<j L_ip L_jp */
+            Li[j] = (Li[j] - mat_dot(j, Li, Lj)) / Lj[j];   /* A_ij = sum_p<=j L_ip L_jp */
         }
         const double d = Li[i] - mat_dot(i, Li, Li);
         if (!(d > 0))
@@ -760,9 +890,9 @@ void fd_solve_lower(int n, const double *L, int trans, double *x)
 
 /* Symmetric eigenproblem, in two steps [Golub & Van Loan 8.3].
  *
- * Reflections H_i = I - beta_i v_i v_i^T, i = n-1..1, v_i with i entries, clear row i of A up to its
- * last off-diagonal entry: T = H_1 .. H_n-1 A H_n-1 .. H_1. Row i of A then keeps v_i. All passes
- * run along rows of the lower triangle. Implicit QL makes T diagonal by plane rotations of
+ * Reflections H_i = I - beta_i v_i v_i^T, i = n-1..1, v_i with i entries, clear row i of A up to
+ * the entry beside the diagonal: T = H_1 .. H_n-1 A H_n-1 .. H_1. Row i of A then keeps v_i. All
+ * passes run along rows of the lower triangle. Implicit QL makes T diagonal by plane rotations of
  * neighbours; the same rotations of the rows of Q^T = H_1 .. H_n-1 turn it into V. They are
  * collected and applied to a few columns at a time, which stay in cache for thousands of them. */
 
@@ -810,25 +940,32 @@ static void eig_rows(int n, int r0, int r1, const double *A, const double *beta,
     }
 }
 
+enum { EIG_COLS = 32, EIG_ROWS = 16, EIG_WORK = 1 << 16 };     /* EIG_WORK: worth a thread */
 typedef struct { int i; double c, s; } eig_turn;             /* of rows i and i + 1 */
+
+/* on columns from j0 */
+static void eig_turn_cols(int n, int j0, int cols, int turns, const eig_turn *t, double *V)
+{
+    for (int q = 0; q < turns; q++) {
+        double *restrict x = V + (ptrdiff_t)t[q].i * n + j0, *restrict y = x + n;
+        const double c = t[q].c, s = t[q].s;
+        for (int j = 0; j < cols; j++) {
+            const double f = y[j];
+            y[j] = s * x[j] + c * f;
+            x[j] = c * x[j] - s * f;
+        }
+    }
+}
 
 static void eig_turn_rows(int n, int turns, const eig_turn *t, double *V)
 {
-    enum { COLS = 32 };
-    const int parts = (n + COLS - 1) / COLS;
-    FD_PARALLEL
-    for (int p = 0; p < parts; p++) {
-        const int cols = n - p * COLS < COLS ? n - p * COLS : COLS;
-        for (int q = 0; q < turns; q++) {
-            double *restrict x = V + (ptrdiff_t)t[q].i * n + p * COLS, *restrict y = x + n;
-            const double c = t[q].c, s = t[q].s;
-            for (int j = 0; j < cols; j++) {
-                const double f = y[j];
-                y[j] = s * x[j] + c * f;
-                x[j] = c * x[j] - s * f;
-            }
-        }
+    if ((double)turns * n < EIG_WORK) {
+        eig_turn_cols(n, 0, n, turns, t, V);
+        return;
     }
+    FD_PARALLEL
+    for (int j = 0; j < n; j += EIG_COLS)
+        eig_turn_cols(n, j, n - j < EIG_COLS ? n - j : EIG_COLS, turns, t, V);
 }
 
 /* QL with shifts; returns 0, or 1 + the index of the eigenvalue that did not come */
@@ -882,7 +1019,6 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
 {
     if (st->code) return st->code;
     if (n < 0) return fd_fail(st, FD_ESHAPE, "fd_eigen", "negative size", 1, n, 0, 0);
-    enum { BLOCK = 16 };
     const int room = n * 24;
     double *e = fd_raw(&scratch, double, n), *beta = fd_raw(&scratch, double, n);
     double *p = fd_raw(&scratch, double, n);
@@ -893,20 +1029,24 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
     for (int i = 0; i < n; i++)
         for (int j = 0; j <= i; j++) {
             const double a = fabs(A[(ptrdiff_t)i * n + j]);
-            if (!(a <= 1e300)) return fd_fail(st, FD_EDATA, "fd_eigen", "not finite: row, column", 2, i, j, 0);
+            if (!(a <= 1e300))
+                return fd_fail(st, FD_EDATA, "fd_eigen", "not finite: row, column", 2, i, j, 0);
             if (a > top) top = a;
         }
     int ex = 0;
     frexp(top, &ex);
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++) A[i] = ldexp(A[i], -ex);   /* exact; at most 1 */
+    const double scale = ldexp(1, -ex / 2), rest = ldexp(1, -ex - -ex / 2);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++) A[i] = A[i] * scale * rest;   /* at most 1 */
     eig_tridiagonal(n, A, w, e, beta, p);
-    const int blocks = (n + BLOCK - 1) / BLOCK;
-    FD_PARALLEL
-    for (int b = 0; b < blocks; b++)
-        eig_rows(n, b * BLOCK, (b + 1) * BLOCK < n ? (b + 1) * BLOCK : n, A, beta, V);
+    if ((double)n * n * n < EIG_WORK) eig_rows(n, 0, n, A, beta, V);
+    else {
+        FD_PARALLEL
+        for (int b = 0; b < n; b += EIG_ROWS)
+            eig_rows(n, b, n - b < EIG_ROWS ? n : b + EIG_ROWS, A, beta, V);
+    }
     const int stuck = eig_ql(n, w, e, V, room, t);
     if (stuck)
-        return fd_fail(st, FD_EDATA, "fd_eigen", "QL does not converge: eigenvalue", 1, stuck - 1, 0, 0);
+        return fd_fail(st, FD_EDATA, "fd_eigen", "QL does not end: eigenvalue", 1, stuck - 1, 0, 0);
     for (int i = 0; i < n; i++) {                            /* descending, and the rule of signs */
         int k = i, big = 0;
         for (int j = i + 1; j < n; j++) if (w[j] > w[k]) k = j;

@@ -5,14 +5,21 @@
 #include <omp.h>
 #endif
 
-/* ---- Build, memory and errors ------------------------------------------------------------------ */
+/* ---- Build, memory and errors ---------------------------------------------------------------- */
 
 static void explain(void)
 {
-    static const struct { int code; const char *what; int nv; long long v[3]; const char *name, *text; } rows[] = {
+    static const struct {
+        int code;
+        const char *what;
+        int nv;
+        long long v[3];
+        const char *name, *text;
+    } rows[] = {
         { FD_OK, "nothing", 0, { 0, 0, 0 }, "", "" },
         { FD_EARG, "no such thing", 0, { 0, 0, 0 }, "", "here: no such thing" },
-        { FD_ESHAPE, "inner sizes differ", 2, { 32, 64, 0 }, "", "here: inner sizes differ: 32, 64" },
+        { FD_ESHAPE, "inner sizes differ", 2, { 32, 64, 0 }, "",
+          "here: inner sizes differ: 32, 64" },
         { FD_EDATA, "extremes", 3, { LLONG_MIN, 0, LLONG_MAX }, "",
           "here: extremes: -9223372036854775808, 0, 9223372036854775807" },
         { FD_EIO, "cannot open", 0, { 0, 0, 0 }, "a/b.npy", "here: cannot open: a/b.npy" },
@@ -85,11 +92,11 @@ static void arena(void)
 #endif
 }
 
-/* ---- Random streams ---------------------------------------------------------------------------- */
+/* ---- Random streams -------------------------------------------------------------------------- */
 
 static void philox(void)
 {
-    static const uint32_t rows[][10] = {                 /* key, counter, answer [Random123 kat_vectors] */
+    static const uint32_t rows[][10] = {                 /* key, counter, answer [Random123] */
         { 0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
         { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,
           0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
@@ -99,8 +106,8 @@ static void philox(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint32_t out[4];
         fd_philox(rows[i], rows[i] + 2, out);
-        OK(!memcmp(out, rows[i] + 6, sizeof out), "row %d: %08x %08x %08x %08x", (int)i, out[0], out[1],
-           out[2], out[3]);
+        OK(!memcmp(out, rows[i] + 6, sizeof out), "row %d: %08x %08x %08x %08x", (int)i, out[0],
+           out[1], out[2], out[3]);
     }
 }
 
@@ -109,10 +116,13 @@ static double unit(const uint32_t w[2])
     return ((double)(((uint64_t)w[0] << 32 | w[1]) >> 11) + 0.5) * 0x1p-53;
 }
 
-/* the pair of a block against libm, relative to the radius; returns the largest error */
+/* the bits of x are those that every build has made so far */
+#define HASH(x, size, want) OK(test_hash(x, size) == UINT64_C(want), "hash %016llx", \
+                               (unsigned long long)test_hash(x, size))
+
+/* the pair of a block against libm, relative to the radius */
 static void normal_values(void)
 {
-    static const uint64_t z_hash = UINT64_C(0xf22741b0e65fe6fe), key_hash = UINT64_C(0x9be17158084bb35f);
     const double tau = 6.283185307179586477;
     double worst = 0, seen[2000];
     for (uint32_t i = 0; i < 1000; i++) {
@@ -129,29 +139,28 @@ static void normal_values(void)
         seen[2 * i + 1] = z[1];
     }
     NEAR(worst, 0, 2e-15, "normals against libm");      /* tau * turn itself is off by 7e-16 */
-    OK(test_hash(seen, sizeof seen) == z_hash, "%016llx", (unsigned long long)test_hash(seen, sizeof seen));
+    HASH(seen, sizeof seen, 0x8abc6a7baf08e33b);
     fd_rng k[64];
     for (uint32_t i = 0; i < 64; i++) k[i] = fd_sub(fd_seed((uint64_t)i << 30), 'k' + (i & 1), i);
-    OK(test_hash(k, sizeof k) == key_hash, "%016llx", (unsigned long long)test_hash(k, sizeof k));
+    HASH(k, sizeof k, 0x9be17158084bb35f);
 }
 
-static uint64_t float_hash(ptrdiff_t n, const fd_real *x)
+static const float *as_float(const fd_real *x)           /* 4096 of them */
 {
     static float f[4096];
-    for (ptrdiff_t i = 0; i < n; i++) f[i] = (float)x[i];
-    return test_hash(f, (size_t)n * sizeof *f);
+    for (int i = 0; i < 4096; i++) f[i] = (float)x[i];
+    return f;
 }
 
 /* the same bits in every build, for any length, for any number of threads */
 static void normal_bits(fd_arena a)
 {
     enum { N = 100003 };
-    static const uint64_t n_hash = UINT64_C(0x94c0745b45f81132), u_hash = UINT64_C(0x03366c4bb162489c);
     static const int lengths[] = { 0, 1, 2, 3, 15, 16, 17, 127, 128, 129, 16383, 16385, 33000 };
     fd_real *x = fd_raw(&a, fd_real, N), *y = fd_raw(&a, fd_real, N);
     const fd_rng r = fd_seed(UINT64_C(0x123456789abcdef));
     fd_normal(r, N, x);
-    OK(float_hash(4096, x + N - 4096) == n_hash, "%016llx", (unsigned long long)float_hash(4096, x + N - 4096));
+    HASH(as_float(x + N - 4096), 4096 * sizeof(float), 0x94c0745b45f81132);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         const int n = lengths[i];
         y[n] = 77;
@@ -173,7 +182,7 @@ static void normal_bits(fd_arena a)
         OK(x[2 * i] == (fd_real)z[0] && x[2 * i + 1] == (fd_real)z[1], "block %d", (int)i);
     }
     fd_uniform(r, N, x);
-    OK(float_hash(4096, x + N - 4096) == u_hash, "%016llx", (unsigned long long)float_hash(4096, x + N - 4096));
+    HASH(as_float(x + N - 4096), 4096 * sizeof(float), 0x03366c4bb162489c);
     fd_uniform(r, 4097, y);
     OK(!memcmp(x, y, 4097 * sizeof *x), "uniforms: the first 4097");
 }
@@ -253,7 +262,6 @@ static void streams(fd_arena a)
 static void integers(fd_arena a)
 {
     static const int sizes[] = { 1, 2, 3, 10, 1000, INT_MAX };
-    static const uint64_t hash = UINT64_C(0xfde640045147830f);
     const fd_rng r = fd_seed(99);
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         enum { N = 20000, BINS = 10 };
@@ -266,12 +274,19 @@ static void integers(fd_arena a)
             bin[(int64_t)j * bins / n]++;
         }
         OK(!out, "n = %d: %d outside", n, out);
-        for (int i = 0; i < bins; i++) {                        /* bin i: j with floor(j bins/n) = i */
+        for (int i = 0; i < bins; i++) {                        /* j with floor(j bins/n) = i */
             const double e = N * ((double)(((int64_t)(i + 1) * n + bins - 1) / bins
                                            - ((int64_t)i * n + bins - 1) / bins) / n);
             chi += pow(bin[i] - e, 2) / e;
         }
         NEAR(chi, bins - 1, 4.5 * sqrt(2. * bins), "n = %d: chi squared", n);
+    }
+    for (uint64_t i = 0; i < 500; i++) {                        /* floor(W n 2^-64), by halves */
+        uint32_t o[4], *w = o + 2 * (i & 1), n = INT_MAX;
+        fd_philox(r.key, (const uint32_t[]){ (uint32_t)(i / 2), 0, 0, 'i' }, o);
+        const uint64_t low = (uint64_t)w[1] * n, high = (uint64_t)w[0] * n;
+        const uint64_t middle = (low >> 32) + (high & 0xffffffffu);
+        OK((uint64_t)fd_index(r, i, INT_MAX) == (high >> 32) + (middle >> 32), "index %d", (int)i);
     }
     enum { BIG = 1003 };
     int *p = fd_raw(&a, int, BIG + 1), *seen = fd_new(&a, int, BIG), order[24] = { 0 }, fixed = 0;
@@ -286,7 +301,7 @@ static void integers(fd_arena a)
     }
     for (int i = 0; i < BIG; i++) fixed += p[i] == i;
     OK(fixed < 8, "%d fixed points", fixed);
-    OK(test_hash(p, BIG * sizeof *p) == hash, "%016llx", (unsigned long long)test_hash(p, BIG * sizeof *p));
+    HASH(p, BIG * sizeof *p, 0xfde640045147830f);
     double chi = 0;
     for (uint32_t i = 0; i < 24000; i++) {
         fd_perm(fd_sub(r, 'q', i), 4, p);
@@ -317,7 +332,7 @@ void test_random(void)
     OK(!st.code, "arena");
 }
 
-/* ---- Linear algebra ------------------------------------------------------------------------------ */
+/* ---- Linear algebra -------------------------------------------------------------------------- */
 
 static void fill(fd_arena *a, uint32_t i, ptrdiff_t n, fd_real **x)
 {
@@ -344,10 +359,11 @@ static void product(fd_arena a, int ta, int tb, int m, int n, int k, double alph
         for (int j = 0; j < n; j++) {
             double s = 0, q = 0;
             for (int p = 0; p < k; p++) {
-                const double x = (double)(ta ? A[(ptrdiff_t)p * lda + i] : A[(ptrdiff_t)i * lda + p])
-                               * (double)(tb ? B[(ptrdiff_t)j * ldb + p] : B[(ptrdiff_t)p * ldb + j]);
-                s += x;
-                q += x * x;
+                const fd_real x = ta ? A[(ptrdiff_t)p * lda + i] : A[(ptrdiff_t)i * lda + p];
+                const fd_real y = tb ? B[(ptrdiff_t)j * ldb + p] : B[(ptrdiff_t)p * ldb + j];
+                const double xy = (double)x * (double)y;
+                s += xy;
+                q += xy * xy;
             }
             const double c0 = beta == 0 ? 0 : beta * (double)C0[(ptrdiff_t)i * ldc + j];
             const double e = fabs((double)C[(ptrdiff_t)i * ldc + j] - (alpha * s + c0))
@@ -363,18 +379,21 @@ static void product(fd_arena a, int ta, int tb, int m, int n, int k, double alph
 static void products(fd_arena a)
 {
     static const int e[] = { 0, 1, 2, 3, 7, 14, 15, 16, 17, 31, 33, 64, 67 };
-    static const double scale[][2] = { { 1, 0 }, { 1, 1 }, { -2.385, 0 }, { 0.7, 1 }, { 1, -0.3 }, { 1.3, 2.5 } };
-    static const int more[][3] = { { 130, 150, 70 }, { 200, 33, 300 }, { 29, 515, 257 }, { 5, 7, 4096 },
-                                   { 3, 70, 5003 }, { 530, 40, 10 }, { 1, 1, 9001 }, { 300, 2, 33 } };
+    static const double scale[][2] = { { 1, 0 }, { 1, 1 }, { -2.385, 0 }, { 0.7, 1 }, { 1, -0.3 },
+                                       { 1.3, 2.5 } };
+    static const int more[][3] = { { 130, 150, 70 }, { 200, 33, 300 }, { 29, 515, 257 },
+        { 5, 7, 4096 }, { 3, 70, 5003 }, { 530, 40, 10 }, { 1, 1, 9001 }, { 300, 2, 33 } };
     const int count = (int)(sizeof e / sizeof *e);
     int at = 0;
     for (int t = 0; t < 4; t++) {
         for (int i = 0; i < count; i++)
             for (int j = 0; j < count; j++)
                 for (int l = (i + j) % 3; l < count; l += 3, at++)
-                    product(a, t & 1, t >> 1, e[i], e[j], e[l], scale[at % 6][0], scale[at % 6][1]);
+                    product(a, t & 1, t >> 1, e[i], e[j], e[l], scale[at % 6][0],
+                            scale[at % 6][1]);
         for (size_t i = 0; i < sizeof more / sizeof *more; i++, at++)
-            product(a, t & 1, t >> 1, more[i][0], more[i][1], more[i][2], scale[at % 6][0], scale[at % 6][1]);
+            product(a, t & 1, t >> 1, more[i][0], more[i][1], more[i][2], scale[at % 6][0],
+                    scale[at % 6][1]);
     }
     /* alpha = 0 reads neither A nor B */
     fd_real x = NAN, c[2] = { 3, 5 };
@@ -387,9 +406,11 @@ static void products(fd_arena a)
 /* the bits of an entry do not depend on what is computed beside it, nor on threads */
 static void product_bits(fd_arena a)
 {
-    static const int rows[][3] = { { 37, 41, 29 }, { 70, 100, 300 }, { 19, 35, 4500 }, { 150, 140, 130 } };
+    static const int rows[][3] = { { 37, 41, 29 }, { 70, 100, 300 }, { 19, 35, 4500 },
+                                   { 150, 140, 130 } };
     for (size_t r = 0; r < 4 * sizeof rows / sizeof *rows; r++) {
-        const int m = rows[r / 4][0], n = rows[r / 4][1], k = rows[r / 4][2], ta = r & 1, tb = r >> 1 & 1;
+        const int m = rows[r / 4][0], n = rows[r / 4][1], k = rows[r / 4][2];
+        const int ta = r & 1, tb = r >> 1 & 1;
         const int lda = ta ? m : k, ldb = tb ? k : n;
         fd_arena b = a;
         fd_real *A, *B, *C, *D;
@@ -408,12 +429,13 @@ static void product_bits(fd_arena a)
                 if (way == 0) fd_gemm(ta, tb, m, n, k, 0.9, A, lda, B, ldb, add, D, n, b);
                 if (way == 1)
                     for (int i = 0; i < m; i++)
-                        fd_gemm(ta, tb, 1, n, k, 0.9, A + (ta ? i : i * lda), lda, B, ldb, add, D + i * n,
-                                n, b);
+                        fd_gemm(ta, tb, 1, n, k, 0.9, A + (ta ? i : i * lda), lda, B, ldb, add,
+                                D + i * n, n, b);
                 if (way == 2)
                     for (int j = 0, w = 1; j < n; j += w, w = w * 2 + 1) {
                         if (w > n - j) w = n - j;
-                        fd_gemm(ta, tb, m, w, k, 0.9, A, lda, B + (tb ? j * ldb : j), ldb, add, D + j, n, b);
+                        fd_gemm(ta, tb, m, w, k, 0.9, A, lda, B + (tb ? j * ldb : j), ldb, add,
+                                D + j, n, b);
                     }
 #ifdef _OPENMP
                 const int threads = omp_get_max_threads();
@@ -438,8 +460,9 @@ static void product_bits(fd_arena a)
 static void batches(fd_arena a)
 {
     static const struct { int count, ta, tb, m, n, k, own_a, own_b; double beta; } rows[] = {
-        { 9, 0, 1, 65, 65, 32, 1, 1, 0 }, { 30, 0, 0, 24, 28, 64, 1, 1, 1 }, { 7, 1, 0, 13, 5, 40, 1, 0, 0 },
-        { 6, 0, 0, 10, 33, 7, 1, 0, 0.5 }, { 5, 1, 1, 3, 50, 8, 0, 1, 0 }, { 3, 0, 0, 4, 6, 5000, 1, 1, 1 },
+        { 9, 0, 1, 65, 65, 32, 1, 1, 0 }, { 30, 0, 0, 24, 28, 64, 1, 1, 1 },
+        { 7, 1, 0, 13, 5, 40, 1, 0, 0 }, { 6, 0, 0, 10, 33, 7, 1, 0, 0.5 },
+        { 5, 1, 1, 3, 50, 8, 0, 1, 0 }, { 3, 0, 0, 4, 6, 5000, 1, 1, 1 },
         { 1, 0, 0, 8, 8, 8, 1, 1, 0 }, { 0, 0, 0, 8, 8, 8, 1, 1, 0 }, { 4, 0, 0, 8, 8, 0, 1, 1, 0 },
         { 40, 0, 0, 64, 64, 64, 1, 1, 0 }, { 5, 0, 1, 20, 600, 9, 1, 0, 1 } };
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
@@ -454,7 +477,8 @@ static void batches(fd_arena a)
         fill(&b, 3, c * sc + 1, &D);
         fd_gemm_batch(c, ta, tb, m, n, k, 1.1, A, lda, sa, B, ldb, sb, rows[r].beta, C, n, sc, b);
         for (int i = 0; i < c; i++)
-            fd_gemm(ta, tb, m, n, k, 1.1, A + i * sa, lda, B + i * sb, ldb, rows[r].beta, D + i * sc, n, b);
+            fd_gemm(ta, tb, m, n, k, 1.1, A + i * sa, lda, B + i * sb, ldb, rows[r].beta,
+                    D + i * sc, n, b);
         OK(!memcmp(C, D, (size_t)(c * sc + 1) * sizeof *C), "row %d", (int)r);
     }
 }
@@ -475,14 +499,15 @@ static void product_errors(fd_arena a)
         fd_status st = *a.st;
         fd_arena s = { a.beg, a.end, &st };
         x[50] = 7;
-        fd_gemm(rows[i].ta, rows[i].tb, rows[i].m, rows[i].n, rows[i].k, 1, x, rows[i].lda, x, rows[i].ldb, 0,
-                x + 50, rows[i].ldc, s);
+        fd_gemm(rows[i].ta, rows[i].tb, rows[i].m, rows[i].n, rows[i].k, 1, x, rows[i].lda, x,
+                rows[i].ldb, 0, x + 50, rows[i].ldc, s);
         fd_explain(&st, buf, sizeof buf);
-        OK(st.code == FD_ESHAPE && !strcmp(buf, rows[i].text) && x[50] == 7, "row %d: %s", (int)i, buf);
+        OK(st.code == FD_ESHAPE && !strcmp(buf, rows[i].text), "row %d: %s", (int)i, buf);
+        OK(x[50] == 7, "row %d: C is touched", (int)i);
         fd_status st2 = *a.st;
         s.st = &st2;
-        fd_gemm_batch(2, rows[i].ta, rows[i].tb, rows[i].m, rows[i].n, rows[i].k, 1, x, rows[i].lda, 0, x,
-                      rows[i].ldb, 0, 0, x + 50, rows[i].ldc, 4, s);
+        fd_gemm_batch(2, rows[i].ta, rows[i].tb, rows[i].m, rows[i].n, rows[i].k, 1, x, rows[i].lda,
+                      0, x, rows[i].ldb, 0, 0, x + 50, rows[i].ldc, 4, s);
         OK(st2.code == FD_ESHAPE && x[50] == 7, "batch, row %d", (int)i);
     }
     fd_status st = *a.st;
@@ -502,8 +527,8 @@ static void cholesky(fd_arena a)
         const int n = sizes[q];
         fd_arena b = a;
         fd_status st = { 0 };
-        double *L = fd_new(&b, double, n * n), *A = fd_raw(&b, double, n * n), *x = fd_raw(&b, double, n);
-        double *y = fd_raw(&b, double, n), e = 0, f = 0, upper = 0;
+        double *L = fd_new(&b, double, n * n), *A = fd_raw(&b, double, n * n);
+        double *x = fd_raw(&b, double, n), *y = fd_raw(&b, double, n), e = 0, f = 0, upper = 0;
         fd_real *z;
         fill(&b, 1, n * n + n, &z);
         for (int i = 0; i < n; i++) {
@@ -514,7 +539,7 @@ static void cholesky(fd_arena a)
             for (int j = 0; j < n; j++) {
                 double s = 0;
                 for (int p = 0; p < n; p++) s += L[i * n + p] * L[j * n + p];
-                A[i * n + j] = j > i ? NAN : s;                   /* the upper triangle is not read */
+                A[i * n + j] = j > i ? NAN : s;                   /* not read */
             }
         OK(fd_cholesky(&st, n, A) == FD_OK, "n = %d", n);
         for (int i = 0; i < n; i++)
@@ -527,7 +552,8 @@ static void cholesky(fd_arena a)
         for (int trans = 0; trans < 2; trans++) {                 /* x = op(L) z: solving gives z */
             for (int i = 0; i < n; i++) {
                 x[i] = 0;
-                for (int j = 0; j < n; j++) x[i] += (trans ? L[j * n + i] : L[i * n + j]) * (double)z[n * n + j];
+                for (int j = 0; j < n; j++)
+                    x[i] += (trans ? L[j * n + i] : L[i * n + j]) * (double)z[n * n + j];
                 y[i] = (double)z[n * n + i];
             }
             fd_solve_lower(n, L, trans, x);
@@ -546,8 +572,8 @@ static void cholesky(fd_arena a)
         if (way == 2) fd_fail(&st, FD_EIO, "x", "y", 0, 0, 0, 0);
         OK(fd_cholesky(&st, 3, A) == (way == 2 ? FD_EIO : FD_EDATA), "way %d", way);
         fd_explain(&st, buf, sizeof buf);
-        OK(!strcmp(buf, way == 0 ? "fd_cholesky: not positive definite at row: 2"
-                      : way == 1 ? "fd_cholesky: not positive definite at row: 1" : "x: y"), "%s", buf);
+        OK(!strcmp(buf, way == 0 ? "fd_cholesky: not positive definite at row: 2" : way == 1
+                        ? "fd_cholesky: not positive definite at row: 1" : "x: y"), "%s", buf);
         if (way == 2) OK(!memcmp(A, bad, sizeof A), "untouched");
     }
     fd_status st = { 0 };
@@ -555,10 +581,12 @@ static void cholesky(fd_arena a)
 }
 
 /* residual, orthogonality, order, signs of one eigenproblem; A is kept in K */
-static void eigen_one(fd_arena a, const char *what, int n, const double *K, const double *want, double top)
+static void eigen_one(fd_arena a, const char *what, int n, const double *K, const double *want,
+                      double top)
 {
     fd_status st = { 0 };
-    double *A = fd_raw(&a, double, n * n), *V = fd_raw(&a, double, n * n), *w = fd_raw(&a, double, n);
+    double *A = fd_raw(&a, double, n * n), *V = fd_raw(&a, double, n * n);
+    double *w = fd_raw(&a, double, n);
     double res = 0, orth = 0, off = 0;
     int order = 0, sign = 0;
     memcpy(A, K, (size_t)(n * n) * sizeof *A);
@@ -605,7 +633,7 @@ static void eigen(fd_arena a)
             w[i] = 2 - 2 * cos(pi * (n - i) / (n + 1));
         }
         eigen_one(b, "chain", n, K, w, 4);
-        for (int i = 0; i < n; i++) {                              /* one eigenvalue n + 2, the others 2 */
+        for (int i = 0; i < n; i++) {                              /* one n + 2, the others 2 */
             for (int j = 0; j < n; j++) K[i * n + j] = 1 + 2 * (i == j);
             w[i] = i ? 2 : n + 2;
         }
@@ -617,7 +645,7 @@ static void eigen(fd_arena a)
         eigen_one(b, "diagonal", n, K, w, n + 3);
         for (int i = 0; i < n * n; i++) K[i] = 0;
         eigen_one(b, "zero", n, K, NULL, 0);
-        for (int i = 0; i < n; i++)                                /* eigenvalues fall off below rounding */
+        for (int i = 0; i < n; i++)                                /* falling below rounding */
             for (int j = 0; j < n; j++) K[i * n + j] = exp(-0.5 * pow((i - j) / (0.2 * n), 2));
         eigen_one(b, "smooth", n, K, NULL, n);
     }
