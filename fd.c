@@ -749,7 +749,7 @@ static void mat_run(const mat_job *g, int threads, fd_arena scratch)
             for (int t = 0; t < parts; t++) mat_part(g, &q, t, pack);
         } else {
             FD_PARALLEL
-            for (int t = 0; t < parts; t++) mat_part(g, &q, t, pack + fd_thread() * size);
+            for (int t = 0; t < parts; t++) mat_part(g, &q, t, pack + threads_this() * size);
         }
         for (int i = 0; q.slabs > 1 && i < q.m; i++) {
             fd_real *c = g->C + (q.i0 + i) * g->ldc, *t = q.part + (ptrdiff_t)i * g->n;
@@ -791,7 +791,7 @@ void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A
     const int empty = !k || alpha == 0;
     const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha,
                         mat_scale(m, n, beta, empty, C, ldc), C };
-    if (!empty) mat_run(&g, fd_threads(), scratch);
+    if (!empty) mat_run(&g, threads_most(), scratch);
 }
 
 /* product i of a batch, in one piece */
@@ -817,7 +817,7 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
         return;
     }
     if (!m || !n) return;
-    const int empty = !k || alpha == 0, threads = fd_threads();
+    const int empty = !k || alpha == 0, threads = threads_most();
     if (empty || mat_slabs(k, &len) > 1 || count < threads) {
         for (int i = 0; i < count; i++)
             fd_gemm(ta, tb, m, n, k, alpha, A + i * sa, lda, B + i * sb, ldb, beta, C + i * sc, ldc,
@@ -833,7 +833,7 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
         for (int i = 0; i < count; i++) mat_one(g, i, sc, beta, pack);
     } else {
         FD_PARALLEL
-        for (int i = 0; i < count; i++) mat_one(g, i, sc, beta, pack + fd_thread() * size);
+        for (int i = 0; i < count; i++) mat_one(g, i, sc, beta, pack + threads_this() * size);
     }
 }
 
@@ -1292,7 +1292,7 @@ static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const f
 {
     const ptrdiff_t P = s->points, block = P < 16384 ? 16384 / P : 1;
     const ptrdiff_t blocks = (count + block - 1) / block;
-    const int threads = fd_threads() < blocks ? fd_threads() : (int)blocks;
+    const int threads = threads_most() < blocks ? threads_most() : (int)blocks;
     const double root = sign < 0 ? sqrt(.5) : sqrt(2);
     grid_how how = { .s = s, .sign = sign };
     fd_real *last = fd_raw(&scratch, fd_real, s->n[s->nd - 1]);
@@ -1838,7 +1838,7 @@ void fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u)
     if (!c || !u || b < 1 || !c->s.modes) return;
     const fd_space *s = &c->s;
     ptrdiff_t all = (ptrdiff_t)b * s->ch * (s->nd ? s->modes / s->n[s->nd - 1] : 1);
-    int parts = (ptrdiff_t)b * s->ch * s->modes < 4096 ? 1 : fd_threads();
+    int parts = (ptrdiff_t)b * s->ch * s->modes < 4096 ? 1 : threads_most();
     if (parts == 1) {
         cov_draw_rows(c, r, first, 0, all, u);
         return;
@@ -3149,7 +3149,7 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
     fd_real *dir = fd_raw(&scratch, fd_real, MET_PROJ * size);
     fd_real *px = fd_raw(&scratch, fd_real, MET_PROJ * (ptrdiff_t)m);
     fd_real *py = fd_raw(&scratch, fd_real, MET_PROJ * (ptrdiff_t)n);
-    double *buf = fd_raw(&scratch, double, fd_threads() * own), total = 0;
+    double *buf = fd_raw(&scratch, double, threads_most() * own), total = 0;
     if (!buf) return NAN;
     for (int from = 0; from < proj; from += MET_PROJ) {
         int k = proj - from < MET_PROJ ? proj - from : MET_PROJ;
@@ -3159,7 +3159,7 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
         fd_gemm(0, 1, k, m, (int)size, 1, dir, (int)size, x, (int)size, 0, px, m, scratch);
         fd_gemm(0, 1, k, n, (int)size, 1, dir, (int)size, y, (int)size, 0, py, n, scratch);
         MET_EACH(p, k, 30.0 * k * (m + n),
-                 w2[p] = met_line(m, px + p * m, n, py + p * n, buf + fd_thread() * own));
+                 w2[p] = met_line(m, px + p * m, n, py + p * n, buf + threads_this() * own));
         for (int p = 0; p < k; p++) total += w2[p];
     }
     return total / proj;
@@ -3308,10 +3308,10 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
     }
     ptrdiff_t size = fd_size(s);
     double *score = fd_raw(&scratch, double, size), total = 0;
-    double *buf = fd_raw(&scratch, double, (ptrdiff_t)fd_threads() * 2 * m);
+    double *buf = fd_raw(&scratch, double, (ptrdiff_t)threads_most() * 2 * m);
     if (!buf) return NAN;
     MET_EACH(p, size, 20.0 * m * (double)size,
-             score[p] = met_crps(m, x + p, size, (double)truth[p], buf + fd_thread() * 2 * m));
+             score[p] = met_crps(m, x + p, size, (double)truth[p], buf + threads_this() * 2 * m));
     for (ptrdiff_t p = 0; p < size; p++) total += score[p];
     return total / (double)size;
 }

@@ -828,15 +828,15 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
 /* --- Threads: over independent outputs only; allocate before the loop --- */
 #ifdef _OPENMP
 #define FD_PARALLEL _Pragma("omp parallel for schedule(static)")
-#define FD_PARALLEL_IF(c) FD_PRAGMA(omp parallel for schedule(static) if (c))     /* for loops often too small */
 #define FD_PRAGMA(x) _Pragma(#x)
-static inline int fd_threads(void) { return omp_get_max_threads(); }
-static inline int fd_thread(void) { return omp_get_thread_num(); }
+#define FD_PARALLEL_IF(c) FD_PRAGMA(omp parallel for schedule(static) if (c))     /* where c says it pays */
+static inline int threads_most(void) { return omp_get_max_threads(); }
+static inline int threads_this(void) { return omp_get_thread_num(); }
 #else
 #define FD_PARALLEL
 #define FD_PARALLEL_IF(c)
-static inline int fd_threads(void) { return 1; }
-static inline int fd_thread(void) { return 0; }
+static inline int threads_most(void) { return 1; }
+static inline int threads_this(void) { return 0; }
 #endif
 #endif /* FD_IMPL */
 

@@ -1269,7 +1269,7 @@ static void fft_lines_run(const fd_fft *p, int kind, int sign, double scale, ptr
                           const fft_lines *from, const fft_lines *to, fd_arena scratch)
 {
     int alone = p->wl && from->step == from->unit;
-    ptrdiff_t group = from->inner < FFT_LANES ? lines : from->inner, threads = fd_threads();
+    ptrdiff_t group = from->inner < FFT_LANES ? lines : from->inner, threads = threads_most();
     ptrdiff_t blocks = alone ? lines : (group + FFT_LANES - 1) / FFT_LANES * (lines / group);
     if (threads > blocks) threads = blocks;
     if ((double)lines * (double)p->len < 32768) threads = 1;
@@ -1415,7 +1415,7 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
     int rest = b % FFT_LANES;                             /* wide: how many go in lanes */
     int wide = !near ? 0 : 2 * rest > FFT_LANES ? b : b - rest;
     if (wide) {
-        ptrdiff_t blocks = (wide + FFT_LANES - 1) / FFT_LANES, threads = fd_threads();
+        ptrdiff_t blocks = (wide + FFT_LANES - 1) / FFT_LANES, threads = threads_most();
         if (threads > blocks) threads = blocks;
         room += 2 * g.cplx;
         fd_arena tmp = scratch;
@@ -1430,7 +1430,7 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
         }
     }
     if (wide >= b) return;
-    double many = 65536.0 * fd_threads() / (double)g.cplx;           /* functions at a time */
+    double many = 65536.0 * threads_most() / (double)g.cplx;           /* functions at a time */
     int some = many < 1 ? 1 : many > b - wide ? b - wide : (int)many;
     fd_real *w = sign > 0 && nd > 1 ? fd_raw(&scratch, fd_real, 2 * some * g.cplx) : NULL;
     if (scratch.st->code) return;

@@ -17,12 +17,6 @@
 
 /* Work is handed to threads in blocks of this many elements; less than one stays on one thread. */
 enum { TAPE_BLOCK = 16384 };
-#ifdef _OPENMP
-#define OP_PRAGMA(text) _Pragma(#text)
-#define OP_PARALLEL(much) OP_PRAGMA(omp parallel for schedule(static) if (much))
-#else
-#define OP_PARALLEL(much)
-#endif
 
 /* ---- Element functions --------------------------------------------------------------------------
  *
@@ -344,7 +338,7 @@ static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, co
 static void map_run(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
                     fd_real *z)
 {
-    OP_PARALLEL(n > TAPE_BLOCK)
+    FD_PARALLEL_IF(n > TAPE_BLOCK)
     for (ptrdiff_t b = 0; b < (n + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
         ptrdiff_t i = b * TAPE_BLOCK, m = n - i < TAPE_BLOCK ? n - i : TAPE_BLOCK;
         map_block(f, m, x + i, y ? y + i : NULL, dy ? dy + i : NULL, z + i);
@@ -457,7 +451,7 @@ static void walk_block(int kind, const op_walk *w, ptrdiff_t i0, ptrdiff_t i1, c
 
 static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real *y, fd_real *z)
 {
-    OP_PARALLEL(w->count > TAPE_BLOCK)
+    FD_PARALLEL_IF(w->count > TAPE_BLOCK)
     for (ptrdiff_t b = 0; b < (w->count + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
         ptrdiff_t i = b * TAPE_BLOCK;
         walk_block(kind, w, i, w->count - i < TAPE_BLOCK ? w->count : i + TAPE_BLOCK, x, y, z);
@@ -476,7 +470,7 @@ static void walk_transpose(const op_walk *w, const fd_real *x, fd_real *z)
     for (int k = 0; k < last; k++) if (w->sx[k] == 1) p = k;
     ptrdiff_t np = w->n[p], nq = w->n[last], tiles = (np + TILE - 1) / TILE;
     ptrdiff_t jobs = w->count / (np * nq) * tiles, spx = w->sx[p], sqx = w->sx[last], spz = sz[p];
-    OP_PARALLEL(w->count > TAPE_BLOCK)
+    FD_PARALLEL_IF(w->count > TAPE_BLOCK)
     for (ptrdiff_t j = 0; j < jobs; j++) {
         ptrdiff_t rest = j / tiles, p0 = j % tiles * TILE, p1 = np - p0 < TILE ? np : p0 + TILE;
         const fd_real *xj = x;
@@ -542,7 +536,7 @@ static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd
     s.parts = (R + s.len - 1) / s.len;
     double *p = s.parts > 1 ? fd_raw(&scratch, double, A * s.parts * B) : NULL;
     if (scratch.st->code) return;
-    OP_PARALLEL(A * R * B > TAPE_BLOCK)
+    FD_PARALLEL_IF(A * R * B > TAPE_BLOCK)
     for (ptrdiff_t j = 0; j < A * s.parts * s.tiles; j++) sum_job(&s, j, x, p, y);
     for (ptrdiff_t i = 0; p && i < A * B; i++) {
         double sum = 0;
@@ -715,7 +709,7 @@ static void tape_restore(fd_var *end)
 /* z += x */
 static void tape_increase(ptrdiff_t n, const fd_real *x, fd_real *z)
 {
-    OP_PARALLEL(n > TAPE_BLOCK)
+    FD_PARALLEL_IF(n > TAPE_BLOCK)
     for (ptrdiff_t b = 0; b < (n + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
         ptrdiff_t i1 = n - b * TAPE_BLOCK < TAPE_BLOCK ? n : (b + 1) * TAPE_BLOCK;
         for (ptrdiff_t i = b * TAPE_BLOCK; i < i1; i++) z[i] += x[i];
@@ -900,7 +894,7 @@ fd_var *fd_affine(fd_tape *t, fd_var *x, double c, double d)
     const fd_real *xs = x->x;
     fd_real *ys = y->x;
     ptrdiff_t count = fd_count(x);
-    OP_PARALLEL(count > TAPE_BLOCK)
+    FD_PARALLEL_IF(count > TAPE_BLOCK)
     for (ptrdiff_t i = 0; i < count; i++) ys[i] = cr * xs[i] + dr;
     return y;
 }
@@ -1108,7 +1102,7 @@ fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[])
 static void op_copy(ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t len, const fd_real *x, ptrdiff_t nx,
                     ptrdiff_t xfrom, fd_real *z, ptrdiff_t nz, ptrdiff_t zfrom)
 {
-    OP_PARALLEL(outer * len * inner > TAPE_BLOCK)
+    FD_PARALLEL_IF(outer * len * inner > TAPE_BLOCK)
     for (ptrdiff_t a = 0; a < outer; a++)
         memcpy(z + (a * nz + zfrom) * inner, x + (a * nx + xfrom) * inner,
                (size_t)(len * inner) * sizeof *z);
@@ -1532,7 +1526,7 @@ typedef struct { fd_arena mem; fd_status st; } job_mem;
 
 static job_mem *job_fork(fd_arena *scratch)
 {
-    int threads = fd_threads();
+    int threads = threads_most();
     job_mem *j = fd_new(scratch, job_mem, threads);
     size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads;
     for (int i = 0; i < threads && j; i++) {
@@ -1546,7 +1540,7 @@ static job_mem *job_fork(fd_arena *scratch)
 
 static void job_join(const job_mem *j, fd_arena *scratch)
 {
-    size_t used = 0, threads = (size_t)fd_threads();
+    size_t used = 0, threads = (size_t)threads_most();
     for (size_t i = 0; i < threads; i++) {
         const fd_status *o = &j[i].st;
         if (o->code)
@@ -1684,9 +1678,9 @@ static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real
     spec_axes(s, 0, ax, &scratch);
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    OP_PARALLEL(SPEC_WIDE(s, ch))
+    FD_PARALLEL_IF(SPEC_WIDE(s, ch))
     for (int i = 0; i < s->b; i++)
-        spec_to(s, ax, ch, pairs, i, x + i * s->points * ch, h, job[fd_thread()].mem);
+        spec_to(s, ax, ch, pairs, i, x + i * s->points * ch, h, job[threads_this()].mem);
     job_join(job, &scratch);
 }
 
@@ -1697,9 +1691,9 @@ static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_re
     spec_axes(s, 1, ax, &scratch);
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    OP_PARALLEL(SPEC_WIDE(s, ch))
+    FD_PARALLEL_IF(SPEC_WIDE(s, ch))
     for (int i = 0; i < s->b; i++)
-        spec_from(s, ax, ch, pairs, i, h, y + i * s->points * ch, job[fd_thread()].mem);
+        spec_from(s, ax, ch, pairs, i, h, y + i * s->points * ch, job[threads_this()].mem);
     job_join(job, &scratch);
 }
 
@@ -1994,13 +1988,13 @@ static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b)
     fd_arena scratch = *t->mem;
     job_mem *job = y ? job_fork(&scratch) : NULL;
     if (!job) return NULL;
-    OP_PARALLEL(fd_count(y) > TAPE_BLOCK)
+    FD_PARALLEL_IF(fd_count(y) > TAPE_BLOCK)
     for (int r = 0; r < n[0]; r += rows) {
         int m = n[0] - r < rows ? n[0] - r : rows;
         fd_real *yr = y->x + (ptrdiff_t)r * n[1];
         fuse_fill(m, n[1], b->x, yr);
         fd_gemm(0, 0, m, n[1], k, 1.0, x->x + (ptrdiff_t)r * k, k, w->x, n[1], 1.0, yr, n[1],
-                job[fd_thread()].mem);
+                job[threads_this()].mem);
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
@@ -2032,9 +2026,9 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    OP_PARALLEL((ptrdiff_t)n * hid > TAPE_BLOCK)
+    FD_PARALLEL_IF((ptrdiff_t)n * hid > TAPE_BLOCK)
     for (int p = 0; p < parts; p++) {
-        fd_arena mem = job[fd_thread()].mem;
+        fd_arena mem = job[threads_this()].mem;
         ptrdiff_t size = (ptrdiff_t)rows * hid;
         fd_real *z = fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
         fd_real *da = fd_raw(&mem, fd_real, size), *dz = fd_raw(&mem, fd_real, size);
@@ -2077,9 +2071,9 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     job_mem *job = y ? job_fork(&scratch) : NULL;
     if (!job) return NULL;
     y->i[0] = f;
-    OP_PARALLEL((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
+    FD_PARALLEL_IF((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
     for (int r = 0; r < n[0]; r += rows) {
-        fd_arena mem = job[fd_thread()].mem;
+        fd_arena mem = job[threads_this()].mem;
         fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
         fd_real *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
         int m = n[0] - r < rows ? n[0] - r : rows;
@@ -2191,10 +2185,10 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_arena rest = scratch;
     job_mem *job = job_fork(&rest);
     if (!job) return;
-    OP_PARALLEL(SPEC_WIDE(s, co))
+    FD_PARALLEL_IF(SPEC_WIDE(s, co))
     for (int i = 0; i < b; i++) {
         const fd_real *a = ss->x + (scaled ? i * sums : 0);
-        fd_arena mem = job[fd_thread()].mem;
+        fd_arena mem = job[threads_this()].mem;
         gate_back(f, scaled, points, co, a, l->u + i * size, y->x + i * size, dy->x + i * size,
                   du + i * size, da + (ptrdiff_t)i * sums, mem);
         spec_to(s, to, co, 1, i, du + i * size, e, mem);
@@ -2210,12 +2204,12 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
     job = q ? job_fork(&scratch) : NULL;
     if (!job) return;
-    OP_PARALLEL(SPEC_WIDE(s, ci))
+    FD_PARALLEL_IF(SPEC_WIDE(s, ci))
     for (int i = 0; i < b; i++) {
         fd_real *d = dx[0]->x + i * points * ci;
-        spec_from(s, from, ci, 0, i, q, d, job[fd_thread()].mem);
+        spec_from(s, from, ci, 0, i, q, d, job[threads_this()].mem);
         fd_gemm(0, 1, (int)points, ci, co, 1.0, du + i * size, co, w->x, co, 1.0, d, ci,
-                job[fd_thread()].mem);
+                job[threads_this()].mem);
     }
     job_join(job, &scratch);
 }
@@ -2246,9 +2240,9 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
     fd_real *q = spec_mul(&s, p, R->x, &scratch);
     job_mem *job = q ? job_fork(&scratch) : NULL;
     if (!job) return NULL;
-    OP_PARALLEL(SPEC_WIDE(&s, co))
+    FD_PARALLEL_IF(SPEC_WIDE(&s, co))
     for (int i = 0; i < s.b; i++) {
-        fd_arena mem = job[fd_thread()].mem;
+        fd_arena mem = job[threads_this()].mem;
         fd_real *u = own->u ? own->u + i * size : fd_raw(&mem, fd_real, size);
         if (!u) continue;
         spec_from(&s, from, co, 1, i, q, u, mem);
@@ -2760,7 +2754,7 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     fd_real q[10];
     for (int i = 0; i < 10; i++) q[i] = (fd_real)p[i];
     ptrdiff_t blocks = (o->count + OPT_BLOCK - 1) / OPT_BLOCK;
-    OP_PARALLEL(o->count > 8 * OPT_BLOCK)
+    FD_PARALLEL_IF(o->count > 8 * OPT_BLOCK)
     for (ptrdiff_t i = 0; i < blocks; i++) {
         ptrdiff_t at = i * OPT_BLOCK;
         int n = (int)(o->count - at < OPT_BLOCK ? o->count - at : OPT_BLOCK);

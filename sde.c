@@ -634,7 +634,7 @@ static void oracle_run(const oracle *o, int what, const fd_space *s, int b, cons
         }
         return;
     }
-    int threads = fd_threads();
+    int threads = threads_most();
     fd_real *u = fd_raw(&scratch, fd_real, b * n);
     fd_real *w = what == ORACLE_VJP ? fd_raw(&scratch, fd_real, b * n) : what == ORACLE_VAR ? y : u;
     oracle_tab *tab = fd_new(&scratch, oracle_tab, threads);
@@ -654,8 +654,8 @@ static void oracle_run(const oracle *o, int what, const fd_space *s, int b, cons
     } else {
         FD_PARALLEL
         for (int i = 0; i < b; i++)
-            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[fd_thread()],
-                       work + fd_thread() * each + 4 * modes);
+            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[threads_this()],
+                       work + threads_this() * each + 4 * modes);
     }
     if (what == ORACLE_EVAL) fd_from_modes(s, b, u, y, scratch);
     if (what == ORACLE_VJP) space_push(s, b, w, y, scratch);
