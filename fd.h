@@ -327,7 +327,7 @@ fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam);
  * eigenvalue is below -1e-9 times the largest; smaller negative ones become 0. */
 fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
                       double (*k)(const double *x, const double *y, const void *prm), const void *prm);
-/* fd_cov_empirical -- the stationary covariance of a data set x [m][ch][points] [thesis eq. 4.28, with
+/* fd_cov_empirical -- the stationary covariance of a data set x [m][ch][points] [Thesis eq. 4.28, with
  * four repairs]: centred at the mean (written to mean [ch][points] where not NULL), in our
  * normalisation, averaged over channels and over cos/sin of a wavenumber, raised to at least
  * floor * (largest eigenvalue). It is the covariance of randomly shifted data. */
@@ -370,7 +370,7 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  *   fd_vp_cosine     cos(..)/cos(..)      1 - m^2                    (0, .9946]     [HDM]
  *   fd_subvp         exp(-B/2)            (1 - exp(-B))^2            (0, 1]
  *   fd_ve            1                    smin^2 (smax/smin)^2t      [0, 1]
- *   fd_driftless     1                    t                          (0, tmax]      [thesis 4.2]
+ *   fd_driftless     1                    t                          (0, tmax]      [Thesis 4.2]
  *   fd_flow          1 - t                (t + smin (1-t))^2         [0, 1]         [FFM], t = 1 - r
  *   fd_ddpm          sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM, KER]
  *
@@ -412,7 +412,7 @@ void       fd_times(const fd_process *p, int rule, double prm, int steps, double
  *   FD_X0        D
  *   FD_NOISE     e = (x - m D)/s                         [DDPM, KER]
  *   FD_SCORE     C grad log p = -(x - m D)/v             [DDO, Pidstrigach]
- *   FD_V         m e - s D                               [Salimans & Ho]; D = (m x - s v)/(m^2 + s^2)
+ *   FD_V         m e - s D                               [v]; D = (m x - s v)/(m^2 + s^2)
  *   FD_VELOCITY  dx/dr, r = -t: -(m' D + s' e)           [FFM]: from noise to data
  *
  * each per mode where the process is modal. */
@@ -510,7 +510,7 @@ enum {
     FD_DDIM,                /* eta = 0: PF-ODE with D frozen; eta = 1: ancestral */
     FD_VE_PREDICTOR,        /* [SDE alg. 2] */
     FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
-    FD_DRIFTLESS_EM,        /* [thesis alg. 3, corrected: the print divides by r t] */
+    FD_DRIFTLESS_EM,        /* [Thesis alg. 3, corrected: the print divides by r t] */
     FD_DRIFTLESS_ANCESTRAL,
     FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
     FD_PF_HEUN = FD_ONE_STAGE,

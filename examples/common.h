@@ -124,6 +124,8 @@ static topic t_cov = { "cov", "covariance of the noise", {
     { "white", "s^2 on all modes up to kmax waves", {
         { "s", "1", "standard deviation of a mode", 0, BIG },
         { "kmax", "0", "0: all; then not a law on function space", 0, 1e6 } } },
+    { "band", "white on all modes of the grid of training and on no others", {
+        { "var", "1", "pixel variance", 0, BIG } } },
     { "rbf", "kernel var exp(-r^2/2l^2)", {
         { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
     { "matern", "Matern kernel", {
@@ -164,15 +166,15 @@ static topic t_process = { "process", "forward process", {
 static topic t_net = { "net", "network", {
     { "fno", "Fourier neural operator", {
         { "width", "32", "channels inside", 1, 4096 }, { "layers", "4", "", 1, 64 },
-        { "modes", "12", "kept on each axis", 1, 4096 }, { "style", "block|original", "", 0, 0 },
+        { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 }, { "style", "block|original", "", 0, 0 },
         { "time", "film|channel|none", "how t enters", 0, 0 },
         { "coords", "open|closed|none", "inputs; without, all shifts are equal", 0, 0 },
-        { "lift", "0", "width of the lifting; -1: linear", -1, 4096 },
-        { "proj", "0", "width of the projection", 0, 4096 },
+        { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
+        { "proj", "64", "width of the projection", -1, 4096 },
         { "act", "gelu|gelu-tanh|silu|relu|tanh", "activation", 0, 0 },
         { "embed", "0", "width of the time embedding", 0, 4096 },
         { "tscale", "0", "factor on t", 0, BIG },
-        { "residual", "0", "1: add the input of a layer", 0, 1 } } } } };
+        { "residual", "1", "1: add the input of a layer", 0, 1 } } } } };
 static const int act_of[] = { FD_GELU, FD_GELU_TANH, FD_SILU, FD_RELU, FD_TANH };
 
 static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
@@ -394,9 +396,11 @@ static const option options[] = {
       "one for all axes, or one each (fd help boundary)" },
     { "channels", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64,
       "length of the second axis of the data; 0: there is none" },
-    { "cov", "SPEC", "matern:nu=1.5,l=0.1", TRAIN | NOISE | DEMO, O_SPEC, AT(cov), &t_cov, 0, 0,
+    { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
-    { "process", "SPEC", "vp", TRAIN | DEMO, O_SPEC, AT(process), &t_process, 0, 0,
+    { "cov", "SPEC", "band", TRAIN | DEMO, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "covariance of the noise (fd help cov)" },
+    { "process", "SPEC", "vp-cosine", TRAIN | DEMO, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
     { "net", "SPEC", "fno", TRAIN | DEMO, O_SPEC, AT(net), &t_net, 0, 0,
       "network (fd help net)" },
@@ -412,7 +416,9 @@ static const option options[] = {
       "use at most N functions of the data, chosen at random; 0: all" },
     { "steps", "N", "1000", TRAIN, O_INT, AT(steps), 0, 1, 1e9,
       "steps of training in all" },
-    { "steps", "N", "50", SAMPLE | DEMO, O_INT, AT(steps), 0, 1, 1e6,
+    { "steps", "N", "50", SAMPLE, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of sampling" },
+    { "steps", "N", "30", DEMO, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
     { "budget", "SECONDS", "0", TRAIN, O_REAL, AT(budget), 0, 0, 1e9,
       "train for so long instead of --steps; 0: no limit" },
@@ -422,7 +428,7 @@ static const option options[] = {
       "functions in a step of training" },
     { "batch", "N", "16", SAMPLE, O_INT, AT(batch), 0, 1, 1e6,
       "functions at a time; changes memory and speed, not results" },
-    { "lr", "X", "1e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 0, 1e3,
+    { "lr", "X", "4e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 0, 1e3,
       "learning rate" },
     { "lr-end", "X", "0", TRAIN | DEMO, O_REAL, AT(lr_end), 0, 0, 1e3,
       "rate at the last step, reached by a cosine" },
@@ -436,9 +442,13 @@ static const option options[] = {
       "weight average that sampling uses: share kept each step" },
     { "save-every", "N", "0", TRAIN, O_INT, AT(save), 0, 0, 1e9,
       "write the model every N steps too; 0: at the end" },
-    { "scheme", "NAME", "ddim", SAMPLE | DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+    { "scheme", "NAME", "ddim", SAMPLE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step of the sampler (fd help scheme)" },
-    { "times", "SPEC", "uniform", SAMPLE | DEMO, O_SPEC, AT(times), &t_times, 0, 0,
+    { "scheme", "NAME", "pf-heun", DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step of the sampler (fd help scheme)" },
+    { "times", "SPEC", "uniform", SAMPLE, O_SPEC, AT(times), &t_times, 0, 0,
+      "times of the sampler (fd help times)" },
+    { "times", "SPEC", "rho", DEMO, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
     { "eta", "X", "0", SAMPLE | DEMO, O_REAL, AT(eta), 0, 0, 1,
       "randomness of ddim and eta-euler, 0 to 1" },
@@ -669,27 +679,36 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
     const double *v = c->v;
     fd_cov *r = NULL;
     double scale = v[0];
+    int band = 0;
     switch (c->row) {
     case 0: return fd_cov_white(a, s, v[0] * v[0], (int)v[1]);
-    case 1: return fd_cov_rbf(a, s, v[1], v[0]);
-    case 2: return fd_cov_matern(a, s, v[2], v[1], v[0]);
-    case 3: return fd_cov_exp(a, s, v[1], v[0]);
-    case 4: case 5:
+    case 1:
+        for (int i = 0; i < s->nd; i++) {              /* the highest wave that is not Nyquist's */
+            int k = s->bc[i] == FD_PERIODIC ? (s->n[i] - 1) / 2 : s->n[i] - 1;
+            if (!i || k < band) band = k;
+        }
+        r = band ? fd_cov_white(a, s, 1, band) : NULL;
+        if (!band) die(2, "--cov: band needs 3 points on each axis");
+        return r ? fd_cov_white(a, s, v[0] / fd_cov_trace(r), band) : NULL;
+    case 2: return fd_cov_rbf(a, s, v[1], v[0]);
+    case 3: return fd_cov_matern(a, s, v[2], v[1], v[0]);
+    case 4: return fd_cov_exp(a, s, v[1], v[0]);
+    case 5: case 6:
         if (v[3] > 0) scale = 1;
         for (int again = v[3] > 0; again >= 0; again--) {
-            r = c->row == 4 ? fd_cov_power(a, s, scale, v[1], v[2])
+            r = c->row == 5 ? fd_cov_power(a, s, scale, v[1], v[2])
                             : fd_cov_bessel(a, s, scale, v[1], v[2]);
             if (r && again) scale = v[3] / fd_cov_trace(r);            /* the domain has volume 1 */
         }
         return r;
-    case 6: return fd_cov_bridge(a, s, v[0]);
-    case 7: return fd_cov_brownian(a, s, v[0]);
+    case 7: return fd_cov_bridge(a, s, v[0]);
+    case 8: return fd_cov_brownian(a, s, v[0]);
     default:
         if (!d) die(2, "--cov: empirical needs --data");
         return fd_cov_empirical(a, s, d->m, d->x, v[0], NULL);
     }
 }
-enum { COV_EMPIRICAL = 8 };
+enum { COV_EMPIRICAL = 9 };
 
 static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec *p)
 {
@@ -725,7 +744,10 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     r.in = r.out = s->ch;
     r.width = (int)v[0];
     r.layers = (int)v[1];
-    for (int i = 0; i < s->nd; i++) r.modes[i] = (int)v[2];
+    for (int i = 0; i < s->nd; i++) {
+        int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
+        r.modes[i] = v[2] > 0 ? (int)v[2] : half < 1 ? 1 : r.kind == FD_FNO_BLOCK ? 2 * half : half;
+    }
     r.time = time[(int)v[4]];
     r.coords = coords[(int)v[5]];
     r.lift = (int)v[6];
