@@ -372,19 +372,30 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  *   fd_ve            1                    smin^2 (smax/smin)^2t      [0, 1]
  *   fd_driftless     1                    t                          (0, tmax]      [Thesis 4.2]
  *   fd_flow          1 - t                (t + smin (1-t))^2         [0, 1]         [FFM], t = 1 - r
+ *   fd_flow_vp       cos f                sin^2 f                    [0, 1]         f = (t+s)/(1+s) pi/2
  *   fd_ddpm          sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM, KER]
+ *   fd_ladder        1                    v1 (vT/v1)^((t-1)/(T-1))   t = 1..T       [DDO]
+ *   fd_fdp           exp(-b_k B)          (1 - exp(-2 b_k B))/b_k    (0, 1]         [FDP]
+ *   fd_heat          exp(-A th)           (1 - exp(-2 A th))/(2 A)   (0, tmax]      A = c + kappa mu_k [HDM]
+ *   fd_blur          m0 exp(-mu_k w^2/2)  v0                         those of m0    [DDO-SDF, inf-Diff]
+ *   fd_path          A(1 - t)             B^2 + G^2 at 1 - t         [0, 1]         a path of one's own
  *
- * fd_ddpm is defined at whole t; between them log gamma is linear. */
+ * fd_ddpm is defined at whole t; between them log gamma is linear. Any other process is a law of one's
+ * own in the struct: m, v > 0 after 0, v/m^2 not falling where an SDE is wanted. */
 
 typedef struct { double m, v, dm, dv; } fd_coef;      /* mean factor, variance / lam, and d/dt of both */
+/* a function of time given by the user: returns its value, writes its derivative */
+typedef double fd_curve(double t, const void *self, double *slope);
 typedef struct fd_process fd_process;
 struct fd_process {
     const fd_cov *noise;
     double tmin, tmax;                 /* tmin: where samplers end by default */
     double prm[4];
-    const double *table;               /* fd_ddpm: log gamma_t, t = 0..T */
-    int modal;                         /* does law depend on mu? */
+    const double *table;               /* fd_ddpm: log gamma_t, t = 0..T; fd_fdp: b_k */
+    int modal;                         /* 0: law ignores mu; 1: not; 2: mu is the index k of the mode */
     fd_coef (*law)(const fd_process *p, double t, double mu);
+    fd_curve *curve[3];                /* fd_heat: th; fd_path: A, B, G */
+    const void *self;                  /* theirs; fd_blur: the process that is blurred */
 };
 fd_process fd_ou(const fd_cov *noise, double tmax);
 fd_process fd_vp(const fd_cov *noise, double beta0, double beta1);
@@ -394,6 +405,43 @@ fd_process fd_ve(const fd_cov *noise, double smin, double smax);
 fd_process fd_driftless(const fd_cov *noise, double tmax);
 fd_process fd_flow(const fd_cov *noise, double smin);
 fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT);
+/* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus noise, not
+ * at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
+fd_process fd_flow_vp(const fd_cov *noise, double s);
+/* fd_ladder -- T noise levels, geometric in the variance: DDO's sigma_i is a variance, sqrt(sigma_i) xi is
+ * what it adds. Level t = T is the noisiest. Released: v1 = .01, vT = 30, T = 500. */
+fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T);
+/* fd_fdp -- dX_k = -beta b_k X_k dt + sqrt(2 beta lam_k) dW, beta = k0 c exp(ct), k0 = .02, B(1) = (beta0 +
+ * beta1)/2. b [modes] is copied, b_k >= 0 (FD_EARG otherwise); NULL: the released coefficients
+ * 1/(|k|^2 + .3) + ((|k|^2 + 2)/33^2)^1/4, |k|^2 = mu/4 pi^2. They are not bounded, as the paper asks, and
+ * m_k(1) is up to .345: see fd_terminal and FD_START_MATCHED. Released: beta0 = .1, beta1 = 5 or 10. */
+fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, const double *b);
+/* fd_fdp_noise -- the released r_k = 64^2/(23.27 (|k|^2 + 2) energy), the variance of an orthonormal transform
+ * of `ref` pixels, as an operator: lam = r_k/ref. ref = 0: the points of s, which is what the code does, and
+ * then a mode has four times the variance on a grid half as wide. */
+fd_cov    *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref);
+/* fd_heat -- dX = -th'(t) A X dt + sqrt(th' lam) dW with an unbounded A = c + kappa (-Laplacian), c >= 0.
+ * theta NULL: th = t. fd_heat_cosine: th = -log m of fd_vp_cosine. The released image version is that with
+ * c = 1, kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. */
+fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_curve *theta, const void *self,
+                   double tmax);
+fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
+/* fd_blur -- of a scalar process m0, v0 (kept by pointer), w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax), a Gaussian
+ * blur of that standard deviation. Where w0 > 0 samples are blurred copies of data: D is of the sharp x0, but
+ * X_0 is not. [DDO-SDF]: fd_flow_vp(0), w0 = .05/pi, w1 = .25/pi, t cut at log m^2/v = +-10.
+ * [inf-Diff]: w0 = w1 and a noise with the spectrum of that blur. */
+fd_process fd_blur(const fd_process *base, double w0, double w1);
+/* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow matching with
+ * a path of one's own, the one-sided stochastic interpolant [Albergo et al.]. G may be NULL. */
+fd_process fd_path(const fd_cov *noise, fd_curve *A, fd_curve *B, fd_curve *G, const void *self);
+/* fd_terminal -- what starting from N(0, v_T C) instead of the true law costs, for data N(mean, c0), mean NULL
+ * for 0. kl is over modes that carry noise. */
+typedef struct {
+    double m; ptrdiff_t k;             /* the largest m_k(tmax), and the k */
+    double kl, w2;                     /* KL(p_T | N(0, v_T C)); 2-Wasserstein distance, not squared */
+    double ode, sde;                   /* the distance left at tmin after the exact flow, the exact SDE */
+} fd_gap;
+fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch);
 /* fd_law -- the coefficients of mode k at time t (k is looked at only where p->modal). */
 fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
 /* fd_times -- t[0] = tmax > .. > t[steps] = tmin by a rule; prm: rho (0: 7) for FD_RHO.
@@ -414,10 +462,13 @@ void       fd_times(const fd_process *p, int rule, double prm, int steps, double
  *   FD_SCORE     C grad log p = -(x - m D)/v             [DDO, Pidstrigach]
  *   FD_V         m e - s D                               [v]; D = (m x - s v)/(m^2 + s^2)
  *   FD_VELOCITY  dx/dr, r = -t: -(m' D + s' e)           [FFM]: from noise to data
+ *   FD_SCORE_HALF  C^-1/2 of FD_SCORE, no function in the limit: for a fixed grid
+ *   FD_SCORE_FULL  C^-1 of FD_SCORE: grad log p in L2
  *
- * each per mode where the process is modal. */
+ * each per mode where the process is modal. Maps to the last two fail (FD_EDATA, see fd_cov_pow) where x
+ * holds modes that carry no noise. */
 
-enum { FD_X0, FD_NOISE, FD_SCORE, FD_V, FD_VELOCITY };
+enum { FD_X0, FD_NOISE, FD_SCORE, FD_V, FD_VELOCITY, FD_SCORE_HALF, FD_SCORE_FULL };
 typedef struct {
     int predicts;
     /* y = prediction at (x, t): b functions on s, each with its own time; y must not be x */
@@ -481,7 +532,7 @@ void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, co
  *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE, FD_W_V: that of the x0, noise, v error;
  *   FD_W_LIKELIHOOD: the path-space weight q m^2/v^2 of the x0 error times 1/2: the ELBO's
  *   [FDP; Song et al. 2021].
- * Scalar processes only. */
+ * Scalar processes, first five kinds only: for the others see fd_weigh. */
 enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
 double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
 /* fd_draw_times -- b times in [tmin, tmax], time i from element first + i of r:
@@ -490,6 +541,29 @@ double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_statu
 enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL };
 void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                      double *t);
+/* fd_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind, each at its own
+ * time, so that |x|^2 is the loss in that norm. Twice gives W x, half the gradient of the loss.
+ *   FD_NORM_H           1
+ *   FD_NORM_CM          1/lam                            Cameron-Martin [KER]
+ *   FD_NORM_STATIONARY  2a/(q lam)                       that of the stationary law; b/r of [FDP]
+ *   FD_NORM_SOBOLEV     (1 + mu)^prm
+ *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D           path-space KL, the ELBO's [Song et al. 2021]
+ * Kinds C^-p s count as s. Modes that carry no noise get 0, but for H and Sobolev. */
+enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD };
+void   fd_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
+                fd_real *x, fd_arena scratch);
+/* fd_norm -- the same weights at one time as an operator: <x, W x>; fd_cov_apply with 1/2 is fd_weigh on the
+ * tape. Nyquist modes get 0. */
+fd_cov *fd_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t);
+/* fd_time_law -- the law of t with the least variance of the loss of one pair, density ~ sqrt(E loss^2), for a
+ * model that has learned data N(0, c0): its residual is Gaussian with the variances w_k F_k of the loss
+ * floor, so E loss^2 = (sum w F)^2 + 2 sum (w F)^2. A table of cells, the same density all over one.
+ * fd_time_draw -- b times, time i from element first + i of r, and the weights (uniform density)/density
+ * that leave the mean loss what it is under the uniform law. */
+typedef struct { int n, whole; double *t, *cdf; } fd_time_law;               /* [n+1] each */
+fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm, double prm,
+                             int predicts);
+void   fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t, double *w);
 
 /* ---- 11. Sampling -------------------------------------------------------------------------------------
  *
@@ -517,6 +591,10 @@ enum {
     FD_PF_MIDPOINT,
     FD_PF_RK4,
     FD_STOCHASTIC_HEUN,     /* weak order 2, strong 1 */
+    FD_PF_MULTISTEP,        /* DDIM with D extrapolated from the last two steps in log m/s: order 2, one
+                               evaluation a step [DPM-Solver++ 2M]; its first step is DDIM */
+    FD_PF_ADAPTIVE,         /* Dormand-Prince 5(4) within the step, FFM's: tolerances below; needs v(s) > 0 */
+    FD_ANNEALED,            /* no predictor: the corrector at all times t[0..steps] [DDO] */
     FD_SCHEMES
 };
 /* fd_scheme_name -- "euler-maruyama", "pf-heun", ...; NULL past the last. */
@@ -535,6 +613,20 @@ typedef struct {
     int steps, scheme;
     double eta;              /* FD_ETA_EULER, FD_DDIM */
     int denoise;             /* 1: after the last step x = D(x, t_end) */
+    int start;               /* FD_START_NOISE: N(0, v C); FD_START_UNIT: N(0, C) [DDO];
+                                FD_START_MATCHED: N(m mean, m^2 cov + v C) */
+    const fd_real *mean;     /* [ch][points] of data, for MATCHED; NULL: 0 */
+    const fd_cov *cov;       /* on the same points; NULL: 0 */
+    int corrector, inner;    /* FD_CORRECT_*; steps of it each time (0: 1) */
+    double cprm;             /* its parameter */
+    int before;              /* correct at t, before the predictor, as the codes do; 0: at s, as [SDE] says */
+    int pooled;              /* 1: norms of FD_CORRECT_SNR, FD_PF_ADAPTIVE over the batch, as the codes do:
+                                then a function depends on its batch mates. 0: of each function */
+    double churn;            /* after the predictor: noise on to s + churn h, and the predictor back [FDP] */
+    int quiet;               /* 1: the last noise of all is left out */
+    double tdenoise;         /* the time that the last D is told; 0: t_end */
+    double rtol, atol;       /* FD_PF_ADAPTIVE; 0: 1e-5 */
+    int *evals;              /* counts evaluations of the model; NULL */
 } fd_sampler;                /* the grid is that of p->noise: fd_cov_on makes the same noise on another */
 typedef struct {
     fd_sampler how;
@@ -542,9 +634,18 @@ typedef struct {
     int first, b, k;         /* functions first .. first+b-1; k steps done */
     fd_real *x;              /* [b][ch][points], the state; yours to change between steps */
     fd_real *d;              /* the last D that was evaluated */
+    fd_real *prev;           /* FD_PF_MULTISTEP: the D of the last step; else NULL */
 } fd_run;
+enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
+/* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, s = FD_SCORE.
+ * Differs from [thesis alg. 2], which forgets the predictor's noise and lets its loop run to t = 0.
+ *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for alpha lam < 4 (m^2 c + v lam)
+ *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
+ *                      variances: the chain freezes early even with the exact score
+ *   FD_CORRECT_SNR     alpha = 4 (cprm |xi|/|s|)^2, L2 norms [SDE; FDP]; |xi|^2 = Tr C where xi is NULL */
+enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR };
 
-/* fd_begin -- a run with x ~ N(0, v(tmax) C), function i from stream (r, first + i). */
+/* fd_begin -- a run that starts as how->start says, at t[0]; function i from stream (r, first + i). */
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b);
 /* fd_step -- one step; 1 while there is more to do. A step that gives NaN or infinity records FD_ENAN
  * and leaves x as it was. The noise of step k is draw `first + i` of fd_sub(r, 's', k + 1), so it does
@@ -554,8 +655,53 @@ int     fd_step(fd_run *run, fd_arena scratch);
  * NULL for none. What fd_step calls; probe it, couple it, or feed it noise from elsewhere. */
 void    fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, const fd_real *xi,
                    fd_real *d, fd_arena scratch);
+/* fd_correct -- one step of the corrector at t, with the noise given or NULL. */
+void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi, fd_real *d,
+                   fd_arena scratch);
 /* fd_sample -- begin, all steps, result to x [b][ch][points]. */
 void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
+/* fd_fdp_sampler -- FDP's sampler as released: the SNR corrector at t, Euler, churn, Euler; n - 1 steps of
+ * (tmax - tmin)/n to t[0..n-1], and D of the state without its last noise, told tmin though the state is one
+ * step above it. The code averages norms over the batch: set `pooled` for that. */
+fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr, int ode,
+                          double *t);
+
+/* fd_loglik -- log density at t[steps] of b functions x under the probability flow of how->model from the law
+ * how->start at t[0]: log p_T(x_T) + int div drift dt, backwards through how->t by how->scheme, FD_PF_HEUN,
+ * FD_PF_MIDPOINT or FD_PF_RK4. probes = 0: the exact divergence, from model.var. Else the mean over Hutchinson
+ * probes of z^T J z, from model.vjp, z = +-1 at the points, one z along a path: function i uses stream
+ * (r, first + i); grids only. In nats, for the coefficients of modes that carry noise; the difference to
+ * fd_gauss_logp(noise) is the log density relative to N(0, C), which has a limit. */
+void    fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, const fd_real *x,
+                  double *logp, fd_arena scratch);
+/* fd_elbo -- a bound on -log p(x0), exact for the exact D and start:
+ *
+ *     KL(N(m x0, v C) | start law) + E[-log p(x0 | x_end)] + int sum_k q m^2/(2 v^2 lam) E (D - x0)_k^2 dt
+ *
+ * [Song et al. 2021; VDM], the integral by three Gauss points on each step of how->t, p(x0 | x_end) normal with
+ * mean D and variance model.var, or v lam/m^2 where there is none. E: `pairs` antithetic pairs of draws for
+ * each point; pairs = 0: one pair with u_k = +-sqrt(lam_k), exact for D affine mode by mode. part [b][3]: the
+ * three terms, or NULL. */
+void    fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const fd_real *x0, double *nll,
+                double *part, fd_arena scratch);
+/* fd_gauss_logp -- log N(x; mean, C) over the modes with lam > 0; mean NULL for 0. */
+double  fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd_arena scratch);
+
+/* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with its own dW:
+ *   FD_SDE_EULER     X + f h + g dW                                     strong order 1/2
+ *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx           1
+ *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h)  1, without derivatives
+ * Differs from [thesis eq. 3.38], which has 1/sqrt(2h). For g(t) all three have the same bits: diffusion
+ * models need no more than Euler-Maruyama. */
+typedef struct {
+    void (*f)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
+    void (*g)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
+    void (*dg)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
+    const void *self;
+} fd_sde;
+enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN };
+void    fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, fd_real *x,
+                    const fd_real *dW, fd_arena scratch);
 
 /* ---- 12. Tape: networks and their gradients -------------------------------------------------------------
  *

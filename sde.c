@@ -4,7 +4,9 @@
  *     lin         y_i = sum_j c_j(t_i, k) in_j,i: all that a process does to functions
  *     models      conversions of predictions, exact models of known data, preconditioning
  *     training    noised pairs, targets, weights, laws of t
- *     sampling    rows of the one-stage schemes, stages of the others, the loop
+ *     sampling    rows of the one-stage schemes, stages of the others, correctors, the loop
+ *     likelihood  the flow's change of density, the bound of the path space
+ *     equations   schemes for any scalar SDE
  *
  * Everything is diagonal in the modes e_k of the noise covariance C e_k = lam_k e_k, and everything
  * follows from two functions of time per mode:
@@ -59,11 +61,13 @@ static fd_coef proc_law_subvp(const fd_process *p, double t, double mu)
     return c;
 }
 
-/* m = cos f/cos f0, f = (t + s)/(1 + s) pi/2, f0 = f(0); 1 - m^2 = sin(f+f0) sin(f-f0)/cos^2 f0 */
+/* m = cos f/cos f0, f = (t + s)/(1 + s) pi/2, f0 = f(0); 1 - m^2 = sin(f+f0) sin(f-f0)/cos^2 f0.
+ * The flow's has f0 = 0. cos f = sin(pi/2 - f), which is 0 at t = 1. */
 static fd_coef proc_law_cosine(const fd_process *p, double t, double mu)
 {
-    double w = PI / 2 / (1 + p->prm[0]), f0 = w * p->prm[0], f = f0 + w * t, c0 = cos(f0);
-    fd_coef c = { cos(f) / c0, sin(f + f0) * sin(w * t) / (c0 * c0), -w * sin(f) / c0, 0 };
+    double s = p->prm[0], w = PI / 2 / (1 + s), f0 = p->prm[1], f = w * (s + t), c0 = cos(f0);
+    double up = f0 > 0 ? w * t : f;                                   /* f - f0 */
+    fd_coef c = { sin(w * (1 - t)) / c0, sin(f + f0) * sin(up) / (c0 * c0), -w * sin(f) / c0, 0 };
     (void)mu;
     c.dv = -2 * c.m * c.dm;
     return c;
@@ -98,7 +102,63 @@ static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
     return proc_vp(-(p->table[i] + x * d), -d);
 }
 
-static int proc_chain(const fd_process *p) { return p->law == proc_law_ddpm; }
+static fd_coef proc_law_ladder(const fd_process *p, double t, double mu)
+{
+    double v = p->prm[0] * exp(p->prm[1] * (t - 1));
+    (void)mu;
+    return (fd_coef){ 1, v, 0, p->prm[1] * v };
+}
+
+static fd_coef proc_law_fdp(const fd_process *p, double t, double mu)
+{
+    double b = p->table[(ptrdiff_t)mu], k0 = p->prm[0], c = p->prm[1];
+    double B = k0 * expm1(c * t), beta = k0 * c * exp(c * t), m = exp(-b * B);
+    return (fd_coef){ m, b > 0 ? -expm1(-2 * b * B) / b : 2 * B, -b * beta * m, 2 * beta * m * m };
+}
+
+static fd_coef proc_law_heat(const fd_process *p, double t, double mu)
+{
+    double A = p->prm[0] + p->prm[1] * mu, dth = 1, th = t;
+    if (p->curve[0]) th = p->curve[0](t, p->self, &dth);
+    double m = exp(-A * th);
+    return (fd_coef){ m, A > 0 ? -expm1(-2 * A * th) / (2 * A) : th, -A * dth * m, dth * m * m };
+}
+
+static double proc_theta_cosine(double t, const void *self, double *slope)
+{
+    fd_process p = fd_vp_cosine(NULL);
+    fd_coef c = p.law(&p, t, 0);
+    (void)self;
+    *slope = -c.dm / c.m;
+    return -.5 * log1p(-c.v);
+}
+
+static fd_coef proc_law_blur(const fd_process *p, double t, double mu)
+{
+    const fd_process *base = p->self;
+    double u = PI / 2 * t / p->prm[2], rise = p->prm[1] - p->prm[0], s = sin(u);
+    double w = p->prm[0] + rise * s * s, dw = rise * sin(2 * u) * PI / 2 / p->prm[2];
+    fd_coef c = base->law(base, t, 0);
+    double e = exp(-.5 * mu * w * w);
+    c.dm = e * (c.dm - c.m * mu * w * dw);
+    c.m *= e;
+    return c;
+}
+
+static fd_coef proc_law_path(const fd_process *p, double t, double mu)
+{
+    double dA, dB, dG = 0, A = p->curve[0](1 - t, p->self, &dA),
+        B = p->curve[1](1 - t, p->self, &dB);
+    double G = p->curve[2] ? p->curve[2](1 - t, p->self, &dG) : 0;
+    (void)mu;
+    return (fd_coef){ A, B * B + G * G, -dA, -2 * (B * dB + G * dG) };
+}
+
+/* Does t count steps? */
+static int proc_whole(const fd_process *p)
+{
+    return p->law == proc_law_ddpm || p->law == proc_law_ladder;
+}
 
 fd_process fd_ou(const fd_cov *noise, double tmax)
 {
@@ -115,8 +175,8 @@ fd_process fd_vp(const fd_cov *noise, double beta0, double beta1)
 
 fd_process fd_vp_cosine(const fd_cov *noise)
 {
-    return (fd_process){ .noise = noise, .tmin = 1e-5, .tmax = .9946, .prm = { .008 },
-                         .law = proc_law_cosine };
+    return (fd_process){ .noise = noise, .tmin = 1e-5, .tmax = .9946,
+                         .prm = { .008, PI / 2 * .008 / 1.008 }, .law = proc_law_cosine };
 }
 
 fd_process fd_subvp(const fd_cov *noise, double beta0, double beta1)
@@ -144,6 +204,49 @@ fd_process fd_flow(const fd_cov *noise, double smin)
     return (fd_process){ .noise = noise, .tmax = 1, .prm = { smin }, .law = proc_law_flow };
 }
 
+fd_process fd_flow_vp(const fd_cov *noise, double s)
+{
+    FD_ASSERT(s >= 0);
+    return (fd_process){ .noise = noise, .tmax = 1, .prm = { s }, .law = proc_law_cosine };
+}
+
+fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T)
+{
+    FD_ASSERT(v1 > 0 && vT > v1 && T > 1);
+    return (fd_process){ .noise = noise, .tmin = 1, .tmax = T,
+                         .prm = { v1, log(vT / v1) / (T - 1) }, .law = proc_law_ladder };
+}
+
+fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_curve *theta, const void *self,
+                   double tmax)
+{
+    FD_ASSERT(c >= 0 && kappa >= 0 && tmax > 0);
+    return (fd_process){ .noise = noise, .tmin = 1e-3 * tmax, .tmax = tmax, .prm = { c, kappa },
+                         .modal = 1, .law = proc_law_heat, .curve = { theta }, .self = self };
+}
+
+fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa)
+{
+    fd_process p = fd_heat(noise, c, kappa, proc_theta_cosine, NULL, .9946);
+    p.tmin = 1e-5;
+    return p;
+}
+
+fd_process fd_blur(const fd_process *base, double w0, double w1)
+{
+    FD_ASSERT(w0 >= 0 && w1 >= w0 && !base->modal);
+    return (fd_process){ .noise = base->noise, .tmin = base->tmin, .tmax = base->tmax,
+                         .prm = { w0, w1, base->tmax }, .modal = 1,
+                         .law = base->law ? proc_law_blur : NULL, .self = base };
+}
+
+fd_process fd_path(const fd_cov *noise, fd_curve *A, fd_curve *B, fd_curve *G, const void *self)
+{
+    FD_ASSERT(A && B);
+    return (fd_process){ .noise = noise, .tmax = 1, .law = proc_law_path, .curve = { A, B, G },
+                         .self = self };
+}
+
 /* gamma_t = prod_{u <= t} (1 - beta_u), beta_u linear from beta1 to betaT */
 fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT)
 {
@@ -158,6 +261,15 @@ fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double
         lg[t] = lg[t - 1] + log1p(-(T > 1 ? beta1 + (betaT - beta1) * (t - 1) / (T - 1) : beta1));
     p.table = lg;
     return p;
+}
+
+static int space_same(const fd_space *x, const fd_space *y)
+{
+    if (x->nd != y->nd || x->ch != y->ch || x->points != y->points || x->modes != y->modes
+        || x->basis != y->basis) return 0;
+    for (int i = 0; i < x->nd; i++)
+        if (x->n[i] != y->n[i] || x->bc[i] != y->bc[i] || x->len[i] != y->len[i]) return 0;
+    return 1;
 }
 
 /* mu of mode k from its index j on each axis: the waves of each boundary, see fd_space */
@@ -177,10 +289,62 @@ static double proc_mu(const fd_space *s, ptrdiff_t k)
     return mu;
 }
 
+/* what law wants to know of mode k, and of all */
+static double proc_arg(const fd_process *p, ptrdiff_t k)
+{
+    return !p->modal || !p->noise ? 0 : p->modal == 2 ? (double)k : proc_mu(&p->noise->s, k);
+}
+
+static void proc_args(const fd_process *p, double *mu, fd_arena scratch)
+{
+    ptrdiff_t n = p->noise->s.modes;
+    if (p->modal == 1) fd_laplace(&p->noise->s, mu, scratch);
+    else for (ptrdiff_t k = 0; k < n; k++) mu[k] = p->modal ? (double)k : 0;
+}
+
+/* the released constants; N^2 pixels of variance rho per orthonormal mode are lam = rho/N^2 */
+fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, const double *b)
+{
+    fd_status *st = a->st;
+    const double k0 = .02;
+    if (st->code || !noise) return (fd_process){ 0 };
+    ptrdiff_t n = noise->s.modes;
+    double *table = fd_raw(a, double, n);
+    if (!table) return (fd_process){ 0 };
+    if (!b) fd_laplace(&noise->s, table, *a);
+    if (!(beta0 >= 0 && beta0 + beta1 > 0))
+        fd_fail(st, FD_EARG, "fd_fdp", "needs rates that are not negative", 0, 0, 0, 0);
+    for (ptrdiff_t k = 0; k < n && !st->code; k++) {
+        double k2 = table[k] / (4 * PI * PI);
+        table[k] = b ? b[k] : 1 / (k2 + .3) + sqrt(sqrt((k2 + 2) / (33 * 33)));
+        if (!(table[k] >= 0 && isfinite(table[k])))
+            fd_fail(st, FD_EARG, "fd_fdp", "b is negative or not finite: mode", 1, k, 0, 0);
+    }
+    if (st->code) return (fd_process){ 0 };
+    return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = 1, .table = table, .modal = 2,
+                         .prm = { k0, log1p(.5 * (beta0 + beta1) / k0) }, .law = proc_law_fdp };
+}
+
+fd_cov *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref)
+{
+    if (a->st->code || !s->modes) return NULL;
+    if (!(energy > 0) || ref < 0) {
+        fd_fail(a->st, FD_EARG, "fd_fdp_noise", "needs energy > 0 and ref >= 0", 0, 0, 0, 0);
+        return NULL;
+    }
+    double *lam = fd_raw(a, double, s->modes);
+    if (!lam) return NULL;
+    fd_laplace(s, lam, *a);
+    for (ptrdiff_t k = 0; k < s->modes && !a->st->code; k++)
+        lam[k] = 64 * 64 / 23.27 / ((lam[k] / (4 * PI * PI) + 2) * energy)
+               / (double)(ref ? ref : s->points);
+    return fd_cov_table(a, s, lam);
+}
+
 fd_coef fd_law(const fd_process *p, double t, ptrdiff_t k)
 {
     if (!p->law) return (fd_coef){ 0 };
-    return p->law(p, t, p->modal && p->noise ? proc_mu(&p->noise->s, k) : 0);
+    return p->law(p, t, proc_arg(p, k));
 }
 
 /* log sigma(t), sigma = sqrt(v)/m; of the mode mu = 0 where the process is modal */
@@ -258,13 +422,59 @@ static double proc_halve(const fd_process *p, double s, double t, double mu, int
 
 static double proc_integral(const fd_process *p, double s, double t, double mu, int e)
 {
-    if (proc_chain(p)) {
+    if (p->law == proc_law_ddpm) {
         double ms = p->law(p, s, mu).m, mt = p->law(p, t, mu).m;
         return e ? 2 * (1 / mt - 1 / ms) : 2 * log(ms / mt);
     }
     double all = proc_panel(p, s, t, mu, e);
     int left = 1000;
     return proc_halve(p, s, t, mu, e, all, 1e-14 * fabs(all), &left);
+}
+
+/* --- The start: N(0, v_T) for P_T. With r = P_e/P_T, the flow to e takes it to deviation
+ * -sqrt(r) m_T M and variance r v_T, the SDE, k = m_T/m_e, to -k r m_T M and
+ * P_e v(T|e)/P_T + (k r)^2 v_T. --- */
+
+static double proc_gap2(double dM2, double x, double y)
+{
+    double d = sqrt(x) - sqrt(y);
+    return dM2 + d * d;
+}
+
+fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch)
+{
+    fd_gap g = { 0 };
+    fd_status *st = scratch.st;
+    if (st->code || !p->noise || !c0) return g;
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t modes = s->modes, ch = s->ch;
+    if (!space_same(s, &c0->s)) {
+        fd_fail(st, FD_ESHAPE, "fd_terminal", "data and noise have different modes", 0, 0, 0, 0);
+        return g;
+    }
+    double *mu = fd_raw(&scratch, double, modes);
+    fd_real *M = fd_new(&scratch, fd_real, ch * modes);
+    if (!M) return g;
+    proc_args(p, mu, scratch);
+    if (mean) fd_to_modes(s, 1, mean, M, scratch);
+    if (st->code) return g;
+    double w2 = 0, ode = 0, sde = 0;
+    for (ptrdiff_t k = 0; k < modes; k++) {
+        fd_coef T = p->law(p, p->tmax, mu[k]), E = p->law(p, p->tmin, mu[k]);
+        double c = c0->lam[k], lam = p->noise->lam[k], V = T.v * lam, sum2 = 0;
+        double PT = T.m * T.m * c + V, PE = E.m * E.m * c + E.v * lam, r = PT > 0 ? PE / PT : 1;
+        double q = T.m == 0 ? 0 : T.m / E.m;
+        for (ptrdiff_t l = 0; l < ch; l++) sum2 += (double)M[l * modes + k] * M[l * modes + k];
+        sum2 *= T.m * T.m / (double)ch;               /* (m_T M)^2, mean over channels */
+        if (k == 0 || T.m > g.m) g.m = T.m, g.k = k;
+        if (V > 0) g.kl += .5 * (double)ch * ((T.m * T.m * c + sum2) / V - log(PT / V));
+        w2 += (double)ch * proc_gap2(sum2, PT, V);
+        ode += (double)ch * proc_gap2(r * sum2, PE, r * V);
+        sde += (double)ch * proc_gap2(q * q * r * r * sum2, PE,
+                                      r * fmax(0, T.v - q * q * E.v) * lam + q * q * r * r * V);
+    }
+    g.w2 = sqrt(w2), g.ode = sqrt(ode), g.sde = sqrt(sde);
+    return g;
 }
 
 /* ---- Combinations ----------------------------------------------------------------------------- *
@@ -356,7 +566,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
     fd_real *u = fd_raw(&scratch, fd_real, s->ch * modes);            /* [ch][modes] */
     fd_real *w = fd_raw(&scratch, fd_real, s->ch * modes);
     if (!w) return;
-    fd_laplace(s, mu, scratch);
+    proc_args(p, mu, scratch);
     if (st->code) return;
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < b; i++) {
@@ -383,7 +593,8 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
  *
  *     y' = ((al' be - be' al) x + (be' m - al' s) y)/(m be - s al)
  *
- * and a change of D moves y by (al - be m/s) times as much. */
+ * and a change of D moves y by (al - be m/s) times as much. The last two kinds are a power of C
+ * times the score. */
 
 static void conv_pair(fd_coef c, int kind, double *al, double *be)
 {
@@ -393,9 +604,14 @@ static void conv_pair(fd_coef c, int kind, double *al, double *be)
         : kind == FD_VELOCITY ? -c.dv / (2 * s) : 0;
 }
 
+static int conv_base(int kind) { return kind > FD_VELOCITY ? FD_SCORE : kind; }
+
+/* p: the kind is C^-p of its base */
+static double conv_power(int kind) { return kind > FD_VELOCITY ? .5 * (kind - FD_VELOCITY) : 0; }
+
 static int conv_known(fd_status *st, const char *where, int kind)
 {
-    if (kind >= FD_X0 && kind <= FD_VELOCITY) return 1;
+    if (kind >= FD_X0 && kind <= FD_SCORE_FULL) return 1;
     fd_fail(st, FD_EARG, where, "no such kind of prediction", 1, kind, 0, 0);
     return 0;
 }
@@ -419,12 +635,24 @@ static const char *conv_coef(const void *ctx, const fd_process *p, double t, dou
 void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, const double *t,
                 fd_real *y, fd_arena scratch)
 {
-    int kind[2] = { from, to };
+    int kind[2] = { conv_base(from), conv_base(to) };
+    double up = conv_power(from), down = conv_power(to);
+    fd_real *z = y;
     if (!conv_known(scratch.st, "fd_convert", from) || !conv_known(scratch.st, "fd_convert", to))
         return;
-    if (from != to)
-        lin_apply("fd_convert", p, b, t, conv_coef, kind, 2, (const fd_real *[3]){ x, y }, y,
+    if (from == to || scratch.st->code || !p->noise) return;
+    ptrdiff_t n = b * fd_size(&p->noise->s);
+    if (up > 0) z = fd_raw(&scratch, fd_real, n);
+    if (up > 0) fd_cov_pow(p->noise, up, b, y, z, scratch);
+    if (kind[0] != kind[1] && down > 0 && up == 0) {
+        z = fd_raw(&scratch, fd_real, n);
+        if (z) memcpy(z, y, (size_t)n * sizeof *z);
+    }
+    if (kind[0] != kind[1])
+        lin_apply("fd_convert", p, b, t, conv_coef, kind, 2, (const fd_real *[3]){ x, z }, z,
                   scratch);
+    if (down > 0) fd_cov_pow(p->noise, -down, b, z, y, scratch);
+    else if (z != y && !scratch.st->code) memcpy(y, z, (size_t)n * sizeof *y);
 }
 
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
@@ -590,15 +818,6 @@ FD_NOFMA_FN static void oracle_one(const oracle *o, int what, double t, const fd
     for (ptrdiff_t j = 0; j < n; j++) out[j] = (fd_real)(what == ORACLE_EVAL ? D[j] : R[j]);
 }
 
-static int space_same(const fd_space *x, const fd_space *y)
-{
-    if (x->nd != y->nd || x->ch != y->ch || x->points != y->points || x->modes != y->modes
-        || x->basis != y->basis) return 0;
-    for (int i = 0; i < x->nd; i++)
-        if (x->n[i] != y->n[i] || x->bc[i] != y->bc[i] || x->len[i] != y->len[i]) return 0;
-    return 1;
-}
-
 /* The transpose of fd_from_modes, and of fd_to_modes. On a grid they are the other transform times
  * 1/h and h, which cancel since the two are used as a pair. */
 static void space_pull(const fd_space *s, int b, const fd_real *dx, fd_real *du, fd_arena scratch)
@@ -721,7 +940,7 @@ static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, 
     fd_real *M = fd_new(a, fd_real, (size_t)n * (size_t)(s->ch * s->modes));
     fd_real *mean = fd_new(a, fd_real, n == 1 ? fd_size(s) : 0);
     double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
-    if (mu) fd_laplace(s, mu, *a);
+    if (mu) proc_args(p, mu, *a);
     if (means && M) fd_to_modes(s, n, means, M, *a);
     if (st->code) return (fd_model){ 0 };
     for (int i = 0; i < n; i++) {
@@ -793,8 +1012,8 @@ void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
 }
 
 /* G to g, cin (G - mean) to in */
-static void precond_in(const fd_precond *w, const fd_space *s, int b, const fd_real *x, const double *t,
-                       fd_real *g, fd_real *in, fd_arena scratch)
+static void precond_in(const fd_precond *w, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *g, fd_real *in, fd_arena scratch)
 {
     ptrdiff_t n = fd_size(s);
     w->gauss.eval(w->gauss.self, s, b, x, t, g, scratch);             /* also checks the space */
@@ -806,8 +1025,8 @@ static void precond_in(const fd_precond *w, const fd_space *s, int b, const fd_r
     }
 }
 
-void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_real *xt, const double *t,
-                     fd_real *in, fd_real *y, fd_arena scratch)
+void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_real *xt,
+                     const double *t, fd_real *in, fd_real *y, fd_arena scratch)
 {
     if (scratch.st->code || !w) return;
     const fd_space *s = &((const oracle *)w->gauss.self)->p.noise->s;
@@ -829,8 +1048,8 @@ void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_rea
     lin_batch(b, n, 2, c, (const fd_real *[3]){ x0, g }, y);
 }
 
-static void precond_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                         fd_real *y, fd_arena scratch)
+static void precond_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                         const double *t, fd_real *y, fd_arena scratch)
 {
     const precond_model *pm = self;
     ptrdiff_t n = fd_size(s);
@@ -848,8 +1067,8 @@ static void precond_eval(const void *self, const fd_space *s, int b, const fd_re
 }
 
 /* dD/dx = (1 + cout cin dF/din) dG/dx */
-static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                        const fd_real *dy, fd_real *dx, fd_arena scratch)
+static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
+                        const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
 {
     const precond_model *pm = self;
     const fd_precond *w = pm->w;
@@ -916,9 +1135,11 @@ void fd_noise(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0
 void fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                const double *t, fd_real *y, fd_arena scratch)
 {
-    if (conv_known(scratch.st, "fd_target", predicts))
-        lin_apply("fd_target", p, b, t, pair_target, &predicts, 2,
-                  (const fd_real *[3]){ x0, eps }, y, scratch);
+    int base = conv_base(predicts);
+    if (!conv_known(scratch.st, "fd_target", predicts)) return;
+    lin_apply("fd_target", p, b, t, pair_target, &base, 2, (const fd_real *[3]){ x0, eps }, y,
+              scratch);
+    if (base != predicts && p->noise) fd_cov_pow(p->noise, -conv_power(predicts), b, y, y, scratch);
 }
 
 static double weight_d2(fd_coef c, int kind)
@@ -933,8 +1154,9 @@ double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_statu
 {
     static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind of a rule */
     if (st->code || !p->law || !conv_known(st, "fd_weight", predicts)) return 0;
-    if (p->modal || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
-        fd_fail(st, FD_EARG, "fd_weight", "no such rule, or the process is modal", 1, rule, 0, 0);
+    if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
+        fd_fail(st, FD_EARG, "fd_weight", "no such rule, or a weight per mode: see fd_weigh", 1,
+                rule, 0, 0);
         return 0;
     }
     if (rule == FD_W_ONE || (rule < FD_W_LIKELIHOOD && as[rule] == predicts)) return 1;
@@ -962,7 +1184,8 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
 {
     double lo = p->tmin, hi = p->tmax, one = time_unit(r, first);
     if (!p->law) return;
-    if (rule == FD_T_LOG && proc_chain(p) && lo < 1) lo = 1;
+    if (rule == FD_T_LOG && proc_whole(p) && lo < 1) lo = 1;
+    else if (p->law == proc_law_ladder) lo -= 1;                      /* (0, T], rounded up */
     FD_ASSERT(rule != FD_T_LOG || lo > 0);
     for (int i = 0; i < b; i++) {
         double u = rule == FD_T_STRATIFIED ? (i + one) / b : time_unit(r, first + i);
@@ -973,7 +1196,155 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
             t[i] = proc_time(p, (prm ? prm[0] : -1.2) + (prm ? prm[1] : 1.2) * z[0]);
         } else t[i] = lo + (hi - lo) * u;
         if (t[i] > hi) t[i] = hi;
-        if (proc_chain(p)) t[i] = t[i] > 1 ? ceil(t[i]) : 1;          /* uniform on 1..T */
+        if (proc_whole(p)) t[i] = t[i] > 1 ? ceil(t[i]) : 1;          /* uniform on 1..T */
+    }
+}
+
+/* --- Norms: weights per mode. A residual of a kind is d times that of D, one of C^-p s is lam^-p
+ * times that of s; mu is what the law wants, lap the eigenvalue of -Laplacian. --- */
+
+static const char *norm_weight(const fd_process *p, int norm, double prm, int kind, double t,
+                               double mu, double lap, double lam, double *w)
+{
+    fd_coef c = { 0 };
+    double q = 0;
+    if (norm == FD_NORM_STATIONARY || norm == FD_NORM_LIKELIHOOD) {
+        c = p->law(p, t, mu);
+        q = c.dv - 2 * c.v * c.dm / c.m;
+    }
+    *w = norm == FD_NORM_CM ? 1 / lam
+       : norm == FD_NORM_STATIONARY ? -2 * c.dm / (c.m * q * lam)
+       : norm == FD_NORM_SOBOLEV ? pow(1 + lap, prm)
+       : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam)
+           / weight_d2(c, conv_base(kind))
+       : 1;
+    if (lam == 0 && norm != FD_NORM_H && norm != FD_NORM_SOBOLEV) *w = 0;
+    if (conv_power(kind) > 0) *w *= pow(lam, 2 * conv_power(kind));
+    return isfinite(*w) && *w >= 0 ? NULL : "no such weight at this t: m, v or q is 0";
+}
+
+/* the weights of all modes at t; lap may be NULL for norms that do not read it */
+static int norm_weights(const char *where, const fd_process *p, int norm, double prm, int kind,
+                        double t, const double *mu, const double *lap, double *w, fd_status *st)
+{
+    const char *why = NULL;
+    for (ptrdiff_t k = 0; k < p->noise->s.modes && !why; k++)
+        why = norm_weight(p, norm, prm, kind, t, mu[k], lap ? lap[k] : 0, p->noise->lam[k], &w[k]);
+    if (why) fd_fail(st, FD_EARG, where, why, 0, 0, 0, 0);
+    return !why;
+}
+
+static int norm_ready(const char *where, const fd_process *p, int norm, int kind, fd_status *st)
+{
+    if (st->code || !p->noise || !conv_known(st, where, kind)) return 0;
+    if (norm >= FD_NORM_H && norm <= FD_NORM_LIKELIHOOD) return 1;
+    fd_fail(st, FD_EARG, where, "no such norm", 1, norm, 0, 0);
+    return 0;
+}
+
+void fd_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
+              fd_real *x, fd_arena scratch)
+{
+    if (!norm_ready("fd_weigh", p, norm, predicts, scratch.st)) return;
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t modes = s->modes, n = s->ch * modes;
+    double *w = fd_raw(&scratch, double, modes), *mu = fd_raw(&scratch, double, modes);
+    double *lap = norm == FD_NORM_SOBOLEV ? fd_raw(&scratch, double, modes) : NULL;
+    fd_real *u = fd_raw(&scratch, fd_real, b * n);
+    if (!u) return;
+    proc_args(p, mu, scratch);
+    if (lap) fd_laplace(s, lap, scratch);
+    fd_to_modes(s, b, x, u, scratch);
+    if (scratch.st->code) return;
+    for (int i = 0; i < b; i++) {
+        if ((i == 0 || t[i] != t[i - 1])
+            && !norm_weights("fd_weigh", p, norm, prm, predicts, t[i], mu, lap, w,
+                             scratch.st)) return;
+        for (ptrdiff_t j = 0; j < n; j++) u[i * n + j] *= (fd_real)sqrt(w[j % modes]);
+    }
+    fd_from_modes(s, b, u, x, scratch);
+}
+
+fd_cov *fd_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t)
+{
+    if (!norm_ready("fd_norm", p, norm, predicts, a->st)) return NULL;
+    ptrdiff_t modes = p->noise->s.modes;
+    fd_cov *c = fd_cov_table(a, &p->noise->s, p->noise->lam);
+    fd_arena scratch = *a;
+    double *w = fd_raw(&scratch, double, modes), *mu = fd_raw(&scratch, double, modes);
+    double *lap = norm == FD_NORM_SOBOLEV ? fd_raw(&scratch, double, modes) : NULL;
+    int j[3];
+    if (a->st->code) return NULL;
+    proc_args(p, mu, scratch);
+    if (lap) fd_laplace(&p->noise->s, lap, scratch);
+    if (a->st->code || !norm_weights("fd_norm", p, norm, prm, predicts, t, mu, lap, w,
+                                     a->st)) return NULL;
+    for (ptrdiff_t k = 0; k < modes; k++) c->lam[k] = fd_mode(&p->noise->s, k, j) ? 0 : w[k];
+    return c;
+}
+
+/* cells: between geometric times, between squares where tmin = 0; steps, where t counts them */
+fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm,
+                             double prm, int predicts)
+{
+    const char *where = "fd_time_law_new";
+    fd_status *st = a->st;
+    if (!norm_ready(where, p, norm, predicts, st) || !c0) return NULL;
+    const fd_space *s = &p->noise->s;
+    if (!space_same(s, &c0->s)) {
+        fd_fail(st, FD_ESHAPE, where, "data and noise have different modes", 0, 0, 0, 0);
+        return NULL;
+    }
+    int whole = proc_whole(p), n = whole ? (int)p->tmax : 512;
+    fd_time_law *r = fd_new(a, fd_time_law, 1);
+    double *t = fd_new(a, double, n + 1), *cdf = fd_new(a, double, n + 1), ch = s->ch;
+    fd_arena scratch = *a;
+    double *w = fd_raw(&scratch, double, s->modes), *mu = fd_raw(&scratch, double, s->modes);
+    double *lap = norm == FD_NORM_SOBOLEV ? fd_raw(&scratch, double, s->modes) : NULL;
+    if (st->code) return NULL;
+    proc_args(p, mu, scratch);
+    if (lap) fd_laplace(s, lap, scratch);
+    for (int i = 0; i <= n; i++) {
+        double u = (double)i / n, v = 1 - u;
+        t[i] = whole ? i : p->tmin > 0 ? pow(p->tmin, v) * pow(p->tmax, u) : p->tmax * u * u;
+    }
+    if (!whole) t[0] = p->tmin, t[n] = p->tmax;
+    for (int i = 0; i < n && !st->code; i++) {
+        double at = whole ? t[i + 1] : .5 * (t[i] + t[i + 1]), sum = 0, sum2 = 0;
+        if (!norm_weights(where, p, norm, prm, predicts, at, mu, lap, w, st)) return NULL;
+        for (ptrdiff_t k = 0; k < s->modes; k++) {
+            fd_coef c = p->law(p, at, mu[k]);
+            double lam = p->noise->lam[k], P = c.m * c.m * c0->lam[k] + c.v * lam;
+            double d2 = weight_d2(c, conv_base(predicts));
+            double F = P > 0 ? w[k] * d2 * c0->lam[k] * c.v * lam / P : 0;
+            if (conv_power(predicts) > 0) F = lam > 0 ? F / pow(lam, 2 * conv_power(predicts)) : 0;
+            sum += F, sum2 += F * F;
+        }
+        cdf[i + 1] = cdf[i] + sqrt(ch * ch * sum * sum + 2 * ch * sum2) * (t[i + 1] - t[i]);
+    }
+    if (!st->code && !(cdf[n] > 0 && isfinite(cdf[n])))
+        fd_fail(st, FD_EARG, where, "the loss is 0 or not finite", 0, 0, 0, 0);
+    if (st->code) return NULL;
+    for (int i = 0; i <= n; i++) cdf[i] /= cdf[n];
+    *r = (fd_time_law){ n, whole, t, cdf };
+    return r;
+}
+
+void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t, double *w)
+{
+    if (!law) return;
+    double all = law->t[law->n] - law->t[0];
+    for (int i = 0; i < b; i++) {
+        double u = time_unit(r, first + i);
+        int lo = 0, hi = law->n;                                      /* cdf[lo] <= u < cdf[hi] */
+        while (hi - lo > 1) {
+            int mid = (lo + hi) / 2;
+            if (law->cdf[mid] <= u) lo = mid;
+            else hi = mid;
+        }
+        double mass = law->cdf[hi] - law->cdf[lo], width = law->t[hi] - law->t[lo];
+        t[i] = law->whole ? law->t[hi] : law->t[lo] + width * (u - law->cdf[lo]) / mass;
+        w[i] = width / all / mass;
     }
 }
 
@@ -1012,6 +1383,9 @@ static const struct { const char *name; int noisy; } step_scheme[FD_SCHEMES] = {
     [FD_PF_MIDPOINT] = { "pf-midpoint", 0 },
     [FD_PF_RK4] = { "pf-rk4", 0 },
     [FD_STOCHASTIC_HEUN] = { "stochastic-heun", 1 },
+    [FD_PF_MULTISTEP] = { "pf-multistep", 0 },
+    [FD_PF_ADAPTIVE] = { "pf-adaptive", 0 },
+    [FD_ANNEALED] = { "annealed", 0 },
 };
 
 const char *fd_scheme_name(int scheme)
@@ -1084,7 +1458,7 @@ fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double
 {
     fd_row r = { 0, 0, 0, 0 };
     if (st->code || !p->law) return r;
-    double mu = p->modal && p->noise ? proc_mu(&p->noise->s, k) : 0;
+    double mu = proc_arg(p, k);
     const char *why = step_make(p, scheme, eta, t, s, mu, &r);
     if (why) fd_fail(st, FD_EARG, "fd_step_row", why, 0, 0, 0, 0);
     return why ? (fd_row){ 0, 0, 0, 0 } : r;
@@ -1130,6 +1504,28 @@ static const char *step_start(const void *ctx, const fd_process *p, double t, do
     return NULL;
 }
 
+/* DDIM on D + (D - D_prev) l/(2 l_prev), l the step of log m/s, l_prev the one before. Where either
+ * is infinite there is no slope in it: plain DDIM. [DPM-Solver++ 2M] */
+typedef struct { double s, prev; } step_two;
+
+static double step_l(const fd_process *p, double t, double mu)
+{
+    fd_coef c = p->law(p, t, mu);
+    return c.m > 0 && c.v > 0 ? log(c.m) - .5 * log(c.v) : INFINITY;
+}
+
+static const char *step_multistep(const void *ctx, const fd_process *p, double t, double mu,
+                                  double c[3])
+{
+    const step_two *x = ctx;
+    fd_row r;
+    const char *why = step_make(p, FD_DDIM, 0, t, x->s, mu, &r);
+    double l = step_l(p, t, mu), next = step_l(p, x->s, mu), last = step_l(p, x->prev, mu);
+    double w = isfinite(l + next + last) ? .5 * (next - l) / (l - last) : 0;
+    c[0] = r.ax, c[1] = r.aD * (1 + w), c[2] = -r.aD * w;
+    return why;
+}
+
 /* z = (sd^2 + gain^2 Var(x0|x)/lam)^1/2 xi, in modes. Where lam = 0 there is no xi, no noise. */
 static void step_optimal(const fd_sampler *how, double t, double s, int b, const fd_real *x,
                          const fd_real *xi, const double *tb, fd_real *z, fd_arena scratch)
@@ -1141,7 +1537,7 @@ static void step_optimal(const fd_sampler *how, double t, double s, int b, const
     fd_real *var = fd_raw(&scratch, fd_real, b * n), *u = fd_raw(&scratch, fd_real, b * n);
     double *mu = fd_new(&scratch, double, sp->modes);
     if (!mu) return;
-    if (p->modal) fd_laplace(sp, mu, scratch);
+    proc_args(p, mu, scratch);
     how->model.var(how->model.self, sp, b, x, tb, var, scratch);
     fd_to_modes(sp, b, xi, u, scratch);
     if (scratch.st->code) return;
@@ -1177,8 +1573,26 @@ static const struct { int scheme, stages, end; double eta, node[4], w[4]; } step
     { FD_STOCHASTIC_HEUN, 2, FD_EULER_MARUYAMA, 1, { 0, 1 }, { .5, .5 } },
 };
 
+/* D, counted */
+static void step_predict(const fd_sampler *how, int b, const fd_real *x, const double *t,
+                         fd_real *d, fd_arena scratch)
+{
+    if (how->evals) ++*how->evals;
+    fd_predict(&how->model, FD_X0, how->p, b, x, t, d, scratch);
+}
+
+/* what the change of density along a flow needs: sum += weight div F at every stage */
+typedef struct {
+    int probes;
+    const fd_real *z;                 /* [probes][b][ch][points] */
+    double *mu, *sum;                 /* [modes], [b] */
+} step_trace;
+static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int b, const fd_real *x,
+                      const double *t, fd_arena scratch);
+
+/* s > t goes back to the noise, for flows only. */
 static void step_multi(const fd_sampler *how, int row, double t, double s, int b, fd_real *x,
-                       const fd_real *xi, fd_real *d, double *tb, fd_arena scratch)
+                       const fd_real *xi, fd_real *d, double *tb, step_trace *tr, fd_arena scratch)
 {
     const fd_process *p = how->p;
     ptrdiff_t n = b * fd_size(&p->noise->s);
@@ -1196,13 +1610,140 @@ static void step_multi(const fd_sampler *how, int row, double t, double s, int b
         if (i == 0) memcpy(y, x, (size_t)n * sizeof *y);
         else step_sum(n, dB ? 3 : 2, 1, x, node * h, k, 1, dB, y);
         for (int j = 0; j < b; j++) tb[j] = node == 1 ? s : t - node * h;
-        fd_predict(&how->model, FD_X0, p, b, y, tb, d, scratch);
+        step_predict(how, b, y, tb, d, scratch);
+        if (tr && w != 0) trace_add(how, tr, h * w, b, y, tb, scratch);
         lin_apply("fd_advance", p, b, tb, step_slope, &ctx, 2, (const fd_real *[3]){ y, d }, k,
                   scratch);
         if (scratch.st->code) return;
         step_sum(n, i ? 2 : 1, i ? 1 : w, i ? sum : k, w, k, 0, NULL, sum);
     }
     step_sum(n, dB ? 3 : 2, 1, x, h, sum, 1, dB, x);
+}
+
+/* --- Dormand-Prince 5(4); error weights, first step, control and norm are those of torchdiffeq:
+ * |h sum e_i k_i/(atol + rtol max(|x|, |x'|))|_rms <= 1. Each function has its own time and step;
+ * `pooled` makes the norm, and so the steps, those of the batch. --- */
+
+static const double dp_c[7] = { 0, 1. / 5, 3. / 10, 4. / 5, 8. / 9, 1, 1 };
+static const double dp_a[7][6] = {
+    { 0 }, { 1. / 5 }, { 3. / 40, 9. / 40 }, { 44. / 45, -56. / 15, 32. / 9 },
+    { 19372. / 6561, -25360. / 2187, 64448. / 6561, -212. / 729 },
+    { 9017. / 3168, -355. / 33, 46732. / 5247, 49. / 176, -5103. / 18656 },
+    { 35. / 384, 0, 500. / 1113, 125. / 192, -2187. / 6784, 11. / 84 } };
+static const double dp_e[7] = { 35. / 384 - 1951. / 21600, 0, 500. / 1113 - 22642. / 50085,
+    125. / 192 - 451. / 720, -2187. / 6784 + 12231. / 42400, 11. / 84 - 649. / 6300, -1. / 60 };
+
+/* r[i] = rms of x over the scale of y and z: of function i, or of all */
+static void dp_norm(const fd_sampler *how, int b, ptrdiff_t n, const fd_real *x, const fd_real *y,
+                    const fd_real *z, double *r)
+{
+    double rtol = how->rtol > 0 ? how->rtol : 1e-5, atol = how->atol > 0 ? how->atol : 1e-5;
+    double all = 0;
+    for (int i = 0; i < b; i++) {
+        r[i] = 0;
+        for (ptrdiff_t j = i * n; j < (i + 1) * n; j++) {
+            double e = x[j] / (atol + rtol * fmax(fabs((double)y[j]), fabs((double)z[j])));
+            r[i] += e * e / (double)n;
+        }
+        all += r[i] / b;
+    }
+    for (int i = 0; i < b; i++) r[i] = sqrt(how->pooled ? all : r[i]);
+}
+
+/* y_i = x_i + h_i sum_j a_j k_j,i */
+static void dp_sum(int b, ptrdiff_t n, int stages, const double *a, const double *h,
+                   const fd_real *x, fd_real *const k[7], fd_real *y)
+{
+    for (int i = 0; i < b; i++)
+        for (ptrdiff_t e = i * n; e < (i + 1) * n; e++) {
+            double sum = 0;
+            for (int j = 0; j < stages; j++) sum += a[j] * k[j][e];
+            y[e] = (fd_real)((x ? x[e] : 0) + h[i] * sum);
+        }
+}
+
+static void dp_slope(const fd_sampler *how, int b, const fd_real *x, const double *t, fd_real *d,
+                     fd_real *k, fd_arena scratch)
+{
+    step_ctx ctx = { 0, 0, 0 };
+    step_predict(how, b, x, t, d, scratch);
+    lin_apply("fd_advance", how->p, b, t, step_slope, &ctx, 2, (const fd_real *[3]){ x, d }, k,
+              scratch);
+}
+
+static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real *x, fd_real *d,
+                   fd_arena scratch)
+{
+    static const double one[1] = { 1 };
+    enum { TRIES = 10000 };
+    ptrdiff_t n = fd_size(&how->p->noise->s);
+    fd_real *k[7], *y = fd_raw(&scratch, fd_real, b * n), *err = fd_raw(&scratch, fd_real, b * n);
+    double *t = fd_new(&scratch, double, 6 * (size_t)b);
+    for (int i = 0; i < 7; i++) k[i] = fd_raw(&scratch, fd_real, b * n);
+    if (!k[6]) return;
+    double *h = t + b, *ts = t + 2 * b, *d0 = t + 3 * b, *d1 = t + 4 * b, *r = t + 5 * b;
+    for (int i = 0; i < b; i++) t[i] = from;
+    dp_slope(how, b, x, t, d, k[0], scratch);
+    if (scratch.st->code) return;
+    dp_norm(how, b, n, x, x, x, d0);                  /* the first step [Hairer et al. II.4] */
+    dp_norm(how, b, n, k[0], x, x, d1);
+    for (int i = 0; i < b; i++) {
+        if (!(d0[i] + d1[i] < INFINITY)) {
+            fd_fail(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", 1, i,
+                    0, 0);
+            return;
+        }
+        h[i] = d0[i] < 1e-5 || d1[i] < 1e-5 ? 1e-6 : .01 * d0[i] / d1[i];
+        if (h[i] > from - to) h[i] = from - to;
+        ts[i] = t[i] - h[i];
+    }
+    dp_sum(b, n, 1, one, h, x, k, y);
+    dp_slope(how, b, y, ts, d, k[1], scratch);
+    if (scratch.st->code) return;
+    for (ptrdiff_t e = 0; e < b * n; e++) err[e] = k[1][e] - k[0][e];
+    dp_norm(how, b, n, err, x, x, r);
+    for (int i = 0; i < b; i++) {
+        double top = fmax(d1[i], r[i] / h[i]);
+        double h1 = top <= 1e-15 ? fmax(1e-6, 1e-3 * h[i]) : pow(.01 / top, .2);
+        h[i] = fmin(100 * h[i], h1);
+    }
+    for (int tries = 0;; tries++) {
+        int left = 0;
+        for (int i = 0; i < b; i++) {                                 /* done: h = 0 */
+            if (h[i] >= (t[i] - to) * (1 - 1e-9)) h[i] = t[i] - to;
+            left += t[i] > to;
+        }
+        if (!left) return;
+        if (tries == TRIES) {
+            fd_fail(scratch.st, FD_EARG, "fd_advance", "pf-adaptive needs too many steps", 1, TRIES,
+                    0, 0);
+            return;
+        }
+        for (int j = 1; j < 7; j++) {
+            for (int i = 0; i < b; i++)
+                ts[i] = dp_c[j] == 1 && h[i] == t[i] - to ? to : t[i] - dp_c[j] * h[i];
+            dp_sum(b, n, j, dp_a[j], h, x, k, y);
+            dp_slope(how, b, y, ts, d, k[j], scratch);
+        }
+        if (scratch.st->code) return;
+        dp_sum(b, n, 7, dp_e, h, NULL, k, err);
+        dp_norm(how, b, n, err, x, y, r);
+        for (int i = 0; i < b; i++) {
+            int ok = r[i] <= 1;
+            if (!(r[i] < INFINITY)) {
+                fd_fail(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", 1,
+                        i, 0, 0);
+                return;
+            }
+            if (ok && h[i] > 0) {
+                memcpy(x + i * n, y + i * n, (size_t)n * sizeof *x);
+                memcpy(k[0] + i * n, k[6] + i * n, (size_t)n * sizeof *x);
+                t[i] = ts[i];
+            }
+            double grow = r[i] > 0 ? .9 * pow(r[i], -.2) : 10;
+            h[i] *= fmin(10, fmax(grow, ok ? 1 : .2));
+        }
+    }
 }
 
 static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
@@ -1215,7 +1756,57 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
     else if (how->scheme == FD_ANCESTRAL_OPTIMAL && !how->model.var)
         fd_fail_name(st, FD_EARG, where, "the model has no variance, which this scheme needs",
                      fd_scheme_name(how->scheme));
+    else if (how->corrector < FD_CORRECT_NONE || how->corrector > FD_CORRECT_SNR
+             || (how->corrector && !(how->cprm >= 0)))
+        fd_fail(st, FD_EARG, where, "no such corrector", 1, how->corrector, 0, 0);
+    else if (how->scheme == FD_ANNEALED && !how->corrector)
+        fd_fail(st, FD_EARG, where, "annealed needs a corrector", 0, 0, 0, 0);
+    else if (!(how->churn >= 0) || (how->churn > 0 && how->scheme == FD_PF_MULTISTEP))
+        fd_fail(st, FD_EARG, where, "churn is negative, or with pf-multistep", 0, 0, 0, 0);
     return !st->code;
+}
+
+/* before, dp: where the last step began and its D, for pf-multistep; dp NULL: there was none */
+static void step_run(const fd_sampler *how, double before, const fd_real *dp, double t, double s,
+                     int b, fd_real *x, const fd_real *xi, fd_real *d, fd_arena scratch)
+{
+    const fd_process *p = how->p;
+    ptrdiff_t n = b * fd_size(&p->noise->s);
+    int scheme = how->scheme;
+    double *tb = fd_raw(&scratch, double, b);
+    if (!d) d = fd_raw(&scratch, fd_real, n);
+    if (!tb || !d || scheme == FD_ANNEALED) return;
+    for (int i = 0; i < b; i++) tb[i] = t;
+    if (scheme == FD_PF_ADAPTIVE) {
+        dp_run(how, t, s, b, x, d, scratch);
+        return;
+    }
+    if (scheme == FD_PF_MULTISTEP && dp) {
+        step_two two = { s, before };
+        step_predict(how, b, x, tb, d, scratch);
+        lin_apply("fd_advance", p, b, tb, step_multistep, &two, 3, (const fd_real *[3]){ x, d, dp },
+                  x, scratch);
+        return;
+    }
+    while (scheme >= FD_ONE_STAGE && scheme < FD_PF_MULTISTEP) {
+        int row = scheme - FD_ONE_STAGE;
+        FD_ASSERT(step_stages[row].scheme == scheme);
+        if (step_stages[row].end == scheme || p->law(p, s, 0).v > 0) {
+            step_multi(how, row, t, s, b, x, xi, d, tb, NULL, scratch);
+            return;
+        }
+        scheme = step_stages[row].end;
+    }
+    step_ctx ctx = { scheme, how->eta, s };
+    if (scheme == FD_PF_MULTISTEP) ctx = (step_ctx){ FD_DDIM, 0, s };
+    step_predict(how, b, x, tb, d, scratch);
+    if (scheme == FD_ANCESTRAL_OPTIMAL && xi) {
+        fd_real *z = fd_raw(&scratch, fd_real, n);
+        if (z) step_optimal(how, t, s, b, x, xi, tb, z, scratch);
+        xi = z;
+    }
+    lin_apply("fd_advance", p, b, tb, step_row, &ctx, xi ? 3 : 2,
+              (const fd_real *[3]){ x, d, xi }, x, scratch);
 }
 
 void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, const fd_real *xi,
@@ -1226,31 +1817,91 @@ void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, co
         fd_fail(scratch.st, FD_EARG, "fd_advance", "times must fall", 0, 0, 0, 0);
         return;
     }
+    step_run(how, t, NULL, t, s, b, x, xi, d, scratch);
+}
+
+/* --- The corrector: x' = (1 - alpha/2v) x + (alpha m/2v) D + sqrt(alpha) xi. --- */
+
+typedef struct { int rule; double prm, end; } step_langevin;
+
+static const char *step_correct(const void *ctx, const fd_process *p, double t, double mu,
+                                double c[3])
+{
+    const step_langevin *x = ctx;
+    fd_coef f = p->law(p, t, mu);
+    if (!(f.v > 0)) return "v = 0: nothing to correct";
+    double r = x->rule == FD_CORRECT_LADDER ? f.v / p->law(p, x->end, mu).v : 0;
+    double al = x->rule == FD_CORRECT_SCALED ? x->prm * f.v
+              : x->rule == FD_CORRECT_LADDER ? x->prm * r * r
+              : x->prm;
+    c[0] = 1 - .5 * al / f.v, c[1] = .5 * al * f.m / f.v, c[2] = sqrt(al);
+    return NULL;
+}
+
+void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi, fd_real *d,
+                fd_arena scratch)
+{
+    if (!x || !step_ready(how, "fd_correct", scratch.st) || !how->corrector) return;
     const fd_process *p = how->p;
-    ptrdiff_t n = b * fd_size(&p->noise->s);
-    int scheme = how->scheme;
-    double *tb = fd_raw(&scratch, double, b);
-    if (!d) d = fd_raw(&scratch, fd_real, n);
-    if (!tb || !d) return;
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t n = fd_size(s);
+    int snr = how->corrector == FD_CORRECT_SNR, nin = xi ? 3 : 2;
+    step_langevin ctx = { how->corrector, how->cprm, how->corrector == FD_CORRECT_LADDER
+                                                         ? how->t[how->steps] : 0 };
+    double *tb = fd_raw(&scratch, double, b), *g = fd_raw(&scratch, double, b);
+    double *z = fd_raw(&scratch, double, b), gs = 0, zs = 0;
+    fd_real *score = snr ? fd_raw(&scratch, fd_real, b * n) : NULL;
+    if (!d) d = fd_raw(&scratch, fd_real, b * n);
+    if (scratch.st->code) return;
     for (int i = 0; i < b; i++) tb[i] = t;
-    while (scheme >= FD_ONE_STAGE) {
-        int row = scheme - FD_ONE_STAGE;
-        FD_ASSERT(step_stages[row].scheme == scheme);
-        if (step_stages[row].end == scheme || p->law(p, s, 0).v > 0) {
-            step_multi(how, row, t, s, b, x, xi, d, tb, scratch);
-            return;
-        }
-        scheme = step_stages[row].end;
+    step_predict(how, b, x, tb, d, scratch);
+    if (!snr) {
+        lin_apply("fd_correct", p, b, tb, step_correct, &ctx, nin, (const fd_real *[3]){ x, d, xi },
+                  x, scratch);
+        return;
     }
-    step_ctx ctx = { scheme, how->eta, s };
-    fd_predict(&how->model, FD_X0, p, b, x, tb, d, scratch);
-    if (scheme == FD_ANCESTRAL_OPTIMAL && xi) {
-        fd_real *z = fd_raw(&scratch, fd_real, n);
-        if (z) step_optimal(how, t, s, b, x, xi, tb, z, scratch);
-        xi = z;
+    memcpy(score, d, (size_t)(b * n) * sizeof *d);
+    fd_convert(p, FD_X0, FD_SCORE, b, x, tb, score, scratch);
+    if (scratch.st->code) return;
+    for (int i = 0; i < b; i++) {
+        g[i] = sqrt(fd_inner(s, score + i * n, score + i * n));
+        z[i] = sqrt(xi ? fd_inner(s, xi + i * n, xi + i * n) : s->ch * fd_cov_trace(p->noise));
+        gs += g[i], zs += z[i];
     }
-    lin_apply("fd_advance", p, b, tb, step_row, &ctx, xi ? 3 : 2,
-              (const fd_real *[3]){ x, d, xi }, x, scratch);
+    for (int i = 0; i < b; i++) {
+        double ratio = how->cprm * (how->pooled ? zs / gs : z[i] / g[i]);
+        ctx.prm = 4 * ratio * ratio;
+        lin_apply("fd_correct", p, 1, tb, step_correct, &ctx, nin,
+                  (const fd_real *[3]){ x + i * n, d + i * n, xi ? xi + i * n : NULL }, x + i * n,
+                      scratch);
+    }
+}
+
+/* A matched start is m (mean + a draw of N(0, cov)) + s xi: no need for common modes. */
+static void step_begin(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
+                       fd_arena scratch)
+{
+    const fd_process *p = how->p;
+    ptrdiff_t n = fd_size(&p->noise->s);
+    double *tb = fd_raw(&scratch, double, b);
+    if (how->start < FD_START_NOISE || how->start > FD_START_MATCHED)
+        fd_fail(scratch.st, FD_EARG, "fd_begin", "no such start", 1, how->start, 0, 0);
+    int matched = how->start == FD_START_MATCHED;
+    fd_real *x0 = matched ? fd_new(&scratch, fd_real, b * n) : NULL;
+    if (matched && how->cov && fd_size(&how->cov->s) != n)
+        fd_fail(scratch.st, FD_ESHAPE, "fd_begin", "data and noise have different points", 2,
+                fd_size(&how->cov->s), n, 0);
+    if (scratch.st->code) return;
+    for (int i = 0; i < b; i++) tb[i] = how->t[0];
+    fd_cov_draw(p->noise, r, first, b, x, scratch);
+    if (how->start == FD_START_UNIT) return;
+    if (!matched) {
+        lin_apply("fd_begin", p, b, tb, step_start, NULL, 1, (const fd_real *[3]){ x }, x, scratch);
+        return;
+    }
+    if (how->cov) fd_cov_draw(how->cov, fd_sub(r, 'm', 0), first, b, x0, scratch);
+    for (ptrdiff_t i = 0; i < b * n && how->mean; i++) x0[i] += how->mean[i % n];
+    lin_apply("fd_begin", p, b, tb, pair_noise, NULL, 2, (const fd_real *[3]){ x0, x }, x, scratch);
 }
 
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b)
@@ -1261,17 +1912,14 @@ fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b)
     for (int i = 0; i < how->steps && !a->st->code; i++)
         if (!(how->t[i] > how->t[i + 1]))
             fd_fail(a->st, FD_EARG, "fd_begin", "times must fall; step", 1, i, 0, 0);
-    const fd_cov *noise = how->p->noise;
-    ptrdiff_t n = b * fd_size(&noise->s);
+    ptrdiff_t n = b * fd_size(&how->p->noise->s);
     fd_run *run = fd_new(a, fd_run, 1);
     fd_real *x = fd_new(a, fd_real, n), *d = fd_new(a, fd_real, n);
-    double *tb = fd_raw(a, double, b);
-    if (!tb) return NULL;
-    for (int i = 0; i < b; i++) tb[i] = how->t[0];
-    fd_cov_draw(noise, r, first, b, x, *a);
-    lin_apply("fd_begin", how->p, b, tb, step_start, NULL, 1, (const fd_real *[3]){ x }, x, *a);
+    fd_real *prev = how->scheme == FD_PF_MULTISTEP ? fd_new(a, fd_real, n) : NULL;
     if (a->st->code) return NULL;
-    *run = (fd_run){ *how, r, first, b, 0, x, d };
+    step_begin(how, r, first, b, x, *a);
+    if (a->st->code) return NULL;
+    *run = (fd_run){ *how, r, first, b, 0, x, d, prev };
     return run;
 }
 
@@ -1282,27 +1930,73 @@ static int step_finite(ptrdiff_t n, const fd_real *x)
     return !bad;
 }
 
-/* The step is made on a copy, so that a failure of any kind leaves the run as it was. */
+/* x on from t to u > t: kappa x + sqrt(v(u|t)) xi */
+static const char *step_forward(const void *ctx, const fd_process *p, double t, double mu,
+                                double c[3])
+{
+    fd_coef T = p->law(p, t, mu), U = p->law(p, *(const double *)ctx, mu);
+    c[0] = U.m / T.m, c[1] = sqrt(fmax(0, U.v - c[0] * c[0] * T.v));
+    return NULL;
+}
+
+/* one draw of the run, or NULL where `on` is 0 */
+static const fd_real *step_draw(const fd_run *run, int on, uint32_t purpose, int i, fd_real *xi,
+                                fd_arena scratch)
+{
+    if (!on) return NULL;
+    fd_cov_draw(run->how.p->noise, fd_sub(run->r, purpose, (uint32_t)i), run->first, run->b, xi,
+                scratch);
+    return xi;
+}
+
+/* The step is made on a copy, so that a failure of any kind leaves the run as it was. Order:
+ * corrector at t, predictor, churn and predictor, corrector at s; annealing corrects at t, and in
+ * the last step at s. */
 int fd_step(fd_run *run, fd_arena scratch)
 {
     if (!run || scratch.st->code || run->k >= run->how.steps) return 0;
     const fd_sampler *how = &run->how;
-    const fd_cov *noise = how->p->noise;
-    int k = run->k, last = k + 1 == how->steps;
-    ptrdiff_t n = run->b * fd_size(&noise->s);
+    const fd_process *p = how->p;
+    int k = run->k, b = run->b, last = k + 1 == how->steps, inner = how->inner > 0 ? how->inner : 1;
+    int hold = how->scheme == FD_ANNEALED, quiet = how->quiet && last;
+    ptrdiff_t n = b * fd_size(&p->noise->s);
     double t = how->t[k], s = how->t[k + 1];
     int noisy = step_scheme[how->scheme].noisy
              && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER));
-    fd_real *x = fd_raw(&scratch, fd_real, n), *xi = noisy ? fd_raw(&scratch, fd_real, n) : NULL;
+    int early = how->corrector && (how->before || hold);
+    int late = how->corrector && (!how->before || hold) && (!hold || last) && p->law(p, s, 0).v > 0;
+    int any = noisy || early || late || how->churn > 0;
+    fd_real *x = fd_raw(&scratch, fd_real, n), *xi = any ? fd_raw(&scratch, fd_real, n) : NULL;
+    fd_real *dp = run->prev ? fd_raw(&scratch, fd_real, n) : NULL;
     if (scratch.st->code) return 0;
     memcpy(x, run->x, (size_t)n * sizeof *x);
-    if (xi)
-        fd_cov_draw(noise, fd_sub(run->r, 's', (uint32_t)k + 1), run->first, run->b, xi, scratch);
-    fd_advance(how, t, s, run->b, x, xi, run->d, scratch);
-    if (last && how->denoise && how->p->law(how->p, s, 0).v > 0) {    /* v = 0: x is D already */
-        double *tb = fd_raw(&scratch, double, run->b);
-        for (int i = 0; i < run->b && tb; i++) tb[i] = s;
-        if (tb) fd_predict(&how->model, FD_X0, how->p, run->b, x, tb, run->d, scratch);
+    for (int i = 0; i < inner && early; i++)
+        fd_correct(how, t, b, x, step_draw(run, 1, 'c', k * inner + i, xi, scratch), run->d,
+                   scratch);
+    step_run(how, k ? how->t[k - 1] : t, k ? run->prev : NULL, t, s, b, x,
+             step_draw(run, noisy && !(quiet && !late && !(how->churn > 0)), 's', k + 1, xi,
+                       scratch),
+             run->d, scratch);
+    if (dp) memcpy(dp, run->d, (size_t)n * sizeof *dp);
+    if (how->churn > 0 && !hold && !scratch.st->code) {
+        double u = s + how->churn * (t - s), *tb = fd_raw(&scratch, double, b);
+        for (int i = 0; i < b && tb; i++) tb[i] = s;
+        step_draw(run, 1, 'u', k + 1, xi, scratch);
+        lin_apply("fd_step", p, b, tb, step_forward, &u, 2, (const fd_real *[3]){ x, xi }, x,
+                  scratch);
+        step_run(how, u, NULL, u, s, b, x,
+                 step_draw(run, noisy && !(quiet && !late), 'v', k + 1, xi, scratch), run->d,
+                     scratch);
+    }
+    for (int i = 0; i < inner && late; i++) {
+        int at = (k + hold) * inner + i;                              /* k + 1: t was level k */
+        fd_correct(how, s, b, x, step_draw(run, !(quiet && i + 1 == inner), 'c', at, xi, scratch),
+                   run->d, scratch);
+    }
+    if (last && how->denoise && p->law(p, s, 0).v > 0) {              /* v = 0: x is D already */
+        double *tb = fd_raw(&scratch, double, b), told = how->tdenoise > 0 ? how->tdenoise : s;
+        for (int i = 0; i < b && tb; i++) tb[i] = told;
+        if (tb) step_predict(how, b, x, tb, run->d, scratch);
         memcpy(x, run->d, (size_t)n * sizeof *x);
     }
     if (scratch.st->code) return 0;
@@ -1312,6 +2006,7 @@ int fd_step(fd_run *run, fd_arena scratch)
         return 0;
     }
     memcpy(run->x, x, (size_t)n * sizeof *x);
+    if (dp) memcpy(run->prev, dp, (size_t)n * sizeof *dp);
     run->k++;
     return !last;
 }
@@ -1322,4 +2017,304 @@ void fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd
     while (fd_step(run, scratch)) { }
     if (run && !scratch.st->code)
         memcpy(x, run->x, (size_t)b * (size_t)fd_size(&how->p->noise->s) * sizeof *x);
+}
+
+fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr,
+                          int ode, double *t)
+{
+    FD_ASSERT(n > 1 && churn >= 0);
+    for (int i = 0; i < n; i++) t[i] = (p->tmax * (n - i) + p->tmin * i) / n;
+    return (fd_sampler){ .p = p, .model = model, .t = t, .steps = n - 1,
+                         .scheme = ode ? FD_PF_EULER : FD_EULER_MARUYAMA, .denoise = 1,
+                         .corrector = FD_CORRECT_SNR, .cprm = snr, .before = 1, .churn = churn,
+                         .quiet = 1, .tdenoise = p->tmin };
+}
+
+/* ---- Likelihood ------------------------------------------------------------------------------- *
+ *
+ * The flow is dx/dtau = F = cx x + cD D, tau = -t, so log p_t = log p_T - int_t^T div F. Per mode
+ *
+ *     div F = sum_k cx + cD dD_k/dx_k,       dD_k/dx_k = m Var(x0_k|x)/(v lam)
+ *
+ * or with D = r0 x + r1 y, y what the model predicts and J = dy/dx:
+ *
+ *     div F = sum_k (cx + cD r0) + E z^T cD r1 J z,       E z z^T = 1
+ *
+ * Modes without noise have no density. They are left out of the sum, and of z. */
+
+static const char *trace_slope(const void *ctx, const fd_process *p, double t, double mu,
+                               double c[3])
+{
+    double r[3], q;
+    fd_coef f = p->law(p, t, mu);
+    const char *why = f.v > 0 ? conv_coef(ctx, p, t, mu, r) : "v = 0 inside a step";
+    if (why) return why;
+    step_drift(f, 0, &c[1], &c[0], &q);
+    c[1] += c[0] * r[0];                              /* cx + cD r0, cD r1 */
+    c[0] *= r[1];
+    return NULL;
+}
+
+/* all functions are at one time */
+static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int b, const fd_real *x,
+                      const double *t, fd_arena scratch)
+{
+    const fd_process *p = how->p;
+    const fd_space *s = &p->noise->s;
+    const double *lam = p->noise->lam;
+    int kind[2] = { tr->probes ? how->model.predicts : FD_X0, FD_X0 };
+    ptrdiff_t modes = s->modes, n = fd_size(s);
+    fd_real *w = fd_raw(&scratch, fd_real, b * (tr->probes ? n : s->ch * modes));
+    fd_real *J = tr->probes ? fd_raw(&scratch, fd_real, b * n) : NULL;
+    if (scratch.st->code) return;
+    if (!tr->probes) how->model.var(how->model.self, s, b, x, t, w, scratch);
+    for (ptrdiff_t k = 0; k < modes && !scratch.st->code; k++) {
+        double c[3];
+        const char *why = lam[k] > 0 ? trace_slope(kind, p, t[0], tr->mu[k], c) : NULL;
+        if (why) { fd_fail(scratch.st, FD_EARG, "fd_loglik", why, 0, 0, 0, 0); return; }
+        if (!(lam[k] > 0)) continue;
+        fd_coef f = p->law(p, t[0], tr->mu[k]);
+        for (int i = 0; i < b; i++)
+            for (ptrdiff_t l = 0; l < s->ch; l++) {
+                double dD = tr->probes ? 0 : f.m / f.v * w[(i * s->ch + l) * modes + k] / lam[k];
+                tr->sum[i] += weight * (c[1] + c[0] * dD);
+            }
+    }
+    for (int q = 0; q < tr->probes; q++) {
+        const fd_real *z = tr->z + (ptrdiff_t)q * b * n;
+        lin_apply("fd_loglik", p, b, t, trace_slope, kind, 1, (const fd_real *[3]){ z }, w,
+                  scratch);
+        if (!scratch.st->code) how->model.vjp(how->model.self, s, b, x, t, w, J, scratch);
+        if (scratch.st->code) return;
+        for (int i = 0; i < b; i++) {
+            double dot = 0;
+            for (ptrdiff_t j = i * n; j < (i + 1) * n; j++) dot += (double)J[j] * z[j];
+            tr->sum[i] += weight * dot / tr->probes;
+        }
+    }
+}
+
+/* mean A [ch][modes] and variances W [modes] of the law that how starts from */
+static void trace_start(const char *where, const fd_sampler *how, const double *mu, double *W,
+                        fd_real *A, fd_arena scratch)
+{
+    const fd_process *p = how->p;
+    const fd_space *s = &p->noise->s;
+    int matched = how->start == FD_START_MATCHED;
+    if (matched && how->cov && !space_same(s, &how->cov->s))
+        fd_fail(scratch.st, FD_ESHAPE, where, "data and noise have different modes", 0, 0, 0, 0);
+    if (scratch.st->code) return;
+    if (matched && how->mean) fd_to_modes(s, 1, how->mean, A, scratch);
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        fd_coef T = p->law(p, how->t[0], mu[k]);
+        W[k] = (how->start == FD_START_UNIT ? 1 : T.v) * p->noise->lam[k]
+             + (matched && how->cov ? T.m * T.m * how->cov->lam[k] : 0);
+        for (ptrdiff_t l = 0; l < s->ch; l++) A[l * s->modes + k] *= (fd_real)T.m;
+    }
+}
+
+/* log N(u; A, W) over the modes with lam > 0; A may be NULL */
+static double trace_logp(const fd_space *s, const double *lam, const double *W, const fd_real *A,
+                         const fd_real *u)
+{
+    double sum = 0;
+    for (ptrdiff_t j = 0; j < s->ch * s->modes; j++) {
+        ptrdiff_t k = j % s->modes;
+        double d = (double)u[j] - (A ? A[j] : 0);
+        if (lam[k] > 0) sum -= .5 * (log(2 * PI * W[k]) + d * d / W[k]);
+    }
+    return sum;
+}
+
+double fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd_arena scratch)
+{
+    if (scratch.st->code || !c) return 0;
+    ptrdiff_t n = c->s.ch * c->s.modes;
+    fd_real *u = fd_raw(&scratch, fd_real, n), *A = mean ? fd_raw(&scratch, fd_real, n) : NULL;
+    if (scratch.st->code) return 0;
+    fd_to_modes(&c->s, 1, x, u, scratch);
+    if (A) fd_to_modes(&c->s, 1, mean, A, scratch);
+    return scratch.st->code ? 0 : trace_logp(&c->s, c->lam, c->lam, A, u);
+}
+
+static void trace_sign(fd_rng r, ptrdiff_t n, fd_real *z)
+{
+    fd_uniform(r, n, z);
+    for (ptrdiff_t i = 0; i < n; i++) z[i] = z[i] < (fd_real).5 ? -1 : 1;
+}
+
+void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, const fd_real *x,
+               double *logp, fd_arena scratch)
+{
+    fd_status *st = scratch.st;
+    const char *where = "fd_loglik";
+    if (!step_ready(how, where, st)) return;
+    const fd_process *p = how->p;
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t n = fd_size(s), modes = s->modes;
+    int row = how->scheme - FD_ONE_STAGE;
+    if (how->scheme < FD_PF_HEUN || how->scheme > FD_PF_RK4 || how->steps < 1 || b < 1
+        || probes < 0)
+        fd_fail(st, FD_EARG, where, "needs steps of pf-heun, pf-midpoint or pf-rk4; scheme", 1,
+                how->scheme, 0, 0);
+    else if (probes ? !how->model.vjp || how->model.predicts > FD_VELOCITY || s->basis
+                    : !how->model.var)
+        fd_fail(st, FD_EARG, where,
+                "the model has no variance, or for probes no derivative on a grid", 0, 0, 0, 0);
+    fd_real *y = fd_raw(&scratch, fd_real, b * n), *d = fd_raw(&scratch, fd_real, b * n);
+    fd_real *z = fd_raw(&scratch, fd_real, (size_t)probes * (size_t)(b * n));
+    fd_real *A = fd_new(&scratch, fd_real, s->ch * modes), *u =
+        fd_raw(&scratch, fd_real, s->ch * modes);
+    double *tb = fd_raw(&scratch, double, b), *sum = fd_new(&scratch, double, b);
+    double *mu = fd_raw(&scratch, double, modes), *W = fd_raw(&scratch, double, modes);
+    int bare = 0;
+    if (st->code) return;
+    proc_args(p, mu, scratch);
+    trace_start(where, how, mu, W, A, scratch);
+    for (ptrdiff_t k = 0; k < modes; k++) bare |= !(p->noise->lam[k] > 0);
+    for (int q = 0; q < probes; q++)
+        for (int i = 0; i < b; i++) {
+            fd_real *zi = z + ((ptrdiff_t)q * b + i) * n;
+            trace_sign(fd_sub(fd_sub(r, 'h', (uint32_t)(first + i)), 'q', (uint32_t)q), n, zi);
+            if (!bare) continue;
+            fd_to_modes(s, 1, zi, u, scratch);
+            for (ptrdiff_t j = 0; j < s->ch
+                 * modes; j++) if (!(p->noise->lam[j % modes] > 0)) u[j] = 0;
+            fd_from_modes(s, 1, u, zi, scratch);
+        }
+    memcpy(y, x, (size_t)(b * n) * sizeof *y);
+    step_trace tr = { probes, z, mu, sum };
+    for (int k = how->steps; k > 0 && !st->code; k--)
+        step_multi(how, row, how->t[k], how->t[k - 1], b, y, NULL, d, tb, &tr, scratch);
+    for (int i = 0; i < b && !st->code; i++) {
+        fd_to_modes(s, 1, y + i * n, u, scratch);
+        logp[i] = trace_logp(s, p->noise->lam, W, A, u) + sum[i];
+    }
+}
+
+/* --- The bound. One evaluation of D gives the errors of all functions at one time. --- */
+
+enum { ELBO_PATH, ELBO_END };
+
+/* sum[i] += weight * sum_k w_k (D - x0)_k^2, w = q m^2/(2 v^2 lam); the end: -log N(x0; D, var) */
+static void elbo_add(const fd_sampler *how, int what, double weight, int b, const fd_real *x,
+                     const double *tb, const double *mu, const fd_real *u0, double *sum,
+                         fd_arena scratch)
+{
+    const fd_process *p = how->p;
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t modes = s->modes, n = s->ch * modes;
+    fd_real *d = fd_raw(&scratch, fd_real, b * fd_size(s)), *u = fd_raw(&scratch, fd_real, b * n);
+    fd_real *var = what == ELBO_END && how->model.var ? fd_raw(&scratch, fd_real, b * n) : NULL;
+    if (scratch.st->code) return;
+    step_predict(how, b, x, tb, d, scratch);
+    fd_to_modes(s, b, d, u, scratch);
+    if (var) how->model.var(how->model.self, s, b, x, tb, var, scratch);
+    if (scratch.st->code) return;
+    for (ptrdiff_t k = 0; k < modes; k++) {
+        fd_coef f = p->law(p, tb[0], mu[k]);
+        double lam = p->noise->lam[k], q = f.dv - 2 * f.v * f.dm / f.m;
+        double w = .5 * q * f.m * f.m / (f.v * f.v * lam);
+        for (ptrdiff_t j = k; j < b * n && lam > 0; j += modes) {
+            double e = (double)u[j] - u0[j], V = var ? var[j] : 0;
+            if (!(V > 0)) V = f.v * lam / (f.m * f.m);
+            sum[j / n] += weight * (what == ELBO_END ? .5 * (log(2 * PI * V) + e * e / V) : w * e
+                                    * e);
+        }
+    }
+}
+
+void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const fd_real *x0,
+             double *nll, double *part, fd_arena scratch)
+{
+    static const double node[3] = { .1127016653792583115, .5, .8872983346207416885 };
+    static const double weight[3] = { 5. / 18, 8. / 18, 5. / 18 };
+    fd_status *st = scratch.st;
+    const char *where = "fd_elbo";
+    if (!step_ready(how, where, st)) return;
+    const fd_process *p = how->p;
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t points = fd_size(s), modes = s->modes, n = s->ch * modes;
+    if (how->steps < 1 || b < 1 || pairs < 0)
+        fd_fail(st, FD_EARG, where, "needs steps and functions", 2, how->steps, b, 0);
+    fd_real *x = fd_raw(&scratch, fd_real, b * points), *xi = fd_raw(&scratch, fd_real, b * points);
+    fd_real *u0 = fd_raw(&scratch, fd_real, b * n), *A = fd_new(&scratch, fd_real, n);
+    double *tb = fd_raw(&scratch, double, b), *sum = fd_new(&scratch, double, 3 * (size_t)b);
+    double *mu = fd_raw(&scratch, double, modes), *W = fd_raw(&scratch, double, modes);
+    if (st->code) return;
+    proc_args(p, mu, scratch);
+    trace_start(where, how, mu, W, A, scratch);
+    fd_to_modes(s, b, x0, u0, scratch);
+    if (st->code) return;
+    for (ptrdiff_t k = 0; k < modes; k++) {                           /* KL of two Gaussians */
+        fd_coef T = p->law(p, how->t[0], mu[k]);
+        double V = T.v * p->noise->lam[k];
+        for (ptrdiff_t j = k; j < b * n && V > 0; j += modes) {
+            double e = T.m * u0[j] - A[j % n];
+            sum[j / n] += .5 * (V / W[k] - 1 - log(V / W[k]) + e * e / W[k]);
+        }
+    }
+    int draws = pairs ? pairs : 1, nodes = 3 * how->steps;
+    for (int j = 0; j <= nodes && !st->code; j++) {                   /* the last one is the end */
+        double t = how->t[how->steps], w = 1. / (2 * draws);
+        if (j < nodes) {
+            double h = how->t[j / 3] - how->t[j / 3 + 1];
+            t = how->t[j / 3 + 1] + node[j % 3] * h;
+            w *= weight[j % 3] * h;
+        }
+        for (int i = 0; i < b; i++) tb[i] = t;
+        for (int q = 0; q < 2 * draws; q++) {
+            fd_rng rj = fd_sub(r, 'e', (uint32_t)(j * draws + q / 2));
+            if (q % 2) {
+                for (ptrdiff_t i = 0; i < b * points; i++) xi[i] = -xi[i];
+            } else if (pairs) {
+                fd_cov_draw(p->noise, rj, first, b, xi, scratch);
+            } else {
+                for (int i = 0; i < b; i++) {
+                    trace_sign(fd_sub(rj, 'q', (uint32_t)(first + i)), n, xi + i * points);
+                    for (ptrdiff_t l = 0; l < n; l++)
+                        xi[i * points + l] *= (fd_real)sqrt(p->noise->lam[l % modes]);
+                    memcpy(x + i * points, xi + i * points, (size_t)n * sizeof *x);
+                    fd_from_modes(s, 1, x + i * points, xi + i * points, scratch);
+                }
+            }
+            lin_apply(where, p, b, tb, pair_noise, NULL, 2, (const fd_real *[3]){ x0, xi }, x,
+                      scratch);
+            elbo_add(how, j < nodes ? ELBO_PATH : ELBO_END, w, b, x, tb, mu, u0,
+                     sum + (j < nodes ? 2 : 1) * b, scratch);
+        }
+    }
+    for (int i = 0; i < b && !st->code; i++) {
+        nll[i] = sum[i] + sum[b + i] + sum[2 * b + i];
+        for (int j = 0; j < 3 && part; j++) part[i * 3 + j] = sum[j * b + i];
+    }
+}
+
+/* ---- Any scalar SDE -------------------------------------------------------------------------- */
+
+void fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, fd_real *x,
+                 const fd_real *dW, fd_arena scratch)
+{
+    if (scratch.st->code) return;
+    if (scheme < FD_SDE_EULER || scheme > FD_SDE_PLATEN || !(h > 0)
+        || (scheme == FD_SDE_MILSTEIN && !e->dg)) {
+        fd_fail(scratch.st, FD_EARG, "fd_sde_step", "no such scheme, no derivative, or h <= 0", 1,
+                scheme, 0, 0);
+        return;
+    }
+    fd_real *f = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
+    fd_real *y = fd_raw(&scratch, fd_real, n), *g2 = fd_raw(&scratch, fd_real, n);
+    if (!g2) return;
+    e->f(e->self, n, x, t, f);
+    e->g(e->self, n, x, t, g);
+    double root = sqrt(h);
+    if (scheme == FD_SDE_MILSTEIN) e->dg(e->self, n, x, t, g2);
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)(x[i] + h * f[i] + root * g[i]);
+    if (scheme == FD_SDE_PLATEN) e->g(e->self, n, y, t, g2);
+    for (ptrdiff_t i = 0; i < n; i++) x[i] = (fd_real)(x[i] + h * f[i] + (double)dW[i] * g[i]);
+    for (ptrdiff_t i = 0; i < n
+         && scheme != FD_SDE_EULER; i++) {     /* apart, so that 0 changes no bit */
+        double dg = scheme == FD_SDE_PLATEN ? ((double)g2[i] - g[i]) / root : (double)g[i] * g2[i];
+        x[i] = (fd_real)(x[i] + .5 * dg * ((double)dW[i] * dW[i] - h));
+    }
 }

@@ -111,7 +111,7 @@ static inline void can_write(const char *flag, const char *path)
  * Each topic is a table of names, each with its keys. A key whose default has bars is a choice, the
  * first one being the default; any other is a number within [lo, hi]. */
 
-enum { KEYS = 12, ROWS = 20 };
+enum { KEYS = 12, ROWS = 24 };
 typedef struct { const char *name, *def, *help; double lo, hi; } key;
 typedef struct { const char *name, *help; key keys[KEYS]; } row;
 typedef struct { const char *name, *what; row rows[ROWS]; } topic;
@@ -422,7 +422,7 @@ static const option options[] = {
       "steps of sampling" },
     { "budget", "SECONDS", "0", TRAIN, O_REAL, AT(budget), 0, 0, 1e9,
       "train for so long instead of --steps; 0: no limit" },
-    { "budget", "SECONDS", "150", DEMO, O_REAL, AT(budget), 0, 1, 1e9,
+    { "budget", "SECONDS", "180", DEMO, O_REAL, AT(budget), 0, 1, 1e9,
       "time for training" },
     { "batch", "N", "32", TRAIN | DEMO, O_INT, AT(batch), 0, 1, 1e6,
       "functions in a step of training" },
@@ -613,7 +613,8 @@ static inline void options_read(args *o, int command, const char *where, int arg
     memset(o, 0, sizeof *o);
     for (int k = 0; k < FD_SCHEMES && k < ROWS; k++) {
         t_scheme.rows[k].name = fd_scheme_name(k);
-        t_scheme.rows[k].help = k >= FD_ONE_STAGE ? "several evaluations a step" : "";
+        t_scheme.rows[k].help = k < FD_ONE_STAGE ? "" : k == FD_PF_MULTISTEP ? "keeps the last prediction"
+                                                  : "several evaluations a step";
     }
     for (int i = 0; i < COUNT(options); i++)
         if ((options[i].of & command) && options[i].def) option_set(o, &options[i], options[i].def);

@@ -223,7 +223,9 @@ int main(int argc, char **argv)
     int finest = d.s.n[d.s.nd - 1] << (GRIDS - 1);     /* panels of one size on every grid */
     q.side = (111 + finest) / finest * finest;
 
-    plot_curve energy = spectrum(&a, "data", &d.s, held, real);
+    static char legend[GRIDS + 1][96];                 /* with how many functions each is a mean over */
+    sprintf(legend[GRIDS], "data (%d)", held);
+    plot_curve energy = spectrum(&a, legend[GRIDS], &d.s, held, real);
     plot_begin(&spectra, 900, 600, "energy spectra", "wavenumber", "mean energy", 1, 1);
     plot_line(&spectra, energy.n, energy.x, energy.y, energy.name, PLOT_SOLID);
     strcpy(table, "metric,grid,n,samples,samples_sd,real,real_sd\n");
@@ -245,7 +247,8 @@ int main(int argc, char **argv)
         int paths = PATHS < b ? PATHS : b;
         sample(on[g], &each, b, drawn, paths, FRAMES, states, a);
         grid_text(&on[g]->s, names[g]);
-        energy = spectrum(&a, names[g], &on[g]->s, b, drawn);
+        sprintf(legend[g], "%s (%d)", names[g], b);
+        energy = spectrum(&a, legend[g], &on[g]->s, b, drawn);
         plot_line(&spectra, energy.n, energy.x, energy.y, energy.name, PLOT_DASHED);
 
         fd_arena m = a;

@@ -271,7 +271,7 @@ static void check_convert(void)
             { FD_VELOCITY, FD_X0, 1, FD_OK },
         { FD_V, FD_X0, 1, FD_OK }, { FD_X0, FD_V, 1, FD_OK }, { FD_X0, FD_VELOCITY, 1, FD_OK },
         { FD_X0, FD_NOISE, 0, FD_EARG }, { FD_V, FD_X0, 0, FD_EARG }, { FD_X0, FD_X0, 0, FD_OK },
-        { FD_X0, 5, .5, FD_EARG }, { -1, FD_X0, .5, FD_EARG },
+        { FD_X0, 7, .5, FD_EARG }, { -1, FD_X0, .5, FD_EARG },
     };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         fd_real xx = 2, yy = (fd_real).5;
@@ -1360,6 +1360,7 @@ static void check_grids(void)
                 fd_space sp[2];
                 int driftless = scheme == FD_DRIFTLESS_EM || scheme == FD_DRIFTLESS_ANCESTRAL;
                 int ve = scheme == FD_VE_PREDICTOR;
+                if (scheme == FD_PF_ADAPTIVE || scheme == FD_ANNEALED) continue;
                 if (driftless ? proc != 2 : ve ? proc != 1 && proc != 2
                     : scheme == FD_VP_PREDICTOR ? proc != 0 : proc == 2) continue;
                 for (int k = 0; k < 2; k++) {
@@ -1532,7 +1533,7 @@ static void check_loop(void)
     for (int k = 0; k < FD_SCHEMES; k++) {
         if (k == FD_EULER_MARUYAMA || k == FD_EXPONENTIAL
             || (k >= FD_VE_PREDICTOR && k <= FD_DRIFTLESS_ANCESTRAL)
-            || k == FD_STOCHASTIC_HEUN) continue;
+            || k == FD_STOCHASTIC_HEUN || k == FD_PF_ADAPTIVE || k == FD_ANNEALED) continue;
         h2.scheme = k, h2.eta = 0;
         fd_sample(&h2, fd_seed(95), 0, 1, x, a);
         OK(!st.code && isfinite(x[3]), "flow from m = 0 to v = 0, %s: %s", fd_scheme_name(k),

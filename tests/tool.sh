@@ -92,7 +92,7 @@ bad 2 'needs --grid' noise
 bad 2 '--n: .*expected a whole number' noise --grid 8 -n 0
 bad 2 '--n: needs a value' noise --grid 8 -n
 bad 2 '--seed: ' noise --grid 8 --seed -1
-bad 2 "--cov: 'foo': expected white, rbf, matern" noise --grid 8 --cov foo
+bad 2 "--cov: 'foo': expected white, band, rbf, matern" noise --grid 8 --cov foo
 bad 2 "matern has no key 'n'; it has nu, l, var" noise --grid 8 --cov matern:n=1
 bad 2 "nu: 'x': expected a number" noise --grid 8 --cov matern:nu=x
 bad 2 "nu: 'nan': expected a number" noise --grid 8 --cov matern:nu=nan
@@ -158,7 +158,7 @@ ok train "$fd" train --data fields:n=64 $small --steps 6 --out m.safetensors --l
 says '^wrote m.safetensors$' out; says '^wrote loss.csv$' out; says 'step 6, loss' out
 says '^step,loss,gradient,rate,seconds$' loss.csv
 [ "$(wc -l <loss.csv)" = 7 ]; report $? "loss.csv has not 7 lines"
-ok info "$fd" info m.safetensors && says '^kit.cov +matern:nu=1.5,l=0.1,var=1$' out && says '^kit.grid +16x16$' out
+ok info "$fd" info m.safetensors && says '^kit.cov +band:var=1$' out && says '^kit.grid +16x16$' out
 ok sample "$fd" sample --model m.safetensors --steps 5 -n 5 -o s.npy --png s.png --path p.png
 says '^wrote s.npy$' out; exists s.npy s.png p.png
 "$fd" info s.npy >out; says '^\(5, 16, 16\)  min' out

@@ -1,0 +1,1701 @@
+/* test_family.c -- the processes, norms, chains and likelihoods beyond the plain ones, against
+ * closed forms and numbers that were computed apart from this code. */
+#include "test.h"
+
+#define PI 3.14159265358979323846
+
+static double maxf(double x, double y) { return x > y ? x : y; }
+
+static fd_cov *single(fd_arena *a, double lam)
+{
+    fd_space s = fd_grid(a, 1, (int[]){ 1 }, NULL, NULL, 1);
+    return fd_cov_table(a, &s, &lam);
+}
+
+static fd_cov *single_on(fd_arena *a, const fd_cov *c, double v) { return fd_cov_table(a, &c->s,
+                                                                                       &v); }
+
+static double q_of(fd_coef c) { return c.dv - 2 * c.v * c.dm / c.m; }
+
+/* ---- laws ---- */
+
+static fd_curve ot_A, ot_B, bump, clock2;
+static double ot_A(double r, const void *self, double *d) { (void)self; *d = 1; return r; }
+static double ot_B(double r, const void *self, double *d)
+{
+    double s = *(const double *)self;
+    *d = -(1 - s);
+    return 1 - (1 - s) * r;
+}
+static double bump(double r, const void *self, double *d)
+{
+    (void)self;
+    *d = .4 * PI * cos(PI * r);
+    return .4 * sin(PI * r);
+}
+static double clock2(double t, const void *self, double *d)
+{
+    double g = *(const double *)self;
+    *d = 1 + 2 * g * t;
+    return t + g * t * t;
+}
+
+enum { NEW = 9 };
+static const char *const new_name[NEW] = { "flow-vp", "ladder", "fdp", "fdp given", "heat",
+                                           "heat cosine", "blur", "path", "interpolant" };
+static fd_process blurred_base;
+static const double path_s = .01, clock_g = 1.3;
+
+static void new_processes(fd_arena *a, const fd_cov *noise, fd_process p[NEW])
+{
+    double *b = fd_new(a, double, noise->s.modes);
+    for (ptrdiff_t k = 0; k < noise->s.modes && b; k++) b[k] = k % 5 == 3 ? 0 : .2 + .13
+        * (double)k;
+    blurred_base = fd_flow_vp(noise, 0);
+    p[0] = fd_flow_vp(noise, .08);
+    p[1] = fd_ladder(noise, .01, 30, 500);
+    p[2] = fd_fdp(a, noise, .1, 5, NULL);
+    p[3] = fd_fdp(a, noise, .1, 10, b);
+    p[4] = fd_heat(noise, .7, .02, clock2, &clock_g, 1.5);
+    p[5] = fd_heat_cosine(noise, 1, 1. / (32 * 32));
+    p[6] = fd_blur(&blurred_base, .05 / PI, .25 / PI);
+    p[7] = fd_path(noise, ot_A, ot_B, NULL, &path_s);
+    p[8] = fd_path(noise, ot_A, ot_B, bump, &path_s);
+}
+
+static void check_derivatives(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_space s = fd_grid(&a, 2, (int[]){ 5, 7 }, NULL, NULL, 1);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    fd_process p[NEW];
+    new_processes(&a, noise, p);
+    for (int i = 0; i < NEW; i++)
+        for (int j = 1; j < 9; j++)
+            for (ptrdiff_t k = 0; k < s.modes; k += 8) {
+                double t = p[i].tmin + (p[i].tmax - p[i].tmin) * (j - .37) / 8.3,
+                    d = 1e-5 * p[i].tmax;
+                fd_coef c = fd_law(&p[i], t, k), l = fd_law(&p[i], t - d, k),
+                    r = fd_law(&p[i], t + d, k);
+                double dm = (r.m - l.m) / (2 * d), dv = (r.v - l.v) / (2 * d);
+                NEAR(c.dm, dm, 1e-7 * (c.m / p[i].tmax + fabs(dm)), "%s m'(%g), mode %d",
+                     new_name[i], t, (int)k);
+                NEAR(c.dv, dv, 1e-6 * (c.v / p[i].tmax + fabs(dv)), "%s v'(%g), mode %d",
+                     new_name[i], t, (int)k);
+                OK(c.v > 0 && c.m > 0 && (i == 8 || q_of(c) >= 0), "%s q(%g)", new_name[i], t);
+            }
+    OK(!st.code, "status");
+}
+
+/* |k|^2 of a periodic mode on the unit torus */
+static double waves2(const fd_space *s, ptrdiff_t k)
+{
+    int j[3];
+    double sum = 0;
+    fd_mode(s, k, j);
+    for (int i = 0; i < s->nd; i++) sum += ((j[i] + 1) / 2) * ((j[i] + 1) / 2);
+    return sum;
+}
+
+static double fdp_b(double k2) { return 1 / (k2 + .3) + pow((k2 + 2) / (33. * 33), .25); }
+
+static void check_fdp(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    fd_space s = fd_grid(&a, 2, (int[]){ 15, 16 }, NULL, NULL, 1);
+    fd_cov *noise = fd_fdp_noise(&a, &s, 1, 64 * 64), *own = fd_fdp_noise(&a, &s, 64, 0);
+    static const double beta1[2] = { 5, 10 }, B1[2] = { 2.55, 5.05 }, first[2] = { .097, .111 },
+        last[2] = { 12.5, 28.1 }, low[2] = { .345, .121 };
+    int j[3];
+    for (int i = 0; i < 2; i++) {
+        fd_process p = fd_fdp(&a, noise, .1, beta1[i], NULL);
+        double worst = 0, bmin = 9;
+        for (ptrdiff_t k = 0; k < s.modes; k++) {
+            double k2 = waves2(&s, k), b = fdp_b(k2), t = .37, c = log(B1[i] / .02 + 1);
+            double B = .02 * (exp(c * t) - 1), beta = .02 * c * exp(c * t);
+            fd_coef f = fd_law(&p, t, k);
+            worst = maxf(worst, fabs(f.m - exp(-b * B)) + fabs(f.v - (1 - exp(-2 * b * B)) / b));
+            worst = maxf(worst, fabs(-f.dm / f.m - beta * b) + fabs(q_of(f) - 2 * beta));
+            if (!fd_mode(&s, k, j))
+                worst = maxf(worst, fabs(noise->lam[k] * 64 * 64 - 4096 / 23.27 / (k2 + 2)));
+            if (b < bmin) bmin = b;
+            if (k2 == 13) {
+                NEAR(b, .41777, 1e-5, "the least b");
+                NEAR(fd_law(&p, 1, k).m, low[i], 6e-4, "m(1)");
+            }
+        }
+        NEAR(worst, 0, 1e-12, "FDP: m, v, a, q, r");
+        NEAR(bmin, .41777, 1e-5, "the least b is at |k|^2 = 13");
+        NEAR(-log(fd_law(&p, 1, 0).m) / fdp_b(0), B1[i], 1e-12, "B(1)");
+        NEAR(.5 * q_of(fd_law(&p, 0, 0)), first[i], 6e-4, "beta(0)");
+        NEAR(.5 * q_of(fd_law(&p, 1, 0)), last[i], .06, "beta(1)");
+        fd_gap g = fd_terminal(&p, NULL, noise, a);
+        NEAR(g.m, low[i], 6e-4, "terminal: the largest m");
+        NEAR(waves2(&s, g.k), 13, 0, "at |k|^2 = 13");
+    }
+    NEAR(fdp_b(0), 3.540, 5e-4, "b_0");
+    NEAR(own->lam[1] * 240 * 64, noise->lam[1] * 4096, 1e-12, "energy, and ref = 0");
+    static const struct { int n; double E, var; } pix[] = { { 32, 1, 5.01 }, { 64, 1, 1.466 },
+                                                            { 64, 64, .0229 } };
+    for (int i = 0; i < 3; i++) {                           /* the stationary variance of a pixel */
+        int n = pix[i].n;
+        double sum = 0;
+        for (int x = 0; x < n; x++)
+            for (int y = 0; y < n; y++) {
+                double k2 = pow(x < n / 2 ? x : n - x, 2) + pow(y < n / 2 ? y : n - y, 2);
+                sum += 4096 / 23.27 / ((k2 + 2) * pix[i].E) / fdp_b(k2) / n / n;
+            }
+        NEAR(sum, pix[i].var, 4e-3 * pix[i].var, "stationary variance, N = %d", n);
+    }
+    OK(!st.code, "status");
+    double bad[2] = { 1, -1 }, two[2] = { 1, 1 };
+    fd_space s2 = fd_grid(&a, 1, (int[]){ 2 }, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *c2 = fd_cov_table(&a, &s2, two);
+    fd_process p = fd_fdp(&a, c2, .1, 5, bad);
+    char text[200];
+    fd_explain(&st, text, sizeof text);
+    OK(!p.noise && !strcmp(text, "fd_fdp: b is negative or not finite: mode: 1"),
+       "explained as '%s'", text);
+    st.code = 0;
+    p = fd_fdp(&a, c2, -1, .5, two);
+    OK(st.code == FD_EARG && !p.noise, "negative rates");
+    st.code = 0;
+    OK(!fd_fdp_noise(&a, &s2, 0, 0) && st.code == FD_EARG, "no energy");
+    st.code = 0;
+    fd_real basis[4] = { 1, 0, 0, 1 },
+        weight[2] = { 1, 1 };    /* a dense space: by index, not by mu */
+    fd_space d = fd_dense(NULL, 2, 2, basis, weight, 1);
+    fd_cov *cd = fd_cov_table(&a, &d, two);
+    double b[2] = { .5, 2 }, t = .4;
+    p = fd_fdp(&a, cd, .1, 5, b);
+    fd_real x0[2] = { 1, 1 }, xt[2], eps[2];
+    fd_noise(&p, fd_seed(1), 0, 1, x0, &t, xt, eps, a);
+    for (int k = 0; k < 2; k++) {
+        fd_coef f = fd_law(&p, t, k);
+        NEAR(xt[k], f.m + sqrt(f.v) * eps[k], 10 * EPS, "dense, mode %d", k);
+        NEAR(log(f.m) / b[k], log(fd_law(&p, t, 0).m) / b[0], 1e-12, "dense m");
+    }
+    OK(!st.code, "status");
+}
+
+static void check_heat_blur(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    enum { N = 16 };
+    static const int bc[2] = { FD_NEUMANN, FD_NEUMANN };
+    fd_space s = fd_grid(&a, 2, (int[]){ N, N }, NULL, bc, 1);
+    double index = .1, kappa = 1. / (N * N);
+    /* 2 A^-index/N^2, A = 1 + kappa mu, as a Bessel family */
+    fd_cov *noise = fd_cov_bessel(&a, &s, 2 * pow(kappa, -index) / (N * N), 1 / kappa, index);
+    fd_process p = fd_heat_cosine(noise, 1, kappa), cosine = fd_vp_cosine(noise);
+    fd_process base = fd_flow_vp(noise, 0), blur = fd_blur(&base, .05 / PI, .25 / PI);
+    double worst = 0, wb = 0;
+    int j[3];
+    for (ptrdiff_t k = 0; k < s.modes; k++)
+        for (int i = 1; i < 6; i++) {
+            double t = .15 * i;
+            if (fd_mode(&s, k, j)) OK(0, "Nyquist on a Neumann grid");
+            double A = 1 + pow(PI * j[0] / N, 2) + pow(PI * j[1] / N, 2),
+                th = -log(fd_law(&cosine, t, 0).m);
+            fd_coef f = fd_law(&p, t, k);
+            double v = (1 - exp(-2 * th * A)) / A * pow(A, -index) / (N * N);
+            worst = maxf(worst, fabs(f.m - exp(-A * th)) + fabs(f.v * noise->lam[k] / v - 1));
+            double sB = .05 + .2 * pow(sin(PI * t / 2), 2), l = -2 * log(tan(PI * t / 2));
+            double al2 = 1 / (1 + exp(-l));
+            f = fd_law(&blur, t, k);
+            wb = maxf(wb, fabs(f.m - sqrt(al2) * exp(-.5 * (j[0] * j[0] + j[1] * j[1]) * sB * sB))
+                          + fabs(f.v - (1 - al2)));
+        }
+    NEAR(worst, 0, 1e-11, "HDM's image process");
+    NEAR(wb, 0, 1e-12, "DDO-SDF's process");
+    NEAR(fd_law(&blur, 0, 1).m, exp(-.5 * .05 * .05), 1e-14, "blurred at t = 0");
+    fd_process plain = fd_heat(noise, 0, 1, NULL, NULL, 2);
+    NEAR(fd_law(&plain, .7, 0).v, .7, 1e-15, "A = 0: Brownian motion");
+    NEAR(fd_law(&plain, 1e-3, 3).m, exp(-9e-3 * PI * PI), 1e-13, "th = t");
+    /* ladder: the ratio of levels; the levels by fd_times */
+    fd_process ladder = fd_ladder(noise, .01, 30, 500);
+    double t[500];
+    fd_times(&ladder, FD_UNIFORM, 0, 499, t);
+    for (int i = 0; i < 499; i += 83)
+        NEAR(fd_law(&ladder, t[i + 1], 0).v / fd_law(&ladder, t[i], 0).v, .98408, 5e-6,
+             "ratio of levels");
+    NEAR(fd_law(&ladder, t[0], 0).v, 30, 1e-12, "highest level");
+    NEAR(fd_law(&ladder, t[499], 0).v, .01, 1e-15, "lowest level");
+    int count[4] = { 0 };
+    fd_process l4 = fd_ladder(noise, .01, 1, 4);
+    double u[4000];
+    fd_draw_times(&l4, FD_T_UNIFORM, NULL, fd_seed(7), 0, 4000, u);
+    for (int i = 0; i < 4000; i++) if (u[i] == floor(u[i]) && u[i] >= 1
+                                       && u[i] <= 4) count[(int)u[i] - 1]++;
+    for (int i = 0; i < 4; i++) NEAR(count[i], 1000, 140, "level %d is drawn", i + 1);
+    /* FFM's path: A = cos((1 - r + .08)/2.16 pi), ends off data */
+    fd_process fv = fd_flow_vp(noise, .08);
+    for (int i = 0; i < 5; i++) {
+        double r = .23 * i, A = cos((1 - r + .08) / 2.16 * PI);
+        NEAR(fd_law(&fv, 1 - r, 0).m, A, 1e-14, "FFM-VP A");
+        NEAR(fd_law(&fv, 1 - r, 0).v, 1 - A * A, 1e-14, "FFM-VP B^2");
+    }
+    OK(fd_law(&fv, 1, 0).m == 0, "A(0) = 0");
+    NEAR(fd_law(&fv, 0, 0).m, .9932, 5e-5, "A(1)");
+    NEAR(sqrt(fd_law(&fv, 0, 0).v), .116, 5e-4, "B(1)");
+    NEAR(pow(fd_law(&fv, 0, 0).m, 2), .9865, 5e-5, "A(1)^2");
+    NEAR(fd_law(&fv, 0, 0).v, .0135, 5e-5, "B(1)^2");
+    /* a path of one's own is fd_flow */
+    fd_process own = fd_path(noise, ot_A, ot_B, NULL, &path_s), fl = fd_flow(noise, path_s);
+    fd_process si = fd_path(noise, ot_A, ot_B, bump, &path_s);
+    for (int i = 0; i < 7; i++) {
+        fd_coef x = fd_law(&own, .16 * i, 0), y = fd_law(&fl, .16 * i, 0),
+            z = fd_law(&si, .16 * i, 0);
+        NEAR(fabs(x.m - y.m) + fabs(x.v - y.v) + fabs(x.dm - y.dm) + fabs(x.dv - y.dv), 0, 1e-14,
+             "path");
+        NEAR(z.v, y.v + pow(.4 * sin(PI * (1 - .16 * i)), 2), 1e-14, "interpolant");
+    }
+    OK(!st.code, "status");
+}
+
+typedef struct { double M, V; } gauss;
+
+static void probe1(const fd_sampler *how, int correct, double t, double s, double *A, double *b,
+                   double *n, fd_arena a)
+{
+    fd_real x[3] = { 0, 1, 0 }, xi = 1;
+    for (int i = 0; i < 2; i++) {
+        fd_real *y = i ? x + 2 : x;
+        if (correct) fd_correct(how, t, i ? 1 : 2, y, i ? &xi : NULL, NULL, a);
+        else fd_advance(how, t, s, i ? 1 : 2, y, i ? &xi : NULL, NULL, a);
+    }
+    *b = x[0], *A = (double)x[1] - x[0], *n = (double)x[2] - x[0];
+}
+
+static gauss push(const fd_sampler *how, int correct, double t, double s, gauss w, int noise,
+                  fd_arena a)
+{
+    double A, b, n;
+    probe1(how, correct, t, s, &A, &b, &n, a);
+    return (gauss){ A * w.M + b, A * A * w.V + (noise ? n * n * how->p->noise->lam[0] : 0) };
+}
+
+static void check_terminal(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    double lam = .7, c = .25, mu = 1.3, t[61];
+    fd_real mean = (fd_real)mu;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process p = fd_vp(noise, .1, 20);
+    fd_gap g = fd_terminal(&p, &mean, c0, a);
+    fd_coef T = fd_law(&p, 1, 0);
+    double P = T.m * T.m * c + T.v * lam, V = T.v * lam;
+    NEAR(g.m, .006571586494929619, 1e-16, "m(T)");
+    NEAR(P, .6999805664129228, 1e-14, "P(T)");
+    NEAR(g.kl, .5 * (P / V - 1 - log(P / V) + pow(T.m * mu, 2) / V), TOL(1e-15, 1e-10), "KL");
+    NEAR(g.w2, sqrt(pow(T.m * mu, 2) + pow(sqrt(P) - sqrt(V), 2)), TOL(1e-14, 1e-8), "W2");
+    gauss end = { 1.299928534464, .250049474780 };
+        /* the law at tmin; the flow from N(0, .7) */
+    NEAR(g.ode, hypot(end.M - 1.294822502107, sqrt(end.V) - sqrt(.250056416913)), 1e-7,
+         "flow: mismatch");
+    fd_sampler how = { .p = &p, .t = t, .steps = 60, .scheme = FD_ANCESTRAL_OPTIMAL };
+    how.model = fd_oracle_gauss(&a, &p, &mean, c0);
+    fd_times(&p, FD_UNIFORM, 0, 60, t);
+    gauss w = { 0, V };
+    for (int k = 0; k < 60; k++) w = push(&how, 0, t[k], t[k + 1], w, 1, a);
+    NEAR(g.sde, hypot(end.M - w.M, sqrt(end.V) - sqrt(w.V)), TOL(1e-11, 1e-6), "SDE: mismatch");
+    OK(g.sde < 1e-2 * g.ode, "the SDE forgets, the flow does not");
+    /* two modes, two channels: sums; a flow from m = 0 starts without error */
+    fd_space s = fd_grid(&a, 1, (int[]){ 3 }, NULL, NULL, 2);
+    fd_cov *n3 = fd_cov_matern(&a, &s, 1, .3, 1.5), *d3 = fd_cov_matern(&a, &s, 2, .2, 2.5);
+    fd_process fl = fd_flow(n3, 0), dl = fd_driftless(n3, 5);
+    g = fd_terminal(&fl, NULL, d3, a);
+    OK(g.m == 0 && g.kl == 0 && g.w2 == 0 && g.ode == 0 && g.sde == 0, "a flow");
+    g = fd_terminal(&dl, NULL, d3, a);
+    double kl = 0, w2 = 0;
+    for (int k = 0; k < 3; k++) {
+        double v = 5 * n3->lam[k], r = (v + d3->lam[k]) / v;
+        kl += r - 1 - log(r), w2 += 2 * pow(sqrt(v + d3->lam[k]) - sqrt(v), 2);
+    }
+    NEAR(g.kl, kl, 1e-13, "driftless: KL");
+    NEAR(g.w2, sqrt(w2), 1e-13, "driftless: W2");
+    OK(g.m == 1 && !st.code, "driftless keeps the mean");
+    fd_terminal(&p, NULL, d3, a);
+    OK(st.code == FD_ESHAPE, "other modes");
+
+    /* the three starts, from the same draws */
+    st.code = 0;
+    fd_process vp = fd_vp(n3, .1, 2);
+    fd_real m6[6], x0[12], xi[12];
+    fd_normal(fd_seed(5), 6, m6);
+    fd_times(&vp, FD_UNIFORM, 0, 2, t);
+    how = (fd_sampler){ .p = &vp, .t = t, .steps = 2, .mean = m6, .cov = d3 };
+    how.model = fd_oracle_gauss(&a, &vp, m6, d3);
+    fd_cov_draw(n3, fd_seed(9), 4, 2, xi, a);
+    fd_cov_draw(d3, fd_sub(fd_seed(9), 'm', 0), 4, 2, x0, a);
+    T = fd_law(&vp, 1, 0);
+    for (how.start = FD_START_NOISE; how.start <= FD_START_MATCHED; how.start++) {
+        fd_run *run = fd_begin(&a, &how, fd_seed(9), 4, 2);
+        double worst = 0;
+        for (int i = 0; i < 12 && run; i++) {
+            double want = how.start == FD_START_UNIT ? xi[i] : sqrt(T.v) * xi[i];
+            if (how.start == FD_START_MATCHED) want += T.m * ((double)m6[i % 6] + x0[i]);
+            worst = maxf(worst, fabs(run->x[i] - want));
+        }
+        NEAR(worst, 0, 10 * EPS, "start %d", how.start);
+    }
+    OK(!st.code, "status");
+    OK(!fd_begin(&a, &how, fd_seed(9), 4, 2) && st.code == FD_EARG, "no such start");
+    how.start = FD_START_MATCHED, how.cov = c0, st.code = 0;
+    OK(!fd_begin(&a, &how, fd_seed(9), 4, 2) && st.code == FD_ESHAPE, "other points");
+}
+
+void test_laws(void)
+{
+    check_derivatives();
+    check_fdp();
+    check_heat_blur();
+    check_terminal();
+}
+
+/* ---- losses ---- */
+
+/* what another model predicts, said as another kind; vjp of v-predictions on scalar processes */
+typedef struct { fd_model of; const fd_process *p; int kind; } as_kind;
+
+static void as_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                    fd_real *y, fd_arena scratch)
+{
+    const as_kind *k = self;
+    (void)s;
+    fd_predict(&k->of, k->kind, k->p, b, x, t, y, scratch);
+}
+
+/* V = (m/s) x - (m^2 + s^2)/s D */
+static void as_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                   const fd_real *dy, fd_real *dx, fd_arena scratch)
+{
+    const as_kind *k = self;
+    ptrdiff_t n = fd_size(s);
+    k->of.vjp(k->of.self, s, b, x, t, dy, dx, scratch);
+    for (ptrdiff_t i = 0; i < b * n; i++) {
+        fd_coef c = fd_law(k->p, t[i / n], 0);
+        double sd = sqrt(c.v);
+        dx[i] = (fd_real)(c.m / sd * dy[i] - (c.m * c.m + c.v) / sd * dx[i]);
+    }
+}
+
+static void check_kinds(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    enum { B = 2 };
+    fd_space s = fd_grid(&a, 2, (int[]){ 5, 3 }, NULL, NULL, 2);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1.3, .2, 1), *data = fd_cov_matern(&a, &s, 1, .3, 2);
+    fd_process p[NEW];
+    ptrdiff_t n = B * fd_size(&s);
+    fd_real *x0 = fd_new(&a, fd_real, n), *e = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, n);
+    fd_real *y = fd_new(&a, fd_real, n), *z = fd_new(&a, fd_real, n);
+    new_processes(&a, noise, p);
+    fd_normal(fd_seed(41), n, x0);
+    for (int i = 0; i < NEW; i++) {
+        double t[B] = { .4 * p[i].tmax, .23 * p[i].tmax }, least = 1, cond = 1;
+        for (ptrdiff_t k = 0; k < s.modes; k++) {
+            fd_coef c = fd_law(&p[i], t[0], k);
+            if (c.m < least) least = c.m;
+            cond = maxf(cond, noise->lam[0] / noise->lam[k]);
+        }
+        fd_noise(&p[i], fd_seed(42), 0, B, x0, t, x, e, a);
+        for (int from = FD_X0; from <= FD_SCORE_FULL; from++)
+            for (int to = FD_X0; to <= FD_SCORE_FULL; to++) {
+                if (least < TOL(1e-6, 1e-2)) continue;
+                fd_target(&p[i], from, B, x0, e, t, y, a);
+                fd_target(&p[i], to, B, x0, e, t, z, a);
+                fd_convert(&p[i], from, to, B, x, t, y, a);
+                NEAR(test_rel(n, y, z), 0, 2e3 * EPS * cond / least, "%s %d to %d", new_name[i],
+                     from, to);
+            }
+        fd_target(&p[i], FD_SCORE, B, x0, e, t, y, a);
+        for (int h = 1; h <= 2; h++) {
+            fd_target(&p[i], FD_VELOCITY + h, B, x0, e, t, z, a);
+            fd_cov_pow(noise, .5 * h, B, z, z, a);
+            NEAR(test_rel(n, z, y), 0, 30 * EPS * cond, "%s: C^p C^-p s", new_name[i]);
+        }
+    }
+    fd_process vp = fd_vp(noise, .1, 20);
+        /* a model of each kind is the same model */
+    double t[B] = { .31, .12 };
+    fd_model m = fd_oracle_gauss(&a, &vp, NULL, data);
+    fd_predict(&m, FD_X0, &vp, B, x, t, z, a);
+    for (int kind = FD_X0; kind <= FD_SCORE_FULL; kind++) {
+        as_kind k = { m, &vp, kind };
+        fd_model mk = { kind, as_eval, NULL, NULL, &k };
+        fd_predict(&mk, FD_X0, &vp, B, x, t, y, a);
+        NEAR(test_rel(n, y, z), 0, TOL(1e-12, 1e-4), "a model that predicts kind %d", kind);
+    }
+    OK(!st.code, "status");
+    OK(fd_weight(&vp, FD_W_X0, FD_SCORE_HALF, .3, &st) == 0 && st.code == FD_EARG,
+       "no one weight of C^-1/2 s");
+    st.code = 0;
+    fd_space ev = fd_grid(&a, 1, (int[]){ 4 }, NULL, NULL, 1);
+    fd_process q = fd_vp(fd_cov_matern(&a, &ev, 1, .3, 1), .1, 20);
+    fd_real alt[4] = { 1, -1, 1, -1 }, keep[4] = { 1, -1, 1, -1 }, zero[4] = { 0 };
+    fd_convert(&q, FD_SCORE, FD_SCORE_HALF, 1, zero, t, alt, a);
+    OK(st.code == FD_EDATA && !memcmp(alt, keep, sizeof alt), "a Nyquist mode has no C^-1/2");
+    st.code = 0;
+    fd_convert(&q, FD_X0, FD_SCORE_FULL, 1, zero, t, alt, a);
+    OK(st.code == FD_EDATA && !memcmp(alt, keep, sizeof alt), "nor C^-1; the output is as it was");
+    st.code = 0;
+}
+
+static void check_norms(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    enum { B = 2 };
+    fd_space s = fd_grid(&a, 2, (int[]){ 4, 5 }, NULL, NULL, 2);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1.3, .2, 1);
+    ptrdiff_t n = fd_size(&s), M = s.modes;
+    fd_process p[NEW + 2];
+    double *mu = fd_new(&a, double, M);
+    fd_real *x = fd_new(&a, fd_real, B * n), *y = fd_new(&a, fd_real, B * n),
+        *u = fd_new(&a, fd_real, B * n);
+    new_processes(&a, noise, p);
+    p[NEW] = fd_ou(noise, 3), p[NEW + 1] = fd_driftless(noise, 9);
+    fd_laplace(&s, mu, a);
+    fd_normal(fd_seed(43), B * n, x);
+    fd_to_modes(&s, B, x, u, a);
+    for (int i = 0; i < NEW + 2; i++)
+        for (int norm = FD_NORM_H; norm <= FD_NORM_LIKELIHOOD; norm++)
+            for (int kind = FD_X0; kind <= FD_SCORE_FULL; kind++) {
+                fd_arena b = a;
+                double t[B] = { .4 * p[i].tmax, .23 * p[i].tmax }, worst = 0, worst2 = 0, top = 0;
+                if (i == 8 && (norm == FD_NORM_STATIONARY || norm == FD_NORM_LIKELIHOOD)) continue;
+                if (i == 3 && norm == FD_NORM_LIKELIHOOD) continue;
+                memcpy(y, x, (size_t)(B * n) * sizeof *y);
+                fd_weigh(&p[i], norm, 1.5, kind, B, t, y, a);
+                fd_cov *W = fd_norm(&b, &p[i], norm, 1.5, kind, t[0]);
+                if (!W || st.code) { OK(0, "%s, norm %d, kind %d: %s", i < NEW ? new_name[i] : "-",
+                                        norm, kind, st.what); return; }
+                fd_to_modes(&s, B, y, y, b);
+                for (ptrdiff_t j = 0; j < B * n; j++) {
+                    ptrdiff_t k = j % M;
+                    fd_coef c = fd_law(&p[i], t[j / n], k);
+                    double lam = noise->lam[k], q = q_of(c), sd = sqrt(c.v), d;
+                    d = kind == FD_X0 ? 1 : kind == FD_NOISE ? c.m / sd : kind == FD_V
+                        ? (c.m * c.m + c.v) / sd
+                      : kind == FD_VELOCITY ? c.dm - .5 * c.m * c.dv / c.v : c.m / c.v;
+                    double w = norm == FD_NORM_CM ? 1 / lam : norm == FD_NORM_STATIONARY ? -2 * c.dm
+                        / c.m / q / lam
+                             : norm == FD_NORM_SOBOLEV ? pow(1 + mu[k], 1.5)
+                             : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam)
+                                 / (d * d) : 1;
+                    if (kind > FD_VELOCITY) w *= pow(lam, kind - FD_VELOCITY);
+                    if (lam == 0) w = kind <= FD_VELOCITY && (norm == FD_NORM_H
+                                                              || norm == FD_NORM_SOBOLEV) ? w : 0;
+                    worst = maxf(worst, fabs(sqrt(w) * u[j] - y[j]));
+                    top = maxf(top, fabs(sqrt(w) * u[j]));
+                    if (j < M) worst2 = maxf(worst2, fabs((lam > 0 ? w : 0) - W->lam[k])
+                                             / (w + 1e-300));
+                }
+                NEAR(worst / maxf(top, 1e-30), 0, TOL(1e-12, 1e-5), "%s, norm %d, kind %d",
+                     i < NEW ? new_name[i] : "-", norm, kind);
+                NEAR(worst2, 0, 1e-10, "fd_norm");
+            }
+    /* the names: b/r of FDP; the stationary law of OU is C; Girsanov: the same for all kinds */
+    fd_cov *W = fd_norm(&a, &p[2], FD_NORM_STATIONARY, 0, FD_X0, .4), *C = fd_norm(&a, &p[NEW],
+        FD_NORM_STATIONARY, 0, FD_X0, .4);
+    for (ptrdiff_t k = 0; k < M && W && C; k++) {
+        if (noise->lam[k] == 0) continue;
+        NEAR(W->lam[k] * noise->lam[k], fdp_b(waves2(&s, k)), 1e-12, "b/r");
+        NEAR(C->lam[k] * noise->lam[k], 1, 1e-12, "OU");
+    }
+    OK(!st.code, "status");
+    fd_weigh(&p[0], 9, 0, FD_X0, 1, (double[]){ .3 }, y, a);
+    OK(st.code == FD_EARG, "no such norm");
+    st.code = 0;
+    OK(!fd_norm(&a, &p[0], FD_NORM_H, 0, 9, .3) && st.code == FD_EARG, "no such kind");
+    st.code = 0;
+    memcpy(y, x, (size_t)n * sizeof *y);
+    fd_weigh(&p[0], FD_NORM_LIKELIHOOD, 0, FD_X0, 1, (double[]){ 1 }, y, a);
+    OK(st.code == FD_EARG && !memcmp(x, y, (size_t)n * sizeof *y), "m = 0: no likelihood weight");
+    char text[200];
+    fd_explain(&st, text, sizeof text);
+    OK(!strcmp(text, "fd_weigh: no such weight at this t: m, v or q is 0"), "explained as '%s'",
+       text);
+    st.code = 0;
+}
+
+/* floors of the score: in H sum lam m^2 c/P/v, in H_C without lam, which is infinite in the limit
+ * unless data lie in the Cameron-Martin space */
+static void check_score_floor(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    double lam = .7, c = .3, t[3] = { .31, .31, .31 };
+    fd_cov *noise = single(&a, lam);
+    fd_process p = fd_vp(noise, .1, 20);
+    fd_coef f = fd_law(&p, t[0], 0);
+    double P = f.m * f.m * c + f.v * lam, H = lam * f.m * f.m * c / P / f.v;
+    fd_model m = fd_oracle_gauss(&a, &p, NULL, single_on(&a, noise, c));
+    for (int kind = FD_SCORE; kind <= FD_SCORE_FULL; kind += kind == FD_SCORE ? 3 : 1)
+        for (int norm = FD_NORM_H; norm <= FD_NORM_CM; norm++) {
+            fd_real x0[2] = { 1, 0 }, e[2] = { 0, 1 }, x[2], y[2], z[2];
+            for (int i = 0; i < 2; i++) x[i] = (fd_real)(f.m * x0[i] + sqrt(f.v) * e[i]);
+            fd_target(&p, kind, 2, x0, e, t, y, a);
+            fd_predict(&m, kind, &p, 2, x, t, z, a);
+            for (int i = 0; i < 2; i++) y[i] -= z[i];
+            fd_weigh(&p, norm, 0, kind, 2, t, y, a);
+            NEAR(y[0] * y[0] * c + y[1] * y[1] * lam, norm == FD_NORM_H ? H : H / lam,
+                 TOL(1e-12, 1e-5), "score floor, kind %d, norm %d", kind, norm);
+        }
+    OK(!st.code, "status");
+}
+
+/* the optimal law of t: closed forms for one mode; what it saves, by quadrature and by drawing */
+static void check_time_law(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    enum { B = 20000 };
+    double c = .3, lam = .7, *t = fd_new(&a, double, B), *w = fd_new(&a, double, B), T = 100,
+        e = 1e-2;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process p = fd_driftless(noise, T);
+    p.tmin = e;
+    for (int norm = FD_NORM_H; norm <= FD_NORM_LIKELIHOOD; norm += FD_NORM_LIKELIHOOD) {
+        fd_time_law *law = fd_time_law_new(&a, &p, c0, norm, 0, FD_X0);
+        /* P = c + lam t: H: c lam t/P; likelihood: that/(2 t^2 lam), int 1/tP dt = log(t/P)/c */
+        double worst = 0, F[2];
+        for (int i = 0; i <= law->n; i++) {
+            double at[3] = { law->t[i], e, T };
+            for (int j = 0; j < 3; j++) {
+                double P = c + lam * at[j];
+                double I = norm ? log(at[j] / P) : at[j] - c / lam * log(P);
+                if (j == 0) F[0] = I;
+                else if (j == 1) F[0] -= I, F[1] = -I;
+                else F[1] += I;
+            }
+            worst = maxf(worst, fabs(law->cdf[i] - F[0] / F[1]));
+        }
+        NEAR(worst, 0, 2e-5, "cdf of the optimal law, norm %d", norm);
+        fd_time_draw(law, fd_seed(51), 3, B, t, w);
+        double m = 0, m2 = 0, u = 0, u2 = 0, z[2], exact = 0, sq = 0;
+        for (int i = 0; i < B; i++) {
+            double tu[2] = { t[i], e + (T - e) * (i + .5) / B };
+            for (int k = 0; k < 2; k++) {
+                double P = c + lam * tu[k], floor = c * lam * tu[k] / P
+                    * (norm ? .5 / (tu[k] * tu[k] * lam) : 1);
+                fd_normal2(fd_seed(52), (uint32_t[4]){ (uint32_t)(2 * i + k), 0, 0, 0 }, z);
+                double L = floor * z[0] * z[0] * (k ? 1 : w[i]);        /* the loss of one pair */
+                if (k) u += L / B, u2 += L * L / B;
+                else m += L / B, m2 += L * L / B;
+            }
+        }
+        for (int i = 0; i < 200000; i++) {                  /* exact moments, in log t */
+            double x = log(e) + log(T / e) * (i + .5) / 200000, at = exp(x), P = c + lam * at;
+            double f = c * lam * at / P * (norm ? .5 / (at * at * lam) : 1),
+                dt = at * log(T / e) / 200000;
+            exact += f * dt / (T - e), sq += 3 * f * f * dt / (T - e);
+        }
+        double best = 2 * exact * exact, plain = sq - exact * exact;   /* E L^2 = 3 (E f)^2 */
+        NEAR(m, exact, 5 * sqrt(best / B), "weighted mean, norm %d", norm);
+        NEAR((m2 - m * m) / best, 1, .1, "variance under the optimal law, norm %d", norm);
+        OK(plain >= best * (1 - 1e-6), "never worse");
+        if (!norm) NEAR((u2 - u * u) / plain, 1, .1, "variance under the uniform law");
+        if (norm) OK(plain / best > 100, "likelihood weight: variance saved %g", plain / best);
+        fd_time_draw(law, fd_seed(51), 13, 5, t, w);
+        double t2[5], w2[5];
+        fd_time_draw(law, fd_seed(51), 3, B, t, w);
+        fd_time_draw(law, fd_seed(51), 13, 5, t2, w2);
+        OK(!memcmp(t2, t + 10, sizeof t2) && !memcmp(w2, w + 10, sizeof w2), "element first + i");
+        double in = 0;
+        for (int i = 0; i < B; i++) in += t[i] < e || t[i] > T;
+        OK(in == 0, "range");
+    }
+    /* a chain: whole steps, sum of weights; many modes: the law has the sum of squares */
+    fd_process dd = fd_ddpm(&a, noise, 10, 1e-3, .3);
+    fd_time_law *law = fd_time_law_new(&a, &dd, c0, FD_NORM_H, 0, FD_NOISE);
+    fd_time_draw(law, fd_seed(53), 0, B, t, w);
+    double sum = 0, seen[11] = { 0 };
+    for (int i = 0; i < B; i++) {
+        OK(t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10, "whole");
+        sum += w[i] / B, seen[(int)t[i]] += 1. / B;
+    }
+    NEAR(sum, 1, .05, "mean weight");
+    double F[11] = { 0 };
+    for (int k = 1; k <= 10; k++) {
+        fd_coef f = fd_law(&dd, k, 0);
+        F[k] = f.m * f.m * c * lam / (f.m * f.m * c + f.v * lam);
+        F[0] += F[k];
+    }
+    for (int k = 1; k <= 10; k++) NEAR(seen[k], F[k] / F[0], .02, "chain: t = %d", k);
+    fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 2);
+    fd_cov *n5 = fd_cov_matern(&a, &s, 1, .3, 1), *c5 = fd_cov_matern(&a, &s, 1, .2, 2);
+    fd_process vp = fd_vp(n5, .1, 20);
+    law = fd_time_law_new(&a, &vp, c5, FD_NORM_CM, 0, FD_SCORE_HALF);
+    double dens[2];
+    for (int i = 0; i < 2; i++) {
+        int cell = i ? 300 : 40;
+        fd_coef f = fd_law(&vp, .5 * (law->t[cell] + law->t[cell + 1]), 0);
+        double a1 = 0, a2 = 0;
+        for (int k = 0; k < 5; k++) {
+            double x = f.m * f.m / (f.v * f.v) * c5->lam[k] * f.v
+                / (f.m * f.m * c5->lam[k] + f.v * n5->lam[k]);
+            a1 += x, a2 += x * x;
+        }
+        dens[i] = (law->cdf[cell + 1] - law->cdf[cell]) / (law->t[cell + 1] - law->t[cell])
+                / sqrt(4 * a1 * a1 + 4 * a2);
+    }
+    NEAR(dens[0] / dens[1], 1, 1e-9, "E loss^2 over modes and channels");
+    OK(!st.code, "status");
+    OK(!fd_time_law_new(&a, &p, c5, FD_NORM_H, 0, FD_X0) && st.code == FD_ESHAPE, "other modes");
+    st.code = 0;
+    OK(!fd_time_law_new(&a, &p, single_on(&a, noise, 0), FD_NORM_H, 0, FD_X0) && st.code == FD_EARG,
+       "no loss");
+    fd_time_draw(NULL, fd_seed(1), 0, 1, t, w);
+}
+
+void test_losses(void)
+{
+    check_kinds();
+    check_norms();
+    check_score_floor();
+    check_time_law();
+}
+
+/* ---- chains ---- */
+
+/* geometric Brownian motion and two additive equations */
+static void gbm_f(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)t;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)(((const double *)self)[0] * x[i]);
+}
+static void gbm_g(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)t;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)(((const double *)self)[1] * x[i]);
+}
+static void gbm_dg(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)t, (void)x;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)((const double *)self)[1];
+}
+static void add_f(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)self;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)(sin((double)x[i]) - t * x[i]);
+}
+static void add_g(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)self, (void)x;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)sqrt(1.3 + t);
+}
+static void add_dg(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)self, (void)x, (void)t;
+    memset(y, 0, (size_t)n * sizeof *y);
+}
+
+static void check_sde(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(32 << 20, &st);
+    enum { B = 2000, N = 256 };
+    static const double prm[2] = { .6, .8 }, want[3] = { .5, 1, 1 };
+    fd_real *z = fd_new(&a, fd_real, N * B), *x = fd_new(&a, fd_real, B),
+        *dW = fd_new(&a, fd_real, B);
+    fd_real *y = fd_new(&a, fd_real, B);
+    fd_sde gbm = { gbm_f, gbm_g, gbm_dg, prm }, add = { add_f, add_g, add_dg, NULL };
+    fd_normal(fd_seed(61), N * B, z);
+    for (int scheme = FD_SDE_EULER; scheme <= FD_SDE_PLATEN; scheme++) {
+        double err[3] = { 0 };
+        for (int level = 0; level < 3; level++) {
+            int n = 64 << level, each = N / n;
+            for (int i = 0; i < B; i++) x[i] = 1;
+            for (int k = 0; k < n; k++) {
+                for (int i = 0; i < B; i++) {
+                    double w = 0;
+                    for (int j = 0; j < each; j++) w += z[(k * each + j) * B + i];
+                    dW[i] = (fd_real)(w / sqrt(N));
+                }
+                fd_sde_step(&gbm, scheme, (double)k / n, 1. / n, B, x, dW, a);
+            }
+            for (int i = 0; i < B; i++) {
+                double W = 0;
+                for (int j = 0; j < N; j++) W += z[j * B + i] / sqrt(N);
+                err[level] += fabs(x[i] - exp(.6 - .32 + .8 * W)) / B;
+            }
+        }
+        NEAR(.5 * log2(err[0] / err[2]), want[scheme], .1,
+             "strong order of scheme %d (errors %g, %g)", scheme, err[0], err[2]);
+    }
+    /* one step by the formulas */
+    fd_real one = (fd_real)1.7, w = (fd_real).3, X;
+    double h = .04, dw = w, x0 = one, f = .6 * x0, g = .8 * x0, up = x0 + f * h + g * .2;
+    const double step[3] = { x0 + f * h + g * dw, x0 + f * h + g * dw + .5 * g * .8 * (dw * dw - h),
+                             x0 + f * h + g * dw + (.8 * up - g) * (dw * dw - h) / .4 };
+    for (int scheme = 0; scheme < 3; scheme++) {
+        X = one;
+        fd_sde_step(&gbm, scheme, 0, h, 1, &X, &w, a);
+        NEAR(X, step[scheme], 10 * EPS, "one step of scheme %d", scheme);
+    }
+    for (int i = 0; i < B; i++) dW[i] = z[i] / 8;
+    for (int scheme = FD_SDE_EULER; scheme <= FD_SDE_PLATEN; scheme++) {
+        fd_real *to = scheme ? y : x;
+        memcpy(to, z + B, B * sizeof *to);
+        for (int k = 0; k < 5; k++) fd_sde_step(&add, scheme, .2 * k, 1. / 64, B, to, dW, a);
+        if (scheme) OK(!memcmp(x, y, B * sizeof *x),
+                       "additive noise: the bits of Euler-Maruyama, %d", scheme);
+    }
+    OK(!st.code, "status");
+    gbm.dg = NULL;
+    fd_sde_step(&gbm, FD_SDE_MILSTEIN, 0, .1, 1, &X, &w, a);
+    OK(st.code == FD_EARG, "Milstein without a derivative");
+    st.code = 0;
+    fd_sde_step(&gbm, 3, 0, .1, 1, &X, &w, a);
+    OK(st.code == FD_EARG, "no such scheme");
+}
+
+/* a score that is wrong by a factor f(v): D' = x - f (x - D), m = 1 */
+typedef struct { fd_model of; const fd_process *p; double delta; int root; } wrong;
+
+static void wrong_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *y, fd_arena scratch)
+{
+    const wrong *w = self;
+    ptrdiff_t n = fd_size(s);
+    w->of.eval(w->of.self, s, b, x, t, y, scratch);
+    for (ptrdiff_t i = 0; i < b * n; i++) {                 /* x - m D' = (1 + delta)(x - m D) */
+        fd_coef c = fd_law(w->p, t[i / n], 0);
+        double f = w->root ? sqrt(c.v) : 1 + w->delta;
+        y[i] = (fd_real)((x[i] - f * (x[i] - c.m * y[i])) / c.m);
+    }
+}
+
+static void check_langevin(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    double lam = .7, c = .3, mu = 1.1, t[501];
+    fd_real mean = (fd_real)mu;
+    fd_cov *noise = single(&a, lam), *one = single(&a, 1);
+    fd_process ve = fd_ve(noise, .01, 50);
+    /* the stationary law at one level: N(m mu, P/(1 - al lam/4P)) */
+    fd_process vp = fd_vp(noise, .1, 20);
+    fd_sampler how = { .p = &vp, .t = t, .steps = 1, .corrector = FD_CORRECT_SCALED, .cprm = .3 };
+    how.model = fd_oracle_gauss(&a, &vp, &mean, single_on(&a, noise, c));
+    fd_coef f = fd_law(&vp, .2, 0);
+    double P = f.m * f.m * c + f.v * lam, al = .3 * f.v, A, b, n;
+    probe1(&how, 1, .2, 0, &A, &b, &n, a);
+    NEAR(A, 1 - al * lam / (2 * P), TOL(1e-14, 1e-6), "Langevin: A");
+    NEAR(b, al * lam / (2 * P) * f.m * mu, TOL(1e-14, 1e-6), "Langevin: b");
+    NEAR(n, sqrt(al), TOL(1e-14, 1e-6), "Langevin: noise");
+    NEAR(n * n * lam / (1 - A * A), P / (1 - al * lam / (4 * P)), TOL(1e-13, 1e-5), "its variance");
+    NEAR(b / (1 - A), f.m * mu, TOL(1e-13, 1e-5), "its mean");
+
+    /* annealed: DDO's released and default ladders; exact score, and yet frozen early */
+    static const struct { double v1, vT, eps; int L, inner; double V[5]; } ddo[] = {
+        { .01, 30, 6e-6, 500, 3, { .099188, .124969, .286049, 1.439789, 11.272530 } },
+        { .01, 1, 2e-5, 10, 100, { .034056, .053870, .185128, 1.228038, 10.104570 } } };
+    static const double cs[5] = { 0, .01, .1, 1, 10 };
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 5; k++) {
+            fd_process lad = fd_ladder(one, ddo[i].v1, ddo[i].vT, ddo[i].L);
+            int L = ddo[i].L;
+            fd_times(&lad, FD_UNIFORM, 0, L - 1, t);
+            fd_sampler d = { .p = &lad, .t = t, .steps = L - 1, .scheme = FD_ANNEALED,
+                             .corrector = FD_CORRECT_LADDER, .inner = ddo[i].inner,
+                                 .cprm = ddo[i].eps };
+            d.model = fd_oracle_gauss(&a, &lad, NULL, single_on(&a, one, cs[k]));
+            gauss w = { 0, 1 };
+            for (int l = 0; l < L; l++)
+                for (int j = 0; j < ddo[i].inner; j++)
+                    w = push(&d, 1, t[l], 0, w, l < L - 1 || j < ddo[i].inner - 1, a);
+            NEAR(w.V, ddo[i].V[k], TOL(6e-7, 2e-3) * maxf(1, w.V), "DDO %d, c = %g", i, cs[k]);
+            d.corrector = FD_CORRECT_SCALED, d.cprm = .1;    /* the same effort without scale */
+            w = (gauss){ 0, 1 };
+            for (int l = 0; l < L; l++)
+                for (int j = 0; j < ddo[i].inner; j++)
+                    w = push(&d, 1, t[l], 0, w, l < L - 1 || j < ddo[i].inner - 1, a);
+            if (i == 1) NEAR(w.V, cs[k] + .01, .1 * (cs[k] + .01), "scale-free, c = %g", cs[k]);
+        }
+    /* FFM's baseline: h = 2e-4 sigma_t/sigma_T, 199 times on 10 levels; with 1/sqrt(sigma) or not */
+    static const double with[4] = { .010, .020, .116, 1.079 },
+        without[4] = { .122, .218, .742, 3.20 };
+    fd_process lad = fd_ladder(one, .01, 1, 10);
+    fd_times(&lad, FD_UNIFORM, 0, 9, t);
+    for (int k = 0; k < 4; k++)
+        for (int bad = 0; bad < 2; bad++) {
+            fd_sampler d = { .p = &lad, .t = t, .steps = 9, .scheme = FD_ANNEALED,
+                             .corrector = FD_CORRECT_SCALED, .cprm = 4e-4 / .01 };
+            wrong w = { fd_oracle_gauss(&a, &lad, NULL, single_on(&a, one, cs[k])), &lad, 0, 1 };
+            d.model = bad ? (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w } : w.of;
+            gauss g = { 0, 1 };
+            for (int l = 0; l < 10; l++)
+                for (int j = 0; j < 199; j++) g = push(&d, 1, t[l], 0, g, 1, a);
+            double want = bad ? without[k] : with[k];
+            NEAR(g.V, want, maxf(6e-4, 5e-3 * want), "FFM's baseline, c = %g, wrong %d", cs[k],
+                 bad);
+        }
+
+    /* predictor and corrector */
+    fd_times(&ve, FD_UNIFORM, 0, 60, t);
+    for (int i = 0; i <= 60; i++) t[i] = 1 + (1e-3 - 1) * i / 60.;
+    how = (fd_sampler){ .p = &ve, .t = t, .steps = 60, .scheme = FD_VE_PREDICTOR,
+                        .corrector = FD_CORRECT_SCALED, .cprm = .2 };
+    how.model = fd_oracle_gauss(&a, &ve, &mean, single_on(&a, noise, c));
+    gauss w = { 0, 2500 * lam };
+    for (int k = 0; k < 60; k++) {
+        w = push(&how, 0, t[k], t[k + 1], w, 1, a);
+        w = push(&how, 1, t[k + 1], 0, w, 1, a);
+    }
+    NEAR(w.M, 1.099991910682, TOL(1e-11, 1e-3), "predictor-corrector: mean");
+    NEAR(w.V, .322111224729, TOL(1e-11, 1e-3), "predictor-corrector: variance");
+    OK(!st.code, "status");
+}
+
+/* the SNR rule, and the order of things within fd_step, with its streams */
+static void check_steps(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    enum { B = 3, N = 7, CH = 2 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    enum { S = B * N * CH };
+    fd_process procs[2] = { fd_vp(noise, .1, 20), fd_fdp(&a, noise, .1, 5, NULL) };
+    double t[6];
+    fd_real x[S], y[S], xi[S], d[S], g[S], z[S];
+    for (int pi = 0; pi < 2; pi++) {
+        fd_process *p = &procs[pi];
+        fd_model m = fd_oracle_gauss(&a, p, NULL, data);
+        fd_sampler how = { .p = p, .model = m, .t = t, .steps = 5, .corrector = FD_CORRECT_SNR,
+                           .cprm = .16 };
+        fd_times(p, FD_UNIFORM, 0, 5, t);
+        double tb[B] = { .3, .3, .3 };
+        fd_normal(fd_seed(71), S, x);
+        fd_cov_draw(noise, fd_seed(72), 0, B, xi, a);
+        m.eval(m.self, &s, B, x, tb, d, a);
+        memcpy(g, d, sizeof g);
+        fd_convert(p, FD_X0, FD_SCORE, B, x, tb, g, a);
+        for (how.pooled = 0; how.pooled < 2; how.pooled++)
+            for (int quiet = 0; quiet < 2; quiet++) {
+                double ng[B], nz[B], sg = 0, sz = 0, worst = 0;
+                for (int i = 0; i < B; i++) {
+                    ng[i] = sqrt(fd_inner(&s, g + i * N * CH, g + i * N * CH));
+                    nz[i] = quiet ? sqrt(2 * fd_cov_trace(noise))
+                        : sqrt(fd_inner(&s, xi + i * N * CH, xi + i * N * CH));
+                    sg += ng[i], sz += nz[i];
+                }
+                memcpy(y, x, sizeof y);
+                fd_correct(&how, .3, B, y, quiet ? NULL : xi, NULL, a);
+                for (int j = 0; j < S; j++) {
+                    int i = j / (N * CH);
+                    double e = 2 * pow(.16 * (how.pooled ? sz / sg : nz[i] / ng[i]), 2);
+                    double want = x[j] + e * g[j] + (quiet ? 0 : sqrt(2 * e) * xi[j]);
+                    worst = maxf(worst, fabs(want - y[j]));
+                }
+                NEAR(worst, 0, TOL(1e-12, 1e-5), "SNR rule, pooled %d, quiet %d", how.pooled,
+                     quiet);
+            }
+        /* fd_sample is fd_correct and fd_advance in the order that is promised */
+        for (int k = 0; k < 16; k++) {
+            fd_rng r = fd_seed(73);
+            int inner = 2, early = k & 1, quiet = k >> 1 & 1, churn = k >> 2 & 1, hold = k >> 3;
+            how = (fd_sampler){ .p = p, .model = m, .t = t, .steps = 3,
+                                .scheme = hold ? FD_ANNEALED : FD_ANCESTRAL,
+                                .corrector = FD_CORRECT_SCALED, .cprm = .2, .inner = inner,
+                                    .before = early,
+                                .quiet = quiet, .churn = churn ? .5 : 0, .denoise = k == 7,
+                                    .tdenoise = .02 };
+            fd_times(p, FD_UNIFORM, 0, 3, t);
+            if (hold && (early || churn)) continue;
+            fd_cov_draw(noise, r, 2, B, x, a);
+            for (int i = 0; i < S && pi == 0; i++) x[i] *= (fd_real)sqrt(fd_law(p, 1, 0).v);
+            if (pi) {
+                double ones[B] = { 1, 1, 1 };
+                memset(y, 0, sizeof y);
+                fd_noise(p, r, 2, B, y, ones, x, NULL, a);
+            }
+            for (int j = 0; j < 3; j++) {
+                double from = t[j], to = t[j + 1], u = to + .5 * (from - to);
+                for (int i = 0; i < inner && (early || hold); i++) {
+                    fd_cov_draw(noise, fd_sub(r, 'c', (uint32_t)(j * inner + i)), 2, B, xi, a);
+                    fd_correct(&how, from, B, x, xi, NULL, a);
+                }
+                fd_cov_draw(noise, fd_sub(r, 's', (uint32_t)j + 1), 2, B, xi, a);
+                if (!hold) fd_advance(&how, from, to, B, x, j == 2 && quiet && early && !churn
+                                      ? NULL : xi, NULL, a);
+                if (churn) {
+                    fd_cov_draw(noise, fd_sub(r, 'u', (uint32_t)j + 1), 2, B, xi, a);
+                    fd_to_modes(&s, B, x, x, a);
+                    fd_to_modes(&s, B, xi, xi, a);
+                    for (int i = 0; i < S; i++) {
+                        fd_coef T = fd_law(p, to, i % N), U = fd_law(p, u, i % N);
+                        double kap = U.m / T.m;
+                        x[i] = (fd_real)(kap * x[i] + sqrt(U.v - kap * kap * T.v) * xi[i]);
+                    }
+                    fd_from_modes(&s, B, x, z, a);
+                    memcpy(x, z, sizeof x);
+                    fd_cov_draw(noise, fd_sub(r, 'v', (uint32_t)j + 1), 2, B, xi, a);
+                    fd_advance(&how, u, to, B, x, j == 2 && quiet && early ? NULL : xi, NULL, a);
+                }
+                for (int i = 0; i < inner && (hold ? j == 2 : !early); i++) {
+                    fd_cov_draw(noise, fd_sub(r, 'c', (uint32_t)((j + hold) * inner + i)), 2, B, xi,
+                                a);
+                    fd_correct(&how, to, B, x, j == 2 && quiet && i == 1 ? NULL : xi, NULL, a);
+                }
+            }
+            if (how.denoise) {
+                double te[B] = { .02, .02, .02 };
+                m.eval(m.self, &s, B, x, te, d, a);
+                memcpy(x, d, sizeof x);
+            }
+            fd_sample(&how, r, 2, B, y, a);
+            NEAR(test_rel(S, y, x), 0, TOL(1e-12, 1e-4), "process %d, the step of case %d", pi, k);
+        }
+    }
+    OK(!st.code, "status");
+    /* what cannot be */
+    fd_sampler ok = { .p = &procs[0], .model = fd_oracle_gauss(&a, &procs[0], NULL, data), .t = t,
+                      .steps = 3 }, h;
+#define BAD(change, why) (h = ok, (void)(change), st.code = 0, OK(!fd_begin(&a, &h, fd_seed(1), 0, 1) \
+        && st.code == FD_EARG, "%s: code %d", why, st.code))
+    BAD(h.scheme = FD_ANNEALED, "annealed without a corrector");
+    BAD(h.corrector = 4, "no such corrector");
+    BAD((h.corrector = FD_CORRECT_SCALED, h.cprm = -1), "a negative step");
+    BAD(h.churn = -1, "negative churn");
+    BAD((h.churn = 1, h.scheme = FD_PF_MULTISTEP), "churn with multistep");
+#undef BAD
+    st.code = 0;
+    fd_process fl = fd_flow(noise, 0);
+    h = ok, h.p = &fl, h.corrector = FD_CORRECT_SCALED, h.cprm = .1, h.scheme = FD_ANCESTRAL;
+    h.model = fd_oracle_gauss(&a, &fl, NULL, data);
+    fd_times(&fl, FD_UNIFORM, 0, 3, t);
+    fd_sample(&h, fd_seed(1), 0, 1, x, a);
+    OK(!st.code, "at v = 0 nothing is corrected");
+    fd_correct(&h, 0, 1, x, NULL, NULL, a);
+    OK(st.code == FD_EARG, "asked to, it says so");
+}
+
+/* FDP's sampler: the law of Euler, churn, Euler on one mode; the released settings */
+static void check_fdp_sampler(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    double r = 1.3, bk = .42, c = .25, t[51];
+    fd_real mean = (fd_real)1.3;
+    fd_cov *noise = single(&a, r);
+    fd_process p = fd_fdp(&a, noise, .1, 5, &bk);
+    fd_model m = fd_oracle_gauss(&a, &p, &mean, single_on(&a, noise, c));
+    static const double want[2] = { .2507, .2407 };
+    for (int ode = 0; ode < 2; ode++) {
+        fd_sampler how = fd_fdp_sampler(&p, m, 50, .5, .19, ode, t);
+        OK(how.steps == 49 && t[0] == 1 && fabs(t[49] - (1e-3 + .999 / 50)) < 1e-15,
+           "the loop ends one step early");
+        OK(how.before && how.quiet && how.denoise && how.tdenoise == 1e-3
+           && how.corrector == FD_CORRECT_SNR
+           && how.cprm == .19 && how.churn == .5, "as released");
+        gauss w = { 0, fd_law(&p, 1, 0).v * r };
+        for (int k = 0; k < 50; k++) {                      /* without corrector, to tmin */
+            double from = 1 - .999 * k / 50, to = 1 - .999 * (k + 1) / 50,
+                u = to + .5 * (from - to);
+            fd_coef T = fd_law(&p, to, 0), U = fd_law(&p, u, 0);
+            double kap = U.m / T.m;
+            w = push(&how, 0, from, to, w, 1, a);
+            w = (gauss){ kap * w.M, kap * kap * w.V + (U.v - kap * kap * T.v) * r };
+            w = push(&how, 0, u, to, w, 1, a);
+        }
+        NEAR(w.V, want[ode], 6e-5, "Euler and churn, ode %d", ode);
+        fd_real x[2];
+        int evals = 0;
+        how.evals = &evals;
+        fd_sample(&how, fd_seed(3), 0, 2, x, a);
+        OK(!st.code && isfinite(x[0]), "it runs");
+        OK(evals == 3 * 49 + 1, "three evaluations a step: %d", evals);
+        how = fd_fdp_sampler(&p, m, 50, 2, .19, ode, t);    /* churn to beyond tmax */
+        fd_sample(&how, fd_seed(3), 0, 2, x, a);
+        OK(!st.code && isfinite(x[1]), "churn 2");
+    }
+}
+
+static void check_multistep(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    double lam = .7, c = .25, t[321], mu = 1.3, X = -.9;
+    fd_real mean = (fd_real)mu;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process p[3] = { fd_vp(noise, .1, 20), fd_ou(noise, 5),
+                        fd_heat(noise, 1.7, 0, NULL, NULL, 1.2) };
+    for (int i = 0; i < 3; i++)
+        for (int rule = 0; rule < 2 && EPS < 1e-10; rule++) {
+            double err[2];
+            p[i].tmin = i == 1 ? .4 : .05;
+            for (int k = 0; k < 2; k++) {
+                int n = 80 << k;
+                fd_times(&p[i], rule ? FD_LOGSNR : FD_UNIFORM, 0, n, t);
+                int evals = 0;
+                fd_sampler how = { .p = &p[i], .t = t, .steps = n, .scheme = FD_PF_MULTISTEP,
+                                   .evals = &evals };
+                how.model = fd_oracle_gauss(&a, &p[i], &mean, c0);
+                fd_coef T = fd_law(&p[i], t[0], 0), S = fd_law(&p[i], t[n], 0);
+                fd_run *run = fd_begin(&a, &how, fd_seed(1), 0, 1);
+                run->x[0] = (fd_real)X;
+                while (fd_step(run, a)) { }
+                OK(evals == n, "one evaluation a step");
+                err[k] = fabs(run->x[0] - S.m * mu - sqrt((S.m * S.m * c + S.v * lam)
+                                                          / (T.m * T.m * c + T.v * lam))
+                                                        * (X - T.m * mu));
+            }
+            NEAR(log2(err[0] / err[1]), 2, .25, "multistep: order, process %d, rule %d (%g, %g)", i,
+                 rule, err[0], err[1]);
+        }
+    /* the second step by the formula; the first is DDIM */
+    t[0] = .8, t[1] = .5, t[2] = .3;
+    fd_sampler how = { .p = &p[0], .t = t, .steps = 2, .scheme = FD_PF_MULTISTEP };
+    how.model = fd_oracle_gauss(&a, &p[0], &mean, c0);
+    fd_run *run = fd_begin(&a, &how, fd_seed(1), 0, 1);
+    fd_real x = run->x[0], D[2];
+    fd_predict(&how.model, FD_X0, &p[0], 1, &x, &t[0], &D[0], a);
+    fd_row r = fd_step_row(&p[0], FD_DDIM, 0, .8, .5, 0, &st);
+    fd_step(run, a);
+    NEAR(run->x[0], r.ax * x + r.aD * D[0], 20 * EPS, "first step");
+    x = run->x[0];
+    fd_predict(&how.model, FD_X0, &p[0], 1, &x, &t[1], &D[1], a);
+    double l[3];
+    for (int i = 0; i < 3; i++) l[i] = log(fd_law(&p[0], t[i], 0).m) - .5
+        * log(fd_law(&p[0], t[i], 0).v);
+    r = fd_step_row(&p[0], FD_DDIM, 0, .5, .3, 0, &st);
+    fd_step(run, a);
+    NEAR(run->x[0], r.ax * x + r.aD * (D[1] + .5 * (l[2] - l[1]) / (l[1] - l[0])
+                                       * ((double)D[1] - D[0])), 30 * EPS,
+         "second step");
+    OK(!st.code, "status");
+}
+
+static void check_adaptive(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    double lam = .7, c = .25, mu = 1.3;
+    fd_real mean = (fd_real)mu;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process p[3] = { fd_vp(noise, .1, 20), fd_flow(noise, 1e-4),
+                        fd_heat(noise, 1.7, 0, NULL, NULL, 1.2) };
+    for (int i = 0; i < 3; i++)
+        for (int tight = 0; tight < 2; tight++) {
+            double T = p[i].tmax, E = p[i].tmin, tol = tight ? TOL(1e-9, 1e-6) : 1e-5;
+            fd_coef f = fd_law(&p[i], T, 0), g = fd_law(&p[i], E, 0);
+            double PT = f.m * f.m * c + f.v * lam, PE = g.m * g.m * c + g.v * lam, worst = 0;
+            fd_real x[3] = { 0, 1, (fd_real)-2.1 }, y[3];
+            int evals = 0;
+            fd_sampler how = { .p = &p[i], .scheme = FD_PF_ADAPTIVE, .rtol = tight ? tol : 0,
+                               .atol = tight ? tol : 0, .evals = &evals };
+            how.model = fd_oracle_gauss(&a, &p[i], &mean, c0);
+            memcpy(y, x, sizeof x);
+            fd_advance(&how, T, E, 3, y, NULL, NULL, a);
+            for (int j = 0; j < 3; j++)
+                worst = maxf(worst, fabs(y[j] - g.m * mu - sqrt(PE / PT) * (x[j] - f.m * mu)));
+            NEAR(worst, 0, 50 * tol + TOL(0, 2e-5), "adaptive, process %d: the exact flow", i);
+            OK(evals > 10 && evals < (tight ? 3000 : 400), "evaluations: %d", evals);
+            if (i == 1 && !tight) {                         /* FFM's end law */
+                double A = (double)y[1] - y[0];
+                NEAR(A * A * lam, .250000007, 3e-4, "FFM: variance");
+                NEAR(y[0], mu - sqrt(PE / PT) * 0, 1e-4, "FFM: mean");
+            }
+        }
+    OK(!st.code, "status: %s", st.code ? st.what : "");
+    /* per function: alone or in a batch, the same bits */
+    enum { B = 5, N = 9 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 1);
+    fd_cov *n9 = fd_cov_matern(&a, &s, 1, .3, 1.5), *d9 = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    fd_process vp = fd_vp(n9, .1, 20), fdp = fd_fdp(&a, n9, .1, 5, NULL);
+    double t[2] = { 1, 1e-3 };
+    fd_real x[B * N], y[B * N], means[2 * N];
+    const fd_cov *both[2] = { d9, d9 };
+    fd_normal(fd_seed(80), 2 * N, means);
+    for (int k = 0; k < 2; k++) {
+        fd_process *q = k ? &fdp : &vp;
+        fd_sampler how = { .p = q, .t = t, .steps = 1, .scheme = FD_PF_ADAPTIVE };
+        how.model = fd_oracle_mix(&a, q, 2, NULL, means, both);
+        fd_sample(&how, fd_seed(81), 0, B, x, a);
+        for (int i = 0; i < B; i++) fd_sample(&how, fd_seed(81), i, 1, y + i * N, a);
+        OK(!memcmp(x, y, sizeof x), "each function has its own steps: %g",
+           test_maxdiff(B * N, x, y));
+        how.pooled = 1;
+        fd_sample(&how, fd_seed(81), 0, B, y, a);
+        OK(memcmp(x, y, sizeof x), "one norm for the batch");
+        NEAR(test_maxdiff(B * N, x, y), 0, 2e-3, "differs by tolerances only");
+    }
+    OK(!st.code, "status: %s", st.code ? st.what : "");
+    fd_process f0 = fd_flow(noise, 0);
+    fd_sampler how = { .p = &f0, .scheme = FD_PF_ADAPTIVE };
+    how.model = fd_oracle_gauss(&a, &f0, NULL, c0);
+    fd_advance(&how, 1, 0, 1, x, NULL, NULL, a);
+    OK(st.code == FD_EARG, "to v = 0");
+    st.code = 0;
+    x[0] = (fd_real)NAN;
+    fd_advance(&how, 1, .1, 1, x, NULL, NULL, a);
+    OK(st.code == FD_ENAN, "from NaN");
+    st.code = 0, x[0] = 1;
+    how.rtol = how.atol = 1e-30;
+    fd_advance(&how, 1, .1, 1, x, NULL, NULL, a);
+    OK(st.code == FD_EARG, "too many steps: code %d", st.code);
+}
+
+void test_chains(void)
+{
+    check_sde();
+    check_langevin();
+    check_steps();
+    check_fdp_sampler();
+    check_multistep();
+    check_adaptive();
+}
+
+/* ---- densities ---- */
+
+static double log_normal(double x, double M, double V) { return -.5
+                                                         * (log(2 * PI * V) + (x - M) * (x - M)
+                                                            / V); }
+
+static void check_loglik(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    enum { B = 3, CH = 2, N = 6, S = B * N * CH };
+    double lam = .7, c = .25, mu = 1.3, *t = fd_new(&a, double, 2001), got[B];
+    fd_real mean = (fd_real)mu, x3[B] = { (fd_real)1.9, (fd_real)-.4, (fd_real)1.1 };
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process vp = fd_vp(noise, .1, 20);
+    fd_coef e = fd_law(&vp, 1e-3, 0);
+    double P = e.m * e.m * c + e.v * lam;
+    fd_times(&vp, FD_LOGSNR, 0, 1000, t);
+    fd_sampler how = { .p = &vp, .t = t, .steps = 1000, .scheme = FD_PF_RK4,
+                       .start = FD_START_MATCHED, .mean = &mean, .cov = c0 };
+    how.model = fd_oracle_gauss(&a, &vp, &mean, c0);
+    fd_loglik(&how, 0, fd_seed(1), 0, B, x3, got, a);
+    for (int i = 0; i < B; i++)
+        NEAR(got[i], log_normal(x3[i], e.m * mu, P), TOL(1e-9, 2e-3), "Gaussian, one mode");
+    fd_loglik(&how, 2, fd_seed(1), 0, B, x3, got, a);       /* one point: z J z = J */
+    for (int i = 0; i < B; i++)
+        NEAR(got[i], log_normal(x3[i], e.m * mu, P), TOL(1e-9, 2e-3), "Gaussian, one mode, probes");
+    how.start = FD_START_UNIT;
+        /* the start is wrong by the mismatch, exactly */
+    fd_loglik(&how, 0, fd_seed(1), 0, B, x3, got, a);
+    NEAR(got[0], log_normal(1.9, 1.294822502107, .250056416913), TOL(1e-8, 2e-3),
+         "Gaussian from N(0, C)");
+
+    /* many modes: scalar and modal processes, Nyquist modes, channels, every scheme */
+    for (int even = 0; even < 2; even++) {
+        int n = even ? N : 5, size = n * CH;
+        fd_space s = fd_grid(&a, 1, &n, NULL, NULL, CH);
+        fd_cov *ns = fd_cov_matern(&a, &s, 1, .3, 1), *ds = fd_cov_matern(&a, &s, 1, .2, 1.5);
+        fd_process p[4] = { fd_vp(ns, .1, 20), fd_fdp(&a, ns, .1, 5, NULL), fd_flow(ns, .02),
+                            fd_heat(ns, 1.3, .01, clock2, &clock_g, 2) };
+        fd_real x[S], m[N * CH];
+        fd_cov_draw(ds, fd_seed(91), 0, B, x, a);
+        fd_cov_draw(ns, fd_seed(92), 0, 1, m, a);
+        for (int i = 0; i < 4; i++)
+            for (int scheme = FD_PF_HEUN; scheme <= FD_PF_RK4; scheme++) {
+                double lamP[N] = { 0 };
+                fd_real me[N * CH], u[N * CH];
+                int steps = scheme == FD_PF_RK4 ? 200 : 400;
+                how = (fd_sampler){ .p = &p[i], .t = t, .steps = steps, .scheme = scheme,
+                                    .start = FD_START_MATCHED, .mean = m, .cov = ds };
+                how.model = fd_oracle_gauss(&a, &p[i], m, ds);
+                p[i].tmin = i == 2 ? 0 : .02;
+                fd_times(&p[i], i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, steps, t);
+                fd_to_modes(&s, 1, m, u, a);
+                for (int k = 0; k < size; k++) {
+                    fd_coef f = fd_law(&p[i], p[i].tmin, k % n);
+                    lamP[k % n] = ns->lam[k % n] > 0 ? f.m * f.m * ds->lam[k % n] + f.v
+                        * ns->lam[k % n] : 0;
+                    u[k] *= (fd_real)f.m;
+                }
+                fd_from_modes(&s, 1, u, me, a);
+                fd_arena b = a;
+                fd_cov *end = fd_cov_table(&b, &s, lamP);
+                fd_loglik(&how, 0, fd_seed(1), 0, B, x, got, b);
+                for (int j = 0; j < B; j++) {
+                    double want = fd_gauss_logp(end, me, x + j * size, b), hand = 0;
+                    fd_real v[N * CH], w[N * CH];
+                    fd_to_modes(&s, 1, x + j * size, v, b);
+                    fd_to_modes(&s, 1, me, w, b);
+                    for (int k = 0; k < size; k++)
+                        if (lamP[k % n] > 0) hand += log_normal(v[k], w[k], lamP[k % n]);
+                    NEAR(want, hand, 1e-9, "fd_gauss_logp");
+                    NEAR(got[j], want, scheme == FD_PF_RK4 ? TOL(3e-5, 3e-2) : TOL(2e-2, 5e-2),
+                         "%d points, process %d, %s", n, i, fd_scheme_name(scheme));
+                }
+                double one;
+                fd_loglik(&how, 0, fd_seed(1), 2, 1, x + 2 * size, &one, b);
+                OK(one == got[2], "alone or in a batch");
+                if (scheme != FD_PF_RK4) continue;
+                double p1[B], mean3 = 0, sq = 0;            /* Hutchinson: unbiased */
+                enum { R = 24 };
+                for (int rep = 0; rep < R; rep++) {
+                    double one1;
+                    how.steps = 40;
+                    fd_times(&p[i], i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, 40, t);
+                    fd_loglik(&how, 1, fd_seed(7), 5 + rep, 1, x, &one1, b);
+                    mean3 += one1 / R, sq += one1 * one1 / R;
+                }
+                fd_loglik(&how, 0, fd_seed(7), 0, 1, x, p1, b);
+                NEAR(mean3, p1[0], 5 * sqrt(maxf(sq - mean3 * mean3, 0) / R) + TOL(1e-9, 1e-2),
+                     "%d points, process %d: probes", n, i);
+            }
+        /* a model that predicts v: the chain of conversions; J = g I: one probe is exact */
+        fd_cov *prop = fd_cov_matern(&a, &s, 2.5, .3, 1);
+        as_kind k = { fd_oracle_gauss(&a, &p[0], m, prop), &p[0], FD_V };
+        p[0].tmin = .02;
+        fd_times(&p[0], FD_GEOMETRIC, 0, 50, t);
+        how = (fd_sampler){ .p = &p[0], .t = t, .steps = 50, .scheme = FD_PF_RK4,
+                            .start = FD_START_UNIT, .model = k.of };
+        double exact[B], other[B];
+        fd_loglik(&how, 0, fd_seed(1), 0, B, x, exact, a);
+        fd_loglik(&how, 1, fd_seed(1), 0, B, x, got, a);
+        how.model = (fd_model){ FD_V, as_eval, as_vjp, NULL, &k };
+        fd_loglik(&how, 1, fd_seed(1), 0, B, x, other, a);
+        for (int j = 0; j < B; j++) {
+            if (even) {                                     /* a projected z has no fixed length */
+                enum { R = 60 };
+                double m1 = 0, m2 = 0, one;
+                for (int i = 0; i < R; i++) {
+                    fd_loglik(&how, 1, fd_seed(8), i, 1, x + j * size, &one, a);
+                    m1 += one / R, m2 += one * one / R;
+                }
+                NEAR(m1, exact[j], 5 * sqrt((m2 - m1 * m1) / R), "Nyquist modes stay out of z");
+                continue;
+            }
+            NEAR(other[j], got[j], TOL(1e-9, 2e-2), "a model that predicts v");
+            NEAR(got[j], exact[j], TOL(1e-9, 2e-2), "J = g I");
+        }
+        OK(!st.code, "status: %s", st.code ? st.what : "");
+    }
+    /* a mixture; the flow starts without error since m = 0 */
+    fd_cov *one = single(&a, 1);
+    fd_process fl = fd_flow(one, .05);
+    const fd_cov *cc[2] = { single_on(&a, one, .1), single_on(&a, one, .2) };
+    fd_real mus[2] = { -1.5, 1 }, xs[4] = { (fd_real)-1.2, (fd_real)-.3, (fd_real).1, (fd_real).9 };
+    double lp[4], lq[4];
+    how = (fd_sampler){ .p = &fl, .t = t, .steps = 800, .scheme = FD_PF_RK4 };
+    how.model = fd_oracle_mix(&a, &fl, 2, (double[]){ .3, .7 }, mus, cc);
+    fd_times(&fl, FD_UNIFORM, 0, 800, t);
+    fd_loglik(&how, 0, fd_seed(1), 0, 4, xs, lp, a);
+    fd_loglik(&how, 1, fd_seed(1), 0, 4, xs, lq, a);
+    for (int i = 0; i < 4; i++) {
+        double v = .0025, want = log(.3 * exp(log_normal(xs[i], -1.5, .1 + v)) + .7
+                                     * exp(log_normal(xs[i], 1, .2 + v)));
+        NEAR(lp[i], want, TOL(1e-6, 3e-3), "mixture at %g", xs[i]);
+        NEAR(lq[i], want, TOL(1e-6, 3e-3), "mixture at %g, probes", xs[i]);
+    }
+    /* a mixture in two modes of five: the diagonal of J, not all of it */
+    {
+        fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 1);
+        fd_cov *n5 = fd_cov_matern(&a, &s, 1, .3, 1), *d5 = fd_cov_matern(&a, &s, .2, .2, 1.5);
+        fd_process f5 = fd_flow(n5, .05);
+        const fd_cov *c5[2] = { d5, d5 };
+        fd_real mm[10], x[5], um[10], ux[5];
+        fd_normal(fd_seed(93), 10, mm);
+        fd_normal(fd_seed(94), 5, x);
+        how.p = &f5, how.model = fd_oracle_mix(&a, &f5, 2, (double[]){ .3, .7 }, mm, c5);
+        fd_loglik(&how, 0, fd_seed(1), 0, 1, x, lp, a);
+        fd_to_modes(&s, 2, mm, um, a);
+        fd_to_modes(&s, 1, x, ux, a);
+        double l[2] = { log(.3), log(.7) };
+        for (int i = 0; i < 2; i++)
+            for (int k = 0; k < 5; k++) l[i] += log_normal(ux[k], um[i * 5 + k],
+                                                           d5->lam[k] + .0025 * n5->lam[k]);
+        double top = maxf(l[0], l[1]), want = top + log(exp(l[0] - top) + exp(l[1] - top));
+        NEAR(lp[0], want, TOL(1e-5, 2e-2), "mixture on five modes");
+    }
+    OK(!st.code, "status: %s", st.code ? st.what : "");
+    how.p = &fl, how.scheme = FD_DDIM;
+    fd_loglik(&how, 0, fd_seed(1), 0, 1, xs, lp, a);
+    OK(st.code == FD_EARG, "not a flow scheme");
+    st.code = 0, how.scheme = FD_PF_HEUN, how.model.var = NULL;
+    fd_loglik(&how, 0, fd_seed(1), 0, 1, xs, lp, a);
+    char text[200];
+    fd_explain(&st, text, sizeof text);
+    OK(!strcmp(text, "fd_loglik: the model has no variance, or for probes no derivative on a grid"),
+       "explained as '%s'", text);
+    st.code = 0, how.model.vjp = NULL;
+    fd_loglik(&how, 1, fd_seed(1), 0, 1, xs, lp, a);
+    OK(st.code == FD_EARG, "no derivative");
+    st.code = 0;
+    OK(fd_gauss_logp(NULL, NULL, xs, a) == 0, "of a failed covariance");
+}
+
+static void check_elbo(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    enum { N = 6, CH = 2 };
+    double lam = .7, c = .25, mu = 1.3, *t = fd_new(&a, double, 2001), nll[4], part[12], eps = 1e-3;
+    fd_real mean = (fd_real)mu, x0 = (fd_real)1.9;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process vp = fd_vp(noise, .1, 20);
+    fd_sampler how = { .p = &vp, .t = t, .steps = 400, .start = FD_START_MATCHED, .mean = &mean,
+                       .cov = c0 };
+    how.model = fd_oracle_gauss(&a, &vp, &mean, c0);
+    fd_times(&vp, FD_LOGSNR, 0, 400, t);
+    fd_elbo(&how, 0, fd_seed(1), 0, 1, &x0, nll, part, a);
+    NEAR(-nll[0], log_normal(1.9, mu, c), TOL(2e-10, 2e-3), "the bound is the density");
+    fd_real mean8 = (fd_real).8;
+        /* a number from elsewhere: N(.8, .3) at 1.9 */
+    fd_sampler h8 = how;
+    double nll8;
+    h8.mean = &mean8, h8.cov = single_on(&a, noise, .3);
+    h8.model = fd_oracle_gauss(&a, &vp, &mean8, h8.cov);
+    fd_elbo(&h8, 0, fd_seed(1), 0, 1, &x0, &nll8, NULL, a);
+    NEAR(-nll8, -2.333618797708, TOL(2e-10, 2e-3), "the bound is the density, N(.8, .3)");
+    fd_coef T = fd_law(&vp, 1, 0), E = fd_law(&vp, eps, 0);
+    double PT = T.m * T.m * c + T.v * lam, P = E.m * E.m * c + E.v * lam, v = E.v * lam,
+        V = c * v / P;
+    NEAR(part[0], .5 * (T.v * lam / PT - 1 - log(T.v * lam / PT) + pow(T.m * (1.9 - mu), 2) / PT),
+         TOL(1e-14, 1e-8),
+         "its start");
+    double err = v * v * pow(mu - 1.9, 2) / (P * P) + c * c * E.m * E.m * v / (P * P);
+    NEAR(part[1], .5 * (log(2 * PI * V) + err / V), TOL(1e-13, 1e-3), "its end");
+    NEAR(part[0] + part[1] + part[2], nll[0], 1e-12, "its sum");
+    /* a wrong model, a wrong start: higher; without a variance the end is wider */
+    wrong w = { how.model, &vp, .1, 0 };
+    double bad[1];
+    fd_sampler h2 = how;
+    h2.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w };
+    fd_elbo(&h2, 0, fd_seed(1), 0, 1, &x0, bad, NULL, a);
+    OK(bad[0] > nll[0] + 1e-3, "a wrong score costs: %g", bad[0] - nll[0]);
+    h2 = how, h2.model.var = NULL;
+    fd_elbo(&h2, 0, fd_seed(1), 0, 1, &x0, bad, part, a);
+    NEAR(part[1], .5 * (log(2 * PI * v / (E.m * E.m)) + err * E.m * E.m / v), TOL(1e-12, 1e-3),
+         "end without variance");
+    /* draws: unbiased */
+    double m = 0, m2 = 0;
+    enum { R = 40 };
+    fd_times(&vp, FD_LOGSNR, 0, 30, t);
+    how.steps = 30;
+    fd_elbo(&how, 0, fd_seed(1), 0, 1, &x0, bad, NULL, a);
+    for (int i = 0; i < R; i++) {
+        fd_elbo(&how, 1, fd_seed(2), i, 1, &x0, nll, NULL, a);
+        m += nll[0] / R, m2 += nll[0] * nll[0] / R;
+    }
+    NEAR(m, bad[0], 5 * sqrt((m2 - m * m) / R), "by draws");
+    /* many modes: equality for scalar and modal processes, Nyquist left out */
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
+    fd_cov *ns = fd_cov_matern(&a, &s, 1, .3, 1), *ds = fd_cov_matern(&a, &s, 1, .2, 1.5);
+    fd_process p[2] = { fd_vp(ns, .1, 20), fd_fdp(&a, ns, .1, 5, NULL) };
+    fd_real x[2 * N * CH], mm[N * CH];
+    fd_cov_draw(ds, fd_seed(91), 0, 2, x, a);
+    fd_cov_draw(ns, fd_seed(92), 0, 1, mm, a);
+    for (int i = 0; i < 2; i++) {
+        fd_sampler h = { .p = &p[i], .t = t, .steps = 200, .start = FD_START_MATCHED, .mean = mm,
+                         .cov = ds };
+        h.model = fd_oracle_gauss(&a, &p[i], mm, ds);
+        fd_times(&p[i], FD_GEOMETRIC, 0, 200, t);
+        fd_elbo(&h, 0, fd_seed(1), 0, 2, x, nll, NULL, a);
+        for (int j = 0; j < 2; j++)
+            NEAR(-nll[j], fd_gauss_logp(ds, mm, x + j * N * CH, a), TOL(1e-7, 5e-2),
+                 "process %d, many modes", i);
+        double one;
+        fd_elbo(&h, 0, fd_seed(1), 1, 1, x + N * CH, &one, NULL, a);
+        OK(one == nll[1], "alone or in a batch");
+    }
+    /* a mixture: draws give a bound, close for the exact model */
+    fd_cov *one = single(&a, 1);
+    fd_process vl = fd_vp(one, .1, 40);
+    const fd_cov *cc[2] = { single_on(&a, one, .1), single_on(&a, one, .2) };
+    fd_real mus[2] = { -1.5, 1 }, xs = (fd_real).1;
+    fd_sampler h = { .p = &vl, .t = t, .steps = 60 };
+    h.model = fd_oracle_mix(&a, &vl, 2, (double[]){ .3, .7 }, mus, cc);
+    fd_times(&vl, FD_LOGSNR, 0, 60, t);
+    m = m2 = 0;
+    for (int i = 0; i < R; i++) {
+        fd_elbo(&h, 4, fd_seed(3), i, 1, &xs, nll, NULL, a);
+        m += nll[0] / R, m2 += nll[0] * nll[0] / R;
+    }
+    double want = -log(.3 * exp(log_normal(xs, -1.5, .1)) + .7 * exp(log_normal(xs, 1, .2)));
+    NEAR(m, want, 5 * sqrt((m2 - m * m) / R) + 2e-3, "mixture: E of the bound");
+    OK(!st.code, "status: %s", st.code ? st.what : "");
+    h.steps = 0;
+    fd_elbo(&h, 0, fd_seed(1), 0, 1, &xs, nll, NULL, a);
+    OK(st.code == FD_EARG, "no steps");
+    st.code = 0, h.steps = 60, h.start = FD_START_MATCHED, h.cov = ds;
+    fd_elbo(&h, 0, fd_seed(1), 0, 1, &xs, nll, NULL, a);
+    OK(st.code == FD_ESHAPE, "a start with other modes");
+}
+
+/* D + d1 x + d0 */
+typedef struct { fd_model of; double d1, d0; } off;
+
+static void off_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     fd_real *y, fd_arena scratch)
+{
+    const off *o = self;
+    o->of.eval(o->of.self, s, b, x, t, y, scratch);
+    for (ptrdiff_t i = 0; i < b * fd_size(s); i++) y[i] += (fd_real)(o->d1 * x[i] + o->d0);
+}
+
+/* a constant error in one mode */
+typedef struct { fd_model of; const fd_real *e; } bent;
+
+static void bent_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                      fd_real *y, fd_arena scratch)
+{
+    const bent *o = self;
+    ptrdiff_t n = fd_size(s);
+    o->of.eval(o->of.self, s, b, x, t, y, scratch);
+    for (ptrdiff_t i = 0; i < b * n; i++) y[i] += o->e[i % n];
+}
+
+static void check_wrong(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    double lam = .7, c = .25, mu = 1.3, delta = .15, *t = fd_new(&a, double, 4001);
+    fd_real mean = (fd_real)mu;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process vp = fd_vp(noise, .1, 20), ve = fd_ve(noise, .1, 9);
+    for (int i = 0; i < 2;
+         i++) {                           /* y_s/y_t = (P_s/P_t)^((1+d)/2) (m_t/m_s)^d */
+        fd_process *p = i ? &ve : &vp;
+        wrong w = { fd_oracle_gauss(&a, p, &mean, c0), p, delta, 0 };
+        fd_sampler how = { .p = p, .t = t, .steps = 1000, .scheme = FD_PF_RK4 };
+        how.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w };
+        fd_times(p, FD_UNIFORM, 0, 1000, t);
+        fd_real x = (fd_real)-.9;
+        for (int k = 0; k < 1000; k++) fd_advance(&how, t[k], t[k + 1], 1, &x, NULL, NULL, a);
+        fd_coef T = fd_law(p, t[0], 0), S = fd_law(p, t[1000], 0);
+        double PT = T.m * T.m * c + T.v * lam, PS = S.m * S.m * c + S.v * lam;
+        double want = S.m * mu + (-.9 - T.m * mu) * pow(PS / PT, .5 * (1 + delta))
+            * pow(T.m / S.m, delta);
+        NEAR(x, want, TOL(1e-8, 2e-3), "scaled score, process %d", i);
+    }
+    /* an affine error: KL(p_e | p_model,e) <= KL(p_T | start) + path KL */
+    static const double ds[3][2] = { { .1, 0 }, { 0, .2 }, { -.08, .15 } };
+    for (int i = 0; i < 3; i++) {
+        off o = { fd_oracle_gauss(&a, &vp, &mean, c0), ds[i][0], ds[i][1] };
+        vp.tmin = .02;
+        fd_sampler how = { .p = &vp, .t = t, .steps = 4000, .scheme = FD_EULER_MARUYAMA };
+        how.model = (fd_model){ FD_X0, off_eval, NULL, NULL, &o };
+        fd_times(&vp, FD_UNIFORM, 0, 4000, t);
+        fd_coef T = fd_law(&vp, 1, 0), S = fd_law(&vp, .02, 0);
+        gauss w = { 0, T.v * lam };
+        double PT = T.m * T.m * c + T.v * lam, r = PT / w.V, path = .5
+            * (r - 1 - log(r) + pow(T.m * mu, 2) / w.V);
+        for (int k = 0; k < 4000; k++) {
+            double h = t[k] - t[k + 1];
+            fd_coef f = fd_law(&vp, t[k] - .5 * h, 0);
+            double P = f.m * f.m * c + f.v * lam, e2 = pow(o.d1 * f.m * mu + o.d0, 2) + o.d1 * o.d1
+                * P;
+            path += .5 * h * q_of(f) * f.m * f.m / (f.v * f.v * lam) * e2;
+            w = push(&how, 0, t[k], t[k + 1], w, 1, a);
+        }
+        double PS = S.m * S.m * c + S.v * lam;
+        r = PS / w.V;
+        double kl = .5 * (r - 1 - log(r) + pow(S.m * mu - w.M, 2) / w.V);
+        OK(kl > 1e-4 && kl < path, "KL %g <= path KL %g", kl, path);
+        /* the bound of fd_elbo, averaged over data by x0 = mu +- sd, less that of the exact D */
+        double got = 0;
+        fd_times(&vp, FD_LOGSNR, 0, 200, t);
+        how.steps = 200;
+        for (int j = 0; j < 2; j++) {
+            double nll[1], part[3], good[3];
+            fd_real x0 = (fd_real)(mu + (j ? 1 : -1) * sqrt(c));
+            fd_elbo(&how, 0, fd_seed(1), 0, 1, &x0, nll, part, a);
+            fd_sampler exact = how;
+            exact.model = o.of;
+            fd_elbo(&exact, 0, fd_seed(1), 0, 1, &x0, nll, good, a);
+            got += .5 * (part[2] - good[2]);
+        }
+        path -= .5 * (PT / (T.v * lam) - 1 - log(PT / (T.v * lam)) + pow(T.m * mu, 2)
+                      / (T.v * lam));
+        NEAR(got, path, 2e-3 * path + TOL(0, 1e-2), "the path term of fd_elbo");
+    }
+    /* a constant error in mode k moves that mode, by what its rows say, and no other */
+    enum { N = 9 };
+    static const int bc[3] = { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET };
+    for (int i = 0; i < 3; i++) {
+        fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, &bc[i], 1);
+        fd_cov *ns = fd_cov_matern(&a, &s, 1, .3, 1.5), *d9 = fd_cov_matern(&a, &s, 1, .2, 2.5);
+        fd_process p[2] = { fd_vp(ns, .1, 20), fd_heat(ns, 1.3, .01, NULL, NULL, 2) };
+        for (int j = 0; j < 2; j++)
+            for (int k = 0; k < N; k += 3) {
+                fd_real x[N], y[N], e[N], u[N] = { 0 };
+                u[k] = (fd_real).1;
+                fd_from_modes(&s, 1, u, e, a);
+                bent w = { fd_oracle_gauss(&a, &p[j], NULL, d9), e };
+                fd_sampler how = { .p = &p[j], .model = w.of, .t = t, .steps = 10,
+                                   .scheme = FD_ANCESTRAL };
+                fd_times(&p[j], FD_UNIFORM, 0, 10, t);
+                fd_sample(&how, fd_seed(4), 0, 1, x, a);
+                how.model = (fd_model){ FD_X0, bent_eval, NULL, NULL, &w };
+                fd_sample(&how, fd_seed(4), 0, 1, y, a);
+                double want = 0, worst = 0;
+                for (int l = 0; l < 10; l++) {
+                    fd_coef f = fd_law(&p[j], t[l], k);
+                    fd_row r = fd_step_row(&p[j], FD_ANCESTRAL, 0, t[l], t[l + 1], k, &st);
+                    double g = d9->lam[k] * f.m / (f.m * f.m * d9->lam[k] + f.v * ns->lam[k]);
+                    want = (r.ax + r.aD * g) * want + r.aD * .1;
+                }
+                for (int l = 0; l < N; l++) y[l] -= x[l];
+                fd_to_modes(&s, 1, y, u, a);
+                NEAR(u[k], want, TOL(1e-13, 1e-5), "shift of mode %d", k);
+                for (int l = 0; l < N; l++) if (l != k) worst = maxf(worst, fabs(u[l]));
+                NEAR(worst, 0, TOL(1e-13, 1e-5), "no other mode moves");
+            }
+    }
+    OK(!st.code, "status: %s", st.code ? st.what : "");
+}
+
+/* covariances that do not commute: z = U^T L^-1 x, L L^T = Sn, L^-1 Sd L^-T = U c U^T, lam = 1 */
+static void check_pencil(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    enum { N = 7 };
+    double Sn[N * N], Sd[N * N], A[N * N], L[N * N], w[N], V[N * N], M[N * N], x[N], y[N], ones[N];
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            double d = (i - j) / 7.;
+            Sn[i * N + j] = exp(-fabs(d) / .3), Sd[i * N + j] = exp(-d * d / .1) + .1 * (i == j);
+        }
+    memcpy(L, Sn, sizeof L);
+    fd_cholesky(&st, N, L);
+    for (int j = 0; j < N; j++) {                           /* L^-1 Sd, then of its transpose */
+        for (int i = 0; i < N; i++) x[i] = Sd[i * N + j];
+        fd_solve_lower(N, L, 0, x);
+        for (int i = 0; i < N; i++) M[j * N + i] = x[i];
+    }
+    for (int j = 0; j < N; j++) {
+        for (int i = 0; i < N; i++) x[i] = M[i * N + j];
+        fd_solve_lower(N, L, 0, x);
+        for (int i = 0; i < N; i++) A[i * N + j] = x[i];
+    }
+    fd_eigen(&st, N, A, w, V, a);
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_DIRICHLET }, 1);
+    for (int i = 0; i < N; i++) ones[i] = 1, x[i] = sin(2.385 * i);
+    fd_process p = fd_vp(fd_cov_table(&a, &s, ones), .1, 20);
+    fd_model m = fd_oracle_gauss(&a, &p, NULL, fd_cov_table(&a, &s, w));
+    double t = .3;
+    fd_coef f = fd_law(&p, t, 0);
+    fd_real u[N], g[N], D[N];
+    memcpy(y, x, sizeof y);
+    fd_solve_lower(N, L, 0, y);
+    for (int i = 0; i < N; i++) {
+        double sum = 0;
+        for (int j = 0; j < N; j++) sum += V[i * N + j] * y[j];
+        u[i] = (fd_real)sum;
+    }
+    fd_from_modes(&s, 1, u, g, a);
+    m.eval(m.self, &s, 1, g, &t, D, a);
+    fd_to_modes(&s, 1, D, D, a);
+    for (int i = 0; i < N; i++) {                           /* D = L U D_z */
+        y[i] = 0;
+        for (int k = 0; k < N; k++)
+            for (int j = 0; j <= i; j++) y[i] += L[i * N + j] * V[k * N + j] * D[k];
+    }
+    double C[N * N], z[N], worst = 0;                       /* m Sd (m^2 Sd + v Sn)^-1 x */
+    for (int i = 0; i < N * N; i++) C[i] = f.m * f.m * Sd[i] + f.v * Sn[i];
+    memcpy(z, x, sizeof z);
+    fd_cholesky(&st, N, C);
+    fd_solve_lower(N, C, 0, z);
+    fd_solve_lower(N, C, 1, z);
+    for (int i = 0; i < N; i++) {
+        double sum = 0;
+        for (int j = 0; j < N; j++) sum += f.m * Sd[i * N + j] * z[j];
+        worst = maxf(worst, fabs(sum - y[i]));
+    }
+    NEAR(worst, 0, TOL(1e-12, 1e-5), "generalised eigenvectors against the matrix form");
+    OK(!st.code, "status");
+}
+
+/* FFM with the VP path ends at N(.9932 mu, .9865 c + .0135 lam) */
+static void check_ends(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    double lam = .7, c = .25, mu = 1.3, t[401], A, b, n;
+    fd_real mean = (fd_real)mu;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process fv = fd_flow_vp(noise, .08);
+    fd_sampler how = { .p = &fv, .t = t, .steps = 400, .scheme = FD_PF_RK4 };
+    how.model = fd_oracle_gauss(&a, &fv, &mean, c0);
+    fd_times(&fv, FD_UNIFORM, 0, 400, t);
+    gauss w = { 0, lam };
+    for (int k = 0; k < 400; k++) {
+        probe1(&how, 0, t[k], t[k + 1], &A, &b, &n, a);
+        w.M = A * w.M + b, w.V *= A * A;
+    }
+    fd_coef e = fd_law(&fv, 0, 0);
+    NEAR(w.M, e.m * mu, TOL(1e-9, 1e-4), "FFM-VP: mean");
+    NEAR(w.V, e.m * e.m * c + e.v * lam, TOL(1e-9, 1e-4), "FFM-VP: variance");
+    NEAR(w.V, .9865 * c + .0135 * lam, 2e-5 + TOL(0, 1e-4), "as published");
+    OK(!st.code, "status");
+}
+
+static int family_chain(fd_arena a, int k, double *out)
+{
+    double t[4], w[2], lp[2];
+    fd_space s = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
+    fd_cov *noise = fd_fdp_noise(&a, &s, 1, 64), *data = fd_cov_matern(&a, &s, 1, .3, 2.5);
+    fd_process p = k == 0 ? fd_fdp(&a, noise, .1, 5, NULL) : fd_heat_cosine(noise, 1, .01);
+    fd_real x[12] = { 0 };
+    fd_sampler how = { .p = &p, .t = t, .steps = 3, .start = FD_START_MATCHED, .cov = data,
+                       .inner = 2, .cprm = .1,
+                       .scheme = k == 0 ? FD_PF_MULTISTEP : k == 1 ? FD_PF_ADAPTIVE : FD_ANCESTRAL,
+                       .corrector = k == 0 ? FD_CORRECT_SNR : FD_CORRECT_SCALED,
+                           .churn = k == 2 ? .5 : 0 };
+    how.model = fd_oracle_gauss(&a, &p, NULL, data);
+    if (!p.law) return a.st->code;
+    p.tmin = .05;
+    fd_times(&p, FD_UNIFORM, 0, 3, t);
+    fd_sample(&how, fd_seed(131), 0, 2, x, a);
+    how.scheme = FD_PF_RK4;
+    fd_time_law *law = fd_time_law_new(&a, &p, data, FD_NORM_SOBOLEV, 1, FD_X0);
+    fd_time_draw(law, fd_seed(1), 0, 2, w, lp);
+    fd_weigh(&p, FD_NORM_CM, 0, FD_X0, 2, w, x, a);
+    fd_norm(&a, &p, FD_NORM_SOBOLEV, 1, FD_X0, .3);
+    fd_convert(&p, FD_X0, FD_SCORE, 2, x, w, x, a);
+    fd_convert(&p, FD_SCORE_HALF, FD_SCORE, 2, x, w, x, a);
+    fd_loglik(&how, k, fd_seed(1), 0, 2, x, lp, a);
+    fd_elbo(&how, k, fd_seed(1), 0, 2, x, w, NULL, a);
+    fd_gap g = fd_terminal(&p, NULL, data, a);
+    fd_gauss_logp(data, NULL, x, a);
+    out[0] = x[0], out[1] = w[0], out[2] = lp[1], out[3] = g.kl;
+    return a.st->code;
+}
+
+static void check_family_starved(void)
+{
+    fd_status st;
+    enum { TOP = 128 << 10 };
+    char *mem = malloc(TOP);
+    for (int k = 0; k < 3 && mem; k++) {
+        double want[4], got[4] = { 0 };
+        int failed = 0, size;
+        OK(!family_chain(fd_arena_over(mem, TOP, &st), k, want), "chain %d: %s", k,
+           st.code ? st.what : "");
+        for (size = 0; size < TOP; size += 64) {
+            int code = family_chain(fd_arena_over(mem, (size_t)size, &st), k, got);
+            if (code == FD_OK) break;
+            failed += code != FD_ENOMEM;
+        }
+        OK(failed == 0, "chain %d: other codes than FD_ENOMEM %d times", k, failed);
+        OK(size > 0 && !st.code && !memcmp(want, got, sizeof got),
+           "chain %d: the answer with %d bytes", k, size);
+    }
+    free(mem);
+}
+
+void test_density(void)
+{
+    check_loglik();
+    check_elbo();
+    check_wrong();
+    check_pencil();
+    check_ends();
+    check_family_starved();
+}
