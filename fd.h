@@ -329,8 +329,9 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
                       double (*k)(const double *x, const double *y, const void *prm), const void *prm);
 /* fd_cov_empirical -- the stationary covariance of a data set x [m][ch][points] [Thesis eq. 4.28, with
  * four repairs]: centred at the mean (written to mean [ch][points] where not NULL), in our
- * normalisation, averaged over channels and over cos/sin of a wavenumber, raised to at least
- * floor * (largest eigenvalue). It is the covariance of randomly shifted data. */
+ * normalisation, averaged over channels and over the modes with the same wavenumber on each axis, raised to at least
+ * floor * (largest eigenvalue). It is the covariance of data shifted, and with
+ * more axes mirrored, at random. */
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
                          fd_real *mean);
 /* fd_cov_pca -- the covariance of a data set with its own eigenvectors as modes (at most `modes`), by
@@ -569,7 +570,7 @@ void   fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *
  *
  * One step goes from t to s = next < t, h = t - s. Every one-stage scheme is a row
  *
- *     x' = ax x + aD D(x, t) + sd xi,      xi ~ N(0, C)                
+ *     x' = ax x + aD D(x, t) + sd xi,      xi ~ N(0, C)
  *
  * with k = m_t/m_s, v(t|s) = v_t - k^2 v_s, all in units of lam. */
 
@@ -638,7 +639,7 @@ typedef struct {
 } fd_run;
 enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
 /* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, s = FD_SCORE.
- * Differs from [thesis alg. 2], which forgets the predictor's noise and lets its loop run to t = 0.
+ * Differs from [Thesis alg. 2], which forgets the predictor's noise and lets its loop run to t = 0.
  *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for alpha lam < 4 (m^2 c + v lam)
  *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
  *                      variances: the chain freezes early even with the exact score
@@ -691,7 +692,7 @@ double  fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd
  *   FD_SDE_EULER     X + f h + g dW                                     strong order 1/2
  *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx           1
  *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h)  1, without derivatives
- * Differs from [thesis eq. 3.38], which has 1/sqrt(2h). For g(t) all three have the same bits: diffusion
+ * Differs from [Thesis eq. 3.38], which has 1/sqrt(2h). For g(t) all three have the same bits: diffusion
  * models need no more than Euler-Maruyama. */
 typedef struct {
     void (*f)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
@@ -736,7 +737,7 @@ fd_var *fd_input(fd_tape *t, int nd, const int n[], const fd_real *x);
 fd_var *fd_leaf(fd_tape *t, int nd, const int n[], fd_real *x);
 fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g);
 /* fd_grad -- d sum(y) / d x_i for each i as variables on the tape (zeros where y does not depend on
- * x_i). dy: the weight of each entry of y, NULL for ones. */
+ * x_i). dy: the weight of each entry of y, NULL for ones. FD_EARG for a constant, and on an FD_EVAL tape. */
 void    fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd_var *dx[]);
 /* fd_backward -- add d sum(loss) / d p to p->g of every parameter on the tape. */
 void    fd_backward(fd_tape *t, fd_var *loss);
@@ -788,7 +789,8 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     fc1: width -> proj [128], act, fc2: -> out. modes[a] = M: k = -M..M-1 on first
  *                     axes, 0..M-1 on the last. R uniform [0,1)/(width^2), both parts.
  *   FD_FNO_BLOCK      lifting in -> lift [256] -> width (act between; lift = -1: one linear map), the same
- *                     blocks with spectral bias and W without, projection width -> proj [256] -> out.
+ *                     blocks with spectral bias and W without, projection width -> proj [256] -> out
+ *                     (proj = -1: one linear map).
  *                     modes[a] = m: k = -m/2..(m-1)/2 on first axes, 0..m/2 on the last.
  *                     R normal with standard deviation sqrt(2/(2 width)) (complex variance).
  *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
@@ -799,7 +801,7 @@ typedef struct {
     int act;                 /* FD_MAPS constant + 1; 0: FD_GELU */
     int embed;               /* FD_TIME_FILM: width of the embedding [4 * width] */
     double tscale;           /* [1]; FD_TIME_FILM: [1000] */
-    int linear;              /* 1: no activations: a linear operator, to be compared with exact answers */
+    int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */
 } fd_arch;
 
@@ -841,7 +843,9 @@ double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 /* ---- 14. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
  *
  * Files are written under a temporary name in the same folder and renamed. Every count in a file is
- * checked against its length before use. FD_EIO names the file. */
+ * checked against its length before use. FD_EIO (the system refuses), FD_EDATA (the contents
+ * are wrong) and FD_ESHAPE (too many axes) name the file. Pictures are written by stb_image_write, the
+ * only part that calls malloc. */
 
 typedef struct { int nd, n[FD_MAXD]; fd_real *x; } fd_array;            /* x NULL: failed */
 typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; } fd_tensor;
