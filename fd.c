@@ -1499,6 +1499,10 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
         }
         lam *= scale;
         c->lam[k] = lam < 1e-300 ? 0 : lam;               /* or 1/lam overflows */
+        if (!(lam <= 1e300)) {
+            fd_fail(a->st, FD_EDATA, where, "an eigenvalue is not finite: mode", 1, (long long)k, 0, 0);
+            return NULL;
+        }
     }
     return c;
 }
@@ -2588,7 +2592,7 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
     if (!file_get(in, b, 8) || file_packed(in, b)) return;
     for (int i = 8; i--; ) len = len << 8 | b[i];
     if (len > SAFE_HEADER) {
-        file_fail(in, FD_EDATA, "header is larger than 100 MB", NULL);
+        file_fail(in, FD_EDATA, "no .safetensors file: its header would be larger than 100 MB", NULL);
         return;
     }
     if (len > in->left) { file_fail(in, FD_EDATA, file_short, NULL); return; }

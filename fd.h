@@ -300,8 +300,8 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
  *   brownian  var min(x,y)                       lam = var/w^2 on mixed axes
  *
  * (products of the one-dimensional eigenvalues for the last two where d > 1: sheets). lam is a
- * function of the physical mode, never of the grid; Nyquist modes have lam = 0. The kernels of the
- * first five are the periodised (or reflected) ones. Channels are independent copies. */
+ * function of the physical mode, never of the grid; Nyquist modes have lam = 0. The kernels of all
+ * but the last two are the periodised (or reflected) ones. Channels are independent copies. */
 
 typedef struct {
     fd_space s;

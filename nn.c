@@ -2739,9 +2739,10 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     FD_ASSERT(o->count == net->count);
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
-    if (!(norm <= 1e300)) {
-        fd_fail(st, FD_ENAN, "fd_opt_step", "the gradient is not finite: step", 1, o->step + 1, 0,
-                0);
+    double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;         /* its square is a number */
+    if (!(norm <= 1e300) || !((h->clip > 0 && norm > h->clip ? h->clip : norm) <= most)) {
+        fd_fail(st, FD_ENAN, "fd_opt_step", "the gradient is not finite, or too large: step", 1,
+                o->step + 1, 0, 0);
         return norm;
     }
     int step = ++o->step;

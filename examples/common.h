@@ -103,7 +103,9 @@ static inline void can_write(const char *flag, const char *path)
         die(1, "--%s: '%s': %s", flag, path, S_ISDIR(f.st_mode) ? "is a folder" : "is not a file");
     memcpy(dir, cut ? (n ? path : "/") : ".", n ? n : 1);
     dir[n ? n : 1] = 0;
-    if (access(dir, W_OK)) die(1, "--%s: '%s': %s", flag, path, strerror(errno));
+    if (stat(dir, &f) || access(dir, W_OK | X_OK))
+        die(1, "--%s: '%s': %s", flag, path, strerror(errno));
+    if (!S_ISDIR(f.st_mode)) die(1, "--%s: '%s': '%s' is not a folder", flag, path, dir);
 }
 
 /* ---- Specs --------------------------------------------------------------------------------------
@@ -260,6 +262,11 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
         if (i < 0) die(bad, "%s: '%s': %s is one of %s", flag, all, k->name, k->def);
         return i;
     }
+    static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
+                                         "residual", "n", "k" };
+    for (int i = 0; i < COUNT(whole); i++)
+        if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
+            die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
     if (!number(s, k->lo, k->hi, &v))
         die(bad, "%s: '%s': %s: '%s': expected a number from %g to %g", flag, all, k->name, s,
             k->lo, k->hi);
@@ -428,7 +435,7 @@ static const option options[] = {
       "functions in a step of training" },
     { "batch", "N", "16", SAMPLE, O_INT, AT(batch), 0, 1, 1e6,
       "functions at a time; changes memory and speed, not results" },
-    { "lr", "X", "4e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 0, 1e3,
+    { "lr", "X", "4e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
     { "lr-end", "X", "0", TRAIN | DEMO, O_REAL, AT(lr_end), 0, 0, 1e3,
       "rate at the last step, reached by a cosine" },
@@ -441,7 +448,7 @@ static const option options[] = {
     { "ema", "X", "0.999", TRAIN | DEMO, O_REAL, AT(ema), 0, 0, 0.999999999,
       "weight average that sampling uses: share kept each step" },
     { "save-every", "N", "0", TRAIN, O_INT, AT(save), 0, 0, 1e9,
-      "write the model every N steps too; 0: at the end" },
+      "write the model every N steps; 0: every 30 s, and at the end" },
     { "scheme", "NAME", "ddim", SAMPLE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step of the sampler (fd help scheme)" },
     { "scheme", "NAME", "pf-heun", DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0,
@@ -613,7 +620,8 @@ static inline void options_read(args *o, int command, const char *where, int arg
     memset(o, 0, sizeof *o);
     for (int k = 0; k < FD_SCHEMES && k < ROWS; k++) {
         t_scheme.rows[k].name = fd_scheme_name(k);
-        t_scheme.rows[k].help = k < FD_ONE_STAGE ? "" : k == FD_PF_MULTISTEP ? "keeps the last prediction"
+        t_scheme.rows[k].help = k == FD_ANCESTRAL_OPTIMAL ? "for exact models, not for networks"
+                              : k == FD_ANNEALED ? "needs a corrector: not from here" : k < FD_ONE_STAGE ? "" : k == FD_PF_MULTISTEP ? "keeps the last prediction"
                                                   : "several evaluations a step";
     }
     for (int i = 0; i < COUNT(options); i++)
@@ -679,18 +687,15 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
 {
     const double *v = c->v;
     fd_cov *r = NULL;
-    double scale = v[0];
-    int band = 0;
+    double scale = v[0], n = 0, *lam;
+    int j[3];
     switch (c->row) {
     case 0: return fd_cov_white(a, s, v[0] * v[0], (int)v[1]);
-    case 1:
-        for (int i = 0; i < s->nd; i++) {              /* the highest wave that is not Nyquist's */
-            int k = s->bc[i] == FD_PERIODIC ? (s->n[i] - 1) / 2 : s->n[i] - 1;
-            if (!i || k < band) band = k;
-        }
-        r = band ? fd_cov_white(a, s, 1, band) : NULL;
-        if (!band) die(2, "--cov: band needs 3 points on each axis");
-        return r ? fd_cov_white(a, s, v[0] / fd_cov_trace(r), band) : NULL;
+    case 1:                                            /* elsewhere fd_cov_on adds zeros */
+        lam = fd_new(a, double, s->modes);
+        for (ptrdiff_t i = 0; lam && i < s->modes; i++) n += !fd_mode(s, i, j);
+        for (ptrdiff_t i = 0; lam && i < s->modes; i++) lam[i] = fd_mode(s, i, j) ? 0 : v[0] / n;
+        return lam ? fd_cov_table(a, s, lam) : NULL;
     case 2: return fd_cov_rbf(a, s, v[1], v[0]);
     case 3: return fd_cov_matern(a, s, v[2], v[1], v[0]);
     case 4: return fd_cov_exp(a, s, v[1], v[0]);
@@ -699,7 +704,10 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
         for (int again = v[3] > 0; again >= 0; again--) {
             r = c->row == 5 ? fd_cov_power(a, s, scale, v[1], v[2])
                             : fd_cov_bessel(a, s, scale, v[1], v[2]);
-            if (r && again) scale = v[3] / fd_cov_trace(r);            /* the domain has volume 1 */
+            double trace = r ? fd_cov_trace(r) : 1;            /* the domain has volume 1 */
+            if (again && !(trace > 0 && v[3] / trace < INFINITY))
+                die(bad, "--cov: the eigenvalues are too small or too large for var");
+            if (again) scale = v[3] / trace;
         }
         return r;
     case 7: return fd_cov_bridge(a, s, v[0]);
@@ -709,13 +717,17 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
         return fd_cov_empirical(a, s, d->m, d->x, v[0], NULL);
     }
 }
-enum { COV_EMPIRICAL = 9 };
+enum { COV_EMPIRICAL = 9, PROCESS_DDPM = 7 };
 
 static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec *p)
 {
     const double *v = p->v;
     fd_process r;
     double tmin = 0;
+    const char *name = p->t->rows[p->row].name;
+    if ((p->row == 0 || p->row == 2) && !(v[0] + v[1] > 0)) die(bad, "--process: %s: b0 + b1 must be above 0", name);
+    if (p->row == 3 && !(v[1] > v[0])) die(bad, "--process: %s: smax must be above smin", name);
+    if (p->row == 6 && v[0] >= 1) die(bad, "--process: %s: smin must be below 1", name);
     switch (p->row) {
     case 0: r = fd_vp(c, v[0], v[1]); tmin = v[2]; break;
     case 1: r = fd_vp_cosine(c); tmin = v[0]; break;
@@ -727,7 +739,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     default: r = fd_ddpm(a, c, (int)v[0], v[1], v[2]); break;
     }
     if (tmin > 0 && tmin >= r.tmax)
-        die(2, "--process: tmin=%g is not below the last time, %g", tmin, r.tmax);
+        die(bad, "--process: tmin=%g is not below the last time, %g", tmin, r.tmax);
     if (tmin > 0) r.tmin = tmin;
     return r;
 }
@@ -813,6 +825,7 @@ static inline dataset data_load(fd_arena *a, const char *path, const args *o, sh
             o->channels ? "[functions][channels][grid], --channels channels and a grid"
                         : "[functions][grid], a grid");
     }
+    for (int i = 0; i < f.nd; i++) if (f.n[i] < 1) die(1, "%s: it is empty: axis %d has length 0", path, i);
     fd_space s = fd_grid(a, nd, f.n + lead, NULL, o->bc, ch);
     ptrdiff_t size = fd_size(&s);
     int whole = 1;
@@ -822,7 +835,7 @@ static inline dataset data_load(fd_arena *a, const char *path, const args *o, sh
     for (ptrdiff_t i = 0; i < d.m * size; i++) {
         double v = (double)f.x[i];
         if (!(fabs(v) <= 1e30))
-            die(1, "%s: function %ld holds NaN, infinity or %g", path, (long)(i / size), v);
+            die(1, "%s: function %ld holds %g", path, (long)(i / size), v);
         whole &= v >= 0 && v <= 255 && v == floor(v);
         if (v > top) top = v;
     }
@@ -892,6 +905,15 @@ static inline void kit_close(fd_arena *a, kit *k)
     if (k->pre) k->model = fd_precond_model(a, k->pre, k->model);
 }
 
+/* settings_check -- of training, once the process is known. */
+static inline void settings_check(const kit *k, const args *o)
+{
+    if (o->law.row == FD_T_LOG && !(k->p.tmin > 0) && k->process.row != PROCESS_DDPM)
+        die(2, "--time-law: log needs times above 0: --process %s:tmin=...",
+            k->process.t->rows[k->process.row].name);
+    if (is_given("weight") && !k->precond.row) die(2, "--weight: has no meaning with --precond gauss");
+}
+
 static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
 {
     kit *k = fd_new(a, kit, 1);
@@ -923,6 +945,10 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     k->opt = fd_opt_new(a, k->net, &how);
     kit_close(a, k);
     need(a->st);
+    settings_check(k, o);
+    if (!(fd_cov_trace(k->noise) > 0)) die(2, "--cov: this noise has no variance on this grid");
+    if (!k->precond.row && !(fd_cov_trace(k->c0) > 0))
+        die(1, "%s: the functions are all the same on the modes that carry noise", o->data);
     return k;
 }
 
@@ -930,7 +956,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
 static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o,
                             fd_arena scratch)
 {
-    char text[8][512], nums[5][64];
+    char text[8][512], nums[6][64];
     fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean }, { "data.spectrum", 1, { 0 }, NULL },
                        { "noise.spectrum", 1, { 0 }, NULL } };
     const fd_cov *c[3] = { NULL, k->c0, k->noise };
@@ -951,6 +977,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     sprintf(nums[2], "%.17g", k->shift);
     sprintf(nums[3], "%.0f", o->seed);
     sprintf(nums[4], "%d", o->batch);
+    sprintf(nums[5], "%d", o->limit);
     fd_meta meta[] = {
         { "kit.grid", text[7] }, { "kit.boundary", text[6] }, { "kit.channels", nums[0] },
         { "kit.scale", nums[1] }, { "kit.shift", nums[2] },
@@ -960,7 +987,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         { "kit.precond", spec_text(&k->precond, text[3]) },
         { "kit.weight", spec_text(&o->weight, text[4]) },
         { "kit.time-law", spec_text(&o->law, text[5]) },
-        { "kit.seed", nums[3] }, { "kit.batch", nums[4] }, { "kit.data", o->data ? o->data : "" },
+        { "kit.seed", nums[3] }, { "kit.batch", nums[4] }, { "kit.limit", nums[5] }, { "kit.data", o->data ? o->data : "" },
         { "kit.build", fd_build() } };
     fd_tensors more = { tensors, COUNT(meta), t, meta };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
@@ -1036,6 +1063,7 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     k->scale = meta_number(&f, path, "kit.scale", 1e-30, 1e30);
     k->shift = meta_number(&f, path, "kit.shift", -1e30, 1e30);
     if (o && !is_given("seed")) o->seed = meta_number(&f, path, "kit.seed", 0, 9007199254740992.0);
+    if (o && !is_given("limit")) o->limit = (int)meta_number(&f, path, "kit.limit", 0, INT_MAX);
     if (o && !is_given("batch")) o->batch = (int)meta_number(&f, path, "kit.batch", 1, 1e6);
     k->s = fd_grid(a, g.nd, g.n, NULL, bc, k->channels ? k->channels : 1);
     need(a->st);
@@ -1102,11 +1130,12 @@ static inline void progress(const char *what, int k, double done, double loss, d
                             double left)
 {
     static double last;
-    static int tenth = -1;
+    static int shown = -1;
     int tty = isatty(2), part = (int)(20 * done);
-    if (tty ? now() - last < 0.1 && done < 1 : part == tenth) return;
+    if (tty ? now() - last < 0.1 && done < 1 : part == shown) return;
     last = now();
-    tenth = part;
+    shown = part;
+    left = fmin(fmax(left, 0), 359999);
     if (tty) fputs("\r\033[K", stderr);
     fprintf(stderr, "%s %d (%.0f%%)", what, k, 100 * done);
     if (loss >= 0) fprintf(stderr, "  loss %.4g", loss);
@@ -1147,7 +1176,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         q->w[i] = k->pre ? 1 : fd_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
 }
 
-/* train -- to o->steps steps or for o->budget seconds; writes the model every o->save steps, and at
+/* train -- to o->steps steps or for o->budget seconds; writes the model every o->save steps or 30 s, and at
  * the end in any case: after Ctrl-C, and after a failure as it was before. Returns the signal, or
  * 0. */
 static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
@@ -1155,7 +1184,8 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     fd_status *st = a.st;
     ptrdiff_t n = o->batch * fd_size(&k->s);
     int shape3[3] = { o->batch, k->s.ch, (int)k->s.points }, first = k->opt->step;
-    double begin = now(), smooth = 0;
+    double begin = now(), smooth = 0, saved = begin;
+    int steps = k->opt->how.steps;
     fd_real *x = fd_raw(&a, fd_real, 5 * n);
     double *t = fd_raw(&a, double, 2 * o->batch);
     int *perm = fd_raw(&a, int, d->m);
@@ -1187,9 +1217,13 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         done = o->budget > 0 ? fmin(1, spent / o->budget) : (double)ran / (o->steps - first);
         progress("step", opt->step, done, smooth, ran * o->batch / spent,
                  o->budget > 0 ? o->budget - spent : (o->steps - opt->step) * spent / ran);
-        if (o->save && opt->step % o->save == 0 && o->out) kit_save(st, o->out, k, o, a);
+        if (o->out && (o->save ? opt->step % o->save == 0 : now() - saved > 30)) {
+            kit_save(st, o->out, k, o, a);
+            saved = now();
+        }
     }
     bar_end();
+    if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
     fd_status why = *st;
     st->code = FD_OK;
     if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
@@ -1215,6 +1249,11 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
     fd_sampler how = { .p = &k->p, .model = k->model, .t = t, .steps = o->steps,
                        .scheme = o->scheme.row, .eta = o->eta, .denoise = o->denoise };
     need(a.st);
+    if (o->scheme.row == FD_ANCESTRAL_OPTIMAL || o->scheme.row == FD_ANNEALED)
+        die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
+    if (o->times.row != FD_UNIFORM && !(k->p.tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(&k->p, 0, 0).v > 0)))
+        die(2, "--times: %s needs a last time above 0: train with --process %s:tmin=...",
+            t_times.rows[o->times.row].name, k->process.t->rows[k->process.row].name);
     fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;

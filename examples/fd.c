@@ -35,12 +35,20 @@ static int do_train(args *o)
         else o->steps = k->opt->how.steps;
         if (is_given("lr")) k->opt->how.lr = o->lr;
         if (is_given("lr-end")) k->opt->how.lr_end = o->lr_end;
+        if (is_given("decay")) k->opt->how.decay = o->decay;
+        if (is_given("clip")) k->opt->how.clip = o->clip;
+        if (is_given("ema")) k->opt->how.ema = o->ema > 0 ? o->ema : 1e-300;
+        if (is_given("warmup")) k->opt->how.warmup = o->warmup;
+        if (!is_given("out")) o->out = o->resume;
+        settings_check(k, o);
         if (!o->budget && k->opt->step >= o->steps)
             die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
     }
     dataset d = data_load(&a, o->data, o, grid, (shape){ 2, { 32, 32, 1 } });
     need(&st);
     if (!k) k = kit_new(&a, o, &d);
+    else if (d.scale != k->scale || d.shift != k->shift)
+        die(1, "%s: its values are scaled otherwise than those that %s has seen", o->data, o->resume);
     printf("%d functions on ", d.m);
     shape_print(k->s.nd, k->s.n);
     printf(", %ld weights\n", (long)k->net->count);
