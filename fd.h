@@ -618,7 +618,7 @@ typedef struct {
                                 FD_START_MATCHED: N(m mean, m^2 cov + v C) */
     const fd_real *mean;     /* [ch][points] of data, for MATCHED; NULL: 0 */
     const fd_cov *cov;       /* on the same points; NULL: 0 */
-    int corrector, inner;    /* FD_CORRECT_*; steps of it each time (0: 1) */
+    int corrector, inner;    /* FD_CORRECT_*; steps of it at each level, 0: 1 */
     double cprm;             /* its parameter */
     int before;              /* correct at t, before the predictor, as the codes do; 0: at s, as [SDE] says */
     int pooled;              /* 1: norms of FD_CORRECT_SNR, FD_PF_ADAPTIVE over the batch, as the codes do:
