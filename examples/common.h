@@ -108,6 +108,33 @@ static inline void can_write(const char *flag, const char *path)
     if (!S_ISDIR(f.st_mode)) die(1, "--%s: '%s': '%s' is not a folder", flag, path, dir);
 }
 
+/* in_dir -- the path of a file in a folder; eight of them live at a time. */
+static inline const char *in_dir(const char *dir, const char *name)
+{
+    static char path[8][1024];
+    static int k;
+    char *p = path[k++ & 7];
+    if (snprintf(p, sizeof path[0], "%s/%s", dir, name) >= (int)sizeof path[0])
+        die(1, "--outdir: name too long");
+    return p;
+}
+
+/* make_dir -- dir and the folders above it. */
+static inline void make_dir(const char *dir)
+{
+    char part[1024];
+    size_t n = strlen(dir);
+    if (n >= sizeof part) die(1, "--outdir: name too long");
+    for (size_t i = 1; i <= n; i++) {
+        if (dir[i] != '/' && dir[i]) continue;
+        memcpy(part, dir, i);
+        part[i] = 0;
+        if (mkdir(part, 0777) && errno != EEXIST)
+            die(1, "--outdir: '%s': %s", part, strerror(errno));
+    }
+    can_write("outdir", in_dir(dir, "metrics.csv"));
+}
+
 /* ---- Specs --------------------------------------------------------------------------------------
  *
  * Each topic is a table of names, each with its keys. A key whose default has bars is a choice, the
@@ -120,6 +147,8 @@ typedef struct { const char *name, *what; row rows[ROWS]; } topic;
 typedef struct { const topic *t; int row; double v[KEYS]; } spec;       /* choices: their index */
 
 #define BIG 1e12
+#define REF { "ref", "0", "points of the grid meant; 0: of any grid: no law on functions", 0, 1e9 }
+#define PIXEL { "unit", "domain|pixel", "of kappa; pixel, as released: a law for each grid", 0, 0 }
 #define TMIN { "tmin", "0", "time at which samplers end; 0: the process's own", 0, BIG }
 
 static topic t_cov = { "cov", "covariance of the noise", {
@@ -146,7 +175,16 @@ static topic t_cov = { "cov", "covariance of the noise", {
     { "bridge", "Brownian bridge (sheet); --boundary dirichlet", { { "var", "1", "", 0, BIG } } },
     { "brownian", "Brownian motion (sheet); --boundary mixed", { { "var", "1", "", 0, BIG } } },
     { "empirical", "the data's own spectrum", {
-        { "floor", "1e-4", "least eigenvalue over the largest", 0, 1 } } } } };
+        { "floor", "1e-4", "least eigenvalue over the largest", 0, 1 } } },
+    { "pixel-white", "iid noise at each pixel: s^2 / points", {
+        { "s", "1", "standard deviation of a pixel", 0, BIG }, REF } },
+    { "ortho-power", "rho_k / points, rho_k = s (k^2 + tau^2)^-alpha, k in waves", {
+        { "s", "1", "scale", 0, BIG }, { "tau", "1", "waves", 1e-9, BIG },
+        { "alpha", "1", "decay", 0, 100 }, REF } },
+    { "ortho-fdp", "r_k / points, r_k as released with FDP", {
+        { "energy", "1", "64 for large images", 1e-9, BIG }, REF } },
+    { "ortho-hdm", "2 A^-index / points, A = c + (pi k/N)^2, as released with HDM", {
+        { "index", "1", "decay", 0, 100 }, { "c", "1", "", 1e-9, BIG }, REF } } } };
 
 static topic t_process = { "process", "forward process", {
     { "vp", "variance preserving, linear", {
@@ -163,7 +201,25 @@ static topic t_process = { "process", "forward process", {
     { "flow", "flow matching", { { "smin", "1e-4", "noise left at t = 0", 0, 1 }, TMIN } },
     { "ddpm", "discrete steps", {
         { "T", "1000", "how many", 1, 1e6 }, { "b1", "1e-4", "first rate", 0, 1 },
-        { "bT", "0.02", "last rate", 0, 1 } } } } };
+        { "bT", "0.02", "last rate", 0, 1 } } },
+    { "flow-vp", "variance preserving flow path", {
+        { "s", "0.08", "offset; 0: from data to noise exactly", 0, BIG }, TMIN } },
+    { "ladder", "noise levels, geometric in the variance", {
+        { "v1", "0.01", "variance of level 1", 1e-9, BIG },
+        { "vT", "30", "of level T", 1e-9, BIG }, { "T", "500", "levels", 2, 1e6 } } },
+    { "fdp", "rates that depend on the mode, as released with FDP", {
+        { "b0", "0.1", "rate at t = 0", 0, BIG },
+        { "b1", "5", "rate at t = 1", 1e-9, BIG }, TMIN } },
+    { "heat", "dX = -A X dt + sqrt(C) dW, A = c - kappa Laplacian", {
+        { "c", "1", "rate of the constant mode", 0, BIG },
+        { "kappa", "0.001", "diffusivity", 0, BIG }, PIXEL,
+        { "tmax", "3", "last time", 1e-9, BIG }, TMIN } },
+    { "heat-cosine", "the same by the clock of vp-cosine", {
+        { "c", "1", "rate of the constant mode", 0, BIG },
+        { "kappa", "0.001", "diffusivity", 0, BIG }, PIXEL, TMIN } },
+    { "blur", "a growing Gaussian blur of flow-vp:s=0, log(m^2/v) in [-10,10]", {
+        { "w0", "0.015915494309189534", "width at the data; > 0: samples are blurred", 0, 10 },
+        { "w1", "0.079577471545947673", "width at the noise", 0, 10 }, TMIN } } } };
 
 static topic t_net = { "net", "network", {
     { "fno", "Fourier neural operator", {
@@ -200,6 +256,15 @@ static topic t_times = { "times", "times of the sampler", {       /* in the orde
     { "uniform", "equal steps of t", { { 0 } } }, { "geometric", "equal ratios of t", { { 0 } } },
     { "rho", "equal steps of sigma^(1/rho)", { { "rho", "7", "", 0.1, 100 } } },
     { "logsnr", "equal steps of log(m^2/v)", { { 0 } } } } };
+static topic t_start = { "start", "law that samplers start from", {  /* as FD_START_NOISE.. */
+    { "noise", "N(0, v C) at the last time", { { 0 } } }, { "unit", "N(0, C)", { { 0 } } },
+    { "matched", "N(m mean, m^2 cov + v C): mean and spectrum of the data", { { 0 } } } } };
+#define CORRECTOR { "c", "0.1", "size", 0, BIG }, { "inner", "1", "steps each time", 1, 1e6 }, \
+    { "at", "end|begin", "of a step of the scheme", 0, 0 }
+static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /* as FD_CORRECT_.. */
+    { "none", "", { { 0 } } }, { "scaled", "c v: the same on every level", { CORRECTOR } },
+    { "ladder", "c (v / last v)^2", { CORRECTOR } },
+    { "snr", "4 (c |noise| / |score|)^2", { CORRECTOR } } } };
 static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
     { "dirichlet", "zero at both ends", { { 0 } } },
@@ -215,7 +280,8 @@ static topic t_fields = { "fields", "built-in data", {
         { "var", "0.05", "their variance; that of the means is 1", 0, BIG } } } } };
 
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight,
-                                 &t_law, &t_scheme, &t_times, &t_boundary, &t_map, &t_fields };
+                                 &t_law, &t_scheme, &t_times, &t_start, &t_corrector, &t_boundary,
+                                 &t_map, &t_fields };
 
 static inline int rows_of(const topic *t)
 {
@@ -349,14 +415,16 @@ static inline void topic_help(const topic *t)
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir;
-    spec cov, process, net, predict, precond, weight, law, scheme, times, map;
+    spec cov, target, process, net, predict, precond, weight, law, scheme, times, start, corrector,
+        map;
     shape grid;
     int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
         pcs, seed_given, help;
-    double lr, lr_end, decay, clip, ema, eta, budget, seed, memory;
+    double lr, lr_end, decay, clip, ema, eta, churn, tol, budget, seed, memory;
 } args;
 
-enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, ALL = 63 };
+enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
+       ORDERS = 128, CHOICE = 256, ALL = 511 };
 enum { O_YES, O_INT, O_REAL, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -377,6 +445,8 @@ static const option options[] = {
       "what fd sample wrote" },
     { "model", "FILE", NULL, SAMPLE, O_TEXT, AT(model), 0, 0, 0,
       "what fd train wrote" },
+    { "model", "FILE", NULL, CERTIFY, O_TEXT, AT(model), 0, 0, 0,
+      "what fd train wrote, instead of an exact model: by samples" },
     { "out", "FILE", "model.safetensors", TRAIN, O_OUT, AT(out), 0, 0, 0,
       "the model (-o)" },
     { "out", "FILE", "samples.npy", SAMPLE, O_OUT, AT(out), 0, 0, 0,
@@ -385,6 +455,12 @@ static const option options[] = {
       "the functions (-o)" },
     { "out", "FILE", NULL, EVAL, O_OUT, AT(out), 0, 0, 0,
       "the table as .csv (-o)" },
+    { "out", "FILE", NULL, CERTIFY, O_OUT, AT(out), 0, 0, 0,
+      "the spectra as .csv (-o)" },
+    { "out", "FILE", NULL, ORDERS, O_OUT, AT(out), 0, 0, 0,
+      "the errors as .csv (-o)" },
+    { "outdir", "FOLDER", "out/choice", CHOICE, O_TEXT, AT(outdir), 0, 0, 0,
+      "where everything goes" },
     { "outdir", "FOLDER", "out/demo", DEMO, O_TEXT, AT(outdir), 0, 0, 0,
       "where everything goes" },
     { "resume", "FILE", NULL, TRAIN, O_TEXT, AT(resume), 0, 0, 0,
@@ -393,20 +469,35 @@ static const option options[] = {
       "loss by step, .csv" },
     { "png", "FILE", NULL, SAMPLE | NOISE, O_OUT, AT(png), 0, 0, 0,
       "a sheet of the functions" },
+    { "png", "FILE", NULL, CERTIFY, O_OUT, AT(png), 0, 0, 0,
+      "the spectra" },
+    { "png", "FILE", NULL, ORDERS, O_OUT, AT(png), 0, 0, 0,
+      "error against evaluations" },
     { "path", "FILE", NULL, SAMPLE, O_OUT, AT(path), 0, 0, 0,
       "a sheet of the way from noise to sample, .png" },
     { "grid", "N[xM[xK]]", NULL, TRAIN | NOISE | EVAL | DEMO, O_GRID, AT(grid), 0, 0, 0,
       "points of each axis; default: those of the data" },
     { "grid", "N[xM[xK]]", NULL, SAMPLE, O_GRID, AT(grid), 0, 0, 0,
       "points of each axis; default: those of training" },
-    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO, O_BOUNDARY, AT(bc), 0, 0, 0,
+    { "grid", "N[xM[xK]]", NULL, CERTIFY, O_GRID, AT(grid), 0, 0, 0,
+      "the first grid, n; default: 32, or that of training" },
+    { "grid", "N[xM[xK]]", "16", ORDERS, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis" },
+    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS, O_BOUNDARY,
+      AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
     { "channels", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64,
       "length of the second axis of the data; 0: there is none" },
-    { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE, O_SPEC, AT(cov), &t_cov, 0, 0,
+    { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
     { "cov", "SPEC", "band", TRAIN | DEMO, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
+    { "target", "SPEC", "matern:nu=2.5,l=0.3", CERTIFY | ORDERS, O_SPEC, AT(target), &t_cov, 0, 0,
+      "covariance of the data" },
+    { "process", "SPEC", "vp", CERTIFY, O_SPEC, AT(process), &t_process, 0, 0,
+      "forward process (fd help process)" },
+    { "process", "SPEC", "vp:tmin=0.01", ORDERS, O_SPEC, AT(process), &t_process, 0, 0,
+      "forward process (fd help process)" },
     { "process", "SPEC", "vp-cosine", TRAIN | DEMO, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
     { "net", "SPEC", "fno", TRAIN | DEMO, O_SPEC, AT(net), &t_net, 0, 0,
@@ -423,8 +514,10 @@ static const option options[] = {
       "use at most N functions of the data, chosen at random; 0: all" },
     { "steps", "N", "1000", TRAIN, O_INT, AT(steps), 0, 1, 1e9,
       "steps of training in all" },
-    { "steps", "N", "50", SAMPLE, O_INT, AT(steps), 0, 1, 1e6,
+    { "steps", "N", "50", SAMPLE | CERTIFY | CHOICE, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
+    { "steps", "N", "512", ORDERS, O_INT, AT(steps), 0, 8, 1e5,
+      "most steps; halved down to 4" },
     { "steps", "N", "30", DEMO, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
     { "budget", "SECONDS", "0", TRAIN, O_REAL, AT(budget), 0, 0, 1e9,
@@ -433,7 +526,7 @@ static const option options[] = {
       "time for training" },
     { "batch", "N", "32", TRAIN | DEMO, O_INT, AT(batch), 0, 1, 1e6,
       "functions in a step of training" },
-    { "batch", "N", "16", SAMPLE, O_INT, AT(batch), 0, 1, 1e6,
+    { "batch", "N", "16", SAMPLE | CERTIFY, O_INT, AT(batch), 0, 1, 1e6,
       "functions at a time; changes memory and speed, not results" },
     { "lr", "X", "4e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
@@ -449,20 +542,34 @@ static const option options[] = {
       "weight average that sampling uses: share kept each step" },
     { "save-every", "N", "0", TRAIN, O_INT, AT(save), 0, 0, 1e9,
       "write the model every N steps; 0: every 30 s, and at the end" },
-    { "scheme", "NAME", "ddim", SAMPLE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+    { "scheme", "NAME", "ddim", SAMPLE | CERTIFY, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step of the sampler (fd help scheme)" },
     { "scheme", "NAME", "pf-heun", DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step of the sampler (fd help scheme)" },
-    { "times", "SPEC", "uniform", SAMPLE, O_SPEC, AT(times), &t_times, 0, 0,
+    { "times", "SPEC", "logsnr", ORDERS | CHOICE, O_SPEC, AT(times), &t_times, 0, 0,
+      "times of the sampler (fd help times)" },
+    { "times", "SPEC", "uniform", SAMPLE | CERTIFY, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
     { "times", "SPEC", "rho", DEMO, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
-    { "eta", "X", "0", SAMPLE | DEMO, O_REAL, AT(eta), 0, 0, 1,
+    { "start", "NAME", "noise", SAMPLE | CERTIFY, O_SPEC, AT(start), &t_start, 0, 0,
+      "noise, unit or matched (fd help start)" },
+    { "corrector", "SPEC", "none", SAMPLE | CERTIFY, O_SPEC, AT(corrector), &t_corrector, 0, 0,
+      "Langevin steps (fd help corrector)" },
+    { "churn", "X", "0", SAMPLE, O_REAL, AT(churn), 0, 0, 100,
+      "after a step, go back by so much of it with noise, and again" },
+    { "eta", "X", "0.5", ORDERS, O_REAL, AT(eta), 0, 0, 1,
+      "randomness of eta-euler, 0 to 1" },
+    { "eta", "X", "0", SAMPLE | DEMO | CERTIFY, O_REAL, AT(eta), 0, 0, 1,
       "randomness of ddim and eta-euler, 0 to 1" },
-    { "denoise", "0|1", "1", SAMPLE | DEMO, O_INT, AT(denoise), 0, 0, 1,
+    { "denoise", "0|1", "1", SAMPLE | DEMO | CERTIFY, O_INT, AT(denoise), 0, 0, 1,
       "end with the model's mean" },
     { "n", "N", "16", SAMPLE | NOISE, O_INT, AT(n), 0, 1, 1e8,
       "how many functions (-n)" },
+    { "n", "N", "64", CERTIFY, O_INT, AT(n), 0, 4, 1e6,
+      "how many samples of a model (-n)" },
+    { "tol", "X", "0", CERTIFY, O_REAL, AT(tol), 0, 0, 1e6,
+      "most relative change that passes; 0: 1e-3, or 0.1 for a model" },
     { "n", "N", "1000", EVAL, O_INT, AT(n), 0, 2, 1e8,
       "how many functions at most (-n)" },
     { "n", "N", "128", DEMO, O_INT, AT(n), 0, 16, 1e6,
@@ -475,6 +582,8 @@ static const option options[] = {
       "principal components of the Frechet distance" },
     { "map", "NAME", "viridis", SAMPLE | NOISE, O_SPEC, AT(map), &t_map, 0, 0,
       "colours: gray, gray-inverse, viridis, diverging" },
+    { "budget", "SECONDS", "0", CHOICE, O_REAL, AT(budget), 0, 0, 1e9,
+      "train a network for so long for each row, too" },
     { "seed", "N", "1", ALL & ~INFO, O_REAL, AT(seed), 0, 0, 9007199254740992.0,
       "all randomness comes from it" },
     { "threads", "N", "0", ALL & ~INFO, O_INT, AT(threads), 0, 0, 1024,
@@ -621,7 +730,7 @@ static inline void options_read(args *o, int command, const char *where, int arg
     for (int k = 0; k < FD_SCHEMES && k < ROWS; k++) {
         t_scheme.rows[k].name = fd_scheme_name(k);
         t_scheme.rows[k].help = k == FD_ANCESTRAL_OPTIMAL ? "for exact models, not for networks"
-                              : k == FD_ANNEALED ? "needs a corrector: not from here" : k < FD_ONE_STAGE ? "" : k == FD_PF_MULTISTEP ? "keeps the last prediction"
+                              : k == FD_ANNEALED ? "needs a --corrector" : k < FD_ONE_STAGE ? "" : k == FD_PF_MULTISTEP ? "keeps the last prediction"
                                                   : "several evaluations a step";
     }
     for (int i = 0; i < COUNT(options); i++)
@@ -683,7 +792,39 @@ typedef struct {
     double scale, shift;                   /* x = scale * file + shift */
 } dataset;
 
-static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, const dataset *d)
+enum { COV_BAND = 1, COV_EMPIRICAL = 9, COV_PIXEL, COV_ORTHO, COV_FDP };
+static inline double ref_of(const spec *c)             /* the key ref, of the last rows */
+{
+    return c->row < COV_PIXEL ? 1 : c->v[keys_of(&c->t->rows[c->row]) - 1];
+}
+
+/* cov_table -- of given eigenvalues. */
+static inline fd_cov *cov_table(fd_arena *a, const fd_space *s, const fd_real *lam)
+{
+    double *v = fd_raw(a, double, s->modes);
+    for (ptrdiff_t i = 0; v && i < s->modes; i++) v[i] = (double)lam[i];
+    return v ? fd_cov_table(a, s, v) : NULL;
+}
+
+/* cov_pixel -- what orthonormal transforms of pixels do: rho_k / ref, ref pixels in all. */
+static inline fd_cov *cov_pixel(fd_arena *a, const fd_space *s, const spec *c, double ref)
+{
+    const double *v = c->v;
+    double *lam = fd_new(a, double, s->modes), n2 = pow(ref, 2.0 / s->nd), pi = acos(-1);
+    if (!lam) return NULL;
+    fd_laplace(s, lam, *a);
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        double rho = c->row == COV_PIXEL ? v[0] * v[0]
+                   : c->row == COV_ORTHO ? v[0] * pow(lam[k] / (4 * pi * pi) + v[1] * v[1], -v[2])
+                                         : 2 * pow(v[1] + lam[k] / n2, -v[0]);
+        lam[k] = rho / ref;
+    }
+    return fd_cov_table(a, s, lam);
+}
+
+/* cov_build -- on s; points: those of the grid that ref=0 speaks of, 0: of s. */
+static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, const dataset *d,
+                                ptrdiff_t points)
 {
     const double *v = c->v;
     fd_cov *r = NULL;
@@ -712,18 +853,33 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
         return r;
     case 7: return fd_cov_bridge(a, s, v[0]);
     case 8: return fd_cov_brownian(a, s, v[0]);
-    default:
+    case COV_EMPIRICAL:
         if (!d) die(2, "--cov: empirical needs --data");
         return fd_cov_empirical(a, s, d->m, d->x, v[0], NULL);
+    default:
+        if (ref_of(c) > 0) points = (ptrdiff_t)ref_of(c);
+        else if (!points) points = s->points;
+        return c->row == COV_FDP ? fd_fdp_noise(a, s, v[0], points)
+                                 : cov_pixel(a, s, c, (double)points);
     }
 }
-enum { COV_EMPIRICAL = 9, PROCESS_DDPM = 7 };
+enum { PROCESS_DDPM = 7 };
 
-static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec *p)
+/* cov_again -- the covariance that c was built with on one grid on another. */
+static inline fd_cov *cov_again(fd_arena *a, const fd_space *s, const spec *c, const fd_cov *first,
+                                ptrdiff_t points)
+{
+    return c->row == COV_BAND || c->row == COV_EMPIRICAL ? fd_cov_on(a, first, s)
+                                                         : cov_build(a, s, c, NULL, points);
+}
+
+/* process_build -- N: pixels of the first axis of the grid that unit=pixel speaks of, 0: of c's. */
+static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec *p, int N)
 {
     const double *v = p->v;
-    fd_process r;
-    double tmin = 0;
+    fd_process r, *base;
+    double tmin = 0, pixel = 1;
+    if (c && (p->row == 11 || p->row == 12) && v[2] > 0) pixel = N ? N : c->s.n[0];
     const char *name = p->t->rows[p->row].name;
     if ((p->row == 0 || p->row == 2) && !(v[0] + v[1] > 0)) die(bad, "--process: %s: b0 + b1 must be above 0", name);
     if (p->row == 3 && !(v[1] > v[0])) die(bad, "--process: %s: smax must be above smin", name);
@@ -736,8 +892,26 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     case 4: r = fd_ou(c, v[0]); tmin = v[1]; break;
     case 5: r = fd_driftless(c, v[0]); tmin = v[1]; break;
     case 6: r = fd_flow(c, v[0]); tmin = v[1]; break;
-    default: r = fd_ddpm(a, c, (int)v[0], v[1], v[2]); break;
+    case 7: r = fd_ddpm(a, c, (int)v[0], v[1], v[2]); break;
+    case 8: r = fd_flow_vp(c, v[0]); tmin = v[1]; break;
+    case 9:
+        if (v[1] <= v[0]) die(2, "--process: ladder needs v1 < vT");
+        r = fd_ladder(c, v[0], v[1], (int)v[2]);
+        break;
+    case 10: r = fd_fdp(a, c, v[0], v[1], NULL); tmin = v[2]; break;
+    case 11: r = fd_heat(c, v[0], v[1] / (pixel * pixel), NULL, NULL, v[3]); tmin = v[4]; break;
+    case 12: r = fd_heat_cosine(c, v[0], v[1] / (pixel * pixel)); tmin = v[3]; break;
+    default:
+        if (v[1] < v[0]) die(2, "--process: blur needs w0 <= w1");
+        base = fd_new(a, fd_process, 1);
+        if (!base) return (fd_process){ 0 };
+        *base = fd_flow_vp(c, 0);
+        base->tmin = 2 / acos(-1) * atan(exp(-5));
+        base->tmax = 1 - base->tmin;
+        r = fd_blur(base, v[0], v[1]);
+        tmin = v[2];
     }
+    if (!r.law) return r;
     if (tmin > 0 && tmin >= r.tmax)
         die(bad, "--process: tmin=%g is not below the last time, %g", tmin, r.tmax);
     if (tmin > 0) r.tmin = tmin;
@@ -888,18 +1062,21 @@ typedef struct {
     fd_space s;
     fd_cov *noise, *c0;                    /* of the process; of the data */
     fd_real *mean;                         /* of the data */
-    fd_process p;
+    fd_process p, learned;                 /* on this grid; as it was on the grid of training */
     fd_precond *pre;                       /* NULL: none */
     fd_net *net;
     fd_opt *opt;
     fd_model model;                        /* with the averaged weights */
 } kit;
 
-/* kit_close -- process and model of a kit that has all the rest. */
-static inline void kit_close(fd_arena *a, kit *k)
+/* kit_close -- process and model of a kit that has all the rest; first: the grid of training. */
+static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
 {
-    k->p = process_build(a, k->noise, &k->process);
-    if (!k->precond.row) k->pre = fd_precond_new(a, &k->p, k->mean, k->c0);
+    fd_cov *was = k->cov.row < COV_PIXEL ? k->noise
+                                         : cov_again(a, &k->s, &k->cov, k->noise, first->points);
+    k->p = process_build(a, k->noise, &k->process, 0);
+    k->learned = process_build(a, was, &k->process, first->n[0]);
+    if (!k->precond.row) k->pre = fd_precond_new(a, &k->learned, k->mean, k->c0);
     k->model = fd_net_model(a, k->opt ? fd_net_with(a, k->net, k->opt->avg) : k->net,
                             k->precond.row ? k->predict.row : FD_X0);
     if (k->pre) k->model = fd_precond_model(a, k->pre, k->model);
@@ -929,7 +1106,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     k->scale = d->scale;
     k->shift = d->shift;
     k->s = d->s;
-    k->noise = cov_build(a, &k->s, &o->cov, d);
+    k->noise = cov_build(a, &k->s, &o->cov, d, 0);
     k->mean = fd_new(a, fd_real, fd_size(&k->s));
     k->c0 = fd_cov_empirical(a, &k->s, d->m, d->x, k->precond.v[0], k->mean);
     need(a->st);
@@ -943,7 +1120,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
                     .ema = o->ema > 0 ? o->ema : 1e-300, .warmup = o->warmup, .steps = o->steps };
     k->net = fd_net_new(a, &arch, fd_sub(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
-    kit_close(a, k);
+    kit_close(a, k, &k->s);
     need(a->st);
     settings_check(k, o);
     if (!(fd_cov_trace(k->noise) > 0)) die(2, "--cov: this noise has no variance on this grid");
@@ -1022,13 +1199,6 @@ static inline fd_real *tensor_need(const fd_tensors *f, const char *path, const 
     return t->x;
 }
 
-static inline fd_cov *cov_table(fd_arena *a, const fd_space *s, const fd_real *lam)
-{
-    double *v = fd_raw(a, double, s->modes);
-    for (ptrdiff_t i = 0; v && i < s->modes; i++) v[i] = (double)lam[i];
-    return v ? fd_cov_table(a, s, v) : NULL;
-}
-
 /* kit_load -- o NULL, or where to put the settings of its training that no flag has given. */
 static inline kit *kit_load(fd_arena *a, const char *path, args *o)
 {
@@ -1073,8 +1243,8 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     k->c0 = cov_table(a, &k->s, tensor_need(&f, path, "data.spectrum", k->s.modes));
     k->noise = k->cov.row == COV_EMPIRICAL
         ? cov_table(a, &k->s, tensor_need(&f, path, "noise.spectrum", k->s.modes))
-        : cov_build(a, &k->s, &k->cov, NULL);
-    kit_close(a, k);
+        : cov_build(a, &k->s, &k->cov, NULL, 0);
+    kit_close(a, k, &k->s);
     need(a->st);
     return k;
 }
@@ -1088,11 +1258,11 @@ static inline const kit *kit_on(fd_arena *a, const kit *k, shape g)
     if (!r) return NULL;
     *r = *k;
     r->s = fd_grid(a, g.nd, g.n, NULL, k->s.bc, k->s.ch);
-    r->noise = fd_cov_on(a, k->noise, &r->s);
+    r->noise = cov_again(a, &r->s, &k->cov, k->noise, 0);
     r->c0 = fd_cov_on(a, k->c0, &r->s);
     r->mean = fd_raw(a, fd_real, fd_size(&r->s));
     if (r->mean) fd_resample(&k->s, &r->s, 1, k->mean, r->mean, *a);
-    kit_close(a, r);
+    kit_close(a, r, &k->s);
     need(a->st);
     return r;
 }
@@ -1173,7 +1343,8 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         memcpy(q->in, q->xt, (size_t)(o->batch * size) * sizeof *q->in);
     }
     for (int i = 0; i < o->batch; i++)
-        q->w[i] = k->pre ? 1 : fd_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
+        q->w[i] = k->pre || !o->weight.row
+            ? 1 : fd_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
 }
 
 /* train -- to o->steps steps or for o->budget seconds; writes the model every o->save steps or 30 s, and at
@@ -1239,6 +1410,15 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
 
+static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model m, const double *t)
+{
+    const double *c = o->corrector.v;
+    return (fd_sampler){ .p = p, .model = m, .t = t, .steps = o->steps, .scheme = o->scheme.row,
+                         .eta = o->eta, .denoise = o->denoise, .start = o->start.row,
+                         .corrector = o->corrector.row, .cprm = c[0], .inner = (int)c[1],
+                         .before = (int)c[2], .churn = o->churn };
+}
+
 /* sample -- n functions to x, o->batch at a time. frames states [show][frames+1][size] of the first
  * `show` (at most o->batch) functions, from noise to sample, where states is not NULL. */
 static inline void sample(const kit *k, const args *o, int n, fd_real *x, int show, int frames,
@@ -1246,10 +1426,12 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
 {
     ptrdiff_t size = fd_size(&k->s);
     double *t = fd_raw(&a, double, o->steps + 1), begin = now();
-    fd_sampler how = { .p = &k->p, .model = k->model, .t = t, .steps = o->steps,
-                       .scheme = o->scheme.row, .eta = o->eta, .denoise = o->denoise };
+    fd_sampler how = sampler_of(o, &k->p, k->model, t);
+    how.mean = k->mean;
+    how.cov = k->c0;
     need(a.st);
-    if (o->scheme.row == FD_ANCESTRAL_OPTIMAL || o->scheme.row == FD_ANNEALED)
+    if ((o->scheme.row == FD_ANCESTRAL_OPTIMAL && k->net)
+        || (o->scheme.row == FD_ANNEALED && !o->corrector.row))
         die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
     if (o->times.row != FD_UNIFORM && !(k->p.tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(&k->p, 0, 0).v > 0)))
         die(2, "--times: %s needs a last time above 0: train with --process %s:tmin=...",

@@ -8,32 +8,6 @@
 
 enum { SHOW = 16, GRIDS = 3, PATHS = 6, FRAMES = 9, TEXT = 16, GAP = 8 };
 
-static const char *in_dir(const char *dir, const char *name)
-{
-    static char path[8][1024];
-    static int k;
-    char *p = path[k++ & 7];
-    if (snprintf(p, sizeof path[0], "%s/%s", dir, name) >= (int)sizeof path[0])
-        die(1, "--outdir: name too long");
-    return p;
-}
-
-/* make_dir -- dir and the folders above it. */
-static void make_dir(const char *dir)
-{
-    char part[1024];
-    size_t n = strlen(dir);
-    if (n >= sizeof part) die(1, "--outdir: name too long");
-    for (size_t i = 1; i <= n; i++) {
-        if (dir[i] != '/' && dir[i]) continue;
-        memcpy(part, dir, i);
-        part[i] = 0;
-        if (mkdir(part, 0777) && errno != EEXIST)
-            die(1, "--outdir: '%s': %s", part, strerror(errno));
-    }
-    can_write("outdir", in_dir(dir, "metrics.csv"));
-}
-
 /* ---- Pictures -------------------------------------------------------------------------------- */
 
 typedef struct { double lo, hi; int map, side; } look;      /* side: pixels of a panel */

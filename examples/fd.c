@@ -1,6 +1,8 @@
-/* fd.c -- the command-line tool: fd train, fd sample, fd noise, fd eval, fd info, fd help. All
+/* fd.c -- the command-line tool: fd train, sample, noise, eval, certify, orders, info, help. All
  * that computes is in the library; flags, specs and files are in common.h. */
 #include "common.h"
+#include "law.h"
+#include "plot.h"
 
 static void shape_print(int nd, const int n[])
 {
@@ -115,7 +117,7 @@ static int do_noise(args *o)
         if (!o->grid.nd) die(2, "noise: needs --grid N, NxM or NxMxK");
         s = fd_grid(&a, o->grid.nd, o->grid.n, NULL, o->bc, o->channels ? o->channels : 1);
     }
-    fd_cov *c = cov_build(&a, &s, &o->cov, o->data ? &d : NULL);
+    fd_cov *c = cov_build(&a, &s, &o->cov, o->data ? &d : NULL, 0);
     fd_real *x = fd_raw(&a, fd_real, o->n * fd_size(&s));
     need(&st);
     fd_cov_draw(c, fd_seed((uint64_t)o->seed), o->first, o->n, x, a);
@@ -169,6 +171,348 @@ static int do_eval(args *o)
                 v.x_sd[j], v.real[j], v.real_sd[j], n, v.splits);
     }
     if (o->out) text_save(o->out, text);
+    return finish();
+}
+
+/* ---- fd certify ------------------------------------------------------------------------------
+ *
+ * One model, one noise, one sampler on grids of n, 2n, 4n and odd sizes: is it the same law? The
+ * model is that of n points, an operator on functions: exact for Gaussian data of a fixed physical
+ * spectrum, or trained. Noise and process are built anew on each grid from what the flags say,
+ * which is what a program does that is run at another resolution. */
+
+enum { GRIDS = 5, LOW = 4, FEW = 8 };      /* waves that a trained model answers for; exact draws */
+typedef struct {
+    const kit *k;
+    char name[48];
+    int bins;
+    fd_real *var[2], *u;                   /* noise, samples: variance of the shared modes; draws */
+    double *e[2], *data, pixel[2];         /* spectra; pixel variance */
+} place;
+
+/* exact_on -- the exact model of Gaussian data, learned on `first` (NULL: here). */
+static const kit *exact_on(fd_arena *a, const args *o, const kit *first, shape g)
+{
+    kit *k = fd_new(a, kit, 1);
+    if (!k) return NULL;
+    k->cov = o->cov;
+    k->process = o->process;
+    k->scale = 1;
+    k->s = fd_grid(a, g.nd, g.n, NULL, o->bc, 1);
+    const fd_space *s = first ? &first->s : &k->s;
+    fd_cov *was = NULL;
+    if (first) {
+        k->noise = cov_again(a, &k->s, &o->cov, first->noise, 0);
+        was = cov_again(a, &k->s, &o->cov, first->noise, s->points);
+        k->c0 = cov_again(a, &k->s, &o->target, first->c0, s->points);
+    } else {
+        k->noise = was = cov_build(a, &k->s, &o->cov, NULL, 0);
+        k->c0 = cov_build(a, &k->s, &o->target, NULL, 0);
+    }
+    need(a->st);
+    k->p = process_build(a, k->noise, &o->process, 0);
+    k->learned = process_build(a, was, &o->process, s->n[0]);
+    k->model = fd_oracle_gauss(a, &k->learned, NULL, k->c0);
+    need(a->st);
+    return k;
+}
+
+static void shells(const fd_space *s, int bins, const double *var, double *e)
+{
+    for (ptrdiff_t i = 0; i < s->modes; i++) {
+        int j = (int)floor(law_wave(s, i) + 0.5);
+        if (j < bins) e[j] += var[i];
+    }
+}
+
+/* measure -- fills q; base: the first grid, whose modes are compared. */
+static void measure(place *q, const args *o, const kit *base, fd_arena *a)
+{
+    const kit *k = q->k;
+    const fd_space *s = &k->s;
+    fd_space one = *s, few = base->s;
+    one.ch = few.ch = 1;
+    int b = k->net ? o->n : FEW, least = s->n[0];
+    ptrdiff_t size = fd_size(s);
+    for (int i = 1; i < s->nd; i++) if (s->n[i] < least) least = s->n[i];
+    q->bins = s->bc[0] == FD_PERIODIC ? (least + 1) / 2 : least;
+    q->data = fd_new(a, double, q->bins);
+    q->u = fd_raw(a, fd_real, b * fd_size(&base->s));
+    for (int i = 0; i < 2; i++) {
+        q->e[i] = fd_new(a, double, q->bins);
+        q->var[i] = fd_raw(a, fd_real, few.modes);
+    }
+    fd_arena m = *a;
+    double *var = fd_new(&m, double, s->modes), *t = fd_raw(&m, double, o->steps + 1);
+    fd_real *x = fd_raw(&m, fd_real, b * size), *r = fd_raw(&m, fd_real, s->modes);
+    need(a->st);
+    shells(s, q->bins, k->c0->lam, q->data);
+    fd_sampler how = sampler_of(o, &k->p, k->model, t);
+    how.cov = k->c0;
+    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
+    law_start(&how, var);
+    sample(k, o, b, x, 0, 0, NULL, m);
+    fd_to_modes(s, b, x, x, m);
+    fd_modes_between(s, &base->s, b, x, q->u);
+    need(a->st);
+    for (int i = 0; i < 2; i++) {
+        if (i && !k->net) law_run(&how, var, m);
+        else if (i) {
+            memset(var, 0, (size_t)s->modes * sizeof *var);
+            for (ptrdiff_t j = 0; j < b * size; j++)
+                var[j % s->modes] += (double)x[j] * (double)x[j] / (b * s->ch);
+        }
+        need(a->st);
+        for (ptrdiff_t j = 0; j < s->modes; j++) {
+            r[j] = (fd_real)var[j];
+            q->pixel[i] += var[j];
+        }
+        shells(s, q->bins, var, q->e[i]);
+        fd_modes_between(&one, &few, 1, r, q->var[i]);
+    }
+}
+
+/* moved -- the largest |x/y - 1| where y is not much smaller than its largest. */
+static double moved(ptrdiff_t n, const double *x, const double *y, double floor)
+{
+    double top = 0, most = 0;
+    for (ptrdiff_t i = 0; i < n; i++) top = fmax(top, y[i]);
+    for (ptrdiff_t i = 0; i < n && top > 0; i++)
+        most = fmax(most, fabs(x[i] - y[i]) / (y[i] + floor * top));
+    return most;
+}
+
+/* row_of -- one line of the table. limit 0: a pixel variance, which must converge from n to 2n to
+ * 4n, and cannot fall where modes are only added. */
+static int row_of(const char *name, const double v[GRIDS], double limit, double tol)
+{
+    double up = v[1] - v[0], on = v[2] - v[1], least = -tol * v[0];
+    int ok = 1;
+    printf("%-29s", name);
+    for (int g = 0; g < GRIDS; g++) {
+        if (limit > 0) ok &= v[g] <= limit;
+        printf(" %9.3g", v[g]);
+    }
+    if (limit > 0) printf("    <= %-7.2g", limit);
+    else {
+        ok = up >= least && on >= least && on <= fmax(0.9 * up, -least);
+        printf("    converges ");
+    }
+    puts(ok ? " pass" : " FAIL");
+    return ok;
+}
+
+static int do_certify(args *o)
+{
+    static const char *const fixed[] = { "cov", "target", "process", "boundary" };
+    static const char *const cols[] = { "points", "wave", "noise", "samples", "data" };
+    static const char *const what[2][2] = {
+        { "noise: variance of modes", "  pixel variance" },
+        { "samples: variance of modes", "  pixel variance" } };
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    place q[GRIDS] = { { NULL, "", 0, { NULL, NULL }, NULL, { NULL, NULL }, NULL, { 0, 0 } } };
+    const kit *base;
+    char text[2][512];
+    if (o->model) {
+        for (int i = 0; i < COUNT(fixed); i++)
+            if (is_given(fixed[i]))
+                die(2, "--%s: comes from the model that --model names", fixed[i]);
+        base = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+        o->cov = base->cov;
+        o->process = base->process;
+    } else {
+        if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
+            die(2, "certify: empirical needs a model, --model");
+        if (ref_of(&o->target) == 0 || (o->target.row == 0 && o->target.v[1] == 0))
+            die(2, "--target: needs a law on functions, not one for each grid");
+        if (o->corrector.row == FD_CORRECT_SNR)
+            die(2, "--corrector: snr is not affine: only for --model");
+        int c = o->scheme.row;
+        if (o->corrector.row && (c == FD_PF_MULTISTEP || c == FD_PF_ADAPTIVE))
+            die(2, "--corrector: none with %s", fd_scheme_name(c));
+        base = exact_on(&a, o, NULL, o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } });
+    }
+    int model = o->model != NULL, ok = 1;
+    double tol = o->tol > 0 ? o->tol : model ? 0.1 : 1e-3;
+    double floor = model ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
+    for (int g = 0; g < GRIDS; g++) {
+        shape n = { base->s.nd, { 1, 1, 1 } };
+        for (int i = 0; i < n.nd; i++) {
+            int m = base->s.n[i];
+            n.n[i] = g < 3 ? m << g : g == 3 ? m + 1 + m % 2 : 2 * m + 1;
+            if (m < 3) die(2, "--grid: certify needs 3 points on each axis");
+            sprintf(q[g].name + strlen(q[g].name), "%s%d", i ? "x" : "", n.n[i]);
+        }
+        q[g].k = !g ? base : model ? kit_on(&a, base, n) : exact_on(&a, o, base, n);
+        measure(&q[g], o, base, &a);
+    }
+    printf("cov %s\nprocess %s, %s, %d steps, start %s\n", spec_text(&o->cov, text[0]),
+           spec_text(&o->process, text[1]), fd_scheme_name(o->scheme.row), o->steps,
+           t_start.rows[o->start.row].name);
+    if (model) printf("model %s, %d samples on each grid\n\n%-29s", o->model, o->n, "grid");
+    else printf("data %s, exact\n\n%-29s", spec_text(&o->target, text[0]), "grid");
+    for (int g = 0; g < GRIDS; g++) printf(" %9s", q[g].name);
+    puts("");
+
+    ptrdiff_t modes = base->s.modes, size = fd_size(&base->s) * (model ? o->n : FEW);
+    double *x[2] = { fd_raw(&a, double, modes), fd_raw(&a, double, modes) }, v[GRIDS];
+    need(&st);
+    for (int i = 0; i < 2; i++) {
+        for (int g = 0; g < GRIDS; g++) {
+            ptrdiff_t n = 0;
+            for (ptrdiff_t k = 0; k < modes; k++)
+                if (!model || !i || law_wave(&base->s, k) <= LOW) {
+                    x[0][n] = (double)q[g].var[i][k];
+                    x[1][n++] = (double)q[0].var[i][k];
+                }
+            v[g] = moved(n, x[0], x[1], floor);
+        }
+        ok &= row_of(what[i][0], v, i ? tol : fmin(tol, 1e-3), tol);
+        for (int g = 0; g < GRIDS; g++) v[g] = q[g].pixel[i];
+        ok &= row_of(what[i][1], v, 0, tol);
+    }
+    for (int g = 0; g < GRIDS; g++) v[g] = moved(q[0].bins, q[g].e[1], q[0].e[1], floor);
+    ok &= row_of("  spectrum", v, tol, tol);
+    for (int g = 0; g < GRIDS; g++) {
+        double d2 = 0, sum = 0;
+        for (ptrdiff_t j = 0; j < size; j++) {
+            double d = (double)q[g].u[j] - (double)q[0].u[j];
+            d2 += d * d;
+            sum += (double)q[0].u[j] * (double)q[0].u[j];
+        }
+        v[g] = sum > 0 ? sqrt(d2 / sum) : 0;
+    }
+    ok &= row_of("  restricted, same seed", v, tol, tol);
+    puts(ok ? "\nPASS: one law, on every grid" : "\nFAIL: the law depends on the grid");
+
+    if (o->out) {
+        int rows = 0, at = 0;
+        for (int g = 0; g < GRIDS; g++) rows += q[g].bins;
+        double *y = fd_raw(&a, double, rows * COUNT(cols));
+        for (int g = 0; y && g < GRIDS; g++)
+            for (int j = 0; j < q[g].bins; j++, at += COUNT(cols))
+                memcpy(y + at, (double[]){ (double)q[g].k->s.points, j, q[g].e[0][j], q[g].e[1][j],
+                                           q[g].data[j] }, COUNT(cols) * sizeof *y);
+        fd_csv_save(&st, o->out, COUNT(cols), cols, rows, y);
+        need(&st);
+        wrote(o->out);
+    }
+    if (o->png) {
+        plot p[2];
+        for (int i = 0; i < 2; i++) {
+            double top = 0, least = BIG, *w2 = NULL;
+            plot_begin(&p[i], 720, 560, i ? "samples" : "noise at the first time", "wavenumber",
+                       "variance", 1, 1);
+            for (int g = 0; g < GRIDS; g++) {
+                double *w = fd_raw(&a, double, q[g].bins);
+                need(&st);
+                for (int j = 0; j < q[g].bins; j++) {
+                    w[j] = j;
+                    if (j) top = fmax(top, q[g].e[i][j]);
+                    if (j && q[g].e[i][j] > 0) least = fmin(least, q[g].e[i][j]);
+                }
+                plot_line(&p[i], q[g].bins, w, q[g].e[i], q[g].name, PLOT_MARKED);
+                if (g == 2) w2 = w;
+            }
+            if (i) plot_line(&p[i], q[2].bins, w2, q[2].data, "data", PLOT_DASHED);
+            if (least < 1e-9 * top) p[i].lo[1] = 1e-9 * top;
+        }
+        plot_row(&st, 2, p, o->png, a);
+        need(&st);
+        wrote(o->png);
+    }
+    int status = finish();
+    return status ? status : !ok;
+}
+
+/* ---- fd orders -------------------------------------------------------------------------------
+ *
+ * The error of every scheme for exact Gaussian data, started from the exact law, against its
+ * evaluations of the model: sqrt(sum (sqrt P - sqrt P_exact)^2 / sum P_exact) over modes, which is
+ * the distance W2 of the laws, and for an ODE that of the paths, too. */
+
+enum { HALVES = 16 };
+
+static int do_orders(args *o)
+{
+    static const char *const cols[] = { "scheme", "steps", "evaluations", "error" };
+    static double evals[FD_SCHEMES][HALVES], err[FD_SCHEMES][HALVES], out[FD_SCHEMES * HALVES][4];
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    char text[3][512], why[256];
+    int runs = 0, rows = 0, most = o->steps;
+    if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
+        die(2, "orders: empirical needs data");
+    for (int n = most; n >= 4 && runs < HALVES; n /= 2) runs++;
+    const kit *k = exact_on(&a, o, NULL, o->grid);
+    double *var = fd_raw(&a, double, k->s.modes), *exact = fd_raw(&a, double, k->s.modes);
+    double *t = fd_raw(&a, double, most + 1), least = sizeof(fd_real) == 8 ? 1e-12 : 1e-4;
+    plot p[2];
+    need(&st);
+    plot_begin(&p[0], 720, 600, "without noise", "evaluations of the model", "error", 1, 1);
+    plot_begin(&p[1], 720, 600, "with noise", "evaluations of the model", "error", 1, 1);
+    printf("cov %s, data %s\nprocess %s; error by steps\n\n%-22s", spec_text(&o->cov, text[0]),
+           spec_text(&o->target, text[1]), spec_text(&o->process, text[2]), "scheme");
+    for (int i = 0; i < runs; i++) printf(" %8d", most >> (runs - 1 - i));
+    puts("   order");
+    for (int c = 0; c < FD_SCHEMES; c++) {
+        double order = NAN, top = 0;
+        int drawn = 0, good = 0;
+        if (c == FD_ANNEALED) continue;                /* its error is that of the corrector */
+        for (int i = 0; i < runs; i++) {
+            int n = 0, adaptive = c == FD_PF_ADAPTIVE;
+            fd_sampler how = { .p = &k->p, .model = k->model, .t = t, .scheme = c, .evals = &n,
+                               .steps = adaptive ? 1 : most >> (runs - 1 - i),
+                               .eta = c == FD_ETA_EULER ? o->eta : 0 };
+            how.rtol = how.atol = pow(10, -1 - 0.75 * i);
+            fd_times(&k->p, o->times.row, o->times.v[0], how.steps, t);
+            law_exact(&k->p, k->c0, t[0], var);
+            law_run(&how, var, a);
+            evals[c][i] = n;
+            err[c][i] = NAN;
+            if (st.code == FD_ENOMEM) need(&st);
+            if (st.code) { fd_explain(&st, why, sizeof why); st.code = FD_OK; continue; }
+            law_exact(&k->p, k->c0, t[how.steps], exact);
+            double d2 = 0, sum = 0;
+            for (ptrdiff_t j = 0; j < k->s.modes; j++) {
+                double d = sqrt(var[j]) - sqrt(exact[j]);
+                d2 += d * d;
+                sum += exact[j];
+            }
+            double e = err[c][i] = sqrt(d2 / sum);
+            for (int j = i >= 2 ? i - 2 : 0; j < i && e > least; j++)      /* over two halvings */
+                if (err[c][j] < 0.5 && n > evals[c][j]) {
+                    order = log(err[c][j] / e) / log(n / evals[c][j]);
+                    break;
+                }
+            good++;
+            top = fmax(top, e);
+            drawn |= how.eta > 0 || how.scheme == FD_EULER_MARUYAMA
+                  || (c >= FD_EXPONENTIAL && c <= FD_ANCESTRAL_OPTIMAL)
+                  || (c >= FD_VE_PREDICTOR && c < FD_ONE_STAGE) || c == FD_STOCHASTIC_HEUN;
+            memcpy(out[rows++], (double[]){ c, how.steps, n, e }, sizeof out[0]);
+        }
+        printf("%-22s", fd_scheme_name(c));
+        for (int i = 0; i < runs && good; i++) {
+            if (err[c][i] >= 0) printf(" %8.1e", err[c][i]);
+            else printf(" %8s", "-");
+        }
+        if (!good) printf(" %s\n", why);
+        else if (order >= 0 || order < 0) printf("   %5.2f\n", order);
+        else puts(top < least ? "   exact" : "       -");
+        if (good) plot_line(&p[drawn], runs, evals[c], err[c], fd_scheme_name(c), PLOT_MARKED);
+    }
+    if (o->out) {
+        fd_csv_save(&st, o->out, COUNT(cols), cols, rows, out[0]);
+        need(&st);
+        wrote(o->out);
+    }
+    if (o->png) {
+        plot_row(&st, 2, p, o->png, a);
+        need(&st);
+        wrote(o->png);
+    }
     return finish();
 }
 
@@ -227,6 +571,8 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "sample", "draw functions from a trained network, on any grid", SAMPLE, do_sample },
     { "noise", "draw Gaussian random functions", NOISE, do_noise },
     { "eval", "compare samples with real functions", EVAL, do_eval },
+    { "certify", "is it one law on every grid? status 1: no", CERTIFY, do_certify },
+    { "orders", "error against steps of every sampler", ORDERS, do_orders },
     { "info", "say what a .npy, IDX or .safetensors file holds", INFO, NULL },
 };
 
@@ -277,5 +623,6 @@ int main(int argc, char **argv)
         if (!file) die(2, "info: needs a file");
         return do_info(&o, file);
     }
-    die(2, "'%s': no such command; expected train, sample, noise, eval, info or help", argv[1]);
+    die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
+           "info or help", argv[1]);
 }

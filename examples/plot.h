@@ -403,17 +403,19 @@ static inline void plot_legend(const plot_canvas *c, plot_stroke *s, const plot 
     }
 }
 
-static inline int plot_save(fd_status *st, const plot *p, const char *path, fd_arena scratch)
+/* plot_draw -- a plot as a canvas. */
+static inline plot_canvas plot_draw(fd_arena *mem, const plot *p)
 {
     static const unsigned char grid[3] = { 228, 228, 228 }, faint[3] = { 243, 243, 243 };
     static const unsigned char axis[3] = { 110, 110, 110 };
-    plot_canvas c = plot_new(&scratch, p->h, p->w), none = { 0, 0, NULL };
+    plot_canvas c = plot_new(mem, p->h, p->w), none = { 0, 0, NULL };
+    fd_arena scratch = *mem;
     unsigned char *mask = fd_new(&scratch, unsigned char, (ptrdiff_t)p->h * p->w);
     plot_stroke s = { mask, p->h, p->w, 0, 0, 0, 0 };
     plot_axis ax[2] = { plot_range(p, 0, p->w / 130), plot_range(p, 1, p->h / 80) };
     int major, wide = 0;
     double u;
-    if (!s.mask) return scratch.st->code;
+    if (!s.mask) return none;
     for (int i = 0; plot_tick(&ax[1], i, &u, &major); i++) {
         int n = major && u >= ax[1].lo ? plot_tick_text(&none, &ax[1], u, 1, 0, 0) : 0;
         if (n > wide) wide = n;
@@ -455,7 +457,29 @@ static inline int plot_save(fd_status *st, const plot *p, const char *path, fd_a
     if (p->label[1])
         plot_write(&c, (s.y0 + s.y1 + plot_width(2, p->label[1])) / 2, 14, 2, 1, p->label[1],
                    plot_ink);
-    return fd_png_save(st, path, c.h, c.w, c.rgb);
+    return c;
+}
+
+/* plot_row -- several plots of one height beside each other; plot_save -- one. */
+static inline int plot_row(fd_status *st, int count, const plot *p, const char *path,
+                           fd_arena scratch)
+{
+    plot_canvas all = { 0, 0, NULL };
+    for (int i = 0; i < count; i++) all.w += p[i].w;
+    all = plot_new(&scratch, p[0].h, all.w);
+    for (int i = 0, x = 0; i < count; x += p[i++].w) {
+        fd_arena a = scratch;
+        plot_canvas c = plot_draw(&a, &p[i]);
+        for (int y = 0; c.rgb && y < all.h; y++)
+            memcpy(all.rgb + 3 * ((ptrdiff_t)y * all.w + x), c.rgb + 3 * (ptrdiff_t)y * c.w,
+                   3 * (size_t)c.w);
+    }
+    return all.rgb ? fd_png_save(st, path, all.h, all.w, all.rgb) : st->code;
+}
+
+static inline int plot_save(fd_status *st, const plot *p, const char *path, fd_arena scratch)
+{
+    return plot_row(st, 1, p, path, scratch);
 }
 
 /* plot_curves -- several curves in one call. */

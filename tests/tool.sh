@@ -40,14 +40,14 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise eval info; do
+for c in train sample noise eval certify orders info; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
-for t in cov process net predict precond weight time-law scheme times boundary map fields; do
+for t in cov process net predict precond weight time-law scheme times start corrector boundary map fields; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
-"$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
+"$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
 "$fd" help scheme >out; says 'pf-heun' out
 
 # ---- noise
@@ -197,10 +197,19 @@ says '^wrote e.csv$' out; says '^energy_distance ' out; says '^metric,samples,' 
 ok 'eval, other grid' "$fd" eval --samples g.npy --data noise.npy -n 2
 bad 1 'fine.npy: a grid of 1 axes' eval --samples fine.npy --data noise.npy
 
-for p in vp vp-cosine subvp ve:smax=9 ou driftless flow ddpm:T=20; do
+for p in vp vp-cosine subvp ve:smax=9 ou driftless flow ddpm:T=20 flow-vp flow-vp:s=0 ladder:T=20 fdp heat heat-cosine \
+    heat:unit=pixel,kappa=1 blur; do
     ok "train $p" "$fd" train --data fields:n=32 $small --steps 2 --process $p -o p.safetensors
     ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
 done
+for s in "--start unit" "--start matched" "--corrector scaled:c=0.2,inner=2" "--corrector snr:at=begin" \
+    "--scheme annealed --corrector scaled:c=0.3" "--churn 0.5"; do
+    ok "sample $s" "$fd" sample --model m.safetensors $s --steps 4 -n 2 -o g2.npy && ! cmp -s g.npy g2.npy
+    report $? "sample $s: the same"; mv g2.npy g.npy
+done
+bad 2 "expected noise, unit, matched" sample --model m.safetensors --start hot
+bad 2 "scaled has no key 'x'; it has c, inner, at" sample --model m.safetensors --corrector scaled:x=1
+bad 2 'annealed: needs a --corrector' sample --model m.safetensors --scheme annealed
 for p in x0 noise score v velocity; do
     ok "train $p" "$fd" train --data fields:n=32 $small --steps 2 --predict $p -o p.safetensors
     ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
@@ -220,6 +229,70 @@ ok '3-D, channels' "$fd" noise --grid 6x6x6 --channels 2 -n 9 -o d.npy
 ok '3-D, channels' "$fd" train --data d.npy --channels 2 --net fno:width=4,layers=1,modes=4 --batch 3 --steps 2 -o p.safetensors
 ok '3-D, channels' "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy --png g.png && "$fd" info g.npy >out
 says '^\(2, 2, 6, 6, 6\)' out
+
+# ---- certify: one law on every grid, or not, by its exit status
+pass_() { ok "certify $*" "$fd" certify "$@" && says '^PASS: ' out; }
+fail_() {
+    "$fd" certify "$@" >out 2>err; s=$?
+    [ $s = 1 ] && [ ! -s err ]; report $? "certify $*: status $s: $(head -n 1 err)"
+    says '^FAIL: ' out; says 'FAIL$' out
+}
+pass_ --png cert.png --out cert.csv; exists cert.png cert.csv; says '^points,wave,noise,samples,data$' cert.csv
+says '^samples: variance of modes +0 .* pass$' out; [ "$(grep -c 'pass$' out)" = 6 ]; report $? "not six checks"
+for c in band rbf:l=0.1 exp power:alpha=0.7 white:kmax=8 ortho-power:ref=32 ortho-fdp:ref=32 ortho-hdm:ref=32; do
+    pass_ --cov $c
+done
+for c in pixel-white ortho-power ortho-fdp ortho-hdm; do fail_ --cov $c; says '^samples: variance of modes +0 .*FAIL$' out; done
+fail_ --cov pixel-white:ref=32; fail_ --cov white; says '^samples: variance of modes +0 .*pass$' out          # only its pixel variance grows
+for p in vp-cosine subvp ve ou driftless flow ddpm flow-vp ladder fdp heat heat-cosine blur; do pass_ --process $p; done
+for p in heat heat-cosine; do fail_ --process $p:unit=pixel,kappa=1; done
+for c in euler-maruyama pf-heun pf-rk4 ancestral-optimal stochastic-heun pf-multistep pf-adaptive 'annealed --corrector scaled:c=0.3'; do
+    pass_ --scheme $c
+done
+for s in unit matched; do pass_ --start $s; done
+pass_ --grid 12x10 --boundary neumann --steps 20
+pass_ --grid 17 --boundary dirichlet --cov bridge --target bridge
+ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --cov matern --net fno:width=8,layers=2 -o p.safetensors
+pass_ --model p.safetensors --steps 20 -n 32; says '^model p.safetensors, 32 samples' out
+ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --cov pixel-white --net fno:width=8,layers=2 -o p.safetensors
+fail_ --model p.safetensors --steps 20 -n 32; says '^samples: variance of modes +0 .*FAIL$' out
+fail_ --tol 1e-18 --grid 8
+bad 2 '--cov: comes from the model' certify --model p.safetensors --cov rbf
+bad 2 'a law on functions' certify --target pixel-white
+bad 2 'a law on functions' certify --target white
+bad 2 'empirical needs a model' certify --cov empirical
+bad 2 'snr is not affine' certify --corrector snr
+bad 2 'none with pf-adaptive' certify --scheme pf-adaptive --corrector scaled
+bad 2 'needs 3 points' certify --grid 2
+bad 1 'm = 1' certify --scheme ve-predictor
+bad 1 'missing.safetensors' certify --model missing.safetensors
+bad 2 'ladder needs v1 < vT' certify --process ladder:v1=9,vT=3
+bad 2 'blur needs w0 <= w1' certify --process blur:w0=9
+
+# ---- orders: near those that theory says
+ok orders "$fd" orders --png order.png --out order.csv; exists order.png order.csv
+says '^scheme,steps,evaluations,error$' order.csv; says '^ve-predictor +fd_advance: this scheme is for m = 1$' out
+says '^ancestral-optimal .* exact$' out
+while read -r c from to; do
+    awk -v c="$c" -v a="$from" -v b="$to" '$1 == c { exit !($NF >= a && $NF <= b) } END { if (!NR) exit 1 }' out
+    report $? "order of $c: $(grep "^$c " out)"
+done <<END
+euler-maruyama 0.9 1.1
+pf-euler 0.9 1.1
+eta-euler 0.9 1.1
+exponential 0.9 1.1
+ancestral 0.9 1.1
+ddim 0.9 1.1
+vp-predictor 0.9 1.1
+pf-heun 1.8 2.2
+pf-midpoint 1.8 2.3
+pf-multistep 1.8 2.2
+stochastic-heun 1.7 2.2
+pf-rk4 3.5 4.7
+END
+ok orders "$fd" orders --process driftless:tmin=0.01 --steps 64; says '^driftless-em .* (0.9|1.0)' out
+bad 2 'empirical needs data' orders --target empirical
+bad 2 '--steps: ' orders --steps 4
 
 # bytes are scaled, and scaled back
 { printf '\000\000\010\003\000\000\000\100\000\000\000\010\000\000\000\010'; head -c 4096 "$src/tool.sh"; } >b.idx
@@ -264,6 +337,9 @@ done
 (ulimit -f 16; "$fd" train --data fields:n=64 $small --steps 3 -o f.safetensors) >out 2>err
 [ $? = 1 ]; report $? "train, ulimit -f: status"; [ ! -e f.safetensors ]; report $? "train, ulimit -f: a torn model"
 ok budget "$fd" train --data fields:n=64 $small --budget 0.5 -o g.safetensors
+
+# ---- the study of choices of C: its own check, its files
+ok choice "$B/choice" --outdir choice && says 'white noise: pass$' out; exists choice/points.png choice/modes.png choice/choice.csv
 
 cd / && rm -rf "$D"
 echo "$pass passed, $fail failed"
