@@ -2,10 +2,11 @@
 # make test       build and run the tests
 # make check      the tests of every variant, with warnings as errors
 # make demo       the main job: train, sample on three grids, figures in out/demo (DATA=file: other images)
+# make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make setup      install the one package that a build needs: libstb-dev
 # make clean
 #
-# make test NAME=fft   only the groups of tests whose name starts so
+# make test NAME=fft   only the groups of tests whose name starts so (make bench: the rows)
 # make V=name     one variant, in build/name: double serial scalar clang sanitize strict
 # make STRICT=1   V=strict: the same bits from every compiler and machine
 
@@ -99,6 +100,15 @@ check:
 	set --; for v in $$v; do set -- "$$@" "$(MAKE) --no-print-directory -s V=$$v WERROR=-Werror test"; done; \
 	sh tests/sum.sh "$$@"
 
+# ---- Speed --------------------------------------------------------------------------------------
+
+$(B)/bench: tests/bench.c $(B)/libfd.a Makefile
+	$(CC) $(CFLAGS) -MMD -MP -MF $(B)/bench.example.d -o $@ $< $(B)/libfd.a -lm -ldl
+
+# threads that spin for a while and stay on their core, for us and for the peers
+bench: $(B)/bench
+	@env -u OMP_WAIT_POLICY OMP_PROC_BIND=true $(B)/bench "$(NAME)"
+
 # ---- Packages -----------------------------------------------------------------------------------
 
 # $(call install,names): by apt-get as root or with a sudo that asks nothing; else say what to do
@@ -134,4 +144,4 @@ build/data/fashion-mnist:
 clean:
 	rm -rf build
 
-.PHONY: all test check setup demo clean
+.PHONY: all test check bench setup demo clean

@@ -762,6 +762,19 @@ fd_var *fd_reshape(fd_tape *t, fd_var *x, int nd, const int n[]);
 fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[]);           /* axis i of y is axis order[i] of x */
 fd_var *fd_concat(fd_tape *t, fd_var *x, fd_var *y, int axis);
 fd_var *fd_slice(fd_tape *t, fd_var *x, int axis, int from, int len);
+/* fd_softmax -- over the last axis. fd_layernorm -- (x - mean)/sqrt(var + eps) gain + bias over the last
+ * axis; gain, bias [c]. */
+fd_var *fd_softmax(fd_tape *t, fd_var *x);
+fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double eps);
+/* fd_attention -- softmax(q k^T / sqrt(d/heads)) v, head by head [Attention]: q [b][n][d], k [b][m][d],
+ * v [b][m][e] -> [b][n][e]; head h has the columns h d/heads .. of q and k, h e/heads .. of v. */
+fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads);
+/* fd_patches -- x [b][n0]..[ch] to tokens [b][T][p0..ch]: tokens row by row, inside one row, column,
+ * channel. p[a] divides n[a]. fd_unpatches -- back to axes n: its inverse and its transpose. */
+fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[]);
+fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[]);
+/* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o), zeros outside; 1..3 axes. */
+fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w);
 /* fd_spectral -- spectral convolution, channels last: x [b][n0]..[ci] -> y [b][n0]..[co],
  *
  *     y_o(p) = Re sum_k c_k sum_i R_k,i,o xhat_i(k) exp(2 pi i k.p/n),   xhat_i(k) = (1/n) sum_p x_i exp(..)
@@ -779,8 +792,13 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
 
 /* ---- 13. Networks ------------------------------------------------------------------------------------------ */
 
-enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK };      /* [FNO; KER; ML]; [neuraloperator; FFM] */
-enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM };   /* t as a constant channel; scale-shift per layer */
+/* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP] */
+enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR };
+/* t as a constant channel; scale-shift per layer; a token */
+enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM, FD_TIME_TOKEN };
+enum { FD_POS_WAVES, FD_POS_LEARNED, FD_POS_NONE };     /* fixed cosines and sines; [tokens][width] */
+/* shifts [layers][width]; shifts and scales; a change of every weight */
+enum { FD_MOD_NONE, FD_MOD_SHIFT, FD_MOD_SCALE, FD_MOD_WEIGHTS };
 enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end included */
 
 /* fd_arch -- a network; 0 means the default in brackets.
@@ -793,16 +811,30 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     (proj = -1: one linear map).
  *                     modes[a] = m: k = -m/2..(m-1)/2 on first axes, 0..m/2 on the last.
  *                     R normal with standard deviation sqrt(2/(2 width)) (complex variance).
+ *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
+ *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
+ *                     to patches, a 3x3 convolution with zeros outside. FD_UVIT: layers is odd, half of
+ *                     them feed the other half: h <- linear(h, skip). Positions belong to the grid
+ *                     `grid`; on another one they are taken at the same places of the domain.
+ *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates in [-1,1], the in
+ *                     channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any grid.
+ *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
+ *                     Both can be modulated for each sample: see fd_field.
  *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
  *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */
 typedef struct {
     int kind, nd, in, out, width, layers, modes[3];
     int lift, proj, time, coords;
     int act;                 /* FD_MAPS constant + 1; 0: FD_GELU */
-    int embed;               /* FD_TIME_FILM: width of the embedding [4 * width] */
-    double tscale;           /* [1]; FD_TIME_FILM: [1000] */
+    int embed;               /* width of the embedding of time [4 * width; FD_TIME_TOKEN: width] */
+    double tscale;           /* [1]; FD_TIME_FILM, FD_TIME_TOKEN: [1000] */
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */
+    int patch[3], grid[3];   /* transformers: points of a patch [1]; points of the grid of the positions */
+    int heads, mlp;          /* [4]; hidden width [4 * width] */
+    int pos, qkv_bias;
+    int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */
+    double omega;            /* [30] */
 } fd_arch;
 
 typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* one weight tensor */
@@ -819,6 +851,19 @@ fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
 fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
 /* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. */
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
+/* fd_mods, fd_field -- how many numbers modulate a sample of a coordinate network (0: none), and the field
+ * that they make on any grid: a of layer l becomes (1 + scale_l) a + shift_l (FD_MOD_SHIFT: a + shift_l), mods
+ * [b][layers][shift, scale][width]; FD_MOD_WEIGHTS: weights w + mods, in the order of net->w; with
+ * latent numbers z these are z D + d. x [b][in][points], NULL where in is 0; mods NULL: none. */
+ptrdiff_t fd_mods(const fd_net *net);
+fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x, const double *time,
+                 fd_var *mods);
+/* fd_adapt -- steps of m <- m - rate g, g = d sum(loss(m))/dm, each entry cut to [-clip, clip] (0: any): the
+ * inner loop of meta-learning [MAML; Meta-SGD; functa]. rate: a number or one for each entry. What is made of
+ * the result has, on an FD_GRAD2 tape, its exact gradient for m, rate and all that the loss depends on; on an FD_GRAD
+ * tape g counts as a constant. Samples stay apart if the loss is a sum over them. */
+fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
+                 fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self);
 /* fd_net_model -- the network as a model that predicts the given kind, with vjp. */
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts);
 

@@ -2255,6 +2255,401 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
     return t->mem->st->code ? NULL : y;
 }
 
+/* ---- Rows, attention, patches, stencils ---------------------------------------------------------
+ *
+ * What transformers on images need [Attention; ViT; U-ViT]. Fields are [b][n..][ch], tokens
+ * [b][tokens][width]. Rows are added in 16 lanes in double. */
+
+/* sum_i (x_i - c)(y_i - c), or of x_i - c where y is NULL */
+static double row_dot(int n, const fd_real *x, const fd_real *y, double c)
+{
+    double s[SUM_LANES] = { 0 }, sum = 0;
+    for (int i = 0; i < n; i += SUM_LANES) {
+        int m = n - i < SUM_LANES ? n - i : SUM_LANES;
+        for (int l = 0; l < m; l++) {
+            double u = (double)x[i + l] - c;
+            s[l] += y ? u * ((double)y[i + l] - c) : u;
+        }
+    }
+    for (int l = 0; l < SUM_LANES; l++) sum += s[l];
+    return sum;
+}
+
+/* y = exp(x - max x) / sum of these; y may be x */
+static void row_softmax(int n, const fd_real *x, fd_real *y)
+{
+    enum { PART = 256 };
+    fd_real z[PART], top = x[0];
+    for (int i = 1; i < n; i++) if (x[i] > top) top = x[i];
+    for (int i = 0; i < n; i += PART) {
+        int m = n - i < PART ? n - i : PART;
+        for (int j = 0; j < m; j++) z[j] = x[i + j] - top;
+        map_block(FD_EXP, m, z, NULL, NULL, y + i);
+    }
+    fd_real scale = (fd_real)(1 / row_dot(n, y, NULL, 0));
+    for (int i = 0; i < n; i++) y[i] *= scale;
+}
+
+static int row_last(const fd_var *x) { return x->nd ? x->n[x->nd - 1] : 1; }
+
+/* the sum over the last axis, which stays with length 1 */
+static fd_var *row_total(fd_tape *t, fd_var *x)
+{
+    int n[FD_MAXD];
+    if (!x) return NULL;
+    memcpy(n, x->n, sizeof n);
+    n[x->nd - 1] = 1;
+    return fd_sum_to(t, x, x->nd, n);
+}
+
+static void op_softmax_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    fd_var *p = fd_mul(t, y, dy);
+    dx[0] = fd_minus(t, p, fd_mul(t, y, row_total(t, p)));
+}
+
+fd_var *fd_softmax(fd_tape *t, fd_var *x)
+{
+    static const struct fd_op op = { "fd_softmax", op_softmax_vjp, 0 };
+    if (!x) return NULL;
+    if (!x->nd) return tape_fail(t, op.name, "no last axis", 0, 0, 0, 0);
+    fd_var *y = tape_push(t, &op, x->nd, x->n, 1, &x);
+    if (!y) return NULL;
+    int c = row_last(x);
+    ptrdiff_t rows = fd_count(x) / c;
+    FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
+    for (ptrdiff_t r = 0; r < rows; r++) row_softmax(c, x->x + r * c, y->x + r * c);
+    return y;
+}
+
+/* (x - mean) r with r = 1/sqrt(var + eps), as variables */
+static fd_var *row_normal(fd_tape *t, fd_var *x, double eps, fd_var **r)
+{
+    double by = 1.0 / row_last(x);
+    fd_var *d = fd_minus(t, x, fd_affine(t, row_total(t, x), by, 0));
+    fd_var *var = fd_affine(t, row_total(t, fd_map(t, d, FD_SQUARE)), by, eps);
+    *r = fd_map(t, fd_map(t, var, FD_SQRT), FD_RECIP);
+    return fd_mul(t, d, *r);
+}
+
+/* With z the normalised row and g = gain dy: dx = r (g - mean g - z mean(g z)), dgain = sum z dy */
+static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    fd_var *x = y->src[0], *gain = y->src[1], *bias = y->src[2], *z, *r;
+    int c = row_last(x);
+    double by = 1.0 / c, eps = y->c[0];
+    if (bias->needs) dx[2] = fd_sum_to(t, dy, 1, bias->n);
+    if (t->mode == FD_GRAD2) {
+        z = row_normal(t, x, eps, &r);
+        if (gain->needs) dx[1] = fd_sum_to(t, fd_mul(t, dy, z), 1, gain->n);
+        if (!x->needs) return;
+        fd_var *g = fd_mul(t, dy, gain);
+        fd_var *m = fd_affine(t, row_total(t, g), by, 0);
+        fd_var *k = fd_affine(t, row_total(t, fd_mul(t, g, z)), by, 0);
+        dx[0] = fd_mul(t, r, fd_minus(t, fd_minus(t, g, m), fd_mul(t, z, k)));
+        return;
+    }
+    dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
+    z = tape_push(t, NULL, x->nd, x->n, 0, NULL);
+    if (!z) return;
+    ptrdiff_t rows = fd_count(x) / c;
+    FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const fd_real *xi = x->x + i * c, *di = dy->x + i * c;
+        fd_real *zi = z->x + i * c, *gi = dx[0]->x + i * c;
+        double mean = by * row_dot(c, xi, NULL, 0);
+        double scale = 1 / sqrt(by * row_dot(c, xi, xi, mean) + eps);
+        for (int j = 0; j < c; j++) zi[j] = (fd_real)(((double)xi[j] - mean) * scale);
+        for (int j = 0; j < c; j++) gi[j] = di[j] * gain->x[j];
+        fd_real m = (fd_real)(by * row_dot(c, gi, NULL, 0));
+        fd_real k = (fd_real)(by * row_dot(c, gi, zi, 0)), s = (fd_real)scale;
+        for (int j = 0; j < c; j++) gi[j] = s * (gi[j] - m - zi[j] * k);
+        for (int j = 0; j < c; j++) zi[j] *= di[j];
+    }
+    if (gain->needs) dx[1] = fd_sum_to(t, z, 1, gain->n);
+}
+
+fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double eps)
+{
+    static const struct fd_op op = { "fd_layernorm", op_layernorm_vjp, 0 };
+    if (!x || !gain || !bias) return NULL;
+    int c = row_last(x);
+    if (!x->nd || !tape_same(gain, 1, &c) || !tape_same(bias, 1, &c))
+        return tape_fail(t, op.name, "gain and bias must be as long as the last axis: lengths", 3,
+                         c, fd_count(gain), fd_count(bias));
+    fd_var *y = tape_push(t, &op, x->nd, x->n, 3, (fd_var *[]){ x, gain, bias });
+    if (!y) return NULL;
+    y->c[0] = eps;
+    ptrdiff_t rows = fd_count(x) / c;
+    FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const fd_real *xi = x->x + i * c;
+        fd_real *yi = y->x + i * c;
+        double mean = row_dot(c, xi, NULL, 0) / c;
+        double scale = 1 / sqrt(row_dot(c, xi, xi, mean) / c + eps);
+        for (int j = 0; j < c; j++) {
+            fd_real z = (fd_real)(((double)xi[j] - mean) * scale);
+            yi[j] = z * gain->x[j] + bias->x[j];
+        }
+    }
+    return y;
+}
+
+/* --- Attention, head by head: y = P v, P = softmax(s q k^T), s = 1/sqrt(width of a head) ---
+ *
+ * A block of rows of P lives in the cache and is computed again in the reverse pass:
+ * dv = P^T dy, dP = dy v^T, dS = P (dP - row sums of P dP), dq = s dS k, dk = s dS^T q. */
+
+static int attend_rows(int m)
+{
+    int rows = 65536 / m;
+    return rows < 16 ? 16 : rows > 128 ? 128 : rows;
+}
+
+/* a block of rows of P: q [rows][..] of one head, k [m][..] */
+static void attend_block(int rows, int m, int w, int ldq, const fd_real *q, const fd_real *k,
+                         fd_real *p, fd_arena mem)
+{
+    fd_gemm(0, 1, rows, m, w, 1 / sqrt((double)w), q, ldq, k, ldq, 0.0, p, m, mem);
+    for (int r = 0; r < rows; r++) row_softmax(m, p + (ptrdiff_t)r * m, p + (ptrdiff_t)r * m);
+}
+
+static void op_attention_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    fd_var *q = y->src[0], *k = y->src[1], *v = y->src[2];
+    int heads = y->i[0], b = q->n[0], n = q->n[1], d = q->n[2], m = k->n[1], e = v->n[2];
+    int w = d / heads, u = e / heads, block = attend_rows(m);
+    for (int i = 0; i < 3; i++) dx[i] = tape_push(t, NULL, 3, y->src[i]->n, 0, NULL);
+    fd_arena scratch = *t->mem;
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF(b * heads > 1 && (double)n * m * b * heads > TAPE_BLOCK)
+    for (int j = 0; j < b * heads; j++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real *p = fd_raw(&mem, fd_real, (ptrdiff_t)block * m);
+        fd_real *dp = fd_raw(&mem, fd_real, (ptrdiff_t)block * m);
+        ptrdiff_t at = (ptrdiff_t)(j / heads) * n * d + j % heads * w;          /* of q, and dq */
+        ptrdiff_t ay = (ptrdiff_t)(j / heads) * n * e + j % heads * u;
+        ptrdiff_t ak = (ptrdiff_t)(j / heads) * m * d + j % heads * w;
+        ptrdiff_t av = (ptrdiff_t)(j / heads) * m * e + j % heads * u;
+        double s = 1 / sqrt((double)w);
+        for (int r = 0; r < n && dp; r += block) {
+            int rows = n - r < block ? n - r : block;
+            const fd_real *qr = q->x + at + (ptrdiff_t)r * d, *dr = dy->x + ay + (ptrdiff_t)r * e;
+            attend_block(rows, m, w, d, qr, k->x + ak, p, mem);
+            fd_gemm(1, 0, m, u, rows, 1.0, p, m, dr, e, r > 0, dx[2]->x + av, e, mem);
+            fd_gemm(0, 1, rows, m, u, 1.0, dr, e, v->x + av, e, 0.0, dp, m, mem);
+            for (int i = 0; i < rows; i++) {
+                fd_real *pi = p + (ptrdiff_t)i * m, *di = dp + (ptrdiff_t)i * m;
+                fd_real sum = (fd_real)row_dot(m, pi, di, 0);
+                for (int l = 0; l < m; l++) di[l] = pi[l] * (di[l] - sum);
+            }
+            fd_gemm(0, 0, rows, w, m, s, dp, m, k->x + ak, d, 0.0,
+                    dx[0]->x + at + (ptrdiff_t)r * d, d, mem);
+            fd_gemm(1, 0, m, w, rows, s, dp, m, qr, d, r > 0, dx[1]->x + ak, d, mem);
+        }
+    }
+    job_join(job, &scratch);
+}
+
+/* [b][n][d] as [b][heads][n][d / heads] */
+static fd_var *attend_split(fd_tape *t, fd_var *x, int heads)
+{
+    x = fd_reshape(t, x, 4, (int[]){ x->n[0], x->n[1], heads, x->n[2] / heads });
+    return fd_permute(t, x, (int[]){ 0, 2, 1, 3 });
+}
+
+fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
+{
+    static const struct fd_op op = { "fd_attention", op_attention_vjp, 1 };
+    if (!q || !k || !v) return NULL;
+    if (q->nd != 3 || k->nd != 3 || v->nd != 3)
+        return tape_fail(t, op.name, "wants q, k, v [b][n][d]: axes", 3, q->nd, k->nd, v->nd);
+    if (q->n[0] != k->n[0] || q->n[0] != v->n[0] || k->n[1] != v->n[1])
+        return tape_fail(t, op.name, "q, k, v differ: samples, keys, values", 3, q->n[0], k->n[1],
+                         v->n[1]);
+    if (q->n[2] != k->n[2])
+        return tape_fail(t, op.name, "widths of q and k differ", 2, q->n[2], k->n[2], 0);
+    if (heads < 1 || q->n[2] % heads || v->n[2] % heads)
+        return tape_fail(t, op.name, "heads do not divide the width", 3, heads, q->n[2], v->n[2]);
+    int b = q->n[0], n = q->n[1], d = q->n[2], m = k->n[1], e = v->n[2], out[3] = { b, n, e };
+    int w = d / heads, u = e / heads, block = attend_rows(m), blocks = (n + block - 1) / block;
+    if (t->mode == FD_GRAD2) {
+        fd_var *p = fd_matmul(t, 0, 1, attend_split(t, q, heads), attend_split(t, k, heads));
+        p = fd_softmax(t, fd_affine(t, p, 1 / sqrt((double)w), 0));
+        p = fd_matmul(t, 0, 0, p, attend_split(t, v, heads));
+        return fd_reshape(t, fd_permute(t, p, (int[]){ 0, 2, 1, 3 }), 3, out);
+    }
+    fd_var *y = tape_push(t, &op, 3, out, 3, (fd_var *[]){ q, k, v });
+    fd_arena scratch = *t->mem;
+    job_mem *job = y ? job_fork(&scratch) : NULL;
+    if (!job) return NULL;
+    y->i[0] = heads;
+    FD_PARALLEL_IF((double)n * m * b * heads > TAPE_BLOCK)
+    for (ptrdiff_t j = 0; j < (ptrdiff_t)b * heads * blocks; j++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real *p = fd_raw(&mem, fd_real, (ptrdiff_t)block * m);
+        int r = (int)(j % blocks) * block, h = (int)(j / blocks % heads);
+        int rows = n - r < block ? n - r : block;
+        ptrdiff_t i = j / blocks / heads;
+        if (!p) continue;
+        attend_block(rows, m, w, d, q->x + (i * n + r) * d + h * w, k->x + i * m * d + h * w, p,
+                     mem);
+        fd_gemm(0, 0, rows, u, m, 1.0, p, m, v->x + i * m * e + h * u, e, 0.0,
+                y->x + (i * n + r) * e + h * u, e, mem);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
+}
+
+/* --- Fields to tokens and back: transposes of each other --- */
+
+static void op_patches_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = fd_unpatches(t, dy, y->i[0], y->i + 1, y->i + 4);
+}
+
+static void op_unpatches_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = fd_patches(t, dy, y->i + 4);
+}
+
+/* c numbers a point; three axes, the first of length 1 where there are fewer */
+static fd_var *op_cut(fd_tape *t, const struct fd_op *op, fd_var *x, int axes, const int n[],
+                      const int p[], int cut)
+{
+    int N[3] = { 1, 1, 1 }, P[3] = { 1, 1, 1 }, T[3], out[FD_MAXD], b = x->n[0];
+    for (int i = 0; i < axes; i++) {
+        N[3 - axes + i] = n[i];
+        P[3 - axes + i] = p[i];
+        if (p[i] < 1 || n[i] % p[i])
+            return tape_fail(t, op->name, "patch does not divide the axis: axis, lengths", 3, i,
+                             p[i], n[i]);
+    }
+    for (int i = 0; i < 3; i++) T[i] = N[i] / P[i];
+    int size = P[0] * P[1] * P[2], tokens = T[0] * T[1] * T[2], c = row_last(x);
+    if (!cut && (x->nd != 3 || x->n[1] != tokens || c % size))
+        return tape_fail(t, op->name, "wants [b][tokens][patch * ch]: axes, tokens, patch", 3,
+                         x->nd, tokens, size);
+    if (!cut) c /= size;
+    out[0] = b;
+    for (int i = 0; i < axes; i++) out[i + 1] = n[i];
+    out[axes + 1] = c;
+    fd_var *y = cut ? tape_push(t, op, 3, (int[]){ b, tokens, size * c }, 1, &x)
+                    : tape_push(t, op, axes + 2, out, 1, &x);
+    if (!y) return NULL;
+    y->i[0] = axes;
+    memcpy(y->i + 1, n, (size_t)axes * sizeof *n);
+    memcpy(y->i + 4, p, (size_t)axes * sizeof *p);
+    ptrdiff_t run = (ptrdiff_t)P[2] * c, rows = (ptrdiff_t)b * N[0] * N[1];
+    FD_PARALLEL_IF(rows * N[2] * c > TAPE_BLOCK)
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        int i1 = (int)(r % N[1]), i0 = (int)(r / N[1] % N[0]);
+        ptrdiff_t token = ((r / N[1] / N[0] * T[0] + i0 / P[0]) * T[1] + i1 / P[1]) * T[2];
+        ptrdiff_t in = i0 % P[0] * P[1] + i1 % P[1];
+        for (int k = 0; k < T[2]; k++) {
+            ptrdiff_t at = r * N[2] * c + k * run, to = (token + k) * size * c + in * run;
+            memcpy(y->x + (cut ? to : at), x->x + (cut ? at : to), (size_t)run * sizeof *y->x);
+        }
+    }
+    return y;
+}
+
+fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[])
+{
+    static const struct fd_op op = { "fd_patches", op_patches_vjp, 0 };
+    if (!x) return NULL;
+    if (x->nd < 3 || x->nd > 5)
+        return tape_fail(t, op.name, "wants [b][n..][ch]: axes", 1, x->nd, 0, 0);
+    return op_cut(t, &op, x, x->nd - 2, x->n + 1, p, 1);
+}
+
+fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[])
+{
+    static const struct fd_op op = { "fd_unpatches", op_unpatches_vjp, 0 };
+    if (!x) return NULL;
+    if (axes < 1 || axes > 3)
+        return tape_fail(t, op.name, "number of axes out of range", 1, axes, 0, 0);
+    return op_cut(t, &op, x, axes, n, p, 0);
+}
+
+/* --- Stencils: the 3^axes neighbours of each point, zeros outside, [rows][3^axes * c] --- */
+
+/* back: the transpose, which adds what each point gave to its neighbours */
+static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], int back);
+
+static void op_stencil_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = op_stencil(t, dy, y->i[1], y->i + 2, !y->i[0]);
+}
+
+/* n: b, the axes, c */
+static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], int back)
+{
+    static const struct fd_op op = { "fd_conv3", op_stencil_vjp, 0 };
+    if (!x) return NULL;
+    int N[3] = { 1, 1, 1 }, R[3] = { 0, 0, 0 }, c = n[axes + 1], parts = 1;
+    for (int i = 0; i < axes; i++) {
+        N[3 - axes + i] = n[i + 1];
+        R[3 - axes + i] = 1;
+        parts *= 3;
+    }
+    ptrdiff_t rows = (ptrdiff_t)n[0] * N[0] * N[1] * N[2];
+    if (rows > INT_MAX) return tape_fail(t, op.name, "too many points", 1, rows, 0, 0);
+    fd_var *y = back ? tape_push(t, &op, axes + 2, n, 1, &x)
+                     : tape_push(t, &op, 2, (int[]){ (int)rows, parts * c }, 1, &x);
+    if (!y) return NULL;
+    y->i[0] = back;
+    y->i[1] = axes;
+    memcpy(y->i + 2, n, (size_t)(axes + 2) * sizeof *n);
+    FD_PARALLEL_IF(rows * parts * c > TAPE_BLOCK)
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        int i2 = (int)(r % N[2]), i1 = (int)(r / N[2] % N[1]), i0 = (int)(r / N[2] / N[1] % N[0]);
+        fd_real *to = back ? y->x + r * c : y->x + r * parts * c;
+        int k = 0;
+        if (back) memset(to, 0, (size_t)c * sizeof *to);
+        for (int a = -R[0]; a <= R[0]; a++)
+        for (int b = -R[1]; b <= R[1]; b++)
+        for (int e = -R[2]; e <= R[2]; e++, k++) {
+            int in = i0 + a >= 0 && i0 + a < N[0] && i1 + b >= 0 && i1 + b < N[1]
+                  && i2 + e >= 0 && i2 + e < N[2];
+            ptrdiff_t q = r + ((ptrdiff_t)a * N[1] + b) * N[2] + e;
+            if (!back) {
+                if (in) memcpy(to + k * c, x->x + q * c, (size_t)c * sizeof *to);
+                else memset(to + k * c, 0, (size_t)c * sizeof *to);
+            } else if (in) {                          /* r is neighbour parts-1-k of q */
+                const fd_real *from = x->x + (q * parts + parts - 1 - k) * c;
+                for (int j = 0; j < c; j++) to[j] += from[j];
+            }
+        }
+    }
+    return y;
+}
+
+fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w)
+{
+    static const char where[] = "fd_conv3";
+    int n[FD_MAXD], parts = 1;
+    if (!x || !w) return NULL;
+    int axes = x->nd - 2;
+    if (axes < 1 || axes > 3 || w->nd != x->nd)
+        return tape_fail(t, where, "wants x [b][n..][ci], w [3]..[ci][co]: axes", 2, x->nd, w->nd,
+                         0);
+    for (int i = 0; i < axes; i++) {
+        if (w->n[i] != 3)
+            return tape_fail(t, where, "the kernel is 3 points wide: axis, length", 2, i, w->n[i],
+                             0);
+        parts *= 3;
+    }
+    int ci = row_last(x), co = row_last(w);
+    if (w->n[axes] != ci)
+        return tape_fail(t, where, "channels differ", 2, ci, w->n[axes], 0);
+    memcpy(n, x->n, sizeof n);
+    n[axes + 1] = co;
+    fd_var *f = fd_reshape(t, w, 2, (int[]){ parts * ci, co });
+    return fd_reshape(t, fd_matmul(t, 0, 0, op_stencil(t, x, axes, x->n, 0), f), x->nd, n);
+}
+
 /* ---- Networks -----------------------------------------------------------------------------------
  *
  * [KER, ML] and [neuraloperator, FFM] differ in the lifting, the kept modes and the first weights;
@@ -2263,13 +2658,13 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
 
 static const char *const net_full = "network too large: reals so far, axes of the part";
 
-/* "stem", or "layer<i>.stem" */
-static void net_name(char out[48], int layer, const char *stem)
+/* "stem", or "group<i>.stem" */
+static void net_name(char out[48], const char *group, int layer, const char *stem)
 {
     char *p = out;
     if (layer >= 0) {
-        memcpy(p, "layer", 5);
-        p += 5;
+        memcpy(p, group, strlen(group));
+        p += strlen(group);
         int unit = 1;
         while (layer / unit >= 10) unit *= 10;
         for (; unit; unit /= 10) *p++ = (char)('0' + layer / unit % 10);
@@ -2278,11 +2673,12 @@ static void net_name(char out[48], int layer, const char *stem)
     memcpy(p, stem, strlen(stem) + 1);
 }
 
-static void net_part(fd_net *net, fd_status *st, int layer, const char *stem, int nd, const int n[])
+static void net_part(fd_net *net, fd_status *st, const char *group, int layer, const char *stem,
+                     int nd, const int n[])
 {
     fd_part *p = &net->part[net->parts++];
     double size = 1;
-    net_name(p->name, layer, stem);
+    net_name(p->name, group, layer, stem);
     p->nd = nd;
     p->at = net->count;
     for (int i = 0; i < nd; i++) size *= p->n[i] = n[i];
@@ -2296,8 +2692,8 @@ static void net_part(fd_net *net, fd_status *st, int layer, const char *stem, in
 /* a dense layer: matrix and bias */
 static void net_dense(fd_net *net, fd_status *st, const char *w, const char *b, int in, int out)
 {
-    net_part(net, st, -1, w, 2, (int[]){ in, out });
-    net_part(net, st, -1, b, 1, &out);
+    net_part(net, st, "", -1, w, 2, (int[]){ in, out });
+    net_part(net, st, "", -1, b, 1, &out);
 }
 
 /* kept modes of an axis */
@@ -2313,6 +2709,9 @@ static void net_modes(const fd_arch *a, int axis, int *lo, int *hi)
     }
 }
 
+static int net_is_vit(const fd_arch *a) { return a->kind == FD_VIT || a->kind == FD_UVIT; }
+static int net_is_coords(const fd_arch *a) { return a->kind == FD_SIREN || a->kind == FD_GABOR; }
+
 /* channels of the first layer's input: data, coordinates, time */
 static int net_inputs(const fd_arch *a)
 {
@@ -2323,39 +2722,94 @@ static int net_inputs(const fd_arch *a)
 static int net_arch(fd_arch *a, fd_status *st)
 {
     static const char *const bad[] = {
-        "kind is FD_FNO_ORIGINAL or FD_FNO_BLOCK, not", "nd is 1..3, not",
+        "unknown kind", "nd is 1..3, not",
         "in must be 1..65536, is", "out must be 1..65536, is", "width must be 1..65536, is",
         "layers must be 1..9999, is", "modes must be 1..65536, are", "unknown time",
         "unknown coords", "unknown act", "embed must be even, 2..65536, is",
-        "lift must be -1 or 1..65536, is", "proj must be -1 or 1..65536, is"
+        "lift must be -1 or 1..65536, is", "proj must be -1 or 1..65536, is",
+        "only Fourier operators are linear or residual: kind", "patch must be 1..64, is",
+        "heads must divide the width, are", "mlp must be 1..65536, is", "unknown pos",
+        "grid must be a multiple of the patch, is", "layers of a U-ViT must be odd, are",
+        "unknown mod", "latent must be 0..65536, is"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
+    int vit = net_is_vit(a), coords = net_is_coords(a), fno = !vit && !coords;
     if (a->kind == FD_FNO_ORIGINAL) a->lift = -1;
-    if (!a->lift) a->lift = 256;
-    if (!a->proj) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
+    if (!a->lift && fno) a->lift = 256;
+    if (!a->proj && fno) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
     if (!a->act) a->act = FD_GELU + 1;
-    if (!a->embed) a->embed = a->width < MOST / 4 ? 4 * a->width : MOST;
-    if (a->tscale == 0) a->tscale = a->time == FD_TIME_FILM ? 1000 : 1;
+    if (!a->embed) a->embed = vit ? a->width : a->width < MOST / 4 ? 4 * a->width : MOST;
+    if (a->tscale == 0)
+        a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
+    for (int i = 0; i < 3 && vit; i++) if (!a->patch[i]) a->patch[i] = i < a->nd;
+    if (!a->heads && vit) a->heads = 4;
+    if (!a->mlp && vit) a->mlp = a->width < MOST / 4 ? 4 * a->width : MOST;
+    if (!a->coords && coords) a->coords = FD_COORD_OPEN;
+    if (a->omega == 0 && coords) a->omega = 30;
 #define CHECK(i, x, ok) if (fault < 0 && !(ok)) { fault = i; v = x; }
-    CHECK(0, a->kind, a->kind == FD_FNO_ORIGINAL || a->kind == FD_FNO_BLOCK)
+    CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_GABOR)
     CHECK(1, a->nd, a->nd >= 1 && a->nd <= 3)
-    CHECK(2, a->in, a->in > 0 && a->in <= MOST)
+    CHECK(2, a->in, a->in >= !coords && a->in <= MOST)
     CHECK(3, a->out, a->out > 0 && a->out <= MOST)
     CHECK(4, a->width, a->width > 0 && a->width <= MOST)
     CHECK(5, a->layers, a->layers > 0 && a->layers < 10000)
-    for (int i = 0; i < 3 && i < a->nd; i++)
+    for (int i = 0; i < 3 && i < a->nd && fno; i++)
         CHECK(6, a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST)
-    CHECK(7, a->time, a->time >= FD_TIME_NONE && a->time <= FD_TIME_FILM)
+    CHECK(7, a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL
+                      || a->time == (fno ? FD_TIME_FILM : vit ? FD_TIME_TOKEN : FD_TIME_NONE))
     CHECK(8, a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED)
     CHECK(9, a->act, a->act > 0 && a->act <= FD_MAPS)
     CHECK(5, a->layers, a->time != FD_TIME_FILM || a->layers <= INT_MAX / (2 * a->width))
     CHECK(10, a->embed, a->embed > 0 && a->embed <= MOST && a->embed % 2 == 0)
-    CHECK(11, a->lift, a->lift == -1 || (a->lift > 0 && a->lift <= MOST))
-    CHECK(12, a->proj, a->proj == -1 || (a->proj > 0 && a->proj <= MOST))
+    CHECK(11, a->lift, !fno || a->lift == -1 || (a->lift > 0 && a->lift <= MOST))
+    CHECK(12, a->proj, !fno || a->proj == -1 || (a->proj > 0 && a->proj <= MOST))
+    CHECK(13, a->kind, fno || !(a->linear || a->residual))
+    for (int i = 0; i < 3 && i < a->nd && vit; i++) {
+        CHECK(14, a->patch[i], a->patch[i] > 0 && a->patch[i] <= 64)
+        CHECK(18, a->grid[i], a->pos == FD_POS_NONE
+                              || (a->grid[i] > 0 && a->grid[i] % a->patch[i] == 0))
+    }
+    CHECK(15, a->heads, !vit || (a->heads > 0 && a->width % a->heads == 0))
+    CHECK(16, a->mlp, !vit || (a->mlp > 0 && a->mlp <= MOST))
+    CHECK(17, a->pos, a->pos >= FD_POS_WAVES && a->pos <= FD_POS_NONE)
+    CHECK(19, a->layers, a->kind != FD_UVIT || a->layers % 2)
+    CHECK(20, a->mod, a->mod >= FD_MOD_NONE && a->mod <= FD_MOD_WEIGHTS)
+    CHECK(21, a->latent, a->latent >= 0 && a->latent <= MOST)
 #undef CHECK
     if (fault >= 0) fd_fail(st, FD_EARG, "fd_net_new", bad[fault], 1, v, 0, 0);
     return fault < 0;
+}
+
+/* Transformers: skips, head and positions N(0, .02^2), attention N(0, 1/fan-in), the rest uniform
+ * [Glorot]; coordinate networks as [SIREN]; biases 0 */
+static void net_init_other(const fd_net *net, int i, fd_rng r, ptrdiff_t n)
+{
+    const fd_arch *a = &net->arch;
+    const fd_part *p = &net->part[i];
+    const char *end = strrchr(p->name, '.');
+    fd_real *w = net->w + p->at;
+    double in = (double)n / p->n[p->nd - 1], out = p->n[p->nd - 1], scale = .02, shift = 0;
+    int normal = 1;
+    if (end && !strcmp(end, ".b")) return;
+    if (end && !strcmp(end, ".g")) {
+        for (ptrdiff_t j = 0; j < n; j++) w[j] = 1;
+        return;
+    }
+    if (net_is_coords(a)) {
+        normal = !strncmp(p->name, "latent", 6);
+        shift = normal ? 0 : -(strncmp(p->name, "layer0.", 7) ? sqrt(6 / in) / a->omega : 1 / in);
+        scale = normal ? 1 / (sqrt(in) * a->omega) : -2 * shift;
+    } else if (strstr(p->name, "attn")) {
+        scale = sqrt(1 / in);
+    } else if (end && !strstr(p->name, "skip") && !strstr(p->name, "decoder")) {
+        normal = 0;
+        shift = -sqrt(6 / (in + out));
+        scale = -2 * shift;
+    }
+    if (normal) fd_normal(r, n, w);
+    else fd_uniform(r, n, w);
+    for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(scale * (double)w[j] + shift);
 }
 
 /* part p, filled with its first values */
@@ -2370,6 +2824,10 @@ static void net_init(const fd_net *net, int i, fd_rng r)
     double width = a->width, scale, shift = 0;
     stem = stem ? stem + 1 : p->name;
     int spectral = !strcmp(stem, "spectral"), bias = !strcmp(stem, "bias");
+    if (net_is_vit(a) || net_is_coords(a)) {
+        net_init_other(net, i, r, n);
+        return;
+    }
     if (!strncmp(p->name, "film", 4)) return;                                    /* zeros */
     if (spectral && a->kind == FD_FNO_ORIGINAL) {
         fd_uniform(r, n, w);
@@ -2386,6 +2844,64 @@ static void net_init(const fd_net *net, int i, fd_rng r)
     for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(scale * (double)w[j] + shift);
 }
 
+/* matrix and bias (none: b NULL) of layer l in a group */
+static void net_dense_of(fd_net *net, fd_status *st, const char *group, int l, const char *w,
+                         const char *b, int in, int out)
+{
+    net_part(net, st, group, l, w, 2, (int[]){ in, out });
+    if (b) net_part(net, st, group, l, b, 1, &out);
+}
+
+static void net_plan_vit(fd_net *net, fd_status *st)
+{
+    const fd_arch *A = &net->arch;
+    int w = A->width, size = 1, half = A->kind == FD_UVIT ? A->layers / 2 : 0, n[FD_MAXD];
+    for (int i = 0; i < A->nd; i++) size *= A->patch[i];
+    net_dense(net, st, "patch_embed.w", "patch_embed.b", size * net_inputs(A), w);
+    if (A->time == FD_TIME_TOKEN) {
+        net_dense(net, st, "time0.w", "time0.b", A->embed, 4 * w);
+        net_dense(net, st, "time1.w", "time1.b", 4 * w, w);
+    }
+    for (int i = 0; i < A->nd; i++) n[i] = A->grid[i] / A->patch[i];
+    n[A->nd] = w;
+    if (A->pos == FD_POS_LEARNED) net_part(net, st, "", -1, "pos_embed", A->nd + 1, n);
+    for (int l = 0; l < A->layers; l++) {
+        int out = l > A->layers - 1 - half;
+        const char *g = A->kind == FD_VIT ? "blocks." : l < half ? "in_blocks."
+                      : out ? "out_blocks." : "mid_blocks.";
+        int i = l < half ? l : l - (out ? A->layers - half : half);
+        if (out) net_dense_of(net, st, g, i, "skip_linear.w", "skip_linear.b", 2 * w, w);
+        net_part(net, st, g, i, "norm1.g", 1, &w);
+        net_part(net, st, g, i, "norm1.b", 1, &w);
+        net_dense_of(net, st, g, i, "attn.qkv.w", A->qkv_bias ? "attn.qkv.b" : NULL, w, 3 * w);
+        net_dense_of(net, st, g, i, "attn.proj.w", "attn.proj.b", w, w);
+        net_part(net, st, g, i, "norm2.g", 1, &w);
+        net_part(net, st, g, i, "norm2.b", 1, &w);
+        net_dense_of(net, st, g, i, "mlp.fc1.w", "mlp.fc1.b", w, A->mlp);
+        net_dense_of(net, st, g, i, "mlp.fc2.w", "mlp.fc2.b", A->mlp, w);
+    }
+    net_part(net, st, "", -1, "norm.g", 1, &w);
+    net_part(net, st, "", -1, "norm.b", 1, &w);
+    net_dense(net, st, "decoder_pred.w", "decoder_pred.b", w, size * A->out);
+    for (int i = 0; i < A->nd; i++) n[i] = 3;
+    n[A->nd] = n[A->nd + 1] = A->out;
+    net_part(net, st, "", -1, "final_layer.w", A->nd + 2, n);
+    net_part(net, st, "", -1, "final_layer.b", 1, &A->out);
+}
+
+/* the decoder of latent modulations comes last: it is no part of what they modulate */
+static void net_plan_coords(fd_net *net, fd_status *st)
+{
+    const fd_arch *A = &net->arch;
+    int in = net_inputs(A), w = A->width, more = A->kind == FD_GABOR ? in : 0;
+    for (int l = 0; l <= A->layers; l++)
+        net_dense_of(net, st, "layer", l, "w", "b", l ? w + more : in, l < A->layers ? w : A->out);
+    if (!A->latent || !A->mod) return;
+    ptrdiff_t mods = A->mod == FD_MOD_WEIGHTS ? net->count : (ptrdiff_t)A->mod * A->layers * w;
+    if (mods > INT_MAX) fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, net->count, 2, 0);
+    else net_dense(net, st, "latent.w", "latent.b", A->latent, (int)mods);
+}
+
 /* the list of parts, without weights */
 static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
 {
@@ -2394,8 +2910,13 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     fd_arch *A = &net->arch;
     *A = *arch;
     if (!net_arch(A, a->st)) return NULL;
-    net->part = fd_new(a, fd_part, 3 * A->layers + 14);
+    net->part = fd_new(a, fd_part, (net_is_vit(A) ? 13 : 3) * (ptrdiff_t)A->layers + 14);
     if (!net->part) return NULL;
+    if (net_is_vit(A) || net_is_coords(A)) {
+        if (net_is_vit(A)) net_plan_vit(net, a->st);
+        else net_plan_coords(net, a->st);
+        return a->st->code ? NULL : net;
+    }
     int in = net_inputs(A), w = A->width, e = A->embed, n[FD_MAXD], lo, hi;
     if (A->lift > 0) {
         net_dense(net, a->st, "lift0.w", "lift0.b", in, A->lift);
@@ -2415,9 +2936,9 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     n[A->nd] = n[A->nd + 1] = w;
     n[A->nd + 2] = 2;
     for (int l = 0; l < A->layers; l++) {
-        net_part(net, a->st, l, "spectral", A->nd + 3, n);
-        net_part(net, a->st, l, "skip", 2, (int[]){ w, w });
-        net_part(net, a->st, l, "bias", 1, &w);
+        net_part(net, a->st, "layer", l, "spectral", A->nd + 3, n);
+        net_part(net, a->st, "layer", l, "skip", 2, (int[]){ w, w });
+        net_part(net, a->st, "layer", l, "bias", 1, &w);
     }
     if (A->proj > 0) {
         net_dense(net, a->st, "proj0.w", "proj0.b", w, A->proj);
@@ -2484,9 +3005,8 @@ static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
     return fd_add(p->t, fuse_mlp(p->t, x, w1, b1, w2, f), net_next(p));
 }
 
-/* gamma and beta of all layers, [b][layers * 2 * width]: the embedding of time is (cos, sin)(tscale
- * t f_i), f_i = 10000^(-i/half). Its SiLUs stay in a linear network: they act on time alone. */
-static fd_var *net_film(struct net_pass *f, int b, const double *time)
+/* the embedding of time, [b][embed]: (cos, sin)(tscale t f_i), f_i = 10000^(-i/half) */
+static fd_var *net_clock(struct net_pass *f, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
     int half = a->embed / 2, n[2] = { b, a->embed };
@@ -2498,19 +3018,26 @@ static fd_var *net_film(struct net_pass *f, int b, const double *time)
             e[(ptrdiff_t)i * a->embed + j] = (fd_real)cos(u);
             e[(ptrdiff_t)i * a->embed + half + j] = (fd_real)sin(u);
         }
-    fd_var *x = fd_input(f->t, 2, n, e);
+    return fd_input(f->t, 2, n, e);
+}
+
+/* gamma and beta of all layers, [b][layers * 2 * width]. The SiLUs stay in a linear network: they
+ * act on time alone. */
+static fd_var *net_film(struct net_pass *f, int b, const double *time)
+{
+    fd_var *x = net_clock(f, b, time);
     for (int i = 0; i < 2; i++) x = fd_map(f->t, net_linear(f, x), FD_SILU);
     return net_linear(f, x);
 }
 
-/* [b][in][points] to [b][points][in + coordinates + time] */
-static fd_var *net_input(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+/* coordinates and time at every point, [b][points][..]; NULL where the network takes neither.
+ * Coordinate networks have both on [-1, 1]. */
+static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
-    int b = x->n[0], more = net_inputs(a) - a->in, n[3] = { b, (int)s->points, more };
-    x = fd_permute(f->t, x, (int[]){ 0, 2, 1 });
-    if (!more) return x;
-    fd_real *c = fd_raw(f->t->mem, fd_real, b * s->points * more);
+    int more = net_inputs(a) - a->in, n[3] = { b, (int)s->points, more };
+    double wide = net_is_coords(a) ? 2 : 1, from = net_is_coords(a) ? -1 : 0;
+    fd_real *c = more ? fd_raw(f->t->mem, fd_real, b * s->points * more) : NULL;
     if (!c) return NULL;
     for (int i = 0; i < b; i++)
         for (ptrdiff_t p = 0; p < s->points; p++) {
@@ -2519,12 +3046,23 @@ static fd_var *net_input(struct net_pass *f, const fd_space *s, fd_var *x, const
             for (int d = s->nd - 1; d >= 0 && a->coords; d--) {
                 int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
                 rest /= s->n[d];
-                at[d] = (fd_real)(a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d]
-                                                             : (double)j / end);
+                double u = a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d]
+                                                      : (double)j / end;
+                at[d] = (fd_real)(wide * u + from);
             }
-            if (a->time == FD_TIME_CHANNEL) at[more - 1] = (fd_real)(a->tscale * time[i]);
+            if (a->time == FD_TIME_CHANNEL)
+                at[more - 1] = (fd_real)(wide * a->tscale * time[i] + from);
         }
-    return fd_concat(f->t, x, fd_input(f->t, 3, n, c), 2);
+    return fd_input(f->t, 3, n, c);
+}
+
+/* [b][in][points] to [b][points][in + coordinates + time] */
+static fd_var *net_input(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    int b = x->n[0];
+    x = fd_permute(f->t, x, (int[]){ 0, 2, 1 });
+    return net_inputs(a) > a->in ? fd_concat(f->t, x, net_fixed(f, s, b, time), 2) : x;
 }
 
 /* scale and shift of a layer with z = (1 + gamma) (u + bias) + beta, [b][2][width]; bias without
@@ -2570,6 +3108,181 @@ static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var
     return fd_input(t, was.nd, was.n, to);
 }
 
+/* --- Transformers [ViT; U-ViT]: tokens are rows, [b * tokens][width] --- */
+
+static fd_var *vit_norm(struct net_pass *f, fd_var *x)
+{
+    fd_var *gain = net_next(f);
+    return fd_layernorm(f->t, x, gain, net_next(f), 1e-6);
+}
+
+/* place of token i of n in units of the `ref` tokens that the positions were made for */
+static double vit_place(int i, int n, int ref) { return (i + .5) * ref / n - .5; }
+
+/* learned positions: linear interpolation along one axis after another, the ends repeated */
+static fd_var *vit_resample(fd_tape *t, fd_var *p, int axis, int n)
+{
+    int ref = p ? p->n[axis] : n, order[FD_MAXD];
+    if (ref == n) return p;
+    fd_real *m = fd_new(t->mem, fd_real, (ptrdiff_t)n * ref);
+    if (!m) return NULL;
+    for (int i = 0; i < n; i++) {
+        double u = vit_place(i, n, ref);
+        if (u < 0) u = 0;
+        if (u > ref - 1) u = ref - 1;
+        int j = (int)u, k = j + 1 < ref ? j + 1 : j;
+        m[(ptrdiff_t)i * ref + j] += (fd_real)(1 - (u - j));
+        m[(ptrdiff_t)i * ref + k] += (fd_real)(u - j);
+    }
+    for (int i = 0; i < p->nd; i++) order[i] = i;
+    order[axis] = p->nd - 1;
+    order[p->nd - 1] = axis;
+    p = fd_matmul(t, 0, 1, fd_permute(t, p, order), fd_input(t, 2, (int[]){ n, ref }, m));
+    return fd_permute(t, p, order);
+}
+
+/* [tokens][width]. Fixed ones: for each axis a share of the width, cosines, then sines, of the
+ * place times 10000^(-j/q). */
+static fd_var *vit_position(struct net_pass *f, const int T[3])
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int tokens = 1, w = a->width, q = w / (2 * a->nd);
+    for (int i = 0; i < a->nd; i++) tokens *= T[i];
+    if (a->pos == FD_POS_LEARNED) {
+        fd_var *p = net_next(f);
+        for (int i = 0; i < a->nd; i++) p = vit_resample(t, p, i, T[i]);
+        return fd_reshape(t, p, 2, (int[]){ tokens, w });
+    }
+    fd_real *p = fd_new(t->mem, fd_real, (ptrdiff_t)tokens * w);
+    for (int i = 0; i < tokens && p; i++) {
+        int rest = i;
+        for (int d = a->nd - 1; d >= 0; d--) {
+            double u = vit_place(rest % T[d], T[d], a->grid[d] / a->patch[d]);
+            rest /= T[d];
+            for (int j = 0; j < q; j++) {
+                double v = u * pow(10000.0, -(double)j / q);
+                p[(ptrdiff_t)i * w + 2 * q * d + j] = (fd_real)cos(v);
+                p[(ptrdiff_t)i * w + 2 * q * d + q + j] = (fd_real)sin(v);
+            }
+        }
+    }
+    return fd_input(t, 2, (int[]){ tokens, w }, p);
+}
+
+static fd_var *vit_block(struct net_pass *f, fd_var *h, fd_var *skip, int b)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int w = a->width, n[3] = { b, h ? h->n[0] / b : 1, w };
+    if (skip) h = net_linear(f, fd_concat(t, h, skip, 1));
+    fd_var *u = vit_norm(f, h), *part[3];
+    u = a->qkv_bias ? net_linear(f, u) : fd_matmul(t, 0, 0, u, net_next(f));
+    for (int i = 0; i < 3; i++) part[i] = fd_reshape(t, fd_slice(t, u, 1, i * w, w), 3, n);
+    u = fuse_flat(t, fd_attention(t, part[0], part[1], part[2], a->heads));
+    h = fd_add(t, h, net_linear(f, u));
+    return fd_add(t, h, net_dense2(f, vit_norm(f, h), net_map(a)));
+}
+
+static fd_var *vit_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int b = x->n[0], w = a->width, T[3] = { 1, 1, 1 }, n[FD_MAXD] = { b }, first = 0;
+    int half = a->kind == FD_UVIT ? a->layers / 2 : 0;
+    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
+    n[a->nd + 1] = net_inputs(a);
+    fd_var *h = fd_reshape(t, net_input(f, s, x, time), a->nd + 2, n);
+    h = fd_patches(t, h, a->patch);
+    if (!h) return NULL;
+    for (int i = 0; i < a->nd; i++) T[i] = s->n[i] / a->patch[i];
+    int tokens = h->n[1];
+    h = fd_reshape(t, net_linear(f, fuse_flat(t, h)), 3, (int[]){ b, tokens, w });
+    fd_var *clock = NULL;
+    if (a->time == FD_TIME_TOKEN) {
+        clock = net_linear(f, net_clock(f, b, time));
+        clock = net_linear(f, fd_map(t, clock, FD_SILU));
+        clock = fd_reshape(t, clock, 3, (int[]){ b, 1, w });
+        first = 1;
+    }
+    if (a->pos != FD_POS_NONE) h = fd_add(t, h, vit_position(f, T));
+    if (first) h = fd_concat(t, clock, h, 1);
+    h = fuse_flat(t, h);
+    fd_var **skip = fd_new(t->mem, fd_var *, half + 1);
+    for (int l = 0; l < a->layers && h && skip; l++) {
+        int from = a->layers - 1 - l;                 /* the block whose result comes in again */
+        fd_real *room = t->mode == FD_EVAL ? fd_raw(t->mem, fd_real, fd_count(h)) : NULL;
+        char *mark = t->mem->beg;
+        fd_var *was = t->last;
+        h = vit_block(f, h, from < half ? skip[from] : NULL, b);
+        if (room) h = net_settle(t, h, room, mark, was);
+        if (l < half) skip[l] = h;
+    }
+    h = fd_reshape(t, h, 3, (int[]){ b, tokens + first, w });
+    if (first) h = fd_slice(t, h, 1, 1, tokens);
+    h = vit_norm(f, fuse_flat(t, h));
+    h = net_linear(f, h);
+    h = fd_reshape(t, h, 3, (int[]){ b, tokens, h ? h->n[1] : 1 });
+    h = fd_unpatches(t, h, a->nd, s->n, a->patch);
+    h = fd_conv3(t, h, net_next(f));
+    h = fd_add(t, h, net_next(f));
+    h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
+    return fd_permute(t, h, (int[]){ 0, 2, 1 });
+}
+
+/* --- Coordinate networks [SIREN; functa; FDP], [b][points][ch] --- */
+
+/* part p of the weights, with modulated weights one for each sample */
+static fd_var *coord_weight(struct net_pass *f, fd_var *mods)
+{
+    const fd_part *p = &f->net->part[f->next];
+    fd_var *w = net_next(f);
+    if (!mods || !w) return w;
+    int n[3] = { mods->n[0], 1, p->n[p->nd - 1] }, size = (int)fd_count(w);
+    if (p->nd == 2) n[1] = p->n[0];
+    fd_var *d = fd_slice(f->t, mods, 1, (int)p->at, size);
+    return fd_add(f->t, fd_reshape(f->t, d, 3, n), w);
+}
+
+static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_var *x,
+                             const double *time, fd_var *mods)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int w = a->width, n[3] = { b, 1, w }, each = a->mod == FD_MOD_SCALE ? 2 * w : w;
+    if (mods && a->latent) {
+        f->next = 2 * (a->layers + 1);
+        mods = net_linear(f, mods);
+        f->next = 0;
+    }
+    fd_var *weights = a->mod == FD_MOD_WEIGHTS ? mods : NULL, *gates = weights ? NULL : mods;
+    fd_var *p = net_fixed(f, s, b, time);             /* coordinates, x, time */
+    if (x) {
+        fd_var *u = fd_concat(t, fd_slice(t, p, 2, 0, a->nd), fd_permute(t, x, (int[]){ 0, 2, 1 }),
+                              2);
+        p = a->time ? fd_concat(t, u, fd_slice(t, p, 2, a->nd, 1), 2) : u;
+    }
+    fd_var *h = p;
+    for (int l = 0; l <= a->layers && h; l++) {
+        if (l && a->kind == FD_GABOR) h = fd_concat(t, h, p, 2);
+        fd_var *m = coord_weight(f, weights), *bias = coord_weight(f, weights);
+        h = fd_add(t, fd_matmul(t, 0, 0, h, m), bias);
+        if (l == a->layers) break;
+        if (gates && a->mod == FD_MOD_SCALE) {
+            fd_var *scale = fd_reshape(t, fd_slice(t, gates, 1, l * each + w, w), 3, n);
+            h = fd_mul(t, h, fd_affine(t, scale, 1, 1));
+        }
+        if (gates) h = fd_add(t, h, fd_reshape(t, fd_slice(t, gates, 1, l * each, w), 3, n));
+        fd_var *wave = fd_map(t, fd_affine(t, h, a->omega, 0), FD_SIN);
+        if (a->kind == FD_GABOR) {
+            fd_var *bell = fd_affine(t, fd_map(t, h, FD_SQUARE), -10, 0);
+            wave = fd_mul(t, wave, fd_map(t, bell, FD_EXP));
+        }
+        h = wave;
+    }
+    return fd_permute(t, h, (int[]){ 0, 2, 1 });
+}
+
 static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
                            const double *time, int frozen)
 {
@@ -2584,6 +3297,8 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
         return NULL;
     }
     FD_ASSERT(time || a->time == FD_TIME_NONE);
+    if (net_is_vit(a)) return vit_forward(&f, s, x, time);
+    if (net_is_coords(a)) return coord_forward(&f, s, n[0], x, time, NULL);
     for (int i = 0; i < a->nd; i++) net_modes(a, i, &lo[i], &hi[i]);
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     n[a->nd + 1] = w;
@@ -2609,6 +3324,57 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
 {
     return net_forward(net, t, s, x, time, 0);
+}
+
+ptrdiff_t fd_mods(const fd_net *net)
+{
+    const fd_arch *a = net ? &net->arch : NULL;
+    if (!a || !net_is_coords(a) || !a->mod) return 0;
+    if (a->latent) return a->latent;
+    return a->mod == FD_MOD_WEIGHTS ? net->count : (ptrdiff_t)a->mod * a->layers * a->width;
+}
+
+fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
+                 const double *time, fd_var *mods)
+{
+    static const char where[] = "fd_field";
+    if (!net || t->mem->st->code) return NULL;
+    const fd_arch *a = &net->arch;
+    struct net_pass f = { net, t, 0, 0 };
+    if (!net_is_coords(a)) {
+        fd_fail(t->mem->st, FD_EARG, where, "not a coordinate network: kind", 1, a->kind, 0, 0);
+        return NULL;
+    }
+    if (s->nd != a->nd || s->basis)
+        return tape_fail(t, where, "wants a grid: axes of the network, of the space", 2, a->nd,
+                         s->nd, 0);
+    if (a->in ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != a->in || x->n[2] != s->points : !!x)
+        return tape_fail(t, where, "wants x [b][in][points], none where in is 0: b, in, points", 3,
+                         b, a->in, s->points);
+    if (mods && (mods->nd != 2 || mods->n[0] != b || !a->mod || mods->n[1] != fd_mods(net)))
+        return tape_fail(t, where, "wants modulations [b][fd_mods]: b, fd_mods", 2, b,
+                         fd_mods(net), 0);
+    FD_ASSERT(time || a->time == FD_TIME_NONE);
+    return coord_forward(&f, s, b, x, time, mods);
+}
+
+fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
+                 fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self)
+{
+    if (!m || !rate) return NULL;
+    if (!m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
+    for (int i = 0; i < steps && m; i++) {
+        fd_var *g = NULL;
+        fd_grad(t, loss(self, t, m), NULL, 1, &m, &g);
+        if (clip > 0) {                               /* g - (g - clip)_+ + (-g - clip)_+ */
+            fd_var *over = fd_map(t, fd_affine(t, g, 1, -clip), FD_RELU);
+            fd_var *under = fd_map(t, fd_affine(t, g, -1, -clip), FD_RELU);
+            g = fd_add(t, fd_minus(t, g, over), under);
+        }
+        m = fd_minus(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
+        if (m && !m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
+    }
+    return m;
 }
 
 /* Prediction, or with dy its vjp, a few functions at a time: fields of about 2^20 reals. */
@@ -2782,7 +3548,15 @@ static const struct save_field save_arch[] = {
     { "arch.modes1", 0, offsetof(fd_arch, modes) + sizeof(int) },
     { "arch.modes2", 0, offsetof(fd_arch, modes) + 2 * sizeof(int) },
     F(lift), F(proj), F(time), F(coords), F(act), F(embed), F(linear), F(residual),
-    { "arch.tscale", 1, offsetof(fd_arch, tscale) }
+    { "arch.tscale", 1, offsetof(fd_arch, tscale) },
+    { "arch.patch0", 0, offsetof(fd_arch, patch) },
+    { "arch.patch1", 0, offsetof(fd_arch, patch) + sizeof(int) },
+    { "arch.patch2", 0, offsetof(fd_arch, patch) + 2 * sizeof(int) },
+    { "arch.grid0", 0, offsetof(fd_arch, grid) },
+    { "arch.grid1", 0, offsetof(fd_arch, grid) + sizeof(int) },
+    { "arch.grid2", 0, offsetof(fd_arch, grid) + 2 * sizeof(int) },
+    F(heads), F(mlp), F(pos), F(qkv_bias), F(mod), F(latent),
+    { "arch.omega", 1, offsetof(fd_arch, omega) }
 #undef F
 };
 static const struct save_field save_adam[] = {

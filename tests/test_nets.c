@@ -505,7 +505,7 @@ static void test_counts(fd_arena mem)
 
     static const struct { fd_arch a; const char *text; } bad[] = {
         { { .kind = 7, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } },
-          "fd_net_new: kind is FD_FNO_ORIGINAL or FD_FNO_BLOCK, not: 7" },
+          "fd_net_new: unknown kind: 7" },
         { { .nd = 4, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } },
             "fd_net_new: nd is 1..3, not: 4" },
         { { .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 0, .modes = { 2 } },
@@ -1154,8 +1154,8 @@ static void test_checkpoints(fd_arena mem)
             "tensor with a shape that the network does not have"; name = g.tensor[3].name; break;
         case 2: g.tensor[g.count++] = (fd_tensor){ "net.other", 1, { 1 }, net->w }; what =
             "unknown tensor"; name = "net.other"; break;
-        case 3: g.meta[g.metas++] = (fd_meta){ "arch.heads", "3" }; what =
-            "unknown key in the metadata"; name = "arch.heads"; break;
+        case 3: g.meta[g.metas++] = (fd_meta){ "arch.other", "3" }; what =
+            "unknown key in the metadata"; name = "arch.other"; break;
         case 4: case 5: case 6: case 7: case 8: case 9: {
             static const char *const key[] = { "arch.width", "arch.width", "adam.lr", "arch.nd",
                                                "adam.step", "net.version" };

@@ -1,0 +1,224 @@
+"""PyTorch's side of bench.c: answers on stdout what is asked on stdin.
+
+    bench_torch.py THREADS float|double           a line `SECONDS WORK [SIZES]` -> seconds of one call
+    bench_torch.py THREADS float|double WORK ..   the peak memory of a few calls, in bytes
+
+Works: rfft N LINES; rfft2, irfft2 N IMAGES; normal N; field N COUNT; exp, sin, gelu, gelu_back N;
+mix MODES BATCH WIDTH; spectral; fno1d, fno2d with train or sample.
+
+The process starts itself again with the settings that serve torch best: an allocator that keeps
+large blocks, huge pages, OpenBLAS on OpenMP's threads instead of threads of its own, bound threads.
+Where this Python has no torch, the distribution's may. For memory the allocator gives large blocks back at once, so that only what is in use counts.
+"""
+import glob
+import importlib.util
+import math
+import os
+import sys
+
+THREADS, DOUBLE, ONCE = int(sys.argv[1]), sys.argv[2] == "double", sys.argv[3:]
+if "BENCH_TUNED" not in os.environ:
+    env = dict(os.environ, BENCH_TUNED="1", OMP_NUM_THREADS=str(THREADS), OPENBLAS_NUM_THREADS=str(THREADS),
+               MKL_NUM_THREADS=str(THREADS), OMP_PROC_BIND="true")
+    for name in ("OMP_WAIT_POLICY", "OMP_THREAD_LIMIT"):  # with fewer threads than told OpenBLAS waits for ever
+        env.pop(name, None)
+    if ONCE:
+        env.update(MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="65536")
+    else:
+        env.update(MALLOC_MMAP_THRESHOLD_=str(1 << 33), MALLOC_TRIM_THRESHOLD_=str(1 << 34),
+                   MALLOC_TOP_PAD_=str(1 << 28), GLIBC_TUNABLES="glibc.malloc.hugetlb=1")
+    blas = glob.glob("/usr/lib/*/openblas-openmp")
+    if blas:
+        env["LD_LIBRARY_PATH"] = blas[0] + ":" + env.get("LD_LIBRARY_PATH", "")
+    os.sched_setaffinity(0, range(min(THREADS, os.cpu_count())))
+    python = sys.executable if importlib.util.find_spec("torch") else "/usr/bin/python3"
+    os.execve(python, [python] + sys.argv, env)
+
+import time  # noqa: E402
+
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+
+torch.set_num_threads(THREADS)
+torch.set_num_interop_threads(1)
+torch.set_default_dtype(torch.float64 if DOUBLE else torch.float32)
+
+
+# ---- Networks: FNO of FD_FNO_ORIGINAL with FD_TIME_CHANNEL, FD_COORD_CLOSED ----
+
+class Pointwise(nn.Module):
+    """A 1x1 convolution as a batched product: faster here than torch's convolution."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        line = nn.Linear(n_in, n_out)
+        self.w, self.b = line.weight, line.bias
+
+    def forward(self, x):  # (b, channels, points..)
+        y = torch.baddbmm(self.b[None, :, None], self.w.expand(x.shape[0], -1, -1), x.flatten(2))
+        return y.reshape(x.shape[0], -1, *x.shape[2:])
+
+
+class Spectral1d(nn.Module):
+    def __init__(self, width, modes):
+        super().__init__()
+        self.w, self.modes = nn.Parameter(torch.rand(width, width, modes, 2) / width**2), modes
+
+    def forward(self, x):
+        f = torch.fft.rfft(x)[..., : self.modes]
+        out = torch.zeros(*x.shape[:2], x.shape[2] // 2 + 1, dtype=f.dtype)
+        out[..., : self.modes] = torch.einsum("bim,iom->bom", f, torch.view_as_complex(self.w))
+        return torch.fft.irfft(out, n=x.shape[2])
+
+
+class Spectral2d(nn.Module):
+    def __init__(self, width, modes):
+        super().__init__()
+        self.w, self.modes = nn.Parameter(torch.rand(2, width, width, modes, modes, 2) / width**2), modes
+
+    def forward(self, x):
+        m, f, w = self.modes, torch.fft.rfft2(x), torch.view_as_complex(self.w)
+        out = torch.zeros_like(f)
+        out[:, :, :m, :m] = torch.einsum("bixy,ioxy->boxy", f[:, :, :m, :m], w[0])
+        out[:, :, -m:, :m] = torch.einsum("bixy,ioxy->boxy", f[:, :, -m:, :m], w[1])
+        return torch.fft.irfft2(out, s=x.shape[2:])
+
+
+class Fno(nn.Module):
+    def __init__(self, spectral, shape, width, modes, layers=4, proj=128):
+        super().__init__()
+        axes = torch.meshgrid(*[torch.linspace(0, 1, n) for n in shape], indexing="ij")
+        self.register_buffer("grid", torch.stack(axes)[None])
+        self.lift = Pointwise(2 + len(shape), width)
+        self.spectral = nn.ModuleList(spectral(width, modes) for _ in range(layers))
+        self.skip = nn.ModuleList(Pointwise(width, width) for _ in range(layers))
+        self.p1, self.p2 = Pointwise(width, proj), Pointwise(proj, 1)
+
+    def forward(self, x, t):
+        b, shape = x.shape[0], x.shape[2:]
+        one = t.reshape(-1, *[1] * (x.dim() - 1)).expand(b, 1, *shape)
+        h = self.lift(torch.cat([x, self.grid.expand(b, -1, *shape), one], 1))
+        for i, (s, w) in enumerate(zip(self.spectral, self.skip)):
+            h = s(h) + w(h)
+            if i < len(self.skip) - 1:
+                h = F.gelu(h)
+        return self.p2(F.gelu(self.p1(h)))
+
+
+def fno(kind, step):
+    net, shape = (Fno(Spectral1d, (256,), 64, 16), (64, 1, 256)) if kind == "fno1d" else \
+                 (Fno(Spectral2d, (64, 64), 32, 12), (16, 1, 64, 64))
+    x0, eps, t = torch.randn(shape), torch.randn(shape), torch.rand(shape[0])
+    a = torch.cos(0.5 * math.pi * t).reshape(-1, *[1] * (len(shape) - 1))
+    s = torch.sqrt(1 - a * a)
+    adam = torch.optim.Adam(net.parameters(), lr=1e-4, foreach=True)
+    state = [eps.clone()]
+
+    def train():
+        adam.zero_grad(set_to_none=True)
+        torch.mean((net(a * x0 + s * eps, t) - eps) ** 2).backward()
+        adam.step()
+
+    @torch.no_grad()
+    def sample():
+        x = state[0]
+        state[0] = (1.001 * x - 0.01 * net(x, t) + 0.01 * eps).clamp_(-10, 10)
+
+    return train if step == "train" else sample
+
+
+# ---- Kernels ----
+
+def field(n, count, alpha=2.0, tau=3.0):
+    """(-Laplacian + tau^2)^-alpha: normals for the half spectrum, a real inverse transform."""
+    k1, k2 = torch.fft.fftfreq(n, 1 / n)[:, None], torch.arange(n // 2 + 1)[None]
+    sd = n * n * (4 * math.pi**2 * (k1**2 + k2**2) + tau**2) ** (-alpha / 2)
+
+    def draw():
+        xi = torch.randn(count, n, n // 2 + 1, 2)
+        xi *= sd[..., None]
+        return torch.fft.irfft2(torch.view_as_complex(xi), s=(n, n))
+
+    return draw
+
+
+def elementwise(kind, n):
+    x, g, out = torch.randn(n), torch.randn(n), torch.empty(n)
+    if kind == "normal":
+        return lambda: out.normal_()
+    if kind == "gelu":
+        return lambda: F.gelu(x)
+    if kind == "gelu_back":
+        return lambda: (F.gelu(x), torch.ops.aten.gelu_backward(g, x))
+    f = getattr(torch, kind)
+    return lambda: f(x, out=out)
+
+
+def make(work, *n):
+    if work.startswith("fno"):
+        return fno(work, n[0])
+    n = [int(i) for i in n]
+    if work == "rfft":
+        x = torch.randn(n[1], n[0])
+        return lambda: torch.fft.rfft(x)
+    if work in ("rfft2", "irfft2"):
+        x = torch.randn(n[1], n[0], n[0])
+        f = torch.fft.rfft2(x)
+        return (lambda: torch.fft.rfft2(x)) if work == "rfft2" else (lambda: torch.fft.irfft2(f, s=(n[0], n[0])))
+    if work == "field":
+        return field(*n)
+    if work == "mix":
+        x, w = (torch.randn(k, n[2], n[0], 2) for k in (n[1], n[2]))
+        x, w = torch.view_as_complex(x), torch.view_as_complex(w)
+        return lambda: torch.einsum("bim,iom->bom", x, w)
+    if work == "spectral":
+        s, x = Spectral2d(32, 12), torch.randn(16, 32, 64, 64)
+        return lambda: s(x)
+    return elementwise(work, *n)
+
+
+def call(f, grad):
+    with torch.set_grad_enabled(grad):
+        f()
+
+
+def timed(f, grad, seconds):
+    """The mean of as many calls as fit, after one that warms up."""
+    call(f, grad)
+    n, start, spent = 0, time.perf_counter(), 0.0
+    while spent < seconds or n == 0:
+        call(f, grad)
+        n, spent = n + 1, time.perf_counter() - start
+    return spent / n
+
+
+def resident(peak):
+    with open("/proc/self/status") as f:
+        return next(1024 * int(line.split()[1]) for line in f if line.startswith("VmHWM" if peak else "VmRSS"))
+
+
+def memory():
+    x = torch.randn(4, 256, 256)  # what the libraries themselves keep is not counted
+    torch.fft.irfft2(torch.fft.rfft2(torch.bmm(x, x)), s=(256, 256))
+    del x
+    before = resident(0)
+    f = make(*ONCE)
+    for _ in range(4):
+        call(f, ONCE[-1] == "train")
+    return resident(1) - before
+
+
+if __name__ == "__main__":
+    if ONCE:
+        print(memory())
+        sys.exit()
+    print(torch.__version__, flush=True)
+    asked, f = None, None
+    for line in sys.stdin:
+        seconds, *work = line.split()
+        if work != asked:
+            f = None  # its memory goes before more is taken
+            asked, f = work, make(*work)
+            call(f, work[-1] == "train")
+        print(timed(f, work[-1] == "train", float(seconds)), flush=True)

@@ -1,0 +1,982 @@
+/* test_arch.c -- attention and what goes with it, transformers on images, coordinate networks,
+ * meta-learning: values against plain loops, gradients and gradients of gradients against
+ * differences. */
+#include "test.h"
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+static void threads(int n)
+{
+#ifdef _OPENMP
+    omp_set_num_threads(n);
+#else
+    (void)n;
+#endif
+}
+
+static int most_threads(void)
+{
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+static fd_real *numbers(fd_arena *a, int key, ptrdiff_t n)
+{
+    fd_real *x = fd_raw(a, fd_real, n);
+    if (x) fd_normal(fd_seed((uint64_t)key), n, x);
+    return x;
+}
+
+static const char *reason(const fd_status *st)
+{
+    static char text[300];
+    fd_explain(st, text, sizeof text);
+    return text;
+}
+
+#define S(...) (int[]){ __VA_ARGS__ }
+
+/* ---- Operators: gradients ---- */
+
+typedef fd_var *arch_fn(fd_tape *t, fd_var *const x[], const int o[]);
+
+static fd_var *a_softmax(fd_tape *t, fd_var *const x[], const int o[])
+{
+    (void)o;
+    return fd_softmax(t, x[0]);
+}
+static fd_var *a_norm(fd_tape *t, fd_var *const x[], const int o[])
+{
+    (void)o;
+    return fd_layernorm(t, x[0], x[1], x[2], .01);
+}
+static fd_var *a_attention(fd_tape *t, fd_var *const x[], const int o[])
+{
+    return fd_attention(t, x[0], x[1], x[2], o[0]);
+}
+static fd_var *a_self(fd_tape *t, fd_var *const x[], const int o[])
+{
+    return fd_attention(t, x[0], x[0], x[0], o[0]);
+}
+static fd_var *a_patches(fd_tape *t, fd_var *const x[], const int o[])
+{
+    return fd_map(t, fd_patches(t, x[0], o), FD_SQUARE);
+}
+static fd_var *a_unpatches(fd_tape *t, fd_var *const x[], const int o[])
+{
+    return fd_map(t, fd_unpatches(t, x[0], o[0], o + 1, o + 1 + o[0]), FD_SQUARE);
+}
+static fd_var *a_conv(fd_tape *t, fd_var *const x[], const int o[])
+{
+    (void)o;
+    return fd_conv3(t, x[0], x[1]);
+}
+
+enum { IN = 3, SIZE = 128 };
+typedef struct {
+    const char *name;
+    arch_fn *f;
+    int in, nd[IN], n[IN][FD_MAXD], o[8];
+} arch_graph;
+
+static const arch_graph graphs[] = {
+    { "softmax", a_softmax, 1, { 2 }, { { 3, 7 } }, { 0 } },
+    { "softmax of one", a_softmax, 1, { 3 }, { { 2, 3, 1 } }, { 0 } },
+    { "softmax, a long row", a_softmax, 1, { 1 }, { { 37 } }, { 0 } },
+    { "layernorm", a_norm, 3, { 3, 1, 1 }, { { 2, 3, 5 }, { 5 }, { 5 } }, { 0 } },
+    { "layernorm, long rows", a_norm, 3, { 2, 1, 1 }, { { 2, 35 }, { 35 }, { 35 } }, { 0 } },
+    { "attention", a_attention, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 6 } }, { 2 } },
+    { "attention, one head", a_attention, 3, { 3, 3, 3 }, { { 1, 3, 3 }, { 1, 2, 3 }, { 1, 2, 1 } },
+        { 1 } },
+    { "self-attention", a_self, 1, { 3 }, { { 2, 4, 6 } }, { 3 } },
+    { "patches", a_patches, 1, { 4 }, { { 2, 4, 6, 2 } }, { 2, 3 } },
+    { "patches of a line", a_patches, 1, { 3 }, { { 2, 9, 2 } }, { 3 } },
+    { "unpatches", a_unpatches, 1, { 3 }, { { 2, 4, 12 } }, { 2, 4, 6, 2, 3 } },
+    { "conv, 1 axis", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { 0 } },
+    { "conv, 2 axes", a_conv, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 3, 3, 2, 2 } }, { 0 } },
+    { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { 0 } }
+};
+
+static int graph_count(const arch_graph *g, int i)
+{
+    int p = 1;
+    for (int k = 0; k < g->nd[i]; k++) p *= g->n[i][k];
+    return p;
+}
+
+/* order 0: sum(w y); order 1: sum_i sum(v_i d/dx_i sum(w y)); d: the gradient of it */
+static double graph_value(fd_arena a, const arch_graph *g, int mode, int order,
+                          fd_real x[IN][SIZE], const fd_real *w, fd_real v[IN][SIZE],
+                          fd_real d[IN][SIZE])
+{
+    fd_tape t = fd_tape_begin(&a, mode);
+    fd_var *in[IN], *dx[IN], *s = NULL;
+    double sum = 0;
+    for (int i = 0; i < g->in; i++) in[i] = fd_leaf(&t, g->nd[i], g->n[i], x[i]);
+    fd_var *y = g->f(&t, in, g->o);
+    y = y ? fd_mul(&t, y, fd_input(&t, y->nd, y->n, w)) : NULL;
+    if (order) {
+        fd_grad(&t, y, NULL, g->in, in, dx);
+        for (int i = 0; i < g->in; i++) {
+            fd_var *p = fd_mul(&t, dx[i], fd_input(&t, g->nd[i], g->n[i], v[i]));
+            p = fd_sum_to(&t, p, 0, NULL);
+            s = s ? fd_add(&t, s, p) : p;
+        }
+        y = s;
+    }
+    for (ptrdiff_t i = 0; y && i < fd_count(y); i++) sum += (double)y->x[i];
+    if (d) {
+        fd_grad(&t, y, NULL, g->in, in, dx);
+        for (int i = 0; i < g->in && dx[i]; i++)
+            memcpy(d[i], dx[i]->x, (size_t)fd_count(dx[i]) * sizeof **d);
+    }
+    OK(!a.st->code, "%s: %s", g->name, reason(a.st));
+    return sum;
+}
+
+static void test_gradients(fd_arena a)
+{
+    static fd_real x[IN][SIZE], v[IN][SIZE], d[IN][SIZE], e[IN][SIZE], w[SIZE];
+    const double h = TOL(1e-3, 3e-2);
+    for (size_t r = 0; r < sizeof graphs / sizeof *graphs; r++) {
+        const arch_graph *g = graphs + r;
+        for (int i = 0; i < g->in; i++) {
+            fd_normal(fd_seed(10 * r + (uint64_t)i), SIZE, x[i]);
+            fd_normal(fd_seed(10 * r + 5 + (uint64_t)i), SIZE, v[i]);
+        }
+        fd_normal(fd_seed(999 + r), SIZE, w);
+        for (int order = 0; order < 2; order++) {
+            double size = 1;
+            graph_value(a, g, FD_GRAD2, order, x, w, v, d);
+            if (!order) {
+                graph_value(a, g, FD_GRAD, order, x, w, v, e);
+                for (int i = 0; i < g->in; i++)
+                    for (int k = 0; k < graph_count(g, i); k++)
+                        NEAR((double)e[i][k], (double)d[i][k],
+                             TOL(1e-14, 1e-5) * (4 + fabs((double)d[i][k])),
+                             "%s: FD_GRAD and FD_GRAD2, input %d, entry %d", g->name, i, k);
+            }
+            for (int i = 0; i < g->in; i++)
+                for (int k = 0; k < graph_count(g, i); k++)
+                    size = fmax(size, fabs((double)d[i][k]));
+            for (int i = 0; i < g->in; i++)
+                for (int k = 0; k < graph_count(g, i); k++) {
+                    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+                    fd_real old = x[i][k];
+                    double diff = 0;
+                    for (int j = 0; j < 4; j++) {
+                        x[i][k] = (fd_real)((double)old + step[j] * h);
+                        diff += c[j] / (12 * h)
+                              * graph_value(a, g, order ? FD_GRAD2 : FD_EVAL, order, x, w, v, NULL);
+                    }
+                    x[i][k] = old;
+                    NEAR((double)d[i][k], diff, TOL(1e-8, 2e-2) * size,
+                         "%s, derivative %d of input %d, entry %d", g->name, order + 1, i, k);
+                }
+        }
+    }
+}
+
+/* ---- Operators: values ---- */
+
+static void test_rows(fd_arena a)
+{
+    static const int width[] = { 1, 2, 16, 17, 300, 1000 };
+    for (int k = 0; k < 6; k++) {
+        int c = width[k], rows = 7;
+        fd_arena b = a;
+        fd_real *x = numbers(&b, 3, rows * c), *gain = numbers(&b, 4, c), *bias = numbers(&b, 5, c);
+        for (int i = 0; i < rows * c; i++) x[i] = 3 * x[i] + (fd_real)2.385;
+        x[0] = 80;
+        fd_tape t = fd_tape_begin(&b, FD_EVAL);
+        fd_var *in = fd_input(&t, 2, S(rows, c), x), *p = fd_softmax(&t, in);
+        fd_var *y = fd_layernorm(&t, in, fd_input(&t, 1, &c, gain), fd_input(&t, 1, &c, bias), .3);
+        if (!p || !y) { OK(0, "%s", reason(b.st)); return; }
+        double worst = 0, norm = 0;
+        for (int r = 0; r < rows; r++) {
+            double top = -1e9, sum = 0, mean = 0, var = 0;
+            for (int j = 0; j < c; j++) top = fmax(top, (double)x[r * c + j]);
+            for (int j = 0; j < c; j++) sum += exp((double)x[r * c + j] - top);
+            for (int j = 0; j < c; j++) mean += (double)x[r * c + j] / c;
+            for (int j = 0; j < c; j++) var += pow((double)x[r * c + j] - mean, 2) / c;
+            for (int j = 0; j < c; j++) {
+                double v = (double)x[r * c + j], q = exp(v - top) / sum;
+                worst = fmax(worst, fabs((double)p->x[r * c + j] - q));
+                double z = (v - mean) / sqrt(var + .3) * (double)gain[j] + (double)bias[j];
+                norm = fmax(norm, fabs((double)y->x[r * c + j] - z));
+            }
+        }
+        NEAR(worst, 0, TOL(1e-14, 1e-6), "softmax of %d", c);
+        NEAR(norm, 0, TOL(1e-13, 1e-5), "layernorm of %d", c);
+    }
+}
+
+static void test_attention(fd_arena mem)
+{
+    static const struct { int b, n, m, d, e, heads; } row[] = {
+        { 1, 1, 1, 1, 1, 1 }, { 2, 5, 7, 6, 4, 2 }, { 1, 17, 17, 24, 24, 3 },
+        { 2, 300, 290, 8, 16, 4 }, { 1, 33, 5000, 2, 2, 1 }
+    };
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        fd_arena a = mem;
+        int B = row[k].b, n = row[k].n, m = row[k].m, d = row[k].d, e = row[k].e, H = row[k].heads;
+        fd_real *q = numbers(&a, 1, B * n * d), *kk = numbers(&a, 2, B * m * d);
+        fd_real *v = numbers(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e);
+        double *p = fd_new(&a, double, m);
+        for (int b = 0; b < B; b++)
+        for (int h = 0; h < H; h++)
+        for (int i = 0; i < n; i++) {
+            double sum = 0;
+            for (int j = 0; j < m; j++) {
+                double s = 0;
+                for (int l = h * d / H; l < (h + 1) * d / H; l++)
+                    s += (double)q[(b * n + i) * d + l] * (double)kk[(b * m + j) * d + l];
+                sum += p[j] = exp(s / sqrt(d / H));
+            }
+            for (int l = h * e / H; l < (h + 1) * e / H; l++) {
+                double s = 0;
+                for (int j = 0; j < m; j++) s += p[j] / sum * (double)v[(b * m + j) * e + l];
+                want[(b * n + i) * e + l] = (fd_real)s;
+            }
+        }
+        for (int mode = 0; mode < 3; mode++) {
+            fd_arena b = a;
+            fd_tape t = fd_tape_begin(&b, mode);
+            fd_var *x[3] = { fd_leaf(&t, 3, S(B, n, d), q), fd_leaf(&t, 3, S(B, m, d), kk),
+                             fd_leaf(&t, 3, S(B, m, e), v) };
+            fd_var *y = fd_attention(&t, x[0], x[1], x[2], H);
+            if (!y) { OK(0, "%s", reason(b.st)); return; }
+            NEAR(test_rel(B * n * e, y->x, want), 0, TOL(1e-13, 3e-6), "attention %d, mode %d",
+                 (int)k, mode);
+        }
+        uint64_t hash[2] = { 0 };
+        int most = most_threads();
+        for (int i = 0; i < 2; i++) {
+            fd_arena b = a;
+            fd_tape t = fd_tape_begin(&b, FD_GRAD);
+            fd_var *x[3] = { fd_leaf(&t, 3, S(B, n, d), q), fd_leaf(&t, 3, S(B, m, d), kk),
+                             fd_leaf(&t, 3, S(B, m, e), v) }, *g[3];
+            threads(i + 1);
+            fd_grad(&t, fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE), NULL, 3, x,
+                    g);
+            for (int j = 0; j < 3 && g[j]; j++)
+                hash[i] ^= (uint64_t)(j + 1)
+                         * test_hash(g[j]->x, (size_t)fd_count(g[j]) * sizeof(fd_real));
+        }
+        threads(most);
+        OK(hash[0] && hash[0] == hash[1], "attention %d: one thread and two", (int)k);
+        /* fused gradients are those of the composition, over several blocks of rows */
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *g[2][3];
+        for (int mode = FD_GRAD; mode <= FD_GRAD2; mode++) {
+            t.mode = mode;
+            fd_var *x[3] = { fd_leaf(&t, 3, S(B, n, d), q), fd_leaf(&t, 3, S(B, m, d), kk),
+                             fd_leaf(&t, 3, S(B, m, e), v) };
+            fd_var *y = fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE);
+            fd_grad(&t, y, NULL, 3, x, g[mode - FD_GRAD]);
+        }
+        for (int i = 0; i < 3; i++) {
+            if (!g[0][i] || !g[1][i]) { OK(0, "%s", reason(a.st)); return; }
+            double size = 1;
+            for (int j = 0; j < fd_count(g[0][i]); j++)
+                size = fmax(size, fabs((double)g[1][i]->x[j]));
+            double diff = test_maxdiff(fd_count(g[0][i]), g[0][i]->x, g[1][i]->x);
+            NEAR(diff, 0, TOL(1e-13, 1e-5) * size, "attention %d: gradient of input %d", (int)k, i);
+        }
+    }
+    /* without positions tokens are a set: permuted tokens, permuted results */
+    fd_arena a = mem;
+    enum { N = 9, D = 6 };
+    int order[N];
+    fd_perm(fd_seed(5), N, order);
+    fd_real *x = numbers(&a, 7, N * D), *xp = fd_new(&a, fd_real, N * D), worst = 0;
+    for (int i = 0; i < N; i++) memcpy(xp + i * D, x + order[i] * D, D * sizeof *x);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *u = fd_input(&t, 3, S(1, N, D), x), *v = fd_input(&t, 3, S(1, N, D), xp);
+    u = fd_attention(&t, u, u, u, 2);
+    v = fd_attention(&t, v, v, v, 2);
+    if (!u || !v) { OK(0, "%s", reason(a.st)); return; }
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < D; j++) {
+            double diff = fabs((double)(v->x[i * D + j] - u->x[order[i] * D + j]));
+            if (diff > (double)worst) worst = (fd_real)diff;
+        }
+    NEAR((double)worst, 0, TOL(1e-15, 1e-6), "permutation equivariance");
+}
+
+static void test_patches(fd_arena mem)
+{
+    enum { B = 2, N = 6, M = 8, C = 3, P = 3, Q = 2, T = N / P * (M / Q), D = P * Q * C };
+    fd_arena a = mem;
+    fd_real *x = numbers(&a, 1, B * N * M * C), *z = numbers(&a, 2, B * T * D);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *u = fd_patches(&t, fd_input(&t, 4, S(B, N, M, C), x), S(P, Q));
+    fd_var *back = fd_unpatches(&t, u, 2, S(N, M), S(P, Q));
+    fd_var *w = fd_unpatches(&t, fd_input(&t, 3, S(B, T, D), z), 2, S(N, M), S(P, Q));
+    if (!u || !back || !w) { OK(0, "%s", reason(a.st)); return; }
+    int wrong = 0;
+    double s = 0, r = 0;
+    for (int b = 0; b < B; b++) for (int i = 0; i < N; i++) for (int j = 0; j < M; j++)
+        for (int c = 0; c < C; c++) {
+            int token = i / P * (M / Q) + j / Q, at = (i % P * Q + j % Q) * C + c;
+            wrong += u->x[(b * T + token) * D + at] != x[((b * N + i) * M + j) * C + c];
+        }
+    OK(u->nd == 3 && u->n[1] == T && u->n[2] == D && !wrong, "%d entries out of place", wrong);
+    OK(!memcmp(back->x, x, sizeof(fd_real) * B * N * M * C), "there and back");
+    for (int i = 0; i < B * T * D; i++) {
+        s += (double)u->x[i] * (double)z[i];
+        r += (double)w->x[i] * (double)x[i];
+    }
+    NEAR(r, s, 1e-12, "<P x, z> = <x, P' z>");
+    /* three axes */
+    u = fd_patches(&t, fd_input(&t, 5, S(2, 2, 4, 6, 3), x), S(2, 2, 3));
+    back = fd_unpatches(&t, u, 3, S(2, 4, 6), S(2, 2, 3));
+    OK(back && u->n[1] == 4 && u->n[2] == 36 && !memcmp(back->x, x, sizeof(fd_real) * 288)
+       && u->x[36] == x[3 * 3], "three axes");
+
+    /* conv: every tap by hand */
+    fd_real *k = numbers(&a, 3, 9 * C * 2);
+    fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(B, N, M, C), x), fd_input(&t, 4, S(3, 3, C, 2), k));
+    if (!y) { OK(0, "%s", reason(a.st)); return; }
+    double worst = 0;
+    for (int b = 0; b < B; b++) for (int i = 0; i < N; i++) for (int j = 0; j < M; j++)
+        for (int o = 0; o < 2; o++) {
+            double sum = 0;
+            for (int p = 0; p < 3; p++) for (int q = 0; q < 3; q++) for (int c = 0; c < C; c++)
+                if (i + p >= 1 && i + p <= N && j + q >= 1 && j + q <= M)
+                    sum += (double)x[((b * N + i + p - 1) * M + j + q - 1) * C + c]
+                         * (double)k[((p * 3 + q) * C + c) * 2 + o];
+            worst = fmax(worst, fabs(sum - (double)y->x[((b * N + i) * M + j) * 2 + o]));
+        }
+    NEAR(worst, 0, TOL(1e-14, 1e-5), "conv3");
+}
+
+/* every error of the operators */
+static void test_errors(fd_arena a)
+{
+    fd_real x[600] = { 0 };
+    for (int k = 0; k < 15; k++) {
+        static const char *const text[] = {
+            "fd_softmax: no last axis",
+            "fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 4, 5",
+            "fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 5, 20",
+            "fd_attention: wants q, k, v [b][n][d]: axes: 3, 2, 3",
+            "fd_attention: q, k, v differ: samples, keys, values: 2, 4, 3",
+            "fd_attention: widths of q and k differ: 6, 4",
+            "fd_attention: heads do not divide the width: 4, 6, 6",
+            "fd_patches: wants [b][n..][ch]: axes: 2",
+            "fd_patches: patch does not divide the axis: axis, lengths: 1, 4, 6",
+            "fd_unpatches: number of axes out of range: 4",
+            "fd_unpatches: wants [b][tokens][patch * ch]: axes, tokens, patch: 3, 6, 4",
+            "fd_conv3: wants x [b][n..][ci], w [3]..[ci][co]: axes: 4, 3",
+            "fd_conv3: the kernel is 3 points wide: axis, length: 1, 5",
+            "fd_conv3: channels differ: 2, 3",
+            ""
+        };
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *m = fd_leaf(&t, 2, S(4, 5), x), *q = fd_leaf(&t, 3, S(2, 4, 6), x), *y = m;
+        fd_var *im = fd_leaf(&t, 4, S(1, 4, 6, 2), x), *v5 = fd_leaf(&t, 1, S(5), x);
+        switch (k) {
+        case 0: y = fd_softmax(&t, fd_leaf(&t, 0, NULL, x)); break;
+        case 1: y = fd_layernorm(&t, m, fd_leaf(&t, 1, S(4), x), v5, 1e-6); break;
+        case 2: y = fd_layernorm(&t, m, v5, m, 1e-6); break;
+        case 3: y = fd_attention(&t, q, m, q, 2); break;
+        case 4: y = fd_attention(&t, q, q, fd_leaf(&t, 3, S(2, 3, 6), x), 2); break;
+        case 5: y = fd_attention(&t, q, fd_leaf(&t, 3, S(2, 4, 4), x), q, 2); break;
+        case 6: y = fd_attention(&t, q, q, q, 4); break;
+        case 7: y = fd_patches(&t, m, S(1)); break;
+        case 8: y = fd_patches(&t, im, S(2, 4)); break;
+        case 9: y = fd_unpatches(&t, q, 4, S(1, 1, 1, 1), S(1, 1, 1, 1)); break;
+        case 10: y = fd_unpatches(&t, q, 2, S(4, 6), S(2, 2)); break;
+        case 11: y = fd_conv3(&t, im, q); break;
+        case 12: y = fd_conv3(&t, im, fd_leaf(&t, 4, S(3, 5, 2, 2), x)); break;
+        case 13: y = fd_conv3(&t, im, fd_leaf(&t, 4, S(3, 3, 3, 2), x)); break;
+        default:
+            y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
+            y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
+            y = fd_conv3(&t, y, q);
+        }
+        OK(!y && !strcmp(reason(a.st), text[k]), "%d: %s", k, reason(a.st));
+        a.st->code = 0;
+        fd_tape_end(&t);
+    }
+}
+
+/* ---- Networks ---- */
+
+static const fd_arch zoo[] = {
+    { .kind = FD_UVIT, .nd = 2, .in = 2, .out = 2, .width = 8, .layers = 5, .heads = 2, .mlp = 5,
+      .patch = { 2, 3 }, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 6, .tscale = 7,
+      .pos = FD_POS_LEARNED },
+    { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 6, .layers = 2, .heads = 3,
+      .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .qkv_bias = 1, .act = FD_SILU + 1 },
+    { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 5, .heads = 2,
+      .grid = { 3, 2 }, .coords = FD_COORD_OPEN },
+    { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 7, .layers = 2,
+      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .latent = 3, .omega = 3 },
+    { .kind = FD_GABOR, .nd = 1, .in = 2, .out = 2, .width = 5, .layers = 3, .omega = 2,
+      .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED, .mod = FD_MOD_WEIGHTS }
+};
+enum { ZOO = sizeof zoo / sizeof *zoo };
+
+static fd_space zoo_space(fd_arena *a, const fd_arch *arch)
+{
+    static const int n[ZOO][2] = { { 4, 6 }, { 8 }, { 3, 2 }, { 4, 3 }, { 7 } };
+    return fd_grid(a, arch->nd, n[arch - zoo], NULL, NULL, arch->in);
+}
+
+static void shake(fd_net *net, int key)
+{
+    fd_normal(fd_seed((uint64_t)key), net->count, net->w);
+    for (ptrdiff_t i = 0; i < net->count; i++) net->w[i] *= (fd_real).5;
+}
+
+static void test_counts(void)
+{
+    static const struct { fd_arch a; ptrdiff_t count; } row[] = {
+        { { .kind = FD_UVIT, .nd = 2, .in = 3, .out = 3, .width = 512, .layers = 7, .heads = 8,
+            .patch = { 1, 1 }, .grid = { 64, 64 }, .time = FD_TIME_TOKEN, .tscale = 999 },
+          25734743 },
+        { { .kind = FD_GABOR, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 8,
+            .time = FD_TIME_CHANNEL }, 118916 },
+        { { .kind = FD_GABOR, .nd = 2, .in = 3, .out = 3, .width = 256, .layers = 15,
+            .time = FD_TIME_CHANNEL }, 945173 },
+        { { .kind = FD_SIREN, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 4,
+            .mod = FD_MOD_SCALE, .latent = 256 },
+          3 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
+        { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 5,
+            .patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN },
+          5 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256 + 129 * 16 + 10 }
+    };
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        fd_status st;
+        fd_arena a = test_arena(k ? 32 << 20 : (size_t)25734743 * 2 * sizeof(fd_real) + (1 << 20),
+                                &st);
+        fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(1));
+        OK(net && net->count == row[k].count, "%s: %ld numbers, not %ld", reason(&st),
+           net ? (long)net->count : 0L, (long)row[k].count);
+        double s = 0;
+        for (int i = 0; net && i < net->parts; i++)
+            if (!strcmp(net->part[i].name, "mid_blocks.0.attn.qkv.w")) {
+                const fd_real *w = net->w + net->part[i].at;
+                for (int j = 0; j < 3 * 512 * 512; j++) s += (double)w[j] * (double)w[j] / 1536;
+                NEAR(s, 1, .01, "variance of the first attention weights");
+            }
+        OK(k || (net && s > 0), "names of the parts");
+        test_free();
+    }
+    static const struct { fd_arch a; const char *text; } bad[] = {
+        { { .kind = FD_UVIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 } },
+          "fd_net_new: layers of a U-ViT must be odd, are: 4" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 7, .layers = 4, .grid = { 8 },
+            .embed = 2 },
+          "fd_net_new: heads must divide the width, are: 4" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4 },
+          "fd_net_new: grid must be a multiple of the patch, is: 0" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .patch = { -1 } },
+          "fd_net_new: patch must be 1..64, is: -1" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+            .pos = 3 },
+          "fd_net_new: unknown pos: 3" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+            .mlp = -2 },
+          "fd_net_new: mlp must be 1..65536, is: -2" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .linear = 1 },
+          "fd_net_new: only Fourier operators are linear or residual: kind: 2" },
+        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .mod = 4 },
+          "fd_net_new: unknown mod: 4" },
+        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .latent = -1 },
+          "fd_net_new: latent must be 0..65536, is: -1" },
+        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .time = FD_TIME_FILM },
+          "fd_net_new: unknown time: 2" }
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        fd_status st;
+        fd_arena a = test_arena(1 << 20, &st);
+        fd_net *net = fd_net_new(&a, &bad[i].a, fd_seed(1));
+        OK(!net && a.st->code == FD_EARG && !strcmp(reason(a.st), bad[i].text), "%s", reason(a.st));
+        a.st->code = 0;
+    }
+}
+
+/* --- U-ViT 0 of the zoo by plain loops, in double --- */
+
+static const fd_net *plain_net;
+static const fd_real *plain(const char *name)
+{
+    for (int i = 0; i < plain_net->parts; i++)
+        if (!strcmp(plain_net->part[i].name, name)) return plain_net->w + plain_net->part[i].at;
+    OK(0, "no part %s", name);
+    return plain_net->w;
+}
+static void plain_dense(const char *stem, int rows, int in, int out, const double *x, double *y)
+{
+    char name[64];
+    const fd_real *w = plain(strcat(strcpy(name, stem), ".w"));
+    int bias = !strstr(stem, "qkv");
+    const fd_real *b = bias ? plain(strcat(strcpy(name, stem), ".b")) : w;
+    for (int r = 0; r < rows; r++)
+        for (int o = 0; o < out; o++) {
+            double s = bias ? (double)b[o] : 0;
+            for (int i = 0; i < in; i++) s += x[r * in + i] * (double)w[i * out + o];
+            y[r * out + o] = s;
+        }
+}
+static void plain_norm(const char *stem, int rows, int w, const double *x, double *y)
+{
+    char name[64];
+    const fd_real *g = plain(strcat(strcpy(name, stem), ".g"));
+    const fd_real *b = plain(strcat(strcpy(name, stem), ".b"));
+    for (int r = 0; r < rows; r++) {
+        double m = 0, v = 0;
+        for (int i = 0; i < w; i++) m += x[r * w + i] / w;
+        for (int i = 0; i < w; i++) v += pow(x[r * w + i] - m, 2) / w;
+        for (int i = 0; i < w; i++)
+            y[r * w + i] = (x[r * w + i] - m) / sqrt(v + 1e-6) * (double)g[i] + (double)b[i];
+    }
+}
+enum { VT = 5, VW = 8 };                               /* tokens, width */
+static void plain_block(const char *g, double *h)
+{
+    double u[VT * VW], qkv[VT * 3 * VW], y[VT * VW] = { 0 }, z[VT * VW], m[VT * 5];
+    char name[64];
+#define PART(s) strcat(strcpy(name, g), s)
+    plain_norm(PART("norm1"), VT, VW, h, u);
+    plain_dense(PART("attn.qkv"), VT, VW, 3 * VW, u, qkv);
+    for (int head = 0; head < 2; head++)
+        for (int i = 0; i < VT; i++) {
+            double p[VT], sum = 0;
+            for (int j = 0; j < VT; j++) {
+                double s = 0;
+                for (int c = head * 4; c < head * 4 + 4; c++)
+                    s += qkv[i * 24 + c] * qkv[j * 24 + 8 + c];
+                sum += p[j] = exp(s / 2);
+            }
+            for (int j = 0; j < VT; j++)
+                for (int c = head * 4; c < head * 4 + 4; c++)
+                    y[i * 8 + c] += p[j] / sum * qkv[j * 24 + 16 + c];
+        }
+    plain_dense(PART("attn.proj"), VT, VW, VW, y, z);
+    for (int i = 0; i < VT * VW; i++) h[i] += z[i];
+    plain_norm(PART("norm2"), VT, VW, h, u);
+    plain_dense(PART("mlp.fc1"), VT, VW, 5, u, m);
+    for (int i = 0; i < VT * 5; i++) m[i] *= .5 * erfc(-m[i] / sqrt(2));
+    plain_dense(PART("mlp.fc2"), VT, 5, VW, m, z);
+    for (int i = 0; i < VT * VW; i++) h[i] += z[i];
+#undef PART
+}
+
+static void test_plain_vit(fd_arena a)
+{
+    const fd_arch *arch = &zoo[0];
+    fd_space s = zoo_space(&a, arch);
+    fd_net *net = fd_net_new(&a, arch, fd_seed(2));
+    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 3);
+    plain_net = net;
+    fd_real *x = numbers(&a, 4, 48), want[48];
+    double time = .37, tok[4 * 12], e[6], c[32], h[VT * VW], skip[2][VT * VW], cat[VT * 16];
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 12; j++) {                 /* row, column, channel of a 2 x 3 patch */
+            int r = i / 2 * 2 + j / 6, q = i % 2 * 3 + j / 2 % 3;
+            tok[i * 12 + j] = (double)x[j % 2 * 24 + r * 6 + q];
+        }
+    plain_dense("patch_embed", 4, 12, VW, tok, h + VW);
+    for (int i = 0; i < 32; i++) h[VW + i] += (double)plain("pos_embed")[i];
+    for (int j = 0; j < 3; j++) {
+        e[j] = cos(7 * time * pow(10000, -j / 3.));
+        e[3 + j] = sin(7 * time * pow(10000, -j / 3.));
+    }
+    plain_dense("time0", 1, 6, 32, e, c);
+    for (int i = 0; i < 32; i++) c[i] /= 1 + exp(-c[i]);
+    plain_dense("time1", 1, 32, VW, c, h);
+    plain_block("in_blocks.0.", h);
+    memcpy(skip[0], h, sizeof h);
+    plain_block("in_blocks.1.", h);
+    memcpy(skip[1], h, sizeof h);
+    plain_block("mid_blocks.0.", h);
+    for (int l = 0; l < 2; l++) {
+        for (int i = 0; i < VT; i++) {
+            memcpy(cat + 16 * i, h + VW * i, VW * sizeof *h);
+            memcpy(cat + 16 * i + VW, skip[1 - l] + VW * i, VW * sizeof *h);
+        }
+        plain_dense(l ? "out_blocks.1.skip_linear" : "out_blocks.0.skip_linear", VT, 16, VW, cat,
+                    h);
+        plain_block(l ? "out_blocks.1." : "out_blocks.0.", h);
+    }
+    plain_norm("norm", VT, VW, h, skip[0]);
+    plain_dense("decoder_pred", 4, VW, 12, skip[0] + VW, tok);
+    for (int o = 0; o < 2; o++) for (int i = 0; i < 4; i++) for (int j = 0; j < 6; j++) {
+        double sum = (double)plain("final_layer.b")[o];
+        for (int p = 0; p < 3; p++) for (int q = 0; q < 3; q++) for (int k = 0; k < 2; k++) {
+            int r = i + p - 1, l = j + q - 1;
+            if (r < 0 || r > 3 || l < 0 || l > 5) continue;
+            sum += tok[(r / 2 * 2 + l / 3) * 12 + (r % 2 * 3 + l % 3) * 2 + k]
+                 * (double)plain("final_layer.w")[((p * 3 + q) * 2 + k) * 2 + o];
+        }
+        want[o * 24 + i * 6 + j] = (fd_real)sum;
+    }
+    for (int mode = 0; mode < 3; mode++) {
+        fd_arena b = a;
+        fd_tape t = fd_tape_begin(&b, mode);
+        fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 2, 24), x), &time);
+        NEAR(y ? test_rel(48, y->x, want) : 1, 0, TOL(1e-13, 1e-5), "U-ViT by hand, mode %d: %s",
+             mode, reason(b.st));
+    }
+}
+
+/* coordinate networks by plain loops: kind, modulation, latent */
+static void test_plain_coords(fd_arena mem)
+{
+    for (int k = 0; k < 24; k++) {
+        fd_arena a = mem;
+        int gabor = k & 1, mod = k / 2 % 4, latent = k / 8 == 1 ? 3 : 0, in = k / 8 == 2;
+        fd_arch arch = { .kind = gabor ? FD_GABOR : FD_SIREN, .nd = 2, .in = in, .out = 2,
+                         .width = 4, .layers = 2, .time = FD_TIME_CHANNEL, .mod = mod,
+                         .latent = latent, .omega = 1.7, .tscale = .9 };
+        enum { B = 2, P = 12 };
+        fd_space s = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 }, NULL, 1);
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 5);
+        plain_net = net;
+        ptrdiff_t mods = fd_mods(net), base = net->count, all;
+        if (latent && mod) base = net->part[net->parts - 2].at;
+        all = mod == FD_MOD_WEIGHTS ? base : 8 * mod;
+        OK(mods == (!mod ? 0 : latent ? latent : all), "case %d: %d modulations", k, (int)mods);
+        fd_real *m = numbers(&a, 6, B * mods + 1), *x = numbers(&a, 7, B * P);
+        fd_real *want = fd_new(&a, fd_real, B * 2 * P), *w = fd_new(&a, fd_real, net->count);
+        double *full = fd_new(&a, double, all + 1), time[B] = { .3, .8 };
+        for (int b = 0; b < B; b++) {
+            for (ptrdiff_t i = 0; i < all; i++) {
+                full[i] = latent ? (double)plain("latent.b")[i] : (double)m[b * all + i];
+                for (int j = 0; j < latent; j++)
+                    full[i] += (double)m[b * latent + j] * (double)plain("latent.w")[j * all + i];
+            }
+            for (ptrdiff_t i = 0; i < base; i++)
+                w[i] = net->w[i] + (fd_real)(mod == FD_MOD_WEIGHTS ? full[i] : 0);
+            for (int p = 0; p < P; p++) {
+                double u[5], h[9], y[4];
+                int ni = 0, n;
+                u[ni++] = 2 * (p / 4) / 3. - 1;
+                u[ni++] = 2 * (p % 4) / 4. - 1;
+                if (in) u[ni++] = (double)x[b * P + p];
+                u[ni++] = 2 * .9 * time[b] - 1;
+                memcpy(h, u, sizeof u);
+                n = ni;
+                for (int l = 0; l < 3; l++) {
+                    int out = l < 2 ? 4 : 2;
+                    const fd_real *W = w + net->part[2 * l].at, *c = w + net->part[2 * l + 1].at;
+                    for (int o = 0; o < out; o++) {
+                        double v = (double)c[o];
+                        for (int i = 0; i < n; i++) v += h[i] * (double)W[i * out + o];
+                        if (l < 2 && mod == FD_MOD_SCALE) v *= 1 + full[l * 8 + 4 + o];
+                        if (l < 2 && (mod == FD_MOD_SCALE || mod == FD_MOD_SHIFT))
+                            v += full[l * 4 * mod + o];
+                        y[o] = l == 2 ? v : sin(1.7 * v) * (gabor ? exp(-10 * v * v) : 1);
+                    }
+                    memcpy(h, y, sizeof y);
+                    if (gabor) memcpy(h + 4, u, sizeof u);
+                    n = gabor ? 4 + ni : 4;
+                }
+                for (int o = 0; o < 2; o++) want[(b * 2 + o) * P + p] = (fd_real)y[o];
+            }
+        }
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *vm = mod ? fd_input(&t, 2, S(B, (int)mods), m) : NULL;
+        fd_var *y = fd_field(net, &t, &s, B, in ? fd_input(&t, 3, S(B, 1, P), x) : NULL, time, vm);
+        NEAR(y ? test_rel(B * 2 * P, y->x, want) : 1, 0, TOL(1e-13, 1e-5), "case %d: %s", k,
+             reason(a.st));
+        if (mod || !in) continue;
+        fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, P), x), time);
+        OK(y && z && !memcmp(z->x, y->x, sizeof(fd_real) * B * 2 * P), "fd_forward is fd_field");
+        y = fd_field(net, &t, &s, B, NULL, time, NULL);
+        OK(!y && !strcmp(reason(a.st), "fd_field: wants x [b][in][points], none where in is 0: "
+                                       "b, in, points: 2, 1, 12"), "%s", reason(a.st));
+        a.st->code = 0;
+        y = fd_field(net, &t, &s, B, fd_input(&t, 3, S(B, 1, P), x), time,
+                     fd_input(&t, 2, S(B, 3), x));
+        OK(!y && !strcmp(reason(a.st), "fd_field: wants modulations [b][fd_mods]: b, fd_mods: "
+                                       "2, 0"), "%s", reason(a.st));
+        a.st->code = 0;
+    }
+}
+
+static double loss_of(const fd_net *net, const fd_space *s, int mode, fd_real *x, fd_real *y,
+                      fd_arena a)
+{
+    double time[2] = { .3, .8 };
+    fd_tape t = fd_tape_begin(&a, mode);
+    int n[3] = { 2, net->arch.in, (int)s->points };
+    fd_var *l = fd_fit(&t, s, fd_forward(net, &t, s, fd_input(&t, 3, n, x), time), y, NULL);
+    if (mode) fd_backward(&t, l);
+    return l ? (double)l->x[0] : 0;
+}
+
+static void test_network_gradients(fd_arena mem)
+{
+    for (int k = 0; k < ZOO; k++) {
+        fd_arena a = mem;
+        int most = most_threads();
+        fd_space s = zoo_space(&a, &zoo[k]);
+        fd_net *net = fd_net_new(&a, &zoo[k], fd_seed(2));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 8);
+        ptrdiff_t size = fd_size(&s);
+        fd_real *x = numbers(&a, 1, 2 * size), *y = numbers(&a, 2, 2 * size);
+        fd_real *g = fd_new(&a, fd_real, net->count);
+        double l = loss_of(net, &s, FD_GRAD, x, y, a), largest = 0, h = TOL(1e-4, 2e-2);
+        memcpy(g, net->g, (size_t)net->count * sizeof *g);
+        for (int n = 1; n < 3; n++) {
+            memset(net->g, 0, (size_t)net->count * sizeof *g);
+            threads(n);
+            OK(loss_of(net, &s, FD_EVAL, x, y, a) == l && loss_of(net, &s, FD_GRAD, x, y, a) == l
+               && !memcmp(net->g, g, (size_t)net->count * sizeof *g),
+               "network %d: the same bits without gradients, with %d threads", k, n);
+        }
+        memset(net->g, 0, (size_t)net->count * sizeof *g);
+        NEAR(loss_of(net, &s, FD_GRAD2, x, y, a), l, TOL(1e-12, 1e-5) * l, "network %d: modes", k);
+        NEAR(test_rel(net->count, net->g, g), 0, TOL(1e-12, 1e-4), "network %d: modes", k);
+        for (ptrdiff_t i = 0; i < net->count; i++)
+            largest = fmax(largest, fabs((double)g[i]));
+        for (ptrdiff_t i = 0; i < net->count; i += 1 + net->count / 150) {
+            fd_real was = net->w[i];
+            double d = 0;
+            static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+            for (int j = 0; j < 4; j++) {
+                net->w[i] = (fd_real)((double)was + step[j] * h);
+                d += c[j] / (12 * h) * loss_of(net, &s, FD_EVAL, x, y, a);
+            }
+            net->w[i] = was;
+            NEAR((double)g[i], d, TOL(1e-8, 2e-2) * largest, "network %d: weight %d", k, (int)i);
+        }
+        /* the model and its vjp; the same in pieces */
+        fd_model m = fd_net_model(&a, net, FD_X0);
+        double time[2] = { .3, .8 };
+        fd_real *u = fd_new(&a, fd_real, 2 * size), *v = fd_new(&a, fd_real, 2 * size);
+        m.vjp(m.self, &s, 2, x, time, y, v, a);
+        double dot = 0, diff = 0;
+        fd_real *q = numbers(&a, 9, 2 * size), *xq = fd_new(&a, fd_real, 2 * size);
+        h = TOL(1e-4, 4e-3);
+        for (int j = -1; j < 2; j += 2) {
+            for (ptrdiff_t i = 0; i < 2 * size; i++) xq[i] = x[i] + (fd_real)(j * h) * q[i];
+            m.eval(m.self, &s, 2, xq, time, u, a);
+            for (ptrdiff_t i = 0; i < 2 * size; i++)
+                diff += j * (double)u[i] * (double)y[i] / (2 * h);
+        }
+        for (ptrdiff_t i = 0; i < 2 * size; i++) dot += (double)v[i] * (double)q[i];
+        NEAR(dot, diff, TOL(1e-5, .05) * (1 + fabs(dot)), "network %d: vjp", k);
+        m.eval(m.self, &s, 2, x, time, u, a);
+        for (int i = 0; i < 2; i++)
+            m.eval(m.self, &s, 1, x + i * size, time + i, xq + i * size, a);
+        OK(!memcmp(xq, u, sizeof *u * (size_t)(2 * size)), "network %d: a batch in pieces", k);
+        OK(!a.st->code, "%s", reason(a.st));
+#ifndef FD_NO_STDIO
+        const char *path = test_path("arch.safetensors");
+        fd_net *again;
+        fd_net_save(a.st, path, net, NULL, NULL, a);
+        fd_net_load(&a, path, &again, NULL);
+        OK(again && !memcmp(&again->arch, &net->arch, sizeof net->arch)
+           && !memcmp(again->w, net->w, sizeof *net->w * (size_t)net->count), "checkpoint %d: %s",
+           k, reason(a.st));
+#endif
+        fd_opt *o = fd_opt_new(&a, net, NULL);
+        for (int i = 0; i < 25; i++) {
+            memset(net->g, 0, (size_t)net->count * sizeof *g);
+            loss_of(net, &s, FD_GRAD, x, y, a);
+            fd_opt_step(o, net, a.st);
+        }
+        OK(loss_of(net, &s, FD_EVAL, x, y, a) < l, "network %d learns", k);
+        threads(most);
+    }
+}
+
+/* Positions on another grid: learned ones that are linear in the place stay so between the ends;
+ * fixed ones are those of the place. Patches 1, no blocks' work but a copy of the positions. */
+static void test_positions(fd_arena mem)
+{
+    for (int pos = FD_POS_WAVES; pos <= FD_POS_NONE; pos++)
+        for (int n = 6; n <= 12; n += 3) {
+            fd_arena a = mem;
+            fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+                             .heads = 1, .grid = { 6 }, .pos = pos };
+            fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+            fd_space s = fd_grid(&a, 1, &n, NULL, NULL, 1);
+            if (!net) { OK(0, "%s", reason(a.st)); return; }
+            memset(net->w, 0, (size_t)net->count * sizeof *net->w);
+            plain_net = net;
+            net->w[plain("final_layer.w") - net->w + 1] = 1;
+            net->w[plain("norm.g") - net->w + 1] = 1;
+            net->w[plain("decoder_pred.w") - net->w + 1] = 1;
+            for (int i = 0; i < 24 && pos == FD_POS_LEARNED; i++)
+                net->w[plain("pos_embed") - net->w + i] = (fd_real)(i % 4 * (i / 4 - .3));
+            fd_real x[12] = { 0 };
+            fd_tape t = fd_tape_begin(&a, FD_EVAL);
+            fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, n), x), NULL);
+            for (int i = 0; i < n && y; i++) {
+                double u = (i + .5) * 6 / n - .5, p[4] = { 0 }, mean = 0, var = 0;
+                double at = u < 0 ? 0 : u > 5 ? 5 : u;
+                for (int j = 0; j < 4; j++) {
+                    if (pos == FD_POS_LEARNED) p[j] = j * (at - .3);
+                    if (pos == FD_POS_WAVES)
+                        p[j] = j < 2 ? cos(u * pow(.01, j)) : sin(u * pow(.01, j - 2));
+                    mean += p[j] / 4;
+                }
+                for (int j = 0; j < 4; j++) var += pow(p[j] - mean, 2) / 4;
+                NEAR((double)y->x[i], (p[1] - mean) / sqrt(var + 1e-6), TOL(1e-12, 3e-4),
+                     "positions %d, token %d of %d", pos, i, n);
+            }
+            OK(y != NULL, "%s", reason(a.st));
+        }
+}
+
+/* ---- Meta-learning ---- */
+
+struct inner { const fd_net *net; const fd_space *s; const double *time; const fd_real *y; };
+
+static fd_var *inner_loss(const void *self, fd_tape *t, fd_var *m)
+{
+    const struct inner *in = self;
+    int b = m ? m->n[0] : 1;
+    fd_var *u = fd_field(in->net, t, in->s, b, NULL, in->time, m);
+    return fd_affine(t, fd_fit(t, in->s, u, in->y, NULL), b, 0);
+}
+
+/* the outer loss after the inner loop, at other times and targets; backward: gradients */
+static double outer(const struct inner *in, int mode, int steps, double clip, fd_real *m,
+                    fd_real *rate, fd_real *dm, fd_real *dr, const fd_real *target, fd_arena a)
+{
+    fd_tape t = fd_tape_begin(&a, mode);
+    int n[2] = { 2, (int)fd_mods(in->net) };
+    const double time[2] = { .9, .1 };
+    fd_var *vm = fd_param(&t, 2, n, m, dm), *vr = fd_param(&t, 1, n + 1, rate, dr);
+    fd_var *end = fd_adapt(&t, steps, clip, vm, vr, inner_loss, in);
+    fd_var *u = fd_field(in->net, &t, in->s, 2, NULL, time, end);
+    fd_var *l = fd_fit(&t, in->s, u, target, NULL);
+    if (dm) fd_backward(&t, l);
+    OK(l != NULL, "%s", reason(a.st));
+    return l ? (double)l->x[0] : 0;
+}
+
+static void test_meta(fd_arena mem)
+{
+    for (int k = 0; k < 8; k++) {
+        fd_arena a = mem;
+        int steps = 1 + k % 3, mod = 1 + k % 3;
+        double clip = k >= 6 ? .02 : 0;
+        fd_arch arch = { .kind = k % 2 ? FD_GABOR : FD_SIREN, .nd = 1, .in = 0, .out = 1,
+                         .width = 3, .layers = 2, .time = FD_TIME_CHANNEL, .mod = mod,
+                         .latent = k == 4 ? 2 : 0, .omega = 2 };
+        fd_space s = fd_grid(&a, 1, S(6), NULL, NULL, 1);
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 12);
+        int M = (int)fd_mods(net);
+        fd_real *m = numbers(&a, 3, 2 * M), *rate = numbers(&a, 4, M), *y = numbers(&a, 5, 12);
+        fd_real *target = numbers(&a, 6, 12), *dm = fd_new(&a, fd_real, 2 * M);
+        fd_real *dr = fd_new(&a, fd_real, M);
+        for (int i = 0; i < 2 * M; i++) m[i] *= (fd_real).1;
+        for (int i = 0; i < M; i++) rate[i] = (fd_real)(.2 + .1 * fabs((double)rate[i]));
+        const double time[2] = { .3, .8 };
+        struct inner in = { net, &s, time, y };
+        double l = outer(&in, FD_GRAD2, steps, clip, m, rate, dm, dr, target, a);
+        NEAR(outer(&in, FD_GRAD, steps, clip, m, rate, NULL, NULL, target, a), l,
+             TOL(1e-13, 1e-5) * l, "case %d: value", k);
+        double h = 3e-5, worst = 0, most = 1;           /* too small for float */
+        fd_real *at[3] = { m, rate, net->w }, *grad[3] = { dm, dr, net->g };
+        ptrdiff_t count[3] = { 2 * M, M, net->count };
+        for (int p = 0; p < 3 && EPS < 1e-10; p++)
+            for (ptrdiff_t i = 0; i < count[p]; i++) {
+                fd_real was = at[p][i];
+                double d = 0;
+                static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+                for (int j = 0; j < 4; j++) {
+                    at[p][i] = (fd_real)((double)was + step[j] * h);
+                    d += c[j] / (12 * h) * outer(&in, FD_GRAD2, steps, clip, m, rate, NULL, NULL,
+                                                 target, a);
+                }
+                at[p][i] = was;
+                worst = fmax(worst, fabs(d - (double)grad[p][i]));
+                most = fmax(most, fabs(d));
+            }
+        NEAR(worst / most, 0, 1e-7, "case %d: through %d steps", k, steps);
+
+        /* the first step is the gradient of the loss, cut */
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *vm = fd_leaf(&t, 2, S(2, M), m), *g;
+        fd_var *end = fd_adapt(&t, 1, clip, vm, fd_input(&t, 1, &M, rate), inner_loss, &in);
+        fd_grad(&t, inner_loss(&in, &t, vm), NULL, 1, &vm, &g);
+        for (int i = 0; i < 2 * M && end && g; i++) {
+            double v = (double)g->x[i];
+            if (clip > 0) v = v > clip ? clip : v < -clip ? -clip : v;
+            NEAR((double)end->x[i], (double)m[i] - (double)rate[i % M] * v, TOL(1e-14, 1e-6),
+                 "case %d: entry %d", k, i);
+        }
+        OK(end && g, "%s", reason(a.st));
+        OK(!fd_adapt(&t, 1, 0, NULL, vm, inner_loss, &in) && !a.st->code, "NULL");
+
+        /* in every size of arena */
+        int refused = 0;
+        for (size_t size = 0; k % 3 == 0 && size < 1 << 20; size += 512) {
+            fd_status st;
+            fd_arena b = fd_arena_over(a.beg, size, &st);
+            fd_tape u = fd_tape_begin(&b, FD_GRAD2);
+            vm = fd_leaf(&u, 2, S(2, M), m);
+            vm = fd_adapt(&u, steps, clip, vm, fd_input(&u, 1, &M, rate), inner_loss, &in);
+            fd_backward(&u, inner_loss(&in, &u, vm));
+            refused += st.code == FD_ENOMEM;
+            if (st.code != FD_ENOMEM) { OK(!st.code && vm && refused, "%s", reason(&st)); break; }
+        }
+    }
+}
+
+/* a step of training in every size of arena */
+static void test_starved(void)
+{
+    for (int k = 0; k < ZOO; k++) {
+        fd_status st;
+        fd_arena a = test_arena(4 << 20, &st);
+        char *mem = a.beg;
+        double want = 0;
+        for (size_t size = 4 << 20, step = 0; size <= 4 << 20; size += step) {
+            a = fd_arena_over(mem, size, &st);
+            fd_space s = zoo_space(&a, &zoo[k]);
+            fd_net *net = fd_net_new(&a, &zoo[k], fd_seed(6));
+            fd_real *x = numbers(&a, 1, 2 * fd_size(&s)), *y = numbers(&a, 2, 2 * fd_size(&s));
+            double l = net && y ? loss_of(net, &s, FD_GRAD, x, y, a) : 0;
+            if (!step) {
+                want = l;
+                step = 64 * (1 + (st.size - st.low) / 64 / 200);
+                size = 0;
+                OK(!st.code, "%s", reason(&st));
+                continue;
+            }
+            if (!st.code) { OK(l == want, "network %d with %d bytes", k, (int)size); break; }
+            if (st.code != FD_ENOMEM) { OK(0, "%s", reason(&st)); break; }
+        }
+        test_free();
+    }
+}
+
+void test_arch(void)
+{
+    fd_status st;
+    test_starved();
+    test_counts();
+    fd_arena a = test_arena((size_t)(sizeof(fd_real) * 32) << 20, &st);
+    test_gradients(a);
+    test_rows(a);
+    test_attention(a);
+    test_patches(a);
+    test_errors(a);
+    test_plain_vit(a);
+    test_plain_coords(a);
+    test_network_gradients(a);
+    test_positions(a);
+    test_meta(a);
+    OK(!st.code, "%s", reason(&st));
+}
