@@ -838,10 +838,10 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
 }
 
 /* sum x y over n, in 16 lanes that are added up in order: the same bits at any vector width */
-static double mat_dot(int n, const double *restrict x, const double *restrict y)
+static double mat_dot(ptrdiff_t n, const double *restrict x, const double *restrict y)
 {
     double lane[16] = { 0 }, s = 0;
-    int i = 0;
+    ptrdiff_t i = 0;
     for (; i + 16 <= n; i += 16)
         for (int l = 0; l < 16; l++) lane[l] += x[i + l] * y[i + l];
     for (int l = 0; i + l < n; l++) lane[l] += x[i + l] * y[i + l];
@@ -1667,23 +1667,11 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
     return c;
 }
 
-/* a dot product over 16 fixed lanes */
-static double cov_dot(ptrdiff_t n, const double *x, const double *y)
-{
-    double acc[16] = { 0 }, sum = 0;
-    ptrdiff_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int l = 0; l < 16; l++) acc[l] += x[i + l] * y[i + l];
-    for (; i < n; i++) acc[i % 16] += x[i] * y[i];
-    for (int l = 0; l < 16; l++) sum += acc[l];
-    return sum;
-}
-
 /* row i of G = Y Y^T / R, Y [S][K] */
 static void cov_gram_row(ptrdiff_t S, ptrdiff_t K, ptrdiff_t R, const double *Y, ptrdiff_t i,
                          double *G)
 {
-    for (ptrdiff_t j = 0; j < S; j++) G[i * S + j] = cov_dot(K, Y + i * K, Y + j * K) / (double)R;
+    for (ptrdiff_t j = 0; j < S; j++) G[i * S + j] = mat_dot(K, Y + i * K, Y + j * K) / (double)R;
 }
 
 /* With rows y_r = sqrt(weight) (x_r - mean), r over functions and channels, R in all, covariance
@@ -1742,7 +1730,7 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
             for (ptrdiff_t r = 0; r < S; r++)
                 for (ptrdiff_t i = 0; i < P; i++) e[i] += V[k * S + r] * Y[r * K + i];
             for (int j = 0; j <= k; j++) {
-                double *q = E + j * P, dot = cov_dot(P, e, q), f = j < k ? dot : 1 - 1 / sqrt(dot);
+                double *q = E + j * P, dot = mat_dot(P, e, q), f = j < k ? dot : 1 - 1 / sqrt(dot);
                 for (ptrdiff_t i = 0; i < P; i++) e[i] -= f * q[i];
             }
         }

@@ -3681,8 +3681,7 @@ static const fd_tensor *load_part(fd_status *st, const fd_tensors *f, const char
     return t;
 }
 
-/* one of our names that is not among the n known ones: their number decides, the search only names
- * it */
+/* records the first of our names that is none of the known ones */
 static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, int kinds)
 {
     for (int i = 0; i < f->metas; i++) {

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #define OK(cond, ...) test_ok(__FILE__, __LINE__, !!(cond), #cond, __VA_ARGS__)
 /* |got - want| <= tol; NaN fails */
@@ -24,6 +27,25 @@ fd_arena test_arena(size_t size, fd_status *st);
 void test_free(void);
 /* a file name in the test's own scratch folder */
 const char *test_path(const char *name);
+
+/* threads to use from here on, and how many there may be; nothing without OpenMP */
+static inline void test_use_threads(int n)
+{
+#ifdef _OPENMP
+    omp_set_num_threads(n);
+#else
+    (void)n;
+#endif
+}
+
+static inline int test_most_threads(void)
+{
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
 
 #ifdef FD_DOUBLE
 #define EPS 2.220446049250313e-16

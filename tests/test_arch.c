@@ -2,27 +2,6 @@
  * meta-learning: values against plain loops, gradients and gradients of gradients against
  * differences. */
 #include "test.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-static void threads(int n)
-{
-#ifdef _OPENMP
-    omp_set_num_threads(n);
-#else
-    (void)n;
-#endif
-}
-
-static int most_threads(void)
-{
-#ifdef _OPENMP
-    return omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
 
 static fd_real *numbers(fd_arena *a, int key, ptrdiff_t n)
 {
@@ -254,20 +233,20 @@ static void test_attention(fd_arena mem)
                  (int)k, mode);
         }
         uint64_t hash[2] = { 0 };
-        int most = most_threads();
+        int most = test_most_threads();
         for (int i = 0; i < 2; i++) {
             fd_arena b = a;
             fd_tape t = fd_tape_begin(&b, FD_GRAD);
             fd_var *x[3] = { fd_leaf(&t, 3, S(B, n, d), q), fd_leaf(&t, 3, S(B, m, d), kk),
                              fd_leaf(&t, 3, S(B, m, e), v) }, *g[3];
-            threads(i + 1);
+            test_use_threads(i + 1);
             fd_grad(&t, fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE), NULL, 3, x,
                     g);
             for (int j = 0; j < 3 && g[j]; j++)
                 hash[i] ^= (uint64_t)(j + 1)
                          * test_hash(g[j]->x, (size_t)fd_count(g[j]) * sizeof(fd_real));
         }
-        threads(most);
+        test_use_threads(most);
         OK(hash[0] && hash[0] == hash[1], "attention %d: one thread and two", (int)k);
         /* fused gradients are those of the composition, over several blocks of rows */
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
@@ -721,7 +700,7 @@ static void test_network_gradients(fd_arena mem)
 {
     for (int k = 0; k < ZOO; k++) {
         fd_arena a = mem;
-        int most = most_threads();
+        int most = test_most_threads();
         fd_space s = zoo_space(&a, &zoo[k]);
         fd_net *net = fd_net_new(&a, &zoo[k], fd_seed(2));
         if (!net) { OK(0, "%s", reason(a.st)); return; }
@@ -733,7 +712,7 @@ static void test_network_gradients(fd_arena mem)
         memcpy(g, net->g, (size_t)net->count * sizeof *g);
         for (int n = 1; n < 3; n++) {
             memset(net->g, 0, (size_t)net->count * sizeof *g);
-            threads(n);
+            test_use_threads(n);
             OK(loss_of(net, &s, FD_EVAL, x, y, a) == l && loss_of(net, &s, FD_GRAD, x, y, a) == l
                && !memcmp(net->g, g, (size_t)net->count * sizeof *g),
                "network %d: the same bits without gradients, with %d threads", k, n);
@@ -791,7 +770,7 @@ static void test_network_gradients(fd_arena mem)
             fd_opt_step(o, net, a.st);
         }
         OK(loss_of(net, &s, FD_EVAL, x, y, a) < l, "network %d learns", k);
-        threads(most);
+        test_use_threads(most);
     }
 }
 

@@ -1,28 +1,7 @@
 /* test_nets.c -- spectral convolution, losses, networks, the optimiser, checkpoints. */
 #include "test.h"
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 static const double pi = 3.14159265358979323846;
-
-static void threads(int n)
-{
-#ifdef _OPENMP
-    omp_set_num_threads(n);
-#else
-    (void)n;
-#endif
-}
-
-static int most_threads(void)
-{
-#ifdef _OPENMP
-    return omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
 
 static fd_real *normals(fd_arena *a, int key, ptrdiff_t n)
 {
@@ -1013,7 +992,7 @@ static void run(fd_net *net, fd_opt *o, const fd_space *s, int steps, fd_arena a
 
 static void test_bits(fd_arena mem)
 {
-    int most = most_threads();
+    int most = test_most_threads();
     static const fd_arch big[] = {
         { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 20, .layers = 2,
             .modes = { 5, 6 }, .time = FD_TIME_CHANNEL,
@@ -1028,7 +1007,7 @@ static void test_bits(fd_arena mem)
             fd_arena a = mem;
             fd_space s = k < ZOO ? zoo_space(&a, arch) : fd_grid(&a, arch->nd,
                 arch->nd == 1 ? (int[]){ 200, 1 } : (int[]){ 30, 33 }, NULL, NULL, 1);
-            threads(i == 1 ? 2 : 1);
+            test_use_threads(i == 1 ? 2 : 1);
             fd_net *net = fd_net_new(&a, arch, fd_seed(6));
             fd_opt *o = fd_opt_new(&a, net, NULL);
             run(net, o, &s, 2, a);
@@ -1038,7 +1017,7 @@ static void test_bits(fd_arena mem)
         OK(h[0] == h[1], "network %d: one thread and two", k);
         OK(h[0] == h[2], "network %d: twice the same", k);
     }
-    threads(most);
+    test_use_threads(most);
 }
 
 static void test_starved(void)
