@@ -3147,8 +3147,7 @@ static fd_var *vit_position(struct net_pass *f, const int T[3])
 {
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
-    int tokens = 1, w = a->width, q = w / (2 * a->nd);
-    for (int i = 0; i < a->nd; i++) tokens *= T[i];
+    int tokens = T[0] * T[1] * T[2], w = a->width, q = w / (2 * a->nd);
     if (a->pos == FD_POS_LEARNED) {
         fd_var *p = net_next(f);
         for (int i = 0; i < a->nd; i++) p = vit_resample(t, p, i, T[i]);
