@@ -221,19 +221,41 @@ static topic t_process = { "process", "forward process", {
         { "w0", "0.015915494309189534", "width at the data; > 0: samples are blurred", 0, 10 },
         { "w1", "0.079577471545947673", "width at the noise", 0, 10 }, TMIN } } } };
 
+#define WIDTH(w, l) { "width", w, "channels inside", 1, 4096 }, { "layers", l, "", 1, 64 }
+#define TSCALE { "tscale", "0", "factor on t", 0, BIG }
+#define COORDS(c) { "coords", c, "inputs; without, all shifts are equal", 0, 0 }
+#define ACT { "act", "gelu|gelu-tanh|silu|relu|tanh", "activation", 0, 0 }
+#define EMBED { "embed", "0", "width of the time embedding", 0, 4096 }
+#define VIT(l) WIDTH("64", l), { "patch", "4", "points of a patch on each axis", 1, 64 }, \
+    { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
+    { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
+    { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
 static topic t_net = { "net", "network", {
     { "fno", "Fourier neural operator", {
-        { "width", "32", "channels inside", 1, 4096 }, { "layers", "4", "", 1, 64 },
-        { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 }, { "style", "block|original", "", 0, 0 },
-        { "time", "film|channel|none", "how t enters", 0, 0 },
-        { "coords", "open|closed|none", "inputs; without, all shifts are equal", 0, 0 },
+        WIDTH("32", "4"),
+        { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 },
+        { "style", "block|original", "", 0, 0 },
+        { "time", "film|channel|none", "how t enters", 0, 0 }, COORDS("open|closed|none"),
         { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
-        { "proj", "64", "width of the projection", -1, 4096 },
-        { "act", "gelu|gelu-tanh|silu|relu|tanh", "activation", 0, 0 },
-        { "embed", "0", "width of the time embedding", 0, 4096 },
-        { "tscale", "0", "factor on t", 0, BIG },
-        { "residual", "1", "1: add the input of a layer", 0, 1 } } } } };
-static const int act_of[] = { FD_GELU, FD_GELU_TANH, FD_SILU, FD_RELU, FD_TANH };
+        { "proj", "64", "width of the projection", -1, 4096 }, ACT, EMBED, TSCALE,
+        { "residual", "1", "1: add the input of a layer", 0, 1 } } },
+    { "vit", "transformer on patches", { VIT("4") } },
+    { "uvit", "the same with long skips; layers: odd", { VIT("5") } } } };
+
+/* What a key of a network sets: its words in the order of fd.h, or a number. */
+static const struct { const char *key; size_t at; const char *words; int first, real; } net_keys[] = {
+    { "style", offsetof(fd_arch, kind), "original|block", FD_FNO_ORIGINAL, 0 },
+    { "time", offsetof(fd_arch, time), "none|channel|film|token", FD_TIME_NONE, 0 },
+    { "coords", offsetof(fd_arch, coords), "none|open|closed", FD_COORD_NONE, 0 },
+    { "pos", offsetof(fd_arch, pos), "waves|learned|none", FD_POS_WAVES, 0 },
+    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
+#define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
+    SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
+    SETS(mlp),
+#undef SETS
+    { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
+enum { NET_FNO };
+static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT };       /* of the rows */
 
 static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
     { "x0", "the data", { { 0 } } }, { "noise", "the noise", { { 0 } } },
@@ -320,6 +342,15 @@ static inline int choice(const char *list, const char *s)
     }
 }
 
+/* choice_word -- word i of the choices of a key. */
+static inline const char *choice_word(const key *k, int i, char word[32])
+{
+    const char *c = k->def;
+    for (; i; i--) c = strchr(c, '|') + 1;
+    sprintf(word, "%.*s", (int)strcspn(c, "|"), c);
+    return word;
+}
+
 static inline double key_value(const key *k, const char *s, const char *flag, const char *all)
 {
     double v;
@@ -329,7 +360,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
         return i;
     }
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
-                                         "residual", "n", "k" };
+                                         "residual", "n", "k", "patch", "heads", "mlp" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -386,9 +417,8 @@ static inline const char *spec_text(const spec *s, char buf[512])
     for (int i = 0; i < keys; i++) {
         n += (size_t)sprintf(buf + n, "%c%s=", i ? ',' : ':', r->keys[i].name);
         if (strchr(r->keys[i].def, '|')) {
-            const char *c = r->keys[i].def;
-            for (int j = (int)s->v[i]; j; j--) c = strchr(c, '|') + 1;
-            n += (size_t)sprintf(buf + n, "%.*s", (int)strcspn(c, "|"), c);
+            char word[32];
+            n += (size_t)sprintf(buf + n, "%s", choice_word(&r->keys[i], (int)s->v[i], word));
         } else {
             int w = sprintf(buf + n, "%.6g", s->v[i]);
             if (strtod(buf + n, NULL) != s->v[i]) w = sprintf(buf + n, "%.17g", s->v[i]);
@@ -920,30 +950,46 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
 
 static inline fd_arch arch_build(const spec *n, const fd_space *s)
 {
-    static const int style[] = { FD_FNO_BLOCK, FD_FNO_ORIGINAL };
-    static const int coords[] = { FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
-    static const int time[] = { FD_TIME_FILM, FD_TIME_CHANNEL, FD_TIME_NONE };
-    const double *v = n->v;
-    fd_arch r;
-    memset(&r, 0, sizeof r);
-    r.kind = style[(int)v[3]];
-    r.nd = s->nd;
-    r.in = r.out = s->ch;
-    r.width = (int)v[0];
-    r.layers = (int)v[1];
+    const row *r = &n->t->rows[n->row];
+    fd_arch arch;
+    char word[32];
+    int modes = 0, patch = 0;
+    memset(&arch, 0, sizeof arch);
+    arch.kind = net_kind[n->row];
+    arch.nd = s->nd;
+    arch.in = arch.out = s->ch;
+    for (int i = 0; i < keys_of(r); i++) {
+        const key *k = &r->keys[i];
+        double v = n->v[i];
+        int j = 0;
+        if (!strcmp(k->name, "modes")) modes = (int)v;
+        if (!strcmp(k->name, "patch")) patch = (int)v;
+        while (j < COUNT(net_keys) && strcmp(net_keys[j].key, k->name)) j++;
+        if (j == COUNT(net_keys)) continue;
+        char *at = (char *)&arch + net_keys[j].at;
+        if (net_keys[j].words)
+            v = net_keys[j].first + choice(net_keys[j].words, choice_word(k, (int)v, word));
+        if (net_keys[j].real) *(double *)(void *)at = v;
+        else *(int *)(void *)at = (int)v;
+    }
     for (int i = 0; i < s->nd; i++) {
         int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
-        r.modes[i] = v[2] > 0 ? (int)v[2] : half < 1 ? 1 : r.kind == FD_FNO_BLOCK ? 2 * half : half;
+        if (n->row == NET_FNO)
+            arch.modes[i] = modes ? modes : half < 1 ? 1 : arch.kind == FD_FNO_BLOCK ? 2 * half : half;
+        arch.patch[i] = patch;
+        arch.grid[i] = s->n[i];
     }
-    r.time = time[(int)v[4]];
-    r.coords = coords[(int)v[5]];
-    r.lift = (int)v[6];
-    r.proj = (int)v[7];
-    r.act = act_of[(int)v[8]] + 1;
-    r.embed = (int)v[9];
-    r.tscale = v[10];
-    r.residual = (int)v[11];
-    return r;
+    return arch;
+}
+
+/* net_build -- or an error that names the flag. */
+static inline fd_net *net_build(fd_arena *a, const fd_arch *arch, fd_rng r)
+{
+    char why[256];
+    fd_net *net = fd_net_new(a, arch, r);
+    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why)) die(2, "--net: %s", why);
+    need(a->st);
+    return net;
 }
 
 /* ---- Data ------------------------------------------------------------------------------------ */
@@ -1118,7 +1164,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     fd_arch arch = arch_build(&o->net, &k->s);
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
                     .ema = o->ema > 0 ? o->ema : 1e-300, .warmup = o->warmup, .steps = o->steps };
-    k->net = fd_net_new(a, &arch, fd_sub(fd_seed((uint64_t)o->seed), 'w', 0));
+    k->net = net_build(a, &arch, fd_sub(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
     kit_close(a, k, &k->s);
     need(a->st);

@@ -221,6 +221,12 @@ for n in style=original time=channel time=none coords=none coords=closed,residua
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net fno:width=8,layers=2,modes=4,$n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
 done
+for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learned,act=silu; do
+    ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net $n --steps 2 -o p.safetensors
+    ok "sample $n" "$fd" sample --model p.safetensors --grid 32x32 --steps 3 -n 2 -o g.npy
+done
+bad 2 '--net: .* multiple of the patch' train --data fields:n=32 --grid 18x18 --net uvit
+bad 2 '--net: .* must be odd' train --data fields:n=32 --grid 16x16 --net uvit:layers=4
 ok 'empirical' "$fd" train --data fields:n=32 $small --cov empirical:floor=1e-3 --steps 2 -o p.safetensors
 ok 'empirical' "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
 ok '1-D' "$fd" train --data fields:n=32 --grid 24 --boundary dirichlet --net fno:width=8,layers=2,modes=6 --batch 4 --steps 2 -o p.safetensors
