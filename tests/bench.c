@@ -32,7 +32,7 @@
 #include <unistd.h>
 
 enum { ROUNDS = 7, PEERS = 2, MAXROWS = 64 };
-static const size_t POOL = (size_t)1536 << 20;
+static const size_t POOL = (size_t)2560 << 20;
 static double slot = 0.05;
 
 static double now(void)
@@ -484,15 +484,17 @@ static void spectral_make(job *j, fd_arena *a)
     snprintf(j->torch, sizeof j->torch, "spectral");
 }
 
-/* --- Whole steps: n = axes, points of an axis, width, modes, batch, 1: train ---
+/* --- Whole steps ---
  *
  * Training: noisy input from noise that is given, forward, mean square, backward, Adam. Sampling:
- * forward, x <- 1.001 x - 0.01 y + 0.01 eps. */
+ * forward, x <- 1.001 x - 0.01 y + 0.01 eps. Where there is a second network, a coordinate network, the
+ * first one's values are the numbers that modulate it. */
 
 typedef struct {
     fd_space s;
-    fd_net *net;
-    fd_opt *opt;
+    int b, train;
+    fd_net *net[2];
+    fd_opt *opt[2];
     fd_real *x0, *eps, *xt;
     double *t;
 } step;
@@ -501,17 +503,18 @@ static void step_ours(const job *j)
 {
     const step *f = j->plan;
     fd_arena mem = j->mem;
-    fd_tape t = fd_tape_begin(&mem, j->n[5] ? FD_GRAD : FD_EVAL);
-    int b = j->n[4], n = (int)f->s.points, shape[4] = { b, 1, n };
-    for (int i = 0; j->n[5] && i < b; i++) {
+    fd_tape t = fd_tape_begin(&mem, f->train ? FD_GRAD : FD_EVAL);
+    int b = f->b, n = (int)f->s.points, shape[4] = { b, 1, n };
+    for (int i = 0; f->train && i < b; i++) {
         fd_real m = (fd_real)cos(1.5 * f->t[i]), s = (fd_real)sin(1.5 * f->t[i]);
         for (int p = i * n; p < (i + 1) * n; p++) f->xt[p] = m * f->x0[p] + s * f->eps[p];
     }
-    fd_var *x = fd_input(&t, 3, shape, f->xt), *y = fd_forward(f->net, &t, &f->s, x, f->t);
-    if (j->n[5]) {
+    fd_var *x = fd_input(&t, 3, shape, f->xt), *y = fd_forward(f->net[0], &t, &f->s, x, f->t);
+    if (f->net[1]) y = fd_field(f->net[1], &t, &f->s, b, x, NULL, fd_reshape(&t, y, 2, (int[]){ b, n }));
+    if (f->train) {
         fd_backward(&t, fd_fit(&t, &f->s, y, f->eps, NULL));
         fd_tape_end(&t);
-        fd_opt_step(f->opt, f->net, mem.st);
+        for (int k = 0; k < 2 && f->net[k]; k++) fd_opt_step(f->opt[k], f->net[k], mem.st);
     } else
         for (int p = 0; y && p < b * n; p++) {
             fd_real v = (fd_real)1.001 * f->xt[p] + (fd_real)0.01 * (f->eps[p] - y->x[p]);
@@ -519,19 +522,23 @@ static void step_ours(const job *j)
         }
 }
 
-static void step_make(job *j, fd_arena *a)
+/* a step with the networks arch[0] and, unless that is NULL, arch[1], of which one forward pass takes mm
+ * operations in products and fft in transforms, and writes `stored` numbers that the reverse pass reads */
+static void step_new(job *j, fd_arena *a, int n, int b, int train, const fd_arch *const arch[2],
+                     double mm, double fft, double stored)
 {
-    enum { LAYERS = 4, PROJ = 128 };
-    int nd = j->n[0], n = j->n[1], b = j->n[4], width = j->n[2], modes = j->n[3], train = j->n[5];
     step *f = fd_new(a, step, 1);
     need(a->st);
-    f->s = fd_grid(a, nd, (int[]){ n, n }, NULL, NULL, 1);
-    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = nd, .in = 1, .out = 1, .width = width,
-                     .layers = LAYERS, .modes = { modes, modes }, .proj = PROJ,
-                     .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
-    double points = (double)b * (double)f->s.points, kept = nd == 1 ? modes : 2.0 * modes * modes;
-    f->net = fd_net_new(a, &arch, fd_seed(1));
-    f->opt = train ? fd_opt_new(a, f->net, &(fd_adam){ .lr = 1e-4 }) : NULL;
+    f->s = fd_grid(a, arch[0]->nd, (int[]){ n, n }, NULL, NULL, 1);
+    double points = (double)b * (double)f->s.points, count = 0;
+    f->b = b;
+    f->train = train;
+    for (int k = 0; k < 2 && arch[k]; k++) {
+        f->net[k] = fd_net_new(a, arch[k], fd_seed(1));
+        f->opt[k] = train ? fd_opt_new(a, f->net[k], &(fd_adam){ .lr = 1e-4 }) : NULL;
+        need(a->st);
+        count += (double)f->net[k]->count;
+    }
     f->x0 = train ? values(a, 3, points) : NULL;
     f->eps = values(a, 4, points);
     f->xt = values(a, 5, points);
@@ -540,16 +547,98 @@ static void step_make(job *j, fd_arena *a)
     for (int i = 0; i < b; i++) f->t[i] = (i + 0.5) / b;
     j->plan = f;
     j->ours = step_ours;
+    j->ops = train ? 3 * mm + 2 * fft : mm + fft;
+    /* each activation written once and read once, and its gradient; weights, gradients and the two
+     * moments of Adam */
+    j->bytes = sizeof(fd_real) * (stored * (train ? 4 : 1) + count * (train ? 10 : 1));
+}
+
+/* n = axes, points of an axis, width, modes, batch, 1: train */
+static void fno_make(job *j, fd_arena *a)
+{
+    enum { LAYERS = 4, PROJ = 128 };
+    int nd = j->n[0], n = j->n[1], b = j->n[4], width = j->n[2], modes = j->n[3], train = j->n[5];
+    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = nd, .in = 1, .out = 1, .width = width,
+                     .layers = LAYERS, .modes = { modes, modes }, .proj = PROJ,
+                     .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+    double grid = nd == 1 ? n : n * n, points = b * grid, kept = nd == 1 ? modes : 2.0 * modes * modes;
     double mm = 2 * points * (width * (2 + nd) + LAYERS * width * width + PROJ * width + PROJ)
               + LAYERS * spectral_mm(b, width, kept);
-    double fft = LAYERS * 2 * b * width * rfft_ops((double)f->s.points);
-    j->ops = train ? 3 * mm + 2 * fft : mm + fft;
-    /* each activation written once and read once, in training four times over; weights, gradients and
-     * the two moments of Adam */
-    j->bytes = sizeof(fd_real) * (points * width * (train ? 7 * LAYERS + 3 : LAYERS + 1)
-                                  + (double)f->net->count * (train ? 10 : 1));
+    step_new(j, a, n, b, train, (const fd_arch *[]){ &arch, NULL }, mm,
+             LAYERS * 2 * b * width * rfft_ops(grid),
+             points * width * (train ? 1.75 * LAYERS + .75 : LAYERS + 1));
     snprintf(j->shape, sizeof j->shape, "%s w%d m%d b%d", nd == 1 ? "256" : "64x64", width, modes, b);
     snprintf(j->torch, sizeof j->torch, "fno%dd %s", nd, train ? "train" : "sample");
+}
+
+/* products of a block of a transformer on rows = samples x tokens, its hidden width 4 w */
+static double block_mm(double rows, double tokens, double w)
+{
+    return 2 * rows * (12 * w * w + 2 * tokens * w);
+}
+
+/* n = points of an axis, patch, width, layers, batch, 1: train; heads 4 */
+static void uvit_make(job *j, fd_arena *a)
+{
+    int n = j->n[0], p = j->n[1], w = j->n[2], layers = j->n[3], b = j->n[4], train = j->n[5];
+    fd_arch arch = { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = w, .layers = layers,
+                     .time = FD_TIME_TOKEN, .patch = { p, p }, .grid = { n, n }, .heads = 4,
+                     .pos = FD_POS_LEARNED };
+    double tokens = 1 + n / p * (n / p), rows = b * tokens;
+    double mm = layers * block_mm(rows, tokens, w) + layers / 2 * 2 * rows * 2 * w * w
+              + 2 * 2 * rows * p * p * w + 2 * b * 8 * w * w;
+    step_new(j, a, n, b, train, (const fd_arch *[]){ &arch, NULL }, mm, 0, layers * 10 * rows * w);
+    snprintf(j->shape, sizeof j->shape, "%dx%d p%d w%d l%d b%d", n, n, p, w, layers, b);
+    snprintf(j->torch, sizeof j->torch, "uvit %s", train ? "train" : "sample");
+}
+
+/* n = points of an axis, width, layers, batch, 1: train: a coordinate network whose modulations are
+ * linear in the values of a small transformer */
+static void coords_make(job *j, fd_arena *a)
+{
+    enum { D = 64, DEPTH = 2, PATCH = 4 };
+    int n = j->n[0], w = j->n[1], layers = j->n[2], b = j->n[3], train = j->n[4];
+    fd_arch vit = { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = D, .layers = DEPTH,
+                    .time = FD_TIME_TOKEN, .patch = { PATCH, PATCH }, .grid = { n, n }, .heads = 4,
+                    .pos = FD_POS_LEARNED };
+    fd_arch field = { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = w, .layers = layers,
+                      .coords = FD_COORD_CLOSED, .mod = FD_MOD_SCALE, .latent = n * n };
+    double tokens = 1 + n / PATCH * (n / PATCH), points = (double)b * n * n;
+    double mm = DEPTH * block_mm(b * tokens, tokens, D) + 2.0 * b * n * n * 2 * layers * w
+              + 2 * points * (3 * w + (layers - 1) * w * w + w);
+    step_new(j, a, n, b, train, (const fd_arch *[]){ &vit, &field }, mm, 0, points * w * layers);
+    snprintf(j->shape, sizeof j->shape, "%dx%d w%d l%d b%d", n, n, w, layers, b);
+    snprintf(j->torch, sizeof j->torch, "inr %s", train ? "train" : "sample");
+}
+
+/* --- Attention and layer norm with their gradients: n = batch, tokens, width, heads; 0: the norm --- */
+
+static void rows_ours(const job *j)
+{
+    int b = j->n[0], tokens = j->n[1], w = j->n[2], heads = j->n[3], shape[3] = { b, tokens, w };
+    ptrdiff_t size = (ptrdiff_t)b * tokens * w;
+    fd_arena mem = j->mem;
+    fd_tape t = fd_tape_begin(&mem, FD_GRAD);
+    fd_var *v[3], *dv[3], *y;
+    for (int i = 0; i < 3; i++)
+        v[i] = heads || !i ? fd_leaf(&t, 3, shape, j->x + i * size) : fd_leaf(&t, 1, &w, j->x + i * size);
+    y = heads ? fd_attention(&t, v[0], v[1], v[2], heads) : fd_layernorm(&t, v[0], v[1], v[2], 1e-6);
+    fd_grad(&t, y, fd_input(&t, 3, shape, j->y), 3, v, dv);
+}
+
+static void rows_make(job *j, fd_arena *a)
+{
+    int b = j->n[0], tokens = j->n[1], w = j->n[2];
+    double size = (double)b * tokens * w;
+    j->x = values(a, 1, 3 * size);
+    j->y = values(a, 2, size);
+    j->ops = j->n[3] ? 7 * 2 * size * tokens : size;  /* forward two products, scores again, four */
+    j->elements = !j->n[3];
+    j->bytes = sizeof(fd_real) * size * (j->n[3] ? 12 : 5);
+    j->ours = rows_ours;
+    snprintf(j->shape, sizeof j->shape, "%dx%d b%d", tokens, w, b);
+    if (j->n[3]) snprintf(j->torch, sizeof j->torch, "attention %d %d %d %d", b, tokens, w, j->n[3]);
+    else snprintf(j->torch, sizeof j->torch, "layernorm %d %d %d", b, tokens, w);
 }
 
 static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6]; } rows[] = {
@@ -586,10 +675,16 @@ static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6
     { "gelu", map_make, { FD_GELU, 1 << 21 } },
     { "gelu+back", map_make, { FD_GELU, 1 << 21, 1 } },
     { "spectral", spectral_make, { 64, 32, 12, 16 } },
-    { "fno1d train", step_make, { 1, 256, 64, 16, 64, 1 } },
-    { "fno1d sample", step_make, { 1, 256, 64, 16, 64, 0 } },
-    { "fno2d train", step_make, { 2, 64, 32, 12, 16, 1 } },
-    { "fno2d sample", step_make, { 2, 64, 32, 12, 16, 0 } },
+    { "attention", rows_make, { 64, 65, 128, 4 } },
+    { "layernorm", rows_make, { 64, 65, 128, 0 } },
+    { "fno1d train", fno_make, { 1, 256, 64, 16, 64, 1 } },
+    { "fno1d sample", fno_make, { 1, 256, 64, 16, 64, 0 } },
+    { "fno2d train", fno_make, { 2, 64, 32, 12, 16, 1 } },
+    { "fno2d sample", fno_make, { 2, 64, 32, 12, 16, 0 } },
+    { "uvit train", uvit_make, { 32, 4, 128, 7, 64, 1 } },
+    { "uvit sample", uvit_make, { 32, 4, 128, 7, 64, 0 } },
+    { "inr train", coords_make, { 32, 128, 5, 64, 1 } },
+    { "inr sample", coords_make, { 32, 128, 5, 64, 0 } },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -788,7 +883,7 @@ int main(int argc, char **argv)
         need(&st);
         j->mem = a;
         measure(r, peak, triad);
-        if (!strncmp(j->work, "fno", 3)) {
+        if (j->ours == step_ours) {
             r->bytes = (double)(st.size - st.low);
             r->torch_bytes = torch[0].to ? torch_memory(j->torch) : NAN;
             steps++;

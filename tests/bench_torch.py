@@ -4,7 +4,8 @@
     bench_torch.py THREADS float|double WORK ..   the peak memory of a few calls, in bytes
 
 Works: rfft N LINES; rfft2, irfft2 N IMAGES; normal N; field N COUNT; exp, sin, gelu, gelu_back N;
-mix MODES BATCH WIDTH; spectral; fno1d, fno2d with train or sample.
+mix MODES BATCH WIDTH; spectral; attention BATCH TOKENS WIDTH HEADS; layernorm BATCH TOKENS WIDTH; fno1d, fno2d, uvit,
+inr with train or sample.
 
 The process starts itself again with the settings that serve torch best: an allocator that keeps
 large blocks, huge pages, OpenBLAS on OpenMP's threads instead of threads of its own, bound threads.
@@ -106,9 +107,83 @@ class Fno(nn.Module):
         return self.p2(F.gelu(self.p1(h)))
 
 
-def fno(kind, step):
-    net, shape = (Fno(Spectral1d, (256,), 64, 16), (64, 1, 256)) if kind == "fno1d" else \
-                 (Fno(Spectral2d, (64, 64), 32, 12), (16, 1, 64, 64))
+# ---- Networks: FD_UVIT and FD_VIT with FD_TIME_TOKEN; FD_SIREN with FD_MOD_SCALE ----
+
+class Block(nn.Module):
+    def __init__(self, d, heads, skip):
+        super().__init__()
+        self.heads, self.n1, self.n2 = heads, nn.LayerNorm(d, 1e-6), nn.LayerNorm(d, 1e-6)
+        self.qkv, self.proj = nn.Linear(d, 3 * d, bias=False), nn.Linear(d, d)
+        self.f1, self.f2 = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.skip = nn.Linear(2 * d, d) if skip else None
+
+    def forward(self, x, skip=None):
+        if self.skip is not None:
+            x = self.skip(torch.cat([x, skip], -1))
+        b, s, d = x.shape
+        q, k, v = self.qkv(self.n1(x)).reshape(b, s, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        x = x + self.proj(attention(q, k, v).transpose(1, 2).reshape(b, s, d))
+        return x + self.f2(F.gelu(self.f1(self.n2(x))))
+
+
+def attention(q, k, v):
+    return torch.softmax(q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5, -1) @ v
+
+
+class Vit(nn.Module):
+    def __init__(self, n, patch, d, layers, unet, heads=4):
+        super().__init__()
+        self.d, self.p, self.g, self.half = d, patch, n // patch, layers // 2 if unet else 0
+        self.patch, self.time = nn.Linear(patch * patch, d), nn.Sequential(nn.Linear(d, 4 * d), nn.SiLU(), nn.Linear(4 * d, d))
+        self.pos = nn.Parameter(0.02 * torch.randn(1, self.g**2, d))
+        self.blocks = nn.ModuleList(Block(d, heads, i > layers - 1 - self.half) for i in range(layers))
+        self.norm, self.head, self.last = nn.LayerNorm(d, 1e-6), nn.Linear(d, patch * patch), nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x, t):
+        b, g, p = x.shape[0], self.g, self.p
+        f = 1000 * t[:, None] * torch.exp(-math.log(10000.0) * torch.arange(self.d // 2) / (self.d // 2))
+        h = self.patch(x.reshape(b, g, p, g, p).permute(0, 1, 3, 2, 4).reshape(b, g * g, p * p)) + self.pos
+        h = torch.cat([self.time(torch.cat([f.cos(), f.sin()], -1))[:, None], h], 1)
+        stack = []
+        for i, block in enumerate(self.blocks):
+            h = block(h, stack.pop()) if block.skip is not None else block(h)
+            if i < self.half:
+                stack.append(h)
+        y = self.head(self.norm(h[:, 1:])).reshape(b, g, g, p, p).permute(0, 1, 3, 2, 4).reshape(b, 1, g * p, g * p)
+        return self.last(y)
+
+
+class Coords(nn.Module):
+    def __init__(self, n, width, layers, omega=30.0):
+        super().__init__()
+        self.vit, self.mod, self.omega = Vit(n, 4, 64, 2, False), nn.Linear(n * n, layers * 2 * width), omega
+        self.layers, self.out = nn.ModuleList(nn.Linear(width if i else 3, width) for i in range(layers)), nn.Linear(width, 1)
+        for i, layer in enumerate(self.layers):
+            bound = (6 / width) ** 0.5 / omega if i else 1 / 3
+            nn.init.uniform_(layer.weight, -bound, bound)
+        nn.init.normal_(self.mod.weight, std=1 / (n * omega))
+        g = torch.linspace(-1, 1, n)
+        self.register_buffer("grid", torch.stack(torch.meshgrid(g, g, indexing="ij"), -1).reshape(1, n * n, 2))
+
+    def forward(self, x, t):
+        b = x.shape[0]
+        m = self.mod(self.vit(x, t).reshape(b, -1)).reshape(b, len(self.layers), 2, 1, -1)
+        z = torch.cat([self.grid.expand(b, -1, -1), x.reshape(b, -1, 1)], -1)
+        for i, layer in enumerate(self.layers):
+            z = torch.sin(self.omega * (layer(z) * (1 + m[:, i, 1]) + m[:, i, 0]))
+        return self.out(z).reshape(x.shape)
+
+
+STEPS = {
+    "fno1d": (lambda: Fno(Spectral1d, (256,), 64, 16), (64, 1, 256)),
+    "fno2d": (lambda: Fno(Spectral2d, (64, 64), 32, 12), (16, 1, 64, 64)),
+    "uvit": (lambda: Vit(32, 4, 128, 7, True), (64, 1, 32, 32)),
+    "inr": (lambda: Coords(32, 128, 5), (64, 1, 32, 32)),
+}
+
+
+def step(kind, what):
+    net, shape = STEPS[kind][0](), STEPS[kind][1]
     x0, eps, t = torch.randn(shape), torch.randn(shape), torch.rand(shape[0])
     a = torch.cos(0.5 * math.pi * t).reshape(-1, *[1] * (len(shape) - 1))
     s = torch.sqrt(1 - a * a)
@@ -125,7 +200,7 @@ def fno(kind, step):
         x = state[0]
         state[0] = (1.001 * x - 0.01 * net(x, t) + 0.01 * eps).clamp_(-10, 10)
 
-    return train if step == "train" else sample
+    return train if what == "train" else sample
 
 
 # ---- Kernels ----
@@ -155,9 +230,17 @@ def elementwise(kind, n):
     return lambda: f(x, out=out)
 
 
+def with_grad(f):
+    def run():
+        with torch.enable_grad():
+            f()
+
+    return run
+
+
 def make(work, *n):
-    if work.startswith("fno"):
-        return fno(work, n[0])
+    if work in STEPS:
+        return step(work, n[0])
     n = [int(i) for i in n]
     if work == "rfft":
         x = torch.randn(n[1], n[0])
@@ -172,6 +255,14 @@ def make(work, *n):
         x, w = (torch.randn(k, n[2], n[0], 2) for k in (n[1], n[2]))
         x, w = torch.view_as_complex(x), torch.view_as_complex(w)
         return lambda: torch.einsum("bim,iom->bom", x, w)
+    if work in ("attention", "layernorm"):
+        shape = (n[0], n[3], n[1], n[2] // n[3]) if work == "attention" else (n[0], n[1], n[2])
+        v = [torch.randn(shape, requires_grad=True) for _ in range(3)]
+        if work == "layernorm":
+            v[1:] = [torch.randn(n[2], requires_grad=True) for _ in range(2)]
+        f = attention if work == "attention" else lambda x, g, h: F.layer_norm(x, g.shape, g, h)
+        dy = torch.randn(shape)
+        return with_grad(lambda: torch.autograd.grad(f(*v), v, dy))
     if work == "spectral":
         s, x = Spectral2d(32, 12), torch.randn(16, 32, 64, 64)
         return lambda: s(x)
