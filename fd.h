@@ -867,22 +867,32 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
 /* fd_net_model -- the network as a model that predicts the given kind, with vjp. */
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts);
 
-/* fd_adam -- Adam and AdamW [Kingma & Ba; Loshchilov & Hutter]; 0 means the default in brackets.
+/* fd_adam -- the optimiser; 0 means the default in brackets. For all rules the decay is decoupled.
+ *   FD_ADAMW      Adam, with decay AdamW                  [Kingma & Ba; Loshchilov & Hutter]
+ *   FD_AMSGRAD    the largest v so far in place of v      [Reddi et al.]
+ *   FD_ADABELIEF  v is the mean of (g - m)^2 + eps        [Zhuang et al.; FDP]
  * Rate: lr * min(1, step/warmup), then (steps > 0) by a cosine from lr to lr_end at `steps`. */
+enum { FD_ADAMW, FD_AMSGRAD, FD_ADABELIEF };
 typedef struct {
     double lr, lr_end;               /* [1e-3], 0 */
-    double beta1, beta2, eps;        /* [.9], [.999], [1e-8] */
+    double beta1, beta2, eps;        /* [.9], [.999], [1e-8; FD_ADABELIEF: 1e-16] */
     double decay;                    /* decoupled: w -= rate decay w */
     double clip;                     /* largest norm of the gradient; 0: any */
+    double clip_each;                /* then the largest size of an entry; 0: any */
     double ema;                      /* average <- ema average + (1 - ema) w, bias-corrected start:
                                         min(ema, (1 + step)/(10 + step)); [.999] */
-    int warmup, steps;
+    int warmup, steps, rule;
 } fd_adam;
-typedef struct { fd_adam how; int step; ptrdiff_t count; fd_real *m, *v, *avg; } fd_opt;
+typedef struct {
+    fd_adam how;
+    int step;
+    ptrdiff_t count;
+    fd_real *m, *v, *avg, *top;      /* top: FD_AMSGRAD, else NULL */
+} fd_opt;
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how);
 double  fd_opt_rate(const fd_opt *o, int step);
-/* fd_opt_step -- one step with net->g, which is then cleared. Returns the norm of the gradient. A
- * norm that is not finite records FD_ENAN and changes nothing. */
+/* fd_opt_step -- one step with net->g, which is then cleared: several fd_backward before it add up. Returns
+ * the norm of the gradient. A norm that is not finite records FD_ENAN and changes nothing. */
 double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
 /* ---- 14. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------

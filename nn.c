@@ -3427,21 +3427,29 @@ fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
  *
  *     m <- b1 m + (1 - b1) g        v <- b2 v + (1 - b2) g^2
  *     w <- w - rate (decay w + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps))
- *     avg <- e avg + (1 - e) w,     e = min(ema, (1 + t)/(10 + t)) */
+ *     avg <- e avg + (1 - e) w,     e = min(ema, (1 + t)/(10 + t))
+ *
+ * FD_AMSGRAD has max(v_1 .. v_t) in the place of v, FD_ADABELIEF (g - m)^2 in that of g^2, with the new m,
+ * and adds eps to v in each step. */
 
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
 {
     fd_opt *o = net ? fd_new(a, fd_opt, 1) : NULL;
     if (!o) return NULL;
     if (how) o->how = *how;
+    if (o->how.rule < FD_ADAMW || o->how.rule > FD_ADABELIEF) {
+        fd_fail(a->st, FD_EARG, "fd_opt_new", "unknown rule", 1, o->how.rule, 0, 0);
+        return NULL;
+    }
     if (o->how.lr == 0) o->how.lr = 1e-3;
     if (o->how.beta1 == 0) o->how.beta1 = .9;
     if (o->how.beta2 == 0) o->how.beta2 = .999;
-    if (o->how.eps == 0) o->how.eps = 1e-8;
+    if (o->how.eps == 0) o->how.eps = o->how.rule == FD_ADABELIEF ? 1e-16 : 1e-8;
     if (o->how.ema == 0) o->how.ema = .999;
     o->count = net->count;
     o->m = fd_new(a, fd_real, o->count);
     o->v = fd_new(a, fd_real, o->count);
+    if (o->how.rule == FD_AMSGRAD) o->top = fd_new(a, fd_real, o->count);
     o->avg = fd_raw(a, fd_real, o->count);
     if (!o->avg) return NULL;
     memcpy(o->avg, net->w, (size_t)o->count * sizeof *o->avg);
@@ -3484,15 +3492,19 @@ enum { OPT_BLOCK = 4096 };
 __attribute__((optimize("no-math-errno")))
 #endif
 static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *restrict g,
-                      fd_real *restrict m, fd_real *restrict v, fd_real *restrict avg)
+                      fd_real *restrict m, fd_real *restrict v, fd_real *restrict avg,
+                      fd_real *restrict top)
 {
     const fd_real b1 = p[0], c1 = p[1], b2 = p[2], c2 = p[3], eps = p[4], keep = p[5], by = p[6];
-    const fd_real root = p[7], clip = p[8], e1 = p[9];
+    const fd_real root = p[7], clip = p[8], e1 = p[9], most = p[10], belief = p[11], more = p[12];
     for (int j = 0; j < n; j++) {
         fd_real d = clip * g[j];
+        d = d > most ? most : d < -most ? -most : d;
         m[j] = b1 * m[j] + c1 * d;
-        v[j] = b2 * v[j] + c2 * (d * d);
-        w[j] = keep * w[j] - by * m[j] / (root * OPT_SQRT(v[j]) + eps);
+        d -= belief * m[j];
+        fd_real u = v[j] = b2 * v[j] + c2 * (d * d) + more;
+        if (top) u = top[j] = u > top[j] ? u : top[j];
+        w[j] = keep * w[j] - by * m[j] / (root * OPT_SQRT(u) + eps);
         avg[j] += e1 * (w[j] - avg[j]);
         g[j] = 0;
     }
@@ -3512,27 +3524,30 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     }
     int step = ++o->step;
     double rate = fd_opt_rate(o, step), e = (1.0 + step) / (10.0 + step);
-    const double p[10] = { h->beta1, 1 - h->beta1, h->beta2, 1 - h->beta2, h->eps,
+    int belief = h->rule == FD_ADABELIEF;
+    const double p[13] = { h->beta1, 1 - h->beta1, h->beta2, 1 - h->beta2, h->eps,
                            1 - rate * h->decay, rate / (1 - pow(h->beta1, step)),
                            1 / sqrt(1 - pow(h->beta2, step)),
                            h->clip > 0 && norm > h->clip ? h->clip / norm : 1,
-                           1 - (h->ema < e ? h->ema : e) };
-    fd_real q[10];
-    for (int i = 0; i < 10; i++) q[i] = (fd_real)p[i];
+                           1 - (h->ema < e ? h->ema : e), h->clip_each > 0 ? h->clip_each : most,
+                           belief, belief ? h->eps : 0 };
+    fd_real q[13];
+    for (int i = 0; i < 13; i++) q[i] = (fd_real)p[i];
     ptrdiff_t blocks = (o->count + OPT_BLOCK - 1) / OPT_BLOCK;
     FD_PARALLEL_IF(o->count > 8 * OPT_BLOCK)
     for (ptrdiff_t i = 0; i < blocks; i++) {
         ptrdiff_t at = i * OPT_BLOCK;
         int n = (int)(o->count - at < OPT_BLOCK ? o->count - at : OPT_BLOCK);
-        opt_block(n, q, net->w + at, net->g + at, o->m + at, o->v + at, o->avg + at);
+        opt_block(n, q, net->w + at, net->g + at, o->m + at, o->v + at, o->avg + at,
+                  o->top ? o->top + at : NULL);
     }
     return norm;
 }
 
 /* ---- Checkpoints --------------------------------------------------------------------------------
  *
- * A .safetensors file: the weights as net.<part>, with an optimiser also ema.<part>, adam.m.<part>
- * and adam.v.<part>; every number of the configuration as text under arch.*, adam.*, doubles with
+ * A .safetensors file: the weights as net.<part>, with an optimiser also ema.<part>, adam.m.<part>,
+ * adam.v.<part> and, for FD_AMSGRAD, adam.top.<part>; every number of the configuration as text under arch.*, adam.*, doubles with
  * 17 digits so that they come back exactly. Names with these four prefixes are ours, all others the
  * caller's. */
 #ifndef FD_NO_STDIO
@@ -3560,15 +3575,17 @@ static const struct save_field save_arch[] = {
 };
 static const struct save_field save_adam[] = {
 #define F(x) { "adam." #x, 1, offsetof(fd_opt, how.x) }
-    F(lr), F(lr_end), F(beta1), F(beta2), F(eps), F(decay), F(clip), F(ema),
+    F(lr), F(lr_end), F(beta1), F(beta2), F(eps), F(decay), F(clip), F(clip_each), F(ema),
     { "adam.warmup", 0, offsetof(fd_opt, how.warmup) },
     { "adam.steps", 0, offsetof(fd_opt, how.steps) },
+    { "adam.rule", 0, offsetof(fd_opt, how.rule) },
     { "adam.step", 0, offsetof(fd_opt, step) }
 #undef F
 };
 enum { SAVE_ARCH = sizeof save_arch / sizeof *save_arch,
        SAVE_ADAM = sizeof save_adam / sizeof *save_adam };
-static const char *const save_prefix[] = { "net.", "ema.", "adam.m.", "adam.v." };
+static const char *const save_prefix[] = { "net.", "ema.", "adam.m.", "adam.v.", "adam.top." };
+static int save_kinds(const fd_opt *o) { return !o ? 1 : o->how.rule == FD_AMSGRAD ? 5 : 4; }
 
 static int save_ours(const char *name)
 {
@@ -3610,8 +3627,8 @@ int fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt
             return fd_fail_name(st, FD_EARG, where, taken, more->meta[i].key);
 
     fd_real *const from[] = { net->w, opt ? opt->avg : NULL, opt ? opt->m : NULL,
-                              opt ? opt->v : NULL };
-    int kinds = opt ? 4 : 1;
+                              opt ? opt->v : NULL, opt ? opt->top : NULL };
+    int kinds = save_kinds(opt);
     fd_tensors f;
     f.tensor = fd_raw(&scratch, fd_tensor, kinds * net->parts + more->count);
     f.meta = fd_raw(&scratch, fd_meta, SAVE_ARCH + SAVE_ADAM + 1 + more->metas);
@@ -3720,10 +3737,12 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     if (!version || strcmp(version, "1"))
         load_fail(st, "net.version is not 1: not a checkpoint of ours", path);
     load_fields(st, &f, SAVE_ARCH, save_arch, &arch);
-    int trained = fd_meta_find(&f, "adam.step") != NULL, kinds = trained ? 4 : 1;
+    int trained = fd_meta_find(&f, "adam.step") != NULL;
     if (opt && !trained) load_fail(st, "no optimiser in this file", path);
     if (trained) load_fields(st, &f, SAVE_ADAM, save_adam, &o);
     if (o.step < 0) load_fail(st, "a negative number of steps", "adam.step");
+    if (o.how.rule < FD_ADAMW || o.how.rule > FD_ADABELIEF) load_fail(st, "unknown rule", "adam.rule");
+    int kinds = save_kinds(trained ? &o : NULL);
     if (!st->code) {
         fd_status bad = { 0 };
         if (!net_arch(&arch, &bad))
@@ -3735,14 +3754,14 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
             load_part(st, &f, save_prefix[k], &own->part[i]);
     if (own) load_unknown(st, &f, own, kinds);
     if (own && net_room(a, own)) {
-        fd_opt *to = trained && opt ? fd_opt_new(a, own, NULL) : NULL;
+        fd_opt *to = trained && opt ? fd_opt_new(a, own, &o.how) : NULL;
         if (to) {
             to->how = o.how;
             to->step = o.step;
         }
         fd_real *const into[] = { own->w, to ? to->avg : NULL, to ? to->m : NULL,
-                                  to ? to->v : NULL };
-        for (int k = 0; k < (to ? 4 : 1); k++)
+                                  to ? to->v : NULL, to ? to->top : NULL };
+        for (int k = 0; k < save_kinds(to); k++)
             for (int i = 0; i < own->parts && !st->code; i++) {
                 const fd_part *p = &own->part[i];
                 const fd_tensor *t = load_part(st, &f, save_prefix[k], p);

@@ -444,7 +444,7 @@ static inline void topic_help(const topic *t)
 
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir;
+    const char *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels;
     spec cov, target, process, net, predict, precond, weight, law, scheme, times, start, corrector,
         map;
     shape grid;
@@ -454,7 +454,7 @@ typedef struct {
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, ALL = 511 };
+       ORDERS = 128, CHOICE = 256, THESIS = 512, ALL = 1023 };
 enum { O_YES, O_INT, O_REAL, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -471,6 +471,10 @@ static const option options[] = {
       "functions, .npy or IDX: [n][grid]; or the built-in fields (fd help fields)" },
     { "data", "FILE", NULL, EVAL, O_TEXT, AT(data), 0, 0, 0,
       "real functions, .npy or IDX, or fields" },
+    { "data", "FILE", NULL, THESIS, O_TEXT, AT(data), 0, 0, 0,
+      "images, .npy or IDX; the last sixth is not trained on" },
+    { "labels", "FILE", NULL, THESIS, O_TEXT, AT(labels), 0, 0, 0,
+      "0 to 9 for each image, .npy or IDX: for the classifier" },
     { "samples", "FILE", NULL, EVAL, O_TEXT, AT(samples), 0, 0, 0,
       "what fd sample wrote" },
     { "model", "FILE", NULL, SAMPLE, O_TEXT, AT(model), 0, 0, 0,
@@ -490,6 +494,8 @@ static const option options[] = {
     { "out", "FILE", NULL, ORDERS, O_OUT, AT(out), 0, 0, 0,
       "the errors as .csv (-o)" },
     { "outdir", "FOLDER", "out/choice", CHOICE, O_TEXT, AT(outdir), 0, 0, 0,
+      "where everything goes" },
+    { "outdir", "FOLDER", "out/thesis", THESIS, O_TEXT, AT(outdir), 0, 0, 0,
       "where everything goes" },
     { "outdir", "FOLDER", "out/demo", DEMO, O_TEXT, AT(outdir), 0, 0, 0,
       "where everything goes" },
@@ -550,15 +556,19 @@ static const option options[] = {
       "most steps; halved down to 4" },
     { "steps", "N", "30", DEMO, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
+    { "steps", "N", "3000", THESIS, O_INT, AT(steps), 0, 1, 1e9,
+      "steps of training of each network" },
     { "budget", "SECONDS", "0", TRAIN, O_REAL, AT(budget), 0, 0, 1e9,
       "train for so long instead of --steps; 0: no limit" },
     { "budget", "SECONDS", "180", DEMO, O_REAL, AT(budget), 0, 1, 1e9,
       "time for training" },
-    { "batch", "N", "32", TRAIN | DEMO, O_INT, AT(batch), 0, 1, 1e6,
+    { "batch", "N", "32", TRAIN | DEMO | THESIS, O_INT, AT(batch), 0, 1, 1e6,
       "functions in a step of training" },
     { "batch", "N", "16", SAMPLE | CERTIFY, O_INT, AT(batch), 0, 1, 1e6,
       "functions at a time; changes memory and speed, not results" },
     { "lr", "X", "4e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 1e-30, 1e3,
+      "learning rate" },
+    { "lr", "X", "1e-3", THESIS, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
     { "lr-end", "X", "0", TRAIN | DEMO, O_REAL, AT(lr_end), 0, 0, 1e3,
       "rate at the last step, reached by a cosine" },
@@ -602,6 +612,8 @@ static const option options[] = {
       "most relative change that passes; 0: 1e-3, or 0.1 for a model" },
     { "n", "N", "1000", EVAL, O_INT, AT(n), 0, 2, 1e8,
       "how many functions at most (-n)" },
+    { "n", "N", "512", THESIS, O_INT, AT(n), 0, 33, 1e6,
+      "how many samples of each row (-n)" },
     { "n", "N", "128", DEMO, O_INT, AT(n), 0, 16, 1e6,
       "how many samples for the figures (-n)" },
     { "first", "N", "0", SAMPLE | NOISE, O_INT, AT(first), 0, 0, 1e8,

@@ -893,51 +893,80 @@ static void test_floor(fd_arena a)
     }
 }
 
+/* Every rule against its recursion in double, clipped by norm and by entry. */
+static void test_rules(fd_arena a)
+{
+    for (int k = 0; k < 6; k++) {
+        fd_arch arch = { .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 1, .modes = { 2 } };
+        int rule = k % 3, each = k > 2;
+        double eps = rule == FD_ADABELIEF ? 1e-5 : 1e-3;
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+        fd_adam how = { .lr = .02, .lr_end = .003, .beta1 = .8, .beta2 = .95, .eps = eps, .decay = .1,
+                        .clip = 2.5, .clip_each = each ? .3 : 0, .ema = .7, .warmup = 3, .steps = 11,
+                        .rule = rule };
+        fd_opt *o = fd_opt_new(&a, net, &how);
+        if (!o) { OK(0, "%s", explain(a.st)); return; }
+        ptrdiff_t n = net->count;
+        double *w = fd_new(&a, double, n), *m = fd_new(&a, double, n), *v = fd_new(&a, double, n),
+            *avg = fd_new(&a, double, n), *top = fd_new(&a, double, n);
+        int cut = 0;
+        for (ptrdiff_t i = 0; i < n; i++) avg[i] = w[i] = (double)net->w[i];
+        for (int step = 1; step <= 14; step++) {
+            double square = 0, rate, scale, e;
+            fd_normal(fd_seed((uint64_t)step), n, net->g);
+            for (ptrdiff_t i = 0; i < n; i++) net->g[i] *= (fd_real)(step % 2 ? .1 : 1);
+            for (ptrdiff_t i = 0; i < n; i++) square += (double)net->g[i] * (double)net->g[i];
+            if (step < 3) rate = .02 * step / 3;
+            else if (step < 11) rate = .003 + .017 * (1 + cos(pi * (step - 3) / 8.)) / 2;
+            else rate = .003;
+            NEAR(fd_opt_rate(o, step), rate, 1e-15, "rate of step %d", step);
+            scale = sqrt(square) > 2.5 ? 2.5 / sqrt(square) : 1;
+            e = (1. + step) / (10. + step) < .7 ? (1. + step) / (10. + step) : .7;
+            for (ptrdiff_t i = 0; i < n; i++) {
+                double g = scale * (double)net->g[i], u;
+                cut += fabs(g) > .3;
+                if (each) g = fmax(-.3, fmin(.3, g));
+                m[i] = .8 * m[i] + .2 * g;
+                if (rule == FD_ADABELIEF) v[i] = .95 * v[i] + .05 * (g - m[i]) * (g - m[i]) + eps;
+                else v[i] = .95 * v[i] + .05 * g * g;
+                u = top[i] = fmax(top[i], v[i]);
+                if (rule != FD_AMSGRAD) u = v[i];
+                w[i] -= rate * .1 * w[i];
+                w[i] -= rate * (m[i] / (1 - pow(.8, step))) / (sqrt(u / (1 - pow(.95, step))) + eps);
+                avg[i] = e * avg[i] + (1 - e) * w[i];
+            }
+            NEAR(fd_opt_step(o, net, a.st), sqrt(square), 1e-12 * sqrt(square), "norm at step %d", step);
+            double dw = 0, da = 0, dg = 0;
+            for (ptrdiff_t i = 0; i < n; i++) {
+                dw = fmax(dw, fabs((double)net->w[i] - w[i]));
+                da = fmax(da, fabs((double)o->avg[i] - avg[i]));
+                dg = fmax(dg, fabs((double)net->g[i]));
+            }
+            NEAR(dw, 0, TOL(1e-14, 4e-6), "rule %d: weights at step %d", rule, step);
+            NEAR(da, 0, TOL(1e-14, 4e-6), "rule %d: average at step %d", rule, step);
+            OK(dg == 0 && o->step == step, "gradient cleared");
+        }
+        OK(cut > 5 && !!o->top == (rule == FD_AMSGRAD), "entries were cut: %d", cut);
+    }
+    fd_arch arch = { .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 1, .modes = { 2 } };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+    fd_opt *d = fd_opt_new(&a, net, &(fd_adam){ .rule = FD_ADABELIEF });
+    OK(d && d->how.eps == 1e-16, "default");
+    OK(!fd_opt_new(&a, net, &(fd_adam){ .rule = 3 }) && a.st->code == FD_EARG, "%s", explain(a.st));
+    a.st->code = 0;
+}
+
 static void test_optimiser(fd_arena mem)
 {
     fd_arena a = mem;
     fd_arch arch = { .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 1, .modes = { 2 } };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
-    fd_adam how = { .lr = .02, .lr_end = .003, .beta1 = .8, .beta2 = .95, .eps = 1e-3, .decay = .1,
-                    .clip = 2.5, .ema = .7,
-                    .warmup = 3, .steps = 11 };
-    fd_opt *o = fd_opt_new(&a, net, &how);
+    fd_opt *o = fd_opt_new(&a, net, NULL);
     if (!o) { OK(0, "%s", explain(a.st)); return; }
     ptrdiff_t n = net->count;
-    double *w = fd_new(&a, double, n), *m = fd_new(&a, double, n), *v = fd_new(&a, double, n),
-        *avg = fd_new(&a, double, n);
-    for (ptrdiff_t i = 0; i < n; i++) avg[i] = w[i] = (double)net->w[i];
     for (int step = 1; step <= 14; step++) {
-        double square = 0, rate, scale, e;
         fd_normal(fd_seed((uint64_t)step), n, net->g);
-        for (ptrdiff_t i = 0; i < n; i++) net->g[i] *= (fd_real)(step % 2 ? .01 : 1);
-        for (ptrdiff_t i = 0; i < n; i++) square += (double)net->g[i] * (double)net->g[i];
-        if (step < 3) rate = .02 * step / 3;
-        else if (step < 11) rate = .003 + .017 * (1 + cos(pi * (step - 3) / 8.)) / 2;
-        else rate = .003;
-        NEAR(fd_opt_rate(o, step), rate, 1e-15, "rate of step %d", step);
-        scale = sqrt(square) > 2.5 ? 2.5 / sqrt(square) : 1;
-        e = (1. + step) / (10. + step) < .7 ? (1. + step) / (10. + step) : .7;
-        for (ptrdiff_t i = 0; i < n; i++) {
-            double g = scale * (double)net->g[i];
-            m[i] = .8 * m[i] + .2 * g;
-            v[i] = .95 * v[i] + .05 * g * g;
-            w[i] -= rate * .1 * w[i];
-            w[i] -= rate * (m[i] / (1 - pow(.8, step))) / (sqrt(v[i] / (1 - pow(.95, step)))
-                                                           + 1e-3);
-            avg[i] = e * avg[i] + (1 - e) * w[i];
-        }
-        NEAR(fd_opt_step(o, net, a.st), sqrt(square), 1e-12 * sqrt(square), "norm at step %d",
-             step);
-        double dw = 0, da = 0, dg = 0;
-        for (ptrdiff_t i = 0; i < n; i++) {
-            dw = fmax(dw, fabs((double)net->w[i] - w[i]));
-            da = fmax(da, fabs((double)o->avg[i] - avg[i]));
-            dg = fmax(dg, fabs((double)net->g[i]));
-        }
-        NEAR(dw, 0, TOL(1e-14, 2e-6), "weights at step %d", step);
-        NEAR(da, 0, TOL(1e-14, 2e-6), "average at step %d", step);
-        OK(dg == 0 && o->step == step, "gradient cleared");
+        fd_opt_step(o, net, a.st);
     }
     fd_opt *d = fd_opt_new(&a, net, NULL);
     OK(d && d->how.lr == 1e-3 && d->how.beta1 == .9 && d->how.beta2 == .999 && d->how.eps == 1e-8
@@ -1068,7 +1097,7 @@ static void test_checkpoints(fd_arena mem)
         fd_arena a = mem;
         fd_space s = zoo_space(&a, &zoo[k]);
         fd_adam how = { .lr = 1.0 / 300, .lr_end = 1e-5 / 3, .decay = .1 / 7, .clip = 1.0 / 3,
-                        .ema = .9, .warmup = 3, .steps = 12 };
+                        .ema = .9, .warmup = 3, .steps = 12, .rule = k % 3 };
         fd_net *net = fd_net_new(&a, &zoo[k], fd_seed(6)), *again;
         fd_opt *o = fd_opt_new(&a, net, &how), *o2;
         if (!o) { OK(0, "%s", explain(a.st)); return; }
@@ -1089,6 +1118,8 @@ static void test_checkpoints(fd_arena mem)
             sizeof o->how) && o2->step == 5,
            "network %d: configuration", k);
         OK(state(net, o) == state(again, o2), "network %d: weights and moments", k);
+        OK(!o->top || test_hash(o->top, (size_t)o->count * sizeof *o->top)
+           == test_hash(o2->top, (size_t)o->count * sizeof *o->top), "network %d: largest moments", k);
         run(net, o, &s, 5, a);
         run(again, o2, &s, 5, a);
         OK(!a.st->code && o->step == 10 && o2->step == 10 && state(net, o) == state(again, o2),
@@ -1221,6 +1252,7 @@ void test_networks(void)
     test_equivariance(a);
     test_overfit(a);
     test_floor(a);
+    test_rules(a);
     test_optimiser(a);
     test_bits(a);
     test_starved();
