@@ -252,6 +252,8 @@ typedef struct {
     const fd_fft *to[3], *from[3];    /* transforms of each axis */
     const fd_real *basis;             /* dense spaces: [modes][points], e_k at the points; else NULL */
     const fd_real *weight;            /* dense spaces: quadrature weight of each point; else NULL */
+    const fd_real *at;                /* dense spaces, set by the caller: coordinates [points][axes] in
+                                       * [0, len], for networks that take points anywhere */
 } fd_space;
 
 /* fd_grid -- nd = 1..3 axes of n points. len NULL: 1 each; bc NULL: periodic; ch channels. Takes the
@@ -775,6 +777,9 @@ fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[]);
 fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[]);
 /* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o), zeros outside; 1..3 axes. */
 fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w);
+/* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept, Nyquist
+ * modes dropped, as fd_resample. bc NULL: periodic. On 1 point of a periodic or Neumann axis: the mean. */
+fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]);
 /* fd_spectral -- spectral convolution, channels last: x [b][n0]..[ci] -> y [b][n0]..[co],
  *
  *     y_o(p) = Re sum_k c_k sum_i R_k,i,o xhat_i(k) exp(2 pi i k.p/n),   xhat_i(k) = (1/n) sum_p x_i exp(..)
@@ -820,6 +825,13 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any grid.
  *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
  *                     Both can be modulated for each sample: see fd_field.
+ *   field             FD_SIREN or FD_GABOR over one of the first four: the modulation network [Thesis 4.1], and
+ *                     with a Fourier operator the hybrid not yet explored [Survey]. The last features, brought
+ *                     to `pool` points an axis (their lowest modes; 1: the mean over the domain), give by one
+ *                     linear map the modulations (latent > 0: the latent numbers, which a second one decodes)
+ *                     of a coordinate network field_width wide, which is evaluated at the points, or by fd_query
+ *                     anywhere; with pixels its inputs have x at the point. Transformers read x resampled to
+ *                     `grid`.
  *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
  *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */
 typedef struct {
@@ -834,6 +846,8 @@ typedef struct {
     int heads, mlp;          /* [4]; hidden width [4 * width] */
     int pos, qkv_bias;
     int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */
+    int field, field_width, field_layers;              /* 0: none; [128], [4]; mod then is [FD_MOD_SCALE] */
+    int pixels, pool;        /* 0 or 1; [1] */
     double omega;            /* [30] */
 } fd_arch;
 
@@ -851,6 +865,12 @@ fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
 fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
 /* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. */
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
+/* fd_query -- the same with the result on another space `to` of the domain: a grid, or points whose coordinates
+ * are in to->at. For networks that have a field. */
+fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
+                 const fd_space *to);
+/* fd_encode -- what the network below a field makes of x: the modulations [b][fd_mods] for fd_field. */
+fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
 /* fd_mods, fd_field -- how many numbers modulate a sample of a coordinate network (0: none), and the field
  * that they make on any grid: a of layer l becomes (1 + scale_l) a + shift_l (FD_MOD_SHIFT: a + shift_l), mods
  * [b][layers][shift, scale][width]; FD_MOD_WEIGHTS: weights w + mods, in the order of net->w; with

@@ -2650,6 +2650,84 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w)
     return fd_reshape(t, fd_matmul(t, 0, 0, op_stencil(t, x, axes, x->n, 0), f), x->nd, n);
 }
 
+/* --- A matrix along one axis: y[..][i][..] = sum_j M[i][j] x[..][j][..], M [m][n] or its transpose --- */
+
+static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_real *M, int back);
+
+static void op_along_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = op_along(t, dy, y->i[0], y->i[1], y->i[2], y->aux, !y->i[3]);
+}
+
+static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_real *M, int back)
+{
+    static const struct fd_op op = { "fd_regrid", op_along_vjp, 0 };
+    int out[FD_MAXD], to = back ? n : m, from = back ? m : n;
+    if (!x || !M) return NULL;
+    FD_ASSERT(x->n[axis] == from);
+    for (int i = 0; i < x->nd; i++) out[i] = i == axis ? to : x->n[i];
+    fd_var *y = tape_push(t, &op, x->nd, out, 1, &x);
+    if (!y) return NULL;
+    y->i[0] = axis;
+    y->i[1] = m;
+    y->i[2] = n;
+    y->i[3] = back;
+    y->aux = (void *)(uintptr_t)M;                    /* read only */
+    ptrdiff_t outer = op_outer(x, axis), inner = op_inner(x, axis);
+    if (outer > INT_MAX || inner > INT_MAX)
+        return tape_fail(t, op.name, "too many entries", 0, 0, 0, 0);
+    if (inner == 1)
+        fd_gemm(0, !back, (int)outer, to, from, 1, x->x, from, M, n, 0, y->x, to, *t->mem);
+    else
+        fd_gemm_batch((int)outer, back, 0, to, (int)inner, from, 1, M, n, 0, x->x, (int)inner,
+                      from * inner, 0, y->x, (int)inner, to * inner, *t->mem);
+    return t->mem->st->code ? NULL : y;
+}
+
+/* sum over 0 < k <= K of cos(k pi u), or with half over 0 <= k < K of cos((k + 1/2) pi u) */
+static double regrid_kernel(int K, int half, double u)
+{
+    const double pi = 3.14159265358979323846;
+    double turns = floor(u / 2 + .5), sign = half && fmod(turns, 2) != 0 ? -1 : 1;
+    u -= 2 * turns;
+    double s = 2 * sin(pi * u / 2), q = half ? K : K + .5;
+    double sum = fabs(s) < 1e-12 ? q : sin(q * pi * u) / s;
+    return half ? sign * sum : sum - .5;
+}
+
+/* M[i][j] = sum over shared modes of e_k(x_i) e_k(x_j) h, x_i on m points, x_j on n */
+static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n)
+{
+    fd_real *M = fd_raw(a, fd_real, (ptrdiff_t)m * n);
+    int low = m < n ? m : n, K = bc == FD_PERIODIC ? (low - 1) / 2 : bc == FD_NEUMANN ? low - 1 : low;
+    double edge = bc == FD_DIRICHLET ? 1 : bc == FD_PERIODIC ? 0 : .5, off = bc == FD_DIRICHLET;
+    double h = 1 / (n + off);
+    for (int i = 0; i < m && M; i++)
+        for (int j = 0; j < n; j++) {
+            double x = (i + edge) / (m + off), y = (j + edge) / (n + off), v;
+            if (bc == FD_PERIODIC) v = 1 + 2 * regrid_kernel(K, 0, 2 * (x - y));
+            else if (bc == FD_NEUMANN) v = 1 + regrid_kernel(K, 0, x - y) + regrid_kernel(K, 0, x + y);
+            else v = regrid_kernel(K, bc == FD_MIXED, x - y) - regrid_kernel(K, bc == FD_MIXED, x + y);
+            M[(ptrdiff_t)i * n + j] = (fd_real)(h * v);
+        }
+    return M;
+}
+
+fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[])
+{
+    static const char where[] = "fd_regrid";
+    if (!x) return NULL;
+    if (axes < 1 || axes > 3 || x->nd != axes + 2)
+        return tape_fail(t, where, "wants [b][n..][ch]: axes, of x", 2, axes, x->nd, 0);
+    for (int i = 0; i < axes && x; i++) {
+        int m = n[i], was = x->n[i + 1];
+        if (m < 1) return tape_fail(t, where, "axis has no entries: axis, length", 2, i, m, 0);
+        if (m != was)
+            x = op_along(t, x, i + 1, m, was, regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, m, was), 0);
+    }
+    return x;
+}
+
 /* ---- Networks -----------------------------------------------------------------------------------
  *
  * [KER, ML] and [neuraloperator, FFM] differ in the lifting, the kept modes and the first weights;
@@ -2730,7 +2808,9 @@ static int net_arch(fd_arch *a, fd_status *st)
         "only Fourier operators are linear or residual: kind", "patch must be 1..64, is",
         "heads must divide the width, are", "mlp must be 1..65536, is", "unknown pos",
         "grid must be a multiple of the patch, is", "layers of a U-ViT must be odd, are",
-        "unknown mod", "latent must be 0..65536, is"
+        "unknown mod", "latent must be 0..65536, is", "field must be 0, FD_SIREN or FD_GABOR, is",
+        "field_width must be 1..65536, is", "field_layers must be 1..9999, is", "pool must be 1..64, is",
+        "only grid networks have a field: kind"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
@@ -2746,7 +2826,11 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (!a->heads && vit) a->heads = 4;
     if (!a->mlp && vit) a->mlp = a->width < MOST / 4 ? 4 * a->width : MOST;
     if (!a->coords && coords) a->coords = FD_COORD_OPEN;
-    if (a->omega == 0 && coords) a->omega = 30;
+    if (a->omega == 0 && (coords || a->field)) a->omega = 30;
+    if (a->field && !a->field_width) a->field_width = 128;
+    if (a->field && !a->field_layers) a->field_layers = 4;
+    if (a->field && !a->mod) a->mod = FD_MOD_SCALE;
+    if (a->field && !a->pool) a->pool = 1;
 #define CHECK(i, x, ok) if (fault < 0 && !(ok)) { fault = i; v = x; }
     CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_GABOR)
     CHECK(1, a->nd, a->nd >= 1 && a->nd <= 3)
@@ -2767,7 +2851,7 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(13, a->kind, fno || !(a->linear || a->residual))
     for (int i = 0; i < 3 && i < a->nd && vit; i++) {
         CHECK(14, a->patch[i], a->patch[i] > 0 && a->patch[i] <= 64)
-        CHECK(18, a->grid[i], a->pos == FD_POS_NONE
+        CHECK(18, a->grid[i], (a->pos == FD_POS_NONE && !a->field)
                               || (a->grid[i] > 0 && a->grid[i] % a->patch[i] == 0))
     }
     CHECK(15, a->heads, !vit || (a->heads > 0 && a->width % a->heads == 0))
@@ -2776,6 +2860,13 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(19, a->layers, a->kind != FD_UVIT || a->layers % 2)
     CHECK(20, a->mod, a->mod >= FD_MOD_NONE && a->mod <= FD_MOD_WEIGHTS)
     CHECK(21, a->latent, a->latent >= 0 && a->latent <= MOST)
+    if (a->field) {
+        CHECK(22, a->field, a->field == FD_SIREN || a->field == FD_GABOR)
+        CHECK(23, a->field_width, a->field_width > 0 && a->field_width <= MOST)
+        CHECK(24, a->field_layers, a->field_layers > 0 && a->field_layers < 10000)
+        CHECK(25, a->pool, a->pool > 0 && a->pool <= 64)
+        CHECK(26, a->kind, !coords)
+    }
 #undef CHECK
     if (fault >= 0) fd_fail(st, FD_EARG, "fd_net_new", bad[fault], 1, v, 0, 0);
     return fault < 0;
@@ -2882,6 +2973,7 @@ static void net_plan_vit(fd_net *net, fd_status *st)
     }
     net_part(net, st, "", -1, "norm.g", 1, &w);
     net_part(net, st, "", -1, "norm.b", 1, &w);
+    if (A->field) return;
     net_dense(net, st, "decoder_pred.w", "decoder_pred.b", w, size * A->out);
     for (int i = 0; i < A->nd; i++) n[i] = 3;
     n[A->nd] = n[A->nd + 1] = A->out;
@@ -2889,17 +2981,116 @@ static void net_plan_vit(fd_net *net, fd_status *st)
     net_part(net, st, "", -1, "final_layer.b", 1, &A->out);
 }
 
-/* the decoder of latent modulations comes last: it is no part of what they modulate */
-static void net_plan_coords(fd_net *net, fd_status *st)
+static void net_plan_fno(fd_net *net, fd_status *st)
 {
     const fd_arch *A = &net->arch;
+    int in = net_inputs(A), w = A->width, e = A->embed, n[FD_MAXD], lo, hi;
+    if (A->lift > 0) {
+        net_dense(net, st, "lift0.w", "lift0.b", in, A->lift);
+        net_dense(net, st, "lift1.w", "lift1.b", A->lift, w);
+    } else {
+        net_dense(net, st, "lift0.w", "lift0.b", in, w);
+    }
+    if (A->time == FD_TIME_FILM) {
+        net_dense(net, st, "time0.w", "time0.b", e, e);
+        net_dense(net, st, "time1.w", "time1.b", e, e);
+        net_dense(net, st, "film.w", "film.b", e, A->layers * 2 * w);
+    }
+    for (int i = 0; i < A->nd; i++) {
+        net_modes(A, i, &lo, &hi);
+        n[i] = hi - lo + 1;
+    }
+    n[A->nd] = n[A->nd + 1] = w;
+    n[A->nd + 2] = 2;
+    for (int l = 0; l < A->layers; l++) {
+        net_part(net, st, "layer", l, "spectral", A->nd + 3, n);
+        net_part(net, st, "layer", l, "skip", 2, (int[]){ w, w });
+        net_part(net, st, "layer", l, "bias", 1, &w);
+    }
+    if (A->field) return;
+    if (A->proj > 0) {
+        net_dense(net, st, "proj0.w", "proj0.b", w, A->proj);
+        net_dense(net, st, "proj1.w", "proj1.b", A->proj, A->out);
+    } else {
+        net_dense(net, st, "proj0.w", "proj0.b", w, A->out);
+    }
+}
+
+/* the decoder of latent modulations comes last: it is no part of what they modulate */
+static void net_plan_coords(fd_net *net, fd_status *st, const fd_arch *A)
+{
     int in = net_inputs(A), w = A->width, more = A->kind == FD_GABOR ? in : 0;
+    ptrdiff_t before = net->count;
     for (int l = 0; l <= A->layers; l++)
         net_dense_of(net, st, "layer", l, "w", "b", l ? w + more : in, l < A->layers ? w : A->out);
     if (!A->latent || !A->mod) return;
-    ptrdiff_t mods = A->mod == FD_MOD_WEIGHTS ? net->count : (ptrdiff_t)A->mod * A->layers * w;
+    ptrdiff_t mods = A->mod == FD_MOD_WEIGHTS ? net->count - before : (ptrdiff_t)A->mod * A->layers * w;
     if (mods > INT_MAX) fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, net->count, 2, 0);
     else net_dense(net, st, "latent.w", "latent.b", A->latent, (int)mods);
+}
+
+/* The field of a network that has one, as a coordinate network. Its channel of time is on [-1, 1] where the
+ * embedding's argument is on [0, 1000]. */
+static fd_arch net_field_arch(const fd_arch *a)
+{
+    fd_arch f = *a;
+    f.kind = a->field;
+    f.field = 0;
+    f.width = a->field_width;
+    f.layers = a->field_layers;
+    f.in = a->pixels ? a->in : 0;
+    if (!f.coords) f.coords = FD_COORD_OPEN;
+    if (a->time != FD_TIME_NONE && a->time != FD_TIME_CHANNEL) {
+        f.time = FD_TIME_CHANNEL;
+        f.tscale = a->tscale / 1000;
+    }
+    return f;
+}
+
+/* One half of a network with a field, as a view of the same weights: what reads the input, up to its linear
+ * map to modulations, or the field. Of other networks the whole. */
+static fd_net net_half(const fd_net *net, int field)
+{
+    fd_net half = *net;
+    const fd_arch *a = &net->arch;
+    int own = 2 * (a->field_layers + 1) + (a->latent ? 2 : 0);
+    if (!a->field) return half;
+    if (field) {
+        half.arch = net_field_arch(a);
+        half.part += net->parts - own;
+        half.parts = own;
+        half.count -= half.part[0].at;
+    } else {
+        half.arch.field = 0;
+        half.parts -= own;
+    }
+    return half;
+}
+
+/* modulations of a coordinate network */
+static ptrdiff_t net_mods(const fd_net *net)
+{
+    const fd_arch *a = &net->arch;
+    if (!net_is_coords(a) || !a->mod) return 0;
+    if (a->latent) return a->latent;
+    return a->mod == FD_MOD_WEIGHTS ? net->count : (ptrdiff_t)a->mod * a->layers * a->width;
+}
+
+static void net_plan_field(fd_net *net, fd_status *st)
+{
+    const fd_arch *a = &net->arch, f = net_field_arch(a);
+    fd_net view = *net;                               /* to count the weights of the field */
+    int in = a->width, first = net->parts + 2;
+    for (int i = 0; i < a->nd; i++) in *= in <= INT_MAX / a->pool ? a->pool : 1;
+    net_plan_coords(&view, st, &f);
+    view.arch = f;
+    view.count -= net->count;
+    ptrdiff_t mods = net_mods(&view);
+    if (mods > INT_MAX) fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, net->count, 2, 0);
+    if (st->code) return;
+    net_dense(net, st, "mods.w", "mods.b", in, (int)mods);
+    net_plan_coords(net, st, &f);
+    FD_ASSERT(!strcmp(net->part[first].name, "layer0.w"));
 }
 
 /* the list of parts, without weights */
@@ -2910,42 +3101,13 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     fd_arch *A = &net->arch;
     *A = *arch;
     if (!net_arch(A, a->st)) return NULL;
-    net->part = fd_new(a, fd_part, (net_is_vit(A) ? 13 : 3) * (ptrdiff_t)A->layers + 14);
+    net->part = fd_new(a, fd_part, (net_is_vit(A) ? 13 : 3) * (ptrdiff_t)A->layers
+                                   + 2 * (ptrdiff_t)A->field_layers + 20);
     if (!net->part) return NULL;
-    if (net_is_vit(A) || net_is_coords(A)) {
-        if (net_is_vit(A)) net_plan_vit(net, a->st);
-        else net_plan_coords(net, a->st);
-        return a->st->code ? NULL : net;
-    }
-    int in = net_inputs(A), w = A->width, e = A->embed, n[FD_MAXD], lo, hi;
-    if (A->lift > 0) {
-        net_dense(net, a->st, "lift0.w", "lift0.b", in, A->lift);
-        net_dense(net, a->st, "lift1.w", "lift1.b", A->lift, w);
-    } else {
-        net_dense(net, a->st, "lift0.w", "lift0.b", in, w);
-    }
-    if (A->time == FD_TIME_FILM) {
-        net_dense(net, a->st, "time0.w", "time0.b", e, e);
-        net_dense(net, a->st, "time1.w", "time1.b", e, e);
-        net_dense(net, a->st, "film.w", "film.b", e, A->layers * 2 * w);
-    }
-    for (int i = 0; i < A->nd; i++) {
-        net_modes(A, i, &lo, &hi);
-        n[i] = hi - lo + 1;
-    }
-    n[A->nd] = n[A->nd + 1] = w;
-    n[A->nd + 2] = 2;
-    for (int l = 0; l < A->layers; l++) {
-        net_part(net, a->st, "layer", l, "spectral", A->nd + 3, n);
-        net_part(net, a->st, "layer", l, "skip", 2, (int[]){ w, w });
-        net_part(net, a->st, "layer", l, "bias", 1, &w);
-    }
-    if (A->proj > 0) {
-        net_dense(net, a->st, "proj0.w", "proj0.b", w, A->proj);
-        net_dense(net, a->st, "proj1.w", "proj1.b", A->proj, A->out);
-    } else {
-        net_dense(net, a->st, "proj0.w", "proj0.b", w, A->out);
-    }
+    if (net_is_vit(A)) net_plan_vit(net, a->st);
+    else if (net_is_coords(A)) net_plan_coords(net, a->st, A);
+    else net_plan_fno(net, a->st);
+    if (A->field) net_plan_field(net, a->st);
     return a->st->code ? NULL : net;
 }
 
@@ -2960,7 +3122,10 @@ fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r)
 {
     fd_net *net = net_plan(a, arch);
     if (!net || !net_room(a, net)) return NULL;
-    for (int i = 0; i < net->parts; i++) net_init(net, i, fd_sub(r, 'w', (uint32_t)i));
+    fd_net part[2] = { net_half(net, 0), net_half(net, 1) };
+    int split = arch->field ? part[0].parts : net->parts;
+    for (int i = 0; i < net->parts; i++)
+        net_init(&part[i >= split], i < split ? i : i - split, fd_sub(r, 'w', (uint32_t)i));
     return net;
 }
 
@@ -3043,11 +3208,11 @@ static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const dou
         for (ptrdiff_t p = 0; p < s->points; p++) {
             fd_real *at = c + (i * s->points + p) * more;
             ptrdiff_t rest = p;
-            for (int d = s->nd - 1; d >= 0 && a->coords; d--) {
+            for (int d = a->nd - 1; d >= 0 && a->coords; d--) {
                 int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
                 rest /= s->n[d];
-                double u = a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d]
-                                                      : (double)j / end;
+                double u = s->at ? (double)s->at[p * a->nd + d] / s->len[d]
+                         : a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d] : (double)j / end;
                 at[d] = (fd_real)(wide * u + from);
             }
             if (a->time == FD_TIME_CHANNEL)
@@ -3122,11 +3287,10 @@ static double vit_place(int i, int n, int ref) { return (i + .5) * ref / n - .5;
 /* learned positions: linear interpolation along one axis after another, the ends repeated */
 static fd_var *vit_resample(fd_tape *t, fd_var *p, int axis, int n)
 {
-    int ref = p ? p->n[axis] : n, order[FD_MAXD];
+    int ref = p ? p->n[axis] : n;
     if (ref == n) return p;
     fd_real *m = fd_new(t->mem, fd_real, (ptrdiff_t)n * ref);
-    if (!m) return NULL;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && m; i++) {
         double u = vit_place(i, n, ref);
         if (u < 0) u = 0;
         if (u > ref - 1) u = ref - 1;
@@ -3134,11 +3298,7 @@ static fd_var *vit_resample(fd_tape *t, fd_var *p, int axis, int n)
         m[(ptrdiff_t)i * ref + j] += (fd_real)(1 - (u - j));
         m[(ptrdiff_t)i * ref + k] += (fd_real)(u - j);
     }
-    for (int i = 0; i < p->nd; i++) order[i] = i;
-    order[axis] = p->nd - 1;
-    order[p->nd - 1] = axis;
-    p = fd_matmul(t, 0, 1, fd_permute(t, p, order), fd_input(t, 2, (int[]){ n, ref }, m));
-    return fd_permute(t, p, order);
+    return op_along(t, p, axis, n, ref, m, 0);
 }
 
 /* [tokens][width]. Fixed ones: for each axis a share of the width, cosines, then sines, of the
@@ -3183,18 +3343,19 @@ static fd_var *vit_block(struct net_pass *f, fd_var *h, fd_var *skip, int b)
     return fd_add(t, h, net_dense2(f, vit_norm(f, h), net_map(a)));
 }
 
-static fd_var *vit_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+/* tokens after the last norm, [b * tokens][width]: T[0] x T[1] x T[2] of them */
+static fd_var *vit_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time, int T[3])
 {
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
-    int b = x->n[0], w = a->width, T[3] = { 1, 1, 1 }, n[FD_MAXD] = { b }, first = 0;
+    int b = x->n[0], w = a->width, n[FD_MAXD] = { b }, first = 0;
     int half = a->kind == FD_UVIT ? a->layers / 2 : 0;
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     n[a->nd + 1] = net_inputs(a);
     fd_var *h = fd_reshape(t, net_input(f, s, x, time), a->nd + 2, n);
     h = fd_patches(t, h, a->patch);
     if (!h) return NULL;
-    for (int i = 0; i < a->nd; i++) T[i] = s->n[i] / a->patch[i];
+    for (int i = 0; i < 3; i++) T[i] = i < a->nd ? s->n[i] / a->patch[i] : 1;
     int tokens = h->n[1];
     h = fd_reshape(t, net_linear(f, fuse_flat(t, h)), 3, (int[]){ b, tokens, w });
     fd_var *clock = NULL;
@@ -3219,9 +3380,17 @@ static fd_var *vit_forward(struct net_pass *f, const fd_space *s, fd_var *x, con
     }
     h = fd_reshape(t, h, 3, (int[]){ b, tokens + first, w });
     if (first) h = fd_slice(t, h, 1, 1, tokens);
-    h = vit_norm(f, fuse_flat(t, h));
-    h = net_linear(f, h);
-    h = fd_reshape(t, h, 3, (int[]){ b, tokens, h ? h->n[1] : 1 });
+    return vit_norm(f, fuse_flat(t, h));
+}
+
+static fd_var *vit_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int b = x->n[0], T[3];
+    fd_var *h = net_linear(f, vit_trunk(f, s, x, time, T));
+    if (!h) return NULL;
+    h = fd_reshape(t, h, 3, (int[]){ b, T[0] * T[1] * T[2], h->n[1] });
     h = fd_unpatches(t, h, a->nd, s->n, a->patch);
     h = fd_conv3(t, h, net_next(f));
     h = fd_add(t, h, net_next(f));
@@ -3239,7 +3408,7 @@ static fd_var *coord_weight(struct net_pass *f, fd_var *mods)
     if (!mods || !w) return w;
     int n[3] = { mods->n[0], 1, p->n[p->nd - 1] }, size = (int)fd_count(w);
     if (p->nd == 2) n[1] = p->n[0];
-    fd_var *d = fd_slice(f->t, mods, 1, (int)p->at, size);
+    fd_var *d = fd_slice(f->t, mods, 1, (int)(p->at - f->net->part[0].at), size);
     return fd_add(f->t, fd_reshape(f->t, d, 3, n), w);
 }
 
@@ -3282,55 +3451,163 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
 }
 
-static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
-                           const double *time, int frozen)
+/* --- Fourier operators: the field after the last layer, [b][n..][width] --- */
+
+static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
 {
-    if (!net || !x || t->mem->st->code) return NULL;
-    const fd_arch *a = &net->arch;
-    struct net_pass f = { net, t, 0, frozen };
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
     int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width;
-    if (s->nd != a->nd || s->basis || x->nd != 3 || x->n[1] != a->in || x->n[2] != s->points) {
-        fd_fail(t->mem->st, FD_ESHAPE, "fd_forward",
-                "wants x [b][in][points] on a grid: axes of the network, in, points", 3, a->nd,
-                a->in, (long long)s->points);
-        return NULL;
-    }
-    FD_ASSERT(time || a->time == FD_TIME_NONE);
-    if (net_is_vit(a)) return vit_forward(&f, s, x, time);
-    if (net_is_coords(a)) return coord_forward(&f, s, n[0], x, time, NULL);
     for (int i = 0; i < a->nd; i++) net_modes(a, i, &lo[i], &hi[i]);
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     n[a->nd + 1] = w;
-
-    fd_var *h = fuse_flat(t, net_input(&f, s, x, time));
-    h = a->lift > 0 ? net_dense2(&f, h, net_map(a)) : net_linear(&f, h);
+    fd_var *h = fuse_flat(t, net_input(f, s, x, time));
+    h = a->lift > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
     h = fd_reshape(t, h, a->nd + 2, n);
-    fd_var *film = a->time == FD_TIME_FILM ? net_film(&f, n[0], time) : NULL;
+    fd_var *film = a->time == FD_TIME_FILM ? net_film(f, n[0], time) : NULL;
     fd_real *room = t->mode == FD_EVAL ? fd_raw(t->mem, fd_real, n[0] * s->points * w) : NULL;
     char *mark = t->mem->beg;
     fd_var *was = t->last;
     for (int l = 0; l < a->layers && h; l++) {
-        fd_var *y = net_layer(&f, h, film, l, lo, hi);
+        fd_var *y = net_layer(f, h, film, l, lo, hi);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
     }
-    h = fuse_flat(t, h);
-    h = a->proj > 0 ? net_dense2(&f, h, net_map(a)) : net_linear(&f, h);
-    h = fd_reshape(t, h, 3, (int[]){ n[0], (int)s->points, a->out });
+    return h;
+}
+
+static fd_var *fno_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int b = x->n[0];
+    fd_var *h = fuse_flat(t, fno_trunk(f, s, x, time));
+    h = a->proj > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
+    h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
+}
+
+/* --- A network that gives the modulations of a field [Thesis 4.1] --- */
+
+/* [b][ch][points] on another grid */
+static fd_var *net_regrid(fd_tape *t, const fd_space *s, fd_var *x, const int n[])
+{
+    int b = x ? x->n[0] : 1, ch = x ? x->n[1] : 1, m[FD_MAXD] = { b * ch }, to = 1;
+    for (int i = 0; i < s->nd; i++) {
+        m[i + 1] = s->n[i];
+        to *= n[i];
+    }
+    m[s->nd + 1] = 1;
+    x = fd_regrid(t, fd_reshape(t, x, s->nd + 2, m), s->nd, s->bc, n);
+    return fd_reshape(t, x, 3, (int[]){ b, ch, to });
+}
+
+/* Modulations [b][fd_mods], linear in the last features on `pool` points an axis, which is in their lowest
+ * modes. Transformers read x on the grid of their positions. */
+static fd_var *field_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
+                            const double *time, int frozen)
+{
+    fd_net half = net_half(net, 0);
+    const fd_arch *a = &half.arch;
+    struct net_pass f = { &half, t, 0, frozen };
+    fd_space grid = *s;
+    int b = x->n[0], T[3] = { 1, 1, 1 }, n[FD_MAXD] = { b }, bc[3], pool[3], all = 1;
+    fd_var *h;
+    if (net_is_vit(a)) {
+        x = net_regrid(t, s, x, a->grid);
+        memcpy(grid.n, a->grid, sizeof *grid.n * (size_t)a->nd);
+        for (int i = grid.points = 1; i <= a->nd; i++) grid.points *= grid.n[i - 1];
+        if (!x) return NULL;
+        h = vit_trunk(&f, &grid, x, time, T);
+    } else {
+        h = fno_trunk(&f, s, x, time);
+        memcpy(T, s->n, sizeof T);
+    }
+    for (int i = 0; i < a->nd; i++) {
+        n[i + 1] = T[i];
+        bc[i] = net_is_vit(a) ? FD_NEUMANN : FD_PERIODIC;
+        all *= pool[i] = a->pool;
+    }
+    n[a->nd + 1] = a->width;
+    h = fd_regrid(t, fd_reshape(t, h, a->nd + 2, n), a->nd, bc, pool);
+    return net_linear(&f, fd_reshape(t, h, 2, (int[]){ b, all * a->width }));
+}
+
+static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_space *s, fd_var *x)
+{
+    const fd_arch *a = &net->arch;
+    if (s->basis ? net_is_coords(a) && s->at : s->nd == a->nd)
+        if (x->nd == 3 && x->n[1] == a->in && x->n[2] == s->points) return 1;
+    tape_fail(t, where, "wants x [b][in][points] on a grid: axes of the network, in, points", 3, a->nd,
+              a->in, (long long)s->points);
+    return 0;
+}
+
+/* coordinate networks are evaluated anywhere: on a grid, or on points that have coordinates */
+static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd_space *s)
+{
+    if (s->basis ? !!s->at : s->nd == net->arch.nd) return 1;
+    tape_fail(t, where, "wants a grid, or points with coordinates: axes of the network, of the space", 2,
+              net->arch.nd, s->nd, 0);
+    return 0;
+}
+
+/* x on s, the result on `to` */
+static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
+                           const double *time, const fd_space *to, int frozen)
+{
+    if (!net || !x || t->mem->st->code) return NULL;
+    const fd_arch *a = &net->arch;
+    struct net_pass f = { net, t, 0, frozen };
+    if (!net_wants(net, t, "fd_forward", s, x)) return NULL;
+    FD_ASSERT(time || a->time == FD_TIME_NONE);
+    if (a->field) {
+        if (!net_covers(net, t, "fd_query", to)) return NULL;
+        fd_net field = net_half(net, 1);
+        int b = x->n[0];
+        fd_var *mods = field_encode(net, t, s, x, time, frozen);
+        f.net = &field;
+        if (a->pixels && to != s) x = to->basis ? NULL : net_regrid(t, s, x, to->n);
+        if (a->pixels && !x)
+            return tape_fail(t, "fd_query", "the field takes pixels: wants a grid", 0, 0, 0, 0);
+        return mods ? coord_forward(&f, to, b, a->pixels ? x : NULL, time, mods) : NULL;
+    }
+    if (to != s) {
+        fd_fail(t->mem->st, FD_EARG, "fd_query", "only networks with a field answer anywhere: kind", 1,
+                a->kind, 0, 0);
+        return NULL;
+    }
+    if (net_is_vit(a)) return vit_forward(&f, s, x, time);
+    if (net_is_coords(a)) return coord_forward(&f, s, x->n[0], x, time, NULL);
+    return fno_forward(&f, s, x, time);
 }
 
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
 {
-    return net_forward(net, t, s, x, time, 0);
+    return net_forward(net, t, s, x, time, s, 0);
+}
+
+fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
+                 const fd_space *to)
+{
+    return net_forward(net, t, s, x, time, to, 0);
+}
+
+fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
+{
+    if (!net || !x || t->mem->st->code || !net_wants(net, t, "fd_encode", s, x)) return NULL;
+    if (!net->arch.field) {
+        fd_fail(t->mem->st, FD_EARG, "fd_encode", "a network without a field: kind", 1, net->arch.kind, 0, 0);
+        return NULL;
+    }
+    return field_encode(net, t, s, x, time, 0);
 }
 
 ptrdiff_t fd_mods(const fd_net *net)
 {
-    const fd_arch *a = net ? &net->arch : NULL;
-    if (!a || !net_is_coords(a) || !a->mod) return 0;
-    if (a->latent) return a->latent;
-    return a->mod == FD_MOD_WEIGHTS ? net->count : (ptrdiff_t)a->mod * a->layers * a->width;
+    if (!net) return 0;
+    fd_net field = net_half(net, 1);
+    return net_mods(&field);
 }
 
 fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
@@ -3338,21 +3615,20 @@ fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var
 {
     static const char where[] = "fd_field";
     if (!net || t->mem->st->code) return NULL;
-    const fd_arch *a = &net->arch;
-    struct net_pass f = { net, t, 0, 0 };
+    fd_net field = net_half(net, 1);
+    const fd_arch *a = &field.arch;
+    struct net_pass f = { &field, t, 0, 0 };
     if (!net_is_coords(a)) {
         fd_fail(t->mem->st, FD_EARG, where, "not a coordinate network: kind", 1, a->kind, 0, 0);
         return NULL;
     }
-    if (s->nd != a->nd || s->basis)
-        return tape_fail(t, where, "wants a grid: axes of the network, of the space", 2, a->nd,
-                         s->nd, 0);
+    if (!net_covers(&field, t, where, s)) return NULL;
     if (a->in ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != a->in || x->n[2] != s->points : !!x)
         return tape_fail(t, where, "wants x [b][in][points], none where in is 0: b, in, points", 3,
                          b, a->in, s->points);
-    if (mods && (mods->nd != 2 || mods->n[0] != b || !a->mod || mods->n[1] != fd_mods(net)))
+    if (mods && (mods->nd != 2 || mods->n[0] != b || !a->mod || mods->n[1] != net_mods(&field)))
         return tape_fail(t, where, "wants modulations [b][fd_mods]: b, fd_mods", 2, b,
-                         fd_mods(net), 0);
+                         net_mods(&field), 0);
     FD_ASSERT(time || a->time == FD_TIME_NONE);
     return coord_forward(&f, s, b, x, time, mods);
 }
@@ -3395,7 +3671,7 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
         fd_tape t = fd_tape_begin(&mem, dy ? FD_GRAD : FD_EVAL);
         fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
         fd_var *in = dy ? fd_leaf(&t, 3, n, xi) : fd_input(&t, 3, n, xi);
-        fd_var *out = net_forward(net, &t, s, in, time + i, 1), *dx = NULL;
+        fd_var *out = net_forward(net, &t, s, in, time + i, s, 1), *dx = NULL;
         if (dy) {
             fd_grad(&t, out, fd_input(&t, 3, n, dy + i * size), 1, &in, &dx);
             out = dx;
@@ -3569,7 +3845,8 @@ static const struct save_field save_arch[] = {
     { "arch.grid0", 0, offsetof(fd_arch, grid) },
     { "arch.grid1", 0, offsetof(fd_arch, grid) + sizeof(int) },
     { "arch.grid2", 0, offsetof(fd_arch, grid) + 2 * sizeof(int) },
-    F(heads), F(mlp), F(pos), F(qkv_bias), F(mod), F(latent),
+    F(heads), F(mlp), F(pos), F(qkv_bias), F(mod), F(latent), F(field), F(field_width), F(field_layers),
+    F(pixels), F(pool),
     { "arch.omega", 1, offsetof(fd_arch, omega) }
 #undef F
 };

@@ -55,6 +55,11 @@ static fd_var *a_conv(fd_tape *t, fd_var *const x[], const int o[])
     return fd_conv3(t, x[0], x[1]);
 }
 
+static fd_var *a_regrid(fd_tape *t, fd_var *const x[], const int o[])
+{
+    return fd_map(t, fd_regrid(t, x[0], o[0], o + 1, o + 1 + o[0]), FD_SQUARE);
+}
+
 enum { IN = 3, SIZE = 128 };
 typedef struct {
     const char *name;
@@ -77,6 +82,8 @@ static const arch_graph graphs[] = {
     { "unpatches", a_unpatches, 1, { 3 }, { { 2, 4, 12 } }, { 2, 4, 6, 2, 3 } },
     { "conv, 1 axis", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { 0 } },
     { "conv, 2 axes", a_conv, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 3, 3, 2, 2 } }, { 0 } },
+    { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 } },
+    { "regrid of a line", a_regrid, 1, { 3 }, { { 2, 6, 1 } }, { 1, FD_MIXED, 5 } },
     { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { 0 } }
 };
 
@@ -334,11 +341,45 @@ static void test_patches(fd_arena mem)
     NEAR(worst, 0, TOL(1e-14, 1e-5), "conv3");
 }
 
+/* fd_regrid is fd_resample, on every kind of axis, up and down, odd and even */
+static void test_regrid(fd_arena mem)
+{
+    static const int side[][3] = { { 4, 5, 6 }, { 7, 5, 3 }, { 1, 8, 9 }, { 12, 13, 4 } };
+    for (int k = 0; k < 4 * 4 * 4; k++)
+        for (int nd = 1; nd < 4; nd++) {
+            fd_arena a = mem;
+            const int *n = side[k % 4], *m = side[k / 4 % 4];
+            int bc[3] = { k / 16, (k / 16 + k) % 4, k % 3 }, nx[5] = { 2 }, ny = 2;
+            fd_space from = fd_grid(&a, nd, n, NULL, bc, 1), to = fd_grid(&a, nd, m, NULL, bc, 1);
+            fd_real *x = numbers(&a, 3 + k, 2 * from.points), *want = fd_new(&a, fd_real, 2 * to.points);
+            fd_resample(&from, &to, 2, x, want, a);
+            fd_tape t = fd_tape_begin(&a, FD_EVAL);
+            memcpy(nx + 1, n, (size_t)nd * sizeof *n);
+            nx[nd + 1] = 1;
+            fd_var *y = fd_regrid(&t, fd_input(&t, nd + 2, nx, x), nd, bc, m);
+            if (!y) { OK(0, "%s", reason(a.st)); return; }
+            int kept = 0;                             /* an axis of the same length is left as it is */
+            for (int i = 0; i < nd; i++) {
+                ny *= m[i];
+                kept |= m[i] == n[i] && n[i] % 2 == 0 && bc[i] == FD_PERIODIC;
+            }
+            OK(fd_count(y) == ny, "%d entries", (int)fd_count(y));
+            if (!kept) NEAR(test_rel(ny, y->x, want), 0, TOL(1e-12, 3e-6), "case %d, %d axes", k, nd);
+        }
+    fd_arena a = mem;
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_real *x = numbers(&a, 1, 24);
+    fd_var *y = fd_regrid(&t, fd_input(&t, 4, S(1, 3, 4, 2), x), 2, NULL, S(1, 1));
+    double mean = 0;
+    for (int i = 0; i < 12; i++) mean += (double)x[2 * i + 1] / 12;
+    NEAR(y ? (double)y->x[1] : NAN, mean, 10 * EPS, "one point: the mean");
+}
+
 /* every error of the operators */
 static void test_errors(fd_arena a)
 {
     fd_real x[600] = { 0 };
-    for (int k = 0; k < 15; k++) {
+    for (int k = 0; k < 17; k++) {
         static const char *const text[] = {
             "fd_softmax: no last axis",
             "fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 4, 5",
@@ -354,6 +395,8 @@ static void test_errors(fd_arena a)
             "fd_conv3: wants x [b][n..][ci], w [3]..[ci][co]: axes: 4, 3",
             "fd_conv3: the kernel is 3 points wide: axis, length: 1, 5",
             "fd_conv3: channels differ: 2, 3",
+            "fd_regrid: wants [b][n..][ch]: axes, of x: 2, 3",
+            "fd_regrid: axis has no entries: axis, length: 1, 0",
             ""
         };
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
@@ -374,10 +417,12 @@ static void test_errors(fd_arena a)
         case 11: y = fd_conv3(&t, im, q); break;
         case 12: y = fd_conv3(&t, im, fd_leaf(&t, 4, S(3, 5, 2, 2), x)); break;
         case 13: y = fd_conv3(&t, im, fd_leaf(&t, 4, S(3, 3, 3, 2), x)); break;
+        case 14: y = fd_regrid(&t, q, 2, NULL, S(2, 2)); break;
+        case 15: y = fd_regrid(&t, im, 2, NULL, S(2, 0)); break;
         default:
             y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
             y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
-            y = fd_conv3(&t, y, q);
+            y = fd_conv3(&t, fd_regrid(&t, y, 1, NULL, S(1)), q);
         }
         OK(!y && !strcmp(reason(a.st), text[k]), "%d: %s", k, reason(a.st));
         a.st->code = 0;
@@ -398,13 +443,23 @@ static const fd_arch zoo[] = {
     { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 7, .layers = 2,
       .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .latent = 3, .omega = 3 },
     { .kind = FD_GABOR, .nd = 1, .in = 2, .out = 2, .width = 5, .layers = 3, .omega = 2,
-      .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED, .mod = FD_MOD_WEIGHTS }
+      .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED, .mod = FD_MOD_WEIGHTS },
+    { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1, .heads = 2, .mlp = 5,
+      .patch = { 2, 2 }, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 700,
+      .field = FD_SIREN, .field_width = 5, .field_layers = 2, .latent = 3, .omega = 2 },
+    { .kind = FD_FNO_BLOCK, .nd = 1, .in = 2, .out = 2, .width = 3, .layers = 2, .modes = { 4 },
+      .lift = -1, .time = FD_TIME_FILM, .embed = 4, .tscale = 500, .field = FD_GABOR, .field_width = 4,
+      .field_layers = 2, .mod = FD_MOD_WEIGHTS, .omega = 2, .pixels = 1, .pool = 3 },
+    { .kind = FD_UVIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 3, .heads = 1, .mlp = 4,
+      .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 4,
+      .field_layers = 1, .mod = FD_MOD_SHIFT, .omega = 2, .pixels = 1, .pool = 2 }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 
 static fd_space zoo_space(fd_arena *a, const fd_arch *arch)
 {
-    static const int n[ZOO][2] = { { 4, 6 }, { 8 }, { 3, 2 }, { 4, 3 }, { 7 } };
+    static const int n[ZOO][2] = { { 4, 6 }, { 8 }, { 3, 2 }, { 4, 3 }, { 7 },
+                                      { 4, 6 }, { 7 }, { 9 } };
     return fd_grid(a, arch->nd, n[arch - zoo], NULL, NULL, arch->in);
 }
 
@@ -429,7 +484,15 @@ static void test_counts(void)
           3 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
         { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 5,
             .patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN },
-          5 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256 + 129 * 16 + 10 }
+          5 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256 + 129 * 16 + 10 },
+        { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 4,
+            .patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN, .field = FD_SIREN,
+            .latent = 256, .pool = 2 },
+          4 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256      /* the ViT */
+          + 513 * 256 + 4 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 2, .modes = { 6 },
+            .lift = -1, .field = FD_GABOR, .field_width = 16, .field_layers = 3, .mod = FD_MOD_WEIGHTS },
+          16 + 2 * (4 * 128 + 64 + 8) + 10 * (32 + 2 * 18 * 16 + 18) }
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_status st;
@@ -471,7 +534,19 @@ static void test_counts(void)
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .latent = -1 },
           "fd_net_new: latent must be 0..65536, is: -1" },
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .time = FD_TIME_FILM },
-          "fd_net_new: unknown time: 2" }
+          "fd_net_new: unknown time: 2" },
+        { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .field = FD_SIREN },
+          "fd_net_new: only grid networks have a field: kind: 4" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+            .field = FD_VIT }, "fd_net_new: field must be 0, FD_SIREN or FD_GABOR, is: 2" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+            .field = FD_GABOR, .field_width = -1 }, "fd_net_new: field_width must be 1..65536, is: -1" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+            .field = FD_GABOR, .field_layers = -1 }, "fd_net_new: field_layers must be 1..9999, is: -1" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
+            .field = FD_GABOR, .pool = 65 }, "fd_net_new: pool must be 1..64, is: 65" },
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,
+            .pos = FD_POS_NONE }, "fd_net_new: grid must be a multiple of the patch, is: 0" }
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fd_status st;
@@ -813,6 +888,90 @@ static void test_positions(fd_arena mem)
         }
 }
 
+/* Networks with a field: encoding, then the field; the same function on every grid, on points, at one point;
+ * an input that is the same function on two grids gives the same modulations. */
+static void test_fields(fd_arena mem)
+{
+    for (int k = 5; k < 8; k++) {
+        fd_arena a = mem;
+        enum { B = 2 };
+        fd_arch arch = zoo[k];
+        arch.linear = arch.kind == FD_FNO_BLOCK;      /* no aliasing */
+        int nd = arch.nd, coarse[2] = { 9, 15 }, fine[2] = { 27, 30 }, in = arch.in, out = arch.out;
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+        fd_space s = fd_grid(&a, nd, coarse, NULL, NULL, in), f = fd_grid(&a, nd, fine, NULL, NULL, in);
+        fd_cov *law = fd_cov_white(&a, &f, 1, 1);
+        if (!law) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 5);
+        int M = (int)fd_mods(net), P = (int)s.points, Q = (int)f.points;
+        const double time[B] = { .3, .8 };
+        fd_real *x = fd_new(&a, fd_real, B * in * P), *xf = fd_new(&a, fd_real, B * in * Q);
+        fd_cov_draw(fd_cov_on(&a, law, &s), fd_seed(4), 0, B, x, a);
+        fd_cov_draw(law, fd_seed(4), 0, B, xf, a);
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *vx = fd_input(&t, 3, S(B, in, P), x), *vf = fd_input(&t, 3, S(B, in, Q), xf);
+        fd_var *m = fd_encode(net, &t, &s, vx, time), *mf = fd_encode(net, &t, &f, vf, time);
+        if (!mf || !m) { OK(0, "%s", reason(a.st)); return; }
+        OK(m->nd == 2 && m->n[1] == M, "%d modulations", M);
+        NEAR(test_rel(B * M, mf->x, m->x), 0, TOL(1e-12, 1e-5), "network %d: two grids", k);
+        fd_var *y = fd_forward(net, &t, &s, vx, time);
+        fd_var *z = fd_field(net, &t, &s, B, arch.pixels ? vx : NULL, time, m);
+        fd_var *q = fd_query(net, &t, &s, vx, time, &f);
+        if (!y || !z || !q) { OK(0, "%s", reason(a.st)); return; }
+        OK(!memcmp(y->x, z->x, sizeof(fd_real) * (size_t)(B * out * P)), "encode, then the field");
+        double worst = 0, size = 0;
+        for (int i = 0; i < B * out * P; i++) {       /* i / n of the coarse grid is on the fine one */
+            int p = i % P, r = nd == 2 ? p / 15 * 3 * 30 + p % 15 * 2 : 3 * p;
+            worst = fmax(worst, fabs((double)(q->x[i / P * Q + r] - y->x[i])));
+            size = fmax(size, fabs((double)y->x[i]));
+        }
+        NEAR(worst / size, 0, TOL(1e-12, 1e-4), "network %d: queries on a finer grid", k);
+
+        /* the points of the grid in another order, as a cloud; one point alone */
+        fd_real *at = fd_new(&a, fd_real, P * nd), *one = fd_new(&a, fd_real, P);
+        int *order = fd_new(&a, int, P);
+        if (!order) { OK(0, "%s", reason(a.st)); return; }
+        fd_perm(fd_seed(7), P, order);
+        for (int i = 0; i < P; i++) {
+            at[i * nd] = (fd_real)fd_coord(&s, 0, nd == 2 ? order[i] / 15 : order[i]);
+            if (nd == 2) at[i * nd + 1] = (fd_real)fd_coord(&s, 1, order[i] % 15);
+            one[i] = 1;
+        }
+        fd_space cloud = fd_dense(NULL, P, 1, one, one, in);
+        q = fd_query(net, &t, &s, vx, time, &cloud);
+        OK(!q && !strcmp(reason(a.st), nd == 2 ?
+            "fd_query: wants a grid, or points with coordinates: axes of the network, of the space: 2, 0" :
+            "fd_query: wants a grid, or points with coordinates: axes of the network, of the space: 1, 0"),
+           "%s", reason(a.st));
+        a.st->code = 0;
+        cloud.at = at;
+        q = fd_query(net, &t, &s, vx, time, &cloud);
+        if (arch.pixels) {
+            OK(!q && !strcmp(reason(a.st), "fd_query: the field takes pixels: wants a grid"), "%s",
+               reason(a.st));
+            a.st->code = 0;
+            continue;
+        }
+        for (int i = 0; i < B * out * P && q; i++)
+            NEAR((double)q->x[i], (double)y->x[i / P * P + order[i % P]], TOL(1e-13, 1e-5) * size,
+                 "network %d: point %d of the cloud", k, i);
+        OK(q != NULL, "%s", reason(a.st));
+    }
+    fd_arena a = mem;
+    fd_net *net = fd_net_new(&a, &zoo[1], fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(8), NULL, NULL, 1), r = fd_grid(&a, 1, S(4), NULL, NULL, 1);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    double time = .3;
+    fd_var *x = fd_input(&t, 3, S(1, 1, 8), numbers(&a, 1, 8));
+    OK(!fd_encode(net, &t, &s, x, &time) && a.st->code == FD_EARG, "%s", reason(a.st));
+    a.st->code = 0;
+    OK(!fd_query(net, &t, &s, x, &time, &r) && a.st->code == FD_EARG
+       && !strcmp(reason(a.st), "fd_query: only networks with a field answer anywhere: kind: 2"), "%s",
+       reason(a.st));
+    a.st->code = 0;
+    OK(!fd_encode(NULL, &t, &s, x, &time) && !fd_query(net, &t, &s, NULL, &time, &r) && !a.st->code, "NULL");
+}
+
 /* ---- Meta-learning ---- */
 
 struct inner { const fd_net *net; const fd_space *s; const double *time; const fd_real *y; };
@@ -951,11 +1110,13 @@ void test_arch(void)
     test_rows(a);
     test_attention(a);
     test_patches(a);
+    test_regrid(a);
     test_errors(a);
     test_plain_vit(a);
     test_plain_coords(a);
     test_network_gradients(a);
     test_positions(a);
+    test_fields(a);
     test_meta(a);
     OK(!st.code, "%s", reason(&st));
 }
