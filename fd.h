@@ -408,6 +408,19 @@ fd_process fd_ve(const fd_cov *noise, double smin, double smax);
 fd_process fd_driftless(const fd_cov *noise, double tmax);
 fd_process fd_flow(const fd_cov *noise, double smin);
 fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT);
+/* fd_chain, fd_chain_gamma -- fd_ddpm of any schedule: x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, beta [T] (its
+ * element t - 1 is beta_t) between 0 and 1, or gamma [T], gamma_t = prod_{u <= t} (1 - beta_u), falling between 1
+ * and 0; copied. FD_EARG, with the step, otherwise.
+ * fd_betas -- schedules, u = (t-1)/(T-1):
+ *   FD_BETA_LINEAR     beta1 + (betaT - beta1) u                                        [DDPM, KER]
+ *   FD_BETA_QUADRATIC  its square root linear                                           [LDM]
+ *   FD_BETA_SIGMOID    beta1 + (betaT - beta1)/(1 + exp(6 - 12 u))
+ *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas cut at .999; beta1
+ *                      and betaT are not looked at                                      [iDDPM eq. 17] */
+enum { FD_BETA_LINEAR, FD_BETA_QUADRATIC, FD_BETA_SIGMOID, FD_BETA_COSINE };
+fd_process fd_chain(fd_arena *a, const fd_cov *noise, int T, const double *beta);
+fd_process fd_chain_gamma(fd_arena *a, const fd_cov *noise, int T, const double *gamma);
+void       fd_betas(int rule, int T, double beta1, double betaT, double *beta);
 /* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus noise, not
  * at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
 fd_process fd_flow_vp(const fd_cov *noise, double s);
@@ -540,8 +553,10 @@ enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
 double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
 /* fd_draw_times -- b times in [tmin, tmax], time i from element first + i of r:
  *   FD_T_UNIFORM; FD_T_LOG log-uniform; FD_T_STRATIFIED tmin + (tmax-tmin) ((i + U)/b mod 1), low
- *   discrepancy, one U per call; FD_T_LOGNORMAL: log sigma ~ N(prm0, prm1^2), clipped     [EDM] */
-enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL };
+ *   discrepancy, one U per call; FD_T_LOGNORMAL: log sigma ~ N(prm0, prm1^2), clipped     [EDM]
+ *   FD_T_LEVELS: chains and ladders only: the levels 1..T without replacement (b > T: T at a time), one
+ *   permutation per call     [DDO] */
+enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL, FD_T_LEVELS };
 void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                      double *t);
 /* fd_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind, each at its own
@@ -551,8 +566,10 @@ void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng 
  *   FD_NORM_STATIONARY  2a/(q lam)                       that of the stationary law; b/r of [FDP]
  *   FD_NORM_SOBOLEV     (1 + mu)^prm
  *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D           path-space KL, the ELBO's [Song et al. 2021]
+ *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, ' at t - 1: KL of step t of a chain; on the noise
+ *                       beta^2/(2 beta~ (1 - beta)(1 - gamma)) [DDPM eq. 12], which KER leaves out. t = 1: 1/(2 v lam)
  * Kinds C^-p s count as s. Modes that carry no noise get 0, but for H and Sobolev. */
-enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD };
+enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD, FD_NORM_STEP };
 void   fd_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
                 fd_real *x, fd_arena scratch);
 /* fd_norm -- the same weights at one time as an operator: <x, W x>; fd_cov_apply with 1/2 is fd_weigh on the
@@ -581,6 +598,8 @@ enum {
     FD_PF_EULER,            /* probability-flow ODE */
     FD_ETA_EULER,           /* between (eta = 0) the ODE and (eta = 1) the SDE */
     FD_EXPONENTIAL,         /* linear part exact, score frozen */
+    FD_SEMI_ANALYTIC,       /* FDP's: Euler for q S, then the linear part and the noise exact. Differs from
+                               the code, whose second half step drops both */
     FD_ANCESTRAL,           /* posterior variance: exact for frozen D */
     FD_ANCESTRAL_LARGE,     /* variance v(t|s) */
     FD_ANCESTRAL_OPTIMAL,   /* plus the model's Var(x0|x): needs fd_model.var */
@@ -671,10 +690,11 @@ fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double chu
 
 /* fd_loglik -- log density at t[steps] of b functions x under the probability flow of how->model from the law
  * how->start at t[0]: log p_T(x_T) + int div drift dt, backwards through how->t by how->scheme, FD_PF_HEUN,
- * FD_PF_MIDPOINT or FD_PF_RK4. probes = 0: the exact divergence, from model.var. Else the mean over Hutchinson
- * probes of z^T J z, from model.vjp, z = +-1 at the points, one z along a path: function i uses stream
- * (r, first + i); grids only. In nats, for the coefficients of modes that carry noise; the difference to
- * fd_gauss_logp(noise) is the log density relative to N(0, C), which has a limit. */
+ * FD_PF_MIDPOINT, FD_PF_RK4, or FD_PF_ADAPTIVE, which holds the density to rtol and atol, too. probes = 0: the
+ * exact divergence, from model.var. Else the mean over Hutchinson probes of z^T J z, from model.vjp, z = +-1
+ * at the points, one z along a path: function i uses stream (r, first + i); grids only. In nats, for the
+ * coefficients of modes that carry noise; the difference to fd_gauss_logp(noise) is the log density relative to
+ * N(0, C), which has a limit. */
 void    fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, const fd_real *x,
                   double *logp, fd_arena scratch);
 /* fd_elbo -- a bound on -log p(x0), exact for the exact D and start:

@@ -247,20 +247,58 @@ fd_process fd_path(const fd_cov *noise, fd_curve *A, fd_curve *B, fd_curve *G, c
                          .self = self };
 }
 
-/* gamma_t = prod_{u <= t} (1 - beta_u), beta_u linear from beta1 to betaT */
-fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT)
+/* table: log gamma_t = sum_{u <= t} log(1 - beta_u). given: gamma or beta [T]; NULL: linear betas */
+static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise, int T, int gamma,
+                             const double *given, double beta1, double betaT)
 {
-    fd_process p = { .noise = noise, .tmax = T, .prm = { T }, .law = proc_law_ddpm };
-    if (T < 1 || !(beta1 > 0 && beta1 < 1 && betaT > 0 && betaT < 1)) {
-        fd_fail(a->st, FD_EARG, "fd_ddpm", "needs T >= 1 and betas between 0 and 1; T", 1, T, 0, 0);
+    if (T < 1) {
+        fd_fail(a->st, FD_EARG, where, "needs T >= 1; T", 1, T, 0, 0);
         return (fd_process){ 0 };
     }
     double *lg = fd_new(a, double, (size_t)T + 1);
     if (!lg) return (fd_process){ 0 };
-    for (int t = 1; t <= T; t++)
-        lg[t] = lg[t - 1] + log1p(-(T > 1 ? beta1 + (betaT - beta1) * (t - 1) / (T - 1) : beta1));
-    p.table = lg;
-    return p;
+    if (given) memcpy(lg + 1, given, (size_t)T * sizeof *lg);
+    else fd_betas(FD_BETA_LINEAR, T, beta1, betaT, lg + 1);
+    for (int t = 1; t <= T; t++) {
+        lg[t] = gamma ? log(lg[t]) : lg[t - 1] + log1p(-lg[t]);
+        if (lg[t] < lg[t - 1] && isfinite(lg[t])) continue;
+        fd_fail(a->st, FD_EARG, where, gamma ? "gamma must fall from 1 and stay above 0; step"
+                                             : "beta must lie between 0 and 1; step", 1, t, 0, 0);
+        return (fd_process){ 0 };
+    }
+    return (fd_process){ .noise = noise, .tmax = T, .prm = { T }, .table = lg, .law = proc_law_ddpm };
+}
+
+fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT)
+{
+    return proc_chain(a, "fd_ddpm", noise, T, 0, NULL, beta1, betaT);
+}
+
+fd_process fd_chain(fd_arena *a, const fd_cov *noise, int T, const double *beta)
+{
+    FD_ASSERT(beta);
+    return proc_chain(a, "fd_chain", noise, T, 0, beta, 0, 0);
+}
+
+fd_process fd_chain_gamma(fd_arena *a, const fd_cov *noise, int T, const double *gamma)
+{
+    FD_ASSERT(gamma);
+    return proc_chain(a, "fd_chain_gamma", noise, T, 1, gamma, 0, 0);
+}
+
+void fd_betas(int rule, int T, double beta1, double betaT, double *beta)
+{
+    double last = 1, w = PI / 2 / 1.008;
+    FD_ASSERT(rule >= FD_BETA_LINEAR && rule <= FD_BETA_COSINE);
+    for (int i = 0; i < T; i++) {
+        double u = T > 1 ? i / (T - 1.) : 0, root = sqrt(beta1) + u * (sqrt(betaT) - sqrt(beta1));
+        double f = cos(w * ((i + 1.) / T + .008)) / cos(w * .008);
+        beta[i] = rule == FD_BETA_COSINE    ? fmin(1 - f * f / last, .999)
+                : rule == FD_BETA_QUADRATIC ? root * root
+                : rule == FD_BETA_SIGMOID   ? beta1 + (betaT - beta1) / (1 + exp(6 - 12 * u))
+                                            : beta1 + (betaT - beta1) * u;
+        last = f * f;
+    }
 }
 
 static int space_same(const fd_space *x, const fd_space *y)
@@ -1179,6 +1217,20 @@ static double time_unit(fd_rng r, int i)
     return ((double)w + .5) / 4503599627370496.0;                     /* 2^52 */
 }
 
+/* t [b]: b <= T of the numbers 1..T, each at most once, in random order: number i is the u-th of those
+ * that are left, u uniform */
+static void time_levels(fd_rng r, int T, int b, double *t)
+{
+    for (int i = 0; i < b; i++) {
+        int u = fd_index(r, (uint64_t)i, T - i) + 1, level = u, was = 0;
+        while (level != was) {
+            was = level, level = u;
+            for (int j = 0; j < i; j++) level += t[j] <= was;
+        }
+        t[i] = level;
+    }
+}
+
 void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                    double *t)
 {
@@ -1187,6 +1239,11 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
     if (rule == FD_T_LOG && proc_whole(p) && lo < 1) lo = 1;
     else if (p->law == proc_law_ladder) lo -= 1;                      /* (0, T], rounded up */
     FD_ASSERT(rule != FD_T_LOG || lo > 0);
+    FD_ASSERT(rule != FD_T_LEVELS || proc_whole(p));
+    for (int i = 0, T = (int)hi; i < b && rule == FD_T_LEVELS; i += T)
+        time_levels(fd_sub(fd_sub(r, 'l', (uint32_t)first), 'l', (uint32_t)(i / T)), T,
+                    b - i < T ? b - i : T, t + i);
+    if (rule == FD_T_LEVELS) return;
     for (int i = 0; i < b; i++) {
         double u = rule == FD_T_STRATIFIED ? (i + one) / b : time_unit(r, first + i);
         if (rule == FD_T_LOG) t[i] = lo * pow(hi / lo, u);
@@ -1206,17 +1263,23 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
 static const char *norm_weight(const fd_process *p, int norm, double prm, int kind, double t,
                                double mu, double lap, double lam, double *w)
 {
-    fd_coef c = { 0 };
+    fd_coef c = { 0 }, s = { 0 };
     double q = 0;
-    if (norm == FD_NORM_STATIONARY || norm == FD_NORM_LIKELIHOOD) {
+    if (norm == FD_NORM_STATIONARY || norm >= FD_NORM_LIKELIHOOD) {
         c = p->law(p, t, mu);
         q = c.dv - 2 * c.v * c.dm / c.m;
+    }
+    if (norm == FD_NORM_STEP) {
+        if (!proc_whole(p)) return "this norm is for chains";
+        if (t > 1) s = p->law(p, t - 1, mu);
+        q = t > 1 ? s.m * s.m / s.v - c.m * c.m / c.v : 1 / c.v;
     }
     *w = norm == FD_NORM_CM ? 1 / lam
        : norm == FD_NORM_STATIONARY ? -2 * c.dm / (c.m * q * lam)
        : norm == FD_NORM_SOBOLEV ? pow(1 + lap, prm)
        : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam)
            / weight_d2(c, conv_base(kind))
+       : norm == FD_NORM_STEP ? .5 * q / lam / weight_d2(c, conv_base(kind))
        : 1;
     if (lam == 0 && norm != FD_NORM_H && norm != FD_NORM_SOBOLEV) *w = 0;
     if (conv_power(kind) > 0) *w *= pow(lam, 2 * conv_power(kind));
@@ -1237,7 +1300,7 @@ static int norm_weights(const char *where, const fd_process *p, int norm, double
 static int norm_ready(const char *where, const fd_process *p, int norm, int kind, fd_status *st)
 {
     if (st->code || !p->noise || !conv_known(st, where, kind)) return 0;
-    if (norm >= FD_NORM_H && norm <= FD_NORM_LIKELIHOOD) return 1;
+    if (norm >= FD_NORM_H && norm <= FD_NORM_STEP) return 1;
     fd_fail(st, FD_EARG, where, "no such norm", 1, norm, 0, 0);
     return 0;
 }
@@ -1371,6 +1434,7 @@ static const struct { const char *name; int noisy; } step_scheme[FD_SCHEMES] = {
     [FD_PF_EULER] = { "pf-euler", 0 },
     [FD_ETA_EULER] = { "eta-euler", 1 },
     [FD_EXPONENTIAL] = { "exponential", 1 },
+    [FD_SEMI_ANALYTIC] = { "semi-analytic", 1 },
     [FD_ANCESTRAL] = { "ancestral", 1 },
     [FD_ANCESTRAL_LARGE] = { "ancestral-large", 1 },
     [FD_ANCESTRAL_OPTIMAL] = { "ancestral-optimal", 1 },
@@ -1417,6 +1481,11 @@ static const char *step_make(const fd_process *p, int scheme, double eta, double
         r->ax = 1 / k - G / T.v, r->aD = G * T.m / T.v, var = vts / (k * k);
         break;
     }
+    case FD_SEMI_ANALYTIC:                            /* (x + h q S)/k, S = -(x - m D)/v */
+        if (T.m == 0) return "the reverse SDE does not exist where m = 0";
+        q = T.dv - 2 * T.v * T.dm / T.m;
+        r->ax = (1 - h * q / T.v) / k, r->aD = h * q * T.m / (T.v * k), var = vts / (k * k);
+        break;
     case FD_ANCESTRAL:
     case FD_ANCESTRAL_LARGE:
     case FD_ANCESTRAL_OPTIMAL:
@@ -1633,18 +1702,22 @@ static const double dp_a[7][6] = {
 static const double dp_e[7] = { 35. / 384 - 1951. / 21600, 0, 500. / 1113 - 22642. / 50085,
     125. / 192 - 451. / 720, -2187. / 6784 + 12231. / 42400, 11. / 84 - 649. / 6300, -1. / 60 };
 
-/* r[i] = rms of x over the scale of y and z: of function i, or of all */
-static void dp_norm(const fd_sampler *how, int b, ptrdiff_t n, const fd_real *x, const fd_real *y,
-                    const fd_real *z, double *r)
+static double dp_ratio(const fd_sampler *how, double x, double y, double z)
 {
     double rtol = how->rtol > 0 ? how->rtol : 1e-5, atol = how->atol > 0 ? how->atol : 1e-5;
-    double all = 0;
+    double e = x / (atol + rtol * fmax(fabs(y), fabs(z)));
+    return e * e;
+}
+
+/* r[i] = rms of x over the scale of y and z: of function i, or of all; more [3][b], or NULL: one more
+ * number of each */
+static void dp_norm(const fd_sampler *how, int b, ptrdiff_t n, const fd_real *x, const fd_real *y,
+                    const fd_real *z, const double *more, double *r)
+{
+    double all = 0, count = (double)n + (more ? 1 : 0);
     for (int i = 0; i < b; i++) {
-        r[i] = 0;
-        for (ptrdiff_t j = i * n; j < (i + 1) * n; j++) {
-            double e = x[j] / (atol + rtol * fmax(fabs((double)y[j]), fabs((double)z[j])));
-            r[i] += e * e / (double)n;
-        }
+        r[i] = more ? dp_ratio(how, more[i], more[b + i], more[2 * b + i]) / count : 0;
+        for (ptrdiff_t j = i * n; j < (i + 1) * n; j++) r[i] += dp_ratio(how, x[j], y[j], z[j]) / count;
         all += r[i] / b;
     }
     for (int i = 0; i < b; i++) r[i] = sqrt(how->pooled ? all : r[i]);
@@ -1662,56 +1735,63 @@ static void dp_sum(int b, ptrdiff_t n, int stages, const double *a, const double
         }
 }
 
+/* k = dx/dtau, and with tr g = div of it */
 static void dp_slope(const fd_sampler *how, int b, const fd_real *x, const double *t, fd_real *d,
-                     fd_real *k, fd_arena scratch)
+                     fd_real *k, const step_trace *tr, double *g, fd_arena scratch)
 {
     step_ctx ctx = { 0, 0, 0 };
     step_predict(how, b, x, t, d, scratch);
     lin_apply("fd_advance", how->p, b, t, step_slope, &ctx, 2, (const fd_real *[3]){ x, d }, k,
               scratch);
+    if (!tr) return;
+    step_trace at = { tr->probes, tr->z, tr->mu, g };
+    memset(g, 0, (size_t)b * sizeof *g);
+    trace_add(how, &at, 1, b, x, t, scratch);
 }
 
+/* x from one time to another, either way: h = t - next has a sign */
 static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real *x, fd_real *d,
-                   fd_arena scratch)
+                   step_trace *tr, fd_arena scratch)
 {
     static const double one[1] = { 1 };
     enum { TRIES = 10000 };
     ptrdiff_t n = fd_size(&how->p->noise->s);
+    double way = from > to ? 1 : -1;
     fd_real *k[7], *y = fd_raw(&scratch, fd_real, b * n), *err = fd_raw(&scratch, fd_real, b * n);
-    double *t = fd_new(&scratch, double, 6 * (size_t)b);
+    double *t = fd_new(&scratch, double, 16 * (size_t)b);
     for (int i = 0; i < 7; i++) k[i] = fd_raw(&scratch, fd_real, b * n);
     if (!k[6]) return;
     double *h = t + b, *ts = t + 2 * b, *d0 = t + 3 * b, *d1 = t + 4 * b, *r = t + 5 * b;
+    double *g = t + 6 * b, *more = tr ? t + 13 * b : NULL;            /* [7][b]; error, old, new sum */
     for (int i = 0; i < b; i++) t[i] = from;
-    dp_slope(how, b, x, t, d, k[0], scratch);
+    dp_slope(how, b, x, t, d, k[0], tr, g, scratch);
     if (scratch.st->code) return;
-    dp_norm(how, b, n, x, x, x, d0);                  /* the first step [Hairer et al. II.4] */
-    dp_norm(how, b, n, k[0], x, x, d1);
+    dp_norm(how, b, n, x, x, x, NULL, d0);            /* the first step [Hairer et al. II.4] */
+    dp_norm(how, b, n, k[0], x, x, NULL, d1);
     for (int i = 0; i < b; i++) {
         if (!(d0[i] + d1[i] < INFINITY)) {
             fd_fail(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", 1, i,
                     0, 0);
             return;
         }
-        h[i] = d0[i] < 1e-5 || d1[i] < 1e-5 ? 1e-6 : .01 * d0[i] / d1[i];
-        if (h[i] > from - to) h[i] = from - to;
+        h[i] = way * fmin(d0[i] < 1e-5 || d1[i] < 1e-5 ? 1e-6 : .01 * d0[i] / d1[i], fabs(from - to));
         ts[i] = t[i] - h[i];
     }
     dp_sum(b, n, 1, one, h, x, k, y);
-    dp_slope(how, b, y, ts, d, k[1], scratch);
+    dp_slope(how, b, y, ts, d, k[1], NULL, NULL, scratch);
     if (scratch.st->code) return;
     for (ptrdiff_t e = 0; e < b * n; e++) err[e] = k[1][e] - k[0][e];
-    dp_norm(how, b, n, err, x, x, r);
+    dp_norm(how, b, n, err, x, x, NULL, r);
     for (int i = 0; i < b; i++) {
-        double top = fmax(d1[i], r[i] / h[i]);
-        double h1 = top <= 1e-15 ? fmax(1e-6, 1e-3 * h[i]) : pow(.01 / top, .2);
-        h[i] = fmin(100 * h[i], h1);
+        double len = fabs(h[i]), top = fmax(d1[i], r[i] / len);
+        double len1 = top <= 1e-15 ? fmax(1e-6, 1e-3 * len) : pow(.01 / top, .2);
+        h[i] = way * fmin(100 * len, len1);
     }
     for (int tries = 0;; tries++) {
         int left = 0;
         for (int i = 0; i < b; i++) {                                 /* done: h = 0 */
-            if (h[i] >= (t[i] - to) * (1 - 1e-9)) h[i] = t[i] - to;
-            left += t[i] > to;
+            if (way * h[i] >= way * (t[i] - to) * (1 - 1e-9)) h[i] = t[i] - to;
+            left += t[i] != to;
         }
         if (!left) return;
         if (tries == TRIES) {
@@ -1723,11 +1803,18 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
             for (int i = 0; i < b; i++)
                 ts[i] = dp_c[j] == 1 && h[i] == t[i] - to ? to : t[i] - dp_c[j] * h[i];
             dp_sum(b, n, j, dp_a[j], h, x, k, y);
-            dp_slope(how, b, y, ts, d, k[j], scratch);
+            dp_slope(how, b, y, ts, d, k[j], tr, g + j * b, scratch);
         }
         if (scratch.st->code) return;
         dp_sum(b, n, 7, dp_e, h, NULL, k, err);
-        dp_norm(how, b, n, err, x, y, r);
+        for (int i = 0; i < b && tr; i++) {
+            more[i] = 0, more[b + i] = more[2 * b + i] = tr->sum[i];
+            for (int j = 0; j < 7; j++) {
+                more[i] += h[i] * dp_e[j] * g[j * b + i];
+                if (j < 6) more[2 * b + i] += h[i] * dp_a[6][j] * g[j * b + i];
+            }
+        }
+        dp_norm(how, b, n, err, x, y, more, r);
         for (int i = 0; i < b; i++) {
             int ok = r[i] <= 1;
             if (!(r[i] < INFINITY)) {
@@ -1735,10 +1822,11 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
                         i, 0, 0);
                 return;
             }
-            if (ok && h[i] > 0) {
+            if (ok && h[i] != 0) {
                 memcpy(x + i * n, y + i * n, (size_t)n * sizeof *x);
                 memcpy(k[0] + i * n, k[6] + i * n, (size_t)n * sizeof *x);
                 t[i] = ts[i];
+                if (tr) tr->sum[i] = more[2 * b + i], g[i] = g[6 * b + i];
             }
             double grow = r[i] > 0 ? .9 * pow(r[i], -.2) : 10;
             h[i] *= fmin(10, fmax(grow, ok ? 1 : .2));
@@ -1778,7 +1866,7 @@ static void step_run(const fd_sampler *how, double before, const fd_real *dp, do
     if (!tb || !d || scheme == FD_ANNEALED) return;
     for (int i = 0; i < b; i++) tb[i] = t;
     if (scheme == FD_PF_ADAPTIVE) {
-        dp_run(how, t, s, b, x, d, scratch);
+        dp_run(how, t, s, b, x, d, NULL, scratch);
         return;
     }
     if (scheme == FD_PF_MULTISTEP && dp) {
@@ -2055,7 +2143,6 @@ static const char *trace_slope(const void *ctx, const fd_process *p, double t, d
     return NULL;
 }
 
-/* all functions are at one time */
 static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int b, const fd_real *x,
                       const double *t, fd_arena scratch)
 {
@@ -2063,22 +2150,27 @@ static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int 
     const fd_space *s = &p->noise->s;
     const double *lam = p->noise->lam;
     int kind[2] = { tr->probes ? how->model.predicts : FD_X0, FD_X0 };
-    ptrdiff_t modes = s->modes, n = fd_size(s);
-    fd_real *w = fd_raw(&scratch, fd_real, b * (tr->probes ? n : s->ch * modes));
+    ptrdiff_t modes = s->modes, n = fd_size(s), all = s->ch * modes;
+    fd_real *w = fd_raw(&scratch, fd_real, b * (tr->probes ? n : all));
     fd_real *J = tr->probes ? fd_raw(&scratch, fd_real, b * n) : NULL;
+    double *per = fd_raw(&scratch, double, modes);    /* of Var(x0|x) */
+    double flat = 0;
     if (scratch.st->code) return;
     if (!tr->probes) how->model.var(how->model.self, s, b, x, t, w, scratch);
-    for (ptrdiff_t k = 0; k < modes && !scratch.st->code; k++) {
-        double c[3];
-        const char *why = lam[k] > 0 ? trace_slope(kind, p, t[0], tr->mu[k], c) : NULL;
-        if (why) { fd_fail(scratch.st, FD_EARG, "fd_loglik", why, 0, 0, 0, 0); return; }
-        if (!(lam[k] > 0)) continue;
-        fd_coef f = p->law(p, t[0], tr->mu[k]);
-        for (int i = 0; i < b; i++)
-            for (ptrdiff_t l = 0; l < s->ch; l++) {
-                double dD = tr->probes ? 0 : f.m / f.v * w[(i * s->ch + l) * modes + k] / lam[k];
-                tr->sum[i] += weight * (c[1] + c[0] * dD);
-            }
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        if (i == 0 || t[i] != t[i - 1]) flat = 0;
+        for (ptrdiff_t k = 0; k < modes && (i == 0 || t[i] != t[i - 1]); k++) {
+            double c[3];
+            const char *why = lam[k] > 0 ? trace_slope(kind, p, t[i], tr->mu[k], c) : NULL;
+            if (why) { fd_fail(scratch.st, FD_EARG, "fd_loglik", why, 0, 0, 0, 0); return; }
+            per[k] = 0;
+            if (!(lam[k] > 0)) continue;
+            fd_coef f = p->law(p, t[i], tr->mu[k]);
+            flat += (double)s->ch * c[1], per[k] = c[0] * f.m / (f.v * lam[k]);
+        }
+        tr->sum[i] += weight * flat;
+        for (ptrdiff_t j = 0; j < all && !tr->probes; j++)
+            tr->sum[i] += weight * per[j % modes] * w[i * all + j];
     }
     for (int q = 0; q < tr->probes; q++) {
         const fd_real *z = tr->z + (ptrdiff_t)q * b * n;
@@ -2153,10 +2245,11 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = fd_size(s), modes = s->modes;
     int row = how->scheme - FD_ONE_STAGE;
-    if (how->scheme < FD_PF_HEUN || how->scheme > FD_PF_RK4 || how->steps < 1 || b < 1
+    int adaptive = how->scheme == FD_PF_ADAPTIVE;
+    if ((!adaptive && (how->scheme < FD_PF_HEUN || how->scheme > FD_PF_RK4)) || how->steps < 1 || b < 1
         || probes < 0)
-        fd_fail(st, FD_EARG, where, "needs steps of pf-heun, pf-midpoint or pf-rk4; scheme", 1,
-                how->scheme, 0, 0);
+        fd_fail(st, FD_EARG, where,
+                "needs steps of pf-heun, pf-midpoint, pf-rk4 or pf-adaptive; scheme", 1, how->scheme, 0, 0);
     else if (probes ? !how->model.vjp || how->model.predicts > FD_VELOCITY || s->basis
                     : !how->model.var)
         fd_fail(st, FD_EARG, where,
@@ -2185,7 +2278,8 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     memcpy(y, x, (size_t)(b * n) * sizeof *y);
     step_trace tr = { probes, z, mu, sum };
     for (int k = how->steps; k > 0 && !st->code; k--)
-        step_multi(how, row, how->t[k], how->t[k - 1], b, y, NULL, d, tb, &tr, scratch);
+        if (adaptive) dp_run(how, how->t[k], how->t[k - 1], b, y, d, &tr, scratch);
+        else step_multi(how, row, how->t[k], how->t[k - 1], b, y, NULL, d, tb, &tr, scratch);
     for (int i = 0; i < b && !st->code; i++) {
         fd_to_modes(s, 1, y + i * n, u, scratch);
         logp[i] = trace_logp(s, p->noise->lam, W, A, u) + sum[i];

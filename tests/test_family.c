@@ -349,8 +349,57 @@ static void check_terminal(void)
     OK(!fd_begin(&a, &how, fd_seed(9), 4, 2) && st.code == FD_ESHAPE, "other points");
 }
 
+/* chains of any schedule: the law that they make of N(1.3, .25) from N(0, .7), computed elsewhere */
+static void check_schedules(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    enum { T = 50 };
+    static const struct { int rule; double M, V, gamma, beta7; } row[] = {
+        { FD_BETA_LINEAR, 1.297901857613, .2134751899094, .004505985481, .0253673469388 },
+        { FD_BETA_QUADRATIC, 1.290089229823, .2249566964123, .02105731304, .00680813910114 },
+        { FD_BETA_SIGMOID, 1.298103840712, .2222404811918, .00407334103, .00312118761794 },
+        { FD_BETA_COSINE, 1.299999549089, .2221390880159, 9.711930299e-07, .0135241264256 } };
+    double beta[T], gamma[T], t[T + 1];
+    fd_real mu = (fd_real)1.3;
+    fd_cov *noise = single(&a, .7), *c0 = single_on(&a, noise, .25);
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 2; k++) {
+            fd_betas(row[i].rule, T, 1e-3, .2, beta);
+            for (int j = 0; j < T; j++) gamma[j] = (j ? gamma[j - 1] : 1) * (1 - beta[j]);
+            fd_process p = k ? fd_chain_gamma(&a, noise, T, gamma) : fd_chain(&a, noise, T, beta);
+            NEAR(beta[6], row[i].beta7, 1e-13, "schedule %d: beta_7", row[i].rule);
+            NEAR(fd_law(&p, T, 0).m, sqrt(row[i].gamma), 1e-9 * sqrt(row[i].gamma), "gamma_T");
+            NEAR(fd_law(&p, 3, 0).v, 1 - gamma[2], 1e-14, "v");
+            fd_times(&p, FD_UNIFORM, 0, T, t);
+            fd_sampler how = { .p = &p, .t = t, .steps = T, .scheme = FD_ANCESTRAL };
+            how.model = fd_oracle_gauss(&a, &p, &mu, c0);
+            gauss w = { 0, .7 };
+            for (int j = 0; j < T; j++) w = push(&how, 0, t[j], t[j + 1], w, 1, a);
+            NEAR(w.M, row[i].M, TOL(1e-11, 1e-4), "schedule %d, given %d: mean", row[i].rule, k);
+            NEAR(w.V, row[i].V, TOL(1e-11, 1e-4), "schedule %d, given %d: variance", row[i].rule, k);
+        }
+    fd_betas(FD_BETA_QUADRATIC, 1, .3, .4, beta);
+    NEAR(beta[0], .3, 1e-15, "one step");
+    beta[T - 1] = gamma[T - 1] = 0;
+    OK(!st.code, "status");
+    for (int k = 0; k < 3; k++) {
+        static const char *const want[] = {
+            "fd_chain: beta must lie between 0 and 1; step: 4",
+            "fd_chain_gamma: gamma must fall from 1 and stay above 0; step: 4",
+            "fd_chain_gamma: gamma must fall from 1 and stay above 0; step: 1" };
+        char text[200];
+        beta[3] = 1.2, gamma[3] = gamma[2], gamma[0] = k == 2 ? 1 : gamma[0];
+        fd_process p = k ? fd_chain_gamma(&a, noise, T, gamma) : fd_chain(&a, noise, T, beta);
+        fd_explain(&st, text, sizeof text);
+        OK(!p.noise && !strcmp(text, want[k]), "explained as '%s'", text);
+        st.code = 0;
+    }
+}
+
 void test_laws(void)
 {
+    check_schedules();
     check_derivatives();
     check_fdp();
     check_heat_blur();
@@ -525,6 +574,59 @@ static void check_norms(void)
     st.code = 0;
 }
 
+/* the KL of a step of a chain: between Gaussians of one covariance, by hand; KER's weight; the bound */
+static void check_chain_kl(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    double lam = .7, c = .25, mu = 1.3, x0 = 1.9, gap[2], beta[400];
+    fd_cov *noise = single(&a, lam);
+    fd_process p = fd_ddpm(&a, noise, 10, 1e-3, .3), lad = fd_ladder(noise, .01, 3, 6);
+    for (int t = 1; t <= 10; t++) {
+        double b = 1e-3 + (.3 - 1e-3) * (t - 1) / 9, g = pow(fd_law(&p, t, 0).m, 2);
+        double g1 = pow(fd_law(&p, t - 1, 0).m, 2), bt = t > 1 ? b * (1 - g1) / (1 - g) : b;
+        double w = b * b / (2 * bt * (1 - b) * (1 - g)) / lam, r = fd_law(&p, t, 0).m / sqrt(1 - g);
+        for (int kind = FD_X0; kind <= FD_NOISE; kind++) {
+            fd_cov *W = fd_norm(&a, &p, FD_NORM_STEP, 0, kind, t);
+            double want = kind == FD_NOISE ? w : w * r * r;
+            if (W) NEAR(W->lam[0], want, 1e-11 * want, "step %d, kind %d", t, kind);
+        }
+        fd_real e = (fd_real).4;
+        fd_weigh(&p, FD_NORM_STEP, 0, FD_NOISE, 1, (double[]){ t }, &e, a);
+        NEAR(e, .4 * sqrt(w), TOL(1e-12, 1e-5) * sqrt(w), "as fd_weigh");
+    }
+    fd_cov *W = fd_norm(&a, &lad, FD_NORM_STEP, 0, FD_X0, 4), *W1 = fd_norm(&a, &lad, FD_NORM_STEP, 0,
+                                                                             FD_X0, 1);
+    double v3 = .01 * pow(300, 2 / 5.), v4 = .01 * pow(300, 3 / 5.);
+    if (W && W1) NEAR(W->lam[0], (1 / v3 - 1 / v4) / (2 * lam), 1e-10, "a ladder");
+    if (W && W1) NEAR(W1->lam[0], 1 / (2 * .01 * lam), 1e-10, "its last level");
+    /* KL(x_T | N(0, lam)) + sum_t w E (D - x0)^2 + log(2 pi beta_1 lam)/2 >= -log N(x0; mu, c), and the
+     * gap falls with the number of steps */
+    for (int k = 0; k < 2; k++) {
+        int T = k ? 400 : 40;
+        fd_betas(FD_BETA_LINEAR, T, .1 / T, 20. / T, beta);
+        fd_process q = fd_chain(&a, noise, T, beta);
+        fd_coef f = fd_law(&q, T, 0);
+        double nll = .5 * (f.v - 1 - log(f.v) + pow(f.m * x0, 2) / lam);
+        for (int t = 1; t <= T; t++) {
+            fd_arena b = a;
+            fd_cov *w = fd_norm(&b, &q, FD_NORM_STEP, 0, FD_X0, t);
+            f = fd_law(&q, t, 0);
+            double v = f.v * lam, P = f.m * f.m * c + v;
+            if (w) nll += w->lam[0] * (pow(v * (mu - x0) / P, 2) + pow(c * f.m / P, 2) * v);
+        }
+        nll += .5 * log(2 * PI * beta[0] * lam);
+        gap[k] = nll - .5 * (log(2 * PI * c) + pow(x0 - mu, 2) / c);
+    }
+    OK(gap[1] > 0 && gap[1] < gap[0] / 4, "the bound of a chain: gaps %g, %g", gap[0], gap[1]);
+    OK(!st.code, "status");
+    fd_process vp = fd_vp(noise, .1, 20);
+    char text[200];
+    fd_norm(&a, &vp, FD_NORM_STEP, 0, FD_X0, .5);
+    fd_explain(&st, text, sizeof text);
+    OK(!strcmp(text, "fd_norm: this norm is for chains"), "explained as '%s'", text);
+}
+
 /* floors of the score: in H sum lam m^2 c/P/v, in H_C without lam, which is infinite in the limit
  * unless data lie in the Cameron-Martin space */
 static void check_score_floor(void)
@@ -659,6 +761,7 @@ void test_losses(void)
 {
     check_kinds();
     check_norms();
+    check_chain_kl();
     check_score_floor();
     check_time_law();
 }
@@ -1182,6 +1285,19 @@ static void check_loglik(void)
     fd_loglik(&how, 2, fd_seed(1), 0, B, x3, got, a);       /* one point: z J z = J */
     for (int i = 0; i < B; i++)
         NEAR(got[i], log_normal(x3[i], e.m * mu, P), TOL(1e-9, 2e-3), "Gaussian, one mode, probes");
+    double two[3] = { 1, .03, 1e-3 };                       /* by steps of its own, over one time between */
+    fd_sampler ad = how;
+    ad.t = two, ad.steps = 2, ad.scheme = FD_PF_ADAPTIVE;
+    for (int tight = 0; tight < 2; tight++)
+        for (int probes = 0; probes < 2; probes++) {
+            int evals = 0;
+            ad.rtol = ad.atol = tight ? TOL(1e-9, 1e-6) : 0, ad.evals = &evals;
+            fd_loglik(&ad, probes, fd_seed(1), 0, B, x3, got, a);
+            for (int i = 0; i < B; i++)
+                NEAR(got[i], log_normal(x3[i], e.m * mu, P), tight ? TOL(1e-7, 2e-3) : TOL(1e-3, 5e-3),
+                     "Gaussian, one mode, adaptive %d, probes %d", tight, probes);
+            OK(evals > 20 && evals < (tight ? 3000 : 400), "evaluations: %d", evals);
+        }
     how.start = FD_START_UNIT;
         /* the start is wrong by the mismatch, exactly */
     fd_loglik(&how, 0, fd_seed(1), 0, B, x3, got, a);
@@ -1233,6 +1349,19 @@ static void check_loglik(void)
                 double one;
                 fd_loglik(&how, 0, fd_seed(1), 2, 1, x + 2 * size, &one, b);
                 OK(one == got[2], "alone or in a batch");
+                if (scheme == FD_PF_HEUN) {
+                    double ends[2] = { p[i].tmax, p[i].tmin }, own[B], three[3] = { 0 };
+                    fd_sampler h2 = how;
+                    h2.scheme = FD_PF_ADAPTIVE, h2.t = ends, h2.steps = 1;
+                    h2.rtol = h2.atol = TOL(1e-8, 1e-6);
+                    fd_loglik(&h2, 0, fd_seed(1), 0, B, x, own, b);
+                    for (int j = 0; j < B; j++)
+                        NEAR(own[j], fd_gauss_logp(end, me, x + j * size, b), TOL(1e-5, 3e-2),
+                             "%d points, process %d, adaptive", n, i);
+                    fd_loglik(&h2, 2, fd_seed(1), 0, B, x, three, b);
+                    fd_loglik(&h2, 2, fd_seed(1), 2, 1, x + 2 * size, &one, b);
+                    OK(one == three[2], "adaptive: alone or in a batch");
+                }
                 if (scheme != FD_PF_RK4) continue;
                 double p1[B], mean3 = 0, sq = 0;            /* Hutchinson: unbiased */
                 enum { R = 24 };
@@ -1286,10 +1415,15 @@ static void check_loglik(void)
     fd_times(&fl, FD_UNIFORM, 0, 800, t);
     fd_loglik(&how, 0, fd_seed(1), 0, 4, xs, lp, a);
     fd_loglik(&how, 1, fd_seed(1), 0, 4, xs, lq, a);
+    double ends[2] = { 1, 0 }, la[4];
+    fd_sampler ad2 = how;
+    ad2.scheme = FD_PF_ADAPTIVE, ad2.t = ends, ad2.steps = 1, ad2.rtol = ad2.atol = TOL(1e-9, 1e-6);
+    fd_loglik(&ad2, 0, fd_seed(1), 0, 4, xs, la, a);
     for (int i = 0; i < 4; i++) {
         double v = .0025, want = log(.3 * exp(log_normal(xs[i], -1.5, .1 + v)) + .7
                                      * exp(log_normal(xs[i], 1, .2 + v)));
         NEAR(lp[i], want, TOL(1e-6, 3e-3), "mixture at %g", xs[i]);
+        NEAR(la[i], want, TOL(1e-7, 3e-3), "mixture at %g, adaptive", xs[i]);
         NEAR(lq[i], want, TOL(1e-6, 3e-3), "mixture at %g, probes", xs[i]);
     }
     /* a mixture in two modes of five: the diagonal of J, not all of it */

@@ -121,7 +121,7 @@ static void check_laws(void)
     OK(st.code == FD_EARG && !bad.noise, "ddpm with T = 0");
     char text[200];
     fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_ddpm: needs T >= 1 and betas between 0 and 1; T: 0"), "explained as '%s'",
+    OK(!strcmp(text, "fd_ddpm: needs T >= 1; T: 0"), "explained as '%s'",
        text);
     fd_arena b = test_arena(200, &st);
     bad = fd_ddpm(&b, noise, 1000, 1e-4, .02);
@@ -936,6 +936,7 @@ static void check_golden(void)
         { FD_ETA_EULER, 1, 1.320293448629, .260081193658 },
         { FD_STOCHASTIC_HEUN, 0, 1.298816469957, .251576337819 },
         { FD_EXPONENTIAL, 0, 1.299921693383, .279407737666 },
+        { FD_SEMI_ANALYTIC, 0, 1.299927325966, .217881424776 },
         { FD_ANCESTRAL, 0, 1.299908478311, .194237066789 },
         { FD_ANCESTRAL_LARGE, 0, 1.299908478311, .265332001204 },
         { FD_ANCESTRAL_OPTIMAL, 0, 1.299908478311, .250049474887 },
@@ -1088,6 +1089,9 @@ static void check_rows(void)
             NEAR(ex.aD, got * T.m / T.v, 1e-12 * maxd(1, ex.aD), "%s exponential: aD",
                  proc_name[i]);
             NEAR(ex.sd, sqrt(vts) / k, 1e-12 * ex.sd, "%s exponential: sd", proc_name[i]);
+            fd_row se = { 1 / k * (1 - h * q / T.v), 1 / k * h * q * T.m / T.v, sqrt(vts) / k, 0 };
+            NEAR(row_diff(fd_step_row(&p[i], FD_SEMI_ANALYTIC, 0, t, s, 0, &st), se), 0,
+                 1e-12 * (fabs(se.ax) + se.aD + se.sd), "%s semi-analytic", proc_name[i]);
             if (i < 3 || i == 7) NEAR(got, 2 * (1 / k - 1), 1e-12 / k, "%s: closed form of G",
                                       proc_name[i]);
             if (i == 6) {         /* G = m_s int m d(v/m^2), v = (1 - (1 - smin) m)^2 */
@@ -1132,7 +1136,7 @@ static void check_rows(void)
     static const struct { int scheme; double eta, t, s; int code; } row[] = {
         { FD_EULER_MARUYAMA, 0, 1, .9, FD_EARG }, { FD_ETA_EULER, .5, 1, .9, FD_EARG },
         { FD_ETA_EULER, 0, 1, .9, FD_OK }, { FD_PF_EULER, 0, 1, .9, FD_OK },
-            { FD_EXPONENTIAL, 0, 1, .9, FD_EARG },
+            { FD_EXPONENTIAL, 0, 1, .9, FD_EARG }, { FD_SEMI_ANALYTIC, 0, 1, .9, FD_EARG },
         { FD_ANCESTRAL, 0, 1, .9, FD_OK }, { FD_ANCESTRAL_LARGE, 0, 1, .9, FD_OK },
             { FD_DDIM, 0, 1, .9, FD_OK },
         { FD_ANCESTRAL_OPTIMAL, 0, 1, .9, FD_OK }, { FD_DDIM, 1, 1, .9, FD_OK },
@@ -1216,6 +1220,7 @@ static void check_orders(void)
             { HEAT, FD_PF_HEUN, 2, .15, 80 },
         { HEAT, FD_PF_RK4, 4, .3, 40 }, { HEAT, FD_DDIM, 1, .1, 80 },
         { VP, FD_EULER_MARUYAMA, 1, .15, 160 }, { VP, FD_EXPONENTIAL, 1, .15, 160 },
+            { VP, FD_SEMI_ANALYTIC, 1, .15, 160 }, { HEAT, FD_SEMI_ANALYTIC, 1, .15, 160 },
             { VP, FD_ANCESTRAL, 1, .15, 160 },
         { VP, FD_ANCESTRAL_LARGE, 1, .2, 160 }, { VP, FD_STOCHASTIC_HEUN, 2, .2, 160 },
         { HEAT, FD_STOCHASTIC_HEUN, 2, .2, 160 }, { HEAT, FD_EULER_MARUYAMA, 1, .15, 160 },
@@ -1531,7 +1536,7 @@ static void check_loop(void)
     st.code = 0;
     h2.model = fd_oracle_gauss(&a, &f0, NULL, fd_cov_matern(&a, &l, 1, .2, 2.5));
     for (int k = 0; k < FD_SCHEMES; k++) {
-        if (k == FD_EULER_MARUYAMA || k == FD_EXPONENTIAL
+        if (k == FD_EULER_MARUYAMA || k == FD_EXPONENTIAL || k == FD_SEMI_ANALYTIC
             || (k >= FD_VE_PREDICTOR && k <= FD_DRIFTLESS_ANCESTRAL)
             || k == FD_STOCHASTIC_HEUN || k == FD_PF_ADAPTIVE || k == FD_ANNEALED) continue;
         h2.scheme = k, h2.eta = 0;
@@ -2005,6 +2010,28 @@ static void check_draw_times(void)
     for (int k = 1; k <= 10; k++) NEAR(count[k], B / 10., 5 * sqrt(B * .09), "chain: t = %d", k);
     fd_draw_times(&dd, FD_T_LOG, NULL, fd_seed(152), 0, 50, t);
     for (int i = 0; i < 50; i++) OK(t[i] >= 1 && t[i] <= 10, "chain, log");
+    for (int b = 3; b <= 25; b += 11) {                     /* without replacement, T = 10 at a time */
+        int seen[11] = { 0 }, most = (b + 9) / 10, same = 0;
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 7, b, t);
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 8, b, u);
+        for (int i = 0; i < b; i++) {
+            OK(t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10, "level %g", t[i]);
+            seen[(int)t[i]]++, same += t[i] == u[i];
+            if (i % 10 == 9 || i == b - 1)
+                for (int k = 1; k <= 10; k++)
+                    OK(seen[k] <= i / 10 + 1 && seen[k] >= (i + 1) / 10, "level %d of %d: %d times",
+                       k, i + 1, seen[k]);
+        }
+        OK(same < b && most > 0, "another call, another permutation");
+    }
+    int pairs[11][11] = { { 0 } };
+    for (int i = 0; i < B; i++) {                           /* any two levels, equally often */
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(154), i, 2, t);
+        pairs[(int)t[0]][(int)t[1]]++;
+    }
+    for (int i = 1; i <= 10; i++)
+        for (int j = 1; j <= 10; j++)
+            NEAR(pairs[i][j], i == j ? 0 : B / 90., 5 * sqrt(B / 90.), "levels %d and %d", i, j);
     fd_process fl = fd_flow(noise, 1e-4);                   /* sigma from infinity: clipped */
     fd_draw_times(&fl, FD_T_LOGNORMAL, (double[]){ 30, 1 }, fd_seed(152), 0, 5, t);
     for (int i = 0; i < 5; i++) OK(t[i] <= 1 && t[i] > .99, "clipped");
