@@ -201,7 +201,8 @@ static topic t_process = { "process", "forward process", {
     { "flow", "flow matching", { { "smin", "1e-4", "noise left at t = 0", 0, 1 }, TMIN } },
     { "ddpm", "discrete steps", {
         { "T", "1000", "how many", 1, 1e6 }, { "b1", "1e-4", "first rate", 0, 1 },
-        { "bT", "0.02", "last rate", 0, 1 } } },
+        { "bT", "0.02", "last rate", 0, 1 },
+        { "betas", "linear|quadratic|sigmoid|cosine", "cosine has no b1, bT", 0, 0 } } },
     { "flow-vp", "variance preserving flow path", {
         { "s", "0.08", "offset; 0: from data to noise exactly", 0, BIG }, TMIN } },
     { "ladder", "noise levels, geometric in the variance", {
@@ -273,7 +274,15 @@ static topic t_law = { "time-law", "law of training times", {  /* in the order o
     { "uniform", "independent", { { 0 } } }, { "log", "uniform in log t", { { 0 } } },
     { "stratified", "uniform, spread evenly over a batch", { { 0 } } },
     { "lognormal", "log sigma is normal", {
-        { "mean", "-1.2", "", -100, 100 }, { "sd", "1.2", "", 0, 100 } } } } };
+        { "mean", "-1.2", "", -100, 100 }, { "sd", "1.2", "", 0, 100 } } },
+    { "levels", "of ddpm and ladder, without replacement in a batch", { { 0 } } },
+    { "least", "least variance of the loss, for Gaussian data of this spectrum", { { 0 } } } } };
+static topic t_norm = { "norm", "inner product of the loss", {      /* in the order of FD_NORM_H.. */
+    { "h", "L2", { { 0 } } }, { "cm", "Cameron-Martin, 1/lam", { { 0 } } },
+    { "stationary", "of the stationary law, b/r of FDP", { { 0 } } },
+    { "sobolev", "(1 + mu)^s", { { "s", "1", "", -100, 100 } } },
+    { "likelihood", "of the path measure, the ELBO's", { { 0 } } },
+    { "step", "KL of a step of ddpm or ladder", { { 0 } } } } };
 static topic t_times = { "times", "times of the sampler", {       /* in the order of FD_UNIFORM.. */
     { "uniform", "equal steps of t", { { 0 } } }, { "geometric", "equal ratios of t", { { 0 } } },
     { "rho", "equal steps of sigma^(1/rho)", { { "rho", "7", "", 0.1, 100 } } },
@@ -302,7 +311,7 @@ static topic t_fields = { "fields", "built-in data", {
         { "var", "0.05", "their variance; that of the means is 1", 0, BIG } } } } };
 
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight,
-                                 &t_law, &t_scheme, &t_times, &t_start, &t_corrector, &t_boundary,
+                                 &t_norm, &t_law, &t_scheme, &t_times, &t_start, &t_corrector, &t_boundary,
                                  &t_map, &t_fields };
 
 static inline int rows_of(const topic *t)
@@ -445,7 +454,7 @@ static inline void topic_help(const topic *t)
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels;
-    spec cov, target, process, net, predict, precond, weight, law, scheme, times, start, corrector,
+    spec cov, target, process, net, predict, precond, weight, norm, law, scheme, times, start, corrector,
         map;
     shape grid;
     int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
@@ -544,6 +553,8 @@ static const option options[] = {
       "with --precond none: x0, noise, score, v, velocity" },
     { "weight", "NAME", "one", TRAIN | DEMO, O_SPEC, AT(weight), &t_weight, 0, 0,
       "of the loss: one, x0, noise, v, likelihood" },
+    { "norm", "SPEC", "h", TRAIN | DEMO, O_SPEC, AT(norm), &t_norm, 0, 0,
+      "of the loss: h, cm, stationary, sobolev:s=1, likelihood, step (fd help norm)" },
     { "time-law", "SPEC", "stratified", TRAIN | DEMO, O_SPEC, AT(law), &t_law, 0, 0,
       "of training times (fd help time-law)" },
     { "limit", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(limit), 0, 0, INT_MAX,
@@ -905,7 +916,7 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
                                  : cov_pixel(a, s, c, (double)points);
     }
 }
-enum { PROCESS_DDPM = 7 };
+enum { PROCESS_DDPM = 7, PROCESS_LADDER = 9 };
 
 /* cov_again -- the covariance that c was built with on one grid on another. */
 static inline fd_cov *cov_again(fd_arena *a, const fd_space *s, const spec *c, const fd_cov *first,
@@ -934,9 +945,15 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     case 4: r = fd_ou(c, v[0]); tmin = v[1]; break;
     case 5: r = fd_driftless(c, v[0]); tmin = v[1]; break;
     case 6: r = fd_flow(c, v[0]); tmin = v[1]; break;
-    case 7: r = fd_ddpm(a, c, (int)v[0], v[1], v[2]); break;
+    case PROCESS_DDPM: {
+        double *beta = fd_raw(a, double, (int)v[0]);
+        if (!beta) return (fd_process){ 0 };
+        fd_betas((int)v[3], (int)v[0], v[1], v[2], beta);
+        r = fd_chain(a, c, (int)v[0], beta);
+        break;
+    }
     case 8: r = fd_flow_vp(c, v[0]); tmin = v[1]; break;
-    case 9:
+    case PROCESS_LADDER:
         if (v[1] <= v[0]) die(2, "--process: ladder needs v1 < vT");
         r = fd_ladder(c, v[0], v[1], (int)v[2]);
         break;
@@ -1140,6 +1157,8 @@ static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
     if (k->pre) k->model = fd_precond_model(a, k->pre, k->model);
 }
 
+enum { LAW_LEAST = FD_T_LEVELS + 1 };
+
 /* settings_check -- of training, once the process is known. */
 static inline void settings_check(const kit *k, const args *o)
 {
@@ -1147,6 +1166,14 @@ static inline void settings_check(const kit *k, const args *o)
         die(2, "--time-law: log needs times above 0: --process %s:tmin=...",
             k->process.t->rows[k->process.row].name);
     if (is_given("weight") && !k->precond.row) die(2, "--weight: has no meaning with --precond gauss");
+    int chain = k->process.row == PROCESS_DDPM || k->process.row == PROCESS_LADDER;
+    int whole = o->norm.row >= FD_NORM_LIKELIHOOD;         /* it fixes the weight of each time, too */
+    if ((o->law.row == FD_T_LEVELS || o->norm.row == FD_NORM_STEP) && !chain)
+        die(2, "--%s: %s is for --process ddpm and ladder", o->law.row == FD_T_LEVELS ? "time-law" : "norm",
+            o->law.row == FD_T_LEVELS ? "levels" : "step");
+    if (whole && o->weight.row) die(2, "--weight: --norm %s has its own", t_norm.rows[o->norm.row].name);
+    if (o->law.row == LAW_LEAST && (o->weight.row || (!k->precond.row && !whole)))
+        die(2, "--time-law: least goes by --norm alone, with --precond none or --norm likelihood, step");
 }
 
 static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
@@ -1374,7 +1401,12 @@ static inline void progress(const char *what, int k, double done, double loss, d
 }
 
 /* A batch: what the network sees and should say, in, y [b][ch][points]; times and weights [b]. */
-typedef struct { fd_real *x0, *xt, *eps, *in, *y; double *t, *w; int *perm; int epoch; } batch;
+typedef struct {
+    fd_real *x0, *xt, *eps, *in, *y;
+    double *t, *w;
+    int *perm, epoch;
+    const fd_time_law *law;                            /* --time-law least, or NULL */
+} batch;
 
 static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
                               fd_arena a)
@@ -1391,8 +1423,10 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     /* Modes without noise (Nyquist's on even grids) would stand in X_t for the network to read, and not
      * in a sample's: C^0 takes them out of the data. */
     fd_cov_pow(k->noise, 0, o->batch, q->x0, q->x0, a);
-    fd_draw_times(&k->p, o->law.row, o->law.v, fd_sub(seed, 't', (uint32_t)step), 0, o->batch,
-                  q->t);
+    fd_rng rt = fd_sub(seed, 't', (uint32_t)step);
+    for (int i = 0; i < o->batch; i++) q->w[i] = 1;
+    if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
+    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t);
     fd_noise(&k->p, fd_sub(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
@@ -1400,9 +1434,45 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         fd_target(&k->p, k->predict.row, o->batch, q->x0, q->eps, q->t, q->y, a);
         memcpy(q->in, q->xt, (size_t)(o->batch * size) * sizeof *q->in);
     }
-    for (int i = 0; i < o->batch; i++)
-        q->w[i] = k->pre || !o->weight.row
-            ? 1 : fd_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
+    for (int i = 0; i < o->batch; i++) {
+        double cin, cout = 1;                          /* D - x0 = cout (what it says - y) */
+        if (k->pre && o->norm.row >= FD_NORM_LIKELIHOOD) fd_precond_scale(k->pre, q->t[i], &cin, &cout);
+        q->w[i] *= cout * cout;
+        if (!k->pre && o->weight.row)
+            q->w[i] *= fd_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
+    }
+}
+
+/* norm_loss -- the loss in the norm W of --norm. The target y becomes says - W (says - y), so that
+ * |says - y|^2, which the tape knows, has the gradient that the loss has. */
+static inline double norm_loss(const kit *k, const args *o, const fd_real *says, batch *q, fd_arena a)
+{
+    ptrdiff_t size = fd_size(&k->s), n = o->batch * size;
+    int kind = k->pre ? FD_X0 : k->predict.row;
+    double loss = 0;
+    for (ptrdiff_t i = 0; i < n; i++) q->eps[i] = says[i] - q->y[i];
+    for (int pass = 0; pass < 2; pass++) {
+        fd_weigh(&k->p, o->norm.row, o->norm.v[0], kind, o->batch, q->t, q->eps, a);
+        for (int i = 0; i < o->batch && !pass; i++)
+            loss += q->w[i] / o->batch * fd_inner(&k->s, q->eps + i * size, q->eps + i * size);
+    }
+    for (ptrdiff_t i = 0; i < n; i++) q->y[i] = says[i] - q->eps[i];
+    return loss;
+}
+
+/* time_law -- of --time-law least; says how much it saves. */
+static inline fd_time_law *time_law(fd_arena *a, const kit *k, const args *o)
+{
+    fd_time_law *l = fd_time_law_new(a, &k->p, k->c0, o->norm.row, o->norm.v[0],
+                                     k->pre ? FD_X0 : k->predict.row);
+    double sum = 0;
+    need(a->st);
+    for (int i = 0; i < l->n; i++)
+        sum += (l->cdf[i + 1] - l->cdf[i]) * (l->cdf[i + 1] - l->cdf[i]) / (l->t[i + 1] - l->t[i]);
+    printf("time law: the mean square of the loss of a pair is 1/%.4g of that under uniform times\n",
+           sum * (l->t[l->n] - l->t[0]));
+    fflush(stdout);
+    return l;
 }
 
 /* train -- to o->steps steps or for o->budget seconds; writes the model every o->save steps or 30 s, and at
@@ -1419,7 +1489,8 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     double *t = fd_raw(&a, double, 2 * o->batch);
     int *perm = fd_raw(&a, int, d->m);
     need(st);
-    batch q = { x, x + n, x + 2 * n, x + 3 * n, x + 4 * n, t, t + o->batch, perm, -1 };
+    batch q = { x, x + n, x + 2 * n, x + 3 * n, x + 4 * n, t, t + o->batch, perm, -1, NULL };
+    if (o->law.row == LAW_LEAST) q.law = time_law(&a, k, o);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     while (!stopped && !st->code) {
@@ -1433,9 +1504,10 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         batch_draw(&q, k, d, o, opt->step, a);
         fd_tape tape = fd_tape_begin(&a, FD_GRAD);
         fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, q.in), q.t);
+        double other = o->norm.row && says ? norm_loss(k, o, says->x, &q, a) : 0;
         fd_var *fit = fd_fit(&tape, &k->s, says, q.y, q.w);
         fd_backward(&tape, fit);
-        double loss = fit ? (double)fit->x[0] : 0, rate = fd_opt_rate(opt, opt->step + 1);
+        double loss = o->norm.row ? other : fit ? (double)fit->x[0] : 0, rate = fd_opt_rate(opt, opt->step + 1);
         fd_tape_end(&tape);
         double norm = fd_opt_step(opt, k->net, st);
         if (st->code) break;
