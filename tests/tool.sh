@@ -44,7 +44,7 @@ for c in train sample noise eval certify orders info; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
-for t in cov process net predict precond weight time-law scheme times start corrector boundary map fields; do
+for t in cov process net predict precond weight norm time-law scheme times start corrector boundary map fields; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
@@ -217,6 +217,31 @@ done
 for l in uniform log stratified lognormal:mean=-1,sd=1; do
     ok "train $l" "$fd" train --data fields:n=32 $small --steps 2 --time-law $l --precond none --weight v --predict v -o p.safetensors
 done
+# the norm of the loss: loss and gradient of the first steps, beside those of another way to the same
+train2() { "$fd" train --data fields:n=32 $small --steps 2 --clip 0 --cov white:s=$1 --precond none --predict noise $2 --log l.csv -o p.safetensors >out 2>err || return 1
+    awk -F, 'NR > 1 { printf "%.3g %.3g ", $2, $3 }' l.csv; }
+h=$(train2 1 "--norm h"); [ -n "$h" ]; report $? "--norm h"
+for n in sobolev:s=0 cm; do [ "$(train2 1 "--norm $n")" = "$h" ]; report $? "--norm $n is not h with lam = 1: $(train2 1 "--norm $n"), $h"; done
+[ "$(train2 0.5 "--norm cm")" = "$(train2 0.5 "--norm h" | awk "{ for (i = 1; i <= NF; i++) printf \"%.3g \", 4 * \$i }")" ]
+report $? "--norm cm is not 1/lam"
+w=$(train2 1 "--process vp --weight likelihood"); [ "$(train2 1 "--process vp --norm likelihood")" = "$w" ]
+report $? "--norm likelihood is not --weight likelihood with lam = 1"
+[ "$(train2 0.5 "--norm sobolev:s=1")" != "$(train2 0.5 "--norm h")" ]; report $? "--norm sobolev does nothing"
+for n in "h --time-law least --precond none" "likelihood --time-law least" "cm --weight noise" "stationary --process fdp" \
+    "likelihood --process heat-cosine" "step --process ddpm:T=20,betas=cosine --time-law levels" \
+    "step --process ladder:T=20 --time-law least"; do
+    ok "train --norm $n" "$fd" train --data fields:n=32 $small --steps 2 --predict v --norm $n -o p.safetensors
+done
+ok least "$fd" train --data fields:n=32 $small --steps 2 --process driftless --norm likelihood --time-law least -o p.safetensors
+says '^time law: the mean square of the loss of a pair is 1/[1-9]' out
+for b in linear quadratic sigmoid cosine; do
+    ok "betas $b" "$fd" train --data fields:n=32 $small --steps 2 --process ddpm:T=20,betas=$b --time-law levels -o p.safetensors
+    ok "betas $b" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
+done
+bad 2 'levels is for --process ddpm and ladder' train --data fields --grid 8 --time-law levels
+bad 2 'step is for --process ddpm and ladder' train --data fields --grid 8 --norm step
+bad 2 '--norm likelihood has its own' train --data fields --grid 8 --norm likelihood --precond none --weight v
+bad 2 'least goes by --norm alone' train --data fields --grid 8 --time-law least
 for n in style=original time=channel time=none coords=none coords=closed,residual=1 act=silu,lift=-1,proj=16; do
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net fno:width=8,layers=2,modes=4,$n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
