@@ -1917,22 +1917,40 @@ void fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch)
 typedef struct {
     FILE *f;                          /* NULL: not open */
     fd_status *st;
-    const char *where, *path;
-    uint64_t left;                    /* bytes not read yet */
+    const char *where, *path, *part;  /* part: what of the file errors blame, or NULL */
+    uint64_t size, left;              /* of the file; bytes not read yet */
+    uint32_t *crc;                    /* NULL, or the CRC-32 of what is read */
 } file_in;
 
 typedef struct {
     FILE *f;
     fd_status *st;
     const char *where, *path;
+    uint32_t *crc;                    /* NULL, or the CRC-32 of what is put, with f NULL into nothing */
     char tmp[FILENAME_MAX];
 } file_out;
 
 static const char file_short[] = "file is shorter than its header says";
 
+/* CRC-32 of n more bytes, half a byte at a time */
+static uint32_t file_crc(uint32_t crc, const void *from, size_t n)
+{
+    static const uint32_t t[16] = {
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
+    crc = ~crc;
+    for (const unsigned char *p = from, *end = p + n; p < end; p++) {
+        crc ^= *p;
+        crc = crc >> 4 ^ t[crc & 15];
+        crc = crc >> 4 ^ t[crc & 15];
+    }
+    return ~crc;
+}
+
 /* where: what: path, or path: part where a part of the file (key, tensor, dtype) is to blame */
 static int file_fail(const file_in *in, int code, const char *what, const char *part)
 {
+    if (in->part) part = in->part;
     char name[2 * sizeof in->st->name];
     size_t n = part ? strlen(part) : 0, m = strlen(in->path), room = sizeof name - 3;
     if (!n) return fd_fail_name(in->st, code, in->where, what, in->path);
@@ -1948,7 +1966,7 @@ static int file_fail(const file_in *in, int code, const char *what, const char *
 /* 1, or 0 with an error recorded */
 static int file_open(file_in *in, fd_status *st, const char *where, const char *path)
 {
-    file_in i = { NULL, st, where, path, 0 };
+    file_in i = { NULL, st, where, path, NULL, 0, 0, NULL };
     long n = -1;
     FD_ASSERT(path);
     if (!st->code) {
@@ -1957,7 +1975,7 @@ static int file_open(file_in *in, fd_status *st, const char *where, const char *
         if (!i.f) fd_fail_name(st, FD_EIO, where, "cannot open", path);
         else if (n < 0 || n == LONG_MAX || fseek(i.f, 0, SEEK_SET))      /* LONG_MAX: a folder */
             fd_fail_name(st, FD_EIO, where, "not a plain file", path);
-        else i.left = (uint64_t)n;
+        else i.size = i.left = (uint64_t)n;
     }
     *in = i;
     return !st->code;
@@ -1976,6 +1994,17 @@ static int file_get(file_in *in, void *p, uint64_t n)
     if (n && fread(p, 1, (size_t)n, in->f) != n)
         return file_fail(in, FD_EIO, "cannot read", NULL), 0;
     in->left -= n;
+    if (in->crc) *in->crc = file_crc(*in->crc, p, (size_t)n);
+    return 1;
+}
+
+/* go to byte `at`; the next n bytes are all that is to be read */
+static int file_seek(file_in *in, uint64_t at, uint64_t n)
+{
+    if (in->st->code) return 0;
+    if (at > in->size || n > in->size - at) return file_fail(in, FD_EDATA, file_short, NULL), 0;
+    if (fseek(in->f, (long)at, SEEK_SET)) return file_fail(in, FD_EIO, "cannot read", NULL), 0;
+    in->left = n;
     return 1;
 }
 
@@ -1997,15 +2026,14 @@ static int file_packed(const file_in *in, const unsigned char *magic)
     if (magic[0] == 0x1f && magic[1] == 0x8b)
         return file_fail(in, FD_EDATA, "compressed by gzip: gunzip it first", NULL);
     if (magic[0] == 'P' && magic[1] == 'K')
-        return file_fail(in, FD_EDATA, "a zip (.npz): unzip it first and load the .npy files in it",
-                         NULL);
+        return file_fail(in, FD_EDATA, "a zip (.npz): fd_tensors_load reads it; or unzip it first", NULL);
     return FD_OK;
 }
 
 static int file_begin(file_out *o, fd_status *st, const char *where, const char *path)
 {
     size_t n = strlen(path);
-    o->f = NULL; o->st = st; o->where = where; o->path = path;
+    o->f = NULL; o->st = st; o->where = where; o->path = path; o->crc = NULL;
     if (st->code) return 0;
     if (n + 5 > sizeof o->tmp) return fd_fail_name(st, FD_EIO, where, "name too long", path), 0;
     memcpy(o->tmp, path, n);
@@ -2017,6 +2045,7 @@ static int file_begin(file_out *o, fd_status *st, const char *where, const char 
 
 static void file_put(file_out *o, const void *p, size_t n)
 {
+    if (o->crc) *o->crc = file_crc(*o->crc, p, n);
     if (o->f && !o->st->code && n && fwrite(p, 1, n, o->f) != n)
         fd_fail_name(o->st, FD_EIO, o->where, "cannot write (disk full?)", o->path);
 }
@@ -2039,7 +2068,7 @@ static int file_end(file_out *o)
 
 /* --- Numbers as bytes ---
  * kind: 'b' truth value, 'u' unsigned, 'i' two's complement, 'f' IEEE 754 of 2, 4 or 8 bytes,
- * 'g' the upper half of a 4-byte one (bfloat16). */
+ * 'g' the upper half of a 4-byte one (bfloat16), 'c' two of 'f', which become an axis: see num_pair. */
 
 typedef struct { char kind; int size; } num_type;
 
@@ -2075,24 +2104,37 @@ static fd_real num_get(const unsigned char *p, num_type t, int big)
     return (fd_real)f;
 }
 
+/* complex numbers are real ones with a last axis of 2: real and imaginary part; 0 where there is no room */
+static int num_pair(num_type *t, int *nd, int n[])
+{
+    if (t->kind != 'c') return 1;
+    if (*nd == FD_MAXD) return 0;
+    t->kind = 'f';
+    n[(*nd)++] = 2;
+    return 1;
+}
+
+enum { NUM_C, NUM_FORTRAN, NUM_FORTRAN_PAIRS };         /* the last: Fortran order, its pairs together */
+
 /* An array from the file into x, row-major whatever its order in the file. */
-static void num_read(file_in *in, num_type t, int big, int fortran, int nd, const int n[],
+static void num_read(file_in *in, num_type t, int big, int order, int nd, const int n[],
                      ptrdiff_t count, fd_real *x)
 {
     unsigned char buf[4096];
     ptrdiff_t stride[FD_MAXD], at = 0;
     int i[FD_MAXD] = { 0 };
     if (!x) return;
-    if (t.kind == 'f' && t.size == (int)sizeof *x && big == num_host_big() && !fortran) {
+    if (t.kind == 'f' && t.size == (int)sizeof *x && big == num_host_big() && !order) {
         file_get(in, x, (uint64_t)count * sizeof *x);
         return;
     }
-    for (ptrdiff_t d = nd, s = 1; fortran && d--; s *= n[d]) stride[d] = s;
+    for (ptrdiff_t d = nd, s = 1; order && d--; s *= n[d]) stride[d] = s;
     for (ptrdiff_t j = 0; j < count; j++) {
         ptrdiff_t k = j % (ptrdiff_t)(sizeof buf / 8), m = sizeof buf / 8;
         if (!k && !file_get(in, buf, (uint64_t)((count - j < m ? count - j : m) * t.size))) return;
-        x[fortran ? at : j] = num_get(buf + k * t.size, t, big);
-        for (int d = 0; fortran && d < nd; d++) {           /* count up, the first axis fastest */
+        x[order ? at : j] = num_get(buf + k * t.size, t, big);
+        for (int e = 0; order && e < nd; e++) {             /* count up, the first axis fastest */
+            int d = order == NUM_FORTRAN ? e : e ? e - 1 : nd - 1;
             at += stride[d];
             if (++i[d] < n[d]) break;
             at -= stride[d] * n[d];
@@ -2129,14 +2171,11 @@ static ptrdiff_t num_shape(fd_status *st, const char *where, const char *name, i
 
 /* --- .npy: magic, version, length of the header, a Python dict, data from a multiple of 64 --- */
 
-int fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x)
+/* the header of a file, and its length */
+static int npy_header(char h[256], int nd, const int n[])
 {
-    char h[256];
-    file_out o;
-    ptrdiff_t count = num_shape(st, "fd_npy_save", path, nd, n);
-    if (st->code || (count && !x)) return st->code;
     int k = 10 + sprintf(h + 10, "{'descr': '<f%d', 'fortran_order': False, 'shape': (",
-                         (int)sizeof *x);
+                         (int)sizeof(fd_real));
     for (int i = 0; i < nd; i++)                            /* (), (3,), (3, 5) */
         k += sprintf(h + k, "%d%s", n[i], i < nd - 1 ? ", " : nd == 1 ? "," : "");
     k += sprintf(h + k, "), }");
@@ -2145,13 +2184,21 @@ int fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd
     memcpy(h, "\x93NUMPY\1\0", 8);
     h[8] = (char)((k - 10) & 255);
     h[9] = (char)((k - 10) >> 8);
-    if (!file_begin(&o, st, "fd_npy_save", path)) return st->code;
-    file_put(&o, h, (size_t)k);
+    return k;
+}
+
+int fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x)
+{
+    char h[256];
+    file_out o;
+    ptrdiff_t count = num_shape(st, "fd_npy_save", path, nd, n);
+    if (st->code || (count && !x) || !file_begin(&o, st, "fd_npy_save", path)) return st->code;
+    file_put(&o, h, (size_t)npy_header(h, nd, n));
     num_write(&o, count, x);
     return file_end(&o);
 }
 
-typedef struct { num_type type; int big, fortran, nd, n[FD_MAXD]; } npy_head;
+typedef struct { num_type type; int big, order, nd, n[FD_MAXD]; } npy_head;
 
 static int npy_take(const char **p, const char *word)
 {
@@ -2190,7 +2237,7 @@ static int npy_shape(const file_in *in, const char **p, npy_head *h)
 
 static int npy_parse(const file_in *in, const char *p, npy_head *h)
 {
-    static const char real[] = "b1 u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8";
+    static const char known[] = "b1 u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8 c8 c16";
     char key[32], descr[32];
     int seen = 0, bit, more = 1;
     if (!npy_take(&p, "{")) return 0;
@@ -2199,12 +2246,12 @@ static int npy_parse(const file_in *in, const char *p, npy_head *h)
         if (!strcmp(key, "descr")) {
             bit = 1;
             if (npy_take(&p, "["))
-                return file_fail(in, FD_EDATA, "records are not real numbers", NULL), 0;
+                return file_fail(in, FD_EDATA, "records are not numbers", NULL), 0;
             if (!npy_string(&p, descr)) return 0;
         } else if (!strcmp(key, "fortran_order")) {
             bit = 2;
-            h->fortran = npy_take(&p, "True");
-            if (!h->fortran && !npy_take(&p, "False")) return 0;
+            h->order = npy_take(&p, "True") ? NUM_FORTRAN : NUM_C;
+            if (!h->order && !npy_take(&p, "False")) return 0;
         } else if (!strcmp(key, "shape")) {
             bit = 4;
             if (!npy_shape(in, &p, h)) return 0;
@@ -2215,12 +2262,16 @@ static int npy_parse(const file_in *in, const char *p, npy_head *h)
     }
     npy_take(&p, "");
     if (seen != 7 || *p) return 0;
-    const char *t = strlen(descr) == 3 && strchr("<>|", descr[0]) ? strstr(real, descr + 1) : NULL;
-    if (!t || (t - real) % 3 || (descr[0] == '|' && descr[2] != '1'))
-        return file_fail(in, FD_EDATA, "dtype is not one of real numbers", descr), 0;
+    size_t len = strlen(descr) - 1;
+    const char *t = len > 1 && len < 4 && strchr("<>|", descr[0]) ? strstr(known, descr + 1) : NULL;
+    if (!t || (t - known) % 3 || (t[len] && t[len] != ' ') || (descr[0] == '|' && descr[2] != '1'))
+        return file_fail(in, FD_EDATA, "dtype is not one of numbers", descr), 0;
     h->big = descr[0] == '>';
     h->type.kind = t[0];
-    h->type.size = t[1] - '0';
+    h->type.size = t[0] != 'c' ? t[1] - '0' : len == 2 ? 4 : 8;
+    if (t[0] == 'c' && h->order) h->order = NUM_FORTRAN_PAIRS;
+    if (!num_pair(&h->type, &h->nd, h->n))
+        return file_fail(in, FD_ESHAPE, "more than 5 axes of complex numbers", NULL), 0;
     return 1;
 }
 
@@ -2248,7 +2299,7 @@ static fd_array npy_body(file_in *in, fd_arena *a)
     ptrdiff_t count = file_count(in, h.nd, h.n, h.type.size);
     if (count < 0) return r;
     fd_real *x = fd_raw(a, fd_real, count);
-    num_read(in, h.type, h.big, h.fortran, h.nd, h.n, count, x);
+    num_read(in, h.type, h.big, h.order, h.nd, h.n, count, x);
     r.nd = h.nd;
     memcpy(r.n, h.n, sizeof r.n);
     r.x = x;
@@ -2302,10 +2353,7 @@ static fd_array file_array(fd_arena *a, const char *where, const char *path,
 static fd_array file_either(file_in *in, fd_arena *a)
 {
     unsigned char m[2];
-    uint64_t left = in->left;
-    if (!file_get(in, m, 2)) return (fd_array){ 0, { 0 }, NULL };
-    rewind(in->f);
-    in->left = left;
+    if (!file_get(in, m, 2) || !file_seek(in, 0, in->size)) return (fd_array){ 0, { 0 }, NULL };
     if (m[0] == 0x93) return npy_body(in, a);
     if (m[0] && !file_packed(in, m)) file_fail(in, FD_EDATA, "neither .npy nor IDX", NULL);
     return idx_body(in, a);
@@ -2474,12 +2522,20 @@ static int safe_by_place(const void *of, int i, int j)
     return s[i].from != s[j].from ? s[i].from < s[j].from : s[i].to < s[j].to;
 }
 
+/* an error where two tensors have one name; order: room for one each */
+static void tensors_unique(file_in *in, const fd_tensors *f, int *order)
+{
+    safe_sort(f->count, order, safe_by_name, f->tensor);
+    for (int i = 1; i < f->count; i++) if (!safe_by_name(f->tensor, order[i - 1], order[i]))
+        file_fail(in, FD_EDATA, "a name is there twice", f->tensor[order[i]].name);
+}
+
 /* "F32" to type; kind 0 where it is unknown */
 static num_type safe_type(const char *name)
 {
     static const struct { const char *name; num_type t; } types[] = {
         { "F32", { 'f', 4 } }, { "F64", { 'f', 8 } },
-        { "F16", { 'f', 2 } }, { "BF16", { 'g', 2 } } };
+        { "F16", { 'f', 2 } }, { "BF16", { 'g', 2 } }, { "C64", { 'c', 4 } } };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (!strcmp(name, types[i].name)) return types[i].t;
     return (num_type){ 0, 0 };
@@ -2499,7 +2555,7 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
             if (!name) return 0;
             s->t = safe_type(name);
             if (!s->t.kind)
-                return file_fail(in, FD_EDATA, "dtype is not F32, F64, F16 or BF16", t->name), 0;
+                return file_fail(in, FD_EDATA, "dtype is not F32, F64, F16, BF16 or C64", t->name), 0;
         } else if (!strcmp(key, "shape")) {
             bit = 2;
             if (!json_take(j, '[')) return 0;
@@ -2530,6 +2586,8 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
     if (!json_take(j, '}')) return 0;
     if (seen != 7)
         return file_fail(in, FD_EDATA, "dtype, shape or data_offsets is missing", t->name), 0;
+    if (!j->err && !num_pair(&s->t, &t->nd, t->n))
+        return file_fail(in, FD_ESHAPE, "more than 5 axes of complex numbers", t->name), 0;
     return !j->err;
 }
 
@@ -2606,9 +2664,7 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
     safe_sort(f->metas, order, safe_by_key, f->meta);
     for (int i = 1; i < f->metas; i++) if (!safe_by_key(f->meta, order[i - 1], order[i]))
         file_fail(in, FD_EDATA, "a name is there twice", f->meta[order[i]].key);
-    safe_sort(f->count, order, safe_by_name, f->tensor);
-    for (int i = 1; i < f->count; i++) if (!safe_by_name(f->tensor, order[i - 1], order[i]))
-        file_fail(in, FD_EDATA, "a name is there twice", f->tensor[order[i]].name);
+    tensors_unique(in, f, order);
     safe_sort(f->count, order, safe_by_place, span);
     for (int i = 0; i < f->count; i++) {
         const safe_span *s = span + order[i];
@@ -2634,18 +2690,6 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
         t->x = fd_raw(a, fd_real, count);
         num_read(in, s->t, 0, 0, t->nd, t->n, count, t->x);
     }
-}
-
-fd_tensors fd_tensors_load(fd_arena *a, const char *path)
-{
-    fd_tensors f = { 0, 0, NULL, NULL }, none = f;
-    fd_arena before = *a;
-    file_in in;
-    if (file_open(&in, a->st, "fd_tensors_load", path)) safe_body(&in, a, &f);
-    file_close(&in);
-    if (!a->st->code) return f;
-    *a = before;
-    return none;
 }
 
 /* Each of these adds to a text and returns its bytes; without a file it only counts them. */
@@ -2701,18 +2745,9 @@ static uint64_t safe_json(file_out *o, const fd_tensors *f)
     return n + safe_text(o, "}");
 }
 
-int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
+/* what cannot be written: no shape, no data, no name or one twice */
+static int tensors_check(fd_status *st, const char *where, const fd_tensors *f)
 {
-    static const char where[] = "fd_tensors_save", twice[] = "a name is there twice";
-    file_out o;
-    if (st->code) return st->code;
-    for (int i = 0; i < f->metas; i++) {
-        const char *key = f->meta[i].key, *value = f->meta[i].value;
-        if (!json_utf8(key, strlen(key)) || !json_utf8(value, strlen(value)))
-            return fd_fail_name(st, FD_EARG, where, "metadata are not UTF-8", key);
-        for (int j = 0; j < i; j++) if (!strcmp(key, f->meta[j].key))
-            return fd_fail_name(st, FD_EARG, where, twice, key);
-    }
     for (int i = 0; i < f->count; i++) {
         const fd_tensor *t = f->tensor + i;
         ptrdiff_t count = num_shape(st, where, t->name, t->nd, t->n);
@@ -2721,8 +2756,24 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
         if (!json_utf8(t->name, strlen(t->name)) || !strcmp(t->name, "__metadata__"))
             return fd_fail_name(st, FD_EARG, where, "not a name for a tensor", t->name);
         for (int j = 0; j < i; j++) if (!strcmp(t->name, f->tensor[j].name))
-            return fd_fail_name(st, FD_EARG, where, twice, t->name);
+            return fd_fail_name(st, FD_EARG, where, "a name is there twice", t->name);
     }
+    return st->code;
+}
+
+int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
+{
+    static const char where[] = "fd_tensors_save";
+    file_out o;
+    if (st->code) return st->code;
+    for (int i = 0; i < f->metas; i++) {
+        const char *key = f->meta[i].key, *value = f->meta[i].value;
+        if (!json_utf8(key, strlen(key)) || !json_utf8(value, strlen(value)))
+            return fd_fail_name(st, FD_EARG, where, "metadata are not UTF-8", key);
+        for (int j = 0; j < i; j++) if (!strcmp(key, f->meta[j].key))
+            return fd_fail_name(st, FD_EARG, where, "a name is there twice", key);
+    }
+    if (tensors_check(st, where, f)) return st->code;
     uint64_t text = safe_json(NULL, f), len = text + (0 - text) % 8;
     while ((8 + len) % 64) len += 8;                        /* data from a multiple of 64 */
     if (len > SAFE_HEADER)
@@ -2739,6 +2790,233 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
         num_write(&o, count, f->tensor[i].x);
     }
     return file_end(&o);
+}
+
+/* --- .npz: a zip of .npy files, "name.npy" each, without compression ---
+ * Read from the directory at the end, which holds every size and place, whatever the writer put into the
+ * headers before the data (zip64 fields that nobody needs, sizes that follow only behind the data). */
+
+static const char zip_bad[] = "malformed zip";
+
+static uint64_t zip_number(const unsigned char *p, int bytes)
+{
+    uint64_t v = 0;
+    while (bytes) v = v << 8 | p[--bytes];
+    return v;
+}
+
+/* The record at the end: 22 bytes and a comment that fills the file. Its place, or 0 with an error. */
+static uint64_t zip_end(file_in *in, fd_arena scratch, unsigned char end[22])
+{
+    for (uint64_t most = 22; ; most += 65535) {
+        uint64_t n = in->size < most ? in->size : most;
+        unsigned char *p = fd_raw(&scratch, unsigned char, n);
+        if (!p || !file_seek(in, in->size - n, n) || !file_get(in, p, n)) return 0;
+        for (uint64_t i = n; i >= 22; i--)
+            if (!memcmp(p + n - i, "PK\5\6", 4) && zip_number(p + n - i + 20, 2) == i - 22)
+                return memcpy(end, p + n - i, 22), in->size - i;
+        if (most > 22) return file_fail(in, FD_EDATA, "cut short: a zip without its end", NULL), 0;
+    }
+}
+
+/* Entries of the directory, its place and length; 0 with an error. With sizes or counts that do not fit
+ * into the record at the end, another one before it has them all [zip64]. */
+static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_t *at, uint64_t *len)
+{
+    unsigned char e[56];
+    uint64_t end = zip_end(in, scratch, e);
+    if (!end) return 0;
+    *count = zip_number(e + 10, 2);
+    *len = zip_number(e + 12, 4);
+    *at = zip_number(e + 16, 4);
+    if (*count == 0xffff || *len == 0xffffffff || *at == 0xffffffff) {
+        if (end < 20 || !file_seek(in, end - 20, 20) || !file_get(in, e, 20) || memcmp(e, "PK\6\7", 4))
+            return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
+        end = zip_number(e + 8, 8);
+        if (!file_seek(in, end, 56) || !file_get(in, e, 56)) return 0;
+        if (memcmp(e, "PK\6\6", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
+        *count = zip_number(e + 32, 8);
+        *len = zip_number(e + 40, 8);
+        *at = zip_number(e + 48, 8);
+    }
+    if (*at > end || *len > end - *at || *count > *len / 46 || *count > INT_MAX)
+        return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
+    return 1;
+}
+
+typedef struct { uint64_t at, size; uint32_t crc; } zip_span;
+
+/* One entry of the directory, at p of n bytes: its length, or 0 with an error. Its name, without .npy, is
+ * ended where it stands. */
+static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *t, zip_span *s)
+{
+    if (n < 46 || memcmp(p, "PK\1\2", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
+    uint64_t name = zip_number(p + 28, 2), extra = zip_number(p + 30, 2);
+    uint64_t all = 46 + name + extra + zip_number(p + 32, 2), packed = zip_number(p + 20, 4);
+    int flags = p[8], method = (int)zip_number(p + 10, 2);
+    if (all > n) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
+    unsigned char *end = p + 46 + name, *stop = end + extra;
+    *s = (zip_span){ zip_number(p + 42, 4), zip_number(p + 24, 4), (uint32_t)zip_number(p + 16, 4) };
+    for (unsigned char *x = end; stop - x >= 4; x += 4 + zip_number(x + 2, 2)) {
+        uint64_t *wide[3] = { &s->size, &packed, &s->at }, len = zip_number(x + 2, 2), k = 0;
+        if (len > (uint64_t)(stop - x - 4)) break;
+        for (int i = 0; i < 3 && zip_number(x, 2) == 1; i++)         /* zip64: those that are all ones */
+            if (*wide[i] == 0xffffffff && k + 8 <= len) { *wide[i] = zip_number(x + 4 + k, 8); k += 8; }
+    }
+    t->name = (char *)p + 46;
+    if (name < 4 || memcmp(end - 4, ".npy", 4) || memchr(t->name, 0, name)) {
+        file_fail(in, FD_EDATA, "a zip with an entry that is no .npy", NULL);
+        return 0;
+    }
+    end[-4] = 0;
+    if (!json_utf8(t->name, strlen(t->name))) file_fail(in, FD_EDATA, "a name is not UTF-8", NULL);
+    else if (flags & 1) file_fail(in, FD_EDATA, "encrypted entry", t->name);
+    else if (method)
+        file_fail(in, FD_EDATA, "compressed entry: save with numpy.savez, not savez_compressed", t->name);
+    else if (packed != s->size) file_fail(in, FD_EDATA, zip_bad, t->name);
+    return in->st->code ? 0 : all;
+}
+
+/* the array that an entry holds: behind its own header, whose name and extra field may differ */
+static void zip_array(file_in *in, fd_arena *a, fd_tensor *t, const zip_span *s)
+{
+    unsigned char h[30];
+    uint32_t crc = 0;
+    in->part = t->name;
+    if (!file_seek(in, s->at, 30) || !file_get(in, h, 30)) return;
+    uint64_t skip = 30 + zip_number(h + 26, 2) + zip_number(h + 28, 2);
+    if (memcmp(h, "PK\3\4", 4)) file_fail(in, FD_EDATA, zip_bad, NULL);
+    if (!file_seek(in, s->at + skip, s->size)) return;
+    in->crc = &crc;
+    fd_array x = npy_body(in, a);
+    in->crc = NULL;
+    if (in->left) file_fail(in, FD_EDATA, "entry goes on after its array", NULL);
+    if (crc != s->crc) file_fail(in, FD_EDATA, "damaged: its checksum is wrong", NULL);
+    t->nd = x.nd;
+    memcpy(t->n, x.n, sizeof t->n);
+    t->x = x.x;
+    in->part = NULL;
+}
+
+static void zip_body(file_in *in, fd_arena *a, fd_tensors *f)
+{
+    uint64_t count, at, len, used = 0, k;
+    if (!zip_directory(in, *a, &count, &at, &len)) return;
+    unsigned char *p = fd_raw(a, unsigned char, len);                /* the names stay in it */
+    f->tensor = fd_new(a, fd_tensor, count);
+    zip_span *s = fd_raw(a, zip_span, count);
+    int *order = fd_raw(a, int, count);
+    if (!order || !file_seek(in, at, len) || !file_get(in, p, len)) return;
+    for (f->count = 0; f->count < (int)count; f->count++, p += k, len -= k) {
+        k = zip_entry(in, p, len, f->tensor + f->count, s + f->count);
+        if (!k) return;
+        used += s[f->count].size < in->size ? s[f->count].size : in->size;
+        if (used > in->size) { file_fail(in, FD_EDATA, zip_bad, f->tensor[f->count].name); return; }
+    }
+    if (len) file_fail(in, FD_EDATA, zip_bad, NULL);
+    tensors_unique(in, f, order);
+    for (int i = 0; i < f->count && !in->st->code; i++) zip_array(in, a, f->tensor + i, s + i);
+}
+
+/* little-endian; nothing where bytes is 0 */
+static void zip_put(file_out *o, uint64_t v, int bytes)
+{
+    unsigned char b[8];
+    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(v >> 8 * i);
+    file_put(o, b, (size_t)bytes);
+}
+
+/* the header of an entry: before its data, or, with its place, in the directory; both begin alike */
+static void zip_header(file_out *o, const char *name, uint64_t size, uint32_t crc, int directory, uint64_t at)
+{
+    zip_put(o, directory ? 0x02014b50 : 0x04034b50, 4);
+    zip_put(o, 20, directory ? 2 : 0);
+    zip_put(o, 20, 2);
+    zip_put(o, 0x800, 2);                                   /* the name is UTF-8 */
+    zip_put(o, 0, 2);                                       /* stored */
+    zip_put(o, 0x210000, 4);                                /* 1 January 1980 */
+    zip_put(o, crc, 4);
+    zip_put(o, size, 4);
+    zip_put(o, size, 4);
+    zip_put(o, strlen(name) + 4, 2);
+    zip_put(o, 0, 2);
+    zip_put(o, 0, directory ? 8 : 0);
+    zip_put(o, 0, directory ? 2 : 0);
+    zip_put(o, at, directory ? 4 : 0);
+    file_put(o, name, strlen(name));
+    file_put(o, ".npy", 4);
+}
+
+/* the bytes of a tensor as .npy */
+static uint64_t zip_npy(file_out *o, const fd_tensor *t)
+{
+    char h[256];
+    ptrdiff_t count = 1;
+    int k = npy_header(h, t->nd, t->n);
+    for (int d = 0; d < t->nd; d++) count *= t->n[d];
+    if (o) {
+        file_put(o, h, (size_t)k);
+        num_write(o, count, t->x);
+    }
+    return (uint64_t)k + (uint64_t)count * sizeof(fd_real);
+}
+
+int fd_npz_save(fd_status *st, const char *path, const fd_tensors *f)
+{
+    static const char where[] = "fd_npz_save";
+    uint64_t at = 0, names = 0, start = 0;
+    file_out o, none;
+    if (tensors_check(st, where, f)) return st->code;
+    for (int i = 0; i < f->count; i++) {
+        size_t name = strlen(f->tensor[i].name);
+        names += 80 + 2 * name;
+        at += zip_npy(NULL, f->tensor + i);
+        if (name > 65000 || f->count > 65534 || at + names > 0xfffffff0)
+            return fd_fail_name(st, FD_EARG, where, "more than a zip without extensions holds: use .safetensors",
+                                f->tensor[i].name);
+    }
+    if (!file_begin(&o, st, where, path)) return st->code;
+    none = o;
+    none.f = NULL;
+    for (int directory = 0; directory < 2; directory++) {
+        if (directory) start = at;
+        at = 0;
+        for (int i = 0; i < f->count; i++) {
+            const fd_tensor *t = f->tensor + i;
+            uint32_t crc = 0;
+            none.crc = &crc;
+            uint64_t size = zip_npy(&none, t);
+            zip_header(&o, t->name, size, crc, directory, at);
+            if (!directory) zip_npy(&o, t);
+            at += 34 + strlen(t->name) + size;
+        }
+    }
+    names -= (uint64_t)f->count * 30;
+    for (int i = 0; i < f->count; i++) names -= strlen(f->tensor[i].name);
+    zip_put(&o, 0x06054b50, 4);
+    zip_put(&o, 0, 4);
+    zip_put(&o, (uint64_t)f->count, 2);
+    zip_put(&o, (uint64_t)f->count, 2);
+    zip_put(&o, names, 4);
+    zip_put(&o, start, 4);
+    zip_put(&o, 0, 2);
+    return file_end(&o);
+}
+
+fd_tensors fd_tensors_load(fd_arena *a, const char *path)
+{
+    fd_tensors f = { 0, 0, NULL, NULL }, none = f;
+    fd_arena before = *a;
+    unsigned char m[4];
+    file_in in;
+    if (file_open(&in, a->st, "fd_tensors_load", path) && file_get(&in, m, 4) && file_seek(&in, 0, in.size)) {
+        if (m[0] == 'P' && m[1] == 'K') zip_body(&in, a, &f);
+        else safe_body(&in, a, &f);
+    }
+    file_close(&in);
+    if (!a->st->code) return f;
+    *a = before;
+    return none;
 }
 
 const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name)

@@ -949,15 +949,20 @@ typedef struct { int count, metas; fd_tensor *tensor; fd_meta *meta; } fd_tensor
 #ifndef FD_NO_STDIO
 /* fd_npy_save -- .npy version 1, C order, '<f4' or '<f8' as fd_real is. */
 int        fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x);
-/* fd_npy_load -- versions 1-3, either byte order and array order, real dtypes b1, u/i 1-8, f2, f4, f8. */
+/* fd_npy_load -- versions 1-3, either byte order and array order, dtypes b1, u/i 1-8, f2, f4, f8, and c8, c16:
+ * complex numbers come as a last axis of 2, real and imaginary part. */
 fd_array   fd_npy_load(fd_arena *a, const char *path);
 /* fd_idx_load -- IDX [MNIST], all six types, as stored (0..255 for bytes). A .gz gets an error that
  * says to gunzip it. */
 fd_array   fd_idx_load(fd_arena *a, const char *path);
 /* fd_load -- .npy or IDX, told apart by their first bytes. */
 fd_array   fd_load(fd_arena *a, const char *path);
-/* fd_tensors_save, fd_tensors_load -- .safetensors, F32 and F64 (read: also F16, BF16), with metadata. */
+/* fd_tensors_save -- .safetensors, F32 or F64 as fd_real is, with metadata. fd_npz_save -- .npz as numpy.savez
+ * writes it, up to 4 GB; metadata are left out. fd_tensors_load -- either, told apart by the first bytes;
+ * .safetensors also of F16, BF16, C64 (a last axis of 2), .npz also with the dtypes of fd_npy_load, stored; an
+ * entry that is compressed gets an error that names it. */
 int        fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f);
+int        fd_npz_save(fd_status *st, const char *path, const fd_tensors *f);
 fd_tensors fd_tensors_load(fd_arena *a, const char *path);
 /* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. */
 const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);

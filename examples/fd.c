@@ -537,12 +537,17 @@ static void numbers_print(ptrdiff_t n, const fd_real *x)
     if (odd) printf("  %ld NaN or infinite", (long)odd);
 }
 
+static int has_ending(const char *path, const char *end)
+{
+    size_t n = strlen(path), m = strlen(end);
+    return n > m && !strcmp(path + n - m, end);
+}
+
 static int do_info(args *o, const char *path)
 {
     fd_status st;
     fd_arena a = arena_make(o, &st);
-    size_t n = strlen(path);
-    if (n > 12 && !strcmp(path + n - 12, ".safetensors")) {
+    if (has_ending(path, ".safetensors") || has_ending(path, ".npz")) {
         fd_tensors f = fd_tensors_load(&a, path);
         need(&st);
         for (int i = 0; i < f.metas; i++) printf("%-20s %s\n", f.meta[i].key, f.meta[i].value);
@@ -573,7 +578,7 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "eval", "compare samples with real functions", EVAL, do_eval },
     { "certify", "is it one law on every grid? status 1: no", CERTIFY, do_certify },
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
-    { "info", "say what a .npy, IDX or .safetensors file holds", INFO, NULL },
+    { "info", "say what a .npy, .npz, IDX or .safetensors file holds", INFO, NULL },
 };
 
 static int help(const char *word)

@@ -119,6 +119,13 @@ static void npy_good(void)
         { 1, DICT("|u1", "False", "(2,)"), "\x80\xff", 2, 1, { 2 }, { 128, 255 } },
         { 1, DICT(">f4", "False", "(1,)"), "\xc0\x18\xa3\xd7", 4, 1, { 1 },
           { -2.3849999904632568 } },
+        { 1, DICT("<c8", "False", "(2,)"), "\x00\x00\xc0?\x00\x00\x10\xc0\x00\x00H@\x00\x00\xe0\xc0", 16,
+          2, { 2, 2 }, { 1.5, -2.25, 3.125, -7 } },
+        { 1, DICT(">c16", "False", "()"), "@\x03\x14z\xe1G\xae\x14\xc2\x02\xa0_ \x00\x00\x00", 16,
+          1, { 2 }, { 2.385, -1e10 } },
+        { 1, DICT("<c8", "True", "(2, 2)"),
+          "\0\0\x80?\0\0\0@\0\0\x40@\0\0\x80@\0\0\xa0@\0\0\xc0@\0\0\xe0@\0\0\0\x41", 32, 3, { 2, 2, 2 },
+          { 1, 2, 5, 6, 3, 4, 7, 8 } },
         /* other writers: order, quotes, no trailing comma, Python 2 */
         { 1, "{\"shape\":(2L,),\"fortran_order\":False,\"descr\":\"|u1\"}", "\x05\x06", 2,
           1, { 2 }, { 5, 6 } },
@@ -179,7 +186,14 @@ static void npy_good(void)
 static void npy_bad(void)
 {
     static const struct { int version, code; const char *text, *says; int bytes; } rows[] = {
-        { 1, FD_EDATA, DICT("<c8", "False", "(1,)"), "dtype is not one of real numbers: ", 8 },
+        { 1, FD_EDATA, DICT("<c4", "False", "(1,)"), "dtype is not one of numbers: ", 8 },
+        { 1, FD_EDATA, DICT("|c8", "False", "(1,)"), "dtype", 8 },
+        { 1, FD_EDATA, DICT("<c1", "False", "(1,)"), "dtype", 8 },
+        { 1, FD_EDATA, DICT("<c161", "False", "(1,)"), "dtype", 16 },
+        { 1, FD_EDATA, DICT("<4 f", "False", "(1,)"), "dtype", 16 },
+        { 1, FD_EDATA, DICT("|O", "False", "(1,)"), "dtype", 8 },
+        { 1, FD_ESHAPE, DICT("<c8", "False", "(1, 1, 1, 1, 1, 1)"), "more than 5 axes of complex numbers: ", 8 },
+        { 1, FD_EDATA, DICT("<c8", "False", "(2,)"), "file is shorter than its header says: ", 15 },
         { 1, FD_EDATA, DICT("<f1", "False", "(1,)"), "dtype", 8 },
         { 1, FD_EDATA, DICT("<1 ", "False", "(1,)"), "dtype", 8 },
         { 1, FD_EDATA, DICT("|f4", "False", "(1,)"), "dtype", 8 },
@@ -231,15 +245,17 @@ static void npy_bad(void)
         fd_load(&a, path);
         failed(&st, FD_EDATA, magic[r].says, "bad.npy", "magic");
         if (r > 1) continue;
+        if (!r) {
+            a = fresh(&st);
+            fd_tensors_load(&a, path);
+            failed(&st, FD_EDATA, magic[r].says, "fd_tensors_load", "magic");
+        }
         a = fresh(&st);
         fd_npy_load(&a, path);
         failed(&st, FD_EDATA, magic[r].says, "fd_npy_load", "magic");
         a = fresh(&st);
         fd_idx_load(&a, path);
         failed(&st, FD_EDATA, magic[r].says, "fd_idx_load", "magic");
-        a = fresh(&st);
-        fd_tensors_load(&a, path);
-        failed(&st, FD_EDATA, magic[r].says, "fd_tensors_load", "magic");
     }
     fd_arena a = fresh(&st);
     fd_npy_load(&a, test_path("missing.npy"));
@@ -403,10 +419,11 @@ static void tensors_good(void)
         "\"late\":" T("F16", "2,2", "24,32")
         ",\n\t \"w.0\" : { \"shape\" : [ 2 , 3 ] , \"data_offsets\": [0, 24],"
         " \"dtype\":\"F32\" } ,\"e\":" T("F64", "0,7", "32,32") ",\"s\":" T("BF16", "", "32,34")
-        ",\"d\":" T("F64", "1", "34,42") "}   ";
+        ",\"d\":" T("F64", "1", "34,42") ",\"c\":" T("C64", "1,2", "42,58") "}   ";
     static const unsigned char data[] =
         "\x00\x00\xc0?\x00\x00\x10\xc0\x00\x00H@o\x12\x83:\x00\xe0\x7fG\x00\x00\xe0\xc0"
-        "\x00>\xff\xfb\x01\x00\x00|" "\x19\xc0" "\x14\xae\x47\xe1\x7a\x14\x03@";
+        "\x00>\xff\xfb\x01\x00\x00|" "\x19\xc0" "\x14\xae\x47\xe1\x7a\x14\x03@"
+        "\x00\x00\xc0?\x00\x00\x10\xc0\x00\x00H@\x00\x00\xe0\xc0";
     static const double w0[] = { 1.5, -2.25, 3.125, 0.001000000047497451305, 65504, -7 };
     static const double late[] = { 1.5, -65504, 1.0 / 16777216, INFINITY };
     unsigned char file[1024];
@@ -416,7 +433,7 @@ static void tensors_good(void)
     fd_arena a = fresh(&st);
     spit(path, file, n);
     fd_tensors f = fd_tensors_load(&a, path);
-    OK(!st.code && f.count == 5 && f.metas == 2, "%s, %d", st.code ? st.what : "", f.count);
+    OK(!st.code && f.count == 6 && f.metas == 2, "%s, %d", st.code ? st.what : "", f.count);
     if (st.code) return;
     const fd_tensor *t = fd_tensor_find(&f, "w.0");
     OK(t && t->nd == 2 && t->n[0] == 2 && t->n[1] == 3, "w.0");
@@ -432,6 +449,9 @@ static void tensors_good(void)
     OK(t && t->nd == 0 && t->x[0] == (fd_real)-2.390625, "bfloat16");
     t = fd_tensor_find(&f, "d");
     OK(t && t->x[0] == (fd_real)2.385, "double");
+    t = fd_tensor_find(&f, "c");
+    OK(t && t->nd == 3 && t->n[0] == 1 && t->n[1] == 2 && t->n[2] == 2 && t->x[1] == (fd_real)-2.25
+       && t->x[3] == -7, "complex");
     OK(!fd_tensor_find(&f, "w") && !fd_tensor_find(NULL, "w") && !fd_meta_find(NULL, "w"),
        "not there");
     const char *v = fd_meta_find(&f, "k\xc3\xa9\xf0\x9f\x98\x80\"\\/\b\f\n\r\t");
@@ -493,7 +513,10 @@ static void tensors_bad(void)
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,8]}}", 8, FD_EDATA,
           "JSON" },
         { "{\"layer.7.w\":" T("I64", "1", "0,8") "}", 8, FD_EDATA,
-          "dtype is not F32, F64, F16 or BF16: " },
+          "dtype is not F32, F64, F16, BF16 or C64: " },
+        { "{\"a\":" T("C64", "1,1,1,1,1,1", "0,8") "}", 8, FD_ESHAPE, "more than 5 axes of complex numbers: " },
+        { "{\"a\":" T("C64", "1", "0,4") "}", 4, FD_EDATA, "" },
+        { "{\"a\":" T("C64", "2", "0,8") "}", 8, FD_EDATA, "" },
         { "{\"layer.7.w\":" T("I64", "1", "0,8") "}", 8, FD_EDATA, ".safetensors: layer.7.w" },
         { "{\"a\":" T("F32", "-2", "0,8") "}", 8, FD_EDATA, "number" },
         { "{\"a\":" T("F32", "2.0", "0,8") "}", 8, FD_EDATA, "JSON" },
@@ -654,6 +677,286 @@ static void tensors_write(void)
     failed(&st, FD_EIO, "fd_tensors_save: cannot create", "none/w.safetensors", "no folder");
 }
 
+/* --- .npz --- */
+
+enum { ZIP_EXTRA = 1, ZIP_LATE = 2, ZIP_WIDE = 4, ZIP_COMMENT = 8, ZIP_ALL = 16 };
+typedef struct { const char *name; int named; const unsigned char *data; size_t n; int method, flags; } zipped;
+
+static void put(unsigned char **p, uint64_t v, int bytes)
+{
+    for (; bytes--; v >>= 8) *(*p)++ = (unsigned char)v;
+}
+
+static uint32_t crc32_of(const unsigned char *p, size_t n)       /* bit by bit */
+{
+    uint32_t c = 0xffffffff;
+    for (size_t i = 0; i < 8 * n; i++) {
+        uint32_t bit = (c ^ (uint32_t)p[i / 8] >> i % 8) & 1;
+        c = c >> 1 ^ (bit ? 0xedb88320 : 0);
+    }
+    return ~c;
+}
+
+/* A zip as its writers make them: with numpy's extra field before the data; with the sizes behind the
+ * data, as a pipe needs; with zip64 fields everywhere; with a comment that looks like an end. */
+static size_t zip(unsigned char *out, int style, int count, const zipped *z)
+{
+    unsigned char *p = out, *at[8], *dir;
+    int late = style & ZIP_LATE, wide = style & ZIP_WIDE;
+    for (int i = 0; i < count; i++) {
+        uint32_t crc = crc32_of(z[i].data, z[i].n);
+        int extra = style & ZIP_EXTRA || wide;
+        at[i] = p;
+        put(&p, 0x04034b50, 4);
+        put(&p, wide ? 45 : 20, 2);
+        put(&p, (uint64_t)z[i].flags | (late ? 8 : 0), 2);
+        put(&p, (uint64_t)z[i].method, 2);
+        put(&p, 0x210000, 4);
+        put(&p, late ? 0 : crc, 4);
+        for (int k = 0; k < 2; k++) put(&p, wide ? 0xffffffff : late ? 0 : z[i].n, 4);
+        put(&p, (uint64_t)z[i].named, 2);
+        put(&p, extra ? 20 : 0, 2);
+        memcpy(p, z[i].name, (size_t)z[i].named);
+        p += z[i].named;
+        for (int k = 0; k < 4 && extra; k++) put(&p, k == 0 ? 1 : k == 1 ? 16 : late ? 0 : z[i].n, k < 2 ? 2 : 8);
+        memcpy(p, z[i].data, z[i].n);
+        p += z[i].n;
+        for (int k = 0; k < 4 && late; k++) put(&p, k == 0 ? 0x08074b50 : k == 1 ? crc : z[i].n, k > 1 && wide ? 8 : 4);
+    }
+    dir = p;
+    for (int i = 0; i < count; i++) {
+        put(&p, 0x02014b50, 4);
+        put(&p, 20, 2);
+        put(&p, wide ? 45 : 20, 2);
+        put(&p, (uint64_t)z[i].flags | (late ? 8 : 0), 2);
+        put(&p, (uint64_t)z[i].method, 2);
+        put(&p, 0x210000, 4);
+        put(&p, crc32_of(z[i].data, z[i].n), 4);
+        for (int k = 0; k < 2; k++) put(&p, wide ? 0xffffffff : z[i].n, 4);
+        put(&p, (uint64_t)z[i].named, 2);
+        put(&p, wide ? 33 : 0, 2);
+        put(&p, 0, 10);
+        put(&p, wide ? 0xffffffff : (uint64_t)(at[i] - out), 4);
+        memcpy(p, z[i].name, (size_t)z[i].named);
+        p += z[i].named;
+        if (!wide) continue;
+        put(&p, 0x5455, 2);                            /* another field first */
+        put(&p, 1, 2);
+        put(&p, 7, 1);
+        put(&p, 1, 2);
+        put(&p, 24, 2);
+        for (int k = 0; k < 3; k++) put(&p, k < 2 ? z[i].n : (uint64_t)(at[i] - out), 8);
+    }
+    uint64_t len = (uint64_t)(p - dir), end = (uint64_t)(p - out);
+    if (wide) {
+        put(&p, 0x06064b50, 4);
+        put(&p, 44, 8);
+        put(&p, 45, 2);
+        put(&p, 45, 2);
+        put(&p, 0, 8);
+        put(&p, (uint64_t)count, 8);
+        put(&p, (uint64_t)count, 8);
+        put(&p, len, 8);
+        put(&p, (uint64_t)(dir - out), 8);
+        put(&p, 0x07064b50, 4);
+        put(&p, 0, 4);
+        put(&p, end, 8);
+        put(&p, 1, 4);
+    }
+    put(&p, 0x06054b50, 4);
+    put(&p, 0, 4);
+    for (int k = 0; k < 2; k++) put(&p, wide ? 0xffff : (uint64_t)count, 2);
+    put(&p, wide ? 0xffffffff : len, 4);
+    put(&p, wide ? 0xffffffff : (uint64_t)(dir - out), 4);
+    put(&p, style & ZIP_COMMENT ? 30 : 0, 2);
+    if (style & ZIP_COMMENT) { memcpy(p, "PK\5\6 is how a zip begins its end", 30); p += 30; }
+    return (size_t)(p - out);
+}
+
+static const double npz_w[] = { 1.5, -2.25, 3.125, 65504, 0, -7 };
+static const double npz_c[] = { 2.385, -1e10 };
+
+/* three entries, as numpy would hold them; the room that their data need */
+static void npz_three(zipped z[3], unsigned char data[3][256])
+{
+    static const float w[] = { 1.5f, -2.25f, 3.125f, 65504, 0, -7 };         /* little-endian host */
+    z[0] = (zipped){ "fno_blocks.convs.0.weight.npy", 29, data[0],
+                     npy(data[0], 1, DICT("<f4", "False", "(2, 3)"), w, 24), 0, 0 };
+    z[1] = (zipped){ "c\xc3\xa9.npy", 7, data[1], npy(data[1], 1, DICT("<c16", "False", "()"), npz_c, 16), 0, 0x800 };
+    z[2] = (zipped){ "none.npy", 8, data[2], npy(data[2], 1, DICT("<f8", "True", "(0, 4)"), NULL, 0), 0, 0 };
+}
+
+/* are these the three? */
+static int npz_right(const fd_tensors *f)
+{
+    if (f->count != 3) return 0;
+    const fd_tensor *t = f->tensor;
+    int ok = t[0].nd == 2 && t[0].n[0] == 2 && t[0].n[1] == 3 && t[1].nd == 1 && t[1].n[0] == 2
+          && t[2].nd == 2 && t[2].n[0] == 0 && t[2].n[1] == 4;
+    for (int i = 0; i < 6 && ok; i++) ok = t[0].x[i] == (fd_real)npz_w[i];
+    for (int i = 0; i < 2 && ok; i++) ok = t[1].x[i] == (fd_real)npz_c[i];
+    return ok;
+}
+
+static void npz_good(void)
+{
+    static unsigned char file[2048], data[3][256];
+    const char *path = test_path("good.npz");
+    zipped z[3];
+    fd_status st;
+    npz_three(z, data);
+    for (int style = 0; style < ZIP_ALL; style++) {
+        size_t n = zip(file, style, 3, z);
+        fd_arena a = fresh(&st);
+        spit(path, file, n);
+        fd_tensors f = fd_tensors_load(&a, path);
+        OK(!st.code && npz_right(&f), "style %d: %s", style, st.code ? st.what : "wrong");
+        OK(!st.code && fd_tensor_find(&f, "fno_blocks.convs.0.weight") == f.tensor
+           && fd_tensor_find(&f, "c\xc3\xa9") == f.tensor + 1 && !f.metas, "style %d: names", style);
+        if (style & ZIP_COMMENT && style != ZIP_ALL - 1) continue;
+        for (size_t k = 0; k < n; k++) {
+            a = fresh(&st);
+            char *beg = a.beg;
+            spit(path, file, k);
+            f = fd_tensors_load(&a, path);
+            OK(st.code == FD_EDATA && !f.count && a.beg == beg, "style %d cut to %d", style, (int)k);
+        }
+        /* any byte damaged: an error or the right data */
+        for (size_t k = 0; k < n; k++)
+            for (int c = 0; c < 3; c++) {
+                unsigned char old = file[k];
+                file[k] = (unsigned char)(c == 0 ? ~old : c == 1 ? old ^ 1 : old + (old < 128 ? 128 : 1));
+                spit(path, file, n);
+                file[k] = old;
+                a = fresh(&st);
+                f = fd_tensors_load(&a, path);
+                if (st.code ? f.count || f.tensor : !npz_right(&f)) OK(0, "style %d, byte %d", style, (int)k);
+            }
+    }
+    spit(path, file, zip(file, 0, 0, z));
+    fd_arena a = fresh(&st);
+    fd_tensors f = fd_tensors_load(&a, path);
+    OK(!st.code && !f.count, "empty");
+}
+
+static void npz_bad(void)
+{
+    static unsigned char file[4096], data[3][256], text[256];
+    static const char big[] = DICT("<f4", "False", "(2, 3)");
+    const char *path = test_path("bad.npz");
+    zipped z[3];
+    fd_status st;
+    static const struct { int row; zipped z; const char *says, *name; } rows[] = {
+        { 0, { NULL, 0, NULL, 0, 8, 0 }, "compressed entry: save with numpy.savez, not savez_compressed: ", ": fno_blocks.convs.0.weight" },
+        { 1, { NULL, 0, NULL, 0, 12, 0 }, "compressed entry", ": c\xc3\xa9" },
+        { 2, { NULL, 0, NULL, 0, 0, 1 }, "encrypted entry: ", ": none" },
+        { 0, { "weights.txt", 11, NULL, 0, 0, 0 }, "an entry that is no .npy: ", "bad.npz" },
+        { 0, { "npy", 3, NULL, 0, 0, 0 }, "an entry that is no .npy: ", "bad.npz" },
+        { 0, { "", 0, NULL, 0, 0, 0 }, "an entry that is no .npy: ", "bad.npz" },
+        { 0, { "a\0b.npy", 7, NULL, 0, 0, 0 }, "an entry that is no .npy: ", "bad.npz" },
+        { 0, { "\xff.npy", 5, NULL, 0, 0, 0 }, "a name is not UTF-8: ", "bad.npz" },
+        { 0, { "none.npy", 8, NULL, 0, 0, 0 }, "a name is there twice: ", ": none" },
+        { 1, { NULL, 0, text, 100, 0, 0 }, "shorter than its header says: ", ": c\xc3\xa9" },
+        { 1, { NULL, 0, text, 0, 0, 0 }, "dtype is not one of numbers: ", ": c\xc3\xa9" },
+        { 0, { NULL, 0, text, 3, 0, 0 }, "shorter than its header says: ", ": fno_blocks.convs.0.weight" } };
+    size_t n = npy(text, 1, DICT("|O", "False", "(1,)"), "12345678", 8);
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        npz_three(z, data);
+        zipped *q = z + rows[r].row;
+        const zipped *w = &rows[r].z;
+        if (w->name) { q->name = w->name; q->named = w->named; }
+        if (w->data) { q->data = w->data; q->n = w->n ? w->n : n; }
+        q->method = w->method;
+        q->flags |= w->flags;
+        fd_arena a = fresh(&st);
+        spit(path, file, zip(file, ZIP_EXTRA, 3, z));
+        fd_tensors f = fd_tensors_load(&a, path);
+        OK(!f.count && !f.tensor, "%s", rows[r].says);
+        failed(&st, FD_EDATA, "fd_tensors_load: ", rows[r].name, rows[r].says);
+        failed(&st, FD_EDATA, rows[r].says, rows[r].name, rows[r].says);
+    }
+    /* an entry with more behind its array; a checksum that is wrong; many entries of the same bytes */
+    npz_three(z, data);
+    npy(data[0], 1, DICT("<f4", "False", "(2, 2)"), npz_c, 16);
+    spit(path, file, zip(file, 0, 3, z));
+    fd_arena a = fresh(&st);
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "goes on after its array: ", ": fno_blocks.convs.0.weight", "longer");
+    npz_three(z, data);
+    n = zip(file, 0, 3, z);
+    file[30 + 29 + z[0].n - 1] ^= 1;
+    spit(path, file, n);
+    a = fresh(&st);
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "checksum is wrong: ", ": fno_blocks.convs.0.weight", "crc");
+    static unsigned char many[4096];
+    zipped one = { "0.npy", 5, many, npy(many, 1, big, data[0], 24), 0, 0 };
+    n = zip(file, 0, 1, &one);
+    size_t dir = n - 22 - 51;
+    memcpy(many, file + dir, 51);
+    for (int i = 0; i < 40; i++) {
+        memcpy(file + dir + (size_t)i * 51, many, 51);
+        file[dir + (size_t)i * 51 + 46] = (unsigned char)('0' + i);
+    }
+    unsigned char *p = file + dir + 40 * 51;
+    put(&p, 0x06054b50, 4);
+    put(&p, 0, 4);
+    put(&p, 40, 2);
+    put(&p, 40, 2);
+    put(&p, 40 * 51, 4);
+    put(&p, dir, 4);
+    put(&p, 0, 2);
+    spit(path, file, (size_t)(p - file));
+    a = fresh(&st);
+    fd_tensors_load(&a, path);
+    failed(&st, FD_EDATA, "malformed zip: ", "bad.npz: >", "overlap");
+}
+
+static void npz_write(void)
+{
+    static unsigned char file[4096], want[4096], data[3][256];
+    const char *path = test_path("w.npz");
+    fd_real x[] = { (fd_real)1.5, (fd_real)-2.25, (fd_real)3.125, (fd_real)2.385, 0, -7 };
+    fd_tensor t[] = { { "w", 2, { 2, 3 }, x }, { "a.\xc3\xa9", 0, { 0 }, x + 3 }, { "none", 1, { 0 }, NULL } };
+    fd_tensors f = { 3, 0, t, NULL };
+    zipped z[3];
+    char text[3][100];
+    fd_status st;
+    int s = (int)sizeof *x;
+    static const char *const name[] = { "w.npy", "a.\xc3\xa9.npy", "none.npy" }, *const shape[] = { "(2, 3)", "()", "(0,)" };
+    for (int i = 0; i < 3; i++) {
+        sprintf(text[i], "{'descr': '<f%d', 'fortran_order': False, 'shape': %s, }", s, shape[i]);
+        z[i] = (zipped){ name[i], (int)strlen(name[i]), data[i],
+                         npy(data[i], 1, text[i], i ? x + 3 : x, (size_t)(i == 0 ? 6 * s : i == 1 ? s : 0)), 0, 0x800 };
+    }
+    size_t n = zip(want, 0, 3, z);
+    fd_arena a = fresh(&st);
+    OK(!fd_npz_save(&st, path, &f), "%s", st.code ? st.what : "");
+    OK(slurp(path, file, sizeof file) == n && !memcmp(file, want, n), "the very bytes");
+    fd_tensors g = fd_tensors_load(&a, path);
+    OK(g.count == 3 && !memcmp(g.tensor[0].x, x, sizeof x) && g.tensor[1].x[0] == x[3], "back");
+    f.count = 0;
+    OK(!fd_npz_save(&st, path, &f) && slurp(path, file, sizeof file) == 22, "empty");
+    static char longest[70000];
+    memset(longest, 'n', sizeof longest - 1);
+    static const struct { const char *name; int n, nd; const char *says; } bad[] = {
+        { "w", 0, 1, "twice: w" }, { "\xff", 0, 1, "not a name" }, { "b", 1, 1, "no data: b" }, { "b", 0, 7, "not a shape: b" },
+        { longest, 0, 1, "use .safetensors: nnn" } };
+    f.count = 3;
+    for (size_t r = 0; r < sizeof bad / sizeof bad[0]; r++) {
+        fresh(&st);
+        remove(path);
+        t[2] = (fd_tensor){ bad[r].name, bad[r].nd, { bad[r].n }, NULL };
+        fd_npz_save(&st, path, &f);
+        failed(&st, bad[r].nd == 7 ? FD_ESHAPE : FD_EARG, bad[r].says, "fd_npz_save", bad[r].says);
+        OK(!exists(path), "%s: written", bad[r].says);
+    }
+    fresh(&st);
+    f.count = 2;
+    fd_npz_save(&st, test_path("none/w.npz"), &f);
+    failed(&st, FD_EIO, "fd_npz_save: cannot create", "none/w.npz", "no folder");
+}
+
 /* names and places in any order: a file of many tensors, the data from the last to the first */
 static void tensors_many(void)
 {
@@ -685,7 +988,7 @@ static void tensors_many(void)
 
 static void starved(void)
 {
-    const char *paths[3] = { test_path("s.npy"), test_path("s.idx"), test_path("s.safetensors") };
+    const char *paths[] = { test_path("s.npy"), test_path("s.idx"), test_path("s.safetensors"), test_path("s.npz") };
     fd_real x[30];
     unsigned char bytes[12 + 30] = { 0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 10 };
     int n[2] = { 3, 10 };
@@ -698,8 +1001,9 @@ static void starved(void)
     fd_npy_save(&st, paths[0], 2, n, x);
     spit(paths[1], bytes, sizeof bytes);
     fd_tensors_save(&st, paths[2], &f);
+    fd_npz_save(&st, paths[3], &f);
     OK(!st.code, "%s", st.code ? st.what : "");
-    for (int kind = 0; kind < 3; kind++) {
+    for (int kind = 0; kind < 4; kind++) {
         int done = 0;
         for (size_t size = 0; !done && size < 4096; size += 32) {
             fd_arena a = fd_arena_over(mem, size, &st);
@@ -833,6 +1137,9 @@ void test_files(void)
     tensors_bad();
     tensors_write();
     tensors_many();
+    npz_good();
+    npz_bad();
+    npz_write();
     starved();
     pictures();
 }
