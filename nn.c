@@ -22,7 +22,16 @@ enum { TAPE_BLOCK = 16384 };
  *
  * f(x) and f'(x) for whole vectors, to 2 ulp (the normal distribution function: 5), with subnormal
  * results, infinities and NaN as in libm. Float builds use the polynomials below, minimax in
- * relative error; double builds and FD_STRICT call libm in double and round. */
+ * relative error; double builds and FD_STRICT call libm in double and round.
+ *
+ * Long polynomials are summed in pairs, (c0 + c1 r) + r^2 (c2 + c3 r) + .., because a processor looks
+ * ahead over one or two vectors only, so that the length of a chain counts as much as its work. */
+
+#if defined(__GNUC__)
+#define MAP_INLINE static inline __attribute__((always_inline))     /* value and slope share their work */
+#else
+#define MAP_INLINE static inline
+#endif
 
 #if defined(FD_DOUBLE) || defined(FD_STRICT)
 
@@ -41,10 +50,17 @@ enum { MAP_W = 1, MAP_LIBM = 1 };
 #define map_tanh          tanh
 #define map_abs           fabs
 #define map_fill(c)       ((double)(c))
+#define map_min(x, c)     ((c) < (x) ? (c) : (x))
+#define map_max(x, c)     ((x) < (c) ? (c) : (x))
+#define map_relu(x)       map_max(x, 0)
 
 static inline double map_pdf(double x) { return 0.3989422804014327 * exp(-x * x / 2); }
 static inline double map_cdf(double x) { return 0.5 * erfc(-0.7071067811865476 * x); }
-static inline double map_gelu_slope(double x) { return map_cdf(x) + x * map_pdf(x); }
+static inline double map_gelu(double x) { return (x < -1000 ? -1000 : x) * map_cdf(x); }
+static inline double map_gelu_slope(double x)
+{
+    return map_cdf(x) + (x < -1000 ? -1000 : x > 1000 ? 1000 : x) * map_pdf(x);
+}
 
 #else
 
@@ -53,184 +69,193 @@ typedef fd_real map_k;
 enum { MAP_W = FD_W, MAP_LIBM = 0 };
 #if FD_BYTES
 typedef uint32_t map_i __attribute__((vector_size(FD_BYTES)));
-#define map_lt(a, b)      ((map_i)((a) < (b)))
+typedef int32_t  map_m __attribute__((vector_size(FD_BYTES)));       /* a mask: all ones or 0 */
+#define map_mask(c)       ((map_m)(c))
 #else
 typedef uint32_t map_i;
-#define map_lt(a, b)      ((map_i)0 - (map_i)((a) < (b)))
+typedef int32_t  map_m;
+#define map_mask(c)       (-(map_m)(c))
 #endif
+#define map_lt(a, b)      map_mask((a) < (b))
 #define K(c)              ((map_k)(c))
 #define map_load(p)       vload(p)
 #define map_store(p, v)   vstore(p, v)
 
-static inline map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
-static inline map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
-static inline map_v map_sel(map_i m, map_v a, map_v b)
+MAP_INLINE map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
+MAP_INLINE map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
+MAP_INLINE map_v map_sel(map_m m, map_v a, map_v b)    /* signed all along: gcc makes it a blend */
 {
-    return map_real((map_bits(a) & m) | (map_bits(b) & ~m));
+    map_m x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    x = (x & m) | (y & ~m);
+    memcpy(&a, &x, sizeof a);
+    return a;
 }
-static inline map_v map_fill(fd_real c)
+MAP_INLINE map_v map_fill(fd_real c)
 {
     map_v x;
     memset(&x, 0, sizeof x);
     return x + c;
 }
-static inline map_v map_abs(map_v x) { return map_real(map_bits(x) & 0x7fffffffu); }
-/* the nearest integer to x, |x| < 2^22; its two's complement in n */
-static inline map_v map_round(map_v x, map_i *n)
+MAP_INLINE map_v map_abs(map_v x) { return map_real(map_bits(x) & 0x7fffffffu); }
+MAP_INLINE map_v map_sign(map_v y, map_v x)                       /* |y| with the sign of x */
 {
-    map_v s = x + K(12582912);                                    /* 1.5 2^23: the ulp is 1 */
-    *n = map_bits(s) - 0x4b400000u;
-    return s - K(12582912);
+    return map_real((map_bits(y) & 0x7fffffffu) | (map_bits(x) & 0x80000000u));
 }
+MAP_INLINE map_v map_min(map_v x, fd_real c) { return map_sel(map_lt(map_fill(c), x), map_fill(c), x); }
+MAP_INLINE map_v map_max(map_v x, fd_real c) { return map_sel(map_lt(x, map_fill(c)), map_fill(c), x); }
+#define map_relu(x)       map_max(x, 0)
+/* The nearest integer n to x, |x| < 2^22, is left in the last bits of s = x + (MAP_ROUND + b), as n + b,
+ * and comes back as s - (MAP_ROUND + b). With b = 127, 2^n has the bits of s shifted left by 23. */
+#define MAP_ROUND 12582912                                       /* 1.5 2^23: the ulp is 1 */
+MAP_INLINE map_v map_power(map_i s) { return map_real(s << 23); }
 /* r = x - n log 2, |r| <= log 2 / 2; the first part of log 2 has 11 bits, so n times it is exact */
-static inline map_v map_exp_arg(map_v x, map_i *n)
+MAP_INLINE map_v map_exp_arg(map_v x, map_v n)
 {
-    x = map_sel(map_lt(x, map_fill(-104)), map_fill(-104), x);    /* exp = 0 from here down */
-    x = map_sel(map_lt(map_fill(89), x), map_fill(89), x);        /* and infinite from here up */
-    map_v f = map_round(x * K(1.44269504088896341), n);
-    return (x - f * K(0.6923828125)) - f * K(7.64368043e-4);
+    return (x - n * K(0.6923828125)) - n * K(7.64368043e-4);
 }
-static inline map_v map_expm1_poly(map_v r)                       /* |r| <= 0.35: 3.3e-9 */
+MAP_INLINE map_v map_expm1_poly(map_v r)                       /* |r| <= 0.35: 3.3e-9 */
 {
-    map_v q = K(0.00836941879) + r * K(0.00138131483);
-    q = K(0.49999994) + r * (K(0.166665152) + r * (K(0.041668456) + r * q));
-    return r + r * r * q;
+    map_v z = r * r, q = (K(0.041668456) + r * K(0.00836941879)) + z * K(0.00138131483);
+    return r + z * ((K(0.49999994) + r * K(0.166665152)) + z * q);
 }
-/* p 2^n in two steps, so that subnormal results are rounded once and the largest do not overflow */
-static inline map_v map_scale(map_v p, map_i n)
+/* exp(r) 2^n in two steps, 2^h 2^(n-h), so that subnormal results are rounded once and the largest
+ * do not overflow */
+MAP_INLINE map_v map_exp(map_v x)
 {
-    map_i h = ((n + 400u) >> 1) - 200u;
-    return p * map_real((h + 127u) << 23) * map_real((n - h + 127u) << 23);
-}
-static inline map_v map_exp(map_v x)
-{
-    map_i n;
-    map_v r = map_exp_arg(x, &n);
-    return map_scale(K(1) + map_expm1_poly(r), n);
+    x = map_min(map_max(x, -104), 89);                            /* beyond: 0, infinity */
+    map_v h = x * K(0.721347520444481703) + K(MAP_ROUND + 127);
+    map_v n = x * K(1.44269504088896341) + K(MAP_ROUND + 254);
+    map_v r = map_exp_arg(x, n - K(MAP_ROUND + 254));
+    return (K(1) + map_expm1_poly(r)) * map_power(map_bits(h)) * map_power(map_bits(n) - map_bits(h));
 }
 /* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f): 5.9e-9 */
-static inline map_v map_log(map_v x)
+MAP_INLINE map_v map_log(map_v x)
 {
-    map_i tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
+    map_m tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
     map_v s = map_sel(tiny, x * K(8388608), x);
     map_i k = map_bits(s) - 0x3f3504f3u, e = (k + (200u << 23)) >> 23;
     map_v f = map_real((k & 0x007fffffu) + 0x3f3504f3u) - K(1);
-    map_v bias = map_sel(tiny, map_fill(12582912 + 223), map_fill(12582912 + 200));
-    map_v n = map_real(e + 0x4b400000u) - bias;
-    map_v q = K(0.141811937) + f * (K(-0.13128747) + f * (K(0.128816321) + f * K(-0.0785960928)));
-    q = K(0.200022861) + f * (K(-0.16624555) + f * q);
-    q = K(0.333333164) + f * (K(-0.250008106) + f * q);
-    map_v z = f * f, small = n * K(7.64368043e-4) + (f * z * q - K(0.5) * z);
+    map_v bias = map_sel(tiny, map_fill(MAP_ROUND + 223), map_fill(MAP_ROUND + 200));
+    map_v n = map_real(e + 0x4b400000u) - bias, z = f * f;
+    map_v q = (K(0.141811937) + f * K(-0.13128747)) + z * (K(0.128816321) + f * K(-0.0785960928));
+    q = (K(0.333333164) + f * K(-0.250008106)) + z * ((K(0.200022861) + f * K(-0.16624555)) + z * q);
+    map_v small = n * K(7.64368043e-4) + (f * z * q - K(0.5) * z);
     map_v y = n * K(0.6923828125) + (f + small);
     y = map_sel(map_lt(x, map_fill((fd_real)INFINITY)), y, x);
     y = map_sel(map_lt(x, map_fill(0)), map_fill((fd_real)NAN), y);
     return map_sel(map_lt(map_fill(0), map_abs(x)) | ~map_lt(x, map_fill(1)), y,
                    map_fill(-(fd_real)INFINITY));
 }
-static inline map_v map_sqrt(map_v x)
+MAP_INLINE map_v map_sqrt(map_v x)
 {
     fd_real v[MAP_W];
     memcpy(v, &x, sizeof x);
-    for (int i = 0; i < MAP_W; i++) v[i] = (fd_real)sqrt((double)v[i]);
+    for (int i = 0; i < MAP_W; i++) v[i] = sqrtf(v[i]);
     memcpy(&x, v, sizeof x);
     return x;
 }
 /* sin(x + turn pi/2). x = n pi/2 + r with pi/2 in four parts, three of them of 11 bits, so that n
  * times them is exact for n < 2^13: |x| < 12867. map_far corrects what lies beyond. */
 enum { MAP_FAR = 12000 };
-static inline map_v map_sincos(map_v x, unsigned turn)
+MAP_INLINE map_v map_sincos(map_v x, unsigned turn)
 {
-    map_i n, neg = turn ? map_bits(x) ^ map_bits(x) : map_bits(x) & 0x80000000u;
-    map_v a = map_abs(x), f = map_round(a * K(0.636619772), &n);
+    map_i neg = turn ? map_bits(x) ^ map_bits(x) : map_bits(x) & 0x80000000u;
+    map_v a = map_abs(x), k = a * K(0.636619772) + K(MAP_ROUND), f = k - K(MAP_ROUND);
+    map_i n = map_bits(k) + turn;
     map_v r = (a - f * K(1.5703125)) - f * K(0.00048375129699707031);
     r = (r - f * K(7.5495336204767227e-8)) - f * K(2.56334407e-12);
     map_v z = r * r;
     map_v s = r + r * z * (K(-0.166666538) + z * (K(0.00833205134) + z * K(-0.000194972381)));
     map_v c = K(0.041666653) + z * (K(-0.0013887604) + z * K(2.44570947e-5));
     c = K(1) - (K(0.5) * z - z * z * c);
-    n += turn;
-    return map_real(map_bits(map_sel((n & 1u) - 1u, s, c)) ^ ((n & 2u) << 30) ^ neg);
+    return map_real(map_bits(map_sel(map_mask((n & 1u) == 0), s, c)) ^ ((n & 2u) << 30) ^ neg);
 }
-static inline map_v map_sin(map_v x) { return map_sincos(x, 0); }
-static inline map_v map_cos(map_v x) { return map_sincos(x, 1); }
+MAP_INLINE map_v map_sin(map_v x) { return map_sincos(x, 0); }
+MAP_INLINE map_v map_cos(map_v x) { return map_sincos(x, 1); }
 /* tanh |x| = e/(e + 2) with e = exp(2 |x|) - 1 = 2^n (exp r - 1) + (2^n - 1) */
-static inline map_v map_tanh(map_v x)
+MAP_INLINE map_v map_tanh(map_v x)
 {
-    map_i n;
-    map_v a = map_abs(x), s, e;
-    a = map_sel(map_lt(map_fill(10), a), map_fill(10), a);
-    e = map_expm1_poly(map_exp_arg(a + a, &n));
-    s = map_real((n + 127u) << 23);
+    map_v a = map_min(map_abs(x), 10), n = a * K(2.88539008177792681) + K(MAP_ROUND + 127);
+    map_v s = map_power(map_bits(n)), e = map_expm1_poly(map_exp_arg(a + a, n - K(MAP_ROUND + 127)));
     e = s * e + (s - K(1));
-    return map_real(map_bits(e / (e + K(2))) | (map_bits(x) & 0x80000000u));
+    return map_sign(e / (e + K(2)), x);
 }
-/* The normal density p and distribution function P. For a = |x|,
+/* The normal density p and distribution function P: with a = |x| up to 16,
  *
- *     P(-a) = exp(-a^2/2) t R(u - 0.4),   t = 1/(1 + 0.3 a),   u = 1 - t = 0.3 a t
+ *     q = P(-a) = exp(-a^2/2) t R(u - 0.4),   t = 1/(1 + 0.3 a),   u = 1 - t = 0.3 a t
  *
  * (3.5e-9 for a <= 15), so that the lower tail keeps its relative accuracy, which the formula
  * (1 + erf(x/sqrt2))/2 loses. A polynomial in t itself magnifies the error of t near a = 0.
- * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. */
-static inline map_v map_normal(map_v x, map_v *P)
+ * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. The exponential is kept times 2^64,
+ * a normal number for every a, and the factor 2^-64 lies in the coefficients. Returns p(x). */
+MAP_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
 {
-    map_i n;
-    map_v a = map_abs(x);
-    a = map_sel(map_lt(map_fill(16), a), map_fill(16), a);
-    map_v h = map_real(map_bits(a) & 0xfffff000u);
-    map_v r = map_exp_arg(K(-0.5) * (h * h), &n) - K(0.5) * ((a - h) * (a + h));
-    map_v e = map_scale(K(1) + map_expm1_poly(r), n);
-    map_v t = K(1) / (K(1) + K(0.3) * a), u = K(0.3) * a * t - K(0.4);
-    map_v q = K(-0.0441987477) + u * (K(0.00107003411) + u * K(0.0206286069));
-    q = K(0.0910459608) + u * (K(-0.00755413575) + u * q);
-    q = K(-0.225355893) + u * (K(-0.0138198622) + u * q);
-    q = K(0.258572668) + u * (K(-0.405136734) + u * (K(0.413744837) + u * q));
-    q = e * (t * q);
-    *P = map_sel(map_lt(x, map_fill(0)), q, K(1) - q);
-    return e * K(0.398942280401432678);
+#define T(c) K((c) * 0x1p-64)
+    map_v y = map_min(map_abs(x), 16), h = map_real(map_bits(y) & 0xfffff000u), s = h * h;
+    map_v n = s * K(-0.721347520444481703) + K(MAP_ROUND + 127 + 64);
+    map_v r = map_exp_arg(K(-0.5) * s, n - K(MAP_ROUND + 127 + 64)) - K(0.5) * ((y - h) * (y + h));
+    map_v e = (K(1) + map_expm1_poly(r)) * map_power(map_bits(n));
+    map_v t = K(1) / (K(1) + K(0.3) * y), u = K(0.3) * y * t - K(0.4), z = u * u;
+    map_v lo = (T(0.258572668) + u * T(-0.405136734)) + z * (T(0.413744837) + u * T(-0.225355893));
+    map_v hi = (T(-0.0138198622) + u * T(0.0910459608)) + z * (T(-0.00755413575) + u * T(-0.0441987477));
+    z *= z;
+    *a = y;
+    *q = e * (t * (lo + z * (hi + z * (T(0.00107003411) + u * T(0.0206286069)))));
+    return e * T(0.398942280401432678);
+#undef T
 }
-static inline map_v map_pdf(map_v x) { map_v P; return map_normal(x, &P); }
-static inline map_v map_cdf(map_v x) { map_v P; map_normal(x, &P); return P; }
-static inline map_v map_gelu_slope(map_v x) { map_v P, p = map_normal(x, &P); return P + x * p; }
+MAP_INLINE map_v map_pdf(map_v x) { map_v a, q; return map_normal(x, &a, &q); }
+MAP_INLINE map_v map_cdf(map_v x)
+{
+    map_v a, q;
+    map_normal(x, &a, &q);
+    return map_sel(map_lt(x, map_fill(0)), q, K(1) - q);
+}
+/* x P = max(x, 0) - a q, and P + x p = g + (1 for x > 0), g = +-(a p - q); no inf * 0, as a <= 16 */
+MAP_INLINE map_v map_gelu(map_v x)
+{
+    map_v a, q;
+    map_normal(x, &a, &q);
+    return map_sign(map_relu(x) - a * q, x);
+}
+MAP_INLINE map_v map_gelu_slope(map_v x)
+{
+    map_v a, q, p = map_normal(x, &a, &q), g = a * p - q;
+    return map_sel(map_lt(x, map_fill(0)), -g, K(1) + g);
+}
 
 #endif
 
 /* -1000 and 1000 stand for all numbers beyond, where x f(x) -> 0 would become inf * 0 */
-static inline map_v map_floor(map_v x)
-{
-    return map_sel(map_lt(x, map_fill(-1000)), map_fill(-1000), x);
-}
-static inline map_v map_clip(map_v x)
-{
-    return map_floor(map_sel(map_lt(map_fill(1000), x), map_fill(1000), x));
-}
-static inline map_v map_relu(map_v x)
-{
-    return map_sel(map_lt(x, map_fill(0)), map_fill(0), x);
-}
-static inline map_v map_step(map_v x)
+MAP_INLINE map_v map_floor(map_v x) { return map_max(x, -1000); }
+MAP_INLINE map_v map_clip(map_v x) { return map_floor(map_min(x, 1000)); }
+MAP_INLINE map_v map_step(map_v x)
 {
     return map_sel(map_lt(map_fill(0), x), map_fill(1), map_fill(0));
 }
 /* s = 1/(1 + exp(-x)) and ds/dx, from exp(-|x|), which cannot overflow */
-static inline map_v map_logistic(map_v x, map_v *ds)
+MAP_INLINE map_v map_logistic(map_v x, map_v *ds)
 {
     map_v e = map_exp(-map_abs(x)), r = K(1) / (K(1) + e);
     *ds = e * r * r;
     return map_sel(map_lt(x, map_fill(0)), e, map_fill(1)) * r;
 }
-static inline map_v map_sigmoid(map_v x) { map_v ds; return map_logistic(x, &ds); }
-static inline map_v map_silu_slope(map_v x)
+MAP_INLINE map_v map_sigmoid(map_v x) { map_v ds; return map_logistic(x, &ds); }
+MAP_INLINE map_v map_silu_slope(map_v x)
 {
     map_v ds, s = map_logistic(x, &ds);
-    return s + x * ds;
+    return s + map_clip(x) * ds;
 }
 /* x (1 + tanh u)/2 = x sigmoid(v), v = 2 u = x (C1 + C3 x^2): sqrt(8/pi), and 0.044715 of that */
 #define MAP_C1 1.5957691216057308
 #define MAP_C3 0.07135481627260025
-static inline map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
-static inline map_v map_gelu_tanh_slope(map_v x)
+MAP_INLINE map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
+MAP_INLINE map_v map_gelu_tanh_slope(map_v x)
 {
     map_v ds, s = map_logistic(map_cubic(x), &ds);
+    x = map_clip(x);
     return s + x * ds * (K(MAP_C1) + K(3 * MAP_C3) * x * x);
 }
 
@@ -248,47 +273,33 @@ enum { MAP_CDF = FD_MAPS, MAP_PDF, MAP_STEP, MAP_ALL };
     X(FD_COS,          map_cos(x),                   -map_sin(x))              \
     X(FD_TANH,         map_tanh(x),                  K(1) - y * y)             \
     X(FD_SIGMOID,      map_sigmoid(x),               y - y * y)                \
-    X(FD_SILU,         map_floor(x) * map_sigmoid(x), map_silu_slope(map_clip(x)))     \
-    X(FD_GELU,         map_floor(x) * map_cdf(x),    map_gelu_slope(map_clip(x)))      \
-    X(FD_GELU_TANH,    map_floor(x) * map_sigmoid(map_cubic(x)), map_gelu_tanh_slope(map_clip(x))) \
+    X(FD_SILU,         map_floor(x) * map_sigmoid(x), map_silu_slope(x))               \
+    X(FD_GELU,         map_gelu(x),                  map_gelu_slope(x))        \
+    X(FD_GELU_TANH,    map_floor(x) * map_sigmoid(map_cubic(x)), map_gelu_tanh_slope(x)) \
     X(FD_RELU,         map_relu(x),                  map_step(x))              \
     X(FD_IDENTITY,     x,                            map_fill(1))              \
     X(MAP_CDF,         map_cdf(x),                   map_pdf(x))               \
     X(MAP_PDF,         map_pdf(x),                   -(x * y))                 \
     X(MAP_STEP,        map_step(x),                  map_fill(0))
 
-/* z = f(x), n a multiple of MAP_W */
-static void map_value(int f, ptrdiff_t n, const fd_real *restrict xs, fd_real *restrict zs)
+/* n a multiple of MAP_W. z = f(x) where dy is NULL; else z = dy f'(x), given y = f(x), or, where y is
+ * NULL, with f(x) to v */
+static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_real *restrict ys,
+                      const fd_real *restrict ds, fd_real *restrict zs, fd_real *restrict vs)
 {
+#define MAP_LOOP(...) for (ptrdiff_t i = 0; i < n; i += MAP_W) { map_v x = map_load(xs + i), y; __VA_ARGS__ }
     switch (f) {
 #define X(name, F, D) case name: \
-        for (ptrdiff_t i = 0; i < n; i += MAP_W) { \
-            map_v x = map_load(xs + i); \
-            map_store(zs + i, F); \
-        } \
+        if (!ds) MAP_LOOP(y = F; map_store(zs + i, y);) \
+        else if (ys) MAP_LOOP(y = map_load(ys + i); (void)x, (void)y; \
+                              map_store(zs + i, map_load(ds + i) * (D));) \
+        else MAP_LOOP(y = F; map_store(vs + i, y); map_store(zs + i, map_load(ds + i) * (D));) \
         break;
     MAP_TABLE
 #undef X
     default: break;
     }
-}
-
-/* z = dy f'(x), given y = f(x) */
-static void map_slope(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_real *restrict ys,
-                      const fd_real *restrict ds, fd_real *restrict zs)
-{
-    switch (f) {
-#define X(name, F, D) case name: \
-        for (ptrdiff_t i = 0; i < n; i += MAP_W) { \
-            map_v x = map_load(xs + i), y = map_load(ys + i); \
-            (void)x, (void)y; \
-            map_store(zs + i, map_load(ds + i) * (D)); \
-        } \
-        break;
-    MAP_TABLE
-#undef X
-    default: break;
-    }
+#undef MAP_LOOP
 }
 
 #if !defined(FD_DOUBLE) && !defined(FD_STRICT)
@@ -307,33 +318,43 @@ static void map_far(int f, double sign, ptrdiff_t n, const fd_real *x, const fd_
 #endif
 
 /* A block: the last few elements go through the same loop by way of a padded vector, so that their
- * bits do not depend on where the block ends. dy NULL: values. */
-static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
-                      fd_real *z)
+ * bits do not depend on where the block ends. */
+static void map_any(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
+                    fd_real *z, fd_real *v)
 {
     ptrdiff_t m = n - n % MAP_W;
-    if (dy) map_slope(f, m, x, y, dy, z);
-    else map_value(f, m, x, z);
+    map_lanes(f, m, x, y, dy, z, v);
     if (m < n) {
-        fd_real end[4][MAP_W];
+        fd_real end[5][MAP_W];
         size_t size = (size_t)(n - m) * sizeof *x;
         memset(end, 0, sizeof end);
         memcpy(end[0], x + m, size);
-        if (dy) {
-            memcpy(end[1], y + m, size);
-            memcpy(end[2], dy + m, size);
-            map_slope(f, MAP_W, end[0], end[1], end[2], end[3]);
-        } else {
-            map_value(f, MAP_W, end[0], end[3]);
-        }
+        if (y) memcpy(end[1], y + m, size);
+        if (dy) memcpy(end[2], dy + m, size);
+        map_lanes(f, MAP_W, end[0], y ? end[1] : NULL, dy ? end[2] : NULL, end[3], end[4]);
         memcpy(z + m, end[3], size);
+        if (v) memcpy(v + m, end[4], size);
     }
 #if !defined(FD_DOUBLE) && !defined(FD_STRICT)
-    if (f == FD_SIN) map_far(dy ? FD_COS : FD_SIN, 1, n, x, dy, z);
-    if (f == FD_COS) map_far(dy ? FD_SIN : FD_COS, dy ? -1 : 1, n, x, dy, z);
+    if (f == FD_SIN || f == FD_COS) {
+        if (dy) map_far(f == FD_SIN ? FD_COS : FD_SIN, f == FD_SIN ? 1 : -1, n, x, dy, z);
+        if (v || !dy) map_far(f, 1, n, x, NULL, v ? v : z);
+    }
 #endif
 }
 
+/* z = f(x), or where dy is given z = dy f'(x) with y = f(x) */
+static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
+                      fd_real *z)
+{
+    map_any(f, n, x, dy ? y : NULL, dy, z, NULL);
+}
+
+/* y = f(x) and z = dy f'(x) in one evaluation */
+static void map_both(int f, ptrdiff_t n, const fd_real *x, const fd_real *dy, fd_real *y, fd_real *z)
+{
+    map_any(f, n, x, NULL, dy, z, y);
+}
 
 static void map_run(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
                     fd_real *z)
@@ -2039,9 +2060,8 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
             const fd_real *xr = x->x + (ptrdiff_t)r * in, *dyr = dy->x + (ptrdiff_t)r * out;
             fuse_fill(m, hid, b1->x, z);
             fd_gemm(0, 0, m, hid, in, 1.0, xr, in, w1->x, hid, 1.0, z, hid, mem);
-            map_block(f, (ptrdiff_t)m * hid, z, NULL, NULL, a);
             fd_gemm(0, 1, m, hid, out, 1.0, dyr, out, w2->x, out, 0.0, da, hid, mem);
-            map_block(f, (ptrdiff_t)m * hid, z, a, da, dz);
+            map_both(f, (ptrdiff_t)m * hid, z, da, a, dz);
             if (weights) {
                 fd_real *b = gb + (ptrdiff_t)p * hid;
                 fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dyr, out, 1.0, g2 + p * sw2, out, mem);
