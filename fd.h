@@ -788,6 +788,10 @@ fd_var *fd_slice(fd_tape *t, fd_var *x, int axis, int from, int len);
  * axis; gain, bias [c]. */
 fd_var *fd_softmax(fd_tape *t, fd_var *x);
 fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double eps);
+/* fd_groupnorm -- (x - m)/sqrt(mean (x - m)^2 + eps) gain + bias, x [b][n..][c]: m (centred = 0: 0) and the mean
+ * square over the domain and the c/groups channels of a group; groups = c: instance norm. Averages over the
+ * domain are those of the function on every grid, up to quadrature; those over a batch would not be. */
+fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gain, fd_var *bias, double eps);
 /* fd_attention -- softmax(q k^T / sqrt(d/heads)) v, head by head [Attention]: q [b][n][d], k [b][m][d],
  * v [b][m][e] -> [b][n][e]; head h has the columns h d/heads .. of q and k, h e/heads .. of v. */
 fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads);
@@ -817,8 +821,8 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
 
 /* ---- 13. Networks ------------------------------------------------------------------------------------------ */
 
-/* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP] */
-enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR };
+/* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF] */
+enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_LEVELS = 6 };
 /* t as a constant channel; scale-shift per layer; a token */
 enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM, FD_TIME_TOKEN };
 enum { FD_POS_WAVES, FD_POS_LEARNED, FD_POS_NONE };     /* fixed cosines and sines; [tokens][width] */
@@ -845,6 +849,17 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any grid.
  *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
  *                     Both can be modulated for each sample: see fd_field.
+ *   FD_UNO            lift [-1] to width; one block f(u), u = spectral(h) + h W + b, for each level: from the grid of
+ *                     the level above to its own, and up again, joined with what came down; the lifted input
+ *                     joins before the projection [-1]. modes are those of the whole grid, `scale` of them on a
+ *                     level, as FD_FNO_BLOCK counts them. Grids change by fd_regrid, the 1x1 branch included; differs
+ *                     from [DDO], which interpolates that one and keeps Nyquist modes. They compute an embedding
+ *                     of time and do not use it: FD_TIME_NONE. Otherwise f((1 + gamma) u + beta).
+ *   FD_FNO_UNET       `layers` [4] residual blocks a level, h <- h W + conv2(f(norm2(conv1(f(norm1 h))))), conv =
+ *                     spectral + 1x1, norms of the kept modes, scale and shift after norm2; moves between
+ *                     levels by fd_regrid and one more conv; two blocks at the bottom, then layers + 1 a
+ *                     level, each joined with a value from the way down. f [FD_SILU]; embed [width], inside 4
+ *                     times that. Differs from [DDO-SDF] in the low-pass filter, an ideal one here.
  *   field             FD_SIREN or FD_GABOR over one of the first four: the modulation network [Thesis 4.1], and
  *                     with a Fourier operator the hybrid not yet explored [Survey]. The last features, brought
  *                     to `pool` points an axis (their lowest modes; 1: the mean over the domain), give by one
@@ -869,6 +884,10 @@ typedef struct {
     int field, field_width, field_layers;              /* 0: none; [128], [4]; mod then is [FD_MOD_SCALE] */
     int pixels, pool;        /* 0 or 1; [1] */
     double omega;            /* [30] */
+    int levels, groups;      /* U-shaped: [4], U-Net [3]; U-Net: groups of its norms, [32 or what divides width] */
+    int mult[FD_LEVELS];     /* widths of the levels over width, [1 2 4 4 ..], U-Net [1 2 2 ..] */
+    double scale[FD_LEVELS]; /* points of their axes over those of the grid, [1 3/4 1/2 1/4 ..], U-Net [1 1/2 1/4 ..] */
+    double pad;              /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15. */
 } fd_arch;
 
 typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* one weight tensor */

@@ -2415,6 +2415,28 @@ fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double e
     return y;
 }
 
+fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gain, fd_var *bias,
+                     double eps)
+{
+    static const char where[] = "fd_groupnorm";
+    if (!x || !gain || !bias) return NULL;
+    int c = row_last(x), b = x->nd ? x->n[0] : 1;
+    if (x->nd < 2 || !tape_same(gain, 1, &c) || !tape_same(bias, 1, &c))
+        return tape_fail(t, where, "gain and bias must be as long as the last axis: lengths", 3, c,
+                         fd_count(gain), fd_count(bias));
+    if (groups < 1 || c % groups)
+        return tape_fail(t, where, "groups do not divide the channels", 2, groups, c, 0);
+    ptrdiff_t points = fd_count(x) / ((ptrdiff_t)b * c);
+    if (points > INT_MAX) return tape_fail(t, where, "too many points", 1, points, 0, 0);
+    const int per[4] = { b, 1, groups, 1 };
+    double by = (double)groups / ((double)points * c);
+    fd_var *z = fd_reshape(t, x, 4, (int[]){ b, (int)points, groups, c / groups });
+    if (centred) z = fd_minus(t, z, fd_affine(t, fd_sum_to(t, z, 4, per), by, 0));
+    fd_var *var = fd_affine(t, fd_sum_to(t, fd_map(t, z, FD_SQUARE), 4, per), by, eps);
+    z = fd_mul(t, z, fd_map(t, fd_map(t, var, FD_SQRT), FD_RECIP));
+    return fd_add(t, fd_mul(t, fd_reshape(t, z, x->nd, x->n), gain), bias);
+}
+
 /* --- Attention, head by head: y = P v, P = softmax(s q k^T), s = 1/sqrt(width of a head) ---
  *
  * A block of rows of P lives in the cache and is computed again in the reverse pass:
@@ -2795,9 +2817,10 @@ static void net_dense(fd_net *net, fd_status *st, const char *w, const char *b, 
 }
 
 /* kept modes of an axis */
-static void net_modes(const fd_arch *a, int axis, int *lo, int *hi)
+static void net_modes(const fd_arch *a, double scale, int axis, int *lo, int *hi)
 {
-    int m = a->modes[axis], last = axis == a->nd - 1;
+    int m = (int)(scale * a->modes[axis] + .5), last = axis == a->nd - 1;
+    if (m < 1) m = 1;
     if (a->kind == FD_FNO_ORIGINAL) {
         *lo = last ? 0 : -m;
         *hi = m - 1;
@@ -2809,6 +2832,7 @@ static void net_modes(const fd_arch *a, int axis, int *lo, int *hi)
 
 static int net_is_vit(const fd_arch *a) { return a->kind == FD_VIT || a->kind == FD_UVIT; }
 static int net_is_coords(const fd_arch *a) { return a->kind == FD_SIREN || a->kind == FD_GABOR; }
+static int net_is_u(const fd_arch *a) { return a->kind == FD_UNO || a->kind == FD_FNO_UNET; }
 
 /* channels of the first layer's input: data, coordinates, time */
 static int net_inputs(const fd_arch *a)
@@ -2830,16 +2854,28 @@ static int net_arch(fd_arch *a, fd_status *st)
         "grid must be a multiple of the patch, is", "layers of a U-ViT must be odd, are",
         "unknown mod", "latent must be 0..65536, is", "field must be 0, FD_SIREN or FD_GABOR, is",
         "field_width must be 1..65536, is", "field_layers must be 1..9999, is", "pool must be 1..64, is",
-        "only grid networks have a field: kind"
+        "only FNO, ViT and U-ViT have a field: kind", "levels must be 1..6, are", "mult must be 1..64, is",
+        "scale must be in (0, 1], is in percent", "pad must be in [0, 4], is in percent",
+        "groups must divide the width, are", "a U-NO has 1 layer a level, not"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
-    int vit = net_is_vit(a), coords = net_is_coords(a), fno = !vit && !coords;
-    if (a->kind == FD_FNO_ORIGINAL) a->lift = -1;
+    int vit = net_is_vit(a), coords = net_is_coords(a), fno = !vit && !coords, u = net_is_u(a);
+    if (a->kind == FD_FNO_ORIGINAL || (u && !a->lift)) a->lift = -1;
+    if (u && !a->proj) a->proj = -1;
     if (!a->lift && fno) a->lift = 256;
     if (!a->proj && fno) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
-    if (!a->act) a->act = FD_GELU + 1;
-    if (!a->embed) a->embed = vit ? a->width : a->width < MOST / 4 ? 4 * a->width : MOST;
+    if (!a->act) a->act = (a->kind == FD_FNO_UNET ? FD_SILU : FD_GELU) + 1;
+    if (u && !a->levels) a->levels = a->kind == FD_UNO ? 4 : 3;
+    if (u && !a->layers) a->layers = a->kind == FD_UNO ? 1 : 4;
+    for (int i = 0; i < FD_LEVELS && u; i++) {
+        if (!a->mult[i]) a->mult[i] = i == 0 ? 1 : i == 1 || a->kind == FD_FNO_UNET ? 2 : 4;
+        if (a->scale[i] == 0) a->scale[i] = a->kind == FD_FNO_UNET ? ldexp(1, -i) : i < 4 ? 1 - .25 * i
+                                          : ldexp(1, 1 - i);
+    }
+    if (a->kind == FD_FNO_UNET && !a->groups)
+        for (a->groups = 32; a->groups > 1 && a->width % a->groups; ) a->groups /= 2;
+    if (!a->embed) a->embed = vit || a->kind == FD_FNO_UNET ? a->width : a->width < MOST / 4 ? 4 * a->width : MOST;
     if (a->tscale == 0)
         a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
     for (int i = 0; i < 3 && vit; i++) if (!a->patch[i]) a->patch[i] = i < a->nd;
@@ -2852,7 +2888,7 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (a->field && !a->mod) a->mod = FD_MOD_SCALE;
     if (a->field && !a->pool) a->pool = 1;
 #define CHECK(i, x, ok) if (fault < 0 && !(ok)) { fault = i; v = x; }
-    CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_GABOR)
+    CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_FNO_UNET)
     CHECK(1, a->nd, a->nd >= 1 && a->nd <= 3)
     CHECK(2, a->in, a->in >= !coords && a->in <= MOST)
     CHECK(3, a->out, a->out > 0 && a->out <= MOST)
@@ -2869,6 +2905,17 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(11, a->lift, !fno || a->lift == -1 || (a->lift > 0 && a->lift <= MOST))
     CHECK(12, a->proj, !fno || a->proj == -1 || (a->proj > 0 && a->proj <= MOST))
     CHECK(13, a->kind, fno || !(a->linear || a->residual))
+    if (u) {
+        CHECK(27, a->levels, a->levels > 0 && a->levels <= FD_LEVELS)
+        for (int i = 0; i < FD_LEVELS; i++) {
+            CHECK(28, a->mult[i], a->mult[i] > 0 && a->mult[i] <= 64 && a->width <= MOST / a->mult[i])
+            CHECK(29, (int)(100 * a->scale[i]), a->scale[i] > 0 && a->scale[i] <= 1)
+        }
+        CHECK(30, (int)(100 * a->pad), a->pad >= 0 && a->pad <= 4)
+        CHECK(31, a->groups, a->kind == FD_UNO || (a->groups > 0 && a->width % a->groups == 0))
+        CHECK(32, a->layers, a->kind != FD_UNO || a->layers == 1)
+        CHECK(5, a->layers, a->layers <= 64)
+    }
     for (int i = 0; i < 3 && i < a->nd && vit; i++) {
         CHECK(14, a->patch[i], a->patch[i] > 0 && a->patch[i] <= 64)
         CHECK(18, a->grid[i], (a->pos == FD_POS_NONE && !a->field)
@@ -2885,7 +2932,7 @@ static int net_arch(fd_arch *a, fd_status *st)
         CHECK(23, a->field_width, a->field_width > 0 && a->field_width <= MOST)
         CHECK(24, a->field_layers, a->field_layers > 0 && a->field_layers < 10000)
         CHECK(25, a->pool, a->pool > 0 && a->pool <= 64)
-        CHECK(26, a->kind, !coords)
+        CHECK(26, a->kind, !coords && !u)
     }
 #undef CHECK
     if (fault >= 0) fd_fail(st, FD_EARG, "fd_net_new", bad[fault], 1, v, 0, 0);
@@ -2939,11 +2986,22 @@ static void net_init(const fd_net *net, int i, fd_rng r)
         net_init_other(net, i, r, n);
         return;
     }
-    if (!strncmp(p->name, "film", 4)) return;                                    /* zeros */
+    if (!strncmp(p->name, "film", 4) || strstr(p->name, "norm")) {               /* zeros, ones */
+        for (ptrdiff_t j = 0; j < n && *stem == 'g'; j++) w[j] = 1;
+        return;
+    }
+    if (a->kind == FD_FNO_UNET && bias) return;
+    if (net_is_u(a) && (spectral || bias)) {
+        const int *m = spectral ? p->n + a->nd : p[-1].n;                        /* ci, co */
+        width = (m[0] + m[1]) / 2.;
+        if (a->kind == FD_FNO_UNET) width = (p->n[a->nd - 1] - 1) / 2.;   /* variance 2/(m0 m1 ..) */
+        for (int j = 0; j < a->nd - 1 && a->kind == FD_FNO_UNET; j++) width *= p->n[j];
+        if (width < .25) width = .25;
+    }
     if (spectral && a->kind == FD_FNO_ORIGINAL) {
         fd_uniform(r, n, w);
         scale = 1 / (width * width);
-    } else if ((spectral || bias) && a->kind == FD_FNO_BLOCK) {
+    } else if ((spectral || bias) && a->kind != FD_FNO_ORIGINAL) {
         fd_normal(r, n, w);
         scale = sqrt(1 / width) * (spectral ? sqrt(.5) : 1);         /* sqrt(2/(2 width)) */
     } else {                                          /* U(-1/sqrt fan-in, ..), bias alike */
@@ -3001,39 +3059,145 @@ static void net_plan_vit(fd_net *net, fd_status *st)
     net_part(net, st, "", -1, "final_layer.b", 1, &A->out);
 }
 
-static void net_plan_fno(fd_net *net, fd_status *st)
+/* the first part of a Fourier operator */
+static void net_plan_lift(fd_net *net, fd_status *st)
 {
     const fd_arch *A = &net->arch;
-    int in = net_inputs(A), w = A->width, e = A->embed, n[FD_MAXD], lo, hi;
+    int in = net_inputs(A), w = A->width;
     if (A->lift > 0) {
         net_dense(net, st, "lift0.w", "lift0.b", in, A->lift);
         net_dense(net, st, "lift1.w", "lift1.b", A->lift, w);
     } else {
         net_dense(net, st, "lift0.w", "lift0.b", in, w);
     }
-    if (A->time == FD_TIME_FILM) {
-        net_dense(net, st, "time0.w", "time0.b", e, e);
-        net_dense(net, st, "time1.w", "time1.b", e, e);
-        net_dense(net, st, "film.w", "film.b", e, A->layers * 2 * w);
-    }
-    for (int i = 0; i < A->nd; i++) {
-        net_modes(A, i, &lo, &hi);
-        n[i] = hi - lo + 1;
-    }
-    n[A->nd] = n[A->nd + 1] = w;
-    n[A->nd + 2] = 2;
-    for (int l = 0; l < A->layers; l++) {
-        net_part(net, st, "layer", l, "spectral", A->nd + 3, n);
-        net_part(net, st, "layer", l, "skip", 2, (int[]){ w, w });
-        net_part(net, st, "layer", l, "bias", 1, &w);
-    }
-    if (A->field) return;
+}
+
+/* the embedding of time, [hidden], and scale and shift of all layers made of it */
+static void net_plan_film(fd_net *net, fd_status *st, int hidden, int out)
+{
+    const fd_arch *A = &net->arch;
+    if (A->time != FD_TIME_FILM) return;
+    net_dense(net, st, "time0.w", "time0.b", A->embed, hidden);
+    net_dense(net, st, "time1.w", "time1.b", hidden, hidden);
+    net_dense(net, st, "film.w", "film.b", hidden, out);
+}
+
+static void net_plan_proj(fd_net *net, fd_status *st, int in)
+{
+    const fd_arch *A = &net->arch;
     if (A->proj > 0) {
-        net_dense(net, st, "proj0.w", "proj0.b", w, A->proj);
+        net_dense(net, st, "proj0.w", "proj0.b", in, A->proj);
         net_dense(net, st, "proj1.w", "proj1.b", A->proj, A->out);
     } else {
-        net_dense(net, st, "proj0.w", "proj0.b", w, A->out);
+        net_dense(net, st, "proj0.w", "proj0.b", in, A->out);
     }
+}
+
+/* spectral weights, 1x1 map, bias; modes at a scale of the grid */
+static void net_plan_layer(fd_net *net, fd_status *st, const char *group, int l, const char *conv,
+                           double scale, int ci, int co)
+{
+    const fd_arch *A = &net->arch;
+    char stem[3][16];
+    int n[FD_MAXD], lo, hi;
+    static const char *const end[3] = { "spectral", "skip", "bias" };
+    for (int i = 0; i < 3; i++) strcat(strcpy(stem[i], conv), end[i]);
+    for (int i = 0; i < A->nd; i++) {
+        net_modes(A, scale, i, &lo, &hi);
+        n[i] = hi - lo + 1;
+    }
+    n[A->nd] = ci;
+    n[A->nd + 1] = co;
+    n[A->nd + 2] = 2;
+    net_part(net, st, group, l, stem[0], A->nd + 3, n);
+    net_part(net, st, group, l, stem[1], 2, (int[]){ ci, co });
+    net_part(net, st, group, l, stem[2], 1, &co);
+}
+
+static void net_plan_fno(fd_net *net, fd_status *st)
+{
+    const fd_arch *A = &net->arch;
+    int w = A->width;
+    net_plan_lift(net, st);
+    net_plan_film(net, st, A->embed, A->layers * 2 * w);
+    for (int l = 0; l < A->layers; l++) net_plan_layer(net, st, "layer", l, "", 1, w, w);
+    if (!A->field) net_plan_proj(net, st, w);
+}
+
+/* U-shaped operators as a list of steps: value 0 is the lifted input, step k makes value k + 1 of value k, joined
+ * with value `join` where that is not -1, on a grid of `to` times the points */
+enum { U_FNO, U_RES, U_MOVE };
+struct u_step { int what, join, ci, co; double from, to; };
+
+static struct u_step *u_put(struct u_step *s, int what, int join, int ci, int co, double from, double to)
+{
+    *s = (struct u_step){ what, join, ci, co, from, to };
+    return s + 1;
+}
+
+static struct u_step *u_steps(fd_arena *a, const fd_arch *A, int *count)
+{
+    int L = A->levels, R = A->layers, w = A->width, ch = w, kept = 0;
+    struct u_step *list = fd_new(a, struct u_step, 4 * (ptrdiff_t)L * (R + 1) + 2), *s = list;
+    const double *z = A->scale;
+    *count = 0;
+    if (!list) return NULL;
+    if (A->kind == FD_UNO) {
+        for (int i = 0; i < L; i++, ch = s[-1].co)
+            s = u_put(s, U_FNO, -1, ch, w * A->mult[i], i ? z[i - 1] : 1, z[i]);
+        for (int i = L - 1; i >= 0; i--) {
+            int own = w * A->mult[i];
+            s = u_put(s, U_FNO, i < L - 1 ? i + 1 : -1, i < L - 1 ? 2 * own : own,
+                      i ? w * A->mult[i - 1] : w, z[i], i ? z[i - 1] : 1);
+        }
+        *count = (int)(s - list);
+        return list;
+    }
+    for (int i = 0; i < L; i++) {
+        for (int j = 0; j < R; j++, ch = w * A->mult[i])
+            s = u_put(s, U_RES, -1, ch, w * A->mult[i], z[i], z[i]);
+        if (i < L - 1) s = u_put(s, U_MOVE, -1, ch, ch, z[i], z[i + 1]);
+    }
+    kept = (int)(s - list);
+    for (int j = 0; j < 2; j++) s = u_put(s, U_RES, -1, ch, ch, z[L - 1], z[L - 1]);
+    for (int i = L - 1; i >= 0; i--) {
+        for (int j = 0; j <= R; j++, kept--, ch = w * A->mult[i])
+            s = u_put(s, U_RES, kept, ch + (kept ? list[kept - 1].co : w), w * A->mult[i], z[i], z[i]);
+        if (i) s = u_put(s, U_MOVE, -1, ch, ch, z[i], z[i - 1]);
+    }
+    *count = (int)(s - list);
+    return list;
+}
+
+/* scales and shifts of step s in film */
+static int u_film(const struct u_step *s) { return s->what == U_MOVE ? 0 : 2 * s->co; }
+
+static void net_plan_u(fd_net *net, fd_arena *a)
+{
+    const fd_arch *A = &net->arch;
+    fd_status *st = a->st;
+    int count, film = 0, w = A->width;
+    fd_arena scratch = *a;
+    struct u_step *list = u_steps(&scratch, A, &count);
+    for (int i = 0; i < count; i++) film += u_film(&list[i]);
+    net_plan_lift(net, st);
+    net_plan_film(net, st, A->kind == FD_UNO ? A->embed : 4 * A->embed, film);
+    for (int i = 0; i < count; i++) {
+        const struct u_step *s = &list[i];
+        if (s->what != U_RES) {
+            double scale = s->what == U_FNO || s->from < s->to ? s->from : s->to;
+            net_plan_layer(net, st, "step", i, "", scale, s->ci, s->co);
+            continue;
+        }
+        net_part(net, st, "step", i, "norm1.g", 1, &s->ci);
+        net_part(net, st, "step", i, "norm1.b", 1, &s->ci);
+        net_plan_layer(net, st, "step", i, "conv1.", s->from, s->ci, s->co);
+        net_part(net, st, "step", i, "norm2.g", 1, &s->co);
+        net_part(net, st, "step", i, "norm2.b", 1, &s->co);
+        net_plan_layer(net, st, "step", i, "conv2.", s->from, s->co, s->co);
+        if (s->ci != s->co) net_part(net, st, "step", i, "shortcut", 2, (int[]){ s->ci, s->co });
+    }
+    net_plan_proj(net, st, A->kind == FD_UNO ? 2 * w : w * A->mult[0]);
 }
 
 /* the decoder of latent modulations comes last: it is no part of what they modulate */
@@ -3121,11 +3285,12 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     fd_arch *A = &net->arch;
     *A = *arch;
     if (!net_arch(A, a->st)) return NULL;
-    net->part = fd_new(a, fd_part, (net_is_vit(A) ? 13 : 3) * (ptrdiff_t)A->layers
-                                   + 2 * (ptrdiff_t)A->field_layers + 20);
+    ptrdiff_t each = net_is_vit(A) ? 13 : net_is_u(A) ? 44 * A->levels : 3;
+    net->part = fd_new(a, fd_part, each * (A->layers + 1) + 2 * (ptrdiff_t)A->field_layers + 42);
     if (!net->part) return NULL;
     if (net_is_vit(A)) net_plan_vit(net, a->st);
     else if (net_is_coords(A)) net_plan_coords(net, a->st, A);
+    else if (net_is_u(A)) net_plan_u(net, a);
     else net_plan_fno(net, a->st);
     if (A->field) net_plan_field(net, a->st);
     return a->st->code ? NULL : net;
@@ -3250,33 +3415,31 @@ static fd_var *net_input(struct net_pass *f, const fd_space *s, fd_var *x, const
     return net_inputs(a) > a->in ? fd_concat(f->t, x, net_fixed(f, s, b, time), 2) : x;
 }
 
-/* scale and shift of a layer with z = (1 + gamma) (u + bias) + beta, [b][2][width]; bias without
- * film */
-static fd_var *net_shift(struct net_pass *f, fd_var *bias, fd_var *film, int layer)
+/* scale and shift of a layer with z = (1 + gamma) (u + bias) + beta, [b][2][width], gamma and beta at `at` in
+ * film; bias without film */
+static fd_var *net_shift(struct net_pass *f, fd_var *bias, fd_var *film, int at)
 {
     fd_tape *t = f->t;
-    int w = f->net->arch.width;
-    if (!film) return bias;
-    int n[3] = { film->n[0], 1, w };
-    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, layer * 2 * w, w), 3, n);
-    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, (layer * 2 + 1) * w, w), 3, n);
+    if (!film || !bias) return bias;
+    int w = bias->n[0], n[3] = { film->n[0], 1, w };
+    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, at, w), 3, n);
+    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, at + w, w), 3, n);
     fd_var *scale = fd_affine(t, gamma, 1, 1);
     return fd_concat(t, scale, fd_add(t, fd_mul(t, scale, bias), beta), 1);
 }
 
 /* f(scale (spectral(h) + h w) + shift) */
-static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int layer, const int lo[],
+static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, int f, const int lo[],
                          const int hi[])
 {
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
-    fd_var *R = net_next(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, layer);
-    int f = layer == a->layers - 1 ? -1 : net_map(a);
+    fd_var *R = net_next(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
     if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, lo, hi);
     fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, lo, hi), fd_matmul(t, 0, 0, h, w));
-    if (!film) return net_act(t, fd_add(t, u, ss), f);
+    if (!film || !u) return net_act(t, fd_add(t, u, ss), f);
     int n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
-    n[a->nd + 1] = a->width;
+    n[a->nd + 1] = u->n[a->nd + 1];
     u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), a->nd + 2, n));
     return net_act(t, fd_add(t, u, fd_reshape(t, fd_slice(t, ss, 1, 1, 1), a->nd + 2, n)), f);
 }
@@ -3478,7 +3641,7 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
     int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width;
-    for (int i = 0; i < a->nd; i++) net_modes(a, i, &lo[i], &hi[i]);
+    for (int i = 0; i < a->nd; i++) net_modes(a, 1, i, &lo[i], &hi[i]);
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     n[a->nd + 1] = w;
     fd_var *h = fuse_flat(t, net_input(f, s, x, time));
@@ -3489,7 +3652,7 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     char *mark = t->mem->beg;
     fd_var *was = t->last;
     for (int l = 0; l < a->layers && h; l++) {
-        fd_var *y = net_layer(f, h, film, l, lo, hi);
+        fd_var *y = net_layer(f, h, film, l * 2 * w, l == a->layers - 1 ? -1 : net_map(a), lo, hi);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
     }
@@ -3502,6 +3665,96 @@ static fd_var *fno_forward(struct net_pass *f, const fd_space *s, fd_var *x, con
     fd_tape *t = f->t;
     int b = x->n[0];
     fd_var *h = fuse_flat(t, fno_trunk(f, s, x, time));
+    h = a->proj > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
+    h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
+    return fd_permute(t, h, (int[]){ 0, 2, 1 });
+}
+
+/* --- U-shaped operators: U-NO [DDO] and the Fourier U-Net of [DDO-SDF] --- */
+
+/* (1 + gamma) u + beta */
+static fd_var *u_gate(struct net_pass *f, fd_var *u, fd_var *film, int at)
+{
+    fd_tape *t = f->t;
+    if (!film || !u) return u;
+    int w = row_last(u), n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
+    n[u->nd - 1] = w;
+    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, at, w), u->nd, n);
+    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, at + w, w), u->nd, n);
+    return fd_add(t, fd_mul(t, u, fd_affine(t, gamma, 1, 1)), beta);
+}
+
+/* Group norm of the kept modes of h, which cuts off what a nonlinearity made beyond them. Differs from
+ * [DDO-SDF], whose norm is that of the half spectrum, summed and not averaged over channels. */
+static fd_var *u_norm(struct net_pass *f, fd_var *h, const int lo[], const int hi[])
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int low[3], full[3];
+    for (int i = 0; i < a->nd && h; i++) {
+        full[i] = h->n[i + 1];
+        low[i] = 1 + 2 * (i < a->nd - 1 ? -lo[i] : hi[i]);
+        if (low[i] > full[i]) low[i] = full[i];
+    }
+    h = fd_regrid(t, fd_regrid(t, h, a->nd, NULL, low), a->nd, NULL, full);
+    fd_var *gain = net_next(f);
+    return fd_groupnorm(t, h, a->groups, 0, gain, net_next(f), 1e-6);
+}
+
+static fd_var *u_run(struct net_pass *f, const struct u_step *s, fd_var *h, fd_var *film, int at,
+                     const int size[])
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int lo[3], hi[3], n[3], same = 1, act = net_map(a);
+    double scale = s->what == U_MOVE && s->to < s->from ? s->to : s->from;
+    for (int i = 0; i < a->nd; i++) {
+        net_modes(a, scale, i, &lo[i], &hi[i]);
+        n[i] = (int)(s->to * size[i] + .5);
+        if (n[i] < 1) n[i] = 1;
+        same &= h && n[i] == h->n[i + 1];
+    }
+    if (s->what == U_MOVE) return net_layer(f, fd_regrid(t, h, a->nd, NULL, n), NULL, 0, -1, lo, hi);
+    if (s->what == U_FNO) {
+        if (same) return net_layer(f, h, film, at, act, lo, hi);
+        h = fd_regrid(t, net_layer(f, h, NULL, 0, -1, lo, hi), a->nd, NULL, n);
+        return net_act(t, u_gate(f, h, film, at), act);
+    }
+    fd_var *u = net_act(t, u_norm(f, h, lo, hi), act);
+    u = net_layer(f, u, NULL, 0, -1, lo, hi);
+    u = net_act(t, u_gate(f, u_norm(f, u, lo, hi), film, at), act);
+    u = net_layer(f, u, NULL, 0, -1, lo, hi);
+    return fd_add(t, u, s->ci == s->co ? h : fd_matmul(t, 0, 0, h, net_next(f)));
+}
+
+static fd_var *u_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int b = x->n[0], n[FD_MAXD] = { b }, size[3], count, at = 0;
+    struct u_step *list = u_steps(t->mem, a, &count);
+    fd_var **value = fd_new(t->mem, fd_var *, count + 1);
+    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
+    n[a->nd + 1] = a->width;
+    fd_var *h = fuse_flat(t, net_input(f, s, x, time));
+    h = a->lift > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
+    h = fd_reshape(t, h, a->nd + 2, n);
+    for (int i = 0; i < a->nd; i++) {
+        size[i] = s->n[i] + (int)(a->pad * s->n[i] + .5);
+        if (size[i] > s->n[i]) h = op_pad(t, h, i + 1, 0, size[i]);
+    }
+    fd_var *film = a->time == FD_TIME_FILM ? net_film(f, b, time) : NULL;
+    for (int k = 0; k < count && h && value; k++) {
+        value[k] = h;
+        if (list[k].join >= 0) h = fd_concat(t, h, value[list[k].join], a->nd + 1);
+        h = u_run(f, &list[k], h, film, at, size);
+        at += u_film(&list[k]);
+    }
+    if (a->kind == FD_UNO && value) h = fd_concat(t, h, value[0], a->nd + 1);
+    else h = net_act(t, h, net_map(a));
+    for (int i = 0; i < a->nd; i++)
+        if (size[i] > s->n[i]) h = fd_slice(t, h, i + 1, 0, s->n[i]);
+    h = fuse_flat(t, h);
     h = a->proj > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
     h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
@@ -3599,7 +3852,7 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     }
     if (net_is_vit(a)) return vit_forward(&f, s, x, time);
     if (net_is_coords(a)) return coord_forward(&f, s, x->n[0], x, time, NULL);
-    return fno_forward(&f, s, x, time);
+    return net_is_u(a) ? u_forward(&f, s, x, time) : fno_forward(&f, s, x, time);
 }
 
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
@@ -3866,7 +4119,11 @@ static const struct save_field save_arch[] = {
     { "arch.grid1", 0, offsetof(fd_arch, grid) + sizeof(int) },
     { "arch.grid2", 0, offsetof(fd_arch, grid) + 2 * sizeof(int) },
     F(heads), F(mlp), F(pos), F(qkv_bias), F(mod), F(latent), F(field), F(field_width), F(field_layers),
-    F(pixels), F(pool),
+    F(pixels), F(pool), F(levels), F(groups), { "arch.pad", 1, offsetof(fd_arch, pad) },
+#define G(i) { "arch.mult" #i, 0, offsetof(fd_arch, mult) + i * sizeof(int) }, \
+             { "arch.scale" #i, 1, offsetof(fd_arch, scale) + i * sizeof(double) }
+    G(0), G(1), G(2), G(3), G(4), G(5),
+#undef G
     { "arch.omega", 1, offsetof(fd_arch, omega) }
 #undef F
 };

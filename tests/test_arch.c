@@ -55,6 +55,10 @@ static fd_var *a_conv(fd_tape *t, fd_var *const x[], const int o[])
     return fd_conv3(t, x[0], x[1]);
 }
 
+static fd_var *a_groups(fd_tape *t, fd_var *const x[], const int o[])
+{
+    return fd_groupnorm(t, x[0], o[0], o[1], x[1], x[2], .01);
+}
 static fd_var *a_regrid(fd_tape *t, fd_var *const x[], const int o[])
 {
     return fd_map(t, fd_regrid(t, x[0], o[0], o + 1, o + 1 + o[0]), FD_SQUARE);
@@ -82,6 +86,9 @@ static const arch_graph graphs[] = {
     { "unpatches", a_unpatches, 1, { 3 }, { { 2, 4, 12 } }, { 2, 4, 6, 2, 3 } },
     { "conv, 1 axis", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { 0 } },
     { "conv, 2 axes", a_conv, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 3, 3, 2, 2 } }, { 0 } },
+    { "group norm", a_groups, 3, { 4, 1, 1 }, { { 2, 3, 2, 4 }, { 4 }, { 4 } }, { 2, 1 } },
+    { "instance norm", a_groups, 3, { 3, 1, 1 }, { { 2, 5, 3 }, { 3 }, { 3 } }, { 3, 1 } },
+    { "group norm about 0", a_groups, 3, { 3, 1, 1 }, { { 2, 3, 4 }, { 4 }, { 4 } }, { 1, 0 } },
     { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 } },
     { "regrid of a line", a_regrid, 1, { 3 }, { { 2, 6, 1 } }, { 1, FD_MIXED, 5 } },
     { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { 0 } }
@@ -341,6 +348,38 @@ static void test_patches(fd_arena mem)
     NEAR(worst, 0, TOL(1e-14, 1e-5), "conv3");
 }
 
+static void test_groupnorm(fd_arena mem)
+{
+    enum { B = 2, P = 35, C = 6 };
+    static const int groups[] = { 1, 2, 3, 6 };
+    for (int k = 0; k < 8; k++) {
+        fd_arena a = mem;
+        int g = groups[k % 4], centred = k / 4, each = C / g;
+        fd_real *x = numbers(&a, 3, B * P * C), *gain = numbers(&a, 4, C), *bias = numbers(&a, 5, C);
+        for (int i = 0; i < B * P * C; i++) x[i] = 3 * x[i] + (fd_real)(2.385 * (i % C));
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *y = fd_groupnorm(&t, fd_input(&t, 4, S(B, 5, 7, C), x), g, centred,
+                                 fd_input(&t, 1, S(C), gain), fd_input(&t, 1, S(C), bias), .3);
+        if (!y) { OK(0, "%s", reason(a.st)); return; }
+        double worst = 0;
+        for (int b = 0; b < B; b++)
+            for (int j = 0; j < g; j++) {
+                double mean = 0, square = 0;
+                for (int p = 0; p < P * each; p++)
+                    mean += (double)x[(b * P + p / each) * C + j * each + p % each] / (P * each);
+                if (!centred) mean = 0;
+                for (int p = 0; p < P * each; p++)
+                    square += pow((double)x[(b * P + p / each) * C + j * each + p % each] - mean, 2);
+                for (int p = 0; p < P * each; p++) {
+                    int c = j * each + p % each, i = (b * P + p / each) * C + c;
+                    double z = ((double)x[i] - mean) / sqrt(square / (P * each) + .3);
+                    worst = fmax(worst, fabs((double)y->x[i] - z * (double)gain[c] - (double)bias[c]));
+                }
+            }
+        NEAR(worst, 0, TOL(1e-13, 1e-5), "%d groups, centred %d", g, centred);
+    }
+}
+
 /* fd_regrid is fd_resample, on every kind of axis, up and down, odd and even */
 static void test_regrid(fd_arena mem)
 {
@@ -379,7 +418,7 @@ static void test_regrid(fd_arena mem)
 static void test_errors(fd_arena a)
 {
     fd_real x[600] = { 0 };
-    for (int k = 0; k < 17; k++) {
+    for (int k = 0; k < 19; k++) {
         static const char *const text[] = {
             "fd_softmax: no last axis",
             "fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 4, 5",
@@ -397,6 +436,8 @@ static void test_errors(fd_arena a)
             "fd_conv3: channels differ: 2, 3",
             "fd_regrid: wants [b][n..][ch]: axes, of x: 2, 3",
             "fd_regrid: axis has no entries: axis, length: 1, 0",
+            "fd_groupnorm: groups do not divide the channels: 2, 5",
+            "fd_groupnorm: gain and bias must be as long as the last axis: lengths: 6, 5, 5",
             ""
         };
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
@@ -419,10 +460,12 @@ static void test_errors(fd_arena a)
         case 13: y = fd_conv3(&t, im, fd_leaf(&t, 4, S(3, 3, 3, 2), x)); break;
         case 14: y = fd_regrid(&t, q, 2, NULL, S(2, 2)); break;
         case 15: y = fd_regrid(&t, im, 2, NULL, S(2, 0)); break;
+        case 16: y = fd_groupnorm(&t, m, 2, 1, v5, v5, 0); break;
+        case 17: y = fd_groupnorm(&t, q, 2, 1, v5, v5, 0); break;
         default:
             y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
             y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
-            y = fd_conv3(&t, fd_regrid(&t, y, 1, NULL, S(1)), q);
+            y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q);
         }
         OK(!y && !strcmp(reason(a.st), text[k]), "%d: %s", k, reason(a.st));
         a.st->code = 0;
@@ -452,14 +495,23 @@ static const fd_arch zoo[] = {
       .field_layers = 2, .mod = FD_MOD_WEIGHTS, .omega = 2, .pixels = 1, .pool = 3 },
     { .kind = FD_UVIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 3, .heads = 1, .mlp = 4,
       .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 4,
-      .field_layers = 1, .mod = FD_MOD_SHIFT, .omega = 2, .pixels = 1, .pool = 2 }
+      .field_layers = 1, .mod = FD_MOD_SHIFT, .omega = 2, .pixels = 1, .pool = 2 },
+    { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2, .modes = { 8 }, .levels = 3,
+      .mult = { 1, 2, 1 }, .scale = { 1, .75, .5 }, .pad = .2, .time = FD_TIME_FILM, .embed = 4,
+      .tscale = 2 },
+    { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 2, .modes = { 3, 4 }, .levels = 2,
+      .mult = { 2, 1 }, .lift = 3, .proj = 4, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED },
+    { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 6 },
+      .levels = 2, .groups = 1, .time = FD_TIME_FILM, .embed = 4, .tscale = 2 },
+    { .kind = FD_FNO_UNET, .nd = 2, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 4, 3 },
+      .levels = 2, .coords = FD_COORD_OPEN }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 
 static fd_space zoo_space(fd_arena *a, const fd_arch *arch)
 {
     static const int n[ZOO][2] = { { 4, 6 }, { 8 }, { 3, 2 }, { 4, 3 }, { 7 },
-                                      { 4, 6 }, { 7 }, { 9 } };
+                                      { 4, 6 }, { 7 }, { 9 }, { 15 }, { 6, 5 }, { 16 }, { 8, 7 } };
     return fd_grid(a, arch->nd, n[arch - zoo], NULL, NULL, arch->in);
 }
 
@@ -492,7 +544,25 @@ static void test_counts(void)
           + 513 * 256 + 4 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
         { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 2, .modes = { 6 },
             .lift = -1, .field = FD_GABOR, .field_width = 16, .field_layers = 3, .mod = FD_MOD_WEIGHTS },
-          16 + 2 * (4 * 128 + 64 + 8) + 10 * (32 + 2 * 18 * 16 + 18) }
+          16 + 2 * (4 * 128 + 64 + 8) + 10 * (32 + 2 * 18 * 16 + 18) },
+        /* DDO's sizes at 1/32 of the width: ci, co, modes of each block, 4 x 4 + 4, 8 x 2 + 2 */
+#define BLOCK(ci, co, m) (2 * (ci) * (co) * (m) * ((m) / 2 + 1) + (ci) * (co) + (co))
+        { { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 4, .modes = { 64, 64 },
+            .pad = 1 / 15., .coords = FD_COORD_CLOSED },
+          20 + BLOCK(4, 4, 64) + BLOCK(4, 8, 64) + BLOCK(8, 16, 48) + BLOCK(16, 16, 32)
+             + BLOCK(16, 16, 16) + BLOCK(32, 8, 32) + BLOCK(16, 4, 48) + BLOCK(8, 4, 64) + 18 },
+        /* [DDO-SDF] at an eighth of the width, in one dimension: 8 16 16 channels, 32 16 8 modes */
+#define CONV(ci, co, m) (2 * (ci) * (co) * ((m) / 2 + 1) + (ci) * (co) + (co))
+#define RES(ci, co, m) (2 * (ci) + CONV(ci, co, m) + 2 * (co) + CONV(co, co, m) \
+                        + ((ci) == (co) ? 0 : (ci) * (co)) + 33 * 2 * (co))
+        { { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 8, .modes = { 32 },
+            .time = FD_TIME_FILM, .coords = FD_COORD_OPEN },
+          24 + 9 * 32 + 33 * 32 + 9
+          + 4 * RES(8, 8, 32) + CONV(8, 8, 16) + RES(8, 16, 16) + 3 * RES(16, 16, 16) + CONV(16, 16, 8)
+          + 4 * RES(16, 16, 8) + 2 * RES(16, 16, 8)
+          + 5 * RES(32, 16, 8) + CONV(16, 16, 8)
+          + 4 * RES(32, 16, 16) + RES(24, 16, 16) + CONV(16, 16, 16)
+          + RES(24, 8, 32) + 4 * RES(16, 8, 32) }
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_status st;
@@ -536,7 +606,7 @@ static void test_counts(void)
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .time = FD_TIME_FILM },
           "fd_net_new: unknown time: 2" },
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .field = FD_SIREN },
-          "fd_net_new: only grid networks have a field: kind: 4" },
+          "fd_net_new: only FNO, ViT and U-ViT have a field: kind: 4" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
             .field = FD_VIT }, "fd_net_new: field must be 0, FD_SIREN or FD_GABOR, is: 2" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
@@ -545,6 +615,14 @@ static void test_counts(void)
             .field = FD_GABOR, .field_layers = -1 }, "fd_net_new: field_layers must be 1..9999, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
             .field = FD_GABOR, .pool = 65 }, "fd_net_new: pool must be 1..64, is: 65" },
+#define U .nd = 1, .in = 1, .out = 1, .width = 8, .modes = { 8 }
+        { { .kind = FD_UNO, U, .levels = 7 }, "fd_net_new: levels must be 1..6, are: 7" },
+        { { .kind = FD_UNO, U, .mult = { 65 } }, "fd_net_new: mult must be 1..64, is: 65" },
+        { { .kind = FD_UNO, U, .scale = { 2 } }, "fd_net_new: scale must be in (0, 1], is in percent: 200" },
+        { { .kind = FD_UNO, U, .pad = -.5 }, "fd_net_new: pad must be in [0, 4], is in percent: -50" },
+        { { .kind = FD_UNO, U, .layers = 2 }, "fd_net_new: a U-NO has 1 layer a level, not: 2" },
+        { { .kind = FD_FNO_UNET, U, .groups = 3 }, "fd_net_new: groups must divide the width, are: 3" },
+#undef U
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,
             .pos = FD_POS_NONE }, "fd_net_new: grid must be a multiple of the patch, is: 0" }
     };
@@ -888,6 +966,164 @@ static void test_positions(fd_arena mem)
         }
 }
 
+/* U-shaped operators written out in public operators, 1-D: every join, change of grid, norm and scale */
+static fd_var *u_part(fd_tape *t, const char *stem, const char *end)
+{
+    char name[64];
+    const fd_real *w = plain(strcat(strcpy(name, stem), end));
+    for (int i = 0; i < plain_net->parts; i++) {
+        const fd_part *p = &plain_net->part[i];
+        if (!strcmp(p->name, name)) return fd_input(t, p->nd, p->n, w);
+    }
+    return NULL;
+}
+static fd_var *u_dense(fd_tape *t, const char *stem, fd_var *x)
+{
+    return fd_add(t, fd_matmul(t, 0, 0, x, u_part(t, stem, ".w")), u_part(t, stem, ".b"));
+}
+static fd_var *u_conv(fd_tape *t, const char *stem, fd_var *h)
+{
+    fd_var *R = u_part(t, stem, "spectral");
+    fd_var *u = R ? fd_spectral(t, h, R, 1, S(0), S(R->n[0] - 1)) : NULL;
+    return fd_add(t, fd_add(t, u, fd_matmul(t, 0, 0, h, u_part(t, stem, "skip"))), u_part(t, stem, "bias"));
+}
+static fd_var *u_film(fd_tape *t, fd_var *u, fd_var *film, int at)
+{
+    int w = u ? u->n[2] : 1;
+    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, at, w), 3, S(1, 1, w));
+    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, at + w, w), 3, S(1, 1, w));
+    return fd_add(t, fd_add(t, u, fd_mul(t, u, gamma)), beta);
+}
+static fd_var *u_normed(fd_tape *t, const char *stem, fd_var *h, int low)
+{
+    int n = h ? h->n[1] : 1;
+    if (low < n) h = fd_regrid(t, fd_regrid(t, h, 1, NULL, &low), 1, NULL, &n);
+    return fd_groupnorm(t, h, plain_net->arch.groups, 0, u_part(t, stem, ".g"), u_part(t, stem, ".b"), 1e-6);
+}
+static fd_var *u_res(fd_tape *t, int k, fd_var *h, fd_var *film, int at, int low)
+{
+    char stem[6][32];
+    static const char *const end[] = { "norm1", "conv1.", "norm2", "conv2.", "shortcut" };
+    for (int i = 0; i < 5; i++) snprintf(stem[i], sizeof *stem, "step%d.%s", k, end[i]);
+    fd_var *u = u_conv(t, stem[1], fd_map(t, u_normed(t, stem[0], h, low), FD_SILU));
+    u = fd_map(t, u_film(t, u_normed(t, stem[2], u, low), film, at), FD_SILU);
+    u = u_conv(t, stem[3], u);
+    return fd_add(t, u, h && u && h->n[2] == u->n[2] ? h : fd_matmul(t, 0, 0, h, u_part(t, stem[4], "")));
+}
+
+static void test_u_composed(fd_arena mem)
+{
+    for (int unet = 0; unet < 2; unet++) {
+        fd_arena a = mem;
+        enum { N = 20, PAD = 4 };
+        fd_arch arch = { .kind = unet ? FD_FNO_UNET : FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2,
+                         .layers = 1, .modes = { 8 }, .levels = 2, .mult = { 1, 2 }, .pad = .2,
+                         .scale = { 1, .5 }, .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .groups = 2 };
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+        fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 4);
+        plain_net = net;
+        fd_real *x = numbers(&a, 1, N), zero[2 * PAD] = { 0 }, e[4];
+        double time = .4;
+        for (int i = 0; i < 2; i++) {
+            e[i] = (fd_real)cos(.8 * pow(.01, i));
+            e[2 + i] = (fd_real)sin(.8 * pow(.01, i));
+        }
+        fd_tape t = fd_tape_begin(&a, FD_GRAD2);
+        fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), x), &time);
+        fd_var *c = fd_map(&t, u_dense(&t, "time0", fd_input(&t, 2, S(1, 4), e)), FD_SILU), *v[9], *h;
+        c = u_dense(&t, "film", fd_map(&t, u_dense(&t, "time1", c), FD_SILU));
+        v[0] = fd_concat(&t, u_dense(&t, "lift0", fd_input(&t, 3, S(1, N, 1), x)),
+                         fd_input(&t, 3, S(1, PAD, 2), zero), 1);
+        if (!unet) {                                  /* 2 -> 2 on 24, -> 4 on 12, -> 2 on 24, -> 2 */
+            h = v[1] = fd_map(&t, u_film(&t, u_conv(&t, "step0.", v[0]), c, 0), FD_GELU);
+            h = fd_regrid(&t, u_conv(&t, "step1.", h), 1, NULL, S(12));
+            h = fd_map(&t, u_film(&t, h, c, 4), FD_GELU);
+            h = fd_regrid(&t, u_conv(&t, "step2.", h), 1, NULL, S(24));
+            h = fd_concat(&t, fd_map(&t, u_film(&t, h, c, 12), FD_GELU), v[1], 2);
+            h = fd_map(&t, u_film(&t, u_conv(&t, "step3.", h), c, 16), FD_GELU);
+            h = fd_concat(&t, h, v[0], 2);
+        } else {                                      /* 8 modes on 24 points, 4 on 12 */
+            v[1] = u_res(&t, 0, v[0], c, 0, 9);
+            v[2] = u_conv(&t, "step1.", fd_regrid(&t, v[1], 1, NULL, S(12)));
+            v[3] = u_res(&t, 2, v[2], c, 4, 5);
+            h = u_res(&t, 4, u_res(&t, 3, v[3], c, 12, 5), c, 20, 5);
+            h = u_res(&t, 5, fd_concat(&t, h, v[3], 2), c, 28, 5);
+            h = u_res(&t, 6, fd_concat(&t, h, v[2], 2), c, 36, 5);
+            h = u_conv(&t, "step7.", fd_regrid(&t, h, 1, NULL, S(24)));
+            h = u_res(&t, 8, fd_concat(&t, h, v[1], 2), c, 44, 9);
+            h = fd_map(&t, u_res(&t, 9, fd_concat(&t, h, v[0], 2), c, 48, 9), FD_SILU);
+        }
+        h = u_dense(&t, "proj0", fd_slice(&t, h, 1, 0, N));
+        NEAR(y && h ? test_rel(N, y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "network %d by parts: %s", unet,
+             reason(a.st));
+    }
+}
+
+/* U-shaped operators as the identity: all spectral weights 0, the 1x1 maps the first channels of their input.
+ * What comes out is what the way through all levels lets pass: the modes of the coarsest grid. Then a linear
+ * one with every weight: the same function of a band-limited input on odd and even grids. */
+static void test_u_shapes(fd_arena mem)
+{
+    for (int k = 0; k < 4; k++) {
+        fd_arena a = mem;
+        int nd = 1 + k % 2, N[2] = { 30, 34 }, coarse[2], M[2] = { 32, 45 }, fine[2] = { 64, 63 };
+        fd_arch arch = { .kind = k / 2 ? FD_FNO_UNET : FD_UNO, .nd = nd, .in = 1, .out = 1, .width = 2,
+                         .layers = 1, .modes = { 8, 8 }, .linear = 1, .levels = 3 };
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+        fd_space s = fd_grid(&a, nd, N, NULL, NULL, 1), r;
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        for (int i = 0; i < nd; i++) coarse[i] = (int)(N[i] * net->arch.scale[2] + .5);
+        r = fd_grid(&a, nd, coarse, NULL, NULL, 1);
+        for (int i = 0; i < net->parts; i++) {
+            const fd_part *p = &net->part[i];
+            ptrdiff_t n = (i + 1 < net->parts ? p[1].at : net->count) - p->at;
+            const char *stem = strrchr(p->name, '.') ? strrchr(p->name, '.') + 1 : p->name;
+            memset(net->w + p->at, 0, (size_t)n * sizeof(fd_real));
+            int through = !strcmp(stem, "skip") && !strstr(p->name, "conv");
+            if (through || !strcmp(stem, "shortcut") || !strcmp(p->name, "proj0.w") || !strcmp(p->name, "lift0.w"))
+                for (int j = 0; j < p->n[0] && j < p->n[1]; j++) net->w[p->at + j * p->n[1] + j] = 1;
+        }
+        fd_real *x = numbers(&a, 1, s.points), *low = fd_new(&a, fd_real, s.points);
+        fd_real *want = fd_new(&a, fd_real, s.points);
+        fd_resample(&s, &r, 1, x, low, a);
+        fd_resample(&r, &s, 1, low, want, a);
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, (int)s.points), x), NULL);
+        NEAR(y ? test_rel(s.points, y->x, want) : 1, 0, TOL(1e-13, 2e-6), "network %d: identity, %s", k,
+             reason(a.st));
+
+        shake(net, 4);                                /* the U-Net's norms are not linear, but of all modes */
+        fd_space sm = fd_grid(&a, nd, M, NULL, NULL, 1), sf = fd_grid(&a, nd, fine, NULL, NULL, 1);
+        fd_cov *law = fd_cov_white(&a, &sf, 1, 2);
+        fd_real *xm = fd_new(&a, fd_real, sm.points), *xf = fd_new(&a, fd_real, sf.points);
+        fd_real *up = fd_new(&a, fd_real, sf.points);
+        if (!law || !up) { OK(0, "%s", reason(a.st)); return; }
+        fd_cov_draw(fd_cov_on(&a, law, &sm), fd_seed(9), 0, 1, xm, a);
+        fd_cov_draw(law, fd_seed(9), 0, 1, xf, a);
+        y = fd_forward(net, &t, &sm, fd_input(&t, 3, S(1, 1, (int)sm.points), xm), NULL);
+        fd_var *z = fd_forward(net, &t, &sf, fd_input(&t, 3, S(1, 1, (int)sf.points), xf), NULL);
+        if (!y || !z) { OK(0, "%s", reason(a.st)); return; }
+        fd_resample(&sm, &sf, 1, y->x, up, a);
+        NEAR(test_rel(sf.points, up, z->x), 0, TOL(1e-12, 1e-4), "network %d: two grids", k);
+    }
+    /* constant in, constant out */
+    fd_arena a = mem;
+    fd_arch arch = zoo[10];
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(33), NULL, NULL, 1);
+    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 4);
+    fd_real x[33], worst = 0;
+    for (int i = 0; i < 33; i++) x[i] = (fd_real)2.385;
+    double time = .4;
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, 33), x), &time);
+    for (int i = 0; i < 33 && y; i++) if (fabs((double)(y->x[i] - y->x[0])) > (double)worst) worst = y->x[i] - y->x[0];
+    NEAR(y ? (double)worst : 1, 0, TOL(1e-13, 1e-5) * fabs((double)y->x[0]), "a constant field");
+}
+
 /* Networks with a field: encoding, then the field; the same function on every grid, on points, at one point;
  * an input that is the same function on two grids gives the same modulations. */
 static void test_fields(fd_arena mem)
@@ -1110,6 +1346,7 @@ void test_arch(void)
     test_rows(a);
     test_attention(a);
     test_patches(a);
+    test_groupnorm(a);
     test_regrid(a);
     test_errors(a);
     test_plain_vit(a);
@@ -1117,6 +1354,8 @@ void test_arch(void)
     test_network_gradients(a);
     test_positions(a);
     test_fields(a);
+    test_u_composed(a);
+    test_u_shapes(a);
     test_meta(a);
     OK(!st.code, "%s", reason(&st));
 }
