@@ -282,15 +282,16 @@ enum { MAP_CDF = FD_MAPS, MAP_PDF, MAP_STEP, MAP_ALL };
     X(MAP_PDF,         map_pdf(x),                   -(x * y))                 \
     X(MAP_STEP,        map_step(x),                  map_fill(0))
 
-/* n a multiple of MAP_W. z = f(x) where dy is NULL; else z = dy f'(x), given y = f(x), or, where y is
- * NULL, with f(x) to v */
+/* n a multiple of MAP_W. Without v: z = f(x), or with dy z = dy f'(x), given y = f(x); with v: f(x) to
+ * v and z = dy f'(x), dy NULL for 1 */
 static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_real *restrict ys,
                       const fd_real *restrict ds, fd_real *restrict zs, fd_real *restrict vs)
 {
 #define MAP_LOOP(...) for (ptrdiff_t i = 0; i < n; i += MAP_W) { map_v x = map_load(xs + i), y; __VA_ARGS__ }
     switch (f) {
 #define X(name, F, D) case name: \
-        if (!ds) MAP_LOOP(y = F; map_store(zs + i, y);) \
+        if (!ds && !vs) MAP_LOOP(y = F; map_store(zs + i, y);) \
+        else if (!ds) MAP_LOOP(y = F; map_store(vs + i, y); map_store(zs + i, D);) \
         else if (ys) MAP_LOOP(y = map_load(ys + i); (void)x, (void)y; \
                               map_store(zs + i, map_load(ds + i) * (D));) \
         else MAP_LOOP(y = F; map_store(vs + i, y); map_store(zs + i, map_load(ds + i) * (D));) \
@@ -331,13 +332,13 @@ static void map_any(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, cons
         memcpy(end[0], x + m, size);
         if (y) memcpy(end[1], y + m, size);
         if (dy) memcpy(end[2], dy + m, size);
-        map_lanes(f, MAP_W, end[0], y ? end[1] : NULL, dy ? end[2] : NULL, end[3], end[4]);
+        map_lanes(f, MAP_W, end[0], y ? end[1] : NULL, dy ? end[2] : NULL, end[3], v ? end[4] : NULL);
         memcpy(z + m, end[3], size);
         if (v) memcpy(v + m, end[4], size);
     }
 #if !defined(FD_DOUBLE) && !defined(FD_STRICT)
     if (f == FD_SIN || f == FD_COS) {
-        if (dy) map_far(f == FD_SIN ? FD_COS : FD_SIN, f == FD_SIN ? 1 : -1, n, x, dy, z);
+        if (dy || v) map_far(f == FD_SIN ? FD_COS : FD_SIN, f == FD_SIN ? 1 : -1, n, x, dy, z);
         if (v || !dy) map_far(f, 1, n, x, NULL, v ? v : z);
     }
 #endif
@@ -350,7 +351,7 @@ static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, co
     map_any(f, n, x, dy ? y : NULL, dy, z, NULL);
 }
 
-/* y = f(x) and z = dy f'(x) in one evaluation */
+/* y = f(x) and z = dy f'(x), dy NULL for 1, in one evaluation */
 static void map_both(int f, ptrdiff_t n, const fd_real *x, const fd_real *dy, fd_real *y, fd_real *z)
 {
     map_any(f, n, x, NULL, dy, z, y);
@@ -1973,15 +1974,13 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
  * fuse_dense these have first derivatives only; the same from operators of the tape, for any order,
  * is in Networks. */
 
-static int fuse_rows(int width, int most)             /* rows of a block: about 16384 numbers */
+/* rows of a block, at most n: about 65536 numbers, which a level-2 cache holds, so that the copy of
+ * the weights that a product makes is a small part of its work */
+static int fuse_rows(int width, int n)
 {
-    int rows = 16384 / width;
-    return rows < 8 ? 8 : rows > most ? most : rows;
-}
-
-static void fuse_fill(int rows, int width, const fd_real *b, fd_real *y)
-{
-    for (int r = 0; r < rows; r++) memcpy(y + (ptrdiff_t)r * width, b, (size_t)width * sizeof *y);
+    int rows = 65536 / width;
+    rows = rows < 32 ? 32 : rows > 1024 ? 1024 : rows;
+    return rows < n ? rows : n;
 }
 
 static fd_var *fuse_flat(fd_tape *t, fd_var *x)       /* [..][k] as [rows][k] */
@@ -1990,32 +1989,142 @@ static fd_var *fuse_flat(fd_tape *t, fd_var *x)       /* [..][k] as [rows][k] */
     return fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / k), k });
 }
 
-/* --- y = x w + b --- */
+/* --- Thin products: so few columns that a tile of a product would stay nearly empty ---
+ *
+ * v is the matrix transposed, [out][k]. A row of x meets it in SUM_LANES sums, whatever the width of a
+ * vector. The plain loop: y[r][o] (+)= sum_i x[r][i] v[o][i]. */
+
+enum { THIN = 4 };
+
+static void thin_product(int rows, int k, int out, const fd_real *x, const fd_real *v, int add,
+                         fd_real *y)
+{
+    for (int r = 0; r < rows; r++, x += k, y += out)
+        for (int o = 0; o < out; o++) {
+            const fd_real *w = v + (ptrdiff_t)o * k;
+            fd_real s[SUM_LANES] = { 0 };
+            int i = 0;
+            for (; i + SUM_LANES <= k; i += SUM_LANES)
+                for (int l = 0; l < SUM_LANES; l++) s[l] += x[i + l] * w[i + l];
+            for (int l = 0; i + l < k; l++) s[l] += x[i + l] * w[i + l];
+            for (int n = SUM_LANES / 2; n; n /= 2) for (int l = 0; l < n; l++) s[l] += s[l + n];
+            y[o] = add ? y[o] + s[0] : s[0];
+        }
+}
+
+/* its reverse: dx = dy v, dv += dy^T x; either may be NULL */
+static void thin_back(int rows, int k, int out, const fd_real *x, const fd_real *v,
+                      const fd_real *dy, fd_real *restrict dx, fd_real *restrict dv)
+{
+    for (int r = 0; r < rows; r++, dy += out)
+        for (int o = 0; o < out; o++) {
+            const fd_real d = dy[o], *w = v + (ptrdiff_t)o * k, *xr = x + (ptrdiff_t)r * k;
+            fd_real *to = dx ? dx + (ptrdiff_t)r * k : NULL, *g = dv ? dv + (ptrdiff_t)o * k : NULL;
+            if (to && !o) for (int i = 0; i < k; i++) to[i] = d * w[i];
+            else if (to)  for (int i = 0; i < k; i++) to[i] += d * w[i];
+            if (g)        for (int i = 0; i < k; i++) g[i] += d * xr[i];
+        }
+}
+
+/* y [m][n] = transpose of x [n][m] */
+static void thin_turn(int m, int n, const fd_real *x, fd_real *y)
+{
+    for (int i = 0; i < m; i++) for (int j = 0; j < n; j++) y[(ptrdiff_t)i * n + j] = x[(ptrdiff_t)j * m + i];
+}
+
+/* --- Gates: y = f(z), z = u + shift, or z = scale u + shift ---
+ *
+ * a: the shift [c], or scale and shift [2][c]. With the slope f'(z) kept, the reverse pass is a few
+ * products: dz = dy f', du = scale dz, dshift = sum dz, dscale = sum dz u. */
+
+enum { GATE_ROWS = 128 };
+
+/* rows of a block: small enough that a sum over them needs no double */
+static int gate_rows(int c)
+{
+    int rows = 4096 / c;
+    return rows < 8 ? 8 : rows > GATE_ROWS ? GATE_ROWS : rows;
+}
+
+/* z [rows][c], which may be u */
+static void gate_in(int scaled, int rows, int c, const fd_real *a, const fd_real *u, fd_real *z)
+{
+    for (int r = 0; r < rows; r++, u += c, z += c)
+        if (!scaled) for (int j = 0; j < c; j++) z[j] = u[j] + a[j];
+        else         for (int j = 0; j < c; j++) z[j] = a[j] * u[j] + a[c + j];
+}
+
+/* f < 0: y = z; slope NULL: not wanted. z: room for gate_rows rows */
+static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
+                     fd_real *y, fd_real *slope, fd_real *z)
+{
+    int block = gate_rows(c);
+    for (int r = 0; r < rows; r += block) {
+        int m = rows - r < block ? rows - r : block;
+        ptrdiff_t at = (ptrdiff_t)r * c, size = (ptrdiff_t)m * c;
+        gate_in(scaled, m, c, a, u + at, f < 0 ? y + at : z);
+        if (f >= 0 && slope) map_both(f, size, z, NULL, y + at, slope + at);
+        else if (f >= 0) map_block(f, size, z, NULL, NULL, y + at);
+    }
+}
+
+/* du, and sum += (sum dz u, sum dz), or sum dz alone; slope NULL: 1. part [2][c]: room */
+static void gate_back(int scaled, int rows, int c, const fd_real *a, const fd_real *u,
+                      const fd_real *slope, const fd_real *dy, fd_real *restrict du,
+                      double *restrict sum, fd_real *restrict part)
+{
+    int block = gate_rows(c), sums = scaled ? 2 * c : c;
+    for (int r0 = 0; r0 < rows; r0 += block) {
+        int end = rows - r0 < block ? rows : r0 + block;
+        memset(part, 0, (size_t)sums * sizeof *part);
+        for (int r = r0; r < end; r++) {
+            ptrdiff_t at = (ptrdiff_t)r * c;
+            const fd_real *d = dy + at, *f = slope ? slope + at : NULL;
+            fd_real *to = du + at;
+            if (f) for (int j = 0; j < c; j++) to[j] = d[j] * f[j];
+            else   for (int j = 0; j < c; j++) to[j] = d[j];
+            if (!scaled) for (int j = 0; j < c; j++) part[j] += to[j];
+            else for (int j = 0; j < c; j++) {
+                part[j] += to[j] * u[at + j];
+                part[c + j] += to[j];
+                to[j] *= a[j];
+            }
+        }
+        for (int j = 0; j < sums; j++) sum[j] += (double)part[j];
+    }
+}
+
+/* --- y = x w + b, or with a residual r: y = r + x w + b --- */
 
 static void fuse_dense_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
-    fd_var *x = y->src[0], *w = y->src[1], *b = y->src[2];
+    fd_var *x = y->src[0], *w = y->src[1], *b = y->src[2], *r = y->src[3];
     if (x->needs) dx[0] = fd_matmul(t, 0, 1, dy, w);
     if (w->needs) dx[1] = fd_matmul(t, 1, 0, x, dy);
     if (b->needs) dx[2] = fd_sum_to(t, dy, 1, b->n);
+    if (r && r->needs) dx[3] = dy;
 }
 
-static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b)
+static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r)
 {
     static const struct fd_op op = { "dense layer", fuse_dense_vjp, 0 };
     if (!x || !w || !b) return NULL;
-    int n[2] = { x->n[0], w->n[1] }, k = w->n[0], rows = fuse_rows(n[1], 1024);
-    fd_var *y = tape_push(t, &op, 2, n, 3, (fd_var *[]){ x, w, b });
+    int n[2] = { x->n[0], w->n[1] }, k = w->n[0], c = n[1], rows = fuse_rows(c, n[0]);
+    fd_var *y = tape_push(t, &op, 2, n, r ? 4 : 3, (fd_var *[]){ x, w, b, r });
     fd_arena scratch = *t->mem;
+    fd_real *v = c <= THIN ? fd_raw(&scratch, fd_real, (ptrdiff_t)c * k) : NULL;
     job_mem *job = y ? job_fork(&scratch) : NULL;
     if (!job) return NULL;
-    FD_PARALLEL_IF(fd_count(y) > TAPE_BLOCK)
-    for (int r = 0; r < n[0]; r += rows) {
-        int m = n[0] - r < rows ? n[0] - r : rows;
-        fd_real *yr = y->x + (ptrdiff_t)r * n[1];
-        fuse_fill(m, n[1], b->x, yr);
-        fd_gemm(0, 0, m, n[1], k, 1.0, x->x + (ptrdiff_t)r * k, k, w->x, n[1], 1.0, yr, n[1],
-                job[threads_this()].mem);
+    if (v) thin_turn(c, k, w->x, v);
+    FD_PARALLEL_IF(fd_count(x) > TAPE_BLOCK)
+    for (int i = 0; i < n[0]; i += rows) {
+        int m = n[0] - i < rows ? n[0] - i : rows;
+        const fd_real *xi = x->x + (ptrdiff_t)i * k;
+        fd_real *yi = y->x + (ptrdiff_t)i * c;
+        if (r) gate_in(0, m, c, b->x, r->x + (ptrdiff_t)i * c, yi);
+        else for (int j = 0; j < m; j++) memcpy(yi + (ptrdiff_t)j * c, b->x, (size_t)c * sizeof *yi);
+        if (v) thin_product(m, k, c, xi, v, 1, yi);
+        else fd_gemm(0, 0, m, c, k, 1.0, xi, k, w->x, c, 1.0, yi, c, job[threads_this()].mem);
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
@@ -2025,12 +2134,20 @@ static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b)
 
 enum { FUSE_PARTS = 16 };                             /* partial sums of the gradients of weights */
 
+/* a hidden layer before its activation */
+static void fuse_hidden(int m, int in, int hid, const fd_real *x, const fd_real *w1,
+                        const fd_real *b1, fd_real *z, fd_arena mem)
+{
+    fd_gemm(0, 0, m, hid, in, 1.0, x, in, w1, hid, 0.0, z, hid, mem);
+    gate_in(0, m, hid, b1, z, z);
+}
+
 static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_var *x = y->src[0], *w1 = y->src[1], *b1 = y->src[2], *w2 = y->src[3];
     int in = w1->n[0], hid = w1->n[1], out = w2->n[1], f = y->i[0], weights = w1->needs;
-    int rows = fuse_rows(hid, 512), n = x->n[0], blocks = (n + rows - 1) / rows;
-    int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS;
+    int n = x->n[0], rows = fuse_rows(hid, n), blocks = (n + rows - 1) / rows;
+    int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
     ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
     fd_real *to[3] = { NULL, NULL, NULL }, *g1 = NULL, *gb = NULL, *g2 = NULL;
     for (int i = 0; i < 4; i++) {
@@ -2040,6 +2157,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         if (i) to[i - 1] = dx[i]->x;
     }
     fd_arena scratch = *t->mem;
+    fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2);
     if (weights) {
         g1 = fd_new(&scratch, fd_real, parts * sw1);
         gb = fd_new(&scratch, fd_real, parts * (ptrdiff_t)hid);
@@ -2047,6 +2165,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
     job_mem *job = job_fork(&scratch);
     if (!job) return;
+    thin_turn(out, hid, w2->x, v);
     FD_PARALLEL_IF((ptrdiff_t)n * hid > TAPE_BLOCK)
     for (int p = 0; p < parts; p++) {
         fd_arena mem = job[threads_this()].mem;
@@ -2058,13 +2177,14 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         for (int k = (int)((ptrdiff_t)blocks * p / parts); k < end; k++) {
             int r = k * rows, m = n - r < rows ? n - r : rows;
             const fd_real *xr = x->x + (ptrdiff_t)r * in, *dyr = dy->x + (ptrdiff_t)r * out;
-            fuse_fill(m, hid, b1->x, z);
-            fd_gemm(0, 0, m, hid, in, 1.0, xr, in, w1->x, hid, 1.0, z, hid, mem);
-            fd_gemm(0, 1, m, hid, out, 1.0, dyr, out, w2->x, out, 0.0, da, hid, mem);
+            fuse_hidden(m, in, hid, xr, w1->x, b1->x, z, mem);
+            if (thin) thin_back(m, hid, out, NULL, v, dyr, da, NULL);
+            else fd_gemm(0, 1, m, hid, out, 1.0, dyr, out, w2->x, out, 0.0, da, hid, mem);
             map_both(f, (ptrdiff_t)m * hid, z, da, a, dz);
             if (weights) {
                 fd_real *b = gb + (ptrdiff_t)p * hid;
-                fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dyr, out, 1.0, g2 + p * sw2, out, mem);
+                if (thin) thin_back(m, hid, out, a, v, dyr, NULL, g2 + p * sw2);
+                else fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dyr, out, 1.0, g2 + p * sw2, out, mem);
                 fd_gemm(1, 0, in, hid, m, 1.0, xr, in, dz, hid, 1.0, g1 + p * sw1, hid, mem);
                 for (int i = 0; i < m; i++)
                     for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
@@ -2078,201 +2198,165 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     if (!weights || scratch.st->code) return;
     sum_axis(1, parts, sw1, g1, to[0], scratch);
     sum_axis(1, parts, hid, gb, to[1], scratch);
-    sum_axis(1, parts, sw2, g2, to[2], scratch);
+    sum_axis(1, parts, sw2, g2, thin ? v + sw2 : to[2], scratch);
+    if (thin) thin_turn(hid, out, v + sw2, to[2]);
 }
 
 static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f)
 {
     static const struct fd_op op = { "two dense layers", fuse_mlp_vjp, 1 };
     if (!x || !w1 || !b1 || !w2) return NULL;
-    int in = w1->n[0], hid = w1->n[1], n[2] = { x->n[0], w2->n[1] }, rows = fuse_rows(hid, 512);
+    int in = w1->n[0], hid = w1->n[1], out = w2->n[1], n[2] = { x->n[0], out };
+    int rows = fuse_rows(hid, n[0]), thin = out <= THIN;
     fd_var *y = tape_push(t, &op, 2, n, 4, (fd_var *[]){ x, w1, b1, w2 });
     fd_arena scratch = *t->mem;
+    fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)hid * out);
     job_mem *job = y ? job_fork(&scratch) : NULL;
     if (!job) return NULL;
     y->i[0] = f;
+    thin_turn(out, hid, w2->x, v);
     FD_PARALLEL_IF((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
     for (int r = 0; r < n[0]; r += rows) {
         fd_arena mem = job[threads_this()].mem;
         fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
-        fd_real *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
+        fd_real *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid), *yr = y->x + (ptrdiff_t)r * out;
         int m = n[0] - r < rows ? n[0] - r : rows;
         if (!a) continue;
-        fuse_fill(m, hid, b1->x, z);
-        fd_gemm(0, 0, m, hid, in, 1.0, x->x + (ptrdiff_t)r * in, in, w1->x, hid, 1.0, z, hid, mem);
+        fuse_hidden(m, in, hid, x->x + (ptrdiff_t)r * in, w1->x, b1->x, z, mem);
         map_block(f, (ptrdiff_t)m * hid, z, NULL, NULL, a);
-        fd_gemm(0, 0, m, n[1], hid, 1.0, a, hid, w2->x, n[1], 0.0, y->x + (ptrdiff_t)r * n[1], n[1],
-                mem);
+        if (thin) thin_product(m, hid, out, a, v, 0, yr);
+        else fd_gemm(0, 0, m, out, hid, 1.0, a, hid, w2->x, out, 0.0, yr, out, mem);
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
 }
 
-/* --- y = f(scale u + shift), u = spectral(h) + h w; shift [c], or scale and shift [b][2][c] --- */
+/* --- y = f(scale u + shift), u = spectral(h) + h w, or without R u = h w ---
+ *
+ * shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. A sample at a time; for the reverse
+ * pass f' is kept, where there is a scale u too, and of the spectrum the kept modes. */
 
-struct fuse_layer { struct spec s; fd_real *u; };     /* u kept for the reverse pass */
-enum { GATE_ROWS = 128 };
+struct fuse_layer { struct spec s; fd_real *u, *slope; };
 
-/* rows of a block: small enough that a sum over them needs no double */
-static int gate_rows(int c)
-{
-    int rows = 4096 / c;
-    return rows < 8 ? 8 : rows > GATE_ROWS ? GATE_ROWS : rows;
-}
-
-/* z = scale u + shift for some rows of a sample; a: its scale and shift */
-static void gate_in(int scaled, int rows, int c, const fd_real *restrict a,
-                    const fd_real *restrict u, fd_real *restrict z)
-{
-    for (int r = 0; r < rows; r++, u += c, z += c)
-        if (!scaled) for (int j = 0; j < c; j++) z[j] = u[j] + a[j];
-        else         for (int j = 0; j < c; j++) z[j] = a[j] * u[j] + a[c + j];
-}
-
-static void gate_run(int f, int scaled, ptrdiff_t points, int c, const fd_real *a, const fd_real *u,
-                     fd_real *y, fd_arena mem)
-{
-    int rows = gate_rows(c);
-    fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * c);
-    for (ptrdiff_t r = 0; r < points && z; r += rows) {
-        int m = points - r < rows ? (int)(points - r) : rows;
-        gate_in(scaled, m, c, a, u + r * c, f < 0 ? y + r * c : z);
-        if (f >= 0) map_block(f, (ptrdiff_t)m * c, z, NULL, NULL, y + r * c);
-    }
-}
-
-/* du = scale d for some rows, and the sums over them */
-static void gate_sums(int scaled, int rows, int c, const fd_real *restrict a,
-                      const fd_real *restrict u, const fd_real *restrict d, fd_real *restrict du,
-                      fd_real *restrict sum)
-{
-    for (int r = 0; r < rows; r++, u += c, d += c, du += c)
-        if (!scaled) for (int j = 0; j < c; j++) {
-            sum[j] += d[j];
-            du[j] = d[j];
-        }
-        else for (int j = 0; j < c; j++) {
-            sum[j] += d[j] * u[j];
-            sum[c + j] += d[j];
-            du[j] = d[j] * a[j];
-        }
-}
-
-/* du, and the sums da = (sum dz u, sum dz), or sum dz alone, of one sample */
-static void gate_back(int f, int scaled, ptrdiff_t points, int c, const fd_real *a,
-                      const fd_real *u, const fd_real *y, const fd_real *dy, fd_real *du,
-                      fd_real *da, fd_arena mem)
-{
-    int rows = gate_rows(c), sums = scaled ? 2 * c : c;
-    double *sum = fd_new(&mem, double, sums);
-    fd_real *part = fd_raw(&mem, fd_real, sums), *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * c);
-    fd_real *dz = fd_raw(&mem, fd_real, (ptrdiff_t)rows * c);
-    if (!dz) return;
-    for (ptrdiff_t r0 = 0; r0 < points; r0 += rows) {
-        int m = points - r0 < rows ? (int)(points - r0) : rows;
-        ptrdiff_t at = r0 * c;
-        const fd_real *d = dy + at;
-        if (f >= 0) {
-            gate_in(scaled, m, c, a, u + at, z);
-            map_block(f, (ptrdiff_t)m * c, z, y + at, d, dz);
-            d = dz;
-        }
-        memset(part, 0, (size_t)sums * sizeof *part);
-        gate_sums(scaled, m, c, a, u + at, d, du + at, part);
-        for (int j = 0; j < sums; j++) sum[j] += (double)part[j];
-    }
-    for (int j = 0; j < sums; j++) da[j] = (fd_real)sum[j];
-}
+/* reals of the gate of a sample; 0 where all samples share it */
+static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? 2 * ss->n[2] : 0; }
 
 static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const struct fuse_layer *l = y->aux;
     const struct spec *s = &l->s;
-    fd_var *h = y->src[0], *R = y->src[1], *w = y->src[2], *ss = y->src[3];
-    int ci = s->ci, co = s->co, b = s->b, f = y->i[0];
-    int scaled = ss->nd > 1, sums = scaled ? 2 * co : co;
-    ptrdiff_t points = s->points, size = points * co, sw = (ptrdiff_t)ci * co;
-    for (int i = 0; i < 4; i++)
+    fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2], *R = y->src[3];
+    int ci = s->ci, co = s->co, b = s->b, points = (int)s->points;
+    int scaled = ss->nd > 1, sums = scaled ? 2 * co : co, each = fuse_gate(ss);
+    ptrdiff_t size = s->points * co, sw = (ptrdiff_t)ci * co;
+    for (int i = 0; i < 4 && y->src[i]; i++)
         if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
 
     struct spec_axis to[3], from[3];
     fd_arena scratch = *t->mem;
-    spec_axes(s, 0, to, &scratch);
-    spec_axes(s, 1, from, &scratch);
+    if (R) spec_axes(s, 0, to, &scratch);
+    if (R) spec_axes(s, 1, from, &scratch);
     fd_real *du = fd_raw(&scratch, fd_real, b * size), *dw = fd_raw(&scratch, fd_real, b * sw);
     fd_real *da = fd_raw(&scratch, fd_real, (ptrdiff_t)b * sums);
-    fd_real *e = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
+    fd_real *e = R ? fd_raw(&scratch, fd_real, s->modes * 4 * b * co) : NULL;
     fd_arena rest = scratch;
     job_mem *job = job_fork(&rest);
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, co))
     for (int i = 0; i < b; i++) {
-        const fd_real *a = ss->x + (scaled ? i * sums : 0);
-        fd_arena mem = job[threads_this()].mem;
-        gate_back(f, scaled, points, co, a, l->u + i * size, y->x + i * size, dy->x + i * size,
-                  du + i * size, da + (ptrdiff_t)i * sums, mem);
-        spec_to(s, to, co, 1, i, du + i * size, e, mem);
+        fd_arena mem = job[threads_this()].mem, m = mem;
+        fd_real *di = du + i * size, *hi = h->x + i * s->points * ci;
+        double *sum = fd_new(&m, double, sums);
+        fd_real *part = fd_raw(&m, fd_real, sums);
+        if (!part) continue;
+        gate_back(scaled, points, co, ss->x + (ptrdiff_t)i * each, l->u + (scaled ? i * size : 0),
+                  l->slope ? l->slope + i * size : NULL, dy->x + i * size, di, sum, part);
+        for (int j = 0; j < sums; j++) da[(ptrdiff_t)i * sums + j] = (fd_real)sum[j];
+        if (R) spec_to(s, to, co, 1, i, di, e, mem);
         if (w->needs)
-            fd_gemm(1, 0, ci, co, (int)points, 1.0, h->x + i * points * ci, ci, du + i * size, co,
-                    0.0, dw + i * sw, co, mem);
+            fd_gemm(1, 0, ci, co, points, 1.0, hi, ci, di, co, 0.0, dw + i * sw, co, mem);
+        if (!R && h->needs)
+            fd_gemm(0, 1, points, ci, co, 1.0, di, co, w->x, co, 0.0, dx[0]->x + i * s->points * ci, ci,
+                    mem);
     }
     job_join(job, &rest);
-    if (ss->needs)
-        sum_axis(1, scaled ? 1 : b, scaled ? (ptrdiff_t)b * sums : sums, da, dx[3]->x, scratch);
-    if (w->needs) sum_axis(1, b, sw, dw, dx[2]->x, scratch);
-    if (R->needs) spec_mul_gradient(s, l->s.p, e, dx[1]->x, scratch);
+    if (ss->needs) sum_axis(1, each ? 1 : b, each ? (ptrdiff_t)b * sums : sums, da, dx[2]->x, scratch);
+    if (w->needs) sum_axis(1, b, sw, dw, dx[1]->x, scratch);
+    if (!R) return;
+    if (R->needs) spec_mul_gradient(s, s->p, e, dx[3]->x, scratch);
     fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
     job = q ? job_fork(&scratch) : NULL;
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, ci))
     for (int i = 0; i < b; i++) {
-        fd_real *d = dx[0]->x + i * points * ci;
+        fd_real *d = dx[0]->x + i * s->points * ci;
         spec_from(s, from, ci, 0, i, q, d, job[threads_this()].mem);
-        fd_gemm(0, 1, (int)points, ci, co, 1.0, du + i * size, co, w->x, co, 1.0, d, ci,
+        fd_gemm(0, 1, points, ci, co, 1.0, du + i * size, co, w->x, co, 1.0, d, ci,
                 job[threads_this()].mem);
     }
     job_join(job, &scratch);
 }
 
-static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
-                          const int lo[], const int hi[])
+static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_var *w, fd_var *ss,
+                          fd_var *R, int f)
 {
-    static const struct fd_op op = { "spectral layer", fuse_layer_vjp, 1 };
-    struct spec s;
-    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
-    if (!spec_check(t->mem->st, &s, h, R, axes, lo, hi)) return NULL;
-    int n[FD_MAXD], ci = s.ci, co = s.co, scaled = ss->nd > 1;
+    static const struct fd_op op = { "layer of products", fuse_layer_vjp, 1 };
+    int n[FD_MAXD], ci = shape->ci, co = shape->co, b = shape->b, points = (int)shape->points;
+    int scaled = ss->nd > 1, each = fuse_gate(ss);
+    ptrdiff_t size = shape->points * co;
     memcpy(n, h->n, sizeof n);
-    n[axes + 1] = co;
+    n[h->nd - 1] = co;
     struct fuse_layer *own = fd_new(t->mem, struct fuse_layer, 1);
-    fd_var *y = own ? tape_push(t, &op, axes + 2, n, 4, (fd_var *[]){ h, R, w, ss }) : NULL;
+    fd_var *y = own ? tape_push(t, &op, h->nd, n, R ? 4 : 3, (fd_var *[]){ h, w, ss, R }) : NULL;
     if (!y) return NULL;
-    ptrdiff_t size = s.points * co;
-    own->u = y->needs ? fd_raw(t->mem, fd_real, s.b * size) : NULL;
+    own->s = *shape;
+    own->u = y->needs && scaled ? fd_raw(t->mem, fd_real, b * size) : NULL;
+    own->slope = y->needs && f >= 0 ? fd_raw(t->mem, fd_real, b * size) : NULL;
     y->aux = own;
-    y->i[0] = f;
     struct spec_axis from[3];
     fd_arena scratch = *t->mem;
-    const fd_real *p = spec_hat(t, &s, 0, h, NULL, y->needs && R->needs, &scratch);
-    if (y->needs && R->needs) s.p = p;
-    own->s = s;
-    spec_axes(&s, 1, from, &scratch);
-    fd_real *q = spec_mul(&s, p, R->x, &scratch);
-    job_mem *job = q ? job_fork(&scratch) : NULL;
+    const fd_real *p = R ? spec_hat(t, shape, 0, h, NULL, y->needs && R->needs, &scratch) : NULL;
+    own->s.p = p;
+    if (R) spec_axes(shape, 1, from, &scratch);
+    fd_real *q = R ? spec_mul(shape, p, R->x, &scratch) : NULL;
+    job_mem *job = job_fork(&scratch);
     if (!job) return NULL;
-    FD_PARALLEL_IF(SPEC_WIDE(&s, co))
-    for (int i = 0; i < s.b; i++) {
+    FD_PARALLEL_IF(SPEC_WIDE(shape, co))
+    for (int i = 0; i < b; i++) {
         fd_arena mem = job[threads_this()].mem;
         fd_real *u = own->u ? own->u + i * size : fd_raw(&mem, fd_real, size);
-        if (!u) continue;
-        spec_from(&s, from, co, 1, i, q, u, mem);
-        fd_gemm(0, 0, (int)s.points, co, ci, 1.0, h->x + i * s.points * ci, ci, w->x, co, 1.0, u,
+        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
+        if (!u || !z) continue;
+        if (R) spec_from(shape, from, co, 1, i, q, u, mem);
+        fd_gemm(0, 0, points, co, ci, 1.0, h->x + i * shape->points * ci, ci, w->x, co, R ? 1.0 : 0.0, u,
                 co, mem);
-        gate_run(f, scaled, s.points, co, ss->x + (scaled ? (ptrdiff_t)i * 2 * co : 0), u,
-                 y->x + i * size, mem);
+        gate_run(f, scaled, points, co, ss->x + (ptrdiff_t)i * each, u, y->x + i * size,
+                 own->slope ? own->slope + i * size : NULL, z);
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
+}
+
+static fd_var *fuse_spectral(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
+                             const int lo[], const int hi[])
+{
+    struct spec s;
+    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
+    if (!spec_check(t->mem->st, &s, h, R, axes, lo, hi)) return NULL;
+    return fuse_layer(t, &s, h, w, ss, R, f);
+}
+
+/* h [b][points][ci] */
+static fd_var *fuse_gated(fd_tape *t, fd_var *h, fd_var *w, fd_var *ss, int f)
+{
+    struct spec s;
+    if (!h || !w || !ss || t->mem->st->code) return NULL;
+    memset(&s, 0, sizeof s);
+    s.b = h->n[0];
+    s.points = h->n[1];
+    s.ci = w->n[0];
+    s.co = w->n[1];
+    return fuse_layer(t, &s, h, w, ss, NULL, f);
 }
 
 /* ---- Rows, attention, patches, stencils ---------------------------------------------------------
@@ -3345,7 +3429,7 @@ static fd_var *net_act(fd_tape *t, fd_var *x, int f) { return f < 0 ? x : fd_map
 static fd_var *net_linear(struct net_pass *f, fd_var *x)
 {
     fd_var *w = net_next(f);
-    return fuse_dense(f->t, x, w, net_next(f));
+    return fuse_dense(f->t, x, w, net_next(f), NULL);
 }
 
 static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
@@ -3435,7 +3519,7 @@ static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, in
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
     fd_var *R = net_next(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
-    if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, lo, hi);
+    if (t->mode != FD_GRAD2) return fuse_spectral(t, h, R, w, ss, f, a->nd, lo, hi);
     fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, lo, hi), fd_matmul(t, 0, 0, h, w));
     if (!film || !u) return net_act(t, fd_add(t, u, ss), f);
     int n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
@@ -3595,6 +3679,26 @@ static fd_var *coord_weight(struct net_pass *f, fd_var *mods)
     return fd_add(f->t, fd_reshape(f->t, d, 3, n), w);
 }
 
+/* scale and shift of layer l within the sine: omega ((1 + scale) (u + bias) + shift) */
+static fd_var *coord_gate(fd_tape *t, const fd_arch *a, fd_var *bias, fd_var *gates, int l)
+{
+    int w = a->width, parts = a->mod == FD_MOD_SCALE ? 2 : 1, n[3] = { gates ? gates->n[0] : 1, 1, w };
+    int from = l * parts * w;
+    fd_var *shift = fd_reshape(t, bias, 3, (int[]){ 1, 1, w }), *scale = NULL;
+    if (gates && parts == 2) {
+        scale = fd_reshape(t, fd_slice(t, gates, 1, from + w, w), 3, n);
+        scale = fd_affine(t, scale, 1, 1);
+        shift = fd_mul(t, scale, shift);
+    }
+    if (gates) shift = fd_add(t, fd_reshape(t, fd_slice(t, gates, 1, from, w), 3, n), shift);
+    if (!scale) {
+        fd_real *one = fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * w);
+        for (ptrdiff_t i = 0; one && i < (ptrdiff_t)n[0] * w; i++) one[i] = 1;
+        scale = fd_input(t, 3, n, one);
+    }
+    return fd_affine(t, fd_concat(t, scale, shift, 1), a->omega, 0);
+}
+
 static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_var *x,
                              const double *time, fd_var *mods)
 {
@@ -3617,6 +3721,12 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
     for (int l = 0; l <= a->layers && h; l++) {
         if (l && a->kind == FD_GABOR) h = fd_concat(t, h, p, 2);
         fd_var *m = coord_weight(f, weights), *bias = coord_weight(f, weights);
+        if (t->mode != FD_GRAD2 && !weights && (l == a->layers || a->kind == FD_SIREN)) {
+            h = l < a->layers ? fuse_gated(t, h, m, coord_gate(t, a, bias, gates, l), FD_SIN)
+                              : fd_reshape(t, fuse_dense(t, fuse_flat(t, h), m, bias, NULL), 3,
+                                           (int[]){ b, h->n[1], a->out });
+            continue;
+        }
         h = fd_add(t, fd_matmul(t, 0, 0, h, m), bias);
         if (l == a->layers) break;
         if (gates && a->mod == FD_MOD_SCALE) {
