@@ -4156,14 +4156,18 @@ static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *res
 {
     const fd_real b1 = p[0], c1 = p[1], b2 = p[2], c2 = p[3], eps = p[4], keep = p[5], by = p[6];
     const fd_real root = p[7], clip = p[8], e1 = p[9], most = p[10], belief = p[11], more = p[12];
+    const fd_real *u = top ? top : v;
     for (int j = 0; j < n; j++) {
         fd_real d = clip * g[j];
-        d = d > most ? most : d < -most ? -most : d;
+        d = d > most ? most : d;
+        d = d < -most ? -most : d;
         m[j] = b1 * m[j] + c1 * d;
         d -= belief * m[j];
-        fd_real u = v[j] = b2 * v[j] + c2 * (d * d) + more;
-        if (top) u = top[j] = u > top[j] ? u : top[j];
-        w[j] = keep * w[j] - by * m[j] / (root * OPT_SQRT(u) + eps);
+        v[j] = b2 * v[j] + c2 * (d * d) + more;
+    }
+    for (int j = 0; top && j < n; j++) top[j] = v[j] > top[j] ? v[j] : top[j];
+    for (int j = 0; j < n; j++) {
+        w[j] = keep * w[j] - by * m[j] / (root * OPT_SQRT(u[j]) + eps);
         avg[j] += e1 * (w[j] - avg[j]);
         g[j] = 0;
     }
