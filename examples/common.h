@@ -140,7 +140,7 @@ static inline void make_dir(const char *dir)
  * Each topic is a table of names, each with its keys. A key whose default has bars is a choice, the
  * first one being the default; any other is a number within [lo, hi]. */
 
-enum { KEYS = 12, ROWS = 24 };
+enum { KEYS = 20, ROWS = 24 };
 typedef struct { const char *name, *def, *help; double lo, hi; } key;
 typedef struct { const char *name, *help; key keys[KEYS]; } row;
 typedef struct { const char *name, *what; row rows[ROWS]; } topic;
@@ -231,17 +231,27 @@ static topic t_process = { "process", "forward process", {
     { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
     { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
     { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
+#define MODES { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 }
+#define FILM { "time", "film|channel|none", "how t enters", 0, 0 }, COORDS("open|closed|none")
+#define FIELD { "field", "siren|gabor", "the coordinate network", 0, 0 }, \
+    { "field-width", "64", "its channels", 1, 4096 }, { "field-layers", "3", "", 1, 64 }, \
+    { "omega", "30", "its frequency", 1e-3, 1e3 }, \
+    { "mod", "scale|shift|weights", "of its layers", 0, 0 }, \
+    { "latent", "64", "numbers that the modulations are linear in; 0: none", 0, 4096 }, \
+    { "pool", "1", "points an axis that the features are brought to", 1, 64 }, \
+    { "pixels", "0", "1: it sees the values, too", 0, 1 }
 static topic t_net = { "net", "network", {
     { "fno", "Fourier neural operator", {
-        WIDTH("32", "4"),
-        { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 },
-        { "style", "block|original", "", 0, 0 },
-        { "time", "film|channel|none", "how t enters", 0, 0 }, COORDS("open|closed|none"),
+        WIDTH("32", "4"), MODES, { "style", "block|original", "", 0, 0 }, FILM,
         { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
         { "proj", "64", "width of the projection", -1, 4096 }, ACT, EMBED, TSCALE,
         { "residual", "1", "1: add the input of a layer", 0, 1 } } },
     { "vit", "transformer on patches", { VIT("4") } },
-    { "uvit", "the same with long skips; layers: odd", { VIT("5") } } } };
+    { "uvit", "the same with long skips; layers: odd", { VIT("5") } },
+    { "vit-field", "a transformer that modulates a coordinate network", { VIT("4"), FIELD } },
+    { "uvit-field", "the same with long skips", { VIT("5"), FIELD } },
+    { "fno-field", "a Fourier operator that does", {
+        WIDTH("32", "4"), MODES, FILM, ACT, EMBED, TSCALE, FIELD } } } };
 
 /* What a key of a network sets: its words in the order of fd.h, or a number. */
 static const struct { const char *key; size_t at; const char *words; int first, real; } net_keys[] = {
@@ -252,11 +262,15 @@ static const struct { const char *key; size_t at; const char *words; int first, 
     { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
-    SETS(mlp),
+    SETS(mlp), SETS(latent), SETS(pool), SETS(pixels),
 #undef SETS
+    { "field", offsetof(fd_arch, field), "siren|gabor", FD_SIREN, 0 },
+    { "field-width", offsetof(fd_arch, field_width), NULL, 0, 0 },
+    { "field-layers", offsetof(fd_arch, field_layers), NULL, 0, 0 },
+    { "mod", offsetof(fd_arch, mod), "none|shift|scale|weights", FD_MOD_NONE, 0 },
+    { "omega", offsetof(fd_arch, omega), NULL, 0, 1 },
     { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
-enum { NET_FNO };
-static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT };       /* of the rows */
+static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_VIT, FD_UVIT, FD_FNO_BLOCK };   /* of the rows */
 
 static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
     { "x0", "the data", { { 0 } } }, { "noise", "the noise", { { 0 } } },
@@ -369,7 +383,8 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
         return i;
     }
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
-                                         "residual", "n", "k", "patch", "heads", "mlp" };
+                                         "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
+                                         "field-width", "field-layers", "pixels" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -1003,7 +1018,7 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     }
     for (int i = 0; i < s->nd; i++) {
         int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
-        if (n->row == NET_FNO)
+        if (arch.kind <= FD_FNO_BLOCK)
             arch.modes[i] = modes ? modes : half < 1 ? 1 : arch.kind == FD_FNO_BLOCK ? 2 * half : half;
         arch.patch[i] = patch;
         arch.grid[i] = s->n[i];

@@ -16,6 +16,7 @@ enum { FEATURES = 64, CLASSES = 10, PCS = 32, SHOW = 12, STEPS = 100, HELD = 6 }
 /* ---- The experiments ------------------------------------------------------------------------- */
 
 #define UVIT "uvit:tscale=100"
+#define MODULATED "vit-field"
 #define GENERAL "fdp:b1=10"
 #define WHITE "pixel-white"
 #define RHAT "empirical"
@@ -30,6 +31,8 @@ static const struct {
 } rows[] = {
     { "5.1", "U-ViT, white", "white", "uvit", GENERAL, WHITE, "stratified", "none", PC, 1, 14.88, "noise" },
     { "5.1", "U-ViT, coloured", "coloured", "uvit", GENERAL, "ortho-fdp", "stratified", "none", PC, 1, 13.00, "noise" },
+    { "5.1", "modulation, white", "mod-white", MODULATED, GENERAL, WHITE, "stratified", "none", PC, 1, 22.26, "noise" },
+    { "5.1", "modulation, coloured", "mod-coloured", MODULATED, GENERAL, "ortho-fdp", "stratified", "none", PC, 1, 26.01, "noise" },
     { "5.2", "R = R^, T = 10", "R-10", UVIT, "driftless:tmax=10,tmin=0.1", RHAT, "stratified", "none", EM, 1, 19.97, "noise" },
     { "5.2", "R = R^, T = 20", "R-20", UVIT, "driftless:tmax=20,tmin=0.2", RHAT, "stratified", "none", EM, 1, 22.24, "noise" },
     { "5.2", "R = R^, T = 100", "R-100", UVIT, "driftless:tmax=100,tmin=1", RHAT, "stratified", "none", EM, 1, 63.52, "noise" },
@@ -210,27 +213,26 @@ static kit *network(fd_arena *a, int i, const dataset *d, const args *o)
 }
 
 /* samples -- o->n of row i, from their file or now. */
-static fd_real *samples(fd_arena *a, int i, const kit *k, const args *o)
+static const fd_real *samples(fd_arena *a, int i, const dataset *d, const args *o)
 {
     args q;
     char file[64];
     sprintf(file, "%s%s%s.npy", rows[i].model, rows[i].stretch > 1 ? "-more" : "",
             strcmp(rows[i].start, "noise") ? "-matched" : "");
     const char *path = in_dir(o->outdir, file);
-    ptrdiff_t n = o->n * fd_size(&k->s);
+    ptrdiff_t n = o->n * fd_size(&d->s);
     if (!access(path, R_OK)) {
         fd_array f = fd_npy_load(a, path);
         need(a->st);
         if (points_of(&f, 0) != n) die(1, "%s: not %d samples", path, o->n);
         return f.x;
     }
-    kit *on = fd_new(a, kit, 1);
     fd_real *x = fd_raw(a, fd_real, n);
-    need(a->st);
-    *on = *k;
+    kit *k = network(a, i, d, o);
     if (rows[i].stretch > 1) {
-        on->process.v[0] *= rows[i].stretch;           /* tmax of driftless */
-        kit_close(a, on, &k->s);
+        k->process.v[0] *= rows[i].stretch;            /* tmax of driftless */
+        kit_close(a, k, &k->s);
+        need(a->st);
     }
     options_read(&q, SAMPLE, "", 0, NULL);
     q.scheme = spec_read(&t_scheme, "", rows[i].sampler == PC ? "euler-maruyama" : "driftless-em");
@@ -240,7 +242,7 @@ static fd_real *samples(fd_arena *a, int i, const kit *k, const args *o)
     q.steps = rows[i].sampler == PC ? STEPS / 2 : STEPS - 1;       /* of two evaluations, of one */
     q.seed = o->seed;
     q.batch = 64;
-    sample(on, &q, o->n, x, 0, 0, NULL, *a);
+    sample(k, &q, o->n, x, 0, 0, NULL, *a);
     functions_save(a->st, path, &k->s, k->channels, o->n, x);
     return x;
 }
@@ -285,10 +287,7 @@ int main(int argc, char **argv)
     for (int i = -1; i < COUNT(rows); i++) {
         fd_arena b = a;
         const fd_real *x = real + ref * size;
-        if (i >= 0) {
-            const kit *k = network(&b, i, &d, &o);
-            x = samples(&b, i, k, &o);
-        }
+        if (i >= 0) x = samples(&b, i, &d, &o);
         double far = NAN, pcs = fd_frechet(&d.s, PCS, o.n, x, ref, real, b);
         if (net) {                                     /* a point of fs has the weight 1/FEATURES */
             features_of(net, &d.s, o.n, x, g, NULL, NULL, b);

@@ -246,7 +246,8 @@ for n in style=original time=channel time=none coords=none coords=closed,residua
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net fno:width=8,layers=2,modes=4,$n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
 done
-for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learned,act=silu; do
+for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learned,act=silu \
+    vit-field:latent=8 uvit-field:layers=1,field=gabor,mod=shift,latent=0,pool=2 fno-field:mod=weights,pixels=1,latent=8,modes=6; do
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net $n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 32x32 --steps 3 -n 2 -o g.npy
 done
