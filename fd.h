@@ -848,7 +848,10 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates in [-1,1], the in
  *                     channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any grid.
  *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
- *                     Both can be modulated for each sample: see fd_field.
+ *                     Both can be modulated for each sample: see fd_field. With inner > 0 they adapt to what
+ *                     they are given [FDP; functa]: modulations m = 0, then `inner` steps of
+ *                     m <- m - rate d|field(m) - x|^2/dm, the norm of L2; the output is field(m) (in = out).
+ *                     Differs from [FDP]: there the norm is that of the stationary law.
  *   FD_UNO            lift [-1] to width; one block f(u), u = spectral(h) + h W + b, for each level: from the grid of
  *                     the level above to its own, and up again, joined with what came down; the lifted input
  *                     joins before the projection [-1]. modes are those of the whole grid, `scale` of them on a
@@ -881,6 +884,10 @@ typedef struct {
     int heads, mlp;          /* [4]; hidden width [4 * width] */
     int pos, qkv_bias;
     int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */
+    int inner, rates, first; /* steps of the inner loop; rates: 1: one for each number, learned [Meta-SGD];
+                                first: 1: gradients that leave out the second derivatives of the loop */
+    int blind;               /* 1: the field sees coordinates and time, x only the inner loop */
+    double rate, inner_clip; /* [.01]; largest size of an entry of its gradient, 0: any */
     int field, field_width, field_layers;              /* 0: none; [128], [4]; mod then is [FD_MOD_SCALE] */
     int pixels, pool;        /* 0 or 1; [1] */
     double omega;            /* [30] */
@@ -902,7 +909,8 @@ typedef struct {
 fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
 /* fd_net_with -- the same network with other weights w[count] (an average, say), kept by pointer. */
 fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
-/* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. */
+/* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. Through an inner loop gradients are
+ * exact on an FD_GRAD2 tape; on an FD_GRAD tape they are those of first order. */
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
 /* fd_query -- the same with the result on another space `to` of the domain: a grid, or points whose coordinates
  * are in to->at. For networks that have a field. */

@@ -2918,10 +2918,12 @@ static int net_is_vit(const fd_arch *a) { return a->kind == FD_VIT || a->kind ==
 static int net_is_coords(const fd_arch *a) { return a->kind == FD_SIREN || a->kind == FD_GABOR; }
 static int net_is_u(const fd_arch *a) { return a->kind == FD_UNO || a->kind == FD_FNO_UNET; }
 
+static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
+
 /* channels of the first layer's input: data, coordinates, time */
 static int net_inputs(const fd_arch *a)
 {
-    return a->in + (a->coords ? a->nd : 0) + (a->time == FD_TIME_CHANNEL);
+    return net_seen(a) + (a->coords ? a->nd : 0) + (a->time == FD_TIME_CHANNEL);
 }
 
 /* the defaults, and what makes no sense */
@@ -2940,7 +2942,9 @@ static int net_arch(fd_arch *a, fd_status *st)
         "field_width must be 1..65536, is", "field_layers must be 1..9999, is", "pool must be 1..64, is",
         "only FNO, ViT and U-ViT have a field: kind", "levels must be 1..6, are", "mult must be 1..64, is",
         "scale must be in (0, 1], is in percent", "pad must be in [0, 4], is in percent",
-        "groups must divide the width, are", "a U-NO has 1 layer a level, not"
+        "groups must divide the width, are", "a U-NO has 1 layer a level, not",
+        "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000",
+        "only networks that adapt are blind"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
@@ -2971,6 +2975,7 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (a->field && !a->field_layers) a->field_layers = 4;
     if (a->field && !a->mod) a->mod = FD_MOD_SCALE;
     if (a->field && !a->pool) a->pool = 1;
+    if (a->inner && a->rate == 0) a->rate = .01;
 #define CHECK(i, x, ok) if (fault < 0 && !(ok)) { fault = i; v = x; }
     CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_FNO_UNET)
     CHECK(1, a->nd, a->nd >= 1 && a->nd <= 3)
@@ -3011,6 +3016,9 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(19, a->layers, a->kind != FD_UVIT || a->layers % 2)
     CHECK(20, a->mod, a->mod >= FD_MOD_NONE && a->mod <= FD_MOD_WEIGHTS)
     CHECK(21, a->latent, a->latent >= 0 && a->latent <= MOST)
+    CHECK(33, a->inner, !a->inner || (a->inner > 0 && a->inner <= 1000 && coords && a->mod
+                                      && a->in == a->out))
+    CHECK(34, a->blind, !a->blind || a->inner)
     if (a->field) {
         CHECK(22, a->field, a->field == FD_SIREN || a->field == FD_GABOR)
         CHECK(23, a->field_width, a->field_width > 0 && a->field_width <= MOST)
@@ -3033,9 +3041,10 @@ static void net_init_other(const fd_net *net, int i, fd_rng r, ptrdiff_t n)
     fd_real *w = net->w + p->at;
     double in = (double)n / p->n[p->nd - 1], out = p->n[p->nd - 1], scale = .02, shift = 0;
     int normal = 1;
+    int rate = !strcmp(p->name, "rate");
     if (end && !strcmp(end, ".b")) return;
-    if (end && !strcmp(end, ".g")) {
-        for (ptrdiff_t j = 0; j < n; j++) w[j] = 1;
+    if (rate || (end && !strcmp(end, ".g"))) {
+        for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(rate ? a->rate : 1);
         return;
     }
     if (net_is_coords(a)) {
@@ -3284,17 +3293,22 @@ static void net_plan_u(fd_net *net, fd_arena *a)
     net_plan_proj(net, st, A->kind == FD_UNO ? 2 * w : w * A->mult[0]);
 }
 
-/* the decoder of latent modulations comes last: it is no part of what they modulate */
+/* the decoder of latent modulations and the rates of the inner loop come last: they are not modulated */
 static void net_plan_coords(fd_net *net, fd_status *st, const fd_arch *A)
 {
     int in = net_inputs(A), w = A->width, more = A->kind == FD_GABOR ? in : 0;
     ptrdiff_t before = net->count;
     for (int l = 0; l <= A->layers; l++)
         net_dense_of(net, st, "layer", l, "w", "b", l ? w + more : in, l < A->layers ? w : A->out);
-    if (!A->latent || !A->mod) return;
+    if (!A->mod) return;
     ptrdiff_t mods = A->mod == FD_MOD_WEIGHTS ? net->count - before : (ptrdiff_t)A->mod * A->layers * w;
-    if (mods > INT_MAX) fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, net->count, 2, 0);
-    else net_dense(net, st, "latent.w", "latent.b", A->latent, (int)mods);
+    int m = (int)mods, rates = A->inner && A->rates;
+    if (mods > INT_MAX) {
+        if (A->latent || rates) fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, net->count, 2, 0);
+        return;
+    }
+    if (A->latent) net_dense(net, st, "latent.w", "latent.b", A->latent, m);
+    if (rates) net_part(net, st, "", -1, "rate", 1, A->latent ? &A->latent : &m);
 }
 
 /* The field of a network that has one, as a coordinate network. Its channel of time is on [-1, 1] where the
@@ -3341,7 +3355,8 @@ static ptrdiff_t net_mods(const fd_net *net)
     const fd_arch *a = &net->arch;
     if (!net_is_coords(a) || !a->mod) return 0;
     if (a->latent) return a->latent;
-    return a->mod == FD_MOD_WEIGHTS ? net->count : (ptrdiff_t)a->mod * a->layers * a->width;
+    if (a->mod == FD_MOD_WEIGHTS) return net->count / (a->inner && a->rates ? 2 : 1);
+    return (ptrdiff_t)a->mod * a->layers * a->width;
 }
 
 static void net_plan_field(fd_net *net, fd_status *st)
@@ -3469,7 +3484,7 @@ static fd_var *net_film(struct net_pass *f, int b, const double *time)
 static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
-    int more = net_inputs(a) - a->in, n[3] = { b, (int)s->points, more };
+    int more = net_inputs(a) - net_seen(a), n[3] = { b, (int)s->points, more };
     double wide = net_is_coords(a) ? 2 : 1, from = net_is_coords(a) ? -1 : 0;
     fd_real *c = more ? fd_raw(f->t->mem, fd_real, b * s->points * more) : NULL;
     if (!c) return NULL;
@@ -3780,6 +3795,73 @@ static fd_var *fno_forward(struct net_pass *f, const fd_space *s, fd_var *x, con
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
 }
 
+/* --- Networks that adapt to what they are given --- */
+
+fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
+                 fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self)
+{
+    if (!m || !rate) return NULL;
+    if (!m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
+    for (int i = 0; i < steps && m; i++) {
+        fd_var *g = NULL;
+        fd_grad(t, loss(self, t, m), NULL, 1, &m, &g);
+        if (clip > 0) {                               /* g - (g - clip)_+ + (-g - clip)_+ */
+            fd_var *over = fd_map(t, fd_affine(t, g, 1, -clip), FD_RELU);
+            fd_var *under = fd_map(t, fd_affine(t, g, -1, -clip), FD_RELU);
+            g = fd_add(t, fd_minus(t, g, over), under);
+        }
+        m = fd_minus(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
+        if (m && !m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
+    }
+    return m;
+}
+
+struct coord_inner { const struct net_pass *f; const fd_space *s; const double *time; fd_var *x; };
+
+static fd_var *coord_field(const struct coord_inner *c, fd_var *m)
+{
+    struct net_pass f = *c->f;
+    return coord_forward(&f, c->s, c->x->n[0], net_seen(&f.net->arch) ? c->x : NULL, c->time, m);
+}
+
+/* sum over the batch of |field(m) - x|^2 */
+static fd_var *coord_loss(const void *self, fd_tape *t, fd_var *m)
+{
+    const struct coord_inner *c = self;
+    fd_var *d = fd_minus(t, coord_field(c, m), c->x);
+    return fd_affine(t, fd_sum_to(t, fd_map(t, d, FD_SQUARE), 1, (int[]){ 1 }), c->s->h, 0);
+}
+
+/* The field with the modulations that the inner loop finds for x. A tape without gradients lends its memory
+ * to one that has them. */
+static fd_var *coord_adapt(const struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t, own = *t;
+    struct net_pass g = *f, last = *f;
+    int n[2] = { x->n[0], (int)net_mods(f->net) }, one = 1, eval = t->mode == FD_EVAL;
+    fd_real *room = eval ? fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * a->out * s->points) : NULL;
+    if (eval) {
+        own = fd_tape_begin(t->mem, FD_GRAD);
+        g.t = last.t = &own;
+        g.frozen = 1;
+        x = fd_input(&own, x->nd, x->n, x->x);
+    }
+    struct coord_inner c = { &g, s, time, x };
+    fd_real *rate = fd_raw(t->mem, fd_real, 1), *zero = fd_new(t->mem, fd_real, (ptrdiff_t)n[0] * n[1]);
+    if (!zero || !x) return NULL;
+    *rate = (fd_real)a->rate;
+    last.frozen = g.frozen;
+    last.next = f->net->parts - 1;
+    fd_var *by = a->rates ? net_next(&last) : fd_input(g.t, 1, &one, rate);
+    fd_var *m = fd_adapt(g.t, a->inner, a->inner_clip, fd_input(g.t, 2, n, zero), by, coord_loss, &c);
+    fd_var *y = coord_field(&c, m);
+    if (!eval || !y) return y;
+    memcpy(room, y->x, (size_t)fd_count(y) * sizeof *room);
+    fd_tape_end(&own);
+    return fd_input(t, 3, (int[]){ n[0], a->out, (int)s->points }, room);
+}
+
 /* --- U-shaped operators: U-NO [DDO] and the Fourier U-Net of [DDO-SDF] --- */
 
 /* (1 + gamma) u + beta */
@@ -3961,6 +4043,7 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
         return NULL;
     }
     if (net_is_vit(a)) return vit_forward(&f, s, x, time);
+    if (a->inner) return coord_adapt(&f, s, x, time);
     if (net_is_coords(a)) return coord_forward(&f, s, x->n[0], x, time, NULL);
     return net_is_u(a) ? u_forward(&f, s, x, time) : fno_forward(&f, s, x, time);
 }
@@ -4006,7 +4089,8 @@ fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var
         return NULL;
     }
     if (!net_covers(&field, t, where, s)) return NULL;
-    if (a->in ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != a->in || x->n[2] != s->points : !!x)
+    if (net_seen(a) ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != a->in || x->n[2] != s->points
+                    : !!x)
         return tape_fail(t, where, "wants x [b][in][points], none where in is 0: b, in, points", 3,
                          b, a->in, s->points);
     if (mods && (mods->nd != 2 || mods->n[0] != b || !a->mod || mods->n[1] != net_mods(&field)))
@@ -4014,25 +4098,6 @@ fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var
                          net_mods(&field), 0);
     FD_ASSERT(time || a->time == FD_TIME_NONE);
     return coord_forward(&f, s, b, x, time, mods);
-}
-
-fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
-                 fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self)
-{
-    if (!m || !rate) return NULL;
-    if (!m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
-    for (int i = 0; i < steps && m; i++) {
-        fd_var *g = NULL;
-        fd_grad(t, loss(self, t, m), NULL, 1, &m, &g);
-        if (clip > 0) {                               /* g - (g - clip)_+ + (-g - clip)_+ */
-            fd_var *over = fd_map(t, fd_affine(t, g, 1, -clip), FD_RELU);
-            fd_var *under = fd_map(t, fd_affine(t, g, -1, -clip), FD_RELU);
-            g = fd_add(t, fd_minus(t, g, over), under);
-        }
-        m = fd_minus(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
-        if (m && !m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
-    }
-    return m;
 }
 
 /* Prediction, or with dy its vjp, a few functions at a time: fields of about 2^20 reals. */
@@ -4045,13 +4110,15 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
                 s->ch, net->arch.in, net->arch.out);
         return;
     }
-    ptrdiff_t size = fd_size(s), some = ((ptrdiff_t)1 << 20) / (s->points * net->arch.width);
+    const fd_arch *h = &net->arch;
+    ptrdiff_t size = fd_size(s), some = ((ptrdiff_t)1 << 20) / (s->points * h->width);
+    if (h->inner) some /= 4 * h->layers * h->inner;   /* its tape is kept */
     int most = some < 1 ? 1 : some < b ? (int)some : b;
     for (int i = 0, m; i < b && !scratch.st->code; i += m) {
         m = b - i < most ? b - i : most;
         int n[3] = { m, s->ch, (int)s->points };
         fd_arena mem = scratch;
-        fd_tape t = fd_tape_begin(&mem, dy ? FD_GRAD : FD_EVAL);
+        fd_tape t = fd_tape_begin(&mem, !dy ? FD_EVAL : h->inner && !h->first ? FD_GRAD2 : FD_GRAD);
         fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
         fd_var *in = dy ? fd_leaf(&t, 3, n, xi) : fd_input(&t, 3, n, xi);
         fd_var *out = net_forward(net, &t, s, in, time + i, s, 1), *dx = NULL;
@@ -4238,7 +4305,10 @@ static const struct save_field save_arch[] = {
              { "arch.scale" #i, 1, offsetof(fd_arch, scale) + i * sizeof(double) }
     G(0), G(1), G(2), G(3), G(4), G(5),
 #undef G
-    { "arch.omega", 1, offsetof(fd_arch, omega) }
+    F(inner), F(rates), F(first), F(blind),
+    { "arch.omega", 1, offsetof(fd_arch, omega) },
+    { "arch.rate", 1, offsetof(fd_arch, rate) },
+    { "arch.inner_clip", 1, offsetof(fd_arch, inner_clip) }
 #undef F
 };
 static const struct save_field save_adam[] = {

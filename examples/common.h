@@ -240,6 +240,15 @@ static topic t_process = { "process", "forward process", {
     { "latent", "64", "numbers that the modulations are linear in; 0: none", 0, 4096 }, \
     { "pool", "1", "points an axis that the features are brought to", 1, 64 }, \
     { "pixels", "0", "1: it sees the values, too", 0, 1 }
+#define META WIDTH("64", "3"), { "omega", "30", "frequency", 1e-3, 1e3 }, \
+    { "mod", "scale|shift|weights|none", "what adapts, in each layer", 0, 0 }, \
+    { "latent", "0", "numbers that it is linear in; 0: itself", 0, 4096 }, \
+    { "inner", "3", "steps of gradient descent on |f - x|^2; 0: none", 0, 1000 }, \
+    { "rate", "0.01", "their rate", 1e-9, BIG }, { "rates", "fixed|learned", "one for each number", 0, 0 }, \
+    { "clip", "0", "largest entry of their gradient; 0: any", 0, BIG }, \
+    { "order", "second|first", "of the derivatives in training", 0, 0 }, \
+    { "sees", "values|coords", "beside coordinates and time, the values, or not", 0, 0 }, \
+    { "time", "channel|none", "how t enters", 0, 0 }, TSCALE
 static topic t_net = { "net", "network", {
     { "fno", "Fourier neural operator", {
         WIDTH("32", "4"), MODES, { "style", "block|original", "", 0, 0 }, FILM,
@@ -251,7 +260,9 @@ static topic t_net = { "net", "network", {
     { "vit-field", "a transformer that modulates a coordinate network", { VIT("4"), FIELD } },
     { "uvit-field", "the same with long skips", { VIT("5"), FIELD } },
     { "fno-field", "a Fourier operator that does", {
-        WIDTH("32", "4"), MODES, FILM, ACT, EMBED, TSCALE, FIELD } } } };
+        WIDTH("32", "4"), MODES, FILM, ACT, EMBED, TSCALE, FIELD } },
+    { "siren", "a coordinate network whose modulations adapt to the function: meta-learning", { META } },
+    { "gabor", "the same with Gabor waves, as released with FDP", { META } } } };
 
 /* What a key of a network sets: its words in the order of fd.h, or a number. */
 static const struct { const char *key; size_t at; const char *words; int first, real; } net_keys[] = {
@@ -262,15 +273,20 @@ static const struct { const char *key; size_t at; const char *words; int first, 
     { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
-    SETS(mlp), SETS(latent), SETS(pool), SETS(pixels),
+    SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner),
 #undef SETS
     { "field", offsetof(fd_arch, field), "siren|gabor", FD_SIREN, 0 },
     { "field-width", offsetof(fd_arch, field_width), NULL, 0, 0 },
     { "field-layers", offsetof(fd_arch, field_layers), NULL, 0, 0 },
     { "mod", offsetof(fd_arch, mod), "none|shift|scale|weights", FD_MOD_NONE, 0 },
-    { "omega", offsetof(fd_arch, omega), NULL, 0, 1 },
+    { "rates", offsetof(fd_arch, rates), "fixed|learned", 0, 0 },
+    { "order", offsetof(fd_arch, first), "second|first", 0, 0 },
+    { "sees", offsetof(fd_arch, blind), "values|coords", 0, 0 },
+    { "omega", offsetof(fd_arch, omega), NULL, 0, 1 }, { "rate", offsetof(fd_arch, rate), NULL, 0, 1 },
+    { "clip", offsetof(fd_arch, inner_clip), NULL, 0, 1 },
     { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
-static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_VIT, FD_UVIT, FD_FNO_BLOCK };   /* of the rows */
+static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_VIT, FD_UVIT, FD_FNO_BLOCK,
+                                FD_SIREN, FD_GABOR };                  /* of the rows */
 
 static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
     { "x0", "the data", { { 0 } } }, { "noise", "the noise", { { 0 } } },
@@ -291,6 +307,14 @@ static topic t_law = { "time-law", "law of training times", {  /* in the order o
         { "mean", "-1.2", "", -100, 100 }, { "sd", "1.2", "", 0, 100 } } },
     { "levels", "of ddpm and ladder, without replacement in a batch", { { 0 } } },
     { "least", "least variance of the loss, for Gaussian data of this spectrum", { { 0 } } } } };
+static topic t_flip = { "flip", "mirror images of the data in training", {
+    { "none", "", { { 0 } } }, { "last", "half of them along the last axis: left and right", { { 0 } } },
+    { "all", "each axis for itself", { { 0 } } } } };
+#define BETAS { "b1", "0.9", "mean of the gradient", 0, 0.999999 }, { "b2", "0.999", "of its square", 0, 0.9999999 }
+static topic t_optimizer = { "optimizer", "rule of a step", {          /* in the order of FD_ADAMW.. */
+    { "adamw", "Adam; decay is decoupled", { BETAS, { "eps", "1e-8", "", 1e-30, 1 } } },
+    { "amsgrad", "Adam with the largest mean square so far", { BETAS, { "eps", "1e-8", "", 1e-30, 1 } } },
+    { "adabelief", "by the square of gradient minus mean", { BETAS, { "eps", "1e-16", "", 1e-30, 1 } } } } };
 static topic t_norm = { "norm", "inner product of the loss", {      /* in the order of FD_NORM_H.. */
     { "h", "L2", { { 0 } } }, { "cm", "Cameron-Martin, 1/lam", { { 0 } } },
     { "stationary", "of the stationary law, b/r of FDP", { { 0 } } },
@@ -325,7 +349,7 @@ static topic t_fields = { "fields", "built-in data", {
         { "var", "0.05", "their variance; that of the means is 1", 0, BIG } } } } };
 
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight,
-                                 &t_norm, &t_law, &t_scheme, &t_times, &t_start, &t_corrector, &t_boundary,
+                                 &t_norm, &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector, &t_boundary,
                                  &t_map, &t_fields };
 
 static inline int rows_of(const topic *t)
@@ -384,7 +408,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     }
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
-                                         "field-width", "field-layers", "pixels" };
+                                         "field-width", "field-layers", "pixels", "inner" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -469,12 +493,12 @@ static inline void topic_help(const topic *t)
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels;
-    spec cov, target, process, net, predict, precond, weight, norm, law, scheme, times, start, corrector,
-        map;
+    spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
+        start, corrector, map;
     shape grid;
     int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, seed_given, help;
-    double lr, lr_end, decay, clip, ema, eta, churn, tol, budget, seed, memory;
+        pcs, seed_given, accumulate, help;
+    double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, seed, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
@@ -604,6 +628,14 @@ static const option options[] = {
       "weight decay" },
     { "clip", "X", "1", TRAIN | DEMO, O_REAL, AT(clip), 0, 0, BIG,
       "largest norm of the gradient; 0: any" },
+    { "clip-each", "X", "0", TRAIN | DEMO, O_REAL, AT(clip_each), 0, 0, BIG,
+      "then the largest entry of the gradient; 0: any" },
+    { "optimizer", "SPEC", "adamw", TRAIN | DEMO, O_SPEC, AT(optimizer), &t_optimizer, 0, 0,
+      "adamw, amsgrad, adabelief (fd help optimizer)" },
+    { "accumulate", "N", "1", TRAIN | DEMO, O_INT, AT(accumulate), 0, 1, 1e6,
+      "take a batch in N parts: less memory, the same gradient" },
+    { "flip", "NAME", "none", TRAIN | DEMO, O_SPEC, AT(flip), &t_flip, 0, 0,
+      "mirror data at random: none, last, all axes" },
     { "ema", "X", "0.999", TRAIN | DEMO, O_REAL, AT(ema), 0, 0, 0.999999999,
       "weight average that sampling uses: share kept each step" },
     { "save-every", "N", "0", TRAIN, O_INT, AT(save), 0, 0, 1e9,
@@ -1177,6 +1209,8 @@ enum { LAW_LEAST = FD_T_LEVELS + 1 };
 /* settings_check -- of training, once the process is known. */
 static inline void settings_check(const kit *k, const args *o)
 {
+    if (o->batch % o->accumulate)
+        die(2, "--accumulate: %d does not divide the batch of %d", o->accumulate, o->batch);
     if (o->law.row == FD_T_LOG && !(k->p.tmin > 0) && k->process.row != PROCESS_DDPM)
         die(2, "--time-law: log needs times above 0: --process %s:tmin=...",
             k->process.t->rows[k->process.row].name);
@@ -1216,8 +1250,10 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
         if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
     }
     fd_arch arch = arch_build(&o->net, &k->s);
+    const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
-                    .ema = o->ema > 0 ? o->ema : 1e-300, .warmup = o->warmup, .steps = o->steps };
+                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0] > 0 ? rule[0] : 1e-300,
+                    .beta2 = rule[1] > 0 ? rule[1] : 1e-300, .eps = rule[2], .ema = o->ema > 0 ? o->ema : 1e-300, .warmup = o->warmup, .steps = o->steps };
     k->net = net_build(a, &arch, fd_sub(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
     kit_close(a, k, &k->s);
@@ -1233,7 +1269,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
 static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o,
                             fd_arena scratch)
 {
-    char text[8][512], nums[6][64];
+    char text[10][512], nums[7][64];
     fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean }, { "data.spectrum", 1, { 0 }, NULL },
                        { "noise.spectrum", 1, { 0 }, NULL } };
     const fd_cov *c[3] = { NULL, k->c0, k->noise };
@@ -1255,6 +1291,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     sprintf(nums[3], "%.0f", o->seed);
     sprintf(nums[4], "%d", o->batch);
     sprintf(nums[5], "%d", o->limit);
+    sprintf(nums[6], "%d", o->accumulate);
     fd_meta meta[] = {
         { "kit.grid", text[7] }, { "kit.boundary", text[6] }, { "kit.channels", nums[0] },
         { "kit.scale", nums[1] }, { "kit.shift", nums[2] },
@@ -1264,7 +1301,9 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         { "kit.precond", spec_text(&k->precond, text[3]) },
         { "kit.weight", spec_text(&o->weight, text[4]) },
         { "kit.time-law", spec_text(&o->law, text[5]) },
-        { "kit.seed", nums[3] }, { "kit.batch", nums[4] }, { "kit.limit", nums[5] }, { "kit.data", o->data ? o->data : "" },
+        { "kit.seed", nums[3] }, { "kit.batch", nums[4] }, { "kit.limit", nums[5] },
+        { "kit.accumulate", nums[6] }, { "kit.norm", spec_text(&o->norm, text[8]) },
+        { "kit.flip", spec_text(&o->flip, text[9]) }, { "kit.data", o->data ? o->data : "" },
         { "kit.build", fd_build() } };
     fd_tensors more = { tensors, COUNT(meta), t, meta };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
@@ -1314,6 +1353,8 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
         { "predict", &t_predict, offsetof(kit, predict), 0 },
         { "precond", &t_precond, offsetof(kit, precond), 0 },
         { "weight", &t_weight, 0, AT(weight) },
+        { "norm", &t_norm, 0, AT(norm) },
+        { "flip", &t_flip, 0, AT(flip) },
         { "time-law", &t_law, 0, AT(law) } };
     bad = 1;
     for (int i = 0; i < COUNT(specs); i++) {
@@ -1335,6 +1376,7 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     if (o && !is_given("seed")) o->seed = meta_number(&f, path, "kit.seed", 0, 9007199254740992.0);
     if (o && !is_given("limit")) o->limit = (int)meta_number(&f, path, "kit.limit", 0, INT_MAX);
     if (o && !is_given("batch")) o->batch = (int)meta_number(&f, path, "kit.batch", 1, 1e6);
+    if (o && !is_given("accumulate")) o->accumulate = (int)meta_number(&f, path, "kit.accumulate", 1, 1e6);
     k->s = fd_grid(a, g.nd, g.n, NULL, bc, k->channels ? k->channels : 1);
     need(a->st);
     if (k->net->arch.nd != g.nd || k->net->arch.in != k->s.ch || k->net->arch.out != k->s.ch)
@@ -1423,6 +1465,20 @@ typedef struct {
     const fd_time_law *law;                            /* --time-law least, or NULL */
 } batch;
 
+/* mirror -- function x of one channel or more along an axis. */
+static inline void mirror(const fd_space *s, int axis, fd_real *x)
+{
+    ptrdiff_t in = 1, n = s->n[axis];
+    for (int i = axis + 1; i < s->nd; i++) in *= s->n[i];
+    for (ptrdiff_t at = 0; at < fd_size(s); at += n * in)
+        for (ptrdiff_t i = 0; i < n / 2; i++)
+            for (ptrdiff_t j = 0; j < in; j++) {
+                fd_real *p = x + at + i * in + j, *q = x + at + (n - 1 - i) * in + j, v = *p;
+                *p = *q;
+                *q = v;
+            }
+}
+
 static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
                               fd_arena a)
 {
@@ -1434,6 +1490,8 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         if (epoch != q->epoch) fd_perm(fd_sub(seed, 'p', (uint32_t)epoch), d->m, q->perm);
         q->epoch = epoch;
         memcpy(q->x0 + i * size, d->x + q->perm[at % d->m] * size, (size_t)size * sizeof *q->x0);
+        for (int j = o->flip.row == 1 ? k->s.nd - 1 : 0; o->flip.row && j < k->s.nd; j++)
+            if (fd_index(fd_sub(seed, 'm', (uint32_t)j), (uint64_t)at, 2)) mirror(&k->s, j, q->x0 + i * size);
     }
     /* Modes without noise (Nyquist's on even grids) would stand in X_t for the network to read, and not
      * in a sample's: C^0 takes them out of the data. */
@@ -1460,16 +1518,17 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
 
 /* norm_loss -- the loss in the norm W of --norm. The target y becomes says - W (says - y), so that
  * |says - y|^2, which the tape knows, has the gradient that the loss has. */
-static inline double norm_loss(const kit *k, const args *o, const fd_real *says, batch *q, fd_arena a)
+static inline double norm_loss(const kit *k, const args *o, int b, const fd_real *says, batch *q,
+                               fd_arena a)
 {
-    ptrdiff_t size = fd_size(&k->s), n = o->batch * size;
+    ptrdiff_t size = fd_size(&k->s), n = b * size;
     int kind = k->pre ? FD_X0 : k->predict.row;
     double loss = 0;
     for (ptrdiff_t i = 0; i < n; i++) q->eps[i] = says[i] - q->y[i];
     for (int pass = 0; pass < 2; pass++) {
-        fd_weigh(&k->p, o->norm.row, o->norm.v[0], kind, o->batch, q->t, q->eps, a);
-        for (int i = 0; i < o->batch && !pass; i++)
-            loss += q->w[i] / o->batch * fd_inner(&k->s, q->eps + i * size, q->eps + i * size);
+        fd_weigh(&k->p, o->norm.row, o->norm.v[0], kind, b, q->t, q->eps, a);
+        for (int i = 0; i < b && !pass; i++)
+            loss += q->w[i] / b * fd_inner(&k->s, q->eps + i * size, q->eps + i * size);
     }
     for (ptrdiff_t i = 0; i < n; i++) q->y[i] = says[i] - q->eps[i];
     return loss;
@@ -1497,7 +1556,9 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
 {
     fd_status *st = a.st;
     ptrdiff_t n = o->batch * fd_size(&k->s);
-    int shape3[3] = { o->batch, k->s.ch, (int)k->s.points }, first = k->opt->step;
+    const fd_arch *arch = &k->net->arch;
+    int parts = o->accumulate, b = o->batch / parts, shape3[3] = { b, k->s.ch, (int)k->s.points };
+    int first = k->opt->step;
     double begin = now(), smooth = 0, saved = begin;
     int steps = k->opt->how.steps;
     fd_real *x = fd_raw(&a, fd_real, 5 * n);
@@ -1517,13 +1578,19 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
             opt->how.steps = opt->step < 10 ? INT_MAX
                                             : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
         batch_draw(&q, k, d, o, opt->step, a);
-        fd_tape tape = fd_tape_begin(&a, FD_GRAD);
-        fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, q.in), q.t);
-        double other = o->norm.row && says ? norm_loss(k, o, says->x, &q, a) : 0;
-        fd_var *fit = fd_fit(&tape, &k->s, says, q.y, q.w);
-        fd_backward(&tape, fit);
-        double loss = o->norm.row ? other : fit ? (double)fit->x[0] : 0, rate = fd_opt_rate(opt, opt->step + 1);
-        fd_tape_end(&tape);
+        double loss = 0, rate = fd_opt_rate(opt, opt->step + 1);
+        for (int j = 0; j < parts; j++) {              /* gradients add up */
+            fd_tape tape = fd_tape_begin(&a, arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD);
+            batch p = q;
+            p.in += j * n / parts, p.y += j * n / parts, p.eps += j * n / parts;
+            p.t += j * b, p.w += j * b;
+            fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, p.in), p.t);
+            double other = o->norm.row && says ? norm_loss(k, o, b, says->x, &p, a) : 0;
+            fd_var *fit = fd_affine(&tape, fd_fit(&tape, &k->s, says, p.y, p.w), 1.0 / parts, 0);
+            fd_backward(&tape, fit);
+            loss += o->norm.row ? other / parts : fit ? (double)fit->x[0] : 0;
+            fd_tape_end(&tape);
+        }
         double norm = fd_opt_step(opt, k->net, st);
         if (st->code) break;
         spent = now() - begin;

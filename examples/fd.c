@@ -16,7 +16,7 @@ static void shape_print(int nd, const int n[])
 static int do_train(args *o)
 {
     static const char *const fixed[] = { "cov", "process", "net", "predict", "precond", "grid",
-                                         "boundary", "channels" };
+                                         "boundary", "channels", "optimizer" };
     static curve c;
     fd_status st;
     fd_arena a = arena_make(o, &st);
@@ -39,6 +39,7 @@ static int do_train(args *o)
         if (is_given("lr-end")) k->opt->how.lr_end = o->lr_end;
         if (is_given("decay")) k->opt->how.decay = o->decay;
         if (is_given("clip")) k->opt->how.clip = o->clip;
+        if (is_given("clip-each")) k->opt->how.clip_each = o->clip_each;
         if (is_given("ema")) k->opt->how.ema = o->ema > 0 ? o->ema : 1e-300;
         if (is_given("warmup")) k->opt->how.warmup = o->warmup;
         if (!is_given("out")) o->out = o->resume;

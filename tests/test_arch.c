@@ -512,7 +512,7 @@ static fd_space zoo_space(fd_arena *a, const fd_arch *arch)
 {
     static const int n[ZOO][2] = { { 4, 6 }, { 8 }, { 3, 2 }, { 4, 3 }, { 7 },
                                       { 4, 6 }, { 7 }, { 9 }, { 15 }, { 6, 5 }, { 16 }, { 8, 7 } };
-    return fd_grid(a, arch->nd, n[arch - zoo], NULL, NULL, arch->in);
+    return fd_grid(a, arch->nd, arch->inner ? arch->grid : n[arch - zoo], NULL, NULL, arch->in);
 }
 
 static void shake(fd_net *net, int key)
@@ -1308,20 +1308,178 @@ static void test_meta(fd_arena mem)
     }
 }
 
+/* Networks that adapt: forward against the loop written out, exact gradients of weights, rates and input
+ * against central differences, those of first order against the field with fixed modulations. */
+static const fd_arch adapts[] = {
+    { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2, .omega = 2, .rate = .3,
+      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .inner = 2 },
+    { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2, .omega = 2, .rate = .2,
+      .mod = FD_MOD_WEIGHTS, .inner = 3, .rates = 1, .blind = 1 },
+    { .kind = FD_SIREN, .nd = 2, .in = 2, .out = 2, .grid = { 4, 3 }, .width = 4, .layers = 1, .omega = 2, .rate = .3,
+      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1, .inner_clip = .08 },
+    { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 4, .layers = 2, .omega = 2, .rate = .3,
+      .mod = FD_MOD_SHIFT, .inner = 2, .first = 1, .blind = 1 } };
+enum { ADAPTS = sizeof adapts / sizeof *adapts };
+
+static void test_adapting(fd_arena mem)
+{
+    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+    for (int k = 0; k < ADAPTS; k++) {
+        fd_arena a = mem;
+        const double time[2] = { .3, .8 };
+        fd_space s = zoo_space(&a, &adapts[k]);
+        fd_net *net = fd_net_new(&a, &adapts[k], fd_seed(2));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        const fd_arch *h = &net->arch;
+        ptrdiff_t size = fd_size(&s), own = net->count;
+        int M = (int)fd_mods(net), n[3] = { 2, h->in, (int)s.points };
+        if (h->rates) own = net->part[net->parts - 1].at;
+        OK(!h->rates || net->count - own == M, "a rate for each number");
+        for (ptrdiff_t i = own; i < net->count; i++)
+            OK((double)net->w[i] == (double)(fd_real)h->rate, "network %d: first rates", k);
+        fd_normal(fd_seed(9), own, net->w);
+        for (ptrdiff_t i = 0; i < own; i++) net->w[i] *= (fd_real).5;
+        for (ptrdiff_t i = own; i < net->count; i++) net->w[i] = (fd_real)(.1 + .03 * (double)(i - own));
+        fd_real *x = numbers(&a, 1, 2 * size), *y = numbers(&a, 2, 2 * size);
+
+        /* the loop written out, with the loss that the library has for fits */
+        fd_real *m = fd_new(&a, fd_real, 2 * M), *by = fd_raw(&a, fd_real, 2 * M);
+        fd_real *u = fd_raw(&a, fd_real, 2 * size);
+        if (!u) { OK(0, "%s", reason(a.st)); return; }
+        for (int i = 0; i < 2 * M; i++) by[i] = h->rates ? net->w[own + i % M] : (fd_real)h->rate;
+        for (int i = 0; i <= h->inner; i++) {
+            fd_tape t = fd_tape_begin(&a, FD_GRAD);
+            fd_var *vm = fd_leaf(&t, 2, S(2, M), m), *g = NULL;
+            fd_var *f = fd_field(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time, vm);
+            fd_grad(&t, fd_fit(&t, &s, f, x, NULL), NULL, 1, &vm, &g);
+            if (!g) { OK(0, "%s", reason(a.st)); return; }
+            memcpy(u, f->x, (size_t)(2 * size) * sizeof *u);
+            for (int j = 0; j < 2 * M && i < h->inner; j++) {
+                double d = 2 * (double)g->x[j];        /* fd_fit is a mean over two functions */
+                if (h->inner_clip > 0) d = fmax(-h->inner_clip, fmin(h->inner_clip, d));
+                m[j] = (fd_real)((double)m[j] - (double)by[j] * d);
+            }
+            fd_tape_end(&t);
+        }
+        fd_model model = fd_net_model(&a, net, FD_X0);
+        fd_real *v = fd_raw(&a, fd_real, 2 * size), *one = fd_raw(&a, fd_real, 2 * size);
+        model.eval(model.self, &s, 2, x, time, v, a);
+        NEAR(test_rel(2 * size, v, u), 0, TOL(1e-13, 2e-5), "network %d: the loop", k);
+        for (int i = 0; i < 2; i++) model.eval(model.self, &s, 1, x + i * size, time + i, one + i * size, a);
+        OK(!memcmp(one, v, (size_t)(2 * size) * sizeof *v), "network %d: a batch in pieces", k);
+
+        double l = loss_of(net, &s, FD_GRAD2, x, y, a), worst = 0, most = 1e-3, hh = 1e-4;
+        fd_real *g = fd_new(&a, fd_real, net->count);
+        memcpy(g, net->g, (size_t)net->count * sizeof *g);
+        memset(net->g, 0, (size_t)net->count * sizeof *g);
+        NEAR(loss_of(net, &s, FD_EVAL, x, y, a), l, TOL(1e-13, 1e-5) * l, "network %d: without gradients", k);
+        for (ptrdiff_t i = 0; i < net->count && EPS < 1e-10; i++) {
+            fd_real was = net->w[i];
+            double d = 0;
+            for (int j = 0; j < 4; j++) {
+                net->w[i] = (fd_real)((double)was + step[j] * hh);
+                d += c[j] / (12 * hh) * loss_of(net, &s, FD_EVAL, x, y, a);
+            }
+            net->w[i] = was;
+            worst = fmax(worst, fabs(d - (double)g[i]));
+            most = fmax(most, fabs(d));
+        }
+        NEAR(worst / most, 0, 1e-7, "network %d: exact gradient of the weights", k);
+
+        /* first order: the field's own gradient at the modulations found, and by the last of its steps */
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_real *first = fd_new(&a, fd_real, net->count);
+        loss_of(net, &s, FD_GRAD, x, y, a);
+        memcpy(first, net->g, (size_t)net->count * sizeof *g);
+        memset(net->g, 0, (size_t)net->count * sizeof *g);
+        fd_var *f = fd_field(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time,
+                             fd_input(&t, 2, S(2, M), m));
+        fd_backward(&t, fd_fit(&t, &s, f, y, NULL));
+        NEAR(test_rel(h->latent ? net->part[2 * h->layers + 2].at : own, net->g, first), 0, TOL(1e-12, 1e-4),
+             "network %d: first order", k);
+        fd_tape_end(&t);
+        OK(test_rel(own, first, g) > 1e-3, "network %d: which is not the exact one", k);
+
+        /* the gradient of the input */
+        fd_real *q = numbers(&a, 9, 2 * size);
+        double dot = 0, diff = 0;
+        model.vjp(model.self, &s, 2, x, time, y, u, a);
+        for (ptrdiff_t i = 0; i < 2 * size; i++) dot += (double)u[i] * (double)q[i];
+        for (int j = 0; j < 4 && EPS < 1e-10; j++) {
+            for (ptrdiff_t i = 0; i < 2 * size; i++) one[i] = x[i] + (fd_real)(step[j] * hh) * q[i];
+            model.eval(model.self, &s, 2, one, time, v, a);
+            for (ptrdiff_t i = 0; i < 2 * size; i++)
+                diff += c[j] / (12 * hh) * (double)v[i] * (double)y[i];
+        }
+        if (h->first) OK(dot == 0, "network %d: a blind field of first order does not see x", k);
+        else if (EPS < 1e-10) NEAR(dot, diff, 1e-8 * (1 + fabs(diff)), "network %d: vjp", k);
+        OK(!a.st->code, "%s", reason(a.st));
+    }
+    static const struct { fd_arch a; const char *what; } bad[] = {
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .modes = { 2 },
+            .inner = 1 }, "adapt: inner" },
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 2, .width = 4, .layers = 1, .mod = FD_MOD_SHIFT,
+            .inner = 1 }, "adapt: inner" },
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .inner = 1 }, "adapt: inner" },
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .mod = FD_MOD_SHIFT,
+            .blind = 1 }, "blind" } };
+    for (int k = 0; k < 4; k++) {
+        fd_arena a = mem;
+        OK(!fd_net_new(&a, &bad[k].a, fd_seed(1)) && a.st->code == FD_EARG && strstr(a.st->what, bad[k].what),
+           "%s", reason(a.st));
+        a.st->code = 0;
+    }
+}
+
+/* resumed as if never stopped: every kind of network, every rule of the optimiser */
+#ifndef FD_NO_STDIO
+static void test_resume(fd_arena mem)
+{
+    for (int k = 0; k < ZOO + ADAPTS; k++) {
+        fd_arena a = mem;
+        const fd_arch *arch = k < ZOO ? &zoo[k] : &adapts[k - ZOO];
+        const char *path = test_path("arch.safetensors");
+        fd_space s = zoo_space(&a, arch);
+        fd_adam how = { .lr = 1e-3, .warmup = 3, .steps = 9, .clip = 1, .clip_each = .1, .rule = k % 3 };
+        fd_net *net = fd_net_new(&a, arch, fd_seed(2)), *again;
+        fd_opt *o = fd_opt_new(&a, net, &how), *opt;
+        if (!o) { OK(0, "%s", reason(a.st)); return; }
+        fd_real *x = numbers(&a, 1, 2 * fd_size(&s)), *y = numbers(&a, 2, 2 * fd_size(&s));
+        int mode = arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD;
+        for (int i = 0; i < 6; i++) {
+            if (i == 3) fd_net_save(a.st, path, net, o, NULL, a);
+            loss_of(net, &s, mode, x, y, a);
+            fd_opt_step(o, net, a.st);
+        }
+        fd_net_load(&a, path, &again, &opt);
+        if (!opt) { OK(0, "network %d: %s", k, reason(a.st)); return; }
+        for (int i = 0; i < 3; i++) {
+            loss_of(again, &s, mode, x, y, a);
+            fd_opt_step(opt, again, a.st);
+        }
+        OK(!a.st->code && !memcmp(&again->arch, &net->arch, sizeof net->arch) && opt->step == 6
+           && !memcmp(again->w, net->w, (size_t)net->count * sizeof *net->w)
+           && !memcmp(opt->avg, o->avg, (size_t)net->count * sizeof *net->w),
+           "network %d: resumed, %s", k, reason(a.st));
+    }
+}
+#endif
+
 /* a step of training in every size of arena */
 static void test_starved(void)
 {
-    for (int k = 0; k < ZOO; k++) {
+    for (int k = 0; k < ZOO + ADAPTS; k++) {
+        const fd_arch *arch = k < ZOO ? &zoo[k] : &adapts[k - ZOO];
         fd_status st;
         fd_arena a = test_arena(4 << 20, &st);
         char *mem = a.beg;
         double want = 0;
         for (size_t size = 4 << 20, step = 0; size <= 4 << 20; size += step) {
             a = fd_arena_over(mem, size, &st);
-            fd_space s = zoo_space(&a, &zoo[k]);
-            fd_net *net = fd_net_new(&a, &zoo[k], fd_seed(6));
+            fd_space s = zoo_space(&a, arch);
+            fd_net *net = fd_net_new(&a, arch, fd_seed(6));
             fd_real *x = numbers(&a, 1, 2 * fd_size(&s)), *y = numbers(&a, 2, 2 * fd_size(&s));
-            double l = net && y ? loss_of(net, &s, FD_GRAD, x, y, a) : 0;
+            double l = net && y ? loss_of(net, &s, arch->inner ? FD_GRAD2 : FD_GRAD, x, y, a) : 0;
             if (!step) {
                 want = l;
                 step = 64 * (1 + (st.size - st.low) / 64 / 200);
@@ -1357,5 +1515,9 @@ void test_arch(void)
     test_u_composed(a);
     test_u_shapes(a);
     test_meta(a);
+    test_adapting(a);
+#ifndef FD_NO_STDIO
+    test_resume(a);
+#endif
     OK(!st.code, "%s", reason(&st));
 }

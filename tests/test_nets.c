@@ -483,8 +483,8 @@ static void test_counts(fd_arena mem)
     }
 
     static const struct { fd_arch a; const char *text; } bad[] = {
-        { { .kind = 7, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } },
-          "fd_net_new: unknown kind: 7" },
+        { { .kind = 99, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } },
+          "fd_net_new: unknown kind: 99" },
         { { .nd = 4, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } },
             "fd_net_new: nd is 1..3, not: 4" },
         { { .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 0, .modes = { 2 } },

@@ -44,7 +44,7 @@ for c in train sample noise eval certify orders info; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
-for t in cov process net predict precond weight norm time-law scheme times start corrector boundary map fields; do
+for t in cov process net flip optimizer predict precond weight norm time-law scheme times start corrector boundary map fields; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
@@ -247,11 +247,13 @@ for n in style=original time=channel time=none coords=none coords=closed,residua
     ok "sample $n" "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
 done
 for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learned,act=silu \
-    vit-field:latent=8 uvit-field:layers=1,field=gabor,mod=shift,latent=0,pool=2 fno-field:mod=weights,pixels=1,latent=8,modes=6; do
+    vit-field:latent=8 uvit-field:layers=1,field=gabor,mod=shift,latent=0,pool=2 fno-field:mod=weights,pixels=1,latent=8,modes=6 siren \
+    siren:mod=weights,rates=learned,sees=coords,rate=0.001 gabor:mod=shift,inner=2,order=first,latent=8 siren:inner=0; do
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net $n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 32x32 --steps 3 -n 2 -o g.npy
 done
 bad 2 '--net: .* multiple of the patch' train --data fields:n=32 --grid 18x18 --net uvit
+bad 2 '--net: .* adapt' train --data fields:n=32 --grid 16x16 --net siren:mod=none
 bad 2 '--net: .* must be odd' train --data fields:n=32 --grid 16x16 --net uvit:layers=4
 ok 'empirical' "$fd" train --data fields:n=32 $small --cov empirical:floor=1e-3 --steps 2 -o p.safetensors
 ok 'empirical' "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
@@ -341,6 +343,23 @@ flat="--lr 1e-3 --lr-end 1e-3"
 ok 6 "$fd" train --data fields:n=64 $small $flat --steps 6 -o a.safetensors
 ok 3 "$fd" train --data fields:n=64 $small $flat --steps 3 -o b.safetensors
 ok 3+3 "$fd" train --data fields:n=64 --resume b.safetensors --steps 6 -o b.safetensors && same a.safetensors b.safetensors
+for n in uvit:layers=1,width=16 fno-field:width=8,layers=1,modes=4,latent=4 siren:width=8,layers=1; do
+    case $n in uvit*) r=adabelief ;; fno*) r=amsgrad:b1=0.8 ;; *) r=adamw:b2=0.95 ;; esac
+    some="--grid 16x16 --net $n --batch 4 --optimizer $r --clip-each 0.1 --flip last --norm sobolev --accumulate 2 $flat"
+    ok "6 $n" "$fd" train --data fields:n=64 $some --steps 6 -o q.safetensors --log a.csv
+    ok "3 $n" "$fd" train --data fields:n=64 $some --steps 3 -o r.safetensors
+    ok "3+3 $n" "$fd" train --data fields:n=64 --resume r.safetensors --steps 6 -o r.safetensors && same q.safetensors r.safetensors
+    ok "again $n" "$fd" train --data fields:n=64 $some --steps 6 -o r.safetensors --log b.csv && same q.safetensors r.safetensors
+    cut -d, -f1-4 a.csv >x && cut -d, -f1-4 b.csv >y && same x y       # the same curve, but for the seconds
+done
+bad 2 '--accumulate: 3 does not divide' train --data fields:n=64 $small --accumulate 3
+bad 2 '--optimizer: comes from the model' train --data fields --resume r.safetensors --optimizer adamw
+bad 2 "--optimizer: 'sgd': expected adamw, amsgrad, adabelief" train --data fields --optimizer sgd
+for r in "--flip all" "--optimizer amsgrad" "--optimizer adabelief" "--clip-each 1e-5" "--accumulate 4"; do
+    ok "train $r" "$fd" train --data fields:n=64 $small $flat $r --steps 3 -o r.safetensors --log b.csv
+    tail -n 1 b.csv | cut -d, -f2 >>curves
+done
+[ "$(sort -u curves | wc -l)" = 5 ]; report $? "flags of training change nothing: $(cat curves)"
 bad 2 '--cov: comes from the model' train --data fields --resume b.safetensors --cov rbf
 bad 2 'has taken 6 already' train --data fields --resume b.safetensors
 bad 1 'noise.npy' train --data fields --resume noise.npy
