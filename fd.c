@@ -116,172 +116,145 @@ int fd_explain(const fd_status *st, char *buf, size_t size)
  *
  *   (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0))
  *
- * and after each k0 += W0, k1 += W1. Two words make a uniform u = (53 bits + 1/2) 2^-53 in double,
- * two uniforms make two normals, sqrt(-2 log u) (cos, sin)(2 pi w) [Box & Muller].
+ * and after each k0 += W0, k1 += W1. The four words of a block make two pairs of normals,
+ * sqrt(-2 log u) (cos, sin)(2 pi w), u from word 0 or 1 and w from word 2 or 3 [Box & Muller].
  *
- * log, cos and sin are polynomials fitted at Chebyshev nodes, within an ulp or so of double. They
- * use rounded sums, products and quotients only, which IEEE 754 defines to the last bit, and fused
- * operations are switched off, so the same bits come out of every compiler and vector width (not
- * from clang with -ffp-contract=fast, which fuses whatever it is told). The lanes of a vector are
- * blocks side by side; words are kept in 64-bit lanes, ready for the product. */
+ * That is done in float, with rounded sums, products, quotients, roots and conversions of integers
+ * only, which IEEE 754 defines to the last bit, and fused operations are switched off, so the same
+ * bits come out of every compiler, vector width and build (not from clang with -ffp-contract=fast,
+ * which fuses whatever it is told). u keeps its relative precision at both ends, so that neither the
+ * tail, up to 6.76, nor the radii near 0 are coarse; log, cos and sin are within 3e-7.
+ *
+ * Eight blocks, with words ctr[0] + 0..7, are a group, whatever the vectors hold: 32 normals in the
+ * order that fills vectors, 16 cosines (block 0 pair 0, block 0 pair 1, block 1 pair 0, ..), 16 sines. */
 
 #if FD_BYTES
-enum { RNG_W = FD_BYTES / 8 };
-typedef double   rng_d __attribute__((vector_size(FD_BYTES)));
+typedef uint32_t rng_w __attribute__((vector_size(FD_BYTES)));
+typedef int32_t  rng_i __attribute__((vector_size(FD_BYTES)));
+typedef float    rng_f __attribute__((vector_size(FD_BYTES)));
+#define rng_float(i)  __builtin_convertvector((rng_i)(i), rng_f)
+#define rng_neg(i)    ((rng_i)(i) < 0)                       /* a mask: all ones where i < 0 */
+#else
+typedef uint32_t rng_w;
+typedef int32_t  rng_i;
+typedef float    rng_f;
+#define rng_float(i)  ((float)(int32_t)(i))
+#define rng_neg(i)    (-(int32_t)((int32_t)(i) < 0))
+#endif
+/* Words are kept in 64-bit lanes, ready for the product. gcc has it in vectors only where there is one for
+ * 64 bits, as it does not see that the upper halves are 0. */
+#if FD_BYTES && (defined(__AVX512DQ__) || defined(__clang__))
+enum { RNG_B = FD_BYTES / 8 };
 typedef uint64_t rng_u __attribute__((vector_size(FD_BYTES)));
 #else
-enum { RNG_W = 1 };
-typedef double   rng_d;
+enum { RNG_B = 1 };
 typedef uint64_t rng_u;
 #endif
-enum { RNG_G = 4, RNG_RUN = 64 };       /* vectors worked on at once; blocks between the loops */
+enum { RNG_L = FD_BYTES ? FD_BYTES / 4 : 1,                  /* lanes of rng_f */
+       RNG_STEP = 4,                                         /* chains side by side */
+       RNG_GROUPS = 8 };                                     /* groups between the loops */
+typedef struct { uint32_t c[4]; } rng_ctr;
 
 #define RNG_LOW UINT64_C(0xffffffff)
-/* ten rounds on c0..c3[RNG_G] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are used up */
-#define RNG_PHILOX(U, G, c0, c1, c2, c3, k0, k1)                                            \
+/* ten rounds on c0..c3[n] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are used up */
+#define RNG_PHILOX(U, n, c0, c1, c2, c3, k0, k1)                                            \
     for (int round_ = 0; round_ < 10; round_++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)       \
-        CORE_UNROLL for (int g_ = 0; g_ < G; g_++) {                                        \
+        CORE_UNROLL for (int g_ = 0; g_ < n; g_++) {                                        \
             const U p_ = c0[g_] * UINT64_C(0xD2511F53), q_ = c2[g_] * UINT64_C(0xCD9E8D57); \
             c0[g_] = (q_ >> 32) ^ c1[g_] ^ (uint64_t)k0;                                    \
             c2[g_] = (p_ >> 32) ^ c3[g_] ^ (uint64_t)k1;                                    \
             c1[g_] = q_ & RNG_LOW;                                                          \
             c3[g_] = p_ & RNG_LOW;                                                          \
         }
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define RNG_JOIN(first, second) ((first) << 32 | (second))   /* as they lie in memory */
+#else
+#define RNG_JOIN(first, second) ((first) | (second) << 32)
+#endif
 
-FD_NOFMA_FN CORE_INLINE rng_u rng_bits(rng_d x) { rng_u u; memcpy(&u, &x, sizeof u); return u; }
-FD_NOFMA_FN CORE_INLINE rng_d rng_real(rng_u u) { rng_d x; memcpy(&x, &u, sizeof x); return x; }
-
-/* (the first 53 bits of a:b + 1/2) 2^-53: the 32 and 21 bits are laid into the last bits of numbers
- * with the right exponent, 2^20 and 2^-1, which are then taken off again; that sum is exact */
-FD_NOFMA_FN CORE_INLINE rng_d rng_unit(rng_u a, rng_u b)
+FD_NOFMA_FN CORE_INLINE rng_w rng_bits(rng_f x) { rng_w u; memcpy(&u, &x, sizeof u); return u; }
+FD_NOFMA_FN CORE_INLINE rng_f rng_real(rng_w u) { rng_f x; memcpy(&x, &u, sizeof x); return x; }
+FD_NOFMA_FN CORE_INLINE rng_f rng_sel(rng_i m, rng_f a, rng_f b)            /* m ? a : b */
 {
-    FD_NOFMA
-    const rng_d hi = rng_real(a | UINT64_C(0x4130000000000000));
-    const rng_d lo = rng_real((b >> 11) | UINT64_C(0x3fe0000000000000));
-    return ((hi - 1048576.5) + lo) + 0x1p-54;
+    rng_i x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    x = (x & m) | (y & ~m);
+    memcpy(&a, &x, sizeof a);
+    return a;
 }
 
-/* sum c[n-1-j] y^j by Horner's rule, for G vectors in step: the chains of one are long, and the
- * processor does not look far enough ahead to find the next one by itself */
-FD_NOFMA_FN CORE_INLINE void rng_poly(int G, int n, const double *c, const rng_d *y, rng_d *r)
+/* words 0, 1 and words 2, 3 of RNG_B blocks of each of the counters v .. v + n - 1, counted over RNG_B */
+CORE_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, rng_u *b)
 {
-    FD_NOFMA
-    CORE_UNROLL for (int g = 0; g < G; g++) r[g] = y[g] * c[0] + c[1];
-    CORE_UNROLL for (int j = 2; j < n; j++)
-        CORE_UNROLL for (int g = 0; g < G; g++) r[g] = r[g] * y[g] + c[j];
-}
-
-/* u <- -log u, 0 < u <= 1. u = 2^e (1 + f), sqrt 1/2 <= 1 + f < sqrt 2; s = f/(2 + f), h = f^2/2:
- * log(1 + f) = f - (h - s (h + R)), R = s^2 (2/3 + 2/5 s^2 + ..) */
-FD_NOFMA_FN CORE_INLINE void rng_log(int G, rng_d *u)
-{
-    FD_NOFMA
-    static const double c[7] = { 0.14616585424888623, 0.15331710618210773, 0.18182889455674947,
-        0.22222211130259878, 0.2857142862600327, 0.39999999999899444, 0.66666666666666696 };
-    const uint64_t root = UINT64_C(0x3fe6a09e667f3bcd);                      /* sqrt 1/2 */
-    rng_d e[RNG_G], f[RNG_G], s[RNG_G], y[RNG_G], r[RNG_G];
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        const rng_u half = rng_bits(u[g]) + (UINT64_C(0x3ff0000000000000) - root);
-        e[g] = rng_real((half >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1023);
-        f[g] = rng_real((half & UINT64_C(0x000fffffffffffff)) + root) - 1.0;
-        s[g] = f[g] / (f[g] + 2.0);
-        y[g] = s[g] * s[g];
-    }
-    rng_poly(G, 7, c, y, r);
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        const rng_d h = f[g] * f[g] * 0.5;                               /* log 2 in two parts */
-        const rng_d low = s[g] * (h + r[g] * y[g]) + e[g] * 1.9082149292705877e-10;
-        u[g] = ((h - low) - f[g]) - e[g] * 0.6931471803691238;
-    }
-}
-
-/* h <- sqrt(2 h), h >= 0: Newton's iteration for y = 1/sqrt(2 h), whose error e becomes 3/2 e^2,
- * from a guess within 3.5 % by halving the exponent. errno keeps the library's sqrt from vectors */
-FD_NOFMA_FN CORE_INLINE void rng_root(int G, rng_d *h)
-{
-    FD_NOFMA
-    rng_d y[RNG_G];
-    CORE_UNROLL for (int g = 0; g < G; g++)
-        y[g] = rng_real(UINT64_C(0x5fdeeb50c7b537a9) - (rng_bits(h[g]) >> 1));
-    CORE_UNROLL for (int j = 0; j < 4; j++)
-        CORE_UNROLL for (int g = 0; g < G; g++) y[g] = y[g] * (1.5 - (h[g] * y[g]) * y[g]);
-    CORE_UNROLL for (int g = 0; g < G; g++) h[g] = (h[g] + h[g]) * y[g];
-}
-
-/* cos and sin of 2 pi w, 0 < w <= 1: 4 w = q + t exactly, q whole, |t| <= 1/2 */
-FD_NOFMA_FN CORE_INLINE void rng_turn(int G, const rng_d *w, rng_d *cosine, rng_d *sine)
-{
-    FD_NOFMA
-    static const double cc[8] = { -6.3293735602194624e-09, 4.7106782488215701e-07,
-        -2.5202039024022038e-05, 0.00091926027454637704, -0.020863480763340748, 0.25366950790104781,
-        -1.2337005501361697, 1.0 };
-    static const double sc[6] = { 5.633910598053464e-08, -3.5986431935557502e-06,
-        0.00016044115070141775, -0.0046817541323362181, 0.079692626246042758,
-        -0.64596409750624428 };
-    rng_d m[RNG_G], t[RNG_G], y[RNG_G], c[RNG_G], s[RNG_G];
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        m[g] = w[g] * 4.0 + 0x1.8p52;                        /* q in its last bits */
-        t[g] = w[g] * 4.0 - (m[g] - 0x1.8p52);
-        y[g] = t[g] * t[g];
-    }
-    rng_poly(G, 8, cc, y, c);
-    rng_poly(G, 6, sc, y, s);
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        const rng_u q = rng_bits(m[g]), cb = rng_bits(c[g]);
-        const rng_u sb = rng_bits((s[g] * y[g]) * t[g] + t[g] * 1.5707963267948966);
-        const rng_u odd = (cb ^ sb) & -(q & UINT64_C(1));    /* cos and sin change places */
-        cosine[g] = rng_real((cb ^ odd) ^ (((q + UINT64_C(1)) & UINT64_C(2)) << 62));
-        sine[g]   = rng_real((sb ^ odd) ^ ((q & UINT64_C(2)) << 62));
-    }
-}
-
-/* pairs x, y of G vectors of blocks, word 0 of the counter from `first` on */
-FD_NOFMA_FN CORE_INLINE void rng_pairs(int G, fd_rng r, const uint32_t ctr[4], uint32_t first,
-                                       rng_d *x, rng_d *y)
-{
-    FD_NOFMA
     static const uint64_t lane[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
-    rng_u step, none, c0[RNG_G], c1[RNG_G], c2[RNG_G], c3[RNG_G];
-    rng_d u[RNG_G], w[RNG_G];
+    rng_u c0[RNG_STEP], c1[RNG_STEP], c2[RNG_STEP], c3[RNG_STEP];
     uint32_t k0 = r.key[0], k1 = r.key[1];
-    memcpy(&step, lane, sizeof step);
-    memset(&none, 0, sizeof none);
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        c0[g] = (step + (uint64_t)(first + (uint32_t)(g * RNG_W))) & RNG_LOW;
-        c1[g] = none + (uint64_t)ctr[1];
-        c2[g] = none + (uint64_t)ctr[2];
-        c3[g] = none + (uint64_t)ctr[3];
+    CORE_UNROLL for (int g = 0; g < n; g++) {
+        const uint32_t *c = ctr[(v + g) * RNG_B / 8].c;
+        rng_u step;
+        memcpy(&step, lane, sizeof step);
+        c0[g] = (step + (uint64_t)(c[0] + (uint32_t)((v + g) * RNG_B % 8))) & RNG_LOW;
+        c1[g] = (step & 0) + (uint64_t)c[1];
+        c2[g] = (step & 0) + (uint64_t)c[2];
+        c3[g] = (step & 0) + (uint64_t)c[3];
     }
-    RNG_PHILOX(rng_u, G, c0, c1, c2, c3, k0, k1)
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        u[g] = rng_unit(c0[g], c1[g]);
-        w[g] = rng_unit(c2[g], c3[g]);
-    }
-    rng_log(G, u);
-    rng_root(G, u);
-    rng_turn(G, w, x, y);
-    CORE_UNROLL for (int g = 0; g < G; g++) {
-        x[g] = x[g] * u[g];
-        y[g] = y[g] * u[g];
+    RNG_PHILOX(rng_u, n, c0, c1, c2, c3, k0, k1)
+    CORE_UNROLL for (int g = 0; g < n; g++) {
+        a[v + g] = RNG_JOIN(c0[g], c1[g]);
+        b[v + g] = RNG_JOIN(c2[g], c3[g]);
     }
 }
 
-/* the normals of `count` blocks, z[2 count], pairs side by side: word 0 of the counter is ctr[0],
- * ctr[0] + 1, .. (modulo 2^32), the others are fixed */
-FD_NOFMA_FN static void rng_normal_run(fd_rng r, const uint32_t ctr[4], int count, double *z)
+/* -2 log u, u = (w + 1/2) 2^-32. With v = min(u, 1 - u) and u = 2^n (1 + f), sqrt 1/2 <= 1 + f < sqrt 2 (so
+ * that f = -v where n = 0): log(1 + f) = f - f^2/2 + f^3 (1/3 - f/4 + ..); log 2 in two parts */
+FD_NOFMA_FN CORE_INLINE rng_f rng_log(rng_w w)
 {
-    union { rng_d v[RNG_RUN / RNG_W]; double d[RNG_RUN]; } x, y;
-    for (int i = 0; i < count; i += RNG_RUN) {
-        const int n = count - i < RNG_RUN ? count - i : RNG_RUN;
-        const uint32_t first = ctr[0] + (uint32_t)i;
-        if (n <= RNG_W) rng_pairs(1, r, ctr, first, x.v, y.v);
-        else
-            for (int v = 0; v * RNG_W < n; v += RNG_G)
-                rng_pairs(RNG_G, r, ctr, first + (uint32_t)(v * RNG_W), x.v + v, y.v + v);
-        for (int j = 0; j < n; j++) {
-            z[2 * (i + j)]     = x.d[j];
-            z[2 * (i + j) + 1] = y.d[j];
-        }
+    FD_NOFMA
+    const rng_i upper = rng_neg(w);
+    const rng_f v = rng_float(w ^ (rng_w)upper) * 0x1p-32f + 0x1p-33f;
+    const rng_w k = rng_bits(rng_sel(upper, 1.0f - v, v)) - 0x3f3504f3u, e = (rng_w)((rng_i)k >> 23);
+    const rng_f n = rng_float(e), m = rng_real((k & 0x007fffffu) + 0x3f3504f3u);
+    const rng_f f = rng_sel(rng_neg(e), m - 1.0f, -v), y = f * f;
+    rng_f q = (0.298295736f - f * 0.285349518f) + y * 0.174007192f;
+    q = (0.399261236f - f * 0.331551731f) + y * q;
+    q = (0.666678190f - f * 0.500026762f) + y * q;
+    return ((y - (f * y) * q - n * 0.00152873586f) - (f + f)) - n * 1.384765625f;
+}
+
+/* r cos and r sin of 2 pi w 2^-32 = pi/2 (q + t), q whole, |t| <= 1/2 */
+FD_NOFMA_FN CORE_INLINE void rng_turn(rng_w w, rng_f r, rng_f *cosine, rng_f *sine)
+{
+    FD_NOFMA
+    const rng_w q = w + 0x20000000u;                              /* in the first two bits */
+    const rng_f t = rng_float(w << 2) * 0x1p-32f, y = t * t, z = y * y;
+    const rng_f s = t * ((1.57079637f - y * 0.645966589f) + z * (0.0797117800f - y * 0.00468387362f));
+    const rng_f c = (1.0f - y * 1.23370051f) + z * ((0.253668517f - y * 0.0208552405f) + z * 0.000893507153f);
+    const rng_i odd = rng_neg(q << 1);                            /* cos and sin change places */
+    *cosine = r * rng_real(rng_bits(rng_sel(odd, s, c)) ^ ((q + 0x40000000u) & 0x80000000u));
+    *sine   = r * rng_real(rng_bits(rng_sel(odd, c, s)) ^ (q & 0x80000000u));
+}
+
+/* the normals of up to RNG_GROUPS groups of eight blocks, ctr the counter of each first block: z[32 groups] */
+FD_NOFMA_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr, float *z)
+{
+    union {
+        rng_u u[RNG_GROUPS * 8 / RNG_B];
+        rng_w w[RNG_GROUPS * 16 / RNG_L];
+        rng_f f[RNG_GROUPS * 16 / RNG_L];
+        float x[RNG_GROUPS * 16];
+    } a, b;
+    int v = 0;
+    for (; v + RNG_STEP <= groups * 8 / RNG_B; v += RNG_STEP) rng_words(RNG_STEP, r, ctr, v, a.u, b.u);
+    for (; v < groups * 8 / RNG_B; v++) rng_words(1, r, ctr, v, a.u, b.u);
+    for (int i = 0; i < groups * 16 / RNG_L; i++) a.f[i] = rng_log(a.w[i]);
+    for (int i = 0; i < groups * 16; i++) a.x[i] = sqrtf(a.x[i]);
+    for (int i = 0; i < groups * 16 / RNG_L; i++) {
+        float *to = z + i * RNG_L / 16 * 32 + i * RNG_L % 16;
+        rng_f c, s;
+        rng_turn(b.w[i], a.f[i], &c, &s);
+        memcpy(to, &c, sizeof c);
+        memcpy(to + 16, &s, sizeof s);
     }
 }
 
@@ -321,7 +294,13 @@ fd_rng fd_sub(fd_rng r, uint32_t purpose, uint32_t i)
     return (fd_rng){ { o[0], o[1] } };
 }
 
-void fd_normal2(fd_rng r, const uint32_t ctr[4], double z[2]) { rng_normal_run(r, ctr, 1, z); }
+void fd_normal4(fd_rng r, const uint32_t ctr[4], float z[4])
+{
+    const rng_ctr one = { { ctr[0], ctr[1], ctr[2], ctr[3] } };
+    float all[32];
+    rng_normals(r, 1, &one, all);
+    for (int j = 0; j < 4; j++) z[j] = all[j / 2 * 16 + j % 2];
+}
 
 void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x)
 {
@@ -337,30 +316,28 @@ void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x)
     }
 }
 
-static void rng_normals(fd_rng r, uint64_t first, ptrdiff_t n, fd_real *x)   /* first: a block */
+static void rng_fill(fd_rng r, uint64_t first, ptrdiff_t n, fd_real *x)          /* first: a group */
 {
-    double z[2 * RNG_RUN];
-    for (ptrdiff_t i = 0; i < n; i += 2 * RNG_RUN) {
-        const uint64_t block = first + (uint64_t)i / 2;
-        const uint32_t ctr[4] = { (uint32_t)block, (uint32_t)(block >> 32), 0, RNG_NORMAL };
-        const ptrdiff_t k = n - i < 2 * RNG_RUN ? n - i : 2 * RNG_RUN;
-        rng_normal_run(r, ctr, (int)(k + 1) / 2, z);
+    float z[32 * RNG_GROUPS];
+    for (ptrdiff_t i = 0; i < n; i += 32 * RNG_GROUPS) {
+        const ptrdiff_t k = n - i < 32 * RNG_GROUPS ? n - i : 32 * RNG_GROUPS;
+        rng_ctr ctr[RNG_GROUPS];
+        for (int g = 0; g < RNG_GROUPS; g++) {
+            const uint64_t block = 8 * (first + (uint64_t)(i / 32 + g));
+            ctr[g] = (rng_ctr){ { (uint32_t)block, (uint32_t)(block >> 32), 0, RNG_NORMAL } };
+        }
+        rng_normals(r, (int)(k + 31) / 32, ctr, z);
         for (ptrdiff_t j = 0; j < k; j++) x[i + j] = (fd_real)z[j];
     }
 }
 
 void fd_normal(fd_rng r, ptrdiff_t n, fd_real *x)
 {
-    enum { PART = 1 << 14 };                 /* numbers to a thread at a time: some 30 us */
+    enum { PART = 1 << 14 };                 /* numbers to a thread at a time: some 10 us */
     const ptrdiff_t parts = (n + PART - 1) / PART;
-    if (parts < 2) {
-        rng_normals(r, 0, n, x);
-        return;
-    }
-    FD_PARALLEL
+    FD_PARALLEL_IF(parts > 1)
     for (ptrdiff_t p = 0; p < parts; p++)
-        rng_normals(r, (uint64_t)p * (PART / 2), n - p * PART < PART ? n - p * PART : PART,
-                    x + p * PART);
+        rng_fill(r, (uint64_t)p * (PART / 32), n - p * PART < PART ? n - p * PART : PART, x + p * PART);
 }
 
 int fd_index(fd_rng r, uint64_t i, int n)
@@ -1235,12 +1212,15 @@ void fd_laplace(const fd_space *s, double *mu, fd_arena scratch)
 }
 
 /* how to transform grids of a space: sign -1 is x -> u, +1 is u -> x. f[a][j]: the factor of mode j
- * on axis a; last: f of the last axis as fd_real; edge: is any factor not 1? */
+ * on axis a; last: f of the last axis as fd_real; edge: is any factor not 1? fill, where there is one,
+ * makes the modes of m grids from number `at` on, factors included, instead of reading them. */
 typedef struct {
     const fd_space *s;
     int sign, edge;
     const double *f[3];
     const fd_real *last;
+    void (*fill)(const void *self, ptrdiff_t at, ptrdiff_t m, fd_real *y);
+    const void *self;
 } grid_how;
 
 /* y = x times the factors of single modes, for m grids; y may be x */
@@ -1260,13 +1240,16 @@ static void grid_factors(const grid_how *how, ptrdiff_t m, const fd_real *x, fd_
     }
 }
 
-/* m grids, y may be x */
-static void grid_block(const grid_how *how, ptrdiff_t m, const fd_real *x, fd_real *y,
+/* m grids of x and y from number `at` on, y may be x */
+static void grid_block(const grid_how *how, ptrdiff_t at, ptrdiff_t m, const fd_real *x, fd_real *y,
                        fd_arena scratch)
 {
     const fd_space *s = how->s;
     ptrdiff_t after = s->points;
-    if (how->sign > 0 && how->edge) grid_factors(how, m, x, y);
+    x += at * s->points;
+    y += at * s->points;
+    if (how->fill) how->fill(how->self, at, m, y);
+    else if (how->sign > 0 && how->edge) grid_factors(how, m, x, y);
     else if (y != x) memcpy(y, x, (size_t)(m * s->points) * sizeof *y);
     for (int a = 0; a < s->nd; a++) {
         int n = s->n[a], bc = s->bc[a];
@@ -1287,35 +1270,20 @@ static void grid_block(const grid_how *how, ptrdiff_t m, const fd_real *x, fd_re
 /* `count` grids, y may be x, in blocks that stay in the cache from one axis to the next. Threads
  * take blocks (the calls along an axis are too small to share), each with an arena of its own, as
  * large as the first block turns out to need. */
-static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const fd_real *x,
-                           fd_real *y, fd_arena scratch)
+static void grid_run(const grid_how *how, ptrdiff_t count, const fd_real *x, fd_real *y, fd_arena scratch)
 {
-    const ptrdiff_t P = s->points, block = P < 16384 ? 16384 / P : 1;
+    const ptrdiff_t P = how->s->points, block = P < 16384 ? 16384 / P : 1;
     const ptrdiff_t blocks = (count + block - 1) / block;
     const int threads = threads_most() < blocks ? threads_most() : (int)blocks;
-    const double root = sign < 0 ? sqrt(.5) : sqrt(2);
-    grid_how how = { .s = s, .sign = sign };
-    fd_real *last = fd_raw(&scratch, fd_real, s->n[s->nd - 1]);
-    for (int a = 0; a < s->nd; a++) {
-        double *g = fd_raw(&scratch, double, s->n[a]);
-        if (!g) return;
-        for (int j = 0; j < s->n[a]; j++) {
-            g[j] = axis_edge(s, a, j) ? root : s->bc[a] == FD_PERIODIC && j % 2 == 0 ? -1 : 1;
-            how.edge |= g[j] != 1;
-            if (a == s->nd - 1) last[j] = (fd_real)g[j];
-        }
-        how.f[a] = g;
-    }
-    how.last = last;
     fd_status *st = threads > 1 ? fd_new(&scratch, fd_status, threads) : NULL;
     if (!st) {
         for (ptrdiff_t i = 0; i < count && !scratch.st->code; i += block)
-            grid_block(&how, count - i < block ? count - i : block, x + i * P, y + i * P, scratch);
+            grid_block(how, i, count - i < block ? count - i : block, x, y, scratch);
         return;
     }
     const size_t left = (size_t)(scratch.end - scratch.beg);
     st[0].low = left;
-    grid_block(&how, block, x, y, (fd_arena){ scratch.beg, scratch.end, st });
+    grid_block(how, 0, block, x, y, (fd_arena){ scratch.beg, scratch.end, st });
     const size_t need = (left - st[0].low + 63) / 64 * 64;
     char *mem = st[0].code ? NULL : fd_raw(&scratch, char, need * (size_t)threads);
     if (mem) {
@@ -1324,14 +1292,40 @@ static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const f
             fd_arena own = { mem + (size_t)t * need, mem + (size_t)(t + 1) * need, st + t };
             ptrdiff_t rest = blocks - 1, end = 1 + rest * (t + 1) / threads;
             for (ptrdiff_t k = 1 + rest * t / threads; k < end; k++)
-                grid_block(&how, count - k * block < block ? count - k * block : block,
-                           x + k * block * P, y + k * block * P, own);
+                grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y, own);
         }
     }
     for (int t = 0; t < threads; t++)
         if (st[t].code)
             fd_fail(scratch.st, st[t].code, st[t].where, st[t].what, st[t].nv, st[t].v[0],
                     st[t].v[1], st[t].v[2]);
+}
+
+/* the factors of single modes */
+static grid_how grid_plan(const fd_space *s, int sign, fd_arena *a)
+{
+    const double root = sign < 0 ? sqrt(.5) : sqrt(2);
+    grid_how how = { .s = s, .sign = sign };
+    fd_real *last = fd_raw(a, fd_real, s->n[s->nd - 1]);
+    for (int i = 0; i < s->nd; i++) {
+        double *g = fd_raw(a, double, s->n[i]);
+        if (!g) return how;
+        for (int j = 0; j < s->n[i]; j++) {
+            g[j] = axis_edge(s, i, j) ? root : s->bc[i] == FD_PERIODIC && j % 2 == 0 ? -1 : 1;
+            how.edge |= g[j] != 1;
+            if (i == s->nd - 1) last[j] = (fd_real)g[j];
+        }
+        how.f[i] = g;
+    }
+    how.last = last;
+    return how;
+}
+
+static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const fd_real *x, fd_real *y,
+                           fd_arena scratch)
+{
+    const grid_how how = grid_plan(s, sign, &scratch);
+    if (!scratch.st->code) grid_run(&how, count, x, y, scratch);
 }
 
 void fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch)
@@ -1795,57 +1789,90 @@ void fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, 
     fd_from_modes(s, b, u, y, scratch);
 }
 
-/* Rows lo .. hi-1, numbered over (function, channel, indices before the last axis). Mode j of a row
- * has its normal 0 for j = 0, else j + 1: cos and sin of a periodic axis are one block's pair. */
-static void cov_draw_rows(const fd_cov *c, fd_rng r, int first, ptrdiff_t lo, ptrdiff_t hi,
-                          fd_real *u)
+/* what to draw: the standard deviation of mode k is sd[k], or where sd is NULL sqrt(lam_k) */
+typedef struct {
+    const fd_cov *c;
+    fd_rng r;
+    int first;
+    const fd_real *sd;
+} cov_draws;
+
+/* Rows lo .. hi-1, numbered over (function, channel, indices before the last axis), to u from row `lo` on.
+ * The modes of a row take the normals of groups of blocks, 32 modes a group, in their order; as
+ * many rows as fill the groups of a call are drawn together. */
+static void cov_draw_rows(const cov_draws *d, ptrdiff_t lo, ptrdiff_t hi, fd_real *u)
 {
-    enum { PAIRS = 64 };
-    double z[2 * PAIRS];
-    const fd_space *s = &c->s;
-    ptrdiff_t n = s->nd ? s->n[s->nd - 1] : s->modes, rows = s->nd ? s->modes / n : 1, was = -1;
-    fd_rng f = r;
-    for (ptrdiff_t t = lo; t < hi; t++) {
-        ptrdiff_t q = t % rows, i = t / rows / s->ch, n1 = s->nd == 3 ? s->n[1] : rows, end = n;
-        const double *lam = c->lam + q * n;
-        fd_real *row = u + t * n;
-        uint32_t ctr[4] = { 0, (uint32_t)(q % n1), (uint32_t)(q / n1),
-                            (uint32_t)(t / rows % s->ch) };
-        if (i != was) f = fd_sub(r, 'f', (uint32_t)first + (uint32_t)i), was = i;
-        while (end > 0 && lam[end - 1] == 0) row[--end] = 0;
-        for (ptrdiff_t p = 0; p < end / 2 + 1 && end; p += PAIRS) {      /* modes 2p-1 .. stop-1 */
-            ptrdiff_t count = end / 2 + 1 - p < PAIRS ? end / 2 + 1 - p : PAIRS;
-            ptrdiff_t stop = 2 * (p + count) - 1 < end ? 2 * (p + count) - 1 : end;
-            ctr[0] = (uint32_t)p;
-            rng_normal_run(f, ctr, (int)count, z);
-            if (p == 0) row[0] = (fd_real)(sqrt(lam[0]) * z[0]);
-            for (ptrdiff_t j = p ? 2 * p - 1 : 1; j < stop; j++)
-                row[j] = (fd_real)(sqrt(lam[j]) * z[j + 1 - 2 * p]);
+    float z[32 * RNG_GROUPS];
+    const fd_space *s = &d->c->s;
+    const ptrdiff_t n = s->nd ? s->n[s->nd - 1] : s->modes, rows = s->nd ? s->modes / n : 1;
+    const ptrdiff_t n1 = s->nd == 3 ? s->n[1] : rows, groups = (n + 31) / 32;
+    const ptrdiff_t step = groups < RNG_GROUPS ? RNG_GROUPS / groups : 1;             /* rows of a call */
+    for (ptrdiff_t t = lo, m; t < hi; t += m) {
+        ptrdiff_t i = t / rows, q = t % rows;                                         /* of the first row */
+        const fd_rng f = fd_sub(d->r, 'f', (uint32_t)d->first + (uint32_t)(i / s->ch));
+        m = rows - q < step ? rows - q : step;
+        if (m > hi - t) m = hi - t;
+        for (ptrdiff_t from = 0; from < groups; from += RNG_GROUPS) {
+            rng_ctr ctr[RNG_GROUPS];
+            const ptrdiff_t k = groups - from < RNG_GROUPS ? groups - from : RNG_GROUPS;
+            for (ptrdiff_t g = 0; g < m * k; g++) {
+                const ptrdiff_t p = q + g / k;
+                ctr[g] = (rng_ctr){ { (uint32_t)(8 * (from + g % k)), (uint32_t)(p % n1), (uint32_t)(p / n1),
+                                      (uint32_t)(i % s->ch) } };
+            }
+            rng_normals(f, (int)(m * k), ctr, z);
+            for (ptrdiff_t p = 0; p < m; p++) {
+                const ptrdiff_t j = 32 * from, at = (q + p) * n + j, end = n - j < 32 * k ? n - j : 32 * k;
+                fd_real *row = u + (t + p - lo) * n + j;
+                const float *zp = z + 32 * k * p;
+                if (d->sd) for (ptrdiff_t l = 0; l < end; l++) row[l] = d->sd[at + l] * (fd_real)zp[l];
+                else for (ptrdiff_t l = 0; l < end; l++)
+                    row[l] = (fd_real)sqrt(d->c->lam[at + l]) * (fd_real)zp[l];
+            }
         }
     }
+}
+
+/* modes of whole functions of one channel each, from number `at` on: grid_how's fill */
+static void cov_draw_fill(const void *self, ptrdiff_t at, ptrdiff_t m, fd_real *u)
+{
+    const cov_draws *d = self;
+    const ptrdiff_t rows = d->c->s.nd ? d->c->s.modes / d->c->s.n[d->c->s.nd - 1] : 1;
+    cov_draw_rows(d, at * rows, (at + m) * rows, u);
 }
 
 void fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u)
 {
     if (!c || !u || b < 1 || !c->s.modes) return;
-    const fd_space *s = &c->s;
-    ptrdiff_t all = (ptrdiff_t)b * s->ch * (s->nd ? s->modes / s->n[s->nd - 1] : 1);
-    int parts = (ptrdiff_t)b * s->ch * s->modes < 4096 ? 1 : threads_most();
-    if (parts == 1) {
-        cov_draw_rows(c, r, first, 0, all, u);
-        return;
-    }
-    FD_PARALLEL
-    for (int i = 0; i < parts; i++)
-        cov_draw_rows(c, r, first, all * i / parts, all * (i + 1) / parts, u);
+    const cov_draws d = { c, r, first, NULL };
+    const ptrdiff_t count = (ptrdiff_t)b * c->s.ch;
+    FD_PARALLEL_IF(count * c->s.modes > 16384)
+    for (ptrdiff_t i = 0; i < count; i++) cov_draw_fill(&d, i, 1, u + i * c->s.modes);
 }
 
 void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
 {
     if (!c || !x || b < 1 || scratch.st->code) return;
-    fd_real *u = c->s.nd ? x : fd_raw(&scratch, fd_real, b * c->s.ch * c->s.modes);
-    fd_cov_draw_modes(c, r, first, b, u);
-    fd_from_modes(&c->s, b, u, x, scratch);
+    const fd_space *s = &c->s;
+    if (!s->nd) {
+        fd_real *u = fd_raw(&scratch, fd_real, b * s->ch * s->modes);
+        fd_cov_draw_modes(c, r, first, b, u);
+        fd_from_modes(s, b, u, x, scratch);
+        return;
+    }
+    grid_how how = grid_plan(s, 1, &scratch);                 /* sd: with the factors of the transform */
+    fd_real *sd = fd_raw(&scratch, fd_real, s->modes);
+    if (!sd) return;
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        double f = sqrt(c->lam[k]);
+        int j[3];
+        fd_mode(s, k, j);
+        for (int a = 0; a < s->nd; a++) f *= how.f[a][j[a]];
+        sd[k] = (fd_real)f;
+    }
+    how.fill = cov_draw_fill;
+    how.self = &(cov_draws){ c, r, first, sd };
+    grid_run(&how, (ptrdiff_t)b * s->ch, x, x, scratch);
 }
 
 double fd_cov_trace(const fd_cov *c)

@@ -133,8 +133,8 @@ int fd_explain(const fd_status *st, char *buf, size_t size);
 /* ---- 3. Random streams: pure functions of key and counter ------------------------------------- *
  *
  * Philox4x32-10 [Random123]. A stream is a key; element i depends on (key, i) only. The bits, and
- * the normals made from them in double by own polynomials, are the same in every build and on
- * every machine. */
+ * the normals made from them in float by own polynomials, are the same in every build (double ones
+ * widen them) and on every machine. */
 
 typedef struct { uint32_t key[2]; } fd_rng;
 
@@ -143,12 +143,14 @@ fd_rng fd_seed(uint64_t seed);
 fd_rng fd_sub(fd_rng r, uint32_t purpose, uint32_t i);
 /* fd_philox -- the block function: out = Philox4x32-10(key, ctr). */
 void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4]);
-/* fd_normal2 -- the two standard normals of one block, by Box-Muller from two 53-bit uniforms:
- * z0 = sqrt(-2 log u) cos(2 pi w), z1 = sqrt(-2 log u) sin(2 pi w). */
-void fd_normal2(fd_rng r, const uint32_t ctr[4], double z[2]);
+/* fd_normal4 -- the four standard normals of one block of words o, by Box-Muller: for h = 0, 1, with
+ * u = (o[h] + 1/2) 2^-32 and w = o[2 + h] 2^-32,
+ * z[h] = sqrt(-2 log u) cos(2 pi w), z[2 + h] = sqrt(-2 log u) sin(2 pi w). At most 6.76. */
+void fd_normal4(fd_rng r, const uint32_t ctr[4], float z[4]);
 /* fd_uniform -- x[i] in (0,1), 53 bits rounded to fd_real (at most the largest number below 1). */
 void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x);
-/* fd_normal -- x[i] ~ N(0,1); x[2i], x[2i+1] are the pair of block i. */
+/* fd_normal -- x[i] ~ N(0,1): for i = 32 g + 16 s + 2 b + h (s, h = 0, 1; b = 0..7) z[2 s + h] of block
+ * 8 g + b, which is the order that fills vectors. */
 void fd_normal(fd_rng r, ptrdiff_t n, fd_real *x);
 /* fd_index -- element i of a stream of integers uniform on 0..n-1 (64-bit multiply, no rejection:
  * bias below n 2^-64). */
@@ -348,8 +350,8 @@ fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s);
  * rounding); y is then untouched. Modes with lam_k = 0 give 0. */
 void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, fd_arena scratch);
 /* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of stream r, whatever
- * the batch; its mode k has the normal of counter (pair of last axis, other axis indices, channel) of
- * fd_sub(r, 'f', first + i): a finer grid draws the same function. */
+ * the batch; its mode (.., j', j) has element j, in the order of fd_normal, of the blocks with counters
+ * (block, j', index before that, channel) of fd_sub(r, 'f', first + i): a finer grid draws the same function. */
 void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
 void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);

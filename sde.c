@@ -1248,9 +1248,9 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
         double u = rule == FD_T_STRATIFIED ? (i + one) / b : time_unit(r, first + i);
         if (rule == FD_T_LOG) t[i] = lo * pow(hi / lo, u);
         else if (rule == FD_T_LOGNORMAL) {
-            double z[2];
-            fd_normal2(r, (uint32_t[4]){ (uint32_t)(first + i), 0, 0, 0 }, z);
-            t[i] = proc_time(p, (prm ? prm[0] : -1.2) + (prm ? prm[1] : 1.2) * z[0]);
+            float z[4];
+            fd_normal4(r, (uint32_t[4]){ (uint32_t)(first + i), 0, 0, 0 }, z);
+            t[i] = proc_time(p, (prm ? prm[0] : -1.2) + (prm ? prm[1] : 1.2) * (double)z[0]);
         } else t[i] = lo + (hi - lo) * u;
         if (t[i] > hi) t[i] = hi;
         if (proc_whole(p)) t[i] = t[i] > 1 ? ceil(t[i]) : 1;          /* uniform on 1..T */

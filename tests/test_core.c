@@ -111,38 +111,61 @@ static void philox(void)
     }
 }
 
-static double unit(const uint32_t w[2])
-{
-    return ((double)(((uint64_t)w[0] << 32 | w[1]) >> 11) + 0.5) * 0x1p-53;
-}
-
 /* the bits of x are those that every build has made so far */
 #define HASH(x, size, want) OK(test_hash(x, size) == UINT64_C(want), "hash %016llx", \
                                (unsigned long long)test_hash(x, size))
 
-/* the pair of a block against libm, relative to the radius */
+/* the four normals of a block against libm, relative to the radius; some blocks have a first word of few
+ * bits, so that u is near 0, or near 1 */
 static void normal_values(void)
 {
+    enum { BLOCKS = 4000 };
     const double tau = 6.283185307179586477;
-    double worst = 0, seen[2000];
-    for (uint32_t i = 0; i < 1000; i++) {
+    double worst = 0, most = 0, least = 1;
+    static float seen[4 * BLOCKS];
+    for (uint32_t i = 0; i < BLOCKS; i++) {
         const fd_rng r = fd_sub(fd_seed(41), 'v', i & 7);
         const uint32_t ctr[4] = { i * 77777u, i & 3, i >> 3, 12345 };
         uint32_t w[4];
-        double z[2];
-        fd_normal2(r, ctr, z);
+        float *z = seen + 4 * i;
+        fd_normal4(r, ctr, z);
         fd_philox(r.key, ctr, w);
-        const double rad = sqrt(-2 * log(unit(w))), turn = unit(w + 2);
-        worst = fmax(worst, fabs(z[0] - rad * cos(tau * turn)) / rad);
-        worst = fmax(worst, fabs(z[1] - rad * sin(tau * turn)) / rad);
-        seen[2 * i] = z[0];
-        seen[2 * i + 1] = z[1];
+        for (int h = 0; h < 2; h++) {
+            const double u = (w[h] + .5) * 0x1p-32, rad = sqrt(-2 * log(u)), turn = tau * (w[2 + h] * 0x1p-32);
+            worst = fmax(worst, fabs((double)z[h] - rad * cos(turn)) / rad);
+            worst = fmax(worst, fabs((double)z[2 + h] - rad * sin(turn)) / rad);
+            most = fmax(most, u);
+            least = fmin(least, u);
+        }
     }
-    NEAR(worst, 0, 2e-15, "normals against libm");      /* tau * turn itself is off by 7e-16 */
-    HASH(seen, sizeof seen, 0x8abc6a7baf08e33b);
+    OK(least < 5e-4 && most > 1 - 5e-4, "u in %g .. %g", least, most);
+    NEAR(worst, 0, 4e-7, "normals against libm");
+    HASH(seen, sizeof seen, 0x259a9f73c2fa8996);
     fd_rng k[64];
     for (uint32_t i = 0; i < 64; i++) k[i] = fd_sub(fd_seed((uint64_t)i << 30), 'k' + (i & 1), i);
     HASH(k, sizeof k, 0x9be17158084bb35f);
+}
+
+/* Blocks found by search, keys of seed 0, with an u that few draws reach: the radius must be exact there */
+static void normal_extremes(void)
+{
+    static const struct { uint32_t at; int h; } rows[] = {
+        { 25804704, 0 }, { 263228086, 0 }, { 282927269, 0 }, { 401486676, 1 },          /* u near 0 */
+        { 19890202, 0 }, { 68259198, 0 }, { 91032918, 1 }, { 135809593, 0 },            /* u near 1 */
+    };
+    const fd_rng r = fd_seed(0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const uint32_t ctr[4] = { rows[i].at, 0, 0, 'n' };
+        const int h = rows[i].h;
+        uint32_t w[4];
+        float z[4];
+        fd_philox(r.key, ctr, w);
+        fd_normal4(r, ctr, z);
+        const double u = ((double)w[h] + .5) * 0x1p-32, v = ((double)(uint32_t)~w[h] + .5) * 0x1p-32;
+        const double rad = sqrt(-2 * (v < u ? log1p(-v) : log(u)));
+        OK(fmin(u, v) < 1e-8, "u is %g", u);
+        NEAR(hypot((double)z[h], (double)z[2 + h]) / rad, 1, 4e-7, "radius %g", rad);
+    }
 }
 
 static const float *as_float(const fd_real *x)           /* 4096 of them */
@@ -156,11 +179,11 @@ static const float *as_float(const fd_real *x)           /* 4096 of them */
 static void normal_bits(fd_arena a)
 {
     enum { N = 100003 };
-    static const int lengths[] = { 0, 1, 2, 3, 15, 16, 17, 127, 128, 129, 16383, 16385, 33000 };
+    static const int lengths[] = { 0, 1, 2, 15, 16, 17, 31, 33, 128, 255, 257, 16383, 16385, 33000 };
     fd_real *x = fd_raw(&a, fd_real, N), *y = fd_raw(&a, fd_real, N);
     const fd_rng r = fd_seed(UINT64_C(0x123456789abcdef));
     fd_normal(r, N, x);
-    HASH(as_float(x + N - 4096), 4096 * sizeof(float), 0x94c0745b45f81132);
+    HASH(as_float(x + N - 4096), 4096 * sizeof(float), 0x4e78b7de37e3e906);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         const int n = lengths[i];
         y[n] = 77;
@@ -176,10 +199,10 @@ static void normal_bits(fd_arena a)
     }
     omp_set_num_threads(threads);
 #endif
-    for (uint32_t i = 0; i < N / 2; i += 997) {
-        double z[2];
-        fd_normal2(r, (const uint32_t[]){ i, 0, 0, 'n' }, z);
-        OK(x[2 * i] == (fd_real)z[0] && x[2 * i + 1] == (fd_real)z[1], "block %d", (int)i);
+    for (uint32_t i = 0; i < N; i += 97) {                  /* element 32 g + 16 s + 2 b + h */
+        float z[4];
+        fd_normal4(r, (const uint32_t[]){ i / 32 * 8 + i % 16 / 2, 0, 0, 'n' }, z);
+        OK(x[i] == (fd_real)z[i / 16 % 2 * 2 + i % 2], "element %d", (int)i);
     }
     fd_uniform(r, N, x);
     HASH(as_float(x + N - 4096), 4096 * sizeof(float), 0x03366c4bb162489c);
@@ -191,24 +214,31 @@ static void moments(fd_arena a)
 {
     enum { N = 1 << 20, BINS = 64 };
     fd_real *x = fd_raw(&a, fd_real, N);
-    double m[5] = { 0 }, lag = 0, chi = 0, sq = sqrt(N);
-    int over3 = 0, over4 = 0, bin[BINS] = { 0 };
+    double m[5] = { 0 }, lag[3] = { 0 }, chi = 0, sq = sqrt(N);
+    int over[6] = { 0 }, bin[BINS] = { 0 };
     fd_normal(fd_seed(2385), N, x);
     for (int i = 0; i < N; i++) {
         double p = 1, z = (double)x[i];
         for (int j = 1; j < 5; j++) m[j] += (p *= z) / N;
-        over3 += fabs(z) > 3;
-        over4 += fabs(z) > 4;
-        if (i) lag += z * (double)x[i - 1] / N;
+        for (int k = 1; k < 6; k++) over[k] += fabs(z) > k;
+        bin[(int)fmin(BINS * erfc(-z * 0.70710678118654752) / 2, BINS - 1)]++;
+        for (int k = 0; k < 3; k++)                          /* 1, 2, 16: the other pair, block, function */
+            if (i >> 4) lag[k] += z * (double)x[i - (k == 2 ? 16 : k + 1)] / N;
     }
     /* standard deviations of the sums: sqrt 1, 2, 15, 96 over sqrt N; four of them allowed */
     NEAR(m[1], 0, 4 / sq, "mean");
     NEAR(m[2], 1, 4 * sqrt(2) / sq, "variance");
     NEAR(m[3], 0, 4 * sqrt(15) / sq, "third moment");
     NEAR(m[4], 3, 4 * sqrt(96) / sq, "fourth moment");
-    NEAR(lag, 0, 4 / sq, "neighbours");
-    NEAR(over3, N * 2.6997960632602e-3, 4 * sqrt(N * 2.7e-3), "beyond 3");
-    NEAR(over4, N * 6.334248366624e-5, 4 * sqrt(N * 6.3e-5), "beyond 4");
+    for (int k = 0; k < 3; k++) NEAR(lag[k], 0, 4 / sq, "neighbours");
+    for (int k = 1; k < 6; k++) {
+        const double p = erfc(k * 0.70710678118654752);
+        NEAR(over[k], N * p, 4 * sqrt(N * p), "beyond %d", k);
+    }
+    for (int i = 0; i < BINS; i++) chi += pow(bin[i] - (double)N / BINS, 2) / ((double)N / BINS);
+    NEAR(chi, BINS - 1, 4 * sqrt(2 * (BINS - 1)), "chi squared of normals");
+    chi = 0;
+    memset(bin, 0, sizeof bin);
 
     double mean = 0, lo = 1, hi = 0;
     fd_uniform(fd_seed(2386), N, x);
@@ -325,6 +355,7 @@ void test_random(void)
     arena();
     philox();
     normal_values();
+    normal_extremes();
     normal_bits(a);
     moments(a);
     streams(a);

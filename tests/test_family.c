@@ -681,14 +681,15 @@ static void check_time_law(void)
         }
         NEAR(worst, 0, 2e-5, "cdf of the optimal law, norm %d", norm);
         fd_time_draw(law, fd_seed(51), 3, B, t, w);
-        double m = 0, m2 = 0, u = 0, u2 = 0, z[2], exact = 0, sq = 0;
+        double m = 0, m2 = 0, u = 0, u2 = 0, exact = 0, sq = 0;
+        float z[4];
         for (int i = 0; i < B; i++) {
             double tu[2] = { t[i], e + (T - e) * (i + .5) / B };
             for (int k = 0; k < 2; k++) {
                 double P = c + lam * tu[k], floor = c * lam * tu[k] / P
                     * (norm ? .5 / (tu[k] * tu[k] * lam) : 1);
-                fd_normal2(fd_seed(52), (uint32_t[4]){ (uint32_t)(2 * i + k), 0, 0, 0 }, z);
-                double L = floor * z[0] * z[0] * (k ? 1 : w[i]);        /* the loss of one pair */
+                fd_normal4(fd_seed(52), (uint32_t[4]){ (uint32_t)(2 * i + k), 0, 0, 0 }, z);
+                double L = floor * (double)z[0] * (double)z[0] * (k ? 1 : w[i]);        /* the loss of one pair */
                 if (k) u += L / B, u2 += L * L / B;
                 else m += L / B, m2 += L * L / B;
             }
