@@ -951,6 +951,27 @@ static double oracle_ratio(const fd_cov *noise, const double *c)
     return zeros == n ? 0 : same == n ? ratio : -1;
 }
 
+/* Where all means have the same coefficient to rounding they get the same one: divided by a small P, in
+ * thousands of modes, what the transform made of nothing would decide the odds. */
+static void oracle_round(int n, ptrdiff_t modes, ptrdiff_t ch, fd_real *M)
+{
+    double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON, top = 0;
+    for (int i = 0; i < n; i++) {
+        double sum = 0;
+        for (ptrdiff_t j = 0; j < ch * modes; j++) sum += (double)M[i * ch * modes + j] * M[i * ch * modes + j];
+        top = fmax(top, sum);
+    }
+    for (ptrdiff_t j = 0; j < ch * modes; j++) {
+        double lo = M[j], hi = M[j];
+        for (int i = 1; i < n; i++) {
+            double x = M[i * ch * modes + j];
+            lo = fmin(lo, x), hi = fmax(hi, x);
+        }
+        for (int i = 0; i < n && hi - lo <= 2 * eps * sqrt(top); i++)
+            M[i * ch * modes + j] = (fd_real)(.5 * (lo + hi));
+    }
+}
+
 /* w NULL: equal weights; means NULL: 0; c NULL: point masses */
 static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, int n,
                            const double *w, const fd_real *means, const fd_cov *const c[])
@@ -981,6 +1002,7 @@ static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, 
     if (mu) proc_args(p, mu, *a);
     if (means && M) fd_to_modes(s, n, means, M, *a);
     if (st->code) return (fd_model){ 0 };
+    if (n > 1) oracle_round(n, s->modes, s->ch, M);
     for (int i = 0; i < n; i++) {
         logw[i] = log((w ? w[i] : 1) / sum);
         ci[i] = c ? c[i]->lam : NULL;

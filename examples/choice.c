@@ -18,9 +18,8 @@ enum { SIZES = 5, LAWS = 3, CHOICES = 7, BASE = 64, PARTS = 128, DRAWS = 256, TR
 static const int size_of[SIZES] = { 16, 64, 256, 1024, 4096 };
 static const struct { const char *name, *spec; double mean; } laws[LAWS] = {
     { "smooth", "rbf:l=0.1", 0 }, { "rough", "exp:l=0.2", 0 },
-    { "mixture", "exp:l=0.2,var=0.2", 1 } };
-/* The mixture is of two laws at +-mean e_1. They are rough because the odds of the two add up
- * x_k mean_k/P_k over all modes, and a float mean is 0 beyond mode 1 to rounding only. */
+    { "mixture", "matern:nu=1.5,l=0.2,var=0.2", 1 } };
+/* The mixture is of two laws at +-mean e_1. */
 
 /* no spec: the covariance of the data; that of some draws of them */
 enum { OWN, EMPIRICAL };

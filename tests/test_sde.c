@@ -658,6 +658,42 @@ static void check_mix(void)
     OK(!st.code, "status");
 }
 
+/* smooth components on fine grids: P is 1e-14 in thousands of modes, where means hold rounding only. What
+ * the odds are is known, for the means differ in mode 1 alone. */
+static void check_mix_fine(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    for (int n = 64; n <= 4096; n *= 8)
+        for (int smooth = 0; smooth < 2; smooth++) {
+            fd_arena q = a;
+            fd_space s = fd_grid(&q, 1, &n, NULL, NULL, 1);
+            fd_cov *c = smooth ? fd_cov_rbf(&q, &s, .2, .2) : fd_cov_matern(&q, &s, .2, .2, 1.5);
+            fd_cov *noise = fd_cov_matern(&q, &s, 1, .2, 1.5);
+            fd_process p = fd_vp(smooth ? noise : c, .1, 20);
+            fd_real *mean = fd_new(&q, fd_real, 2 * n), *x = fd_new(&q, fd_real, n);
+            fd_real *d = fd_new(&q, fd_real, n);
+            double t = .3, worst = 0;
+            mean[1] = 1, mean[n + 1] = -1;
+            fd_from_modes(&s, 2, mean, mean, q);
+            fd_model m = fd_oracle_mix(&q, &p, 2, (double[]){ .4, .6 }, mean, (const fd_cov *[]){ c, c });
+            fd_coef f = fd_law(&p, t, 0);
+            double P = f.m * f.m * c->lam[1] + f.v * p.noise->lam[1], g = c->lam[1] * f.m / P;
+            for (int i = 0; i < 5; i++) {
+                fd_noise(&p, fd_seed(47), i, 1, d, &t, x, NULL, q);      /* of 0: both are likely */
+                fd_to_modes(&s, 1, x, d, q);
+                double u = d[1], W = 1 / (1 + 1.5 * exp(-2 * f.m * u / P));
+                double want = g * u + (1 - g * f.m) * (2 * W - 1);
+                m.eval(m.self, &s, 1, x, &t, d, q);
+                fd_to_modes(&s, 1, d, d, q);
+                worst = maxd(worst, fabs(d[1] - want));
+                memset(d, 0, (size_t)n * sizeof *d);
+            }
+            NEAR(worst, 0, TOL(1e-9, 2e-4), "odds of a mixture, %d points, smooth %d", n, smooth);
+        }
+    OK(!st.code, "status");
+}
+
 static void check_data(void)
 {
     fd_status st;
@@ -890,6 +926,7 @@ void test_models(void)
     check_convert();
     check_gauss();
     check_mix();
+    check_mix_fine();
     check_data();
     check_precond();
     check_predict();
