@@ -1,6 +1,6 @@
 /* choice.c -- which covariance should the noise have? Five choices of C, and two that are no law on
  * function space, for three laws of data. The score is exact, so what is left is the choice, the
- * number of steps and the last time; --budget 10 trains a network for each row, too. It teaches:
+ * number of steps and the last time; --train 2000 trains a network for each row, too. It teaches:
  *
  *   any C no smoother than the data is as good as their own to 3 %: the error is of the steps;
  *   too smooth, and N(0, v C) lacks what m(tmax) leaves of high modes: 6 to 9 times the error;
@@ -159,7 +159,7 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
     q.precond = spec_read(&t_precond, "", "none");
     q.predict = spec_read(&t_predict, "", "v");
     q.net = spec_read(&t_net, "", "fno:width=24,layers=3");
-    q.budget = o->budget;
+    q.steps = o->train;
     q.seed = o->seed;
     q.out = NULL;
     d.s = base.s;
@@ -227,8 +227,8 @@ int main(int argc, char **argv)
     for (int l = 0; l < LAWS; l++) {
         printf("\n%-20s", laws[l].name);
         for (int j = 0; j < SIZES; j++) printf("%9d", size_of[j]);
-        printf("    growth%9d%s", size_of[SIZES - 1], o.budget > 0 ? "   trained:  64    256" : "");
-        puts(o.budget > 0 ? "   draws:  64    256" : "");
+        printf("    growth%9d%s", size_of[SIZES - 1], o.train > 0 ? "   trained:  64    256" : "");
+        puts(o.train > 0 ? "   draws:  64    256" : "");
         plot_begin(&by_n[l], 640, 560, laws[l].name, "points", "W2 to the data", 1, 1);
         plot_begin(&by_k[l], 640, 560, laws[l].name, "wavenumber", "W2 of a mode, 64 points", 1, 1);
         for (int c = 0; c < CHOICES; c++) {
@@ -247,7 +247,7 @@ int main(int argc, char **argv)
             double grows = y[l][c][SIZES - 1] / y[l][c][SIZES - 2];
             ok &= (fabs(grows - 1) < 0.05) == (c < LAWFUL);
             printf("%10.3f%9.4f", grows, clean);
-            if (o.budget > 0) {
+            if (o.train > 0) {
                 trained(l, c, &o, got, floor, a);
                 printf("       %7.4f%7.4f     %7.4f%7.4f", got[0], got[1], floor[0], floor[1]);
                 for (int j = 0; j < 2; j++) {

@@ -497,7 +497,7 @@ typedef struct {
         start, corrector, map;
     shape grid;
     int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, seed_given, accumulate, help;
+        pcs, seed_given, accumulate, train, help;
     double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, seed, memory;
 } args;
 
@@ -682,8 +682,8 @@ static const option options[] = {
       "principal components of the Frechet distance" },
     { "map", "NAME", "viridis", SAMPLE | NOISE, O_SPEC, AT(map), &t_map, 0, 0,
       "colours: gray, gray-inverse, viridis, diverging" },
-    { "budget", "SECONDS", "0", CHOICE, O_REAL, AT(budget), 0, 0, 1e9,
-      "train a network for so long for each row, too" },
+    { "train", "STEPS", "0", CHOICE, O_INT, AT(train), 0, 0, 1e9,
+      "train a network for each row, too" },
     { "seed", "N", "1", ALL & ~INFO, O_REAL, AT(seed), 0, 0, 9007199254740992.0,
       "all randomness comes from it" },
     { "threads", "N", "0", ALL & ~INFO, O_INT, AT(threads), 0, 0, 1024,
