@@ -507,6 +507,9 @@ fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, 
 /* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. */
 fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,
                        const fd_cov *const c[]);
+/* fd_oracle_kernel -- fd_oracle_gauss where c0, on the same points, has modes of its own (fd_cov_kernel, another
+ * basis): D = mean + m K (m K m + v C)^-1 (x - m mean), K the matrix of c0. Costs modes^3 for each time. */
+fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 /* fd_oracle_data -- the empirical measure of x [n][ch][points]: D = sum_i softmax_i(-|x - m x_i|^2 /
  * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. */
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
@@ -711,6 +714,40 @@ void    fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, co
                 double *part, fd_arena scratch);
 /* fd_gauss_logp -- log N(x; mean, C) over the modes with lam > 0; mean NULL for 0. */
 double  fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd_arena scratch);
+
+/* --- Paths between two laws, data at both ends: the stochastic interpolant of [Albergo et al. eq. 2.1]
+ *
+ *     x_r = A(r) x0 + B(r) x1 + G(r) z,    z ~ N(0, C),    r from 0 to 1,
+ *
+ * A(0) = B(1) = 1, A(1) = B(0) = G(0) = G(1) = 0; x0 and x1 independent or paired. FD_VELOCITY is
+ * u = E[A' x0 + B' x1 + G' z | x], FD_NOISE e = E[z | x], C grad log p = -e/G. The flow dx = u dr takes one law
+ * to the other, either way, and so does, with c >= 0 and G at least 0,
+ *
+ *     dx = (u - c e) dr + sqrt(2 c G) dW^C    up,    dx = (-u - c e) d(-r) + sqrt(2 c G) dW^C    down
+ *
+ * (their epsilon is c G: with any other the drift has a pole at the ends). For a law N(0, C) at one end see
+ * fd_path: then the score is that of a process. */
+typedef struct {
+    const fd_cov *noise;
+    fd_curve *A, *B, *G;             /* NULL: 1 - r, r, g sin^2(pi r) */
+    const void *self;                /* theirs */
+    double g;
+} fd_between;
+/* fd_between_draw -- x_r, function i with draw first + i of rng; z may be NULL. All [b][ch][points], r [b]. */
+void     fd_between_draw(const fd_between *p, fd_rng rng, int first, int b, const fd_real *x0,
+                         const fd_real *x1, const double *r, fd_real *x, fd_real *z, fd_arena scratch);
+/* fd_between_target -- what a network of this kind, FD_VELOCITY or FD_NOISE, should say: regress on it with |.|^2
+ * in any norm. y may be an input. */
+void     fd_between_target(const fd_between *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
+                           const fd_real *z, const double *r, fd_real *y, fd_arena scratch);
+/* fd_oracle_between -- the exact model for independent ends N(mean0, c0), N(mean1, c1) with the modes of
+ * p->noise (FD_ESHAPE otherwise); a mean may be NULL for 0. */
+fd_model fd_oracle_between(fd_arena *a, const fd_between *p, int predicts, const fd_real *mean0,
+                           const fd_cov *c0, const fd_real *mean1, const fd_cov *c1);
+/* fd_between_step -- Heun from r to `to`, above or below, with one noise for both stages: order 2, weakly where
+ * c > 0. u predicts FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C), or NULL for none. */
+void     fd_between_step(const fd_between *p, const fd_model *u, const fd_model *e, double c, double r,
+                         double to, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 
 /* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with its own dW:
  *   FD_SDE_EULER     X + f h + g dW                                     strong order 1/2

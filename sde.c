@@ -6,6 +6,7 @@
  *     training    noised pairs, targets, weights, laws of t
  *     sampling    rows of the one-stage schemes, stages of the others, correctors, the loop
  *     likelihood  the flow's change of density, the bound of the path space
+ *     two ends    paths between two laws
  *     equations   schemes for any scalar SDE
  *
  * Everything is diagonal in the modes e_k of the noise covariance C e_k = lam_k e_k, and everything
@@ -1029,6 +1030,137 @@ fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w,
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x)
 {
     return oracle_new(a, "fd_oracle_data", p, n, NULL, x, NULL);
+}
+
+/* --- Data whose covariance has other modes than the noise. With K_jk = <e_j, c0 e_k> for each channel, m and v
+ * diagonal, Q = m K m + v lam,
+ *
+ *     D = M + K m Q^-1 (x - m M),    J^T dy = Q^-1 m K dy,    Var = diag(K - K m Q^-1 m K)
+ *
+ * Q is factored at each time; lam and K, which may both be nearly singular, are not inverted. --- */
+
+typedef struct { fd_process p; double *K, *mu; fd_real *M; } full;
+
+/* Q = L L^T at t, m [modes]. Where Q_kk = 0 the state says nothing, and K m is 0 there, too. */
+static int full_factor(const full *o, double t, double *L, double *m, fd_status *st)
+{
+    ptrdiff_t n = o->p.noise->s.modes;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        fd_coef f = o->p.law(&o->p, t, o->mu[k]);
+        m[k] = f.m;
+        for (ptrdiff_t j = 0; j <= k; j++) L[k * n + j] = m[k] * o->K[k * n + j] * m[j];
+        L[k * n + k] += f.v * o->p.noise->lam[k];
+        if (!(L[k * n + k] > 0)) L[k * n + k] = 1;
+    }
+    return fd_cholesky(st, (int)n, L);
+}
+
+static void full_times(const full *o, const double *z, double *y)
+{
+    ptrdiff_t n = o->p.noise->s.modes;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        y[k] = 0;
+        for (ptrdiff_t j = 0; j < n; j++) y[k] += o->K[k * n + j] * z[j];
+    }
+}
+
+static void full_run(const full *o, int what, const fd_space *s, int b, const fd_real *x, const double *t,
+                     const fd_real *dy, fd_real *y, fd_arena scratch)
+{
+    fd_status *st = scratch.st;
+    ptrdiff_t n = s->modes, all = s->ch * n;
+    if (st->code) return;
+    if (!space_same(s, &o->p.noise->s)) {
+        fd_fail(st, FD_ESHAPE, "fd_oracle_kernel", "not the space it was made for; points", 1, s->points, 0, 0);
+        return;
+    }
+    fd_real *u = what == ORACLE_VAR ? y : fd_raw(&scratch, fd_real, b * all);
+    double *L = fd_raw(&scratch, double, n * n), *m = fd_raw(&scratch, double, 3 * n);
+    if (!u || !m) return;
+    double *z = m + n, *w = m + 2 * n;
+    if (what == ORACLE_EVAL) fd_to_modes(s, b, x, u, scratch);
+    if (what == ORACLE_VJP) space_pull(s, b, dy, u, scratch);
+    for (ptrdiff_t i = 0; i < b * s->ch && !st->code; i++) {
+        double now = t[i / s->ch];
+        const fd_real *M = o->M + i % s->ch * n;
+        fd_real *ui = u + i * n;
+        int same = i > 0 && now == t[(i - 1) / s->ch];
+        if (!same && full_factor(o, now, L, m, st)) return;
+        if (what == ORACLE_VAR && same) { memcpy(ui, ui - n, (size_t)n * sizeof *ui); continue; }
+        for (ptrdiff_t k = 0; k < n && what == ORACLE_VAR; k++) {         /* |L^-1 m K_k|^2 */
+            double sum = o->K[k * n + k];
+            for (ptrdiff_t j = 0; j < n; j++) z[j] = m[j] * o->K[k * n + j];
+            fd_solve_lower((int)n, L, 0, z);
+            for (ptrdiff_t j = 0; j < n; j++) sum -= z[j] * z[j];
+            ui[k] = (fd_real)fmax(0, sum);
+        }
+        if (what == ORACLE_VAR) continue;
+        for (ptrdiff_t k = 0; k < n; k++) w[k] = what == ORACLE_EVAL ? ui[k] - m[k] * M[k] : ui[k];
+        if (what == ORACLE_VJP) full_times(o, w, z);
+        for (ptrdiff_t k = 0; k < n; k++) z[k] = what == ORACLE_EVAL ? w[k] : m[k] * z[k];
+        fd_solve_lower((int)n, L, 0, z);
+        fd_solve_lower((int)n, L, 1, z);
+        for (ptrdiff_t k = 0; k < n && what == ORACLE_EVAL; k++) z[k] *= m[k];
+        if (what == ORACLE_EVAL) full_times(o, z, w);
+        for (ptrdiff_t k = 0; k < n; k++) ui[k] = (fd_real)(what == ORACLE_EVAL ? M[k] + w[k] : z[k]);
+    }
+    if (what == ORACLE_EVAL) fd_from_modes(s, b, u, y, scratch);
+    if (what == ORACLE_VJP) space_push(s, b, u, y, scratch);
+}
+
+static void full_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *y,
+                      fd_arena scratch)
+{
+    full_run(self, ORACLE_EVAL, s, b, x, t, NULL, y, scratch);
+}
+
+static void full_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     const fd_real *dy, fd_real *dx, fd_arena scratch)
+{
+    full_run(self, ORACLE_VJP, s, b, x, t, dy, dx, scratch);
+}
+
+static void full_var(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *w,
+                     fd_arena scratch)
+{
+    full_run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
+}
+
+fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
+{
+    fd_status *st = a->st;
+    if (st->code || !p->noise || !c0) return (fd_model){ 0 };
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t n = s->modes, l = c0->s.modes, points = s->points;
+    if (c0->s.points != points || c0->s.ch != s->ch) {
+        fd_fail(st, FD_ESHAPE, "fd_oracle_kernel", "data and noise have different points", 2, c0->s.points,
+                points, 0);
+        return (fd_model){ 0 };
+    }
+    full *o = fd_new(a, full, 1);
+    double *K = fd_new(a, double, n * n), *mu = fd_new(a, double, n);
+    fd_real *M = fd_new(a, fd_real, s->ch * n);
+    if (mean && M) fd_to_modes(s, 1, mean, M, *a);
+    if (mu) proc_args(p, mu, *a);
+    fd_arena scratch = *a;
+    fd_space one = *s, own = c0->s;
+    one.ch = own.ch = 1;
+    fd_real *f = fd_new(&scratch, fd_real, l * l), *g = fd_raw(&scratch, fd_real, l * points);
+    fd_real *B = fd_raw(&scratch, fd_real, l * n);
+    for (ptrdiff_t i = 0; i < l && B; i++) f[i * l + i] = (fd_real)sqrt(c0->lam[i]);
+    fd_from_modes(&own, (int)l, f, g, scratch);
+    fd_to_modes(&one, (int)l, g, B, scratch);                         /* sqrt(c_i) times its mode i */
+    if (st->code) return (fd_model){ 0 };
+    for (ptrdiff_t i = 0; i < l; i++)
+        for (ptrdiff_t j = 0; j < n; j++)
+            for (ptrdiff_t k = 0; k < n; k++) K[j * n + k] += (double)B[i * n + j] * B[i * n + k];
+    double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON, trace = 0;
+    for (ptrdiff_t k = 0; k < n; k++) trace += K[k * n + k];
+    for (ptrdiff_t k = 0; k < n; k++)                                 /* no noise, and data but rounding */
+        if (p->noise->lam[k] == 0 && K[k * n + k] <= 64 * eps * eps * trace)
+            for (ptrdiff_t j = 0; j < n; j++) K[k * n + j] = K[j * n + k] = 0;
+    *o = (full){ *p, K, mu, M };
+    return (fd_model){ FD_X0, full_eval, full_vjp, full_var, o };
 }
 
 /* --- Preconditioning --- */
@@ -2404,6 +2536,155 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
         nll[i] = sum[i] + sum[b + i] + sum[2 * b + i];
         for (int j = 0; j < 3 && part; j++) part[i * 3 + j] = sum[j * b + i];
     }
+}
+
+/* ---- Two ends --------------------------------------------------------------------------------- *
+ *
+ * x = A x0 + B x1 + G z. For independent Gaussian ends, per mode, with M = A M0 + B M1 and
+ * P = A^2 c0 + B^2 c1 + G^2 lam,
+ *
+ *     E[A' x0 + B' x1 + G' z | x] = M' + P'/2P (x - M),    E[z | x] = G lam/P (x - M) */
+
+typedef struct { double v[3], d[3]; } ends_coef;              /* A, B, G and their derivatives */
+
+static ends_coef ends_law(const fd_between *p, double r)
+{
+    fd_curve *const f[3] = { p->A, p->B, p->G };
+    ends_coef c = { { 1 - r, r, p->g * pow(sin(PI * r), 2) }, { -1, 1, p->g * PI * sin(2 * PI * r) } };
+    for (int i = 0; i < 3; i++) if (f[i]) c.v[i] = f[i](r, p->self, &c.d[i]);
+    return c;
+}
+
+typedef struct { const fd_between *p; int what; } ends_ctx;
+enum { ENDS_STATE, ENDS_SLOPE };
+
+static const char *ends_sum(const void *ctx, const fd_process *p, double r, double mu, double c[3])
+{
+    const ends_ctx *x = ctx;
+    ends_coef f = ends_law(x->p, r);
+    (void)p, (void)mu;
+    memcpy(c, x->what == ENDS_STATE ? f.v : f.d, 3 * sizeof *c);
+    return NULL;
+}
+
+static void ends_apply(const char *where, const fd_between *p, int what, int b, const fd_real *x0,
+                       const fd_real *x1, const fd_real *z, const double *r, fd_real *y, fd_arena scratch)
+{
+    ends_ctx ctx = { p, what };
+    fd_process carrier = { .noise = p->noise };
+    lin_apply(where, &carrier, b, r, ends_sum, &ctx, 3, (const fd_real *[3]){ x0, x1, z }, y, scratch);
+}
+
+void fd_between_draw(const fd_between *p, fd_rng rng, int first, int b, const fd_real *x0, const fd_real *x1,
+                     const double *r, fd_real *x, fd_real *z, fd_arena scratch)
+{
+    if (scratch.st->code || !p->noise) return;
+    if (!z) z = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
+    if (!z) return;
+    fd_cov_draw(p->noise, rng, first, b, z, scratch);
+    ends_apply("fd_between_draw", p, ENDS_STATE, b, x0, x1, z, r, x, scratch);
+}
+
+void fd_between_target(const fd_between *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
+                       const fd_real *z, const double *r, fd_real *y, fd_arena scratch)
+{
+    if (scratch.st->code || !p->noise) return;
+    if (predicts == FD_NOISE) memmove(y, z, (size_t)b * (size_t)fd_size(&p->noise->s) * sizeof *y);
+    else if (predicts == FD_VELOCITY)
+        ends_apply("fd_between_target", p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
+    else fd_fail(scratch.st, FD_EARG, "fd_between_target", "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts,
+                 0, 0);
+}
+
+typedef struct { fd_between p; int predicts; fd_real *M[2]; const double *c[2]; } ends_model;
+
+static void ends_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *r,
+                      fd_real *y, fd_arena scratch)
+{
+    const ends_model *o = self;
+    ptrdiff_t modes = s->modes, n = s->ch * modes;
+    if (scratch.st->code) return;
+    if (!space_same(s, &o->p.noise->s)) {
+        fd_fail(scratch.st, FD_ESHAPE, "fd_oracle_between", "not the space it was made for; points", 1,
+                s->points, 0, 0);
+        return;
+    }
+    fd_real *u = fd_raw(&scratch, fd_real, b * n);
+    if (!u) return;
+    fd_to_modes(s, b, x, u, scratch);
+    for (ptrdiff_t j = 0; j < b * n; j++) {
+        ptrdiff_t k = j % modes, at = j % n;
+        ends_coef f = ends_law(&o->p, r[j / n]);
+        const double var[3] = { o->c[0][k], o->c[1][k], o->p.noise->lam[k] };
+        double P = 0, S = 0, d = u[j], slope = 0;
+        for (int i = 0; i < 3; i++) P += f.v[i] * f.v[i] * var[i], S += f.v[i] * f.d[i] * var[i];
+        for (int i = 0; i < 2; i++) d -= f.v[i] * o->M[i][at], slope += f.d[i] * o->M[i][at];
+        double g = P > 0 ? (o->predicts == FD_NOISE ? f.v[2] * var[2] : S) / P : 0;
+        u[j] = (fd_real)((o->predicts == FD_NOISE ? 0 : slope) + g * d);
+    }
+    fd_from_modes(s, b, u, y, scratch);
+}
+
+fd_model fd_oracle_between(fd_arena *a, const fd_between *p, int predicts, const fd_real *mean0,
+                           const fd_cov *c0, const fd_real *mean1, const fd_cov *c1)
+{
+    const char *where = "fd_oracle_between";
+    if (a->st->code || !p->noise || !c0 || !c1) return (fd_model){ 0 };
+    const fd_space *s = &p->noise->s;
+    if (predicts != FD_VELOCITY && predicts != FD_NOISE)
+        fd_fail(a->st, FD_EARG, where, "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts, 0, 0);
+    if (!space_same(s, &c0->s) || !space_same(s, &c1->s))
+        fd_fail(a->st, FD_ESHAPE, where, "data and noise have different modes", 0, 0, 0, 0);
+    ends_model *o = fd_new(a, ends_model, 1);
+    fd_real *M = fd_new(a, fd_real, 2 * s->ch * s->modes);
+    if (!M) return (fd_model){ 0 };
+    *o = (ends_model){ *p, predicts, { M, M + s->ch * s->modes }, { c0->lam, c1->lam } };
+    if (mean0) fd_to_modes(s, 1, mean0, o->M[0], *a);
+    if (mean1) fd_to_modes(s, 1, mean1, o->M[1], *a);
+    return a->st->code ? (fd_model){ 0 } : (fd_model){ predicts, ends_eval, NULL, NULL, o };
+}
+
+/* k = way u - c e, way = 1 from r = 0 to 1 */
+static void ends_slope(const fd_model *u, const fd_model *e, double c, double way, const fd_space *s, int b,
+                       const fd_real *x, const double *r, fd_real *k, fd_real *work, fd_arena scratch)
+{
+    ptrdiff_t n = b * fd_size(s);
+    u->eval(u->self, s, b, x, r, k, scratch);
+    if (c > 0) e->eval(e->self, s, b, x, r, work, scratch);
+    if (!scratch.st->code) step_sum(n, c > 0 ? 2 : 1, way, k, -c, work, 0, NULL, k);
+}
+
+void fd_between_step(const fd_between *p, const fd_model *u, const fd_model *e, double c, double r, double to,
+                     int b, fd_real *x, const fd_real *xi, fd_arena scratch)
+{
+    static const double node[3] = { -.7745966692414833770, 0, .7745966692414833770 };
+    static const double weight[3] = { 5. / 18, 8. / 18, 5. / 18 };
+    const char *where = "fd_between_step";
+    if (scratch.st->code || !p->noise) return;
+    if (!(c >= 0) || !u->eval || u->predicts != FD_VELOCITY
+        || (c > 0 && (!e || !e->eval || e->predicts != FD_NOISE))) {
+        fd_fail(scratch.st, FD_EARG, where, "needs a model of the velocity, and for c > 0 one of the noise", 0,
+                0, 0, 0);
+        return;
+    }
+    const fd_space *s = &p->noise->s;
+    ptrdiff_t n = b * fd_size(s);
+    double h = fabs(to - r), way = to > r ? 1 : -1, v = 0;
+    fd_real *k = fd_raw(&scratch, fd_real, n), *k2 = fd_raw(&scratch, fd_real, n);
+    fd_real *y = fd_raw(&scratch, fd_real, n), *work = fd_raw(&scratch, fd_real, n);
+    double *rb = fd_raw(&scratch, double, b);
+    if (!rb) return;
+    for (int i = 0; i < 3; i++) v += 2 * c * h * weight[i] * ends_law(p, .5 * (r + to + node[i] * (to - r))).v[2];
+    int nin = c > 0 && xi ? 3 : 2;
+    for (int i = 0; i < b; i++) rb[i] = r;
+    ends_slope(u, e, c, way, s, b, x, rb, k, work, scratch);
+    if (scratch.st->code) return;
+    step_sum(n, nin, 1, x, h, k, sqrt(v), xi, y);
+    for (int i = 0; i < b; i++) rb[i] = to;
+    ends_slope(u, e, c, way, s, b, y, rb, k2, work, scratch);
+    if (scratch.st->code) return;
+    step_sum(n, 2, .5, k, .5, k2, 0, NULL, k);
+    step_sum(n, nin, 1, x, h, k, sqrt(v), xi, x);
 }
 
 /* ---- Any scalar SDE -------------------------------------------------------------------------- */

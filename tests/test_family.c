@@ -1747,6 +1747,144 @@ static void check_pencil(void)
     OK(!st.code, "status");
 }
 
+typedef struct { double l; } lenscale;
+static double kernel_exp(const double *x, const double *y, const void *prm)
+{
+    return exp(-fabs(*x - *y) / ((const lenscale *)prm)->l);
+}
+static double kernel_bent(const double *x, const double *y, const void *prm)
+{
+    double d = *x - *y;
+    return (1 + .7 * *x * *y) * exp(-d * d / ((const lenscale *)prm)->l) + (*x == *y ? .05 : 0);
+}
+
+/* the same by the library: against the matrices of the points; where modes agree, against the diagonal model */
+static void check_kernel(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    enum { N = 7, CH = 2, B = 2, S = B * N * CH };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, CH);
+    fd_real mean[N * CH], x[S], y[S], z[S], dy[S];
+    double t[B] = { .3, .12 };
+    fd_normal(fd_seed(171), N * CH, mean);
+    fd_normal(fd_seed(172), S, x);
+    fd_normal(fd_seed(173), S, dy);
+    fd_cov *own = fd_cov_matern(&a, &s, 1, .3, 1), *same = fd_cov_matern(&a, &s, .8, .2, 1.5);
+    fd_cov *data = fd_cov_kernel(&a, &s, kernel_bent, &(lenscale){ .1 });
+    fd_cov *kn = fd_cov_kernel(&a, &s, kernel_exp, &(lenscale){ .3 });
+    fd_process p[3] = { fd_vp(own, .1, 20), fd_heat(own, 1.3, .02, NULL, NULL, 2), fd_vp(kn, .1, 20) };
+    for (int i = 0; i < 2; i++) {                           /* common modes: fd_oracle_gauss */
+        fd_model g = fd_oracle_gauss(&a, &p[i], mean, same), k = fd_oracle_kernel(&a, &p[i], mean, same);
+        g.eval(g.self, &s, B, x, t, y, a);
+        k.eval(k.self, &s, B, x, t, z, a);
+        NEAR(test_rel(S, z, y), 0, TOL(1e-12, 1e-5), "common modes, process %d", i);
+        g.vjp(g.self, &s, B, x, t, dy, y, a);
+        k.vjp(k.self, &s, B, x, t, dy, z, a);
+        NEAR(test_rel(S, z, y), 0, TOL(1e-12, 1e-5), "common modes, process %d: vjp", i);
+        g.var(g.self, &s, B, x, t, y, a);
+        k.var(k.self, &s, B, x, t, z, a);
+        NEAR(test_rel(S, z, y), 0, TOL(1e-12, 1e-5), "common modes, process %d: variance", i);
+    }
+    for (int i = 0; i < 3; i++) {                           /* by matrices of the points */
+        const fd_cov *n = p[i].noise;
+        fd_model k = fd_oracle_kernel(&a, &p[i], mean, data);
+        k.eval(k.self, &n->s, B, x, t, y, a);
+        k.vjp(k.self, &n->s, B, x, t, dy, z, a);
+        double worst = 0, worst2 = 0, dot[2] = { 0 };
+        for (int b = 0; b < B; b++) {
+            double E[N][N], mv[N], Q[N * N], Kd[N * N], w[N];
+            fd_real unit[N * N] = { 0 };
+            fd_space one = n->s;
+            one.ch = 1;
+            for (int j = 0; j < N; j++) unit[j * N + j] = 1;
+            fd_from_modes(&one, N, unit, unit, a);
+            for (int j = 0; j < N; j++) {
+                mv[j] = fd_law(&p[i], t[b], j).m;
+                for (int q = 0; q < N; q++) E[j][q] = unit[j * N + q];
+            }
+            for (int q = 0; q < N; q++)                     /* Mt = m as a matrix of points, K, v C */
+                for (int r = 0; r < N; r++) {
+                    double xq = (q + .5) / N, xr = (r + .5) / N;
+                    Kd[q * N + r] = kernel_bent(&xq, &xr, &(lenscale){ .1 });
+                }
+            double mK[N * N], Mt[N * N];
+            for (int q = 0; q < N; q++)
+                for (int r = 0; r < N; r++) {
+                    Mt[q * N + r] = Q[q * N + r] = 0;
+                    for (int j = 0; j < N; j++) {
+                        Mt[q * N + r] += E[j][q] * mv[j] * E[j][r] / N;
+                        Q[q * N + r] += E[j][q] * fd_law(&p[i], t[b], j).v * n->lam[j] * E[j][r];
+                    }
+                }
+            for (int q = 0; q < N; q++)
+                for (int r = 0; r < N; r++) {
+                    mK[q * N + r] = 0;
+                    for (int j = 0; j < N; j++) mK[q * N + r] += Mt[q * N + j] * Kd[j * N + r];
+                }
+            for (int q = 0; q < N; q++)
+                for (int r = 0; r < N; r++)
+                    for (int j = 0; j < N; j++) Q[q * N + r] += mK[q * N + j] * Mt[j * N + r];
+            fd_cholesky(&st, N, Q);
+            for (int c = 0; c < CH; c++) {
+                const fd_real *xc = x + (b * CH + c) * N, *mc = mean + c * N;
+                for (int q = 0; q < N; q++) {
+                    w[q] = xc[q];
+                    for (int j = 0; j < N; j++) w[q] -= Mt[q * N + j] * mc[j];
+                }
+                fd_solve_lower(N, Q, 0, w);
+                fd_solve_lower(N, Q, 1, w);
+                for (int q = 0; q < N; q++) {
+                    double D = mc[q];
+                    for (int j = 0; j < N; j++) D += mK[j * N + q] * w[j];
+                    worst = maxf(worst, fabs(D - y[(b * CH + c) * N + q]));
+                }
+            }
+            {                                               /* its variance, mode by mode */
+                fd_real v[N * CH];
+                k.var(k.self, &n->s, 1, x, &t[b], v, a);
+                for (int j = 0; j < N; j++) {
+                    double var = 0, g[N];
+                    for (int q = 0; q < N; q++) {
+                        g[q] = 0;
+                        for (int r = 0; r < N; r++) {
+                            var += E[j][q] * Kd[q * N + r] * E[j][r] / N / N;
+                            g[q] += mK[q * N + r] * E[j][r] / N;
+                        }
+                    }
+                    fd_solve_lower(N, Q, 0, g);
+                    for (int q = 0; q < N; q++) var -= g[q] * g[q];
+                    worst2 = maxf(worst2, fabs(var - v[j]));
+                }
+            }
+        }
+        NEAR(worst, 0, TOL(1e-11, 3e-5), "kernel matrices, case %d", i);
+        NEAR(worst2, 0, TOL(1e-11, 3e-5), "kernel matrices, case %d: variance", i);
+        fd_real up[S], yu[S];                               /* D is affine: dy J dy is a difference */
+        for (int j = 0; j < S; j++) up[j] = x[j] + dy[j];
+        k.eval(k.self, &n->s, B, up, t, yu, a);
+        for (int j = 0; j < S; j++) dot[0] += dy[j] * ((double)yu[j] - y[j]), dot[1] += (double)z[j] * dy[j];
+        NEAR(dot[1], dot[0], TOL(1e-11, 1e-4) * fabs(dot[0]) + TOL(0, 1e-4), "case %d: vjp", i);
+    }
+    /* even grids: no noise on a mode, and data there or not */
+    fd_space ev = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
+    fd_cov *ne = fd_cov_matern(&a, &ev, 1, .3, 1), *de = fd_cov_matern(&a, &ev, .8, .2, 1.5);
+    for (int i = 0; i < 2; i++) {
+        fd_process q = fd_vp(ne, .1, 20);
+        if (i) de->lam[5] = .1;
+        fd_model g = fd_oracle_gauss(&a, &q, NULL, de), k = fd_oracle_kernel(&a, &q, NULL, de);
+        g.eval(g.self, &ev, 2, x, t, y, a);
+        k.eval(k.self, &ev, 2, x, t, z, a);
+        NEAR(test_rel(12, z, y), 0, TOL(1e-12, 1e-4), "a mode without noise, data there %d", i);
+    }
+    OK(!st.code, "status: %s", st.code ? st.what : "");
+    OK(!fd_oracle_kernel(&a, &p[0], NULL, ne).eval && st.code == FD_ESHAPE, "other points");
+    st.code = 0;
+    fd_model k = fd_oracle_kernel(&a, &p[0], NULL, data);
+    k.eval(k.self, &ev, 1, x, t, y, a);
+    OK(st.code == FD_ESHAPE, "another space");
+}
+
 /* FFM with the VP path ends at N(.9932 mu, .9865 c + .0135 lam) */
 static void check_ends(void)
 {
@@ -1769,6 +1907,150 @@ static void check_ends(void)
     NEAR(w.V, e.m * e.m * c + e.v * lam, TOL(1e-9, 1e-4), "FFM-VP: variance");
     NEAR(w.V, .9865 * c + .0135 * lam, 2e-5 + TOL(0, 1e-4), "as published");
     OK(!st.code, "status");
+}
+
+/* ---- two ends ---- */
+
+static fd_curve cosA, sinB;
+static double cosA(double r, const void *self, double *d)
+{
+    (void)self;
+    *d = -PI / 2 * sin(PI * r / 2);
+    return cos(PI * r / 2);
+}
+static double sinB(double r, const void *self, double *d)
+{
+    (void)self;
+    *d = PI / 2 * cos(PI * r / 2);
+    return sin(PI * r / 2);
+}
+
+static void check_between(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    enum { N = 6, CH = 2, B = 3, S = B * N * CH };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
+    fd_cov *noise = fd_cov_matern(&a, &s, .8, .3, 1), *c0 = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    fd_cov *c1 = fd_cov_exp(&a, &s, .6, .3);
+    fd_real x0[S], x1[S], z[S], x[S], y[S], m[2 * N * CH], xi[S];
+    double r[B] = { .13, .58, .91 };
+    fd_normal(fd_seed(161), S, x0);
+    fd_normal(fd_seed(162), S, x1);
+    fd_normal(fd_seed(163), 2 * N * CH, m);
+    fd_between ps[2] = { { .noise = noise, .g = .7 },
+                         { .noise = noise, .A = cosA, .B = sinB, .G = bump } };
+    for (int k = 0; k < 2; k++) {
+        const fd_between *p = &ps[k];
+        double w[B][6], worst[3] = { 0 };
+        for (int i = 0; i < B; i++) {
+            w[i][0] = k ? cosA(r[i], NULL, &w[i][3]) : 1 - r[i];
+            w[i][1] = k ? sinB(r[i], NULL, &w[i][4]) : r[i];
+            w[i][2] = k ? bump(r[i], NULL, &w[i][5]) : .7 * sin(PI * r[i]) * sin(PI * r[i]);
+            if (!k) w[i][3] = -1, w[i][4] = 1, w[i][5] = 1.4 * PI * sin(PI * r[i]) * cos(PI * r[i]);
+        }
+        fd_between_draw(p, fd_seed(164), 5, B, x0, x1, r, x, z, a);
+        fd_cov_draw(noise, fd_seed(164), 5, B, xi, a);
+        OK(!memcmp(z, xi, sizeof z), "z is draw first + i");
+        fd_between_target(p, FD_VELOCITY, B, x0, x1, z, r, y, a);
+        for (int j = 0; j < S; j++) {
+            const double *c = w[j / (N * CH)];
+            worst[0] = maxf(worst[0], fabs(x[j] - c[0] * x0[j] - c[1] * x1[j] - c[2] * z[j]));
+            worst[1] = maxf(worst[1], fabs(y[j] - c[3] * x0[j] - c[4] * x1[j] - c[5] * z[j]));
+        }
+        NEAR(worst[0], 0, 10 * EPS, "state of path %d", k);
+        NEAR(worst[1], 0, 40 * EPS, "velocity of path %d", k);
+        fd_between_target(p, FD_NOISE, B, x0, x1, z, r, y, a);
+        OK(!memcmp(y, z, sizeof y), "the target of the noise");
+        fd_between_draw(p, fd_seed(164), 5, B, x0, x1, r, y, NULL, a);
+        OK(!memcmp(x, y, sizeof y), "z is not wanted");
+
+        /* the exact model is the regression: slope Cov(target, x)/Var(x) in each mode, through the means */
+        for (int kind = 0; kind < 2; kind++) {
+            fd_model o = fd_oracle_between(&a, p, kind ? FD_NOISE : FD_VELOCITY, m, c0, m + N * CH, c1);
+            fd_real u[S], v[S], M[2 * N * CH];
+            o.eval(o.self, &s, B, x, r, y, a);
+            fd_to_modes(&s, B, x, u, a);
+            fd_to_modes(&s, B, y, v, a);
+            fd_to_modes(&s, 2, m, M, a);
+            for (int j = 0; j < S; j++) {
+                int q = j % (N * CH), mode = j % N;
+                const double *c = w[j / (N * CH)], var[3] = { c0->lam[mode], c1->lam[mode], noise->lam[mode] };
+                double V = 0, cross = 0, mean = c[0] * M[q] + c[1] * M[N * CH + q];
+                double at = kind ? 0 : c[3] * M[q] + c[4] * M[N * CH + q];
+                for (int i = 0; i < 3; i++) {
+                    V += c[i] * c[i] * var[i];
+                    cross += c[i] * (kind ? i == 2 : c[3 + i]) * var[i];
+                }
+                if (V > 0) at += cross / V * (u[j] - mean);
+                worst[2] = maxf(worst[2], fabs(at - v[j]));
+            }
+            NEAR(worst[2], 0, TOL(1e-12, 1e-4), "exact model of path %d, kind %d", k, kind);
+        }
+        /* with N(0, C) at one end it is the one-sided path */
+        if (k) continue;
+        fd_process one = fd_path(noise, ot_A, ot_B, bump, &(double){ 0 });
+        fd_between two = { .noise = noise, .G = bump };
+        fd_model o = fd_oracle_between(&a, &two, FD_VELOCITY, NULL, noise, m, c1);
+        fd_model g = fd_oracle_gauss(&a, &one, m, c1);
+        double t[B];
+        for (int i = 0; i < B; i++) t[i] = 1 - r[i];
+        fd_cov_pow(noise, 0, B, x, x, a);
+        o.eval(o.self, &s, B, x, r, y, a);
+        fd_predict(&g, FD_VELOCITY, &one, B, x, t, z, a);
+        fd_cov_pow(noise, 0, B, z, z, a);
+        fd_cov_pow(noise, 0, B, y, y, a);
+        NEAR(test_rel(S, y, z), 0, TOL(1e-11, 1e-4), "one end N(0, C): fd_path");
+    }
+    /* the law of n steps, up and down, flow and equation: to the other end, order 2 */
+    double mus[2] = { -.6, 1.1 }, cs[2] = { .5, .2 }, lam = .8;
+    fd_real mm[2] = { (fd_real)mus[0], (fd_real)mus[1] };
+    fd_cov *n1 = single(&a, lam), *e0 = single_on(&a, n1, cs[0]), *e1 = single_on(&a, n1, cs[1]);
+    for (int down = 0; down < 2; down++)
+        for (int k = 0; k < 3; k++) {
+            double err[2], c = k == 2 ? 1.5 : 0;
+            fd_between p = { .noise = n1, .g = .9 };
+            if (k == 1) p.A = cosA, p.B = sinB, p.G = bump;
+            fd_model u = fd_oracle_between(&a, &p, FD_VELOCITY, mm, e0, mm + 1, e1);
+            fd_model e = fd_oracle_between(&a, &p, FD_NOISE, mm, e0, mm + 1, e1);
+            for (int f = 0; f < 2; f++) {
+                int n = 480 << f;
+                gauss w = { mus[down], cs[down] }, end = { mus[!down], cs[!down] };
+                double X = 1.7;
+                fd_real path = (fd_real)X;
+                for (int i = 0; i < n; i++) {
+                    double from = (double)i / n, to = (i + 1.) / n;
+                    fd_real q[3] = { 0, 1, 0 }, one = 1;
+                    if (down) from = 1 - from, to = 1 - to;
+                    fd_between_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 2, q, NULL, a);
+                    fd_between_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 1, q + 2, &one, a);
+                    double A = (double)q[1] - q[0], S2 = pow((double)q[2] - q[0], 2);
+                    w = (gauss){ A * w.M + q[0], A * A * w.V + S2 * lam };
+                    fd_between_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 1, &path, NULL, a);
+                }
+                err[f] = fabs(w.M - end.M) + fabs(w.V - end.V);
+                if (!k) err[f] += fabs(path - end.M - sqrt(end.V / cs[down]) * (X - mus[down]));
+                NEAR(err[f], 0, TOL(2e-3, 3e-3), "the other end, down %d, case %d, %d steps", down, k, n);
+            }
+            if (EPS < 1e-10) NEAR(log2(err[0] / err[1]), 2, .25, "order, down %d, case %d (%g, %g)", down, k,
+                                  err[0], err[1]);
+        }
+    OK(!st.code, "status: %s", st.code ? st.what : "");
+    fd_between p = { .noise = noise };
+    fd_model u = fd_oracle_between(&a, &p, FD_VELOCITY, NULL, c0, NULL, c1);
+    memcpy(y, x, sizeof x);
+    fd_between_step(&p, &u, NULL, 1, 0, .1, B, x, NULL, a);
+    OK(st.code == FD_EARG && !memcmp(x, y, sizeof x), "c > 0 without a model of the noise");
+    st.code = 0;
+    fd_between_target(&p, FD_SCORE, B, x0, x1, z, r, y, a);
+    OK(st.code == FD_EARG, "no such target");
+    st.code = 0;
+    OK(!fd_oracle_between(&a, &p, FD_X0, NULL, c0, NULL, c1).eval && st.code == FD_EARG, "no such kind");
+    st.code = 0;
+    OK(!fd_oracle_between(&a, &p, FD_VELOCITY, NULL, c0, NULL, e1).eval && st.code == FD_ESHAPE, "other modes");
+    st.code = 0;
+    u.eval(u.self, &n1->s, 1, x, r, y, a);
+    OK(st.code == FD_ESHAPE, "another space");
 }
 
 static int family_chain(fd_arena a, int k, double *out)
@@ -1831,6 +2113,8 @@ void test_density(void)
     check_elbo();
     check_wrong();
     check_pencil();
+    check_kernel();
     check_ends();
+    check_between();
     check_family_starved();
 }
