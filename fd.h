@@ -879,6 +879,8 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     (proj = -1: one linear map).
  *                     modes[a] = m: k = -m/2..(m-1)/2 on first axes, 0..m/2 on the last.
  *                     R normal with standard deviation sqrt(2/(2 width)) (complex variance).
+ *   mix               either with the channel MLP of neuraloperator: h <- act(mlp(h') + gate h), h' what the layer
+ *                     is without; mlp has mix numbers and GELU inside, gate one number a channel.
  *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
  *                     to patches, a 3x3 convolution with zeros outside. FD_UVIT: layers is odd, half of
@@ -933,7 +935,9 @@ typedef struct {
     int levels, groups;      /* U-shaped: [4], U-Net [3]; U-Net: groups of its norms, [32 or what divides width] */
     int mult[FD_LEVELS];     /* widths of the levels over width, [1 2 4 4 ..], U-Net [1 2 2 ..] */
     double scale[FD_LEVELS]; /* points of their axes over those of the grid, [1 3/4 1/2 1/4 ..], U-Net [1 1/2 1/4 ..] */
-    double pad;              /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15. */
+    double pad;              /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15. Fourier operators */
+    int acts, mix;           /* FNO: layers that an activation follows, the first ones [layers - 1]; 0: no MLPs */
+    double eps;              /* of a transformer's norms [1e-6] */
 } fd_arch;
 
 typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* one weight tensor */
@@ -1047,6 +1051,33 @@ int        fd_csv_save(fd_status *st, const char *path, int cols, const char *co
 int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
+/* fd_foreign -- what a file with weights of another program cannot tell; 0: as that program has it.
+ * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model."). fd_net_from makes its
+ * network with those weights; complex ones are real pairs, as fd_tensors_load gives them. A tensor that is
+ * missing, left over or of another shape is FD_EDATA and named. The output is that of the original to rounding,
+ * on grids where the original itself is consistent:
+ *
+ *   FD_FROM_FNO           the authors' first release, 1-D to 3-D [FNO; KER; ML]: fc0, conv0.weights1.., w0.., fc1,
+ *                         fc2; coordinates closed; time is a channel if the inputs are one more than output and
+ *                         coordinates
+ *   FD_FROM_NEURALOP_02   fno_blocks.convs.weight.*.tensor, lifting.fc: half blocks. Nothing is appended to the
+ *   FD_FROM_NEURALOP_03   input; here coords and time say what its channels are. lifting.fcs: whole blocks
+ *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates open. Before
+ *                         2.0 an odd number of modes means others (version 1)
+ *   FD_FROM_UVIT          [U-ViT] without classes; heads are 64 wide, the grid is square, tscale 999
+ */
+enum { FD_FROM_NONE, FD_FROM_FNO, FD_FROM_NEURALOP_02, FD_FROM_NEURALOP_03, FD_FROM_NEURALOP, FD_FROM_UVIT,
+       FD_FOREIGN };
+typedef struct {
+    int act, coords, time;   /* FD_GELU.., FD_COORD_.., FD_TIME_NONE or _CHANNEL, each + 1 */
+    int reversed;            /* 1: the last axis is the first coordinate, as in [FFM] */
+    int version;             /* of neuraloperator, 1 or 2 */
+    int heads, grid[3];
+    double tscale, pad;      /* pad: zeros behind each axis, as a part of it (two-sided padding p: 2 p) */
+} fd_foreign;
+int         fd_foreign_kind(const fd_tensors *f);
+const char *fd_foreign_name(int kind);
+fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how);
 #endif
 /* fd_colour -- u in [0,1] through a colour map; magenta where u is NaN. */
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };

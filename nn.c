@@ -2944,7 +2944,8 @@ static int net_arch(fd_arch *a, fd_status *st)
         "scale must be in (0, 1], is in percent", "pad must be in [0, 4], is in percent",
         "groups must divide the width, are", "a U-NO has 1 layer a level, not",
         "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000",
-        "only networks that adapt are blind"
+        "only networks that adapt are blind", "acts must be 1..layers, are",
+        "only Fourier operators have a mix of 0..65536: mix"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
@@ -2953,6 +2954,8 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (u && !a->proj) a->proj = -1;
     if (!a->lift && fno) a->lift = 256;
     if (!a->proj && fno) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
+    if (!a->acts && fno && !u) a->acts = a->layers > 1 ? a->layers - 1 : 1;
+    if (a->eps == 0 && vit) a->eps = 1e-6;
     if (!a->act) a->act = (a->kind == FD_FNO_UNET ? FD_SILU : FD_GELU) + 1;
     if (u && !a->levels) a->levels = a->kind == FD_UNO ? 4 : 3;
     if (u && !a->layers) a->layers = a->kind == FD_UNO ? 1 : 4;
@@ -3000,7 +3003,6 @@ static int net_arch(fd_arch *a, fd_status *st)
             CHECK(28, a->mult[i], a->mult[i] > 0 && a->mult[i] <= 64 && a->width <= MOST / a->mult[i])
             CHECK(29, (int)(100 * a->scale[i]), a->scale[i] > 0 && a->scale[i] <= 1)
         }
-        CHECK(30, (int)(100 * a->pad), a->pad >= 0 && a->pad <= 4)
         CHECK(31, a->groups, a->kind == FD_UNO || (a->groups > 0 && a->width % a->groups == 0))
         CHECK(32, a->layers, a->kind != FD_UNO || a->layers == 1)
         CHECK(5, a->layers, a->layers <= 64)
@@ -3019,6 +3021,9 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(33, a->inner, !a->inner || (a->inner > 0 && a->inner <= 1000 && coords && a->mod
                                       && a->in == a->out))
     CHECK(34, a->blind, !a->blind || a->inner)
+    CHECK(30, (int)(100 * a->pad), !fno || (a->pad >= 0 && a->pad <= 4))
+    CHECK(35, a->acts, !fno || u || (a->acts > 0 && a->acts <= a->layers))
+    CHECK(36, a->mix, a->mix == 0 || (fno && !u && a->mix > 0 && a->mix <= MOST))
     if (a->field) {
         CHECK(22, a->field, a->field == FD_SIREN || a->field == FD_GABOR)
         CHECK(23, a->field_width, a->field_width > 0 && a->field_width <= MOST)
@@ -3081,6 +3086,10 @@ static void net_init(const fd_net *net, int i, fd_rng r)
     }
     if (!strncmp(p->name, "film", 4) || strstr(p->name, "norm")) {               /* zeros, ones */
         for (ptrdiff_t j = 0; j < n && *stem == 'g'; j++) w[j] = 1;
+        return;
+    }
+    if (!strcmp(stem, "gate")) {
+        for (ptrdiff_t j = 0; j < n; j++) w[j] = 1;
         return;
     }
     if (a->kind == FD_FNO_UNET && bias) return;
@@ -3213,7 +3222,13 @@ static void net_plan_fno(fd_net *net, fd_status *st)
     int w = A->width;
     net_plan_lift(net, st);
     net_plan_film(net, st, A->embed, A->layers * 2 * w);
-    for (int l = 0; l < A->layers; l++) net_plan_layer(net, st, "layer", l, "", 1, w, w);
+    for (int l = 0; l < A->layers; l++) {
+        net_plan_layer(net, st, "layer", l, "", 1, w, w);
+        if (!A->mix) continue;
+        net_dense_of(net, st, "layer", l, "mix0.w", "mix0.b", w, A->mix);
+        net_dense_of(net, st, "layer", l, "mix1.w", "mix1.b", A->mix, w);
+        net_part(net, st, "layer", l, "gate", 1, &w);
+    }
     if (!A->field) net_plan_proj(net, st, w);
 }
 
@@ -3384,7 +3399,7 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     fd_arch *A = &net->arch;
     *A = *arch;
     if (!net_arch(A, a->st)) return NULL;
-    ptrdiff_t each = net_is_vit(A) ? 13 : net_is_u(A) ? 44 * A->levels : 3;
+    ptrdiff_t each = net_is_vit(A) ? 13 : net_is_u(A) ? 44 * A->levels : A->mix ? 8 : 3;
     net->part = fd_new(a, fd_part, each * (A->layers + 1) + 2 * (ptrdiff_t)A->field_layers + 42);
     if (!net->part) return NULL;
     if (net_is_vit(A)) net_plan_vit(net, a->st);
@@ -3543,6 +3558,34 @@ static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, in
     return net_act(t, fd_add(t, u, fd_reshape(t, fd_slice(t, ss, 1, 1, 1), a->nd + 2, n)), f);
 }
 
+/* f(mlp(y) + gate h), y = layer(h): the channel MLP of [neuraloperator], always with GELU inside */
+static fd_var *net_mix(struct net_pass *p, fd_var *h, fd_var *y, int f)
+{
+    const fd_arch *a = &p->net->arch;
+    fd_tape *t = p->t;
+    if (!y) return NULL;
+    fd_var *u = net_dense2(p, fuse_flat(t, y), a->linear ? -1 : FD_GELU);
+    u = fd_add(t, fd_reshape(t, u, y->nd, y->n), fd_mul(t, h, net_next(p)));
+    return net_act(t, u, f);
+}
+
+/* h [b][n0]..[ch] with pad n_a zeros behind each axis a */
+static fd_var *net_pad(const fd_arch *a, fd_tape *t, const fd_space *s, fd_var *h)
+{
+    for (int i = 0; i < a->nd && h; i++) {
+        int more = (int)(a->pad * s->n[i] + .5);
+        if (more) h = op_pad(t, h, i + 1, 0, s->n[i] + more);
+    }
+    return h;
+}
+
+/* h without what is behind */
+static fd_var *net_crop(const fd_arch *a, fd_tape *t, const fd_space *s, fd_var *h)
+{
+    for (int i = 0; i < a->nd && h; i++) if (h->n[i + 1] > s->n[i]) h = fd_slice(t, h, i + 1, 0, s->n[i]);
+    return h;
+}
+
 /* y as an input at `to`, the tape shortened to what it was: nothing else that a pass without
  * gradients made is needed again */
 static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var *last)
@@ -3560,7 +3603,7 @@ static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var
 static fd_var *vit_norm(struct net_pass *f, fd_var *x)
 {
     fd_var *gain = net_next(f);
-    return fd_layernorm(f->t, x, gain, net_next(f), 1e-6);
+    return fd_layernorm(f->t, x, gain, net_next(f), f->net->arch.eps);
 }
 
 /* place of token i of n in units of the `ref` tokens that the positions were made for */
@@ -3771,17 +3814,19 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     n[a->nd + 1] = w;
     fd_var *h = fuse_flat(t, net_input(f, s, x, time));
     h = a->lift > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
-    h = fd_reshape(t, h, a->nd + 2, n);
+    h = net_pad(a, t, s, fd_reshape(t, h, a->nd + 2, n));
     fd_var *film = a->time == FD_TIME_FILM ? net_film(f, n[0], time) : NULL;
-    fd_real *room = t->mode == FD_EVAL ? fd_raw(t->mem, fd_real, n[0] * s->points * w) : NULL;
+    fd_real *room = t->mode == FD_EVAL && h ? fd_raw(t->mem, fd_real, fd_count(h)) : NULL;
     char *mark = t->mem->beg;
     fd_var *was = t->last;
     for (int l = 0; l < a->layers && h; l++) {
-        fd_var *y = net_layer(f, h, film, l * 2 * w, l == a->layers - 1 ? -1 : net_map(a), lo, hi);
+        int act = l < a->acts ? net_map(a) : -1;
+        fd_var *y = net_layer(f, h, film, l * 2 * w, act, lo, hi);
+        if (a->mix) y = net_mix(f, h, y, act);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
     }
-    return h;
+    return net_crop(a, t, s, h);
 }
 
 static fd_var *fno_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
@@ -3930,11 +3975,8 @@ static fd_var *u_forward(struct net_pass *f, const fd_space *s, fd_var *x, const
     n[a->nd + 1] = a->width;
     fd_var *h = fuse_flat(t, net_input(f, s, x, time));
     h = a->lift > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
-    h = fd_reshape(t, h, a->nd + 2, n);
-    for (int i = 0; i < a->nd; i++) {
-        size[i] = s->n[i] + (int)(a->pad * s->n[i] + .5);
-        if (size[i] > s->n[i]) h = op_pad(t, h, i + 1, 0, size[i]);
-    }
+    h = net_pad(a, t, s, fd_reshape(t, h, a->nd + 2, n));
+    for (int i = 0; i < a->nd; i++) size[i] = h ? h->n[i + 1] : s->n[i];
     fd_var *film = a->time == FD_TIME_FILM ? net_film(f, b, time) : NULL;
     for (int k = 0; k < count && h && value; k++) {
         value[k] = h;
@@ -3944,9 +3986,7 @@ static fd_var *u_forward(struct net_pass *f, const fd_space *s, fd_var *x, const
     }
     if (a->kind == FD_UNO && value) h = fd_concat(t, h, value[0], a->nd + 1);
     else h = net_act(t, h, net_map(a));
-    for (int i = 0; i < a->nd; i++)
-        if (size[i] > s->n[i]) h = fd_slice(t, h, i + 1, 0, s->n[i]);
-    h = fuse_flat(t, h);
+    h = fuse_flat(t, net_crop(a, t, s, h));
     h = a->proj > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
     h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
@@ -4305,10 +4345,11 @@ static const struct save_field save_arch[] = {
              { "arch.scale" #i, 1, offsetof(fd_arch, scale) + i * sizeof(double) }
     G(0), G(1), G(2), G(3), G(4), G(5),
 #undef G
-    F(inner), F(rates), F(first), F(blind),
+    F(inner), F(rates), F(first), F(blind), F(acts), F(mix),
     { "arch.omega", 1, offsetof(fd_arch, omega) },
     { "arch.rate", 1, offsetof(fd_arch, rate) },
-    { "arch.inner_clip", 1, offsetof(fd_arch, inner_clip) }
+    { "arch.inner_clip", 1, offsetof(fd_arch, inner_clip) },
+    { "arch.eps", 1, offsetof(fd_arch, eps) }
 #undef F
 };
 static const struct save_field save_adam[] = {
@@ -4521,5 +4562,486 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     f.count = count;
     f.metas = metas;
     return f;
+}
+
+/* ---- Weights of other programs ------------------------------------------------------------------
+ *
+ * PyTorch has a matrix as [out][in], a 1x1 convolution as [out][in][1].., a kernel or a patch as
+ * [out][in][k]..; here all are [k]..[in][out]. Spectral weights are [in][out][k]..[2] there and [k]..[in][out][2]
+ * here. The parts are filled one after another, in the order of the plan: each line names a source. */
+
+struct foreign {
+    const fd_tensors *f;
+    fd_status *st;
+    fd_net *net;
+    const char *prefix, *group;       /* of all names there, "model."; of a block, with %d for its number */
+    int length;                       /* of the prefix */
+    int i, j;                         /* the numbers in names: layer and block */
+    int next;                         /* part to be filled */
+    char *used;                       /* the tensors that have found their place; NULL: only looking */
+};
+
+static int foreign_fail(struct foreign *o, const char *what, const char *name)
+{
+    return fd_fail_name(o->st, FD_EDATA, "fd_net_from", what, name);
+}
+
+static const fd_tensor *foreign_find(struct foreign *o, const char *format)
+{
+    char name[128];
+    int k = snprintf(name, 64, o->group, o->i);
+    snprintf(name + k, 64, format, o->i, o->j);
+    for (int i = 0; i < o->f->count; i++) {
+        const char *s = o->f->tensor[i].name;
+        if (strncmp(s, o->prefix, (size_t)o->length) || strcmp(s + o->length, name)) continue;
+        if (o->used) o->used[i] = 1;
+        return &o->f->tensor[i];
+    }
+    return NULL;
+}
+
+static const fd_tensor *foreign_need(struct foreign *o, const char *format)
+{
+    char name[128];
+    const fd_tensor *t = o->st->code ? NULL : foreign_find(o, format);
+    int k = snprintf(name, 64, o->group, o->i);
+    snprintf(name + k, 64, format, o->i, o->j);
+    if (!t) foreign_fail(o, "missing tensor", name);
+    return t;
+}
+
+/* a tensor of this shape, behind which axes of length 1 may follow */
+static const fd_tensor *foreign_shaped(struct foreign *o, int nd, const int n[], const char *format)
+{
+    char text[256];
+    const fd_tensor *t = foreign_need(o, format);
+    int bad = !t || t->nd < nd;
+    for (int i = 0; t && i < t->nd; i++) bad |= t->n[i] != (i < nd ? n[i] : 1);
+    if (!t || !bad) return t;
+    int k = snprintf(text, 50, "%.40s is", t->name + o->length);
+    for (int i = 0; i < t->nd; i++) k += snprintf(text + k, 13, " %d", t->n[i]);
+    k += snprintf(text + k, 13, ", not");
+    for (int i = 0; i < nd; i++) k += snprintf(text + k, 13, " %d", n[i]);
+    foreign_fail(o, "tensor of another shape", text);
+    return NULL;
+}
+
+/* where the next part goes, or NULL after a failure */
+static fd_real *foreign_next(struct foreign *o)
+{
+    const fd_part *p = &o->net->part[o->next++];
+    return o->st->code ? NULL : o->net->w + p->at;
+}
+
+/* a convolution or patches with axes k[nd]; column: where input i is there, NULL: at i */
+static void foreign_kernel(struct foreign *o, int nd, const int k[], int in, int out, const int *column,
+                           const char *format)
+{
+    int n[FD_MAXD] = { out, in };
+    ptrdiff_t size = 1;
+    for (int i = 0; i < nd; i++) size *= n[i + 2] = k[i];
+    const fd_tensor *t = foreign_shaped(o, nd + 2, n, format);
+    fd_real *w = foreign_next(o);
+    for (ptrdiff_t j = 0; t && w && j < out; j++)
+        for (ptrdiff_t i = 0; i < in; i++)
+            for (ptrdiff_t q = 0; q < size; q++)
+                w[(q * in + i) * out + j] = t->x[(j * in + (column ? column[i] : i)) * size + q];
+}
+
+static void foreign_dense(struct foreign *o, const char *format)
+{
+    const int *n = o->net->part[o->next].n;
+    foreign_kernel(o, 0, NULL, n[0], n[1], NULL, format);
+}
+
+/* numbers in one row, an axis of length 1 before them or not; rows > 0: row i of so many */
+static void foreign_vector(struct foreign *o, int rows, const char *format)
+{
+    int n[2] = { rows ? rows : 1, o->net->part[o->next].n[0] };
+    const fd_tensor *t = foreign_need(o, format);
+    int two = rows || (t && t->nd > 1 && t->n[0] == 1);
+    if (t) t = foreign_shaped(o, two ? 2 : 1, two ? n : n + 1, format);
+    fd_real *w = foreign_next(o);
+    if (t && w) memcpy(w, t->x + (rows ? (ptrdiff_t)o->i * n[1] : 0), (size_t)n[1] * sizeof *w);
+}
+
+/* into the part at w [..][out]: x in row + i, column + i, for i < count */
+static void foreign_diagonal(fd_real *w, ptrdiff_t row, int column, int count, int out, double x)
+{
+    for (int i = 0; w && i < count; i++) w[(row + i) * out + column + i] = (fd_real)x;
+}
+
+/* Two layers with GELU or SiLU between that pass w numbers on, f(x) - f(-x) = x, through `hidden` of them */
+static void foreign_pass(struct foreign *o, int w, int hidden)
+{
+    fd_real *in = foreign_next(o);
+    foreign_diagonal(in, 0, 0, w, hidden, 1);
+    foreign_diagonal(in, 0, w, w, hidden, -1);
+    foreign_next(o);
+    fd_real *out = foreign_next(o);
+    foreign_diagonal(out, 0, 0, w, w, 1);
+    foreign_diagonal(out, w, 0, w, w, -1);
+    foreign_next(o);
+}
+
+/* a skip by a matrix or by one number a channel [soft gating] */
+static void foreign_skip(struct foreign *o, const char *matrix)
+{
+    const fd_arch *a = &o->net->arch;
+    const char *format = "fno_blocks.fno_skips.%d.weight";
+    if (!foreign_find(o, format)) format = matrix;
+    const fd_tensor *t = foreign_need(o, format);
+    if (!t || t->nd < 2 || t->n[0] != 1 || a->width == 1) { foreign_dense(o, format); return; }
+    t = foreign_shaped(o, 2, (int[]){ 1, a->width }, format);
+    fd_real *w = foreign_next(o);
+    for (int i = 0; t && w && i < a->width; i++) w[(ptrdiff_t)i * a->width + i] = t->x[i];
+}
+
+/* Spectral weights with axes k[] into the next part, from its entry at[] on; one axis of channels is the
+ * diagonal of the matrices [separable]. The part stays the next one. */
+static void foreign_modes(struct foreign *o, const int k[], const int at[], const char *format)
+{
+    const fd_arch *a = &o->net->arch;
+    const fd_part *p = &o->net->part[o->next];
+    const fd_tensor *t = foreign_need(o, format);
+    int nd = a->nd, one = t && t->nd == nd + 2, n[FD_MAXD] = { a->width, a->width };
+    ptrdiff_t modes = 1, w = a->width;
+    for (int i = 0; i < nd; i++) modes *= n[i + 2 - one] = k[i];
+    n[nd + 2 - one] = 2;
+    if (t) t = foreign_shaped(o, nd + 3 - one, n, format);
+    for (ptrdiff_t m = 0; t && m < modes; m++) {
+        ptrdiff_t to = 0, rest = m, step = 1;
+        for (int i = nd - 1; i >= 0; i--) {
+            to += (rest % k[i] + at[i]) * step;
+            rest /= k[i];
+            step *= p->n[i];
+        }
+        fd_real *r = o->net->w + p->at + to * w * w * 2;
+        for (ptrdiff_t i = 0; i < w; i++)
+            for (ptrdiff_t j = one ? i : 0; j < (one ? i + 1 : w); j++)
+                memcpy(r + 2 * (i * w + j), t->x + 2 * ((one ? i : i * w + j) * modes + m), 2 * sizeof *r);
+    }
+}
+
+/* --- FNO as its authors had it [FNO; KER; ML]: conv0.weights1 has the modes from 0 on of all axes; in weights2
+ * those of the first axis are below 0, in weights3 those of the second, in weights4 both */
+
+static void foreign_fno(struct foreign *o, const int *column)
+{
+    const fd_arch *a = &o->net->arch;
+    const int *n = o->net->part[0].n;
+    foreign_kernel(o, 0, NULL, n[0], n[1], column, "fc0.weight");
+    foreign_vector(o, 0, "fc0.bias");
+    for (o->i = 0; o->i < a->layers; o->i++) {
+        for (o->j = 1; o->j <= 1 << (a->nd - 1); o->j++) {
+            int at[3] = { 0, 0, 0 };
+            for (int i = 0; i < a->nd - 1; i++) if (!((o->j - 1) >> i & 1)) at[i] = a->modes[i];
+            foreign_modes(o, a->modes, at, "conv%d.weights%d");
+        }
+        o->next++;
+        foreign_dense(o, "w%d.weight");
+        foreign_vector(o, 0, "w%d.bias");
+    }
+    foreign_dense(o, "fc1.weight");
+    foreign_vector(o, 0, "fc1.bias");
+    foreign_dense(o, "fc2.weight");
+    foreign_vector(o, 0, "fc2.bias");
+}
+
+/* --- neuraloperator. 0.2: one tensor for each sign of each of the first axes, the last of them changing
+ * fastest; after the second half of the layers no activation. From 0.3 on: one tensor, its modes around 0; an
+ * odd number of them leans to the negative side before 2.0, which here is one more, and zero. From 1 on:
+ * complex numbers, a channel MLP, coordinates appended inside; without that MLP (2.0) an activation follows
+ * twice, which here takes one that passes its input on. */
+
+static void foreign_operator(struct foreign *o, int kind, const int *column)
+{
+    const fd_arch *a = &o->net->arch;
+    const int *n = o->net->part[0].n, half = kind == FD_FROM_NEURALOP_02, new = kind == FD_FROM_NEURALOP;
+    const char *weight = new ? "fno_blocks.convs.%d.weight.tensor" : "fno_blocks.convs.weight.%d.tensor";
+    foreign_kernel(o, 0, NULL, n[0], n[1], column, half ? "lifting.fc.weight" : "lifting.fcs.0.weight");
+    foreign_vector(o, 0, half ? "lifting.fc.bias" : "lifting.fcs.0.bias");
+    if (a->lift > 0) {
+        foreign_dense(o, "lifting.fcs.1.weight");
+        foreign_vector(o, 0, "lifting.fcs.1.bias");
+    }
+    for (int l = 0; l < a->layers; l++) {
+        int k[3] = { 0 }, blocks = half ? 1 << (a->nd - 1) : 1;
+        for (int j = 0; j < blocks; j++) {
+            int at[3] = { 0, 0, 0 };
+            o->i = l * blocks + j;
+            if (new && foreign_find(o, "fno_blocks.convs.%d.weight")) weight = "fno_blocks.convs.%d.weight";
+            const fd_tensor *t = foreign_find(o, weight);
+            for (int i = 0; i < a->nd; i++) {
+                int last = i == a->nd - 1, all = o->net->part[o->next].n[i], there = t ? t->nd - 1 - a->nd + i : 0;
+                k[i] = half ? a->modes[i] : !last && t && there > 0 && t->n[there] == all - 1 ? all - 1 : all;
+                if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->modes[i];
+            }
+            foreign_modes(o, k, at, weight);
+        }
+        o->i = l;
+        o->next++;
+        foreign_skip(o, new ? "fno_blocks.fno_skips.%d.conv.weight" : "fno_blocks.fno_skips.%d.weight");
+        if (new) foreign_vector(o, 0, "fno_blocks.convs.%d.bias");
+        else foreign_vector(o, a->layers, "fno_blocks.convs.bias");
+        if (!a->mix) continue;
+        if (!foreign_find(o, "fno_blocks.channel_mlp.0.fcs.0.weight")) {
+            foreign_pass(o, a->width, a->mix);
+            o->next++;                                /* a gate of 0 */
+            continue;
+        }
+        foreign_dense(o, "fno_blocks.channel_mlp.%d.fcs.0.weight");
+        foreign_vector(o, 0, "fno_blocks.channel_mlp.%d.fcs.0.bias");
+        foreign_dense(o, "fno_blocks.channel_mlp.%d.fcs.1.weight");
+        foreign_vector(o, 0, "fno_blocks.channel_mlp.%d.fcs.1.bias");
+        foreign_vector(o, 0, "fno_blocks.channel_mlp_skips.%d.weight");
+    }
+    foreign_dense(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight");
+    foreign_vector(o, 0, half ? "projection.fc1.bias" : "projection.fcs.0.bias");
+    foreign_dense(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight");
+    foreign_vector(o, 0, half ? "projection.fc2.bias" : "projection.fcs.1.bias");
+}
+
+/* --- U-ViT. The position of its token of time is added to the last bias of the embedding. Where it has no
+ * MLP for time, no skips or no last convolution, those here are made to pass their input on. */
+
+static void foreign_uvit(struct foreign *o)
+{
+    const fd_arch *a = &o->net->arch;
+    int w = a->width, half = a->layers / 2, tokens = 1, kernel[3] = { 3, 3, 3 };
+    ptrdiff_t centre = 0;
+    for (int i = 0; i < a->nd; i++) {
+        tokens *= a->grid[i] / a->patch[i];
+        centre = 3 * centre + 1;
+    }
+    foreign_kernel(o, a->nd, a->patch, a->in, w, NULL, "patch_embed.proj.weight");
+    foreign_vector(o, 0, "patch_embed.proj.bias");
+    const fd_tensor *pos = foreign_shaped(o, 3, (int[]){ 1, tokens + 1, w }, "pos_embed");
+    if (foreign_find(o, "time_embed.0.weight")) {
+        foreign_dense(o, "time_embed.0.weight");
+        foreign_vector(o, 0, "time_embed.0.bias");
+        foreign_dense(o, "time_embed.2.weight");
+        foreign_vector(o, 0, "time_embed.2.bias");
+    } else {
+        foreign_pass(o, w, 4 * w);
+    }
+    fd_real *bias = o->net->w + o->net->part[o->next - 1].at, *to = foreign_next(o);
+    for (int i = 0; pos && to && i < w; i++) bias[i] += pos->x[i];
+    if (pos && to) memcpy(to, pos->x + w, (size_t)tokens * (size_t)w * sizeof *to);
+    for (int l = 0; l < a->layers; l++) {
+        o->group = l < half ? "in_blocks.%d." : l == half ? "mid_block." : "out_blocks.%d.";
+        o->i = l < half ? l : l - half - 1;
+        if (l > half && foreign_find(o, "skip_linear.weight")) {
+            foreign_dense(o, "skip_linear.weight");
+            foreign_vector(o, 0, "skip_linear.bias");
+        } else if (l > half) {
+            foreign_diagonal(foreign_next(o), 0, 0, w, w, 1);
+            foreign_next(o);
+        }
+        foreign_vector(o, 0, "norm1.weight");
+        foreign_vector(o, 0, "norm1.bias");
+        foreign_dense(o, "attn.qkv.weight");
+        if (a->qkv_bias) foreign_vector(o, 0, "attn.qkv.bias");
+        foreign_dense(o, "attn.proj.weight");
+        foreign_vector(o, 0, "attn.proj.bias");
+        foreign_vector(o, 0, "norm2.weight");
+        foreign_vector(o, 0, "norm2.bias");
+        foreign_dense(o, "mlp.fc1.weight");
+        foreign_vector(o, 0, "mlp.fc1.bias");
+        foreign_dense(o, "mlp.fc2.weight");
+        foreign_vector(o, 0, "mlp.fc2.bias");
+    }
+    o->group = "";
+    foreign_vector(o, 0, "norm.weight");
+    foreign_vector(o, 0, "norm.bias");
+    foreign_dense(o, "decoder_pred.weight");
+    foreign_vector(o, 0, "decoder_pred.bias");
+    if (foreign_find(o, "final_layer.weight")) {
+        foreign_kernel(o, a->nd, kernel, a->out, a->out, NULL, "final_layer.weight");
+        foreign_vector(o, 0, "final_layer.bias");
+    } else {
+        foreign_diagonal(foreign_next(o), centre * a->out, 0, a->out, a->out, 1);
+        foreign_next(o);
+    }
+}
+
+/* --- Which program, which network --- */
+
+static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
+{
+    static const struct { const char *mark; int kind; } marks[] = {
+        { "conv0.weights1", FD_FROM_FNO }, { "fno_blocks.convs.0.", FD_FROM_NEURALOP },
+        { "fno_blocks.convs.weight.", FD_FROM_NEURALOP_03 }, { "patch_embed.proj.weight", FD_FROM_UVIT } };
+    struct foreign none = { f, st, NULL, "", "", 0, 0, 0, 0, NULL };
+    *o = none;
+    for (int i = 0; f && i < f->count; i++)
+        for (int j = 0; j < 4; j++) {
+            const char *name = f->tensor[i].name, *at = strstr(name, marks[j].mark);
+            if (!at || (at > name && at[-1] != '.')) continue;
+            o->prefix = name;
+            o->length = (int)(at - name);
+            if (j == 3 && !foreign_find(o, "mid_block.norm1.weight")) continue;
+            return j == 2 && foreign_find(o, "lifting.fc.weight") ? FD_FROM_NEURALOP_02 : marks[j].kind;
+        }
+    return FD_FROM_NONE;
+}
+
+/* extent i of a tensor that has it; 0 with an error */
+static int foreign_extent(struct foreign *o, const char *format, int i)
+{
+    const fd_tensor *t = foreign_need(o, format);
+    if (t && t->nd <= i) foreign_fail(o, "tensor with too few axes", t->name + o->length);
+    return t && t->nd > i ? t->n[i] : 0;
+}
+
+/* in, coordinates, time of a Fourier operator whose lifting has `all` inputs, and where they stand */
+static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, int all, fd_arch *a, int **column,
+                           fd_arena *mem)
+{
+    a->coords = how->coords ? how->coords - 1 : kind == FD_FROM_FNO ? FD_COORD_CLOSED
+              : kind == FD_FROM_NEURALOP ? FD_COORD_OPEN : FD_COORD_NONE;
+    int c = a->coords ? a->nd : 0, inside = kind == FD_FROM_NEURALOP;
+    a->time = how->time ? how->time - 1 : !inside && c && all == a->out + c + 1 ? FD_TIME_CHANNEL : FD_TIME_NONE;
+    int clock = a->time == FD_TIME_CHANNEL;
+    a->in = all - c - clock;
+    if (a->time > FD_TIME_CHANNEL) fd_fail(o->st, FD_EARG, "fd_net_from", "time is a channel or none", 0, 0, 0, 0);
+    if (a->in < 1)
+        fd_fail(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", 3, all, c, clock);
+    *column = fd_raw(mem, int, all > 0 ? all : 1);
+    for (int i = 0; *column && i < all; i++) {
+        int axis = i - a->in;
+        (*column)[i] = i < a->in ? i
+                     : axis < c ? a->in + (how->reversed ? c - 1 - axis : axis) + (inside && clock)
+                     : a->in + (inside ? 0 : c);
+    }
+}
+
+static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a, int **column, fd_arena *mem)
+{
+    memset(a, 0, sizeof *a);
+    a->act = how->act;
+    a->tscale = how->tscale;
+    a->pad = how->pad;
+    if (kind == FD_FROM_UVIT) {
+        const fd_tensor *p = foreign_need(o, "patch_embed.proj.weight");
+        if (p && (p->nd < 3 || p->nd > 5)) foreign_fail(o, "patches have 1 to 3 axes", p->name + o->length);
+        if (o->st->code) return;
+        a->kind = FD_UVIT;
+        a->nd = p->nd - 2;
+        a->in = a->out = p->n[1];
+        a->width = p->n[0];
+        while (o->group = "in_blocks.%d.", foreign_find(o, "norm1.weight")) o->i++;
+        a->layers = 2 * o->i + 1;
+        o->group = "";
+        o->i = 0;
+        a->mlp = foreign_extent(o, "mid_block.mlp.fc1.weight", 0);
+        a->qkv_bias = foreign_find(o, "mid_block.attn.qkv.bias") != NULL;
+        a->heads = how->heads ? how->heads : a->width % 64 ? 0 : a->width / 64;
+        if (!a->heads && !o->st->code)
+            fd_fail(o->st, FD_EARG, "fd_net_from", "heads must be given, their width is not 64: width", 1, a->width, 0, 0);
+        a->time = FD_TIME_TOKEN;
+        a->pos = FD_POS_LEARNED;
+        a->embed = a->width;
+        if (a->tscale == 0) a->tscale = 999;
+        a->eps = 1e-5;
+        int tokens = foreign_extent(o, "pos_embed", 1) - 1, side = (int)rint(pow(tokens > 0 ? tokens : 1, 1. / a->nd));
+        for (int i = 0; i < a->nd; i++) {
+            a->patch[i] = p->n[i + 2];
+            a->grid[i] = how->grid[i] ? how->grid[i] : a->patch[i] > 0 && a->patch[i] <= 64 && side < INT_MAX / 64
+                       ? side * a->patch[i] : 0;
+        }
+        return;
+    }
+    int half = kind == FD_FROM_NEURALOP_02, old = kind == FD_FROM_NEURALOP_03 || how->version == 1, first = 2;
+    const char *lift = kind == FD_FROM_FNO ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
+    const fd_tensor *r;
+    a->kind = kind == FD_FROM_FNO || half ? FD_FNO_ORIGINAL : FD_FNO_BLOCK;
+    if (kind == FD_FROM_FNO) {
+        r = foreign_need(o, "conv%d.weights1");
+        while (foreign_find(o, "conv%d.weights1")) o->i++;
+        a->layers = o->i;
+        a->nd = r ? r->nd - 3 : 0;
+        a->proj = foreign_extent(o, "fc1.weight", 0);
+        a->out = foreign_extent(o, "fc2.weight", 0);
+    } else {
+        int list = kind != FD_FROM_NEURALOP;
+        const char *bias = list ? "fno_blocks.convs.bias" : "fno_blocks.convs.%d.bias";
+        const char *w = list ? "fno_blocks.convs.weight.%d.tensor" : "fno_blocks.convs.%d.weight.tensor";
+        const fd_tensor *b = foreign_need(o, bias);
+        if (!list && foreign_find(o, "fno_blocks.convs.0.weight")) w = "fno_blocks.convs.%d.weight";
+        r = foreign_need(o, w);
+        while (!list && foreign_find(o, bias)) o->i++;
+        a->layers = list && b && b->nd ? b->n[0] : o->i;
+        a->nd = b ? b->nd - 1 - list : 0;
+        first = r ? r->nd - 1 - a->nd : 0;
+        a->proj = foreign_extent(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight", 0);
+        a->out = foreign_extent(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight", 0);
+        o->i = 0;
+        if (half) a->acts = (a->layers + 1) / 2;
+        else a->lift = foreign_extent(o, lift, 0);
+        if (r && a->lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->lift = -1;
+        if (foreign_find(o, "fno_blocks.channel_mlp.0.fcs.0.weight"))
+            a->mix = foreign_extent(o, "fno_blocks.channel_mlp.0.fcs.0.weight", 0);
+        else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->mix = 2 * r->n[0];
+    }
+    o->i = 0;
+    if (o->st->code) return;
+    if (a->nd < 1 || a->nd > 3 || first < 1 || first > 2 || r->n[r->nd - 1] != 2) {
+        foreign_fail(o, "not complex weights of 1 to 3 axes: wants a last axis of 2", r->name + o->length);
+        return;
+    }
+    a->width = r->n[0];
+    for (int i = 0; i < a->nd; i++) {
+        int k = r->n[first + i], last = i == a->nd - 1;
+        a->modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k : !last ? k + (old && k % 2) : k > 1 ? 2 * (k - 1) : 1;
+    }
+    foreign_inputs(o, kind, how, foreign_extent(o, lift, 1), a, column, mem);
+}
+
+int fd_foreign_kind(const fd_tensors *f)
+{
+    fd_status st;
+    struct foreign o;
+    return foreign_look(&o, &st, f);
+}
+
+const char *fd_foreign_name(int kind)
+{
+    static const char *const names[] = { "none", "FNO", "neuraloperator 0.2", "neuraloperator 0.3",
+                                         "neuraloperator 1 or later", "U-ViT" };
+    return names[kind > 0 && kind < FD_FOREIGN ? kind : 0];
+}
+
+fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
+{
+    static const fd_foreign usual;
+    struct foreign o;
+    fd_arch arch;
+    fd_arena before = *a, scratch;
+    int *column = NULL, kind = foreign_look(&o, a->st, f);
+    if (a->st->code) return NULL;
+    if (!kind) foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
+    /* looking: the column list is needed to the end, so it stays in the arena */
+    else foreign_arch(&o, kind, how ? how : &usual, &arch, &column, a);
+    if (!a->st->code) {
+        fd_status bad = { 0 };
+        fd_arch whole = arch;
+        if (!net_arch(&whole, &bad)) fd_fail(a->st, FD_EDATA, "fd_net_from", bad.what, bad.nv, bad.v[0], 0, 0);
+    }
+    fd_net *net = a->st->code ? NULL : net_plan(a, &arch);
+    if (net && net_room(a, net)) {
+        scratch = *a;
+        o.net = net;
+        o.used = fd_new(&scratch, char, f->count);
+        if (!o.used) net = NULL;
+        else if (kind == FD_FROM_FNO) foreign_fno(&o, column);
+        else if (kind == FD_FROM_UVIT) foreign_uvit(&o);
+        else foreign_operator(&o, kind, column);
+        for (int i = 0; o.used && i < f->count; i++)
+            if (!o.used[i]) foreign_fail(&o, "tensor that this network has no place for", f->tensor[i].name);
+    }
+    if (!a->st->code) return net;
+    *a = before;
+    return NULL;
 }
 #endif

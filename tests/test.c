@@ -92,7 +92,7 @@ const char *test_path(const char *name)
 }
 
 #define GROUPS X(random) X(algebra) X(fft) X(spaces) X(cov) X(files) X(metrics) X(processes) X(models) \
-    X(samplers) X(training) X(laws) X(losses) X(chains) X(density) X(tape) X(networks) X(arch)
+    X(samplers) X(training) X(laws) X(losses) X(chains) X(density) X(tape) X(networks) X(arch) X(foreign)
 #define X(g) void test_##g(void);
 GROUPS
 #undef X

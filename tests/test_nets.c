@@ -610,7 +610,11 @@ static const fd_arch zoo[] = {
       .act = FD_TANH + 1 },
     { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 21, .layers = 2,
         .modes = { 4 }, .proj = 37, .time = FD_TIME_FILM,
-      .embed = 4, .tscale = 3, .act = FD_GELU_TANH + 1 }
+      .embed = 4, .tscale = 3, .act = FD_GELU_TANH + 1 },
+    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 4 }, .lift = 4,
+      .proj = 3, .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .residual = 1, .mix = 5, .pad = .3, .acts = 1 },
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 3 }, .proj = 4,
+      .act = FD_SILU + 1, .mix = 2, .pad = .25, .acts = 2 }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 

@@ -1,0 +1,240 @@
+/* test_foreign.c -- networks of other programs: tests/data has weights as PyTorch saves them and what the
+ * original answers, in double, both made by tests/foreign.py; names and shapes that are wrong. */
+#include "test.h"
+
+#define DATA "tests/data/"
+
+static const struct row {
+    const char *file;
+    int kind, nd, n[3];
+    fd_foreign how;
+    fd_arch arch;                                     /* what must have been found in the file */
+} rows[] = {
+    { "fno1.npz", FD_FROM_FNO, 1, { 13 }, { .act = FD_TANH + 1, .tscale = 1e-3 },
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 4, .layers = 4, .modes = { 4 }, .proj = 6,
+        .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
+    { "fno2.safetensors", FD_FROM_FNO, 2, { 7, 6 }, { 0 },
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 2 }, .proj = 5,
+        .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
+    { "fno2pad.safetensors", FD_FROM_FNO, 2, { 8, 8 }, { .time = FD_TIME_NONE + 1, .pad = 0.25 },
+      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 3 }, .proj = 5,
+        .coords = FD_COORD_CLOSED } },
+    { "fno3.npz", FD_FROM_FNO, 3, { 5, 4, 6 }, { 0 },
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 2, 1, 2 }, .proj = 3,
+        .coords = FD_COORD_CLOSED } },
+    { "operator02.safetensors", FD_FROM_NEURALOP_02, 2, { 6, 7 }, { 0 },
+      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 3, .modes = { 2, 3 }, .proj = 5 } },
+    { "operator03.npz", FD_FROM_NEURALOP_03, 2, { 6, 8 },
+      { .coords = FD_COORD_CLOSED + 1, .reversed = 1, .tscale = 1e-3 },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4, 4 }, .lift = 6, .proj = 5,
+        .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
+    { "operator2.safetensors", FD_FROM_NEURALOP, 2, { 9, 7 }, { 0 },
+      { .kind = FD_FNO_BLOCK, .in = 2, .out = 2, .width = 4, .layers = 2, .modes = { 3, 4 }, .lift = 6, .proj = 5,
+        .coords = FD_COORD_OPEN } },
+    { "operator2pad.safetensors", FD_FROM_NEURALOP, 2, { 8, 8 }, { .act = FD_SILU + 1, .pad = 0.25 },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 }, .lift = 4, .proj = 4,
+        .coords = FD_COORD_OPEN } },
+    { "operator2plain.safetensors", FD_FROM_NEURALOP, 1, { 9 }, { 0 },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4 }, .lift = 5, .proj = 4,
+        .coords = FD_COORD_OPEN } },
+    { "operator1.npz", FD_FROM_NEURALOP, 3, { 6, 4, 6 }, { .version = 1 },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 2, 4 }, .lift = 4, .proj = 4,
+        .coords = FD_COORD_OPEN } },
+    { "uvit.safetensors", FD_FROM_UVIT, 2, { 6, 6 }, { .heads = 2 },
+      { .kind = FD_UVIT, .in = 2, .out = 2, .width = 8, .layers = 3, .time = FD_TIME_TOKEN } },
+    { "uvit_bare.safetensors", FD_FROM_UVIT, 2, { 4, 4 }, { .heads = 4, .grid = { 4, 4 } },
+      { .kind = FD_UVIT, .in = 1, .out = 1, .width = 8, .layers = 3, .time = FD_TIME_TOKEN } },
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static fd_tensors load(fd_arena *a, const char *name)
+{
+    char path[100];
+    snprintf(path, sizeof path, DATA "%s", name);
+    return fd_tensors_load(a, path);
+}
+
+/* "fno1.npz", 'x': the tensor fno1.x */
+static const fd_tensor *io_of(const fd_tensors *io, const char *file, char what)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s.%c", (int)strcspn(file, "."), file, what);
+    return fd_tensor_find(io, name);
+}
+
+/* the output for x, with gradients on the tape or not */
+static double error_of(fd_arena a, const fd_net *net, const struct row *r, const fd_tensors *io, int mode)
+{
+    const fd_tensor *x = io_of(io, r->file, 'x'), *y = io_of(io, r->file, 'y'), *t = io_of(io, r->file, 't');
+    double time[4] = { 0 };
+    int b = x->n[0], n[3] = { b, r->arch.in, 1 };
+    fd_space s = fd_grid(&a, r->nd, r->n, NULL, NULL, 1);
+    n[2] = (int)s.points;
+    for (int i = 0; i < b; i++) time[i] = t ? (double)t->x[i] : 0;
+    fd_tape tape = fd_tape_begin(&a, mode);
+    fd_var *v = fd_forward(net, &tape, &s, fd_input(&tape, 3, n, x->x), time);
+    return v && !a.st->code ? test_rel(fd_count(v), v->x, y->x) : NAN;
+}
+
+static void outputs(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st), keep;
+    fd_tensors io = load(&a, "io.npz");
+    OK(!st.code && io.count > 2 * ROWS, "io.npz: %s", st.code ? st.what : "");
+    keep = a;
+    for (int i = 0; i < ROWS && !st.code; i++) {
+        const struct row *r = &rows[i];
+        fd_net *net, *again;
+        char line[300];
+        a = keep;
+        fd_tensors f = load(&a, r->file);
+        OK(fd_foreign_kind(&f) == r->kind, "%s is taken for %s", r->file, fd_foreign_name(fd_foreign_kind(&f)));
+        net = fd_net_from(&a, &f, &r->how);
+        fd_explain(&st, line, sizeof line);
+        OK(net && !st.code, "%s: %s", r->file, line);
+        if (!net) { st.code = FD_OK; continue; }
+        const fd_arch *A = &net->arch, *B = &r->arch;
+        OK(A->kind == B->kind && A->nd == r->nd && A->in == B->in && A->out == B->out && A->width == B->width
+           && A->layers == B->layers && A->time == B->time && A->coords == B->coords, "%s: network", r->file);
+        OK(!B->proj || (A->proj == B->proj && (!B->lift || A->lift == B->lift)
+                        && !memcmp(A->modes, B->modes, sizeof A->modes)), "%s: widths, modes", r->file);
+        for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++)
+            NEAR(error_of(a, net, r, &io, mode), 0, TOL(1e-12, 1e-5), "%s: output, tape %d", r->file, mode);
+        /* through a file of ours */
+        const char *path = test_path("foreign.safetensors");
+        fd_net_save(&st, path, net, NULL, NULL, a);
+        fd_net_load(&a, path, &again, NULL);
+        OK(again && !memcmp(net->w, again->w, (size_t)net->count * sizeof *net->w)
+           && !memcmp(&net->arch, &again->arch, sizeof net->arch), "%s: saved and loaded", r->file);
+        /* what the file cannot tell matters: without it the answer is another one */
+        static const fd_foreign none;
+        if (!memcmp(&r->how, &none, sizeof none) || r->kind == FD_FROM_UVIT || !strcmp(r->file, "fno2pad.safetensors"))
+            continue;
+        net = fd_net_from(&a, &f, NULL);
+        double e = net && net->arch.in == B->in ? error_of(a, net, r, &io, FD_EVAL) : 1;
+        OK(e > 1e-4, "%s: what the file cannot tell changes nothing, %g", r->file, e);
+        st.code = FD_OK;
+    }
+}
+
+/* every tensor in turn is missing, misshapen, or another is added: an error that names it */
+static void wrong(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st), keep;
+    char line[300];
+    for (int i = 0; i < ROWS; i++) {
+        const struct row *r = &rows[i];
+        a = test_arena(1 << 22, &st);
+        fd_tensors f = load(&a, r->file);
+        keep = a;
+        fd_tensor *all = f.tensor;
+        for (int j = 0; j < f.count; j++) {
+            fd_tensor was = all[j];
+            const char *name = strncmp(was.name, "model.", 6) ? was.name : was.name + 6;
+            for (int c = 0; c < 3; c++) {
+                a = keep;
+                if (c == 2 && was.n[was.nd - 1] == 1) continue;          /* may as well be missing */
+                if (c == 1 && !strcmp(name, "fc0.weight")) continue;     /* one more channel of the data */
+                if (c == 0) all[j].name = "lost";
+                else if (c == 1) all[j].n[was.nd - 1] += 1;
+                else all[j].nd = was.nd - 1;
+                fd_net *net = fd_net_from(&a, &f, &r->how);
+                fd_explain(&st, line, sizeof line);
+                OK(!net && st.code && a.beg == keep.beg, "%s, %s, case %d: %d", r->file, was.name, c, st.code);
+                /* a wrong shape of one can be blamed on its neighbour; most names are there */
+                OK(strstr(line, "fd_net_from: "), "%s, %s, case %d: %s", r->file, was.name, c, line);
+                if (c == 0 && fd_foreign_kind(&f) == r->kind)
+                    OK(strstr(line, name) || strstr(line, "no place for: ") || strstr(name, "fno_skips"), "%s, %s: %s",
+                       r->file, name, line);
+                all[j] = was;
+                st.code = FD_OK;
+            }
+        }
+    }
+    static const struct { int row; const char *name; int nd, n[3]; const char *becomes, *says; } bad[] = {
+        { 6, "fno_blocks.fno_skips.1.conv.weight", 3, { 4, 5, 1 }, NULL,
+          "tensor of another shape: fno_blocks.fno_skips.1.conv.weight is 4 5 1, not 4 4" },
+        { 1, "conv2.weights2", 0, { 0 }, "conv2.weights3", "missing tensor: conv2.weights2" },
+        { 1, "w0.bias", 2, { 3, 1 }, NULL, NULL },
+        { 1, "w0.bias", 1, { 2 }, NULL, "tensor of another shape: w0.bias is 2, not 3" },
+        { 1, "conv0.weights1", 3, { 3, 3, 3 }, NULL, "last axis of 2: conv0.weights1" },
+        { 1, "fc0.weight", 2, { 3, 2 }, NULL, "too few inputs: all, coordinates, time: 2, 2, 0" },
+        { 6, "fno_blocks.convs.0.bias", 0, { 0 }, "fno_blocks.norm.0.weight", "missing tensor: fno_blocks.convs.0.bias" },
+        { 10, "mid_block.norm2.weight", 0, { 0 }, "label_emb.weight", "missing tensor: mid_block.norm2.weight" },
+        { 10, "pos_embed", 3, { 1, 9, 8 }, NULL, "tensor of another shape: pos_embed is 1 9 8, not 1 10 8" },
+        { 10, "decoder_pred.weight", 1, { 64 }, NULL, "tensor of another shape: decoder_pred.weight is 64, not 8 8" } };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const struct row *r = &rows[bad[i].row];
+        a = test_arena(1 << 22, &st);
+        fd_tensors f = load(&a, r->file);
+        fd_tensor *t = NULL;
+        for (int j = 0; j < f.count; j++) if (!strcmp(f.tensor[j].name, bad[i].name)) t = &f.tensor[j];
+        OK(t != NULL, "%s", bad[i].name);
+        if (!t) continue;
+        if (bad[i].becomes) t->name = bad[i].becomes;
+        if (bad[i].nd) { t->nd = bad[i].nd; memcpy(t->n, bad[i].n, sizeof bad[i].n); }
+        fd_net *net = fd_net_from(&a, &f, &r->how);
+        fd_explain(&st, line, sizeof line);
+        if (bad[i].says) OK(!net && strstr(line, bad[i].says), "%s: %s", bad[i].says, line);
+        else OK(net && !st.code, "%s: %s", bad[i].name, line);
+    }
+    /* one tensor too many; settings that make no sense; nothing at all */
+    a = test_arena(1 << 22, &st);
+    fd_tensors f = load(&a, rows[6].file);
+    fd_tensor *more = fd_raw(&a, fd_tensor, f.count + 1);
+    memcpy(more, f.tensor, (size_t)f.count * sizeof *more);
+    more[f.count++] = (fd_tensor){ "fno_blocks.norm.0.weight", 1, { 4 }, more[0].x };
+    f.tensor = more;
+    fd_net_from(&a, &f, NULL);
+    fd_explain(&st, line, sizeof line);
+    OK(strstr(line, "no place for: fno_blocks.norm.0.weight"), "%s", line);
+    st.code = FD_OK;
+    f.count--;
+    static const struct { fd_foreign how; const char *says; } hows[] = {
+        { { .time = FD_TIME_FILM + 1 }, "time is a channel or none" }, { { .act = 99 }, "unknown act" },
+        { { .coords = 9 }, "unknown coords" }, { { .pad = 5 }, "pad must be in [0, 4]" } };
+    for (size_t i = 0; i < sizeof hows / sizeof hows[0]; i++) {
+        OK(!fd_net_from(&a, &f, &hows[i].how), "%s", hows[i].says);
+        fd_explain(&st, line, sizeof line);
+        OK(strstr(line, hows[i].says), "%s: %s", hows[i].says, line);
+        st.code = FD_OK;
+    }
+    f.count = 0;
+    OK(fd_foreign_kind(&f) == FD_FROM_NONE && !fd_net_from(&a, &f, NULL), "nothing");
+    fd_explain(&st, line, sizeof line);
+    OK(strstr(line, "no names of a network"), "%s", line);
+    a = test_arena(1 << 22, &st);
+    f = load(&a, rows[10].file);
+    OK(!fd_net_from(&a, &f, NULL), "heads");
+    fd_explain(&st, line, sizeof line);
+    OK(strstr(line, "heads must be given"), "%s", line);
+    OK(!strcmp(fd_foreign_name(FD_FROM_UVIT), "U-ViT") && !strcmp(fd_foreign_name(-1), "none")
+       && !strcmp(fd_foreign_name(FD_FOREIGN), "none"), "names");
+}
+
+/* memory of every size: out of it, or the right network */
+static void starved(void)
+{
+    static char mem[1 << 18];
+    fd_status st, own;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_tensors f = load(&a, rows[0].file);
+    fd_net *net = fd_net_from(&a, &f, &rows[0].how), *small = NULL;
+    OK(net != NULL, "whole");
+    for (size_t size = 0; size < sizeof mem && !small; size += 96) {
+        fd_arena b = fd_arena_over(mem, size, &own);
+        small = fd_net_from(&b, &f, &rows[0].how);
+        OK(small ? !own.code && !memcmp(small->w, net->w, (size_t)net->count * sizeof *net->w)
+                 : own.code == FD_ENOMEM, "%d bytes: %d", (int)size, own.code);
+    }
+    OK(small != NULL, "never enough");
+}
+
+void test_foreign(void)
+{
+    outputs();
+    wrong();
+    starved();
+}
