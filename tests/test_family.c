@@ -397,6 +397,179 @@ static void check_schedules(void)
     }
 }
 
+/* numbers that are known and that no other test says */
+static void check_numbers(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(16 << 20, &st);
+    double lam = .7, c = .25, mu = 1.3;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process vp = fd_vp(noise, .1, 20), dd = fd_ddpm(&a, noise, 1000, 1e-4, .02);
+    fd_process hdm = fd_vp_cosine(noise), ou = fd_ou(noise, 7), dl = fd_driftless(noise, 10);
+    NEAR(fd_terminal(&vp, NULL, c0, a).m, .00657, 5e-6, "VP: m(T)");
+    NEAR(fd_terminal(&dd, NULL, c0, a).m, .00635, 5e-6, "DDPM: m(T)");
+    NEAR(fd_terminal(&hdm, NULL, c0, a).m, .0084, 5e-5, "HDM: m(T)");
+    NEAR(fd_terminal(&ou, NULL, c0, a).m, exp(-3.5), 1e-14, "OU: m(T)");
+    fd_gap g = fd_terminal(&dl, NULL, c0, a);
+    NEAR(g.w2, sqrt(c + 10 * lam) - sqrt(10 * lam), 1e-13, "driftless keeps the data");
+    fd_coef T = fd_law(&vp, 1, 0), E = fd_law(&vp, 1e-3, 0);
+    double PT = T.m * T.m * c + T.v * lam, PE = E.m * E.m * c + E.v * lam, r = PE / PT, k = T.m / E.m;
+    NEAR(E.m * mu, 1.299928534464, 1e-12, "law at eps: mean");
+    NEAR(PE, .250049474780, 1e-12, "law at eps: variance");
+    NEAR(E.m * mu - sqrt(r) * T.m * mu, 1.294822502107, 1e-12, "flow from N(0, lam): mean");
+    NEAR(r * lam, .250056416913, 1e-12, "flow from N(0, lam): variance");
+    NEAR(E.m * mu - k * r * T.m * mu, 1.299908478311, 1e-12, "SDE from N(0, lam): mean");
+    NEAR(PE * (T.v - k * k * E.v) * lam / PT + k * k * r * r * lam, .250049474887, 1e-12,
+         "SDE from N(0, lam): variance");
+    NEAR(fd_gauss_logp(c0, &(fd_real){ (fd_real)mu }, &(fd_real){ (fd_real)1.9 }, a), -.945791353,
+         TOL(1e-9, 1e-5), "log N(1.9; 1.3, .25)");
+    NEAR(fd_gauss_logp(single_on(&a, noise, .3), &(fd_real){ (fd_real).8 }, &(fd_real){ (fd_real)1.9 }, a),
+         -2.333618797708, TOL(1e-12, 1e-5), "log N(1.9; .8, .3)");
+    /* -Laplacian p = 1, p = 0 on the boundary: in the middle .0736713513 */
+    fd_space d = fd_grid(&a, 2, (int[]){ 255, 255 }, NULL, (int[]){ FD_DIRICHLET, FD_DIRICHLET }, 1);
+    fd_real *x = fd_new(&a, fd_real, fd_size(&d));
+    double *inv = fd_new(&a, double, d.modes);
+    fd_laplace(&d, inv, a);
+    for (ptrdiff_t j = 0; j < d.modes; j++) inv[j] = 1 / inv[j];
+    for (ptrdiff_t j = 0; j < fd_size(&d); j++) x[j] = 1;
+    fd_cov *solve = fd_cov_table(&a, &d, inv);
+    fd_cov_pow(solve, 1, 1, x, x, a);
+    NEAR(x[127 * 255 + 127], .0736713513, 2e-6, "Poisson's equation with Dirichlet modes");
+    OK(!st.code, "status");
+}
+
+/* noise of pixels is another law on every grid: the variance of a mode falls by 2^d where that of a
+ * function's does not; losses of noise in the Cameron-Martin norm grow with the modes, in H they do not */
+static void check_resolution(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(32 << 20, &st);
+    enum { B = 64, K = 9 };
+    double pixel[2], white[2], H[3], CM[3];
+    for (int i = 0; i < 2; i++) {
+        fd_arena q = a;
+        int n = 8 << i;
+        fd_space s = fd_grid(&q, 2, (int[]){ n, n }, NULL, NULL, 1);
+        fd_cov *c = fd_cov_white(&q, &s, 1, 3);
+        fd_real *x = fd_raw(&q, fd_real, 512 * fd_size(&s));
+        for (int own = 0; own < 2 && x; own++) {
+            double sum = 0;
+            int j[3];
+            if (own) fd_cov_draw(c, fd_seed(181), 0, 512, x, q);
+            else fd_normal(fd_seed(182), 512 * fd_size(&s), x);
+            fd_to_modes(&s, 512, x, x, q);
+            for (int b = 0; b < 512; b++)
+                for (ptrdiff_t k = 0; k < s.modes; k++) {
+                    fd_mode(&s, k, j);
+                    if (j[0] < 5 && j[1] < 5) sum += pow(x[b * s.modes + k], 2) / 512 / 25;
+                }
+            *(own ? &white[i] : &pixel[i]) = sum;
+        }
+    }
+    NEAR(pixel[0] / pixel[1], 4, .15, "iid pixels on 8x8 and 16x16");
+    NEAR(pixel[0], 1. / 64, .04 / 64, "iid pixels: variance of a mode");
+    NEAR(white[0] / white[1], 1, 1e-4, "a law on functions");
+    for (int i = 0; i < 3; i++) {
+        fd_arena q = a;
+        int n = 15 << 2 * i;
+        fd_space s = fd_grid(&q, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+        fd_cov *c = fd_cov_exp(&q, &s, 1, .2), *d = fd_cov_exp(&q, &s, 1.7, .2);
+        fd_process p = fd_vp(c, .1, 20);
+        fd_model m = fd_oracle_gauss(&q, &p, NULL, d);
+        fd_real *x0 = fd_raw(&q, fd_real, 4 * B * n), *x = x0 + B * n, *e = x0 + 2 * B * n, *y = x0 + 3 * B * n;
+        double t[B], f = 0;
+        for (int j = 0; j < B; j++) t[j] = .3;
+        fd_cov_draw(d, fd_seed(183), 0, B, x0, q);
+        fd_noise(&p, fd_seed(184), 0, B, x0, t, x, e, q);
+        fd_predict(&m, FD_NOISE, &p, B, x, t, y, q);
+        for (int j = 0; j < B * n; j++) y[j] -= e[j];
+        for (int norm = FD_NORM_H; norm <= FD_NORM_CM; norm++) {
+            double sum = 0;
+            fd_weigh(&p, norm, 0, FD_NOISE, B, t, y, q);
+            for (int j = 0; j < B; j++) sum += fd_inner(&s, y + j * n, y + j * n) / B;
+            *(norm ? &CM[i] : &H[i]) = sum;
+        }
+        fd_coef g = fd_law(&p, .3, 0);
+        f = g.m * g.m * 1.7 / (g.m * g.m * 1.7 + g.v);
+        NEAR(CM[i], n * f, 6 * sqrt(2. / (n * B)) * n * f, "loss in the Cameron-Martin norm, %d points", n);
+    }
+    NEAR(H[1] / H[0], 1, .15, "loss in H");
+    NEAR(H[2] / H[1], 1, .05, "loss in H has a limit");
+    OK(!st.code, "status");
+}
+
+/* mixtures: odds over samples of an exact sampler; equal covariances; a data set is sampled from itself */
+static void check_mixtures(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    enum { B = 400, N = 5, P = 7 };
+    fd_cov *one = single(&a, 1);
+    fd_process vp = fd_vp(one, .1, 20);
+    const fd_cov *c[2] = { single_on(&a, one, .1), single_on(&a, one, .2) }, *same[2] = { one, one };
+    fd_real mu[2] = { -1.5, 1 }, x[B];
+    fd_coef T = fd_law(&vp, 1, 0), E = fd_law(&vp, 1e-3, 0);
+    double w[2] = { .3, .7 }, t[401], W = 0, neg = 0;
+    for (int i = 0; i < B; i++) {                           /* quantiles of the law at T */
+        double lo = -9, hi = 9;
+        for (int k = 0; k < 60; k++) {
+            double mid = .5 * (lo + hi), F = 0;
+            for (int j = 0; j < 2; j++)
+                F += .5 * w[j] * erfc(-(mid - T.m * mu[j]) / sqrt(2 * (T.m * T.m * c[j]->lam[0] + T.v)));
+            if (F < (i + .5) / B) lo = mid;
+            else hi = mid;
+        }
+        x[i] = (fd_real)lo;
+    }
+    fd_sampler how = { .p = &vp, .t = t, .steps = 400, .scheme = FD_PF_RK4 };
+    how.model = fd_oracle_mix(&a, &vp, 2, w, mu, c);
+    fd_times(&vp, FD_UNIFORM, 0, 400, t);
+    for (int k = 0; k < 400; k++) fd_advance(&how, t[k], t[k + 1], B, x, NULL, NULL, a);
+    for (int i = 0; i < B; i++) {
+        double l[2];
+        for (int j = 0; j < 2; j++) {
+            double V = E.m * E.m * c[j]->lam[0] + E.v, d = x[i] - E.m * mu[j];
+            l[j] = w[j] * exp(-.5 * d * d / V) / sqrt(V);
+        }
+        W += l[0] / (l[0] + l[1]) / B, neg += (x[i] < 0) / (double)B;
+    }
+    NEAR(W, .3, 1e-3, "mean odds over samples");
+    NEAR(neg, .308885336, 1. / B, "P(X < 0) of the data");
+    /* c = lam: P = lam, S = sum W_i (m mu_i - x)/lam */
+    fd_model eq = fd_oracle_mix(&a, &vp, 2, w, mu, same);
+    for (int k = 0; k < 3; k++) {
+        double tt = .2 + .1 * k, l[2];
+        fd_real X = (fd_real)(-.8 + .7 * k), got;
+        fd_coef f = fd_law(&vp, tt, 0);
+        for (int j = 0; j < 2; j++) l[j] = w[j] * exp(-.5 * pow(X - f.m * mu[j], 2));
+        double want = (l[0] * (f.m * mu[0] - X) + l[1] * (f.m * mu[1] - X)) / (l[0] + l[1]);
+        fd_predict(&eq, FD_SCORE, &vp, 1, &X, &tt, &got, a);
+        NEAR(got, want, TOL(1e-12, 1e-5), "score of a mixture with c = lam");
+    }
+    fd_space s = fd_grid(&a, 1, (int[]){ P }, NULL, NULL, 1);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .2, 1.5);
+    fd_process p = fd_vp(noise, .1, 20);
+    fd_real data[N * P], y[64 * P];
+    int hit[N] = { 0 };
+    fd_normal(fd_seed(191), N * P, data);
+    how = (fd_sampler){ .p = &p, .t = t, .steps = 100, .scheme = FD_ANCESTRAL, .denoise = 1 };
+    how.model = fd_oracle_data(&a, &p, N, data);
+    fd_times(&p, FD_LOGSNR, 0, 100, t);
+    fd_sample(&how, fd_seed(192), 0, 64, y, a);
+    for (int i = 0; i < 64; i++) {
+        double best = 9;
+        int at = 0;
+        for (int j = 0; j < N; j++) {
+            double d = test_maxdiff(P, y + i * P, data + j * P);
+            if (d < best) best = d, at = j;
+        }
+        hit[at]++;
+        NEAR(best, 0, TOL(1e-9, 1e-4), "a sample is a function of the data set");
+    }
+    for (int j = 0; j < N; j++) OK(hit[j] > 2 && hit[j] < 30, "function %d: %d of 64", j, hit[j]);
+    OK(!st.code, "status");
+}
+
 void test_laws(void)
 {
     check_schedules();
@@ -404,6 +577,9 @@ void test_laws(void)
     check_fdp();
     check_heat_blur();
     check_terminal();
+    check_numbers();
+    check_resolution();
+    check_mixtures();
 }
 
 /* ---- losses ---- */
