@@ -460,29 +460,31 @@ static inline plot_canvas plot_draw(fd_arena *mem, const plot *p)
     return c;
 }
 
-/* plot_row -- several plots of one height beside each other; plot_save -- one. */
-static inline int plot_row(fd_status *st, int count, const plot *p, const char *path,
-                           fd_arena scratch)
+/* plot_grid -- rows x cols plots of one size, row by row; plot_row -- beside each other; plot_save -- one. */
+static inline int plot_grid(fd_status *st, int rows, int cols, const plot *p, const char *path,
+                            fd_arena scratch)
 {
-    plot_canvas all = { 0, 0, NULL };
-    for (int i = 0; i < count; i++) all.w += p[i].w;
-    all = plot_new(&scratch, p[0].h, all.w);
-    for (int i = 0, x = 0; i < count; x += p[i++].w) {
+    plot_canvas all = plot_new(&scratch, rows * p[0].h, cols * p[0].w);
+    for (int i = 0; i < rows * cols; i++) {
         fd_arena a = scratch;
         plot_canvas c = plot_draw(&a, &p[i]);
-        for (int y = 0; c.rgb && y < all.h; y++)
-            memcpy(all.rgb + 3 * ((ptrdiff_t)y * all.w + x), c.rgb + 3 * (ptrdiff_t)y * c.w,
-                   3 * (size_t)c.w);
+        ptrdiff_t at = (ptrdiff_t)(i / cols) * c.h * all.w + (ptrdiff_t)(i % cols) * c.w;
+        for (int y = 0; c.rgb && y < c.h; y++)
+            memcpy(all.rgb + 3 * (at + (ptrdiff_t)y * all.w), c.rgb + 3 * (ptrdiff_t)y * c.w, 3 * (size_t)c.w);
     }
     return all.rgb ? fd_png_save(st, path, all.h, all.w, all.rgb) : st->code;
 }
 
-static inline int plot_save(fd_status *st, const plot *p, const char *path, fd_arena scratch)
+static inline int plot_row(fd_status *st, int count, const plot *p, const char *path, fd_arena scratch)
 {
-    return plot_row(st, 1, p, path, scratch);
+    return plot_grid(st, 1, count, p, path, scratch);
 }
 
-/* plot_curves -- several curves in one call. */
+static inline int plot_save(fd_status *st, const plot *p, const char *path, fd_arena scratch)
+{
+    return plot_grid(st, 1, 1, p, path, scratch);
+}
+
 typedef struct { const char *name; int n; const double *x, *y; } plot_curve;
 
 static inline void plot_curves(fd_status *st, const char *path, const char *title, int logx,

@@ -390,7 +390,7 @@ done
 ok budget "$fd" train --data fields:n=64 $small --budget 0.5 -o g.safetensors
 
 # ---- the study of choices of C: its own check, its files
-ok choice "$B/choice" --outdir choice && says 'white noise: pass$' out; exists choice/points.png choice/modes.png choice/choice.csv
+ok choice "$B/choice" --outdir choice && says 'white noise: pass$' out; exists choice/choice.png choice/choice.csv
 
 cd / && rm -rf "$D"
 echo "$pass passed, $fail failed"
