@@ -1047,7 +1047,7 @@ int        fd_csv_save(fd_status *st, const char *path, int cols, const char *co
                        const double *x);
 /* fd_net_save -- weights, and with opt the averages, moments and step, the whole configuration, and
  * what the caller adds, in one .safetensors. fd_net_load makes net and (opt not NULL) the optimiser
- * again, bit for bit, and gives back the rest. */
+ * again, bit for bit, *opt NULL where the file has none, and gives back the rest. */
 int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);

@@ -4517,7 +4517,6 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
         load_fail(st, "net.version is not 1: not a checkpoint of ours", path);
     load_fields(st, &f, SAVE_ARCH, save_arch, &arch);
     int trained = fd_meta_find(&f, "adam.step") != NULL;
-    if (opt && !trained) load_fail(st, "no optimiser in this file", path);
     if (trained) load_fields(st, &f, SAVE_ADAM, save_adam, &o);
     if (o.step < 0) load_fail(st, "a negative number of steps", "adam.step");
     if (o.how.rule < FD_ADAMW || o.how.rule > FD_ADABELIEF) load_fail(st, "unknown rule", "adam.rule");

@@ -348,9 +348,25 @@ static topic t_fields = { "fields", "built-in data", {
         { "l", "0.2", "length of the fluctuations", 1e-3, 10 },
         { "var", "0.05", "their variance; that of the means is 1", 0, BIG } } } } };
 
+#define CLOCK { "tscale", "1", "factor on t where it is a channel: 1e-3 for t/1000", 0, BIG }
+#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 points on 64 are 0.140625", 0, 4 }
+static topic t_as = { "as", "the program that the weights are from", {    /* what the files cannot tell */
+    { "auto", "told by the names in the file", { { 0 } } },
+    { "fno", "first release of FNO; KER; multilevelDiff", {
+        ACT, { "coords", "closed|open|none", "inputs besides the data", 0, 0 },
+        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK, PAD } },
+    { "neuraloperator", "releases 0.2 to 2", {
+        ACT, { "coords", "auto|open|closed|none", "auto: open from 1.0 on, none before", 0, 0 },
+        { "time", "auto|channel|none", "", 0, 0 }, { "reversed", "no|yes", "the last axis first", 0, 0 },
+        { "version", "2|1", "1: an odd number of modes as before 2.0", 0, 0 }, CLOCK, PAD } },
+    { "ffm", "neuraloperator as FFM has it: closed, reversed, t/1000 a channel", { ACT, PAD } },
+    { "uvit", "U-ViT without classes", {
+        { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
+enum { AS_AUTO, AS_FNO, AS_NEURALOP, AS_FFM, AS_UVIT };
+
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight,
                                  &t_norm, &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector, &t_boundary,
-                                 &t_map, &t_fields };
+                                 &t_map, &t_fields, &t_as };
 
 static inline int rows_of(const topic *t)
 {
@@ -492,9 +508,9 @@ static inline void topic_help(const topic *t)
 
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
-        start, corrector, map;
+        start, corrector, map, as;
     shape grid;
     int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
         pcs, seed_given, accumulate, train, help;
@@ -502,7 +518,7 @@ typedef struct {
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, THESIS = 512, ALL = 1023 };
+       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, ALL = 2047 };
 enum { O_YES, O_INT, O_REAL, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -541,6 +557,14 @@ static const option options[] = {
       "the spectra as .csv (-o)" },
     { "out", "FILE", NULL, ORDERS, O_OUT, AT(out), 0, 0, 0,
       "the errors as .csv (-o)" },
+    { "out", "FILE", "model.safetensors", CONVERT, O_OUT, AT(out), 0, 0, 0,
+      "the network (-o); with a name that ends in .npz the tensors as they are" },
+    { "as", "SPEC", "auto", CONVERT, O_SPEC, AT(as), &t_as, 0, 0,
+      "the program, and what its files cannot tell (fd help as)" },
+    { "grid", "N[xM[xK]]", NULL, CONVERT, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis: makes a model for fd sample and fd certify" },
+    { "predict", "NAME", "noise", CONVERT, O_SPEC, AT(predict), &t_predict, 0, 0,
+      "with --grid: x0, noise, score, v, velocity" },
     { "outdir", "FOLDER", "out/choice", CHOICE, O_TEXT, AT(outdir), 0, 0, 0,
       "where everything goes" },
     { "outdir", "FOLDER", "out/thesis", THESIS, O_TEXT, AT(outdir), 0, 0, 0,
@@ -567,18 +591,18 @@ static const option options[] = {
       "the first grid, n; default: 32, or that of training" },
     { "grid", "N[xM[xK]]", "16", ORDERS, O_GRID, AT(grid), 0, 0, 0,
       "points of each axis" },
-    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS, O_BOUNDARY,
+    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT, O_BOUNDARY,
       AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
     { "channels", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64,
       "length of the second axis of the data; 0: there is none" },
     { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
-    { "cov", "SPEC", "band", TRAIN | DEMO, O_SPEC, AT(cov), &t_cov, 0, 0,
+    { "cov", "SPEC", "band", TRAIN | DEMO | CONVERT, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
     { "target", "SPEC", "matern:nu=2.5,l=0.3", CERTIFY | ORDERS, O_SPEC, AT(target), &t_cov, 0, 0,
       "covariance of the data" },
-    { "process", "SPEC", "vp", CERTIFY, O_SPEC, AT(process), &t_process, 0, 0,
+    { "process", "SPEC", "vp", CERTIFY | CONVERT, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
     { "process", "SPEC", "vp:tmin=0.01", ORDERS, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
@@ -684,9 +708,9 @@ static const option options[] = {
       "colours: gray, gray-inverse, viridis, diverging" },
     { "train", "STEPS", "0", CHOICE, O_INT, AT(train), 0, 0, 1e9,
       "train a network for each row, too" },
-    { "seed", "N", "1", ALL & ~INFO, O_REAL, AT(seed), 0, 0, 9007199254740992.0,
+    { "seed", "N", "1", ALL & ~(INFO | CONVERT), O_REAL, AT(seed), 0, 0, 9007199254740992.0,
       "all randomness comes from it" },
-    { "threads", "N", "0", ALL & ~INFO, O_INT, AT(threads), 0, 0, 1024,
+    { "threads", "N", "0", ALL & ~(INFO | CONVERT), O_INT, AT(threads), 0, 0, 1024,
       "0: as many as the machine has; results do not depend on it" },
     { "memory", "SIZE", NULL, ALL, O_SIZE, AT(memory), 0, 0, 0,
       "most memory to use, e.g. 512M; default: $FD_MEMORY or 8G" },

@@ -1,4 +1,4 @@
-/* fd.c -- the command-line tool: fd train, sample, noise, eval, certify, orders, info, help. All
+/* fd.c -- the command-line tool: fd train, sample, noise, eval, certify, orders, info, convert, help. All
  * that computes is in the library; flags, specs and files are in common.h. */
 #include "common.h"
 #include "law.h"
@@ -544,10 +544,65 @@ static int has_ending(const char *path, const char *end)
     return n > m && !strcmp(path + n - m, end);
 }
 
-static int do_info(args *o, const char *path)
+/* foreign_net -- the network of weights from elsewhere, or why not. */
+static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, char why[256])
 {
+    static const int acts[] = { FD_GELU, FD_GELU_TANH, FD_SILU, FD_RELU, FD_TANH };
+    static const int closed[] = { FD_COORD_CLOSED, FD_COORD_OPEN, FD_COORD_NONE };
+    static const int open[] = { -1, FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
+    static const int time[] = { -1, FD_TIME_CHANNEL, FD_TIME_NONE };
+    const double *v = as->v;
+    fd_foreign how;
+    memset(&how, 0, sizeof how);
+    if (as->row == AS_FNO || as->row == AS_NEURALOP || as->row == AS_FFM) how.act = acts[(int)v[0]] + 1;
+    if (as->row == AS_FNO) {
+        how.coords = closed[(int)v[1]] + 1;
+        how.time = time[(int)v[2]] + 1;
+        how.tscale = v[3];
+        how.pad = v[4];
+    } else if (as->row == AS_NEURALOP) {
+        how.coords = open[(int)v[1]] + 1;
+        how.time = time[(int)v[2]] + 1;
+        how.reversed = (int)v[3];
+        how.version = 2 - (int)v[4];
+        how.tscale = v[5];
+        how.pad = v[6];
+    } else if (as->row == AS_FFM) {
+        how.coords = FD_COORD_CLOSED + 1;
+        how.time = FD_TIME_CHANNEL + 1;
+        how.reversed = 1;
+        how.tscale = 1e-3;
+        how.pad = v[1];
+    } else if (as->row == AS_UVIT) {
+        how.heads = (int)v[0];
+        how.tscale = v[1];
+    }
+    fd_net *net = fd_net_from(a, f, &how);
+    fd_explain(a->st, why, 256);
+    if (a->st->code == FD_ENOMEM) need(a->st);
+    a->st->code = FD_OK;
+    return net;
+}
+
+static void net_print(const char *program, const fd_net *net)
+{
+    static const char *const coords[] = { "none", "open", "closed" }, *const time[] = { "none", "a channel", "film", "a token" };
+    const fd_arch *n = &net->arch;
+    printf("%s, %d-D: in %d, out %d, width %d, layers %d, ", program, n->nd, n->in, n->out, n->width, n->layers);
+    if (n->kind == FD_UVIT) printf("heads %d, patches ", n->heads);
+    else printf("coordinates %s, modes ", coords[n->coords]);
+    for (int i = 0; i < n->nd; i++) printf("%s%d", i ? "x" : "", n->kind == FD_UVIT ? n->patch[i] : n->modes[i]);
+    printf(", time %s times %g, %ld weights\n", time[n->time], n->tscale, (long)net->count);
+}
+
+static int do_info(args *o)
+{
+    const char *path = o->file;
+    static const spec as = { &t_as, AS_AUTO, { 0 } };
+    char why[256];
     fd_status st;
     fd_arena a = arena_make(o, &st);
+    if (!path) die(2, "info: needs a file");
     if (has_ending(path, ".safetensors") || has_ending(path, ".npz")) {
         fd_tensors f = fd_tensors_load(&a, path);
         need(&st);
@@ -560,6 +615,10 @@ static int do_info(args *o, const char *path)
             numbers_print(c, f.tensor[i].x);
             putchar('\n');
         }
+        int kind = fd_foreign_kind(&f);
+        const fd_net *net = kind ? foreign_net(&a, &f, &as, why) : NULL;
+        if (net) net_print(fd_foreign_name(kind), net);
+        else if (kind) printf("%s, but %s\n", fd_foreign_name(kind), why);
     } else {
         fd_array f = fd_load(&a, path);
         need(&st);
@@ -567,6 +626,68 @@ static int do_info(args *o, const char *path)
         numbers_print(points_of(&f, 0), f.x);
         putchar('\n');
     }
+    return finish();
+}
+
+/* ---- fd convert ------------------------------------------------------------------------------ */
+
+static int do_convert(args *o)
+{
+    static const int row_of[FD_FOREIGN] = { AS_AUTO, AS_FNO, AS_NEURALOP, AS_NEURALOP, AS_NEURALOP, AS_UVIT };
+    static const char *const more[] = { "boundary", "cov", "process", "predict" };
+    char why[256];
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    if (!o->file) die(2, "convert: needs a file");
+    for (int i = 0; i < COUNT(more) && !o->grid.nd; i++)
+        if (is_given(more[i])) die(2, "--%s: has no meaning without --grid", more[i]);
+    fd_tensors f = fd_tensors_load(&a, o->file);
+    need(&st);
+    if (has_ending(o->out, ".npz")) {
+        if (o->grid.nd || o->as.row) die(2, "--out: a network is a .safetensors");
+        fd_npz_save(&st, o->out, &f);
+        need(&st);
+        wrote(o->out);
+        return finish();
+    }
+    int kind = fd_foreign_kind(&f), said = o->as.row == AS_FFM ? AS_NEURALOP : o->as.row;
+    if (!kind) die(1, "%s: no names of a network that is known; fd help as", o->file);
+    if (said && said != row_of[kind])
+        die(2, "--as: %s: the names in %s are those of %s", t_as.rows[o->as.row].name, o->file, fd_foreign_name(kind));
+    fd_net *net = foreign_net(&a, &f, &o->as, why);
+    if (!net) die(1, "%s: %s", o->file, why);
+    const fd_arch *n = &net->arch;
+    net_print(fd_foreign_name(kind), net);
+    if (o->grid.nd) {
+        kit *k = fd_new(&a, kit, 1);
+        if (o->grid.nd != n->nd) die(2, "--grid: %d axes, but the network has %d", o->grid.nd, n->nd);
+        if (n->in != n->out) die(2, "--grid: no model: %d channels in, %d out", n->in, n->out);
+        if (o->cov.row == COV_EMPIRICAL) die(2, "--cov: empirical needs data");
+        need(&st);
+        k->cov = o->cov;
+        k->process = o->process;
+        k->predict = o->predict;
+        k->precond = spec_read(&t_precond, "", "none");
+        k->channels = n->out > 1 ? n->out : 0;
+        k->scale = 1;
+        k->net = net;
+        k->s = fd_grid(&a, n->nd, o->grid.n, NULL, o->bc, n->out);
+        k->noise = cov_build(&a, &k->s, &k->cov, NULL, 0);
+        k->mean = fd_new(&a, fd_real, fd_size(&k->s));
+        k->c0 = cov_table(&a, &k->s, fd_new(&a, fd_real, k->s.modes));
+        kit_close(&a, k, &k->s);
+        need(&st);
+        o->weight = spec_read(&t_weight, "", "one");
+        o->law = spec_read(&t_law, "", "stratified");
+        o->norm = spec_read(&t_norm, "", "h");
+        o->flip = spec_read(&t_flip, "", t_flip.rows[0].name);
+        o->batch = o->accumulate = 1;
+        kit_save(&st, o->out, k, o, a);
+    } else {
+        fd_net_save(&st, o->out, net, NULL, NULL, a);
+    }
+    need(&st);
+    wrote(o->out);
     return finish();
 }
 
@@ -579,7 +700,8 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "eval", "compare samples with real functions", EVAL, do_eval },
     { "certify", "is it one law on every grid? status 1: no", CERTIFY, do_certify },
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
-    { "info", "say what a .npy, .npz, IDX or .safetensors file holds", INFO, NULL },
+    { "info", "say what a .npy, .npz, IDX or .safetensors file holds", INFO, do_info },
+    { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
 };
 
 static int help(const char *word)
@@ -587,7 +709,7 @@ static int help(const char *word)
     for (int i = 0; word && i < COUNT(commands); i++) {
         if (strcmp(word, commands[i].name)) continue;
         printf("fd %s: %s\n", word, commands[i].what);
-        if (commands[i].of == INFO) puts("  fd info FILE");
+        if (commands[i].of & (INFO | CONVERT)) printf("  fd %s FILE\n", word);
         options_help(commands[i].of);
         return finish();
     }
@@ -622,13 +744,12 @@ int main(int argc, char **argv)
         int skip = 2;
         if (strcmp(argv[1], commands[i].name)) continue;
         sprintf(where, "fd help %s", argv[1]);
-        if (commands[i].of == INFO && argc > 2 && argv[2][0] != '-') file = argv[skip++];
+        if (commands[i].of & (INFO | CONVERT) && argc > 2 && argv[2][0] != '-') file = argv[skip++];
         options_read(&o, commands[i].of, where, argc - skip, argv + skip);
         if (o.help) return help(argv[1]);
-        if (commands[i].of != INFO) return commands[i].run(&o);
-        if (!file) die(2, "info: needs a file");
-        return do_info(&o, file);
+        o.file = file;
+        return commands[i].run(&o);
     }
     die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
-           "info or help", argv[1]);
+           "info, convert or help", argv[1]);
 }

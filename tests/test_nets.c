@@ -653,7 +653,7 @@ static void test_gradients(fd_arena mem)
         fd_space s = zoo_space(&a, &zoo[k]);
         fd_net *net = fd_net_new(&a, &zoo[k], fd_seed(1));
         if (!net) { OK(0, "%s", explain(a.st)); return; }
-        shake(net, 2, k == 4 ? .2 : .5);
+        shake(net, 2, k == 4 ? .2 : k == 6 ? 1. : .5);
         ptrdiff_t sx = 2 * zoo[k].in * s.points, sz = 2 * zoo[k].out * s.points;
         fd_real *x = normals(&a, 3, sx), *z = normals(&a, 4, sz), *dx = fd_new(&a, fd_real, sx),
             *dx2 = fd_new(&a, fd_real, sx);
@@ -1137,12 +1137,8 @@ static void test_checkpoints(fd_arena mem)
         fd_net_load(&a, cut, &only, NULL);
         OK(only && !memcmp(only->w, net->w, (size_t)net->count * sizeof *net->w),
            "without optimiser, %s", explain(a.st));
-        char *beg = a.beg;
         fd_net_load(&a, cut, &only, &o2);
-        OK(!only && !o2 && a.st->code == FD_EDATA
-           && !strcmp(a.st->what, "no optimiser in this file") && a.beg == beg, "%s",
-            explain(a.st));
-        a.st->code = 0;
+        OK(only && !o2 && !a.st->code, "no optimiser in the file, %s", explain(a.st));
     }
 
     /* files that are wrong */

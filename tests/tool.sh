@@ -40,11 +40,11 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise eval certify orders info; do
+for c in train sample noise eval certify orders info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
-for t in cov process net flip optimizer predict precond weight norm time-law scheme times start corrector boundary map fields; do
+for t in cov process net flip optimizer predict precond weight norm time-law scheme times start corrector boundary map fields as; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
@@ -263,6 +263,43 @@ ok '3-D, channels' "$fd" noise --grid 6x6x6 --channels 2 -n 9 -o d.npy
 ok '3-D, channels' "$fd" train --data d.npy --channels 2 --net fno:width=4,layers=1,modes=4 --batch 3 --steps 2 -o p.safetensors
 ok '3-D, channels' "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy --png g.png && "$fd" info g.npy >out
 says '^\(2, 2, 6, 6, 6\)' out
+
+# ---- weights from elsewhere
+data=$src/data
+ok info "$fd" info "$data/fno2.safetensors" && says '^conv0.weights1 +\(3, 3, 3, 2, 2\)  min' out
+says '^FNO, 2-D: in 1, out 1, width 3, layers 3, coordinates closed, modes 3x2, time a channel times 1, 725 weights$' out
+ok info "$fd" info "$data/operator2.safetensors" && says '^neuraloperator 1 or later, 2-D: in 2, out 2, width 4, layers 2, ' out
+ok info "$fd" info "$data/uvit.safetensors" && says '^U-ViT, but fd_net_from: heads must be given' out
+ok info "$fd" info "$data/io.npz" && says '^fno1.y +\(2, 1, 13\)  min' out
+ok convert "$fd" convert "$data/operator02.safetensors" -o from.safetensors && says '^wrote from.safetensors$' out
+ok info "$fd" info from.safetensors && says '^net.layer2.spectral +\(4, 3, 3, 3, 2\)  min' out && says '^arch.acts +2$' out
+ok convert "$fd" convert "$data/uvit.safetensors" --as uvit:heads=2 -o from.safetensors && says 'heads 2, patches 2x2, time a token times 999' out
+ok 'convert, ffm' "$fd" convert "$data/operator03.npz" --as ffm --grid 6x8 --predict velocity --process flow -o from.safetensors
+says 'in 1, out 1, .* coordinates closed, modes 4x4, time a channel times 0.001' out
+ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g.npy && "$fd" info g.npy >out && says '^\(2, 6, 8\)  min' out
+ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 --grid 9x10 -o g.npy
+ok 'convert, two channels' "$fd" convert "$data/uvit.safetensors" --as uvit:heads=2 --grid 6x6 -o from.safetensors
+ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g.npy && "$fd" info g.npy >out && says '^\(2, 2, 6, 6\)  min' out
+bad 1 'has no optimiser' train --data fields:n=32 --resume from.safetensors --steps 3 --out r.safetensors
+ok 'convert to npz' "$fd" convert from.safetensors -o from.npz && "$fd" info from.npz >out && says '^net.norm.g +\(8\)' out
+ok 'convert of npz' "$fd" convert "$data/fno1.npz" --as fno:act=tanh,tscale=1e-3 -o from.safetensors
+bad 2 'needs a file' convert
+bad 2 "needs a value" convert "$data/fno1.npz" --as
+bad 2 'expected auto, fno, neuraloperator' convert "$data/fno1.npz" --as torch -o x.safetensors
+bad 2 "fno has no key 'heads'" convert "$data/fno1.npz" --as fno:heads=2 -o x.safetensors
+bad 2 'uvit: the names in .*fno1.npz are those of FNO' convert "$data/fno1.npz" --as uvit -o x.safetensors
+bad 2 'cov: has no meaning without --grid' convert "$data/fno1.npz" --cov band -o x.safetensors
+bad 2 'grid: 2 axes, but the network has 1' convert "$data/fno1.npz" --grid 8x8 -o x.safetensors
+bad 2 'grid: no model: 2 channels in, 1 out' convert "$data/operator02.safetensors" --grid 8x8 -o x.safetensors
+bad 2 'out: a network is a .safetensors' convert "$data/fno1.npz" --as fno -o x.npz
+bad 1 'uvit.safetensors: .*heads must be given' convert "$data/uvit.safetensors" -o x.safetensors
+bad 1 'heads must divide the width' convert "$data/uvit.safetensors" --as uvit:heads=3 -o x.safetensors
+bad 1 'io.npz: no names of a network' convert "$data/io.npz" -o x.safetensors
+bad 1 'missing.npz' convert missing.npz -o x.safetensors
+bad 1 'too few inputs' convert "$data/fno3.npz" --as fno:time=channel -o x.safetensors
+head -c 3000 "$data/uvit.safetensors" >cut.safetensors && bad 1 'cut.safetensors' convert cut.safetensors -o x.safetensors
+head -c 3000 "$data/fno1.npz" >cut.npz && bad 1 'cut short: .*cut.npz' info cut.npz
+bad 1 'unzip it' train --data "$data/io.npz"
 
 # ---- certify: one law on every grid, or not, by its exit status
 pass_() { ok "certify $*" "$fd" certify "$@" && says '^PASS: ' out; }
