@@ -1297,7 +1297,7 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  * sum's work, nothing computed that is not kept. Many modes: fd_fft_run over the lanes, then the
  * kept ones. */
 
-#define SPEC_MR (FD_BYTES >= 64 ? 12 : 6)       /* rows of the register block; 2 vectors wide */
+#define SPEC_MR (FD_BYTES >= 64 ? 14 : 6)       /* modes, or pairs of rows, of a register block */
 
 struct spec_axis {
     int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
@@ -1318,59 +1318,94 @@ struct spec {                         /* what an operator keeps in aux */
 #define SPEC_INLINE static inline
 #endif
 
-/* y[m][lanes] = sum_k t[k][m] f[k][lanes], a block of m <= SPEC_MR rows that stays in registers
- * once m is a constant */
-SPEC_INLINE void spec_block(int m, int k, const fd_real *restrict t, int ldt,
-                            const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict y,
-                            ptrdiff_t ldy, int lanes)
+/* Folded sums, m <= SPEC_MR modes of one vector of lanes, which stay in registers once m is a constant:
+ *
+ *     re_k = f_0 (+ f_n/2) + sum_j c_jk (f_j + f_n-j),    im_k = sum_j s_jk (f_j - f_n-j),   0 < j < n/2
+ *
+ * two sums and 2m products for two rows. c: [n/2+1][ldt], s: [(n-1)/2][ldt], w lanes. */
+SPEC_INLINE void spec_fold(int m, int n, const fd_real *restrict c, const fd_real *restrict s, int ldt,
+                           const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict re,
+                           fd_real *restrict im, ptrdiff_t ldo, int w)
 {
-    int j = 0;
-    for (; j + 2 * FD_W <= lanes; j += 2 * FD_W) {
-        fd_vec a[SPEC_MR][2];
-        for (int r = 0; r < m; r++) a[r][0] = a[r][1] = (fd_vec){0};
-        for (int i = 0; i < k; i++) {
-            fd_vec u = vload(f + i * ldf + j), v = vload(f + i * ldf + j + FD_W);
-            for (int r = 0; r < m; r++) {
-                fd_real c = t[(ptrdiff_t)i * ldt + r];
-                a[r][0] += c * u;
-                a[r][1] += c * v;
-            }
-        }
-        for (int r = 0; r < m; r++) {
-            vstore(y + r * ldy + j, a[r][0]);
-            vstore(y + r * ldy + j + FD_W, a[r][1]);
+    fd_vec x = w < FD_W ? vload_n(f, w) : vload(f), y, u[SPEC_MR], v[SPEC_MR];
+    const fd_real *g = f + (n - 1) * ldf;
+    for (int k = 0; k < m; k++) {
+        u[k] = c[k] * x;
+        v[k] = (fd_vec){0};
+    }
+    for (int j = 1; j <= (n - 1) / 2; j++, g -= ldf, s += ldt) {
+        c += ldt;
+        f += ldf;
+        x = w < FD_W ? vload_n(f, w) : vload(f);
+        y = w < FD_W ? vload_n(g, w) : vload(g);
+        fd_vec e = x + y, o = x - y;
+        for (int k = 0; k < m; k++) {
+            u[k] += c[k] * e;
+            v[k] += s[k] * o;
         }
     }
-    for (; j < lanes; j += FD_W) {
-        int w = lanes - j < FD_W ? lanes - j : FD_W;
-        fd_vec a[SPEC_MR];
-        for (int r = 0; r < m; r++) a[r] = (fd_vec){0};
-        for (int i = 0; i < k; i++) {
-            fd_vec u = vload_n(f + i * ldf + j, w);
-            for (int r = 0; r < m; r++) a[r] += t[(ptrdiff_t)i * ldt + r] * u;
-        }
-        for (int r = 0; r < m; r++) vstore_n(y + r * ldy + j, a[r], w);
+    if (n > 1 && n % 2 == 0) {
+        c += ldt;
+        f += ldf;
+        x = w < FD_W ? vload_n(f, w) : vload(f);
+        for (int k = 0; k < m; k++) u[k] += c[k] * x;
+    }
+    for (int k = 0; k < m; k++, re += ldo, im += ldo) {
+        if (w < FD_W) vstore_n(re, u[k], w);
+        else vstore(re, u[k]);
+        if (w < FD_W) vstore_n(im, v[k], w);
+        else vstore(im, v[k]);
     }
 }
 
-/* the same for any m, in blocks of nearly equal height */
-static void spec_product(int m, int k, const fd_real *t, const fd_real *f, ptrdiff_t ldf,
-                         fd_real *y, ptrdiff_t ldy, int lanes)
+/* Their transpose for `pairs` <= SPEC_MR pairs of rows j, n - j: f at the first j, g at n - j,
+ *
+ *     e = sum_k c_jk re_k,   o = sum_k s_jk im_k,   f_j = e + o,   f_n-j = e - o
+ *
+ * one: rows that have no partner. c: [top+1][ldc], s: [top+1][lds]. */
+SPEC_INLINE void spec_unfold(int pairs, int one, int m, const fd_real *restrict c, int ldc,
+                             const fd_real *restrict s, int lds, const fd_real *restrict re,
+                             const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
+                             fd_real *restrict g, ptrdiff_t ldf, int w)
 {
-    int blocks = (m + SPEC_MR - 1) / SPEC_MR;
-    for (int i = 0, r = 0; i < blocks; i++) {
-        int rows = (m - r + blocks - i - 1) / (blocks - i);
-        switch (rows) {
-#define ROWS(c) case c: spec_block(c, k, t + r, m, f, ldf, y + r * ldy, ldy, lanes); break;
-        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
-#if FD_BYTES >= 64
-        ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-#endif
-#undef ROWS
+    fd_vec e[SPEC_MR], o[SPEC_MR];
+    for (int j = 0; j < pairs; j++) e[j] = o[j] = (fd_vec){0};
+    for (int k = 0; k < m; k++, re += ldo, im += ldo, c += ldc, s += lds) {
+        fd_vec x = w < FD_W ? vload_n(re, w) : vload(re), y = x;
+        if (!one) y = w < FD_W ? vload_n(im, w) : vload(im);
+        for (int j = 0; j < pairs; j++) {
+            e[j] += c[j] * x;
+            if (!one) o[j] += s[j] * y;
         }
-        r += rows;
+    }
+    for (int j = 0; j < pairs; j++) {
+        fd_vec x = e[j] + o[j], y = e[j] - o[j];
+        if (w < FD_W) vstore_n(f + j * ldf, x, w);
+        else vstore(f + j * ldf, x);
+        if (!one && w < FD_W) vstore_n(g - j * ldf, y, w);
+        else if (!one) vstore(g - j * ldf, y);
     }
 }
+
+/* n numbers that will be read soon are on their way while others are summed */
+static inline void spec_fetch(ptrdiff_t n, const fd_real *x)
+{
+#if defined(__GNUC__)
+    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *x) __builtin_prefetch(x + i, 0, 2);
+#else
+    (void)n, (void)x;
+#endif
+}
+
+/* the number of modes or rows in block i of `blocks` nearly equal ones, from r on */
+#define SPEC_BLOCKS(m)     (((m) + SPEC_MR - 1) / SPEC_MR)
+#define SPEC_ROWS(m, r, i) (((m) - (r) + SPEC_BLOCKS(m) - (i) - 1) / (SPEC_BLOCKS(m) - (i)))
+#if FD_BYTES >= 64
+#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) \
+    ROWS(11) ROWS(12) ROWS(13) ROWS(14)
+#else
+#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
+#endif
 
 /* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
 static double spec_cos(long long q, int n)
@@ -1423,7 +1458,7 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
                        ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
                        fd_real *restrict tmp, fd_arena scratch)
 {
-    int n = a->n, m = a->top + 1, nc = n / 2 + 1, ns = (n - 1) / 2;
+    int n = a->n, m = a->top + 1, nc = n / 2 + 1;
     size_t row = (size_t)lanes * sizeof(fd_real);
     if (a->fft) {
         for (int j = 0; j < n; j++) memcpy(tmp + (ptrdiff_t)j * lanes, f + j * ldf, row);
@@ -1439,20 +1474,19 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
         }
         return;
     }
-    fd_real *e = tmp, *o = tmp + (ptrdiff_t)nc * lanes;
-    memcpy(e, f, row);
-    for (int j = 1; j <= ns; j++) {
-        const fd_real *x = f + j * ldf, *y = f + (n - j) * ldf;
-        fd_real *ej = e + (ptrdiff_t)j * lanes, *oj = o + (ptrdiff_t)(j - 1) * lanes;
-        for (int l = 0; l < lanes; l++) {
-            fd_real u = x[l], v = y[l];
-            ej[l] = u + v;
-            oj[l] = u - v;
+    for (int i = 0, k = 0; i < SPEC_BLOCKS(m); i++) {
+        const fd_real *c = a->tab + k, *v = c + (ptrdiff_t)nc * m;
+        int rows = SPEC_ROWS(m, k, i);
+        switch (rows) {
+#define ROWS(r) case r: \
+            for (int l = 0; l < lanes; l += FD_W) \
+                spec_fold(r, n, c, v, m, f + l, ldf, re + k * ldo + l, im + k * ldo + l, ldo, lanes - l); \
+            break;
+        SPEC_CASES
+#undef ROWS
         }
+        k += rows;
     }
-    if (n > 1 && n % 2 == 0) memcpy(e + (ptrdiff_t)(n / 2) * lanes, f + n / 2 * ldf, row);
-    spec_product(m, nc, a->tab, e, lanes, re, ldo, lanes);
-    spec_product(m, ns, a->tab + (ptrdiff_t)nc * m, o, lanes, im, ldo, lanes);
 }
 
 /* T' along one axis: re, im -> f */
@@ -1477,20 +1511,23 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
         for (int j = 0; j < n; j++) memcpy(f + j * ldf, tmp + (ptrdiff_t)j * lanes, row);
         return;
     }
-    fd_real *e = tmp, *o = tmp + (ptrdiff_t)nc * lanes;
-    spec_product(nc, m, a->tab, re, ldo, e, lanes, lanes);
-    spec_product(ns, m, a->tab + (ptrdiff_t)nc * m, im, ldo, o, lanes, lanes);
-    memcpy(f, e, row);
-    for (int j = 1; j <= ns; j++) {
-        const fd_real *ej = e + (ptrdiff_t)j * lanes, *oj = o + (ptrdiff_t)(j - 1) * lanes;
-        fd_real *x = f + j * ldf, *y = f + (n - j) * ldf;
-        for (int l = 0; l < lanes; l++) {
-            fd_real u = ej[l], v = oj[l];
-            x[l] = u + v;
-            y[l] = u - v;
+    const fd_real *c = a->tab, *v = c + (ptrdiff_t)nc * m;
+    for (int j = 0; j < n; j += n > 1 && n % 2 == 0 ? n / 2 : n)             /* 0, and n/2 of an even n */
+        for (int l = 0; l < lanes; l += FD_W)
+            spec_unfold(1, 1, m, c + j, nc, v, ns, re + l, im + l, ldo, f + j * ldf + l, f, ldf, lanes - l);
+    for (int i = 0, j = 1; i < SPEC_BLOCKS(ns); i++) {
+        int rows = SPEC_ROWS(ns, j - 1, i);
+        switch (rows) {
+#define ROWS(r) case r: \
+            for (int l = 0; l < lanes; l += FD_W) \
+                spec_unfold(r, 0, m, c + j, nc, v + j - 1, ns, re + l, im + l, ldo, f + j * ldf + l, \
+                            f + (n - j) * ldf + l, ldf, lanes - l); \
+            break;
+        SPEC_CASES
+#undef ROWS
         }
+        j += rows;
     }
-    if (n > 1 && n % 2 == 0) memcpy(f + n / 2 * ldf, e + (ptrdiff_t)(n / 2) * lanes, row);
 }
 
 /* lanes of a complex axis that are done together: whole pairs of parts, about 128 */
@@ -1621,19 +1658,25 @@ static void spec_unpair(int ch, const fd_real *restrict p, const fd_real *restri
     }
 }
 
-/* T x of sample i. pairs = 0: rows h [mode][re, im][b][ch]; pairs = 1: [mode][2][b][ch][2] with
- * (re, im) in the first half and (im, -re) in the second, so that products of rows with pairs are
- * complex products. */
-static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                    const fd_real *x, fd_real *h, fd_arena mem)
+/* T x of sample i: a transform of rows r of the last axis, any number at a time, then what is left.
+ * pairs = 0: to rows h [mode][re, im][b][ch]; pairs = 1: [mode][2][b][ch][2] with (re, im) in the first
+ * half and (im, -re) in the second, so that products of rows with pairs are complex products. */
+static void spec_to_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
+                         ptrdiff_t end, const fd_real *x, struct spec_work w, fd_arena mem)
 {
-    struct spec_work w = spec_room(s, ch, ax, &mem);
-    if (!w.tmp) return;
-    int last = s->nd - 1, n = s->n[last], b = s->b;
-    ptrdiff_t rows = s->points / n, lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
-    for (ptrdiff_t r = 0; r < rows; r++)
-        spec_lines(&ax[last], ch, x + r * n * ch, ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch,
-                   w.tmp, mem);
+    int last = s->nd - 1, n = s->n[last];
+    ptrdiff_t lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
+    for (; r < end; r++, x += (ptrdiff_t)n * ch) {
+        if (r + 1 < end) spec_fetch((ptrdiff_t)n * ch, x + (ptrdiff_t)n * ch);
+        spec_lines(&ax[last], ch, x, ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch, w.tmp, mem);
+    }
+}
+
+static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
+                        struct spec_work w, fd_real *h, fd_arena mem)
+{
+    int last = s->nd - 1, b = s->b;
+    ptrdiff_t rows = s->points / s->n[last], lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
     for (int d = last - 1; d >= 0; d--) {
         int kd = s->hi[d] - s->lo[d] + 1;
         rows /= s->n[d];
@@ -1656,14 +1699,24 @@ static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, 
     }
 }
 
-/* y = T' of sample i of h, rows as above; pairs = 1: of the complex sums (p00 - p11) and (p01 +
- * p10) of a product with pairs, h [mode][2][b][ch][2]. */
-static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                      const fd_real *h, fd_real *y, fd_arena mem)
+static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
+                    const fd_real *x, fd_real *h, fd_arena mem)
 {
     struct spec_work w = spec_room(s, ch, ax, &mem);
     if (!w.tmp) return;
-    int last = s->nd - 1, n = s->n[last], b = s->b;
+    spec_to_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], x, w, mem);
+    spec_to_end(s, ax, ch, pairs, i, w, h, mem);
+}
+
+/* y = T' of sample i of h, in the same two parts. Rows h as above; pairs = 1: of the complex sums
+ * (p00 - p11) and (p01 + p10) of a product with pairs, h [mode][2][b][ch][2]. The transforms of rows
+ * to come are left in w.a. */
+static struct spec_work spec_from_begin(const struct spec *s, const struct spec_axis ax[3], int ch,
+                                        int pairs, int i, const fd_real *h, fd_arena *mem)
+{
+    struct spec_work w = spec_room(s, ch, ax, mem);
+    if (!w.tmp) return w;
+    int last = s->nd - 1, b = s->b;
     for (ptrdiff_t m = 0; m < s->modes; m++) {
         fd_real *re = w.a + m * 2 * ch, *im = re + ch;
         const fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);
@@ -1681,13 +1734,28 @@ static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch
         lanes /= kd;
         for (ptrdiff_t r = 0; r < rows; r++)
             spec_axis_run(&ax[d], 1, ch, lanes, w.b + r * s->n[d] * lanes, w.a + r * kd * lanes,
-                          w.tmp, mem);
+                          w.tmp, *mem);
         rows *= s->n[d];
         fd_real *swap = w.a; w.a = w.b; w.b = swap;
     }
-    for (ptrdiff_t r = 0; r < rows; r++)
-        spec_lines_back(&ax[last], ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch,
-                        y + r * n * ch, ch, w.tmp, mem);
+    return w;
+}
+
+/* rows r..end of the last axis, y at row r */
+static void spec_from_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
+                           ptrdiff_t end, struct spec_work w, fd_real *y, fd_arena mem)
+{
+    int last = s->nd - 1, n = s->n[last];
+    ptrdiff_t lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
+    for (; r < end; r++, y += (ptrdiff_t)n * ch)
+        spec_lines_back(&ax[last], ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch, y, ch, w.tmp, mem);
+}
+
+static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
+                      const fd_real *h, fd_real *y, fd_arena mem)
+{
+    struct spec_work w = spec_from_begin(s, ax, ch, pairs, i, h, &mem);
+    if (w.tmp) spec_from_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], w, y, mem);
 }
 
 /* is a batch worth more than one thread? */
@@ -1974,11 +2042,11 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
  * fuse_dense these have first derivatives only; the same from operators of the tape, for any order,
  * is in Networks. */
 
-/* rows of a block, at most n: about 65536 numbers, which a level-2 cache holds, so that the copy of
- * the weights that a product makes is a small part of its work */
-static int fuse_rows(int width, int n)
+/* rows of a block that meets weights [k][c], at most n: what a level-1 cache holds, or a level-2 cache
+ * where the weights are so many that a product copies them first, which is to be a small part of it */
+static int fuse_rows(int k, int c, int n)
 {
-    int rows = 65536 / width;
+    int rows = ((ptrdiff_t)k * c <= 8192 ? 16384 : 65536) / c;
     rows = rows < 32 ? 32 : rows > 1024 ? 1024 : rows;
     return rows < n ? rows : n;
 }
@@ -2109,7 +2177,7 @@ static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r
 {
     static const struct fd_op op = { "dense layer", fuse_dense_vjp, 0 };
     if (!x || !w || !b) return NULL;
-    int n[2] = { x->n[0], w->n[1] }, k = w->n[0], c = n[1], rows = fuse_rows(c, n[0]);
+    int n[2] = { x->n[0], w->n[1] }, k = w->n[0], c = n[1], rows = fuse_rows(k, c, n[0]);
     fd_var *y = tape_push(t, &op, 2, n, r ? 4 : 3, (fd_var *[]){ x, w, b, r });
     fd_arena scratch = *t->mem;
     fd_real *v = c <= THIN ? fd_raw(&scratch, fd_real, (ptrdiff_t)c * k) : NULL;
@@ -2146,7 +2214,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_var *x = y->src[0], *w1 = y->src[1], *b1 = y->src[2], *w2 = y->src[3];
     int in = w1->n[0], hid = w1->n[1], out = w2->n[1], f = y->i[0], weights = w1->needs;
-    int n = x->n[0], rows = fuse_rows(hid, n), blocks = (n + rows - 1) / rows;
+    int n = x->n[0], rows = fuse_rows(in, hid, n), blocks = (n + rows - 1) / rows;
     int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
     ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
     fd_real *to[3] = { NULL, NULL, NULL }, *g1 = NULL, *gb = NULL, *g2 = NULL;
@@ -2207,7 +2275,7 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     static const struct fd_op op = { "two dense layers", fuse_mlp_vjp, 1 };
     if (!x || !w1 || !b1 || !w2) return NULL;
     int in = w1->n[0], hid = w1->n[1], out = w2->n[1], n[2] = { x->n[0], out };
-    int rows = fuse_rows(hid, n[0]), thin = out <= THIN;
+    int rows = fuse_rows(in, hid, n[0]), thin = out <= THIN;
     fd_var *y = tape_push(t, &op, 2, n, 4, (fd_var *[]){ x, w1, b1, w2 });
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)hid * out);
@@ -2233,22 +2301,53 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
 
 /* --- y = f(scale u + shift), u = spectral(h) + h w, or without R u = h w ---
  *
- * shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. A sample at a time; for the reverse
- * pass f' is kept, where there is a scale u too, and of the spectrum the kept modes. */
+ * shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. A sample at a time, and of that
+ * some whole rows of the last axis, a tile, through everything that is not the transform of another
+ * axis, while they are in the cache. For the reverse pass f' is kept, where there is a scale u too, and
+ * of the spectrum the kept modes. */
 
-struct fuse_layer { struct spec s; fd_real *u, *slope; };
+struct fuse_layer { struct spec s; fd_real *u, *slope; int tile; };       /* tile: points */
 
 /* reals of the gate of a sample; 0 where all samples share it */
 static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? 2 * ss->n[2] : 0; }
+
+/* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw, dh without R */
+static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis to[3], int i,
+                            const fd_var *y, const fd_real *dy, fd_real *du, fd_real *da, fd_real *e,
+                            fd_real *dw, fd_real *dh, fd_arena mem)
+{
+    const struct spec *s = &l->s;
+    const fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2];
+    int ci = s->ci, co = s->co, scaled = ss->nd > 1, sums = scaled ? 2 * co : co, points = (int)s->points;
+    double *sum = fd_new(&mem, double, sums);
+    fd_real *part = fd_raw(&mem, fd_real, sums);
+    struct spec_work work = { NULL, NULL, NULL };
+    if (e) work = spec_room(s, co, to, &mem);
+    if (!part || (e && !work.tmp)) return;
+    for (int p = 0, m; p < points; p += m) {
+        m = points - p < l->tile ? points - p : l->tile;
+        ptrdiff_t at = (i * s->points + p) * co, from = (i * s->points + p) * ci;
+        gate_back(scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), scaled ? l->u + at : NULL,
+                  l->slope ? l->slope + at : NULL, dy + at, du + at, sum, part);
+        if (e) {
+            int n = s->n[s->nd - 1];
+            spec_to_rows(s, to, co, p / n, (p + m) / n, du + at, work, mem);
+        }
+        if (dw)
+            fd_gemm(1, 0, ci, co, m, 1.0, h->x + from, ci, du + at, co, p > 0, dw, co, mem);
+        if (dh) fd_gemm(0, 1, m, ci, co, 1.0, du + at, co, w->x, co, 0.0, dh + from, ci, mem);
+    }
+    for (int j = 0; j < sums; j++) da[j] = (fd_real)sum[j];
+    if (e) spec_to_end(s, to, co, 1, i, work, e, mem);
+}
 
 static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const struct fuse_layer *l = y->aux;
     const struct spec *s = &l->s;
     fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2], *R = y->src[3];
-    int ci = s->ci, co = s->co, b = s->b, points = (int)s->points;
-    int scaled = ss->nd > 1, sums = scaled ? 2 * co : co, each = fuse_gate(ss);
-    ptrdiff_t size = s->points * co, sw = (ptrdiff_t)ci * co;
+    int ci = s->ci, co = s->co, b = s->b, sums = ss->nd > 1 ? 2 * co : co, each = fuse_gate(ss);
+    ptrdiff_t sw = (ptrdiff_t)ci * co;
     for (int i = 0; i < 4 && y->src[i]; i++)
         if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
 
@@ -2256,32 +2355,20 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_arena scratch = *t->mem;
     if (R) spec_axes(s, 0, to, &scratch);
     if (R) spec_axes(s, 1, from, &scratch);
-    fd_real *du = fd_raw(&scratch, fd_real, b * size), *dw = fd_raw(&scratch, fd_real, b * sw);
+    fd_real *du = fd_raw(&scratch, fd_real, b * s->points * co);
+    fd_real *dw = w->needs ? fd_raw(&scratch, fd_real, b * sw) : NULL;
     fd_real *da = fd_raw(&scratch, fd_real, (ptrdiff_t)b * sums);
     fd_real *e = R ? fd_raw(&scratch, fd_real, s->modes * 4 * b * co) : NULL;
     fd_arena rest = scratch;
     job_mem *job = job_fork(&rest);
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, co))
-    for (int i = 0; i < b; i++) {
-        fd_arena mem = job[threads_this()].mem, m = mem;
-        fd_real *di = du + i * size, *hi = h->x + i * s->points * ci;
-        double *sum = fd_new(&m, double, sums);
-        fd_real *part = fd_raw(&m, fd_real, sums);
-        if (!part) continue;
-        gate_back(scaled, points, co, ss->x + (ptrdiff_t)i * each, l->u + (scaled ? i * size : 0),
-                  l->slope ? l->slope + i * size : NULL, dy->x + i * size, di, sum, part);
-        for (int j = 0; j < sums; j++) da[(ptrdiff_t)i * sums + j] = (fd_real)sum[j];
-        if (R) spec_to(s, to, co, 1, i, di, e, mem);
-        if (w->needs)
-            fd_gemm(1, 0, ci, co, points, 1.0, hi, ci, di, co, 0.0, dw + i * sw, co, mem);
-        if (!R && h->needs)
-            fd_gemm(0, 1, points, ci, co, 1.0, di, co, w->x, co, 0.0, dx[0]->x + i * s->points * ci, ci,
-                    mem);
-    }
+    for (int i = 0; i < b; i++)
+        fuse_layer_down(l, to, i, y, dy->x, du, da + (ptrdiff_t)i * sums, e, dw ? dw + i * sw : NULL,
+                        h->needs && !R ? dx[0]->x : NULL, job[threads_this()].mem);
     job_join(job, &rest);
     if (ss->needs) sum_axis(1, each ? 1 : b, each ? (ptrdiff_t)b * sums : sums, da, dx[2]->x, scratch);
-    if (w->needs) sum_axis(1, b, sw, dw, dx[1]->x, scratch);
+    if (dw) sum_axis(1, b, sw, dw, dx[1]->x, scratch);
     if (!R) return;
     if (R->needs) spec_mul_gradient(s, s->p, e, dx[3]->x, scratch);
     fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
@@ -2289,10 +2376,15 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, ci))
     for (int i = 0; i < b; i++) {
-        fd_real *d = dx[0]->x + i * s->points * ci;
-        spec_from(s, from, ci, 0, i, q, d, job[threads_this()].mem);
-        fd_gemm(0, 1, points, ci, co, 1.0, du + i * size, co, w->x, co, 1.0, d, ci,
-                job[threads_this()].mem);
+        fd_arena mem = job[threads_this()].mem;
+        struct spec_work work = spec_from_begin(s, from, ci, 0, i, q, &mem);
+        int n = s->n[s->nd - 1], points = (int)s->points;
+        for (int p = 0, m; p < points && work.tmp; p += m) {
+            m = points - p < l->tile ? points - p : l->tile;
+            fd_real *d = dx[0]->x + (i * s->points + p) * ci;
+            spec_from_rows(s, from, ci, p / n, (p + m) / n, work, d, mem);
+            fd_gemm(0, 1, m, ci, co, 1.0, du + (i * s->points + p) * co, co, w->x, co, 1.0, d, ci, mem);
+        }
     }
     job_join(job, &scratch);
 }
@@ -2302,16 +2394,16 @@ static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_va
 {
     static const struct fd_op op = { "layer of products", fuse_layer_vjp, 1 };
     int n[FD_MAXD], ci = shape->ci, co = shape->co, b = shape->b, points = (int)shape->points;
-    int scaled = ss->nd > 1, each = fuse_gate(ss);
-    ptrdiff_t size = shape->points * co;
+    int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = R ? shape->n[shape->nd - 1] : 1;
     memcpy(n, h->n, sizeof n);
     n[h->nd - 1] = co;
     struct fuse_layer *own = fd_new(t->mem, struct fuse_layer, 1);
     fd_var *y = own ? tape_push(t, &op, h->nd, n, R ? 4 : 3, (fd_var *[]){ h, w, ss, R }) : NULL;
     if (!y) return NULL;
     own->s = *shape;
-    own->u = y->needs && scaled ? fd_raw(t->mem, fd_real, b * size) : NULL;
-    own->slope = y->needs && f >= 0 ? fd_raw(t->mem, fd_real, b * size) : NULL;
+    own->u = y->needs && scaled ? fd_raw(t->mem, fd_real, b * shape->points * co) : NULL;
+    own->slope = y->needs && f >= 0 ? fd_raw(t->mem, fd_real, b * shape->points * co) : NULL;
+    own->tile = tile = tile < line ? line : tile / line * line;
     y->aux = own;
     struct spec_axis from[3];
     fd_arena scratch = *t->mem;
@@ -2324,14 +2416,21 @@ static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_va
     FD_PARALLEL_IF(SPEC_WIDE(shape, co))
     for (int i = 0; i < b; i++) {
         fd_arena mem = job[threads_this()].mem;
-        fd_real *u = own->u ? own->u + i * size : fd_raw(&mem, fd_real, size);
+        fd_real *room = own->u ? own->u : fd_raw(&mem, fd_real, (ptrdiff_t)tile * co);
         fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
-        if (!u || !z) continue;
-        if (R) spec_from(shape, from, co, 1, i, q, u, mem);
-        fd_gemm(0, 0, points, co, ci, 1.0, h->x + i * shape->points * ci, ci, w->x, co, R ? 1.0 : 0.0, u,
-                co, mem);
-        gate_run(f, scaled, points, co, ss->x + (ptrdiff_t)i * each, u, y->x + i * size,
-                 own->slope ? own->slope + i * size : NULL, z);
+        struct spec_work work = { NULL, NULL, NULL };
+        if (R) work = spec_from_begin(shape, from, co, 1, i, q, &mem);
+        if (!room || !z || (R && !work.tmp)) continue;
+        for (int r = 0, m; r < points; r += m) {
+            m = points - r < tile ? points - r : tile;
+            ptrdiff_t at = (i * shape->points + r) * co;
+            fd_real *u = own->u ? own->u + at : room;
+            if (R) spec_from_rows(shape, from, co, r / line, (r + m) / line, work, u, mem);
+            fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * shape->points + r) * ci, ci, w->x, co, R ? 1.0 : 0.0,
+                    u, co, mem);
+            gate_run(f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), u, y->x + at,
+                     own->slope ? own->slope + at : NULL, z);
+        }
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
