@@ -834,6 +834,10 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
 /* fd_attention -- softmax(q k^T / sqrt(d/heads)) v, head by head [Attention]: q [b][n][d], k [b][m][d],
  * v [b][m][e] -> [b][n][e]; head h has the columns h d/heads .. of q and k, h e/heads .. of v. */
 fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads);
+/* fd_attention_over -- the same with keys that are points of a domain, of the given weights [m], NULL for equal
+ * ones: probabilities of key j proportional to weight_j exp(q k_j / sqrt(..)), which is a quadrature of an
+ * integral over the domain [Continuum]. FD_EDATA for a weight that is not positive. */
+fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads, const fd_real *weight);
 /* fd_patches -- x [b][n0]..[ch] to tokens [b][T][p0..ch]: tokens row by row, inside one row, column,
  * channel. p[a] divides n[a]. fd_unpatches -- back to axes n: its inverse and its transpose. */
 fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[]);
@@ -861,7 +865,8 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
 /* ---- 13. Networks ------------------------------------------------------------------------------------------ */
 
 /* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF] */
-enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_LEVELS = 6 };
+enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
+       FD_LEVELS = 6 };
 /* t as a constant channel; scale-shift per layer; a token */
 enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM, FD_TIME_TOKEN };
 enum { FD_POS_WAVES, FD_POS_LEARNED, FD_POS_NONE };     /* fixed cosines and sines; [tokens][width] */
@@ -904,6 +909,11 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     levels by fd_regrid and one more conv; two blocks at the bottom, then layers + 1 a
  *                     level, each joined with a value from the way down. f [FD_SILU]; embed [width], inside 4
  *                     times that. Differs from [DDO-SDF] in the low-pass filter, an ideal one here.
+ *   FD_POINTS         a transformer on points anywhere, on grids or clouds: tokens are (coordinate, value), 2 u - 1 and
+ *                     modes[a] [6] pairs cos, sin(2^k pi u) for each axis, through lift [2 * width]; `layers`
+ *                     blocks, over `latent` learned tokens that first read the points, or (0) over the points
+ *                     themselves; queries, made of coordinates and with pixels of x at the point, read the
+ *                     result. Attention to points is weighted by quadrature: fd_attention_over.
  *   field             FD_SIREN or FD_GABOR over one of the first four: the modulation network [Thesis 4.1], and
  *                     with a Fourier operator the hybrid not yet explored [Survey]. The last features, brought
  *                     to `pool` points an axis (their lowest modes; 1: the mean over the domain), give by one
@@ -956,7 +966,7 @@ fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
  * exact on an FD_GRAD2 tape; on an FD_GRAD tape they are those of first order. */
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
 /* fd_query -- the same with the result on another space `to` of the domain: a grid, or points whose coordinates
- * are in to->at. For networks that have a field. */
+ * are in to->at. For FD_POINTS and networks that have a field. */
 fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
                  const fd_space *to);
 /* fd_encode -- what the network below a field makes of x: the modulations [b][fd_mods] for fd_field. */

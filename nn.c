@@ -2727,6 +2727,37 @@ fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
     return t->mem->st->code ? NULL : y;
 }
 
+/* softmax(q k^T/sqrt(w) + log p): one more column of q and k in each head, where q has 1 and k has log p, and the
+ * other columns of q are scaled so that the division by sqrt(w + 1) comes out right */
+fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads, const fd_real *weight)
+{
+    static const char where[] = "fd_attention_over";
+    if (!q || !k || !v || !weight) return q && k && v ? fd_attention(t, q, k, v, heads) : NULL;
+    if (q->nd != 3 || k->nd != 3 || heads < 1 || q->n[2] % heads || k->n[2] % heads)
+        return tape_fail(t, where, "wants q, k [b][n][d], d a multiple of heads: axes, heads", 3, q->nd, k->nd,
+                         heads);
+    int n[2] = { q->n[1], k->n[1] };
+    double sum = 0;
+    for (int j = 0; j < n[1]; j++) sum += (double)weight[j];
+    fd_var *x[2] = { q, k };
+    for (int i = 0; i < 2; i++) {
+        int b = x[i]->n[0], d = x[i]->n[2], w = d / heads, m[4] = { b, n[i], heads, 1 };
+        fd_real *more = fd_raw(t->mem, fd_real, (ptrdiff_t)b * n[i] * heads);
+        for (ptrdiff_t j = 0; j < (ptrdiff_t)b * n[i] * heads && more; j++) {
+            double p = (double)weight[j / heads % n[i]] * n[i] / sum;
+            if (i && !(p > 0)) {
+                fd_fail(t->mem->st, FD_EDATA, where, "weights must be positive: point", 1, j / heads % n[i], 0, 0);
+                return NULL;
+            }
+            more[j] = (fd_real)(i ? sqrt(w + 1.) * log(p) : 1);
+        }
+        x[i] = fd_reshape(t, i ? k : fd_affine(t, q, sqrt((w + 1.) / w), 0), 4, (int[]){ b, n[i], heads, w });
+        x[i] = fd_concat(t, x[i], fd_input(t, 4, m, more), 3);
+        x[i] = fd_reshape(t, x[i], 3, (int[]){ b, n[i], d + heads });
+    }
+    return fd_attention(t, x[0], x[1], v, heads);
+}
+
 /* --- Fields to tokens and back: transposes of each other --- */
 
 static void op_patches_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
@@ -3015,6 +3046,7 @@ static void net_modes(const fd_arch *a, double scale, int axis, int *lo, int *hi
 
 static int net_is_vit(const fd_arch *a) { return a->kind == FD_VIT || a->kind == FD_UVIT; }
 static int net_is_coords(const fd_arch *a) { return a->kind == FD_SIREN || a->kind == FD_GABOR; }
+static int net_is_points(const fd_arch *a) { return a->kind == FD_POINTS; }
 static int net_is_u(const fd_arch *a) { return a->kind == FD_UNO || a->kind == FD_FNO_UNET; }
 
 static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
@@ -3022,7 +3054,9 @@ static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
 /* channels of the first layer's input: data, coordinates, time */
 static int net_inputs(const fd_arch *a)
 {
-    return net_seen(a) + (a->coords ? a->nd : 0) + (a->time == FD_TIME_CHANNEL);
+    int n = net_seen(a) + (a->coords ? a->nd : 0) + (a->time == FD_TIME_CHANNEL);
+    for (int i = 0; i < a->nd && net_is_points(a); i++) n += 2 * a->modes[i];
+    return n;
 }
 
 /* the defaults, and what makes no sense */
@@ -3044,17 +3078,23 @@ static int net_arch(fd_arch *a, fd_status *st)
         "groups must divide the width, are", "a U-NO has 1 layer a level, not",
         "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000",
         "only networks that adapt are blind", "acts must be 1..layers, are",
-        "only Fourier operators have a mix of 0..65536: mix"
+        "only Fourier operators have a mix of 0..65536: mix", "waves (modes) must be 1..16, are"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
-    int vit = net_is_vit(a), coords = net_is_coords(a), fno = !vit && !coords, u = net_is_u(a);
+    int coords = net_is_coords(a), points = net_is_points(a), vit = net_is_vit(a), u = net_is_u(a);
+    int fno = !vit && !coords && !points;
+    if (points) {
+        if (!a->lift) a->lift = a->width < MOST / 2 ? 2 * a->width : MOST;
+        if (!a->coords) a->coords = FD_COORD_OPEN;
+        for (int i = 0; i < 3 && i < a->nd; i++) if (!a->modes[i]) a->modes[i] = 6;
+    }
     if (a->kind == FD_FNO_ORIGINAL || (u && !a->lift)) a->lift = -1;
     if (u && !a->proj) a->proj = -1;
     if (!a->lift && fno) a->lift = 256;
     if (!a->proj && fno) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
     if (!a->acts && fno && !u) a->acts = a->layers > 1 ? a->layers - 1 : 1;
-    if (a->eps == 0 && vit) a->eps = 1e-6;
+    if (a->eps == 0 && (vit || points)) a->eps = 1e-6;
     if (!a->act) a->act = (a->kind == FD_FNO_UNET ? FD_SILU : FD_GELU) + 1;
     if (u && !a->levels) a->levels = a->kind == FD_UNO ? 4 : 3;
     if (u && !a->layers) a->layers = a->kind == FD_UNO ? 1 : 4;
@@ -3069,8 +3109,8 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (a->tscale == 0)
         a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
     for (int i = 0; i < 3 && vit; i++) if (!a->patch[i]) a->patch[i] = i < a->nd;
-    if (!a->heads && vit) a->heads = 4;
-    if (!a->mlp && vit) a->mlp = a->width < MOST / 4 ? 4 * a->width : MOST;
+    if (!a->heads && (vit || points)) a->heads = 4;
+    if (!a->mlp && (vit || points)) a->mlp = a->width < MOST / 4 ? 4 * a->width : MOST;
     if (!a->coords && coords) a->coords = FD_COORD_OPEN;
     if (a->omega == 0 && (coords || a->field)) a->omega = 30;
     if (a->field && !a->field_width) a->field_width = 128;
@@ -3079,7 +3119,7 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (a->field && !a->pool) a->pool = 1;
     if (a->inner && a->rate == 0) a->rate = .01;
 #define CHECK(i, x, ok) if (fault < 0 && !(ok)) { fault = i; v = x; }
-    CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_FNO_UNET)
+    CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_POINTS)
     CHECK(1, a->nd, a->nd >= 1 && a->nd <= 3)
     CHECK(2, a->in, a->in >= !coords && a->in <= MOST)
     CHECK(3, a->out, a->out > 0 && a->out <= MOST)
@@ -3087,13 +3127,15 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(5, a->layers, a->layers > 0 && a->layers < 10000)
     for (int i = 0; i < 3 && i < a->nd && fno; i++)
         CHECK(6, a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST)
+    for (int i = 0; i < 3 && i < a->nd && points; i++)
+        CHECK(37, a->modes[i], a->modes[i] > 0 && a->modes[i] <= 16)
     CHECK(7, a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL
-                      || a->time == (fno ? FD_TIME_FILM : vit ? FD_TIME_TOKEN : FD_TIME_NONE))
+                      || a->time == (fno || points ? FD_TIME_FILM : vit ? FD_TIME_TOKEN : FD_TIME_NONE))
     CHECK(8, a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED)
     CHECK(9, a->act, a->act > 0 && a->act <= FD_MAPS)
-    CHECK(5, a->layers, a->time != FD_TIME_FILM || a->layers <= INT_MAX / (2 * a->width))
+    CHECK(5, a->layers, a->time != FD_TIME_FILM || a->layers < INT_MAX / (4 * a->width))
     CHECK(10, a->embed, a->embed > 0 && a->embed <= MOST && a->embed % 2 == 0)
-    CHECK(11, a->lift, !fno || a->lift == -1 || (a->lift > 0 && a->lift <= MOST))
+    CHECK(11, a->lift, !(fno || points) || a->lift == -1 || (a->lift > 0 && a->lift <= MOST))
     CHECK(12, a->proj, !fno || a->proj == -1 || (a->proj > 0 && a->proj <= MOST))
     CHECK(13, a->kind, fno || !(a->linear || a->residual))
     if (u) {
@@ -3111,8 +3153,8 @@ static int net_arch(fd_arch *a, fd_status *st)
         CHECK(18, a->grid[i], (a->pos == FD_POS_NONE && !a->field)
                               || (a->grid[i] > 0 && a->grid[i] % a->patch[i] == 0))
     }
-    CHECK(15, a->heads, !vit || (a->heads > 0 && a->width % a->heads == 0))
-    CHECK(16, a->mlp, !vit || (a->mlp > 0 && a->mlp <= MOST))
+    CHECK(15, a->heads, !(vit || points) || (a->heads > 0 && a->width % a->heads == 0))
+    CHECK(16, a->mlp, !(vit || points) || (a->mlp > 0 && a->mlp <= MOST))
     CHECK(17, a->pos, a->pos >= FD_POS_WAVES && a->pos <= FD_POS_NONE)
     CHECK(19, a->layers, a->kind != FD_UVIT || a->layers % 2)
     CHECK(20, a->mod, a->mod >= FD_MOD_NONE && a->mod <= FD_MOD_WEIGHTS)
@@ -3128,7 +3170,7 @@ static int net_arch(fd_arch *a, fd_status *st)
         CHECK(23, a->field_width, a->field_width > 0 && a->field_width <= MOST)
         CHECK(24, a->field_layers, a->field_layers > 0 && a->field_layers < 10000)
         CHECK(25, a->pool, a->pool > 0 && a->pool <= 64)
-        CHECK(26, a->kind, !coords && !u)
+        CHECK(26, a->kind, !coords && !u && !points)
     }
 #undef CHECK
     if (fault >= 0) fd_fail(st, FD_EARG, "fd_net_new", bad[fault], 1, v, 0, 0);
@@ -3146,7 +3188,7 @@ static void net_init_other(const fd_net *net, int i, fd_rng r, ptrdiff_t n)
     double in = (double)n / p->n[p->nd - 1], out = p->n[p->nd - 1], scale = .02, shift = 0;
     int normal = 1;
     int rate = !strcmp(p->name, "rate");
-    if (end && !strcmp(end, ".b")) return;
+    if ((end && !strcmp(end, ".b")) || !strncmp(p->name, "film", 4)) return;
     if (rate || (end && !strcmp(end, ".g"))) {
         for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(rate ? a->rate : 1);
         return;
@@ -3179,7 +3221,7 @@ static void net_init(const fd_net *net, int i, fd_rng r)
     double width = a->width, scale, shift = 0;
     stem = stem ? stem + 1 : p->name;
     int spectral = !strcmp(stem, "spectral"), bias = !strcmp(stem, "bias");
-    if (net_is_vit(a) || net_is_coords(a)) {
+    if (net_is_vit(a) || net_is_coords(a) || net_is_points(a)) {
         net_init_other(net, i, r, n);
         return;
     }
@@ -3222,6 +3264,28 @@ static void net_dense_of(fd_net *net, fd_status *st, const char *group, int l, c
     if (b) net_part(net, st, group, l, b, 1, &out);
 }
 
+/* a block of a transformer; apart: keys and values come from other tokens than queries */
+static void net_plan_block(fd_net *net, fd_status *st, const char *g, int i, int apart)
+{
+    const fd_arch *A = &net->arch;
+    int w = A->width;
+    net_part(net, st, g, i, "norm1.g", 1, &w);
+    net_part(net, st, g, i, "norm1.b", 1, &w);
+    if (apart) {
+        net_part(net, st, g, i, "normk.g", 1, &w);
+        net_part(net, st, g, i, "normk.b", 1, &w);
+        net_dense_of(net, st, g, i, "attn.q.w", A->qkv_bias ? "attn.q.b" : NULL, w, w);
+        net_dense_of(net, st, g, i, "attn.kv.w", A->qkv_bias ? "attn.kv.b" : NULL, w, 2 * w);
+    } else {
+        net_dense_of(net, st, g, i, "attn.qkv.w", A->qkv_bias ? "attn.qkv.b" : NULL, w, 3 * w);
+    }
+    net_dense_of(net, st, g, i, "attn.proj.w", "attn.proj.b", w, w);
+    net_part(net, st, g, i, "norm2.g", 1, &w);
+    net_part(net, st, g, i, "norm2.b", 1, &w);
+    net_dense_of(net, st, g, i, "mlp.fc1.w", "mlp.fc1.b", w, A->mlp);
+    net_dense_of(net, st, g, i, "mlp.fc2.w", "mlp.fc2.b", A->mlp, w);
+}
+
 static void net_plan_vit(fd_net *net, fd_status *st)
 {
     const fd_arch *A = &net->arch;
@@ -3241,14 +3305,7 @@ static void net_plan_vit(fd_net *net, fd_status *st)
                       : out ? "out_blocks." : "mid_blocks.";
         int i = l < half ? l : l - (out ? A->layers - half : half);
         if (out) net_dense_of(net, st, g, i, "skip_linear.w", "skip_linear.b", 2 * w, w);
-        net_part(net, st, g, i, "norm1.g", 1, &w);
-        net_part(net, st, g, i, "norm1.b", 1, &w);
-        net_dense_of(net, st, g, i, "attn.qkv.w", A->qkv_bias ? "attn.qkv.b" : NULL, w, 3 * w);
-        net_dense_of(net, st, g, i, "attn.proj.w", "attn.proj.b", w, w);
-        net_part(net, st, g, i, "norm2.g", 1, &w);
-        net_part(net, st, g, i, "norm2.b", 1, &w);
-        net_dense_of(net, st, g, i, "mlp.fc1.w", "mlp.fc1.b", w, A->mlp);
-        net_dense_of(net, st, g, i, "mlp.fc2.w", "mlp.fc2.b", A->mlp, w);
+        net_plan_block(net, st, g, i, 0);
     }
     net_part(net, st, "", -1, "norm.g", 1, &w);
     net_part(net, st, "", -1, "norm.b", 1, &w);
@@ -3407,6 +3464,31 @@ static void net_plan_u(fd_net *net, fd_arena *a)
     net_plan_proj(net, st, A->kind == FD_UNO ? 2 * w : w * A->mult[0]);
 }
 
+/* two dense layers, one where there is no hidden width */
+static void net_plan_mlp(fd_net *net, fd_status *st, const char *g, int in, int hidden, int out)
+{
+    if (hidden > 0) net_dense_of(net, st, g, 0, "w", "b", in, hidden);
+    net_dense_of(net, st, g, 1, "w", "b", hidden > 0 ? hidden : in, out);
+}
+
+static void net_plan_points(fd_net *net, fd_status *st)
+{
+    const fd_arch *A = &net->arch;
+    int w = A->width, in = net_inputs(A);
+    net_plan_mlp(net, st, "token", in, A->lift, w);
+    net_plan_mlp(net, st, "query", A->pixels ? in : in - A->in, A->lift, w);
+    net_plan_film(net, st, A->embed, (A->layers + 1) * 4 * w);
+    if (A->latent) {
+        net_part(net, st, "", -1, "latent", 2, (int[]){ A->latent, w });
+        net_plan_block(net, st, "read", 0, 1);
+    }
+    for (int l = 0; l < A->layers; l++) net_plan_block(net, st, "blocks.", l, 0);
+    net_plan_block(net, st, "answer", 0, 1);
+    net_part(net, st, "", -1, "norm.g", 1, &w);
+    net_part(net, st, "", -1, "norm.b", 1, &w);
+    net_dense(net, st, "decoder_pred.w", "decoder_pred.b", w, A->out);
+}
+
 /* the decoder of latent modulations and the rates of the inner loop come last: they are not modulated */
 static void net_plan_coords(fd_net *net, fd_status *st, const fd_arch *A)
 {
@@ -3498,11 +3580,12 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     fd_arch *A = &net->arch;
     *A = *arch;
     if (!net_arch(A, a->st)) return NULL;
-    ptrdiff_t each = net_is_vit(A) ? 13 : net_is_u(A) ? 44 * A->levels : A->mix ? 8 : 3;
-    net->part = fd_new(a, fd_part, each * (A->layers + 1) + 2 * (ptrdiff_t)A->field_layers + 42);
+    ptrdiff_t each = net_is_vit(A) || net_is_points(A) ? 17 : net_is_u(A) ? 44 * A->levels : A->mix ? 8 : 3;
+    net->part = fd_new(a, fd_part, each * (A->layers + 2) + 2 * (ptrdiff_t)A->field_layers + 42);
     if (!net->part) return NULL;
     if (net_is_vit(A)) net_plan_vit(net, a->st);
     else if (net_is_coords(A)) net_plan_coords(net, a->st, A);
+    else if (net_is_points(A)) net_plan_points(net, a->st);
     else if (net_is_u(A)) net_plan_u(net, a);
     else net_plan_fno(net, a->st);
     if (A->field) net_plan_field(net, a->st);
@@ -3594,24 +3677,30 @@ static fd_var *net_film(struct net_pass *f, int b, const double *time)
 }
 
 /* coordinates and time at every point, [b][points][..]; NULL where the network takes neither.
- * Coordinate networks have both on [-1, 1]. */
+ * Coordinate networks have both on [-1, 1], so do those on points, which have cos and sin(2^k pi u) besides. */
 static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
     int more = net_inputs(a) - net_seen(a), n[3] = { b, (int)s->points, more };
-    double wide = net_is_coords(a) ? 2 : 1, from = net_is_coords(a) ? -1 : 0;
+    int both = net_is_coords(a) || net_is_points(a);
+    double wide = both ? 2 : 1, from = both ? -1 : 0;
+    const double pi = 3.14159265358979323846;
     fd_real *c = more ? fd_raw(f->t->mem, fd_real, b * s->points * more) : NULL;
     if (!c) return NULL;
     for (int i = 0; i < b; i++)
         for (ptrdiff_t p = 0; p < s->points; p++) {
             fd_real *at = c + (i * s->points + p) * more;
-            ptrdiff_t rest = p;
+            ptrdiff_t rest = p, wave = a->nd;
             for (int d = a->nd - 1; d >= 0 && a->coords; d--) {
                 int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
                 rest /= s->n[d];
                 double u = s->at ? (double)s->at[p * a->nd + d] / s->len[d]
                          : a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d] : (double)j / end;
                 at[d] = (fd_real)(wide * u + from);
+                for (int k = 0; k < a->modes[d] && net_is_points(a); k++) {
+                    at[wave++] = (fd_real)cos(ldexp(pi, k) * u);
+                    at[wave++] = (fd_real)sin(ldexp(pi, k) * u);
+                }
             }
             if (a->time == FD_TIME_CHANNEL)
                 at[more - 1] = (fd_real)(wide * a->tscale * time[i] + from);
@@ -3753,18 +3842,39 @@ static fd_var *vit_position(struct net_pass *f, const int T[3])
     return fd_input(t, 2, (int[]){ tokens, w }, p);
 }
 
-static fd_var *vit_block(struct net_pass *f, fd_var *h, fd_var *skip, int b)
+/* (1 + gamma) u + beta, gamma and beta at `at` in film; u [b..][width] */
+static fd_var *net_gate(struct net_pass *f, fd_var *u, fd_var *film, int at)
+{
+    fd_tape *t = f->t;
+    if (!film || !u) return u;
+    int w = row_last(u), b = film->n[0], n[3] = { b, (int)(fd_count(u) / w / b), w };
+    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, at, w), 3, (int[]){ b, 1, w });
+    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, at + w, w), 3, (int[]){ b, 1, w });
+    fd_var *z = fd_mul(t, fd_reshape(t, u, 3, n), fd_affine(t, gamma, 1, 1));
+    return fd_reshape(t, fd_add(t, z, beta), u->nd, u->n);
+}
+
+/* A block: h <- h + attention(norm h), h <- h + mlp(norm h), with film (1 + gamma) norm h + beta. Keys and values
+ * are those of `from` where it is not NULL. weight: of the points that are the keys, or NULL. */
+static fd_var *vit_block(struct net_pass *f, fd_var *h, fd_var *from, const fd_real *weight, fd_var *film, int at,
+                         int b)
 {
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
-    int w = a->width, n[3] = { b, h ? h->n[0] / b : 1, w };
-    if (skip) h = net_linear(f, fd_concat(t, h, skip, 1));
-    fd_var *u = vit_norm(f, h), *part[3];
-    u = a->qkv_bias ? net_linear(f, u) : fd_matmul(t, 0, 0, u, net_next(f));
-    for (int i = 0; i < 3; i++) part[i] = fd_reshape(t, fd_slice(t, u, 1, i * w, w), 3, n);
-    u = fuse_flat(t, fd_attention(t, part[0], part[1], part[2], a->heads));
+    int w = a->width;
+    fd_var *part[3], *u = net_gate(f, vit_norm(f, h), film, at), *k = from ? vit_norm(f, from) : NULL;
+    for (int i = 0, to; i < (k ? 2 : 1); i++) {
+        fd_var *x = i ? k : u, *y;
+        y = a->qkv_bias ? net_linear(f, x) : fd_matmul(t, 0, 0, x, net_next(f));
+        if (!y) return NULL;
+        for (int j = 0, c = y->n[1] / w; j < c; j++) {
+            to = i + j;
+            part[to] = fd_reshape(t, fd_slice(t, y, 1, j * w, w), 3, (int[]){ b, y->n[0] / b, w });
+        }
+    }
+    u = fuse_flat(t, fd_attention_over(t, part[0], part[1], part[2], a->heads, weight));
     h = fd_add(t, h, net_linear(f, u));
-    return fd_add(t, h, net_dense2(f, vit_norm(f, h), net_map(a)));
+    return fd_add(t, h, net_dense2(f, net_gate(f, vit_norm(f, h), film, at + 2 * w), net_map(a)));
 }
 
 /* tokens after the last norm, [b * tokens][width]: T[0] x T[1] x T[2] of them */
@@ -3798,7 +3908,8 @@ static fd_var *vit_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
         fd_real *room = t->mode == FD_EVAL ? fd_raw(t->mem, fd_real, fd_count(h)) : NULL;
         char *mark = t->mem->beg;
         fd_var *was = t->last;
-        h = vit_block(f, h, from < half ? skip[from] : NULL, b);
+        if (from < half) h = net_linear(f, fd_concat(t, h, skip[from], 1));
+        h = vit_block(f, h, NULL, NULL, NULL, 0, b);
         if (room) h = net_settle(t, h, room, mark, was);
         if (l < half) skip[l] = h;
     }
@@ -4008,18 +4119,6 @@ static fd_var *coord_adapt(const struct net_pass *f, const fd_space *s, fd_var *
 
 /* --- U-shaped operators: U-NO [DDO] and the Fourier U-Net of [DDO-SDF] --- */
 
-/* (1 + gamma) u + beta */
-static fd_var *u_gate(struct net_pass *f, fd_var *u, fd_var *film, int at)
-{
-    fd_tape *t = f->t;
-    if (!film || !u) return u;
-    int w = row_last(u), n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
-    n[u->nd - 1] = w;
-    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, at, w), u->nd, n);
-    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, at + w, w), u->nd, n);
-    return fd_add(t, fd_mul(t, u, fd_affine(t, gamma, 1, 1)), beta);
-}
-
 /* Group norm of the kept modes of h, which cuts off what a nonlinearity made beyond them. Differs from
  * [DDO-SDF], whose norm is that of the half spectrum, summed and not averaged over channels. */
 static fd_var *u_norm(struct net_pass *f, fd_var *h, const int lo[], const int hi[])
@@ -4054,11 +4153,11 @@ static fd_var *u_run(struct net_pass *f, const struct u_step *s, fd_var *h, fd_v
     if (s->what == U_FNO) {
         if (same) return net_layer(f, h, film, at, act, lo, hi);
         h = fd_regrid(t, net_layer(f, h, NULL, 0, -1, lo, hi), a->nd, NULL, n);
-        return net_act(t, u_gate(f, h, film, at), act);
+        return net_act(t, net_gate(f, h, film, at), act);
     }
     fd_var *u = net_act(t, u_norm(f, h, lo, hi), act);
     u = net_layer(f, u, NULL, 0, -1, lo, hi);
-    u = net_act(t, u_gate(f, u_norm(f, u, lo, hi), film, at), act);
+    u = net_act(t, net_gate(f, u_norm(f, u, lo, hi), film, at), act);
     u = net_layer(f, u, NULL, 0, -1, lo, hi);
     return fd_add(t, u, s->ci == s->co ? h : fd_matmul(t, 0, 0, h, net_next(f)));
 }
@@ -4089,6 +4188,36 @@ static fd_var *u_forward(struct net_pass *f, const fd_space *s, fd_var *x, const
     h = a->proj > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
     h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
+}
+
+/* --- A transformer on points: tokens are (coordinate, value) pairs, queries coordinates --- */
+
+static fd_var *points_mlp(struct net_pass *f, fd_var *x)
+{
+    const fd_arch *a = &f->net->arch;
+    x = fuse_flat(f->t, x);
+    return a->lift > 0 ? net_dense2(f, x, net_map(a)) : net_linear(f, x);
+}
+
+static fd_var *points_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time,
+                              const fd_space *to, fd_var *pixels)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int b = x->n[0], w = a->width, at = 0;
+    const fd_real *weight = s->weight;
+    fd_var *h = points_mlp(f, net_input(f, s, x, time));
+    fd_var *q = points_mlp(f, pixels ? net_input(f, to, pixels, time) : net_fixed(f, to, b, time));
+    fd_var *film = a->time == FD_TIME_FILM ? net_film(f, b, time) : NULL;
+    if (a->latent) {
+        fd_var *z = fd_spread(t, net_next(f), 3, (int[]){ b, a->latent, w });
+        h = vit_block(f, fuse_flat(t, z), h, weight, NULL, 0, b);
+        weight = NULL;
+    }
+    for (int l = 0; l < a->layers; l++, at += 4 * w) h = vit_block(f, h, NULL, weight, film, at, b);
+    q = net_linear(f, vit_norm(f, vit_block(f, q, h, weight, film, at, b)));
+    q = fd_reshape(t, q, 3, (int[]){ b, (int)to->points, a->out });
+    return fd_permute(t, q, (int[]){ 0, 2, 1 });
 }
 
 /* --- A network that gives the modulations of a field [Thesis 4.1] --- */
@@ -4140,7 +4269,7 @@ static fd_var *field_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd
 static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_space *s, fd_var *x)
 {
     const fd_arch *a = &net->arch;
-    if (s->basis ? net_is_coords(a) && s->at : s->nd == a->nd)
+    if (s->basis ? (net_is_coords(a) || net_is_points(a)) && s->at : s->nd == a->nd)
         if (x->nd == 3 && x->n[1] == a->in && x->n[2] == s->points) return 1;
     tape_fail(t, where, "wants x [b][in][points] on a grid: axes of the network, in, points", 3, a->nd,
               a->in, (long long)s->points);
@@ -4165,19 +4294,23 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     struct net_pass f = { net, t, 0, frozen };
     if (!net_wants(net, t, "fd_forward", s, x)) return NULL;
     FD_ASSERT(time || a->time == FD_TIME_NONE);
-    if (a->field) {
+    if (a->field || net_is_points(a)) {
+        fd_var *pixels = a->pixels ? x : NULL;
         if (!net_covers(net, t, "fd_query", to)) return NULL;
+        if (a->pixels && to != s) {
+            if (to->basis || s->basis)
+                return tape_fail(t, "fd_query", "the network takes pixels where it answers: wants grids", 0, 0, 0, 0);
+            pixels = net_regrid(t, s, x, to->n);
+        }
+        if (!a->field) return points_forward(&f, s, x, time, to, pixels);
         fd_net field = net_half(net, 1);
         int b = x->n[0];
         fd_var *mods = field_encode(net, t, s, x, time, frozen);
         f.net = &field;
-        if (a->pixels && to != s) x = to->basis ? NULL : net_regrid(t, s, x, to->n);
-        if (a->pixels && !x)
-            return tape_fail(t, "fd_query", "the field takes pixels: wants a grid", 0, 0, 0, 0);
-        return mods ? coord_forward(&f, to, b, a->pixels ? x : NULL, time, mods) : NULL;
+        return mods ? coord_forward(&f, to, b, pixels, time, mods) : NULL;
     }
     if (to != s) {
-        fd_fail(t->mem->st, FD_EARG, "fd_query", "only networks with a field answer anywhere: kind", 1,
+        fd_fail(t->mem->st, FD_EARG, "fd_query", "only networks with a field or on points answer anywhere: kind", 1,
                 a->kind, 0, 0);
         return NULL;
     }

@@ -37,6 +37,11 @@ static fd_var *a_attention(fd_tape *t, fd_var *const x[], const int o[])
 {
     return fd_attention(t, x[0], x[1], x[2], o[0]);
 }
+static fd_var *a_over(fd_tape *t, fd_var *const x[], const int o[])
+{
+    static const fd_real weight[] = { 1, (fd_real).3, 2, (fd_real)1.7, (fd_real).6 };
+    return fd_attention_over(t, x[0], x[1], x[2], o[0], weight);
+}
 static fd_var *a_self(fd_tape *t, fd_var *const x[], const int o[])
 {
     return fd_attention(t, x[0], x[0], x[0], o[0]);
@@ -80,6 +85,7 @@ static const arch_graph graphs[] = {
     { "attention", a_attention, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 6 } }, { 2 } },
     { "attention, one head", a_attention, 3, { 3, 3, 3 }, { { 1, 3, 3 }, { 1, 2, 3 }, { 1, 2, 1 } },
         { 1 } },
+    { "attention over points", a_over, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 2 } }, { 2 } },
     { "self-attention", a_self, 1, { 3 }, { { 2, 4, 6 } }, { 3 } },
     { "patches", a_patches, 1, { 4 }, { { 2, 4, 6, 2 } }, { 2, 3 } },
     { "patches of a line", a_patches, 1, { 3 }, { { 2, 9, 2 } }, { 3 } },
@@ -418,7 +424,7 @@ static void test_regrid(fd_arena mem)
 static void test_errors(fd_arena a)
 {
     fd_real x[600] = { 0 };
-    for (int k = 0; k < 19; k++) {
+    for (int k = 0; k < 21; k++) {
         static const char *const text[] = {
             "fd_softmax: no last axis",
             "fd_layernorm: gain and bias must be as long as the last axis: lengths: 5, 4, 5",
@@ -438,6 +444,8 @@ static void test_errors(fd_arena a)
             "fd_regrid: axis has no entries: axis, length: 1, 0",
             "fd_groupnorm: groups do not divide the channels: 2, 5",
             "fd_groupnorm: gain and bias must be as long as the last axis: lengths: 6, 5, 5",
+            "fd_attention_over: wants q, k [b][n][d], d a multiple of heads: axes, heads: 3, 2, 3",
+            "fd_attention_over: weights must be positive: point: 0",
             ""
         };
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
@@ -462,8 +470,11 @@ static void test_errors(fd_arena a)
         case 15: y = fd_regrid(&t, im, 2, NULL, S(2, 0)); break;
         case 16: y = fd_groupnorm(&t, m, 2, 1, v5, v5, 0); break;
         case 17: y = fd_groupnorm(&t, q, 2, 1, v5, v5, 0); break;
+        case 18: y = fd_attention_over(&t, q, m, q, 3, x); break;
+        case 19: y = fd_attention_over(&t, q, q, q, 3, x); break;
         default:
             y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
+            y = fd_attention_over(&t, y, y, y, 1, x);
             y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
             y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q);
         }
@@ -504,14 +515,19 @@ static const fd_arch zoo[] = {
     { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 6 },
       .levels = 2, .groups = 1, .time = FD_TIME_FILM, .embed = 4, .tscale = 2 },
     { .kind = FD_FNO_UNET, .nd = 2, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 4, 3 },
-      .levels = 2, .coords = FD_COORD_OPEN }
+      .levels = 2, .coords = FD_COORD_OPEN },
+    { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1, .heads = 2, .mlp = 5,
+      .modes = { 1, 2 }, .lift = 3, .time = FD_TIME_FILM, .embed = 4, .tscale = 3 },
+    { .kind = FD_POINTS, .nd = 1, .in = 2, .out = 2, .width = 4, .layers = 2, .heads = 1, .mlp = 4,
+      .modes = { 2 }, .lift = -1, .time = FD_TIME_CHANNEL, .latent = 3, .pixels = 1, .qkv_bias = 1 }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 
 static fd_space zoo_space(fd_arena *a, const fd_arch *arch)
 {
     static const int n[ZOO][2] = { { 4, 6 }, { 8 }, { 3, 2 }, { 4, 3 }, { 7 },
-                                      { 4, 6 }, { 7 }, { 9 }, { 15 }, { 6, 5 }, { 16 }, { 8, 7 } };
+                                      { 4, 6 }, { 7 }, { 9 }, { 15 }, { 6, 5 }, { 16 }, { 8, 7 },
+                                      { 3, 4 }, { 6 } };
     return fd_grid(a, arch->nd, arch->inner ? arch->grid : n[arch - zoo], NULL, NULL, arch->in);
 }
 
@@ -562,7 +578,12 @@ static void test_counts(void)
           + 4 * RES(16, 16, 8) + 2 * RES(16, 16, 8)
           + 5 * RES(32, 16, 8) + CONV(16, 16, 8)
           + 4 * RES(32, 16, 16) + RES(24, 16, 16) + CONV(16, 16, 16)
-          + RES(24, 8, 32) + 4 * RES(16, 8, 32) }
+          + RES(24, 8, 32) + 4 * RES(16, 8, 32) },
+        /* tokens 1 + 2 + 24, queries 2 + 24 inputs; two blocks; reading and answering, 64 wide */
+        { { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 64, .layers = 2, .latent = 32,
+            .time = FD_TIME_FILM, .embed = 32 },
+          28 * 128 + 27 * 128 + 2 * 129 * 64 + 33 * 32 + 33 * 32 + 33 * 12 * 64 + 32 * 64
+          + 4 * (128 + 3 * 64 * 64 + 65 * 64 + 128 + 65 * 256 + 257 * 64) + 2 * 128 + 128 + 65 }
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_status st;
@@ -621,6 +642,8 @@ static void test_counts(void)
         { { .kind = FD_UNO, U, .scale = { 2 } }, "fd_net_new: scale must be in (0, 1], is in percent: 200" },
         { { .kind = FD_UNO, U, .pad = -.5 }, "fd_net_new: pad must be in [0, 4], is in percent: -50" },
         { { .kind = FD_UNO, U, .layers = 2 }, "fd_net_new: a U-NO has 1 layer a level, not: 2" },
+        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 1, .modes = { 17 } },
+          "fd_net_new: waves (modes) must be 1..16, are: 17" },
         { { .kind = FD_FNO_UNET, U, .groups = 3 }, "fd_net_new: groups must divide the width, are: 3" },
 #undef U
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,
@@ -1061,6 +1084,125 @@ static void test_u_composed(fd_arena mem)
     }
 }
 
+/* Transformers on points: written out for one that reads by latent tokens; a grid is its cloud, in any order;
+ * a point of weight w is two points with w in all; queries are apart from each other. */
+static fd_var *pt_norm(fd_tape *t, const char *g, const char *stem, fd_var *x)
+{
+    char name[32];
+    strcat(strcpy(name, g), stem);
+    return fd_layernorm(t, x, u_part(t, name, ".g"), u_part(t, name, ".b"), 1e-6);
+}
+static fd_var *pt_dense(fd_tape *t, const char *g, const char *stem, fd_var *x)
+{
+    char name[32];
+    return u_dense(t, strcat(strcpy(name, g), stem), x);
+}
+static fd_var *pt_block(fd_tape *t, const char *g, fd_var *h, fd_var *from, int heads, const fd_real *weight)
+{
+    fd_var *u = pt_norm(t, g, "norm1", h), *q, *k, *v;
+    if (from) {
+        q = pt_dense(t, g, "attn.q", u);
+        u = pt_dense(t, g, "attn.kv", pt_norm(t, g, "normk", from));
+        k = fd_slice(t, u, 2, 0, 4);
+        v = fd_slice(t, u, 2, 4, 4);
+    } else {
+        u = pt_dense(t, g, "attn.qkv", u);
+        q = fd_slice(t, u, 2, 0, 4);
+        k = fd_slice(t, u, 2, 4, 4);
+        v = fd_slice(t, u, 2, 8, 4);
+    }
+    h = fd_add(t, h, pt_dense(t, g, "attn.proj", fd_attention_over(t, q, k, v, heads, weight)));
+    u = fd_map(t, pt_dense(t, g, "mlp.fc1", pt_norm(t, g, "norm2", h)), FD_GELU);
+    return fd_add(t, h, pt_dense(t, g, "mlp.fc2", u));
+}
+
+static void test_points(fd_arena mem)
+{
+    enum { P = 6, B = 2 };
+    fd_arena a = mem;
+    fd_arch arch = zoo[13];
+    arch.pixels = 0;
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 4);
+    plain_net = net;
+    fd_real *x = numbers(&a, 1, B * 2 * P), at[P], weight[P], one[P], feat[B * P * 8], ask[B * 3 * 6];
+    fd_real to[3] = { (fd_real).21, (fd_real).5, (fd_real).83 };
+    const double time[B] = { .3, .8 };
+    for (int i = 0; i < P; i++) {
+        at[i] = (fd_real)((i + .3 * (i % 3)) / P);
+        weight[i] = (fd_real)(.2 + .1 * (i % 4));
+        one[i] = 1;
+    }
+    fd_space s = fd_dense(NULL, P, 1, one, weight, 2), r = fd_dense(NULL, 3, 1, one, one, 2);
+    s.at = at;
+    r.at = to;
+    for (int b = 0; b < B; b++)
+        for (int i = 0; i < P + 3; i++) {
+            double u = (double)(i < P ? at[i] : to[i - P]);
+            fd_real *f = i < P ? feat + (b * P + i) * 8 : ask + (b * 3 + i - P) * 6;
+            for (int c = 0; c < 2 && i < P; c++) *f++ = x[(b * 2 + c) * P + i];
+            f[0] = (fd_real)(2 * u - 1);
+            for (int k = 0; k < 2; k++) {
+                f[1 + 2 * k] = (fd_real)cos(acos(-1) * (k + 1) * u);
+                f[2 + 2 * k] = (fd_real)sin(acos(-1) * (k + 1) * u);
+            }
+            f[5] = (fd_real)(2 * time[b] - 1);
+        }
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *vx = fd_input(&t, 3, S(B, 2, P), x), *y = fd_query(net, &t, &s, vx, time, &r);
+    fd_var *h = u_dense(&t, "token1", fd_input(&t, 3, S(B, P, 8), feat));
+    fd_var *q = u_dense(&t, "query1", fd_input(&t, 3, S(B, 3, 6), ask));
+    h = pt_block(&t, "read0.", fd_spread(&t, u_part(&t, "latent", ""), 3, S(B, 3, 4)), h, 1, weight);
+    h = pt_block(&t, "blocks.1.", pt_block(&t, "blocks.0.", h, NULL, 1, NULL), NULL, 1, NULL);
+    q = pt_block(&t, "answer0.", q, h, 1, NULL);
+    q = u_dense(&t, "decoder_pred", pt_norm(&t, "", "norm", q));
+    q = fd_permute(&t, q, S(0, 2, 1));
+    NEAR(y && q ? test_rel(B * 2 * 3, y->x, q->x) : 1, 0, TOL(1e-13, 1e-5), "by parts: %s", reason(a.st));
+
+    arch = zoo[12];                                   /* blocks over the points */
+    net = fd_net_new(&a, &arch, fd_seed(2));
+    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 4);
+    fd_space g = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 }, NULL, 1);
+    fd_real at2[13 * 2], w2[13], b2[13], x2[B * 13], q2[2 * 2] = { (fd_real)1.1, (fd_real).4, 0, (fd_real).25 };
+    int order[12];
+    fd_perm(fd_seed(3), 12, order);
+    for (int i = 0; i < 13; i++) {                    /* point 12 is the first one again */
+        int k = order[i % 12];
+        at2[2 * i] = (fd_real)fd_coord(&g, 0, k / 4);
+        at2[2 * i + 1] = (fd_real)fd_coord(&g, 1, k % 4);
+        w2[i] = (fd_real)(i == 0 ? .03 : i == 12 ? .07 : .1);
+        b2[i] = 1;
+        for (int b = 0; b < B; b++) x2[b * 13 + i] = x[b * 12 + k];
+    }
+    fd_space c = fd_dense(&g, 12, 1, b2, b2, 1), d = fd_dense(NULL, 13, 1, b2, w2, 1);
+    fd_space far = fd_dense(NULL, 2, 1, b2, b2, 1);
+    fd_real x12[B * 12];
+    for (int i = 0; i < B * 12; i++) x12[i] = x2[i / 12 * 13 + i % 12];
+    memcpy(d.len, g.len, sizeof d.len);
+    memcpy(far.len, g.len, sizeof d.len);
+    c.at = d.at = at2;
+    far.at = q2;
+    y = fd_forward(net, &t, &g, fd_input(&t, 3, S(B, 1, 12), x), time);
+    fd_var *z = fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time);
+    fd_var *v[3] = { fd_query(net, &t, &g, fd_input(&t, 3, S(B, 1, 12), x), time, &far),
+                     fd_query(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time, &far),
+                     fd_query(net, &t, &d, fd_input(&t, 3, S(B, 1, 13), x2), time, &far) };
+    if (!y || !z || !v[0] || !v[1] || !v[2]) { OK(0, "%s", reason(a.st)); return; }
+    for (int i = 0; i < B * 12; i++)
+        NEAR((double)z->x[i], (double)y->x[i / 12 * 12 + order[i % 12]], TOL(1e-13, 1e-5), "point %d", i);
+    for (int i = 1; i < 3; i++)
+        NEAR(test_rel(2 * B, v[i]->x, v[0]->x), 0, TOL(1e-12, 1e-5), i > 1 ? "a point cut in two" : "a cloud");
+    fd_model m = fd_net_model(&a, net, FD_X0);        /* a sampler's model on a cloud */
+    m.eval(m.self, &c, B, x12, time, x2, a);
+    OK(!memcmp(x2, z->x, sizeof(fd_real) * B * 12), "as a model: %s", reason(a.st));
+    c.at = NULL;
+    OK(!fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time) && a.st->code == FD_ESHAPE, "%s",
+       reason(a.st));
+    a.st->code = 0;
+}
+
 /* U-shaped operators as the identity: all spectral weights 0, the 1x1 maps the first channels of their input.
  * What comes out is what the way through all levels lets pass: the modes of the coarsest grid. Then a linear
  * one with every weight: the same function of a band-limited input on odd and even grids. */
@@ -1183,7 +1325,7 @@ static void test_fields(fd_arena mem)
         cloud.at = at;
         q = fd_query(net, &t, &s, vx, time, &cloud);
         if (arch.pixels) {
-            OK(!q && !strcmp(reason(a.st), "fd_query: the field takes pixels: wants a grid"), "%s",
+            OK(!q && !strcmp(reason(a.st), "fd_query: the network takes pixels where it answers: wants grids"), "%s",
                reason(a.st));
             a.st->code = 0;
             continue;
@@ -1202,7 +1344,7 @@ static void test_fields(fd_arena mem)
     OK(!fd_encode(net, &t, &s, x, &time) && a.st->code == FD_EARG, "%s", reason(a.st));
     a.st->code = 0;
     OK(!fd_query(net, &t, &s, x, &time, &r) && a.st->code == FD_EARG
-       && !strcmp(reason(a.st), "fd_query: only networks with a field answer anywhere: kind: 2"), "%s",
+       && !strcmp(reason(a.st), "fd_query: only networks with a field or on points answer anywhere: kind: 2"), "%s",
        reason(a.st));
     a.st->code = 0;
     OK(!fd_encode(NULL, &t, &s, x, &time) && !fd_query(net, &t, &s, NULL, &time, &r) && !a.st->code, "NULL");
@@ -1513,6 +1655,7 @@ void test_arch(void)
     test_positions(a);
     test_fields(a);
     test_u_composed(a);
+    test_points(a);
     test_u_shapes(a);
     test_meta(a);
     test_adapting(a);
