@@ -2038,10 +2038,13 @@ static int file_seek(file_in *in, uint64_t at, uint64_t n)
 /* the number of elements of a shape whose bytes are all in the file; -1 with an error otherwise */
 static ptrdiff_t file_count(const file_in *in, int nd, const int n[], int size)
 {
-    uint64_t bytes = (uint64_t)size;
-    for (int i = 0; i < nd; i++) if (!n[i]) return 0;
-    for (int i = 0; i < nd && bytes <= in->left; i++)        /* no factor 0: too long stays so */
-        bytes = (uint64_t)n[i] > in->left / bytes ? UINT64_MAX : bytes * (uint64_t)n[i];
+    uint64_t bytes = (uint64_t)size, most = in->left;
+    int none = 0;
+    for (int i = 0; i < nd; i++) none |= !n[i];
+    if (none) most = PTRDIFF_MAX / sizeof(double);           /* a product without the 0, as numpy has it, too */
+    for (int i = 0; i < nd && bytes <= most; i++)            /* no factor 0: too long stays so */
+        if (n[i]) bytes = (uint64_t)n[i] > most / bytes ? UINT64_MAX : bytes * (uint64_t)n[i];
+    if (none && bytes <= most) return 0;
     if (bytes > in->left || bytes / (uint64_t)size > PTRDIFF_MAX / sizeof(fd_real))
         return file_fail(in, FD_EDATA, file_short, NULL), -1;
     return (ptrdiff_t)(bytes / (uint64_t)size);

@@ -219,6 +219,7 @@ static void npy_bad(void)
           12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(65536, 65536, 65536, 65536)"), "shorter", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(2,)"), "file is shorter than its header says: ", 7 },
+        { 1, FD_EDATA, DICT("<f4", "True", "(0, 2147483647, 2147483647, 2147483647)"), "shorter", 0 },
         { 4, FD_EDATA, DICT("<f4", "False", "(1,)"), "version", 7 },
     };
     const char *path = test_path("bad.npy");

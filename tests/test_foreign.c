@@ -232,9 +232,95 @@ static void starved(void)
     OK(small != NULL, "never enough");
 }
 
+/* --- every loader on files that are damaged at random --- */
+
+static uint32_t dice(uint32_t below)
+{
+    static uint32_t x = 2463534242u;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return x % below;
+}
+
+/* a few of: a byte, a number at an end of its range, a piece moved, the end cut off */
+static size_t damage(unsigned char *p, size_t n)
+{
+    static const unsigned char ends[] = { 0, 1, 0x7f, 0x80, 0xff };
+    for (uint32_t k = 1 + dice(4); k && n; k--) {
+        size_t at = dice((uint32_t)n), len = 1 + dice(n - at < 16 ? (uint32_t)(n - at) : 16), from = dice((uint32_t)(n - len + 1));
+        switch (dice(8)) {
+        case 0: case 1: p[at] = (unsigned char)dice(256); break;
+        case 2: p[at] ^= (unsigned char)(1 << dice(8)); break;
+        case 3: memset(p + at, ends[dice(5)], len); break;
+        case 4: memmove(p + at, p + from, len); break;
+        case 5: if (dice(4) == 0) n = at; break;
+        default: p[at] = (unsigned char)(p[at] >= '0' && p[at] <= '9' ? '0' + (int)dice(10) : p[at] + 1); break;
+        }
+    }
+    return n;
+}
+
+static void fuzz(void)
+{
+    enum { ROUNDS = 150, ROOM = 1 << 15 };
+    static unsigned char whole[ROOM], hurt[ROOM], mem[1 << 20];
+    const char *seed[ROWS + 4], *path = test_path("hurt");
+    char name[ROWS][100];
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    int n[2] = { 3, 5 }, seeds = 0, good = 0;
+    fd_real x[15] = { 0 };
+    fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1,
+                                             .modes = { 2 }, .lift = 2, .proj = 2 }, fd_seed(1));
+    fd_tensor t = { "x", 2, { 3, 5 }, x };
+    fd_tensors f = { 1, 0, &t, NULL };
+    for (; seeds < ROWS; seeds++) {
+        snprintf(name[seeds], sizeof name[0], DATA "%s", rows[seeds].file);
+        seed[seeds] = name[seeds];
+    }
+    fd_npy_save(&st, seed[seeds++] = test_path("seed.npy"), 2, n, x);
+    fd_npz_save(&st, seed[seeds++] = test_path("seed.npz"), &f);
+    fd_net_save(&st, seed[seeds++] = test_path("seed.safetensors"), net, fd_opt_new(&a, net, NULL), &f, a);
+    FILE *file = fopen(seed[seeds++] = test_path("seed.idx"), "wb");
+    OK(!st.code && file && fwrite("\0\0\x0b\2\0\0\0\2\0\0\0\3\0\1\0\2\0\3\xff\xff\x7f\xff\x80\0", 1, 24, file) == 24, "seeds");
+    if (file) fclose(file);
+    for (int i = 0; i < seeds; i++) {
+        file = fopen(seed[i], "rb");
+        size_t len = file ? fread(whole, 1, ROOM, file) : 0;
+        if (file) fclose(file);
+        OK(len > 0 && len < ROOM, "%s", seed[i]);
+        for (int k = 0; k < ROUNDS; k++) {
+            memcpy(hurt, whole, len);
+            size_t m = damage(hurt, len);
+            remove(path);
+            file = fopen(path, "wb");
+            if (!file || fwrite(hurt, 1, m, file) != m || fclose(file)) { OK(0, "cannot write"); return; }
+            fd_net *got = NULL;
+            fd_opt *opt = NULL;
+            a = fd_arena_over(mem, sizeof mem, &st);
+            f = fd_tensors_load(&a, path);
+            int bad = st.code ? f.count || f.tensor || a.beg != (char *)mem : 0;
+            if (!st.code && i < ROWS) {
+                got = fd_net_from(&a, &f, &rows[i].how);
+                bad |= !got != !!st.code;
+            }
+            good += got != NULL;
+            a = fd_arena_over(mem, sizeof mem, &st);
+            bad |= !fd_load(&a, path).x != !!st.code;
+            a = fd_arena_over(mem, sizeof mem, &st);
+            fd_net_load(&a, path, &got, &opt);
+            bad |= !got != !!st.code;
+            if (bad) OK(0, "%s, round %d", seed[i], k);
+        }
+    }
+    OK(good > ROUNDS, "only %d of the damaged files can still be read", good);
+}
+
 void test_foreign(void)
 {
     outputs();
     wrong();
     starved();
+    fuzz();
 }
