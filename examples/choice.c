@@ -172,7 +172,8 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
     kit_close(&a, k, &k->s);
     need(a.st);
     memset(&c, 0, sizeof c);
-    train(k, &d, &q, &c, a);
+    int sig = train(k, &d, &q, &c, a);
+    if (sig) die(128 + sig, "stopped");
     options_read(&q, SAMPLE, "", 0, NULL);
     q.times = o->times;
     q.steps = o->steps;

@@ -11,6 +11,16 @@ static void shape_print(int nd, const int n[])
     putchar(')');
 }
 
+/* gap_print -- what the start leaves out, were the data Gaussian with their spectrum. */
+static void gap_print(const kit *k, fd_arena a)
+{
+    fd_gap g = fd_terminal(&k->p, k->mean, k->c0, a);
+    need(a.st);
+    printf("N(0, v C) at the last time: m there is %.3g at most, W2 to the law of X there %.3g;\n"
+           "    of that are left at the end %.3g by the exact flow, %.3g by the exact SDE\n",
+           g.m, g.w2, g.ode, g.sde);
+}
+
 /* ---- fd train -------------------------------------------------------------------------------- */
 
 static int do_train(args *o)
@@ -85,6 +95,8 @@ static int do_sample(args *o)
     fd_real *x = fd_raw(&a, fd_real, o->n * size);
     fd_real *states = o->path ? fd_raw(&a, fd_real, show * (FRAMES + 1) * size) : NULL;
     need(&st);
+    gap_print(k, a);
+    fflush(stdout);
     sample(k, o, o->n, x, show, FRAMES, states, a);
     if (!o->raw) to_file(k->scale, k->shift, o->n * size, x);
     functions_save(&st, o->out, &k->s, k->channels, o->n, x);
@@ -351,10 +363,13 @@ static int do_certify(args *o)
     printf("cov %s\nprocess %s, %s, %d steps, start %s\n", spec_text(&o->cov, text[0]),
            spec_text(&o->process, text[1]), fd_scheme_name(o->scheme.row), o->steps,
            t_start.rows[o->start.row].name);
-    if (model) printf("model %s, %d samples on each grid\n\n%-29s", o->model, o->n, "grid");
-    else printf("data %s, exact\n\n%-29s", spec_text(&o->target, text[0]), "grid");
+    if (model) printf("model %s, %d samples on each grid\n", o->model, o->n);
+    else printf("data %s, exact\n", spec_text(&o->target, text[0]));
+    gap_print(base, a);
+    puts("\nlargest relative change from the first grid; pixel variances as they are");
+    printf("%-29s", "grid");
     for (int g = 0; g < GRIDS; g++) printf(" %9s", q[g].name);
-    puts("");
+    puts("    limit");
 
     ptrdiff_t modes = base->s.modes, size = fd_size(&base->s) * (model ? o->n : FEW);
     double *x[2] = { fd_raw(&a, double, modes), fd_raw(&a, double, modes) }, v[GRIDS];
@@ -400,7 +415,10 @@ static int do_certify(args *o)
         wrote(o->out);
     }
     if (o->png) {
-        plot p[2];
+        plot p[3];
+        plot_begin(&p[2], 720, 560, "samples over those of the first grid", "wavenumber",
+                   "ratio of variances", 1, 1);
+        p[2].lo[1] = 0.1, p[2].hi[1] = 10;
         for (int i = 0; i < 2; i++) {
             double top = 0, least = BIG, *w2 = NULL;
             plot_begin(&p[i], 720, 560, i ? "samples" : "noise at the first time", "wavenumber",
@@ -415,11 +433,16 @@ static int do_certify(args *o)
                 }
                 plot_line(&p[i], q[g].bins, w, q[g].e[i], q[g].name, PLOT_MARKED);
                 if (g == 2) w2 = w;
+                int n = q[g].bins < q[0].bins ? q[g].bins : q[0].bins;
+                double *ratio = i ? fd_new(&a, double, n) : NULL;
+                for (int j = 0; j < n && ratio; j++)
+                    ratio[j] = q[0].e[1][j] > 1e-8 * q[0].e[1][0] ? q[g].e[1][j] / q[0].e[1][j] : NAN;
+                if (i) plot_line(&p[2], n, w, ratio, q[g].name, g ? PLOT_MARKED : PLOT_SOLID);
             }
             if (i) plot_line(&p[i], q[2].bins, w2, q[2].data, "data", PLOT_DASHED);
             if (least < 1e-9 * top) p[i].lo[1] = 1e-9 * top;
         }
-        plot_row(&st, 2, p, o->png, a);
+        plot_row(&st, 3, p, o->png, a);
         need(&st);
         wrote(o->png);
     }
@@ -453,6 +476,7 @@ static int do_orders(args *o)
     need(&st);
     plot_begin(&p[0], 720, 600, "without noise", "evaluations of the model", "error", 1, 1);
     plot_begin(&p[1], 720, 600, "with noise", "evaluations of the model", "error", 1, 1);
+    for (int i = 0; i < 2; i++) p[i].hi[1] = i ? 10 : 1, p[i].lo[1] = least / 100;
     printf("cov %s, data %s\nprocess %s; error by steps\n\n%-22s", spec_text(&o->cov, text[0]),
            spec_text(&o->target, text[1]), spec_text(&o->process, text[2]), "scheme");
     for (int i = 0; i < runs; i++) printf(" %8d", most >> (runs - 1 - i));
@@ -502,7 +526,8 @@ static int do_orders(args *o)
         if (!good) printf(" %s\n", why);
         else if (order >= 0 || order < 0) printf("   %5.2f\n", order);
         else puts(top < least ? "   exact" : "       -");
-        if (good) plot_line(&p[drawn], runs, evals[c], err[c], fd_scheme_name(c), PLOT_MARKED);
+        plot *at = &p[drawn];
+        if (good) plot_line(at, runs, evals[c], err[c], fd_scheme_name(c), at->count < 8 ? PLOT_MARKED : PLOT_DASHED);
     }
     if (o->out) {
         fd_csv_save(&st, o->out, COUNT(cols), cols, rows, out[0]);

@@ -328,6 +328,7 @@ pass_ --model p.safetensors --steps 20 -n 32; says '^model p.safetensors, 32 sam
 ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --cov pixel-white --net fno:width=8,layers=2 -o p.safetensors
 fail_ --model p.safetensors --steps 20 -n 32; says '^samples: variance of modes +0 .*FAIL$' out
 fail_ --tol 1e-18 --grid 8
+ok 'start of certify' "$fd" certify && says '^N.0, v C. at the last time: m there is 0.00657 at most' out
 bad 2 '--cov: comes from the model' certify --model p.safetensors --cov rbf
 bad 2 'a law on functions' certify --target pixel-white
 bad 2 'a law on functions' certify --target white
