@@ -382,7 +382,7 @@ enum {
     MAT_PITCH = MAT_KC + 64 / (int)sizeof(fd_real),
     MAT_AW = (MAT_MR + FD_W - 1) / FD_W * FD_W,
     MAT_GROUP = 8,                                       /* panels packed at a time, A transposed */
-    MAT_NEAR = 8192,                                     /* numbers that are read in place */
+    MAT_NEAR = 65536,                                    /* numbers that are read in place */
     MAT_MC = 512, MAT_NC = 512,                          /* rows and columns of a block */
     MAT_SLAB = 2048, MAT_SLABS = 16,                     /* long k: least length, most slabs */
     MAT_PART = 1 << 19,                                  /* reals for their sums, or 64 rows */
@@ -404,7 +404,8 @@ CORE_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, in
                                fd_real *restrict c, ptrdiff_t ldc)
 {
     for (int i = 0; i < rows; i++, t += MAT_NR, c += ldc)
-        for (int j = 0; j < cols; j += FD_W) {
+        if (cols == 1) c[0] = add ? c[0] + t[0] : t[0];
+        else for (int j = 0; j < cols; j += FD_W) {
             fd_real part[FD_W] = { 0 };
             const int n = cols - j < FD_W ? cols - j : FD_W;
             fd_real *const y = n < FD_W ? part : c + j;
@@ -620,9 +621,12 @@ static void mat_pack_a(const mat_job *g, int p0, int k, int i0, int m, int panel
                     vstore(y + u * mat_panel(k) + h,
                            mat_load(x + at[u] + h, at[u + 1] - at[u] - h, end));
     else
-        for (int i = at[0]; i < at[1]; i++, y += MAT_PITCH)
-            for (int p = 0; p < k; p += FD_W)
-                vstore(y + p, mat_load(x + i * g->lda + p, k - p, end));
+        for (int i = at[0]; i < at[1]; i++, y += MAT_PITCH) {
+            const fd_real *const row = x + i * g->lda;
+            int p = 0;
+            for (; p + FD_W <= k; p += FD_W) vstore(y + p, vload(row + p));
+            if (p < k) vstore(y + p, mat_load(row + p, k - p, end));
+        }
 }
 
 typedef struct { const fd_real *at, *end; } mat_span;
