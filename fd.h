@@ -1074,6 +1074,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
  *   FD_FROM_NEURALOP_03   input; here coords and time say what its channels are. lifting.fcs: whole blocks
  *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates open. Before
  *                         2.0 an odd number of modes means others (version 1)
+ *                         Of all three:  Tucker and CP factors, separable
+ *                         weights, skips by one number a channel
  *   FD_FROM_UVIT          [U-ViT] without classes; heads are 64 wide, the grid is square, tscale 999
  */
 enum { FD_FROM_NONE, FD_FROM_FNO, FD_FROM_NEURALOP_02, FD_FROM_NEURALOP_03, FD_FROM_NEURALOP, FD_FROM_UVIT,

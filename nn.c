@@ -5096,6 +5096,138 @@ static void foreign_uvit(struct foreign *o)
     }
 }
 
+/* --- Factorised weights: NAME.core and NAME.factors.factor_i [n_i][r_i] are core x_0 U_0 x_1 U_1 .. [Tucker],
+ * NAME.weights [r] and the same factors sum_r w_r U_0r (x) U_1r .. [CP]. They stand in the list as NAME.tensor,
+ * whose numbers are filled in once there is room. --- */
+
+static int foreign_ends(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n > m && !strcmp(name + n - m, end);
+}
+
+/* the tensor STEM + end (%d: i); STEM are the first n letters of name */
+static const fd_tensor *foreign_part(const fd_tensors *f, const char *name, size_t n, const char *format, int i)
+{
+    char end[40];
+    snprintf(end, sizeof end, format, i);
+    for (int k = 0; k < f->count; k++) {
+        const char *s = f->tensor[k].name;
+        if (!strncmp(s, name, n) && !strcmp(s + n, end)) return &f->tensor[k];
+    }
+    return NULL;
+}
+
+static const char foreign_first[] = ".factors.factor_0";
+
+/* the shape of the whole tensor whose first factor is u */
+static void foreign_whole(struct foreign *o, const fd_tensors *f, const fd_tensor *u, fd_tensor *t)
+{
+    size_t n = strlen(u->name) - strlen(foreign_first);
+    double size = 1;
+    const fd_tensor *core = foreign_part(f, u->name, n, ".core", 0), *w = foreign_part(f, u->name, n, ".weights", 0);
+    int good = core ? core->nd > 1 && core->n[core->nd - 1] == 2 : w && w->nd == 2 && w->n[1] == 2;
+    for (t->nd = 0; u; u = foreign_part(f, u->name, n, ".factors.factor_%d", t->nd)) {
+        good = good && t->nd < FD_MAXD - 1 && u->nd == 3 && u->n[2] == 2
+            && (core ? t->nd < core->nd - 1 && u->n[1] == core->n[t->nd] : u->n[1] == w->n[0]);
+        if (!good) { foreign_fail(o, "not the factors of a Tucker or CP tensor", u->name); return; }
+        t->n[t->nd++] = u->n[0];
+        size *= u->n[0];
+    }
+    if (size > (double)(PTRDIFF_MAX / 64)) foreign_fail(o, "too large", t->name);
+    if (core && t->nd != core->nd - 1) foreign_fail(o, "factors are missing", core->name);
+    t->n[t->nd++] = 2;
+}
+
+/* the list g with whole tensors, without their numbers, in place of factors */
+static void foreign_list(struct foreign *o, fd_arena *a, const fd_tensors *f, fd_tensors *g)
+{
+    *g = *f;
+    g->tensor = fd_raw(a, fd_tensor, f->count);
+    for (int i = g->count = 0; g->tensor && i < f->count && !o->st->code; i++) {
+        fd_tensor *t = &g->tensor[g->count];
+        const char *name = f->tensor[i].name, *factor = strstr(name, ".factors.factor_");
+        size_t n = foreign_ends(name, ".core") ? strlen(name) - 5 : foreign_ends(name, ".weights") ? strlen(name) - 8 : 0;
+        if (n && foreign_part(f, name, n, foreign_first, 0)) continue;
+        if (factor && !foreign_ends(name, foreign_first)) continue;
+        *t = f->tensor[i];
+        g->count++;
+        if (!factor) continue;
+        n = (size_t)(factor - name);
+        char *whole = fd_new(a, char, n + 8);
+        if (!whole) return;
+        memcpy(whole, name, n);
+        memcpy(whole + n, ".tensor", 8);
+        foreign_whole(o, f, &f->tensor[i], t);
+        t->name = whole;
+        t->x = NULL;
+    }
+}
+
+/* y[o][j][i] = sum_r u[j][r] x[o][r][i], complex numbers */
+static void foreign_product(ptrdiff_t outer, int r, ptrdiff_t inner, int n, const fd_real *x, const fd_real *u,
+                            fd_real *y)
+{
+    for (ptrdiff_t k = 0; k < outer * n * inner; k++) {
+        ptrdiff_t i = k % inner, j = k / inner % n, o = k / inner / n;
+        double re = 0, im = 0;
+        for (ptrdiff_t q = 0; q < r; q++) {
+            const fd_real *b = u + 2 * (j * r + q), *c = x + 2 * ((o * r + q) * inner + i);
+            re += (double)b[0] * (double)c[0] - (double)b[1] * (double)c[1];
+            im += (double)b[0] * (double)c[1] + (double)b[1] * (double)c[0];
+        }
+        y[2 * k] = (fd_real)re;
+        y[2 * k + 1] = (fd_real)im;
+    }
+}
+
+/* the numbers of t where it is such a tensor */
+static void foreign_fill(struct foreign *o, const fd_tensors *f, fd_tensor *t, fd_arena *a)
+{
+    const double most = (double)(PTRDIFF_MAX / 64);
+    if (t->x || !foreign_ends(t->name, ".tensor")) return;
+    size_t n = strlen(t->name) - 7;
+    if (!foreign_part(f, t->name, n, foreign_first, 0)) return;
+    const fd_tensor *core = foreign_part(f, t->name, n, ".core", 0);
+    const fd_tensor *w = core ? NULL : foreign_part(f, t->name, n, ".weights", 0);
+    ptrdiff_t count = 1;
+    int modes = t->nd - 1, r = w ? w->n[0] : 0;
+    fd_real *x = core ? core->x : NULL;
+    const fd_real *u[FD_MAXD];
+    for (int i = 0; i < modes; i++) u[i] = foreign_part(f, t->name, n, ".factors.factor_%d", i)->x;
+    for (int i = 0; i < modes && core; i++) {
+        ptrdiff_t outer = 1, inner = 1;
+        for (int j = 0; j < i; j++) outer *= t->n[j];
+        for (int j = i + 1; j < modes; j++) inner *= core->n[j];
+        if ((double)outer * t->n[i] * (double)inner > most) { foreign_fail(o, "too large", t->name); return; }
+        fd_real *y = fd_raw(a, fd_real, 2 * outer * t->n[i] * inner);
+        if (!y) return;
+        foreign_product(outer, core->n[i], inner, t->n[i], x, u[i], y);
+        x = y;
+    }
+    t->x = x;
+    if (core) return;
+    for (int i = 0; i < modes; i++) count *= t->n[i];
+    t->x = fd_raw(a, fd_real, 2 * count);
+    for (ptrdiff_t k = 0; t->x && k < count; k++) {
+        double sum[2] = { 0, 0 };
+        for (ptrdiff_t q = 0; q < r; q++) {
+            double re = (double)w->x[2 * q], im = (double)w->x[2 * q + 1];
+            ptrdiff_t rest = k;
+            for (int i = modes - 1; i >= 0; i--) {
+                const fd_real *v = u[i] + 2 * (rest % t->n[i] * r + q);
+                double was = re;
+                rest /= t->n[i];
+                re = was * (double)v[0] - im * (double)v[1];
+                im = was * (double)v[1] + im * (double)v[0];
+            }
+            sum[0] += re;
+            sum[1] += im;
+        }
+        for (int i = 0; i < 2; i++) t->x[2 * k + i] = (fd_real)sum[i];
+    }
+}
+
 /* --- Which program, which network --- */
 
 static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
@@ -5248,12 +5380,16 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
     static const fd_foreign usual;
     struct foreign o;
     fd_arch arch;
+    fd_tensors g;
     fd_arena before = *a, scratch;
     int *column = NULL, kind = foreign_look(&o, a->st, f);
     if (a->st->code) return NULL;
     if (!kind) foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
-    /* looking: the column list is needed to the end, so it stays in the arena */
-    else foreign_arch(&o, kind, how ? how : &usual, &arch, &column, a);
+    else {
+        foreign_list(&o, a, f, &g);
+        o.f = &g;
+        foreign_arch(&o, kind, how ? how : &usual, &arch, &column, a);
+    }
     if (!a->st->code) {
         fd_status bad = { 0 };
         fd_arch whole = arch;
@@ -5263,13 +5399,15 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
     if (net && net_room(a, net)) {
         scratch = *a;
         o.net = net;
-        o.used = fd_new(&scratch, char, f->count);
-        if (!o.used) net = NULL;
+        o.used = fd_new(&scratch, char, g.count);
+        for (int i = 0; i < g.count && !a->st->code; i++)
+            foreign_fill(&o, f, &g.tensor[i], &scratch);
+        if (a->st->code) net = NULL;
         else if (kind == FD_FROM_FNO) foreign_fno(&o, column);
         else if (kind == FD_FROM_UVIT) foreign_uvit(&o);
         else foreign_operator(&o, kind, column);
-        for (int i = 0; o.used && i < f->count; i++)
-            if (!o.used[i]) foreign_fail(&o, "tensor that this network has no place for", f->tensor[i].name);
+        for (int i = 0; net && i < g.count; i++)
+            if (!o.used[i]) foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
     }
     if (!a->st->code) return net;
     *a = before;

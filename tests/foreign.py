@@ -155,6 +155,30 @@ def operator_weights(version, nd, width, modes, layers, inputs, out, lift, proj,
     return w
 
 
+def factorise(w, cp):
+    """spectral weights that are a Tucker or CP tensor: whole, and as factors (real pairs below 1.0)"""
+    whole, parts = dict(w), dict(w)
+    for k in [k for k in w if k.endswith(".tensor")]:
+        pairs = not np.iscomplexobj(w[k])
+        n = w[k].shape[:-1] if pairs else w[k].shape
+        r = [3] * len(n) if cp else [max(1, m - 1) for m in n]
+        u = [cdraw(m, q, scale=0.7) for m, q in zip(n, r)]
+        core = cdraw(3) if cp else cdraw(*r, scale=0.3)
+        t = torch.diag_embed(torch.tensor(core.astype("c16"))) if cp else torch.tensor(core.astype("c16"))
+        for _ in range(len(n) - 2 if cp else 0):
+            t = torch.diag_embed(t)
+        for i, f in enumerate(u):
+            t = torch.movedim(torch.tensordot(torch.tensor(f.astype("c16")), t, ([1], [i])), 0, i)
+        t = t.numpy()
+        del parts[k]
+        base = k[:-len(".tensor")]
+        new = {base + (".weights" if cp else ".core"): core, **{f"{base}.factors.factor_{i}": f for i, f in enumerate(u)}}
+        for q, v in new.items():
+            parts[q] = np.stack([v.real, v.imag], -1) if pairs else v
+        whole[k] = np.stack([t.real, t.imag], -1) if pairs else t
+    return whole, parts
+
+
 def operator(w, x, version, layers, modes, act=F.gelu, pad=0):
     p, grid, half = load(w), x.shape[2:], version == 0.2
     dims = tuple(range(2, x.ndim))
@@ -330,6 +354,13 @@ case("operator2pad", w, x, None, operator(w, x, 2, 2, [4, 4], act=F.silu, pad=0.
 w = operator_weights(2, 1, 3, [4], 3, 2, 1, 5, 4)
 x = functions(2, 1, 9)
 case("operator2plain", w, x, None, operator(w, x, 2, 3, [4]), packed=True)
+# factorised weights: Tucker, and CP as real pairs
+whole, w = factorise(operator_weights(2, 2, 3, [4, 4], 2, 3, 1, 4, 4, expand=2), False)
+x = functions(1, 1, 8, 6)
+case("operator2tucker", w, x, None, operator(whole, x, 2, 2, [4, 4]), packed=True)
+whole, w = factorise(operator_weights(0.2, 2, 3, [4, 4], 2, 2, 1, 0, 4), True)
+x = functions(1, 2, 8, 6)
+case("operator02cp", w, x, None, operator(whole, x, 0.2, 2, [4, 4]), packed=True)
 # 1: the same number of modes means others; separable, skips by one number a channel
 w = operator_weights(1, 3, 3, [3, 2, 4], 2, 4, 1, 4, 4, expand=2, soft=True, separable=True)
 x = functions(1, 1, 6, 4, 6)
