@@ -844,6 +844,13 @@ fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[]);
 fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[]);
 /* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o), zeros outside; 1..3 axes. */
 fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w);
+/* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
+ * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
+fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
+/* fd_waves -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m]. fd_scale_shift -- (1 + gamma) x + beta
+ * for each sample: x [b]..[c], or [b * rows][c], ss [b][gamma, beta][c] as [b][2 c]. */
+fd_var *fd_waves(fd_tape *t, fd_var *x, fd_var *freq);
+fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss);
 /* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept, Nyquist
  * modes dropped, as fd_resample. bc NULL: periodic. On 1 point of a periodic or Neumann axis: the mean. */
 fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]);
@@ -854,7 +861,7 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
  * over lo[a] <= k_a <= hi[a] of the first axes and 0 <= k <= hi of the last one, c_k = 2 where the last
  * component has a distinct mirror image and 1 at 0 and n/2: what irfftn(R rfftn(x)) gives, the
  * projection of the k_last = 0 plane included. w [K_0]..[K_last][ci][co][2]: k in ascending
- * order on each axis, K = hi - lo + 1. The same w acts on any grid with enough modes:
+ * order on each axis, K = hi - lo + 1; or separable, w [K_0]..[K_last][c][2], R diagonal in the channels. The same w acts on any grid with enough modes:
  * FD_ESHAPE where -lo > n/2, hi > (n-1)/2 on a first axis, hi > n/2 on the last. */
 fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[]);
 /* fd_cov_apply -- C^p x on the tape, x [b][ch][points] (self-adjoint). */
@@ -864,11 +871,12 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
 
 /* ---- 13. Networks ------------------------------------------------------------------------------------------ */
 
-/* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF] */
+/* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF]; [HDM] */
 enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
-       FD_LEVELS = 6 };
+       FD_FNO_SEPARABLE, FD_LEVELS = 6 };
 /* t as a constant channel; scale-shift per layer; a token */
 enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM, FD_TIME_TOKEN };
+enum { FD_CLOCK_WAVES, FD_CLOCK_RANDOM };                /* embeddings of time: sinusoidal; random Fourier features */
 enum { FD_POS_WAVES, FD_POS_LEARNED, FD_POS_NONE };     /* fixed cosines and sines; [tokens][width] */
 /* shifts [layers][width]; shifts and scales; a change of every weight */
 enum { FD_MOD_NONE, FD_MOD_SHIFT, FD_MOD_SCALE, FD_MOD_WEIGHTS };
@@ -909,6 +917,10 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     levels by fd_regrid and one more conv; two blocks at the bottom, then layers + 1 a
  *                     level, each joined with a value from the way down. f [FD_SILU]; embed [width], inside 4
  *                     times that. Differs from [DDO-SDF] in the low-pass filter, an ideal one here.
+ *   FD_FNO_SEPARABLE  [HDM]: lift [-1]; layers x { h <- norm(f(h)), group norm in `groups` [4]; h <- S h + b + gate h
+ *                     with separable S, modes as in FD_FNO_ORIGINAL; h <- f(mlp(f(h))) + gate h, mlp [4 * width], without
+ *                     the inner f in the last layer }, projection. FD_TIME_TOKEN: an embedding added
+ *                     to the lifted field. linear: the norms are left out, too.
  *   FD_POINTS         a transformer on points anywhere, on grids or clouds: tokens are (coordinate, value), 2 u - 1 and
  *                     modes[a] [6] pairs cos, sin(2^k pi u) for each axis, through lift [2 * width]; `layers`
  *                     blocks, over `latent` learned tokens that first read the points, or (0) over the points
@@ -927,7 +939,7 @@ typedef struct {
     int kind, nd, in, out, width, layers, modes[3];
     int lift, proj, time, coords;
     int act;                 /* FD_MAPS constant + 1; 0: FD_GELU */
-    int embed;               /* width of the embedding of time [4 * width; FD_TIME_TOKEN: width] */
+    int clock, embed;        /* FD_CLOCK_..; width of the embedding of time [4 * width; FD_TIME_TOKEN: width] */
     double tscale;           /* [1]; FD_TIME_FILM, FD_TIME_TOKEN: [1000] */
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */

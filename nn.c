@@ -1307,7 +1307,7 @@ struct spec_axis {
     const fd_fft *fft;                /* or this */
 };
 struct spec {                         /* what an operator keeps in aux */
-    int nd, n[3], lo[3], hi[3], ci, co, b;
+    int nd, n[3], lo[3], hi[3], ci, co, b, each;       /* each: separable */
     ptrdiff_t points, modes;
     const fd_real *p, *e;             /* T x as rows, T z as pairs: see spec_to; NULL: not kept */
 };
@@ -1795,6 +1795,13 @@ static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *
     int ci = s->ci, co = s->co, b = s->b;
     fd_real *h = fd_raw(scratch, fd_real, s->modes * 4 * b * co);
     if (!h || !p) return NULL;
+    if (s->each) {
+        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
+        for (ptrdiff_t m = 0; m < s->modes; m++)
+            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
+                for (int c = 0; c < 2 * ci; c++) h[r * 2 * ci + c] = p[r * ci + c / 2] * R[m * 2 * ci + c];
+        return h;
+    }
     fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, R,
                   2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, 2 * co, (ptrdiff_t)4 * b * co, *scratch);
     return h;
@@ -1806,6 +1813,16 @@ static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const f
     int ci = s->ci, co = s->co, b = s->b;
     fd_real *h = fd_raw(scratch, fd_real, s->modes * 2 * b * ci);
     if (!h || !e) return NULL;
+    if (s->each) {
+        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
+        for (ptrdiff_t m = 0; m < s->modes; m++)
+            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
+                for (int c = 0; c < ci; c++) {
+                    const fd_real *u = e + (r * ci + c) * 2, *v = R + (m * ci + c) * 2;
+                    h[r * ci + c] = u[0] * v[0] + u[1] * v[1];
+                }
+        return h;
+    }
     fd_gemm_batch((int)s->modes, 0, 1, 2 * b, ci, 2 * co, 1.0, e, 2 * co, (ptrdiff_t)4 * b * co, R,
                   2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, ci, (ptrdiff_t)2 * b * ci, *scratch);
     return h;
@@ -1816,6 +1833,16 @@ static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_r
 {
     int ci = s->ci, co = s->co, b = s->b;
     if (!p || !e) return;
+    if (s->each) {
+        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
+        for (ptrdiff_t m = 0; m < s->modes; m++) {
+            fd_real *to = g + m * 2 * ci;
+            memset(to, 0, (size_t)(2 * ci) * sizeof *to);
+            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
+                for (int c = 0; c < 2 * ci; c++) to[c] += p[r * ci + c / 2] * e[r * 2 * ci + c];
+        }
+        return;
+    }
     fd_gemm_batch((int)s->modes, 1, 0, ci, 2 * co, 2 * b, 1.0, p, ci, (ptrdiff_t)2 * b * ci, e,
                   2 * co, (ptrdiff_t)4 * b * co, 0.0, g, 2 * co, (ptrdiff_t)2 * ci * co, scratch);
 }
@@ -1915,9 +1942,9 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
     int n[FD_MAXD], ci = s->ci, co = s->co;
     for (int i = 0; i < s->nd; i++) n[i] = s->hi[i] - s->lo[i] + 1;
     n[s->nd] = ci;
-    n[s->nd + 1] = co;
+    n[s->nd + 1] = s->each ? 2 : co;
     n[s->nd + 2] = 2;
-    fd_var *y = spec_new(t, s, &spec_g_op, s->nd + 3, n, 2, (fd_var *[]){ x, z });
+    fd_var *y = spec_new(t, s, &spec_g_op, s->nd + 3 - s->each, n, 2, (fd_var *[]){ x, z });
     if (!y) return NULL;
     fd_arena scratch = *t->mem;
     p = spec_hat(t, s, 0, x, p, y->needs, &scratch);
@@ -1935,7 +1962,7 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
 static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_var *w, int axes,
                       const int lo[], const int hi[])
 {
-    int ok = x->nd == axes + 2 && w->nd == axes + 3 && w->n[axes + 2] == 2;
+    int each = w->nd == axes + 2, ok = x->nd == axes + 2 && (each || w->nd == axes + 3) && w->n[w->nd - 1] == 2;
     FD_ASSERT(axes >= 1 && axes <= 3);
     memset(s, 0, sizeof *s);
     if (ok) ok = x->n[axes + 1] == w->n[axes];
@@ -1949,7 +1976,8 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
     s->nd = axes;
     s->b = x->n[0];
     s->ci = w->n[axes];
-    s->co = w->n[axes + 1];
+    s->co = each ? s->ci : w->n[axes + 1];
+    s->each = each;
     s->points = s->modes = 1;
     for (int i = 0; i < axes; i++) {
         int n = s->n[i] = x->n[i + 1];
@@ -2906,6 +2934,75 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w)
     return fd_reshape(t, fd_matmul(t, 0, 0, op_stencil(t, x, axes, x->n, 0), f), x->nd, n);
 }
 
+/* --- Entries picked and added: y_i = sum_j weight_ij x_index(i,j), and the transpose --- */
+
+struct gather { int n, m, k; const int *index; const fd_real *weight; };
+
+static fd_var *op_gather(fd_tape *t, fd_var *x, const struct gather *g, int back);
+
+static void op_gather_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    dx[0] = op_gather(t, dy, y->aux, !y->i[0]);
+}
+
+static fd_var *op_gather(fd_tape *t, fd_var *x, const struct gather *g, int back)
+{
+    static const struct fd_op op = { "fd_gather", op_gather_vjp, 0 };
+    if (!x) return NULL;
+    int b = x->n[0], c = x->n[2], rows = back ? g->n : g->m;
+    struct gather *own = fd_raw(t->mem, struct gather, 1);
+    fd_var *y = own ? tape_push(t, &op, 3, (int[]){ b, rows, c }, 1, &x) : NULL;
+    if (!y) return NULL;
+    *own = *g;
+    y->aux = own;
+    y->i[0] = back;
+    memset(y->x, 0, (size_t)fd_count(y) * sizeof *y->x);
+    FD_PARALLEL_IF(b > 1 && fd_count(y) > TAPE_BLOCK)
+    for (int s = 0; s < b; s++)
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)g->m * g->k; i++) {
+            ptrdiff_t from = back ? i / g->k : g->index[i], to = back ? g->index[i] : i / g->k;
+            const fd_real *u = x->x + (s * (ptrdiff_t)x->n[1] + from) * c;
+            fd_real *v = y->x + (s * (ptrdiff_t)rows + to) * c, w = g->weight ? g->weight[i] : 1;
+            for (int j = 0; j < c; j++) v[j] += w * u[j];
+        }
+    return y;
+}
+
+fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight)
+{
+    static const char where[] = "fd_gather";
+    if (!x || t->mem->st->code) return NULL;
+    if (x->nd != 3 || m < 1 || k < 1)
+        return tape_fail(t, where, "wants x [b][n][c], m and k > 0: axes, m, k", 3, x->nd, m, k);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)m * k; i++)
+        if (index[i] < 0 || index[i] >= x->n[1])
+            return tape_fail(t, where, "outside the points: entry, index, points", 3, i, index[i], x->n[1]);
+    struct gather g = { x->n[1], m, k, index, weight };
+    return op_gather(t, x, &g, 0);
+}
+
+/* --- Embeddings, conditioning --- */
+
+fd_var *fd_waves(fd_tape *t, fd_var *x, fd_var *freq)
+{
+    fd_var *u = fd_matmul(t, 0, 0, x, freq);
+    return u ? fd_concat(t, fd_map(t, u, FD_COS), fd_map(t, u, FD_SIN), u->nd - 1) : NULL;
+}
+
+fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss)
+{
+    if (!x || !ss) return NULL;
+    int c = row_last(x), b = ss->n[0];
+    if (!x->nd || ss->nd != 2 || ss->n[1] != 2 * c || x->n[0] % b)
+        return tape_fail(t, "fd_scale_shift", "wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c", 3, c, b,
+                         ss->nd == 2 ? ss->n[1] : 0);
+    const int n[3] = { b, (int)(fd_count(x) / c / b), c }, one[3] = { b, 1, c };
+    fd_var *gamma = fd_reshape(t, fd_slice(t, ss, 1, 0, c), 3, one);
+    fd_var *beta = fd_reshape(t, fd_slice(t, ss, 1, c, c), 3, one);
+    fd_var *y = fd_mul(t, fd_reshape(t, x, 3, n), fd_affine(t, gamma, 1, 1));
+    return fd_reshape(t, fd_add(t, y, beta), x->nd, x->n);
+}
+
 /* --- A matrix along one axis: y[..][i][..] = sum_j M[i][j] x[..][j][..], M [m][n] or its transpose --- */
 
 static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_real *M, int back);
@@ -3030,12 +3127,14 @@ static void net_dense(fd_net *net, fd_status *st, const char *w, const char *b, 
     net_part(net, st, "", -1, b, 1, &out);
 }
 
+static int net_is_hdm(const fd_arch *a) { return a->kind == FD_FNO_SEPARABLE; }
+
 /* kept modes of an axis */
 static void net_modes(const fd_arch *a, double scale, int axis, int *lo, int *hi)
 {
     int m = (int)(scale * a->modes[axis] + .5), last = axis == a->nd - 1;
     if (m < 1) m = 1;
-    if (a->kind == FD_FNO_ORIGINAL) {
+    if (a->kind == FD_FNO_ORIGINAL || net_is_hdm(a)) {
         *lo = last ? 0 : -m;
         *hi = m - 1;
     } else {
@@ -3078,18 +3177,19 @@ static int net_arch(fd_arch *a, fd_status *st)
         "groups must divide the width, are", "a U-NO has 1 layer a level, not",
         "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000",
         "only networks that adapt are blind", "acts must be 1..layers, are",
-        "only Fourier operators have a mix of 0..65536: mix", "waves (modes) must be 1..16, are"
+        "only Fourier operators have a mix of 0..65536: mix", "waves (modes) must be 1..16, are",
+        "unknown clock"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
     int coords = net_is_coords(a), points = net_is_points(a), vit = net_is_vit(a), u = net_is_u(a);
-    int fno = !vit && !coords && !points;
+    int fno = !vit && !coords && !points, hdm = net_is_hdm(a);
     if (points) {
         if (!a->lift) a->lift = a->width < MOST / 2 ? 2 * a->width : MOST;
         if (!a->coords) a->coords = FD_COORD_OPEN;
         for (int i = 0; i < 3 && i < a->nd; i++) if (!a->modes[i]) a->modes[i] = 6;
     }
-    if (a->kind == FD_FNO_ORIGINAL || (u && !a->lift)) a->lift = -1;
+    if (a->kind == FD_FNO_ORIGINAL || ((u || hdm) && !a->lift)) a->lift = -1;
     if (u && !a->proj) a->proj = -1;
     if (!a->lift && fno) a->lift = 256;
     if (!a->proj && fno) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
@@ -3105,12 +3205,13 @@ static int net_arch(fd_arch *a, fd_status *st)
     }
     if (a->kind == FD_FNO_UNET && !a->groups)
         for (a->groups = 32; a->groups > 1 && a->width % a->groups; ) a->groups /= 2;
-    if (!a->embed) a->embed = vit || a->kind == FD_FNO_UNET ? a->width : a->width < MOST / 4 ? 4 * a->width : MOST;
+    if (!a->embed) a->embed = vit || hdm || a->kind == FD_FNO_UNET ? a->width : a->width < MOST / 4 ? 4 * a->width : MOST;
     if (a->tscale == 0)
         a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
     for (int i = 0; i < 3 && vit; i++) if (!a->patch[i]) a->patch[i] = i < a->nd;
     if (!a->heads && (vit || points)) a->heads = 4;
-    if (!a->mlp && (vit || points)) a->mlp = a->width < MOST / 4 ? 4 * a->width : MOST;
+    if (!a->groups && hdm) a->groups = 4;
+    if (!a->mlp && (vit || points || hdm)) a->mlp = a->width < MOST / 4 ? 4 * a->width : MOST;
     if (!a->coords && coords) a->coords = FD_COORD_OPEN;
     if (a->omega == 0 && (coords || a->field)) a->omega = 30;
     if (a->field && !a->field_width) a->field_width = 128;
@@ -3119,7 +3220,7 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (a->field && !a->pool) a->pool = 1;
     if (a->inner && a->rate == 0) a->rate = .01;
 #define CHECK(i, x, ok) if (fault < 0 && !(ok)) { fault = i; v = x; }
-    CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_POINTS)
+    CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_FNO_SEPARABLE)
     CHECK(1, a->nd, a->nd >= 1 && a->nd <= 3)
     CHECK(2, a->in, a->in >= !coords && a->in <= MOST)
     CHECK(3, a->out, a->out > 0 && a->out <= MOST)
@@ -3130,7 +3231,8 @@ static int net_arch(fd_arch *a, fd_status *st)
     for (int i = 0; i < 3 && i < a->nd && points; i++)
         CHECK(37, a->modes[i], a->modes[i] > 0 && a->modes[i] <= 16)
     CHECK(7, a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL
-                      || a->time == (fno || points ? FD_TIME_FILM : vit ? FD_TIME_TOKEN : FD_TIME_NONE))
+                      || a->time == ((fno && !hdm) || points ? FD_TIME_FILM : vit || hdm ? FD_TIME_TOKEN : FD_TIME_NONE))
+    CHECK(38, a->clock, a->clock == FD_CLOCK_WAVES || a->clock == FD_CLOCK_RANDOM)
     CHECK(8, a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED)
     CHECK(9, a->act, a->act > 0 && a->act <= FD_MAPS)
     CHECK(5, a->layers, a->time != FD_TIME_FILM || a->layers < INT_MAX / (4 * a->width))
@@ -3154,7 +3256,8 @@ static int net_arch(fd_arch *a, fd_status *st)
                               || (a->grid[i] > 0 && a->grid[i] % a->patch[i] == 0))
     }
     CHECK(15, a->heads, !(vit || points) || (a->heads > 0 && a->width % a->heads == 0))
-    CHECK(16, a->mlp, !(vit || points) || (a->mlp > 0 && a->mlp <= MOST))
+    CHECK(31, a->groups, !hdm || (a->groups > 0 && a->width % a->groups == 0))
+    CHECK(16, a->mlp, !(vit || points || hdm) || (a->mlp > 0 && a->mlp <= MOST))
     CHECK(17, a->pos, a->pos >= FD_POS_WAVES && a->pos <= FD_POS_NONE)
     CHECK(19, a->layers, a->kind != FD_UVIT || a->layers % 2)
     CHECK(20, a->mod, a->mod >= FD_MOD_NONE && a->mod <= FD_MOD_WEIGHTS)
@@ -3164,7 +3267,7 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(34, a->blind, !a->blind || a->inner)
     CHECK(30, (int)(100 * a->pad), !fno || (a->pad >= 0 && a->pad <= 4))
     CHECK(35, a->acts, !fno || u || (a->acts > 0 && a->acts <= a->layers))
-    CHECK(36, a->mix, a->mix == 0 || (fno && !u && a->mix > 0 && a->mix <= MOST))
+    CHECK(36, a->mix, a->mix == 0 || (fno && !u && !hdm && a->mix > 0 && a->mix <= MOST))
     if (a->field) {
         CHECK(22, a->field, a->field == FD_SIREN || a->field == FD_GABOR)
         CHECK(23, a->field_width, a->field_width > 0 && a->field_width <= MOST)
@@ -3234,6 +3337,11 @@ static void net_init(const fd_net *net, int i, fd_rng r)
         return;
     }
     if (a->kind == FD_FNO_UNET && bias) return;
+    if (net_is_hdm(a) && (spectral || bias)) {
+        fd_normal(r, n, w);
+        for (ptrdiff_t j = 0; j < n; j++) w[j] /= (fd_real)(width * width);
+        return;
+    }
     if (net_is_u(a) && (spectral || bias)) {
         const int *m = spectral ? p->n + a->nd : p[-1].n;                        /* ci, co */
         width = (m[0] + m[1]) / 2.;
@@ -3370,6 +3478,34 @@ static void net_plan_layer(fd_net *net, fd_status *st, const char *group, int l,
     net_part(net, st, group, l, stem[0], A->nd + 3, n);
     net_part(net, st, group, l, stem[1], 2, (int[]){ ci, co });
     net_part(net, st, group, l, stem[2], 1, &co);
+}
+
+static void net_plan_hdm(fd_net *net, fd_status *st)
+{
+    const fd_arch *A = &net->arch;
+    int w = A->width, n[FD_MAXD], lo, hi;
+    net_plan_lift(net, st);
+    if (A->time == FD_TIME_TOKEN) {
+        net_dense(net, st, "time0.w", "time0.b", A->embed, w);
+        net_dense(net, st, "time1.w", "time1.b", w, w);
+    }
+    for (int i = 0; i < A->nd; i++) {
+        net_modes(A, 1, i, &lo, &hi);
+        n[i] = hi - lo + 1;
+    }
+    n[A->nd] = w;
+    n[A->nd + 1] = 2;
+    for (int l = 0; l < A->layers; l++) {
+        net_part(net, st, "layer", l, "norm.g", 1, &w);
+        net_part(net, st, "layer", l, "norm.b", 1, &w);
+        net_part(net, st, "layer", l, "spectral", A->nd + 2, n);
+        net_part(net, st, "layer", l, "bias", 1, &w);
+        net_part(net, st, "layer", l, "skip.gate", 1, &w);
+        net_dense_of(net, st, "layer", l, "mlp.fc1.w", "mlp.fc1.b", w, A->mlp);
+        net_dense_of(net, st, "layer", l, "mlp.fc2.w", "mlp.fc2.b", A->mlp, w);
+        net_part(net, st, "layer", l, "mlp.gate", 1, &w);
+    }
+    if (!A->field) net_plan_proj(net, st, w);
 }
 
 static void net_plan_fno(fd_net *net, fd_status *st)
@@ -3580,13 +3716,14 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     fd_arch *A = &net->arch;
     *A = *arch;
     if (!net_arch(A, a->st)) return NULL;
-    ptrdiff_t each = net_is_vit(A) || net_is_points(A) ? 17 : net_is_u(A) ? 44 * A->levels : A->mix ? 8 : 3;
+    ptrdiff_t each = net_is_vit(A) || net_is_points(A) || net_is_hdm(A) ? 17 : net_is_u(A) ? 44 * A->levels : A->mix ? 8 : 3;
     net->part = fd_new(a, fd_part, each * (A->layers + 2) + 2 * (ptrdiff_t)A->field_layers + 42);
     if (!net->part) return NULL;
     if (net_is_vit(A)) net_plan_vit(net, a->st);
     else if (net_is_coords(A)) net_plan_coords(net, a->st, A);
     else if (net_is_points(A)) net_plan_points(net, a->st);
     else if (net_is_u(A)) net_plan_u(net, a);
+    else if (net_is_hdm(A)) net_plan_hdm(net, a->st);
     else net_plan_fno(net, a->st);
     if (A->field) net_plan_field(net, a->st);
     return a->st->code ? NULL : net;
@@ -3651,20 +3788,29 @@ static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
     return fd_add(p->t, fuse_mlp(p->t, x, w1, b1, w2, f), net_next(p));
 }
 
-/* the embedding of time, [b][embed]: (cos, sin)(tscale t f_i), f_i = 10000^(-i/half) */
+/* the embedding of time, [b][embed]: (cos, sin)(tscale t f_i), f_i = 10000^(-i/half), or, on tscale t/1000,
+ * 2 pi times N(0, 16^2) [SDE app. C.2.1], the same numbers always */
 static fd_var *net_clock(struct net_pass *f, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
     int half = a->embed / 2, n[2] = { b, a->embed };
-    fd_real *e = fd_raw(f->t->mem, fd_real, (ptrdiff_t)b * a->embed);
-    if (!e) return NULL;
+    fd_real *e = fd_raw(f->t->mem, fd_real, (ptrdiff_t)b * a->embed), *z = fd_raw(f->t->mem, fd_real, half);
+    const double turn = 16 * 2 * 3.14159265358979323846 / 1000;
+    if (!e || !z) return NULL;
+    if (a->clock) fd_normal(fd_seed(0), half, z);
     for (int i = 0; i < b; i++)
         for (int j = 0; j < half; j++) {
-            double u = a->tscale * time[i] * pow(10000.0, -(double)j / half);
+            double u = a->tscale * time[i] * (a->clock ? turn * (double)z[j] : pow(10000.0, -(double)j / half));
             e[(ptrdiff_t)i * a->embed + j] = (fd_real)cos(u);
             e[(ptrdiff_t)i * a->embed + half + j] = (fd_real)sin(u);
         }
     return fd_input(f->t, 2, n, e);
+}
+
+/* two dense layers on the embedding, [b][width] */
+static fd_var *net_token(struct net_pass *f, int b, const double *time)
+{
+    return net_linear(f, fd_map(f->t, net_linear(f, net_clock(f, b, time)), FD_SILU));
 }
 
 /* gamma and beta of all layers, [b][layers * 2 * width]. The SiLUs stay in a linear network: they
@@ -3842,16 +3988,10 @@ static fd_var *vit_position(struct net_pass *f, const int T[3])
     return fd_input(t, 2, (int[]){ tokens, w }, p);
 }
 
-/* (1 + gamma) u + beta, gamma and beta at `at` in film; u [b..][width] */
+/* u with the scale and shift at `at` in film, where there is one */
 static fd_var *net_gate(struct net_pass *f, fd_var *u, fd_var *film, int at)
 {
-    fd_tape *t = f->t;
-    if (!film || !u) return u;
-    int w = row_last(u), b = film->n[0], n[3] = { b, (int)(fd_count(u) / w / b), w };
-    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, at, w), 3, (int[]){ b, 1, w });
-    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, at + w, w), 3, (int[]){ b, 1, w });
-    fd_var *z = fd_mul(t, fd_reshape(t, u, 3, n), fd_affine(t, gamma, 1, 1));
-    return fd_reshape(t, fd_add(t, z, beta), u->nd, u->n);
+    return film && u ? fd_scale_shift(f->t, u, fd_slice(f->t, film, 1, at, 2 * row_last(u))) : u;
 }
 
 /* A block: h <- h + attention(norm h), h <- h + mlp(norm h), with film (1 + gamma) norm h + beta. Keys and values
@@ -3894,9 +4034,7 @@ static fd_var *vit_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     h = fd_reshape(t, net_linear(f, fuse_flat(t, h)), 3, (int[]){ b, tokens, w });
     fd_var *clock = NULL;
     if (a->time == FD_TIME_TOKEN) {
-        clock = net_linear(f, net_clock(f, b, time));
-        clock = net_linear(f, fd_map(t, clock, FD_SILU));
-        clock = fd_reshape(t, clock, 3, (int[]){ b, 1, w });
+        clock = fd_reshape(t, net_token(f, b, time), 3, (int[]){ b, 1, w });
         first = 1;
     }
     if (a->pos != FD_POS_NONE) h = fd_add(t, h, vit_position(f, T));
@@ -4039,12 +4177,42 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     return net_crop(a, t, s, h);
 }
 
+/* [HDM]: h <- act h, group norm; h <- S h + b + gate h; h <- act mlp(act h) + gate h, the last of its inner
+ * activations missing in the last layer. Differs from the released code in that time comes in once, added
+ * to the lifted field, not also to every Fourier coefficient, where it is a point source at x = 0. */
+static fd_var *hdm_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
+{
+    const fd_arch *a = &f->net->arch;
+    fd_tape *t = f->t;
+    int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width, act = net_map(a), one[FD_MAXD] = { x->n[0], 1, 1, 1, 1 };
+    for (int i = 0; i < a->nd; i++) net_modes(a, 1, i, &lo[i], &hi[i]);
+    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
+    one[a->nd + 1] = n[a->nd + 1] = w;
+    fd_var *h = fuse_flat(t, net_input(f, s, x, time));
+    h = a->lift > 0 ? net_dense2(f, h, act) : net_linear(f, h);
+    h = fd_reshape(t, h, a->nd + 2, n);
+    if (a->time == FD_TIME_TOKEN) h = fd_add(t, h, fd_reshape(t, net_token(f, n[0], time), a->nd + 2, one));
+    h = net_pad(a, t, s, h);
+    for (int l = 0; l < a->layers && h; l++) {
+        fd_var *gain = net_next(f), *u, *mlp;
+        h = net_act(t, h, act);
+        h = a->linear ? (net_next(f), h) : fd_groupnorm(t, h, a->groups, 1, gain, net_next(f), 1e-5);
+        u = fd_spectral(t, h, net_next(f), a->nd, lo, hi);
+        u = fd_add(t, u, net_next(f));
+        h = fd_add(t, u, fd_mul(t, h, net_next(f)));
+        mlp = net_dense2(f, fuse_flat(t, l < a->layers - 1 ? net_act(t, h, act) : h), act);
+        mlp = h && mlp ? fd_reshape(t, net_act(t, mlp, act), h->nd, h->n) : NULL;
+        h = fd_add(t, mlp, fd_mul(t, h, net_next(f)));
+    }
+    return net_crop(a, t, s, h);
+}
+
 static fd_var *fno_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
 {
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
     int b = x->n[0];
-    fd_var *h = fuse_flat(t, fno_trunk(f, s, x, time));
+    fd_var *h = fuse_flat(t, (net_is_hdm(a) ? hdm_trunk : fno_trunk)(f, s, x, time));
     h = a->proj > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
     h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
@@ -4253,7 +4421,7 @@ static fd_var *field_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd
         if (!x) return NULL;
         h = vit_trunk(&f, &grid, x, time, T);
     } else {
-        h = fno_trunk(&f, s, x, time);
+        h = (net_is_hdm(a) ? hdm_trunk : fno_trunk)(&f, s, x, time);
         memcpy(T, s->n, sizeof T);
     }
     for (int i = 0; i < a->nd; i++) {
@@ -4572,7 +4740,7 @@ static const struct save_field save_arch[] = {
     { "arch.grid1", 0, offsetof(fd_arch, grid) + sizeof(int) },
     { "arch.grid2", 0, offsetof(fd_arch, grid) + 2 * sizeof(int) },
     F(heads), F(mlp), F(pos), F(qkv_bias), F(mod), F(latent), F(field), F(field_width), F(field_layers),
-    F(pixels), F(pool), F(levels), F(groups), { "arch.pad", 1, offsetof(fd_arch, pad) },
+    F(pixels), F(pool), F(levels), F(groups), F(clock), { "arch.pad", 1, offsetof(fd_arch, pad) },
 #define G(i) { "arch.mult" #i, 0, offsetof(fd_arch, mult) + i * sizeof(int) }, \
              { "arch.scale" #i, 1, offsetof(fd_arch, scale) + i * sizeof(double) }
     G(0), G(1), G(2), G(3), G(4), G(5),
