@@ -240,6 +240,8 @@ static topic t_process = { "process", "forward process", {
     { "latent", "64", "numbers that the modulations are linear in; 0: none", 0, 4096 }, \
     { "pool", "1", "points an axis that the features are brought to", 1, 64 }, \
     { "pixels", "0", "1: it sees the values, too", 0, 1 }
+#define LEVELS(n) { "levels", n, "grids, each with half of the points or so", 1, 6 }, MODES, \
+    { "pad", "0", "zeros after each axis, as a part of it", 0, 4 }
 #define META WIDTH("64", "3"), { "omega", "30", "frequency", 1e-3, 1e3 }, \
     { "mod", "scale|shift|weights|none", "what adapts, in each layer", 0, 0 }, \
     { "latent", "0", "numbers that it is linear in; 0: itself", 0, 4096 }, \
@@ -261,6 +263,13 @@ static topic t_net = { "net", "network", {
     { "uvit-field", "the same with long skips", { VIT("5"), FIELD } },
     { "fno-field", "a Fourier operator that does", {
         WIDTH("32", "4"), MODES, FILM, ACT, EMBED, TSCALE, FIELD } },
+    { "uno", "U-shaped neural operator", {
+        { "width", "16", "channels inside", 1, 4096 }, LEVELS("3"), FILM,
+        { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
+        { "proj", "-1", "width of the projection; -1: linear", -1, 4096 }, ACT, EMBED, TSCALE } },
+    { "unet", "U-Net of Fourier layers", {
+        WIDTH("16", "2"), LEVELS("3"), FILM, { "groups", "0", "of its norms; 0: 32 or what divides the width", 0, 4096 },
+        { "act", "silu|gelu|gelu-tanh|relu|tanh", "activation", 0, 0 }, EMBED, TSCALE } },
     { "siren", "a coordinate network whose modulations adapt to the function: meta-learning", { META } },
     { "gabor", "the same with Gabor waves, as released with FDP", { META } } } };
 
@@ -273,7 +282,8 @@ static const struct { const char *key; size_t at; const char *words; int first, 
     { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
-    SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner),
+    SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner), SETS(levels),
+    SETS(groups),
 #undef SETS
     { "field", offsetof(fd_arch, field), "siren|gabor", FD_SIREN, 0 },
     { "field-width", offsetof(fd_arch, field_width), NULL, 0, 0 },
@@ -284,9 +294,9 @@ static const struct { const char *key; size_t at; const char *words; int first, 
     { "sees", offsetof(fd_arch, blind), "values|coords", 0, 0 },
     { "omega", offsetof(fd_arch, omega), NULL, 0, 1 }, { "rate", offsetof(fd_arch, rate), NULL, 0, 1 },
     { "clip", offsetof(fd_arch, inner_clip), NULL, 0, 1 },
-    { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
+    { "pad", offsetof(fd_arch, pad), NULL, 0, 1 }, { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
 static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_VIT, FD_UVIT, FD_FNO_BLOCK,
-                                FD_SIREN, FD_GABOR };                  /* of the rows */
+                                FD_UNO, FD_FNO_UNET, FD_SIREN, FD_GABOR };       /* of the rows */
 
 static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
     { "x0", "the data", { { 0 } } }, { "noise", "the noise", { { 0 } } },
@@ -424,7 +434,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     }
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
-                                         "field-width", "field-layers", "pixels", "inner" };
+                                         "field-width", "field-layers", "pixels", "inner", "levels", "groups" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -508,7 +518,7 @@ static inline void topic_help(const topic *t)
 
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
         start, corrector, map, as;
     shape grid;
@@ -575,6 +585,10 @@ static const option options[] = {
       "go on with this model: its settings, its optimiser" },
     { "log", "FILE", NULL, TRAIN, O_OUT, AT(log), 0, 0, 0,
       "loss by step, .csv" },
+    { "by-mode", "FILE", NULL, TRAIN, O_OUT, AT(modes), 0, 0, 0,
+      "error of x0 by wavenumber beside that of the best linear denoiser, .csv" },
+    { "png", "FILE", NULL, TRAIN, O_OUT, AT(png), 0, 0, 0,
+      "the same drawn" },
     { "png", "FILE", NULL, SAMPLE | NOISE, O_OUT, AT(png), 0, 0, 0,
       "a sheet of the functions" },
     { "png", "FILE", NULL, CERTIFY, O_OUT, AT(png), 0, 0, 0,
@@ -1053,7 +1067,7 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     const row *r = &n->t->rows[n->row];
     fd_arch arch;
     char word[32];
-    int modes = 0, patch = 0;
+    int modes = -1, patch = 0;
     memset(&arch, 0, sizeof arch);
     arch.kind = net_kind[n->row];
     arch.nd = s->nd;
@@ -1074,8 +1088,8 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     }
     for (int i = 0; i < s->nd; i++) {
         int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
-        if (arch.kind <= FD_FNO_BLOCK)
-            arch.modes[i] = modes ? modes : half < 1 ? 1 : arch.kind == FD_FNO_BLOCK ? 2 * half : half;
+        if (modes >= 0)
+            arch.modes[i] = modes ? modes : half < 1 ? 1 : arch.kind != FD_FNO_ORIGINAL ? 2 * half : half;
         arch.patch[i] = patch;
         arch.grid[i] = s->n[i];
     }

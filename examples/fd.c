@@ -21,7 +21,81 @@ static void gap_print(const kit *k, fd_arena a)
            g.m, g.w2, g.ode, g.sde);
 }
 
+static void shells(const fd_space *s, int bins, const double *var, double *e)
+{
+    for (ptrdiff_t i = 0; i < s->modes; i++) {
+        int j = (int)floor(law_wave(s, i) + 0.5);
+        if (j < bins) e[j] += var[i];
+    }
+}
+
 /* ---- fd train -------------------------------------------------------------------------------- */
+
+/* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P = m^2 c + v, that
+ * of the best denoiser of Gaussian data of the same spectrum c: the floor of all that are linear. Other data
+ * allow less. At five times, for functions of the data. */
+enum { TIMES = 5, PAIRS = 256 };
+static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
+{
+    static const char *const cols[] = { "t", "wave", "error", "floor" };
+    const fd_space *s = &k->s;
+    fd_space one = *s;
+    int m = d->m < PAIRS ? d->m : PAIRS, bins = 0;
+    ptrdiff_t size = fd_size(s);
+    for (ptrdiff_t i = 0; i < s->modes; i++)
+        if (k->noise->lam[i] > 0) bins = (int)fmax(bins, law_wave(s, i) + 1.5);
+    fd_real *x0 = fd_raw(&a, fd_real, m * size), *xt = fd_raw(&a, fd_real, m * size);
+    fd_real *y = fd_raw(&a, fd_real, m * size);
+    double *t = fd_raw(&a, double, m), *var = fd_raw(&a, double, s->modes), *wave = fd_raw(&a, double, bins);
+    double *e = fd_new(&a, double, 2 * TIMES * bins), *out = fd_raw(&a, double, TIMES * bins * COUNT(cols));
+    plot p;
+    one.ch = 1;
+    need(a.st);
+    plot_begin(&p, 900, 600, "error of x0, and of the best linear denoiser (dashed)", "wavenumber", "variance", 0, 1);
+    memcpy(x0, d->x, (size_t)(m * size) * sizeof *x0);
+    fd_cov_pow(k->noise, 0, m, x0, x0, a);
+    printf("error of x0 over that of the best linear denoiser:");
+    for (int j = 0, rows = 0; j < TIMES; j++) {
+        double *err = e + 2 * j * bins, *floor = err + bins, sum[2] = { 0, 0 };
+        static char name[TIMES][32];
+        for (int i = 0; i < m; i++) t[i] = k->p.tmin + (k->p.tmax - k->p.tmin) * (j + 0.5) / TIMES;
+        if (k->process.row == PROCESS_DDPM) for (int i = 0; i < m; i++) t[i] = ceil(t[i]);
+        fd_noise(&k->p, fd_sub(fd_seed((uint64_t)o->seed), 'h', (uint32_t)j), 0, m, x0, t, xt, NULL, a);
+        fd_predict(&k->model, FD_X0, &k->p, m, xt, t, y, a);
+        need(a.st);
+        for (ptrdiff_t i = 0; i < m * size; i++) y[i] -= x0[i];
+        law_get(&one, m * s->ch, y, var, a);
+        for (ptrdiff_t i = 0; i < s->modes; i++) var[i] /= m;
+        shells(s, bins, var, err);
+        for (ptrdiff_t i = 0; i < s->modes; i++) {
+            fd_coef f = fd_law(&k->p, t[0], i);
+            double c = k->c0->lam[i], v = f.v * k->noise->lam[i];
+            var[i] = c > 0 ? s->ch * c * v / (f.m * f.m * c + v) : 0;
+        }
+        shells(s, bins, var, floor);
+        for (int i = 0; i < bins; i++) {
+            wave[i] = i;
+            sum[0] += err[i];
+            sum[1] += floor[i];
+            memcpy(out + rows++ * COUNT(cols), (double[]){ t[0], i, err[i], floor[i] }, COUNT(cols) * sizeof *out);
+        }
+        sprintf(name[j], "t = %.3g", t[0]);
+        plot_line(&p, bins, wave, err, name[j], PLOT_SOLID);
+        plot_line(&p, bins, wave, floor, NULL, PLOT_DASHED);
+        printf("  %s: %.3g", name[j], sum[0] / sum[1]);
+    }
+    puts("");
+    if (o->modes) {
+        fd_csv_save(a.st, o->modes, COUNT(cols), cols, TIMES * bins, out);
+        need(a.st);
+        wrote(o->modes);
+    }
+    if (o->png) {
+        plot_save(a.st, &p, o->png, a);
+        need(a.st);
+        wrote(o->png);
+    }
+}
 
 static int do_train(args *o)
 {
@@ -76,6 +150,7 @@ static int do_train(args *o)
         finish();
         die(128 + sig, "stopped at step %d; --resume %s goes on", k->opt->step, o->out);
     }
+    if (o->modes || o->png) by_mode(k, &d, o, a);
     printf("step %d, loss %.4g\n", k->opt->step, c.rows ? c.x[c.rows - 1][1] : 0);
     return finish();
 }
@@ -228,14 +303,6 @@ static const kit *exact_on(fd_arena *a, const args *o, const kit *first, shape g
     k->model = fd_oracle_gauss(a, &k->learned, NULL, k->c0);
     need(a->st);
     return k;
-}
-
-static void shells(const fd_space *s, int bins, const double *var, double *e)
-{
-    for (ptrdiff_t i = 0; i < s->modes; i++) {
-        int j = (int)floor(law_wave(s, i) + 0.5);
-        if (j < bins) e[j] += var[i];
-    }
 }
 
 /* measure -- fills q; base: the first grid, whose modes are compared. */

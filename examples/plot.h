@@ -163,7 +163,7 @@ typedef struct {
 
 /* plot_begin -- texts may be NULL. plot_line -- x and y are kept by pointer; a series beyond
  * PLOT_MAX is dropped; values that are not finite, or not positive on a logarithmic axis, are
- * skipped. */
+ * skipped. A series without a name has the colour of the one before it. */
 static inline void plot_begin(plot *p, int w, int h, const char *title, const char *xlabel,
                               const char *ylabel, int logx, int logy)
 {
@@ -351,6 +351,13 @@ static inline void plot_curve_on(const plot_canvas *c, plot_stroke *s, const plo
     plot_ink_stroke(c, s, rgb);
 }
 
+static inline int plot_family(const plot *p, int k)
+{
+    int f = 0;
+    for (int i = 1; i <= k; i++) f += p->line[i].name != NULL;
+    return f;
+}
+
 /* The legend goes to the corner where it hides the least: corners in the order of `at`. */
 static inline void plot_legend(const plot_canvas *c, plot_stroke *s, const plot *p,
                                const plot_axis ax[2])
@@ -397,7 +404,7 @@ static inline void plot_legend(const plot_canvas *c, plot_stroke *s, const plot 
         double from = x + IN, to = from + KEY, centre = from + KEY / 2;
         if (plot_is_line(q->style)) plot_dashes(s, q->style, mid, from, mid, to, 1.15, &len);
         if (plot_is_marked(q->style)) plot_segment(s, mid, centre, mid, centre, 3.6);
-        plot_ink_stroke(c, s, plot_hue(k));
+        plot_ink_stroke(c, s, plot_hue(plot_family(p, k)));
         plot_text(c, (int)mid - 8, x + IN + KEY + IN, 2, q->name);
         r++;
     }
@@ -446,7 +453,7 @@ static inline plot_canvas plot_draw(fd_arena *mem, const plot *p)
             if (d) plot_box(&c, at, s.x0 - len, 1, len, axis, 1);
             else plot_box(&c, s.y1, at, len, 1, axis, 1);
         }
-    for (int k = 0; k < p->count; k++) plot_curve_on(&c, &s, ax, p->line + k, plot_hue(k));
+    for (int k = 0; k < p->count; k++) plot_curve_on(&c, &s, ax, p->line + k, plot_hue(plot_family(p, k)));
     plot_legend(&c, &s, p, ax);
     if (p->title) {
         int w = plot_width(2, p->title), x = s.x0 + (s.x1 - s.x0 - w) / 2;

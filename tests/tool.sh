@@ -197,6 +197,13 @@ says '^wrote e.csv$' out; says '^energy_distance ' out; says '^metric,samples,' 
 ok 'eval, other grid' "$fd" eval --samples g.npy --data noise.npy -n 2
 bad 1 'fine.npy: a grid of 1 axes' eval --samples fine.npy --data noise.npy
 
+# the error by mode comes down to its floor where the data are Gaussian
+ok by-mode "$fd" train --data fields:n=512,k=1,var=1 --grid 32 --steps 150 --net fno:width=16,layers=2 -o p.safetensors --by-mode e.csv --png e.png
+says '^wrote e.csv$' out; exists e.png; says '^t,wave,error,floor$' e.csv
+awk -F, 'NR > 1 { e += $3; f += $4; if ($1 > 0.4 && $1 < 0.6 && $2 == 1) near = $3 / $4 }
+     END { exit !(NR > 50 && e / f > 0.8 && e / f < 1.3 && near > 0.7 && near < 1.4) }' e.csv
+report $? "errors far from their floor: $(grep linear out)"
+
 for p in vp vp-cosine subvp ve:smax=9 ou driftless flow ddpm:T=20 flow-vp flow-vp:s=0 ladder:T=20 fdp heat heat-cosine \
     heat:unit=pixel,kappa=1 blur; do
     ok "train $p" "$fd" train --data fields:n=32 $small --steps 2 --process $p -o p.safetensors
@@ -248,7 +255,8 @@ for n in style=original time=channel time=none coords=none coords=closed,residua
 done
 for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learned,act=silu \
     vit-field:latent=8 uvit-field:layers=1,field=gabor,mod=shift,latent=0,pool=2 fno-field:mod=weights,pixels=1,latent=8,modes=6 siren \
-    siren:mod=weights,rates=learned,sees=coords,rate=0.001 gabor:mod=shift,inner=2,order=first,latent=8 siren:inner=0; do
+    siren:mod=weights,rates=learned,sees=coords,rate=0.001 gabor:mod=shift,inner=2,order=first,latent=8 siren:inner=0 \
+    uno:width=4,levels=2 unet:width=4,layers=1,levels=2; do
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net $n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 32x32 --steps 3 -n 2 -o g.npy
 done
