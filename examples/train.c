@@ -1,16 +1,39 @@
-/* train.c -- train a small Fourier neural operator on 64 points and sample on 128.
+/* train.c -- train a small network on 64 points and sample on 128: train [NETWORK [STEPS]].
  *
  * The data are a mixture of two Gaussian random functions, so the best possible denoiser is known
  * (fd_oracle_mix): the network's error is printed beside its error, and the energy distance of the
- * samples to data beside that of other data (the estimate has no bias, so it is 0 on average). The
- * network has a coordinate as input: without, it treats all shifts of a function alike, and no such
- * denoiser has an error below 0.34 at t = 0.3. */
+ * samples to data beside that of other data (the estimate has no bias, so it is 0 on average). Networks
+ * that are operators need a coordinate as input: without, they treat all shifts of a function alike, and no
+ * such denoiser has an error below 0.34 at t = 0.3. A transformer's patches cover half the length on twice the
+ * points, which it has not seen; above a field it reads 64 points on any grid. */
 #include "fd.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 enum { N = 64, B = 64, TRAIN = 1500, STEPS = 50, M = 512 };
+
+/* each in a minute or so on one core */
+#define IO .nd = 1, .in = 1, .out = 1
+#define FOURIER IO, .width = 32, .layers = 4, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN
+#define TRANSFORMER IO, .width = 64, .patch = { 4 }, .grid = { N }, .time = FD_TIME_TOKEN
+#define FIELD .field = FD_SIREN, .field_width = 32, .field_layers = 2, .latent = 32
+#define ADAPTS IO, .width = 32, .layers = 2, .time = FD_TIME_CHANNEL, .inner = 3
+static const struct { const char *name; int steps; fd_arch arch; } nets[] = {
+    { "fno", TRAIN, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 } } },
+    { "fno-original", TRAIN, { .kind = FD_FNO_ORIGINAL, FOURIER, .modes = { 12 } } },
+    { "uno", TRAIN, { .kind = FD_UNO, IO, .width = 16, .levels = 3, .modes = { 24 }, .time = FD_TIME_FILM,
+                      .coords = FD_COORD_OPEN } },
+    { "unet", TRAIN, { .kind = FD_FNO_UNET, IO, .width = 16, .layers = 1, .levels = 3, .modes = { 24 },
+                       .time = FD_TIME_FILM, .coords = FD_COORD_OPEN } },
+    { "vit", TRAIN, { .kind = FD_VIT, TRANSFORMER, .layers = 4 } },
+    { "uvit", TRAIN, { .kind = FD_UVIT, TRANSFORMER, .layers = 5 } },
+    { "vit-field", TRAIN, { .kind = FD_VIT, TRANSFORMER, .layers = 3, FIELD } },
+    { "fno-field", TRAIN, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 }, FIELD } },
+    { "siren", TRAIN, { .kind = FD_SIREN, ADAPTS, .mod = FD_MOD_SCALE } },
+    { "gabor", TRAIN, { .kind = FD_GABOR, ADAPTS, .mod = FD_MOD_WEIGHTS, .blind = 1, .rates = 1 } },
+};
+enum { NETS = sizeof nets / sizeof *nets };
 
 /* draws -- m functions on the space of c: +mean or -mean, plus a draw of N(0, c). */
 static void draws(const fd_cov *c, const fd_real *mean, fd_rng r, int m, fd_real *x, fd_arena a)
@@ -38,10 +61,20 @@ static double miss(const fd_model *m, const fd_process *p, double t, const fd_re
     return sum;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    int which = 0;
+    while (argc > 1 && which < NETS && strcmp(nets[which].name, argv[1])) which++;
+    if (which == NETS || argc > 3) {
+        fputs("usage: train [NETWORK [STEPS]]; networks:", stderr);
+        for (int i = 0; i < NETS; i++) fprintf(stderr, " %s", nets[i].name);
+        fputs("\n", stderr);
+        return 2;
+    }
+    int steps = argc > 2 ? atoi(argv[2]) : nets[which].steps, each = steps < 6 ? 1 : steps / 6;
+    const fd_arch *arch = &nets[which].arch;
     fd_status  st;
-    size_t     size = (size_t)512 << 20;
+    size_t     size = (size_t)2 << 30;
     fd_arena   a = fd_arena_over(malloc(size), size, &st);
     fd_space   s[2];
     fd_cov    *small[2];
@@ -54,29 +87,28 @@ int main(void)
         mean[g] = fd_raw(&a, fd_real, N << g);
         fd_cov_draw(fd_cov_matern(&a, &s[g], 1.0, 0.4, 3.5), fd_seed(7), 0, 1, mean[g], a);
     }
-    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
-                     .modes = { 24 }, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN };
-    fd_adam adam = { .lr = 2e-3, .warmup = 50, .steps = TRAIN, .clip = 1, .ema = 0.995 };
-    fd_net *net  = fd_net_new(&a, &arch, fd_seed(2));
+    fd_adam adam = { .lr = 2e-3, .warmup = 50, .steps = steps, .clip = 1, .ema = 0.995 };
+    fd_net *net  = fd_net_new(&a, arch, fd_seed(2));
     fd_opt *opt  = fd_opt_new(&a, net, &adam);
     fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N);
     fd_real *eps = fd_raw(&a, fd_real, B * N), *v = fd_raw(&a, fd_real, B * N);
 
+    printf("%s, %ld weights\n", nets[which].name, net ? (long)net->count : 0);
     double t[B], loss = 0;
-    for (int step = 0; step < TRAIN && !st.code; step++) {
+    for (int step = 0; step < steps && !st.code; step++) {
         fd_rng r = fd_sub(fd_seed(3), 'b', (uint32_t)step);
         draws(small[0], mean[0], r, B, x0, a);
         fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_sub(r, 't', 0), 0, B, t);
         fd_noise(&p[0], fd_sub(r, 'e', 0), 0, B, x0, t, xt, eps, a);          /* X_t | X_0 */
         fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
-        fd_tape tape = fd_tape_begin(&a, FD_GRAD);
+        fd_tape tape = fd_tape_begin(&a, arch->inner ? FD_GRAD2 : FD_GRAD);
         fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
         fd_var *fit = fd_fit(&tape, &s[0], fd_forward(net, &tape, &s[0], in, t), v, NULL);
         fd_backward(&tape, fit);
-        if (fit) loss += ((double)fit->x[0] - loss) / (step % 250 + 1);
+        if (fit) loss += ((double)fit->x[0] - loss) / (step % each + 1);
         fd_tape_end(&tape);
         fd_opt_step(opt, net, &st);
-        if (step % 250 == 249) { printf("step %4d  loss %.4f\n", step + 1, loss); loss = 0; }
+        if (step % each == each - 1) { printf("step %4d  loss %.4f\n", step + 1, loss); loss = 0; }
     }
 
     fd_model says = fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V);
