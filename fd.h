@@ -282,7 +282,8 @@ void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, 
  * modes dropped. u [b][ch][from->modes], w [b][ch][to->modes]. */
 void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w);
 /* fd_resample -- the same function on another grid: exact for band-limited functions, up, down, odd
- * sizes. FD_ESHAPE where axes, lengths, boundaries or channels differ. x and y must not overlap. */
+ * sizes. FD_ESHAPE where axes, lengths, boundaries or channels differ. x and y must not overlap. Differs from
+ * [Thesis eqs. 3.65-3.67]: the sum runs over |k| < n/2 with the factor 1/n, both of which the print lacks. */
 void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
                       fd_arena scratch);
 /* fd_inner -- <x, y> of two functions, summed over channels. */
@@ -297,8 +298,10 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
  *   rbf       kernel var exp(-r^2/2l^2)          lam = var (2 pi l^2)^(d/2) exp(-l^2 w^2/2)
  *   matern    usual, argument sqrt(2 nu) r/l     lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
  *                                                      (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
- *   exp       var exp(-r/l): matern with nu = 1/2
- *   power     s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing
+ *   exp       var exp(-r/l): matern with nu = 1/2. What [DDO]'s code calls rbf, with l = 2 scale^2: its square
+ *             is missing, and at the released .05 that is nearly white
+ *   power     s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing. [FNO]'s Navier-Stokes
+ *             fields: alpha = 2.5, tau = 7, s = 2 tau^3 in the code, tau^3/2 in print
  *   bessel    s (c + w^2)^-gamma
  *   bridge    var (min(x,y) - xy/L)              lam = var/w^2 on Dirichlet axes
  *   brownian  var min(x,y)                       lam = var/w^2 on mixed axes
@@ -385,6 +388,8 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  *   fd_blur          m0 exp(-mu_k w^2/2)  v0                         those of m0    [DDO-SDF, inf-Diff]
  *   fd_path          A(1 - t)             B^2 + G^2 at 1 - t         [0, 1]         a path of one's own
  *
+ * [Thesis] has the root factors of the chain exchanged (eq. 3.29), +b X/2 in place of -b X/2 for VP (3.30), +b^k X for
+ * FDP (3.58), and lets the driftless X_T tend to a Gaussian (after 4.27): X_T/sqrt T does.
  * fd_ddpm is defined at whole t; between them log gamma is linear. Any other process is a law of one's
  * own in the struct: m, v > 0 after 0, v/m^2 not falling where an SDE is wanted. */
 
@@ -436,17 +441,19 @@ fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T);
 fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, const double *b);
 /* fd_fdp_noise -- the released r_k = 64^2/(23.27 (|k|^2 + 2) energy), the variance of an orthonormal transform
  * of `ref` pixels, as an operator: lam = r_k/ref. ref = 0: the points of s, which is what the code does, and
- * then a mode has four times the variance on a grid half as wide. */
+ * then a mode has four times the variance on a grid half as wide. [ML]'s priors and [HDM]'s images do the same. */
 fd_cov    *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref);
 /* fd_heat -- dX = -th'(t) A X dt + sqrt(th' lam) dW with an unbounded A = c + kappa (-Laplacian), c >= 0.
  * theta NULL: th = t. fd_heat_cosine: th = -log m of fd_vp_cosine. The released image version is that with
- * c = 1, kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. */
+ * c = 1, kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. Its sampler starts from N(0, I), too much in the top
+ * modes, and explicit Euler multiplies those by -2.6 and more in the first steps: take FD_EXPONENTIAL or FD_DDIM. */
 fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_curve *theta, const void *self,
                    double tmax);
 fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
 /* fd_blur -- of a scalar process m0, v0 (kept by pointer), w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax), a Gaussian
  * blur of that standard deviation. Where w0 > 0 samples are blurred copies of data: D is of the sharp x0, but
  * X_0 is not. [DDO-SDF]: fd_flow_vp(0), w0 = .05/pi, w1 = .25/pi, t cut at log m^2/v = +-10.
+ * That release samples ancestrally, not by the paper's Langevin dynamics; its other sampler, em, takes m' for m'/m.
  * [inf-Diff]: w0 = w1 and a noise with the spectrum of that blur. */
 fd_process fd_blur(const fd_process *base, double w0, double w1);
 /* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow matching with
@@ -570,7 +577,8 @@ void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng 
  *   FD_NORM_CM          1/lam                            Cameron-Martin [KER]
  *   FD_NORM_STATIONARY  2a/(q lam)                       that of the stationary law; b/r of [FDP]
  *   FD_NORM_SOBOLEV     (1 + mu)^prm
- *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D           path-space KL, the ELBO's [Song et al. 2021]
+ *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D           path-space KL, the ELBO's [Song et al. 2021]: Cameron-Martin.
+ *                       [Thesis eq. 3.60] has H; [FDP] trains by b/r, which leaves out 2 beta b m^2/(1 - m^2)^2
  *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, ' at t - 1: KL of step t of a chain; on the noise
  *                       beta^2/(2 beta~ (1 - beta)(1 - gamma)) [DDPM eq. 12], which KER leaves out. t = 1: 1/(2 v lam)
  * Kinds C^-p s count as s. Modes that carry no noise get 0, but for H and Sobolev. */
@@ -583,6 +591,8 @@ fd_cov *fd_norm(fd_arena *a, const fd_process *p, int norm, double prm, int pred
 /* fd_time_law -- the law of t with the least variance of the loss of one pair, density ~ sqrt(E loss^2), for a
  * model that has learned data N(0, c0): its residual is Gaussian with the variances w_k F_k of the loss
  * floor, so E loss^2 = (sum w F)^2 + 2 sum (w F)^2. A table of cells, the same density all over one.
+ * What it saves is a matter of the norm: on the driftless process, t from .01 to 100, nothing in H, a factor of
+ * hundreds in the likelihood norm, whose weight is 1/t^2 (fd train --time-law least says how much; README).
  * fd_time_draw -- b times, time i from element first + i of r, and the weights (uniform density)/density
  * that leave the mean loss what it is under the uniform law. */
 typedef struct { int n, whole; double *t, *cdf; } fd_time_law;               /* [n+1] each */
@@ -605,13 +615,15 @@ enum {
     FD_EXPONENTIAL,         /* linear part exact, score frozen */
     FD_SEMI_ANALYTIC,       /* FDP's: Euler for q S, then the linear part and the noise exact. Differs from
                                the code, whose second half step drops both */
-    FD_ANCESTRAL,           /* posterior variance: exact for frozen D */
+    FD_ANCESTRAL,           /* posterior variance: exact for frozen D [DDPM alg. 2; Thesis eqs. 3.14, 3.15, the
+                               second with its fraction turned over] */
     FD_ANCESTRAL_LARGE,     /* variance v(t|s) */
     FD_ANCESTRAL_OPTIMAL,   /* plus the model's Var(x0|x): needs fd_model.var */
     FD_DDIM,                /* eta = 0: PF-ODE with D frozen; eta = 1: ancestral */
     FD_VE_PREDICTOR,        /* [SDE alg. 2] */
     FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
-    FD_DRIFTLESS_EM,        /* [Thesis alg. 3, corrected: the print divides by r t] */
+    FD_DRIFTLESS_EM,        /* [Thesis alg. 3] on t = k T/N, k = N..1, with `denoise`. Corrected: the print divides by r t,
+                               steps to higher k, and multiplies noise by phases that halve its variance */
     FD_DRIFTLESS_ANCESTRAL,
     FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
     FD_PF_HEUN = FD_ONE_STAGE,
@@ -666,7 +678,9 @@ typedef struct {
 enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
 /* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, s = FD_SCORE.
  * Differs from [Thesis alg. 2], which forgets the predictor's noise and lets its loop run to t = 0.
- *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for alpha lam < 4 (m^2 c + v lam)
+ *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for alpha lam < 4 (m^2 c + v lam). With
+ *                      cprm = eps/v(t_end) it is NCSN's rule [Thesis alg. 1]. Differs from [FFM]'s code for DDO, which
+ *                      takes -e for s: without 1/sqrt v the variance of a mode is up to 12 times too large
  *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
  *                      variances: the chain freezes early even with the exact score
  *   FD_CORRECT_SNR     alpha = 4 (cprm |xi|/|s|)^2, L2 norms [SDE; FDP]; |xi|^2 = Tr C where xi is NULL */
@@ -750,7 +764,7 @@ void     fd_between_step(const fd_between *p, const fd_model *u, const fd_model 
                          double to, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 
 /* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with its own dW:
- *   FD_SDE_EULER     X + f h + g dW                                     strong order 1/2
+ *   FD_SDE_EULER     X + f h + g dW  [Thesis eq. 3.35, where dW is dt]   strong order 1/2
  *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx           1
  *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h)  1, without derivatives
  * Differs from [Thesis eq. 3.38], which has 1/sqrt(2h). For g(t) all three have the same bits: diffusion
@@ -940,7 +954,7 @@ typedef struct {
     int lift, proj, time, coords;
     int act;                 /* FD_MAPS constant + 1; 0: FD_GELU */
     int clock, embed;        /* FD_CLOCK_..; width of the embedding of time [4 * width; FD_TIME_TOKEN: width] */
-    double tscale;           /* [1]; FD_TIME_FILM, FD_TIME_TOKEN: [1000] */
+    double tscale;           /* [1]; FD_TIME_FILM, FD_TIME_TOKEN: [1000]. [FFM] divides a time in [0,1] by 1000 */
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */
     int patch[3], grid[3];   /* transformers: points of a patch [1]; points of the grid of the positions */
@@ -1110,7 +1124,8 @@ void fd_colour(int map, double u, unsigned char rgb[3]);
 /* ---- 15. Metrics ---------------------------------------------------------------------------------------------- */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
- * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. */
+ * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. Differs from
+ * [FFM]'s code, which sums complex coefficients and so measures phases and the grid. */
 void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e, fd_arena scratch);
 /* fd_energy_distance -- 2 E|X-Y| - E|X-X'| - E|Y-Y'|, L2 norms, unbiased. */
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y);

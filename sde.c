@@ -1573,7 +1573,8 @@ void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t,
  *     dx/dtau = a x + (1 + eta^2) q S/2 + eta sqrt(q) noise = cx x + cD D + eta sqrt(q) noise
  *     cx = -v'/2v - eta^2 q/2v,    cD = m v'/2v - m' + eta^2 q m/2v
  *
- * In this form nothing is divided by m where eta = 0, so that a flow may start at m = 0. */
+ * In this form nothing is divided by m where eta = 0, so that a flow may start at m = 0. In print the sign of the
+ * score is wrong, or the clock is that of the forward equation, in [Thesis eqs. 3.26, 4.5, 4.7, 4.26]. */
 
 static void step_drift(fd_coef c, double eta2, double *cx, double *cD, double *q)
 {
