@@ -875,7 +875,8 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
  * over lo[a] <= k_a <= hi[a] of the first axes and 0 <= k <= hi of the last one, c_k = 2 where the last
  * component has a distinct mirror image and 1 at 0 and n/2: what irfftn(R rfftn(x)) gives, the
  * projection of the k_last = 0 plane included. w [K_0]..[K_last][ci][co][2]: k in ascending
- * order on each axis, K = hi - lo + 1; or separable, w [K_0]..[K_last][c][2], R diagonal in the channels. The same w acts on any grid with enough modes:
+ * order on each axis, K = hi - lo + 1; or separable, w [K_0]..[K_last][c][2], R diagonal in the channels.
+ * The same w acts on any grid with enough modes:
  * FD_ESHAPE where -lo > n/2, hi > (n-1)/2 on a first axis, hi > n/2 on the last. */
 fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[]);
 /* fd_cov_apply -- C^p x on the tape, x [b][ch][points] (self-adjoint). */
@@ -932,8 +933,8 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     level, each joined with a value from the way down. f [FD_SILU]; embed [width], inside 4
  *                     times that. Differs from [DDO-SDF] in the low-pass filter, an ideal one here.
  *   FD_FNO_SEPARABLE  [HDM]: lift [-1]; layers x { h <- norm(f(h)), group norm in `groups` [4]; h <- S h + b + gate h
- *                     with separable S, modes as in FD_FNO_ORIGINAL; h <- f(mlp(f(h))) + gate h, mlp [4 * width], without
- *                     the inner f in the last layer }, projection. FD_TIME_TOKEN: an embedding added
+ *                     with separable S, modes as in FD_FNO_ORIGINAL; h <- f(mlp(f(h))) + gate h, mlp [4 * width],
+ *                     without the inner f in the last layer }, projection. FD_TIME_TOKEN: an embedding added
  *                     to the lifted field. linear: the norms are left out, too.
  *   FD_POINTS         a transformer on points anywhere, on grids or clouds: tokens are (coordinate, value), 2 u - 1 and
  *                     modes[a] [6] pairs cos, sin(2^k pi u) for each axis, through lift [2 * width]; `layers`

@@ -3205,7 +3205,8 @@ static int net_arch(fd_arch *a, fd_status *st)
     }
     if (a->kind == FD_FNO_UNET && !a->groups)
         for (a->groups = 32; a->groups > 1 && a->width % a->groups; ) a->groups /= 2;
-    if (!a->embed) a->embed = vit || hdm || a->kind == FD_FNO_UNET ? a->width : a->width < MOST / 4 ? 4 * a->width : MOST;
+    if (!a->embed && (vit || hdm || a->kind == FD_FNO_UNET)) a->embed = a->width;
+    if (!a->embed) a->embed = a->width < MOST / 4 ? 4 * a->width : MOST;
     if (a->tscale == 0)
         a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
     for (int i = 0; i < 3 && vit; i++) if (!a->patch[i]) a->patch[i] = i < a->nd;
@@ -3230,8 +3231,8 @@ static int net_arch(fd_arch *a, fd_status *st)
         CHECK(6, a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST)
     for (int i = 0; i < 3 && i < a->nd && points; i++)
         CHECK(37, a->modes[i], a->modes[i] > 0 && a->modes[i] <= 16)
-    CHECK(7, a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL
-                      || a->time == ((fno && !hdm) || points ? FD_TIME_FILM : vit || hdm ? FD_TIME_TOKEN : FD_TIME_NONE))
+    int best = (fno && !hdm) || points ? FD_TIME_FILM : vit || hdm ? FD_TIME_TOKEN : FD_TIME_NONE;
+    CHECK(7, a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == best)
     CHECK(38, a->clock, a->clock == FD_CLOCK_WAVES || a->clock == FD_CLOCK_RANDOM)
     CHECK(8, a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED)
     CHECK(9, a->act, a->act > 0 && a->act <= FD_MAPS)
@@ -3716,7 +3717,7 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     fd_arch *A = &net->arch;
     *A = *arch;
     if (!net_arch(A, a->st)) return NULL;
-    ptrdiff_t each = net_is_vit(A) || net_is_points(A) || net_is_hdm(A) ? 17 : net_is_u(A) ? 44 * A->levels : A->mix ? 8 : 3;
+    ptrdiff_t each = net_is_u(A) ? 44 * A->levels : net_is_vit(A) || net_is_points(A) || net_is_hdm(A) ? 17 : 8;
     net->part = fd_new(a, fd_part, each * (A->layers + 2) + 2 * (ptrdiff_t)A->field_layers + 42);
     if (!net->part) return NULL;
     if (net_is_vit(A)) net_plan_vit(net, a->st);

@@ -713,7 +713,7 @@ static void test_counts(void)
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_status st;
-        fd_arena a = test_arena(k ? 32 << 20 : (size_t)25734743 * 2 * sizeof(fd_real) + (1 << 20),
+        fd_arena a = test_arena(k ? 64 << 20 : (size_t)25734743 * 2 * sizeof(fd_real) + (1 << 20),
                                 &st);
         fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(1));
         OK(net && net->count == row[k].count, "%s: %ld numbers, not %ld", reason(&st),
@@ -1788,6 +1788,48 @@ static void test_resume(fd_arena mem)
 }
 #endif
 
+/* each kind of network can tell four functions of noise apart */
+static void test_overfit(fd_arena mem)
+{
+    enum { N = 12, B = 4 };
+#define BASE .nd = 1, .in = 1, .out = 1
+    static const struct { fd_arch a; int steps; double lr; } row[] = {
+        { { .kind = FD_VIT, BASE, .width = 16, .layers = 2, .patch = { 2 }, .grid = { N }, .mlp = 32,
+            .field = FD_SIREN, .field_width = 24, .field_layers = 2, .latent = 16, .pool = 4, .omega = 10 }, 120, 3e-3 },
+        { { .kind = FD_FNO_BLOCK, BASE, .width = 12, .layers = 2, .modes = { 8 }, .lift = -1,
+            .field = FD_SIREN, .field_width = 24, .field_layers = 2, .pool = 8, .omega = 10 }, 120, 3e-3 },
+        { { .kind = FD_UNO, BASE, .width = 8, .modes = { 12 }, .levels = 3, .mult = { 1, 2, 2 },
+            .coords = FD_COORD_OPEN }, 200, 5e-3 },
+        { { .kind = FD_FNO_UNET, BASE, .width = 8, .layers = 1, .modes = { 12 }, .levels = 2,
+            .coords = FD_COORD_OPEN }, 200, 5e-3 },
+        { { .kind = FD_POINTS, BASE, .width = 16, .layers = 1, .mlp = 32, .modes = { 4 }, .pixels = 1 }, 120, 5e-3 },
+        { { .kind = FD_FNO_SEPARABLE, BASE, .width = 16, .layers = 3, .modes = { 6 }, .mlp = 32, .proj = 32,
+            .coords = FD_COORD_OPEN }, 120, 5e-3 }
+    };
+#undef BASE
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(1));
+        fd_adam how = { .lr = row[k].lr, .warmup = 20, .steps = row[k].steps };
+        fd_opt *o = fd_opt_new(&a, net, &how);
+        fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
+        fd_real *x = numbers(&a, 1, B * N), *y = numbers(&a, 2, B * N);
+        double first = 0, last = 0;
+        for (int i = 0; i < row[k].steps && o && y; i++) {
+            fd_arena b = a;
+            fd_tape t = fd_tape_begin(&b, FD_GRAD);
+            fd_var *l = fd_fit(&t, &s, fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, N), x), NULL), y, NULL);
+            last = l ? (double)l->x[0] : NAN;
+            if (!i) first = last;
+            fd_backward(&t, l);
+            fd_opt_step(o, net, b.st);
+        }
+        if (getenv("VERBOSE")) printf("network %d: %.3g -> %.3g\n", (int)k, first, last);
+        OK(!a.st->code && last < .01 * first, "network %d: four samples, from %g to %g, %s", (int)k, first, last,
+           reason(a.st));
+    }
+}
+
 /* a step of training in every size of arena */
 static void test_starved(void)
 {
@@ -1836,6 +1878,7 @@ void test_arch(void)
     test_network_gradients(a);
     test_positions(a);
     test_fields(a);
+    test_overfit(a);
     test_u_composed(a);
     test_points(a);
     test_hdm(a);
