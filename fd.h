@@ -907,8 +907,9 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     (proj = -1: one linear map).
  *                     modes[a] = m: k = -m/2..(m-1)/2 on first axes, 0..m/2 on the last.
  *                     R normal with standard deviation sqrt(2/(2 width)) (complex variance).
- *   mix               either with the channel MLP of neuraloperator: h <- act(mlp(h') + gate h), h' what the layer
- *                     is without; mlp has mix numbers and GELU inside, gate one number a channel.
+ *   mix, norms        either with the channel MLP of neuraloperator: h <- act(norm(mlp(h') + gate h)), h' what the
+ *                     layer is without; mlp has mix numbers and GELU inside, gate one number a channel. With norms
+ *                     spectral(h) is normalised, too, before h W is added.
  *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
  *                     to patches, a 3x3 convolution with zeros outside. FD_UVIT: layers is odd, half of
@@ -973,8 +974,10 @@ typedef struct {
     int mult[FD_LEVELS];     /* widths of the levels over width, [1 2 4 4 ..], U-Net [1 2 2 ..] */
     double scale[FD_LEVELS]; /* points of their axes over those of the grid, [1 3/4 1/2 1/4 ..], U-Net [1 1/2 1/4 ..] */
     double pad;              /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15. Fourier operators */
-    int acts, mix;           /* FNO: layers that an activation follows, the first ones [layers - 1]; 0: no MLPs */
-    double eps;              /* of a transformer's norms [1e-6] */
+    int acts, mix, mix_acts; /* FNO: layers that an activation follows, the first ones [layers - 1]; 0: no MLPs; layers
+                                with an activation before theirs [acts] */
+    int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
+    double eps;              /* of the norms [1e-5], transformers [1e-6] */
 } fd_arch;
 
 typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* one weight tensor */
@@ -1100,9 +1103,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
  *   FD_FROM_NEURALOP_02   fno_blocks.convs.weight.*.tensor, lifting.fc: half blocks. Nothing is appended to the
  *   FD_FROM_NEURALOP_03   input; here coords and time say what its channels are. lifting.fcs: whole blocks
  *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates open. Before
- *                         2.0 an odd number of modes means others (version 1)
- *                         Of all three:  Tucker and CP factors, separable
- *                         weights, skips by one number a channel
+ *                         2.0 an odd number of modes means others (version 1). Of all three: Tucker and CP factors,
+ *                         separable weights, group norms, channel MLPs (from 0.3 on), every kind of skip
  *   FD_FROM_UVIT          [U-ViT] without classes; heads are 64 wide, the grid is square, tscale 999
  */
 enum { FD_FROM_NONE, FD_FROM_FNO, FD_FROM_NEURALOP_02, FD_FROM_NEURALOP_03, FD_FROM_NEURALOP, FD_FROM_UVIT,
@@ -1111,6 +1113,8 @@ typedef struct {
     int act, coords, time;   /* FD_GELU.., FD_COORD_.., FD_TIME_NONE or _CHANNEL, each + 1 */
     int reversed;            /* 1: the last axis is the first coordinate, as in [FFM] */
     int version;             /* of neuraloperator, 1 or 2 */
+    int norms;               /* groups of group norms; -1: instance norms, which have no weights */
+    int skip;                /* what skips without weights are: 1: the identity, 2: none; 0: an error */
     int heads, grid[3];
     double tscale, pad;      /* pad: zeros behind each axis, as a part of it (two-sided padding p: 2 p) */
 } fd_foreign;

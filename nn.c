@@ -3178,7 +3178,8 @@ static int net_arch(fd_arch *a, fd_status *st)
         "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000",
         "only networks that adapt are blind", "acts must be 1..layers, are",
         "only Fourier operators have a mix of 0..65536: mix", "waves (modes) must be 1..16, are",
-        "unknown clock"
+        "unknown clock", "mix_acts must be 1..layers, are",
+        "norms must divide the width, without scale-shift by time: norms", "gates must be 0 or 1, are"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
@@ -3194,7 +3195,8 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (!a->lift && fno) a->lift = 256;
     if (!a->proj && fno) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
     if (!a->acts && fno && !u) a->acts = a->layers > 1 ? a->layers - 1 : 1;
-    if (a->eps == 0 && (vit || points)) a->eps = 1e-6;
+    if (a->mix && !a->mix_acts) a->mix_acts = a->acts;
+    if (a->eps == 0 && (vit || points || a->norms)) a->eps = fno ? 1e-5 : 1e-6;
     if (!a->act) a->act = (a->kind == FD_FNO_UNET ? FD_SILU : FD_GELU) + 1;
     if (u && !a->levels) a->levels = a->kind == FD_UNO ? 4 : 3;
     if (u && !a->layers) a->layers = a->kind == FD_UNO ? 1 : 4;
@@ -3269,6 +3271,10 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(30, (int)(100 * a->pad), !fno || (a->pad >= 0 && a->pad <= 4))
     CHECK(35, a->acts, !fno || u || (a->acts > 0 && a->acts <= a->layers))
     CHECK(36, a->mix, a->mix == 0 || (fno && !u && !hdm && a->mix > 0 && a->mix <= MOST))
+    CHECK(39, a->mix_acts, !a->mix || (a->mix_acts > 0 && a->mix_acts <= a->layers))
+    CHECK(40, a->norms, a->norms == 0 || (fno && !u && !hdm && a->norms > 0 && a->width % a->norms == 0
+                                          && a->time != FD_TIME_FILM))
+    CHECK(41, a->gates, a->gates == 0 || a->gates == 1)
     if (a->field) {
         CHECK(22, a->field, a->field == FD_SIREN || a->field == FD_GABOR)
         CHECK(23, a->field_width, a->field_width > 0 && a->field_width <= MOST)
@@ -3333,8 +3339,8 @@ static void net_init(const fd_net *net, int i, fd_rng r)
         for (ptrdiff_t j = 0; j < n && *stem == 'g'; j++) w[j] = 1;
         return;
     }
-    if (!strcmp(stem, "gate")) {
-        for (ptrdiff_t j = 0; j < n; j++) w[j] = 1;
+    if (!strcmp(stem, "gate")) {                      /* the identity */
+        for (ptrdiff_t j = 0; j < n; j += a->gates ? a->width + 1 : 1) w[j] = 1;
         return;
     }
     if (a->kind == FD_FNO_UNET && bias) return;
@@ -3509,6 +3515,12 @@ static void net_plan_hdm(fd_net *net, fd_status *st)
     if (!A->field) net_plan_proj(net, st, w);
 }
 
+static void net_plan_norm(fd_net *net, fd_status *st, int l, const char *gain, const char *bias, int w)
+{
+    net_part(net, st, "layer", l, gain, 1, &w);
+    net_part(net, st, "layer", l, bias, 1, &w);
+}
+
 static void net_plan_fno(fd_net *net, fd_status *st)
 {
     const fd_arch *A = &net->arch;
@@ -3517,10 +3529,12 @@ static void net_plan_fno(fd_net *net, fd_status *st)
     net_plan_film(net, st, A->embed, A->layers * 2 * w);
     for (int l = 0; l < A->layers; l++) {
         net_plan_layer(net, st, "layer", l, "", 1, w, w);
+        if (A->norms) net_plan_norm(net, st, l, "norm0.g", "norm0.b", w);
         if (!A->mix) continue;
         net_dense_of(net, st, "layer", l, "mix0.w", "mix0.b", w, A->mix);
         net_dense_of(net, st, "layer", l, "mix1.w", "mix1.b", A->mix, w);
-        net_part(net, st, "layer", l, "gate", 1, &w);
+        net_part(net, st, "layer", l, "gate", 1 + A->gates, (int[]){ w, w });
+        if (A->norms) net_plan_norm(net, st, l, "norm1.g", "norm1.b", w);
     }
     if (!A->field) net_plan_proj(net, st, w);
 }
@@ -3717,7 +3731,7 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     fd_arch *A = &net->arch;
     *A = *arch;
     if (!net_arch(A, a->st)) return NULL;
-    ptrdiff_t each = net_is_u(A) ? 44 * A->levels : net_is_vit(A) || net_is_points(A) || net_is_hdm(A) ? 17 : 8;
+    ptrdiff_t each = net_is_u(A) ? 44 * A->levels : net_is_vit(A) || net_is_points(A) || net_is_hdm(A) ? 17 : 12;
     net->part = fd_new(a, fd_part, each * (A->layers + 2) + 2 * (ptrdiff_t)A->field_layers + 42);
     if (!net->part) return NULL;
     if (net_is_vit(A)) net_plan_vit(net, a->st);
@@ -3893,15 +3907,31 @@ static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, in
     return net_act(t, fd_add(t, u, fd_reshape(t, fd_slice(t, ss, 1, 1, 1), a->nd + 2, n)), f);
 }
 
-/* f(mlp(y) + gate h), y = layer(h): the channel MLP of [neuraloperator], always with GELU inside */
+static fd_var *net_norm(struct net_pass *p, fd_var *u)
+{
+    const fd_arch *a = &p->net->arch;
+    fd_var *gain = net_next(p);
+    return fd_groupnorm(p->t, u, a->norms, 1, gain, net_next(p), a->eps);
+}
+
+/* f(norm(spectral(h) + bias) + h w) */
+static fd_var *net_normed(struct net_pass *p, fd_var *h, int f, const int lo[], const int hi[])
+{
+    fd_tape *t = p->t;
+    fd_var *R = net_next(p), *w = net_next(p);
+    fd_var *u = net_norm(p, fd_add(t, fd_spectral(t, h, R, p->net->arch.nd, lo, hi), net_next(p)));
+    return net_act(t, fd_add(t, u, fd_matmul(t, 0, 0, h, w)), f);
+}
+
+/* f(norm(mlp(y) + gate h)), y = layer(h): the channel MLP of [neuraloperator], always with GELU inside */
 static fd_var *net_mix(struct net_pass *p, fd_var *h, fd_var *y, int f)
 {
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
     if (!y) return NULL;
-    fd_var *u = net_dense2(p, fuse_flat(t, y), a->linear ? -1 : FD_GELU);
-    u = fd_add(t, fd_reshape(t, u, y->nd, y->n), fd_mul(t, h, net_next(p)));
-    return net_act(t, u, f);
+    fd_var *u = net_dense2(p, fuse_flat(t, y), a->linear ? -1 : FD_GELU), *gate = net_next(p);
+    u = fd_add(t, fd_reshape(t, u, y->nd, y->n), a->gates ? fd_matmul(t, 0, 0, h, gate) : fd_mul(t, h, gate));
+    return net_act(t, a->norms ? net_norm(p, u) : u, f);
 }
 
 /* h [b][n0]..[ch] with pad n_a zeros behind each axis a */
@@ -4169,9 +4199,9 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     char *mark = t->mem->beg;
     fd_var *was = t->last;
     for (int l = 0; l < a->layers && h; l++) {
-        int act = l < a->acts ? net_map(a) : -1;
-        fd_var *y = net_layer(f, h, film, l * 2 * w, act, lo, hi);
-        if (a->mix) y = net_mix(f, h, y, act);
+        int inner = l < (a->mix ? a->mix_acts : a->acts) ? net_map(a) : -1;
+        fd_var *y = a->norms ? net_normed(f, h, inner, lo, hi) : net_layer(f, h, film, l * 2 * w, inner, lo, hi);
+        if (a->mix) y = net_mix(f, h, y, l < a->acts ? net_map(a) : -1);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
     }
@@ -4746,7 +4776,8 @@ static const struct save_field save_arch[] = {
              { "arch.scale" #i, 1, offsetof(fd_arch, scale) + i * sizeof(double) }
     G(0), G(1), G(2), G(3), G(4), G(5),
 #undef G
-    F(inner), F(rates), F(first), F(blind), F(acts), F(mix),
+    F(inner), F(rates), F(first), F(blind), F(acts), F(mix), F(mix_acts),
+    F(gates), F(norms),
     { "arch.omega", 1, offsetof(fd_arch, omega) },
     { "arch.rate", 1, offsetof(fd_arch, rate) },
     { "arch.inner_clip", 1, offsetof(fd_arch, inner_clip) },
@@ -5084,17 +5115,38 @@ static void foreign_pass(struct foreign *o, int w, int hidden)
     foreign_next(o);
 }
 
-/* a skip by a matrix or by one number a channel [soft gating] */
-static void foreign_skip(struct foreign *o, const char *matrix)
+/* a skip by a matrix, by one number a channel [soft gating], or what `missing` says where it has no weights:
+ * 1: the identity, 2: none */
+static void foreign_skip(struct foreign *o, const char *numbers, const char *matrix, int missing)
 {
     const fd_arch *a = &o->net->arch;
-    const char *format = "fno_blocks.fno_skips.%d.weight";
-    if (!foreign_find(o, format)) format = matrix;
-    const fd_tensor *t = foreign_need(o, format);
-    if (!t || t->nd < 2 || t->n[0] != 1 || a->width == 1) { foreign_dense(o, format); return; }
-    t = foreign_shaped(o, 2, (int[]){ 1, a->width }, format);
-    fd_real *w = foreign_next(o);
-    for (int i = 0; t && w && i < a->width; i++) w[(ptrdiff_t)i * a->width + i] = t->x[i];
+    int both = !strcmp(numbers, matrix), w = a->width;
+    const fd_tensor *t = foreign_find(o, numbers);
+    if (t && (!both || (t->nd > 1 && t->n[0] == 1 && w > 1))) {
+        t = foreign_shaped(o, 2, (int[]){ 1, w }, numbers);
+        fd_real *to = foreign_next(o);
+        for (int i = 0; t && to && i < w; i++) to[(ptrdiff_t)i * w + i] = t->x[i];
+    } else if (missing && !foreign_find(o, matrix)) {
+        foreign_diagonal(foreign_next(o), 0, 0, missing == 1 ? w : 0, w, 1);
+    } else {
+        foreign_dense(o, matrix);
+    }
+}
+
+/* gain and bias k of the norms; without weights 1 and 0 [instance norm] */
+static void foreign_norm(struct foreign *o, int k)
+{
+    int layer = o->i;
+    o->i = k;
+    if (foreign_find(o, "fno_blocks.norm.%d.weight")) {
+        foreign_vector(o, 0, "fno_blocks.norm.%d.weight");
+        foreign_vector(o, 0, "fno_blocks.norm.%d.bias");
+    } else {
+        fd_real *w = foreign_next(o);
+        for (int i = 0; w && i < o->net->arch.width; i++) w[i] = 1;
+        foreign_next(o);
+    }
+    o->i = layer;
 }
 
 /* Spectral weights with axes k[] into the next part, from its entry at[] on; one axis of channels is the
@@ -5154,11 +5206,18 @@ static void foreign_fno(struct foreign *o, const int *column)
  * complex numbers, a channel MLP, coordinates appended inside; without that MLP (2.0) an activation follows
  * twice, which here takes one that passes its input on. */
 
-static void foreign_operator(struct foreign *o, int kind, const int *column)
+static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how, const int *column)
 {
     const fd_arch *a = &o->net->arch;
+    static const char *const mlps[2][6] = {
+        { "fno_blocks.mlp.%d.fcs.0.weight", "fno_blocks.mlp.%d.fcs.0.bias", "fno_blocks.mlp.%d.fcs.1.weight",
+          "fno_blocks.mlp.%d.fcs.1.bias", "fno_blocks.mlp_skips.%d.weight", "fno_blocks.mlp_skips.%d.weight" },
+        { "fno_blocks.channel_mlp.%d.fcs.0.weight", "fno_blocks.channel_mlp.%d.fcs.0.bias",
+          "fno_blocks.channel_mlp.%d.fcs.1.weight", "fno_blocks.channel_mlp.%d.fcs.1.bias",
+          "fno_blocks.channel_mlp_skips.%d.weight", "fno_blocks.channel_mlp_skips.%d.conv.weight" } };
     const int *n = o->net->part[0].n, half = kind == FD_FROM_NEURALOP_02, new = kind == FD_FROM_NEURALOP;
     const char *weight = new ? "fno_blocks.convs.%d.weight.tensor" : "fno_blocks.convs.weight.%d.tensor";
+    const char *const *mlp = mlps[new];
     foreign_kernel(o, 0, NULL, n[0], n[1], column, half ? "lifting.fc.weight" : "lifting.fcs.0.weight");
     foreign_vector(o, 0, half ? "lifting.fc.bias" : "lifting.fcs.0.bias");
     if (a->lift > 0) {
@@ -5181,20 +5240,24 @@ static void foreign_operator(struct foreign *o, int kind, const int *column)
         }
         o->i = l;
         o->next++;
-        foreign_skip(o, new ? "fno_blocks.fno_skips.%d.conv.weight" : "fno_blocks.fno_skips.%d.weight");
+        foreign_skip(o, "fno_blocks.fno_skips.%d.weight",
+                     new ? "fno_blocks.fno_skips.%d.conv.weight" : "fno_blocks.fno_skips.%d.weight", how->skip);
         if (new) foreign_vector(o, 0, "fno_blocks.convs.%d.bias");
         else foreign_vector(o, a->layers, "fno_blocks.convs.bias");
+        if (a->norms) foreign_norm(o, a->mix ? 2 * l : l);
         if (!a->mix) continue;
-        if (!foreign_find(o, "fno_blocks.channel_mlp.0.fcs.0.weight")) {
+        if (!foreign_find(o, mlp[0])) {
             foreign_pass(o, a->width, a->mix);
             o->next++;                                /* a gate of 0 */
-            continue;
+        } else {
+            foreign_dense(o, mlp[0]);
+            foreign_vector(o, 0, mlp[1]);
+            foreign_dense(o, mlp[2]);
+            foreign_vector(o, 0, mlp[3]);
+            if (a->gates) foreign_skip(o, mlp[4], mlp[5], how->skip);
+            else foreign_vector(o, 0, mlp[4]);
         }
-        foreign_dense(o, "fno_blocks.channel_mlp.%d.fcs.0.weight");
-        foreign_vector(o, 0, "fno_blocks.channel_mlp.%d.fcs.0.bias");
-        foreign_dense(o, "fno_blocks.channel_mlp.%d.fcs.1.weight");
-        foreign_vector(o, 0, "fno_blocks.channel_mlp.%d.fcs.1.bias");
-        foreign_vector(o, 0, "fno_blocks.channel_mlp_skips.%d.weight");
+        if (a->norms) foreign_norm(o, 2 * l + 1);
     }
     foreign_dense(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight");
     foreign_vector(o, 0, half ? "projection.fc1.bias" : "projection.fcs.0.bias");
@@ -5512,12 +5575,18 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
         if (half) a->acts = (a->layers + 1) / 2;
         else a->lift = foreign_extent(o, lift, 0);
         if (r && a->lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->lift = -1;
-        if (foreign_find(o, "fno_blocks.channel_mlp.0.fcs.0.weight"))
-            a->mix = foreign_extent(o, "fno_blocks.channel_mlp.0.fcs.0.weight", 0);
-        else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->mix = 2 * r->n[0];
+        const char *mlp = list ? "fno_blocks.mlp.0.fcs.0.weight" : "fno_blocks.channel_mlp.0.fcs.0.weight";
+        const fd_tensor *gate = foreign_find(o, list ? "fno_blocks.mlp_skips.0.weight" : "fno_blocks.channel_mlp_skips.0.weight");
+        if (!half && foreign_find(o, mlp)) {
+            a->mix = foreign_extent(o, mlp, 0);
+            a->gates = !gate || gate->nd < 2 || gate->n[0] != 1;
+            if (list) a->mix_acts = a->layers;
+        } else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->mix = 2 * r->n[0];
     }
     o->i = 0;
     if (o->st->code) return;
+    if (how->norms > 0 || foreign_find(o, "fno_blocks.norm.0.weight")) a->norms = how->norms > 0 ? how->norms : 1;
+    else if (how->norms < 0) a->norms = r->n[0];
     if (a->nd < 1 || a->nd > 3 || first < 1 || first > 2 || r->n[r->nd - 1] != 2) {
         foreign_fail(o, "not complex weights of 1 to 3 axes: wants a last axis of 2", r->name + o->length);
         return;
@@ -5552,12 +5621,13 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
     fd_tensors g;
     fd_arena before = *a, scratch;
     int *column = NULL, kind = foreign_look(&o, a->st, f);
+    if (!how) how = &usual;
     if (a->st->code) return NULL;
     if (!kind) foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
     else {
         foreign_list(&o, a, f, &g);
         o.f = &g;
-        foreign_arch(&o, kind, how ? how : &usual, &arch, &column, a);
+        foreign_arch(&o, kind, how, &arch, &column, a);
     }
     if (!a->st->code) {
         fd_status bad = { 0 };
@@ -5574,7 +5644,7 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
         if (a->st->code) net = NULL;
         else if (kind == FD_FROM_FNO) foreign_fno(&o, column);
         else if (kind == FD_FROM_UVIT) foreign_uvit(&o);
-        else foreign_operator(&o, kind, column);
+        else foreign_operator(&o, kind, how, column);
         for (int i = 0; net && i < g.count; i++)
             if (!o.used[i]) foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
     }

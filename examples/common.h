@@ -368,7 +368,9 @@ static topic t_as = { "as", "the program that the weights are from", {    /* wha
     { "neuraloperator", "releases 0.2 to 2", {
         ACT, { "coords", "auto|open|closed|none", "auto: open from 1.0 on, none before", 0, 0 },
         { "time", "auto|channel|none", "", 0, 0 }, { "reversed", "no|yes", "the last axis first", 0, 0 },
-        { "version", "2|1", "1: an odd number of modes as before 2.0", 0, 0 }, CLOCK, PAD } },
+        { "version", "2|1", "1: an odd number of modes as before 2.0", 0, 0 }, CLOCK, PAD,
+        { "norms", "0", "groups of group norms; -1: instance norms", -1, 4096 },
+        { "skip", "error|identity|none", "what skips without weights are", 0, 0 } } },
     { "ffm", "neuraloperator as FFM has it: closed, reversed, t/1000 a channel", { ACT, PAD } },
     { "uvit", "U-ViT without classes", {
         { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
@@ -434,7 +436,8 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     }
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
-                                         "field-width", "field-layers", "pixels", "inner", "levels", "groups" };
+                                         "field-width", "field-layers", "pixels", "inner", "levels", "groups",
+                                         "norms" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);

@@ -659,6 +659,8 @@ static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, cha
         how.version = 2 - (int)v[4];
         how.tscale = v[5];
         how.pad = v[6];
+        how.norms = (int)v[7];
+        how.skip = (int)v[8];
     } else if (as->row == AS_FFM) {
         how.coords = FD_COORD_CLOSED + 1;
         how.time = FD_TIME_CHANNEL + 1;

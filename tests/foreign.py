@@ -119,7 +119,8 @@ def centred(u, r, dims, version):
     return torch.fft.ifftshift(out, dim=dims[:-1]) if len(dims) > 1 else out
 
 
-def operator_weights(version, nd, width, modes, layers, inputs, out, lift, proj, expand=0, soft=False, separable=False):
+def operator_weights(version, nd, width, modes, layers, inputs, out, lift, proj, expand=0, soft=False, separable=False,
+                     skip=True, linear=False, norm=False):
     w, half = {}, version == 0.2
     ones = [1] if version >= 1 else [1] * nd
     names = ["projection.fc1", "projection.fc2"] if half else ["projection.fcs.0", "projection.fcs.1"]
@@ -144,12 +145,18 @@ def operator_weights(version, nd, width, modes, layers, inputs, out, lift, proj,
                 w[f"fno_blocks.convs.{l}.bias"] = bias[l]
         if soft:
             w[f"fno_blocks.fno_skips.{l}.weight"] = draw(1, width, *[1] * nd)
-        else:
+        elif skip:
             dense(w, f"fno_blocks.fno_skips.{l}" + (".conv" if version >= 1 else ""), width, width, *ones, bias=False)
         if expand:
-            dense(w, f"fno_blocks.channel_mlp.{l}.fcs.0", expand, width, 1)
-            dense(w, f"fno_blocks.channel_mlp.{l}.fcs.1", width, expand, 1)
-            w[f"fno_blocks.channel_mlp_skips.{l}.weight"] = draw(1, width, *[1] * nd)
+            m = "fno_blocks.channel_mlp" if version >= 1 else "fno_blocks.mlp"
+            dense(w, f"{m}.{l}.fcs.0", expand, width, *ones)
+            dense(w, f"{m}.{l}.fcs.1", width, expand, *ones)
+            if linear:
+                dense(w, f"{m}_skips.{l}" + (".conv" if version >= 1 else ""), width, width, *ones, bias=False)
+            else:
+                w[f"{m}_skips.{l}.weight"] = draw(1, width, *[1] * nd)
+        for q in range(2 * l, 2 * l + 2) if norm else ():
+            w[f"fno_blocks.norm.{q}.weight"], w[f"fno_blocks.norm.{q}.bias"] = 1 + draw(width, scale=0.3), draw(width)
     dense(w, names[0], proj, width, *ones)
     dense(w, names[1], out, proj, *ones)
     return w
@@ -179,8 +186,19 @@ def factorise(w, cp):
     return whole, parts
 
 
-def operator(w, x, version, layers, modes, act=F.gelu, pad=0):
+def skipped(p, name, h):
+    """by a matrix, by one number a channel, or not at all"""
+    if name + ".conv.weight" in p:
+        return pointwise(p, name + ".conv", h)
+    if name + ".weight" not in p:
+        return h
+    gate = p[name + ".weight"]
+    return gate * h if gate.shape[0] == 1 else pointwise(p, name, h)
+
+
+def operator(w, x, version, layers, modes, act=F.gelu, pad=0, groups=0):
     p, grid, half = load(w), x.shape[2:], version == 0.2
+    norm = lambda k, y: F.group_norm(y, groups, p.get(f"fno_blocks.norm.{k}.weight"), p.get(f"fno_blocks.norm.{k}.bias"))
     dims = tuple(range(2, x.ndim))
     if version >= 1:
         x = torch.cat([x, coordinates(x.shape[0], grid, False)], 1)
@@ -199,18 +217,18 @@ def operator(w, x, version, layers, modes, act=F.gelu, pad=0):
             u = centred(u, p[f"fno_blocks.convs.{l}.weight.tensor"], dims, version)
         bias = p["fno_blocks.convs.bias"][l] if version < 1 else p[f"fno_blocks.convs.{l}.bias"]
         y = torch.fft.irfftn(u, s=h.shape[2:], dim=dims, norm="forward") + bias
-        gate = p.get(f"fno_blocks.fno_skips.{l}.weight")
-        if gate is not None and gate.shape[0] == 1:
-            y = y + gate * h
-        else:
-            y = y + pointwise(p, f"fno_blocks.fno_skips.{l}" + (".conv" if version >= 1 else ""), h)
-        if (l < layers - l) if half else (l < layers - 1):
+        m = "fno_blocks.channel_mlp" if version >= 1 else "fno_blocks.mlp"
+        channels = f"{m}.{l}.fcs.0.weight" in p
+        y = norm(2 * l if channels else l, y) if groups else y
+        y = y + skipped(p, f"fno_blocks.fno_skips.{l}", h)
+        last = l == layers - 1
+        if (l < layers - l) if half else not last or (channels and version < 1):
             y = act(y)
-        if f"fno_blocks.channel_mlp.{l}.fcs.0.weight" in p:
-            y = mlp(p, f"fno_blocks.channel_mlp.{l}", y) + p[f"fno_blocks.channel_mlp_skips.{l}.weight"] * h
-            y = act(y) if l < layers - 1 else y
-        elif version >= 2 and l < layers - 1:
-            y = act(y)                                # a second time: as released
+        if channels:
+            y = mlp(p, f"{m}.{l}", y) + skipped(p, f"{m}_skips.{l}", h)
+            y = norm(2 * l + 1, y) if groups else y
+        if (channels or version >= 2) and not last:
+            y = act(y)                                # without an MLP, too: a second time, as released
         h = y
     h = h[(slice(None), slice(None), *[slice(q, q + n) for q, n in zip(padding, grid)])]
     if half:
@@ -334,7 +352,7 @@ case("fno2pad", {k: np.stack([v.real, v.imag], -1) if np.iscomplexobj(v) else v 
 # 3-D
 w = fno_weights(3, 2, [2, 1, 2], 2, 4, 1, 3)
 x = functions(1, 1, 5, 4, 6)
-case("fno3", w, x, None, fno(w, x, None, 2, [2, 1, 2]))
+case("fno3", w, x, None, fno(w, x, None, 2, [2, 1, 2]), packed=True)
 # neuraloperator 0.2, half blocks; three layers, of which the first two are followed by GELU
 w = operator_weights(0.2, 2, 3, [4, 6], 3, 2, 1, 0, 5)
 x = functions(2, 2, 6, 7)
@@ -354,6 +372,13 @@ case("operator2pad", w, x, None, operator(w, x, 2, 2, [4, 4], act=F.silu, pad=0.
 w = operator_weights(2, 1, 3, [4], 3, 2, 1, 5, 4)
 x = functions(2, 1, 9)
 case("operator2plain", w, x, None, operator(w, x, 2, 3, [4]), packed=True)
+# group norms and matrices as skips; 0.3 with MLPs, instance norms, a skip without weights
+w = operator_weights(2, 2, 4, [4, 4], 2, 3, 1, 4, 4, expand=3, linear=True, norm=True)
+x = functions(1, 1, 6, 8)
+case("operator2norm", w, x, None, operator(w, x, 2, 2, [4, 4], groups=2), packed=True)
+w = operator_weights(0.3, 1, 3, [6], 2, 2, 1, 4, 4, expand=4, skip=False)
+x = functions(2, 2, 10)
+case("operator03mlp", w, x, None, operator(w, x, 0.3, 2, [6], groups=3), packed=True)
 # factorised weights: Tucker, and CP as real pairs
 whole, w = factorise(operator_weights(2, 2, 3, [4, 4], 2, 3, 1, 4, 4, expand=2), False)
 x = functions(1, 1, 8, 6)
@@ -364,7 +389,7 @@ case("operator02cp", w, x, None, operator(whole, x, 0.2, 2, [4, 4]), packed=True
 # 1: the same number of modes means others; separable, skips by one number a channel
 w = operator_weights(1, 3, 3, [3, 2, 4], 2, 4, 1, 4, 4, expand=2, soft=True, separable=True)
 x = functions(1, 1, 6, 4, 6)
-case("operator1", w, x, None, operator(w, x, 1, 2, [3, 2, 4]))
+case("operator1", w, x, None, operator(w, x, 1, 2, [3, 2, 4]), packed=True)
 # U-ViT, with all its parts and without
 w = uvit_weights(6, 2, 2, 8, 3, 12, True, True, True)
 x, t = functions(2, 2, 6, 6), times(0.02, 0.625)

@@ -19,7 +19,7 @@ static const struct row {
     { "fno2pad.safetensors", FD_FROM_FNO, 2, { 8, 8 }, { .time = FD_TIME_NONE + 1, .pad = 0.25 },
       { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 3 }, .proj = 5,
         .coords = FD_COORD_CLOSED } },
-    { "fno3.npz", FD_FROM_FNO, 3, { 5, 4, 6 }, { 0 },
+    { "fno3.safetensors", FD_FROM_FNO, 3, { 5, 4, 6 }, { 0 },
       { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 2, 1, 2 }, .proj = 3,
         .coords = FD_COORD_CLOSED } },
     { "operator02.safetensors", FD_FROM_NEURALOP_02, 2, { 6, 7 }, { 0 },
@@ -37,12 +37,17 @@ static const struct row {
     { "operator2plain.safetensors", FD_FROM_NEURALOP, 1, { 9 }, { 0 },
       { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4 }, .lift = 5, .proj = 4,
         .coords = FD_COORD_OPEN } },
+    { "operator2norm.safetensors", FD_FROM_NEURALOP, 2, { 6, 8 }, { .norms = 2 },
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 4, 4 }, .lift = 4, .proj = 4,
+        .coords = FD_COORD_OPEN } },
+    { "operator03mlp.safetensors", FD_FROM_NEURALOP_03, 1, { 10 }, { .norms = -1, .skip = 1 },
+      { .kind = FD_FNO_BLOCK, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 6 }, .lift = 4, .proj = 4 } },
     { "operator2tucker.safetensors", FD_FROM_NEURALOP, 2, { 8, 6 }, { 0 },
       { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 }, .lift = 4, .proj = 4,
         .coords = FD_COORD_OPEN } },
     { "operator02cp.safetensors", FD_FROM_NEURALOP_02, 2, { 8, 6 }, { 0 },
       { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 2 }, .proj = 4 } },
-    { "operator1.npz", FD_FROM_NEURALOP, 3, { 6, 4, 6 }, { .version = 1 },
+    { "operator1.safetensors", FD_FROM_NEURALOP, 3, { 6, 4, 6 }, { .version = 1 },
       { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 2, 4 }, .lift = 4, .proj = 4,
         .coords = FD_COORD_OPEN } },
     { "uvit.safetensors", FD_FROM_UVIT, 2, { 6, 6 }, { .heads = 2 },
@@ -104,6 +109,7 @@ static void outputs(void)
            && A->layers == B->layers && A->time == B->time && A->coords == B->coords, "%s: network", r->file);
         OK(!B->proj || (A->proj == B->proj && (!B->lift || A->lift == B->lift)
                         && !memcmp(A->modes, B->modes, sizeof A->modes)), "%s: widths, modes", r->file);
+        OK(r->how.norms < 1 || A->norms == r->how.norms, "%s: norms", r->file);
         for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++)
             NEAR(error_of(a, net, r, &io, mode), 0, TOL(1e-12, 1e-5), "%s: output, tape %d", r->file, mode);
         /* through a file of ours */
@@ -168,11 +174,11 @@ static void wrong(void)
         { 1, "conv0.weights1", 3, { 3, 3, 3 }, NULL, "last axis of 2: conv0.weights1" },
         { 1, "fc0.weight", 2, { 3, 2 }, NULL, "too few inputs: all, coordinates, time: 2, 2, 0" },
         { 6, "fno_blocks.convs.0.bias", 0, { 0 }, "fno_blocks.norm.0.weight", "missing tensor: fno_blocks.convs.0.bias" },
-        { 9, "fno_blocks.convs.1.weight.factors.factor_2", 2, { 4, 3 }, NULL, "not the factors of a Tucker or CP tensor" },
-        { 9, "fno_blocks.convs.1.weight.factors.factor_3", 0, { 0 }, "x", "factors are missing: fno_blocks.convs.1.weight.core" },
-        { 12, "mid_block.norm2.weight", 0, { 0 }, "label_emb.weight", "missing tensor: mid_block.norm2.weight" },
-        { 12, "pos_embed", 3, { 1, 9, 8 }, NULL, "tensor of another shape: pos_embed is 1 9 8, not 1 10 8" },
-        { 12, "decoder_pred.weight", 1, { 64 }, NULL, "tensor of another shape: decoder_pred.weight is 64, not 8 8" } };
+        { 11, "fno_blocks.convs.1.weight.factors.factor_2", 2, { 4, 3 }, NULL, "not the factors of a Tucker or CP tensor" },
+        { 11, "fno_blocks.convs.1.weight.factors.factor_3", 0, { 0 }, "x", "factors are missing: fno_blocks.convs.1.weight.core" },
+        { 14, "mid_block.norm2.weight", 0, { 0 }, "label_emb.weight", "missing tensor: mid_block.norm2.weight" },
+        { 14, "pos_embed", 3, { 1, 9, 8 }, NULL, "tensor of another shape: pos_embed is 1 9 8, not 1 10 8" },
+        { 14, "decoder_pred.weight", 1, { 64 }, NULL, "tensor of another shape: decoder_pred.weight is 64, not 8 8" } };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const struct row *r = &rows[bad[i].row];
         a = test_arena(1 << 22, &st);
@@ -193,16 +199,16 @@ static void wrong(void)
     fd_tensors f = load(&a, rows[6].file);
     fd_tensor *more = fd_raw(&a, fd_tensor, f.count + 1);
     memcpy(more, f.tensor, (size_t)f.count * sizeof *more);
-    more[f.count++] = (fd_tensor){ "fno_blocks.norm.0.weight", 1, { 4 }, more[0].x };
+    more[f.count++] = (fd_tensor){ "fno_blocks.ada.weight", 1, { 4 }, more[0].x };
     f.tensor = more;
     fd_net_from(&a, &f, NULL);
     fd_explain(&st, line, sizeof line);
-    OK(strstr(line, "no place for: fno_blocks.norm.0.weight"), "%s", line);
+    OK(strstr(line, "no place for: fno_blocks.ada.weight"), "%s", line);
     st.code = FD_OK;
     f.count--;
     static const struct { fd_foreign how; const char *says; } hows[] = {
         { { .time = FD_TIME_FILM + 1 }, "time is a channel or none" }, { { .act = 99 }, "unknown act" },
-        { { .coords = 9 }, "unknown coords" }, { { .pad = 5 }, "pad must be in [0, 4]" } };
+        { { .coords = 9 }, "unknown coords" }, { { .norms = 3 }, "norms must divide the width" }, { { .pad = 5 }, "pad must be in [0, 4]" } };
     for (size_t i = 0; i < sizeof hows / sizeof hows[0]; i++) {
         OK(!fd_net_from(&a, &f, &hows[i].how), "%s", hows[i].says);
         fd_explain(&st, line, sizeof line);
@@ -214,7 +220,7 @@ static void wrong(void)
     fd_explain(&st, line, sizeof line);
     OK(strstr(line, "no names of a network"), "%s", line);
     a = test_arena(1 << 22, &st);
-    f = load(&a, rows[12].file);
+    f = load(&a, rows[14].file);
     OK(!fd_net_from(&a, &f, NULL), "heads");
     fd_explain(&st, line, sizeof line);
     OK(strstr(line, "heads must be given"), "%s", line);

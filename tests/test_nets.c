@@ -614,7 +614,10 @@ static const fd_arch zoo[] = {
     { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 4 }, .lift = 4,
       .proj = 3, .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .residual = 1, .mix = 5, .pad = .3, .acts = 1 },
     { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 3 }, .proj = 4,
-      .act = FD_SILU + 1, .mix = 2, .pad = .25, .acts = 2 }
+      .act = FD_SILU + 1, .mix = 2, .pad = .25, .acts = 2 },
+    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3, 4 }, .lift = -1, .proj = -1,
+      .time = FD_TIME_CHANNEL, .mix = 3, .mix_acts = 2, .gates = 1, .norms = 2, .residual = 1 },
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3 }, .proj = 4, .norms = 3 }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 

@@ -304,7 +304,7 @@ bad 1 'uvit.safetensors: .*heads must be given' convert "$data/uvit.safetensors"
 bad 1 'heads must divide the width' convert "$data/uvit.safetensors" --as uvit:heads=3 -o x.safetensors
 bad 1 'io.npz: no names of a network' convert "$data/io.npz" -o x.safetensors
 bad 1 'missing.npz' convert missing.npz -o x.safetensors
-bad 1 'too few inputs' convert "$data/fno3.npz" --as fno:time=channel -o x.safetensors
+bad 1 'too few inputs' convert "$data/fno3.safetensors" --as fno:time=channel -o x.safetensors
 head -c 3000 "$data/uvit.safetensors" >cut.safetensors && bad 1 'cut.safetensors' convert cut.safetensors -o x.safetensors
 head -c 3000 "$data/fno1.npz" >cut.npz && bad 1 'cut short: .*cut.npz' info cut.npz
 bad 1 'unzip it' train --data "$data/io.npz"
