@@ -214,26 +214,36 @@ FFT_INLINE void fft_odd(int r, const fd_real *c, fft_z *a)
  *
  * for i < ido, k < l1; l1 is the product of the radices before it. The last pass (ido = 1) leaves
  * the result in order. w holds w_(r ido)^(iq) for q = 1..r-1, one row for each i. t: 2r + 2K
- * numbers of scratch for a prime above 11. */
+ * numbers of scratch for a prime above 11. The first pass may read numbers xs apart, exchanged where xw is
+ * set, and the last one write them ys apart, exchanged where yw is set. */
+
+FFT_INLINE fft_z z_get(const fft_z *x, int swap)
+{
+    const fd_vec *v = (const fd_vec *)x;
+    return (fft_z){ v[swap], v[1 - swap] };
+}
+FFT_INLINE void z_put(fft_z *y, int swap, fft_z a) { *y = swap ? (fft_z){ a.i, a.r } : a; }
 
 FFT_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
-                          const fft_z *restrict x, fft_z *restrict y)
+                          const fft_z *restrict x, ptrdiff_t xs, int xw, fft_z *restrict y, ptrdiff_t ys,
+                          int yw)
 {
     for (ptrdiff_t k = 0; k < l1; k++) {
         for (ptrdiff_t i = 0; i < ido; i++) {
-            const fft_z *in = x + i + ido * r * k;
-            fft_z *out = y + i + ido * k, a[16];
+            const fft_z *in = x + (i + ido * r * k) * xs;
+            fft_z *out = y + (i + ido * k) * ys, a[16];
             FFT_UNROLL
-            for (int j = 0; j < r; j++) a[j] = in[ido * j];
+            for (int j = 0; j < r; j++) a[j] = z_get(in + ido * j * xs, xw);
             if (r == 2) fft_2(a);
             else if (r == 4) fft_4(a, a + 1, a + 2, a + 3);
             else if (r == 8) fft_8(a);
             else if (r == 16) fft_16(a);
             else fft_odd(r, c, a);
-            out[0] = a[0];
+            z_put(out, yw, a[0]);
             FFT_UNROLL
             for (int q = 1; q < r; q++)
-                out[ido * l1 * q] = ido == 1 ? a[q] : z_mul(a[q], w + 2 * ((r - 1) * i + q - 1));
+                z_put(out + ido * l1 * q * ys, yw,
+                      ido == 1 ? a[q] : z_mul(a[q], w + 2 * ((r - 1) * i + q - 1)));
         }
     }
 }
@@ -263,20 +273,31 @@ static void fft_prime(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, cons
     }
 }
 
+#define FFT_HAND_PASS(r, ...) \
+    switch (r) { \
+    case 2:  fft_radix(2, __VA_ARGS__); break; \
+    case 3:  fft_radix(3, __VA_ARGS__); break; \
+    case 4:  fft_radix(4, __VA_ARGS__); break; \
+    case 5:  fft_radix(5, __VA_ARGS__); break; \
+    case 7:  fft_radix(7, __VA_ARGS__); break; \
+    case 8:  fft_radix(8, __VA_ARGS__); break; \
+    case 11: fft_radix(11, __VA_ARGS__); break; \
+    default: fft_radix(16, __VA_ARGS__); \
+    }
+
 static void fft_pass(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
                      fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
 {
-    switch (r) {
-    case 2:  fft_radix(2, ido, l1, w, c, x, y); break;
-    case 3:  fft_radix(3, ido, l1, w, c, x, y); break;
-    case 4:  fft_radix(4, ido, l1, w, c, x, y); break;
-    case 5:  fft_radix(5, ido, l1, w, c, x, y); break;
-    case 7:  fft_radix(7, ido, l1, w, c, x, y); break;
-    case 8:  fft_radix(8, ido, l1, w, c, x, y); break;
-    case 11: fft_radix(11, ido, l1, w, c, x, y); break;
-    case 16: fft_radix(16, ido, l1, w, c, x, y); break;
-    default: fft_prime(r, ido, l1, w, c, x, y, t);
-    }
+    if (r % 2 && r > FFT_HAND) fft_prime(r, ido, l1, w, c, x, y, t);
+    else FFT_HAND_PASS(r, ido, l1, w, c, x, 1, 0, y, 1, 0)
+}
+
+/* radices by hand; a first or last pass */
+static void fft_pass_apart(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
+                           const fft_z *restrict x, ptrdiff_t xs, int xw, fft_z *restrict y, ptrdiff_t ys,
+                           int yw)
+{
+    FFT_HAND_PASS(r, ido, l1, w, c, x, xs, xw, y, ys, yw)
 }
 
 /* ---- 4. Complex lines ---------------------------------------------------------------------------
@@ -384,6 +405,30 @@ static fft_z *fft_bluestein(const fft_core *p, int ins, int outs, int back, fft_
 static fft_z *fft_core_run(const fft_core *p, fft_z *x, fft_z *y)
 {
     return p->conv ? fft_bluestein(p, p->n, p->n, 0, x, y) : fft_passes(p, 0, p->n, x, y);
+}
+
+/* Transform in place the numbers x[j step], where swap is set exchanged on the way in and out; y: scratch,
+ * n numbers more than fft_core_run wants. */
+static void fft_core_apart(const fft_core *p, fft_z *x, ptrdiff_t step, int swap, fft_z *y)
+{
+    const int n = p->n, last = p->nf - 1;
+    if (!p->conv && last > 0 && p->f[last] <= FFT_HAND && (p->f[0] <= FFT_HAND || p->f[0] == 16)) {
+        const ptrdiff_t ido = n / p->f[0];
+        fft_z *from = y, *to = y + n;
+        fft_pass_apart(p->f[0], ido, 1, p->w[0], p->c[0], x, step, swap, from, 1, 0);
+        ptrdiff_t l1 = p->f[0];
+        for (int i = 1; i < last; l1 *= p->f[i++]) {
+            fft_pass(p->f[i], n / l1 / p->f[i], l1, p->w[i], p->c[i], from, to, y + 2 * n);
+            fft_z *z = from;
+            from = to;
+            to = z;
+        }
+        fft_pass_apart(p->f[last], 1, l1, p->w[last], p->c[last], from, 1, 0, x, step, swap);
+        return;
+    }
+    for (int k = 0; k < n; k++) y[k] = z_get(x + k * step, swap);
+    const fft_z *z = fft_core_run(p, y, y + n);
+    for (int k = 0; k < n; k++) z_put(x + k * step, swap, z[k]);
 }
 
 /* Cosines and sines of a radix, as fft_sums reads them. */
@@ -1361,18 +1406,12 @@ static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, fft_z *s, 
         for (int j = axis + 1; j < last; j++) inner *= g->n[j];
         for (ptrdiff_t l = 0; l < g->cplx / n; l++) {
             fft_z *line = s + l / inner * inner * n + l % inner;
-            for (int k = 0; k < n; k++) {
-                fft_z z = line[k * inner];
-                d[k] = fwd ? z : (fft_z){ z.i, z.r };
-            }
-            const fft_z *y = (fft_z *)fft_line(g->plan[axis], FD_C2C, g->sign, v, &swap);
-            for (int k = 0; k < n; k++) line[k * inner] = fwd ? y[k] : (fft_z){ y[k].i, y[k].r };
+            fft_core_apart(g->plan[axis]->core, line, inner, !fwd, d);
         }
     }
     if (fwd) fft_move(&spec, 0, count, 1, (fd_vec *)s, 0, 1);
     else for (fft_z *row = s; row < s + g->cplx; row += g->half / 2, rows.x += g->len) {
-        memcpy(d, row, (size_t)g->half * sizeof(fd_vec));
-        fd_vec *y = fft_line(g->plan[last], FFT_HALF, 1, v, &swap);
+        fd_vec *y = fft_real_back(g->plan[last]->real, row, d, &swap);
         fft_move(&rows, 0, count, 1, y, swap, (fd_real)g->scale);
     }
 }
