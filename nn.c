@@ -2491,34 +2491,59 @@ static fd_var *fuse_gated(fd_tape *t, fd_var *h, fd_var *w, fd_var *ss, int f)
  * What transformers on images need [Attention; ViT; U-ViT]. Fields are [b][n..][ch], tokens
  * [b][tokens][width]. Rows are added in 16 lanes in double. */
 
-/* sum_i (x_i - c)(y_i - c), or of x_i - c where y is NULL */
-static double row_dot(int n, const fd_real *x, const fd_real *y, double c)
+/* sum_i (x_i - c)(y_i - c), or of x_i - c where y is NULL: 256 terms at a time in fd_real, what they
+ * give in double */
+static double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
 {
-    double s[SUM_LANES] = { 0 }, sum = 0;
-    for (int i = 0; i < n; i += SUM_LANES) {
-        int m = n - i < SUM_LANES ? n - i : SUM_LANES;
-        for (int l = 0; l < m; l++) {
-            double u = (double)x[i + l] - c;
-            s[l] += y ? u * ((double)y[i + l] - c) : u;
-        }
+    enum { PART = 16 * SUM_LANES, V = SUM_LANES / FD_W };
+    double sum = 0;
+    for (int i = 0, end; i < n; i = end) {
+        fd_vec v[V];
+        fd_real s[SUM_LANES];
+        int j = i;
+        end = n - i < PART ? n : i + PART;
+        memset(v, 0, sizeof v);
+        for (; y && j + SUM_LANES <= end; j += SUM_LANES)
+            for (int k = 0; k < V; k++) v[k] += (vload(x + j + k * FD_W) - c) * (vload(y + j + k * FD_W) - c);
+        for (; !y && j + SUM_LANES <= end; j += SUM_LANES)
+            for (int k = 0; k < V; k++) v[k] += vload(x + j + k * FD_W) - c;
+        memcpy(s, v, sizeof s);
+        for (int l = 0; j + l < end; l++) s[l] += y ? (x[j + l] - c) * (y[j + l] - c) : x[j + l] - c;
+        for (int h = SUM_LANES / 2; h; h /= 2) for (int l = 0; l < h; l++) s[l] += s[l + h];
+        sum += (double)s[0];
     }
-    for (int l = 0; l < SUM_LANES; l++) sum += s[l];
     return sum;
 }
 
-/* y = exp(x - max x) / sum of these; y may be x */
-static void row_softmax(int n, const fd_real *x, fd_real *y)
+static fd_real row_top(int n, const fd_real *x)
 {
-    enum { PART = 256 };
-    fd_real z[PART], top = x[0];
-    for (int i = 1; i < n; i++) if (x[i] > top) top = x[i];
-    for (int i = 0; i < n; i += PART) {
-        int m = n - i < PART ? n - i : PART;
-        for (int j = 0; j < m; j++) z[j] = x[i + j] - top;
-        map_block(FD_EXP, m, z, NULL, NULL, y + i);
+    fd_real s[SUM_LANES];
+    for (int l = 0; l < SUM_LANES; l++) s[l] = x[l < n ? l : 0];
+    int i = SUM_LANES;
+    for (; i + SUM_LANES <= n; i += SUM_LANES)
+        for (int l = 0; l < SUM_LANES; l++) s[l] = x[i + l] > s[l] ? x[i + l] : s[l];
+    for (int l = 0; i + l < n; l++) s[l] = x[i + l] > s[l] ? x[i + l] : s[l];
+    for (int l = 1; l < SUM_LANES; l++) s[0] = s[l] > s[0] ? s[l] : s[0];
+    return s[0];
+}
+
+/* p = exp(z - max z) / sum of these for some rows, which lie ld >= n apart; z is used up. Maximum and
+ * 1/sum of each row go to `stats`, or, with `known`, come from there. */
+static void row_softmax(int rows, int n, int ld, fd_real *z, fd_real *p, fd_real *stats, int known)
+{
+    for (int r = 0; r < rows; r++) {
+        fd_real *zr = z + (ptrdiff_t)r * ld, top = known ? stats[2 * r] : row_top(n, zr);
+        for (int i = 0; i < n; i++) zr[i] -= top;
+        for (int i = n; i < ld; i++) zr[i] = 0;
+        stats[2 * r] = top;
     }
-    fd_real scale = (fd_real)(1 / row_dot(n, y, NULL, 0));
-    for (int i = 0; i < n; i++) y[i] *= scale;
+    map_block(FD_EXP, (ptrdiff_t)rows * ld, z, NULL, NULL, p);
+    for (int r = 0; r < rows; r++) {
+        fd_real *pr = p + (ptrdiff_t)r * ld;
+        if (!known) stats[2 * r + 1] = (fd_real)(1 / row_dot(n, pr, NULL, 0));
+        const fd_real scale = stats[2 * r + 1];
+        for (int i = 0; i < n; i++) pr[i] *= scale;
+    }
 }
 
 static int row_last(const fd_var *x) { return x->nd ? x->n[x->nd - 1] : 1; }
@@ -2548,9 +2573,19 @@ fd_var *fd_softmax(fd_tape *t, fd_var *x)
     if (!y) return NULL;
     int c = row_last(x);
     ptrdiff_t rows = fd_count(x) / c;
+    fd_arena scratch = *t->mem;
+    job_mem *job = job_fork(&scratch);
+    if (!job) return NULL;
     FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
-    for (ptrdiff_t r = 0; r < rows; r++) row_softmax(c, x->x + r * c, y->x + r * c);
-    return y;
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real *z = fd_raw(&mem, fd_real, c), stats[2];
+        if (!z) continue;
+        memcpy(z, x->x + r * c, (size_t)c * sizeof *z);
+        row_softmax(1, c, c, z, y->x + r * c, stats, 0);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
 }
 
 /* (x - mean) r with r = 1/sqrt(var + eps), as variables */
@@ -2563,14 +2598,25 @@ static fd_var *row_normal(fd_tape *t, fd_var *x, double eps, fd_var **r)
     return fd_mul(t, d, *r);
 }
 
+/* z = (x - mean) r; returns r */
+static fd_real row_unit(int c, const fd_real *x, double eps, fd_real *z)
+{
+    fd_real mean = (fd_real)(row_dot(c, x, NULL, 0) / c);
+    fd_real r = (fd_real)(1 / sqrt(row_dot(c, x, x, mean) / c + eps));
+    for (int j = 0; j < c; j++) z[j] = (x[j] - mean) * r;
+    return r;
+}
+
+enum { NORM_ROWS = 32 };                              /* rows that are added in fd_real */
+
 /* With z the normalised row and g = gain dy: dx = r (g - mean g - z mean(g z)), dgain = sum z dy */
 static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     fd_var *x = y->src[0], *gain = y->src[1], *bias = y->src[2], *z, *r;
     int c = row_last(x);
     double by = 1.0 / c, eps = y->c[0];
-    if (bias->needs) dx[2] = fd_sum_to(t, dy, 1, bias->n);
     if (t->mode == FD_GRAD2) {
+        if (bias->needs) dx[2] = fd_sum_to(t, dy, 1, bias->n);
         z = row_normal(t, x, eps, &r);
         if (gain->needs) dx[1] = fd_sum_to(t, fd_mul(t, dy, z), 1, gain->n);
         if (!x->needs) return;
@@ -2581,23 +2627,33 @@ static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         return;
     }
     dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
-    z = tape_push(t, NULL, x->nd, x->n, 0, NULL);
-    if (!z) return;
-    ptrdiff_t rows = fd_count(x) / c;
-    FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        const fd_real *xi = x->x + i * c, *di = dy->x + i * c;
-        fd_real *zi = z->x + i * c, *gi = dx[0]->x + i * c;
-        double mean = by * row_dot(c, xi, NULL, 0);
-        double scale = 1 / sqrt(by * row_dot(c, xi, xi, mean) + eps);
-        for (int j = 0; j < c; j++) zi[j] = (fd_real)(((double)xi[j] - mean) * scale);
-        for (int j = 0; j < c; j++) gi[j] = di[j] * gain->x[j];
-        fd_real m = (fd_real)(by * row_dot(c, gi, NULL, 0));
-        fd_real k = (fd_real)(by * row_dot(c, gi, zi, 0)), s = (fd_real)scale;
-        for (int j = 0; j < c; j++) gi[j] = s * (gi[j] - m - zi[j] * k);
-        for (int j = 0; j < c; j++) zi[j] *= di[j];
+    for (int i = 1; i < 3; i++) dx[i] = tape_push(t, NULL, 1, &c, 0, NULL);
+    ptrdiff_t rows = fd_count(x) / c, blocks = (rows + NORM_ROWS - 1) / NORM_ROWS;
+    fd_arena scratch = *t->mem;
+    fd_real *sums = fd_new(&scratch, fd_real, 2 * blocks * c);   /* of z dy, and of dy, over a block */
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF(rows * c > TAPE_BLOCK)
+    for (ptrdiff_t k = 0; k < blocks; k++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real *zi = fd_raw(&mem, fd_real, c), *sg = sums + k * c, *sb = sg + blocks * c;
+        ptrdiff_t end = rows - k * NORM_ROWS < NORM_ROWS ? rows : (k + 1) * NORM_ROWS;
+        for (ptrdiff_t i = k * NORM_ROWS; i < end && zi; i++) {
+            const fd_real *di = dy->x + i * c;
+            fd_real *gi = dx[0]->x + i * c, s = row_unit(c, x->x + i * c, eps, zi);
+            for (int j = 0; j < c; j++) {
+                sg[j] += zi[j] * di[j];
+                sb[j] += di[j];
+                gi[j] = di[j] * gain->x[j];
+            }
+            fd_real m = (fd_real)(by * row_dot(c, gi, NULL, 0)), q = (fd_real)(by * row_dot(c, gi, zi, 0));
+            for (int j = 0; j < c; j++) gi[j] = s * (gi[j] - m - zi[j] * q);
+        }
     }
-    if (gain->needs) dx[1] = fd_sum_to(t, z, 1, gain->n);
+    job_join(job, &scratch);
+    if (scratch.st->code) return;
+    sum_axis(1, blocks, c, sums, dx[1]->x, scratch);
+    sum_axis(1, blocks, c, sums + blocks * c, dx[2]->x, scratch);
 }
 
 fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double eps)
@@ -2614,14 +2670,9 @@ fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double e
     ptrdiff_t rows = fd_count(x) / c;
     FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
     for (ptrdiff_t i = 0; i < rows; i++) {
-        const fd_real *xi = x->x + i * c;
         fd_real *yi = y->x + i * c;
-        double mean = row_dot(c, xi, NULL, 0) / c;
-        double scale = 1 / sqrt(row_dot(c, xi, xi, mean) / c + eps);
-        for (int j = 0; j < c; j++) {
-            fd_real z = (fd_real)(((double)xi[j] - mean) * scale);
-            yi[j] = z * gain->x[j] + bias->x[j];
-        }
+        row_unit(c, x->x + i * c, eps, yi);
+        for (int j = 0; j < c; j++) yi[j] = yi[j] * gain->x[j] + bias->x[j];
     }
     return y;
 }
@@ -2650,59 +2701,120 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
 
 /* --- Attention, head by head: y = P v, P = softmax(s q k^T), s = 1/sqrt(width of a head) ---
  *
- * A block of rows of P lives in the cache and is computed again in the reverse pass:
- * dv = P^T dy, dP = dy v^T, dS = P (dP - row sums of P dP), dq = s dS k, dk = s dS^T q. */
+ * A block of rows of P lives in the cache. The reverse pass computes it again with the maxima and sums
+ * that were kept: dv = P^T dy, dP = dy v^T, dS = P (dP - row sums of P dP), dq = s dS k, dk = s dS^T q. */
+
+struct attend {                       /* w: of a head of q and k, u: of v; ld: from a token to the next */
+    int b, n, m, heads, w, u, ldq, ldv;
+    const fd_real *q, *k, *v;
+    fd_real *stats;                   /* [b][heads][n][2], see row_softmax; NULL: not kept */
+};
 
 static int attend_rows(int m)
 {
     int rows = 65536 / m;
     return rows < 16 ? 16 : rows > 128 ? 128 : rows;
 }
+static int attend_ld(int m) { return (m + SUM_LANES - 1) / SUM_LANES * SUM_LANES; }   /* of P */
 
-/* a block of rows of P: q [rows][..] of one head, k [m][..] */
-static void attend_block(int rows, int m, int w, int ldq, const fd_real *q, const fd_real *k,
-                         fd_real *p, fd_arena mem)
+/* where sample and head j begin among tokens [b][n] that lie ld apart, heads of width w */
+static ptrdiff_t attend_at(const struct attend *s, ptrdiff_t j, int n, int ld, int w)
 {
-    fd_gemm(0, 1, rows, m, w, 1 / sqrt((double)w), q, ldq, k, ldq, 0.0, p, m, mem);
-    for (int r = 0; r < rows; r++) row_softmax(m, p + (ptrdiff_t)r * m, p + (ptrdiff_t)r * m);
+    return j / s->heads * n * ld + j % s->heads * w;
 }
 
+/* rows r.. of P of sample and head j; z: as much room */
+static void attend_block(const struct attend *s, ptrdiff_t j, int r, int rows, fd_real *z, fd_real *p,
+                         fd_real *stats, int known, fd_arena mem)
+{
+    fd_gemm(0, 1, rows, s->m, s->w, 1 / sqrt((double)s->w),
+            s->q + attend_at(s, j, s->n, s->ldq, s->w) + (ptrdiff_t)r * s->ldq, s->ldq,
+            s->k + attend_at(s, j, s->m, s->ldq, s->w), s->ldq, 0.0, z, attend_ld(s->m), mem);
+    row_softmax(rows, s->m, attend_ld(s->m), z, p, stats, known);
+}
+
+static void attend_run(const struct attend *s, fd_real *y, fd_arena scratch)
+{
+    int block = attend_rows(s->m), blocks = (s->n + block - 1) / block, ld = attend_ld(s->m);
+    int e = s->heads * s->u;
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF((double)s->n * s->m * s->b * s->heads > TAPE_BLOCK)
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->b * s->heads * blocks; i++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real *p = fd_raw(&mem, fd_real, (ptrdiff_t)block * ld), *z = fd_raw(&mem, fd_real, (ptrdiff_t)block * ld);
+        fd_real *stats = s->stats ? s->stats : fd_raw(&mem, fd_real, 2 * block);
+        int r = (int)(i % blocks) * block, rows = s->n - r < block ? s->n - r : block;
+        ptrdiff_t j = i / blocks;
+        if (!p || !z || !stats) continue;
+        attend_block(s, j, r, rows, z, p, s->stats ? stats + 2 * (j * s->n + r) : stats, 0, mem);
+        fd_gemm(0, 0, rows, s->u, s->m, 1.0, p, ld, s->v + attend_at(s, j, s->m, s->ldv, s->u), s->ldv, 0.0,
+                y + attend_at(s, j, s->n, e, s->u) + (ptrdiff_t)r * e, e, mem);
+    }
+    job_join(job, &scratch);
+}
+
+/* one source: q, k, v side by side in every token */
 static void op_attention_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
-    fd_var *q = y->src[0], *k = y->src[1], *v = y->src[2];
-    int heads = y->i[0], b = q->n[0], n = q->n[1], d = q->n[2], m = k->n[1], e = v->n[2];
-    int w = d / heads, u = e / heads, block = attend_rows(m);
-    for (int i = 0; i < 3; i++) dx[i] = tape_push(t, NULL, 3, y->src[i]->n, 0, NULL);
+    const struct attend *s = y->aux;
+    int block = attend_rows(s->m), ld = attend_ld(s->m), e = s->heads * s->u, one = !y->src[1];
+    fd_real *to[3];
+    for (int i = 0; i < 3; i++) {
+        if (!i || !one) dx[i] = tape_push(t, NULL, 3, y->src[i]->n, 0, NULL);
+        if (!dx[one ? 0 : i]) return;
+        to[i] = one ? dx[0]->x + (ptrdiff_t)i * e : dx[i]->x;
+    }
     fd_arena scratch = *t->mem;
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    FD_PARALLEL_IF(b * heads > 1 && (double)n * m * b * heads > TAPE_BLOCK)
-    for (int j = 0; j < b * heads; j++) {
+    FD_PARALLEL_IF(s->b * s->heads > 1 && (double)s->n * s->m * s->b * s->heads > TAPE_BLOCK)
+    for (int j = 0; j < s->b * s->heads; j++) {
         fd_arena mem = job[threads_this()].mem;
-        fd_real *p = fd_raw(&mem, fd_real, (ptrdiff_t)block * m);
-        fd_real *dp = fd_raw(&mem, fd_real, (ptrdiff_t)block * m);
-        ptrdiff_t at = (ptrdiff_t)(j / heads) * n * d + j % heads * w;          /* of q, and dq */
-        ptrdiff_t ay = (ptrdiff_t)(j / heads) * n * e + j % heads * u;
-        ptrdiff_t ak = (ptrdiff_t)(j / heads) * m * d + j % heads * w;
-        ptrdiff_t av = (ptrdiff_t)(j / heads) * m * e + j % heads * u;
-        double s = 1 / sqrt((double)w);
-        for (int r = 0; r < n && dp; r += block) {
-            int rows = n - r < block ? n - r : block;
-            const fd_real *qr = q->x + at + (ptrdiff_t)r * d, *dr = dy->x + ay + (ptrdiff_t)r * e;
-            attend_block(rows, m, w, d, qr, k->x + ak, p, mem);
-            fd_gemm(1, 0, m, u, rows, 1.0, p, m, dr, e, r > 0, dx[2]->x + av, e, mem);
-            fd_gemm(0, 1, rows, m, u, 1.0, dr, e, v->x + av, e, 0.0, dp, m, mem);
+        ptrdiff_t size = (ptrdiff_t)block * ld;
+        fd_real *p = fd_raw(&mem, fd_real, size), *z = fd_raw(&mem, fd_real, size), *dp = z;
+        ptrdiff_t at = attend_at(s, j, s->n, s->ldq, s->w), ak = attend_at(s, j, s->m, s->ldq, s->w);
+        ptrdiff_t ay = attend_at(s, j, s->n, e, s->u), av = attend_at(s, j, s->m, s->ldv, s->u);
+        double scale = 1 / sqrt((double)s->w);
+        for (int r = 0; r < s->n && p && z; r += block) {
+            int rows = s->n - r < block ? s->n - r : block;
+            const fd_real *qr = s->q + at + (ptrdiff_t)r * s->ldq, *dr = dy->x + ay + (ptrdiff_t)r * e;
+            attend_block(s, j, r, rows, z, p, s->stats + 2 * ((ptrdiff_t)j * s->n + r), 1, mem);
+            fd_gemm(1, 0, s->m, s->u, rows, 1.0, p, ld, dr, e, r > 0, to[2] + av, s->ldv, mem);
+            fd_gemm(0, 1, rows, s->m, s->u, 1.0, dr, e, s->v + av, s->ldv, 0.0, dp, ld, mem);
             for (int i = 0; i < rows; i++) {
-                fd_real *pi = p + (ptrdiff_t)i * m, *di = dp + (ptrdiff_t)i * m;
-                fd_real sum = (fd_real)row_dot(m, pi, di, 0);
-                for (int l = 0; l < m; l++) di[l] = pi[l] * (di[l] - sum);
+                fd_real *pi = p + (ptrdiff_t)i * ld, *di = dp + (ptrdiff_t)i * ld;
+                fd_real sum = (fd_real)row_dot(s->m, pi, di, 0);
+                for (int l = 0; l < s->m; l++) di[l] = pi[l] * (di[l] - sum);
             }
-            fd_gemm(0, 0, rows, w, m, s, dp, m, k->x + ak, d, 0.0,
-                    dx[0]->x + at + (ptrdiff_t)r * d, d, mem);
-            fd_gemm(1, 0, m, w, rows, s, dp, m, qr, d, r > 0, dx[1]->x + ak, d, mem);
+            fd_gemm(0, 0, rows, s->w, s->m, scale, dp, ld, s->k + ak, s->ldq, 0.0,
+                    to[0] + at + (ptrdiff_t)r * s->ldq, s->ldq, mem);
+            fd_gemm(1, 0, s->m, s->w, rows, scale, dp, ld, qr, s->ldq, r > 0, to[1] + ak, s->ldq, mem);
         }
     }
     job_join(job, &scratch);
+}
+
+static fd_var *attend_push(fd_tape *t, const struct attend *s, const int out[3], int nsrc, fd_var *const src[])
+{
+    static const struct fd_op op = { "fd_attention", op_attention_vjp, 1 };
+    struct attend *own = fd_raw(t->mem, struct attend, 1);
+    fd_var *y = own ? tape_push(t, &op, 3, out, nsrc, src) : NULL;
+    if (!y) return NULL;
+    *own = *s;
+    own->stats = y->needs ? fd_raw(t->mem, fd_real, 2 * (ptrdiff_t)s->b * s->heads * s->n) : NULL;
+    y->aux = own;
+    attend_run(own, y->x, *t->mem);
+    return t->mem->st->code ? NULL : y;
+}
+
+/* of tokens with themselves: x [b][n][q, k, v of width e each] */
+static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads)
+{
+    if (!x) return NULL;
+    int b = x->n[0], n = x->n[1], e = x->n[2] / 3, w = e / heads, out[3] = { b, n, e };
+    struct attend s = { b, n, n, heads, w, w, 3 * e, 3 * e, x->x, x->x + e, x->x + 2 * e, NULL };
+    return attend_push(t, &s, out, 1, &x);
 }
 
 /* [b][n][d] as [b][heads][n][d / heads] */
@@ -2714,45 +2826,27 @@ static fd_var *attend_split(fd_tape *t, fd_var *x, int heads)
 
 fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
 {
-    static const struct fd_op op = { "fd_attention", op_attention_vjp, 1 };
+    static const char where[] = "fd_attention";
     if (!q || !k || !v) return NULL;
     if (q->nd != 3 || k->nd != 3 || v->nd != 3)
-        return tape_fail(t, op.name, "wants q, k, v [b][n][d]: axes", 3, q->nd, k->nd, v->nd);
+        return tape_fail(t, where, "wants q, k, v [b][n][d]: axes", 3, q->nd, k->nd, v->nd);
     if (q->n[0] != k->n[0] || q->n[0] != v->n[0] || k->n[1] != v->n[1])
-        return tape_fail(t, op.name, "q, k, v differ: samples, keys, values", 3, q->n[0], k->n[1],
+        return tape_fail(t, where, "q, k, v differ: samples, keys, values", 3, q->n[0], k->n[1],
                          v->n[1]);
     if (q->n[2] != k->n[2])
-        return tape_fail(t, op.name, "widths of q and k differ", 2, q->n[2], k->n[2], 0);
+        return tape_fail(t, where, "widths of q and k differ", 2, q->n[2], k->n[2], 0);
     if (heads < 1 || q->n[2] % heads || v->n[2] % heads)
-        return tape_fail(t, op.name, "heads do not divide the width", 3, heads, q->n[2], v->n[2]);
+        return tape_fail(t, where, "heads do not divide the width", 3, heads, q->n[2], v->n[2]);
     int b = q->n[0], n = q->n[1], d = q->n[2], m = k->n[1], e = v->n[2], out[3] = { b, n, e };
-    int w = d / heads, u = e / heads, block = attend_rows(m), blocks = (n + block - 1) / block;
+    int w = d / heads, u = e / heads;
     if (t->mode == FD_GRAD2) {
         fd_var *p = fd_matmul(t, 0, 1, attend_split(t, q, heads), attend_split(t, k, heads));
         p = fd_softmax(t, fd_affine(t, p, 1 / sqrt((double)w), 0));
         p = fd_matmul(t, 0, 0, p, attend_split(t, v, heads));
         return fd_reshape(t, fd_permute(t, p, (int[]){ 0, 2, 1, 3 }), 3, out);
     }
-    fd_var *y = tape_push(t, &op, 3, out, 3, (fd_var *[]){ q, k, v });
-    fd_arena scratch = *t->mem;
-    job_mem *job = y ? job_fork(&scratch) : NULL;
-    if (!job) return NULL;
-    y->i[0] = heads;
-    FD_PARALLEL_IF((double)n * m * b * heads > TAPE_BLOCK)
-    for (ptrdiff_t j = 0; j < (ptrdiff_t)b * heads * blocks; j++) {
-        fd_arena mem = job[threads_this()].mem;
-        fd_real *p = fd_raw(&mem, fd_real, (ptrdiff_t)block * m);
-        int r = (int)(j % blocks) * block, h = (int)(j / blocks % heads);
-        int rows = n - r < block ? n - r : block;
-        ptrdiff_t i = j / blocks / heads;
-        if (!p) continue;
-        attend_block(rows, m, w, d, q->x + (i * n + r) * d + h * w, k->x + i * m * d + h * w, p,
-                     mem);
-        fd_gemm(0, 0, rows, u, m, 1.0, p, m, v->x + i * m * e + h * u, e, 0.0,
-                y->x + (i * n + r) * e + h * u, e, mem);
-    }
-    job_join(job, &scratch);
-    return t->mem->st->code ? NULL : y;
+    struct attend s = { b, n, m, heads, w, u, d, e, q->x, k->x, v->x, NULL };
+    return attend_push(t, &s, out, 3, (fd_var *[]){ q, k, v });
 }
 
 /* softmax(q k^T/sqrt(w) + log p): one more column of q and k in each head, where q has 1 and k has log p, and the
@@ -4034,17 +4128,20 @@ static fd_var *vit_block(struct net_pass *f, fd_var *h, fd_var *from, const fd_r
     fd_tape *t = f->t;
     int w = a->width;
     fd_var *part[3], *u = net_gate(f, vit_norm(f, h), film, at), *k = from ? vit_norm(f, from) : NULL;
+    int fused = t->mode != FD_GRAD2 && !k && !weight;
     for (int i = 0, to; i < (k ? 2 : 1); i++) {
         fd_var *x = i ? k : u, *y;
         y = a->qkv_bias ? net_linear(f, x) : fd_matmul(t, 0, 0, x, net_next(f));
         if (!y) return NULL;
-        for (int j = 0, c = y->n[1] / w; j < c; j++) {
+        if (fused) u = fuse_attend(t, fd_reshape(t, y, 3, (int[]){ b, y->n[0] / b, 3 * w }), a->heads);
+        for (int j = 0, c = y->n[1] / w; j < c && !fused; j++) {
             to = i + j;
             part[to] = fd_reshape(t, fd_slice(t, y, 1, j * w, w), 3, (int[]){ b, y->n[0] / b, w });
         }
     }
-    u = fuse_flat(t, fd_attention_over(t, part[0], part[1], part[2], a->heads, weight));
-    h = fd_add(t, h, net_linear(f, u));
+    if (!fused) u = fd_attention_over(t, part[0], part[1], part[2], a->heads, weight);
+    fd_var *proj = net_next(f);
+    h = fuse_dense(t, fuse_flat(t, u), proj, net_next(f), h);
     return fd_add(t, h, net_dense2(f, net_gate(f, vit_norm(f, h), film, at + 2 * w), net_map(a)));
 }
 
