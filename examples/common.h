@@ -301,7 +301,9 @@ static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_VIT, FD_UVIT, 
 static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
     { "x0", "the data", { { 0 } } }, { "noise", "the noise", { { 0 } } },
     { "score", "C grad log p", { { 0 } } }, { "v", "m noise - s data", { { 0 } } },
-    { "velocity", "of the flow", { { 0 } } } } };
+    { "velocity", "of the flow", { { 0 } } },
+    { "score-half", "C^1/2 grad log p: no function in the limit", { { 0 } } },
+    { "score-full", "grad log p in L2: nor is this", { { 0 } } } } };
 static topic t_precond = { "precond", "preconditioning", {
     { "gauss", "the network corrects the exact model of Gaussian data of this spectrum", {
         { "floor", "1e-6", "least eigenvalue over the largest", 0, 1 } } },
@@ -630,7 +632,7 @@ static const option options[] = {
     { "precond", "SPEC", "gauss", TRAIN | DEMO, O_SPEC, AT(precond), &t_precond, 0, 0,
       "gauss or none (fd help precond)" },
     { "predict", "NAME", "x0", TRAIN | DEMO, O_SPEC, AT(predict), &t_predict, 0, 0,
-      "with --precond none: x0, noise, score, v, velocity" },
+      "with --precond none: x0, noise, score, v, velocity, score-half, score-full" },
     { "weight", "NAME", "one", TRAIN | DEMO, O_SPEC, AT(weight), &t_weight, 0, 0,
       "of the loss: one, x0, noise, v, likelihood" },
     { "norm", "SPEC", "h", TRAIN | DEMO, O_SPEC, AT(norm), &t_norm, 0, 0,
@@ -1262,6 +1264,8 @@ static inline void settings_check(const kit *k, const args *o)
         die(2, "--%s: %s is for --process ddpm and ladder", o->law.row == FD_T_LEVELS ? "time-law" : "norm",
             o->law.row == FD_T_LEVELS ? "levels" : "step");
     if (whole && o->weight.row) die(2, "--weight: --norm %s has its own", t_norm.rows[o->norm.row].name);
+    if (o->weight.row && k->predict.row > FD_VELOCITY)
+        die(2, "--weight: not with --predict %s: --norm", t_predict.rows[k->predict.row].name);
     if (o->law.row == LAW_LEAST && (o->weight.row || (!k->precond.row && !whole)))
         die(2, "--time-law: least goes by --norm alone, with --precond none or --norm likelihood, step");
 }

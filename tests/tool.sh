@@ -217,7 +217,7 @@ done
 bad 2 "expected noise, unit, matched" sample --model m.safetensors --start hot
 bad 2 "scaled has no key 'x'; it has c, inner, at" sample --model m.safetensors --corrector scaled:x=1
 bad 2 'annealed: needs a --corrector' sample --model m.safetensors --scheme annealed
-for p in x0 noise score v velocity; do
+for p in x0 noise score v velocity score-half score-full; do
     ok "train $p" "$fd" train --data fields:n=32 $small --steps 2 --predict $p -o p.safetensors
     ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
 done
@@ -247,6 +247,7 @@ for b in linear quadratic sigmoid cosine; do
 done
 bad 2 'levels is for --process ddpm and ladder' train --data fields --grid 8 --time-law levels
 bad 2 'step is for --process ddpm and ladder' train --data fields --grid 8 --norm step
+bad 2 'not with --predict score-half: --norm' train --data fields --grid 8 --predict score-half --weight noise
 bad 2 '--norm likelihood has its own' train --data fields --grid 8 --norm likelihood --precond none --weight v
 bad 2 'least goes by --norm alone' train --data fields --grid 8 --time-law least
 for n in style=original time=channel time=none coords=none coords=closed,residual=1 act=silu,lift=-1,proj=16; do
