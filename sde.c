@@ -549,7 +549,8 @@ static void lin_task(ptrdiff_t task, ptrdiff_t blocks, ptrdiff_t n, int nin, con
 {
     ptrdiff_t at = task % blocks * LIN_BLOCK, o = task / blocks * n + at;
     ptrdiff_t len = n - at < LIN_BLOCK ? n - at : LIN_BLOCK;
-    const fd_real *from[3] = { in[0] + o, nin > 1 ? in[1] + o : NULL, nin > 2 ? in[2] + o : NULL };
+    const fd_real *from[3] = { NULL };
+    for (int j = 0; j < nin; j++) from[j] = in[j] + o;
     lin_row(len, nin, c + task / blocks * 3, from, y + o);
 }
 
