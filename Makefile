@@ -2,6 +2,7 @@
 # make test       build and run the tests
 # make check      the tests of every variant, with warnings as errors
 # make demo       the main job: train, sample on three grids, figures in out/demo (DATA=file: other images)
+# make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make setup      install the one package that a build needs: libstb-dev
 # make clean
@@ -142,7 +143,19 @@ build/data/fashion-mnist:
 	@mkdir -p $(@D)
 	@[ ! -f $(FASHION) ] || { gunzip -c $(FASHION) >$@.tmp && mv $@.tmp $@; }
 
+# ---- The thesis's tables: an hour or two; goes on where it was stopped --------------------------------
+
+ifdef DATA
+thesis: $(B)/thesis
+	nice $(B)/thesis --threads 1 --data "$(DATA)" $(if $(LABELS),--labels "$(LABELS)") $(THESIS)
+else
+thesis: $(B)/thesis build/data/fashion-mnist
+	@[ -s build/data/fashion-mnist ] || { echo "thesis: needs Fashion-MNIST, or DATA=images LABELS=labels" >&2; exit 1; }
+	gunzip -c $(subst images-idx3,labels-idx1,$(FASHION)) >build/data/fashion-mnist-labels
+	nice $(B)/thesis --threads 1 --data build/data/fashion-mnist --labels build/data/fashion-mnist-labels $(THESIS)
+endif
+
 clean:
 	rm -rf build
 
-.PHONY: all test check bench setup demo clean
+.PHONY: all test check bench setup demo thesis clean

@@ -1,4 +1,4 @@
-/* train.c -- train a small network on 64 points and sample on 128: train [NETWORK [STEPS]].
+/* train.c -- train a small network on 64 points and sample on 128: train [NETWORK [STEPS [SAMPLES]]].
  *
  * The data are a mixture of two Gaussian random functions, so the best possible denoiser is known
  * (fd_oracle_mix): the network's error is printed beside its error, and the energy distance of the
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { N = 64, B = 64, TRAIN = 1500, STEPS = 50, M = 512 };
+enum { N = 64, B = 64, STEPS = 50 };
 
 /* each in a minute or so on one core */
 #define IO .nd = 1, .in = 1, .out = 1
@@ -19,19 +19,19 @@ enum { N = 64, B = 64, TRAIN = 1500, STEPS = 50, M = 512 };
 #define TRANSFORMER IO, .width = 64, .patch = { 4 }, .grid = { N }, .time = FD_TIME_TOKEN
 #define FIELD .field = FD_SIREN, .field_width = 32, .field_layers = 2, .latent = 32
 #define ADAPTS IO, .width = 32, .layers = 2, .time = FD_TIME_CHANNEL, .inner = 3
-static const struct { const char *name; int steps; fd_arch arch; } nets[] = {
-    { "fno", TRAIN, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 } } },
-    { "fno-original", TRAIN, { .kind = FD_FNO_ORIGINAL, FOURIER, .modes = { 12 } } },
-    { "uno", TRAIN, { .kind = FD_UNO, IO, .width = 16, .levels = 3, .modes = { 24 }, .time = FD_TIME_FILM,
+static const struct { const char *name; int steps, samples; fd_arch arch; } nets[] = {
+    { "fno", 1500, 512, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 } } },
+    { "fno-original", 1500, 512, { .kind = FD_FNO_ORIGINAL, FOURIER, .modes = { 12 } } },
+    { "uno", 1500, 512, { .kind = FD_UNO, IO, .width = 16, .levels = 3, .modes = { 24 }, .time = FD_TIME_FILM,
                       .coords = FD_COORD_OPEN } },
-    { "unet", TRAIN, { .kind = FD_FNO_UNET, IO, .width = 16, .layers = 1, .levels = 3, .modes = { 24 },
+    { "unet", 1500, 512, { .kind = FD_FNO_UNET, IO, .width = 16, .layers = 1, .levels = 3, .modes = { 24 },
                        .time = FD_TIME_FILM, .coords = FD_COORD_OPEN } },
-    { "vit", TRAIN, { .kind = FD_VIT, TRANSFORMER, .layers = 4 } },
-    { "uvit", TRAIN, { .kind = FD_UVIT, TRANSFORMER, .layers = 5 } },
-    { "vit-field", TRAIN, { .kind = FD_VIT, TRANSFORMER, .layers = 3, FIELD } },
-    { "fno-field", TRAIN, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 }, FIELD } },
-    { "siren", TRAIN, { .kind = FD_SIREN, ADAPTS, .mod = FD_MOD_SCALE } },
-    { "gabor", TRAIN, { .kind = FD_GABOR, ADAPTS, .mod = FD_MOD_WEIGHTS, .blind = 1, .rates = 1 } },
+    { "vit", 1500, 512, { .kind = FD_VIT, TRANSFORMER, .layers = 4 } },
+    { "uvit", 1500, 512, { .kind = FD_UVIT, TRANSFORMER, .layers = 5 } },
+    { "vit-field", 1500, 512, { .kind = FD_VIT, TRANSFORMER, .layers = 3, FIELD } },
+    { "fno-field", 1500, 512, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 }, FIELD } },
+    { "siren", 300, 64, { .kind = FD_SIREN, ADAPTS, .mod = FD_MOD_SCALE } },
+    { "gabor", 300, 64, { .kind = FD_GABOR, ADAPTS, .mod = FD_MOD_WEIGHTS, .blind = 1, .rates = 1 } },
 };
 enum { NETS = sizeof nets / sizeof *nets };
 
@@ -45,8 +45,8 @@ static void draws(const fd_cov *c, const fd_real *mean, fd_rng r, int m, fd_real
             x[i * n + j] += (fd_index(fd_sub(r, 'c', 0), (uint64_t)i, 2) ? 1 : -1) * mean[j];
 }
 
-/* miss -- mean squared distance of the prediction of x0 from x0 [M][n], at time t. */
-static double miss(const fd_model *m, const fd_process *p, double t, const fd_real *x0, fd_arena a)
+/* miss -- mean squared distance of the prediction of x0 from M functions x0, at time t. */
+static double miss(const fd_model *m, const fd_process *p, double t, int M, const fd_real *x0, fd_arena a)
 {
     ptrdiff_t n = M * fd_size(&p->noise->s);
     fd_real *xt = fd_raw(&a, fd_real, n), *y = fd_raw(&a, fd_real, n);
@@ -65,12 +65,13 @@ int main(int argc, char **argv)
 {
     int which = 0;
     while (argc > 1 && which < NETS && strcmp(nets[which].name, argv[1])) which++;
-    if (which == NETS || argc > 3) {
-        fputs("usage: train [NETWORK [STEPS]]; networks:", stderr);
+    if (which == NETS || argc > 4) {
+        fputs("usage: train [NETWORK [STEPS [SAMPLES]]]; networks:", stderr);
         for (int i = 0; i < NETS; i++) fprintf(stderr, " %s", nets[i].name);
         fputs("\n", stderr);
         return 2;
     }
+    int M = argc > 3 ? atoi(argv[3]) : nets[which].samples;
     int steps = argc > 2 ? atoi(argv[2]) : nets[which].steps, each = steps < 6 ? 1 : steps / 6;
     const fd_arch *arch = &nets[which].arch;
     fd_status  st;
@@ -124,7 +125,7 @@ int main(int argc, char **argv)
         for (int i = 0; i < 2; i++) {
             printf("%3d points, %-8s", n, i ? "network" : "best");
             for (int k = 0; k < 3; k++)
-                printf("%8.4f", miss(i ? &says : &best, &p[g], (double[]){ .1, .3, .6 }[k], x, a));
+                printf("%8.4f", miss(i ? &says : &best, &p[g], (double[]){ .1, .3, .6 }[k], M, x, a));
             printf("\n");
         }
     }

@@ -436,6 +436,19 @@ done
 [ $? = 1 ]; report $? "train, ulimit -f: status"; [ ! -e f.safetensors ]; report $? "train, ulimit -f: a torn model"
 ok budget "$fd" train --data fields:n=64 $small --budget 0.5 -o g.safetensors
 
+# ---- the thesis's tables, on 660 images of 8x8: all rows, and again from its files
+"$fd" noise --grid 8x8 -n 660 -o t.npy >/dev/null
+{ printf '\000\000\010\001\000\000\002\224'; i=0; while [ $i -lt 66 ]; do printf '\000\001\002\003\004\005\006\007\010\011'; i=$((i + 1)); done; } >t.idx
+tiny="--data t.npy --labels t.idx --outdir thesis --train 1 --steps 4 --batch 2 -n 40 --seed 3"
+ok thesis "$B/thesis" $tiny; says '^5.2 +R = I, T = 100 ' out; says '^wrote thesis/thesis.csv$' out
+exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
+[ "$(wc -l <thesis/thesis.csv)" = 21 ]; report $? "thesis.csv has not 21 lines"
+sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
+for n in fno fno-original uno unet vit uvit vit-field fno-field siren gabor; do
+    ok "train $n" "$B/train" $n 1 && says '^128 points, network' out
+done
+"$B/train" cnn >out 2>err; [ $? = 2 ]; report $? "train cnn"; says '^usage: train .* fno ' err
+
 # ---- the study of choices of C: its own check, its files
 ok choice "$B/choice" --outdir choice && says 'white noise: pass$' out; exists choice/choice.png choice/choice.csv
 
