@@ -928,6 +928,7 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     level, as FD_FNO_BLOCK counts them. Grids change by fd_regrid, the 1x1 branch included; differs
  *                     from [DDO], which interpolates that one and keeps Nyquist modes. They compute an embedding
  *                     of time and do not use it: FD_TIME_NONE. Otherwise f((1 + gamma) u + beta).
+ *                     rank [DDO: .1]: R = core x_0 U_0 x_1 U_1 .., complex, modes, in and out, made in every pass.
  *   FD_FNO_UNET       `layers` [4] residual blocks a level, h <- h W + conv2(f(norm2(conv1(f(norm1 h))))), conv =
  *                     spectral + 1x1, norms of the kept modes, scale and shift after norm2; moves between
  *                     levels by fd_regrid and one more conv; two blocks at the bottom, then layers + 1 a
@@ -973,6 +974,7 @@ typedef struct {
     int levels, groups;      /* U-shaped: [4], U-Net [3]; U-Net: groups of its norms, [32 or what divides width] */
     int mult[FD_LEVELS];     /* widths of the levels over width, [1 2 4 4 ..], U-Net [1 2 2 ..] */
     double scale[FD_LEVELS]; /* points of their axes over those of the grid, [1 3/4 1/2 1/4 ..], U-Net [1 1/2 1/4 ..] */
+    double rank;             /* U-NO: spectral weights as Tucker tensors with this part of the numbers; 0: whole */
     double pad;              /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15. Fourier operators */
     int acts, mix, mix_acts; /* FNO: layers that an activation follows, the first ones [layers - 1]; 0: no MLPs; layers
                                 with an activation before theirs [acts] */

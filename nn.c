@@ -3273,7 +3273,8 @@ static int net_arch(fd_arch *a, fd_status *st)
         "only networks that adapt are blind", "acts must be 1..layers, are",
         "only Fourier operators have a mix of 0..65536: mix", "waves (modes) must be 1..16, are",
         "unknown clock", "mix_acts must be 1..layers, are",
-        "norms must divide the width, without scale-shift by time: norms", "gates must be 0 or 1, are"
+        "norms must divide the width, without scale-shift by time: norms", "gates must be 0 or 1, are",
+        "only a U-NO has a rank in 0..1, in percent"
     };
     enum { MOST = 1 << 16 };                          /* of any extent */
     int fault = -1, v = 0;
@@ -3329,6 +3330,7 @@ static int net_arch(fd_arch *a, fd_status *st)
         CHECK(37, a->modes[i], a->modes[i] > 0 && a->modes[i] <= 16)
     int best = (fno && !hdm) || points ? FD_TIME_FILM : vit || hdm ? FD_TIME_TOKEN : FD_TIME_NONE;
     CHECK(7, a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == best)
+    CHECK(42, (int)(100 * a->rank), a->rank == 0 || (a->kind == FD_UNO && a->rank > 0 && a->rank <= 1))
     CHECK(38, a->clock, a->clock == FD_CLOCK_WAVES || a->clock == FD_CLOCK_RANDOM)
     CHECK(8, a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED)
     CHECK(9, a->act, a->act > 0 && a->act <= FD_MAPS)
@@ -3441,6 +3443,15 @@ static void net_init(const fd_net *net, int i, fd_rng r)
     if (net_is_hdm(a) && (spectral || bias)) {
         fd_normal(r, n, w);
         for (ptrdiff_t j = 0; j < n; j++) w[j] /= (fd_real)(width * width);
+        return;
+    }
+    if (a->rank > 0 && (!strcmp(stem, "core") || !strncmp(stem, "factor", 6))) {
+        const fd_part *core = p - (*stem == 'c' ? 0 : stem[6] - '0' + 1), *in = core + a->nd + 1;
+        double terms = 1;                             /* entries of the whole: complex variance 2/(ci + co) */
+        for (int j = 0; j < core->nd - 1; j++) terms *= core->n[j];
+        scale = sqrt(pow(2. / (in[0].n[0] + in[1].n[0]) / terms, 1. / (a->nd + 3)) / 2);
+        fd_normal(r, n, w);
+        for (ptrdiff_t j = 0; j < n; j++) w[j] *= (fd_real)scale;
         return;
     }
     if (net_is_u(a) && (spectral || bias)) {
@@ -3560,6 +3571,34 @@ static void net_plan_proj(fd_net *net, fd_status *st, int in)
     }
 }
 
+/* The ranks of a Tucker tensor n[d] that has `part` of the numbers of the whole: r_i = x n_i, rounded, where
+ * x^d prod n + x sum n^2 = part prod n, the rule of tensorly */
+static void net_ranks(int d, const int n[], double part, int r[])
+{
+    double whole = 1, squares = 0, lo = 0, hi = 1;
+    for (int i = 0; i < d; i++) {
+        whole *= n[i];
+        squares += (double)n[i] * n[i];
+    }
+    for (int k = 0; k < 60; k++) {
+        double x = (lo + hi) / 2;
+        if (pow(x, d) * whole + x * squares < part * whole) lo = x;
+        else hi = x;
+    }
+    for (int i = 0; i < d; i++) r[i] = lo * n[i] < 1 ? 1 : (int)(lo * n[i] + .5);
+}
+
+/* core [r..][2] and factors [n_i][r_i][2] of spectral weights [n..][2] */
+static void net_plan_tucker(fd_net *net, fd_status *st, const char *group, int l, int d, const int n[])
+{
+    static const char *const factor[] = { "factor0", "factor1", "factor2", "factor3", "factor4" };
+    int r[FD_MAXD];
+    net_ranks(d, n, net->arch.rank, r);
+    r[d] = 2;
+    net_part(net, st, group, l, "core", d + 1, r);
+    for (int i = 0; i < d; i++) net_part(net, st, group, l, factor[i], 3, (int[]){ n[i], r[i], 2 });
+}
+
 /* spectral weights, 1x1 map, bias; modes at a scale of the grid */
 static void net_plan_layer(fd_net *net, fd_status *st, const char *group, int l, const char *conv,
                            double scale, int ci, int co)
@@ -3576,7 +3615,8 @@ static void net_plan_layer(fd_net *net, fd_status *st, const char *group, int l,
     n[A->nd] = ci;
     n[A->nd + 1] = co;
     n[A->nd + 2] = 2;
-    net_part(net, st, group, l, stem[0], A->nd + 3, n);
+    if (A->rank > 0) net_plan_tucker(net, st, group, l, A->nd + 2, n);
+    else net_part(net, st, group, l, stem[0], A->nd + 3, n);
     net_part(net, st, group, l, stem[1], 2, (int[]){ ci, co });
     net_part(net, st, group, l, stem[2], 1, &co);
 }
@@ -3985,13 +4025,40 @@ static fd_var *net_shift(struct net_pass *f, fd_var *bias, fd_var *film, int at)
     return fd_concat(t, scale, fd_add(t, fd_mul(t, scale, bias), beta), 1);
 }
 
+/* x [..][r][..][2] times u [n][r][2] along an axis, complex: rows of pairs times [[re, im], [-im, re]] */
+static fd_var *net_factor(fd_tape *t, fd_var *x, int axis, fd_var *u)
+{
+    static const fd_real turn[4] = { 0, 1, -1, 0 };
+    if (!x || !u) return NULL;
+    int n = u->n[0], r = u->n[1], last = x->nd - 1, order[FD_MAXD], back[FD_MAXD], shape[FD_MAXD];
+    fd_var *m = fd_permute(t, u, (int[]){ 1, 0, 2 }), *j = fd_matmul(t, 0, 0, m, fd_input(t, 2, (int[]){ 2, 2 }, turn));
+    m = fd_concat(t, fd_reshape(t, m, 3, (int[]){ r, 1, 2 * n }), fd_reshape(t, j, 3, (int[]){ r, 1, 2 * n }), 1);
+    for (int i = 0; i <= last; i++) order[i] = i < axis || i == last ? i : i < last - 1 ? i + 1 : axis;
+    for (int i = 0; i <= last; i++) back[order[i]] = i;
+    x = fd_permute(t, x, order);
+    if (!x || !m) return NULL;
+    memcpy(shape, x->n, sizeof shape);
+    shape[last - 1] = n;
+    x = fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / (2 * r)), 2 * r });
+    x = fd_matmul(t, 0, 0, x, fd_reshape(t, m, 2, (int[]){ 2 * r, 2 * n }));
+    return fd_permute(t, fd_reshape(t, x, last + 1, shape), back);
+}
+
+static fd_var *net_spectral(struct net_pass *p)       /* the weights of a spectral convolution */
+{
+    fd_var *R = net_next(p);
+    for (int i = 0; i < p->net->arch.nd + 2 && p->net->arch.rank > 0; i++)
+        R = net_factor(p->t, R, i, net_next(p));
+    return R;
+}
+
 /* f(scale (spectral(h) + h w) + shift) */
 static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, int f, const int lo[],
                          const int hi[])
 {
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
-    fd_var *R = net_next(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
+    fd_var *R = net_spectral(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
     if (t->mode != FD_GRAD2) return fuse_spectral(t, h, R, w, ss, f, a->nd, lo, hi);
     fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, lo, hi), fd_matmul(t, 0, 0, h, w));
     if (!film || !u) return net_act(t, fd_add(t, u, ss), f);
@@ -4868,7 +4935,8 @@ static const struct save_field save_arch[] = {
     { "arch.grid1", 0, offsetof(fd_arch, grid) + sizeof(int) },
     { "arch.grid2", 0, offsetof(fd_arch, grid) + 2 * sizeof(int) },
     F(heads), F(mlp), F(pos), F(qkv_bias), F(mod), F(latent), F(field), F(field_width), F(field_layers),
-    F(pixels), F(pool), F(levels), F(groups), F(clock), { "arch.pad", 1, offsetof(fd_arch, pad) },
+    F(pixels), F(pool), F(levels), F(groups), F(clock), { "arch.rank", 1, offsetof(fd_arch, rank) },
+    { "arch.pad", 1, offsetof(fd_arch, pad) },
 #define G(i) { "arch.mult" #i, 0, offsetof(fd_arch, mult) + i * sizeof(int) }, \
              { "arch.scale" #i, 1, offsetof(fd_arch, scale) + i * sizeof(double) }
     G(0), G(1), G(2), G(3), G(4), G(5),
@@ -5114,11 +5182,17 @@ static int foreign_fail(struct foreign *o, const char *what, const char *name)
     return fd_fail_name(o->st, FD_EDATA, "fd_net_from", what, name);
 }
 
+/* what a format stands for at this layer and block */
+static void foreign_name(const struct foreign *o, const char *format, char name[128])
+{
+    int k = snprintf(name, 64, o->group, o->i);
+    snprintf(name + k, 64, format, o->i, o->j);
+}
+
 static const fd_tensor *foreign_find(struct foreign *o, const char *format)
 {
     char name[128];
-    int k = snprintf(name, 64, o->group, o->i);
-    snprintf(name + k, 64, format, o->i, o->j);
+    foreign_name(o, format, name);
     for (int i = 0; i < o->f->count; i++) {
         const char *s = o->f->tensor[i].name;
         if (strncmp(s, o->prefix, (size_t)o->length) || strcmp(s + o->length, name)) continue;
@@ -5132,8 +5206,7 @@ static const fd_tensor *foreign_need(struct foreign *o, const char *format)
 {
     char name[128];
     const fd_tensor *t = o->st->code ? NULL : foreign_find(o, format);
-    int k = snprintf(name, 64, o->group, o->i);
-    snprintf(name + k, 64, format, o->i, o->j);
+    foreign_name(o, format, name);
     if (!t) foreign_fail(o, "missing tensor", name);
     return t;
 }
@@ -5608,42 +5681,47 @@ static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, i
     }
 }
 
-static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a, int **column, fd_arena *mem)
+static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch *a)
+{
+    const fd_tensor *p = foreign_need(o, "patch_embed.proj.weight");
+    if (p && (p->nd < 3 || p->nd > 5)) foreign_fail(o, "patches have 1 to 3 axes", p->name + o->length);
+    if (o->st->code) return;
+    a->kind = FD_UVIT;
+    a->nd = p->nd - 2;
+    a->in = a->out = p->n[1];
+    a->width = p->n[0];
+    while (o->group = "in_blocks.%d.", foreign_find(o, "norm1.weight")) o->i++;
+    a->layers = 2 * o->i + 1;
+    o->group = "";
+    o->i = 0;
+    a->mlp = foreign_extent(o, "mid_block.mlp.fc1.weight", 0);
+    a->qkv_bias = foreign_find(o, "mid_block.attn.qkv.bias") != NULL;
+    a->heads = how->heads ? how->heads : a->width % 64 ? 0 : a->width / 64;
+    if (!a->heads && !o->st->code)
+        fd_fail(o->st, FD_EARG, "fd_net_from", "heads must be given, their width is not 64: width", 1,
+                a->width, 0, 0);
+    a->time = FD_TIME_TOKEN;
+    a->pos = FD_POS_LEARNED;
+    a->embed = a->width;
+    if (a->tscale == 0) a->tscale = 999;
+    a->eps = 1e-5;
+    int tokens = foreign_extent(o, "pos_embed", 1) - 1;
+    int side = (int)rint(pow(tokens > 0 ? tokens : 1, 1. / a->nd));
+    for (int i = 0; i < a->nd; i++) {
+        a->patch[i] = p->n[i + 2];
+        a->grid[i] = how->grid[i] ? how->grid[i] : a->patch[i] > 0 && a->patch[i] <= 64 && side < INT_MAX / 64
+                   ? side * a->patch[i] : 0;
+    }
+}
+
+static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a, int **column,
+                         fd_arena *mem)
 {
     memset(a, 0, sizeof *a);
     a->act = how->act;
     a->tscale = how->tscale;
     a->pad = how->pad;
-    if (kind == FD_FROM_UVIT) {
-        const fd_tensor *p = foreign_need(o, "patch_embed.proj.weight");
-        if (p && (p->nd < 3 || p->nd > 5)) foreign_fail(o, "patches have 1 to 3 axes", p->name + o->length);
-        if (o->st->code) return;
-        a->kind = FD_UVIT;
-        a->nd = p->nd - 2;
-        a->in = a->out = p->n[1];
-        a->width = p->n[0];
-        while (o->group = "in_blocks.%d.", foreign_find(o, "norm1.weight")) o->i++;
-        a->layers = 2 * o->i + 1;
-        o->group = "";
-        o->i = 0;
-        a->mlp = foreign_extent(o, "mid_block.mlp.fc1.weight", 0);
-        a->qkv_bias = foreign_find(o, "mid_block.attn.qkv.bias") != NULL;
-        a->heads = how->heads ? how->heads : a->width % 64 ? 0 : a->width / 64;
-        if (!a->heads && !o->st->code)
-            fd_fail(o->st, FD_EARG, "fd_net_from", "heads must be given, their width is not 64: width", 1, a->width, 0, 0);
-        a->time = FD_TIME_TOKEN;
-        a->pos = FD_POS_LEARNED;
-        a->embed = a->width;
-        if (a->tscale == 0) a->tscale = 999;
-        a->eps = 1e-5;
-        int tokens = foreign_extent(o, "pos_embed", 1) - 1, side = (int)rint(pow(tokens > 0 ? tokens : 1, 1. / a->nd));
-        for (int i = 0; i < a->nd; i++) {
-            a->patch[i] = p->n[i + 2];
-            a->grid[i] = how->grid[i] ? how->grid[i] : a->patch[i] > 0 && a->patch[i] <= 64 && side < INT_MAX / 64
-                       ? side * a->patch[i] : 0;
-        }
-        return;
-    }
+    if (kind == FD_FROM_UVIT) { foreign_uvit_arch(o, how, a); return; }
     int half = kind == FD_FROM_NEURALOP_02, old = kind == FD_FROM_NEURALOP_03 || how->version == 1, first = 2;
     const char *lift = kind == FD_FROM_FNO ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
     const fd_tensor *r;
@@ -5673,7 +5751,8 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
         else a->lift = foreign_extent(o, lift, 0);
         if (r && a->lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->lift = -1;
         const char *mlp = list ? "fno_blocks.mlp.0.fcs.0.weight" : "fno_blocks.channel_mlp.0.fcs.0.weight";
-        const fd_tensor *gate = foreign_find(o, list ? "fno_blocks.mlp_skips.0.weight" : "fno_blocks.channel_mlp_skips.0.weight");
+        const fd_tensor *gate = foreign_find(o, list ? "fno_blocks.mlp_skips.0.weight"
+                                                     : "fno_blocks.channel_mlp_skips.0.weight");
         if (!half && foreign_find(o, mlp)) {
             a->mix = foreign_extent(o, mlp, 0);
             a->gates = !gate || gate->nd < 2 || gate->n[0] != 1;
@@ -5682,7 +5761,8 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
     }
     o->i = 0;
     if (o->st->code) return;
-    if (how->norms > 0 || foreign_find(o, "fno_blocks.norm.0.weight")) a->norms = how->norms > 0 ? how->norms : 1;
+    if (how->norms > 0) a->norms = how->norms;
+    else if (foreign_find(o, "fno_blocks.norm.0.weight")) a->norms = 1;
     else if (how->norms < 0) a->norms = r->n[0];
     if (a->nd < 1 || a->nd > 3 || first < 1 || first > 2 || r->n[r->nd - 1] != 2) {
         foreign_fail(o, "not complex weights of 1 to 3 axes: wants a last axis of 2", r->name + o->length);
@@ -5691,7 +5771,8 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
     a->width = r->n[0];
     for (int i = 0; i < a->nd; i++) {
         int k = r->n[first + i], last = i == a->nd - 1;
-        a->modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k : !last ? k + (old && k % 2) : k > 1 ? 2 * (k - 1) : 1;
+        a->modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k
+                    : !last ? k + (old && k % 2) : k > 1 ? 2 * (k - 1) : 1;
     }
     foreign_inputs(o, kind, how, foreign_extent(o, lift, 1), a, column, mem);
 }

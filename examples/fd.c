@@ -680,7 +680,8 @@ static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, cha
 
 static void net_print(const char *program, const fd_net *net)
 {
-    static const char *const coords[] = { "none", "open", "closed" }, *const time[] = { "none", "a channel", "film", "a token" };
+    static const char *const coords[] = { "none", "open", "closed" };
+    static const char *const time[] = { "none", "a channel", "film", "a token" };
     const fd_arch *n = &net->arch;
     printf("%s, %d-D: in %d, out %d, width %d, layers %d, ", program, n->nd, n->in, n->out, n->width, n->layers);
     if (n->kind == FD_UVIT) printf("heads %d, patches ", n->heads);

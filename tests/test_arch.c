@@ -640,7 +640,8 @@ static const fd_arch zoo[] = {
       .groups = 2, .mlp = 5, .proj = 3, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 3, .clock = FD_CLOCK_RANDOM },
     { .kind = FD_FNO_SEPARABLE, .nd = 2, .in = 2, .out = 2, .width = 3, .layers = 2, .modes = { 1, 2 },
       .groups = 1, .mlp = 2, .proj = -1, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN, .pad = .3,
-      .embed = 2 }
+      .embed = 2 },
+    { .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 3, .modes = { 2, 3 }, .levels = 1, .rank = .3 }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 
@@ -648,7 +649,7 @@ static fd_space zoo_space(fd_arena *a, const fd_arch *arch)
 {
     static const int n[ZOO][2] = { { 4, 6 }, { 8 }, { 3, 2 }, { 4, 3 }, { 7 },
                                       { 4, 6 }, { 7 }, { 9 }, { 15 }, { 6, 5 }, { 16 }, { 8, 7 },
-                                      { 3, 4 }, { 6 }, { 7 }, { 5, 4 } };
+                                      { 3, 4 }, { 6 }, { 7 }, { 5, 4 }, { 5, 4 } };
     return fd_grid(a, arch->nd, arch->inner ? arch->grid : n[arch - zoo], NULL, NULL, arch->in);
 }
 
@@ -772,6 +773,8 @@ static void test_counts(void)
           "fd_net_new: waves (modes) must be 1..16, are: 17" },
         { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 3 },
           "fd_net_new: groups must divide the width, are: 3" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .rank = .5 },
+          "fd_net_new: only a U-NO has a rank in 0..1, in percent: 50" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 }, "fd_net_new: unknown clock: 2" },
         { { .kind = FD_FNO_UNET, U, .groups = 3 }, "fd_net_new: groups must divide the width, are: 3" },
 #undef U
@@ -1332,6 +1335,73 @@ static void test_points(fd_arena mem)
     a.st->code = 0;
 }
 
+/* a U-NO of Tucker tensors is the one with the whole weights; their ranks */
+static void test_tucker(fd_arena a)
+{
+    fd_arch arch = zoo[16];
+    fd_space s = zoo_space(&a, &zoo[16]);
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+    arch.rank = 0;
+    fd_net *whole = fd_net_new(&a, &arch, fd_seed(2));
+    if (!net || !whole) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 4);
+    plain_net = whole;
+    for (int i = 0; i < net->parts; i++) {
+        const fd_part *p = &net->part[i];
+        if (strstr(p->name, "factor")) continue;
+        char name[64];
+        strcpy(name, p->name);
+        char *core = strstr(name, "core");
+        if (core) strcpy(core, "spectral");
+        fd_real *to = (fd_real *)(uintptr_t)plain(name);
+        if (!core) {
+            memcpy(to, net->w + p->at, (size_t)(p[1].at - p->at) * sizeof *to * (i + 1 < net->parts));
+            continue;
+        }
+        const fd_part *u = p + 1;                     /* four factors: modes, modes, in, out */
+        for (int k = 0; k < u[0].n[0] * u[1].n[0] * u[2].n[0] * u[3].n[0]; k++) {
+            double sum[2] = { 0, 0 };
+            for (int r = 0; r < p->n[0] * p->n[1] * p->n[2] * p->n[3]; r++) {
+                double re = (double)net->w[p->at + 2 * r], im = (double)net->w[p->at + 2 * r + 1];
+                for (int d = 3, kk = k, rr = r; d >= 0; d--) {
+                    const fd_real *f = net->w + u[d].at + 2 * (kk % u[d].n[0] * p->n[d] + rr % p->n[d]);
+                    double was = re;
+                    re = was * (double)f[0] - im * (double)f[1];
+                    im = was * (double)f[1] + im * (double)f[0];
+                    kk /= u[d].n[0];
+                    rr /= p->n[d];
+                }
+                sum[0] += re;
+                sum[1] += im;
+            }
+            for (int c = 0; c < 2; c++) to[2 * k + c] = (fd_real)sum[c];
+        }
+    }
+    whole->w[whole->count - 1] = net->w[net->count - 1];
+    fd_real *x = numbers(&a, 1, 20);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, 20), x), NULL);
+    fd_var *z = fd_forward(whole, &t, &s, fd_input(&t, 3, S(1, 1, 20), x), NULL);
+    NEAR(y && z ? test_rel(20, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "Tucker: %s", reason(a.st));
+
+    arch = (fd_arch){ .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 16, .modes = { 16, 16 }, .levels = 1,
+                      .rank = .1 };
+    net = fd_net_new(&a, &arch, fd_seed(2));
+    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    plain_net = net;
+    const fd_part *p = &net->part[2];
+    OK(!strcmp(p->name, "step0.core") && p->n[0] == 9 && p->n[1] == 5 && p->n[2] == 9 && p->n[3] == 9,
+       "%s %d %d %d %d, not .544 times 16 9 16 16", p->name, p->n[0], p->n[1], p->n[2], p->n[3]);
+    double square = 1;                                /* of the entries of the whole: E |core|^2 prod E |u|^2 ranks */
+    for (int i = 0; i < 5; i++) {
+        double sum = 0, n = 1;
+        for (int j = 0; j < p[i].nd - 1; j++) n *= p[i].n[j];
+        for (int j = 0; j < 2 * n; j++) sum += pow((double)net->w[p[i].at + j], 2) / n;
+        square *= sum * (i ? 1 : n);
+    }
+    NEAR(square, 1 / 16., .02, "size of the first weights");
+}
+
 /* [HDM] written out; without activations and norms the same function on two grids; the two embeddings of time */
 static void test_hdm(fd_arena mem)
 {
@@ -1882,6 +1952,7 @@ void test_arch(void)
     test_u_composed(a);
     test_points(a);
     test_hdm(a);
+    test_tucker(a);
     test_u_shapes(a);
     test_meta(a);
     test_adapting(a);

@@ -848,7 +848,8 @@ static void npz_bad(void)
     zipped z[3];
     fd_status st;
     static const struct { int row; zipped z; const char *says, *name; } rows[] = {
-        { 0, { NULL, 0, NULL, 0, 8, 0 }, "compressed entry: save with numpy.savez, not savez_compressed: ", ": fno_blocks.convs.0.weight" },
+        { 0, { NULL, 0, NULL, 0, 8, 0 }, "compressed entry: save with numpy.savez, not savez_compressed: ",
+          ": fno_blocks.convs.0.weight" },
         { 1, { NULL, 0, NULL, 0, 12, 0 }, "compressed entry", ": c\xc3\xa9" },
         { 2, { NULL, 0, NULL, 0, 0, 1 }, "encrypted entry: ", ": none" },
         { 0, { "weights.txt", 11, NULL, 0, 0, 0 }, "an entry that is no .npy: ", "bad.npz" },
@@ -941,7 +942,8 @@ static void npz_write(void)
     static char longest[70000];
     memset(longest, 'n', sizeof longest - 1);
     static const struct { const char *name; int n, nd; const char *says; } bad[] = {
-        { "w", 0, 1, "twice: w" }, { "\xff", 0, 1, "not a name" }, { "b", 1, 1, "no data: b" }, { "b", 0, 7, "not a shape: b" },
+        { "w", 0, 1, "twice: w" }, { "\xff", 0, 1, "not a name" }, { "b", 1, 1, "no data: b" },
+        { "b", 0, 7, "not a shape: b" },
         { longest, 0, 1, "use .safetensors: nnn" } };
     f.count = 3;
     for (size_t r = 0; r < sizeof bad / sizeof bad[0]; r++) {

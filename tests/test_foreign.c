@@ -175,7 +175,8 @@ static void wrong(void)
         { 1, "fc0.weight", 2, { 3, 2 }, NULL, "too few inputs: all, coordinates, time: 2, 2, 0" },
         { 6, "fno_blocks.convs.0.bias", 0, { 0 }, "fno_blocks.norm.0.weight", "missing tensor: fno_blocks.convs.0.bias" },
         { 11, "fno_blocks.convs.1.weight.factors.factor_2", 2, { 4, 3 }, NULL, "not the factors of a Tucker or CP tensor" },
-        { 11, "fno_blocks.convs.1.weight.factors.factor_3", 0, { 0 }, "x", "factors are missing: fno_blocks.convs.1.weight.core" },
+        { 11, "fno_blocks.convs.1.weight.factors.factor_3", 0, { 0 }, "x",
+          "factors are missing: fno_blocks.convs.1.weight.core" },
         { 14, "mid_block.norm2.weight", 0, { 0 }, "label_emb.weight", "missing tensor: mid_block.norm2.weight" },
         { 14, "pos_embed", 3, { 1, 9, 8 }, NULL, "tensor of another shape: pos_embed is 1 9 8, not 1 10 8" },
         { 14, "decoder_pred.weight", 1, { 64 }, NULL, "tensor of another shape: decoder_pred.weight is 64, not 8 8" } };
@@ -208,7 +209,8 @@ static void wrong(void)
     f.count--;
     static const struct { fd_foreign how; const char *says; } hows[] = {
         { { .time = FD_TIME_FILM + 1 }, "time is a channel or none" }, { { .act = 99 }, "unknown act" },
-        { { .coords = 9 }, "unknown coords" }, { { .norms = 3 }, "norms must divide the width" }, { { .pad = 5 }, "pad must be in [0, 4]" } };
+        { { .coords = 9 }, "unknown coords" }, { { .norms = 3 }, "norms must divide the width" },
+        { { .pad = 5 }, "pad must be in [0, 4]" } };
     for (size_t i = 0; i < sizeof hows / sizeof hows[0]; i++) {
         OK(!fd_net_from(&a, &f, &hows[i].how), "%s", hows[i].says);
         fd_explain(&st, line, sizeof line);
@@ -262,7 +264,8 @@ static size_t damage(unsigned char *p, size_t n)
 {
     static const unsigned char ends[] = { 0, 1, 0x7f, 0x80, 0xff };
     for (uint32_t k = 1 + dice(4); k && n; k--) {
-        size_t at = dice((uint32_t)n), len = 1 + dice(n - at < 16 ? (uint32_t)(n - at) : 16), from = dice((uint32_t)(n - len + 1));
+        size_t at = dice((uint32_t)n), len = 1 + dice(n - at < 16 ? (uint32_t)(n - at) : 16);
+        size_t from = dice((uint32_t)(n - len + 1));
         switch (dice(8)) {
         case 0: case 1: p[at] = (unsigned char)dice(256); break;
         case 2: p[at] ^= (unsigned char)(1 << dice(8)); break;
@@ -297,7 +300,8 @@ static void fuzz(void)
     fd_npz_save(&st, seed[seeds++] = test_path("seed.npz"), &f);
     fd_net_save(&st, seed[seeds++] = test_path("seed.safetensors"), net, fd_opt_new(&a, net, NULL), &f, a);
     FILE *file = fopen(seed[seeds++] = test_path("seed.idx"), "wb");
-    OK(!st.code && file && fwrite("\0\0\x0b\2\0\0\0\2\0\0\0\3\0\1\0\2\0\3\xff\xff\x7f\xff\x80\0", 1, 24, file) == 24, "seeds");
+    OK(!st.code && file
+       && fwrite("\0\0\x0b\2\0\0\0\2\0\0\0\3\0\1\0\2\0\3\xff\xff\x7f\xff\x80\0", 1, 24, file) == 24, "seeds");
     if (file) fclose(file);
     for (int i = 0; i < seeds; i++) {
         file = fopen(seed[i], "rb");

@@ -292,6 +292,9 @@ ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g
 bad 1 'has no optimiser' train --data fields:n=32 --resume from.safetensors --steps 3 --out r.safetensors
 ok 'convert to npz' "$fd" convert from.safetensors -o from.npz && "$fd" info from.npz >out && says '^net.norm.g +\(8\)' out
 ok 'convert of npz' "$fd" convert "$data/fno1.npz" --as fno:act=tanh,tscale=1e-3 -o from.safetensors
+ok 'norms, skips' "$fd" convert "$data/operator03mlp.safetensors" --as neuraloperator:norms=-1,skip=identity -o from.safetensors
+bad 1 'missing tensor: fno_blocks.fno_skips.0.weight' convert "$data/operator03mlp.safetensors" -o x.safetensors
+bad 2 'norms: .1.5.: expected a whole number' convert "$data/operator2norm.safetensors" --as neuraloperator:norms=1.5
 bad 2 'needs a file' convert
 bad 2 "needs a value" convert "$data/fno1.npz" --as
 bad 2 'expected auto, fno, neuraloperator' convert "$data/fno1.npz" --as torch -o x.safetensors
@@ -445,7 +448,7 @@ exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
 [ "$(wc -l <thesis/thesis.csv)" = 21 ]; report $? "thesis.csv has not 21 lines"
 sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
 for n in fno fno-original uno unet vit uvit vit-field fno-field siren gabor; do
-    ok "train $n" "$B/train" $n 1 && says '^128 points, network' out
+    ok "train $n" "$B/train" $n 1 8 && says '^128 points, network' out
 done
 "$B/train" cnn >out 2>err; [ $? = 2 ]; report $? "train cnn"; says '^usage: train .* fno ' err
 
