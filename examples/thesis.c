@@ -205,7 +205,6 @@ static kit *network(fd_arena *a, int i, const dataset *d, const args *o)
     }
     k->opt->how.steps = q.steps;
     if (k->opt->step < q.steps) {
-        fprintf(stderr, "%s: %ld weights\n", rows[i].model, (long)k->net->count);
         memset(&c, 0, sizeof c);
         int sig = train(k, d, &q, &c, *a);
         if (sig) { finish(); exit(128 + sig); }

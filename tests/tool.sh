@@ -448,7 +448,7 @@ exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
 [ "$(wc -l <thesis/thesis.csv)" = 21 ]; report $? "thesis.csv has not 21 lines"
 sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
 for n in fno fno-original uno unet vit uvit vit-field fno-field siren gabor; do
-    ok "train $n" "$B/train" $n 1 8 && says '^128 points, network' out
+    ok "train $n" sh -c 'mkdir -p nets && cd nets && "$0" "$1" 1 8' "$B/train" $n && says '^128 points, network' out
 done
 "$B/train" cnn >out 2>err; [ $? = 2 ]; report $? "train cnn"; says '^usage: train .* fno ' err
 
