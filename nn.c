@@ -1293,8 +1293,8 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  * Along an axis T is a real transform of many lanes (channels, and the real and imaginary parts
  * that the axes after it left): r_k = sum x cos, i_k = -sum x sin for k = 0..top. For a real axis
  * that is all; a complex one, a + ib, has u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k. Few
- * modes: folded sums e_j = x_j + x_n-j, o_j = x_j - x_n-j times a table, a quarter of the plain
- * sum's work, nothing computed that is not kept. Many modes: fd_fft_run over the lanes, then the
+ * modes: sums folded twice (spec_fold) times a table, an eighth of the plain complex sum's work on a
+ * real axis of even n, nothing computed that is not kept. Many modes: fd_fft_run over the lanes, then the
  * kept ones. */
 
 #define SPEC_MR (FD_BYTES >= 64 ? 14 : 6)       /* modes, or pairs of rows, of a register block */
@@ -1302,8 +1302,8 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
 struct spec_axis {
     int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
     double s[2];                      /* s_k along this axis: at 0 and n/2; elsewhere */
-    fd_real *tab;                     /* cosines [n/2+1][top+1], minus sines [(n-1)/2][top+1]; the
-                                       * table of T' is transposed */
+    fd_real *tab;                     /* cosines, then minus sines [rows][top+1] of spec_fold; those of
+                                       * T' are transposed */
     const fd_fft *fft;                /* or this */
 };
 struct spec {                         /* what an operator keeps in aux */
@@ -1317,73 +1317,99 @@ struct spec {                         /* what an operator keeps in aux */
 #else
 #define SPEC_INLINE static inline
 #endif
+#if defined(__GNUC__) && !defined(__clang__)
+#define SPEC_UNROLL _Pragma("GCC unroll 16")          /* sums in registers; clang knows */
+#else
+#define SPEC_UNROLL
+#endif
 
-/* Folded sums, m <= SPEC_MR modes of one vector of lanes, which stay in registers once m is a constant:
+SPEC_INLINE fd_vec spec_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
+SPEC_INLINE void spec_store(fd_real *p, fd_vec v, int w)
+{
+    if (w < FD_W) vstore_n(p, v, w);
+    else vstore(p, v);
+}
+
+/* rows that have the others for partners */
+#define SPEC_QUARTER(n) ((n) % 2 ? (n) / 2 + 1 : (n) / 4 + 1)
+
+/* Folded sums. A row j has the partners n - j, and h - j and h + j where n = 2h:
  *
- *     re_k = f_0 (+ f_n/2) + sum_j c_jk (f_j + f_n-j),    im_k = sum_j s_jk (f_j - f_n-j),   0 < j < n/2
+ *     e = f_j + f_n-j,   e' = f_h-j + f_h+j,        o = f_j - f_n-j,   o' = f_h-j - f_h+j
+ *     re_k = sum_j c_jk (e +- e')                   im_k = sum_j s_jk (o -+ o')         + of re: k even
  *
- * two sums and 2m products for two rows. c: [n/2+1][ldt], s: [(n-1)/2][ldt], w lanes. */
+ * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. Rows that are their own partners come
+ * twice: half of c_jk, s_jk. For four rows eight sums and 2m products, m <= SPEC_MR modes of one vector
+ * of lanes, which stay in registers as m is a constant. c, s: [1+n/4 or n/2][ldt], k = 0 even. */
 SPEC_INLINE void spec_fold(int m, int n, const fd_real *restrict c, const fd_real *restrict s, int ldt,
                            const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict re,
                            fd_real *restrict im, ptrdiff_t ldo, int w)
 {
-    fd_vec x = w < FD_W ? vload_n(f, w) : vload(f), y, u[SPEC_MR], v[SPEC_MR];
-    const fd_real *g = f + (n - 1) * ldf;
-    for (int k = 0; k < m; k++) {
-        u[k] = c[k] * x;
-        v[k] = (fd_vec){0};
-    }
-    for (int j = 1; j <= (n - 1) / 2; j++, g -= ldf, s += ldt) {
-        c += ldt;
-        f += ldf;
-        x = w < FD_W ? vload_n(f, w) : vload(f);
-        y = w < FD_W ? vload_n(g, w) : vload(g);
-        fd_vec e = x + y, o = x - y;
+    fd_vec u[SPEC_MR], v[SPEC_MR];
+    int h = n / 2;
+    SPEC_UNROLL
+    for (int k = 0; k < m; k++) u[k] = v[k] = (fd_vec){0};
+    for (int j = 0; j < SPEC_QUARTER(n); j++, c += ldt, s += ldt) {
+        fd_vec x = spec_load(f + j * ldf, w), y = spec_load(f + (j ? n - j : 0) * ldf, w);
+        fd_vec e[2], o[2];
+        e[0] = e[1] = x + y;
+        o[0] = o[1] = x - y;
+        if (n % 2 == 0) {
+            x = spec_load(f + (h - j) * ldf, w);
+            y = spec_load(f + (h + j) * ldf, w);
+            fd_vec p = x + y, q = x - y;
+            e[0] += p, e[1] -= p;
+            o[0] -= q, o[1] += q;
+        }
+        SPEC_UNROLL
         for (int k = 0; k < m; k++) {
-            u[k] += c[k] * e;
-            v[k] += s[k] * o;
+            u[k] += c[k] * e[k % 2];
+            v[k] += s[k] * o[k % 2];
         }
     }
-    if (n > 1 && n % 2 == 0) {
-        c += ldt;
-        f += ldf;
-        x = w < FD_W ? vload_n(f, w) : vload(f);
-        for (int k = 0; k < m; k++) u[k] += c[k] * x;
-    }
-    for (int k = 0; k < m; k++, re += ldo, im += ldo) {
-        if (w < FD_W) vstore_n(re, u[k], w);
-        else vstore(re, u[k]);
-        if (w < FD_W) vstore_n(im, v[k], w);
-        else vstore(im, v[k]);
+    SPEC_UNROLL
+    for (int k = 0; k < m; k++) {
+        spec_store(re + k * ldo, u[k], w);
+        spec_store(im + k * ldo, v[k], w);
     }
 }
 
-/* Their transpose for `pairs` <= SPEC_MR pairs of rows j, n - j: f at the first j, g at n - j,
+/* Their transpose for r <= SPEC_MR/2 rows from j on and their partners:
  *
- *     e = sum_k c_jk re_k,   o = sum_k s_jk im_k,   f_j = e + o,   f_n-j = e - o
+ *     e_p = sum c_jk re_k,   o_p = sum s_jk im_k   over k = p mod 2
+ *     f_j, f_n-j = (e_0 + e_1) +- (o_0 + o_1),     f_h-j, f_h+j = (e_0 - e_1) +- (o_1 - o_0)
  *
- * one: rows that have no partner. c: [top+1][ldc], s: [top+1][lds]. */
-SPEC_INLINE void spec_unfold(int pairs, int one, int m, const fd_real *restrict c, int ldc,
-                             const fd_real *restrict s, int lds, const fd_real *restrict re,
-                             const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
-                             fd_real *restrict g, ptrdiff_t ldf, int w)
+ * c, s: [top+1][ldt], both from row j on. */
+SPEC_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c,
+                             const fd_real *restrict s, int ldt, const fd_real *restrict re,
+                             const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f, ptrdiff_t ldf,
+                             int w)
 {
-    fd_vec e[SPEC_MR], o[SPEC_MR];
-    for (int j = 0; j < pairs; j++) e[j] = o[j] = (fd_vec){0};
-    for (int k = 0; k < m; k++, re += ldo, im += ldo, c += ldc, s += lds) {
-        fd_vec x = w < FD_W ? vload_n(re, w) : vload(re), y = x;
-        if (!one) y = w < FD_W ? vload_n(im, w) : vload(im);
-        for (int j = 0; j < pairs; j++) {
-            e[j] += c[j] * x;
-            if (!one) o[j] += s[j] * y;
+    fd_vec e[2][SPEC_MR / 2], o[2][SPEC_MR / 2];
+    int h = n / 2;
+    SPEC_UNROLL
+    for (int i = 0; i < r; i++) e[0][i] = e[1][i] = o[0][i] = o[1][i] = (fd_vec){0};
+    for (int k = 0; k < m; k += 2)
+        SPEC_UNROLL
+        for (int p = 0; p < 2; p++, re += ldo, im += ldo, c += ldt, s += ldt) {
+            if (k + p == m) break;
+            fd_vec x = spec_load(re, w), y = spec_load(im, w);
+            SPEC_UNROLL
+            for (int i = 0; i < r; i++) {
+                e[p][i] += c[i] * x;
+                o[p][i] += s[i] * y;
+            }
         }
-    }
-    for (int j = 0; j < pairs; j++) {
-        fd_vec x = e[j] + o[j], y = e[j] - o[j];
-        if (w < FD_W) vstore_n(f + j * ldf, x, w);
-        else vstore(f + j * ldf, x);
-        if (!one && w < FD_W) vstore_n(g - j * ldf, y, w);
-        else if (!one) vstore(g - j * ldf, y);
+    SPEC_UNROLL
+    for (int i = 0; i < r; i++, j++) {
+        fd_vec x = e[0][i] + e[1][i], y = o[0][i] + o[1][i];
+        spec_store(f + j * ldf, x + y, w);
+        spec_store(f + (j ? n - j : 0) * ldf, x - y, w);
+        if (n % 2) continue;
+        x = e[0][i] - e[1][i];
+        y = o[1][i] - o[0][i];
+        spec_store(f + (h - j) * ldf, x + y, w);
+        spec_store(f + (h + j) * ldf, x - y, w);
     }
 }
 
@@ -1397,14 +1423,19 @@ static inline void spec_fetch(ptrdiff_t n, const fd_real *x)
 #endif
 }
 
-/* the number of modes or rows in block i of `blocks` nearly equal ones, from r on */
-#define SPEC_BLOCKS(m)     (((m) + SPEC_MR - 1) / SPEC_MR)
-#define SPEC_ROWS(m, r, i) (((m) - (r) + SPEC_BLOCKS(m) - (i) - 1) / (SPEC_BLOCKS(m) - (i)))
+/* m modes or rows in as few blocks of at most `most` as can be, nearly equal; of modes an even number */
+static int spec_rows(int m, int most)
+{
+    int blocks = (m + most - 1) / most, rows = (m + blocks - 1) / blocks;
+    return rows < most ? rows + rows % 2 : rows;
+}
+
 #if FD_BYTES >= 64
-#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) \
-    ROWS(11) ROWS(12) ROWS(13) ROWS(14)
+#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7)
+#define SPEC_MORE ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
 #else
-#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
+#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3)
+#define SPEC_MORE ROWS(4) ROWS(5) ROWS(6)
 #endif
 
 /* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
@@ -1425,31 +1456,30 @@ static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int la
 {
     struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo, { sqrt(1.0 / n), sqrt(1.0 / n) }, NULL,
                            NULL };
-    int nc = n / 2 + 1, ns = (n - 1) / 2, m = x.top + 1;
+    int rows = SPEC_QUARTER(n), m = x.top + 1;
     if (last) x.s[1] = sqrt(2.0 / n);
     int log2n = 0;
     while (n >> log2n) log2n++;
-    if (m > 8 + 4 * log2n) {                          /* about where the folded sums stop paying */
+    if (m > (n % 2 ? 8 : 16) + 4 * log2n) {           /* about where the folded sums stop paying */
         x.fft = fd_fft_plan(a, FD_R2C, n);
         return x;
     }
     double *turn = fd_raw(a, double, 2 * (ptrdiff_t)n);                /* cosines, minus sines */
-    fd_real *t = x.tab = fd_raw(a, fd_real, (ptrdiff_t)n * m);
+    fd_real *t = x.tab = fd_raw(a, fd_real, 2 * (ptrdiff_t)rows * m);
     if (!t) return x;
     for (int j = 0; j < n; j++) {
         turn[j] = spec_cos(4LL * j, n);
         turn[n + j] = -spec_cos(4LL * j - n, n);
     }
-    for (int part = 0; part < 2; part++) {
-        int rows = part ? ns : nc;
-        for (int i = 0; i < rows; i++)
+    for (int part = 0; part < 2; part++, t += (ptrdiff_t)rows * m)
+        for (int j = 0; j < rows; j++) {
+            int twice = !back && (j == 0 || 4 * j == n);
             for (int k = 0; k < m; k++) {
-                double s = x.s[k != 0 && 2 * k != n];
-                double v = s * turn[part * n + (long long)(i + part) * k % n];
-                t[back ? (ptrdiff_t)k * rows + i : (ptrdiff_t)i * m + k] = (fd_real)v;
+                double s = x.s[k != 0 && 2 * k != n] / (1 + twice);
+                double v = s * turn[part * n + (long long)j * k % n];
+                t[back ? (ptrdiff_t)k * rows + j : (ptrdiff_t)j * m + k] = (fd_real)v;
             }
-        t += (ptrdiff_t)rows * m;
-    }
+        }
     return x;
 }
 
@@ -1458,7 +1488,7 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
                        ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
                        fd_real *restrict tmp, fd_arena scratch)
 {
-    int n = a->n, m = a->top + 1, nc = n / 2 + 1;
+    int n = a->n, m = a->top + 1;
     size_t row = (size_t)lanes * sizeof(fd_real);
     if (a->fft) {
         for (int j = 0; j < n; j++) memcpy(tmp + (ptrdiff_t)j * lanes, f + j * ldf, row);
@@ -1474,18 +1504,18 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
         }
         return;
     }
-    for (int i = 0, k = 0; i < SPEC_BLOCKS(m); i++) {
-        const fd_real *c = a->tab + k, *v = c + (ptrdiff_t)nc * m;
-        int rows = SPEC_ROWS(m, k, i);
+    for (int k = 0, rows = spec_rows(m, SPEC_MR); k < m; k += rows) {
+        const fd_real *c = a->tab + k, *v = c + (ptrdiff_t)SPEC_QUARTER(n) * m;
+        if (rows > m - k) rows = m - k;
         switch (rows) {
 #define ROWS(r) case r: \
             for (int l = 0; l < lanes; l += FD_W) \
                 spec_fold(r, n, c, v, m, f + l, ldf, re + k * ldo + l, im + k * ldo + l, ldo, lanes - l); \
             break;
         SPEC_CASES
+        SPEC_MORE
 #undef ROWS
         }
-        k += rows;
     }
 }
 
@@ -1494,7 +1524,7 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
                             const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
                             ptrdiff_t ldf, fd_real *restrict tmp, fd_arena scratch)
 {
-    int n = a->n, m = a->top + 1, nc = n / 2 + 1, ns = (n - 1) / 2;
+    int n = a->n, m = a->top + 1, all = SPEC_QUARTER(n);
     size_t row = (size_t)lanes * sizeof(fd_real);
     if (a->fft) {
         memset(tmp, 0, (size_t)n * row);
@@ -1511,22 +1541,17 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
         for (int j = 0; j < n; j++) memcpy(f + j * ldf, tmp + (ptrdiff_t)j * lanes, row);
         return;
     }
-    const fd_real *c = a->tab, *v = c + (ptrdiff_t)nc * m;
-    for (int j = 0; j < n; j += n > 1 && n % 2 == 0 ? n / 2 : n)             /* 0, and n/2 of an even n */
-        for (int l = 0; l < lanes; l += FD_W)
-            spec_unfold(1, 1, m, c + j, nc, v, ns, re + l, im + l, ldo, f + j * ldf + l, f, ldf, lanes - l);
-    for (int i = 0, j = 1; i < SPEC_BLOCKS(ns); i++) {
-        int rows = SPEC_ROWS(ns, j - 1, i);
+    for (int j = 0, rows = spec_rows(all, SPEC_MR / 2); j < all; j += rows) {
+        const fd_real *c = a->tab + j, *v = c + (ptrdiff_t)all * m;
+        if (rows > all - j) rows = all - j;
         switch (rows) {
 #define ROWS(r) case r: \
             for (int l = 0; l < lanes; l += FD_W) \
-                spec_unfold(r, 0, m, c + j, nc, v + j - 1, ns, re + l, im + l, ldo, f + j * ldf + l, \
-                            f + (n - j) * ldf + l, ldf, lanes - l); \
+                spec_unfold(r, j, n, m, c, v, all, re + l, im + l, ldo, f + l, ldf, lanes - l); \
             break;
         SPEC_CASES
 #undef ROWS
         }
-        j += rows;
     }
 }
 
