@@ -260,11 +260,11 @@ int main(int argc, char **argv)
                 }
             }
             puts("");
-            plot_line(&p[l], SIZES, x, y[l][c], l ? NULL : choices[c].name, style[c]);
-            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], NULL, style[c]);
-            plot_line(&p[2 * LAWS + l], 2, x + 1, got, NULL, style[c]);
+            plot_line(&p[l], SIZES, x, y[l][c], l ? "" : choices[c].name, style[c]);
+            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], "", style[c]);
+            plot_line(&p[2 * LAWS + l], 2, x + 1, got, "", style[c]);
         }
-        plot_line(&p[2 * LAWS + l], 2, x + 1, net[l][CHOICES], l ? NULL : "exact draws", PLOT_DOTTED);
+        plot_line(&p[2 * LAWS + l], 2, x + 1, net[l][CHOICES], l ? "" : "exact draws", PLOT_DOTTED);
         if (!l) p[l].hi[1] = 2000;         /* room for the legend */
         p[LAWS + l].lo[1] = 1e-6;
     }

@@ -97,8 +97,8 @@ static inline void can_write(const char *flag, const char *path)
     char dir[1024];
     const char *cut = strrchr(path, '/');
     size_t n = cut ? (size_t)(cut - path) : 1;
-    if (!*path) die(2, "--%s: needs a file name", flag);
-    if (n >= sizeof dir) die(1, "--%s: '%s': name too long", flag, path);
+    if (n >= sizeof dir || strlen(cut ? cut + 1 : path) > 240)     /* of 255 that file systems take */
+        die(1, "--%s: '%.60s...': name too long", flag, path);
     if (!stat(path, &f) && !S_ISREG(f.st_mode))
         die(1, "--%s: '%s': %s", flag, path, S_ISDIR(f.st_mode) ? "is a folder" : "is not a file");
     memcpy(dir, cut ? (n ? path : "/") : ".", n ? n : 1);
@@ -399,6 +399,14 @@ static inline int keys_of(const row *r)
 /* Status of a wrong spec: 2 on a command line, 1 in a file. */
 static int bad = 2;
 
+/* spec_need -- need for what was built from the spec of a flag: where that cannot be, it was wrong. */
+static inline void spec_need(const fd_status *st, const char *flag)
+{
+    char why[256];
+    if (st->code != FD_EARG && st->code != FD_ESHAPE && st->code != FD_EDATA) need(st);
+    else if (fd_explain(st, why, sizeof why)) die(bad, "--%s: %s", flag, why);
+}
+
 /* number -- strict: the whole text, finite, within [lo, hi]. */
 static inline int number(const char *s, double lo, double hi, double *v)
 {
@@ -528,12 +536,12 @@ typedef struct {
         start, corrector, map, as;
     shape grid;
     int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, seed_given, accumulate, train, help;
+        pcs, seed_given, accumulate, train, probes, help;
     double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, seed, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, ALL = 2047 };
+       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, ALL = 4095 };
 enum { O_YES, O_INT, O_REAL, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -558,6 +566,10 @@ static const option options[] = {
       "what fd sample wrote" },
     { "model", "FILE", NULL, SAMPLE, O_TEXT, AT(model), 0, 0, 0,
       "what fd train wrote" },
+    { "data", "FILE", NULL, LOGLIK, O_TEXT, AT(data), 0, 0, 0,
+      "functions, .npy or IDX; without --model: default: draws of the target" },
+    { "model", "FILE", NULL, LOGLIK, O_TEXT, AT(model), 0, 0, 0,
+      "what fd train wrote, instead of an exact model" },
     { "model", "FILE", NULL, CERTIFY, O_TEXT, AT(model), 0, 0, 0,
       "what fd train wrote, instead of an exact model: by samples" },
     { "out", "FILE", "model.safetensors", TRAIN, O_OUT, AT(out), 0, 0, 0,
@@ -570,6 +582,8 @@ static const option options[] = {
       "the table as .csv (-o)" },
     { "out", "FILE", NULL, CERTIFY, O_OUT, AT(out), 0, 0, 0,
       "the spectra as .csv (-o)" },
+    { "out", "FILE", NULL, LOGLIK, O_OUT, AT(out), 0, 0, 0,
+      "the densities as .csv (-o)" },
     { "out", "FILE", NULL, ORDERS, O_OUT, AT(out), 0, 0, 0,
       "the errors as .csv (-o)" },
     { "out", "FILE", "model.safetensors", CONVERT, O_OUT, AT(out), 0, 0, 0,
@@ -610,18 +624,20 @@ static const option options[] = {
       "the first grid, n; default: 32, or that of training" },
     { "grid", "N[xM[xK]]", "16", ORDERS, O_GRID, AT(grid), 0, 0, 0,
       "points of each axis" },
-    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT, O_BOUNDARY,
+    { "grid", "N[xM[xK]]", NULL, LOGLIK, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis; default: those of the data, of training, or 32" },
+    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT | LOGLIK, O_BOUNDARY,
       AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
     { "channels", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64,
       "length of the second axis of the data; 0: there is none" },
-    { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS, O_SPEC, AT(cov), &t_cov, 0, 0,
+    { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
     { "cov", "SPEC", "band", TRAIN | DEMO | CONVERT, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
-    { "target", "SPEC", "matern:nu=2.5,l=0.3", CERTIFY | ORDERS, O_SPEC, AT(target), &t_cov, 0, 0,
+    { "target", "SPEC", "matern:nu=2.5,l=0.3", CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(target), &t_cov, 0, 0,
       "covariance of the data" },
-    { "process", "SPEC", "vp", CERTIFY | CONVERT, O_SPEC, AT(process), &t_process, 0, 0,
+    { "process", "SPEC", "vp", CERTIFY | CONVERT | LOGLIK, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
     { "process", "SPEC", "vp:tmin=0.01", ORDERS, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
@@ -643,6 +659,8 @@ static const option options[] = {
       "use at most N functions of the data, chosen at random; 0: all" },
     { "steps", "N", "1000", TRAIN, O_INT, AT(steps), 0, 1, 1e9,
       "steps of training in all" },
+    { "steps", "N", "50", LOGLIK, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of the flow, but for pf-adaptive, and of the bound" },
     { "steps", "N", "50", SAMPLE | CERTIFY | CHOICE, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
     { "steps", "N", "512", ORDERS, O_INT, AT(steps), 0, 8, 1e5,
@@ -659,7 +677,7 @@ static const option options[] = {
       "time for training" },
     { "batch", "N", "32", TRAIN | DEMO | THESIS, O_INT, AT(batch), 0, 1, 1e6,
       "functions in a step of training" },
-    { "batch", "N", "16", SAMPLE | CERTIFY, O_INT, AT(batch), 0, 1, 1e6,
+    { "batch", "N", "16", SAMPLE | CERTIFY | LOGLIK, O_INT, AT(batch), 0, 1, 1e6,
       "functions at a time; changes memory and speed, not results" },
     { "lr", "X", "4e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
@@ -689,13 +707,15 @@ static const option options[] = {
       "one step of the sampler (fd help scheme)" },
     { "scheme", "NAME", "pf-heun", DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step of the sampler (fd help scheme)" },
-    { "times", "SPEC", "logsnr", ORDERS | CHOICE, O_SPEC, AT(times), &t_times, 0, 0,
+    { "scheme", "NAME", "pf-adaptive", LOGLIK, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "pf-heun, pf-midpoint, pf-rk4 or pf-adaptive" },
+    { "times", "SPEC", "logsnr", ORDERS | CHOICE | LOGLIK, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
     { "times", "SPEC", "uniform", SAMPLE | CERTIFY, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
     { "times", "SPEC", "rho", DEMO, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
-    { "start", "NAME", "noise", SAMPLE | CERTIFY, O_SPEC, AT(start), &t_start, 0, 0,
+    { "start", "NAME", "noise", SAMPLE | CERTIFY | LOGLIK, O_SPEC, AT(start), &t_start, 0, 0,
       "noise, unit or matched (fd help start)" },
     { "corrector", "SPEC", "none", SAMPLE | CERTIFY, O_SPEC, AT(corrector), &t_corrector, 0, 0,
       "Langevin steps (fd help corrector)" },
@@ -707,6 +727,10 @@ static const option options[] = {
       "randomness of ddim and eta-euler, 0 to 1" },
     { "denoise", "0|1", "1", SAMPLE | DEMO | CERTIFY, O_INT, AT(denoise), 0, 0, 1,
       "end with the model's mean" },
+    { "probes", "N", "0", LOGLIK, O_INT, AT(probes), 0, 0, 1e4,
+      "random vectors for the trace of the flow; 0: exact, for a network 8" },
+    { "n", "N", "16", LOGLIK, O_INT, AT(n), 0, 1, 1e8,
+      "how many functions at most (-n)" },
     { "n", "N", "16", SAMPLE | NOISE, O_INT, AT(n), 0, 1, 1e8,
       "how many functions (-n)" },
     { "n", "N", "64", CERTIFY, O_INT, AT(n), 0, 4, 1e6,
@@ -721,7 +745,7 @@ static const option options[] = {
       "how many samples for the figures (-n)" },
     { "first", "N", "0", SAMPLE | NOISE, O_INT, AT(first), 0, 0, 1e8,
       "number of the first function: 16 of 8 on are the last 8 of 16 and 8 more" },
-    { "raw", NULL, NULL, SAMPLE | EVAL, O_YES, AT(raw), 0, 0, 0,
+    { "raw", NULL, NULL, SAMPLE | EVAL | LOGLIK, O_YES, AT(raw), 0, 0, 0,
       "keep the model's own scale, in [-1,1] for bytes" },
     { "pcs", "N", "32", EVAL | DEMO, O_INT, AT(pcs), 0, 1, 4096,
       "principal components of the Frechet distance" },
@@ -810,7 +834,10 @@ static inline void option_set(args *o, const option *p, const char *s)
     case O_INT: *(int *)(void *)at = (int)v; break;
     case O_REAL: *(double *)(void *)at = v; break;
     case O_SIZE: *(double *)(void *)at = size_read(flag, s); break;
-    case O_TEXT: case O_OUT: *(const char **)(void *)at = s; break;
+    case O_TEXT: case O_OUT:
+        if (!*s) die(2, "%s: needs a file name", flag);
+        *(const char **)(void *)at = s;
+        break;
     case O_GRID: *(shape *)(void *)at = grid_read(flag, s); break;
     case O_BOUNDARY: boundary_read(flag, s, (int *)(void *)at); break;
     case O_SPEC: *(spec *)(void *)at = spec_read(p->t, flag, s); break;
@@ -910,7 +937,13 @@ static inline void options_read(args *o, int command, const char *where, int arg
     for (int i = 0; i < COUNT(options); i++)
         if (options[i].kind == O_OUT && (options[i].of & command)) {
             const char *path = *(const char *const *)(const void *)((char *)o + options[i].at);
-            if (path) can_write(options[i].name, path);
+            if (!path) continue;
+            can_write(options[i].name, path);
+            for (int j = 0; j < i; j++) {
+                const char *other = *(const char *const *)(const void *)((char *)o + options[j].at);
+                if (options[j].kind == O_OUT && (options[j].of & command) && other && !strcmp(path, other))
+                    die(2, "--%s: '%s': --%s writes there", options[i].name, path, options[j].name);
+            }
         }
 #ifdef _OPENMP
     if (o->threads) omp_set_num_threads(o->threads);
@@ -1046,14 +1079,14 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     }
     case 8: r = fd_flow_vp(c, v[0]); tmin = v[1]; break;
     case PROCESS_LADDER:
-        if (v[1] <= v[0]) die(2, "--process: ladder needs v1 < vT");
+        if (v[1] <= v[0]) die(bad, "--process: ladder needs v1 < vT");
         r = fd_ladder(c, v[0], v[1], (int)v[2]);
         break;
     case 10: r = fd_fdp(a, c, v[0], v[1], NULL); tmin = v[2]; break;
     case 11: r = fd_heat(c, v[0], v[1] / (pixel * pixel), NULL, NULL, v[3]); tmin = v[4]; break;
     case 12: r = fd_heat_cosine(c, v[0], v[1] / (pixel * pixel)); tmin = v[3]; break;
     default:
-        if (v[1] < v[0]) die(2, "--process: blur needs w0 <= w1");
+        if (v[1] < v[0]) die(bad, "--process: blur needs w0 <= w1");
         base = fd_new(a, fd_process, 1);
         if (!base) return (fd_process){ 0 };
         *base = fd_flow_vp(c, 0);
@@ -1062,10 +1095,9 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
         r = fd_blur(base, v[0], v[1]);
         tmin = v[2];
     }
-    if (!r.law) return r;
-    if (tmin > 0 && tmin >= r.tmax)
-        die(bad, "--process: tmin=%g is not below the last time, %g", tmin, r.tmax);
+    if (!r.law) { spec_need(a->st, "process"); return r; }
     if (tmin > 0) r.tmin = tmin;
+    if (r.tmin >= r.tmax) die(bad, "--process: tmin=%g is not below the last time, %g", r.tmin, r.tmax);
     return r;
 }
 
@@ -1288,6 +1320,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     k->shift = d->shift;
     k->s = d->s;
     k->noise = cov_build(a, &k->s, &o->cov, d, 0);
+    spec_need(a->st, "cov");
     k->mean = fd_new(a, fd_real, fd_size(&k->s));
     k->c0 = fd_cov_empirical(a, &k->s, d->m, d->x, k->precond.v[0], k->mean);
     need(a->st);
@@ -1678,6 +1711,18 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
                          .before = (int)c[2], .churn = o->churn };
 }
 
+/* times_check -- may --times go with the process? */
+static inline void times_check(const kit *k, const args *o)
+{
+    const char *name = k->process.t->rows[k->process.row].name;
+    if (o->times.row == FD_UNIFORM || k->p.tmin > 0) return;
+    if (o->times.row != FD_GEOMETRIC && fd_law(&k->p, 0, 0).v > 0) return;
+    int none = k->process.row == PROCESS_DDPM;
+    die(2, "--times: %s needs a last time above 0%s%s%s", t_times.rows[o->times.row].name,
+        none ? ", which " : k->net ? ": train with --process " : ": --process ", name,
+        none ? " has not" : ":tmin=...");
+}
+
 /* sample -- n functions to x, o->batch at a time. frames states [show][frames+1][size] of the first
  * `show` (at most o->batch) functions, from noise to sample, where states is not NULL. */
 static inline void sample(const kit *k, const args *o, int n, fd_real *x, int show, int frames,
@@ -1692,9 +1737,7 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
     if ((o->scheme.row == FD_ANCESTRAL_OPTIMAL && k->net)
         || (o->scheme.row == FD_ANNEALED && !o->corrector.row))
         die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
-    if (o->times.row != FD_UNIFORM && !(k->p.tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(&k->p, 0, 0).v > 0)))
-        die(2, "--times: %s needs a last time above 0: train with --process %s:tmin=...",
-            t_times.rows[o->times.row].name, k->process.t->rows[k->process.row].name);
+    times_check(k, o);
     fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;

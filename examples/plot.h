@@ -163,7 +163,7 @@ typedef struct {
 
 /* plot_begin -- texts may be NULL. plot_line -- x and y are kept by pointer; a series beyond
  * PLOT_MAX is dropped; values that are not finite, or not positive on a logarithmic axis, are
- * skipped. A series without a name has the colour of the one before it. */
+ * skipped. A series without a name has the colour of the one before it; one named "" its own, and no legend. */
 static inline void plot_begin(plot *p, int w, int h, const char *title, const char *xlabel,
                               const char *ylabel, int logx, int logy)
 {
@@ -351,6 +351,8 @@ static inline void plot_curve_on(const plot_canvas *c, plot_stroke *s, const plo
     plot_ink_stroke(c, s, rgb);
 }
 
+static inline int plot_named(const plot_series *q) { return q->name && *q->name; }
+
 static inline int plot_family(const plot *p, int k)
 {
     int f = 0;
@@ -365,7 +367,7 @@ static inline void plot_legend(const plot_canvas *c, plot_stroke *s, const plot 
     enum { ROW = 24, KEY = 38, IN = 10 };
     int w = 0, rows = 0, best = 0, least = 1 << 30, at[4][2];
     for (int k = 0; k < p->count; k++)
-        if (p->line[k].name) {
+        if (plot_named(&p->line[k])) {
             int n = plot_width(2, p->line[k].name);
             if (n > w) w = n;
             rows++;
@@ -400,7 +402,7 @@ static inline void plot_legend(const plot_canvas *c, plot_stroke *s, const plot 
     for (int k = 0, r = 0; k < p->count; k++) {
         const plot_series *q = p->line + k;
         double mid = y + IN / 2 + r * ROW + ROW / 2, len = 0;
-        if (!q->name) continue;
+        if (!plot_named(q)) continue;
         double from = x + IN, to = from + KEY, centre = from + KEY / 2;
         if (plot_is_line(q->style)) plot_dashes(s, q->style, mid, from, mid, to, 1.15, &len);
         if (plot_is_marked(q->style)) plot_segment(s, mid, centre, mid, centre, 3.6);

@@ -40,7 +40,7 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise eval certify orders info convert; do
+for c in train sample noise eval certify orders loglik info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
@@ -110,7 +110,7 @@ bad 2 'log needs times above 0' train --data fields --grid 8 --process ve --time
 bad 2 'expected a whole number' train --data fields --grid 8 --net fno:width=2.5
 bad 2 'no meaning with --precond gauss' train --data fields --grid 8 --weight likelihood
 bad 2 'this noise has no variance' train --data fields --grid 8 --cov white:s=0
-bad 1 'not finite' noise --grid 8 --cov power:tau=1e-100,alpha=100
+bad 2 '--cov: .*not finite' noise --grid 8 --cov power:tau=1e-100,alpha=100
 bad 2 'needs --model' sample
 bad 2 'needs --samples' eval
 bad 2 'needs --data' noise --grid 8 --cov empirical
@@ -118,7 +118,14 @@ bad 2 'needs a file' info
 bad 2 'no command and no topic' help cow
 bad 2 'no meaning' train --data fields --predict v --precond gauss
 bad 2 'below the last time' train --data fields --process vp:tmin=3
-bad 1 'DIRICHLET|irichlet' noise --grid 8 --cov bridge
+bad 2 '--cov: .*DIRICHLET' noise --grid 8 --cov bridge
+bad 2 '--target: .*DIRICHLET' certify --target bridge
+bad 2 '--process: .*beta must lie between 0 and 1' certify --process ddpm:b1=1
+bad 2 'tmin=0.001 is not below the last time, 1e-09' certify --process ou:tmax=1e-9
+bad 2 '--model: needs a file name' sample --model ''
+bad 2 '--out: needs a file name' noise --grid 8 -o ''
+bad 2 "--png: 'x': --out writes there" noise --grid 8 -o x --png x
+bad 1 '--out: .xxxx.*name too long' noise --grid 8 -o "$(printf '%0250d' 0 | tr 0 x)"
 bad 1 '--memory' noise --grid 64x64 -n 1000 --memory 1M
 
 # ---- files that cannot be read
@@ -350,6 +357,10 @@ bad 2 'none with pf-adaptive' certify --scheme pf-adaptive --corrector scaled
 bad 2 'needs 3 points' certify --grid 2
 bad 1 'm = 1' certify --scheme ve-predictor
 bad 1 'missing.safetensors' certify --model missing.safetensors
+bad 2 'this noise has no variance' certify --cov white:s=0
+bad 2 'geometric needs a last time above 0, which ddpm has not' certify --times geometric --process ddpm
+bad 2 'above 0: --process flow:tmin=' orders --times geometric --process flow
+"$fd" certify --grid 3x3x3 >out; says 'FAIL: a pixel variance that does not converge: .* too coarse' out
 bad 2 'ladder needs v1 < vT' certify --process ladder:v1=9,vT=3
 bad 2 'blur needs w0 <= w1' certify --process blur:w0=9
 
@@ -377,6 +388,43 @@ END
 ok orders "$fd" orders --process driftless:tmin=0.01 --steps 64; says '^driftless-em .* (0.9|1.0)' out
 bad 2 'empirical needs data' orders --target empirical
 bad 2 '--steps: ' orders --steps 4
+
+# ---- loglik: the flow from the matched start has the density in closed form; near t = 0 so has the bound
+agree() {              # of COLUMN OTHER TOLERANCE: in every row of l.csv
+    awk -F, -v a="$1" -v b="$2" -v t="$3" 'NR > 1 { d = $a - $b; if (!(d < t && d > -t)) bad++ } END { exit bad || NR < 2 }' l.csv
+    report $? "columns $1 and $2 of l.csv differ: $(tail -n 1 l.csv)"
+}
+ok loglik "$fd" loglik -n 5 --process vp-cosine --start matched -o l.csv
+says '^5 functions, 31 dimensions, t = 1e-05 .bound: 0.; pf-adaptive, exact trace$' out; says '^wrote l.csv$' out
+says '^function,log_density,over_noise,bits,bound,gaussian$' l.csv; agree 2 6 0.05; agree 5 6 0.05
+awk -F, 'NR > 1 { b = -($2 / 31 - 0.5 * log(32)) / log(2); if (!((b - $4) ^ 2 < 1e-6 && $3 < $2 - 40)) bad++ } END { exit bad || NR != 6 }' l.csv
+report $? "bits of l.csv: $(tail -n 1 l.csv)"
+ok 'loglik, a file' "$fd" noise --cov matern:nu=2.5,l=0.3 --grid 32 -n 9 -o c.npy
+ok 'loglik, a file' "$fd" loglik --data c.npy -n 5 --batch 2 --process vp-cosine --start matched -o k.csv && same l.csv k.csv
+ok 'loglik, no match' "$fd" loglik -n 5 --process driftless -o l.csv && awk -F, 'NR == 2 { exit !($2 - $6 > 0.3) }' l.csv
+report $? "the start of driftless makes no difference"
+for p in vp subvp ve ou driftless flow ddpm flow-vp ladder fdp heat heat-cosine blur; do
+    ok "loglik $p" "$fd" loglik -n 2 --process $p --start matched -o l.csv && agree 2 6 0.1
+done
+ok 'loglik, probes' "$fd" loglik -n 5 --probes 200 -o l.csv && agree 2 6 4
+ok 'loglik, 2-D' "$fd" loglik --grid 8x9 --boundary neumann,periodic -n 2 --start matched --scheme pf-rk4 -o l.csv && agree 2 6 0.1
+ok 'train for loglik' "$fd" train --data fields:n=512,k=1,var=1 --grid 32 --steps 150 --net fno:width=16,layers=2 -o p.safetensors
+ok 'loglik, model' "$fd" loglik --model p.safetensors --data fields:n=64,k=1,var=1 -n 64 -o l.csv && says '8 probes of the trace$' out
+awk '/^mean/ { exit !($2 > $6 - 12 && $2 < $6 + 6 && $5 > $6 - 12 && $5 < $6 + 6) }' out; report $? "density by a network: $(grep mean out)"
+ok 'loglik, samples' "$fd" sample --model p.safetensors -n 2 --raw -o g.npy
+ok 'loglik, samples' "$fd" loglik --model p.safetensors --data g.npy --raw --grid 40 && says '^2 functions, 31 dimensions' out
+bad 2 'a density needs pf-heun' loglik --scheme ddim
+bad 2 'needs --data' loglik --model p.safetensors
+bad 2 '--cov: comes from the model' loglik --model p.safetensors --data fields --cov rbf
+bad 2 'no density at t = 0, where there is no noise: flow:tmin' loglik --process flow:smin=0
+bad 2 '--times: geometric needs' loglik --process ve --times geometric
+bad 2 'empirical needs a model' loglik --target empirical
+bad 2 '--raw: is for --model' loglik --raw
+bad 2 'no variance' loglik --cov white:s=0
+bad 1 'missing.npy' loglik --data missing.npy
+bad 1 'a grid of 1 axes' loglik --data c.npy --grid 8x8
+ok 'train for loglik' "$fd" train --data fields:n=32 $small --steps 2 --predict score-half -o p.safetensors
+bad 1 'no density from a network that says score-half' loglik --model p.safetensors --data fields
 
 # bytes are scaled, and scaled back
 { printf '\000\000\010\003\000\000\000\100\000\000\000\010\000\000\000\010'; head -c 4096 "$src/tool.sh"; } >b.idx
