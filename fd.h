@@ -801,7 +801,7 @@ struct fd_var {
     void *aux;
 };
 enum { FD_EVAL, FD_GRAD, FD_GRAD2 };   /* no gradients; first ones, fused kernels allowed; any order */
-struct fd_tape { fd_arena *mem; char *mark; fd_var *last; int mode; };
+struct fd_tape { fd_arena *mem; char *mark; fd_var *last; struct tape_rooms *rooms; int mode; };
 
 fd_tape fd_tape_begin(fd_arena *a, int mode);
 /* fd_tape_end -- hand back everything that the tape took from its arena. */

@@ -592,6 +592,40 @@ static fd_var *tape_fail(fd_tape *t, const char *where, const char *what, int nv
     return NULL;
 }
 
+/* Memory of gradients while fd_backward walks: a room is busy while the vjp that made it runs, and held by
+ * every variable whose gradient lies in it; one that is neither serves what is made next. */
+struct tape_rooms {
+    int n;
+    struct { fd_real *x; ptrdiff_t count; int busy, held; } room[256];
+};
+
+static fd_real *tape_room(fd_tape *t, ptrdiff_t count)
+{
+    struct tape_rooms *all = t->rooms;
+    if (!all || count < TAPE_BLOCK || all->n == 256) return fd_raw(t->mem, fd_real, count);
+    int best = all->n;
+    for (int i = 0; i < all->n; i++)                   /* the smallest that will do */
+        if (!all->room[i].busy && !all->room[i].held && all->room[i].count >= count
+            && (best == all->n || all->room[i].count < all->room[best].count)) best = i;
+    if (best == all->n) {
+        fd_real *x = fd_raw(t->mem, fd_real, count);
+        if (!x) return NULL;
+        all->room[all->n].x = x;
+        all->room[all->n].count = count;
+        all->room[all->n++].held = 0;
+    }
+    all->room[best].busy = 1;
+    return all->room[best].x;
+}
+
+/* v->d = d, or no longer d: n = 1, -1 */
+static void tape_hold(fd_tape *t, const fd_var *d, int n)
+{
+    for (int i = 0; t->rooms && d && i < t->rooms->n; i++)
+        if (d->x - t->rooms->room[i].x >= 0 && d->x - t->rooms->room[i].x < t->rooms->room[i].count)
+            t->rooms->room[i].held += n;
+}
+
 /* the one place where extents are checked: a variable over x, or over new memory where x is NULL */
 static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n[], int nsrc,
                          fd_var *const src[], fd_real *x)
@@ -612,7 +646,7 @@ static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n
         count *= n[i];
     }
     fd_var *v = fd_new(t->mem, fd_var, 1);
-    if (!x) x = fd_raw(t->mem, fd_real, count);
+    if (!x) x = tape_room(t, count);
     if (!v || !x) return NULL;
     v->nd = nd;
     for (int i = 0; i < nd; i++) v->n[i] = n[i];
@@ -653,7 +687,7 @@ static int tape_same(const fd_var *x, int nd, const int n[])
 fd_tape fd_tape_begin(fd_arena *a, int mode)
 {
     FD_ASSERT(mode == FD_EVAL || mode == FD_GRAD || mode == FD_GRAD2);
-    return (fd_tape){ a, a->beg, NULL, mode };
+    return (fd_tape){ a, a->beg, NULL, NULL, mode };
 }
 
 void fd_tape_end(fd_tape *t)
@@ -745,11 +779,14 @@ static void tape_accumulate(fd_tape *t, fd_var *v, fd_var *d)
     FD_ASSERT(fd_count(v) == fd_count(d));
     if (!v->d) {
         v->d = d;
+        tape_hold(t, d, 1);
     } else if (t->mode != FD_GRAD2 && v->d->aux == v) {
         tape_increase(fd_count(v), d->x, v->d->x);
     } else {
         d = fd_add(t, v->d, d);
         if (d && t->mode != FD_GRAD2) d->aux = v;
+        tape_hold(t, v->d, -1);
+        tape_hold(t, d, 1);
         v->d = d;
     }
 }
@@ -759,6 +796,7 @@ static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
     const fd_status *st = t->mem->st;
     if (!y->needs || !dy) return;
     y->d = dy;
+    tape_hold(t, dy, 1);
     for (fd_var *v = y; v && !st->code; v = v->prev) {
         fd_var *dx[4] = { NULL, NULL, NULL, NULL };
         int used = 0;
@@ -773,6 +811,8 @@ static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
         v->op->vjp(t, v, v->d, dx);
         for (int i = 0; i < 4 && !st->code; i++)
             if (v->src[i] && v->src[i]->needs && dx[i]) tape_accumulate(t, v->src[i], dx[i]);
+        if (t->rooms) tape_hold(t, v->d, -1);
+        for (int i = 0; t->rooms && i < t->rooms->n; i++) t->rooms->room[i].busy = 0;
     }
 }
 
@@ -826,10 +866,12 @@ void fd_backward(fd_tape *t, fd_var *loss)
     for (fd_var *v = end; v; v = v->prev) if (v->g) v->d = TAPE_WANTED;
     tape_select(t);
     t->mode = FD_EVAL;                                 /* nothing of this is differentiated again */
+    t->rooms = fd_new(t->mem, struct tape_rooms, 1);
     tape_walk(t, loss, tape_ones(t, loss));
     for (fd_var *v = end; v && !st->code; v = v->prev)
         if (v->g && v->d) tape_increase(fd_count(v), v->d->x, v->g);
     tape_restore(end);
+    t->rooms = NULL;
     t->mode = mode;
     t->last = end;
     t->mem->beg = beg;
@@ -2155,8 +2197,9 @@ static void thin_turn(int m, int n, const fd_real *x, fd_real *y)
 
 /* --- Gates: y = f(z), z = u + shift, or z = scale u + shift ---
  *
- * a: the shift [c], or scale and shift [2][c]. With the slope f'(z) kept, the reverse pass is a few
- * products: dz = dy f', du = scale dz, dshift = sum dz, dscale = sum dz u. */
+ * a: the shift [c], or scale and shift [2][c]. The reverse pass is dz = dy f'(z), du = scale dz,
+ * dshift = sum dz, dscale = sum dz u. It needs u where there is a scale, and finds z and f'(z) from that
+ * again; where there is none f'(z) is kept. */
 
 enum { GATE_ROWS = 128 };
 
@@ -2189,28 +2232,37 @@ static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const
     }
 }
 
-/* du, and sum += (sum dz u, sum dz), or sum dz alone; slope NULL: 1. part [2][c]: room */
-static void gate_back(int scaled, int rows, int c, const fd_real *a, const fd_real *u,
-                      const fd_real *slope, const fd_real *dy, fd_real *restrict du,
-                      double *restrict sum, fd_real *restrict part)
+/* du, and sum += (sum dz u, sum dz), or sum dz alone, given y and, without a scale, the slope.
+ * part [2][c], z: room, the latter for gate_rows rows */
+static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
+                      const fd_real *slope, const fd_real *y, const fd_real *dy, fd_real *restrict du,
+                      double *restrict sum, fd_real *restrict part, fd_real *restrict z)
 {
     int block = gate_rows(c), sums = scaled ? 2 * c : c;
     for (int r0 = 0; r0 < rows; r0 += block) {
-        int end = rows - r0 < block ? rows : r0 + block;
+        int m = rows - r0 < block ? rows - r0 : block;
+        ptrdiff_t at = (ptrdiff_t)r0 * c, size = (ptrdiff_t)m * c;
+        const fd_real *d = dy + at;
+        fd_real *to = du + at;
         memset(part, 0, (size_t)sums * sizeof *part);
-        for (int r = r0; r < end; r++) {
-            ptrdiff_t at = (ptrdiff_t)r * c;
-            const fd_real *d = dy + at, *f = slope ? slope + at : NULL;
-            fd_real *to = du + at;
-            if (f) for (int j = 0; j < c; j++) to[j] = d[j] * f[j];
-            else   for (int j = 0; j < c; j++) to[j] = d[j];
-            if (!scaled) for (int j = 0; j < c; j++) part[j] += to[j];
-            else for (int j = 0; j < c; j++) {
-                part[j] += to[j] * u[at + j];
-                part[c + j] += to[j];
-                to[j] *= a[j];
-            }
+        if (scaled && f >= 0) {
+            gate_in(1, m, c, a, u + at, z);
+            map_block(f, size, z, y + at, d, to);
+            d = to;
         }
+        if (scaled)
+            for (const fd_real *v = u + at, *end = v + size; v < end; v += c, d += c, to += c)
+                for (int j = 0; j < c; j++) {
+                    part[j] += d[j] * v[j];
+                    part[c + j] += d[j];
+                    to[j] = d[j] * a[j];
+                }
+        else
+            for (ptrdiff_t i = 0; i < size; i += c)
+                for (int j = 0; j < c; j++) {
+                    to[i + j] = f >= 0 ? d[i + j] * slope[at + i + j] : d[i + j];
+                    part[j] += to[i + j];
+                }
         for (int j = 0; j < sums; j++) sum[j] += (double)part[j];
     }
 }
@@ -2356,10 +2408,10 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
  *
  * shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. A sample at a time, and of that
  * some whole rows of the last axis, a tile, through everything that is not the transform of another
- * axis, while they are in the cache. For the reverse pass f' is kept, where there is a scale u too, and
- * of the spectrum the kept modes. */
+ * axis, while they are in the cache. For the reverse pass u or f' are kept, and of the spectrum the kept
+ * modes. */
 
-struct fuse_layer { struct spec s; fd_real *u, *slope; int tile; };       /* tile: points */
+struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };    /* tile: points */
 
 /* reals of the gate of a sample; 0 where all samples share it */
 static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? 2 * ss->n[2] : 0; }
@@ -2373,15 +2425,15 @@ static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis t
     const fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2];
     int ci = s->ci, co = s->co, scaled = ss->nd > 1, sums = scaled ? 2 * co : co, points = (int)s->points;
     double *sum = fd_new(&mem, double, sums);
-    fd_real *part = fd_raw(&mem, fd_real, sums);
+    fd_real *part = fd_raw(&mem, fd_real, sums), *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
     struct spec_work work = { NULL, NULL, NULL };
     if (e) work = spec_room(s, co, to, &mem);
-    if (!part || (e && !work.tmp)) return;
+    if (!z || (e && !work.tmp)) return;
     for (int p = 0, m; p < points; p += m) {
         m = points - p < l->tile ? points - p : l->tile;
         ptrdiff_t at = (i * s->points + p) * co, from = (i * s->points + p) * ci;
-        gate_back(scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), scaled ? l->u + at : NULL,
-                  l->slope ? l->slope + at : NULL, dy + at, du + at, sum, part);
+        gate_back(l->f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), scaled ? l->u + at : NULL,
+                  l->slope ? l->slope + at : NULL, y->x + at, dy + at, du + at, sum, part, z);
         if (e) {
             int n = s->n[s->nd - 1];
             spec_to_rows(s, to, co, p / n, (p + m) / n, du + at, work, mem);
@@ -2454,8 +2506,9 @@ static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_va
     fd_var *y = own ? tape_push(t, &op, h->nd, n, R ? 4 : 3, (fd_var *[]){ h, w, ss, R }) : NULL;
     if (!y) return NULL;
     own->s = *shape;
+    own->f = f;
     own->u = y->needs && scaled ? fd_raw(t->mem, fd_real, b * shape->points * co) : NULL;
-    own->slope = y->needs && f >= 0 ? fd_raw(t->mem, fd_real, b * shape->points * co) : NULL;
+    own->slope = y->needs && f >= 0 && !scaled ? fd_raw(t->mem, fd_real, b * shape->points * co) : NULL;
     own->tile = tile = tile < line ? line : tile / line * line;
     y->aux = own;
     struct spec_axis from[3];

@@ -886,6 +886,60 @@ static void test_rules(void)
     OK(!st.code, "no error");
 }
 
+/* fd_backward takes the room of gradients that nothing waits for any more; fd_grad keeps all of its own.
+ * Chance graphs of 40 large variables: sums hand gradients on, views share them, early ones wait long. */
+static fd_var *reuse_graph(fd_tape *t, fd_var *const p[2], uint64_t seed)
+{
+    enum { N = 20000, NODES = 40 };
+    fd_var *v[NODES + 2] = { p[0], p[1] };
+    tape_seed = seed;
+    for (int i = 2; i < NODES + 2; i++) {
+        fd_var *a = v[i - 1], *b = v[(int)((rnd() + 1) / 2 * i)];
+        int kind = (int)((rnd() + 1) / 2 * 6);
+        v[i] = kind < 2 ? fd_affine(t, fd_add(t, a, b), 0.5, 0.1) : kind == 2 ? fd_mul(t, a, fd_map(t, b, FD_COS))
+             : kind == 3 ? fd_add(t, a, a) : kind == 4 ? fd_map(t, a, FD_SIN)
+             : fd_add(t, b, fd_reshape(t, fd_reshape(t, a, 2, S(N / 4, 4)), 1, S(N)));
+    }
+    return v[NODES + 1];
+}
+
+static void test_reuse(void)
+{
+    enum { N = 20000 };
+    fd_status st;
+    fd_arena a = test_arena((size_t)40 << 20, &st);
+    fd_real *x[2], *g[2], *dy = fd_raw(&a, fd_real, N);
+    for (int i = 0; i < 2; i++) {
+        fill(N, x[i] = fd_raw(&a, fd_real, N), -1, 1);
+        g[i] = fd_raw(&a, fd_real, N);
+    }
+    fill(N, dy, -1, 1);
+    for (int k = 0; k < 20; k++) {
+        size_t used[2];
+        fd_var *p[2], *d[2];
+        for (int back = 1; back >= 0; back--) {
+            fd_arena b = a;
+            st.low = st.size;
+            fd_tape t = fd_tape_begin(&b, FD_GRAD);
+            for (int i = 0; i < 2; i++) {
+                memset(g[i], 0, N * sizeof *g[i] * (size_t)back);
+                p[i] = fd_param(&t, 1, S(N), x[i], g[i]);
+            }
+            fd_var *y = fd_sum_to(&t, fd_mul(&t, reuse_graph(&t, p, 100 + (uint64_t)k), fd_input(&t, 1, S(N), dy)),
+                                  0, NULL);
+            size_t before = (size_t)(b.end - b.beg);
+            if (back) fd_backward(&t, y);
+            else fd_grad(&t, y, NULL, 2, p, d);
+            used[back] = before - st.low;
+            OK(!st.code, "graph %d", k);
+        }
+        if (st.code) return;
+        for (int i = 0; i < 2; i++)
+            OK(!memcmp(g[i], d[i]->x, N * sizeof *g[i]), "graph %d: the same bits of gradient %d", k, i);
+        OK(2 * used[1] < used[0], "graph %d: %d of %d bytes", k, (int)used[1], (int)used[0]);
+    }
+}
+
 void test_tape(void)
 {
     tape_seed = 1;
@@ -902,4 +956,5 @@ void test_tape(void)
     test_threads();
     test_errors();
     test_rules();
+    test_reuse();
 }
