@@ -622,8 +622,8 @@ enum {
     FD_DDIM,                /* eta = 0: PF-ODE with D frozen; eta = 1: ancestral */
     FD_VE_PREDICTOR,        /* [SDE alg. 2] */
     FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
-    FD_DRIFTLESS_EM,        /* [Thesis alg. 3] on t = k T/N, k = N..1, with `denoise`. Corrected: the print divides by r t,
-                               steps to higher k, and multiplies noise by phases that halve its variance */
+    FD_DRIFTLESS_EM,        /* [Thesis alg. 3] on t = k T/N, k = N..1, with `denoise`. Corrected: the print divides
+                               by r t, steps to higher k, and multiplies noise by phases that halve its variance */
     FD_DRIFTLESS_ANCESTRAL,
     FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
     FD_PF_HEUN = FD_ONE_STAGE,
@@ -758,6 +758,12 @@ void     fd_between_target(const fd_between *p, int predicts, int b, const fd_re
  * p->noise (FD_ESHAPE otherwise); a mean may be NULL for 0. */
 fd_model fd_oracle_between(fd_arena *a, const fd_between *p, int predicts, const fd_real *mean0,
                            const fd_cov *c0, const fd_real *mean1, const fd_cov *c1);
+/* fd_oracle_between_mix -- the same for ends that are mixtures sum_i w_i N(mean_i, c_i): n components, w NULL for
+ * equal weights, mean [n][ch][points] or NULL for 0, c [n], or NULL for point masses: a data set. Costs the
+ * product of both n for each function. */
+typedef struct { int n; const double *w; const fd_real *mean; const fd_cov *const *c; } fd_mix;
+fd_model fd_oracle_between_mix(fd_arena *a, const fd_between *p, int predicts, const fd_mix *end0,
+                               const fd_mix *end1);
 /* fd_between_step -- Heun from r to `to`, above or below, with one noise for both stages: order 2, weakly where
  * c > 0. u predicts FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C), or NULL for none. */
 void     fd_between_step(const fd_between *p, const fd_model *u, const fd_model *e, double c, double r,

@@ -974,46 +974,57 @@ static void oracle_round(int n, ptrdiff_t modes, ptrdiff_t ch, fd_real *M)
     }
 }
 
-/* w NULL: equal weights; means NULL: 0; c NULL: point masses */
+typedef struct { int n; double *logw; const double **c; double *low; fd_real *M; } mix;      /* as in oracle */
+
+static mix mix_new(fd_arena *a, const char *where, const fd_space *s, const fd_mix *x)
+{
+    fd_status *st = a->st;
+    mix r = { x->n, NULL, NULL, NULL, NULL };
+    double sum = 0;
+    if (x->n < 1) fd_fail(st, FD_EARG, where, "needs components; components", 1, x->n, 0, 0);
+    for (int i = 0; i < x->n; i++) {
+        if (x->c && (!x->c[i] || !space_same(&x->c[i]->s, s)))
+            fd_fail(st, FD_ESHAPE, where, "data and noise have different modes; component", 1, i, 0, 0);
+        if (x->w && !(x->w[i] >= 0 && x->w[i] < INFINITY))
+            fd_fail(st, FD_EDATA, where, "a weight is negative or not finite", 1, i, 0, 0);
+        sum += x->w ? x->w[i] : 1;
+    }
+    if (!(sum > 0)) fd_fail(st, FD_EDATA, where, "all weights are 0", 0, 0, 0, 0);
+    if (st->code) return r;
+    r.logw = fd_new(a, double, x->n);
+    r.low = fd_new(a, double, s->modes);
+    r.c = fd_new(a, const double *, x->n);
+    r.M = fd_new(a, fd_real, (size_t)x->n * (size_t)(s->ch * s->modes));
+    if (!r.M) return r;
+    if (x->mean) fd_to_modes(s, x->n, x->mean, r.M, *a);
+    if (x->n > 1) oracle_round(x->n, s->modes, s->ch, r.M);
+    for (int i = 0; i < x->n; i++) {
+        r.logw[i] = log((x->w ? x->w[i] : 1) / sum);
+        r.c[i] = x->c ? x->c[i]->lam : NULL;
+        for (ptrdiff_t k = 0; k < s->modes && x->c; k++)
+            if (i == 0 || r.c[i][k] < r.low[k]) r.low[k] = r.c[i][k];
+    }
+    return r;
+}
+
 static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, int n,
                            const double *w, const fd_real *means, const fd_cov *const c[])
 {
-    fd_status *st = a->st;
-    double sum = 0;
-    if (st->code) return (fd_model){ 0 };
-    if (!p->noise || n < 1) {
-        fd_fail(st, FD_EARG, where, "needs a noise and components; components", 1, n, 0, 0);
+    if (a->st->code) return (fd_model){ 0 };
+    if (!p->noise) {
+        fd_fail(a->st, FD_EARG, where, "needs a noise", 0, 0, 0, 0);
         return (fd_model){ 0 };
     }
     const fd_space *s = &p->noise->s;
-    for (int i = 0; i < n; i++) {
-        if (c && (!c[i] || !space_same(&c[i]->s, s)))
-            fd_fail(st, FD_ESHAPE, where, "data and noise have different modes; component", 1, i,
-                    0, 0);
-        if (w && !(w[i] >= 0 && w[i] < INFINITY))
-            fd_fail(st, FD_EDATA, where, "a weight is negative or not finite", 1, i, 0, 0);
-        sum += w ? w[i] : 1;
-    }
-    if (!(sum > 0)) fd_fail(st, FD_EDATA, where, "all weights are 0", 0, 0, 0, 0);
+    mix x = mix_new(a, where, s, &(fd_mix){ n, w, means, c });
     oracle *o = fd_new(a, oracle, 1);
-    double *logw = fd_new(a, double, n), *low = fd_new(a, double, s->modes);
-    const double **ci = fd_new(a, const double *, n);
-    fd_real *M = fd_new(a, fd_real, (size_t)n * (size_t)(s->ch * s->modes));
     fd_real *mean = fd_new(a, fd_real, n == 1 ? fd_size(s) : 0);
     double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
     if (mu) proc_args(p, mu, *a);
-    if (means && M) fd_to_modes(s, n, means, M, *a);
-    if (st->code) return (fd_model){ 0 };
-    if (n > 1) oracle_round(n, s->modes, s->ch, M);
-    for (int i = 0; i < n; i++) {
-        logw[i] = log((w ? w[i] : 1) / sum);
-        ci[i] = c ? c[i]->lam : NULL;
-        for (ptrdiff_t k = 0; k < s->modes; k++)
-            if (c && (i == 0 || ci[i][k] < low[k])) low[k] = ci[i][k];
-    }
+    if (a->st->code) return (fd_model){ 0 };
     if (n == 1 && means) memcpy(mean, means, (size_t)fd_size(s) * sizeof *mean);
-    *o = (oracle){ *p, n, logw, ci, low, mu, M, mean,
-                   n == 1 && !p->modal ? oracle_ratio(p->noise, ci[0]) : -1 };
+    *o = (oracle){ *p, n, x.logw, x.c, x.low, mu, x.M, mean,
+                   n == 1 && !p->modal ? oracle_ratio(p->noise, x.c[0]) : -1 };
     return (fd_model){ FD_X0, oracle_eval, oracle_vjp, oracle_var, o };
 }
 
@@ -2545,7 +2556,10 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
  * x = A x0 + B x1 + G z. For independent Gaussian ends, per mode, with M = A M0 + B M1 and
  * P = A^2 c0 + B^2 c1 + G^2 lam,
  *
- *     E[A' x0 + B' x1 + G' z | x] = M' + P'/2P (x - M),    E[z | x] = G lam/P (x - M) */
+ *     E[A' x0 + B' x1 + G' z | x] = M' + P'/2P (x - M),    E[z | x] = G lam/P (x - M)
+ *
+ * For mixtures that holds for each pair of components, and the pairs have the odds of the exact models above,
+ * W = softmax(log w0 w1 - 1/2 sum_k [log P + (x - M)^2/P]), P raised in the same way. */
 
 typedef struct { double v[3], d[3]; } ends_coef;              /* A, B, G and their derivatives */
 
@@ -2553,7 +2567,10 @@ static ends_coef ends_law(const fd_between *p, double r)
 {
     fd_curve *const f[3] = { p->A, p->B, p->G };
     ends_coef c = { { 1 - r, r, p->g * pow(sin(PI * r), 2) }, { -1, 1, p->g * PI * sin(2 * PI * r) } };
-    for (int i = 0; i < 3; i++) if (f[i]) c.v[i] = f[i](r, p->self, &c.d[i]);
+    for (int i = 0; i < 3; i++) {
+        if (f[i]) c.v[i] = f[i](r, p->self, &c.d[i]);
+        if (fabs(c.v[i]) < 1e-15) c.v[i] = 0;                 /* sin(pi) is not; point masses divide by G */
+    }
     return c;
 }
 
@@ -2598,52 +2615,107 @@ void fd_between_target(const fd_between *p, int predicts, int b, const fd_real *
                  0, 0);
 }
 
-typedef struct { fd_between p; int predicts; fd_real *M[2]; const double *c[2]; } ends_model;
+typedef struct { fd_between p; int predicts; mix e[2]; } ends_model;
+typedef struct { double P, S, M, dM; } ends_pair;              /* S = P'/2 */
+
+/* of components i0, i1 in mode k; at: that and the channel */
+static ends_pair ends_get(const ends_model *o, const ends_coef *f, const int i[2], ptrdiff_t k, ptrdiff_t at)
+{
+    const fd_space *s = &o->p.noise->s;
+    double lam = o->p.noise->lam[k];
+    ends_pair q = { f->v[2] * f->v[2] * lam, f->v[2] * f->d[2] * lam, 0, 0 };
+    for (int e = 0; e < 2; e++) {
+        const double *ci = o->e[e].c[i[e]];
+        double c = ci ? ci[k] : 0, m = o->e[e].M[i[e] * s->ch * s->modes + at];
+        q.P += f->v[e] * f->v[e] * c, q.S += f->v[e] * f->d[e] * c;
+        q.M += f->v[e] * m, q.dM += f->d[e] * m;
+    }
+    return q;
+}
+
+/* the odds W [n0][n1] of the pairs; a mode that some pair may leave without variance stays out */
+static void ends_odds(const ends_model *o, const ends_coef *f, const fd_real *u, double *W)
+{
+    const fd_space *s = &o->p.noise->s;
+    ptrdiff_t modes = s->modes, n = s->ch * modes;
+    int pairs = o->e[0].n * o->e[1].n;
+    double eps = 4 * (sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON), floor = 0;
+    double top = -INFINITY, sum = 0;
+    if (pairs == 1) { W[0] = 1; return; }
+    for (ptrdiff_t j = 0; j < n; j++) floor += (double)u[j] * u[j];
+    floor *= eps * eps;
+    for (int q = 0; q < pairs; q++) {
+        const int i[2] = { q / o->e[1].n, q % o->e[1].n }, first[2] = { 0, 0 };
+        W[q] = o->e[0].logw[i[0]] + o->e[1].logw[i[1]];
+        for (ptrdiff_t j = 0; j < n; j++) {
+            ptrdiff_t k = j % modes;
+            if (!(o->p.noise->lam[k] + o->e[0].low[k] + o->e[1].low[k] > 0)) continue;
+            ends_pair x = ends_get(o, f, i, k, j), y = ends_get(o, f, first, k, j);
+            double d = u[j] - x.M;
+            if (x.P + floor > 0) W[q] -= .5 * (log((x.P + floor) / (y.P + floor)) + d * d / (x.P + floor));
+        }
+        if (!(W[q] <= top)) top = W[q];
+    }
+    for (int q = 0; q < pairs; q++) sum += W[q] = exp(W[q] - top);
+    for (int q = 0; q < pairs; q++) W[q] /= sum;
+}
 
 static void ends_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *r,
                       fd_real *y, fd_arena scratch)
 {
     const ends_model *o = self;
-    ptrdiff_t modes = s->modes, n = s->ch * modes;
+    ptrdiff_t n = s->ch * s->modes;
     if (scratch.st->code) return;
     if (!space_same(s, &o->p.noise->s)) {
         fd_fail(scratch.st, FD_ESHAPE, "fd_oracle_between", "not the space it was made for; points", 1,
                 s->points, 0, 0);
         return;
     }
+    int pairs = o->e[0].n * o->e[1].n;
     fd_real *u = fd_raw(&scratch, fd_real, b * n);
-    if (!u) return;
+    double *W = fd_raw(&scratch, double, pairs);
+    if (!W) return;
     fd_to_modes(s, b, x, u, scratch);
-    for (ptrdiff_t j = 0; j < b * n; j++) {
-        ptrdiff_t k = j % modes, at = j % n;
-        ends_coef f = ends_law(&o->p, r[j / n]);
-        const double var[3] = { o->c[0][k], o->c[1][k], o->p.noise->lam[k] };
-        double P = 0, S = 0, d = u[j], slope = 0;
-        for (int i = 0; i < 3; i++) P += f.v[i] * f.v[i] * var[i], S += f.v[i] * f.d[i] * var[i];
-        for (int i = 0; i < 2; i++) d -= f.v[i] * o->M[i][at], slope += f.d[i] * o->M[i][at];
-        double g = P > 0 ? (o->predicts == FD_NOISE ? f.v[2] * var[2] : S) / P : 0;
-        u[j] = (fd_real)((o->predicts == FD_NOISE ? 0 : slope) + g * d);
+    for (int l = 0; l < b; l++) {
+        ends_coef f = ends_law(&o->p, r[l]);
+        fd_real *ul = u + l * n;
+        ends_odds(o, &f, ul, W);
+        for (ptrdiff_t j = 0; j < n; j++) {
+            double sum = 0, gain = f.v[2] * o->p.noise->lam[j % s->modes];
+            for (int q = 0; q < pairs; q++) {
+                const int i[2] = { q / o->e[1].n, q % o->e[1].n };
+                ends_pair g = ends_get(o, &f, i, j % s->modes, j);
+                double slope = g.P > 0 ? (o->predicts == FD_NOISE ? gain : g.S) / g.P : 0;
+                sum += W[q] * ((o->predicts == FD_NOISE ? 0 : g.dM) + slope * (ul[j] - g.M));
+            }
+            ul[j] = (fd_real)sum;
+        }
     }
     fd_from_modes(s, b, u, y, scratch);
+}
+
+fd_model fd_oracle_between_mix(fd_arena *a, const fd_between *p, int predicts, const fd_mix *end0,
+                               const fd_mix *end1)
+{
+    const char *where = "fd_oracle_between";
+    if (a->st->code || !p->noise) return (fd_model){ 0 };
+    if (predicts != FD_VELOCITY && predicts != FD_NOISE)
+        fd_fail(a->st, FD_EARG, where, "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts, 0, 0);
+    ends_model *o = fd_new(a, ends_model, 1);
+    if (!o) return (fd_model){ 0 };
+    o->p = *p;
+    o->predicts = predicts;
+    o->e[0] = mix_new(a, where, &p->noise->s, end0);
+    o->e[1] = mix_new(a, where, &p->noise->s, end1);
+    return a->st->code ? (fd_model){ 0 } : (fd_model){ predicts, ends_eval, NULL, NULL, o };
 }
 
 fd_model fd_oracle_between(fd_arena *a, const fd_between *p, int predicts, const fd_real *mean0,
                            const fd_cov *c0, const fd_real *mean1, const fd_cov *c1)
 {
-    const char *where = "fd_oracle_between";
-    if (a->st->code || !p->noise || !c0 || !c1) return (fd_model){ 0 };
-    const fd_space *s = &p->noise->s;
-    if (predicts != FD_VELOCITY && predicts != FD_NOISE)
-        fd_fail(a->st, FD_EARG, where, "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts, 0, 0);
-    if (!space_same(s, &c0->s) || !space_same(s, &c1->s))
-        fd_fail(a->st, FD_ESHAPE, where, "data and noise have different modes", 0, 0, 0, 0);
-    ends_model *o = fd_new(a, ends_model, 1);
-    fd_real *M = fd_new(a, fd_real, 2 * s->ch * s->modes);
-    if (!M) return (fd_model){ 0 };
-    *o = (ends_model){ *p, predicts, { M, M + s->ch * s->modes }, { c0->lam, c1->lam } };
-    if (mean0) fd_to_modes(s, 1, mean0, o->M[0], *a);
-    if (mean1) fd_to_modes(s, 1, mean1, o->M[1], *a);
-    return a->st->code ? (fd_model){ 0 } : (fd_model){ predicts, ends_eval, NULL, NULL, o };
+    if (!c0 || !c1) return (fd_model){ 0 };
+    return fd_oracle_between_mix(a, p, predicts, &(fd_mix){ 1, NULL, mean0, &c0 },
+                                 &(fd_mix){ 1, NULL, mean1, &c1 });
 }
 
 /* k = way u - c e, way = 1 from r = 0 to 1 */

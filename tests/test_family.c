@@ -435,6 +435,21 @@ static void check_numbers(void)
     fd_cov *solve = fd_cov_table(&a, &d, inv);
     fd_cov_pow(solve, 1, 1, x, x, a);
     NEAR(x[127 * 255 + 127], .0736713513, 2e-6, "Poisson's equation with Dirichlet modes");
+    /* Navier-Stokes of [FNO] from rest, forced by .1 (sin + cos)(2 pi (x + y)): nothing is advected, and w is the
+     * force times (1 - exp(-8 pi^2 nu t))/(8 pi^2 nu), 2 v at t/2 of the heat process; decay from w_0 is m */
+    fd_space torus = fd_grid(&a, 2, (int[]){ 8, 9 }, NULL, NULL, 1);
+    fd_cov *fno = fd_cov_power(&a, &torus, 2 * pow(7, 3), 7, 2.5);
+    fd_process heat = fd_heat(fno, 0, 1e-3, NULL, NULL, 1e4);
+    for (int i = 0; i < torus.n[0]; i++)
+        for (int j = 0; j < torus.n[1]; j++)
+            x[i * 9 + j] = (fd_real)(sin(2 * PI * (i / 8. + j / 9.)) + cos(2 * PI * (i / 8. + j / 9.)));
+    fd_to_modes(&torus, 1, x, x, a);
+    for (int q = 0, seen = 0; q < torus.modes; q++) {
+        if (fabs(x[q]) < 1e-3) continue;
+        NEAR(.1 * 2 * fd_law(&heat, 1e4, q).v, 1.266515, 5e-7, "Navier-Stokes at rest: last amplitude, mode %d", q);
+        NEAR(-12.665148 / 2 / log(fd_law(&heat, 12.665148 / 2, q).m), 12.665148, 1e-6, "its time constant");
+        OK(++seen <= 4, "four modes");
+    }
     OK(!st.code, "status");
 }
 
@@ -534,7 +549,7 @@ static void check_mixtures(void)
         W += l[0] / (l[0] + l[1]) / B, neg += (x[i] < 0) / (double)B;
     }
     NEAR(W, .3, 1e-3, "mean odds over samples");
-    NEAR(neg, .308885336, 1. / B, "P(X < 0) of the data");
+    NEAR(neg, .308885336, 1. / B, "P(X < 0) at tmin");
     /* c = lam: P = lam, S = sum W_i (m mu_i - x)/lam */
     fd_model eq = fd_oracle_mix(&a, &vp, 2, w, mu, same);
     for (int k = 0; k < 3; k++) {
@@ -2229,6 +2244,131 @@ static void check_between(void)
     OK(st.code == FD_ESHAPE, "another space");
 }
 
+/* mixtures at both ends: the law at r is one of pairs. One mode: a flow carries quantiles to quantiles, the noise is
+ * the slope of the log density; many modes and channels: the odds and the lines of the pairs, by hand */
+typedef struct { int n; double w[3], M[3], c[3]; } mix1;
+static const mix1 mix_end[2] = { { 2, { .3, .7 }, { -1.5, 1 }, { .1, .2 } },
+                                 { 3, { .2, .5, .3 }, { -.4, .9, 2 }, { .05, .3, .1 } } };
+
+static void mix_at(double r, double lam, double x, double *pdf, double *cdf)
+{
+    double A = cosA(r, NULL, pdf), B = sinB(r, NULL, pdf), G = bump(r, NULL, pdf);
+    *pdf = *cdf = 0;
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 3; j++) {
+            double w = mix_end[0].w[i] * mix_end[1].w[j], d = x - A * mix_end[0].M[i] - B * mix_end[1].M[j];
+            double P = A * A * mix_end[0].c[i] + B * B * mix_end[1].c[j] + G * G * lam;
+            *pdf += w * exp(-.5 * d * d / P) / sqrt(2 * PI * P), *cdf += .5 * w * erfc(-d / sqrt(2 * P));
+        }
+}
+
+static void check_between_mix(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(8 << 20, &st);
+    enum { N = 6, CH = 2, B = 2, S = B * N * CH };
+    double lam = .8, pdf[3], cdf[2];
+    fd_cov *n1 = single(&a, lam);
+    const fd_cov *c[2][3];
+    fd_real M[2][3];
+    fd_mix end[2];
+    for (int e = 0; e < 2; e++) {
+        for (int i = 0; i < mix_end[e].n; i++)
+            c[e][i] = single_on(&a, n1, mix_end[e].c[i]), M[e][i] = (fd_real)mix_end[e].M[i];
+        end[e] = (fd_mix){ mix_end[e].n, mix_end[e].w, M[e], c[e] };
+    }
+    fd_between p = { .noise = n1, .A = cosA, .B = sinB, .G = bump };
+    fd_model u = fd_oracle_between_mix(&a, &p, FD_VELOCITY, &end[0], &end[1]);
+    fd_model e = fd_oracle_between_mix(&a, &p, FD_NOISE, &end[0], &end[1]);
+    for (int down = 0; down < 2; down++) {
+        enum { STEPS = 2000 };
+        fd_real x[4] = { (fd_real)-1.2, (fd_real)-.3, (fd_real).1, (fd_real).9 }, y[4];
+        memcpy(y, x, sizeof x);
+        for (int k = 0; k < STEPS; k++) {
+            double r = (double)k / STEPS, to = (k + 1.) / STEPS;
+            fd_between_step(&p, &u, NULL, 0, down ? 1 - r : r, down ? 1 - to : to, 4, y, NULL, a);
+        }
+        for (int i = 0; i < 4; i++) {
+            mix_at(down, lam, x[i], pdf, &cdf[0]);
+            mix_at(!down, lam, y[i], pdf, &cdf[1]);
+            NEAR(cdf[1], cdf[0], TOL(2e-6, 2e-4), "quantiles from end %d: %g to %g", down, x[i], y[i]);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        double r = .11 + .21 * i, d, h = 1e-4, G = bump(r, NULL, &d);
+        fd_real x = (fd_real)(.7 * i - 1.1), z;
+        e.eval(e.self, &n1->s, 1, &x, &r, &z, a);
+        for (int k = 0; k < 3; k++) mix_at(r, lam, x + h * (k - 1), &pdf[k], cdf);
+        NEAR(z, -G * lam * (log(pdf[2]) - log(pdf[0])) / (2 * h), TOL(1e-7, 1e-4), "noise at r = %g", r);
+    }
+
+    /* two Gaussians here, three functions there; the last mode of six carries no noise and nothing else */
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
+    fd_cov *noise = fd_cov_matern(&a, &s, .8, .3, 1), *c0 = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    const fd_cov *both[2] = { c0, fd_cov_exp(&a, &s, .6, .3) };
+    fd_real m0[2 * N * CH], m1[3 * N * CH], x[S], y[S], U[S], V[S], U0[2 * N * CH], U1[3 * N * CH];
+    fd_normal(fd_seed(174), 2 * N * CH, m0);
+    fd_normal(fd_seed(175), 3 * N * CH, m1);
+    fd_normal(fd_seed(176), S, x);
+    fd_cov_pow(noise, 0, 2, m0, m0, a);
+    fd_cov_pow(noise, 0, 3, m1, m1, a);
+    fd_cov_pow(noise, 0, B, x, x, a);
+    double w0[2] = { 1, 3 }, r[B] = { .35, .8 }, f[3], g[3], worst = 0;
+    fd_mix gauss2 = { 2, w0, m0, both }, data = { 3, NULL, m1, NULL };
+    p.noise = noise;
+    fd_to_modes(&s, 2, m0, U0, a);
+    fd_to_modes(&s, 3, m1, U1, a);
+    fd_to_modes(&s, B, x, U, a);
+    for (int kind = 0; kind < 2; kind++) {
+        fd_model o = fd_oracle_between_mix(&a, &p, kind ? FD_NOISE : FD_VELOCITY, &gauss2, &data);
+        o.eval(o.self, &s, B, x, r, y, a);
+        fd_to_modes(&s, B, y, V, a);
+        for (int b = 0; b < B; b++) {
+            double W[6], line[6][N * CH], sum = 0, all[N * CH] = { 0 };
+            f[0] = cosA(r[b], NULL, &g[0]), f[1] = sinB(r[b], NULL, &g[1]), f[2] = bump(r[b], NULL, &g[2]);
+            for (int q = 0; q < 6; q++) {
+                double l = log(w0[q / 3] / 4) - log(3);
+                for (int j = 0; j < N * CH; j++) {
+                    int k = j % N;
+                    double cc = both[q / 3]->lam[k], P = f[0] * f[0] * cc + f[2] * f[2] * noise->lam[k];
+                    double S2 = f[0] * g[0] * cc + f[2] * g[2] * noise->lam[k], mu0 = U0[q / 3 * N * CH + j];
+                    double mu1 = U1[q % 3 * N * CH + j], d = U[b * N * CH + j] - f[0] * mu0 - f[1] * mu1;
+                    line[q][j] = 0;
+                    if (noise->lam[k] == 0) continue;
+                    line[q][j] = kind ? f[2] * noise->lam[k] / P * d : g[0] * mu0 + g[1] * mu1 + S2 / P * d;
+                    l += log_normal(d, 0, P);
+                }
+                sum += W[q] = exp(l);
+            }
+            for (int q = 0; q < 6; q++)
+                for (int j = 0; j < N * CH; j++) all[j] += W[q] / sum * line[q][j];
+            for (int j = 0; j < N * CH; j++)
+                if (noise->lam[j % N] > 0) worst = maxf(worst, fabs(all[j] - V[b * N * CH + j]));
+        }
+    }
+    NEAR(worst, 0, TOL(1e-10, 2e-4), "pairs of a mixture and a data set");
+    /* the equation with noise ends in the data set, whatever it begins with */
+    fd_model v = fd_oracle_between_mix(&a, &p, FD_VELOCITY, &gauss2, &data);
+    fd_model z = fd_oracle_between_mix(&a, &p, FD_NOISE, &gauss2, &data);
+    for (int k = 0; k < 200; k++) {
+        fd_cov_draw(noise, fd_sub(fd_seed(177), 's', (uint32_t)k), 0, B, y, a);
+        fd_between_step(&p, &v, &z, 1, k / 200., (k + 1) / 200., B, x, y, a);
+    }
+    for (int b = 0; b < B; b++) {
+        double best = 9;
+        for (int i = 0; i < 3; i++)
+            best = fmin(best, test_maxdiff(N * CH, x + b * N * CH, m1 + i * N * CH));
+        NEAR(best, 0, .05, "function %d ends in the data set", b);
+    }
+    OK(!st.code, "status: %s", st.code ? st.what : "");
+    w0[0] = -1;
+    OK(!fd_oracle_between_mix(&a, &p, FD_NOISE, &gauss2, &data).eval && st.code == FD_EDATA, "a negative weight");
+    st.code = 0, gauss2.n = 0;
+    OK(!fd_oracle_between_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_EARG, "no components");
+    st.code = 0, gauss2.n = 2, w0[0] = 1, both[1] = n1;
+    OK(!fd_oracle_between_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_ESHAPE, "other modes");
+}
+
 static int family_chain(fd_arena a, int k, double *out)
 {
     double t[4], w[2], lp[2];
@@ -2292,5 +2432,6 @@ void test_density(void)
     check_kernel();
     check_ends();
     check_between();
+    check_between_mix();
     check_family_starved();
 }
