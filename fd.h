@@ -283,7 +283,8 @@ void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, 
 void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w);
 /* fd_resample -- the same function on another grid: exact for band-limited functions, up, down, odd
  * sizes. FD_ESHAPE where axes, lengths, boundaries or channels differ. x and y must not overlap. Differs from
- * [Thesis eqs. 3.65-3.67]: the sum runs over |k| < n/2 with the factor 1/n, both of which the print lacks. */
+ * [Thesis eqs. 3.65-3.67]: the sum runs over |k| < n/2 with the factor 1/n, both of which the print lacks, as its
+ * transforms after 3.68 lack k. */
 void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
                       fd_arena scratch);
 /* fd_inner -- <x, y> of two functions, summed over channels. */
@@ -388,8 +389,9 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  *   fd_blur          m0 exp(-mu_k w^2/2)  v0                         those of m0    [DDO-SDF, inf-Diff]
  *   fd_path          A(1 - t)             B^2 + G^2 at 1 - t         [0, 1]         a path of one's own
  *
- * [Thesis] has the root factors of the chain exchanged (eq. 3.29), +b X/2 in place of -b X/2 for VP (3.30), +b^k X for
- * FDP (3.58), and lets the driftless X_T tend to a Gaussian (after 4.27): X_T/sqrt T does.
+ * [Thesis] has the root factors of the chain exchanged (eq. 3.29), +b X/2 in place of -b X/2 for VP (3.30), +b^k X in
+ * place of -b^k X for the reverse of FDP's (3.58), no dt beside A X (4.10), and lets the driftless X_T tend to a
+ * Gaussian (after 4.27): X_T/sqrt T does.
  * fd_ddpm is defined at whole t; between them log gamma is linear. Any other process is a law of one's
  * own in the struct: m, v > 0 after 0, v/m^2 not falling where an SDE is wanted. */
 
@@ -580,7 +582,8 @@ void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng 
  *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D           path-space KL, the ELBO's [Song et al. 2021]: Cameron-Martin.
  *                       [Thesis eq. 3.60] has H; [FDP] trains by b/r, which leaves out 2 beta b m^2/(1 - m^2)^2
  *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, ' at t - 1: KL of step t of a chain; on the noise
- *                       beta^2/(2 beta~ (1 - beta)(1 - gamma)) [DDPM eq. 12], which KER leaves out. t = 1: 1/(2 v lam)
+ *                       beta^2/(2 beta~ (1 - beta)(1 - gamma)) [DDPM eq. 12], which KER leaves out and [Thesis eq.
+ *                       3.22] has inside the norm. t = 1: 1/(2 v lam)
  * Kinds C^-p s count as s. Modes that carry no noise get 0, but for H and Sobolev. */
 enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD, FD_NORM_STEP };
 void   fd_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
@@ -615,8 +618,8 @@ enum {
     FD_EXPONENTIAL,         /* linear part exact, score frozen */
     FD_SEMI_ANALYTIC,       /* FDP's: Euler for q S, then the linear part and the noise exact. Differs from
                                the code, whose second half step drops both */
-    FD_ANCESTRAL,           /* posterior variance: exact for frozen D [DDPM alg. 2; Thesis eqs. 3.14, 3.15, the
-                               second with its fraction turned over] */
+    FD_ANCESTRAL,           /* posterior variance: exact for frozen D [DDPM alg. 2; Thesis eqs. 3.14, 3.15; but
+                               3.15 has its fraction turned over and a root too long, 3.10 the forward kernel] */
     FD_ANCESTRAL_LARGE,     /* variance v(t|s) */
     FD_ANCESTRAL_OPTIMAL,   /* plus the model's Var(x0|x): needs fd_model.var */
     FD_DDIM,                /* eta = 0: PF-ODE with D frozen; eta = 1: ancestral */
@@ -770,10 +773,11 @@ void     fd_between_step(const fd_between *p, const fd_model *u, const fd_model 
                          double to, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 
 /* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with its own dW:
- *   FD_SDE_EULER     X + f h + g dW  [Thesis eq. 3.35, where dW is dt]   strong order 1/2
+ *   FD_SDE_EULER     X + f h + g dW  [Thesis eq. 3.36]                   strong order 1/2
  *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx           1
  *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h)  1, without derivatives
- * Differs from [Thesis eq. 3.38], which has 1/sqrt(2h). For g(t) all three have the same bits: diffusion
+ * Differs from [Thesis]: eq. 3.38 has 1/sqrt(2h) and a parameter for f, 3.34 dt for dW, 2.16 W h for dW, and 3.35 and
+ * 3.36 begin with another X than they step from. For g(t) all three have the same bits: diffusion
  * models need no more than Euler-Maruyama. */
 typedef struct {
     void (*f)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);

@@ -1586,7 +1586,8 @@ void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t,
  *     cx = -v'/2v - eta^2 q/2v,    cD = m v'/2v - m' + eta^2 q m/2v
  *
  * In this form nothing is divided by m where eta = 0, so that a flow may start at m = 0. In print the sign of the
- * score is wrong, or the clock is that of the forward equation, in [Thesis eqs. 3.26, 4.5, 4.7, 4.26]. */
+ * score is wrong, or the clock is that of the forward equation, in [Thesis eqs. 3.26, 4.5, 4.7, 4.26], and the state
+ * that begins with the law of X_T is called that of time T, where it is that of 0, in 3.55 to 3.58, 4.5 and 4.7. */
 
 static void step_drift(fd_coef c, double eta2, double *cx, double *cD, double *q)
 {
