@@ -622,8 +622,8 @@ static fd_real *tape_room(fd_tape *t, ptrdiff_t count)
 static void tape_hold(fd_tape *t, const fd_var *d, int n)
 {
     for (int i = 0; t->rooms && d && i < t->rooms->n; i++)
-        if (d->x - t->rooms->room[i].x >= 0 && d->x - t->rooms->room[i].x < t->rooms->room[i].count)
-            t->rooms->room[i].held += n;
+        if (((uintptr_t)d->x - (uintptr_t)t->rooms->room[i].x) / sizeof *d->x
+            < (size_t)t->rooms->room[i].count) t->rooms->room[i].held += n;
 }
 
 /* the one place where extents are checked: a variable over x, or over new memory where x is NULL */

@@ -13,7 +13,8 @@
  *
  * Peers are used where they are found: FFTW and OpenBLAS by dlopen, PyTorch by bench_torch.py, one
  * process for each number of threads, which is told what to run. They get the best setting known: the
- * batch split over the threads here where their own split is worse, plans made by FFTW_MEASURE.
+ * batch split over the threads here where their own split is worse, plans made by FFTW_MEASURE. After the
+ * table: errors of transforms beside FFTW's, and what a step takes from its arena beside PyTorch's memory.
  *
  * Writes out/bench/bench.csv and out/bench/bench.png. */
 #define _DEFAULT_SOURCE                                /* madvise */
@@ -256,6 +257,7 @@ struct job {
     void (*peer)(const job *);         /* NULL: none */
     const char *peer_name;
     char torch[40];                    /* what to ask PyTorch for; "": nothing */
+    char numpy[40];                    /* what to ask NumPy for, which PyTorch's process has too */
     fd_real *x, *y, *z;
     const void *plan;
     void *fftw;
@@ -416,6 +418,7 @@ static void normal_make(job *j, fd_arena *a)
     j->ours = normal_ours;
     snprintf(j->shape, sizeof j->shape, "%d", j->n[0]);
     snprintf(j->torch, sizeof j->torch, "normal %d", j->n[0]);
+    snprintf(j->numpy, sizeof j->numpy, "philox %d", j->n[0]);
 }
 
 static void field_make(job *j, fd_arena *a)
@@ -708,6 +711,7 @@ typedef struct {
     job j;
     double ms[2], rate[2], peak[2], bw[2];             /* rate in 1e9; the others in per cent */
     double bytes, torch_bytes;                         /* steps: high-water marks */
+    double error[2];                                   /* transforms: ours, FFTW's */
     int peers;
     const char *name[PEERS];
     rival peer[PEERS];
@@ -718,9 +722,10 @@ static void measure(result *r, double peak[2], const double triad[2])
 {
     double ms[1 + PEERS][2][ROUNDS], ratio[ROUNDS];
     const job *j = &r->j;
-    int asked[PEERS];                                  /* 1: PyTorch */
-    if (j->peer) { r->name[r->peers] = j->peer_name; asked[r->peers++] = 0; }
-    if (torch[0].to && j->torch[0]) { r->name[r->peers] = "PyTorch"; asked[r->peers++] = 1; }
+    const char *asked[PEERS];                          /* of bench_torch.py; NULL: j->peer */
+    if (j->peer) { r->name[r->peers] = j->peer_name; asked[r->peers++] = NULL; }
+    if (torch[0].to && j->torch[0]) { r->name[r->peers] = "PyTorch"; asked[r->peers++] = j->torch; }
+    if (torch[0].to && j->numpy[0]) { r->name[r->peers] = "NumPy"; asked[r->peers++] = j->numpy; }
     for (int k = 0; k < ROUNDS; k++)
         for (int t = 0; t < 2; t++) {
             threads(t + 1);
@@ -728,7 +733,7 @@ static void measure(result *r, double peak[2], const double triad[2])
             ms[0][t][k] = 1e3 * time_of(j->ours, j);
             for (int p = 0; p < r->peers; p++) {
                 if (blas.gemm) blas.threads(j->n[5] > 1 ? 1 : t + 1);
-                ms[1 + p][t][k] = 1e3 * (asked[p] ? torch_time(t + 1, j->torch) : time_of(j->peer, j));
+                ms[1 + p][t][k] = 1e3 * (asked[p] ? torch_time(t + 1, asked[p]) : time_of(j->peer, j));
             }
         }
     need(j->mem.st);
@@ -746,6 +751,75 @@ static void measure(result *r, double peak[2], const double triad[2])
             q->low[t] = ratio[0];
             q->high[t] = ratio[ROUNDS - 1];
         }
+    }
+}
+
+/* One number of the answer of a transform's first call, got and by its sum in double: a line of complex
+ * numbers, of real ones, or a real image from or to its half spectrum. Real lines in place are r0, r1, i1, ..;
+ * split: real and imaginary parts side by side all along. */
+static void probe(const job *j, const double *root, const fd_real *in, const fd_real *out, int split, int k,
+                  double got[2], double want[2])
+{
+    int n = j->n[1], image = j->n[0] == 2, real = j->ours != cfft_ours, half = n / 2 + 1, back = j->n[3] > 0;
+    int lines = image ? n : 1, width = back || !real ? n : half;
+    int k0 = image ? (7 * k + 3) % n : 0, k1 = (int)((5L * k + 1) * width / 331 % width);
+    want[0] = want[1] = 0;
+    for (int p = 0; p < lines; p++)
+        for (int q = 0; q < (back ? half : n); q++) {
+            const double *w = root + 2 * (((long)k0 * p + (long)k1 * q) % n);
+            double c = w[0], s = back ? w[1] : -w[1];
+            ptrdiff_t at = (ptrdiff_t)p * (back ? half : n) + q;
+            double re = (double)(real && !back ? in[at] : in[2 * at]);
+            double im = real && !back ? 0 : (double)in[2 * at + 1];
+            if (back && q && 2 * q != n) re *= 2, im *= 2;
+            want[0] += re * c - im * s;
+            want[1] += re * s + im * c;
+        }
+    ptrdiff_t at = (ptrdiff_t)k0 * width + k1;
+    if (back) {
+        got[0] = (double)out[at];
+        got[1] = want[1] = 0;
+    } else if (split) {
+        got[0] = (double)out[2 * at];
+        got[1] = (double)out[2 * at + 1];
+    } else {
+        got[0] = (double)out[k1 ? 2 * k1 - 1 : 0];
+        got[1] = k1 && 2 * k1 != n ? (double)out[2 * k1] : 0;
+    }
+}
+
+/* root mean square error over that of the values, ours and FFTW's; for float, as the sums are in double */
+static void transform_errors(const job *asked, double error[2])
+{
+    enum { TRIALS = 8, PROBES = 256 };
+    job j = *asked;
+    int n = j.n[1], line = j.ours == cfft_ours, back = j.n[3] > 0, split = line || j.n[0] == 2;
+    ptrdiff_t count = (ptrdiff_t)(line ? 2 * n : back ? 2 * (n / 2 + 1) : n) * (j.n[0] == 2 ? n : 1);
+    fd_real *in = fd_raw(&j.mem, fd_real, count);
+    double *root = fd_raw(&j.mem, double, 2 * n), err[2] = { 0, 0 }, size[2] = { 0, 0 }, got[2], want[2];
+    need(j.mem.st);
+    for (int i = 0; i < 2 * n; i++) {
+        double t = 2 * 3.14159265358979323846 * (i / 2) / n;
+        root[i] = i % 2 ? sin(t) : cos(t);
+    }
+    error[0] = error[1] = NAN;
+    for (int peer = 0; peer < 2 && (!peer || j.fftw); peer++) {
+        const fd_real *out = back ? j.x : line ? peer ? j.y : j.x : peer ? j.z : split ? j.y : j.x;
+        for (int k = 0; k < TRIALS * PROBES; k++) {
+            if (k % PROBES == 0) {
+                fd_normal(fd_seed((uint64_t)k), count, in);
+                memcpy(!back ? j.x : peer ? j.z : j.y, in, (size_t)count * sizeof *in);
+                if (peer) j.peer(&j);
+                else if (j.n[0] == 2) j.ours(&j);
+                else fd_fft_run(j.plan, -1, 1, line ? 1 : j.n[2], n, 1, j.x, j.mem);   /* no scale, as FFTW */
+            }
+            probe(&j, root, in, out, peer || split, k, got, want);
+            for (int i = 0; i < 2; i++) {
+                err[peer] += (got[i] - want[i]) * (got[i] - want[i]);
+                size[peer] += want[i] * want[i];
+            }
+        }
+        error[peer] = sqrt(err[peer] / size[peer]);
     }
 }
 
@@ -889,7 +963,14 @@ int main(int argc, char **argv)
             steps++;
         }
         show(r);
+        r->error[0] = 0;
+        if (sizeof(fd_real) == 4 && (j->ours == rfft2_ours || j->ours == rfft1_ours || j->ours == cfft_ours))
+            transform_errors(j, r->error);
     }
+    for (int i = 0; i < count; i++)
+        if (all[i].error[0] > 0)
+            printf("relative error of %-6s %-13s %.2e, FFTW %.2e\n", all[i].j.work, all[i].j.shape,
+                   all[i].error[0], all[i].error[1]);
     for (int i = 0; i < count; i++)
         if (all[i].bytes > 0) {
             if (steps) printf("\n");

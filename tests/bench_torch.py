@@ -3,7 +3,7 @@
     bench_torch.py THREADS float|double           a line `SECONDS WORK [SIZES]` -> seconds of one call
     bench_torch.py THREADS float|double WORK ..   the peak memory of a few calls, in bytes
 
-Works: rfft N LINES; rfft2, irfft2 N IMAGES; normal N; field N COUNT; exp, sin, gelu, gelu_back N;
+Works: rfft N LINES; rfft2, irfft2 N IMAGES; normal N; philox N (NumPy's generator of that name); field N COUNT; exp, sin, gelu, gelu_back N;
 mix MODES BATCH WIDTH; spectral; attention BATCH TOKENS WIDTH HEADS; layernorm BATCH TOKENS WIDTH; fno1d, fno2d, uvit,
 inr with train or sample.
 
@@ -37,6 +37,7 @@ if "BENCH_TUNED" not in os.environ:
 
 import time  # noqa: E402
 
+import numpy  # noqa: E402
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
@@ -251,6 +252,9 @@ def make(work, *n):
         return (lambda: torch.fft.rfft2(x)) if work == "rfft2" else (lambda: torch.fft.irfft2(f, s=(n[0], n[0])))
     if work == "field":
         return field(*n)
+    if work == "philox":
+        g, out = numpy.random.Generator(numpy.random.Philox(1)), numpy.empty(n[0], "f8" if DOUBLE else "f4")
+        return lambda: g.standard_normal(out=out, dtype=out.dtype)
     if work == "mix":
         x, w = (torch.randn(k, n[2], n[0], 2) for k in (n[1], n[2]))
         x, w = torch.view_as_complex(x), torch.view_as_complex(w)
