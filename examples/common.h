@@ -8,6 +8,7 @@
  * A kit is all that sampling needs, in memory and in one .safetensors file. */
 #ifndef COMMON_H
 #define COMMON_H
+#define _DEFAULT_SOURCE                    /* madvise */
 #define _POSIX_C_SOURCE 200809L
 #include "fd.h"
 #include <ctype.h>
@@ -18,6 +19,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -951,13 +953,16 @@ static inline void options_read(args *o, int command, const char *where, int arg
 }
 
 /* arena_make -- the one buffer of the program: as much address space as may be had up to the limit;
- * the system gives real memory where it is touched. */
+ * the system gives real memory where it is touched, in large pages if it has them. */
 static inline fd_arena arena_make(const args *o, fd_status *st)
 {
-    static char *mem;
+    static void *mem;
     size_t n = (size_t)o->memory;
-    while (!(mem = malloc(n)) && n > 1 << 20) n /= 2;
+    while (posix_memalign(&mem, (size_t)1 << 21, n) && n > 1 << 20) n /= 2;
     if (!mem) die(1, "--memory: no memory at all");
+#ifdef MADV_HUGEPAGE
+    madvise(mem, n, MADV_HUGEPAGE);
+#endif
     return fd_arena_over(mem, n, st);
 }
 
