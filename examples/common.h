@@ -1482,7 +1482,7 @@ static inline const kit *kit_on(fd_arena *a, const kit *k, shape g)
     if (!g.nd || (g.nd == k->s.nd && !memcmp(g.n, k->s.n, sizeof g.n))) return k;
     if (g.nd != k->s.nd) die(2, "--grid: %d axes, but the model has %d", g.nd, k->s.nd);
     kit *r = fd_new(a, kit, 1);
-    if (!r) return NULL;
+    need(a->st);
     *r = *k;
     r->s = fd_grid(a, g.nd, g.n, NULL, k->s.bc, k->s.ch);
     r->noise = cov_again(a, &r->s, &k->cov, k->noise, 0);

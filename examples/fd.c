@@ -284,7 +284,7 @@ typedef struct {
 static const kit *exact_on(fd_arena *a, const args *o, const kit *first, shape g)
 {
     kit *k = fd_new(a, kit, 1);
-    if (!k) return NULL;
+    need(a->st);
     k->cov = o->cov;
     k->process = o->process;
     k->scale = 1;
@@ -551,9 +551,9 @@ static int do_orders(args *o)
     double *t = fd_raw(&a, double, most + 1), least = sizeof(fd_real) == 8 ? 1e-12 : 1e-4;
     plot p[2];
     need(&st);
-    plot_begin(&p[0], 720, 600, "without noise", "evaluations of the model", "error", 1, 1);
-    plot_begin(&p[1], 720, 600, "with noise", "evaluations of the model", "error", 1, 1);
-    for (int i = 0; i < 2; i++) p[i].hi[1] = i ? 10 : 1, p[i].lo[1] = least / 100;
+    plot_begin(&p[0], 900, 600, "without noise", "evaluations of the model", "error", 1, 1);
+    plot_begin(&p[1], 900, 600, "with noise", "evaluations of the model", "error", 1, 1);
+    for (int i = 0; i < 2; i++) p[i].hi[1] = i ? 10 : 1, p[i].lo[1] = least / 100, p[i].beside = 1;
     printf("cov %s, data %s\nprocess %s; error by steps\n\n%-22s", spec_text(&o->cov, text[0]),
            spec_text(&o->target, text[1]), spec_text(&o->process, text[2]), "scheme");
     for (int i = 0; i < runs; i++) printf(" %8d", most >> (runs - 1 - i));

@@ -157,7 +157,7 @@ typedef struct {
     int w, h, log[2];                  /* log, lo, hi: of x and y */
     double lo[2], hi[2];               /* set these to fix an end; NaN: as the data are */
     const char *title, *label[2];
-    int count;
+    int count, beside;                 /* beside: 1: the legend stands to the right of the axes */
     plot_series line[PLOT_MAX];
 } plot;
 
@@ -360,22 +360,29 @@ static inline int plot_family(const plot *p, int k)
     return f;
 }
 
-/* The legend goes to the corner where it hides the least: corners in the order of `at`. */
-static inline void plot_legend(const plot_canvas *c, plot_stroke *s, const plot *p,
-                               const plot_axis ax[2])
+enum { PLOT_ROW = 24, PLOT_KEY = 38, PLOT_IN = 10 };       /* of a legend, in pixels */
+static inline int plot_legend_width(const plot *p, int *rows)
 {
-    enum { ROW = 24, KEY = 38, IN = 10 };
-    int w = 0, rows = 0, best = 0, least = 1 << 30, at[4][2];
+    int w = 0;
+    *rows = 0;
     for (int k = 0; k < p->count; k++)
         if (plot_named(&p->line[k])) {
             int n = plot_width(2, p->line[k].name);
             if (n > w) w = n;
-            rows++;
+            ++*rows;
         }
+    return w + PLOT_KEY + 3 * PLOT_IN;
+}
+
+/* The legend goes to the corner where it hides the least: corners in the order of `at`. */
+static inline void plot_legend(const plot_canvas *c, plot_stroke *s, const plot *p,
+                               const plot_axis ax[2])
+{
+    enum { ROW = PLOT_ROW, KEY = PLOT_KEY, IN = PLOT_IN };
+    int rows, best = 0, least = 1 << 30, at[4][2] = { { s->y0, s->x1 + IN } };
+    int w = plot_legend_width(p, &rows), h = rows * ROW + IN;
     if (!rows) return;
-    w += KEY + 3 * IN;
-    int h = rows * ROW + IN;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 4 && !p->beside; k++) {
         at[k][0] = k / 2 ? s->y1 - h - 10 : s->y0 + 10;
         at[k][1] = k % 2 ? s->x0 + 10 : s->x1 - w - 10;
         int hidden = 0;
@@ -397,6 +404,9 @@ static inline void plot_legend(const plot_canvas *c, plot_stroke *s, const plot 
     }
     static const unsigned char white[3] = { 255, 255, 255 }, edge[3] = { 200, 200, 200 };
     int y = at[best][0], x = at[best][1];
+    plot_stroke all = *s;
+    all.x1 = p->w;
+    s = &all;
     plot_box(c, y, x, h, w, edge, 1);
     plot_box(c, y + 1, x + 1, h - 2, w - 2, white, 1);
     for (int k = 0, r = 0; k < p->count; k++) {
@@ -430,7 +440,7 @@ static inline plot_canvas plot_draw(fd_arena *mem, const plot *p)
         if (n > wide) wide = n;
     }
     s.x0 = wide + 24 + (p->label[1] ? 28 : 0);
-    s.x1 = p->w - 28;
+    s.x1 = p->w - 28 - (p->beside ? plot_legend_width(p, &major) : 0);
     s.y0 = p->title ? 56 : 24;
     s.y1 = p->h - 38 - (p->label[0] ? 28 : 0);
     ax[0].from = s.x0; ax[0].to = s.x1;
