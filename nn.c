@@ -2755,6 +2755,17 @@ fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double e
     return y;
 }
 
+/* x [b][points][c] to the means of the groups, repeated for each of their channels, [b][1][c]: points first,
+ * where the rows are long */
+static fd_var *group_mean(fd_tape *t, fd_var *x, int groups)
+{
+    if (!x) return NULL;
+    int b = x->n[0], c = x->n[2], n[3] = { b, groups, c / groups };
+    fd_var *sum = fd_reshape(t, fd_sum_to(t, x, 3, (int[]){ b, 1, c }), 3, n);
+    sum = fd_spread(t, fd_sum_to(t, sum, 3, (int[]){ b, groups, 1 }), 3, n);
+    return fd_affine(t, fd_reshape(t, sum, 3, (int[]){ b, 1, c }), (double)groups / ((double)x->n[1] * c), 0);
+}
+
 fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gain, fd_var *bias,
                      double eps)
 {
@@ -2768,13 +2779,11 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
         return tape_fail(t, where, "groups do not divide the channels", 2, groups, c, 0);
     ptrdiff_t points = fd_count(x) / ((ptrdiff_t)b * c);
     if (points > INT_MAX) return tape_fail(t, where, "too many points", 1, points, 0, 0);
-    const int per[4] = { b, 1, groups, 1 };
-    double by = (double)groups / ((double)points * c);
-    fd_var *z = fd_reshape(t, x, 4, (int[]){ b, (int)points, groups, c / groups });
-    if (centred) z = fd_minus(t, z, fd_affine(t, fd_sum_to(t, z, 4, per), by, 0));
-    fd_var *var = fd_affine(t, fd_sum_to(t, fd_map(t, z, FD_SQUARE), 4, per), by, eps);
-    z = fd_mul(t, z, fd_map(t, fd_map(t, var, FD_SQRT), FD_RECIP));
-    return fd_add(t, fd_mul(t, fd_reshape(t, z, x->nd, x->n), gain), bias);
+    fd_var *z = fd_reshape(t, x, 3, (int[]){ b, (int)points, c });
+    if (centred) z = fd_minus(t, z, group_mean(t, z, groups));
+    fd_var *var = fd_affine(t, group_mean(t, fd_map(t, z, FD_SQUARE), groups), 1, eps);
+    fd_var *scale = fd_mul(t, fd_map(t, fd_map(t, var, FD_SQRT), FD_RECIP), gain);
+    return fd_reshape(t, fd_add(t, fd_mul(t, z, scale), bias), x->nd, x->n);
 }
 
 /* --- Attention, head by head: y = P v, P = softmax(s q k^T), s = 1/sqrt(width of a head) ---
@@ -4990,9 +4999,9 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 /* ---- Checkpoints --------------------------------------------------------------------------------
  *
  * A .safetensors file: the weights as net.<part>, with an optimiser also ema.<part>, adam.m.<part>,
- * adam.v.<part> and, for FD_AMSGRAD, adam.top.<part>; every number of the configuration as text under arch.*, adam.*, doubles with
- * 17 digits so that they come back exactly. Names with these four prefixes are ours, all others the
- * caller's. */
+ * adam.v.<part> and, for FD_AMSGRAD, adam.top.<part>; every number of the configuration as text under
+ * arch.*, adam.*, doubles with 17 digits so that they come back exactly. Names with these four prefixes are
+ * ours, all others the caller's. */
 #ifndef FD_NO_STDIO
 #include <stdio.h>
 #include <stdlib.h>
@@ -5627,7 +5636,8 @@ static void foreign_list(struct foreign *o, fd_arena *a, const fd_tensors *f, fd
     for (int i = g->count = 0; g->tensor && i < f->count && !o->st->code; i++) {
         fd_tensor *t = &g->tensor[g->count];
         const char *name = f->tensor[i].name, *factor = strstr(name, ".factors.factor_");
-        size_t n = foreign_ends(name, ".core") ? strlen(name) - 5 : foreign_ends(name, ".weights") ? strlen(name) - 8 : 0;
+        size_t n = foreign_ends(name, ".core") ? strlen(name) - 5
+                 : foreign_ends(name, ".weights") ? strlen(name) - 8 : 0;
         if (n && foreign_part(f, name, n, foreign_first, 0)) continue;
         if (factor && !foreign_ends(name, foreign_first)) continue;
         *t = f->tensor[i];

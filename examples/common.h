@@ -142,7 +142,7 @@ static inline void make_dir(const char *dir)
  * Each topic is a table of names, each with its keys. A key whose default has bars is a choice, the
  * first one being the default; any other is a number within [lo, hi]. */
 
-enum { KEYS = 20, ROWS = 24 };
+enum { KEYS = 24, ROWS = 24 };
 typedef struct { const char *name, *def, *help; double lo, hi; } key;
 typedef struct { const char *name, *help; key keys[KEYS]; } row;
 typedef struct { const char *name, *what; row rows[ROWS]; } topic;
@@ -228,13 +228,15 @@ static topic t_process = { "process", "forward process", {
 #define TSCALE { "tscale", "0", "factor on t", 0, BIG }
 #define COORDS(c) { "coords", c, "inputs; without, all shifts are equal", 0, 0 }
 #define ACT { "act", "gelu|gelu-tanh|silu|relu|tanh", "activation", 0, 0 }
-#define EMBED { "embed", "0", "width of the time embedding", 0, 4096 }
+#define EMBED { "embed", "0", "width of the time embedding", 0, 4096 }, \
+    { "clock", "waves|random", "it: sinusoidal, or random Fourier features", 0, 0 }
 #define VIT(l) WIDTH("64", l), { "patch", "4", "points of a patch on each axis", 1, 64 }, \
     { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
     { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
     { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
 #define MODES { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 }
-#define FILM { "time", "film|channel|none", "how t enters", 0, 0 }, COORDS("open|closed|none")
+#define FILM_TIME { "time", "film|channel|none", "how t enters", 0, 0 }
+#define FILM FILM_TIME, COORDS("open|closed|none")
 #define FIELD { "field", "siren|gabor", "the coordinate network", 0, 0 }, \
     { "field-width", "64", "its channels", 1, 4096 }, { "field-layers", "3", "", 1, 64 }, \
     { "omega", "30", "its frequency", 1e-3, 1e3 }, \
@@ -268,10 +270,25 @@ static topic t_net = { "net", "network", {
     { "uno", "U-shaped neural operator", {
         { "width", "16", "channels inside", 1, 4096 }, LEVELS("3"), FILM,
         { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
-        { "proj", "-1", "width of the projection; -1: linear", -1, 4096 }, ACT, EMBED, TSCALE } },
+        { "proj", "-1", "width of the projection; -1: linear", -1, 4096 },
+        { "rank", "0", "weights as Tucker tensors of this part of the numbers; 0: whole", 0, 1 },
+        ACT, EMBED, TSCALE } },
     { "unet", "U-Net of Fourier layers", {
-        WIDTH("16", "2"), LEVELS("3"), FILM, { "groups", "0", "of its norms; 0: 32 or what divides the width", 0, 4096 },
+        WIDTH("16", "2"), LEVELS("3"), FILM,
+        { "groups", "0", "of its norms; 0: 32 or what divides the width", 0, 4096 },
         { "act", "silu|gelu|gelu-tanh|relu|tanh", "activation", 0, 0 }, EMBED, TSCALE } },
+    { "fno-separable", "a Fourier operator whose spectral weights keep to their channel, as released with HDM", {
+        WIDTH("32", "4"), MODES, { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("open|closed|none"),
+        { "groups", "4", "of its norms", 1, 4096 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 },
+        { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
+        { "proj", "64", "width of the projection; -1: linear", -1, 4096 }, ACT, EMBED, TSCALE } },
+    { "points", "a transformer whose tokens are points and their values", {
+        WIDTH("64", "3"), { "waves", "6", "pairs cos, sin(2^k pi u) for each axis", 1, 16 },
+        { "latent", "32", "tokens that read the points; 0: the points themselves", 0, 4096 },
+        { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 },
+        { "lift", "0", "width of the lifting; 0: 2 width; -1: linear", -1, 4096 },
+        { "pixels", "1", "0: queries see their place alone, not the value there", 0, 1 },
+        FILM_TIME, COORDS("open|closed"), ACT, EMBED, TSCALE } },
     { "siren", "a coordinate network whose modulations adapt to the function: meta-learning", { META } },
     { "gabor", "the same with Gabor waves, as released with FDP", { META } } } };
 
@@ -281,6 +298,7 @@ static const struct { const char *key; size_t at; const char *words; int first, 
     { "time", offsetof(fd_arch, time), "none|channel|film|token", FD_TIME_NONE, 0 },
     { "coords", offsetof(fd_arch, coords), "none|open|closed", FD_COORD_NONE, 0 },
     { "pos", offsetof(fd_arch, pos), "waves|learned|none", FD_POS_WAVES, 0 },
+    { "clock", offsetof(fd_arch, clock), "waves|random", FD_CLOCK_WAVES, 0 },
     { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
@@ -296,9 +314,11 @@ static const struct { const char *key; size_t at; const char *words; int first, 
     { "sees", offsetof(fd_arch, blind), "values|coords", 0, 0 },
     { "omega", offsetof(fd_arch, omega), NULL, 0, 1 }, { "rate", offsetof(fd_arch, rate), NULL, 0, 1 },
     { "clip", offsetof(fd_arch, inner_clip), NULL, 0, 1 },
-    { "pad", offsetof(fd_arch, pad), NULL, 0, 1 }, { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
+    { "rank", offsetof(fd_arch, rank), NULL, 0, 1 }, { "pad", offsetof(fd_arch, pad), NULL, 0, 1 },
+    { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
 static const int net_kind[] = { FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_VIT, FD_UVIT, FD_FNO_BLOCK,
-                                FD_UNO, FD_FNO_UNET, FD_SIREN, FD_GABOR };       /* of the rows */
+                                FD_UNO, FD_FNO_UNET, FD_FNO_SEPARABLE, FD_POINTS,
+                                FD_SIREN, FD_GABOR };                            /* of the rows */
 
 static topic t_predict = { "predict", "what the network says", {       /* in the order of FD_X0.. */
     { "x0", "the data", { { 0 } } }, { "noise", "the noise", { { 0 } } },
@@ -380,9 +400,9 @@ static topic t_as = { "as", "the program that the weights are from", {    /* wha
         { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
 enum { AS_AUTO, AS_FNO, AS_NEURALOP, AS_FFM, AS_UVIT };
 
-static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight,
-                                 &t_norm, &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector, &t_boundary,
-                                 &t_map, &t_fields, &t_as };
+static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
+                                 &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
+                                 &t_boundary, &t_map, &t_fields, &t_as };
 
 static inline int rows_of(const topic *t)
 {
@@ -449,7 +469,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
-                                         "norms" };
+                                         "norms", "waves" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -524,7 +544,7 @@ static inline void topic_help(const topic *t)
         const row *r = &t->rows[i];
         printf("  %-22s %s\n", r->name, r->help);
         for (int j = 0; j < keys_of(r); j++)
-            printf("      %s=%-*s %s\n", r->keys[j].name, 17 - (int)strlen(r->keys[j].name),
+            printf("      %s=%-*s  %s\n", r->keys[j].name, 16 - (int)strlen(r->keys[j].name),
                    r->keys[j].def, r->keys[j].help);
     }
 }
@@ -904,8 +924,9 @@ static inline void options_read(args *o, int command, const char *where, int arg
     for (int k = 0; k < FD_SCHEMES && k < ROWS; k++) {
         t_scheme.rows[k].name = fd_scheme_name(k);
         t_scheme.rows[k].help = k == FD_ANCESTRAL_OPTIMAL ? "for exact models, not for networks"
-                              : k == FD_ANNEALED ? "needs a --corrector" : k < FD_ONE_STAGE ? "" : k == FD_PF_MULTISTEP ? "keeps the last prediction"
-                                                  : "several evaluations a step";
+                              : k == FD_ANNEALED ? "needs a --corrector"
+                              : k == FD_PF_MULTISTEP ? "keeps the last prediction"
+                              : k < FD_ONE_STAGE ? "" : "several evaluations a step";
     }
     for (int i = 0; i < COUNT(options); i++)
         if ((options[i].of & command) && options[i].def) option_set(o, &options[i], options[i].def);
@@ -1120,7 +1141,7 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
         const key *k = &r->keys[i];
         double v = n->v[i];
         int j = 0;
-        if (!strcmp(k->name, "modes")) modes = (int)v;
+        if (!strcmp(k->name, "modes") || !strcmp(k->name, "waves")) modes = (int)v;
         if (!strcmp(k->name, "patch")) patch = (int)v;
         while (j < COUNT(net_keys) && strcmp(net_keys[j].key, k->name)) j++;
         if (j == COUNT(net_keys)) continue;
@@ -1130,10 +1151,11 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
         if (net_keys[j].real) *(double *)(void *)at = v;
         else *(int *)(void *)at = (int)v;
     }
+    int signs = arch.kind == FD_FNO_ORIGINAL || arch.kind == FD_FNO_SEPARABLE;     /* modes count -M..M-1 */
     for (int i = 0; i < s->nd; i++) {
         int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
         if (modes >= 0)
-            arch.modes[i] = modes ? modes : half < 1 ? 1 : arch.kind != FD_FNO_ORIGINAL ? 2 * half : half;
+            arch.modes[i] = modes ? modes : half < 1 ? 1 : signs ? half : 2 * half;
         arch.patch[i] = patch;
         arch.grid[i] = s->n[i];
     }
@@ -1337,8 +1359,9 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     fd_arch arch = arch_build(&o->net, &k->s);
     const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
-                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0] > 0 ? rule[0] : 1e-300,
-                    .beta2 = rule[1] > 0 ? rule[1] : 1e-300, .eps = rule[2], .ema = o->ema > 0 ? o->ema : 1e-300, .warmup = o->warmup, .steps = o->steps };
+                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = fmax(rule[0], 1e-300),
+                    .beta2 = fmax(rule[1], 1e-300), .eps = rule[2], .ema = fmax(o->ema, 1e-300),
+                    .warmup = o->warmup, .steps = o->steps };
     k->net = net_build(a, &arch, fd_sub(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
     kit_close(a, k, &k->s);
