@@ -4069,24 +4069,24 @@ static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const dou
     const double pi = 3.14159265358979323846;
     fd_real *c = more ? fd_raw(f->t->mem, fd_real, b * s->points * more) : NULL;
     if (!c) return NULL;
-    for (int i = 0; i < b; i++)
-        for (ptrdiff_t p = 0; p < s->points; p++) {
-            fd_real *at = c + (i * s->points + p) * more;
-            ptrdiff_t rest = p, wave = a->nd;
-            for (int d = a->nd - 1; d >= 0 && a->coords; d--) {
-                int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
-                rest /= s->n[d];
-                double u = s->at ? (double)s->at[p * a->nd + d] / s->len[d]
-                         : a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d] : (double)j / end;
-                at[d] = (fd_real)(wide * u + from);
-                for (int k = 0; k < a->modes[d] && net_is_points(a); k++) {
-                    at[wave++] = (fd_real)cos(ldexp(pi, k) * u);
-                    at[wave++] = (fd_real)sin(ldexp(pi, k) * u);
-                }
+    for (ptrdiff_t p = 0; p < s->points; p++) {
+        fd_real *at = c + p * more;
+        ptrdiff_t rest = p, wave = a->nd;
+        for (int d = a->nd - 1; d >= 0 && a->coords; d--) {
+            int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
+            rest /= s->n[d];
+            double u = s->at ? (double)s->at[p * a->nd + d] / s->len[d]
+                     : a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d] : (double)j / end;
+            at[d] = (fd_real)(wide * u + from);
+            for (int k = 0; k < a->modes[d] && net_is_points(a); k++) {
+                at[wave++] = (fd_real)cos(ldexp(pi, k) * u);
+                at[wave++] = (fd_real)sin(ldexp(pi, k) * u);
             }
-            if (a->time == FD_TIME_CHANNEL)
-                at[more - 1] = (fd_real)(wide * a->tscale * time[i] + from);
         }
+    }
+    for (int i = 1; i < b; i++) memcpy(c + i * s->points * more, c, (size_t)(s->points * more) * sizeof *c);
+    for (ptrdiff_t i = 0; i < b * s->points && a->time == FD_TIME_CHANNEL; i++)
+        c[i * more + more - 1] = (fd_real)(wide * a->tscale * time[i / s->points] + from);
     return fd_input(f->t, 3, n, c);
 }
 

@@ -264,12 +264,17 @@ done
 for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learned,act=silu \
     vit-field:latent=8 uvit-field:layers=1,field=gabor,mod=shift,latent=0,pool=2 fno-field:mod=weights,pixels=1,latent=8,modes=6 siren \
     siren:mod=weights,rates=learned,sees=coords,rate=0.001 gabor:mod=shift,inner=2,order=first,latent=8 siren:inner=0 \
-    uno:width=4,levels=2 unet:width=4,layers=1,levels=2; do
+    uno:width=4,levels=2 uno:width=4,levels=2,rank=0.2 unet:width=4,layers=1,levels=2,clock=random \
+    fno-separable:width=8,layers=2 fno-separable:width=6,groups=3,layers=1,time=channel,modes=3 \
+    points:width=8,layers=1,heads=2,latent=8 points:width=8,layers=1,latent=0,pixels=0,waves=3,time=channel; do
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net $n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 32x32 --steps 3 -n 2 -o g.npy
 done
 bad 2 '--net: .* multiple of the patch' train --data fields:n=32 --grid 18x18 --net uvit
 bad 2 '--net: .* adapt' train --data fields:n=32 --grid 16x16 --net siren:mod=none
+bad 2 '--net: .* groups must divide' train --data fields:n=32 --grid 16x16 --net fno-separable:groups=5
+bad 2 '--net: .* heads must divide' train --data fields:n=32 --grid 16x16 --net points:heads=5
+bad 2 "waves: '2.5': expected a whole number" train --data fields:n=32 --grid 16x16 --net points:waves=2.5
 bad 2 '--net: .* must be odd' train --data fields:n=32 --grid 16x16 --net uvit:layers=4
 ok 'empirical' "$fd" train --data fields:n=32 $small --cov empirical:floor=1e-3 --steps 2 -o p.safetensors
 ok 'empirical' "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
@@ -496,10 +501,13 @@ ok thesis "$B/thesis" $tiny; says '^5.2 +R = I, T = 100 ' out; says '^wrote thes
 exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
 [ "$(wc -l <thesis/thesis.csv)" = 21 ]; report $? "thesis.csv has not 21 lines"
 sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
-for n in fno fno-original uno unet vit uvit vit-field fno-field siren gabor; do
+for n in fno fno-original uno unet fno-separable points vit uvit vit-field uvit-field fno-field siren \
+    gabor; do
     ok "train $n" sh -c 'mkdir -p nets && cd nets && "$0" "$1" 1 8' "$B/train" $n && says '^128 points, network' out
 done
-"$B/train" cnn >out 2>err; [ $? = 2 ]; report $? "train cnn"; says '^usage: train .* fno ' err
+for a in cnn 'fno x' 'fno 0' 'fno 5 1' 'fno 5 2 3'; do
+    "$B/train" $a >out 2>err; [ $? = 2 ]; report $? "train $a"; says '^usage: train .* fno ' err
+done
 
 # ---- the study of choices of C: its own check, its files
 ok choice "$B/choice" --outdir choice && says 'white noise: pass$' out; exists choice/choice.png choice/choice.csv
