@@ -300,9 +300,9 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
  *   matern    usual, argument sqrt(2 nu) r/l     lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
  *                                                      (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
  *   exp       var exp(-r/l): matern with nu = 1/2. What [DDO]'s code calls rbf, with l = 2 scale^2: its square
- *             is missing, and at the released .05 that is nearly white
+ *             is missing, and at the released .05 that is nearly white; so is [FFM]'s l = .001 on 64 points
  *   power     s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing. [FNO]'s Navier-Stokes
- *             fields: alpha = 2.5, tau = 7, s = 2 tau^3 in the code, tau^3/2 in print
+ *             fields: alpha = 2.5, tau = 7, s = 2 tau^3 in the code, tau^(3/2) in print
  *   bessel    s (c + w^2)^-gamma
  *   bridge    var (min(x,y) - xy/L)              lam = var/w^2 on Dirichlet axes
  *   brownian  var min(x,y)                       lam = var/w^2 on mixed axes
@@ -561,7 +561,7 @@ void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, co
 /* fd_weight -- time weight of the squared error of a prediction of this kind so that it becomes:
  *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE, FD_W_V: that of the x0, noise, v error;
  *   FD_W_LIKELIHOOD: the path-space weight q m^2/v^2 of the x0 error times 1/2: the ELBO's
- *   [FDP; Song et al. 2021].
+ *   [FDP; Song et al. 2021]. FD_W_X0 of FD_SCORE is [DDO]'s loss, FD_W_NOISE of it that of [ML].
  * Scalar processes, first five kinds only: for the others see fd_weigh. */
 enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
 double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
@@ -686,7 +686,8 @@ enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
  *                      takes -e for s: without 1/sqrt v the variance of a mode is up to 12 times too large
  *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
  *                      variances: the chain freezes early even with the exact score
- *   FD_CORRECT_SNR     alpha = 4 (cprm |xi|/|s|)^2, L2 norms [SDE; FDP]; |xi|^2 = Tr C where xi is NULL */
+ *   FD_CORRECT_SNR     alpha = 4 (cprm |xi|/|s|)^2, L2 norms [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. The
+ *                      code of [SDE] has another factor 1 - beta_k for VP */
 enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR };
 
 /* fd_begin -- a run that starts as how->start says, at t[0]; function i from stream (r, first + i). */
@@ -706,7 +707,8 @@ void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_
 void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_fdp_sampler -- FDP's sampler as released: the SNR corrector at t, Euler, churn, Euler; n - 1 steps of
  * (tmax - tmin)/n to t[0..n-1], and D of the state without its last noise, told tmin though the state is one
- * step above it. The code averages norms over the batch: set `pooled` for that. */
+ * step above it. The code averages norms over the batch: set `pooled` for that. Its training configurations
+ * say churn and ode where nothing reads them: they are 1 and 0. */
 fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr, int ode,
                           double *t);
 
@@ -924,14 +926,16 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
  *                     to patches, a 3x3 convolution with zeros outside. FD_UVIT: layers is odd, half of
  *                     them feed the other half: h <- linear(h, skip). Positions belong to the grid
- *                     `grid`; on another one they are taken at the same places of the domain.
+ *                     `grid`; on another one they are taken at the same places of the domain. Differs
+ *                     from [FDP], whose positions are one token off.
  *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates in [-1,1], the in
  *                     channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any grid.
  *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
  *                     Both can be modulated for each sample: see fd_field. With inner > 0 they adapt to what
  *                     they are given [FDP; functa]: modulations m = 0, then `inner` steps of
  *                     m <- m - rate d|field(m) - x|^2/dm, the norm of L2; the output is field(m) (in = out).
- *                     Differs from [FDP]: there the norm is that of the stationary law.
+ *                     Differs from [FDP]: there the norm is that of the stationary law, and rates double
+ *                     with every step.
  *   FD_UNO            lift [-1] to width; one block f(u), u = spectral(h) + h W + b, for each level: from the grid of
  *                     the level above to its own, and up again, joined with what came down; the lifted input
  *                     joins before the projection [-1]. modes are those of the whole grid, `scale` of them on a
