@@ -1580,7 +1580,7 @@ void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t,
 /* ---- Sampling --------------------------------------------------------------------------------- *
  *
  * The reverse equations, tau = -t, eta = 0 the probability-flow ODE, eta = 1 the reverse SDE, any
- * eta the family with the same marginals [SDE eq. 6, 13]; S = -(x - m D)/v:
+ * eta the family with the same marginals [SDE eqs. 6, 13]; S = -(x - m D)/v:
  *
  *     dx/dtau = a x + (1 + eta^2) q S/2 + eta sqrt(q) noise = cx x + cD D + eta sqrt(q) noise
  *     cx = -v'/2v - eta^2 q/2v,    cD = m v'/2v - m' + eta^2 q m/2v
@@ -2128,8 +2128,7 @@ void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_rea
         double ratio = how->cprm * (how->pooled ? zs / gs : z[i] / g[i]);
         ctx.prm = 4 * ratio * ratio;
         lin_apply("fd_correct", p, 1, tb, step_correct, &ctx, nin,
-                  (const fd_real *[3]){ x + i * n, d + i * n, xi ? xi + i * n : NULL }, x + i * n,
-                      scratch);
+                  (const fd_real *[3]){ x + i * n, d + i * n, xi ? xi + i * n : NULL }, x + i * n, scratch);
     }
 }
 
@@ -2230,8 +2229,7 @@ int fd_step(fd_run *run, fd_arena scratch)
         fd_correct(how, t, b, x, step_draw(run, 1, 'c', k * inner + i, xi, scratch), run->d,
                    scratch);
     step_run(how, k ? how->t[k - 1] : t, k ? run->prev : NULL, t, s, b, x,
-             step_draw(run, noisy && !(quiet && !late && !(how->churn > 0)), 's', k + 1, xi,
-                       scratch),
+             step_draw(run, noisy && !(quiet && !late && !(how->churn > 0)), 's', k + 1, xi, scratch),
              run->d, scratch);
     if (dp) memcpy(dp, run->d, (size_t)n * sizeof *dp);
     if (how->churn > 0 && !hold && !scratch.st->code) {
@@ -2241,8 +2239,7 @@ int fd_step(fd_run *run, fd_arena scratch)
         lin_apply("fd_step", p, b, tb, step_forward, &u, 2, (const fd_real *[3]){ x, xi }, x,
                   scratch);
         step_run(how, u, NULL, u, s, b, x,
-                 step_draw(run, noisy && !(quiet && !late), 'v', k + 1, xi, scratch), run->d,
-                     scratch);
+                 step_draw(run, noisy && !(quiet && !late), 'v', k + 1, xi, scratch), run->d, scratch);
     }
     for (int i = 0; i < inner && late; i++) {
         int at = (k + hold) * inner + i;                              /* k + 1: t was level k */
@@ -2424,8 +2421,7 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
                 "the model has no variance, or for probes no derivative on a grid", 0, 0, 0, 0);
     fd_real *y = fd_raw(&scratch, fd_real, b * n), *d = fd_raw(&scratch, fd_real, b * n);
     fd_real *z = fd_raw(&scratch, fd_real, (size_t)probes * (size_t)(b * n));
-    fd_real *A = fd_new(&scratch, fd_real, s->ch * modes), *u =
-        fd_raw(&scratch, fd_real, s->ch * modes);
+    fd_real *A = fd_new(&scratch, fd_real, s->ch * modes), *u = fd_raw(&scratch, fd_real, s->ch * modes);
     double *tb = fd_raw(&scratch, double, b), *sum = fd_new(&scratch, double, b);
     double *mu = fd_raw(&scratch, double, modes), *W = fd_raw(&scratch, double, modes);
     int bare = 0;
@@ -2439,8 +2435,8 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
             trace_sign(fd_sub(fd_sub(r, 'h', (uint32_t)(first + i)), 'q', (uint32_t)q), n, zi);
             if (!bare) continue;
             fd_to_modes(s, 1, zi, u, scratch);
-            for (ptrdiff_t j = 0; j < s->ch
-                 * modes; j++) if (!(p->noise->lam[j % modes] > 0)) u[j] = 0;
+            for (ptrdiff_t j = 0; j < s->ch * modes; j++)
+                if (!(p->noise->lam[j % modes] > 0)) u[j] = 0;
             fd_from_modes(s, 1, u, zi, scratch);
         }
     memcpy(y, x, (size_t)(b * n) * sizeof *y);
@@ -2457,11 +2453,12 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
 /* --- The bound. One evaluation of D gives the errors of all functions at one time. --- */
 
 enum { ELBO_PATH, ELBO_END };
+static const double gauss3[3] = { .1127016653792583115, .5, .8872983346207416885 };      /* on [0, 1] */
+static const double gauss3w[3] = { 5. / 18, 8. / 18, 5. / 18 };
 
 /* sum[i] += weight * sum_k w_k (D - x0)_k^2, w = q m^2/(2 v^2 lam); the end: -log N(x0; D, var) */
 static void elbo_add(const fd_sampler *how, int what, double weight, int b, const fd_real *x,
-                     const double *tb, const double *mu, const fd_real *u0, double *sum,
-                         fd_arena scratch)
+                     const double *tb, const double *mu, const fd_real *u0, double *sum, fd_arena scratch)
 {
     const fd_process *p = how->p;
     const fd_space *s = &p->noise->s;
@@ -2480,8 +2477,7 @@ static void elbo_add(const fd_sampler *how, int what, double weight, int b, cons
         for (ptrdiff_t j = k; j < b * n && lam > 0; j += modes) {
             double e = (double)u[j] - u0[j], V = var ? var[j] : 0;
             if (!(V > 0)) V = f.v * lam / (f.m * f.m);
-            sum[j / n] += weight * (what == ELBO_END ? .5 * (log(2 * PI * V) + e * e / V) : w * e
-                                    * e);
+            sum[j / n] += weight * (what == ELBO_END ? .5 * (log(2 * PI * V) + e * e / V) : w * e * e);
         }
     }
 }
@@ -2489,8 +2485,6 @@ static void elbo_add(const fd_sampler *how, int what, double weight, int b, cons
 void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const fd_real *x0,
              double *nll, double *part, fd_arena scratch)
 {
-    static const double node[3] = { .1127016653792583115, .5, .8872983346207416885 };
-    static const double weight[3] = { 5. / 18, 8. / 18, 5. / 18 };
     fd_status *st = scratch.st;
     const char *where = "fd_elbo";
     if (!step_ready(how, where, st)) return;
@@ -2521,8 +2515,8 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
         double t = how->t[how->steps], w = 1. / (2 * draws);
         if (j < nodes) {
             double h = how->t[j / 3] - how->t[j / 3 + 1];
-            t = how->t[j / 3 + 1] + node[j % 3] * h;
-            w *= weight[j % 3] * h;
+            t = how->t[j / 3 + 1] + gauss3[j % 3] * h;
+            w *= gauss3w[j % 3] * h;
         }
         for (int i = 0; i < b; i++) tb[i] = t;
         for (int q = 0; q < 2 * draws; q++) {
@@ -2732,8 +2726,6 @@ static void ends_slope(const fd_model *u, const fd_model *e, double c, double wa
 void fd_between_step(const fd_between *p, const fd_model *u, const fd_model *e, double c, double r, double to,
                      int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
-    static const double node[3] = { -.7745966692414833770, 0, .7745966692414833770 };
-    static const double weight[3] = { 5. / 18, 8. / 18, 5. / 18 };
     const char *where = "fd_between_step";
     if (scratch.st->code || !p->noise) return;
     if (!(c >= 0) || !u->eval || u->predicts != FD_VELOCITY
@@ -2749,7 +2741,7 @@ void fd_between_step(const fd_between *p, const fd_model *u, const fd_model *e, 
     fd_real *y = fd_raw(&scratch, fd_real, n), *work = fd_raw(&scratch, fd_real, n);
     double *rb = fd_raw(&scratch, double, b);
     if (!rb) return;
-    for (int i = 0; i < 3; i++) v += 2 * c * h * weight[i] * ends_law(p, .5 * (r + to + node[i] * (to - r))).v[2];
+    for (int i = 0; i < 3; i++) v += 2 * c * h * gauss3w[i] * ends_law(p, r + gauss3[i] * (to - r)).v[2];
     int nin = c > 0 && xi ? 3 : 2;
     for (int i = 0; i < b; i++) rb[i] = r;
     ends_slope(u, e, c, way, s, b, x, rb, k, work, scratch);
@@ -2784,8 +2776,7 @@ void fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, f
     for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)(x[i] + h * f[i] + root * g[i]);
     if (scheme == FD_SDE_PLATEN) e->g(e->self, n, y, t, g2);
     for (ptrdiff_t i = 0; i < n; i++) x[i] = (fd_real)(x[i] + h * f[i] + (double)dW[i] * g[i]);
-    for (ptrdiff_t i = 0; i < n
-         && scheme != FD_SDE_EULER; i++) {     /* apart, so that 0 changes no bit */
+    for (ptrdiff_t i = 0; i < n && scheme != FD_SDE_EULER; i++) {     /* apart, so that 0 changes no bit */
         double dg = scheme == FD_SDE_PLATEN ? ((double)g2[i] - g[i]) / root : (double)g[i] * g2[i];
         x[i] = (fd_real)(x[i] + .5 * dg * ((double)dW[i] * dW[i] - h));
     }
