@@ -2571,7 +2571,7 @@ static fd_var *fuse_gated(fd_tape *t, fd_var *h, fd_var *w, fd_var *ss, int f)
 
 /* sum_i (x_i - c)(y_i - c), or of x_i - c where y is NULL: 256 terms at a time in fd_real, what they
  * give in double */
-static double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
+MAP_INLINE double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
 {
     enum { PART = 16 * SUM_LANES, V = SUM_LANES / FD_W };
     double sum = 0;
@@ -2581,10 +2581,11 @@ static double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
         int j = i;
         end = n - i < PART ? n : i + PART;
         memset(v, 0, sizeof v);
-        for (; y && j + SUM_LANES <= end; j += SUM_LANES)
-            for (int k = 0; k < V; k++) v[k] += (vload(x + j + k * FD_W) - c) * (vload(y + j + k * FD_W) - c);
-        for (; !y && j + SUM_LANES <= end; j += SUM_LANES)
-            for (int k = 0; k < V; k++) v[k] += vload(x + j + k * FD_W) - c;
+        for (; j + SUM_LANES <= end; j += SUM_LANES)
+            for (int k = 0; k < V; k++) {
+                const fd_vec d = vload(x + j + k * FD_W) - c;
+                v[k] += y ? d * (vload(y + j + k * FD_W) - c) : d;
+            }
         memcpy(s, v, sizeof s);
         for (int l = 0; j + l < end; l++) s[l] += y ? (x[j + l] - c) * (y[j + l] - c) : x[j + l] - c;
         for (int h = SUM_LANES / 2; h; h /= 2) for (int l = 0; l < h; l++) s[l] += s[l + h];
@@ -2676,16 +2677,42 @@ static fd_var *row_normal(fd_tape *t, fd_var *x, double eps, fd_var **r)
     return fd_mul(t, d, *r);
 }
 
-/* z = (x - mean) r; returns r */
-static fd_real row_unit(int c, const fd_real *x, double eps, fd_real *z)
+enum { NORM_ROWS = 32 };                              /* rows that are added in fd_real */
+
+/* mean and r of up to NORM_ROWS rows: what is long for one row, sums of lanes and roots, is done for
+ * all of them side by side */
+static void norm_stats(int rows, int c, const fd_real *x, double eps, fd_real *mean, fd_real *r)
 {
-    fd_real mean = (fd_real)(row_dot(c, x, NULL, 0) / c);
-    fd_real r = (fd_real)(1 / sqrt(row_dot(c, x, x, mean) / c + eps));
-    for (int j = 0; j < c; j++) z[j] = (x[j] - mean) * r;
-    return r;
+    double var[NORM_ROWS];
+    for (int i = 0; i < rows; i++) mean[i] = (fd_real)(row_dot(c, x + (ptrdiff_t)i * c, NULL, 0) / c);
+    for (int i = 0; i < rows; i++) {
+        const fd_real *xi = x + (ptrdiff_t)i * c;
+        var[i] = row_dot(c, xi, xi, mean[i]) / c + eps;
+    }
+    for (int i = 0; i < rows; i++) r[i] = (fd_real)(1 / sqrt(var[i]));
 }
 
-enum { NORM_ROWS = 32 };                              /* rows that are added in fd_real */
+static void norm_row(int c, const fd_real *x, fd_real mean, fd_real r, const fd_real *gain,
+                     const fd_real *bias, fd_real *restrict y)
+{
+    for (int j = 0; j < c; j++) y[j] = (x[j] - mean) * r * gain[j] + bias[j];
+}
+
+/* dx of a row; sg, sb: where z dy and dy are added up; z, g: scratch */
+static void norm_row_vjp(int c, const fd_real *x, fd_real mean, fd_real r, const fd_real *gain,
+                         const fd_real *dy, fd_real *restrict dx, fd_real *restrict sg,
+                         fd_real *restrict sb, fd_real *restrict z, fd_real *restrict g)
+{
+    const double by = 1.0 / c;
+    for (int j = 0; j < c; j++) {
+        z[j] = (x[j] - mean) * r;
+        g[j] = dy[j] * gain[j];
+        sg[j] += z[j] * dy[j];
+        sb[j] += dy[j];
+    }
+    const fd_real m = (fd_real)(by * row_dot(c, g, NULL, 0)), q = (fd_real)(by * row_dot(c, g, z, 0));
+    for (int j = 0; j < c; j++) dx[j] = r * (g[j] - m - z[j] * q);
+}
 
 /* With z the normalised row and g = gain dy: dx = r (g - mean g - z mean(g z)), dgain = sum z dy */
 static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
@@ -2714,18 +2741,15 @@ static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     FD_PARALLEL_IF(rows * c > TAPE_BLOCK)
     for (ptrdiff_t k = 0; k < blocks; k++) {
         fd_arena mem = job[threads_this()].mem;
-        fd_real *zi = fd_raw(&mem, fd_real, c), *sg = sums + k * c, *sb = sg + blocks * c;
-        ptrdiff_t end = rows - k * NORM_ROWS < NORM_ROWS ? rows : (k + 1) * NORM_ROWS;
-        for (ptrdiff_t i = k * NORM_ROWS; i < end && zi; i++) {
-            const fd_real *di = dy->x + i * c;
-            fd_real *gi = dx[0]->x + i * c, s = row_unit(c, x->x + i * c, eps, zi);
-            for (int j = 0; j < c; j++) {
-                sg[j] += zi[j] * di[j];
-                sb[j] += di[j];
-                gi[j] = di[j] * gain->x[j];
-            }
-            fd_real m = (fd_real)(by * row_dot(c, gi, NULL, 0)), q = (fd_real)(by * row_dot(c, gi, zi, 0));
-            for (int j = 0; j < c; j++) gi[j] = s * (gi[j] - m - zi[j] * q);
+        fd_real mean[NORM_ROWS], unit[NORM_ROWS];
+        fd_real *zi = fd_raw(&mem, fd_real, 2 * c), *sg = sums + k * c, *sb = sg + blocks * c;
+        ptrdiff_t from = k * NORM_ROWS;
+        int some = rows - from < NORM_ROWS ? (int)(rows - from) : NORM_ROWS;
+        if (!zi) continue;
+        norm_stats(some, c, x->x + from * c, eps, mean, unit);
+        for (int i = 0; i < some; i++) {
+            ptrdiff_t at = (from + i) * c;
+            norm_row_vjp(c, x->x + at, mean[i], unit[i], gain->x, dy->x + at, dx[0]->x + at, sg, sb, zi, zi + c);
         }
     }
     job_join(job, &scratch);
@@ -2745,12 +2769,15 @@ fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double e
     fd_var *y = tape_push(t, &op, x->nd, x->n, 3, (fd_var *[]){ x, gain, bias });
     if (!y) return NULL;
     y->c[0] = eps;
-    ptrdiff_t rows = fd_count(x) / c;
-    FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
-    for (ptrdiff_t i = 0; i < rows; i++) {
-        fd_real *yi = y->x + i * c;
-        row_unit(c, x->x + i * c, eps, yi);
-        for (int j = 0; j < c; j++) yi[j] = yi[j] * gain->x[j] + bias->x[j];
+    ptrdiff_t rows = fd_count(x) / c, blocks = (rows + NORM_ROWS - 1) / NORM_ROWS;
+    FD_PARALLEL_IF(rows * c > TAPE_BLOCK)
+    for (ptrdiff_t k = 0; k < blocks; k++) {
+        fd_real mean[NORM_ROWS], r[NORM_ROWS];
+        ptrdiff_t from = k * NORM_ROWS;
+        int some = rows - from < NORM_ROWS ? (int)(rows - from) : NORM_ROWS;
+        norm_stats(some, c, x->x + from * c, eps, mean, r);
+        for (int i = 0; i < some; i++)
+            norm_row(c, x->x + (from + i) * c, mean[i], r[i], gain->x, bias->x, y->x + (from + i) * c);
     }
     return y;
 }
