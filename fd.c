@@ -18,11 +18,9 @@
 #if defined(__GNUC__)
 #define CORE_INLINE static inline __attribute__((always_inline))
 #define CORE_COLD __attribute__((noinline))
-#define core_fetch(p, write, near) __builtin_prefetch((p), (write), (near))
 #else
 #define CORE_INLINE static inline
 #define CORE_COLD
-#define core_fetch(p, write, near) ((void)0)
 #endif
 #if defined(__clang__)
 #define CORE_UNROLL _Pragma("clang loop unroll(full)")
@@ -428,8 +426,8 @@ CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restri
         CORE_UNROLL
         for (int j = 0; j < nv; j++) sum[i][j] = zero;
     for (int i = 0; i < rows; i++) {                        /* C is on its way while the sum runs */
-        core_fetch(c + i * ldc, 1, 3);
-        core_fetch(c + i * ldc + cols - 1, 1, 3);
+        vfetch(c + i * ldc, 1, 3);
+        vfetch(c + i * ldc + cols - 1, 1, 3);
     }
     for (int p = 0; p < k; p++) {
         fd_vec bv[MAT_NV];
@@ -443,7 +441,7 @@ CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restri
         }
         a += ta ? as : 1;
         b += bs;
-        core_fetch(next, 0, 2);
+        vfetch(next, 0, 2);
         next += MAT_LINE;
     }
     if (cols == nv * FD_W) {

@@ -1384,12 +1384,24 @@ static void fft_grid_axes(const fft_grid *g, int b, fd_real *x, fd_real *u, fd_r
     }
 }
 
-/* FD_W functions or fewer from number f on, one in each lane. s [cplx]: the half spectra in lanes.
- * */
-static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, fft_z *s, fd_vec *v)
+/* numbers from..to of `count` functions that lie dist apart are wanted soon, to be read or written */
+FFT_INLINE void fft_soon(const fd_real *x, ptrdiff_t dist, int count, int write, ptrdiff_t from, ptrdiff_t to)
+{
+    enum { LINE = 64 / sizeof(fd_real) };
+    for (int i = 0; i < count; i++)
+        for (ptrdiff_t q = from; q < to; q += LINE)
+            if (write) vfetch(x + i * dist + q, 1, 2);
+            else       vfetch(x + i * dist + q, 0, 2);
+}
+
+/* FD_W functions or fewer from number f on, one in each lane; `next` functions come after them. s [cplx]: the
+ * half spectra in lanes. Spectra are read and written in many short pieces, which memory is slow to begin
+ * with: it is asked for them while the columns are transformed. */
+static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, int next, fft_z *s, fd_vec *v)
 {
     const int last = g->nd - 1, fwd = g->sign < 0;
-    fft_lines spec = { g->u + 2 * g->cplx * f, count, 2 * g->cplx, 0, 1, 2 * g->cplx, 1 };
+    const ptrdiff_t size = 2 * g->cplx;
+    fft_lines spec = { g->u + size * f, count, size, 0, 1, size, 1 };
     fft_lines rows = { g->x + g->reals * f, count, g->reals, 0, 1, g->len, 1 };
     fft_z *d = (fft_z *)(v + 1);
     int swap;
@@ -1402,10 +1414,13 @@ static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, fft_z *s, 
     }
     for (int i = 0; i < last; i++) {
         int axis = fwd ? last - 1 - i : i, n = g->n[axis];
-        ptrdiff_t inner = g->half / 2;
+        ptrdiff_t inner = g->half / 2, lines = g->cplx / n;
         for (int j = axis + 1; j < last; j++) inner *= g->n[j];
-        for (ptrdiff_t l = 0; l < g->cplx / n; l++) {
+        for (ptrdiff_t l = 0; l < lines; l++) {
             fft_z *line = s + l / inner * inner * n + l % inner;
+            ptrdiff_t from = size * l / lines, to = size * (l + 1) / lines;
+            if (i == 0 && fwd) fft_soon(spec.x, size, count, 1, from, to);
+            if (i == 0 && !fwd) fft_soon(spec.x + size * count, size, next, 0, from, to);
             fft_core_apart(g->plan[axis]->core, line, inner, !fwd, d);
         }
     }
@@ -1421,7 +1436,9 @@ static void fft_grid_share(const fft_grid *g, int count, fd_vec *v, ptrdiff_t b,
 {
     for (; b < end; b++) {
         ptrdiff_t f = b * FFT_LANES, left = count - f;
-        fft_grid_lanes(g, f, left < FFT_LANES ? (int)left : FFT_LANES, (fft_z *)v, v + 2 * g->cplx);
+        int some = left < FFT_LANES ? (int)left : FFT_LANES, rest = (int)left - some;
+        int next = b + 1 == end ? 0 : rest < FFT_LANES ? rest : FFT_LANES;
+        fft_grid_lanes(g, f, some, next, (fft_z *)v, v + 2 * g->cplx);
     }
 }
 
