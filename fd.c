@@ -367,17 +367,18 @@ void fd_perm(fd_rng r, int n, int *p)
  * terms and, where k is long, into slabs: both from k alone. So a product has the same bits however
  * its rows and columns are cut up, which is how threads and batches cut it.
  *
- * Rows of op(A) with p contiguous are copied to a buffer whose rows lie a constant MAT_PITCH apart
- * (one address register for all of them, and no two rows in the same cache set); with i contiguous
- * they are read in place. Columns of op(B) are copied to panels of MAT_NR, zeros at the end, unless
- * the kernel can read them in place. Small panels of A stay in L1, B in L2. */
+ * op(A) is read in place where it lies densely. Rows with p contiguous that are further apart than
+ * MAT_ROW, so that some could fall on the same set of the cache, are copied to a buffer with MAT_PITCH
+ * between them. Columns of op(B) are copied to panels of MAT_NR, zeros at the end, unless the kernel
+ * can read them in place. Small panels of A stay in L1, B in L2. */
 
 enum {
     MAT_NV = 2, MAT_NR = MAT_NV * FD_W,                  /* columns of a tile */
     MAT_MR = FD_BYTES == 64 ? 14 : 6,                    /* its rows: all registers are in use */
     MAT_KC = 1024 / (int)sizeof(fd_real),
     MAT_LINE = 64 / (int)sizeof(fd_real),
-    MAT_PITCH = MAT_KC + 64 / (int)sizeof(fd_real),
+    MAT_PITCH = MAT_KC + MAT_LINE,
+    MAT_ROW = 2048 / (int)sizeof(fd_real),
     MAT_AW = (MAT_MR + FD_W - 1) / FD_W * FD_W,
     MAT_GROUP = 8,                                       /* panels packed at a time, A transposed */
     MAT_NEAR = 65536,                                    /* numbers that are read in place */
@@ -413,8 +414,8 @@ CORE_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, in
         }
 }
 
-/* c (+)= a b for one tile. a[i][p] at a[i * MAT_PITCH + p], or with ta at a[i + p as]; b[p][j]
- * at b[p bs + j]; the first `cols` columns of c are written, add: added to */
+/* c (+)= a b for one tile. a[i][p] at a[i as + p], or with ta at a[i + p as]; b[p][j] at
+ * b[p bs + j]; the first `cols` columns of c are written, add: added to */
 CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict a, ptrdiff_t as,
                          const fd_real *restrict b, ptrdiff_t bs, int add,
                          fd_real *restrict c, ptrdiff_t ldc, int cols, const fd_real *next)
@@ -435,7 +436,7 @@ CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restri
         for (int j = 0; j < nv; j++) bv[j] = vload(b + j * FD_W);
         CORE_UNROLL
         for (int i = 0; i < rows; i++) {
-            const fd_real x = ta ? a[i] : a[i * MAT_PITCH];
+            const fd_real x = ta ? a[i] : a[i * as];
             CORE_UNROLL
             for (int j = 0; j < nv; j++) sum[i][j] += x * bv[j];
         }
@@ -565,10 +566,46 @@ CORE_INLINE fd_vec mat_load(const fd_real *x, int n, const fd_real *end)
     return end - x >= FD_W ? vload(x) : mat_last(x, n);
 }
 
+/* the transpose of FD_W x FD_W numbers at x, of which rows x cols are wanted */
+CORE_INLINE void mat_load_across(fd_vec v[FD_W], const fd_real *x, ptrdiff_t ld, int rows, int cols,
+                                 const fd_real *end)
+{
+    if (rows >= FD_W && end - x >= (FD_W - 1) * ld + FD_W) {
+        CORE_UNROLL
+        for (int i = 0; i < FD_W; i++) v[i] = vload(x + i * ld);
+    } else
+        for (int i = 0; i < FD_W; i++) v[i] = mat_load(x + (i < rows ? i : 0) * ld, cols, end);
+    mat_transpose(v);
+}
+
 /* the end of x, rows x cols or stored transposed */
 static const fd_real *mat_end(int trans, const fd_real *x, int rows, int cols, ptrdiff_t ld)
 {
     return x + (trans ? (cols - 1) * ld + rows : (rows - 1) * ld + cols);
+}
+
+/* c (+)= a b for one column: a[i][p] at a[i as + p], before `end`; b[p] at b[p MAT_NR], in all lanes. In a
+ * tile one lane of each vector would be of use; here lane i has row i, FD_W^2 products for a transposition */
+static void mat_column(int m, int k, const fd_real *a, ptrdiff_t as, const fd_real *end, const fd_real *b,
+                       int add, fd_real *c, ptrdiff_t ldc)
+{
+    for (; m >= FD_W; m -= FD_W, a += FD_W * as, c += FD_W * ldc) {
+        fd_vec sum = { 0 };
+        fd_real s[FD_W];
+        for (int p = 0; p < k; p += FD_W) {
+            const int len = k - p < FD_W ? k - p : FD_W;
+            fd_vec v[FD_W];
+            mat_load_across(v, a + p, as, m, len, end);
+            CORE_UNROLL
+            for (int l = 0; l < FD_W; l++) if (l < len) sum += v[l] * b[(p + l) * MAT_NR];
+        }
+        vstore(s, sum);
+        for (int l = 0; l < FD_W; l++) c[l * ldc] = add ? c[l * ldc] + s[l] : s[l];
+    }
+    for (int i = 0, rows; i < m; i += rows) {
+        rows = m - i < MAT_MR ? m - i : MAT_MR;
+        mat_kernels[rows - 1][0][0](k, a + i * as, as, b, MAT_NR, add, c + i * ldc, ldc, 1, b);
+    }
 }
 
 /* alpha op(B)[p0..p0+k)[j0..j0+n) to panels [n / MAT_NR][k][MAT_NR] */
@@ -578,7 +615,11 @@ static void mat_pack_b(const mat_job *g, int p0, int k, int j0, int n, fd_real *
     for (int j = 0; j < n; j += FD_W) {
         const int cols = n - j < FD_W ? n - j : FD_W;
         fd_real *to = y + (ptrdiff_t)(j / MAT_NR) * k * MAT_NR + j % MAT_NR;
-        if (!g->tb) {
+        if (cols == 1) {
+            const fd_real *x = g->B + (g->tb ? (j0 + j) * g->ldb + p0 : p0 * g->ldb + j0 + j);
+            const fd_vec zero = { 0 };
+            for (int p = 0; p < k; p++, to += MAT_NR) vstore(to, zero + g->alpha * x[g->tb ? p : p * g->ldb]);
+        } else if (!g->tb) {
             const fd_real *x = g->B + p0 * g->ldb + j0 + j;
             for (int p = 0; p < k; p++, x += g->ldb, to += MAT_NR)
                 vstore(to, g->alpha * mat_load(x, cols, end));
@@ -587,9 +628,7 @@ static void mat_pack_b(const mat_job *g, int p0, int k, int j0, int n, fd_real *
             for (int p = 0; p < k; p += FD_W, x += FD_W) {
                 const int len = k - p < FD_W ? k - p : FD_W;
                 fd_vec v[FD_W];
-                for (int i = 0; i < FD_W; i++)
-                    v[i] = mat_load(x + (i < cols ? i : 0) * g->ldb, len, end);
-                mat_transpose(v);
+                mat_load_across(v, x, g->ldb, cols, len, end);
                 for (int i = 0; i < len; i++, to += MAT_NR) vstore(to, g->alpha * v[i]);
             }
         }
@@ -640,11 +679,12 @@ static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, in
     const int panels = (m + MAT_MR - 1) / MAT_MR, group = g->ta ? MAT_GROUP : 1;
     const int whole_a = g->lda == (g->ta ? g->m : g->k);
     const int whole_b = g->ldb == (g->tb ? g->k : g->n);
+    const int alone = !g->ta && n % MAT_NR == 1 && FD_W > 1;          /* the last column of C */
     for (int q = 0; q < k; q += MAT_KC, add = 1) {
         const int kc = k - q < MAT_KC ? k - q : MAT_KC, p = p0 + q;
         const int direct_b = !g->tb && n % FD_W == 0 && g->alpha == 1
                           && (panels <= 2 || kc * g->ldb <= MAT_NEAR);
-        const int direct_a = g->ta && (n <= MAT_NR || kc * g->lda <= MAT_NEAR);
+        const int direct_a = g->ta ? n <= MAT_NR || kc * g->lda <= MAT_NEAR : g->lda <= MAT_ROW;
         const fd_real *const b = direct_b ? g->B + p * g->ldb + j0 : pb;
         mat_span next[2] = { { NULL, NULL }, { NULL, NULL } };
         if (q + kc < k) {                                     /* the next terms, of as many rows */
@@ -655,24 +695,28 @@ static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, in
             if (whole_b && g->sb) next[1] = mat_from(g->B + g->sb, (ptrdiff_t)g->k * g->n);
         }
         if (!direct_b) mat_pack_b(g, p, kc, j0, n, pb);
-        for (int t = 0; t < panels; t++) {
+        for (int t = 0; t < panels && n > alone; t++) {
             const int i = mat_cut(m, panels, 1, t), rows = mat_cut(m, panels, 1, t + 1) - i;
+            const ptrdiff_t as = direct_a ? g->lda : g->ta ? MAT_AW : MAT_PITCH;
             const fd_real *a = pa + t % group * mat_panel(kc);
-            if (direct_a) a = g->A + p * g->lda + i0 + i;
+            if (direct_a) a = g->A + (g->ta ? p * g->lda + i0 + i : (i0 + i) * g->lda + p);
             else if (t % group == 0)
                 mat_pack_a(g, p, kc, i0, m, panels, t, t + group < panels ? t + group : panels, pa);
             if (whole_a && !g->ta && !g->sa)                  /* the next panel, and 8 KiB ahead */
                 next[0] = mat_from(g->A + (i0 + i + rows) * g->lda + 128 * MAT_LINE, rows * g->lda);
-            for (int j = 0; j < n; j += MAT_NR) {
+            for (int j = 0; j < n - alone; j += MAT_NR) {
                 const int cols = n - j < MAT_NR ? n - j : MAT_NR;
                 mat_span *const s = &next[next[0].at >= next[0].end];
                 const int more = s->at < s->end;
-                mat_kernels[rows - 1][g->ta][cols > FD_W](kc, a, direct_a ? g->lda : MAT_AW,
+                mat_kernels[rows - 1][g->ta][cols > FD_W](kc, a, as,
                     b + (direct_b ? j : (ptrdiff_t)j * kc), direct_b ? g->ldb : MAT_NR, add,
                     C + i * ldc + j, ldc, cols, more ? s->at : pa);
                 if (more) s->at += kc * MAT_LINE;
             }
         }
+        if (alone)
+            mat_column(m, kc, g->A + i0 * g->lda + p, g->lda, mat_end(0, g->A, g->m, g->k, g->lda),
+                       pb + (ptrdiff_t)(n - 1) * kc, add, C + n - 1, ldc);
     }
 }
 
