@@ -589,7 +589,7 @@ static const option options[] = {
     { "model", "FILE", NULL, SAMPLE, O_TEXT, AT(model), 0, 0, 0,
       "what fd train wrote" },
     { "data", "FILE", NULL, LOGLIK, O_TEXT, AT(data), 0, 0, 0,
-      "functions, .npy or IDX; without --model: default: draws of the target" },
+      "functions, .npy or IDX, or fields; without --model the default is draws of the target" },
     { "model", "FILE", NULL, LOGLIK, O_TEXT, AT(model), 0, 0, 0,
       "what fd train wrote, instead of an exact model" },
     { "model", "FILE", NULL, CERTIFY, O_TEXT, AT(model), 0, 0, 0,

@@ -550,6 +550,27 @@ static void check_mixtures(void)
     }
     NEAR(W, .3, 1e-3, "mean odds over samples");
     NEAR(neg, .308885336, 1. / B, "P(X < 0) at tmin");
+    /* the continuity equation of flow matching, dp/dr + d(p u)/dx = 0, by differences of the density */
+    fd_process fl = fd_flow(one, .05);
+    fd_model ex = fd_oracle_mix(&a, &fl, 2, w, mu, c);
+    for (int i = 0; i < 6 && EPS < 1e-10; i++) {
+        double at = .15 + .13 * i, X = -2 + .7 * i, h = 1e-3, pu[5], pt[5];
+        for (int k = 0; k < 10; k++) {                      /* five points in x, five in t */
+            double tk = k < 5 ? at : at + h * (k - 7), v = 0;
+            fd_real xk = (fd_real)(k < 5 ? X + h * (k - 2) : X), got;
+            fd_coef f = fd_law(&fl, tk, 0);
+            for (int j = 0; j < 2; j++) {
+                double V = f.m * f.m * c[j]->lam[0] + f.v, d = xk - f.m * mu[j];
+                v += w[j] * exp(-.5 * d * d / V) / sqrt(2 * PI * V);
+            }
+            fd_predict(&ex, FD_VELOCITY, &fl, 1, &xk, &tk, &got, a);
+            if (k < 5) pu[k] = v * got;
+            else pt[k - 5] = v;
+        }
+        double dx = (pu[0] - 8 * pu[1] + 8 * pu[3] - pu[4]) / (12 * h);
+        double dt = (pt[0] - 8 * pt[1] + 8 * pt[3] - pt[4]) / (12 * h);
+        NEAR(dx, dt, 1e-9, "continuity equation at %g, t = %g", X, at);           /* r = 1 - t */
+    }
     /* c = lam: P = lam, S = sum W_i (m mu_i - x)/lam */
     fd_model eq = fd_oracle_mix(&a, &vp, 2, w, mu, same);
     for (int k = 0; k < 3; k++) {

@@ -282,6 +282,7 @@ ok '1-D' "$fd" train --data fields:n=32 --grid 24 --boundary dirichlet --net fno
 ok '1-D' "$fd" sample --model p.safetensors --grid 49 --steps 3 -n 2 -o g.npy --png g.png
 ok '3-D, channels' "$fd" noise --grid 6x6x6 --channels 2 -n 9 -o d.npy
 ok '3-D, channels' "$fd" train --data d.npy --channels 2 --net fno:width=4,layers=1,modes=4 --batch 3 --steps 2 -o p.safetensors
+ok 'loglik, channels' "$fd" loglik --model p.safetensors --data d.npy -n 2 --scheme pf-heun --steps 2 --probes 1 && says '^2 functions, 250 dim' out
 ok '3-D, channels' "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy --png g.png && "$fd" info g.npy >out
 says '^\(2, 2, 6, 6, 6\)' out
 
@@ -438,6 +439,9 @@ ok bytes "$fd" train --data b.idx --net fno:width=8,layers=1,modes=4 --batch 8 -
 ok bytes "$fd" sample --model p.safetensors --steps 9 -n 4 -o g.npy --png g.png
 "$fd" info g.npy | awk '{ for (i = 1; i < NF; i++) if ($i == "mean") exit !($(i + 1) > 40 && $(i + 1) < 130) }'
 report $? "samples of bytes: $("$fd" info g.npy)"
+ok 'bits of bytes' "$fd" loglik --model p.safetensors --data b.idx -n 2 --scheme pf-heun --steps 4 --probes 1 -o l.csv
+awk -F, 'NR > 1 { b = -($2 / 49 - 0.5 * log(64) + log(2 / 255)) / log(2); if (!((b - $4) ^ 2 < 1e-6)) bad++ } END { exit bad || NR != 3 }' l.csv
+report $? "bits of bytes: $(tail -n 1 l.csv)"
 ok limit "$fd" train --data b.idx --limit 20 --grid 6x6 --net fno:width=8,layers=1,modes=4 --batch 8 --steps 2 -o p.safetensors
 says '^20 functions on \(6, 6\)' out
 
