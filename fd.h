@@ -970,7 +970,8 @@ typedef struct {
     int kind, nd, in, out, width, layers, modes[3];
     int lift, proj, time, coords;
     int act;                 /* FD_MAPS constant + 1; 0: FD_GELU */
-    int clock, embed;        /* FD_CLOCK_..; width of the embedding of time [4 * width; FD_TIME_TOKEN: width] */
+    int clock, embed;        /* FD_CLOCK_..; width of the embedding of time, even [4 * width; transformers,
+                                U-Net, HDM: width, or one more] */
     double tscale;           /* [1]; FD_TIME_FILM, FD_TIME_TOKEN: [1000]. [FFM] divides a time in [0,1] by 1000 */
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */

@@ -3416,7 +3416,7 @@ static int net_arch(fd_arch *a, fd_status *st)
     }
     if (a->kind == FD_FNO_UNET && !a->groups)
         for (a->groups = 32; a->groups > 1 && a->width % a->groups; ) a->groups /= 2;
-    if (!a->embed && (vit || hdm || a->kind == FD_FNO_UNET)) a->embed = a->width;
+    if (!a->embed && (vit || hdm || a->kind == FD_FNO_UNET)) a->embed = a->width + a->width % 2;
     if (!a->embed) a->embed = a->width < MOST / 4 ? 4 * a->width : MOST;
     if (a->tscale == 0)
         a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;

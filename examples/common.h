@@ -62,6 +62,14 @@ static inline void need(const fd_status *st)
     die(1, "%s%s", why, st->code == FD_ENOMEM ? "; give more by --memory" : "");
 }
 
+/* need_grid -- the same where a network may not fit the grid. */
+static inline void need_grid(const fd_status *st)
+{
+    char why[256];
+    if (fd_explain(st, why, sizeof why) == FD_ESHAPE) die(2, "--grid: %s", why);
+    need(st);
+}
+
 static inline void wrote(const char *path) { bar_end(); printf("wrote %s\n", path); }
 
 /* finish -- the status of main: 1 where standard output could not be written. */
@@ -648,8 +656,8 @@ static const option options[] = {
       "points of each axis" },
     { "grid", "N[xM[xK]]", NULL, LOGLIK, O_GRID, AT(grid), 0, 0, 0,
       "points of each axis; default: those of the data, of training, or 32" },
-    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT | LOGLIK, O_BOUNDARY,
-      AT(bc), 0, 0, 0,
+    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT | LOGLIK,
+      O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
     { "channels", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64,
       "length of the second axis of the data; 0: there is none" },
@@ -1722,6 +1730,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     if (st->code) {
         char text[256];
         fd_explain(st, text, sizeof text);
+        if (st->code == FD_ESHAPE && k->opt->step == first) die(2, "--net: not on this grid: %s", text);
         die(1, "step %d: %s%s", k->opt->step + 1, text,
             st->code == FD_ENOMEM ? "; give more by --memory" : "");
     }
@@ -1778,7 +1787,7 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
                     memcpy(states + (j * (frames + 1) + frame) * size, run->x + j * size,
                            (size_t)size * sizeof *x);
             more = fd_step(run, m);
-            need(a.st);
+            need_grid(a.st);
             double done = (i + (double)b * run->k / o->steps) / n, spent = now() - begin;
             if (isatty(2) && done > 0)
                 progress("sample", i + b, done, -1, done * n / spent, spent * (1 / done - 1));

@@ -840,7 +840,7 @@ static int do_info(args *o)
     char why[256];
     fd_status st;
     fd_arena a = arena_make(o, &st);
-    if (!path) die(2, "info: needs a file");
+    if (!path || !*path) die(2, "info: needs a file");
     if (has_ending(path, ".safetensors") || has_ending(path, ".npz")) {
         fd_tensors f = fd_tensors_load(&a, path);
         need(&st);
@@ -876,7 +876,7 @@ static int do_convert(args *o)
     char why[256];
     fd_status st;
     fd_arena a = arena_make(o, &st);
-    if (!o->file) die(2, "convert: needs a file");
+    if (!o->file || !*o->file) die(2, "convert: needs a file");
     for (int i = 0; i < COUNT(more) && !o->grid.nd; i++)
         if (is_given(more[i])) die(2, "--%s: has no meaning without --grid", more[i]);
     fd_tensors f = fd_tensors_load(&a, o->file);

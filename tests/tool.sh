@@ -115,6 +115,8 @@ bad 2 'needs --model' sample
 bad 2 'needs --samples' eval
 bad 2 'needs --data' noise --grid 8 --cov empirical
 bad 2 'needs a file' info
+bad 2 'needs a file' info ''
+bad 2 'needs a file' convert ''
 bad 2 'no command and no topic' help cow
 bad 2 'no meaning' train --data fields --predict v --precond gauss
 bad 2 'below the last time' train --data fields --process vp:tmin=3
@@ -185,7 +187,8 @@ for g in 24x24 15x17 32x32; do
     ok "on $g" "$fd" sample --model m.safetensors --grid $g --steps 3 -n 2 -o g.npy
     "$fd" info g.npy >out; says "^\(2, ${g%x*}, ${g#*x}\)  min" out
 done
-bad 1 '^fd: ' sample --model m.safetensors --grid 4x4 --steps 3
+bad 2 '--grid: fd_spectral: too few points for the modes' sample --model m.safetensors --grid 4x4 --steps 3
+bad 2 '--net: not on this grid: .*too few points' train --data fields:n=32 --grid 8x8 --net fno:modes=12 --batch 4
 bad 2 '1 axes, but the model has 2' sample --model m.safetensors --grid 16
 k=0; "$fd" help scheme | sed -n 's/^  \([a-z][^ ]*\).*/\1/p' >schemes
 while read -r c; do                        # a scheme is right for the process, or refuses in one line
@@ -266,11 +269,13 @@ for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learne
     siren:mod=weights,rates=learned,sees=coords,rate=0.001 gabor:mod=shift,inner=2,order=first,latent=8 siren:inner=0 \
     uno:width=4,levels=2 uno:width=4,levels=2,rank=0.2 unet:width=4,layers=1,levels=2,clock=random \
     fno-separable:width=8,layers=2 fno-separable:width=6,groups=3,layers=1,time=channel,modes=3 \
-    points:width=8,layers=1,heads=2,latent=8 points:width=8,layers=1,latent=0,pixels=0,waves=3,time=channel; do
+    uvit:width=9,heads=3,layers=1 points:width=8,layers=1,heads=2,latent=8 points:width=8,layers=1,latent=0,pixels=0,waves=3,time=channel; do
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net $n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 32x32 --steps 3 -n 2 -o g.npy
 done
 bad 2 '--net: .* multiple of the patch' train --data fields:n=32 --grid 18x18 --net uvit
+ok 'patches' "$fd" train --data fields:n=32 --grid 8x8 --net vit:width=8,layers=1 --batch 4 --steps 1 -o p.safetensors
+bad 2 '--grid: fd_patches: patch does not divide' sample --model p.safetensors --grid 10x8
 bad 2 '--net: .* adapt' train --data fields:n=32 --grid 16x16 --net siren:mod=none
 bad 2 '--net: .* groups must divide' train --data fields:n=32 --grid 16x16 --net fno-separable:groups=5
 bad 2 '--net: .* heads must divide' train --data fields:n=32 --grid 16x16 --net points:heads=5
