@@ -251,8 +251,10 @@ static void test_attention(fd_arena mem)
         fd_arena a = mem;
         int B = row[k].b, n = row[k].n, m = row[k].m, d = row[k].d, e = row[k].e, H = row[k].heads;
         fd_real *q = numbers(&a, 1, B * n * d), *kk = numbers(&a, 2, B * m * d);
-        fd_real *v = numbers(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e);
+        fd_real *v = numbers(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e), *weight = numbers(&a, 4, m);
         double *p = fd_new(&a, double, m);
+        for (int j = 0; j < m; j++) weight[j] = (fd_real)fabs((double)weight[j]) + (fd_real).1;
+        for (int over = 1; over >= 0; over--) {
         for (int b = 0; b < B; b++)
         for (int h = 0; h < H; h++)
         for (int i = 0; i < n; i++) {
@@ -261,7 +263,7 @@ static void test_attention(fd_arena mem)
                 double s = 0;
                 for (int l = h * d / H; l < (h + 1) * d / H; l++)
                     s += (double)q[(b * n + i) * d + l] * (double)kk[(b * m + j) * d + l];
-                sum += p[j] = exp(s / sqrt(d / H));
+                sum += p[j] = exp(s / sqrt(d / H)) * (over ? (double)weight[j] : 1);
             }
             for (int l = h * e / H; l < (h + 1) * e / H; l++) {
                 double s = 0;
@@ -274,10 +276,12 @@ static void test_attention(fd_arena mem)
             fd_tape t = fd_tape_begin(&b, mode);
             fd_var *x[3] = { fd_leaf(&t, 3, S(B, n, d), q), fd_leaf(&t, 3, S(B, m, d), kk),
                              fd_leaf(&t, 3, S(B, m, e), v) };
-            fd_var *y = fd_attention(&t, x[0], x[1], x[2], H);
+            fd_var *y = over ? fd_attention_over(&t, x[0], x[1], x[2], H, weight)
+                             : fd_attention(&t, x[0], x[1], x[2], H);
             if (!y) { OK(0, "%s", reason(b.st)); return; }
-            NEAR(test_rel(B * n * e, y->x, want), 0, TOL(1e-13, 3e-6), "attention %d, mode %d",
-                 (int)k, mode);
+            NEAR(test_rel(B * n * e, y->x, want), 0, TOL(1e-13, 3e-6), "attention %d, mode %d, weights %d",
+                 (int)k, mode, over);
+        }
         }
         uint64_t hash[2] = { 0 };
         int most = test_most_threads();
@@ -1002,6 +1006,72 @@ static double loss_of(const fd_net *net, const fd_space *s, int mode, fd_real *x
     fd_var *l = fd_fit(&t, s, fd_forward(net, &t, s, fd_input(&t, 3, n, x), time), y, NULL);
     if (mode) fd_backward(&t, l);
     return l ? (double)l->x[0] : 0;
+}
+
+/* Fused kernels work on blocks of rows, rows of grids and samples: where there are many blocks and a rest, values
+ * and gradients by weights and input are those of the composed operators. */
+static void test_blocks(fd_arena mem)
+{
+    static const struct { const char *name; int b, n[2]; fd_arch arch; } row[] = {
+        { "lines of a plane, by time", 2, { 61, 59 },
+          { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 5, .layers = 2, .modes = { 5, 6 }, .lift = 24,
+            .proj = 22, .time = FD_TIME_FILM, .embed = 4, .coords = FD_COORD_OPEN } },
+        { "lines of a plane", 1, { 50, 77 },
+          { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 9, .layers = 2, .modes = { 3, 4 },
+            .proj = 30, .time = FD_TIME_CHANNEL } },
+        { "samples", 53, { 37 },
+          { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 18, .layers = 2, .modes = { 12 }, .lift = 20,
+            .proj = 23, .time = FD_TIME_FILM, .embed = 4 } },
+        { "sines, not modulated", 2, { 61, 35 },
+          { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 33, .layers = 2, .omega = 3,
+            .time = FD_TIME_CHANNEL } },
+        { "sines, modulated", 2, { 1501 },
+          { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .modes = { 4 }, .lift = -1,
+            .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 50, .field_layers = 2, .omega = 3 } },
+        { "attention", 2, { 20, 21 },
+          { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3, .heads = 2, .mlp = 66,
+            .grid = { 20, 21 }, .time = FD_TIME_TOKEN } },
+    };
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        fd_arena a = mem;
+        int b = row[k].b;
+        fd_space s = fd_grid(&a, row[k].arch.nd, row[k].n, NULL, NULL, 1);
+        fd_net *net = fd_net_new(&a, &row[k].arch, fd_seed(2));
+        if (!net) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
+        shake(net, 8);
+        int n[3] = { b, 1, (int)s.points };
+        ptrdiff_t size = b * s.points;
+        fd_real *x = numbers(&a, 1, size), *y = numbers(&a, 2, size), *got[3][3];
+        double time[64], loss[3];
+        for (int i = 0; i < b; i++) time[i] = (i + .3) / b;
+        for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++) {
+            fd_real **to = got[mode];
+            to[0] = fd_new(&a, fd_real, size);
+            to[1] = fd_new(&a, fd_real, size);
+            to[2] = fd_new(&a, fd_real, net->count);
+            fd_arena c = a;
+            fd_tape t = fd_tape_begin(&c, mode);
+            fd_var *in = fd_leaf(&t, 3, n, x), *out = fd_forward(net, &t, &s, in, time), *d = NULL;
+            fd_var *l = fd_fit(&t, &s, out, y, NULL);
+            if (!l) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
+            loss[mode] = (double)l->x[0];
+            memcpy(to[0], out->x, (size_t)size * sizeof *x);
+            if (!mode) continue;
+            memset(net->g, 0, (size_t)net->count * sizeof *net->g);
+            fd_backward(&t, l);
+            fd_grad(&t, l, NULL, 1, &in, &d);
+            if (!d) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
+            memcpy(to[1], d->x, (size_t)size * sizeof *x);
+            memcpy(to[2], net->g, (size_t)net->count * sizeof *x);
+        }
+        NEAR(loss[FD_GRAD], loss[FD_GRAD2], TOL(1e-12, 1e-5) * loss[FD_GRAD2], "%s: loss", row[k].name);
+        OK(!memcmp(got[FD_EVAL][0], got[FD_GRAD][0], (size_t)size * sizeof *x),
+           "%s: the same bits without gradients", row[k].name);
+        for (int i = 0; i < 3; i++)
+            NEAR(test_rel(i < 2 ? size : net->count, got[FD_GRAD][i], got[FD_GRAD2][i]), 0,
+                 TOL(1e-12, i ? 1e-4 : 1e-5), "%s: %s", row[k].name,
+                 i == 0 ? "values" : i == 1 ? "gradient by the input" : "by the weights");
+    }
 }
 
 static void test_network_gradients(fd_arena mem)
@@ -1865,7 +1935,8 @@ static void test_overfit(fd_arena mem)
 #define BASE .nd = 1, .in = 1, .out = 1
     static const struct { fd_arch a; int steps; double lr; } row[] = {
         { { .kind = FD_VIT, BASE, .width = 16, .layers = 2, .patch = { 2 }, .grid = { N }, .mlp = 32,
-            .field = FD_SIREN, .field_width = 24, .field_layers = 2, .latent = 16, .pool = 4, .omega = 10 }, 120, 3e-3 },
+            .field = FD_SIREN, .field_width = 24, .field_layers = 2, .latent = 16, .pool = 4,
+            .omega = 10 }, 120, 3e-3 },
         { { .kind = FD_FNO_BLOCK, BASE, .width = 12, .layers = 2, .modes = { 8 }, .lift = -1,
             .field = FD_SIREN, .field_width = 24, .field_layers = 2, .pool = 8, .omega = 10 }, 120, 3e-3 },
         { { .kind = FD_UNO, BASE, .width = 8, .modes = { 12 }, .levels = 3, .mult = { 1, 2, 2 },
@@ -1945,6 +2016,7 @@ void test_arch(void)
     test_errors(a);
     test_plain_vit(a);
     test_plain_coords(a);
+    test_blocks(a);
     test_network_gradients(a);
     test_positions(a);
     test_fields(a);

@@ -48,7 +48,8 @@ static const spectral_case cases[] = {
     { 1, { 3 }, { 0 }, { 1 }, 2, 2, 1 },                   { 1, { 4 }, { 0 }, { 2 }, 2, 1, 2 },
     { 1, { 64 }, { 0 }, { 32 }, 2, 19, 40 },               { 1, { 66 }, { 0 }, { 33 }, 2, 33, 3 },
     { 1, { 45 }, { 0 }, { 22 }, 2, 3, 18 },                { 2, { 34, 20 }, { -16, 0 }, { 15, 10 }, 1, 2, 9 },
-    { 2, { 31, 28 }, { -15, 0 }, { 13, 13 }, 1, 5, 2 }
+    { 2, { 31, 28 }, { -15, 0 }, { 13, 13 }, 1, 5, 2 },    { 1, { 20 }, { 0 }, { 7 }, 37, 3, 5 },
+    { 2, { 7, 10 }, { -3, 0 }, { 2, 4 }, 19, 4, 3 }
 };
 
 static void sizes(const spectral_case *c, int nx[5], int ny[5], int nw[6])
@@ -619,9 +620,10 @@ static const fd_arch zoo[] = {
       .proj = 3, .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .residual = 1, .mix = 5, .pad = .3, .acts = 1 },
     { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 3 }, .proj = 4,
       .act = FD_SILU + 1, .mix = 2, .pad = .25, .acts = 2 },
-    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3, 4 }, .lift = -1, .proj = -1,
-      .time = FD_TIME_CHANNEL, .mix = 3, .mix_acts = 2, .gates = 1, .norms = 2, .residual = 1 },
-    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3 }, .proj = 4, .norms = 3 }
+    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3, 4 }, .lift = -1,
+      .proj = -1, .time = FD_TIME_CHANNEL, .mix = 3, .mix_acts = 2, .gates = 1, .norms = 2, .residual = 1 },
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3 }, .proj = 4,
+      .norms = 3 }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 
