@@ -455,8 +455,9 @@ flat="--lr 1e-3 --lr-end 1e-3"
 ok 6 "$fd" train --data fields:n=64 $small $flat --steps 6 -o a.safetensors
 ok 3 "$fd" train --data fields:n=64 $small $flat --steps 3 -o b.safetensors
 ok 3+3 "$fd" train --data fields:n=64 --resume b.safetensors --steps 6 -o b.safetensors && same a.safetensors b.safetensors
-for n in uvit:layers=1,width=16 fno-field:width=8,layers=1,modes=4,latent=4 siren:width=8,layers=1; do
-    case $n in uvit*) r=adabelief ;; fno*) r=amsgrad:b1=0.8 ;; *) r=adamw:b2=0.95 ;; esac
+for n in uvit:layers=1,width=16 fno-field:width=8,layers=1,modes=4,latent=4 siren:width=8,layers=1 \
+    uno:width=4,levels=2,rank=0.3 unet:width=4,levels=2,layers=1 fno-separable:width=8,layers=1 points:width=8,layers=1; do
+    case $n in u*) r=adabelief ;; f*) r=amsgrad:b1=0.8 ;; *) r=adamw:b2=0.95 ;; esac
     some="--grid 16x16 --net $n --batch 4 --optimizer $r --clip-each 0.1 --flip last --norm sobolev --accumulate 2 $flat"
     ok "6 $n" "$fd" train --data fields:n=64 $some --steps 6 -o q.safetensors --log a.csv
     ok "3 $n" "$fd" train --data fields:n=64 $some --steps 3 -o r.safetensors
