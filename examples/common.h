@@ -808,7 +808,8 @@ static inline shape grid_read(const char *flag, const char *text)
     for (;;) {
         char *end;
         long v = isdigit((unsigned char)*p) ? strtol(p, &end, 10) : 0;
-        if (v < 1 || v > 1 << 24 || g.nd == 3) break;
+        if (v > 1 << 24) die(bad, "%s: '%s': more than 2^24 points on an axis", flag, text);
+        if (v < 1 || g.nd == 3) break;
         g.n[g.nd++] = (int)v;
         if (!*end) {
             if ((double)g.n[0] * g.n[1] * g.n[2] > 1 << 28)

@@ -453,6 +453,30 @@ static void check_numbers(void)
     OK(!st.code, "status");
 }
 
+/* the noise of the thesis's third algorithm as printed, Re F^-1(F(z) exp(2 pi i n)) with n ~ N(0, 1) for each
+ * frequency: half the variance that it should have */
+static void check_phases(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    enum { N = 64, B = 64 };
+    fd_fft *fft = fd_fft_plan(&a, FD_C2C, N);
+    fd_cplx *x = fd_new(&a, fd_cplx, N * B);
+    fd_real *z = fd_new(&a, fd_real, 2 * N * B);
+    double var = 0;
+    fd_normal(fd_seed(186), 2 * N * B, z);
+    for (int i = 0; i < N * B; i++) x[i].re = z[i];
+    fd_fft_run(fft, -1, 1, B, N, 1, (fd_real *)x, a);
+    for (int i = 0; i < N * B; i++) {
+        double c = cos(2 * PI * z[N * B + i]), s = sin(2 * PI * z[N * B + i]);
+        x[i] = (fd_cplx){ (fd_real)(c * x[i].re - s * x[i].im), (fd_real)(s * x[i].re + c * x[i].im) };
+    }
+    fd_fft_run(fft, 1, 1. / N, B, N, 1, (fd_real *)x, a);
+    for (int i = 0; i < N * B; i++) var += (double)x[i].re * x[i].re / (N * B);
+    NEAR(var, .5, 5 * .5 * sqrt(2. / (N * B)), "variance with free phases");
+    OK(!st.code, "status");
+}
+
 /* noise of pixels is another law on every grid: the variance of a mode falls by 2^d where that of a
  * function's does not; losses of noise in the Cameron-Martin norm grow with the modes, in H they do not */
 static void check_resolution(void)
@@ -614,6 +638,7 @@ void test_laws(void)
     check_heat_blur();
     check_terminal();
     check_numbers();
+    check_phases();
     check_resolution();
     check_mixtures();
 }

@@ -88,6 +88,7 @@ bad 2 "'frain': no such command; expected train" frain
 bad 2 '--stesp: unknown flag; nearest are --steps' train --stesp 5
 bad 2 "--grid: '64xx': expected N, NxM or NxMxK" noise --grid 64xx
 for g in 0 -3 x 64x 4x4x4x4 1.5 99999999999 8x '' 5000x5000x5000; do bad 2 '^fd: --grid: ' noise --grid "$g"; done
+bad 2 'more than 2.24 points on an axis' noise --grid 16777217
 bad 2 'needs --grid' noise
 bad 2 '--n: .*expected a whole number' noise --grid 8 -n 0
 bad 2 '--n: needs a value' noise --grid 8 -n
