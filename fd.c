@@ -172,15 +172,7 @@ typedef struct { uint32_t c[4]; } rng_ctr;
 
 FD_NOFMA_FN CORE_INLINE rng_w rng_bits(rng_f x) { rng_w u; memcpy(&u, &x, sizeof u); return u; }
 FD_NOFMA_FN CORE_INLINE rng_f rng_real(rng_w u) { rng_f x; memcpy(&x, &u, sizeof x); return x; }
-FD_NOFMA_FN CORE_INLINE rng_f rng_sel(rng_i m, rng_f a, rng_f b)            /* m ? a : b */
-{
-    rng_i x, y;
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    x = (x & m) | (y & ~m);
-    memcpy(&a, &x, sizeof a);
-    return a;
-}
+FD_SELECT(FD_NOFMA_FN CORE_INLINE, rng_sel, rng_f, rng_i)
 
 /* words 0, 1 and words 2, 3 of RNG_B blocks of each of the counters v .. v + n - 1, counted over RNG_B */
 CORE_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, rng_u *b)

@@ -873,9 +873,11 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
-/* fd_waves -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m]. fd_scale_shift -- (1 + gamma) x + beta
+/* fd_waves -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m]. fd_gabor -- sin(omega x)
+ * exp(-decay x^2), entry by entry [FDP]. fd_scale_shift -- (1 + gamma) x + beta
  * for each sample: x [b]..[c], or [b * rows][c], ss [b][gamma, beta][c] as [b][2 c]. */
 fd_var *fd_waves(fd_tape *t, fd_var *x, fd_var *freq);
+fd_var *fd_gabor(fd_tape *t, fd_var *x, double omega, double decay);
 fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss);
 /* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept, Nyquist
  * modes dropped, as fd_resample. bc NULL: periodic. On 1 point of a periodic or Neumann axis: the mean. */
@@ -1226,6 +1228,19 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { memcpy(p, &v, (size_t
 static inline fd_vec vload_n(const fd_real *p, int n) { return n > 0 ? *p : 0; }
 static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
 #endif
+
+/* FD_SELECT(how, name, V, M) -- how V name(M m, V a, V b) {..}: m ? a : b lane by lane, m all ones or 0 in each. M
+ * is signed: gcc then makes it a blend. */
+#define FD_SELECT(how, name, V, M)        \
+    how V name(M m, V a, V b)             \
+    {                                     \
+        M x_, y_;                         \
+        memcpy(&x_, &a, sizeof x_);       \
+        memcpy(&y_, &b, sizeof y_);       \
+        x_ = (x_ & m) | (y_ & ~m);        \
+        memcpy(&a, &x_, sizeof a);        \
+        return a;                         \
+    }
 
 /* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA --- */
 #if defined(__clang__)

@@ -83,15 +83,7 @@ typedef int32_t  map_m;
 
 MAP_INLINE map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
 MAP_INLINE map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
-MAP_INLINE map_v map_sel(map_m m, map_v a, map_v b)    /* signed all along: gcc makes it a blend */
-{
-    map_m x, y;
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    x = (x & m) | (y & ~m);
-    memcpy(&a, &x, sizeof a);
-    return a;
-}
+FD_SELECT(MAP_INLINE, map_sel, map_v, map_m)
 MAP_INLINE map_v map_fill(fd_real c)
 {
     map_v x;
@@ -3197,6 +3189,12 @@ fd_var *fd_waves(fd_tape *t, fd_var *x, fd_var *freq)
     return u ? fd_concat(t, fd_map(t, u, FD_COS), fd_map(t, u, FD_SIN), u->nd - 1) : NULL;
 }
 
+fd_var *fd_gabor(fd_tape *t, fd_var *x, double omega, double decay)
+{
+    fd_var *bell = fd_map(t, fd_affine(t, fd_map(t, x, FD_SQUARE), -decay, 0), FD_EXP);
+    return fd_mul(t, fd_map(t, fd_affine(t, x, omega, 0), FD_SIN), bell);
+}
+
 fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss)
 {
     if (!x || !ss) return NULL;
@@ -4449,12 +4447,8 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
             h = fd_mul(t, h, fd_affine(t, scale, 1, 1));
         }
         if (gates) h = fd_add(t, h, fd_reshape(t, fd_slice(t, gates, 1, l * each, w), 3, n));
-        fd_var *wave = fd_map(t, fd_affine(t, h, a->omega, 0), FD_SIN);
-        if (a->kind == FD_GABOR) {
-            fd_var *bell = fd_affine(t, fd_map(t, h, FD_SQUARE), -10, 0);
-            wave = fd_mul(t, wave, fd_map(t, bell, FD_EXP));
-        }
-        h = wave;
+        h = a->kind == FD_GABOR ? fd_gabor(t, h, a->omega, 10)
+                                : fd_map(t, fd_affine(t, h, a->omega, 0), FD_SIN);
     }
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
 }

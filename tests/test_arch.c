@@ -71,6 +71,10 @@ static fd_var *a_waves(fd_tape *t, fd_var *const x[], const int o[])
     (void)o;
     return fd_waves(t, x[0], x[1]);
 }
+static fd_var *a_gabor(fd_tape *t, fd_var *const x[], const int o[])
+{
+    return fd_gabor(t, x[0], o[0], .7);
+}
 static fd_var *a_shift(fd_tape *t, fd_var *const x[], const int o[])
 {
     (void)o;
@@ -115,6 +119,7 @@ static const arch_graph graphs[] = {
     { "gather", a_gather, 1, { 3 }, { { 2, 5, 3 } }, { 8, 1, 0 } },
     { "gather, weighted", a_gather, 1, { 3 }, { { 2, 5, 2 } }, { 4, 2, 1 } },
     { "waves", a_waves, 2, { 3, 2 }, { { 2, 3, 2 }, { 2, 4 } }, { 0 } },
+    { "gabor", a_gabor, 1, { 2 }, { { 3, 5 } }, { 3 } },
     { "scale-shift", a_shift, 2, { 3, 2 }, { { 2, 5, 3 }, { 2, 6 } }, { 0 } },
     { "scale-shift of rows", a_shift, 2, { 2, 2 }, { { 6, 2 }, { 3, 4 } }, { 0 } },
     { "separable, 1 axis", a_separable, 2, { 3, 3 }, { { 2, 6, 2 }, { 4, 2, 2 } }, { 1, 0, 3 } },
@@ -398,8 +403,8 @@ static void test_small(fd_arena mem)
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *v = fd_input(&t, 3, S(B, N, C), x), *y = fd_gather(&t, v, M, K, index, w);
     fd_var *u = fd_waves(&t, v, fd_input(&t, 2, S(C, M), f));
-    fd_var *z = fd_scale_shift(&t, v, fd_input(&t, 2, S(B, 2 * C), ss));
-    if (!y || !u || !z) { OK(0, "%s", reason(a.st)); return; }
+    fd_var *z = fd_scale_shift(&t, v, fd_input(&t, 2, S(B, 2 * C), ss)), *wave = fd_gabor(&t, v, 2.385, .3);
+    if (!y || !u || !z || !wave) { OK(0, "%s", reason(a.st)); return; }
     for (int i = 0; i < B * M * C; i++) {
         double sum = 0;
         for (int k = 0; k < K; k++) {
@@ -418,10 +423,16 @@ static void test_small(fd_arena mem)
     NEAR(worst, 0, 20 * EPS, "waves");
     worst = 0;
     for (int i = 0; i < B * N * C; i++) {
-        const fd_real *g = ss + i / N / C * 2 * C + i % C;
-        worst = fmax(worst, fabs((1 + (double)g[0]) * (double)x[i] + (double)g[C] - (double)z->x[i]));
+        const fd_real *q = ss + i / N / C * 2 * C + i % C;
+        worst = fmax(worst, fabs((1 + (double)q[0]) * (double)x[i] + (double)q[C] - (double)z->x[i]));
     }
     NEAR(worst, 0, 10 * EPS, "scale and shift");
+    worst = 0;
+    for (int i = 0; i < B * N * C; i++) {
+        double p = (double)x[i];
+        worst = fmax(worst, fabs(sin(2.385 * p) * exp(-.3 * p * p) - (double)wave->x[i]));
+    }
+    NEAR(worst, 0, 10 * EPS, "gabor");
 
     static const struct { int axes, n[3], lo[3], hi[3]; } row[] = {
         { 1, { 9 }, { 0 }, { 4 } }, { 1, { 8 }, { 0 }, { 4 } }, { 2, { 5, 6 }, { -2, 0 }, { 1, 3 } },
@@ -594,7 +605,7 @@ static void test_errors(fd_arena a)
         default:
             y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
             y = fd_attention_over(&t, y, y, y, 1, x);
-            y = fd_gather(&t, fd_waves(&t, fd_scale_shift(&t, y, m), y), 1, 1, S(0), NULL);
+            y = fd_gather(&t, fd_gabor(&t, fd_waves(&t, fd_scale_shift(&t, y, m), y), 1, 1), 1, 1, S(0), NULL);
             y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
             y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q);
         }
