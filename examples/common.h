@@ -246,15 +246,15 @@ static topic t_process = { "process", "forward process", {
 #define FILM_TIME { "time", "film|channel|none", "how t enters", 0, 0 }
 #define FILM FILM_TIME, COORDS("open|closed|none")
 #define FIELD { "field", "siren|gabor", "the coordinate network", 0, 0 }, \
-    { "field-width", "64", "its channels", 1, 4096 }, { "field-layers", "3", "", 1, 64 }, \
-    { "omega", "30", "its frequency", 1e-3, 1e3 }, \
+    { "field-width", "32", "its channels", 1, 4096 }, { "field-layers", "2", "", 1, 64 }, \
+    { "omega", "10", "its frequency; 30 for fine detail", 1e-3, 1e3 }, \
     { "mod", "scale|shift|weights", "of its layers", 0, 0 }, \
-    { "latent", "64", "numbers that the modulations are linear in; 0: none", 0, 4096 }, \
+    { "latent", "32", "numbers that the modulations are linear in; 0: none", 0, 4096 }, \
     { "pool", "1", "points an axis that the features are brought to", 1, 64 }, \
-    { "pixels", "0", "1: it sees the values, too", 0, 1 }
+    { "pixels", "1", "0: it sees places alone, not the values there", 0, 1 }
 #define LEVELS(n) { "levels", n, "grids, each with half of the points or so", 1, 6 }, MODES, \
     { "pad", "0", "zeros after each axis, as a part of it", 0, 4 }
-#define META WIDTH("64", "3"), { "omega", "30", "frequency", 1e-3, 1e3 }, \
+#define META WIDTH("64", "3"), { "omega", "10", "frequency; 30 for fine detail", 1e-3, 1e3 }, \
     { "mod", "scale|shift|weights|none", "what adapts, in each layer", 0, 0 }, \
     { "latent", "0", "numbers that it is linear in; 0: itself", 0, 4096 }, \
     { "inner", "3", "steps of gradient descent on |f - x|^2; 0: none", 0, 1000 }, \
@@ -271,9 +271,9 @@ static topic t_net = { "net", "network", {
         { "residual", "1", "1: add the input of a layer", 0, 1 } } },
     { "vit", "transformer on patches", { VIT("4") } },
     { "uvit", "the same with long skips; layers: odd", { VIT("5") } },
-    { "vit-field", "a transformer that modulates a coordinate network", { VIT("4"), FIELD } },
+    { "vit-field", "a transformer that modulates a coordinate network; --lr 1e-3", { VIT("4"), FIELD } },
     { "uvit-field", "the same with long skips", { VIT("5"), FIELD } },
-    { "fno-field", "a Fourier operator that does", {
+    { "fno-field", "a Fourier operator that does; --lr 2e-3", {
         WIDTH("32", "4"), MODES, FILM, ACT, EMBED, TSCALE, FIELD } },
     { "uno", "U-shaped neural operator", {
         { "width", "16", "channels inside", 1, 4096 }, LEVELS("3"), FILM,
@@ -297,7 +297,7 @@ static topic t_net = { "net", "network", {
         { "lift", "0", "width of the lifting; 0: 2 width; -1: linear", -1, 4096 },
         { "pixels", "1", "0: queries see their place alone, not the value there", 0, 1 },
         FILM_TIME, COORDS("open|closed"), ACT, EMBED, TSCALE } },
-    { "siren", "a coordinate network whose modulations adapt to the function: meta-learning", { META } },
+    { "siren", "a coordinate network whose modulations adapt to the function: meta-learning; --lr 1e-3", { META } },
     { "gabor", "the same with Gabor waves, as released with FDP", { META } } } };
 
 /* What a key of a network sets: its words in the order of fd.h, or a number. */

@@ -17,7 +17,7 @@ enum { FEATURES = 64, CLASSES = 10, PCS = 32, SHOW = 12, HELD = 6 };
 /* ---- The experiments ------------------------------------------------------------------------- */
 
 #define UVIT "uvit:tscale=100"
-#define MODULATED "vit-field"
+#define MODULATED "vit-field:field-width=64,field-layers=3,omega=30,latent=64,pixels=0"
 #define GENERAL "fdp:b1=10"
 #define WHITE "pixel-white"
 #define RHAT "empirical"
