@@ -422,17 +422,22 @@ CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restri
         vfetch(c + i * ldc, 1, 3);
         vfetch(c + i * ldc + cols - 1, 1, 3);
     }
+    const fd_real *row[(MAT_MR + 3) / 4];                   /* every fourth: not a register for each */
+    CORE_UNROLL
+    for (int i = 0; i < rows; i += 4) row[i / 4] = ta ? a : a + i * as;
     for (int p = 0; p < k; p++) {
         fd_vec bv[MAT_NV];
         CORE_UNROLL
         for (int j = 0; j < nv; j++) bv[j] = vload(b + j * FD_W);
         CORE_UNROLL
         for (int i = 0; i < rows; i++) {
-            const fd_real x = ta ? a[i] : a[i * as];
+            const fd_real x = ta ? a[i] : row[i / 4][i % 4 * as];
             CORE_UNROLL
             for (int j = 0; j < nv; j++) sum[i][j] += x * bv[j];
         }
-        a += ta ? as : 1;
+        if (ta) a += as;
+        CORE_UNROLL
+        for (int i = 0; i < rows; i += 4) row[i / 4]++;
         b += bs;
         vfetch(next, 0, 2);
         next += MAT_LINE;
