@@ -1,8 +1,9 @@
 /* nn.c -- a tape of differentiable operators, networks made of them, and the optimiser.
  *
- * Sections: Element functions, Strided walks and sums, The tape, Gradients, Element-by-element
- * operators, Maps, Sums and shapes, Products; then what is special to networks on functions:
- * spectral convolution, losses, networks, the optimiser.
+ * Sections: Element functions, Strided walks and sums, The tape, Gradients, Element-by-element operators, Maps, Sums
+ * and shapes, Products; then what is special to networks on functions: Spectral convolution, Covariance operators
+ * and the loss, Fused operators, Rows, attention, patches, stencils, Networks, Optimiser, Checkpoints, Weights of
+ * other programs.
  *
  *   y, dy       the value of an operator, and the gradient of the result with respect to it
  *   t           the tape; t->mem its arena, t->mem->st where errors go
@@ -3289,9 +3290,14 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
 
 /* ---- Networks -----------------------------------------------------------------------------------
  *
- * [KER, ML] and [neuraloperator, FFM] differ in the lifting, the kept modes and the first weights;
- * the layers are the same: u = spectral(h) + h W + b, one bias whichever paper draws it. Inside,
- * fields are [b][n..][ch]; a weight matrix is [in][out], y = x W + b. */
+ * The weights of a network are one array, cut into named parts. net_plan lists the parts, kind by kind, in the
+ * order in which the pass through the network takes them (net_next); net_init draws their first values, by
+ * name. Inside, fields are [b][n..][ch], tokens rows [b * tokens][width]; a weight matrix is [in][out], y = x W +
+ * b. A pass uses the fused operators above, and on an FD_GRAD2 tape those of the tape, which give the same to
+ * rounding and have every derivative.
+ *
+ * Fourier operators: [KER, ML] and [neuraloperator, FFM] differ in the lifting, the kept modes and the first
+ * weights; the layers are the same: u = spectral(h) + h W + b, one bias whichever paper draws it. */
 
 static const char *const net_full = "network too large: reals so far, axes of the part";
 
@@ -3364,32 +3370,14 @@ static int net_inputs(const fd_arch *a)
     return n;
 }
 
+static int net_percent(double x) { return fabs(x) < 1e6 ? (int)(100 * x) : INT_MAX; }      /* for messages */
+
 /* the defaults, and what makes no sense */
 static int net_arch(fd_arch *a, fd_status *st)
 {
-    static const char *const bad[] = {
-        "unknown kind", "nd is 1..3, not",
-        "in must be 1..65536, is", "out must be 1..65536, is", "width must be 1..65536, is",
-        "layers must be 1..9999, is", "modes must be 1..65536, are", "unknown time",
-        "unknown coords", "unknown act", "embed must be even, 2..65536, is",
-        "lift must be -1 or 1..65536, is", "proj must be -1 or 1..65536, is",
-        "only Fourier operators are linear or residual: kind", "patch must be 1..64, is",
-        "heads must divide the width, are", "mlp must be 1..65536, is", "unknown pos",
-        "grid must be a multiple of the patch, is", "layers of a U-ViT must be odd, are",
-        "unknown mod", "latent must be 0..65536, is", "field must be 0, FD_SIREN or FD_GABOR, is",
-        "field_width must be 1..65536, is", "field_layers must be 1..9999, is", "pool must be 1..64, is",
-        "only FNO, ViT and U-ViT have a field: kind", "levels must be 1..6, are", "mult must be 1..64, is",
-        "scale must be in (0, 1], is in percent", "pad must be in [0, 4], is in percent",
-        "groups must divide the width, are", "a U-NO has 1 layer a level, not",
-        "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000",
-        "only networks that adapt are blind", "acts must be 1..layers, are",
-        "only Fourier operators have a mix of 0..65536: mix", "waves (modes) must be 1..16, are",
-        "unknown clock", "mix_acts must be 1..layers, are",
-        "norms must divide the width, without scale-shift by time: norms", "gates must be 0 or 1, are",
-        "only a U-NO has a rank in 0..1, in percent"
-    };
     enum { MOST = 1 << 16 };                          /* of any extent */
-    int fault = -1, v = 0;
+    const char *fault = NULL;
+    int v = 0;
     int coords = net_is_coords(a), points = net_is_points(a), vit = net_is_vit(a), u = net_is_u(a);
     int fno = !vit && !coords && !points, hdm = net_is_hdm(a);
     if (points) {
@@ -3429,70 +3417,77 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (a->field && !a->mod) a->mod = FD_MOD_SCALE;
     if (a->field && !a->pool) a->pool = 1;
     if (a->inner && a->rate == 0) a->rate = .01;
-#define CHECK(i, x, ok) if (fault < 0 && !(ok)) { fault = i; v = x; }
-    CHECK(0, a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_FNO_SEPARABLE)
-    CHECK(1, a->nd, a->nd >= 1 && a->nd <= 3)
-    CHECK(2, a->in, a->in >= !coords && a->in <= MOST)
-    CHECK(3, a->out, a->out > 0 && a->out <= MOST)
-    CHECK(4, a->width, a->width > 0 && a->width <= MOST)
-    CHECK(5, a->layers, a->layers > 0 && a->layers < 10000)
+#define CHECK(x, ok, why) if (!fault && !(ok)) { fault = why; v = x; }
+    CHECK(a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_FNO_SEPARABLE, "unknown kind")
+    CHECK(a->nd, a->nd >= 1 && a->nd <= 3, "nd is 1..3, not")
+    CHECK(a->in, a->in >= !coords && a->in <= MOST, "in must be 1..65536, is")
+    CHECK(a->out, a->out > 0 && a->out <= MOST, "out must be 1..65536, is")
+    CHECK(a->width, a->width > 0 && a->width <= MOST, "width must be 1..65536, is")
+    CHECK(a->layers, a->layers > 0 && a->layers < 10000, "layers must be 1..9999, is")
     for (int i = 0; i < 3 && i < a->nd && fno; i++)
-        CHECK(6, a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST)
+        CHECK(a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST, "modes must be 1..65536, are")
     for (int i = 0; i < 3 && i < a->nd && points; i++)
-        CHECK(37, a->modes[i], a->modes[i] > 0 && a->modes[i] <= 16)
+        CHECK(a->modes[i], a->modes[i] > 0 && a->modes[i] <= 16, "waves (modes) must be 1..16, are")
     int best = (fno && !hdm) || points ? FD_TIME_FILM : vit || hdm ? FD_TIME_TOKEN : FD_TIME_NONE;
-    CHECK(7, a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == best)
-    CHECK(42, (int)(100 * a->rank), a->rank == 0 || (a->kind == FD_UNO && a->rank > 0 && a->rank <= 1))
-    CHECK(38, a->clock, a->clock == FD_CLOCK_WAVES || a->clock == FD_CLOCK_RANDOM)
-    CHECK(8, a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED)
-    CHECK(9, a->act, a->act > 0 && a->act <= FD_MAPS)
-    CHECK(5, a->layers, a->time != FD_TIME_FILM || a->layers < INT_MAX / (4 * a->width))
-    CHECK(10, a->embed, a->embed > 0 && a->embed <= MOST && a->embed % 2 == 0)
-    CHECK(11, a->lift, !(fno || points) || a->lift == -1 || (a->lift > 0 && a->lift <= MOST))
-    CHECK(12, a->proj, !fno || a->proj == -1 || (a->proj > 0 && a->proj <= MOST))
-    CHECK(13, a->kind, fno || !(a->linear || a->residual))
+    CHECK(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == best, "unknown time")
+    CHECK(net_percent(a->rank), a->rank == 0 || (a->kind == FD_UNO && a->rank > 0 && a->rank <= 1),
+          "only a U-NO has a rank in 0..1, in percent")
+    CHECK(a->clock, a->clock == FD_CLOCK_WAVES || a->clock == FD_CLOCK_RANDOM, "unknown clock")
+    CHECK(a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED, "unknown coords")
+    CHECK(a->act, a->act > 0 && a->act <= FD_MAPS, "unknown act")
+    CHECK(a->layers, a->time != FD_TIME_FILM || a->layers < INT_MAX / (4 * a->width), "layers must be 1..9999, is")
+    CHECK(a->embed, a->embed > 0 && a->embed <= MOST && a->embed % 2 == 0, "embed must be even, 2..65536, is")
+    CHECK(a->lift, !(fno || points) || a->lift == -1 || (a->lift > 0 && a->lift <= MOST),
+          "lift must be -1 or 1..65536, is")
+    CHECK(a->proj, !fno || a->proj == -1 || (a->proj > 0 && a->proj <= MOST), "proj must be -1 or 1..65536, is")
+    CHECK(a->kind, fno || !(a->linear || a->residual), "only Fourier operators are linear or residual: kind")
     if (u) {
-        CHECK(27, a->levels, a->levels > 0 && a->levels <= FD_LEVELS)
+        CHECK(a->levels, a->levels > 0 && a->levels <= FD_LEVELS, "levels must be 1..6, are")
         for (int i = 0; i < FD_LEVELS; i++) {
-            CHECK(28, a->mult[i], a->mult[i] > 0 && a->mult[i] <= 64 && a->width <= MOST / a->mult[i])
-            CHECK(29, (int)(100 * a->scale[i]), a->scale[i] > 0 && a->scale[i] <= 1)
+            CHECK(a->mult[i], a->mult[i] > 0 && a->mult[i] <= 64 && a->width <= MOST / a->mult[i],
+                  "mult must be 1..64, is")
+            CHECK(net_percent(a->scale[i]), a->scale[i] > 0 && a->scale[i] <= 1,
+                  "scale must be in (0, 1], is in percent")
         }
-        CHECK(31, a->groups, a->kind == FD_UNO || (a->groups > 0 && a->width % a->groups == 0))
-        CHECK(32, a->layers, a->kind != FD_UNO || a->layers == 1)
-        CHECK(5, a->layers, a->layers <= 64)
+        CHECK(a->groups, a->kind == FD_UNO || (a->groups > 0 && a->width % a->groups == 0),
+              "groups must divide the width, are")
+        CHECK(a->layers, a->kind != FD_UNO || a->layers == 1, "a U-NO has 1 layer a level, not")
+        CHECK(a->layers, a->layers <= 64, "layers a level must be 1..64, are")
     }
     for (int i = 0; i < 3 && i < a->nd && vit; i++) {
-        CHECK(14, a->patch[i], a->patch[i] > 0 && a->patch[i] <= 64)
-        CHECK(18, a->grid[i], (a->pos == FD_POS_NONE && !a->field)
-                              || (a->grid[i] > 0 && a->grid[i] % a->patch[i] == 0))
+        CHECK(a->patch[i], a->patch[i] > 0 && a->patch[i] <= 64, "patch must be 1..64, is")
+        CHECK(a->grid[i], (a->pos == FD_POS_NONE && !a->field) || (a->grid[i] > 0 && a->grid[i] % a->patch[i] == 0),
+              "grid must be a multiple of the patch, is")
     }
-    CHECK(15, a->heads, !(vit || points) || (a->heads > 0 && a->width % a->heads == 0))
-    CHECK(31, a->groups, !hdm || (a->groups > 0 && a->width % a->groups == 0))
-    CHECK(16, a->mlp, !(vit || points || hdm) || (a->mlp > 0 && a->mlp <= MOST))
-    CHECK(17, a->pos, a->pos >= FD_POS_WAVES && a->pos <= FD_POS_NONE)
-    CHECK(19, a->layers, a->kind != FD_UVIT || a->layers % 2)
-    CHECK(20, a->mod, a->mod >= FD_MOD_NONE && a->mod <= FD_MOD_WEIGHTS)
-    CHECK(21, a->latent, a->latent >= 0 && a->latent <= MOST)
-    CHECK(33, a->inner, !a->inner || (a->inner > 0 && a->inner <= 1000 && coords && a->mod
-                                      && a->in == a->out))
-    CHECK(34, a->blind, !a->blind || a->inner)
-    CHECK(30, (int)(100 * a->pad), !fno || (a->pad >= 0 && a->pad <= 4))
-    CHECK(35, a->acts, !fno || u || (a->acts > 0 && a->acts <= a->layers))
-    CHECK(36, a->mix, a->mix == 0 || (fno && !u && !hdm && a->mix > 0 && a->mix <= MOST))
-    CHECK(39, a->mix_acts, !a->mix || (a->mix_acts > 0 && a->mix_acts <= a->layers))
-    CHECK(40, a->norms, a->norms == 0 || (fno && !u && !hdm && a->norms > 0 && a->width % a->norms == 0
-                                          && a->time != FD_TIME_FILM))
-    CHECK(41, a->gates, a->gates == 0 || a->gates == 1)
+    CHECK(a->heads, !(vit || points) || (a->heads > 0 && a->width % a->heads == 0), "heads must divide the width, are")
+    CHECK(a->groups, !hdm || (a->groups > 0 && a->width % a->groups == 0), "groups must divide the width, are")
+    CHECK(a->mlp, !(vit || points || hdm) || (a->mlp > 0 && a->mlp <= MOST), "mlp must be 1..65536, is")
+    CHECK(a->pos, a->pos >= FD_POS_WAVES && a->pos <= FD_POS_NONE, "unknown pos")
+    CHECK(a->layers, a->kind != FD_UVIT || a->layers % 2, "layers of a U-ViT must be odd, are")
+    CHECK(a->mod, a->mod >= FD_MOD_NONE && a->mod <= FD_MOD_WEIGHTS, "unknown mod")
+    CHECK(a->latent, a->latent >= 0 && a->latent <= MOST, "latent must be 0..65536, is")
+    CHECK(a->inner, !a->inner || (a->inner > 0 && a->inner <= 1000 && coords && a->mod && a->in == a->out),
+          "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
+    CHECK(a->blind, !a->blind || a->inner, "only networks that adapt are blind")
+    CHECK(net_percent(a->pad), !fno || (a->pad >= 0 && a->pad <= 4), "pad must be in [0, 4], is in percent")
+    CHECK(a->acts, !fno || u || (a->acts > 0 && a->acts <= a->layers), "acts must be 1..layers, are")
+    CHECK(a->mix, a->mix == 0 || (fno && !u && !hdm && a->mix > 0 && a->mix <= MOST),
+          "only Fourier operators have a mix of 0..65536: mix")
+    CHECK(a->mix_acts, !a->mix || (a->mix_acts > 0 && a->mix_acts <= a->layers), "mix_acts must be 1..layers, are")
+    CHECK(a->norms, a->norms == 0 || (fno && !u && !hdm && a->norms > 0 && a->width % a->norms == 0
+                                      && a->time != FD_TIME_FILM),
+          "norms must divide the width, without scale-shift by time: norms")
+    CHECK(a->gates, a->gates == 0 || a->gates == 1, "gates must be 0 or 1, are")
     if (a->field) {
-        CHECK(22, a->field, a->field == FD_SIREN || a->field == FD_GABOR)
-        CHECK(23, a->field_width, a->field_width > 0 && a->field_width <= MOST)
-        CHECK(24, a->field_layers, a->field_layers > 0 && a->field_layers < 10000)
-        CHECK(25, a->pool, a->pool > 0 && a->pool <= 64)
-        CHECK(26, a->kind, !coords && !u && !points)
+        CHECK(a->field, a->field == FD_SIREN || a->field == FD_GABOR, "field must be 0, FD_SIREN or FD_GABOR, is")
+        CHECK(a->field_width, a->field_width > 0 && a->field_width <= MOST, "field_width must be 1..65536, is")
+        CHECK(a->field_layers, a->field_layers > 0 && a->field_layers < 10000, "field_layers must be 1..9999, is")
+        CHECK(a->pool, a->pool > 0 && a->pool <= 64, "pool must be 1..64, is")
+        CHECK(a->kind, !coords && !u && !points, "only FNO, ViT and U-ViT have a field: kind")
     }
 #undef CHECK
-    if (fault >= 0) fd_fail(st, FD_EARG, "fd_net_new", bad[fault], 1, v, 0, 0);
-    return fault < 0;
+    if (fault) fd_fail(st, FD_EARG, "fd_net_new", fault, 1, v, 0, 0);
+    return !fault;
 }
 
 /* Transformers: skips, head and positions N(0, .02^2), attention N(0, 1/fan-in), the rest uniform
@@ -3504,8 +3499,7 @@ static void net_init_other(const fd_net *net, int i, fd_rng r, ptrdiff_t n)
     const char *end = strrchr(p->name, '.');
     fd_real *w = net->w + p->at;
     double in = (double)n / p->n[p->nd - 1], out = p->n[p->nd - 1], scale = .02, shift = 0;
-    int normal = 1;
-    int rate = !strcmp(p->name, "rate");
+    int normal = 1, rate = !strcmp(p->name, "rate");
     if ((end && !strcmp(end, ".b")) || !strncmp(p->name, "film", 4)) return;
     if (rate || (end && !strcmp(end, ".g"))) {
         for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(rate ? a->rate : 1);
