@@ -130,11 +130,11 @@ int main(int argc, char **argv)
         if (step % each == each - 1) { printf("step %4d  loss %.4f\n", step + 1, loss); loss = 0; }
     }
 
-    fd_model best = { 0 }, says = fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V);
     fd_real *x = fd_raw(&a, fd_real, M * 2 * N), *y = fd_raw(&a, fd_real, M * 2 * N);
     fd_real *means[2] = { fd_raw(&a, fd_real, 2 * N), fd_raw(&a, fd_real, 4 * N) };
     char why[160];
     if (fd_explain(&st, why, sizeof why)) { fprintf(stderr, "train: %s\n", why); return 1; }
+    fd_model best = { 0 }, says = fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V);
     printf("\nerror of x0         t = 0.1     0.3     0.6\n");
     for (int g = 0; g < 2 && !st.code; g++) {
         int n = N << g;
