@@ -91,6 +91,97 @@ const char *test_path(const char *name)
     return p;
 }
 
+enum { GRAPH_MOST = 256 };                            /* entries of an input */
+typedef fd_real graph_in[TEST_IN][GRAPH_MOST];
+
+static int graph_count(const test_graph *g, int i)
+{
+    int p = 1;
+    for (int k = 0; k < g->nd[i]; k++) p *= g->n[i][k];
+    return p;
+}
+
+/* order 0: sum(w f); order 1: sum_i sum(v_i d/dx_i sum(w f)); d: the gradient of it, or NULL */
+static double graph_value(fd_arena a, const test_graph *g, int mode, int order, graph_in x, const fd_real *w,
+                          graph_in v, graph_in d)
+{
+    fd_tape t = fd_tape_begin(&a, mode);
+    fd_var *in[TEST_IN], *dx[TEST_IN], *s = NULL;
+    char why[256];
+    double sum = 0;
+    for (int i = 0; i < g->in; i++) in[i] = fd_leaf(&t, g->nd[i], g->n[i], x[i]);
+    fd_var *y = g->f(&t, in, g->o);
+    y = y ? fd_mul(&t, y, fd_input(&t, y->nd, y->n, w)) : NULL;
+    if (order) {
+        fd_grad(&t, y, NULL, g->in, in, dx);
+        for (int i = 0; i < g->in; i++) {
+            fd_var *p = fd_mul(&t, dx[i], fd_input(&t, g->nd[i], g->n[i], v[i]));
+            p = fd_sum_to(&t, p, 0, NULL);
+            s = s ? fd_add(&t, s, p) : p;
+        }
+        y = s;
+    }
+    for (ptrdiff_t i = 0; y && i < fd_count(y); i++) sum += (double)y->x[i];
+    for (int i = 0; d && i < g->in; i++) memset(d[i], 0, sizeof d[i]);         /* of a linear one it stays so */
+    if (d && y && y->needs) {
+        fd_grad(&t, y, NULL, g->in, in, dx);
+        for (int i = 0; i < g->in && dx[i]; i++) memcpy(d[i], dx[i]->x, (size_t)fd_count(dx[i]) * sizeof **d);
+    }
+    OK(!fd_explain(a.st, why, sizeof why), "%s: %s", g->name, why);
+    fd_tape_end(&t);
+    return sum;
+}
+
+/* against differences; order 0 first */
+static void graph_check(fd_arena a, const test_graph *g, int order, graph_in x, const fd_real *w, graph_in v,
+                        double tol)
+{
+    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+    static graph_in d, e;
+    const double h = TOL(1e-3, 3e-2);
+    double size = 1;
+    graph_value(a, g, FD_GRAD2, order, x, w, v, d);
+    if (!order) graph_value(a, g, FD_GRAD, order, x, w, v, e);
+    for (int i = 0; i < g->in; i++)
+        for (int k = 0; k < graph_count(g, i); k++) {
+            double want = (double)d[i][k];
+            size = fmax(size, fabs(want));
+            if (!order)
+                NEAR((double)e[i][k], want, TOL(1e-14, 1e-5) * (4 + fabs(want)),
+                     "%s: FD_GRAD and FD_GRAD2, input %d, entry %d", g->name, i, k);
+        }
+    for (int i = 0; i < g->in; i++)
+        for (int k = 0; k < graph_count(g, i); k++) {
+            fd_real old = x[i][k];
+            double diff = 0;                          /* error h^4 f(5)/30 */
+            for (int j = 0; j < 4; j++) {
+                x[i][k] = (fd_real)((double)old + step[j] * h);
+                diff += c[j] / (12 * h) * graph_value(a, g, order ? FD_GRAD2 : FD_EVAL, order, x, w, v, NULL);
+            }
+            x[i][k] = old;
+            NEAR((double)d[i][k], diff, tol * size, "%s, derivative %d of input %d, entry %d", g->name, order + 1,
+                 i, k);
+        }
+}
+
+void test_graphs(size_t count, const test_graph *g, double tol)
+{
+    static graph_in x, v;
+    static fd_real w[GRAPH_MOST];
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    for (size_t r = 0; r < count; r++, g++) {
+        double lo = g->lo < g->hi ? g->lo : -1, hi = g->lo < g->hi ? g->hi : 1;
+        for (int i = 0; i < g->in; i++) {
+            fd_uniform(fd_sub(fd_seed(r), 'x', (uint32_t)i), GRAPH_MOST, x[i]);
+            fd_normal(fd_sub(fd_seed(r), 'v', (uint32_t)i), GRAPH_MOST, v[i]);
+            for (int k = 0; k < GRAPH_MOST; k++) x[i][k] = (fd_real)(lo + (hi - lo) * (double)x[i][k]);
+        }
+        fd_normal(fd_sub(fd_seed(r), 'w', 0), GRAPH_MOST, w);
+        for (int order = 0; order < 2; order++) graph_check(a, g, order, x, w, v, tol);
+    }
+}
+
 #define GROUPS X(random) X(algebra) X(fft) X(spaces) X(cov) X(files) X(metrics) X(processes) X(models) \
     X(samplers) X(training) X(laws) X(losses) X(chains) X(density) X(tape) X(networks) X(arch) X(foreign)
 #define X(g) void test_##g(void);

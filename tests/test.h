@@ -28,6 +28,18 @@ void test_free(void);
 /* a file name in the test's own scratch folder */
 const char *test_path(const char *name);
 
+/* Functions on the tape of up to three inputs in lo..hi (0, 0: -1..1). With y = sum(w f(x)), the gradient of y and
+ * that of sum_i v_i dy/dx_i are held against differences of fourth order, to tol of their largest entry; the first
+ * one on an FD_GRAD tape against that on an FD_GRAD2 tape. */
+enum { TEST_IN = 3 };
+typedef struct {
+    const char *name;
+    fd_var *(*f)(fd_tape *t, fd_var *const x[], const int o[]);
+    int in, nd[TEST_IN], n[TEST_IN][FD_MAXD], o[FD_MAXD + 2];
+    double lo, hi;
+} test_graph;
+void test_graphs(size_t count, const test_graph *g, double tol);
+
 /* threads to use from here on, and how many there may be; nothing without OpenMP */
 static inline void test_use_threads(int n)
 {

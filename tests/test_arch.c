@@ -21,8 +21,6 @@ static const char *reason(const fd_status *st)
 
 /* ---- Operators: gradients ---- */
 
-typedef fd_var *arch_fn(fd_tape *t, fd_var *const x[], const int o[]);
-
 static fd_var *a_softmax(fd_tape *t, fd_var *const x[], const int o[])
 {
     (void)o;
@@ -93,124 +91,37 @@ static fd_var *a_regrid(fd_tape *t, fd_var *const x[], const int o[])
     return fd_map(t, fd_regrid(t, x[0], o[0], o + 1, o + 1 + o[0]), FD_SQUARE);
 }
 
-enum { IN = 3, SIZE = 128 };
-typedef struct {
-    const char *name;
-    arch_fn *f;
-    int in, nd[IN], n[IN][FD_MAXD], o[8];
-} arch_graph;
-
-static const arch_graph graphs[] = {
-    { "softmax", a_softmax, 1, { 2 }, { { 3, 7 } }, { 0 } },
-    { "softmax of one", a_softmax, 1, { 3 }, { { 2, 3, 1 } }, { 0 } },
-    { "softmax, a long row", a_softmax, 1, { 1 }, { { 37 } }, { 0 } },
-    { "layernorm", a_norm, 3, { 3, 1, 1 }, { { 2, 3, 5 }, { 5 }, { 5 } }, { 0 } },
-    { "layernorm, long rows", a_norm, 3, { 2, 1, 1 }, { { 2, 35 }, { 35 }, { 35 } }, { 0 } },
-    { "attention", a_attention, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 6 } }, { 2 } },
+static const test_graph graphs[] = {
+    { "softmax", a_softmax, 1, { 2 }, { { 3, 7 } }, { 0 }, 0, 0 },
+    { "softmax of one", a_softmax, 1, { 3 }, { { 2, 3, 1 } }, { 0 }, 0, 0 },
+    { "softmax, a long row", a_softmax, 1, { 1 }, { { 37 } }, { 0 }, 0, 0 },
+    { "layernorm", a_norm, 3, { 3, 1, 1 }, { { 2, 3, 5 }, { 5 }, { 5 } }, { 0 }, 0, 0 },
+    { "layernorm, long rows", a_norm, 3, { 2, 1, 1 }, { { 2, 35 }, { 35 }, { 35 } }, { 0 }, 0, 0 },
+    { "attention", a_attention, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 6 } }, { 2 }, 0, 0 },
     { "attention, one head", a_attention, 3, { 3, 3, 3 }, { { 1, 3, 3 }, { 1, 2, 3 }, { 1, 2, 1 } },
-        { 1 } },
-    { "attention over points", a_over, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 2 } }, { 2 } },
-    { "self-attention", a_self, 1, { 3 }, { { 2, 4, 6 } }, { 3 } },
-    { "patches", a_patches, 1, { 4 }, { { 2, 4, 6, 2 } }, { 2, 3 } },
-    { "patches of a line", a_patches, 1, { 3 }, { { 2, 9, 2 } }, { 3 } },
-    { "unpatches", a_unpatches, 1, { 3 }, { { 2, 4, 12 } }, { 2, 4, 6, 2, 3 } },
-    { "conv, 1 axis", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { 0 } },
-    { "conv, 2 axes", a_conv, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 3, 3, 2, 2 } }, { 0 } },
-    { "gather", a_gather, 1, { 3 }, { { 2, 5, 3 } }, { 8, 1, 0 } },
-    { "gather, weighted", a_gather, 1, { 3 }, { { 2, 5, 2 } }, { 4, 2, 1 } },
-    { "waves", a_waves, 2, { 3, 2 }, { { 2, 3, 2 }, { 2, 4 } }, { 0 } },
-    { "gabor", a_gabor, 1, { 2 }, { { 3, 5 } }, { 3 } },
-    { "scale-shift", a_shift, 2, { 3, 2 }, { { 2, 5, 3 }, { 2, 6 } }, { 0 } },
-    { "scale-shift of rows", a_shift, 2, { 2, 2 }, { { 6, 2 }, { 3, 4 } }, { 0 } },
-    { "separable, 1 axis", a_separable, 2, { 3, 3 }, { { 2, 6, 2 }, { 4, 2, 2 } }, { 1, 0, 3 } },
-    { "separable, 2 axes", a_separable, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 2, 3, 2, 2 } }, { 2, -1, 0, 0, 2 } },
-    { "group norm", a_groups, 3, { 4, 1, 1 }, { { 2, 3, 2, 4 }, { 4 }, { 4 } }, { 2, 1 } },
-    { "instance norm", a_groups, 3, { 3, 1, 1 }, { { 2, 5, 3 }, { 3 }, { 3 } }, { 3, 1 } },
-    { "group norm about 0", a_groups, 3, { 3, 1, 1 }, { { 2, 3, 4 }, { 4 }, { 4 } }, { 1, 0 } },
-    { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 } },
-    { "regrid of a line", a_regrid, 1, { 3 }, { { 2, 6, 1 } }, { 1, FD_MIXED, 5 } },
-    { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { 0 } }
+        { 1 }, 0, 0 },
+    { "attention over points", a_over, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 2 } }, { 2 }, 0, 0 },
+    { "self-attention", a_self, 1, { 3 }, { { 2, 4, 6 } }, { 3 }, 0, 0 },
+    { "patches", a_patches, 1, { 4 }, { { 2, 4, 6, 2 } }, { 2, 3 }, 0, 0 },
+    { "patches of a line", a_patches, 1, { 3 }, { { 2, 9, 2 } }, { 3 }, 0, 0 },
+    { "unpatches", a_unpatches, 1, { 3 }, { { 2, 4, 12 } }, { 2, 4, 6, 2, 3 }, 0, 0 },
+    { "conv, 1 axis", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { 0 }, 0, 0 },
+    { "conv, 2 axes", a_conv, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 3, 3, 2, 2 } }, { 0 }, 0, 0 },
+    { "gather", a_gather, 1, { 3 }, { { 2, 5, 3 } }, { 8, 1, 0 }, 0, 0 },
+    { "gather, weighted", a_gather, 1, { 3 }, { { 2, 5, 2 } }, { 4, 2, 1 }, 0, 0 },
+    { "waves", a_waves, 2, { 3, 2 }, { { 2, 3, 2 }, { 2, 4 } }, { 0 }, 0, 0 },
+    { "gabor", a_gabor, 1, { 2 }, { { 3, 5 } }, { 3 }, 0, 0 },
+    { "scale-shift", a_shift, 2, { 3, 2 }, { { 2, 5, 3 }, { 2, 6 } }, { 0 }, 0, 0 },
+    { "scale-shift of rows", a_shift, 2, { 2, 2 }, { { 6, 2 }, { 3, 4 } }, { 0 }, 0, 0 },
+    { "separable, 1 axis", a_separable, 2, { 3, 3 }, { { 2, 6, 2 }, { 4, 2, 2 } }, { 1, 0, 3 }, 0, 0 },
+    { "separable, 2 axes", a_separable, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 2, 3, 2, 2 } }, { 2, -1, 0, 0, 2 }, 0, 0 },
+    { "group norm", a_groups, 3, { 4, 1, 1 }, { { 2, 3, 2, 4 }, { 4 }, { 4 } }, { 2, 1 }, 0, 0 },
+    { "instance norm", a_groups, 3, { 3, 1, 1 }, { { 2, 5, 3 }, { 3 }, { 3 } }, { 3, 1 }, 0, 0 },
+    { "group norm about 0", a_groups, 3, { 3, 1, 1 }, { { 2, 3, 4 }, { 4 }, { 4 } }, { 1, 0 }, 0, 0 },
+    { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 }, 0, 0 },
+    { "regrid of a line", a_regrid, 1, { 3 }, { { 2, 6, 1 } }, { 1, FD_MIXED, 5 }, 0, 0 },
+    { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { 0 }, 0, 0 }
 };
-
-static int graph_count(const arch_graph *g, int i)
-{
-    int p = 1;
-    for (int k = 0; k < g->nd[i]; k++) p *= g->n[i][k];
-    return p;
-}
-
-/* order 0: sum(w y); order 1: sum_i sum(v_i d/dx_i sum(w y)); d: the gradient of it */
-static double graph_value(fd_arena a, const arch_graph *g, int mode, int order,
-                          fd_real x[IN][SIZE], const fd_real *w, fd_real v[IN][SIZE],
-                          fd_real d[IN][SIZE])
-{
-    fd_tape t = fd_tape_begin(&a, mode);
-    fd_var *in[IN], *dx[IN], *s = NULL;
-    double sum = 0;
-    for (int i = 0; i < g->in; i++) in[i] = fd_leaf(&t, g->nd[i], g->n[i], x[i]);
-    fd_var *y = g->f(&t, in, g->o);
-    y = y ? fd_mul(&t, y, fd_input(&t, y->nd, y->n, w)) : NULL;
-    if (order) {
-        fd_grad(&t, y, NULL, g->in, in, dx);
-        for (int i = 0; i < g->in; i++) {
-            fd_var *p = fd_mul(&t, dx[i], fd_input(&t, g->nd[i], g->n[i], v[i]));
-            p = fd_sum_to(&t, p, 0, NULL);
-            s = s ? fd_add(&t, s, p) : p;
-        }
-        y = s;
-    }
-    for (ptrdiff_t i = 0; y && i < fd_count(y); i++) sum += (double)y->x[i];
-    if (d) {
-        fd_grad(&t, y, NULL, g->in, in, dx);
-        for (int i = 0; i < g->in && dx[i]; i++)
-            memcpy(d[i], dx[i]->x, (size_t)fd_count(dx[i]) * sizeof **d);
-    }
-    OK(!a.st->code, "%s: %s", g->name, reason(a.st));
-    return sum;
-}
-
-static void test_gradients(fd_arena a)
-{
-    static fd_real x[IN][SIZE], v[IN][SIZE], d[IN][SIZE], e[IN][SIZE], w[SIZE];
-    const double h = TOL(1e-3, 3e-2);
-    for (size_t r = 0; r < sizeof graphs / sizeof *graphs; r++) {
-        const arch_graph *g = graphs + r;
-        for (int i = 0; i < g->in; i++) {
-            fd_normal(fd_seed(10 * r + (uint64_t)i), SIZE, x[i]);
-            fd_normal(fd_seed(10 * r + 5 + (uint64_t)i), SIZE, v[i]);
-        }
-        fd_normal(fd_seed(999 + r), SIZE, w);
-        for (int order = 0; order < 2; order++) {
-            double size = 1;
-            graph_value(a, g, FD_GRAD2, order, x, w, v, d);
-            if (!order) {
-                graph_value(a, g, FD_GRAD, order, x, w, v, e);
-                for (int i = 0; i < g->in; i++)
-                    for (int k = 0; k < graph_count(g, i); k++)
-                        NEAR((double)e[i][k], (double)d[i][k],
-                             TOL(1e-14, 1e-5) * (4 + fabs((double)d[i][k])),
-                             "%s: FD_GRAD and FD_GRAD2, input %d, entry %d", g->name, i, k);
-            }
-            for (int i = 0; i < g->in; i++)
-                for (int k = 0; k < graph_count(g, i); k++)
-                    size = fmax(size, fabs((double)d[i][k]));
-            for (int i = 0; i < g->in; i++)
-                for (int k = 0; k < graph_count(g, i); k++) {
-                    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
-                    fd_real old = x[i][k];
-                    double diff = 0;
-                    for (int j = 0; j < 4; j++) {
-                        x[i][k] = (fd_real)((double)old + step[j] * h);
-                        diff += c[j] / (12 * h)
-                              * graph_value(a, g, order ? FD_GRAD2 : FD_EVAL, order, x, w, v, NULL);
-                    }
-                    x[i][k] = old;
-                    NEAR((double)d[i][k], diff, TOL(1e-8, 2e-2) * size,
-                         "%s, derivative %d of input %d, entry %d", g->name, order + 1, i, k);
-                }
-        }
-    }
-}
 
 /* ---- Operators: values ---- */
 
@@ -2017,7 +1928,7 @@ void test_arch(void)
     test_starved();
     test_counts();
     fd_arena a = test_arena((size_t)(sizeof(fd_real) * 32) << 20, &st);
-    test_gradients(a);
+    test_graphs(sizeof graphs / sizeof *graphs, graphs, TOL(1e-9, 5e-3));
     test_rows(a);
     test_attention(a);
     test_patches(a);

@@ -21,8 +21,6 @@ static void fill(ptrdiff_t n, fd_real *x, double lo, double hi)
 
 /* ---- Graphs: first and second gradients ------------------------------------------------------ */
 
-typedef fd_var *graph_fn(fd_tape *t, fd_var *const x[], const int o[]);
-
 #define S(...) (int[]){ __VA_ARGS__ }
 
 static fd_var *g_binary(fd_tape *t, fd_var *const x[], const int o[])
@@ -98,15 +96,7 @@ static fd_var *g_layers(fd_tape *t, fd_var *const x[], const int o[])
     return fd_matmul(t, 0, 1, h, x[1]);
 }
 
-enum { IN = 3, SMALL = 256 };
-typedef struct {
-    const char *name;
-    graph_fn *f;
-    int in, nd[IN], n[IN][FD_MAXD], o[FD_MAXD + 2];
-    double lo, hi;                                      /* range of the inputs; 0, 0: -1..1 */
-} graph;
-
-static const graph graphs[] = {
+static const test_graph graphs[] = {
     { "add", g_binary, 2, { 3, 3 }, { { 3, 5, 2 }, { 3, 5, 2 } }, { 0 }, 0, 0 },
     { "add row", g_binary, 2, { 3, 1 }, { { 3, 5, 2 }, { 2 } }, { 0 }, 0, 0 },
     { "add both", g_binary, 2, { 3, 2 }, { { 3, 1, 2 }, { 5, 1 } }, { 0 }, 0, 0 },
@@ -166,91 +156,6 @@ static const graph graphs[] = {
     { "relu off", g_map, 1, { 1 }, { { 37 } }, { FD_RELU }, -2, -.1 },
     { "identity", g_map, 1, { 1 }, { { 37 } }, { FD_IDENTITY }, -5, 5 },
 };
-
-static int graph_size(const graph *g, int i)
-{
-    int p = 1;
-    for (int k = 0; k < g->nd[i]; k++) p *= g->n[i][k];
-    return p;
-}
-
-/* order 0: sum(w y) with y the graph; order 1: sum_i sum(v_i d/dx_i sum(w y)). Where d is not NULL,
- * also the gradient of this with respect to all inputs, by a tape of the given mode. */
-static double graph_eval(fd_arena a, const graph *g, int mode, int order, fd_real x[IN][SMALL],
-                         const fd_real *w, fd_real v[IN][SMALL], fd_real d[IN][SMALL])
-{
-    fd_tape t = fd_tape_begin(&a, mode);
-    fd_var *in[IN], *dx[IN], *y, *s = NULL;
-    double sum = 0;
-    for (int i = 0; i < g->in; i++) in[i] = fd_leaf(&t, g->nd[i], g->n[i], x[i]);
-    y = g->f(&t, in, g->o);
-    y = y ? fd_mul(&t, y, fd_input(&t, y->nd, y->n, w)) : NULL;
-    if (order) {
-        fd_grad(&t, y, NULL, g->in, in, dx);
-        for (int i = 0; i < g->in; i++) {
-            fd_var *p = fd_mul(&t, dx[i], fd_input(&t, g->nd[i], g->n[i], v[i]));
-            p = fd_sum_to(&t, p, 0, NULL);
-            s = s ? fd_add(&t, s, p) : p;
-        }
-        y = s;
-    }
-    for (ptrdiff_t i = 0; y && i < fd_count(y); i++) sum += (double)y->x[i];
-    if (d && y && y->needs) {
-        fd_grad(&t, y, NULL, g->in, in, dx);
-        for (int i = 0; i < g->in && dx[i]; i++)
-            memcpy(d[i], dx[i]->x, (size_t)fd_count(dx[i]) * sizeof **d);
-    } else if (d) {
-        for (int i = 0; i < g->in; i++) memset(d[i], 0, sizeof d[i]);      /* a linear graph */
-    }
-    OK(!a.st->code, "%s: %s: %s", g->name, a.st->where ? a.st->where : "",
-       a.st->what ? a.st->what : "");
-    fd_tape_end(&t);
-    return sum;
-}
-
-static void test_graphs(void)
-{
-    fd_status st;
-    fd_arena a = test_arena(1 << 20, &st);
-    static fd_real x[IN][SMALL], v[IN][SMALL], d[IN][SMALL], e[IN][SMALL], w[SMALL];
-    const double h = TOL(1e-3, 3e-2);
-    for (size_t r = 0; r < sizeof graphs / sizeof *graphs; r++) {
-        const graph *g = graphs + r;
-        tape_seed = r + 1;
-        for (int i = 0; i < g->in; i++) {
-            fill(graph_size(g, i), x[i], g->lo == g->hi ? -1 : g->lo, g->lo == g->hi ? 1 : g->hi);
-            fill(SMALL, v[i], -1, 1);
-        }
-        fill(SMALL, w, -1, 1);
-        for (int order = 0; order < 2; order++) {
-            double size = 1;
-            graph_eval(a, g, FD_GRAD2, order, x, w, v, d);
-            if (!order) {                                        /* fused kernels say the same */
-                graph_eval(a, g, FD_GRAD, order, x, w, v, e);
-                for (int i = 0; i < g->in; i++)
-                    NEAR(test_rel(graph_size(g, i), e[i], d[i]), 0, TOL(1e-14, 1e-5),
-                         "%s: FD_GRAD and FD_GRAD2", g->name);
-            }
-            for (int i = 0; i < g->in; i++)
-                for (int k = 0; k < graph_size(g, i); k++) size = fmax(size, fabs((double)d[i][k]));
-            for (int i = 0; i < g->in; i++)
-                for (int k = 0; k < graph_size(g, i); k++) {
-                    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
-                    fd_real old = x[i][k];
-                    double diff = 0;                             /* error h^4 f(5)/30 */
-                    for (int j = 0; j < 4; j++) {
-                        x[i][k] = (fd_real)((double)old + step[j] * h);
-                        diff += c[j] / (12 * h)
-                              * graph_eval(a, g, order ? FD_GRAD2 : FD_EVAL, order, x, w, v, NULL);
-                    }
-                    x[i][k] = old;
-                    NEAR((double)d[i][k], diff, TOL(1e-9, 5e-3) * size,
-                         "%s, derivative %d of input %d, entry %d",
-                         g->name, order + 1, i, k);
-                }
-        }
-    }
-}
 
 /* each map to the third derivative, against differences of the second one */
 static void test_third(void)
@@ -943,7 +848,7 @@ static void test_reuse(void)
 void test_tape(void)
 {
     tape_seed = 1;
-    test_graphs();
+    test_graphs(sizeof graphs / sizeof *graphs, graphs, TOL(1e-9, 5e-3));
     test_third();
     test_broadcast();
     test_large();
