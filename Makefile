@@ -113,8 +113,9 @@ bench: $(B)/bench
 
 # ---- Packages -----------------------------------------------------------------------------------
 
-# $(call install,names): by apt-get as root or with a sudo that asks nothing; else say what to do
-install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=noninteractive apt-get -qq"; \
+# $(call install,names): by apt-get as root or with a sudo that asks nothing; else say what to do. apt-get
+# does one thing at a time, so what installs depends on what installs before.
+install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"; \
 	command -v apt-get >/dev/null && $$s true 2>/dev/null && echo "installing $(1)" && \
 	{ $$i install -y $(1) || { $$i update && $$i install -y $(1); }; } >/dev/null 2>&1 || \
 	{ echo "please install: sudo apt-get install $(1)" >&2; false; }; }
@@ -138,7 +139,7 @@ demo: $(B)/demo build/data/fashion-mnist
 	set -x; $(B)/demo --data $$d $(DEMO)
 endif
 
-build/data/fashion-mnist:
+build/data/fashion-mnist: | build/setup
 	@[ -f $(FASHION) ] || $(call install,dataset-fashion-mnist) || true
 	@mkdir -p $(@D)
 	@[ ! -f $(FASHION) ] || { gunzip -c $(FASHION) >$@.tmp && mv $@.tmp $@; }
