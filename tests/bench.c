@@ -223,6 +223,8 @@ static double torch_memory(const char *work)
 
 static void peers_find(int with_torch)
 {
+    unsetenv("OPENBLAS_CORETYPE");                     /* what it finds by itself is the best, PyTorch's too */
+    unsetenv("OPENBLAS_L2_SIZE");
     void *b = library("/usr/lib/*/openblas-openmp/libopenblas.so.0", "libopenblas.so.0");
     void *f = library(NULL, FFTW_LIB);
     if (SYMBOL(b, BLAS_GEMM, blas.gemm) | SYMBOL(b, "openblas_set_num_threads", blas.threads)) {
