@@ -1391,11 +1391,15 @@ void fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_ar
 {
     if (!space_is(s) || !x || !u || b < 1 || scratch.st->code) return;
     ptrdiff_t m = (ptrdiff_t)b * s->ch;
-    if (!s->basis)
+    if (!s->basis) {
         grid_transform(s, 1, m, u, x, scratch);
-    else
-        fd_gemm(0, 0, (int)m, (int)s->points, (int)s->modes, 1, u, (int)s->modes, s->basis,
-                (int)s->points, 0, x, (int)s->points, scratch);
+        return;
+    }
+    fd_real *own = u == x ? fd_raw(&scratch, fd_real, m * s->modes) : NULL;      /* a product is never in place */
+    if (own) memcpy(own, u, (size_t)(m * s->modes) * sizeof *own);
+    else if (u == x) return;
+    fd_gemm(0, 0, (int)m, (int)s->points, (int)s->modes, 1, own ? own : u, (int)s->modes, s->basis,
+            (int)s->points, 0, x, (int)s->points, scratch);
 }
 
 /* for `count` arrays over modes with elements of `size` bytes: shared modes copied, others 0. The

@@ -275,7 +275,7 @@ int       fd_mode(const fd_space *s, ptrdiff_t k, int j[3]);
 /* fd_laplace -- mu[k], eigenvalues of -Laplacian, [modes]. FD_EARG on a dense space. */
 void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
 /* fd_to_modes, fd_from_modes -- u = <x, e_k>, and x = sum u_k e_k; [b][ch][points], [b][ch][modes].
- * u may be x on a grid. */
+ * u may be x; in a buffer for the longer of the two where they differ. */
 void      fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch);
 void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_arena scratch);
 /* fd_modes_between -- copy modes between two grids of one domain: shared modes kept, others 0, Nyquist
