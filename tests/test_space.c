@@ -270,6 +270,12 @@ static void dense(fd_arena a)
     }
     fd_from_modes(&s, 2, u, y, a);
     NEAR(test_maxdiff(20, x, y), 0, TOL(1e-14, 4e-6), "cubics are reached");
+    fd_real w[20];
+    memcpy(w, x, sizeof w);
+    fd_to_modes(&s, 2, w, w, a);
+    OK(!memcmp(w, u, sizeof u), "in place");
+    fd_from_modes(&s, 2, w, w, a);
+    OK(!memcmp(w, y, sizeof w), "in place, back");
     double p = 0;
     for (int k = 0; k < 8; k++) p += (double)u[k] * (double)u[8 + k];
     NEAR(fd_inner(&s, x, x + 10), p, TOL(1e-13, 2e-5), "Parseval");
