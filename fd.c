@@ -16,10 +16,8 @@
 
 /* what the kernels ask of the compiler: none of it changes a result */
 #if defined(__GNUC__)
-#define CORE_INLINE static inline __attribute__((always_inline))
 #define CORE_COLD __attribute__((noinline))
 #else
-#define CORE_INLINE static inline
 #define CORE_COLD
 #endif
 #if defined(__clang__)
@@ -170,12 +168,12 @@ typedef struct { uint32_t c[4]; } rng_ctr;
 #define RNG_JOIN(first, second) ((first) | (second) << 32)
 #endif
 
-FD_NOFMA_FN CORE_INLINE rng_w rng_bits(rng_f x) { rng_w u; memcpy(&u, &x, sizeof u); return u; }
-FD_NOFMA_FN CORE_INLINE rng_f rng_real(rng_w u) { rng_f x; memcpy(&x, &u, sizeof x); return x; }
-FD_SELECT(FD_NOFMA_FN CORE_INLINE, rng_sel, rng_f, rng_i)
+FD_NOFMA_FN FD_INLINE rng_w rng_bits(rng_f x) { rng_w u; memcpy(&u, &x, sizeof u); return u; }
+FD_NOFMA_FN FD_INLINE rng_f rng_real(rng_w u) { rng_f x; memcpy(&x, &u, sizeof x); return x; }
+FD_SELECT(FD_NOFMA_FN FD_INLINE, rng_sel, rng_f, rng_i)
 
 /* words 0, 1 and words 2, 3 of RNG_B blocks of each of the counters v .. v + n - 1, counted over RNG_B */
-CORE_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, rng_u *b)
+FD_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, rng_u *b)
 {
     static const uint64_t lane[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
     rng_u c0[RNG_STEP], c1[RNG_STEP], c2[RNG_STEP], c3[RNG_STEP];
@@ -198,7 +196,7 @@ CORE_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a,
 
 /* -2 log u, u = (w + 1/2) 2^-32. With v = min(u, 1 - u) and u = 2^n (1 + f), sqrt 1/2 <= 1 + f < sqrt 2 (so
  * that f = -v where n = 0): log(1 + f) = f - f^2/2 + f^3 (1/3 - f/4 + ..); log 2 in two parts */
-FD_NOFMA_FN CORE_INLINE rng_f rng_log(rng_w w)
+FD_NOFMA_FN FD_INLINE rng_f rng_log(rng_w w)
 {
     FD_NOFMA
     const rng_i upper = rng_neg(w);
@@ -213,7 +211,7 @@ FD_NOFMA_FN CORE_INLINE rng_f rng_log(rng_w w)
 }
 
 /* r cos and r sin of 2 pi w 2^-32 = pi/2 (q + t), q whole, |t| <= 1/2 */
-FD_NOFMA_FN CORE_INLINE void rng_turn(rng_w w, rng_f r, rng_f *cosine, rng_f *sine)
+FD_NOFMA_FN FD_INLINE void rng_turn(rng_w w, rng_f r, rng_f *cosine, rng_f *sine)
 {
     FD_NOFMA
     const rng_w q = w + 0x20000000u;                              /* in the first two bits */
@@ -408,7 +406,7 @@ CORE_COLD static void mat_edge(int rows, int cols, const fd_real *restrict t, in
 
 /* c (+)= a b for one tile. a[i][p] at a[i as + p], or with ta at a[i + p as]; b[p][j] at
  * b[p bs + j]; the first `cols` columns of c are written, add: added to */
-CORE_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict a, ptrdiff_t as,
+FD_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict a, ptrdiff_t as,
                          const fd_real *restrict b, ptrdiff_t bs, int add,
                          fd_real *restrict c, ptrdiff_t ldc, int cols, const fd_real *next)
 {
@@ -532,7 +530,7 @@ typedef int32_t mat_index __attribute__((vector_size(FD_BYTES)));
 #else
 #define mat_mix(a, b, ...) __builtin_shuffle(a, b, (mat_index){ __VA_ARGS__ })
 #endif
-CORE_INLINE void mat_transpose(fd_vec v[FD_W])
+FD_INLINE void mat_transpose(fd_vec v[FD_W])
 {
     CORE_UNROLL
     for (int s = 1; s < FD_W; s *= 2) {
@@ -547,7 +545,7 @@ CORE_INLINE void mat_transpose(fd_vec v[FD_W])
     }
 }
 #else
-CORE_INLINE void mat_transpose(fd_vec v[1]) { (void)v; }
+FD_INLINE void mat_transpose(fd_vec v[1]) { (void)v; }
 #endif
 
 /* FD_W numbers at x, of which n > 0 are wanted: the others are whatever lies there, as long as that
@@ -558,13 +556,13 @@ CORE_COLD static fd_vec mat_last(const fd_real *x, int n)
     for (int i = 0; i < n && i < FD_W; i++) part[i] = x[i];
     return vload(part);
 }
-CORE_INLINE fd_vec mat_load(const fd_real *x, int n, const fd_real *end)
+FD_INLINE fd_vec mat_load(const fd_real *x, int n, const fd_real *end)
 {
     return end - x >= FD_W ? vload(x) : mat_last(x, n);
 }
 
 /* the transpose of FD_W x FD_W numbers at x, of which rows x cols are wanted */
-CORE_INLINE void mat_load_across(fd_vec v[FD_W], const fd_real *x, ptrdiff_t ld, int rows, int cols,
+FD_INLINE void mat_load_across(fd_vec v[FD_W], const fd_real *x, ptrdiff_t ld, int rows, int cols,
                                  const fd_real *end)
 {
     if (rows >= FD_W && end - x >= (FD_W - 1) * ld + FD_W) {

@@ -813,7 +813,13 @@ struct fd_var {
     void *aux;
 };
 enum { FD_EVAL, FD_GRAD, FD_GRAD2 };   /* no gradients; first ones, fused kernels allowed; any order */
-struct fd_tape { fd_arena *mem; char *mark; fd_var *last; struct tape_rooms *rooms; int mode; };
+struct fd_tape {
+    fd_arena *mem;
+    char *mark;
+    fd_var *last;
+    struct tape_rooms *rooms;          /* memory of gradients while fd_backward runs */
+    int mode;
+};
 
 fd_tape fd_tape_begin(fd_arena *a, int mode);
 /* fd_tape_end -- hand back everything that the tape took from its arena. */
@@ -1207,6 +1213,17 @@ typedef fd_real fd_vecu __attribute__((vector_size(FD_BYTES), aligned(sizeof(fd_
 typedef fd_real fd_vec;
 #define vload(p)     (*(p))
 #define vstore(p, v) (*(p) = (v))
+#endif
+/* what kernels ask of the compiler; it changes no result. clang unrolls without being told. */
+#ifdef __GNUC__
+#define FD_INLINE static inline __attribute__((always_inline))
+#else
+#define FD_INLINE static inline
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#define FD_UNROLL _Pragma("GCC unroll 16")
+#else
+#define FD_UNROLL
 #endif
 /* the line of memory at p is wanted soon, to be read or written; near: 3 in the first cache, 2 in the second */
 #ifdef __GNUC__

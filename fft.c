@@ -16,17 +16,6 @@
 
 typedef struct { fd_vec r, i; } fft_z;                  /* one complex number in each lane */
 
-#ifdef __GNUC__
-#define FFT_INLINE static inline __attribute__((always_inline))
-#else
-#define FFT_INLINE static inline
-#endif
-#if defined(__GNUC__) && !defined(__clang__)              /* clang unrolls without being told */
-#define FFT_UNROLL _Pragma("GCC unroll 16")
-#else
-#define FFT_UNROLL
-#endif
-
 /* ---- 1. Roots of unity --------------------------------------------------------------------------
  *
  * w_n^k = cos t - i sin t, t = 2 pi k/n, is brought to 0 <= t <= pi/4 in integers, where t = hi +
@@ -64,19 +53,19 @@ static void fft_root_to(fd_real *w, int64_t k, int64_t n, double scale)
  *
  * so half of the products are shared; c[2q-2], c[2q-1] are cos and sin of 2 pi q/r. */
 
-FFT_INLINE fft_z z_add(fft_z a, fft_z b) { return (fft_z){ a.r + b.r, a.i + b.i }; }
-FFT_INLINE fft_z z_sub(fft_z a, fft_z b) { return (fft_z){ a.r - b.r, a.i - b.i }; }
-FFT_INLINE fft_z z_mi(fft_z a) { return (fft_z){ a.i, -a.r }; }       /* -i a */
-FFT_INLINE fft_z z_mul(fft_z a, const fd_real *w)
+FD_INLINE fft_z z_add(fft_z a, fft_z b) { return (fft_z){ a.r + b.r, a.i + b.i }; }
+FD_INLINE fft_z z_sub(fft_z a, fft_z b) { return (fft_z){ a.r - b.r, a.i - b.i }; }
+FD_INLINE fft_z z_mi(fft_z a) { return (fft_z){ a.i, -a.r }; }       /* -i a */
+FD_INLINE fft_z z_mul(fft_z a, const fd_real *w)
 {
     return (fft_z){ a.r * w[0] - a.i * w[1], a.r * w[1] + a.i * w[0] };
 }
-FFT_INLINE fft_z z_mulv(fft_z a, fd_vec r, fd_vec i)
+FD_INLINE fft_z z_mulv(fft_z a, fd_vec r, fd_vec i)
 {
     return (fft_z){ a.r * r - a.i * i, a.r * i + a.i * r };
 }
 
-FFT_INLINE void fft_4(fft_z *a0, fft_z *a1, fft_z *a2, fft_z *a3)
+FD_INLINE void fft_4(fft_z *a0, fft_z *a1, fft_z *a2, fft_z *a3)
 {
     fft_z s = z_add(*a0, *a2), d = z_sub(*a0, *a2), t = z_add(*a1, *a3), e = z_mi(z_sub(*a1, *a3));
     *a0 = z_add(s, t);
@@ -85,14 +74,14 @@ FFT_INLINE void fft_4(fft_z *a0, fft_z *a1, fft_z *a2, fft_z *a3)
     *a3 = z_sub(d, e);
 }
 
-FFT_INLINE void fft_2(fft_z *a)
+FD_INLINE void fft_2(fft_z *a)
 {
     fft_z d = z_sub(a[0], a[1]);
     a[0] = z_add(a[0], a[1]);
     a[1] = d;
 }
 
-FFT_INLINE void fft_8(fft_z *a)
+FD_INLINE void fft_8(fft_z *a)
 {
     const fd_real h = (fd_real)0.70710678118654752440;
     fft_z e0 = a[0], e1 = a[2], e2 = a[4], e3 = a[6], o0 = a[1], o1 = a[3], o2 = a[5], o3 = a[7];
@@ -107,12 +96,12 @@ FFT_INLINE void fft_8(fft_z *a)
     a[3] = z_add(e3, o3); a[7] = z_sub(e3, o3);
 }
 
-FFT_INLINE void fft_16(fft_z *a)
+FD_INLINE void fft_16(fft_z *a)
 {
     const fd_real c = (fd_real)0.92387953251128675613, s = (fd_real)0.38268343236508977173,
                   h = (fd_real)0.70710678118654752440;                /* w_16 = c - i s */
     fft_z b[16];
-    FFT_UNROLL
+    FD_UNROLL
     for (int j = 0; j < 4; j++) fft_4(a + j, a + j + 4, a + j + 8, a + j + 12);
     a[5]  = z_mul(a[5],  (fd_real[]){ c, -s });                       /* a[j + 4k] *= w_16^jk */
     a[6]  = z_mul(a[6],  (fd_real[]){ h, -h });
@@ -123,11 +112,11 @@ FFT_INLINE void fft_16(fft_z *a)
     a[13] = z_mul(a[13], (fd_real[]){ s, -c });
     a[14] = z_mul(a[14], (fd_real[]){ -h, -h });
     a[15] = z_mul(a[15], (fd_real[]){ -c, s });
-    FFT_UNROLL
+    FD_UNROLL
     for (int k = 0; k < 4; k++) fft_4(a + 4 * k, a + 4 * k + 1, a + 4 * k + 2, a + 4 * k + 3);
-    FFT_UNROLL
+    FD_UNROLL
     for (int k = 0; k < 16; k++) b[k] = a[k % 4 * 4 + k / 4];
-    FFT_UNROLL
+    FD_UNROLL
     for (int k = 0; k < 16; k++) a[k] = b[k];
 }
 
@@ -138,17 +127,17 @@ FFT_INLINE void fft_16(fft_z *a)
  * of r. */
 enum { FFT_HAND = 11, FFT_K = FD_BYTES == 64 ? 4 : 2, FFT_SUM = 12 };
 
-FFT_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, const fd_vec *p,
+FD_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, const fd_vec *p,
                          const fd_vec *m, fd_vec *u, fd_vec *v)
 {
     int h = r / 2;
     if (r <= FFT_HAND) {
-        FFT_UNROLL
+        FD_UNROLL
         for (int k = 0; k < h; k++) {
-            FFT_UNROLL
+            FD_UNROLL
             for (int e = 0; e < parts; e++) {
                 fd_vec x = a[e] + p[e] * c[2 * k], y = m[e] * c[2 * k + 1];
-                FFT_UNROLL
+                FD_UNROLL
                 for (int j = 1; j < h; j++) {
                     int q = (j + 1) * (k + 1) % r;
                     x += p[parts * j + e] * c[2 * (q > h ? r - q : q) - 2];
@@ -166,7 +155,7 @@ FFT_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, co
             fd_vec x[2 * FFT_K], y[2 * FFT_K];
             int end = h - b < FFT_SUM ? h - b : FFT_SUM;
             const fd_vec *pj = p + parts * b, *mj = m + parts * b;
-            FFT_UNROLL
+            FD_UNROLL
             for (int e = 0; e < parts * FFT_K; e++) {
                 x[e] = pj[e % parts] * c[e / parts * 2];
                 y[e] = mj[e % parts] * c[e / parts * 2 + 1];
@@ -174,13 +163,13 @@ FFT_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, co
             for (c += 2 * FFT_K; --end; c += 2 * FFT_K) {
                 pj += parts;
                 mj += parts;
-                FFT_UNROLL
+                FD_UNROLL
                 for (int e = 0; e < parts * FFT_K; e++) {
                     x[e] += pj[e % parts] * c[e / parts * 2];
                     y[e] += mj[e % parts] * c[e / parts * 2 + 1];
                 }
             }
-            FFT_UNROLL
+            FD_UNROLL
             for (int e = 0; e < parts * FFT_K; e++) {
                 u[e] = (b ? u[e] : a[e % parts]) + x[e];
                 v[e] = b ? v[e] + y[e] : y[e];
@@ -188,10 +177,10 @@ FFT_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, co
         }
 }
 
-FFT_INLINE void fft_odd(int r, const fd_real *c, fft_z *a)
+FD_INLINE void fft_odd(int r, const fd_real *c, fft_z *a)
 {
     fft_z p[FFT_HAND / 2], m[FFT_HAND / 2], u[FFT_HAND / 2], v[FFT_HAND / 2], s = a[0];
-    FFT_UNROLL
+    FD_UNROLL
     for (int j = 1; 2 * j < r; j++) {
         p[j - 1] = z_add(a[j], a[r - j]);
         m[j - 1] = z_sub(a[j], a[r - j]);
@@ -199,7 +188,7 @@ FFT_INLINE void fft_odd(int r, const fd_real *c, fft_z *a)
     }
     fft_sums(r, 2, c, (fd_vec *)a, (fd_vec *)p, (fd_vec *)m, (fd_vec *)u, (fd_vec *)v);
     a[0] = s;
-    FFT_UNROLL
+    FD_UNROLL
     for (int j = 1; 2 * j < r; j++) {
         a[j] = z_add(u[j - 1], z_mi(v[j - 1]));
         a[r - j] = z_sub(u[j - 1], z_mi(v[j - 1]));
@@ -217,14 +206,14 @@ FFT_INLINE void fft_odd(int r, const fd_real *c, fft_z *a)
  * numbers of scratch for a prime above 11. The first pass may read numbers xs apart, exchanged where xw is
  * set, and the last one write them ys apart, exchanged where yw is set. */
 
-FFT_INLINE fft_z z_get(const fft_z *x, int swap)
+FD_INLINE fft_z z_get(const fft_z *x, int swap)
 {
     const fd_vec *v = (const fd_vec *)x;
     return (fft_z){ v[swap], v[1 - swap] };
 }
-FFT_INLINE void z_put(fft_z *y, int swap, fft_z a) { *y = swap ? (fft_z){ a.i, a.r } : a; }
+FD_INLINE void z_put(fft_z *y, int swap, fft_z a) { *y = swap ? (fft_z){ a.i, a.r } : a; }
 
-FFT_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
+FD_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
                           const fft_z *restrict x, ptrdiff_t xs, int xw, fft_z *restrict y, ptrdiff_t ys,
                           int yw)
 {
@@ -232,7 +221,7 @@ FFT_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, 
         for (ptrdiff_t i = 0; i < ido; i++) {
             const fft_z *in = x + (i + ido * r * k) * xs;
             fft_z *out = y + (i + ido * k) * ys, a[16];
-            FFT_UNROLL
+            FD_UNROLL
             for (int j = 0; j < r; j++) a[j] = z_get(in + ido * j * xs, xw);
             if (r == 2) fft_2(a);
             else if (r == 4) fft_4(a, a + 1, a + 2, a + 3);
@@ -240,7 +229,7 @@ FFT_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, 
             else if (r == 16) fft_16(a);
             else fft_odd(r, c, a);
             z_put(out, yw, a[0]);
-            FFT_UNROLL
+            FD_UNROLL
             for (int q = 1; q < r; q++)
                 z_put(out + ido * l1 * q * ys, yw,
                       ido == 1 ? a[q] : z_mul(a[q], w + 2 * ((r - 1) * i + q - 1)));
@@ -536,13 +525,13 @@ typedef struct fft_real {
 } fft_real;
 
 /* index on level t of number q + r s of n: where X lies, and whether it is the conjugate */
-FFT_INLINE fft_z *fft_real_at(fft_z *s, ptrdiff_t step, ptrdiff_t n, ptrdiff_t q, int *conj)
+FD_INLINE fft_z *fft_real_at(fft_z *s, ptrdiff_t step, ptrdiff_t n, ptrdiff_t q, int *conj)
 {
     *conj = 2 * q > n;
     return s + step * (*conj ? n - q : q);
 }
 
-FFT_INLINE void fft_real_split(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
+FD_INLINE void fft_real_split(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
                                fd_vec *restrict v, fft_z *restrict y, fd_vec *restrict t)
 {
     fd_vec small[4 * (FFT_HAND / 2) + 2 * FFT_K];
@@ -550,7 +539,7 @@ FFT_INLINE void fft_real_split(int r, ptrdiff_t m, const fd_real *w, const fd_re
     fd_vec *p = r <= FFT_HAND ? small : t, *d = p + h, *u = p + 2 * h, *s = u + h + FFT_K;
     for (ptrdiff_t i = 0; i < m; i++) {
         fd_vec a = v[i], y0 = a;
-        FFT_UNROLL
+        FD_UNROLL
         for (int j = 1; j <= h; j++) {
             p[j - 1] = v[i + m * j] + v[i + m * (r - j)];
             d[j - 1] = v[i + m * j] - v[i + m * (r - j)];
@@ -558,14 +547,14 @@ FFT_INLINE void fft_real_split(int r, ptrdiff_t m, const fd_real *w, const fd_re
         }
         fft_sums(r, 1, c, &a, p, d, u, s);
         v[i] = y0;
-        FFT_UNROLL
+        FD_UNROLL
         for (int q = 1; q <= h; q++)
             y[i + m * (q - 1)] = z_mul((fft_z){ u[q - 1], -s[q - 1] }, w + 2 * (h * i + q - 1));
     }
 }
 
 /* x_i+mj = Y_0 + 2 sum_q Re(Y_q w_n^-iq w_r^-jq); y holds swap(Y), and w the factor 2 */
-FFT_INLINE void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
+FD_INLINE void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
                               fd_vec *restrict v, const fft_z *restrict y, fd_vec *restrict t)
 {
     fd_vec small[4 * (FFT_HAND / 2) + 2 * FFT_K];
@@ -573,7 +562,7 @@ FFT_INLINE void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_rea
     fd_vec *p = r <= FFT_HAND ? small : t, *d = p + h, *u = p + 2 * h, *s = u + h + FFT_K;
     for (ptrdiff_t i = 0; i < m; i++) {
         fd_vec a = v[i], x0 = a;
-        FFT_UNROLL
+        FD_UNROLL
         for (int q = 1; q <= h; q++) {
             fft_z z = z_mul(y[i + m * (q - 1)], w + 2 * (h * i + q - 1));
             p[q - 1] = z.i;
@@ -582,7 +571,7 @@ FFT_INLINE void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_rea
         }
         fft_sums(r, 1, c, &a, p, d, u, s);
         v[i] = x0;
-        FFT_UNROLL
+        FD_UNROLL
         for (int j = 1; j <= h; j++) {
             v[i + m * j]       = u[j - 1] - s[j - 1];
             v[i + m * (r - j)] = u[j - 1] + s[j - 1];
@@ -966,7 +955,7 @@ typedef struct {
 #endif
 
 /* a, b <- their numbers in turn: a0 b0 a1 b1 ..; and the way back */
-FFT_INLINE void fft_zip(fd_vec *a, fd_vec *b)
+FD_INLINE void fft_zip(fd_vec *a, fd_vec *b)
 {
 #ifdef FFT_SHUFFLE
     fd_vec u = *a, v = *b;
@@ -981,7 +970,7 @@ FFT_INLINE void fft_zip(fd_vec *a, fd_vec *b)
     memcpy(b, v + FFT_LANES, sizeof *b);
 #endif
 }
-FFT_INLINE void fft_unzip(fd_vec *a, fd_vec *b)
+FD_INLINE void fft_unzip(fd_vec *a, fd_vec *b)
 {
 #ifdef FFT_SHUFFLE
     fd_vec u = *a, v = *b;
@@ -997,7 +986,7 @@ FFT_INLINE void fft_unzip(fd_vec *a, fd_vec *b)
 #endif
 }
 
-FFT_INLINE fd_vec fft_flip(fd_vec a)
+FD_INLINE fd_vec fft_flip(fd_vec a)
 {
 #ifdef FFT_SHUFFLE
     return FFT_SHUFFLE(a, a, FFT_FLIP);
@@ -1011,18 +1000,18 @@ FFT_INLINE fd_vec fft_flip(fd_vec a)
 }
 
 /* Transpose FD_W vectors: log2 FD_W rounds of a perfect shuffle of all their numbers. */
-FFT_INLINE void fft_transpose(fd_vec a[FFT_LANES])
+FD_INLINE void fft_transpose(fd_vec a[FFT_LANES])
 {
-    FFT_UNROLL
+    FD_UNROLL
     for (int round = 1; round < FFT_LANES; round *= 2) {
         fd_vec b[FFT_LANES];
-        FFT_UNROLL
+        FD_UNROLL
         for (int i = 0; i < FFT_LANES / 2; i++) {
             b[2 * i] = a[i];
             b[2 * i + 1] = a[i + FFT_LANES / 2];
             fft_zip(b + 2 * i, b + 2 * i + 1);
         }
-        FFT_UNROLL
+        FD_UNROLL
         for (int i = 0; i < FFT_LANES; i++) a[i] = b[i];
     }
 }
@@ -1070,11 +1059,11 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
         for (ptrdiff_t q = 0; q < len; q += FFT_LANES) {
             if (q > len - FFT_LANES) q = len - FFT_LANES;              /* the last block overlaps */
             fd_vec a[FFT_LANES];
-            FFT_UNROLL
+            FD_UNROLL
             for (int l = 0; l < FFT_LANES; l++)
                 a[l] = out ? v[(q + l) ^ swap] * scale : vload(m->x + at[l] + q);
             fft_transpose(a);
-            FFT_UNROLL
+            FD_UNROLL
             for (int l = 0; l < FFT_LANES; l++) {
                 if (!out) v[(q + l) ^ swap] = a[l];
                 else if (l < count) vstore(m->x + at[l] + q, a[l]);
@@ -1113,7 +1102,7 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
     for (ptrdiff_t i = 0; i < m; i += FFT_LANES) {
         if (i > m - FFT_LANES) i = m - FFT_LANES;                    /* the last block overlaps */
         fft_z a[16];
-        FFT_UNROLL
+        FD_UNROLL
         for (int j = 0; j < 16; j++) {
             ptrdiff_t at = i + m * j;
             if (xi) a[j] = (fft_z){ vload(x + at), vload(xi + at) };
@@ -1124,19 +1113,19 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
             }
         }
         fft_16(a);
-        FFT_UNROLL
+        FD_UNROLL
         for (int q = 1; q < 16; q++)
             a[q] = z_mulv(a[q], vload(w + (2 * q - 2) * m + i), vload(w + (2 * q - 1) * m + i));
         for (int g = 0; g < 16 / FFT_LANES; g++) {
             fd_vec r[FFT_LANES], c[FFT_LANES];
-            FFT_UNROLL
+            FD_UNROLL
             for (int l = 0; l < FFT_LANES; l++) {
                 r[l] = a[FFT_LANES * g + l].r;
                 c[l] = a[FFT_LANES * g + l].i;
             }
             fft_transpose(r);
             fft_transpose(c);
-            FFT_UNROLL
+            FD_UNROLL
             for (int l = 0; l < FFT_LANES; l++) s[m * g + i + l] = (fft_z){ r[l], c[l] };
         }
     }
@@ -1155,7 +1144,7 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
 }
 
 /* FD_W interleaved numbers from place k on, the last one first where flip is set */
-FFT_INLINE fft_z fft_long_load(const fd_real *x, ptrdiff_t k, int flip)
+FD_INLINE fft_z fft_long_load(const fd_real *x, ptrdiff_t k, int flip)
 {
     fd_vec u = vload(x + k), v = vload(x + k + FFT_LANES);
     fft_unzip(&u, &v);
@@ -1385,7 +1374,7 @@ static void fft_grid_axes(const fft_grid *g, int b, fd_real *x, fd_real *u, fd_r
 }
 
 /* numbers from..to of `count` functions that lie dist apart are wanted soon, to be read or written */
-FFT_INLINE void fft_soon(const fd_real *x, ptrdiff_t dist, int count, int write, ptrdiff_t from, ptrdiff_t to)
+FD_INLINE void fft_soon(const fd_real *x, ptrdiff_t dist, int count, int write, ptrdiff_t from, ptrdiff_t to)
 {
     enum { LINE = 64 / sizeof(fd_real) };
     for (int i = 0; i < count; i++)

@@ -28,12 +28,6 @@ enum { TAPE_BLOCK = 16384 };
  * Long polynomials are summed in pairs, (c0 + c1 r) + r^2 (c2 + c3 r) + .., because a processor looks
  * ahead over one or two vectors only, so that the length of a chain counts as much as its work. */
 
-#if defined(__GNUC__)
-#define MAP_INLINE static inline __attribute__((always_inline))     /* value and slope share their work */
-#else
-#define MAP_INLINE static inline
-#endif
-
 #if defined(FD_DOUBLE) || defined(FD_STRICT)
 
 typedef double map_v, map_k;
@@ -82,40 +76,40 @@ typedef int32_t  map_m;
 #define map_load(p)       vload(p)
 #define map_store(p, v)   vstore(p, v)
 
-MAP_INLINE map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
-MAP_INLINE map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
-FD_SELECT(MAP_INLINE, map_sel, map_v, map_m)
-MAP_INLINE map_v map_fill(fd_real c)
+FD_INLINE map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
+FD_INLINE map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
+FD_SELECT(FD_INLINE, map_sel, map_v, map_m)
+FD_INLINE map_v map_fill(fd_real c)
 {
     map_v x;
     memset(&x, 0, sizeof x);
     return x + c;
 }
-MAP_INLINE map_v map_abs(map_v x) { return map_real(map_bits(x) & 0x7fffffffu); }
-MAP_INLINE map_v map_sign(map_v y, map_v x)                       /* |y| with the sign of x */
+FD_INLINE map_v map_abs(map_v x) { return map_real(map_bits(x) & 0x7fffffffu); }
+FD_INLINE map_v map_sign(map_v y, map_v x)                       /* |y| with the sign of x */
 {
     return map_real((map_bits(y) & 0x7fffffffu) | (map_bits(x) & 0x80000000u));
 }
-MAP_INLINE map_v map_min(map_v x, fd_real c) { return map_sel(map_lt(map_fill(c), x), map_fill(c), x); }
-MAP_INLINE map_v map_max(map_v x, fd_real c) { return map_sel(map_lt(x, map_fill(c)), map_fill(c), x); }
+FD_INLINE map_v map_min(map_v x, fd_real c) { return map_sel(map_lt(map_fill(c), x), map_fill(c), x); }
+FD_INLINE map_v map_max(map_v x, fd_real c) { return map_sel(map_lt(x, map_fill(c)), map_fill(c), x); }
 #define map_relu(x)       map_max(x, 0)
 /* The nearest integer n to x, |x| < 2^22, is left in the last bits of s = x + (MAP_ROUND + b), as n + b,
  * and comes back as s - (MAP_ROUND + b). With b = 127, 2^n has the bits of s shifted left by 23. */
 #define MAP_ROUND 12582912                                       /* 1.5 2^23: the ulp is 1 */
-MAP_INLINE map_v map_power(map_i s) { return map_real(s << 23); }
+FD_INLINE map_v map_power(map_i s) { return map_real(s << 23); }
 /* r = x - n log 2, |r| <= log 2 / 2; the first part of log 2 has 11 bits, so n times it is exact */
-MAP_INLINE map_v map_exp_arg(map_v x, map_v n)
+FD_INLINE map_v map_exp_arg(map_v x, map_v n)
 {
     return (x - n * K(0.6923828125)) - n * K(7.64368043e-4);
 }
-MAP_INLINE map_v map_expm1_poly(map_v r)                       /* |r| <= 0.35: 3.3e-9 */
+FD_INLINE map_v map_expm1_poly(map_v r)                       /* |r| <= 0.35: 3.3e-9 */
 {
     map_v z = r * r, q = (K(0.041668456) + r * K(0.00836941879)) + z * K(0.00138131483);
     return r + z * ((K(0.49999994) + r * K(0.166665152)) + z * q);
 }
 /* exp(r) 2^n in two steps, 2^h 2^(n-h), so that subnormal results are rounded once and the largest
  * do not overflow */
-MAP_INLINE map_v map_exp(map_v x)
+FD_INLINE map_v map_exp(map_v x)
 {
     x = map_min(map_max(x, -104), 89);                            /* beyond: 0, infinity */
     map_v h = x * K(0.721347520444481703) + K(MAP_ROUND + 127);
@@ -124,7 +118,7 @@ MAP_INLINE map_v map_exp(map_v x)
     return (K(1) + map_expm1_poly(r)) * map_power(map_bits(h)) * map_power(map_bits(n) - map_bits(h));
 }
 /* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f): 5.9e-9 */
-MAP_INLINE map_v map_log(map_v x)
+FD_INLINE map_v map_log(map_v x)
 {
     map_m tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
     map_v s = map_sel(tiny, x * K(8388608), x);
@@ -141,7 +135,7 @@ MAP_INLINE map_v map_log(map_v x)
     return map_sel(map_lt(map_fill(0), map_abs(x)) | ~map_lt(x, map_fill(1)), y,
                    map_fill(-(fd_real)INFINITY));
 }
-MAP_INLINE map_v map_sqrt(map_v x)
+FD_INLINE map_v map_sqrt(map_v x)
 {
     fd_real v[MAP_W];
     memcpy(v, &x, sizeof x);
@@ -152,7 +146,7 @@ MAP_INLINE map_v map_sqrt(map_v x)
 /* sin(x + turn pi/2). x = n pi/2 + r with pi/2 in four parts, three of them of 11 bits, so that n
  * times them is exact for n < 2^13: |x| < 12867. map_far corrects what lies beyond. */
 enum { MAP_FAR = 12000 };
-MAP_INLINE map_v map_sincos(map_v x, unsigned turn)
+FD_INLINE map_v map_sincos(map_v x, unsigned turn)
 {
     map_i neg = turn ? map_bits(x) ^ map_bits(x) : map_bits(x) & 0x80000000u;
     map_v a = map_abs(x), k = a * K(0.636619772) + K(MAP_ROUND), f = k - K(MAP_ROUND);
@@ -165,10 +159,10 @@ MAP_INLINE map_v map_sincos(map_v x, unsigned turn)
     c = K(1) - (K(0.5) * z - z * z * c);
     return map_real(map_bits(map_sel(map_mask((n & 1u) == 0), s, c)) ^ ((n & 2u) << 30) ^ neg);
 }
-MAP_INLINE map_v map_sin(map_v x) { return map_sincos(x, 0); }
-MAP_INLINE map_v map_cos(map_v x) { return map_sincos(x, 1); }
+FD_INLINE map_v map_sin(map_v x) { return map_sincos(x, 0); }
+FD_INLINE map_v map_cos(map_v x) { return map_sincos(x, 1); }
 /* tanh |x| = e/(e + 2) with e = exp(2 |x|) - 1 = 2^n (exp r - 1) + (2^n - 1) */
-MAP_INLINE map_v map_tanh(map_v x)
+FD_INLINE map_v map_tanh(map_v x)
 {
     map_v a = map_min(map_abs(x), 10), n = a * K(2.88539008177792681) + K(MAP_ROUND + 127);
     map_v s = map_power(map_bits(n)), e = map_expm1_poly(map_exp_arg(a + a, n - K(MAP_ROUND + 127)));
@@ -183,7 +177,7 @@ MAP_INLINE map_v map_tanh(map_v x)
  * (1 + erf(x/sqrt2))/2 loses. A polynomial in t itself magnifies the error of t near a = 0.
  * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. The exponential is kept times 2^64,
  * a normal number for every a, and the factor 2^-64 lies in the coefficients. Returns p(x). */
-MAP_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
+FD_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
 {
 #define T(c) K((c) * 0x1p-64)
     map_v y = map_min(map_abs(x), 16), h = map_real(map_bits(y) & 0xfffff000u), s = h * h;
@@ -199,21 +193,21 @@ MAP_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
     return e * T(0.398942280401432678);
 #undef T
 }
-MAP_INLINE map_v map_pdf(map_v x) { map_v a, q; return map_normal(x, &a, &q); }
-MAP_INLINE map_v map_cdf(map_v x)
+FD_INLINE map_v map_pdf(map_v x) { map_v a, q; return map_normal(x, &a, &q); }
+FD_INLINE map_v map_cdf(map_v x)
 {
     map_v a, q;
     map_normal(x, &a, &q);
     return map_sel(map_lt(x, map_fill(0)), q, K(1) - q);
 }
 /* x P = max(x, 0) - a q, and P + x p = g + (1 for x > 0), g = +-(a p - q); no inf * 0, as a <= 16 */
-MAP_INLINE map_v map_gelu(map_v x)
+FD_INLINE map_v map_gelu(map_v x)
 {
     map_v a, q;
     map_normal(x, &a, &q);
     return map_sign(map_relu(x) - a * q, x);
 }
-MAP_INLINE map_v map_gelu_slope(map_v x)
+FD_INLINE map_v map_gelu_slope(map_v x)
 {
     map_v a, q, p = map_normal(x, &a, &q), g = a * p - q;
     return map_sel(map_lt(x, map_fill(0)), -g, K(1) + g);
@@ -222,21 +216,21 @@ MAP_INLINE map_v map_gelu_slope(map_v x)
 #endif
 
 /* -1000 and 1000 stand for all numbers beyond, where x f(x) -> 0 would become inf * 0 */
-MAP_INLINE map_v map_floor(map_v x) { return map_max(x, -1000); }
-MAP_INLINE map_v map_clip(map_v x) { return map_floor(map_min(x, 1000)); }
-MAP_INLINE map_v map_step(map_v x)
+FD_INLINE map_v map_floor(map_v x) { return map_max(x, -1000); }
+FD_INLINE map_v map_clip(map_v x) { return map_floor(map_min(x, 1000)); }
+FD_INLINE map_v map_step(map_v x)
 {
     return map_sel(map_lt(map_fill(0), x), map_fill(1), map_fill(0));
 }
 /* s = 1/(1 + exp(-x)) and ds/dx, from exp(-|x|), which cannot overflow */
-MAP_INLINE map_v map_logistic(map_v x, map_v *ds)
+FD_INLINE map_v map_logistic(map_v x, map_v *ds)
 {
     map_v e = map_exp(-map_abs(x)), r = K(1) / (K(1) + e);
     *ds = e * r * r;
     return map_sel(map_lt(x, map_fill(0)), e, map_fill(1)) * r;
 }
-MAP_INLINE map_v map_sigmoid(map_v x) { map_v ds; return map_logistic(x, &ds); }
-MAP_INLINE map_v map_silu_slope(map_v x)
+FD_INLINE map_v map_sigmoid(map_v x) { map_v ds; return map_logistic(x, &ds); }
+FD_INLINE map_v map_silu_slope(map_v x)
 {
     map_v ds, s = map_logistic(x, &ds);
     return s + map_clip(x) * ds;
@@ -244,8 +238,8 @@ MAP_INLINE map_v map_silu_slope(map_v x)
 /* x (1 + tanh u)/2 = x sigmoid(v), v = 2 u = x (C1 + C3 x^2): sqrt(8/pi), and 0.044715 of that */
 #define MAP_C1 1.5957691216057308
 #define MAP_C3 0.07135481627260025
-MAP_INLINE map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
-MAP_INLINE map_v map_gelu_tanh_slope(map_v x)
+FD_INLINE map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
+FD_INLINE map_v map_gelu_tanh_slope(map_v x)
 {
     map_v ds, s = map_logistic(map_cubic(x), &ds);
     x = map_clip(x);
@@ -587,15 +581,16 @@ static fd_var *tape_fail(fd_tape *t, const char *where, const char *what, int nv
 
 /* Memory of gradients while fd_backward walks: a room is busy while the vjp that made it runs, and held by
  * every variable whose gradient lies in it; one that is neither serves what is made next. */
+enum { TAPE_ROOMS = 256 };
 struct tape_rooms {
     int n;
-    struct { fd_real *x; ptrdiff_t count; int busy, held; } room[256];
+    struct { fd_real *x; ptrdiff_t count; int busy, held; } room[TAPE_ROOMS];
 };
 
 static fd_real *tape_room(fd_tape *t, ptrdiff_t count)
 {
     struct tape_rooms *all = t->rooms;
-    if (!all || count < TAPE_BLOCK || all->n == 256) return fd_raw(t->mem, fd_real, count);
+    if (!all || count < TAPE_BLOCK || all->n == TAPE_ROOMS) return fd_raw(t->mem, fd_real, count);
     int best = all->n;
     for (int i = 0; i < all->n; i++)                   /* the smallest that will do */
         if (!all->room[i].busy && !all->room[i].held && all->room[i].count >= count
@@ -1332,7 +1327,7 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  * real axis of even n, nothing computed that is not kept. Many modes: fd_fft_run over the lanes, then the
  * kept ones. */
 
-#define SPEC_MR (FD_BYTES >= 64 ? 14 : 6)       /* modes, or pairs of rows, of a register block */
+#define SPEC_MR (FD_BYTES >= 64 ? 14 : 6)       /* modes, or twice the rows, of a register block */
 
 struct spec_axis {
     int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
@@ -1347,19 +1342,8 @@ struct spec {                         /* what an operator keeps in aux */
     const fd_real *p, *e;             /* T x as rows, T z as pairs: see spec_to; NULL: not kept */
 };
 
-#if defined(__GNUC__)
-#define SPEC_INLINE static inline __attribute__((always_inline))
-#else
-#define SPEC_INLINE static inline
-#endif
-#if defined(__GNUC__) && !defined(__clang__)
-#define SPEC_UNROLL _Pragma("GCC unroll 16")          /* sums in registers; clang knows */
-#else
-#define SPEC_UNROLL
-#endif
-
-SPEC_INLINE fd_vec spec_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
-SPEC_INLINE void spec_store(fd_real *p, fd_vec v, int w)
+FD_INLINE fd_vec spec_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
+FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
 {
     if (w < FD_W) vstore_n(p, v, w);
     else vstore(p, v);
@@ -1368,7 +1352,7 @@ SPEC_INLINE void spec_store(fd_real *p, fd_vec v, int w)
 /* rows that have the others for partners */
 #define SPEC_QUARTER(n) ((n) % 2 ? (n) / 2 + 1 : (n) / 4 + 1)
 
-/* Folded sums. A row j has the partners n - j, and h - j and h + j where n = 2h:
+/* Folded sums, as cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n). A row j has the partners n - j, and h - j and h + j where n = 2h:
  *
  *     e = f_j + f_n-j,   e' = f_h-j + f_h+j,        o = f_j - f_n-j,   o' = f_h-j - f_h+j
  *     re_k = sum_j c_jk (e +- e')                   im_k = sum_j s_jk (o -+ o')         + of re: k even
@@ -1376,13 +1360,13 @@ SPEC_INLINE void spec_store(fd_real *p, fd_vec v, int w)
  * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. Rows that are their own partners come
  * twice: half of c_jk, s_jk. For four rows eight sums and 2m products, m <= SPEC_MR modes of one vector
  * of lanes, which stay in registers as m is a constant. c, s: [1+n/4 or n/2][ldt], k = 0 even. */
-SPEC_INLINE void spec_fold(int m, int n, const fd_real *restrict c, const fd_real *restrict s, int ldt,
+FD_INLINE void spec_fold(int m, int n, const fd_real *restrict c, const fd_real *restrict s, int ldt,
                            const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict re,
                            fd_real *restrict im, ptrdiff_t ldo, int w)
 {
     fd_vec u[SPEC_MR], v[SPEC_MR];
     int h = n / 2;
-    SPEC_UNROLL
+    FD_UNROLL
     for (int k = 0; k < m; k++) u[k] = v[k] = (fd_vec){0};
     for (int j = 0; j < SPEC_QUARTER(n); j++, c += ldt, s += ldt) {
         fd_vec x = spec_load(f + j * ldf, w), y = spec_load(f + (j ? n - j : 0) * ldf, w);
@@ -1396,13 +1380,13 @@ SPEC_INLINE void spec_fold(int m, int n, const fd_real *restrict c, const fd_rea
             e[0] += p, e[1] -= p;
             o[0] -= q, o[1] += q;
         }
-        SPEC_UNROLL
+        FD_UNROLL
         for (int k = 0; k < m; k++) {
             u[k] += c[k] * e[k % 2];
             v[k] += s[k] * o[k % 2];
         }
     }
-    SPEC_UNROLL
+    FD_UNROLL
     for (int k = 0; k < m; k++) {
         spec_store(re + k * ldo, u[k], w);
         spec_store(im + k * ldo, v[k], w);
@@ -1415,27 +1399,27 @@ SPEC_INLINE void spec_fold(int m, int n, const fd_real *restrict c, const fd_rea
  *     f_j, f_n-j = (e_0 + e_1) +- (o_0 + o_1),     f_h-j, f_h+j = (e_0 - e_1) +- (o_1 - o_0)
  *
  * c, s: [top+1][ldt], both from row j on. */
-SPEC_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c,
+FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c,
                              const fd_real *restrict s, int ldt, const fd_real *restrict re,
                              const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f, ptrdiff_t ldf,
                              int w)
 {
     fd_vec e[2][SPEC_MR / 2], o[2][SPEC_MR / 2];
     int h = n / 2;
-    SPEC_UNROLL
+    FD_UNROLL
     for (int i = 0; i < r; i++) e[0][i] = e[1][i] = o[0][i] = o[1][i] = (fd_vec){0};
     for (int k = 0; k < m; k += 2)
-        SPEC_UNROLL
+        FD_UNROLL
         for (int p = 0; p < 2; p++, re += ldo, im += ldo, c += ldt, s += ldt) {
             if (k + p == m) break;
             fd_vec x = spec_load(re, w), y = spec_load(im, w);
-            SPEC_UNROLL
+            FD_UNROLL
             for (int i = 0; i < r; i++) {
                 e[p][i] += c[i] * x;
                 o[p][i] += s[i] * y;
             }
         }
-    SPEC_UNROLL
+    FD_UNROLL
     for (int i = 0; i < r; i++, j++) {
         fd_vec x = e[0][i] + e[1][i], y = o[0][i] + o[1][i];
         spec_store(f + j * ldf, x + y, w);
@@ -1451,11 +1435,7 @@ SPEC_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict
 /* n numbers that will be read soon are on their way while others are summed */
 static inline void spec_fetch(ptrdiff_t n, const fd_real *x)
 {
-#if defined(__GNUC__)
-    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *x) __builtin_prefetch(x + i, 0, 2);
-#else
-    (void)n, (void)x;
-#endif
+    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *x) vfetch(x + i, 0, 2);
 }
 
 /* m modes or rows in as few blocks of at most `most` as can be, nearly equal; of modes an even number */
@@ -2564,7 +2544,7 @@ static fd_var *fuse_gated(fd_tape *t, fd_var *h, fd_var *w, fd_var *ss, int f)
 
 /* sum_i (x_i - c)(y_i - c), or of x_i - c where y is NULL: 256 terms at a time in fd_real, what they
  * give in double */
-MAP_INLINE double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
+FD_INLINE double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
 {
     enum { PART = 16 * SUM_LANES, V = SUM_LANES / FD_W };
     double sum = 0;
