@@ -1,5 +1,5 @@
 /* train.c -- train a small network on 64 points and sample on 128: train [NETWORK [STEPS [SAMPLES]]]. Each
- * takes 7 to 30 seconds on two cores of an AMD EPYC that nothing else uses.
+ * takes 6 to 30 seconds on two cores of an AMD EPYC that nothing else uses.
  *
  * The data are a mixture of two Gaussian random functions, so the best possible denoiser is known
  * (fd_oracle_mix): the network's error is printed beside its error, and samples of both beside other data: the
