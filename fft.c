@@ -933,12 +933,28 @@ typedef struct {
 #define FFT_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define FFT_ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define FFT_FLIP 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
+#elif FFT_LANES == 8 && FD_BYTES == 32
+#define FFT_ZIP0 0, 8, 1, 9, 4, 12, 5, 13
+#define FFT_ZIP1 2, 10, 3, 11, 6, 14, 7, 15
+#define FFT_EVEN 0, 2, 8, 10, 4, 6, 12, 14
+#define FFT_ODDS 1, 3, 9, 11, 5, 7, 13, 15
+#define FFT_LOW  0, 1, 2, 3, 8, 9, 10, 11
+#define FFT_HIGH 4, 5, 6, 7, 12, 13, 14, 15
+#define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
 #elif FFT_LANES == 8
 #define FFT_ZIP0 0, 8, 1, 9, 2, 10, 3, 11
 #define FFT_ZIP1 4, 12, 5, 13, 6, 14, 7, 15
 #define FFT_EVEN 0, 2, 4, 6, 8, 10, 12, 14
 #define FFT_ODDS 1, 3, 5, 7, 9, 11, 13, 15
 #define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
+#elif FFT_LANES == 4 && FD_BYTES == 32
+#define FFT_ZIP0 0, 4, 2, 6
+#define FFT_ZIP1 1, 5, 3, 7
+#define FFT_EVEN FFT_ZIP0
+#define FFT_ODDS FFT_ZIP1
+#define FFT_LOW  0, 1, 4, 5
+#define FFT_HIGH 2, 3, 6, 7
+#define FFT_FLIP 3, 2, 1, 0
 #elif FFT_LANES == 4
 #define FFT_ZIP0 0, 4, 1, 5
 #define FFT_ZIP1 2, 6, 3, 7
@@ -952,15 +968,24 @@ typedef struct {
 #define FFT_ODDS 1, 3
 #define FFT_FLIP 1, 0
 #endif
+#define FFT_PAIR(a, b, to_a, to_b)            \
+    do {                                      \
+        fd_vec u_ = *(a), v_ = *(b);          \
+        *(a) = FFT_SHUFFLE(u_, v_, to_a);     \
+        *(b) = FFT_SHUFFLE(u_, v_, to_b);     \
+    } while (0)
 #endif
 
-/* a, b <- their numbers in turn: a0 b0 a1 b1 ..; and the way back */
+/* a, b <- their numbers in turn: a0 b0 a1 b1 ..; and the way back. Vectors of 32 bytes are two halves, and it is
+ * dear to cross: only FFT_LOW and FFT_HIGH do, a, b <- their low halves, their high halves; the others act in
+ * each half alone. */
 FD_INLINE void fft_zip(fd_vec *a, fd_vec *b)
 {
 #ifdef FFT_SHUFFLE
-    fd_vec u = *a, v = *b;
-    *a = FFT_SHUFFLE(u, v, FFT_ZIP0);
-    *b = FFT_SHUFFLE(u, v, FFT_ZIP1);
+    FFT_PAIR(a, b, FFT_ZIP0, FFT_ZIP1);
+#ifdef FFT_LOW
+    FFT_PAIR(a, b, FFT_LOW, FFT_HIGH);
+#endif
 #else
     fd_real u[2 * FFT_LANES], v[2 * FFT_LANES];
     memcpy(u, a, sizeof *a);
@@ -973,9 +998,10 @@ FD_INLINE void fft_zip(fd_vec *a, fd_vec *b)
 FD_INLINE void fft_unzip(fd_vec *a, fd_vec *b)
 {
 #ifdef FFT_SHUFFLE
-    fd_vec u = *a, v = *b;
-    *a = FFT_SHUFFLE(u, v, FFT_EVEN);
-    *b = FFT_SHUFFLE(u, v, FFT_ODDS);
+#ifdef FFT_LOW
+    FFT_PAIR(a, b, FFT_LOW, FFT_HIGH);
+#endif
+    FFT_PAIR(a, b, FFT_EVEN, FFT_ODDS);
 #else
     fd_real u[2 * FFT_LANES], v[2 * FFT_LANES];
     memcpy(u, a, sizeof *a);
@@ -999,7 +1025,8 @@ FD_INLINE fd_vec fft_flip(fd_vec a)
 #endif
 }
 
-/* Transpose FD_W vectors: log2 FD_W rounds of a perfect shuffle of all their numbers. */
+/* Transpose FD_W vectors: log2 FD_W rounds of a perfect shuffle of all their numbers; where vectors are halves, the
+ * first round crosses and the others stay within them. */
 FD_INLINE void fft_transpose(fd_vec a[FFT_LANES])
 {
     FD_UNROLL
@@ -1009,7 +1036,12 @@ FD_INLINE void fft_transpose(fd_vec a[FFT_LANES])
         for (int i = 0; i < FFT_LANES / 2; i++) {
             b[2 * i] = a[i];
             b[2 * i + 1] = a[i + FFT_LANES / 2];
+#ifdef FFT_LOW
+            if (round == 1) FFT_PAIR(b + 2 * i, b + 2 * i + 1, FFT_LOW, FFT_HIGH);
+            else            FFT_PAIR(b + 2 * i, b + 2 * i + 1, FFT_ZIP0, FFT_ZIP1);
+#else
             fft_zip(b + 2 * i, b + 2 * i + 1);
+#endif
         }
         FD_UNROLL
         for (int i = 0; i < FFT_LANES; i++) a[i] = b[i];
