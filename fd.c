@@ -357,6 +357,10 @@ void fd_perm(fd_rng r, int n, int *p)
  * terms and, where k is long, into slabs: both from k alone. So a product has the same bits however
  * its rows and columns are cut up, which is how threads and batches cut it.
  *
+ * A panel of A stays in L1 while it passes over B in L2. Where vectors and caches are small and B is too
+ * wide for that, or A is packed anyway, it is the other way round: MAT_TURN panels of A stay in L2
+ * while they pass over one panel of B.
+ *
  * op(A) is read in place where it lies densely. Rows with p contiguous that are further apart than
  * MAT_ROW, so that some could fall on the same set of the cache, are copied to a buffer with MAT_PITCH
  * between them. Columns of op(B) are copied to panels of MAT_NR, zeros at the end, unless the kernel
@@ -369,9 +373,14 @@ enum {
     MAT_LINE = 64 / (int)sizeof(fd_real),
     MAT_PITCH = MAT_KC + MAT_LINE,
     MAT_ROW = 2048 / (int)sizeof(fd_real),
-    MAT_AW = (MAT_MR + FD_W - 1) / FD_W * FD_W,
-    MAT_GROUP = 8,                                       /* panels packed at a time, A transposed */
-    MAT_NEAR = 65536,                                    /* numbers that are read in place */
+    MAT_AW = FD_BYTES == 64 ? 16 : MAT_MR,               /* numbers that a row of a packed panel takes */
+    MAT_GROUP = FD_BYTES == 64 ? 8 : 32,                 /* panels packed at a time, A transposed */
+    MAT_TURN = FD_BYTES == 64 ? 1 : MAT_GROUP,           /* panels that may pass over B together */
+    /* numbers of A and B that are read in place, of B beyond which they do, and that are fetched ahead */
+    MAT_NEAR_A = FD_BYTES == 64 ? 65536 : 32768 / (int)sizeof(fd_real),
+    MAT_NEAR_B = FD_BYTES == 64 ? 65536 : 65536 / (int)sizeof(fd_real),
+    MAT_WIDE = 262144 / (int)sizeof(fd_real),
+    MAT_AHEAD = FD_BYTES == 64 ? 1 << 30 : 65536 / (int)sizeof(fd_real),
     MAT_MC = 512, MAT_NC = 512,                          /* rows and columns of a block */
     MAT_SLAB = 2048, MAT_SLABS = 16,                     /* long k: least length, most slabs */
     MAT_PART = 1 << 19,                                  /* reals for their sums, or 64 rows */
@@ -463,10 +472,13 @@ typedef void mat_kernel(int k, const fd_real *a, ptrdiff_t as, const fd_real *b,
 #define MAT_ARGS int k, const fd_real *a, ptrdiff_t as, const fd_real *b, ptrdiff_t bs, \
                  int add, fd_real *c, ptrdiff_t ldc, int cols, const fd_real *next
 #define MAT_PASS k, a, as, b, bs, add, c, ldc, cols, next
+/* One row takes two vectors where one would do: gcc, tuning for some machines, does not fuse the products and
+ * sums of a lone chain, and the bits would not be those of the other tiles. */
+#define MAT_LEAST(r) ((r) == 1 ? 2 : 1)
 #define MAT_MAKE(r)                                                                 \
-    static void mat_n1_##r(MAT_ARGS) { mat_tile(r, 1, 0, MAT_PASS); }               \
+    static void mat_n1_##r(MAT_ARGS) { mat_tile(r, MAT_LEAST(r), 0, MAT_PASS); }    \
     static void mat_n2_##r(MAT_ARGS) { mat_tile(r, 2, 0, MAT_PASS); }               \
-    static void mat_t1_##r(MAT_ARGS) { mat_tile(r, 1, 1, MAT_PASS); }               \
+    static void mat_t1_##r(MAT_ARGS) { mat_tile(r, MAT_LEAST(r), 1, MAT_PASS); }    \
     static void mat_t2_##r(MAT_ARGS) { mat_tile(r, 2, 1, MAT_PASS); }
 #if FD_BYTES == 64
 #define MAT_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
@@ -494,7 +506,7 @@ static int mat_panel(int k) { return k * MAT_AW + MAT_LINE; }
 static ptrdiff_t mat_size_a(int ta, int m, int k)
 {
     const ptrdiff_t panels = (m + MAT_MR - 1) / MAT_MR;
-    if (!ta) return MAT_MR * MAT_PITCH;
+    if (!ta) return (panels < MAT_TURN ? panels : MAT_TURN) * MAT_MR * MAT_PITCH;
     return (panels < MAT_GROUP ? panels : MAT_GROUP) * mat_panel(k < MAT_KC ? k : MAT_KC);
 }
 static ptrdiff_t mat_size(int ta, int m, int n, int k)
@@ -607,19 +619,22 @@ static void mat_column(int m, int k, const fd_real *a, ptrdiff_t as, const fd_re
 static void mat_pack_b(const mat_job *g, int p0, int k, int j0, int n, fd_real *restrict y)
 {
     const fd_real *const end = mat_end(g->tb, g->B, g->k, g->n, g->ldb);
-    for (int j = 0; j < n; j += FD_W) {
-        const int cols = n - j < FD_W ? n - j : FD_W;
+    for (int j = 0, cols; j < n; j += cols) {
+        const fd_real *x = g->B + (g->tb ? (j0 + j) * g->ldb + p0 : p0 * g->ldb + j0 + j);
         fd_real *to = y + (ptrdiff_t)(j / MAT_NR) * k * MAT_NR + j % MAT_NR;
-        if (cols == 1) {
-            const fd_real *x = g->B + (g->tb ? (j0 + j) * g->ldb + p0 : p0 * g->ldb + j0 + j);
+        cols = n - j < FD_W ? n - j : FD_W;
+        if (!g->tb && j % MAT_NR == 0 && n - j >= MAT_NR) {     /* a whole panel: whole lines */
+            cols = MAT_NR;
+            for (int p = 0; p < k; p++, x += g->ldb, to += MAT_NR)
+                CORE_UNROLL
+                for (int h = 0; h < MAT_NR; h += FD_W) vstore(to + h, g->alpha * vload(x + h));
+        } else if (cols == 1) {
             const fd_vec zero = { 0 };
             for (int p = 0; p < k; p++, to += MAT_NR) vstore(to, zero + g->alpha * x[g->tb ? p : p * g->ldb]);
         } else if (!g->tb) {
-            const fd_real *x = g->B + p0 * g->ldb + j0 + j;
             for (int p = 0; p < k; p++, x += g->ldb, to += MAT_NR)
                 vstore(to, g->alpha * mat_load(x, cols, end));
         } else {
-            const fd_real *x = g->B + (j0 + j) * g->ldb + p0;
             for (int p = 0; p < k; p += FD_W, x += FD_W) {
                 const int len = k - p < FD_W ? k - p : FD_W;
                 fd_vec v[FD_W];
@@ -637,8 +652,8 @@ static int mat_cut(int n, int parts, int unit, int part)
     return at < n ? (int)at : n;
 }
 
-/* terms p0.. of op(A), rows i0.., cut into `panels`: panels t..e. To [rows][MAT_PITCH], one panel,
- * or where A is stored transposed to [e - t][k][MAT_AW]: some at once, as their rows are strewn */
+/* terms p0.. of op(A), rows i0.., cut into `panels`: panels t..e. To [rows][MAT_PITCH], or where A is
+ * stored transposed to [e - t][k][MAT_AW]: some at once, as their rows are strewn */
 static void mat_pack_a(const mat_job *g, int p0, int k, int i0, int m, int panels, int t, int e,
                        fd_real *restrict y)
 {
@@ -647,13 +662,19 @@ static void mat_pack_a(const mat_job *g, int p0, int k, int i0, int m, int panel
     int at[MAT_GROUP + 1];
     for (int u = t; u <= e; u++) at[u - t] = mat_cut(m, panels, 1, u);
     if (g->ta)
-        for (int p = 0; p < k; p++, x += g->lda, y += MAT_AW)
-            for (int u = 0; u < e - t; u++)
-                for (int h = 0; h < MAT_AW; h += FD_W)
-                    vstore(y + u * mat_panel(k) + h,
-                           mat_load(x + at[u] + h, at[u + 1] - at[u] - h, end));
+        for (int p = 0; p < k; p++, x += g->lda, y += MAT_AW) {
+            fd_real *to = y;
+            if (end - (x + at[e - t]) >= MAT_AW)                /* no row reaches over the end */
+                for (int u = 0; u < e - t; u++, to += mat_panel(k))
+                    CORE_UNROLL
+                    for (int h = 0; h < MAT_AW; h += FD_W) vstore(to + h, vload(x + at[u] + h));
+            else
+                for (int u = 0; u < e - t; u++, to += mat_panel(k))
+                    for (int h = 0; h < MAT_AW; h += FD_W)
+                        vstore(to + h, mat_load(x + at[u] + h, at[u + 1] - at[u] - h, end));
+        }
     else
-        for (int i = at[0]; i < at[1]; i++, y += MAT_PITCH) {
+        for (int i = at[0]; i < at[e - t]; i++, y += MAT_PITCH) {
             const fd_real *const row = x + i * g->lda;
             int p = 0;
             for (; p + FD_W <= k; p += FD_W) vstore(y + p, vload(row + p));
@@ -664,6 +685,29 @@ static void mat_pack_a(const mat_job *g, int p0, int k, int i0, int m, int panel
 typedef struct { const fd_real *at, *end; } mat_span;
 static mat_span mat_from(const fd_real *x, ptrdiff_t n) { return (mat_span){ x, x + n }; }
 
+typedef struct {                       /* what the tiles of a block share; n without the lone column */
+    int ta, n, k, add;
+    const fd_real *b;
+    ptrdiff_t as, bs, panel, ldc;      /* panel: from MAT_NR columns of b to the next */
+    fd_real *c;
+} mat_tiles;
+
+/* `count` panels a[u], rows at[u]..at[u + 1] of C, times all of B */
+FD_INLINE void mat_pass(int count, const mat_tiles *x, const int *at, const fd_real *const *a, mat_span next[2])
+{
+    const fd_real *b = x->b;
+    for (int j = 0; j < x->n; j += MAT_NR, b += x->panel) {
+        const int cols = x->n - j < MAT_NR ? x->n - j : MAT_NR;
+        for (int u = 0; u < count; u++) {
+            mat_span *const s = &next[next[0].at >= next[0].end];
+            const int more = s->at < s->end;
+            mat_kernels[at[u + 1] - at[u] - 1][x->ta][cols > FD_W](x->k, a[u], x->as, b, x->bs, x->add,
+                x->c + at[u] * x->ldc + j, x->ldc, cols, more ? s->at : b);
+            if (more) s->at += x->k * MAT_LINE;
+        }
+    }
+}
+
 /* the block of m x n entries of C at (i0, j0), summed over k terms from p0. What will be read next
  * of A and B is fetched meanwhile, as far as it lies in one piece: the processor by itself stops at
  * the end of each panel and waits for memory at the next (skinny products: 0.5 of peak, now 0.7) */
@@ -671,43 +715,49 @@ static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, in
                       ptrdiff_t ldc, int add, fd_real *pack)
 {
     fd_real *const pa = pack, *const pb = pack + mat_size_a(g->ta, g->m, g->k);
-    const int panels = (m + MAT_MR - 1) / MAT_MR, group = g->ta ? MAT_GROUP : 1;
+    const int panels = (m + MAT_MR - 1) / MAT_MR;
     const int whole_a = g->lda == (g->ta ? g->m : g->k);
     const int whole_b = g->ldb == (g->tb ? g->k : g->n);
     const int alone = !g->ta && n % MAT_NR == 1 && FD_W > 1;          /* the last column of C */
     for (int q = 0; q < k; q += MAT_KC, add = 1) {
         const int kc = k - q < MAT_KC ? k - q : MAT_KC, p = p0 + q;
-        const int direct_b = !g->tb && n % FD_W == 0 && g->alpha == 1
-                          && (panels <= 2 || kc * g->ldb <= MAT_NEAR);
-        const int direct_a = g->ta ? n <= MAT_NR || kc * g->lda <= MAT_NEAR : g->lda <= MAT_ROW;
-        const fd_real *const b = direct_b ? g->B + p * g->ldb + j0 : pb;
+        const int unit = m == 1 ? MAT_NR : FD_W;                      /* MAT_LEAST */
+        const int direct_b = !g->tb && n % unit == 0 && g->alpha == 1
+                          && (panels <= 2 || kc * g->ldb <= MAT_NEAR_B);
+        const int direct_a = g->ta ? n <= MAT_NR || kc * g->lda <= MAT_NEAR_A : g->lda <= MAT_ROW;
+        const ptrdiff_t as = direct_a ? g->lda : g->ta ? MAT_AW : MAT_PITCH;
+        const int turn = (g->ta ? !direct_a : kc * n > MAT_WIDE) ? MAT_TURN : 1;
+        const int group = g->ta ? MAT_GROUP : turn;
+        const mat_tiles x = { g->ta, n - alone, kc, add, direct_b ? g->B + p * g->ldb + j0 : pb, as,
+                              direct_b ? g->ldb : MAT_NR, direct_b ? MAT_NR : (ptrdiff_t)kc * MAT_NR, ldc, C };
         mat_span next[2] = { { NULL, NULL }, { NULL, NULL } };
         if (q + kc < k) {                                     /* the next terms, of as many rows */
-            if (whole_a && g->ta) next[0] = mat_from(g->A + (p + kc) * g->lda, kc * g->lda);
-            if (whole_b && !g->tb) next[1] = mat_from(g->B + (p + kc) * g->ldb, kc * g->ldb);
+            const ptrdiff_t la = kc * g->lda, lb = kc * g->ldb;
+            if (whole_a && g->ta && la <= MAT_AHEAD) next[0] = mat_from(g->A + p * g->lda + la, la);
+            if (whole_b && !g->tb && lb <= MAT_AHEAD) next[1] = mat_from(g->B + p * g->ldb + lb, lb);
         } else {                                              /* the next product of a batch */
             if (whole_a && g->sa) next[0] = mat_from(g->A + g->sa, (ptrdiff_t)g->m * g->k);
             if (whole_b && g->sb) next[1] = mat_from(g->B + g->sb, (ptrdiff_t)g->k * g->n);
         }
         if (!direct_b) mat_pack_b(g, p, kc, j0, n, pb);
-        for (int t = 0; t < panels && n > alone; t++) {
-            const int i = mat_cut(m, panels, 1, t), rows = mat_cut(m, panels, 1, t + 1) - i;
-            const ptrdiff_t as = direct_a ? g->lda : g->ta ? MAT_AW : MAT_PITCH;
-            const fd_real *a = pa + t % group * mat_panel(kc);
-            if (direct_a) a = g->A + (g->ta ? p * g->lda + i0 + i : (i0 + i) * g->lda + p);
-            else if (t % group == 0)
+        int at[MAT_TURN + 1] = { 0 };                         /* first rows of the panels t..e */
+        const fd_real *a[MAT_TURN];
+        for (int t = 0, e; t < panels && n > alone; t = e) {
+            e = panels - t < turn ? panels : t + turn;
+            if (!direct_a && t % group == 0)
                 mat_pack_a(g, p, kc, i0, m, panels, t, t + group < panels ? t + group : panels, pa);
-            if (whole_a && !g->ta && !g->sa)                  /* the next panel, and 8 KiB ahead */
-                next[0] = mat_from(g->A + (i0 + i + rows) * g->lda + 128 * MAT_LINE, rows * g->lda);
-            for (int j = 0; j < n - alone; j += MAT_NR) {
-                const int cols = n - j < MAT_NR ? n - j : MAT_NR;
-                mat_span *const s = &next[next[0].at >= next[0].end];
-                const int more = s->at < s->end;
-                mat_kernels[rows - 1][g->ta][cols > FD_W](kc, a, as,
-                    b + (direct_b ? j : (ptrdiff_t)j * kc), direct_b ? g->ldb : MAT_NR, add,
-                    C + i * ldc + j, ldc, cols, more ? s->at : pa);
-                if (more) s->at += kc * MAT_LINE;
+            for (int u = 0; u < e - t; u++) {
+                const ptrdiff_t i = i0 + at[u];
+                at[u + 1] = mat_cut(m, panels, 1, t + u + 1);
+                if (direct_a) a[u] = g->A + (g->ta ? p * g->lda + i : i * g->lda + p);
+                else a[u] = pa + (g->ta ? (t + u) % group * mat_panel(kc) : (at[u] - at[0]) * MAT_PITCH);
             }
+            if (whole_a && !g->ta && !g->sa && turn == 1)             /* the next panel, and 8 KiB ahead */
+                next[0] = mat_from(g->A + (i0 + at[e - t]) * g->lda + 128 * MAT_LINE,
+                                   (at[e - t] - at[0]) * g->lda);
+            if (turn == 1) mat_pass(1, &x, at, a, next);
+            else mat_pass(e - t, &x, at, a, next);
+            at[0] = at[e - t];
         }
         if (alone)
             mat_column(m, kc, g->A + i0 * g->lda + p, g->lda, mat_end(0, g->A, g->m, g->k, g->lda),

@@ -413,7 +413,8 @@ static void products(fd_arena a)
     static const double scale[][2] = { { 1, 0 }, { 1, 1 }, { -2.385, 0 }, { 0.7, 1 }, { 1, -0.3 },
                                        { 1.3, 2.5 } };
     static const int more[][3] = { { 130, 150, 70 }, { 200, 33, 300 }, { 29, 515, 257 },
-        { 5, 7, 4096 }, { 3, 70, 5003 }, { 530, 40, 10 }, { 1, 1, 9001 }, { 300, 2, 33 } };
+        { 5, 7, 4096 }, { 3, 70, 5003 }, { 530, 40, 10 }, { 1, 1, 9001 }, { 300, 2, 33 },
+        { 410, 330, 530 }, { 395, 40, 100 } };
     const int count = (int)(sizeof e / sizeof *e);
     int at = 0;
     for (int t = 0; t < 4; t++) {
@@ -438,8 +439,8 @@ static void products(fd_arena a)
 static void product_bits(fd_arena a)
 {
     static const int rows[][3] = { { 37, 41, 29 }, { 70, 100, 300 }, { 19, 35, 4500 },
-                                   { 150, 140, 130 } };
-    for (size_t r = 0; r < 4 * sizeof rows / sizeof *rows; r++) {
+                                   { 150, 140, 130 }, { 210, 270, 520 } };
+    for (size_t r = 0; r < 4 * (sizeof rows / sizeof *rows); r++) {
         const int m = rows[r / 4][0], n = rows[r / 4][1], k = rows[r / 4][2];
         const int ta = r & 1, tb = r >> 1 & 1;
         const int lda = ta ? m : k, ldb = tb ? k : n;
