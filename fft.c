@@ -301,6 +301,12 @@ static void fft_pass_apart(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w,
  * integers. */
 
 enum { FFT_MAXF = 20, FFT_LONG = 256 };    /* 3^18 < 2^29 < 3^19: 18 radices at most */
+/* With 32 registers: large radices, 16 first in long lines; with 16: 4 where possible, which just fits, and 8. */
+#if FD_BYTES == 64 || defined(FD_STRICT)
+enum { FFT_FEW = 0, FFT_FIRST = 16 };
+#else
+enum { FFT_FEW = 1, FFT_FIRST = 8 };
+#endif
 
 typedef struct fft_core {
     int n, nf, f[FFT_MAXF];               /* length and radices */
@@ -310,21 +316,21 @@ typedef struct fft_core {
     ptrdiff_t room;                       /* numbers of scratch that fft_core_run wants */
 } fft_core;
 
-/* Radices of n, in the order of the passes: 16 for section 8, odd ones, 4, 8; returns their number.
- * */
+/* Radices of n, in the order of the passes: FFT_FIRST for section 8, odd ones, 4, 8; returns their
+ * number. */
 static int fft_factors(int n, int f[FFT_MAXF])
 {
     int two = 0, nf = 0;
-    if (n % 16 == 0 && n >= FFT_LONG) {
-        f[nf++] = 16;
-        n /= 16;
+    if (n % FFT_FIRST == 0 && n >= FFT_LONG) {
+        f[nf++] = FFT_FIRST;
+        n /= FFT_FIRST;
     }
     for (; n % 2 == 0; n /= 2) two++;
     for (int p = 3; (int64_t)p * p <= n; p += 2) for (; n % p == 0; n /= p) f[nf++] = p;
     if (n > 1) f[nf++] = n;
-    if (two == 1) f[nf++] = 2;                       /* 2^two = 8^a 4^b, b <= 2 */
+    if (two == 1) f[nf++] = 2;                       /* 2^two = 8^a 4^b, b <= 2 or a <= 1 */
     else if (two) {
-        int b = two % 3 == 0 ? 0 : two % 3 == 1 ? 2 : 1;
+        int b = FFT_FEW ? two / 2 - two % 2 : two % 3 == 0 ? 0 : two % 3 == 1 ? 2 : 1;
         for (int i = 0; i < b; i++) f[nf++] = 4;
         for (int i = 0; i < (two - 2 * b) / 3; i++) f[nf++] = 8;
     }
@@ -765,12 +771,16 @@ struct fd_fft {
 /* FD_R2C to and from a half spectrum */
 enum { FFT_HALF = FD_DST4 + 1 };
 
+/* vectors between a line and its scratch: where they are about 4 KB apart, as for powers of two, a number that was
+ * just written holds up the next one that is read */
+enum { FFT_GAP = FFT_FEW ? 16 : 0 };
+
 /* Transform the line at v[1..len] in v[room]; result at the pointer returned, number j at [j ^
  * *swap]. */
 static fd_vec *fft_line(const fd_fft *p, int kind, int sign, fd_vec *v, int *swap)
 {
     const int n = p->n, h = n / 2, sine = kind >= FD_DST1;
-    fd_vec *d = v + 1, *t = d + p->len + 2;
+    fd_vec *d = v + 1, *t = d + p->len + 2 + FFT_GAP;
     fft_z *s, *z = (fft_z *)t;
     *swap = 0;
     switch (kind) {
@@ -1118,24 +1128,25 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
 
 /* ---- 8. Long lines ------------------------------------------------------------------------------
  *
- * A line of contiguous numbers of length n = 16 m need not share the vectors with others: the first
- * pass, of radix 16, is done for FD_W neighbours i at a time; what it leaves are 16 transforms of
+ * A line of contiguous numbers of length n = R m, R = FFT_FIRST, need not share the vectors with others:
+ * the first pass, of radix R, is done for FD_W neighbours i at a time; what it leaves are R transforms of
  * length m, and a transposition gives one of them to each lane for the passes that remain. Their
- * results X_q+16k, for q = 0..15, are neighbours again. The operations on a number are those of
+ * results X_q+Rk, for q < R, are neighbours again. The operations on a number are those of
  * section 3, and so are its bits.
  *
  * Numbers are interleaved at x (exchanged where swap is set), or in two planes x and xi; y
- * likewise. w [15][2][m]: factors of the first pass. s: scratch. */
+ * likewise. w [R-1][2][m]: factors of the first pass. s: scratch. */
 
 static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, const fd_real *xi,
                      fd_real *y, fd_real *yi, int swap, fd_real scale, fft_z *s)
 {
-    ptrdiff_t m = p->n / 16;
+    enum { R = FFT_FIRST };
+    ptrdiff_t m = p->n / R;
     for (ptrdiff_t i = 0; i < m; i += FFT_LANES) {
         if (i > m - FFT_LANES) i = m - FFT_LANES;                    /* the last block overlaps */
-        fft_z a[16];
+        fft_z a[R];
         FD_UNROLL
-        for (int j = 0; j < 16; j++) {
+        for (int j = 0; j < R; j++) {
             ptrdiff_t at = i + m * j;
             if (xi) a[j] = (fft_z){ vload(x + at), vload(xi + at) };
             else {
@@ -1144,11 +1155,12 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
                 a[j] = swap ? (fft_z){ v, u } : (fft_z){ u, v };
             }
         }
-        fft_16(a);
+        if (R == 8) fft_8(a);
+        else fft_16(a);
         FD_UNROLL
-        for (int q = 1; q < 16; q++)
+        for (int q = 1; q < R; q++)
             a[q] = z_mulv(a[q], vload(w + (2 * q - 2) * m + i), vload(w + (2 * q - 1) * m + i));
-        for (int g = 0; g < 16 / FFT_LANES; g++) {
+        for (int g = 0; g < R / FFT_LANES; g++) {
             fd_vec r[FFT_LANES], c[FFT_LANES];
             FD_UNROLL
             for (int l = 0; l < FFT_LANES; l++) {
@@ -1161,10 +1173,10 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
             for (int l = 0; l < FFT_LANES; l++) s[m * g + i + l] = (fft_z){ r[l], c[l] };
         }
     }
-    for (int g = 0; g < 16 / FFT_LANES; g++) {
-        const fft_z *z = fft_passes(p, 1, m, s + m * g, s + m * (16 / FFT_LANES));
+    for (int g = 0; g < R / FFT_LANES; g++) {
+        const fft_z *z = fft_passes(p, 1, m, s + m * g, s + m * (R / FFT_LANES));
         for (ptrdiff_t k = 0; k < m; k++) {
-            ptrdiff_t at = 16 * k + FFT_LANES * g;
+            ptrdiff_t at = R * k + FFT_LANES * g;
             fd_vec u = z[k].r * scale, v = z[k].i * scale;
             if (yi) { vstore(y + at, u); vstore(yi + at, v); continue; }
             if (swap) { fd_vec t = u; u = v; v = t; }
@@ -1236,10 +1248,11 @@ static void fft_long_real(const fft_real *p, const fd_real *lw, int sign, fd_rea
 
 static const fd_real *fft_long_plan(fd_arena *a, const fft_core *p)
 {
-    ptrdiff_t m = p->n / 16;
-    fd_real *w = fd_raw(a, fd_real, 30 * m);
+    enum { ROW = 2 * (FFT_FIRST - 1) };
+    ptrdiff_t m = p->n / FFT_FIRST;
+    fd_real *w = fd_raw(a, fd_real, ROW * m);
     for (ptrdiff_t i = 0; w && i < m; i++)
-        for (int q = 0; q < 30; q++) w[q * m + i] = p->w[0][30 * i + q];
+        for (int q = 0; q < ROW; q++) w[q * m + i] = p->w[0][ROW * i + q];
     return w;
 }
 
@@ -1268,7 +1281,7 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
         if (kind == FD_DCT1) p->even = fd_fft_plan(a, kind, N / 2 + 1);
         else if (N > 2)      p->even = fd_fft_plan(a, kind, N / 2 - 1);
         if (a->st->code) return NULL;
-        p->room = p->len + 4 + p->odd->room + (p->even ? p->even->room : 0);
+        p->room = p->len + 4 + FFT_GAP + p->odd->room + (p->even ? p->even->room : 0);
         return p;
     }
     if (kind == FD_C2C || (four && n % 2 == 0)) {
@@ -1291,11 +1304,11 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
         p->w = w;
     }
     const fft_core *core = p->core ? p->core : p->real->core;
-    if (FFT_LANES > 1 && kind <= FD_R2C && core && !core->conv && core->f[0] == 16) {
+    if (FFT_LANES > 1 && kind <= FD_R2C && core && !core->conv && core->n >= FFT_LONG && core->f[0] == FFT_FIRST) {
         p->wl = fft_long_plan(a, core);
         if (!p->wl) return NULL;
     }
-    p->room = p->len + 4 + (kind <= FD_R2C ? 0 : one ? 2 * (ptrdiff_t)N + 6 : n + 4)
+    p->room = p->len + 4 + FFT_GAP + (kind <= FD_R2C ? 0 : one ? 2 * (ptrdiff_t)N + 6 : n + 4)
             + 2 * (p->core ? p->core->room : p->real->room);
     return p;
 }
