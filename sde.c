@@ -523,21 +523,18 @@ fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, f
 
 enum { LIN_BLOCK = 8192, LIN_SERIAL = 1 << 16 };      /* reals: of one task; below: one thread */
 
-static inline fd_vec lin_load(const fd_real *p, int r)
+/* Nothing is fused: of a b + c d a compiler may fuse either product or none, and copies of this loop would
+ * then differ in the last bit. */
+FD_NOFMA_FN static void lin_row(ptrdiff_t n, int nin, const fd_real c[3], const fd_real *const in[3],
+                                fd_real *y)
 {
-    return r == FD_W ? vload(p) : vload_n(p, r);
-}
-
-/* The sum starts from 0: of a b + c d a compiler may fuse either product, and copies of this loop
- * would then differ in the last bit; 0 + a b + c d has one fused form. */
-static void lin_row(ptrdiff_t n, int nin, const fd_real c[3], const fd_real *const in[3],
-                    fd_real *y)
-{
+    FD_NOFMA
     const fd_vec zero = { 0 };
     for (ptrdiff_t i = 0; i < n; i += FD_W) {
         int r = n - i < FD_W ? (int)(n - i) : FD_W;
         fd_vec s = zero;
-        for (int j = 0; j < nin; j++) s = s + c[j] * lin_load(in[j] + i, r);
+        for (int j = 0; j < nin; j++)
+            s = s + c[j] * (r == FD_W ? vload(in[j] + i) : vload_n(in[j] + i, r));
         if (r == FD_W) vstore(y + i, s);
         else vstore_n(y + i, s, r);
     }
