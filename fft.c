@@ -16,6 +16,13 @@
 
 typedef struct { fd_vec r, i; } fft_z;                  /* one complex number in each lane */
 
+/* With 32 registers: large radices, 16 first in long lines; with 16: 4 where possible, which just fits, and 8. */
+#if FD_BYTES == 64 || defined(FD_STRICT)
+enum { FFT_FEW = 0, FFT_FIRST = 16 };
+#else
+enum { FFT_FEW = 1, FFT_FIRST = 8 };
+#endif
+
 /* ---- 1. Roots of unity --------------------------------------------------------------------------
  *
  * w_n^k = cos t - i sin t, t = 2 pi k/n, is brought to 0 <= t <= pi/4 in integers, where t = hi +
@@ -217,9 +224,11 @@ FD_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, c
                           const fft_z *restrict x, ptrdiff_t xs, int xw, fft_z *restrict y, ptrdiff_t ys,
                           int yw)
 {
-    for (ptrdiff_t k = 0; k < l1; k++) {
-        for (ptrdiff_t i = 0; i < ido; i++) {
-            const fft_z *in = x + (i + ido * r * k) * xs;
+    const int last = FFT_FEW && ido == 1;                            /* one loop, over k */
+    const ptrdiff_t outer = last ? 1 : l1, inner = last ? l1 : ido, step = last ? r : 1;
+    for (ptrdiff_t k = 0; k < outer; k++) {
+        for (ptrdiff_t i = 0; i < inner; i++) {
+            const fft_z *in = x + (i * step + ido * r * k) * xs;
             fft_z *out = y + (i + ido * k) * ys, a[16];
             FD_UNROLL
             for (int j = 0; j < r; j++) a[j] = z_get(in + ido * j * xs, xw);
@@ -278,6 +287,7 @@ static void fft_pass(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const
                      fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
 {
     if (r % 2 && r > FFT_HAND) fft_prime(r, ido, l1, w, c, x, y, t);
+    else if (FFT_FEW && ido == 1) FFT_HAND_PASS(r, 1, l1, w, c, x, 1, 0, y, 1, 0)
     else FFT_HAND_PASS(r, ido, l1, w, c, x, 1, 0, y, 1, 0)
 }
 
@@ -286,7 +296,8 @@ static void fft_pass_apart(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w,
                            const fft_z *restrict x, ptrdiff_t xs, int xw, fft_z *restrict y, ptrdiff_t ys,
                            int yw)
 {
-    FFT_HAND_PASS(r, ido, l1, w, c, x, xs, xw, y, ys, yw)
+    if (FFT_FEW && ido == 1) FFT_HAND_PASS(r, 1, l1, w, c, x, xs, xw, y, ys, yw)
+    else FFT_HAND_PASS(r, ido, l1, w, c, x, xs, xw, y, ys, yw)
 }
 
 /* ---- 4. Complex lines ---------------------------------------------------------------------------
@@ -301,13 +312,6 @@ static void fft_pass_apart(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w,
  * integers. */
 
 enum { FFT_MAXF = 20, FFT_LONG = 256 };    /* 3^18 < 2^29 < 3^19: 18 radices at most */
-/* With 32 registers: large radices, 16 first in long lines; with 16: 4 where possible, which just fits, and 8. */
-#if FD_BYTES == 64 || defined(FD_STRICT)
-enum { FFT_FEW = 0, FFT_FIRST = 16 };
-#else
-enum { FFT_FEW = 1, FFT_FIRST = 8 };
-#endif
-
 typedef struct fft_core {
     int n, nf, f[FFT_MAXF];               /* length and radices */
     const fd_real *w[FFT_MAXF], *c[FFT_MAXF];     /* of each pass: factors w, cosines and sines */
@@ -1375,10 +1379,10 @@ void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdif
 
 /* ---- 10. Grids ----------------------------------------------------------------------------------
  *
- * Real lines along the last axis, complex lines along the others. Small functions go through all
- * axes at once, FD_W of them in the lanes of vectors, which asks for one transposition each way. Of
- * the others some at a time are done axis by axis, so that they are still in the cache when the
- * next axis comes. A line is computed in the same way in both. */
+ * Real lines along the last axis, complex lines along the others; the scale comes last. Small functions
+ * go through all axes at once, FD_W of them in the lanes of vectors, which asks for one transposition
+ * each way. Of the others some at a time are done axis by axis, so that they are still in the cache when
+ * the next axis comes. A line is computed in the same way in both. */
 
 enum { FFT_NEAR = 1100 << 10 };            /* bytes that a core holds near itself */
 
@@ -1392,14 +1396,14 @@ typedef struct {
 
 /* w = u or, where u is not to be changed, scratch; the complex lines along an axis of b functions
  * */
-static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_real *w,
+static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_real *w, double scale,
                           fd_arena scratch)
 {
     ptrdiff_t inner = g->half / 2, n = g->n[axis];
     for (int j = axis + 1; j < g->nd - 1; j++) inner *= g->n[j];
     fft_lines from = { u, inner, 2, 2 * inner * n, 2 * inner, 2 * n, 2 }, to = from;
     to.x = w;
-    fft_lines_run(g->plan[axis], FD_C2C, g->sign, 1, b * (g->cplx / n), &from, &to, scratch);
+    fft_lines_run(g->plan[axis], FD_C2C, g->sign, scale, b * (g->cplx / n), &from, &to, scratch);
 }
 
 /* b functions, axis by axis; w [b][cplx] may be u */
@@ -1410,10 +1414,10 @@ static void fft_grid_axes(const fft_grid *g, int b, fd_real *x, fd_real *u, fd_r
     fft_lines real = { x, lines, g->len, 0, 1, g->len, 1 };
     fft_lines spec = { w, lines, g->half, 0, 1, g->half, 1 };
     if (g->sign < 0) {
-        fft_lines_run(g->plan[g->nd - 1], FFT_HALF, -1, g->scale, lines, &real, &spec, scratch);
-        for (int j = g->nd - 2; j >= 0; j--) fft_grid_axis(g, j, b, w, w, scratch);
+        fft_lines_run(g->plan[g->nd - 1], FFT_HALF, -1, g->nd > 1 ? 1 : g->scale, lines, &real, &spec, scratch);
+        for (int j = g->nd - 2; j >= 0; j--) fft_grid_axis(g, j, b, w, w, j ? 1 : g->scale, scratch);
     } else {
-        for (int j = 0; j < g->nd - 1; j++) fft_grid_axis(g, j, b, j ? w : u, w, scratch);
+        for (int j = 0; j < g->nd - 1; j++) fft_grid_axis(g, j, b, j ? w : u, w, 1, scratch);
         fft_lines_run(g->plan[g->nd - 1], FFT_HALF, 1, g->scale, lines, &spec, &real, scratch);
     }
 }
@@ -1441,10 +1445,9 @@ static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, int next, 
     int swap;
     if (!fwd) fft_move(&spec, 0, count, 0, (fd_vec *)s, 0, 1);
     else for (fft_z *row = s; row < s + g->cplx; row += g->half / 2, rows.x += g->len) {
-        fft_move(&rows, 0, count, 0, v + 1, 0, 1);
-        const fft_z *y = (fft_z *)fft_line(g->plan[last], FFT_HALF, -1, v, &swap);
-        for (ptrdiff_t k = 0; k < g->half / 2; k++)
-            row[k] = (fft_z){ y[k].r * (fd_real)g->scale, y[k].i * (fd_real)g->scale };
+        fft_move(&rows, 0, count, 0, (fd_vec *)row, 0, 1);
+        const fft_z *y = fft_real_run(g->plan[last]->real, (fd_vec *)row, d);
+        if (y != row) memcpy(row, y, (size_t)(g->half / 2) * sizeof *y);
     }
     for (int i = 0; i < last; i++) {
         int axis = fwd ? last - 1 - i : i, n = g->n[axis];
@@ -1458,7 +1461,7 @@ static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, int next, 
             fft_core_apart(g->plan[axis]->core, line, inner, !fwd, d);
         }
     }
-    if (fwd) fft_move(&spec, 0, count, 1, (fd_vec *)s, 0, 1);
+    if (fwd) fft_move(&spec, 0, count, 1, (fd_vec *)s, 0, (fd_real)g->scale);
     else for (fft_z *row = s; row < s + g->cplx; row += g->half / 2, rows.x += g->len) {
         fd_vec *y = fft_real_back(g->plan[last]->real, row, d, &swap);
         fft_move(&rows, 0, count, 1, y, swap, (fd_real)g->scale);
