@@ -2276,9 +2276,10 @@ static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r
     return t->mem->st->code ? NULL : y;
 }
 
-/* --- y = f(x w1 + b1) w2: the hidden layer is never stored --- */
+/* --- y = f(x w1 + b1) w2: of the hidden layer at most x w1 + b1 is stored --- */
 
-enum { FUSE_PARTS = 16 };                             /* partial sums of the gradients of weights */
+enum { FUSE_PARTS = 16,                               /* partial sums of the gradients of weights */
+       FUSE_NARROW = 64 };                            /* so few products a number are sooner made than read */
 
 /* a hidden layer before its activation */
 static void fuse_hidden(int m, int in, int hid, const fd_real *x, const fd_real *w1,
@@ -2291,6 +2292,7 @@ static void fuse_hidden(int m, int in, int hid, const fd_real *x, const fd_real 
 static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_var *x = y->src[0], *w1 = y->src[1], *b1 = y->src[2], *w2 = y->src[3];
+    const fd_real *kept = y->aux;
     int in = w1->n[0], hid = w1->n[1], out = w2->n[1], f = y->i[0], weights = w1->needs;
     int n = x->n[0], rows = fuse_rows(in, hid, n), blocks = (n + rows - 1) / rows;
     int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
@@ -2316,14 +2318,15 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     for (int p = 0; p < parts; p++) {
         fd_arena mem = job[threads_this()].mem;
         ptrdiff_t size = (ptrdiff_t)rows * hid;
-        fd_real *z = fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
+        fd_real *room = kept ? NULL : fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
         fd_real *da = fd_raw(&mem, fd_real, size), *dz = fd_raw(&mem, fd_real, size);
         if (!dz) continue;
         int end = (int)((ptrdiff_t)blocks * (p + 1) / parts);
         for (int k = (int)((ptrdiff_t)blocks * p / parts); k < end; k++) {
             int r = k * rows, m = n - r < rows ? n - r : rows;
             const fd_real *xr = x->x + (ptrdiff_t)r * in, *dyr = dy->x + (ptrdiff_t)r * out;
-            fuse_hidden(m, in, hid, xr, w1->x, b1->x, z, mem);
+            const fd_real *z = kept ? kept + (ptrdiff_t)r * hid : room;
+            if (!kept) fuse_hidden(m, in, hid, xr, w1->x, b1->x, room, mem);
             if (thin) thin_back(m, hid, out, NULL, v, dyr, da, NULL);
             else fd_gemm(0, 1, m, hid, out, 1.0, dyr, out, w2->x, out, 0.0, da, hid, mem);
             map_both(f, (ptrdiff_t)m * hid, z, da, a, dz);
@@ -2355,16 +2358,18 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     int in = w1->n[0], hid = w1->n[1], out = w2->n[1], n[2] = { x->n[0], out };
     int rows = fuse_rows(in, hid, n[0]), thin = out <= THIN;
     fd_var *y = tape_push(t, &op, 2, n, 4, (fd_var *[]){ x, w1, b1, w2 });
+    fd_real *kept = y && y->needs && in > FUSE_NARROW ? fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * hid) : NULL;
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)hid * out);
     job_mem *job = y ? job_fork(&scratch) : NULL;
     if (!job) return NULL;
     y->i[0] = f;
+    y->aux = kept;
     thin_turn(out, hid, w2->x, v);
     FD_PARALLEL_IF((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
     for (int r = 0; r < n[0]; r += rows) {
         fd_arena mem = job[threads_this()].mem;
-        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
+        fd_real *z = kept ? kept + (ptrdiff_t)r * hid : fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
         fd_real *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid), *yr = y->x + (ptrdiff_t)r * out;
         int m = n[0] - r < rows ? n[0] - r : rows;
         if (!a) continue;
