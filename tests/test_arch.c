@@ -953,6 +953,9 @@ static void test_blocks(fd_arena mem)
         { "attention", 2, { 20, 21 },
           { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3, .heads = 2, .mlp = 66,
             .grid = { 20, 21 }, .time = FD_TIME_TOKEN } },
+        { "attention, hidden layers kept", 3, { 121 },
+          { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 68, .layers = 1, .heads = 4, .mlp = 66,
+            .grid = { 121 }, .time = FD_TIME_TOKEN } },
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_arena a = mem;
