@@ -341,13 +341,15 @@ static int fft_factors(int n, int f[FFT_MAXF])
     return nf;
 }
 
-/* Vector operations of a transform by passes, roughly. */
+/* Vector operations of a transform by passes, roughly; with few registers also what does not fit (of 7 and
+ * primes), and the way of all numbers from one cache to the next. */
 static double fft_cost(int n)
 {
     int f[FFT_MAXF], nf = fft_factors(n, f);
     double per = 0;
     for (int t = 0; t < nf; t++)
-        per += f[t] == 16 ? 14 : f[t] + (f[t] <= 8 ? 4 : f[t] <= FFT_HAND ? 8 : 12);
+        per += (f[t] == 16 ? 14 : f[t] + (f[t] <= 8 ? 4 : f[t] <= FFT_HAND ? 8 : 12))
+             + (!FFT_FEW ? 0 : f[t] > FFT_HAND ? 0.5 * f[t] : f[t] == 7 ? 6 : 3);
     return per * n;
 }
 
