@@ -427,7 +427,7 @@ FD_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict
         for (int j = 0; j < nv; j++) sum[i][j] = zero;
     for (int i = 0; i < rows; i++) {                        /* C is on its way while the sum runs */
         vfetch(c + i * ldc, 1, 3);
-        vfetch(c + i * ldc + cols - 1, 1, 3);
+        if (MAT_NV * FD_BYTES > 64) vfetch(c + i * ldc + cols - 1, 1, 3);
     }
     const fd_real *row[(MAT_MR + 3) / 4];                   /* every fourth: not a register for each */
     CORE_UNROLL
