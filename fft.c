@@ -349,7 +349,7 @@ static double fft_cost(int n)
     double per = 0;
     for (int t = 0; t < nf; t++)
         per += (f[t] == 16 ? 14 : f[t] + (f[t] <= 8 ? 4 : f[t] <= FFT_HAND ? 8 : 12))
-             + (!FFT_FEW ? 0 : f[t] > FFT_HAND ? 0.5 * f[t] : f[t] == 7 ? 6 : 3);
+             + (!FFT_FEW ? 0 : f[t] > FFT_HAND ? 0.35 * f[t] : f[t] == 7 ? 6 : 3);
     return per * n;
 }
 
