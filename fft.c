@@ -1141,14 +1141,14 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
  * section 3, and so are its bits.
  *
  * Numbers are interleaved at x (exchanged where swap is set), or in two planes x and xi; y
- * likewise. w [R-1][2][m]: factors of the first pass. s: scratch. */
+ * likewise. w: factors of the first pass, [R-1][2][FD_W] for each block of i. s: scratch. */
 
 static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, const fd_real *xi,
                      fd_real *y, fd_real *yi, int swap, fd_real scale, fft_z *s)
 {
     enum { R = FFT_FIRST };
     ptrdiff_t m = p->n / R;
-    for (ptrdiff_t i = 0; i < m; i += FFT_LANES) {
+    for (ptrdiff_t i = 0; i < m; i += FFT_LANES, w += 2 * (R - 1) * FFT_LANES) {
         if (i > m - FFT_LANES) i = m - FFT_LANES;                    /* the last block overlaps */
         fft_z a[R];
         FD_UNROLL
@@ -1165,7 +1165,7 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
         else fft_16(a);
         FD_UNROLL
         for (int q = 1; q < R; q++)
-            a[q] = z_mulv(a[q], vload(w + (2 * q - 2) * m + i), vload(w + (2 * q - 1) * m + i));
+            a[q] = z_mulv(a[q], vload(w + (2 * q - 2) * FFT_LANES), vload(w + (2 * q - 1) * FFT_LANES));
         for (int g = 0; g < R / FFT_LANES; g++) {
             fd_vec r[FFT_LANES], c[FFT_LANES];
             FD_UNROLL
@@ -1256,9 +1256,12 @@ static const fd_real *fft_long_plan(fd_arena *a, const fft_core *p)
 {
     enum { ROW = 2 * (FFT_FIRST - 1) };
     ptrdiff_t m = p->n / FFT_FIRST;
-    fd_real *w = fd_raw(a, fd_real, ROW * m);
-    for (ptrdiff_t i = 0; w && i < m; i++)
-        for (int q = 0; q < ROW; q++) w[q * m + i] = p->w[0][ROW * i + q];
+    fd_real *w = fd_raw(a, fd_real, ROW * (m + FFT_LANES)), *f = w;
+    for (ptrdiff_t i = 0; w && i < m; i += FFT_LANES, f += ROW * FFT_LANES) {
+        if (i > m - FFT_LANES) i = m - FFT_LANES;
+        for (int q = 0; q < ROW; q++)
+            for (int l = 0; l < FFT_LANES; l++) f[q * FFT_LANES + l] = p->w[0][ROW * (i + l) + q];
+    }
     return w;
 }
 
