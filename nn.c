@@ -2307,9 +2307,9 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2);
     if (weights) {
-        g1 = fd_new(&scratch, fd_real, parts * sw1);
+        g1 = fd_raw(&scratch, fd_real, parts * sw1);
         gb = fd_new(&scratch, fd_real, parts * (ptrdiff_t)hid);
-        g2 = fd_new(&scratch, fd_real, parts * sw2);
+        g2 = thin ? fd_new(&scratch, fd_real, parts * sw2) : fd_raw(&scratch, fd_real, parts * sw2);
     }
     job_mem *job = job_fork(&scratch);
     if (!job) return;
@@ -2321,8 +2321,8 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         fd_real *room = kept ? NULL : fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
         fd_real *da = fd_raw(&mem, fd_real, size), *dz = fd_raw(&mem, fd_real, size);
         if (!dz) continue;
-        int end = (int)((ptrdiff_t)blocks * (p + 1) / parts);
-        for (int k = (int)((ptrdiff_t)blocks * p / parts); k < end; k++) {
+        int first = (int)((ptrdiff_t)blocks * p / parts), end = (int)((ptrdiff_t)blocks * (p + 1) / parts);
+        for (int k = first; k < end; k++) {
             int r = k * rows, m = n - r < rows ? n - r : rows;
             const fd_real *xr = x->x + (ptrdiff_t)r * in, *dyr = dy->x + (ptrdiff_t)r * out;
             const fd_real *z = kept ? kept + (ptrdiff_t)r * hid : room;
@@ -2333,8 +2333,8 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
             if (weights) {
                 fd_real *b = gb + (ptrdiff_t)p * hid;
                 if (thin) thin_back(m, hid, out, a, v, dyr, NULL, g2 + p * sw2);
-                else fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dyr, out, 1.0, g2 + p * sw2, out, mem);
-                fd_gemm(1, 0, in, hid, m, 1.0, xr, in, dz, hid, 1.0, g1 + p * sw1, hid, mem);
+                else fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dyr, out, k > first, g2 + p * sw2, out, mem);
+                fd_gemm(1, 0, in, hid, m, 1.0, xr, in, dz, hid, k > first, g1 + p * sw1, hid, mem);
                 for (int i = 0; i < m; i++)
                     for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
             }
