@@ -137,9 +137,12 @@ typedef float    rng_f;
 #define rng_float(i)  ((float)(int32_t)(i))
 #define rng_neg(i)    (-(int32_t)((int32_t)(i) < 0))
 #endif
-/* Words are kept in 64-bit lanes, ready for the product. gcc has it in vectors only where there is one for
- * 64 bits, as it does not see that the upper halves are 0. */
-#if FD_BYTES && (defined(__AVX512DQ__) || defined(__clang__))
+/* Words are kept in 64-bit lanes, ready for the product; for AVX2 side by side. gcc has it in vectors only where there
+ * is one for 64 bits, as it does not see that the upper halves are 0. */
+#if FD_BYTES == 32 && defined(__AVX2__)
+enum { RNG_B = 8 };
+typedef struct { rng_w w[2]; } rng_u;
+#elif FD_BYTES && (defined(__AVX512DQ__) || defined(__clang__))
 enum { RNG_B = FD_BYTES / 8 };
 typedef uint64_t rng_u __attribute__((vector_size(FD_BYTES)));
 #else
@@ -147,7 +150,8 @@ enum { RNG_B = 1 };
 typedef uint64_t rng_u;
 #endif
 enum { RNG_L = FD_BYTES ? FD_BYTES / 4 : 1,                  /* lanes of rng_f */
-       RNG_STEP = 4,                                         /* chains side by side */
+       RNG_STEP = FD_BYTES == 32 ? 2 : 4,                    /* chains side by side: of Philox, */
+       RNG_LOGS = FD_BYTES == 32 ? 4 : 1,                    /* of logarithms */
        RNG_GROUPS = 8 };                                     /* groups between the loops */
 typedef struct { uint32_t c[4]; } rng_ctr;
 
@@ -173,6 +177,52 @@ FD_NOFMA_FN FD_INLINE rng_f rng_real(rng_w u) { rng_f x; memcpy(&x, &u, sizeof x
 FD_SELECT(FD_NOFMA_FN FD_INLINE, rng_sel, rng_f, rng_i)
 
 /* words 0, 1 and words 2, 3 of RNG_B blocks of each of the counters v .. v + n - 1, counted over RNG_B */
+#if FD_BYTES == 32 && defined(__AVX2__)
+/* The product of 32 bits takes every second lane. What it gives for even and odd lanes comes together by a shuffle that
+ * changes places in each four, (0 2 1 3), and so goes back in the next round: c1 and c3, whose words are products
+ * that stayed in place, are in the order that c0 and c2 get. gcc does not see its product in x * (uint64_t)m. */
+typedef uint64_t rng_d __attribute__((vector_size(32)));
+#ifdef __clang__
+#define RNG_EVEN(x, m) (((x) & RNG_LOW) * UINT64_C(m))
+#define RNG_MIX(V, a, b, ...) __builtin_shufflevector((V)(a), (V)(b), __VA_ARGS__)
+#else
+#define RNG_EVEN(x, m) ((rng_d)__builtin_ia32_pmuludq256((rng_i)(x), (rng_i)((rng_d){ 0 } + UINT64_C(m))))
+#define RNG_MIX(V, a, b, ...) __builtin_shuffle((V)(a), (V)(b), (rng_w){ __VA_ARGS__ })
+#endif
+#define RNG_HIGH(x, m) \
+    ((rng_w)RNG_MIX(rng_f, RNG_EVEN((rng_d)(x), m), RNG_EVEN((rng_d)(x) >> 32, m), 1, 3, 9, 11, 5, 7, 13, 15))
+
+FD_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, rng_u *b)
+{
+    static const uint32_t lane[8] = { 0, 1, 4, 5, 2, 3, 6, 7 };
+    rng_w c0[RNG_STEP], c1[RNG_STEP], c2[RNG_STEP], c3[RNG_STEP];
+    uint32_t k0 = r.key[0], k1 = r.key[1];
+    CORE_UNROLL for (int g = 0; g < n; g++) {
+        const uint32_t *c = ctr[v + g].c;
+        rng_w step;
+        memcpy(&step, lane, sizeof step);
+        c0[g] = step + c[0];
+        c1[g] = (step & 0) + c[1];
+        c2[g] = (step & 0) + c[2];
+        c3[g] = (step & 0) + c[3];
+    }
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+        CORE_UNROLL for (int g = 0; g < n; g++) {
+            const rng_w p = RNG_HIGH(c0[g], 0xD2511F53), q = RNG_HIGH(c2[g], 0xCD9E8D57);
+            const rng_w s = c0[g] * 0xD2511F53, t = c2[g] * 0xCD9E8D57;
+            c0[g] = q ^ (c1[g] ^ k0);
+            c2[g] = p ^ (c3[g] ^ k1);
+            c1[g] = t;
+            c3[g] = s;
+        }
+    CORE_UNROLL for (int g = 0; g < n; g++) {
+        a[v + g].w[0] = RNG_MIX(rng_w, c0[g], c1[g], 0, 8, 1, 10, 4, 12, 5, 14);
+        a[v + g].w[1] = RNG_MIX(rng_w, c0[g], c1[g], 2, 9, 3, 11, 6, 13, 7, 15);
+        b[v + g].w[0] = RNG_MIX(rng_w, c2[g], c3[g], 0, 8, 1, 10, 4, 12, 5, 14);
+        b[v + g].w[1] = RNG_MIX(rng_w, c2[g], c3[g], 2, 9, 3, 11, 6, 13, 7, 15);
+    }
+}
+#else
 FD_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, rng_u *b)
 {
     static const uint64_t lane[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
@@ -193,6 +243,7 @@ FD_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, r
         b[v + g] = RNG_JOIN(c2[g], c3[g]);
     }
 }
+#endif
 
 /* -2 log u, u = (w + 1/2) 2^-32. With v = min(u, 1 - u) and u = 2^n (1 + f), sqrt 1/2 <= 1 + f < sqrt 2 (so
  * that f = -v where n = 0): log(1 + f) = f - f^2/2 + f^3 (1/3 - f/4 + ..); log 2 in two parts */
@@ -224,7 +275,7 @@ FD_NOFMA_FN FD_INLINE void rng_turn(rng_w w, rng_f r, rng_f *cosine, rng_f *sine
 }
 
 /* the normals of up to RNG_GROUPS groups of eight blocks, ctr the counter of each first block: z[32 groups] */
-FD_NOFMA_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr, float *z)
+FD_NOFMA_MIX_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr, float *z)
 {
     union {
         rng_u u[RNG_GROUPS * 8 / RNG_B];
@@ -232,12 +283,15 @@ FD_NOFMA_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr, fl
         rng_f f[RNG_GROUPS * 16 / RNG_L];
         float x[RNG_GROUPS * 16];
     } a, b;
-    int v = 0;
+    const int n = groups * 16 / RNG_L;
+    int v = 0, l = 0;
     for (; v + RNG_STEP <= groups * 8 / RNG_B; v += RNG_STEP) rng_words(RNG_STEP, r, ctr, v, a.u, b.u);
     for (; v < groups * 8 / RNG_B; v++) rng_words(1, r, ctr, v, a.u, b.u);
-    for (int i = 0; i < groups * 16 / RNG_L; i++) a.f[i] = rng_log(a.w[i]);
+    for (; l + RNG_LOGS <= n; l += RNG_LOGS)
+        CORE_UNROLL for (int i = l; i < l + RNG_LOGS; i++) a.f[i] = rng_log(a.w[i]);
+    for (; l < n; l++) a.f[l] = rng_log(a.w[l]);
     for (int i = 0; i < groups * 16; i++) a.x[i] = sqrtf(a.x[i]);
-    for (int i = 0; i < groups * 16 / RNG_L; i++) {
+    for (int i = 0; i < n; i++) {
         float *to = z + i * RNG_L / 16 * 32 + i * RNG_L % 16;
         rng_f c, s;
         rng_turn(b.w[i], a.f[i], &c, &s);

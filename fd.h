@@ -1259,7 +1259,8 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
         return a;                         \
     }
 
-/* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA --- */
+/* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN: also
+ * with chains for several vectors side by side, which gcc mixes only when told, where 16 registers are to do --- */
 #if defined(__clang__)
 #define FD_NOFMA_FN
 #define FD_NOFMA _Pragma("clang fp contract(off)")
@@ -1269,6 +1270,11 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
 #else
 #define FD_NOFMA_FN
 #define FD_NOFMA
+#endif
+#if FD_BYTES == 32 && !defined(__clang__)
+#define FD_NOFMA_MIX_FN __attribute__((optimize("fp-contract=off", "schedule-insns", "sched-pressure")))
+#else
+#define FD_NOFMA_MIX_FN FD_NOFMA_FN
 #endif
 
 /* --- Threads: over independent outputs only; allocate before the loop --- */
