@@ -1327,7 +1327,11 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  * real axis of even n, nothing computed that is not kept. Many modes: fd_fft_run over the lanes, then the
  * kept ones. */
 
-#define SPEC_MR (FD_BYTES >= 64 ? 14 : 6)       /* modes, or twice the rows, of a register block */
+enum {                                             /* a register block: */
+    SPEC_MR = FD_BYTES >= 64 ? 14 : 12,            /* modes of spec_fold, .. */
+    SPEC_PARTS = FD_BYTES >= 64 ? 1 : 2,           /* .. their parts in as many blocks: re and im, or each */
+    SPEC_BACK = FD_BYTES >= 64 ? 7 : 3             /* rows of spec_unfold */
+};
 
 struct spec_axis {
     int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
@@ -1359,41 +1363,52 @@ FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
  *
  * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. Rows that are their own partners come
  * twice: half of c_jk, s_jk. For four rows eight sums and 2m products, m <= SPEC_MR modes of one vector
- * of lanes, which stay in registers as m is a constant. c, s: [1+n/4 or n/2][ldt], k = 0 even. */
-FD_INLINE void spec_fold(int m, int n, const fd_real *restrict c, const fd_real *restrict s, int ldt,
+ * of lanes, which stay in registers as m is a constant. Of 16 registers one part at a time, part = 0: re,
+ * 1: im, leaves room for e or o; else both. What is read next, `ahead` of f, is on its way a few lines at a time:
+ * a whole row at once held up the loads of this one. c, s: [1+n/4 or n/2][ldt], k = 0 even. */
+FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c, const fd_real *restrict s, int ldt,
                            const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict re,
-                           fd_real *restrict im, ptrdiff_t ldo, int w)
+                           fd_real *restrict im, ptrdiff_t ldo, int w, ptrdiff_t ahead)
 {
     fd_vec u[SPEC_MR], v[SPEC_MR];
-    int h = n / 2;
+    const fd_real *f0 = f, *f1 = f, *f2 = f + n / 2 * ldf, *f3 = f2;      /* rows j, n - j, h - j, h + j */
     FD_UNROLL
     for (int k = 0; k < m; k++) u[k] = v[k] = (fd_vec){0};
     for (int j = 0; j < SPEC_QUARTER(n); j++, c += ldt, s += ldt) {
-        fd_vec x = spec_load(f + j * ldf, w), y = spec_load(f + (j ? n - j : 0) * ldf, w);
-        fd_vec e[2], o[2];
+        fd_vec x = spec_load(f0, w), y = spec_load(f1, w), e[2], o[2];
+        if (SPEC_PARTS == 2 && part == 0) {
+            vfetch(f0 + ahead, 0, 3);
+            vfetch(f1 + ahead, 0, 3);
+            vfetch(f2 + ahead, 0, 3);
+            vfetch(f3 + ahead, 0, 3);
+        }
+        f0 += ldf;
+        f1 = j ? f1 - ldf : f + (n - 1) * ldf;
         e[0] = e[1] = x + y;
         o[0] = o[1] = x - y;
         if (n % 2 == 0) {
-            x = spec_load(f + (h - j) * ldf, w);
-            y = spec_load(f + (h + j) * ldf, w);
+            x = spec_load(f2, w);
+            y = spec_load(f3, w);
+            f2 -= ldf;
+            f3 += ldf;
             fd_vec p = x + y, q = x - y;
             e[0] += p, e[1] -= p;
             o[0] -= q, o[1] += q;
         }
         FD_UNROLL
         for (int k = 0; k < m; k++) {
-            u[k] += c[k] * e[k % 2];
-            v[k] += s[k] * o[k % 2];
+            if (SPEC_PARTS == 1 || part == 0) u[k] += c[k] * e[k % 2];
+            if (SPEC_PARTS == 1 || part == 1) v[k] += s[k] * o[k % 2];
         }
     }
     FD_UNROLL
     for (int k = 0; k < m; k++) {
-        spec_store(re + k * ldo, u[k], w);
-        spec_store(im + k * ldo, v[k], w);
+        if (SPEC_PARTS == 1 || part == 0) spec_store(re + k * ldo, u[k], w);
+        if (SPEC_PARTS == 1 || part == 1) spec_store(im + k * ldo, v[k], w);
     }
 }
 
-/* Their transpose for r <= SPEC_MR/2 rows from j on and their partners:
+/* Their transpose for r <= SPEC_BACK rows from j on and their partners:
  *
  *     e_p = sum c_jk re_k,   o_p = sum s_jk im_k   over k = p mod 2
  *     f_j, f_n-j = (e_0 + e_1) +- (o_0 + o_1),     f_h-j, f_h+j = (e_0 - e_1) +- (o_1 - o_0)
@@ -1402,9 +1417,9 @@ FD_INLINE void spec_fold(int m, int n, const fd_real *restrict c, const fd_real 
 FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c,
                              const fd_real *restrict s, int ldt, const fd_real *restrict re,
                              const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f, ptrdiff_t ldf,
-                             int w)
+                             int w, ptrdiff_t ahead)
 {
-    fd_vec e[2][SPEC_MR / 2], o[2][SPEC_MR / 2];
+    fd_vec e[2][SPEC_BACK], o[2][SPEC_BACK];
     int h = n / 2;
     FD_UNROLL
     for (int i = 0; i < r; i++) e[0][i] = e[1][i] = o[0][i] = o[1][i] = (fd_vec){0};
@@ -1424,6 +1439,12 @@ FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c
         fd_vec x = e[0][i] + e[1][i], y = o[0][i] + o[1][i];
         spec_store(f + j * ldf, x + y, w);
         spec_store(f + (j ? n - j : 0) * ldf, x - y, w);
+        if (SPEC_PARTS == 2) {
+            vfetch(f + j * ldf + ahead, 1, 3);
+            vfetch(f + (j ? n - j : 0) * ldf + ahead, 1, 3);
+            vfetch(f + (h - j) * ldf + ahead, 1, 3);
+            vfetch(f + (h + j) * ldf + ahead, 1, 3);
+        }
         if (n % 2) continue;
         x = e[0][i] - e[1][i];
         y = o[1][i] - o[0][i];
@@ -1450,7 +1471,7 @@ static int spec_rows(int m, int most)
 #define SPEC_MORE ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
 #else
 #define SPEC_CASES ROWS(1) ROWS(2) ROWS(3)
-#define SPEC_MORE ROWS(4) ROWS(5) ROWS(6)
+#define SPEC_MORE ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
 #endif
 
 /* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
@@ -1498,10 +1519,10 @@ static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int la
     return x;
 }
 
-/* T along one axis: f [n][lanes] -> re, im [top+1][lanes]; tmp [n][lanes] */
+/* T along one axis: f [n][lanes] -> re, im [top+1][lanes]; tmp [n][lanes]. What is read next is `ahead` of f. */
 static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *restrict f,
                        ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
-                       fd_real *restrict tmp, fd_arena scratch)
+                       fd_real *restrict tmp, ptrdiff_t ahead, fd_arena scratch)
 {
     int n = a->n, m = a->top + 1;
     size_t row = (size_t)lanes * sizeof(fd_real);
@@ -1519,25 +1540,31 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
         }
         return;
     }
-    for (int k = 0, rows = spec_rows(m, SPEC_MR); k < m; k += rows) {
-        const fd_real *c = a->tab + k, *v = c + (ptrdiff_t)SPEC_QUARTER(n) * m;
-        if (rows > m - k) rows = m - k;
-        switch (rows) {
+    for (int l = 0; l < lanes; l += FD_W)
+        for (int k = 0, rows = spec_rows(m, SPEC_MR); k < m; k += rows) {
+            const fd_real *c = a->tab + k, *v = c + (ptrdiff_t)SPEC_QUARTER(n) * m;
+            if (rows > m - k) rows = m - k;
+            switch (rows) {
+#define SPEC_PART(r, part, w) \
+                spec_fold(r, part, n, c, v, m, f + l, ldf, re + k * ldo + l, im + k * ldo + l, ldo, w, ahead)
+#define SPEC_FOLD(r, w) do { SPEC_PART(r, 0, w); if (SPEC_PARTS == 2) SPEC_PART(r, 1, w); } while (0)
 #define ROWS(r) case r: \
-            for (int l = 0; l < lanes; l += FD_W) \
-                spec_fold(r, n, c, v, m, f + l, ldf, re + k * ldo + l, im + k * ldo + l, ldo, lanes - l); \
-            break;
-        SPEC_CASES
-        SPEC_MORE
+                if (lanes - l >= FD_W) SPEC_FOLD(r, FD_W); \
+                else                   SPEC_FOLD(r, lanes - l); \
+                break;
+            SPEC_CASES
+            SPEC_MORE
 #undef ROWS
+#undef SPEC_FOLD
+#undef SPEC_PART
+            }
         }
-    }
 }
 
-/* T' along one axis: re, im -> f */
+/* T' along one axis: re, im -> f; what is written next is `ahead` of it */
 static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real *restrict re,
                             const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
-                            ptrdiff_t ldf, fd_real *restrict tmp, fd_arena scratch)
+                            ptrdiff_t ldf, fd_real *restrict tmp, ptrdiff_t ahead, fd_arena scratch)
 {
     int n = a->n, m = a->top + 1, all = SPEC_QUARTER(n);
     size_t row = (size_t)lanes * sizeof(fd_real);
@@ -1556,13 +1583,13 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
         for (int j = 0; j < n; j++) memcpy(f + j * ldf, tmp + (ptrdiff_t)j * lanes, row);
         return;
     }
-    for (int j = 0, rows = spec_rows(all, SPEC_MR / 2); j < all; j += rows) {
+    for (int j = 0, rows = spec_rows(all, SPEC_BACK); j < all; j += rows) {
         const fd_real *c = a->tab + j, *v = c + (ptrdiff_t)all * m;
         if (rows > all - j) rows = all - j;
         switch (rows) {
 #define ROWS(r) case r: \
             for (int l = 0; l < lanes; l += FD_W) \
-                spec_unfold(r, j, n, m, c, v, all, re + l, im + l, ldo, f + l, ldf, lanes - l); \
+                spec_unfold(r, j, n, m, c, v, all, re + l, im + l, ldo, f + l, ldf, lanes - l, ahead); \
             break;
         SPEC_CASES
 #undef ROWS
@@ -1577,16 +1604,25 @@ static int spec_chunk(int pair, ptrdiff_t lanes)
     return (int)(c < lanes ? c : lanes);
 }
 
-/* One complex axis of one sample, forwards or back: f [n][lanes], u [hi-lo+1][lanes], lanes in
+/* Rows of so many lanes that lie below one another are this far apart: an odd number of lines of the cache, or many
+ * would fall on the same sets. */
+static ptrdiff_t spec_pitch(ptrdiff_t lanes)
+{
+    const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(fd_real);
+    return ((lanes + line - 1) / line | 1) * line;
+}
+
+/* One complex axis of one sample, forwards or back: f [n][pitch], u [hi-lo+1][lanes], lanes in
  * pairs of ch real parts and ch imaginary ones. tmp [n + 2(top+1)][chunk]. */
 static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t lanes, fd_real *f,
                           fd_real *u, fd_real *tmp, fd_arena scratch)
 {
-    int chunk = spec_chunk(2 * ch, lanes), m = a->top + 1;
+    int chunk = spec_chunk(2 * ch, lanes), m = a->top + 1, line = 64 / (int)sizeof *f;
+    ptrdiff_t pitch = spec_pitch(lanes);
     fd_real *re = tmp + (ptrdiff_t)a->n * chunk, *im = re + (ptrdiff_t)m * chunk;
     for (ptrdiff_t at = 0; at < lanes; at += chunk) {
         int w = (int)(lanes - at < chunk ? lanes - at : chunk);
-        if (!back) spec_lines(a, w, f + at, lanes, re, im, chunk, tmp, scratch);
+        if (!back) spec_lines(a, w, f + at, pitch, re, im, chunk, tmp, line, scratch);
         for (int k = 0; k < m; k++) {                 /* k, -k from both parts, or back */
             fd_real *plus  = k <= a->hi ? u + (k - a->lo) * lanes + at : NULL;
             fd_real *minus = k && -k >= a->lo ? u + (-k - a->lo) * lanes + at : NULL;
@@ -1615,7 +1651,7 @@ static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t
                 }
             }
         }
-        if (back) spec_lines_back(a, w, re, im, chunk, f + at, lanes, tmp, scratch);
+        if (back) spec_lines_back(a, w, re, im, chunk, f + at, pitch, tmp, line, scratch);
     }
 }
 
@@ -1658,7 +1694,13 @@ static struct spec_work spec_room(const struct spec *s, int ch, const struct spe
 {
     int last = s->nd - 1;
     ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
-    ptrdiff_t most = s->points / s->n[last] * (s->hi[last] + 1) * 2 * ch;         /* then fewer */
+    ptrdiff_t rows = s->points / s->n[last], lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
+    ptrdiff_t most = rows * spec_pitch(lanes);
+    for (int i = last - 1; i >= 0; i--) {
+        rows /= s->n[i];
+        lanes *= s->hi[i] - s->lo[i] + 1;
+        if (rows * spec_pitch(lanes) > most) most = rows * spec_pitch(lanes);
+    }
     for (int i = 0; i < last; i++) {
         ptrdiff_t lines = s->n[i] + 2 * (ax[i].top + 1);
         lines *= spec_chunk(2 * ch, PTRDIFF_MAX);
@@ -1704,11 +1746,12 @@ static void spec_unpair(int ch, const fd_real *restrict p, const fd_real *restri
 static void spec_to_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
                          ptrdiff_t end, const fd_real *x, struct spec_work w, fd_arena mem)
 {
-    int last = s->nd - 1, n = s->n[last];
-    ptrdiff_t lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
-    for (; r < end; r++, x += (ptrdiff_t)n * ch) {
-        if (r + 1 < end) spec_fetch((ptrdiff_t)n * ch, x + (ptrdiff_t)n * ch);
-        spec_lines(&ax[last], ch, x, ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch, w.tmp, mem);
+    int last = s->nd - 1;
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch, pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
+    for (; r < end; r++, x += size) {
+        fd_real *u = w.a + r * pitch;
+        if (SPEC_PARTS == 1 && r + 1 < end) spec_fetch(size, x + size);
+        spec_lines(&ax[last], ch, x, ch, u, u + ch, 2 * ch, w.tmp, r + 1 < end ? size : 0, mem);
     }
 }
 
@@ -1721,8 +1764,8 @@ static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int 
         int kd = s->hi[d] - s->lo[d] + 1;
         rows /= s->n[d];
         for (ptrdiff_t r = 0; r < rows; r++)
-            spec_axis_run(&ax[d], 0, ch, lanes, w.a + r * s->n[d] * lanes, w.b + r * kd * lanes,
-                          w.tmp, mem);
+            spec_axis_run(&ax[d], 0, ch, lanes, w.a + r * s->n[d] * spec_pitch(lanes),
+                          w.b + r * spec_pitch(kd * lanes), w.tmp, mem);
         lanes *= kd;
         fd_real *swap = w.a; w.a = w.b; w.b = swap;
     }
@@ -1773,8 +1816,8 @@ static struct spec_work spec_from_begin(const struct spec *s, const struct spec_
         int kd = s->hi[d] - s->lo[d] + 1;
         lanes /= kd;
         for (ptrdiff_t r = 0; r < rows; r++)
-            spec_axis_run(&ax[d], 1, ch, lanes, w.b + r * s->n[d] * lanes, w.a + r * kd * lanes,
-                          w.tmp, *mem);
+            spec_axis_run(&ax[d], 1, ch, lanes, w.b + r * s->n[d] * spec_pitch(lanes),
+                          w.a + r * spec_pitch(kd * lanes), w.tmp, *mem);
         rows *= s->n[d];
         fd_real *swap = w.a; w.a = w.b; w.b = swap;
     }
@@ -1785,10 +1828,12 @@ static struct spec_work spec_from_begin(const struct spec *s, const struct spec_
 static void spec_from_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
                            ptrdiff_t end, struct spec_work w, fd_real *y, fd_arena mem)
 {
-    int last = s->nd - 1, n = s->n[last];
-    ptrdiff_t lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
-    for (; r < end; r++, y += (ptrdiff_t)n * ch)
-        spec_lines_back(&ax[last], ch, w.a + r * lanes, w.a + r * lanes + ch, 2 * ch, y, ch, w.tmp, mem);
+    int last = s->nd - 1;
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch, pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
+    for (; r < end; r++, y += size) {
+        fd_real *u = w.a + r * pitch;
+        spec_lines_back(&ax[last], ch, u, u + ch, 2 * ch, y, ch, w.tmp, r + 1 < end ? size : 0, mem);
+    }
 }
 
 static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
