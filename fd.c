@@ -156,11 +156,15 @@ enum { RNG_L = FD_BYTES ? FD_BYTES / 4 : 1,                  /* lanes of rng_f *
 typedef struct { uint32_t c[4]; } rng_ctr;
 
 #define RNG_LOW UINT64_C(0xffffffff)
+#define RNG_M0 0xD2511F53u                                   /* as in the formula above */
+#define RNG_M1 0xCD9E8D57u
+#define RNG_W0 0x9E3779B9u
+#define RNG_W1 0xBB67AE85u
 /* ten rounds on c0..c3[n] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are used up */
 #define RNG_PHILOX(U, n, c0, c1, c2, c3, k0, k1)                                            \
-    for (int round_ = 0; round_ < 10; round_++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)       \
+    for (int round_ = 0; round_ < 10; round_++, k0 += RNG_W0, k1 += RNG_W1)                 \
         CORE_UNROLL for (int g_ = 0; g_ < n; g_++) {                                        \
-            const U p_ = c0[g_] * UINT64_C(0xD2511F53), q_ = c2[g_] * UINT64_C(0xCD9E8D57); \
+            const U p_ = c0[g_] * (uint64_t)RNG_M0, q_ = c2[g_] * (uint64_t)RNG_M1;         \
             c0[g_] = (q_ >> 32) ^ c1[g_] ^ (uint64_t)k0;                                    \
             c2[g_] = (p_ >> 32) ^ c3[g_] ^ (uint64_t)k1;                                    \
             c1[g_] = q_ & RNG_LOW;                                                          \
@@ -183,10 +187,10 @@ FD_SELECT(FD_NOFMA_FN FD_INLINE, rng_sel, rng_f, rng_i)
  * that stayed in place, are in the order that c0 and c2 get. gcc does not see its product in x * (uint64_t)m. */
 typedef uint64_t rng_d __attribute__((vector_size(32)));
 #ifdef __clang__
-#define RNG_EVEN(x, m) (((x) & RNG_LOW) * UINT64_C(m))
+#define RNG_EVEN(x, m) (((x) & RNG_LOW) * (uint64_t)(m))
 #define RNG_MIX(V, a, b, ...) __builtin_shufflevector((V)(a), (V)(b), __VA_ARGS__)
 #else
-#define RNG_EVEN(x, m) ((rng_d)__builtin_ia32_pmuludq256((rng_i)(x), (rng_i)((rng_d){ 0 } + UINT64_C(m))))
+#define RNG_EVEN(x, m) ((rng_d)__builtin_ia32_pmuludq256((rng_i)(x), (rng_i)((rng_d){ 0 } + (uint64_t)(m))))
 #define RNG_MIX(V, a, b, ...) __builtin_shuffle((V)(a), (V)(b), (rng_w){ __VA_ARGS__ })
 #endif
 #define RNG_HIGH(x, m) \
@@ -206,10 +210,10 @@ FD_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, r
         c2[g] = (step & 0) + c[2];
         c3[g] = (step & 0) + c[3];
     }
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+    for (int round = 0; round < 10; round++, k0 += RNG_W0, k1 += RNG_W1)
         CORE_UNROLL for (int g = 0; g < n; g++) {
-            const rng_w p = RNG_HIGH(c0[g], 0xD2511F53), q = RNG_HIGH(c2[g], 0xCD9E8D57);
-            const rng_w s = c0[g] * 0xD2511F53, t = c2[g] * 0xCD9E8D57;
+            const rng_w p = RNG_HIGH(c0[g], RNG_M0), q = RNG_HIGH(c2[g], RNG_M1);
+            const rng_w s = c0[g] * RNG_M0, t = c2[g] * RNG_M1;
             c0[g] = q ^ (c1[g] ^ k0);
             c2[g] = p ^ (c3[g] ^ k1);
             c1[g] = t;
@@ -427,14 +431,14 @@ enum {
     MAT_LINE = 64 / (int)sizeof(fd_real),
     MAT_PITCH = MAT_KC + MAT_LINE,
     MAT_ROW = 2048 / (int)sizeof(fd_real),
-    MAT_AW = FD_BYTES == 64 ? 16 : MAT_MR,               /* numbers that a row of a packed panel takes */
+    MAT_AW = FD_BYTES == 64 ? 16 : MAT_MR,               /* from a row of a packed panel to the next; what vectors
+                                                          * write beyond, the next row writes over */
     MAT_GROUP = FD_BYTES == 64 ? 8 : 32,                 /* panels packed at a time, A transposed */
     MAT_TURN = FD_BYTES == 64 ? 1 : MAT_GROUP,           /* panels that may pass over B together */
-    /* numbers of A and B that are read in place, of B beyond which they do, and that are fetched ahead */
-    MAT_NEAR_A = FD_BYTES == 64 ? 65536 : 32768 / (int)sizeof(fd_real),
-    MAT_NEAR_B = FD_BYTES == 64 ? 65536 : 65536 / (int)sizeof(fd_real),
-    MAT_WIDE = 262144 / (int)sizeof(fd_real),
-    MAT_AHEAD = FD_BYTES == 64 ? 1 << 30 : 65536 / (int)sizeof(fd_real),
+    MAT_NEAR_A = FD_BYTES == 64 ? 65536 : 32768 / (int)sizeof(fd_real),    /* so many numbers of A are read in place, */
+    MAT_NEAR_B = FD_BYTES == 64 ? 65536 : 65536 / (int)sizeof(fd_real),    /* and of B */
+    MAT_WIDE = 262144 / (int)sizeof(fd_real),            /* beyond so many of B panels of A take turns */
+    MAT_AHEAD = FD_BYTES == 64 ? 1 << 30 : 65536 / (int)sizeof(fd_real),   /* fetched ahead, at most */
     MAT_MC = 512, MAT_NC = 512,                          /* rows and columns of a block */
     MAT_SLAB = 2048, MAT_SLABS = 16,                     /* long k: least length, most slabs */
     MAT_PART = 1 << 19,                                  /* reals for their sums, or 64 rows */
@@ -554,7 +558,8 @@ typedef struct {                       /* a product, checked */
 } mat_job;
 
 static int mat_up(int n, int to) { return (n + to - 1) / to * to; }
-/* panels of A are not to lie a power of 2 apart, in the same sets of the cache */
+/* panels of A are not to lie a power of 2 apart, in the same sets of the cache; the last vector of a panel may reach
+ * into the room between */
 static int mat_panel(int k) { return k * MAT_AW + MAT_LINE; }
 /* reals of scratch that mat_block needs, for panels of A and in all */
 static ptrdiff_t mat_size_a(int ta, int m, int k)
@@ -718,7 +723,7 @@ static void mat_pack_a(const mat_job *g, int p0, int k, int i0, int m, int panel
     if (g->ta)
         for (int p = 0; p < k; p++, x += g->lda, y += MAT_AW) {
             fd_real *to = y;
-            if (end - (x + at[e - t]) >= MAT_AW)                /* no row reaches over the end */
+            if (end - (x + at[e - t - 1]) >= mat_up(MAT_AW, FD_W))     /* no vector reaches over the end */
                 for (int u = 0; u < e - t; u++, to += mat_panel(k))
                     CORE_UNROLL
                     for (int h = 0; h < MAT_AW; h += FD_W) vstore(to + h, vload(x + at[u] + h));
@@ -764,7 +769,7 @@ FD_INLINE void mat_pass(int count, const mat_tiles *x, const int *at, const fd_r
 
 /* the block of m x n entries of C at (i0, j0), summed over k terms from p0. What will be read next
  * of A and B is fetched meanwhile, as far as it lies in one piece: the processor by itself stops at
- * the end of each panel and waits for memory at the next (skinny products: 0.5 of peak, now 0.7) */
+ * the end of each panel and waits for memory at the next (skinny products: 0.5 instead of 0.7 of the peak) */
 static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, int k, fd_real *C,
                       ptrdiff_t ldc, int add, fd_real *pack)
 {
@@ -775,7 +780,7 @@ static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, in
     const int alone = !g->ta && n % MAT_NR == 1 && FD_W > 1;          /* the last column of C */
     for (int q = 0; q < k; q += MAT_KC, add = 1) {
         const int kc = k - q < MAT_KC ? k - q : MAT_KC, p = p0 + q;
-        const int unit = m == 1 ? MAT_NR : FD_W;                      /* MAT_LEAST */
+        const int unit = m == 1 ? MAT_NR : FD_W;                      /* one row takes whole tiles: MAT_LEAST */
         const int direct_b = !g->tb && n % unit == 0 && g->alpha == 1
                           && (panels <= 2 || kc * g->ldb <= MAT_NEAR_B);
         const int direct_a = g->ta ? n <= MAT_NR || kc * g->lda <= MAT_NEAR_A : g->lda <= MAT_ROW;

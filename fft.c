@@ -312,6 +312,7 @@ static void fft_pass_apart(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w,
  * integers. */
 
 enum { FFT_MAXF = 20, FFT_LONG = 256 };    /* 3^18 < 2^29 < 3^19: 18 radices at most */
+
 typedef struct fft_core {
     int n, nf, f[FFT_MAXF];               /* length and radices */
     const fd_real *w[FFT_MAXF], *c[FFT_MAXF];     /* of each pass: factors w, cosines and sines */
