@@ -139,7 +139,7 @@ static double triad_rate(ptrdiff_t n, fd_real *x, const fd_real *y, const fd_rea
 #define FFTW(name) "fftwf_" name
 #define BLAS_GEMM "cblas_sgemm"
 #endif
-enum { BLAS_ROWS = 101, BLAS_N = 111, BLAS_T = 112, FFTW_MEASURE = 0, FFTW_FORWARD = -1 };
+enum { BLAS_ROWS = 101, BLAS_N = 111, BLAS_T = 112, BLAS_OPENMP = 2, FFTW_MEASURE = 0, FFTW_FORWARD = -1 };
 
 static struct {
     void (*gemm)(int, int, int, int, int, int, fd_real, const fd_real *, int, const fd_real *, int,
@@ -227,9 +227,11 @@ static void peers_find(int with_torch)
     unsetenv("OPENBLAS_L2_SIZE");
     void *b = library("/usr/lib/*/openblas-openmp/libopenblas.so.0", "libopenblas.so.0");
     void *f = library(NULL, FFTW_LIB);
-    if (SYMBOL(b, BLAS_GEMM, blas.gemm) | SYMBOL(b, "openblas_set_num_threads", blas.threads)) {
+    int (*kind)(void);                                 /* of threads; bound ones of its own share a core */
+    if (SYMBOL(b, BLAS_GEMM, blas.gemm) | SYMBOL(b, "openblas_set_num_threads", blas.threads)
+        | SYMBOL(b, "openblas_get_parallel", kind) || kind() != BLAS_OPENMP) {
         blas.gemm = NULL;
-        printf("no OpenBLAS: the package libopenblas0-openmp gives its column\n");
+        printf("no OpenBLAS on OpenMP: the package libopenblas0-openmp gives its column, and PyTorch its best\n");
     }
     if (SYMBOL(f, FFTW("plan_many_dft"), fftw.c2c) | SYMBOL(f, FFTW("plan_many_dft_r2c"), fftw.r2c)
         | SYMBOL(f, FFTW("plan_many_dft_c2r"), fftw.c2r) | SYMBOL(f, FFTW("execute_dft"), fftw.run_c2c)
@@ -735,6 +737,7 @@ static void measure(result *r, double peak[2], const double triad[2])
             ms[0][t][k] = 1e3 * time_of(j->ours, j);
             for (int p = 0; p < r->peers; p++) {
                 if (blas.gemm) blas.threads(j->n[5] > 1 ? 1 : t + 1);
+                threads(t + 1);                        /* OpenBLAS on OpenMP sets that, too */
                 ms[1 + p][t][k] = 1e3 * (asked[p] ? torch_time(t + 1, asked[p]) : time_of(j->peer, j));
             }
         }

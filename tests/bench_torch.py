@@ -20,7 +20,7 @@ import sys
 THREADS, DOUBLE, ONCE = int(sys.argv[1]), sys.argv[2] == "double", sys.argv[3:]
 if "BENCH_TUNED" not in os.environ:
     env = dict(os.environ, BENCH_TUNED="1", OMP_NUM_THREADS=str(THREADS), OPENBLAS_NUM_THREADS=str(THREADS),
-               MKL_NUM_THREADS=str(THREADS), OMP_PROC_BIND="true")
+               MKL_NUM_THREADS=str(THREADS))
     for name in ("OMP_WAIT_POLICY", "OMP_THREAD_LIMIT"):  # with fewer threads than told OpenBLAS waits for ever
         env.pop(name, None)
     if ONCE:
@@ -31,6 +31,7 @@ if "BENCH_TUNED" not in os.environ:
     blas = glob.glob("/usr/lib/*/openblas-openmp")
     if blas:
         env["LD_LIBRARY_PATH"] = blas[0] + ":" + env.get("LD_LIBRARY_PATH", "")
+    env["OMP_PROC_BIND"] = str(bool(blas)).lower()  # OpenBLAS's own threads would all be bound to one core
     os.sched_setaffinity(0, range(min(THREADS, os.cpu_count())))
     python = sys.executable if importlib.util.find_spec("torch") else "/usr/bin/python3"
     os.execve(python, [python] + sys.argv, env)
