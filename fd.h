@@ -1259,6 +1259,21 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
         return a;                         \
     }
 
+/* lane by lane: a where c > 0, else b; the larger of a and b, a where one is NaN */
+#if FD_BYTES
+#ifdef FD_DOUBLE
+typedef int64_t fd_lanes __attribute__((vector_size(FD_BYTES)));
+#else
+typedef int32_t fd_lanes __attribute__((vector_size(FD_BYTES)));
+#endif
+FD_SELECT(FD_INLINE, vselect, fd_vec, fd_lanes)
+FD_INLINE fd_vec vwhere(fd_vec c, fd_vec a, fd_vec b) { return vselect((fd_lanes)(c > 0), a, b); }
+FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return vselect((fd_lanes)(a < b), b, a); }
+#else
+FD_INLINE fd_vec vwhere(fd_vec c, fd_vec a, fd_vec b) { return c > 0 ? a : b; }
+FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return a < b ? b : a; }
+#endif
+
 /* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN: also
  * with chains for several vectors side by side, which gcc mixes only when told, where 16 registers are to do --- */
 #if defined(__clang__)

@@ -2617,34 +2617,49 @@ FD_INLINE double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
     return sum;
 }
 
-static fd_real row_top(int n, const fd_real *x)
+static int row_ld(int n) { return (n + SUM_LANES - 1) / SUM_LANES * SUM_LANES; }
+
+/* the largest lane */
+FD_INLINE fd_real row_top(const fd_vec v[SUM_LANES / FD_W])
 {
     fd_real s[SUM_LANES];
-    for (int l = 0; l < SUM_LANES; l++) s[l] = x[l < n ? l : 0];
-    int i = SUM_LANES;
-    for (; i + SUM_LANES <= n; i += SUM_LANES)
-        for (int l = 0; l < SUM_LANES; l++) s[l] = x[i + l] > s[l] ? x[i + l] : s[l];
-    for (int l = 0; i + l < n; l++) s[l] = x[i + l] > s[l] ? x[i + l] : s[l];
-    for (int l = 1; l < SUM_LANES; l++) s[0] = s[l] > s[0] ? s[l] : s[0];
-    return s[0];
+    memcpy(s, v, sizeof s);
+    for (int h = SUM_LANES / 2; h >= 4; h /= 2)
+        for (int l = 0; l < h; l++) { const fd_real a = s[l], b = s[l + h]; s[l] = a < b ? b : a; }
+    const fd_real a = s[0] < s[1] ? s[1] : s[0], b = s[2] < s[3] ? s[3] : s[2];
+    return a < b ? b : a;
 }
 
-/* p = exp(z - max z) / sum of these for some rows, which lie ld >= n apart; z is used up. Maximum and
- * 1/sum of each row go to `stats`, or, with `known`, come from there. */
+/* p = exp(z - max z) / sum of these for some rows of n, which lie ld apart, n in whole SUM_LANES; z is used up. From
+ * n on p is about exp(-80), which sums of at least 1 do not see: 0 would take the slow way of subnormal numbers.
+ * Maximum and 1/sum of each row go to `stats`, or, with `known`, come from there. */
 static void row_softmax(int rows, int n, int ld, fd_real *z, fd_real *p, fd_real *stats, int known)
 {
+    enum { V = SUM_LANES / FD_W };
+    const int last = ld - SUM_LANES;
+    const fd_vec zero = { 0 };
+    fd_real in[SUM_LANES];                                  /* of the last lanes: before n */
+    for (int l = 0; l < SUM_LANES; l++) in[l] = last + l < n;
     for (int r = 0; r < rows; r++) {
-        fd_real *zr = z + (ptrdiff_t)r * ld, top = known ? stats[2 * r] : row_top(n, zr);
-        for (int i = 0; i < n; i++) zr[i] -= top;
-        for (int i = n; i < ld; i++) zr[i] = 0;
-        stats[2 * r] = top;
+        fd_real *const zr = z + (ptrdiff_t)r * ld;
+        fd_vec end[V], v[V];
+        for (int k = 0; k < V; k++) end[k] = vload(zr + last + k * FD_W);
+        if (!known) {
+            for (int k = 0; k < V; k++) v[k] = vwhere(vload(in + k * FD_W), end[k], zero - (fd_real)INFINITY);
+            for (int i = 0; i < last; i += SUM_LANES)
+                for (int k = 0; k < V; k++) v[k] = vmax(v[k], vload(zr + i + k * FD_W));
+            stats[2 * r] = row_top(v);
+        }
+        const fd_real top = stats[2 * r];
+        for (int i = 0; i < last; i += FD_W) vstore(zr + i, vload(zr + i) - top);
+        for (int k = 0; k < V; k++) vstore(zr + last + k * FD_W, vwhere(vload(in + k * FD_W), end[k] - top, zero - 80));
     }
     map_block(FD_EXP, (ptrdiff_t)rows * ld, z, NULL, NULL, p);
     for (int r = 0; r < rows; r++) {
-        fd_real *pr = p + (ptrdiff_t)r * ld;
-        if (!known) stats[2 * r + 1] = (fd_real)(1 / row_dot(n, pr, NULL, 0));
+        fd_real *const pr = p + (ptrdiff_t)r * ld;
+        if (!known) stats[2 * r + 1] = (fd_real)(1 / row_dot(ld, pr, NULL, 0));
         const fd_real scale = stats[2 * r + 1];
-        for (int i = 0; i < n; i++) pr[i] *= scale;
+        for (int i = 0; i < ld; i += FD_W) vstore(pr + i, vload(pr + i) * scale);
     }
 }
 
@@ -2673,7 +2688,7 @@ fd_var *fd_softmax(fd_tape *t, fd_var *x)
     if (!x->nd) return tape_fail(t, op.name, "no last axis", 0, 0, 0, 0);
     fd_var *y = tape_push(t, &op, x->nd, x->n, 1, &x);
     if (!y) return NULL;
-    int c = row_last(x);
+    int c = row_last(x), ld = row_ld(c);
     ptrdiff_t rows = fd_count(x) / c;
     fd_arena scratch = *t->mem;
     job_mem *job = job_fork(&scratch);
@@ -2681,10 +2696,11 @@ fd_var *fd_softmax(fd_tape *t, fd_var *x)
     FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
     for (ptrdiff_t r = 0; r < rows; r++) {
         fd_arena mem = job[threads_this()].mem;
-        fd_real *z = fd_raw(&mem, fd_real, c), stats[2];
-        if (!z) continue;
+        fd_real *z = fd_new(&mem, fd_real, ld), *p = fd_raw(&mem, fd_real, ld), stats[2];
+        if (!z || !p) continue;
         memcpy(z, x->x + r * c, (size_t)c * sizeof *z);
-        row_softmax(1, c, c, z, y->x + r * c, stats, 0);
+        row_softmax(1, c, ld, z, p, stats, 0);
+        memcpy(y->x + r * c, p, (size_t)c * sizeof *p);
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
@@ -2852,7 +2868,6 @@ static int attend_rows(int m)
     int rows = 65536 / m;
     return rows < 16 ? 16 : rows > 128 ? 128 : rows;
 }
-static int attend_ld(int m) { return (m + SUM_LANES - 1) / SUM_LANES * SUM_LANES; }   /* of P */
 
 /* where sample and head j begin among tokens [b][n] that lie ld apart, heads of width w */
 static ptrdiff_t attend_at(const struct attend *s, ptrdiff_t j, int n, int ld, int w)
@@ -2866,13 +2881,13 @@ static void attend_block(const struct attend *s, ptrdiff_t j, int r, int rows, f
 {
     fd_gemm(0, 1, rows, s->m, s->w, 1 / sqrt((double)s->w),
             s->q + attend_at(s, j, s->n, s->ldq, s->w) + (ptrdiff_t)r * s->ldq, s->ldq,
-            s->k + attend_at(s, j, s->m, s->ldq, s->w), s->ldq, 0.0, z, attend_ld(s->m), mem);
-    row_softmax(rows, s->m, attend_ld(s->m), z, p, stats, known);
+            s->k + attend_at(s, j, s->m, s->ldq, s->w), s->ldq, 0.0, z, row_ld(s->m), mem);
+    row_softmax(rows, s->m, row_ld(s->m), z, p, stats, known);
 }
 
 static void attend_run(const struct attend *s, fd_real *y, fd_arena scratch)
 {
-    int block = attend_rows(s->m), blocks = (s->n + block - 1) / block, ld = attend_ld(s->m);
+    int block = attend_rows(s->m), blocks = (s->n + block - 1) / block, ld = row_ld(s->m);
     int e = s->heads * s->u;
     job_mem *job = job_fork(&scratch);
     if (!job) return;
@@ -2895,7 +2910,7 @@ static void attend_run(const struct attend *s, fd_real *y, fd_arena scratch)
 static void op_attention_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const struct attend *s = y->aux;
-    int block = attend_rows(s->m), ld = attend_ld(s->m), e = s->heads * s->u, one = !y->src[1];
+    int block = attend_rows(s->m), ld = row_ld(s->m), e = s->heads * s->u, one = !y->src[1];
     fd_real *to[3];
     for (int i = 0; i < 3; i++) {
         if (!i || !one) dx[i] = tape_push(t, NULL, 3, y->src[i]->n, 0, NULL);
