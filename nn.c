@@ -2439,7 +2439,7 @@ struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };    /* til
 /* reals of the gate of a sample; 0 where all samples share it */
 static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? 2 * ss->n[2] : 0; }
 
-/* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw, dh without R */
+/* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw; without R dh, and du is not kept */
 static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis to[3], int i,
                             const fd_var *y, const fd_real *dy, fd_real *du, fd_real *da, fd_real *e,
                             fd_real *dw, fd_real *dh, fd_arena mem)
@@ -2450,20 +2450,22 @@ static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis t
     double *sum = fd_new(&mem, double, sums);
     fd_real *part = fd_raw(&mem, fd_real, sums), *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
     struct spec_work work = { NULL, NULL, NULL };
+    fd_real *room = du ? NULL : fd_raw(&mem, fd_real, (ptrdiff_t)l->tile * co);
     if (e) work = spec_room(s, co, to, &mem);
-    if (!z || (e && !work.tmp)) return;
+    if (!z || (!du && !room) || (e && !work.tmp)) return;
     for (int p = 0, m; p < points; p += m) {
         m = points - p < l->tile ? points - p : l->tile;
         ptrdiff_t at = (i * s->points + p) * co, from = (i * s->points + p) * ci;
+        fd_real *const d = du ? du + at : room;
         gate_back(l->f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), scaled ? l->u + at : NULL,
-                  l->slope ? l->slope + at : NULL, y->x + at, dy + at, du + at, sum, part, z);
+                  l->slope ? l->slope + at : NULL, y->x + at, dy + at, d, sum, part, z);
         if (e) {
             int n = s->n[s->nd - 1];
-            spec_to_rows(s, to, co, p / n, (p + m) / n, du + at, work, mem);
+            spec_to_rows(s, to, co, p / n, (p + m) / n, d, work, mem);
         }
         if (dw)
-            fd_gemm(1, 0, ci, co, m, 1.0, h->x + from, ci, du + at, co, p > 0, dw, co, mem);
-        if (dh) fd_gemm(0, 1, m, ci, co, 1.0, du + at, co, w->x, co, 0.0, dh + from, ci, mem);
+            fd_gemm(1, 0, ci, co, m, 1.0, h->x + from, ci, d, co, p > 0, dw, co, mem);
+        if (dh) fd_gemm(0, 1, m, ci, co, 1.0, d, co, w->x, co, 0.0, dh + from, ci, mem);
     }
     for (int j = 0; j < sums; j++) da[j] = (fd_real)sum[j];
     if (e) spec_to_end(s, to, co, 1, i, work, e, mem);
@@ -2483,7 +2485,7 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_arena scratch = *t->mem;
     if (R) spec_axes(s, 0, to, &scratch);
     if (R) spec_axes(s, 1, from, &scratch);
-    fd_real *du = fd_raw(&scratch, fd_real, b * s->points * co);
+    fd_real *du = R ? fd_raw(&scratch, fd_real, b * s->points * co) : NULL;
     fd_real *dw = w->needs ? fd_raw(&scratch, fd_real, b * sw) : NULL;
     fd_real *da = fd_raw(&scratch, fd_real, (ptrdiff_t)b * sums);
     fd_real *e = R ? fd_raw(&scratch, fd_real, s->modes * 4 * b * co) : NULL;
