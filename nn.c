@@ -2250,11 +2250,11 @@ static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const
     }
 }
 
-/* du, and sum += (sum dz u, sum dz), or sum dz alone, given y and, without a scale, the slope.
- * part [2][c], z: room, the latter for gate_rows rows */
+/* du, and sum += (sum dz u, sum dz), or sum dz alone, given the slope, or with a scale y, or else y is found again:
+ * v. part [2][c], z: room, the latter for gate_rows rows */
 static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
-                      const fd_real *slope, const fd_real *y, const fd_real *dy, fd_real *restrict du,
-                      double *restrict sum, fd_real *restrict part, fd_real *restrict z)
+                      const fd_real *slope, const fd_real *y, const fd_real *dy, fd_real *restrict v,
+                      fd_real *restrict du, double *restrict sum, fd_real *restrict part, fd_real *restrict z)
 {
     int block = gate_rows(c), sums = scaled ? 2 * c : c;
     for (int r0 = 0; r0 < rows; r0 += block) {
@@ -2265,13 +2265,14 @@ static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, cons
         memset(part, 0, (size_t)sums * sizeof *part);
         if (scaled && f >= 0) {
             gate_in(1, m, c, a, u + at, z);
-            map_block(f, size, z, y + at, d, to);
+            if (v) map_both(f, size, z, d, v + at, to);
+            else map_block(f, size, z, y + at, d, to);
             d = to;
         }
         if (scaled)
-            for (const fd_real *v = u + at, *end = v + size; v < end; v += c, d += c, to += c)
+            for (const fd_real *q = u + at, *end = q + size; q < end; q += c, d += c, to += c)
                 for (int j = 0; j < c; j++) {
-                    part[j] += d[j] * v[j];
+                    part[j] += d[j] * q[j];
                     part[c + j] += d[j];
                     to[j] = d[j] * a[j];
                 }
@@ -2427,7 +2428,7 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     return t->mem->st->code ? NULL : y;
 }
 
-/* --- y = f(scale u + shift), u = spectral(h) + h w, or without R u = h w ---
+/* --- y = f(scale u + shift), u = spectral(h) + h w ---
  *
  * shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. A sample at a time, and of that
  * some whole rows of the last axis, a tile, through everything that is not the transform of another
@@ -2439,36 +2440,29 @@ struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };    /* til
 /* reals of the gate of a sample; 0 where all samples share it */
 static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? 2 * ss->n[2] : 0; }
 
-/* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw; without R dh, and du is not kept */
+/* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw */
 static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis to[3], int i,
                             const fd_var *y, const fd_real *dy, fd_real *du, fd_real *da, fd_real *e,
-                            fd_real *dw, fd_real *dh, fd_arena mem)
+                            fd_real *dw, fd_arena mem)
 {
     const struct spec *s = &l->s;
-    const fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2];
+    const fd_var *h = y->src[0], *ss = y->src[2];
     int ci = s->ci, co = s->co, scaled = ss->nd > 1, sums = scaled ? 2 * co : co, points = (int)s->points;
     double *sum = fd_new(&mem, double, sums);
     fd_real *part = fd_raw(&mem, fd_real, sums), *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
-    struct spec_work work = { NULL, NULL, NULL };
-    fd_real *room = du ? NULL : fd_raw(&mem, fd_real, (ptrdiff_t)l->tile * co);
-    if (e) work = spec_room(s, co, to, &mem);
-    if (!z || (!du && !room) || (e && !work.tmp)) return;
-    for (int p = 0, m; p < points; p += m) {
+    struct spec_work work = spec_room(s, co, to, &mem);
+    if (!z || !work.tmp) return;
+    for (int p = 0, m, n = s->n[s->nd - 1]; p < points; p += m) {
         m = points - p < l->tile ? points - p : l->tile;
         ptrdiff_t at = (i * s->points + p) * co, from = (i * s->points + p) * ci;
-        fd_real *const d = du ? du + at : room;
         gate_back(l->f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), scaled ? l->u + at : NULL,
-                  l->slope ? l->slope + at : NULL, y->x + at, dy + at, d, sum, part, z);
-        if (e) {
-            int n = s->n[s->nd - 1];
-            spec_to_rows(s, to, co, p / n, (p + m) / n, d, work, mem);
-        }
+                  l->slope ? l->slope + at : NULL, y->x + at, dy + at, NULL, du + at, sum, part, z);
+        spec_to_rows(s, to, co, p / n, (p + m) / n, du + at, work, mem);
         if (dw)
-            fd_gemm(1, 0, ci, co, m, 1.0, h->x + from, ci, d, co, p > 0, dw, co, mem);
-        if (dh) fd_gemm(0, 1, m, ci, co, 1.0, d, co, w->x, co, 0.0, dh + from, ci, mem);
+            fd_gemm(1, 0, ci, co, m, 1.0, h->x + from, ci, du + at, co, p > 0, dw, co, mem);
     }
     for (int j = 0; j < sums; j++) da[j] = (fd_real)sum[j];
-    if (e) spec_to_end(s, to, co, 1, i, work, e, mem);
+    spec_to_end(s, to, co, 1, i, work, e, mem);
 }
 
 static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
@@ -2478,28 +2472,27 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2], *R = y->src[3];
     int ci = s->ci, co = s->co, b = s->b, sums = ss->nd > 1 ? 2 * co : co, each = fuse_gate(ss);
     ptrdiff_t sw = (ptrdiff_t)ci * co;
-    for (int i = 0; i < 4 && y->src[i]; i++)
+    for (int i = 0; i < 4; i++)
         if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
 
     struct spec_axis to[3], from[3];
     fd_arena scratch = *t->mem;
-    if (R) spec_axes(s, 0, to, &scratch);
-    if (R) spec_axes(s, 1, from, &scratch);
-    fd_real *du = R ? fd_raw(&scratch, fd_real, b * s->points * co) : NULL;
+    spec_axes(s, 0, to, &scratch);
+    spec_axes(s, 1, from, &scratch);
+    fd_real *du = fd_raw(&scratch, fd_real, b * s->points * co);
     fd_real *dw = w->needs ? fd_raw(&scratch, fd_real, b * sw) : NULL;
     fd_real *da = fd_raw(&scratch, fd_real, (ptrdiff_t)b * sums);
-    fd_real *e = R ? fd_raw(&scratch, fd_real, s->modes * 4 * b * co) : NULL;
+    fd_real *e = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
     fd_arena rest = scratch;
     job_mem *job = job_fork(&rest);
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, co))
     for (int i = 0; i < b; i++)
         fuse_layer_down(l, to, i, y, dy->x, du, da + (ptrdiff_t)i * sums, e, dw ? dw + i * sw : NULL,
-                        h->needs && !R ? dx[0]->x : NULL, job[threads_this()].mem);
+                        job[threads_this()].mem);
     job_join(job, &rest);
     if (ss->needs) sum_axis(1, each ? 1 : b, each ? (ptrdiff_t)b * sums : sums, da, dx[2]->x, scratch);
     if (dw) sum_axis(1, b, sw, dw, dx[1]->x, scratch);
-    if (!R) return;
     if (R->needs) spec_mul_gradient(s, s->p, e, dx[3]->x, scratch);
     fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
     job = q ? job_fork(&scratch) : NULL;
@@ -2524,11 +2517,11 @@ static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_va
 {
     static const struct fd_op op = { "layer of products", fuse_layer_vjp, 1 };
     int n[FD_MAXD], ci = shape->ci, co = shape->co, b = shape->b, points = (int)shape->points;
-    int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = R ? shape->n[shape->nd - 1] : 1;
+    int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = shape->n[shape->nd - 1];
     memcpy(n, h->n, sizeof n);
     n[h->nd - 1] = co;
     struct fuse_layer *own = fd_new(t->mem, struct fuse_layer, 1);
-    fd_var *y = own ? tape_push(t, &op, h->nd, n, R ? 4 : 3, (fd_var *[]){ h, w, ss, R }) : NULL;
+    fd_var *y = own ? tape_push(t, &op, h->nd, n, 4, (fd_var *[]){ h, w, ss, R }) : NULL;
     if (!y) return NULL;
     own->s = *shape;
     own->f = f;
@@ -2538,10 +2531,10 @@ static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_va
     y->aux = own;
     struct spec_axis from[3];
     fd_arena scratch = *t->mem;
-    const fd_real *p = R ? spec_hat(t, shape, 0, h, NULL, y->needs && R->needs, &scratch) : NULL;
+    const fd_real *p = spec_hat(t, shape, 0, h, NULL, y->needs && R->needs, &scratch);
     own->s.p = p;
-    if (R) spec_axes(shape, 1, from, &scratch);
-    fd_real *q = R ? spec_mul(shape, p, R->x, &scratch) : NULL;
+    spec_axes(shape, 1, from, &scratch);
+    fd_real *q = spec_mul(shape, p, R->x, &scratch);
     job_mem *job = job_fork(&scratch);
     if (!job) return NULL;
     FD_PARALLEL_IF(SPEC_WIDE(shape, co))
@@ -2549,15 +2542,14 @@ static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_va
         fd_arena mem = job[threads_this()].mem;
         fd_real *room = own->u ? own->u : fd_raw(&mem, fd_real, (ptrdiff_t)tile * co);
         fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
-        struct spec_work work = { NULL, NULL, NULL };
-        if (R) work = spec_from_begin(shape, from, co, 1, i, q, &mem);
-        if (!room || !z || (R && !work.tmp)) continue;
+        struct spec_work work = spec_from_begin(shape, from, co, 1, i, q, &mem);
+        if (!room || !z || !work.tmp) continue;
         for (int r = 0, m; r < points; r += m) {
             m = points - r < tile ? points - r : tile;
             ptrdiff_t at = (i * shape->points + r) * co;
             fd_real *u = own->u ? own->u + at : room;
-            if (R) spec_from_rows(shape, from, co, r / line, (r + m) / line, work, u, mem);
-            fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * shape->points + r) * ci, ci, w->x, co, R ? 1.0 : 0.0,
+            spec_from_rows(shape, from, co, r / line, (r + m) / line, work, u, mem);
+            fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * shape->points + r) * ci, ci, w->x, co, 1.0,
                     u, co, mem);
             gate_run(f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), u, y->x + at,
                      own->slope ? own->slope + at : NULL, z);
@@ -2576,17 +2568,136 @@ static fd_var *fuse_spectral(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var
     return fuse_layer(t, &s, h, w, ss, R, f);
 }
 
-/* h [b][points][ci] */
-static fd_var *fuse_gated(fd_tape *t, fd_var *h, fd_var *w, fd_var *ss, int f)
+/* --- Layers of sines, h' = sin(scale h w + shift), and a last one: y = h w, on tiles of points ---
+ *
+ * A tile goes through all layers while it is in the cache. Of a layer u = h w is kept for the reverse pass, which
+ * finds h' = sin z and dz = dh' cos z from it in one evaluation:
+ *
+ *   dh' = du'' w''^T,  dw'' = h'^T du'',  dz = dh' cos z,  dscale = sum dz u,  dshift = sum dz,  du = scale dz
+ *
+ * Sources: h [b][points][in]; ws: w of all layers but the last, one after the other; ss [b][2 layers][width], or [1]..
+ * for all samples: scale and shift of each layer; the last w. */
+
+struct fuse_waves { int tile, layers; fd_real *u; };       /* u [b][points][layers][width], in tiles */
+
+static const fd_real *waves_weight(const fd_var *y, int l)
 {
-    struct spec s;
-    if (!h || !w || !ss || t->mem->st->code) return NULL;
-    memset(&s, 0, sizeof s);
-    s.b = h->n[0];
-    s.points = h->n[1];
-    s.ci = w->n[0];
-    s.co = w->n[1];
-    return fuse_layer(t, &s, h, w, ss, NULL, f);
+    const ptrdiff_t in = y->src[0]->n[2], w = y->src[2]->n[2];
+    return y->src[1]->x + (l ? (in + (l - 1) * w) * w : 0);
+}
+
+/* the reverse pass of points r..r+m of sample i. g: sums of the gradients of the weights, as ws and then the last w,
+ * with `add` added to, or NULL; room [4][tile][width] */
+static void waves_back(const fd_var *y, const fd_real *dy, int i, int r, int m, int add, const fd_real *v, fd_real *g,
+                       fd_real *g2, fd_real *dx, double *sum, fd_real *room, fd_real *part, fd_real *z, fd_arena mem)
+{
+    const struct fuse_waves *own = y->aux;
+    const fd_var *x = y->src[0], *ss = y->src[2], *last = y->src[3];
+    const int points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1], L = own->layers, thin = out <= THIN;
+    const ptrdiff_t size = (ptrdiff_t)own->tile * w, at = (ptrdiff_t)i * points + r;
+    const fd_real *u = own->u + at * L * w, *gate = ss->x + (ss->n[0] > 1 ? (ptrdiff_t)i * 2 * L * w : 0);
+    fd_real *du = room, *dh = room + size, *h = room + 2 * size, *dz = room + 3 * size;
+    dy += at * out;
+    for (int l = L - 1; l >= 0; l--) {
+        const fd_real *const weight = l + 1 < L ? waves_weight(y, l + 1) : last->x;
+        fd_real *const to = l + 1 < L ? g + (weight - y->src[1]->x) : g2;
+        if (l + 1 < L) fd_gemm(0, 1, m, w, w, 1.0, du, w, weight, w, 0.0, dh, w, mem);
+        else if (thin) thin_back(m, w, out, NULL, v, dy, dh, NULL);
+        else           fd_gemm(0, 1, m, w, out, 1.0, dy, out, weight, out, 0.0, dh, w, mem);
+        gate_back(FD_SIN, 1, m, w, gate + (ptrdiff_t)l * 2 * w, u + (ptrdiff_t)l * m * w, NULL, NULL, dh, h, dz,
+                  sum + (ptrdiff_t)l * 2 * w, part, z);
+        if (g && l + 1 < L) fd_gemm(1, 0, w, w, m, 1.0, h, w, du, w, add, to, w, mem);
+        else if (g && thin) thin_back(m, w, out, h, v, dy, NULL, to);
+        else if (g)         fd_gemm(1, 0, w, out, m, 1.0, h, w, dy, out, add, to, out, mem);
+        fd_real *const free = du;
+        du = dz;
+        dz = free;
+    }
+    if (g)  fd_gemm(1, 0, in, w, m, 1.0, x->x + at * in, in, du, w, add, g, w, mem);
+    if (dx) fd_gemm(0, 1, m, in, w, 1.0, du, w, waves_weight(y, 0), w, 0.0, dx + at * in, in, mem);
+}
+
+static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct fuse_waves *own = y->aux;
+    const fd_var *x = y->src[0], *ws = y->src[1], *ss = y->src[2], *last = y->src[3];
+    const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile, thin = out <= THIN;
+    const int parts = b < FUSE_PARTS ? b : FUSE_PARTS, each = ss->n[0] > 1, weights = ws->needs || last->needs;
+    const ptrdiff_t sw = fd_count(ws), sl = fd_count(last), sums = (ptrdiff_t)2 * own->layers * w;
+    for (int i = 0; i < 4; i++)
+        if (y->src[i]->needs && !(dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL))) return;
+
+    fd_arena scratch = *t->mem;
+    fd_real *v = fd_raw(&scratch, fd_real, 2 * sl), *da = fd_raw(&scratch, fd_real, b * sums);
+    fd_real *g = weights ? fd_raw(&scratch, fd_real, parts * sw) : NULL;
+    fd_real *g2 = weights ? fd_new(&scratch, fd_real, parts * sl) : NULL;
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    thin_turn(out, w, last->x, v);
+    FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
+    for (int p = 0; p < parts; p++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real *room = fd_raw(&mem, fd_real, (ptrdiff_t)4 * tile * w), *part = fd_raw(&mem, fd_real, 2 * w);
+        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
+        double *sum = fd_raw(&mem, double, sums);
+        if (!room || !part || !z || !sum) continue;
+        int first = (int)((ptrdiff_t)b * p / parts), end = (int)((ptrdiff_t)b * (p + 1) / parts);
+        for (int i = first; i < end; i++) {
+            memset(sum, 0, (size_t)sums * sizeof *sum);
+            for (int r = 0; r < points; r += tile)
+                waves_back(y, dy->x, i, r, points - r < tile ? points - r : tile, i > first || r, v,
+                           g ? g + p * sw : NULL, g ? g2 + p * sl : NULL, dx[0] ? dx[0]->x : NULL, sum, room, part, z,
+                           mem);
+            for (ptrdiff_t j = 0; j < sums; j++) da[i * sums + j] = (fd_real)sum[j];
+        }
+    }
+    job_join(job, &scratch);
+    if (scratch.st->code) return;
+    if (dx[2]) sum_axis(1, each ? 1 : b, each ? b * sums : sums, da, dx[2]->x, scratch);
+    if (dx[1]) sum_axis(1, parts, sw, g, dx[1]->x, scratch);
+    if (dx[3]) sum_axis(1, parts, sl, g2, thin ? v + sl : dx[3]->x, scratch);
+    if (dx[3] && thin) thin_turn(w, out, v + sl, dx[3]->x);
+}
+
+static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
+{
+    static const struct fd_op op = { "layers of sines", fuse_waves_vjp, 1 };
+    if (!x || !ws || !ss || !last) return NULL;
+    const int b = x->n[0], points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1], L = ss->n[1] / 2;
+    const int tile = fuse_rows(w, 4 * w, points), tiles = (points + tile - 1) / tile, thin = out <= THIN;
+    struct fuse_waves *own = fd_new(t->mem, struct fuse_waves, 1);
+    fd_var *y = own ? tape_push(t, &op, 3, (int[]){ b, points, out }, 4, (fd_var *[]){ x, ws, ss, last }) : NULL;
+    if (!y) return NULL;
+    own->tile = tile;
+    own->layers = L;
+    own->u = y->needs ? fd_raw(t->mem, fd_real, (ptrdiff_t)b * points * L * w) : NULL;
+    y->aux = own;
+    fd_arena scratch = *t->mem;
+    fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)w * out);
+    job_mem *job = job_fork(&scratch);
+    if (!job) return NULL;
+    thin_turn(out, w, last->x, v);
+    FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
+    for (int k = 0; k < b * tiles; k++) {
+        fd_arena mem = job[threads_this()].mem;
+        const int i = k / tiles, r = k % tiles * tile, m = points - r < tile ? points - r : tile;
+        const ptrdiff_t at = (ptrdiff_t)i * points + r;
+        const fd_real *h = x->x + at * in, *weight = ws->x;
+        const fd_real *gate = ss->x + (ss->n[0] > 1 ? (ptrdiff_t)i * 2 * L * w : 0);
+        fd_real *u = own->u ? own->u + at * L * w : fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
+        fd_real *to = fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
+        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
+        if (!u || !to || !z) continue;
+        for (int l = 0, n = in; l < L; l++, weight += (ptrdiff_t)n * w, n = w, h = to, gate += 2 * w) {
+            fd_gemm(0, 0, m, w, n, 1.0, h, n, weight, w, 0.0, u, w, mem);
+            gate_run(FD_SIN, 1, m, w, gate, u, to, NULL, z);
+            if (own->u) u += (ptrdiff_t)m * w;
+        }
+        if (thin) thin_product(m, w, out, h, v, 0, y->x + at * out);
+        else fd_gemm(0, 0, m, out, w, 1.0, h, w, last->x, out, 0.0, y->x + at * out, out, mem);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
 }
 
 /* ---- Rows, attention, patches, stencils ---------------------------------------------------------
@@ -4471,15 +4582,20 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
                               2);
         p = a->time ? fd_concat(t, u, fd_slice(t, p, 2, a->nd, 1), 2) : u;
     }
-    fd_var *h = p;
+    fd_var *h = p, *ws = NULL, *ss = NULL;
+    int fused = t->mode != FD_GRAD2 && !weights && a->kind == FD_SIREN;
     for (int l = 0; l <= a->layers && h; l++) {
         if (l && a->kind == FD_GABOR) h = fd_concat(t, h, p, 2);
         fd_var *m = coord_weight(f, weights), *bias = coord_weight(f, weights);
-        if (t->mode != FD_GRAD2 && !weights && (l == a->layers || a->kind == FD_SIREN)) {
-            h = l < a->layers ? fuse_gated(t, h, m, coord_gate(t, a, bias, gates, l), FD_SIN)
-                              : fd_reshape(t, fuse_dense(t, fuse_flat(t, h), m, bias, NULL), 3,
-                                           (int[]){ b, h->n[1], a->out });
+        if (fused && l < a->layers) {
+            fd_var *flat = fd_reshape(t, m, 1, (int[]){ (int)fd_count(m) }), *gate = coord_gate(t, a, bias, gates, l);
+            ws = l ? fd_concat(t, ws, flat, 0) : flat;
+            ss = l ? fd_concat(t, ss, gate, 1) : gate;
             continue;
+        }
+        if (fused) {
+            h = fd_add(t, fuse_waves(t, h, ws, ss, m), bias);
+            break;
         }
         h = fd_add(t, fd_matmul(t, 0, 0, h, m), bias);
         if (l == a->layers) break;
