@@ -950,6 +950,8 @@ static void test_blocks(fd_arena mem)
         { "sines, modulated", 2, { 1501 },
           { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .modes = { 4 }, .lift = -1,
             .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 50, .field_layers = 2, .omega = 3 } },
+        { "sines, several fields, samples by the dozen", 21, { 143 },
+          { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 6, .width = 34, .layers = 3, .omega = 2 } },
         { "attention", 2, { 20, 21 },
           { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3, .heads = 2, .mlp = 66,
             .grid = { 20, 21 }, .time = FD_TIME_TOKEN } },
@@ -959,41 +961,39 @@ static void test_blocks(fd_arena mem)
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_arena a = mem;
-        int b = row[k].b;
-        fd_space s = fd_grid(&a, row[k].arch.nd, row[k].n, NULL, NULL, 1);
+        int b = row[k].b, out = row[k].arch.out;
+        fd_space s = fd_grid(&a, row[k].arch.nd, row[k].n, NULL, NULL, out);
         fd_net *net = fd_net_new(&a, &row[k].arch, fd_seed(2));
         if (!net) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
         shake(net, 8);
         int n[3] = { b, 1, (int)s.points };
-        ptrdiff_t size = b * s.points;
-        fd_real *x = numbers(&a, 1, size), *y = numbers(&a, 2, size), *got[3][3];
+        ptrdiff_t size = b * s.points, count[3] = { size * out, size, net->count };
+        fd_real *x = numbers(&a, 1, size), *y = numbers(&a, 2, size * out), *got[3][3];
         double time[64], loss[3];
         for (int i = 0; i < b; i++) time[i] = (i + .3) / b;
         for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++) {
             fd_real **to = got[mode];
-            to[0] = fd_new(&a, fd_real, size);
-            to[1] = fd_new(&a, fd_real, size);
-            to[2] = fd_new(&a, fd_real, net->count);
+            for (int i = 0; i < 3; i++) to[i] = fd_new(&a, fd_real, count[i]);
             fd_arena c = a;
             fd_tape t = fd_tape_begin(&c, mode);
-            fd_var *in = fd_leaf(&t, 3, n, x), *out = fd_forward(net, &t, &s, in, time), *d = NULL;
-            fd_var *l = fd_fit(&t, &s, out, y, NULL);
+            fd_var *in = fd_leaf(&t, 3, n, x), *u = fd_forward(net, &t, &s, in, time), *d = NULL;
+            fd_var *l = fd_fit(&t, &s, u, y, NULL);
             if (!l) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
             loss[mode] = (double)l->x[0];
-            memcpy(to[0], out->x, (size_t)size * sizeof *x);
+            memcpy(to[0], u->x, (size_t)count[0] * sizeof *x);
             if (!mode) continue;
             memset(net->g, 0, (size_t)net->count * sizeof *net->g);
             fd_backward(&t, l);
             fd_grad(&t, l, NULL, 1, &in, &d);
             if (!d) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
-            memcpy(to[1], d->x, (size_t)size * sizeof *x);
-            memcpy(to[2], net->g, (size_t)net->count * sizeof *x);
+            memcpy(to[1], d->x, (size_t)count[1] * sizeof *x);
+            memcpy(to[2], net->g, (size_t)count[2] * sizeof *x);
         }
         NEAR(loss[FD_GRAD], loss[FD_GRAD2], TOL(1e-12, 1e-5) * loss[FD_GRAD2], "%s: loss", row[k].name);
-        OK(!memcmp(got[FD_EVAL][0], got[FD_GRAD][0], (size_t)size * sizeof *x),
+        OK(!memcmp(got[FD_EVAL][0], got[FD_GRAD][0], (size_t)count[0] * sizeof *x),
            "%s: the same bits without gradients", row[k].name);
         for (int i = 0; i < 3; i++)
-            NEAR(test_rel(i < 2 ? size : net->count, got[FD_GRAD][i], got[FD_GRAD2][i]), 0,
+            NEAR(test_rel(count[i], got[FD_GRAD][i], got[FD_GRAD2][i]), 0,
                  TOL(1e-12, i ? 1e-4 : 1e-5), "%s: %s", row[k].name,
                  i == 0 ? "values" : i == 1 ? "gradient by the input" : "by the weights");
     }
