@@ -2586,35 +2586,45 @@ static const fd_real *waves_weight(const fd_var *y, int l)
     return y->src[1]->x + (l ? (in + (l - 1) * w) * w : 0);
 }
 
-/* the reverse pass of points r..r+m of sample i. g: sums of the gradients of the weights, as ws and then the last w,
- * with `add` added to, or NULL; room [4][tile][width] */
-static void waves_back(const fd_var *y, const fd_real *dy, int i, int r, int m, int add, const fd_real *v, fd_real *g,
-                       fd_real *g2, fd_real *dx, double *sum, fd_real *room, fd_real *part, fd_real *z, fd_arena mem)
+/* what the reverse pass of a part of the samples works with */
+struct waves_back {
+    const fd_real *v;                  /* the last w transposed, where it is thin */
+    fd_real *dx, *dws, *dlast;         /* sums of the gradients of weights; each may be NULL */
+    fd_real *tile, *part, *z;          /* four tiles; see gate_back */
+    double *sum;                       /* of the gates of a sample */
+    int add;                           /* the sums hold something */
+};
+
+/* points r..r+m of sample i */
+static void waves_back(struct waves_back *s, const fd_var *y, const fd_real *dy, int i, int r, int m, fd_arena mem)
 {
     const struct fuse_waves *own = y->aux;
     const fd_var *x = y->src[0], *ss = y->src[2], *last = y->src[3];
-    const int points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1], L = own->layers, thin = out <= THIN;
-    const ptrdiff_t size = (ptrdiff_t)own->tile * w, at = (ptrdiff_t)i * points + r;
-    const fd_real *u = own->u + at * L * w, *gate = ss->x + (ss->n[0] > 1 ? (ptrdiff_t)i * 2 * L * w : 0);
-    fd_real *du = room, *dh = room + size, *h = room + 2 * size, *dz = room + 3 * size;
+    const int in = x->n[2], w = ss->n[2], out = last->n[1], L = own->layers, thin = out <= THIN;
+    const ptrdiff_t size = (ptrdiff_t)own->tile * w, gates = 2 * (ptrdiff_t)w, at = (ptrdiff_t)i * x->n[1] + r;
+    const fd_real *u = own->u + at * L * w, *gate = ss->x + (ss->n[0] > 1 ? i * L * gates : 0);
+    fd_real *du = s->tile, *dh = s->tile + size, *h = s->tile + 2 * size, *dz = s->tile + 3 * size;
     dy += at * out;
     for (int l = L - 1; l >= 0; l--) {
-        const fd_real *const weight = l + 1 < L ? waves_weight(y, l + 1) : last->x;
-        fd_real *const to = l + 1 < L ? g + (weight - y->src[1]->x) : g2;
+        const fd_real *const weight = waves_weight(y, l + 1);
         if (l + 1 < L) fd_gemm(0, 1, m, w, w, 1.0, du, w, weight, w, 0.0, dh, w, mem);
-        else if (thin) thin_back(m, w, out, NULL, v, dy, dh, NULL);
-        else           fd_gemm(0, 1, m, w, out, 1.0, dy, out, weight, out, 0.0, dh, w, mem);
-        gate_back(FD_SIN, 1, m, w, gate + (ptrdiff_t)l * 2 * w, u + (ptrdiff_t)l * m * w, NULL, NULL, dh, h, dz,
-                  sum + (ptrdiff_t)l * 2 * w, part, z);
-        if (g && l + 1 < L) fd_gemm(1, 0, w, w, m, 1.0, h, w, du, w, add, to, w, mem);
-        else if (g && thin) thin_back(m, w, out, h, v, dy, NULL, to);
-        else if (g)         fd_gemm(1, 0, w, out, m, 1.0, h, w, dy, out, add, to, out, mem);
-        fd_real *const free = du;
+        else if (thin) thin_back(m, w, out, NULL, s->v, dy, dh, NULL);
+        else           fd_gemm(0, 1, m, w, out, 1.0, dy, out, last->x, out, 0.0, dh, w, mem);
+        gate_back(FD_SIN, 1, m, w, gate + l * gates, u + (ptrdiff_t)l * m * w, NULL, NULL, dh, h, dz,
+                  s->sum + l * gates, s->part, s->z);
+        if (l + 1 < L && s->dws)
+            fd_gemm(1, 0, w, w, m, 1.0, h, w, du, w, s->add, s->dws + (weight - y->src[1]->x), w, mem);
+        if (l + 1 == L && s->dlast) {
+            if (thin) thin_back(m, w, out, h, s->v, dy, NULL, s->dlast);
+            else      fd_gemm(1, 0, w, out, m, 1.0, h, w, dy, out, s->add, s->dlast, out, mem);
+        }
+        fd_real *const old = du;
         du = dz;
-        dz = free;
+        dz = old;
     }
-    if (g)  fd_gemm(1, 0, in, w, m, 1.0, x->x + at * in, in, du, w, add, g, w, mem);
-    if (dx) fd_gemm(0, 1, m, in, w, 1.0, du, w, waves_weight(y, 0), w, 0.0, dx + at * in, in, mem);
+    if (s->dws) fd_gemm(1, 0, in, w, m, 1.0, x->x + at * in, in, du, w, s->add, s->dws, w, mem);
+    if (s->dx)  fd_gemm(0, 1, m, in, w, 1.0, du, w, waves_weight(y, 0), w, 0.0, s->dx + at * in, in, mem);
+    s->add = 1;
 }
 
 static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
@@ -2622,40 +2632,39 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     const struct fuse_waves *own = y->aux;
     const fd_var *x = y->src[0], *ws = y->src[1], *ss = y->src[2], *last = y->src[3];
     const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile, thin = out <= THIN;
-    const int parts = b < FUSE_PARTS ? b : FUSE_PARTS, each = ss->n[0] > 1, weights = ws->needs || last->needs;
+    const int parts = b < FUSE_PARTS ? b : FUSE_PARTS;
     const ptrdiff_t sw = fd_count(ws), sl = fd_count(last), sums = (ptrdiff_t)2 * own->layers * w;
     for (int i = 0; i < 4; i++)
         if (y->src[i]->needs && !(dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL))) return;
 
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sl), *da = fd_raw(&scratch, fd_real, b * sums);
-    fd_real *g = weights ? fd_raw(&scratch, fd_real, parts * sw) : NULL;
-    fd_real *g2 = weights ? fd_new(&scratch, fd_real, parts * sl) : NULL;
+    fd_real *dws = dx[1] ? fd_raw(&scratch, fd_real, parts * sw) : NULL;
+    fd_real *dlast = dx[3] ? fd_new(&scratch, fd_real, parts * sl) : NULL;
     job_mem *job = job_fork(&scratch);
     if (!job) return;
     thin_turn(out, w, last->x, v);
     FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
     for (int p = 0; p < parts; p++) {
         fd_arena mem = job[threads_this()].mem;
-        fd_real *room = fd_raw(&mem, fd_real, (ptrdiff_t)4 * tile * w), *part = fd_raw(&mem, fd_real, 2 * w);
-        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
-        double *sum = fd_raw(&mem, double, sums);
-        if (!room || !part || !z || !sum) continue;
+        struct waves_back s = { v, dx[0] ? dx[0]->x : NULL, dws ? dws + p * sw : NULL, dlast ? dlast + p * sl : NULL,
+                                fd_raw(&mem, fd_real, (ptrdiff_t)4 * tile * w), fd_raw(&mem, fd_real, 2 * w),
+                                fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w), NULL, 0 };
+        s.sum = fd_raw(&mem, double, sums);
+        if (!s.sum) continue;
         int first = (int)((ptrdiff_t)b * p / parts), end = (int)((ptrdiff_t)b * (p + 1) / parts);
         for (int i = first; i < end; i++) {
-            memset(sum, 0, (size_t)sums * sizeof *sum);
+            memset(s.sum, 0, (size_t)sums * sizeof *s.sum);
             for (int r = 0; r < points; r += tile)
-                waves_back(y, dy->x, i, r, points - r < tile ? points - r : tile, i > first || r, v,
-                           g ? g + p * sw : NULL, g ? g2 + p * sl : NULL, dx[0] ? dx[0]->x : NULL, sum, room, part, z,
-                           mem);
-            for (ptrdiff_t j = 0; j < sums; j++) da[i * sums + j] = (fd_real)sum[j];
+                waves_back(&s, y, dy->x, i, r, points - r < tile ? points - r : tile, mem);
+            for (ptrdiff_t j = 0; j < sums; j++) da[i * sums + j] = (fd_real)s.sum[j];
         }
     }
     job_join(job, &scratch);
     if (scratch.st->code) return;
-    if (dx[2]) sum_axis(1, each ? 1 : b, each ? b * sums : sums, da, dx[2]->x, scratch);
-    if (dx[1]) sum_axis(1, parts, sw, g, dx[1]->x, scratch);
-    if (dx[3]) sum_axis(1, parts, sl, g2, thin ? v + sl : dx[3]->x, scratch);
+    if (dx[2]) sum_axis(1, ss->n[0] > 1 ? 1 : b, ss->n[0] > 1 ? b * sums : sums, da, dx[2]->x, scratch);
+    if (dx[1]) sum_axis(1, parts, sw, dws, dx[1]->x, scratch);
+    if (dx[3]) sum_axis(1, parts, sl, dlast, thin ? v + sl : dx[3]->x, scratch);
     if (dx[3] && thin) thin_turn(w, out, v + sl, dx[3]->x);
 }
 
