@@ -16,7 +16,8 @@
  * batch split over the threads here where their own split is worse, plans made by FFTW_MEASURE. After the
  * table: errors of transforms beside FFTW's, and what a step takes from its arena beside PyTorch's memory.
  *
- * Writes out/bench/bench.csv and out/bench/bench.png. */
+ * Writes out/bench/bench.csv and out/bench/bench.png; without vector types bench-scalar.csv and .png, and says how much
+ * slower than in bench.csv each row is. */
 #define _DEFAULT_SOURCE                                /* madvise */
 #define _POSIX_C_SOURCE 200809L
 #define FD_IMPL
@@ -33,6 +34,11 @@
 #include <unistd.h>
 
 enum { ROUNDS = 7, PEERS = 2, MAXROWS = 64 };
+#if FD_BYTES
+#define TABLE "bench"
+#else
+#define TABLE "bench-scalar"                           /* without vector types: does not replace the other */
+#endif
 static const size_t POOL = (size_t)2560 << 20;
 static double slot = 0.05;
 
@@ -872,6 +878,27 @@ static void save_csv(const char *path, int n, const result *r)
     if (fclose(f)) die(path);
 }
 
+/* How many times slower than in the table at `path`, of a build with vector types: row by row, one thread */
+static void beside(const char *path, int n, const result *r)
+{
+    char line[512], shape[40];
+    double ms;
+    FILE *f = fopen(path, "r");
+    if (!f) printf("\nmake bench first: this then says how much slower each row is without vector types\n");
+    else printf("\nwithout vector types slower than in %s, one thread:\n", path);
+    for (int i = 0; f && i < n; i++) {
+        const size_t len = strlen(r[i].j.work);
+        rewind(f);
+        while (fgets(line, sizeof line, f))
+            if (!strncmp(line, r[i].j.work, len) && sscanf(line + len, ",%39[^,],%*[^,],%*[^,],%lf", shape, &ms) == 2
+                && !strcmp(shape, r[i].j.shape)) {
+                printf("%-13s%-22s%7.1f times\n", r[i].j.work, shape, r[i].ms[0] / ms);
+                break;
+            }
+    }
+    if (f) fclose(f);
+}
+
 /* Bars of the ratios on a logarithmic axis from 1, to the right where we are faster. */
 static void save_bars(const char *path, int n, const result *r, fd_arena a)
 {
@@ -986,8 +1013,9 @@ int main(int argc, char **argv)
         }
     mkdir("out", 0777);
     mkdir("out/bench", 0777);
-    save_csv("out/bench/bench.csv", count, all);
-    save_bars("out/bench/bench.png", count, all, fd_arena_over(pool, POOL, &st));
-    printf("wrote out/bench/bench.csv, out/bench/bench.png\n");
+    if (FD_W == 1) beside("out/bench/bench.csv", count, all);
+    save_csv("out/bench/" TABLE ".csv", count, all);
+    save_bars("out/bench/" TABLE ".png", count, all, fd_arena_over(pool, POOL, &st));
+    printf("wrote out/bench/" TABLE ".csv, out/bench/" TABLE ".png\n");
     return 0;
 }
