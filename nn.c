@@ -3266,7 +3266,9 @@ static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], int ba
             int in = i0 + a >= 0 && i0 + a < N[0] && i1 + b >= 0 && i1 + b < N[1]
                   && i2 + e >= 0 && i2 + e < N[2];
             ptrdiff_t q = r + ((ptrdiff_t)a * N[1] + b) * N[2] + e;
-            if (!back) {
+            if (!back && c == 1) {                    /* no calls for a number */
+                to[k] = in ? x->x[q] : 0;
+            } else if (!back) {
                 if (in) memcpy(to + k * c, x->x + q * c, (size_t)c * sizeof *to);
                 else memset(to + k * c, 0, (size_t)c * sizeof *to);
             } else if (in) {                          /* r is neighbour parts-1-k of q */
