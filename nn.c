@@ -2351,7 +2351,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         if (i) to[i - 1] = dx[i]->x;
     }
     fd_arena scratch = *t->mem;
-    fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2);
+    fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2), *v1 = fd_raw(&scratch, fd_real, sw1);
     if (weights) {
         g1 = fd_raw(&scratch, fd_real, parts * sw1);
         gb = fd_new(&scratch, fd_real, parts * (ptrdiff_t)hid);
@@ -2359,7 +2359,8 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    thin_turn(out, hid, w2->x, v);
+    thin_turn(out, hid, w2->x, v);                     /* the transposes once, not for every block of rows */
+    thin_turn(hid, in, w1->x, v1);
     FD_PARALLEL_IF((ptrdiff_t)n * hid > TAPE_BLOCK)
     for (int p = 0; p < parts; p++) {
         fd_arena mem = job[threads_this()].mem;
@@ -2374,7 +2375,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
             const fd_real *z = kept ? kept + (ptrdiff_t)r * hid : room;
             if (!kept) fuse_hidden(m, in, hid, xr, w1->x, b1->x, room, mem);
             if (thin) thin_back(m, hid, out, NULL, v, dyr, da, NULL);
-            else fd_gemm(0, 1, m, hid, out, 1.0, dyr, out, w2->x, out, 0.0, da, hid, mem);
+            else fd_gemm(0, 0, m, hid, out, 1.0, dyr, out, v, hid, 0.0, da, hid, mem);
             map_both(f, (ptrdiff_t)m * hid, z, da, a, dz);
             if (weights) {
                 fd_real *b = gb + (ptrdiff_t)p * hid;
@@ -2385,7 +2386,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
                     for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
             }
             if (dx[0])
-                fd_gemm(0, 1, m, in, hid, 1.0, dz, hid, w1->x, hid, 0.0,
+                fd_gemm(0, 0, m, in, hid, 1.0, dz, hid, v1, in, 0.0,
                         dx[0]->x + (ptrdiff_t)r * in, in, mem);
         }
     }
