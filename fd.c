@@ -574,51 +574,6 @@ static ptrdiff_t mat_size(int ta, int m, int n, int k)
     return mat_size_a(ta, m, k) + cols * (k < MAT_KC ? k : MAT_KC);
 }
 
-/* v, FD_W vectors, becomes its transpose: log2 W perfect shuffles of first and second half */
-#if FD_BYTES
-#ifdef FD_DOUBLE
-#define MAT_LANES (FD_BYTES / 8)
-typedef int64_t mat_index __attribute__((vector_size(FD_BYTES)));
-#else
-#define MAT_LANES (FD_BYTES / 4)
-typedef int32_t mat_index __attribute__((vector_size(FD_BYTES)));
-#endif
-#if MAT_LANES == 16
-#define MAT_LO 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define MAT_HI 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif MAT_LANES == 8
-#define MAT_LO 0, 8, 1, 9, 2, 10, 3, 11
-#define MAT_HI 4, 12, 5, 13, 6, 14, 7, 15
-#elif MAT_LANES == 4
-#define MAT_LO 0, 4, 1, 5
-#define MAT_HI 2, 6, 3, 7
-#else
-#define MAT_LO 0, 2
-#define MAT_HI 1, 3
-#endif
-#ifdef __clang__
-#define mat_mix(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define mat_mix(a, b, ...) __builtin_shuffle(a, b, (mat_index){ __VA_ARGS__ })
-#endif
-FD_INLINE void mat_transpose(fd_vec v[FD_W])
-{
-    CORE_UNROLL
-    for (int s = 1; s < FD_W; s *= 2) {
-        fd_vec t[FD_W];
-        CORE_UNROLL
-        for (int i = 0; i < FD_W / 2; i++) {
-            t[2 * i]     = mat_mix(v[i], v[i + FD_W / 2], MAT_LO);
-            t[2 * i + 1] = mat_mix(v[i], v[i + FD_W / 2], MAT_HI);
-        }
-        CORE_UNROLL
-        for (int i = 0; i < FD_W; i++) v[i] = t[i];
-    }
-}
-#else
-FD_INLINE void mat_transpose(fd_vec v[1]) { (void)v; }
-#endif
-
 /* FD_W numbers at x, of which n > 0 are wanted: the others are whatever lies there, as long as that
  * is before `end`. They take lanes whose sums are not written */
 CORE_COLD static fd_vec mat_last(const fd_real *x, int n)
@@ -641,7 +596,7 @@ FD_INLINE void mat_load_across(fd_vec v[FD_W], const fd_real *x, ptrdiff_t ld, i
         for (int i = 0; i < FD_W; i++) v[i] = vload(x + i * ld);
     } else
         for (int i = 0; i < FD_W; i++) v[i] = mat_load(x + (i < rows ? i : 0) * ld, cols, end);
-    mat_transpose(v);
+    vturn(v);
 }
 
 /* the end of x, rows x cols or stored transposed */

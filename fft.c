@@ -931,147 +931,85 @@ typedef struct {
     int unit;
 } fft_lines;
 
-#if !FD_BYTES
-#define FFT_LANES 1
-#elif defined(FD_DOUBLE)
-#define FFT_LANES (FD_BYTES / 8)
-#else
-#define FFT_LANES (FD_BYTES / 4)
-#endif
-#ifdef __has_builtin
-#if __has_builtin(__builtin_shufflevector) && FFT_LANES > 1
-#define FFT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#endif
-#endif
-#ifdef FFT_SHUFFLE
-#if FFT_LANES == 16
+#if FD_W == 16
 #define FFT_ZIP0 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define FFT_ZIP1 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #define FFT_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define FFT_ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 #define FFT_FLIP 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
-#elif FFT_LANES == 8 && FD_BYTES == 32
-#define FFT_ZIP0 0, 8, 1, 9, 4, 12, 5, 13
-#define FFT_ZIP1 2, 10, 3, 11, 6, 14, 7, 15
-#define FFT_EVEN 0, 2, 8, 10, 4, 6, 12, 14
-#define FFT_ODDS 1, 3, 9, 11, 5, 7, 13, 15
-#define FFT_LOW  0, 1, 2, 3, 8, 9, 10, 11
-#define FFT_HIGH 4, 5, 6, 7, 12, 13, 14, 15
-#define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
-#elif FFT_LANES == 8
+#elif FD_W == 8 && FD_BYTES == 64
 #define FFT_ZIP0 0, 8, 1, 9, 2, 10, 3, 11
 #define FFT_ZIP1 4, 12, 5, 13, 6, 14, 7, 15
 #define FFT_EVEN 0, 2, 4, 6, 8, 10, 12, 14
 #define FFT_ODDS 1, 3, 5, 7, 9, 11, 13, 15
 #define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
-#elif FFT_LANES == 4 && FD_BYTES == 32
-#define FFT_ZIP0 0, 4, 2, 6
-#define FFT_ZIP1 1, 5, 3, 7
-#define FFT_EVEN FFT_ZIP0
-#define FFT_ODDS FFT_ZIP1
-#define FFT_LOW  0, 1, 4, 5
-#define FFT_HIGH 2, 3, 6, 7
+#else
+#define FFT_ZIP0 V_NEAR0
+#define FFT_ZIP1 V_NEAR1
+#if FD_W == 8
+#define FFT_EVEN 0, 2, 8, 10, 4, 6, 12, 14
+#define FFT_ODDS 1, 3, 9, 11, 5, 7, 13, 15
+#define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
+#elif FD_W == 4 && FD_BYTES == 32
+#define FFT_EVEN V_NEAR0
+#define FFT_ODDS V_NEAR1
 #define FFT_FLIP 3, 2, 1, 0
-#elif FFT_LANES == 4
-#define FFT_ZIP0 0, 4, 1, 5
-#define FFT_ZIP1 2, 6, 3, 7
+#elif FD_W == 4
 #define FFT_EVEN 0, 2, 4, 6
 #define FFT_ODDS 1, 3, 5, 7
 #define FFT_FLIP 3, 2, 1, 0
 #else
-#define FFT_ZIP0 0, 2
-#define FFT_ZIP1 1, 3
 #define FFT_EVEN 0, 2
 #define FFT_ODDS 1, 3
 #define FFT_FLIP 1, 0
 #endif
+#endif
 #define FFT_PAIR(a, b, to_a, to_b)            \
     do {                                      \
         fd_vec u_ = *(a), v_ = *(b);          \
-        *(a) = FFT_SHUFFLE(u_, v_, to_a);     \
-        *(b) = FFT_SHUFFLE(u_, v_, to_b);     \
+        *(a) = vmix(u_, v_, to_a);            \
+        *(b) = vmix(u_, v_, to_b);            \
     } while (0)
-#endif
 
 /* a, b <- their numbers in turn: a0 b0 a1 b1 ..; and the way back. Vectors of 32 bytes are two halves, and it is
- * dear to cross: only FFT_LOW and FFT_HIGH do, a, b <- their low halves, their high halves; the others act in
- * each half alone. */
+ * dear to cross: only V_HALF does, a, b <- their low halves, their high halves; the others act in each half
+ * alone. */
 FD_INLINE void fft_zip(fd_vec *a, fd_vec *b)
 {
-#ifdef FFT_SHUFFLE
+#if FD_BYTES
     FFT_PAIR(a, b, FFT_ZIP0, FFT_ZIP1);
-#ifdef FFT_LOW
-    FFT_PAIR(a, b, FFT_LOW, FFT_HIGH);
 #endif
-#else
-    fd_real u[2 * FFT_LANES], v[2 * FFT_LANES];
-    memcpy(u, a, sizeof *a);
-    memcpy(u + FFT_LANES, b, sizeof *b);
-    for (int i = 0; i < FFT_LANES; i++) { v[2 * i] = u[i]; v[2 * i + 1] = u[i + FFT_LANES]; }
-    memcpy(a, v, sizeof *a);
-    memcpy(b, v + FFT_LANES, sizeof *b);
+#if FD_BYTES == 32
+    FFT_PAIR(a, b, V_HALF0, V_HALF1);
 #endif
+    (void)a, (void)b;
 }
 FD_INLINE void fft_unzip(fd_vec *a, fd_vec *b)
 {
-#ifdef FFT_SHUFFLE
-#ifdef FFT_LOW
-    FFT_PAIR(a, b, FFT_LOW, FFT_HIGH);
+#if FD_BYTES == 32
+    FFT_PAIR(a, b, V_HALF0, V_HALF1);
 #endif
+#if FD_BYTES
     FFT_PAIR(a, b, FFT_EVEN, FFT_ODDS);
-#else
-    fd_real u[2 * FFT_LANES], v[2 * FFT_LANES];
-    memcpy(u, a, sizeof *a);
-    memcpy(u + FFT_LANES, b, sizeof *b);
-    for (int i = 0; i < FFT_LANES; i++) { v[i] = u[2 * i]; v[i + FFT_LANES] = u[2 * i + 1]; }
-    memcpy(a, v, sizeof *a);
-    memcpy(b, v + FFT_LANES, sizeof *b);
 #endif
+    (void)a, (void)b;
 }
 
 FD_INLINE fd_vec fft_flip(fd_vec a)
 {
-#ifdef FFT_SHUFFLE
-    return FFT_SHUFFLE(a, a, FFT_FLIP);
-#else
-    fd_real u[FFT_LANES], v[FFT_LANES];
-    memcpy(u, &a, sizeof a);
-    for (int i = 0; i < FFT_LANES; i++) v[i] = u[FFT_LANES - 1 - i];
-    memcpy(&a, v, sizeof a);
+#if FD_BYTES
+    a = vmix(a, a, FFT_FLIP);
+#endif
     return a;
-#endif
-}
-
-/* Transpose FD_W vectors: log2 FD_W rounds of a perfect shuffle of all their numbers; where vectors are halves, the
- * first round crosses and the others stay within them. */
-FD_INLINE void fft_transpose(fd_vec a[FFT_LANES])
-{
-    FD_UNROLL
-    for (int round = 1; round < FFT_LANES; round *= 2) {
-        fd_vec b[FFT_LANES];
-        FD_UNROLL
-        for (int i = 0; i < FFT_LANES / 2; i++) {
-            b[2 * i] = a[i];
-            b[2 * i + 1] = a[i + FFT_LANES / 2];
-#ifdef FFT_LOW
-            if (round == 1) FFT_PAIR(b + 2 * i, b + 2 * i + 1, FFT_LOW, FFT_HIGH);
-            else            FFT_PAIR(b + 2 * i, b + 2 * i + 1, FFT_ZIP0, FFT_ZIP1);
-#else
-            fft_zip(b + 2 * i, b + 2 * i + 1);
-#endif
-        }
-        FD_UNROLL
-        for (int i = 0; i < FFT_LANES; i++) a[i] = b[i];
-    }
 }
 
 /* out: 0 memory to v, number q at v[q ^ swap]; 1 from v times scale to memory */
 static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd_vec *restrict v,
                      int swap, fd_real scale)
 {
-    ptrdiff_t at[FFT_LANES], len = m->len;
+    ptrdiff_t at[FD_W], len = m->len;
     int near = 1;
-    for (int l = 0; l < FFT_LANES; l++) {
+    for (int l = 0; l < FD_W; l++) {
         ptrdiff_t i = l < count ? first + l : first;
         at[l] = i / m->inner * m->outer + i % m->inner * m->dist;
         if (l < count && at[l] != at[0] + l * m->unit) near = 0;
@@ -1079,7 +1017,7 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
     if (near && m->unit == 1) {                                      /* lines side by side */
         for (ptrdiff_t q = 0; q < len; q++) {
             fd_real *x = m->x + at[0] + q * m->step;
-            if (count == FFT_LANES) {
+            if (count == FD_W) {
                 if (out) vstore(x, v[q ^ swap] * scale);
                 else v[q ^ swap] = vload(x);
             } else {
@@ -1087,46 +1025,46 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
                 else v[q ^ swap] = vload_n(x, count);
             }
         }
-    } else if (near && 2 * count > FFT_LANES) {                      /* complex, side by side */
-        int rest = 2 * count - FFT_LANES;
+    } else if (near && 2 * count > FD_W) {                      /* complex, side by side */
+        int rest = 2 * count - FD_W;
         for (ptrdiff_t q = 0; q < len; q += 2) {
-            fd_real *x = m->x + at[0] + q / 2 * m->step, *x1 = x + FFT_LANES;
+            fd_real *x = m->x + at[0] + q / 2 * m->step, *x1 = x + FD_W;
             if (out) {
                 fd_vec a = v[q ^ swap] * scale, b = v[(q + 1) ^ swap] * scale;
                 fft_zip(&a, &b);
                 vstore(x, a);
-                if (rest == FFT_LANES) vstore(x1, b);
+                if (rest == FD_W) vstore(x1, b);
                 else vstore_n(x1, b, rest);
             } else {
-                fd_vec a = vload(x), b = rest == FFT_LANES ? vload(x1) : vload_n(x1, rest);
+                fd_vec a = vload(x), b = rest == FD_W ? vload(x1) : vload_n(x1, rest);
                 fft_unzip(&a, &b);
                 v[q ^ swap] = a;
                 v[(q + 1) ^ swap] = b;
             }
         }
-    } else if (m->step == m->unit && len >= FFT_LANES) {           /* lines of contiguous numbers */
-        for (ptrdiff_t q = 0; q < len; q += FFT_LANES) {
-            if (q > len - FFT_LANES) q = len - FFT_LANES;              /* the last block overlaps */
-            fd_vec a[FFT_LANES];
+    } else if (m->step == m->unit && len >= FD_W) {           /* lines of contiguous numbers */
+        for (ptrdiff_t q = 0; q < len; q += FD_W) {
+            if (q > len - FD_W) q = len - FD_W;              /* the last block overlaps */
+            fd_vec a[FD_W];
             FD_UNROLL
-            for (int l = 0; l < FFT_LANES; l++)
+            for (int l = 0; l < FD_W; l++)
                 a[l] = out ? v[(q + l) ^ swap] * scale : vload(m->x + at[l] + q);
-            fft_transpose(a);
+            vturn(a);
             FD_UNROLL
-            for (int l = 0; l < FFT_LANES; l++) {
+            for (int l = 0; l < FD_W; l++) {
                 if (!out) v[(q + l) ^ swap] = a[l];
                 else if (l < count) vstore(m->x + at[l] + q, a[l]);
             }
         }
     } else {
         for (ptrdiff_t q = 0; q < len; q++) {
-            fd_real lane[FFT_LANES], *x = m->x + q / m->unit * m->step + q % m->unit;
+            fd_real lane[FD_W], *x = m->x + q / m->unit * m->step + q % m->unit;
             if (out) {
                 fd_vec a = v[q ^ swap] * scale;
                 memcpy(lane, &a, sizeof lane);
                 for (int l = 0; l < count; l++) x[at[l]] = lane[l];
             } else {
-                for (int l = 0; l < FFT_LANES; l++) lane[l] = x[at[l]];
+                for (int l = 0; l < FD_W; l++) lane[l] = x[at[l]];
                 memcpy(&v[q ^ swap], lane, sizeof lane);
             }
         }
@@ -1149,15 +1087,15 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
 {
     enum { R = FFT_FIRST };
     ptrdiff_t m = p->n / R;
-    for (ptrdiff_t i = 0; i < m; i += FFT_LANES, w += 2 * (R - 1) * FFT_LANES) {
-        if (i > m - FFT_LANES) i = m - FFT_LANES;                    /* the last block overlaps */
+    for (ptrdiff_t i = 0; i < m; i += FD_W, w += 2 * (R - 1) * FD_W) {
+        if (i > m - FD_W) i = m - FD_W;                    /* the last block overlaps */
         fft_z a[R];
         FD_UNROLL
         for (int j = 0; j < R; j++) {
             ptrdiff_t at = i + m * j;
             if (xi) a[j] = (fft_z){ vload(x + at), vload(xi + at) };
             else {
-                fd_vec u = vload(x + 2 * at), v = vload(x + 2 * at + FFT_LANES);
+                fd_vec u = vload(x + 2 * at), v = vload(x + 2 * at + FD_W);
                 fft_unzip(&u, &v);
                 a[j] = swap ? (fft_z){ v, u } : (fft_z){ u, v };
             }
@@ -1166,30 +1104,30 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
         else fft_16(a);
         FD_UNROLL
         for (int q = 1; q < R; q++)
-            a[q] = z_mulv(a[q], vload(w + (2 * q - 2) * FFT_LANES), vload(w + (2 * q - 1) * FFT_LANES));
-        for (int g = 0; g < R / FFT_LANES; g++) {
-            fd_vec r[FFT_LANES], c[FFT_LANES];
+            a[q] = z_mulv(a[q], vload(w + (2 * q - 2) * FD_W), vload(w + (2 * q - 1) * FD_W));
+        for (int g = 0; g < R / FD_W; g++) {
+            fd_vec r[FD_W], c[FD_W];
             FD_UNROLL
-            for (int l = 0; l < FFT_LANES; l++) {
-                r[l] = a[FFT_LANES * g + l].r;
-                c[l] = a[FFT_LANES * g + l].i;
+            for (int l = 0; l < FD_W; l++) {
+                r[l] = a[FD_W * g + l].r;
+                c[l] = a[FD_W * g + l].i;
             }
-            fft_transpose(r);
-            fft_transpose(c);
+            vturn(r);
+            vturn(c);
             FD_UNROLL
-            for (int l = 0; l < FFT_LANES; l++) s[m * g + i + l] = (fft_z){ r[l], c[l] };
+            for (int l = 0; l < FD_W; l++) s[m * g + i + l] = (fft_z){ r[l], c[l] };
         }
     }
-    for (int g = 0; g < R / FFT_LANES; g++) {
-        const fft_z *z = fft_passes(p, 1, m, s + m * g, s + m * (R / FFT_LANES));
+    for (int g = 0; g < R / FD_W; g++) {
+        const fft_z *z = fft_passes(p, 1, m, s + m * g, s + m * (R / FD_W));
         for (ptrdiff_t k = 0; k < m; k++) {
-            ptrdiff_t at = R * k + FFT_LANES * g;
+            ptrdiff_t at = R * k + FD_W * g;
             fd_vec u = z[k].r * scale, v = z[k].i * scale;
             if (yi) { vstore(y + at, u); vstore(yi + at, v); continue; }
             if (swap) { fd_vec t = u; u = v; v = t; }
             fft_zip(&u, &v);
             vstore(y + 2 * at, u);
-            vstore(y + 2 * at + FFT_LANES, v);
+            vstore(y + 2 * at + FD_W, v);
         }
     }
 }
@@ -1197,7 +1135,7 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
 /* FD_W interleaved numbers from place k on, the last one first where flip is set */
 FD_INLINE fft_z fft_long_load(const fd_real *x, ptrdiff_t k, int flip)
 {
-    fd_vec u = vload(x + k), v = vload(x + k + FFT_LANES);
+    fd_vec u = vload(x + k), v = vload(x + k + FD_W);
     fft_unzip(&u, &v);
     return flip ? (fft_z){ fft_flip(u), fft_flip(v) } : (fft_z){ u, v };
 }
@@ -1212,9 +1150,9 @@ static void fft_long_real(const fft_real *p, const fd_real *lw, int sign, fd_rea
     fft_z *s = (fft_z *)(t + 2 * h);
     if (sign < 0) {
         fft_long(p->core, lw, x, NULL, zr, zi, 0, 1, s);
-        for (k = 1; k <= last; k += FFT_LANES) {
-            if (k > last - FFT_LANES + 1) k = last - FFT_LANES + 1;
-            ptrdiff_t back = h - k - FFT_LANES + 1;
+        for (k = 1; k <= last; k += FD_W) {
+            if (k > last - FD_W + 1) k = last - FD_W + 1;
+            ptrdiff_t back = h - k - FD_W + 1;
             fft_z a = { vload(zr + k), vload(zi + k) }, w = fft_long_load(p->w, 2 * k, 0);
             fft_z b = { fft_flip(vload(zr + back)), fft_flip(vload(zi + back)) };
             fft_z d = z_mulv((fft_z){ a.i + b.i, b.r - a.r }, w.r, w.i);
@@ -1222,21 +1160,21 @@ static void fft_long_real(const fft_real *p, const fd_real *lw, int sign, fd_rea
             fd_vec r = (f.r + d.r) * scale, i = (f.i + d.i) * scale;
             fft_zip(&r, &i);
             vstore(u + 2 * k - o, r);
-            vstore(u + 2 * k - o + FFT_LANES, i);
+            vstore(u + 2 * k - o + FD_W, i);
             r = fft_flip((f.r - d.r) * scale);
             i = fft_flip((d.i - f.i) * scale);
             fft_zip(&r, &i);
             vstore(u + 2 * back - o, r);
-            vstore(u + 2 * back - o + FFT_LANES, i);
+            vstore(u + 2 * back - o + FD_W, i);
         }
         um[0] = zr[h / 2] * scale;
         um[1] = -zi[h / 2] * scale;
         *u0 = (zr[0] + zi[0]) * scale;
         *uh = (zr[0] - zi[0]) * scale;
     } else {
-        for (k = 1; k <= last; k += FFT_LANES) {
-            if (k > last - FFT_LANES + 1) k = last - FFT_LANES + 1;
-            ptrdiff_t back = h - k - FFT_LANES + 1;
+        for (k = 1; k <= last; k += FD_W) {
+            if (k > last - FD_W + 1) k = last - FD_W + 1;
+            ptrdiff_t back = h - k - FD_W + 1;
             fft_z a = fft_long_load(u, 2 * k - o, 0), b = fft_long_load(u, 2 * back - o, 1);
             fft_z w = fft_long_load(p->w, 2 * k, 0), e = { a.r + b.r, a.i - b.i };
             fft_z d = z_mulv((fft_z){ a.i + b.i, a.r - b.r }, w.r, w.i);
@@ -1257,11 +1195,11 @@ static const fd_real *fft_long_plan(fd_arena *a, const fft_core *p)
 {
     enum { ROW = 2 * (FFT_FIRST - 1) };
     ptrdiff_t m = p->n / FFT_FIRST;
-    fd_real *w = fd_raw(a, fd_real, ROW * (m + FFT_LANES)), *f = w;
-    for (ptrdiff_t i = 0; w && i < m; i += FFT_LANES, f += ROW * FFT_LANES) {
-        if (i > m - FFT_LANES) i = m - FFT_LANES;
+    fd_real *w = fd_raw(a, fd_real, ROW * (m + FD_W)), *f = w;
+    for (ptrdiff_t i = 0; w && i < m; i += FD_W, f += ROW * FD_W) {
+        if (i > m - FD_W) i = m - FD_W;
         for (int q = 0; q < ROW; q++)
-            for (int l = 0; l < FFT_LANES; l++) f[q * FFT_LANES + l] = p->w[0][ROW * (i + l) + q];
+            for (int l = 0; l < FD_W; l++) f[q * FD_W + l] = p->w[0][ROW * (i + l) + q];
     }
     return w;
 }
@@ -1314,7 +1252,7 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
         p->w = w;
     }
     const fft_core *core = p->core ? p->core : p->real->core;
-    if (FFT_LANES > 1 && kind <= FD_R2C && core && !core->conv && core->n >= FFT_LONG && core->f[0] == FFT_FIRST) {
+    if (FD_W > 1 && kind <= FD_R2C && core && !core->conv && core->n >= FFT_LONG && core->f[0] == FFT_FIRST) {
         p->wl = fft_long_plan(a, core);
         if (!p->wl) return NULL;
     }
@@ -1345,9 +1283,9 @@ static void fft_share(const fd_fft *p, int kind, int sign, double scale, ptrdiff
 {
     int swap = kind == FD_C2C && sign > 0, back;
     if (alone) for (; b < end; b++) fft_alone(p, kind, sign, (fd_real)scale, b, from, to, v);
-    for (ptrdiff_t per = (group + FFT_LANES - 1) / FFT_LANES; b < end; b++) {
-        ptrdiff_t at = b % per * FFT_LANES, l = b / per * group + at, left = group - at;
-        int count = left < FFT_LANES ? (int)left : FFT_LANES;
+    for (ptrdiff_t per = (group + FD_W - 1) / FD_W; b < end; b++) {
+        ptrdiff_t at = b % per * FD_W, l = b / per * group + at, left = group - at;
+        int count = left < FD_W ? (int)left : FD_W;
         fft_move(from, l, count, 0, v + 1, swap, 1);
         fd_vec *y = fft_line(p, kind, sign, v, &back);
         fft_move(to, l, count, 1, y, back, (fd_real)scale);
@@ -1358,8 +1296,8 @@ static void fft_lines_run(const fd_fft *p, int kind, int sign, double scale, ptr
                           const fft_lines *from, const fft_lines *to, fd_arena scratch)
 {
     int alone = p->wl && from->step == from->unit;
-    ptrdiff_t group = from->inner < FFT_LANES ? lines : from->inner, threads = threads_most();
-    ptrdiff_t blocks = alone ? lines : (group + FFT_LANES - 1) / FFT_LANES * (lines / group);
+    ptrdiff_t group = from->inner < FD_W ? lines : from->inner, threads = threads_most();
+    ptrdiff_t blocks = alone ? lines : (group + FD_W - 1) / FD_W * (lines / group);
     if (threads > blocks) threads = blocks;
     if ((double)lines * (double)p->len < 32768) threads = 1;
     fd_vec *v = fd_raw(&scratch, fd_vec, threads * p->room);
@@ -1478,9 +1416,9 @@ static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, int next, 
 static void fft_grid_share(const fft_grid *g, int count, fd_vec *v, ptrdiff_t b, ptrdiff_t end)
 {
     for (; b < end; b++) {
-        ptrdiff_t f = b * FFT_LANES, left = count - f;
-        int some = left < FFT_LANES ? (int)left : FFT_LANES, rest = (int)left - some;
-        int next = b + 1 == end ? 0 : rest < FFT_LANES ? rest : FFT_LANES;
+        ptrdiff_t f = b * FD_W, left = count - f;
+        int some = left < FD_W ? (int)left : FD_W, rest = (int)left - some;
+        int next = b + 1 == end ? 0 : rest < FD_W ? rest : FD_W;
         fft_grid_lanes(g, f, some, next, (fft_z *)v, v + 2 * g->cplx);
     }
 }
@@ -1511,10 +1449,10 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
     g.half = 2 * (g.len / 2 + 1);
 
     if (2 * g.cplx * (ptrdiff_t)sizeof(fd_vec) > FFT_NEAR) near = 0;
-    int rest = b % FFT_LANES;                             /* wide: how many go in lanes */
-    int wide = !near ? 0 : 2 * rest > FFT_LANES ? b : b - rest;
+    int rest = b % FD_W;                             /* wide: how many go in lanes */
+    int wide = !near ? 0 : 2 * rest > FD_W ? b : b - rest;
     if (wide) {
-        ptrdiff_t blocks = (wide + FFT_LANES - 1) / FFT_LANES, threads = threads_most();
+        ptrdiff_t blocks = (wide + FD_W - 1) / FD_W, threads = threads_most();
         if (threads > blocks) threads = blocks;
         room += 2 * g.cplx;
         fd_arena tmp = scratch;
