@@ -27,8 +27,9 @@
  *             constructor and does nothing once a failure is recorded, so one test at the end of a
  *             chain is enough.
  *   threads   work is split over independent outputs only; results do not depend on the number of
- *             threads or on how a batch is split. Plans, spaces, covariances, processes and models
- *             are read-only once made.
+ *             threads or on how a batch is split. Called within a parallel region, a function runs
+ *             on the calling thread alone. Plans, spaces, covariances, processes and models are
+ *             read-only once made.
  *
  * Sections: 1 numbers, 2 memory and errors, 3 random streams, 4 transforms, 5 linear algebra,
  * 6 spaces, 7 covariances, 8 processes, 9 models, 10 training pairs, 11 sampling, 12 tape,
@@ -1368,12 +1369,13 @@ FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return a < b ? b : a; }
 #define FD_NOFMA_MIX_FN FD_NOFMA_FN
 #endif
 
-/* --- Threads: over independent outputs only; allocate before the loop --- */
+/* --- Threads: over independent outputs only; allocate before the loop. Within a parallel region, ours or the caller's,
+ * everything runs on the thread that it is on --- */
 #ifdef _OPENMP
-#define FD_PARALLEL _Pragma("omp parallel for schedule(static)")
+#define FD_PARALLEL _Pragma("omp parallel for schedule(static) if (!omp_in_parallel())")
 #define FD_PRAGMA(x) _Pragma(#x)
-#define FD_PARALLEL_IF(c) FD_PRAGMA(omp parallel for schedule(static) if (c))     /* where c says it pays */
-static inline int threads_most(void) { return omp_get_max_threads(); }
+#define FD_PARALLEL_IF(c) FD_PRAGMA(omp parallel for schedule(static) if ((c) && !omp_in_parallel()))  /* c: it pays */
+static inline int threads_most(void) { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
 static inline int threads_this(void) { return omp_get_thread_num(); }
 #else
 #define FD_PARALLEL

@@ -489,6 +489,49 @@ static void product_bits(fd_arena a)
     }
 }
 
+#ifdef _OPENMP
+enum { FROM_M = 210, FROM_N = 270, FROM_K = 520, FROM_B = 40, FROM_S = 24, FROM_R = 70000,
+       FROM_ALL = FROM_M * FROM_N + FROM_B * FROM_S * FROM_S + FROM_R + FROM_B * FROM_S * (FROM_S + 2) };
+
+static void some_calls(const fd_real *A, fd_real *c, fd_arena scratch)
+{
+    const int n[2] = { FROM_S, FROM_S }, size = FROM_S * FROM_S;
+    fd_gemm(0, 1, FROM_M, FROM_N, FROM_K, 1, A, FROM_K, A + FROM_M * FROM_K, FROM_K, 0, c, FROM_N, scratch);
+    c += FROM_M * FROM_N;
+    fd_gemm_batch(FROM_B, 1, 0, FROM_S, FROM_S, FROM_S, 1, A, FROM_S, size, A, FROM_S, 7, 0, c, FROM_S, size, scratch);
+    c += FROM_B * size;
+    fd_normal(fd_seed(3), FROM_R, c);
+    fd_rfftn(2, n, FROM_B, 1, A, (fd_cplx *)(c + FROM_R), scratch);
+}
+
+/* called on threads of the caller, who may even allow threads of threads: the bits of one call alone */
+static void from_threads(fd_arena a)
+{
+    enum { T = 3 };
+    const int threads = omp_get_max_threads(), levels = omp_get_max_active_levels();
+    const size_t share = (size_t)12 << 20;
+    fd_real *A, *C[T + 1];
+    fd_status st[T + 1];
+    fd_arena own[T + 1];
+    fill(&a, 1, (FROM_M + FROM_N) * FROM_K, &A);
+    for (int i = 0; i <= T; i++) {
+        void *mem = fd_take(&a, share, 1);
+        C[i] = fd_new(&a, fd_real, FROM_ALL);
+        if (!mem || !C[i]) { OK(0, "no memory"); return; }
+        own[i] = fd_arena_over(mem, share, &st[i]);
+    }
+    some_calls(A, C[T], own[T]);
+    omp_set_num_threads(T);
+    omp_set_max_active_levels(2);
+    #pragma omp parallel for schedule(static)
+    for (int i = 0; i < T; i++) some_calls(A, C[i], own[i]);
+    omp_set_max_active_levels(levels);
+    omp_set_num_threads(threads);
+    for (int i = 0; i < T; i++)
+        OK(!st[i].code && !st[T].code && !memcmp(C[i], C[T], FROM_ALL * sizeof *A), "thread %d of the caller", i);
+}
+#endif
+
 static void batches(fd_arena a)
 {
     static const struct { int count, ta, tb, m, n, k, own_a, own_b; double beta; } rows[] = {
@@ -745,6 +788,9 @@ void test_algebra(void)
     fd_arena a = test_arena(64 << 20, &st);
     products(a);
     product_bits(a);
+#ifdef _OPENMP
+    from_threads(a);
+#endif
     batches(a);
     product_errors(a);
     cholesky(a);
