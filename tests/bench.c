@@ -950,7 +950,7 @@ int main(int argc, char **argv)
     fd_status st;
     void *pool = NULL;
     int count = 0, steps = 0, chosen = 0, with_torch = 0;
-    if (argc > 2) slot = atof(argv[2]);
+    if (argc > 2 && !((slot = atof(argv[2])) > 0)) die("SECONDS is no positive number");
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 0; i < ROWS; i++) {
         if (strncmp(rows[i].work, prefix, strlen(prefix))) continue;
