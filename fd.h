@@ -1211,12 +1211,19 @@ typedef int64_t fd_lanes __attribute__((vector_size(FD_BYTES)));
 #define FD_W (FD_BYTES / 4)
 typedef int32_t fd_lanes __attribute__((vector_size(FD_BYTES)));
 #endif
+#define vmask(c)     ((fd_lanes)(c))                   /* of a comparison: all ones or 0 in each lane */
 typedef fd_real fd_vec  __attribute__((vector_size(FD_BYTES)));
 typedef fd_real fd_vecu __attribute__((vector_size(FD_BYTES), aligned(sizeof(fd_real)), may_alias));
 #define vload(p)     ((fd_vec)*(const fd_vecu *)(p))
 #define vstore(p, v) (*(fd_vecu *)(p) = (fd_vecu)(v))
 #else
 #define FD_W 1
+#ifdef FD_DOUBLE
+typedef int64_t fd_lanes;
+#else
+typedef int32_t fd_lanes;
+#endif
+#define vmask(c)     (-(fd_lanes)(c))
 typedef fd_real fd_vec;
 #define vload(p)     (*(p))
 #define vstore(p, v) (*(p) = (v))
@@ -1266,8 +1273,13 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
         return a;                         \
     }
 
-/* vmix(a, b, list) -- numbers of a, then of b, in the order of the list. V_NEAR: in turn within each 16 bytes, which is
- * cheap; V_HALF: the halves of a and b; V_PART: their parts of 16 bytes with even and odd numbers */
+/* lane by lane: m ? a : b; the larger of a and b, a where one is NaN */
+FD_SELECT(FD_INLINE, vselect, fd_vec, fd_lanes)
+FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return vselect(vmask(a < b), b, a); }
+
+/* vmix(a, b, list) -- lanes of a and b, which count on from those of a, in the order of the list. Lists come in
+ * pairs: V_NEAR, of each 16 bytes the first halves in turn, and the second ones: the cheap ones; V_HALF, the first
+ * halves of a and b, and the second ones; V_PART, their parts of 16 bytes with even numbers, and with odd ones */
 #if FD_BYTES
 #ifdef __clang__
 #define vmix(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -1306,8 +1318,9 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
 #define V_NEAR1 1, 3
 #endif
 #endif
-/* vturn -- FD_W vectors become their transpose. A round changes one bit of the number of a vector for one of the number
- * of a lane: v[i] and v[i + s] keep the lanes where that is 0, and 1. */
+/* vturn -- v[i] lane j becomes v[j] lane i. A round is for one bit of i, of value s, and one of j: of each pair v[i],
+ * v[i + s] the first gets the lanes where the bit of j is 0, the second those where it is 1, so that the bits change
+ * places. log2 FD_W rounds, FD_W shuffles each. */
 #define V_ROUND(s, to0, to1)                              \
     FD_UNROLL                                             \
     for (int i_ = 0; i_ < FD_W; i_++)                     \
@@ -1340,16 +1353,6 @@ FD_INLINE void vturn(fd_vec v[FD_W])
 #endif
     (void)v;
 }
-
-/* lane by lane: a where c > 0, else b; the larger of a and b, a where one is NaN */
-#if FD_BYTES
-FD_SELECT(FD_INLINE, vselect, fd_vec, fd_lanes)
-FD_INLINE fd_vec vwhere(fd_vec c, fd_vec a, fd_vec b) { return vselect((fd_lanes)(c > 0), a, b); }
-FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return vselect((fd_lanes)(a < b), b, a); }
-#else
-FD_INLINE fd_vec vwhere(fd_vec c, fd_vec a, fd_vec b) { return c > 0 ? a : b; }
-FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return a < b ? b : a; }
-#endif
 
 /* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN: also
  * with chains for several vectors side by side, which gcc mixes only when told, where 16 registers are to do --- */

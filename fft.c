@@ -936,33 +936,33 @@ typedef struct {
 #define FFT_ZIP1 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #define FFT_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define FFT_ODDS 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
-#define FFT_FLIP 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
-#elif FD_W == 8 && FD_BYTES == 64
+#elif FD_BYTES == 64
 #define FFT_ZIP0 0, 8, 1, 9, 2, 10, 3, 11
 #define FFT_ZIP1 4, 12, 5, 13, 6, 14, 7, 15
 #define FFT_EVEN 0, 2, 4, 6, 8, 10, 12, 14
 #define FFT_ODDS 1, 3, 5, 7, 9, 11, 13, 15
-#define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
 #else
 #define FFT_ZIP0 V_NEAR0
 #define FFT_ZIP1 V_NEAR1
-#if FD_W == 8
-#define FFT_EVEN 0, 2, 8, 10, 4, 6, 12, 14
-#define FFT_ODDS 1, 3, 9, 11, 5, 7, 13, 15
-#define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
-#elif FD_W == 4 && FD_BYTES == 32
+#ifdef FD_DOUBLE
 #define FFT_EVEN V_NEAR0
 #define FFT_ODDS V_NEAR1
-#define FFT_FLIP 3, 2, 1, 0
-#elif FD_W == 4
+#elif FD_BYTES == 32
+#define FFT_EVEN 0, 2, 8, 10, 4, 6, 12, 14
+#define FFT_ODDS 1, 3, 9, 11, 5, 7, 13, 15
+#else
 #define FFT_EVEN 0, 2, 4, 6
 #define FFT_ODDS 1, 3, 5, 7
+#endif
+#endif
+#if FD_W == 16
+#define FFT_FLIP 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0
+#elif FD_W == 8
+#define FFT_FLIP 7, 6, 5, 4, 3, 2, 1, 0
+#elif FD_W == 4
 #define FFT_FLIP 3, 2, 1, 0
 #else
-#define FFT_EVEN 0, 2
-#define FFT_ODDS 1, 3
 #define FFT_FLIP 1, 0
-#endif
 #endif
 #define FFT_PAIR(a, b, to_a, to_b)            \
     do {                                      \
@@ -1025,7 +1025,7 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
                 else v[q ^ swap] = vload_n(x, count);
             }
         }
-    } else if (near && 2 * count > FD_W) {                      /* complex, side by side */
+    } else if (near && 2 * count > FD_W) {                           /* complex, side by side */
         int rest = 2 * count - FD_W;
         for (ptrdiff_t q = 0; q < len; q += 2) {
             fd_real *x = m->x + at[0] + q / 2 * m->step, *x1 = x + FD_W;
@@ -1042,9 +1042,9 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
                 v[(q + 1) ^ swap] = b;
             }
         }
-    } else if (m->step == m->unit && len >= FD_W) {           /* lines of contiguous numbers */
+    } else if (m->step == m->unit && len >= FD_W) {                  /* lines of contiguous numbers */
         for (ptrdiff_t q = 0; q < len; q += FD_W) {
-            if (q > len - FD_W) q = len - FD_W;              /* the last block overlaps */
+            if (q > len - FD_W) q = len - FD_W;                      /* the last block overlaps */
             fd_vec a[FD_W];
             FD_UNROLL
             for (int l = 0; l < FD_W; l++)
@@ -1088,7 +1088,7 @@ static void fft_long(const fft_core *p, const fd_real *w, const fd_real *x, cons
     enum { R = FFT_FIRST };
     ptrdiff_t m = p->n / R;
     for (ptrdiff_t i = 0; i < m; i += FD_W, w += 2 * (R - 1) * FD_W) {
-        if (i > m - FD_W) i = m - FD_W;                    /* the last block overlaps */
+        if (i > m - FD_W) i = m - FD_W;                              /* the last block overlaps */
         fft_z a[R];
         FD_UNROLL
         for (int j = 0; j < R; j++) {

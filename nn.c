@@ -64,21 +64,17 @@ typedef fd_real map_k;
 enum { MAP_W = FD_W, MAP_LIBM = 0 };
 #if FD_BYTES
 typedef uint32_t map_i __attribute__((vector_size(FD_BYTES)));
-typedef int32_t  map_m __attribute__((vector_size(FD_BYTES)));       /* a mask: all ones or 0 */
-#define map_mask(c)       ((map_m)(c))
 #else
 typedef uint32_t map_i;
-typedef int32_t  map_m;
-#define map_mask(c)       (-(map_m)(c))
 #endif
-#define map_lt(a, b)      map_mask((a) < (b))
+#define map_lt(a, b)      vmask((a) < (b))
+#define map_sel           vselect
 #define K(c)              ((map_k)(c))
 #define map_load(p)       vload(p)
 #define map_store(p, v)   vstore(p, v)
 
 FD_INLINE map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
 FD_INLINE map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
-FD_SELECT(FD_INLINE, map_sel, map_v, map_m)
 FD_INLINE map_v map_fill(fd_real c)
 {
     map_v x;
@@ -120,7 +116,7 @@ FD_INLINE map_v map_exp(map_v x)
 /* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f): 5.9e-9 */
 FD_INLINE map_v map_log(map_v x)
 {
-    map_m tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
+    fd_lanes tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
     map_v s = map_sel(tiny, x * K(8388608), x);
     map_i k = map_bits(s) - 0x3f3504f3u, e = (k + (200u << 23)) >> 23;
     map_v f = map_real((k & 0x007fffffu) + 0x3f3504f3u) - K(1);
@@ -157,7 +153,7 @@ FD_INLINE map_v map_sincos(map_v x, unsigned turn)
     map_v s = r + r * z * (K(-0.166666538) + z * (K(0.00833205134) + z * K(-0.000194972381)));
     map_v c = K(0.041666653) + z * (K(-0.0013887604) + z * K(2.44570947e-5));
     c = K(1) - (K(0.5) * z - z * z * c);
-    return map_real(map_bits(map_sel(map_mask((n & 1u) == 0), s, c)) ^ ((n & 2u) << 30) ^ neg);
+    return map_real(map_bits(map_sel(vmask((n & 1u) == 0), s, c)) ^ ((n & 2u) << 30) ^ neg);
 }
 FD_INLINE map_v map_sin(map_v x) { return map_sincos(x, 0); }
 FD_INLINE map_v map_cos(map_v x) { return map_sincos(x, 1); }
@@ -2164,6 +2160,12 @@ static int fuse_rows(int k, int c, int n)
     return rows < n ? rows : n;
 }
 
+/* y [m][n] = transpose of x [n][m] */
+static void fuse_turn(int m, int n, const fd_real *x, fd_real *y)
+{
+    for (int i = 0; i < m; i++) for (int j = 0; j < n; j++) y[(ptrdiff_t)i * n + j] = x[(ptrdiff_t)j * m + i];
+}
+
 static fd_var *fuse_flat(fd_tape *t, fd_var *x)       /* [..][k] as [rows][k] */
 {
     int k = x ? x->n[x->nd - 1] : 1;
@@ -2207,12 +2209,6 @@ static void thin_back(int rows, int k, int out, const fd_real *x, const fd_real 
         }
 }
 
-/* y [m][n] = transpose of x [n][m] */
-static void thin_turn(int m, int n, const fd_real *x, fd_real *y)
-{
-    for (int i = 0; i < m; i++) for (int j = 0; j < n; j++) y[(ptrdiff_t)i * n + j] = x[(ptrdiff_t)j * m + i];
-}
-
 /* --- Gates: y = f(z), z = u + shift, or z = scale u + shift ---
  *
  * a: the shift [c], or scale and shift [2][c]. The reverse pass is dz = dy f'(z), du = scale dz,
@@ -2250,8 +2246,8 @@ static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const
     }
 }
 
-/* du, and sum += (sum dz u, sum dz), or sum dz alone, given the slope, or with a scale y, or else y is found again:
- * v. part [2][c], z: room, the latter for gate_rows rows */
+/* du, and sum += (sum dz u, sum dz), or without a scale sum dz. That needs the slope without a scale, y with one; where
+ * y is not kept it goes to v. part [2][c], z: room, the latter for gate_rows rows */
 static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
                       const fd_real *slope, const fd_real *y, const fd_real *dy, fd_real *restrict v,
                       fd_real *restrict du, double *restrict sum, fd_real *restrict part, fd_real *restrict z)
@@ -2307,7 +2303,7 @@ static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r
     fd_real *v = c <= THIN ? fd_raw(&scratch, fd_real, (ptrdiff_t)c * k) : NULL;
     job_mem *job = y ? job_fork(&scratch) : NULL;
     if (!job) return NULL;
-    if (v) thin_turn(c, k, w->x, v);
+    if (v) fuse_turn(c, k, w->x, v);
     FD_PARALLEL_IF(fd_count(x) > TAPE_BLOCK)
     for (int i = 0; i < n[0]; i += rows) {
         int m = n[0] - i < rows ? n[0] - i : rows;
@@ -2359,8 +2355,8 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    thin_turn(out, hid, w2->x, v);                     /* the transposes once, not for every block of rows */
-    thin_turn(hid, in, w1->x, v1);
+    fuse_turn(out, hid, w2->x, v);                     /* the transposes once, not for every block of rows */
+    fuse_turn(hid, in, w1->x, v1);
     FD_PARALLEL_IF((ptrdiff_t)n * hid > TAPE_BLOCK)
     for (int p = 0; p < parts; p++) {
         fd_arena mem = job[threads_this()].mem;
@@ -2395,7 +2391,7 @@ static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     sum_axis(1, parts, sw1, g1, to[0], scratch);
     sum_axis(1, parts, hid, gb, to[1], scratch);
     sum_axis(1, parts, sw2, g2, thin ? v + sw2 : to[2], scratch);
-    if (thin) thin_turn(hid, out, v + sw2, to[2]);
+    if (thin) fuse_turn(hid, out, v + sw2, to[2]);
 }
 
 static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f)
@@ -2412,7 +2408,7 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     if (!job) return NULL;
     y->i[0] = f;
     y->aux = kept;
-    thin_turn(out, hid, w2->x, v);
+    fuse_turn(out, hid, w2->x, v);
     FD_PARALLEL_IF((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
     for (int r = 0; r < n[0]; r += rows) {
         fd_arena mem = job[threads_this()].mem;
@@ -2439,7 +2435,7 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
 struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };    /* tile: points */
 
 /* reals of the gate of a sample; 0 where all samples share it */
-static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? 2 * ss->n[2] : 0; }
+static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? ss->n[1] * ss->n[2] : 0; }
 
 /* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw */
 static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis to[3], int i,
@@ -2513,44 +2509,47 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     job_join(job, &scratch);
 }
 
-static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_var *w, fd_var *ss,
-                          fd_var *R, int f)
+static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
+                          const int lo[], const int hi[])
 {
-    static const struct fd_op op = { "layer of products", fuse_layer_vjp, 1 };
-    int n[FD_MAXD], ci = shape->ci, co = shape->co, b = shape->b, points = (int)shape->points;
-    int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = shape->n[shape->nd - 1];
+    static const struct fd_op op = { "spectral layer", fuse_layer_vjp, 1 };
+    struct spec shape;
+    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
+    if (!spec_check(t->mem->st, &shape, h, R, axes, lo, hi)) return NULL;
+    int n[FD_MAXD], ci = shape.ci, co = shape.co, b = shape.b, points = (int)shape.points;
+    int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = shape.n[shape.nd - 1];
     memcpy(n, h->n, sizeof n);
     n[h->nd - 1] = co;
     struct fuse_layer *own = fd_new(t->mem, struct fuse_layer, 1);
     fd_var *y = own ? tape_push(t, &op, h->nd, n, 4, (fd_var *[]){ h, w, ss, R }) : NULL;
     if (!y) return NULL;
-    own->s = *shape;
+    own->s = shape;
     own->f = f;
-    own->u = y->needs && scaled ? fd_raw(t->mem, fd_real, b * shape->points * co) : NULL;
-    own->slope = y->needs && f >= 0 && !scaled ? fd_raw(t->mem, fd_real, b * shape->points * co) : NULL;
+    own->u = y->needs && scaled ? fd_raw(t->mem, fd_real, b * shape.points * co) : NULL;
+    own->slope = y->needs && f >= 0 && !scaled ? fd_raw(t->mem, fd_real, b * shape.points * co) : NULL;
     own->tile = tile = tile < line ? line : tile / line * line;
     y->aux = own;
     struct spec_axis from[3];
     fd_arena scratch = *t->mem;
-    const fd_real *p = spec_hat(t, shape, 0, h, NULL, y->needs && R->needs, &scratch);
+    const fd_real *p = spec_hat(t, &shape, 0, h, NULL, y->needs && R->needs, &scratch);
     own->s.p = p;
-    spec_axes(shape, 1, from, &scratch);
-    fd_real *q = spec_mul(shape, p, R->x, &scratch);
+    spec_axes(&shape, 1, from, &scratch);
+    fd_real *q = spec_mul(&shape, p, R->x, &scratch);
     job_mem *job = job_fork(&scratch);
     if (!job) return NULL;
-    FD_PARALLEL_IF(SPEC_WIDE(shape, co))
+    FD_PARALLEL_IF(SPEC_WIDE(&shape, co))
     for (int i = 0; i < b; i++) {
         fd_arena mem = job[threads_this()].mem;
         fd_real *room = own->u ? own->u : fd_raw(&mem, fd_real, (ptrdiff_t)tile * co);
         fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
-        struct spec_work work = spec_from_begin(shape, from, co, 1, i, q, &mem);
+        struct spec_work work = spec_from_begin(&shape, from, co, 1, i, q, &mem);
         if (!room || !z || !work.tmp) continue;
         for (int r = 0, m; r < points; r += m) {
             m = points - r < tile ? points - r : tile;
-            ptrdiff_t at = (i * shape->points + r) * co;
+            ptrdiff_t at = (i * shape.points + r) * co;
             fd_real *u = own->u ? own->u + at : room;
-            spec_from_rows(shape, from, co, r / line, (r + m) / line, work, u, mem);
-            fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * shape->points + r) * ci, ci, w->x, co, 1.0,
+            spec_from_rows(&shape, from, co, r / line, (r + m) / line, work, u, mem);
+            fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * shape.points + r) * ci, ci, w->x, co, 1.0,
                     u, co, mem);
             gate_run(f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), u, y->x + at,
                      own->slope ? own->slope + at : NULL, z);
@@ -2560,27 +2559,19 @@ static fd_var *fuse_layer(fd_tape *t, const struct spec *shape, fd_var *h, fd_va
     return t->mem->st->code ? NULL : y;
 }
 
-static fd_var *fuse_spectral(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
-                             const int lo[], const int hi[])
-{
-    struct spec s;
-    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
-    if (!spec_check(t->mem->st, &s, h, R, axes, lo, hi)) return NULL;
-    return fuse_layer(t, &s, h, w, ss, R, f);
-}
-
-/* --- Layers of sines, h' = sin(scale h w + shift), and a last one: y = h w, on tiles of points ---
+/* --- Layers of sines [SIREN; functa; FDP] and a last one without: h' = sin(scale h w + shift), y = h w ---
  *
- * A tile goes through all layers while it is in the cache. Of a layer u = h w is kept for the reverse pass, which
- * finds h' = sin z and dz = dh' cos z from it in one evaluation:
+ * A tile of points goes through all layers while it is in the cache. Of a layer u = h w is kept for the reverse
+ * pass, which finds h' = sin z, z = scale u + shift, and dz = dh' cos z in one evaluation. With '' for the layer above:
  *
  *   dh' = du'' w''^T,  dw'' = h'^T du'',  dz = dh' cos z,  dscale = sum dz u,  dshift = sum dz,  du = scale dz
  *
- * Sources: h [b][points][in]; ws: w of all layers but the last, one after the other; ss [b][2 layers][width], or [1]..
- * for all samples: scale and shift of each layer; the last w. */
+ * Sources: h [b][points][in]; ws: w [in][width], [width][width].. of all layers but the last, one after the other;
+ * ss [b][2 layers][width], or [1].. for all samples: scale and shift of each; the last w [width][out]. */
 
 struct fuse_waves { int tile, layers; fd_real *u; };       /* u [b][points][layers][width], in tiles */
 
+/* w of layer l; of the last one: where ws ends */
 static const fd_real *waves_weight(const fd_var *y, int l)
 {
     const ptrdiff_t in = y->src[0]->n[2], w = y->src[2]->n[2];
@@ -2589,7 +2580,7 @@ static const fd_real *waves_weight(const fd_var *y, int l)
 
 /* what the reverse pass of a part of the samples works with */
 struct waves_back {
-    const fd_real *v;                  /* the last w transposed, where it is thin */
+    const fd_real *v;                  /* the last w transposed */
     fd_real *dx, *dws, *dlast;         /* sums of the gradients of weights; each may be NULL */
     fd_real *tile, *part, *z;          /* four tiles; see gate_back */
     double *sum;                       /* of the gates of a sample */
@@ -2603,14 +2594,14 @@ static void waves_back(struct waves_back *s, const fd_var *y, const fd_real *dy,
     const fd_var *x = y->src[0], *ss = y->src[2], *last = y->src[3];
     const int in = x->n[2], w = ss->n[2], out = last->n[1], L = own->layers, thin = out <= THIN;
     const ptrdiff_t size = (ptrdiff_t)own->tile * w, gates = 2 * (ptrdiff_t)w, at = (ptrdiff_t)i * x->n[1] + r;
-    const fd_real *u = own->u + at * L * w, *gate = ss->x + (ss->n[0] > 1 ? i * L * gates : 0);
+    const fd_real *u = own->u + at * L * w, *gate = ss->x + (ptrdiff_t)i * fuse_gate(ss);
     fd_real *du = s->tile, *dh = s->tile + size, *h = s->tile + 2 * size, *dz = s->tile + 3 * size;
     dy += at * out;
     for (int l = L - 1; l >= 0; l--) {
         const fd_real *const weight = waves_weight(y, l + 1);
         if (l + 1 < L) fd_gemm(0, 1, m, w, w, 1.0, du, w, weight, w, 0.0, dh, w, mem);
         else if (thin) thin_back(m, w, out, NULL, s->v, dy, dh, NULL);
-        else           fd_gemm(0, 1, m, w, out, 1.0, dy, out, last->x, out, 0.0, dh, w, mem);
+        else           fd_gemm(0, 0, m, w, out, 1.0, dy, out, s->v, w, 0.0, dh, w, mem);
         gate_back(FD_SIN, 1, m, w, gate + l * gates, u + (ptrdiff_t)l * m * w, NULL, NULL, dh, h, dz,
                   s->sum + l * gates, s->part, s->z);
         if (l + 1 < L && s->dws)
@@ -2644,7 +2635,7 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     fd_real *dlast = dx[3] ? fd_new(&scratch, fd_real, parts * sl) : NULL;
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    thin_turn(out, w, last->x, v);
+    fuse_turn(out, w, last->x, v);
     FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
     for (int p = 0; p < parts; p++) {
         fd_arena mem = job[threads_this()].mem;
@@ -2663,10 +2654,10 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
     job_join(job, &scratch);
     if (scratch.st->code) return;
-    if (dx[2]) sum_axis(1, ss->n[0] > 1 ? 1 : b, ss->n[0] > 1 ? b * sums : sums, da, dx[2]->x, scratch);
+    if (dx[2]) sum_axis(1, fuse_gate(ss) ? 1 : b, fuse_gate(ss) ? b * sums : sums, da, dx[2]->x, scratch);
     if (dx[1]) sum_axis(1, parts, sw, dws, dx[1]->x, scratch);
     if (dx[3]) sum_axis(1, parts, sl, dlast, thin ? v + sl : dx[3]->x, scratch);
-    if (dx[3] && thin) thin_turn(w, out, v + sl, dx[3]->x);
+    if (dx[3] && thin) fuse_turn(w, out, v + sl, dx[3]->x);
 }
 
 static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
@@ -2686,14 +2677,14 @@ static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var 
     fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)w * out);
     job_mem *job = job_fork(&scratch);
     if (!job) return NULL;
-    thin_turn(out, w, last->x, v);
+    fuse_turn(out, w, last->x, v);
     FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
     for (int k = 0; k < b * tiles; k++) {
         fd_arena mem = job[threads_this()].mem;
         const int i = k / tiles, r = k % tiles * tile, m = points - r < tile ? points - r : tile;
         const ptrdiff_t at = (ptrdiff_t)i * points + r;
         const fd_real *h = x->x + at * in, *weight = ws->x;
-        const fd_real *gate = ss->x + (ss->n[0] > 1 ? (ptrdiff_t)i * 2 * L * w : 0);
+        const fd_real *gate = ss->x + (ptrdiff_t)i * fuse_gate(ss);
         fd_real *u = own->u ? own->u + at * L * w : fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
         fd_real *to = fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
         fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
@@ -2740,6 +2731,7 @@ FD_INLINE double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
     return sum;
 }
 
+/* from a row of n numbers to the next, in whole SUM_LANES */
 static int row_ld(int n) { return (n + SUM_LANES - 1) / SUM_LANES * SUM_LANES; }
 
 /* the largest lane */
@@ -2753,29 +2745,31 @@ FD_INLINE fd_real row_top(const fd_vec v[SUM_LANES / FD_W])
     return a < b ? b : a;
 }
 
-/* p = exp(z - max z) / sum of these for some rows of n, which lie ld apart, n in whole SUM_LANES; z is used up. From
- * n on p is about exp(-80), which sums of at least 1 do not see: 0 would take the slow way of subnormal numbers.
- * Maximum and 1/sum of each row go to `stats`, or, with `known`, come from there. */
-static void row_softmax(int rows, int n, int ld, fd_real *z, fd_real *p, fd_real *stats, int known)
+/* p = exp(z - max z) / sum of these for some rows of n, row_ld apart; z is used up. From n on p is about exp(-80),
+ * which sums of at least 1 do not see: 0 would take the slow way of subnormal numbers. Maximum and 1/sum of each
+ * row go to `stats`, or, with `known`, come from there. */
+static void row_softmax(int rows, int n, fd_real *z, fd_real *p, fd_real *stats, int known)
 {
     enum { V = SUM_LANES / FD_W };
-    const int last = ld - SUM_LANES;
+    const int ld = row_ld(n), last = ld - SUM_LANES;
     const fd_vec zero = { 0 };
-    fd_real in[SUM_LANES];                                  /* of the last lanes: before n */
-    for (int l = 0; l < SUM_LANES; l++) in[l] = last + l < n;
+    fd_real lane[SUM_LANES];
+    fd_lanes in[V];                                         /* of the last lanes: before n */
+    for (int l = 0; l < SUM_LANES; l++) lane[l] = (fd_real)l;
+    for (int k = 0; k < V; k++) in[k] = vmask(vload(lane + k * FD_W) < zero + (fd_real)(n - last));
     for (int r = 0; r < rows; r++) {
         fd_real *const zr = z + (ptrdiff_t)r * ld;
         fd_vec end[V], v[V];
         for (int k = 0; k < V; k++) end[k] = vload(zr + last + k * FD_W);
         if (!known) {
-            for (int k = 0; k < V; k++) v[k] = vwhere(vload(in + k * FD_W), end[k], zero - (fd_real)INFINITY);
+            for (int k = 0; k < V; k++) v[k] = vselect(in[k], end[k], zero - (fd_real)INFINITY);
             for (int i = 0; i < last; i += SUM_LANES)
                 for (int k = 0; k < V; k++) v[k] = vmax(v[k], vload(zr + i + k * FD_W));
             stats[2 * r] = row_top(v);
         }
         const fd_real top = stats[2 * r];
         for (int i = 0; i < last; i += FD_W) vstore(zr + i, vload(zr + i) - top);
-        for (int k = 0; k < V; k++) vstore(zr + last + k * FD_W, vwhere(vload(in + k * FD_W), end[k] - top, zero - 80));
+        for (int k = 0; k < V; k++) vstore(zr + last + k * FD_W, vselect(in[k], end[k] - top, zero - 80));
     }
     map_block(FD_EXP, (ptrdiff_t)rows * ld, z, NULL, NULL, p);
     for (int r = 0; r < rows; r++) {
@@ -2822,7 +2816,7 @@ fd_var *fd_softmax(fd_tape *t, fd_var *x)
         fd_real *z = fd_new(&mem, fd_real, ld), *p = fd_raw(&mem, fd_real, ld), stats[2];
         if (!z || !p) continue;
         memcpy(z, x->x + r * c, (size_t)c * sizeof *z);
-        row_softmax(1, c, ld, z, p, stats, 0);
+        row_softmax(1, c, z, p, stats, 0);
         memcpy(y->x + r * c, p, (size_t)c * sizeof *p);
     }
     job_join(job, &scratch);
@@ -3005,7 +2999,7 @@ static void attend_block(const struct attend *s, ptrdiff_t j, int r, int rows, f
     fd_gemm(0, 1, rows, s->m, s->w, 1 / sqrt((double)s->w),
             s->q + attend_at(s, j, s->n, s->ldq, s->w) + (ptrdiff_t)r * s->ldq, s->ldq,
             s->k + attend_at(s, j, s->m, s->ldq, s->w), s->ldq, 0.0, z, row_ld(s->m), mem);
-    row_softmax(rows, s->m, row_ld(s->m), z, p, stats, known);
+    row_softmax(rows, s->m, z, p, stats, known);
 }
 
 static void attend_run(const struct attend *s, fd_real *y, fd_arena scratch)
@@ -4335,7 +4329,7 @@ static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, in
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
     fd_var *R = net_spectral(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
-    if (t->mode != FD_GRAD2) return fuse_spectral(t, h, R, w, ss, f, a->nd, lo, hi);
+    if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, lo, hi);
     fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, lo, hi), fd_matmul(t, 0, 0, h, w));
     if (!film || !u) return net_act(t, fd_add(t, u, ss), f);
     int n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };

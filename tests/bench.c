@@ -13,8 +13,9 @@
  *
  * Peers are used where they are found: FFTW and OpenBLAS by dlopen, PyTorch by bench_torch.py, one
  * process for each number of threads, which is told what to run. They get the best setting known: the
- * batch split over the threads here where their own split is worse, plans made by FFTW_MEASURE. After the
- * table: errors of transforms beside FFTW's, and what a step takes from its arena beside PyTorch's memory.
+ * batch split over the threads here where their own split is worse, one thread where two are slower, plans
+ * made by FFTW_MEASURE. After the table: errors of transforms beside FFTW's, and what a step takes from its
+ * arena beside PyTorch's memory.
  *
  * Writes out/bench/bench.csv and out/bench/bench.png; without vector types bench-scalar.csv and .png, and says how much
  * slower than in bench.csv each row is. */
