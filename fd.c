@@ -333,7 +333,7 @@ fd_rng fd_seed(uint64_t seed)
     return (fd_rng){ { o[0], o[1] } };
 }
 
-fd_rng fd_sub(fd_rng r, uint32_t purpose, uint32_t i)
+fd_rng fd_stream(fd_rng r, uint32_t purpose, uint32_t i)
 {
     uint32_t o[4];
     rng_block(r, (uint64_t)i << 32 | purpose, RNG_SUB, o);
@@ -1918,7 +1918,7 @@ static void cov_draw_rows(const cov_draws *d, ptrdiff_t lo, ptrdiff_t hi, fd_rea
     const ptrdiff_t step = groups < RNG_GROUPS ? RNG_GROUPS / groups : 1;             /* rows of a call */
     for (ptrdiff_t t = lo, m; t < hi; t += m) {
         ptrdiff_t i = t / rows, q = t % rows;                                         /* of the first row */
-        const fd_rng f = fd_sub(d->r, 'f', (uint32_t)d->first + (uint32_t)(i / s->ch));
+        const fd_rng f = fd_stream(d->r, 'f', (uint32_t)d->first + (uint32_t)(i / s->ch));
         m = rows - q < step ? rows - q : step;
         if (m > hi - t) m = hi - t;
         for (ptrdiff_t from = 0; from < groups; from += RNG_GROUPS) {
@@ -3564,7 +3564,7 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
         int k = proj - from < MET_PROJ ? proj - from : MET_PROJ;
         double w2[MET_PROJ];
         for (int p = 0; p < k; p++)
-            met_direction(s, fd_sub(r, 'w', (uint32_t)(from + p)), dir + p * size);
+            met_direction(s, fd_stream(r, 'w', (uint32_t)(from + p)), dir + p * size);
         fd_gemm(0, 1, k, m, (int)size, 1, dir, (int)size, x, (int)size, 0, px, m, scratch);
         fd_gemm(0, 1, k, n, (int)size, 1, dir, (int)size, y, (int)size, 0, py, n, scratch);
         MET_EACH(p, k, 30.0 * k * (m + n),

@@ -140,8 +140,8 @@ int fd_explain(const fd_status *st, char *buf, size_t size);
 typedef struct { uint32_t key[2]; } fd_rng;
 
 fd_rng fd_seed(uint64_t seed);
-/* fd_sub -- an independent stream for a purpose (one character by custom) and an index. */
-fd_rng fd_sub(fd_rng r, uint32_t purpose, uint32_t i);
+/* fd_stream -- an independent stream for a purpose (one character by custom) and an index. */
+fd_rng fd_stream(fd_rng r, uint32_t purpose, uint32_t i);
 /* fd_philox -- the block function: out = Philox4x32-10(key, ctr). */
 void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4]);
 /* fd_normal4 -- the four standard normals of one block of words o, by Box-Muller: for h = 0, 1, with
@@ -356,7 +356,7 @@ fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s);
 void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, fd_arena scratch);
 /* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of stream r, whatever
  * the batch; its mode (.., j', j) has element j, in the order of fd_normal, of the blocks with counters
- * (block, j', index before that, channel) of fd_sub(r, 'f', first + i): a finer grid draws the same function. */
+ * (block, j', index before that, channel) of fd_stream(r, 'f', first + i): a finer grid draws the same function. */
 void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
 void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);
@@ -694,7 +694,7 @@ enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR };
 /* fd_begin -- a run that starts as how->start says, at t[0]; function i from stream (r, first + i). */
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b);
 /* fd_step -- one step; 1 while there is more to do. A step that gives NaN or infinity records FD_ENAN
- * and leaves x as it was. The noise of step k is draw `first + i` of fd_sub(r, 's', k + 1), so it does
+ * and leaves x as it was. The noise of step k is draw `first + i` of fd_stream(r, 's', k + 1), so it does
  * not depend on the batch. */
 int     fd_step(fd_run *run, fd_arena scratch);
 /* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C), or

@@ -4162,7 +4162,7 @@ fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r)
     fd_net part[2] = { net_half(net, 0), net_half(net, 1) };
     int split = arch->field ? part[0].parts : net->parts;
     for (int i = 0; i < net->parts; i++)
-        net_init(&part[i >= split], i < split ? i : i - split, fd_sub(r, 'w', (uint32_t)i));
+        net_init(&part[i >= split], i < split ? i : i - split, fd_stream(r, 'w', (uint32_t)i));
     return net;
 }
 

@@ -1404,7 +1404,7 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
     FD_ASSERT(rule != FD_T_LOG || lo > 0);
     FD_ASSERT(rule != FD_T_LEVELS || proc_whole(p));
     for (int i = 0, T = (int)hi; i < b && rule == FD_T_LEVELS; i += T)
-        time_levels(fd_sub(fd_sub(r, 'l', (uint32_t)first), 'l', (uint32_t)(i / T)), T,
+        time_levels(fd_stream(fd_stream(r, 'l', (uint32_t)first), 'l', (uint32_t)(i / T)), T,
                     b - i < T ? b - i : T, t + i);
     if (rule == FD_T_LEVELS) return;
     for (int i = 0; i < b; i++) {
@@ -2151,7 +2151,7 @@ static void step_begin(const fd_sampler *how, fd_rng r, int first, int b, fd_rea
         lin_apply("fd_begin", p, b, tb, step_start, NULL, 1, (const fd_real *[3]){ x }, x, scratch);
         return;
     }
-    if (how->cov) fd_cov_draw(how->cov, fd_sub(r, 'm', 0), first, b, x0, scratch);
+    if (how->cov) fd_cov_draw(how->cov, fd_stream(r, 'm', 0), first, b, x0, scratch);
     for (ptrdiff_t i = 0; i < b * n && how->mean; i++) x0[i] += how->mean[i % n];
     lin_apply("fd_begin", p, b, tb, pair_noise, NULL, 2, (const fd_real *[3]){ x0, x }, x, scratch);
 }
@@ -2196,7 +2196,7 @@ static const fd_real *step_draw(const fd_run *run, int on, uint32_t purpose, int
                                 fd_arena scratch)
 {
     if (!on) return NULL;
-    fd_cov_draw(run->how.p->noise, fd_sub(run->r, purpose, (uint32_t)i), run->first, run->b, xi,
+    fd_cov_draw(run->how.p->noise, fd_stream(run->r, purpose, (uint32_t)i), run->first, run->b, xi,
                 scratch);
     return xi;
 }
@@ -2429,7 +2429,7 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     for (int q = 0; q < probes; q++)
         for (int i = 0; i < b; i++) {
             fd_real *zi = z + ((ptrdiff_t)q * b + i) * n;
-            trace_sign(fd_sub(fd_sub(r, 'h', (uint32_t)(first + i)), 'q', (uint32_t)q), n, zi);
+            trace_sign(fd_stream(fd_stream(r, 'h', (uint32_t)(first + i)), 'q', (uint32_t)q), n, zi);
             if (!bare) continue;
             fd_to_modes(s, 1, zi, u, scratch);
             for (ptrdiff_t j = 0; j < s->ch * modes; j++)
@@ -2517,14 +2517,14 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
         }
         for (int i = 0; i < b; i++) tb[i] = t;
         for (int q = 0; q < 2 * draws; q++) {
-            fd_rng rj = fd_sub(r, 'e', (uint32_t)(j * draws + q / 2));
+            fd_rng rj = fd_stream(r, 'e', (uint32_t)(j * draws + q / 2));
             if (q % 2) {
                 for (ptrdiff_t i = 0; i < b * points; i++) xi[i] = -xi[i];
             } else if (pairs) {
                 fd_cov_draw(p->noise, rj, first, b, xi, scratch);
             } else {
                 for (int i = 0; i < b; i++) {
-                    trace_sign(fd_sub(rj, 'q', (uint32_t)(first + i)), n, xi + i * points);
+                    trace_sign(fd_stream(rj, 'q', (uint32_t)(first + i)), n, xi + i * points);
                     for (ptrdiff_t l = 0; l < n; l++)
                         xi[i * points + l] *= (fd_real)sqrt(p->noise->lam[l % modes]);
                     memcpy(x + i * points, xi + i * points, (size_t)n * sizeof *x);

@@ -54,7 +54,7 @@ static void truth_draw(const truth *d, fd_rng r, int m, fd_real *x, fd_arena a)
     ptrdiff_t n = d->s.points;
     fd_cov_draw(d->within, r, 0, m, x, a);
     for (int i = 0; i < m; i++) {
-        const fd_real *mean = d->means + n * fd_index(fd_sub(r, 'c', 0), (uint64_t)i, 2);
+        const fd_real *mean = d->means + n * fd_index(fd_stream(r, 'c', 0), (uint64_t)i, 2);
         for (ptrdiff_t j = 0; j < n; j++) x[i * n + j] += mean[j];
     }
 }

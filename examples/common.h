@@ -1206,11 +1206,11 @@ static inline dataset data_fields(fd_arena *a, const char *text, const args *o, 
     fd_real *mean = fd_raw(&scratch, fd_real, k * size);
     fd_cov *large = fd_cov_matern(&scratch, &d.s, 1, 0.4, 3.5);
     fd_cov *small = fd_cov_matern(&scratch, &d.s, f.v[3], f.v[2], 2.5);
-    fd_cov_draw(large, fd_sub(r, 'm', 0), 0, k, mean, scratch);
+    fd_cov_draw(large, fd_stream(r, 'm', 0), 0, k, mean, scratch);
     fd_cov_draw(small, r, 0, d.m, d.x, scratch);
     if (a->st->code) return d;
     for (int i = 0; i < d.m; i++) {
-        const fd_real *mu = mean + fd_index(fd_sub(r, 'k', 0), (uint64_t)i, k) * size;
+        const fd_real *mu = mean + fd_index(fd_stream(r, 'k', 0), (uint64_t)i, k) * size;
         for (ptrdiff_t j = 0; j < size; j++) d.x[i * size + j] += mu[j];
     }
     return d;
@@ -1257,7 +1257,7 @@ static inline dataset data_load(fd_arena *a, const char *path, const args *o, sh
     int *p = fd_raw(&scratch, int, d.m), same = !memcmp(s.n, d.s.n, sizeof s.n);
     fd_real *y = fd_raw(&scratch, fd_real, size);
     need(a->st);
-    if (m < d.m) fd_perm(fd_sub(fd_seed((uint64_t)o->seed), 'l', 0), d.m, p);
+    if (m < d.m) fd_perm(fd_stream(fd_seed((uint64_t)o->seed), 'l', 0), d.m, p);
     else for (int i = 0; i < m; i++) p[i] = i;
     for (int i = 0; i < m; i++) {
         for (ptrdiff_t j = 0; j < size; j++)
@@ -1371,7 +1371,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
                     .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = fmax(rule[0], 1e-300),
                     .beta2 = fmax(rule[1], 1e-300), .eps = rule[2], .ema = fmax(o->ema, 1e-300),
                     .warmup = o->warmup, .steps = o->steps };
-    k->net = net_build(a, &arch, fd_sub(fd_seed((uint64_t)o->seed), 'w', 0));
+    k->net = net_build(a, &arch, fd_stream(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
     kit_close(a, k, &k->s);
     need(a->st);
@@ -1604,20 +1604,20 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     for (int i = 0; i < o->batch; i++) {
         long long at = (long long)step * o->batch + i;
         int epoch = (int)(at / d->m);                  /* each epoch is its own permutation */
-        if (epoch != q->epoch) fd_perm(fd_sub(seed, 'p', (uint32_t)epoch), d->m, q->perm);
+        if (epoch != q->epoch) fd_perm(fd_stream(seed, 'p', (uint32_t)epoch), d->m, q->perm);
         q->epoch = epoch;
         memcpy(q->x0 + i * size, d->x + q->perm[at % d->m] * size, (size_t)size * sizeof *q->x0);
         for (int j = o->flip.row == 1 ? k->s.nd - 1 : 0; o->flip.row && j < k->s.nd; j++)
-            if (fd_index(fd_sub(seed, 'm', (uint32_t)j), (uint64_t)at, 2)) mirror(&k->s, j, q->x0 + i * size);
+            if (fd_index(fd_stream(seed, 'm', (uint32_t)j), (uint64_t)at, 2)) mirror(&k->s, j, q->x0 + i * size);
     }
     /* Modes without noise (Nyquist's on even grids) would stand in X_t for the network to read, and not
      * in a sample's: C^0 takes them out of the data. */
     fd_cov_pow(k->noise, 0, o->batch, q->x0, q->x0, a);
-    fd_rng rt = fd_sub(seed, 't', (uint32_t)step);
+    fd_rng rt = fd_stream(seed, 't', (uint32_t)step);
     for (int i = 0; i < o->batch; i++) q->w[i] = 1;
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
     else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t);
-    fd_noise(&k->p, fd_sub(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
+    fd_noise(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
     } else {

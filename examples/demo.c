@@ -105,7 +105,7 @@ static fd_real *hold_out(fd_arena *a, const dataset *d, const args *o)
     int *order = fd_raw(a, int, d->m);
     fd_real *x = fd_raw(a, fd_real, d->m * size);
     need(a->st);
-    fd_perm(fd_sub(fd_seed((uint64_t)o->seed), 'h', 0), d->m, order);
+    fd_perm(fd_stream(fd_seed((uint64_t)o->seed), 'h', 0), d->m, order);
     for (int i = 0; i < d->m; i++)
         memcpy(x + i * size, d->x + order[i] * size, (size_t)size * sizeof *x);
     return x;
@@ -139,7 +139,7 @@ static void loss_save(fd_status *st, const args *o, const curve *c, fd_arena a)
 static void table_add(char *table, const char *grid, const fd_space *s, int b, const fd_real *x,
                       int m, const fd_real *real, const args *o, fd_arena a)
 {
-    scores v = score(s, b, x, m, real, o->pcs, fd_sub(fd_seed((uint64_t)o->seed), 's', 0), a);
+    scores v = score(s, b, x, m, real, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
     for (int j = 0; j < METRICS; j++) {
         printf("%-16s %-10s %5d %12.5g %10.2g %12.5g %10.2g\n", metric_name[j], grid, b, v.x[j],
                v.x_sd[j], v.real[j], v.real_sd[j]);

@@ -60,7 +60,7 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
         static char name[TIMES][32];
         for (int i = 0; i < m; i++) t[i] = k->p.tmin + (k->p.tmax - k->p.tmin) * (j + 0.5) / TIMES;
         if (k->process.row == PROCESS_DDPM) for (int i = 0; i < m; i++) t[i] = ceil(t[i]);
-        fd_noise(&k->p, fd_sub(fd_seed((uint64_t)o->seed), 'h', (uint32_t)j), 0, m, x0, t, xt, NULL, a);
+        fd_noise(&k->p, fd_stream(fd_seed((uint64_t)o->seed), 'h', (uint32_t)j), 0, m, x0, t, xt, NULL, a);
         fd_predict(&k->model, FD_X0, &k->p, m, xt, t, y, a);
         need(a.st);
         for (ptrdiff_t i = 0; i < m * size; i++) y[i] -= x0[i];
@@ -250,7 +250,7 @@ static int do_eval(args *o)
     if (n > x.m) n = x.m;
     if (n > d.m / 2) n = d.m / 2;
     if (n < 2) die(1, "eval: needs 2 samples and 4 real functions at least");
-    scores v = score(&d.s, n, x.x, d.m, d.x, o->pcs, fd_sub(fd_seed((uint64_t)o->seed), 's', 0), a);
+    scores v = score(&d.s, n, x.x, d.m, d.x, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
     printf("%d samples against %d real functions, %d times; 'real': two disjoint real sets\n", n, n,
            v.splits);
     printf("%-16s %12s %10s %12s %10s\n", "metric", "samples", "+-", "real", "+-");

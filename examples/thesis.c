@@ -141,10 +141,10 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
         memcpy(net->w, p->x, (size_t)net->count * sizeof *net->w);
         return net;
     }
-    fd_rng r = fd_sub(fd_seed((uint64_t)seed), 'c', 0);
+    fd_rng r = fd_stream(fd_seed((uint64_t)seed), 'c', 0);
     fd_real *at = net->w;
     for (int l = 0; l < 5; at += (in[l] + 1) * out[l], l++) {
-        fd_normal(fd_sub(r, 'w', (uint32_t)l), in[l] * out[l], at);
+        fd_normal(fd_stream(r, 'w', (uint32_t)l), in[l] * out[l], at);
         for (int i = 0; i < in[l] * out[l]; i++) at[i] *= (fd_real)sqrt(2.0 / in[l]);
     }
     int steps = 2 * m / B, *p = fd_raw(a, int, m);
@@ -154,7 +154,7 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
     fd_real *x = fd_raw(a, fd_real, B * size), *hot = fd_raw(a, fd_real, B * CLASSES);
     need(st);
     for (int k = 0; k < steps; k++) {
-        if (k % (m / B) == 0) fd_perm(fd_sub(r, 'p', (uint32_t)k), m, p);
+        if (k % (m / B) == 0) fd_perm(fd_stream(r, 'p', (uint32_t)k), m, p);
         memset(hot, 0, B * CLASSES * sizeof *hot);
         for (int i = 0; i < B; i++) {
             int j = p[k % (m / B) * B + i];

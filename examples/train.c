@@ -59,7 +59,7 @@ static void draws(const fd_cov *c, const fd_real *mean, fd_rng r, int m, fd_real
     fd_cov_draw(c, r, 0, m, x, a);
     for (int i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++)
-            x[i * n + j] += (fd_index(fd_sub(r, 'c', 0), (uint64_t)i, 2) ? 1 : -1) * mean[j];
+            x[i * n + j] += (fd_index(fd_stream(r, 'c', 0), (uint64_t)i, 2) ? 1 : -1) * mean[j];
 }
 
 /* miss -- mean squared distance of the prediction of x0 from M functions x0, at time t. */
@@ -115,10 +115,10 @@ int main(int argc, char **argv)
     printf("%s, %ld weights\n", nets[which].name, net ? (long)net->count : 0);
     double t[B], loss = 0;
     for (int step = 0; step < steps && !st.code; step++) {
-        fd_rng r = fd_sub(fd_seed(3), 'b', (uint32_t)step);
+        fd_rng r = fd_stream(fd_seed(3), 'b', (uint32_t)step);
         draws(small[0], mean[0], r, B, x0, a);
-        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_sub(r, 't', 0), 0, B, t);
-        fd_noise(&p[0], fd_sub(r, 'e', 0), 0, B, x0, t, xt, eps, a);          /* X_t | X_0 */
+        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t);
+        fd_noise(&p[0], fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);       /* X_t | X_0 */
         fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
         fd_tape tape = fd_tape_begin(&a, arch->inner ? FD_GRAD2 : FD_GRAD);
         fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);

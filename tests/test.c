@@ -173,11 +173,11 @@ void test_graphs(size_t count, const test_graph *g, double tol)
     for (size_t r = 0; r < count; r++, g++) {
         double lo = g->lo < g->hi ? g->lo : -1, hi = g->lo < g->hi ? g->hi : 1;
         for (int i = 0; i < g->in; i++) {
-            fd_uniform(fd_sub(fd_seed(r), 'x', (uint32_t)i), GRAPH_MOST, x[i]);
-            fd_normal(fd_sub(fd_seed(r), 'v', (uint32_t)i), GRAPH_MOST, v[i]);
+            fd_uniform(fd_stream(fd_seed(r), 'x', (uint32_t)i), GRAPH_MOST, x[i]);
+            fd_normal(fd_stream(fd_seed(r), 'v', (uint32_t)i), GRAPH_MOST, v[i]);
             for (int k = 0; k < GRAPH_MOST; k++) x[i][k] = (fd_real)(lo + (hi - lo) * (double)x[i][k]);
         }
-        fd_normal(fd_sub(fd_seed(r), 'w', 0), GRAPH_MOST, w);
+        fd_normal(fd_stream(fd_seed(r), 'w', 0), GRAPH_MOST, w);
         for (int order = 0; order < 2; order++) graph_check(a, g, order, x, w, v, tol);
     }
 }

@@ -124,7 +124,7 @@ static void normal_values(void)
     double worst = 0, most = 0, least = 1;
     static float seen[4 * BLOCKS];
     for (uint32_t i = 0; i < BLOCKS; i++) {
-        const fd_rng r = fd_sub(fd_seed(41), 'v', i & 7);
+        const fd_rng r = fd_stream(fd_seed(41), 'v', i & 7);
         const uint32_t ctr[4] = { i * 77777u, i & 3, i >> 3, 12345 };
         uint32_t w[4];
         float *z = seen + 4 * i;
@@ -142,7 +142,7 @@ static void normal_values(void)
     NEAR(worst, 0, 4e-7, "normals against libm");
     HASH(seen, sizeof seen, 0x259a9f73c2fa8996);
     fd_rng k[64];
-    for (uint32_t i = 0; i < 64; i++) k[i] = fd_sub(fd_seed((uint64_t)i << 30), 'k' + (i & 1), i);
+    for (uint32_t i = 0; i < 64; i++) k[i] = fd_stream(fd_seed((uint64_t)i << 30), 'k' + (i & 1), i);
     HASH(k, sizeof k, 0x9be17158084bb35f);
 }
 
@@ -264,8 +264,8 @@ static void streams(fd_arena a)
     enum { N = 1 << 16, S = 6 };
     fd_real *x = fd_raw(&a, fd_real, N * S);
     const fd_rng r = fd_seed(1);
-    const fd_rng s[S] = { r, fd_seed(2), fd_sub(r, 'x', 0), fd_sub(r, 'x', 1), fd_sub(r, 'y', 0),
-                          fd_sub(fd_sub(r, 'x', 0), 'x', 0) };
+    const fd_rng s[S] = { r, fd_seed(2), fd_stream(r, 'x', 0), fd_stream(r, 'x', 1), fd_stream(r, 'y', 0),
+                          fd_stream(fd_stream(r, 'x', 0), 'x', 0) };
     for (int i = 0; i < S; i++) fd_normal(s[i], N, x + i * N);
     for (int i = 0; i < S; i++)
         for (int j = 0; j < i; j++)
@@ -283,7 +283,7 @@ static void streams(fd_arena a)
     fd_rng *k = fd_raw(&a, fd_rng, K);
     int same = 0;
     for (uint32_t i = 0; i < K; i++)
-        k[i] = i < 1000 ? fd_seed(i) : i < 2000 ? fd_sub(r, 'p', i) : fd_sub(r, i, 'p');
+        k[i] = i < 1000 ? fd_seed(i) : i < 2000 ? fd_stream(r, 'p', i) : fd_stream(r, i, 'p');
     for (int i = 0; i < K; i++)
         for (int j = 0; j < i; j++) same += !memcmp(&k[i], &k[j], sizeof *k);
     OK(!same, "%d equal keys", same);
@@ -323,7 +323,7 @@ static void integers(fd_arena a)
     for (int n = 0; n <= BIG; n += n < 5 ? 1 : 499) {
         memset(seen, 0, BIG * sizeof *seen);
         p[n] = -5;
-        fd_perm(fd_sub(r, 'p', (uint32_t)n), n, p);
+        fd_perm(fd_stream(r, 'p', (uint32_t)n), n, p);
         for (int i = 0; i < n; i++) if (p[i] >= 0 && p[i] < n) seen[p[i]]++;
         int bad = p[n] != -5;
         for (int i = 0; i < n; i++) bad += seen[i] != 1;
@@ -334,7 +334,7 @@ static void integers(fd_arena a)
     HASH(p, BIG * sizeof *p, 0xfde640045147830f);
     double chi = 0;
     for (uint32_t i = 0; i < 24000; i++) {
-        fd_perm(fd_sub(r, 'q', i), 4, p);
+        fd_perm(fd_stream(r, 'q', i), 4, p);
         int rank = 0;                                           /* factorial base */
         for (int j = 0; j < 4; j++) {
             int less = 0;
@@ -368,7 +368,7 @@ void test_random(void)
 static void fill(fd_arena *a, uint32_t i, ptrdiff_t n, fd_real **x)
 {
     *x = fd_raw(a, fd_real, n);
-    fd_normal(fd_sub(fd_seed(5), 'f', i), n, *x);
+    fd_normal(fd_stream(fd_seed(5), 'f', i), n, *x);
 }
 
 /* one product against plain loops in double, with room beside each row that must stay as it is */

@@ -331,7 +331,7 @@ static void check_terminal(void)
     how = (fd_sampler){ .p = &vp, .t = t, .steps = 2, .mean = m6, .cov = d3 };
     how.model = fd_oracle_gauss(&a, &vp, m6, d3);
     fd_cov_draw(n3, fd_seed(9), 4, 2, xi, a);
-    fd_cov_draw(d3, fd_sub(fd_seed(9), 'm', 0), 4, 2, x0, a);
+    fd_cov_draw(d3, fd_stream(fd_seed(9), 'm', 0), 4, 2, x0, a);
     T = fd_law(&vp, 1, 0);
     for (how.start = FD_START_NOISE; how.start <= FD_START_MATCHED; how.start++) {
         fd_run *run = fd_begin(&a, &how, fd_seed(9), 4, 2);
@@ -1264,14 +1264,14 @@ static void check_steps(void)
             for (int j = 0; j < 3; j++) {
                 double from = t[j], to = t[j + 1], u = to + .5 * (from - to);
                 for (int i = 0; i < inner && (early || hold); i++) {
-                    fd_cov_draw(noise, fd_sub(r, 'c', (uint32_t)(j * inner + i)), 2, B, xi, a);
+                    fd_cov_draw(noise, fd_stream(r, 'c', (uint32_t)(j * inner + i)), 2, B, xi, a);
                     fd_correct(&how, from, B, x, xi, NULL, a);
                 }
-                fd_cov_draw(noise, fd_sub(r, 's', (uint32_t)j + 1), 2, B, xi, a);
+                fd_cov_draw(noise, fd_stream(r, 's', (uint32_t)j + 1), 2, B, xi, a);
                 if (!hold) fd_advance(&how, from, to, B, x, j == 2 && quiet && early && !churn
                                       ? NULL : xi, NULL, a);
                 if (churn) {
-                    fd_cov_draw(noise, fd_sub(r, 'u', (uint32_t)j + 1), 2, B, xi, a);
+                    fd_cov_draw(noise, fd_stream(r, 'u', (uint32_t)j + 1), 2, B, xi, a);
                     fd_to_modes(&s, B, x, x, a);
                     fd_to_modes(&s, B, xi, xi, a);
                     for (int i = 0; i < S; i++) {
@@ -1281,11 +1281,11 @@ static void check_steps(void)
                     }
                     fd_from_modes(&s, B, x, z, a);
                     memcpy(x, z, sizeof x);
-                    fd_cov_draw(noise, fd_sub(r, 'v', (uint32_t)j + 1), 2, B, xi, a);
+                    fd_cov_draw(noise, fd_stream(r, 'v', (uint32_t)j + 1), 2, B, xi, a);
                     fd_advance(&how, u, to, B, x, j == 2 && quiet && early ? NULL : xi, NULL, a);
                 }
                 for (int i = 0; i < inner && (hold ? j == 2 : !early); i++) {
-                    fd_cov_draw(noise, fd_sub(r, 'c', (uint32_t)((j + hold) * inner + i)), 2, B, xi,
+                    fd_cov_draw(noise, fd_stream(r, 'c', (uint32_t)((j + hold) * inner + i)), 2, B, xi,
                                 a);
                     fd_correct(&how, to, B, x, j == 2 && quiet && i == 1 ? NULL : xi, NULL, a);
                 }
@@ -2399,7 +2399,7 @@ static void check_between_mix(void)
     fd_model v = fd_oracle_between_mix(&a, &p, FD_VELOCITY, &gauss2, &data);
     fd_model z = fd_oracle_between_mix(&a, &p, FD_NOISE, &gauss2, &data);
     for (int k = 0; k < 200; k++) {
-        fd_cov_draw(noise, fd_sub(fd_seed(177), 's', (uint32_t)k), 0, B, y, a);
+        fd_cov_draw(noise, fd_stream(fd_seed(177), 's', (uint32_t)k), 0, B, y, a);
         fd_between_step(&p, &v, &z, 1, k / 200., (k + 1) / 200., B, x, y, a);
     }
     for (int b = 0; b < B; b++) {

@@ -158,7 +158,7 @@ static void pairs(void)
     for (int i = 0; i < REP; i++) {
         fd_real g[M + N];
         double amp[M + N], v[2];
-        fd_normal(fd_sub(fd_seed(3), 't', (uint32_t)i), M + N, g);
+        fd_normal(fd_stream(fd_seed(3), 't', (uint32_t)i), M + N, g);
         for (int j = 0; j < M + N; j++) amp[j] = sd * (double)g[j] + (j >= M ? mu : 0);
         along(&sp, M, amp, 11, x);
         along(&sp, N, amp + M, 11, y);

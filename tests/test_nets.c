@@ -854,8 +854,8 @@ static void test_floor(fd_arena a)
     double start = expected_loss(net, &s, data->lam, noise->lam, m, v, time, a), now = start,
         average = 0;
     for (int i = 0; i < STEPS && !a.st->code; i++) {
-        fd_cov_draw(data, fd_sub(fd_seed(1), 'x', 0), i * B, B, x0, a);
-        fd_cov_draw(noise, fd_sub(fd_seed(1), 'e', 0), i * B, B, e, a);
+        fd_cov_draw(data, fd_stream(fd_seed(1), 'x', 0), i * B, B, x0, a);
+        fd_cov_draw(noise, fd_stream(fd_seed(1), 'e', 0), i * B, B, e, a);
         for (int j = 0; j < B * N; j++)
             x[j] = (fd_real)(m * (double)x0[j] + sqrt(v) * (double)e[j]);
         double loss = train(net, o, &s, B, x, t, x0, a);
@@ -1021,13 +1021,13 @@ static void run(fd_net *net, fd_opt *o, const fd_space *s, int steps, fd_arena a
     for (int i = 0; i < steps && o; i++) {
         fd_arena b = a;
         int B = 5;
-        fd_rng r = fd_sub(fd_seed(77), 'x', (uint32_t)o->step);
+        fd_rng r = fd_stream(fd_seed(77), 'x', (uint32_t)o->step);
         fd_real *x = fd_raw(&b, fd_real, B * fd_size(s)),
             *y = fd_raw(&b, fd_real, B * net->arch.out * s->points);
         double t[5] = { .1, .2, .5, .7, .9 };
         if (!x || !y) return;
         fd_normal(r, B * fd_size(s), x);
-        fd_normal(fd_sub(r, 'y', 0), B * net->arch.out * s->points, y);
+        fd_normal(fd_stream(r, 'y', 0), B * net->arch.out * s->points, y);
         train(net, o, s, B, x, t, y, b);
     }
 }

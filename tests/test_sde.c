@@ -1510,7 +1510,7 @@ static void check_loop(void)
     while (fd_step(run, a)) count++;
     OK(count == STEPS && run->k == STEPS && !fd_step(run, a), "steps");
     for (int k = 0; k < STEPS; k++) {
-        fd_cov_draw(ln, fd_sub(fd_seed(92), 's', (uint32_t)k + 1), 7, 1, xi, a);
+        fd_cov_draw(ln, fd_stream(fd_seed(92), 's', (uint32_t)k + 1), 7, 1, xi, a);
         fd_advance(&how, t[k], t[k + 1], 1, x0, xi, D, a);
     }
     fd_predict(&how.model, FD_X0, &p, 1, x0, &t[STEPS], D, a);

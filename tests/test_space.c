@@ -62,7 +62,7 @@ static int is_nyquist(const fd_space *s, ptrdiff_t k)
 static fd_real *noise(fd_arena *a, ptrdiff_t n, uint32_t which)
 {
     fd_real *x = fd_raw(a, fd_real, n);
-    fd_normal(fd_sub(fd_seed(2385), 't', which), n, x);
+    fd_normal(fd_stream(fd_seed(2385), 't', which), n, x);
     return x;
 }
 
@@ -810,7 +810,7 @@ static void counters(fd_arena a)
                         int last = j[nd - 1], one = nd > 1 ? j[nd - 2] : 0, two = nd > 2 ? j[0] : 0;
                         uint32_t ctr[4] = { (uint32_t)(last / 32 * 8 + last % 16 / 2), (uint32_t)one,
                                             (uint32_t)two, (uint32_t)q };
-                        fd_normal4(fd_sub(fd_seed(11), 'f', (uint32_t)(3 + i)), ctr, z);
+                        fd_normal4(fd_stream(fd_seed(11), 'f', (uint32_t)(3 + i)), ctr, z);
                         fd_real want = is_nyquist(&s, k) ? 0 : 2 * (fd_real)z[last / 16 % 2 * 2 + last % 2];
                         bad += u[(i * ch + q) * s.modes + k] != want;
                     }
