@@ -839,7 +839,7 @@ ptrdiff_t fd_count(const fd_var *x);
 
 /* Element by element, axes of length 1 (and missing leading axes) stretched as in numpy. */
 fd_var *fd_add(fd_tape *t, fd_var *x, fd_var *y);
-fd_var *fd_minus(fd_tape *t, fd_var *x, fd_var *y);
+fd_var *fd_sub(fd_tape *t, fd_var *x, fd_var *y);
 fd_var *fd_mul(fd_tape *t, fd_var *x, fd_var *y);
 fd_var *fd_affine(fd_tape *t, fd_var *x, double c, double d);          /* c x + d */
 /* fd_map -- y = f(x); every f with as many derivatives as the tape asks for. */

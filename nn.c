@@ -915,9 +915,9 @@ fd_var *fd_add(fd_tape *t, fd_var *x, fd_var *y)
     return op_binary(t, &op, WALK_ADD, x, y);
 }
 
-fd_var *fd_minus(fd_tape *t, fd_var *x, fd_var *y)
+fd_var *fd_sub(fd_tape *t, fd_var *x, fd_var *y)
 {
-    static const struct fd_op op = { "fd_minus", op_minus_vjp, 0 };
+    static const struct fd_op op = { "fd_sub", op_minus_vjp, 0 };
     return op_binary(t, &op, WALK_MINUS, x, y);
 }
 
@@ -959,7 +959,7 @@ static fd_var *op_map(fd_tape *t, fd_var *x, int f);
 static fd_var *op_gate_slope(fd_tape *t, fd_var *x, fd_var *v, fd_var *dv)
 {
     fd_var *s = op_map(t, v, FD_SIGMOID);
-    fd_var *ds = fd_minus(t, s, op_map(t, s, FD_SQUARE));
+    fd_var *ds = fd_sub(t, s, op_map(t, s, FD_SQUARE));
     if (dv) ds = fd_mul(t, ds, dv);
     return fd_add(t, s, fd_mul(t, x, ds));
 }
@@ -977,7 +977,7 @@ static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
     case FD_SIN:     return op_map(t, x, FD_COS);
     case FD_COS:     return fd_affine(t, op_map(t, x, FD_SIN), -1, 0);
     case FD_TANH:    return fd_affine(t, op_map(t, y, FD_SQUARE), -1, 1);
-    case FD_SIGMOID: return fd_minus(t, y, op_map(t, y, FD_SQUARE));
+    case FD_SIGMOID: return fd_sub(t, y, op_map(t, y, FD_SQUARE));
     case FD_SILU:    return op_gate_slope(t, x, x, NULL);
     case FD_GELU:    return fd_add(t, op_map(t, x, MAP_CDF), fd_mul(t, x, op_map(t, x, MAP_PDF)));
     case FD_GELU_TANH:
@@ -2137,7 +2137,7 @@ fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const
     if (!scale) return NULL;
     for (int i = 0; i < b; i++)
         scale[i] = (fd_real)((w ? w[i] : 1.0) * (s->weight ? 1.0 : s->h) / b);
-    fd_var *r = fd_map(t, fd_minus(t, x, fd_input(t, 3, x->n, y)), FD_SQUARE);
+    fd_var *r = fd_map(t, fd_sub(t, x, fd_input(t, 3, x->n, y)), FD_SQUARE);
     if (s->weight) r = fd_mul(t, r, fd_input(t, 1, points, s->weight));
     r = fd_mul(t, fd_sum_to(t, r, 3, per), fd_input(t, 3, per, scale));
     return fd_sum_to(t, r, 1, one);
@@ -2795,7 +2795,7 @@ static fd_var *row_total(fd_tape *t, fd_var *x)
 static void op_softmax_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     fd_var *p = fd_mul(t, y, dy);
-    dx[0] = fd_minus(t, p, fd_mul(t, y, row_total(t, p)));
+    dx[0] = fd_sub(t, p, fd_mul(t, y, row_total(t, p)));
 }
 
 fd_var *fd_softmax(fd_tape *t, fd_var *x)
@@ -2827,7 +2827,7 @@ fd_var *fd_softmax(fd_tape *t, fd_var *x)
 static fd_var *row_normal(fd_tape *t, fd_var *x, double eps, fd_var **r)
 {
     double by = 1.0 / row_last(x);
-    fd_var *d = fd_minus(t, x, fd_affine(t, row_total(t, x), by, 0));
+    fd_var *d = fd_sub(t, x, fd_affine(t, row_total(t, x), by, 0));
     fd_var *var = fd_affine(t, row_total(t, fd_map(t, d, FD_SQUARE)), by, eps);
     *r = fd_map(t, fd_map(t, var, FD_SQRT), FD_RECIP);
     return fd_mul(t, d, *r);
@@ -2884,7 +2884,7 @@ static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         fd_var *g = fd_mul(t, dy, gain);
         fd_var *m = fd_affine(t, row_total(t, g), by, 0);
         fd_var *k = fd_affine(t, row_total(t, fd_mul(t, g, z)), by, 0);
-        dx[0] = fd_mul(t, r, fd_minus(t, fd_minus(t, g, m), fd_mul(t, z, k)));
+        dx[0] = fd_mul(t, r, fd_sub(t, fd_sub(t, g, m), fd_mul(t, z, k)));
         return;
     }
     dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
@@ -2963,7 +2963,7 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
     ptrdiff_t points = fd_count(x) / ((ptrdiff_t)b * c);
     if (points > INT_MAX) return tape_fail(t, where, "too many points", 1, points, 0, 0);
     fd_var *z = fd_reshape(t, x, 3, (int[]){ b, (int)points, c });
-    if (centred) z = fd_minus(t, z, group_mean(t, z, groups));
+    if (centred) z = fd_sub(t, z, group_mean(t, z, groups));
     fd_var *var = fd_affine(t, group_mean(t, fd_map(t, z, FD_SQUARE), groups), 1, eps);
     fd_var *scale = fd_mul(t, fd_map(t, fd_map(t, var, FD_SQRT), FD_RECIP), gain);
     return fd_reshape(t, fd_add(t, fd_mul(t, z, scale), bias), x->nd, x->n);
@@ -4697,9 +4697,9 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
         if (clip > 0) {                               /* g - (g - clip)_+ + (-g - clip)_+ */
             fd_var *over = fd_map(t, fd_affine(t, g, 1, -clip), FD_RELU);
             fd_var *under = fd_map(t, fd_affine(t, g, -1, -clip), FD_RELU);
-            g = fd_add(t, fd_minus(t, g, over), under);
+            g = fd_add(t, fd_sub(t, g, over), under);
         }
-        m = fd_minus(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
+        m = fd_sub(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
         if (m && !m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
     }
     return m;
@@ -4717,7 +4717,7 @@ static fd_var *coord_field(const struct coord_inner *c, fd_var *m)
 static fd_var *coord_loss(const void *self, fd_tape *t, fd_var *m)
 {
     const struct coord_inner *c = self;
-    fd_var *d = fd_minus(t, coord_field(c, m), c->x);
+    fd_var *d = fd_sub(t, coord_field(c, m), c->x);
     return fd_affine(t, fd_sum_to(t, fd_map(t, d, FD_SQUARE), 1, (int[]){ 1 }), c->s->h, 0);
 }
 

@@ -25,7 +25,7 @@ static void fill(ptrdiff_t n, fd_real *x, double lo, double hi)
 
 static fd_var *g_binary(fd_tape *t, fd_var *const x[], const int o[])
 {
-    return (o[0] == 0 ? fd_add : o[0] == 1 ? fd_minus : fd_mul)(t, x[0], x[1]);
+    return (o[0] == 0 ? fd_add : o[0] == 1 ? fd_sub : fd_mul)(t, x[0], x[1]);
 }
 static fd_var *g_affine(fd_tape *t, fd_var *const x[], const int o[])
 {
@@ -86,7 +86,7 @@ static fd_var *g_shared(fd_tape *t, fd_var *const x[], const int o[])
     (void)o;
     fd_var *r = fd_reshape(t, x[0], 1, S(15)), *q = fd_reshape(t, r, 2, S(3, 5));
     fd_var *y = fd_add(t, fd_add(t, q, x[0]), fd_add(t, x[0], q));
-    y = fd_mul(t, fd_add(t, y, q), fd_minus(t, x[0], fd_add(t, q, q)));
+    y = fd_mul(t, fd_add(t, y, q), fd_sub(t, x[0], fd_add(t, q, q)));
     return fd_add(t, y, fd_reshape(t, r, 2, S(3, 5)));
 }
 /* two layers with bias and activation, [b][p][c] */
@@ -212,7 +212,7 @@ static void test_broadcast(void)
         }
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
         fd_var *v[2] = { fd_leaf(&t, 3, nx, x), fd_leaf(&t, 3 - drop, ny + drop, y) }, *d[2];
-        fd_var *z[3] = { fd_add(&t, v[0], v[1]), fd_minus(&t, v[0], v[1]), fd_mul(&t, v[0], v[1]) };
+        fd_var *z[3] = { fd_add(&t, v[0], v[1]), fd_sub(&t, v[0], v[1]), fd_mul(&t, v[0], v[1]) };
         for (int k = 0; k < 3; k++) {
             memset(dx, 0, sizeof dx);
             memset(dy, 0, sizeof dy);
@@ -576,7 +576,7 @@ static uint64_t tape_chain(fd_arena a, int b, int p, int c, const fd_real *x, fd
                fd_permute(&t, fd_map(&t, fd_affine(&t, u, .3, .1), FD_SIN), S(0, 2, 1)));
     h = fd_concat(&t, fd_slice(&t, h, 1, 0, c - 1),
                   fd_reshape(&t, fd_spread(&t, u, 4, S(1, b, p, c)), 3, S(b, c, p)), 1);
-    h = fd_sum_to(&t, fd_map(&t, fd_minus(&t, h, fd_slice(&t, h, 1, 1, 1)), FD_TANH), 0, NULL);
+    h = fd_sum_to(&t, fd_map(&t, fd_sub(&t, h, fd_slice(&t, h, 1, 1, 1)), FD_TANH), 0, NULL);
     fd_backward(&t, h);
     uint64_t hash = h && !a.st->code ? test_hash(h->x, sizeof *h->x) : 0;
     fd_tape_end(&t);
@@ -648,8 +648,8 @@ static void test_errors(void)
     } while (0)
     WRONG(FD_GRAD, FD_ESHAPE, "fd_add: axes differ: axis from the end, lengths: 1, 5, 4",
           fd_add(t, u, v));
-    WRONG(FD_GRAD, FD_ESHAPE, "fd_minus: axes differ: axis from the end, lengths: 1, 5, 4",
-          fd_minus(t, u, v));
+    WRONG(FD_GRAD, FD_ESHAPE, "fd_sub: axes differ: axis from the end, lengths: 1, 5, 4",
+          fd_sub(t, u, v));
     WRONG(FD_GRAD, FD_ESHAPE, "fd_mul: axes differ: axis from the end, lengths: 1, 4, 5",
           fd_mul(t, v, c));
     WRONG(FD_GRAD, FD_EARG, "fd_map: no such map: 14", fd_map(t, u, FD_MAPS));
