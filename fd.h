@@ -551,10 +551,10 @@ fd_model    fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw);
 
 /* ---- 10. Training pairs ------------------------------------------------------------------------------- */
 
-/* fd_noise -- xt = m x0 + s eps with eps ~ N(0, C): function i uses draw first + i of r. eps may be
+/* fd_perturb -- xt = m x0 + s eps with eps ~ N(0, C): function i uses draw first + i of r. eps may be
  * NULL. All [b][ch][points]; t [b]. */
-void   fd_noise(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
-                fd_real *xt, fd_real *eps, fd_arena scratch);
+void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
+                  fd_real *xt, fd_real *eps, fd_arena scratch);
 /* fd_target -- what a network of this kind should say, given the truth: x0, eps, -eps/s, m eps - s x0,
  * or -(m' x0 + s' eps). y may be x0 or eps. */
 void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,

@@ -1322,14 +1322,14 @@ static const char *pair_target(const void *ctx, const fd_process *p, double t, d
     return isfinite(r[1]) ? NULL : "this kind of target does not exist where v = 0";
 }
 
-void fd_noise(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
-              fd_real *xt, fd_real *eps, fd_arena scratch)
+void fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
+                fd_real *xt, fd_real *eps, fd_arena scratch)
 {
     if (scratch.st->code || !p->noise) return;
     if (!eps) eps = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
     if (!eps) return;
     fd_cov_draw(p->noise, r, first, b, eps, scratch);
-    lin_apply("fd_noise", p, b, t, pair_noise, NULL, 2, (const fd_real *[3]){ x0, eps }, xt,
+    lin_apply("fd_perturb", p, b, t, pair_noise, NULL, 2, (const fd_real *[3]){ x0, eps }, xt,
               scratch);
 }
 

@@ -1617,7 +1617,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     for (int i = 0; i < o->batch; i++) q->w[i] = 1;
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
     else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t);
-    fd_noise(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
+    fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
     } else {

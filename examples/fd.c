@@ -60,7 +60,7 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
         static char name[TIMES][32];
         for (int i = 0; i < m; i++) t[i] = k->p.tmin + (k->p.tmax - k->p.tmin) * (j + 0.5) / TIMES;
         if (k->process.row == PROCESS_DDPM) for (int i = 0; i < m; i++) t[i] = ceil(t[i]);
-        fd_noise(&k->p, fd_stream(fd_seed((uint64_t)o->seed), 'h', (uint32_t)j), 0, m, x0, t, xt, NULL, a);
+        fd_perturb(&k->p, fd_stream(fd_seed((uint64_t)o->seed), 'h', (uint32_t)j), 0, m, x0, t, xt, NULL, a);
         fd_predict(&k->model, FD_X0, &k->p, m, xt, t, y, a);
         need(a.st);
         for (ptrdiff_t i = 0; i < m * size; i++) y[i] -= x0[i];

@@ -69,7 +69,7 @@ static double miss(const fd_model *m, const fd_process *p, double t, int M, cons
     fd_real *xt = fd_raw(&a, fd_real, n), *y = fd_raw(&a, fd_real, n);
     double *time = fd_raw(&a, double, M), sum = 0;
     for (int i = 0; time && i < M; i++) time[i] = t;
-    fd_noise(p, fd_seed(5), 0, M, x0, time, xt, NULL, a);
+    fd_perturb(p, fd_seed(5), 0, M, x0, time, xt, NULL, a);
     fd_predict(m, FD_X0, p, M, xt, time, y, a);
     for (ptrdiff_t i = 0; time && i < n; i++) {
         double e = (double)y[i] - (double)x0[i];
@@ -118,7 +118,7 @@ int main(int argc, char **argv)
         fd_rng r = fd_stream(fd_seed(3), 'b', (uint32_t)step);
         draws(small[0], mean[0], r, B, x0, a);
         fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t);
-        fd_noise(&p[0], fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);       /* X_t | X_0 */
+        fd_perturb(&p[0], fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);     /* X_t | X_0 */
         fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
         fd_tape tape = fd_tape_begin(&a, arch->inner ? FD_GRAD2 : FD_GRAD);
         fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);

@@ -171,7 +171,7 @@ static void check_fdp(void)
     double b[2] = { .5, 2 }, t = .4;
     p = fd_fdp(&a, cd, .1, 5, b);
     fd_real x0[2] = { 1, 1 }, xt[2], eps[2];
-    fd_noise(&p, fd_seed(1), 0, 1, x0, &t, xt, eps, a);
+    fd_perturb(&p, fd_seed(1), 0, 1, x0, &t, xt, eps, a);
     for (int k = 0; k < 2; k++) {
         fd_coef f = fd_law(&p, t, k);
         NEAR(xt[k], f.m + sqrt(f.v) * eps[k], 10 * EPS, "dense, mode %d", k);
@@ -521,7 +521,7 @@ static void check_resolution(void)
         double t[B], f = 0;
         for (int j = 0; j < B; j++) t[j] = .3;
         fd_cov_draw(d, fd_seed(183), 0, B, x0, q);
-        fd_noise(&p, fd_seed(184), 0, B, x0, t, x, e, q);
+        fd_perturb(&p, fd_seed(184), 0, B, x0, t, x, e, q);
         fd_predict(&m, FD_NOISE, &p, B, x, t, y, q);
         for (int j = 0; j < B * n; j++) y[j] -= e[j];
         for (int norm = FD_NORM_H; norm <= FD_NORM_CM; norm++) {
@@ -692,7 +692,7 @@ static void check_kinds(void)
             if (c.m < least) least = c.m;
             cond = maxf(cond, noise->lam[0] / noise->lam[k]);
         }
-        fd_noise(&p[i], fd_seed(42), 0, B, x0, t, x, e, a);
+        fd_perturb(&p[i], fd_seed(42), 0, B, x0, t, x, e, a);
         for (int from = FD_X0; from <= FD_SCORE_FULL; from++)
             for (int to = FD_X0; to <= FD_SCORE_FULL; to++) {
                 if (least < TOL(1e-6, 1e-2)) continue;
@@ -1259,7 +1259,7 @@ static void check_steps(void)
             if (pi) {
                 double ones[B] = { 1, 1, 1 };
                 memset(y, 0, sizeof y);
-                fd_noise(p, r, 2, B, y, ones, x, NULL, a);
+                fd_perturb(p, r, 2, B, y, ones, x, NULL, a);
             }
             for (int j = 0; j < 3; j++) {
                 double from = t[j], to = t[j + 1], u = to + .5 * (from - to);

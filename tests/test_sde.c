@@ -239,7 +239,7 @@ static void check_convert(void)
                 amp = maxd(amp, maxd(1, c.v / c.m + 1 / sqrt(c.v)) / c.m);
             }
         }
-        fd_noise(&p[i], fd_seed(12), 0, B, x0, t, x, e, a);
+        fd_perturb(&p[i], fd_seed(12), 0, B, x0, t, x, e, a);
         for (int from = 0; from < 5; from++)
             for (int to = 0; to < 5; to++) {
                 fd_target(&p[i], from, B, x0, e, t, y, a);
@@ -680,7 +680,7 @@ static void check_mix_fine(void)
             fd_coef f = fd_law(&p, t, 0);
             double P = f.m * f.m * c->lam[1] + f.v * p.noise->lam[1], g = c->lam[1] * f.m / P;
             for (int i = 0; i < 5; i++) {
-                fd_noise(&p, fd_seed(47), i, 1, d, &t, x, NULL, q);      /* of 0: both are likely */
+                fd_perturb(&p, fd_seed(47), i, 1, d, &t, x, NULL, q);    /* of 0: both are likely */
                 fd_to_modes(&s, 1, x, d, q);
                 double u = d[1], W = 1 / (1 + 1.5 * exp(-2 * f.m * u / P));
                 double want = g * u + (1 - g * f.m) * (2 * W - 1);
@@ -754,7 +754,7 @@ static void check_data(void)
     double tt[N];
     for (int i = 0; i < N; i++) tt[i] = .02;
     fd_cov_draw(smooth, fd_seed(53), 0, N, big, a);
-    fd_noise(&sp, fd_seed(54), 0, N, big, tt, xt, NULL, a);
+    fd_perturb(&sp, fd_seed(54), 0, N, big, tt, xt, NULL, a);
     fd_model ms = fd_oracle_data(&a, &sp, N, big);
     ms.eval(ms.self, &g, N, xt, tt, D, a);
     NEAR(test_rel(N * 32, D, big), 0, 1e-3, "smooth C");
@@ -827,7 +827,7 @@ static void check_precond(void)
             flip = { FD_V, flip_eval, flip_vjp, NULL, NULL };
         fd_model m0 = fd_precond_model(&a, w, zero), m1 = fd_precond_model(&a, w, flip);
         OK(m0.predicts == FD_X0 && !m0.vjp && m1.vjp, "precond: model");
-        fd_noise(p, fd_seed(63), 0, B, x0, t, xt, NULL, a);
+        fd_perturb(p, fd_seed(63), 0, B, x0, t, xt, NULL, a);
         fd_predict(&m0, FD_X0, p, B, xt, t, y, a);
         fd_predict(&g, FD_X0, p, B, xt, t, z, a);
         OK(!memcmp(y, z, (size_t)(B * n) * sizeof *y), "raw 0 is the Gaussian denoiser");
@@ -1767,7 +1767,7 @@ static int chain(fd_arena a, int k, fd_real *out, fd_real *copy)
     if (p.law) fd_times(&p, FD_UNIFORM, 0, 3, t);
     fd_sample(&how, fd_seed(131), 0, 2, out, a);
     double tn[2] = { t[1], t[2] };
-    fd_noise(&p, fd_seed(132), 0, 2, out, tn, copy, NULL, a);
+    fd_perturb(&p, fd_seed(132), 0, 2, out, tn, copy, NULL, a);
     fd_target(&p, FD_V, 2, out, copy, tn, copy, a);
     fd_convert(&p, FD_V, FD_NOISE, 2, out, tn, copy, a);
     return a.st->code;
@@ -1950,12 +1950,12 @@ static void check_pairs(void)
     for (int i = 0; i < PROCS; i++) {
         double t[B], worst = 0, wt = 0;
         for (int b = 0; b < B; b++) t[b] = p[i].tmax * (.1 + .2 * b);
-        fd_noise(&p[i], fd_seed(142), 9, B, x0, t, x, e, a);
+        fd_perturb(&p[i], fd_seed(142), 9, B, x0, t, x, e, a);
         fd_cov_draw(noise, fd_seed(142), 9, B, y, a);
         OK(!memcmp(y, e, (size_t)(B * n) * sizeof *e), "eps is draw first + i");
-        fd_noise(&p[i], fd_seed(142), 9, B, x0, t, y, NULL, a);
+        fd_perturb(&p[i], fd_seed(142), 9, B, x0, t, y, NULL, a);
         OK(!memcmp(y, x, (size_t)(B * n) * sizeof *e), "without eps");
-        fd_noise(&p[i], fd_seed(142), 11, 2, x0 + 2 * n, t + 2, y, NULL, a);
+        fd_perturb(&p[i], fd_seed(142), 11, 2, x0 + 2 * n, t + 2, y, NULL, a);
         OK(!memcmp(y, x + 2 * n, (size_t)(2 * n) * sizeof *e), "part of a batch");
         fd_to_modes(&s, B, x0, u, a);
         fd_to_modes(&s, B, e, w, a);
@@ -1993,7 +1993,7 @@ static void check_pairs(void)
     fd_target(&ou, 7, 1, x0, e, &zero, y, a);
     OK(st.code == FD_EARG, "no such kind");
     st.code = 0;
-    fd_noise(&none, fd_seed(1), 0, 1, x0, &zero, y, NULL, a);
+    fd_perturb(&none, fd_seed(1), 0, 1, x0, &zero, y, NULL, a);
     /* the NULL of a failed constructor */
     fd_target(&none, FD_X0, 1, x0, e, &zero, y, a);
     OK(!st.code, "a process without noise does nothing");
