@@ -902,8 +902,8 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
 fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[]);
 /* fd_cov_apply -- C^p x on the tape, x [b][ch][points] (self-adjoint). */
 fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
-/* fd_fit -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for ones. */
-fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w);
+/* fd_mse_loss -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for ones. */
+fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w);
 
 /* ---- 13. Networks ------------------------------------------------------------------------------------------ */
 

@@ -2129,9 +2129,9 @@ fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
     return cov_apply(t, c, p, x);
 }
 
-fd_var *fd_fit(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w)
+fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w)
 {
-    if (!x || t->mem->st->code || !cov_fits(t, "fd_fit", s, x)) return NULL;
+    if (!x || t->mem->st->code || !cov_fits(t, "fd_mse_loss", s, x)) return NULL;
     int b = x->n[0], one[1] = { 1 }, per[3] = { b, 1, 1 }, points[1] = { (int)s->points };
     fd_real *scale = fd_raw(t->mem, fd_real, b);
     if (!scale) return NULL;

@@ -1703,7 +1703,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
             p.t += j * b, p.w += j * b;
             fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, p.in), p.t);
             double other = o->norm.row && says ? norm_loss(k, o, b, says->x, &p, a) : 0;
-            fd_var *fit = fd_affine(&tape, fd_fit(&tape, &k->s, says, p.y, p.w), 1.0 / parts, 0);
+            fd_var *fit = fd_affine(&tape, fd_mse_loss(&tape, &k->s, says, p.y, p.w), 1.0 / parts, 0);
             fd_backward(&tape, fit);
             loss += o->norm.row ? other / parts : fit ? (double)fit->x[0] : 0;
             fd_tape_end(&tape);

@@ -122,7 +122,7 @@ int main(int argc, char **argv)
         fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
         fd_tape tape = fd_tape_begin(&a, arch->inner ? FD_GRAD2 : FD_GRAD);
         fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
-        fd_var *fit = fd_fit(&tape, &s[0], fd_forward(net, &tape, &s[0], in, t), v, NULL);
+        fd_var *fit = fd_mse_loss(&tape, &s[0], fd_forward(net, &tape, &s[0], in, t), v, NULL);
         fd_backward(&tape, fit);
         if (fit) loss += ((double)fit->x[0] - loss) / (step % each + 1);
         fd_tape_end(&tape);

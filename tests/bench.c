@@ -526,7 +526,7 @@ static void step_ours(const job *j)
     fd_var *x = fd_input(&t, 3, shape, f->xt), *y = fd_forward(f->net[0], &t, &f->s, x, f->t);
     if (f->net[1]) y = fd_field(f->net[1], &t, &f->s, b, x, NULL, fd_reshape(&t, y, 2, (int[]){ b, n }));
     if (f->train) {
-        fd_backward(&t, fd_fit(&t, &f->s, y, f->eps, NULL));
+        fd_backward(&t, fd_mse_loss(&t, &f->s, y, f->eps, NULL));
         fd_tape_end(&t);
         for (int k = 0; k < 2 && f->net[k]; k++) fd_opt_step(f->opt[k], f->net[k], mem.st);
     } else

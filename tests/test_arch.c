@@ -925,7 +925,7 @@ static double loss_of(const fd_net *net, const fd_space *s, int mode, fd_real *x
     double time[2] = { .3, .8 };
     fd_tape t = fd_tape_begin(&a, mode);
     int n[3] = { 2, net->arch.in, (int)s->points };
-    fd_var *l = fd_fit(&t, s, fd_forward(net, &t, s, fd_input(&t, 3, n, x), time), y, NULL);
+    fd_var *l = fd_mse_loss(&t, s, fd_forward(net, &t, s, fd_input(&t, 3, n, x), time), y, NULL);
     if (mode) fd_backward(&t, l);
     return l ? (double)l->x[0] : 0;
 }
@@ -977,7 +977,7 @@ static void test_blocks(fd_arena mem)
             fd_arena c = a;
             fd_tape t = fd_tape_begin(&c, mode);
             fd_var *in = fd_leaf(&t, 3, n, x), *u = fd_forward(net, &t, &s, in, time), *d = NULL;
-            fd_var *l = fd_fit(&t, &s, u, y, NULL);
+            fd_var *l = fd_mse_loss(&t, &s, u, y, NULL);
             if (!l) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
             loss[mode] = (double)l->x[0];
             memcpy(to[0], u->x, (size_t)count[0] * sizeof *x);
@@ -1605,7 +1605,7 @@ static fd_var *inner_loss(const void *self, fd_tape *t, fd_var *m)
     const struct inner *in = self;
     int b = m ? m->n[0] : 1;
     fd_var *u = fd_field(in->net, t, in->s, b, NULL, in->time, m);
-    return fd_affine(t, fd_fit(t, in->s, u, in->y, NULL), b, 0);
+    return fd_affine(t, fd_mse_loss(t, in->s, u, in->y, NULL), b, 0);
 }
 
 /* the outer loss after the inner loop, at other times and targets; backward: gradients */
@@ -1618,7 +1618,7 @@ static double outer(const struct inner *in, int mode, int steps, double clip, fd
     fd_var *vm = fd_param(&t, 2, n, m, dm), *vr = fd_param(&t, 1, n + 1, rate, dr);
     fd_var *end = fd_adapt(&t, steps, clip, vm, vr, inner_loss, in);
     fd_var *u = fd_field(in->net, &t, in->s, 2, NULL, time, end);
-    fd_var *l = fd_fit(&t, in->s, u, target, NULL);
+    fd_var *l = fd_mse_loss(&t, in->s, u, target, NULL);
     if (dm) fd_backward(&t, l);
     OK(l != NULL, "%s", reason(a.st));
     return l ? (double)l->x[0] : 0;
@@ -1739,11 +1739,11 @@ static void test_adapting(fd_arena mem)
             fd_tape t = fd_tape_begin(&a, FD_GRAD);
             fd_var *vm = fd_leaf(&t, 2, S(2, M), m), *g = NULL;
             fd_var *f = fd_field(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time, vm);
-            fd_grad(&t, fd_fit(&t, &s, f, x, NULL), NULL, 1, &vm, &g);
+            fd_grad(&t, fd_mse_loss(&t, &s, f, x, NULL), NULL, 1, &vm, &g);
             if (!g) { OK(0, "%s", reason(a.st)); return; }
             memcpy(u, f->x, (size_t)(2 * size) * sizeof *u);
             for (int j = 0; j < 2 * M && i < h->inner; j++) {
-                double d = 2 * (double)g->x[j];        /* fd_fit is a mean over two functions */
+                double d = 2 * (double)g->x[j];        /* fd_mse_loss is a mean over two functions */
                 if (h->inner_clip > 0) d = fmax(-h->inner_clip, fmin(h->inner_clip, d));
                 m[j] = (fd_real)((double)m[j] - (double)by[j] * d);
             }
@@ -1782,7 +1782,7 @@ static void test_adapting(fd_arena mem)
         memset(net->g, 0, (size_t)net->count * sizeof *g);
         fd_var *f = fd_field(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time,
                              fd_input(&t, 2, S(2, M), m));
-        fd_backward(&t, fd_fit(&t, &s, f, y, NULL));
+        fd_backward(&t, fd_mse_loss(&t, &s, f, y, NULL));
         NEAR(test_rel(h->latent ? net->part[2 * h->layers + 2].at : own, net->g, first), 0, TOL(1e-12, 1e-4),
              "network %d: first order", k);
         fd_tape_end(&t);
@@ -1884,7 +1884,7 @@ static void test_overfit(fd_arena mem)
         for (int i = 0; i < row[k].steps && o && y; i++) {
             fd_arena b = a;
             fd_tape t = fd_tape_begin(&b, FD_GRAD);
-            fd_var *l = fd_fit(&t, &s, fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, N), x), NULL), y, NULL);
+            fd_var *l = fd_mse_loss(&t, &s, fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, N), x), NULL), y, NULL);
             last = l ? (double)l->x[0] : NAN;
             if (!i) first = last;
             fd_backward(&t, l);

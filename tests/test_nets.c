@@ -391,27 +391,27 @@ static void test_cov_and_fit(fd_arena mem)
                 for (ptrdiff_t j = 0; j < per; j++) d[j] = x[i * per + j] - y[i * per + j];
                 sum += (weighted ? w[i] : 1) * fd_inner(&s, d, d) / 3;
             }
-            fd_var *l = fd_fit(&t, &s, vx, y, weighted ? w : NULL), *dl;
+            fd_var *l = fd_mse_loss(&t, &s, vx, y, weighted ? w : NULL), *dl;
             fd_grad(&t, l, NULL, 1, &vx, &dl);
             if (!dl) { OK(0, "%s", explain(a.st)); a.st->code = 0; continue; }
             OK(fd_count(l) == 1, "a scalar");
-            NEAR((double)l->x[0], sum, TOL(1e-13, 1e-5) * sum, "space %d: fd_fit", k);
+            NEAR((double)l->x[0], sum, TOL(1e-13, 1e-5) * sum, "space %d: fd_mse_loss", k);
             for (ptrdiff_t j = 0; j < size; j += 5) {
                 double hj = s.weight ? (double)s.weight[j % s.points] : s.h;
                 double d = 2 * hj * (weighted ? w[j / per] : 1) / 3 * ((double)x[j] - (double)y[j]);
-                NEAR((double)dl->x[j], d, TOL(1e-13, 1e-5), "space %d: gradient of fd_fit", k);
+                NEAR((double)dl->x[j], d, TOL(1e-13, 1e-5), "space %d: gradient of fd_mse_loss", k);
             }
         }
         int wrong[3] = { 3, 1, (int)s.points };
         fd_var *vw = fd_input(&t, 3, wrong, x);
-        done = !fd_fit(&t, &s, vw, y, NULL);
-        OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_fit"), "%s", explain(a.st));
+        done = !fd_mse_loss(&t, &s, vw, y, NULL);
+        OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_mse_loss"), "%s", explain(a.st));
         a.st->code = 0;
         done = !fd_cov_apply(&t, c, 1, vw);
         OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_cov_apply"), "%s",
            explain(a.st));
         a.st->code = 0;
-        OK(!fd_fit(&t, &s, NULL, y, NULL) && !fd_cov_apply(&t, c, 1, NULL)
+        OK(!fd_mse_loss(&t, &s, NULL, y, NULL) && !fd_cov_apply(&t, c, 1, NULL)
            && !fd_cov_apply(&t, NULL, 1, vw) && !a.st->code, "NULL");
         if (k < 2) {
             fd_space s1 = fd_grid(&a, 1, n, len, (int[]){ FD_NEUMANN }, 1);
@@ -777,7 +777,7 @@ static double train(fd_net *net, fd_opt *o, const fd_space *s, int b, fd_real *x
     int n[3] = { b, net ? net->arch.in : 1, (int)s->points };
     fd_space so = *s;
     so.ch = net ? net->arch.out : 1;
-    fd_var *l = fd_fit(&t, &so, fd_forward(net, &t, s, fd_input(&t, 3, n, x), time), y, NULL);
+    fd_var *l = fd_mse_loss(&t, &so, fd_forward(net, &t, s, fd_input(&t, 3, n, x), time), y, NULL);
     double loss = l ? (double)l->x[0] : 0;
     fd_backward(&t, l);
     fd_opt_step(o, net, a.st);
