@@ -559,13 +559,13 @@ void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real
  * or -(m' x0 + s' eps). y may be x0 or eps. */
 void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                  const double *t, fd_real *y, fd_arena scratch);
-/* fd_weight -- time weight of the squared error of a prediction of this kind so that it becomes:
+/* fd_time_weight -- time weight of the squared error of a prediction of this kind so that it becomes:
  *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE, FD_W_V: that of the x0, noise, v error;
  *   FD_W_LIKELIHOOD: the path-space weight q m^2/v^2 of the x0 error times 1/2: the ELBO's
  *   [FDP; Song et al. 2021]. FD_W_X0 of FD_SCORE is [DDO]'s loss, FD_W_NOISE of it that of [ML].
- * Scalar processes, first five kinds only: for the others see fd_weigh. */
+ * Scalar processes, first five kinds only: for the others see fd_loss_weigh. */
 enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
-double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
+double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
 /* fd_draw_times -- b times in [tmin, tmax], time i from element first + i of r:
  *   FD_T_UNIFORM; FD_T_LOG log-uniform; FD_T_STRATIFIED tmin + (tmax-tmin) ((i + U)/b mod 1), low
  *   discrepancy, one U per call; FD_T_LOGNORMAL: log sigma ~ N(prm0, prm1^2), clipped     [EDM]
@@ -574,7 +574,7 @@ double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_statu
 enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL, FD_T_LEVELS };
 void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                      double *t);
-/* fd_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind, each at its own
+/* fd_loss_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind, each at its own
  * time, so that |x|^2 is the loss in that norm. Twice gives W x, half the gradient of the loss.
  *   FD_NORM_H           1
  *   FD_NORM_CM          1/lam                            Cameron-Martin [KER]
@@ -587,11 +587,11 @@ void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng 
  *                       3.22] has inside the norm. t = 1: 1/(2 v lam)
  * Kinds C^-p s count as s. Modes that carry no noise get 0, but for H and Sobolev. */
 enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD, FD_NORM_STEP };
-void   fd_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
-                fd_real *x, fd_arena scratch);
-/* fd_norm -- the same weights at one time as an operator: <x, W x>; fd_cov_apply with 1/2 is fd_weigh on the
+void   fd_loss_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
+                     fd_real *x, fd_arena scratch);
+/* fd_loss_norm -- the same weights at one time as an operator: <x, W x>; fd_cov_apply with 1/2 is fd_loss_weigh on the
  * tape. Nyquist modes get 0. */
-fd_cov *fd_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t);
+fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t);
 /* fd_time_law -- the law of t with the least variance of the loss of one pair, density ~ sqrt(E loss^2), for a
  * model that has learned data N(0, c0): its residual is Gaussian with the variances w_k F_k of the loss
  * floor, so E loss^2 = (sum w F)^2 + 2 sum (w F)^2. A table of cells, the same density all over one.

@@ -1351,12 +1351,12 @@ static double weight_d2(fd_coef c, int kind)
     return al * al;
 }
 
-double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
+double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
 {
     static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind of a rule */
-    if (st->code || !p->law || !conv_known(st, "fd_weight", predicts)) return 0;
+    if (st->code || !p->law || !conv_known(st, "fd_time_weight", predicts)) return 0;
     if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
-        fd_fail(st, FD_EARG, "fd_weight", "no such rule, or a weight per mode: see fd_weigh", 1,
+        fd_fail(st, FD_EARG, "fd_time_weight", "no such rule, or a weight per mode: see fd_loss_weigh", 1,
                 rule, 0, 0);
         return 0;
     }
@@ -1366,7 +1366,7 @@ double fd_weight(const fd_process *p, int rule, int predicts, double t, fd_statu
              : .5 * (c.dv * c.m - 2 * c.v * c.dm) * c.m / (c.v * c.v);     /* q m^2/2v^2 */
     w /= weight_d2(c, predicts);
     if (isfinite(w)) return w;
-    fd_fail(st, FD_EARG, "fd_weight", "no such weight where m = 0 or v = 0; rule, kind", 2, rule,
+    fd_fail(st, FD_EARG, "fd_time_weight", "no such weight where m = 0 or v = 0; rule, kind", 2, rule,
             predicts, 0);
     return 0;
 }
@@ -1468,10 +1468,10 @@ static int norm_ready(const char *where, const fd_process *p, int norm, int kind
     return 0;
 }
 
-void fd_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
-              fd_real *x, fd_arena scratch)
+void fd_loss_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
+                   fd_real *x, fd_arena scratch)
 {
-    if (!norm_ready("fd_weigh", p, norm, predicts, scratch.st)) return;
+    if (!norm_ready("fd_loss_weigh", p, norm, predicts, scratch.st)) return;
     const fd_space *s = &p->noise->s;
     ptrdiff_t modes = s->modes, n = s->ch * modes;
     double *w = fd_raw(&scratch, double, modes), *mu = fd_raw(&scratch, double, modes);
@@ -1484,16 +1484,16 @@ void fd_weigh(const fd_process *p, int norm, double prm, int predicts, int b, co
     if (scratch.st->code) return;
     for (int i = 0; i < b; i++) {
         if ((i == 0 || t[i] != t[i - 1])
-            && !norm_weights("fd_weigh", p, norm, prm, predicts, t[i], mu, lap, w,
+            && !norm_weights("fd_loss_weigh", p, norm, prm, predicts, t[i], mu, lap, w,
                              scratch.st)) return;
         for (ptrdiff_t j = 0; j < n; j++) u[i * n + j] *= (fd_real)sqrt(w[j % modes]);
     }
     fd_from_modes(s, b, u, x, scratch);
 }
 
-fd_cov *fd_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t)
+fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t)
 {
-    if (!norm_ready("fd_norm", p, norm, predicts, a->st)) return NULL;
+    if (!norm_ready("fd_loss_norm", p, norm, predicts, a->st)) return NULL;
     ptrdiff_t modes = p->noise->s.modes;
     fd_cov *c = fd_cov_table(a, &p->noise->s, p->noise->lam);
     fd_arena scratch = *a;
@@ -1503,7 +1503,7 @@ fd_cov *fd_norm(fd_arena *a, const fd_process *p, int norm, double prm, int pred
     if (a->st->code) return NULL;
     proc_args(p, mu, scratch);
     if (lap) fd_laplace(&p->noise->s, lap, scratch);
-    if (a->st->code || !norm_weights("fd_norm", p, norm, prm, predicts, t, mu, lap, w,
+    if (a->st->code || !norm_weights("fd_loss_norm", p, norm, prm, predicts, t, mu, lap, w,
                                      a->st)) return NULL;
     for (ptrdiff_t k = 0; k < modes; k++) c->lam[k] = fd_mode(&p->noise->s, k, j) ? 0 : w[k];
     return c;

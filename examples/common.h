@@ -1629,7 +1629,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         if (k->pre && o->norm.row >= FD_NORM_LIKELIHOOD) fd_precond_scale(k->pre, q->t[i], &cin, &cout);
         q->w[i] *= cout * cout;
         if (!k->pre && o->weight.row)
-            q->w[i] *= fd_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
+            q->w[i] *= fd_time_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
     }
 }
 
@@ -1643,7 +1643,7 @@ static inline double norm_loss(const kit *k, const args *o, int b, const fd_real
     double loss = 0;
     for (ptrdiff_t i = 0; i < n; i++) q->eps[i] = says[i] - q->y[i];
     for (int pass = 0; pass < 2; pass++) {
-        fd_weigh(&k->p, o->norm.row, o->norm.v[0], kind, b, q->t, q->eps, a);
+        fd_loss_weigh(&k->p, o->norm.row, o->norm.v[0], kind, b, q->t, q->eps, a);
         for (int i = 0; i < b && !pass; i++)
             loss += q->w[i] / b * fd_inner(&k->s, q->eps + i * size, q->eps + i * size);
     }

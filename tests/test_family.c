@@ -526,7 +526,7 @@ static void check_resolution(void)
         for (int j = 0; j < B * n; j++) y[j] -= e[j];
         for (int norm = FD_NORM_H; norm <= FD_NORM_CM; norm++) {
             double sum = 0;
-            fd_weigh(&p, norm, 0, FD_NOISE, B, t, y, q);
+            fd_loss_weigh(&p, norm, 0, FD_NOISE, B, t, y, q);
             for (int j = 0; j < B; j++) sum += fd_inner(&s, y + j * n, y + j * n) / B;
             *(norm ? &CM[i] : &H[i]) = sum;
         }
@@ -721,7 +721,7 @@ static void check_kinds(void)
         NEAR(test_rel(n, y, z), 0, TOL(1e-12, 1e-4), "a model that predicts kind %d", kind);
     }
     OK(!st.code, "status");
-    OK(fd_weight(&vp, FD_W_X0, FD_SCORE_HALF, .3, &st) == 0 && st.code == FD_EARG,
+    OK(fd_time_weight(&vp, FD_W_X0, FD_SCORE_HALF, .3, &st) == 0 && st.code == FD_EARG,
        "no one weight of C^-1/2 s");
     st.code = 0;
     fd_space ev = fd_grid(&a, 1, (int[]){ 4 }, NULL, NULL, 1);
@@ -760,8 +760,8 @@ static void check_norms(void)
                 if (i == 8 && (norm == FD_NORM_STATIONARY || norm == FD_NORM_LIKELIHOOD)) continue;
                 if (i == 3 && norm == FD_NORM_LIKELIHOOD) continue;
                 memcpy(y, x, (size_t)(B * n) * sizeof *y);
-                fd_weigh(&p[i], norm, 1.5, kind, B, t, y, a);
-                fd_cov *W = fd_norm(&b, &p[i], norm, 1.5, kind, t[0]);
+                fd_loss_weigh(&p[i], norm, 1.5, kind, B, t, y, a);
+                fd_cov *W = fd_loss_norm(&b, &p[i], norm, 1.5, kind, t[0]);
                 if (!W || st.code) { OK(0, "%s, norm %d, kind %d: %s", i < NEW ? new_name[i] : "-",
                                         norm, kind, st.what); return; }
                 fd_to_modes(&s, B, y, y, b);
@@ -787,10 +787,10 @@ static void check_norms(void)
                 }
                 NEAR(worst / maxf(top, 1e-30), 0, TOL(1e-12, 1e-5), "%s, norm %d, kind %d",
                      i < NEW ? new_name[i] : "-", norm, kind);
-                NEAR(worst2, 0, 1e-10, "fd_norm");
+                NEAR(worst2, 0, 1e-10, "fd_loss_norm");
             }
     /* the names: b/r of FDP; the stationary law of OU is C; Girsanov: the same for all kinds */
-    fd_cov *W = fd_norm(&a, &p[2], FD_NORM_STATIONARY, 0, FD_X0, .4), *C = fd_norm(&a, &p[NEW],
+    fd_cov *W = fd_loss_norm(&a, &p[2], FD_NORM_STATIONARY, 0, FD_X0, .4), *C = fd_loss_norm(&a, &p[NEW],
         FD_NORM_STATIONARY, 0, FD_X0, .4);
     for (ptrdiff_t k = 0; k < M && W && C; k++) {
         if (noise->lam[k] == 0) continue;
@@ -798,17 +798,17 @@ static void check_norms(void)
         NEAR(C->lam[k] * noise->lam[k], 1, 1e-12, "OU");
     }
     OK(!st.code, "status");
-    fd_weigh(&p[0], 9, 0, FD_X0, 1, (double[]){ .3 }, y, a);
+    fd_loss_weigh(&p[0], 9, 0, FD_X0, 1, (double[]){ .3 }, y, a);
     OK(st.code == FD_EARG, "no such norm");
     st.code = 0;
-    OK(!fd_norm(&a, &p[0], FD_NORM_H, 0, 9, .3) && st.code == FD_EARG, "no such kind");
+    OK(!fd_loss_norm(&a, &p[0], FD_NORM_H, 0, 9, .3) && st.code == FD_EARG, "no such kind");
     st.code = 0;
     memcpy(y, x, (size_t)n * sizeof *y);
-    fd_weigh(&p[0], FD_NORM_LIKELIHOOD, 0, FD_X0, 1, (double[]){ 1 }, y, a);
+    fd_loss_weigh(&p[0], FD_NORM_LIKELIHOOD, 0, FD_X0, 1, (double[]){ 1 }, y, a);
     OK(st.code == FD_EARG && !memcmp(x, y, (size_t)n * sizeof *y), "m = 0: no likelihood weight");
     char text[200];
     fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_weigh: no such weight at this t: m, v or q is 0"), "explained as '%s'",
+    OK(!strcmp(text, "fd_loss_weigh: no such weight at this t: m, v or q is 0"), "explained as '%s'",
        text);
     st.code = 0;
 }
@@ -826,15 +826,15 @@ static void check_chain_kl(void)
         double g1 = pow(fd_law(&p, t - 1, 0).m, 2), bt = t > 1 ? b * (1 - g1) / (1 - g) : b;
         double w = b * b / (2 * bt * (1 - b) * (1 - g)) / lam, r = fd_law(&p, t, 0).m / sqrt(1 - g);
         for (int kind = FD_X0; kind <= FD_NOISE; kind++) {
-            fd_cov *W = fd_norm(&a, &p, FD_NORM_STEP, 0, kind, t);
+            fd_cov *W = fd_loss_norm(&a, &p, FD_NORM_STEP, 0, kind, t);
             double want = kind == FD_NOISE ? w : w * r * r;
             if (W) NEAR(W->lam[0], want, 1e-11 * want, "step %d, kind %d", t, kind);
         }
         fd_real e = (fd_real).4;
-        fd_weigh(&p, FD_NORM_STEP, 0, FD_NOISE, 1, (double[]){ t }, &e, a);
-        NEAR(e, .4 * sqrt(w), TOL(1e-12, 1e-5) * sqrt(w), "as fd_weigh");
+        fd_loss_weigh(&p, FD_NORM_STEP, 0, FD_NOISE, 1, (double[]){ t }, &e, a);
+        NEAR(e, .4 * sqrt(w), TOL(1e-12, 1e-5) * sqrt(w), "as fd_loss_weigh");
     }
-    fd_cov *W = fd_norm(&a, &lad, FD_NORM_STEP, 0, FD_X0, 4), *W1 = fd_norm(&a, &lad, FD_NORM_STEP, 0,
+    fd_cov *W = fd_loss_norm(&a, &lad, FD_NORM_STEP, 0, FD_X0, 4), *W1 = fd_loss_norm(&a, &lad, FD_NORM_STEP, 0,
                                                                              FD_X0, 1);
     double v3 = .01 * pow(300, 2 / 5.), v4 = .01 * pow(300, 3 / 5.);
     if (W && W1) NEAR(W->lam[0], (1 / v3 - 1 / v4) / (2 * lam), 1e-10, "a ladder");
@@ -849,7 +849,7 @@ static void check_chain_kl(void)
         double nll = .5 * (f.v - 1 - log(f.v) + pow(f.m * x0, 2) / lam);
         for (int t = 1; t <= T; t++) {
             fd_arena b = a;
-            fd_cov *w = fd_norm(&b, &q, FD_NORM_STEP, 0, FD_X0, t);
+            fd_cov *w = fd_loss_norm(&b, &q, FD_NORM_STEP, 0, FD_X0, t);
             f = fd_law(&q, t, 0);
             double v = f.v * lam, P = f.m * f.m * c + v;
             if (w) nll += w->lam[0] * (pow(v * (mu - x0) / P, 2) + pow(c * f.m / P, 2) * v);
@@ -861,9 +861,9 @@ static void check_chain_kl(void)
     OK(!st.code, "status");
     fd_process vp = fd_vp(noise, .1, 20);
     char text[200];
-    fd_norm(&a, &vp, FD_NORM_STEP, 0, FD_X0, .5);
+    fd_loss_norm(&a, &vp, FD_NORM_STEP, 0, FD_X0, .5);
     fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_norm: this norm is for chains"), "explained as '%s'", text);
+    OK(!strcmp(text, "fd_loss_norm: this norm is for chains"), "explained as '%s'", text);
 }
 
 /* floors of the score: in H sum lam m^2 c/P/v, in H_C without lam, which is infinite in the limit
@@ -885,7 +885,7 @@ static void check_score_floor(void)
             fd_target(&p, kind, 2, x0, e, t, y, a);
             fd_predict(&m, kind, &p, 2, x, t, z, a);
             for (int i = 0; i < 2; i++) y[i] -= z[i];
-            fd_weigh(&p, norm, 0, kind, 2, t, y, a);
+            fd_loss_weigh(&p, norm, 0, kind, 2, t, y, a);
             NEAR(y[0] * y[0] * c + y[1] * y[1] * lam, norm == FD_NORM_H ? H : H / lam,
                  TOL(1e-12, 1e-5), "score floor, kind %d, norm %d", kind, norm);
         }
@@ -2437,8 +2437,8 @@ static int family_chain(fd_arena a, int k, double *out)
     how.scheme = FD_PF_RK4;
     fd_time_law *law = fd_time_law_new(&a, &p, data, FD_NORM_SOBOLEV, 1, FD_X0);
     fd_time_draw(law, fd_seed(1), 0, 2, w, lp);
-    fd_weigh(&p, FD_NORM_CM, 0, FD_X0, 2, w, x, a);
-    fd_norm(&a, &p, FD_NORM_SOBOLEV, 1, FD_X0, .3);
+    fd_loss_weigh(&p, FD_NORM_CM, 0, FD_X0, 2, w, x, a);
+    fd_loss_norm(&a, &p, FD_NORM_SOBOLEV, 1, FD_X0, .3);
     fd_convert(&p, FD_X0, FD_SCORE, 2, x, w, x, a);
     fd_convert(&p, FD_SCORE_HALF, FD_SCORE, 2, x, w, x, a);
     fd_loglik(&how, k, fd_seed(1), 0, 2, x, lp, a);

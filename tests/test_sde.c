@@ -1894,40 +1894,40 @@ static void check_weights(void)
         }
         static const int as[4] = { -1, FD_X0, FD_NOISE, FD_V };
         for (int kind = 0; kind < 5; kind++) {
-            OK(fd_weight(&p[i], FD_W_ONE, kind, t, &st) == 1, "one");
+            OK(fd_time_weight(&p[i], FD_W_ONE, kind, t, &st) == 1, "one");
             for (int rule = FD_W_X0; rule <= FD_W_V; rule++) {
-                double w = fd_weight(&p[i], rule, kind, t, &st);
+                double w = fd_time_weight(&p[i], rule, kind, t, &st);
                 NEAR(w * err[kind] / err[as[rule]], 1, TOL(1e-9, 2e-2), "%s: rule %d of kind %d",
                      proc_name[i], rule, kind);
             }
-            double w = fd_weight(&p[i], FD_W_LIKELIHOOD, kind, t, &st);
+            double w = fd_time_weight(&p[i], FD_W_LIKELIHOOD, kind, t, &st);
             NEAR(w * err[kind] / (.5 * q * f.m * f.m / (f.v * f.v)), 1, TOL(1e-9, 2e-2),
                  "%s: likelihood", proc_name[i]);
         }
-        NEAR(fd_weight(&p[i], FD_W_NOISE, FD_X0, t, &st), f.m * f.m / f.v, 1e-12 * f.m * f.m / f.v,
+        NEAR(fd_time_weight(&p[i], FD_W_NOISE, FD_X0, t, &st), f.m * f.m / f.v, 1e-12 * f.m * f.m / f.v,
              "noise of x0");
-        NEAR(fd_weight(&p[i], FD_W_X0, FD_SCORE, t, &st), pow(f.v / f.m, 2),
+        NEAR(fd_time_weight(&p[i], FD_W_X0, FD_SCORE, t, &st), pow(f.v / f.m, 2),
              1e-12 * pow(f.v / f.m, 2), "x0 of score");
-        if (i < 3) NEAR(fd_weight(&p[i], FD_W_V, FD_X0, t, &st), 1 / (s * s), 1e-12 / f.v,
+        if (i < 3) NEAR(fd_time_weight(&p[i], FD_W_V, FD_X0, t, &st), 1 / (s * s), 1e-12 / f.v,
                         "v of x0");
     }
     /* OU, VP: beta m^2/(1 - m^2)^2; driftless 1/t^2 */
     fd_coef f = fd_law(&p[1], .3, 0);
-    NEAR(fd_weight(&p[1], FD_W_LIKELIHOOD, FD_X0, .3, &st),
+    NEAR(fd_time_weight(&p[1], FD_W_LIKELIHOOD, FD_X0, .3, &st),
          .5 * (.1 + 19.9 * .3) * f.m * f.m / (f.v * f.v), 1e-12, "VP");
-    NEAR(fd_weight(&p[5], FD_W_LIKELIHOOD, FD_X0, .3, &st), .5 / .09, 1e-12, "driftless");
-    NEAR(fd_weight(&p[6], FD_W_X0, FD_VELOCITY, .3, &st), pow(.3 + 1e-4 * .7, 2), 1e-9, "flow");
+    NEAR(fd_time_weight(&p[5], FD_W_LIKELIHOOD, FD_X0, .3, &st), .5 / .09, 1e-12, "driftless");
+    NEAR(fd_time_weight(&p[6], FD_W_X0, FD_VELOCITY, .3, &st), pow(.3 + 1e-4 * .7, 2), 1e-9, "flow");
     OK(!st.code, "status");
-    fd_weight(&p[8], FD_W_X0, FD_NOISE, .005, &st);
+    fd_time_weight(&p[8], FD_W_X0, FD_NOISE, .005, &st);
     OK(st.code == FD_EARG, "modal");
     st.code = 0;
-    fd_weight(&p[6], FD_W_X0, FD_NOISE, 1, &st);
+    fd_time_weight(&p[6], FD_W_X0, FD_NOISE, 1, &st);
     OK(st.code == FD_EARG, "m = 0");
     st.code = 0;
-    fd_weight(&p[1], 9, FD_NOISE, .5, &st);
+    fd_time_weight(&p[1], 9, FD_NOISE, .5, &st);
     OK(st.code == FD_EARG, "no such rule");
     st.code = 0;
-    fd_weight(&p[1], FD_W_X0, 9, .5, &st);
+    fd_time_weight(&p[1], FD_W_X0, 9, .5, &st);
     OK(st.code == FD_EARG, "no such kind");
 }
 
