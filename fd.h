@@ -880,10 +880,10 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
-/* fd_waves -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m]. fd_gabor -- sin(omega x)
+/* fd_fourier_features -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m]. fd_gabor -- sin(omega x)
  * exp(-decay x^2), entry by entry [FDP]. fd_scale_shift -- (1 + gamma) x + beta
  * for each sample: x [b]..[c], or [b * rows][c], ss [b][gamma, beta][c] as [b][2 c]. */
-fd_var *fd_waves(fd_tape *t, fd_var *x, fd_var *freq);
+fd_var *fd_fourier_features(fd_tape *t, fd_var *x, fd_var *freq);
 fd_var *fd_gabor(fd_tape *t, fd_var *x, double omega, double decay);
 fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss);
 /* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept, Nyquist

@@ -3348,7 +3348,7 @@ fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const 
 
 /* --- Embeddings, conditioning --- */
 
-fd_var *fd_waves(fd_tape *t, fd_var *x, fd_var *freq)
+fd_var *fd_fourier_features(fd_tape *t, fd_var *x, fd_var *freq)
 {
     fd_var *u = fd_matmul(t, 0, 0, x, freq);
     return u ? fd_concat(t, fd_map(t, u, FD_COS), fd_map(t, u, FD_SIN), u->nd - 1) : NULL;

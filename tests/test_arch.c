@@ -67,7 +67,7 @@ static fd_var *a_gather(fd_tape *t, fd_var *const x[], const int o[])
 static fd_var *a_waves(fd_tape *t, fd_var *const x[], const int o[])
 {
     (void)o;
-    return fd_waves(t, x[0], x[1]);
+    return fd_fourier_features(t, x[0], x[1]);
 }
 static fd_var *a_gabor(fd_tape *t, fd_var *const x[], const int o[])
 {
@@ -313,7 +313,7 @@ static void test_small(fd_arena mem)
     double worst = 0;
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *v = fd_input(&t, 3, S(B, N, C), x), *y = fd_gather(&t, v, M, K, index, w);
-    fd_var *u = fd_waves(&t, v, fd_input(&t, 2, S(C, M), f));
+    fd_var *u = fd_fourier_features(&t, v, fd_input(&t, 2, S(C, M), f));
     fd_var *z = fd_scale_shift(&t, v, fd_input(&t, 2, S(B, 2 * C), ss)), *wave = fd_gabor(&t, v, 2.385, .3);
     if (!y || !u || !z || !wave) { OK(0, "%s", reason(a.st)); return; }
     for (int i = 0; i < B * M * C; i++) {
@@ -516,7 +516,7 @@ static void test_errors(fd_arena a)
         default:
             y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
             y = fd_attention_over(&t, y, y, y, 1, x);
-            y = fd_gather(&t, fd_gabor(&t, fd_waves(&t, fd_scale_shift(&t, y, m), y), 1, 1), 1, 1, S(0), NULL);
+            y = fd_gather(&t, fd_gabor(&t, fd_fourier_features(&t, fd_scale_shift(&t, y, m), y), 1, 1), 1, 1, S(0), NULL);
             y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
             y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q);
         }
