@@ -398,7 +398,7 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
 
 typedef struct { double m, v, dm, dv; } fd_coef;      /* mean factor, variance / lam, and d/dt of both */
 /* a function of time given by the user: returns its value, writes its derivative */
-typedef double fd_curve(double t, const void *self, double *slope);
+typedef double fd_schedule(double t, const void *self, double *slope);
 typedef struct fd_process fd_process;
 struct fd_process {
     const fd_cov *noise;
@@ -407,7 +407,7 @@ struct fd_process {
     const double *table;               /* fd_ddpm: log gamma_t, t = 0..T; fd_fdp: b_k */
     int modal;                         /* 0: law ignores mu; 1: not; 2: mu is the index k of the mode */
     fd_coef (*law)(const fd_process *p, double t, double mu);
-    fd_curve *curve[3];                /* fd_heat: th; fd_path: A, B, G */
+    fd_schedule *curve[3];             /* fd_heat: th; fd_path: A, B, G */
     const void *self;                  /* theirs; fd_blur: the process that is blurred */
 };
 fd_process fd_ou(const fd_cov *noise, double tmax);
@@ -450,7 +450,7 @@ fd_cov    *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t
  * theta NULL: th = t. fd_heat_cosine: th = -log m of fd_vp_cosine. The released image version is that with
  * c = 1, kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. Its sampler starts from N(0, I), too much in the top
  * modes, and explicit Euler multiplies those by -2.6 and more in the first steps: take FD_EXPONENTIAL or FD_DDIM. */
-fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_curve *theta, const void *self,
+fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta, const void *self,
                    double tmax);
 fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
 /* fd_blur -- of a scalar process m0, v0 (kept by pointer), w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax), a Gaussian
@@ -461,7 +461,7 @@ fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
 fd_process fd_blur(const fd_process *base, double w0, double w1);
 /* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow matching with
  * a path of one's own, the one-sided stochastic interpolant [Albergo et al.]. G may be NULL. */
-fd_process fd_path(const fd_cov *noise, fd_curve *A, fd_curve *B, fd_curve *G, const void *self);
+fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G, const void *self);
 /* fd_terminal -- what starting from N(0, v_T C) instead of the true law costs, for data N(mean, c0), mean NULL
  * for 0. kl is over modes that carry noise. */
 typedef struct {
@@ -749,7 +749,7 @@ double  fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd
  * fd_path: then the score is that of a process. */
 typedef struct {
     const fd_cov *noise;
-    fd_curve *A, *B, *G;             /* NULL: 1 - r, r, g sin^2(pi r) */
+    fd_schedule *A, *B, *G;          /* NULL: 1 - r, r, g sin^2(pi r) */
     const void *self;                /* theirs */
     double g;
 } fd_between;

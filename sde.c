@@ -218,7 +218,7 @@ fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T)
                          .prm = { v1, log(vT / v1) / (T - 1) }, .law = proc_law_ladder };
 }
 
-fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_curve *theta, const void *self,
+fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta, const void *self,
                    double tmax)
 {
     FD_ASSERT(c >= 0 && kappa >= 0 && tmax > 0);
@@ -241,7 +241,7 @@ fd_process fd_blur(const fd_process *base, double w0, double w1)
                          .law = base->law ? proc_law_blur : NULL, .self = base };
 }
 
-fd_process fd_path(const fd_cov *noise, fd_curve *A, fd_curve *B, fd_curve *G, const void *self)
+fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G, const void *self)
 {
     FD_ASSERT(A && B);
     return (fd_process){ .noise = noise, .tmax = 1, .law = proc_law_path, .curve = { A, B, G },
@@ -2557,7 +2557,7 @@ typedef struct { double v[3], d[3]; } ends_coef;              /* A, B, G and the
 
 static ends_coef ends_law(const fd_between *p, double r)
 {
-    fd_curve *const f[3] = { p->A, p->B, p->G };
+    fd_schedule *const f[3] = { p->A, p->B, p->G };
     ends_coef c = { { 1 - r, r, p->g * pow(sin(PI * r), 2) }, { -1, 1, p->g * PI * sin(2 * PI * r) } };
     for (int i = 0; i < 3; i++) {
         if (f[i]) c.v[i] = f[i](r, p->self, &c.d[i]);

@@ -19,7 +19,7 @@ static double q_of(fd_coef c) { return c.dv - 2 * c.v * c.dm / c.m; }
 
 /* ---- laws ---- */
 
-static fd_curve ot_A, ot_B, bump, clock2;
+static fd_schedule ot_A, ot_B, bump, clock2;
 static double ot_A(double r, const void *self, double *d) { (void)self; *d = 1; return r; }
 static double ot_B(double r, const void *self, double *d)
 {
@@ -2150,7 +2150,7 @@ static void check_ends(void)
 
 /* ---- two ends ---- */
 
-static fd_curve cosA, sinB;
+static fd_schedule cosA, sinB;
 static double cosA(double r, const void *self, double *d)
 {
     (void)self;
