@@ -418,19 +418,19 @@ fd_process fd_ve(const fd_cov *noise, double smin, double smax);
 fd_process fd_driftless(const fd_cov *noise, double tmax);
 fd_process fd_flow(const fd_cov *noise, double smin);
 fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT);
-/* fd_chain, fd_chain_gamma -- fd_ddpm of any schedule: x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, beta [T] (its
+/* fd_ddpm_betas, fd_ddpm_gammas -- fd_ddpm of any schedule: x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, beta [T] (its
  * element t - 1 is beta_t) between 0 and 1, or gamma [T], gamma_t = prod_{u <= t} (1 - beta_u), falling between 1
  * and 0; copied. FD_EARG, with the step, otherwise.
- * fd_betas -- schedules, u = (t-1)/(T-1):
+ * fd_beta_schedule -- schedules, u = (t-1)/(T-1):
  *   FD_BETA_LINEAR     beta1 + (betaT - beta1) u                                        [DDPM, KER]
  *   FD_BETA_QUADRATIC  its square root linear                                           [LDM]
  *   FD_BETA_SIGMOID    beta1 + (betaT - beta1)/(1 + exp(6 - 12 u))
  *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas cut at .999; beta1
  *                      and betaT are not looked at                                      [iDDPM eq. 17] */
 enum { FD_BETA_LINEAR, FD_BETA_QUADRATIC, FD_BETA_SIGMOID, FD_BETA_COSINE };
-fd_process fd_chain(fd_arena *a, const fd_cov *noise, int T, const double *beta);
-fd_process fd_chain_gamma(fd_arena *a, const fd_cov *noise, int T, const double *gamma);
-void       fd_betas(int rule, int T, double beta1, double betaT, double *beta);
+fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta);
+fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma);
+void       fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta);
 /* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus noise, not
  * at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
 fd_process fd_flow_vp(const fd_cov *noise, double s);

@@ -259,7 +259,7 @@ static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise
     double *lg = fd_new(a, double, (size_t)T + 1);
     if (!lg) return (fd_process){ 0 };
     if (given) memcpy(lg + 1, given, (size_t)T * sizeof *lg);
-    else fd_betas(FD_BETA_LINEAR, T, beta1, betaT, lg + 1);
+    else fd_beta_schedule(FD_BETA_LINEAR, T, beta1, betaT, lg + 1);
     for (int t = 1; t <= T; t++) {
         lg[t] = gamma ? log(lg[t]) : lg[t - 1] + log1p(-lg[t]);
         if (lg[t] < lg[t - 1] && isfinite(lg[t])) continue;
@@ -275,19 +275,19 @@ fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double
     return proc_chain(a, "fd_ddpm", noise, T, 0, NULL, beta1, betaT);
 }
 
-fd_process fd_chain(fd_arena *a, const fd_cov *noise, int T, const double *beta)
+fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta)
 {
     FD_ASSERT(beta);
-    return proc_chain(a, "fd_chain", noise, T, 0, beta, 0, 0);
+    return proc_chain(a, "fd_ddpm_betas", noise, T, 0, beta, 0, 0);
 }
 
-fd_process fd_chain_gamma(fd_arena *a, const fd_cov *noise, int T, const double *gamma)
+fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma)
 {
     FD_ASSERT(gamma);
-    return proc_chain(a, "fd_chain_gamma", noise, T, 1, gamma, 0, 0);
+    return proc_chain(a, "fd_ddpm_gammas", noise, T, 1, gamma, 0, 0);
 }
 
-void fd_betas(int rule, int T, double beta1, double betaT, double *beta)
+void fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta)
 {
     double last = 1, w = PI / 2 / 1.008;
     FD_ASSERT(rule >= FD_BETA_LINEAR && rule <= FD_BETA_COSINE);

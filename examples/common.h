@@ -1108,8 +1108,8 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     case PROCESS_DDPM: {
         double *beta = fd_raw(a, double, (int)v[0]);
         if (!beta) return (fd_process){ 0 };
-        fd_betas((int)v[3], (int)v[0], v[1], v[2], beta);
-        r = fd_chain(a, c, (int)v[0], beta);
+        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta);
+        r = fd_ddpm_betas(a, c, (int)v[0], beta);
         break;
     }
     case 8: r = fd_flow_vp(c, v[0]); tmin = v[1]; break;

@@ -365,9 +365,9 @@ static void check_schedules(void)
     fd_cov *noise = single(&a, .7), *c0 = single_on(&a, noise, .25);
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 2; k++) {
-            fd_betas(row[i].rule, T, 1e-3, .2, beta);
+            fd_beta_schedule(row[i].rule, T, 1e-3, .2, beta);
             for (int j = 0; j < T; j++) gamma[j] = (j ? gamma[j - 1] : 1) * (1 - beta[j]);
-            fd_process p = k ? fd_chain_gamma(&a, noise, T, gamma) : fd_chain(&a, noise, T, beta);
+            fd_process p = k ? fd_ddpm_gammas(&a, noise, T, gamma) : fd_ddpm_betas(&a, noise, T, beta);
             NEAR(beta[6], row[i].beta7, 1e-13, "schedule %d: beta_7", row[i].rule);
             NEAR(fd_law(&p, T, 0).m, sqrt(row[i].gamma), 1e-9 * sqrt(row[i].gamma), "gamma_T");
             NEAR(fd_law(&p, 3, 0).v, 1 - gamma[2], 1e-14, "v");
@@ -379,18 +379,18 @@ static void check_schedules(void)
             NEAR(w.M, row[i].M, TOL(1e-11, 1e-4), "schedule %d, given %d: mean", row[i].rule, k);
             NEAR(w.V, row[i].V, TOL(1e-11, 1e-4), "schedule %d, given %d: variance", row[i].rule, k);
         }
-    fd_betas(FD_BETA_QUADRATIC, 1, .3, .4, beta);
+    fd_beta_schedule(FD_BETA_QUADRATIC, 1, .3, .4, beta);
     NEAR(beta[0], .3, 1e-15, "one step");
     beta[T - 1] = gamma[T - 1] = 0;
     OK(!st.code, "status");
     for (int k = 0; k < 3; k++) {
         static const char *const want[] = {
-            "fd_chain: beta must lie between 0 and 1; step: 4",
-            "fd_chain_gamma: gamma must fall from 1 and stay above 0; step: 4",
-            "fd_chain_gamma: gamma must fall from 1 and stay above 0; step: 1" };
+            "fd_ddpm_betas: beta must lie between 0 and 1; step: 4",
+            "fd_ddpm_gammas: gamma must fall from 1 and stay above 0; step: 4",
+            "fd_ddpm_gammas: gamma must fall from 1 and stay above 0; step: 1" };
         char text[200];
         beta[3] = 1.2, gamma[3] = gamma[2], gamma[0] = k == 2 ? 1 : gamma[0];
-        fd_process p = k ? fd_chain_gamma(&a, noise, T, gamma) : fd_chain(&a, noise, T, beta);
+        fd_process p = k ? fd_ddpm_gammas(&a, noise, T, gamma) : fd_ddpm_betas(&a, noise, T, beta);
         fd_explain(&st, text, sizeof text);
         OK(!p.noise && !strcmp(text, want[k]), "explained as '%s'", text);
         st.code = 0;
@@ -843,8 +843,8 @@ static void check_chain_kl(void)
      * gap falls with the number of steps */
     for (int k = 0; k < 2; k++) {
         int T = k ? 400 : 40;
-        fd_betas(FD_BETA_LINEAR, T, .1 / T, 20. / T, beta);
-        fd_process q = fd_chain(&a, noise, T, beta);
+        fd_beta_schedule(FD_BETA_LINEAR, T, .1 / T, 20. / T, beta);
+        fd_process q = fd_ddpm_betas(&a, noise, T, beta);
         fd_coef f = fd_law(&q, T, 0);
         double nll = .5 * (f.v - 1 - log(f.v) + pow(f.m * x0, 2) / lam);
         for (int t = 1; t <= T; t++) {
