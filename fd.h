@@ -752,28 +752,28 @@ typedef struct {
     fd_schedule *A, *B, *G;          /* NULL: 1 - r, r, g sin^2(pi r) */
     const void *self;                /* theirs */
     double g;
-} fd_between;
-/* fd_between_draw -- x_r, function i with draw first + i of rng; z may be NULL. All [b][ch][points], r [b]. */
-void     fd_between_draw(const fd_between *p, fd_rng rng, int first, int b, const fd_real *x0,
-                         const fd_real *x1, const double *r, fd_real *x, fd_real *z, fd_arena scratch);
-/* fd_between_target -- what a network of this kind, FD_VELOCITY or FD_NOISE, should say: regress on it with |.|^2
+} fd_interpolant;
+/* fd_interpolant_draw -- x_r, function i with draw first + i of rng; z may be NULL. All [b][ch][points], r [b]. */
+void     fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, const fd_real *x0,
+                             const fd_real *x1, const double *r, fd_real *x, fd_real *z, fd_arena scratch);
+/* fd_interpolant_target -- what a network of this kind, FD_VELOCITY or FD_NOISE, should say: regress on it with |.|^2
  * in any norm. y may be an input. */
-void     fd_between_target(const fd_between *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
-                           const fd_real *z, const double *r, fd_real *y, fd_arena scratch);
-/* fd_oracle_between -- the exact model for independent ends N(mean0, c0), N(mean1, c1) with the modes of
+void     fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
+                               const fd_real *z, const double *r, fd_real *y, fd_arena scratch);
+/* fd_oracle_interpolant -- the exact model for independent ends N(mean0, c0), N(mean1, c1) with the modes of
  * p->noise (FD_ESHAPE otherwise); a mean may be NULL for 0. */
-fd_model fd_oracle_between(fd_arena *a, const fd_between *p, int predicts, const fd_real *mean0,
-                           const fd_cov *c0, const fd_real *mean1, const fd_cov *c1);
-/* fd_oracle_between_mix -- the same for ends that are mixtures sum_i w_i N(mean_i, c_i): n components, w NULL for
+fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts, const fd_real *mean0,
+                               const fd_cov *c0, const fd_real *mean1, const fd_cov *c1);
+/* fd_oracle_interpolant_mix -- the same for ends that are mixtures sum_i w_i N(mean_i, c_i): n components, w NULL for
  * equal weights, mean [n][ch][points] or NULL for 0, c [n], or NULL for point masses: a data set. Costs the
  * product of both n for each function. */
 typedef struct { int n; const double *w; const fd_real *mean; const fd_cov *const *c; } fd_mix;
-fd_model fd_oracle_between_mix(fd_arena *a, const fd_between *p, int predicts, const fd_mix *end0,
-                               const fd_mix *end1);
-/* fd_between_step -- Heun from r to `to`, above or below, with one noise for both stages: order 2, weakly where
+fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts, const fd_mix *end0,
+                                   const fd_mix *end1);
+/* fd_interpolant_step -- Heun from r to `to`, above or below, with one noise for both stages: order 2, weakly where
  * c > 0. u predicts FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C), or NULL for none. */
-void     fd_between_step(const fd_between *p, const fd_model *u, const fd_model *e, double c, double r,
-                         double to, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
+void     fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e, double c, double r,
+                             double to, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 
 /* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with its own dW:
  *   FD_SDE_EULER     X + f h + g dW  [Thesis eq. 3.36]                   strong order 1/2

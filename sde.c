@@ -2555,7 +2555,7 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
 
 typedef struct { double v[3], d[3]; } ends_coef;              /* A, B, G and their derivatives */
 
-static ends_coef ends_law(const fd_between *p, double r)
+static ends_coef ends_law(const fd_interpolant *p, double r)
 {
     fd_schedule *const f[3] = { p->A, p->B, p->G };
     ends_coef c = { { 1 - r, r, p->g * pow(sin(PI * r), 2) }, { -1, 1, p->g * PI * sin(2 * PI * r) } };
@@ -2566,7 +2566,7 @@ static ends_coef ends_law(const fd_between *p, double r)
     return c;
 }
 
-typedef struct { const fd_between *p; int what; } ends_ctx;
+typedef struct { const fd_interpolant *p; int what; } ends_ctx;
 enum { ENDS_STATE, ENDS_SLOPE };
 
 static const char *ends_sum(const void *ctx, const fd_process *p, double r, double mu, double c[3])
@@ -2578,7 +2578,7 @@ static const char *ends_sum(const void *ctx, const fd_process *p, double r, doub
     return NULL;
 }
 
-static void ends_apply(const char *where, const fd_between *p, int what, int b, const fd_real *x0,
+static void ends_apply(const char *where, const fd_interpolant *p, int what, int b, const fd_real *x0,
                        const fd_real *x1, const fd_real *z, const double *r, fd_real *y, fd_arena scratch)
 {
     ends_ctx ctx = { p, what };
@@ -2586,28 +2586,28 @@ static void ends_apply(const char *where, const fd_between *p, int what, int b, 
     lin_apply(where, &carrier, b, r, ends_sum, &ctx, 3, (const fd_real *[3]){ x0, x1, z }, y, scratch);
 }
 
-void fd_between_draw(const fd_between *p, fd_rng rng, int first, int b, const fd_real *x0, const fd_real *x1,
-                     const double *r, fd_real *x, fd_real *z, fd_arena scratch)
+void fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, const fd_real *x0, const fd_real *x1,
+                         const double *r, fd_real *x, fd_real *z, fd_arena scratch)
 {
     if (scratch.st->code || !p->noise) return;
     if (!z) z = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
     if (!z) return;
     fd_cov_draw(p->noise, rng, first, b, z, scratch);
-    ends_apply("fd_between_draw", p, ENDS_STATE, b, x0, x1, z, r, x, scratch);
+    ends_apply("fd_interpolant_draw", p, ENDS_STATE, b, x0, x1, z, r, x, scratch);
 }
 
-void fd_between_target(const fd_between *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
-                       const fd_real *z, const double *r, fd_real *y, fd_arena scratch)
+void fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
+                           const fd_real *z, const double *r, fd_real *y, fd_arena scratch)
 {
     if (scratch.st->code || !p->noise) return;
     if (predicts == FD_NOISE) memmove(y, z, (size_t)b * (size_t)fd_size(&p->noise->s) * sizeof *y);
     else if (predicts == FD_VELOCITY)
-        ends_apply("fd_between_target", p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
-    else fd_fail(scratch.st, FD_EARG, "fd_between_target", "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts,
+        ends_apply("fd_interpolant_target", p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
+    else fd_fail(scratch.st, FD_EARG, "fd_interpolant_target", "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts,
                  0, 0);
 }
 
-typedef struct { fd_between p; int predicts; mix e[2]; } ends_model;
+typedef struct { fd_interpolant p; int predicts; mix e[2]; } ends_model;
 typedef struct { double P, S, M, dM; } ends_pair;              /* S = P'/2 */
 
 /* of components i0, i1 in mode k; at: that and the channel */
@@ -2659,7 +2659,7 @@ static void ends_eval(const void *self, const fd_space *s, int b, const fd_real 
     ptrdiff_t n = s->ch * s->modes;
     if (scratch.st->code) return;
     if (!space_same(s, &o->p.noise->s)) {
-        fd_fail(scratch.st, FD_ESHAPE, "fd_oracle_between", "not the space it was made for; points", 1,
+        fd_fail(scratch.st, FD_ESHAPE, "fd_oracle_interpolant", "not the space it was made for; points", 1,
                 s->points, 0, 0);
         return;
     }
@@ -2686,10 +2686,10 @@ static void ends_eval(const void *self, const fd_space *s, int b, const fd_real 
     fd_from_modes(s, b, u, y, scratch);
 }
 
-fd_model fd_oracle_between_mix(fd_arena *a, const fd_between *p, int predicts, const fd_mix *end0,
-                               const fd_mix *end1)
+fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts, const fd_mix *end0,
+                                   const fd_mix *end1)
 {
-    const char *where = "fd_oracle_between";
+    const char *where = "fd_oracle_interpolant";
     if (a->st->code || !p->noise) return (fd_model){ 0 };
     if (predicts != FD_VELOCITY && predicts != FD_NOISE)
         fd_fail(a->st, FD_EARG, where, "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts, 0, 0);
@@ -2702,12 +2702,12 @@ fd_model fd_oracle_between_mix(fd_arena *a, const fd_between *p, int predicts, c
     return a->st->code ? (fd_model){ 0 } : (fd_model){ predicts, ends_eval, NULL, NULL, o };
 }
 
-fd_model fd_oracle_between(fd_arena *a, const fd_between *p, int predicts, const fd_real *mean0,
-                           const fd_cov *c0, const fd_real *mean1, const fd_cov *c1)
+fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts, const fd_real *mean0,
+                               const fd_cov *c0, const fd_real *mean1, const fd_cov *c1)
 {
     if (!c0 || !c1) return (fd_model){ 0 };
-    return fd_oracle_between_mix(a, p, predicts, &(fd_mix){ 1, NULL, mean0, &c0 },
-                                 &(fd_mix){ 1, NULL, mean1, &c1 });
+    return fd_oracle_interpolant_mix(a, p, predicts, &(fd_mix){ 1, NULL, mean0, &c0 },
+                                     &(fd_mix){ 1, NULL, mean1, &c1 });
 }
 
 /* k = way u - c e, way = 1 from r = 0 to 1 */
@@ -2720,10 +2720,10 @@ static void ends_slope(const fd_model *u, const fd_model *e, double c, double wa
     if (!scratch.st->code) step_sum(n, c > 0 ? 2 : 1, way, k, -c, work, 0, NULL, k);
 }
 
-void fd_between_step(const fd_between *p, const fd_model *u, const fd_model *e, double c, double r, double to,
-                     int b, fd_real *x, const fd_real *xi, fd_arena scratch)
+void fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e, double c, double r, double to,
+                         int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
-    const char *where = "fd_between_step";
+    const char *where = "fd_interpolant_step";
     if (scratch.st->code || !p->noise) return;
     if (!(c >= 0) || !u->eval || u->predicts != FD_VELOCITY
         || (c > 0 && (!e || !e->eval || e->predicts != FD_NOISE))) {

@@ -2177,10 +2177,10 @@ static void check_between(void)
     fd_normal(fd_seed(161), S, x0);
     fd_normal(fd_seed(162), S, x1);
     fd_normal(fd_seed(163), 2 * N * CH, m);
-    fd_between ps[2] = { { .noise = noise, .g = .7 },
+    fd_interpolant ps[2] = { { .noise = noise, .g = .7 },
                          { .noise = noise, .A = cosA, .B = sinB, .G = bump } };
     for (int k = 0; k < 2; k++) {
-        const fd_between *p = &ps[k];
+        const fd_interpolant *p = &ps[k];
         double w[B][6], worst[3] = { 0 };
         for (int i = 0; i < B; i++) {
             w[i][0] = k ? cosA(r[i], NULL, &w[i][3]) : 1 - r[i];
@@ -2188,10 +2188,10 @@ static void check_between(void)
             w[i][2] = k ? bump(r[i], NULL, &w[i][5]) : .7 * sin(PI * r[i]) * sin(PI * r[i]);
             if (!k) w[i][3] = -1, w[i][4] = 1, w[i][5] = 1.4 * PI * sin(PI * r[i]) * cos(PI * r[i]);
         }
-        fd_between_draw(p, fd_seed(164), 5, B, x0, x1, r, x, z, a);
+        fd_interpolant_draw(p, fd_seed(164), 5, B, x0, x1, r, x, z, a);
         fd_cov_draw(noise, fd_seed(164), 5, B, xi, a);
         OK(!memcmp(z, xi, sizeof z), "z is draw first + i");
-        fd_between_target(p, FD_VELOCITY, B, x0, x1, z, r, y, a);
+        fd_interpolant_target(p, FD_VELOCITY, B, x0, x1, z, r, y, a);
         for (int j = 0; j < S; j++) {
             const double *c = w[j / (N * CH)];
             worst[0] = maxf(worst[0], fabs(x[j] - c[0] * x0[j] - c[1] * x1[j] - c[2] * z[j]));
@@ -2199,14 +2199,14 @@ static void check_between(void)
         }
         NEAR(worst[0], 0, 10 * EPS, "state of path %d", k);
         NEAR(worst[1], 0, 40 * EPS, "velocity of path %d", k);
-        fd_between_target(p, FD_NOISE, B, x0, x1, z, r, y, a);
+        fd_interpolant_target(p, FD_NOISE, B, x0, x1, z, r, y, a);
         OK(!memcmp(y, z, sizeof y), "the target of the noise");
-        fd_between_draw(p, fd_seed(164), 5, B, x0, x1, r, y, NULL, a);
+        fd_interpolant_draw(p, fd_seed(164), 5, B, x0, x1, r, y, NULL, a);
         OK(!memcmp(x, y, sizeof y), "z is not wanted");
 
         /* the exact model is the regression: slope Cov(target, x)/Var(x) in each mode, through the means */
         for (int kind = 0; kind < 2; kind++) {
-            fd_model o = fd_oracle_between(&a, p, kind ? FD_NOISE : FD_VELOCITY, m, c0, m + N * CH, c1);
+            fd_model o = fd_oracle_interpolant(&a, p, kind ? FD_NOISE : FD_VELOCITY, m, c0, m + N * CH, c1);
             fd_real u[S], v[S], M[2 * N * CH];
             o.eval(o.self, &s, B, x, r, y, a);
             fd_to_modes(&s, B, x, u, a);
@@ -2229,8 +2229,8 @@ static void check_between(void)
         /* with N(0, C) at one end it is the one-sided path */
         if (k) continue;
         fd_process one = fd_path(noise, ot_A, ot_B, bump, &(double){ 0 });
-        fd_between two = { .noise = noise, .G = bump };
-        fd_model o = fd_oracle_between(&a, &two, FD_VELOCITY, NULL, noise, m, c1);
+        fd_interpolant two = { .noise = noise, .G = bump };
+        fd_model o = fd_oracle_interpolant(&a, &two, FD_VELOCITY, NULL, noise, m, c1);
         fd_model g = fd_oracle_gauss(&a, &one, m, c1);
         double t[B];
         for (int i = 0; i < B; i++) t[i] = 1 - r[i];
@@ -2248,10 +2248,10 @@ static void check_between(void)
     for (int down = 0; down < 2; down++)
         for (int k = 0; k < 3; k++) {
             double err[2], c = k == 2 ? 1.5 : 0;
-            fd_between p = { .noise = n1, .g = .9 };
+            fd_interpolant p = { .noise = n1, .g = .9 };
             if (k == 1) p.A = cosA, p.B = sinB, p.G = bump;
-            fd_model u = fd_oracle_between(&a, &p, FD_VELOCITY, mm, e0, mm + 1, e1);
-            fd_model e = fd_oracle_between(&a, &p, FD_NOISE, mm, e0, mm + 1, e1);
+            fd_model u = fd_oracle_interpolant(&a, &p, FD_VELOCITY, mm, e0, mm + 1, e1);
+            fd_model e = fd_oracle_interpolant(&a, &p, FD_NOISE, mm, e0, mm + 1, e1);
             for (int f = 0; f < 2; f++) {
                 int n = 480 << f;
                 gauss w = { mus[down], cs[down] }, end = { mus[!down], cs[!down] };
@@ -2261,11 +2261,11 @@ static void check_between(void)
                     double from = (double)i / n, to = (i + 1.) / n;
                     fd_real q[3] = { 0, 1, 0 }, one = 1;
                     if (down) from = 1 - from, to = 1 - to;
-                    fd_between_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 2, q, NULL, a);
-                    fd_between_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 1, q + 2, &one, a);
+                    fd_interpolant_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 2, q, NULL, a);
+                    fd_interpolant_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 1, q + 2, &one, a);
                     double A = (double)q[1] - q[0], S2 = pow((double)q[2] - q[0], 2);
                     w = (gauss){ A * w.M + q[0], A * A * w.V + S2 * lam };
-                    fd_between_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 1, &path, NULL, a);
+                    fd_interpolant_step(&p, &u, c > 0 ? &e : NULL, c, from, to, 1, &path, NULL, a);
                 }
                 err[f] = fabs(w.M - end.M) + fabs(w.V - end.V);
                 if (!k) err[f] += fabs(path - end.M - sqrt(end.V / cs[down]) * (X - mus[down]));
@@ -2275,18 +2275,18 @@ static void check_between(void)
                                   err[0], err[1]);
         }
     OK(!st.code, "status: %s", st.code ? st.what : "");
-    fd_between p = { .noise = noise };
-    fd_model u = fd_oracle_between(&a, &p, FD_VELOCITY, NULL, c0, NULL, c1);
+    fd_interpolant p = { .noise = noise };
+    fd_model u = fd_oracle_interpolant(&a, &p, FD_VELOCITY, NULL, c0, NULL, c1);
     memcpy(y, x, sizeof x);
-    fd_between_step(&p, &u, NULL, 1, 0, .1, B, x, NULL, a);
+    fd_interpolant_step(&p, &u, NULL, 1, 0, .1, B, x, NULL, a);
     OK(st.code == FD_EARG && !memcmp(x, y, sizeof x), "c > 0 without a model of the noise");
     st.code = 0;
-    fd_between_target(&p, FD_SCORE, B, x0, x1, z, r, y, a);
+    fd_interpolant_target(&p, FD_SCORE, B, x0, x1, z, r, y, a);
     OK(st.code == FD_EARG, "no such target");
     st.code = 0;
-    OK(!fd_oracle_between(&a, &p, FD_X0, NULL, c0, NULL, c1).eval && st.code == FD_EARG, "no such kind");
+    OK(!fd_oracle_interpolant(&a, &p, FD_X0, NULL, c0, NULL, c1).eval && st.code == FD_EARG, "no such kind");
     st.code = 0;
-    OK(!fd_oracle_between(&a, &p, FD_VELOCITY, NULL, c0, NULL, e1).eval && st.code == FD_ESHAPE, "other modes");
+    OK(!fd_oracle_interpolant(&a, &p, FD_VELOCITY, NULL, c0, NULL, e1).eval && st.code == FD_ESHAPE, "other modes");
     st.code = 0;
     u.eval(u.self, &n1->s, 1, x, r, y, a);
     OK(st.code == FD_ESHAPE, "another space");
@@ -2325,16 +2325,16 @@ static void check_between_mix(void)
             c[e][i] = single_on(&a, n1, mix_end[e].c[i]), M[e][i] = (fd_real)mix_end[e].M[i];
         end[e] = (fd_mix){ mix_end[e].n, mix_end[e].w, M[e], c[e] };
     }
-    fd_between p = { .noise = n1, .A = cosA, .B = sinB, .G = bump };
-    fd_model u = fd_oracle_between_mix(&a, &p, FD_VELOCITY, &end[0], &end[1]);
-    fd_model e = fd_oracle_between_mix(&a, &p, FD_NOISE, &end[0], &end[1]);
+    fd_interpolant p = { .noise = n1, .A = cosA, .B = sinB, .G = bump };
+    fd_model u = fd_oracle_interpolant_mix(&a, &p, FD_VELOCITY, &end[0], &end[1]);
+    fd_model e = fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &end[0], &end[1]);
     for (int down = 0; down < 2; down++) {
         enum { STEPS = 2000 };
         fd_real x[4] = { (fd_real)-1.2, (fd_real)-.3, (fd_real).1, (fd_real).9 }, y[4];
         memcpy(y, x, sizeof x);
         for (int k = 0; k < STEPS; k++) {
             double r = (double)k / STEPS, to = (k + 1.) / STEPS;
-            fd_between_step(&p, &u, NULL, 0, down ? 1 - r : r, down ? 1 - to : to, 4, y, NULL, a);
+            fd_interpolant_step(&p, &u, NULL, 0, down ? 1 - r : r, down ? 1 - to : to, 4, y, NULL, a);
         }
         for (int i = 0; i < 4; i++) {
             mix_at(down, lam, x[i], pdf, &cdf[0]);
@@ -2368,7 +2368,7 @@ static void check_between_mix(void)
     fd_to_modes(&s, 3, m1, U1, a);
     fd_to_modes(&s, B, x, U, a);
     for (int kind = 0; kind < 2; kind++) {
-        fd_model o = fd_oracle_between_mix(&a, &p, kind ? FD_NOISE : FD_VELOCITY, &gauss2, &data);
+        fd_model o = fd_oracle_interpolant_mix(&a, &p, kind ? FD_NOISE : FD_VELOCITY, &gauss2, &data);
         o.eval(o.self, &s, B, x, r, y, a);
         fd_to_modes(&s, B, y, V, a);
         for (int b = 0; b < B; b++) {
@@ -2396,11 +2396,11 @@ static void check_between_mix(void)
     }
     NEAR(worst, 0, TOL(1e-10, 2e-4), "pairs of a mixture and a data set");
     /* the equation with noise ends in the data set, whatever it begins with */
-    fd_model v = fd_oracle_between_mix(&a, &p, FD_VELOCITY, &gauss2, &data);
-    fd_model z = fd_oracle_between_mix(&a, &p, FD_NOISE, &gauss2, &data);
+    fd_model v = fd_oracle_interpolant_mix(&a, &p, FD_VELOCITY, &gauss2, &data);
+    fd_model z = fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &gauss2, &data);
     for (int k = 0; k < 200; k++) {
         fd_cov_draw(noise, fd_stream(fd_seed(177), 's', (uint32_t)k), 0, B, y, a);
-        fd_between_step(&p, &v, &z, 1, k / 200., (k + 1) / 200., B, x, y, a);
+        fd_interpolant_step(&p, &v, &z, 1, k / 200., (k + 1) / 200., B, x, y, a);
     }
     for (int b = 0; b < B; b++) {
         double best = 9;
@@ -2410,11 +2410,11 @@ static void check_between_mix(void)
     }
     OK(!st.code, "status: %s", st.code ? st.what : "");
     w0[0] = -1;
-    OK(!fd_oracle_between_mix(&a, &p, FD_NOISE, &gauss2, &data).eval && st.code == FD_EDATA, "a negative weight");
+    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &gauss2, &data).eval && st.code == FD_EDATA, "a negative weight");
     st.code = 0, gauss2.n = 0;
-    OK(!fd_oracle_between_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_EARG, "no components");
+    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_EARG, "no components");
     st.code = 0, gauss2.n = 2, w0[0] = 1, both[1] = n1;
-    OK(!fd_oracle_between_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_ESHAPE, "other modes");
+    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_ESHAPE, "other modes");
 }
 
 static int family_chain(fd_arena a, int k, double *out)
