@@ -940,7 +940,7 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates in [-1,1], the in
  *                     channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any grid.
  *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
- *                     Both can be modulated for each sample: see fd_field. With inner > 0 they adapt to what
+ *                     Both can be modulated for each sample: see fd_inr. With inner > 0 they adapt to what
  *                     they are given [FDP; functa]: modulations m = 0, then `inner` steps of
  *                     m <- m - rate d|field(m) - x|^2/dm, the norm of L2; the output is field(m) (in = out).
  *                     Differs from [FDP]: there the norm is that of the stationary law, and rates double
@@ -1025,15 +1025,15 @@ fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, 
  * are in to->at. For FD_POINTS and networks that have a field. */
 fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
                  const fd_space *to);
-/* fd_encode -- what the network below a field makes of x: the modulations [b][fd_mods] for fd_field. */
+/* fd_encode -- what the network below a field makes of x: the modulations [b][fd_inr_size] for fd_inr. */
 fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
-/* fd_mods, fd_field -- how many numbers modulate a sample of a coordinate network (0: none), and the field
+/* fd_inr_size, fd_inr -- how many numbers modulate a sample of a coordinate network (0: none), and the field
  * that they make on any grid: a of layer l becomes (1 + scale_l) a + shift_l (FD_MOD_SHIFT: a + shift_l), mods
  * [b][layers][shift, scale][width]; FD_MOD_WEIGHTS: weights w + mods, in the order of net->w; with
  * latent numbers z these are z D + d. x [b][in][points], NULL where in is 0; mods NULL: none. */
-ptrdiff_t fd_mods(const fd_net *net);
-fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x, const double *time,
-                 fd_var *mods);
+ptrdiff_t fd_inr_size(const fd_net *net);
+fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x, const double *time,
+               fd_var *mods);
 /* fd_adapt -- steps of m <- m - rate g, g = d sum(loss(m))/dm, each entry cut to [-clip, clip] (0: any): the
  * inner loop of meta-learning [MAML; Meta-SGD; functa]. rate: a number or one for each entry. What is made of
  * the result has, on an FD_GRAD2 tape, its exact gradient for m, rate and all that the loss depends on; on an FD_GRAD

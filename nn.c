@@ -4869,7 +4869,7 @@ static fd_var *net_regrid(fd_tape *t, const fd_space *s, fd_var *x, const int n[
     return fd_reshape(t, x, 3, (int[]){ b, ch, to });
 }
 
-/* Modulations [b][fd_mods], linear in the last features on `pool` points an axis, which is in their lowest
+/* Modulations [b][fd_inr_size], linear in the last features on `pool` points an axis, which is in their lowest
  * modes. Transformers read x on the grid of their positions. */
 static fd_var *field_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
                             const double *time, int frozen)
@@ -4975,17 +4975,17 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
     return field_encode(net, t, s, x, time, 0);
 }
 
-ptrdiff_t fd_mods(const fd_net *net)
+ptrdiff_t fd_inr_size(const fd_net *net)
 {
     if (!net) return 0;
     fd_net field = net_half(net, 1);
     return net_mods(&field);
 }
 
-fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
-                 const double *time, fd_var *mods)
+fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
+               const double *time, fd_var *mods)
 {
-    static const char where[] = "fd_field";
+    static const char where[] = "fd_inr";
     if (!net || t->mem->st->code) return NULL;
     fd_net field = net_half(net, 1);
     const fd_arch *a = &field.arch;
@@ -5000,7 +5000,7 @@ fd_var *fd_field(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var
         return tape_fail(t, where, "wants x [b][in][points], none where in is 0: b, in, points", 3,
                          b, a->in, s->points);
     if (mods && (mods->nd != 2 || mods->n[0] != b || !a->mod || mods->n[1] != net_mods(&field)))
-        return tape_fail(t, where, "wants modulations [b][fd_mods]: b, fd_mods", 2, b,
+        return tape_fail(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", 2, b,
                          net_mods(&field), 0);
     FD_ASSERT(time || a->time == FD_TIME_NONE);
     return coord_forward(&f, s, b, x, time, mods);

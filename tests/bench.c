@@ -524,7 +524,7 @@ static void step_ours(const job *j)
         for (int p = i * n; p < (i + 1) * n; p++) f->xt[p] = m * f->x0[p] + s * f->eps[p];
     }
     fd_var *x = fd_input(&t, 3, shape, f->xt), *y = fd_forward(f->net[0], &t, &f->s, x, f->t);
-    if (f->net[1]) y = fd_field(f->net[1], &t, &f->s, b, x, NULL, fd_reshape(&t, y, 2, (int[]){ b, n }));
+    if (f->net[1]) y = fd_inr(f->net[1], &t, &f->s, b, x, NULL, fd_reshape(&t, y, 2, (int[]){ b, n }));
     if (f->train) {
         fd_backward(&t, fd_mse_loss(&t, &f->s, y, f->eps, NULL));
         fd_tape_end(&t);

@@ -857,7 +857,7 @@ static void test_plain_coords(fd_arena mem)
         if (!net) { OK(0, "%s", reason(a.st)); return; }
         shake(net, 5);
         plain_net = net;
-        ptrdiff_t mods = fd_mods(net), base = net->count, all;
+        ptrdiff_t mods = fd_inr_size(net), base = net->count, all;
         if (latent && mod) base = net->part[net->parts - 2].at;
         all = mod == FD_MOD_WEIGHTS ? base : 8 * mod;
         OK(mods == (!mod ? 0 : latent ? latent : all), "case %d: %d modulations", k, (int)mods);
@@ -901,19 +901,19 @@ static void test_plain_coords(fd_arena mem)
         }
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
         fd_var *vm = mod ? fd_input(&t, 2, S(B, (int)mods), m) : NULL;
-        fd_var *y = fd_field(net, &t, &s, B, in ? fd_input(&t, 3, S(B, 1, P), x) : NULL, time, vm);
+        fd_var *y = fd_inr(net, &t, &s, B, in ? fd_input(&t, 3, S(B, 1, P), x) : NULL, time, vm);
         NEAR(y ? test_rel(B * 2 * P, y->x, want) : 1, 0, TOL(1e-13, 1e-5), "case %d: %s", k,
              reason(a.st));
         if (mod || !in) continue;
         fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, P), x), time);
-        OK(y && z && !memcmp(z->x, y->x, sizeof(fd_real) * B * 2 * P), "fd_forward is fd_field");
-        y = fd_field(net, &t, &s, B, NULL, time, NULL);
-        OK(!y && !strcmp(reason(a.st), "fd_field: wants x [b][in][points], none where in is 0: "
+        OK(y && z && !memcmp(z->x, y->x, sizeof(fd_real) * B * 2 * P), "fd_forward is fd_inr");
+        y = fd_inr(net, &t, &s, B, NULL, time, NULL);
+        OK(!y && !strcmp(reason(a.st), "fd_inr: wants x [b][in][points], none where in is 0: "
                                        "b, in, points: 2, 1, 12"), "%s", reason(a.st));
         a.st->code = 0;
-        y = fd_field(net, &t, &s, B, fd_input(&t, 3, S(B, 1, P), x), time,
-                     fd_input(&t, 2, S(B, 3), x));
-        OK(!y && !strcmp(reason(a.st), "fd_field: wants modulations [b][fd_mods]: b, fd_mods: "
+        y = fd_inr(net, &t, &s, B, fd_input(&t, 3, S(B, 1, P), x), time,
+                   fd_input(&t, 2, S(B, 3), x));
+        OK(!y && !strcmp(reason(a.st), "fd_inr: wants modulations [b][fd_inr_size]: b, fd_inr_size: "
                                        "2, 0"), "%s", reason(a.st));
         a.st->code = 0;
     }
@@ -1527,7 +1527,7 @@ static void test_fields(fd_arena mem)
         fd_cov *law = fd_cov_white(&a, &f, 1, 1);
         if (!law) { OK(0, "%s", reason(a.st)); return; }
         shake(net, 5);
-        int M = (int)fd_mods(net), P = (int)s.points, Q = (int)f.points;
+        int M = (int)fd_inr_size(net), P = (int)s.points, Q = (int)f.points;
         const double time[B] = { .3, .8 };
         fd_real *x = fd_new(&a, fd_real, B * in * P), *xf = fd_new(&a, fd_real, B * in * Q);
         fd_cov_draw(fd_cov_on(&a, law, &s), fd_seed(4), 0, B, x, a);
@@ -1539,7 +1539,7 @@ static void test_fields(fd_arena mem)
         OK(m->nd == 2 && m->n[1] == M, "%d modulations", M);
         NEAR(test_rel(B * M, mf->x, m->x), 0, TOL(1e-12, 1e-5), "network %d: two grids", k);
         fd_var *y = fd_forward(net, &t, &s, vx, time);
-        fd_var *z = fd_field(net, &t, &s, B, arch.pixels ? vx : NULL, time, m);
+        fd_var *z = fd_inr(net, &t, &s, B, arch.pixels ? vx : NULL, time, m);
         fd_var *q = fd_query(net, &t, &s, vx, time, &f);
         if (!y || !z || !q) { OK(0, "%s", reason(a.st)); return; }
         OK(!memcmp(y->x, z->x, sizeof(fd_real) * (size_t)(B * out * P)), "encode, then the field");
@@ -1604,7 +1604,7 @@ static fd_var *inner_loss(const void *self, fd_tape *t, fd_var *m)
 {
     const struct inner *in = self;
     int b = m ? m->n[0] : 1;
-    fd_var *u = fd_field(in->net, t, in->s, b, NULL, in->time, m);
+    fd_var *u = fd_inr(in->net, t, in->s, b, NULL, in->time, m);
     return fd_affine(t, fd_mse_loss(t, in->s, u, in->y, NULL), b, 0);
 }
 
@@ -1613,11 +1613,11 @@ static double outer(const struct inner *in, int mode, int steps, double clip, fd
                     fd_real *rate, fd_real *dm, fd_real *dr, const fd_real *target, fd_arena a)
 {
     fd_tape t = fd_tape_begin(&a, mode);
-    int n[2] = { 2, (int)fd_mods(in->net) };
+    int n[2] = { 2, (int)fd_inr_size(in->net) };
     const double time[2] = { .9, .1 };
     fd_var *vm = fd_param(&t, 2, n, m, dm), *vr = fd_param(&t, 1, n + 1, rate, dr);
     fd_var *end = fd_adapt(&t, steps, clip, vm, vr, inner_loss, in);
-    fd_var *u = fd_field(in->net, &t, in->s, 2, NULL, time, end);
+    fd_var *u = fd_inr(in->net, &t, in->s, 2, NULL, time, end);
     fd_var *l = fd_mse_loss(&t, in->s, u, target, NULL);
     if (dm) fd_backward(&t, l);
     OK(l != NULL, "%s", reason(a.st));
@@ -1637,7 +1637,7 @@ static void test_meta(fd_arena mem)
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         if (!net) { OK(0, "%s", reason(a.st)); return; }
         shake(net, 12);
-        int M = (int)fd_mods(net);
+        int M = (int)fd_inr_size(net);
         fd_real *m = numbers(&a, 3, 2 * M), *rate = numbers(&a, 4, M), *y = numbers(&a, 5, 12);
         fd_real *target = numbers(&a, 6, 12), *dm = fd_new(&a, fd_real, 2 * M);
         fd_real *dr = fd_new(&a, fd_real, M);
@@ -1720,7 +1720,7 @@ static void test_adapting(fd_arena mem)
         if (!net) { OK(0, "%s", reason(a.st)); return; }
         const fd_arch *h = &net->arch;
         ptrdiff_t size = fd_size(&s), own = net->count;
-        int M = (int)fd_mods(net), n[3] = { 2, h->in, (int)s.points };
+        int M = (int)fd_inr_size(net), n[3] = { 2, h->in, (int)s.points };
         if (h->rates) own = net->part[net->parts - 1].at;
         OK(!h->rates || net->count - own == M, "a rate for each number");
         for (ptrdiff_t i = own; i < net->count; i++)
@@ -1738,7 +1738,7 @@ static void test_adapting(fd_arena mem)
         for (int i = 0; i <= h->inner; i++) {
             fd_tape t = fd_tape_begin(&a, FD_GRAD);
             fd_var *vm = fd_leaf(&t, 2, S(2, M), m), *g = NULL;
-            fd_var *f = fd_field(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time, vm);
+            fd_var *f = fd_inr(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time, vm);
             fd_grad(&t, fd_mse_loss(&t, &s, f, x, NULL), NULL, 1, &vm, &g);
             if (!g) { OK(0, "%s", reason(a.st)); return; }
             memcpy(u, f->x, (size_t)(2 * size) * sizeof *u);
@@ -1780,8 +1780,8 @@ static void test_adapting(fd_arena mem)
         loss_of(net, &s, FD_GRAD, x, y, a);
         memcpy(first, net->g, (size_t)net->count * sizeof *g);
         memset(net->g, 0, (size_t)net->count * sizeof *g);
-        fd_var *f = fd_field(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time,
-                             fd_input(&t, 2, S(2, M), m));
+        fd_var *f = fd_inr(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time,
+                           fd_input(&t, 2, S(2, M), m));
         fd_backward(&t, fd_mse_loss(&t, &s, f, y, NULL));
         NEAR(test_rel(h->latent ? net->part[2 * h->layers + 2].at : own, net->g, first), 0, TOL(1e-12, 1e-4),
              "network %d: first order", k);
