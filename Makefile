@@ -54,9 +54,10 @@ FMA    := $(if $(findstring clang,$(shell $(CC) --version)),-ffp-contract=on,-ff
 endif
 MARCH  := $(call ask,$(MARCH),int x;)
 
-CFLAGS  = $(WARN) $(WERROR) $(OPT) $(MARCH) $(FMA) -fno-math-errno $(OMP) $(DEFS) -I. -Itests -Iexamples
+CFLAGS  = $(WARN) $(WERROR) $(OPT) $(MARCH) $(FMA) -fno-math-errno $(OMP) $(DEFS) -I. -Itests -Iexamples/tool
 LIB     = fd fft nn sde
-PROGS   = $(patsubst examples/%.c,$(B)/%,$(wildcard examples/*.c))
+PROGSRC = $(wildcard examples/*.c examples/tool/*.c examples/study/*.c)
+PROGS   = $(patsubst %.c,$(B)/%,$(notdir $(PROGSRC)))
 TESTS   = $(patsubst tests/%.c,$(B)/%.o,$(wildcard tests/test*.c))
 
 # Threads that wait must sleep: spinning starves the others where more run than there are cores.
@@ -84,8 +85,11 @@ $(B)/test: $(TESTS) $(B)/libfd.a
 	$(CC) $(CFLAGS) -o $@ $^ -lm
 
 # -O1: all the work is in the library
-$(PROGS): $(B)/%: examples/%.c $(B)/libfd.a Makefile
-	$(CC) $(CFLAGS) -O1 -MMD -MP -MF $(B)/$*.example.d -o $@ $< $(B)/libfd.a -lm
+define program
+$$(B)/$(basename $(notdir $(1))): $(1) $$(B)/libfd.a Makefile
+	$$(CC) $$(CFLAGS) -O1 -MMD -MP -MF $$@.example.d -o $$@ $$< $$(B)/libfd.a -lm
+endef
+$(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 
 -include $(wildcard $(B)/*.d)
 

@@ -857,12 +857,12 @@ static int mat_check(const char *where, fd_status *st, int ta, int tb, int m, in
 {
     if (st->code) return 1;
     if (m < 0 || n < 0 || k < 0)
-        return fd_fail(st, FD_ESHAPE, where, "negative size: m, n, k", 3, m, n, k);
+        return FD_FAIL(st, FD_ESHAPE, where, "negative size: m, n, k", m, n, k);
     if (lda < (ta ? m : k))
-        return fd_fail(st, FD_ESHAPE, where, "lda below the width of A", 2, lda, ta ? m : k, 0);
+        return FD_FAIL(st, FD_ESHAPE, where, "lda below the width of A", lda, ta ? m : k);
     if (ldb < (tb ? k : n))
-        return fd_fail(st, FD_ESHAPE, where, "ldb below the width of B", 2, ldb, tb ? k : n, 0);
-    if (ldc < n) return fd_fail(st, FD_ESHAPE, where, "ldc below the width of C", 2, ldc, n, 0);
+        return FD_FAIL(st, FD_ESHAPE, where, "ldb below the width of B", ldb, tb ? k : n);
+    if (ldc < n) return FD_FAIL(st, FD_ESHAPE, where, "ldc below the width of C", ldc, n);
     return 0;
 }
 
@@ -895,7 +895,7 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
     int len;
     if (mat_check("fd_gemm_batch", scratch.st, ta, tb, m, n, k, lda, ldb, ldc)) return;
     if (count < 0) {
-        fd_fail(scratch.st, FD_ESHAPE, "fd_gemm_batch", "negative count", 1, count, 0, 0);
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_gemm_batch", "negative count", count);
         return;
     }
     if (!m || !n) return;
@@ -939,7 +939,7 @@ static void mat_axpy(int n, double a, const double *restrict x, double *restrict
 int fd_cholesky(fd_status *st, int n, double *A)
 {
     if (st->code) return st->code;
-    if (n < 0) return fd_fail(st, FD_ESHAPE, "fd_cholesky", "negative size", 1, n, 0, 0);
+    if (n < 0) return FD_FAIL(st, FD_ESHAPE, "fd_cholesky", "negative size", n);
     for (int i = 0; i < n; i++) {
         double *Li = A + (ptrdiff_t)i * n;
         for (int j = 0; j < i; j++) {
@@ -948,7 +948,7 @@ int fd_cholesky(fd_status *st, int n, double *A)
         }
         const double d = Li[i] - mat_dot(i, Li, Li);
         if (!(d > 0))
-            return fd_fail(st, FD_EDATA, "fd_cholesky", "not positive definite at row", 1, i, 0, 0);
+            return FD_FAIL(st, FD_EDATA, "fd_cholesky", "not positive definite at row", i);
         Li[i] = sqrt(d);
         for (int j = i + 1; j < n; j++) Li[j] = 0;
     }
@@ -1100,7 +1100,7 @@ static int eig_ql(int n, double *d, double *e, double *V, int room, eig_turn *t)
 int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch)
 {
     if (st->code) return st->code;
-    if (n < 0) return fd_fail(st, FD_ESHAPE, "fd_eigen", "negative size", 1, n, 0, 0);
+    if (n < 0) return FD_FAIL(st, FD_ESHAPE, "fd_eigen", "negative size", n);
     const int room = n * 24;
     double *e = fd_raw(&scratch, double, n), *beta = fd_raw(&scratch, double, n);
     double *p = fd_raw(&scratch, double, n);
@@ -1112,7 +1112,7 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
         for (int j = 0; j <= i; j++) {
             const double a = fabs(A[(ptrdiff_t)i * n + j]);
             if (!(a <= 1e300))
-                return fd_fail(st, FD_EDATA, "fd_eigen", "not finite: row, column", 2, i, j, 0);
+                return FD_FAIL(st, FD_EDATA, "fd_eigen", "not finite: row, column", i, j);
             if (a > top) top = a;
         }
     int ex = 0;
@@ -1128,7 +1128,7 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
     }
     const int stuck = eig_ql(n, w, e, V, room, t);
     if (stuck)
-        return fd_fail(st, FD_EDATA, "fd_eigen", "QL does not end: eigenvalue", 1, stuck - 1, 0, 0);
+        return FD_FAIL(st, FD_EDATA, "fd_eigen", "QL does not end: eigenvalue", stuck - 1);
     for (int i = 0; i < n; i++) {                            /* descending, and the rule of signs */
         int k = i, big = 0;
         for (int j = i + 1; j < n; j++) if (w[j] > w[k]) k = j;
@@ -1207,7 +1207,7 @@ static int space_is(const fd_space *s) { return s && (s->nd || s->basis); }
 static int space_grid(fd_status *st, const fd_space *s, const char *where)
 {
     if (st->code || !space_is(s)) return 0;
-    return s->nd || !fd_fail(st, FD_EARG, where, "needs a grid, not a dense space", 0, 0, 0, 0);
+    return s->nd || !FD_FAIL(st, FD_EARG, where, "needs a grid, not a dense space");
 }
 
 /* two grids of one domain, or FD_ESHAPE */
@@ -1215,12 +1215,12 @@ static int space_alike(fd_status *st, const fd_space *s, const fd_space *z, cons
 {
     if (!space_grid(st, s, where) || !space_grid(st, z, where)) return 0;
     if (s->nd != z->nd)
-        return !fd_fail(st, FD_ESHAPE, where, "numbers of axes differ", 2, s->nd, z->nd, 0);
+        return !FD_FAIL(st, FD_ESHAPE, where, "numbers of axes differ", s->nd, z->nd);
     for (int a = 0; a < s->nd; a++) {
         if (s->bc[a] != z->bc[a])
-            return !fd_fail(st, FD_ESHAPE, where, "boundaries differ: axis", 1, a, 0, 0);
+            return !FD_FAIL(st, FD_ESHAPE, where, "boundaries differ: axis", a);
         if (!(fabs(s->len[a] - z->len[a]) <= 1e-12 * s->len[a]))
-            return !fd_fail(st, FD_ESHAPE, where, "lengths differ: axis", 1, a, 0, 0);
+            return !FD_FAIL(st, FD_ESHAPE, where, "lengths differ: axis", a);
     }
     return 1;
 }
@@ -1232,19 +1232,19 @@ fd_space fd_grid(fd_arena *a, int nd, const int n[], const double len[], const i
     fd_status *st = a->st;
     if (st->code) return none;
     if (nd < 1 || nd > 3)
-        fd_fail(st, FD_EARG, "fd_grid", "a grid has 1 to 3 axes", 1, nd, 0, 0);
+        FD_FAIL(st, FD_EARG, "fd_grid", "a grid has 1 to 3 axes", nd);
     else if (ch < 1)
-        fd_fail(st, FD_EARG, "fd_grid", "channels must be at least 1", 1, ch, 0, 0);
+        FD_FAIL(st, FD_EARG, "fd_grid", "channels must be at least 1", ch);
     for (int i = 0; i < nd && !st->code; i++) {
         int kind = bc ? bc[i] : FD_PERIODIC;
         if (n[i] < 1) {
-            fd_fail(st, FD_EARG, "fd_grid", "size must be at least 1: axis, size", 2, i, n[i], 0);
+            FD_FAIL(st, FD_EARG, "fd_grid", "size must be at least 1: axis, size", i, n[i]);
         } else if (kind < FD_PERIODIC || kind > FD_MIXED) {
-            fd_fail(st, FD_EARG, "fd_grid", "unknown boundary: axis, boundary", 2, i, kind, 0);
+            FD_FAIL(st, FD_EARG, "fd_grid", "unknown boundary: axis, boundary", i, kind);
         } else if (len && !(len[i] > 0 && isfinite(len[i]))) {
-            fd_fail(st, FD_EARG, "fd_grid", "length must be positive: axis", 1, i, 0, 0);
+            FD_FAIL(st, FD_EARG, "fd_grid", "length must be positive: axis", i);
         } else if (s.points > PTRDIFF_MAX / 16 / ch / n[i]) {
-            fd_fail(st, FD_EARG, "fd_grid", "too many points: axis, size", 2, i, n[i], 0);
+            FD_FAIL(st, FD_EARG, "fd_grid", "too many points: axis, size", i, n[i]);
         } else {
             s.n[i] = n[i];
             s.bc[i] = kind;
@@ -1401,9 +1401,7 @@ static void grid_run(const grid_how *how, ptrdiff_t count, const fd_real *x, fd_
         }
     }
     for (int t = 0; t < threads; t++)
-        if (st[t].code)
-            fd_fail(scratch.st, st[t].code, st[t].where, st[t].what, st[t].nv, st[t].v[0],
-                    st[t].v[1], st[t].v[2]);
+        fd_fail_as(scratch.st, &st[t]);
 }
 
 /* the factors of single modes */
@@ -1506,7 +1504,7 @@ void fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real 
 {
     if (!x || !y || b < 1 || !space_alike(scratch.st, from, to, "fd_resample")) return;
     if (from->ch != to->ch) {
-        fd_fail(scratch.st, FD_ESHAPE, "fd_resample", "channels differ", 2, from->ch, to->ch, 0);
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_resample", "channels differ", from->ch, to->ch);
         return;
     }
     fd_real *u = fd_raw(&scratch, fd_real, b * fd_size(from));
@@ -1562,15 +1560,14 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
     if (!space_grid(a->st, s, where)) return NULL;
     for (int i = 0; i < 3 && cov_rule[kind].what[i]; i++)
         if (!(prm[i] >= 0 && isfinite(prm[i])) || (cov_rule[kind].strict >> i & 1 && prm[i] == 0)) {
-            fd_fail(a->st, FD_EARG, where, cov_rule[kind].what[i], 0, 0, 0, 0);
+            FD_FAIL(a->st, FD_EARG, where, cov_rule[kind].what[i]);
             return NULL;
         }
     int need = kind == FD_COV_BRIDGE ? FD_DIRICHLET : kind == FD_COV_BROWNIAN ? FD_MIXED : -1;
     for (int i = 0; need >= 0 && i < s->nd; i++)
         if (s->bc[i] != need) {
-            fd_fail(a->st, FD_EARG, where, need == FD_MIXED ?
-                    "every axis must be FD_MIXED: axis" : "every axis must be FD_DIRICHLET: axis",
-                    1, i, 0, 0);
+            FD_FAIL(a->st, FD_EARG, where, need == FD_MIXED ?
+                    "every axis must be FD_MIXED: axis" : "every axis must be FD_DIRICHLET: axis", i);
             return NULL;
         }
     fd_cov *c = cov_new(a, s, kind);
@@ -1603,7 +1600,7 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
         lam *= scale;
         c->lam[k] = lam < 1e-300 ? 0 : lam;               /* or 1/lam overflows */
         if (!(lam <= 1e300)) {
-            fd_fail(a->st, FD_EDATA, where, "an eigenvalue is not finite: mode", 1, (long long)k, 0, 0);
+            FD_FAIL(a->st, FD_EDATA, where, "an eigenvalue is not finite: mode", (long long)k);
             return NULL;
         }
     }
@@ -1656,8 +1653,7 @@ fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam)
     if (a->st->code || !space_is(s) || !lam) return NULL;
     for (ptrdiff_t k = 0; k < s->modes; k++)
         if (!(lam[k] >= 0 && isfinite(lam[k]))) {
-            fd_fail(a->st, FD_EARG, "fd_cov_table", "eigenvalue negative or not finite: mode", 1, k,
-                    0, 0);
+            FD_FAIL(a->st, FD_EARG, "fd_cov_table", "eigenvalue negative or not finite: mode", k);
             return NULL;
         }
     fd_cov *c = cov_new(a, s, s->nd ? FD_COV_TABLE : FD_COV_DENSE);
@@ -1675,7 +1671,7 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
     const char *where = "fd_cov_kernel";
     if (!k || !space_grid(a->st, s, where)) return NULL;
     if (s->points > 32768) {
-        fd_fail(a->st, FD_EARG, where, "too many points for a matrix", 1, s->points, 0, 0);
+        FD_FAIL(a->st, FD_EARG, where, "too many points for a matrix", s->points);
         return NULL;
     }
     int n = (int)s->points;
@@ -1699,7 +1695,7 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
     if (fd_eigen(a->st, n, A, c->lam, V, scratch)) return NULL;
     for (int i = 0; i < n; i++) {
         if (!(c->lam[i] >= -1e-9 * c->lam[0])) {
-            fd_fail(a->st, FD_EDATA, where, "kernel is not positive: eigenvalue", 1, i, 0, 0);
+            FD_FAIL(a->st, FD_EDATA, where, "kernel is not positive: eigenvalue", i);
             return NULL;
         }
         if (c->lam[i] < 0) c->lam[i] = 0;
@@ -1727,9 +1723,9 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
     const char *where = "fd_cov_empirical";
     if (!x || !space_grid(a->st, s, where)) return NULL;
     if (m < 1)
-        fd_fail(a->st, FD_EARG, where, "needs at least 1 function", 1, m, 0, 0);
+        FD_FAIL(a->st, FD_EARG, where, "needs at least 1 function", m);
     else if (!(floor >= 0 && floor <= 1))
-        fd_fail(a->st, FD_EARG, where, "floor must be between 0 and 1", 0, 0, 0, 0);
+        FD_FAIL(a->st, FD_EARG, where, "floor must be between 0 and 1");
     fd_cov *c = cov_new(a, s, FD_COV_TABLE);
     enum { CHUNK = 16 };
     fd_arena scratch = *a;
@@ -1785,10 +1781,10 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
 {
     const char *where = "fd_cov_pca";
     if (a->st->code || !space_is(s) || !x) return NULL;
-    if (m < 2) fd_fail(a->st, FD_EARG, where, "needs at least 2 functions", 1, m, 0, 0);
-    if (modes < 1) fd_fail(a->st, FD_EARG, where, "modes must be at least 1", 1, modes, 0, 0);
+    if (m < 2) FD_FAIL(a->st, FD_EARG, where, "needs at least 2 functions", m);
+    if (modes < 1) FD_FAIL(a->st, FD_EARG, where, "modes must be at least 1", modes);
     ptrdiff_t P = s->points, R = (ptrdiff_t)m * s->ch, S = R < P ? R : P, K = R < P ? P : R;
-    if (S > 32768) fd_fail(a->st, FD_EARG, where, "too many functions and points", 2, R, P, 0);
+    if (S > 32768) FD_FAIL(a->st, FD_EARG, where, "too many functions and points", R, P);
     if (modes > S) modes = (int)S;
     fd_real *basis = fd_raw(a, fd_real, modes * P), *weight = fd_raw(a, fd_real, P);
     fd_space dense = fd_dense(s, P, modes, basis, weight, s->ch);
@@ -1803,7 +1799,7 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
         weight[i] = s->weight ? s->weight[i] : (fd_real)s->h;
         root[i] = sqrt(s->weight ? (double)s->weight[i] : s->h);
         if (!(root[i] > 0)) {
-            fd_fail(a->st, FD_EARG, where, "weights must be positive: point", 1, i, 0, 0);
+            FD_FAIL(a->st, FD_EARG, where, "weights must be positive: point", i);
             return NULL;
         }
     }
@@ -1820,7 +1816,7 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
     }
     if (fd_eigen(a->st, (int)S, G, w, V, scratch)) return NULL;
     if (!(w[0] > 0)) {
-        fd_fail(a->st, FD_EDATA, where, "the functions are all the same", 1, m, 0, 0);
+        FD_FAIL(a->st, FD_EDATA, where, "the functions are all the same", m);
         return NULL;
     }
     int k = 0;
@@ -1877,8 +1873,8 @@ static int cov_reaches(const fd_cov *c, const fd_real *x, const fd_real *u, cons
         all = fd_inner(s, x, x);
     }
     if (out <= 1e-10 * all) return !scratch.st->code;
-    return !fd_fail(scratch.st, FD_EDATA, where,
-                    "negative power of an eigenvalue 0: the function has a part there", 0, 0, 0, 0);
+    return !FD_FAIL(scratch.st, FD_EDATA, where,
+                    "negative power of an eigenvalue 0: the function has a part there");
 }
 
 void fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, fd_arena scratch)
@@ -3264,7 +3260,7 @@ int fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned ch
     file_out o;
     if (st->code || !rgb) return st->code;
     if (h < 1 || w < 1 || w > PNG_SIDE || h > PNG_BYTES / (3 * w + 1))
-        return fd_fail(st, FD_ESHAPE, "fd_png_save", "not a size for a picture", 2, h, w, 0);
+        return FD_FAIL(st, FD_ESHAPE, "fd_png_save", "not a size for a picture", h, w);
     if (!file_begin(&o, st, "fd_png_save", path)) return st->code;
     if (!stbi_write_png_to_func(png_put, &o, w, h, 3, rgb, 3 * w))
         fd_fail_name(st, FD_EIO, "fd_png_save", "cannot encode", path);
@@ -3284,9 +3280,9 @@ int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int
         W = ((int64_t)cols * w + 2 * (cols - 1)) * zoom;
     }
     if (bad || W > PNG_SIDE || H > PNG_BYTES / (3 * W + 1))
-        return fd_fail(st, FD_ESHAPE, "fd_png_sheet", "not a size for a picture", 2, H, W, 0);
+        return FD_FAIL(st, FD_ESHAPE, "fd_png_sheet", "not a size for a picture", H, W);
     unsigned char *rgb = fd_raw(&scratch, unsigned char, 3 * H * W);
-    if (!rgb) return fd_fail(st, FD_ENOMEM, "fd_png_sheet", "arena too small", 0, 0, 0, 0);
+    if (!rgb) return FD_FAIL(st, FD_ENOMEM, "fd_png_sheet", "arena too small");
     memset(rgb, 255, (size_t)(3 * H * W));
     for (int f = 0; f < rows * cols; f++)
         for (int i = 0; i < h * zoom; i++)
@@ -3410,7 +3406,7 @@ void fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e
 {
     if (met_failed(s, scratch.st) || !x || !e) return;
     if (s->basis) {
-        fd_fail(scratch.st, FD_EARG, "fd_spectrum", "a dense space has no wavenumbers", 0, 0, 0, 0);
+        FD_FAIL(scratch.st, FD_EARG, "fd_spectrum", "a dense space has no wavenumbers");
         return;
     }
     ptrdiff_t modes = s->modes, per = s->ch * modes;
@@ -3463,7 +3459,7 @@ static double met_median(const fd_space *s, int m, const fd_real *x, int n, cons
     if (!d) return -1;
     MET_EACH(i, N, (double)count * (double)fd_size(s), met_further(s, i, m, x, N, y, d));
     for (ptrdiff_t i = 0; i < count; i++) if (!(d[i] >= 0)) {
-        fd_fail(scratch.st, FD_ENAN, "fd_mmd2", "a distance is not a number", 0, 0, 0, 0);
+        FD_FAIL(scratch.st, FD_ENAN, "fd_mmd2", "a distance is not a number");
         return -1;
     }
     ptrdiff_t mid = count / 2, lo = 0, hi = count - 1;       /* d[mid] in place by quickselect */
@@ -3492,13 +3488,13 @@ double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real 
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
     if (m < 2 || n < 2) {
-        fd_fail(scratch.st, FD_EARG, "fd_mmd2", "needs two functions of each kind", 2, m, n, 0);
+        FD_FAIL(scratch.st, FD_EARG, "fd_mmd2", "needs two functions of each kind", m, n);
         return NAN;
     }
     if (!(bw > 0)) {
         bw = met_median(s, m, x, n, y, scratch);
         if (bw == 0)
-            fd_fail(scratch.st, FD_EDATA, "fd_mmd2", "the median distance is 0", 0, 0, 0, 0);
+            FD_FAIL(scratch.st, FD_EDATA, "fd_mmd2", "the median distance is 0");
         if (!(bw > 0)) return NAN;
     }
     return met_pairs(s, m, x, 0, NULL, bw) + met_pairs(s, n, y, 0, NULL, bw)
@@ -3550,8 +3546,7 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
     if (proj < 1 || m < 1 || n < 1) {
-        fd_fail(scratch.st, FD_EARG, "fd_sliced_w2", "needs directions and functions",
-                3, proj, m, n);
+        FD_FAIL(scratch.st, FD_EARG, "fd_sliced_w2", "needs directions and functions", proj, m, n);
         return NAN;
     }
     ptrdiff_t size = fd_size(s), most = m > n ? m : n, own = m + n + most;
@@ -3607,8 +3602,7 @@ double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, co
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
     if (m < 2 || n < 2 || pcs < 1) {
-        fd_fail(scratch.st, FD_EARG, "fd_frechet", "needs components and two functions of each",
-                3, pcs, m, n);
+        FD_FAIL(scratch.st, FD_EARG, "fd_frechet", "needs components and two functions of each", pcs, m, n);
         return NAN;
     }
     const fd_cov *c = fd_cov_pca(&scratch, s, n, y, pcs, NULL);
@@ -3674,7 +3668,7 @@ double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_r
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
     if (m < 2 || n < 2) {
-        fd_fail(scratch.st, FD_EARG, "fd_w2_modes", "needs two functions of each kind", 2, m, n, 0);
+        FD_FAIL(scratch.st, FD_EARG, "fd_w2_modes", "needs two functions of each kind", m, n);
         return NAN;
     }
     ptrdiff_t size = s->ch * s->modes;
@@ -3712,7 +3706,7 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
 {
     if (met_failed(s, scratch.st) || !x || !truth) return NAN;
     if (m < 1) {
-        fd_fail(scratch.st, FD_EARG, "fd_crps", "an empty ensemble", 1, m, 0, 0);
+        FD_FAIL(scratch.st, FD_EARG, "fd_crps", "an empty ensemble", m);
         return NAN;
     }
     ptrdiff_t size = fd_size(s);

@@ -75,14 +75,30 @@ typedef struct { char *beg, *end; fd_status *st; } fd_arena;      /* free: [beg,
 /* fd_arena_over -- an arena over a buffer that the caller owns; st is reset. */
 fd_arena fd_arena_over(void *mem, size_t size, fd_status *st);
 
-/* fd_fail -- record a failure unless one stands already; returns st->code. nv of v0..v2 count. */
+/* fd_fail -- record a failure unless one stands already; returns st->code. nv of v0..v3 count.
+ * FD_FAIL(st, code, where, what, ...) -- the same with up to four numbers, as many as are given. */
 static inline int fd_fail(fd_status *st, int code, const char *where, const char *what,
-                          int nv, long long v0, long long v1, long long v2)
+                          int nv, long long v0, long long v1, long long v2, long long v3)
 {
     if (!st->code) {
-        st->code = code; st->where = where; st->what = what;
-        st->nv = nv; st->v[0] = v0; st->v[1] = v1; st->v[2] = v2; st->name[0] = 0;
+        st->code = code; st->where = where; st->what = what; st->nv = nv;
+        st->v[0] = v0; st->v[1] = v1; st->v[2] = v2; st->v[3] = v3; st->name[0] = 0;
     }
+    return st->code;
+}
+#define FD_FAIL(st, code, where, ...) \
+    FD_FAIL_(st, code, where, FD_FAIL_COUNT_(__VA_ARGS__, 4, 3, 2, 1, 0, 0), __VA_ARGS__, 0, 0, 0, 0, 0)
+#define FD_FAIL_COUNT_(what, v0, v1, v2, v3, n, ...) n
+#define FD_FAIL_(st, code, where, n, what, v0, v1, v2, v3, ...) \
+    fd_fail(st, code, where, what, n, (long long)(v0), (long long)(v1), (long long)(v2), (long long)(v3))
+
+/* fd_fail_as -- record the failure of another status, if it has one. */
+static inline int fd_fail_as(fd_status *st, const fd_status *other)
+{
+    size_t size = st->size, low = st->low;
+    if (st->code || !other->code) return st->code;
+    *st = *other;
+    st->size = size; st->low = low;
     return st->code;
 }
 
@@ -92,7 +108,7 @@ static inline int fd_fail_name(fd_status *st, int code, const char *where, const
 {
     if (!st->code) {
         size_t n = strlen(name), m = sizeof st->name - 1;
-        fd_fail(st, code, where, what, 0, 0, 0, 0);
+        FD_FAIL(st, code, where, what);
         if (n > m) name += n - m;                     /* keep the end of a long path */
         memcpy(st->name, name, strlen(name) + 1);
     }
@@ -107,8 +123,8 @@ static inline void *fd_take(fd_arena *a, size_t count, size_t size)
     char *p;
     if (a->st->code) return NULL;
     if (pad > left || (size && count > (left - pad) / size)) {
-        fd_fail(a->st, FD_ENOMEM, "fd_alloc", "arena too small: elements, bytes each, bytes left",
-                3, (long long)count, (long long)size, (long long)left);
+        FD_FAIL(a->st, FD_ENOMEM, "fd_alloc", "arena too small: elements, bytes each, bytes left",
+                count, size, left);
         return NULL;
     }
     p = a->beg + pad;
@@ -383,7 +399,7 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  *   fd_driftless     1                    t                          (0, tmax]      [Thesis 4.2]
  *   fd_flow          1 - t                (t + smin (1-t))^2         [0, 1]         [FFM], t = 1 - r
  *   fd_flow_vp       cos f                sin^2 f                    [0, 1]         f = (t+s)/(1+s) pi/2
- *   fd_ddpm          sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM, KER]
+ *   fd_ddpm_betas    sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM, KER]
  *   fd_ladder        1                    v1 (vT/v1)^((t-1)/(T-1))   t = 1..T       [DDO]
  *   fd_fdp           exp(-b_k B)          (1 - exp(-2 b_k B))/b_k    (0, 1]         [FDP]
  *   fd_heat          exp(-A th)           (1 - exp(-2 A th))/(2 A)   (0, tmax]      A = c + kappa mu_k [HDM]
@@ -393,7 +409,7 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  * [Thesis] has the root factors of the chain exchanged (eq. 3.29), +b X/2 in place of -b X/2 for VP (3.30), +b^k X in
  * place of -b^k X for the reverse of FDP's (3.58), no dt beside A X (4.10), and lets the driftless X_T tend to a
  * Gaussian (after 4.27): X_T/sqrt T does.
- * fd_ddpm is defined at whole t; between them log gamma is linear. Any other process is a law of one's
+ * fd_ddpm_betas is defined at whole t; between them log gamma is linear. Any other process is a law of one's
  * own in the struct: m, v > 0 after 0, v/m^2 not falling where an SDE is wanted. */
 
 typedef struct { double m, v, dm, dv; } fd_coef;      /* mean factor, variance / lam, and d/dt of both */
@@ -404,7 +420,7 @@ struct fd_process {
     const fd_cov *noise;
     double tmin, tmax;                 /* tmin: where samplers end by default */
     double prm[4];
-    const double *table;               /* fd_ddpm: log gamma_t, t = 0..T; fd_fdp: b_k */
+    const double *table;               /* fd_ddpm_..: log gamma_t, t = 0..T; fd_fdp: b_k */
     int modal;                         /* 0: law ignores mu; 1: not; 2: mu is the index k of the mode */
     fd_coef (*law)(const fd_process *p, double t, double mu);
     fd_schedule *curve[3];             /* fd_heat: th; fd_path: A, B, G */
@@ -417,8 +433,7 @@ fd_process fd_subvp(const fd_cov *noise, double beta0, double beta1);
 fd_process fd_ve(const fd_cov *noise, double smin, double smax);
 fd_process fd_driftless(const fd_cov *noise, double tmax);
 fd_process fd_flow(const fd_cov *noise, double smin);
-fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT);
-/* fd_ddpm_betas, fd_ddpm_gammas -- fd_ddpm of any schedule: x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, beta [T] (its
+/* fd_ddpm_betas, fd_ddpm_gammas -- the chain x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, given beta [T] (its
  * element t - 1 is beta_t) between 0 and 1, or gamma [T], gamma_t = prod_{u <= t} (1 - beta_u), falling between 1
  * and 0; copied. FD_EARG, with the step, otherwise.
  * fd_beta_schedule -- schedules, u = (t-1)/(T-1):
@@ -613,7 +628,9 @@ void   fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *
  * with k = m_t/m_s, v(t|s) = v_t - k^2 v_s, all in units of lam. */
 
 enum {
-    FD_EULER_MARUYAMA,      /* reverse SDE */
+    FD_EULER_MARUYAMA,      /* reverse SDE. For fd_driftless it is [Thesis alg. 3] on t = k T/N, k = N..1, with
+                               `denoise`. Corrected: the print divides by r t, steps to higher k, and
+                               multiplies noise by phases that halve its variance */
     FD_PF_EULER,            /* probability-flow ODE */
     FD_ETA_EULER,           /* between (eta = 0) the ODE and (eta = 1) the SDE */
     FD_EXPONENTIAL,         /* linear part exact, score frozen */
@@ -626,9 +643,6 @@ enum {
     FD_DDIM,                /* eta = 0: PF-ODE with D frozen; eta = 1: ancestral */
     FD_VE_PREDICTOR,        /* [SDE alg. 2] */
     FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
-    FD_DRIFTLESS_EM,        /* [Thesis alg. 3] on t = k T/N, k = N..1, with `denoise`. Corrected: the print divides
-                               by r t, steps to higher k, and multiplies noise by phases that halve its variance */
-    FD_DRIFTLESS_ANCESTRAL,
     FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
     FD_PF_HEUN = FD_ONE_STAGE,
     FD_PF_MIDPOINT,
@@ -825,10 +839,9 @@ struct fd_tape {
 fd_tape fd_tape_begin(fd_arena *a, int mode);
 /* fd_tape_end -- hand back everything that the tape took from its arena. */
 void    fd_tape_end(fd_tape *t);
-/* fd_input, fd_leaf, fd_param -- a variable over x, kept by pointer: a constant; one that fd_grad can
- * differentiate for; one whose gradient fd_backward adds to g. */
+/* fd_input, fd_param -- a variable over x, kept by pointer: a constant; one that fd_grad can differentiate
+ * for, whose gradient fd_backward adds to g where that is not NULL. */
 fd_var *fd_input(fd_tape *t, int nd, const int n[], const fd_real *x);
-fd_var *fd_leaf(fd_tape *t, int nd, const int n[], fd_real *x);
 fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g);
 /* fd_grad -- d sum(y) / d x_i for each i as variables on the tape (zeros where y does not depend on
  * x_i). dy: the weight of each entry of y, NULL for ones. FD_EARG for a constant, and on an FD_EVAL tape. */

@@ -1211,12 +1211,12 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
     fd_fft *p = fd_new(a, fd_fft, 1);
     if (!p) return NULL;
     if (kind < FD_C2C || kind > FD_DST4) {
-        fd_fail(a->st, FD_EARG, "fd_fft_plan", "no such kind of transform", 1, kind, 0, 0);
+        FD_FAIL(a->st, FD_EARG, "fd_fft_plan", "no such kind of transform", kind);
         return NULL;
     }
     if (n < 1 + (kind == FD_DCT1) || n > 1 << 28) {
-        fd_fail(a->st, FD_ESHAPE, "fd_fft_plan",
-                "no transform of this kind has that length: kind, length", 2, kind, n, 0);
+        FD_FAIL(a->st, FD_ESHAPE, "fd_fft_plan",
+                "no transform of this kind has that length: kind, length", kind, n);
         return NULL;
     }
     p->kind = kind;
@@ -1431,7 +1431,7 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
     int near = nd > 1;
     if (scratch.st->code) return;
     if (nd < 1 || nd > FD_MAXD) {
-        fd_fail(scratch.st, FD_ESHAPE, where, "number of axes", 1, nd, 0, 0);
+        FD_FAIL(scratch.st, FD_ESHAPE, where, "number of axes", nd);
         return;
     }
     for (int i = 0; i < nd; i++) {

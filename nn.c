@@ -568,10 +568,11 @@ static const fd_var tape_hidden, tape_wanted;
 #define TAPE_HIDDEN ((fd_var *)&tape_hidden)
 #define TAPE_WANTED ((fd_var *)&tape_wanted)
 
-static fd_var *tape_fail(fd_tape *t, const char *where, const char *what, int nv, long long v0,
-                         long long v1, long long v2)
+/* record that shapes do not fit, with up to four numbers; NULL */
+#define TAPE_FAIL(t, where, ...) tape_null(FD_FAIL((t)->mem->st, FD_ESHAPE, where, __VA_ARGS__))
+static fd_var *tape_null(int code)
 {
-    fd_fail(t->mem->st, FD_ESHAPE, where, what, nv, v0, v1, v2);
+    (void)code;
     return NULL;
 }
 
@@ -623,10 +624,10 @@ static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n
         needs |= t->mode != FD_EVAL && (src[i]->needs || src[i]->d == TAPE_HIDDEN);
     }
     if (nd < 0 || nd > FD_MAXD)
-        return tape_fail(t, name, "number of axes out of range", 1, nd, 0, 0);
+        return TAPE_FAIL(t, name, "number of axes out of range", nd);
     for (int i = 0; i < nd; i++) {
-        if (n[i] < 1) return tape_fail(t, name, "axis has no entries: axis, length", 2, i, n[i], 0);
-        if (count > most / n[i]) return tape_fail(t, name, "too many entries", 0, 0, 0, 0);
+        if (n[i] < 1) return TAPE_FAIL(t, name, "axis has no entries: axis, length", i, n[i]);
+        if (count > most / n[i]) return TAPE_FAIL(t, name, "too many entries");
         count *= n[i];
     }
     fd_var *v = fd_new(t->mem, fd_var, 1);
@@ -683,11 +684,6 @@ void fd_tape_end(fd_tape *t)
 fd_var *fd_input(fd_tape *t, int nd, const int n[], const fd_real *x)
 {
     return tape_const(t, nd, n, x);
-}
-
-fd_var *fd_leaf(fd_tape *t, int nd, const int n[], fd_real *x)
-{
-    return fd_param(t, nd, n, x, NULL);
 }
 
 fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g)
@@ -816,13 +812,13 @@ void fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd
     for (int i = 0; i < count && ok; i++) {
         ok = !!x[i];
         if (ok && !x[i]->needs && mode != FD_EVAL)
-            fd_fail(st, FD_EARG, "fd_grad", "variable is a constant", 1, i, 0, 0);
+            FD_FAIL(st, FD_EARG, "fd_grad", "variable is a constant", i);
     }
     if (ok && mode == FD_EVAL)
-        fd_fail(st, FD_EARG, "fd_grad", "tape was begun with FD_EVAL", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EARG, "fd_grad", "tape was begun with FD_EVAL");
     if (ok && dy && !tape_same(dy, y->nd, y->n))
-        tape_fail(t, "fd_grad", "weights and result differ in shape: entries", 2, fd_count(dy),
-                  fd_count(y), 0);
+        TAPE_FAIL(t, "fd_grad", "weights and result differ in shape: entries", fd_count(dy),
+                  fd_count(y));
     if (ok && !st->code) {
         for (int i = 0; i < count; i++) x[i]->d = TAPE_WANTED;
         tape_select(t);
@@ -844,7 +840,7 @@ void fd_backward(fd_tape *t, fd_var *loss)
     int mode = t->mode;
     if (st->code || !loss) return;
     if (mode == FD_EVAL) {
-        fd_fail(st, FD_EARG, "fd_backward", "tape was begun with FD_EVAL", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EARG, "fd_backward", "tape was begun with FD_EVAL");
         return;
     }
     for (fd_var *v = end; v; v = v->prev) if (v->g) v->d = TAPE_WANTED;
@@ -880,7 +876,7 @@ static fd_var *op_binary(fd_tape *t, const struct fd_op *op, int kind, fd_var *x
     for (int i = 1; i <= nd; i++) {
         int nx = i <= x->nd ? x->n[x->nd - i] : 1, ny = i <= y->nd ? y->n[y->nd - i] : 1;
         if (nx != ny && nx != 1 && ny != 1)
-            return tape_fail(t, op->name, "axes differ: axis from the end, lengths", 3, i, nx, ny);
+            return TAPE_FAIL(t, op->name, "axes differ: axis from the end, lengths", i, nx, ny);
         n[nd - i] = nx == 1 ? ny : nx;
     }
     fd_var *z = tape_push(t, op, nd, n, 2, (fd_var *[]){ x, y });
@@ -1018,7 +1014,7 @@ static fd_var *op_map(fd_tape *t, fd_var *x, int f)
 fd_var *fd_map(fd_tape *t, fd_var *x, int f)
 {
     if (f < 0 || f >= FD_MAPS) {
-        fd_fail(t->mem->st, FD_EARG, "fd_map", "no such map", 1, f, 0, 0);
+        FD_FAIL(t->mem->st, FD_EARG, "fd_map", "no such map", f);
         return NULL;
     }
     return op_map(t, x, f);
@@ -1042,12 +1038,12 @@ static void op_spread_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 static int op_stretches(fd_tape *t, const char *where, int na, const int a[], int nb, const int b[])
 {
     if (na > nb) {
-        tape_fail(t, where, "number of axes", 2, nb, na, 0);
+        TAPE_FAIL(t, where, "number of axes", nb, na);
         return 0;
     }
     for (int i = 1; i <= na; i++)
         if (a[na - i] != 1 && a[na - i] != b[nb - i]) {
-            tape_fail(t, where, "axis does not stretch: axis from the end, lengths", 3, i,
+            TAPE_FAIL(t, where, "axis does not stretch: axis from the end, lengths", i,
                       a[na - i], b[nb - i]);
             return 0;
         }
@@ -1106,7 +1102,7 @@ fd_var *fd_reshape(fd_tape *t, fd_var *x, int nd, const int n[])
     static const struct fd_op op = { "fd_reshape", op_reshape_vjp, 0 };
     fd_var *y = x ? tape_make(t, &op, nd, n, 1, &x, x->x) : NULL;
     if (y && fd_count(y) != fd_count(x))
-        return tape_fail(t, op.name, "number of entries", 2, fd_count(x), fd_count(y), 0);
+        return TAPE_FAIL(t, op.name, "number of entries", fd_count(x), fd_count(y));
     return y;
 }
 
@@ -1126,7 +1122,7 @@ fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[])
     for (int i = 0; i < x->nd; i++) {
         int k = order[i];
         if (k < 0 || k >= x->nd || seen & 1 << k) {
-            fd_fail(t->mem->st, FD_EARG, op.name, "not an order of axes: place, axis", 2, i, k, 0);
+            FD_FAIL(t->mem->st, FD_EARG, op.name, "not an order of axes: place, axis", i, k);
             return NULL;
         }
         seen |= 1 << k;
@@ -1182,16 +1178,16 @@ fd_var *fd_concat(fd_tape *t, fd_var *x, fd_var *y, int axis)
     static const struct fd_op op = { "fd_concat", op_concat_vjp, 0 };
     int n[FD_MAXD];
     if (!x || !y) return NULL;
-    if (x->nd != y->nd) return tape_fail(t, op.name, "number of axes", 2, x->nd, y->nd, 0);
-    if (axis < 0 || axis >= x->nd) return tape_fail(t, op.name, "no such axis", 2, axis, x->nd, 0);
+    if (x->nd != y->nd) return TAPE_FAIL(t, op.name, "number of axes", x->nd, y->nd);
+    if (axis < 0 || axis >= x->nd) return TAPE_FAIL(t, op.name, "no such axis", axis, x->nd);
     for (int i = 0; i < x->nd; i++) {
         if (i != axis && x->n[i] != y->n[i])
-            return tape_fail(t, op.name, "other axes differ: axis, lengths", 3, i, x->n[i],
+            return TAPE_FAIL(t, op.name, "other axes differ: axis, lengths", i, x->n[i],
                              y->n[i]);
         n[i] = x->n[i];
     }
     if (x->n[axis] > INT_MAX - y->n[axis])
-        return tape_fail(t, op.name, "too many entries", 0, 0, 0, 0);
+        return TAPE_FAIL(t, op.name, "too many entries");
     n[axis] += y->n[axis];
     fd_var *z = tape_push(t, &op, x->nd, n, 2, (fd_var *[]){ x, y });
     if (!z) return NULL;
@@ -1234,9 +1230,9 @@ fd_var *fd_slice(fd_tape *t, fd_var *x, int axis, int from, int len)
     static const struct fd_op op = { "fd_slice", op_slice_vjp, 0 };
     int n[FD_MAXD];
     if (!x) return NULL;
-    if (axis < 0 || axis >= x->nd) return tape_fail(t, op.name, "no such axis", 2, axis, x->nd, 0);
+    if (axis < 0 || axis >= x->nd) return TAPE_FAIL(t, op.name, "no such axis", axis, x->nd);
     if (from < 0 || len < 1 || len > x->n[axis] - from)
-        return tape_fail(t, op.name, "outside the axis: from, how many, length", 3, from, len,
+        return TAPE_FAIL(t, op.name, "outside the axis: from, how many, length", from, len,
                          x->n[axis]);
     for (int i = 0; i < x->nd; i++) n[i] = i == axis ? len : x->n[i];
     fd_var *y = tape_push(t, &op, x->nd, n, 1, &x);
@@ -1266,30 +1262,30 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
     int n[FD_MAXD], nd;
     if (!x || !w) return NULL;
     nd = x->nd;
-    if (nd < 2 || w->nd < 2) return tape_fail(t, op.name, "fewer than two axes", 2, nd, w->nd, 0);
+    if (nd < 2 || w->nd < 2) return TAPE_FAIL(t, op.name, "fewer than two axes", nd, w->nd);
     const int *nx = x->n + nd - 2, *nw = w->n + w->nd - 2;
     int M = nx[!!ta], k = nx[!ta], kw = nw[!!tb], N = nw[!tb];
-    if (k != kw) return tape_fail(t, op.name, "inner sizes differ", 2, k, kw, 0);
+    if (k != kw) return TAPE_FAIL(t, op.name, "inner sizes differ", k, kw);
     memcpy(n, x->n, sizeof n);
     n[nd - 2] = M;
     n[nd - 1] = N;
     if (w->nd == 2 && nd > 2) {
         int order[FD_MAXD];
         ptrdiff_t rows = fd_count(x) / k;
-        if (rows > INT_MAX) return tape_fail(t, op.name, "too many rows", 1, rows, 0, 0);
+        if (rows > INT_MAX) return TAPE_FAIL(t, op.name, "too many rows", rows);
         for (int i = 0; i < nd; i++) order[i] = i < nd - 2 ? i : 2 * nd - 3 - i;
         if (ta) x = fd_permute(t, x, order);
         x = fd_reshape(t, x, 2, (int[]){ (int)rows, k });
         return fd_reshape(t, fd_matmul(t, 0, tb, x, w), nd, n);
     }
-    if (w->nd != nd) return tape_fail(t, op.name, "number of axes", 2, nd, w->nd, 0);
+    if (w->nd != nd) return TAPE_FAIL(t, op.name, "number of axes", nd, w->nd);
     for (int i = 0; i < nd - 2; i++)
         if (x->n[i] != w->n[i])
-            return tape_fail(t, op.name, "leading axes differ: axis, lengths", 3, i, x->n[i],
+            return TAPE_FAIL(t, op.name, "leading axes differ: axis, lengths", i, x->n[i],
                              w->n[i]);
     ptrdiff_t sx = (ptrdiff_t)M * k, sw = (ptrdiff_t)k * N, sy = (ptrdiff_t)M * N;
     ptrdiff_t count = op_outer(x, nd - 2);
-    if (count > INT_MAX) return tape_fail(t, op.name, "too many products", 1, count, 0, 0);
+    if (count > INT_MAX) return TAPE_FAIL(t, op.name, "too many products", count);
     fd_var *y = tape_push(t, &op, nd, n, 2, (fd_var *[]){ x, w });
     if (!y) return NULL;
     y->i[0] = !!ta;
@@ -1674,8 +1670,7 @@ static void job_join(const job_mem *j, fd_arena *scratch)
     size_t used = 0, threads = (size_t)threads_most();
     for (size_t i = 0; i < threads; i++) {
         const fd_status *o = &j[i].st;
-        if (o->code)
-            fd_fail(scratch->st, o->code, o->where, o->what, o->nv, o->v[0], o->v[1], o->v[2]);
+        fd_fail_as(scratch->st, o);
         if (o->size - o->low > used) used = o->size - o->low;
     }
     size_t left = (size_t)(scratch->end - scratch->beg) - used * threads;
@@ -2048,10 +2043,13 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
     memset(s, 0, sizeof *s);
     if (ok) ok = x->n[axes + 1] == w->n[axes];
     for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
-    if (!ok || lo[axes - 1]) {
-        fd_fail(st, FD_ESHAPE, "fd_spectral", ok ? "modes of the last axis start at 0, not at"
-                : "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", ok ? 1 : 2,
-                ok ? lo[axes - 1] : x->nd, w->nd, 0);
+    if (!ok) {
+        FD_FAIL(st, FD_ESHAPE, "fd_spectral",
+                "wants x [b][n..][ci] and w [K..][ci][co][2]: axes of x, of w", x->nd, w->nd);
+        return 0;
+    }
+    if (lo[axes - 1]) {
+        FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at", lo[axes - 1]);
         return 0;
     }
     s->nd = axes;
@@ -2067,7 +2065,7 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
         s->points *= n;
         s->modes *= w->n[i];
         if (-lo[i] > n / 2 || hi[i] > (i < axes - 1 ? (n - 1) / 2 : n / 2)) {
-            fd_fail(st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi", 3,
+            FD_FAIL(st, FD_ESHAPE, "fd_spectral", "too few points for the modes: points, lo, hi",
                     n, lo[i], hi[i]);
             return 0;
         }
@@ -2118,7 +2116,7 @@ static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
 static int cov_fits(fd_tape *t, const char *where, const fd_space *s, const fd_var *x)
 {
     if (x->nd == 3 && x->n[1] == s->ch && x->n[2] == s->points) return 1;
-    fd_fail(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, points", 3,
+    FD_FAIL(t->mem->st, FD_ESHAPE, where, "wants [b][ch][points] of the space: axes, ch, points",
             x->nd, s->ch, (long long)s->points);
     return 0;
 }
@@ -2802,7 +2800,7 @@ fd_var *fd_softmax(fd_tape *t, fd_var *x)
 {
     static const struct fd_op op = { "fd_softmax", op_softmax_vjp, 0 };
     if (!x) return NULL;
-    if (!x->nd) return tape_fail(t, op.name, "no last axis", 0, 0, 0, 0);
+    if (!x->nd) return TAPE_FAIL(t, op.name, "no last axis");
     fd_var *y = tape_push(t, &op, x->nd, x->n, 1, &x);
     if (!y) return NULL;
     int c = row_last(x), ld = row_ld(c);
@@ -2920,7 +2918,7 @@ fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double e
     if (!x || !gain || !bias) return NULL;
     int c = row_last(x);
     if (!x->nd || !tape_same(gain, 1, &c) || !tape_same(bias, 1, &c))
-        return tape_fail(t, op.name, "gain and bias must be as long as the last axis: lengths", 3,
+        return TAPE_FAIL(t, op.name, "gain and bias must be as long as the last axis: lengths",
                          c, fd_count(gain), fd_count(bias));
     fd_var *y = tape_push(t, &op, x->nd, x->n, 3, (fd_var *[]){ x, gain, bias });
     if (!y) return NULL;
@@ -2956,12 +2954,12 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
     if (!x || !gain || !bias) return NULL;
     int c = row_last(x), b = x->nd ? x->n[0] : 1;
     if (x->nd < 2 || !tape_same(gain, 1, &c) || !tape_same(bias, 1, &c))
-        return tape_fail(t, where, "gain and bias must be as long as the last axis: lengths", 3, c,
+        return TAPE_FAIL(t, where, "gain and bias must be as long as the last axis: lengths", c,
                          fd_count(gain), fd_count(bias));
     if (groups < 1 || c % groups)
-        return tape_fail(t, where, "groups do not divide the channels", 2, groups, c, 0);
+        return TAPE_FAIL(t, where, "groups do not divide the channels", groups, c);
     ptrdiff_t points = fd_count(x) / ((ptrdiff_t)b * c);
-    if (points > INT_MAX) return tape_fail(t, where, "too many points", 1, points, 0, 0);
+    if (points > INT_MAX) return TAPE_FAIL(t, where, "too many points", points);
     fd_var *z = fd_reshape(t, x, 3, (int[]){ b, (int)points, c });
     if (centred) z = fd_sub(t, z, group_mean(t, z, groups));
     fd_var *var = fd_affine(t, group_mean(t, fd_map(t, z, FD_SQUARE), groups), 1, eps);
@@ -3098,14 +3096,14 @@ fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
     static const char where[] = "fd_attention";
     if (!q || !k || !v) return NULL;
     if (q->nd != 3 || k->nd != 3 || v->nd != 3)
-        return tape_fail(t, where, "wants q, k, v [b][n][d]: axes", 3, q->nd, k->nd, v->nd);
+        return TAPE_FAIL(t, where, "wants q, k, v [b][n][d]: axes", q->nd, k->nd, v->nd);
     if (q->n[0] != k->n[0] || q->n[0] != v->n[0] || k->n[1] != v->n[1])
-        return tape_fail(t, where, "q, k, v differ: samples, keys, values", 3, q->n[0], k->n[1],
+        return TAPE_FAIL(t, where, "q, k, v differ: samples, keys, values", q->n[0], k->n[1],
                          v->n[1]);
     if (q->n[2] != k->n[2])
-        return tape_fail(t, where, "widths of q and k differ", 2, q->n[2], k->n[2], 0);
+        return TAPE_FAIL(t, where, "widths of q and k differ", q->n[2], k->n[2]);
     if (heads < 1 || q->n[2] % heads || v->n[2] % heads)
-        return tape_fail(t, where, "heads do not divide the width", 3, heads, q->n[2], v->n[2]);
+        return TAPE_FAIL(t, where, "heads do not divide the width", heads, q->n[2], v->n[2]);
     int b = q->n[0], n = q->n[1], d = q->n[2], m = k->n[1], e = v->n[2], out[3] = { b, n, e };
     int w = d / heads, u = e / heads;
     if (t->mode == FD_GRAD2) {
@@ -3125,7 +3123,7 @@ fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads
     static const char where[] = "fd_attention_over";
     if (!q || !k || !v || !weight) return q && k && v ? fd_attention(t, q, k, v, heads) : NULL;
     if (q->nd != 3 || k->nd != 3 || heads < 1 || q->n[2] % heads || k->n[2] % heads)
-        return tape_fail(t, where, "wants q, k [b][n][d], d a multiple of heads: axes, heads", 3, q->nd, k->nd,
+        return TAPE_FAIL(t, where, "wants q, k [b][n][d], d a multiple of heads: axes, heads", q->nd, k->nd,
                          heads);
     int n[2] = { q->n[1], k->n[1] };
     double sum = 0;
@@ -3137,7 +3135,7 @@ fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads
         for (ptrdiff_t j = 0; j < (ptrdiff_t)b * n[i] * heads && more; j++) {
             double p = (double)weight[j / heads % n[i]] * n[i] / sum;
             if (i && !(p > 0)) {
-                fd_fail(t->mem->st, FD_EDATA, where, "weights must be positive: point", 1, j / heads % n[i], 0, 0);
+                FD_FAIL(t->mem->st, FD_EDATA, where, "weights must be positive: point", j / heads % n[i]);
                 return NULL;
             }
             more[j] = (fd_real)(i ? sqrt(w + 1.) * log(p) : 1);
@@ -3170,13 +3168,13 @@ static fd_var *op_cut(fd_tape *t, const struct fd_op *op, fd_var *x, int axes, c
         N[3 - axes + i] = n[i];
         P[3 - axes + i] = p[i];
         if (p[i] < 1 || n[i] % p[i])
-            return tape_fail(t, op->name, "patch does not divide the axis: axis, lengths", 3, i,
+            return TAPE_FAIL(t, op->name, "patch does not divide the axis: axis, lengths", i,
                              p[i], n[i]);
     }
     for (int i = 0; i < 3; i++) T[i] = N[i] / P[i];
     int size = P[0] * P[1] * P[2], tokens = T[0] * T[1] * T[2], c = row_last(x);
     if (!cut && (x->nd != 3 || x->n[1] != tokens || c % size))
-        return tape_fail(t, op->name, "wants [b][tokens][patch * ch]: axes, tokens, patch", 3,
+        return TAPE_FAIL(t, op->name, "wants [b][tokens][patch * ch]: axes, tokens, patch",
                          x->nd, tokens, size);
     if (!cut) c /= size;
     out[0] = b;
@@ -3207,7 +3205,7 @@ fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[])
     static const struct fd_op op = { "fd_patches", op_patches_vjp, 0 };
     if (!x) return NULL;
     if (x->nd < 3 || x->nd > 5)
-        return tape_fail(t, op.name, "wants [b][n..][ch]: axes", 1, x->nd, 0, 0);
+        return TAPE_FAIL(t, op.name, "wants [b][n..][ch]: axes", x->nd);
     return op_cut(t, &op, x, x->nd - 2, x->n + 1, p, 1);
 }
 
@@ -3216,7 +3214,7 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
     static const struct fd_op op = { "fd_unpatches", op_unpatches_vjp, 0 };
     if (!x) return NULL;
     if (axes < 1 || axes > 3)
-        return tape_fail(t, op.name, "number of axes out of range", 1, axes, 0, 0);
+        return TAPE_FAIL(t, op.name, "number of axes out of range", axes);
     return op_cut(t, &op, x, axes, n, p, 0);
 }
 
@@ -3242,7 +3240,7 @@ static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], int ba
         parts *= 3;
     }
     ptrdiff_t rows = (ptrdiff_t)n[0] * N[0] * N[1] * N[2];
-    if (rows > INT_MAX) return tape_fail(t, op.name, "too many points", 1, rows, 0, 0);
+    if (rows > INT_MAX) return TAPE_FAIL(t, op.name, "too many points", rows);
     fd_var *y = back ? tape_push(t, &op, axes + 2, n, 1, &x)
                      : tape_push(t, &op, 2, (int[]){ (int)rows, parts * c }, 1, &x);
     if (!y) return NULL;
@@ -3282,17 +3280,15 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w)
     if (!x || !w) return NULL;
     int axes = x->nd - 2;
     if (axes < 1 || axes > 3 || w->nd != x->nd)
-        return tape_fail(t, where, "wants x [b][n..][ci], w [3]..[ci][co]: axes", 2, x->nd, w->nd,
-                         0);
+        return TAPE_FAIL(t, where, "wants x [b][n..][ci], w [3]..[ci][co]: axes", x->nd, w->nd);
     for (int i = 0; i < axes; i++) {
         if (w->n[i] != 3)
-            return tape_fail(t, where, "the kernel is 3 points wide: axis, length", 2, i, w->n[i],
-                             0);
+            return TAPE_FAIL(t, where, "the kernel is 3 points wide: axis, length", i, w->n[i]);
         parts *= 3;
     }
     int ci = row_last(x), co = row_last(w);
     if (w->n[axes] != ci)
-        return tape_fail(t, where, "channels differ", 2, ci, w->n[axes], 0);
+        return TAPE_FAIL(t, where, "channels differ", ci, w->n[axes]);
     memcpy(n, x->n, sizeof n);
     n[axes + 1] = co;
     fd_var *f = fd_reshape(t, w, 2, (int[]){ parts * ci, co });
@@ -3338,10 +3334,10 @@ fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const 
     static const char where[] = "fd_gather";
     if (!x || t->mem->st->code) return NULL;
     if (x->nd != 3 || m < 1 || k < 1)
-        return tape_fail(t, where, "wants x [b][n][c], m and k > 0: axes, m, k", 3, x->nd, m, k);
+        return TAPE_FAIL(t, where, "wants x [b][n][c], m and k > 0: axes, m, k", x->nd, m, k);
     for (ptrdiff_t i = 0; i < (ptrdiff_t)m * k; i++)
         if (index[i] < 0 || index[i] >= x->n[1])
-            return tape_fail(t, where, "outside the points: entry, index, points", 3, i, index[i], x->n[1]);
+            return TAPE_FAIL(t, where, "outside the points: entry, index, points", i, index[i], x->n[1]);
     struct gather g = { x->n[1], m, k, index, weight };
     return op_gather(t, x, &g, 0);
 }
@@ -3365,7 +3361,7 @@ fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss)
     if (!x || !ss) return NULL;
     int c = row_last(x), b = ss->n[0];
     if (!x->nd || ss->nd != 2 || ss->n[1] != 2 * c || x->n[0] % b)
-        return tape_fail(t, "fd_scale_shift", "wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c", 3, c, b,
+        return TAPE_FAIL(t, "fd_scale_shift", "wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c", c, b,
                          ss->nd == 2 ? ss->n[1] : 0);
     const int n[3] = { b, (int)(fd_count(x) / c / b), c }, one[3] = { b, 1, c };
     fd_var *gamma = fd_reshape(t, fd_slice(t, ss, 1, 0, c), 3, one);
@@ -3399,7 +3395,7 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
     y->aux = (void *)(uintptr_t)M;                    /* read only */
     ptrdiff_t outer = op_outer(x, axis), inner = op_inner(x, axis);
     if (outer > INT_MAX || inner > INT_MAX)
-        return tape_fail(t, op.name, "too many entries", 0, 0, 0, 0);
+        return TAPE_FAIL(t, op.name, "too many entries");
     if (inner == 1)
         fd_gemm(0, !back, (int)outer, to, from, 1, x->x, from, M, n, 0, y->x, to, *t->mem);
     else
@@ -3442,10 +3438,10 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
     static const char where[] = "fd_regrid";
     if (!x) return NULL;
     if (axes < 1 || axes > 3 || x->nd != axes + 2)
-        return tape_fail(t, where, "wants [b][n..][ch]: axes, of x", 2, axes, x->nd, 0);
+        return TAPE_FAIL(t, where, "wants [b][n..][ch]: axes, of x", axes, x->nd);
     for (int i = 0; i < axes && x; i++) {
         int m = n[i], was = x->n[i + 1];
-        if (m < 1) return tape_fail(t, where, "axis has no entries: axis, length", 2, i, m, 0);
+        if (m < 1) return TAPE_FAIL(t, where, "axis has no entries: axis, length", i, m);
         if (m != was)
             x = op_along(t, x, i + 1, m, was, regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, m, was), 0);
     }
@@ -3490,7 +3486,7 @@ static void net_part(fd_net *net, fd_status *st, const char *group, int layer, c
     p->at = net->count;
     for (int i = 0; i < nd; i++) size *= p->n[i] = n[i];
     if (size + (double)net->count > (double)(PTRDIFF_MAX / 64)) {
-        fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, (long long)net->count, nd, 0);
+        FD_FAIL(st, FD_ESHAPE, "fd_net_new", net_full, (long long)net->count, nd);
         return;
     }
     net->count += (ptrdiff_t)size;
@@ -3650,7 +3646,7 @@ static int net_arch(fd_arch *a, fd_status *st)
         CHECK(a->kind, !coords && !u && !points, "only FNO, ViT and U-ViT have a field: kind")
     }
 #undef CHECK
-    if (fault) fd_fail(st, FD_EARG, "fd_net_new", fault, 1, v, 0, 0);
+    if (fault) FD_FAIL(st, FD_EARG, "fd_net_new", fault, v);
     return !fault;
 }
 
@@ -4055,7 +4051,7 @@ static void net_plan_coords(fd_net *net, fd_status *st, const fd_arch *A)
     ptrdiff_t mods = A->mod == FD_MOD_WEIGHTS ? net->count - before : (ptrdiff_t)A->mod * A->layers * w;
     int m = (int)mods, rates = A->inner && A->rates;
     if (mods > INT_MAX) {
-        if (A->latent || rates) fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, net->count, 2, 0);
+        if (A->latent || rates) FD_FAIL(st, FD_ESHAPE, "fd_net_new", net_full, net->count, 2);
         return;
     }
     if (A->latent) net_dense(net, st, "latent.w", "latent.b", A->latent, m);
@@ -4120,7 +4116,7 @@ static void net_plan_field(fd_net *net, fd_status *st)
     view.arch = f;
     view.count -= net->count;
     ptrdiff_t mods = net_mods(&view);
-    if (mods > INT_MAX) fd_fail(st, FD_ESHAPE, "fd_net_new", net_full, 2, net->count, 2, 0);
+    if (mods > INT_MAX) FD_FAIL(st, FD_ESHAPE, "fd_net_new", net_full, net->count, 2);
     if (st->code) return;
     net_dense(net, st, "mods.w", "mods.b", in, (int)mods);
     net_plan_coords(net, st, &f);
@@ -4690,7 +4686,7 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
                  fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self)
 {
     if (!m || !rate) return NULL;
-    if (!m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
+    if (!m->needs) m = fd_param(t, m->nd, m->n, m->x, NULL);
     for (int i = 0; i < steps && m; i++) {
         fd_var *g = NULL;
         fd_grad(t, loss(self, t, m), NULL, 1, &m, &g);
@@ -4700,7 +4696,7 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
             g = fd_add(t, fd_sub(t, g, over), under);
         }
         m = fd_sub(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
-        if (m && !m->needs) m = fd_leaf(t, m->nd, m->n, m->x);
+        if (m && !m->needs) m = fd_param(t, m->nd, m->n, m->x, NULL);
     }
     return m;
 }
@@ -4905,7 +4901,7 @@ static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_
     const fd_arch *a = &net->arch;
     if (s->basis ? (net_is_coords(a) || net_is_points(a)) && s->at : s->nd == a->nd)
         if (x->nd == 3 && x->n[1] == a->in && x->n[2] == s->points) return 1;
-    tape_fail(t, where, "wants x [b][in][points] on a grid: axes of the network, in, points", 3, a->nd,
+    TAPE_FAIL(t, where, "wants x [b][in][points] on a grid: axes of the network, in, points", a->nd,
               a->in, (long long)s->points);
     return 0;
 }
@@ -4914,8 +4910,8 @@ static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_
 static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd_space *s)
 {
     if (s->basis ? !!s->at : s->nd == net->arch.nd) return 1;
-    tape_fail(t, where, "wants a grid, or points with coordinates: axes of the network, of the space", 2,
-              net->arch.nd, s->nd, 0);
+    TAPE_FAIL(t, where, "wants a grid, or points with coordinates: axes of the network, of the space",
+              net->arch.nd, s->nd);
     return 0;
 }
 
@@ -4933,7 +4929,7 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
         if (!net_covers(net, t, "fd_query", to)) return NULL;
         if (a->pixels && to != s) {
             if (to->basis || s->basis)
-                return tape_fail(t, "fd_query", "the network takes pixels where it answers: wants grids", 0, 0, 0, 0);
+                return TAPE_FAIL(t, "fd_query", "the network takes pixels where it answers: wants grids");
             pixels = net_regrid(t, s, x, to->n);
         }
         if (!a->field) return points_forward(&f, s, x, time, to, pixels);
@@ -4944,8 +4940,8 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
         return mods ? coord_forward(&f, to, b, pixels, time, mods) : NULL;
     }
     if (to != s) {
-        fd_fail(t->mem->st, FD_EARG, "fd_query", "only networks with a field or on points answer anywhere: kind", 1,
-                a->kind, 0, 0);
+        FD_FAIL(t->mem->st, FD_EARG, "fd_query", "only networks with a field or on points answer anywhere: kind",
+                a->kind);
         return NULL;
     }
     if (net_is_vit(a)) return vit_forward(&f, s, x, time);
@@ -4969,7 +4965,7 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
 {
     if (!net || !x || t->mem->st->code || !net_wants(net, t, "fd_encode", s, x)) return NULL;
     if (!net->arch.field) {
-        fd_fail(t->mem->st, FD_EARG, "fd_encode", "a network without a field: kind", 1, net->arch.kind, 0, 0);
+        FD_FAIL(t->mem->st, FD_EARG, "fd_encode", "a network without a field: kind", net->arch.kind);
         return NULL;
     }
     return field_encode(net, t, s, x, time, 0);
@@ -4991,17 +4987,17 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
     const fd_arch *a = &field.arch;
     struct net_pass f = { &field, t, 0, 0 };
     if (!net_is_coords(a)) {
-        fd_fail(t->mem->st, FD_EARG, where, "not a coordinate network: kind", 1, a->kind, 0, 0);
+        FD_FAIL(t->mem->st, FD_EARG, where, "not a coordinate network: kind", a->kind);
         return NULL;
     }
     if (!net_covers(&field, t, where, s)) return NULL;
     if (net_seen(a) ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != a->in || x->n[2] != s->points
                     : !!x)
-        return tape_fail(t, where, "wants x [b][in][points], none where in is 0: b, in, points", 3,
+        return TAPE_FAIL(t, where, "wants x [b][in][points], none where in is 0: b, in, points",
                          b, a->in, s->points);
     if (mods && (mods->nd != 2 || mods->n[0] != b || !a->mod || mods->n[1] != net_mods(&field)))
-        return tape_fail(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", 2, b,
-                         net_mods(&field), 0);
+        return TAPE_FAIL(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", b,
+                         net_mods(&field));
     FD_ASSERT(time || a->time == FD_TIME_NONE);
     return coord_forward(&f, s, b, x, time, mods);
 }
@@ -5012,7 +5008,7 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
 {
     if (scratch.st->code) return;
     if (net->arch.in != s->ch || net->arch.out != s->ch) {
-        fd_fail(scratch.st, FD_ESHAPE, "fd_net_model", "channels differ: of the space, in, out", 3,
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_net_model", "channels differ: of the space, in, out",
                 s->ch, net->arch.in, net->arch.out);
         return;
     }
@@ -5026,7 +5022,7 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
         fd_arena mem = scratch;
         fd_tape t = fd_tape_begin(&mem, !dy ? FD_EVAL : h->inner && !h->first ? FD_GRAD2 : FD_GRAD);
         fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
-        fd_var *in = dy ? fd_leaf(&t, 3, n, xi) : fd_input(&t, 3, n, xi);
+        fd_var *in = dy ? fd_param(&t, 3, n, xi, NULL) : fd_input(&t, 3, n, xi);
         fd_var *out = net_forward(net, &t, s, in, time + i, s, 1), *dx = NULL;
         if (dy) {
             fd_grad(&t, out, fd_input(&t, 3, n, dy + i * size), 1, &in, &dx);
@@ -5070,7 +5066,7 @@ fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
     if (!o) return NULL;
     if (how) o->how = *how;
     if (o->how.rule < FD_ADAMW || o->how.rule > FD_ADABELIEF) {
-        fd_fail(a->st, FD_EARG, "fd_opt_new", "unknown rule", 1, o->how.rule, 0, 0);
+        FD_FAIL(a->st, FD_EARG, "fd_opt_new", "unknown rule", o->how.rule);
         return NULL;
     }
     if (o->how.lr == 0) o->how.lr = 1e-3;
@@ -5154,8 +5150,8 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     double norm = opt_norm(o->count, net->g);
     double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;         /* its square is a number */
     if (!(norm <= 1e300) || !((h->clip > 0 && norm > h->clip ? h->clip : norm) <= most)) {
-        fd_fail(st, FD_ENAN, "fd_opt_step", "the gradient is not finite, or too large: step", 1,
-                o->step + 1, 0, 0);
+        FD_FAIL(st, FD_ENAN, "fd_opt_step", "the gradient is not finite, or too large: step",
+                o->step + 1);
         return norm;
     }
     int step = ++o->step;
@@ -5391,8 +5387,10 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     int kinds = save_kinds(trained ? &o : NULL);
     if (!st->code) {
         fd_status bad = { 0 };
-        if (!net_arch(&arch, &bad))
-            fd_fail(st, FD_EDATA, "fd_net_load", bad.what, bad.nv, bad.v[0], 0, 0);
+        if (!net_arch(&arch, &bad)) {
+            bad.code = FD_EDATA, bad.where = "fd_net_load";
+            fd_fail_as(st, &bad);
+        }
     }
     fd_net *own = net_plan(a, &arch);
     for (int k = 0; k < kinds && own && !st->code; k++)
@@ -5941,9 +5939,9 @@ static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, i
     a->time = how->time ? how->time - 1 : !inside && c && all == a->out + c + 1 ? FD_TIME_CHANNEL : FD_TIME_NONE;
     int clock = a->time == FD_TIME_CHANNEL;
     a->in = all - c - clock;
-    if (a->time > FD_TIME_CHANNEL) fd_fail(o->st, FD_EARG, "fd_net_from", "time is a channel or none", 0, 0, 0, 0);
+    if (a->time > FD_TIME_CHANNEL) FD_FAIL(o->st, FD_EARG, "fd_net_from", "time is a channel or none");
     if (a->in < 1)
-        fd_fail(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", 3, all, c, clock);
+        FD_FAIL(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", all, c, clock);
     *column = fd_raw(mem, int, all > 0 ? all : 1);
     for (int i = 0; *column && i < all; i++) {
         int axis = i - a->in;
@@ -5970,8 +5968,8 @@ static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch 
     a->qkv_bias = foreign_find(o, "mid_block.attn.qkv.bias") != NULL;
     a->heads = how->heads ? how->heads : a->width % 64 ? 0 : a->width / 64;
     if (!a->heads && !o->st->code)
-        fd_fail(o->st, FD_EARG, "fd_net_from", "heads must be given, their width is not 64: width", 1,
-                a->width, 0, 0);
+        FD_FAIL(o->st, FD_EARG, "fd_net_from", "heads must be given, their width is not 64: width",
+                a->width);
     a->time = FD_TIME_TOKEN;
     a->pos = FD_POS_LEARNED;
     a->embed = a->width;
@@ -6082,7 +6080,10 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
     if (!a->st->code) {
         fd_status bad = { 0 };
         fd_arch whole = arch;
-        if (!net_arch(&whole, &bad)) fd_fail(a->st, FD_EDATA, "fd_net_from", bad.what, bad.nv, bad.v[0], 0, 0);
+        if (!net_arch(&whole, &bad)) {
+            bad.code = FD_EDATA, bad.where = "fd_net_from";
+            fd_fail_as(a->st, &bad);
+        }
     }
     fd_net *net = a->st->code ? NULL : net_plan(a, &arch);
     if (net && net_room(a, net)) {

@@ -248,43 +248,35 @@ fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_sched
                          .self = self };
 }
 
-/* table: log gamma_t = sum_{u <= t} log(1 - beta_u). given: gamma or beta [T]; NULL: linear betas */
+/* table: log gamma_t = sum_{u <= t} log(1 - beta_u). given: gamma, or else beta, [T] */
 static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise, int T, int gamma,
-                             const double *given, double beta1, double betaT)
+                             const double *given)
 {
     if (T < 1) {
-        fd_fail(a->st, FD_EARG, where, "needs T >= 1; T", 1, T, 0, 0);
+        FD_FAIL(a->st, FD_EARG, where, "needs T >= 1; T", T);
         return (fd_process){ 0 };
     }
     double *lg = fd_new(a, double, (size_t)T + 1);
-    if (!lg) return (fd_process){ 0 };
-    if (given) memcpy(lg + 1, given, (size_t)T * sizeof *lg);
-    else fd_beta_schedule(FD_BETA_LINEAR, T, beta1, betaT, lg + 1);
+    if (!lg || !given) return (fd_process){ 0 };
+    memcpy(lg + 1, given, (size_t)T * sizeof *lg);
     for (int t = 1; t <= T; t++) {
         lg[t] = gamma ? log(lg[t]) : lg[t - 1] + log1p(-lg[t]);
         if (lg[t] < lg[t - 1] && isfinite(lg[t])) continue;
-        fd_fail(a->st, FD_EARG, where, gamma ? "gamma must fall from 1 and stay above 0; step"
-                                             : "beta must lie between 0 and 1; step", 1, t, 0, 0);
+        FD_FAIL(a->st, FD_EARG, where, gamma ? "gamma must fall from 1 and stay above 0; step"
+                                             : "beta must lie between 0 and 1; step", t);
         return (fd_process){ 0 };
     }
     return (fd_process){ .noise = noise, .tmax = T, .prm = { T }, .table = lg, .law = proc_law_ddpm };
 }
 
-fd_process fd_ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT)
-{
-    return proc_chain(a, "fd_ddpm", noise, T, 0, NULL, beta1, betaT);
-}
-
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta)
 {
-    FD_ASSERT(beta);
-    return proc_chain(a, "fd_ddpm_betas", noise, T, 0, beta, 0, 0);
+    return proc_chain(a, "fd_ddpm_betas", noise, T, 0, beta);
 }
 
 fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma)
 {
-    FD_ASSERT(gamma);
-    return proc_chain(a, "fd_ddpm_gammas", noise, T, 1, gamma, 0, 0);
+    return proc_chain(a, "fd_ddpm_gammas", noise, T, 1, gamma);
 }
 
 void fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta)
@@ -352,12 +344,12 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
     if (!table) return (fd_process){ 0 };
     if (!b) fd_laplace(&noise->s, table, *a);
     if (!(beta0 >= 0 && beta0 + beta1 > 0))
-        fd_fail(st, FD_EARG, "fd_fdp", "needs rates that are not negative", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EARG, "fd_fdp", "needs rates that are not negative");
     for (ptrdiff_t k = 0; k < n && !st->code; k++) {
         double k2 = table[k] / (4 * PI * PI);
         table[k] = b ? b[k] : 1 / (k2 + .3) + sqrt(sqrt((k2 + 2) / (33 * 33)));
         if (!(table[k] >= 0 && isfinite(table[k])))
-            fd_fail(st, FD_EARG, "fd_fdp", "b is negative or not finite: mode", 1, k, 0, 0);
+            FD_FAIL(st, FD_EARG, "fd_fdp", "b is negative or not finite: mode", k);
     }
     if (st->code) return (fd_process){ 0 };
     return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = 1, .table = table, .modal = 2,
@@ -368,7 +360,7 @@ fd_cov *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t re
 {
     if (a->st->code || !s->modes) return NULL;
     if (!(energy > 0) || ref < 0) {
-        fd_fail(a->st, FD_EARG, "fd_fdp_noise", "needs energy > 0 and ref >= 0", 0, 0, 0, 0);
+        FD_FAIL(a->st, FD_EARG, "fd_fdp_noise", "needs energy > 0 and ref >= 0");
         return NULL;
     }
     double *lam = fd_raw(a, double, s->modes);
@@ -488,7 +480,7 @@ fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, f
     const fd_space *s = &p->noise->s;
     ptrdiff_t modes = s->modes, ch = s->ch;
     if (!space_same(s, &c0->s)) {
-        fd_fail(st, FD_ESHAPE, "fd_terminal", "data and noise have different modes", 0, 0, 0, 0);
+        FD_FAIL(st, FD_ESHAPE, "fd_terminal", "data and noise have different modes");
         return g;
     }
     double *mu = fd_raw(&scratch, double, modes);
@@ -594,7 +586,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
         fd_real *c = fd_new(&scratch, fd_real, (size_t)b * 3);
         if (!c) return;
         for (int i = 0; i < b && !why; i++) why = lin_get(f, ctx, p, t[i], 0, nin, c + i * 3);
-        if (why) fd_fail(st, FD_EARG, where, why, 0, 0, 0, 0);
+        if (why) FD_FAIL(st, FD_EARG, where, why);
         else lin_batch(b, n, nin, c, in, y);
         return;
     }
@@ -610,7 +602,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
             if (i == 0 || t[i] != t[i - 1])
                 for (ptrdiff_t k = 0; k < modes && !why; k++)
                     why = lin_get(f, ctx, p, t[i], mu[k], nin, c + k * 3);
-            if (why) { fd_fail(st, FD_EARG, where, why, 0, 0, 0, 0); return; }
+            if (why) { FD_FAIL(st, FD_EARG, where, why); return; }
             if (pass == 0) continue;
             for (int j = 0; j < nin; j++) {
                 fd_to_modes(s, 1, in[j] + i * n, w, scratch);
@@ -649,7 +641,7 @@ static double conv_power(int kind) { return kind > FD_VELOCITY ? .5 * (kind - FD
 static int conv_known(fd_status *st, const char *where, int kind)
 {
     if (kind >= FD_X0 && kind <= FD_SCORE_FULL) return 1;
-    fd_fail(st, FD_EARG, where, "no such kind of prediction", 1, kind, 0, 0);
+    FD_FAIL(st, FD_EARG, where, "no such kind of prediction", kind);
     return 0;
 }
 
@@ -697,7 +689,7 @@ void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const f
 {
     if (scratch.st->code) return;
     if (!m->eval || !p->noise) {
-        fd_fail(scratch.st, FD_EARG, "fd_predict", "the model or the process is empty", 0, 0, 0, 0);
+        FD_FAIL(scratch.st, FD_EARG, "fd_predict", "the model or the process is empty");
         return;
     }
     m->eval(m->self, &p->noise->s, b, x, t, y, scratch);
@@ -876,8 +868,8 @@ static void oracle_run(const oracle *o, int what, const fd_space *s, int b, cons
     ptrdiff_t n = s->ch * s->modes, points = fd_size(s), modes = s->modes;
     if (scratch.st->code) return;
     if (!space_same(s, &o->p.noise->s)) {
-        fd_fail(scratch.st, FD_ESHAPE, "fd_oracle", "not the space it was made for; points", 2,
-                (long long)s->points, (long long)o->p.noise->s.points, 0);
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_oracle", "not the space it was made for; points",
+                (long long)s->points, (long long)o->p.noise->s.points);
         return;
     }
     if (o->ratio >= 0 && what != ORACLE_VAR) {
@@ -978,15 +970,15 @@ static mix mix_new(fd_arena *a, const char *where, const fd_space *s, const fd_m
     fd_status *st = a->st;
     mix r = { x->n, NULL, NULL, NULL, NULL };
     double sum = 0;
-    if (x->n < 1) fd_fail(st, FD_EARG, where, "needs components; components", 1, x->n, 0, 0);
+    if (x->n < 1) FD_FAIL(st, FD_EARG, where, "needs components; components", x->n);
     for (int i = 0; i < x->n; i++) {
         if (x->c && (!x->c[i] || !space_same(&x->c[i]->s, s)))
-            fd_fail(st, FD_ESHAPE, where, "data and noise have different modes; component", 1, i, 0, 0);
+            FD_FAIL(st, FD_ESHAPE, where, "data and noise have different modes; component", i);
         if (x->w && !(x->w[i] >= 0 && x->w[i] < INFINITY))
-            fd_fail(st, FD_EDATA, where, "a weight is negative or not finite", 1, i, 0, 0);
+            FD_FAIL(st, FD_EDATA, where, "a weight is negative or not finite", i);
         sum += x->w ? x->w[i] : 1;
     }
-    if (!(sum > 0)) fd_fail(st, FD_EDATA, where, "all weights are 0", 0, 0, 0, 0);
+    if (!(sum > 0)) FD_FAIL(st, FD_EDATA, where, "all weights are 0");
     if (st->code) return r;
     r.logw = fd_new(a, double, x->n);
     r.low = fd_new(a, double, s->modes);
@@ -1009,7 +1001,7 @@ static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, 
 {
     if (a->st->code) return (fd_model){ 0 };
     if (!p->noise) {
-        fd_fail(a->st, FD_EARG, where, "needs a noise", 0, 0, 0, 0);
+        FD_FAIL(a->st, FD_EARG, where, "needs a noise");
         return (fd_model){ 0 };
     }
     const fd_space *s = &p->noise->s;
@@ -1080,7 +1072,7 @@ static void full_run(const full *o, int what, const fd_space *s, int b, const fd
     ptrdiff_t n = s->modes, all = s->ch * n;
     if (st->code) return;
     if (!space_same(s, &o->p.noise->s)) {
-        fd_fail(st, FD_ESHAPE, "fd_oracle_kernel", "not the space it was made for; points", 1, s->points, 0, 0);
+        FD_FAIL(st, FD_ESHAPE, "fd_oracle_kernel", "not the space it was made for; points", s->points);
         return;
     }
     fd_real *u = what == ORACLE_VAR ? y : fd_raw(&scratch, fd_real, b * all);
@@ -1142,8 +1134,8 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = s->modes, l = c0->s.modes, points = s->points;
     if (c0->s.points != points || c0->s.ch != s->ch) {
-        fd_fail(st, FD_ESHAPE, "fd_oracle_kernel", "data and noise have different points", 2, c0->s.points,
-                points, 0);
+        FD_FAIL(st, FD_ESHAPE, "fd_oracle_kernel", "data and noise have different points", c0->s.points,
+                points);
         return (fd_model){ 0 };
     }
     full *o = fd_new(a, full, 1);
@@ -1239,8 +1231,8 @@ void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_rea
         fd_precond_scale(w, t[i], &cin, &cout);
         c[i * 3] = (fd_real)(1 / cout), c[i * 3 + 1] = -c[i * 3];
         if (!isfinite(c[i * 3])) {
-            fd_fail(scratch.st, FD_EARG, "fd_precond_pair",
-                    "x0 is known at this t: there is no target; function", 1, i, 0, 0);
+            FD_FAIL(scratch.st, FD_EARG, "fd_precond_pair",
+                    "x0 is known at this t: there is no target; function", i);
             return;
         }
     }
@@ -1294,7 +1286,7 @@ fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
     precond_model *pm = fd_new(a, precond_model, 1);
     if (!pm || !w) return (fd_model){ 0 };
     if (!raw.eval) {
-        fd_fail(a->st, FD_EARG, "fd_precond_model", "the raw model is empty", 0, 0, 0, 0);
+        FD_FAIL(a->st, FD_EARG, "fd_precond_model", "the raw model is empty");
         return (fd_model){ 0 };
     }
     *pm = (precond_model){ w, raw };
@@ -1356,8 +1348,8 @@ double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_
     static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind of a rule */
     if (st->code || !p->law || !conv_known(st, "fd_time_weight", predicts)) return 0;
     if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
-        fd_fail(st, FD_EARG, "fd_time_weight", "no such rule, or a weight per mode: see fd_loss_weigh", 1,
-                rule, 0, 0);
+        FD_FAIL(st, FD_EARG, "fd_time_weight", "no such rule, or a weight per mode: see fd_loss_weigh",
+                rule);
         return 0;
     }
     if (rule == FD_W_ONE || (rule < FD_W_LIKELIHOOD && as[rule] == predicts)) return 1;
@@ -1366,8 +1358,8 @@ double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_
              : .5 * (c.dv * c.m - 2 * c.v * c.dm) * c.m / (c.v * c.v);     /* q m^2/2v^2 */
     w /= weight_d2(c, predicts);
     if (isfinite(w)) return w;
-    fd_fail(st, FD_EARG, "fd_time_weight", "no such weight where m = 0 or v = 0; rule, kind", 2, rule,
-            predicts, 0);
+    FD_FAIL(st, FD_EARG, "fd_time_weight", "no such weight where m = 0 or v = 0; rule, kind", rule,
+            predicts);
     return 0;
 }
 
@@ -1456,7 +1448,7 @@ static int norm_weights(const char *where, const fd_process *p, int norm, double
     const char *why = NULL;
     for (ptrdiff_t k = 0; k < p->noise->s.modes && !why; k++)
         why = norm_weight(p, norm, prm, kind, t, mu[k], lap ? lap[k] : 0, p->noise->lam[k], &w[k]);
-    if (why) fd_fail(st, FD_EARG, where, why, 0, 0, 0, 0);
+    if (why) FD_FAIL(st, FD_EARG, where, why);
     return !why;
 }
 
@@ -1464,7 +1456,7 @@ static int norm_ready(const char *where, const fd_process *p, int norm, int kind
 {
     if (st->code || !p->noise || !conv_known(st, where, kind)) return 0;
     if (norm >= FD_NORM_H && norm <= FD_NORM_STEP) return 1;
-    fd_fail(st, FD_EARG, where, "no such norm", 1, norm, 0, 0);
+    FD_FAIL(st, FD_EARG, where, "no such norm", norm);
     return 0;
 }
 
@@ -1518,7 +1510,7 @@ fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0,
     if (!norm_ready(where, p, norm, predicts, st) || !c0) return NULL;
     const fd_space *s = &p->noise->s;
     if (!space_same(s, &c0->s)) {
-        fd_fail(st, FD_ESHAPE, where, "data and noise have different modes", 0, 0, 0, 0);
+        FD_FAIL(st, FD_ESHAPE, where, "data and noise have different modes");
         return NULL;
     }
     int whole = proc_whole(p), n = whole ? (int)p->tmax : 512;
@@ -1549,7 +1541,7 @@ fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0,
         cdf[i + 1] = cdf[i] + sqrt(ch * ch * sum * sum + 2 * ch * sum2) * (t[i + 1] - t[i]);
     }
     if (!st->code && !(cdf[n] > 0 && isfinite(cdf[n])))
-        fd_fail(st, FD_EARG, where, "the loss is 0 or not finite", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EARG, where, "the loss is 0 or not finite");
     if (st->code) return NULL;
     for (int i = 0; i <= n; i++) cdf[i] /= cdf[n];
     *r = (fd_time_law){ n, whole, t, cdf };
@@ -1606,8 +1598,6 @@ static const struct { const char *name; int noisy; } step_scheme[FD_SCHEMES] = {
     [FD_DDIM] = { "ddim", 1 },
     [FD_VE_PREDICTOR] = { "ve-predictor", 1 },
     [FD_VP_PREDICTOR] = { "vp-predictor", 1 },
-    [FD_DRIFTLESS_EM] = { "driftless-em", 1 },
-    [FD_DRIFTLESS_ANCESTRAL] = { "driftless-ancestral", 1 },
     [FD_PF_HEUN] = { "pf-heun", 0 },
     [FD_PF_MIDPOINT] = { "pf-midpoint", 0 },
     [FD_PF_RK4] = { "pf-rk4", 0 },
@@ -1674,11 +1664,6 @@ static const char *step_make(const fd_process *p, int scheme, double eta, double
         if (var > 1) return "beta_k = 2 a h > 1: the step is too long";
         r->ax = 2 - sqrt(1 - var) - var / T.v, r->aD = var * T.m / T.v;
         break;
-    case FD_DRIFTLESS_EM:
-    case FD_DRIFTLESS_ANCESTRAL:
-        if (T.m != 1 || S.m != 1 || T.v != t || S.v != s) return "this scheme is for m = 1, v = t";
-        r->ax = s / t, r->aD = h / t, var = scheme == FD_DRIFTLESS_EM ? h : h * s / t;
-        break;
     default:
         return "not a one-stage scheme";
     }
@@ -1694,7 +1679,7 @@ fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double
     if (st->code || !p->law) return r;
     double mu = proc_arg(p, k);
     const char *why = step_make(p, scheme, eta, t, s, mu, &r);
-    if (why) fd_fail(st, FD_EARG, "fd_step_row", why, 0, 0, 0, 0);
+    if (why) FD_FAIL(st, FD_EARG, "fd_step_row", why);
     return why ? (fd_row){ 0, 0, 0, 0 } : r;
 }
 
@@ -1778,7 +1763,7 @@ static void step_optimal(const fd_sampler *how, double t, double s, int b, const
     fd_row r = { 0, 0, 0, 0 };
     for (ptrdiff_t k = 0; k < sp->modes; k++) {
         const char *why = k == 0 || p->modal ? step_make(p, how->scheme, 0, t, s, mu[k], &r) : NULL;
-        if (why) { fd_fail(scratch.st, FD_EARG, "fd_advance", why, 0, 0, 0, 0); return; }
+        if (why) { FD_FAIL(scratch.st, FD_EARG, "fd_advance", why); return; }
         double s2 = r.sd * r.sd, g2 = lam[k] > 0 ? r.gain * r.gain / lam[k] : 0;
         for (ptrdiff_t j = k; j < b * n; j += sp->modes)
             u[j] *= (fd_real)(lam[k] > 0 ? sqrt(s2 + g2 * var[j]) : 0);
@@ -1935,8 +1920,7 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
     dp_norm(how, b, n, k[0], x, x, NULL, d1);
     for (int i = 0; i < b; i++) {
         if (!(d0[i] + d1[i] < INFINITY)) {
-            fd_fail(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", 1, i,
-                    0, 0);
+            FD_FAIL(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", i);
             return;
         }
         h[i] = way * fmin(d0[i] < 1e-5 || d1[i] < 1e-5 ? 1e-6 : .01 * d0[i] / d1[i], fabs(from - to));
@@ -1960,8 +1944,7 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
         }
         if (!left) return;
         if (tries == TRIES) {
-            fd_fail(scratch.st, FD_EARG, "fd_advance", "pf-adaptive needs too many steps", 1, TRIES,
-                    0, 0);
+            FD_FAIL(scratch.st, FD_EARG, "fd_advance", "pf-adaptive needs too many steps", TRIES);
             return;
         }
         for (int j = 1; j < 7; j++) {
@@ -1983,8 +1966,8 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
         for (int i = 0; i < b; i++) {
             int ok = r[i] <= 1;
             if (!(r[i] < INFINITY)) {
-                fd_fail(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", 1,
-                        i, 0, 0);
+                FD_FAIL(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function",
+                        i);
                 return;
             }
             if (ok && h[i] != 0) {
@@ -2003,19 +1986,19 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
 {
     if (st->code) return 0;
     if (!how->p || !how->p->noise || !how->model.eval)
-        fd_fail(st, FD_EARG, where, "the process or the model is empty", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EARG, where, "the process or the model is empty");
     else if (!fd_scheme_name(how->scheme))
-        fd_fail(st, FD_EARG, where, "no such scheme", 1, how->scheme, 0, 0);
+        FD_FAIL(st, FD_EARG, where, "no such scheme", how->scheme);
     else if (how->scheme == FD_ANCESTRAL_OPTIMAL && !how->model.var)
         fd_fail_name(st, FD_EARG, where, "the model has no variance, which this scheme needs",
                      fd_scheme_name(how->scheme));
     else if (how->corrector < FD_CORRECT_NONE || how->corrector > FD_CORRECT_SNR
              || (how->corrector && !(how->cprm >= 0)))
-        fd_fail(st, FD_EARG, where, "no such corrector", 1, how->corrector, 0, 0);
+        FD_FAIL(st, FD_EARG, where, "no such corrector", how->corrector);
     else if (how->scheme == FD_ANNEALED && !how->corrector)
-        fd_fail(st, FD_EARG, where, "annealed needs a corrector", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EARG, where, "annealed needs a corrector");
     else if (!(how->churn >= 0) || (how->churn > 0 && how->scheme == FD_PF_MULTISTEP))
-        fd_fail(st, FD_EARG, where, "churn is negative, or with pf-multistep", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EARG, where, "churn is negative, or with pf-multistep");
     return !st->code;
 }
 
@@ -2067,7 +2050,7 @@ void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, co
 {
     if (!x || !step_ready(how, "fd_advance", scratch.st)) return;
     if (!(s < t)) {
-        fd_fail(scratch.st, FD_EARG, "fd_advance", "times must fall", 0, 0, 0, 0);
+        FD_FAIL(scratch.st, FD_EARG, "fd_advance", "times must fall");
         return;
     }
     step_run(how, t, NULL, t, s, b, x, xi, d, scratch);
@@ -2137,12 +2120,12 @@ static void step_begin(const fd_sampler *how, fd_rng r, int first, int b, fd_rea
     ptrdiff_t n = fd_size(&p->noise->s);
     double *tb = fd_raw(&scratch, double, b);
     if (how->start < FD_START_NOISE || how->start > FD_START_MATCHED)
-        fd_fail(scratch.st, FD_EARG, "fd_begin", "no such start", 1, how->start, 0, 0);
+        FD_FAIL(scratch.st, FD_EARG, "fd_begin", "no such start", how->start);
     int matched = how->start == FD_START_MATCHED;
     fd_real *x0 = matched ? fd_new(&scratch, fd_real, b * n) : NULL;
     if (matched && how->cov && fd_size(&how->cov->s) != n)
-        fd_fail(scratch.st, FD_ESHAPE, "fd_begin", "data and noise have different points", 2,
-                fd_size(&how->cov->s), n, 0);
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_begin", "data and noise have different points",
+                fd_size(&how->cov->s), n);
     if (scratch.st->code) return;
     for (int i = 0; i < b; i++) tb[i] = how->t[0];
     fd_cov_draw(p->noise, r, first, b, x, scratch);
@@ -2160,10 +2143,10 @@ fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b)
 {
     if (!step_ready(how, "fd_begin", a->st)) return NULL;
     if (how->steps < 1 || b < 1)
-        fd_fail(a->st, FD_EARG, "fd_begin", "needs steps and functions", 2, how->steps, b, 0);
+        FD_FAIL(a->st, FD_EARG, "fd_begin", "needs steps and functions", how->steps, b);
     for (int i = 0; i < how->steps && !a->st->code; i++)
         if (!(how->t[i] > how->t[i + 1]))
-            fd_fail(a->st, FD_EARG, "fd_begin", "times must fall; step", 1, i, 0, 0);
+            FD_FAIL(a->st, FD_EARG, "fd_begin", "times must fall; step", i);
     ptrdiff_t n = b * fd_size(&how->p->noise->s);
     fd_run *run = fd_new(a, fd_run, 1);
     fd_real *x = fd_new(a, fd_real, n), *d = fd_new(a, fd_real, n);
@@ -2251,8 +2234,7 @@ int fd_step(fd_run *run, fd_arena scratch)
     }
     if (scratch.st->code) return 0;
     if (!step_finite(n, x)) {
-        fd_fail(scratch.st, FD_ENAN, "fd_step", "the state is not finite after step", 1, k + 1,
-                0, 0);
+        FD_FAIL(scratch.st, FD_ENAN, "fd_step", "the state is not finite after step", k + 1);
         return 0;
     }
     memcpy(run->x, x, (size_t)n * sizeof *x);
@@ -2324,7 +2306,7 @@ static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int 
         for (ptrdiff_t k = 0; k < modes && (i == 0 || t[i] != t[i - 1]); k++) {
             double c[3];
             const char *why = lam[k] > 0 ? trace_slope(kind, p, t[i], tr->mu[k], c) : NULL;
-            if (why) { fd_fail(scratch.st, FD_EARG, "fd_loglik", why, 0, 0, 0, 0); return; }
+            if (why) { FD_FAIL(scratch.st, FD_EARG, "fd_loglik", why); return; }
             per[k] = 0;
             if (!(lam[k] > 0)) continue;
             fd_coef f = p->law(p, t[i], tr->mu[k]);
@@ -2356,7 +2338,7 @@ static void trace_start(const char *where, const fd_sampler *how, const double *
     const fd_space *s = &p->noise->s;
     int matched = how->start == FD_START_MATCHED;
     if (matched && how->cov && !space_same(s, &how->cov->s))
-        fd_fail(scratch.st, FD_ESHAPE, where, "data and noise have different modes", 0, 0, 0, 0);
+        FD_FAIL(scratch.st, FD_ESHAPE, where, "data and noise have different modes");
     if (scratch.st->code) return;
     if (matched && how->mean) fd_to_modes(s, 1, how->mean, A, scratch);
     for (ptrdiff_t k = 0; k < s->modes; k++) {
@@ -2410,12 +2392,12 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     int adaptive = how->scheme == FD_PF_ADAPTIVE;
     if ((!adaptive && (how->scheme < FD_PF_HEUN || how->scheme > FD_PF_RK4)) || how->steps < 1 || b < 1
         || probes < 0)
-        fd_fail(st, FD_EARG, where,
-                "needs steps of pf-heun, pf-midpoint, pf-rk4 or pf-adaptive; scheme", 1, how->scheme, 0, 0);
+        FD_FAIL(st, FD_EARG, where,
+                "needs steps of pf-heun, pf-midpoint, pf-rk4 or pf-adaptive; scheme", how->scheme);
     else if (probes ? !how->model.vjp || how->model.predicts > FD_VELOCITY || s->basis
                     : !how->model.var)
-        fd_fail(st, FD_EARG, where,
-                "the model has no variance, or for probes no derivative on a grid", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EARG, where,
+                "the model has no variance, or for probes no derivative on a grid");
     fd_real *y = fd_raw(&scratch, fd_real, b * n), *d = fd_raw(&scratch, fd_real, b * n);
     fd_real *z = fd_raw(&scratch, fd_real, (size_t)probes * (size_t)(b * n));
     fd_real *A = fd_new(&scratch, fd_real, s->ch * modes), *u = fd_raw(&scratch, fd_real, s->ch * modes);
@@ -2489,7 +2471,7 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
     const fd_space *s = &p->noise->s;
     ptrdiff_t points = fd_size(s), modes = s->modes, n = s->ch * modes;
     if (how->steps < 1 || b < 1 || pairs < 0)
-        fd_fail(st, FD_EARG, where, "needs steps and functions", 2, how->steps, b, 0);
+        FD_FAIL(st, FD_EARG, where, "needs steps and functions", how->steps, b);
     fd_real *x = fd_raw(&scratch, fd_real, b * points), *xi = fd_raw(&scratch, fd_real, b * points);
     fd_real *u0 = fd_raw(&scratch, fd_real, b * n), *A = fd_new(&scratch, fd_real, n);
     double *tb = fd_raw(&scratch, double, b), *sum = fd_new(&scratch, double, 3 * (size_t)b);
@@ -2603,8 +2585,7 @@ void fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const f
     if (predicts == FD_NOISE) memmove(y, z, (size_t)b * (size_t)fd_size(&p->noise->s) * sizeof *y);
     else if (predicts == FD_VELOCITY)
         ends_apply("fd_interpolant_target", p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
-    else fd_fail(scratch.st, FD_EARG, "fd_interpolant_target", "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts,
-                 0, 0);
+    else FD_FAIL(scratch.st, FD_EARG, "fd_interpolant_target", "needs FD_VELOCITY or FD_NOISE; kind", predicts);
 }
 
 typedef struct { fd_interpolant p; int predicts; mix e[2]; } ends_model;
@@ -2659,8 +2640,8 @@ static void ends_eval(const void *self, const fd_space *s, int b, const fd_real 
     ptrdiff_t n = s->ch * s->modes;
     if (scratch.st->code) return;
     if (!space_same(s, &o->p.noise->s)) {
-        fd_fail(scratch.st, FD_ESHAPE, "fd_oracle_interpolant", "not the space it was made for; points", 1,
-                s->points, 0, 0);
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_oracle_interpolant", "not the space it was made for; points",
+                s->points);
         return;
     }
     int pairs = o->e[0].n * o->e[1].n;
@@ -2692,7 +2673,7 @@ fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int pre
     const char *where = "fd_oracle_interpolant";
     if (a->st->code || !p->noise) return (fd_model){ 0 };
     if (predicts != FD_VELOCITY && predicts != FD_NOISE)
-        fd_fail(a->st, FD_EARG, where, "needs FD_VELOCITY or FD_NOISE; kind", 1, predicts, 0, 0);
+        FD_FAIL(a->st, FD_EARG, where, "needs FD_VELOCITY or FD_NOISE; kind", predicts);
     ends_model *o = fd_new(a, ends_model, 1);
     if (!o) return (fd_model){ 0 };
     o->p = *p;
@@ -2727,8 +2708,7 @@ void fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_mo
     if (scratch.st->code || !p->noise) return;
     if (!(c >= 0) || !u->eval || u->predicts != FD_VELOCITY
         || (c > 0 && (!e || !e->eval || e->predicts != FD_NOISE))) {
-        fd_fail(scratch.st, FD_EARG, where, "needs a model of the velocity, and for c > 0 one of the noise", 0,
-                0, 0, 0);
+        FD_FAIL(scratch.st, FD_EARG, where, "needs a model of the velocity, and for c > 0 one of the noise");
         return;
     }
     const fd_space *s = &p->noise->s;
@@ -2759,8 +2739,8 @@ void fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, f
     if (scratch.st->code) return;
     if (scheme < FD_SDE_EULER || scheme > FD_SDE_PLATEN || !(h > 0)
         || (scheme == FD_SDE_MILSTEIN && !e->dg)) {
-        fd_fail(scratch.st, FD_EARG, "fd_sde_step", "no such scheme, no derivative, or h <= 0", 1,
-                scheme, 0, 0);
+        FD_FAIL(scratch.st, FD_EARG, "fd_sde_step", "no such scheme, no derivative, or h <= 0",
+                scheme);
         return;
     }
     fd_real *f = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);

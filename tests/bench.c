@@ -452,7 +452,7 @@ static void map_ours(const job *j)
 {
     fd_arena mem = j->mem;
     fd_tape t = fd_tape_begin(&mem, j->n[2] ? FD_GRAD : FD_EVAL);
-    fd_var *x = fd_leaf(&t, 1, &j->n[1], j->x), *y = fd_map(&t, x, j->n[0]), *dx;
+    fd_var *x = fd_param(&t, 1, &j->n[1], j->x, NULL), *y = fd_map(&t, x, j->n[0]), *dx;
     if (j->n[2]) fd_grad(&t, y, fd_input(&t, 1, &j->n[1], j->y), 1, &x, &dx);
 }
 
@@ -635,7 +635,7 @@ static void rows_ours(const job *j)
     fd_tape t = fd_tape_begin(&mem, FD_GRAD);
     fd_var *v[3], *dv[3], *y;
     for (int i = 0; i < 3; i++)
-        v[i] = heads || !i ? fd_leaf(&t, 3, shape, j->x + i * size) : fd_leaf(&t, 1, &w, j->x + i * size);
+        v[i] = heads || !i ? fd_param(&t, 3, shape, j->x + i * size, NULL) : fd_param(&t, 1, &w, j->x + i * size, NULL);
     y = heads ? fd_attention(&t, v[0], v[1], v[2], heads) : fd_layernorm(&t, v[0], v[1], v[2], 1e-6);
     fd_grad(&t, y, fd_input(&t, 3, shape, j->y), 3, v, dv);
 }

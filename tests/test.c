@@ -109,7 +109,7 @@ static double graph_value(fd_arena a, const test_graph *g, int mode, int order, 
     fd_var *in[TEST_IN], *dx[TEST_IN], *s = NULL;
     char why[256];
     double sum = 0;
-    for (int i = 0; i < g->in; i++) in[i] = fd_leaf(&t, g->nd[i], g->n[i], x[i]);
+    for (int i = 0; i < g->in; i++) in[i] = fd_param(&t, g->nd[i], g->n[i], x[i], NULL);
     fd_var *y = g->f(&t, in, g->o);
     y = y ? fd_mul(&t, y, fd_input(&t, y->nd, y->n, w)) : NULL;
     if (order) {

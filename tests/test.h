@@ -40,6 +40,14 @@ typedef struct {
 } test_graph;
 void test_graphs(size_t count, const test_graph *g, double tol);
 
+/* DDPM's chain with linear betas */
+static inline fd_process ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT)
+{
+    double beta[1000];
+    fd_beta_schedule(FD_BETA_LINEAR, T, beta1, betaT, beta);
+    return fd_ddpm_betas(a, noise, T, beta);
+}
+
 /* threads to use from here on, and how many there may be; nothing without OpenMP */
 static inline void test_use_threads(int n)
 {

@@ -190,8 +190,8 @@ static void test_attention(fd_arena mem)
         for (int mode = 0; mode < 3; mode++) {
             fd_arena b = a;
             fd_tape t = fd_tape_begin(&b, mode);
-            fd_var *x[3] = { fd_leaf(&t, 3, S(B, n, d), q), fd_leaf(&t, 3, S(B, m, d), kk),
-                             fd_leaf(&t, 3, S(B, m, e), v) };
+            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL), fd_param(&t, 3, S(B, m, d), kk, NULL),
+                             fd_param(&t, 3, S(B, m, e), v, NULL) };
             fd_var *y = over ? fd_attention_over(&t, x[0], x[1], x[2], H, weight)
                              : fd_attention(&t, x[0], x[1], x[2], H);
             if (!y) { OK(0, "%s", reason(b.st)); return; }
@@ -204,8 +204,8 @@ static void test_attention(fd_arena mem)
         for (int i = 0; i < 2; i++) {
             fd_arena b = a;
             fd_tape t = fd_tape_begin(&b, FD_GRAD);
-            fd_var *x[3] = { fd_leaf(&t, 3, S(B, n, d), q), fd_leaf(&t, 3, S(B, m, d), kk),
-                             fd_leaf(&t, 3, S(B, m, e), v) }, *g[3];
+            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL), fd_param(&t, 3, S(B, m, d), kk, NULL),
+                             fd_param(&t, 3, S(B, m, e), v, NULL) }, *g[3];
             test_use_threads(i + 1);
             fd_grad(&t, fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE), NULL, 3, x,
                     g);
@@ -220,8 +220,8 @@ static void test_attention(fd_arena mem)
         fd_var *g[2][3];
         for (int mode = FD_GRAD; mode <= FD_GRAD2; mode++) {
             t.mode = mode;
-            fd_var *x[3] = { fd_leaf(&t, 3, S(B, n, d), q), fd_leaf(&t, 3, S(B, m, d), kk),
-                             fd_leaf(&t, 3, S(B, m, e), v) };
+            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL), fd_param(&t, 3, S(B, m, d), kk, NULL),
+                             fd_param(&t, 3, S(B, m, e), v, NULL) };
             fd_var *y = fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE);
             fd_grad(&t, y, NULL, 3, x, g[mode - FD_GRAD]);
         }
@@ -366,8 +366,8 @@ static void test_small(fd_arena mem)
         fd_tape s = fd_tape_begin(&b, FD_GRAD2);
         fd_var *in[2][2], *got[2][5] = { { NULL } };
         for (int dense = 0; dense < 2; dense++) {
-            fd_var *W = in[dense][1] = fd_leaf(&s, d + 2, nw, R), **g = got[dense];
-            in[dense][0] = fd_leaf(&s, d + 2, nx, xs);
+            fd_var *W = in[dense][1] = fd_param(&s, d + 2, nw, R, NULL), **g = got[dense];
+            in[dense][0] = fd_param(&s, d + 2, nx, xs, NULL);
             if (dense) {
                 int wide[6];
                 memcpy(wide, nw, sizeof wide);
@@ -487,23 +487,23 @@ static void test_errors(fd_arena a)
             ""
         };
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *m = fd_leaf(&t, 2, S(4, 5), x), *q = fd_leaf(&t, 3, S(2, 4, 6), x), *y = m;
-        fd_var *im = fd_leaf(&t, 4, S(1, 4, 6, 2), x), *v5 = fd_leaf(&t, 1, S(5), x);
+        fd_var *m = fd_param(&t, 2, S(4, 5), x, NULL), *q = fd_param(&t, 3, S(2, 4, 6), x, NULL), *y = m;
+        fd_var *im = fd_param(&t, 4, S(1, 4, 6, 2), x, NULL), *v5 = fd_param(&t, 1, S(5), x, NULL);
         switch (k) {
-        case 0: y = fd_softmax(&t, fd_leaf(&t, 0, NULL, x)); break;
-        case 1: y = fd_layernorm(&t, m, fd_leaf(&t, 1, S(4), x), v5, 1e-6); break;
+        case 0: y = fd_softmax(&t, fd_param(&t, 0, NULL, x, NULL)); break;
+        case 1: y = fd_layernorm(&t, m, fd_param(&t, 1, S(4), x, NULL), v5, 1e-6); break;
         case 2: y = fd_layernorm(&t, m, v5, m, 1e-6); break;
         case 3: y = fd_attention(&t, q, m, q, 2); break;
-        case 4: y = fd_attention(&t, q, q, fd_leaf(&t, 3, S(2, 3, 6), x), 2); break;
-        case 5: y = fd_attention(&t, q, fd_leaf(&t, 3, S(2, 4, 4), x), q, 2); break;
+        case 4: y = fd_attention(&t, q, q, fd_param(&t, 3, S(2, 3, 6), x, NULL), 2); break;
+        case 5: y = fd_attention(&t, q, fd_param(&t, 3, S(2, 4, 4), x, NULL), q, 2); break;
         case 6: y = fd_attention(&t, q, q, q, 4); break;
         case 7: y = fd_patches(&t, m, S(1)); break;
         case 8: y = fd_patches(&t, im, S(2, 4)); break;
         case 9: y = fd_unpatches(&t, q, 4, S(1, 1, 1, 1), S(1, 1, 1, 1)); break;
         case 10: y = fd_unpatches(&t, q, 2, S(4, 6), S(2, 2)); break;
         case 11: y = fd_conv3(&t, im, q); break;
-        case 12: y = fd_conv3(&t, im, fd_leaf(&t, 4, S(3, 5, 2, 2), x)); break;
-        case 13: y = fd_conv3(&t, im, fd_leaf(&t, 4, S(3, 3, 3, 2), x)); break;
+        case 12: y = fd_conv3(&t, im, fd_param(&t, 4, S(3, 5, 2, 2), x, NULL)); break;
+        case 13: y = fd_conv3(&t, im, fd_param(&t, 4, S(3, 3, 3, 2), x, NULL)); break;
         case 14: y = fd_regrid(&t, q, 2, NULL, S(2, 2)); break;
         case 15: y = fd_regrid(&t, im, 2, NULL, S(2, 0)); break;
         case 16: y = fd_groupnorm(&t, m, 2, 1, v5, v5, 0); break;
@@ -976,7 +976,7 @@ static void test_blocks(fd_arena mem)
             for (int i = 0; i < 3; i++) to[i] = fd_new(&a, fd_real, count[i]);
             fd_arena c = a;
             fd_tape t = fd_tape_begin(&c, mode);
-            fd_var *in = fd_leaf(&t, 3, n, x), *u = fd_forward(net, &t, &s, in, time), *d = NULL;
+            fd_var *in = fd_param(&t, 3, n, x, NULL), *u = fd_forward(net, &t, &s, in, time), *d = NULL;
             fd_var *l = fd_mse_loss(&t, &s, u, y, NULL);
             if (!l) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
             loss[mode] = (double)l->x[0];
@@ -1669,7 +1669,7 @@ static void test_meta(fd_arena mem)
 
         /* the first step is the gradient of the loss, cut */
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *vm = fd_leaf(&t, 2, S(2, M), m), *g;
+        fd_var *vm = fd_param(&t, 2, S(2, M), m, NULL), *g;
         fd_var *end = fd_adapt(&t, 1, clip, vm, fd_input(&t, 1, &M, rate), inner_loss, &in);
         fd_grad(&t, inner_loss(&in, &t, vm), NULL, 1, &vm, &g);
         for (int i = 0; i < 2 * M && end && g; i++) {
@@ -1687,7 +1687,7 @@ static void test_meta(fd_arena mem)
             fd_status st;
             fd_arena b = fd_arena_over(a.beg, size, &st);
             fd_tape u = fd_tape_begin(&b, FD_GRAD2);
-            vm = fd_leaf(&u, 2, S(2, M), m);
+            vm = fd_param(&u, 2, S(2, M), m, NULL);
             vm = fd_adapt(&u, steps, clip, vm, fd_input(&u, 1, &M, rate), inner_loss, &in);
             fd_backward(&u, inner_loss(&in, &u, vm));
             refused += st.code == FD_ENOMEM;
@@ -1737,7 +1737,7 @@ static void test_adapting(fd_arena mem)
         for (int i = 0; i < 2 * M; i++) by[i] = h->rates ? net->w[own + i % M] : (fd_real)h->rate;
         for (int i = 0; i <= h->inner; i++) {
             fd_tape t = fd_tape_begin(&a, FD_GRAD);
-            fd_var *vm = fd_leaf(&t, 2, S(2, M), m), *g = NULL;
+            fd_var *vm = fd_param(&t, 2, S(2, M), m, NULL), *g = NULL;
             fd_var *f = fd_inr(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time, vm);
             fd_grad(&t, fd_mse_loss(&t, &s, f, x, NULL), NULL, 1, &vm, &g);
             if (!g) { OK(0, "%s", reason(a.st)); return; }

@@ -13,16 +13,16 @@ static void explain(void)
         int code;
         const char *what;
         int nv;
-        long long v[3];
+        long long v[4];
         const char *name, *text;
     } rows[] = {
-        { FD_OK, "nothing", 0, { 0, 0, 0 }, "", "" },
-        { FD_EARG, "no such thing", 0, { 0, 0, 0 }, "", "here: no such thing" },
-        { FD_ESHAPE, "inner sizes differ", 2, { 32, 64, 0 }, "",
+        { FD_OK, "nothing", 0, { 0, 0, 0, 0 }, "", "" },
+        { FD_EARG, "no such thing", 0, { 0, 0, 0, 0 }, "", "here: no such thing" },
+        { FD_ESHAPE, "inner sizes differ", 2, { 32, 64, 0, 0 }, "",
           "here: inner sizes differ: 32, 64" },
-        { FD_EDATA, "extremes", 3, { LLONG_MIN, 0, LLONG_MAX }, "",
+        { FD_EDATA, "extremes", 3, { LLONG_MIN, 0, LLONG_MAX, 0 }, "",
           "here: extremes: -9223372036854775808, 0, 9223372036854775807" },
-        { FD_EIO, "cannot open", 0, { 0, 0, 0 }, "a/b.npy", "here: cannot open: a/b.npy" },
+        { FD_EIO, "cannot open", 0, { 0, 0, 0, 0 }, "a/b.npy", "here: cannot open: a/b.npy" },
     };
     char buf[128], shortened[12];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -31,7 +31,7 @@ static void explain(void)
         if (rows[i].name[0]) fd_fail_name(&st, rows[i].code, "here", rows[i].what, rows[i].name);
         else if (rows[i].code)
             fd_fail(&st, rows[i].code, "here", rows[i].what, rows[i].nv, rows[i].v[0], rows[i].v[1],
-                    rows[i].v[2]);
+                    rows[i].v[2], rows[i].v[3]);
         OK(fd_explain(&st, buf, sizeof buf) == rows[i].code, "row %d", (int)i);
         OK(!strcmp(buf, rows[i].text), "row %d: '%s'", (int)i, buf);
         memset(shortened, 'x', sizeof shortened);
@@ -41,13 +41,29 @@ static void explain(void)
         OK(strlen(shortened) < sizeof shortened - 1, "row %d shortened", (int)i);
         OK(fd_explain(&st, NULL, 0) == rows[i].code, "no room at all");
     }
+    static const char *const counted[] = { "here: n", "here: n: 1", "here: n: 1, 2", "here: n: 1, 2, 3",
+                                           "here: n: 1, 2, 3, -4" };
+    for (int n = 0; n <= 4; n++) {
+        fd_status own;
+        fd_arena_over(NULL, 0, &own);
+        switch (n) {
+        case 0: FD_FAIL(&own, FD_EARG, "here", "n"); break;
+        case 1: FD_FAIL(&own, FD_EARG, "here", "n", 1); break;
+        case 2: FD_FAIL(&own, FD_EARG, "here", "n", 1, (size_t)2); break;
+        case 3: FD_FAIL(&own, FD_EARG, "here", "n", 1, 2, (short)3); break;
+        case 4: FD_FAIL(&own, FD_EARG, "here", "n", 1, 2, 3, -4); break;
+        }
+        fd_status copy = { .size = 7, .low = 3 };
+        OK(fd_fail_as(&copy, &own) == FD_EARG && copy.size == 7 && copy.low == 3, "a failure copied");
+        OK(fd_explain(&copy, buf, sizeof buf) == FD_EARG && !strcmp(buf, counted[n]), "%d numbers: '%s'", n, buf);
+    }
     fd_status st;
     char path[301];
     fd_arena_over(NULL, 0, &st);
     memset(path, 'p', 300);
     strcpy(path + 290, "/end.npy");
     fd_fail_name(&st, FD_EIO, "w", "x", path);
-    fd_fail(&st, FD_EARG, "later", "ignored", 0, 0, 0, 0);
+    FD_FAIL(&st, FD_EARG, "later", "ignored");
     fd_explain(&st, buf, sizeof buf);
     OK(st.code == FD_EIO && strlen(buf) == 6 + 95 && !strcmp(buf + strlen(buf) - 8, "/end.npy"),
        "long name: '%s'", buf);
@@ -644,7 +660,7 @@ static void cholesky(fd_arena a)
         fd_status st = { 0 };
         memcpy(A, bad, sizeof A);
         if (way == 1) A[4] = NAN;
-        if (way == 2) fd_fail(&st, FD_EIO, "x", "y", 0, 0, 0, 0);
+        if (way == 2) FD_FAIL(&st, FD_EIO, "x", "y");
         OK(fd_cholesky(&st, 3, A) == (way == 2 ? FD_EIO : FD_EDATA), "way %d", way);
         fd_explain(&st, buf, sizeof buf);
         OK(!strcmp(buf, way == 0 ? "fd_cholesky: not positive definite at row: 2" : way == 1

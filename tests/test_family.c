@@ -404,7 +404,7 @@ static void check_numbers(void)
     fd_arena a = test_arena(16 << 20, &st);
     double lam = .7, c = .25, mu = 1.3;
     fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
-    fd_process vp = fd_vp(noise, .1, 20), dd = fd_ddpm(&a, noise, 1000, 1e-4, .02);
+    fd_process vp = fd_vp(noise, .1, 20), dd = ddpm(&a, noise, 1000, 1e-4, .02);
     fd_process hdm = fd_vp_cosine(noise), ou = fd_ou(noise, 7), dl = fd_driftless(noise, 10);
     NEAR(fd_terminal(&vp, NULL, c0, a).m, .00657, 5e-6, "VP: m(T)");
     NEAR(fd_terminal(&dd, NULL, c0, a).m, .00635, 5e-6, "DDPM: m(T)");
@@ -820,7 +820,7 @@ static void check_chain_kl(void)
     fd_arena a = test_arena(1 << 20, &st);
     double lam = .7, c = .25, mu = 1.3, x0 = 1.9, gap[2], beta[400];
     fd_cov *noise = single(&a, lam);
-    fd_process p = fd_ddpm(&a, noise, 10, 1e-3, .3), lad = fd_ladder(noise, .01, 3, 6);
+    fd_process p = ddpm(&a, noise, 10, 1e-3, .3), lad = fd_ladder(noise, .01, 3, 6);
     for (int t = 1; t <= 10; t++) {
         double b = 1e-3 + (.3 - 1e-3) * (t - 1) / 9, g = pow(fd_law(&p, t, 0).m, 2);
         double g1 = pow(fd_law(&p, t - 1, 0).m, 2), bt = t > 1 ? b * (1 - g1) / (1 - g) : b;
@@ -955,7 +955,7 @@ static void check_time_law(void)
         OK(in == 0, "range");
     }
     /* a chain: whole steps, sum of weights; many modes: the law has the sum of squares */
-    fd_process dd = fd_ddpm(&a, noise, 10, 1e-3, .3);
+    fd_process dd = ddpm(&a, noise, 10, 1e-3, .3);
     fd_time_law *law = fd_time_law_new(&a, &dd, c0, FD_NORM_H, 0, FD_NOISE);
     fd_time_draw(law, fd_seed(53), 0, B, t, w);
     double sum = 0, seen[11] = { 0 };

@@ -69,7 +69,7 @@ static void spectra(void)
         double few[3] = { 0, 0, -1 };
         fd_spectrum(&s, 40, x, 2, few, a);
         OK(few[0] == e[0] && few[1] == e[1] && few[2] == -1, "row %d: fewer bins", (int)r);
-        fd_fail(&st, FD_EARG, "test", "", 0, 0, 0, 0);
+        FD_FAIL(&st, FD_EARG, "test", "");
         fd_spectrum(&s, 40, x, 3, few, a);
         OK(few[0] == e[0] && few[2] == -1, "row %d: after a failure", (int)r);
     }

@@ -132,8 +132,8 @@ static void test_spectral_values(fd_arena mem)
             *want = fd_raw(&a, fd_real, sy);
         by_definition(c, x, w, want);
         fd_tape t = fd_tape_begin(&a, FD_GRAD2);
-        fd_var *vx = fd_leaf(&t, d + 2, nx, x), *vw = fd_leaf(&t, d + 3, nw, w),
-            *vz = fd_leaf(&t, d + 2, ny, z), *g[2];
+        fd_var *vx = fd_param(&t, d + 2, nx, x, NULL), *vw = fd_param(&t, d + 3, nw, w, NULL),
+            *vz = fd_param(&t, d + 2, ny, z, NULL), *g[2];
         fd_var *y = fd_spectral(&t, vx, vw, d, c->lo, c->hi);
         OK(y && !a.st->code, "case %d: %s", (int)k, explain(a.st));
         if (!y) { a.st->code = 0; continue; }
@@ -151,7 +151,7 @@ static void test_spectral_values(fd_arena mem)
         /* the other two operators of the family against this one: d/dz <q, S*(z, w)> = S(q, w), ..
          * */
         fd_real *q = normals(&a, 4, sx), *r = normals(&a, 5, sw), *qs = fd_raw(&a, fd_real, sy);
-        fd_var *vq = fd_leaf(&t, d + 2, nx, q), *vr = fd_leaf(&t, d + 3, nw, r), *h[2], *u, *ug[2];
+        fd_var *vq = fd_param(&t, d + 2, nx, q, NULL), *vr = fd_param(&t, d + 3, nw, r, NULL), *h[2], *u, *ug[2];
         fd_grad(&t, g[0], vq, 2, (fd_var *[]){ vz, vw }, h);
         by_definition(c, q, w, qs);
         if (!h[0] || !h[1]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code =
@@ -186,7 +186,7 @@ static double second_order(const spectral_case *c, fd_real *x, fd_real *w, const
     int nx[5], ny[5], nw[6], d = c->axes;
     sizes(c, nx, ny, nw);
     fd_tape t = fd_tape_begin(&a, FD_GRAD2);
-    fd_var *v[2] = { fd_leaf(&t, d + 2, nx, x), fd_leaf(&t, d + 3, nw, w) }, *g[2], *h[2];
+    fd_var *v[2] = { fd_param(&t, d + 2, nx, x, NULL), fd_param(&t, d + 3, nw, w, NULL) }, *g[2], *h[2];
     fd_var *y = fd_spectral(&t, v[0], v[1], d, c->lo, c->hi);
     y = fd_mul(&t, fd_mul(&t, fd_map(&t, y, FD_SQUARE), y), fd_input(&t, d + 2, ny, cc));
     fd_grad(&t, y, NULL, 2, v, g);
@@ -370,8 +370,8 @@ static void test_cov_and_fit(fd_arena mem)
             *want = fd_new(&a, fd_real, size), *y = normals(&a, 3, size);
         fd_cov_pow(c, p, 3, x, want, a);
         fd_tape t = fd_tape_begin(&a, FD_GRAD2);
-        fd_var *vx = fd_leaf(&t, 3, nx, x), *v = fd_cov_apply(&t, c, p, vx),
-            *vz = fd_leaf(&t, 3, nx, z), *g, *gg;
+        fd_var *vx = fd_param(&t, 3, nx, x, NULL), *v = fd_cov_apply(&t, c, p, vx),
+            *vz = fd_param(&t, 3, nx, z, NULL), *g, *gg;
         fd_grad(&t, v, vz, 1, &vx, &g);
         /* linear: the gradient of the gradient is C^p x again */
         fd_grad(&t, g, vx, 1, &vz, &gg);
@@ -641,7 +641,7 @@ static double probe(fd_net *net, const fd_space *s, int b, fd_real *x, const dou
     fd_tape t = fd_tape_begin(&a, mode);
     int nx[3] = { b, net->arch.in, (int)s->points }, nz[3] = { b, net->arch.out, (int)s->points },
         one[1] = { 1 };
-    fd_var *v = fd_leaf(&t, 3, nx, x), *g;
+    fd_var *v = fd_param(&t, 3, nx, x, NULL), *g;
     fd_var *y = fd_sum_to(&t, fd_mul(&t, fd_forward(net, &t, s, v, time), fd_input(&t, 3, nz, z)),
                           1, one);
     if (!y) { OK(0, "%s", explain(a.st)); return 0; }

@@ -49,7 +49,7 @@ static void processes(fd_arena *a, const fd_cov *noise, fd_process p[PROCS])
     p[4] = fd_ve(noise, .01, 50);
     p[5] = fd_driftless(noise, 10);
     p[6] = fd_flow(noise, 1e-4);
-    p[7] = fd_ddpm(a, noise, 1000, 1e-4, .02);
+    p[7] = ddpm(a, noise, 1000, 1e-4, .02);
     p[8] = heat(noise);
 }
 
@@ -117,14 +117,14 @@ static void check_laws(void)
              "SNR identity");
     }
     OK(!st.code, "status");
-    fd_process bad = fd_ddpm(&a, noise, 0, 1e-4, .02);
+    fd_process bad = ddpm(&a, noise, 0, 1e-4, .02);
     OK(st.code == FD_EARG && !bad.noise, "ddpm with T = 0");
     char text[200];
     fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_ddpm: needs T >= 1; T: 0"), "explained as '%s'",
+    OK(!strcmp(text, "fd_ddpm_betas: needs T >= 1; T: 0"), "explained as '%s'",
        text);
     fd_arena b = test_arena(200, &st);
-    bad = fd_ddpm(&b, noise, 1000, 1e-4, .02);
+    bad = ddpm(&b, noise, 1000, 1e-4, .02);
     OK(st.code == FD_ENOMEM && !bad.noise, "ddpm without memory");
     fd_process ok = fd_ou(NULL, 2);                         /* of a failed covariance */
     NEAR(fd_law(&ok, 1, 3).m, exp(-.5), 1e-15, "law without noise");
@@ -1004,7 +1004,7 @@ static void check_golden(void)
                                            { 1, .01, -.072 }, { 1, .1, -.024 }, { 1, 4, -.0063 } };
         const double *r = row2[j];
         fd_cov *n1 = one_mode(&a, r[0]);
-        fd_process dd = fd_ddpm(&a, n1, 1000, 1e-4, .02);
+        fd_process dd = ddpm(&a, n1, 1000, 1e-4, .02);
         fd_times(&dd, FD_UNIFORM, 0, 1000, t);
         fd_sampler how = { .p = &dd, .t = t, .steps = 1000, .scheme = FD_ANCESTRAL };
         how.model = fd_oracle_gauss(&a, &dd, NULL, one_on(&a, n1, r[1]));
@@ -1037,9 +1037,9 @@ static void check_golden(void)
     fd_process dl = fd_driftless(n2, 10);
     fd_real mu2 = (fd_real).8;
     for (int i = 0; i < 2; i++)
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < 2; k++) {
             fd_sampler how = { .p = &dl, .t = t, .steps = 50 };
-            how.scheme = k == 0 ? FD_DRIFTLESS_EM : k == 1 ? FD_VE_PREDICTOR : FD_EULER_MARUYAMA;
+            how.scheme = k ? FD_VE_PREDICTOR : FD_EULER_MARUYAMA;
             how.model = fd_oracle_gauss(&a, &dl, &mu2, c2);
             dl.tmin = drift[i].tmin;
             fd_times(&dl, drift[i].rule, 0, 50, t);
@@ -1050,7 +1050,7 @@ static void check_golden(void)
     /* a point mass: Var = r dT (sum 1/j^2 + 1/N), and exactly r dT with ancestral noise */
     static const double em[3] = { 1.639768, 1.644884, 1.644934 };
     for (int k = 0, N = 10; k < 3; k++, N *= 10) {
-        fd_sampler how = { .p = &dl, .t = t, .steps = N - 1, .scheme = FD_DRIFTLESS_EM };
+        fd_sampler how = { .p = &dl, .t = t, .steps = N - 1, .scheme = FD_EULER_MARUYAMA };
         how.model = fd_oracle_gauss(&a, &dl, NULL, one_on(&a, n2, 0));
         double sum = 1. / N;
         for (int j = 1; j < N; j++) sum += 1. / j / j;
@@ -1058,7 +1058,7 @@ static void check_golden(void)
         moments w = law_of(&how, (moments){ 0, 20 }, a);
         NEAR(w.V / (20. / N), sum, TOL(1e-10, 1e-3), "point mass, N = %d", N);
         NEAR(w.V / (20. / N), em[k], TOL(6e-7, 1e-3), "point mass, N = %d", N);
-        how.scheme = FD_DRIFTLESS_ANCESTRAL;
+        how.scheme = FD_ANCESTRAL;
         w = law_of(&how, (moments){ 0, 20 }, a);
         NEAR(w.V / (20. / N), 1, TOL(1e-10, 1e-3), "point mass, ancestral, N = %d", N);
     }
@@ -1147,15 +1147,12 @@ static void check_rows(void)
     OK(!st.code, "status");
     /* driftless: EM and ancestral share the mean, the VE predictor is EM */
     double t = 2.385, s = .7;
-    fd_row em = fd_step_row(&p[5], FD_DRIFTLESS_EM, 0, t, s, 0, &st);
-    fd_row an = fd_step_row(&p[5], FD_DRIFTLESS_ANCESTRAL, 0, t, s, 0, &st);
+    fd_row em = fd_step_row(&p[5], FD_EULER_MARUYAMA, 0, t, s, 0, &st);
+    fd_row an = fd_step_row(&p[5], FD_ANCESTRAL, 0, t, s, 0, &st);
     fd_row want = { s / t, (t - s) / t, sqrt(t - s), 0 };
     NEAR(row_diff(em, want), 0, 1e-14, "driftless EM");
-    NEAR(row_diff(fd_step_row(&p[5], FD_EULER_MARUYAMA, 0, t, s, 0, &st), em), 0, 1e-14,
-         "EM is driftless EM");
     NEAR(row_diff(fd_step_row(&p[5], FD_VE_PREDICTOR, 0, t, s, 0, &st), em), 0, 1e-14,
          "VE predictor");
-    NEAR(row_diff(fd_step_row(&p[5], FD_ANCESTRAL, 0, t, s, 0, &st), an), 0, 1e-14, "ancestral");
     OK(em.ax == an.ax && em.aD == an.aD, "EM and ancestral share the mean");
     NEAR(an.sd * an.sd, (t - s) * s / t, 1e-14, "driftless ancestral: variance");
     /* [KER]: (u - beta e/sqrt(1 - gamma))/sqrt(1 - beta), e = (u - sqrt gamma D)/sqrt(1 - gamma) */
@@ -1179,7 +1176,6 @@ static void check_rows(void)
         { FD_ANCESTRAL_OPTIMAL, 0, 1, .9, FD_OK }, { FD_DDIM, 1, 1, .9, FD_OK },
             { FD_DDIM, 3, .5, .4, FD_EARG },
         { FD_VE_PREDICTOR, 0, .5, .4, FD_EARG }, { FD_VP_PREDICTOR, 0, .5, .4, FD_EARG },
-        { FD_DRIFTLESS_EM, 0, .5, .4, FD_EARG }, { FD_DRIFTLESS_ANCESTRAL, 0, .5, .4, FD_EARG },
         { FD_PF_HEUN, 0, .5, .4, FD_EARG }, { FD_SCHEMES, 0, .5, .4, FD_EARG },
         { FD_ANCESTRAL, 0, .3, 0, FD_OK }, { FD_DDIM, 0, .3, 0, FD_OK },
             { FD_PF_EULER, 0, .3, 0, FD_OK },
@@ -1400,11 +1396,10 @@ static void check_grids(void)
                 fd_arena a = all;
                 fd_real *u[2], *mean = NULL;
                 fd_space sp[2];
-                int driftless = scheme == FD_DRIFTLESS_EM || scheme == FD_DRIFTLESS_ANCESTRAL;
                 int ve = scheme == FD_VE_PREDICTOR;
                 if (scheme == FD_PF_ADAPTIVE || scheme == FD_ANNEALED) continue;
-                if (driftless ? proc != 2 : ve ? proc != 1 && proc != 2
-                    : scheme == FD_VP_PREDICTOR ? proc != 0 : proc == 2) continue;
+                if (ve ? proc != 1 && proc != 2
+                    : scheme == FD_VP_PREDICTOR && proc != 0) continue;
                 for (int k = 0; k < 2; k++) {
                     int n = k ? grid[g].big : grid[g].n;
                     sp[k] = fd_grid(&a, 1, &n, NULL, &grid[g].bc, CH);
@@ -1574,7 +1569,7 @@ static void check_loop(void)
     h2.model = fd_oracle_gauss(&a, &f0, NULL, fd_cov_matern(&a, &l, 1, .2, 2.5));
     for (int k = 0; k < FD_SCHEMES; k++) {
         if (k == FD_EULER_MARUYAMA || k == FD_EXPONENTIAL || k == FD_SEMI_ANALYTIC
-            || (k >= FD_VE_PREDICTOR && k <= FD_DRIFTLESS_ANCESTRAL)
+            || k == FD_VE_PREDICTOR || k == FD_VP_PREDICTOR
             || k == FD_STOCHASTIC_HEUN || k == FD_PF_ADAPTIVE || k == FD_ANNEALED) continue;
         h2.scheme = k, h2.eta = 0;
         fd_sample(&h2, fd_seed(95), 0, 1, x, a);
@@ -1752,7 +1747,7 @@ static int chain(fd_arena a, int k, fd_real *out, fd_real *copy)
     double t[4];
     fd_space s = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_matern(&a, &s, 1, .4, 1.5), *data = fd_cov_matern(&a, &s, 1, .3, 2.5);
-    fd_process p = k == 1 ? heat(noise) : k == 2 ? fd_ddpm(&a, noise, 20, 1e-3, .3)
+    fd_process p = k == 1 ? heat(noise) : k == 2 ? ddpm(&a, noise, 20, 1e-3, .3)
                                                  : fd_vp(noise, .1, 20);
     fd_sampler how = { .p = &p, .t = t, .steps = 3, .denoise = 1 };
     static const int scheme[] = { FD_ANCESTRAL_OPTIMAL, FD_STOCHASTIC_HEUN, FD_ANCESTRAL,
@@ -2005,7 +2000,7 @@ static void check_draw_times(void)
     fd_arena a = test_arena(1 << 20, &st);
     enum { B = 2000 };
     fd_cov *noise = one_mode(&a, .7);
-    fd_process p = fd_vp(noise, .1, 20), dd = fd_ddpm(&a, noise, 10, 1e-3, .3);
+    fd_process p = fd_vp(noise, .1, 20), dd = ddpm(&a, noise, 10, 1e-3, .3);
     double *t = fd_new(&a, double, B), *u = fd_new(&a, double, B), prm[2] = { -.4, .9 };
     for (int rule = FD_T_UNIFORM; rule <= FD_T_LOGNORMAL; rule++) {
         double m = 0, v = 0, mean, var, bad = 0;

@@ -358,7 +358,7 @@ static void space_errors(fd_arena a)
         OK(fd_inner(z, x, y) == 0 && fd_size(z) == 0, "inner product of nothing");
     }
     OK(y[0] == 3 && mu[0] == 3 && !st->code, "nothing done with nothing");
-    fd_fail(st, FD_EIO, "here", "before", 0, 0, 0, 0);
+    FD_FAIL(st, FD_EIO, "here", "before");
     fd_to_modes(&s, 1, x, y, a);
     fd_from_modes(&s, 1, x, y, a);
     fd_resample(&s, &s, 1, x, y, a);
@@ -1195,7 +1195,7 @@ static void cov_errors(fd_arena a)
         if (!round) fd_cov_draw_modes(q, fd_seed(1), 0, 1, y);
         OK(fd_cov_norm2(q, x, a) == 0 && y[0] == 5, "nothing done");
         OK(!round == !st->code, "and nothing recorded");
-        fd_fail(st, FD_EIO, "here", "before", 0, 0, 0, 0);
+        FD_FAIL(st, FD_EIO, "here", "before");
     }
     expect(st, FD_EIO, "here: before");
 }

@@ -170,7 +170,7 @@ static void test_third(void)
         for (int s = -2; s <= 2; s++) {
             fd_tape t = fd_tape_begin(&a, FD_GRAD2);
             for (int i = 0; i < N; i++) x[i] = (fd_real)((pos ? .8 : -2.9) + .243 * i + s * h);
-            fd_var *v = fd_leaf(&t, 1, S(N), x), *y = fd_map(&t, v, f);
+            fd_var *v = fd_param(&t, 1, S(N), x, NULL), *y = fd_map(&t, v, f);
             int order = 0;
             memset(d2[s + 2], 0, sizeof *d2);
             if (!s) memset(d3, 0, sizeof d3);
@@ -211,7 +211,7 @@ static void test_broadcast(void)
             nz[i] = nx[i] > ny[i] ? nx[i] : ny[i];
         }
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *v[2] = { fd_leaf(&t, 3, nx, x), fd_leaf(&t, 3 - drop, ny + drop, y) }, *d[2];
+        fd_var *v[2] = { fd_param(&t, 3, nx, x, NULL), fd_param(&t, 3 - drop, ny + drop, y, NULL) }, *d[2];
         fd_var *z[3] = { fd_add(&t, v[0], v[1]), fd_sub(&t, v[0], v[1]), fd_mul(&t, v[0], v[1]) };
         for (int k = 0; k < 3; k++) {
             memset(dx, 0, sizeof dx);
@@ -258,7 +258,7 @@ static void test_large(void)
     for (size_t r = 0; r < sizeof row / sizeof *row; r++) {
         const int *n = row[r].n, *to = row[r].to;
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *v = fd_leaf(&t, 3, n, x), *s = fd_sum_to(&t, v, 3, to), *y = fd_spread(&t, s, 3, n);
+        fd_var *v = fd_param(&t, 3, n, x, NULL), *s = fd_sum_to(&t, v, 3, to), *y = fd_spread(&t, s, 3, n);
         fd_var *z = fd_add(&t, v, s), *g[1];
         fd_grad(&t, z, NULL, 1, &v, g);
         OK(!st.code && g[0], "large %d", (int)r);
@@ -440,7 +440,7 @@ static fd_real map_x[POINTS];
 static void map_both(fd_arena a, int f, int n, fd_real *x, fd_real *y, fd_real *d)
 {
     fd_tape t = fd_tape_begin(&a, FD_GRAD);
-    fd_var *v = fd_leaf(&t, 1, &n, x), *w = fd_map(&t, v, f), *g;
+    fd_var *v = fd_param(&t, 1, &n, x, NULL), *w = fd_map(&t, v, f), *g;
     fd_grad(&t, w, NULL, 1, &v, &g);
     if (w && g) {
         memcpy(y, w->x, (size_t)n * sizeof *y);
@@ -637,8 +637,8 @@ static void test_errors(void)
 #define WRONG(mode, kind, message, expr) do { \
         a = fd_arena_over(mem, 1 << 16, &st); \
         fd_tape t_ = fd_tape_begin(&a, mode), *t = &t_; \
-        fd_var *u = fd_leaf(t, 2, S(3, 5), x), *v = fd_leaf(t, 2, S(3, 4), x), *d[1] = { u }; \
-        fd_var *c = fd_leaf(t, 3, S(2, 3, 5), x), *r = (expr); \
+        fd_var *u = fd_param(t, 2, S(3, 5), x, NULL), *v = fd_param(t, 2, S(3, 4), x, NULL), *d[1] = { u }; \
+        fd_var *c = fd_param(t, 3, S(2, 3, 5), x, NULL), *r = (expr); \
         fd_explain(&st, text, sizeof text); \
         OK(st.code == kind && !strcmp(text, message), "code %d: %s", st.code, text); \
         OK(!r && !fd_add(t, r, u) && !fd_map(t, u, FD_EXP), "no variable after a failure"); \
@@ -700,7 +700,7 @@ static void test_errors(void)
     fd_var *d[1];
     fd_grad(&t, NULL, NULL, 0, NULL, NULL);
     fd_backward(&t, NULL);
-    fd_grad(&t, fd_leaf(&t, 1, S(3), x), NULL, 1, (fd_var *[]){ NULL }, d);
+    fd_grad(&t, fd_param(&t, 1, S(3), x, NULL), NULL, 1, (fd_var *[]){ NULL }, d);
     OK(!fd_affine(&t, NULL, 1, 0) && !fd_map(&t, NULL, 0) && !fd_sum_to(&t, NULL, 0, NULL)
        && !fd_spread(&t, NULL, 0, NULL)
        && !fd_matmul(&t, 0, 0, NULL, NULL) && !fd_reshape(&t, NULL, 0, NULL)
@@ -720,8 +720,8 @@ static void test_rules(void)
     for (int i = 0; i < 6; i++) g[i] = i;
     char *beg = a.beg;
     fd_tape t = fd_tape_begin(&a, FD_GRAD);
-    fd_var *u = fd_leaf(&t, 2, S(2, 3), x), *p = fd_param(&t, 2, S(2, 3), w, g),
-        *other = fd_leaf(&t, 1, S(4), x), *d[3];
+    fd_var *u = fd_param(&t, 2, S(2, 3), x, NULL), *p = fd_param(&t, 2, S(2, 3), w, g),
+        *other = fd_param(&t, 1, S(4), x, NULL), *d[3];
     fd_var *y = fd_mul(&t, u, fd_map(&t, p, FD_SQUARE));
     OK(y && y->needs && y->op && !fd_input(&t, 1, S(2), x)->needs, "needs");
     fd_grad(&t, y, NULL, 3, (fd_var *[]){ u, other, p }, d);
@@ -749,7 +749,7 @@ static void test_rules(void)
     OK(a.beg == beg && !t.last, "fd_tape_end gives memory back");
 
     t = fd_tape_begin(&a, FD_EVAL);
-    u = fd_leaf(&t, 2, S(2, 3), x), p = fd_param(&t, 2, S(2, 3), w, g);
+    u = fd_param(&t, 2, S(2, 3), x, NULL), p = fd_param(&t, 2, S(2, 3), w, g);
     y = fd_mul(&t, u, p);
     OK(y && !y->needs && !y->op && !u->needs && !p->needs, "FD_EVAL records nothing");
     fd_tape_end(&t);
@@ -761,7 +761,7 @@ static void test_rules(void)
         was = w[4];
         w[4] = (fd_real)((double)w[4] + s * h);
         t = fd_tape_begin(&a, FD_GRAD2);
-        u = fd_leaf(&t, 2, S(2, 3), x), p = fd_param(&t, 2, S(3, 2), w, g);
+        u = fd_param(&t, 2, S(2, 3), x, NULL), p = fd_param(&t, 2, S(3, 2), w, g);
         y = fd_map(&t, fd_matmul(&t, 0, 0, u, p), FD_TANH);
         fd_grad(&t, y, NULL, 1, &u, d);
         OK(d[0] && d[0]->needs, "a gradient that can be differentiated again");
@@ -780,7 +780,7 @@ static void test_rules(void)
     NEAR(diff, 0, TOL(1e-8, 1e-3), "mixed second derivative");
     t = fd_tape_begin(&a, FD_GRAD2);
     /* d/dw of v d(x w)/dx = v: made of w alone */
-    u = fd_leaf(&t, 1, S(6), x), p = fd_leaf(&t, 1, S(6), w);
+    u = fd_param(&t, 1, S(6), x, NULL), p = fd_param(&t, 1, S(6), w, NULL);
     d[0] = u;
     fd_grad(&t, fd_mul(&t, u, p), NULL, 1, d, d);                /* dx may be x */
     y = fd_mul(&t, d[0], fd_input(&t, 1, S(6), v));

@@ -397,7 +397,7 @@ pf-multistep 1.8 2.2
 stochastic-heun 1.7 2.2
 pf-rk4 3.5 4.7
 END
-ok orders "$fd" orders --process driftless:tmin=0.01 --steps 64; says '^driftless-em .* (0.9|1.0)' out
+ok orders "$fd" orders --process driftless:tmin=0.01 --steps 64; says '^euler-maruyama .* (0.9|1.0)' out
 bad 2 'empirical needs data' orders --target empirical
 bad 2 '--steps: ' orders --steps 4
 

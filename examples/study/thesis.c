@@ -235,7 +235,7 @@ static const fd_real *samples(fd_arena *a, int i, const dataset *d, const args *
         need(a->st);
     }
     options_read(&q, SAMPLE, "", 0, NULL);
-    q.scheme = spec_read(&t_scheme, "", rows[i].sampler == PC ? "euler-maruyama" : "driftless-em");
+    q.scheme = spec_read(&t_scheme, "", "euler-maruyama");
     q.times = spec_read(&t_times, "", rows[i].sampler == VE ? "geometric" : "uniform");
     if (rows[i].sampler == PC) q.corrector = spec_read(&t_corrector, "", "snr:c=0.16,at=begin");
     q.start = spec_read(&t_start, "", rows[i].start);
