@@ -36,8 +36,16 @@
 #include <sys/mman.h>
 #endif
 
-/* inflate, PNG and JPEG; stb_image's memory comes from an arena */
+/* inflate, PNG and JPEG; stb_image's memory comes from an arena, within read_stb_begin and the end of
+ * what is done to one picture */
+static fd_status read_stb_status;
 static fd_arena read_stb;
+static inline void read_stb_begin(fd_arena scratch, size_t most)
+{
+    size_t left = (size_t)(scratch.end - scratch.beg);
+    read_stb = fd_arena_over(scratch.beg, left < most ? left : most, &read_stb_status);
+}
+
 static inline void *read_stb_more(void *p, size_t old, size_t n)
 {
     char *q = p;
@@ -1882,17 +1890,20 @@ static inline void read_csv(fd_arena *a, const char *path, const read_bytes *b, 
     start.sep = memchr(from, ';', len) ? ';' : memchr(from, '\t', len) ? '\t' : memchr(from, ',', len) ? ',' : ' ';
     c = start;
     csv_line(&c, &from, &to);
-    int header = 0, nameless = 0;                      /* is the first line one of names? */
+    int words = 0, numbers = 0, counted = 1, nameless = 0;         /* is the first line one of names? */
     for (int i = 0; (n = csv_field(&c, &from, to, &field)) >= 0; i++) {
-        header |= !csv_number(field, n, &v);
+        int is = csv_number(field, n, &v);
+        numbers += is;
+        words += !is && n;
         nameless |= !i && !n;
+        counted &= is && v >= i && v <= i;
     }
-    if (nameless && header) {
-        read_fail(a->st, FD_EDATA, path, NULL, "its first column has no name, like the row numbers of pandas: "
-                  "write it with to_csv(.., index=False)");
+    if ((nameless || counted) && nameless + words + numbers > 1) {         /* ,a,b,.. or 0,1,2,.. */
+        read_fail(a->st, FD_EDATA, path, NULL, "it begins with the row or column numbers of pandas: "
+                  "write it with to_csv(.., index=False, header=False)");
         return;
     }
-    if (header) start = c;
+    if (words && !numbers) start = c;
     for (int fill = 0; fill < 2; fill++) {
         ptrdiff_t row = 0;
         for (c = start; csv_line(&c, &from, &to); row++) {
@@ -1939,6 +1950,13 @@ static inline int picture_named(const char *name)
     return !strcmp(end, ".png") || !strcmp(end, ".jpg") || !strcmp(end, ".jpeg");
 }
 
+/* picture_fail -- why stb_image gave nothing: its memory has an end, or the picture is bad. */
+static inline void picture_fail(fd_status *st, const char *path, const fd_arena *scratch)
+{
+    if (read_stb_status.code && read_stb.end == scratch->end) fd_fail_as(st, &read_stb_status);
+    read_fail(st, FD_EDATA, path, NULL, "damaged, or a kind that is not read: %s", stbi_failure_reason());
+}
+
 /* picture_bytes -- a picture's file, in memory. */
 static inline const unsigned char *picture_bytes(fd_arena *a, const char *path, read_bytes *b)
 {
@@ -1958,18 +1976,15 @@ static inline void read_picture(const source *f, int i, double *x, fd_arena scra
     const unsigned char *p = picture_bytes(&scratch, path, &b);
     int wide = f->part[0].type->size, ch = f->nd == 4 ? 3 : 1, all = ch + f->alpha, w = 0, h = 0, c = 0;
     ptrdiff_t points = (ptrdiff_t)f->n[1] * f->n[2];
+    size_t most = (size_t)points * 4 * 2 * 6 + 4 * (size_t)b.size + (1 << 20);         /* of sane ones */
+    read_stb_begin(scratch, most);
     if (p && (!stbi_info_from_memory(p, (int)b.size, &w, &h, &c) || h != f->n[1] || w != f->n[2]))
         read_fail(scratch.st, FD_EDATA, path, NULL, "its size has changed");
     else if (p) {
-        size_t most = (size_t)points * 4 * 2 * 6 + 4 * (size_t)b.size + (1 << 20);     /* of sane ones */
-        read_stb = scratch;
-        if ((size_t)(read_stb.end - read_stb.beg) > most) read_stb.end = read_stb.beg + most;
-        fd_status full = *scratch.st;
-        read_stb.st = &full;
-        unsigned char *got = wide == 2 ? (unsigned char *)stbi_load_16_from_memory(p, (int)b.size, &w, &h, &c, all)
-                                       : stbi_load_from_memory(p, (int)b.size, &w, &h, &c, all);
-        if (!got && full.code == FD_ENOMEM && read_stb.end == scratch.end) fd_fail_as(scratch.st, &full);
-        else if (!got) read_fail(scratch.st, FD_EDATA, path, NULL, "damaged, or a kind that is not read: %s", stbi_failure_reason());
+        unsigned char *got = wide == 2
+            ? (unsigned char *)stbi_load_16_from_memory(p, (int)b.size, &w, &h, &c, all)
+            : stbi_load_from_memory(p, (int)b.size, &w, &h, &c, all);
+        if (!got) picture_fail(scratch.st, path, &scratch);
         for (ptrdiff_t k = 0; got && k < points; k++)
             for (int j = 0; j < all; j++) {
                 uint16_t v16 = 0;
@@ -2031,8 +2046,8 @@ static inline void read_pictures(fd_arena *a, const char *path, source *f, int c
         read_bytes b;
         int w = 0, h = 0, c = 0;
         const unsigned char *p = picture_bytes(&scratch, name[i], &b);
-        if (p && !stbi_info_from_memory(p, (int)b.size, &w, &h, &c))
-            read_fail(a->st, FD_EDATA, name[i], NULL, "damaged, or a kind that is not read: %s", stbi_failure_reason());
+        read_stb_begin(scratch, 1 << 20);
+        if (p && !stbi_info_from_memory(p, (int)b.size, &w, &h, &c)) picture_fail(a->st, name[i], &scratch);
         int two = p ? stbi_is_16_bit_from_memory(p, (int)b.size) : 0;
         read_unmap(b.map);
         if (a->st->code) return;
