@@ -23,13 +23,13 @@ says() { grep -qE -e "$1" "$2"; report $? "'$1' not in $2: $(head -n 3 "$2")"; }
 # bad STATUS PATTERN ARGUMENTS...: that status, one line on stderr, in which the pattern is, and no file
 bad() {
     s=$1 p=$2; shift 2
-    ls -lR . >before; : >err
+    ls -lR . | tr -s ' ' >before; : >err
     "$fd" "$@" >out 2>err; r=$?
     grep -vE '^(step|sample) [0-9]+ \(' err >err.rest; mv err.rest err
     [ $r = "$s" ]; report $? "fd $*: status $r, not $s: $(head -n 1 err)"
     [ "$(wc -l <err)" = 1 ] && grep -q '^fd: ' err; report $? "fd $*: not one line: $(head -n 3 err)"
     grep -qE -e "$p" err; report $? "fd $*: no '$p' in: $(head -n 1 err)"
-    ls -lR . | grep -vE ' (before|err|out|err.rest|after)$|^total ' >after
+    ls -lR . | tr -s ' ' | grep -vE ' (before|err|out|err.rest|after)$|^total ' >after
     grep -vE ' (before|err|out|err.rest|after)$|^total ' before | diff -q - after >/dev/null
     report $? "fd $*: files changed"
     grep -q '^wrote' out; [ $? != 0 ]; report $? "fd $*: says that it wrote"
@@ -50,6 +50,21 @@ done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
 "$fd" help scheme >out; says 'pf-heun' out
 
+ok version "$fd" --version && says '^fd .*(float|double)' out
+# ---- flags that a command does not know: none of them, and those of another
+for c in train sample noise eval certify orders loglik info convert; do
+    bad 2 '--foo: unknown flag; nearest are --[a-z-]+.*; fd help [a-z]+ lists all' $c --foo
+    bad 2 "'--': expected a flag; fd help $c lists them" $c --
+    bad 2 "'--=3': expected a flag" $c --=3
+    bad 2 "'-x': expected a flag" $c -x
+    "$fd" help $c | sed -n 's/^  --\([a-z-]*\) .*/\1/p' >flags
+    for f in net samples tol churn as probes; do
+        grep -qx -e "$f" flags || bad 2 "^fd: --$f: unknown flag; nearest are --" $c --$f 3
+    done
+done
+bad 2 'unknown flag' info --"$(printf '%0200d' 0)"
+for s in -1 1.5 x '' 18446744073709551616 1e3; do bad 2 '--seed: .*expected a whole number from 0 to 18446744073709551615' noise --grid 8 --seed "$s"; done
+
 # ---- noise
 ok noise "$fd" noise --cov matern:nu=1.5,l=0.1 --grid 64x64 -n 16 -o noise.npy --png noise.png
 says '^wrote noise.npy$' out; says '^wrote noise.png$' out; exists noise.npy noise.png
@@ -61,6 +76,9 @@ tail -c 28672 noise.npy >x && tail -c 28672 part.npy >y && same x y
 ok threads "$fd" noise --grid 64x64 -n 16 --threads 1 -o again.npy && same noise.npy again.npy
 ok seed "$fd" noise --grid 64x64 -n 16 --seed 2 -o again.npy
 cmp -s noise.npy again.npy; [ $? = 1 ]; report $? "--seed changes nothing"
+# 2^53 and 2^53 + 1 are two seeds
+for i in 2 3; do ok "seed 2^53" "$fd" noise --grid 64 -n 2 --seed 900719925474099$i -o seed$i.npy; done
+cmp -s seed2.npy seed3.npy; [ $? = 1 ]; report $? "a large --seed is rounded"
 for c in white:s=0.5,kmax=3 rbf:l=0.2 matern:nu=2.385,l=0.3,var=2 exp power:alpha=2.385,var=1 bessel:gamma=3; do
     ok "$c" "$fd" noise --cov $c --grid 15x9 -n 3 -o c.npy
     for b in neumann dirichlet mixed periodic,neumann; do
@@ -500,6 +518,11 @@ for i in 1 2 3; do
     running; kill -KILL $pid; wait $pid 2>/dev/null
     ok 'after SIGKILL' "$fd" sample --model k.safetensors --steps 3 -n 2 -o g.npy
 done
+# standard output that nobody reads: the run goes on, the model is written
+rm -f k.safetensors
+{ "$fd" train --data fields:n=64 $small --steps 40 --seed 9007199254740993 -o k.safetensors 2>err; echo $? >status; } | :
+s=$(cat status); [ "$s" = 141 ] || [ "$s" = 13 ] || [ "$s" = 269 ]; report $? "train | :, status $s: $(head -n 1 err)"
+ok 'after SIGPIPE' "$fd" info k.safetensors && says '^adam.step +40$' out && says '^kit.seed +9007199254740993$' out
 (ulimit -f 16; "$fd" train --data fields:n=64 $small --steps 3 -o f.safetensors) >out 2>err
 [ $? = 1 ]; report $? "train, ulimit -f: status"; [ ! -e f.safetensors ]; report $? "train, ulimit -f: a torn model"
 ok budget "$fd" train --data fields:n=64 $small --budget 0.5 -o g.safetensors

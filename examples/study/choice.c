@@ -217,8 +217,7 @@ int main(int argc, char **argv)
     static plot p[3 * LAWS];               /* W2 by points, by mode; of networks */
     fd_status st;
     int rows = 0, ok = 1;
-    prog = "choice";
-    threads_sleep(argv);
+    start("choice", argv);
     options_read(&o, CHOICE, "choice --help", argc - 1, argv + 1);
     if (o.help) { options_help(CHOICE); return finish(); }
     fd_arena a = arena_make(&o, &st);

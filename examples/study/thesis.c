@@ -120,7 +120,7 @@ static void features_of(const fd_net *net, const fd_space *s, int m, const fd_re
 
 /* classifier -- from its file, or trained on m images of d with labels y for two epochs. */
 static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m, const fd_real *y,
-                          double seed)
+                          uint64_t seed)
 {
     enum { B = 100 };
     fd_net *net = fd_new(a, fd_net, 1);
@@ -141,7 +141,7 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
         memcpy(net->w, p->x, (size_t)net->count * sizeof *net->w);
         return net;
     }
-    fd_rng r = fd_stream(fd_seed((uint64_t)seed), 'c', 0);
+    fd_rng r = fd_stream(fd_seed(seed), 'c', 0);
     fd_real *at = net->w;
     for (int l = 0; l < 5; at += (in[l] + 1) * out[l], l++) {
         fd_normal(fd_stream(r, 'w', (uint32_t)l), in[l] * out[l], at);
@@ -254,8 +254,7 @@ int main(int argc, char **argv)
     static args o;
     static char text[8192] = "table,row,features,components,thesis_fid\n";
     fd_status st;
-    prog = "thesis";
-    threads_sleep(argv);
+    start("thesis", argv);
     options_read(&o, THESIS, "thesis --help", argc - 1, argv + 1);
     if (o.help) { options_help(THESIS); return finish(); }
     if (!o.data) die(2, "needs --data FILE of images");

@@ -13,8 +13,10 @@
 #include "fd.h"
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,11 +74,20 @@ static inline void need_grid(const fd_status *st)
 
 static inline void wrote(const char *path) { bar_end(); printf("wrote %s\n", path); }
 
-/* finish -- the status of main: 1 where standard output could not be written. */
+/* finish -- the status of main: 1 where standard output could not be written. Where nobody reads it
+ * any more, as in `fd train | head`, the program ends by SIGPIPE as others do, its files written. */
 static inline int finish(void)
 {
-    if (fflush(stdout) || ferror(stdout)) die(1, "standard output: %s", strerror(errno));
-    return 0;
+    if (!fflush(stdout) && !ferror(stdout)) return 0;
+    int why = errno;
+    struct pollfd out = { 1, POLLOUT, 0 };
+    if (poll(&out, 1, 0) > 0 && out.revents & POLLERR) {
+        bar_end();
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
+    die(1, "standard output: %s", strerror(why));
+    return 1;
 }
 
 static inline double now(void)
@@ -86,11 +97,15 @@ static inline double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* threads_sleep -- start again with threads that sleep while they wait, unless the user has chosen:
- * libgomp's spin, which makes a run many times slower where other programs want the processors too,
- * and it reads its settings before main. */
-static inline void threads_sleep(char **argv)
+/* start -- what every program does first. A file that grows too large and an output that nobody reads
+ * are errors of a write, not the end of the run. And the program starts again with threads that sleep
+ * while they wait, unless the user has chosen: libgomp's spin, which makes a run many times slower
+ * where other programs want the processors too, and it reads its settings before main. */
+static inline void start(const char *name, char **argv)
 {
+    prog = name;
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
 #if defined(_OPENMP) && defined(__linux__)
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
     if (!setenv("OMP_WAIT_POLICY", "passive", 1)) execv("/proc/self/exe", argv);
@@ -566,13 +581,14 @@ typedef struct {
         start, corrector, map, as;
     shape grid;
     int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, seed_given, accumulate, train, probes, help;
-    double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, seed, memory;
+        pcs, accumulate, train, probes, help;
+    uint64_t seed;
+    double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
        ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, ALL = 4095 };
-enum { O_YES, O_INT, O_REAL, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
+enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
     int of, kind;                                          /* commands; O_* */
@@ -783,7 +799,7 @@ static const option options[] = {
       "colours: gray, gray-inverse, viridis, diverging" },
     { "train", "STEPS", "0", CHOICE, O_INT, AT(train), 0, 0, 1e9,
       "train a network for each row, too" },
-    { "seed", "N", "1", ALL & ~(INFO | CONVERT), O_REAL, AT(seed), 0, 0, 9007199254740992.0,
+    { "seed", "N", "1", ALL & ~(INFO | CONVERT), O_SEED, AT(seed), 0, 0, 0,
       "all randomness comes from it" },
     { "threads", "N", "0", ALL & ~(INFO | CONVERT), O_INT, AT(threads), 0, 0, 1024,
       "0: as many as the machine has; results do not depend on it" },
@@ -834,6 +850,17 @@ static inline double size_read(const char *flag, const char *text)
     return v;
 }
 
+/* seed_read -- a whole number below 2^64, exactly. */
+static inline uint64_t seed_read(const char *flag, const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || errno || v > UINT64_MAX)
+        die(bad, "%s: '%s': expected a whole number from 0 to %" PRIu64, flag, text, UINT64_MAX);
+    return v;
+}
+
 static inline void boundary_read(const char *flag, const char *text, int bc[3])
 {
     char buf[128];
@@ -855,7 +882,7 @@ static inline void option_set(args *o, const option *p, const char *s)
     double v = 0;
     sprintf(flag, "--%s", p->name);
     if (p->kind == O_INT || p->kind == O_REAL) {
-        int whole = p->kind == O_INT || p->at == AT(seed);
+        int whole = p->kind == O_INT;
         if (!number(s, p->lo, p->hi, &v) || (whole && v != floor(v)))
             die(2, "--%s: '%s': expected a%s number from %.16g to %.16g", p->name, s,
                 whole ? " whole" : "", p->lo, p->hi);
@@ -864,6 +891,7 @@ static inline void option_set(args *o, const option *p, const char *s)
     case O_YES: *(int *)(void *)at = 1; break;
     case O_INT: *(int *)(void *)at = (int)v; break;
     case O_REAL: *(double *)(void *)at = v; break;
+    case O_SEED: *(uint64_t *)(void *)at = seed_read(flag, s); break;
     case O_SIZE: *(double *)(void *)at = size_read(flag, s); break;
     case O_TEXT: case O_OUT:
         if (!*s) die(2, "%s: needs a file name", flag);
@@ -894,7 +922,7 @@ static inline int distance(const char *a, const char *b)
     return d[n];
 }
 
-/* unknown -- names the flag and the three that are most like it. */
+/* unknown -- names the flag and the three that are most like it, or all where there are fewer. */
 static inline void unknown(int command, const char *word, const char *where)
 {
     char list[128] = "";
@@ -906,6 +934,7 @@ static inline void unknown(int command, const char *word, const char *where)
             if (!(options[i].of & command) || used[i] || (best >= 0 && d >= least)) continue;
             best = i, least = d;
         }
+        if (best < 0) break;
         used[best] = 1;
         strcat(strcat(list, k ? ", --" : "--"), options[best].name);
     }
@@ -946,7 +975,8 @@ static inline void options_read(args *o, int command, const char *where, int arg
         int k = 0;
         for (int j = 0; j < COUNT(shorts); j += 2)
             if (!strcmp(word, shorts[j])) { word = name; sprintf(name, "--%s", shorts[j + 1]); }
-        if (strncmp(word, "--", 2)) die(2, "'%s': expected a flag; %s lists them", word, where);
+        if (strncmp(word, "--", 2) || !word[2] || word[2] == '=')
+            die(2, "'%s': expected a flag; %s lists them", word, where);
         word += 2;
         size_t n = strcspn(word, "=");
         if (word[n]) value = word + n + 1;
@@ -1405,7 +1435,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     sprintf(nums[0], "%d", k->channels);
     sprintf(nums[1], "%.17g", k->scale);
     sprintf(nums[2], "%.17g", k->shift);
-    sprintf(nums[3], "%.0f", o->seed);
+    sprintf(nums[3], "%" PRIu64, o->seed);
     sprintf(nums[4], "%d", o->batch);
     sprintf(nums[5], "%d", o->limit);
     sprintf(nums[6], "%d", o->accumulate);
@@ -1490,7 +1520,12 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     k->channels = (int)meta_number(&f, path, "kit.channels", 0, 64);
     k->scale = meta_number(&f, path, "kit.scale", 1e-30, 1e30);
     k->shift = meta_number(&f, path, "kit.shift", -1e30, 1e30);
-    if (o && !is_given("seed")) o->seed = meta_number(&f, path, "kit.seed", 0, 9007199254740992.0);
+    if (o && !is_given("seed")) {
+        snprintf(flag, sizeof flag, "%.200s: kit.seed", path);
+        bad = 1;
+        o->seed = seed_read(flag, meta_need(&f, path, "kit.seed"));
+        bad = 2;
+    }
     if (o && !is_given("limit")) o->limit = (int)meta_number(&f, path, "kit.limit", 0, INT_MAX);
     if (o && !is_given("batch")) o->batch = (int)meta_number(&f, path, "kit.batch", 1, 1e6);
     if (o && !is_given("accumulate")) o->accumulate = (int)meta_number(&f, path, "kit.accumulate", 1, 1e6);

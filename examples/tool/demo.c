@@ -157,8 +157,7 @@ int main(int argc, char **argv)
     static char names[GRIDS][64], texts[GRIDS][128], table[8192];
     fd_status st;
     double begin = now();
-    prog = "demo";
-    threads_sleep(argv);
+    start("demo", argv);
     options_read(&o, DEMO, "build/demo --help", argc - 1, argv + 1);
     if (o.help) { options_help(DEMO); return finish(); }
     fd_arena a = arena_make(&o, &st);

@@ -944,6 +944,16 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
 };
 
+/* version -- and how the library was compiled. */
+static void version(void)
+{
+#ifdef FD_VERSION
+    printf("fd %s (%s)\n", FD_VERSION, fd_build());
+#else
+    printf("fd (%s)\n", fd_build());
+#endif
+}
+
 static int help(const char *word)
 {
     for (int i = 0; word && i < COUNT(commands); i++) {
@@ -973,11 +983,14 @@ int main(int argc, char **argv)
 {
     static args o;
     char where[32];
-    signal(SIGXFSZ, SIG_IGN);                          /* a file too large is an error, no death */
-    threads_sleep(argv);
+    start("fd", argv);
     if (argc < 2 || choice("help|--help|-h", argv[1]) >= 0) {
         options_read(&o, INFO, "fd help", 0, argv);    /* names of the schemes */
         return help(argc > 2 ? argv[2] : NULL);
+    }
+    if (choice("version|--version", argv[1]) >= 0) {
+        version();
+        return finish();
     }
     for (int i = 0; i < COUNT(commands); i++) {
         const char *file = NULL;
@@ -991,5 +1004,5 @@ int main(int argc, char **argv)
         return commands[i].run(&o);
     }
     die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
-           "loglik, info, convert or help", argv[1]);
+           "loglik, info, convert, version or help", argv[1]);
 }
