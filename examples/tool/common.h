@@ -1589,8 +1589,8 @@ static inline void tally_begin(const dataset *d, tally *q, double *v, fd_arena a
 
 /* tally_judge -- where some values lie far from all others. A gap of 8 decades with values of 1e9 and
  * more beyond it is an error: the deviation of such data means nothing. It is a line where less than half
- * of the values lie beyond a gap, 100 times as far from the mean of the others as these are, or 20 times
- * and all equal. Zeros count to neither side. */
+ * of the values, all equal, or one in a hundred, lie beyond a gap, and 100 times as far from the mean of the
+ * others as these, or where several are equal 20 times. Zeros count to neither side. */
 static inline void tally_judge(const dataset *d, const tally *q)
 {
     double n = 0, sum = 0, sq = 0, total = 0;              /* of values below 2^last, in its units */
@@ -1607,7 +1607,8 @@ static inline void tally_judge(const dataset *d, const tally *q)
             i = far[1] > far[0];
             double times = far[i] / fmax(sd, least);
             int wrong = decades > 8 && fabs(q->end[i]) >= 1e9 && (n >= more || equal);
-            int odd = decades <= 8 && n >= more && sd > least && times > (equal && more > 1 ? 20 : 100);
+            int odd = decades <= 8 && sd > least && (equal ? n >= more : n >= 99 * more)
+                   && times > (equal && more > 1 ? 20 : 100);
             if (wrong || odd) {
                 char text[300];
                 snprintf(text, sizeof text, "%.80s: its %s value, %g (function %d; %.0f such), is %.2g "
@@ -2272,6 +2273,10 @@ static inline void rehearse(kit *k, const dataset *d, const args *o, int *perm, 
         st->low = here;
         step_grad(k, &p, &q, m);
         need_grad[b - 1] = (double)(here - st->low);
+        if (st->code == FD_ENOMEM)
+            die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give more by --memory",
+                net, number_text((double)k->net->count, text[0]), size_text((double)left, text[1]), b,
+                b > 1 ? "s" : "");
         if (st->code) step_failed(st, k->opt->step + 1, !k->opt->step);
     }
     memset(k->net->g, 0, (size_t)k->net->count * sizeof *k->net->g);
@@ -2331,6 +2336,12 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         int ran = opt->step - first + 1;
         exploded = !st->code && !(loss <= 1e6 * least);
         if (exploded) break;
+        if (o->out && opt->step > first && loss < 10 * least             /* of weights that are still good */
+            && (o->save ? opt->step % o->save == 0 : now() - saved > (saves ? LATER : SOON))) {
+            kit_save(st, o->out, k, o, a);
+            saved = now();
+            saves++;
+        }
         double norm = fd_opt_step(opt, k->net, st);
         if (st->code) break;
         spent = now() - begin;
@@ -2347,16 +2358,10 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
                    : left / 3600, left < 120 ? "s" : left < 7200 ? "min" : "hours", o->steps - first);
             fflush(stdout);
         }
-        if (o->out && smooth < 100 * least
-            && (o->save ? opt->step % o->save == 0 : now() - saved > (saves ? LATER : SOON))) {
-            kit_save(st, o->out, k, o, a);
-            saved = now();
-            saves++;
-        }
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
-    if (exploded || (st->code == FD_ENAN && !(smooth < 100 * least)))
+    if (exploded || (st->code == FD_ENAN && !(smooth < 10 * least)))
         die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s", k->opt->step + 1, least,
             saves ? "the last good model is in " : "no model was written", saves ? o->out : "");
     fd_status why = *st;
