@@ -161,16 +161,16 @@ for n in 0 5 9 40 127; do head -c $n noise.npy >cut.npy; bad 1 'cut.npy' info cu
 bad 1 'tool.sh' info "$src/tool.sh"
 printf 'xx' >gz && gzip -c gz >x.idx.gz && bad 1 'x.idx.gz: it has no line of numbers' train --data x.idx.gz
 head -c 20 x.idx.gz >cut.gz && bad 1 'cut.gz: damaged, or of several parts: gunzip it first' info cut.gz
-printf '\211HDF\r\n\032\n0000' >f.h5 && bad 1 'f.h5: HDF5, which is not read: python3 -c "import h5py.*f.h5.*NAME' train --data f.h5
-cp f.h5 f.nc && bad 1 'f.nc: netCDF 4, which is not read: python3 -c "import netCDF4' info f.nc
-printf 'CDF\001000' >f.nc && bad 1 'f.nc: netCDF, which is not read: python3 -c "import scipy.io' info f.nc
+printf '\211HDF\r\n\032\n0000' >f.h5 && bad 1 'f.h5: HDF5, which is not read: python3 -c "import numpy, h5py.*f.h5.*NAME' train --data f.h5
+cp f.h5 f.nc && bad 1 'f.nc: netCDF 4, which is not read: python3 -c "import numpy, netCDF4' info f.nc
+printf 'CDF\001000' >f.nc && bad 1 'f.nc: netCDF, which is not read: python3 -c "import numpy, scipy.io' info f.nc
 printf 'MATLAB 7.3 MAT-file %0492d' 0 >f.mat && cat f.h5 >>f.mat && bad 1 'f.mat: MATLAB 7.3, which is not read: in MATLAB: save new.mat NAME -v7; or python3' info f.mat
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n' >f.npy && bad 1 'f.npy: a pointer of git LFS, not the file.*git lfs pull' train --data f.npy
 printf '<!DOCTYPE html><html>' >f.idx && bad 1 'f.idx: a web page, which is not read' train --data f.idx
 printf '{"weight_map": {}}' >f.safetensors.index.json && bad 1 'an index of weights in several files' convert f.safetensors.index.json -o x.safetensors
-printf 'PAR100' >f.parquet && bad 1 'f.parquet: Parquet.*import pandas' info f.parquet
-printf 'II*\00000' >f.tif && bad 1 'f.tif: TIFF.*import tifffile' info f.tif
-mkdir -p f.zarr && printf '{}' >f.zarr/.zarray && bad 1 'f.zarr: zarr, which is not read: python3 -c "import zarr' train --data f.zarr
+printf 'PAR100' >f.parquet && bad 1 'f.parquet: Parquet.*import numpy, pandas' info f.parquet
+printf 'II*\00000' >f.tif && bad 1 'f.tif: TIFF.*import numpy, tifffile' info f.tif
+mkdir -p f.zarr && printf '{}' >f.zarr/.zarray && bad 1 'f.zarr: zarr, which is not read: python3 -c "import numpy, zarr' train --data f.zarr
 printf '1,2\n3\n' >f.csv && bad 1 'f.csv: line 2, number 2: a number is missing' train --data f.csv
 bad 1 'refused: its pickle calls posix.system' info "$src/data/read/evil.pt"
 bad 1 "PyTorch's format before 1.6, which is not read: python3" convert "$src/data/read/old.pt" -o x.safetensors
