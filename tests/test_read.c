@@ -352,6 +352,47 @@ static void damaged(void)
     st.code = FD_OK;
 }
 
+/* Pictures, through files: every byte cut off, and changed; and a JPEG with more codes than stb_image has room for. */
+static void pictures(fd_arena *mem)
+{
+    static const char *const files[] = { "gray/0.png", "rgb/1.png", "rgba/0.png", "wide/0.png", "jpeg/0.JPG" };
+    static unsigned char whole[4096], cut[4096];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = test_path(strstr(files[i], "JPG") ? "one.jpg" : "one.png");
+        size_t n = slurp(at(files[i]), whole, sizeof whole), least = SIZE_MAX;
+        int refused = 0, cuts = 0;
+        for (size_t k = 0; k < 3 * n; k++) {
+            fd_arena a = *mem;
+            size_t len = k < n ? k : n;
+            double x[192];
+            memcpy(cut, whole, n);
+            if (k >= n) cut[k % n] ^= k < 2 * n ? 0x80 : 0xff;
+            FILE *f = fopen(path, "wb");
+            if (!f || fwrite(cut, 1, len, f) != len || fclose(f)) { OK(0, "cannot write %s", path); return; }
+            a.st->low = a.st->size;
+            source s = source_open(&a, path);
+            if (!a.st->code && source_slab(&s) <= 192) source_doubles(&s, 0, 1, x, a);
+            source_close(&s);
+            cuts += k < n && a.st->code;
+            refused += a.st->code != FD_OK;
+            a.st->code = FD_OK;
+            if (a.st->low < least) least = a.st->low;
+        }
+        OK(cuts > (int)n / 2 && refused > (int)n / 2, "%s: %d of %d cut ones, %d bad ones refused", files[i], cuts, (int)n, refused);
+        OK(mem->st->size - least < (3 << 20) + 64 * n, "%s: %d bytes of memory", files[i], (int)(mem->st->size - least));
+    }
+    static const unsigned char start[] = { 0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xc4, 0, 40, 0 };
+    memcpy(cut, start, sizeof start);
+    memset(cut + sizeof start, 0xff, 16);
+    memset(cut + sizeof start + 16, 0, 64);
+    FILE *f = fopen(test_path("codes.jpg"), "wb");
+    OK(f && fwrite(cut, 1, 93, f) == 93 && !fclose(f), "cannot write codes.jpg");
+    fd_arena a = *mem;
+    source_open(&a, test_path("codes.jpg"));
+    OK(strstr(said(a.st), "codes.jpg: damaged: no codes of a JPEG") != NULL, "codes.jpg: %s", said(a.st));
+    a.st->code = FD_OK;
+}
+
 /* The arena starved: FD_ENOMEM or the right numbers. */
 static void starved(fd_arena *mem)
 {
@@ -613,6 +654,7 @@ void test_read(void)
     good(&a);
     told(&a);
     text(&a);
+    pictures(&a);
     starved(&a);
     fd_arena_over(a.beg, MEM, &st);
     damaged();
