@@ -375,7 +375,9 @@ static topic t_start = { "start", "law that samplers start from", {  /* as FD_ST
 static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /* as FD_CORRECT_.. */
     { "none", "", { { 0 } } }, { "scaled", "c v: the same on every level", { CORRECTOR } },
     { "ladder", "c (v / last v)^2", { CORRECTOR } },
-    { "snr", "4 (c |noise| / |score|)^2", { CORRECTOR } } } };
+    { "snr", "4 c^2 v |noise|^2 / |predicted noise|^2, norms of some waves: the same on every grid",
+      { CORRECTOR, { "band", "3", "waves on each axis", 1, 1e6 } } },
+    { "snr-grid", "4 (c |noise| / |score|)^2, norms of the grid, as released: no law on functions", { CORRECTOR } } } };
 static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
     { "dirichlet", "zero at both ends", { { 0 } } },
@@ -1108,7 +1110,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     case PROCESS_DDPM: {
         double *beta = fd_raw(a, double, (int)v[0]);
         if (!beta) return (fd_process){ 0 };
-        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta);
+        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta, a->st);
         r = fd_ddpm_betas(a, c, (int)v[0], beta);
         break;
     }
@@ -1130,6 +1132,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
         r = fd_blur(base, v[0], v[1]);
         tmin = v[2];
     }
+    if (r.why) die(bad, "--process: %s", r.why);
     if (!r.law) { spec_need(a->st, "process"); return r; }
     if (tmin > 0) r.tmin = tmin;
     if (r.tmin >= r.tmax) die(bad, "--process: tmin=%g is not below the last time, %g", r.tmin, r.tmax);
@@ -1616,7 +1619,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     fd_rng rt = fd_stream(seed, 't', (uint32_t)step);
     for (int i = 0; i < o->batch; i++) q->w[i] = 1;
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
-    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t);
+    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t, a.st);
     fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
@@ -1746,7 +1749,8 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
     return (fd_sampler){ .p = p, .model = m, .t = t, .steps = o->steps, .scheme = o->scheme.row,
                          .eta = o->eta, .denoise = o->denoise, .start = o->start.row,
                          .corrector = o->corrector.row, .cprm = c[0], .inner = (int)c[1],
-                         .before = (int)c[2], .churn = o->churn };
+                         .before = (int)c[2], .band = o->corrector.row == FD_CORRECT_SNR ? (int)c[3] : 0,
+                         .churn = o->churn };
 }
 
 /* times_check -- may --times go with the process? */
@@ -1776,7 +1780,7 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
         || (o->scheme.row == FD_ANNEALED && !o->corrector.row))
         die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
     times_check(k, o);
-    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
+    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t, a.st);
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;

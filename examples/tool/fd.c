@@ -335,7 +335,7 @@ static void measure(place *q, const args *o, const kit *base, fd_arena *a)
     shells(s, q->bins, k->c0->lam, q->data);
     fd_sampler how = sampler_of(o, &k->p, k->model, t);
     how.cov = k->c0;
-    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
+    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t, m.st);
     law_start(&how, var);
     sample(k, o, b, x, 0, 0, NULL, m);
     fd_to_modes(s, b, x, x, m);
@@ -412,8 +412,8 @@ static int do_certify(args *o)
             die(2, "certify: empirical needs a model, --model");
         if (ref_of(&o->target) == 0 || (o->target.row == 0 && o->target.v[1] == 0))
             die(2, "--target: needs a law on functions, not one for each grid");
-        if (o->corrector.row == FD_CORRECT_SNR)
-            die(2, "--corrector: snr is not affine: only for --model");
+        if (o->corrector.row >= FD_CORRECT_SNR)
+            die(2, "--corrector: %s is not affine: only for --model", t_corrector.rows[o->corrector.row].name);
         int c = o->scheme.row;
         if (o->corrector.row && (c == FD_PF_MULTISTEP || c == FD_PF_ADAPTIVE))
             die(2, "--corrector: none with %s", fd_scheme_name(c));
@@ -568,7 +568,7 @@ static int do_orders(args *o)
                                .steps = adaptive ? 1 : most >> (runs - 1 - i),
                                .eta = c == FD_ETA_EULER ? o->eta : 0 };
             how.rtol = how.atol = pow(10, -1 - 0.75 * i);
-            fd_times(&k->p, o->times.row, o->times.v[0], how.steps, t);
+            fd_times(&k->p, o->times.row, o->times.v[0], how.steps, t, &st);
             law_exact(&k->p, k->c0, t[0], var);
             law_run(&how, var, a);
             evals[c][i] = n;
@@ -689,7 +689,7 @@ static int do_loglik(args *o)
     double *out = fd_raw(&a, double, n * COUNT(cols)), *p = fd_raw(&a, double, 2 * o->batch), begin = now();
     fd_real *mean = fd_new(&a, fd_real, size);
     need(&st);
-    fd_times(&k.p, o->times.row, o->times.v[0], o->steps, t);
+    fd_times(&k.p, o->times.row, o->times.v[0], o->steps, t, &st);
     law_exact(&k.p, k.c0, k.p.tmin, var);
     fd_cov *end = fd_cov_table(&a, s, var);
     if (k.mean) fd_to_modes(s, 1, k.mean, mean, a);
