@@ -410,10 +410,11 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  * place of -b^k X for the reverse of FDP's (3.58), no dt beside A X (4.10), and lets the driftless X_T tend to a
  * Gaussian (after 4.27): X_T/sqrt T does.
  * fd_ddpm_betas is defined at whole t; between them log gamma is linear, and m' and v' jump at whole t: there
- * fd_law gives those of the interval below. Schemes of several stages take the ones from within their step, and
- * their mean where a stage falls on a whole t inside it. So Heun, stochastic Heun and midpoint have order 2 and
- * RK4 order 4 on steps that whole t do not cut. Any other process is a law of one's own in the struct: m, v > 0
- * after 0, v/m^2 not falling where an SDE is wanted.
+ * fd_law gives those of the interval below, which a reverse step enters. Schemes of several stages lay these
+ * out in log gamma, where a chain has no kinks, so that they have their order on any steps: an inner stage is
+ * halfway in log gamma, in general not at a whole t. (A blurred chain whose width moves has kinks in either
+ * clock, and the order on steps that no whole t cuts.) Any other process is a law of one's own in the struct:
+ * m, v > 0 after 0, v/m^2 not falling where an SDE is wanted.
  *
  * A constructor that has no arena says in `why` what was wrong with its arguments (out of range, NaN, infinite);
  * law is then NULL, fd_law gives zeros, and the first function with a status fails with FD_EARG and that text. */

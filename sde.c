@@ -94,14 +94,20 @@ static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
     return (fd_coef){ 1 - t, s * s, -1, 2 * s * (1 - p->prm[0]) };
 }
 
-/* At a whole t the derivative is that of the interval below: the one a reverse step enters (proc_inside
- * has that of the one a step has crossed). */
-static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
+/* log gamma(t), linear between whole t, and its slope: at a whole t that of the interval below, the one a
+ * reverse step enters */
+static double proc_log_gamma(const fd_process *p, double t, double *slope)
 {
     int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
-    double d = p->table[i + 1] - p->table[i], x = t < 0 ? 0 : t > T ? 1 : t - i;
+    *slope = p->table[i + 1] - p->table[i];
+    return p->table[i] + (t < 0 ? 0 : t > T ? 1 : t - i) * *slope;
+}
+
+static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
+{
+    double slope, l = proc_log_gamma(p, t, &slope);
     (void)mu;
-    return proc_vp(-(p->table[i] + x * d), -d);
+    return proc_vp(-l, -slope);
 }
 
 static fd_coef proc_law_ladder(const fd_process *p, double t, double mu)
@@ -162,25 +168,46 @@ static int proc_whole(const fd_process *p)
     return p->law == proc_law_ddpm || p->law == proc_law_ladder;
 }
 
-/* Has the law kinks at whole t? */
-static int proc_kinked(const fd_process *p)
+/* --- The clock of a step. A chain has kinks at whole t, and none where log gamma is the time. So the stages of a
+ * step over [lo, hi] are laid out in a clock u, the t for which log gamma is linear over the whole step: for a
+ * chain and a blurred one; elsewhere, and where no whole t cuts the step, u is t. --- */
+
+static const fd_process *proc_chain_of(const fd_process *p)
 {
-    return p->law == proc_law_ddpm
-        || (p->law == proc_law_blur && ((const fd_process *)p->self)->law == proc_law_ddpm);
+    return p->law == proc_law_ddpm ? p : p->law == proc_law_blur ? proc_chain_of(p->self) : NULL;
 }
 
-/* The law at a stage of a step over [lo, hi]. A kink has two derivatives: at the ends of the step that from
- * within counts, inside the mean of both. With any other choice the two ends of a step have different
- * errors of first order, which do not cancel. */
+/* t at u, of the step from t0 to t1, either way */
+static double proc_clock(const fd_process *p, double t0, double t1, double u)
+{
+    const fd_process *c = proc_chain_of(p);
+    double slope, l0, l;
+    if (!c || u == t0 || u == t1) return u;
+    l0 = proc_log_gamma(c, t0, &slope);
+    l = l0 + (u - t0) / (t1 - t0) * (proc_log_gamma(c, t1, &slope) - l0);
+    int lo = (int)floor(fmax(fmin(t0, t1), 0)), hi = (int)ceil(fmin(fmax(t0, t1), c->prm[0]));
+    while (hi - lo > 1) {                                             /* table[lo] >= l >= table[hi] */
+        int mid = (lo + hi) / 2;
+        if (c->table[mid] >= l) lo = mid;
+        else hi = mid;
+    }
+    double d = hi > lo ? c->table[hi] - c->table[lo] : 0;
+    return d < 0 ? fmin(fmax(lo + (l - c->table[lo]) / d, fmin(t0, t1)), fmax(t0, t1)) : u;
+}
+
+/* The law at a stage of a step over [lo, hi], derivatives by u; of two at a kink the one from within. */
 static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, double hi)
 {
-    fd_coef c = p->law(p, t, mu), up;
-    if (t >= hi || t != floor(t) || !proc_kinked(p)) return c;
-    up = p->law(p, nextafter(t, INFINITY), mu);
-    double w = t > lo ? .5 : 1;
-    c.dm += w * (up.dm - c.dm);
-    c.dv += w * (up.dv - c.dv);
-    return c;
+    const fd_process *c = proc_chain_of(p);
+    fd_coef f = p->law(p, t, mu), d = f;
+    if (!c || !(lo < hi)) return f;
+    double in = t > lo ? t : nextafter(lo, hi), slope, all = proc_log_gamma(c, hi, &slope);
+    all = (all - proc_log_gamma(c, lo, &slope)) / (hi - lo);
+    proc_log_gamma(c, in, &slope);
+    if (in != t) d = p->law(p, in, mu);
+    f.dm = d.dm * all / slope;
+    f.dv = d.dv * all / slope;
+    return f;
 }
 
 /* A constructor without a status says why there is no process in the empty one it returns; the first
@@ -601,7 +628,7 @@ static double proc_integral(const fd_process *p, double s, double t, double mu, 
     }
     double sum = 0;
     for (double lo = s, hi; lo < t; lo = hi) {                        /* from kink to kink */
-        hi = proc_kinked(p) ? fmin(t, floor(lo) + 1) : t;
+        hi = proc_chain_of(p) ? fmin(t, floor(lo) + 1) : t;
         double all = proc_panel(p, lo, hi, mu, e);
         int left = 1000;
         sum += proc_halve(p, lo, hi, mu, e, all, 1e-14 * fabs(all), &left);
@@ -1994,7 +2021,7 @@ static void step_multi(const fd_sampler *how, int row, double t, double s, int b
         double node = step_stages[row].node[i], w = step_stages[row].w[i];
         if (i == 0) memcpy(y, x, (size_t)n * sizeof *y);
         else step_sum(n, dB ? 3 : 2, 1, x, node * h, k, 1, dB, y);
-        for (int j = 0; j < b; j++) tb[j] = node == 1 ? s : t - node * h;
+        for (int j = 0; j < b; j++) tb[j] = proc_clock(p, t, s, node == 1 ? s : t - node * h);
         step_predict(how, b, y, tb, d, scratch);
         if (tr && w != 0) trace_add(how, tr, h * w, b, y, tb, scratch);
         lin_apply("fd_advance", p, b, tb, step_slope, &ctx, 2, (const fd_real *[3]){ y, d }, k,
@@ -2051,10 +2078,13 @@ static void dp_sum(int b, ptrdiff_t n, int stages, const double *a, const double
         }
 }
 
-/* k = dx/dtau, and with tr g = div of it */
-static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd_real *x, const double *t,
+/* k = dx/dtau at u [b], times of the clock, and with tr g = div of it */
+static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd_real *x, const double *u,
                      fd_real *d, fd_real *k, const step_trace *tr, double *g, fd_arena scratch)
 {
+    double *t = fd_raw(&scratch, double, b);
+    for (int i = 0; i < b && t; i++) t[i] = proc_clock(how->p, ctx->lo, ctx->hi, u[i]);
+    if (!t) return;
     step_predict(how, b, x, t, d, scratch);
     lin_apply("fd_advance", how->p, b, t, step_slope, ctx, 2, (const fd_real *[3]){ x, d }, k,
               scratch);
@@ -2735,7 +2765,7 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
         double t = how->t[how->steps], w = 1. / (2 * draws), step[2] = { t, t };
         if (j < nodes) {
             step[0] = how->t[j / 3 + 1], step[1] = how->t[j / 3];
-            t = step[0] + gauss3[j % 3] * (step[1] - step[0]);
+            t = proc_clock(p, step[0], step[1], step[0] + gauss3[j % 3] * (step[1] - step[0]));
             w *= gauss3w[j % 3] * (step[1] - step[0]);
         }
         for (int i = 0; i < b; i++) tb[i] = t;

@@ -632,6 +632,82 @@ static void check_mixtures(void)
     OK(!st.code, "status");
 }
 
+/* A process made on one grid and carried to another has the law of one made there. */
+static void check_process_on(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(8 << 20, &st);
+    static const struct { int nd, bc[2], from[2], to[2]; } row[] = {
+        { 1, { FD_PERIODIC, 0 }, { 7, 0 }, { 16, 0 } }, { 1, { FD_PERIODIC, 0 }, { 16, 0 }, { 7, 0 } },
+        { 1, { FD_DIRICHLET, 0 }, { 5, 0 }, { 9, 0 } }, { 2, { FD_NEUMANN, FD_PERIODIC }, { 4, 6 }, { 5, 9 } },
+        { 2, { FD_MIXED, FD_PERIODIC }, { 6, 8 }, { 6, 4 } } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        fd_arena a = all;
+        fd_space s = fd_grid(&a, row[i].nd, row[i].from, NULL, row[i].bc, 1);
+        fd_space g = fd_grid(&a, row[i].nd, row[i].to, NULL, row[i].bc, 1);
+        fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *there = fd_cov_matern(&a, &g, 1, .3, 1.5);
+        fd_process p[NEW], want[NEW];
+        new_processes(&a, there, want);
+        fd_process base = blurred_base;
+        want[6].self = &base;
+        new_processes(&a, noise, p);
+        for (int j = 0; j < NEW; j++) {
+            if (j == 3) continue;                           /* given b: below */
+            fd_arena m = a;
+            p[j].tmin = .03 * p[j].tmax;
+            fd_process q = fd_process_on(&m, &p[j], &g);
+            double worst = 0;
+            if (j == 6) memset(&blurred_base, 0, sizeof blurred_base);        /* it has a copy */
+            OK(q.law && q.noise->s.points == g.points && q.tmin == p[j].tmin && q.tmax == p[j].tmax,
+               "%s on another grid", new_name[j]);
+            for (ptrdiff_t k = 0; k < g.modes && q.law; k++) {
+                fd_coef x = fd_law(&q, .41 * q.tmax, k), y = fd_law(&want[j], .41 * q.tmax, k);
+                worst = maxf(worst, fabs(x.m - y.m) + fabs(x.v - y.v) + fabs(x.dm - y.dm) + fabs(x.dv - y.dv));
+                worst = maxf(worst, fabs(q.noise->lam[k] - there->lam[k]));
+            }
+            NEAR(worst, 0, 1e-13, "row %d, %s: the law on another grid", (int)i, new_name[j]);
+        }
+        /* b by hand: of the physical mode; unknown ones matter where there is noise */
+        double *b = fd_new(&a, double, s.modes);
+        fd_cov *table = fd_cov_table(&a, &s, noise->lam);
+        for (ptrdiff_t k = 0; k < s.modes; k++) b[k] = .2 + .1 * (double)k;
+        fd_process q = fd_fdp(&a, table, .1, 5, b);
+        fd_process r = fd_process_on(&a, &q, &g), back = r.law ? fd_process_on(&a, &r, &s) : r;
+        int seen = 0;
+        for (ptrdiff_t k = 0; k < s.modes && back.law; k++) {
+            if (!(back.noise->lam[k] > 0)) continue;
+            fd_coef x = fd_law(&q, .41, k), y = fd_law(&back, .41, k);
+            OK(x.m == y.m && x.v == y.v && x.dv == y.dv, "row %d, mode %d: there and back", (int)i, (int)k);
+            seen++;
+        }
+        for (ptrdiff_t k = 0; k < g.modes && r.law; k++) {
+            int x[3], y[3];
+            fd_mode(&g, k, x);
+            for (ptrdiff_t l = 0; l < s.modes; l++) {
+                if (fd_mode(&s, l, y) || x[0] != y[0] || (row[i].nd > 1 && x[1] != y[1])) continue;
+                if (r.noise->lam[k] > 0)
+                    OK(fd_law(&r, .3, k).m == fd_law(&q, .3, l).m, "row %d: b of mode %d", (int)i, (int)k);
+            }
+        }
+        OK(!st.code && seen > 2, "status, %d modes", seen);
+        q = fd_fdp(&a, noise, .1, 5, b);
+        r = fd_process_on(&a, &q, &g);
+        int more = 0;
+        for (int l = 0; l < row[i].nd; l++) more |= row[i].to[l] > row[i].from[l];
+        OK(more ? st.code == FD_EARG && !r.law : !st.code && r.law, "row %d: modes that b does not say", (int)i);
+        st.code = 0;
+        fd_process own = p[0];
+        own.modal = 2;
+        r = fd_process_on(&a, &own, &g);
+        OK(st.code == FD_EARG && !r.law, "a law by number");
+        st.code = 0;
+        fd_space other = fd_grid(&a, row[i].nd, row[i].to, (double[]){ 2, 2 }, row[i].bc, 1);
+        r = fd_process_on(&a, &p[0], &other);
+        OK(st.code == FD_ESHAPE && !r.law, "another domain: code %d", st.code);
+        st.code = 0;
+    }
+}
+
 void test_laws(void)
 {
     check_schedules();
@@ -643,6 +719,7 @@ void test_laws(void)
     check_phases();
     check_resolution();
     check_mixtures();
+    check_process_on();
 }
 
 /* ---- losses ---- */
@@ -1380,6 +1457,125 @@ static void check_fdp_sampler(void)
     }
 }
 
+/* The norms of FD_CORRECT_SNR are those of a band: the same function on every grid, step for step, and so the
+ * same law. Those of FD_CORRECT_SNR_GRID are not, which is why it is no default. */
+static void check_bands(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(64 << 20, &st);
+    enum { GRIDS = 4, B = 60, STEPS = 6 };
+    static const struct { int nd, bc[2], n[GRIDS][2], corrector, band, fdp, pooled, before; } row[] = {
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 0, 0, 0, 0 },
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 33, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 0, 1, 0, 1 },
+        { 1, { FD_DIRICHLET, 0 }, { { 5, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 5, 0, 1, 0 },
+        { 2, { FD_MIXED, FD_NEUMANN }, { { 4, 5 }, { 8, 5 }, { 9, 12 }, { 20, 16 } }, FD_CORRECT_SNR, 4, 0, 0, 1 },
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR_GRID, 0, 0, 0, 0 } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double var[GRIDS] = { 0 }, t[STEPS + 2];
+        fd_real *first = NULL;
+        fd_arena a = all;
+        fd_space s0;
+        for (int g = 0; g < GRIDS; g++) {
+            fd_space s = fd_grid(&a, row[i].nd, row[i].n[g], NULL, row[i].bc, 2);
+            fd_cov *noise = fd_cov_matern(&a, &s, 1, .2, .5), *data = fd_cov_matern(&a, &s, .5, .3, 1.5);
+            fd_process p = row[i].fdp ? fd_fdp(&a, noise, .1, 5, NULL) : fd_vp(noise, .1, 20);
+            fd_model m = fd_oracle_gauss(&a, &p, NULL, data);
+            fd_sampler how = { .p = &p, .model = m, .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL,
+                               .corrector = row[i].corrector, .cprm = .3, .inner = 2, .band = row[i].band };
+            p.tmin = .02;
+            fd_times(&p, FD_UNIFORM, 0, STEPS, t, &st);
+            if (row[i].fdp) how = fd_fdp_sampler(&p, m, STEPS + 1, .5, .2, 0, t, &st);
+            how.pooled = row[i].pooled, how.before = row[i].before;
+            fd_real *x = fd_new(&a, fd_real, B * fd_size(&s));
+            fd_sample(&how, fd_seed(5), 0, B, x, a);
+            fd_to_modes(&s, B, x, x, a);
+            if (g == 0) first = x, s0 = s;
+            fd_real *w = fd_new(&a, fd_real, B * fd_size(&s0)), *u = fd_new(&a, fd_real, B * fd_size(&s0));
+            fd_modes_between(&s, &s0, B, x, w);
+            fd_modes_between(&s0, &s0, B, first, u);
+            double far = test_rel(B * fd_size(&s0), w, u);
+            for (int j = 0; j < B; j++) var[g] += (double)w[j * fd_size(&s0) + 1] * w[j * fd_size(&s0) + 1] / B;
+            if (row[i].corrector == FD_CORRECT_SNR) {
+                NEAR(far, 0, TOL(1e-12, 1e-4), "row %d, grid %d: the same functions", (int)i, g);
+                NEAR(var[g] / var[0], 1, TOL(1e-12, 1e-4), "row %d, grid %d: variance of mode 1", (int)i, g);
+            } else if (g) OK(far > .02, "the norms of the grid: other functions, %g", far);
+        }
+        OK(!st.code, "row %d: status %s", (int)i, st.code ? st.what : "");
+    }
+    /* the formula, on modes of a grid; dense bases; what has no band */
+    fd_arena a = all;
+    enum { N = 9, CH = 2, S = 2 * N * CH };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, (double[]){ 2.385 }, NULL, CH), one = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    fd_process p[2] = { fd_vp(noise, .1, 20), fd_fdp(&a, noise, .1, 5, NULL) };
+    fd_real x[S], xi[S], y[S], D[S], u[S], z[S];
+    double tb[2] = { .3, .3 };
+    fd_normal(fd_seed(6), S, x);
+    fd_cov_draw(noise, fd_seed(7), 0, 2, xi, a);
+    for (int k = 0; k < 24; k++) {
+        fd_process *q = &p[k & 1];
+        int pooled = k >> 1 & 1, quiet = k >> 2 & 1, band = 1 + k / 8;
+        fd_sampler how = { .p = q, .model = fd_oracle_gauss(&a, q, NULL, data), .corrector = FD_CORRECT_SNR,
+                           .cprm = .16, .band = band, .pooled = pooled };
+        double e2[2] = { 0 }, z2[2] = { 0 }, trace = 0, rz = 0, re = 0, worst = 0;
+        fd_predict(&how.model, FD_X0, q, 2, x, tb, D, a);
+        fd_to_modes(&s, 2, D, D, a);
+        fd_to_modes(&s, 2, x, u, a);
+        fd_to_modes(&s, 2, xi, z, a);
+        for (int j = 0; j < S; j++) {
+            fd_coef f = fd_law(q, .3, j % N);
+            if (j % N > 2 * band) continue;
+            e2[j / (N * CH)] += pow(u[j] - f.m * D[j], 2) / f.v;
+            z2[j / (N * CH)] += pow(z[j], 2);
+            if (j < N * CH) trace += noise->lam[j % N];
+        }
+        for (int i = 0; i < 2; i++) {
+            if (quiet) z2[i] = trace;
+            rz += sqrt(z2[i] + trace), re += sqrt(e2[i] + trace);
+        }
+        memcpy(y, x, sizeof y);
+        fd_correct(&how, .3, 2, y, quiet ? NULL : xi, NULL, a);
+        fd_to_modes(&s, 2, y, y, a);
+        for (int j = 0; j < S; j++) {
+            fd_coef f = fd_law(q, .3, j % N);
+            int i = j / (N * CH);
+            double r2 = pooled ? rz * rz / (re * re) : (z2[i] + trace) / (e2[i] + trace);
+            double al = 4 * .16 * .16 * f.v * r2;
+            double want = u[j] - al / (2 * f.v) * (u[j] - f.m * D[j]) + (quiet ? 0 : sqrt(al) * z[j]);
+            worst = maxf(worst, fabs(want - y[j]));
+        }
+        NEAR(worst, 0, TOL(1e-12, 1e-4), "SNR of a band, case %d", k);
+    }
+    OK(!st.code, "status");
+    fd_process few = fd_vp(fd_cov_matern(&a, &one, 1, .3, 1.5), .1, 20), bare = fd_vp(fd_cov_power(&a, &one, 1, 0, 1), .1, 20);
+    double lam[6] = { 0, 0, 0, 1, 1, 0 };
+    fd_process high = fd_vp(fd_cov_table(&a, &one, lam), .1, 20);
+    const struct { const fd_process *p; int band; const char *want; } bad[] = {
+        { &few, 0, "fd_correct: the corrector's band has more waves than an axis has; axis, points, waves: 0, 6, 3" },
+        { &few, 2, "" }, { &bare, 2, "" }, { &high, 1, "fd_correct: no noise in the corrector's band; waves: 1" } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[200];
+        st.code = 0;
+        fd_sampler how = { .p = bad[i].p, .model = fd_oracle_gauss(&a, bad[i].p, NULL, bad[i].p->noise),
+                           .corrector = FD_CORRECT_SNR, .cprm = .1, .band = bad[i].band };
+        memcpy(y, x, sizeof y);
+        fd_correct(&how, .3, 1, y, NULL, NULL, a);
+        fd_explain(&st, text, sizeof text);
+        OK(!strcmp(text, bad[i].want) && !memcmp(x, y, sizeof x) == !!*bad[i].want, "explained as '%s'", text);
+    }
+    st.code = 0;
+    fd_real basis[8] = { 1, 1, 1, 1, 1, -1, 1, -1 }, weight[4] = { .25, .25, .25, .25 };
+    fd_space dense = fd_dense(NULL, 4, 2, basis, weight, 1);
+    fd_process dp = fd_vp(fd_cov_table(&a, &dense, (double[]){ 1, .5 }), .1, 20);
+    fd_sampler how = { .p = &dp, .model = fd_oracle_gauss(&a, &dp, NULL, dp.noise), .corrector = FD_CORRECT_SNR,
+                       .cprm = .1, .band = 1 };
+    for (int i = 0; i < 4; i++) x[i] = (fd_real)(i % 2 ? .7 : 1.1);  /* u = .9, .2; e = sqrt v u, P = lam */
+    fd_correct(&how, .3, 1, x, NULL, NULL, a);
+    double v = fd_law(&dp, .3, 0).v, al = 4 * .01 * v * 3 / (v * (.81 + .04) + 1.5);
+    NEAR(x[0], 1.1 * (1 - .5 * al), TOL(1e-13, 1e-6), "all modes of a dense basis");
+    OK(!st.code, "status");
+}
+
 static void check_multistep(void)
 {
     fd_status st;
@@ -1511,6 +1707,7 @@ void test_steps(void)
     check_langevin();
     check_steps();
     check_fdp_sampler();
+    check_bands();
     check_multistep();
     check_adaptive();
 }
@@ -2434,6 +2631,61 @@ static void check_interpolant_mix(void)
     OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_ESHAPE, "other modes");
 }
 
+/* What neither density takes, it takes for the same reason. */
+static void check_density_refused(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_cov *noise = single(&a, .7);
+    fd_process p = fd_vp(noise, .1, 20), chain = ddpm(&a, noise, 10, 1e-3, .3);
+    static const double ends[] = { 1, .5, 0 }, rises[] = { 1, .2, .5 }, none[] = { 1, .5, NAN }, last[] = { 3, 1, 0 };
+    const struct { const fd_process *p; const double *t; int steps, b; const char *want; } row[] = {
+        { &p, ends, 2, 1, "v = 0 at the last time: there is no density to speak of" },
+        { &chain, last, 2, 1, "v = 0 at the last time: there is no density to speak of" },
+        { &p, rises, 2, 1, "times must fall; step" }, { &p, none, 2, 1, "times must fall; step" },
+        { &p, ends, 0, 1, "needs steps and times" }, { &p, NULL, 2, 1, "needs steps and times" },
+        { &p, ends, 1, 0, "needs functions, and" } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        for (int f = 0; f < 4; f++) {
+            fd_sampler how = { .p = row[i].p, .t = row[i].t, .steps = row[i].steps,
+                               .scheme = f == 1 ? FD_PF_ADAPTIVE : FD_PF_HEUN };
+            fd_real x = 1;
+            double out = -7;
+            st.code = 0;
+            how.model = fd_oracle_gauss(&a, row[i].p, NULL, noise);
+            if (f < 2) fd_loglik(&how, 0, fd_seed(1), 0, row[i].b, &x, &out, a);
+            else fd_elbo(&how, f - 2, fd_seed(1), 0, row[i].b, &x, &out, NULL, a);
+            OK(st.code == FD_EARG && out == -7 && !strncmp(st.what, row[i].want, strlen(row[i].want))
+               && !strcmp(st.where, f < 2 ? "fd_loglik" : "fd_elbo"), "row %d, function %d: %s: %s", (int)i, f,
+               st.code ? st.where : "", st.code ? st.what : "");
+        }
+}
+
+/* At the mean the state does not move, and the density alone decides the steps. */
+static void check_adaptive_density(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    double lam = .7, c = .01, t[2] = { 1, .01 }, logp[2], tol = TOL(1e-9, 1e-5);
+    fd_real mean = (fd_real)1.3;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process p = fd_vp(noise, .1, 20);
+    fd_coef E = fd_law(&p, t[1], 0);
+    int evals = 0;
+    fd_sampler how = { .p = &p, .t = t, .steps = 1, .scheme = FD_PF_ADAPTIVE, .start = FD_START_MATCHED,
+                       .mean = &mean, .cov = c0, .rtol = tol, .atol = tol, .evals = &evals };
+    how.model = fd_oracle_gauss(&a, &p, &mean, c0);
+    for (int pooled = 0; pooled < 2; pooled++) {
+        fd_real x[2] = { (fd_real)(E.m * 1.3), (fd_real)(E.m * 1.3) };
+        how.pooled = pooled;
+        fd_loglik(&how, 0, fd_seed(1), 0, 2, x, logp, a);
+        for (int i = 0; i < 2; i++)
+            NEAR(logp[i], -.5 * log(2 * PI * (E.m * E.m * c + E.v * lam)), 20 * tol,
+                 "density at the mean, pooled %d", pooled);
+    }
+    OK(!st.code && evals > 40, "status, and %d evaluations", evals);
+}
+
 static int laws_run(fd_arena a, int k, double *out)
 {
     double t[4], w[2], lp[2];
@@ -2495,6 +2747,8 @@ void test_density(void)
     check_wrong();
     check_pencil();
     check_kernel();
+    check_density_refused();
+    check_adaptive_density();
     check_starved();
 }
 

@@ -1473,6 +1473,48 @@ static void check_orders(void)
     OK(!st.code, "status");
 }
 
+/* Chains have kinks at whole t. The flow and the law are known at all t, and the error falls with the order of
+ * the scheme: over several whole steps of a long chain, over one step and its parts on a short one. */
+static void check_chain_orders(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    static const struct { int scheme; double order; } row[] = {
+        { FD_PF_HEUN, 2 }, { FD_PF_MIDPOINT, 2 }, { FD_PF_RK4, 4 }, { FD_STOCHASTIC_HEUN, 2 } };
+    static const struct { int T; double from, beta1, betaT, step[3]; } chain[] = {
+        { 960, 96, 1e-4, .01, { 24, 12, 6 } }, { 48, 6, 2e-3, .2, { 1, .5, .25 } } };
+    fd_real mu = (fd_real)1.3;
+    double lam = .7, c = .25, beta[960], t[200], X = -.9;
+    fd_space s = fd_grid(&a, 1, (int[]){ 1 }, NULL, (int[]){ FD_DIRICHLET }, 1);          /* mu = pi^2 */
+    fd_cov *noise = fd_cov_table(&a, &s, &lam), *c0 = one_on(&a, noise, c);
+    for (int l = 0; l < 2 && EPS < 1e-10; l++) {
+        int T = chain[l].T;
+        fd_beta_schedule(FD_BETA_LINEAR, T, chain[l].beta1, chain[l].betaT, beta, &st);
+        fd_process plain = fd_ddpm_betas(&a, noise, T, beta);
+        fd_process p[3] = { plain, fd_blur(&plain, .1, .1), fd_blur(&plain, .1, .2) };
+        for (int k = 0; k < 2 + l; k++)                     /* the last one has kinks in either clock */
+            for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+                double err[3];
+                fd_coef B = fd_law(&p[k], T, 0), E = fd_law(&p[k], chain[l].from, 0);
+                double PB = B.m * B.m * c + B.v * lam, PE = E.m * E.m * c + E.v * lam;
+                for (int j = 0; j < 3; j++) {
+                    int n = (int)((T - chain[l].from) / chain[l].step[j]);
+                    fd_sampler how = { .p = &p[k], .t = t, .steps = n, .scheme = row[i].scheme };
+                    how.model = fd_oracle_gauss(&a, &p[k], &mu, c0);
+                    for (int q = 0; q <= n; q++) t[q] = T - q * chain[l].step[j];
+                    moments w = law_of(&how, (moments){ X, PB }, a);
+                    err[j] = i == 3 ? fabs(w.V - PE)
+                           : fabs(w.M - E.m * mu - sqrt(PE / PB) * (X - B.m * mu));
+                }
+                for (int j = 0; j < 2; j++)
+                    NEAR(log2(err[j] / err[j + 1]), row[i].order, .15,
+                         "chain of %d, blurred %d, %s: order, steps of %g and %g (%.3g, %.3g)", T, k,
+                         fd_scheme_name(row[i].scheme), chain[l].step[j], chain[l].step[j + 1], err[j], err[j + 1]);
+            }
+    }
+    OK(!st.code, "status");
+}
+
 static double mix_cdf(double x, const fd_coef f)
 {
     double P1 = f.m * f.m * .1 + f.v, P2 = f.m * f.m * .2 + f.v;
@@ -1773,7 +1815,11 @@ static void check_heun(void)
         fd_sampler how = { .p = &p[i], .scheme = FD_STOCHASTIC_HEUN };
         how.model = fd_oracle_gauss(&a, &p[i], &mu, c0);
         for (int k = 0; k < 2; k++) {                       /* L = a - q/P, beta = q m mu/P */
-            fd_coef f = fd_law(&p[i], tt[k] + (i == 7 && k ? 1e-9 : 0), 0);   /* from within the step */
+            fd_coef f = fd_law(&p[i], tt[k], 0);
+            if (i == 7) {                                   /* a chain: in log gamma */
+                double slope = 2 * log(fd_law(&p[i], s, 0).m / fd_law(&p[i], t, 0).m) / h;
+                f.dm = -.5 * slope * f.m, f.dv = slope * f.m * f.m;
+            }
             double q = (f.dv - 2 * f.dm * f.v / f.m) * lam, P = f.m * f.m * c + f.v * lam;
             L[k] = -f.dm / f.m - q / P, be[k] = q * f.m * mu / P;
         }
@@ -1965,6 +2011,7 @@ void test_samplers(void)
     check_heun();
     check_frozen();
     check_orders();
+    check_chain_orders();
     check_mixture();
     check_grids();
     check_loop();
