@@ -12,10 +12,12 @@ typedef struct { real m, v, dm, dv; } law;
 /* ---- the processes ---- */
 
 enum { OU, VP, COSINE, SUBVP, VE, DRIFTLESS, FLOW, FLOW_VP, LADDER, LINEAR, QUADRATIC, SIGMOID,
-       IDDPM, GAMMAS, FDP, FDP_GIVEN, HEAT, HEAT_THETA, HEAT_COSINE, BLUR, PATH, PATH_NOISE, PROCS };
+       IDDPM, GAMMAS, FDP, FDP_GIVEN, HEAT, HEAT_THETA, HEAT_COSINE, BLUR, PATH, PATH_NOISE,
+       PROCS };
 static const char *const proc_name[PROCS] = {
     "ou", "vp", "vp-cosine", "subvp", "ve", "driftless", "flow", "flow-vp", "ladder", "ddpm linear",
-    "ddpm quadratic", "ddpm sigmoid", "ddpm cosine", "ddpm gammas", "fdp", "fdp given", "heat", "heat theta", "heat cosine", "blur", "path", "path with noise" };
+    "ddpm quadratic", "ddpm sigmoid", "ddpm cosine", "ddpm gammas", "fdp", "fdp given", "heat",
+    "heat theta", "heat cosine", "blur", "path", "path with noise" };
 
 static int is_chain(int which) { return which >= LINEAR && which <= GAMMAS; }
 
@@ -204,7 +206,8 @@ static void check_ranges(void)
 {
     static const double range[PROCS][2] = {
         { 1e-3, 3.2 }, { 1e-3, 1 }, { 1e-5, .9946 }, { 1e-3, 1 }, { 0, 1 }, { 1e-3, 3 }, { 0, 1 },
-        { 0, 1 }, { 1, CHAIN }, { 0, CHAIN }, { 0, CHAIN }, { 0, CHAIN }, { 0, CHAIN }, { 0, CHAIN },
+        { 0, 1 }, { 1, CHAIN }, { 0, CHAIN }, { 0, CHAIN }, { 0, CHAIN }, { 0, CHAIN },
+        { 0, CHAIN },
         { 1e-3, 1 }, { 1e-3, 1 }, { 8e-4, .8 }, { 8e-4, .8 }, { 1e-5, .9946 }, { 0, 1 }, { 0, 1 },
         { 0, 1 } };
     fd_status st;
