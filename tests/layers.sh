@@ -1,7 +1,8 @@
 #!/bin/sh
 # layers.sh DIR: the layout's promises, checked on the objects in DIR and on the sources: who may call
 # whom, no state that changes, nothing from the C library that the library must not use, every public
-# function tested, every function that README and the other pages name declared, every link to a file that is there.
+# function tested. Of README and the other pages: every function that they name is declared, every
+# file that they link to is there.
 b=$1 pass=0 fail=0
 ok() { if [ "$1" = 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "layers: $2"; fi; }
 defined() { for f in "$@"; do nm "$b/$f.o" | awk '$2 ~ /^[TDBRWV]$/ {print $3}'; done | sort -u; }
