@@ -1,17 +1,19 @@
-/* nets.c -- how do the kinds of networks compare: each, small, trained on 64 points and sampled on 128.
- * nets [NETWORK [STEPS [SAMPLES]]]; each takes 6 to 30 seconds on two cores of an AMD EPYC that nothing
- * else uses. train.c is the same for one network, in fewer lines.
+/* nets.c -- how do the kinds of networks compare? nets [NETWORK [STEPS [SAMPLES]]]: each of them, small,
+ * is trained on 64 points and draws samples on 128, in 6 to 30 seconds on two cores of an AMD EPYC that
+ * nothing else uses. train.c does this for one network, in fewer lines.
  *
  * The data are a mixture of two Gaussian random functions, so the best possible denoiser is known
- * (fd_oracle_mix): the network's error is printed beside its error, and samples of both beside other data: the
- * energy distance to data (the estimate has no bias, so it is 0 on average) and the energy of some waves over that
- * of data. A network's error is spread over all waves and shows in the high ones first, which hold little of
- * the data; `fd train` leaves those to an exact Gaussian model (--precond gauss).
+ * (fd_oracle_mix). The network's error is printed beside its error, and samples of both beside other
+ * data: the energy distance to data (the estimate has no bias, so it is 0 on average) and the energy
+ * of some waves over that of data. A network's error is spread over all waves and shows in the high
+ * ones first, which hold little of the data; `fd train` leaves those to an exact Gaussian model
+ * (--precond gauss).
  *
- * Fourier operators need a coordinate as input: without, they treat all shifts of a function alike, and no
- * such denoiser has an error below 0.34 at t = 0.3. A transformer's patches cover half the length on twice the
- * points, which it has not seen; above a field it reads 64 points on any grid. Fields see x where they are
- * evaluated (pixels): in so few steps their modulations alone learn the sign of the mean and no more. */
+ * Fourier operators need a coordinate as input: without it they treat all shifts of a function alike,
+ * and no such denoiser has an error below 0.34 at t = 0.3. A transformer's patches cover half the
+ * length on twice the points, which it has not seen; above a field it reads 64 points on any grid.
+ * Fields see x where they are evaluated (pixels): in so few steps their modulations alone learn the
+ * sign of the mean and no more. */
 #include "fd.h"
 #include <stdio.h>
 #include <stdlib.h>
