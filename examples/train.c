@@ -2,9 +2,9 @@
  * train [STEPS of training, 1500].
  *
  * The data are Gaussian random functions on 64 points of the circle, so the best denoiser is known
- * (fd_oracle_gauss) and its error is printed beside the network's: on 64 points, and on 128 that the
- * network has not seen. Then both draw samples on 128 points, and the energy of some waves is printed
- * over that of data. study/nets.c does the same for each kind of network, with data of two classes. */
+ * (fd_oracle_gauss) and its error is printed beside the network's: on 64 points, and on 128 that
+ * the network has not seen. Then both draw samples on 128 points, and the energy of some waves is
+ * printed over that of data. study/nets.c trains each kind of network so, on data of two classes. */
 #include "fd.h"
 #include <stdio.h>
 #include <stdlib.h>
