@@ -274,7 +274,7 @@ int main(int argc, char **argv)
     data_measure(&a, &d, NORMALIZE_NONE, NULL);
     data_say(&d, "", NULL);
     const fd_real *real = data_gather(&a, &d, d.m, held);
-    data_keep(&a, &d);
+    data_keep(&a, &d, (double)(a.end - a.beg) / 4);
     fd_net *net = y.x ? classifier(&a, in_dir(o.outdir, "classifier.safetensors"), &d, d.m, y.x, o.seed)
                       : NULL;
     fd_space fs = fd_grid(&a, 1, (int[]){ FEATURES }, NULL, NULL, 1);

@@ -634,7 +634,7 @@ typedef struct {
 
 static const option options[] = {
     { "data", "FILE", NULL, TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0,
-      "functions: [n][grid] and channels; or the built-in fields (fd help fields)" },
+      "functions: a file, file:member, a folder of pictures; or the built-in fields (fd help fields)" },
     { "data", "FILE", NULL, EVAL, O_TEXT, AT(data), 0, 0, 0,
       "real functions, or fields" },
     { "data", "FILE", NULL, THESIS, O_TEXT, AT(data), 0, 0, 0,
@@ -1329,8 +1329,8 @@ static inline int axes_as(int axes, int nd, const int n[], shape *g, int *ch)
 
 /* axes_read -- the row of t_axes by which a file is read. An axis of 1 to 4 beside longer ones, the
  * second of the file or the last, is hardly one of the grid, but it may be: who has not said is asked.
- * There is nothing to ask where it has one point, where the grid had four axes with it, or where a model,
- * k, knows. */
+ * There is nothing to ask where it has one point, where the grid had four axes with it, for pictures, or
+ * where a model, k, knows. */
 static inline int axes_read(const source *f, const args *o, const kit *k, shape *g, int *ch)
 {
     int nd = f->nd - 1 - f->complex, axes = o->axes, most = 0, shortest[4] = { 0 };
@@ -1342,6 +1342,7 @@ static inline int axes_read(const source *f, const args *o, const kit *k, shape 
     for (int i = 0; i < nd; i++) if (n[i] > most) most = n[i];
     if (nd > 1 && most > 4) shortest[AXES_FIRST] = n[0] <= 4, shortest[AXES_LAST] = n[nd - 1] <= 4;
     int brief = shortest[AXES_FIRST] + shortest[AXES_LAST];
+    if (!axes && f->files && nd == 3) axes = AXES_LAST;                /* pictures in colours */
     if (!axes && k && f->nd == 1 + k->s.nd + (k->axes != AXES_NONE)) axes = k->axes;
     if (f->complex) {
         if (axes && axes != AXES_LAST)
@@ -1516,11 +1517,10 @@ static inline fd_real *data_gather(fd_arena *a, const dataset *d, int first, int
     return x;
 }
 
-/* data_keep -- in memory, if that takes no more than a quarter of what is left. */
-static inline void data_keep(fd_arena *a, dataset *d)
+/* data_keep -- in memory, if that takes no more than so many bytes. */
+static inline void data_keep(fd_arena *a, dataset *d, double room)
 {
-    size_t one = (size_t)fd_size(&d->s) * sizeof(fd_real), left = (size_t)(a->end - a->beg);
-    if (d->x || left / 4 / one < (size_t)d->m) return;
+    if (d->x || (double)d->m * (double)fd_size(&d->s) * sizeof(fd_real) > room) return;
     d->x = data_gather(a, d, 0, d->m);
     d->total = d->m;
     d->order = NULL;
@@ -1723,7 +1723,7 @@ static inline void data_say(const dataset *d, const char *label, const char *mod
     int ch = d->s.ch, show = ch < 4 ? ch : 4;
     printf("%s%s%d ", label, *label ? ": " : "", d->m);
     if (d->m < d->total) printf("of %d ", d->total);
-    printf("functions ");
+    printf(d->m > 1 ? "functions " : "function ");
     if (d->axes != AXES_NONE) printf("of %d channel%s ", ch, ch > 1 ? "s" : "");
     printf("on %s (axes: function, %s%s%s), %s", grid_text(&d->from, text),
            d->axes == AXES_FIRST ? "channel, " : "", name[d->s.nd - 1],
@@ -2251,8 +2251,8 @@ static inline const char *size_text(double n, char text[32])
 }
 
 /* rehearse -- steps of one and of two functions, undone, tell what memory a batch will take: that and the
- * weights are said, or, before any training, that it is too much. */
-static inline void rehearse(kit *k, const dataset *d, const args *o, int *perm, const fd_time_law *law, fd_arena a)
+ * weights are said, or, before any training, that it is too much. Returns the bytes that stay free. */
+static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm, const fd_time_law *law, fd_arena a)
 {
     fd_status *st = a.st;
     size_t low = st->low, left = (size_t)(a.end - a.beg);
@@ -2303,6 +2303,7 @@ static inline void rehearse(kit *k, const dataset *d, const args *o, int *perm, 
     }
     if (!o->quiet) printf("%s: %s weights; about %s for batches of %d\n", net, text[0], text[1], o->batch);
     fflush(stdout);
+    return (double)left - bytes;
 }
 
 /* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s or every
@@ -2312,12 +2313,14 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
 {
     enum { SOON = 2, LATER = 30, EARLY = 10 };
     fd_status *st = a.st;
-    int first = k->opt->step, steps = k->opt->how.steps, saves = 0, exploded = 0;
-    double begin = now(), smooth = 0, least = INFINITY, saved = begin;
+    int first = k->opt->step, steps = k->opt->how.steps, saves = 0, exploded = 0, told = o->quiet || o->budget > 0;
+    double begin, smooth = 0, least = INFINITY, saved;
+    dataset near = *d;
     int *perm = fd_raw(&a, int, d->m);
     need(st);
     const fd_time_law *law = o->law.row == LAW_LEAST ? time_law(&a, k, o) : NULL;
-    rehearse(k, d, o, perm, law, a);
+    double spare = rehearse(k, d, o, perm, law, a);
+    data_keep(&a, &near, spare / 2);
     batch q = batch_new(&a, k, o, perm);
     q.law = law;
     signal(SIGINT, on_signal);
@@ -2331,7 +2334,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         if (o->budget > 0)                             /* the rate follows the share of time used */
             opt->how.steps = opt->step < 10 ? INT_MAX
                                             : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
-        batch_draw(&q, k, d, o, opt->step, a);
+        batch_draw(&q, k, &near, o, opt->step, a);
         double rate = fd_opt_rate(opt, opt->step + 1), loss = step_grad(k, o, &q, a);
         int ran = opt->step - first + 1;
         exploded = !st->code && !(loss <= 1e6 * least);
@@ -2351,7 +2354,8 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         done = o->budget > 0 ? fmin(1, spent / o->budget) : (double)ran / (o->steps - first);
         progress("step", opt->step, done, smooth, ran * o->batch / spent,
                  o->budget > 0 ? o->budget - spent : (o->steps - opt->step) * spent / ran);
-        if (ran == EARLY && !(o->budget > 0) && !o->quiet) {
+        if (!told && (ran == EARLY || (ran > 1 && spent > 5))) {
+            told = 1;
             double left = (o->steps - first) * spent / ran;
             bar_end();
             printf("about %.*f %s for %d steps\n", left < 10 ? 1 : 0, left < 120 ? left : left < 7200 ? left / 60

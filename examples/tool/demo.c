@@ -155,7 +155,6 @@ int main(int argc, char **argv)
     dataset seen = data_some(&a, &d, d.m - held, order + held), real = data_some(&a, &d, held, order);
     data_measure(&a, &seen, o.normalize.row, NULL);
     data_say(&seen, "", NULL);
-    data_keep(&a, &seen);
 
     kit *k = kit_new(&a, &o, &seen);
     gap_warn(k, a);

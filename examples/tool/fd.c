@@ -147,7 +147,6 @@ static int do_train(args *o)
     dataset d = data_open(&a, o->data, o, k, grid, (shape){ 2, { 32, 32, 1 } });
     data_measure(&a, &d, o->normalize.row, k ? &k->norm : NULL);
     data_say(&d, "", o->resume);
-    data_keep(&a, &d);
     if (k) data_like(&d, o->resume);
     else k = kit_new(&a, o, &d);
     gap_warn(k, a);
