@@ -732,11 +732,17 @@ exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
 sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
 for n in fno fno-original uno unet fno-separable points vit uvit vit-field uvit-field fno-field siren \
     gabor; do
-    ok "train $n" sh -c 'mkdir -p nets && cd nets && "$0" "$1" 1 8' "$B/train" $n && says '^128 points, network' out
+    ok "nets $n" sh -c 'mkdir -p nets && cd nets && "$0" "$1" 1 8' "$B/nets" $n && says '^128 points, network' out
 done
 for a in cnn 'fno x' 'fno 0' 'fno 5 1' 'fno 5 2 3'; do
-    "$B/train" $a >out 2>err; [ $? = 2 ]; report $? "train $a"; says '^usage: train .* fno ' err
+    "$B/nets" $a >out 2>err; [ $? = 2 ]; report $? "nets $a"; says '^usage: nets .* fno ' err
 done
+
+# ---- the short programs
+short() { mkdir -p short && cd short && "$@"; s=$?; cd ..; return $s; }
+ok own short "$B/own" && says 'relative distance [0-9.]+e-(0[67]|1[0-9])$' out; exists short/out/own.png
+ok train short "$B/train" 5 && says '^128 points, network' out; exists short/out/train.safetensors
+for a in 4 x '9 9'; do "$B/train" $a >out 2>err; [ $? = 2 ]; report $? "train $a"; says '^usage: train ' err; done
 
 # ---- the study of choices of C: its own check, its files
 ok choice "$B/choice" --outdir choice && says 'white noise: pass$' out; exists choice/choice.png choice/choice.csv

@@ -234,8 +234,8 @@ int main(int argc, char **argv)
         printf("    growth%9d%s", size_of[SIZES - 1], o.train > 0 ? "   trained:  64    256" : "");
         puts(o.train > 0 ? "   draws:  64    256" : "");
         plot_begin(&p[l], 520, 400, laws[l].name, "points", "W2 to the data", 1, 1);
-        plot_begin(&p[LAWS + l], 520, 400, "", "wavenumber", "of a mode, 64 points", 1, 1);
-        plot_begin(&p[2 * LAWS + l], 520, 400, "", "points", "of a network", 1, 1);
+        plot_begin(&p[LAWS + l], 520, 400, "", "wavenumber", "W2 of a mode", 1, 1);
+        plot_begin(&p[2 * LAWS + l], 520, 400, "", "points", "W2 of a network", 1, 1);
         for (int c = 0; c < CHOICES; c++) {
             double *got = net[l][c], *floor = net[l][CHOICES], clean = 0;
             printf("%-20s", choices[c].name);
@@ -261,13 +261,12 @@ int main(int argc, char **argv)
                 }
             }
             puts("");
-            plot_line(&p[l], SIZES, x, y[l][c], l ? "" : choices[c].name, style[c]);
-            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], "", style[c]);
+            plot_line(&p[l], SIZES, x, y[l][c], "", style[c]);       /* the legend: where there is room */
+            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], l == 1 ? choices[c].name : "", style[c]);
             plot_line(&p[2 * LAWS + l], 2, x + 1, got, "", style[c]);
         }
         plot_line(&p[2 * LAWS + l], 2, x + 1, net[l][CHOICES], l ? "" : "exact draws", PLOT_DOTTED);
-        if (!l) p[l].hi[1] = 2000;         /* room for the legend */
-        p[LAWS + l].lo[1] = 1e-6;
+        p[LAWS + l].lo[1] = l == 1 ? 1e-7 : 1e-6;
     }
     puts(ok ? "\nW2 does not depend on the grid, but for white noise: pass"
             : "\nW2 depends on the grid where it should not, or not where it should: FAIL");

@@ -1,6 +1,6 @@
 /* thesis.c -- the experiments of [Thesis, chapter 5] at a small scale: its tables 5.1 to 5.3 with the
  * same networks, processes, covariances, times and samplers in small, on any images (IDX or .npy).
- * make thesis: on Fashion-MNIST, an hour of one core; what came out is in README and thesis.png.
+ * make thesis: on Fashion-MNIST, an hour of one core; what came out is in thesis.md and thesis.png.
  *
  * Differs from the thesis: images of 28x28; as few steps as --train says, at a rate of 1e-3, not 500 000 at
  * 1e-5; a network of a third of its size; no flips, for shoes have a side; algorithm 3 with 1/t where the print
