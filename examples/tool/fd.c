@@ -40,7 +40,6 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
 {
     static const char *const cols[] = { "t", "wave", "error", "floor" };
     const fd_space *s = &k->s;
-    fd_space one = *s;
     int m = d->m < PAIRS ? d->m : PAIRS, most = o->batch / o->accumulate, bins = 0;
     ptrdiff_t size = fd_size(s);
     for (ptrdiff_t i = 0; i < s->modes; i++)
@@ -49,10 +48,9 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
     fd_real *x0 = fd_raw(&a, fd_real, most * size), *xt = fd_raw(&a, fd_real, most * size);
     fd_real *y = fd_raw(&a, fd_real, most * size);
     double *t = fd_raw(&a, double, most), *wave = fd_raw(&a, double, bins), units = 0;
-    double *var = fd_raw(&a, double, s->modes), *part = fd_raw(&a, double, s->modes);
+    double *var = fd_raw(&a, double, s->modes), *part = fd_raw(&a, double, bins);
     double *e = fd_new(&a, double, 2 * TIMES * bins), *out = fd_raw(&a, double, TIMES * bins * COUNT(cols));
     plot p;
-    one.ch = 1;
     need(a.st);
     for (int c = 0; c < s->ch; c++) units += 1 / (k->norm.scale[c] * k->norm.scale[c]);
     plot_begin(&p, 900, 600, "error of x0, and of the best linear denoiser (dashed)", "wavenumber", "variance", 0, 1);
@@ -62,7 +60,6 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
         double at = k->p.tmin + (k->p.tmax - k->p.tmin) * (j + 0.5) / TIMES;
         static char name[TIMES][32];
         if (k->process.row == PROCESS_DDPM) at = ceil(at);
-        memset(var, 0, (size_t)s->modes * sizeof *var);
         for (int i = 0; i < m; i += most) {
             int b = m - i < most ? m - i : most;
             for (int l = 0; l < b; l++) {
@@ -74,13 +71,12 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
             fd_predict(&k->model, FD_X0, &k->p, b, xt, t, y, a);
             need(a.st);
             for (ptrdiff_t l = 0; l < b * size; l++) y[l] -= x0[l];
-            law_get(&one, b * s->ch, y, part, a);
-            for (ptrdiff_t l = 0; l < s->modes; l++) sum[0] += part[l] / m;
+            fd_spectrum(s, b, y, bins, part, a);
+            for (int l = 0; l < bins; l++) sum[0] += part[l] * b / m;
             for (ptrdiff_t l = 0; l < b * size; l++) y[l] /= (fd_real)k->norm.scale[l % size / s->points];
-            law_get(&one, b * s->ch, y, part, a);
-            for (ptrdiff_t l = 0; l < s->modes; l++) var[l] += part[l] / m;
+            fd_spectrum(s, b, y, bins, part, a);
+            for (int l = 0; l < bins; l++) err[l] += part[l] * b / m;
         }
-        shells(s, bins, var, err);
         for (ptrdiff_t i = 0; i < s->modes; i++) {
             fd_coef f = fd_law(&k->p, at, i);
             double c = k->c0->lam[i], v = f.v * k->noise->lam[i];
