@@ -359,6 +359,9 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
  * more axes mirrored, at random. */
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
                          fd_real *mean);
+/* fd_cov_spectrum -- the same from the variances var[modes] of the modes, averaged over channels, for
+ * data that are never in memory at once: cos and sin of a wavenumber get their mean. */
+fd_cov *fd_cov_spectrum(fd_arena *a, const fd_space *s, const double *var, double floor);
 /* fd_cov_pca -- the covariance of a data set with its own eigenvectors as modes (at most `modes`), by
  * the smaller of the two Gram matrices; c->s is dense. mean as above. */
 fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int modes, fd_real *mean);

@@ -151,7 +151,7 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
 {
     static curve c;
     args q;
-    dataset d = { .m = 4096, .scale = 1 };
+    enum { M = 4096 };
     truth base = truth_on(&a, law, BASE);
     options_read(&q, TRAIN, "", 0, NULL);
     q.cov = spec_read(&t_cov, "", "white");
@@ -162,10 +162,12 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
     q.steps = o->train;
     q.seed = o->seed;
     q.out = NULL;
-    d.s = base.s;
-    d.x = fd_raw(&a, fd_real, d.m * BASE);
+    q.quiet = 1;
+    fd_real *data = fd_raw(&a, fd_real, M * BASE);
     need(a.st);
-    truth_draw(&base, fd_seed(3), d.m, d.x, a);
+    truth_draw(&base, fd_seed(3), M, data, a);
+    dataset d = data_array("data", &base.s, M, data);
+    data_measure(&a, &d, NORMALIZE_NONE, NULL);
     kit *k = kit_new(&a, &q, &d);
     k->noise = noise_on(&a, choice, &base, &base, 0);
     kit_close(&a, k, &k->s);
@@ -217,8 +219,7 @@ int main(int argc, char **argv)
     static plot p[3 * LAWS];               /* W2 by points, by mode; of networks */
     fd_status st;
     int rows = 0, ok = 1;
-    prog = "choice";
-    threads_sleep(argv);
+    start("choice", argv);
     options_read(&o, CHOICE, "choice --help", argc - 1, argv + 1);
     if (o.help) { options_help(CHOICE); return finish(); }
     fd_arena a = arena_make(&o, &st);
