@@ -60,7 +60,7 @@ static inline void die(int status, const char *fmt, ...)
 
 static inline void need(const fd_status *st)
 {
-    char why[256];
+    char why[1100];
     if (!fd_explain(st, why, sizeof why)) return;
     die(1, "%s%s", why, st->code == FD_ENOMEM ? "; give more by --memory" : "");
 }
