@@ -413,6 +413,29 @@ static void errors(int n, int S, const double *mean, const double *cov, const do
     err[0] = sqrt(d / dm), err[1] = sqrt(s / ds);
 }
 
+/* largest eigenvalue of C^1/2 (m^2 C0 + v C)^-1 C^1/2, those of L^-1 C L^-T */
+static double stiffest(const fd_cov *C, const fd_cov *c0, fd_coef f, int n, fd_arena a)
+{
+    double *K = fd_raw(&a, double, n * n), *S = fd_raw(&a, double, n * n), *z = fd_raw(&a, double, n);
+    double *H = fd_raw(&a, double, n * n), *w = fd_raw(&a, double, n), *V = fd_raw(&a, double, n * n);
+    matrix_of(C, n, K, a);
+    matrix_of(c0, n, S, a);
+    for (int i = 0; i < n * n; i++) S[i] = f.m * f.m * S[i] + f.v * K[i];
+    fd_cholesky(a.st, n, S);
+    for (int j = 0; j < n; j++) {                                    /* L^-1 K L^-T, similar */
+        for (int i = 0; i < n; i++) z[i] = K[i * n + j];
+        fd_solve_lower(n, S, 0, z);
+        for (int i = 0; i < n; i++) H[j * n + i] = z[i];
+    }
+    for (int j = 0; j < n; j++) {
+        for (int i = 0; i < n; i++) z[i] = H[i * n + j];
+        fd_solve_lower(n, S, 0, z);
+        for (int i = 0; i < n; i++) K[i * n + j] = z[i];
+    }
+    fd_eigen(a.st, n, K, w, V, a);
+    return w[0];
+}
+
 typedef struct {
     const char *name;
     int n;
@@ -434,12 +457,11 @@ static void cond_run(const row *r, double err[2], fd_arena a)
     double A[2 * MOST] = { 0 }, G[4] = { r->gamma, 0, 0, r->gamma };
     double *K = fd_raw(&a, double, n * n), *my = fd_new(&a, double, n);
     double *mean = fd_new(&a, double, S), *cov = fd_new(&a, double, S * S);
-    int corrected = r->correct > 0;
-    int steps = corrected ? 100 : r->steps;
+    const int corrected = r->correct >= 0, steps = corrected ? 100 : r->steps;
     double *t = fd_raw(&a, double, steps + 2);
     if (a.st->code) return;
     for (int i = 0; i <= steps; i++) t[i] = 6. * (steps - i) / steps;
-    if (r->correct) {                                                /* linspace(6,.5,51), geomspace(.5,1e-3,50)[1:], 0 */
+    if (corrected) {                                                /* linspace(6,.5,51), geomspace(.5,1e-3,50)[1:], 0 */
         for (int i = 0; i <= 50; i++) t[i] = 6 - 5.5 * i / 50;
         for (int i = 1; i < 50; i++) t[50 + i] = .5 * pow(2e-3, i / 49.);
         t[100] = 0;
@@ -474,6 +496,9 @@ static void cond_run(const row *r, double err[2], fd_arena a)
         c.t = t[k], c.s = t[k + 1], c.h = 0;
         double bad = fd_affine_law(cond_step, &c, S, S, mean, cov, a);
         if (k == 0) NEAR(bad, 0, TOL(1e-10, 1e-4), "%s: the step is affine", r->name);
+        if (!(r->correct > 0) || t[k + 1] > 1 || t[k + 1] == 0) continue;
+        c.h = .2 * 2 / stiffest(C, c0, fd_law(&p, t[k + 1], 0), n, a);
+        for (int i = 0; i < r->correct; i++) fd_affine_law(cond_step, &c, S, S, mean, cov, a);
     }
     errors(n, S, mean, cov, my, K, err);
 }
@@ -481,32 +506,480 @@ static void cond_run(const row *r, double err[2], fd_arena a)
 static void projections(void)
 {
     static const row rows[] = {
-        { "C = C0, n = 16", 16, NULL, 200, FD_PATH_BRIDGE, PLAIN, 0, 0, 0, 0, 0, .0037623107 },
-        { "C = C0, n = 32", 32, NULL, 200, FD_PATH_BRIDGE, PLAIN, 0, 0, 0, 0, 0, .0037623107 },
-        { "C = C0, K = 50", 32, NULL, 50, FD_PATH_BRIDGE, PLAIN, 0, 0, 0, 0, 0, .0153148686 },
-        { "C = C0, flat, n = 16", 16, NULL, 200, FD_PATH_BRIDGE, FLAT, 0, 0, 0, 0, .89686589, .88354870 },
-        { "C = C0, flat, n = 32", 32, NULL, 200, FD_PATH_BRIDGE, FLAT, 0, 0, 0, 0, .94929843, .98121904 },
-        { "rough, n = 16", 16, &rough3, 400, FD_PATH_BRIDGE, PLAIN, 0, 0, 0, 0, .083475415, .016461465 },
-        { "rough, n = 32, a", 32, &rough3, 400, FD_PATH_BRIDGE, PLAIN, 0, 0, 0, 0, .080674607, .015974735 },
-        { "rough, n = 32, b", 32, &rough3, 400, FD_PATH_FRESH, PLAIN, 0, 0, 0, 0, .080674607, .013366272 },
-        { "rough, n = 32, c", 32, &rough3, 400, FD_PATH_MEAN, PLAIN, 0, 0, 0, 0, .080674607, .013277948 },
-        { "rough, flat", 16, &rough3, 400, FD_PATH_BRIDGE, FLAT, 0, 0, 0, 0, .70842143, .60968573 },
-        { "noisy, C = C0", 32, NULL, 200, FD_PATH_BRIDGE, PLAIN, 0, 1, 0, .5, 0, .00376 },
-        { "noisy, rough .5", 32, &rough3, 200, FD_PATH_BRIDGE, PLAIN, 0, 1, 0, .5, .08655904, .01094928 },
-        { "noisy, rough .05", 32, &rough3, 200, FD_PATH_BRIDGE, PLAIN, 0, 1, 0, .05, .08282032, .01942181 },
-        { "per-step Matheron .5", 32, NULL, 200, FD_PATH_MEAN, MATHERON, 0, 0, 0, .5, .62406719, .06468675 },
-        { "damped .1, K = 200", 32, NULL, 200, FD_PATH_MEAN, DAMPED, 0, 0, 0, .5, .17385817, .13215246 },
-        { "damped .1, K = 800", 32, NULL, 800, FD_PATH_MEAN, DAMPED, 0, 0, 0, .5, .48931750, .26030729 },
+        { "C = C0, n = 16", 16, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0037623107 },
+        { "C = C0, n = 32", 32, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0037623107 },
+        { "C = C0, K = 50", 32, NULL, 50, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0153148686 },
+        { "C = C0, flat, n = 16", 16, NULL, 200, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .89686589, .88354870 },
+        { "C = C0, flat, n = 32", 32, NULL, 200, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .94929843, .98121904 },
+        { "rough, n = 16", 16, &rough3, 400, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, .083475415, .016461465 },
+        { "rough, n = 32, a", 32, &rough3, 400, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, .080674607, .015974735 },
+        { "rough, n = 32, b", 32, &rough3, 400, FD_PATH_FRESH, PLAIN, -1, 0, 0, 0, .080674607, .013366272 },
+        { "rough, n = 32, c", 32, &rough3, 400, FD_PATH_MEAN, PLAIN, -1, 0, 0, 0, .080674607, .013277948 },
+        { "rough, flat", 16, &rough3, 400, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .70842143, .60968573 },
+        { "noisy, C = C0", 32, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .5, 0, .0037623107 },
+        { "noisy, rough .5", 32, &rough3, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .5, .08655904, .01094928 },
+        { "noisy, rough .05", 32, &rough3, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .05, .08282032, .01942181 },
+        { "per-step Matheron .5", 32, NULL, 200, FD_PATH_MEAN, MATHERON, -1, 0, 0, .5, .62406719, .06468675 },
+        { "damped .1, K = 200", 32, NULL, 200, FD_PATH_MEAN, DAMPED, -1, 0, 0, .5, .17385817, .13215246 },
+        { "damped .1, K = 800", 32, NULL, 800, FD_PATH_MEAN, DAMPED, -1, 0, 0, .5, .48931750, .26030729 },
+        { "corrected 0, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 0, 0, 0, 0, .08220391, .02084320 },
+        { "corrected 1, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 1, 0, 0, 0, .02255727, .01100606 },
+        { "corrected 5, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 5, 0, 0, 0, .00394694, .00320043 },
+        { "corrected 20, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 20, 0, 0, 0, .00067174, .00219181 },
+        { "corrected 0, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 0, 0, 0, 0, .15360132, .04557716 },
+        { "corrected 1, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 1, 0, 0, 0, .00572461, .02937866 },
+        { "corrected 5, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 5, 0, 0, 0, .00056821, .02907506 },
     };
     fd_status st;
     fd_arena a = test_arena(1 << 27, &st);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double err[2] = { NAN, NAN };
         cond_run(&rows[i], err, a);
-        printf("%-24s %.9f %.9f   want %.9f %.9f\n", rows[i].name, err[0], err[1], rows[i].mean, rows[i].dev);
         NEAR(err[0], rows[i].mean, TOL(2e-6, 2e-3), "%s: mean", rows[i].name);
         NEAR(err[1], rows[i].dev, TOL(2e-6, 2e-3), "%s: deviation", rows[i].name);
     }
+}
+
+/* --- guidance: the table of C 1.3 --- */
+
+typedef struct { fd_sampler how; double t, s; int n; } plain;
+
+static void plain_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    plain *c = self;
+    const fd_cov *C = c->how.p->noise;
+    const int n = c->n;
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a, fd_real, b * n);
+    if (!d) return;
+    for (int i = 0; i < b * n; i++) u[i] = (fd_real)x[i], xi[i] = (fd_real)(sqrt(C->lam[i % n]) * z[i]);
+    fd_from_modes(&C->s, b, xi, xi, a);
+    fd_advance(&c->how, c->t, c->s, b, u, xi, d, a);
+    for (int i = 0; i < b * n; i++) x[i] = (double)u[i];
+}
+
+static void guidance(void)
+{
+    static const struct { int scheme, rule; double zeta, mean, dev, spread; } rows[] = {
+        { FD_EULER_MARUYAMA, FD_GUIDE_EXACT, 1, .0007694887, .0101277272, 1.0315568 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_PIGDM, 1, .0387665901, .0274463712, 1.0779344 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, .1, .1722731799, .4267618000, 2.2420773 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, .2, .0435251825, .1932232188, 1.6336383 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, .3, .0657172042, .0929875192, 1.3418853 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, .5, .1012071180, .0213385796, 1.0450441 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, 1, .1171611669, .0874198988, .7475754391 },
+        { FD_PF_EULER, FD_GUIDE_PIGDM, 1, .0791959870, .0447121025, 1.1356885 },
+        { FD_PF_EULER, FD_GUIDE_DPS, .3, .2764804887, .1701535791, .5596459 },
+        { FD_PF_EULER, FD_GUIDE_DPS, 1, .2599498, .2238764, .1769197 },
+    };
+    enum { N = 32, M = 3, STEPS = 2000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 26, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3), *C = fd_cov_kernel(&a, &s, kernel_at, &rough2);
+    fd_process p = fd_ou(C, 8);
+    const ptrdiff_t at[M] = { 5, 16, 27 };
+    const double y[M] = { 1.2, -.3, .4 };
+    fd_real m0[N];
+    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, 0, .05, 0, 0, 0, .05 }, K[N * N], my[N], start[N * N];
+    static double mean[N], cov[N * N];
+    for (int i = 0; i < N; i++) my[i] = sin(2 * acos(-1) * (i + .5) / N), m0[i] = (fd_real)my[i];
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    matrix_of(c0, N, K, a);
+    matrix_of(C, N, start, a);
+    krige(N, M, A, G, y, my, K, a);
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fd_arena b = a;
+        fd_guide how = { .p = &p, .model = fd_oracle_kernel(&b, &p, m0, c0), .o = &o, .y = y, .rule = rows[i].rule,
+                         .zeta = rows[i].zeta };
+        plain c = { .how = { .p = &p, .model = fd_guided(&b, &how), .t = (double[]){ 8, 1e-3 }, .steps = 1,
+                             .scheme = rows[i].scheme }, .n = N };
+        memset(mean, 0, sizeof mean);
+        memcpy(cov, start, sizeof cov);
+        for (int k = 0; k < STEPS && !st.code; k++) {
+            c.t = 8 + (1e-3 - 8) * k / STEPS, c.s = 8 + (1e-3 - 8) * (k + 1) / STEPS;
+            fd_affine_law(plain_step, &c, N, N, mean, cov, b);
+        }
+        double err[2], spread = 0, want = 0;
+        errors(N, N, mean, cov, my, K, err);
+        for (int k = 0; k < M; k++) spread += cov[at[k] * (N + 1)], want += K[at[k] * (N + 1)];
+        NEAR(sqrt(spread / want), rows[i].spread, TOL(1e-6, 1e-2), "scheme %d, rule %d, zeta %g: spread", rows[i].scheme,
+             rows[i].rule, rows[i].zeta);
+        OK(!st.code, "guidance: %s", st.code ? st.what : "");
+        NEAR(err[0], rows[i].mean, TOL(1e-6, 3e-3), "scheme %d, rule %d, zeta %g: mean", rows[i].scheme, rows[i].rule, rows[i].zeta);
+        NEAR(err[1], rows[i].dev, TOL(1e-6, 3e-3), "scheme %d, rule %d, zeta %g: deviation", rows[i].scheme, rows[i].rule, rows[i].zeta);
+    }
+}
+
+/* --- projected denoisers: conditional2 A1, K --- */
+
+static void denoisers(void)
+{
+    static const struct {
+        const char *name;
+        int n, flow, steps, noisy;
+        const kernel *noise;
+        double tmin, mean, dev;
+    } rows[] = {
+        { "flow, C = C0", 16, 1, 200, 0, NULL, 0, 0, .0064064373 },
+        { "flow, C = C0", 32, 1, 200, 0, NULL, 0, 0, .0064064373 },
+        { "flow, rough", 16, 1, 200, 0, &rough3, 0, .0043409815, .0057118644 },
+        { "flow, rough", 32, 1, 200, 0, &rough3, 0, .0046199802, .0057648696 },
+        { "VP, C = C0", 16, 0, 100, 0, NULL, 1e-3, .0076519960, .0432555329 },
+        { "VP, C = C0, to 0", 32, 0, 100, 0, NULL, 0, 0, .0499546142 },
+        { "VP, C = C0", 32, 0, 400, 0, NULL, 1e-3, .0035407948, .0121633397 },
+        { "VP, rough", 16, 0, 100, 0, &rough3, 1e-3, .0068274493, .0595706634 },
+        { "VP, rough", 32, 0, 400, 0, &rough3, 1e-3, .0046417235, .0177483951 },
+        { "flow, C = C0, noisy", 32, 1, 200, 1, NULL, 0, 0, .0064 } };
+    static const double y[2] = { 1, -.7 };
+    fd_status st;
+    fd_arena all = test_arena(1 << 26, &st);
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        fd_arena a = all;
+        const int n = rows[r].n, m = 2, S = n + 2 * m, steps = rows[r].steps;
+        fd_space s = cells(&a, n);
+        fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+        fd_cov *C = rows[r].noise ? fd_cov_kernel(&a, &s, kernel_at, rows[r].noise) : c0;
+        fd_process p = rows[r].flow ? fd_flow(C, 0) : fd_ou(C, 6);
+        const ptrdiff_t at[2] = { n / 4, 3 * n / 4 };
+        double A[2 * MOST] = { 0 }, G[4] = { .05, 0, 0, .05 }, tmax = rows[r].flow ? 1 : 6;
+        double *K = fd_raw(&a, double, n * n), *my = fd_new(&a, double, n), *cov = fd_new(&a, double, S * S);
+        double *mean = fd_new(&a, double, S), *S0 = fd_raw(&a, double, n * n);
+        fd_real *m0 = fd_new(&a, fd_real, n);
+        for (int i = 0; i < n && rows[r].flow; i++) my[i] = sin(2 * acos(-1) * (i + .5) / n), m0[i] = (fd_real)my[i];
+        for (int i = 0; i < m; i++) A[i * n + at[i]] = 1;
+        matrix_of(c0, n, K, a);
+        matrix_of(C, n, S0, a);
+        krige(n, m, A, rows[r].noisy ? G : NULL, y, my, K, a);
+        fd_obs o = fd_obs_pick(&a, &s, m, at);
+        if (rows[r].noisy) fd_obs_noise(&a, &o, sqrt(.05));
+        cond c = { .how = { .p = &p, .scheme = FD_DDIM, .t = (double[]){ 1, 0 }, .steps = 1 }, .o = &o, .y = y,
+                   .g = fd_gain_new(&a, &o, C, NULL), .denoised = 1, .noisy = rows[r].noisy, .n = n, .m = m };
+        c.how.model = rows[r].noise ? fd_oracle_kernel(&a, &p, m0, c0) : fd_oracle_gauss(&a, &p, m0, c0);
+        for (int i = 0; i < n; i++) for (int j = 0; j < n; j++) cov[i * S + j] = S0[i * n + j];
+        for (int i = 0; i < m && rows[r].noisy; i++) cov[(n + m + i) * (S + 1)] = .05;
+        double err[2];
+        for (int k = 0; k < steps && !st.code; k++) {
+            c.t = tmax + (rows[r].tmin - tmax) * k / steps, c.s = tmax + (rows[r].tmin - tmax) * (k + 1) / steps;
+            fd_affine_law(cond_step, &c, S, S, mean, cov, a);
+        }
+        errors(n, S, mean, cov, my, K, err);
+        OK(!st.code, "%s: %s", rows[r].name, st.code ? st.what : "");
+        NEAR(err[0], rows[r].mean, TOL(1e-6, 3e-3), "projected denoiser, %s, n = %d: mean", rows[r].name, n);
+        NEAR(err[1], rows[r].dev, rows[r].noisy ? 5e-5 : TOL(1e-6, 3e-3), "projected denoiser, %s, n = %d: deviation",
+             rows[r].name, n);
+    }
+}
+
+/* --- Langevin dynamics: C 1.5, O6 --- */
+
+typedef struct {
+    const fd_process *p;
+    const fd_cov *c;
+    fd_model m;
+    fd_potential phi;
+    const fd_real *mean;
+    double t, h, w;
+    int implicit;
+} lang;
+
+static void lang_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    lang *l = self;
+    const int n = (int)fd_size(&l->c->s);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    if (!xi) return;
+    for (int i = 0; i < b * n; i++) u[i] = (fd_real)x[i], xi[i] = (fd_real)(sqrt(l->c->lam[i % n]) * z[i]);
+    fd_from_modes(&l->c->s, b, xi, xi, a);
+    if (l->implicit) fd_langevin_implicit(l->c, l->mean, &l->phi, l->h, b, u, xi, a);
+    else fd_langevin(l->p, &l->m, &l->phi, l->t, l->h, l->w, b, u, xi, a);
+    for (int i = 0; i < b * n; i++) x[i] = (double)u[i];
+}
+
+static void inverse(int n, double *A, fd_arena a)                      /* of a symmetric positive matrix */
+{
+    double *L = fd_raw(&a, double, n * n), *e = fd_raw(&a, double, n);
+    memcpy(L, A, (size_t)(n * n) * sizeof *L);
+    fd_cholesky(a.st, n, L);
+    for (int j = 0; j < n; j++) {
+        for (int i = 0; i < n; i++) e[i] = i == j;
+        fd_solve_lower(n, L, 0, e), fd_solve_lower(n, L, 1, e);
+        for (int i = 0; i < n; i++) A[i * n + j] = e[i];
+    }
+}
+
+static void times(int n, const double *A, const double *B, double *C)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            C[i * n + j] = 0;
+            for (int k = 0; k < n; k++) C[i * n + j] += A[i * n + k] * B[k * n + j];
+        }
+}
+
+static void langevin(void)
+{
+    enum { N = 16, M = 3 };
+    static const double y[M] = { 1.2, -.3, .4 };
+    static const ptrdiff_t at[M] = { N / 5, N / 2, 4 * N / 5 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    double K0[N * N], S[N * N], P[N * N], T[N * N], U[N * N], cov[N * N], mean[N], was[N * N], wm[N];
+    fd_real m0[N];
+    for (int i = 0; i < N; i++) m0[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
+    for (int rough = 0; rough < 2; rough++)
+        for (int half = 0; half < 3; half++) {
+            fd_arena b = a;
+            fd_cov *C = rough ? fd_cov_kernel(&b, &s, kernel_at, &rough3) : c0;
+            fd_process p = fd_ou(C, 6);
+            lang l = { .p = &p, .c = C, .m = rough ? fd_oracle_kernel(&b, &p, m0, c0) : fd_oracle_gauss(&b, &p, m0, c0),
+                       .phi = fd_obs_potential(&b, &o, y), .t = .1, .w = half == 2 ? .7 : 1, .mean = m0,
+                       .implicit = half == 1 };
+            if (l.implicit && rough) continue;
+            double tau = l.implicit ? 0 : l.t, al = exp(-.5 * tau), sg = 1 - exp(-tau);
+            matrix_of(c0, N, S, b);
+            matrix_of(C, N, K0, b);
+            for (int i = 0; i < N * N; i++) S[i] = al * al * S[i] + sg * K0[i];
+            memcpy(P, S, sizeof P);
+            inverse(N, P, b);
+            for (int i = 0; i < N; i++) {                            /* w S^-1 alpha m0 + A^T Gamma^-1 y */
+                wm[i] = 0;
+                for (int j = 0; j < N; j++) wm[i] += l.w * P[i * N + j] * al * (double)m0[j];
+            }
+            for (int i = 0; i < N * N; i++) P[i] *= l.w;
+            for (int i = 0; i < M; i++) P[at[i] * (N + 1)] += 1 / .05, wm[at[i]] += y[i] / .05;
+            fd_eigen(b.st, N, (memcpy(T, K0, sizeof T), T), mean, U, b);
+            double root[N * N], most;                                /* lambda_max(K^1/2 P K^1/2) by K^1/2 = V^T sqrt V */
+            for (int i = 0; i < N; i++)
+                for (int j = 0; j < N; j++) {
+                    root[i * N + j] = 0;
+                    for (int k = 0; k < N; k++) root[i * N + j] += U[k * N + i] * sqrt(fmax(0, mean[k])) * U[k * N + j];
+                }
+            times(N, root, P, T), times(N, T, root, U);
+            for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
+            fd_eigen(b.st, N, U, mean, T, b);
+            most = mean[0];
+            double hmax = 2 / most, lo;
+            if (l.implicit) {                                        /* lambda_max(B) = most - 1 */
+                hmax = 2 / (most - 1);
+            }
+            (void)lo;
+            l.h = .5 * hmax;
+            /* the exact stationary law, from which one step must not move */
+            memcpy(cov, P, sizeof cov);
+            if (!l.implicit) {                                       /* (P - h/2 P K P)^-1 */
+                times(N, P, K0, T), times(N, T, P, U);
+                for (int i = 0; i < N * N; i++) cov[i] -= .5 * l.h * U[i];
+                for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) cov[i * N + j] = cov[j * N + i];
+                inverse(N, cov, b);
+            } else {                                                 /* K^1/2 ((1 + B)(1 - h B/2))^-1 K^1/2 */
+                double B[N * N];
+                for (int i = 0; i < N; i++)
+                    for (int j = 0; j < N; j++) {
+                        B[i * N + j] = 0;
+                        for (int k = 0; k < M; k++) B[i * N + j] += root[i * N + at[k]] * root[at[k] * N + j] / .05;
+                    }
+                times(N, B, B, T);
+                for (int i = 0; i < N; i++)
+                    for (int j = 0; j < N; j++)
+                        U[i * N + j] = (i == j) + B[i * N + j] * (1 - .5 * l.h) - .5 * l.h * T[i * N + j];
+                for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
+                inverse(N, U, b);
+                times(N, root, U, T), times(N, T, root, cov);
+            }
+            inverse(N, P, b);
+            for (int i = 0; i < N; i++) {
+                mean[i] = 0;
+                for (int j = 0; j < N; j++) mean[i] += P[i * N + j] * wm[j];
+            }
+            memcpy(was, cov, sizeof was);
+            memcpy(wm, mean, sizeof wm);
+            double bad = fd_affine_law(lang_step, &l, N, N, mean, cov, b), top = 0;
+            for (int i = 0; i < N * N; i++) top = fmax(top, fabs(was[i]));
+            NEAR(bad, 0, TOL(1e-10, 1e-4), "the step is affine");
+            for (int i = 0; i < N; i++) {
+                NEAR(mean[i], wm[i], TOL(1e-9, 2e-3), "Langevin %d %d: stationary mean", rough, half);
+                for (int j = 0; j < N; j++)
+                    NEAR(cov[i * N + j], was[i * N + j], TOL(1e-8, 5e-3) * top, "Langevin %d %d: stationary covariance", rough, half);
+            }
+            for (int k = 0; k < 2; k++) {                            /* at the edge of stability */
+                l.h = (k ? 1.02 : .98) * hmax;
+                memcpy(cov, was, sizeof cov);
+                for (int i = 0; i < 4000; i++) fd_affine_law(lang_step, &l, N, N, mean, cov, b);
+                double tr = 0, tr0 = 0;
+                for (int i = 0; i < N; i++) tr += cov[i * (N + 1)], tr0 += was[i * (N + 1)];
+                OK(k ? !(tr < 1e6 * tr0) : tr < 1e3 * tr0, "Langevin %d %d: stability at %g h_max: %g", rough, half, k ? 1.02 : .98, tr / tr0);
+            }
+        }
+    OK(!st.code, "status");
+}
+
+/* --- chains: C 3, O10 --- */
+
+static void mcmc_acceptance(void)
+{
+    static const double accept[3] = { .68795, .68826, .68828 }, walk[3] = { .507, .222, .026 };
+    enum { STEPS = 20000 };
+    fd_status st;
+    for (int k = 0; k < 3; k++)
+        for (int kind = 0; kind < 2; kind++) {
+            fd_arena a = test_arena(1 << 24, &st);
+            int n = k == 0 ? 8 : k == 1 ? 32 : 128;
+            fd_space s = cells(&a, n);
+            fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+            fd_real *one = fd_raw(&a, fd_real, n);
+            double *said = fd_raw(&a, double, STEPS), y = 1.2;
+            for (int i = 0; i < n; i++) one[i] = 1;
+            fd_obs o = fd_obs_functions(&a, &s, 1, one);
+            fd_obs_noise(&a, &o, sqrt(.1));
+            fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = kind ? FD_MCMC_WALK : FD_MCMC_PCN, .h = .4 };
+            fd_real *x0 = fd_raw(&a, fd_real, n);
+            fd_posterior *post = fd_posterior_new(&a, NULL, c0, &o, &y);
+            fd_posterior_draw(post, fd_seed(11), 0, 1, x0, a);
+            fd_chain *c = fd_chain_begin(&a, &how, fd_seed(5), 0, x0);
+            for (int i = 0; i < STEPS && c; i++) said[i] = fd_chain_step(c, a);
+            double tau = fd_iact(STEPS, said, a), rate = c ? (double)c->accepted / STEPS : 0;
+            double q = kind ? walk[k] : accept[k], mcse = sqrt(q * (1 - q) * fmax(1, tau) / STEPS);
+            OK(!st.code, "chain: %s", st.code ? st.what : "");
+            NEAR(rate, q, 4 * mcse + (kind ? .03 : 1e-4), "%s, n = %d: acceptance", kind ? "random walk" : "pCN", n);
+            test_free();
+        }
+}
+
+/* chains that start in the exact posterior stay there: chi^2 of the whitened state */
+static void mcmc_invariance(void)
+{
+    static const struct { int kind; double h; int leaps; double broken; } rows[] = {
+        { FD_MCMC_PCN, .4, 0, 0 }, { FD_MCMC_MALA, .25, 0, 0 }, { FD_MCMC_HMC, .35, 3, 0 }, { FD_MCMC_SLICE, 0, 0, 0 },
+        { FD_MCMC_WALK, .2, 0, 0 } };
+    enum { N = 8, M = 3, B = 6000, STEPS = 4 };
+    static const double y[M] = { 1.2, -.3, .4 };
+    static const ptrdiff_t at[M] = { 1, 4, 6 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 26, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &rough3);
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, .5);
+    fd_real m0[N];
+    double A[M * N] = { 0 }, G[M * M] = { .25, 0, 0, 0, .25, 0, 0, 0, .25 }, K[N * N], my[N];
+    for (int i = 0; i < N; i++) my[i] = cos(3. * i / N), m0[i] = (fd_real)my[i];
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    matrix_of(c0, N, K, a);
+    krige(N, M, A, G, y, my, K, a);
+    fd_cholesky(&st, N, K);
+    fd_posterior *p = fd_posterior_new(&a, m0, c0, &o, y);
+    fd_real *x = fd_raw(&a, fd_real, B * N);
+    fd_posterior_draw(p, fd_seed(21), 0, B, x, a);
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        double chi = 0, first[N] = { 0 }, moved = 0;
+        for (int b = 0; b < B; b++) {
+            fd_arena own = a;
+            fd_mcmc how = { .prior = c0, .mean = m0, .phi = fd_obs_potential(&own, &o, y), .kind = rows[r].kind, .h = rows[r].h,
+                            .leaps = rows[r].leaps };
+            fd_chain *c = fd_chain_begin(&own, &how, fd_seed(100 + r), b, x + b * N);
+            fd_real end[N];
+            double z[N];
+            for (int k = 0; k < STEPS; k++) moved += fd_chain_step(c, own);
+            fd_chain_get(c, end);
+            for (int i = 0; i < N; i++) z[i] = (double)end[i] - my[i];
+            fd_solve_lower(N, K, 0, z);
+            for (int i = 0; i < N; i++) chi += z[i] * z[i] / B, first[i] += z[i] / B;
+        }
+        OK(!st.code, "kind %d: %s", rows[r].kind, st.code ? st.what : "");
+        OK(moved > .2 * B * STEPS, "kind %d moves: %g", rows[r].kind, moved / B / STEPS);
+        NEAR(chi, N, 4.5 * sqrt(2. * N / B), "kind %d: chi^2", rows[r].kind);
+        for (int i = 0; i < N; i++) NEAR(first[i], 0, 4.5 / sqrt(B), "kind %d: mean of component %d", rows[r].kind, i);
+    }
+}
+
+static void mcmc_rest(void)
+{
+    enum { N = 6, STEPS = 60000, CHAINS = 4, LEN = 2000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    /* prior alone: an AR(1) with r = sqrt(1 - b^2), time (1 + r)/(1 - r) = 42.4 */
+    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 2 });
+    fd_obs_noise(&a, &o, 1e8);
+    double y = 0, *x = fd_raw(&a, double, STEPS), r = sqrt(1 - .09);
+    fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN, .h = .3 };
+    fd_chain *c = fd_chain_begin(&a, &how, fd_seed(3), 0, NULL);
+    for (int i = 0; i < STEPS; i++) fd_chain_step(c, a), x[i] = (double)c->u[3];
+    NEAR(fd_iact(STEPS, x, a), (1 + r) / (1 - r), 6, "time of an AR(1)");
+    OK(c && c->accepted == STEPS && c->calls == STEPS + 1, "a flat likelihood accepts always");
+    /* resumed: the same bits */
+    fd_obs_noise(&a, &o, .1);
+    y = 1;
+    for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_WALK; kind++) {
+        fd_arena b = a;
+        fd_real keep[N], grad[N];
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3, .leaps = 2, .adapt = 30 };
+        fd_chain *one = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL), state;
+        for (int i = 0; i < 20; i++) fd_chain_step(one, b);
+        state = *one;
+        memcpy(keep, one->u, sizeof keep);
+        if (one->g) memcpy(grad, one->g, sizeof grad);
+        for (int i = 0; i < 20; i++) fd_chain_step(one, b);
+        fd_chain *two = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL);
+        memcpy(two->u, keep, sizeof keep);
+        if (two->g) memcpy(two->g, grad, sizeof grad);
+        two->k = state.k, two->h = state.h, two->phi = state.phi, two->accepted = state.accepted;
+        for (int i = 0; i < 20; i++) fd_chain_step(two, b);
+        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted == two->accepted, "kind %d resumed", kind);
+        if (kind != FD_MCMC_SLICE) OK(one->h != how.h, "kind %d adapts", kind);
+        double h = one->h;
+        for (int i = 0; i < 20; i++) fd_chain_step(one, b);
+        OK(one->h == h, "kind %d no longer adapts after burn-in", kind);
+    }
+    fd_obs_noise(&a, &o, .4);
+    /* adaptation reaches the rate that is asked for */
+    for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_HMC; kind++) {
+        fd_arena b = a;
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .05, .leaps = 3, .adapt = 4000, .target = .5 };
+        fd_chain *one = fd_chain_begin(&b, &how, fd_seed(9), 0, NULL);
+        for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
+        long long before = one->accepted;
+        for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
+        NEAR((double)(one->accepted - before) / 4000, .5, .13, "kind %d: acceptance after adaptation", kind);
+    }
+    /* diagnostics on independent numbers, and on chains that disagree */
+    fd_real *z = fd_raw(&a, fd_real, CHAINS * LEN);
+    double *w = fd_raw(&a, double, CHAINS * LEN);
+    fd_normal(fd_seed(6), CHAINS * LEN, z);
+    for (int i = 0; i < CHAINS * LEN; i++) w[i] = (double)z[i];
+    NEAR(fd_rhat(CHAINS, LEN, w, a), 1, .003, "R-hat of independent numbers");
+    NEAR(fd_ess(CHAINS, LEN, w, a), CHAINS * LEN, .12 * CHAINS * LEN, "ESS of independent numbers");
+    NEAR(fd_iact(LEN, w, a), 1, .15, "time of independent numbers");
+    for (int i = 0; i < LEN; i++) w[i] += 1;
+    /* W = 1, B/n = variance of the 8 half means: two of 8 at 1: 8/7 (1/4 - 1/16) = 3/14 */
+    NEAR(fd_rhat(CHAINS, LEN, w, a), sqrt(1 + 3. / 14), .02, "R-hat of chains that disagree");
+    OK(fd_ess(CHAINS, LEN, w, a) < .2 * CHAINS * LEN, "ESS of chains that disagree");
+    for (int i = 0; i < LEN; i++) w[i] = i;
+    OK(fd_rhat(1, LEN, w, a) > 1.5, "split R-hat sees a trend");
+    OK(isnan(fd_iact(3, w, a)) && isnan(fd_rhat(1, 7, w, a)) && isnan(fd_ess(0, 10, w, a)), "too few numbers");
+    static const struct { int kind; double h; } wrong[] = {
+        { FD_MCMC_PCN, 0 }, { FD_MCMC_PCN, 1.1 }, { FD_MCMC_MALA, 2.1 }, { FD_MCMC_HMC, NAN }, { 0, .1 }, { 6, .1 } };
+    OK(!st.code, "status");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        how.kind = wrong[i].kind, how.h = wrong[i].h;
+        st.code = 0;
+        OK(!fd_chain_begin(&a, &how, fd_seed(1), 0, NULL) && st.code == FD_EARG, "kind %d, step %g", how.kind, how.h);
+    }
+}
+
+void test_mcmc(void)
+{
+    langevin();
+    mcmc_acceptance();
+    mcmc_invariance();
+    mcmc_rest();
 }
 
 void test_posterior(void)
@@ -515,4 +988,6 @@ void test_posterior(void)
     posteriors();
     conditional();
     projections();
+    denoisers();
+    guidance();
 }
