@@ -891,6 +891,10 @@ void     fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const 
 /* fd_gain_add -- x += scale C A* z for b functions. */
 void     fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real *x,
                      fd_arena scratch);
+/* fd_gain_condition -- x += rho C A* (rho A C A* + Gamma)^-1 (y - A x - eta) for b functions, y and eta [b][m], eta NULL: 0.
+ * With x ~ N(mean, rho C) and eta ~ N(0, Gamma) the result is a draw of the posterior of that prior. */
+void     fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta, fd_real *x,
+                           fd_arena scratch);
 /* fd_gain_logdet -- log det(rho A C A* + kappa Gamma). */
 double   fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scratch);
 
@@ -980,6 +984,51 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch);
 
+/* fd_free_guided -- D = D_u + scale (D_c - D_u): classifier-free guidance of a conditional and an unconditional model. */
+fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional, fd_model unconditional, double scale);
+/* fd_ucos -- exact conditional sampling for a linear F with a denoiser for correlated noise [UCoS]: with r = v/m^2 and
+ * Q = r A C A* + Gamma,
+ *     E[x0|x_t, y] = D(x_t/m + r C A* Q^-1 (y - A x_t/m); Sigma_t),   Sigma_t = r C - r^2 C A* Q^-1 A C
+ * raw.eval(z, t) = D(z; Sigma_t), the mean of x0 given z = x0 + N(0, Sigma_t): train it on pairs of x0 and x0 plus
+ * fd_ucos_noise, function i with draw first + i, no y needed. Processes of one m > 0 and v for all modes. */
+fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw);
+void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b, const double *t, fd_real *n,
+                       fd_arena scratch);
+
+/* fd_time_at -- the time in [tmin, tmax] at which sqrt(v)/m = sigma (of the mode mu = 0), or the nearer end. */
+double   fd_time_at(const fd_process *p, double sigma);
+/* fd_split_gibbs -- one sweep over b functions x for the joint law p(x) N(z; x, rho^2 C) exp(-Phi(z)) of a linear F:
+ *     z | x  Matheron's rule with the prior N(x, rho^2 C);    x | z  the sampler, started in m z at t[0] = fd_time_at(rho)
+ * x then has the posterior for the noise Gamma + rho^2 A C A*: no derivative of the model is needed. Anneal rho from 1
+ * down. A sweep costs a whole reverse diffusion, and mixes slowly where C is smoother than the prior. */
+void     fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho, fd_rng r, int first, int b,
+                        fd_real *x, fd_arena scratch);
+/* fd_esmda -- one step of ES-MDA on an ensemble of b functions x, F linear or not: with covariances of the ensemble,
+ *     x_j += C_xd (C_dd + alpha Gamma)^-1 (y + sqrt(alpha) eta_j - F(x_j))
+ * Steps whose 1/alpha sum to 1 draw from the posterior of a Gaussian prior and a linear F as b grows. */
+void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x, fd_arena scratch);
+/* fd_particles -- twisted particles: n states through the steps of a one-stage scheme, weighted with
+ *     G_k(x) = N(y; A D(x, t_k), Gamma + v_k A C A*),  at the end N(y; A x, Gamma),
+ * resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y; else by its guidance, whose
+ * weight is exact. Noise of the scheme must be above 0 for a guided step. At the end the weighted states are draws of
+ * the posterior of the sampler's own law, up to n, and exp(fd_particles_evidence) is an unbiased estimate of
+ * p(y). guide->model and p are those of how. */
+typedef struct {
+    fd_run *run;                         /* run->x [n][ch][points] */
+    const fd_gain *gain;
+    const double *y;
+    const void *guide;
+    int n, resampled;
+    double *logw, *twist, logz;          /* [n], [n] */
+    fd_real *d;                          /* D at the states */
+} fd_particles;
+fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide, fd_rng r, int n);
+int      fd_particles_step(fd_particles *p, fd_arena scratch);
+double   fd_particles_ess(const fd_particles *p);
+double   fd_particles_evidence(const fd_particles *p);
+/* fd_particles_resample -- make all weights equal: call it at the end to have plain samples. */
+void     fd_particles_resample(fd_particles *p, fd_arena scratch);
+
 /* ---- 13. Langevin dynamics and Markov chains -------------------------------------------------------
  *
  * The posterior exp(-Phi(x)) times a prior, by dynamics that need Phi and its gradient only. A potential
@@ -1042,6 +1091,17 @@ typedef struct {
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
 int       fd_chain_step(fd_chain *c, fd_arena scratch);
 void      fd_chain_get(const fd_chain *c, fd_real *x);
+/* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0, v C) at t[0] a chain on
+ * z draws the posterior of whatever law T draws. No gradient: FD_MCMC_PCN or FD_MCMC_SLICE. */
+fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi);
+/* fd_levy_sweep -- one sweep of Gibbs sampling of the exact posterior of a path x [points] of independent increments, x_0 ~ N(0,
+ * s0^2), x_i+1 - x_i Laplace with scale b or Student with scale b and nu degrees of freedom, given a noisy linear F:
+ * x | w, then w | x. w [points - 1] > 0 are the variances of the increments; begin with b^2. A reference that is
+ * not Gaussian. sweep: its number, for the noise. */
+enum { FD_LEVY_LAPLACE = 1, FD_LEVY_STUDENT };
+typedef struct { int law; double s0, b, nu; } fd_levy;
+void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep, double *w, fd_real *x,
+                   fd_arena scratch);
 /* fd_iact -- integrated autocorrelation time 1 + 2 sum rho_t of n numbers, by Geyer's initial positive sequence, made
  * monotone. fd_rhat -- split R-hat of `chains` series of n numbers each, x [chains][n]. fd_ess -- effective
  * sample size of all of them. NAN for fewer than 4 numbers a half. */

@@ -3091,18 +3091,26 @@ static void obs_normals(fd_rng r, int m, double *z, fd_arena scratch)
     for (int i = 0; i < m; i++) z[i] = (double)own[i];
 }
 
+/* eta [b][m] ~ N(0, Gamma), eta_i of stream (r, first + i) */
+static void obs_noises(const fd_obs *o, fd_rng r, int first, int b, double *eta, fd_arena scratch)
+{
+    memset(eta, 0, (size_t)b * (size_t)o->m * sizeof *eta);
+    for (int i = 0; i < b && obs_noisy(o); i++) {
+        double *z = eta + (ptrdiff_t)i * o->m;
+        obs_normals(fd_stream(r, 'y', (uint32_t)(first + i)), o->m, z, scratch);
+        obs_chol(o, NOISE_TIMES, z);
+    }
+}
+
 void fd_obs_draw(const fd_obs *o, fd_rng r, int first, int b, const fd_real *x, double *y,
                  fd_arena scratch)
 {
     if (scratch.st->code || !o || o->m < 1 || !x || !y) return;
-    double *z = fd_raw(&scratch, double, o->m);
-    if (!z) return;
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    if (!eta) return;
     o->apply(o->self, &o->s, b, x, y, scratch);
-    for (int i = 0; i < b && obs_noisy(o) && !scratch.st->code; i++) {
-        obs_normals(fd_stream(r, 'y', (uint32_t)(first + i)), o->m, z, scratch);
-        obs_chol(o, NOISE_TIMES, z);
-        for (int j = 0; j < o->m; j++) y[(ptrdiff_t)i * o->m + j] += z[j];
-    }
+    obs_noises(o, r, first, b, eta, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m && !scratch.st->code; i++) y[i] += eta[i];
 }
 
 void fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, fd_real *g,
@@ -3129,6 +3137,30 @@ double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real
         fd_obs_adjoint(o, 1, x, r, g, scratch);
     }
     return scratch.st->code ? NAN : phi;
+}
+
+/* r = y - A x for b functions; y [m] for all or [b][m] */
+static void obs_residual(const fd_obs *o, int b, const double *y, int each, const fd_real *x, double *r,
+                         fd_arena scratch)
+{
+    if (scratch.st->code) return;
+    o->apply(o->self, &o->s, b, x, r, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) r[i] = y[each ? i : i % o->m] - r[i];
+}
+
+static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const double *y)
+{
+    if (st->code || !o || o->m < 1) return 0;
+    if (!y) { FD_FAIL(st, FD_EARG, where, "needs the numbers that were observed"); return 0; }
+    for (int i = 0; i < o->m; i++)
+        if (!isfinite(y[i])) { FD_FAIL(st, FD_EDATA, where, "an observation is not finite", i); return 0; }
+    return 1;
+}
+
+static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
+{
+    if (!o->linear) FD_FAIL(st, FD_EARG, where, "needs a linear observation");
+    return !st->code;
 }
 
 /* --- The gain --- *
@@ -3280,6 +3312,18 @@ void fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real
     for (ptrdiff_t i = 0; i < b * n && !scratch.st->code; i++) x[i] += (fd_real)(scale * (double)d[i]);
 }
 
+void fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta, fd_real *x,
+                       fd_arena scratch)
+{
+    if (!g || !y || !x || scratch.st->code || !obs_linear(scratch.st, "fd_gain_condition", g->o)) return;
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
+    if (!z) return;
+    obs_residual(g->o, b, y, 1, x, z, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * g->o->m && eta; i++) z[i] -= eta[i];
+    fd_gain_solve(g, rho, 1, b, z, z, scratch);
+    fd_gain_add(g, rho, b, z, x, scratch);
+}
+
 double fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scratch)
 {
     if (!g || scratch.st->code) return NAN;
@@ -3297,30 +3341,6 @@ double fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scrat
 }
 
 /* --- The exact posterior of a Gaussian prior --- */
-
-/* r = y - A x for b functions; y [m] for all or [b][m] */
-static void obs_residual(const fd_obs *o, int b, const double *y, int each, const fd_real *x, double *r,
-                         fd_arena scratch)
-{
-    if (scratch.st->code) return;
-    o->apply(o->self, &o->s, b, x, r, scratch);
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) r[i] = y[each ? i : i % o->m] - r[i];
-}
-
-static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const double *y)
-{
-    if (st->code || !o || o->m < 1) return 0;
-    if (!y) { FD_FAIL(st, FD_EARG, where, "needs the numbers that were observed"); return 0; }
-    for (int i = 0; i < o->m; i++)
-        if (!isfinite(y[i])) { FD_FAIL(st, FD_EDATA, where, "an observation is not finite", i); return 0; }
-    return 1;
-}
-
-static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
-{
-    if (!o->linear) FD_FAIL(st, FD_EARG, where, "needs a linear observation");
-    return !st->code;
-}
 
 fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c0, const fd_obs *o,
                                const double *y)
@@ -3349,15 +3369,14 @@ void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_rea
     if (!p || !x || b < 1 || scratch.st->code) return;
     const fd_obs *o = p->gain->o;
     const ptrdiff_t n = fd_size(&o->s);
-    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    double *y = fd_raw(&scratch, double, (ptrdiff_t)b * o->m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
     fd_real *own = fd_raw(&scratch, fd_real, b * n);
     if (!own) return;
     fd_cov_draw(p->c0, r, first, b, own, scratch);
     for (ptrdiff_t i = 0; i < b * n && p->prior; i++) own[i] += p->prior[i % n];
-    fd_obs_draw(o, r, first, b, own, z, scratch);
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) z[i] = p->y[i % o->m] - z[i];
-    fd_gain_solve(p->gain, 1, 1, b, z, z, scratch);
-    fd_gain_add(p->gain, 1, b, z, own, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) y[i] = p->y[i % o->m];
+    obs_noises(o, r, first, b, eta, scratch);
+    fd_gain_condition(p->gain, 1, b, y, eta, own, scratch);
     if (!scratch.st->code) memcpy(x, own, (size_t)(b * n) * sizeof *x);
 }
 
@@ -3626,38 +3645,48 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
     fd_solve_lower(m, Q, 1, r);
 }
 
-static void guide_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                       fd_real *y, fd_arena scratch)
+/* D, and q = J* A* Q^-1 (y - F(D)), for b functions at times tb */
+static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D, fd_real *q,
+                        fd_arena scratch)
 {
-    const guide_model *o = self;
     const fd_guide *g = &o->how;
     const fd_process *p = g->p;
     const int m = g->o->m;
     const double zeta = g->zeta > 0 ? g->zeta : 1;
-    const ptrdiff_t n = fd_size(s);
-    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m), *tb = fd_raw(&scratch, double, b);
-    fd_real *q = fd_raw(&scratch, fd_real, b * n);
-    if (!q) return;
-    for (int i = 0; i < b; i++) tb[i] = guide_time(p, t[i]);
-    fd_predict(&g->model, FD_X0, p, b, x, tb, y, scratch);
-    obs_residual(g->o, b, g->y, 0, y, r, scratch);
+    const ptrdiff_t n = fd_size(&p->noise->s);
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    if (!r) return;
+    fd_predict(&g->model, FD_X0, p, b, x, tb, D, scratch);
+    obs_residual(g->o, b, g->y, 0, D, r, scratch);
     for (int i = 0; i < b && !scratch.st->code; i++) {
         double *ri = r + (ptrdiff_t)i * m;
         if (g->rule == FD_GUIDE_EXACT) {
-            guide_exact(g, x + i * n, tb[i], y + i * n, ri, scratch);
+            guide_exact(g, x + i * n, tb[i], D + i * n, ri, scratch);
         } else if (g->rule == FD_GUIDE_DPS) {
             obs_chol(g->o, NOISE_SOLVE, ri);
             obs_chol(g->o, NOISE_SOLVE_T, ri);
             for (int j = 0; j < m; j++) ri[j] *= zeta;
         } else {
             fd_arena own = scratch;
-            const fd_gain *k = o->gain ? o->gain : fd_gain_new(&own, g->o, p->noise, y + i * n);
+            const fd_gain *k = o->gain ? o->gain : fd_gain_new(&own, g->o, p->noise, D + i * n);
             fd_gain_solve(k, zeta * p->law(p, tb[i], 0).v, 1, 1, ri, ri, own);
         }
     }
-    fd_obs_adjoint(g->o, b, y, r, q, scratch);
+    fd_obs_adjoint(g->o, b, D, r, q, scratch);
     guide_adjoint(g, b, x, tb, q, q, scratch);
-    if (!g->plain) fd_cov_pow(p->noise, 1, b, q, q, scratch);
+}
+
+static void guide_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                       fd_real *y, fd_arena scratch)
+{
+    const guide_model *o = self;
+    const fd_process *p = o->how.p;
+    double *tb = fd_raw(&scratch, double, b);
+    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s));
+    if (!q) return;
+    for (int i = 0; i < b; i++) tb[i] = guide_time(p, t[i]);
+    guide_slope(o, b, x, tb, y, q, scratch);
+    if (!o->how.plain) fd_cov_pow(p->noise, 1, b, q, q, scratch);
     else if (!scratch.st->code) space_riesz(s, 0, b, q);
     lin_apply("fd_guided", p, b, tb, guide_pull, NULL, 2, (const fd_real *[3]){ y, q }, y, scratch);
 }
@@ -3821,6 +3850,324 @@ void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, i
         }
     }
 }
+
+/* --- More models made of models --- */
+
+typedef struct { const fd_process *p; fd_model c, u; double scale; } blend;
+
+static void blend_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                       fd_real *y, fd_arena scratch)
+{
+    const blend *o = self;
+    fd_real *z = fd_raw(&scratch, fd_real, b * fd_size(s));
+    if (!z) return;
+    fd_predict(&o->c, FD_X0, o->p, b, x, t, y, scratch);
+    fd_predict(&o->u, FD_X0, o->p, b, x, t, z, scratch);
+    for (ptrdiff_t i = 0; i < b * fd_size(s) && !scratch.st->code; i++)
+        y[i] = (fd_real)((double)z[i] + o->scale * ((double)y[i] - (double)z[i]));
+}
+
+fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional, fd_model unconditional, double scale)
+{
+    blend *o = fd_new(a, blend, 1);
+    if (!o) return (fd_model){ 0 };
+    *o = (blend){ p, conditional, unconditional, scale };
+    return (fd_model){ FD_X0, blend_eval, NULL, NULL, o };
+}
+
+typedef struct { const fd_gain *g; const fd_process *p; const double *y; fd_model raw; } ucos;
+
+/* z = x/m + r C A* (r A C A* + Gamma)^-1 (y - A x/m), r = v/m^2, at one time for all */
+static void ucos_state(const ucos *o, double t, int b, const fd_real *x, fd_real *z, fd_arena scratch)
+{
+    fd_coef f = o->p->law(o->p, t, 0);
+    const int m = o->g->o->m;
+    double *y = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    if (!y) return;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) y[i] = o->y[i % m];
+    for (ptrdiff_t i = 0; i < b * fd_size(&o->g->o->s); i++) z[i] = (fd_real)((double)x[i] / f.m);
+    fd_gain_condition(o->g, f.v / (f.m * f.m), b, y, NULL, z, scratch);
+}
+
+static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                      fd_real *y, fd_arena scratch)
+{
+    const ucos *o = self;
+    const ptrdiff_t n = fd_size(s);
+    fd_real *z = fd_raw(&scratch, fd_real, b * n);
+    for (int i = 0; i < b && z; i++) {
+        if (!(o->p->law(o->p, t[i], 0).m > 0)) {
+            FD_FAIL(scratch.st, FD_EARG, "fd_ucos", "there is no such state where m = 0: start below tmax");
+            return;
+        }
+        ucos_state(o, t[i], 1, x + i * n, z + i * n, scratch);
+    }
+    if (z && !scratch.st->code) o->raw.eval(o->raw.self, s, b, z, t, y, scratch);
+}
+
+static int ucos_ready(fd_status *st, const char *where, const fd_gain *g, const fd_process *p)
+{
+    if (st->code || !g || !p->law || !obs_linear(st, where, g->o)) return 0;
+    if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    return !st->code;
+}
+
+fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw)
+{
+    if (!ucos_ready(a->st, "fd_ucos", g, p) || !obs_ready(a->st, "fd_ucos", g->o, y)) return (fd_model){ 0 };
+    ucos *o = fd_new(a, ucos, 1);
+    if (!o) return (fd_model){ 0 };
+    *o = (ucos){ g, p, y, raw };
+    return (fd_model){ FD_X0, ucos_eval, NULL, NULL, o };
+}
+
+void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b, const double *t, fd_real *n,
+                   fd_arena scratch)
+{
+    if (!ucos_ready(scratch.st, "fd_ucos_noise", g, p)) return;
+    const ptrdiff_t size = fd_size(&g->o->s);
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *y = fd_new(&scratch, double, g->o->m);
+    if (!y) return;
+    fd_cov_draw(g->c, r, first, b, n, scratch);
+    obs_noises(g->o, r, first, b, eta, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        fd_coef f = p->law(p, t[i], 0);
+        double ratio = f.v / (f.m * f.m);
+        if (!(f.m > 0)) FD_FAIL(scratch.st, FD_EARG, "fd_ucos_noise", "there is no such noise where m = 0");
+        for (ptrdiff_t j = 0; j < size; j++) n[i * size + j] = (fd_real)(sqrt(ratio) * (double)n[i * size + j]);
+        fd_gain_condition(g, ratio, 1, y, eta + (ptrdiff_t)i * g->o->m, n + i * size, scratch);
+    }
+}
+
+/* --- Split Gibbs --- */
+
+double fd_time_at(const fd_process *p, double sigma)
+{
+    return p->law && sigma > 0 ? proc_time(p, log(sigma)) : NAN;
+}
+
+void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho, fd_rng r, int first, int b,
+                    fd_real *x, fd_arena scratch)
+{
+    static const char where[] = "fd_split_gibbs";
+    fd_status *st = scratch.st;
+    if (!step_ready(how, where, st) || !g || !x || !obs_linear(st, where, g->o)) return;
+    const fd_process *p = how->p;
+    const int m = g->o->m;
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    double sigma = how->steps > 0 && p->law(p, how->t[0], 0).m > 0
+                 ? sqrt(p->law(p, how->t[0], 0).v) / p->law(p, how->t[0], 0).m : INFINITY;
+    if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    if (!(fabs(sigma - rho) <= 1e-6 * rho))
+        FD_FAIL(st, FD_EARG, where, "the sampler must start at the time at which s/m = rho: fd_time_at");
+    double *ys = fd_raw(&scratch, double, (ptrdiff_t)b * m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    fd_real *xi = fd_raw(&scratch, fd_real, n);
+    if (!xi || st->code) return;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) ys[i] = y[i % m];
+    obs_noises(g->o, fd_stream(r, 'g', 0), first, b, eta, scratch);
+    fd_cov_draw(p->noise, fd_stream(r, 'g', 0), first, b, xi, scratch);
+    for (ptrdiff_t i = 0; i < n; i++) xi[i] = (fd_real)((double)x[i] + rho * (double)xi[i]);
+    fd_gain_condition(g, rho * rho, b, ys, eta, xi, scratch);             /* z | x */
+    fd_run *run = fd_begin(&scratch, how, r, first, b);
+    double m0 = p->law(p, how->t[0], 0).m;
+    for (ptrdiff_t i = 0; i < n && run; i++) run->x[i] = (fd_real)(m0 * (double)xi[i]);
+    while (fd_step(run, scratch)) { }                                     /* x | z */
+    if (run && !st->code) memcpy(x, run->x, (size_t)n * sizeof *x);
+}
+
+/* --- Ensembles --- */
+
+void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x, fd_arena scratch)
+{
+    static const char where[] = "fd_esmda";
+    fd_status *st = scratch.st;
+    if (!obs_ready(st, where, o, y)) return;
+    const int m = o->m;
+    const ptrdiff_t n = fd_size(&o->s);
+    if (b < 2 || !(alpha > 0) || !obs_noisy(o)) {
+        FD_FAIL(st, FD_EARG, where, "needs two functions or more, alpha > 0, and noise; functions", b);
+        return;
+    }
+    double *d = fd_raw(&scratch, double, (ptrdiff_t)b * m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *mid = fd_new(&scratch, double, m), *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
+    fd_real *X = fd_raw(&scratch, fd_real, b * n), *W = fd_raw(&scratch, fd_real, (ptrdiff_t)b * b);
+    double *mean = fd_new(&scratch, double, n);
+    if (!mean) return;
+    o->apply(o->self, &o->s, b, x, d, scratch);
+    obs_noises(o, r, 0, b, eta, scratch);
+    if (st->code) return;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) mid[i % m] += d[i] / b;
+    for (ptrdiff_t i = 0; i < b * n; i++) mean[i % n] += (double)x[i] / b;
+    for (ptrdiff_t i = 0; i < b * n; i++) X[i] = (fd_real)((double)x[i] - mean[i % n]);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) {
+        eta[i] = y[i % m] + sqrt(alpha) * eta[i] - d[i];
+        d[i] -= mid[i % m];
+    }
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j <= i; j++) {
+            double sum = 0, G = 0;
+            for (int k = 0; k < b; k++) sum += d[(ptrdiff_t)k * m + i] * d[(ptrdiff_t)k * m + j] / (b - 1.);
+            if (o->chol) for (int k = 0; k <= j; k++) G += o->chol[(ptrdiff_t)i * m + k] * o->chol[(ptrdiff_t)j * m + k];
+            else if (i == j) G = o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
+            S[(ptrdiff_t)i * m + j] = sum + alpha * G;
+        }
+    if (fd_cholesky(st, m, S)) return;
+    for (int j = 0; j < b; j++) {
+        double *z = eta + (ptrdiff_t)j * m;
+        fd_solve_lower(m, S, 0, z);
+        fd_solve_lower(m, S, 1, z);
+        for (int i = 0; i < b; i++) {
+            double sum = 0;
+            for (int k = 0; k < m; k++) sum += d[(ptrdiff_t)i * m + k] * z[k];
+            W[(ptrdiff_t)j * b + i] = (fd_real)(sum / (b - 1.));
+        }
+    }
+    fd_gemm(0, 0, b, (int)n, b, 1, W, b, X, (int)n, 1, x, (int)n, scratch);
+}
+
+/* --- Twisted particles --- *
+ *
+ * x' = ax x + aD (D + (v/m) C q) + sd xi, q = J* A* z of the guidance, so that with k = aD v/m
+ *
+ *     log p/q (x'|x) = -k <xi, q>/sd - k^2 <q, C q>/(2 sd^2)
+ *
+ * without an inverse of C. A step without noise is the model's own. */
+
+/* log N(y; A D, Gamma + r2 A C A*) for b functions, D [b][ch][points] */
+static void twist_log(const fd_gain *g, double r2, const double *y, int b, const fd_real *D, double *l, fd_arena scratch)
+{
+    const int m = g->o->m;
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m), *z = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    if (!z) return;
+    obs_residual(g->o, b, y, 0, D, r, scratch);
+    fd_gain_solve(g, r2, 1, b, r, z, scratch);
+    double det = fd_gain_logdet(g, r2, 1, scratch);
+    for (int i = 0; i < b; i++) {
+        l[i] = -.5 * det - .5 * m * log(2 * PI);
+        for (int k = 0; k < m; k++) l[i] -= .5 * r[(ptrdiff_t)i * m + k] * z[(ptrdiff_t)i * m + k];
+    }
+}
+
+fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide, fd_rng r, int n)
+{
+    static const char where[] = "fd_particles_begin";
+    fd_status *st = a->st;
+    if (!step_ready(how, where, st) || !obs_ready(st, where, guide->o, guide->y) || !obs_linear(st, where, guide->o)) return NULL;
+    if (how->p->modal || how->scheme >= FD_ONE_STAGE || how->scheme == FD_ANCESTRAL_OPTIMAL || how->corrector || how->churn > 0)
+        FD_FAIL(st, FD_EARG, where, "needs a process of one m for all modes and a plain one-stage scheme");
+    if (!obs_noisy(guide->o)) FD_FAIL(st, FD_EARG, where, "needs noisy observations");
+    if (n < 2) FD_FAIL(st, FD_EARG, where, "needs particles; number", n);
+    fd_particles *p = fd_new(a, fd_particles, 1);
+    guide_model *g = fd_new(a, guide_model, 1);
+    fd_gain *gain = fd_gain_new(a, guide->o, how->p->noise, NULL);
+    fd_real *D = fd_raw(a, fd_real, n * fd_size(&how->p->noise->s));
+    double *w = fd_new(a, double, 2 * n), *tb = fd_raw(a, double, n);
+    fd_run *run = fd_begin(a, how, r, 0, n);
+    if (!run) return NULL;
+    *g = (guide_model){ *guide, gain };
+    g->how.p = how->p, g->how.model = how->model;
+    *p = (fd_particles){ run, gain, guide->y, guide->rule ? g : NULL, n, 0, w, w + n, 0, D };
+    for (int i = 0; i < n; i++) tb[i] = how->t[0];
+    fd_predict(&how->model, FD_X0, how->p, n, run->x, tb, D, *a);
+    twist_log(gain, how->p->law(how->p, how->t[0], 0).v, p->y, n, D, p->twist, *a);
+    for (int i = 0; i < n; i++) p->logw[i] = p->twist[i];
+    return st->code ? NULL : p;
+}
+
+double fd_particles_ess(const fd_particles *p)
+{
+    double top = -INFINITY, sum = 0, sq = 0;
+    if (!p) return NAN;
+    for (int i = 0; i < p->n; i++) top = fmax(top, p->logw[i]);
+    for (int i = 0; i < p->n; i++) {
+        double w = exp(p->logw[i] - top);
+        sum += w, sq += w * w;
+    }
+    return sum * sum / sq;
+}
+
+/* log of the mean weight */
+static double twist_mean(const fd_particles *p)
+{
+    double top = -INFINITY, sum = 0;
+    for (int i = 0; i < p->n; i++) top = fmax(top, p->logw[i]);
+    for (int i = 0; i < p->n; i++) sum += exp(p->logw[i] - top);
+    return top + log(sum / p->n);
+}
+
+void fd_particles_resample(fd_particles *p, fd_arena scratch)
+{
+    if (!p || scratch.st->code) return;
+    fd_run *run = p->run;
+    const int n = p->n;
+    const ptrdiff_t size = fd_size(&run->how.p->noise->s);
+    fd_real *x = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size), lot;
+    double *tw = fd_raw(&scratch, double, n), mean = twist_mean(p), sum = 0, at;
+    if (!tw) return;
+    fd_uniform(fd_stream(run->r, 'r', (uint32_t)run->k), 1, &lot);
+    at = (double)lot;
+    for (int i = 0, j = 0; i < n; i++)                                    /* systematic: lot + j below the sum of n w */
+        for (sum += exp(p->logw[i] - mean); j < n && (at + j < sum || i + 1 == n); j++) {
+            memcpy(x + j * size, run->x + i * size, (size_t)size * sizeof *x);
+            memcpy(D + j * size, p->d + i * size, (size_t)size * sizeof *D);
+            tw[j] = p->twist[i];
+        }
+    memcpy(run->x, x, (size_t)(n * size) * sizeof *x);
+    memcpy(p->d, D, (size_t)(n * size) * sizeof *D);
+    memcpy(p->twist, tw, (size_t)n * sizeof *tw);
+    p->logz += mean;
+    for (int i = 0; i < n; i++) p->logw[i] = 0;
+    p->resampled++;
+}
+
+int fd_particles_step(fd_particles *p, fd_arena scratch)
+{
+    if (!p || scratch.st->code || p->run->k >= p->run->how.steps) return 0;
+    fd_run *run = p->run;
+    const fd_sampler *how = &run->how;
+    const fd_process *pr = how->p;
+    const fd_cov *C = pr->noise;
+    const int n = p->n, last = run->k + 1 == how->steps;
+    const ptrdiff_t size = fd_size(&C->s);
+    if (fd_particles_ess(p) < .5 * n) fd_particles_resample(p, scratch);
+    double t = how->t[run->k], s = how->t[run->k + 1];
+    fd_row row = fd_step_row(pr, how->scheme, how->eta, t, s, 0, scratch.st);
+    fd_coef f = pr->law(pr, t, 0);
+    double *tb = fd_raw(&scratch, double, n), *l = fd_new(&scratch, double, n), k = row.aD * f.v / f.m;
+    fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
+    fd_real *xi = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size);
+    if (!D || scratch.st->code) return 0;
+    const guide_model *g = p->guide;
+    int guided = g && row.sd > 0 && f.m >= GUIDE_LEAST;
+    for (int i = 0; i < n; i++) tb[i] = t;
+    if (row.sd > 0) fd_cov_draw(C, fd_stream(run->r, 's', (uint32_t)run->k + 1), 0, n, xi, scratch);
+    else memset(xi, 0, (size_t)(n * size) * sizeof *xi);
+    memcpy(D, p->d, (size_t)(n * size) * sizeof *D);                       /* of the model: kept from the last step */
+    if (guided) {
+        guide_slope(g, n, run->x, tb, D, q, scratch);
+        fd_cov_pow(C, 1, n, q, Cq, scratch);
+    }
+    for (int i = 0; i < n && !scratch.st->code; i++) {
+        fd_real *x = run->x + i * size;
+        if (guided) l[i] = -k * fd_inner(&C->s, xi + i * size, q + i * size) / row.sd
+                         - .5 * k * k * fd_inner(&C->s, q + i * size, Cq + i * size) / (row.sd * row.sd);
+        for (ptrdiff_t j = i * size; j < (i + 1) * size; j++)
+            x[j - i * size] = (fd_real)(row.ax * (double)run->x[j] + row.aD * (double)D[j]
+                                        + (guided ? k * (double)Cq[j] : 0) + row.sd * (double)xi[j]);
+    }
+    for (int i = 0; i < n; i++) tb[i] = s;
+    fd_coef e = pr->law(pr, s, 0);
+    if (!last || (how->denoise && e.v > 0)) fd_predict(&how->model, FD_X0, pr, n, run->x, tb, p->d, scratch);
+    if (last && how->denoise && e.v > 0 && !scratch.st->code) memcpy(run->x, p->d, (size_t)(n * size) * sizeof *D);
+    if (scratch.st->code) return 0;
+    memcpy(tb, p->twist, (size_t)n * sizeof *tb);
+    twist_log(p->gain, last ? 0 : e.v, p->y, n, last ? run->x : p->d, p->twist, scratch);
+    for (int i = 0; i < n; i++) p->logw[i] += p->twist[i] - tb[i] + l[i];
+    run->k++;
+    return !last;
+}
+
+double fd_particles_evidence(const fd_particles *p) { return p ? p->logz + twist_mean(p) : NAN; }
 
 /* ---- Langevin dynamics and chains -------------------------------------------------------------- */
 
@@ -4045,6 +4392,140 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
     }
     c->k++;
     return moved;
+}
+
+/* --- The posterior of a sampler's noise --- */
+
+typedef struct { fd_sampler how; fd_potential phi; } latent;
+
+static double latent_value(const void *self, const fd_space *s, const fd_real *z, fd_real *g, fd_arena scratch)
+{
+    const latent *o = self;
+    fd_run *run = fd_begin(&scratch, &o->how, fd_seed(0), 0, 1);
+    if (!run) return NAN;
+    memcpy(run->x, z, (size_t)fd_size(s) * sizeof *z);
+    while (fd_step(run, scratch)) { }
+    if (scratch.st->code) return NAN;
+    if (g) FD_FAIL(scratch.st, FD_EARG, "fd_latent_potential", "has no gradient: take pCN or the slice");
+    return o->phi.value(o->phi.self, s, run->x, NULL, scratch);
+}
+
+fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi)
+{
+    static const char where[] = "fd_latent_potential";
+    fd_potential none = { NULL, NULL };
+    if (!step_ready(how, where, a->st)) return none;
+    if ((step_scheme[how->scheme].noisy && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER)))
+        || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED) {
+        FD_FAIL(a->st, FD_EARG, where, "needs a sampler without noise: a flow, or ddim with eta = 0");
+        return none;
+    }
+    latent *o = fd_new(a, latent, 1);
+    if (!o) return none;
+    *o = (latent){ *how, *phi };
+    return (fd_potential){ latent_value, o };
+}
+
+/* --- Priors of independent increments --- *
+ *
+ * d | w ~ N(0, w): x is Gaussian given all w, K_ij = s0^2 + sum_{k < min(i, j)} w_k. Laplace of scale b: w is exponential of
+ * mean 2 b^2 and 1/w | d inverse Gaussian of mean 1/(b |d|) and shape 1/b^2. Student: w is inverse gamma
+ * (nu/2, nu b^2/2), w | d inverse gamma ((nu + 1)/2, (nu b^2 + d^2)/2). */
+
+/* v <- K v */
+static void levy_times(const fd_levy *p, int n, const double *w, double *v)
+{
+    double sum = 0;
+    for (int i = n - 1; i > 0; i--) v[i - 1] += v[i];                      /* tail sums */
+    for (int i = 0; i < n; i++) {
+        sum += i ? w[i - 1] * v[i] : p->s0 * p->s0 * v[0];
+        v[i] = sum;
+    }
+}
+
+/* inverse Gaussian of mean mu and shape l from a normal and a uniform [Michael et al.] */
+static double levy_inverse_gauss(double mu, double l, double z, double u)
+{
+    double y = z * z, q = mu * y / (2 * l), x = mu * (1 + q - sqrt(q * (2 + q)));
+    if (!(x > 0)) x = mu / (1 + q + sqrt(q * (2 + q)));
+    return u <= mu / (mu + x) ? x : mu * mu / x;
+}
+
+/* gamma of shape k >= 1/2 + .. from a stream [Marsaglia & Tsang] */
+static double levy_gamma(double k, fd_rng r)
+{
+    enum { TRIES = 32 };
+    fd_real z[TRIES], u[TRIES + 1];
+    double boost = 1, d, c;
+    fd_normal(fd_stream(r, 'z', 0), TRIES, z);
+    fd_uniform(fd_stream(r, 'u', 0), TRIES + 1, u);
+    if (k < 1) boost = pow((double)u[TRIES], 1 / k), k += 1;
+    d = k - 1. / 3, c = 1 / sqrt(9 * d);
+    for (int i = 0; i < TRIES; i++) {
+        double v = 1 + c * (double)z[i];
+        if (v <= 0) continue;
+        v = v * v * v;
+        if (log((double)u[i]) < .5 * (double)z[i] * (double)z[i] + d - d * v + d * log(v)) return boost * d * v;
+    }
+    return boost * d;                                                      /* each try fails with probability below .05 */
+}
+
+void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep, double *w, fd_real *x,
+                   fd_arena scratch)
+{
+    static const char where[] = "fd_levy_sweep";
+    fd_status *st = scratch.st;
+    if (!obs_ready(st, where, o, y) || !obs_linear(st, where, o)) return;
+    const int n = (int)o->s.points, m = o->m;
+    if (o->s.ch != 1 || n < 2 || !(p->s0 > 0) || !(p->b > 0) || (p->law == FD_LEVY_STUDENT && !(p->nu > 0))
+        || p->law < FD_LEVY_LAPLACE || p->law > FD_LEVY_STUDENT || !obs_noisy(o)) {
+        FD_FAIL(st, FD_EARG, where, "needs one channel, positive scales s0, b (and nu), a known law, and noise; law", p->law);
+        return;
+    }
+    fd_rng own = fd_stream(r, 'l', sweep);
+    fd_real *e = fd_raw(&scratch, fd_real, n), *z = fd_raw(&scratch, fd_real, 2 * n), *u = fd_raw(&scratch, fd_real, n);
+    double *KA = fd_raw(&scratch, double, (ptrdiff_t)m * n), *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
+    double *q = fd_new(&scratch, double, m), *res = fd_raw(&scratch, double, m);
+    if (!res) return;
+    fd_normal(fd_stream(own, 'x', 0), 2 * n, z);
+    fd_uniform(fd_stream(own, 'u', 0), n, u);
+    for (int i = 0; i < m && !st->code; i++) {                             /* rows K A^T e_i, and A K A^T */
+        memset(q, 0, (size_t)m * sizeof *q);
+        q[i] = 1;
+        o->transpose(o->self, &o->s, 1, NULL, q, e, scratch);
+        for (int j = 0; j < n; j++) KA[(ptrdiff_t)i * n + j] = (double)e[j];
+        levy_times(p, n, w, KA + (ptrdiff_t)i * n);
+        for (int j = 0; j < n; j++) e[j] = (fd_real)KA[(ptrdiff_t)i * n + j];
+        o->apply(o->self, &o->s, 1, e, S + (ptrdiff_t)i * m, scratch);
+        for (int j = 0; j <= i; j++) {
+            double G = 0;
+            if (o->chol) for (int k = 0; k <= j; k++) G += o->chol[(ptrdiff_t)i * m + k] * o->chol[(ptrdiff_t)j * m + k];
+            else if (i == j) G = o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
+            S[(ptrdiff_t)i * m + j] += G;
+        }
+    }
+    if (st->code || fd_cholesky(st, m, S)) return;
+    double sum = 0;
+    for (int i = 0; i < n; i++) {                                          /* Matheron's rule: x | w, y */
+        sum += i ? sqrt(w[i - 1]) * (double)z[i] : p->s0 * (double)z[0];
+        x[i] = (fd_real)sum;
+    }
+    obs_noises(o, own, 0, 1, q, scratch);
+    obs_residual(o, 1, y, 0, x, res, scratch);
+    for (int i = 0; i < m; i++) res[i] -= q[i];
+    fd_solve_lower(m, S, 0, res);
+    fd_solve_lower(m, S, 1, res);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) x[j] = (fd_real)((double)x[j] + KA[(ptrdiff_t)i * n + j] * res[i]);
+    for (int i = 0; i + 1 < n && !st->code; i++) {                         /* w | d */
+        double d = (double)x[i + 1] - (double)x[i];
+        if (p->law == FD_LEVY_STUDENT) {
+            w[i] = .5 * (p->nu * p->b * p->b + d * d) / levy_gamma(.5 * (p->nu + 1), fd_stream(own, 'g', (uint32_t)i));
+        } else {
+            double l = 1 / (p->b * p->b), mean = 1 / (p->b * fmax(fabs(d), 1e-150));
+            w[i] = 1 / fmax(levy_inverse_gauss(mean, l, (double)z[n + i], (double)u[i]), 1e-300);
+        }
+    }
 }
 
 /* --- Diagnostics --- */

@@ -183,7 +183,7 @@ void test_graphs(size_t count, const test_graph *g, double tol)
 }
 
 #define GROUPS X(random) X(algebra) X(fft) X(spaces) X(cov) X(files) X(metrics) X(processes) X(models) \
-    X(samplers) X(training) X(laws) X(losses) X(chains) X(density) X(tape) X(networks) X(arch) X(foreign) X(posterior) X(mcmc)
+    X(samplers) X(training) X(laws) X(losses) X(chains) X(density) X(tape) X(networks) X(arch) X(foreign) X(posterior) X(mcmc) X(ensembles)
 #define X(g) void test_##g(void);
 GROUPS
 #undef X

@@ -974,12 +974,329 @@ static void mcmc_rest(void)
     }
 }
 
+/* --- UCoS: the identity of C 1.4, O8, and the law of its noise --- */
+
+typedef struct { int n, m; const double *K0, *C, *A; const double *m0; const fd_process *p; double gamma; } ucos_raw;
+
+/* Sigma_t, dense */
+static void ucos_sigma(const ucos_raw *o, double t, double *S, fd_arena a)
+{
+    fd_coef f = fd_law(o->p, t, 0);
+    double r = f.v / (f.m * f.m), *mean = fd_new(&a, double, o->n), *G = fd_new(&a, double, o->m * o->m);
+    double *y = fd_new(&a, double, o->m);
+    for (int i = 0; i < o->n * o->n; i++) S[i] = r * o->C[i];
+    for (int i = 0; i < o->m; i++) G[i * (o->m + 1)] = o->gamma;
+    krige(o->n, o->m, o->A, G, y, mean, S, a);
+}
+
+/* m0 + K0 (K0 + Sigma)^-1 (z - m0) */
+static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real *z, const double *t, fd_real *y, fd_arena a)
+{
+    const ucos_raw *o = self;
+    (void)s;
+    for (int k = 0; k < b; k++) {
+        fd_arena c = a;
+        double *S = fd_raw(&c, double, o->n * o->n), *K = fd_raw(&c, double, o->n * o->n), *m = fd_raw(&c, double, o->n);
+        double *I = fd_new(&c, double, o->n * o->n), *w = fd_raw(&c, double, o->n);
+        ucos_sigma(o, t[k], S, c);
+        memcpy(K, o->K0, (size_t)(o->n * o->n) * sizeof *K);
+        for (int i = 0; i < o->n; i++) m[i] = o->m0[i], w[i] = (double)z[k * o->n + i], I[i * (o->n + 1)] = 1;
+        krige(o->n, o->n, I, S, w, m, K, c);
+        for (int i = 0; i < o->n; i++) y[k * o->n + i] = (fd_real)m[i];
+    }
+}
+
+static void ucos(void)
+{
+    enum { N = 12, M = 2, B = 20000 };
+    static const double y[M] = { 1, -.7 };
+    static const ptrdiff_t at[M] = { 3, 9 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 25, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3), *C = fd_cov_kernel(&a, &s, kernel_at, &rough2);
+    double K0[N * N], K[N * N], S[N * N], A[M * N] = { 0 }, m0[N], want[N], got[N * N] = { 0 };
+    fd_real x[N], D[N], m0r[N], *noise = fd_raw(&a, fd_real, B * N);
+    double *ts = fd_raw(&a, double, B);
+    matrix_of(c0, N, K0, a), matrix_of(C, N, K, a);
+    for (int i = 0; i < N; i++) m0[i] = sin(6. * i / N), m0r[i] = (fd_real)m0[i];
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    fd_gain *g = fd_gain_new(&a, &o, C, NULL);
+    fd_process p[2] = { fd_vp(C, .1, 20), fd_flow(C, 0) };
+    fd_cov_draw(c0, fd_seed(4), 0, 1, x, a);
+    for (int k = 0; k < 2; k++)
+        for (int q = 0; q < 3; q++) {
+            double t = q == 0 ? .9 : q == 1 ? .4 : .05;
+            fd_coef f = fd_law(&p[k], t, 0);
+            ucos_raw raw = { N, M, K0, K, A, m0, &p[k], .05 };
+            fd_model m = fd_ucos(&a, g, &p[k], y, (fd_model){ .eval = ucos_eval, .self = &raw });
+            m.eval(m.self, &s, 1, x, &t, D, a);
+            joint(c0, C, m0r, f.m, f.v, M, A, .05, y, x, want, a);
+            OK(!st.code, "UCoS: %s", st.code ? st.what : "");
+            for (int i = 0; i < N; i++)
+                NEAR((double)D[i], want[i], TOL(1e-8, 5e-3) * (1 + fabs(want[i])), "UCoS, process %d, t = %g", k, t);
+        }
+    ucos_raw raw = { N, M, K0, K, A, m0, &p[0], .05 };
+    for (int i = 0; i < B; i++) ts[i] = .4;
+    fd_ucos_noise(g, &p[0], fd_seed(6), 0, B, ts, noise, a);
+    ucos_sigma(&raw, .4, S, a);
+    for (int b = 0; b < B; b++)
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++) got[i * N + j] += (double)noise[b * N + i] * (double)noise[b * N + j] / B;
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++)
+            NEAR(got[i * N + j], S[i * N + j], 5 * sqrt((S[i * N + i] * S[j * N + j] + S[i * N + j] * S[i * N + j]) / B) + 1e-4,
+                 "covariance of UCoS's noise");
+    double one = 1;
+    fd_model m = fd_ucos(&a, g, &p[1], y, (fd_model){ .eval = ucos_eval, .self = &raw });
+    m.eval(m.self, &s, 1, x, &one, D, a);
+    OK(st.code == FD_EARG, "UCoS where m = 0");
+}
+
+/* --- guidance without a classifier --- */
+
+static void free_guided(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_space s = cells(&a, 6);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 1.5), *c1 = fd_cov_matern(&a, &s, 2, .3, 1.5);
+    fd_process p = fd_vp(c, .1, 20);
+    fd_model m[2] = { fd_oracle_gauss(&a, &p, NULL, c), fd_oracle_gauss(&a, &p, NULL, c1) };
+    fd_real x[6], y[3][6];
+    double t = .4;
+    fd_cov_draw(c, fd_seed(1), 0, 1, x, a);
+    for (int i = 0; i < 2; i++) m[i].eval(m[i].self, &s, 1, x, &t, y[i], a);
+    for (int k = 0; k < 3; k++) {
+        fd_model g = fd_free_guided(&a, &p, m[0], m[1], k == 2 ? 2.385 : k);
+        g.eval(g.self, &s, 1, x, &t, y[2], a);
+        for (int i = 0; i < 6; i++)
+            NEAR((double)y[2][i], (double)y[1][i] + (k == 2 ? 2.385 : k) * ((double)y[0][i] - (double)y[1][i]), TOL(1e-14, 1e-6),
+                 "free guidance, scale %d", k);
+    }
+}
+
+/* --- split Gibbs, ensembles, particles, the latent posterior: by chance, against exact laws --- */
+
+enum { SN = 8, SM = 2 };
+typedef struct { fd_space s; fd_cov *c0; fd_obs o; fd_real m0[SN]; double A[SM * SN], y[SM]; } small;
+
+static void small_new(small *q, fd_arena *a, double gamma)
+{
+    static const ptrdiff_t at[SM] = { 2, 6 };
+    q->s = cells(a, SN);
+    q->c0 = fd_cov_matern(a, &q->s, 1, .3, 1.5);
+    q->o = fd_obs_pick(a, &q->s, SM, at);
+    fd_obs_noise(a, &q->o, sqrt(gamma));
+    q->y[0] = 1, q->y[1] = -.7;
+    memset(q->A, 0, sizeof q->A);
+    for (int i = 0; i < SN; i++) q->m0[i] = (fd_real)sin(6. * i / SN);
+    for (int i = 0; i < SM; i++) q->A[i * SN + at[i]] = 1;
+}
+
+/* mean and covariance of B functions against those wanted, within `wide` standard errors; ess: independent ones among them */
+static void agree(const char *name, int B, double ess, const fd_real *x, const double *mean, const double *K, double wide)
+{
+    double got[SN] = { 0 }, cov[SN * SN] = { 0 };
+    for (int b = 0; b < B; b++) for (int i = 0; i < SN; i++) got[i] += (double)x[b * SN + i] / B;
+    for (int b = 0; b < B; b++)
+        for (int i = 0; i < SN; i++)
+            for (int j = 0; j < SN; j++)
+                cov[i * SN + j] += ((double)x[b * SN + i] - got[i]) * ((double)x[b * SN + j] - got[j]) / B;
+    for (int i = 0; i < SN; i++) {
+        NEAR(got[i], mean[i], wide * sqrt(K[i * (SN + 1)] / ess), "%s: mean", name);
+        for (int j = 0; j < SN; j++)
+            NEAR(cov[i * SN + j], K[i * SN + j], wide * sqrt((K[i * (SN + 1)] * K[j * (SN + 1)] + pow(K[i * SN + j], 2)) / ess),
+                 "%s: covariance", name);
+    }
+}
+
+static void split_gibbs(void)
+{
+    enum { B = 8000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 26, &st);
+    small q;
+    small_new(&q, &a, .05);
+    fd_process p = fd_vp(q.c0, .1, 20);
+    for (int k = 0; k < 2; k++) {
+        double rho = k ? .3 : 1, t[9], G[SM * SM], K[SN * SN], S[SM][SM], mean[SN];
+        p.tmin = 0;
+        p.tmax = 1;
+        fd_process from = p;
+        t[0] = fd_time_at(&p, rho);
+        fd_coef f = fd_law(&p, t[0], 0);
+        NEAR(sqrt(f.v) / f.m, rho, 1e-9, "time at which s/m = %g", rho);
+        for (int i = 1; i <= 8; i++) t[i] = t[0] * (8 - i) / 8;
+        fd_sampler how = { .p = &from, .model = fd_oracle_gauss(&a, &from, q.m0, q.c0), .t = t, .steps = 8,
+                           .scheme = FD_ANCESTRAL_OPTIMAL };                /* exact for Gaussian data */
+        fd_gain *g = fd_gain_new(&a, &q.o, q.c0, NULL);
+        matrix_of(q.c0, SN, K, a);
+        for (int i = 0; i < SM; i++)
+            for (int j = 0; j < SM; j++) {
+                S[i][j] = 0;
+                for (int u = 0; u < SN; u++) for (int v = 0; v < SN; v++) S[i][j] += q.A[i * SN + u] * K[u * SN + v] * q.A[j * SN + v];
+                G[i * SM + j] = (i == j) * .05 + rho * rho * S[i][j];
+            }
+        for (int i = 0; i < SN; i++) mean[i] = (double)q.m0[i];
+        krige(SN, SM, q.A, G, q.y, mean, K, a);
+        fd_real *x = fd_raw(&a, fd_real, B * SN);
+        fd_cov_draw(q.c0, fd_seed(1), 0, B, x, a);
+        for (int i = 0; i < (k ? 60 : 16) && !st.code; i++)                 /* contraction 1/(1 + rho^2) a sweep */
+            fd_split_gibbs(&how, g, q.y, rho, fd_stream(fd_seed(2), 's', (uint32_t)i), 0, B, x, a);
+        OK(!st.code, "split Gibbs: %s", st.code ? st.what : "");
+        agree("split Gibbs", B, B, x, mean, K, 5);
+        how.t = (double[]){ .5, 0 }, how.steps = 1;
+        fd_split_gibbs(&how, g, q.y, rho, fd_seed(2), 0, 1, x, a);
+        OK(st.code == FD_EARG, "split Gibbs from another time");
+        st.code = 0;
+    }
+}
+
+static void ensembles(void)
+{
+    enum { B = 1500 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 27, &st);
+    small q;
+    small_new(&q, &a, .05);
+    double K[SN * SN], mean[SN], G[SM * SM] = { .05, 0, 0, .05 };
+    matrix_of(q.c0, SN, K, a);
+    for (int i = 0; i < SN; i++) mean[i] = (double)q.m0[i];
+    krige(SN, SM, q.A, G, q.y, mean, K, a);
+    fd_real *x = fd_raw(&a, fd_real, B * SN);
+    fd_cov_draw(q.c0, fd_seed(3), 0, B, x, a);
+    for (int i = 0; i < B * SN; i++) x[i] += q.m0[i % SN];
+    for (int i = 0; i < 2; i++) fd_esmda(&q.o, q.y, 2, fd_stream(fd_seed(4), 'e', (uint32_t)i), B, x, a);
+    OK(!st.code, "ES-MDA: %s", st.code ? st.what : "");
+    agree("ES-MDA", B, B, x, mean, K, 6);
+    fd_esmda(&q.o, q.y, 2, fd_seed(1), 1, x, a);
+    OK(st.code == FD_EARG, "an ensemble of one");
+}
+
+static void particles(void)
+{
+    enum { P = 256, RUNS = 100, STEPS = 12 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 25, &st);
+    small q;
+    small_new(&q, &a, .05);
+    fd_process p = fd_vp(q.c0, .1, 20);
+    double t[STEPS + 1], K[SN * SN], S[SN * SN], mean[SN] = { 0 }, G[SM * SM] = { .05, 0, 0, .05 };
+    for (int i = 0; i <= STEPS; i++) t[i] = pow((STEPS - i) / (double)STEPS, 2);
+    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL };
+    /* the law of the sampler itself, and the posterior and p(y) of that */
+    plain c = { .how = how, .n = SN };
+    matrix_of(q.c0, SN, S, a);
+    for (int i = 0; i < SN * SN; i++) S[i] *= fd_law(&p, 1, 0).v;
+    for (int k = 0; k < STEPS; k++) {
+        c.t = t[k], c.s = t[k + 1];
+        fd_affine_law(plain_step, &c, SN, SN, mean, S, a);
+    }
+    memcpy(K, S, sizeof K);
+    double logp = krige(SN, SM, q.A, G, q.y, mean, K, a);
+    for (int rule = 0; rule < 3; rule++) {
+        double sum = 0, sq = 0;
+        fd_real *x = fd_raw(&a, fd_real, RUNS * P * SN);
+        for (int i = 0; i < RUNS && !st.code; i++) {
+            fd_arena b = a;
+            fd_guide guide = { .o = &q.o, .y = q.y, .rule = rule == 0 ? 0 : rule == 1 ? FD_GUIDE_PIGDM : FD_GUIDE_DPS, .zeta = rule == 2 ? .3 : 0 };
+            fd_particles *w = fd_particles_begin(&b, &how, &guide, fd_stream(fd_seed(7), 'p', (uint32_t)(RUNS * rule + i)), P);
+            while (fd_particles_step(w, b)) { }
+            double z = exp(fd_particles_evidence(w) - logp);
+            sum += z / RUNS, sq += z * z / RUNS;
+            fd_particles_resample(w, b);
+            if (w) memcpy(x + i * P * SN, w->run->x, P * SN * sizeof *x);
+            if (i == 0) OK(w && fabs(fd_particles_ess(w) - P) < 1e-9, "equal weights after resampling");
+        }
+        OK(!st.code, "particles: %s", st.code ? st.what : "");
+        NEAR(sum, 1, 4.5 * sqrt((sq - sum * sum) / RUNS), "particles, rule %d: p(y) without bias", rule);
+        OK(sqrt(sq - sum * sum) < (rule == 1 ? .5 : 2), "particles, rule %d: scatter of p(y): %g", rule, sqrt(sq - sum * sum));
+        agree("particles", RUNS * P, RUNS * P / (rule == 1 ? 4. : 16), x, mean, K, 6);
+    }
+}
+
+static void latent_posterior(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    small q;
+    small_new(&q, &a, .05);
+    fd_process p = fd_vp(q.c0, .1, 20);
+    double t[7];
+    for (int i = 0; i <= 6; i++) t[i] = pow((6 - i) / 6., 2);
+    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = 6, .scheme = FD_DDIM };
+    fd_potential phi = fd_obs_potential(&a, &q.o, q.y), T = fd_latent_potential(&a, &how, &phi);
+    fd_real z[SN], x[SN];
+    fd_cov_draw(q.c0, fd_seed(5), 0, 1, z, a);
+    fd_run *run = fd_begin(&a, &how, fd_seed(1), 0, 1);
+    memcpy(run->x, z, sizeof z);
+    while (fd_step(run, a)) { }
+    memcpy(x, run->x, sizeof x);
+    double want = fd_obs_misfit(&q.o, q.y, x, NULL, a), got = T.value(T.self, &q.s, z, NULL, a);
+    OK(!st.code && want > 0, "latent posterior");
+    NEAR(got, want, TOL(1e-12, 1e-4) * want, "Phi(T(z))");
+    fd_mcmc mc = { .prior = q.c0, .phi = T, .kind = FD_MCMC_MALA, .h = .1 };
+    OK(!fd_chain_begin(&a, &mc, fd_seed(1), 0, NULL) && st.code == FD_EARG, "no gradient of the latent posterior");
+    st.code = 0;
+    how.scheme = FD_ANCESTRAL;
+    fd_latent_potential(&a, &how, &phi);
+    OK(st.code == FD_EARG, "a sampler with noise has no latent posterior");
+}
+
+/* two points: x_0 ~ N(0, s0^2), x_1 = x_0 + d; E[d | y], E[d^2 | y] by quadrature over d */
+static void levy(void)
+{
+    enum { SWEEPS = 60000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_space s = cells(&a, 2);
+    for (int law = FD_LEVY_LAPLACE; law <= FD_LEVY_STUDENT; law++) {
+        fd_levy prior = { .law = law, .s0 = .5, .b = .4, .nu = 3 };
+        fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 0, 1 });
+        fd_obs_noise_each(&a, &o, (double[]){ .2, .3 });
+        const double y[2] = { .1, 1.1 };
+        double w = prior.b * prior.b, *d = fd_raw(&a, double, SWEEPS), Z = 0, m1 = 0, m2 = 0, g1 = 0, g2 = 0;
+        fd_real x[2];
+        for (int i = -40000; i <= 40000; i++) {                            /* x_0 integrated out: y1 | y0, d */
+            double e = i * 2e-4, v = .25 * .04 / .29, mean = .1 * .25 / .29, r = 1.1 - mean - e;
+            double q = law == FD_LEVY_LAPLACE ? exp(-fabs(e) / .4) : pow(1 + e * e / (3 * .16), -2);
+            q *= exp(-.5 * r * r / (v + .09));
+            Z += q, m1 += q * e, m2 += q * e * e;
+        }
+        m1 /= Z, m2 /= Z;
+        for (int i = 0; i < SWEEPS && !st.code; i++) {
+            fd_levy_sweep(&prior, &o, y, fd_seed(9), (uint32_t)i, &w, x, a);
+            d[i] = (double)x[1] - (double)x[0];
+            g1 += d[i] / SWEEPS, g2 += d[i] * d[i] / SWEEPS;
+        }
+        double tau = fd_iact(SWEEPS, d, a);
+        OK(!st.code, "Levy: %s", st.code ? st.what : "");
+        OK(tau < 20, "Levy %d mixes: %g", law, tau);
+        NEAR(g1, m1, 5 * sqrt((m2 - m1 * m1) * tau / SWEEPS), "Levy %d: mean of the increment", law);
+        NEAR(g2, m2, 5 * sqrt(3 * m2 * m2 * tau / SWEEPS), "Levy %d: its square", law);
+    }
+}
+
 void test_mcmc(void)
 {
     langevin();
     mcmc_acceptance();
     mcmc_invariance();
     mcmc_rest();
+    latent_posterior();
+    levy();
+}
+
+void test_ensembles(void)
+{
+    ucos();
+    free_guided();
+    split_gibbs();
+    ensembles();
+    particles();
 }
 
 void test_posterior(void)
