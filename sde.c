@@ -4200,6 +4200,11 @@ static void chain_pull(const fd_cov *c, const fd_potential *phi, int b, const fd
     fd_cov_pow(c, 1, b, z, z, scratch);
 }
 
+static void lang_check(const char *where, ptrdiff_t n, const fd_real *x, fd_status *st)
+{
+    if (!st->code && !step_finite(n, x)) FD_FAIL(st, FD_ENAN, where, "the state is not finite: the step h is too long");
+}
+
 void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t, double h,
                  double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
@@ -4213,6 +4218,7 @@ void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi
     chain_pull(p->noise, phi, b, x, g, scratch);
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
         x[i] = (fd_real)((double)x[i] + h * (w * (double)s[i] - (double)g[i]) + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
+    lang_check("fd_langevin", n, x, scratch.st);
 }
 
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
@@ -4226,6 +4232,7 @@ void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potenti
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
         x[i] = (fd_real)(((1 - .5 * h) * (double)x[i] + h * (mean ? (double)mean[i % size] : 0) - h * (double)g[i]
                           + (xi ? sqrt(2 * h) * (double)xi[i] : 0)) / (1 + .5 * h));
+    lang_check("fd_langevin_implicit", n, x, scratch.st);
 }
 
 /* Phi(mean + u), and the gradient where g is not NULL */

@@ -817,6 +817,11 @@ static void langevin(void)
             }
         }
     OK(!st.code, "status");
+    fd_real big[N];
+    for (int i = 0; i < N; i++) big[i] = 1;
+    fd_potential phi = fd_obs_potential(&a, &o, y);
+    for (int i = 0; i < 2000 && !st.code; i++) fd_langevin_implicit(c0, NULL, &phi, 10, 1, big, NULL, a);
+    OK(st.code == FD_ENAN, "a step that is too long is said");
 }
 
 /* --- chains: C 3, O10 --- */
