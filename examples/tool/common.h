@@ -457,9 +457,43 @@ static topic t_as = { "as", "the program that the weights are from", {    /* wha
         { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
 enum { AS_AUTO, AS_FNO, AS_NEURALOP, AS_FFM, AS_UVIT };
 
+#define STEP_OF(h) { "h", h, "step at first; adapted during burn-in", 1e-9, 10 }, { "steps", "20000", "steps of each chain", 8, 1e9 }, \
+    { "burn", "2000", "steps before, which adapt h", 0, 1e9 }, { "chains", "4", "how many", 1, 1000 }
+static topic t_method = { "method", "how functions are drawn given observations", {
+    { "exact", "Matheron's rule; Gaussian prior", { { 0 } } },
+    { "conditional", "the exact conditional score through the sampler; Gaussian prior", { { 0 } } },
+    { "guide", "guidance with the true covariance of x0 given x_t: exact for Gaussian data", { { 0 } } },
+    { "pigdm", "guidance with v C for that covariance", { { "zeta", "1", "factor on it", 1e-9, 1e9 } } },
+    { "dps", "guidance without it: biased, see the README", {
+        { "zeta", "0.3", "factor on the gradient", 1e-9, 1e9 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
+    { "project", "projection in the Cameron-Martin norm after each step", {
+        { "path", "bridge|fresh|mean", "what is observed of the noised state", 0, 0 },
+        { "corrector", "0", "projected Langevin steps after each", 0, 1000 },
+        { "c", "0.4", "their size, in units of v", 1e-9, 4 }, { "below", "0.5", "from this part of tmax on", 0, 1 } } },
+    { "denoised", "projected denoiser", { { 0 } } },
+    { "flat", "projection in L2, that is replacement: a baseline that fails on fine grids", { { 0 } } },
+    { "split", "split Gibbs: the likelihood and the model in turn", {
+        { "rho", "0.1", "coupling at the end", 1e-3, 10 }, { "sweeps", "8", "how many", 1, 10000 } } },
+    { "particles", "twisted particles", {
+        { "guide", "pigdm|none|dps", "what moves them", 0, 0 }, { "zeta", "1", "as of pigdm or dps", 1e-9, 1e9 } } },
+    { "esmda", "ensemble smoother with multiple data assimilation", { { "steps", "4", "of equal weight", 1, 1000 } } },
+    { "langevin", "annealed preconditioned Langevin dynamics with the model's score", {
+        { "h", "0.002", "step", 1e-9, 10 }, { "inner", "10", "steps at each time", 1, 1e6 } } },
+    { "pcn", "preconditioned Crank-Nicolson chains; Gaussian prior", { STEP_OF("0.2") } },
+    { "mala", "inf-MALA; Gaussian prior", { STEP_OF("0.1") } },
+    { "hmc", "inf-HMC; Gaussian prior", { STEP_OF("0.2"), { "leaps", "4", "leapfrogs a step", 1, 1000 } } },
+    { "slice", "elliptical slice sampling; Gaussian prior", { STEP_OF("1") } },
+    { "walk", "random-walk Metropolis: the control that fails on fine grids; Gaussian prior", { STEP_OF("0.1") } },
+    { "latent", "pCN on the noise of a flow", { STEP_OF("0.2") } },
+    { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
+static topic t_observe = { "observe", "what is observed", {
+    { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
+    { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
+    { "blur", "the function blurred, at every point", { { "w", "0.05", "width of the Gaussian", 0, 10 } } } } };
+
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
-                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as };
+                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as, &t_method, &t_observe };
 
 static inline int rows_of(const topic *t)
 {
@@ -611,18 +645,18 @@ static inline void topic_help(const topic *t)
 enum { CHANNELS = 64 };                                    /* most of a function */
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
-        start, corrector, map, as, normalize;
+        start, corrector, map, as, prior, method, observe, normalize;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, accumulate, train, probes, quiet, help;
+        pcs, accumulate, train, probes, draws, quiet, help;
     uint64_t seed;
-    double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, memory;
+    double noise, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, ALL = 4095 };
+       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192, ALL = 16383 };
 enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -635,6 +669,52 @@ typedef struct {
 #define AT(f) offsetof(args, f)
 
 static const option options[] = {
+    { "model", "FILE", NULL, POSTERIOR | CALIBRATE, O_TEXT, AT(model), 0, 0, 0,
+      "prior: what fd train wrote; or" },
+    { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
+      "prior: a Gaussian random function of this covariance (fd help cov)" },
+    { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
+      "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]" },
+    { "observe", "SPEC", "points:m=8", CALIBRATE, O_SPEC, AT(observe), &t_observe, 0, 0,
+      "what is observed (fd help observe)" },
+    { "noise", "SD", "0", POSTERIOR, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the noise, where the file has no column sd" },
+    { "noise", "SD", "0.05", CALIBRATE, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the noise" },
+    { "method", "SPEC", "exact", POSTERIOR | CALIBRATE, O_SPEC, AT(method), &t_method, 0, 0,
+      "how functions are drawn (fd help method)" },
+    { "n", "N", "64", POSTERIOR, O_INT, AT(n), 0, 1, 1e6,
+      "functions to draw" },
+    { "n", "N", "200", CALIBRATE, O_INT, AT(n), 0, 16, 1e6,
+      "unknown functions to test with" },
+    { "draws", "N", "63", CALIBRATE, O_INT, AT(draws), 0, 7, 1e5,
+      "functions drawn for each" },
+    { "out", "FILE", "posterior.npy", POSTERIOR, O_OUT, AT(out), 0, 0, 0,
+      "the functions (-o)" },
+    { "out", "FILE", NULL, CALIBRATE, O_OUT, AT(out), 0, 0, 0,
+      "the ranks as .csv (-o)" },
+    { "png", "FILE", NULL, POSTERIOR, O_OUT, AT(png), 0, 0, 0,
+      "mean, deviation and draws" },
+    { "grid", "N[xM[xK]]", NULL, POSTERIOR | CALIBRATE, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis; default: those of training" },
+    { "boundary", "NAME[,..]", "neumann", POSTERIOR | CALIBRATE, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "of a Gaussian prior: one for all axes, or one each (fd help boundary)" },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "covariance of the sampler's noise; default: that of the prior" },
+    { "process", "SPEC", "vp", POSTERIOR | CALIBRATE, O_SPEC, AT(process), &t_process, 0, 0,
+      "forward process of a Gaussian prior (fd help process)" },
+    { "steps", "N", "100", POSTERIOR | CALIBRATE, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of sampling" },
+    { "scheme", "NAME", "ancestral", POSTERIOR | CALIBRATE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step of the sampler (fd help scheme)" },
+    { "times", "SPEC", "logsnr", POSTERIOR | CALIBRATE, O_SPEC, AT(times), &t_times, 0, 0,
+      "times of the sampler (fd help times)" },
+    { "eta", "X", "0", POSTERIOR | CALIBRATE, O_REAL, AT(eta), 0, 0, 1,
+      "randomness of ddim and eta-euler, 0 to 1" },
+    { "batch", "N", "16", POSTERIOR | CALIBRATE, O_INT, AT(batch), 0, 1, 1e6,
+      "functions at a time; changes memory and speed, not results" },
+    { "map", "NAME", "viridis", POSTERIOR, O_SPEC, AT(map), &t_map, 0, 0,
+      "colours (fd help map)" },
     { "data", "FILE", NULL, TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0,
       "functions: a file, file:member, a folder of pictures; or the built-in fields (fd help fields)" },
     { "data", "FILE", NULL, EVAL, O_TEXT, AT(data), 0, 0, 0,

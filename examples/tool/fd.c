@@ -3,6 +3,7 @@
 #include "common.h"
 #include "law.h"
 #include "plot.h"
+#include "posterior.h"
 #include <float.h>
 
 static void shape_print(int nd, const int n[])
@@ -993,6 +994,8 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "eval", "compare samples with real functions", EVAL, do_eval },
     { "certify", "is it one law on every grid? status 1: no", CERTIFY, do_certify },
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
+    { "posterior", "functions given observations of one, by any method", POSTERIOR, do_posterior },
+    { "calibrate", "does a method draw the posterior? status 1: no", CALIBRATE, do_calibrate },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
     { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
@@ -1058,5 +1061,5 @@ int main(int argc, char **argv)
         return commands[i].run(&o);
     }
     die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
-           "loglik, info, convert, version or help", argv[1]);
+           "posterior, calibrate, loglik, info, convert, version or help", argv[1]);
 }
