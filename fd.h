@@ -709,7 +709,7 @@ typedef struct {
     const fd_cov *cov;       /* on the same points; NULL: 0 */
     int corrector, inner;    /* FD_CORRECT_*; steps of it at each level, 0: 1 */
     double cprm;             /* its parameter */
-    int band;                /* FD_CORRECT_SNR: waves on each axis that its norms look at; 0: 3 */
+    int band;                /* FD_CORRECT_SNR: the largest wavenumber of its norms; 0: 3 */
     int before;              /* 1: correct at t, before the predictor, as the codes do; 0: at s,
                                 after it, as [SDE] says */
     int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the
@@ -738,11 +738,12 @@ enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
  *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
  *                      variances: the chain freezes early even with the exact score
  *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + T)/(|e|^2 + T), with e = -sqrt(v) s the
- *                      predicted noise and |.|^2 the sum over the modes that carry noise and have at
- *                      most `band` waves on each axis (half waves where it is not periodic). T is
- *                      the trace of C on them, and what |xi|^2 is where xi is NULL: the modes beyond
- *                      count as noise alone, and as much of it. alpha is the same on every grid that
- *                      holds the band (FD_ESHAPE on others; of a dense basis all modes count), and
+ *                      predicted noise and |.|^2 the sum over the modes that carry noise and whose
+ *                      wavenumber, the norm over the axes of their waves (half waves where an axis
+ *                      is not periodic), is at most `band`. T is the trace of C on them, and what
+ *                      |xi|^2 is where xi is NULL: the modes beyond count as noise alone, and as
+ *                      much of it. alpha is the same on every grid that holds the band (FD_ESHAPE
+ *                      on others; of a dense basis all modes count), and
  *                      in the mean at most 8 cprm^2 v, stable on every mode for cprm < .7.
  *                      Differs from [SDE; FDP]: see the next rule
  *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, L2 norms over all modes of the grid, as

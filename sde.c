@@ -402,26 +402,30 @@ static int space_same(const fd_space *x, const fd_space *y)
     return 1;
 }
 
-/* waves of mode j of an axis: whole ones on a periodic axis, else half ones; see fd_space */
-static double proc_wave(int bc, int j)
-{
-    return bc == FD_PERIODIC  ? (j + 1) / 2
-         : bc == FD_NEUMANN   ? j
-         : bc == FD_DIRICHLET ? j + 1
-                              : j + .5;
-}
-
-/* mu of mode k from its index j on each axis */
-static double proc_mu(const fd_space *s, ptrdiff_t k)
+/* The wavenumber of mode k: the norm over the axes of its waves, half waves where an axis is not
+ * periodic, see fd_space; and mu. Both 0 on a dense space. */
+static double proc_wave(const fd_space *s, ptrdiff_t k, double *mu)
 {
     int j[3];
-    double mu = 0;
+    double sum = 0;
+    *mu = 0;
     if (s->basis) return 0;
     fd_mode(s, k, j);
     for (int i = 0; i < s->nd; i++) {
-        double w = PI * proc_wave(s->bc[i], j[i]) * (s->bc[i] == FD_PERIODIC ? 2 : 1) / s->len[i];
-        mu += w * w;
+        double n = s->bc[i] == FD_PERIODIC  ? (j[i] + 1) / 2
+                 : s->bc[i] == FD_NEUMANN   ? j[i]
+                 : s->bc[i] == FD_DIRICHLET ? j[i] + 1
+                                            : j[i] + .5;
+        double w = PI * n * (s->bc[i] == FD_PERIODIC ? 2 : 1) / s->len[i];
+        sum += n * n, *mu += w * w;
     }
+    return sqrt(sum);
+}
+
+static double proc_mu(const fd_space *s, ptrdiff_t k)
+{
+    double mu;
+    proc_wave(s, k, &mu);
     return mu;
 }
 
@@ -2306,8 +2310,8 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
 {
     const fd_cov *c = how->p->noise;
     const fd_space *s = &c->s;
-    int band = how->band ? how->band : 3, j[3];
-    double trace = 0;
+    int band = how->band ? how->band : 3;
+    double trace = 0, mu;
     for (int i = 0; i < s->nd && !s->basis; i++) {
         int need = s->bc[i] == FD_PERIODIC ? 2 * band + 1 : band + (s->bc[i] == FD_NEUMANN);
         if (s->n[i] < need)
@@ -2315,9 +2319,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
                     "the band has more waves than an axis; axis, points, waves", i, s->n[i], band);
     }
     for (ptrdiff_t k = 0; k < s->modes; k++) {
-        in[k] = c->lam[k] > 0 && (s->basis || !fd_mode(s, k, j));
-        for (int i = 0; i < s->nd && in[k] && !s->basis; i++)
-            in[k] = proc_wave(s->bc[i], j[i]) <= band;
+        in[k] = c->lam[k] > 0 && proc_wave(s, k, &mu) <= band + 1e-9;
         if (in[k]) trace += s->ch * c->lam[k];
     }
     if (!(trace > 0)) FD_FAIL(st, FD_EARG, "fd_correct", "no noise in the band; waves", band);

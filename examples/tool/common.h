@@ -412,7 +412,7 @@ static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /*
     { "none", "", { { 0 } } }, { "scaled", "c v: the same on every level", { CORRECTOR } },
     { "ladder", "c (v / last v)^2", { CORRECTOR } },
     { "snr", "4 c^2 v |noise|^2 / |predicted noise|^2, norms of some waves: the same on every grid",
-      { CORRECTOR, { "band", "3", "waves on each axis", 1, 1e6 } } },
+      { CORRECTOR, { "band", "3", "largest wavenumber of the norms", 1, 1e6 } } },
     { "snr-grid", "4 (c |noise| / |score|)^2, norms of the grid, as released: no law on functions", { CORRECTOR } } } };
 static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
