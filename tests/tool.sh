@@ -40,7 +40,7 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise eval certify orders loglik info convert; do
+for c in train sample noise eval certify orders posterior calibrate loglik info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
@@ -52,7 +52,7 @@ done
 
 ok version "$fd" --version && says '^fd .*(float|double)' out
 # ---- flags that a command does not know: none of them, and those of another
-for c in train sample noise eval certify orders loglik info convert; do
+for c in train sample noise eval certify orders posterior calibrate loglik info convert; do
     bad 2 '--foo: unknown flag; nearest are --[a-z-]+.*; fd help [a-z]+ lists all' $c --foo
     bad 2 "'--': expected a flag; fd help $c lists them" $c --
     bad 2 "'--=3': expected a flag" $c --=3
