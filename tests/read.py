@@ -48,6 +48,13 @@ torch.save({"x": t}, "old.pt", _use_new_zipfile_serialization=False)
 torch.save(torch.nn.Linear(1, 1), "module.pt")
 
 
+# weights of a Fourier operator as people keep them: beside other things in a checkpoint, and compressed
+with np.load("../fno1.npz") as f:
+    weights = {k: f[k] for k in f.files}
+torch.save({"model": {k: torch.tensor(v) for k, v in weights.items()}, "step": 7}, "fno1.pt")
+np.savez_compressed("fno1.npz", count=np.int64(7), note=np.array("a word"), **weights)
+
+
 class Evil:
     def __reduce__(self):
         return os.system, ("echo this must not run >/dev/stderr",)

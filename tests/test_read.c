@@ -164,14 +164,14 @@ static void told(fd_arena *mem)
         { "missing.npy", "missing.npy: No such file" },
     };
     static const struct { const char *name, *bytes; int n; const char *text; } made[] = {
-        { "a.h5", "\x89HDF\r\n\x1a\n........", 16, "HDF5, which is not read: python3 -c \"import h5py" },
-        { "a.nc", "\x89HDF\r\n\x1a\n........", 16, "netCDF 4, which is not read: python3 -c \"import netCDF4" },
-        { "b.nc", "CDF\1....", 8, "netCDF, which is not read: python3 -c \"import scipy.io" },
-        { "a.tif", "II*\0....", 8, "TIFF, which is not read: python3 -c \"import tifffile" },
-        { "a.parquet", "PAR1....", 8, "Parquet, which is not read: python3 -c \"import pandas" },
+        { "a.h5", "\x89HDF\r\n\x1a\n........", 16, "HDF5, which is not read: python3 -c \"import numpy, h5py" },
+        { "a.nc", "\x89HDF\r\n\x1a\n........", 16, "netCDF 4, which is not read: python3 -c \"import numpy, netCDF4" },
+        { "b.nc", "CDF\1....", 8, "netCDF, which is not read: python3 -c \"import numpy, scipy.io" },
+        { "a.tif", "II*\0....", 8, "TIFF, which is not read: python3 -c \"import numpy, tifffile" },
+        { "a.parquet", "PAR1....", 8, "Parquet, which is not read: python3 -c \"import numpy, pandas" },
         { "lfs.npy", "version https://git-lfs.github.com/spec/v1\n", 43, "git lfs pull" },
         { "page.idx", "\n <!DOCTYPE HTML><html>", 23, "a web page, which is not read" },
-        { "a.json", "{\"a\": [1]}", 10, "JSON, which is not read: python3 -c \"import json" },
+        { "a.json", "{\"a\": [1]}", 10, "JSON, which is not read: python3 -c \"import numpy, json" },
         { "w.index.json", "{\"a\": [1]}", 10, "an index of weights in several files" },
         { "a.pkl", "\x80\x04" "N.", 4, "a pickle of Python, which is not read: python3" },
         { "a.bz2", "BZh91AY", 7, "compressed by bzip2, which is not read: bunzip2 build/scratch/a.bz2" },
@@ -427,29 +427,30 @@ static void lies(void)
 #define TRY(n) (st.code = FD_OK, f = source_list_of(&m, "lie", (read_bytes){ file, NULL, 0, (n) }), \
                 f && !st.code && !f->why ? source_load(&m, f) : (void)0, why = st.code ? said(&st) : f && f->why ? f->why : "")
     /* pickles */
-    static const struct { const char *text; int n; const char *why; } pickles[] = {
-        { "\x80\x02" "cos\nsystem\nX\1\0\0\0x\x85R.", 26, "calls os.system" },
-        { "\x80\x02" "cos\nsystem\n.", 14, "holds no tensor" },
-        { "\x80\x02" "cmy\nThing\n)\x81}b.", 18, "calls my.Thing" },
-        { "\x80\x02(imy\nThing\n.", 13, "instruction 105" },
-        { "\x80\x02]q\0h\0a.", 9, "nested too deeply" },
-        { "\x80\x02" "0.", 4, "the stack is empty" },
-        { "\x80\x02" "N", 3, "cut short" },
-        { "\x80\x02h\5.", 5, "no such place" },
-        { "\x80\x02Xzzzz", 7, "cut short" },
-        { "\x80\x02}NN", 5, "cut short" },
-        { "\x80\x02" "e.", 4, "a mark is missing" },
-        { "\x80\x02" "NQ.", 5, "no storage" },
-        { "\x80\x02" "NNR.", 6, "without arguments" },
-        { "\x80\x02" "N)R.", 6, "calls what is not a function" },
-        { "\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n)R.", 38, "no tensor" },
-        { "\x80\x02" "ctorch._utils\n_rebuild_parameter\n)R.", 38, "calls torch._utils._rebuild_parameter" },
-        { "", 0, "cut short" },
+#define BYTES(text) text, sizeof(text) - 1
+    static const struct { const char *text; size_t n; const char *why; } pickles[] = {
+        { BYTES("\x80\x02" "cos\nsystem\nX\1\0\0\0x\x85R."), "calls os.system" },
+        { BYTES("\x80\x02" "cos\nsystem\n."), "holds no tensor" },
+        { BYTES("\x80\x02" "cmy\nThing\n)\x81}b."), "calls my.Thing" },
+        { BYTES("\x80\x02(imy\nThing\n."), "instruction 105" },
+        { BYTES("\x80\x02]q\0h\0a."), "nested too deeply" },
+        { BYTES("\x80\x02" "0."), "the stack is empty" },
+        { BYTES("\x80\x02" "N"), "cut short" },
+        { BYTES("\x80\x02h\5."), "no such place" },
+        { BYTES("\x80\x02Xzzzz"), "cut short" },
+        { BYTES("\x80\x02}NN"), "cut short" },
+        { BYTES("\x80\x02" "e."), "a mark is missing" },
+        { BYTES("\x80\x02" "NQ."), "no storage" },
+        { BYTES("\x80\x02" "NNR."), "without arguments" },
+        { BYTES("\x80\x02" "N)R."), "calls what is not a function" },
+        { BYTES("\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n)R."), "no tensor" },
+        { BYTES("\x80\x02" "ctorch._utils\n_rebuild_parameter\n)R."), "calls torch._utils._rebuild_parameter" },
+        { BYTES(""), "cut short" },
     };
     for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++) {
         const char *const name[] = { "a/data.pkl" };
         const void *const d[] = { pickles[i].text };
-        size_t n = zip_of(file, 1, name, d, (size_t[]){ (size_t)pickles[i].n }, 0, 0);
+        size_t n = zip_of(file, 1, name, d, &pickles[i].n, 0, 0);
         fd_arena m = a;
         TRY(n);
         OK(strstr(why, pickles[i].why), "pickle %d: '%s'", (int)i, why);

@@ -202,6 +202,38 @@ bad 1 'cut.npy' train --data cut.npy
 for n in 0 5 9 40 127; do head -c $n noise.npy >cut.npy; bad 1 'cut.npy' info cut.npy; done
 bad 1 'tool.sh' info "$src/tool.sh"
 printf 'xx' >gz && gzip -c gz >x.idx.gz && bad 1 'x.idx.gz: it has no line of numbers' train --data x.idx.gz
+head -c 20 x.idx.gz >cut.gz && bad 1 'cut.gz: damaged, or of several parts: gunzip it first' info cut.gz
+printf '\211HDF\r\n\032\n0000' >f.h5 && bad 1 'f.h5: HDF5, which is not read: python3 -c "import numpy, h5py.*f.h5.*NAME' train --data f.h5
+cp f.h5 f.nc && bad 1 'f.nc: netCDF 4, which is not read: python3 -c "import numpy, netCDF4' info f.nc
+printf 'CDF\001000' >f.nc && bad 1 'f.nc: netCDF, which is not read: python3 -c "import numpy, scipy.io' info f.nc
+printf 'MATLAB 7.3 MAT-file %0492d' 0 >f.mat && cat f.h5 >>f.mat && bad 1 'f.mat: MATLAB 7.3, which is not read: in MATLAB: save new.mat NAME -v7; or python3' info f.mat
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n' >f.npy && bad 1 'f.npy: a pointer of git LFS, not the file.*git lfs pull' train --data f.npy
+printf '<!DOCTYPE html><html>' >f.idx && bad 1 'f.idx: a web page, which is not read' train --data f.idx
+printf '{"weight_map": {}}' >f.safetensors.index.json && bad 1 'an index of weights in several files' convert f.safetensors.index.json -o x.safetensors
+printf 'PAR100' >f.parquet && bad 1 'f.parquet: Parquet.*import numpy, pandas' info f.parquet
+printf 'II*\00000' >f.tif && bad 1 'f.tif: TIFF.*import numpy, tifffile' info f.tif
+mkdir -p f.zarr && printf '{}' >f.zarr/.zarray && bad 1 'f.zarr: zarr, which is not read: python3 -c "import numpy, zarr' train --data f.zarr
+printf '1,2\n3\n' >f.csv && bad 1 'f.csv: line 2, number 2: a number is missing' train --data f.csv
+bad 1 'refused: its pickle calls posix.system' info "$src/data/read/evil.pt"
+bad 1 "PyTorch's format before 1.6, which is not read: python3" convert "$src/data/read/old.pt" -o x.safetensors
+bad 1 'stored.npz: holds several arrays: name one, as in .*stored.npz:f4; it has words, f4' train --data "$src/data/read/stored.npz"
+
+# ---- files that people have: the same array in each, every member listed, those too that cannot be read
+have=$src/data/read
+for f in x.npy x.npy.gz one.npz stored.npz:f4 deflated.npz:fortran deflated.npz:f2 plain.mat:x packed.mat:single x.pt:model.turned \
+    x.pt:model.bf16 bare.pt x.safetensors:F16; do
+    ok "info $f" "$fd" info "$have/$f" && says '\(2, 3, 4\)  min -2  max 6.625  mean 2.3125  sd 2.59582  (b?float|complex)[0-9]+$' out
+done
+ok 'info, strings' "$fd" info "$have/stored.npz" && says '^words +\(2\)  strings: its type is not one of numbers$' out && says '^f2 +\(2, 3, 4\)  min' out
+ok 'info, .mat' "$fd" info "$have/packed.mat" && says '^cell +\(1, 2\)  cell: it is not an array of numbers$' out && says '^truth .*  bool$' out
+ok 'info, .pt' "$fd" info "$have/x.pt:model" && says '^model.count +\(\)  min 7  max 7 .* int64$' out
+ok 'info, metadata' "$fd" info "$have/x.safetensors" && says '^key +value.n$' out && says '^F8 +\(2, 3, 4\)  F8_E4M3: ' out
+ok 'info, folder' "$fd" info "$have/wide" && says '^\(2, 3, 4\)  min 0  max 59110 .* uint16$' out
+ok 'convert .npz' "$fd" convert "$src/data/fno1.npz" -o want.safetensors
+ok 'convert .pt' "$fd" convert "$have/fno1.pt:model" -o from.safetensors && same want.safetensors from.safetensors
+ok 'convert, a prefix' "$fd" convert "$have/fno1.pt" -o from.safetensors && same want.safetensors from.safetensors
+ok 'convert, compressed' "$fd" convert "$have/fno1.npz" -o from.safetensors && same want.safetensors from.safetensors
+bad 1 "fno1.pt: it has no numbers below 'state'" convert "$have/fno1.pt:state" -o x.safetensors
 printf '\000\000\015\002\000\000\000\003\000\000\000\002' >nan.idx
 printf '\077\200\000\000\100\000\000\000\077\200\000\000\177\300\000\000\077\200\000\000\100\100\000\000' >>nan.idx
 bad 1 'nan.idx: function 1 holds nan' train --data nan.idx
@@ -393,8 +425,8 @@ bad 1 'io.npz: no names of a network' convert "$data/io.npz" -o x.safetensors
 bad 1 'missing.npz' convert missing.npz -o x.safetensors
 bad 1 'too few inputs' convert "$data/fno3.safetensors" --as fno:time=channel -o x.safetensors
 head -c 3000 "$data/uvit.safetensors" >cut.safetensors && bad 1 'cut.safetensors' convert cut.safetensors -o x.safetensors
-head -c 3000 "$data/fno1.npz" >cut.npz && bad 1 'cut short: .*cut.npz' info cut.npz
-bad 1 'io.npz: holds several arrays' train --data "$data/io.npz"
+head -c 3000 "$data/fno1.npz" >cut.npz && bad 1 'cut.npz: malformed zip: cut short' info cut.npz
+bad 1 'io.npz: holds several arrays: name one' train --data "$data/io.npz"
 
 # ---- certify: one law on every grid, or not, by its exit status
 pass_() { ok "certify $*" "$fd" certify "$@" && says '^PASS: ' out; }

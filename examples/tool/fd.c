@@ -881,6 +881,7 @@ static int do_info(args *o)
     path = source_split(&a, path, &member);
     source *all = source_list(&a, path);
     need(&st);
+    if (all->why && !*all->member && !all->next) die(1, "%s: %s", path, all->why);
     for (int i = 0; i < all->metas; i++) {
         text_print(all->meta[i].key, 20);
         putchar(' ');

@@ -36,8 +36,8 @@
 #include <sys/mman.h>
 #endif
 
-/* inflate, PNG and JPEG; stb_image's memory comes from an arena, within read_stb_begin and the end of
- * what is done to one picture */
+/* inflate, PNG and JPEG; stb_image's memory comes from an arena, within read_stb_begin and the end
+ * of what is done to one picture */
 static fd_status read_stb_status;
 static fd_arena read_stb;
 static inline void read_stb_begin(fd_arena scratch, size_t most)
@@ -90,7 +90,7 @@ static inline void stbi_set_flip_vertically_on_load_thread(int on) { (void)on; }
 #pragma GCC diagnostic pop
 #endif
 
-/* ---- Interface --------------------------------------------------------------------------------- */
+/* ---- Interface ------------------------------------------------------------------------------- */
 
 typedef struct read_type read_type;
 typedef struct read_map read_map;
@@ -141,27 +141,27 @@ static inline source *source_list(fd_arena *a, const char *path);
 static inline source source_open(fd_arena *a, const char *name);
 /* source_load -- unpack an entry of a list, if it is compressed, so that it can be read. */
 static inline void source_load(fd_arena *a, source *f);
-/* source_split -- the file and, behind a colon, the member that a name means. source_below -- is an array
- * the member, or below it (a.b of a)? */
+/* source_split -- the file and, behind a colon, the member that a name means. source_below -- is an
+ * array the member, or below it (a.b of a)? */
 static inline const char *source_split(fd_arena *a, const char *name, const char **member);
 static inline int source_below(const source *f, const char *member);
-/* source_tensors -- all real and complex numbers that are not whole, in memory, as fd_tensors_load has
- * them; of file:key those below the key, as in checkpoint.pt:model, under the rest of their names. data 0:
- * names and shapes only. */
+/* source_tensors -- all real and complex numbers that are not whole, in memory, as fd_tensors_load
+ * has them; of file:key those below the key, as in checkpoint.pt:model, under the rest of their
+ * names. data 0: names and shapes only. */
 static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data);
 /* source_slab -- numbers of an entry of the first axis. source_count -- of all. */
 static inline ptrdiff_t source_slab(const source *f);
 static inline ptrdiff_t source_count(const source *f);
-/* source_read -- entries first to first + count - 1 of the first axis, in C order. source_doubles --
- * the same without rounding to fd_real. An error is in the status of the arena, the numbers are then
- * not to be used. */
+/* source_read -- entries first to first + count - 1 of the first axis, in C order. source_doubles
+ * -- the same without rounding to fd_real. An error is in the status of the arena, the numbers are
+ * then not to be used. */
 static inline void source_read(const source *f, ptrdiff_t first, ptrdiff_t count, fd_real *x,
                                fd_arena scratch);
 static inline void source_doubles(const source *f, ptrdiff_t first, ptrdiff_t count, double *x,
                                   fd_arena scratch);
 /* source_some -- the same for any run of numbers, pairs of complex ones being whole. */
-static inline void source_some(const source *f, ptrdiff_t from, ptrdiff_t count, fd_real *x, double *y,
-                               fd_arena scratch);
+static inline void source_some(const source *f, ptrdiff_t from, ptrdiff_t count, fd_real *x,
+                               double *y, fd_arena scratch);
 static inline void source_close(source *f);
 
 static inline source *source_new(fd_arena *a, const char *path, const char *member)
@@ -173,7 +173,7 @@ static inline source *source_new(fd_arena *a, const char *path, const char *memb
     return f;
 }
 
-/* ---- Runs of bytes ------------------------------------------------------------------------------ */
+/* ---- Runs of bytes --------------------------------------------------------------------------- */
 
 enum { READ_DROP = 1 << 26 };              /* bytes read before the pages of a map are given back */
 struct read_map {
@@ -196,6 +196,8 @@ static inline int read_fail(fd_status *st, int code, const char *path, const cha
     va_end(ap);
     return FD_FAIL(st, code, where, what);
 }
+
+#define read_bad(st, path, ...) read_fail(st, FD_EDATA, path, __VA_ARGS__)
 
 static inline void read_unmap(read_map *m)
 {
@@ -221,7 +223,8 @@ static inline read_bytes read_file(fd_arena *a, const char *path)
         read_fail(a->st, FD_EIO, path, NULL, "%s", errno ? strerror(errno) : "cannot be opened");
         return b;
     }
-    if (!fstat(fileno(m->f), &s) && S_ISREG(s.st_mode) && !fseek(m->f, 0, SEEK_END)) n = ftell(m->f);
+    if (!fstat(fileno(m->f), &s) && S_ISREG(s.st_mode) && !fseek(m->f, 0, SEEK_END))
+        n = ftell(m->f);
     if (n < 0 || (uint64_t)n > SIZE_MAX / 2) {
         read_fail(a->st, FD_EIO, path, NULL, "not a plain file");
         read_unmap(m);
@@ -274,7 +277,17 @@ static inline uint64_t read_number(const unsigned char *p, int size, int big)
     return u;
 }
 
-/* ---- Checksums and inflate ----------------------------------------------------------------------- */
+/* read_all -- the bytes of a run in memory; where they are in the file only, in the arena. */
+static inline const unsigned char *read_all(fd_arena *a, const char *path, const char *member,
+                                            const read_bytes *b)
+{
+    unsigned char *buf = b->p || a->st->code ? NULL : fd_raw(a, unsigned char, b->size);
+    const unsigned char *p = a->st->code ? NULL : read_at(b, 0, b->size, buf);
+    if (!p) read_fail(a->st, FD_EIO, path, member, "cannot be read");
+    return p;
+}
+
+/* ---- Checksums and inflate ------------------------------------------------------------------- */
 
 /* read_crc -- CRC-32 of n more bytes, four at a time. */
 static inline uint32_t read_crc(uint32_t crc, const unsigned char *p, size_t n)
@@ -312,8 +325,8 @@ static inline uint32_t read_adler(const unsigned char *p, size_t n)
 
 enum { READ_STORED = 0, READ_DEFLATE = 8, READ_ZLIB = 9, READ_BEHIND = 8 };
 
-/* read_first -- the first bytes that a deflate stream unpacks to, zeros behind them; out has room for
- * 2^17: stb writes a block without compression (at most 2^16 - 1 bytes) whole or not at all. */
+/* read_first -- the first bytes that a deflate stream unpacks to, zeros behind them; out has room
+ * for 2^17: stb writes a block without compression (at most 2^16 - 1 bytes) whole or not at all. */
 enum { READ_FIRST = 1 << 17 };
 static inline void read_first(const unsigned char *p, uint64_t n, int method, unsigned char *out)
 {
@@ -323,39 +336,38 @@ static inline void read_first(const unsigned char *p, uint64_t n, int method, un
     else stbi_zlib_decode_noheader_buffer((char *)out, READ_FIRST, (const char *)p, m);
 }
 
-/* read_inflate -- the `size` bytes that a deflate stream unpacks to, in the arena; checks the size. stb
- * looks further than a stream goes: without zlib's checksum behind it b has READ_BEHIND bytes more. */
+/* read_inflate -- the `size` bytes that a deflate stream unpacks to, in the arena; checks the size.
+ * stb looks further than a stream goes: without zlib's checksum behind it b has READ_BEHIND bytes
+ * more. */
 static inline read_bytes read_inflate(fd_arena *a, const char *path, const char *member,
                                       const read_bytes *b, int method, uint64_t size)
 {
     read_bytes r = { NULL, b->map, 0, 0 };
     if (size > INT_MAX || b->size > INT_MAX) {
-        read_fail(a->st, FD_EDATA, path, member, "compressed and larger than 2 GB: uncompress it first");
+        read_bad(a->st, path, member, "compressed and larger than 2 GB: uncompress it first");
         return r;
     }
     if (size / 1032 > b->size) {                       /* more than deflate can */
-        read_fail(a->st, FD_EDATA, path, member, "damaged: it cannot be as large as it says");
+        read_bad(a->st, path, member, "damaged: it cannot be as large as it says");
         return r;
     }
     if (size > (uint64_t)(a->end - a->beg)) {
-        read_fail(a->st, FD_ENOMEM, path, member, "it is compressed and needs %.0f MB", (double)size / 1e6);
+        read_fail(a->st, FD_ENOMEM, path, member, "it is compressed and needs %.0f MB",
+                  (double)size / 1e6);
         return r;
     }
     unsigned char *out = fd_raw(a, unsigned char, size + 1);
     fd_arena scratch = *a;
-    unsigned char *buf = b->p ? NULL : fd_raw(&scratch, unsigned char, b->size);
-    const unsigned char *in = a->st->code ? NULL : read_at(b, 0, b->size, buf);
-    if (!out || !in) {
-        read_fail(a->st, FD_EIO, path, member, "cannot be read");
-        return r;
-    }
-    int n = method == READ_ZLIB
-          ? stbi_zlib_decode_buffer((char *)out, (int)size, (const char *)in, (int)b->size)
-          : stbi_zlib_decode_noheader_buffer((char *)out, (int)size, (const char *)in, (int)b->size);
-    uint32_t sum = method == READ_ZLIB && b->size > 4
-                 ? (uint32_t)read_number(in + b->size - 4, 4, 1) : 0;
-    if (n < 0 || (uint64_t)n != size || (method == READ_ZLIB && read_adler(out, (size_t)size) != sum)) {
-        read_fail(a->st, FD_EDATA, path, member, "damaged: it does not unpack to what it says");
+    const unsigned char *in = read_all(&scratch, path, member, b);
+    if (!in) return r;
+    char *to = (char *)out;
+    int n, room = (int)size, len = (int)b->size, wrong = 0;
+    if (method == READ_ZLIB) n = stbi_zlib_decode_buffer(to, room, (const char *)in, len);
+    else n = stbi_zlib_decode_noheader_buffer(to, room, (const char *)in, len);
+    if (method == READ_ZLIB && len > 4)
+        wrong = read_adler(out, (size_t)size) != read_number(in + len - 4, 4, 1);
+    if (n < 0 || (uint64_t)n != size || wrong) {
+        read_bad(a->st, path, member, "damaged: it does not unpack to what it says");
         return r;
     }
     r.p = out;
@@ -372,7 +384,7 @@ static inline read_bytes read_gunzip(fd_arena *a, const char *path, const read_b
     uint64_t at = 10, more;
     int flags = m ? m[3] : 0;
     read_bytes r = { NULL, b->map, 0, 0 };
-    if (b->size < 18 || !m || m[2] != 8) { read_fail(a->st, FD_EDATA, path, NULL, bad); return r; }
+    if (b->size < 18 || !m || m[2] != 8) { read_bad(a->st, path, NULL, bad); return r; }
     if (flags & 4) {                                   /* an extra field */
         m = read_at(b, at, 2, buf);
         at += 2 + (m ? read_number(m, 2, 0) : 0);
@@ -380,7 +392,7 @@ static inline read_bytes read_gunzip(fd_arena *a, const char *path, const read_b
     for (int bit = 8; bit <= 16; bit *= 2) if (flags & bit)                /* name, comment */
         do m = read_at(b, at++, 1, buf); while (m && *m);
     at += flags & 2;                                   /* a checksum of this header */
-    if (at > b->size - 8) { read_fail(a->st, FD_EDATA, path, NULL, bad); return r; }
+    if (at > b->size - 8) { read_bad(a->st, path, NULL, bad); return r; }
     read_bytes deflate = read_part(b, at, b->size - at);
     m = read_at(b, b->size - 8, 8, buf);
     uint32_t crc = m ? (uint32_t)read_number(m, 4, 0) : 0;
@@ -388,16 +400,16 @@ static inline read_bytes read_gunzip(fd_arena *a, const char *path, const read_b
     r = read_inflate(a, path, NULL, &deflate, READ_DEFLATE, more);
     if (a->st->code == FD_EDATA || (r.p && read_crc(0, r.p, (size_t)r.size) != crc)) {
         if (more <= INT_MAX) a->st->code = FD_OK;      /* say what may be done */
-        read_fail(a->st, FD_EDATA, path, NULL, bad);
+        read_bad(a->st, path, NULL, bad);
     }
     return r;
 }
 
-/* ---- Numbers ------------------------------------------------------------------------------------ */
+/* ---- Numbers --------------------------------------------------------------------------------- */
 
-/* kind: b truth value, u unsigned, i two's complement, f IEEE 754, g its upper half (bfloat16), c two
- * of f, each of the size. Then the names in .npy, .safetensors and PyTorch, the code in IDX, the type
- * and the class in MATLAB. */
+/* kind: b truth value, u unsigned, i two's complement, f IEEE 754, g its upper half (bfloat16), c
+ * two of f, each of the size. Then the names in .npy, .safetensors and PyTorch, the code in IDX,
+ * the type and the class in MATLAB. */
 struct read_type {
     const char *name;
     char kind;
@@ -478,8 +490,8 @@ static inline void read_convert(const read_type *t, int big, const unsigned char
 #undef EACH
 }
 
-/* read_shape -- what is known of an array: its type, the place of its data and its order (Fortran: 1),
- * n[nd] being set. Complex numbers get a last axis of 2. Records why it cannot be read. */
+/* read_shape -- what is known of an array: its type, the place of its data and its order (Fortran:
+ * 1), n[nd] being set. Complex numbers get a last axis of 2. Records why it cannot be read. */
 static inline void read_shape(source *f, const read_type *t, int big, int fortran)
 {
     int nd = f->nd, size = t->kind == 'c' ? 2 * t->size : t->size;
@@ -508,7 +520,7 @@ static inline void read_shape(source *f, const read_type *t, int big, int fortra
     }
 }
 
-/* ---- .npy: magic, version, length of the header, a Python dict, data ------------------------------ */
+/* ---- .npy: magic, version, length of the header, a Python dict, data ------------------------- */
 
 static inline int npy_take(const char **p, const char *word)
 {
@@ -628,7 +640,7 @@ static inline void read_npy(fd_arena scratch, const read_bytes *b, uint64_t size
     read_shape(f, t, big, fortran);
 }
 
-/* ---- IDX: 0, 0, type, number of axes, the extents, the data, all big-endian ----------------------- */
+/* ---- IDX: 0, 0, type, number of axes, the extents, the data, all big-endian ------------------ */
 
 static inline int idx_is(const unsigned char *m, uint64_t n)
 {
@@ -661,10 +673,10 @@ static inline void read_idx(const read_bytes *b, source *f)
     if (!f->why && count != f->data.size) f->why = "the file is longer than its header says";
 }
 
-/* ---- Zip and .npz ---------------------------------------------------------------------------------
+/* ---- Zip and .npz -------------------------------------------------------------------------------
  *
- * Read from the directory at the end, which holds every size and place, whatever the writer put into
- * the headers before the data. */
+ * Read from the directory at the end, which holds every size and place, whatever the writer put
+ * into the headers before the data. */
 
 typedef struct zip_file zip_file;
 struct zip_file {
@@ -679,7 +691,8 @@ struct zip_file {
 
 static const char zip_bad[] = "malformed zip: cut short or damaged";
 
-/* The place of the record at the end: 22 bytes and a comment that fills the file; ~0 without one. */
+/* The place of the record at the end: 22 bytes and a comment that fills the file; ~0 without one.
+ * */
 static inline uint64_t zip_end(fd_arena scratch, const read_bytes *b)
 {
     uint64_t n = b->size < 22 + 65535 ? b->size : 22 + 65535;
@@ -691,10 +704,10 @@ static inline uint64_t zip_end(fd_arena scratch, const read_bytes *b)
     return UINT64_MAX;
 }
 
-/* Entries of the directory, its place and length. With sizes or counts that do not fit into the record
- * at the end, another one before it has them all [zip64]. */
-static inline int zip_directory(fd_arena scratch, const read_bytes *b, uint64_t *count, uint64_t *at,
-                                uint64_t *len)
+/* Entries of the directory, its place and length. With sizes or counts that do not fit into the
+ * record at the end, another one before it has them all [zip64]. */
+static inline int zip_directory(fd_arena scratch, const read_bytes *b, uint64_t *count,
+                                uint64_t *at, uint64_t *len)
 {
     unsigned char buf[56];
     uint64_t end = zip_end(scratch, b);
@@ -716,9 +729,10 @@ static inline int zip_directory(fd_arena scratch, const read_bytes *b, uint64_t 
     return *at <= end && *len <= end - *at && *count <= *len / 46;
 }
 
-/* zip_entry -- one entry of the directory, at p of n bytes: its length, or 0 where it is malformed. */
-static inline uint64_t zip_entry(fd_arena *a, const read_bytes *b, const unsigned char *p, uint64_t n,
-                                 zip_file *z)
+/* zip_entry -- one entry of the directory, at p of n bytes: its length, or 0 where it is malformed.
+ * */
+static inline uint64_t zip_entry(fd_arena *a, const read_bytes *b, const unsigned char *p,
+                                 uint64_t n, zip_file *z)
 {
     unsigned char buf[30];
     if (n < 46 || memcmp(p, "PK\1\2", 4)) return 0;
@@ -731,7 +745,7 @@ static inline uint64_t zip_entry(fd_arena *a, const read_bytes *b, const unsigne
     for (const unsigned char *x = end; stop - x >= 4; x += 4 + read_number(x + 2, 2, 0)) {
         uint64_t *wide[3] = { &size, &packed, &at }, len = read_number(x + 2, 2, 0), k = 0;
         if (len > (uint64_t)(stop - x - 4)) break;
-        for (int i = 0; i < 3 && read_number(x, 2, 0) == 1; i++)   /* zip64: those that are all ones */
+        for (int i = 0; i < 3 && read_number(x, 2, 0) == 1; i++)   /* zip64: what is all ones */
             if (*wide[i] == 0xffffffff && k + 8 <= len) {
                 *wide[i] = read_number(x + 4 + k, 8, 0);
                 k += 8;
@@ -774,14 +788,16 @@ static inline zip_file *zip_list(fd_arena *a, const char *path, const read_bytes
         *link = z;
         if (ok) link = &z->next;
     }
-    if (!ok || len) read_fail(a->st, FD_EDATA, path, NULL, zip_bad);
-    else if (!first) read_fail(a->st, FD_EDATA, path, NULL, "an empty zip: it holds nothing");
+    if (!ok || len) read_bad(a->st, path, NULL, zip_bad);
+    else if (!first) read_bad(a->st, path, NULL, "an empty zip: it holds nothing");
     return a->st->code ? NULL : first;
 }
 
-/* zip_unpack -- the bytes of a file in a zip; the checksum of a stored one is looked at up to 256 MB. */
+/* zip_unpack -- the bytes of a file in a zip; the checksum of a stored one is looked at up to 256
+ * MB. */
 static inline read_bytes zip_unpack(fd_arena *a, const char *path, const char *member,
-                                    const read_bytes *packed, int method, uint64_t size, uint32_t crc)
+                                    const read_bytes *packed, int method, uint64_t size,
+                                    uint32_t crc)
 {
     unsigned char buf[4096];
     read_bytes r = *packed;
@@ -794,7 +810,7 @@ static inline read_bytes zip_unpack(fd_arena *a, const char *path, const char *m
         if (!p) { read_fail(a->st, FD_EIO, path, member, "cannot be read"); return r; }
         sum = read_crc(sum, p, (size_t)n);
     }
-    if (sum != crc) read_fail(a->st, FD_EDATA, path, member, "damaged: its checksum is wrong");
+    if (sum != crc) read_bad(a->st, path, member, "damaged: its checksum is wrong");
     return r;
 }
 
@@ -809,7 +825,7 @@ static inline source *read_npz(fd_arena *a, const char *path, const zip_file *z)
         arrays += n > 4 && !strcmp(e->name + n - 4, ".npy");
     }
     if (!arrays) {
-        read_fail(a->st, FD_EDATA, path, z->name, "a zip without .npy files: unzip it and name what is in it");
+        read_bad(a->st, path, z->name, "a zip without .npy files: unzip it and name what is in it");
         return NULL;
     }
     for (; z; z = z->next) {
@@ -833,9 +849,8 @@ static inline source *read_npz(fd_arena *a, const char *path, const zip_file *z)
         if (z->method == READ_STORED) read_npy(scratch, &z->packed, z->size, f);
         else {
             head = fd_raw(&scratch, unsigned char, READ_FIRST);
-            unsigned char *buf = z->packed.p ? NULL : fd_raw(&scratch, unsigned char, z->packed.size);
-            const unsigned char *p = a->st->code ? NULL : read_at(&z->packed, 0, z->packed.size, buf);
-            if (!p) { read_fail(a->st, FD_EIO, path, f->member, "cannot be read"); return NULL; }
+            const unsigned char *p = read_all(&scratch, path, f->member, &z->packed);
+            if (!p) return NULL;
             read_first(p, z->packed.size, z->method, head);
             read_bytes b = { head, NULL, 0, z->size < READ_FIRST ? z->size : READ_FIRST };
             read_npy(scratch, &b, z->size, f);
@@ -844,10 +859,10 @@ static inline source *read_npz(fd_arena *a, const char *path, const zip_file *z)
     return first;
 }
 
-/* ---- .safetensors: length of the header, JSON {name: {dtype, shape, data_offsets}}, data ----------- */
+/* ---- .safetensors: length of the header, JSON {name: {dtype, shape, data_offsets}}, data ----- */
 
-/* A cursor over a text that ends with NUL, which no rule accepts. Strings are decoded where they stand,
- * as decoding never makes them longer; no rule calls itself, so nesting costs nothing. */
+/* A cursor over a text that ends with NUL, which no rule accepts. Strings are decoded where they
+ * stand, as decoding never makes them longer; no rule calls itself, so nesting costs nothing. */
 typedef struct { char *p; int bad; } json;
 
 static inline void json_space(json *j)
@@ -914,8 +929,8 @@ static inline uint64_t json_number(json *j)            /* whole, below 2^63 */
     return v;
 }
 
-/* safe_entry -- {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order. data.at and data.size
- * become the offsets. */
+/* safe_entry -- {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order. data.at and
+ * data.size become the offsets. */
 static inline void safe_entry(json *j, source *f)
 {
     int seen = 0, bit;
@@ -979,8 +994,8 @@ static inline int safe_by_place(const void *x, const void *y)
     return p->at != q->at ? p->at < q->at ? -1 : 1 : p->size < q->size ? -1 : p->size > q->size;
 }
 
-/* safe_sane -- no two tensors have one name, and their data fill `size` bytes without hole or overlap;
- * their runs become those of the file. */
+/* safe_sane -- no two tensors have one name, and their data fill `size` bytes without hole or
+ * overlap; their runs become those of the file. */
 static inline const char *safe_sane(fd_arena scratch, source *all, const read_bytes *data)
 {
     size_t n = 0;
@@ -998,13 +1013,14 @@ static inline const char *safe_sane(fd_arena scratch, source *all, const read_by
         read_bytes *d = &order[i]->data;
         if (d->at != at) return "its tensors leave a hole or overlap";
         at += d->size;
-        if (d->size > data->size || at > data->size) return "the file is shorter than its header says";
+        if (d->size > data->size || at > data->size)
+            return "the file is shorter than its header says";
         *d = read_part(data, d->at, d->size);
     }
     return at != data->size ? "the file goes on after its last tensor" : NULL;
 }
 
-enum { SAFE_HEADER = 100000000 };          /* the largest header that the format's own readers accept */
+enum { SAFE_HEADER = 100000000 };          /* the largest that the format's own readers accept */
 
 static inline int safe_is(const unsigned char *m, uint64_t n)
 {
@@ -1021,7 +1037,7 @@ static inline source *read_safe(fd_arena *a, const char *path, const read_bytes 
     int metas = 0, had = 0;
     const char *why = NULL;
     if (len > b->size - 8) {
-        read_fail(a->st, FD_EDATA, path, NULL, "cut short: the file is shorter than its header says");
+        read_bad(a->st, path, NULL, "cut short: the file is shorter than its header says");
         return NULL;
     }
     char *text = fd_raw(a, char, len + 1);
@@ -1064,17 +1080,17 @@ static inline source *read_safe(fd_arena *a, const char *path, const read_bytes 
     read_bytes data = read_part(b, 8 + len, b->size - 8 - len);
     if (j.bad || j.p != text + len) why = "its header is not the JSON that the format allows";
     else why = safe_sane(*a, first, &data);
-    if (why) read_fail(a->st, FD_EDATA, path, NULL, "damaged: %s", why);
-    else if (!first) read_fail(a->st, FD_EDATA, path, NULL, "it holds no tensor");
+    if (why) read_bad(a->st, path, NULL, "damaged: %s", why);
+    else if (!first) read_bad(a->st, path, NULL, "it holds no tensor");
     for (source *f = first; f; f = f->next) { f->metas = metas; f->meta = meta; }
     return first;
 }
 
-/* ---- PyTorch: a zip of data.pkl and of storages data/0, data/1, .. ---------------------------------
+/* ---- PyTorch: a zip of data.pkl and of storages data/0, data/1, .. ------------------------------
  *
- * A pickle is a program for a stack machine. This one builds dictionaries, lists, tuples and tensors,
- * and knows the few functions that torch.save calls. A name that is called and is not among them is
- * refused; one that is only mentioned is passed over. Nothing is imported, nothing is run. */
+ * A pickle is a program for a stack machine. This one builds dictionaries, lists, tuples and
+ * tensors, and knows the few functions that torch.save calls. A name that is called and is not
+ * among them is refused; one that is only mentioned is passed over. Nothing is imported or run. */
 
 enum { PK_OTHER, PK_INT, PK_TEXT, PK_NAME, PK_TUPLE, PK_LIST, PK_DICT, PK_STORAGE, PK_TENSOR };
 typedef struct pk_node pk_node;
@@ -1114,6 +1130,12 @@ typedef struct {
 /* module.name, as pickled: the two are parted by a newline, or stand behind each other */
 static const char *const pk_dicts[] = { "collections\nOrderedDict", "collections\ndefaultdict",
     "collections\nCounter", NULL };
+static const char *const pk_tensors[] = { "torch._utils\n_rebuild_tensor",
+    "torch._utils\n_rebuild_tensor_v2", NULL };
+static const char *const pk_parameters[] = { "torch._utils\n_rebuild_parameter",
+    "torch._utils\n_rebuild_parameter_with_state", NULL };
+static const char *const pk_objects[] = { "copy_reg\n_reconstructor", "copyreg\n_reconstructor",
+    NULL };
 static const char *const pk_plain[] = {    /* what becomes of them is not looked at */
     "torch\nSize", "torch\ndevice", "__builtin__\nset", "builtins\nset", "builtins\nfrozenset",
     "__builtin__\nfrozenset", "builtins\nslice", "builtins\nrange", "builtins\ncomplex",
@@ -1138,7 +1160,7 @@ static inline int pk_named(const pk_value *v, const char *name)
 
 static inline int pk_bad(pickle *k, const char *what)
 {
-    read_fail(k->a->st, FD_EDATA, k->path, NULL, "its pickle %s", what);
+    read_bad(k->a->st, k->path, NULL, "its pickle %s", what);
     return 0;
 }
 
@@ -1150,9 +1172,12 @@ static inline int pk_refuse(pickle *k, const pk_value *f)
     if (f->kind != PK_NAME) return pk_bad(k, "calls what is not a function");
     memcpy(name, f->u.s, (size_t)n);
     name[n] = 0;
-    for (int i = 0; i < n; i++) if (name[i] == '\n') name[i] = '.'; else if (!isprint(name[i] & 255)) name[i] = '?';
-    read_fail(k->a->st, FD_EDATA, k->path, NULL, "refused: its pickle calls %s, and only tensors, "
-              "dictionaries and lists are read: torch.save(model.state_dict(), \"w.pt\")", name);
+    for (int i = 0; i < n; i++) {
+        if (name[i] == '\n') name[i] = '.';
+        else if (!isprint((unsigned char)name[i])) name[i] = '?';
+    }
+    read_bad(k->a->st, k->path, NULL, "refused: its pickle calls %s, and only tensors, "
+             "dictionaries and lists are read: torch.save(model.state_dict(), \"w.pt\")", name);
     return 0;
 }
 
@@ -1250,7 +1275,8 @@ static inline const read_type *pk_storage_type(const pk_value *v)
     for (int i = 0; i < READ_TYPES; i++)
         for (int j = 0; j < 2; j++) {
             const char *name = j ? read_types[i].name : read_types[i].torch;
-            if (strlen(name) == v->n - 6 && !memcmp(name, v->u.s + 6, v->n - 6)) return read_types + i;
+            if (strlen(name) == v->n - 6 && !memcmp(name, v->u.s + 6, v->n - 6))
+                return read_types + i;
         }
     return NULL;
 }
@@ -1274,8 +1300,8 @@ static inline const zip_file *pk_place(const pickle *k, const pk_node *storage)
     return z ? *z : NULL;
 }
 
-/* pk_tensor -- (storage, offset, extents, strides, ..): a view of a storage, in elements. t NULL: of
- * the storage's type. */
+/* pk_tensor -- (storage, offset, extents, strides, ..): a view of a storage, in elements. t NULL:
+ * of the storage's type. */
 static inline int pk_tensor(pickle *k, const pk_value *args, const read_type *t)
 {
     int64_t n[FD_MAXD] = { 0 }, step[FD_MAXD] = { 0 };
@@ -1329,24 +1355,23 @@ static inline int pk_tensor(pickle *k, const pk_value *args, const read_type *t)
 /* pk_call -- what the functions that torch.save calls make of their arguments. */
 static inline int pk_call(pickle *k, pk_value f, pk_value args)
 {
+    static const char typed[] = "torch._tensor\n_rebuild_from_type_v2";
     pk_value v = { PK_OTHER, 0, { 0 } }, *arg;
     if (k->a->st->code) return 0;
     if (args.kind != PK_TUPLE) return pk_bad(k, "is damaged: a call without arguments");
     arg = args.u.node->u.tuple;
     if (pk_is(&f, pk_dicts)) return pk_make(k, PK_DICT, &v) ? pk_push(k, v) : 0;
     if (pk_is(&f, pk_plain)) return pk_push(k, v);
-    if (pk_named(&f, "torch._utils\n_rebuild_tensor_v2") || pk_named(&f, "torch._utils\n_rebuild_tensor"))
-        return pk_tensor(k, &args, NULL);
+    if (pk_is(&f, pk_tensors)) return pk_tensor(k, &args, NULL);
     if (pk_named(&f, "torch._utils\n_rebuild_tensor_v3") && args.n > 6) {
-        const read_type *t = pk_storage_type(arg + 6);
         static const read_type other = { "unknown", 0, 1, "", "", "", 0, 0, 0 };
+        const read_type *t = pk_storage_type(arg + 6);
         return pk_tensor(k, &args, t ? t : &other);
     }
-    if ((pk_named(&f, "torch._utils\n_rebuild_parameter")
-         || pk_named(&f, "torch._utils\n_rebuild_parameter_with_state")) && args.n > 0) return pk_push(k, arg[0]);
-    if (pk_named(&f, "torch._tensor\n_rebuild_from_type_v2") && args.n > 2 && !pk_named(arg, "torch._tensor\n_rebuild_from_type_v2"))
+    if (pk_is(&f, pk_parameters) && args.n > 0) return pk_push(k, arg[0]);
+    if (pk_named(&f, typed) && args.n > 2 && !pk_named(arg, typed))
         return pk_call(k, arg[0], arg[2]);
-    if ((pk_named(&f, "copy_reg\n_reconstructor") || pk_named(&f, "copyreg\n_reconstructor")) && args.n > 0) {
+    if (pk_is(&f, pk_objects) && args.n > 0) {
         if (pk_is(arg, pk_dicts)) return pk_make(k, PK_DICT, &v) ? pk_push(k, v) : 0;
         return pk_is(arg, pk_plain) ? pk_push(k, v) : pk_refuse(k, arg);
     }
@@ -1425,11 +1450,13 @@ static inline int pk_append(pickle *k, int at, int pairs)
 {
     if (k->a->st->code) return 0;
     int least = pk_base(k);
-    if (at <= least || (pairs && (k->top - at) % 2)) return pk_bad(k, "is damaged: the stack is empty");
+    if (at <= least || (pairs && (k->top - at) % 2))
+        return pk_bad(k, "is damaged: the stack is empty");
     const pk_value *to = k->stack + at - 1;
     for (int i = at; i < k->top; i += 1 + pairs) {
         if (to->kind == PK_OTHER) break;               /* an object that is not looked at */
-        if (to->kind != (pairs ? PK_DICT : PK_LIST)) return pk_bad(k, "is damaged: no list or dictionary");
+        if (to->kind != (pairs ? PK_DICT : PK_LIST))
+            return pk_bad(k, "is damaged: no list or dictionary");
         pk_keep(k, to->u.node, pairs ? k->stack + i : NULL, k->stack + i + pairs);
     }
     k->top = at;
@@ -1440,7 +1467,7 @@ static inline int pk_append(pickle *k, int at, int pairs)
 static inline int pk_global(pickle *k, const pk_value *module, const pk_value *name)
 {
     pk_value v = { PK_NAME, 0, { 0 } };
-    if (module->kind != PK_TEXT || name->kind != PK_TEXT || module->n > 1 << 12 || name->n > 1 << 12)
+    if (module->kind != PK_TEXT || name->kind != PK_TEXT || (module->n | name->n) > 4095)
         return pk_bad(k, "is damaged: no name");
     char *s = fd_raw(k->a, char, module->n + name->n + 1);
     if (!s) return 0;
@@ -1536,14 +1563,15 @@ static inline int pk_step(pickle *k)
     case 0x94: return pk_put(k, k->puts++);
     case 'Q': v = pk_pop(k); return !k->a->st->code && pk_persistent(k, v);
     default:
-        read_fail(k->a->st, FD_EDATA, k->path, NULL, "its pickle is damaged or of another kind: "
-                  "instruction %d at byte %ld", *p, (long)(p - k->start));
+        read_bad(k->a->st, k->path, NULL, "its pickle is damaged or of another kind: "
+                 "instruction %d at byte %ld", *p, (long)(p - k->start));
         return 0;
     }
 }
 
-/* pk_walk -- a source for each tensor below a value, under the names that lead to it, which stand in
- * k->name, len bytes. What is shared is met again on each way to it, within the room there is. */
+/* pk_walk -- a source for each tensor below a value, under the names that lead to it, which stand
+ * in k->name, len bytes. What is shared is met again on each way to it, within the room there is.
+ * */
 static inline void pk_walk(pickle *k, const pk_value *v, size_t len, int depth)
 {
     pk_node *n = v->u.node;
@@ -1588,7 +1616,8 @@ static inline void pk_walk(pickle *k, const pk_value *v, size_t len, int depth)
 }
 
 /* read_torch -- the tensors that the pickle `program` of the zip holds. */
-static inline source *read_torch(fd_arena *a, const char *path, const zip_file *zip, zip_file *program)
+static inline source *read_torch(fd_arena *a, const char *path, const zip_file *zip,
+                                 zip_file *program)
 {
     pickle k;
     char *folder = program->name;
@@ -1596,17 +1625,13 @@ static inline source *read_torch(fd_arena *a, const char *path, const zip_file *
     k.a = a;
     k.path = path;
     if (program->why) {
-        read_fail(a->st, FD_EDATA, path, program->name, "%s", program->why);
+        read_bad(a->st, path, program->name, "%s", program->why);
         return NULL;
     }
     read_bytes b = zip_unpack(a, path, program->name, &program->packed, program->method,
                               program->size, program->crc);
-    unsigned char *buf = b.p || a->st->code ? NULL : fd_raw(a, unsigned char, b.size);
-    k.start = k.p = a->st->code ? NULL : read_at(&b, 0, b.size, buf);
-    if (!k.p) {
-        read_fail(a->st, FD_EIO, path, program->name, "cannot be read");
-        return NULL;
-    }
+    k.start = k.p = read_all(a, path, program->name, &b);
+    if (!k.p) return NULL;
     k.end = k.p + b.size;
     folder[strlen(folder) - strlen("data.pkl")] = 0;
     k.folder = folder;
@@ -1635,11 +1660,11 @@ static inline source *read_torch(fd_arena *a, const char *path, const zip_file *
         return NULL;
     }
     pk_walk(&k, k.stack, 0, 0);
-    if (!k.first) read_fail(a->st, FD_EDATA, path, NULL, "it holds no tensor");
+    if (!k.first) read_bad(a->st, path, NULL, "it holds no tensor");
     return a->st->code ? NULL : k.first;
 }
 
-/* ---- MATLAB 5 to 7.2: elements of a tag (type, bytes) and data, arrays by column ------------------- */
+/* ---- MATLAB 5 to 7.2: elements of a tag (type, bytes) and data, arrays by column ------------- */
 
 enum { MAT_MATRIX = 14, MAT_COMPRESSED = 15 };
 typedef struct { uint32_t type; uint64_t at, size, next; } mat_tag;
@@ -1671,11 +1696,12 @@ static inline const read_type *mat_type(uint32_t code, int class)
     return NULL;
 }
 
-/* mat_array -- the array in the `size` bytes of a matrix element, of which b may have the first ones
- * only. f->method has the byte order already: see read_mat. name: room for 64. */
+/* mat_array -- the array in the `size` bytes of a matrix element, of which b may have the first
+ * ones only. f->method has the byte order already: see read_mat. name: room for 64. */
 static inline void mat_array(const read_bytes *b, uint64_t size, int big, source *f, char name[64])
 {
-    static const char *const classes[] = { "unknown", "cell", "struct", "object", "char", "sparse" };
+    static const char *const classes[] = { "unknown", "cell", "struct", "object", "char",
+                                           "sparse" };
     unsigned char buf[64];
     mat_tag e;
     uint64_t at, step = 1;
@@ -1684,11 +1710,12 @@ static inline void mat_array(const read_bytes *b, uint64_t size, int big, source
     f->type = "unknown";
     f->why = "damaged: no array";
     f->nd = 0;
-    const unsigned char *m = mat_element(b, 0, big, &e) && e.size == 8 ? read_at(b, e.at, 8, buf) : NULL;
-    if (!m || e.type != 6) return;
+    const unsigned char *m = mat_element(b, 0, big, &e) ? read_at(b, e.at, 8, buf) : NULL;
+    if (!m || e.size != 8 || e.type != 6) return;
     uint32_t flags = (uint32_t)read_number(m, 4, big), class = flags & 255;
     const read_type *t = mat_type(class, 1);
-    if (!mat_element(b, e.next, big, &e) || (e.type != 5 && e.type != 6) || e.size % 4 || !e.size) return;
+    if (!mat_element(b, e.next, big, &e) || (e.type != 5 && e.type != 6)) return;
+    if (e.size % 4 || !e.size) return;
     const char *why = NULL;
     for (uint64_t i = 0; i < e.size / 4; i++) {
         m = read_at(b, e.at + 4 * i, 4, buf);
@@ -1715,7 +1742,7 @@ static inline void mat_array(const read_bytes *b, uint64_t size, int big, source
     if (why) return;
     f->parts = flags & 0x800 ? 2 : 1;
     f->complex = f->parts == 2;
-    if (flags & 0x200) t = read_types, f->type = t->name;          /* truth values, stored as uint8 */
+    if (flags & 0x200) t = read_types, f->type = t->name;          /* truth, stored as uint8 */
     f->bytes = t->size == 1 && t->kind == 'u';
     if (f->complex) f->type = t->size == 4 ? "complex64" : "complex128";
     for (int i = 0; i < f->nd; i++)                    /* in elements here */
@@ -1745,22 +1772,23 @@ static inline void mat_array(const read_bytes *b, uint64_t size, int big, source
     else if (f->complex) f->n[f->nd++] = 2;
 }
 
-static inline void mat_parse(fd_arena scratch, const read_bytes *b, uint64_t size, source *f, int big)
+static inline void mat_parse(const read_bytes *b, uint64_t size, source *f, int big)
 {
     char name[64];
     read_bytes inner = read_part(b, 8, b->size - 8);
-    (void)scratch;
     mat_array(&inner, size - 8, big, f, name);
 }
 
 static inline void mat_parse_little(fd_arena scratch, const read_bytes *b, uint64_t size, source *f)
 {
-    mat_parse(scratch, b, size, f, 0);
+    (void)scratch;
+    mat_parse(b, size, f, 0);
 }
 
 static inline void mat_parse_big(fd_arena scratch, const read_bytes *b, uint64_t size, source *f)
 {
-    mat_parse(scratch, b, size, f, 1);
+    (void)scratch;
+    mat_parse(b, size, f, 1);
 }
 
 static inline int mat_is(const unsigned char *m, uint64_t n)       /* 128 bytes */
@@ -1777,28 +1805,28 @@ static inline source *read_mat(fd_arena *a, const char *path, const read_bytes *
     source *first = NULL, **link = &first;
     int big = m && m[126] == 'M';
     mat_tag e, inner;
-    for (uint64_t at = 128; m && at < b->size; at = e.type == MAT_COMPRESSED ? e.at + e.size : e.next) {
+    for (uint64_t at = 128, next; m && at < b->size; at = next) {
         char name[64];
         fd_arena mark = *a;
         source *f = source_new(a, path, "");
         char *copy = fd_raw(a, char, sizeof name);
         if (!copy) return NULL;
         if (!mat_element(b, at, big, &e) || e.at > b->size || e.size > b->size - e.at) {
-            read_fail(a->st, FD_EDATA, path, NULL, "cut short: a variable goes on behind the end of the file");
+            read_bad(a->st, path, NULL, "cut short: a variable goes on behind the end of the file");
             return NULL;
         }
+        next = e.type == MAT_COMPRESSED ? e.at + e.size : e.next;      /* that one is not padded */
         read_bytes whole = read_part(b, e.at, e.size);
         if (e.type == MAT_MATRIX) mat_array(&whole, whole.size, big, f, name);
         else if (e.type == MAT_COMPRESSED) {
             fd_arena scratch = *a;
             unsigned char *head = fd_raw(&scratch, unsigned char, READ_FIRST);
-            unsigned char *packed = b->p ? NULL : fd_raw(&scratch, unsigned char, e.size);
-            const unsigned char *p = a->st->code ? NULL : read_at(&whole, 0, e.size, packed);
-            if (!p) { read_fail(a->st, FD_EIO, path, NULL, "cannot be read"); return NULL; }
+            const unsigned char *p = read_all(&scratch, path, NULL, &whole);
+            if (!p) return NULL;
             read_first(p, e.size, READ_ZLIB, head);
             read_bytes some = { head, NULL, 0, READ_FIRST };
             if (!mat_element(&some, 0, big, &inner) || inner.type != MAT_MATRIX) {
-                read_fail(a->st, FD_EDATA, path, NULL, "damaged: a compressed variable cannot be unpacked");
+                read_bad(a->st, path, NULL, "damaged: a compressed variable cannot be unpacked");
                 return NULL;
             }
             f->packed = whole;
@@ -1814,11 +1842,11 @@ static inline source *read_mat(fd_arena *a, const char *path, const read_bytes *
         *link = f;
         link = &f->next;
     }
-    if (!first) read_fail(a->st, FD_EDATA, path, NULL, "it holds no variable");
+    if (!first) read_bad(a->st, path, NULL, "it holds no variable");
     return first;
 }
 
-/* ---- Text: numbers with commas, semicolons, tabs or blanks between, a line for a function ---------- */
+/* ---- Text: numbers with commas, semicolons, tabs or blanks between, a line for a function ---- */
 
 typedef struct { const unsigned char *p, *end; int sep; long line; } csv;
 
@@ -1839,7 +1867,8 @@ static inline int csv_line(csv *c, const unsigned char **from, const unsigned ch
 }
 
 /* csv_field -- the next field of a line, without blanks and quotes; *from is behind its separator.
- * Returns its length, -1 at the end of the line. A separator at the end has an empty field behind it. */
+ * Returns its length, -1 at the end of the line. A separator at the end has an empty field behind
+ * it. */
 static inline ptrdiff_t csv_field(const csv *c, const unsigned char **from, const unsigned char *to,
                                   const unsigned char **field)
 {
@@ -1885,26 +1914,26 @@ static inline int csv_fail(fd_status *st, const char *path, const csv *c, int co
     int m = n < 24 ? (int)n : 24;
     for (int i = 0; i < m; i++) text[i] = (char)(isprint(field[i]) ? field[i] : '?');
     text[m] = 0;
-    return read_fail(st, FD_EDATA, path, NULL, "line %ld, number %d: %s: '%s'", c->line, col, what, text);
+    return read_bad(st, path, NULL, "line %ld, number %d: %s: '%s'", c->line, col, what, text);
 }
 
 static inline void read_csv(fd_arena *a, const char *path, const read_bytes *b, source *f)
 {
-    unsigned char *buf = b->p ? NULL : fd_raw(a, unsigned char, b->size);
-    const unsigned char *p = b->p || buf ? read_at(b, 0, b->size, buf) : NULL, *from, *to, *field;
+    const unsigned char *p = read_all(a, path, NULL, b), *from, *to, *field;
     double *x = NULL, v;
     ptrdiff_t n, rows = 0, cols = 0;
     f->format = "text";
-    if (!p) { read_fail(a->st, FD_EIO, path, NULL, "cannot be read"); return; }
+    if (!p) return;
     csv start = { p, p + b->size, ' ', 0 }, c;
     if (b->size > 3 && !memcmp(p, "\xef\xbb\xbf", 3)) start.p += 3;
     c = start;
-    if (!csv_line(&c, &from, &to)) { read_fail(a->st, FD_EDATA, path, NULL, "it is empty"); return; }
+    if (!csv_line(&c, &from, &to)) { read_bad(a->st, path, NULL, "it is empty"); return; }
     size_t len = (size_t)(to - from);
-    start.sep = memchr(from, ';', len) ? ';' : memchr(from, '\t', len) ? '\t' : memchr(from, ',', len) ? ',' : ' ';
+    for (const char *sep = ";\t,"; *sep && start.sep == ' '; sep++)
+        if (memchr(from, *sep, len)) start.sep = *sep;
     c = start;
     csv_line(&c, &from, &to);
-    int words = 0, numbers = 0, counted = 1, nameless = 0;         /* is the first line one of names? */
+    int words = 0, numbers = 0, counted = 1, nameless = 0;         /* of the first line */
     for (int i = 0; (n = csv_field(&c, &from, to, &field)) >= 0; i++) {
         int is = csv_number(field, n, &v);
         numbers += is;
@@ -1912,9 +1941,9 @@ static inline void read_csv(fd_arena *a, const char *path, const read_bytes *b, 
         nameless |= !i && !n;
         counted &= is && v >= i && v <= i;
     }
-    if ((nameless || counted) && nameless + words + numbers > 1) {         /* ,a,b,.. or 0,1,2,.. */
-        read_fail(a->st, FD_EDATA, path, NULL, "it begins with the row or column numbers of pandas: "
-                  "write it with to_csv(.., index=False, header=False)");
+    if ((nameless || counted) && nameless + words + numbers > 1) { /* ,a,b,.. or 0,1,2,.. */
+        read_bad(a->st, path, NULL, "it begins with the row or column numbers of pandas: "
+                 "write it with to_csv(.., index=False, header=False)");
         return;
     }
     if (words && !numbers) start = c;
@@ -1923,21 +1952,25 @@ static inline void read_csv(fd_arena *a, const char *path, const read_bytes *b, 
         for (c = start; csv_line(&c, &from, &to); row++) {
             int col = 0;
             for (; (n = csv_field(&c, &from, to, &field)) >= 0; col++) {
-                if (row && col >= cols) { csv_fail(a->st, path, &c, col + 1, "more numbers than in the lines before", field, n); return; }
-                if (!csv_number(field, n, &v)) {
-                    csv_fail(a->st, path, &c, col + 1, n < 1 ? "a number is missing"
-                             : c.sep == ';' && memchr(field, ',', (size_t)n) ? "a comma in a number: write a point"
-                             : "not a number", field, n);
-                    return;
-                }
+                const char *what = NULL;
+                if (row && col >= cols) what = "more numbers than in the lines before";
+                else if (n < 1) what = "a number is missing";
+                else if (csv_number(field, n, &v)) what = NULL;
+                else if (c.sep == ';' && memchr(field, ',', (size_t)n))
+                    what = "a comma in a number: write a point";
+                else what = "not a number";
+                if (what) { csv_fail(a->st, path, &c, col + 1, what, field, n); return; }
                 if (fill) x[row * cols + col] = v;
             }
-            if (row && col < cols) { csv_fail(a->st, path, &c, col + 1, "a number is missing", to, 0); return; }
+            if (row && col < cols) {
+                csv_fail(a->st, path, &c, col + 1, "a number is missing", to, 0);
+                return;
+            }
             cols = col;
         }
         rows = row;
-        if (!rows) { read_fail(a->st, FD_EDATA, path, NULL, "it has no line of numbers"); return; }
-        if (rows > INT_MAX) { read_fail(a->st, FD_EDATA, path, NULL, "too many lines"); return; }
+        if (!rows) { read_bad(a->st, path, NULL, "it has no line of numbers"); return; }
+        if (rows > INT_MAX) { read_bad(a->st, path, NULL, "too many lines"); return; }
         if (!fill) x = fd_raw(a, double, rows * cols);
         if (!x) return;
     }
@@ -1948,7 +1981,7 @@ static inline void read_csv(fd_arena *a, const char *path, const read_bytes *b, 
     read_shape(f, read_type_of("float64"), read_host_big(), 0);
 }
 
-/* ---- Pictures: a folder of PNG or JPEG of one size ------------------------------------------------- */
+/* ---- Pictures: a folder of PNG or JPEG of one size ------------------------------------------- */
 
 static inline int picture_is(const unsigned char *m, uint64_t n)
 {
@@ -1968,17 +2001,16 @@ static inline int picture_named(const char *name)
 static inline void picture_fail(fd_status *st, const char *path, const fd_arena *scratch)
 {
     if (read_stb_status.code && read_stb.end == scratch->end) fd_fail_as(st, &read_stb_status);
-    read_fail(st, FD_EDATA, path, NULL, "damaged, or a kind that is not read: %s", stbi_failure_reason());
+    read_bad(st, path, NULL, "damaged, or a kind that is not read: %s", stbi_failure_reason());
 }
 
 /* picture_bytes -- a picture's file, in memory. */
 static inline const unsigned char *picture_bytes(fd_arena *a, const char *path, read_bytes *b)
 {
     *b = read_file(a, path);
-    unsigned char *buf = b->p || a->st->code ? NULL : fd_raw(a, unsigned char, b->size);
-    const unsigned char *p = a->st->code ? NULL : read_at(b, 0, b->size, buf);
+    const unsigned char *p = read_all(a, path, NULL, b);
     if (!p || b->size > INT_MAX || !picture_is(p, b->size))
-        read_fail(a->st, FD_EDATA, path, NULL, "no PNG or JPEG, in spite of its name");
+        read_bad(a->st, path, NULL, "no PNG or JPEG, in spite of its name");
     return a->st->code ? NULL : p;
 }
 
@@ -1988,12 +2020,13 @@ static inline void read_picture(const source *f, int i, double *x, fd_arena scra
     const char *path = f->file[i];
     read_bytes b;
     const unsigned char *p = picture_bytes(&scratch, path, &b);
-    int wide = f->part[0].type->size, ch = f->nd == 4 ? 3 : 1, all = ch + f->alpha, w = 0, h = 0, c = 0;
+    int wide = f->part[0].type->size, ch = f->nd == 4 ? 3 : 1, all = ch + f->alpha;
+    int w = 0, h = 0, c = 0;
     ptrdiff_t points = (ptrdiff_t)f->n[1] * f->n[2];
-    size_t most = (size_t)points * 4 * 2 * 6 + 4 * (size_t)b.size + (1 << 20);         /* of sane ones */
+    size_t most = (size_t)points * 48 + 4 * (size_t)b.size + (1 << 20);    /* what sane ones take */
     read_stb_begin(scratch, most);
     if (p && (!stbi_info_from_memory(p, (int)b.size, &w, &h, &c) || h != f->n[1] || w != f->n[2]))
-        read_fail(scratch.st, FD_EDATA, path, NULL, "its size has changed");
+        read_bad(scratch.st, path, NULL, "its size has changed");
     else if (p) {
         unsigned char *got = wide == 2
             ? (unsigned char *)stbi_load_16_from_memory(p, (int)b.size, &w, &h, &c, all)
@@ -2006,8 +2039,8 @@ static inline void read_picture(const source *f, int i, double *x, fd_arena scra
                 double v = wide == 2 ? v16 : got[k * all + j];
                 if (j < ch) x[k * ch + j] = v;
                 else if (v < (wide == 2 ? 65535 : 255)) {
-                    read_fail(scratch.st, FD_EDATA, path, NULL, "it has transparent parts: flatten it, "
-                              "mogrify -background white -flatten");
+                    read_bad(scratch.st, path, NULL, "it has transparent parts: flatten it, "
+                             "mogrify -background white -flatten");
                     got = NULL;
                     break;
                 }
@@ -2049,7 +2082,7 @@ static inline char **picture_list(fd_arena *a, const char *path, int *count)
     return a->st->code ? NULL : name;
 }
 
-static inline void read_pictures(fd_arena *a, const char *path, source *f, int count, char **name)
+static inline void read_pictures(fd_arena *a, source *f, int count, char **name)
 {
     int ch = 0, wide = -1;
     f->format = count > 1 ? "pictures" : "picture";
@@ -2061,20 +2094,20 @@ static inline void read_pictures(fd_arena *a, const char *path, source *f, int c
         int w = 0, h = 0, c = 0;
         const unsigned char *p = picture_bytes(&scratch, name[i], &b);
         read_stb_begin(scratch, 1 << 20);
-        if (p && !stbi_info_from_memory(p, (int)b.size, &w, &h, &c)) picture_fail(a->st, name[i], &scratch);
+        if (p && !stbi_info_from_memory(p, (int)b.size, &w, &h, &c))
+            picture_fail(a->st, name[i], &scratch);
         int two = p ? stbi_is_16_bit_from_memory(p, (int)b.size) : 0;
         read_unmap(b.map);
         if (a->st->code) return;
         if (!i) { f->n[1] = h; f->n[2] = w; wide = two; }
         if (h != f->n[1] || w != f->n[2])
-            read_fail(a->st, FD_EDATA, name[i], NULL, "it is %d x %d pixels, and %s %d x %d: all must have one "
-                      "size; mogrify -resize", w, h, name[0], f->n[2], f->n[1]);
+            read_bad(a->st, name[i], NULL, "it is %d x %d pixels, and %s %d x %d: all must have "
+                     "one size; mogrify -resize", w, h, name[0], f->n[2], f->n[1]);
         if (two != wide)
-            read_fail(a->st, FD_EDATA, name[i], NULL, "16 bits and 8 bits are mixed: mogrify -depth 8 makes them equal");
+            read_bad(a->st, name[i], NULL, "16 and 8 bits are mixed: mogrify -depth 8 makes one");
         if (c > 2) ch = 3;
         f->alpha |= c == 2 || c == 4;
     }
-    (void)path;
     f->n[0] = count;
     f->nd = ch ? 4 : 3;
     f->n[3] = 3;
@@ -2083,40 +2116,46 @@ static inline void read_pictures(fd_arena *a, const char *path, source *f, int c
     f->data.size = 0;
 }
 
-/* ---- What is not read, and what to do with it ------------------------------------------------------ */
+/* ---- What is not read, and what to do with it ------------------------------------------------ */
 
-#define READ_PYTHON(text) "python3 -c \"" text "\""
+#define READ_PY(with, array) \
+    "python3 -c \"import numpy, " with "; numpy.save('new.npy', " array ")\""
+#define READ_PICKLE READ_PY("pickle", "pickle.load(open('%s', 'rb'))")
+#define READ_NETCDF READ_PY("scipy.io", "scipy.io.netcdf_file('%s').variables['NAME'][:]")
+#define READ_NETCDF4 READ_PY("netCDF4", "netCDF4.Dataset('%s')['NAME'][:]")
+#define READ_TIFF READ_PY("tifffile", "tifffile.imread('%s')")
+#define READ_MOGRIFY "mogrify -format png %s, and name the folder of the PNG files"
 static const struct { const char *magic; int len, at; const char *what, *todo; } read_others[] = {
-    { "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 14, 0, "PyTorch's format before 1.6",
-      READ_PYTHON("import torch; torch.save(torch.load('%s', 'cpu'), 'new.pt')") },
-    { "\x80\x02", 2, 0, "a pickle of Python", READ_PYTHON("import numpy as n, pickle; n.save('new.npy', pickle.load(open('%s', 'rb')))") },
-    { "\x80\x03", 2, 0, "a pickle of Python", READ_PYTHON("import numpy as n, pickle; n.save('new.npy', pickle.load(open('%s', 'rb')))") },
-    { "\x80\x04", 2, 0, "a pickle of Python", READ_PYTHON("import numpy as n, pickle; n.save('new.npy', pickle.load(open('%s', 'rb')))") },
-    { "\x80\x05", 2, 0, "a pickle of Python", READ_PYTHON("import numpy as n, pickle; n.save('new.npy', pickle.load(open('%s', 'rb')))") },
-    { "CDF\1", 4, 0, "netCDF", READ_PYTHON("import scipy.io, numpy; numpy.save('new.npy', scipy.io.netcdf_file('%s').variables['NAME'][:])") },
-    { "CDF\2", 4, 0, "netCDF", READ_PYTHON("import scipy.io, numpy; numpy.save('new.npy', scipy.io.netcdf_file('%s').variables['NAME'][:])") },
-    { "CDF\5", 4, 0, "netCDF", READ_PYTHON("import netCDF4, numpy; numpy.save('new.npy', netCDF4.Dataset('%s')['NAME'][:])") },
+    { "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a", 11, 0, "PyTorch's format before 1.6",
+      "python3 -c \"import torch; torch.save(torch.load('%s', 'cpu'), 'new.pt')\"" },
+    { "\x80\x02", 2, 0, "a pickle of Python", READ_PICKLE },
+    { "\x80\x03", 2, 0, "a pickle of Python", READ_PICKLE },
+    { "\x80\x04", 2, 0, "a pickle of Python", READ_PICKLE },
+    { "\x80\x05", 2, 0, "a pickle of Python", READ_PICKLE },
+    { "CDF\1", 4, 0, "netCDF", READ_NETCDF },
+    { "CDF\2", 4, 0, "netCDF", READ_NETCDF },
+    { "CDF\5", 4, 0, "netCDF", READ_NETCDF4 },
     { "version https://git-lfs", 23, 0, "a pointer of git LFS, not the file", "git lfs pull" },
-    { "PAR1", 4, 0, "Parquet", READ_PYTHON("import pandas, numpy; numpy.save('new.npy', pandas.read_parquet('%s').to_numpy())") },
-    { "ARROW1", 6, 0, "Arrow", READ_PYTHON("import pandas, numpy; numpy.save('new.npy', pandas.read_feather('%s').to_numpy())") },
-    { "II*\0", 4, 0, "TIFF", READ_PYTHON("import tifffile, numpy; numpy.save('new.npy', tifffile.imread('%s'))") },
-    { "MM\0*", 4, 0, "TIFF", READ_PYTHON("import tifffile, numpy; numpy.save('new.npy', tifffile.imread('%s'))") },
-    { "II+\0", 4, 0, "TIFF", READ_PYTHON("import tifffile, numpy; numpy.save('new.npy', tifffile.imread('%s'))") },
-    { "SIMPLE  =", 9, 0, "FITS", READ_PYTHON("import astropy.io.fits, numpy; numpy.save('new.npy', astropy.io.fits.getdata('%s'))") },
-    { "GRIB", 4, 0, "GRIB", READ_PYTHON("import xarray, numpy; numpy.save('new.npy', xarray.open_dataset('%s', engine='cfgrib')['NAME'])") },
-    { "GIF8", 4, 0, "GIF", "mogrify -format png %s, and name the folder of the PNG files" },
-    { "WEBP", 4, 8, "WebP", "mogrify -format png %s, and name the folder of the PNG files" },
-    { "BM", 2, 0, "a BMP picture", "mogrify -format png %s, and name the folder of the PNG files" },
+    { "PAR1", 4, 0, "Parquet", READ_PY("pandas", "pandas.read_parquet('%s').to_numpy()") },
+    { "ARROW1", 6, 0, "Arrow", READ_PY("pandas", "pandas.read_feather('%s').to_numpy()") },
+    { "II*\0", 4, 0, "TIFF", READ_TIFF },
+    { "MM\0*", 4, 0, "TIFF", READ_TIFF },
+    { "II+\0", 4, 0, "TIFF", READ_TIFF },
+    { "SIMPLE  =", 9, 0, "FITS", READ_PY("astropy.io.fits", "astropy.io.fits.getdata('%s')") },
+    { "GRIB", 4, 0, "GRIB",
+      READ_PY("xarray", "xarray.open_dataset('%s', engine='cfgrib')['NAME']") },
+    { "NRRD", 4, 0, "NRRD", READ_PY("nrrd", "nrrd.read('%s')[0]") },
+    { "RDX", 3, 0, "data of R", "in R: load('%s'); write.csv(x, 'new.csv', row.names = FALSE)" },
+    { "GIF8", 4, 0, "GIF", READ_MOGRIFY },
+    { "WEBP", 4, 8, "WebP", READ_MOGRIFY },
+    { "BM", 2, 0, "a BMP picture", READ_MOGRIFY },
     { "BZh", 3, 0, "compressed by bzip2", "bunzip2 %s" },
     { "\xfd" "7zXZ", 5, 0, "compressed by xz", "unxz %s" },
     { "\x28\xb5\x2f\xfd", 4, 0, "compressed by zstd", "unzstd %s" },
     { "7z\xbc\xaf", 4, 0, "a 7z archive", "7z x %s" },
     { "Rar!", 4, 0, "a rar archive", "unrar x %s" },
     { "ustar", 5, 257, "a tar archive", "tar xf %s" },
-    { "RDX", 3, 0, "data of R", "in R: load('%s'); write.csv(x, 'new.csv', row.names = FALSE)" },
-    { "%PDF", 4, 0, "a PDF", "fetch the data themselves" },
-    { "NRRD", 4, 0, "NRRD", READ_PYTHON("import nrrd, numpy; numpy.save('new.npy', nrrd.read('%s')[0])") },
-};
+    { "%PDF", 4, 0, "a PDF", "fetch the data themselves" } };
 
 static inline void read_other(fd_status *st, const char *path, const char *what, const char *todo)
 {
@@ -2124,7 +2163,7 @@ static inline void read_other(fd_status *st, const char *path, const char *what,
     const char *at = strstr(todo, "%s");
     if (at) snprintf(line, sizeof line, "%.*s%.200s%s", (int)(at - todo), todo, path, at + 2);
     else snprintf(line, sizeof line, "%s", todo);
-    read_fail(st, FD_EDATA, path, NULL, "%s, which is not read: %s", what, line);
+    read_bad(st, path, NULL, "%s, which is not read: %s", what, line);
 }
 
 static inline int read_ends(const char *path, const char *end)
@@ -2133,8 +2172,8 @@ static inline int read_ends(const char *path, const char *end)
     return n > m && !strcmp(path + n - m, end);
 }
 
-/* read_name_it -- what a file is that none of the readers takes, by its first bytes, at most 4096; 0
- * where it may be text with numbers. */
+/* read_name_it -- what a file is that none of the readers takes, by its first bytes, at most 4096;
+ * 0 where it may be text with numbers. */
 static inline int read_name_it(fd_status *st, const char *path, const unsigned char *m, size_t n,
                                const read_bytes *b)
 {
@@ -2142,17 +2181,15 @@ static inline int read_name_it(fd_status *st, const char *path, const unsigned c
     unsigned char buf[8];
     char word[16] = "";
     size_t k = 0, w = 0;
-    for (uint64_t at = 0; at < b->size; at = at ? 2 * at : 512) {  /* HDF5 may have a block before it */
+    for (uint64_t at = 0; at < b->size; at = at ? 2 * at : 512) {  /* a block may be before it */
         const unsigned char *h = read_at(b, at, 8, buf);
         if (!h || memcmp(h, h5, 8)) continue;
         if (n > 10 && !memcmp(m, "MATLAB 7.3", 10))
-            read_other(st, path, "MATLAB 7.3", "in MATLAB: save new.mat NAME -v7; or " READ_PYTHON(
-                       "import h5py, numpy; numpy.save('new.npy', h5py.File('%s')['NAME'][()].T)"));
+            read_other(st, path, "MATLAB 7.3", "in MATLAB: save new.mat NAME -v7; or " READ_PY(
+                       "h5py", "h5py.File('%s')['NAME'][()].T"));
         else if (read_ends(path, ".nc") || read_ends(path, ".nc4") || read_ends(path, ".cdf"))
-            read_other(st, path, "netCDF 4", READ_PYTHON(
-                       "import netCDF4, numpy; numpy.save('new.npy', netCDF4.Dataset('%s')['NAME'][:])"));
-        else read_other(st, path, "HDF5", READ_PYTHON(
-                        "import h5py, numpy; numpy.save('new.npy', h5py.File('%s')['NAME'][()])"));
+            read_other(st, path, "netCDF 4", READ_NETCDF4);
+        else read_other(st, path, "HDF5", READ_PY("h5py", "h5py.File('%s')['NAME'][()]"));
         return 1;
     }
     for (size_t i = 0; i < sizeof read_others / sizeof *read_others; i++) {
@@ -2164,24 +2201,29 @@ static inline int read_name_it(fd_status *st, const char *path, const unsigned c
     if (n > 2 && !memcmp(m, "\xef\xbb\xbf", 3)) k = 3;
     while (k < n && isspace(m[k])) k++;
     for (; k < n && w < sizeof word - 1; k++) word[w++] = (char)tolower(m[k]);
-    if (!strncmp(word, "<!doctype html", 14) || !strncmp(word, "<html", 5) || !strncmp(word, "<?xml", 5) || !strncmp(word, "<head", 5))
-        return read_other(st, path, "a web page", "the download went wrong (a login, a link to a page): fetch it again"), 1;
+    for (int i = 0; i < 4; i++) {
+        static const char *const tags[] = { "<!doctype html", "<html", "<head", "<?xml" };
+        if (strncmp(word, tags[i], strlen(tags[i]))) continue;
+        read_other(st, path, "a web page", "the download went wrong (a login?): fetch it again");
+        return 1;
+    }
     if (*word == '{' || *word == '[') {
         if (read_ends(path, ".index.json"))
-            read_other(st, path, "an index of weights in several files", "name one of these, or join them");
-        else read_other(st, path, "JSON", READ_PYTHON("import json, numpy; numpy.save('new.npy', json.load(open('%s')))"));
+            read_other(st, path, "an index of weights in several files", "name one of these");
+        else read_other(st, path, "JSON", READ_PY("json", "json.load(open('%s'))"));
         return 1;
     }
     for (k = 0; k < n; k++)
         if (m[k] < 9 || (m[k] > 13 && m[k] < 32) || m[k] == 127) {
-            read_fail(st, FD_EDATA, path, NULL, "none of .npy, .npz, .safetensors, .pt, .mat (5), IDX, .csv, PNG or JPEG%s",
-                      read_ends(path, ".mat") ? "; MATLAB 4, perhaps: in MATLAB, save new.mat NAME -v7" : "");
+            read_bad(st, path, NULL, "none of .npy, .npz, .safetensors, .pt, .mat, IDX, .csv, PNG "
+                     "or JPEG%s", !read_ends(path, ".mat") ? "" :
+                     "; MATLAB 4, perhaps: in MATLAB, save new.mat NAME -v7");
             return 1;
         }
     return 0;
 }
 
-/* ---- Opening, reading, closing --------------------------------------------------------------------- */
+/* ---- Opening, reading, closing --------------------------------------------------------------- */
 
 /* source_folder -- a folder of pictures, or why it is none. */
 static inline source *source_folder(fd_arena *a, const char *path)
@@ -2191,14 +2233,15 @@ static inline source *source_folder(fd_arena *a, const char *path)
     int count;
     char **name = picture_list(a, path, &count);
     source *f = source_new(a, path, "");
-    if (!f || count) { if (f) read_pictures(a, path, f, count, name); return a->st->code ? NULL : f; }
+    if (f && count) read_pictures(a, f, count, name);
+    if (!f || count) return a->st->code ? NULL : f;
     static const char *const zarr[] = { ".zarray", ".zgroup", "zarr.json" };
     for (int i = 0; i < 3; i++) {
         snprintf(text, sizeof text, "%.400s/%s", path, zarr[i]);
         if (!stat(text, &s))
-            read_other(a->st, path, "zarr", READ_PYTHON("import zarr, numpy; numpy.save('new.npy', zarr.open('%s')[:])"));
+            read_other(a->st, path, "zarr", READ_PY("zarr", "zarr.open('%s')[:]"));
     }
-    read_fail(a->st, FD_EDATA, path, NULL, "a folder without PNG or JPEG files");
+    read_bad(a->st, path, NULL, "a folder without PNG or JPEG files");
     return NULL;
 }
 
@@ -2207,7 +2250,8 @@ static inline source *source_zip(fd_arena *a, const char *path, const read_bytes
 {
     zip_file *all = zip_list(a, path, b);
     for (zip_file *z = all; z; z = z->next)
-        if (!strcmp(z->name, "data.pkl") || read_ends(z->name, "/data.pkl")) return read_torch(a, path, all, z);
+        if (!strcmp(z->name, "data.pkl") || read_ends(z->name, "/data.pkl"))
+            return read_torch(a, path, all, z);
     return all ? read_npz(a, path, all) : NULL;
 }
 
@@ -2218,7 +2262,7 @@ static inline source *source_list_of(fd_arena *a, const char *path, read_bytes b
     source *f = NULL;
     uint64_t n = b.size < sizeof buf ? b.size : sizeof buf;
     const unsigned char *m = a->st->code ? NULL : read_at(&b, 0, n, buf);
-    if (m && !n) read_fail(a->st, FD_EDATA, path, NULL, "it is empty");
+    if (m && !n) read_bad(a->st, path, NULL, "it is empty");
     if (m && n > 2 && m[0] == 0x1f && m[1] == 0x8b) {
         b = read_gunzip(a, path, &b);
         n = b.size < sizeof buf ? b.size : sizeof buf;
@@ -2231,13 +2275,14 @@ static inline source *source_list_of(fd_arena *a, const char *path, read_bytes b
     } else if (idx_is(m, n)) {
         f = source_new(a, path, "");
         if (f) read_idx(&b, f);
-    } else if (n > 3 && (!memcmp(m, "PK\3\4", 4) || !memcmp(m, "PK\5\6", 4))) f = source_zip(a, path, &b);
+    } else if (n > 3 && (!memcmp(m, "PK\3\4", 4) || !memcmp(m, "PK\5\6", 4)))
+        f = source_zip(a, path, &b);
     else if (safe_is(m, n)) f = read_safe(a, path, &b);
     else if (mat_is(m, n)) f = read_mat(a, path, &b);
     else if (picture_is(m, n)) {
         char **one = fd_raw(a, char *, 1);
         f = source_new(a, path, "");
-        if (f) { *one = (char *)f->path; read_pictures(a, path, f, 1, one); }
+        if (f) { *one = (char *)f->path; read_pictures(a, f, 1, one); }
     } else if (!read_name_it(a->st, path, m, (size_t)n, &b)) {
         f = source_new(a, path, "");
         if (f) read_csv(a, path, &b, f);
@@ -2317,13 +2362,13 @@ static inline source source_open(fd_arena *a, const char *name)
     }
     if (all && !f && !*member) f = all;
     if (all && !f)
-        read_fail(a->st, FD_EDATA, path, NULL, "has no '%.60s'; it has %s", member,
-                  *all->member ? source_names(all, text, sizeof text) : "one array, without a name");
-    else if (all && count > 1 && *member) read_fail(a->st, FD_EDATA, path, member, "is there twice");
+        read_bad(a->st, path, NULL, "has no '%.60s'; it has %s", member, !*all->member
+                 ? "one array, without a name" : source_names(all, text, sizeof text));
+    else if (all && count > 1 && *member) read_bad(a->st, path, member, "is there twice");
     else if (all && count > 1)
-        read_fail(a->st, FD_EDATA, path, NULL, "holds several arrays: name one, as in %.100s:%.60s; it has %s",
-                  path, f->member, source_names(all, text, sizeof text));
-    else if (f && f->why) read_fail(a->st, FD_EDATA, path, f->member, "%s", f->why);
+        read_bad(a->st, path, NULL, "holds several arrays: name one, as in %.100s:%.60s; it has %s",
+                 path, f->member, source_names(all, text, sizeof text));
+    else if (f && f->why) read_bad(a->st, path, f->member, "%s", f->why);
     if (f) source_load(a, f);
     if (f && !a->st->code) {
         f->data.map = map;
@@ -2336,7 +2381,7 @@ static inline source source_open(fd_arena *a, const char *name)
 
 static inline void source_load(fd_arena *a, source *f)
 {
-    if (f->why) read_fail(a->st, FD_EDATA, f->path, f->member, "%s", f->why);
+    if (f->why) read_bad(a->st, f->path, f->member, "%s", f->why);
     if (a->st->code || !f->packed.size) return;
     read_map *map = f->data.map;
     read_bytes b = f->method == READ_ZLIB
@@ -2346,7 +2391,7 @@ static inline void source_load(fd_arena *a, source *f)
     f->data = b;
     if (f->parse) f->parse(*a, &b, b.size, f);
     f->data.map = map;
-    if (f->why) read_fail(a->st, FD_EDATA, f->path, f->member, "%s", f->why);
+    if (f->why) read_bad(a->st, f->path, f->member, "%s", f->why);
 }
 
 static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data)
@@ -2375,8 +2420,8 @@ static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data)
         if (t->x && !a->st->code) source_some(f, 0, size, t->x, NULL, scratch);
     }
     if (all && !r.count)
-        read_fail(a->st, FD_EDATA, path, NULL, n ? "it has no numbers below '%.60s'"
-                                                 : "it has no real numbers%.0s", key);
+        read_bad(a->st, path, NULL, n ? "it has no numbers below '%.60s'"
+                 : "it has no real numbers%.0s", key);
     source_close(all);
     return r;
 }
@@ -2388,9 +2433,13 @@ static inline ptrdiff_t source_slab(const source *f)
     return n;
 }
 
-static inline ptrdiff_t source_count(const source *f) { return (f->nd ? f->n[0] : 1) * source_slab(f); }
+static inline ptrdiff_t source_count(const source *f)
+{
+    return (f->nd ? f->n[0] : 1) * source_slab(f);
+}
 
-/* source_run -- n numbers of a part, from the element of the given index on, along the last axis. */
+/* source_run -- n numbers of a part, from the element of the given index on, along the last axis.
+ * */
 static inline int source_run(const source *f, int part, uint64_t at, ptrdiff_t step, ptrdiff_t n,
                              double *x)
 {
@@ -2411,8 +2460,8 @@ static inline int source_run(const source *f, int part, uint64_t at, ptrdiff_t s
 
 enum { READ_RUN = 512 };                   /* numbers that are converted at a time */
 
-static inline void source_some(const source *f, ptrdiff_t from, ptrdiff_t count, fd_real *x, double *y,
-                               fd_arena scratch)
+static inline void source_some(const source *f, ptrdiff_t from, ptrdiff_t count, fd_real *x,
+                               double *y, fd_arena scratch)
 {
     double buf[READ_RUN];
     int nd = f->nd - (f->parts == 2), plain = f->parts == 1, index[FD_MAXD] = { 0 };
@@ -2446,14 +2495,17 @@ static inline void source_some(const source *f, ptrdiff_t from, ptrdiff_t count,
                 else y[j] = buf[e];
             if (plain || !nd) continue;
             index[nd - 1] += (int)m;
-            for (int d = nd - 1; d > 0 && index[d] == f->n[d]; d--) { index[d] = 0; index[d - 1]++; }
+            for (int d = nd - 1; d > 0 && index[d] == f->n[d]; d--) {
+                index[d] = 0;
+                index[d - 1]++;
+            }
         }
     }
 }
 
 /* source_get -- numbers of the first axis to x, or where x is NULL to y. */
-static inline void source_get(const source *f, ptrdiff_t first, ptrdiff_t count, fd_real *x, double *y,
-                              fd_arena scratch)
+static inline void source_get(const source *f, ptrdiff_t first, ptrdiff_t count, fd_real *x,
+                              double *y, fd_arena scratch)
 {
     ptrdiff_t slab = source_slab(f), n = f->nd ? f->n[0] : 1;
     if (scratch.st->code) return;
