@@ -1514,6 +1514,23 @@ void fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real 
     fd_from_modes(to, b, y, y, scratch);
 }
 
+/* the mean of cos or sin(w y) over x +- d is its value at x times sin(w d)/(w d) */
+void fd_modes_at(const fd_space *s, int m, const double *at, const double *half, fd_real *E)
+{
+    if (!space_is(s) || !s->nd || !at || !E) return;
+    FD_PARALLEL
+    for (int i = 0; i < m; i++)
+        for (ptrdiff_t k = 0; k < s->modes; k++) {
+            int j[3];
+            double e = fd_mode(s, k, j) ? 0 : 1;
+            for (int d = 0; d < s->nd && e != 0; d++) {
+                double wd = half ? axis_wave(s, d, j[d]) * half[i * s->nd + d] : 0;
+                e *= axis_mode(s, d, j[d], at[i * s->nd + d]) * (wd > 0 ? sin(wd) / wd : 1);
+            }
+            E[i * s->modes + k] = (fd_real)e;
+        }
+}
+
 double fd_inner(const fd_space *s, const fd_real *x, const fd_real *y)
 {
     if (!space_is(s) || !x || !y) return 0;

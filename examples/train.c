@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     for (int step = 1; step <= steps && !st.code; step++) {
         fd_rng r = fd_stream(fd_seed(3), 'b', (uint32_t)step);
         fd_cov_draw(data[0], r, 0, B, x0, a);
-        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t);
+        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t, &st);
         fd_perturb(&p[0], fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);       /* X_t | X_0 */
         fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
         fd_tape tape = fd_tape_begin(&a, FD_GRAD);
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
         printf("\n");
     }
     fd_spectrum(&s[1], M, x, 9, of_data, a);
-    fd_times(&p[1], FD_LOGSNR, 0, STEPS, times);
+    fd_times(&p[1], FD_LOGSNR, 0, STEPS, times, &st);
     fd_sampler how = { .p = &p[1], .t = times, .steps = STEPS, .scheme = FD_PF_HEUN, .denoise = 1 };
     printf("\nenergy over data's   wave 1       2       4       8\n");
     for (int i = 0; i < 2; i++) {

@@ -44,7 +44,7 @@ for c in train sample noise eval certify orders loglik info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
-for t in cov process net flip optimizer predict precond weight norm time-law scheme times start corrector boundary map fields as; do
+for t in cov process net flip optimizer predict precond weight norm time-law scheme times start corrector boundary map fields as method observe; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
@@ -100,6 +100,48 @@ done
 awk 'NR == FNR { x[NR] = $1; next } { d = $1 - x[2 * FNR - 1]; if (d < 0) d = -d; if (d > m) m = d; n++ }
      END { exit !(n == 32 && m < 1e-3) }' fine.txt coarse.txt
 report $? "two grids, two functions"
+
+# ---- posterior, calibrate
+printf 'x,value\n.12,1\n.35,-.4\n.5,.2\n.9,.8\n' >obs.csv
+for m in exact conditional guide pigdm project project:corrector=2 denoised split particles esmda langevin \
+    pcn:steps=2000 mala:steps=500 hmc:steps=200 slice:steps=500 latent:steps=200,burn=100 dps:zeta=0.1; do
+    ok "posterior $m" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method $m -n 64 --steps 40 -o post.npy
+    says '^wrote post.npy' out; says 'log p\(y\) -5' out
+    # the error of the mean: chance alone is .06
+    awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .35) }' out
+    report $? "posterior $m: $(grep '^error' out)"
+done
+for m in flat prior; do
+    ok "posterior $m" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method $m -n 64 --steps 40 -o post.npy
+    awk '/^error of the mean/ { e = $5 + 0 } END { exit !(e > .7) }' out; report $? "posterior $m: $(grep '^error' out)"
+done
+ok "the same posterior" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method pigdm -n 8 --batch 3 -o a.npy --png a.png
+ok "the same posterior" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method pigdm -n 8 --batch 8 -o b.npy
+same a.npy b.npy; exists a.png
+printf 'x,y,value,sd\n.2,.3,1,.1\n.6,.9,-1,.2\n' >obs2.csv
+ok "posterior 2-D" "$fd" posterior --grid 12x9 --obs obs2.csv --method project -n 4 --steps 20 -o post.npy --png p.png && exists p.png
+ok "without noise" "$fd" posterior --grid 32 --obs obs.csv --method project -n 4 --steps 20 -o post.npy
+says 'of the draws (0|[0-9.]*e-)' out
+ok calibrate "$fd" calibrate --grid 24 --method exact -n 100 && says '^calibrated' out
+ok calibrate "$fd" calibrate --grid 24 --method pigdm -n 60 --steps 30 -o ranks.csv && says '^calibrated' out && exists ranks.csv
+for m in prior dps; do
+    "$fd" calibrate --grid 24 --method $m -n 60 --steps 30 >out 2>err; [ $? = 1 ]; report $? "calibrate $m: status"
+    says '^NOT CALIBRATED' out
+done
+bad 2 'needs --obs' posterior --grid 8
+bad 2 'needs --grid' posterior --obs obs.csv
+bad 1 'cannot open' posterior --grid 8 --obs none.csv
+printf 'x,value\n.5,1\n1.5,1\n' >bad.csv; bad 1 'line 3: x = 1.5 is outside' posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value\n.5,1\n.6,nan\n' >bad.csv; bad 1 "line 3: 'value' is not a number" posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,worth\n.5,1\n' >bad.csv; bad 1 "column 'worth'" posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'value\n1\n' >bad.csv; bad 1 'needs the columns x, value' posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value\n' >bad.csv; bad 1 'no observations' posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value\n.5,1\n.5,2\n' >bad.csv; bad 1 'without noise' posterior --grid 8 --obs bad.csv
+bad 2 'needs --noise above 0' posterior --grid 8 --obs obs.csv --method pcn
+bad 2 'one m and v' posterior --grid 8 --obs obs.csv --noise 0.1 --process heat --method project
+bad 2 'one-stage' posterior --grid 8 --obs obs.csv --noise 0.1 --method project --scheme pf-heun
+bad 2 "'foo': expected exact" posterior --grid 8 --obs obs.csv --method foo
+bad 1 'too long' posterior --grid 8 --obs obs.csv --noise 0.01 --method langevin:h=1
 
 # ---- wrong command lines
 bad 2 "'frain': no such command; expected train" frain
@@ -239,7 +281,8 @@ for p in vp vp-cosine subvp ve:smax=9 ou driftless flow ddpm:T=20 flow-vp flow-v
     ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
 done
 for s in "--start unit" "--start matched" "--corrector scaled:c=0.2,inner=2" "--corrector snr:at=begin" \
-    "--scheme annealed --corrector scaled:c=0.3" "--churn 0.5"; do
+    "--corrector snr:band=2" "--corrector snr-grid" "--scheme annealed --corrector scaled:c=0.3" \
+    "--churn 0.5"; do
     ok "sample $s" "$fd" sample --model m.safetensors $s --steps 4 -n 2 -o g2.npy && ! cmp -s g.npy g2.npy
     report $? "sample $s: the same"; mv g2.npy g.npy
 done
@@ -266,7 +309,8 @@ report $? "--norm likelihood is not --weight likelihood with lam = 1"
 [ "$(train2 0.5 "--norm sobolev:s=1")" != "$(train2 0.5 "--norm h")" ]; report $? "--norm sobolev does nothing"
 for n in "h --time-law least --precond none" "likelihood --time-law least" "cm --weight noise" "stationary --process fdp" \
     "likelihood --process heat-cosine" "step --process ddpm:T=20,betas=cosine --time-law levels" \
-    "step --process ladder:T=20 --time-law least"; do
+    "step --process ladder:T=20 --time-law least" "h --process ladder:T=20 --time-law log" \
+    "h --process ddpm:T=20 --time-law log"; do
     ok "train --norm $n" "$fd" train --data fields:n=32 $small --steps 2 --predict v --norm $n -o p.safetensors
 done
 ok least "$fd" train --data fields:n=32 $small --steps 2 --process driftless --norm likelihood --time-law least -o p.safetensors
@@ -385,6 +429,7 @@ bad 2 'a law on functions' certify --target pixel-white
 bad 2 'a law on functions' certify --target white
 bad 2 'empirical needs a model' certify --cov empirical
 bad 2 'snr is not affine' certify --corrector snr
+bad 2 'snr-grid is not affine' certify --corrector snr-grid
 bad 2 'none with pf-adaptive' certify --scheme pf-adaptive --corrector scaled
 bad 2 'needs 3 points' certify --grid 2
 bad 1 'm = 1' certify --scheme ve-predictor

@@ -60,7 +60,7 @@ static inline void die(int status, const char *fmt, ...)
 
 static inline void need(const fd_status *st)
 {
-    char why[256];
+    char why[1100];
     if (!fd_explain(st, why, sizeof why)) return;
     die(1, "%s%s", why, st->code == FD_ENOMEM ? "; give more by --memory" : "");
 }
@@ -411,7 +411,9 @@ static topic t_start = { "start", "law that samplers start from", {  /* as FD_ST
 static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /* as FD_CORRECT_.. */
     { "none", "", { { 0 } } }, { "scaled", "c v: the same on every level", { CORRECTOR } },
     { "ladder", "c (v / last v)^2", { CORRECTOR } },
-    { "snr", "4 (c |noise| / |score|)^2", { CORRECTOR } } } };
+    { "snr", "4 c^2 v |noise|^2 / |predicted noise|^2, norms of some waves: the same on every grid",
+      { CORRECTOR, { "band", "3", "waves on each axis", 1, 1e6 } } },
+    { "snr-grid", "4 (c |noise| / |score|)^2, norms of the grid, as released: no law on functions", { CORRECTOR } } } };
 static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
     { "dirichlet", "zero at both ends", { { 0 } } },
@@ -455,9 +457,43 @@ static topic t_as = { "as", "the program that the weights are from", {    /* wha
         { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
 enum { AS_AUTO, AS_FNO, AS_NEURALOP, AS_FFM, AS_UVIT };
 
+#define STEP_OF(h) { "h", h, "step at first; adapted during burn-in", 1e-9, 10 }, { "steps", "20000", "steps of each chain", 8, 1e9 }, \
+    { "burn", "2000", "steps before, which adapt h", 0, 1e9 }, { "chains", "4", "how many", 1, 1000 }
+static topic t_method = { "method", "how functions are drawn given observations", {
+    { "exact", "Matheron's rule; Gaussian prior", { { 0 } } },
+    { "conditional", "the exact conditional score through the sampler; Gaussian prior", { { 0 } } },
+    { "guide", "guidance with the true covariance of x0 given x_t: exact for Gaussian data", { { 0 } } },
+    { "pigdm", "guidance with v C for that covariance", { { "zeta", "1", "factor on it", 1e-9, 1e9 } } },
+    { "dps", "guidance without it: biased, see the README", {
+        { "zeta", "0.3", "factor on the gradient", 1e-9, 1e9 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
+    { "project", "projection in the Cameron-Martin norm after each step", {
+        { "path", "bridge|fresh|mean", "what is observed of the noised state", 0, 0 },
+        { "corrector", "0", "projected Langevin steps after each", 0, 1000 },
+        { "c", "0.4", "their size, in units of v", 1e-9, 4 }, { "below", "0.5", "from this part of tmax on", 0, 1 } } },
+    { "denoised", "projected denoiser", { { 0 } } },
+    { "flat", "projection in L2, that is replacement: a baseline that fails on fine grids", { { 0 } } },
+    { "split", "split Gibbs: the likelihood and the model in turn", {
+        { "rho", "0.1", "coupling at the end", 1e-3, 10 }, { "sweeps", "8", "how many", 1, 10000 } } },
+    { "particles", "twisted particles", {
+        { "guide", "pigdm|none|dps", "what moves them", 0, 0 }, { "zeta", "1", "as of pigdm or dps", 1e-9, 1e9 } } },
+    { "esmda", "ensemble smoother with multiple data assimilation", { { "steps", "4", "of equal weight", 1, 1000 } } },
+    { "langevin", "annealed preconditioned Langevin dynamics with the model's score", {
+        { "h", "0.002", "step", 1e-9, 10 }, { "inner", "10", "steps at each time", 1, 1e6 } } },
+    { "pcn", "preconditioned Crank-Nicolson chains; Gaussian prior", { STEP_OF("0.2") } },
+    { "mala", "inf-MALA; Gaussian prior", { STEP_OF("0.1") } },
+    { "hmc", "inf-HMC; Gaussian prior", { STEP_OF("0.2"), { "leaps", "4", "leapfrogs a step", 1, 1000 } } },
+    { "slice", "elliptical slice sampling; Gaussian prior", { STEP_OF("1") } },
+    { "walk", "random-walk Metropolis: the control that fails on fine grids; Gaussian prior", { STEP_OF("0.1") } },
+    { "latent", "pCN on the noise of a flow", { STEP_OF("0.2") } },
+    { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
+static topic t_observe = { "observe", "what is observed", {
+    { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
+    { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
+    { "blur", "the function blurred, at every point", { { "w", "0.05", "width of the Gaussian", 0, 10 } } } } };
+
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
-                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as };
+                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as, &t_method, &t_observe };
 
 static inline int rows_of(const topic *t)
 {
@@ -609,18 +645,18 @@ static inline void topic_help(const topic *t)
 enum { CHANNELS = 64 };                                    /* most of a function */
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
-        start, corrector, map, as, normalize;
+        start, corrector, map, as, prior, method, observe, normalize;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, accumulate, train, probes, quiet, help;
+        pcs, accumulate, train, probes, draws, quiet, help;
     uint64_t seed;
-    double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, memory;
+    double noise, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, ALL = 4095 };
+       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192, ALL = 16383 };
 enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -633,6 +669,52 @@ typedef struct {
 #define AT(f) offsetof(args, f)
 
 static const option options[] = {
+    { "model", "FILE", NULL, POSTERIOR | CALIBRATE, O_TEXT, AT(model), 0, 0, 0,
+      "prior: what fd train wrote; or" },
+    { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
+      "prior: a Gaussian random function of this covariance (fd help cov)" },
+    { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
+      "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]" },
+    { "observe", "SPEC", "points:m=8", CALIBRATE, O_SPEC, AT(observe), &t_observe, 0, 0,
+      "what is observed (fd help observe)" },
+    { "noise", "SD", "0", POSTERIOR, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the noise, where the file has no column sd" },
+    { "noise", "SD", "0.05", CALIBRATE, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the noise" },
+    { "method", "SPEC", "exact", POSTERIOR | CALIBRATE, O_SPEC, AT(method), &t_method, 0, 0,
+      "how functions are drawn (fd help method)" },
+    { "n", "N", "64", POSTERIOR, O_INT, AT(n), 0, 1, 1e6,
+      "functions to draw" },
+    { "n", "N", "200", CALIBRATE, O_INT, AT(n), 0, 16, 1e6,
+      "unknown functions to test with" },
+    { "draws", "N", "63", CALIBRATE, O_INT, AT(draws), 0, 7, 1e5,
+      "functions drawn for each" },
+    { "out", "FILE", "posterior.npy", POSTERIOR, O_OUT, AT(out), 0, 0, 0,
+      "the functions (-o)" },
+    { "out", "FILE", NULL, CALIBRATE, O_OUT, AT(out), 0, 0, 0,
+      "the ranks as .csv (-o)" },
+    { "png", "FILE", NULL, POSTERIOR, O_OUT, AT(png), 0, 0, 0,
+      "mean, deviation and draws" },
+    { "grid", "N[xM[xK]]", NULL, POSTERIOR | CALIBRATE, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis; default: those of training" },
+    { "boundary", "NAME[,..]", "neumann", POSTERIOR | CALIBRATE, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "of a Gaussian prior: one for all axes, or one each (fd help boundary)" },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "covariance of the sampler's noise; default: that of the prior" },
+    { "process", "SPEC", "vp", POSTERIOR | CALIBRATE, O_SPEC, AT(process), &t_process, 0, 0,
+      "forward process of a Gaussian prior (fd help process)" },
+    { "steps", "N", "100", POSTERIOR | CALIBRATE, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of sampling" },
+    { "scheme", "NAME", "ancestral", POSTERIOR | CALIBRATE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step of the sampler (fd help scheme)" },
+    { "times", "SPEC", "logsnr", POSTERIOR | CALIBRATE, O_SPEC, AT(times), &t_times, 0, 0,
+      "times of the sampler (fd help times)" },
+    { "eta", "X", "0", POSTERIOR | CALIBRATE, O_REAL, AT(eta), 0, 0, 1,
+      "randomness of ddim and eta-euler, 0 to 1" },
+    { "batch", "N", "16", POSTERIOR | CALIBRATE, O_INT, AT(batch), 0, 1, 1e6,
+      "functions at a time; changes memory and speed, not results" },
+    { "map", "NAME", "viridis", POSTERIOR, O_SPEC, AT(map), &t_map, 0, 0,
+      "colours (fd help map)" },
     { "data", "FILE", NULL, TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0,
       "functions: a file, file:member, a folder of pictures; or the built-in fields (fd help fields)" },
     { "data", "FILE", NULL, EVAL, O_TEXT, AT(data), 0, 0, 0,
@@ -1211,7 +1293,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     case PROCESS_DDPM: {
         double *beta = fd_raw(a, double, (int)v[0]);
         if (!beta) return (fd_process){ 0 };
-        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta);
+        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta, a->st);
         r = fd_ddpm_betas(a, c, (int)v[0], beta);
         break;
     }
@@ -1233,6 +1315,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
         r = fd_blur(base, v[0], v[1]);
         tmin = v[2];
     }
+    if (r.why) die(bad, "--process: %s", r.why);
     if (!r.law) { spec_need(a->st, "process"); return r; }
     if (tmin > 0) r.tmin = tmin;
     if (r.tmin >= r.tmax) die(bad, "--process: tmin=%g is not below the last time, %g", r.tmin, r.tmax);
@@ -2114,7 +2197,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     fd_rng rt = fd_stream(seed, 't', (uint32_t)step);
     for (int i = 0; i < o->batch; i++) q->w[i] = 1;
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
-    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t);
+    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t, a.st);
     fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
@@ -2386,7 +2469,8 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
     return (fd_sampler){ .p = p, .model = m, .t = t, .steps = o->steps, .scheme = o->scheme.row,
                          .eta = o->eta, .denoise = o->denoise, .start = o->start.row,
                          .corrector = o->corrector.row, .cprm = c[0], .inner = (int)c[1],
-                         .before = (int)c[2], .churn = o->churn };
+                         .before = (int)c[2], .band = o->corrector.row == FD_CORRECT_SNR ? (int)c[3] : 0,
+                         .churn = o->churn };
 }
 
 /* times_check -- may --times go with the process? */
@@ -2416,7 +2500,7 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
         || (o->scheme.row == FD_ANNEALED && !o->corrector.row))
         die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
     times_check(k, o);
-    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
+    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t, a.st);
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;

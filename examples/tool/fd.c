@@ -3,6 +3,8 @@
 #include "common.h"
 #include "law.h"
 #include "plot.h"
+#include "posterior.h"
+#include <float.h>
 
 static void shape_print(int nd, const int n[])
 {
@@ -349,7 +351,7 @@ static void measure(place *q, const args *o, const kit *base, fd_arena *a)
     shells(s, q->bins, k->c0->lam, q->data);
     fd_sampler how = sampler_of(o, &k->p, k->model, t);
     how.cov = k->c0;
-    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
+    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t, m.st);
     law_start(&how, var);
     sample(k, o, b, x, 0, 0, NULL, m);
     fd_to_modes(s, b, x, x, m);
@@ -426,8 +428,8 @@ static int do_certify(args *o)
             die(2, "certify: empirical needs a model, --model");
         if (ref_of(&o->target) == 0 || (o->target.row == 0 && o->target.v[1] == 0))
             die(2, "--target: needs a law on functions, not one for each grid");
-        if (o->corrector.row == FD_CORRECT_SNR)
-            die(2, "--corrector: snr is not affine: only for --model");
+        if (o->corrector.row >= FD_CORRECT_SNR)
+            die(2, "--corrector: %s is not affine: only for --model", t_corrector.rows[o->corrector.row].name);
         int c = o->scheme.row;
         if (o->corrector.row && (c == FD_PF_MULTISTEP || c == FD_PF_ADAPTIVE))
             die(2, "--corrector: none with %s", fd_scheme_name(c));
@@ -582,7 +584,7 @@ static int do_orders(args *o)
                                .steps = adaptive ? 1 : most >> (runs - 1 - i),
                                .eta = c == FD_ETA_EULER ? o->eta : 0 };
             how.rtol = how.atol = pow(10, -1 - 0.75 * i);
-            fd_times(&k->p, o->times.row, o->times.v[0], how.steps, t);
+            fd_times(&k->p, o->times.row, o->times.v[0], how.steps, t, &st);
             law_exact(&k->p, k->c0, t[0], var);
             law_run(&how, var, a);
             evals[c][i] = n;
@@ -705,7 +707,7 @@ static int do_loglik(args *o)
     double *out = fd_raw(&a, double, n * COUNT(cols)), *p = fd_raw(&a, double, 2 * o->batch), begin = now();
     fd_real *mean = fd_new(&a, fd_real, size);
     need(&st);
-    fd_times(&k.p, o->times.row, o->times.v[0], o->steps, t);
+    fd_times(&k.p, o->times.row, o->times.v[0], o->steps, t, &st);
     law_exact(&k.p, k.c0, k.p.tmin, var);
     fd_cov *end = fd_cov_table(&a, s, var);
     if (k.mean) fd_to_modes(s, 1, k.mean, mean, a);
@@ -773,29 +775,43 @@ static int do_loglik(args *o)
 
 /* ---- fd info --------------------------------------------------------------------------------- */
 
-static void numbers_print(ptrdiff_t n, const fd_real *x)
+/* text_print -- a text of a file, in a line whatever is in it. */
+static void text_print(const char *s, int width)
 {
-    double lo = INFINITY, hi = -INFINITY, sum = 0, sq = 0;
-    ptrdiff_t odd = 0;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        double v = (double)x[i];
-        if (!(fabs(v) <= 1e300)) { odd++; continue; }
-        lo = fmin(lo, v);
-        hi = fmax(hi, v);
-        sum += v;
-        sq += v * v;
+    for (; *s; s++, width--) {
+        if (*s == '\n') width -= printf("\\n") - 1;
+        else if ((unsigned char)*s < 32 || *s == 127) width -= printf("\\x%02x", *s) - 1;
+        else putchar(*s);
     }
-    double c = (double)(n - odd), mean = c > 0 ? sum / c : 0;
-    if (c > 0)
-        printf("  min %.6g  max %.6g  mean %.6g  sd %.6g", lo, hi, mean,
-               sqrt(fmax(0, sq / c - mean * mean)));
-    if (odd) printf("  %ld NaN or infinite", (long)odd);
+    while (width-- > 0) putchar(' ');
 }
 
-static int has_ending(const char *path, const char *end)
+/* numbers_print -- what is in an array, in one pass through it. */
+static void numbers_print(const source *f, fd_arena a)
 {
-    size_t n = strlen(path), m = strlen(end);
-    return n > m && !strcmp(path + n - m, end);
+    double lo = INFINITY, hi = -INFINITY, mid = 0, sum = 0, sq = 0;
+    ptrdiff_t total = source_count(f), step = f->files ? source_slab(f) : 4096, odd = 0, good = 0;
+    double *v = fd_raw(&a, double, step);
+    if (!v) return;
+    for (ptrdiff_t i = 0; i < total; i += step) {
+        ptrdiff_t m = total - i < step ? total - i : step;
+        if (f->files) source_doubles(f, i / step, 1, v, a);
+        else source_some(f, i, m, NULL, v, a);
+        if (a.st->code) return;
+        for (ptrdiff_t j = 0; j < m; j++) {
+            if (!(fabs(v[j]) <= DBL_MAX)) { odd++; continue; }
+            if (!good++) mid = v[j];
+            lo = fmin(lo, v[j]);
+            hi = fmax(hi, v[j]);
+            sum += v[j] - mid;
+            sq += (v[j] - mid) * (v[j] - mid);
+        }
+    }
+    double mean = good ? sum / (double)good : 0;
+    if (good)
+        printf("  min %.6g  max %.6g  mean %.6g  sd %.6g", lo, hi, mid + mean,
+               sqrt(fmax(0, sq / (double)good - mean * mean)));
+    if (odd) printf("  %ld NaN or infinite", (long)odd);
 }
 
 /* foreign_net -- the network of weights from elsewhere, or why not. */
@@ -854,34 +870,53 @@ static void net_print(const char *program, const fd_net *net)
 
 static int do_info(args *o)
 {
-    const char *path = o->file;
+    const char *path = o->file, *member = "";
     static const spec as = { &t_as, AS_AUTO, { 0 } };
     char why[256];
-    fd_status st;
+    int some = 0;
+    fd_status st, first;
     fd_arena a = arena_make(o, &st);
+    memset(&first, 0, sizeof first);
     if (!path || !*path) die(2, "info: needs a file");
-    if (has_ending(path, ".safetensors") || has_ending(path, ".npz")) {
-        fd_tensors f = fd_tensors_load(&a, path);
-        need(&st);
-        for (int i = 0; i < f.metas; i++) printf("%-20s %s\n", f.meta[i].key, f.meta[i].value);
-        for (int i = 0; i < f.count; i++) {
-            ptrdiff_t c = 1;
-            for (int j = 0; j < f.tensor[i].nd; j++) c *= f.tensor[i].n[j];
-            printf("%-28s ", f.tensor[i].name);
-            shape_print(f.tensor[i].nd, f.tensor[i].n);
-            numbers_print(c, f.tensor[i].x);
-            putchar('\n');
-        }
-        int kind = fd_foreign_kind(&f);
-        const fd_net *net = kind ? foreign_net(&a, &f, &as, why) : NULL;
-        if (net) net_print(fd_foreign_name(kind), net);
-        else if (kind) printf("%s, but %s\n", fd_foreign_name(kind), why);
-    } else {
-        fd_array f = fd_load(&a, path);
-        need(&st);
-        shape_print(f.nd, f.n);
-        numbers_print(points_of(&f, 0), f.x);
+    path = source_split(&a, path, &member);
+    source *all = source_list(&a, path);
+    need(&st);
+    for (int i = 0; i < all->metas; i++) {
+        text_print(all->meta[i].key, 20);
+        putchar(' ');
+        text_print(all->meta[i].value, 0);
         putchar('\n');
+    }
+    for (source *f = all; f; f = f->next) {
+        fd_arena m = a;
+        if (!source_below(f, member)) continue;
+        some = 1;
+        if (*f->member) {
+            text_print(f->member, 28);
+            putchar(' ');
+        }
+        shape_print(f->nd, f->n);
+        if (!f->why) {
+            source_load(&m, f);
+            if (!st.code) numbers_print(f, m);
+            if (!first.code) fd_fail_as(&first, &st);
+            if (st.code) f->why = "damaged, or too large for the memory";
+            st.code = FD_OK;
+        }
+        printf("  %s%s%s\n", f->type, f->why ? ": " : "", f->why ? f->why : "");
+    }
+    if (!some) die(1, "%s: it has no '%s'", path, member);
+    source_close(all);
+    need(&first);
+    fd_tensors f = source_tensors(&a, o->file, 0);
+    int kind = st.code ? FD_FROM_NONE : fd_foreign_kind(&f);
+    st.code = FD_OK;
+    if (kind) {
+        f = source_tensors(&a, o->file, 1);
+        need(&st);
+        const fd_net *net = foreign_net(&a, &f, &as, why);
+        if (net) net_print(fd_foreign_name(kind), net);
+        else printf("%s, but %s\n", fd_foreign_name(kind), why);
     }
     return finish();
 }
@@ -898,9 +933,9 @@ static int do_convert(args *o)
     if (!o->file || !*o->file) die(2, "convert: needs a file");
     for (int i = 0; i < COUNT(more) && !o->grid.nd; i++)
         if (is_given(more[i])) die(2, "--%s: has no meaning without --grid", more[i]);
-    fd_tensors f = fd_tensors_load(&a, o->file);
+    fd_tensors f = source_tensors(&a, o->file, 1);
     need(&st);
-    if (has_ending(o->out, ".npz")) {
+    if (read_ends(o->out, ".npz")) {
         if (o->grid.nd || o->as.row) die(2, "--out: a network is a .safetensors");
         fd_npz_save(&st, o->out, &f);
         need(&st);
@@ -959,8 +994,10 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "eval", "compare samples with real functions", EVAL, do_eval },
     { "certify", "is it one law on every grid? status 1: no", CERTIFY, do_certify },
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
+    { "posterior", "functions given observations of one, by any method", POSTERIOR, do_posterior },
+    { "calibrate", "does a method draw the posterior? status 1: no", CALIBRATE, do_calibrate },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
-    { "info", "say what a .npy, .npz, IDX or .safetensors file holds", INFO, do_info },
+    { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
 };
 
@@ -1024,5 +1061,5 @@ int main(int argc, char **argv)
         return commands[i].run(&o);
     }
     die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
-           "loglik, info, convert, version or help", argv[1]);
+           "posterior, calibrate, loglik, info, convert, version or help", argv[1]);
 }

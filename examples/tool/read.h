@@ -139,8 +139,19 @@ static inline source *source_list(fd_arena *a, const char *path);
 /* source_open -- the array that a name means: a file or file:member. The name of the member may be
  * left out where only one can be read. */
 static inline source source_open(fd_arena *a, const char *name);
-/* source_slab -- numbers of an entry of the first axis. */
+/* source_load -- unpack an entry of a list, if it is compressed, so that it can be read. */
+static inline void source_load(fd_arena *a, source *f);
+/* source_split -- the file and, behind a colon, the member that a name means. source_below -- is an array
+ * the member, or below it (a.b of a)? */
+static inline const char *source_split(fd_arena *a, const char *name, const char **member);
+static inline int source_below(const source *f, const char *member);
+/* source_tensors -- all real and complex numbers that are not whole, in memory, as fd_tensors_load has
+ * them; of file:key those below the key, as in checkpoint.pt:model, under the rest of their names. data 0:
+ * names and shapes only. */
+static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data);
+/* source_slab -- numbers of an entry of the first axis. source_count -- of all. */
 static inline ptrdiff_t source_slab(const source *f);
+static inline ptrdiff_t source_count(const source *f);
 /* source_read -- entries first to first + count - 1 of the first axis, in C order. source_doubles --
  * the same without rounding to fd_real. An error is in the status of the arena, the numbers are then
  * not to be used. */
@@ -148,6 +159,9 @@ static inline void source_read(const source *f, ptrdiff_t first, ptrdiff_t count
                                fd_arena scratch);
 static inline void source_doubles(const source *f, ptrdiff_t first, ptrdiff_t count, double *x,
                                   fd_arena scratch);
+/* source_some -- the same for any run of numbers, pairs of complex ones being whole. */
+static inline void source_some(const source *f, ptrdiff_t from, ptrdiff_t count, fd_real *x, double *y,
+                               fd_arena scratch);
 static inline void source_close(source *f);
 
 static inline source *source_new(fd_arena *a, const char *path, const char *member)
@@ -589,7 +603,7 @@ static inline void read_npy(fd_arena scratch, const read_bytes *b, uint64_t size
     const read_type *t = NULL;
     int big = 0, fortran = 0;
     uint64_t k, len = 0;
-    f->format = "NumPy";
+    if (!f->format) f->format = "NumPy";
     f->type = "unknown";
     f->why = "its .npy header is malformed";
     f->nd = 0;
@@ -973,7 +987,7 @@ static inline const char *safe_sane(fd_arena scratch, source *all, const read_by
     uint64_t at = 0;
     for (source *f = all; f; f = f->next) n++;
     source **order = fd_raw(&scratch, source *, n);
-    if (!order || !n) return NULL;
+    if (!order) return NULL;
     n = 0;
     for (source *f = all; f; f = f->next) order[n++] = f;
     qsort(order, n, sizeof *order, safe_by_name);
@@ -2197,19 +2211,11 @@ static inline source *source_zip(fd_arena *a, const char *path, const read_bytes
     return all ? read_npz(a, path, all) : NULL;
 }
 
-static inline source *source_list(fd_arena *a, const char *path)
+/* source_list_of -- the arrays in a file, whose bytes are b. */
+static inline source *source_list_of(fd_arena *a, const char *path, read_bytes b)
 {
     unsigned char buf[4096];
-    fd_arena before = *a;
-    struct stat s;
     source *f = NULL;
-    if (!stat(path, &s) && S_ISDIR(s.st_mode)) {
-        f = source_folder(a, path);
-        if (!f) *a = before;
-        return f;
-    }
-    read_bytes b = read_file(a, path);
-    read_map *map = b.map;
     uint64_t n = b.size < sizeof buf ? b.size : sizeof buf;
     const unsigned char *m = a->st->code ? NULL : read_at(&b, 0, n, buf);
     if (m && !n) read_fail(a->st, FD_EDATA, path, NULL, "it is empty");
@@ -2236,16 +2242,35 @@ static inline source *source_list(fd_arena *a, const char *path)
         f = source_new(a, path, "");
         if (f) read_csv(a, path, &b, f);
     }
-    if (a->st->code || !f) {
-        read_unmap(map);
-        *a = before;
-        return NULL;
-    }
-    if (!f->data.map) f->data.map = map;
     return f;
 }
 
-/* source_split -- the file and, behind a colon, the member that a name means. */
+static inline source *source_list(fd_arena *a, const char *path)
+{
+    fd_arena before = *a;
+    struct stat s;
+    read_bytes b = { NULL, NULL, 0, 0 };
+    source *f;
+    if (!stat(path, &s) && S_ISDIR(s.st_mode)) f = source_folder(a, path);
+    else {
+        b = read_file(a, path);
+        f = source_list_of(a, path, b);
+    }
+    if (f && !a->st->code) {
+        if (!f->data.map) f->data.map = b.map;
+        return f;
+    }
+    read_unmap(b.map);
+    *a = before;
+    return NULL;
+}
+
+static inline int source_below(const source *f, const char *key)
+{
+    size_t n = strlen(key);
+    return !n || (!strncmp(f->member, key, n) && (!f->member[n] || f->member[n] == '.'));
+}
+
 static inline const char *source_split(fd_arena *a, const char *name, const char **member)
 {
     struct stat s;
@@ -2299,15 +2324,8 @@ static inline source source_open(fd_arena *a, const char *name)
         read_fail(a->st, FD_EDATA, path, NULL, "holds several arrays: name one, as in %.100s:%.60s; it has %s",
                   path, f->member, source_names(all, text, sizeof text));
     else if (f && f->why) read_fail(a->st, FD_EDATA, path, f->member, "%s", f->why);
-    if (f && f->packed.size && !a->st->code) {
-        f->data = f->method == READ_ZLIB
-                ? read_inflate(a, path, f->member, &f->packed, f->method, f->size)
-                : zip_unpack(a, path, f->member, &f->packed, f->method, f->size, f->crc);
-        read_bytes b = f->data;
-        if (f->parse && !a->st->code) f->parse(*a, &b, b.size, f);
-        if (f->why) read_fail(a->st, FD_EDATA, path, f->member, "%s", f->why);
-    }
-    if (!a->st->code) {
+    if (f) source_load(a, f);
+    if (f && !a->st->code) {
         f->data.map = map;
         return *f;
     }
@@ -2316,12 +2334,61 @@ static inline source source_open(fd_arena *a, const char *name)
     return none;
 }
 
+static inline void source_load(fd_arena *a, source *f)
+{
+    if (f->why) read_fail(a->st, FD_EDATA, f->path, f->member, "%s", f->why);
+    if (a->st->code || !f->packed.size) return;
+    read_map *map = f->data.map;
+    read_bytes b = f->method == READ_ZLIB
+                 ? read_inflate(a, f->path, f->member, &f->packed, f->method, f->size)
+                 : zip_unpack(a, f->path, f->member, &f->packed, f->method, f->size, f->crc);
+    if (a->st->code) return;
+    f->data = b;
+    if (f->parse) f->parse(*a, &b, b.size, f);
+    f->data.map = map;
+    if (f->why) read_fail(a->st, FD_EDATA, f->path, f->member, "%s", f->why);
+}
+
+static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data)
+{
+    fd_tensors r = { 0, 0, NULL, NULL };
+    const char *key = "", *path = source_split(a, name, &key);
+    source *all = path ? source_list(a, path) : NULL;
+    size_t n = strlen(key);
+    int count = 0;
+    for (source *f = all; f; f = f->next) count++;
+    r.tensor = fd_new(a, fd_tensor, count);
+    for (source *f = all; f && !a->st->code; f = f->next) {
+        fd_tensor *t = r.tensor + r.count;
+        char kind = f->parts ? f->part[0].type->kind : 0;
+        if (!source_below(f, key) || (n && !f->member[n])) continue;
+        if (f->why || !strchr("fg", kind) || !kind || f->files) continue;
+        t->name = f->member + n + (n > 0);
+        t->nd = f->nd;
+        memcpy(t->n, f->n, sizeof t->n);
+        r.count++;
+        if (!data) continue;
+        ptrdiff_t size = source_count(f);
+        t->x = fd_raw(a, fd_real, size);
+        fd_arena scratch = *a;
+        source_load(&scratch, f);
+        if (t->x && !a->st->code) source_some(f, 0, size, t->x, NULL, scratch);
+    }
+    if (all && !r.count)
+        read_fail(a->st, FD_EDATA, path, NULL, n ? "it has no numbers below '%.60s'"
+                                                 : "it has no real numbers%.0s", key);
+    source_close(all);
+    return r;
+}
+
 static inline ptrdiff_t source_slab(const source *f)
 {
     ptrdiff_t n = 1;
     for (int i = 1; i < f->nd; i++) n *= f->n[i];
     return n;
 }
+
+static inline ptrdiff_t source_count(const source *f) { return (f->nd ? f->n[0] : 1) * source_slab(f); }
 
 /* source_run -- n numbers of a part, from the element of the given index on, along the last axis. */
 static inline int source_run(const source *f, int part, uint64_t at, ptrdiff_t step, ptrdiff_t n,
@@ -2344,50 +2411,61 @@ static inline int source_run(const source *f, int part, uint64_t at, ptrdiff_t s
 
 enum { READ_RUN = 512 };                   /* numbers that are converted at a time */
 
-/* source_get -- numbers to x, or where x is NULL to y. */
+static inline void source_some(const source *f, ptrdiff_t from, ptrdiff_t count, fd_real *x, double *y,
+                               fd_arena scratch)
+{
+    double buf[READ_RUN];
+    int nd = f->nd - (f->parts == 2), plain = f->parts == 1, index[FD_MAXD] = { 0 };
+    const read_type *t = f->part[0].type;
+    ptrdiff_t last = 1;
+    if (scratch.st->code || !count) return;
+    if (from < 0 || count < 0 || from > source_count(f) || count > source_count(f) - from) {
+        FD_FAIL(scratch.st, FD_EARG, "source_read", "not in the array: first, count", from, count);
+        return;
+    }
+    for (int i = nd; i--; last *= f->n[i])
+        plain &= f->n[i] < 2 || f->part[0].stride[i] == last * t->size;
+    from /= f->parts;
+    count /= f->parts;
+    last = plain || !nd ? count : f->n[nd - 1];
+    for (int part = 0; part < f->parts; part++) {
+        const ptrdiff_t *stride = f->part[part].stride;
+        ptrdiff_t step = plain || !nd ? t->size : stride[nd - 1], k = from;
+        for (int d = nd; d--; k /= f->n[d]) index[d] = (int)(k % f->n[d]);
+        for (ptrdiff_t i = 0, m; i < count; i += m) {
+            uint64_t at = f->part[part].at + (plain ? (uint64_t)(from + i) * (uint64_t)t->size : 0);
+            for (int d = 0; d < nd && !plain; d++) at += (uint64_t)index[d] * (uint64_t)stride[d];
+            m = count - i < READ_RUN ? count - i : READ_RUN;
+            if (!plain && nd && m > last - index[nd - 1]) m = last - index[nd - 1];
+            if (!source_run(f, part, at, step, m, buf)) {
+                read_fail(scratch.st, FD_EIO, f->path, f->member, "cannot be read");
+                return;
+            }
+            for (ptrdiff_t e = 0, j = i * f->parts + part; e < m; e++, j += f->parts)
+                if (x) x[j] = (fd_real)buf[e];
+                else y[j] = buf[e];
+            if (plain || !nd) continue;
+            index[nd - 1] += (int)m;
+            for (int d = nd - 1; d > 0 && index[d] == f->n[d]; d--) { index[d] = 0; index[d - 1]++; }
+        }
+    }
+}
+
+/* source_get -- numbers of the first axis to x, or where x is NULL to y. */
 static inline void source_get(const source *f, ptrdiff_t first, ptrdiff_t count, fd_real *x, double *y,
                               fd_arena scratch)
 {
-    double buf[READ_RUN];
-    ptrdiff_t slab = source_slab(f), total = count * slab, lead = 1;
-    int nd = f->nd - (f->parts == 2), index[FD_MAXD + 1] = { 0 }, plain = f->parts == 1;
-    const read_type *t = f->part[0].type;
-    if (scratch.st->code || !total) return;
-    if (first < 0 || count < 0 || first + count > (f->nd ? f->n[0] : 1)) {
+    ptrdiff_t slab = source_slab(f), n = f->nd ? f->n[0] : 1;
+    if (scratch.st->code) return;
+    if (first < 0 || count < 0 || first > n || count > n - first) {
         FD_FAIL(scratch.st, FD_EARG, "source_read", "not in the array: first, count", first, count);
         return;
     }
-    for (int i = nd; i--; lead *= f->n[i]) plain &= f->n[i] < 2 || f->part[0].stride[i] == lead * t->size;
-    if (f->files) {
-        double *one = x ? fd_raw(&scratch, double, slab) : NULL;
-        if (x && !one) return;
-        for (ptrdiff_t i = 0; i < count; i++) {
-            read_picture(f, (int)(first + i), x ? one : y + i * slab, scratch);
-            for (ptrdiff_t j = 0; x && j < slab; j++) x[i * slab + j] = (fd_real)one[j];
-        }
-        return;
-    }
-    for (int part = 0; part < f->parts; part++) {
-        ptrdiff_t n = total / f->parts, row = plain || !nd ? n : f->n[nd - 1];
-        ptrdiff_t step = plain || !nd ? t->size : f->part[part].stride[nd - 1];
-        if (nd) index[0] = (int)first;
-        if (nd == 1 && !plain) row = n;
-        for (ptrdiff_t i = 0; i < n; i += row) {
-            uint64_t at = f->part[part].at;
-            if (plain) at += (uint64_t)(first * slab) * (uint64_t)t->size;
-            else for (int d = 0; d < nd - (nd > 1); d++)
-                at += (uint64_t)index[d] * (uint64_t)f->part[part].stride[d];
-            for (ptrdiff_t j = 0; j < row; j += READ_RUN) {
-                ptrdiff_t m = row - j < READ_RUN ? row - j : READ_RUN, k = (i + j) * f->parts + part;
-                if (!source_run(f, part, at + (uint64_t)(j * step), step, m, buf)) {
-                    read_fail(scratch.st, FD_EIO, f->path, f->member, "cannot be read");
-                    return;
-                }
-                if (x) for (ptrdiff_t e = 0; e < m; e++) x[k + e * f->parts] = (fd_real)buf[e];
-                else for (ptrdiff_t e = 0; e < m; e++) y[k + e * f->parts] = buf[e];
-            }
-            for (int d = nd - 1; d-- > 0; index[d] = 0) if (++index[d] < f->n[d]) break;
-        }
+    if (!f->files) { source_some(f, first * slab, count * slab, x, y, scratch); return; }
+    double *one = x ? fd_raw(&scratch, double, slab) : NULL;
+    for (ptrdiff_t i = 0; i < count && !scratch.st->code; i++) {
+        read_picture(f, (int)(first + i), x ? one : y + i * slab, scratch);
+        for (ptrdiff_t j = 0; x && j < slab; j++) x[i * slab + j] = (fd_real)one[j];
     }
 }
 
