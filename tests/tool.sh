@@ -672,6 +672,8 @@ shape_of 5,1,9,9 '^5 functions of 1 channel on 9x9 .axes: function, channel, y, 
 shape_of 5,8,8,8 '^5 functions on 8x8x8 .axes: function, z, y, x.'; shape_of 5,28,28 '^5 functions on 28x28 '; shape_of 5,64 '^5 functions on 64 '; shape_of 5,3 '^5 functions on 3 '
 shape_of 5,3,3 '^5 functions on 3x3 '; shape_of 5,3,6,6,6 '^5 functions of 3 channels on 6x6x6 '; shape_of 5,6,6,6,6 '--channels last: 6 channels on 6x6x6; first: 6 channels on 6x6x6$'
 shape_of 5,8,8,2 '^5 functions of 2 channels on 8x8 ' --channels last; shape_of 5,8,8,2 '^5 functions on 8x8x2 ' --channels none; shape_of 5,8,8,2 '^5 functions of 8 channels on 8x2 ' --channels first
+shape_of 0,8 'it is empty: axis 0 has length 0'; shape_of 5,8,0 'it is empty: axis 2 has length 0'
+echo 5 | npy '<f4' 1 | sed 's/(1,)/()  /' >s.npy; bad 1 's.npy: shape ..: expected' train --data s.npy
 shape_of 5,70,8 'expected \[functions\]\[channels\]\[grid\], a grid of 1 to 3 axes and up to 64 channels' --channels first
 shape_of 5,8 'with --data first, last or none' --channels 2
 bad 2 '--channels: last is for --data' noise --grid 8 --channels last

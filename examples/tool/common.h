@@ -197,7 +197,7 @@ typedef struct { const topic *t; int row; double v[KEYS]; } spec;       /* choic
 #define PIXEL { "unit", "domain|pixel", "of kappa; pixel, as released: a law for each grid", 0, 0 }
 #define TMIN { "tmin", "0", "time at which samplers end; 0: the process's own", 0, BIG }
 
-static topic t_cov = { "cov", "covariance of the noise", {
+static topic t_cov = { "cov", "covariance of the noise, in units of the data as normalised", {
     { "white", "s^2 on all modes up to kmax waves", {
         { "s", "1", "standard deviation of a mode", 0, BIG },
         { "kmax", "0", "0: all; then not a law on function space", 0, 1e6 } } },
@@ -801,7 +801,7 @@ static const option options[] = {
     { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
     { "cov", "SPEC", "band", TRAIN | DEMO | CONVERT, O_SPEC, AT(cov), &t_cov, 0, 0,
-      "covariance of the noise, for normalised data (fd help cov)" },
+      "covariance of the noise (fd help cov)" },
     { "target", "SPEC", "matern:nu=2.5,l=0.3", CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(target), &t_cov, 0, 0,
       "covariance of the data" },
     { "process", "SPEC", "vp", CERTIFY | CONVERT | LOGLIK, O_SPEC, AT(process), &t_process, 0, 0,
@@ -2390,13 +2390,14 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
 }
 
 /* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s or every
- * o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before. A loss that explodes
- * ends the run and leaves the file as it was when the loss was last near its least. Returns the signal, or 0. */
+ * o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before. Three losses in a row
+ * of a million times the least mean have exploded: that ends the run, and the file is as it was when the loss of
+ * its weights was last near the least. Returns the signal, or 0. */
 static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
 {
-    enum { SOON = 2, LATER = 30, EARLY = 10 };
+    enum { SOON = 2, LATER = 30, EARLY = 10, STRIKES = 3 };
     fd_status *st = a.st;
-    int first = k->opt->step, steps = k->opt->how.steps, saves = 0, exploded = 0, told = o->quiet || o->budget > 0;
+    int first = k->opt->step, steps = k->opt->how.steps, saves = 0, last = first, strikes = 0, told = o->quiet || o->budget > 0;
     double begin, smooth = 0, least = INFINITY, saved;
     dataset near = *d;
     int *perm = fd_raw(&a, int, d->m);
@@ -2420,12 +2421,13 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         batch_draw(&q, k, &near, o, opt->step, a);
         double rate = fd_opt_rate(opt, opt->step + 1), loss = step_grad(k, o, &q, a);
         int ran = opt->step - first + 1;
-        exploded = !st->code && !(loss <= 1e6 * least);
-        if (exploded) break;
-        if (o->out && opt->step > first && loss < 10 * least             /* of weights that are still good */
-            && (o->save ? opt->step % o->save == 0 : now() - saved > (saves ? LATER : SOON))) {
+        int due = o->save ? opt->step / o->save > last / o->save : now() - saved > (saves ? LATER : SOON);
+        strikes = st->code || loss <= 1e6 * least ? 0 : loss < INFINITY ? strikes + 1 : STRIKES;
+        if (strikes == STRIKES) break;
+        if (o->out && due && opt->step > last && loss < 10 * least) {    /* these weights are still good */
             kit_save(st, o->out, k, o, a);
             saved = now();
+            last = opt->step;
             saves++;
         }
         double norm = fd_opt_step(opt, k->net, st);
@@ -2433,7 +2435,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         spent = now() - begin;
         curve_add(c, (double[]){ opt->step, loss, norm, rate, spent });
         smooth += fmax(0.02, 1.0 / ran) * (loss - smooth);
-        if (loss > 0) least = fmin(least, fmax(smooth, loss));
+        if (loss > 0 && !strikes) least = fmin(least, fmax(smooth, loss));
         done = o->budget > 0 ? fmin(1, spent / o->budget) : (double)ran / (o->steps - first);
         progress("step", opt->step, done, smooth, ran * o->batch / spent,
                  o->budget > 0 ? o->budget - spent : (o->steps - opt->step) * spent / ran);
@@ -2448,7 +2450,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
-    if (exploded || (st->code == FD_ENAN && !(smooth < 10 * least)))
+    if (strikes == STRIKES || (st->code == FD_ENAN && !(smooth < 10 * least)))
         die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s", k->opt->step + 1, least,
             saves ? "the last good model is in " : "no model was written", saves ? o->out : "");
     fd_status why = *st;
