@@ -807,7 +807,16 @@ static void mat_part(const mat_job *g, const mat_plan *q, int t, fd_real *pack)
                   g->C + (q->i0 + ib) * g->ldc + jb, g->ldc, g->add, pack);
 }
 
-static void mat_run(const mat_job *g, int threads, fd_arena scratch)
+/* C = beta C, where that is not left to the sum, which sets C if beta = 0 */
+static void mat_scale(int m, int n, double beta, int set, fd_real *C, ptrdiff_t ldc)
+{
+    if (beta == 0 && !set) return;
+    for (int i = 0; beta != 1 && i < m; i++)
+        for (int j = 0; j < n; j++)
+            C[i * ldc + j] = beta == 0 ? 0 : (fd_real)beta * C[i * ldc + j];
+}
+
+static void mat_run(const mat_job *g, double beta, int threads, fd_arena scratch)
 {
     mat_plan q = { 0 };
     const double work = (double)g->m * g->n * g->k;
@@ -820,7 +829,8 @@ static void mat_run(const mat_job *g, int threads, fd_arena scratch)
     const ptrdiff_t size = mat_size(g->ta, g->m, g->n, g->k);
     if (q.slabs > 1) q.part = fd_raw(&scratch, fd_real, (ptrdiff_t)q.slabs * chunk * g->n);
     fd_real *pack = fd_raw(&scratch, fd_real, size * threads);
-    if (!pack) return;
+    if (!pack) return;                                    /* C is as it was */
+    mat_scale(g->m, g->n, beta, 0, g->C, g->ldc);
 
     for (q.i0 = 0; q.i0 < g->m; q.i0 += chunk) {
         q.m = g->m - q.i0 < chunk ? g->m - q.i0 : chunk;
@@ -842,16 +852,6 @@ static void mat_run(const mat_job *g, int threads, fd_arena scratch)
     }
 }
 
-/* C = beta C, where that is not left to the sum; returns whether the sum adds to C */
-static int mat_scale(int m, int n, double beta, int set, fd_real *C, ptrdiff_t ldc)
-{
-    if (beta == 0 && !set) return 0;
-    for (int i = 0; beta != 1 && i < m; i++)
-        for (int j = 0; j < n; j++)
-            C[i * ldc + j] = beta == 0 ? 0 : (fd_real)beta * C[i * ldc + j];
-    return 1;
-}
-
 static int mat_check(const char *where, fd_status *st, int ta, int tb, int m, int n, int k, int lda,
                      int ldb, int ldc)
 {
@@ -871,9 +871,9 @@ void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A
 {
     if (mat_check("fd_gemm", scratch.st, ta, tb, m, n, k, lda, ldb, ldc) || !m || !n) return;
     const int empty = !k || alpha == 0;
-    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha,
-                        mat_scale(m, n, beta, empty, C, ldc), C };
-    if (!empty) mat_run(&g, threads_most(), scratch);
+    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha, beta != 0, C };
+    if (empty) mat_scale(m, n, beta, 1, C, ldc);
+    else mat_run(&g, beta, threads_most(), scratch);
 }
 
 /* product i of a batch, in one piece */
@@ -1318,10 +1318,15 @@ void fd_laplace(const fd_space *s, double *mu, fd_arena scratch)
 
 /* how to transform grids of a space: sign -1 is x -> u, +1 is u -> x. f[a][j]: the factor of mode j
  * on axis a; last: f of the last axis as fd_real; edge: is any factor not 1? fill, where there is one,
- * makes the modes of m grids from number `at` on, factors included, instead of reading them. */
+ * makes the modes of m grids from number `at` on, factors included, instead of reading them. The first
+ * `alone` blocks of grids come one after another, the others in `threads`, with `need` of the `size` bytes of mem each. */
 typedef struct {
     const fd_space *s;
-    int sign, edge;
+    int sign, edge, threads;
+    ptrdiff_t count, block, alone;
+    size_t need, size;
+    char *mem;
+    fd_status *st;                      /* one for each thread */
     const double *f[3];
     const fd_real *last;
     void (*fill)(const void *self, ptrdiff_t at, ptrdiff_t m, fd_real *y);
@@ -1372,43 +1377,32 @@ static void grid_block(const grid_how *how, ptrdiff_t at, ptrdiff_t m, const fd_
     if (how->sign < 0 && how->edge) grid_factors(how, m, y, y);
 }
 
-/* `count` grids, y may be x, in blocks that stay in the cache from one axis to the next. Threads
- * take blocks (the calls along an axis are too small to share), each with an arena of its own, as
- * large as the first block turns out to need. */
-static void grid_run(const grid_how *how, ptrdiff_t count, const fd_real *x, fd_real *y, fd_arena scratch)
+/* Grids are transformed in blocks that stay in the cache from one axis to the next. Threads take
+ * blocks (the calls along an axis are too small to share), each with an arena of its own. All memory is
+ * taken before the first number is written: what lacks it leaves its output as it was. */
+
+enum { GRID_BLOCK = 16384 };            /* points of a block, where one grid has fewer */
+
+/* bytes of scratch for a block, on that many threads */
+static size_t grid_need(const grid_how *how, int threads)
 {
-    const ptrdiff_t P = how->s->points, block = P < 16384 ? 16384 / P : 1;
-    const ptrdiff_t blocks = (count + block - 1) / block;
-    const int threads = threads_most() < blocks ? threads_most() : (int)blocks;
-    fd_status *st = threads > 1 ? fd_new(&scratch, fd_status, threads) : NULL;
-    if (!st) {
-        for (ptrdiff_t i = 0; i < count && !scratch.st->code; i += block)
-            grid_block(how, i, count - i < block ? count - i : block, x, y, scratch);
-        return;
+    const fd_space *s = how->s;
+    size_t need = 0;
+    ptrdiff_t after = s->points;
+    for (int a = 0; a < s->nd; a++) {
+        const fd_fft *p = how->sign < 0 ? s->to[a] : s->from[a];
+        after /= s->n[a];
+        size_t own = fd_fft_room(p, after == 1 ? how->block * s->points / s->n[a] : after, after, threads);
+        if (own > need) need = own;
     }
-    const size_t left = (size_t)(scratch.end - scratch.beg);
-    st[0].low = left;
-    grid_block(how, 0, block, x, y, (fd_arena){ scratch.beg, scratch.end, st });
-    const size_t need = (left - st[0].low + 63) / 64 * 64;
-    char *mem = st[0].code ? NULL : fd_raw(&scratch, char, need * (size_t)threads);
-    if (mem) {
-        FD_PARALLEL
-        for (int t = 0; t < threads; t++) {
-            fd_arena own = { mem + (size_t)t * need, mem + (size_t)(t + 1) * need, st + t };
-            ptrdiff_t rest = blocks - 1, end = 1 + rest * (t + 1) / threads;
-            for (ptrdiff_t k = 1 + rest * t / threads; k < end; k++)
-                grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y, own);
-        }
-    }
-    for (int t = 0; t < threads; t++)
-        fd_fail_as(scratch.st, &st[t]);
+    return (need + 63) / 64 * 64;
 }
 
-/* the factors of single modes */
-static grid_how grid_plan(const fd_space *s, int sign, fd_arena *a)
+/* How to transform `count` grids: the factors of single modes, and the memory. */
+static grid_how grid_plan(const fd_space *s, int sign, ptrdiff_t count, fd_arena *a)
 {
     const double root = sign < 0 ? sqrt(.5) : sqrt(2);
-    grid_how how = { .s = s, .sign = sign };
+    grid_how how = { .s = s, .sign = sign, .count = count };
     fd_real *last = fd_raw(a, fd_real, s->n[s->nd - 1]);
     for (int i = 0; i < s->nd; i++) {
         double *g = fd_raw(a, double, s->n[i]);
@@ -1421,14 +1415,45 @@ static grid_how grid_plan(const fd_space *s, int sign, fd_arena *a)
         how.f[i] = g;
     }
     how.last = last;
+    how.block = s->points < GRID_BLOCK ? GRID_BLOCK / s->points : 1;
+    if (how.block > count) how.block = count;
+    const ptrdiff_t blocks = (count + how.block - 1) / how.block;
+    how.threads = threads_most() < blocks ? threads_most() : (int)blocks;
+    /* of large grids the threads share what is left over, too: along its axes */
+    how.alone = how.threads == 1 ? blocks : s->points < 2 * GRID_BLOCK ? 0 : blocks % how.threads;
+    how.need = grid_need(&how, 1);
+    how.size = how.need * (size_t)how.threads;
+    if (how.alone && grid_need(&how, threads_most()) > how.size) how.size = grid_need(&how, threads_most());
+    if (how.threads > 1) how.st = fd_new(a, fd_status, how.threads);
+    how.mem = fd_raw(a, char, how.size);
     return how;
+}
+
+/* all grids of a plan, y may be x */
+static void grid_run(const grid_how *how, const fd_real *x, fd_real *y, fd_status *st)
+{
+    const ptrdiff_t count = how->count, block = how->block, rest = (count + block - 1) / block - how->alone;
+    const int threads = how->threads;
+    if (st->code) return;
+    fd_arena all = { how->mem, how->mem + how->size, st };
+    for (ptrdiff_t k = 0; k < how->alone; k++)
+        grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y, all);
+    if (!rest) return;
+    FD_PARALLEL
+    for (int t = 0; t < threads; t++) {
+        fd_arena own = { how->mem + (size_t)t * how->need, how->mem + (size_t)(t + 1) * how->need, how->st + t };
+        ptrdiff_t end = how->alone + rest * (t + 1) / threads;
+        for (ptrdiff_t k = how->alone + rest * t / threads; k < end; k++)
+            grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y, own);
+    }
+    for (int t = 0; t < threads; t++) fd_fail_as(st, &how->st[t]);
 }
 
 static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const fd_real *x, fd_real *y,
                            fd_arena scratch)
 {
-    const grid_how how = grid_plan(s, sign, &scratch);
-    if (!scratch.st->code) grid_run(&how, count, x, y, scratch);
+    const grid_how how = grid_plan(s, sign, count, &scratch);
+    grid_run(&how, x, y, scratch.st);
 }
 
 void fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch)
@@ -1507,16 +1532,17 @@ void fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real 
         FD_FAIL(scratch.st, FD_ESHAPE, "fd_resample", "channels differ", from->ch, to->ch);
         return;
     }
+    const grid_how how = grid_plan(to, 1, (ptrdiff_t)b * to->ch, &scratch);
     fd_real *u = fd_raw(&scratch, fd_real, b * fd_size(from));
     fd_to_modes(from, b, x, u, scratch);
     if (scratch.st->code) return;
     fd_modes_between(from, to, b, u, y);
-    fd_from_modes(to, b, y, y, scratch);
+    grid_run(&how, y, y, scratch.st);
 }
 
 double fd_inner(const fd_space *s, const fd_real *x, const fd_real *y)
 {
-    if (!space_is(s) || !x || !y) return 0;
+    if (!space_is(s) || !x || !y) return NAN;
     double sum = 0;
     for (int c = 0; c < s->ch; c++)
         for (ptrdiff_t i = 0, at = c * s->points; i < s->points; i++, at++)
@@ -1704,17 +1730,19 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
     return c;
 }
 
-/* mean[ch][points] of m functions, in double; out: the same as fd_real, or NULL */
-static void cov_mean(const fd_space *s, int m, const fd_real *x, double *mean, fd_real *out)
+/* mean[ch][points] of m functions, in double; cov_mean_out: as the caller gets it, once nothing can fail */
+static void cov_mean(const fd_space *s, int m, const fd_real *x, double *mean)
 {
     ptrdiff_t size = fd_size(s);
     memset(mean, 0, (size_t)size * sizeof *mean);
     for (int i = 0; i < m; i++)
         for (ptrdiff_t k = 0; k < size; k++) mean[k] += (double)x[i * size + k];
-    for (ptrdiff_t k = 0; k < size; k++) {
-        mean[k] /= m;
-        if (out) out[k] = (fd_real)mean[k];
-    }
+    for (ptrdiff_t k = 0; k < size; k++) mean[k] /= m;
+}
+
+static void cov_mean_out(const fd_space *s, const double *mean, fd_real *out)
+{
+    for (ptrdiff_t k = 0; out && k < fd_size(s); k++) out[k] = (fd_real)mean[k];
 }
 
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
@@ -1734,7 +1762,7 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
     fd_real *u = fd_raw(&scratch, fd_real, CHUNK * size);
     if (!u) return NULL;
     lam = c->lam;
-    cov_mean(s, m, x, mid, mean);
+    cov_mean(s, m, x, mid);
     for (int i = 0; i < m; i += CHUNK) {
         int b = m - i < CHUNK ? m - i : CHUNK;
         for (ptrdiff_t k = 0; k < b * size; k++)
@@ -1763,6 +1791,7 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
     }
     for (ptrdiff_t k = 0; k < s->modes; k++)
         if (!fd_mode(s, k, j) && lam[k] < floor * top) lam[k] = floor * top;
+    cov_mean_out(s, mid, mean);
     return c;
 }
 
@@ -1803,7 +1832,7 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
             return NULL;
         }
     }
-    cov_mean(s, m, x, mid, mean);
+    cov_mean(s, m, x, mid);
     for (ptrdiff_t r = 0; r < R; r++)                             /* Y [S][K]: Y or its transpose */
         for (ptrdiff_t i = 0; i < P; i++)
             Y[R < P ? r * K + i : i * K + r]
@@ -1837,6 +1866,7 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
         c->lam[k] = w[k];
     }
     c->s.modes = k;
+    cov_mean_out(s, mid, mean);
     return c;
 }
 
@@ -1884,14 +1914,16 @@ void fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, 
     ptrdiff_t n = s->modes, m = (ptrdiff_t)b * s->ch;
     double *f = fd_raw(&scratch, double, n);
     fd_real *u = s->nd && p >= 0 ? y : fd_raw(&scratch, fd_real, m * n);
+    const grid_how back = s->nd ? grid_plan(s, 1, m, &scratch) : (grid_how){ .s = NULL };
     fd_to_modes(s, b, x, u, scratch);
-    if (!f || !u || scratch.st->code) return;
+    if (scratch.st->code) return;
     for (int i = 0; p < 0 && i < b; i++)
         if (!cov_reaches(c, x + i * fd_size(s), u + i * s->ch * n, "fd_cov_pow", scratch)) return;
     for (ptrdiff_t k = 0; k < n; k++) f[k] = c->lam[k] > 0 ? pow(c->lam[k], p) : 0;
     for (ptrdiff_t r = 0; r < m; r++)
         for (ptrdiff_t k = 0; k < n; k++) u[r * n + k] = (fd_real)((double)u[r * n + k] * f[k]);
-    fd_from_modes(s, b, u, y, scratch);
+    if (s->nd) grid_run(&back, u, y, scratch.st);
+    else fd_from_modes(s, b, u, y, scratch);
 }
 
 /* what to draw: the standard deviation of mode k is sd[k], or where sd is NULL sqrt(lam_k) */
@@ -1965,7 +1997,7 @@ void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_are
         fd_from_modes(s, b, u, x, scratch);
         return;
     }
-    grid_how how = grid_plan(s, 1, &scratch);                 /* sd: with the factors of the transform */
+    grid_how how = grid_plan(s, 1, (ptrdiff_t)b * s->ch, &scratch);       /* sd: with the factors of the transform */
     fd_real *sd = fd_raw(&scratch, fd_real, s->modes);
     if (!sd) return;
     for (ptrdiff_t k = 0; k < s->modes; k++) {
@@ -1977,24 +2009,25 @@ void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_are
     }
     how.fill = cov_draw_fill;
     how.self = &(cov_draws){ c, r, first, sd };
-    grid_run(&how, (ptrdiff_t)b * s->ch, x, x, scratch);
+    grid_run(&how, x, x, scratch.st);
 }
 
 double fd_cov_trace(const fd_cov *c)
 {
+    if (!c) return NAN;
     double sum = 0;
-    for (ptrdiff_t k = 0; c && k < c->s.modes; k++) sum += c->lam[k];
+    for (ptrdiff_t k = 0; k < c->s.modes; k++) sum += c->lam[k];
     return sum;
 }
 
 double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch)
 {
-    if (!c || !x || scratch.st->code) return 0;
+    if (!c || !x || scratch.st->code) return NAN;
     ptrdiff_t n = c->s.modes;
     double sum = 0;
     fd_real *u = fd_raw(&scratch, fd_real, c->s.ch * n);
     fd_to_modes(&c->s, 1, x, u, scratch);
-    if (!u || scratch.st->code || !cov_reaches(c, x, u, "fd_cov_norm2", scratch)) return 0;
+    if (!u || scratch.st->code || !cov_reaches(c, x, u, "fd_cov_norm2", scratch)) return NAN;
     for (ptrdiff_t k = 0; k < c->s.ch * n; k++)
         if (c->lam[k % n] > 0) sum += (double)u[k] * (double)u[k] / c->lam[k % n];
     return sum;
@@ -3411,6 +3444,7 @@ void fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e
     }
     ptrdiff_t modes = s->modes, per = s->ch * modes;
     int *bin = fd_raw(&scratch, int, modes);
+    double *sum = fd_new(&scratch, double, bins > 0 ? bins : 0);
     fd_real *u = fd_raw(&scratch, fd_real, MET_BATCH * per);
     if (!u) return;
     for (ptrdiff_t k = 0; k < modes; k++) {
@@ -3424,12 +3458,13 @@ void fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e
         }
         bin[k] = (int)floor(sqrt(k2) + 0.5);
     }
-    for (int j = 0; j < bins; j++) e[j] = 0;
     for (int i = 0; i < b; i += MET_BATCH) {
         met_modes(s, b, x, i, u, scratch);
+        if (scratch.st->code) return;
         for (ptrdiff_t k = 0; k < per * (b - i < MET_BATCH ? b - i : MET_BATCH); k++)
-            if (bin[k % modes] < bins) e[bin[k % modes]] += (double)u[k] * (double)u[k] / b;
+            if (bin[k % modes] < bins) sum[bin[k % modes]] += (double)u[k] * (double)u[k] / b;
     }
+    for (int j = 0; j < bins; j++) e[j] = sum[j];
 }
 
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y)
@@ -3562,6 +3597,7 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
             met_direction(s, fd_stream(r, 'w', (uint32_t)(from + p)), dir + p * size);
         fd_gemm(0, 1, k, m, (int)size, 1, dir, (int)size, x, (int)size, 0, px, m, scratch);
         fd_gemm(0, 1, k, n, (int)size, 1, dir, (int)size, y, (int)size, 0, py, n, scratch);
+        if (scratch.st->code) return NAN;
         MET_EACH(p, k, 30.0 * k * (m + n),
                  w2[p] = met_line(m, px + p * m, n, py + p * n, buf + threads_this() * own));
         for (int p = 0; p < k; p++) total += w2[p];
@@ -3617,6 +3653,7 @@ double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, co
     if (!w) return NAN;
     fd_to_modes(&c->s, m, x, ux, scratch);
     fd_to_modes(&c->s, n, y, uy, scratch);
+    if (scratch.st->code) return NAN;
     met_moments(m, p, ux, mx, Sx);
     met_moments(n, p, uy, my, Sy);
     double total = 0;

@@ -25,7 +25,8 @@
  *             arena; `fd_arena scratch` by value: used during the call, free again on return.
  *   errors    the first failure sticks in fd_status; every function accepts the NULL of a failed
  *             constructor and does nothing once a failure is recorded, so one test at the end of a
- *             chain is enough.
+ *             chain is enough. A function of sections 3 to 7, 14 and 15 that fails leaves its output as
+ *             it was; one that returns a number then returns NAN.
  *   threads   work is split over independent outputs only; results do not depend on the number of
  *             threads or on how a batch is split. Called within a parallel region, a function runs
  *             on the calling thread alone. Plans, spaces, covariances, processes and models are
@@ -236,13 +237,15 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
 /* fd_cholesky -- A = L L^T in place, lower triangle, the upper one is set to 0; row-major n x n, in
- * double. FD_EDATA, with the row, where A is not positive definite; no jitter is added. */
+ * double. FD_EDATA, with the row, where A is not positive definite: the rows before it are then those of L.
+ * No jitter is added. */
 int  fd_cholesky(fd_status *st, int n, double *A);
 /* fd_solve_lower -- x = L^-1 x, or with trans = 1 x = L^-T x. */
 void fd_solve_lower(int n, const double *L, int trans, double *x);
 /* fd_eigen -- symmetric A = V diag(w) V^T (Householder tridiagonalisation, implicit QL): w in
  * descending order, row i of V (n x n, row-major) is the eigenvector of w[i]; A is overwritten.
- * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if QL does not end. */
+ * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if an entry is not finite, or
+ * if QL does not end, where A, w and V are lost. */
 int  fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch);
 
 /* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------- *
@@ -304,7 +307,7 @@ void      fd_modes_between(const fd_space *from, const fd_space *to, int b, cons
  * transforms after 3.68 lack k. */
 void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
                       fd_arena scratch);
-/* fd_inner -- <x, y> of two functions, summed over channels. */
+/* fd_inner -- <x, y> of two functions, summed over channels; NAN on a failed space. */
 double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
 
 /* ---- 7. Covariance operators ---------------------------------------------------------------------- *
@@ -376,9 +379,10 @@ void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y
 void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
 void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);
-/* fd_cov_trace -- Tr C of one channel, sum lam_k. */
+/* fd_cov_trace -- Tr C of one channel, sum lam_k; NAN of NULL. */
 double fd_cov_trace(const fd_cov *c);
-/* fd_cov_norm2 -- <x, C^-1 x>, the squared Cameron-Martin norm of one function, all channels. */
+/* fd_cov_norm2 -- <x, C^-1 x>, the squared Cameron-Martin norm of one function, all channels. NAN where it
+ * failed, also as fd_cov_pow does with p < 0. */
 double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch);
 /* fd_cov_std -- pointwise standard deviation sqrt(sum_k lam_k e_k(x)^2), [points]. */
 void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
@@ -1165,7 +1169,7 @@ fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
-/* ---- 15. Metrics ---------------------------------------------------------------------------------------------- */
+/* ---- 15. Metrics: NAN where they fail, or after a failure -------------------------------------------------- */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
  * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. Differs from
@@ -1366,6 +1370,9 @@ FD_INLINE void vturn(fd_vec v[FD_W])
 #endif
     (void)v;
 }
+
+/* --- Transforms: bytes of scratch that fd_fft_run takes, on at most that many threads --- */
+size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads);
 
 /* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN: also
  * with chains for several vectors side by side, which gcc mixes only when told, where 16 registers are to do --- */

@@ -798,6 +798,43 @@ static void starved(fd_arena a)
     OK(st.code == FD_ENOMEM, "long sum");
 }
 
+static fd_real starve_A[40 * 4200], starve_B[4200 * 40];
+static void starve_product(const void *self, fd_real *C, fd_arena a)
+{
+    const int *k = self;
+    fd_gemm(0, 1, 33, 35, *k, 1.1, starve_A, *k, starve_B, *k, 0.7, C, 35, a);
+}
+static void starve_batch(const void *self, fd_real *C, fd_arena a)
+{
+    const int *k = self;
+    fd_gemm_batch(4, 0, 1, 8, 35, *k, 1.1, starve_A, *k, 8 * *k, starve_B, *k, 0, 0.7, C, 35, 8 * 35, a);
+}
+static void starve_eigen(const void *self, fd_real *out, fd_arena a)
+{
+    double A[49], w[7], V[49];
+    for (int i = 0; i < 49; i++) A[i] = (double)out[i], V[i] = (double)out[49 + i];
+    for (int i = 0; i < 7; i++) w[i] = (double)out[98 + i];
+    (void)self;
+    fd_eigen(a.st, 7, A, w, V, a);
+    for (int i = 0; i < 49; i++) out[i] = (fd_real)A[i], out[49 + i] = (fd_real)V[i];
+    for (int i = 0; i < 7; i++) out[98 + i] = (fd_real)w[i];
+}
+
+/* what lacks memory leaves its output as it was */
+static void untouched(void)
+{
+    static const int lengths[] = { 13, 300, 4200 };
+    fd_real C[33 * 35];
+    fd_normal(fd_seed(1), 40 * 4200, starve_A);
+    fd_normal(fd_seed(2), 40 * 4200, starve_B);
+    fd_normal(fd_seed(3), 33 * 35, C);
+    for (int i = 0; i < 3; i++) {
+        test_starve("fd_gemm", starve_product, &lengths[i], 33 * 35, C);
+        test_starve("fd_gemm_batch", starve_batch, &lengths[i], 4 * 8 * 35, C);
+    }
+    test_starve("fd_eigen", starve_eigen, NULL, 105, C);
+}
+
 void test_algebra(void)
 {
     fd_status st;
@@ -812,5 +849,6 @@ void test_algebra(void)
     cholesky(a);
     eigen(a);
     starved(a);
+    untouched();
     OK(!st.code, "arena");
 }
