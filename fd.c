@@ -11,6 +11,12 @@
  * Notation: m, n, k extents of a product; b samples, c channels; lam eigenvalues of a covariance.
  * Arrays are row-major. Sums that decide a result run in a fixed order: over 16 virtual lanes or in
  * plain double, so that neither vector width nor threads show in it. */
+#if !defined(FD_NO_STDIO) && (defined(__unix__) || defined(__APPLE__))
+#define FILE_POSIX                     /* open, fsync: see file_begin */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#endif
 #define FD_IMPL
 #include "fd.h"
 
@@ -75,6 +81,35 @@ static void core_put(core_text *t, const char *s)
     while (s && *s && t->at < t->end) *t->at++ = *s++;
 }
 
+/* text from elsewhere, as fd_escape has it; nothing of a sign that does not fit whole */
+static void core_put_safe(core_text *t, const char *s)
+{
+    static const char hex[] = "0123456789abcdef", from[] = "\n\t\r", to[] = "ntr";
+    for (; *s; s++) {
+        const unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+        const int high = c == 0xc2 && next >= 0x80 && next < 0xa0;           /* U+0080 to U+009f */
+        const char *k = strchr(from, *s);
+        char e[9] = { *s };
+        if (k) e[0] = '\\', e[1] = to[k - from];
+        else if (high || c < 0x20 || c == 0x7f) {
+            const unsigned v = high ? next : c;
+            e[0] = '\\'; e[1] = 'x'; e[2] = hex[v >> 4]; e[3] = hex[v & 15];
+        }
+        if ((ptrdiff_t)strlen(e) > t->end - t->at) break;
+        core_put(t, e);
+        s += high;
+    }
+}
+
+char *fd_escape(const char *s, char *buf, size_t size)
+{
+    if (!size) return buf;
+    core_text t = { buf, buf + size - 1 };
+    core_put_safe(&t, s);
+    *t.at = 0;
+    return buf;
+}
+
 static void core_put_int(core_text *t, long long v)
 {
     char digits[24], *p = digits + sizeof digits - 1;
@@ -99,7 +134,7 @@ int fd_explain(const fd_status *st, char *buf, size_t size)
         }
         if (st->name[0]) {
             core_put(&t, ": ");
-            core_put(&t, st->name);
+            core_put_safe(&t, st->name);
         }
     }
     *t.at = 0;
@@ -2070,12 +2105,19 @@ void fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch)
  *
  * A reader knows how many bytes are left and hands out none that are not there; every count that a
  * file claims is held against that number before it is used, so a lie costs an error and no memory.
- * A writer fills path.tmp in the same folder and renames it at the end, so that the name never
- * stands for half a file. Both report through the first failure of fd_status, with the file's name.
+ * A writer fills a file of its own beside the target, under a name that nothing had, and renames it at
+ * the end, when it is on the disk: so the target never stands for half a file, not after a crash and
+ * not where several write it at once (the last to end wins). Both report through the first failure of fd_status, with the file's name.
  * Malformed contents are FD_EDATA (too many axes: FD_ESHAPE), everything of the system FD_EIO. */
 #ifndef FD_NO_STDIO
 #include <limits.h>
 #include <stdio.h>
+#ifdef FILE_POSIX
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
 
 /* --- Reading and writing, checked --- */
 
@@ -2173,6 +2215,13 @@ static int file_seek(file_in *in, uint64_t at, uint64_t n)
     return 1;
 }
 
+/* leave out n bytes, which are there */
+static void file_skip(file_in *in, uint64_t n)
+{
+    if (!in->st->code && n && fseek(in->f, (long)n, SEEK_CUR)) file_fail(in, FD_EIO, "cannot read", NULL);
+    in->left -= n;
+}
+
 /* the number of elements of a shape whose bytes are all in the file; -1 with an error otherwise */
 static ptrdiff_t file_count(const file_in *in, int nd, const int n[], int size)
 {
@@ -2198,15 +2247,44 @@ static int file_packed(const file_in *in, const unsigned char *magic)
     return FD_OK;
 }
 
+/* A new file at o->tmp, or NULL; taken: the name is. With POSIX that is one step, which follows no link
+ * and opens nothing that is there. Plain C has no such step (C11's "wbx" is no mode of C99): a name where
+ * nothing can be read is taken for free, which two writers at the same instant may both find. */
+static FILE *file_new(file_out *o, int *taken)
+{
+#ifdef FILE_POSIX
+    const int fd = open(o->tmp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    *taken = fd < 0 && errno == EEXIST;
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (fd >= 0 && !f) { close(fd); remove(o->tmp); }
+    return f;
+#else
+    FILE *f = fopen(o->tmp, "rb");
+    *taken = f != NULL;
+    if (f) fclose(f);
+    return *taken ? NULL : fopen(o->tmp, "wb");
+#endif
+}
+
 static int file_begin(file_out *o, fd_status *st, const char *where, const char *path)
 {
     size_t n = strlen(path);
+    int taken = 1;
+    long own = 0;
     o->f = NULL; o->st = st; o->where = where; o->path = path; o->crc = NULL;
     if (st->code) return 0;
-    if (n + 5 > sizeof o->tmp) return fd_fail_name(st, FD_EIO, where, "name too long", path), 0;
+    if (n + 40 > sizeof o->tmp) return fd_fail_name(st, FD_EIO, where, "name too long", path), 0;
     memcpy(o->tmp, path, n);
-    memcpy(o->tmp + n, ".tmp", 5);
-    o->f = fopen(o->tmp, "wb");
+#ifdef FILE_POSIX
+    struct stat is;
+    if (!stat(path, &is) && !S_ISREG(is.st_mode) && !S_ISDIR(is.st_mode))
+        return fd_fail_name(st, FD_EIO, where, "a device or a pipe cannot be replaced by a file", path), 0;
+    own = (long)getpid();
+#endif
+    for (int i = 0; taken && i < 10000; i++) {
+        sprintf(o->tmp + n, ".%ld-%d.tmp", own, i);
+        o->f = file_new(o, &taken);
+    }
     if (!o->f) fd_fail_name(st, FD_EIO, where, "cannot create", path);
     return !st->code;
 }
@@ -2222,6 +2300,9 @@ static int file_end(file_out *o)
 {
     if (!o->f) return o->st->code;
     int bad = fflush(o->f);
+#ifdef FILE_POSIX
+    if (fsync(fileno(o->f)) && errno != EINVAL && errno != ENOTSUP) bad = 1;     /* no such thing there: those */
+#endif
     bad |= fclose(o->f);
     o->f = NULL;
     if (bad) fd_fail_name(o->st, FD_EIO, o->where, "cannot write (disk full?)", o->path);
@@ -2239,6 +2320,35 @@ static int file_end(file_out *o)
  * 'g' the upper half of a 4-byte one (bfloat16), 'c' two of 'f', which become an axis: see num_pair. */
 
 typedef struct { char kind; int size; } num_type;
+
+/* A type by the name that a file has for it; kind 0 where it is not one of numbers. .npy: what numpy.dtype
+ * takes, after the sign of byte order. .safetensors: its own names. */
+static num_type num_type_of(const char *name, int npy)
+{
+    static const struct { const char *names; num_type t; } npys[] = {
+        { " b1 ? bool ", { 'b', 1 } },
+        { " u1 B uint8 ubyte ", { 'u', 1 } }, { " u2 H uint16 ushort ", { 'u', 2 } },
+        { " u4 I uint32 uintc ", { 'u', 4 } }, { " u8 Q L uint64 uint ulonglong ", { 'u', 8 } },
+        { " i1 b int8 byte ", { 'i', 1 } }, { " i2 h int16 short ", { 'i', 2 } },
+        { " i4 i int32 intc ", { 'i', 4 } }, { " i8 q l int64 int longlong ", { 'i', 8 } },
+        { " f2 e float16 half ", { 'f', 2 } }, { " f4 f float32 single ", { 'f', 4 } },
+        { " f8 d float64 double float ", { 'f', 8 } },
+        { " c8 F complex64 csingle ", { 'c', 4 } }, { " c16 D complex128 cdouble complex ", { 'c', 8 } } };
+    static const struct { const char *names; num_type t; } safes[] = {
+        { " BOOL ", { 'b', 1 } }, { " U8 ", { 'u', 1 } }, { " U16 ", { 'u', 2 } }, { " U32 ", { 'u', 4 } },
+        { " U64 ", { 'u', 8 } }, { " I8 ", { 'i', 1 } }, { " I16 ", { 'i', 2 } }, { " I32 ", { 'i', 4 } },
+        { " I64 ", { 'i', 8 } }, { " F16 ", { 'f', 2 } }, { " BF16 ", { 'g', 2 } }, { " F32 ", { 'f', 4 } },
+        { " F64 ", { 'f', 8 } }, { " C64 ", { 'c', 4 } } };
+    const int rows = (int)(npy ? sizeof npys / sizeof *npys : sizeof safes / sizeof *safes);
+    const size_t n = strlen(name);
+    char word[16] = " ";
+    if (!n || n + 3 > sizeof word || strchr(name, ' ')) return (num_type){ 0, 0 };
+    memcpy(word + 1, name, n);
+    memcpy(word + 1 + n, " ", 2);
+    for (int i = 0; i < rows; i++)
+        if (strstr(npy ? npys[i].names : safes[i].names, word)) return npy ? npys[i].t : safes[i].t;
+    return (num_type){ 0, 0 };
+}
 
 static int num_host_big(void)
 {
@@ -2366,7 +2476,11 @@ int fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd
     return file_end(&o);
 }
 
-typedef struct { num_type type; int big, order, nd, n[FD_MAXD]; } npy_head;
+/* strange: why its numbers cannot be read, or NULL; descr: their type */
+typedef struct { num_type type; int big, order, nd, n[FD_MAXD]; const char *strange; char descr[32]; } npy_head;
+
+static const char npy_axes[] = "more than 6 axes", npy_pairs[] = "more than 5 axes of complex numbers";
+static const char npy_extent[] = "an extent is too large", npy_dtype[] = "dtype is not one of numbers";
 
 static int npy_take(const char **p, const char *word)
 {
@@ -2386,7 +2500,7 @@ static int npy_string(const char **p, char out[32])
 }
 
 /* (), (3,), (3, 5), (3L, 5L) */
-static int npy_shape(const file_in *in, const char **p, npy_head *h)
+static int npy_shape(const char **p, npy_head *h)
 {
     int comma = 1;
     if (!npy_take(p, "(")) return 0;
@@ -2394,35 +2508,53 @@ static int npy_shape(const file_in *in, const char **p, npy_head *h)
         int64_t v = 0;
         if (!comma || **p < '0' || **p > '9') return 0;
         for (; **p >= '0' && **p <= '9'; ++*p) if (v <= INT_MAX) v = 10 * v + (**p - '0');
-        if (v > INT_MAX) return file_fail(in, FD_ESHAPE, "an extent is too large", NULL), 0;
-        if (h->nd == FD_MAXD) return file_fail(in, FD_ESHAPE, "more than 6 axes", NULL), 0;
-        h->n[h->nd] = (int)v;
+        if (v > INT_MAX) h->strange = npy_extent;
+        if (h->nd >= FD_MAXD) h->strange = npy_axes;
+        else h->n[h->nd] = (int)v;
         if (**p == 'L') ++*p;                               /* written by Python 2 */
         comma = npy_take(p, ",");
     }
     return h->nd != 1 || comma;                             /* (3) is a number */
 }
 
-static int npy_parse(const file_in *in, const char *p, npy_head *h)
+/* [('a', '<f4'), ..], the type of records: over it */
+static int npy_records(const char **p)
 {
-    static const char known[] = "b1 u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8 c8 c16";
-    char key[32], descr[32];
+    int depth = 0;
+    do {
+        const char c = **p;
+        if (!c) return 0;
+        if (c == '\'' || c == '"')
+            for (++*p; **p != c; ++*p) if (!**p) return 0;
+        depth += (c == '[' || c == '(') - (c == ']' || c == ')');
+        ++*p;
+    } while (depth > 0);
+    return 1;
+}
+
+static int npy_parse(const char *p, npy_head *h)
+{
+    char key[32];
     int seen = 0, bit, more = 1;
     if (!npy_take(&p, "{")) return 0;
     while (!npy_take(&p, "}")) {
         if (!more || !npy_string(&p, key) || !npy_take(&p, ":")) return 0;
         if (!strcmp(key, "descr")) {
             bit = 1;
-            if (npy_take(&p, "["))
-                return file_fail(in, FD_EDATA, "records are not numbers", NULL), 0;
-            if (!npy_string(&p, descr)) return 0;
+            npy_take(&p, "");
+            if (*p != '[') {
+                if (!npy_string(&p, h->descr)) return 0;
+            } else {
+                if (!npy_records(&p)) return 0;
+                strcpy(h->descr, "records");
+            }
         } else if (!strcmp(key, "fortran_order")) {
             bit = 2;
             h->order = npy_take(&p, "True") ? NUM_FORTRAN : NUM_C;
             if (!h->order && !npy_take(&p, "False")) return 0;
         } else if (!strcmp(key, "shape")) {
             bit = 4;
-            if (!npy_shape(in, &p, h)) return 0;
+            if (!npy_shape(&p, h)) return 0;
         } else return 0;
         if (seen & bit) return 0;
         seen |= bit;
@@ -2430,47 +2562,58 @@ static int npy_parse(const file_in *in, const char *p, npy_head *h)
     }
     npy_take(&p, "");
     if (seen != 7 || *p) return 0;
-    size_t len = strlen(descr) - 1;
-    const char *t = len > 1 && len < 4 && strchr("<>|", descr[0]) ? strstr(known, descr + 1) : NULL;
-    if (!t || (t - known) % 3 || (t[len] && t[len] != ' ') || (descr[0] == '|' && descr[2] != '1'))
-        return file_fail(in, FD_EDATA, "dtype is not one of numbers", descr), 0;
-    h->big = descr[0] == '>';
-    h->type.kind = t[0];
-    h->type.size = t[0] != 'c' ? t[1] - '0' : len == 2 ? 4 : 8;
-    if (t[0] == 'c' && h->order) h->order = NUM_FORTRAN_PAIRS;
-    if (!num_pair(&h->type, &h->nd, h->n))
-        return file_fail(in, FD_ESHAPE, "more than 5 axes of complex numbers", NULL), 0;
+    const char sign = h->descr[0], *name = h->descr + (sign && strchr("<>|=", sign) ? 1 : 0);
+    if (name == h->descr || strlen(name) < 4) h->type = num_type_of(name, 1);     /* "<float32" is not one */
+    h->big = sign == '<' ? 0 : sign == '>' ? 1 : num_host_big();
+    if (!h->type.kind && !h->strange) h->strange = npy_dtype;
+    if (h->type.kind == 'c' && h->order) h->order = NUM_FORTRAN_PAIRS;
+    if (!h->strange && !num_pair(&h->type, &h->nd, h->n)) h->strange = npy_pairs;
     return 1;
+}
+
+/* the header up to the data; 0 with an error */
+static int npy_begin(file_in *in, fd_arena scratch, npy_head *h)
+{
+    unsigned char m[12];
+    memset(h, 0, sizeof *h);
+    if (!file_get(in, m, 8) || file_packed(in, m)) return 0;
+    if (memcmp(m, "\x93NUMPY", 6)) return file_fail(in, FD_EDATA, "not a .npy file", NULL), 0;
+    if (m[6] < 1 || m[6] > 3 || m[7])
+        return file_fail(in, FD_EDATA, "not version 1, 2 or 3 of .npy", NULL), 0;
+    int wide = m[6] == 1 ? 2 : 4;
+    if (!file_get(in, m, (uint64_t)wide)) return 0;
+    uint64_t len = m[0] | (uint64_t)m[1] << 8;
+    if (wide == 4) len |= (uint64_t)m[2] << 16 | (uint64_t)m[3] << 24;
+    if (len > in->left) return file_fail(in, FD_EDATA, file_short, NULL), 0;
+    char *text = fd_raw(&scratch, char, len + 1);
+    if (!text || !file_get(in, text, len)) return 0;
+    text[len] = 0;
+    if (strlen(text) != len || !npy_parse(text, h))
+        return file_fail(in, FD_EDATA, "header is malformed", NULL), 0;
+    return 1;
+}
+
+static fd_real *npy_data(file_in *in, fd_arena *a, const npy_head *h)
+{
+    const ptrdiff_t count = file_count(in, h->nd, h->n, h->type.size);
+    fd_real *x = count < 0 ? NULL : fd_raw(a, fd_real, count);
+    num_read(in, h->type, h->big, h->order, h->nd, h->n, count, x);
+    return x;
 }
 
 static fd_array npy_body(file_in *in, fd_arena *a)
 {
     fd_array r = { 0, { 0 }, NULL };
-    fd_arena scratch = *a;
-    unsigned char m[12];
-    npy_head h = { { 0, 0 }, 0, 0, 0, { 0 } };
-    if (!file_get(in, m, 8)) return r;
-    if (file_packed(in, m)) return r;
-    if (memcmp(m, "\x93NUMPY", 6)) return file_fail(in, FD_EDATA, "not a .npy file", NULL), r;
-    if (m[6] < 1 || m[6] > 3 || m[7])
-        return file_fail(in, FD_EDATA, "not version 1, 2 or 3 of .npy", NULL), r;
-    int wide = m[6] == 1 ? 2 : 4;
-    if (!file_get(in, m, (uint64_t)wide)) return r;
-    uint64_t len = m[0] | (uint64_t)m[1] << 8;
-    if (wide == 4) len |= (uint64_t)m[2] << 16 | (uint64_t)m[3] << 24;
-    if (len > in->left) return file_fail(in, FD_EDATA, file_short, NULL), r;
-    char *text = fd_raw(&scratch, char, len + 1);
-    if (!text || !file_get(in, text, len)) return r;
-    text[len] = 0;
-    if (strlen(text) != len || !npy_parse(in, text, &h))
-        return file_fail(in, FD_EDATA, "header is malformed", NULL), r;
-    ptrdiff_t count = file_count(in, h.nd, h.n, h.type.size);
-    if (count < 0) return r;
-    fd_real *x = fd_raw(a, fd_real, count);
-    num_read(in, h.type, h.big, h.order, h.nd, h.n, count, x);
+    npy_head h;
+    if (!npy_begin(in, *a, &h)) return r;
+    if (h.strange) {
+        file_fail(in, h.strange == npy_dtype ? FD_EDATA : FD_ESHAPE, h.strange,
+                  h.strange == npy_dtype ? h.descr : NULL);
+        return r;
+    }
+    r.x = npy_data(in, a, &h);
     r.nd = h.nd;
     memcpy(r.n, h.n, sizeof r.n);
-    r.x = x;
     return r;
 }
 
@@ -2634,18 +2777,21 @@ static uint64_t json_number(json *j)
     return v;
 }
 
-/* entries of the object whose '{' was taken: its ':' outside of strings and inner objects */
-static int json_entries(const json *j)
+/* Entries of the object whose '{' was taken, none of which is shorter than `least`: its ':' outside of
+ * strings and inner objects. So what is made for them is in proportion to the text, whatever it holds. */
+static int json_entries(const json *j, int least)
 {
-    int n = 0, depth = 0;
-    for (const char *p = j->p; *p && depth >= 0; p++) {
+    ptrdiff_t n = 0, depth = 0, most;
+    const char *p = j->p;
+    for (; *p && depth >= 0; p++) {
         if (*p == '"') for (p++; *p && *p != '"'; p++) if (*p == '\\' && p[1]) p++;
         if (!*p) break;
         if (*p == '{' || *p == '[') depth++;
         if (*p == '}' || *p == ']') depth--;
         n += *p == ':' && !depth;
     }
-    return n;
+    most = (p - j->p) / least + 1;
+    return (int)(n < most ? n : most);
 }
 
 /* --- .safetensors: length of the header, JSON {name: {dtype, shape, data_offsets}}, data --- */
@@ -2698,20 +2844,26 @@ static void tensors_unique(file_in *in, const fd_tensors *f, int *order)
         file_fail(in, FD_EDATA, "a name is there twice", f->tensor[order[i]].name);
 }
 
-/* "F32" to type; kind 0 where it is unknown */
-static num_type safe_type(const char *name)
+/* Entries without numbers, x NULL, go to the list of the others; both lists keep their order. */
+static void tensors_part(fd_arena *a, fd_tensors *f)
 {
-    static const struct { const char *name; num_type t; } types[] = {
-        { "F32", { 'f', 4 } }, { "F64", { 'f', 8 } },
-        { "F16", { 'f', 2 } }, { "BF16", { 'g', 2 } }, { "C64", { 'c', 4 } } };
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (!strcmp(name, types[i].name)) return types[i].t;
-    return (num_type){ 0, 0 };
+    int n = 0;
+    if (a->st->code) return;
+    for (int i = 0; i < f->count; i++) f->others += !f->tensor[i].x;
+    if (!f->others) return;
+    f->other = fd_raw(a, fd_tensor, f->others);
+    if (!f->other) return;
+    for (int i = 0; i < f->count; i++)
+        if (f->tensor[i].x) f->tensor[n++] = f->tensor[i];
+        else f->other[i - n] = f->tensor[i];
+    f->count = n;
 }
 
-/* the value of one tensor, {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order */
+/* The value of one tensor, {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order. Where it is
+ * not one of numbers, or its shape none of ours, s->t.kind is 0 and t->type says why. */
 static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
 {
+    const char *strange = NULL;
     int seen = 0, bit;
     if (!json_take(j, '{')) return 0;
     do {
@@ -2719,11 +2871,9 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
         if (!key || !json_take(j, ':')) return 0;
         if (!strcmp(key, "dtype")) {
             bit = 1;
-            const char *name = json_string(j);
-            if (!name) return 0;
-            s->t = safe_type(name);
-            if (!s->t.kind)
-                return file_fail(in, FD_EDATA, "dtype is not F32, F64, F16, BF16 or C64", t->name), 0;
+            t->type = json_string(j);
+            if (!t->type) return 0;
+            s->t = num_type_of(t->type, 0);
         } else if (!strcmp(key, "shape")) {
             bit = 2;
             if (!json_take(j, '[')) return 0;
@@ -2732,11 +2882,9 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
                 do {
                     uint64_t v = json_number(j);
                     if (j->err) return 0;
-                    if (t->nd == FD_MAXD)
-                        return file_fail(in, FD_ESHAPE, "more than 6 axes", t->name), 0;
-                    if (v > INT_MAX)
-                        return file_fail(in, FD_ESHAPE, "an extent is too large", t->name), 0;
-                    t->n[t->nd++] = (int)v;
+                    if (t->nd == FD_MAXD) strange = npy_axes;
+                    else if (v > INT_MAX) strange = npy_extent;
+                    else t->n[t->nd++] = (int)v;
                 } while (json_take(j, ','));
                 if (!json_take(j, ']')) return 0;
             }
@@ -2754,8 +2902,11 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
     if (!json_take(j, '}')) return 0;
     if (seen != 7)
         return file_fail(in, FD_EDATA, "dtype, shape or data_offsets is missing", t->name), 0;
-    if (!j->err && !num_pair(&s->t, &t->nd, t->n))
-        return file_fail(in, FD_ESHAPE, "more than 5 axes of complex numbers", t->name), 0;
+    if (!strange && !num_pair(&s->t, &t->nd, t->n)) strange = npy_pairs;
+    if (strange) {
+        t->type = strange;
+        t->nd = s->t.kind = 0;
+    }
     return !j->err;
 }
 
@@ -2764,7 +2915,8 @@ static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_sp
 {
     int have = 0;
     if (!json_take(j, '{')) return 0;
-    int room = json_entries(j);
+    /* {"":{"dtype":"","shape":[],"data_offsets":[0,0]}} */
+    int room = json_entries(j, 46);
     f->tensor = fd_new(a, fd_tensor, room);
     *span = fd_new(a, safe_span, room);
     if (!*span) return 0;
@@ -2781,7 +2933,7 @@ static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_sp
         }
         if (have++) return file_fail(in, FD_EDATA, "a name is there twice", key), 0;
         if (!json_take(j, '{')) return 0;
-        int metas = json_entries(j);
+        int metas = json_entries(j, 5);
         f->meta = fd_new(a, fd_meta, metas);
         if (!f->meta) return 0;
         if (json_take(j, '}')) continue;
@@ -2849,6 +3001,10 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
     for (int i = 0; i < f->count && !in->st->code; i++) {
         fd_tensor *t = f->tensor + order[i];
         const safe_span *s = span + order[i];
+        if (!s->t.kind) {
+            file_skip(in, s->to - s->from);
+            continue;
+        }
         ptrdiff_t count = file_count(in, t->nd, t->n, s->t.size);
         if (count < 0) return;
         if ((uint64_t)count * (uint64_t)s->t.size != s->to - s->from) {
@@ -2858,6 +3014,7 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
         t->x = fd_raw(a, fd_real, count);
         num_read(in, s->t, 0, 0, t->nd, t->n, count, t->x);
     }
+    tensors_part(a, f);
 }
 
 /* Each of these adds to a text and returns its bytes; without a file it only counts them. */
@@ -2913,9 +3070,40 @@ static uint64_t safe_json(file_out *o, const fd_tensors *f)
     return n + safe_text(o, "}");
 }
 
+/* A string that stands twice among n of them, or NULL. Without memory to sort them: in each pass the table
+ * takes those of one part of all hashes, so many that passes are few. */
+enum { NAME_ROOM = 2048 };
+static const char *name_twice(int n, const char *(*get)(const void *of, int i), const void *of)
+{
+    int table[NAME_ROOM];
+    const uint32_t passes = (uint32_t)n / (NAME_ROOM / 3) + 1;
+    for (uint32_t pass = 0; pass < passes; pass++) {
+        int have = 0;
+        for (int i = 0; i < NAME_ROOM; i++) table[i] = -1;
+        for (int i = 0; i < n; i++) {
+            const char *name = get(of, i);
+            uint32_t h = 2166136261u;                        /* FNV-1a */
+            for (const char *p = name; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
+            if (h % passes != pass) continue;
+            uint32_t at = h / passes % NAME_ROOM;
+            for (; table[at] >= 0; at = (at + 1) % NAME_ROOM)
+                if (!strcmp(get(of, table[at]), name)) return name;
+            if (++have < NAME_ROOM) table[at] = i;
+            else
+                for (int j = 0; j < i; j++)                  /* names made to collide: one by one */
+                    if (!strcmp(get(of, j), name)) return name;
+        }
+    }
+    return NULL;
+}
+
+static const char *name_tensor(const void *of, int i) { return ((const fd_tensor *)of)[i].name; }
+static const char *name_key(const void *of, int i) { return ((const fd_meta *)of)[i].key; }
+
 /* what cannot be written: no shape, no data, no name or one twice */
 static int tensors_check(fd_status *st, const char *where, const fd_tensors *f)
 {
+    if (st->code) return st->code;
     for (int i = 0; i < f->count; i++) {
         const fd_tensor *t = f->tensor + i;
         ptrdiff_t count = num_shape(st, where, t->name, t->nd, t->n);
@@ -2923,9 +3111,9 @@ static int tensors_check(fd_status *st, const char *where, const fd_tensors *f)
         if (count && !t->x) return fd_fail_name(st, FD_EARG, where, "no data", t->name);
         if (!json_utf8(t->name, strlen(t->name)) || !strcmp(t->name, "__metadata__"))
             return fd_fail_name(st, FD_EARG, where, "not a name for a tensor", t->name);
-        for (int j = 0; j < i; j++) if (!strcmp(t->name, f->tensor[j].name))
-            return fd_fail_name(st, FD_EARG, where, "a name is there twice", t->name);
     }
+    const char *twice = name_twice(f->count, name_tensor, f->tensor);
+    if (twice) fd_fail_name(st, FD_EARG, where, "a name is there twice", twice);
     return st->code;
 }
 
@@ -2938,9 +3126,9 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
         const char *key = f->meta[i].key, *value = f->meta[i].value;
         if (!json_utf8(key, strlen(key)) || !json_utf8(value, strlen(value)))
             return fd_fail_name(st, FD_EARG, where, "metadata are not UTF-8", key);
-        for (int j = 0; j < i; j++) if (!strcmp(key, f->meta[j].key))
-            return fd_fail_name(st, FD_EARG, where, "a name is there twice", key);
     }
+    const char *twice = name_twice(f->metas, name_key, f->meta);
+    if (twice) return fd_fail_name(st, FD_EARG, where, "a name is there twice", twice);
     if (tensors_check(st, where, f)) return st->code;
     uint64_t text = safe_json(NULL, f), len = text + (0 - text) % 8;
     while ((8 + len) % 64) len += 8;                        /* data from a multiple of 64 */
@@ -3014,8 +3202,10 @@ static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_
 
 typedef struct { uint64_t at, size; uint32_t crc; } zip_span;
 
+static const char zip_other[] = "not .npy";
+
 /* One entry of the directory, at p of n bytes: its length, or 0 with an error. Its name, without .npy, is
- * ended where it stands. */
+ * ended where it stands, or where it has no .npy, in front of there. */
 static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *t, zip_span *s)
 {
     if (n < 46 || memcmp(p, "PK\1\2", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
@@ -3032,12 +3222,14 @@ static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *
             if (*wide[i] == 0xffffffff && k + 8 <= len) { *wide[i] = zip_number(x + 4 + k, 8); k += 8; }
     }
     t->name = (char *)p + 46;
-    if (name < 4 || memcmp(end - 4, ".npy", 4) || memchr(t->name, 0, name)) {
-        file_fail(in, FD_EDATA, "a zip with an entry that is no .npy", NULL);
-        return 0;
-    }
-    end[-4] = 0;
+    if (memchr(t->name, 0, name)) return file_fail(in, FD_EDATA, "a name with a byte 0", NULL), 0;
+    if (name < 4 || memcmp(end - 4, ".npy", 4)) {
+        t->name = memmove(p + 45, t->name, name);
+        t->type = zip_other;
+        end[-1] = 0;
+    } else end[-4] = 0;
     if (!json_utf8(t->name, strlen(t->name))) file_fail(in, FD_EDATA, "a name is not UTF-8", NULL);
+    else if (t->type) return all;
     else if (flags & 1) file_fail(in, FD_EDATA, "encrypted entry", t->name);
     else if (method)
         file_fail(in, FD_EDATA, "compressed entry: save with numpy.savez, not savez_compressed", t->name);
@@ -3048,7 +3240,7 @@ static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *
 /* the array that an entry holds: behind its own header, whose name and extra field may differ */
 static void zip_array(file_in *in, fd_arena *a, fd_tensor *t, const zip_span *s)
 {
-    unsigned char h[30];
+    unsigned char h[30], rest[4096];
     uint32_t crc = 0;
     in->part = t->name;
     if (!file_seek(in, s->at, 30) || !file_get(in, h, 30)) return;
@@ -3056,19 +3248,31 @@ static void zip_array(file_in *in, fd_arena *a, fd_tensor *t, const zip_span *s)
     if (memcmp(h, "PK\3\4", 4)) file_fail(in, FD_EDATA, zip_bad, NULL);
     if (!file_seek(in, s->at + skip, s->size)) return;
     in->crc = &crc;
-    fd_array x = npy_body(in, a);
-    in->crc = NULL;
-    if (in->left) file_fail(in, FD_EDATA, "entry goes on after its array", NULL);
+    npy_head n;
+    if (!npy_begin(in, *a, &n)) return;
+    char *type = fd_raw(a, char, strlen(n.descr) + 1);
+    if (type) t->type = n.strange && n.strange != npy_dtype ? n.strange : strcpy(type, n.descr);
+    if (!n.strange) {
+        t->x = npy_data(in, a, &n);
+        if (in->left) file_fail(in, FD_EDATA, "entry goes on after its array", NULL);
+    }
+    for (uint64_t k; in->left && !in->st->code; ) {           /* read for the sake of the checksum */
+        k = in->left < sizeof rest ? in->left : sizeof rest;
+        file_get(in, rest, k);
+    }
     if (crc != s->crc) file_fail(in, FD_EDATA, "damaged: its checksum is wrong", NULL);
-    t->nd = x.nd;
-    memcpy(t->n, x.n, sizeof t->n);
-    t->x = x.x;
+    if (!n.strange || n.strange == npy_dtype) {
+        t->nd = n.nd;
+        memcpy(t->n, n.n, sizeof t->n);
+    }
+    in->crc = NULL;
     in->part = NULL;
 }
 
 static void zip_body(file_in *in, fd_arena *a, fd_tensors *f)
 {
     uint64_t count, at, len, used = 0, k;
+    int arrays = 0;
     if (!zip_directory(in, *a, &count, &at, &len)) return;
     unsigned char *p = fd_raw(a, unsigned char, len);                /* the names stay in it */
     f->tensor = fd_new(a, fd_tensor, count);
@@ -3083,7 +3287,10 @@ static void zip_body(file_in *in, fd_arena *a, fd_tensors *f)
     }
     if (len) file_fail(in, FD_EDATA, zip_bad, NULL);
     tensors_unique(in, f, order);
-    for (int i = 0; i < f->count && !in->st->code; i++) zip_array(in, a, f->tensor + i, s + i);
+    for (int i = 0; i < f->count && !in->st->code; i++)
+        if (f->tensor[i].type != zip_other) zip_array(in, a, f->tensor + i, s + i), arrays++;
+    if (f->count && !arrays) file_fail(in, FD_EDATA, "a zip without a .npy in it", NULL);
+    tensors_part(a, f);
 }
 
 /* little-endian; nothing where bytes is 0 */
@@ -3173,7 +3380,7 @@ int fd_npz_save(fd_status *st, const char *path, const fd_tensors *f)
 
 fd_tensors fd_tensors_load(fd_arena *a, const char *path)
 {
-    fd_tensors f = { 0, 0, NULL, NULL }, none = f;
+    fd_tensors f = { .count = 0 }, none = f;
     fd_arena before = *a;
     unsigned char m[4];
     file_in in;
@@ -3192,6 +3399,15 @@ const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name)
     for (int i = 0; f && i < f->count; i++)
         if (!strcmp(f->tensor[i].name, name)) return f->tensor + i;
     return NULL;
+}
+
+const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f, const char *name)
+{
+    const fd_tensor *t = st->code || !f ? NULL : fd_tensor_find(f, name);
+    if (t || st->code) return t;
+    for (int i = 0; f && i < f->others; i++)
+        if (!strcmp(f->other[i].name, name)) return fd_fail_name(st, FD_EDATA, where, "not numbers", name), NULL;
+    return fd_fail_name(st, FD_EDATA, where, "missing tensor", name), NULL;
 }
 
 const char *fd_meta_find(const fd_tensors *f, const char *key)

@@ -147,6 +147,9 @@ static inline void *fd_alloc(fd_arena *a, size_t count, size_t size)
 /* fd_explain -- write the failure as one line, e.g. "fd_matmul: inner sizes differ: 32, 64", or ""
  * where there is none; returns st->code. Needs no printf. */
 int fd_explain(const fd_status *st, char *buf, size_t size);
+/* fd_escape -- s as one line that is safe to print, cut to size - 1 bytes: control characters become \n, \t,
+ * \r or \xHH. Returns buf. Names and metadata of files are printed through it. */
+char *fd_escape(const char *s, char *buf, size_t size);
 
 /* ---- 3. Random streams: pure functions of key and counter ------------------------------------- *
  *
@@ -1090,20 +1093,25 @@ double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
 /* ---- 14. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
  *
- * Files are written under a temporary name in the same folder and renamed. Every count in a file is
- * checked against its length before use. FD_EIO (the system refuses), FD_EDATA (the contents
+ * A file is written under a name of its own in the same folder, brought to the disk and renamed: a crash
+ * leaves the old file or the new one, and of several writers to one path each succeeds and the last one
+ * stays. A symbolic link at the path is replaced, a device or a pipe is refused. (Without POSIX: not brought to
+ * the disk, and two writers that start at the same instant may disturb each other.) Every count in a file is
+ * checked against its length before use, and the memory for a file is in proportion to its length. FD_EIO (the system refuses), FD_EDATA (the contents
  * are wrong) and FD_ESHAPE (too many axes) name the file. Pictures are written by stb_image_write, the
  * only part that calls malloc. */
 
 typedef struct { int nd, n[FD_MAXD]; fd_real *x; } fd_array;            /* x NULL: failed */
-typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; } fd_tensor;
+/* type: of the numbers as the file calls them ("F16", "<i8"), or NULL; not looked at by the functions that save */
+typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; const char *type; } fd_tensor;
 typedef struct { const char *key, *value; } fd_meta;
-typedef struct { int count, metas; fd_tensor *tensor; fd_meta *meta; } fd_tensors;
+/* other: entries of a file that hold no numbers of ours: x is NULL, type says why. They are not saved. */
+typedef struct { int count, metas; fd_tensor *tensor; fd_meta *meta; int others; fd_tensor *other; } fd_tensors;
 #ifndef FD_NO_STDIO
 /* fd_npy_save -- .npy version 1, C order, '<f4' or '<f8' as fd_real is. */
 int        fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x);
-/* fd_npy_load -- versions 1-3, either byte order and array order, dtypes b1, u/i 1-8, f2, f4, f8, and c8, c16:
- * complex numbers come as a last axis of 2, real and imaginary part. */
+/* fd_npy_load -- versions 1-3, either byte order and array order, dtypes b1, u/i 1-8, f2, f4, f8, and c8, c16
+ * by any name that numpy has for them: complex numbers come as a last axis of 2, real and imaginary part. */
 fd_array   fd_npy_load(fd_arena *a, const char *path);
 /* fd_idx_load -- IDX [MNIST], all six types, as stored (0..255 for bytes). A .gz gets an error that
  * says to gunzip it. */
@@ -1112,13 +1120,16 @@ fd_array   fd_idx_load(fd_arena *a, const char *path);
 fd_array   fd_load(fd_arena *a, const char *path);
 /* fd_tensors_save -- .safetensors, F32 or F64 as fd_real is, with metadata. fd_npz_save -- .npz as numpy.savez
  * writes it, up to 4 GB; metadata are left out. fd_tensors_load -- either, told apart by the first bytes;
- * .safetensors also of F16, BF16, C64 (a last axis of 2), .npz also with the dtypes of fd_npy_load, stored; an
- * entry that is compressed gets an error that names it. */
+ * .safetensors of all its integers and floats of 16 to 64 bits and C64 (a last axis of 2), .npz of the dtypes of
+ * fd_npy_load, stored. Entries of other types (strings, objects, 8-bit floats), with more than 6 axes or, in a
+ * zip, that are no .npy, are listed in `other`; a compressed .npy gets an error that names it. */
 int        fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f);
 int        fd_npz_save(fd_status *st, const char *path, const fd_tensors *f);
 fd_tensors fd_tensors_load(fd_arena *a, const char *path);
-/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. */
+/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. fd_tensor_need -- or FD_EDATA with the name:
+ * missing, or not numbers. */
 const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);
+const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f, const char *name);
 const char      *fd_meta_find(const fd_tensors *f, const char *key);
 /* fd_png_save -- rgb [h][w][3] bytes. fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by
  * row, values lo..hi through a colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */

@@ -5365,7 +5365,7 @@ static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, 
 
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
 {
-    const fd_tensors none = { 0, 0, NULL, NULL };
+    const fd_tensors none = { .count = 0 };
     fd_status *st = a->st;
     fd_arena before = *a;
     fd_arch arch;

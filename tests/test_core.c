@@ -69,6 +69,28 @@ static void explain(void)
        "long name: '%s'", buf);
 }
 
+/* control characters of C0 and C1, DEL; nothing of what does not fit whole */
+static void escape(void)
+{
+    static const struct { const char *s; size_t size; const char *want; } rows[] = {
+        { "plain \xc3\xa9 \\ text", 40, "plain \xc3\xa9 \\ text" }, { "a\nb\tc\rd", 40, "a\\nb\\tc\\rd" },
+        { "\x1b[31m\x7f\x01", 40, "\\x1b[31m\\x7f\\x01" }, { "\xc2\x9b" "2J\xc2\xa0", 40, "\\x9b2J\xc2\xa0" },
+        { "abc\n", 6, "abc\\n" }, { "abc\n", 5, "abc" }, { "\xc2\x9b", 4, "" }, { "x", 1, "" }, { "\xc2", 9, "\xc2" } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char buf[41];
+        memset(buf, '#', sizeof buf);
+        OK(fd_escape(rows[i].s, buf, rows[i].size) == buf && !strcmp(buf, rows[i].want) && buf[rows[i].size] == '#',
+           "row %d: '%s'", (int)i, buf);
+    }
+    fd_status st;
+    char line[80];
+    fd_arena_over(NULL, 0, &st);
+    fd_fail_name(&st, FD_EDATA, "here", "a name", "two\nlines");
+    fd_explain(&st, line, sizeof line);
+    OK(!strcmp(line, "here: a name: two\\nlines"), "'%s'", line);
+    OK(fd_escape("x", NULL, 0) == NULL, "no room at all");
+}
+
 static void arena(void)
 {
     static unsigned char mem[1000];
@@ -368,6 +390,7 @@ void test_random(void)
     fd_status st;
     fd_arena a = test_arena(16 << 20, &st);
     explain();
+    escape();
     arena();
     philox();
     normal_values();

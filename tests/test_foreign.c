@@ -200,7 +200,7 @@ static void wrong(void)
     fd_tensors f = load(&a, rows[6].file);
     fd_tensor *more = fd_raw(&a, fd_tensor, f.count + 1);
     memcpy(more, f.tensor, (size_t)f.count * sizeof *more);
-    more[f.count++] = (fd_tensor){ "fno_blocks.ada.weight", 1, { 4 }, more[0].x };
+    more[f.count++] = (fd_tensor){ .name = "fno_blocks.ada.weight", .nd = 1, .n = { 4 }, .x = more[0].x };
     f.tensor = more;
     fd_net_from(&a, &f, NULL);
     fd_explain(&st, line, sizeof line);
@@ -290,8 +290,8 @@ static void fuzz(void)
     fd_real x[15] = { 0 };
     fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1,
                                              .modes = { 2 }, .lift = 2, .proj = 2 }, fd_seed(1));
-    fd_tensor t = { "x", 2, { 3, 5 }, x };
-    fd_tensors f = { 1, 0, &t, NULL };
+    fd_tensor t = { "x", 2, { 3, 5 }, x, NULL };
+    fd_tensors f = { 1, 0, &t, NULL, 0, NULL };
     for (; seeds < ROWS; seeds++) {
         snprintf(name[seeds], sizeof name[0], DATA "%s", rows[seeds].file);
         seed[seeds] = name[seeds];

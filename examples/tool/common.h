@@ -1387,8 +1387,8 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
                             fd_arena scratch)
 {
     char text[10][512], nums[7][64];
-    fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean }, { "data.spectrum", 1, { 0 }, NULL },
-                       { "noise.spectrum", 1, { 0 }, NULL } };
+    fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean, NULL }, { "data.spectrum", 1, { 0 }, NULL, NULL },
+                       { "noise.spectrum", 1, { 0 }, NULL, NULL } };
     const fd_cov *c[3] = { NULL, k->c0, k->noise };
     int tensors = k->cov.row == COV_EMPIRICAL ? 3 : 2;
     t[0].n[0] = (int)fd_size(&k->s);
@@ -1422,7 +1422,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         { "kit.accumulate", nums[6] }, { "kit.norm", spec_text(&o->norm, text[8]) },
         { "kit.flip", spec_text(&o->flip, text[9]) }, { "kit.data", o->data ? o->data : "" },
         { "kit.build", fd_build() } };
-    fd_tensors more = { tensors, COUNT(meta), t, meta };
+    fd_tensors more = { tensors, COUNT(meta), t, meta, 0, NULL };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
 }
 

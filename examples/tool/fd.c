@@ -833,6 +833,14 @@ static void net_print(const char *program, const fd_net *net)
     printf(", time %s times %g, %ld weights\n", time[n->time], n->tscale, (long)net->count);
 }
 
+/* text of a file as it is safe to print */
+static const char *plain(fd_arena *a, const char *s)
+{
+    const size_t n = 4 * strlen(s) + 1;
+    char *to = fd_raw(a, char, n);
+    return to ? fd_escape(s, to, n) : "";
+}
+
 static int do_info(args *o)
 {
     const char *path = o->file;
@@ -844,11 +852,12 @@ static int do_info(args *o)
     if (has_ending(path, ".safetensors") || has_ending(path, ".npz")) {
         fd_tensors f = fd_tensors_load(&a, path);
         need(&st);
-        for (int i = 0; i < f.metas; i++) printf("%-20s %s\n", f.meta[i].key, f.meta[i].value);
+        for (int i = 0; i < f.metas; i++)
+            printf("%-20s %s\n", plain(&a, f.meta[i].key), plain(&a, f.meta[i].value));
         for (int i = 0; i < f.count; i++) {
             ptrdiff_t c = 1;
             for (int j = 0; j < f.tensor[i].nd; j++) c *= f.tensor[i].n[j];
-            printf("%-28s ", f.tensor[i].name);
+            printf("%-28s ", plain(&a, f.tensor[i].name));
             shape_print(f.tensor[i].nd, f.tensor[i].n);
             numbers_print(c, f.tensor[i].x);
             putchar('\n');
