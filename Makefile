@@ -47,7 +47,8 @@ endif
 # "on" for "off", and clang's "fast" contracts across statements. -fno-math-errno: nothing reads errno,
 # and a square root is then one instruction.
 HASH   := \#
-ask     = $(shell printf '$(2)\n' | $(CC) $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
+# Never -o /dev/null: some compilers, run by root, replace it.
+ask     = $(shell t=$$(mktemp -d) && printf '$(2)\n' | $(CC) $(1) -x c -c -o $$t/o - 2>/dev/null && echo $(1); rm -rf "$$t")
 ifeq ($(origin OMP),undefined)
 OMP    := $(call ask,-fopenmp,$(HASH)include <omp.h>)
 endif
@@ -55,8 +56,17 @@ ifeq ($(origin FMA),undefined)
 FMA    := $(if $(findstring clang,$(shell $(CC) --version)),-ffp-contract=on,-ffp-contract=fast)
 endif
 MARCH  := $(call ask,$(MARCH),int x;)
+# float is to be computed as float, not as double (s390x) or in 80 bits (x87): bits are promised
+EXACT  := $(HASH)include <float.h>\n$(HASH)if defined FLT_EVAL_METHOD && FLT_EVAL_METHOD && FLT_EVAL_METHOD != 16\n$(HASH)error\n$(HASH)endif\nint x;
+ifeq ($(origin EVAL),undefined)
+EVAL   := $(if $(call ask,-std=c99,$(EXACT)),,$(or $(filter-out -std=c99,$(call ask,-std=c99 -fexcess-precision=fast,$(EXACT))),$(call ask,-msse2 -mfpmath=sse,$(EXACT))))
+endif
+# which headers an object depends on, where the compiler can say it
+DEPS   := $(or $(if $(call ask,-MMD -MP -MF $$t/d,int x;),-MMD -MP),$(if $(call ask,-MD -MF $$t/d,int x;),-MD))
+# the package's headers for compilers that do not look into /usr/include: see setup
+AFTER  := $(call ask,-idirafter build/include,int x;)
 
-CFLAGS  = $(WARN) $(WERROR) $(OPT) $(MARCH) $(FMA) -fno-math-errno $(OMP) $(DEFS) -I. -Itests -Iexamples/tool
+CFLAGS  = $(WARN) $(WERROR) $(OPT) $(MARCH) $(FMA) $(EVAL) -fno-math-errno $(OMP) $(DEFS) -I. -Itests -Iexamples/tool $(AFTER)
 LIB     = fd fft nn sde
 PROGSRC = $(wildcard examples/*.c examples/tool/*.c examples/study/*.c)
 PROGS   = $(patsubst %.c,$(B)/%,$(notdir $(PROGSRC)))
@@ -77,11 +87,11 @@ $(B)/libfd.a: $(LIB:%=$(B)/%.o)
 
 $(B)/%.o: %.c Makefile | build/setup
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CFLAGS) $(DEPS) -c -o $@ $<
 
 $(B)/%.o: tests/%.c Makefile | build/setup
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CFLAGS) $(DEPS) -c -o $@ $<
 
 $(B)/test: $(TESTS) $(B)/libfd.a
 	$(CC) $(CFLAGS) -o $@ $^ -lm
@@ -89,7 +99,7 @@ $(B)/test: $(TESTS) $(B)/libfd.a
 # Programs are compiled with -O1, since all the work is in the library.
 define program
 $$(B)/$(basename $(notdir $(1))): $(1) $$(B)/libfd.a Makefile
-	$$(CC) $$(CFLAGS) -O1 -MMD -MP -MF $$@.example.d -o $$@ $$< $$(B)/libfd.a -lm
+	$$(CC) $$(CFLAGS) -O1 $$(DEPS) $$(if $$(DEPS),-MF $$@.example.d) -o $$@ $$< $$(B)/libfd.a -lm
 endef
 $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 
@@ -111,7 +121,7 @@ check:
 # ---- Speed --------------------------------------------------------------------------------------
 
 $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
-	$(CC) $(CFLAGS) -MMD -MP -MF $(B)/bench.example.d -o $@ $< $(B)/libfd.a -lm -ldl
+	$(CC) $(CFLAGS) $(DEPS) $(if $(DEPS),-MF $(B)/bench.example.d) -o $@ $< $(B)/libfd.a -lm -ldl
 
 # Threads spin for a while and stay on their core, ours and those of the peers.
 bench: $(B)/bench
@@ -126,11 +136,15 @@ install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=non
 	{ $$i install -y $(1) || { $$i update && $$i install -y $(1); }; } >/dev/null 2>&1 || \
 	{ echo "please install: sudo apt-get install $(1)" >&2; false; }; }
 
+# build/include has the package alone: with all of /usr/include, compilers for other libraries would mix headers
 setup: build/setup
 build/setup:
-	@printf '#include <stb/stb_image_write.h>\n#include <stb/stb_easy_font.h>\n' | \
-	    $(CC) -E -x c - >/dev/null 2>&1 || $(call install,libstb-dev)
-	@mkdir -p $(@D) && touch $@
+	@mkdir -p build/include
+	@has() { printf '#include <stb/stb_image_write.h>\n#include <stb/stb_easy_font.h>\n' | \
+	    $(CC) $(AFTER) -E -x c - >/dev/null 2>&1; }; \
+	for d in /usr/include /usr/local/include; do [ ! -d $$d/stb ] || ln -sfn $$d/stb build/include/stb; done; \
+	has || { $(call install,libstb-dev) && ln -sfn /usr/include/stb build/include/stb && has; }
+	@touch $@
 
 # ---- The demo -----------------------------------------------------------------------------------
 

@@ -1467,9 +1467,10 @@ static grid_how grid_plan(const fd_space *s, int sign, ptrdiff_t count, fd_arena
 /* all grids of a plan, y may be x */
 static void grid_run(const grid_how *how, const fd_real *x, fd_real *y, fd_status *st)
 {
-    const ptrdiff_t count = how->count, block = how->block, rest = (count + block - 1) / block - how->alone;
+    if (st->code) return;                       /* and then the plan may be half made */
+    const ptrdiff_t count = how->count, block = how->block;
+    const ptrdiff_t rest = (count + block - 1) / block - how->alone;
     const int threads = how->threads;
-    if (st->code) return;
     fd_arena all = { how->mem, how->mem + how->size, st };
     for (ptrdiff_t k = 0; k < how->alone; k++)
         grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y, all);

@@ -55,7 +55,14 @@ typedef float fd_real;
 #endif
 typedef struct { fd_real re, im; } fd_cplx;
 
-/* fd_build -- how the library was compiled, e.g. "float, vectors of 64 bytes, OpenMP". */
+/* fd_build -- how the library was compiled, e.g. "float, vectors of 64 bytes, OpenMP".
+ *
+ * With -DFD_STRICT (make STRICT=1) and -ffp-contract=off the bits are the same from every compiler, vector
+ * width and machine; it is an #error where float is computed in a wider type (FLT_EVAL_METHOD). What is not
+ * sums, products, quotients and roots (exp, sin, pow, ..) comes from libm, in double. In float builds it is
+ * rounded to float, so that two libraries that are right to the last bit or so of double differ in one such
+ * number of some 10^8. With FD_DOUBLE, and in numbers that stay double (times, coefficients, eigenvalues), the
+ * same libm is needed for the same bits. */
 const char *fd_build(void);
 
 /* ---- 2. Memory and errors -------------------------------------------------------------------- */
@@ -155,7 +162,8 @@ char *fd_escape(const char *s, char *buf, size_t size);
  *
  * Philox4x32-10 [Random123]. A stream is a key; element i depends on (key, i) only. The bits, and
  * the normals made from them in float by own polynomials, are the same in every build (double ones
- * widen them) and on every machine. */
+ * widen them) and on every machine, if float is computed as float: FLT_EVAL_METHOD 0, which the Makefile's
+ * flags see to. (On x87 and, with -std=c99 alone, on s390x normals differ in the last bits.) */
 
 typedef struct { uint32_t key[2]; } fd_rng;
 
@@ -1205,9 +1213,15 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
 /* ---- What the .c files share: not part of the interface ------------------------------------------------------- */
 #ifdef FD_IMPL
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #ifdef _OPENMP
 #include <omp.h>
+#endif
+
+/* 16: float is float, only half precision is wider */
+#if defined(FD_STRICT) && defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "FD_STRICT: this compiler computes float in a wider type: try -fexcess-precision=fast, or -msse2 -mfpmath=sse"
 #endif
 
 #ifdef NDEBUG

@@ -71,11 +71,12 @@ static inline int test_most_threads(void)
 #endif
 }
 
+/* TOL: a tolerance, the first in double, the second in float */
 #ifdef FD_DOUBLE
 #define EPS 2.220446049250313e-16
+#define TOL(d, f) (d)
 #else
 #define EPS 1.1920929e-7
+#define TOL(d, f) (f)
 #endif
-/* a tolerance: the first in double, the second in float */
-#define TOL(d, f) (EPS < 1e-10 ? (d) : (f))
 #endif

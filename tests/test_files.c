@@ -17,6 +17,7 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #endif
 #define STB_IMAGE_IMPLEMENTATION
+#define STBI_NO_SIMD                               /* its intrinsics are not in every compiler */
 #define STBI_ONLY_PNG
 #include <stb/stb_image.h>
 #if defined(__GNUC__)
