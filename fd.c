@@ -63,15 +63,26 @@ const char *fd_build(void)
         ;
 }
 
+/* bytes to the next multiple of 64 */
+static size_t core_pad(const void *mem) { return (size_t)(0 - (uintptr_t)mem) & 63; }
+
 fd_arena fd_arena_over(void *mem, size_t size, fd_status *st)
 {
     fd_arena a = { mem, mem, st };
     memset(st, 0, sizeof *st);
-    if (mem) {                             /* the buffer of a failed malloc is an empty arena */
-        a.end = a.beg + size;
-        st->size = st->low = size;
+    const size_t pad = core_pad(mem);
+    if (mem && size > pad) {               /* the buffer of a failed malloc is an empty arena */
+        a.beg += pad;
+        a.end = a.beg + (size - pad);
+        st->size = st->low = size - pad;
     }
     return a;
+}
+
+size_t fd_need(const fd_status *st, const void *mem)
+{
+    const size_t used = st->size - st->low;
+    return used ? used + (mem ? core_pad(mem) : 63) : 0;
 }
 
 typedef struct { char *at, *end; } core_text;      /* room for *end = 0 is kept */
@@ -906,7 +917,8 @@ void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A
 {
     if (mat_check("fd_gemm", scratch.st, ta, tb, m, n, k, lda, ldb, ldc) || !m || !n) return;
     const int empty = !k || alpha == 0;
-    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha, beta != 0, C };
+    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha, beta != 0,
+                        C };
     if (empty) mat_scale(m, n, beta, 1, C, ldc);
     else mat_run(&g, beta, threads_most(), scratch);
 }
@@ -954,16 +966,15 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
     }
 }
 
-/* sum x y over n, in 16 lanes that are added up in order: the same bits at any vector width */
+/* sum x y over n: the same bits at any vector width */
 static double mat_dot(ptrdiff_t n, const double *restrict x, const double *restrict y)
 {
-    double lane[16] = { 0 }, s = 0;
+    double lane[FD_LANES] = { 0 };
     ptrdiff_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int l = 0; l < 16; l++) lane[l] += x[i + l] * y[i + l];
+    for (; i + FD_LANES <= n; i += FD_LANES)
+        for (int l = 0; l < FD_LANES; l++) lane[l] += x[i + l] * y[i + l];
     for (int l = 0; i + l < n; l++) lane[l] += x[i + l] * y[i + l];
-    for (int l = 0; l < 16; l++) s += lane[l];
-    return s;
+    return lanes_sum(lane);
 }
 
 static void mat_axpy(int n, double a, const double *restrict x, double *restrict y)
@@ -1193,8 +1204,6 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
  * second (whose sum counts them once, all others twice); sines of a periodic axis change sign, as
  * R2C sums over exp(-i w x). Grids transform axis by axis; dense spaces by two matrix products. */
 
-static const double axis_pi = 3.14159265358979323846;
-
 static const struct { int to, from; double scale; } axis_kind[] = {
     [FD_PERIODIC]  = { FD_R2C,  FD_R2C,  1 },
     [FD_NEUMANN]   = { FD_DCT2, FD_DCT3, .5 },
@@ -1212,7 +1221,7 @@ static double axis_number(int bc, int j)
 static double axis_wave(const fd_space *s, int axis, int j)                     /* w_j */
 {
     int bc = s->bc[axis];
-    return (bc == FD_PERIODIC ? 2 : 1) * axis_pi * axis_number(bc, j) / s->len[axis];
+    return (bc == FD_PERIODIC ? 2 : 1) * FD_PI * axis_number(bc, j) / s->len[axis];
 }
 
 /* modes of an axis that are no Nyquist mode: that is its last one */
@@ -1340,21 +1349,33 @@ int fd_mode(const fd_space *s, ptrdiff_t k, int j[3])
     return nyquist;
 }
 
+double fd_wave(const fd_space *s, ptrdiff_t k, double *mu)
+{
+    int j[3];
+    double waves = 0, sum = 0;
+    if (mu) *mu = NAN;
+    if (!space_is(s) || !s->nd) return NAN;
+    fd_mode(s, k, j);
+    for (int a = 0; a < s->nd; a++) {
+        const double n = axis_number(s->bc[a], j[a]), w = axis_wave(s, a, j[a]);
+        waves += n * n;
+        sum += w * w;
+    }
+    if (mu) *mu = sum;
+    return sqrt(waves);
+}
+
 void fd_laplace(const fd_space *s, double *mu, fd_arena scratch)
 {
     if (!mu || !space_grid(scratch.st, s, "fd_laplace")) return;
-    for (ptrdiff_t k = 0; k < s->modes; k++) {
-        int j[3];
-        fd_mode(s, k, j);
-        mu[k] = 0;
-        for (int a = 0; a < s->nd; a++) mu[k] += axis_wave(s, a, j[a]) * axis_wave(s, a, j[a]);
-    }
+    for (ptrdiff_t k = 0; k < s->modes; k++) fd_wave(s, k, &mu[k]);
 }
 
 /* how to transform grids of a space: sign -1 is x -> u, +1 is u -> x. f[a][j]: the factor of mode j
  * on axis a; last: f of the last axis as fd_real; edge: is any factor not 1? fill, where there is one,
- * makes the modes of m grids from number `at` on, factors included, instead of reading them. The first
- * `alone` blocks of grids come one after another, the others in `threads`, with `need` of the `size` bytes of mem each. */
+ * makes the modes of m grids from number `at` on, factors included, instead of reading them. The
+ * first `alone` blocks of grids come one after another, the others in `threads`, with `need` of the
+ * `size` bytes of mem each. */
 typedef struct {
     const fd_space *s;
     int sign, edge, threads;
@@ -1413,8 +1434,8 @@ static void grid_block(const grid_how *how, ptrdiff_t at, ptrdiff_t m, const fd_
 }
 
 /* Grids are transformed in blocks that stay in the cache from one axis to the next. Threads take
- * blocks (the calls along an axis are too small to share), each with an arena of its own. All memory is
- * taken before the first number is written: what lacks it leaves its output as it was. */
+ * blocks (the calls along an axis are too small to share), each with an arena of its own. All
+ * memory is taken before the first number is written: what lacks it leaves its output as it was. */
 
 enum { GRID_BLOCK = 16384 };            /* points of a block, where one grid has fewer */
 
@@ -1427,7 +1448,8 @@ static size_t grid_need(const grid_how *how, int threads)
     for (int a = 0; a < s->nd; a++) {
         const fd_fft *p = how->sign < 0 ? s->to[a] : s->from[a];
         after /= s->n[a];
-        size_t own = fd_fft_room(p, after == 1 ? how->block * s->points / s->n[a] : after, after, threads);
+        size_t own = fd_fft_room(p, after == 1 ? how->block * s->points / s->n[a] : after, after,
+                                 threads);
         if (own > need) need = own;
     }
     return (need + 63) / 64 * 64;
@@ -1458,7 +1480,8 @@ static grid_how grid_plan(const fd_space *s, int sign, ptrdiff_t count, fd_arena
     how.alone = how.threads == 1 ? blocks : s->points < 2 * GRID_BLOCK ? 0 : blocks % how.threads;
     how.need = grid_need(&how, 1);
     how.size = how.need * (size_t)how.threads;
-    if (how.alone && grid_need(&how, threads_most()) > how.size) how.size = grid_need(&how, threads_most());
+    if (how.alone && grid_need(&how, threads_most()) > how.size)
+        how.size = grid_need(&how, threads_most());
     if (how.threads > 1) how.st = fd_new(a, fd_status, how.threads);
     how.mem = fd_raw(a, char, how.size);
     return how;
@@ -1471,16 +1494,21 @@ static void grid_run(const grid_how *how, const fd_real *x, fd_real *y, fd_statu
     const ptrdiff_t count = how->count, block = how->block;
     const ptrdiff_t rest = (count + block - 1) / block - how->alone;
     const int threads = how->threads;
-    fd_arena all = { how->mem, how->mem + how->size, st };
+    fd_status own = { 0 };                      /* the caller's has its own low water */
+    fd_arena all = { how->mem, how->mem + how->size, &own };
     for (ptrdiff_t k = 0; k < how->alone; k++)
-        grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y, all);
+        grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y,
+                   all);
+    fd_fail_as(st, &own);
     if (!rest) return;
     FD_PARALLEL
     for (int t = 0; t < threads; t++) {
-        fd_arena own = { how->mem + (size_t)t * how->need, how->mem + (size_t)(t + 1) * how->need, how->st + t };
+        fd_arena part = { how->mem + (size_t)t * how->need, how->mem + (size_t)(t + 1) * how->need,
+                          how->st + t };
         ptrdiff_t end = how->alone + rest * (t + 1) / threads;
         for (ptrdiff_t k = how->alone + rest * t / threads; k < end; k++)
-            grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y, own);
+            grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y,
+                       part);
     }
     for (int t = 0; t < threads; t++) fd_fail_as(st, &how->st[t]);
 }
@@ -1555,7 +1583,6 @@ static void modes_copy(const fd_space *from, const fd_space *to, ptrdiff_t count
 void fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w)
 {
     if (!space_is(from) || !space_is(to) || !u || !w) return;
-    FD_ASSERT(from->nd && from->nd == to->nd && from->ch == to->ch);
     if (!from->nd || from->nd != to->nd || from->ch != to->ch) return;
     modes_copy(from, to, (ptrdiff_t)b * from->ch, sizeof *u, u, w);
 }
@@ -1636,10 +1663,10 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
     if (!c) return NULL;
     memcpy(c->prm, prm, 3 * sizeof *prm);
     double half = .5 * s->nd, ell = prm[1], nu = prm[2], t2 = ell * ell, scale = prm[0];
-    if (kind == FD_COV_RBF) scale *= pow(2 * axis_pi * t2, half);
+    if (kind == FD_COV_RBF) scale *= pow(2 * FD_PI * t2, half);
     if (kind == FD_COV_MATERN) {
         t2 = 2 * nu / t2;
-        scale *= pow(4 * axis_pi, half) * exp(lgamma(nu + half) - lgamma(nu));
+        scale *= pow(4 * FD_PI, half) * exp(lgamma(nu + half) - lgamma(nu));
     }
     for (ptrdiff_t k = 0; k < s->modes; k++) {
         int j[3], within = 1;
@@ -1710,6 +1737,37 @@ fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var)
     return cov_family(a, s, "fd_cov_brownian", FD_COV_BROWNIAN, (double[]){ var, 0, 0 });
 }
 
+static fd_cov *cov_function(fd_arena *a, const fd_space *s, const char *where, fd_cov_rule *rule,
+                            const void *self)
+{
+    if (!space_grid(a->st, s, where)) return NULL;
+    if (!rule) {
+        FD_FAIL(a->st, FD_EARG, where, "no function is given");
+        return NULL;
+    }
+    fd_cov *c = cov_new(a, s, FD_COV_FUNCTION);
+    if (!c) return NULL;
+    c->rule = rule;
+    c->self = self;
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        int j[3];
+        double mu;
+        if (fd_mode(s, k, j)) continue;
+        fd_wave(s, k, &mu);
+        c->lam[k] = rule(mu, self);
+        if (!(c->lam[k] >= 0 && isfinite(c->lam[k]))) {
+            FD_FAIL(a->st, FD_EARG, where, "eigenvalue negative or not finite: mode", k);
+            return NULL;
+        }
+    }
+    return c;
+}
+
+fd_cov *fd_cov_function(fd_arena *a, const fd_space *s, fd_cov_rule *rule, const void *self)
+{
+    return cov_function(a, s, "fd_cov_function", rule, self);
+}
+
 fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam)
 {
     if (a->st->code || !space_is(s) || !lam) return NULL;
@@ -1766,7 +1824,8 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
     return c;
 }
 
-/* mean[ch][points] of m functions, in double; cov_mean_out: as the caller gets it, once nothing can fail */
+/* mean[ch][points] of m functions, in double; cov_mean_out: as the caller gets it, once nothing can
+ * fail */
 static void cov_mean(const fd_space *s, int m, const fd_real *x, double *mean)
 {
     ptrdiff_t size = fd_size(s);
@@ -1909,6 +1968,7 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
 fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s)
 {
     if (!c || !space_alike(a->st, &c->s, s, "fd_cov_on")) return NULL;
+    if (c->kind == FD_COV_FUNCTION) return cov_function(a, s, "fd_cov_on", c->rule, c->self);
     if (c->kind != FD_COV_TABLE) return cov_family(a, s, "fd_cov_on", c->kind, c->prm);
     fd_cov *d = cov_new(a, s, FD_COV_TABLE);
     if (d) modes_copy(&c->s, s, 1, sizeof *c->lam, c->lam, d->lam);
@@ -2033,7 +2093,8 @@ void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_are
         fd_from_modes(s, b, u, x, scratch);
         return;
     }
-    grid_how how = grid_plan(s, 1, (ptrdiff_t)b * s->ch, &scratch);       /* sd: with the factors of the transform */
+    /* sd: with the factors of the transform */
+    grid_how how = grid_plan(s, 1, (ptrdiff_t)b * s->ch, &scratch);
     fd_real *sd = fd_raw(&scratch, fd_real, s->modes);
     if (!sd) return;
     for (ptrdiff_t k = 0; k < s->modes; k++) {
@@ -2046,6 +2107,57 @@ void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_are
     how.fill = cov_draw_fill;
     how.self = &(cov_draws){ c, r, first, sd };
     grid_run(&how, x, x, scratch.st);
+}
+
+/* The mean over the domain of the variance that rbf of var 1 has: a product over axes, of each
+ *
+ *     (1/L) sum_j sqrt(2 pi) l exp(-l^2 w_j^2/2)    or by its images    1 + r sqrt(pi/2) l/L + ..,
+ *
+ * r = 1 where the ends reflect, -1 where they are 0, 0 on a circle or with one of each; what is
+ * left out is of the size exp(-2 L^2/l^2), on a circle exp(-L^2/2 l^2). */
+static double cov_rbf_pixel(const fd_space *s, double ell)
+{
+    double all = 1;
+    for (int a = 0; a < s->nd; a++) {
+        const int bc = s->bc[a];
+        const double L = s->len[a];
+        double sum = 0, e = 1;
+        if (ell < L / 9) {
+            all *= 1 + ((bc == FD_NEUMANN) - (bc == FD_DIRICHLET)) * sqrt(FD_PI / 2) * ell / L;
+            continue;
+        }
+        for (int j = 0; e > 1e-18; j++) {
+            const double w = axis_wave(s, a, j);
+            e = exp(-.5 * ell * ell * w * w);
+            sum += e;
+        }
+        all *= sqrt(2 * FD_PI) * ell / L * sum;
+    }
+    return all;
+}
+
+/* matern is a mean of rbf with lengths l sqrt(g), g of the Gamma law of shape nu and mean 1: its
+ * spectrum is a t-distribution. By the trapezoid rule in log g; where g has no place in it, l
+ * sqrt(g) is nearly 0. */
+double fd_cov_pixel(const fd_cov *c)
+{
+    if (!c) return NAN;
+    const fd_space *s = &c->s;
+    const double var = c->prm[0], ell = c->prm[1], nu = c->prm[2], step = 1 / 16.;
+    double mean = 0, all = 0, volume = 0;
+    if (c->kind == FD_COV_RBF) return var * cov_rbf_pixel(s, ell);
+    if (c->kind == FD_COV_MATERN) {
+        for (double u = -60; u < 60; u += step) {
+            const double p = step * exp(nu * (u + log(nu)) - nu * exp(u) - lgamma(nu));
+            if (p < 1e-18) continue;
+            all += p;
+            mean += p * cov_rbf_pixel(s, ell * exp(.5 * u));
+        }
+        return var * (mean + (1 - all));
+    }
+    if (!s->weight) volume = s->len[0] * s->len[1] * s->len[2];
+    for (ptrdiff_t i = 0; s->weight && i < s->points; i++) volume += (double)s->weight[i];
+    return fd_cov_trace(c) / volume;
 }
 
 double fd_cov_trace(const fd_cov *c)
@@ -2106,10 +2218,11 @@ void fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch)
  *
  * A reader knows how many bytes are left and hands out none that are not there; every count that a
  * file claims is held against that number before it is used, so a lie costs an error and no memory.
- * A writer fills a file of its own beside the target, under a name that nothing had, and renames it at
- * the end, when it is on the disk: so the target never stands for half a file, not after a crash and
- * not where several write it at once (the last to end wins). Both report through the first failure of fd_status, with the file's name.
- * Malformed contents are FD_EDATA (too many axes: FD_ESHAPE), everything of the system FD_EIO. */
+ * A writer fills a file of its own beside the target, under a name that nothing had, and renames it
+ * at the end, when it is on the disk: so the target never stands for half a file, not after a crash
+ * and not where several write it at once (the last to end wins). Both report through the first
+ * failure of fd_status, with the file's name. Malformed contents are FD_EDATA (too many axes:
+ * FD_ESHAPE), everything of the system FD_EIO. */
 #ifndef FD_NO_STDIO
 #include <limits.h>
 #include <stdio.h>
@@ -2176,7 +2289,7 @@ static int file_open(file_in *in, fd_status *st, const char *where, const char *
 {
     file_in i = { NULL, st, where, path, NULL, 0, 0, NULL };
     long n = -1;
-    FD_ASSERT(path);
+    if (!path) FD_FAIL(st, FD_EARG, where, "no name of a file");
     if (!st->code) {
         i.f = fopen(path, "rb");
         if (i.f && !fseek(i.f, 0, SEEK_END)) n = ftell(i.f);
@@ -2219,7 +2332,8 @@ static int file_seek(file_in *in, uint64_t at, uint64_t n)
 /* leave out n bytes, which are there */
 static void file_skip(file_in *in, uint64_t n)
 {
-    if (!in->st->code && n && fseek(in->f, (long)n, SEEK_CUR)) file_fail(in, FD_EIO, "cannot read", NULL);
+    if (!in->st->code && n && fseek(in->f, (long)n, SEEK_CUR))
+        file_fail(in, FD_EIO, "cannot read", NULL);
     in->left -= n;
 }
 
@@ -2248,9 +2362,10 @@ static int file_packed(const file_in *in, const unsigned char *magic)
     return FD_OK;
 }
 
-/* A new file at o->tmp, or NULL; taken: the name is. With POSIX that is one step, which follows no link
- * and opens nothing that is there. Plain C has no such step (C11's "wbx" is no mode of C99): a name where
- * nothing can be read is taken for free, which two writers at the same instant may both find. */
+/* A new file at o->tmp, or NULL; taken: the name is. With POSIX that is one step, which follows no
+ * link and opens nothing that is there. Plain C has no such step (C11's "wbx" is no mode of C99): a
+ * name where nothing can be read is taken for free, which two writers at the same instant may both
+ * find. */
 static FILE *file_new(file_out *o, int *taken)
 {
 #ifdef FILE_POSIX
@@ -2269,17 +2384,19 @@ static FILE *file_new(file_out *o, int *taken)
 
 static int file_begin(file_out *o, fd_status *st, const char *where, const char *path)
 {
-    size_t n = strlen(path);
     int taken = 1;
     long own = 0;
     o->f = NULL; o->st = st; o->where = where; o->path = path; o->crc = NULL;
+    if (!path) FD_FAIL(st, FD_EARG, where, "no name of a file");
     if (st->code) return 0;
+    size_t n = strlen(path);
     if (n + 40 > sizeof o->tmp) return fd_fail_name(st, FD_EIO, where, "name too long", path), 0;
     memcpy(o->tmp, path, n);
 #ifdef FILE_POSIX
     struct stat is;
     if (!stat(path, &is) && !S_ISREG(is.st_mode) && !S_ISDIR(is.st_mode))
-        return fd_fail_name(st, FD_EIO, where, "a device or a pipe cannot be replaced by a file", path), 0;
+        return fd_fail_name(st, FD_EIO, where, "a device or a pipe cannot be replaced by a file",
+                            path), 0;
     own = (long)getpid();
 #endif
     for (int i = 0; taken && i < 10000; i++) {
@@ -2302,7 +2419,8 @@ static int file_end(file_out *o)
     if (!o->f) return o->st->code;
     int bad = fflush(o->f);
 #ifdef FILE_POSIX
-    if (fsync(fileno(o->f)) && errno != EINVAL && errno != ENOTSUP) bad = 1;     /* no such thing there: those */
+    /* those two: there is no such thing there */
+    if (fsync(fileno(o->f)) && errno != EINVAL && errno != ENOTSUP) bad = 1;
 #endif
     bad |= fclose(o->f);
     o->f = NULL;
@@ -2322,8 +2440,8 @@ static int file_end(file_out *o)
 
 typedef struct { char kind; int size; } num_type;
 
-/* A type by the name that a file has for it; kind 0 where it is not one of numbers. .npy: what numpy.dtype
- * takes, after the sign of byte order. .safetensors: its own names. */
+/* A type by the name that a file has for it; kind 0 where it is not one of numbers. .npy: what
+ * numpy.dtype takes, after the sign of byte order. .safetensors: its own names. */
 static num_type num_type_of(const char *name, int npy)
 {
     static const struct { const char *names; num_type t; } npys[] = {
@@ -2334,11 +2452,15 @@ static num_type num_type_of(const char *name, int npy)
         { " i4 i int32 intc ", { 'i', 4 } }, { " i8 q l int64 int longlong ", { 'i', 8 } },
         { " f2 e float16 half ", { 'f', 2 } }, { " f4 f float32 single ", { 'f', 4 } },
         { " f8 d float64 double float ", { 'f', 8 } },
-        { " c8 F complex64 csingle ", { 'c', 4 } }, { " c16 D complex128 cdouble complex ", { 'c', 8 } } };
+        { " c8 F complex64 csingle ", { 'c', 4 } },
+        { " c16 D complex128 cdouble complex ", { 'c', 8 } } };
     static const struct { const char *names; num_type t; } safes[] = {
-        { " BOOL ", { 'b', 1 } }, { " U8 ", { 'u', 1 } }, { " U16 ", { 'u', 2 } }, { " U32 ", { 'u', 4 } },
-        { " U64 ", { 'u', 8 } }, { " I8 ", { 'i', 1 } }, { " I16 ", { 'i', 2 } }, { " I32 ", { 'i', 4 } },
-        { " I64 ", { 'i', 8 } }, { " F16 ", { 'f', 2 } }, { " BF16 ", { 'g', 2 } }, { " F32 ", { 'f', 4 } },
+        { " BOOL ", { 'b', 1 } }, { " U8 ", { 'u', 1 } }, { " U16 ", { 'u', 2 } },
+        { " U32 ", { 'u', 4 } },
+        { " U64 ", { 'u', 8 } }, { " I8 ", { 'i', 1 } }, { " I16 ", { 'i', 2 } },
+        { " I32 ", { 'i', 4 } },
+        { " I64 ", { 'i', 8 } }, { " F16 ", { 'f', 2 } }, { " BF16 ", { 'g', 2 } },
+        { " F32 ", { 'f', 4 } },
         { " F64 ", { 'f', 8 } }, { " C64 ", { 'c', 4 } } };
     const int rows = (int)(npy ? sizeof npys / sizeof *npys : sizeof safes / sizeof *safes);
     const size_t n = strlen(name);
@@ -2478,10 +2600,17 @@ int fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd
 }
 
 /* strange: why its numbers cannot be read, or NULL; descr: their type */
-typedef struct { num_type type; int big, order, nd, n[FD_MAXD]; const char *strange; char descr[32]; } npy_head;
+typedef struct {
+    num_type type;
+    int big, order, nd, n[FD_MAXD];
+    const char *strange;
+    char descr[32];
+} npy_head;
 
-static const char npy_axes[] = "more than 6 axes", npy_pairs[] = "more than 5 axes of complex numbers";
-static const char npy_extent[] = "an extent is too large", npy_dtype[] = "dtype is not one of numbers";
+static const char npy_axes[] = "more than 6 axes",
+    npy_pairs[] = "more than 5 axes of complex numbers";
+static const char npy_extent[] = "an extent is too large",
+    npy_dtype[] = "dtype is not one of numbers";
 
 static int npy_take(const char **p, const char *word)
 {
@@ -2564,7 +2693,8 @@ static int npy_parse(const char *p, npy_head *h)
     npy_take(&p, "");
     if (seen != 7 || *p) return 0;
     const char sign = h->descr[0], *name = h->descr + (sign && strchr("<>|=", sign) ? 1 : 0);
-    if (name == h->descr || strlen(name) < 4) h->type = num_type_of(name, 1);     /* "<float32" is not one */
+    /* "<float32" is not one */
+    if (name == h->descr || strlen(name) < 4) h->type = num_type_of(name, 1);
     h->big = sign == '<' ? 0 : sign == '>' ? 1 : num_host_big();
     if (!h->type.kind && !h->strange) h->strange = npy_dtype;
     if (h->type.kind == 'c' && h->order) h->order = NUM_FORTRAN_PAIRS;
@@ -2778,8 +2908,9 @@ static uint64_t json_number(json *j)
     return v;
 }
 
-/* Entries of the object whose '{' was taken, none of which is shorter than `least`: its ':' outside of
- * strings and inner objects. So what is made for them is in proportion to the text, whatever it holds. */
+/* Entries of the object whose '{' was taken, none of which is shorter than `least`: its ':' outside
+ * of strings and inner objects. So what is made for them is in proportion to the text, whatever it
+ * holds. */
 static int json_entries(const json *j, int least)
 {
     ptrdiff_t n = 0, depth = 0, most;
@@ -2860,8 +2991,8 @@ static void tensors_part(fd_arena *a, fd_tensors *f)
     f->count = n;
 }
 
-/* The value of one tensor, {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order. Where it is
- * not one of numbers, or its shape none of ours, s->t.kind is 0 and t->type says why. */
+/* The value of one tensor, {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order. Where
+ * it is not one of numbers, or its shape none of ours, s->t.kind is 0 and t->type says why. */
 static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
 {
     const char *strange = NULL;
@@ -3071,8 +3202,8 @@ static uint64_t safe_json(file_out *o, const fd_tensors *f)
     return n + safe_text(o, "}");
 }
 
-/* A string that stands twice among n of them, or NULL. Without memory to sort them: in each pass the table
- * takes those of one part of all hashes, so many that passes are few. */
+/* A string that stands twice among n of them, or NULL. Without memory to sort them: in each pass
+ * the table takes those of one part of all hashes, so many that passes are few. */
 enum { NAME_ROOM = 2048 };
 static const char *name_twice(int n, const char *(*get)(const void *of, int i), const void *of)
 {
@@ -3257,7 +3388,8 @@ static void zip_array(file_in *in, fd_arena *a, fd_tensor *t, const zip_span *s)
         t->x = npy_data(in, a, &n);
         if (in->left) file_fail(in, FD_EDATA, "entry goes on after its array", NULL);
     }
-    for (uint64_t k; in->left && !in->st->code; ) {           /* read for the sake of the checksum */
+    /* read for the sake of the checksum */
+    for (uint64_t k; in->left && !in->st->code; ) {
         k = in->left < sizeof rest ? in->left : sizeof rest;
         file_get(in, rest, k);
     }
@@ -3402,12 +3534,14 @@ const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name)
     return NULL;
 }
 
-const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f, const char *name)
+const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f,
+                                const char *name)
 {
     const fd_tensor *t = st->code || !f ? NULL : fd_tensor_find(f, name);
     if (t || st->code) return t;
     for (int i = 0; f && i < f->others; i++)
-        if (!strcmp(f->other[i].name, name)) return fd_fail_name(st, FD_EDATA, where, "not numbers", name), NULL;
+        if (!strcmp(f->other[i].name, name))
+            return fd_fail_name(st, FD_EDATA, where, "not numbers", name), NULL;
     return fd_fail_name(st, FD_EDATA, where, "missing tensor", name), NULL;
 }
 
@@ -3424,7 +3558,8 @@ int fd_csv_save(fd_status *st, const char *path, int cols, const char *const nam
                 const double *x)
 {
     file_out o;
-    FD_ASSERT(cols >= 0 && rows >= 0);
+    if (cols < 0 || rows < 0 || (cols && !name))
+        FD_FAIL(st, FD_EARG, "fd_csv_save", "not a table: columns, rows", cols, rows);
     if (st->code || !x || !file_begin(&o, st, "fd_csv_save", path)) return st->code;
     for (int c = 0; c < cols; c++) {
         int quote = strpbrk(name[c], "\",\r\n") != NULL;
@@ -3471,8 +3606,7 @@ void fd_colour(int map, double u, unsigned char rgb[3])
 #define ROW(m) { m, (int)(sizeof m / sizeof m[0]) }
         ROW(map_gray), ROW(map_inverse), ROW(map_viridis), ROW(map_diverging) };
 #undef ROW
-    FD_ASSERT(map >= 0 && map < (int)(sizeof maps / sizeof maps[0]));
-    if (u != u) {
+    if (u != u || map < 0 || map >= (int)(sizeof maps / sizeof maps[0])) {
         rgb[0] = rgb[2] = 255;
         rgb[1] = 0;
         return;
@@ -3524,6 +3658,8 @@ int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int
     int64_t H = 0, W = 0;
     int bad = zoom > 4096;
     if (st->code || !x) return st->code;
+    if (map < FD_GRAY || map > FD_DIVERGING)
+        return FD_FAIL(st, FD_EARG, "fd_png_sheet", "unknown colour map", map);
     for (int i = 0; i < 5; i++) bad |= side[i] < 1 || side[i] > PNG_SIDE;
     if (!bad) {
         H = ((int64_t)rows * h + 2 * (rows - 1)) * zoom;
@@ -3554,7 +3690,7 @@ int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int
  * independent output, rows are added in order. What is not defined (one function has no variance)
  * is NaN. */
 
-enum { MET_LANES = 16, MET_ROWS = 64, MET_BATCH = 16, MET_PROJ = 64, MET_WORK = 200000 };
+enum { MET_ROWS = 64, MET_BATCH = 16, MET_PROJ = 64, MET_WORK = 200000 };
 
 /* call for i = 0..n-1, in threads where `work` multiplications or so are worth waking them */
 #define MET_EACH(i, n, work, call)                                                                 \
@@ -3572,31 +3708,29 @@ static int met_failed(const fd_space *s, const fd_status *st)
     return !s || (!s->nd && !s->basis) || (st && st->code);
 }
 
-/* |x - y|^2; 16 running sums whatever the width of vectors */
+/* |x - y|^2 */
 static double met_dist2(const fd_space *s, const fd_real *x, const fd_real *y)
 {
-    double sum[MET_LANES] = { 0 };
+    double sum[FD_LANES] = { 0 };
     ptrdiff_t n = fd_size(s);
     if (s->weight) {
         for (ptrdiff_t i = 0; i < n; i++) {
             double d = (double)x[i] - (double)y[i];
-            sum[i % MET_LANES] += (double)s->weight[i % s->points] * d * d;
+            sum[i % FD_LANES] += (double)s->weight[i % s->points] * d * d;
         }
     } else {
         ptrdiff_t i = 0;
-        for (; i + MET_LANES <= n; i += MET_LANES)
-            for (int l = 0; l < MET_LANES; l++) {
+        for (; i + FD_LANES <= n; i += FD_LANES)
+            for (int l = 0; l < FD_LANES; l++) {
                 double d = (double)x[i + l] - (double)y[i + l];
                 sum[l] += d * d;
             }
         for (; i < n; i++) {
             double d = (double)x[i] - (double)y[i];
-            sum[i % MET_LANES] += d * d;
+            sum[i % FD_LANES] += d * d;
         }
     }
-    for (int half = MET_LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++) sum[l] += sum[l + half];
-    return sum[0] * (s->weight ? 1 : s->h);
+    return lanes_sum(sum) * (s->weight ? 1 : s->h);
 }
 
 /* sum_j f(|x - y_j|^2): f is exp(-d2/(2 bw^2)), or the distance itself where bw = 0 */
@@ -3664,17 +3798,7 @@ void fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e
     double *sum = fd_new(&scratch, double, bins > 0 ? bins : 0);
     fd_real *u = fd_raw(&scratch, fd_real, MET_BATCH * per);
     if (!u) return;
-    for (ptrdiff_t k = 0; k < modes; k++) {
-        int j[3] = { 0, 0, 0 };
-        double k2 = 0;
-        fd_mode(s, k, j);
-        for (int d = 0; d < s->nd; d++) {
-            double w = s->bc[d] == FD_PERIODIC ? (j[d] + 1) / 2 : s->bc[d] == FD_NEUMANN ? j[d]
-                     : s->bc[d] == FD_DIRICHLET ? j[d] + 1 : j[d] + 0.5;
-            k2 += w * w;
-        }
-        bin[k] = (int)floor(sqrt(k2) + 0.5);
-    }
+    for (ptrdiff_t k = 0; k < modes; k++) bin[k] = (int)floor(fd_wave(s, k, NULL) + 0.5);
     for (int i = 0; i < b; i += MET_BATCH) {
         met_modes(s, b, x, i, u, scratch);
         if (scratch.st->code) return;

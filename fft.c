@@ -1292,13 +1292,15 @@ static void fft_share(const fd_fft *p, int kind, int sign, double scale, ptrdiff
     }
 }
 
-/* How lines are cut up: `blocks` of up to FD_W of them out of each `group`, or where they stay in their
- * place, `alone`, each by itself; and on how many threads, of which each wants p->room vectors. */
+/* How lines are cut up: `blocks` of up to FD_W of them out of each `group`, or where they stay in
+ * their place, `alone`, each by itself; and on how many threads, of which each wants p->room
+ * vectors. */
 typedef struct { int alone; ptrdiff_t group, blocks, threads; } fft_cut;
 
 static fft_cut fft_cut_up(const fd_fft *p, ptrdiff_t lines, const fft_lines *from, int most)
 {
-    fft_cut c = { p->wl && from->step == from->unit, from->inner < FD_W ? lines : from->inner, 0, most };
+    fft_cut c = { p->wl && from->step == from->unit, from->inner < FD_W ? lines : from->inner, 0,
+                  most };
     c.blocks = c.alone ? lines : (c.group + FD_W - 1) / FD_W * (lines / c.group);
     if (c.threads > c.blocks) c.threads = c.blocks;
     if ((double)lines * (double)p->len < 32768) c.threads = 1;
@@ -1322,7 +1324,8 @@ static void fft_lines_run(const fd_fft *p, int kind, int sign, double scale, ptr
 }
 
 /* lines whose elements are so many elements apart */
-static fft_lines fft_lines_of(const fd_fft *p, ptrdiff_t lines, ptrdiff_t dist, ptrdiff_t stride, fd_real *x)
+static fft_lines fft_lines_of(const fd_fft *p, ptrdiff_t lines, ptrdiff_t dist, ptrdiff_t stride,
+                              fd_real *x)
 {
     int unit = p->kind == FD_C2C ? 2 : 1;
     return (fft_lines){ x, lines, dist * unit, 0, stride * unit, p->len, unit };
@@ -1367,7 +1370,7 @@ static fft_lines fft_grid_lines(const fft_grid *g, int axis, fd_real *u)
     return (fft_lines){ u, inner, 2, 2 * inner * n, 2 * inner, 2 * n, 2 };
 }
 
-/* w = u or, where u is not to be changed, scratch; the complex lines along an axis of b functions */
+/* w = u or, where u is not to be changed, scratch; complex lines along an axis of b functions */
 static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_real *w, double scale,
                           fd_arena scratch)
 {
@@ -1456,8 +1459,10 @@ static ptrdiff_t fft_grid_room(const fft_grid *g, int b)
     for (int i = 0; i < g->nd; i++) {
         const int last = i == g->nd - 1;
         const ptrdiff_t lines = last ? b * (g->reals / g->len) : b * (g->cplx / g->n[i]);
-        const fft_lines real = { NULL, lines, g->len, 0, 1, g->len, 1 }, from = last ? real : fft_grid_lines(g, i, NULL);
-        const ptrdiff_t own = fft_cut_up(g->plan[i], lines, &from, threads_most()).threads * g->plan[i]->room;
+        const fft_lines real = { NULL, lines, g->len, 0, 1, g->len, 1 };
+        const fft_lines from = last ? real : fft_grid_lines(g, i, NULL);
+        const fft_cut c = fft_cut_up(g->plan[i], lines, &from, threads_most());
+        const ptrdiff_t own = c.threads * g->plan[i]->room;
         if (own > most) most = own;
     }
     return most;
@@ -1494,10 +1499,12 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
     double many = 65536.0 * threads_most() / (double)g.cplx;           /* functions at a time */
     int some = many < 1 ? 1 : many > b - wide ? b - wide : (int)many;
     /* all memory before the first number is written; what follows uses the same room twice */
-    ptrdiff_t blocks = (wide + FD_W - 1) / FD_W, threads = threads_most() < blocks ? threads_most() : blocks;
+    ptrdiff_t blocks = (wide + FD_W - 1) / FD_W, threads = threads_most();
+    if (threads > blocks) threads = blocks;
     fd_arena tmp = scratch;
     fd_vec *v = fd_raw(&tmp, fd_vec, threads * (room + 2 * g.cplx));
-    fd_real *w = sign > 0 && nd > 1 && wide < b ? fd_raw(&scratch, fd_real, 2 * some * g.cplx) : NULL;
+    fd_real *w = NULL;
+    if (sign > 0 && nd > 1 && wide < b) w = fd_raw(&scratch, fd_real, 2 * some * g.cplx);
     if (wide < b) {
         tmp = scratch;
         fd_raw(&tmp, fd_vec, fft_grid_room(&g, some));

@@ -27,7 +27,7 @@
 #include "fd.h"
 #include <float.h>
 
-#define PI 3.14159265358979323846
+#define PI FD_PI
 
 /* ---- Processes -------------------------------------------------------------------------------- *
  *
@@ -303,20 +303,11 @@ static int space_same(const fd_space *x, const fd_space *y)
     return 1;
 }
 
-/* mu of mode k from its index j on each axis: the waves of each boundary, see fd_space */
+/* mu of mode k; points have none */
 static double proc_mu(const fd_space *s, ptrdiff_t k)
 {
-    int j[3];
     double mu = 0;
-    if (s->basis) return 0;
-    fd_mode(s, k, j);
-    for (int i = 0; i < s->nd; i++) {
-        double w = s->bc[i] == FD_PERIODIC  ? 2 * ((j[i] + 1) / 2)
-                 : s->bc[i] == FD_NEUMANN   ? j[i]
-                 : s->bc[i] == FD_DIRICHLET ? j[i] + 1
-                                            : j[i] + .5;
-        mu += PI * w / s->len[i] * (PI * w / s->len[i]);
-    }
+    if (!s->basis) fd_wave(s, k, &mu);
     return mu;
 }
 

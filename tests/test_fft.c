@@ -419,11 +419,13 @@ static void fft_untouched(void)
 {
     static const struct starve row[] = {
         { -1, 2, { 5, 6 }, 3 }, { 1, 2, { 5, 6 }, 19 }, { -1, 1, { 139 }, 2 }, { 1, 1, { 64 }, 3 },
-        { -1, 2, { 128, 160 }, 5 }, { 1, 2, { 128, 160 }, 5 }, { 1, 3, { 4, 64, 72 }, 2 }, { -1, 3, { 4, 3, 5 }, 17 } };
+        { -1, 2, { 128, 160 }, 5 }, { 1, 2, { 128, 160 }, 5 }, { 1, 3, { 4, 64, 72 }, 2 },
+            { -1, 3, { 4, 3, 5 }, 17 } };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         ptrdiff_t n = 2 * row[k].b;
         char what[80];
-        for (int i = 0; i < row[k].nd; i++) n *= i == row[k].nd - 1 ? row[k].n[i] / 2 + 1 : row[k].n[i];
+        for (int i = 0; i < row[k].nd; i++) n *= i == row[k].nd - 1
+            ? row[k].n[i] / 2 + 1 : row[k].n[i];
         fd_real *x = malloc((size_t)n * sizeof *x);
         if (!x) { OK(0, "memory"); return; }
         fft_fill(n, x);

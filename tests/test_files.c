@@ -147,7 +147,8 @@ static void npy_good(void)
         { 1, DICT("uint8", "False", "(2,)"), "\x80\xff", 2, 1, { 2 }, { 128, 255 } },
         { 1, DICT("b", "False", "(2,)"), "\x80\xff", 2, 1, { 2 }, { -128, -1 } },
         { 1, DICT(">h", "False", "(1,)"), "\xff\x85", 2, 1, { 1 }, { -123 } },
-        { 1, DICT("<F", "False", "(1,)"), "\x00\x00\xc0?\x00\x00\x10\xc0", 8, 2, { 1, 2 }, { 1.5, -2.25 } },
+        { 1, DICT("<F", "False", "(1,)"), "\x00\x00\xc0?\x00\x00\x10\xc0", 8, 2, { 1, 2 },
+          { 1.5, -2.25 } },
         /* other writers: order, quotes, no trailing comma, Python 2 */
         { 1, "{\"shape\":(2L,),\"fortran_order\":False,\"descr\":\"|u1\"}", "\x05\x06", 2,
           1, { 2 }, { 5, 6 } },
@@ -201,8 +202,10 @@ static void npy_good(void)
     fd_arena a = fresh(&st);
     unsigned char file[256];
     for (int k = 0; k < 4; k++) {
-        static const char *const text[] = { DICT("f4", "False", "(1,)"), DICT("=f4", "False", "(1,)"),
-                                            DICT("|f4", "False", "(1,)"), DICT("float32", "False", "(1,)") };
+        static const char *const text[] = { DICT("f4", "False", "(1,)"),
+                                            DICT("=f4", "False", "(1,)"),
+                                            DICT("|f4", "False", "(1,)"),
+                                                DICT("float32", "False", "(1,)") };
         const float own = 2.385f;                           /* of this machine */
         spit(path, file, npy(file, 1, text[k], &own, sizeof own));
         a = fresh(&st);
@@ -236,7 +239,8 @@ static void npy_bad(void)
         { 1, FD_EDATA, DICT("<U4", "False", "(1,)"), "bad.npy: <U4", 16 },
         { 1, FD_EDATA, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }",
           "dtype is not one of numbers: ", 8 },
-        { 1, FD_EDATA, "{'descr': [('a]', '<f4'], 'fortran_order': False, 'shape': (1,), }", "malformed", 8 },
+        { 1, FD_EDATA, "{'descr': [('a]', '<f4'], 'fortran_order': False, 'shape': (1,), }",
+          "malformed", 8 },
         { 1, FD_EDATA, "{'descr': [('a, '<f4'", "malformed", 8 },
         { 1, FD_EDATA, DICT("<f4", "False", "(3)"), "malformed", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(-3,)"), "malformed", 12 },
@@ -320,8 +324,9 @@ static void npy_write(void)
         char text[200];
         sprintf(text, "{'descr': '<f%d', 'fortran_order': False, 'shape': %s, }", (int)sizeof *x,
                 rows[r].shape);
-        /* little-endian host */
-        size_t n = npy(want, 1, text, x, (size_t)rows[r].count * sizeof *x);
+        fd_real bytes[6];
+        size_t n = npy(want, 1, text, test_little(bytes, x, sizeof *x, 6),
+                       (size_t)rows[r].count * sizeof *x);
         fd_arena a = fresh(&st);
         OK(!fd_npy_save(&st, path, rows[r].nd, rows[r].n, x), "%s", text);
         OK(slurp(path, got, sizeof got) == n && !memcmp(got, want, n), "%s", text);
@@ -408,7 +413,8 @@ static int race_save(int who)
 static int full_disk(int kind)
 {
     static fd_real x[RACE];
-    static const char *const names[] = { "full.npy", "full.safetensors", "full.npz", "full.png", "full.csv" };
+    static const char *const names[] = { "full.npy", "full.safetensors", "full.npz", "full.png",
+                                         "full.csv" };
     static const char old[] = "old";
     const char *path = test_path(names[kind]), *cols[] = { "a" };
     char got[8] = "";
@@ -431,11 +437,14 @@ static int full_disk(int kind)
     }
     char line[300];
     fd_explain(&st, line, sizeof line);
-    return st.code == FD_EIO && strstr(line, "cannot write (disk full?)") && strstr(line, names[kind])
-        && slurp(path, got, sizeof got) == sizeof old && !strcmp(got, old) && !leftover(names[kind]);
+    return st.code == FD_EIO && strstr(line, "cannot write (disk full?)")
+        && strstr(line, names[kind])
+        && slurp(path, got, sizeof got) == sizeof old && !strcmp(got, old)
+            && !leftover(names[kind]);
 }
 
-static int fifo_beside(int unused)                    /* what hung when the temporary name was PATH.tmp */
+/* what hung when the temporary name was PATH.tmp */
+static int fifo_beside(int unused)
 {
     fd_status st;
     fd_real x = 1;
@@ -446,13 +455,15 @@ static int fifo_beside(int unused)                    /* what hung when the temp
 
 static void names(void)
 {
-    const char *path = test_path("race.npy"), *victim = test_path("victim"), *link = test_path("link.npy");
+    const char *path = test_path("race.npy"), *victim = test_path("victim"),
+        *link = test_path("link.npy");
     fd_real one = 1;
     fd_status st;
     for (int round = 0; round < 3; round++) {
         int p[4];
         for (int who = 0; who < 4; who++) p[who] = in_child(race_save, 1 + who);
-        for (int who = 0; who < 4; who++) OK(child_ok(p[who]), "round %d: writer %d failed", round, who);
+        for (int who = 0; who < 4; who++) OK(child_ok(p[who]), "round %d: writer %d failed", round,
+                                             who);
         fd_arena a = test_arena(1 << 20, &st);
         fd_array f = fd_npy_load(&a, path);
         int same = f.x != NULL;
@@ -460,7 +471,8 @@ static void names(void)
         OK(same && f.nd == ((int)f.x[0] % 2 ? 1 : 2), "round %d: not one writer's file", round);
         OK(!leftover("race.npy"), "round %d: a temporary file stays", round);
     }
-    for (int kind = 0; kind < 5; kind++) OK(child_ok(in_child(full_disk, kind)), "full disk, kind %d", kind);
+    for (int kind = 0; kind < 5; kind++) OK(child_ok(in_child(full_disk, kind)),
+                                            "full disk, kind %d", kind);
 
     /* links and pipes where an older version had its temporary file */
     spit(victim, "victim", 6);
@@ -474,12 +486,14 @@ static void names(void)
     fresh(&st);
     OK(!fd_npy_save(&st, link, 0, NULL, &one), "%s", st.code ? st.what : "");
     OK(slurp(victim, got, sizeof got) == 6 && !memcmp(got, "victim", 6), "a link is followed");
-    OK(!lstat(link, &is) && S_ISREG(is.st_mode) && !lstat(tmp, &is) && S_ISLNK(is.st_mode), "the link is replaced");
+    OK(!lstat(link, &is) && S_ISREG(is.st_mode) && !lstat(tmp, &is) && S_ISLNK(is.st_mode),
+       "the link is replaced");
     OK(child_ok(in_child(fifo_beside, 0)), "a pipe beside the file");
     remove(tmp);
     fresh(&st);                                       /* a pipe and a device at the name itself */
     fd_npy_save(&st, fifo, 0, NULL, &one);
-    failed(&st, FD_EIO, "fd_npy_save: a device or a pipe cannot be replaced", "fifo.npy.tmp", "a pipe");
+    failed(&st, FD_EIO, "fd_npy_save: a device or a pipe cannot be replaced", "fifo.npy.tmp",
+           "a pipe");
     OK(!lstat(fifo, &is) && S_ISFIFO(is.st_mode), "the pipe is replaced");
     remove(fifo);
     fresh(&st);
@@ -661,7 +675,8 @@ static void tensors_bad(void)
         { "{\"a\":" T("I64", "2", "0,8") "}", 8, FD_EDATA, "" },
         { "{\"a\":" T("U16", "2", "0,8") "}", 8, FD_EDATA, "disagree: " },
         { "{\"a\":" T("F8_E4M3", "2", "0,9") "}", 8, FD_EDATA, "not in the data: " },
-        { "{\"a\":" T("F8_E4M3", "2", "0,4") ",\"b\":" T("F8_E4M3", "2", "0,8") "}", 8, FD_EDATA, "overlap" },
+        { "{\"a\":" T("F8_E4M3", "2", "0,4") ",\"b\":" T("F8_E4M3", "2", "0,8") "}", 8, FD_EDATA,
+          "overlap" },
         { "{\"a\":" T("C64", "1", "0,4") "}", 4, FD_EDATA, "" },
         { "{\"a\":" T("C64", "2", "0,8") "}", 8, FD_EDATA, "" },
         { "{\"a\":" T("F32", "-2", "0,8") "}", 8, FD_EDATA, "number" },
@@ -781,8 +796,10 @@ static void tensors_write(void)
     OK(n == (size_t)(8 + len + 7 * s) && !memcmp(file, bytes, 8)
        && !memcmp(file + 8, want, (size_t)len),
        "%.*s", len, (char *)file + 8);
-    OK(!memcmp(file + 8 + len, x, (size_t)(6 * s)), "data");
-    OK(!memcmp(file + 8 + len + 6 * s, x + 3, (size_t)s), "data");
+    fd_real little[6];
+    test_little(little, x, sizeof *x, 6);
+    OK(!memcmp(file + 8 + len, little, (size_t)(6 * s)), "data");
+    OK(!memcmp(file + 8 + len + 6 * s, little + 3, (size_t)s), "data");
     h.count = h.metas = 0;
     OK(!fd_tensors_save(&st, path, &h) && slurp(path, file, sizeof file) == 64, "empty");
 
@@ -922,10 +939,14 @@ static const double npz_c[] = { 2.385, -1e10 };
 /* three entries, as numpy would hold them; the room that their data need */
 static void npz_three(zipped z[3], unsigned char data[3][256])
 {
-    static const float w[] = { 1.5f, -2.25f, 3.125f, 65504, 0, -7 };         /* little-endian host */
+    float w[] = { 1.5f, -2.25f, 3.125f, 65504, 0, -7 };
+    double c[2];
+    test_little(w, w, sizeof *w, 6);
+    test_little(c, npz_c, sizeof *c, 2);
     z[0] = (zipped){ "fno_blocks.convs.0.weight.npy", 29, data[0],
                      npy(data[0], 1, DICT("<f4", "False", "(2, 3)"), w, 24), 0, 0 };
-    z[1] = (zipped){ "c\xc3\xa9.npy", 7, data[1], npy(data[1], 1, DICT("<c16", "False", "()"), npz_c, 16), 0, 0x800 };
+    z[1] = (zipped){ "c\xc3\xa9.npy", 7, data[1],
+                     npy(data[1], 1, DICT("<c16", "False", "()"), c, 16), 0, 0x800 };
     z[2] = (zipped){ "none.npy", 8, data[2], npy(data[2], 1, DICT("<f8", "True", "(0, 4)"), NULL, 0), 0, 0 };
 }
 
@@ -975,7 +996,8 @@ static void npz_good(void)
                 f = fd_tensors_load(&a, path);
                 /* but for the end of a name, without which an entry is no .npy */
                 if (st.code ? f.count || f.tensor
-                            : !npz_right(&f) && (f.count != 2 || f.others != 1 || strcmp(f.other[0].type, "not .npy")))
+                            : !npz_right(&f) && (f.count != 2 || f.others != 1
+                                                 || strcmp(f.other[0].type, "not .npy")))
                     OK(0, "style %d, byte %d", style, (int)k);
             }
     }
@@ -1071,25 +1093,35 @@ static void strangers(void)
     zipped z[7];
     static unsigned char data[3][256];
     npz_three(z + 2, data);
-    z[0] = (zipped){ "names.npy", 9, text[0], npy(text[0], 1, DICT("<U4", "False", "(2, 3)"), data, 96), 0, 0 };
+    z[0] = (zipped){ "names.npy", 9, text[0], npy(text[0], 1, DICT("<U4", "False", "(2, 3)"), data,
+                                                  96), 0, 0 };
     z[1] = (zipped){ "README.txt", 10, text[0], 20, 8, 0 };
-    z[5] = (zipped){ "things.npy", 10, text[1], npy(text[1], 1, DICT("|O", "False", "(1,)"), data, 8), 0, 0 };
+    z[5] = (zipped){ "things.npy", 10, text[1],
+                     npy(text[1], 1, DICT("|O", "False", "(1,)"), data, 8), 0, 0 };
     z[6] = (zipped){ "deep.npy", 8, text[2],
-                     npy(text[2], 1, DICT("<f4", "False", "(1, 1, 1, 1, 1, 1, 1)"), data, 4), 0, 0 };
+                     npy(text[2], 1, DICT("<f4", "False", "(1, 1, 1, 1, 1, 1, 1)"), data, 4), 0,
+                         0 };
     for (int style = 0; style < ZIP_ALL; style++) {
         fd_arena a = fresh(&st);
         spit(path, file, zip(file, style, 7, z));
         fd_tensors f = fd_tensors_load(&a, path);
-        OK(!st.code && npz_right(&f) && f.others == 4, "style %d: %s", style, st.code ? st.what : "wrong");
+        OK(!st.code && npz_right(&f) && f.others == 4, "style %d: %s", style, st.code
+           ? st.what : "wrong");
         if (st.code || f.others != 4) continue;
         const fd_tensor *o = f.other;
-        OK(!strcmp(f.tensor[0].type, "<f4") && !strcmp(f.tensor[1].type, "<c16"), "types of numbers");
-        OK(!strcmp(o[0].name, "names") && !strcmp(o[0].type, "<U4") && o[0].nd == 2 && o[0].n[1] == 3, "strings");
-        OK(!strcmp(o[1].name, "README.txt") && !strcmp(o[1].type, "not .npy") && !o[1].nd, "a text");
-        OK(!strcmp(o[2].name, "things") && !strcmp(o[2].type, "|O") && o[2].nd == 1 && o[2].n[0] == 1, "objects");
-        OK(!strcmp(o[3].name, "deep") && !strcmp(o[3].type, "more than 6 axes") && !o[3].nd, "many axes");
+        OK(!strcmp(f.tensor[0].type, "<f4") && !strcmp(f.tensor[1].type, "<c16"),
+           "types of numbers");
+        OK(!strcmp(o[0].name, "names") && !strcmp(o[0].type, "<U4") && o[0].nd == 2
+           && o[0].n[1] == 3, "strings");
+        OK(!strcmp(o[1].name, "README.txt") && !strcmp(o[1].type, "not .npy") && !o[1].nd,
+           "a text");
+        OK(!strcmp(o[2].name, "things") && !strcmp(o[2].type, "|O") && o[2].nd == 1
+           && o[2].n[0] == 1, "objects");
+        OK(!strcmp(o[3].name, "deep") && !strcmp(o[3].type, "more than 6 axes") && !o[3].nd,
+           "many axes");
         for (int i = 0; i < 4; i++) OK(!o[i].x, "%s has numbers", o[i].name);
-        OK(!fd_tensor_find(&f, "names") && fd_tensor_need(&st, "me", &f, "none") == f.tensor + 2 && !st.code, "find");
+        OK(!fd_tensor_find(&f, "names") && fd_tensor_need(&st, "me", &f, "none") == f.tensor + 2
+           && !st.code, "find");
         OK(!fd_tensor_need(&st, "me", &f, "names"), "strings are no numbers");
         failed(&st, FD_EDATA, "me: not numbers: names", "", "need");
         fresh(&st);
@@ -1097,33 +1129,46 @@ static void strangers(void)
         failed(&st, FD_EDATA, "me: missing tensor: w", "", "need");
     }
     static const char head[] =
-        "{\"i64\":" T("I64", "2", "0,16") ",\"f8\":" T("F8_E4M3", "3", "16,19") ",\"u8\":" T("U8", "3", "19,22")
-        ",\"bool\":" T("BOOL", "2", "22,24") ",\"i16\":" T("I16", "1,1", "24,26") ",\"u32\":" T("U32", "", "26,30")
-        ",\"deep\":" T("F32", "1,1,1,1,1,1,1", "30,34") ",\"cdeep\":" T("C64", "1,1,1,1,1,1", "34,42")
+        "{\"i64\":" T("I64", "2", "0,16") ",\"f8\":" T("F8_E4M3", "3", "16,19") ",\"u8\":" T("U8",
+            "3", "19,22")
+        ",\"bool\":" T("BOOL", "2", "22,24") ",\"i16\":" T("I16", "1,1",
+                                                           "24,26") ",\"u32\":" T("U32", "",
+            "26,30")
+        ",\"deep\":" T("F32", "1,1,1,1,1,1,1", "30,34") ",\"cdeep\":" T("C64", "1,1,1,1,1,1",
+            "34,42")
         ",\"wide\":" T("U8", "4294967297,0", "42,42") ",\"new\":" T("F4 \\n", "7", "42,46")
-        ",\"last\":" T("U64", "1", "46,54") ",\"i8\":" T("I8", "1", "54,55") ",\"u16\":" T("U16", "1", "55,57")
+        ",\"last\":" T("U64", "1", "46,54") ",\"i8\":" T("I8", "1", "54,55") ",\"u16\":" T("U16",
+            "1", "55,57")
         ",\"i32\":" T("I32", "1", "57,61") "}";
-    static const char bytes[] = "\xff\xff\xff\xff\xff\xff\xff\xff\x07\0\0\0\0\0\0\0" "123" "\0\x80\xff" "\0\x01"
-        "\x85\xff" "\xff\0\0\x80" "1234" "12345678" "1234" "\0\0\0\0\0\0\0\x80" "\x80" "\x01\xff" "\xfe\xff\xff\xff";
+    static const char bytes[] =
+        "\xff\xff\xff\xff\xff\xff\xff\xff\x07\0\0\0\0\0\0\0" "123" "\0\x80\xff" "\0\x01"
+        "\x85\xff" "\xff\0\0\x80" "1234" "12345678" "1234"
+        "\0\0\0\0\0\0\0\x80" "\x80" "\x01\xff" "\xfe\xff\xff\xff";
     static const struct { const char *name; int n; double x[3]; } want[] = {
-        { "i64", 2, { -1, 7 } }, { "u8", 3, { 0, 128, 255 } }, { "bool", 2, { 0, 1 } }, { "i16", 1, { -123 } },
-        { "u32", 1, { 2147483903.0 } }, { "last", 1, { 9223372036854775808.0 } }, { "i8", 1, { -128 } },
+        { "i64", 2, { -1, 7 } }, { "u8", 3, { 0, 128, 255 } }, { "bool", 2, { 0, 1 } },
+            { "i16", 1, { -123 } },
+        { "u32", 1, { 2147483903.0 } }, { "last", 1, { 9223372036854775808.0 } },
+            { "i8", 1, { -128 } },
         { "u16", 1, { 65281 } }, { "i32", 1, { -2 } } };
     static const char *const other[][2] = { { "f8", "F8_E4M3" }, { "deep", "more than 6 axes" },
-        { "cdeep", "more than 5 axes of complex numbers" }, { "wide", "an extent is too large" }, { "new", "F4 \n" } };
+        { "cdeep", "more than 5 axes of complex numbers" }, { "wide", "an extent is too large" },
+            { "new", "F4 \n" } };
     path = test_path("mixed.safetensors");
     fd_arena a = fresh(&st);
-    spit(path, file, safe(file, (long long)strlen(head), head, strlen(head), bytes, sizeof bytes - 1));
+    spit(path, file, safe(file, (long long)strlen(head), head, strlen(head), bytes,
+                          sizeof bytes - 1));
     fd_tensors f = fd_tensors_load(&a, path);
     OK(!st.code && f.count == 9 && f.others == 5, "%s", st.code ? st.what : "");
     for (int i = 0; !st.code && i < 9; i++) {
         const fd_tensor *t = fd_tensor_find(&f, want[i].name);
         OK(t == f.tensor + i, "%s", want[i].name);
         for (int k = 0; t && k < want[i].n; k++)
-            OK(t->x[k] == (fd_real)want[i].x[k], "%s[%d] = %.17g", want[i].name, k, (double)t->x[k]);
+            OK(t->x[k] == (fd_real)want[i].x[k], "%s[%d] = %.17g", want[i].name, k,
+               (double)t->x[k]);
     }
     for (int i = 0; !st.code && i < 5; i++)
-        OK(!strcmp(f.other[i].name, other[i][0]) && !strcmp(f.other[i].type, other[i][1]) && !f.other[i].x,
+        OK(!strcmp(f.other[i].name, other[i][0]) && !strcmp(f.other[i].type, other[i][1])
+           && !f.other[i].x,
            "%s: %s", f.other[i].name, f.other[i].type);
 }
 
@@ -1138,12 +1183,15 @@ static void npz_write(void)
     zipped z[3];
     char text[3][100];
     fd_status st;
+    fd_real little[6];
     int s = (int)sizeof *x;
+    test_little(little, x, sizeof *x, 6);
     static const char *const name[] = { "w.npy", "a.\xc3\xa9.npy", "none.npy" }, *const shape[] = { "(2, 3)", "()", "(0,)" };
     for (int i = 0; i < 3; i++) {
         sprintf(text[i], "{'descr': '<f%d', 'fortran_order': False, 'shape': %s, }", s, shape[i]);
         z[i] = (zipped){ name[i], (int)strlen(name[i]), data[i],
-                         npy(data[i], 1, text[i], i ? x + 3 : x, (size_t)(i == 0 ? 6 * s : i == 1 ? s : 0)), 0, 0x800 };
+                         npy(data[i], 1, text[i], i ? little + 3 : little,
+                             (size_t)(i == 0 ? 6 * s : i == 1 ? s : 0)), 0, 0x800 };
     }
     size_t n = zip(want, 0, 3, z);
     fd_arena a = fresh(&st);
@@ -1193,6 +1241,7 @@ static void tensors_many(void)
                              i ? "," : "{", k, 4 * (N - 1 - k), 4 * (N - k));
     }
     n += (size_t)sprintf(text + n, "}");
+    test_little(data, data, sizeof *data, N);
     spit(path, file, safe(file, (long long)n, text, n, data, sizeof data));
     fd_tensors f = fd_tensors_load(&a, path);
     OK(!st.code && f.count == N, "%s", st.code ? st.what : "");
@@ -1201,7 +1250,8 @@ static void tensors_many(void)
            f.tensor[i].name);
 }
 
-/* Headers made to cost: memory in proportion to the file, and time too (a square would be hours). */
+/* Headers made to cost: memory in proportion to the file, and time too (a square would be hours).
+ * */
 static void costs(void)
 {
     enum { N = 200000, ROOM = N * 72 };
@@ -1217,16 +1267,20 @@ static void costs(void)
         text[0] = '{';
         if (kind < 4) while (n < 1000000) n += (size_t)sprintf(text + n, "%s", unit[kind]);
         for (int i = 0; kind == 4 && i < N; i++)
-            n += (size_t)sprintf(text + n, "%s\"%x\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}",
+            n += (size_t)sprintf(text + n,
+                                 "%s\"%x\":{\"dtype\":\"F32\",\"shape\":[0],"
+                                 "\"data_offsets\":[0,0]}",
                                  i ? "," : "", (unsigned)i);
-        for (int i = 0; kind == 5 && i < N; i++) n += (size_t)sprintf(text + n, "%s\"%x\":\"\"", i ? "," : "", (unsigned)i);
+        for (int i = 0; kind == 5 && i < N; i++) n += (size_t)sprintf(text + n, "%s\"%x\":\"\"", i
+                                                                      ? "," : "", (unsigned)i);
         n += (size_t)sprintf(text + n, "%s", kind == 5 ? "}}" : "}");
         for (int i = 0; i < 8; i++) file[i] = (unsigned char)((uint64_t)n >> 8 * i);
         spit(path, file, n + 8);
         a = fd_arena_over(whole.beg, (size_t)(whole.end - whole.beg), &st);
         fd_tensors f = fd_tensors_load(&a, path);
         if (kind < 4) OK(st.code == FD_EDATA, "kind %d: code %d", kind, st.code);
-        else OK(!st.code && f.count == (kind == 4 ? N : 0) && f.metas == (kind == 4 ? 0 : N), "kind %d", kind);
+        else OK(!st.code && f.count == (kind == 4 ? N : 0) && f.metas == (kind == 4 ? 0 : N),
+                "kind %d", kind);
         const double times = (double)(st.size - st.low) / (double)n;
         OK(times < 4.5, "kind %d: %.1f times the file's size", kind, times);
         if (kind < 4) continue;
@@ -1369,6 +1423,23 @@ static void pictures(void)
     fresh(&st);
     fd_png_save(&st, test_path("none/p.png"), H, W, &rgb[0][0][0]);
     failed(&st, FD_EIO, "fd_png_save: cannot create: ", "none/p.png", "no folder");
+
+    /* arguments that a caller may get wrong: recorded, not asserted */
+    a = fresh(&st);
+    fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, 0, 1, 9, 1, a);
+    failed(&st, FD_EARG, "fd_png_sheet: unknown colour map: 9", "", "map");
+    unsigned char odd[3] = { 0, 0, 0 };
+    fd_colour(-1, .5, odd);
+    OK(odd[0] == 255 && odd[1] == 0 && odd[2] == 255, "an unknown map");
+    a = fresh(&st);
+    fd_load(&a, NULL);
+    failed(&st, FD_EARG, "fd_load: no name of a file", "", "NULL");
+    fresh(&st);
+    fd_npy_save(&st, NULL, 0, NULL, x);
+    failed(&st, FD_EARG, "fd_npy_save: no name of a file", "", "NULL");
+    fresh(&st);
+    fd_csv_save(&st, test_path("t.csv"), -1, NULL, 2, (double[]){ 1 });
+    failed(&st, FD_EARG, "fd_csv_save: not a table: columns, rows: -1, 2", "", "table");
 
     static const char *const name[] = { "step", "loss, mean", "the \"best\"" };
     static const double v[] = { 1, 2.385, NAN, 2, -1.0 / 3, 1e300 };

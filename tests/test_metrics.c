@@ -341,7 +341,8 @@ static void crps(void)
 /* --- every metric, for bits and memory --- */
 
 enum { METRICS = 6 };
-static double metric(int k, fd_arena a, const fd_space *s, int m, const fd_real *x, int n, const fd_real *y)
+static double metric(int k, fd_arena a, const fd_space *s, int m, const fd_real *x, int n,
+                     const fd_real *y)
 {
     switch (k) {
     case 0: return fd_energy_distance(s, m, x, n, y);
@@ -385,21 +386,26 @@ static void robust(void)
 #endif
     static char mem[1 << 20];
     const int test_threads = test_most_threads();
-    for (int k = -1; k < METRICS; k++)               /* every size: NAN and no number touched, or the right one */
+    /* every size: NAN and no number touched, or the right one */
+    for (int k = -1; k < METRICS; k++)
         for (int threads = 1; threads <= 3; threads += 2) {
             int done = 0;
             test_use_threads(threads);
             for (size_t size = 0; !done && size < sizeof mem; size += 1 + size / 64) {
                 fd_arena a = fd_arena_over(mem, size, &st);
-                memset(mem, 0x3f, size);             /* plausible numbers, not 0, where nothing was written */
+                /* plausible numbers, not 0, where nothing was written */
+                memset(mem, 0x3f, size);
                 got[0] = got[1] = got[2] = got[3 + (k > 0 ? k : 0)] = -7;
                 if (k < 0) fd_spectrum(&s, M, x, 3, got, a);
                 else got[3 + k] = metric(k, a, &s, M, x, N, y);
                 done = !st.code;
-                if (done) OK(k < 0 ? !memcmp(got, want, 3 * sizeof *got) : got[3 + k] == want[3 + k],
+                if (done) OK(k < 0 ? !memcmp(got, want,
+                                             3 * sizeof *got) : got[3 + k] == want[3 + k],
                              "metric %d, %d bytes: other results", k, (int)size);
-                else if (st.code != FD_ENOMEM || (k < 0 ? got[0] != -7 || got[2] != -7 : !isnan(got[3 + k])))
-                    OK(0, "metric %d, %d bytes: code %d, %g", k, (int)size, st.code, got[3 + (k > 0 ? k : 0)]);
+                else if (st.code != FD_ENOMEM || (k < 0 ? got[0] != -7
+                                                  || got[2] != -7 : !isnan(got[3 + k])))
+                    OK(0, "metric %d, %d bytes: code %d, %g", k, (int)size, st.code,
+                       got[3 + (k > 0 ? k : 0)]);
             }
             OK(done, "metric %d: never enough memory", k);
         }

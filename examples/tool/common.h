@@ -159,6 +159,7 @@ typedef struct { const topic *t; int row; double v[KEYS]; } spec;       /* choic
 #define BIG 1e12
 #define REF { "ref", "0", "points of the grid meant; 0: of any grid: no law on functions", 0, 1e9 }
 #define PIXEL { "unit", "domain|pixel", "of kappa; pixel, as released: a law for each grid", 0, 0 }
+#define IMAGES { "norm", "pixel|image", "var of a pixel; of the kernel without its images", 0, 0 }
 #define TMIN { "tmin", "0", "time at which samplers end; 0: the process's own", 0, BIG }
 
 static topic t_cov = { "cov", "covariance of the noise", {
@@ -168,12 +169,12 @@ static topic t_cov = { "cov", "covariance of the noise", {
     { "band", "white on all modes of the grid of training and on no others", {
         { "var", "1", "pixel variance", 0, BIG } } },
     { "rbf", "kernel var exp(-r^2/2l^2)", {
-        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "matern", "Matern kernel", {
         { "nu", "1.5", "smoothness", 1e-3, 100 }, { "l", "0.1", "length", 1e-9, BIG },
-        { "var", "1", "pixel variance", 0, BIG } } },
+        { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "exp", "kernel var exp(-r/l)", {
-        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "power", "s (w^2 + tau^2)^-alpha", {
         { "s", "1", "scale", 0, BIG }, { "tau", "7", "inverse length", 0, BIG },
         { "alpha", "2", "decay", 0, 100 },
@@ -1050,9 +1051,15 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
         for (ptrdiff_t i = 0; lam && i < s->modes; i++) n += !fd_mode(s, i, j);
         for (ptrdiff_t i = 0; lam && i < s->modes; i++) lam[i] = fd_mode(s, i, j) ? 0 : v[0] / n;
         return lam ? fd_cov_table(a, s, lam) : NULL;
-    case 2: return fd_cov_rbf(a, s, v[1], v[0]);
-    case 3: return fd_cov_matern(a, s, v[2], v[1], v[0]);
-    case 4: return fd_cov_exp(a, s, v[1], v[0]);
+    case 2: case 3: case 4:
+        scale = v[c->row == 3 ? 2 : 1];
+        for (int again = v[c->row == 3 ? 3 : 2] == 0; again >= 0; again--) {
+            r = c->row == 2 ? fd_cov_rbf(a, s, scale, v[0])
+              : c->row == 3 ? fd_cov_matern(a, s, scale, v[1], v[0])
+                            : fd_cov_exp(a, s, scale, v[0]);
+            if (again && scale > 0) scale *= scale / fd_cov_pixel(r);
+        }
+        return r;
     case 5: case 6:
         if (v[3] > 0) scale = 1;
         for (int again = v[3] > 0; again >= 0; again--) {
@@ -1387,7 +1394,8 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
                             fd_arena scratch)
 {
     char text[10][512], nums[7][64];
-    fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean, NULL }, { "data.spectrum", 1, { 0 }, NULL, NULL },
+    fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean, NULL },
+                       { "data.spectrum", 1, { 0 }, NULL, NULL },
                        { "noise.spectrum", 1, { 0 }, NULL, NULL } };
     const fd_cov *c[3] = { NULL, k->c0, k->noise };
     int tensors = k->cov.row == COV_EMPIRICAL ? 3 : 2;
