@@ -1480,8 +1480,10 @@ static grid_how grid_plan(const fd_space *s, int sign, ptrdiff_t count, fd_arena
     how.alone = how.threads == 1 ? blocks : s->points < 2 * GRID_BLOCK ? 0 : blocks % how.threads;
     how.need = grid_need(&how, 1);
     how.size = how.need * (size_t)how.threads;
-    if (how.alone && grid_need(&how, threads_most()) > how.size)
-        how.size = grid_need(&how, threads_most());
+    if (how.alone && threads_most() > 1) {
+        const size_t all = grid_need(&how, threads_most());
+        if (all > how.size) how.size = all;
+    }
     if (how.threads > 1) how.st = fd_new(a, fd_status, how.threads);
     how.mem = fd_raw(a, char, how.size);
     return how;

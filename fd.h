@@ -1452,9 +1452,9 @@ FD_INLINE void vturn(fd_vec v[FD_W])
 enum { FD_LANES = 16 };
 static inline double lanes_sum(double s[FD_LANES])
 {
-    for (int half = FD_LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++) s[l] += s[l + half];
-    return s[0];
+    for (int l = 0; l < 8; l++) s[l] += s[l + 8];
+    for (int l = 0; l < 4; l++) s[l] += s[l + 4];
+    return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
 /* --- Transforms: bytes of scratch that fd_fft_run takes, on at most that many threads --- */

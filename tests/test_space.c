@@ -1332,6 +1332,7 @@ static void pixel(void)
     OK(isnan(fd_cov_pixel(NULL)), "nothing");
 }
 
+static fd_cov_rule rule_matern, rule_wrong;
 static double rule_matern(double mu, const void *self)
 {
     const double *p = self;                            /* scale, 2 nu/l^2, exponent */
