@@ -25,7 +25,8 @@
  *             arena; `fd_arena scratch` by value: used during the call, free again on return.
  *   errors    the first failure sticks in fd_status; every function accepts the NULL of a failed
  *             constructor and does nothing once a failure is recorded, so one test at the end of a
- *             chain is enough.
+ *             chain is enough. A function of sections 3 to 7, 14 and 15 that fails leaves its
+ *             output as it was; one that returns a number then returns NAN.
  *   threads   work is split over independent outputs only; results do not depend on the number of
  *             threads or on how a batch is split. Called within a parallel region, a function runs
  *             on the calling thread alone. Plans, spaces, covariances, processes and models are
@@ -44,6 +45,10 @@
 extern "C" {
 #endif
 
+/* The version of this header, 10000 * major + 100 * minor + patch, and as text. */
+#define FD_VERSION 100
+#define FD_VERSION_TEXT "0.1.0"
+
 /* ---- 1. Numbers ------------------------------------------------------------------------------ */
 
 #ifdef FD_DOUBLE
@@ -54,7 +59,15 @@ typedef float fd_real;
 #endif
 typedef struct { fd_real re, im; } fd_cplx;
 
-/* fd_build -- how the library was compiled, e.g. "float, vectors of 64 bytes, OpenMP". */
+/* fd_build -- how the library was compiled, e.g. "float, vectors of 64 bytes, OpenMP".
+ *
+ * With -DFD_STRICT (make STRICT=1) and -ffp-contract=off the bits are the same from every compiler,
+ * vector width and machine; it is an #error where float is computed in a wider type
+ * (FLT_EVAL_METHOD). What is not sums, products, quotients and roots (exp, sin, pow, ..) comes from
+ * libm, in double. In float builds it is rounded to float, so that two libraries that are right to
+ * the last bit or so of double differ in one such number of some 10^8. With FD_DOUBLE, and in
+ * numbers that stay double (times, coefficients, eigenvalues), the same libm is needed for the same
+ * bits. */
 const char *fd_build(void);
 
 /* ---- 2. Memory and errors -------------------------------------------------------------------- */
@@ -67,13 +80,23 @@ typedef struct {                   /* the first failure; later ones are ignored 
     long long v[4];                /* the numbers that go with 'what' ... */
     int nv;                        /* ... and how many of them there are */
     char name[96];                 /* a file, key or option that 'what' is about, or "" */
-    size_t size, low;              /* arena bytes: given; fewest that were ever left */
+    size_t size, low;              /* arena bytes from a multiple of 64: given; fewest ever left */
 } fd_status;
 
 typedef struct { char *beg, *end; fd_status *st; } fd_arena;      /* free: [beg, end) */
 
-/* fd_arena_over -- an arena over a buffer that the caller owns; st is reset. */
+/* fd_arena_over -- an arena over a buffer that the caller owns; st is reset. It begins at the first
+ * multiple of 64 in mem, from which on st->size counts. */
 fd_arena fd_arena_over(void *mem, size_t size, fd_status *st);
+/* fd_need -- the size that a buffer at mem must have for all that was done with arenas of st since
+ * fd_arena_over: not a byte less suffices. mem NULL: for a buffer anywhere (63 bytes more than for
+ * one at a multiple of 64). To know it beforehand, do the same work once, as a dry run, in a buffer
+ * that is large enough (what is not touched of it costs most systems nothing), one step of it where
+ * all steps are alike: memory depends on shapes and settings, not on numbers. It depends on three
+ * things besides: on the number of threads that OpenMP would use (more threads want more:
+ * omp_set_num_threads before the dry run, also to more than there are cores), on the width of
+ * vectors (fd_build; -DFD_SCALAR as on small machines) and, a little, on the size of pointers. */
+size_t fd_need(const fd_status *st, const void *mem);
 
 /* fd_fail -- record a failure unless one stands already; returns st->code. nv of v0..v3 count.
  * FD_FAIL(st, code, where, what, ...) -- the same with up to four numbers, as many as are given. */
@@ -146,12 +169,17 @@ static inline void *fd_alloc(fd_arena *a, size_t count, size_t size)
 /* fd_explain -- write the failure as one line, e.g. "fd_matmul: inner sizes differ: 32, 64", or ""
  * where there is none; returns st->code. Needs no printf. */
 int fd_explain(const fd_status *st, char *buf, size_t size);
+/* fd_escape -- s as one line that is safe to print, cut to size - 1 bytes: control characters
+ * become \n, \t, \r or \xHH. Returns buf. Names and metadata of files are printed through it. */
+char *fd_escape(const char *s, char *buf, size_t size);
 
 /* ---- 3. Random streams: pure functions of key and counter ------------------------------------- *
  *
  * Philox4x32-10 [Random123]. A stream is a key; element i depends on (key, i) only. The bits, and
  * the normals made from them in float by own polynomials, are the same in every build (double ones
- * widen them) and on every machine. */
+ * widen them) and on every machine, if float is computed as float: FLT_EVAL_METHOD 0, which the
+ * Makefile's flags see to. (On x87 and, with -std=c99 alone, on s390x normals differ in the last
+ * bits.) */
 
 typedef struct { uint32_t key[2]; } fd_rng;
 
@@ -236,13 +264,15 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
 /* fd_cholesky -- A = L L^T in place, lower triangle, the upper one is set to 0; row-major n x n, in
- * double. FD_EDATA, with the row, where A is not positive definite; no jitter is added. */
+ * double. FD_EDATA, with the row, where A is not positive definite: the rows before it are then
+ * those of L. No jitter is added. */
 int  fd_cholesky(fd_status *st, int n, double *A);
 /* fd_solve_lower -- x = L^-1 x, or with trans = 1 x = L^-T x. */
 void fd_solve_lower(int n, const double *L, int trans, double *x);
 /* fd_eigen -- symmetric A = V diag(w) V^T (Householder tridiagonalisation, implicit QL): w in
  * descending order, row i of V (n x n, row-major) is the eigenvector of w[i]; A is overwritten.
- * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if QL does not end. */
+ * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if an entry is not
+ * finite, or if QL does not end, where A, w and V are lost. */
 int  fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch);
 
 /* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------- *
@@ -289,6 +319,10 @@ ptrdiff_t fd_size(const fd_space *s);
 double    fd_coord(const fd_space *s, int axis, int i);
 /* fd_mode -- the per-axis indices j[] of mode k; returns 1 where k is a Nyquist mode (any axis). */
 int       fd_mode(const fd_space *s, ptrdiff_t k, int j[3]);
+/* fd_wave -- the wavenumber of mode k: the norm over the axes of the number of waves (FD_PERIODIC)
+ * or half waves on the domain's length, (j + 1)/2 rounded down, j, j + 1, j + 1/2 in the order of
+ * the table. mu, where not NULL: its eigenvalue of -Laplacian. NAN on a dense space. */
+double    fd_wave(const fd_space *s, ptrdiff_t k, double *mu);
 /* fd_laplace -- mu[k], eigenvalues of -Laplacian, [modes]. FD_EARG on a dense space. */
 void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
 /* fd_to_modes, fd_from_modes -- u = <x, e_k>, and x = sum u_k e_k; [b][ch][points], [b][ch][modes].
@@ -296,7 +330,8 @@ void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
 void      fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch);
 void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_arena scratch);
 /* fd_modes_between -- copy modes between two grids of one domain: shared modes kept, others 0, Nyquist
- * modes dropped. u [b][ch][from->modes], w [b][ch][to->modes]. */
+ * modes dropped. Nothing is done where axes or channels are not as many. u [b][ch][from->modes], w
+ * [b][ch][to->modes]. */
 void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w);
 /* fd_resample -- the same function on another grid: exact for band-limited functions, up, down, odd
  * sizes. FD_ESHAPE where axes, lengths, boundaries or channels differ. x and y must not overlap. Differs from
@@ -305,10 +340,10 @@ void      fd_modes_between(const fd_space *from, const fd_space *to, int b, cons
 void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
                       fd_arena scratch);
 /* fd_modes_at -- E[i][k] = e_k at places at [m][nd] in the domain, or with half [m][nd] the mean of e_k over the box of
- * these half widths about it; E [m][modes]. Nyquist modes get 0. Grids only: FD_EARG is not possible here, E is then
- * left as it was. */
+ * these half widths about it; E [m][modes]. Nyquist modes get 0. Of a space that is no grid nothing is
+ * written. */
 void      fd_modes_at(const fd_space *s, int m, const double *at, const double *half, fd_real *E);
-/* fd_inner -- <x, y> of two functions, summed over channels. */
+/* fd_inner -- <x, y> of two functions, summed over channels; NAN on a failed space. */
 double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
 
 /* ---- 7. Covariance operators ---------------------------------------------------------------------- *
@@ -330,16 +365,24 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
  *
  * (products of the one-dimensional eigenvalues for the last two where d > 1: sheets). lam is a
  * function of the physical mode, never of the grid; Nyquist modes have lam = 0. The kernels of all
- * but the last two are the periodised (or reflected) ones. Channels are independent copies. */
+ * but the last two are the periodised (or reflected) ones: the kernel as written plus its images,
+ * sum_m k(x - y + m L) on periodic axes. So var is the variance of a pixel only where l is short
+ * beside the domain; for rbf it is var times 1 + 7e-6 (l = L/5), 1.27 (L/2), 2.51 (L), 25 (10 L)
+ * for each periodic axis. fd_cov_pixel says it; var^2 over that number in place of var makes it
+ * var. Channels are independent copies. */
 
+/* a function of the eigenvalue mu of -Laplacian, given by the user */
+typedef double fd_cov_rule(double mu, const void *self);
 typedef struct {
     fd_space s;
     double *lam;                      /* [modes] */
     int kind;                         /* FD_COV_* below */
-    double prm[4];                    /* as given, so that fd_cov_on can make it again */
+    double prm[4];                    /* as given, so that fd_cov_on can make it again ... */
+    fd_cov_rule *rule;                /* ... like these of fd_cov_function */
+    const void *self;
 } fd_cov;
 enum { FD_COV_TABLE, FD_COV_WHITE, FD_COV_RBF, FD_COV_MATERN, FD_COV_POWER, FD_COV_BRIDGE,
-       FD_COV_BROWNIAN, FD_COV_DENSE };
+       FD_COV_BROWNIAN, FD_COV_DENSE, FD_COV_FUNCTION };
 
 fd_cov *fd_cov_white(fd_arena *a, const fd_space *s, double sigma2, int kmax);
 fd_cov *fd_cov_rbf(fd_arena *a, const fd_space *s, double var, double ell);
@@ -349,6 +392,10 @@ fd_cov *fd_cov_power(fd_arena *a, const fd_space *s, double scale, double tau, d
 fd_cov *fd_cov_bessel(fd_arena *a, const fd_space *s, double scale, double c, double gamma);
 fd_cov *fd_cov_bridge(fd_arena *a, const fd_space *s, double var);      /* all axes Dirichlet */
 fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var);    /* all axes mixed */
+/* fd_cov_function -- lam_k = rule(mu_k, self), Nyquist modes 0: any operator that is a function of
+ * the Laplacian, on every grid. self is kept by pointer. FD_EARG, with the mode, for a value that
+ * is negative or not finite. */
+fd_cov *fd_cov_function(fd_arena *a, const fd_space *s, fd_cov_rule *rule, const void *self);
 /* fd_cov_table -- given eigenvalues, lam[modes] >= 0, copied. */
 fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam);
 /* fd_cov_kernel -- any kernel k(x, y) on the points of a grid, by the eigenvectors of its matrix: the
@@ -383,9 +430,14 @@ void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y
 void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
 void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);
-/* fd_cov_trace -- Tr C of one channel, sum lam_k. */
+/* fd_cov_pixel -- the variance of a pixel, on average over the domain. rbf, matern, exp: with all
+ * modes, also those that no grid has, and so the same number on every grid; others: fd_cov_trace
+ * over the volume. */
+double fd_cov_pixel(const fd_cov *c);
+/* fd_cov_trace -- Tr C of one channel, sum lam_k; NAN of NULL. */
 double fd_cov_trace(const fd_cov *c);
-/* fd_cov_norm2 -- <x, C^-1 x>, the squared Cameron-Martin norm of one function, all channels. */
+/* fd_cov_norm2 -- <x, C^-1 x>, the squared Cameron-Martin norm of one function, all channels. NAN
+ * where it failed, also as fd_cov_pow does with p < 0. */
 double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch);
 /* fd_cov_std -- pointwise standard deviation sqrt(sum_k lam_k e_k(x)^2), [points]. */
 void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
@@ -1443,20 +1495,35 @@ double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
 /* ---- 14. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
  *
- * Files are written under a temporary name in the same folder and renamed. Every count in a file is
- * checked against its length before use. FD_EIO (the system refuses), FD_EDATA (the contents
- * are wrong) and FD_ESHAPE (too many axes) name the file. Pictures are written by stb_image_write, the
- * only part that calls malloc. */
+ * A file is written under a name of its own in the same folder, brought to the disk and renamed: a
+ * crash leaves the old file or the new one, and of several writers to one path each succeeds and
+ * the last one stays. A symbolic link at the path is replaced, a device or a pipe is refused.
+ * (Without POSIX: not brought to the disk, and two writers that start at the same instant may
+ * disturb each other.) Every count in a file is checked against its length before use, and the
+ * memory for a file is in proportion to its length. FD_EIO (the system refuses), FD_EDATA (the
+ * contents are wrong) and FD_ESHAPE (too many axes) name the file. Pictures are written by
+ * stb_image_write, the only part that calls malloc. */
 
 typedef struct { int nd, n[FD_MAXD]; fd_real *x; } fd_array;            /* x NULL: failed */
-typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; } fd_tensor;
+/* type: of the numbers as the file calls them ("F16", "<i8"), or NULL; not looked at by the
+ * functions that save */
+typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; const char *type; } fd_tensor;
 typedef struct { const char *key, *value; } fd_meta;
-typedef struct { int count, metas; fd_tensor *tensor; fd_meta *meta; } fd_tensors;
+/* other: entries of a file that hold no numbers of ours: x is NULL, type says why. They are not
+ * saved. */
+typedef struct {
+    int count, metas;
+    fd_tensor *tensor;
+    fd_meta *meta;
+    int others;
+    fd_tensor *other;
+} fd_tensors;
 #ifndef FD_NO_STDIO
 /* fd_npy_save -- .npy version 1, C order, '<f4' or '<f8' as fd_real is. */
 int        fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x);
-/* fd_npy_load -- versions 1-3, either byte order and array order, dtypes b1, u/i 1-8, f2, f4, f8, and c8, c16:
- * complex numbers come as a last axis of 2, real and imaginary part. */
+/* fd_npy_load -- versions 1-3, either byte order and array order, dtypes b1, u/i 1-8, f2, f4, f8,
+ * and c8, c16 by any name that numpy has for them: complex numbers come as a last axis of 2, real
+ * and imaginary part. */
 fd_array   fd_npy_load(fd_arena *a, const char *path);
 /* fd_idx_load -- IDX [MNIST], all six types, as stored (0..255 for bytes). A .gz gets an error that
  * says to gunzip it. */
@@ -1465,13 +1532,18 @@ fd_array   fd_idx_load(fd_arena *a, const char *path);
 fd_array   fd_load(fd_arena *a, const char *path);
 /* fd_tensors_save -- .safetensors, F32 or F64 as fd_real is, with metadata. fd_npz_save -- .npz as numpy.savez
  * writes it, up to 4 GB; metadata are left out. fd_tensors_load -- either, told apart by the first bytes;
- * .safetensors also of F16, BF16, C64 (a last axis of 2), .npz also with the dtypes of fd_npy_load, stored; an
- * entry that is compressed gets an error that names it. */
+ * .safetensors of all its integers and floats of 16 to 64 bits and C64 (a last axis of 2), .npz of
+ * the dtypes of fd_npy_load, stored. Entries of other types (strings, objects, 8-bit floats), with
+ * more than 6 axes or, in a zip, that are no .npy, are listed in `other`; a compressed .npy gets an
+ * error that names it. */
 int        fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f);
 int        fd_npz_save(fd_status *st, const char *path, const fd_tensors *f);
 fd_tensors fd_tensors_load(fd_arena *a, const char *path);
-/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. */
+/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. fd_tensor_need -- or FD_EDATA
+ * with the name: missing, or not numbers. */
 const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);
+const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f,
+                                const char *name);
 const char      *fd_meta_find(const fd_tensors *f, const char *key);
 /* fd_png_save -- rgb [h][w][3] bytes. fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by
  * row, values lo..hi through a colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
@@ -1518,11 +1590,11 @@ int         fd_foreign_kind(const fd_tensors *f);
 const char *fd_foreign_name(int kind);
 fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how);
 #endif
-/* fd_colour -- u in [0,1] through a colour map; magenta where u is NaN. */
+/* fd_colour -- u in [0,1] through a colour map; magenta where u is NaN or the map unknown. */
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
-/* ---- 15. Metrics ---------------------------------------------------------------------------------------------- */
+/* ---- 15. Metrics: NAN where they fail, or after a failure --------------------------------------- */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
  * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. Differs from
@@ -1547,11 +1619,20 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
 /* ---- What the .c files share: not part of the interface ------------------------------------------------------- */
 #ifdef FD_IMPL
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
+/* 16: float is float, only half precision is wider */
+#if defined(FD_STRICT) && defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "FD_STRICT: float in a wider type: try -fexcess-precision=fast, or -msse2 -mfpmath=sse"
+#endif
+
+#define FD_PI 3.14159265358979323846
+
+/* FD_ASSERT -- for what no argument can cause; bad arguments are recorded */
 #ifdef NDEBUG
 #define FD_ASSERT(c) ((void)0)
 #else
@@ -1723,6 +1804,18 @@ FD_INLINE void vturn(fd_vec v[FD_W])
 #endif
     (void)v;
 }
+
+/* --- Sums in a fixed order: FD_LANES running sums, whatever vectors hold, added up by halves --- */
+enum { FD_LANES = 16 };
+static inline double lanes_sum(double s[FD_LANES])
+{
+    for (int l = 0; l < 8; l++) s[l] += s[l + 8];
+    for (int l = 0; l < 4; l++) s[l] += s[l + 4];
+    return (s[0] + s[2]) + (s[1] + s[3]);
+}
+
+/* --- Transforms: bytes of scratch that fd_fft_run takes, on at most that many threads --- */
+size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads);
 
 /* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN: also
  * with chains for several vectors side by side, which gcc mixes only when told, where 16 registers are to do --- */

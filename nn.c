@@ -1469,7 +1469,7 @@ static int spec_rows(int m, int most)
 /* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
 static double spec_cos(long long q, int n)
 {
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     long long turn = 4LL * n;
     double sign = 1;
     q = (q % turn + turn) % turn;
@@ -1655,7 +1655,8 @@ static job_mem *job_fork(fd_arena *scratch)
 {
     int threads = threads_most();
     job_mem *j = fd_new(scratch, job_mem, threads);
-    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads;
+    fd_take(scratch, 0, 1);                              /* shares begin at multiples of 64 */
+    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads / 64 * 64;
     for (int i = 0; i < threads && j; i++) {
         j[i].mem.beg = scratch->beg + (size_t)i * share;
         j[i].mem.end = j[i].mem.beg + share;
@@ -1673,7 +1674,7 @@ static void job_join(const job_mem *j, fd_arena *scratch)
         fd_fail_as(scratch->st, o);
         if (o->size - o->low > used) used = o->size - o->low;
     }
-    size_t left = (size_t)(scratch->end - scratch->beg) - used * threads;
+    size_t left = (size_t)(scratch->end - scratch->beg) - (used + 63) / 64 * 64 * threads;
     if (left < scratch->st->low) scratch->st->low = left;
 }
 
@@ -3407,7 +3408,7 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
 /* sum over 0 < k <= K of cos(k pi u), or with half over 0 <= k < K of cos((k + 1/2) pi u) */
 static double regrid_kernel(int K, int half, double u)
 {
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     double turns = floor(u / 2 + .5), sign = half && fmod(turns, 2) != 0 ? -1 : 1;
     u -= 2 * turns;
     double s = 2 * sin(pi * u / 2), q = half ? K : K + .5;
@@ -4210,7 +4211,7 @@ static fd_var *net_clock(struct net_pass *f, int b, const double *time)
     const fd_arch *a = &f->net->arch;
     int half = a->embed / 2, n[2] = { b, a->embed };
     fd_real *e = fd_raw(f->t->mem, fd_real, (ptrdiff_t)b * a->embed), *z = fd_raw(f->t->mem, fd_real, half);
-    const double turn = 16 * 2 * 3.14159265358979323846 / 1000;
+    const double turn = 16 * 2 * FD_PI / 1000;
     if (!e || !z) return NULL;
     if (a->clock) fd_normal(fd_seed(0), half, z);
     for (int i = 0; i < b; i++)
@@ -4245,7 +4246,7 @@ static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const dou
     int more = net_inputs(a) - net_seen(a), n[3] = { b, (int)s->points, more };
     int both = net_is_coords(a) || net_is_points(a);
     double wide = both ? 2 : 1, from = both ? -1 : 0;
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     fd_real *c = more ? fd_raw(f->t->mem, fd_real, b * s->points * more) : NULL;
     if (!c) return NULL;
     for (ptrdiff_t p = 0; p < s->points; p++) {
@@ -5086,7 +5087,7 @@ fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
 
 double fd_opt_rate(const fd_opt *o, int step)
 {
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     const fd_adam *h = &o->how;
     if (step < h->warmup) return h->lr * step / h->warmup;
     if (h->steps <= 0) return h->lr;
@@ -5365,7 +5366,7 @@ static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, 
 
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
 {
-    const fd_tensors none = { 0, 0, NULL, NULL };
+    const fd_tensors none = { .count = 0 };
     fd_status *st = a->st;
     fd_arena before = *a;
     fd_arch arch;

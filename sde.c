@@ -28,7 +28,7 @@
 #include <float.h>
 #include <limits.h>
 
-#define PI 3.14159265358979323846
+#define PI FD_PI
 
 /* ---- Processes -------------------------------------------------------------------------------- *
  *
@@ -402,30 +402,11 @@ static int space_same(const fd_space *x, const fd_space *y)
     return 1;
 }
 
-/* The wavenumber of mode k: the norm over the axes of its waves, half waves where an axis is not
- * periodic, see fd_space; and mu. Both 0 on a dense space. */
-static double proc_wave(const fd_space *s, ptrdiff_t k, double *mu)
-{
-    int j[3];
-    double sum = 0;
-    *mu = 0;
-    if (s->basis) return 0;
-    fd_mode(s, k, j);
-    for (int i = 0; i < s->nd; i++) {
-        double n = s->bc[i] == FD_PERIODIC  ? (j[i] + 1) / 2
-                 : s->bc[i] == FD_NEUMANN   ? j[i]
-                 : s->bc[i] == FD_DIRICHLET ? j[i] + 1
-                                            : j[i] + .5;
-        double w = PI * n * (s->bc[i] == FD_PERIODIC ? 2 : 1) / s->len[i];
-        sum += n * n, *mu += w * w;
-    }
-    return sqrt(sum);
-}
-
+/* mu of mode k; points have none */
 static double proc_mu(const fd_space *s, ptrdiff_t k)
 {
-    double mu;
-    proc_wave(s, k, &mu);
+    double mu = 0;
+    if (!s->basis) fd_wave(s, k, &mu);
     return mu;
 }
 
@@ -2311,7 +2292,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
     const fd_cov *c = how->p->noise;
     const fd_space *s = &c->s;
     int band = how->band ? how->band : 3;
-    double trace = 0, mu;
+    double trace = 0;
     for (int i = 0; i < s->nd && !s->basis; i++) {
         int need = s->bc[i] == FD_PERIODIC ? 2 * band + 1 : band + (s->bc[i] == FD_NEUMANN);
         if (s->n[i] < need)
@@ -2319,7 +2300,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
                     "the band has more waves than an axis; axis, points, waves", i, s->n[i], band);
     }
     for (ptrdiff_t k = 0; k < s->modes; k++) {
-        in[k] = c->lam[k] > 0 && proc_wave(s, k, &mu) <= band + 1e-9;
+        in[k] = c->lam[k] > 0 && (s->basis || fd_wave(s, k, NULL) <= band + 1e-9);
         if (in[k]) trace += s->ch * c->lam[k];
     }
     if (!(trace > 0)) FD_FAIL(st, FD_EARG, "fd_correct", "no noise in the band; waves", band);

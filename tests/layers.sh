@@ -30,6 +30,13 @@ nn fft fd nn
 sde fft fd sde
 END
 
+# the same bits are promised where float is computed as float, and refused elsewhere
+for m in 0 1 2; do
+    printf '#define FD_IMPL\n#include "fd.h"\n' | ${CC:-cc} -w -std=c99 -I. -DFD_STRICT \
+        -U__FLT_EVAL_METHOD__ -D__FLT_EVAL_METHOD__=$m -E -x c - >/dev/null 2>&1
+    [ $(($? == 0)) = $((m == 0)) ]; ok $? "FD_STRICT and FLT_EVAL_METHOD $m"
+done
+
 for n in $(sed '/^#ifdef FD_IMPL/,$d' fd.h | grep -oE '\bfd_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u); do
     grep -qw -- "$n" tests/*.c; ok $? "$n is named in no test"
 done

@@ -1120,9 +1120,9 @@ static void test_checkpoints(fd_arena mem)
         if (!o) { OK(0, "%s", explain(a.st)); return; }
         run(net, o, &s, 5, a);
         fd_real extra[3] = { 1, (fd_real)2.385, -3 };
-        fd_tensor tensor = { "mean", 1, { 3 }, extra };
+        fd_tensor tensor = { "mean", 1, { 3 }, extra, NULL };
         fd_meta meta = { "data", "four \"words\" of text" };
-        fd_tensors more = { 1, 1, &tensor, &meta };
+        fd_tensors more = { 1, 1, &tensor, &meta, 0, NULL };
         done = !fd_net_save(a.st, path, net, o, &more, a);
         OK(done, "%s", explain(a.st));
         fd_tensors rest = fd_net_load(&a, path, &again, &o2);
@@ -1176,7 +1176,7 @@ static void test_checkpoints(fd_arena mem)
         case 0: g.count--; what = "missing tensor"; name = f.tensor[g.count].name; break;
         case 1: g.tensor[3].n[0]--; what =
             "tensor with a shape that the network does not have"; name = g.tensor[3].name; break;
-        case 2: g.tensor[g.count++] = (fd_tensor){ "net.other", 1, { 1 }, net->w }; what =
+        case 2: g.tensor[g.count++] = (fd_tensor){ "net.other", 1, { 1 }, net->w, NULL }; what =
             "unknown tensor"; name = "net.other"; break;
         case 3: g.meta[g.metas++] = (fd_meta){ "arch.other", "3" }; what =
             "unknown key in the metadata"; name = "arch.other"; break;
@@ -1209,9 +1209,9 @@ static void test_checkpoints(fd_arena mem)
            && !strcmp(b.st->name, name), "%d: %s", k, explain(b.st));
         b.st->code = 0;
     }
-    fd_tensor bad = { "net.mine", 1, { 1 }, net->w };
+    fd_tensor bad = { "net.mine", 1, { 1 }, net->w, NULL };
     fd_meta badmeta = { "adam.mine", "" };
-    fd_tensors more = { 1, 0, &bad, NULL }, more2 = { 0, 1, NULL, &badmeta };
+    fd_tensors more = { 1, 0, &bad, NULL, 0, NULL }, more2 = { 0, 1, NULL, &badmeta, 0, NULL };
     done = fd_net_save(a.st, cut, net, o, &more, a);
     OK(done == FD_EARG && !strcmp(a.st->name, "net.mine"), "%s", explain(a.st));
     a.st->code = 0;

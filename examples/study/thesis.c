@@ -132,7 +132,7 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
     net->w = fd_new(a, fd_real, net->count);
     net->g = fd_new(a, fd_real, net->count);
     need(st);
-    fd_tensor w = { "w", 1, { (int)net->count }, net->w };
+    fd_tensor w = { "w", 1, { (int)net->count }, net->w, NULL };
     if (!access(path, R_OK)) {
         fd_tensors f = fd_tensors_load(a, path);
         need(st);
@@ -171,7 +171,7 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
         need(st);
     }
     memcpy(net->w, opt->avg, (size_t)net->count * sizeof *net->w);
-    fd_tensors_save(st, path, &(fd_tensors){ 1, 0, &w, NULL });
+    fd_tensors_save(st, path, &(fd_tensors){ 1, 0, &w, NULL, 0, NULL });
     need(st);
     return net;
 }

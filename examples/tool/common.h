@@ -195,6 +195,7 @@ typedef struct { const topic *t; int row; double v[KEYS]; } spec;       /* choic
 #define BIG 1e12
 #define REF { "ref", "0", "points of the grid meant; 0: of any grid: no law on functions", 0, 1e9 }
 #define PIXEL { "unit", "domain|pixel", "of kappa; pixel, as released: a law for each grid", 0, 0 }
+#define IMAGES { "norm", "pixel|image", "var of a pixel; of the kernel without its images", 0, 0 }
 #define TMIN { "tmin", "0", "time at which samplers end; 0: the process's own", 0, BIG }
 
 static topic t_cov = { "cov", "covariance of the noise, in units of the data as normalised", {
@@ -204,12 +205,12 @@ static topic t_cov = { "cov", "covariance of the noise, in units of the data as 
     { "band", "white on all modes of the grid of training and on no others", {
         { "var", "1", "pixel variance", 0, BIG } } },
     { "rbf", "kernel var exp(-r^2/2l^2)", {
-        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "matern", "Matern kernel", {
         { "nu", "1.5", "smoothness", 1e-3, 100 }, { "l", "0.1", "length", 1e-9, BIG },
-        { "var", "1", "pixel variance", 0, BIG } } },
+        { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "exp", "kernel var exp(-r/l)", {
-        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "power", "s (w^2 + tau^2)^-alpha", {
         { "s", "1", "scale", 0, BIG }, { "tau", "7", "inverse length", 0, BIG },
         { "alpha", "2", "decay", 0, 100 },
@@ -1235,9 +1236,15 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
         for (ptrdiff_t i = 0; lam && i < s->modes; i++) n += !fd_mode(s, i, j);
         for (ptrdiff_t i = 0; lam && i < s->modes; i++) lam[i] = fd_mode(s, i, j) ? 0 : v[0] / n;
         return lam ? fd_cov_table(a, s, lam) : NULL;
-    case 2: return fd_cov_rbf(a, s, v[1], v[0]);
-    case 3: return fd_cov_matern(a, s, v[2], v[1], v[0]);
-    case 4: return fd_cov_exp(a, s, v[1], v[0]);
+    case 2: case 3: case 4:
+        scale = v[c->row == 3 ? 2 : 1];
+        for (int again = v[c->row == 3 ? 3 : 2] == 0; again >= 0; again--) {
+            r = c->row == 2 ? fd_cov_rbf(a, s, scale, v[0])
+              : c->row == 3 ? fd_cov_matern(a, s, scale, v[1], v[0])
+                            : fd_cov_exp(a, s, scale, v[0]);
+            if (again && scale > 0) scale *= scale / fd_cov_pixel(r);
+        }
+        return r;
     case 5: case 6:
         if (v[3] > 0) scale = 1;
         for (int again = v[3] > 0; again >= 0; again--) {
@@ -1939,7 +1946,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
                             fd_arena scratch)
 {
     char text[10][512], nums[8][64], list[2][26 * CHANNELS];
-    fd_tensor t[4] = { { "data.mean", 1, { 0 }, k->mean } };
+    fd_tensor t[4] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
     const fd_cov *c[2] = { k->c0, k->cov.row == COV_EMPIRICAL ? k->noise : NULL };
     int tensors = 1;
     t[0].n[0] = (int)fd_size(&k->s);
@@ -1984,7 +1991,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         { "kit.accumulate", nums[6] }, { "kit.norm", spec_text(&o->norm, text[8]) },
         { "kit.flip", spec_text(&o->flip, text[9]) }, { "kit.data", o->data ? o->data : "" },
         { "kit.build", fd_build() } };
-    fd_tensors more = { tensors, COUNT(meta), t, meta };
+    fd_tensors more = { tensors, COUNT(meta), t, meta, 0, NULL };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
 }
 

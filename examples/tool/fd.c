@@ -778,12 +778,8 @@ static int do_loglik(args *o)
 /* text_print -- a text of a file, in a line whatever is in it. */
 static void text_print(const char *s, int width)
 {
-    for (; *s; s++, width--) {
-        if (*s == '\n') width -= printf("\\n") - 1;
-        else if ((unsigned char)*s < 32 || *s == 127) width -= printf("\\x%02x", *s) - 1;
-        else putchar(*s);
-    }
-    while (width-- > 0) putchar(' ');
+    char text[1024];
+    printf("%-*s", width, fd_escape(s, text, sizeof text));
 }
 
 /* numbers_print -- what is in an array, in one pass through it. */
