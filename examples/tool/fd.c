@@ -1002,7 +1002,7 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
 static void version(void)
 {
 #ifdef FD_VERSION
-    printf("fd %s (%s)\n", FD_VERSION, fd_build());
+    printf("fd %s (%s)\n", FD_VERSION_TEXT, fd_build());
 #else
     printf("fd (%s)\n", fd_build());
 #endif
