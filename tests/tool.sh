@@ -52,7 +52,7 @@ done
 
 ok version "$fd" --version && says '^fd .*(float|double)' out
 # ---- flags that a command does not know: none of them, and those of another
-for c in train sample noise eval certify orders posterior calibrate loglik info convert; do
+for c in $("$fd" help | sed -n 's/^  fd \([a-z]*\) .*/\1/p' | grep -v help); do
     bad 2 '--foo: unknown flag; nearest are --[a-z-]+.*; fd help [a-z]+ lists all' $c --foo
     bad 2 "'--': expected a flag; fd help $c lists them" $c --
     bad 2 "'--=3': expected a flag" $c --=3

@@ -98,10 +98,10 @@ static inline double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* start -- what every program does first. A file that grows too large and an output that nobody reads
- * are errors of a write, not the end of the run. And the program starts again with threads that sleep
- * while they wait, unless the user has chosen: libgomp's spin, which makes a run many times slower
- * where other programs want the processors too, and it reads its settings before main. */
+/* start -- what every program does first. A file that grows too large and an output that nobody
+ * reads are errors of a write, not the end of the run. And the program starts again with threads
+ * that sleep while they wait, unless the user has chosen: libgomp's spin, which makes a run many
+ * times slower where other programs want the processors too, and it reads its settings before main. */
 static inline void start(const char *name, char **argv)
 {
     prog = name;
@@ -423,7 +423,8 @@ static topic t_normalize = { "normalize", "values that a network sees; samples a
     { "auto", "scale; bytes: none", { { 0 } } },
     { "none", "as they are; bytes 0..255 as -1 to 1", { { 0 } } },
     { "scale", "(x - mean)/sd, two numbers for each channel", { { 0 } } },
-    { "pixel", "(x - mean)/sd, the mean a function, the sd a number for each channel", { { 0 } } } } };
+    { "pixel", "(x - mean)/sd, the mean a function, the sd a number of each channel",
+      { { 0 } } } } };
 static topic t_axes = { "channels", "which axis of a file is that of the channels", {
     { "auto", "told by the shape, where there is one way to read it", { { 0 } } },
     { "none", "[functions][grid]", { { 0 } } },
@@ -494,7 +495,8 @@ static topic t_observe = { "observe", "what is observed", {
 
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
-                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as, &t_method, &t_observe };
+                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
+                                 &t_method, &t_observe };
 
 static inline int rows_of(const topic *t)
 {
@@ -717,7 +719,7 @@ static const option options[] = {
     { "map", "NAME", "viridis", POSTERIOR, O_SPEC, AT(map), &t_map, 0, 0,
       "colours (fd help map)" },
     { "data", "FILE", NULL, TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0,
-      "functions: a file, file:member, a folder of pictures; or the built-in fields (fd help fields)" },
+      "a file of functions, file:member, a folder of pictures; or fields (fd help fields)" },
     { "data", "FILE", NULL, EVAL, O_TEXT, AT(data), 0, 0, 0,
       "real functions, or fields" },
     { "data", "FILE", NULL, THESIS, O_TEXT, AT(data), 0, 0, 0,
@@ -791,7 +793,8 @@ static const option options[] = {
     { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT | LOGLIK,
       O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
-    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes, 0, 0,
+    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes,
+      0, 0,
       "axis of the channels in files: first, last, none (fd help channels)" },
     { "channels", "N", NULL, NOISE, O_AXES, AT(axes), &t_axes, 0, CHANNELS,
       "how many; with --data: where they are, first, last, none (fd help channels)" },
@@ -1187,8 +1190,8 @@ typedef struct {
     fd_real *x;                            /* [total][ch][points] in memory, or NULL: */
     source file;                           /* they are read when they are needed */
     double mid[CHANNELS], sd[CHANNELS];    /* of the values in the file */
-    fd_real *mean;                         /* of what a model sees: mean [ch][points], and the variances */
-    double *var;                           /* [modes] of the modes, averaged over channels */
+    fd_real *mean;                         /* of what a model sees: the mean [ch][points], and */
+    double *var;                           /* [modes] variances, averaged over channels */
 } dataset;
 
 enum { COV_BAND = 1, COV_EMPIRICAL = 9, COV_PIXEL, COV_ORTHO, COV_FDP };
@@ -1376,10 +1379,10 @@ static inline fd_net *net_build(fd_arena *a, const fd_arch *arch, fd_rng r)
 
 /* ---- Data --------------------------------------------------------------------------------------
  *
- * data_open finds out how a file is to be read; data_measure takes one pass over its functions, which
- * says whether they can be used and how they are normalised; data_take reads one of them. Only what is
- * small is kept in memory (data_keep): for what is large, memory depends on the size of a function
- * alone. */
+ * data_open finds out how a file is to be read; data_measure takes one pass over its functions,
+ * which says whether they can be used and how they are normalised; data_take reads one of them. Only
+ * what is small is kept in memory (data_keep): for what is large, memory depends on the size of a
+ * function alone. */
 
 enum { AXES_NONE = 1, AXES_FIRST, AXES_LAST };                     /* rows of t_axes */
 enum { NORMALIZE_NONE = 1, NORMALIZE_SCALE, NORMALIZE_PIXEL };     /* of t_normalize */
@@ -1418,9 +1421,9 @@ static inline int axes_as(int axes, int nd, const int n[], shape *g, int *ch)
 }
 
 /* axes_read -- the row of t_axes by which a file is read. An axis of 1 to 4 beside longer ones, the
- * second of the file or the last, is hardly one of the grid, but it may be: who has not said is asked.
- * There is nothing to ask where it has one point, where the grid had four axes with it, for pictures, or
- * where a model, k, knows. */
+ * second of the file or the last, is hardly one of the grid, but it may be: who has not said is
+ * asked. There is nothing to ask where it has one point, where the grid had four axes with it, for
+ * pictures, or where a model, k, knows. */
 static inline int axes_read(const source *f, const args *o, const kit *k, shape *g, int *ch)
 {
     int nd = f->nd - 1 - f->complex, axes = o->axes, most = 0, shortest[4] = { 0 };
@@ -1437,8 +1440,9 @@ static inline int axes_read(const source *f, const args *o, const kit *k, shape 
     if (f->complex) {
         if (axes && axes != AXES_LAST)
             die(2, "--channels: %s holds complex numbers, which are two channels, last", f->path);
-        if (brief) die(1, "%s: shape (%s): complex numbers in several channels: write real and imaginary "
-                          "parts as channels of their own", f->path, shape_);
+        if (brief)
+            die(1, "%s: shape (%s): complex numbers in several channels: write real and imaginary "
+                   "parts as channels of their own", f->path, shape_);
         axes = AXES_LAST;
         nd++;
     } else if (!axes && nd > 0) {
@@ -1446,18 +1450,21 @@ static inline int axes_read(const source *f, const args *o, const kit *k, shape 
         if (!brief) axes = nd <= 3 ? AXES_NONE : 0;
         else if (brief == 1 && (nd == 4 || (one == AXES_FIRST ? n[0] : n[nd - 1]) == 1)) axes = one;
         for (int way = AXES_LAST; !axes && way; way--) {
-            if (!axes_as(way, nd, n, g, ch) || (brief && way != AXES_NONE && !shortest[way])) continue;
+            if (!axes_as(way, nd, n, g, ch)) continue;
+            if (brief && way != AXES_NONE && !shortest[way]) continue;
             at += sprintf(at, "%s%s: ", at > ways ? "; " : "", t_axes.rows[way].name);
             if (way != AXES_NONE) at += sprintf(at, "%d channels on ", *ch);
             else at += sprintf(at, "a grid of ");
             at = extents(at, g->nd, g->n, "x");
         }
         if (!axes && *ways)
-            die(2, "%s: shape (%s): which axis is that of the channels? --channels %s", f->path, shape_, ways);
+            die(2, "%s: shape (%s): which axis is that of the channels? --channels %s", f->path,
+                shape_, ways);
     }
     if (!axes || !axes_as(axes, nd, n, g, ch))
         die(1, "%s: shape (%s): expected %s, a grid of 1 to 3 axes%s", f->path, shape_,
-            t_axes.rows[axes ? axes : AXES_NONE].help, axes > AXES_NONE ? " and up to 64 channels" : "");
+            t_axes.rows[axes ? axes : AXES_NONE].help,
+            axes > AXES_NONE ? " and up to 64 channels" : "");
     return axes;
 }
 
@@ -1510,8 +1517,9 @@ static inline dataset data_fields(fd_arena *a, const char *text, const args *o, 
     return data_array("fields", &s, m, x);
 }
 
-/* data_open -- functions from a file or built in; a random subset of at most o->limit; on the grid g
- * where given; for the model k, or NULL. usual: the grid of built-in data. Nothing is done to values. */
+/* data_open -- functions from a file or built in; a random subset of at most o->limit; on the grid
+ * g where given; for the model k, or NULL. usual: the grid of built-in data. Nothing is done to
+ * values. */
 static inline dataset data_open(fd_arena *a, const char *path, const args *o, const kit *k, shape g,
                                 shape usual)
 {
@@ -1526,7 +1534,8 @@ static inline dataset data_open(fd_arena *a, const char *path, const args *o, co
     need(a->st);
     d.axes = axes_read(&d.file, o, k, &in, &ch);
     if (k && ch != k->s.ch) die(1, "%s: %d channels where the model has %d", path, ch, k->s.ch);
-    if (g.nd && g.nd != in.nd) die(1, "%s: a grid of %d axes where %d are wanted", path, in.nd, g.nd);
+    if (g.nd && g.nd != in.nd)
+        die(1, "%s: a grid of %d axes where %d are wanted", path, in.nd, g.nd);
     d.total = d.m = d.file.n[0];
     d.from = fd_grid(a, in.nd, in.n, NULL, o->bc, ch);
     d.s = g.nd ? fd_grid(a, g.nd, g.n, NULL, o->bc, ch) : d.from;
@@ -1616,9 +1625,9 @@ static inline void data_keep(fd_arena *a, dataset *d, double room)
     d->order = NULL;
 }
 
-/* What a pass finds in a channel: sums of u = (value - mid)/unit, where mid and unit are near the mean
- * and the deviation, so that nothing cancels; the ends of the values; and sums of value 2^-e over those
- * of each binary exponent e, which find what lies far from the rest. */
+/* What a pass finds in a channel: sums of u = (value - mid)/unit, where mid and unit are near the
+ * mean and the deviation, so that nothing cancels; the ends of the values; and sums of value 2^-e
+ * over those of each binary exponent e, which find what lies far from the rest. */
 enum { EXPONENTS = 2200, BELOW = 1100 };
 typedef struct {
     double mid, unit, sum, sq, end[2];                      /* least, largest */
@@ -1661,7 +1670,8 @@ static inline void tally_begin(const dataset *d, tally *q, double *v, fd_arena a
         data_raw(d, (int)((long long)i * d->m / b), v, a);
         for (int c = 0; c < ch; c++)
             for (ptrdiff_t j = 0; j < n; j += step)
-                if (fabs(v[c * n + j]) < INFINITY) some[c * SOME * VALUES + count[c]++] = v[c * n + j];
+                if (fabs(v[c * n + j]) < INFINITY)
+                    some[c * SOME * VALUES + count[c]++] = v[c * n + j];
     }
     for (int c = 0; c < ch; c++) {
         double *x = some + c * SOME * VALUES, sum = 0;
@@ -1677,20 +1687,22 @@ static inline void tally_begin(const dataset *d, tally *q, double *v, fd_arena a
     }
 }
 
-/* tally_judge -- where some values lie far from all others. A gap of 8 decades with values of 1e9 and
- * more beyond it is an error: the deviation of such data means nothing. It is a line where less than half
- * of the values, all equal, or one in a hundred, lie beyond a gap, and 100 times as far from the mean of the
- * others as these, or where several are equal 20 times. Zeros count to neither side. */
+/* tally_judge -- where some values lie far from all others. A gap of 8 decades with values of 1e9
+ * and more beyond it is an error: the deviation of such data means nothing. It is a line where less
+ * than half of the values, all equal, or one in a hundred, lie beyond a gap, and 100 times as far
+ * from the mean of the others as these, or where several are equal 20 times. Zeros count to neither
+ * side. */
 static inline void tally_judge(const dataset *d, const tally *q)
 {
-    double n = 0, sum = 0, sq = 0, total = 0;              /* of values below 2^last, in its units */
+    double n = 0, sum = 0, sq = 0, total = 0;              /* of values below 2^last, by 2^last */
     for (int e = 0; e < EXPONENTS; e++) total += q->by[e].n;
     for (int e = 0, last = -1; e < EXPONENTS; e++) {
         double here = q->by[e].n, more = total - n;
         if (!(here > 0)) continue;
         if (last >= 0 && e - last > 2) {
-            double mean = sum / n, sd = sqrt(fmax(0, sq / n - mean * mean)), least = 1e-7 * fabs(mean);
-            double decades = (e - 1 - last) * log10(2), far[2], spread = q->by[e].sq / here;
+            double mean = sum / n, sd = sqrt(fmax(0, sq / n - mean * mean));
+            double least = 1e-7 * fabs(mean), far[2], spread = q->by[e].sq / here;
+            double decades = (e - 1 - last) * log10(2);
             spread -= q->by[e].sum / here * q->by[e].sum / here;
             int equal = more == here && spread < 1e-14, i;
             for (i = 0; i < 2; i++) far[i] = fabs(ldexp(q->end[i], BELOW - last) - mean);
@@ -1701,9 +1713,9 @@ static inline void tally_judge(const dataset *d, const tally *q)
                    && times > (equal && more > 1 ? 20 : 100);
             if (wrong || odd) {
                 char text[300];
-                snprintf(text, sizeof text, "%.80s: its %s value, %g (function %d; %.0f such), is %.2g "
-                         "standard deviations from the mean of the others: a fill value?", d->name,
-                         i ? "largest" : "least", q->end[i], q->at[i], more, times);
+                snprintf(text, sizeof text, "%.80s: its %s value, %g (function %d; %.0f such), is "
+                         "%.2g standard deviations from the mean of the others: a fill value?",
+                         d->name, i ? "largest" : "least", q->end[i], q->at[i], more, times);
                 if (wrong) die(1, "%s Replace it, or leave such functions out", text);
                 puts(text);
                 return;
@@ -1717,9 +1729,10 @@ static inline void tally_judge(const dataset *d, const tally *q)
     }
 }
 
-/* data_measure -- one pass: what is not finite or far from all else; mean and deviation of each channel
- * in the file; norm, as --normalize says, or as `known` has it, of the model that the data go to; mean
- * and variances of the modes of what a model then sees. Built-in data are normalised where they are. */
+/* data_measure -- one pass: what is not finite or far from all else; mean and deviation of each
+ * channel in the file; norm, as --normalize says, or as `known` has it, of the model that the data
+ * go to; mean and variances of the modes of what a model then sees. Built-in data are normalised
+ * where they are. */
 static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal *known)
 {
     const fd_space *from = &d->from, *s = &d->s;
@@ -1764,7 +1777,8 @@ static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal 
     bar_end();
     for (int c = 0; c < ch; c++) {
         tally *t = &q[c];
-        double count = (double)d->m * (double)n, u = t->sum / count, within = t->sq / count, scale, shift;
+        double count = (double)d->m * (double)n, u = t->sum / count, within = t->sq / count;
+        double scale, shift;
         if (!d->norm.bytes) tally_judge(d, t);
         d->mid[c] = t->mid + t->unit * u;
         d->sd[c] = t->unit * sqrt(fmax(0, t->sq / count - u * u));
@@ -1778,7 +1792,8 @@ static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal 
         shift = d->norm.shift[c];
         for (int i = 0; i < 2; i++)
             if (!(fabs(scale * t->end[i] + shift) <= 1e30))
-                die(1, "%s: function %d holds %g: too large; --normalize scale", d->name, t->at[i], t->end[i]);
+                die(1, "%s: function %d holds %g: too large; --normalize scale", d->name, t->at[i],
+                    t->end[i]);
         t->mid = scale * t->mid + shift;                   /* from u to what the model sees */
         t->unit *= scale;
     }
@@ -1919,7 +1934,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     k->mean = fd_raw(a, fd_real, fd_size(&k->s));
     k->c0 = fd_cov_spectrum(a, &k->s, d->var, k->precond.v[0]);
     need(a->st);
-    fd_cov_pow(k->noise, 0, 1, d->mean, k->mean, *a);            /* as batch_draw does with the data */
+    fd_cov_pow(k->noise, 0, 1, d->mean, k->mean, *a);        /* as batch_draw does with the data */
     for (ptrdiff_t i = 0; i < k->s.modes; i++) {                 /* as they will be in the file */
         k->c0->lam[i] = k->noise->lam[i] > 0 ? (double)(fd_real)k->c0->lam[i] : 0;
         if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
@@ -1966,7 +1981,8 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     grid_text(&k->s, text[7]);
     for (int i = 0; i < 2; i++)
         for (int j = 0, at = 0; j < k->s.ch; j++)
-            at += sprintf(list[i] + at, "%s%.17g", j ? "," : "", i ? k->norm.shift[j] : k->norm.scale[j]);
+            at += sprintf(list[i] + at, "%s%.17g", j ? "," : "",
+                          i ? k->norm.shift[j] : k->norm.scale[j]);
     text[6][0] = 0;
     for (int i = 0; i < k->s.nd; i++)
         strcat(strcat(text[6], i ? "," : ""), t_boundary.rows[k->s.bc[i]].name);
@@ -2013,8 +2029,8 @@ static inline double meta_number(const fd_tensors *f, const char *path, const ch
 }
 
 /* meta_list -- n numbers between commas; one alone is all of them. */
-static inline void meta_list(const fd_tensors *f, const char *path, const char *name, double lo, double hi,
-                             int n, double *v)
+static inline void meta_list(const fd_tensors *f, const char *path, const char *name, double lo,
+                             double hi, int n, double *v)
 {
     const char *p = meta_need(f, path, name);
     int k = 0;
@@ -2026,12 +2042,14 @@ static inline void meta_list(const fd_tensors *f, const char *path, const char *
         if (!*p++) { k++; break; }
     }
     if ((k != n && k != 1) || p[-1])
-        die(1, "%s: %s: expected a number for each of %d channels, from %g to %g", path, name, n, lo, hi);
+        die(1, "%s: %s: expected a number for each of %d channels, from %g to %g", path, name, n,
+            lo, hi);
     for (int i = k; i < n; i++) v[i] = v[0];
 }
 
 /* meta_row -- the row of a topic that is named there; models of before have not all: other. */
-static inline int meta_row(const fd_tensors *f, const char *path, const char *name, const topic *t, int other)
+static inline int meta_row(const fd_tensors *f, const char *path, const char *name, const topic *t,
+                           int other)
 {
     char flag[256];
     const char *s = fd_meta_find(f, name);
@@ -2254,7 +2272,8 @@ static inline fd_time_law *time_law(fd_arena *a, const kit *k, const args *o)
     return l;
 }
 
-/* data_like -- a line where functions are not of the size that those had by which the model normalises. */
+/* data_like -- a line where functions are not of the size that those had by which the model
+ * normalises. */
 static inline void data_like(const dataset *d, const char *model)
 {
     double power = 0;
@@ -2263,8 +2282,8 @@ static inline void data_like(const dataset *d, const char *model)
     for (ptrdiff_t k = 0; k < size; k++) power += pow((double)d->mean[k], 2) / (double)size;
     for (ptrdiff_t k = 0; k < d->s.modes; k++) power += d->var[k];
     if (power > 10 || power < 0.1)
-        printf("%s: as %s normalises, these have a mean square of %.3g, and those of its training had 1\n",
-               d->name, model, power);
+        printf("%s: as %s normalises, these have a mean square of %.3g, and those of its training "
+               "had 1\n", d->name, model, power);
 }
 
 /* gap_warn -- a line where the data can still be seen at the last time, from which samplers start. */
@@ -2276,13 +2295,14 @@ static inline void gap_warn(const kit *k, fd_arena a)
     for (ptrdiff_t i = 0; i < k->s.modes; i++)
         power += k->s.ch * fd_law(&k->p, k->p.tmax, i).v * k->noise->lam[i];
     if (g.w2 > 0.1 * sqrt(power))
-        printf("the law at the last time is not that of noise: W2 between them is %.3g, the noise's size %.3g; "
-               "fd sample --start matched, a longer process%s\n", g.w2, sqrt(power),
+        printf("the law at the last time is not that of noise: W2 between them is %.3g, the noise's "
+               "size %.3g; fd sample --start matched, a longer process%s\n", g.w2, sqrt(power),
                k->norm.kind == NORMALIZE_NONE && !k->norm.bytes ? ", or --normalize scale" : "");
     fflush(stdout);
 }
 
-/* step_grad -- loss and gradient of a batch, in as many parts as --accumulate says: gradients add up. */
+/* step_grad -- loss and gradient of a batch, in as many parts as --accumulate says: gradients add
+ * up. */
 static inline double step_grad(const kit *k, const args *o, const batch *q, fd_arena a)
 {
     ptrdiff_t n = o->batch * fd_size(&k->s);
@@ -2327,8 +2347,8 @@ static inline const char *number_text(double n, char text[32])
 {
     int k = n < 1e4 ? 0 : n < 1e6 ? 1 : n < 1e9 ? 2 : 3;
     n /= pow(10, 3 * k);
-    sprintf(text, k && n < 10 ? "%.1f%s" : "%.0f%s", n, ((const char *[]){ "", " thousand", " million",
-                                                                        " billion" })[k]);
+    sprintf(text, k && n < 10 ? "%.1f%s" : "%.0f%s", n,
+            ((const char *[]){ "", " thousand", " million", " billion" })[k]);
     return text;
 }
 
@@ -2340,13 +2360,16 @@ static inline const char *size_text(double n, char text[32])
     return text;
 }
 
-/* rehearse -- steps of one and of two functions, undone, tell what memory a batch will take: that and the
- * weights are said, or, before any training, that it is too much. Returns the bytes that stay free. */
-static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm, const fd_time_law *law, fd_arena a)
+/* rehearse -- steps of one and of two functions, undone, tell what memory a batch will take: that
+ * and the weights are said, or, before any training, that it is too much. Returns the bytes that
+ * stay free. */
+static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm,
+                              const fd_time_law *law, fd_arena a)
 {
     fd_status *st = a.st;
     size_t low = st->low, left = (size_t)(a.end - a.beg);
-    double need_draw[2], need_grad[2], whole = 5.0 * o->batch * (double)fd_size(&k->s) * sizeof(fd_real);
+    double need_draw[2], need_grad[2];
+    double whole = 5.0 * o->batch * (double)fd_size(&k->s) * sizeof(fd_real);
     char text[3][32];
     const char *net = t_net.rows[o->net.row].name;
     for (int b = 1; b <= 2; b++) {
@@ -2364,9 +2387,9 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
         step_grad(k, &p, &q, m);
         need_grad[b - 1] = (double)(here - st->low);
         if (st->code == FD_ENOMEM)
-            die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give more by --memory",
-                net, number_text((double)k->net->count, text[0]), size_text((double)left, text[1]), b,
-                b > 1 ? "s" : "");
+            die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give more "
+                   "by --memory", net, number_text((double)k->net->count, text[0]),
+                size_text((double)left, text[1]), b, b > 1 ? "s" : "");
         if (st->code) step_failed(st, k->opt->step + 1, !k->opt->step);
     }
     memset(k->net->g, 0, (size_t)k->net->count * sizeof *k->net->g);
@@ -2388,23 +2411,25 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
     if (fits != o->accumulate) {
         char part[48] = "";
         if (fits) sprintf(part, ", or --accumulate %d", fits);
-        die(1, "%s: %s weights: batches of %d need about %s, more than there is: give more by --memory%s", net,
-            text[0], o->batch, text[1], part);
+        die(1, "%s: %s weights: batches of %d need about %s, more than there is: give more by "
+               "--memory%s", net, text[0], o->batch, text[1], part);
     }
-    if (!o->quiet) printf("%s: %s weights; about %s for batches of %d\n", net, text[0], text[1], o->batch);
+    if (!o->quiet)
+        printf("%s: %s weights; about %s for batches of %d\n", net, text[0], text[1], o->batch);
     fflush(stdout);
     return (double)left - bytes;
 }
 
-/* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s or every
- * o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before. Three losses in a row
- * of a million times the least mean have exploded: that ends the run, and the file is as it was when the loss of
- * its weights was last near the least. Returns the signal, or 0. */
+/* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s
+ * or every o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before.
+ * Three losses in a row of a million times the least mean have exploded: that ends the run, and the
+ * file is as it was when the loss of its weights was last near the least. Returns the signal, or 0. */
 static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
 {
     enum { SOON = 2, LATER = 30, EARLY = 10, STRIKES = 3 };
     fd_status *st = a.st;
-    int first = k->opt->step, steps = k->opt->how.steps, saves = 0, last = first, strikes = 0, told = o->quiet || o->budget > 0;
+    int first = k->opt->step, steps = k->opt->how.steps, last = first, saves = 0, strikes = 0;
+    int told = o->quiet || o->budget > 0;
     double begin, smooth = 0, least = INFINITY, saved;
     dataset near = *d;
     int *perm = fd_raw(&a, int, d->m);
@@ -2428,10 +2453,11 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         batch_draw(&q, k, &near, o, opt->step, a);
         double rate = fd_opt_rate(opt, opt->step + 1), loss = step_grad(k, o, &q, a);
         int ran = opt->step - first + 1;
-        int due = o->save ? opt->step / o->save > last / o->save : now() - saved > (saves ? LATER : SOON);
+        int due = o->save ? opt->step / o->save > last / o->save
+                          : now() - saved > (saves ? LATER : SOON);
         strikes = st->code || loss <= 1e6 * least ? 0 : loss < INFINITY ? strikes + 1 : STRIKES;
         if (strikes == STRIKES) break;
-        if (o->out && due && opt->step > last && loss < 10 * least) {    /* these weights are still good */
+        if (o->out && due && opt->step > last && loss < 10 * least) {    /* these are still good */
             kit_save(st, o->out, k, o, a);
             saved = now();
             last = opt->step;
@@ -2450,16 +2476,18 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
             told = 1;
             double left = (o->steps - first) * spent / ran;
             bar_end();
-            printf("about %.*f %s for %d steps\n", left < 10 ? 1 : 0, left < 120 ? left : left < 7200 ? left / 60
-                   : left / 3600, left < 120 ? "s" : left < 7200 ? "min" : "hours", o->steps - first);
+            const char *unit = left < 120 ? "s" : left < 7200 ? "min" : "hours";
+            double in = left < 120 ? left : left < 7200 ? left / 60 : left / 3600;
+            printf("about %.*f %s for %d steps\n", in < 10, in, unit, o->steps - first);
             fflush(stdout);
         }
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
     if (strikes == STRIKES || (st->code == FD_ENAN && !(smooth < 10 * least)))
-        die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s", k->opt->step + 1, least,
-            saves ? "the last good model is in " : "no model was written", saves ? o->out : "");
+        die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s",
+            k->opt->step + 1, least, saves ? "the last good model is in " : "no model was written",
+            saves ? o->out : "");
     fd_status why = *st;
     st->code = FD_OK;
     if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }

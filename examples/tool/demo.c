@@ -152,7 +152,8 @@ int main(int argc, char **argv)
     int *order = fd_raw(&a, int, d.m);
     need(&st);
     fd_perm(fd_stream(fd_seed(o.seed), 'h', 0), d.m, order);
-    dataset seen = data_some(&a, &d, d.m - held, order + held), real = data_some(&a, &d, held, order);
+    dataset seen = data_some(&a, &d, d.m - held, order + held);
+    dataset real = data_some(&a, &d, held, order);
     data_measure(&a, &seen, o.normalize.row, NULL);
     data_say(&seen, "", NULL);
 

@@ -33,10 +33,11 @@ static void shells(const fd_space *s, int bins, const double *var, double *e)
 
 /* ---- fd train -------------------------------------------------------------------------------- */
 
-/* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P = m^2 c + v, that
- * of the best denoiser of Gaussian data of the same spectrum c: the floor of all that are linear. Other data
- * allow less. At five times, for functions of the data, a batch at a time. The ratio is of normalised data,
- * where no channel outweighs another; the file and the picture are in the units of the data. */
+/* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P =
+ * m^2 c + v, that of the best denoiser of Gaussian data of the same spectrum c: the floor of all
+ * that are linear. Other data allow less. At five times, for functions of the data, a batch at a
+ * time. The ratio is of normalised data, where no channel outweighs another; the file and the
+ * picture are in the units of the data. */
 enum { TIMES = 5, PAIRS = 256 };
 static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
 {
@@ -69,13 +70,14 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
                 data_take(d, i + l, x0 + l * size, a);
             }
             fd_cov_pow(k->noise, 0, b, x0, x0, a);
-            fd_perturb(&k->p, fd_stream(fd_seed((uint64_t)o->seed), 'h', (uint32_t)j), i, b, x0, t, xt, NULL, a);
+            fd_perturb(&k->p, fd_stream(fd_seed(o->seed), 'h', (uint32_t)j), i, b, x0, t, xt, NULL, a);
             fd_predict(&k->model, FD_X0, &k->p, b, xt, t, y, a);
             need(a.st);
             for (ptrdiff_t l = 0; l < b * size; l++) y[l] -= x0[l];
             fd_spectrum(s, b, y, bins, part, a);
             for (int l = 0; l < bins; l++) sum[0] += part[l] * b / m;
-            for (ptrdiff_t l = 0; l < b * size; l++) y[l] /= (fd_real)k->norm.scale[l % size / s->points];
+            for (ptrdiff_t l = 0; l < b * size; l++)
+                y[l] /= (fd_real)k->norm.scale[l % size / s->points];
             fd_spectrum(s, b, y, bins, part, a);
             for (int l = 0; l < bins; l++) err[l] += part[l] * b / m;
         }
@@ -89,7 +91,8 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
         shells(s, bins, var, floor);
         for (int i = 0; i < bins; i++) {
             wave[i] = i;
-            memcpy(out + rows++ * COUNT(cols), (double[]){ at, i, err[i], floor[i] }, COUNT(cols) * sizeof *out);
+            memcpy(out + rows++ * COUNT(cols), (double[]){ at, i, err[i], floor[i] },
+                   COUNT(cols) * sizeof *out);
         }
         sprintf(name[j], "t = %.3g", at);
         plot_line(&p, bins, wave, err, name[j], PLOT_SOLID);
@@ -216,7 +219,8 @@ static int do_noise(args *o)
         axes = d.axes;
     } else {
         if (!o->grid.nd) die(2, "noise: needs --grid N, NxM or NxMxK");
-        if (o->axes) die(2, "--channels: %s is for --data; here how many", t_axes.rows[o->axes].name);
+        if (o->axes)
+            die(2, "--channels: %s is for --data; here how many", t_axes.rows[o->axes].name);
         s = fd_grid(&a, o->grid.nd, o->grid.n, NULL, o->bc, o->channels ? o->channels : 1);
     }
     need(&st);
@@ -252,12 +256,13 @@ static int do_eval(args *o)
     if (is_given("normalize") && !o->raw) die(2, "--normalize: has no meaning without --raw");
     data_measure(&a, &d, o->raw ? o->normalize.row : NORMALIZE_NONE, NULL);
     data_say(&d, "real", NULL);
-    args p = *o;                                       /* samples: the first, on the grid of the data */
+    args p = *o;                                       /* samples: on the grid of the data */
     shape g = { d.s.nd, { d.s.n[0], d.s.n[1], d.s.n[2] } };
     p.limit = 0;
     dataset x = data_open(&a, o->samples, &p, NULL, g, g);
-    if (x.s.ch != d.s.ch) die(1, "%s: %d channels where the data have %d", o->samples, x.s.ch, d.s.ch);
-    normal plain = normal_plain(0);                    /* what was normalised for the model is so still */
+    if (x.s.ch != d.s.ch)
+        die(1, "%s: %d channels where the data have %d", o->samples, x.s.ch, d.s.ch);
+    normal plain = normal_plain(0);                    /* what is normalised already stays so */
     if (o->n < x.m) x.m = o->n;
     data_measure(&a, &x, 0, o->raw ? &plain : &d.norm);
     data_say(&x, "samples", o->raw ? "the model" : o->data);
@@ -735,8 +740,8 @@ static int do_loglik(args *o)
             const fd_real *x = x0 + (i + j) * size;
             double log_p = p[j] + scale;
             const double got[] = { i + j, log_p, p[j] - fd_gauss_logp(k.noise, NULL, x, a),
-                                   -(log_p / (double)dims + 0.5 * log(s->h)) / log(2), scale - p[b + j],
-                                   fd_gauss_logp(end, mean, x, a) + scale };
+                                   -(log_p / (double)dims + 0.5 * log(s->h)) / log(2),
+                                   scale - p[b + j], fd_gauss_logp(end, mean, x, a) + scale };
             memcpy(out + (i + j) * COUNT(cols), got, sizeof got);
             for (int c = 1; c < COUNT(cols); c++)
                 if (!(fabs(got[c]) < INFINITY)) die(1, "function %d: its %s is not finite", i + j, cols[c]);
