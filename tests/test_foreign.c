@@ -10,13 +10,13 @@ static const struct row {
     fd_foreign how;
     fd_arch arch;                                     /* what must have been found in the file */
 } rows[] = {
-    { "fno1.npz", FD_FROM_FNO, 1, { 13 }, { .act = FD_TANH + 1, .tscale = 1e-3 },
+    { "fno1.npz", FD_FROM_FNO, 1, { 13 }, { .act = FD_TANH, .tscale = 1e-3 },
       { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 4, .layers = 4, .modes = { 4 }, .proj = 6,
         .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
     { "fno2.safetensors", FD_FROM_FNO, 2, { 7, 6 }, { 0 },
       { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 2 }, .proj = 5,
         .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
-    { "fno2pad.safetensors", FD_FROM_FNO, 2, { 8, 8 }, { .time = FD_TIME_NONE + 1, .pad = 0.25 },
+    { "fno2pad.safetensors", FD_FROM_FNO, 2, { 8, 8 }, { .time = FD_TIME_NONE, .pad = { 0.25, 0.25 } },
       { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 3 }, .proj = 5,
         .coords = FD_COORD_CLOSED } },
     { "fno3.safetensors", FD_FROM_FNO, 3, { 5, 4, 6 }, { 0 },
@@ -25,13 +25,13 @@ static const struct row {
     { "operator02.safetensors", FD_FROM_NEURALOP_02, 2, { 6, 7 }, { 0 },
       { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 3, .modes = { 2, 3 }, .proj = 5 } },
     { "operator03.npz", FD_FROM_NEURALOP_03, 2, { 6, 8 },
-      { .coords = FD_COORD_CLOSED + 1, .reversed = 1, .tscale = 1e-3 },
+      { .coords = FD_COORD_CLOSED, .reversed = 1, .tscale = 1e-3 },
       { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4, 4 }, .lift = 6, .proj = 5,
         .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
     { "operator2.safetensors", FD_FROM_NEURALOP, 2, { 9, 7 }, { 0 },
       { .kind = FD_FNO_BLOCK, .in = 2, .out = 2, .width = 4, .layers = 2, .modes = { 3, 4 }, .lift = 6, .proj = 5,
         .coords = FD_COORD_OPEN } },
-    { "operator2pad.safetensors", FD_FROM_NEURALOP, 2, { 8, 8 }, { .act = FD_SILU + 1, .pad = 0.25 },
+    { "operator2pad.safetensors", FD_FROM_NEURALOP, 2, { 8, 8 }, { .act = FD_SILU, .pad = { 0.25, 0.25 } },
       { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 }, .lift = 4, .proj = 4,
         .coords = FD_COORD_OPEN } },
     { "operator2plain.safetensors", FD_FROM_NEURALOP, 1, { 9 }, { 0 },
@@ -106,7 +106,8 @@ static void outputs(void)
         if (!net) { st.code = FD_OK; continue; }
         const fd_arch *A = &net->arch, *B = &r->arch;
         OK(A->kind == B->kind && A->nd == r->nd && A->in == B->in && A->out == B->out && A->width == B->width
-           && A->layers == B->layers && A->time == B->time && A->coords == B->coords, "%s: network", r->file);
+           && A->layers == B->layers && A->time == (B->time ? B->time : FD_TIME_NONE)
+           && A->coords == (B->coords ? B->coords : FD_COORD_NONE), "%s: network", r->file);
         OK(!B->proj || (A->proj == B->proj && (!B->lift || A->lift == B->lift)
                         && !memcmp(A->modes, B->modes, sizeof A->modes)), "%s: widths, modes", r->file);
         OK(r->how.norms < 1 || A->norms == r->how.norms, "%s: norms", r->file);
@@ -208,9 +209,9 @@ static void wrong(void)
     st.code = FD_OK;
     f.count--;
     static const struct { fd_foreign how; const char *says; } hows[] = {
-        { { .time = FD_TIME_FILM + 1 }, "time is a channel or none" }, { { .act = 99 }, "unknown act" },
-        { { .coords = 9 }, "unknown coords" }, { { .norms = 3 }, "norms must divide the width" },
-        { { .pad = 5 }, "pad must be in [0, 4]" } };
+        { { .time = FD_TIME_FILM }, "time is a channel or none" }, { { .act = 99 }, "act must be 0..FD_IDENTITY, is: 99" },
+        { { .coords = 9 }, "coords must be 0..FD_COORD_NONE, is: 9" }, { { .norms = 3 }, "norms must divide the width" },
+        { { .pad = { 5, 5 } }, "pad must be in 0..4" } };
     for (size_t i = 0; i < sizeof hows / sizeof hows[0]; i++) {
         OK(!fd_net_from(&a, &f, &hows[i].how), "%s", hows[i].says);
         fd_explain(&st, line, sizeof line);

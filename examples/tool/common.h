@@ -303,11 +303,11 @@ static topic t_net = { "net", "network", {
 /* What a key of a network sets: its words in the order of fd.h, or a number. */
 static const struct { const char *key; size_t at; const char *words; int first, real; } net_keys[] = {
     { "style", offsetof(fd_arch, kind), "original|block", FD_FNO_ORIGINAL, 0 },
-    { "time", offsetof(fd_arch, time), "none|channel|film|token", FD_TIME_NONE, 0 },
-    { "coords", offsetof(fd_arch, coords), "none|open|closed", FD_COORD_NONE, 0 },
+    { "time", offsetof(fd_arch, time), "channel|film|token|none", FD_TIME_CHANNEL, 0 },
+    { "coords", offsetof(fd_arch, coords), "open|closed|none", FD_COORD_OPEN, 0 },
     { "pos", offsetof(fd_arch, pos), "waves|learned|none", FD_POS_WAVES, 0 },
     { "clock", offsetof(fd_arch, clock), "waves|random", FD_CLOCK_WAVES, 0 },
-    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
+    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH, 0 },
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
     SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner), SETS(levels),
@@ -1368,8 +1368,8 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     fd_arch arch = arch_build(&o->net, &k->s);
     const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
-                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = fmax(rule[0], 1e-300),
-                    .beta2 = fmax(rule[1], 1e-300), .eps = rule[2], .ema = fmax(o->ema, 1e-300),
+                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
+                    .beta2 = rule[1], .eps = rule[2], .ema = o->ema,
                     .warmup = o->warmup, .steps = o->steps };
     k->net = net_build(a, &arch, fd_stream(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
