@@ -4423,15 +4423,30 @@ static fd_var *net_spectral(struct net_pass *p)       /* the weights of a spectr
     return R;
 }
 
+/* The weights of the modes lo..hi that the grid of h has, from..to, as the next part */
+static fd_var *net_kept(struct net_pass *p, const fd_var *h, const int lo[], const int hi[], int from[], int to[])
+{
+    int nd = p->net->arch.nd;
+    fd_var *R = net_spectral(p);
+    for (int i = 0; i < nd && h; i++) {
+        int n = h->n[i + 1], most = i == nd - 1 ? n / 2 : (n - 1) / 2;
+        from[i] = lo[i] < -(n / 2) ? -(n / 2) : lo[i];
+        to[i] = hi[i] > most ? most : hi[i];
+        if (from[i] != lo[i] || to[i] != hi[i]) R = fd_slice(p->t, R, i, from[i] - lo[i], to[i] - from[i] + 1);
+    }
+    return R;
+}
+
 /* f(scale (spectral(h) + h w) + shift) */
 static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, int f, const int lo[],
                          const int hi[])
 {
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
-    fd_var *R = net_spectral(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
-    if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, lo, hi);
-    fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, lo, hi), fd_matmul(t, 0, 0, h, w));
+    int from[3], to[3];
+    fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
+    if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, from, to);
+    fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, from, to), fd_matmul(t, 0, 0, h, w));
     if (!film || !u) return net_act(t, fd_add(t, u, ss), f);
     int n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
     n[a->nd + 1] = u->n[a->nd + 1];
@@ -4450,8 +4465,9 @@ static fd_var *net_norm(struct net_pass *p, fd_var *u)
 static fd_var *net_normed(struct net_pass *p, fd_var *h, int f, const int lo[], const int hi[])
 {
     fd_tape *t = p->t;
-    fd_var *R = net_next(p), *w = net_next(p);
-    fd_var *u = net_norm(p, fd_add(t, fd_spectral(t, h, R, p->net->arch.nd, lo, hi), net_next(p)));
+    int from[3], to[3];
+    fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p);
+    fd_var *u = net_norm(p, fd_add(t, fd_spectral(t, h, R, p->net->arch.nd, from, to), net_next(p)));
     return net_act(t, fd_add(t, u, fd_matmul(t, 0, 0, h, w)), f);
 }
 
@@ -4751,7 +4767,8 @@ static fd_var *hdm_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
 {
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
-    int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width, act = net_map(a), one[FD_MAXD] = { x->n[0], 1, 1, 1, 1 };
+    int n[FD_MAXD] = { x->n[0] }, one[FD_MAXD] = { x->n[0], 1, 1, 1, 1 }, w = a->width, act = net_map(a);
+    int lo[3], hi[3], from[3], to[3];
     for (int i = 0; i < a->nd; i++) net_modes(a, 1, i, &lo[i], &hi[i]);
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     one[a->nd + 1] = n[a->nd + 1] = w;
@@ -4764,8 +4781,8 @@ static fd_var *hdm_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
         fd_var *gain = net_next(f), *u, *mlp;
         h = net_act(t, h, act);
         h = a->linear ? (net_next(f), h) : fd_groupnorm(t, h, a->groups, 1, gain, net_next(f), 1e-5);
-        u = fd_spectral(t, h, net_next(f), a->nd, lo, hi);
-        u = fd_add(t, u, net_next(f));
+        u = net_kept(f, h, lo, hi, from, to);
+        u = fd_add(t, fd_spectral(t, h, u, a->nd, from, to), net_next(f));
         h = fd_add(t, u, fd_mul(t, h, net_next(f)));
         mlp = net_dense2(f, fuse_flat(t, l < a->layers - 1 ? net_act(t, h, act) : h), act);
         mlp = h && mlp ? fd_reshape(t, net_act(t, mlp, act), h->nd, h->n) : NULL;
