@@ -1175,7 +1175,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
  *   FD_FROM_NEURALOP_03   input; here coords and time say what its channels are. lifting.fcs: whole blocks
  *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates open. Before
  *                         2.0 an odd number of modes means others (version 1). Of all three: Tucker and CP factors,
- *                         separable weights, group norms, channel MLPs (from 0.3 on), every kind of skip
+ *                         separable weights, group norms, channel MLPs (from 0.3 on), every kind of skip. Weights
+ *                         of more modes than are used (max_n_modes) look like any: modes tells
  *   FD_FROM_UVIT          [U-ViT] without classes; heads are 64 wide, the grid is square, tscale 999
  */
 enum { FD_FROM_NONE, FD_FROM_FNO, FD_FROM_NEURALOP_02, FD_FROM_NEURALOP_03, FD_FROM_NEURALOP, FD_FROM_UVIT,
@@ -1185,7 +1186,10 @@ typedef struct {
     int reversed;            /* 1: the last axis is the first coordinate, as in [FFM] */
     int version;             /* of neuraloperator, 1 or 2 */
     int norms;               /* groups of group norms; -1: instance norms, which have no weights */
-    int skip;                /* what skips without weights are: 1: the identity, 2: none; 0: an error */
+    int skip, mix_skip;      /* what skips without weights are, fno_skip and channel_mlp_skip: 1: the identity, 2: none;
+                                0: an error */
+    int modes[3];            /* n_modes, where the weights have more (max_n_modes); 0: all */
+    double from[3], to[3];   /* ends of the coordinates of each axis; both 0: 0 and 1 */
     int heads, grid[3];
     double tscale, pad[3];   /* pad: zeros behind each axis, as a part of it (two-sided padding p: 2 p) */
 } fd_foreign;

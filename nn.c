@@ -5545,6 +5545,7 @@ struct foreign {
     int length;                       /* of the prefix */
     int i, j;                         /* the numbers in names: layer and block */
     int next;                         /* part to be filled */
+    int all[3];                       /* modes of the tensors there, where more than are used, else 0 */
     char *used;                       /* the tensors that have found their place; NULL: only looking */
 };
 
@@ -5667,7 +5668,10 @@ static void foreign_skip(struct foreign *o, const char *numbers, const char *mat
         t = foreign_shaped(o, 2, (int[]){ 1, w }, numbers);
         fd_real *to = foreign_next(o);
         for (int i = 0; t && to && i < w; i++) to[(ptrdiff_t)i * w + i] = t->x[i];
-    } else if (missing && !foreign_find(o, matrix)) {
+    } else if (!foreign_find(o, matrix)) {
+        char name[128];
+        foreign_name(o, matrix, name);
+        if (!missing) foreign_fail(o, "no weights of these skips: are they the identity or none? say so", name);
         foreign_diagonal(foreign_next(o), 0, 0, missing == 1 ? w : 0, w, 1);
     } else {
         foreign_dense(o, matrix);
@@ -5698,22 +5702,41 @@ static void foreign_modes(struct foreign *o, const int k[], const int at[], cons
     const fd_part *p = &o->net->part[o->next];
     const fd_tensor *t = foreign_need(o, format);
     int nd = a->nd, one = t && t->nd == nd + 2, n[FD_MAXD] = { a->width, a->width };
-    ptrdiff_t modes = 1, w = a->width;
-    for (int i = 0; i < nd; i++) modes *= n[i + 2 - one] = k[i];
+    ptrdiff_t modes = 1, all = 1, w = a->width;
+    for (int i = 0; i < nd; i++) {
+        modes *= k[i];
+        all *= n[i + 2 - one] = o->all[i] ? o->all[i] : k[i];
+    }
     n[nd + 2 - one] = 2;
     if (t) t = foreign_shaped(o, nd + 3 - one, n, format);
     for (ptrdiff_t m = 0; t && m < modes; m++) {
-        ptrdiff_t to = 0, rest = m, step = 1;
+        ptrdiff_t to = 0, from = 0, rest = m, step = 1, far = 1;
         for (int i = nd - 1; i >= 0; i--) {
+            int there = n[i + 2 - one], before = i < nd - 1 ? (there - k[i]) / 2 : 0;
             to += (rest % k[i] + at[i]) * step;
+            from += (rest % k[i] + before) * far;
             rest /= k[i];
             step *= p->n[i];
+            far *= there;
         }
         fd_real *r = o->net->w + p->at + to * w * w * 2;
         for (ptrdiff_t i = 0; i < w; i++)
             for (ptrdiff_t j = one ? i : 0; j < (one ? i + 1 : w); j++)
-                memcpy(r + 2 * (i * w + j), t->x + 2 * ((one ? i : i * w + j) * modes + m), 2 * sizeof *r);
+                memcpy(r + 2 * (i * w + j), t->x + 2 * ((one ? i : i * w + j) * all + from), 2 * sizeof *r);
     }
+}
+
+/* A coordinate from + (to - from) u in place of u, in the first layer, which is linear in it */
+static void foreign_bounds(struct foreign *o, const fd_foreign *how)
+{
+    const fd_arch *a = &o->net->arch;
+    int out = o->net->part[0].n[1];
+    fd_real *w = o->net->w + o->net->part[0].at + (ptrdiff_t)a->in * out, *b = o->net->w + o->net->part[1].at;
+    for (int d = 0; d < a->nd && a->coords != FD_COORD_NONE; d++)
+        for (int j = 0; j < out && (how->from[d] != 0 || how->to[d] != 0); j++) {
+            b[j] += (fd_real)(how->from[d] * (double)w[d * out + j]);
+            w[d * out + j] *= (fd_real)(how->to[d] - how->from[d]);
+        }
 }
 
 /* --- FNO as its authors had it [FNO; KER; ML]: conv0.weights1 has the modes from 0 on of all axes; in weights2
@@ -5774,7 +5797,12 @@ static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how,
             const fd_tensor *t = foreign_find(o, weight);
             for (int i = 0; i < a->nd; i++) {
                 int last = i == a->nd - 1, all = o->net->part[o->next].n[i], there = t ? t->nd - 1 - a->nd + i : 0;
-                k[i] = half ? a->modes[i] : !last && t && there > 0 && t->n[there] == all - 1 ? all - 1 : all;
+                int has = t && there > 0 ? t->n[there] : 0;
+                if (how->modes[i]) {
+                    o->all[i] = has;
+                    has = last ? how->modes[i] / 2 + 1 : how->modes[i];
+                }
+                k[i] = half ? a->modes[i] : !last && has == all - 1 ? all - 1 : all;
                 if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->modes[i];
             }
             foreign_modes(o, k, at, weight);
@@ -5795,7 +5823,7 @@ static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how,
             foreign_vector(o, 0, mlp[1]);
             foreign_dense(o, mlp[2]);
             foreign_vector(o, 0, mlp[3]);
-            if (a->gates) foreign_skip(o, mlp[4], mlp[5], how->skip);
+            if (a->gates) foreign_skip(o, mlp[4], mlp[5], how->mix_skip);
             else foreign_vector(o, 0, mlp[4]);
         }
         if (a->norms) foreign_norm(o, 2 * l + 1);
@@ -6004,12 +6032,18 @@ static void foreign_fill(struct foreign *o, const fd_tensors *f, fd_tensor *t, f
 
 /* --- Which program, which network --- */
 
+/* a batch norm of FNO3d, which its forward pass does not use */
+static int foreign_unused(const struct foreign *o, const char *name)
+{
+    return !strncmp(name, o->prefix, (size_t)o->length) && !strncmp(name + o->length, "bn", 2);
+}
+
 static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
 {
     static const struct { const char *mark; int kind; } marks[] = {
         { "conv0.weights1", FD_FROM_FNO }, { "fno_blocks.convs.0.", FD_FROM_NEURALOP },
         { "fno_blocks.convs.weight.", FD_FROM_NEURALOP_03 }, { "patch_embed.proj.weight", FD_FROM_UVIT } };
-    struct foreign none = { f, st, NULL, "", "", 0, 0, 0, 0, NULL };
+    struct foreign none = { .f = f, .st = st, .prefix = "", .group = "" };
     *o = none;
     for (int i = 0; f && i < f->count; i++)
         for (int j = 0; j < 4; j++) {
@@ -6086,6 +6120,28 @@ static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch 
     }
 }
 
+/* what looks like a network that is known, but is not: says what it is */
+static void foreign_refuse(struct foreign *o, int kind)
+{
+    static const struct { int kind; const char *name, *why; } known[] = {
+        { FD_FROM_FNO, "q.mlp1.weight", "the second release of FNO (p, mlp0, q) is not known; the first one (fc0, fc1, "
+          "fc2) and neuraloperator are" },
+        { FD_FROM_NEURALOP_03, "fno_blocks.convs.weight.tensor", "one tensor for all layers (joint_factorization): save "
+          "that of layer i as fno_blocks.convs.weight.i.tensor" },
+        { FD_FROM_NEURALOP_02, "fno_blocks.convs.weight.tensor", "one tensor for all layers (joint_factorization): save "
+          "that of block i as fno_blocks.convs.weight.i.tensor" },
+        { FD_FROM_UVIT, "label_emb.weight", "a U-ViT with classes: only those without are known" } };
+    for (int i = 0; i < 4; i++)
+        if (known[i].kind == kind && foreign_find(o, known[i].name))
+            foreign_fail(o, known[i].why, known[i].name);
+    if (kind != FD_FROM_FNO) return;
+    /* From August 2021 on w are convolutions of as many axes as the data, and batch norms are there but not used. */
+    const fd_tensor *r = foreign_find(o, "conv0.weights1"), *w = foreign_find(o, "w0.weight");
+    if (foreign_find(o, "bn0.weight") && r && w && w->nd < r->nd - 1)
+        foreign_fail(o, "FNO of before August 2021, which uses its batch norms: fold each into conv and w, then leave "
+                     "it out", "bn0.weight");
+}
+
 static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a, int **column,
                          fd_arena *mem)
 {
@@ -6094,6 +6150,8 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
     a->tscale = how->tscale;
     a->edges = FD_EDGES_PLAIN;
     memcpy(a->pad, how->pad, sizeof a->pad);
+    foreign_refuse(o, kind);
+    if (o->st->code) return;
     if (kind == FD_FROM_UVIT) { foreign_uvit_arch(o, how, a); return; }
     int half = kind == FD_FROM_NEURALOP_02, old = kind == FD_FROM_NEURALOP_03 || how->version == 1, first = 2;
     const char *lift = kind == FD_FROM_FNO ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
@@ -6143,7 +6201,15 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
     }
     a->width = r->n[0];
     for (int i = 0; i < a->nd; i++) {
-        int k = r->n[first + i], last = i == a->nd - 1;
+        int k = r->n[first + i], last = i == a->nd - 1, want = last ? how->modes[i] / 2 + 1 : how->modes[i];
+        if (how->modes[i]) {
+            if (how->modes[i] < 1 || want > k || kind == FD_FROM_FNO || half) {
+                FD_FAIL(o->st, FD_EARG, "fd_net_from", "modes that are not all are a part of those of neuraloperator "
+                        "0.3 or later: axis, modes, those there", i, how->modes[i], k);
+                return;
+            }
+            k = want;
+        }
         a->modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k
                     : !last ? k + (old && k % 2) : k > 1 ? 2 * (k - 1) : 1;
     }
@@ -6199,8 +6265,9 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
         else if (kind == FD_FROM_FNO) foreign_fno(&o, column);
         else if (kind == FD_FROM_UVIT) foreign_uvit(&o);
         else foreign_operator(&o, kind, how, column);
+        if (net && !a->st->code && kind != FD_FROM_UVIT) foreign_bounds(&o, how);
         for (int i = 0; net && i < g.count; i++)
-            if (!o.used[i]) foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
+            if (!o.used[i] && !(kind == FD_FROM_FNO && foreign_unused(&o, g.tensor[i].name))) foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
     }
     if (!a->st->code) return net;
     *a = before;

@@ -779,6 +779,17 @@ static int has_ending(const char *path, const char *end)
     return n > m && !strcmp(path + n - m, end);
 }
 
+/* padding of each axis, where the later ones may say as the first one does; ends of the coordinates */
+static void foreign_pad(fd_foreign *how, const double v[3])
+{
+    for (int i = 0; i < 3; i++) how->pad[i] = i && v[i] >= 0 ? v[i] : v[0];
+}
+
+static void foreign_bounds(fd_foreign *how, const double v[2])
+{
+    for (int i = 0; i < 3; i++) how->from[i] = v[0], how->to[i] = v[1];
+}
+
 /* foreign_net -- the network of weights from elsewhere, or why not. */
 static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, char why[256])
 {
@@ -794,22 +805,26 @@ static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, cha
         how.coords = closed[(int)v[1]];
         how.time = time[(int)v[2]];
         how.tscale = v[3];
-        how.pad[0] = how.pad[1] = how.pad[2] = v[4];
+        foreign_pad(&how, v + 4);
+        foreign_bounds(&how, v + 7);
     } else if (as->row == AS_NEURALOP) {
         how.coords = open[(int)v[1]];
         how.time = time[(int)v[2]];
         how.reversed = (int)v[3];
         how.version = 2 - (int)v[4];
         how.tscale = v[5];
-        how.pad[0] = how.pad[1] = how.pad[2] = v[6];
-        how.norms = (int)v[7];
-        how.skip = (int)v[8];
+        foreign_pad(&how, v + 6);
+        how.norms = (int)v[9];
+        how.skip = (int)v[10];
+        how.mix_skip = (int)v[11];
+        foreign_bounds(&how, v + 12);
+        for (int i = 0; i < 3; i++) how.modes[i] = (int)(i && v[14 + i] > 0 ? v[14 + i] : v[14]);
     } else if (as->row == AS_FFM) {
         how.coords = FD_COORD_CLOSED;
         how.time = FD_TIME_CHANNEL;
         how.reversed = 1;
         how.tscale = 1e-3;
-        how.pad[0] = how.pad[1] = how.pad[2] = v[1];
+        foreign_pad(&how, v + 1);
     } else if (as->row == AS_UVIT) {
         how.heads = (int)v[0];
         how.tscale = v[1];
