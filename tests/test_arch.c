@@ -1790,7 +1790,7 @@ static const fd_arch adapts[] = {
     { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2, .omega = 2, .rate = .2,
       .mod = FD_MOD_WEIGHTS, .inner = 3, .rates = 1, .blind = 1 },
     { .kind = FD_SIREN, .nd = 2, .in = 2, .out = 2, .grid = { 4, 3 }, .width = 4, .layers = 1, .omega = 2, .rate = .3,
-      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1, .inner_clip = .2 },
+      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1, .inner_clip = .5 },
     { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 4, .layers = 2, .omega = 2, .rate = .3,
       .mod = FD_MOD_SHIFT, .inner = 2, .first = 1, .blind = 1 } };
 enum { ADAPTS = sizeof adapts / sizeof *adapts };
@@ -2013,6 +2013,226 @@ static void test_starved(void)
     }
 }
 
+/* One function over an axis that closes: at both of its ends networks that are functions of coordinates have the same
+ * value if it is periodic; with plain edges, or on another axis, they do not. */
+static void test_seams(fd_arena mem)
+{
+#define IO .nd = 2, .out = 1, .width = 8, .heads = 2
+    static const fd_arch arch[] = {
+        { .kind = FD_SIREN, IO, .layers = 2, .omega = 3 }, { .kind = FD_GABOR, IO, .layers = 2, .omega = 3 },
+        { .kind = FD_FNO_BLOCK, IO, .in = 1, .layers = 1, .modes = { 3, 3 }, .field = FD_SIREN, .field_width = 8,
+          .field_layers = 2, .omega = 3 },
+        { .kind = FD_VIT, IO, .in = 1, .layers = 1, .patch = { 2, 2 }, .grid = { 6, 6 }, .field = FD_GABOR,
+          .field_width = 8, .field_layers = 2, .omega = 3 },
+        { .kind = FD_POINTS, IO, .in = 1, .layers = 1, .modes = { 2, 3 } } };
+#undef IO
+    const fd_real at[8] = { 0, (fd_real).6, 2, (fd_real).6, (fd_real).7, 0, (fd_real).7, 1 }, one[4] = { 1, 1, 1, 1 };
+    for (int k = 0; k < 5; k++)
+        for (int e = 0; e < 3; e++) {                 /* plain; periodic and Neumann; Dirichlet and periodic */
+            fd_arena a = mem;
+            fd_arch h = arch[k];
+            h.edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN;
+            fd_space s = fd_grid(&a, 2, S(6, 6), (double[]){ 2, 1 },
+                                 e == 1 ? S(FD_PERIODIC, FD_NEUMANN) : e ? S(FD_DIRICHLET, FD_PERIODIC) : NULL, 1);
+            fd_space r = fd_dense(NULL, 4, 1, one, one, 1);
+            memcpy(r.len, s.len, sizeof r.len);
+            memcpy(r.bc, s.bc, sizeof r.bc);
+            if (k > 1) r.bc[0] = r.bc[1] = FD_MIXED;  /* those of the grid that is asked count */
+            r.at = at;
+            fd_net *net = fd_net_new(&a, &h, fd_seed(2));
+            if (!net) { OK(0, "%s", reason(a.st)); return; }
+            shake(net, 3);
+            fd_tape t = fd_tape_begin(&a, FD_EVAL);
+            fd_var *y = k < 2 ? fd_inr(net, &t, &r, 1, NULL, NULL, NULL)
+                      : fd_query(net, &t, &s, fd_input(&t, 3, S(1, 1, 36), numbers(&a, 4, 36)), NULL, &r);
+            if (!y) { OK(0, "%s", reason(a.st)); return; }
+            for (int i = 0; i < 2; i++) {
+                double seam = fabs((double)y->x[2 * i] - (double)y->x[2 * i + 1]);
+                if (e == i + 1) NEAR(seam, 0, TOL(1e-12, 2e-5), "network %d: periodic axis %d", k, i);
+                else OK(seam > 1e-3, "network %d, case %d: axis %d closes: %g", k, e, i, seam);
+            }
+        }
+    /* a transformer without positions commutes with shifts by whole patches */
+    for (int e = 0; e < 2; e++) {
+        fd_arena a = mem;
+        enum { N = 8 };
+        fd_arch h = { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 1, .heads = 2, .patch = { 2, 2 },
+                      .pos = FD_POS_NONE, .edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN };
+        fd_space s = fd_grid(&a, 2, S(N, N), NULL, NULL, 1);
+        fd_net *net = fd_net_new(&a, &h, fd_seed(2));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 3);
+        fd_real *x = numbers(&a, 4, N * N), moved[N * N], back[N * N];
+        for (int i = 0; i < N * N; i++) moved[(i / N + 2) % N * N + (i % N + 6) % N] = x[i];
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), x), NULL);
+        fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), moved), NULL);
+        if (!y || !z) { OK(0, "%s", reason(a.st)); return; }
+        for (int i = 0; i < N * N; i++) back[i] = z->x[(i / N + 2) % N * N + (i % N + 6) % N];
+        double off = test_rel(N * N, back, y->x);
+        if (e) NEAR(off, 0, TOL(1e-12, 1e-5), "a shifted function");
+        else OK(off > 1e-3, "plain edges see the shift: %g", off);
+    }
+}
+
+/* The first values of every part of every kind, to rounding: `law` of the stream of its number. */
+static void test_first_values(fd_arena mem)
+{
+    enum { ZERO, ONE, UNIT, FAN, GLOROT, WAVE0, WAVE, NORMAL, EYE };
+    /* UNIT: uniform on 0..v; FAN: on +-1/sqrt(inputs of the layer), biases too; GLOROT: on +-sqrt(6/(in + out)); WAVE0,
+     * WAVE: the first and later layers of [SIREN], +-1/in and +-sqrt(6/in)/omega; NORMAL: of deviation v. The first
+     * row whose name is in that of the part counts. */
+    enum { W = 4, OMEGA = 7 };
+#define IO .nd = 2, .in = 1, .out = 1, .width = W, .heads = 2
+#define COORD { "layer0.w", WAVE0, 0 }, { "layer", WAVE, 0 }
+    static const struct { fd_arch a; struct { const char *name; int law; double v; } law[14]; } row[] = {
+        { { .kind = FD_FNO_ORIGINAL, IO, .layers = 2, .modes = { 2, 3 }, .proj = 5 },
+          { { "spectral", UNIT, 1. / (W * W) }, { "", FAN, 0 } } },
+        { { .kind = FD_FNO_BLOCK, IO, .layers = 2, .modes = { 2, 3 }, .lift = 3, .proj = 5, .time = FD_TIME_FILM,
+            .embed = 6, .mix = 3, .gates = 1 },
+          { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 }, { "film", ZERO, 0 }, { "gate", EYE, 0 },
+            { "", FAN, 0 } } },
+        { { .kind = FD_FNO_BLOCK, IO, .layers = 1, .modes = { 2, 2 }, .mix = 3, .norms = 2, .field = FD_SIREN,
+            .field_width = 5, .field_layers = 2, .latent = 3, .omega = OMEGA },
+          { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 }, { "gate", ONE, 0 },
+            { "norm0.g", ONE, 0 }, { "norm1.g", ONE, 0 }, { "norm", ZERO, 0 }, { "layer0.skip", FAN, 0 },
+            { "layer0.mix", FAN, 0 }, { "latent.w", NORMAL, 1 / (1.7320508075688772 * OMEGA) },
+            { "latent.b", ZERO, 0 }, { "mods", FAN, 0 }, { "lift", FAN, 0 }, COORD } },
+        { { .kind = FD_VIT, IO, .layers = 1, .patch = { 2, 3 }, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 4,
+            .mlp = 5, .pos = FD_POS_LEARNED, .qkv_bias = 1 },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 }, { "pos_embed", NORMAL, .02 },
+            { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 },
+            { ".w", GLOROT, 0 }, { "", ZERO, 0 } } },
+        { { .kind = FD_UVIT, IO, .layers = 3, .patch = { 1, 1 }, .grid = { 2, 2 }, .mlp = 5, .field = FD_GABOR,
+            .field_width = 5, .field_layers = 2, .omega = OMEGA },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 }, { "skip_linear.w", NORMAL, .02 },
+            { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, COORD, { ".w", GLOROT, 0 }, { "", ZERO, 0 } } },
+        { { .kind = FD_SIREN, IO, .layers = 3, .mod = FD_MOD_SHIFT, .latent = 4, .inner = 1, .rates = 1, .rate = .25,
+            .omega = OMEGA }, { { "rate", EYE, .25 }, { "latent.w", NORMAL, .5 / OMEGA }, COORD, { "", ZERO, 0 } } },
+        { { .kind = FD_GABOR, IO, .layers = 3, .time = FD_TIME_CHANNEL, .omega = OMEGA }, { COORD } },
+        { { .kind = FD_UNO, IO, .modes = { 3, 4 }, .levels = 2, .mult = { 1, 2 }, .time = FD_TIME_FILM, .embed = 4 },
+          { { "film", ZERO, 0 }, { "step0.spectral", NORMAL, .35355339059327376 }, { "step0.bias", NORMAL, .5 },
+            { "step1.spectral", NORMAL, .28867513459481287 }, { "step1.bias", NORMAL, .40824829046386302 },
+            { "step2.spectral", NORMAL, .28867513459481287 }, { "step2.bias", NORMAL, .40824829046386302 },
+            { "step3.spectral", NORMAL, .28867513459481287 }, { "step3.bias", NORMAL, .40824829046386302 },
+            { "", FAN, 0 } } },
+        { { .kind = FD_FNO_UNET, IO, .layers = 1, .modes = { 4, 6 }, .levels = 2, .mult = { 1, 1 }, .scale = { 1, 1 },
+            .time = FD_TIME_FILM, .embed = 4 },
+          { { "spectral", NORMAL, .28867513459481287 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
+            { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "film", ZERO, 0 }, { "", FAN, 0 } } },
+        { { .kind = FD_POINTS, IO, .layers = 1, .modes = { 2, 1 }, .lift = 3, .mlp = 5, .latent = 3,
+            .time = FD_TIME_FILM, .embed = 4 },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 }, { "normk.g", ONE, 0 }, { "film", ZERO, 0 },
+            { "latent", NORMAL, .02 }, { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 },
+            { "attn.q.w", NORMAL, .5 }, { "attn.kv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, { ".w", GLOROT, 0 },
+            { "", ZERO, 0 } } },
+        { { .kind = FD_FNO_SEPARABLE, IO, .layers = 2, .modes = { 2, 2 }, .groups = 2, .mlp = 5, .proj = 3,
+            .time = FD_TIME_TOKEN, .embed = 4 },
+          { { "norm.g", ONE, 0 }, { "norm.b", ZERO, 0 }, { "gate", ONE, 0 }, { "spectral", NORMAL, 1. / (W * W) },
+            { ".bias", NORMAL, 1. / (W * W) }, { "", FAN, 0 } } } };
+#undef COORD
+#undef IO
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(11));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        for (int i = 0; i < net->parts; i++) {
+            const fd_part *p = &net->part[i], *m = p->nd > 1 ? p : p - 1;
+            const fd_real *w = net->w + p->at;
+            ptrdiff_t n = (i + 1 < net->parts ? p[1].at : net->count) - p->at;
+            fd_real *u = fd_raw(&a, fd_real, n);
+            int r = 0, field = row[k].a.field && i >= net->parts - 2 * (row[k].a.field_layers + 1)
+                                                      - (row[k].a.latent ? 2 : 0);
+            const char *end = strrchr(p->name, '.');
+            while (strcmp(row[k].law[r].name, "") && !(strstr(p->name, row[k].law[r].name)
+                   && (row[k].law[r].law < WAVE0 || row[k].law[r].law > WAVE || field || !row[k].a.field))) r++;
+            int law = row[k].law[r].law, normal = law == NORMAL;
+            double v = row[k].law[r].v, lo = 0, hi = 0, in = m->n[0], fan = (double)n / p->n[p->nd - 1], worst = 0;
+            if ((law == WAVE0 || law == WAVE || !row[k].law[r].name) && end && !strcmp(end, ".b")) law = ZERO;
+            if (law == UNIT) hi = v;
+            if (law == FAN) lo = -1 / sqrt(in), hi = -lo;
+            if (law == GLOROT) lo = -sqrt(6 / (fan + p->n[p->nd - 1])), hi = -lo;
+            if (law == WAVE0) lo = -1 / in, hi = -lo;
+            if (law == WAVE) lo = -sqrt(6 / in) / OMEGA, hi = -lo;
+            if (!u) { OK(0, "%s", reason(a.st)); return; }
+            if (normal) fd_normal(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
+            else fd_uniform(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
+            for (ptrdiff_t j = 0; j < n; j++) {
+                double want = law == ZERO ? 0 : law == ONE ? 1 : law == EYE ? (v > 0 ? v : j / W == j % W)
+                            : normal ? v * (double)u[j] : lo + (hi - lo) * (double)u[j];
+                worst = fmax(worst, fabs((double)w[j] - want) / (law < UNIT || law == EYE ? 1 : fmax(hi, v)));
+            }
+            NEAR(worst, 0, law < UNIT ? 0 : 8 * EPS, "kind %d, %s", row[k].a.kind, p->name);
+        }
+    }
+    /* eps where it is not given, and a Tucker tensor: entries of the whole have the complex variance 2/(ci + co) */
+    static const struct { fd_arch a; double eps; } eps[] = {
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .grid = { 8 } }, 1e-6 },
+        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1 }, 1e-6 },
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .norms = 1 }, 1e-5 } };
+    for (int k = 0; k < 3; k++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_new(&a, &eps[k].a, fd_seed(1));
+        OK(net && net->arch.eps == eps[k].eps, "eps of kind %d: %s", eps[k].a.kind, reason(a.st));
+    }
+}
+
+/* Padding is by axis. On functions that do not change along the first axis, of which the second one is padded, a
+ * network of two axes is one of one axis with the weights of k = 0. And how many activations there are. */
+static void test_pad_axes(fd_arena mem)
+{
+    fd_arena a = mem;
+    fd_arch flat = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3 },
+                     .proj = 4, .pad = { .5 } }, deep = flat, first;
+    deep.nd = 2;
+    deep.modes[0] = 1;
+    deep.modes[1] = 3;
+    deep.pad[0] = 0;
+    deep.pad[1] = .5;
+    first = deep;
+    first.pad[0] = .5;
+    fd_net *p = fd_net_new(&a, &flat, fd_seed(1)), *q = fd_net_new(&a, &deep, fd_seed(2));
+    fd_net *r = fd_net_new(&a, &first, fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(8), NULL, NULL, 1), f = fd_grid(&a, 2, S(4, 8), NULL, NULL, 1);
+    fd_real *x = numbers(&a, 1, 8), all[32];
+    if (!p || !q || !r) { OK(0, "%s", reason(a.st)); return; }
+    shake(p, 3);
+    for (int i = 0; i < p->parts; i++) {
+        ptrdiff_t n = (i + 1 < p->parts ? p->part[i + 1].at : p->count) - p->part[i].at;
+        int half = strstr(p->part[i].name, "spectral") != NULL;      /* the row of k = -1, then that of 0 */
+        memcpy(q->w + q->part[i].at + half * n, p->w + p->part[i].at, (size_t)n * sizeof *p->w);
+    }
+    memcpy(r->w, q->w, (size_t)q->count * sizeof *q->w);
+    for (int i = 0; i < 32; i++) all[i] = x[i % 8];
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(p, &t, &s, fd_input(&t, 3, S(1, 1, 8), x), NULL);
+    fd_var *z = fd_forward(q, &t, &f, fd_input(&t, 3, S(1, 1, 32), all), NULL);
+    fd_var *o = fd_forward(r, &t, &f, fd_input(&t, 3, S(1, 1, 32), all), NULL);
+    if (!y || !z || !o) { OK(0, "%s", reason(a.st)); return; }
+    for (int i = 0; i < 4; i++) NEAR(test_rel(8, z->x + 8 * i, y->x), 0, TOL(1e-13, 1e-5), "row %d", i);
+    OK(test_rel(8, o->x, y->x) > 1e-3, "the other axis is padded, too");
+
+    /* linear maps around the layers: with acts = -1, and where one layer is all there is, f is affine */
+    for (int k = 0; k < 5; k++) {
+        static const int layers[] = { 1, 1, 2, 2, 3 }, acts[] = { 0, 1, -1, 0, -1 }, affine[] = { 1, 0, 1, 0, 1 };
+        fd_arena b = mem;
+        fd_arch h = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = layers[k],
+                      .modes = { 5 }, .lift = -1, .proj = -1, .acts = acts[k] };
+        fd_net *net = fd_net_new(&b, &h, fd_seed(4));
+        fd_real v[4][8] = { { 0 } };
+        if (!net) { OK(0, "%s", reason(b.st)); return; }
+        fd_normal(fd_seed(5), 16, v[1]);
+        for (int i = 0; i < 8; i++) v[3][i] = v[1][i] + v[2][i];
+        t = fd_tape_begin(&b, FD_EVAL);
+        y = fd_forward(net, &t, &s, fd_input(&t, 3, S(4, 1, 8), v[0]), NULL);
+        double off = 0;
+        for (int i = 0; i < 8 && y; i++)
+            off = fmax(off, fabs((double)y->x[i] + (double)y->x[24 + i] - (double)y->x[8 + i] - (double)y->x[16 + i]));
+        if (affine[k]) NEAR(off, y ? 0 : 1, TOL(1e-13, 1e-5), "%d layers, acts %d", layers[k], acts[k]);
+        else OK(off > 1e-2, "%d layers, acts %d: %g", layers[k], acts[k], off);
+    }
+}
+
 void test_arch(void)
 {
     fd_status st;
@@ -2028,6 +2248,9 @@ void test_arch(void)
     test_groupnorm(a);
     test_regrid(a);
     test_errors(a);
+    test_seams(a);
+    test_first_values(a);
+    test_pad_axes(a);
     test_plain_vit(a, NULL);
     for (int i = 0; i < 16; i++) test_plain_vit(a, S(i / 4, i % 4));
     test_plain_coords(a);

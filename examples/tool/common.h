@@ -242,7 +242,7 @@ static topic t_process = { "process", "forward process", {
     { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
     { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
     { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
-#define MODES { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 }
+#define MODES { "modes", "0", "kept on each axis; 0: all the grid has, at most 26, in 3-D 12", 0, 4096 }
 #define FILM_TIME { "time", "film|channel|none", "how t enters", 0, 0 }
 #define FILM FILM_TIME, COORDS("open|closed|none")
 #define FIELD { "field", "siren|gabor", "the coordinate network", 0, 0 }, \
@@ -1167,11 +1167,12 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     }
     int signs = arch.kind == FD_FNO_ORIGINAL || arch.kind == FD_FNO_SEPARABLE;     /* modes count -M..M-1 */
     for (int i = 0; i < s->nd; i++) {
-        int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
+        int most = s->nd < 3 ? 13 : 6, half = s->n[i] > 2 * most ? most : (s->n[i] - 1) / 2;
         if (modes >= 0)
             arch.modes[i] = modes ? modes : half < 1 ? 1 : signs ? half : 2 * half;
         arch.patch[i] = patch;
         arch.grid[i] = s->n[i];
+        arch.pad[i] = arch.pad[0];
     }
     return arch;
 }
