@@ -1008,7 +1008,7 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */
 typedef struct {
     int kind, nd, in, out;
-    int width, layers;       /* [32; U-shaped 16; no Fourier operators 64], [4; FD_UVIT 5] */
+    int width, layers;       /* [32; U-shaped 16; no Fourier operators 64], [4; FD_UVIT 5; U-Net of 3 axes 2] */
     int modes[3];            /* [26 an axis, 12 of 3; FD_FNO_ORIGINAL and FD_FNO_SEPARABLE, which count half: 13, 6] */
     int lift, proj;
     int time, coords;        /* FD_TIME_.. [FD_TIME_NONE]; FD_COORD_.. [FD_COORD_NONE; functions of coordinates:

@@ -3665,7 +3665,7 @@ static int net_arch(fd_arch *a, fd_status *st)
     int coords = net_is_coords(a), points = net_is_points(a), vit = net_is_vit(a), u = net_is_u(a);
     int fno = !vit && !coords && !points, hdm = net_is_hdm(a), half = a->kind == FD_FNO_ORIGINAL || hdm;
     if (!a->width) a->width = u ? 16 : fno ? 32 : 64;
-    if (!a->layers) a->layers = a->kind == FD_UNO ? 1 : a->kind == FD_UVIT ? 5 : 4;
+    if (!a->layers) a->layers = a->kind == FD_UNO ? 1 : a->kind == FD_UVIT ? 5 : a->kind == FD_FNO_UNET && a->nd == 3 ? 2 : 4;
     for (int i = 0; i < a->nd && (fno || points); i++)
         if (!a->modes[i]) a->modes[i] = points ? 6 : (a->nd < 3 ? 13 : 6) * (half ? 1 : 2);
     if (points && !a->lift) a->lift = a->width < MOST / 2 ? 2 * a->width : MOST;

@@ -150,11 +150,19 @@ static void wrong(void)
                 if (c == 2 && was.n[was.nd - 1] == 1) continue;          /* may as well be missing */
                 if (c == 1 && !strcmp(name, "fc0.weight")) continue;     /* one more channel of the data */
                 if (c == 0) all[j].name = "lost";
-                else if (c == 1) all[j].n[was.nd - 1] += 1;
+                else if (c == 1) {                    /* with as many numbers as it then has */
+                    ptrdiff_t size = 1;
+                    for (int k = 0; k < was.nd; k++) size *= was.n[k];
+                    all[j].n[was.nd - 1] += 1;
+                    all[j].x = fd_new(&a, fd_real, 2 * size);
+                    if (!all[j].x) { OK(0, "memory"); return; }
+                    memcpy(all[j].x, was.x, (size_t)size * sizeof *was.x);
+                }
                 else all[j].nd = was.nd - 1;
+                const char *beg = a.beg;
                 fd_net *net = fd_net_from(&a, &f, &r->how);
                 fd_explain(&st, line, sizeof line);
-                OK(!net && st.code && a.beg == keep.beg, "%s, %s, case %d: %d", r->file, was.name, c, st.code);
+                OK(!net && st.code && a.beg == beg, "%s, %s, case %d: %d", r->file, was.name, c, st.code);
                 /* a wrong shape of one can be blamed on its neighbour; most names are there */
                 OK(strstr(line, "fd_net_from: "), "%s, %s, case %d: %s", r->file, was.name, c, line);
                 char stem[100] = "";

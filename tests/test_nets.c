@@ -1464,6 +1464,58 @@ static void test_ranges(fd_arena mem)
         OK(done && strstr(explain(a.st), bad[i].says), "%d: %s", (int)i, explain(a.st));
         a.st->code = FD_OK;
     }
+    /* how many weights there are; with nothing but its kind said a network can be trained on one, two or three axes */
+    for (int i = 0; i < 30; i++) {
+        fd_arena a = mem;
+        fd_arch h = { .kind = i / 3, .nd = 1 + i % 3, .in = 1, .out = 1, .grid = { 32, 32, 32 } };
+        ptrdiff_t most = fd_net_count(&h, a);
+        OK(most > 0 && most < 20000000, "kind %d, %d axes: %ld weights, %s", i / 3, h.nd, (long)most, explain(a.st));
+        h.width = 4;
+        h.modes[0] = h.modes[1] = h.modes[2] = 2;
+        ptrdiff_t count = fd_net_count(&h, a);
+        fd_net *net = fd_net_new(&a, &h, fd_seed(1));
+        OK(net && net->count == count, "kind %d: %ld weights, %s", i / 3, (long)count, explain(a.st));
+        a.st->code = FD_OK;
+    }
+    /* defaults */
+    for (int k = FD_FNO_ORIGINAL; k <= FD_FNO_SEPARABLE; k++) {
+        fd_arena a = mem;
+        const fd_arch h = { .kind = k, .nd = 1, .in = 1, .out = 1, .width = 8, .modes = { 2 }, .grid = { 12 },
+                            .inner = k == FD_SIREN, .mod = FD_MOD_SHIFT };
+        fd_net *net = fd_net_new(&a, &h, fd_seed(1));
+        if (!net) { OK(0, "%s", explain(a.st)); a.st->code = FD_OK; continue; }
+        const fd_arch *n = &net->arch;
+        int vit = k == FD_VIT || k == FD_UVIT, coords = k == FD_SIREN || k == FD_GABOR, points = k == FD_POINTS;
+        int hdm = k == FD_FNO_SEPARABLE, unet = k == FD_FNO_UNET, fno = k == FD_FNO_ORIGINAL || k == FD_FNO_BLOCK || hdm;
+        OK(n->layers == (k == FD_UNO ? 1 : k == FD_UVIT ? 5 : 4) && n->act == (unet ? FD_SILU : FD_GELU)
+           && n->time == FD_TIME_NONE && n->coords == (coords || points ? FD_COORD_OPEN : FD_COORD_NONE)
+           && n->edges == FD_EDGES_SPACE && n->tscale == 1, "kind %d: what all have", k);
+        OK(n->embed == (vit || hdm || unet ? 8 : 32) && n->mlp == (vit || points || hdm ? 32 : 0)
+           && n->heads == (vit || points ? 4 : 0) && n->groups == (hdm ? 4 : unet ? 8 : 0)
+           && n->patch[0] == (vit ? 4 : 0) && n->acts == (fno ? 3 : 0), "kind %d: sizes", k);
+        OK(n->omega == (coords ? 30 : 0) && n->rate == (k == FD_SIREN ? .01 : 0) && n->pad[0] == 0
+           && n->lift == (points ? 16 : k == FD_FNO_BLOCK ? 256 : vit || coords ? 0 : -1)
+           && n->proj == (k == FD_FNO_ORIGINAL ? 128 : k == FD_FNO_BLOCK || hdm ? 256 : k == FD_UNO || unet ? -1 : 0),
+           "kind %d: the rest, lift %d, proj %d", k, n->lift, n->proj);
+    }
+    {
+        fd_arena a = mem;
+        const fd_arch h = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .grid = { 6 }, .field = FD_SIREN,
+                            .time = FD_TIME_TOKEN };
+        fd_net *net = fd_net_new(&a, &h, fd_seed(1));
+        OK(net && net->arch.pool == 1 && net->arch.field_width == 128 && net->arch.field_layers == 4
+           && net->arch.mod == FD_MOD_SCALE && net->arch.omega == 30 && net->arch.tscale == 1000
+           && net->arch.patch[0] == 2, "a field: %s", explain(a.st));
+        for (int rule = FD_ADAMW; rule <= FD_ADABELIEF; rule++) {
+            fd_adam d = fd_adam_default(rule);
+            OK(d.rule == rule && d.lr == 1e-3 && d.lr_end == 0 && d.beta1 == .9 && d.beta2 == .999 && d.decay == 0
+               && d.eps == (rule == FD_ADABELIEF ? 1e-16 : 1e-8) && d.clip == 0 && d.clip_each == 0 && d.ema == .999
+               && d.warmup == 0 && d.steps == 0, "rule %d", rule);
+        }
+        fd_opt *o = fd_opt_new(&a, net, NULL);
+        OK(o && o->how.rule == FD_ADAMW && o->how.eps == 1e-8, "%s", explain(a.st));
+        a.st->code = FD_OK;
+    }
     /* every number of the optimiser */
     const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1, .modes = { 2 } };
     const double wrong[] = { -1, NAN, INFINITY, 1e308 };
