@@ -3222,15 +3222,16 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
 
 /* --- Stencils: the 3^axes neighbours of each point, [rows][3^axes * c] --- */
 
-/* Of one axis: the neighbours of a point. Where one is beyond an end, `at` is the point inside that the boundary
- * puts there, or -1 for none, and sign what its value is multiplied by. In the transpose the point `at` has this
- * one as its neighbour -1, 0, 1: `of`, counted from 0. */
+/* Of one axis: the neighbours of a point. Where one is beyond an end, `at` is the point inside that
+ * the boundary puts there, or -1 for none, and sign what its value is multiplied by. In the
+ * transpose the point `at` has this one as its neighbour -1, 0, 1: `of`, counted from 0. */
 struct stencil { int at[3], of[3]; fd_real sign[3]; };
 
 enum { STENCIL_ZERO = -1 };
 
-/* point i of n; bc: a boundary of section 6 or STENCIL_ZERO. Points of FD_DIRICHLET axes are odd around a point that
- * is not stored, i = -1, where they are 0; those of others are even or odd around i = -1/2. */
+/* point i of n; bc: a boundary of section 6 or STENCIL_ZERO. Points of FD_DIRICHLET axes are odd
+ * around a point that is not stored, i = -1, where they are 0; those of others are even or odd
+ * around i = -1/2. */
 static struct stencil stencil_axis(int bc, int n, int i)
 {
     struct stencil s;
@@ -3260,12 +3261,13 @@ static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const 
 {
     static const struct fd_op op = { "fd_conv3", op_stencil_vjp, 0 };
     if (!x) return NULL;
-    int N[3] = { 1, 1, 1 }, B[3] = { STENCIL_ZERO, STENCIL_ZERO, STENCIL_ZERO }, from[3] = { 1, 1, 1 };
+    int N[3] = { 1, 1, 1 }, B[3] = { STENCIL_ZERO, STENCIL_ZERO, STENCIL_ZERO },
+        from[3] = { 1, 1, 1 };
     int c = n[axes + 1], parts = 1;
     for (int i = 0; i < axes; i++) {
         N[3 - axes + i] = n[i + 1];
         B[3 - axes + i] = bc[i];
-        from[3 - axes + i] = 0;                       /* neighbours from 0 to 2, of axes that are not there the middle */
+        from[3 - axes + i] = 0;                       /* the middle alone where there is no axis */
         parts *= 3;
     }
     ptrdiff_t rows = (ptrdiff_t)n[0] * N[0] * N[1] * N[2];
@@ -3281,7 +3283,8 @@ static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const 
     for (ptrdiff_t r = 0; r < rows; r++) {
         struct stencil s[3];
         ptrdiff_t first = r;
-        for (int i = 2; i >= 0; first /= N[i--]) s[i] = stencil_axis(B[i], N[i], (int)(first % N[i]));
+        for (int i = 2; i >= 0; first /= N[i--])
+            s[i] = stencil_axis(B[i], N[i], (int)(first % N[i]));
         first *= (ptrdiff_t)N[0] * N[1] * N[2];       /* of this sample */
         fd_real *to = back ? y->x + r * c : y->x + r * parts * c;
         int k = 0;
@@ -3293,7 +3296,8 @@ static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const 
             ptrdiff_t q = first + ((ptrdiff_t)s[0].at[a] * N[1] + s[1].at[b]) * N[2] + s[2].at[e];
             fd_real sign = s[0].sign[a] * s[1].sign[b] * s[2].sign[e];
             if (back && in) {                         /* r is neighbour p of q */
-                int p = ((from[0] ? 0 : s[0].of[a]) * (from[1] ? 1 : 3) + (from[1] ? 0 : s[1].of[b])) * 3 + s[2].of[e];
+                int p = s[2].of[e] + (from[1] ? 0 : 3 * s[1].of[b])
+                      + (from[0] ? 0 : 9 * s[0].of[a]);
                 const fd_real *more = x->x + (q * parts + p) * c;
                 for (int j = 0; j < c; j++) to[j] += sign * more[j];
             } else if (!back && c == 1) {             /* no calls for a number */
@@ -3571,7 +3575,8 @@ static int net_waves(const fd_arch *a, int axis)
     return net_is_points(a) ? a->modes[axis] : net_is_coords(a) && a->edges == FD_EDGES_SPACE;
 }
 
-/* numbers that coordinates are for a network: themselves, unless the edges are those of the space, and pairs */
+/* numbers that coordinates are for a network: themselves, unless the edges are those of the space,
+ * and pairs */
 static int net_coords(const fd_arch *a)
 {
     int own = !(net_is_points(a) || net_is_coords(a)) || a->edges == FD_EDGES_PLAIN, n = 0;
@@ -3586,31 +3591,37 @@ static int net_inputs(const fd_arch *a)
     return net_seen(a) + net_coords(a) + (a->time == FD_TIME_CHANNEL);
 }
 
-/* One number of a configuration: its name in files, its type, place and range, and what is said where it is out
- * of that. Every one is checked before anything is computed from any of them. */
+/* One number of a configuration: its name in files, its type, place and range, and what is said
+ * where it is out of that. Every one is checked before anything is computed from any of them. */
 struct field { const char *key; int real; size_t at; double lo, hi; const char *fault; };
 
 static const struct field arch_fields[] = {
-#define F(x, lo, hi)    { "arch." #x, 0, offsetof(fd_arch, x), lo, hi, #x " must be " #lo ".." #hi ", is" }
-#define R(x, lo, hi)    { "arch." #x, 1, offsetof(fd_arch, x), lo, hi, #x " must be in " #lo ".." #hi }
+#define F(x, lo, hi)    { "arch." #x, 0, offsetof(fd_arch, x), lo, hi, \
+                          #x " must be " #lo ".." #hi ", is" }
+#define R(x, lo, hi)    { "arch." #x, 1, offsetof(fd_arch, x), lo, hi, \
+                          #x " must be in " #lo ".." #hi }
 #define N(x, i, lo, hi) { "arch." #x #i, 0, offsetof(fd_arch, x) + i * sizeof(int), lo, hi, \
                           #x " must be " #lo ".." #hi ", is" }
 #define S(x, i, key, lo, hi) { "arch." key, 1, offsetof(fd_arch, x) + i * sizeof(double), lo, hi, \
                                #x " must be in " #lo ".." #hi }
-    F(kind, FD_FNO_ORIGINAL, FD_FNO_SEPARABLE), F(nd, 1, 3), F(in, 0, 65536), F(out, 1, 65536), F(width, 0, 65536),
+    F(kind, FD_FNO_ORIGINAL, FD_FNO_SEPARABLE), F(nd, 1, 3), F(in, 0, 65536), F(out, 1, 65536),
+    F(width, 0, 65536),
     F(layers, 0, 9999), N(modes, 0, 0, 65536), N(modes, 1, 0, 65536), N(modes, 2, 0, 65536),
     F(lift, -1, 65536), F(proj, -1, 65536), F(time, 0, FD_TIME_NONE), F(coords, 0, FD_COORD_NONE),
-    F(act, 0, FD_IDENTITY), F(embed, 0, 65536), F(linear, 0, 1), F(residual, 0, 1), R(tscale, -1e9, 1e9),
+    F(act, 0, FD_IDENTITY), F(embed, 0, 65536), F(linear, 0, 1), F(residual, 0, 1),
+    R(tscale, -1e9, 1e9),
     N(patch, 0, 0, 64), N(patch, 1, 0, 64), N(patch, 2, 0, 64),
     N(grid, 0, 0, 65536), N(grid, 1, 0, 65536), N(grid, 2, 0, 65536),
     F(heads, 0, 65536), F(mlp, 0, 65536), F(pos, FD_POS_WAVES, FD_POS_NONE), F(qkv_bias, 0, 1),
-    F(mod, FD_MOD_NONE, FD_MOD_WEIGHTS), F(latent, 0, 65536), F(field, 0, FD_GABOR), F(field_width, 0, 65536),
+    F(mod, FD_MOD_NONE, FD_MOD_WEIGHTS), F(latent, 0, 65536), F(field, 0, FD_GABOR),
+    F(field_width, 0, 65536),
     F(field_layers, 0, 9999), F(pixels, 0, 1), F(pool, 0, 64), F(levels, 0, 6), F(groups, 0, 65536),
     F(clock, FD_CLOCK_WAVES, FD_CLOCK_RANDOM), R(rank, 0, 1),
     S(pad, 0, "pad", 0, 4), S(pad, 1, "pad1", 0, 4), S(pad, 2, "pad2", 0, 4),
 #define G(i) N(mult, i, 0, 64), S(scale, i, "scale" #i, 0, 1)
     G(0), G(1), G(2), G(3), G(4), G(5),
-    F(inner, 0, 1000), F(rates, 0, 1), F(first, 0, 1), F(blind, 0, 1), F(acts, -1, 9999), F(mix, 0, 65536),
+    F(inner, 0, 1000), F(rates, 0, 1), F(first, 0, 1), F(blind, 0, 1), F(acts, -1, 9999),
+    F(mix, 0, 65536),
     F(mix_acts, -1, 9999), F(gates, 0, 1), F(norms, 0, 65536), R(omega, 0, 1e6), R(rate, 0, 1e9),
     R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN)
 #undef G
@@ -3621,9 +3632,11 @@ static const struct field arch_fields[] = {
 };
 static const struct field adam_fields[] = {
 #define R(x, lo, hi, text) { "adam." #x, 1, offsetof(fd_opt, how.x), lo, hi, #x " must be " text }
-    R(lr, 0, 1e6, "in 0..1e6"), R(lr_end, 0, 1e6, "in 0..1e6"), R(beta1, 0, 1 - 1e-12, "at least 0 and below 1"),
+    R(lr, 0, 1e6, "in 0..1e6"), R(lr_end, 0, 1e6, "in 0..1e6"),
+    R(beta1, 0, 1 - 1e-12, "at least 0 and below 1"),
     R(beta2, 0, 1 - 1e-12, "at least 0 and below 1"), R(eps, 1e-30, 1, "in 1e-30..1"),
-    R(decay, 0, 1e6, "in 0..1e6"), R(clip, 0, 1e30, "in 0..1e30"), R(clip_each, 0, 1e30, "in 0..1e30"),
+    R(decay, 0, 1e6, "in 0..1e6"), R(clip, 0, 1e30, "in 0..1e30"),
+    R(clip_each, 0, 1e30, "in 0..1e30"),
     R(ema, 0, 1, "in 0..1"),
 #undef R
     { "adam.warmup", 0, offsetof(fd_opt, how.warmup), 0, INT_MAX, "warmup must be at least 0, is" },
@@ -3636,7 +3649,8 @@ enum { ARCH_FIELDS = sizeof arch_fields / sizeof *arch_fields,
        ADAM_FIELDS = sizeof adam_fields / sizeof *adam_fields };
 
 /* records the first number that is out of its range; 1 where there is none */
-static int field_check(fd_status *st, const char *where, int n, const struct field *f, const void *of)
+static int field_check(fd_status *st, const char *where, int n, const struct field *f,
+                       const void *of)
 {
     for (int i = 0; i < n; i++) {
         const char *at = (const char *)of + f[i].at;
@@ -3663,9 +3677,12 @@ static int net_arch(fd_arch *a, fd_status *st)
     int v = 0;
     if (!field_check(st, "fd_net_new", ARCH_FIELDS, arch_fields, a)) return 0;
     int coords = net_is_coords(a), points = net_is_points(a), vit = net_is_vit(a), u = net_is_u(a);
-    int fno = !vit && !coords && !points, hdm = net_is_hdm(a), half = a->kind == FD_FNO_ORIGINAL || hdm;
+    int fno = !vit && !coords && !points, hdm = net_is_hdm(a);
+    int half = a->kind == FD_FNO_ORIGINAL || hdm;
     if (!a->width) a->width = u ? 16 : fno ? 32 : 64;
-    if (!a->layers) a->layers = a->kind == FD_UNO ? 1 : a->kind == FD_UVIT ? 5 : a->kind == FD_FNO_UNET && a->nd == 3 ? 2 : 4;
+    if (!a->layers)
+        a->layers = a->kind == FD_UNO ? 1 : a->kind == FD_UVIT ? 5
+                  : a->kind == FD_FNO_UNET && a->nd == 3 ? 2 : 4;
     for (int i = 0; i < a->nd && (fno || points); i++)
         if (!a->modes[i]) a->modes[i] = points ? 6 : (a->nd < 3 ? 13 : 6) * (half ? 1 : 2);
     if (points && !a->lift) a->lift = a->width < MOST / 2 ? 2 * a->width : MOST;
@@ -3710,33 +3727,40 @@ static int net_arch(fd_arch *a, fd_status *st)
     int best = (fno && !hdm) || points ? FD_TIME_FILM : vit || hdm ? FD_TIME_TOKEN : FD_TIME_NONE;
     CHECK(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == best,
           "this kind of network does not take that time")
-    CHECK(a->coords, a->coords != FD_COORD_NONE || !(coords || points), "this kind of network needs coords")
+    CHECK(a->coords, a->coords != FD_COORD_NONE || !(coords || points),
+          "this kind of network needs coords")
     CHECK(a->kind, a->rank == 0 || a->kind == FD_UNO, "only a U-NO has a rank: kind")
     CHECK(a->embed, a->embed % 2 == 0, "embed must be even, 2..65536, is")
     CHECK(a->kind, fno || !(a->linear || a->residual), "only Fourier operators are linear or residual: kind")
     if (u) {
         for (int i = 0; i < FD_LEVELS; i++)
-            CHECK(a->mult[i], a->width <= MOST / a->mult[i], "mult times the width must be 1..65536, mult is")
-        CHECK(a->groups, a->kind == FD_UNO || a->width % a->groups == 0, "groups must divide the width, are")
+            CHECK(a->mult[i], a->width <= MOST / a->mult[i],
+                  "mult times the width must be 1..65536, mult is")
+        CHECK(a->groups, a->kind == FD_UNO || a->width % a->groups == 0,
+              "groups must divide the width, are")
         CHECK(a->layers, a->kind != FD_UNO || a->layers == 1, "a U-NO has 1 layer a level, not")
         CHECK(a->layers, a->layers <= 64, "layers a level must be 1..64, are")
     }
     for (int i = 0, all = 1; i < a->nd && vit; i++) {
-        CHECK(a->grid[i], (a->pos == FD_POS_NONE && !a->field) || (a->grid[i] && a->grid[i] % a->patch[i] == 0),
+        CHECK(a->grid[i], (a->pos == FD_POS_NONE && !a->field)
+              || (a->grid[i] && a->grid[i] % a->patch[i] == 0),
               "grid must be a multiple of the patch, is")
         all = net_times(all, a->grid[i]);
         CHECK(a->grid[i], all < INT_MAX, "the grid has too many points: an axis has")
     }
-    CHECK(a->heads, !(vit || points) || a->width % a->heads == 0, "heads must divide the width, are")
+    CHECK(a->heads, !(vit || points) || a->width % a->heads == 0,
+          "heads must divide the width, are")
     CHECK(a->groups, !hdm || a->width % a->groups == 0, "groups must divide the width, are")
     CHECK(a->layers, a->kind != FD_UVIT || a->layers % 2, "layers of a U-ViT must be odd, are")
     CHECK(a->inner, !a->inner || (coords && a->mod && a->in == a->out),
           "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
     CHECK(a->blind, !a->blind || a->inner, "only networks that adapt are blind")
     CHECK(a->acts, !fno || u || a->acts <= a->layers, "acts must be -1 or 1..layers, are")
-    CHECK(a->mix, a->mix == 0 || (fno && !u && !hdm), "only Fourier operators have a mix of 0..65536: mix")
+    CHECK(a->mix, a->mix == 0 || (fno && !u && !hdm),
+          "only Fourier operators have a mix of 0..65536: mix")
     CHECK(a->mix_acts, !a->mix || a->mix_acts <= a->layers, "mix_acts must be -1 or 1..layers, are")
-    CHECK(a->norms, a->norms == 0 || (fno && !u && !hdm && a->width % a->norms == 0 && a->time != FD_TIME_FILM),
+    CHECK(a->norms, a->norms == 0 || (fno && !u && !hdm && a->width % a->norms == 0
+                                      && a->time != FD_TIME_FILM),
           "norms must divide the width, without scale-shift by time: norms")
     if (a->field) {
         CHECK(a->field, a->field == FD_SIREN || a->field == FD_GABOR, "field must be 0, FD_SIREN or FD_GABOR, is")
@@ -4340,10 +4364,11 @@ static fd_var *net_film(struct net_pass *f, int b, const double *time)
     return net_linear(f, x);
 }
 
-/* Coordinates and time at every point, [b][points][..]; NULL where the network takes neither. Networks that are
- * functions of coordinates have time on [-1, 1], and of each coordinate cos and sin(2^k w u), w = 2 pi on a
- * periodic axis and pi on others: the two ends of a periodic axis are one point. With FD_EDGES_PLAIN they have
- * 2 u - 1, and those on points pairs with w = pi on every axis. */
+/* Coordinates and time at every point, [b][points][..]; NULL where the network takes neither.
+ * Networks that are functions of coordinates have time on [-1, 1], and of each coordinate cos and
+ * sin(2^k w u), w = 2 pi on a periodic axis and pi on others: the two ends of a periodic axis are
+ * one point. With FD_EDGES_PLAIN they have 2 u - 1, and those on points pairs with w = pi on every
+ * axis. */
 static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
@@ -4424,7 +4449,8 @@ static fd_var *net_spectral(struct net_pass *p)       /* the weights of a spectr
 }
 
 /* The weights of the modes lo..hi that the grid of h has, from..to, as the next part */
-static fd_var *net_kept(struct net_pass *p, const fd_var *h, const int lo[], const int hi[], int from[], int to[])
+static fd_var *net_kept(struct net_pass *p, const fd_var *h, const int lo[], const int hi[],
+                        int from[], int to[])
 {
     int nd = p->net->arch.nd;
     fd_var *R = net_spectral(p);
@@ -4432,7 +4458,8 @@ static fd_var *net_kept(struct net_pass *p, const fd_var *h, const int lo[], con
         int n = h->n[i + 1], most = i == nd - 1 ? n / 2 : (n - 1) / 2;
         from[i] = lo[i] < -(n / 2) ? -(n / 2) : lo[i];
         to[i] = hi[i] > most ? most : hi[i];
-        if (from[i] != lo[i] || to[i] != hi[i]) R = fd_slice(p->t, R, i, from[i] - lo[i], to[i] - from[i] + 1);
+        if (from[i] != lo[i] || to[i] != hi[i])
+            R = fd_slice(p->t, R, i, from[i] - lo[i], to[i] - from[i] + 1);
     }
     return R;
 }
@@ -4444,7 +4471,8 @@ static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, in
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
     int from[3], to[3];
-    fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
+    fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p);
+    fd_var *ss = net_shift(p, net_next(p), film, at);
     if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, from, to);
     fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, from, to), fd_matmul(t, 0, 0, h, w));
     if (!film || !u) return net_act(t, fd_add(t, u, ss), f);
@@ -4467,7 +4495,8 @@ static fd_var *net_normed(struct net_pass *p, fd_var *h, int f, const int lo[], 
     fd_tape *t = p->t;
     int from[3], to[3];
     fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p);
-    fd_var *u = net_norm(p, fd_add(t, fd_spectral(t, h, R, p->net->arch.nd, from, to), net_next(p)));
+    fd_var *u = net_norm(p, fd_add(t, fd_spectral(t, h, R, p->net->arch.nd, from, to),
+                                   net_next(p)));
     return net_act(t, fd_add(t, u, fd_matmul(t, 0, 0, h, w)), f);
 }
 
@@ -4702,7 +4731,8 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
     fd_var *p = net_fixed(f, s, b, time);             /* coordinates, x, time */
     if (x) {
         int own = net_coords(a);
-        fd_var *u = fd_concat(t, fd_slice(t, p, 2, 0, own), fd_permute(t, x, (int[]){ 0, 2, 1 }), 2);
+        fd_var *u = fd_concat(t, fd_slice(t, p, 2, 0, own), fd_permute(t, x, (int[]){ 0, 2, 1 }),
+                              2);
         p = a->time == FD_TIME_CHANNEL ? fd_concat(t, u, fd_slice(t, p, 2, own, 1), 2) : u;
     }
     fd_var *h = p, *ws = NULL, *ss = NULL;
@@ -4767,8 +4797,8 @@ static fd_var *hdm_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
 {
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
-    int n[FD_MAXD] = { x->n[0] }, one[FD_MAXD] = { x->n[0], 1, 1, 1, 1 }, w = a->width, act = net_map(a);
-    int lo[3], hi[3], from[3], to[3];
+    int n[FD_MAXD] = { x->n[0] }, one[FD_MAXD] = { x->n[0], 1, 1, 1, 1 };
+    int lo[3], hi[3], from[3], to[3], w = a->width, act = net_map(a);
     for (int i = 0; i < a->nd; i++) net_modes(a, 1, i, &lo[i], &hi[i]);
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     one[a->nd + 1] = n[a->nd + 1] = w;
@@ -5046,12 +5076,13 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     struct net_pass f = { net, t, 0, frozen };
     fd_space cloud = *to;
     if (!net_wants(net, t, "fd_forward", s, x)) return NULL;
-    if (to != s && to->basis) {                       /* the boundaries are those of the space asked from */
+    if (to != s && to->basis) {            /* the boundaries are those of the space asked from */
         memcpy(cloud.bc, s->bc, sizeof cloud.bc);
         to = &cloud;
     }
     if (!time && a->time != FD_TIME_NONE) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_forward", "this network takes times, one for each function");
+        FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
+                "this network takes times, one for each function");
         return NULL;
     }
     if (a->field || net_is_points(a)) {
@@ -5129,7 +5160,8 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
         return TAPE_FAIL(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", b,
                          net_mods(&field));
     if (!time && a->time != FD_TIME_NONE) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_forward", "this network takes times, one for each function");
+        FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
+                "this network takes times, one for each function");
         return NULL;
     }
     return coord_forward(&f, s, b, x, time, mods);
@@ -5195,7 +5227,8 @@ fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
 
 fd_adam fd_adam_default(int rule)
 {
-    return (fd_adam){ .lr = 1e-3, .beta1 = .9, .beta2 = .999, .eps = rule == FD_ADABELIEF ? 1e-16 : 1e-8,
+    return (fd_adam){ .lr = 1e-3, .beta1 = .9, .beta2 = .999,
+                      .eps = rule == FD_ADABELIEF ? 1e-16 : 1e-8,
                       .ema = .999, .rule = rule };
 }
 
@@ -5277,7 +5310,8 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 {
     if (!o || !net || st->code) return 0;
     if (o->count != net->count) {
-        FD_FAIL(st, FD_ESHAPE, "fd_opt_step", "this optimiser was made for another network: weights", o->count,
+        FD_FAIL(st, FD_ESHAPE, "fd_opt_step",
+                "this optimiser was made for another network: weights", o->count,
                 net->count);
         return 0;
     }
@@ -5492,7 +5526,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     int kinds = save_kinds(trained ? &o : NULL);
     if (!st->code) {
         fd_status bad = { 0 };
-        if (!net_arch(&arch, &bad) || (trained && !field_check(&bad, "", ADAM_FIELDS, adam_fields, &o))) {
+        if (!net_arch(&arch, &bad)
+            || (trained && !field_check(&bad, "", ADAM_FIELDS, adam_fields, &o))) {
             bad.code = FD_EDATA, bad.where = "fd_net_load";
             fd_fail_as(st, &bad);
         }
@@ -5545,7 +5580,7 @@ struct foreign {
     int length;                       /* of the prefix */
     int i, j;                         /* the numbers in names: layer and block */
     int next;                         /* part to be filled */
-    int all[3];                       /* modes of the tensors there, where more than are used, else 0 */
+    int all[3];                       /* modes there, where more than are used, else 0 */
     char *used;                       /* the tensors that have found their place; NULL: only looking */
 };
 
@@ -5671,7 +5706,9 @@ static void foreign_skip(struct foreign *o, const char *numbers, const char *mat
     } else if (!foreign_find(o, matrix)) {
         char name[128];
         foreign_name(o, matrix, name);
-        if (!missing) foreign_fail(o, "no weights of these skips: are they the identity or none? say so", name);
+        if (!missing)
+            foreign_fail(o, "no weights of these skips: are they the identity or none? say so",
+                         name);
         foreign_diagonal(foreign_next(o), 0, 0, missing == 1 ? w : 0, w, 1);
     } else {
         foreign_dense(o, matrix);
@@ -5722,7 +5759,8 @@ static void foreign_modes(struct foreign *o, const int k[], const int at[], cons
         fd_real *r = o->net->w + p->at + to * w * w * 2;
         for (ptrdiff_t i = 0; i < w; i++)
             for (ptrdiff_t j = one ? i : 0; j < (one ? i + 1 : w); j++)
-                memcpy(r + 2 * (i * w + j), t->x + 2 * ((one ? i : i * w + j) * all + from), 2 * sizeof *r);
+                memcpy(r + 2 * (i * w + j), t->x + 2 * ((one ? i : i * w + j) * all + from),
+                       2 * sizeof *r);
     }
 }
 
@@ -5731,7 +5769,8 @@ static void foreign_bounds(struct foreign *o, const fd_foreign *how)
 {
     const fd_arch *a = &o->net->arch;
     int out = o->net->part[0].n[1];
-    fd_real *w = o->net->w + o->net->part[0].at + (ptrdiff_t)a->in * out, *b = o->net->w + o->net->part[1].at;
+    fd_real *w = o->net->w + o->net->part[0].at + (ptrdiff_t)a->in * out;
+    fd_real *b = o->net->w + o->net->part[1].at;
     for (int d = 0; d < a->nd && a->coords != FD_COORD_NONE; d++)
         for (int j = 0; j < out && (how->from[d] != 0 || how->to[d] != 0); j++) {
             b[j] += (fd_real)(how->from[d] * (double)w[d * out + j]);
@@ -6072,10 +6111,12 @@ static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, i
     a->coords = how->coords ? how->coords : kind == FD_FROM_FNO ? FD_COORD_CLOSED
               : kind == FD_FROM_NEURALOP ? FD_COORD_OPEN : FD_COORD_NONE;
     int c = a->coords != FD_COORD_NONE ? a->nd : 0, inside = kind == FD_FROM_NEURALOP;
-    a->time = how->time ? how->time : !inside && c && all == a->out + c + 1 ? FD_TIME_CHANNEL : FD_TIME_NONE;
+    a->time = how->time ? how->time
+            : !inside && c && all == a->out + c + 1 ? FD_TIME_CHANNEL : FD_TIME_NONE;
     int clock = a->time == FD_TIME_CHANNEL;
     a->in = all - c - clock;
-    if (!clock && a->time != FD_TIME_NONE) FD_FAIL(o->st, FD_EARG, "fd_net_from", "time is a channel or none");
+    if (!clock && a->time != FD_TIME_NONE)
+        FD_FAIL(o->st, FD_EARG, "fd_net_from", "time is a channel or none");
     if (a->in < 1)
         FD_FAIL(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", all, c, clock);
     *column = fd_raw(mem, int, all > 0 ? all : 1);
@@ -6124,22 +6165,24 @@ static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch 
 static void foreign_refuse(struct foreign *o, int kind)
 {
     static const struct { int kind; const char *name, *why; } known[] = {
-        { FD_FROM_FNO, "q.mlp1.weight", "the second release of FNO (p, mlp0, q) is not known; the first one (fc0, fc1, "
-          "fc2) and neuraloperator are" },
-        { FD_FROM_NEURALOP_03, "fno_blocks.convs.weight.tensor", "one tensor for all layers (joint_factorization): save "
-          "that of layer i as fno_blocks.convs.weight.i.tensor" },
-        { FD_FROM_NEURALOP_02, "fno_blocks.convs.weight.tensor", "one tensor for all layers (joint_factorization): save "
-          "that of block i as fno_blocks.convs.weight.i.tensor" },
-        { FD_FROM_UVIT, "label_emb.weight", "a U-ViT with classes: only those without are known" } };
+        { FD_FROM_FNO, "q.mlp1.weight", "the second release of FNO (p, mlp0, q) is not known; the "
+          "first one (fc0, fc1, fc2) and neuraloperator are" },
+        { FD_FROM_NEURALOP_03, "fno_blocks.convs.weight.tensor", "one tensor for all layers "
+          "(joint_factorization): save that of layer i as fno_blocks.convs.weight.i.tensor" },
+        { FD_FROM_NEURALOP_02, "fno_blocks.convs.weight.tensor", "one tensor for all layers "
+          "(joint_factorization): save that of block i as fno_blocks.convs.weight.i.tensor" },
+        { FD_FROM_UVIT, "label_emb.weight", "a U-ViT with classes: only those without are known" }
+    };
     for (int i = 0; i < 4; i++)
         if (known[i].kind == kind && foreign_find(o, known[i].name))
             foreign_fail(o, known[i].why, known[i].name);
     if (kind != FD_FROM_FNO) return;
-    /* From August 2021 on w are convolutions of as many axes as the data, and batch norms are there but not used. */
+    /* From August 2021 on w are convolutions of as many axes as the data, and batch norms are there
+     * but not used. */
     const fd_tensor *r = foreign_find(o, "conv0.weights1"), *w = foreign_find(o, "w0.weight");
     if (foreign_find(o, "bn0.weight") && r && w && w->nd < r->nd - 1)
-        foreign_fail(o, "FNO of before August 2021, which uses its batch norms: fold each into conv and w, then leave "
-                     "it out", "bn0.weight");
+        foreign_fail(o, "FNO of before August 2021, which uses its batch norms: fold each into "
+                     "conv and w, then leave it out", "bn0.weight");
 }
 
 static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a, int **column,
@@ -6201,11 +6244,13 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
     }
     a->width = r->n[0];
     for (int i = 0; i < a->nd; i++) {
-        int k = r->n[first + i], last = i == a->nd - 1, want = last ? how->modes[i] / 2 + 1 : how->modes[i];
+        int k = r->n[first + i], last = i == a->nd - 1;
+        int want = last ? how->modes[i] / 2 + 1 : how->modes[i];
         if (how->modes[i]) {
             if (how->modes[i] < 1 || want > k || kind == FD_FROM_FNO || half) {
-                FD_FAIL(o->st, FD_EARG, "fd_net_from", "modes that are not all are a part of those of neuraloperator "
-                        "0.3 or later: axis, modes, those there", i, how->modes[i], k);
+                FD_FAIL(o->st, FD_EARG, "fd_net_from", "modes that are not all are a part of "
+                        "those of neuraloperator 0.3 or later: axis, modes, those there", i,
+                        how->modes[i], k);
                 return;
             }
             k = want;
@@ -6267,7 +6312,8 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
         else foreign_operator(&o, kind, how, column);
         if (net && !a->st->code && kind != FD_FROM_UVIT) foreign_bounds(&o, how);
         for (int i = 0; net && i < g.count; i++)
-            if (!o.used[i] && !(kind == FD_FROM_FNO && foreign_unused(&o, g.tensor[i].name))) foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
+            if (!o.used[i] && !(kind == FD_FROM_FNO && foreign_unused(&o, g.tensor[i].name)))
+                foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
     }
     if (!a->st->code) return net;
     *a = before;

@@ -48,7 +48,8 @@ static fd_var *a_patches(fd_tape *t, fd_var *const x[], const int o[])
 {
     return fd_map(t, fd_patches(t, x[0], o), FD_SQUARE);
 }
-/* the point that stands beyond the end of an axis, and what its value is multiplied by; bc < 0: 0 outside */
+/* the point that stands beyond the end of an axis, and what its value is multiplied by; bc < 0: 0
+ * outside */
 static double beyond(int bc, int n, int *i)
 {
     int out = *i < 0 || *i >= n, low = *i < 0;
@@ -304,14 +305,16 @@ static void test_patches(fd_arena mem)
     fd_real *k = numbers(&a, 3, 9 * C * 2);
     for (int e = -1; e < 16; e++) {
         int bc[2] = { e < 0 ? -1 : e / 4, e < 0 ? -1 : e % 4 };
-        fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(B, N, M, C), x), fd_input(&t, 4, S(3, 3, C, 2), k),
+        fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(B, N, M, C), x),
+                             fd_input(&t, 4, S(3, 3, C, 2), k),
                              e < 0 ? NULL : bc);
         if (!y) { OK(0, "%s", reason(a.st)); return; }
         double worst = 0;
         for (int b = 0; b < B; b++) for (int i = 0; i < N; i++) for (int j = 0; j < M; j++)
             for (int o = 0; o < 2; o++) {
                 double sum = 0;
-                for (int p = 0; p < 3; p++) for (int q = 0; q < 3; q++) for (int c = 0; c < C; c++) {
+                for (int p = 0; p < 3; p++) for (int q = 0; q < 3; q++)
+                    for (int c = 0; c < C; c++) {
                     int row = i + p - 1, col = j + q - 1;
                     double sign = beyond(bc[0], N, &row) * beyond(bc[1], M, &col);
                     sum += sign * (double)x[((b * N + row) * M + col) * C + c]
@@ -323,15 +326,17 @@ static void test_patches(fd_arena mem)
     }
 }
 
-/* The kernel of -h^2 times the second difference on every axis: modes of section 6 are its eigenfunctions, whatever
- * the boundary, with 2 - 2 cos of the angle from one point to the next. So a mode goes on beyond the ends as it
- * should; and on a periodic grid any kernel commutes with shifts. */
+/* The kernel of -h^2 times the second difference on every axis: modes of section 6 are its
+ * eigenfunctions, whatever the boundary, with 2 - 2 cos of the angle from one point to the next. So
+ * a mode goes on beyond the ends as it should; and on a periodic grid any kernel commutes with
+ * shifts. */
 static void test_conv_edges(fd_arena mem)
 {
     enum { N = 6, M = 5 };
     static const fd_real line[3] = { -1, 2, -1 };
     fd_real k[9] = { 0 };
-    for (int i = 0; i < 9; i++) k[i] = (i % 3 == 1 ? line[i / 3] : 0) + (i / 3 == 1 ? line[i % 3] : 0);
+    for (int i = 0; i < 9; i++) k[i] = (i % 3 == 1 ? line[i / 3] : 0) + (i / 3 == 1 ? line[i % 3]
+        : 0);
     const double pi = acos(-1);
     for (int e = 0; e < 16; e++) {
         fd_arena a = mem;
@@ -345,13 +350,15 @@ static void test_conv_edges(fd_arena mem)
             for (int i = 0; i < 2; i++)
                 mu += 2 - 2 * cos(bc[i] == FD_PERIODIC ? 2 * pi * ((j[i] + 1) / 2) / n[i]
                                 : bc[i] == FD_NEUMANN ? pi * j[i] / n[i]
-                                : bc[i] == FD_DIRICHLET ? pi * (j[i] + 1) / (n[i] + 1) : pi * (j[i] + .5) / n[i]);
+                                : bc[i] == FD_DIRICHLET ? pi * (j[i] + 1) / (n[i] + 1)
+                                    : pi * (j[i] + .5) / n[i]);
             memset(u, 0, (size_t)s.modes * sizeof *u);
             u[m] = 1;
             fd_from_modes(&s, 1, u, x, a);
             fd_arena b = a;
             fd_tape t = fd_tape_begin(&b, FD_EVAL);
-            fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(1, N, M, 1), x), fd_input(&t, 4, S(3, 3, 1, 1), k), bc);
+            fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(1, N, M, 1), x),
+                                 fd_input(&t, 4, S(3, 3, 1, 1), k), bc);
             if (!y) { OK(0, "%s", reason(a.st)); return; }
             for (int i = 0; i < N * M; i++) x[i] *= (fd_real)mu;
             NEAR(test_maxdiff(N * M, y->x, x), 0, TOL(1e-13, 2e-5), "boundaries %d, mode %d", e, m);
@@ -587,7 +594,8 @@ static void test_errors(fd_arena a)
             y = fd_attention_over(&t, y, y, y, 1, x);
             y = fd_gather(&t, fd_gabor(&t, fd_fourier_features(&t, fd_scale_shift(&t, y, m), y), 1, 1), 1, 1, S(0), NULL);
             y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
-            y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q, NULL);
+            y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q,
+                         NULL);
         }
         OK(!y && !strcmp(reason(a.st), text[k]), "%d: %s", k, reason(a.st));
         a.st->code = 0;
@@ -619,7 +627,8 @@ static const fd_arch zoo[] = {
       .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 4,
       .field_layers = 1, .mod = FD_MOD_SHIFT, .omega = 2, .pixels = 1, .pool = 2 },
     { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2, .modes = { 8 }, .levels = 3,
-      .mult = { 1, 2, 1 }, .scale = { 1, .75, .5 }, .pad = { .2, .2 }, .time = FD_TIME_FILM, .embed = 4,
+      .mult = { 1, 2, 1 }, .scale = { 1, .75, .5 }, .pad = { .2, .2 }, .time = FD_TIME_FILM,
+      .embed = 4,
       .tscale = 2 },
     { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 2, .modes = { 3, 4 }, .levels = 2,
       .mult = { 2, 1 }, .lift = 3, .proj = 4, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED },
@@ -634,7 +643,8 @@ static const fd_arch zoo[] = {
     { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3 },
       .groups = 2, .mlp = 5, .proj = 3, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 3, .clock = FD_CLOCK_RANDOM },
     { .kind = FD_FNO_SEPARABLE, .nd = 2, .in = 2, .out = 2, .width = 3, .layers = 2, .modes = { 1, 2 },
-      .groups = 1, .mlp = 2, .proj = -1, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN, .pad = { .3, .3 },
+      .groups = 1, .mlp = 2, .proj = -1, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN,
+      .pad = { .3, .3 },
       .embed = 2 },
     { .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 3, .modes = { 2, 3 }, .levels = 1, .rank = .3 }
 };
@@ -753,9 +763,11 @@ static void test_counts(void)
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
             .field = FD_VIT }, "fd_net_new: field must be 0, FD_SIREN or FD_GABOR, is: 2" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_GABOR, .field_width = -1 }, "fd_net_new: field_width must be 0..65536, is: -1" },
+            .field = FD_GABOR, .field_width = -1 },
+            "fd_net_new: field_width must be 0..65536, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_GABOR, .field_layers = -1 }, "fd_net_new: field_layers must be 0..9999, is: -1" },
+            .field = FD_GABOR, .field_layers = -1 },
+            "fd_net_new: field_layers must be 0..9999, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
             .field = FD_GABOR, .pool = 65 }, "fd_net_new: pool must be 0..64, is: 65" },
 #define U .nd = 1, .in = 1, .out = 1, .width = 8, .modes = { 8 }
@@ -770,7 +782,8 @@ static void test_counts(void)
           "fd_net_new: groups must divide the width, are: 3" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .rank = .5 },
           "fd_net_new: only a U-NO has a rank: kind: 1" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 }, "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 },
+          "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
         { { .kind = FD_FNO_UNET, U, .groups = 3 }, "fd_net_new: groups must divide the width, are: 3" },
 #undef U
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,
@@ -918,14 +931,16 @@ static void test_plain_coords(fd_arena mem)
 {
     for (int k = 0; k < 48; k++) {
         fd_arena a = mem;
-        int gabor = k & 1, mod = k / 2 % 4, latent = k / 8 % 3 == 1 ? 3 : 0, in = k / 8 % 3 == 2, plain_edges = k < 24;
+        int gabor = k & 1, mod = k / 2 % 4, latent = k / 8 % 3 == 1 ? 3 : 0, in = k / 8 % 3 == 2,
+            plain_edges = k < 24;
         const double pi = acos(-1);
         fd_arch arch = { .kind = gabor ? FD_GABOR : FD_SIREN, .nd = 2, .in = in, .out = 2,
                          .width = 4, .layers = 2, .time = FD_TIME_CHANNEL, .mod = mod,
                          .latent = latent, .omega = 1.7, .tscale = .9,
                          .edges = plain_edges ? FD_EDGES_PLAIN : FD_EDGES_SPACE };
         enum { B = 2, P = 12 };
-        fd_space s = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 }, S(FD_PERIODIC, k % 2 ? FD_MIXED : FD_DIRICHLET), 1);
+        fd_space s = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 },
+                             S(FD_PERIODIC, k % 2 ? FD_MIXED : FD_DIRICHLET), 1);
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         if (!net) { OK(0, "%s", reason(a.st)); return; }
         shake(net, 5);
@@ -946,7 +961,8 @@ static void test_plain_coords(fd_arena mem)
             for (ptrdiff_t i = 0; i < base; i++)
                 w[i] = net->w[i] + (fd_real)(mod == FD_MOD_WEIGHTS ? full[i] : 0);
             for (int p = 0; p < P; p++) {
-                double u[6], h[10], y[4], u0 = p / 4 / 3., u1 = k % 2 ? (p % 4 + .5) / 4 : (p % 4 + 1) / 5.;
+                double u[6], h[10], y[4], u0 = p / 4 / 3., u1 = k % 2 ? (p % 4 + .5) / 4
+                    : (p % 4 + 1) / 5.;
                 int ni = 0, n;
                 for (int i = 0; i < 2 && plain_edges; i++) u[ni++] = 2 * (i ? u1 : u0) - 1;
                 for (int i = 0; i < 4 && !plain_edges; i++) {
@@ -1243,7 +1259,8 @@ static void test_u_composed(fd_arena mem)
         fd_arena a = mem;
         enum { N = 20, PAD = 4 };
         fd_arch arch = { .kind = unet ? FD_FNO_UNET : FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2,
-                         .layers = 1, .modes = { 8 }, .levels = 2, .mult = { 1, 2 }, .pad = { .2, .2 },
+                         .layers = 1, .modes = { 8 }, .levels = 2, .mult = { 1, 2 },
+                         .pad = { .2, .2 },
                          .scale = { 1, .5 }, .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .groups = 2 };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
@@ -1362,12 +1379,14 @@ static void test_points(fd_arena mem)
         fd_var *vx = fd_input(&t, 3, S(B, 2, P), x), *y = fd_query(net, &t, &s, vx, time, &r);
         fd_var *h = u_dense(&t, "token1", fd_input(&t, 3, S(B, P, n + 2), feat));
         fd_var *q = u_dense(&t, "query1", fd_input(&t, 3, S(B, 3, n), ask));
-        h = pt_block(&t, "read0.", fd_spread(&t, u_part(&t, "latent", ""), 3, S(B, 3, 4)), h, 1, weight);
+        h = pt_block(&t, "read0.", fd_spread(&t, u_part(&t, "latent", ""), 3, S(B, 3, 4)), h, 1,
+                     weight);
         h = pt_block(&t, "blocks.1.", pt_block(&t, "blocks.0.", h, NULL, 1, NULL), NULL, 1, NULL);
         q = pt_block(&t, "answer0.", q, h, 1, NULL);
         q = u_dense(&t, "decoder_pred", pt_norm(&t, "", "norm", q));
         q = fd_permute(&t, q, S(0, 2, 1));
-        NEAR(y && q ? test_rel(B * 2 * 3, y->x, q->x) : 1, 0, TOL(1e-13, 1e-5), "by parts, %d: %s", e,
+        NEAR(y && q ? test_rel(B * 2 * 3, y->x, q->x) : 1, 0, TOL(1e-13, 1e-5), "by parts, %d: %s",
+             e,
              reason(a.st));
     }
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
@@ -1790,7 +1809,8 @@ static const fd_arch adapts[] = {
     { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2, .omega = 2, .rate = .2,
       .mod = FD_MOD_WEIGHTS, .inner = 3, .rates = 1, .blind = 1 },
     { .kind = FD_SIREN, .nd = 2, .in = 2, .out = 2, .grid = { 4, 3 }, .width = 4, .layers = 1, .omega = 2, .rate = .3,
-      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1, .inner_clip = .5 },
+      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1,
+      .inner_clip = .5 },
     { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 4, .layers = 2, .omega = 2, .rate = .3,
       .mod = FD_MOD_SHIFT, .inner = 2, .first = 1, .blind = 1 } };
 enum { ADAPTS = sizeof adapts / sizeof *adapts };
@@ -2013,27 +2033,34 @@ static void test_starved(void)
     }
 }
 
-/* One function over an axis that closes: at both of its ends networks that are functions of coordinates have the same
- * value if it is periodic; with plain edges, or on another axis, they do not. */
+/* One function over an axis that closes: at both of its ends networks that are functions of
+ * coordinates have the same value if it is periodic; with plain edges, or on another axis, they do
+ * not. */
 static void test_seams(fd_arena mem)
 {
 #define IO .nd = 2, .out = 1, .width = 8, .heads = 2
     static const fd_arch arch[] = {
-        { .kind = FD_SIREN, IO, .layers = 2, .omega = 3 }, { .kind = FD_GABOR, IO, .layers = 2, .omega = 3 },
-        { .kind = FD_FNO_BLOCK, IO, .in = 1, .layers = 1, .modes = { 3, 3 }, .field = FD_SIREN, .field_width = 8,
+        { .kind = FD_SIREN, IO, .layers = 2, .omega = 3 }, { .kind = FD_GABOR, IO, .layers = 2,
+                                                             .omega = 3 },
+        { .kind = FD_FNO_BLOCK, IO, .in = 1, .layers = 1, .modes = { 3, 3 }, .field = FD_SIREN,
+          .field_width = 8,
           .field_layers = 2, .omega = 3 },
-        { .kind = FD_VIT, IO, .in = 1, .layers = 1, .patch = { 2, 2 }, .grid = { 6, 6 }, .field = FD_GABOR,
+        { .kind = FD_VIT, IO, .in = 1, .layers = 1, .patch = { 2, 2 }, .grid = { 6, 6 },
+          .field = FD_GABOR,
           .field_width = 8, .field_layers = 2, .omega = 3 },
         { .kind = FD_POINTS, IO, .in = 1, .layers = 1, .modes = { 2, 3 } } };
 #undef IO
-    const fd_real at[8] = { 0, (fd_real).6, 2, (fd_real).6, (fd_real).7, 0, (fd_real).7, 1 }, one[4] = { 1, 1, 1, 1 };
+    const fd_real at[8] = { 0, (fd_real).6, 2, (fd_real).6, (fd_real).7, 0, (fd_real).7, 1 },
+        one[4] = { 1, 1, 1, 1 };
     for (int k = 0; k < 5; k++)
-        for (int e = 0; e < 3; e++) {                 /* plain; periodic and Neumann; Dirichlet and periodic */
+        /* plain; periodic and Neumann; Dirichlet and periodic */
+        for (int e = 0; e < 3; e++) {
             fd_arena a = mem;
             fd_arch h = arch[k];
             h.edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN;
             fd_space s = fd_grid(&a, 2, S(6, 6), (double[]){ 2, 1 },
-                                 e == 1 ? S(FD_PERIODIC, FD_NEUMANN) : e ? S(FD_DIRICHLET, FD_PERIODIC) : NULL, 1);
+                                 e == 1 ? S(FD_PERIODIC, FD_NEUMANN) : e
+                                     ? S(FD_DIRICHLET, FD_PERIODIC) : NULL, 1);
             fd_space r = fd_dense(NULL, 4, 1, one, one, 1);
             memcpy(r.len, s.len, sizeof r.len);
             memcpy(r.bc, s.bc, sizeof r.bc);
@@ -2044,11 +2071,13 @@ static void test_seams(fd_arena mem)
             shake(net, 3);
             fd_tape t = fd_tape_begin(&a, FD_EVAL);
             fd_var *y = k < 2 ? fd_inr(net, &t, &r, 1, NULL, NULL, NULL)
-                      : fd_query(net, &t, &s, fd_input(&t, 3, S(1, 1, 36), numbers(&a, 4, 36)), NULL, &r);
+                      : fd_query(net, &t, &s, fd_input(&t, 3, S(1, 1, 36), numbers(&a, 4, 36)),
+                                 NULL, &r);
             if (!y) { OK(0, "%s", reason(a.st)); return; }
             for (int i = 0; i < 2; i++) {
                 double seam = fabs((double)y->x[2 * i] - (double)y->x[2 * i + 1]);
-                if (e == i + 1) NEAR(seam, 0, TOL(1e-12, 2e-5), "network %d: periodic axis %d", k, i);
+                if (e == i + 1) NEAR(seam, 0, TOL(1e-12, 2e-5), "network %d: periodic axis %d", k,
+                                     i);
                 else OK(seam > 1e-3, "network %d, case %d: axis %d closes: %g", k, e, i, seam);
             }
         }
@@ -2056,7 +2085,8 @@ static void test_seams(fd_arena mem)
     for (int e = 0; e < 2; e++) {
         fd_arena a = mem;
         enum { N = 8 };
-        fd_arch h = { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 1, .heads = 2, .patch = { 2, 2 },
+        fd_arch h = { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 1,
+                      .heads = 2, .patch = { 2, 2 },
                       .pos = FD_POS_NONE, .edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN };
         fd_space s = fd_grid(&a, 2, S(N, N), NULL, NULL, 1);
         fd_net *net = fd_net_new(&a, &h, fd_seed(2));
@@ -2079,56 +2109,82 @@ static void test_seams(fd_arena mem)
 static void test_first_values(fd_arena mem)
 {
     enum { ZERO, ONE, UNIT, FAN, GLOROT, WAVE0, WAVE, NORMAL, EYE };
-    /* UNIT: uniform on 0..v; FAN: on +-1/sqrt(inputs of the layer), biases too; GLOROT: on +-sqrt(6/(in + out)); WAVE0,
-     * WAVE: the first and later layers of [SIREN], +-1/in and +-sqrt(6/in)/omega; NORMAL: of deviation v. The first
-     * row whose name is in that of the part counts. */
+    /* UNIT: uniform on 0..v; FAN: on +-1/sqrt(inputs of the layer), biases too; GLOROT: on
+     * +-sqrt(6/(in + out)); WAVE0, WAVE: the first and later layers of [SIREN], +-1/in and
+     * +-sqrt(6/in)/omega; NORMAL: of deviation v. The first row whose name is in that of the part
+     * counts. */
     enum { W = 4, OMEGA = 7 };
 #define IO .nd = 2, .in = 1, .out = 1, .width = W, .heads = 2
 #define COORD { "layer0.w", WAVE0, 0 }, { "layer", WAVE, 0 }
-    static const struct { fd_arch a; struct { const char *name; int law; double v; } law[14]; } row[] = {
+    struct first_value { const char *name; int law; double v; };
+    static const struct { fd_arch a; struct first_value law[14]; } row[] = {
         { { .kind = FD_FNO_ORIGINAL, IO, .layers = 2, .modes = { 2, 3 }, .proj = 5 },
           { { "spectral", UNIT, 1. / (W * W) }, { "", FAN, 0 } } },
-        { { .kind = FD_FNO_BLOCK, IO, .layers = 2, .modes = { 2, 3 }, .lift = 3, .proj = 5, .time = FD_TIME_FILM,
+        { { .kind = FD_FNO_BLOCK, IO, .layers = 2, .modes = { 2, 3 }, .lift = 3, .proj = 5,
+            .time = FD_TIME_FILM,
             .embed = 6, .mix = 3, .gates = 1 },
-          { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 }, { "film", ZERO, 0 }, { "gate", EYE, 0 },
+          { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 },
+            { "film", ZERO, 0 }, { "gate", EYE, 0 },
             { "", FAN, 0 } } },
-        { { .kind = FD_FNO_BLOCK, IO, .layers = 1, .modes = { 2, 2 }, .mix = 3, .norms = 2, .field = FD_SIREN,
+        { { .kind = FD_FNO_BLOCK, IO, .layers = 1, .modes = { 2, 2 }, .mix = 3, .norms = 2,
+            .field = FD_SIREN,
             .field_width = 5, .field_layers = 2, .latent = 3, .omega = OMEGA },
           { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 }, { "gate", ONE, 0 },
-            { "norm0.g", ONE, 0 }, { "norm1.g", ONE, 0 }, { "norm", ZERO, 0 }, { "layer0.skip", FAN, 0 },
+            { "norm0.g", ONE, 0 }, { "norm1.g", ONE, 0 }, { "norm", ZERO, 0 },
+            { "layer0.skip", FAN, 0 },
             { "layer0.mix", FAN, 0 }, { "latent.w", NORMAL, 1 / (1.7320508075688772 * OMEGA) },
             { "latent.b", ZERO, 0 }, { "mods", FAN, 0 }, { "lift", FAN, 0 }, COORD } },
-        { { .kind = FD_VIT, IO, .layers = 1, .patch = { 2, 3 }, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 4,
+        { { .kind = FD_VIT, IO, .layers = 1, .patch = { 2, 3 }, .grid = { 4, 6 },
+            .time = FD_TIME_TOKEN, .embed = 4,
             .mlp = 5, .pos = FD_POS_LEARNED, .qkv_bias = 1 },
-          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 }, { "pos_embed", NORMAL, .02 },
-            { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+            { "pos_embed", NORMAL, .02 },
+            { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 },
+            { "attn.proj.w", NORMAL, .5 },
             { ".w", GLOROT, 0 }, { "", ZERO, 0 } } },
-        { { .kind = FD_UVIT, IO, .layers = 3, .patch = { 1, 1 }, .grid = { 2, 2 }, .mlp = 5, .field = FD_GABOR,
+        { { .kind = FD_UVIT, IO, .layers = 3, .patch = { 1, 1 }, .grid = { 2, 2 }, .mlp = 5,
+            .field = FD_GABOR,
             .field_width = 5, .field_layers = 2, .omega = OMEGA },
-          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 }, { "skip_linear.w", NORMAL, .02 },
-            { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, COORD, { ".w", GLOROT, 0 }, { "", ZERO, 0 } } },
-        { { .kind = FD_SIREN, IO, .layers = 3, .mod = FD_MOD_SHIFT, .latent = 4, .inner = 1, .rates = 1, .rate = .25,
-            .omega = OMEGA }, { { "rate", EYE, .25 }, { "latent.w", NORMAL, .5 / OMEGA }, COORD, { "", ZERO, 0 } } },
-        { { .kind = FD_GABOR, IO, .layers = 3, .time = FD_TIME_CHANNEL, .omega = OMEGA }, { COORD } },
-        { { .kind = FD_UNO, IO, .modes = { 3, 4 }, .levels = 2, .mult = { 1, 2 }, .time = FD_TIME_FILM, .embed = 4 },
-          { { "film", ZERO, 0 }, { "step0.spectral", NORMAL, .35355339059327376 }, { "step0.bias", NORMAL, .5 },
-            { "step1.spectral", NORMAL, .28867513459481287 }, { "step1.bias", NORMAL, .40824829046386302 },
-            { "step2.spectral", NORMAL, .28867513459481287 }, { "step2.bias", NORMAL, .40824829046386302 },
-            { "step3.spectral", NORMAL, .28867513459481287 }, { "step3.bias", NORMAL, .40824829046386302 },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+            { "skip_linear.w", NORMAL, .02 },
+            { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, COORD, { ".w", GLOROT, 0 },
+            { "", ZERO, 0 } } },
+        { { .kind = FD_SIREN, IO, .layers = 3, .mod = FD_MOD_SHIFT, .latent = 4, .inner = 1,
+            .rates = 1, .rate = .25,
+            .omega = OMEGA }, { { "rate", EYE, .25 }, { "latent.w", NORMAL, .5 / OMEGA }, COORD,
+                                { "", ZERO, 0 } } },
+        { { .kind = FD_GABOR, IO, .layers = 3, .time = FD_TIME_CHANNEL, .omega = OMEGA },
+          { COORD } },
+        { { .kind = FD_UNO, IO, .modes = { 3, 4 }, .levels = 2, .mult = { 1, 2 },
+            .time = FD_TIME_FILM, .embed = 4 },
+          { { "film", ZERO, 0 }, { "step0.spectral", NORMAL, .35355339059327376 },
+            { "step0.bias", NORMAL, .5 },
+            { "step1.spectral", NORMAL, .28867513459481287 },
+            { "step1.bias", NORMAL, .40824829046386302 },
+            { "step2.spectral", NORMAL, .28867513459481287 },
+            { "step2.bias", NORMAL, .40824829046386302 },
+            { "step3.spectral", NORMAL, .28867513459481287 },
+            { "step3.bias", NORMAL, .40824829046386302 },
             { "", FAN, 0 } } },
-        { { .kind = FD_FNO_UNET, IO, .layers = 1, .modes = { 4, 6 }, .levels = 2, .mult = { 1, 1 }, .scale = { 1, 1 },
+        { { .kind = FD_FNO_UNET, IO, .layers = 1, .modes = { 4, 6 }, .levels = 2, .mult = { 1, 1 },
+            .scale = { 1, 1 },
             .time = FD_TIME_FILM, .embed = 4 },
           { { "spectral", NORMAL, .28867513459481287 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
             { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "film", ZERO, 0 }, { "", FAN, 0 } } },
         { { .kind = FD_POINTS, IO, .layers = 1, .modes = { 2, 1 }, .lift = 3, .mlp = 5, .latent = 3,
             .time = FD_TIME_FILM, .embed = 4 },
-          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 }, { "normk.g", ONE, 0 }, { "film", ZERO, 0 },
-            { "latent", NORMAL, .02 }, { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 },
-            { "attn.q.w", NORMAL, .5 }, { "attn.kv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, { ".w", GLOROT, 0 },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+            { "normk.g", ONE, 0 }, { "film", ZERO, 0 },
+            { "latent", NORMAL, .02 }, { "decoder_pred.w", NORMAL, .02 },
+            { "attn.qkv.w", NORMAL, .5 },
+            { "attn.q.w", NORMAL, .5 }, { "attn.kv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 },
+            { ".w", GLOROT, 0 },
             { "", ZERO, 0 } } },
-        { { .kind = FD_FNO_SEPARABLE, IO, .layers = 2, .modes = { 2, 2 }, .groups = 2, .mlp = 5, .proj = 3,
+        { { .kind = FD_FNO_SEPARABLE, IO, .layers = 2, .modes = { 2, 2 }, .groups = 2, .mlp = 5,
+            .proj = 3,
             .time = FD_TIME_TOKEN, .embed = 4 },
-          { { "norm.g", ONE, 0 }, { "norm.b", ZERO, 0 }, { "gate", ONE, 0 }, { "spectral", NORMAL, 1. / (W * W) },
+          { { "norm.g", ONE, 0 }, { "norm.b", ZERO, 0 }, { "gate", ONE, 0 },
+            { "spectral", NORMAL, 1. / (W * W) },
             { ".bias", NORMAL, 1. / (W * W) }, { "", FAN, 0 } } } };
 #undef COORD
 #undef IO
@@ -2145,10 +2201,13 @@ static void test_first_values(fd_arena mem)
                                                       - (row[k].a.latent ? 2 : 0);
             const char *end = strrchr(p->name, '.');
             while (strcmp(row[k].law[r].name, "") && !(strstr(p->name, row[k].law[r].name)
-                   && (row[k].law[r].law < WAVE0 || row[k].law[r].law > WAVE || field || !row[k].a.field))) r++;
+                   && (row[k].law[r].law < WAVE0 || row[k].law[r].law > WAVE || field
+                       || !row[k].a.field))) r++;
             int law = row[k].law[r].law, normal = law == NORMAL;
-            double v = row[k].law[r].v, lo = 0, hi = 0, in = m->n[0], fan = (double)n / p->n[p->nd - 1], worst = 0;
-            if ((law == WAVE0 || law == WAVE || !row[k].law[r].name) && end && !strcmp(end, ".b")) law = ZERO;
+            double v = row[k].law[r].v, lo = 0, hi = 0, in = m->n[0],
+                fan = (double)n / p->n[p->nd - 1], worst = 0;
+            if ((law == WAVE0 || law == WAVE || !row[k].law[r].name) && end
+                && !strcmp(end, ".b")) law = ZERO;
             if (law == UNIT) hi = v;
             if (law == FAN) lo = -1 / sqrt(in), hi = -lo;
             if (law == GLOROT) lo = -sqrt(6 / (fan + p->n[p->nd - 1])), hi = -lo;
@@ -2158,14 +2217,17 @@ static void test_first_values(fd_arena mem)
             if (normal) fd_normal(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
             else fd_uniform(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
             for (ptrdiff_t j = 0; j < n; j++) {
-                double want = law == ZERO ? 0 : law == ONE ? 1 : law == EYE ? (v > 0 ? v : j / W == j % W)
+                double want = law == ZERO ? 0 : law == ONE ? 1 : law == EYE
+                    ? (v > 0 ? v : j / W == j % W)
                             : normal ? v * (double)u[j] : lo + (hi - lo) * (double)u[j];
-                worst = fmax(worst, fabs((double)w[j] - want) / (law < UNIT || law == EYE ? 1 : fmax(hi, v)));
+                worst = fmax(worst, fabs((double)w[j] - want) / (law < UNIT || law == EYE ? 1
+                                                                 : fmax(hi, v)));
             }
             NEAR(worst, 0, law < UNIT ? 0 : 8 * EPS, "kind %d, %s", row[k].a.kind, p->name);
         }
     }
-    /* eps where it is not given, and a Tucker tensor: entries of the whole have the complex variance 2/(ci + co) */
+    /* eps where it is not given, and a Tucker tensor: entries of the whole have the complex
+     * variance 2/(ci + co) */
     static const struct { fd_arch a; double eps; } eps[] = {
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .grid = { 8 } }, 1e-6 },
         { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1 }, 1e-6 },
@@ -2177,12 +2239,14 @@ static void test_first_values(fd_arena mem)
     }
 }
 
-/* Padding is by axis. On functions that do not change along the first axis, of which the second one is padded, a
- * network of two axes is one of one axis with the weights of k = 0. And how many activations there are. */
+/* Padding is by axis. On functions that do not change along the first axis, of which the second one
+ * is padded, a network of two axes is one of one axis with the weights of k = 0. And how many
+ * activations there are. */
 static void test_pad_axes(fd_arena mem)
 {
     fd_arena a = mem;
-    fd_arch flat = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3 },
+    fd_arch flat = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2,
+                     .modes = { 3 },
                      .proj = 4, .pad = { .5 } }, deep = flat, first;
     deep.nd = 2;
     deep.modes[0] = 1;
@@ -2199,7 +2263,8 @@ static void test_pad_axes(fd_arena mem)
     shake(p, 3);
     for (int i = 0; i < p->parts; i++) {
         ptrdiff_t n = (i + 1 < p->parts ? p->part[i + 1].at : p->count) - p->part[i].at;
-        int half = strstr(p->part[i].name, "spectral") != NULL;      /* the row of k = -1, then that of 0 */
+        /* the row of k = -1, then that of 0 */
+        int half = strstr(p->part[i].name, "spectral") != NULL;
         memcpy(q->w + q->part[i].at + half * n, p->w + p->part[i].at, (size_t)n * sizeof *p->w);
     }
     memcpy(r->w, q->w, (size_t)q->count * sizeof *q->w);
@@ -2209,14 +2274,18 @@ static void test_pad_axes(fd_arena mem)
     fd_var *z = fd_forward(q, &t, &f, fd_input(&t, 3, S(1, 1, 32), all), NULL);
     fd_var *o = fd_forward(r, &t, &f, fd_input(&t, 3, S(1, 1, 32), all), NULL);
     if (!y || !z || !o) { OK(0, "%s", reason(a.st)); return; }
-    for (int i = 0; i < 4; i++) NEAR(test_rel(8, z->x + 8 * i, y->x), 0, TOL(1e-13, 1e-5), "row %d", i);
+    for (int i = 0; i < 4; i++) NEAR(test_rel(8, z->x + 8 * i, y->x), 0, TOL(1e-13, 1e-5), "row %d",
+                                     i);
     OK(test_rel(8, o->x, y->x) > 1e-3, "the other axis is padded, too");
 
-    /* linear maps around the layers: with acts = -1, and where one layer is all there is, f is affine */
+    /* linear maps around the layers: with acts = -1, and where one layer is all there is, f is
+     * affine */
     for (int k = 0; k < 5; k++) {
-        static const int layers[] = { 1, 1, 2, 2, 3 }, acts[] = { 0, 1, -1, 0, -1 }, affine[] = { 1, 0, 1, 0, 1 };
+        static const int layers[] = { 1, 1, 2, 2, 3 }, acts[] = { 0, 1, -1, 0, -1 },
+            affine[] = { 1, 0, 1, 0, 1 };
         fd_arena b = mem;
-        fd_arch h = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = layers[k],
+        fd_arch h = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4,
+                      .layers = layers[k],
                       .modes = { 5 }, .lift = -1, .proj = -1, .acts = acts[k] };
         fd_net *net = fd_net_new(&b, &h, fd_seed(4));
         fd_real v[4][8] = { { 0 } };
@@ -2227,8 +2296,10 @@ static void test_pad_axes(fd_arena mem)
         y = fd_forward(net, &t, &s, fd_input(&t, 3, S(4, 1, 8), v[0]), NULL);
         double off = 0;
         for (int i = 0; i < 8 && y; i++)
-            off = fmax(off, fabs((double)y->x[i] + (double)y->x[24 + i] - (double)y->x[8 + i] - (double)y->x[16 + i]));
-        if (affine[k]) NEAR(off, y ? 0 : 1, TOL(1e-13, 1e-5), "%d layers, acts %d", layers[k], acts[k]);
+            off = fmax(off, fabs((double)y->x[i] + (double)y->x[24 + i] - (double)y->x[8 + i]
+                                 - (double)y->x[16 + i]));
+        if (affine[k]) NEAR(off, y ? 0 : 1, TOL(1e-13, 1e-5), "%d layers, acts %d", layers[k],
+                            acts[k]);
         else OK(off > 1e-2, "%d layers, acts %d: %g", layers[k], acts[k], off);
     }
 }

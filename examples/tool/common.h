@@ -242,7 +242,7 @@ static topic t_process = { "process", "forward process", {
     { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
     { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
     { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
-#define MODES { "modes", "0", "kept on each axis; 0: all the grid has, at most 26, in 3-D 12", 0, 4096 }
+#define MODES { "modes", "0", "on each axis; 0: all the grid has, at most 26, in 3-D 12", 0, 4096 }
 #define FILM_TIME { "time", "film|channel|none", "how t enters", 0, 0 }
 #define FILM FILM_TIME, COORDS("open|closed|none")
 #define FIELD { "field", "siren|gabor", "the coordinate network", 0, 0 }, \
@@ -391,23 +391,28 @@ static topic t_fields = { "fields", "built-in data", {
         { "var", "0.05", "their variance; that of the means is 1", 0, BIG } } } } };
 
 #define CLOCK { "tscale", "1", "factor on t where it is a channel: 1e-3 for t/1000", 0, BIG }
-#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 points on 64 are 0.140625", 0, 4 }, \
-    { "pad1", "-1", "behind the second axis; -1: as pad", -1, 4 }, { "pad2", "-1", "behind the third one", -1, 4 }
-#define BOUNDS { "from", "0", "where coordinates begin", -BIG, BIG }, { "to", "1", "where they end: 6.2832", -BIG, BIG }
+#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 on 64: 0.140625", 0, 4 }, \
+    { "pad1", "-1", "behind the second axis; -1: as pad", -1, 4 }, \
+    { "pad2", "-1", "behind the third one", -1, 4 }
+#define BOUNDS { "from", "0", "where coordinates begin", -BIG, BIG }, \
+    { "to", "1", "where they end: 6.2832", -BIG, BIG }
 static topic t_as = { "as", "the program that the weights are from", {    /* what the files cannot tell */
     { "auto", "told by the names in the file", { { 0 } } },
     { "fno", "first release of FNO; KER; multilevelDiff", {
         ACT, { "coords", "closed|open|none", "inputs besides the data", 0, 0 },
-        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK, PAD, BOUNDS } },
+        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK,
+        PAD, BOUNDS } },
     { "neuraloperator", "releases 0.2 to 2", {
         ACT, { "coords", "auto|open|closed|none", "auto: open from 1.0 on, none before", 0, 0 },
         { "time", "auto|channel|none", "", 0, 0 }, { "reversed", "no|yes", "the last axis first", 0, 0 },
         { "version", "2|1", "1: an odd number of modes as before 2.0", 0, 0 }, CLOCK, PAD,
         { "norms", "0", "groups of group norms; -1: instance norms", -1, 4096 },
         { "skip", "error|identity|none", "what fno_skips without weights are", 0, 0 },
-        { "mlp-skip", "error|identity|none", "what channel_mlp_skips without weights are", 0, 0 }, BOUNDS,
+        { "mlp-skip", "error|identity|none", "what channel_mlp_skips without weights are", 0, 0 },
+        BOUNDS,
         { "modes", "0", "n_modes, where the weights have more (max_n_modes); 0: all", 0, 65536 },
-        { "modes1", "0", "of the second axis; 0: as modes", 0, 65536 }, { "modes2", "0", "of the third one", 0, 65536 } } },
+        { "modes1", "0", "of the second axis; 0: as modes", 0, 65536 },
+        { "modes2", "0", "of the third one", 0, 65536 } } },
     { "ffm", "neuraloperator as FFM has it: closed, reversed, t/1000 a channel", { ACT, PAD } },
     { "uvit", "U-ViT without classes", {
         { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };

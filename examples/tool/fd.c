@@ -779,7 +779,7 @@ static int has_ending(const char *path, const char *end)
     return n > m && !strcmp(path + n - m, end);
 }
 
-/* padding of each axis, where the later ones may say as the first one does; ends of the coordinates */
+/* padding of each axis, where later ones may be as the first one is; ends of the coordinates */
 static void foreign_pad(fd_foreign *how, const double v[3])
 {
     for (int i = 0; i < 3; i++) how->pad[i] = i && v[i] >= 0 ? v[i] : v[0];
