@@ -27,7 +27,8 @@ else ifeq ($(V),double)
 DEFS    = -DFD_DOUBLE
 else ifeq ($(V),serial)
 OMP     =
-# scalar: gcc vectorises the plain loops itself and would fuse their bodies and tails differently
+# gcc vectorises the plain loops of this variant itself, and would contract products and sums in
+# their bodies and in their tails differently: the same number would depend on its place.
 else ifeq ($(V),scalar)
 DEFS    = -DFD_SCALAR
 FMA     = -ffp-contract=off
@@ -42,8 +43,9 @@ else
 $(error V=$(V): expected float double serial scalar clang sanitize strict)
 endif
 
-# -fno-math-errno: nothing reads errno, and a square root is then one instruction.
-# What the compiler has; asked once for each variant. gcc's "on" means "off", clang's "fast" crosses statements.
+# The compiler is asked once for each variant which of these flags it has. Of -ffp-contract gcc takes
+# "on" for "off", and clang's "fast" contracts across statements. -fno-math-errno: nothing reads errno,
+# and a square root is then one instruction.
 HASH   := \#
 ask     = $(shell printf '$(2)\n' | $(CC) $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
 ifeq ($(origin OMP),undefined)
@@ -84,7 +86,7 @@ $(B)/%.o: tests/%.c Makefile | build/setup
 $(B)/test: $(TESTS) $(B)/libfd.a
 	$(CC) $(CFLAGS) -o $@ $^ -lm
 
-# -O1: all the work is in the library
+# Programs are compiled with -O1, since all the work is in the library.
 define program
 $$(B)/$(basename $(notdir $(1))): $(1) $$(B)/libfd.a Makefile
 	$$(CC) $$(CFLAGS) -O1 -MMD -MP -MF $$@.example.d -o $$@ $$< $$(B)/libfd.a -lm
@@ -111,14 +113,14 @@ check:
 $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
 	$(CC) $(CFLAGS) -MMD -MP -MF $(B)/bench.example.d -o $@ $< $(B)/libfd.a -lm -ldl
 
-# threads that spin for a while and stay on their core, for us and for the peers
+# Threads spin for a while and stay on their core, ours and those of the peers.
 bench: $(B)/bench
 	@env -u OMP_WAIT_POLICY OMP_PROC_BIND=true $(B)/bench "$(NAME)"
 
 # ---- Packages -----------------------------------------------------------------------------------
 
-# $(call install,names): by apt-get as root or with a sudo that asks nothing; else say what to do. apt-get
-# does one thing at a time, so what installs depends on what installs before.
+# $(call install,names) installs by apt-get, as root or with a sudo that asks no password; otherwise it says
+# what to install. apt-get does one thing at a time: a rule that installs depends on those that do so before.
 install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"; \
 	command -v apt-get >/dev/null && $$s true 2>/dev/null && echo "installing $(1)" && \
 	{ $$i install -y $(1) || { $$i update && $$i install -y $(1); }; } >/dev/null 2>&1 || \
@@ -148,7 +150,7 @@ build/data/fashion-mnist: | build/setup
 	@mkdir -p $(@D)
 	@[ ! -f $(FASHION) ] || { gunzip -c $(FASHION) >$@.tmp && mv $@.tmp $@; }
 
-# ---- The thesis's tables: an hour or two; goes on where it was stopped --------------------------------
+# ---- The thesis's tables: an hour or two; a run that was stopped goes on ------------------------
 
 ifdef DATA
 thesis: $(B)/thesis

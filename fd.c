@@ -1514,6 +1514,23 @@ void fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real 
     fd_from_modes(to, b, y, y, scratch);
 }
 
+/* the mean of cos or sin(w y) over x +- d is its value at x times sin(w d)/(w d) */
+void fd_modes_at(const fd_space *s, int m, const double *at, const double *half, fd_real *E)
+{
+    if (!space_is(s) || !s->nd || !at || !E) return;
+    FD_PARALLEL
+    for (int i = 0; i < m; i++)
+        for (ptrdiff_t k = 0; k < s->modes; k++) {
+            int j[3];
+            double e = fd_mode(s, k, j) ? 0 : 1;
+            for (int d = 0; d < s->nd && e != 0; d++) {
+                double wd = half ? axis_wave(s, d, j[d]) * half[i * s->nd + d] : 0;
+                e *= axis_mode(s, d, j[d], at[i * s->nd + d]) * (wd > 0 ? sin(wd) / wd : 1);
+            }
+            E[i * s->modes + k] = (fd_real)e;
+        }
+}
+
 double fd_inner(const fd_space *s, const fd_real *x, const fd_real *y)
 {
     if (!space_is(s) || !x || !y) return 0;
@@ -1717,6 +1734,45 @@ static void cov_mean(const fd_space *s, int m, const fd_real *x, double *mean, f
     }
 }
 
+/* cov_stationary -- from the variances of modes to those of data that are shifted at random: cos and sin
+ * of a wavenumber, modes 2k-1 and 2k of their axis, get their mean. Then the floor. */
+static fd_cov *cov_stationary(fd_cov *c, double floor)
+{
+    const fd_space *s = &c->s;
+    double *lam = c->lam, top = 0;
+    int j[3];
+    for (ptrdiff_t d = 0, after = s->modes; d < s->nd; d++) {
+        int n = s->n[d];
+        after /= n;
+        for (ptrdiff_t k = 0; s->bc[d] == FD_PERIODIC && k < s->modes; k++) {
+            ptrdiff_t i = k / after % n;
+            if (i % 2 && i + 1 < n) lam[k] = lam[k + after] = .5 * (lam[k] + lam[k + after]);
+        }
+    }
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        if (fd_mode(s, k, j)) lam[k] = 0;
+        if (lam[k] > top) top = lam[k];
+    }
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!fd_mode(s, k, j) && lam[k] < floor * top) lam[k] = floor * top;
+    return c;
+}
+
+fd_cov *fd_cov_spectrum(fd_arena *a, const fd_space *s, const double *var, double floor)
+{
+    const char *where = "fd_cov_spectrum";
+    if (!var || !space_grid(a->st, s, where)) return NULL;
+    if (!(floor >= 0 && floor <= 1))
+        FD_FAIL(a->st, FD_EARG, where, "floor must be between 0 and 1");
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!(var[k] >= 0 && isfinite(var[k])))
+            FD_FAIL(a->st, FD_EARG, where, "variance negative or not finite: mode", k);
+    fd_cov *c = cov_new(a, s, FD_COV_TABLE);
+    if (!c) return NULL;
+    memcpy(c->lam, var, (size_t)s->modes * sizeof *var);
+    return cov_stationary(c, floor);
+}
+
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
                          fd_real *mean)
 {
@@ -1730,7 +1786,7 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
     enum { CHUNK = 16 };
     fd_arena scratch = *a;
     ptrdiff_t size = fd_size(s);
-    double *mid = fd_raw(&scratch, double, size), top = 0, *lam;
+    double *mid = fd_raw(&scratch, double, size), *lam;
     fd_real *u = fd_raw(&scratch, fd_real, CHUNK * size);
     if (!u) return NULL;
     lam = c->lam;
@@ -1747,23 +1803,7 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
                 lam[k] += v * v / ((double)m * s->ch);
             }
     }
-    /* cos and sin of a wavenumber are modes 2k-1 and 2k of their axis */
-    for (ptrdiff_t d = 0, after = s->modes; d < s->nd; d++) {
-        int n = s->n[d];
-        after /= n;
-        for (ptrdiff_t k = 0; s->bc[d] == FD_PERIODIC && k < s->modes; k++) {
-            ptrdiff_t j = k / after % n;
-            if (j % 2 && j + 1 < n) lam[k] = lam[k + after] = .5 * (lam[k] + lam[k + after]);
-        }
-    }
-    int j[3];
-    for (ptrdiff_t k = 0; k < s->modes; k++) {
-        if (fd_mode(s, k, j)) lam[k] = 0;
-        if (lam[k] > top) top = lam[k];
-    }
-    for (ptrdiff_t k = 0; k < s->modes; k++)
-        if (!fd_mode(s, k, j) && lam[k] < floor * top) lam[k] = floor * top;
-    return c;
+    return cov_stationary(c, floor);
 }
 
 /* row i of G = Y Y^T / R, Y [S][K] */

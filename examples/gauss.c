@@ -1,4 +1,4 @@
-/* gauss.c -- sample a Gaussian random function with its exact denoiser; compare with the exact law.
+/* gauss.c -- do samples have the law that theory says, if the denoiser is exact?
  *
  * The data are N(0, C0), the noise is N(0, C), both Matern. The denoiser D is linear, so each step
  * is x' = (ax + aD g) x + sd xi in every mode, g = c m/(m^2 c + v lam), and the variance of what
@@ -22,7 +22,7 @@ int main(void)
     fd_process p     = fd_vp(noise, 0.1, 20.0);
     fd_real   *x     = fd_raw(&a, fd_real, B * N), *u = fd_raw(&a, fd_real, B * N);
     double     t[STEPS + 1];
-    fd_times(&p, FD_LOGSNR, 0, STEPS, t);
+    fd_times(&p, FD_LOGSNR, 0, STEPS, t, &st);
     fd_model   best  = fd_oracle_gauss(&a, &p, NULL, data);
     fd_sampler how   = { .p = &p, .model = best, .t = t, .steps = STEPS };
 

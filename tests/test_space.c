@@ -934,6 +934,7 @@ static void empirical(fd_arena a)
         fd_cov *c = fd_cov_empirical(&m, &s, M, x, .8, mean);
         fd_cov *d = fd_cov_empirical(&m, &s, M, x, 0, NULL);
         double raw[P] = { 0 }, want[P], top = 0;
+        fd_cov *by = NULL;
         if (!c || !d) { OK(0, "setup"); return; }
         for (int q = 0; q < CH; q++)
             for (int k = 0; k < P; k++) {
@@ -953,6 +954,7 @@ static void empirical(fd_arena a)
                 for (int i = 0; i < M; i++) e += (double)x[(i * CH + q) * P + k] / M;
                 NEAR((double)mean[q * P + k], e, TOL(1e-14, 1e-6), "mean");
             }
+        by = fd_cov_spectrum(&m, &s, raw, .8);
         for (int k = 0; k < P; k++) {   /* over all modes of the same wavenumbers */
             int j[3], i[3], count = 0;
             split(&s, k, j);
@@ -971,6 +973,7 @@ static void empirical(fd_arena a)
             if (!is_nyquist(&s, k)) want[k] = fmax(want[k], .8 * top);
             NEAR(c->lam[k], want[k], TOL(1e-13, 1e-5) * top, "bc %d: mode %d, with a floor", code,
                  k);
+            NEAR(by ? by->lam[k] : NAN, want[k], 1e-14 * top, "bc %d: mode %d, of variances", code, k);
         }
         OK(c->kind == FD_COV_TABLE && c->s.ch == CH, "kind");
     }
@@ -1153,6 +1156,12 @@ static void cov_errors(fd_arena a)
           "fd_cov_empirical: needs at least 1 function: 0");
     FAILS(fd_cov_empirical(&a, &s, 1, x, 2, NULL), FD_EARG,
           "fd_cov_empirical: floor must be between 0 and 1");
+    FAILS(fd_cov_spectrum(&a, &s, lam, 0), FD_EARG,
+          "fd_cov_spectrum: variance negative or not finite: mode: 7");
+    FAILS(fd_cov_spectrum(&a, &s, c->lam, 2), FD_EARG,
+          "fd_cov_spectrum: floor must be between 0 and 1");
+    FAILS(fd_cov_spectrum(&a, &d, c->lam, 0), FD_EARG,
+          "fd_cov_spectrum: needs a grid, not a dense space");
     FAILS(fd_cov_pca(&a, &s, 1, x, 3, NULL), FD_EARG, "fd_cov_pca: needs at least 2 functions: 1");
     FAILS(fd_cov_pca(&a, &s, 2, x, 0, NULL), FD_EARG, "fd_cov_pca: modes must be at least 1: 0");
     FAILS(fd_cov_pca(&a, &s, 2, x, 3, NULL), FD_EDATA,
@@ -1188,6 +1197,7 @@ static void cov_errors(fd_arena a)
            && !fd_cov_bessel(&a, z, 1, 1, 1) && !fd_cov_bridge(&a, z, 1)
            && !fd_cov_brownian(&a, z, 1) && !fd_cov_table(&a, z, lam)
            && !fd_cov_kernel(&a, z, negative, NULL) && !fd_cov_empirical(&a, z, 2, x, 0, y)
+           && !fd_cov_spectrum(&a, z, lam, 0)
            && !fd_cov_pca(&a, z, 2, x, 1, y) && !fd_cov_on(&a, q, z), "nothing from nothing");
         fd_cov_pow(q, 1, 1, x, y, a);
         fd_cov_draw(q, fd_seed(1), 0, 1, y, a);
