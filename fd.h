@@ -1265,8 +1265,8 @@ fd_var *fd_sub(fd_tape *t, fd_var *x, fd_var *y);
 fd_var *fd_mul(fd_tape *t, fd_var *x, fd_var *y);
 fd_var *fd_affine(fd_tape *t, fd_var *x, double c, double d);          /* c x + d */
 /* fd_map -- y = f(x); every f with as many derivatives as the tape asks for. */
-enum { FD_EXP, FD_LOG, FD_RECIP, FD_SQRT, FD_SQUARE, FD_SIN, FD_COS, FD_TANH, FD_SIGMOID, FD_SILU,
-       FD_GELU, FD_GELU_TANH, FD_RELU, FD_IDENTITY, FD_MAPS };         /* FD_GELU: x Phi(x) */
+enum { FD_EXP = 1, FD_LOG, FD_RECIP, FD_SQRT, FD_SQUARE, FD_SIN, FD_COS, FD_TANH, FD_SIGMOID,
+       FD_SILU, FD_GELU, FD_GELU_TANH, FD_RELU, FD_IDENTITY, FD_MAPS };  /* FD_GELU: x Phi(x) */
 fd_var *fd_map(fd_tape *t, fd_var *x, int f);
 /* fd_sum_to -- sum x onto a shape that would stretch to it; fd_spread -- stretch x to a shape. */
 fd_var *fd_sum_to(fd_tape *t, fd_var *x, int nd, const int n[]);
@@ -1297,8 +1297,11 @@ fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads
  * channel. p[a] divides n[a]. fd_unpatches -- back to axes n: its inverse and its transpose. */
 fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[]);
 fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[]);
-/* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o), zeros outside; 1..3 axes. */
-fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w);
+/* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o); 1..3 axes. bc: the
+ * boundaries of the axes, by which x goes on beyond their ends as the modes of section 6 do:
+ * periodic; even around the end (FD_NEUMANN); odd (FD_DIRICHLET, where the next point is the end
+ * itself, so 0); odd at 0 and even at L (FD_MIXED). NULL: zeros outside. */
+fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[]);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
@@ -1332,35 +1335,44 @@ fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, 
 /* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF]; [HDM] */
 enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
        FD_FNO_SEPARABLE, FD_LEVELS = 6 };
-/* t as a constant channel; scale-shift per layer; a token */
-enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM, FD_TIME_TOKEN };
+/* t as a constant channel; scale-shift per layer; a token; not at all */
+enum { FD_TIME_CHANNEL = 1, FD_TIME_FILM, FD_TIME_TOKEN, FD_TIME_NONE };
 enum { FD_CLOCK_WAVES, FD_CLOCK_RANDOM };                /* embeddings of time: sinusoidal; random Fourier features */
 enum { FD_POS_WAVES, FD_POS_LEARNED, FD_POS_NONE };     /* fixed cosines and sines; [tokens][width] */
 /* shifts [layers][width]; shifts and scales; a change of every weight */
 enum { FD_MOD_NONE, FD_MOD_SHIFT, FD_MOD_SCALE, FD_MOD_WEIGHTS };
-enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end included */
+/* coordinates u of the points: i/n; i/(n-1), the end included; none */
+enum { FD_COORD_OPEN = 1, FD_COORD_CLOSED, FD_COORD_NONE };
+/* what networks know of the ends of an axis: what the space says of them; the same on every axis */
+enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
 
-/* fd_arch -- a network; 0 means the default in brackets.
+/* fd_arch -- a network; 0 means the default in brackets. Where nothing can be wanted as well, it
+ * has a word or number of its own: FD_COORD_NONE, lift = -1. A number out of its range is FD_EARG
+ * and named, whether this kind of network uses it or not.
  *
- *   FD_FNO_ORIGINAL   fc0: in -> width; layers x { h <- act(spectral(h) + W h + b) }, the last without act;
- *                     fc1: width -> proj [128], act, fc2: -> out. modes[a] = M: k = -M..M-1 on first
- *                     axes, 0..M-1 on the last. R uniform [0,1)/(width^2), both parts.
- *   FD_FNO_BLOCK      lifting in -> lift [256] -> width (act between; lift = -1: one linear map), the same
- *                     blocks with spectral bias and W without, projection width -> proj [256] -> out
- *                     (proj = -1: one linear map).
- *                     modes[a] = m: k = -m/2..(m-1)/2 on first axes, 0..m/2 on the last.
- *                     R normal with standard deviation sqrt(2/(2 width)) (complex variance).
+ *   FD_FNO_ORIGINAL   fc0: in -> width; layers x { h <- act(spectral(h) + W h + b) }, the last
+ *                     without act (acts); fc1: width -> proj [128], act, fc2: -> out. modes[a] = M:
+ *                     k = -M..M-1 on first axes, 0..M-1 on the last. R uniform [0,1)/(width^2),
+ *                     both parts.
+ *   FD_FNO_BLOCK      lifting in -> lift [256] -> width (act between; lift = -1: one linear map),
+ *                     the same blocks with spectral bias and W without, projection width -> proj
+ *                     [256] -> out (proj = -1: one linear map). modes[a] = m: k = -m/2..(m-1)/2 on
+ *                     first axes, 0..m/2 on the last. On a grid that has fewer, any Fourier
+ *                     operator takes those that are there. R normal with standard deviation
+ *                     sqrt(2/(2 width)) (complex variance).
  *   mix, norms        either with the channel MLP of neuraloperator: h <- act(norm(mlp(h') + gate h)), h' what the
  *                     layer is without; mlp has mix numbers and GELU inside, gate one number a channel. With norms
  *                     spectral(h) is normalised, too, before h W is added.
  *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
- *                     to patches, a 3x3 convolution with zeros outside. FD_UVIT: layers is odd, half of
- *                     them feed the other half: h <- linear(h, skip). Positions belong to the grid
- *                     `grid`; on another one they are taken at the same places of the domain. Differs
- *                     from [FDP], whose positions are one token off.
- *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates in [-1,1], the in
- *                     channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any grid.
+ *                     to patches, a 3x3 convolution (fd_conv3), by edges with the boundaries of the
+ *                     space or with zeros outside. FD_UVIT: layers is odd, half of them feed the
+ *                     other half: h <- linear(h, skip). Positions belong to the grid `grid`; on
+ *                     another one they are taken at the same places of the domain. Differs from
+ *                     [FDP], whose positions are one token off.
+ *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates (edges),
+ *                     the in channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any
+ *                     grid.
  *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
  *                     Both can be modulated for each sample: see fd_inr. With inner > 0 they adapt to what
  *                     they are given [FDP; functa]: modulations m = 0, then `inner` steps of
@@ -1383,11 +1395,12 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     with separable S, modes as in FD_FNO_ORIGINAL; h <- f(mlp(f(h))) + gate h, mlp [4 * width],
  *                     without the inner f in the last layer }, projection. FD_TIME_TOKEN: an embedding added
  *                     to the lifted field. linear: the norms are left out, too.
- *   FD_POINTS         a transformer on points anywhere, on grids or clouds: tokens are (coordinate, value), 2 u - 1 and
- *                     modes[a] [6] pairs cos, sin(2^k pi u) for each axis, through lift [2 * width]; `layers`
- *                     blocks, over `latent` learned tokens that first read the points, or (0) over the points
- *                     themselves; queries, made of coordinates and with pixels of x at the point, read the
- *                     result. Attention to points is weighted by quadrature: fd_attention_over.
+ *   FD_POINTS         a transformer on points anywhere, on grids or clouds: tokens are (coordinate,
+ *                     value), with modes[a] [6] pairs for each axis (edges), through lift [2 *
+ *                     width]; `layers` blocks, over `latent` learned tokens that first read the
+ *                     points, or (0) over the points themselves; queries, made of coordinates and
+ *                     with pixels of x at the point, read the result. Attention to points is
+ *                     weighted by quadrature: fd_attention_over.
  *   field             FD_SIREN or FD_GABOR over one of the first four: the modulation network [Thesis 4.1], and
  *                     with a Fourier operator the hybrid not yet explored [Survey]. The last features, brought
  *                     to `pool` points an axis (their lowest modes; 1: the mean over the domain), give by one
@@ -1395,18 +1408,36 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     of a coordinate network field_width wide, which is evaluated at the points, or by fd_query
  *                     anywhere; with pixels its inputs have x at the point. Transformers read x resampled to
  *                     `grid`.
+ *   edges             FD_EDGES_SPACE: networks that are functions of coordinates (FD_SIREN,
+ *                     FD_GABOR, FD_POINTS, a field) get of the coordinate u in [0, 1] of an axis
+ *                     the pairs cos, sin(2^k w u), k < K, with w = 2 pi on a periodic axis, whose
+ *                     ends then are one point, and w = pi on others, where the pair is a half
+ *                     circle; K = modes[a] for FD_POINTS, else 1, so that weights are the same for
+ *                     every boundary. A cloud has the boundaries of the space that it is asked
+ *                     from, or its own bc, which fd_dense leaves periodic where it is not told a
+ *                     grid. FD_EDGES_PLAIN: 2 u - 1, in FD_POINTS and pairs with w = pi besides,
+ *                     and zeros outside of 3x3 convolutions, on every axis: a seam on periodic
+ *                     ones. So it is in checkpoints that do not have this field.
  *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
  *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */
 typedef struct {
-    int kind, nd, in, out, width, layers, modes[3];
-    int lift, proj, time, coords;
-    int act;                 /* FD_MAPS constant + 1; 0: FD_GELU */
+    int kind, nd, in, out;
+    int width, layers;       /* [32; U-shaped 16; no Fourier operators 64]; [4; FD_UVIT 5; U-Net
+                                of 3 axes 2] */
+    int modes[3];            /* [26 an axis, 12 of 3; FD_FNO_ORIGINAL and FD_FNO_SEPARABLE, which
+                                count half: 13, 6] */
+    int lift, proj;
+    int time, coords;        /* FD_TIME_.. [FD_TIME_NONE]; FD_COORD_.. [FD_COORD_NONE; functions of
+                                coordinates: FD_COORD_OPEN] */
+    int edges;               /* FD_EDGES_.. [FD_EDGES_SPACE] */
+    int act;                 /* of fd_map [FD_GELU]; FD_IDENTITY: none */
     int clock, embed;        /* FD_CLOCK_..; width of the embedding of time, even [4 * width; transformers,
                                 U-Net, HDM: width, or one more] */
     double tscale;           /* [1]; FD_TIME_FILM, FD_TIME_TOKEN: [1000]. [FFM] divides a time in [0,1] by 1000 */
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */
-    int patch[3], grid[3];   /* transformers: points of a patch [1]; points of the grid of the positions */
+    int patch[3], grid[3];   /* transformers: points of a patch [4, 2 or 1, what divides grid]; of
+                                the grid of the positions */
     int heads, mlp;          /* [4]; hidden width [4 * width] */
     int pos, qkv_bias;
     int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */
@@ -1421,9 +1452,11 @@ typedef struct {
     int mult[FD_LEVELS];     /* widths of the levels over width, [1 2 4 4 ..], U-Net [1 2 2 ..] */
     double scale[FD_LEVELS]; /* points of their axes over those of the grid, [1 3/4 1/2 1/4 ..], U-Net [1 1/2 1/4 ..] */
     double rank;             /* U-NO: spectral weights as Tucker tensors with this part of the numbers; 0: whole */
-    double pad;              /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15. Fourier operators */
-    int acts, mix, mix_acts; /* FNO: layers that an activation follows, the first ones [layers - 1]; 0: no MLPs; layers
-                                with an activation before theirs [acts] */
+    double pad[3];           /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15.
+                                Fourier operators */
+    int acts, mix, mix_acts; /* FNO: layers that an activation follows, the first ones [layers - 1],
+                                -1: none; width of channel MLPs, 0: there are none; layers with an
+                                activation before theirs [acts], -1: none */
     int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
     double eps;              /* of the norms [1e-5], transformers [1e-6] */
 } fd_arch;
@@ -1438,6 +1471,10 @@ typedef struct {
 } fd_net;
 
 fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
+/* fd_net_count -- how many weights this network has, without making it; 0 with an error. Training
+ * takes five times the bytes of so many reals (weights, gradient, average and two moments), and
+ * room for a batch. */
+ptrdiff_t fd_net_count(const fd_arch *arch, fd_arena scratch);
 /* fd_net_with -- the same network with other weights w[count] (an average, say), kept by pointer. */
 fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
 /* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. Through an inner loop gradients are
@@ -1465,28 +1502,34 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
 /* fd_net_model -- the network as a model that predicts the given kind, with vjp. */
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts);
 
-/* fd_adam -- the optimiser; 0 means the default in brackets. For all rules the decay is decoupled.
+/* fd_adam -- the optimiser, every number as it stands; fd_adam_default gives the usual ones, in
+ * brackets. For all rules the decay is decoupled.
  *   FD_ADAMW      Adam, with decay AdamW                  [Kingma & Ba; Loshchilov & Hutter]
  *   FD_AMSGRAD    the largest v so far in place of v      [Reddi et al.]
  *   FD_ADABELIEF  v is the mean of (g - m)^2 + eps        [Zhuang et al.; FDP]
  * Rate: lr * min(1, step/warmup), then (steps > 0) by a cosine from lr to lr_end at `steps`. */
 enum { FD_ADAMW, FD_AMSGRAD, FD_ADABELIEF };
 typedef struct {
-    double lr, lr_end;               /* [1e-3], 0 */
-    double beta1, beta2, eps;        /* [.9], [.999], [1e-8; FD_ADABELIEF: 1e-16] */
-    double decay;                    /* decoupled: w -= rate decay w */
-    double clip;                     /* largest norm of the gradient; 0: any */
-    double clip_each;                /* then the largest size of an entry; 0: any */
+    double lr, lr_end;               /* [1e-3], [0] */
+    double beta1, beta2, eps;        /* below 1 [.9], [.999]; at least 1e-30 [1e-8;
+                                        FD_ADABELIEF: 1e-16] */
+    double decay;                    /* decoupled: w -= rate decay w [0] */
+    double clip;                     /* largest norm of the gradient; 0: any [0] */
+    double clip_each;                /* then the largest size of an entry; 0: any [0] */
     double ema;                      /* average <- ema average + (1 - ema) w, bias-corrected start:
-                                        min(ema, (1 + step)/(10 + step)); [.999] */
-    int warmup, steps, rule;
+                                        min(ema, (1 + step)/(10 + step)); 0: the weights
+                                        themselves [.999] */
+    int warmup, steps, rule;         /* [0], [0], FD_.. */
 } fd_adam;
+fd_adam fd_adam_default(int rule);
 typedef struct {
     fd_adam how;
     int step;
     ptrdiff_t count;
     fd_real *m, *v, *avg, *top;      /* top: FD_AMSGRAD, else NULL */
 } fd_opt;
+/* fd_opt_new -- how NULL: the default of FD_ADAMW. FD_EARG for a number out of its range, which is
+ * named. */
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how);
 double  fd_opt_rate(const fd_opt *o, int step);
 /* fd_opt_step -- one step with net->g, which is then cleared: several fd_backward before it add up. Returns
@@ -1555,7 +1598,9 @@ int        fd_csv_save(fd_status *st, const char *path, int cols, const char *co
                        const double *x);
 /* fd_net_save -- weights, and with opt the averages, moments and step, the whole configuration, and
  * what the caller adds, in one .safetensors. fd_net_load makes net and (opt not NULL) the optimiser
- * again, bit for bit, *opt NULL where the file has none, and gives back the rest. */
+ * again, bit for bit, *opt NULL where the file has none, and gives back the rest. Files from before
+ * fd_arch had edges and a pad for each axis give the networks that they were: FD_EDGES_PLAIN, one
+ * pad. */
 int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
@@ -1570,21 +1615,26 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
  *                         coordinates
  *   FD_FROM_NEURALOP_02   fno_blocks.convs.weight.*.tensor, lifting.fc: half blocks. Nothing is appended to the
  *   FD_FROM_NEURALOP_03   input; here coords and time say what its channels are. lifting.fcs: whole blocks
- *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates open. Before
- *                         2.0 an odd number of modes means others (version 1). Of all three: Tucker and CP factors,
- *                         separable weights, group norms, channel MLPs (from 0.3 on), every kind of skip
+ *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates
+ *                         open. Before 2.0 an odd number of modes means others (version 1). Of all
+ *                         three: Tucker and CP factors, separable weights, group norms, channel
+ *                         MLPs (from 0.3 on), every kind of skip. Weights of more modes than are
+ *                         used (max_n_modes) look like any: modes tells
  *   FD_FROM_UVIT          [U-ViT] without classes; heads are 64 wide, the grid is square, tscale 999
  */
 enum { FD_FROM_NONE, FD_FROM_FNO, FD_FROM_NEURALOP_02, FD_FROM_NEURALOP_03, FD_FROM_NEURALOP, FD_FROM_UVIT,
        FD_FOREIGN };
 typedef struct {
-    int act, coords, time;   /* FD_GELU.., FD_COORD_.., FD_TIME_NONE or _CHANNEL, each + 1 */
+    int act, coords, time;   /* FD_GELU.., FD_COORD_.., FD_TIME_NONE or FD_TIME_CHANNEL */
     int reversed;            /* 1: the last axis is the first coordinate, as in [FFM] */
     int version;             /* of neuraloperator, 1 or 2 */
     int norms;               /* groups of group norms; -1: instance norms, which have no weights */
-    int skip;                /* what skips without weights are: 1: the identity, 2: none; 0: an error */
+    int skip, mix_skip;      /* what skips without weights are, fno_skip and channel_mlp_skip: 1:
+                                the identity, 2: none; 0: an error */
+    int modes[3];            /* n_modes, where the weights have more (max_n_modes); 0: all */
+    double from[3], to[3];   /* ends of the coordinates of each axis; both 0: 0 and 1 */
     int heads, grid[3];
-    double tscale, pad;      /* pad: zeros behind each axis, as a part of it (two-sided padding p: 2 p) */
+    double tscale, pad[3];   /* pad: zeros behind each axis, as a part of it (two-sided p: 2 p) */
 } fd_foreign;
 int         fd_foreign_kind(const fd_tensors *f);
 const char *fd_foreign_name(int kind);

@@ -45,7 +45,8 @@ int main(int argc, char **argv)
     }
     fd_arch  arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
                       .modes = { 24 }, .time = FD_TIME_FILM };
-    fd_adam  adam = { .lr = 2e-3, .warmup = 50, .steps = steps, .clip = 1, .ema = 0.995 };
+    fd_adam  adam = fd_adam_default(FD_ADAMW);
+    adam.lr = 2e-3; adam.warmup = 50; adam.steps = steps; adam.clip = 1; adam.ema = 0.995;
     fd_net  *net = fd_net_new(&a, &arch, fd_seed(2));
     fd_opt  *opt = fd_opt_new(&a, net, &adam);
     fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N);

@@ -407,8 +407,9 @@ ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g
 bad 1 'has no optimiser' train --data fields:n=32 --resume from.safetensors --steps 3 --out r.safetensors
 ok 'convert to npz' "$fd" convert from.safetensors -o from.npz && "$fd" info from.npz >out && says '^net.norm.g +\(8\)' out
 ok 'convert of npz' "$fd" convert "$data/fno1.npz" --as fno:act=tanh,tscale=1e-3 -o from.safetensors
-ok 'norms, skips' "$fd" convert "$data/operator03mlp.safetensors" --as neuraloperator:norms=-1,skip=identity -o from.safetensors
-bad 1 'missing tensor: fno_blocks.fno_skips.0.weight' convert "$data/operator03mlp.safetensors" -o x.safetensors
+ok 'norms, skips' "$fd" convert "$data/operator03mlp.safetensors" \
+    --as neuraloperator:norms=-1,skip=identity,mlp-skip=identity -o from.safetensors
+bad 1 'are they the identity or none. say so: fno_blocks.fno_skips.0.weight' convert "$data/operator03mlp.safetensors" -o x.safetensors
 bad 2 'norms: .1.5.: expected a whole number' convert "$data/operator2norm.safetensors" --as neuraloperator:norms=1.5
 bad 2 'needs a file' convert
 bad 2 "needs a value" convert "$data/fno1.npz" --as

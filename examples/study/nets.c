@@ -109,7 +109,8 @@ int main(int argc, char **argv)
         mean[g] = fd_raw(&a, fd_real, N << g);
         fd_cov_draw(fd_cov_matern(&a, &s[g], 1.0, 0.4, 3.5), fd_seed(7), 0, 1, mean[g], a);
     }
-    fd_adam adam = { .lr = 2e-3, .warmup = 50, .steps = steps, .clip = 1, .ema = 0.995 };
+    fd_adam adam = fd_adam_default(FD_ADAMW);
+    adam.lr = 2e-3; adam.warmup = 50; adam.steps = steps; adam.clip = 1; adam.ema = 0.995;
     fd_net *net  = fd_net_new(&a, arch, fd_seed(2));
     fd_opt *opt  = fd_opt_new(&a, net, &adam);
     fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N);

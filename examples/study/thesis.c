@@ -82,7 +82,7 @@ static fd_var *classify(fd_tape *t, const fd_net *net, const fd_space *s, int b,
     fd_var *h = fd_permute(t, fd_input(t, 3, (int[]){ b, c, (int)s->points }, x), (int[]){ 0, 2, 1 });
     h = fd_reshape(t, h, 4, (int[]){ b, s->n[0], s->n[1], c });
     for (int l = 0, to = 8; l < 3; l++, c = to, to *= 2) {
-        h = fd_conv3(t, h, next(t, net, &at, 4, (int[]){ 3, 3, c, to }));
+        h = fd_conv3(t, h, next(t, net, &at, 4, (int[]){ 3, 3, c, to }), NULL);
         h = fd_map(t, fd_add(t, h, next(t, net, &at, 1, &to)), FD_RELU);
         if (l < 2) h = halve(t, h);
     }
@@ -149,7 +149,8 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
     }
     int steps = 2 * m / B, *p = fd_raw(a, int, m);
     ptrdiff_t size = fd_size(&d->s), count;
-    fd_adam how = { .lr = 2e-3, .warmup = 50, .steps = steps };
+    fd_adam how = fd_adam_default(FD_ADAMW);
+    how.lr = 2e-3; how.warmup = 50; how.steps = steps;
     fd_opt *opt = fd_opt_new(a, net, &how);
     fd_real *x = fd_raw(a, fd_real, B * size), *hot = fd_raw(a, fd_real, B * CLASSES);
     need(st);

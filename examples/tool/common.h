@@ -279,7 +279,7 @@ static topic t_process = { "process", "forward process", {
     { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
     { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
     { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
-#define MODES { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 }
+#define MODES { "modes", "0", "on each axis; 0: all the grid has, at most 26, in 3-D 12", 0, 4096 }
 #define FILM_TIME { "time", "film|channel|none", "how t enters", 0, 0 }
 #define FILM FILM_TIME, COORDS("open|closed|none")
 #define FIELD { "field", "siren|gabor", "the coordinate network", 0, 0 }, \
@@ -340,11 +340,11 @@ static topic t_net = { "net", "network", {
 /* What a key of a network sets: its words in the order of fd.h, or a number. */
 static const struct { const char *key; size_t at; const char *words; int first, real; } net_keys[] = {
     { "style", offsetof(fd_arch, kind), "original|block", FD_FNO_ORIGINAL, 0 },
-    { "time", offsetof(fd_arch, time), "none|channel|film|token", FD_TIME_NONE, 0 },
-    { "coords", offsetof(fd_arch, coords), "none|open|closed", FD_COORD_NONE, 0 },
+    { "time", offsetof(fd_arch, time), "channel|film|token|none", FD_TIME_CHANNEL, 0 },
+    { "coords", offsetof(fd_arch, coords), "open|closed|none", FD_COORD_OPEN, 0 },
     { "pos", offsetof(fd_arch, pos), "waves|learned|none", FD_POS_WAVES, 0 },
     { "clock", offsetof(fd_arch, clock), "waves|random", FD_CLOCK_WAVES, 0 },
-    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
+    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH, 0 },
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
     SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner), SETS(levels),
@@ -442,18 +442,28 @@ static topic t_fields = { "fields", "built-in data", {
         { "channels", "1", "independent of each other", 1, 64 } } } } };
 
 #define CLOCK { "tscale", "1", "factor on t where it is a channel: 1e-3 for t/1000", 0, BIG }
-#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 points on 64 are 0.140625", 0, 4 }
+#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 on 64: 0.140625", 0, 4 }, \
+    { "pad1", "-1", "behind the second axis; -1: as pad", -1, 4 }, \
+    { "pad2", "-1", "behind the third one", -1, 4 }
+#define BOUNDS { "from", "0", "where coordinates begin", -BIG, BIG }, \
+    { "to", "1", "where they end: 6.2832", -BIG, BIG }
 static topic t_as = { "as", "the program that the weights are from", {    /* what the files cannot tell */
     { "auto", "told by the names in the file", { { 0 } } },
     { "fno", "first release of FNO; KER; multilevelDiff", {
         ACT, { "coords", "closed|open|none", "inputs besides the data", 0, 0 },
-        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK, PAD } },
+        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK,
+        PAD, BOUNDS } },
     { "neuraloperator", "releases 0.2 to 2", {
         ACT, { "coords", "auto|open|closed|none", "auto: open from 1.0 on, none before", 0, 0 },
         { "time", "auto|channel|none", "", 0, 0 }, { "reversed", "no|yes", "the last axis first", 0, 0 },
         { "version", "2|1", "1: an odd number of modes as before 2.0", 0, 0 }, CLOCK, PAD,
         { "norms", "0", "groups of group norms; -1: instance norms", -1, 4096 },
-        { "skip", "error|identity|none", "what skips without weights are", 0, 0 } } },
+        { "skip", "error|identity|none", "what fno_skips without weights are", 0, 0 },
+        { "mlp-skip", "error|identity|none", "what channel_mlp_skips without weights are", 0, 0 },
+        BOUNDS,
+        { "modes", "0", "n_modes, where the weights have more (max_n_modes); 0: all", 0, 65536 },
+        { "modes1", "0", "of the second axis; 0: as modes", 0, 65536 },
+        { "modes2", "0", "of the third one", 0, 65536 } } },
     { "ffm", "neuraloperator as FFM has it: closed, reversed, t/1000 a channel", { ACT, PAD } },
     { "uvit", "U-ViT without classes", {
         { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
@@ -1358,11 +1368,12 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     }
     int signs = arch.kind == FD_FNO_ORIGINAL || arch.kind == FD_FNO_SEPARABLE;     /* modes count -M..M-1 */
     for (int i = 0; i < s->nd; i++) {
-        int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
+        int most = s->nd < 3 ? 13 : 6, half = s->n[i] > 2 * most ? most : (s->n[i] - 1) / 2;
         if (modes >= 0)
             arch.modes[i] = modes ? modes : half < 1 ? 1 : signs ? half : 2 * half;
         arch.patch[i] = patch;
         arch.grid[i] = s->n[i];
+        arch.pad[i] = arch.pad[0];
     }
     return arch;
 }
@@ -1942,8 +1953,8 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     fd_arch arch = arch_build(&o->net, &k->s);
     const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
-                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = fmax(rule[0], 1e-300),
-                    .beta2 = fmax(rule[1], 1e-300), .eps = rule[2], .ema = fmax(o->ema, 1e-300),
+                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
+                    .beta2 = rule[1], .eps = rule[2], .ema = o->ema,
                     .warmup = o->warmup, .steps = o->steps };
     k->net = net_build(a, &arch, fd_stream(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);

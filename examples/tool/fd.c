@@ -815,37 +815,52 @@ static void numbers_print(const source *f, fd_arena a)
     if (odd) printf("  %ld NaN or infinite", (long)odd);
 }
 
+/* padding of each axis, where later ones may be as the first one is; ends of the coordinates */
+static void foreign_pad(fd_foreign *how, const double v[3])
+{
+    for (int i = 0; i < 3; i++) how->pad[i] = i && v[i] >= 0 ? v[i] : v[0];
+}
+
+static void foreign_bounds(fd_foreign *how, const double v[2])
+{
+    for (int i = 0; i < 3; i++) how->from[i] = v[0], how->to[i] = v[1];
+}
+
 /* foreign_net -- the network of weights from elsewhere, or why not. */
 static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, char why[256])
 {
     static const int acts[] = { FD_GELU, FD_GELU_TANH, FD_SILU, FD_RELU, FD_TANH };
     static const int closed[] = { FD_COORD_CLOSED, FD_COORD_OPEN, FD_COORD_NONE };
-    static const int open[] = { -1, FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
-    static const int time[] = { -1, FD_TIME_CHANNEL, FD_TIME_NONE };
+    static const int open[] = { 0, FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
+    static const int time[] = { 0, FD_TIME_CHANNEL, FD_TIME_NONE };
     const double *v = as->v;
     fd_foreign how;
     memset(&how, 0, sizeof how);
-    if (as->row == AS_FNO || as->row == AS_NEURALOP || as->row == AS_FFM) how.act = acts[(int)v[0]] + 1;
+    if (as->row == AS_FNO || as->row == AS_NEURALOP || as->row == AS_FFM) how.act = acts[(int)v[0]];
     if (as->row == AS_FNO) {
-        how.coords = closed[(int)v[1]] + 1;
-        how.time = time[(int)v[2]] + 1;
+        how.coords = closed[(int)v[1]];
+        how.time = time[(int)v[2]];
         how.tscale = v[3];
-        how.pad = v[4];
+        foreign_pad(&how, v + 4);
+        foreign_bounds(&how, v + 7);
     } else if (as->row == AS_NEURALOP) {
-        how.coords = open[(int)v[1]] + 1;
-        how.time = time[(int)v[2]] + 1;
+        how.coords = open[(int)v[1]];
+        how.time = time[(int)v[2]];
         how.reversed = (int)v[3];
         how.version = 2 - (int)v[4];
         how.tscale = v[5];
-        how.pad = v[6];
-        how.norms = (int)v[7];
-        how.skip = (int)v[8];
+        foreign_pad(&how, v + 6);
+        how.norms = (int)v[9];
+        how.skip = (int)v[10];
+        how.mix_skip = (int)v[11];
+        foreign_bounds(&how, v + 12);
+        for (int i = 0; i < 3; i++) how.modes[i] = (int)(i && v[14 + i] > 0 ? v[14 + i] : v[14]);
     } else if (as->row == AS_FFM) {
-        how.coords = FD_COORD_CLOSED + 1;
-        how.time = FD_TIME_CHANNEL + 1;
+        how.coords = FD_COORD_CLOSED;
+        how.time = FD_TIME_CHANNEL;
         how.reversed = 1;
         how.tscale = 1e-3;
-        how.pad = v[1];
+        foreign_pad(&how, v + 1);
     } else if (as->row == AS_UVIT) {
         how.heads = (int)v[0];
         how.tscale = v[1];
@@ -859,8 +874,8 @@ static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, cha
 
 static void net_print(const char *program, const fd_net *net)
 {
-    static const char *const coords[] = { "none", "open", "closed" };
-    static const char *const time[] = { "none", "a channel", "film", "a token" };
+    static const char *const coords[] = { "", "open", "closed", "none" };
+    static const char *const time[] = { "", "a channel", "film", "a token", "none" };
     const fd_arch *n = &net->arch;
     printf("%s, %d-D: in %d, out %d, width %d, layers %d, ", program, n->nd, n->in, n->out, n->width, n->layers);
     if (n->kind == FD_UVIT) printf("heads %d, patches ", n->heads);
