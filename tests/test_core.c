@@ -154,7 +154,7 @@ static int need_run(fd_arena a)
                                              .width = 8,
                                              .layers = 2, .modes = { 8, 8 }, .time = FD_TIME_FILM },
                                                  fd_seed(1));
-    fd_opt *opt = fd_opt_new(&a, net, &(fd_adam){ .lr = 1e-3 });
+    fd_opt *opt = fd_opt_new(&a, net, NULL);
     fd_real *x = fd_new(&a, fd_real, 4 * fd_size(&s));
     if (!opt || !x) return a.st->code;
     fd_cov_draw(c, fd_seed(2), 0, 4, x, a);
