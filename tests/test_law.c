@@ -413,7 +413,7 @@ static void check_errors(void)
     }
 }
 
-void test_exact(void)
+void test_moments(void)
 {
     check_rows();
     check_annealed();

@@ -336,7 +336,7 @@ static topic t_predict = { "predict", "what the network says", {       /* in the
     { "score-full", "grad log p in L2: nor is this", { { 0 } } } } };
 static topic t_precond = { "precond", "preconditioning", {
     { "gauss", "the network corrects the exact model of Gaussian data of this spectrum", {
-        { "floor", "1e-6", "least eigenvalue over the largest", 0, 1 } } },
+        { "floor", "1e-10", "least eigenvalue over the largest", 0, 1 } } },
     { "none", "the network predicts what --predict says", { { 0 } } } } };
 static topic t_weight = { "weight", "time weight of the loss", {   /* in the order of FD_W_ONE.. */
     { "one", "none", { { 0 } } }, { "x0", "that of the x0 error", { { 0 } } },
