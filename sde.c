@@ -94,13 +94,20 @@ static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
     return (fd_coef){ 1 - t, s * s, -1, 2 * s * (1 - p->prm[0]) };
 }
 
-/* At a whole t the derivative is that of the interval below: the one a reverse step enters. */
-static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
+/* log gamma(t), linear between whole t, and its slope: at a whole t that of the interval below, the one a
+ * reverse step enters */
+static double proc_log_gamma(const fd_process *p, double t, double *slope)
 {
     int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
-    double d = p->table[i + 1] - p->table[i], x = t < 0 ? 0 : t > T ? 1 : t - i;
+    *slope = p->table[i + 1] - p->table[i];
+    return p->table[i] + (t < 0 ? 0 : t > T ? 1 : t - i) * *slope;
+}
+
+static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
+{
+    double slope, l = proc_log_gamma(p, t, &slope);
     (void)mu;
-    return proc_vp(-(p->table[i] + x * d), -d);
+    return proc_vp(-l, -slope);
 }
 
 static fd_coef proc_law_ladder(const fd_process *p, double t, double mu)
@@ -161,17 +168,93 @@ static int proc_whole(const fd_process *p)
     return p->law == proc_law_ddpm || p->law == proc_law_ladder;
 }
 
+/* --- The clock of a step. A chain has kinks at whole t, and none where log gamma is the time. So the stages of a
+ * step over [lo, hi] are laid out in a clock u, the t for which log gamma is linear over the whole step: for a
+ * chain and a blurred one; elsewhere, and where no whole t cuts the step, u is t. --- */
+
+static const fd_process *proc_chain_of(const fd_process *p)
+{
+    return p->law == proc_law_ddpm ? p : p->law == proc_law_blur ? proc_chain_of(p->self) : NULL;
+}
+
+/* t at u, of the step from t0 to t1, either way */
+static double proc_clock(const fd_process *p, double t0, double t1, double u)
+{
+    const fd_process *c = proc_chain_of(p);
+    double slope, l0, l;
+    if (!c || u == t0 || u == t1) return u;
+    l0 = proc_log_gamma(c, t0, &slope);
+    l = l0 + (u - t0) / (t1 - t0) * (proc_log_gamma(c, t1, &slope) - l0);
+    int lo = (int)floor(fmax(fmin(t0, t1), 0)), hi = (int)ceil(fmin(fmax(t0, t1), c->prm[0]));
+    while (hi - lo > 1) {                                             /* table[lo] >= l >= table[hi] */
+        int mid = (lo + hi) / 2;
+        if (c->table[mid] >= l) lo = mid;
+        else hi = mid;
+    }
+    double d = hi > lo ? c->table[hi] - c->table[lo] : 0;
+    return d < 0 ? fmin(fmax(lo + (l - c->table[lo]) / d, fmin(t0, t1)), fmax(t0, t1)) : u;
+}
+
+/* The law at a stage of a step over [lo, hi], derivatives by u; of two at a kink the one from within. */
+static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, double hi)
+{
+    const fd_process *c = proc_chain_of(p);
+    fd_coef f = p->law(p, t, mu), d = f;
+    if (!c || !(lo < hi)) return f;
+    double in = t > lo ? t : nextafter(lo, hi), slope, all = proc_log_gamma(c, hi, &slope);
+    all = (all - proc_log_gamma(c, lo, &slope)) / (hi - lo);
+    proc_log_gamma(c, in, &slope);
+    if (in != t) d = p->law(p, in, mu);
+    f.dm = d.dm * all / slope;
+    f.dv = d.dv * all / slope;
+    return f;
+}
+
+/* A constructor without a status says why there is no process in the empty one it returns; the first
+ * function with a status records it. */
+static fd_process proc_none(const char *why)
+{
+    return (fd_process){ .why = why };
+}
+
+static int proc_positive(double x) { return x > 0 && x < INFINITY; }
+static int proc_some(double x) { return x >= 0 && x < INFINITY; }
+
+/* Has p a law? */
+static int proc_made(const char *where, const fd_process *p, fd_status *st)
+{
+    if (st->code) return 0;
+    if (p && p->why) fd_fail_name(st, FD_EARG, where, "the process could not be made", p->why);
+    else if (!p || !p->law) FD_FAIL(st, FD_EARG, where, "the process is empty");
+    return !st->code;
+}
+
+/* Has it a noise, too? */
+static int proc_ready(const char *where, const fd_process *p, fd_status *st)
+{
+    if (proc_made(where, p, st) && !p->noise)
+        FD_FAIL(st, FD_EARG, where, "the process has no noise");
+    return !st->code;
+}
+
 fd_process fd_ou(const fd_cov *noise, double tmax)
 {
-    FD_ASSERT(tmax > 0);
+    if (!proc_positive(tmax)) return proc_none("fd_ou: tmax must be above 0");
     return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = tmax, .law = proc_law_ou };
+}
+
+static fd_process proc_rates(const char *why, const fd_cov *noise, double beta0, double beta1,
+                             fd_coef (*law)(const fd_process *p, double t, double mu))
+{
+    if (!proc_some(beta0) || !proc_some(beta1) || beta0 + beta1 == 0) return proc_none(why);
+    return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = 1, .prm = { beta0, beta1 },
+                         .law = law };
 }
 
 fd_process fd_vp(const fd_cov *noise, double beta0, double beta1)
 {
-    FD_ASSERT(beta0 >= 0 && beta0 + beta1 > 0);
-    return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = 1, .prm = { beta0, beta1 },
-                         .law = proc_law_vp };
+    return proc_rates("fd_vp: rates must be 0 or above, and not both 0", noise, beta0, beta1,
+                      proc_law_vp);
 }
 
 fd_process fd_vp_cosine(const fd_cov *noise)
@@ -182,38 +265,39 @@ fd_process fd_vp_cosine(const fd_cov *noise)
 
 fd_process fd_subvp(const fd_cov *noise, double beta0, double beta1)
 {
-    fd_process p = fd_vp(noise, beta0, beta1);
-    p.law = proc_law_subvp;
-    return p;
+    return proc_rates("fd_subvp: rates must be 0 or above, and not both 0", noise, beta0, beta1,
+                      proc_law_subvp);
 }
 
 fd_process fd_ve(const fd_cov *noise, double smin, double smax)
 {
-    FD_ASSERT(smin > 0 && smax > smin);
+    if (!(smin > 0 && smax > smin && smax < INFINITY))
+        return proc_none("fd_ve: needs 0 < smin < smax");
     return (fd_process){ .noise = noise, .tmax = 1, .prm = { smin, smax }, .law = proc_law_ve };
 }
 
 fd_process fd_driftless(const fd_cov *noise, double tmax)
 {
-    FD_ASSERT(tmax > 0);
+    if (!proc_positive(tmax)) return proc_none("fd_driftless: tmax must be above 0");
     return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = tmax, .law = proc_law_driftless };
 }
 
 fd_process fd_flow(const fd_cov *noise, double smin)
 {
-    FD_ASSERT(smin >= 0 && smin < 1);
+    if (!(smin >= 0 && smin < 1)) return proc_none("fd_flow: needs 0 <= smin < 1");
     return (fd_process){ .noise = noise, .tmax = 1, .prm = { smin }, .law = proc_law_flow };
 }
 
 fd_process fd_flow_vp(const fd_cov *noise, double s)
 {
-    FD_ASSERT(s >= 0);
+    if (!proc_some(s)) return proc_none("fd_flow_vp: s must be 0 or above");
     return (fd_process){ .noise = noise, .tmax = 1, .prm = { s }, .law = proc_law_cosine };
 }
 
 fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T)
 {
-    FD_ASSERT(v1 > 0 && vT > v1 && T > 1);
+    if (!(v1 > 0 && vT > v1 && vT < INFINITY && T > 1))
+        return proc_none("fd_ladder: needs 0 < v1 < vT and T > 1");
     return (fd_process){ .noise = noise, .tmin = 1, .tmax = T,
                          .prm = { v1, log(vT / v1) / (T - 1) }, .law = proc_law_ladder };
 }
@@ -221,7 +305,8 @@ fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T)
 fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta, const void *self,
                    double tmax)
 {
-    FD_ASSERT(c >= 0 && kappa >= 0 && tmax > 0);
+    if (!proc_some(c) || !proc_some(kappa)) return proc_none("fd_heat: c and kappa must be 0 or above");
+    if (!proc_positive(tmax)) return proc_none("fd_heat: tmax must be above 0");
     return (fd_process){ .noise = noise, .tmin = 1e-3 * tmax, .tmax = tmax, .prm = { c, kappa },
                          .modal = 1, .law = proc_law_heat, .curve = { theta }, .self = self };
 }
@@ -229,21 +314,25 @@ fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *the
 fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa)
 {
     fd_process p = fd_heat(noise, c, kappa, proc_theta_cosine, NULL, .9946);
+    if (p.why) return proc_none("fd_heat_cosine: c and kappa must be 0 or above");
     p.tmin = 1e-5;
     return p;
 }
 
 fd_process fd_blur(const fd_process *base, double w0, double w1)
 {
-    FD_ASSERT(w0 >= 0 && w1 >= w0 && !base->modal);
+    if (!base || !base->law)
+        return proc_none(base && base->why ? base->why : "fd_blur: the process to blur is empty");
+    if (base->modal) return proc_none("fd_blur: the process to blur must have one law for all modes");
+    if (!(w0 >= 0 && w1 >= w0 && w1 < INFINITY)) return proc_none("fd_blur: needs 0 <= w0 <= w1");
     return (fd_process){ .noise = base->noise, .tmin = base->tmin, .tmax = base->tmax,
-                         .prm = { w0, w1, base->tmax }, .modal = 1,
-                         .law = base->law ? proc_law_blur : NULL, .self = base };
+                         .prm = { w0, w1, base->tmax }, .modal = 1, .law = proc_law_blur,
+                         .self = base };
 }
 
 fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G, const void *self)
 {
-    FD_ASSERT(A && B);
+    if (!A || !B) return proc_none("fd_path: needs A and B");
     return (fd_process){ .noise = noise, .tmax = 1, .law = proc_law_path, .curve = { A, B, G },
                          .self = self };
 }
@@ -256,8 +345,9 @@ static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise
         FD_FAIL(a->st, FD_EARG, where, "needs T >= 1; T", T);
         return (fd_process){ 0 };
     }
+    if (!given) FD_FAIL(a->st, FD_EARG, where, gamma ? "gamma is missing" : "beta is missing");
     double *lg = fd_new(a, double, (size_t)T + 1);
-    if (!lg || !given) return (fd_process){ 0 };
+    if (!lg) return (fd_process){ 0 };
     memcpy(lg + 1, given, (size_t)T * sizeof *lg);
     for (int t = 1; t <= T; t++) {
         lg[t] = gamma ? log(lg[t]) : lg[t - 1] + log1p(-lg[t]);
@@ -279,10 +369,15 @@ fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double 
     return proc_chain(a, "fd_ddpm_gammas", noise, T, 1, gamma);
 }
 
-void fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta)
+void fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta, fd_status *st)
 {
     double last = 1, w = PI / 2 / 1.008;
-    FD_ASSERT(rule >= FD_BETA_LINEAR && rule <= FD_BETA_COSINE);
+    if (st->code) return;
+    if (rule < FD_BETA_LINEAR || rule > FD_BETA_COSINE || T < 1)
+        FD_FAIL(st, FD_EARG, "fd_beta_schedule", "no such schedule, or T < 1", rule, T);
+    else if (rule != FD_BETA_COSINE && !(beta1 > 0 && beta1 < 1 && betaT > 0 && betaT < 1))
+        FD_FAIL(st, FD_EARG, "fd_beta_schedule", "beta1 and betaT must lie between 0 and 1");
+    if (st->code) return;
     for (int i = 0; i < T; i++) {
         double u = T > 1 ? i / (T - 1.) : 0, root = sqrt(beta1) + u * (sqrt(betaT) - sqrt(beta1));
         double f = cos(w * ((i + 1.) / T + .008)) / cos(w * .008);
@@ -303,7 +398,13 @@ static int space_same(const fd_space *x, const fd_space *y)
     return 1;
 }
 
-/* mu of mode k from its index j on each axis: the waves of each boundary, see fd_space */
+/* waves of mode j of an axis: whole ones on a periodic axis, else half ones; see fd_space */
+static double proc_wave(int bc, int j)
+{
+    return bc == FD_PERIODIC ? (j + 1) / 2 : bc == FD_NEUMANN ? j : bc == FD_DIRICHLET ? j + 1 : j + .5;
+}
+
+/* mu of mode k from its index j on each axis */
 static double proc_mu(const fd_space *s, ptrdiff_t k)
 {
     int j[3];
@@ -311,13 +412,16 @@ static double proc_mu(const fd_space *s, ptrdiff_t k)
     if (s->basis) return 0;
     fd_mode(s, k, j);
     for (int i = 0; i < s->nd; i++) {
-        double w = s->bc[i] == FD_PERIODIC  ? 2 * ((j[i] + 1) / 2)
-                 : s->bc[i] == FD_NEUMANN   ? j[i]
-                 : s->bc[i] == FD_DIRICHLET ? j[i] + 1
-                                            : j[i] + .5;
-        mu += PI * w / s->len[i] * (PI * w / s->len[i]);
+        double w = PI * proc_wave(s->bc[i], j[i]) * (s->bc[i] == FD_PERIODIC ? 2 : 1) / s->len[i];
+        mu += w * w;
     }
     return mu;
+}
+
+/* Is there a mode k? Of a law for all modes nobody asks. */
+static int proc_has(const fd_process *p, ptrdiff_t k)
+{
+    return !p->modal || !p->noise || (k >= 0 && k < p->noise->s.modes);
 }
 
 /* what law wants to know of mode k, and of all */
@@ -343,8 +447,8 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
     double *table = fd_raw(a, double, n);
     if (!table) return (fd_process){ 0 };
     if (!b) fd_laplace(&noise->s, table, *a);
-    if (!(beta0 >= 0 && beta0 + beta1 > 0))
-        FD_FAIL(st, FD_EARG, "fd_fdp", "needs rates that are not negative");
+    if (!proc_some(beta0) || !proc_some(beta1) || beta0 + beta1 == 0)
+        FD_FAIL(st, FD_EARG, "fd_fdp", "rates must be 0 or above, and not both 0");
     for (ptrdiff_t k = 0; k < n && !st->code; k++) {
         double k2 = table[k] / (4 * PI * PI);
         table[k] = b ? b[k] : 1 / (k2 + .3) + sqrt(sqrt((k2 + 2) / (33 * 33)));
@@ -353,13 +457,65 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
     }
     if (st->code) return (fd_process){ 0 };
     return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = 1, .table = table, .modal = 2,
-                         .prm = { k0, log1p(.5 * (beta0 + beta1) / k0) }, .law = proc_law_fdp };
+                         .prm = { k0, log1p(.5 * (beta0 + beta1) / k0), !b, beta0 + beta1 },
+                         .law = proc_law_fdp };
+}
+
+/* b_k on the modes of `to`: NULL stays NULL where b is the released one, which is known of every mode */
+static int proc_carry(fd_arena *a, const fd_process *p, const fd_cov *to, double **b)
+{
+    const fd_space *s = &p->noise->s, *q = &to->s;
+    double *r = p->prm[2] == 1 ? NULL : fd_new(a, double, q->modes);
+    for (ptrdiff_t k = 0; k < q->modes && r; k++) {
+        int j[3], l[3], known = !fd_mode(q, k, j);
+        ptrdiff_t from = 0;
+        for (int i = 0; i < q->nd; i++) {
+            known &= j[i] < s->n[i];
+            from = from * s->n[i] + j[i];                             /* k = (j_0 n_1 + j_1) n_2 + .. */
+        }
+        known = known && !fd_mode(s, from, l);
+        if (known) r[k] = p->table[from];
+        else if (to->lam[k] > 0)
+            return FD_FAIL(a->st, FD_EARG, "fd_process_on", "b of fd_fdp is not known of a mode with noise", k);
+    }
+    *b = r;
+    return a->st->code;
+}
+
+fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s)
+{
+    const char *where = "fd_process_on";
+    fd_process r = { 0 }, *base;
+    if (!proc_ready(where, p, a->st)) return r;
+    fd_cov *noise = fd_cov_on(a, p->noise, s);
+    if (!noise) return r;
+    if (p->law == proc_law_fdp) {
+        double *b = NULL;
+        if (proc_carry(a, p, noise, &b)) return r;
+        r = fd_fdp(a, noise, p->prm[3], 0, b);
+        r.tmin = p->tmin, r.tmax = p->tmax;
+        return a->st->code ? (fd_process){ 0 } : r;
+    }
+    if (p->modal == 2) {
+        FD_FAIL(a->st, FD_EARG, where, "a law by the number of the mode is one of this grid alone");
+        return r;
+    }
+    r = *p;
+    r.noise = noise;
+    if (p->law == proc_law_blur) {
+        base = fd_new(a, fd_process, 1);
+        if (!base) return (fd_process){ 0 };
+        *base = *(const fd_process *)p->self;
+        base->noise = noise;
+        r.self = base;
+    }
+    return r;
 }
 
 fd_cov *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref)
 {
     if (a->st->code || !s->modes) return NULL;
-    if (!(energy > 0) || ref < 0) {
+    if (!proc_positive(energy) || ref < 0) {
         FD_FAIL(a->st, FD_EARG, "fd_fdp_noise", "needs energy > 0 and ref >= 0");
         return NULL;
     }
@@ -374,7 +530,7 @@ fd_cov *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t re
 
 fd_coef fd_law(const fd_process *p, double t, ptrdiff_t k)
 {
-    if (!p->law) return (fd_coef){ 0 };
+    if (!p->law || !proc_has(p, k)) return (fd_coef){ 0 };
     return p->law(p, t, proc_arg(p, k));
 }
 
@@ -400,19 +556,32 @@ static double proc_time(const fd_process *p, double l)
     return lo;
 }
 
-void fd_times(const fd_process *p, int rule, double prm, int steps, double *t)
+void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st)
 {
-    if (!p->law || steps < 1) return;
+    const char *where = "fd_times";
+    if (!proc_made(where, p, st)) return;
     double t0 = p->tmin, t1 = p->tmax, rho = prm > 0 ? prm : 7, n = steps;
-    if (rule == FD_UNIFORM || rule == FD_GEOMETRIC) {
-        for (int i = 0; i <= steps; i++)
-            t[i] = rule == FD_UNIFORM ? (t1 * (n - i) + t0 * i) / n : t1 * pow(t0 / t1, i / n);
-    } else {
-        double l1 = proc_logsigma(p, t1), l0 = proc_logsigma(p, t0);
+    double l1 = proc_logsigma(p, t1), l0 = proc_logsigma(p, t0);
+    if (rule < FD_UNIFORM || rule > FD_LOGSNR || steps < 1)
+        FD_FAIL(st, FD_EARG, where, "no such rule, or no steps", rule, steps);
+    else if (!(t0 >= 0 && t1 > t0 && t1 < INFINITY))
+        FD_FAIL(st, FD_EARG, where, "needs 0 <= tmin < tmax");
+    else if (rule == FD_RHO && !(prm >= 0 && prm < INFINITY))
+        FD_FAIL(st, FD_EARG, where, "rho must be above 0");
+    else if (rule == FD_GEOMETRIC && t0 == 0)
+        FD_FAIL(st, FD_EARG, where, "equal ratios of t need tmin > 0");
+    else if (rule == FD_LOGSNR && !(l0 > -INFINITY))
+        FD_FAIL(st, FD_EARG, where, "equal steps of log(m^2/v) need v > 0 at tmin");
+    else if (rule >= FD_RHO && !(l0 < INFINITY))
+        FD_FAIL(st, FD_EARG, where, "the rule needs m > 0 at tmin");
+    if (st->code) return;
+    for (int i = 1; i < steps && rule < FD_RHO; i++)
+        t[i] = rule == FD_UNIFORM ? (t1 * (n - i) + t0 * i) / n : t1 * pow(t0 / t1, i / n);
+    if (rule >= FD_RHO) {
         int skip = isinf(l1) ? 1 : 0;
         if (skip) l1 = log(1e4);
         n = steps > skip ? steps - skip : 1;
-        for (int i = skip; i <= steps; i++) {
+        for (int i = skip; i < steps; i++) {
             double u = (i - skip) / n;
             double l = rule == FD_LOGSNR ? l1 + u * (l0 - l1)
                                          : rho * log((1 - u) * exp(l1 / rho) + u * exp(l0 / rho));
@@ -457,9 +626,14 @@ static double proc_integral(const fd_process *p, double s, double t, double mu, 
         double ms = p->law(p, s, mu).m, mt = p->law(p, t, mu).m;
         return e ? 2 * (1 / mt - 1 / ms) : 2 * log(ms / mt);
     }
-    double all = proc_panel(p, s, t, mu, e);
-    int left = 1000;
-    return proc_halve(p, s, t, mu, e, all, 1e-14 * fabs(all), &left);
+    double sum = 0;
+    for (double lo = s, hi; lo < t; lo = hi) {                        /* from kink to kink */
+        hi = proc_chain_of(p) ? fmin(t, floor(lo) + 1) : t;
+        double all = proc_panel(p, lo, hi, mu, e);
+        int left = 1000;
+        sum += proc_halve(p, lo, hi, mu, e, all, 1e-14 * fabs(all), &left);
+    }
+    return sum;
 }
 
 /* --- The start: N(0, v_T) for P_T. With r = P_e/P_T, the flow to e takes it to deviation
@@ -476,7 +650,7 @@ fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, f
 {
     fd_gap g = { 0 };
     fd_status *st = scratch.st;
-    if (st->code || !p->noise || !c0) return g;
+    if (!c0 || !proc_ready("fd_terminal", p, st)) return g;
     const fd_space *s = &p->noise->s;
     ptrdiff_t modes = s->modes, ch = s->ch;
     if (!space_same(s, &c0->s)) {
@@ -669,7 +843,7 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
     fd_real *z = y;
     if (!conv_known(scratch.st, "fd_convert", from) || !conv_known(scratch.st, "fd_convert", to))
         return;
-    if (from == to || scratch.st->code || !p->noise) return;
+    if (!proc_ready("fd_convert", p, scratch.st) || from == to) return;
     ptrdiff_t n = b * fd_size(&p->noise->s);
     if (up > 0) z = fd_raw(&scratch, fd_real, n);
     if (up > 0) fd_cov_pow(p->noise, up, b, y, z, scratch);
@@ -687,9 +861,9 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
                 const double *t, fd_real *y, fd_arena scratch)
 {
-    if (scratch.st->code) return;
-    if (!m->eval || !p->noise) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_predict", "the model or the process is empty");
+    if (!proc_ready("fd_predict", p, scratch.st)) return;
+    if (!m->eval) {
+        FD_FAIL(scratch.st, FD_EARG, "fd_predict", "the model is empty");
         return;
     }
     m->eval(m->self, &p->noise->s, b, x, t, y, scratch);
@@ -999,11 +1173,7 @@ static mix mix_new(fd_arena *a, const char *where, const fd_space *s, const fd_m
 static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, int n,
                            const double *w, const fd_real *means, const fd_cov *const c[])
 {
-    if (a->st->code) return (fd_model){ 0 };
-    if (!p->noise) {
-        FD_FAIL(a->st, FD_EARG, where, "needs a noise");
-        return (fd_model){ 0 };
-    }
+    if (!proc_ready(where, p, a->st)) return (fd_model){ 0 };
     const fd_space *s = &p->noise->s;
     mix x = mix_new(a, where, s, &(fd_mix){ n, w, means, c });
     oracle *o = fd_new(a, oracle, 1);
@@ -1130,7 +1300,7 @@ static void full_var(const void *self, const fd_space *s, int b, const fd_real *
 fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
 {
     fd_status *st = a->st;
-    if (st->code || !p->noise || !c0) return (fd_model){ 0 };
+    if (!c0 || !proc_ready("fd_oracle_kernel", p, st)) return (fd_model){ 0 };
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = s->modes, l = c0->s.modes, points = s->points;
     if (c0->s.points != points || c0->s.ch != s->ch) {
@@ -1317,7 +1487,7 @@ static const char *pair_target(const void *ctx, const fd_process *p, double t, d
 void fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
                 fd_real *xt, fd_real *eps, fd_arena scratch)
 {
-    if (scratch.st->code || !p->noise) return;
+    if (!proc_ready("fd_perturb", p, scratch.st)) return;
     if (!eps) eps = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
     if (!eps) return;
     fd_cov_draw(p->noise, r, first, b, eps, scratch);
@@ -1329,10 +1499,11 @@ void fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, cons
                const double *t, fd_real *y, fd_arena scratch)
 {
     int base = conv_base(predicts);
-    if (!conv_known(scratch.st, "fd_target", predicts)) return;
+    if (!conv_known(scratch.st, "fd_target", predicts) || !proc_ready("fd_target", p, scratch.st))
+        return;
     lin_apply("fd_target", p, b, t, pair_target, &base, 2, (const fd_real *[3]){ x0, eps }, y,
               scratch);
-    if (base != predicts && p->noise) fd_cov_pow(p->noise, -conv_power(predicts), b, y, y, scratch);
+    if (base != predicts) fd_cov_pow(p->noise, -conv_power(predicts), b, y, y, scratch);
 }
 
 static double weight_d2(fd_coef c, int kind)
@@ -1346,7 +1517,7 @@ static double weight_d2(fd_coef c, int kind)
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
 {
     static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind of a rule */
-    if (st->code || !p->law || !conv_known(st, "fd_time_weight", predicts)) return 0;
+    if (!proc_made("fd_time_weight", p, st) || !conv_known(st, "fd_time_weight", predicts)) return 0;
     if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
         FD_FAIL(st, FD_EARG, "fd_time_weight", "no such rule, or a weight per mode: see fd_loss_weigh",
                 rule);
@@ -1386,29 +1557,49 @@ static void time_levels(fd_rng r, int T, int b, double *t)
     }
 }
 
-void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
-                   double *t)
+/* Levels of a chain from `lo` on: t = k stands for the step from k to k - 1. Log-uniform: the whole part
+ * of a number that is log-uniform on [lo, T + 1). */
+static double time_level(int log_law, double lo, double T, double u)
 {
-    double lo = p->tmin, hi = p->tmax, one = time_unit(r, first);
-    if (!p->law) return;
-    if (rule == FD_T_LOG && proc_whole(p) && lo < 1) lo = 1;
-    else if (p->law == proc_law_ladder) lo -= 1;                      /* (0, T], rounded up */
-    FD_ASSERT(rule != FD_T_LOG || lo > 0);
-    FD_ASSERT(rule != FD_T_LEVELS || proc_whole(p));
+    double t = log_law ? floor(lo * pow((T + 1) / lo, u)) : ceil(lo - 1 + (T + 1 - lo) * u);
+    return fmin(fmax(t, lo), T);
+}
+
+void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
+                   double *t, fd_status *st)
+{
+    const char *where = "fd_draw_times";
+    if (!proc_made(where, p, st)) return;
+    double lo = p->tmin, hi = p->tmax, one = time_unit(r, first), mean = -1.2, sd = 1.2;
+    int whole = proc_whole(p);
+    if (prm) mean = prm[0], sd = prm[1];
+    if (rule < FD_T_UNIFORM || rule > FD_T_LEVELS)
+        FD_FAIL(st, FD_EARG, where, "no such law of times", rule);
+    else if (!(lo >= 0 && hi > lo && hi < INFINITY))
+        FD_FAIL(st, FD_EARG, where, "needs 0 <= tmin < tmax");
+    else if (rule == FD_T_LOG && !whole && lo == 0)
+        FD_FAIL(st, FD_EARG, where, "log-uniform times need tmin > 0");
+    else if (rule == FD_T_LOGNORMAL && !(isfinite(mean) && proc_some(sd)))
+        FD_FAIL(st, FD_EARG, where, "log-normal times need a finite mean and deviation");
+    else if (rule == FD_T_LEVELS && !whole)
+        FD_FAIL(st, FD_EARG, where, "levels are those of a chain or a ladder");
+    else if (whole && hi < 1)
+        FD_FAIL(st, FD_EARG, where, "a chain needs tmax >= 1");
+    if (st->code) return;
     for (int i = 0, T = (int)hi; i < b && rule == FD_T_LEVELS; i += T)
         time_levels(fd_stream(fd_stream(r, 'l', (uint32_t)first), 'l', (uint32_t)(i / T)), T,
                     b - i < T ? b - i : T, t + i);
     if (rule == FD_T_LEVELS) return;
+    double low = p->law == proc_law_ladder ? ceil(lo) : floor(lo) + 1;   /* the lowest level */
     for (int i = 0; i < b; i++) {
         double u = rule == FD_T_STRATIFIED ? (i + one) / b : time_unit(r, first + i);
-        if (rule == FD_T_LOG) t[i] = lo * pow(hi / lo, u);
-        else if (rule == FD_T_LOGNORMAL) {
+        if (rule == FD_T_LOGNORMAL) {
             float z[4];
             fd_normal4(r, (uint32_t[4]){ (uint32_t)(first + i), 0, 0, 0 }, z);
-            t[i] = proc_time(p, (prm ? prm[0] : -1.2) + (prm ? prm[1] : 1.2) * (double)z[0]);
-        } else t[i] = lo + (hi - lo) * u;
-        if (t[i] > hi) t[i] = hi;
-        if (proc_whole(p)) t[i] = t[i] > 1 ? ceil(t[i]) : 1;          /* uniform on 1..T */
+            t[i] = proc_time(p, mean + sd * (double)z[0]);
+            if (whole) t[i] = fmax(ceil(t[i]), low);
+        } else if (whole) t[i] = time_level(rule == FD_T_LOG, low, floor(hi), u);
+        else t[i] = fmin(rule == FD_T_LOG ? lo * pow(hi / lo, u) : lo + (hi - lo) * u, hi);
     }
 }
 
@@ -1454,7 +1645,7 @@ static int norm_weights(const char *where, const fd_process *p, int norm, double
 
 static int norm_ready(const char *where, const fd_process *p, int norm, int kind, fd_status *st)
 {
-    if (st->code || !p->noise || !conv_known(st, where, kind)) return 0;
+    if (!proc_ready(where, p, st) || !conv_known(st, where, kind)) return 0;
     if (norm >= FD_NORM_H && norm <= FD_NORM_STEP) return 1;
     FD_FAIL(st, FD_EARG, where, "no such norm", norm);
     return 0;
@@ -1676,14 +1867,14 @@ fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double
                    fd_status *st)
 {
     fd_row r = { 0, 0, 0, 0 };
-    if (st->code || !p->law) return r;
-    double mu = proc_arg(p, k);
-    const char *why = step_make(p, scheme, eta, t, s, mu, &r);
+    if (!proc_made("fd_step_row", p, st)) return r;
+    const char *why = !proc_has(p, k) ? "no such mode"
+                    : step_make(p, scheme, eta, t, s, proc_arg(p, k), &r);
     if (why) FD_FAIL(st, FD_EARG, "fd_step_row", why);
     return why ? (fd_row){ 0, 0, 0, 0 } : r;
 }
 
-typedef struct { int scheme; double eta, s; } step_ctx;
+typedef struct { int scheme; double eta, s, lo, hi; } step_ctx;       /* lo, hi: ends of the step */
 
 static const char *step_row(const void *ctx, const fd_process *p, double t, double mu,
                             double c[3])
@@ -1700,7 +1891,7 @@ static const char *step_slope(const void *ctx, const fd_process *p, double t, do
                               double c[3])
 {
     const step_ctx *x = ctx;
-    fd_coef f = p->law(p, t, mu);
+    fd_coef f = proc_inside(p, t, mu, x->lo, x->hi);
     if (!(f.v > 0)) return "v = 0 inside a step";
     if (x->eta > 0 && f.m == 0) return "the reverse SDE does not exist where m = 0";
     step_drift(f, x->eta * x->eta, &c[0], &c[1], &c[2]);
@@ -1800,9 +1991,10 @@ static void step_predict(const fd_sampler *how, int b, const fd_real *x, const d
     fd_predict(&how->model, FD_X0, how->p, b, x, t, d, scratch);
 }
 
-/* what the change of density along a flow needs: sum += weight div F at every stage */
+/* what the change of density along a flow needs: sum += weight div F at every stage of a step over [lo, hi] */
 typedef struct {
     int probes;
+    double lo, hi;
     const fd_real *z;                 /* [probes][b][ch][points] */
     double *mu, *sum;                 /* [modes], [b] */
 } step_trace;
@@ -1816,11 +2008,12 @@ static void step_multi(const fd_sampler *how, int row, double t, double s, int b
     const fd_process *p = how->p;
     ptrdiff_t n = b * fd_size(&p->noise->s);
     double h = t - s, eta = step_stages[row].eta;
-    step_ctx ctx = { 0, eta, s };
+    step_ctx ctx = { 0, eta, s, fmin(s, t), fmax(s, t) };
     fd_real *y = fd_raw(&scratch, fd_real, n), *k = fd_raw(&scratch, fd_real, n);
     fd_real *sum = fd_raw(&scratch, fd_real, n);
     fd_real *dB = eta > 0 && xi ? fd_raw(&scratch, fd_real, n) : NULL;
     if (scratch.st->code) return;
+    if (tr) tr->lo = ctx.lo, tr->hi = ctx.hi;
     if (dB)
         lin_apply("fd_advance", p, b, tb, step_kick, &ctx, 1, (const fd_real *[3]){ xi }, dB,
                   scratch);
@@ -1828,7 +2021,7 @@ static void step_multi(const fd_sampler *how, int row, double t, double s, int b
         double node = step_stages[row].node[i], w = step_stages[row].w[i];
         if (i == 0) memcpy(y, x, (size_t)n * sizeof *y);
         else step_sum(n, dB ? 3 : 2, 1, x, node * h, k, 1, dB, y);
-        for (int j = 0; j < b; j++) tb[j] = node == 1 ? s : t - node * h;
+        for (int j = 0; j < b; j++) tb[j] = proc_clock(p, t, s, node == 1 ? s : t - node * h);
         step_predict(how, b, y, tb, d, scratch);
         if (tr && w != 0) trace_add(how, tr, h * w, b, y, tb, scratch);
         lin_apply("fd_advance", p, b, tb, step_slope, &ctx, 2, (const fd_real *[3]){ y, d }, k,
@@ -1885,16 +2078,18 @@ static void dp_sum(int b, ptrdiff_t n, int stages, const double *a, const double
         }
 }
 
-/* k = dx/dtau, and with tr g = div of it */
-static void dp_slope(const fd_sampler *how, int b, const fd_real *x, const double *t, fd_real *d,
-                     fd_real *k, const step_trace *tr, double *g, fd_arena scratch)
+/* k = dx/dtau at u [b], times of the clock, and with tr g = div of it */
+static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd_real *x, const double *u,
+                     fd_real *d, fd_real *k, const step_trace *tr, double *g, fd_arena scratch)
 {
-    step_ctx ctx = { 0, 0, 0 };
+    double *t = fd_raw(&scratch, double, b);
+    for (int i = 0; i < b && t; i++) t[i] = proc_clock(how->p, ctx->lo, ctx->hi, u[i]);
+    if (!t) return;
     step_predict(how, b, x, t, d, scratch);
-    lin_apply("fd_advance", how->p, b, t, step_slope, &ctx, 2, (const fd_real *[3]){ x, d }, k,
+    lin_apply("fd_advance", how->p, b, t, step_slope, ctx, 2, (const fd_real *[3]){ x, d }, k,
               scratch);
     if (!tr) return;
-    step_trace at = { tr->probes, tr->z, tr->mu, g };
+    step_trace at = { tr->probes, ctx->lo, ctx->hi, tr->z, tr->mu, g };
     memset(g, 0, (size_t)b * sizeof *g);
     trace_add(how, &at, 1, b, x, t, scratch);
 }
@@ -1907,6 +2102,7 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
     enum { TRIES = 10000 };
     ptrdiff_t n = fd_size(&how->p->noise->s);
     double way = from > to ? 1 : -1;
+    step_ctx ctx = { 0, 0, to, fmin(from, to), fmax(from, to) };
     fd_real *k[7], *y = fd_raw(&scratch, fd_real, b * n), *err = fd_raw(&scratch, fd_real, b * n);
     double *t = fd_new(&scratch, double, 16 * (size_t)b);
     for (int i = 0; i < 7; i++) k[i] = fd_raw(&scratch, fd_real, b * n);
@@ -1914,7 +2110,7 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
     double *h = t + b, *ts = t + 2 * b, *d0 = t + 3 * b, *d1 = t + 4 * b, *r = t + 5 * b;
     double *g = t + 6 * b, *more = tr ? t + 13 * b : NULL;            /* [7][b]; error, old, new sum */
     for (int i = 0; i < b; i++) t[i] = from;
-    dp_slope(how, b, x, t, d, k[0], tr, g, scratch);
+    dp_slope(how, &ctx, b, x, t, d, k[0], tr, g, scratch);
     if (scratch.st->code) return;
     dp_norm(how, b, n, x, x, x, NULL, d0);            /* the first step [Hairer et al. II.4] */
     dp_norm(how, b, n, k[0], x, x, NULL, d1);
@@ -1927,7 +2123,7 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
         ts[i] = t[i] - h[i];
     }
     dp_sum(b, n, 1, one, h, x, k, y);
-    dp_slope(how, b, y, ts, d, k[1], NULL, NULL, scratch);
+    dp_slope(how, &ctx, b, y, ts, d, k[1], NULL, NULL, scratch);
     if (scratch.st->code) return;
     for (ptrdiff_t e = 0; e < b * n; e++) err[e] = k[1][e] - k[0][e];
     dp_norm(how, b, n, err, x, x, NULL, r);
@@ -1951,7 +2147,7 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
             for (int i = 0; i < b; i++)
                 ts[i] = dp_c[j] == 1 && h[i] == t[i] - to ? to : t[i] - dp_c[j] * h[i];
             dp_sum(b, n, j, dp_a[j], h, x, k, y);
-            dp_slope(how, b, y, ts, d, k[j], tr, g + j * b, scratch);
+            dp_slope(how, &ctx, b, y, ts, d, k[j], tr, g + j * b, scratch);
         }
         if (scratch.st->code) return;
         dp_sum(b, n, 7, dp_e, h, NULL, k, err);
@@ -1984,21 +2180,35 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
 
 static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
 {
-    if (st->code) return 0;
-    if (!how->p || !how->p->noise || !how->model.eval)
-        FD_FAIL(st, FD_EARG, where, "the process or the model is empty");
+    if (!proc_ready(where, how->p, st)) return 0;
+    if (!how->model.eval)
+        FD_FAIL(st, FD_EARG, where, "the model is empty");
     else if (!fd_scheme_name(how->scheme))
         FD_FAIL(st, FD_EARG, where, "no such scheme", how->scheme);
     else if (how->scheme == FD_ANCESTRAL_OPTIMAL && !how->model.var)
         fd_fail_name(st, FD_EARG, where, "the model has no variance, which this scheme needs",
                      fd_scheme_name(how->scheme));
-    else if (how->corrector < FD_CORRECT_NONE || how->corrector > FD_CORRECT_SNR
-             || (how->corrector && !(how->cprm >= 0)))
-        FD_FAIL(st, FD_EARG, where, "no such corrector", how->corrector);
+    else if (how->corrector < FD_CORRECT_NONE || how->corrector > FD_CORRECT_SNR_GRID
+             || (how->corrector && !proc_some(how->cprm)))
+        FD_FAIL(st, FD_EARG, where, "no such corrector, or its parameter is negative", how->corrector);
+    else if (how->start < FD_START_NOISE || how->start > FD_START_MATCHED)
+        FD_FAIL(st, FD_EARG, where, "no such start", how->start);
+    else if (!(how->rtol >= 0 && how->atol >= 0 && how->tdenoise >= 0 && how->inner >= 0 && how->band >= 0))
+        FD_FAIL(st, FD_EARG, where, "rtol, atol, tdenoise, inner and band must be 0 or above");
     else if (how->scheme == FD_ANNEALED && !how->corrector)
         FD_FAIL(st, FD_EARG, where, "annealed needs a corrector");
-    else if (!(how->churn >= 0) || (how->churn > 0 && how->scheme == FD_PF_MULTISTEP))
+    else if (!proc_some(how->churn) || (how->churn > 0 && how->scheme == FD_PF_MULTISTEP))
         FD_FAIL(st, FD_EARG, where, "churn is negative, or with pf-multistep");
+    return !st->code;
+}
+
+/* Do the times fall? */
+static int step_times(const fd_sampler *how, const char *where, fd_status *st)
+{
+    if (!st->code && (how->steps < 1 || !how->t)) FD_FAIL(st, FD_EARG, where, "needs steps and times", how->steps);
+    for (int i = 0; i < how->steps && !st->code; i++)
+        if (!(how->t[i] > how->t[i + 1] && how->t[i] < INFINITY))
+            FD_FAIL(st, FD_EARG, where, "times must fall; step", i);
     return !st->code;
 }
 
@@ -2033,8 +2243,8 @@ static void step_run(const fd_sampler *how, double before, const fd_real *dp, do
         }
         scheme = step_stages[row].end;
     }
-    step_ctx ctx = { scheme, how->eta, s };
-    if (scheme == FD_PF_MULTISTEP) ctx = (step_ctx){ FD_DDIM, 0, s };
+    step_ctx ctx = { scheme, how->eta, s, s, t };
+    if (scheme == FD_PF_MULTISTEP) ctx = (step_ctx){ FD_DDIM, 0, s, s, t };
     step_predict(how, b, x, tb, d, scratch);
     if (scheme == FD_ANCESTRAL_OPTIMAL && xi) {
         fd_real *z = fd_raw(&scratch, fd_real, n);
@@ -2067,11 +2277,59 @@ static const char *step_correct(const void *ctx, const fd_process *p, double t, 
     fd_coef f = p->law(p, t, mu);
     if (!(f.v > 0)) return "v = 0: nothing to correct";
     double r = x->rule == FD_CORRECT_LADDER ? f.v / p->law(p, x->end, mu).v : 0;
-    double al = x->rule == FD_CORRECT_SCALED ? x->prm * f.v
-              : x->rule == FD_CORRECT_LADDER ? x->prm * r * r
-              : x->prm;
+    double al = x->rule == FD_CORRECT_LADDER ? x->prm * r * r
+              : x->rule == FD_CORRECT_SNR_GRID ? x->prm
+              : x->prm * f.v;
     c[0] = 1 - .5 * al / f.v, c[1] = .5 * al * f.m / f.v, c[2] = sqrt(al);
     return NULL;
+}
+
+/* Norms that the grid does not change: over the band, and beside it what the modes beyond would add if they
+ * held noise alone and as much of it. in[k]: is mode k one of the band's? Returns |C| of the band. */
+static double snr_band(const fd_sampler *how, char *in, fd_status *st)
+{
+    const fd_cov *c = how->p->noise;
+    const fd_space *s = &c->s;
+    int band = how->band ? how->band : 3, j[3];
+    double trace = 0;
+    for (int i = 0; i < s->nd && !s->basis; i++) {
+        int need = s->bc[i] == FD_PERIODIC ? 2 * band + 1 : s->bc[i] == FD_NEUMANN ? band + 1 : band;
+        if (s->n[i] < need)
+            FD_FAIL(st, FD_ESHAPE, "fd_correct", "the corrector's band has more waves than an axis has;"
+                    " axis, points, waves", i, s->n[i], band);
+    }
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        in[k] = c->lam[k] > 0 && (s->basis || !fd_mode(s, k, j));
+        for (int i = 0; i < s->nd && in[k] && !s->basis; i++)
+            in[k] = proc_wave(s->bc[i], j[i]) <= band;
+        if (in[k]) trace += s->ch * c->lam[k];
+    }
+    if (!(trace > 0)) FD_FAIL(st, FD_EARG, "fd_correct", "no noise in the corrector's band; waves", band);
+    return trace;
+}
+
+/* norm [b] of x, NULL: of a draw of the noise, in the mean */
+static void snr_norm(const fd_sampler *how, int b, const fd_real *x, double *norm, fd_arena scratch)
+{
+    const fd_cov *c = how->p->noise;
+    const fd_space *s = &c->s;
+    ptrdiff_t n = fd_size(s), modes = s->modes;
+    if (how->corrector == FD_CORRECT_SNR_GRID) {
+        for (int i = 0; i < b; i++)
+            norm[i] = sqrt(x ? fd_inner(s, x + i * n, x + i * n) : s->ch * fd_cov_trace(c));
+        return;
+    }
+    fd_real *u = fd_raw(&scratch, fd_real, s->ch * modes);
+    char *in = fd_raw(&scratch, char, modes);
+    if (!in) return;
+    double trace = snr_band(how, in, scratch.st);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        double sum = x ? trace : 2 * trace;
+        if (x) fd_to_modes(s, 1, x + i * n, u, scratch);
+        for (ptrdiff_t j = 0; j < s->ch * modes && x; j++)
+            if (in[j % modes]) sum += (double)u[j] * u[j];
+        norm[i] = sqrt(sum);
+    }
 }
 
 void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi, fd_real *d,
@@ -2079,31 +2337,30 @@ void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_rea
 {
     if (!x || !step_ready(how, "fd_correct", scratch.st) || !how->corrector) return;
     const fd_process *p = how->p;
-    const fd_space *s = &p->noise->s;
-    ptrdiff_t n = fd_size(s);
-    int snr = how->corrector == FD_CORRECT_SNR, nin = xi ? 3 : 2;
-    step_langevin ctx = { how->corrector, how->cprm, how->corrector == FD_CORRECT_LADDER
-                                                         ? how->t[how->steps] : 0 };
+    ptrdiff_t n = fd_size(&p->noise->s);
+    int ladder = how->corrector == FD_CORRECT_LADDER, nin = xi ? 3 : 2;
+    int kind = how->corrector == FD_CORRECT_SNR_GRID ? FD_SCORE : FD_NOISE;
+    if (ladder && !step_times(how, "fd_correct", scratch.st)) return;
+    step_langevin ctx = { how->corrector, how->cprm, ladder ? how->t[how->steps] : 0 };
     double *tb = fd_raw(&scratch, double, b), *g = fd_raw(&scratch, double, b);
     double *z = fd_raw(&scratch, double, b), gs = 0, zs = 0;
-    fd_real *score = snr ? fd_raw(&scratch, fd_real, b * n) : NULL;
     if (!d) d = fd_raw(&scratch, fd_real, b * n);
     if (scratch.st->code) return;
     for (int i = 0; i < b; i++) tb[i] = t;
     step_predict(how, b, x, tb, d, scratch);
-    if (!snr) {
+    if (how->corrector < FD_CORRECT_SNR) {
         lin_apply("fd_correct", p, b, tb, step_correct, &ctx, nin, (const fd_real *[3]){ x, d, xi },
                   x, scratch);
         return;
     }
-    memcpy(score, d, (size_t)(b * n) * sizeof *d);
-    fd_convert(p, FD_X0, FD_SCORE, b, x, tb, score, scratch);
+    fd_real *e = fd_raw(&scratch, fd_real, b * n);
+    if (!e) return;
+    memcpy(e, d, (size_t)(b * n) * sizeof *d);
+    fd_convert(p, FD_X0, kind, b, x, tb, e, scratch);
+    snr_norm(how, b, e, g, scratch);
+    snr_norm(how, b, xi, z, scratch);
     if (scratch.st->code) return;
-    for (int i = 0; i < b; i++) {
-        g[i] = sqrt(fd_inner(s, score + i * n, score + i * n));
-        z[i] = sqrt(xi ? fd_inner(s, xi + i * n, xi + i * n) : s->ch * fd_cov_trace(p->noise));
-        gs += g[i], zs += z[i];
-    }
+    for (int i = 0; i < b; i++) gs += g[i], zs += z[i];
     for (int i = 0; i < b; i++) {
         double ratio = how->cprm * (how->pooled ? zs / gs : z[i] / g[i]);
         ctx.prm = 4 * ratio * ratio;
@@ -2119,8 +2376,6 @@ static void step_begin(const fd_sampler *how, fd_rng r, int first, int b, fd_rea
     const fd_process *p = how->p;
     ptrdiff_t n = fd_size(&p->noise->s);
     double *tb = fd_raw(&scratch, double, b);
-    if (how->start < FD_START_NOISE || how->start > FD_START_MATCHED)
-        FD_FAIL(scratch.st, FD_EARG, "fd_begin", "no such start", how->start);
     int matched = how->start == FD_START_MATCHED;
     fd_real *x0 = matched ? fd_new(&scratch, fd_real, b * n) : NULL;
     if (matched && how->cov && fd_size(&how->cov->s) != n)
@@ -2142,11 +2397,8 @@ static void step_begin(const fd_sampler *how, fd_rng r, int first, int b, fd_rea
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b)
 {
     if (!step_ready(how, "fd_begin", a->st)) return NULL;
-    if (how->steps < 1 || b < 1)
-        FD_FAIL(a->st, FD_EARG, "fd_begin", "needs steps and functions", how->steps, b);
-    for (int i = 0; i < how->steps && !a->st->code; i++)
-        if (!(how->t[i] > how->t[i + 1]))
-            FD_FAIL(a->st, FD_EARG, "fd_begin", "times must fall; step", i);
+    if (b < 1) FD_FAIL(a->st, FD_EARG, "fd_begin", "needs functions", b);
+    if (!step_times(how, "fd_begin", a->st)) return NULL;
     ptrdiff_t n = b * fd_size(&how->p->noise->s);
     fd_run *run = fd_new(a, fd_run, 1);
     fd_real *x = fd_new(a, fd_real, n), *d = fd_new(a, fd_real, n);
@@ -2292,9 +2544,14 @@ void fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd
 }
 
 fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr,
-                          int ode, double *t)
+                          int ode, double *t, fd_status *st)
 {
-    FD_ASSERT(n > 1 && churn >= 0);
+    const char *where = "fd_fdp_sampler";
+    if (!proc_made(where, p, st)) return (fd_sampler){ 0 };
+    if (n < 2 || !proc_some(churn) || !proc_some(snr)) {
+        FD_FAIL(st, FD_EARG, where, "needs n > 1, and churn and snr of 0 or above; n", n);
+        return (fd_sampler){ 0 };
+    }
     for (int i = 0; i < n; i++) t[i] = (p->tmax * (n - i) + p->tmin * i) / n;
     return (fd_sampler){ .p = p, .model = model, .t = t, .steps = n - 1,
                          .scheme = ode ? FD_PF_EULER : FD_EULER_MARUYAMA, .denoise = 1,
@@ -2314,12 +2571,15 @@ fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double chu
  *
  * Modes without noise have no density. They are left out of the sum, and of z. */
 
+typedef struct { int kind[2]; double lo, hi; } trace_ctx;            /* from, to; the step */
+
 static const char *trace_slope(const void *ctx, const fd_process *p, double t, double mu,
                                double c[3])
 {
+    const trace_ctx *x = ctx;
     double r[3], q;
-    fd_coef f = p->law(p, t, mu);
-    const char *why = f.v > 0 ? conv_coef(ctx, p, t, mu, r) : "v = 0 inside a step";
+    fd_coef f = proc_inside(p, t, mu, x->lo, x->hi);
+    const char *why = f.v > 0 ? conv_coef(x->kind, p, t, mu, r) : "v = 0 inside a step";
     if (why) return why;
     step_drift(f, 0, &c[1], &c[0], &q);
     c[1] += c[0] * r[0];                              /* cx + cD r0, cD r1 */
@@ -2333,7 +2593,7 @@ static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int 
     const fd_process *p = how->p;
     const fd_space *s = &p->noise->s;
     const double *lam = p->noise->lam;
-    int kind[2] = { tr->probes ? how->model.predicts : FD_X0, FD_X0 };
+    trace_ctx ctx = { { tr->probes ? how->model.predicts : FD_X0, FD_X0 }, tr->lo, tr->hi };
     ptrdiff_t modes = s->modes, n = fd_size(s), all = s->ch * modes;
     fd_real *w = fd_raw(&scratch, fd_real, b * (tr->probes ? n : all));
     fd_real *J = tr->probes ? fd_raw(&scratch, fd_real, b * n) : NULL;
@@ -2345,7 +2605,7 @@ static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int 
         if (i == 0 || t[i] != t[i - 1]) flat = 0;
         for (ptrdiff_t k = 0; k < modes && (i == 0 || t[i] != t[i - 1]); k++) {
             double c[3];
-            const char *why = lam[k] > 0 ? trace_slope(kind, p, t[i], tr->mu[k], c) : NULL;
+            const char *why = lam[k] > 0 ? trace_slope(&ctx, p, t[i], tr->mu[k], c) : NULL;
             if (why) { FD_FAIL(scratch.st, FD_EARG, "fd_loglik", why); return; }
             per[k] = 0;
             if (!(lam[k] > 0)) continue;
@@ -2358,7 +2618,7 @@ static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int 
     }
     for (int q = 0; q < tr->probes; q++) {
         const fd_real *z = tr->z + (ptrdiff_t)q * b * n;
-        lin_apply("fd_loglik", p, b, t, trace_slope, kind, 1, (const fd_real *[3]){ z }, w,
+        lin_apply("fd_loglik", p, b, t, trace_slope, &ctx, 1, (const fd_real *[3]){ z }, w,
                   scratch);
         if (!scratch.st->code) how->model.vjp(how->model.self, s, b, x, t, w, J, scratch);
         if (scratch.st->code) return;
@@ -2387,6 +2647,14 @@ static void trace_start(const char *where, const fd_sampler *how, const double *
              + (matched && how->cov ? T.m * T.m * how->cov->lam[k] : 0);
         for (ptrdiff_t l = 0; l < s->ch; l++) A[l * s->modes + k] *= (fd_real)T.m;
     }
+}
+
+/* The density at t[steps] is that of a noised law: of one without noise there may be none. */
+static int trace_times(const fd_sampler *how, const char *where, fd_status *st)
+{
+    if (step_times(how, where, st) && !(how->p->law(how->p, how->t[how->steps], 0).v > 0))
+        FD_FAIL(st, FD_EARG, where, "v = 0 at the last time: there is no density to speak of");
+    return !st->code;
 }
 
 /* log N(u; A, W) over the modes with lam > 0; A may be NULL */
@@ -2430,8 +2698,10 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     ptrdiff_t n = fd_size(s), modes = s->modes;
     int row = how->scheme - FD_ONE_STAGE;
     int adaptive = how->scheme == FD_PF_ADAPTIVE;
-    if ((!adaptive && (how->scheme < FD_PF_HEUN || how->scheme > FD_PF_RK4)) || how->steps < 1 || b < 1
-        || probes < 0)
+    if (!trace_times(how, where, st)) return;
+    if (b < 1 || probes < 0)
+        FD_FAIL(st, FD_EARG, where, "needs functions, and probes of 0 or above", b, probes);
+    else if (!adaptive && (how->scheme < FD_PF_HEUN || how->scheme > FD_PF_RK4))
         FD_FAIL(st, FD_EARG, where,
                 "needs steps of pf-heun, pf-midpoint, pf-rk4 or pf-adaptive; scheme", how->scheme);
     else if (probes ? !how->model.vjp || how->model.predicts > FD_VELOCITY || s->basis
@@ -2459,7 +2729,7 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
             fd_from_modes(s, 1, u, zi, scratch);
         }
     memcpy(y, x, (size_t)(b * n) * sizeof *y);
-    step_trace tr = { probes, z, mu, sum };
+    step_trace tr = { probes, 0, 0, z, mu, sum };
     for (int k = how->steps; k > 0 && !st->code; k--)
         if (adaptive) dp_run(how, how->t[k], how->t[k - 1], b, y, d, &tr, scratch);
         else step_multi(how, row, how->t[k], how->t[k - 1], b, y, NULL, d, tb, &tr, scratch);
@@ -2476,8 +2746,8 @@ static const double gauss3[3] = { .1127016653792583115, .5, .8872983346207416885
 static const double gauss3w[3] = { 5. / 18, 8. / 18, 5. / 18 };
 
 /* sum[i] += weight * sum_k w_k (D - x0)_k^2, w = q m^2/(2 v^2 lam); the end: -log N(x0; D, var) */
-static void elbo_add(const fd_sampler *how, int what, double weight, int b, const fd_real *x,
-                     const double *tb, const double *mu, const fd_real *u0, double *sum, fd_arena scratch)
+static void elbo_add(const fd_sampler *how, int what, double weight, const double step[2], int b,
+                     const fd_real *x, const double *tb, const double *mu, const fd_real *u0, double *sum, fd_arena scratch)
 {
     const fd_process *p = how->p;
     const fd_space *s = &p->noise->s;
@@ -2490,7 +2760,7 @@ static void elbo_add(const fd_sampler *how, int what, double weight, int b, cons
     if (var) how->model.var(how->model.self, s, b, x, tb, var, scratch);
     if (scratch.st->code) return;
     for (ptrdiff_t k = 0; k < modes; k++) {
-        fd_coef f = p->law(p, tb[0], mu[k]);
+        fd_coef f = proc_inside(p, tb[0], mu[k], step[0], step[1]);
         double lam = p->noise->lam[k], q = f.dv - 2 * f.v * f.dm / f.m;
         double w = .5 * q * f.m * f.m / (f.v * f.v * lam);
         for (ptrdiff_t j = k; j < b * n && lam > 0; j += modes) {
@@ -2510,8 +2780,9 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
     const fd_process *p = how->p;
     const fd_space *s = &p->noise->s;
     ptrdiff_t points = fd_size(s), modes = s->modes, n = s->ch * modes;
-    if (how->steps < 1 || b < 1 || pairs < 0)
-        FD_FAIL(st, FD_EARG, where, "needs steps and functions", how->steps, b);
+    if (!trace_times(how, where, st)) return;
+    if (b < 1 || pairs < 0)
+        FD_FAIL(st, FD_EARG, where, "needs functions, and pairs of 0 or above", b, pairs);
     fd_real *x = fd_raw(&scratch, fd_real, b * points), *xi = fd_raw(&scratch, fd_real, b * points);
     fd_real *u0 = fd_raw(&scratch, fd_real, b * n), *A = fd_new(&scratch, fd_real, n);
     double *tb = fd_raw(&scratch, double, b), *sum = fd_new(&scratch, double, 3 * (size_t)b);
@@ -2531,11 +2802,11 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
     }
     int draws = pairs ? pairs : 1, nodes = 3 * how->steps;
     for (int j = 0; j <= nodes && !st->code; j++) {                   /* the last one is the end */
-        double t = how->t[how->steps], w = 1. / (2 * draws);
+        double t = how->t[how->steps], w = 1. / (2 * draws), step[2] = { t, t };
         if (j < nodes) {
-            double h = how->t[j / 3] - how->t[j / 3 + 1];
-            t = how->t[j / 3 + 1] + gauss3[j % 3] * h;
-            w *= gauss3w[j % 3] * h;
+            step[0] = how->t[j / 3 + 1], step[1] = how->t[j / 3];
+            t = proc_clock(p, step[0], step[1], step[0] + gauss3[j % 3] * (step[1] - step[0]));
+            w *= gauss3w[j % 3] * (step[1] - step[0]);
         }
         for (int i = 0; i < b; i++) tb[i] = t;
         for (int q = 0; q < 2 * draws; q++) {
@@ -2555,7 +2826,7 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
             }
             lin_apply(where, p, b, tb, pair_noise, NULL, 2, (const fd_real *[3]){ x0, xi }, x,
                       scratch);
-            elbo_add(how, j < nodes ? ELBO_PATH : ELBO_END, w, b, x, tb, mu, u0,
+            elbo_add(how, j < nodes ? ELBO_PATH : ELBO_END, w, step, b, x, tb, mu, u0,
                      sum + (j < nodes ? 2 : 1) * b, scratch);
         }
     }
@@ -2673,7 +2944,7 @@ void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scr
     law_state w = { z, z + n, z + 2 * n, z + 3 * n, z + 4 * n, fd_raw(&scratch, fd_real, 2 * n), 0 };
     fd_sampler same = *how;
     same.pooled = 1;                                  /* pf-adaptive: the same steps for all rows */
-    if (how->corrector == FD_CORRECT_SNR)
+    if (how->corrector >= FD_CORRECT_SNR)
         FD_FAIL(st, FD_EARG, where, "not affine: a step of the SNR corrector depends on the function");
     for (int k = 0; k < how->steps && !st->code; k++)
         if (!(how->t[k] > how->t[k + 1])) FD_FAIL(st, FD_EARG, where, "times must fall; step", k);
@@ -2733,10 +3004,16 @@ static void ends_apply(const char *where, const fd_interpolant *p, int what, int
     lin_apply(where, &carrier, b, r, ends_sum, &ctx, 3, (const fd_real *[3]){ x0, x1, z }, y, scratch);
 }
 
+static int ends_ready(const char *where, const fd_interpolant *p, fd_status *st)
+{
+    if (!st->code && !p->noise) FD_FAIL(st, FD_EARG, where, "the interpolant has no noise");
+    return !st->code;
+}
+
 void fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, const fd_real *x0, const fd_real *x1,
                          const double *r, fd_real *x, fd_real *z, fd_arena scratch)
 {
-    if (scratch.st->code || !p->noise) return;
+    if (!ends_ready("fd_interpolant_draw", p, scratch.st)) return;
     if (!z) z = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
     if (!z) return;
     fd_cov_draw(p->noise, rng, first, b, z, scratch);
@@ -2746,7 +3023,7 @@ void fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, 
 void fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
                            const fd_real *z, const double *r, fd_real *y, fd_arena scratch)
 {
-    if (scratch.st->code || !p->noise) return;
+    if (!ends_ready("fd_interpolant_target", p, scratch.st)) return;
     if (predicts == FD_NOISE) memmove(y, z, (size_t)b * (size_t)fd_size(&p->noise->s) * sizeof *y);
     else if (predicts == FD_VELOCITY)
         ends_apply("fd_interpolant_target", p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
@@ -2836,7 +3113,7 @@ fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int pre
                                    const fd_mix *end1)
 {
     const char *where = "fd_oracle_interpolant";
-    if (a->st->code || !p->noise) return (fd_model){ 0 };
+    if (!ends_ready(where, p, a->st)) return (fd_model){ 0 };
     if (predicts != FD_VELOCITY && predicts != FD_NOISE)
         FD_FAIL(a->st, FD_EARG, where, "needs FD_VELOCITY or FD_NOISE; kind", predicts);
     ends_model *o = fd_new(a, ends_model, 1);
@@ -2870,7 +3147,7 @@ void fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_mo
                          int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
     const char *where = "fd_interpolant_step";
-    if (scratch.st->code || !p->noise) return;
+    if (!ends_ready(where, p, scratch.st)) return;
     if (!(c >= 0) || !u->eval || u->predicts != FD_VELOCITY
         || (c > 0 && (!e || !e->eval || e->predicts != FD_NOISE))) {
         FD_FAIL(scratch.st, FD_EARG, where, "needs a model of the velocity, and for c > 0 one of the noise");

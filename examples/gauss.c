@@ -21,7 +21,7 @@ int main(void)
     fd_process p     = fd_vp(noise, 0.1, 20.0);
     fd_real   *x     = fd_raw(&a, fd_real, B * N), *u = fd_raw(&a, fd_real, B * N);
     double     t[STEPS + 1], law[N];
-    fd_times(&p, FD_LOGSNR, 0, STEPS, t);
+    fd_times(&p, FD_LOGSNR, 0, STEPS, t, &st);
     fd_model   best  = fd_oracle_gauss(&a, &p, NULL, data);
     fd_sampler how   = { .p = &p, .model = best, .t = t, .steps = STEPS };
 

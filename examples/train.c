@@ -117,7 +117,7 @@ int main(int argc, char **argv)
     for (int step = 0; step < steps && !st.code; step++) {
         fd_rng r = fd_stream(fd_seed(3), 'b', (uint32_t)step);
         draws(small[0], mean[0], r, B, x0, a);
-        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t);
+        fd_draw_times(&p[0], FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, B, t, &st);
         fd_perturb(&p[0], fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);     /* X_t | X_0 */
         fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
         fd_tape tape = fd_tape_begin(&a, arch->inner ? FD_GRAD2 : FD_GRAD);
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
     }
 
     double times[STEPS + 1], data[9], e[9];
-    fd_times(&p[1], FD_UNIFORM, 0, STEPS, times);
+    fd_times(&p[1], FD_UNIFORM, 0, STEPS, times, &st);
     fd_sampler how = { .p = &p[1], .t = times, .steps = STEPS, .scheme = FD_PF_HEUN, .denoise = 1 };
     draws(small[1], mean[1], fd_seed(8), M, y, a);
     fd_spectrum(&s[1], M, y, 9, data, a);

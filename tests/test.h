@@ -44,7 +44,7 @@ void test_graphs(size_t count, const test_graph *g, double tol);
 static inline fd_process ddpm(fd_arena *a, const fd_cov *noise, int T, double beta1, double betaT)
 {
     double beta[1000];
-    fd_beta_schedule(FD_BETA_LINEAR, T, beta1, betaT, beta);
+    fd_beta_schedule(FD_BETA_LINEAR, T, beta1, betaT, beta, a->st);
     return fd_ddpm_betas(a, noise, T, beta);
 }
 

@@ -198,7 +198,7 @@ static void check_rows(void)
                 how.p = &p[i], how.t = t, how.steps = STEPS, how.scheme = one[r].scheme, how.eta = one[r].eta;
                 if (how.tdenoise > 0) how.tdenoise *= p[i].tmax;
                 how.model = fd_oracle_gauss(&a, &p[i], q.mean, q.c0);
-                fd_times(&p[i], FD_LOGSNR, 0, STEPS, t);
+                fd_times(&p[i], FD_LOGSNR, 0, STEPS, t, &st);
                 if (how.corrector == FD_CORRECT_LADDER) how.cprm = stable(&how);
                 fd_start_law(&how, M, P, a);
                 for (int j = 0; j < SIZE; j++) M1[j] = M[j] += .1, P1[j] = P[j];
@@ -224,7 +224,7 @@ static void check_annealed(void)
                            .corrector = i % 2 ? FD_CORRECT_SCALED : FD_CORRECT_LADDER, .inner = 2, .denoise = i % 2,
                            .quiet = i == 1 };
         how.model = fd_oracle_gauss(&a, how.p, q.mean, q.c0);
-        fd_times(how.p, FD_UNIFORM, 0, STEPS, t);
+        fd_times(how.p, FD_UNIFORM, 0, STEPS, t, &st);
         if (i % 2 == 0) how.cprm = stable(&how);
         fd_start_law(&how, M, P, a);
         memcpy(M1, M, sizeof M), memcpy(P1, P, sizeof P);
@@ -239,7 +239,7 @@ static void check_annealed(void)
             fd_sampler how = { .p = &r[i], .t = t, .steps = STEPS, .scheme = FD_PF_MULTISTEP, .cprm = .3,
                                .corrector = c ? FD_CORRECT_SCALED : FD_CORRECT_NONE };
             how.model = fd_oracle_gauss(&a, how.p, q.mean, q.c0);
-            fd_times(how.p, FD_RHO, 0, STEPS, t);
+            fd_times(how.p, FD_RHO, 0, STEPS, t, &st);
             fd_start_law(&how, M, P, a);
             memcpy(M1, M, sizeof M), memcpy(P1, P, sizeof P);
             fd_exact_law(&how, M, P, a);
@@ -269,7 +269,7 @@ static void check_stages(void)
                            .start = FD_START_MATCHED, .mean = q.mean, .cov = q.c0, .rtol = TOL(1e-9, 1e-5),
                            .atol = TOL(1e-9, 1e-5), .evals = &evals };
         how.model = fd_oracle_gauss(&a, &p, q.mean, q.c0);
-        fd_times(&p, FD_LOGSNR, 0, how.steps, t);
+        fd_times(&p, FD_LOGSNR, 0, how.steps, t, &st);
         fd_start_law(&how, M, P, a);
         fd_exact_law(&how, M, P, a);
         how.t = t + how.steps;                                 /* the law of X_t at the end */
@@ -301,7 +301,7 @@ static void check_samples(void)
     fd_process p = fd_vp(q.noise, .1, 20);
     fd_real *x = fd_raw(&a, fd_real, B * SIZE);
     p.tmin = .05;
-    fd_times(&p, FD_LOGSNR, 0, 5, t);
+    fd_times(&p, FD_LOGSNR, 0, 5, t, &st);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         fd_sampler how = row[i];
         how.p = &p, how.t = t, how.steps = 5, how.mean = q.mean, how.cov = q.c0;
@@ -370,13 +370,13 @@ static void check_errors(void)
     scene_make(&a, &q);
     fd_process p = fd_vp(q.noise, .1, 20);
     p.tmin = .05;
-    fd_times(&p, FD_LOGSNR, 0, 2, t);
+    fd_times(&p, FD_LOGSNR, 0, 2, t, &st);
     fd_model g = fd_oracle_gauss(&a, &p, q.mean, q.c0);
     const struct { const char *text; fd_sampler how; } row[] = {
         { "SNR corrector", { .model = g, .corrector = FD_CORRECT_SNR, .cprm = .1 } },
         { "not affine in each mode", { .model = { FD_X0, bent_eval, NULL, NULL, NULL } } },
         { "not affine in each mode", { .model = { FD_X0, bent_eval, NULL, NULL, &p } } },
-        { "the process or the model is empty", { .steps = 2 } },
+        { "model is empty", { .steps = 2 } },
         { "annealed needs a corrector", { .model = g, .scheme = FD_ANNEALED } },
         { "this scheme is for m = 1", { .model = g, .scheme = FD_VE_PREDICTOR } },
         { "times must fall", { .model = g, .t = (double[]){ .5, .5, .1 } } } };

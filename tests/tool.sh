@@ -365,6 +365,12 @@ for b in periodic neumann dirichlet mixed; do
         says '^  spectrum +0 .*FAIL$' out
     done
 done
+# the SNR corrector: its step depends on the function, so by samples of one seed; the released norms are no law on functions
+pass_ --corrector snr --grid 8 --cov exp:l=0.1 --scheme euler-maruyama; says '^a step of this corrector depends on the function: by 64 samples' out
+pass_ --corrector snr:at=begin,inner=2 --grid 8x9 -n 16 --steps 12 --boundary neumann,periodic
+fail_ --corrector snr-grid --grid 8 --cov exp:l=0.1 --scheme euler-maruyama; says '^  restricted, same seed .*FAIL$' out
+fail_ --corrector snr-grid --grid 8 -n 16
+pass_ --churn 0.5 --corrector scaled --scheme stochastic-heun
 pass_ --cov matern:nu=1.5,l=0.2 --grid 5x4x6 --boundary neumann,periodic,mixed --steps 6
 ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --cov matern --net fno:width=8,layers=2 -o p.safetensors
 pass_ --model p.safetensors --steps 20 -n 32; says '^model p.safetensors, 32 samples' out

@@ -117,7 +117,7 @@ static double exact(int law, int choice, int n, int denoise, const args *o, doub
     double *t = fd_raw(&a, double, o->steps + 1), *var = fd_raw(&a, double, n), sum = 0;
     int b = d.mean > 0 ? PARTS : 1;
     need(a.st);
-    fd_times(&p, o->times.row, o->times.v[0], o->steps, t);
+    fd_times(&p, o->times.row, o->times.v[0], o->steps, t, a.st);
     fd_sampler how = { .p = &p, .t = t, .steps = o->steps, .scheme = FD_DDIM, .denoise = denoise };
     how.model = b == 1 ? fd_oracle_gauss(&a, &learned, NULL, d.within)
                        : fd_oracle_mix(&a, &learned, 2, (double[]){ 0.5, 0.5 }, d.means,

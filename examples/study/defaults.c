@@ -31,7 +31,7 @@ static int law_of(const spec *process, const args *o, int i, double *worst, doub
     fd_process p;
     need(a.st);
     if (!times_fit(&k, o, &p)) return 0;
-    times_set(&k, o, t);
+    times_set(&k, o, t, a.st);
     fd_sampler how = sampler_of(o, &k.p, fd_oracle_gauss(&a, &k.p, NULL, k.c0), t);
     how.cov = k.c0;
     fd_start_law(&how, NULL, var, a);

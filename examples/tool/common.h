@@ -377,7 +377,9 @@ static topic t_start = { "start", "law that samplers start from", {  /* as FD_ST
 static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /* as FD_CORRECT_.. */
     { "none", "", { { 0 } } }, { "scaled", "c v: the same on every level", { CORRECTOR } },
     { "ladder", "c (v / last v)^2", { CORRECTOR } },
-    { "snr", "4 (c |noise| / |score|)^2", { CORRECTOR } } } };
+    { "snr", "4 c^2 v |noise|^2 / |predicted noise|^2, norms of some waves: the same on every grid",
+      { CORRECTOR, { "band", "3", "waves on each axis", 1, 1e6 } } },
+    { "snr-grid", "4 (c |noise| / |score|)^2, norms of the grid, as released: no law on functions", { CORRECTOR } } } };
 static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
     { "dirichlet", "zero at both ends", { { 0 } } },
@@ -777,7 +779,7 @@ static const option options[] = {
       "noise, unit or matched (fd help start)" },
     { "corrector", "SPEC", "none", SAMPLE | CERTIFY, O_SPEC, AT(corrector), &t_corrector, 0, 0,
       "Langevin steps (fd help corrector)" },
-    { "churn", "X", "0", SAMPLE, O_REAL, AT(churn), 0, 0, 100,
+    { "churn", "X", "0", SAMPLE | CERTIFY, O_REAL, AT(churn), 0, 0, 100,
       "after a step, go back by so much of it with noise, and again" },
     { "eta", "X", "0.5", ORDERS, O_REAL, AT(eta), 0, 0, 1,
       "randomness of eta-euler, 0 to 1" },
@@ -1141,7 +1143,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     case PROCESS_DDPM: {
         double *beta = fd_raw(a, double, (int)v[0]);
         if (!beta) return (fd_process){ 0 };
-        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta);
+        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta, a->st);
         r = fd_ddpm_betas(a, c, (int)v[0], beta);
         break;
     }
@@ -1163,6 +1165,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
         r = fd_blur(base, v[0], v[1]);
         tmin = v[2];
     }
+    if (r.why) die(bad, "--process: %s", r.why);
     if (!r.law) { spec_need(a->st, "process"); return r; }
     if (tmin > 0) r.tmin = tmin;
     if (r.tmin >= r.tmax) die(bad, "--process: tmin=%g is not below the last time, %g", r.tmin, r.tmax);
@@ -1649,7 +1652,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     fd_rng rt = fd_stream(seed, 't', (uint32_t)step);
     for (int i = 0; i < o->batch; i++) q->w[i] = 1;
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
-    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t);
+    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t, a.st);
     fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
@@ -1779,7 +1782,8 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
     return (fd_sampler){ .p = p, .model = m, .t = t, .steps = o->steps, .scheme = o->scheme.row,
                          .eta = o->eta, .denoise = o->denoise, .start = o->start.row,
                          .corrector = o->corrector.row, .cprm = c[0], .inner = (int)c[1],
-                         .before = (int)c[2], .churn = o->churn };
+                         .before = (int)c[2], .band = o->corrector.row == FD_CORRECT_SNR ? (int)c[3] : 0,
+                         .churn = o->churn };
 }
 
 /* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a scheme
@@ -1813,14 +1817,15 @@ static inline int times_fit(const kit *k, const args *o, fd_process *p)
 }
 
 /* times_set -- the times of a sampler, t[steps+1]; of a chain whole levels, which alone are trained. */
-static inline void times_set(const kit *k, const args *o, double *t)
+static inline void times_set(const kit *k, const args *o, double *t, fd_status *st)
 {
     fd_process p;
     int n = o->steps, whole = 0;
     if (!times_fit(k, o, &p))
         die(2, "--times: %s needs a last time above 0: %s %s:tmin=...", t_times.rows[o->times.row].name,
             k->net ? "train with --process" : "--process", k->process.t->rows[k->process.row].name);
-    fd_times(&p, o->times.row, o->times.v[0], n, t);
+    fd_times(&p, o->times.row, o->times.v[0], n, t, st);
+    if (st->code) return;
     if (k->process.row == PROCESS_DDPM) whole = n <= p.tmax - p.tmin;
     for (int i = n - 1; i > 0 && whole; i--) t[i] = fmax(floor(t[i] + 0.5), t[i + 1] + 1);
     for (int i = 1; i < n && whole; i++) t[i] = fmin(t[i], t[i - 1] - 1);
@@ -1841,7 +1846,7 @@ static inline void sample(const kit *k, const args *flags, int n, fd_real *x, in
     if ((o->scheme.row == FD_ANCESTRAL_OPTIMAL && k->net)
         || (o->scheme.row == FD_ANNEALED && !o->corrector.row))
         die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
-    times_set(k, o, t);
+    times_set(k, o, t, a.st);
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;

@@ -308,7 +308,7 @@ typedef struct {
 } place;
 
 /* is_sampled -- may the law be known by samples only? */
-static int is_sampled(const kit *k, const args *o) { return k->net || o->corrector.row == FD_CORRECT_SNR; }
+static int is_sampled(const kit *k, const args *o) { return k->net || o->corrector.row >= FD_CORRECT_SNR; }
 
 /* exact_on -- the exact model of Gaussian data, learned on `first` (NULL: here). */
 static const kit *exact_on(fd_arena *a, const args *o, const kit *first, shape g)
@@ -363,7 +363,7 @@ static void measure(place *q, const args *o, const kit *base, fd_arena *a)
     fd_real *x = fd_raw(&m, fd_real, b * size), *r = fd_raw(&m, fd_real, modes);
     fd_real *mean = fd_new(&m, fd_real, size);
     need(a->st);
-    times_set(k, o, t);
+    times_set(k, o, t, a->st);
     if (k->mean) fd_to_modes(s, 1, k->mean, mean, m);
     for (ptrdiff_t j = 0; j < modes; j++) {            /* second moments, a mean over channels */
         fd_coef f = fd_law(&k->p, t[o->steps], j);
@@ -678,7 +678,7 @@ static int do_orders(args *o)
             how.rtol = how.atol = pow(10, -1 - 0.75 * i);
             args at = *o;
             at.steps = how.steps;
-            times_set(k, &at, t);
+            times_set(k, &at, t, &st);
             law_at(k, t[0], var, a);
             fd_exact_law(&how, NULL, var, a);
             evals[c][i] = n;
@@ -799,7 +799,7 @@ static int do_loglik(args *o)
     double *out = fd_raw(&a, double, n * COUNT(cols)), *p = fd_raw(&a, double, 2 * o->batch), begin = now();
     fd_real *mean = fd_new(&a, fd_real, size);
     need(&st);
-    times_set(&k, o, t);
+    times_set(&k, o, t, &st);
     law_at(&k, k.p.tmin, var, a);
     fd_cov *end = fd_cov_table(&a, s, var);
     if (k.mean) fd_to_modes(s, 1, k.mean, mean, a);
