@@ -1115,9 +1115,14 @@ static void probe(const fd_sampler *how, double t, double s, double *A, double *
     *n = (double)x[2] - x[0];
 }
 
+/* M is a value of the function, V the variance of its one coefficient. */
 static moments law_of(const fd_sampler *how, moments w, fd_arena a)
 {
-    fd_exact_law(how, &w.M, &w.V, a);
+    fd_real one = 1;
+    fd_to_modes(&how->p->noise->s, 1, &one, &one, a);
+    double M = w.M * (double)one;
+    fd_exact_law(how, &M, &w.V, a);
+    w.M = M / (double)one;
     return w;
 }
 
