@@ -409,15 +409,17 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  * [Thesis] has the root factors of the chain exchanged (eq. 3.29), +b X/2 in place of -b X/2 for VP (3.30), +b^k X in
  * place of -b^k X for the reverse of FDP's (3.58), no dt beside A X (4.10), and lets the driftless X_T tend to a
  * Gaussian (after 4.27): X_T/sqrt T does.
- * fd_ddpm_betas is defined at whole t; between them log gamma is linear, and m' and v' jump at whole t: there
- * fd_law gives those of the interval below, which a reverse step enters. Schemes of several stages lay these
- * out in log gamma, where a chain has no kinks, so that they have their order on any steps: an inner stage is
- * halfway in log gamma, in general not at a whole t. (A blurred chain whose width moves has kinks in either
- * clock, and the order on steps that no whole t cuts.) Any other process is a law of one's own in the struct:
- * m, v > 0 after 0, v/m^2 not falling where an SDE is wanted.
+ * fd_ddpm_betas is defined at whole t. Between them log gamma is linear, so that m' and v' jump at
+ * whole t: there fd_law gives those of the interval below, which a reverse step enters. Schemes of
+ * several stages lay these out in log gamma, where a chain has no kinks, and so have their order on any
+ * steps: an inner stage is halfway in log gamma, in general not at a whole t. (A blurred chain whose
+ * width changes has kinks in either clock, and the order on steps that no whole t cuts.) Any other
+ * process is a law of one's own in the struct: m, v > 0 after 0, v/m^2 not falling where an SDE is
+ * wanted.
  *
- * A constructor that has no arena says in `why` what was wrong with its arguments (out of range, NaN, infinite);
- * law is then NULL, fd_law gives zeros, and the first function with a status fails with FD_EARG and that text. */
+ * A constructor that has no arena says in `why` what was wrong with its arguments (out of range, NaN,
+ * infinite). law is then NULL, fd_law gives zeros, and the first function with a status fails with
+ * FD_EARG and that text. */
 
 typedef struct { double m, v, dm, dv; } fd_coef;      /* mean factor, variance / lam, and d/dt of both */
 /* a function of time given by the user: returns its value, writes its derivative */
@@ -449,12 +451,13 @@ fd_process fd_flow(const fd_cov *noise, double smin);
  *   FD_BETA_QUADRATIC  its square root linear                                           [LDM]
  *   FD_BETA_SIGMOID    beta1 + (betaT - beta1)/(1 + exp(6 - 12 u))
  *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas cut at .999; beta1
- *                      and betaT are not looked at                                      [iDDPM eq. 17]
+ *                      and betaT are not looked at                          [iDDPM eq. 17]
  * beta [T]. FD_EARG where there is no such rule, T < 1, or beta1 or betaT is not between 0 and 1. */
 enum { FD_BETA_LINEAR, FD_BETA_QUADRATIC, FD_BETA_SIGMOID, FD_BETA_COSINE };
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta);
 fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma);
-void       fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta, fd_status *st);
+void       fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta,
+                            fd_status *st);
 /* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus noise, not
  * at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
 fd_process fd_flow_vp(const fd_cov *noise, double s);
@@ -494,21 +497,23 @@ typedef struct {
     double ode, sde;                   /* the distance left at tmin after the exact flow, the exact SDE */
 } fd_gap;
 fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch);
-/* fd_process_on -- the same process on another grid of the same domain, with fd_cov_on of its noise. What it
- * keeps for each mode goes along: the b of fd_fdp by physical mode (the released ones are known of every mode;
- * FD_EARG where given ones do not say that of a mode with noise), the process that fd_blur blurs by a copy.
- * FD_EARG for a law of one's own with modal = 2, and where fd_cov_on has none. */
+/* fd_process_on -- the same process on another grid of the same domain, with fd_cov_on of its noise.
+ * What it keeps for each mode goes along: the b of fd_fdp by physical mode (the released ones are known
+ * of every mode; FD_EARG where given ones do not say that of a mode with noise), and a copy of the
+ * process that fd_blur blurs. FD_EARG for a law of one's own with modal = 2. Other errors are those of
+ * fd_cov_on. */
 fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s);
-/* fd_law -- the coefficients of mode k at time t (k is looked at only where p->modal: zeros where there is no
- * such mode). */
+/* fd_law -- the coefficients of mode k at time t. k is looked at only where p->modal: zeros where there
+ * is no such mode. */
 fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
 /* fd_times -- t[0] = tmax > .. > t[steps] = tmin by a rule; prm: rho (0: 7) for FD_RHO.
  *   FD_UNIFORM    equal steps of t           FD_GEOMETRIC  equal ratios of t
  *   FD_RHO        equal steps of sigma^(1/rho), sigma = sqrt(v)/m          [EDM eq. 5]
  *   FD_LOGSNR     equal steps of log(m^2/v)
  * The last two invert sigma(t) by bisection; where m(tmax) = 0 they start at the first t with
- * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall: tmin = 0 for
- * FD_GEOMETRIC, v(tmin) = 0 for FD_LOGSNR (FD_RHO ends there), m(tmin) = 0; no steps; no such rule. */
+ * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall: tmin = 0
+ * for FD_GEOMETRIC, v(tmin) = 0 for FD_LOGSNR (FD_RHO may end there), m(tmin) = 0; and where there are
+ * no steps or no such rule. */
 enum { FD_UNIFORM, FD_GEOMETRIC, FD_RHO, FD_LOGSNR };
 void       fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st);
 
@@ -599,12 +604,13 @@ enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
 /* fd_draw_times -- b times in [tmin, tmax], time i from element first + i of r:
  *   FD_T_UNIFORM; FD_T_LOG log-uniform; FD_T_STRATIFIED tmin + (tmax-tmin) ((i + U)/b mod 1), low
- *   discrepancy, one U per call; FD_T_LOGNORMAL: log sigma ~ N(prm0, prm1^2), clipped; prm NULL: -1.2, 1.2 [EDM]
+ *   discrepancy, one U per call; FD_T_LOGNORMAL: log sigma ~ N(prm0, prm1^2), clipped to the range;
+ *   prm NULL: -1.2, 1.2     [EDM]
  *   FD_T_LEVELS: chains and ladders only: the levels 1..T without replacement (b > T: T at a time), one
  *   permutation per call     [DDO]
- * On chains and ladders t is a level, from the lowest, l (chain: above tmin; ladder: tmin), to T: uniform; under
- * FD_T_LOG with the odds log(1 + 1/t), the whole part of a log-uniform number in [l, T + 1).
- * FD_EARG where there is no such law (tmin = 0 for FD_T_LOG, NaN in prm). */
+ * On chains and ladders t is a level from the lowest, l, to T. l is the first whole number above tmin on
+ * a chain, from tmin on for a ladder. FD_T_LOG has the odds log(1 + 1/t): the whole part of a number that
+ * is log-uniform on [l, T + 1). FD_EARG where there is no such law: tmin = 0 for FD_T_LOG, NaN in prm. */
 enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL, FD_T_LEVELS };
 void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                      double *t, fd_status *st);
@@ -696,10 +702,11 @@ typedef struct {
     int corrector, inner;    /* FD_CORRECT_*; steps of it at each level, 0: 1 */
     double cprm;             /* its parameter */
     int band;                /* FD_CORRECT_SNR: waves on each axis that its norms look at; 0: 3 */
-    int before;              /* 1: correct at t, before the predictor, as the codes do; 0: at s, after it, as
-                                [SDE] says */
-    int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the codes do:
-                                results then depend on the other functions of the batch. 0: of each function */
+    int before;              /* 1: correct at t, before the predictor, as the codes do; 0: at s,
+                                after it, as [SDE] says */
+    int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the
+                                codes do: results then depend on the other functions of the batch.
+                                0: of each function */
     double churn;            /* after the predictor: noise on to s + churn h, and the predictor back [FDP] */
     int quiet;               /* 1: the last noise of all is left out */
     double tdenoise;         /* the time that the last D is told; 0: t_end */
@@ -722,15 +729,17 @@ enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
  *                      takes -e for s: without 1/sqrt v the variance of a mode is up to 12 times too large
  *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
  *                      variances: the chain freezes early even with the exact score
- *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + |C|)/(|e|^2 + |C|), with e = -sqrt(v) s the predicted noise.
- *                      Norms are over the modes of at most `band` waves on each axis (half waves where it is not
- *                      periodic) that carry noise, |C| is their trace, and |xi|^2 = |C| where xi is NULL. So alpha
- *                      is the same on every grid that holds the band (FD_ESHAPE on others; dense bases have one
- *                      grid, and all their modes count), and below 8 cprm^2 v: stable on every mode for
- *                      cprm < .7. Differs from [SDE; FDP], whose norms have no limit that is: the next one
- *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, norms over all modes of the grid [SDE; FDP] as released;
- *                      |xi|^2 = Tr C where xi is NULL. Not one law on every grid: a finer one has more noise in
- *                      its norms. The code of [SDE] has another factor 1 - beta_k for VP */
+ *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + T)/(|e|^2 + T), with e = -sqrt(v) s the predicted
+ *                      noise and |.|^2 the sum over the modes that carry noise and have at most `band`
+ *                      waves on each axis (half waves where it is not periodic). T is the trace of C on
+ *                      them, and what |xi|^2 is where xi is NULL: the modes beyond count as noise alone,
+ *                      and as much of it. alpha is the same on every grid that holds the band
+ *                      (FD_ESHAPE on others; of a dense basis all modes count). Where noise prevails it
+ *                      is that of the next rule. Differs from [SDE; FDP]: see there
+ *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, L2 norms over all modes of the grid, as released
+ *                      [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. Not one law on every grid: a finer
+ *                      one has more noise in its norms. The code of [SDE] has another factor
+ *                      1 - beta_k for VP */
 enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR, FD_CORRECT_SNR_GRID };
 
 /* fd_begin -- a run that starts as how->start says, at t[0]; function i from stream (r, first + i). */
@@ -762,9 +771,10 @@ void    fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena 
 void    fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 /* fd_fdp_sampler -- FDP's sampler: the SNR corrector at t, Euler, churn, Euler; n - 1 steps of
  * (tmax - tmin)/n to t[0..n-1], and D of the state without its last noise, told tmin though the state is one
- * step above it. As released, but for the norms of the corrector, FD_CORRECT_SNR: the code has those of
- * FD_CORRECT_SNR_GRID, averaged over the batch (`pooled`). Its training configurations say churn and ode where
- * nothing reads them: they are 1 and 0. FD_EARG for n < 2 or a negative number. */
+ * step above it. As released, but for the norms of the corrector, which are those of FD_CORRECT_SNR:
+ * the code has those of FD_CORRECT_SNR_GRID, averaged over the batch (`pooled`). Its training
+ * configurations say churn and ode where nothing reads them: they are 1 and 0. FD_EARG for n < 2 or a
+ * negative number. */
 fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr, int ode,
                           double *t, fd_status *st);
 
@@ -772,9 +782,10 @@ fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double chu
  * how->start at t[0]: log p_T(x_T) + int div drift dt, backwards through how->t by how->scheme, FD_PF_HEUN,
  * FD_PF_MIDPOINT, FD_PF_RK4, or FD_PF_ADAPTIVE, which holds the density to rtol and atol, too. probes = 0: the
  * exact divergence, from model.var. Else the mean over Hutchinson probes of z^T J z, from model.vjp, z = +-1
- * at the points, one z along a path: function i uses stream (r, first + i); grids only. FD_EARG where times do
- * not fall or v = 0 at t[steps], as for fd_elbo. In nats, for the coefficients of modes that carry noise; the difference to fd_gauss_logp(noise) is the log density relative to
- * N(0, C), which has a limit. */
+ * at the points, one z along a path: function i uses stream (r, first + i); grids only. In nats, for the
+ * coefficients of modes that carry noise; the difference to fd_gauss_logp(noise) is the log density
+ * relative to N(0, C), which has a limit. FD_EARG where times do not fall or v = 0 at t[steps], as for
+ * fd_elbo. */
 void    fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, const fd_real *x,
                   double *logp, fd_arena scratch);
 /* fd_elbo -- a bound on -log p(x0), exact for the exact D and start:

@@ -94,8 +94,8 @@ static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
     return (fd_coef){ 1 - t, s * s, -1, 2 * s * (1 - p->prm[0]) };
 }
 
-/* log gamma(t), linear between whole t, and its slope: at a whole t that of the interval below, the one a
- * reverse step enters */
+/* log gamma(t), linear between whole t, and its slope: at a whole t that of the interval below, the
+ * one a reverse step enters */
 static double proc_log_gamma(const fd_process *p, double t, double *slope)
 {
     int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
@@ -168,9 +168,10 @@ static int proc_whole(const fd_process *p)
     return p->law == proc_law_ddpm || p->law == proc_law_ladder;
 }
 
-/* --- The clock of a step. A chain has kinks at whole t, and none where log gamma is the time. So the stages of a
- * step over [lo, hi] are laid out in a clock u, the t for which log gamma is linear over the whole step: for a
- * chain and a blurred one; elsewhere, and where no whole t cuts the step, u is t. --- */
+/* --- The clock of a step. A chain has kinks at whole t, and none where log gamma is the time. So
+ * the stages of a step over [lo, hi] are laid out in a clock u, the t for which log gamma is linear
+ * over the whole step: for a chain and a blurred one; elsewhere, and where no whole t cuts the
+ * step, u is t. --- */
 
 static const fd_process *proc_chain_of(const fd_process *p)
 {
@@ -186,7 +187,7 @@ static double proc_clock(const fd_process *p, double t0, double t1, double u)
     l0 = proc_log_gamma(c, t0, &slope);
     l = l0 + (u - t0) / (t1 - t0) * (proc_log_gamma(c, t1, &slope) - l0);
     int lo = (int)floor(fmax(fmin(t0, t1), 0)), hi = (int)ceil(fmin(fmax(t0, t1), c->prm[0]));
-    while (hi - lo > 1) {                                             /* table[lo] >= l >= table[hi] */
+    while (hi - lo > 1) {                             /* table[lo] >= l >= table[hi] */
         int mid = (lo + hi) / 2;
         if (c->table[mid] >= l) lo = mid;
         else hi = mid;
@@ -195,7 +196,8 @@ static double proc_clock(const fd_process *p, double t0, double t1, double u)
     return d < 0 ? fmin(fmax(lo + (l - c->table[lo]) / d, fmin(t0, t1)), fmax(t0, t1)) : u;
 }
 
-/* The law at a stage of a step over [lo, hi], derivatives by u; of two at a kink the one from within. */
+/* The law at a stage of a step over [lo, hi], derivatives by u; of two at a kink the one from
+ * within. */
 static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, double hi)
 {
     const fd_process *c = proc_chain_of(p);
@@ -210,8 +212,8 @@ static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, 
     return f;
 }
 
-/* A constructor without a status says why there is no process in the empty one it returns; the first
- * function with a status records it. */
+/* A constructor without a status says why there is no process in the empty one it returns; the
+ * first function with a status records it. */
 static fd_process proc_none(const char *why)
 {
     return (fd_process){ .why = why };
@@ -305,7 +307,8 @@ fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T)
 fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta, const void *self,
                    double tmax)
 {
-    if (!proc_some(c) || !proc_some(kappa)) return proc_none("fd_heat: c and kappa must be 0 or above");
+    if (!proc_some(c) || !proc_some(kappa))
+        return proc_none("fd_heat: c and kappa must be 0 or above");
     if (!proc_positive(tmax)) return proc_none("fd_heat: tmax must be above 0");
     return (fd_process){ .noise = noise, .tmin = 1e-3 * tmax, .tmax = tmax, .prm = { c, kappa },
                          .modal = 1, .law = proc_law_heat, .curve = { theta }, .self = self };
@@ -323,7 +326,7 @@ fd_process fd_blur(const fd_process *base, double w0, double w1)
 {
     if (!base || !base->law)
         return proc_none(base && base->why ? base->why : "fd_blur: the process to blur is empty");
-    if (base->modal) return proc_none("fd_blur: the process to blur must have one law for all modes");
+    if (base->modal) return proc_none("fd_blur: a process with a law for each mode is not blurred");
     if (!(w0 >= 0 && w1 >= w0 && w1 < INFINITY)) return proc_none("fd_blur: needs 0 <= w0 <= w1");
     return (fd_process){ .noise = base->noise, .tmin = base->tmin, .tmax = base->tmax,
                          .prm = { w0, w1, base->tmax }, .modal = 1, .law = proc_law_blur,
@@ -401,7 +404,10 @@ static int space_same(const fd_space *x, const fd_space *y)
 /* waves of mode j of an axis: whole ones on a periodic axis, else half ones; see fd_space */
 static double proc_wave(int bc, int j)
 {
-    return bc == FD_PERIODIC ? (j + 1) / 2 : bc == FD_NEUMANN ? j : bc == FD_DIRICHLET ? j + 1 : j + .5;
+    return bc == FD_PERIODIC  ? (j + 1) / 2
+         : bc == FD_NEUMANN   ? j
+         : bc == FD_DIRICHLET ? j + 1
+                              : j + .5;
 }
 
 /* mu of mode k from its index j on each axis */
@@ -461,7 +467,8 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
                          .law = proc_law_fdp };
 }
 
-/* b_k on the modes of `to`: NULL stays NULL where b is the released one, which is known of every mode */
+/* b_k on the modes of `to`: NULL stays NULL where b is the released one, which is known of every
+ * mode */
 static int proc_carry(fd_arena *a, const fd_process *p, const fd_cov *to, double **b)
 {
     const fd_space *s = &p->noise->s, *q = &to->s;
@@ -471,12 +478,13 @@ static int proc_carry(fd_arena *a, const fd_process *p, const fd_cov *to, double
         ptrdiff_t from = 0;
         for (int i = 0; i < q->nd; i++) {
             known &= j[i] < s->n[i];
-            from = from * s->n[i] + j[i];                             /* k = (j_0 n_1 + j_1) n_2 + .. */
+            from = from * s->n[i] + j[i];             /* k = (j_0 n_1 + j_1) n_2 + .. */
         }
         known = known && !fd_mode(s, from, l);
         if (known) r[k] = p->table[from];
         else if (to->lam[k] > 0)
-            return FD_FAIL(a->st, FD_EARG, "fd_process_on", "b of fd_fdp is not known of a mode with noise", k);
+            return FD_FAIL(a->st, FD_EARG, "fd_process_on",
+                           "b of fd_fdp is not known of a mode with noise", k);
     }
     *b = r;
     return a->st->code;
@@ -1517,7 +1525,8 @@ static double weight_d2(fd_coef c, int kind)
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
 {
     static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind of a rule */
-    if (!proc_made("fd_time_weight", p, st) || !conv_known(st, "fd_time_weight", predicts)) return 0;
+    if (!proc_made("fd_time_weight", p, st) || !conv_known(st, "fd_time_weight", predicts))
+        return 0;
     if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
         FD_FAIL(st, FD_EARG, "fd_time_weight", "no such rule, or a weight per mode: see fd_loss_weigh",
                 rule);
@@ -1557,8 +1566,8 @@ static void time_levels(fd_rng r, int T, int b, double *t)
     }
 }
 
-/* Levels of a chain from `lo` on: t = k stands for the step from k to k - 1. Log-uniform: the whole part
- * of a number that is log-uniform on [lo, T + 1). */
+/* Levels of a chain from `lo` on: t = k stands for the step from k to k - 1. Log-uniform: the whole
+ * part of a number that is log-uniform on [lo, T + 1). */
 static double time_level(int log_law, double lo, double T, double u)
 {
     double t = log_law ? floor(lo * pow((T + 1) / lo, u)) : ceil(lo - 1 + (T + 1 - lo) * u);
@@ -1991,7 +2000,8 @@ static void step_predict(const fd_sampler *how, int b, const fd_real *x, const d
     fd_predict(&how->model, FD_X0, how->p, b, x, t, d, scratch);
 }
 
-/* what the change of density along a flow needs: sum += weight div F at every stage of a step over [lo, hi] */
+/* what the change of density along a flow needs: sum += weight div F at every stage of a step over
+ * [lo, hi] */
 typedef struct {
     int probes;
     double lo, hi;
@@ -2079,7 +2089,8 @@ static void dp_sum(int b, ptrdiff_t n, int stages, const double *a, const double
 }
 
 /* k = dx/dtau at u [b], times of the clock, and with tr g = div of it */
-static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd_real *x, const double *u,
+static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd_real *x,
+                     const double *u,
                      fd_real *d, fd_real *k, const step_trace *tr, double *g, fd_arena scratch)
 {
     double *t = fd_raw(&scratch, double, b);
@@ -2190,10 +2201,12 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
                      fd_scheme_name(how->scheme));
     else if (how->corrector < FD_CORRECT_NONE || how->corrector > FD_CORRECT_SNR_GRID
              || (how->corrector && !proc_some(how->cprm)))
-        FD_FAIL(st, FD_EARG, where, "no such corrector, or its parameter is negative", how->corrector);
+        FD_FAIL(st, FD_EARG, where, "no such corrector, or its parameter is negative",
+                how->corrector);
     else if (how->start < FD_START_NOISE || how->start > FD_START_MATCHED)
         FD_FAIL(st, FD_EARG, where, "no such start", how->start);
-    else if (!(how->rtol >= 0 && how->atol >= 0 && how->tdenoise >= 0 && how->inner >= 0 && how->band >= 0))
+    else if (!(how->rtol >= 0 && how->atol >= 0 && how->tdenoise >= 0 && how->inner >= 0
+               && how->band >= 0))
         FD_FAIL(st, FD_EARG, where, "rtol, atol, tdenoise, inner and band must be 0 or above");
     else if (how->scheme == FD_ANNEALED && !how->corrector)
         FD_FAIL(st, FD_EARG, where, "annealed needs a corrector");
@@ -2205,7 +2218,8 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
 /* Do the times fall? */
 static int step_times(const fd_sampler *how, const char *where, fd_status *st)
 {
-    if (!st->code && (how->steps < 1 || !how->t)) FD_FAIL(st, FD_EARG, where, "needs steps and times", how->steps);
+    if (!st->code && (how->steps < 1 || !how->t))
+        FD_FAIL(st, FD_EARG, where, "needs steps and times", how->steps);
     for (int i = 0; i < how->steps && !st->code; i++)
         if (!(how->t[i] > how->t[i + 1] && how->t[i] < INFINITY))
             FD_FAIL(st, FD_EARG, where, "times must fall; step", i);
@@ -2284,8 +2298,9 @@ static const char *step_correct(const void *ctx, const fd_process *p, double t, 
     return NULL;
 }
 
-/* Norms that the grid does not change: over the band, and beside it what the modes beyond would add if they
- * held noise alone and as much of it. in[k]: is mode k one of the band's? Returns |C| of the band. */
+/* Norms that the grid does not change: over the band, and beside it what the modes beyond would add
+ * if they held noise alone and as much of it. in[k]: is mode k one of the band's? Returns |C| of
+ * the band. */
 static double snr_band(const fd_sampler *how, char *in, fd_status *st)
 {
     const fd_cov *c = how->p->noise;
@@ -2293,10 +2308,10 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
     int band = how->band ? how->band : 3, j[3];
     double trace = 0;
     for (int i = 0; i < s->nd && !s->basis; i++) {
-        int need = s->bc[i] == FD_PERIODIC ? 2 * band + 1 : s->bc[i] == FD_NEUMANN ? band + 1 : band;
+        int need = s->bc[i] == FD_PERIODIC ? 2 * band + 1 : band + (s->bc[i] == FD_NEUMANN);
         if (s->n[i] < need)
-            FD_FAIL(st, FD_ESHAPE, "fd_correct", "the corrector's band has more waves than an axis has;"
-                    " axis, points, waves", i, s->n[i], band);
+            FD_FAIL(st, FD_ESHAPE, "fd_correct",
+                    "the band has more waves than an axis; axis, points, waves", i, s->n[i], band);
     }
     for (ptrdiff_t k = 0; k < s->modes; k++) {
         in[k] = c->lam[k] > 0 && (s->basis || !fd_mode(s, k, j));
@@ -2304,7 +2319,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
             in[k] = proc_wave(s->bc[i], j[i]) <= band;
         if (in[k]) trace += s->ch * c->lam[k];
     }
-    if (!(trace > 0)) FD_FAIL(st, FD_EARG, "fd_correct", "no noise in the corrector's band; waves", band);
+    if (!(trace > 0)) FD_FAIL(st, FD_EARG, "fd_correct", "no noise in the band; waves", band);
     return trace;
 }
 
@@ -2747,7 +2762,8 @@ static const double gauss3w[3] = { 5. / 18, 8. / 18, 5. / 18 };
 
 /* sum[i] += weight * sum_k w_k (D - x0)_k^2, w = q m^2/(2 v^2 lam); the end: -log N(x0; D, var) */
 static void elbo_add(const fd_sampler *how, int what, double weight, const double step[2], int b,
-                     const fd_real *x, const double *tb, const double *mu, const fd_real *u0, double *sum, fd_arena scratch)
+                     const fd_real *x, const double *tb, const double *mu, const fd_real *u0,
+                     double *sum, fd_arena scratch)
 {
     const fd_process *p = how->p;
     const fd_space *s = &p->noise->s;

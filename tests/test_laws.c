@@ -1,5 +1,6 @@
-/* test_laws.c -- laws of processes and what follows from them: losses, correctors and longer steps, densities,
- * interpolants, against closed forms and numbers that were computed apart from this code. */
+/* test_laws.c -- laws of processes and what follows from them: losses, correctors and longer steps,
+ * densities, interpolants, against closed forms and numbers that were computed apart from this
+ * code. */
 #include "test.h"
 
 #define PI 3.14159265358979323846
@@ -638,14 +639,17 @@ static void check_process_on(void)
     fd_status st;
     fd_arena all = test_arena(8 << 20, &st);
     static const struct { int nd, bc[2], from[2], to[2]; } row[] = {
-        { 1, { FD_PERIODIC, 0 }, { 7, 0 }, { 16, 0 } }, { 1, { FD_PERIODIC, 0 }, { 16, 0 }, { 7, 0 } },
-        { 1, { FD_DIRICHLET, 0 }, { 5, 0 }, { 9, 0 } }, { 2, { FD_NEUMANN, FD_PERIODIC }, { 4, 6 }, { 5, 9 } },
+        { 1, { FD_PERIODIC, 0 }, { 7, 0 }, { 16, 0 } },
+        { 1, { FD_PERIODIC, 0 }, { 16, 0 }, { 7, 0 } },
+        { 1, { FD_DIRICHLET, 0 }, { 5, 0 }, { 9, 0 } },
+        { 2, { FD_NEUMANN, FD_PERIODIC }, { 4, 6 }, { 5, 9 } },
         { 2, { FD_MIXED, FD_PERIODIC }, { 6, 8 }, { 6, 4 } } };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         fd_arena a = all;
         fd_space s = fd_grid(&a, row[i].nd, row[i].from, NULL, row[i].bc, 1);
         fd_space g = fd_grid(&a, row[i].nd, row[i].to, NULL, row[i].bc, 1);
-        fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *there = fd_cov_matern(&a, &g, 1, .3, 1.5);
+        fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5);
+        fd_cov *there = fd_cov_matern(&a, &g, 1, .3, 1.5);
         fd_process p[NEW], want[NEW];
         new_processes(&a, there, want);
         fd_process base = blurred_base;
@@ -662,7 +666,8 @@ static void check_process_on(void)
                "%s on another grid", new_name[j]);
             for (ptrdiff_t k = 0; k < g.modes && q.law; k++) {
                 fd_coef x = fd_law(&q, .41 * q.tmax, k), y = fd_law(&want[j], .41 * q.tmax, k);
-                worst = maxf(worst, fabs(x.m - y.m) + fabs(x.v - y.v) + fabs(x.dm - y.dm) + fabs(x.dv - y.dv));
+                worst = maxf(worst, fabs(x.m - y.m) + fabs(x.v - y.v) + fabs(x.dm - y.dm)
+                             + fabs(x.dv - y.dv));
                 worst = maxf(worst, fabs(q.noise->lam[k] - there->lam[k]));
             }
             NEAR(worst, 0, 1e-13, "row %d, %s: the law on another grid", (int)i, new_name[j]);
@@ -677,7 +682,8 @@ static void check_process_on(void)
         for (ptrdiff_t k = 0; k < s.modes && back.law; k++) {
             if (!(back.noise->lam[k] > 0)) continue;
             fd_coef x = fd_law(&q, .41, k), y = fd_law(&back, .41, k);
-            OK(x.m == y.m && x.v == y.v && x.dv == y.dv, "row %d, mode %d: there and back", (int)i, (int)k);
+            OK(x.m == y.m && x.v == y.v && x.dv == y.dv, "row %d, mode %d: there and back", (int)i,
+               (int)k);
             seen++;
         }
         for (ptrdiff_t k = 0; k < g.modes && r.law; k++) {
@@ -686,7 +692,8 @@ static void check_process_on(void)
             for (ptrdiff_t l = 0; l < s.modes; l++) {
                 if (fd_mode(&s, l, y) || x[0] != y[0] || (row[i].nd > 1 && x[1] != y[1])) continue;
                 if (r.noise->lam[k] > 0)
-                    OK(fd_law(&r, .3, k).m == fd_law(&q, .3, l).m, "row %d: b of mode %d", (int)i, (int)k);
+                    OK(fd_law(&r, .3, k).m == fd_law(&q, .3, l).m, "row %d: b of mode %d", (int)i,
+                       (int)k);
             }
         }
         OK(!st.code && seen > 2, "status, %d modes", seen);
@@ -694,7 +701,8 @@ static void check_process_on(void)
         r = fd_process_on(&a, &q, &g);
         int more = 0;
         for (int l = 0; l < row[i].nd; l++) more |= row[i].to[l] > row[i].from[l];
-        OK(more ? st.code == FD_EARG && !r.law : !st.code && r.law, "row %d: modes that b does not say", (int)i);
+        OK(more ? st.code == FD_EARG && !r.law : !st.code && r.law,
+           "row %d: modes that b does not say", (int)i);
         st.code = 0;
         fd_process own = p[0];
         own.modal = 2;
@@ -1048,6 +1056,11 @@ static void check_time_law(void)
         F[0] += F[k];
     }
     for (int k = 1; k <= 10; k++) NEAR(seen[k], F[k] / F[0], .02, "chain: t = %d", k);
+    OK(law->n == 10 && law->whole && law->t[0] == 0 && law->t[10] == 10,
+       "a cell for each level, 1 to T");
+    for (int k = 1; k <= 10; k++)
+        NEAR(law->cdf[k] - law->cdf[k - 1], F[k] / F[0], 1e-12, "chain: odds of t = %d", k);
+    for (int i = 0; i < 100; i++) NEAR(w[i] * 10 * F[(int)t[i]] / F[0], 1, 1e-11, "chain: weight");
     fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 2);
     fd_cov *n5 = fd_cov_matern(&a, &s, 1, .3, 1), *c5 = fd_cov_matern(&a, &s, 1, .2, 2);
     fd_process vp = fd_vp(n5, .1, 20);
@@ -1066,6 +1079,19 @@ static void check_time_law(void)
                 / sqrt(4 * a1 * a1 + 4 * a2);
     }
     NEAR(dens[0] / dens[1], 1, 1e-9, "E loss^2 over modes and channels");
+    double all = 0, part = 0;                               /* the whole table, two channels */
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < law->n; i++) {
+            double at = .5 * (law->t[i] + law->t[i + 1]), a1 = 0, a2 = 0;
+            fd_coef f = fd_law(&vp, at, 0);
+            for (int k = 0; k < 5; k++) {
+                double q = f.m * f.m / f.v * c5->lam[k] / (f.m * f.m * c5->lam[k] + f.v * n5->lam[k]);
+                a1 += q, a2 += q * q;
+            }
+            double mass = sqrt(4 * a1 * a1 + 4 * a2) * (law->t[i + 1] - law->t[i]);
+            if (pass == 0) all += mass;
+            else NEAR(law->cdf[i + 1], (part += mass) / all, 1e-11, "cell %d", i);
+        }
     OK(!st.code, "status");
     OK(!fd_time_law_new(&a, &p, c5, FD_NORM_H, 0, FD_X0) && st.code == FD_ESHAPE, "other modes");
     st.code = 0;
@@ -1451,25 +1477,31 @@ static void check_fdp_sampler(void)
     }
     for (int i = 0; i < 4; i++) {
         st.code = 0;
-        fd_sampler how = fd_fdp_sampler(&p, m, i == 0 ? 1 : 50, i == 1 ? -1 : 1, i == 2 ? -1 : i == 3 ? NAN : .1,
-                                        0, t, &st);
+        double churn = i == 1 ? -1 : 1, snr = i == 2 ? -1 : i == 3 ? NAN : .1;
+        fd_sampler how = fd_fdp_sampler(&p, m, i == 0 ? 1 : 50, churn, snr, 0, t, &st);
         OK(st.code == FD_EARG && !how.p, "bad argument %d", i);
     }
 }
 
-/* The norms of FD_CORRECT_SNR are those of a band: the same function on every grid, step for step, and so the
- * same law. Those of FD_CORRECT_SNR_GRID are not, which is why it is no default. */
+/* The norms of FD_CORRECT_SNR are those of a band: the same function on every grid, step for step,
+ * and so the same law. Those of FD_CORRECT_SNR_GRID are not, which is why it is no default. */
 static void check_bands(void)
 {
     fd_status st;
     fd_arena all = test_arena(64 << 20, &st);
     enum { GRIDS = 4, B = 60, STEPS = 6 };
-    static const struct { int nd, bc[2], n[GRIDS][2], corrector, band, fdp, pooled, before; } row[] = {
-        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 0, 0, 0, 0 },
-        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 33, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 0, 1, 0, 1 },
-        { 1, { FD_DIRICHLET, 0 }, { { 5, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 5, 0, 1, 0 },
-        { 2, { FD_MIXED, FD_NEUMANN }, { { 4, 5 }, { 8, 5 }, { 9, 12 }, { 20, 16 } }, FD_CORRECT_SNR, 4, 0, 0, 1 },
-        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR_GRID, 0, 0, 0, 0 } };
+    typedef struct { int nd, bc[2], n[GRIDS][2], corrector, band, fdp, pooled, before; } grids;
+    static const grids row[] = {
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 0,
+          0, 0, 0 },
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 33, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 0,
+          1, 0, 1 },
+        { 1, { FD_DIRICHLET, 0 }, { { 5, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 5,
+          0, 1, 0 },
+        { 2, { FD_MIXED, FD_NEUMANN }, { { 4, 5 }, { 8, 5 }, { 9, 12 }, { 20, 16 } },
+          FD_CORRECT_SNR, 4, 0, 0, 1 },
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } },
+          FD_CORRECT_SNR_GRID, 0, 0, 0, 0 } };
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         double var[GRIDS] = { 0 }, t[STEPS + 2];
         fd_real *first = NULL;
@@ -1477,11 +1509,13 @@ static void check_bands(void)
         fd_space s0;
         for (int g = 0; g < GRIDS; g++) {
             fd_space s = fd_grid(&a, row[i].nd, row[i].n[g], NULL, row[i].bc, 2);
-            fd_cov *noise = fd_cov_matern(&a, &s, 1, .2, .5), *data = fd_cov_matern(&a, &s, .5, .3, 1.5);
+            fd_cov *noise = fd_cov_matern(&a, &s, 1, .2, .5);
+            fd_cov *data = fd_cov_matern(&a, &s, .5, .3, 1.5);
             fd_process p = row[i].fdp ? fd_fdp(&a, noise, .1, 5, NULL) : fd_vp(noise, .1, 20);
             fd_model m = fd_oracle_gauss(&a, &p, NULL, data);
             fd_sampler how = { .p = &p, .model = m, .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL,
-                               .corrector = row[i].corrector, .cprm = .3, .inner = 2, .band = row[i].band };
+                               .corrector = row[i].corrector, .cprm = .3, .inner = 2,
+                               .band = row[i].band };
             p.tmin = .02;
             fd_times(&p, FD_UNIFORM, 0, STEPS, t, &st);
             if (row[i].fdp) how = fd_fdp_sampler(&p, m, STEPS + 1, .5, .2, 0, t, &st);
@@ -1490,14 +1524,16 @@ static void check_bands(void)
             fd_sample(&how, fd_seed(5), 0, B, x, a);
             fd_to_modes(&s, B, x, x, a);
             if (g == 0) first = x, s0 = s;
-            fd_real *w = fd_new(&a, fd_real, B * fd_size(&s0)), *u = fd_new(&a, fd_real, B * fd_size(&s0));
+            ptrdiff_t size = fd_size(&s0);
+            fd_real *w = fd_new(&a, fd_real, B * size), *u = fd_new(&a, fd_real, B * size);
             fd_modes_between(&s, &s0, B, x, w);
             fd_modes_between(&s0, &s0, B, first, u);
-            double far = test_rel(B * fd_size(&s0), w, u);
-            for (int j = 0; j < B; j++) var[g] += (double)w[j * fd_size(&s0) + 1] * w[j * fd_size(&s0) + 1] / B;
+            double far = test_rel(B * size, w, u);
+            for (int j = 0; j < B; j++) var[g] += (double)w[j * size + 1] * w[j * size + 1] / B;
             if (row[i].corrector == FD_CORRECT_SNR) {
                 NEAR(far, 0, TOL(1e-12, 1e-4), "row %d, grid %d: the same functions", (int)i, g);
-                NEAR(var[g] / var[0], 1, TOL(1e-12, 1e-4), "row %d, grid %d: variance of mode 1", (int)i, g);
+                NEAR(var[g] / var[0], 1, TOL(1e-12, 1e-4), "row %d, grid %d: variance of mode 1",
+                     (int)i, g);
             } else if (g) OK(far > .02, "the norms of the grid: other functions, %g", far);
         }
         OK(!st.code, "row %d: status %s", (int)i, st.code ? st.what : "");
@@ -1505,7 +1541,8 @@ static void check_bands(void)
     /* the formula, on modes of a grid; dense bases; what has no band */
     fd_arena a = all;
     enum { N = 9, CH = 2, S = 2 * N * CH };
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, (double[]){ 2.385 }, NULL, CH), one = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, (double[]){ 2.385 }, NULL, CH);
+    fd_space one = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
     fd_process p[2] = { fd_vp(noise, .1, 20), fd_fdp(&a, noise, .1, 5, NULL) };
     fd_real x[S], xi[S], y[S], D[S], u[S], z[S];
@@ -1515,7 +1552,8 @@ static void check_bands(void)
     for (int k = 0; k < 24; k++) {
         fd_process *q = &p[k & 1];
         int pooled = k >> 1 & 1, quiet = k >> 2 & 1, band = 1 + k / 8;
-        fd_sampler how = { .p = q, .model = fd_oracle_gauss(&a, q, NULL, data), .corrector = FD_CORRECT_SNR,
+        fd_sampler how = { .p = q, .model = fd_oracle_gauss(&a, q, NULL, data),
+                           .corrector = FD_CORRECT_SNR,
                            .cprm = .16, .band = band, .pooled = pooled };
         double e2[2] = { 0 }, z2[2] = { 0 }, trace = 0, rz = 0, re = 0, worst = 0;
         fd_predict(&how.model, FD_X0, q, 2, x, tb, D, a);
@@ -1541,35 +1579,42 @@ static void check_bands(void)
             int i = j / (N * CH);
             double r2 = pooled ? rz * rz / (re * re) : (z2[i] + trace) / (e2[i] + trace);
             double al = 4 * .16 * .16 * f.v * r2;
-            double want = u[j] - al / (2 * f.v) * (u[j] - f.m * D[j]) + (quiet ? 0 : sqrt(al) * z[j]);
+            double want = u[j] - al / (2 * f.v) * (u[j] - f.m * D[j])
+                + (quiet ? 0 : sqrt(al) * z[j]);
             worst = maxf(worst, fabs(want - y[j]));
         }
         NEAR(worst, 0, TOL(1e-12, 1e-4), "SNR of a band, case %d", k);
     }
     OK(!st.code, "status");
-    fd_process few = fd_vp(fd_cov_matern(&a, &one, 1, .3, 1.5), .1, 20), bare = fd_vp(fd_cov_power(&a, &one, 1, 0, 1), .1, 20);
+    fd_process few = fd_vp(fd_cov_matern(&a, &one, 1, .3, 1.5), .1, 20);
+    fd_process bare = fd_vp(fd_cov_power(&a, &one, 1, 0, 1), .1, 20);
     double lam[6] = { 0, 0, 0, 1, 1, 0 };
     fd_process high = fd_vp(fd_cov_table(&a, &one, lam), .1, 20);
     const struct { const fd_process *p; int band; const char *want; } bad[] = {
-        { &few, 0, "fd_correct: the corrector's band has more waves than an axis has; axis, points, waves: 0, 6, 3" },
-        { &few, 2, "" }, { &bare, 2, "" }, { &high, 1, "fd_correct: no noise in the corrector's band; waves: 1" } };
+        { &few, 0, "fd_correct: the band has more waves than an axis; axis, points, waves: 0, 6, 3" },
+        { &few, 2, "" }, { &bare, 2, "" },
+        { &high, 1, "fd_correct: no noise in the band; waves: 1" } };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[200];
         st.code = 0;
-        fd_sampler how = { .p = bad[i].p, .model = fd_oracle_gauss(&a, bad[i].p, NULL, bad[i].p->noise),
+        fd_sampler how = { .p = bad[i].p,
+                           .model = fd_oracle_gauss(&a, bad[i].p, NULL, bad[i].p->noise),
                            .corrector = FD_CORRECT_SNR, .cprm = .1, .band = bad[i].band };
         memcpy(y, x, sizeof y);
         fd_correct(&how, .3, 1, y, NULL, NULL, a);
         fd_explain(&st, text, sizeof text);
-        OK(!strcmp(text, bad[i].want) && !memcmp(x, y, sizeof x) == !!*bad[i].want, "explained as '%s'", text);
+        OK(!strcmp(text, bad[i].want) && !memcmp(x, y, sizeof x) == !!*bad[i].want,
+           "explained as '%s'", text);
     }
     st.code = 0;
     fd_real basis[8] = { 1, 1, 1, 1, 1, -1, 1, -1 }, weight[4] = { .25, .25, .25, .25 };
     fd_space dense = fd_dense(NULL, 4, 2, basis, weight, 1);
     fd_process dp = fd_vp(fd_cov_table(&a, &dense, (double[]){ 1, .5 }), .1, 20);
-    fd_sampler how = { .p = &dp, .model = fd_oracle_gauss(&a, &dp, NULL, dp.noise), .corrector = FD_CORRECT_SNR,
+    fd_sampler how = { .p = &dp, .model = fd_oracle_gauss(&a, &dp, NULL, dp.noise),
+                       .corrector = FD_CORRECT_SNR,
                        .cprm = .1, .band = 1 };
-    for (int i = 0; i < 4; i++) x[i] = (fd_real)(i % 2 ? .7 : 1.1);  /* u = .9, .2; e = sqrt v u, P = lam */
+    /* u = .9, .2; e = sqrt v u, P = lam */
+    for (int i = 0; i < 4; i++) x[i] = (fd_real)(i % 2 ? .7 : 1.1);
     fd_correct(&how, .3, 1, x, NULL, NULL, a);
     double v = fd_law(&dp, .3, 0).v, al = 4 * .01 * v * 3 / (v * (.81 + .04) + 1.5);
     NEAR(x[0], 1.1 * (1 - .5 * al), TOL(1e-13, 1e-6), "all modes of a dense basis");
@@ -2638,7 +2683,8 @@ static void check_density_refused(void)
     fd_arena a = test_arena(1 << 20, &st);
     fd_cov *noise = single(&a, .7);
     fd_process p = fd_vp(noise, .1, 20), chain = ddpm(&a, noise, 10, 1e-3, .3);
-    static const double ends[] = { 1, .5, 0 }, rises[] = { 1, .2, .5 }, none[] = { 1, .5, NAN }, last[] = { 3, 1, 0 };
+    static const double ends[] = { 1, .5, 0 }, rises[] = { 1, .2, .5 }, none[] = { 1, .5, NAN },
+        last[] = { 3, 1, 0 };
     const struct { const fd_process *p; const double *t; int steps, b; const char *want; } row[] = {
         { &p, ends, 2, 1, "v = 0 at the last time: there is no density to speak of" },
         { &chain, last, 2, 1, "v = 0 at the last time: there is no density to speak of" },
@@ -2655,9 +2701,10 @@ static void check_density_refused(void)
             how.model = fd_oracle_gauss(&a, row[i].p, NULL, noise);
             if (f < 2) fd_loglik(&how, 0, fd_seed(1), 0, row[i].b, &x, &out, a);
             else fd_elbo(&how, f - 2, fd_seed(1), 0, row[i].b, &x, &out, NULL, a);
-            OK(st.code == FD_EARG && out == -7 && !strncmp(st.what, row[i].want, strlen(row[i].want))
-               && !strcmp(st.where, f < 2 ? "fd_loglik" : "fd_elbo"), "row %d, function %d: %s: %s", (int)i, f,
-               st.code ? st.where : "", st.code ? st.what : "");
+            OK(st.code == FD_EARG && out == -7
+               && !strncmp(st.what, row[i].want, strlen(row[i].want))
+               && !strcmp(st.where, f < 2 ? "fd_loglik" : "fd_elbo"), "row %d, function %d: %s: %s",
+               (int)i, f, st.code ? st.where : "", st.code ? st.what : "");
         }
 }
 
@@ -2672,7 +2719,8 @@ static void check_adaptive_density(void)
     fd_process p = fd_vp(noise, .1, 20);
     fd_coef E = fd_law(&p, t[1], 0);
     int evals = 0;
-    fd_sampler how = { .p = &p, .t = t, .steps = 1, .scheme = FD_PF_ADAPTIVE, .start = FD_START_MATCHED,
+    fd_sampler how = { .p = &p, .t = t, .steps = 1, .scheme = FD_PF_ADAPTIVE,
+                       .start = FD_START_MATCHED,
                        .mean = &mean, .cov = c0, .rtol = tol, .atol = tol, .evals = &evals };
     how.model = fd_oracle_gauss(&a, &p, &mean, c0);
     for (int pooled = 0; pooled < 2; pooled++) {

@@ -202,7 +202,8 @@ static void check_times(void)
     fd_process fl = fd_flow(noise, 0);
     fd_times(&fl, FD_RHO, 0, 1, t, &st);
     OK(t[0] == 1 && t[1] == 0, "one step");
-    for (int rule = FD_RHO; rule >= FD_UNIFORM; rule -= FD_RHO) {     /* the two that may end at v = 0 */
+    /* the two that may end at v = 0 */
+    for (int rule = FD_RHO; rule >= FD_UNIFORM; rule -= FD_RHO) {
         double bad = 0;
         fd_times(&fl, rule, 0, 40, t, &st);
         for (int k = 0; k < 40; k++) bad += !(t[k] > t[k + 1]);
@@ -212,7 +213,8 @@ static void check_times(void)
     fd_process zero = fd_flow(noise, 0), ou = fd_ou(noise, 2), up = fd_ou(noise, 2), none = { 0 };
     fd_process ended = fd_flow(noise, 0);
     ou.tmin = 0, up.tmin = 2, ended.tmin = 1, ended.tmax = 1.5;
-    const struct { const fd_process *p; int rule; double prm; int steps; const char *want; } row[] = {
+    typedef struct { const fd_process *p; int rule; double prm; int steps; const char *want; } refused;
+    const refused row[] = {
         { &ou, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
         { &zero, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
         { &ou, FD_LOGSNR, 0, 5, "fd_times: equal steps of log(m^2/v) need v > 0 at tmin" },
@@ -230,12 +232,13 @@ static void check_times(void)
         st.code = 0, t[0] = t[row[i].steps] = -7;
         fd_times(row[i].p, row[i].rule, row[i].prm, row[i].steps, t, &st);
         fd_explain(&st, text, sizeof text);
-        OK(st.code == FD_EARG && !strcmp(text, row[i].want), "row %d: explained as '%s'", (int)i, text);
+        OK(st.code == FD_EARG && !strcmp(text, row[i].want), "row %d: explained as '%s'", (int)i,
+           text);
         OK(t[0] == -7 && t[row[i].steps] == -7, "row %d: t untouched", (int)i);
     }
 }
 
-/* A bad argument of a constructor: an empty process that every function takes, and that says why. */
+/* A bad argument of a constructor: an empty process that every function takes, and that says why */
 static void check_refused(void)
 {
     fd_status st;
@@ -273,7 +276,8 @@ static void check_refused(void)
         fd_sampler how = { .p = q, .model = m, .t = t, .steps = 3 };
         char text[200];
         int f = 0;
-        OK(q->why && !q->law && !q->noise && strlen(q->why) < 96, "process %d is empty, and says why", i);
+        OK(q->why && !q->law && !q->noise && strlen(q->why) < 96,
+           "process %d is empty, and says why", i);
         OK(fd_law(q, .5, 0).m == 0 && fd_law(q, .5, 3).v == 0, "no law");
         for (; f < 22; f++) {
             fd_arena mem = a;
@@ -335,8 +339,8 @@ static void check_refused(void)
         case 9: fd_beta_schedule(FD_BETA_LINEAR, 3, -.1, .2, out, &st); break;
         case 10: fd_beta_schedule(FD_BETA_SIGMOID, 3, .1, NAN, out, &st); break;
         case 11: fd_step_row(&heats, FD_DDIM, 0, .005, .001, 1, &st); break;
-        default: fd_interpolant_draw(&(fd_interpolant){ NULL, NULL, NULL, NULL, NULL, 0 }, fd_seed(1), 0, 1,
-                                     &z, &z, t, &z, NULL, a);
+        default: fd_interpolant_draw(&(fd_interpolant){ NULL, NULL, NULL, NULL, NULL, 0 },
+                                     fd_seed(1), 0, 1, &z, &z, t, &z, NULL, a);
         }
         OK(st.code == FD_EARG, "argument %d is refused: code %d", i, st.code);
     }
@@ -366,7 +370,8 @@ static void check_times_refused(void)
         st.code = 0;
         fd_draw_times(row[i].p, row[i].rule, row[i].prm, fd_seed(1), 0, 3, t, &st);
         fd_explain(&st, text, sizeof text);
-        OK(st.code == FD_EARG && !strcmp(text, row[i].want) && t[0] == -7, "explained as '%s'", text);
+        OK(st.code == FD_EARG && !strcmp(text, row[i].want) && t[0] == -7, "explained as '%s'",
+           text);
     }
 }
 
@@ -1473,8 +1478,9 @@ static void check_orders(void)
     OK(!st.code, "status");
 }
 
-/* Chains have kinks at whole t. The flow and the law are known at all t, and the error falls with the order of
- * the scheme: over several whole steps of a long chain, over one step and its parts on a short one. */
+/* Chains have kinks at whole t. The flow and the law are known at all t, and the error falls with
+ * the order of the scheme: over several whole steps of a long chain, over one step and its parts on
+ * a short one. */
 static void check_chain_orders(void)
 {
     fd_status st;
@@ -1485,14 +1491,14 @@ static void check_chain_orders(void)
         { 960, 96, 1e-4, .01, { 24, 12, 6 } }, { 48, 6, 2e-3, .2, { 1, .5, .25 } } };
     fd_real mu = (fd_real)1.3;
     double lam = .7, c = .25, beta[960], t[200], X = -.9;
-    fd_space s = fd_grid(&a, 1, (int[]){ 1 }, NULL, (int[]){ FD_DIRICHLET }, 1);          /* mu = pi^2 */
+    fd_space s = fd_grid(&a, 1, (int[]){ 1 }, NULL, (int[]){ FD_DIRICHLET }, 1);  /* mu = pi^2 */
     fd_cov *noise = fd_cov_table(&a, &s, &lam), *c0 = one_on(&a, noise, c);
     for (int l = 0; l < 2 && EPS < 1e-10; l++) {
         int T = chain[l].T;
         fd_beta_schedule(FD_BETA_LINEAR, T, chain[l].beta1, chain[l].betaT, beta, &st);
         fd_process plain = fd_ddpm_betas(&a, noise, T, beta);
         fd_process p[3] = { plain, fd_blur(&plain, .1, .1), fd_blur(&plain, .1, .2) };
-        for (int k = 0; k < 2 + l; k++)                     /* the last one has kinks in either clock */
+        for (int k = 0; k < 2 + l; k++)  /* the last one has kinks in either clock */
             for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
                 double err[3];
                 fd_coef B = fd_law(&p[k], T, 0), E = fd_law(&p[k], chain[l].from, 0);
@@ -1509,7 +1515,8 @@ static void check_chain_orders(void)
                 for (int j = 0; j < 2; j++)
                     NEAR(log2(err[j] / err[j + 1]), row[i].order, .15,
                          "chain of %d, blurred %d, %s: order, steps of %g and %g (%.3g, %.3g)", T, k,
-                         fd_scheme_name(row[i].scheme), chain[l].step[j], chain[l].step[j + 1], err[j], err[j + 1]);
+                         fd_scheme_name(row[i].scheme), chain[l].step[j], chain[l].step[j + 1],
+                         err[j], err[j + 1]);
             }
     }
     OK(!st.code, "status");
@@ -2256,6 +2263,14 @@ static void check_draw_times(void)
     for (int i = 0; i < B; i++) if (t[i] == floor(t[i]) && t[i] >= 1
                                     && t[i] <= 10) count[(int)t[i]]++;
     for (int k = 1; k <= 10; k++) NEAR(count[k], B / 10., 5 * sqrt(B * .09), "chain: t = %d", k);
+    double unit[5];                                         /* the words of a block, at tmin and tmax */
+    fd_draw_times(&p, FD_T_UNIFORM, NULL, fd_seed(152), 0, 5, unit, &st);
+    for (int i = 0; i < 5; i++) {
+        uint32_t out[4];
+        fd_philox(fd_seed(152).key, (uint32_t[4]){ (uint32_t)i, 0, 0, 0 }, out);
+        double w = (out[0] + out[1] / 4294967296.) / 4294967296.;
+        NEAR(unit[i], p.tmin + (p.tmax - p.tmin) * w, 1e-15, "uniform time %d", i);
+    }
     /* log-uniform levels: odds log(1 + 1/t) from the lowest level to T */
     fd_process lad = fd_ladder(noise, .01, 30, 10), from3 = dd, ladder3 = lad;
     from3.tmin = 2, ladder3.tmin = 3;
@@ -2274,7 +2289,7 @@ static void check_draw_times(void)
                 NEAR(seen[k], B * q, rule == FD_T_STRATIFIED ? 1 : 5 * sqrt(B * q * (1 - q)),
                      "chain %d, rule %d: level %d", c, rule, k);
             }
-            if (rule == FD_T_LOGNORMAL) OK(seen[low] > 0, "chain %d: the lowest level is trained", c);
+            if (rule == FD_T_LOGNORMAL) OK(seen[low] > 0, "chain %d: the lowest level", c);
         }
     for (int b = 3; b <= 25; b += 11) {                     /* without replacement, T = 10 at a time */
         int seen[11] = { 0 }, most = (b + 9) / 10, same = 0;
@@ -2307,7 +2322,8 @@ static void check_draw_times(void)
         float z[4];
         fd_normal4(fd_seed(152), (uint32_t[4]){ (uint32_t)i, 0, 0, 0 }, z);
         fd_coef c = fd_law(&fl, t[i], 0);
-        NEAR(.5 * log(c.v) - log(c.m), -1.2 + 1.2 * (double)z[0], 1e-12, "log-normal by default, %d", i);
+        NEAR(.5 * log(c.v) - log(c.m), -1.2 + 1.2 * (double)z[0], 1e-12,
+             "log-normal by default, %d", i);
     }
     OK(!st.code, "status");
 }

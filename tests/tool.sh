@@ -221,7 +221,8 @@ for p in vp vp-cosine subvp ve:smax=9 ou driftless flow ddpm:T=20 flow-vp flow-v
     ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
 done
 for s in "--start unit" "--start matched" "--corrector scaled:c=0.2,inner=2" "--corrector snr:at=begin" \
-    "--scheme annealed --corrector scaled:c=0.3" "--churn 0.5"; do
+    "--corrector snr:band=2" "--corrector snr-grid" "--scheme annealed --corrector scaled:c=0.3" \
+    "--churn 0.5"; do
     ok "sample $s" "$fd" sample --model m.safetensors $s --steps 4 -n 2 -o g2.npy && ! cmp -s g.npy g2.npy
     report $? "sample $s: the same"; mv g2.npy g.npy
 done
@@ -247,7 +248,8 @@ report $? "--norm likelihood is not --weight likelihood with lam = 1"
 [ "$(train2 0.5 "--norm sobolev:s=1")" != "$(train2 0.5 "--norm h")" ]; report $? "--norm sobolev does nothing"
 for n in "h --time-law least --precond none" "likelihood --time-law least" "cm --weight noise" "stationary --process fdp" \
     "likelihood --process heat-cosine" "step --process ddpm:T=20,betas=cosine --time-law levels" \
-    "step --process ladder:T=20 --time-law least"; do
+    "step --process ladder:T=20 --time-law least" "h --process ladder:T=20 --time-law log" \
+    "h --process ddpm:T=20 --time-law log"; do
     ok "train --norm $n" "$fd" train --data fields:n=32 $small --steps 2 --predict v --norm $n -o p.safetensors
 done
 ok least "$fd" train --data fields:n=32 $small --steps 2 --process driftless --norm likelihood --time-law least -o p.safetensors
