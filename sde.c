@@ -2435,53 +2435,94 @@ static const fd_real *step_draw(const fd_run *run, int on, uint32_t purpose, int
     return xi;
 }
 
-/* The step is made on a copy, so that a failure of any kind leaves the run as it was. Order:
- * corrector at t, predictor, churn and predictor, corrector at s; annealing corrects at t, and in
- * the last step at s. */
+/* What a step consists of: the corrector at t, the predictor, churn and the predictor again, the
+ * corrector at s; annealing corrects at t, and in the last step at s; after the last step D. fd_step
+ * makes these moves, and fd_exact_law asks what each of them does to the law. */
+enum { MOVE_CORRECT, MOVE_PREDICT, MOVE_CHURN, MOVE_MEAN };
+typedef struct {
+    int what;
+    double t, s;                      /* from t to s; correctors and D are told t */
+    int noisy;                        /* its noise is draw i of stream `purpose` */
+    uint32_t purpose;
+    int i;
+} step_move;
+
+/* Move j of step k; 0: there are no more. */
+static int step_plan(const fd_sampler *how, int k, int j, step_move *m)
+{
+    double t = how->t[k], s = how->t[k + 1], v = how->p->law(how->p, s, 0).v;
+    int last = k + 1 == how->steps, inner = how->inner > 0 ? how->inner : 1;
+    int hold = how->scheme == FD_ANNEALED, quiet = how->quiet && last;
+    int noisy = step_scheme[how->scheme].noisy
+             && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER));
+    int early = how->corrector && (how->before || hold) ? inner : 0;
+    int late = how->corrector && (!how->before || hold) && (!hold || last) && v > 0 ? inner : 0;
+    int churn = how->churn > 0 && !hold;
+    if (j < early) {
+        *m = (step_move){ MOVE_CORRECT, t, t, 1, 'c', k * inner + j };
+        return 1;
+    }
+    if ((j -= early) == 0) {
+        *m = (step_move){ MOVE_PREDICT, t, s, noisy && !(quiet && !late && !churn), 's', k + 1 };
+        return 1;
+    }
+    if (--j < 2 * churn) {
+        double u = s + how->churn * (t - s);
+        *m = j ? (step_move){ MOVE_PREDICT, u, s, noisy && !(quiet && !late), 'v', k + 1 }
+               : (step_move){ MOVE_CHURN, s, u, 1, 'u', k + 1 };
+        return 1;
+    }
+    if ((j -= 2 * churn) < late) {                    /* level k + 1: t was level k */
+        *m = (step_move){ MOVE_CORRECT, s, s, !(quiet && j + 1 == inner), 'c',
+                          (k + hold) * inner + j };
+        return 1;
+    }
+    *m = (step_move){ MOVE_MEAN, how->tdenoise > 0 ? how->tdenoise : s, s, 0, 0, 0 };
+    return j == late && last && how->denoise && v > 0;                /* v = 0: x is D already */
+}
+
+/* x and D after a move; before and dp as in step_run, for the predictor. */
+static void step_make_move(const fd_sampler *how, const step_move *m, double before,
+                           const fd_real *dp, int b, fd_real *x, const fd_real *xi, fd_real *d,
+                           fd_arena scratch)
+{
+    if (m->what == MOVE_PREDICT) {
+        step_run(how, before, dp, m->t, m->s, b, x, xi, d, scratch);
+        return;
+    }
+    if (m->what == MOVE_CORRECT) {
+        fd_correct(how, m->t, b, x, xi, d, scratch);
+        return;
+    }
+    double *tb = fd_raw(&scratch, double, b);
+    if (!tb) return;
+    for (int i = 0; i < b; i++) tb[i] = m->t;
+    if (m->what == MOVE_CHURN) {
+        lin_apply("fd_step", how->p, b, tb, step_forward, &m->s, 2, (const fd_real *[3]){ x, xi }, x,
+                  scratch);
+        return;
+    }
+    step_predict(how, b, x, tb, d, scratch);
+    memcpy(x, d, (size_t)(b * fd_size(&how->p->noise->s)) * sizeof *x);
+}
+
+/* The step is made on a copy, so that a failure of any kind leaves the run as it was. */
 int fd_step(fd_run *run, fd_arena scratch)
 {
     if (!run || scratch.st->code || run->k >= run->how.steps) return 0;
     const fd_sampler *how = &run->how;
-    const fd_process *p = how->p;
-    int k = run->k, b = run->b, last = k + 1 == how->steps, inner = how->inner > 0 ? how->inner : 1;
-    int hold = how->scheme == FD_ANNEALED, quiet = how->quiet && last;
-    ptrdiff_t n = b * fd_size(&p->noise->s);
-    double t = how->t[k], s = how->t[k + 1];
-    int noisy = step_scheme[how->scheme].noisy
-             && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER));
-    int early = how->corrector && (how->before || hold);
-    int late = how->corrector && (!how->before || hold) && (!hold || last) && p->law(p, s, 0).v > 0;
-    int any = noisy || early || late || how->churn > 0;
-    fd_real *x = fd_raw(&scratch, fd_real, n), *xi = any ? fd_raw(&scratch, fd_real, n) : NULL;
+    int k = run->k, b = run->b, noisy = 0;
+    ptrdiff_t n = b * fd_size(&how->p->noise->s);
+    step_move m;
+    for (int j = 0; step_plan(how, k, j, &m); j++) noisy |= m.noisy;
+    fd_real *x = fd_raw(&scratch, fd_real, n), *xi = noisy ? fd_raw(&scratch, fd_real, n) : NULL;
     fd_real *dp = run->prev ? fd_raw(&scratch, fd_real, n) : NULL;
     if (scratch.st->code) return 0;
     memcpy(x, run->x, (size_t)n * sizeof *x);
-    for (int i = 0; i < inner && early; i++)
-        fd_correct(how, t, b, x, step_draw(run, 1, 'c', k * inner + i, xi, scratch), run->d,
-                   scratch);
-    step_run(how, k ? how->t[k - 1] : t, k ? run->prev : NULL, t, s, b, x,
-             step_draw(run, noisy && !(quiet && !late && !(how->churn > 0)), 's', k + 1, xi, scratch),
-             run->d, scratch);
-    if (dp) memcpy(dp, run->d, (size_t)n * sizeof *dp);
-    if (how->churn > 0 && !hold && !scratch.st->code) {
-        double u = s + how->churn * (t - s), *tb = fd_raw(&scratch, double, b);
-        for (int i = 0; i < b && tb; i++) tb[i] = s;
-        step_draw(run, 1, 'u', k + 1, xi, scratch);
-        lin_apply("fd_step", p, b, tb, step_forward, &u, 2, (const fd_real *[3]){ x, xi }, x,
-                  scratch);
-        step_run(how, u, NULL, u, s, b, x,
-                 step_draw(run, noisy && !(quiet && !late), 'v', k + 1, xi, scratch), run->d, scratch);
-    }
-    for (int i = 0; i < inner && late; i++) {
-        int at = (k + hold) * inner + i;                              /* k + 1: t was level k */
-        fd_correct(how, s, b, x, step_draw(run, !(quiet && i + 1 == inner), 'c', at, xi, scratch),
-                   run->d, scratch);
-    }
-    if (last && how->denoise && p->law(p, s, 0).v > 0) {              /* v = 0: x is D already */
-        double *tb = fd_raw(&scratch, double, b), told = how->tdenoise > 0 ? how->tdenoise : s;
-        for (int i = 0; i < b && tb; i++) tb[i] = told;
-        if (tb) step_predict(how, b, x, tb, run->d, scratch);
-        memcpy(x, run->d, (size_t)n * sizeof *x);
+    for (int j = 0; step_plan(how, k, j, &m); j++) {
+        step_make_move(how, &m, how->t[k ? k - 1 : 0], k ? run->prev : NULL, b, x,
+                       step_draw(run, m.noisy, m.purpose, m.i, xi, scratch), run->d, scratch);
+        if (dp && m.what == MOVE_PREDICT) memcpy(dp, run->d, (size_t)n * sizeof *dp);
     }
     if (scratch.st->code) return 0;
     if (!step_finite(n, x)) {
@@ -2490,8 +2531,7 @@ int fd_step(fd_run *run, fd_arena scratch)
     }
     memcpy(run->x, x, (size_t)n * sizeof *x);
     if (dp) memcpy(run->prev, dp, (size_t)n * sizeof *dp);
-    run->k++;
-    return !last;
+    return ++run->k < how->steps;
 }
 
 void fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
@@ -2794,6 +2834,131 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
         nll[i] = sum[i] + sum[b + i] + sum[2 * b + i];
         for (int j = 0; j < 3 && part; j++) part[i * 3 + j] = sum[j * b + i];
     }
+}
+
+/* ---- Exact laws ------------------------------------------------------------------------------- *
+ *
+ * With a model that is affine in each mode so is every move, x' = a x + b + n xi. A move is given, all
+ * modes at once, the functions M - S and M + S, a third one for a check, and M - S with noise S, where M
+ * has the means as coefficients and S the largest of them, 1 at least, with random signs. What comes out says
+ *
+ *     M' = a M + b,    P' = a^2 P + n^2 lam
+ *
+ * and no formula of a scheme is written a second time. pf-multistep remembers its last D, too. With
+ * d' = g x + .., x' = a x + c d + .., Q = Cov(x, d), R = Var(d),
+ *
+ *     P' = a^2 P + 2 a c Q + c^2 R,    Q' = g (a P + c Q),    R' = g^2 P.
+ *
+ * Rounding is that of fd_real, relative to the largest a. The steps of pf-adaptive follow what they
+ * see: there |S| = sqrt(P), and all functions share the steps. */
+
+typedef struct {
+    double *M, *P, *D, *Q, *R;        /* [ch][modes]: of x; the mean of the last D, Q and R */
+    fd_real *sign;                    /* [2][ch][modes]: of S, of the check */
+    int two;                          /* there is a last D */
+} law_state;
+
+/* |S| of coefficient j: 0 in modes that nothing ever reaches */
+static double law_scale(const fd_sampler *how, const law_state *w, double top, ptrdiff_t j)
+{
+    const fd_cov *c = how->p->noise;
+    if (how->scheme == FD_PF_ADAPTIVE) return sqrt(w->P[j]);
+    return w->P[j] > 0 || c->lam[j % c->s.modes] > 0 ? top : 0;
+}
+
+static void law_move(const fd_sampler *how, const step_move *m, double before, law_state *w,
+                     fd_arena scratch)
+{
+    const fd_cov *c = how->p->noise;
+    const fd_space *s = &c->s;
+    ptrdiff_t n = s->ch * s->modes, most = n > fd_size(s) ? n : fd_size(s);
+    int two = w->two && m->what == MOVE_PREDICT && how->scheme == FD_PF_MULTISTEP;
+    int rows = m->noisy || two ? 4 : 3, far = how->scheme == FD_PF_ADAPTIVE ? 1 : 2;
+    double tol = sizeof(fd_real) == 8 ? 1e-8 : 1e-3, size = 1, top = 0, off = 0;
+    fd_real *x = fd_new(&scratch, fd_real, rows * most), *d = fd_new(&scratch, fd_real, rows * most);
+    fd_real *e = fd_new(&scratch, fd_real, rows * most);              /* the noise, or the last D */
+    if (!e) return;
+    for (ptrdiff_t j = 0; j < n; j++) size = fmax(size, fabs(w->M[j]));
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double M = w->M[j], len = law_scale(how, w, size, j), S = len * (double)w->sign[j];
+        x[j] = (fd_real)(M - S), x[n + j] = (fd_real)(M + S);
+        x[2 * n + j] = (fd_real)(M + far * len * (double)w->sign[n + j]);
+        for (int i = 0; i < 3 && two; i++) e[i * n + j] = (fd_real)w->D[j];
+        if (rows == 3) continue;
+        x[3 * n + j] = x[j];
+        e[3 * n + j] = (fd_real)((two ? w->D[j] : 0) + S);
+    }
+    fd_from_modes(s, rows, x, x, scratch);
+    fd_from_modes(s, rows, e, e, scratch);
+    step_make_move(how, m, before, two ? e : NULL, rows, x, m->noisy ? e : NULL, d, scratch);
+    if (scratch.st->code) return;
+    if (!step_finite(rows * fd_size(s), x)) {
+        FD_FAIL(scratch.st, FD_ENAN, "fd_exact_law", "the law is not finite");
+        return;
+    }
+    fd_to_modes(s, rows, x, x, scratch);
+    fd_to_modes(s, rows, d, d, scratch);
+    for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
+        double len = law_scale(how, w, size, j), per = len > 0 ? (double)w->sign[j] / len : 0;
+        double M = .5 * ((double)x[j] + x[n + j]), a = .5 * ((double)x[n + j] - x[j]) * per;
+        double r = rows == 4 ? ((double)x[3 * n + j] - x[j]) * per : 0;          /* c or n */
+        double g = .5 * ((double)d[n + j] - d[j]) * per, P = w->P[j], Q = w->Q[j], R = w->R[j];
+        top = fmax(top, fabs(x[n + j]) + fabs(x[j]));
+        off = fmax(off, fabs(x[2 * n + j] - M - far * a * len * (double)w->sign[n + j]));
+        w->M[j] = M;
+        w->P[j] = a * a * P + (two ? 2 * a * r * Q + r * r * R : r * r * c->lam[j % s->modes]);
+        w->Q[j] = a * Q;
+        if (m->what != MOVE_PREDICT) continue;
+        w->D[j] = .5 * ((double)d[j] + d[n + j]);
+        w->Q[j] = g * (a * P + (two ? r * Q : 0));
+        w->R[j] = g * g * P;
+    }
+    w->two |= m->what == MOVE_PREDICT;
+    if (off > tol * top)
+        FD_FAIL(scratch.st, FD_EARG, "fd_exact_law", "the model is not affine in each mode by itself");
+}
+
+void fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
+{
+    if (!var || !step_ready(how, "fd_start_law", scratch.st)) return;
+    const fd_space *s = &how->p->noise->s;
+    ptrdiff_t n = s->ch * s->modes;
+    fd_real *A = fd_new(&scratch, fd_real, n);
+    double *mu = fd_raw(&scratch, double, s->modes), *W = fd_raw(&scratch, double, s->modes);
+    if (!W) return;
+    proc_args(how->p, mu, scratch);
+    trace_start("fd_start_law", how, mu, W, A, scratch);
+    for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
+        if (mean) mean[j] = (double)A[j];
+        var[j] = W[j % s->modes];
+    }
+}
+
+void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
+{
+    const char *where = "fd_exact_law";
+    fd_status *st = scratch.st;
+    if (!var || !step_ready(how, where, st)) return;
+    ptrdiff_t n = how->p->noise->s.ch * how->p->noise->s.modes;
+    double *z = fd_new(&scratch, double, 5 * n);
+    law_state w = { z, z + n, z + 2 * n, z + 3 * n, z + 4 * n, fd_raw(&scratch, fd_real, 2 * n), 0 };
+    fd_sampler same = *how;
+    same.pooled = 1;                                  /* pf-adaptive: the same steps for all rows */
+    if (how->corrector >= FD_CORRECT_SNR)
+        FD_FAIL(st, FD_EARG, where, "not affine: a step of the SNR corrector depends on the function");
+    for (int k = 0; k < how->steps && !st->code; k++)
+        if (!(how->t[k] > how->t[k + 1])) FD_FAIL(st, FD_EARG, where, "times must fall; step", k);
+    if (st->code) return;
+    trace_sign(fd_stream(fd_seed(0), 'l', 0), 2 * n, w.sign);
+    for (ptrdiff_t j = 0; j < n; j++) w.M[j] = mean ? mean[j] : 0, w.P[j] = var[j];
+    for (int k = 0; k < how->steps; k++) {
+        step_move m;
+        for (int j = 0; !st->code && step_plan(how, k, j, &m); j++)
+            law_move(&same, &m, how->t[k ? k - 1 : 0], &w, scratch);
+    }
+    if (st->code) return;
+    if (mean) memcpy(mean, w.M, (size_t)n * sizeof *mean);
+    memcpy(var, w.P, (size_t)n * sizeof *var);
 }
 
 /* ---- Two ends --------------------------------------------------------------------------------- *

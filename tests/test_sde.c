@@ -1120,14 +1120,14 @@ static void probe(const fd_sampler *how, double t, double s, double *A, double *
     *n = (double)x[2] - x[0];
 }
 
+/* M is a value of the function, V the variance of its one coefficient. */
 static moments law_of(const fd_sampler *how, moments w, fd_arena a)
 {
-    for (int k = 0; k < how->steps; k++) {
-        double A, b, n;
-        probe(how, how->t[k], how->t[k + 1], &A, &b, &n, a);
-        w.M = A * w.M + b;
-        w.V = A * A * w.V + n * n * how->p->noise->lam[0];
-    }
+    fd_real one = 1;
+    fd_to_modes(&how->p->noise->s, 1, &one, &one, a);
+    double M = w.M * (double)one;
+    fd_exact_law(how, &M, &w.V, a);
+    w.M = M / (double)one;
     return w;
 }
 

@@ -10,7 +10,7 @@
  *   times the points the data's own C keeps W2 to 2 %, noise that is rougher does not: 1.1 to 4 times as much.
  *
  * Exit status 1 where W2 depends on the number of points and should not, or should and does not. */
-#include "law.h"
+#include "common.h"
 #include "plot.h"
 
 enum { SIZES = 5, LAWS = 3, CHOICES = 7, BASE = 64, PARTS = 128, DRAWS = 256, TRAINED = 512,
@@ -106,8 +106,8 @@ static double sorted_w2(const truth *d, ptrdiff_t k, int m, fd_real *x)
 /* ---- The exact score ------------------------------------------------------------------------- */
 
 /* exact -- W2, and its square by mode, w2[modes]. Without noise in the scheme a step acts on each
- * mode alone: affine where the data are Gaussian, and monotone in mode 1 of the mixture, so that
- * quantiles of the start become quantiles of the end. */
+ * mode alone: affine where the data are Gaussian, so that the law is known, and monotone in mode 1 of
+ * the mixture, so that quantiles of the start become quantiles of the end. */
 static double exact(int law, int choice, int n, int denoise, const args *o, double *w2, fd_arena a)
 {
     truth d = truth_on(&a, law, n), base = truth_on(&a, law, BASE);
@@ -122,18 +122,19 @@ static double exact(int law, int choice, int n, int denoise, const args *o, doub
     how.model = b == 1 ? fd_oracle_gauss(&a, &learned, NULL, d.within)
                        : fd_oracle_mix(&a, &learned, 2, (double[]){ 0.5, 0.5 }, d.means,
                                        (const fd_cov *[]){ d.within, d.within });
-    law_start(&how, var);
-    fd_run *run = fd_begin(&a, &how, fd_seed(1), 0, b);
+    fd_start_law(&how, NULL, var, a);
+    if (b == 1) fd_exact_law(&how, NULL, var, a);
+    fd_run *run = b > 1 ? fd_begin(&a, &how, fd_seed(1), 0, b) : NULL;
     fd_real *u = fd_raw(&a, fd_real, (ptrdiff_t)b * n), *one = fd_raw(&a, fd_real, b);
     need(a.st);
     for (int i = 0; i < b; i++) {
         for (int k = 0; k < n; k++) u[i * n + k] = (fd_real)sqrt(var[k]);
         if (b > 1) u[i * n + 1] = (fd_real)quantile((i + 0.5) / b, sqrt(var[1]), 0);
     }
-    fd_from_modes(&d.s, b, u, run->x, a);
+    if (run) fd_from_modes(&d.s, b, u, run->x, a);
     while (fd_step(run, a)) { }
+    if (run) fd_to_modes(&d.s, b, run->x, u, a);
     need(a.st);
-    fd_to_modes(&d.s, b, run->x, u, a);
     for (int k = 0; k < n; k++) {
         for (int i = 0; i < b; i++) one[i] = u[i * n + k];
         double e = fabs((double)one[0]) - sqrt(d.within->lam[k]);
@@ -176,6 +177,7 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
     int sig = train(k, &d, &q, &c, a);
     if (sig) die(128 + sig, "stopped");
     options_read(&q, SAMPLE, "", 0, NULL);
+    q.scheme.row = FD_DDIM;
     q.times = o->times;
     q.steps = o->steps;
     q.denoise = 0;

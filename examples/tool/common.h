@@ -373,7 +373,7 @@ static topic t_predict = { "predict", "what the network says", {       /* in the
     { "score-full", "grad log p in L2: nor is this", { { 0 } } } } };
 static topic t_precond = { "precond", "preconditioning", {
     { "gauss", "the network corrects the exact model of Gaussian data of this spectrum", {
-        { "floor", "1e-6", "least eigenvalue over the largest", 0, 1 } } },
+        { "floor", "1e-10", "least eigenvalue over the largest", 0, 1 } } },
     { "none", "the network predicts what --predict says", { { 0 } } } } };
 static topic t_weight = { "weight", "time weight of the loss", {   /* in the order of FD_W_ONE.. */
     { "one", "none", { { 0 } } }, { "x0", "that of the x0 error", { { 0 } } },
@@ -403,10 +403,12 @@ static topic t_norm = { "norm", "inner product of the loss", {      /* in the or
 static topic t_times = { "times", "times of the sampler", {       /* in the order of FD_UNIFORM.. */
     { "uniform", "equal steps of t", { { 0 } } }, { "geometric", "equal ratios of t", { { 0 } } },
     { "rho", "equal steps of sigma^(1/rho)", { { "rho", "7", "", 0.1, 100 } } },
-    { "logsnr", "equal steps of log(m^2/v)", { { 0 } } } } };
+    { "logsnr", "equal steps of log(m^2/v)", { { 0 } } },
+    { "auto", "what the process wants (fd help process)", { { 0 } } } } };
 static topic t_start = { "start", "law that samplers start from", {  /* as FD_START_NOISE.. */
     { "noise", "N(0, v C) at the last time", { { 0 } } }, { "unit", "N(0, C)", { { 0 } } },
-    { "matched", "N(m mean, m^2 cov + v C): mean and spectrum of the data", { { 0 } } } } };
+    { "matched", "N(m mean, m^2 cov + v C): mean and spectrum of the data", { { 0 } } },
+    { "auto", "what the process wants (fd help process)", { { 0 } } } } };
 #define CORRECTOR { "c", "0.1", "size", 0, BIG }, { "inner", "1", "steps each time", 1, 1e6 }, \
     { "at", "end|begin", "of a step of the scheme", 0, 0 }
 static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /* as FD_CORRECT_.. */
@@ -641,6 +643,24 @@ static inline const char *spec_text(const spec *s, char buf[512])
     return buf;
 }
 
+/* What sampling does by default, in the order of t_process: study/defaults.md says why. */
+enum { TIMES_AUTO = FD_LOGSNR + 1, START_AUTO = FD_START_MATCHED + 1, SCHEME_AUTO = FD_SCHEMES, STEPS_AUTO = 50 };
+static const struct { int scheme, times, start; } sampled_by[] = {
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp-cosine */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* subvp */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* ve */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* ou */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_MATCHED },          /* driftless */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* flow */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* ddpm */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* flow-vp */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_MATCHED },          /* ladder */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_MATCHED },          /* fdp */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_MATCHED },          /* heat */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* heat-cosine */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE } };          /* blur */
+
 static inline void topic_help(const topic *t)
 {
     printf("%s: %s\n", t->name, t->what);
@@ -650,6 +670,10 @@ static inline void topic_help(const topic *t)
         for (int j = 0; j < keys_of(r); j++)
             printf("      %s=%-*s  %s\n", r->keys[j].name, 16 - (int)strlen(r->keys[j].name),
                    r->keys[j].def, r->keys[j].help);
+        if (t == &t_process)
+            printf("      sampled by %d steps of %s at %s times, start %s\n", STEPS_AUTO,
+                   fd_scheme_name(sampled_by[i].scheme), t_times.rows[sampled_by[i].times].name,
+                   t_start.rows[sampled_by[i].start].name);
     }
 }
 
@@ -665,7 +689,7 @@ typedef struct {
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
         pcs, accumulate, train, probes, draws, quiet, help;
     uint64_t seed;
-    double noise, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, memory;
+    double noise, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
@@ -842,7 +866,9 @@ static const option options[] = {
       "steps of training in all" },
     { "steps", "N", "50", LOGLIK, O_INT, AT(steps), 0, 1, 1e6,
       "steps of the flow, but for pf-adaptive, and of the bound" },
-    { "steps", "N", "50", SAMPLE | CERTIFY | CHOICE, O_INT, AT(steps), 0, 1, 1e6,
+    { "steps", "N", "auto", SAMPLE | CERTIFY, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of sampling" },
+    { "steps", "N", "50", CHOICE, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
     { "steps", "N", "512", ORDERS, O_INT, AT(steps), 0, 8, 1e5,
       "most steps; halved down to 4" },
@@ -884,23 +910,25 @@ static const option options[] = {
       "weight average that sampling uses: share kept each step" },
     { "save-every", "N", "0", TRAIN, O_INT, AT(save), 0, 0, 1e9,
       "write the model every N steps; 0: every 30 s, and at the end" },
-    { "scheme", "NAME", "ddim", SAMPLE | CERTIFY, O_SPEC, AT(scheme), &t_scheme, 0, 0,
-      "one step of the sampler (fd help scheme)" },
+    { "scheme", "NAME", "auto", SAMPLE | CERTIFY, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step of the sampler (fd help scheme); auto: by process (fd help process)" },
     { "scheme", "NAME", "pf-heun", DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step of the sampler (fd help scheme)" },
     { "scheme", "NAME", "pf-adaptive", LOGLIK, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "pf-heun, pf-midpoint, pf-rk4 or pf-adaptive" },
     { "times", "SPEC", "logsnr", ORDERS | CHOICE | LOGLIK, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
-    { "times", "SPEC", "uniform", SAMPLE | CERTIFY, O_SPEC, AT(times), &t_times, 0, 0,
+    { "times", "SPEC", "auto", SAMPLE | CERTIFY, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
     { "times", "SPEC", "rho", DEMO, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
-    { "start", "NAME", "noise", SAMPLE | CERTIFY | LOGLIK, O_SPEC, AT(start), &t_start, 0, 0,
+    { "start", "NAME", "auto", SAMPLE | CERTIFY, O_SPEC, AT(start), &t_start, 0, 0,
+      "noise, unit or matched (fd help start)" },
+    { "start", "NAME", "noise", LOGLIK, O_SPEC, AT(start), &t_start, 0, 0,
       "noise, unit or matched (fd help start)" },
     { "corrector", "SPEC", "none", SAMPLE | CERTIFY, O_SPEC, AT(corrector), &t_corrector, 0, 0,
       "Langevin steps (fd help corrector)" },
-    { "churn", "X", "0", SAMPLE, O_REAL, AT(churn), 0, 0, 100,
+    { "churn", "X", "0", SAMPLE | CERTIFY, O_REAL, AT(churn), 0, 0, 100,
       "after a step, go back by so much of it with noise, and again" },
     { "eta", "X", "0.5", ORDERS, O_REAL, AT(eta), 0, 0, 1,
       "randomness of eta-euler, 0 to 1" },
@@ -918,6 +946,8 @@ static const option options[] = {
       "how many samples of a model (-n)" },
     { "tol", "X", "0", CERTIFY, O_REAL, AT(tol), 0, 0, 1e6,
       "most relative change that passes; 0: 1e-3, or 0.1 for a model" },
+    { "law", "X", "0", CERTIFY, O_REAL, AT(law_tol), 0, 0, 1e6,
+      "most relative difference of a wave's variance to the data's that passes; 0: any" },
     { "n", "N", "1000", EVAL, O_INT, AT(n), 0, 2, 1e8,
       "how many functions at most (-n)" },
     { "n", "N", "512", THESIS, O_INT, AT(n), 0, 33, 1e6,
@@ -1016,7 +1046,8 @@ static inline void option_set(args *o, const option *p, const char *s)
     char *at = (char *)o + p->at, flag[64];
     double v = 0;
     sprintf(flag, "--%s", p->name);
-    if (p->kind == O_INT || p->kind == O_REAL) {
+    int by_process = p->kind == O_INT && p->def && !strcmp(p->def, "auto") && !strcmp(s, "auto");
+    if ((p->kind == O_INT || p->kind == O_REAL) && !by_process) {
         int whole = p->kind == O_INT;
         if (!number(s, p->lo, p->hi, &v) || (whole && v != floor(v)))
             die(2, "--%s: '%s': expected a%s number from %.16g to %.16g", p->name, s,
@@ -1106,6 +1137,8 @@ static inline void options_read(args *o, int command, const char *where, int arg
                               : k == FD_PF_MULTISTEP ? "keeps the last prediction"
                               : k < FD_ONE_STAGE ? "" : "several evaluations a step";
     }
+    t_scheme.rows[SCHEME_AUTO].name = "auto";
+    t_scheme.rows[SCHEME_AUTO].help = "what the process wants (fd help process)";
     for (int i = 0; i < COUNT(options); i++)
         if ((options[i].of & command) && options[i].def) option_set(o, &options[i], options[i].def);
     o->memory = size_read("FD_MEMORY", getenv("FD_MEMORY") ? getenv("FD_MEMORY") : "8G");
@@ -2519,23 +2552,57 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
                          .churn = o->churn };
 }
 
-/* times_check -- may --times go with the process? */
-static inline void times_check(const kit *k, const args *o)
+/* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a scheme
+ * that has a use for them. */
+static inline args settle(const args *o, const kit *k)
 {
-    const char *name = k->process.t->rows[k->process.row].name;
-    if (o->times.row == FD_UNIFORM || k->p.tmin > 0) return;
-    if (o->times.row != FD_GEOMETRIC && fd_law(&k->p, 0, 0).v > 0) return;
-    int none = k->process.row == PROCESS_DDPM;
-    die(2, "--times: %s needs a last time above 0%s%s%s", t_times.rows[o->times.row].name,
-        none ? ", which " : k->net ? ": train with --process " : ": --process ", name,
-        none ? " has not" : ":tmin=...");
+    args s = *o;
+    int kind = k->process.row;
+    if (!s.steps) s.steps = STEPS_AUTO;
+    if (s.scheme.row == SCHEME_AUTO) s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
+    if (s.times.row == TIMES_AUTO) s.times.row = sampled_by[kind].times, s.times.v[0] = 0;
+    if (s.start.row == START_AUTO) s.start.row = sampled_by[kind].start;
+    return s;
+}
+
+/* settled_print -- the sampler in words, without an end of line. */
+static inline void settled_print(const args *o)
+{
+    printf("%d steps of %s at %s times, start %s", o->steps, fd_scheme_name(o->scheme.row),
+           t_times.rows[o->times.row].name, t_start.rows[o->start.row].name);
+}
+
+/* times_fit -- may --times go with the process? p gets its last time: a chain of DDPM, which has no
+ * noise at 0, ends at level 1 where the rule needs noise, and D of that is level 0. */
+static inline int times_fit(const kit *k, const args *o, fd_process *p)
+{
+    *p = k->p;
+    if (o->times.row == FD_UNIFORM) return 1;
+    if (k->process.row == PROCESS_DDPM) p->tmin = 1;
+    return p->tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(p, 0, 0).v > 0);
+}
+
+/* times_set -- the times of a sampler, t[steps+1]; of a chain whole levels, which alone are trained. */
+static inline void times_set(const kit *k, const args *o, double *t, fd_status *st)
+{
+    fd_process p;
+    int n = o->steps, whole = 0;
+    if (!times_fit(k, o, &p))
+        die(2, "--times: %s needs a last time above 0: %s %s:tmin=...", t_times.rows[o->times.row].name,
+            k->net ? "train with --process" : "--process", k->process.t->rows[k->process.row].name);
+    fd_times(&p, o->times.row, o->times.v[0], n, t, st);
+    if (st->code) return;
+    if (k->process.row == PROCESS_DDPM) whole = n <= p.tmax - p.tmin;
+    for (int i = n - 1; i > 0 && whole; i--) t[i] = fmax(floor(t[i] + 0.5), t[i + 1] + 1);
+    for (int i = 1; i < n && whole; i++) t[i] = fmin(t[i], t[i - 1] - 1);
 }
 
 /* sample -- n functions to x, o->batch at a time. frames states [show][frames+1][size] of the first
  * `show` (at most o->batch) functions, from noise to sample, where states is not NULL. */
-static inline void sample(const kit *k, const args *o, int n, fd_real *x, int show, int frames,
+static inline void sample(const kit *k, const args *flags, int n, fd_real *x, int show, int frames,
                           fd_real *states, fd_arena a)
 {
+    const args is = settle(flags, k), *o = &is;
     ptrdiff_t size = fd_size(&k->s);
     double *t = fd_raw(&a, double, o->steps + 1), begin = now();
     fd_sampler how = sampler_of(o, &k->p, k->model, t);
@@ -2545,8 +2612,7 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
     if ((o->scheme.row == FD_ANCESTRAL_OPTIMAL && k->net)
         || (o->scheme.row == FD_ANNEALED && !o->corrector.row))
         die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
-    times_check(k, o);
-    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t, a.st);
+    times_set(k, o, t, a.st);
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;
@@ -2583,12 +2649,21 @@ static const char *const metric_help[METRICS] = {
     "squared W2 of Gaussians on principal components", "sliced W2, squared",
     "unbiased; 0: the same law", "unbiased; 0: the same law" };
 
+/* shells -- how many shells of waves |k| = 0, 1, .. a grid has all modes of. */
+static inline int shells(const fd_space *s)
+{
+    int least = INT_MAX;
+    for (int i = 0; i < s->nd; i++) {
+        int n = s->bc[i] == FD_PERIODIC ? (s->n[i] + 1) / 2 : s->bc[i] == FD_NEUMANN ? s->n[i] : s->n[i] + 1;
+        if (n < least) least = n;
+    }
+    return least;
+}
+
 static inline void metrics_of(const fd_space *s, int n, const fd_real *x, const fd_real *y, int pcs,
                               double v[METRICS], fd_arena a)
 {
-    int bins = s->n[0];
-    for (int i = 1; i < s->nd; i++) if (s->n[i] < bins) bins = s->n[i];
-    if (s->bc[0] == FD_PERIODIC) bins = (bins + 1) / 2;
+    int bins = shells(s);
     double *e = fd_new(&a, double, bins), *f = fd_new(&a, double, bins);
     if (!e || !f) return;
     fd_spectrum(s, n, x, bins, e, a);
