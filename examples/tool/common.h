@@ -744,7 +744,7 @@ static const option options[] = {
       "steps of sampling" },
     { "scheme", "NAME", "ancestral", POSTERIOR | CALIBRATE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step of the sampler (fd help scheme)" },
-    { "times", "SPEC", "logsnr", POSTERIOR | CALIBRATE, O_SPEC, AT(times), &t_times, 0, 0,
+    { "times", "SPEC", "auto", POSTERIOR | CALIBRATE, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
     { "eta", "X", "0", POSTERIOR | CALIBRATE, O_REAL, AT(eta), 0, 0, 1,
       "randomness of ddim and eta-euler, 0 to 1" },

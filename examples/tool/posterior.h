@@ -52,6 +52,10 @@ static inline problem problem_new(fd_arena *a, args *o)
     need(a->st);
     double *t = fd_raw(a, double, o->steps + 1);
     need(a->st);
+    if (o->times.row == TIMES_AUTO) {
+        o->times.row = sampled_by[q.k ? q.k->process.row : o->process.row].times;
+        o->times.v[0] = 0;
+    }
     fd_times(&q.p, o->times.row, o->times.v[0], o->steps, t, a->st);
     spec_need(a->st, "times");
     q.t = t;
