@@ -117,7 +117,7 @@ static void check_laws(void)
              "SNR identity");
     }
     OK(!st.code, "status");
-    fd_process bad = ddpm(&a, noise, 0, 1e-4, .02);
+    fd_process bad = fd_ddpm_betas(&a, noise, 0, (double[]){ .1 });
     OK(st.code == FD_EARG && !bad.noise, "ddpm with T = 0");
     char text[200];
     fd_explain(&st, text, sizeof text);
@@ -170,7 +170,7 @@ static void check_times(void)
             double bad = 0;
             int from = 0;
             if (rule && w.tmin == 0) w.tmin = i == 7 ? 1 : 1e-3;
-            fd_times(&w, rule, 0, 40, t);
+            fd_times(&w, rule, 0, 40, t, &st);
             OK(t[0] == w.tmax && t[40] == w.tmin, "%s rule %d ends", proc_name[i], rule);
             for (int k = 0; k < 40; k++) bad += !(t[k] > t[k + 1]);
             OK(bad == 0, "%s rule %d falls", proc_name[i], rule);
@@ -190,19 +190,189 @@ static void check_times(void)
                 bad = maxd(bad, fabs((u[k] - u[k + 1]) / (u[from] - u[40]) * (40 - from) - 1));
             NEAR(bad, 0, 1e-7, "%s rule %d: equal steps", proc_name[i], rule);
         }
-    fd_times(&p[7], FD_UNIFORM, 0, 40, t);
+    fd_times(&p[7], FD_UNIFORM, 0, 40, t, &st);
     OK(t[13] == 1000 - 13 * 25, "a chain keeps whole times");
     fd_process ve = fd_ve(noise, .002, 80);
     /* the grid of [EDM], sigma = .002..80 */
-    fd_times(&ve, FD_RHO, 7, 18, t);
+    fd_times(&ve, FD_RHO, 7, 18, t, &st);
     for (int k = 0; k <= 18; k++) {
         double s = pow(pow(80, 1 / 7.) + k / 18. * (pow(.002, 1 / 7.) - pow(80, 1 / 7.)), 7);
         NEAR(sqrt(fd_law(&ve, t[k], 0).v), s, 1e-9 * s, "EDM grid, step %d", k);
     }
     fd_process fl = fd_flow(noise, 0);
-    fd_times(&fl, FD_LOGSNR, 0, 1, t);
+    fd_times(&fl, FD_RHO, 0, 1, t, &st);
     OK(t[0] == 1 && t[1] == 0, "one step");
+    /* the two that may end at v = 0 */
+    for (int rule = FD_RHO; rule >= FD_UNIFORM; rule -= FD_RHO) {
+        double bad = 0;
+        fd_times(&fl, rule, 0, 40, t, &st);
+        for (int k = 0; k < 40; k++) bad += !(t[k] > t[k + 1]);
+        OK(bad == 0 && t[40] == 0, "rule %d falls to v = 0", rule);
+    }
     OK(!st.code, "status");
+    fd_process zero = fd_flow(noise, 0), ou = fd_ou(noise, 2), up = fd_ou(noise, 2), none = { 0 };
+    fd_process ended = fd_flow(noise, 0);
+    ou.tmin = 0, up.tmin = 2, ended.tmin = 1, ended.tmax = 1.5;
+    typedef struct { const fd_process *p; int rule; double prm; int steps; const char *want; } bad;
+    const bad row[] = {
+        { &ou, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
+        { &zero, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
+        { &ou, FD_LOGSNR, 0, 5, "fd_times: equal steps of log(m^2/v) need v > 0 at tmin" },
+        { &zero, FD_LOGSNR, 0, 1, "fd_times: equal steps of log(m^2/v) need v > 0 at tmin" },
+        { &ended, FD_RHO, 0, 5, "fd_times: the rule needs m > 0 at tmin" },
+        { &ou, FD_RHO, -1, 5, "fd_times: rho must be above 0" },
+        { &ou, FD_RHO, NAN, 5, "fd_times: rho must be above 0" },
+        { &ou, FD_RHO, INFINITY, 5, "fd_times: rho must be above 0" },
+        { &up, FD_UNIFORM, 0, 5, "fd_times: needs 0 <= tmin < tmax" },
+        { &ou, FD_UNIFORM, 0, 0, "fd_times: no such rule, or no steps: 0, 0" },
+        { &ou, FD_LOGSNR + 1, 0, 5, "fd_times: no such rule, or no steps: 4, 5" },
+        { &none, FD_UNIFORM, 0, 5, "fd_times: the process is empty" } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char text[200];
+        st.code = 0, t[0] = t[row[i].steps] = -7;
+        fd_times(row[i].p, row[i].rule, row[i].prm, row[i].steps, t, &st);
+        fd_explain(&st, text, sizeof text);
+        OK(st.code == FD_EARG && !strcmp(text, row[i].want), "row %d: explained as '%s'", (int)i,
+           text);
+        OK(t[0] == -7 && t[row[i].steps] == -7, "row %d: t untouched", (int)i);
+    }
+}
+
+/* A bad argument of a constructor: an empty process that every function takes, and that says why */
+static void check_refused(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_cov *noise = one_mode(&a, .7);
+    fd_process heats = heat(noise), none = fd_ou(noise, -1), good = fd_vp(noise, .1, 20);
+    const double bad[] = { NAN, INFINITY, -INFINITY, -1 };
+    enum { MOST = 120 };
+    fd_process p[MOST];
+    int n = 0;
+    for (int i = 0; i < 4; i++) {
+        double x = bad[i];
+        p[n++] = fd_ou(noise, x), p[n++] = fd_driftless(noise, x), p[n++] = fd_flow_vp(noise, x);
+        p[n++] = fd_vp(noise, x, 20), p[n++] = fd_vp(noise, .1, x);
+        p[n++] = fd_subvp(noise, x, 20), p[n++] = fd_subvp(noise, .1, x);
+        p[n++] = fd_ve(noise, x, 50), p[n++] = fd_ve(noise, .01, x), p[n++] = fd_flow(noise, x);
+        p[n++] = fd_ladder(noise, x, 30, 10), p[n++] = fd_ladder(noise, .01, x, 10);
+        p[n++] = fd_heat(noise, x, 1, NULL, NULL, 1), p[n++] = fd_heat(noise, 1, x, NULL, NULL, 1);
+        p[n++] = fd_heat(noise, 1, 1, NULL, NULL, x);
+        p[n++] = fd_heat_cosine(noise, x, 1), p[n++] = fd_heat_cosine(noise, 1, x);
+        p[n++] = fd_blur(&good, x, .1), p[n++] = fd_blur(&good, 0, x);
+    }
+    p[n++] = fd_ou(noise, 0), p[n++] = fd_vp(noise, 0, 0), p[n++] = fd_subvp(noise, 0, 0);
+    p[n++] = fd_ve(noise, 2, 2), p[n++] = fd_driftless(noise, 0), p[n++] = fd_flow(noise, 1);
+    p[n++] = fd_ladder(noise, 1, 1, 10), p[n++] = fd_ladder(noise, .1, 1, 1);
+    p[n++] = fd_heat(noise, 1, 1, NULL, NULL, 0), p[n++] = fd_blur(&good, .2, .1);
+    p[n++] = fd_blur(&none, 0, .1), p[n++] = fd_blur(&heats, 0, .1), p[n++] = fd_blur(NULL, 0, .1);
+    p[n++] = fd_path(noise, NULL, NULL, NULL, NULL);
+    OK(n <= MOST && !st.code, "constructors record nothing");
+    double t[4] = { .9, .5, .3, .1 }, out[8], w[8];
+    fd_real x[4] = { 1, 2, 3, 4 }, y[4] = { 5, 5, 5, 5 };
+    fd_model m = { FD_X0, NULL, NULL, NULL, NULL };
+    for (int i = 0; i < n; i++) {
+        const fd_process *q = &p[i];
+        fd_sampler how = { .p = q, .model = m, .t = t, .steps = 3 };
+        char text[200];
+        int f = 0;
+        OK(q->why && !q->law && !q->noise && strlen(q->why) < 96,
+           "process %d is empty, and says why", i);
+        OK(fd_law(q, .5, 0).m == 0 && fd_law(q, .5, 3).v == 0, "no law");
+        for (; f < 22; f++) {
+            fd_arena mem = a;
+            st.code = 0;
+            switch (f) {
+            case 0: fd_times(q, FD_UNIFORM, 0, 3, out, &st); break;
+            case 1: fd_draw_times(q, FD_T_LEVELS, NULL, fd_seed(1), 0, 3, out, &st); break;
+            case 2: fd_terminal(q, NULL, noise, mem); break;
+            case 3: fd_oracle_gauss(&mem, q, NULL, noise); break;
+            case 4: fd_oracle_data(&mem, q, 1, x); break;
+            case 5: fd_oracle_kernel(&mem, q, NULL, noise); break;
+            case 6: fd_predict(&m, FD_V, q, 1, x, t, y, mem); break;
+            case 7: fd_convert(q, FD_X0, FD_V, 1, x, t, y, mem); break;
+            case 8: fd_precond_new(&mem, q, NULL, noise); break;
+            case 9: fd_perturb(q, fd_seed(1), 0, 1, x, t, y, NULL, mem); break;
+            case 10: fd_target(q, FD_V, 1, x, x, t, y, mem); break;
+            case 11: fd_time_weight(q, FD_W_ONE, FD_X0, .5, &st); break;
+            case 12: fd_loss_weigh(q, FD_NORM_H, 0, FD_X0, 1, t, y, mem); break;
+            case 13: fd_loss_norm(&mem, q, FD_NORM_H, 0, FD_X0, .5); break;
+            case 14: fd_time_law_new(&mem, q, noise, FD_NORM_H, 0, FD_X0); break;
+            case 15: fd_step_row(q, FD_DDIM, 0, .5, .4, 0, &st); break;
+            case 16: fd_sample(&how, fd_seed(1), 0, 1, y, mem); break;
+            case 17: fd_advance(&how, .5, .4, 1, y, NULL, NULL, mem); break;
+            case 18: fd_correct(&how, .5, 1, y, NULL, NULL, mem); break;
+            case 19: fd_loglik(&how, 0, fd_seed(1), 0, 1, x, w, mem); break;
+            case 20: fd_elbo(&how, 0, fd_seed(1), 0, 1, x, w, NULL, mem); break;
+            default: fd_process_on(&mem, q, &noise->s); break;
+            }
+            fd_explain(&st, text, sizeof text);
+            OK(st.code == FD_EARG && !strcmp(st.what, "the process could not be made")
+               && !strcmp(st.name, q->why), "process %d, function %d: '%s'", i, f, text);
+        }
+        st.code = 0;
+        fd_fdp_sampler(q, m, 5, 1, .1, 0, out, &st);
+        OK(st.code == FD_EARG, "process %d: fd_fdp_sampler", i);
+    }
+    OK(y[0] == 5, "outputs untouched");
+    char text[200];
+    st.code = 0;
+    fd_times(&none, FD_UNIFORM, 0, 3, out, &st);
+    fd_explain(&st, text, sizeof text);
+    OK(!strcmp(text, "fd_times: the process could not be made: fd_ou: tmax must be above 0"),
+       "explained as '%s'", text);
+    /* what has a status says it there */
+    static const double nan = NAN;
+    for (int i = 0; i < 13; i++) {
+        fd_real z = 1;
+        st.code = 0;
+        switch (i) {
+        case 0: fd_fdp(&a, noise, NAN, 5, NULL); break;
+        case 1: fd_fdp(&a, noise, .1, INFINITY, NULL); break;
+        case 2: fd_fdp(&a, noise, 0, 0, NULL); break;
+        case 3: fd_fdp(&a, noise, .1, 5, &nan); break;
+        case 4: fd_fdp_noise(&a, &noise->s, INFINITY, 0); break;
+        case 5: fd_ddpm_betas(&a, noise, 3, NULL); break;
+        case 6: fd_ddpm_betas(&a, noise, 1, &nan); break;
+        case 7: fd_ddpm_gammas(&a, noise, 1, &nan); break;
+        case 8: fd_beta_schedule(FD_BETA_COSINE + 1, 3, .1, .2, out, &st); break;
+        case 9: fd_beta_schedule(FD_BETA_LINEAR, 3, -.1, .2, out, &st); break;
+        case 10: fd_beta_schedule(FD_BETA_SIGMOID, 3, .1, NAN, out, &st); break;
+        case 11: fd_step_row(&heats, FD_DDIM, 0, .005, .001, 1, &st); break;
+        default: fd_interpolant_draw(&(fd_interpolant){ NULL, NULL, NULL, NULL, NULL, 0 },
+                                     fd_seed(1), 0, 1, &z, &z, t, &z, NULL, a);
+        }
+        OK(st.code == FD_EARG, "argument %d is refused: code %d", i, st.code);
+    }
+}
+
+/* Training times that do not exist are refused, whatever the process. */
+static void check_times_refused(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_cov *noise = one_mode(&a, .7);
+    fd_process ou = fd_ou(noise, 2), ve = fd_ve(noise, .1, 2), lad = fd_ladder(noise, .1, 2, 5);
+    fd_process shortest = fd_ladder(noise, .1, 2, 5);
+    shortest.tmin = 0, shortest.tmax = .5;
+    const struct { const fd_process *p; int rule; double prm[2]; const char *want; } row[] = {
+        { &ve, FD_T_LOG, { 0, 1 }, "fd_draw_times: log-uniform times need tmin > 0" },
+        { &ou, FD_T_LEVELS, { 0, 1 }, "fd_draw_times: levels are those of a chain or a ladder" },
+        { &ou, FD_T_LOGNORMAL, { NAN, 1 },
+          "fd_draw_times: log-normal times need a finite mean and deviation" },
+        { &ou, FD_T_LOGNORMAL, { 0, -1 },
+          "fd_draw_times: log-normal times need a finite mean and deviation" },
+        { &lad, -1, { 0, 1 }, "fd_draw_times: no such law of times: -1" },
+        { &shortest, FD_T_LEVELS, { 0, 1 }, "fd_draw_times: a chain needs tmax >= 1" } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char text[200];
+        double t[3] = { -7, -7, -7 };
+        st.code = 0;
+        fd_draw_times(row[i].p, row[i].rule, row[i].prm, fd_seed(1), 0, 3, t, &st);
+        fd_explain(&st, text, sizeof text);
+        OK(st.code == FD_EARG && !strcmp(text, row[i].want) && t[0] == -7, "explained as '%s'",
+           text);
+    }
 }
 
 void test_processes(void)
@@ -210,6 +380,8 @@ void test_processes(void)
     check_laws();
     check_modal();
     check_times();
+    check_refused();
+    check_times_refused();
 }
 
 /* ---- models ---- */
@@ -948,14 +1120,14 @@ static void probe(const fd_sampler *how, double t, double s, double *A, double *
     *n = (double)x[2] - x[0];
 }
 
+/* M is a value of the function, V the variance of its one coefficient. */
 static moments law_of(const fd_sampler *how, moments w, fd_arena a)
 {
-    for (int k = 0; k < how->steps; k++) {
-        double A, b, n;
-        probe(how, how->t[k], how->t[k + 1], &A, &b, &n, a);
-        w.M = A * w.M + b;
-        w.V = A * A * w.V + n * n * how->p->noise->lam[0];
-    }
+    fd_real one = 1;
+    fd_to_modes(&how->p->noise->s, 1, &one, &one, a);
+    double M = w.M * (double)one;
+    fd_exact_law(how, &M, &w.V, a);
+    w.M = M / (double)one;
     return w;
 }
 
@@ -984,7 +1156,7 @@ static void check_golden(void)
         { FD_PF_HEUN, 0, 1.293925965399, .250536990153 },
         { FD_PF_RK4, 0, 1.294822576339, .250056203968 },
     };
-    fd_times(&vp, FD_UNIFORM, 0, 40, t);
+    fd_times(&vp, FD_UNIFORM, 0, 40, t, &st);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         fd_sampler how = { .p = &vp, .model = m, .t = t, .steps = 40, .scheme = row[i].scheme,
                            .eta = row[i].eta };
@@ -1005,7 +1177,7 @@ static void check_golden(void)
         const double *r = row2[j];
         fd_cov *n1 = one_mode(&a, r[0]);
         fd_process dd = ddpm(&a, n1, 1000, 1e-4, .02);
-        fd_times(&dd, FD_UNIFORM, 0, 1000, t);
+        fd_times(&dd, FD_UNIFORM, 0, 1000, t, &st);
         fd_sampler how = { .p = &dd, .t = t, .steps = 1000, .scheme = FD_ANCESTRAL };
         how.model = fd_oracle_gauss(&a, &dd, NULL, one_on(&a, n1, r[1]));
         moments w = law_of(&how, (moments){ 0, r[0] }, a);
@@ -1017,7 +1189,7 @@ static void check_golden(void)
         NEAR(w.V, r[1], TOL(1e-10, 1e-3) * r[1], "DDPM, optimal variance, c = %g", r[1]);
     }
     fd_process fl = fd_flow(noise, 1e-4);
-    fd_times(&fl, FD_UNIFORM, 0, 40, t);
+    fd_times(&fl, FD_UNIFORM, 0, 40, t, &st);
     static const struct { int scheme; double V; } flow[] = {
         { FD_PF_EULER, .233193251457 }, { FD_PF_HEUN, .250087989648 },
             { FD_PF_RK4, .250000010312 } };
@@ -1042,7 +1214,7 @@ static void check_golden(void)
             how.scheme = k ? FD_VE_PREDICTOR : FD_EULER_MARUYAMA;
             how.model = fd_oracle_gauss(&a, &dl, &mu2, c2);
             dl.tmin = drift[i].tmin;
-            fd_times(&dl, drift[i].rule, 0, 50, t);
+            fd_times(&dl, drift[i].rule, 0, 50, t, &st);
             moments w = law_of(&how, (moments){ 0, 20 }, a);
             NEAR(w.M, drift[i].M, TOL(1e-9, 1e-4), "driftless, rule %d: mean", drift[i].rule);
             NEAR(w.V, drift[i].V, TOL(1e-9, 1e-4), "driftless, rule %d: variance", drift[i].rule);
@@ -1222,7 +1394,7 @@ static void check_frozen(void)
         fd_sampler how = { .p = &p[i], .t = t, .steps = N, .scheme = FD_PF_RK4 };
         how.model = fd_oracle_gauss(&a, &p[i], &mu, zero);
         p[i].tmax *= .8, p[i].tmin = .25 * p[i].tmax;
-        fd_times(&p[i], FD_UNIFORM, 0, N, t);
+        fd_times(&p[i], FD_UNIFORM, 0, N, t, &st);
         fd_row one = fd_step_row(&p[i], FD_DDIM, 0, t[0], t[N], 0, &st);
         moments w = { 1, 0 };                               /* from x = 1 */
         for (int k = 0; k < N; k++) {
@@ -1275,7 +1447,7 @@ static void check_orders(void)
             int n = row[i].n << k;
             fd_sampler how = { .p = q, .t = t, .steps = n, .scheme = row[i].scheme };
             how.model = fd_oracle_gauss(&a, q, &mu, c0);
-            fd_times(q, FD_UNIFORM, 0, n, t);
+            fd_times(q, FD_UNIFORM, 0, n, t, &st);
             if (path) {
                 fd_real x = (fd_real)X;
                 for (int j = 0; j < n; j++) fd_advance(&how, t[j], t[j + 1], 1, &x, NULL, NULL, a);
@@ -1298,10 +1470,54 @@ static void check_orders(void)
         fd_sampler how = { .p = &p[k], .t = t, .steps = 5, .scheme = FD_ANCESTRAL_OPTIMAL };
         fd_coef T = fd_law(&p[k], p[k].tmax, 0), S = fd_law(&p[k], p[k].tmin, 0);
         how.model = fd_oracle_gauss(&a, &p[k], &mu, c0);
-        fd_times(&p[k], FD_UNIFORM, 0, 5, t);
+        fd_times(&p[k], FD_UNIFORM, 0, 5, t, &st);
         moments w = law_of(&how, (moments){ T.m * mu, T.m * T.m * c + T.v * lam }, a);
         NEAR(w.M, S.m * mu, TOL(1e-13, 1e-6), "optimal: mean");
         NEAR(w.V, S.m * S.m * c + S.v * lam, TOL(1e-13, 1e-6), "optimal: variance");
+    }
+    OK(!st.code, "status");
+}
+
+/* Chains have kinks at whole t. The flow and the law are known at all t, and the error falls with
+ * the order of the scheme: over several whole steps of a long chain, over one step and its parts on
+ * a short one. */
+static void check_chain_orders(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    static const struct { int scheme; double order; } row[] = {
+        { FD_PF_HEUN, 2 }, { FD_PF_MIDPOINT, 2 }, { FD_PF_RK4, 4 }, { FD_STOCHASTIC_HEUN, 2 } };
+    static const struct { int T; double from, beta1, betaT, step[3]; } chain[] = {
+        { 960, 96, 1e-4, .01, { 24, 12, 6 } }, { 48, 6, 2e-3, .2, { 1, .5, .25 } } };
+    fd_real mu = (fd_real)1.3;
+    double lam = .7, c = .25, beta[960], t[200], X = -.9;
+    fd_space s = fd_grid(&a, 1, (int[]){ 1 }, NULL, (int[]){ FD_DIRICHLET }, 1);  /* mu = pi^2 */
+    fd_cov *noise = fd_cov_table(&a, &s, &lam), *c0 = one_on(&a, noise, c);
+    for (int l = 0; l < 2 && EPS < 1e-10; l++) {
+        int T = chain[l].T;
+        fd_beta_schedule(FD_BETA_LINEAR, T, chain[l].beta1, chain[l].betaT, beta, &st);
+        fd_process plain = fd_ddpm_betas(&a, noise, T, beta);
+        fd_process p[3] = { plain, fd_blur(&plain, .1, .1), fd_blur(&plain, .1, .2) };
+        for (int k = 0; k < 2 + l; k++)  /* the last one has kinks in either clock */
+            for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+                double err[3];
+                fd_coef B = fd_law(&p[k], T, 0), E = fd_law(&p[k], chain[l].from, 0);
+                double PB = B.m * B.m * c + B.v * lam, PE = E.m * E.m * c + E.v * lam;
+                for (int j = 0; j < 3; j++) {
+                    int n = (int)((T - chain[l].from) / chain[l].step[j]);
+                    fd_sampler how = { .p = &p[k], .t = t, .steps = n, .scheme = row[i].scheme };
+                    how.model = fd_oracle_gauss(&a, &p[k], &mu, c0);
+                    for (int q = 0; q <= n; q++) t[q] = T - q * chain[l].step[j];
+                    moments w = law_of(&how, (moments){ X, PB }, a);
+                    err[j] = i == 3 ? fabs(w.V - PE)
+                           : fabs(w.M - E.m * mu - sqrt(PE / PB) * (X - B.m * mu));
+                }
+                for (int j = 0; j < 2; j++)
+                    NEAR(log2(err[j] / err[j + 1]), row[i].order, .15,
+                         "chain of %d, blurred %d, %s: order, steps of %g and %g (%.3g, %.3g)",
+                         T, k, fd_scheme_name(row[i].scheme), chain[l].step[j], chain[l].step[j + 1],
+                         err[j], err[j + 1]);
+            }
     }
     OK(!st.code, "status");
 }
@@ -1326,7 +1542,7 @@ static void check_mixture(void)
     double *t = fd_new(&a, double, 2001);
     fd_sampler how = { .p = &vp, .t = t, .steps = 2000, .scheme = FD_PF_RK4 };
     how.model = fd_oracle_mix(&a, &vp, 2, (double[]){ .3, .7 }, mu, c);
-    fd_times(&vp, FD_UNIFORM, 0, how.steps, t);
+    fd_times(&vp, FD_UNIFORM, 0, how.steps, t, &st);
     memcpy(y, x, sizeof y);
     for (int k = 0; k < how.steps; k++) fd_advance(&how, t[k], t[k + 1], 4, y, NULL, NULL, a);
     for (int i = 0; i < 4; i++) {
@@ -1336,7 +1552,7 @@ static void check_mixture(void)
     }
     how.p = &fl, how.steps = 400;                           /* the same for the flow, from m = 0 */
     how.model = fd_oracle_mix(&a, &fl, 2, (double[]){ .3, .7 }, mu, c);
-    fd_times(&fl, FD_UNIFORM, 0, how.steps, t);
+    fd_times(&fl, FD_UNIFORM, 0, how.steps, t, &st);
     memcpy(y, x, sizeof y);
     for (int k = 0; k < how.steps; k++) fd_advance(&how, t[k], t[k + 1], 4, y, NULL, NULL, a);
     for (int i = 0; i < 4; i++)
@@ -1350,7 +1566,7 @@ static void check_mixture(void)
     fd_real *z = fd_new(&a, fd_real, N);
     how.p = &vp, how.steps = 40, how.scheme = FD_EULER_MARUYAMA;
     how.model = fd_oracle_mix(&a, &vp, 2, (double[]){ .3, .7 }, mu, c);
-    fd_times(&vp, FD_UNIFORM, 0, 40, t);
+    fd_times(&vp, FD_UNIFORM, 0, 40, t, &st);
     for (int i = 0; i < N; i++) p[i] = exp(-.5 * pow(-8 + h * i, 2)) / sqrt(2 * PI);
     for (int k = 0; k < 40; k++) {
         double sd = fd_step_row(&vp, FD_EULER_MARUYAMA, 0, t[k], t[k + 1], 0, &st).sd;
@@ -1414,7 +1630,7 @@ static void check_grids(void)
                                  : proc == 2 ? fd_driftless(noise, 3) : heat(noise);
                     p.tmin = proc == 3 ? 2e-4 : .05;
                     if (proc == 3) p.tmax = 2e-3;
-                    fd_times(&p, FD_UNIFORM, 0, STEPS, t);
+                    fd_times(&p, FD_UNIFORM, 0, STEPS, t, &st);
                     fd_real *mk = fd_new(&a, fd_real, fd_size(s));
                     if (k == 0) fd_cov_draw(data, fd_seed(81), 0, 1, mk, a);
                     else fd_resample(&sp[0], s, 1, mean, mk, a);
@@ -1467,7 +1683,7 @@ static void check_loop(void)
         fd_sampler how = { .p = &p, .t = t, .steps = STEPS,
                            .scheme = k % 2 ? FD_ANCESTRAL_OPTIMAL : FD_STOCHASTIC_HEUN };
         if (k >= 2) p.tmax = 1e-4, p.tmin = 1e-5;
-        fd_times(&p, FD_UNIFORM, 0, STEPS, t);
+        fd_times(&p, FD_UNIFORM, 0, STEPS, t, &st);
         how.model = fd_oracle_gauss(&a, &p, NULL, data);
         if (k == 1) {
             fd_real *pts = fd_new(&a, fd_real, 3 * N);
@@ -1496,7 +1712,7 @@ static void check_loop(void)
     fd_sampler how = { .p = &p, .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL, .denoise = 1 };
     fd_real x0[18], D[18], xi[18];
     how.model = fd_oracle_gauss(&a, &p, NULL, fd_cov_matern(&a, &l, 1, .2, 2.5));
-    fd_times(&p, FD_UNIFORM, 0, STEPS, t);
+    fd_times(&p, FD_UNIFORM, 0, STEPS, t, &st);
     fd_run *run = fd_begin(&a, &how, fd_seed(92), 7, 1);
     fd_cov_draw(ln, fd_seed(92), 7, 1, x0, a);
     for (int i = 0; i < 18; i++) x0[i] *= (fd_real)sqrt(fd_law(&p, 1, 0).v);
@@ -1551,7 +1767,7 @@ static void check_loop(void)
     OK(st.code == FD_EARG, "times that rise");
     /* a scheme that does not exist at m = 0 fails in the first step, and x stays */
     fd_process fl = fd_flow(ln, 1e-4);
-    fd_times(&fl, FD_UNIFORM, 0, STEPS, t);
+    fd_times(&fl, FD_UNIFORM, 0, STEPS, t, &st);
     h2 = how, h2.p = &fl, h2.scheme = FD_EULER_MARUYAMA, st.code = 0;
     h2.model = fd_oracle_gauss(&a, &fl, NULL, ln);
     run = fd_begin(&a, &h2, fd_seed(94), 0, 1);
@@ -1607,6 +1823,10 @@ static void check_heun(void)
         how.model = fd_oracle_gauss(&a, &p[i], &mu, c0);
         for (int k = 0; k < 2; k++) {                       /* L = a - q/P, beta = q m mu/P */
             fd_coef f = fd_law(&p[i], tt[k], 0);
+            if (i == 7) {                                   /* a chain: in log gamma */
+                double slope = 2 * log(fd_law(&p[i], s, 0).m / fd_law(&p[i], t, 0).m) / h;
+                f.dm = -.5 * slope * f.m, f.dv = slope * f.m * f.m;
+            }
             double q = (f.dv - 2 * f.dm * f.v / f.m) * lam, P = f.m * f.m * c + f.v * lam;
             L[k] = -f.dm / f.m - q / P, be[k] = q * f.m * mu / P;
         }
@@ -1689,7 +1909,7 @@ static void check_memory(void)
         fd_sampler how = { .p = &p, .t = t, .steps = 60, .scheme = scheme[k], .denoise = 1 };
         how.model = fd_oracle_data(&a, &p, N, x0);
         int seen = 0;
-        fd_times(&p, k == 1 ? FD_UNIFORM : FD_LOGSNR, 0, 60, t);
+        fd_times(&p, k == 1 ? FD_UNIFORM : FD_LOGSNR, 0, 60, t, &st);
         fd_sample(&how, fd_seed(112), 0, B, x, a);
         double worst = 0;
         for (int b = 0; b < B; b++) {
@@ -1723,7 +1943,7 @@ static void check_statistics(void)
     fd_sampler how = { .p = &p, .t = t, .steps = 20, .scheme = FD_ANCESTRAL_OPTIMAL };
     fd_normal(fd_seed(121), N, mean);
     how.model = fd_oracle_gauss(&a, &p, mean, data);
-    fd_times(&p, FD_UNIFORM, 0, 20, t);
+    fd_times(&p, FD_UNIFORM, 0, 20, t, &st);
     fd_sample(&how, fd_seed(122), 0, B, x, a);
     fd_to_modes(&s, B, x, x, a);
     fd_to_modes(&s, 1, mean, M, a);
@@ -1759,7 +1979,7 @@ static int chain(fd_arena a, int k, fd_real *out, fd_real *copy)
         fd_model raw = { FD_X0, zero_eval, NULL, NULL, NULL };
         how.model = fd_precond_model(&a, fd_precond_new(&a, &p, NULL, data), raw);
     }
-    if (p.law) fd_times(&p, FD_UNIFORM, 0, 3, t);
+    if (p.law) fd_times(&p, FD_UNIFORM, 0, 3, t, a.st);
     fd_sample(&how, fd_seed(131), 0, 2, out, a);
     double tn[2] = { t[1], t[2] };
     fd_perturb(&p, fd_seed(132), 0, 2, out, tn, copy, NULL, a);
@@ -1798,6 +2018,7 @@ void test_samplers(void)
     check_heun();
     check_frozen();
     check_orders();
+    check_chain_orders();
     check_mixture();
     check_grids();
     check_loop();
@@ -1989,9 +2210,11 @@ static void check_pairs(void)
     OK(st.code == FD_EARG, "no such kind");
     st.code = 0;
     fd_perturb(&none, fd_seed(1), 0, 1, x0, &zero, y, NULL, a);
-    /* the NULL of a failed constructor */
+    fd_explain(&st, text, sizeof text);
+    OK(!strcmp(text, "fd_perturb: the process has no noise"), "explained as '%s'", text);
+    st.code = 0;
     fd_target(&none, FD_X0, 1, x0, e, &zero, y, a);
-    OK(!st.code, "a process without noise does nothing");
+    OK(st.code == FD_EARG, "a target without noise");
 }
 
 static void check_draw_times(void)
@@ -2004,7 +2227,7 @@ static void check_draw_times(void)
     double *t = fd_new(&a, double, B), *u = fd_new(&a, double, B), prm[2] = { -.4, .9 };
     for (int rule = FD_T_UNIFORM; rule <= FD_T_LOGNORMAL; rule++) {
         double m = 0, v = 0, mean, var, bad = 0;
-        fd_draw_times(&p, rule, prm, fd_seed(151), 3, B, t);
+        fd_draw_times(&p, rule, prm, fd_seed(151), 3, B, t, &st);
         for (int i = 0; i < B; i++) {
             fd_coef c = fd_law(&p, t[i], 0);
             bad += !(t[i] >= p.tmin && t[i] <= p.tmax);
@@ -2028,24 +2251,50 @@ static void check_draw_times(void)
             for (int i = bad = 0; i < B; i++)
                 bad = maxd(bad, fabs((t[i] - p.tmin) / (p.tmax - p.tmin) * B - i - off));
             NEAR(bad, 0, 1e-9, "stratified cells");
-            fd_draw_times(&p, rule, prm, fd_seed(151), 4, B, u);
+            fd_draw_times(&p, rule, prm, fd_seed(151), 4, B, u, &st);
             OK(u[0] != t[0], "another call, another offset");
         } else {
-            fd_draw_times(&p, rule, prm, fd_seed(151), 13, 5, u);
+            fd_draw_times(&p, rule, prm, fd_seed(151), 13, 5, u, &st);
             OK(!memcmp(u, t + 10, 5 * sizeof *u), "rule %d: element first + i", rule);
         }
     }
     int count[11] = { 0 };
-    fd_draw_times(&dd, FD_T_UNIFORM, NULL, fd_seed(152), 0, B, t);
+    fd_draw_times(&dd, FD_T_UNIFORM, NULL, fd_seed(152), 0, B, t, &st);
     for (int i = 0; i < B; i++) if (t[i] == floor(t[i]) && t[i] >= 1
                                     && t[i] <= 10) count[(int)t[i]]++;
     for (int k = 1; k <= 10; k++) NEAR(count[k], B / 10., 5 * sqrt(B * .09), "chain: t = %d", k);
-    fd_draw_times(&dd, FD_T_LOG, NULL, fd_seed(152), 0, 50, t);
-    for (int i = 0; i < 50; i++) OK(t[i] >= 1 && t[i] <= 10, "chain, log");
+    double unit[5];                                         /* the words of a block */
+    fd_draw_times(&p, FD_T_UNIFORM, NULL, fd_seed(152), 0, 5, unit, &st);
+    for (int i = 0; i < 5; i++) {
+        uint32_t out[4];
+        fd_philox(fd_seed(152).key, (uint32_t[4]){ (uint32_t)i, 0, 0, 0 }, out);
+        double w = (out[0] + out[1] / 4294967296.) / 4294967296.;
+        NEAR(unit[i], p.tmin + (p.tmax - p.tmin) * w, 1e-15, "uniform time %d", i);
+    }
+    /* log-uniform levels: odds log(1 + 1/t) from the lowest level to T */
+    fd_process lad = fd_ladder(noise, .01, 30, 10), from3 = dd, ladder3 = lad;
+    from3.tmin = 2, ladder3.tmin = 3;
+    const fd_process *chains[4] = { &dd, &lad, &from3, &ladder3 };
+    for (int c = 0; c < 4; c++)
+        for (int rule = FD_T_UNIFORM; rule <= FD_T_LOGNORMAL; rule++) {
+            int seen[11] = { 0 }, low = c < 2 ? 1 : 3, bad = 0;
+            fd_draw_times(chains[c], rule, NULL, fd_seed(152), 0, B, t, &st);
+            for (int i = 0; i < B; i++) {
+                bad += !(t[i] == floor(t[i]) && t[i] >= low && t[i] <= 10);
+                if (!bad) seen[(int)t[i]]++;
+            }
+            OK(!bad, "chain %d, rule %d: levels", c, rule);
+            for (int k = low; k <= 10 && rule < FD_T_LOGNORMAL && !bad; k++) {
+                double q = rule == FD_T_LOG ? log(1 + 1. / k) / log(11. / low) : 1 / (11. - low);
+                NEAR(seen[k], B * q, rule == FD_T_STRATIFIED ? 1 : 5 * sqrt(B * q * (1 - q)),
+                     "chain %d, rule %d: level %d", c, rule, k);
+            }
+            if (rule == FD_T_LOGNORMAL) OK(seen[low] > 0, "chain %d: the lowest level", c);
+        }
     for (int b = 3; b <= 25; b += 11) {                     /* without replacement, T = 10 at a time */
         int seen[11] = { 0 }, most = (b + 9) / 10, same = 0;
-        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 7, b, t);
-        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 8, b, u);
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 7, b, t, &st);
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 8, b, u, &st);
         for (int i = 0; i < b; i++) {
             OK(t[i] == floor(t[i]) && t[i] >= 1 && t[i] <= 10, "level %g", t[i]);
             seen[(int)t[i]]++, same += t[i] == u[i];
@@ -2058,17 +2307,25 @@ static void check_draw_times(void)
     }
     int pairs[11][11] = { { 0 } };
     for (int i = 0; i < B; i++) {                           /* any two levels, equally often */
-        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(154), i, 2, t);
+        fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(154), i, 2, t, &st);
         pairs[(int)t[0]][(int)t[1]]++;
     }
     for (int i = 1; i <= 10; i++)
         for (int j = 1; j <= 10; j++)
             NEAR(pairs[i][j], i == j ? 0 : B / 90., 5 * sqrt(B / 90.), "levels %d and %d", i, j);
     fd_process fl = fd_flow(noise, 1e-4);                   /* sigma from infinity: clipped */
-    fd_draw_times(&fl, FD_T_LOGNORMAL, (double[]){ 30, 1 }, fd_seed(152), 0, 5, t);
+    fd_draw_times(&fl, FD_T_LOGNORMAL, (double[]){ 30, 1 }, fd_seed(152), 0, 5, t, &st);
     for (int i = 0; i < 5; i++) OK(t[i] <= 1 && t[i] > .99, "clipped");
-    fd_draw_times(&fl, FD_T_LOGNORMAL, NULL, fd_seed(152), 0, 5, t);
+    fd_draw_times(&fl, FD_T_LOGNORMAL, NULL, fd_seed(152), 0, 5, t, &st);
     OK(t[0] > 0 && t[0] < 1, "default of [EDM]");
+    for (int i = 0; i < 5; i++) {                           /* log sigma = -1.2 + 1.2 z */
+        float z[4];
+        fd_normal4(fd_seed(152), (uint32_t[4]){ (uint32_t)i, 0, 0, 0 }, z);
+        fd_coef c = fd_law(&fl, t[i], 0);
+        NEAR(.5 * log(c.v) - log(c.m), -1.2 + 1.2 * (double)z[0], 1e-12,
+             "log-normal by default, %d", i);
+    }
+    OK(!st.code, "status");
 }
 
 void test_training(void)

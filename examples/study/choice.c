@@ -10,7 +10,7 @@
  *   times the points the data's own C keeps W2 to 2 %, noise that is rougher does not: 1.1 to 4 times as much.
  *
  * Exit status 1 where W2 depends on the number of points and should not, or should and does not. */
-#include "law.h"
+#include "common.h"
 #include "plot.h"
 
 enum { SIZES = 5, LAWS = 3, CHOICES = 7, BASE = 64, PARTS = 128, DRAWS = 256, TRAINED = 512,
@@ -106,8 +106,8 @@ static double sorted_w2(const truth *d, ptrdiff_t k, int m, fd_real *x)
 /* ---- The exact score ------------------------------------------------------------------------- */
 
 /* exact -- W2, and its square by mode, w2[modes]. Without noise in the scheme a step acts on each
- * mode alone: affine where the data are Gaussian, and monotone in mode 1 of the mixture, so that
- * quantiles of the start become quantiles of the end. */
+ * mode alone: affine where the data are Gaussian, so that the law is known, and monotone in mode 1 of
+ * the mixture, so that quantiles of the start become quantiles of the end. */
 static double exact(int law, int choice, int n, int denoise, const args *o, double *w2, fd_arena a)
 {
     truth d = truth_on(&a, law, n), base = truth_on(&a, law, BASE);
@@ -117,23 +117,24 @@ static double exact(int law, int choice, int n, int denoise, const args *o, doub
     double *t = fd_raw(&a, double, o->steps + 1), *var = fd_raw(&a, double, n), sum = 0;
     int b = d.mean > 0 ? PARTS : 1;
     need(a.st);
-    fd_times(&p, o->times.row, o->times.v[0], o->steps, t);
+    fd_times(&p, o->times.row, o->times.v[0], o->steps, t, a.st);
     fd_sampler how = { .p = &p, .t = t, .steps = o->steps, .scheme = FD_DDIM, .denoise = denoise };
     how.model = b == 1 ? fd_oracle_gauss(&a, &learned, NULL, d.within)
                        : fd_oracle_mix(&a, &learned, 2, (double[]){ 0.5, 0.5 }, d.means,
                                        (const fd_cov *[]){ d.within, d.within });
-    law_start(&how, var);
-    fd_run *run = fd_begin(&a, &how, fd_seed(1), 0, b);
+    fd_start_law(&how, NULL, var, a);
+    if (b == 1) fd_exact_law(&how, NULL, var, a);
+    fd_run *run = b > 1 ? fd_begin(&a, &how, fd_seed(1), 0, b) : NULL;
     fd_real *u = fd_raw(&a, fd_real, (ptrdiff_t)b * n), *one = fd_raw(&a, fd_real, b);
     need(a.st);
     for (int i = 0; i < b; i++) {
         for (int k = 0; k < n; k++) u[i * n + k] = (fd_real)sqrt(var[k]);
         if (b > 1) u[i * n + 1] = (fd_real)quantile((i + 0.5) / b, sqrt(var[1]), 0);
     }
-    fd_from_modes(&d.s, b, u, run->x, a);
+    if (run) fd_from_modes(&d.s, b, u, run->x, a);
     while (fd_step(run, a)) { }
+    if (run) fd_to_modes(&d.s, b, run->x, u, a);
     need(a.st);
-    fd_to_modes(&d.s, b, run->x, u, a);
     for (int k = 0; k < n; k++) {
         for (int i = 0; i < b; i++) one[i] = u[i * n + k];
         double e = fabs((double)one[0]) - sqrt(d.within->lam[k]);
@@ -176,6 +177,7 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
     int sig = train(k, &d, &q, &c, a);
     if (sig) die(128 + sig, "stopped");
     options_read(&q, SAMPLE, "", 0, NULL);
+    q.scheme.row = FD_DDIM;
     q.times = o->times;
     q.steps = o->steps;
     q.denoise = 0;
@@ -234,8 +236,8 @@ int main(int argc, char **argv)
         printf("    growth%9d%s", size_of[SIZES - 1], o.train > 0 ? "   trained:  64    256" : "");
         puts(o.train > 0 ? "   draws:  64    256" : "");
         plot_begin(&p[l], 520, 400, laws[l].name, "points", "W2 to the data", 1, 1);
-        plot_begin(&p[LAWS + l], 520, 400, "", "wavenumber", "of a mode, 64 points", 1, 1);
-        plot_begin(&p[2 * LAWS + l], 520, 400, "", "points", "of a network", 1, 1);
+        plot_begin(&p[LAWS + l], 520, 400, "", "wavenumber", "W2 of a mode", 1, 1);
+        plot_begin(&p[2 * LAWS + l], 520, 400, "", "points", "W2 of a network", 1, 1);
         for (int c = 0; c < CHOICES; c++) {
             double *got = net[l][c], *floor = net[l][CHOICES], clean = 0;
             printf("%-20s", choices[c].name);
@@ -261,13 +263,12 @@ int main(int argc, char **argv)
                 }
             }
             puts("");
-            plot_line(&p[l], SIZES, x, y[l][c], l ? "" : choices[c].name, style[c]);
-            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], "", style[c]);
+            plot_line(&p[l], SIZES, x, y[l][c], "", style[c]);       /* the legend: where there is room */
+            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], l == 1 ? choices[c].name : "", style[c]);
             plot_line(&p[2 * LAWS + l], 2, x + 1, got, "", style[c]);
         }
         plot_line(&p[2 * LAWS + l], 2, x + 1, net[l][CHOICES], l ? "" : "exact draws", PLOT_DOTTED);
-        if (!l) p[l].hi[1] = 2000;         /* room for the legend */
-        p[LAWS + l].lo[1] = 1e-6;
+        p[LAWS + l].lo[1] = l == 1 ? 1e-7 : 1e-6;
     }
     puts(ok ? "\nW2 does not depend on the grid, but for white noise: pass"
             : "\nW2 depends on the grid where it should not, or not where it should: FAIL");

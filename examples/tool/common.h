@@ -98,10 +98,10 @@ static inline double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* start -- what every program does first. A file that grows too large and an output that nobody reads
- * are errors of a write, not the end of the run. And the program starts again with threads that sleep
- * while they wait, unless the user has chosen: libgomp's spin, which makes a run many times slower
- * where other programs want the processors too, and it reads its settings before main. */
+/* start -- what every program does first. A file that grows too large and an output that nobody
+ * reads are errors of a write, not the end of the run. And the program starts again with threads
+ * that sleep while they wait, unless the user has chosen: libgomp's spin, which makes a run many
+ * times slower where other programs want the processors too, and it reads its settings before main. */
 static inline void start(const char *name, char **argv)
 {
     prog = name;
@@ -195,21 +195,22 @@ typedef struct { const topic *t; int row; double v[KEYS]; } spec;       /* choic
 #define BIG 1e12
 #define REF { "ref", "0", "points of the grid meant; 0: of any grid: no law on functions", 0, 1e9 }
 #define PIXEL { "unit", "domain|pixel", "of kappa; pixel, as released: a law for each grid", 0, 0 }
+#define IMAGES { "norm", "pixel|image", "var of a pixel; of the kernel without its images", 0, 0 }
 #define TMIN { "tmin", "0", "time at which samplers end; 0: the process's own", 0, BIG }
 
-static topic t_cov = { "cov", "covariance of the noise", {
+static topic t_cov = { "cov", "covariance of the noise, in units of the data as normalised", {
     { "white", "s^2 on all modes up to kmax waves", {
         { "s", "1", "standard deviation of a mode", 0, BIG },
         { "kmax", "0", "0: all; then not a law on function space", 0, 1e6 } } },
     { "band", "white on all modes of the grid of training and on no others", {
         { "var", "1", "pixel variance", 0, BIG } } },
     { "rbf", "kernel var exp(-r^2/2l^2)", {
-        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "matern", "Matern kernel", {
         { "nu", "1.5", "smoothness", 1e-3, 100 }, { "l", "0.1", "length", 1e-9, BIG },
-        { "var", "1", "pixel variance", 0, BIG } } },
+        { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "exp", "kernel var exp(-r/l)", {
-        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "power", "s (w^2 + tau^2)^-alpha", {
         { "s", "1", "scale", 0, BIG }, { "tau", "7", "inverse length", 0, BIG },
         { "alpha", "2", "decay", 0, 100 },
@@ -278,7 +279,7 @@ static topic t_process = { "process", "forward process", {
     { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
     { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
     { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
-#define MODES { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 }
+#define MODES { "modes", "0", "on each axis; 0: all the grid has, at most 26, in 3-D 12", 0, 4096 }
 #define FILM_TIME { "time", "film|channel|none", "how t enters", 0, 0 }
 #define FILM FILM_TIME, COORDS("open|closed|none")
 #define FIELD { "field", "siren|gabor", "the coordinate network", 0, 0 }, \
@@ -339,11 +340,11 @@ static topic t_net = { "net", "network", {
 /* What a key of a network sets: its words in the order of fd.h, or a number. */
 static const struct { const char *key; size_t at; const char *words; int first, real; } net_keys[] = {
     { "style", offsetof(fd_arch, kind), "original|block", FD_FNO_ORIGINAL, 0 },
-    { "time", offsetof(fd_arch, time), "none|channel|film|token", FD_TIME_NONE, 0 },
-    { "coords", offsetof(fd_arch, coords), "none|open|closed", FD_COORD_NONE, 0 },
+    { "time", offsetof(fd_arch, time), "channel|film|token|none", FD_TIME_CHANNEL, 0 },
+    { "coords", offsetof(fd_arch, coords), "open|closed|none", FD_COORD_OPEN, 0 },
     { "pos", offsetof(fd_arch, pos), "waves|learned|none", FD_POS_WAVES, 0 },
     { "clock", offsetof(fd_arch, clock), "waves|random", FD_CLOCK_WAVES, 0 },
-    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
+    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH, 0 },
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
     SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner), SETS(levels),
@@ -372,7 +373,7 @@ static topic t_predict = { "predict", "what the network says", {       /* in the
     { "score-full", "grad log p in L2: nor is this", { { 0 } } } } };
 static topic t_precond = { "precond", "preconditioning", {
     { "gauss", "the network corrects the exact model of Gaussian data of this spectrum", {
-        { "floor", "1e-6", "least eigenvalue over the largest", 0, 1 } } },
+        { "floor", "1e-10", "least eigenvalue over the largest", 0, 1 } } },
     { "none", "the network predicts what --predict says", { { 0 } } } } };
 static topic t_weight = { "weight", "time weight of the loss", {   /* in the order of FD_W_ONE.. */
     { "one", "none", { { 0 } } }, { "x0", "that of the x0 error", { { 0 } } },
@@ -402,16 +403,20 @@ static topic t_norm = { "norm", "inner product of the loss", {      /* in the or
 static topic t_times = { "times", "times of the sampler", {       /* in the order of FD_UNIFORM.. */
     { "uniform", "equal steps of t", { { 0 } } }, { "geometric", "equal ratios of t", { { 0 } } },
     { "rho", "equal steps of sigma^(1/rho)", { { "rho", "7", "", 0.1, 100 } } },
-    { "logsnr", "equal steps of log(m^2/v)", { { 0 } } } } };
+    { "logsnr", "equal steps of log(m^2/v)", { { 0 } } },
+    { "auto", "what the process wants (fd help process)", { { 0 } } } } };
 static topic t_start = { "start", "law that samplers start from", {  /* as FD_START_NOISE.. */
     { "noise", "N(0, v C) at the last time", { { 0 } } }, { "unit", "N(0, C)", { { 0 } } },
-    { "matched", "N(m mean, m^2 cov + v C): mean and spectrum of the data", { { 0 } } } } };
+    { "matched", "N(m mean, m^2 cov + v C): mean and spectrum of the data", { { 0 } } },
+    { "auto", "what the process wants (fd help process)", { { 0 } } } } };
 #define CORRECTOR { "c", "0.1", "size", 0, BIG }, { "inner", "1", "steps each time", 1, 1e6 }, \
     { "at", "end|begin", "of a step of the scheme", 0, 0 }
 static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /* as FD_CORRECT_.. */
     { "none", "", { { 0 } } }, { "scaled", "c v: the same on every level", { CORRECTOR } },
     { "ladder", "c (v / last v)^2", { CORRECTOR } },
-    { "snr", "4 (c |noise| / |score|)^2", { CORRECTOR } } } };
+    { "snr", "4 c^2 v |noise|^2 / |predicted noise|^2, norms of some waves: the same on every grid",
+      { CORRECTOR, { "band", "3", "largest wavenumber of the norms", 1, 1e6 } } },
+    { "snr-grid", "4 (c |noise| / |score|)^2, norms of the grid, as released: no law on functions", { CORRECTOR } } } };
 static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
     { "dirichlet", "zero at both ends", { { 0 } } },
@@ -420,7 +425,8 @@ static topic t_normalize = { "normalize", "values that a network sees; samples a
     { "auto", "scale; bytes: none", { { 0 } } },
     { "none", "as they are; bytes 0..255 as -1 to 1", { { 0 } } },
     { "scale", "(x - mean)/sd, two numbers for each channel", { { 0 } } },
-    { "pixel", "(x - mean)/sd, the mean a function, the sd a number for each channel", { { 0 } } } } };
+    { "pixel", "(x - mean)/sd, the mean a function, the sd a number of each channel",
+      { { 0 } } } } };
 static topic t_axes = { "channels", "which axis of a file is that of the channels", {
     { "auto", "told by the shape, where there is one way to read it", { { 0 } } },
     { "none", "[functions][grid]", { { 0 } } },
@@ -438,26 +444,71 @@ static topic t_fields = { "fields", "built-in data", {
         { "channels", "1", "independent of each other", 1, 64 } } } } };
 
 #define CLOCK { "tscale", "1", "factor on t where it is a channel: 1e-3 for t/1000", 0, BIG }
-#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 points on 64 are 0.140625", 0, 4 }
+#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 on 64: 0.140625", 0, 4 }, \
+    { "pad1", "-1", "behind the second axis; -1: as pad", -1, 4 }, \
+    { "pad2", "-1", "behind the third one", -1, 4 }
+#define BOUNDS { "from", "0", "where coordinates begin", -BIG, BIG }, \
+    { "to", "1", "where they end: 6.2832", -BIG, BIG }
 static topic t_as = { "as", "the program that the weights are from", {    /* what the files cannot tell */
     { "auto", "told by the names in the file", { { 0 } } },
     { "fno", "first release of FNO; KER; multilevelDiff", {
         ACT, { "coords", "closed|open|none", "inputs besides the data", 0, 0 },
-        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK, PAD } },
+        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK,
+        PAD, BOUNDS } },
     { "neuraloperator", "releases 0.2 to 2", {
         ACT, { "coords", "auto|open|closed|none", "auto: open from 1.0 on, none before", 0, 0 },
         { "time", "auto|channel|none", "", 0, 0 }, { "reversed", "no|yes", "the last axis first", 0, 0 },
         { "version", "2|1", "1: an odd number of modes as before 2.0", 0, 0 }, CLOCK, PAD,
         { "norms", "0", "groups of group norms; -1: instance norms", -1, 4096 },
-        { "skip", "error|identity|none", "what skips without weights are", 0, 0 } } },
+        { "skip", "error|identity|none", "what fno_skips without weights are", 0, 0 },
+        { "mlp-skip", "error|identity|none", "what channel_mlp_skips without weights are", 0, 0 },
+        BOUNDS,
+        { "modes", "0", "n_modes, where the weights have more (max_n_modes); 0: all", 0, 65536 },
+        { "modes1", "0", "of the second axis; 0: as modes", 0, 65536 },
+        { "modes2", "0", "of the third one", 0, 65536 } } },
     { "ffm", "neuraloperator as FFM has it: closed, reversed, t/1000 a channel", { ACT, PAD } },
     { "uvit", "U-ViT without classes", {
         { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
 enum { AS_AUTO, AS_FNO, AS_NEURALOP, AS_FFM, AS_UVIT };
 
+#define STEP_OF(h) { "h", h, "step at first; adapted during burn-in", 1e-9, 10 }, { "steps", "20000", "steps of each chain", 8, 1e9 }, \
+    { "burn", "2000", "steps before, which adapt h", 0, 1e9 }, { "chains", "4", "how many", 1, 1000 }
+static topic t_method = { "method", "how functions are drawn given observations", {
+    { "exact", "Matheron's rule; Gaussian prior", { { 0 } } },
+    { "conditional", "the exact conditional score through the sampler; Gaussian prior", { { 0 } } },
+    { "guide", "guidance with the true covariance of x0 given x_t: exact for Gaussian data", { { 0 } } },
+    { "pigdm", "guidance with v C for that covariance", { { "zeta", "1", "factor on it", 1e-9, 1e9 } } },
+    { "dps", "guidance without it: biased, see the README", {
+        { "zeta", "0.3", "factor on the gradient", 1e-9, 1e9 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
+    { "project", "projection in the Cameron-Martin norm after each step", {
+        { "path", "bridge|fresh|mean", "what is observed of the noised state", 0, 0 },
+        { "corrector", "0", "projected Langevin steps after each", 0, 1000 },
+        { "c", "0.4", "their size, in units of v", 1e-9, 4 }, { "below", "0.5", "from this part of tmax on", 0, 1 } } },
+    { "denoised", "projected denoiser", { { 0 } } },
+    { "flat", "projection in L2, that is replacement: a baseline that fails on fine grids", { { 0 } } },
+    { "split", "split Gibbs: the likelihood and the model in turn", {
+        { "rho", "0.1", "coupling at the end", 1e-3, 10 }, { "sweeps", "8", "how many", 1, 10000 } } },
+    { "particles", "twisted particles", {
+        { "guide", "pigdm|none|dps", "what moves them", 0, 0 }, { "zeta", "1", "as of pigdm or dps", 1e-9, 1e9 } } },
+    { "esmda", "ensemble smoother with multiple data assimilation", { { "steps", "4", "of equal weight", 1, 1000 } } },
+    { "langevin", "annealed preconditioned Langevin dynamics with the model's score", {
+        { "h", "0.002", "step", 1e-9, 10 }, { "inner", "10", "steps at each time", 1, 1e6 } } },
+    { "pcn", "preconditioned Crank-Nicolson chains; Gaussian prior", { STEP_OF("0.2") } },
+    { "mala", "inf-MALA; Gaussian prior", { STEP_OF("0.1") } },
+    { "hmc", "inf-HMC; Gaussian prior", { STEP_OF("0.2"), { "leaps", "4", "leapfrogs a step", 1, 1000 } } },
+    { "slice", "elliptical slice sampling; Gaussian prior", { STEP_OF("1") } },
+    { "walk", "random-walk Metropolis: the control that fails on fine grids; Gaussian prior", { STEP_OF("0.1") } },
+    { "latent", "pCN on the noise of a flow", { STEP_OF("0.2") } },
+    { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
+static topic t_observe = { "observe", "what is observed", {
+    { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
+    { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
+    { "blur", "the function blurred, at every point", { { "w", "0.05", "width of the Gaussian", 0, 10 } } } } };
+
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
-                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as };
+                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
+                                 &t_method, &t_observe };
 
 static inline int rows_of(const topic *t)
 {
@@ -592,6 +643,24 @@ static inline const char *spec_text(const spec *s, char buf[512])
     return buf;
 }
 
+/* What sampling does by default, in the order of t_process: study/defaults.md says why. */
+enum { TIMES_AUTO = FD_LOGSNR + 1, START_AUTO = FD_START_MATCHED + 1, SCHEME_AUTO = FD_SCHEMES, STEPS_AUTO = 50 };
+static const struct { int scheme, times, start; } sampled_by[] = {
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp-cosine */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* subvp */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* ve */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* ou */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_MATCHED },          /* driftless */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* flow */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* ddpm */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* flow-vp */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_MATCHED },          /* ladder */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_MATCHED },          /* fdp */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_MATCHED },          /* heat */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* heat-cosine */
+    { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE } };          /* blur */
+
 static inline void topic_help(const topic *t)
 {
     printf("%s: %s\n", t->name, t->what);
@@ -601,6 +670,10 @@ static inline void topic_help(const topic *t)
         for (int j = 0; j < keys_of(r); j++)
             printf("      %s=%-*s  %s\n", r->keys[j].name, 16 - (int)strlen(r->keys[j].name),
                    r->keys[j].def, r->keys[j].help);
+        if (t == &t_process)
+            printf("      sampled by %d steps of %s at %s times, start %s\n", STEPS_AUTO,
+                   fd_scheme_name(sampled_by[i].scheme), t_times.rows[sampled_by[i].times].name,
+                   t_start.rows[sampled_by[i].start].name);
     }
 }
 
@@ -609,18 +682,18 @@ static inline void topic_help(const topic *t)
 enum { CHANNELS = 64 };                                    /* most of a function */
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
-        start, corrector, map, as, normalize;
+        start, corrector, map, as, prior, method, observe, normalize;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, accumulate, train, probes, quiet, help;
+        pcs, accumulate, train, probes, draws, quiet, help;
     uint64_t seed;
-    double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, budget, memory;
+    double noise, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, ALL = 4095 };
+       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192, ALL = 16383 };
 enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -633,8 +706,54 @@ typedef struct {
 #define AT(f) offsetof(args, f)
 
 static const option options[] = {
+    { "model", "FILE", NULL, POSTERIOR | CALIBRATE, O_TEXT, AT(model), 0, 0, 0,
+      "prior: what fd train wrote; or" },
+    { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
+      "prior: a Gaussian random function of this covariance (fd help cov)" },
+    { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
+      "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]" },
+    { "observe", "SPEC", "points:m=8", CALIBRATE, O_SPEC, AT(observe), &t_observe, 0, 0,
+      "what is observed (fd help observe)" },
+    { "noise", "SD", "0", POSTERIOR, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the noise, where the file has no column sd" },
+    { "noise", "SD", "0.05", CALIBRATE, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the noise" },
+    { "method", "SPEC", "exact", POSTERIOR | CALIBRATE, O_SPEC, AT(method), &t_method, 0, 0,
+      "how functions are drawn (fd help method)" },
+    { "n", "N", "64", POSTERIOR, O_INT, AT(n), 0, 1, 1e6,
+      "functions to draw" },
+    { "n", "N", "200", CALIBRATE, O_INT, AT(n), 0, 16, 1e6,
+      "unknown functions to test with" },
+    { "draws", "N", "63", CALIBRATE, O_INT, AT(draws), 0, 7, 1e5,
+      "functions drawn for each" },
+    { "out", "FILE", "posterior.npy", POSTERIOR, O_OUT, AT(out), 0, 0, 0,
+      "the functions (-o)" },
+    { "out", "FILE", NULL, CALIBRATE, O_OUT, AT(out), 0, 0, 0,
+      "the ranks as .csv (-o)" },
+    { "png", "FILE", NULL, POSTERIOR, O_OUT, AT(png), 0, 0, 0,
+      "mean, deviation and draws" },
+    { "grid", "N[xM[xK]]", NULL, POSTERIOR | CALIBRATE, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis; default: those of training" },
+    { "boundary", "NAME[,..]", "neumann", POSTERIOR | CALIBRATE, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "of a Gaussian prior: one for all axes, or one each (fd help boundary)" },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "covariance of the sampler's noise; default: that of the prior" },
+    { "process", "SPEC", "vp", POSTERIOR | CALIBRATE, O_SPEC, AT(process), &t_process, 0, 0,
+      "forward process of a Gaussian prior (fd help process)" },
+    { "steps", "N", "100", POSTERIOR | CALIBRATE, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of sampling" },
+    { "scheme", "NAME", "ancestral", POSTERIOR | CALIBRATE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step of the sampler (fd help scheme)" },
+    { "times", "SPEC", "auto", POSTERIOR | CALIBRATE, O_SPEC, AT(times), &t_times, 0, 0,
+      "times of the sampler (fd help times)" },
+    { "eta", "X", "0", POSTERIOR | CALIBRATE, O_REAL, AT(eta), 0, 0, 1,
+      "randomness of ddim and eta-euler, 0 to 1" },
+    { "batch", "N", "16", POSTERIOR | CALIBRATE, O_INT, AT(batch), 0, 1, 1e6,
+      "functions at a time; changes memory and speed, not results" },
+    { "map", "NAME", "viridis", POSTERIOR, O_SPEC, AT(map), &t_map, 0, 0,
+      "colours (fd help map)" },
     { "data", "FILE", NULL, TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0,
-      "functions: [n][grid] and channels; or the built-in fields (fd help fields)" },
+      "a file of functions, file:member, a folder of pictures; or fields (fd help fields)" },
     { "data", "FILE", NULL, EVAL, O_TEXT, AT(data), 0, 0, 0,
       "real functions, or fields" },
     { "data", "FILE", NULL, THESIS, O_TEXT, AT(data), 0, 0, 0,
@@ -708,7 +827,8 @@ static const option options[] = {
     { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT | LOGLIK,
       O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
-    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes, 0, 0,
+    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes,
+      0, 0,
       "axis of the channels in files: first, last, none (fd help channels)" },
     { "channels", "N", NULL, NOISE, O_AXES, AT(axes), &t_axes, 0, CHANNELS,
       "how many; with --data: where they are, first, last, none (fd help channels)" },
@@ -719,7 +839,7 @@ static const option options[] = {
     { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
     { "cov", "SPEC", "band", TRAIN | DEMO | CONVERT, O_SPEC, AT(cov), &t_cov, 0, 0,
-      "covariance of the noise, for normalised data (fd help cov)" },
+      "covariance of the noise (fd help cov)" },
     { "target", "SPEC", "matern:nu=2.5,l=0.3", CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(target), &t_cov, 0, 0,
       "covariance of the data" },
     { "process", "SPEC", "vp", CERTIFY | CONVERT | LOGLIK, O_SPEC, AT(process), &t_process, 0, 0,
@@ -746,7 +866,9 @@ static const option options[] = {
       "steps of training in all" },
     { "steps", "N", "50", LOGLIK, O_INT, AT(steps), 0, 1, 1e6,
       "steps of the flow, but for pf-adaptive, and of the bound" },
-    { "steps", "N", "50", SAMPLE | CERTIFY | CHOICE, O_INT, AT(steps), 0, 1, 1e6,
+    { "steps", "N", "auto", SAMPLE | CERTIFY, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of sampling" },
+    { "steps", "N", "50", CHOICE, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
     { "steps", "N", "512", ORDERS, O_INT, AT(steps), 0, 8, 1e5,
       "most steps; halved down to 4" },
@@ -788,23 +910,25 @@ static const option options[] = {
       "weight average that sampling uses: share kept each step" },
     { "save-every", "N", "0", TRAIN, O_INT, AT(save), 0, 0, 1e9,
       "write the model every N steps; 0: every 30 s, and at the end" },
-    { "scheme", "NAME", "ddim", SAMPLE | CERTIFY, O_SPEC, AT(scheme), &t_scheme, 0, 0,
-      "one step of the sampler (fd help scheme)" },
+    { "scheme", "NAME", "auto", SAMPLE | CERTIFY, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step of the sampler (fd help scheme); auto: by process (fd help process)" },
     { "scheme", "NAME", "pf-heun", DEMO, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step of the sampler (fd help scheme)" },
     { "scheme", "NAME", "pf-adaptive", LOGLIK, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "pf-heun, pf-midpoint, pf-rk4 or pf-adaptive" },
     { "times", "SPEC", "logsnr", ORDERS | CHOICE | LOGLIK, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
-    { "times", "SPEC", "uniform", SAMPLE | CERTIFY, O_SPEC, AT(times), &t_times, 0, 0,
+    { "times", "SPEC", "auto", SAMPLE | CERTIFY, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
     { "times", "SPEC", "rho", DEMO, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
-    { "start", "NAME", "noise", SAMPLE | CERTIFY | LOGLIK, O_SPEC, AT(start), &t_start, 0, 0,
+    { "start", "NAME", "auto", SAMPLE | CERTIFY, O_SPEC, AT(start), &t_start, 0, 0,
+      "noise, unit or matched (fd help start)" },
+    { "start", "NAME", "noise", LOGLIK, O_SPEC, AT(start), &t_start, 0, 0,
       "noise, unit or matched (fd help start)" },
     { "corrector", "SPEC", "none", SAMPLE | CERTIFY, O_SPEC, AT(corrector), &t_corrector, 0, 0,
       "Langevin steps (fd help corrector)" },
-    { "churn", "X", "0", SAMPLE, O_REAL, AT(churn), 0, 0, 100,
+    { "churn", "X", "0", SAMPLE | CERTIFY, O_REAL, AT(churn), 0, 0, 100,
       "after a step, go back by so much of it with noise, and again" },
     { "eta", "X", "0.5", ORDERS, O_REAL, AT(eta), 0, 0, 1,
       "randomness of eta-euler, 0 to 1" },
@@ -822,6 +946,8 @@ static const option options[] = {
       "how many samples of a model (-n)" },
     { "tol", "X", "0", CERTIFY, O_REAL, AT(tol), 0, 0, 1e6,
       "most relative change that passes; 0: 1e-3, or 0.1 for a model" },
+    { "law", "X", "0", CERTIFY, O_REAL, AT(law_tol), 0, 0, 1e6,
+      "most relative difference of a wave's variance to the data's that passes; 0: any" },
     { "n", "N", "1000", EVAL, O_INT, AT(n), 0, 2, 1e8,
       "how many functions at most (-n)" },
     { "n", "N", "512", THESIS, O_INT, AT(n), 0, 33, 1e6,
@@ -920,7 +1046,8 @@ static inline void option_set(args *o, const option *p, const char *s)
     char *at = (char *)o + p->at, flag[64];
     double v = 0;
     sprintf(flag, "--%s", p->name);
-    if (p->kind == O_INT || p->kind == O_REAL) {
+    int by_process = p->kind == O_INT && p->def && !strcmp(p->def, "auto") && !strcmp(s, "auto");
+    if ((p->kind == O_INT || p->kind == O_REAL) && !by_process) {
         int whole = p->kind == O_INT;
         if (!number(s, p->lo, p->hi, &v) || (whole && v != floor(v)))
             die(2, "--%s: '%s': expected a%s number from %.16g to %.16g", p->name, s,
@@ -1010,6 +1137,8 @@ static inline void options_read(args *o, int command, const char *where, int arg
                               : k == FD_PF_MULTISTEP ? "keeps the last prediction"
                               : k < FD_ONE_STAGE ? "" : "several evaluations a step";
     }
+    t_scheme.rows[SCHEME_AUTO].name = "auto";
+    t_scheme.rows[SCHEME_AUTO].help = "what the process wants (fd help process)";
     for (int i = 0; i < COUNT(options); i++)
         if ((options[i].of & command) && options[i].def) option_set(o, &options[i], options[i].def);
     o->memory = size_read("FD_MEMORY", getenv("FD_MEMORY") ? getenv("FD_MEMORY") : "8G");
@@ -1104,8 +1233,8 @@ typedef struct {
     fd_real *x;                            /* [total][ch][points] in memory, or NULL: */
     source file;                           /* they are read when they are needed */
     double mid[CHANNELS], sd[CHANNELS];    /* of the values in the file */
-    fd_real *mean;                         /* of what a model sees: mean [ch][points], and the variances */
-    double *var;                           /* [modes] of the modes, averaged over channels */
+    fd_real *mean;                         /* of what a model sees: the mean [ch][points], and */
+    double *var;                           /* [modes] variances, averaged over channels */
 } dataset;
 
 enum { COV_BAND = 1, COV_EMPIRICAL = 9, COV_PIXEL, COV_ORTHO, COV_FDP };
@@ -1153,9 +1282,15 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
         for (ptrdiff_t i = 0; lam && i < s->modes; i++) n += !fd_mode(s, i, j);
         for (ptrdiff_t i = 0; lam && i < s->modes; i++) lam[i] = fd_mode(s, i, j) ? 0 : v[0] / n;
         return lam ? fd_cov_table(a, s, lam) : NULL;
-    case 2: return fd_cov_rbf(a, s, v[1], v[0]);
-    case 3: return fd_cov_matern(a, s, v[2], v[1], v[0]);
-    case 4: return fd_cov_exp(a, s, v[1], v[0]);
+    case 2: case 3: case 4:
+        scale = v[c->row == 3 ? 2 : 1];
+        for (int again = v[c->row == 3 ? 3 : 2] == 0; again >= 0; again--) {
+            r = c->row == 2 ? fd_cov_rbf(a, s, scale, v[0])
+              : c->row == 3 ? fd_cov_matern(a, s, scale, v[1], v[0])
+                            : fd_cov_exp(a, s, scale, v[0]);
+            if (again && scale > 0) scale *= scale / fd_cov_pixel(r);
+        }
+        return r;
     case 5: case 6:
         if (v[3] > 0) scale = 1;
         for (int again = v[3] > 0; again >= 0; again--) {
@@ -1211,7 +1346,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     case PROCESS_DDPM: {
         double *beta = fd_raw(a, double, (int)v[0]);
         if (!beta) return (fd_process){ 0 };
-        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta);
+        fd_beta_schedule((int)v[3], (int)v[0], v[1], v[2], beta, a->st);
         r = fd_ddpm_betas(a, c, (int)v[0], beta);
         break;
     }
@@ -1233,6 +1368,7 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
         r = fd_blur(base, v[0], v[1]);
         tmin = v[2];
     }
+    if (r.why) die(bad, "--process: %s", r.why);
     if (!r.law) { spec_need(a->st, "process"); return r; }
     if (tmin > 0) r.tmin = tmin;
     if (r.tmin >= r.tmax) die(bad, "--process: tmin=%g is not below the last time, %g", r.tmin, r.tmax);
@@ -1265,11 +1401,12 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     }
     int signs = arch.kind == FD_FNO_ORIGINAL || arch.kind == FD_FNO_SEPARABLE;     /* modes count -M..M-1 */
     for (int i = 0; i < s->nd; i++) {
-        int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
+        int most = s->nd < 3 ? 13 : 6, half = s->n[i] > 2 * most ? most : (s->n[i] - 1) / 2;
         if (modes >= 0)
             arch.modes[i] = modes ? modes : half < 1 ? 1 : signs ? half : 2 * half;
         arch.patch[i] = patch;
         arch.grid[i] = s->n[i];
+        arch.pad[i] = arch.pad[0];
     }
     return arch;
 }
@@ -1286,10 +1423,10 @@ static inline fd_net *net_build(fd_arena *a, const fd_arch *arch, fd_rng r)
 
 /* ---- Data --------------------------------------------------------------------------------------
  *
- * data_open finds out how a file is to be read; data_measure takes one pass over its functions, which
- * says whether they can be used and how they are normalised; data_take reads one of them. Only what is
- * small is kept in memory (data_keep): for what is large, memory depends on the size of a function
- * alone. */
+ * data_open finds out how a file is to be read; data_measure takes one pass over its functions,
+ * which says whether they can be used and how they are normalised; data_take reads one of them. Only
+ * what is small is kept in memory (data_keep): for what is large, memory depends on the size of a
+ * function alone. */
 
 enum { AXES_NONE = 1, AXES_FIRST, AXES_LAST };                     /* rows of t_axes */
 enum { NORMALIZE_NONE = 1, NORMALIZE_SCALE, NORMALIZE_PIXEL };     /* of t_normalize */
@@ -1328,9 +1465,9 @@ static inline int axes_as(int axes, int nd, const int n[], shape *g, int *ch)
 }
 
 /* axes_read -- the row of t_axes by which a file is read. An axis of 1 to 4 beside longer ones, the
- * second of the file or the last, is hardly one of the grid, but it may be: who has not said is asked.
- * There is nothing to ask where it has one point, where the grid had four axes with it, or where a model,
- * k, knows. */
+ * second of the file or the last, is hardly one of the grid, but it may be: who has not said is
+ * asked. There is nothing to ask where it has one point, where the grid had four axes with it, for
+ * pictures, or where a model, k, knows. */
 static inline int axes_read(const source *f, const args *o, const kit *k, shape *g, int *ch)
 {
     int nd = f->nd - 1 - f->complex, axes = o->axes, most = 0, shortest[4] = { 0 };
@@ -1342,12 +1479,14 @@ static inline int axes_read(const source *f, const args *o, const kit *k, shape 
     for (int i = 0; i < nd; i++) if (n[i] > most) most = n[i];
     if (nd > 1 && most > 4) shortest[AXES_FIRST] = n[0] <= 4, shortest[AXES_LAST] = n[nd - 1] <= 4;
     int brief = shortest[AXES_FIRST] + shortest[AXES_LAST];
+    if (!axes && f->files && nd == 3) axes = AXES_LAST;                /* pictures in colours */
     if (!axes && k && f->nd == 1 + k->s.nd + (k->axes != AXES_NONE)) axes = k->axes;
     if (f->complex) {
         if (axes && axes != AXES_LAST)
             die(2, "--channels: %s holds complex numbers, which are two channels, last", f->path);
-        if (brief) die(1, "%s: shape (%s): complex numbers in several channels: write real and imaginary "
-                          "parts as channels of their own", f->path, shape_);
+        if (brief)
+            die(1, "%s: shape (%s): complex numbers in several channels: write real and imaginary "
+                   "parts as channels of their own", f->path, shape_);
         axes = AXES_LAST;
         nd++;
     } else if (!axes && nd > 0) {
@@ -1355,18 +1494,21 @@ static inline int axes_read(const source *f, const args *o, const kit *k, shape 
         if (!brief) axes = nd <= 3 ? AXES_NONE : 0;
         else if (brief == 1 && (nd == 4 || (one == AXES_FIRST ? n[0] : n[nd - 1]) == 1)) axes = one;
         for (int way = AXES_LAST; !axes && way; way--) {
-            if (!axes_as(way, nd, n, g, ch) || (brief && way != AXES_NONE && !shortest[way])) continue;
+            if (!axes_as(way, nd, n, g, ch)) continue;
+            if (brief && way != AXES_NONE && !shortest[way]) continue;
             at += sprintf(at, "%s%s: ", at > ways ? "; " : "", t_axes.rows[way].name);
             if (way != AXES_NONE) at += sprintf(at, "%d channels on ", *ch);
             else at += sprintf(at, "a grid of ");
             at = extents(at, g->nd, g->n, "x");
         }
         if (!axes && *ways)
-            die(2, "%s: shape (%s): which axis is that of the channels? --channels %s", f->path, shape_, ways);
+            die(2, "%s: shape (%s): which axis is that of the channels? --channels %s", f->path,
+                shape_, ways);
     }
     if (!axes || !axes_as(axes, nd, n, g, ch))
         die(1, "%s: shape (%s): expected %s, a grid of 1 to 3 axes%s", f->path, shape_,
-            t_axes.rows[axes ? axes : AXES_NONE].help, axes > AXES_NONE ? " and up to 64 channels" : "");
+            t_axes.rows[axes ? axes : AXES_NONE].help,
+            axes > AXES_NONE ? " and up to 64 channels" : "");
     return axes;
 }
 
@@ -1419,8 +1561,9 @@ static inline dataset data_fields(fd_arena *a, const char *text, const args *o, 
     return data_array("fields", &s, m, x);
 }
 
-/* data_open -- functions from a file or built in; a random subset of at most o->limit; on the grid g
- * where given; for the model k, or NULL. usual: the grid of built-in data. Nothing is done to values. */
+/* data_open -- functions from a file or built in; a random subset of at most o->limit; on the grid
+ * g where given; for the model k, or NULL. usual: the grid of built-in data. Nothing is done to
+ * values. */
 static inline dataset data_open(fd_arena *a, const char *path, const args *o, const kit *k, shape g,
                                 shape usual)
 {
@@ -1435,7 +1578,8 @@ static inline dataset data_open(fd_arena *a, const char *path, const args *o, co
     need(a->st);
     d.axes = axes_read(&d.file, o, k, &in, &ch);
     if (k && ch != k->s.ch) die(1, "%s: %d channels where the model has %d", path, ch, k->s.ch);
-    if (g.nd && g.nd != in.nd) die(1, "%s: a grid of %d axes where %d are wanted", path, in.nd, g.nd);
+    if (g.nd && g.nd != in.nd)
+        die(1, "%s: a grid of %d axes where %d are wanted", path, in.nd, g.nd);
     d.total = d.m = d.file.n[0];
     d.from = fd_grid(a, in.nd, in.n, NULL, o->bc, ch);
     d.s = g.nd ? fd_grid(a, g.nd, g.n, NULL, o->bc, ch) : d.from;
@@ -1516,19 +1660,18 @@ static inline fd_real *data_gather(fd_arena *a, const dataset *d, int first, int
     return x;
 }
 
-/* data_keep -- in memory, if that takes no more than a quarter of what is left. */
-static inline void data_keep(fd_arena *a, dataset *d)
+/* data_keep -- in memory, if that takes no more than so many bytes. */
+static inline void data_keep(fd_arena *a, dataset *d, double room)
 {
-    size_t one = (size_t)fd_size(&d->s) * sizeof(fd_real), left = (size_t)(a->end - a->beg);
-    if (d->x || left / 4 / one < (size_t)d->m) return;
+    if (d->x || (double)d->m * (double)fd_size(&d->s) * sizeof(fd_real) > room) return;
     d->x = data_gather(a, d, 0, d->m);
     d->total = d->m;
     d->order = NULL;
 }
 
-/* What a pass finds in a channel: sums of u = (value - mid)/unit, where mid and unit are near the mean
- * and the deviation, so that nothing cancels; the ends of the values; and sums of value 2^-e over those
- * of each binary exponent e, which find what lies far from the rest. */
+/* What a pass finds in a channel: sums of u = (value - mid)/unit, where mid and unit are near the
+ * mean and the deviation, so that nothing cancels; the ends of the values; and sums of value 2^-e
+ * over those of each binary exponent e, which find what lies far from the rest. */
 enum { EXPONENTS = 2200, BELOW = 1100 };
 typedef struct {
     double mid, unit, sum, sq, end[2];                      /* least, largest */
@@ -1571,7 +1714,8 @@ static inline void tally_begin(const dataset *d, tally *q, double *v, fd_arena a
         data_raw(d, (int)((long long)i * d->m / b), v, a);
         for (int c = 0; c < ch; c++)
             for (ptrdiff_t j = 0; j < n; j += step)
-                if (fabs(v[c * n + j]) < INFINITY) some[c * SOME * VALUES + count[c]++] = v[c * n + j];
+                if (fabs(v[c * n + j]) < INFINITY)
+                    some[c * SOME * VALUES + count[c]++] = v[c * n + j];
     }
     for (int c = 0; c < ch; c++) {
         double *x = some + c * SOME * VALUES, sum = 0;
@@ -1587,20 +1731,22 @@ static inline void tally_begin(const dataset *d, tally *q, double *v, fd_arena a
     }
 }
 
-/* tally_judge -- where some values lie far from all others. A gap of 8 decades with values of 1e9 and
- * more beyond it is an error: the deviation of such data means nothing. It is a line where less than half
- * of the values, all equal, or one in a hundred, lie beyond a gap, and 100 times as far from the mean of the
- * others as these, or where several are equal 20 times. Zeros count to neither side. */
+/* tally_judge -- where some values lie far from all others. A gap of 8 decades with values of 1e9
+ * and more beyond it is an error: the deviation of such data means nothing. It is a line where less
+ * than half of the values, all equal, or one in a hundred, lie beyond a gap, and 100 times as far
+ * from the mean of the others as these, or where several are equal 20 times. Zeros count to neither
+ * side. */
 static inline void tally_judge(const dataset *d, const tally *q)
 {
-    double n = 0, sum = 0, sq = 0, total = 0;              /* of values below 2^last, in its units */
+    double n = 0, sum = 0, sq = 0, total = 0;              /* of values below 2^last, by 2^last */
     for (int e = 0; e < EXPONENTS; e++) total += q->by[e].n;
     for (int e = 0, last = -1; e < EXPONENTS; e++) {
         double here = q->by[e].n, more = total - n;
         if (!(here > 0)) continue;
         if (last >= 0 && e - last > 2) {
-            double mean = sum / n, sd = sqrt(fmax(0, sq / n - mean * mean)), least = 1e-7 * fabs(mean);
-            double decades = (e - 1 - last) * log10(2), far[2], spread = q->by[e].sq / here;
+            double mean = sum / n, sd = sqrt(fmax(0, sq / n - mean * mean));
+            double least = 1e-7 * fabs(mean), far[2], spread = q->by[e].sq / here;
+            double decades = (e - 1 - last) * log10(2);
             spread -= q->by[e].sum / here * q->by[e].sum / here;
             int equal = more == here && spread < 1e-14, i;
             for (i = 0; i < 2; i++) far[i] = fabs(ldexp(q->end[i], BELOW - last) - mean);
@@ -1611,9 +1757,9 @@ static inline void tally_judge(const dataset *d, const tally *q)
                    && times > (equal && more > 1 ? 20 : 100);
             if (wrong || odd) {
                 char text[300];
-                snprintf(text, sizeof text, "%.80s: its %s value, %g (function %d; %.0f such), is %.2g "
-                         "standard deviations from the mean of the others: a fill value?", d->name,
-                         i ? "largest" : "least", q->end[i], q->at[i], more, times);
+                snprintf(text, sizeof text, "%.80s: its %s value, %g (function %d; %.0f such), is "
+                         "%.2g standard deviations from the mean of the others: a fill value?",
+                         d->name, i ? "largest" : "least", q->end[i], q->at[i], more, times);
                 if (wrong) die(1, "%s Replace it, or leave such functions out", text);
                 puts(text);
                 return;
@@ -1627,9 +1773,10 @@ static inline void tally_judge(const dataset *d, const tally *q)
     }
 }
 
-/* data_measure -- one pass: what is not finite or far from all else; mean and deviation of each channel
- * in the file; norm, as --normalize says, or as `known` has it, of the model that the data go to; mean
- * and variances of the modes of what a model then sees. Built-in data are normalised where they are. */
+/* data_measure -- one pass: what is not finite or far from all else; mean and deviation of each
+ * channel in the file; norm, as --normalize says, or as `known` has it, of the model that the data
+ * go to; mean and variances of the modes of what a model then sees. Built-in data are normalised
+ * where they are. */
 static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal *known)
 {
     const fd_space *from = &d->from, *s = &d->s;
@@ -1674,7 +1821,8 @@ static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal 
     bar_end();
     for (int c = 0; c < ch; c++) {
         tally *t = &q[c];
-        double count = (double)d->m * (double)n, u = t->sum / count, within = t->sq / count, scale, shift;
+        double count = (double)d->m * (double)n, u = t->sum / count, within = t->sq / count;
+        double scale, shift;
         if (!d->norm.bytes) tally_judge(d, t);
         d->mid[c] = t->mid + t->unit * u;
         d->sd[c] = t->unit * sqrt(fmax(0, t->sq / count - u * u));
@@ -1688,7 +1836,8 @@ static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal 
         shift = d->norm.shift[c];
         for (int i = 0; i < 2; i++)
             if (!(fabs(scale * t->end[i] + shift) <= 1e30))
-                die(1, "%s: function %d holds %g: too large; --normalize scale", d->name, t->at[i], t->end[i]);
+                die(1, "%s: function %d holds %g: too large; --normalize scale", d->name, t->at[i],
+                    t->end[i]);
         t->mid = scale * t->mid + shift;                   /* from u to what the model sees */
         t->unit *= scale;
     }
@@ -1723,7 +1872,7 @@ static inline void data_say(const dataset *d, const char *label, const char *mod
     int ch = d->s.ch, show = ch < 4 ? ch : 4;
     printf("%s%s%d ", label, *label ? ": " : "", d->m);
     if (d->m < d->total) printf("of %d ", d->total);
-    printf("functions ");
+    printf(d->m > 1 ? "functions " : "function ");
     if (d->axes != AXES_NONE) printf("of %d channel%s ", ch, ch > 1 ? "s" : "");
     printf("on %s (axes: function, %s%s%s), %s", grid_text(&d->from, text),
            d->axes == AXES_FIRST ? "channel, " : "", name[d->s.nd - 1],
@@ -1829,7 +1978,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     k->mean = fd_raw(a, fd_real, fd_size(&k->s));
     k->c0 = fd_cov_spectrum(a, &k->s, d->var, k->precond.v[0]);
     need(a->st);
-    fd_cov_pow(k->noise, 0, 1, d->mean, k->mean, *a);            /* as batch_draw does with the data */
+    fd_cov_pow(k->noise, 0, 1, d->mean, k->mean, *a);        /* as batch_draw does with the data */
     for (ptrdiff_t i = 0; i < k->s.modes; i++) {                 /* as they will be in the file */
         k->c0->lam[i] = k->noise->lam[i] > 0 ? (double)(fd_real)k->c0->lam[i] : 0;
         if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
@@ -1837,8 +1986,8 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     fd_arch arch = arch_build(&o->net, &k->s);
     const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
-                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = fmax(rule[0], 1e-300),
-                    .beta2 = fmax(rule[1], 1e-300), .eps = rule[2], .ema = fmax(o->ema, 1e-300),
+                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
+                    .beta2 = rule[1], .eps = rule[2], .ema = o->ema,
                     .warmup = o->warmup, .steps = o->steps };
     k->net = net_build(a, &arch, fd_stream(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
@@ -1856,7 +2005,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
                             fd_arena scratch)
 {
     char text[10][512], nums[8][64], list[2][26 * CHANNELS];
-    fd_tensor t[4] = { { "data.mean", 1, { 0 }, k->mean } };
+    fd_tensor t[4] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
     const fd_cov *c[2] = { k->c0, k->cov.row == COV_EMPIRICAL ? k->noise : NULL };
     int tensors = 1;
     t[0].n[0] = (int)fd_size(&k->s);
@@ -1876,7 +2025,8 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     grid_text(&k->s, text[7]);
     for (int i = 0; i < 2; i++)
         for (int j = 0, at = 0; j < k->s.ch; j++)
-            at += sprintf(list[i] + at, "%s%.17g", j ? "," : "", i ? k->norm.shift[j] : k->norm.scale[j]);
+            at += sprintf(list[i] + at, "%s%.17g", j ? "," : "",
+                          i ? k->norm.shift[j] : k->norm.scale[j]);
     text[6][0] = 0;
     for (int i = 0; i < k->s.nd; i++)
         strcat(strcat(text[6], i ? "," : ""), t_boundary.rows[k->s.bc[i]].name);
@@ -1901,7 +2051,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         { "kit.accumulate", nums[6] }, { "kit.norm", spec_text(&o->norm, text[8]) },
         { "kit.flip", spec_text(&o->flip, text[9]) }, { "kit.data", o->data ? o->data : "" },
         { "kit.build", fd_build() } };
-    fd_tensors more = { tensors, COUNT(meta), t, meta };
+    fd_tensors more = { tensors, COUNT(meta), t, meta, 0, NULL };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
 }
 
@@ -1923,8 +2073,8 @@ static inline double meta_number(const fd_tensors *f, const char *path, const ch
 }
 
 /* meta_list -- n numbers between commas; one alone is all of them. */
-static inline void meta_list(const fd_tensors *f, const char *path, const char *name, double lo, double hi,
-                             int n, double *v)
+static inline void meta_list(const fd_tensors *f, const char *path, const char *name, double lo,
+                             double hi, int n, double *v)
 {
     const char *p = meta_need(f, path, name);
     int k = 0;
@@ -1936,12 +2086,14 @@ static inline void meta_list(const fd_tensors *f, const char *path, const char *
         if (!*p++) { k++; break; }
     }
     if ((k != n && k != 1) || p[-1])
-        die(1, "%s: %s: expected a number for each of %d channels, from %g to %g", path, name, n, lo, hi);
+        die(1, "%s: %s: expected a number for each of %d channels, from %g to %g", path, name, n,
+            lo, hi);
     for (int i = k; i < n; i++) v[i] = v[0];
 }
 
 /* meta_row -- the row of a topic that is named there; models of before have not all: other. */
-static inline int meta_row(const fd_tensors *f, const char *path, const char *name, const topic *t, int other)
+static inline int meta_row(const fd_tensors *f, const char *path, const char *name, const topic *t,
+                           int other)
 {
     char flag[256];
     const char *s = fd_meta_find(f, name);
@@ -2114,7 +2266,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     fd_rng rt = fd_stream(seed, 't', (uint32_t)step);
     for (int i = 0; i < o->batch; i++) q->w[i] = 1;
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
-    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t);
+    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t, a.st);
     fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
     if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
@@ -2164,7 +2316,8 @@ static inline fd_time_law *time_law(fd_arena *a, const kit *k, const args *o)
     return l;
 }
 
-/* data_like -- a line where functions are not of the size that those had by which the model normalises. */
+/* data_like -- a line where functions are not of the size that those had by which the model
+ * normalises. */
 static inline void data_like(const dataset *d, const char *model)
 {
     double power = 0;
@@ -2173,8 +2326,8 @@ static inline void data_like(const dataset *d, const char *model)
     for (ptrdiff_t k = 0; k < size; k++) power += pow((double)d->mean[k], 2) / (double)size;
     for (ptrdiff_t k = 0; k < d->s.modes; k++) power += d->var[k];
     if (power > 10 || power < 0.1)
-        printf("%s: as %s normalises, these have a mean square of %.3g, and those of its training had 1\n",
-               d->name, model, power);
+        printf("%s: as %s normalises, these have a mean square of %.3g, and those of its training "
+               "had 1\n", d->name, model, power);
 }
 
 /* gap_warn -- a line where the data can still be seen at the last time, from which samplers start. */
@@ -2186,13 +2339,14 @@ static inline void gap_warn(const kit *k, fd_arena a)
     for (ptrdiff_t i = 0; i < k->s.modes; i++)
         power += k->s.ch * fd_law(&k->p, k->p.tmax, i).v * k->noise->lam[i];
     if (g.w2 > 0.1 * sqrt(power))
-        printf("the law at the last time is not that of noise: W2 between them is %.3g, the noise's size %.3g; "
-               "fd sample --start matched, a longer process%s\n", g.w2, sqrt(power),
+        printf("the law at the last time is not that of noise: W2 between them is %.3g, the noise's "
+               "size %.3g; fd sample --start matched, a longer process%s\n", g.w2, sqrt(power),
                k->norm.kind == NORMALIZE_NONE && !k->norm.bytes ? ", or --normalize scale" : "");
     fflush(stdout);
 }
 
-/* step_grad -- loss and gradient of a batch, in as many parts as --accumulate says: gradients add up. */
+/* step_grad -- loss and gradient of a batch, in as many parts as --accumulate says: gradients add
+ * up. */
 static inline double step_grad(const kit *k, const args *o, const batch *q, fd_arena a)
 {
     ptrdiff_t n = o->batch * fd_size(&k->s);
@@ -2237,8 +2391,8 @@ static inline const char *number_text(double n, char text[32])
 {
     int k = n < 1e4 ? 0 : n < 1e6 ? 1 : n < 1e9 ? 2 : 3;
     n /= pow(10, 3 * k);
-    sprintf(text, k && n < 10 ? "%.1f%s" : "%.0f%s", n, ((const char *[]){ "", " thousand", " million",
-                                                                        " billion" })[k]);
+    sprintf(text, k && n < 10 ? "%.1f%s" : "%.0f%s", n,
+            ((const char *[]){ "", " thousand", " million", " billion" })[k]);
     return text;
 }
 
@@ -2250,13 +2404,16 @@ static inline const char *size_text(double n, char text[32])
     return text;
 }
 
-/* rehearse -- steps of one and of two functions, undone, tell what memory a batch will take: that and the
- * weights are said, or, before any training, that it is too much. */
-static inline void rehearse(kit *k, const dataset *d, const args *o, int *perm, const fd_time_law *law, fd_arena a)
+/* rehearse -- steps of one and of two functions, undone, tell what memory a batch will take: that
+ * and the weights are said, or, before any training, that it is too much. Returns the bytes that
+ * stay free. */
+static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm,
+                              const fd_time_law *law, fd_arena a)
 {
     fd_status *st = a.st;
     size_t low = st->low, left = (size_t)(a.end - a.beg);
-    double need_draw[2], need_grad[2], whole = 5.0 * o->batch * (double)fd_size(&k->s) * sizeof(fd_real);
+    double need_draw[2], need_grad[2];
+    double whole = 5.0 * o->batch * (double)fd_size(&k->s) * sizeof(fd_real);
     char text[3][32];
     const char *net = t_net.rows[o->net.row].name;
     for (int b = 1; b <= 2; b++) {
@@ -2274,9 +2431,9 @@ static inline void rehearse(kit *k, const dataset *d, const args *o, int *perm, 
         step_grad(k, &p, &q, m);
         need_grad[b - 1] = (double)(here - st->low);
         if (st->code == FD_ENOMEM)
-            die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give more by --memory",
-                net, number_text((double)k->net->count, text[0]), size_text((double)left, text[1]), b,
-                b > 1 ? "s" : "");
+            die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give more "
+                   "by --memory", net, number_text((double)k->net->count, text[0]),
+                size_text((double)left, text[1]), b, b > 1 ? "s" : "");
         if (st->code) step_failed(st, k->opt->step + 1, !k->opt->step);
     }
     memset(k->net->g, 0, (size_t)k->net->count * sizeof *k->net->g);
@@ -2298,26 +2455,32 @@ static inline void rehearse(kit *k, const dataset *d, const args *o, int *perm, 
     if (fits != o->accumulate) {
         char part[48] = "";
         if (fits) sprintf(part, ", or --accumulate %d", fits);
-        die(1, "%s: %s weights: batches of %d need about %s, more than there is: give more by --memory%s", net,
-            text[0], o->batch, text[1], part);
+        die(1, "%s: %s weights: batches of %d need about %s, more than there is: give more by "
+               "--memory%s", net, text[0], o->batch, text[1], part);
     }
-    if (!o->quiet) printf("%s: %s weights; about %s for batches of %d\n", net, text[0], text[1], o->batch);
+    if (!o->quiet)
+        printf("%s: %s weights; about %s for batches of %d\n", net, text[0], text[1], o->batch);
     fflush(stdout);
+    return (double)left - bytes;
 }
 
-/* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s or every
- * o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before. A loss that explodes
- * ends the run and leaves the file as it was when the loss was last near its least. Returns the signal, or 0. */
+/* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s
+ * or every o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before.
+ * Three losses in a row of a million times the least mean have exploded: that ends the run, and the
+ * file is as it was when the loss of its weights was last near the least. Returns the signal, or 0. */
 static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
 {
-    enum { SOON = 2, LATER = 30, EARLY = 10 };
+    enum { SOON = 2, LATER = 30, EARLY = 10, STRIKES = 3 };
     fd_status *st = a.st;
-    int first = k->opt->step, steps = k->opt->how.steps, saves = 0, exploded = 0;
-    double begin = now(), smooth = 0, least = INFINITY, saved = begin;
+    int first = k->opt->step, steps = k->opt->how.steps, last = first, saves = 0, strikes = 0;
+    int told = o->quiet || o->budget > 0;
+    double begin, smooth = 0, least = INFINITY, saved;
+    dataset near = *d;
     int *perm = fd_raw(&a, int, d->m);
     need(st);
     const fd_time_law *law = o->law.row == LAW_LEAST ? time_law(&a, k, o) : NULL;
-    rehearse(k, d, o, perm, law, a);
+    double spare = rehearse(k, d, o, perm, law, a);
+    data_keep(&a, &near, spare / 2);
     batch q = batch_new(&a, k, o, perm);
     q.law = law;
     signal(SIGINT, on_signal);
@@ -2331,15 +2494,17 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         if (o->budget > 0)                             /* the rate follows the share of time used */
             opt->how.steps = opt->step < 10 ? INT_MAX
                                             : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
-        batch_draw(&q, k, d, o, opt->step, a);
+        batch_draw(&q, k, &near, o, opt->step, a);
         double rate = fd_opt_rate(opt, opt->step + 1), loss = step_grad(k, o, &q, a);
         int ran = opt->step - first + 1;
-        exploded = !st->code && !(loss <= 1e6 * least);
-        if (exploded) break;
-        if (o->out && opt->step > first && loss < 10 * least             /* of weights that are still good */
-            && (o->save ? opt->step % o->save == 0 : now() - saved > (saves ? LATER : SOON))) {
+        int due = o->save ? opt->step / o->save > last / o->save
+                          : now() - saved > (saves ? LATER : SOON);
+        strikes = st->code || loss <= 1e6 * least ? 0 : loss < INFINITY ? strikes + 1 : STRIKES;
+        if (strikes == STRIKES) break;
+        if (o->out && due && opt->step > last && loss < 10 * least) {    /* these are still good */
             kit_save(st, o->out, k, o, a);
             saved = now();
+            last = opt->step;
             saves++;
         }
         double norm = fd_opt_step(opt, k->net, st);
@@ -2347,23 +2512,26 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         spent = now() - begin;
         curve_add(c, (double[]){ opt->step, loss, norm, rate, spent });
         smooth += fmax(0.02, 1.0 / ran) * (loss - smooth);
-        if (loss > 0) least = fmin(least, fmax(smooth, loss));
+        if (loss > 0 && !strikes) least = fmin(least, fmax(smooth, loss));
         done = o->budget > 0 ? fmin(1, spent / o->budget) : (double)ran / (o->steps - first);
         progress("step", opt->step, done, smooth, ran * o->batch / spent,
                  o->budget > 0 ? o->budget - spent : (o->steps - opt->step) * spent / ran);
-        if (ran == EARLY && !(o->budget > 0) && !o->quiet) {
+        if (!told && (ran == EARLY || (ran > 1 && spent > 5))) {
+            told = 1;
             double left = (o->steps - first) * spent / ran;
             bar_end();
-            printf("about %.*f %s for %d steps\n", left < 10 ? 1 : 0, left < 120 ? left : left < 7200 ? left / 60
-                   : left / 3600, left < 120 ? "s" : left < 7200 ? "min" : "hours", o->steps - first);
+            const char *unit = left < 120 ? "s" : left < 7200 ? "min" : "hours";
+            double in = left < 120 ? left : left < 7200 ? left / 60 : left / 3600;
+            printf("about %.*f %s for %d steps\n", in < 10, in, unit, o->steps - first);
             fflush(stdout);
         }
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
-    if (exploded || (st->code == FD_ENAN && !(smooth < 10 * least)))
-        die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s", k->opt->step + 1, least,
-            saves ? "the last good model is in " : "no model was written", saves ? o->out : "");
+    if (strikes == STRIKES || (st->code == FD_ENAN && !(smooth < 10 * least)))
+        die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s",
+            k->opt->step + 1, least, saves ? "the last good model is in " : "no model was written",
+            saves ? o->out : "");
     fd_status why = *st;
     st->code = FD_OK;
     if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
@@ -2380,26 +2548,61 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
     return (fd_sampler){ .p = p, .model = m, .t = t, .steps = o->steps, .scheme = o->scheme.row,
                          .eta = o->eta, .denoise = o->denoise, .start = o->start.row,
                          .corrector = o->corrector.row, .cprm = c[0], .inner = (int)c[1],
-                         .before = (int)c[2], .churn = o->churn };
+                         .before = (int)c[2], .band = o->corrector.row == FD_CORRECT_SNR ? (int)c[3] : 0,
+                         .churn = o->churn };
 }
 
-/* times_check -- may --times go with the process? */
-static inline void times_check(const kit *k, const args *o)
+/* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a scheme
+ * that has a use for them. */
+static inline args settle(const args *o, const kit *k)
 {
-    const char *name = k->process.t->rows[k->process.row].name;
-    if (o->times.row == FD_UNIFORM || k->p.tmin > 0) return;
-    if (o->times.row != FD_GEOMETRIC && fd_law(&k->p, 0, 0).v > 0) return;
-    int none = k->process.row == PROCESS_DDPM;
-    die(2, "--times: %s needs a last time above 0%s%s%s", t_times.rows[o->times.row].name,
-        none ? ", which " : k->net ? ": train with --process " : ": --process ", name,
-        none ? " has not" : ":tmin=...");
+    args s = *o;
+    int kind = k->process.row;
+    if (!s.steps) s.steps = STEPS_AUTO;
+    if (s.scheme.row == SCHEME_AUTO) s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
+    if (s.times.row == TIMES_AUTO) s.times.row = sampled_by[kind].times, s.times.v[0] = 0;
+    if (s.start.row == START_AUTO) s.start.row = sampled_by[kind].start;
+    return s;
+}
+
+/* settled_print -- the sampler in words, without an end of line. */
+static inline void settled_print(const args *o)
+{
+    printf("%d steps of %s at %s times, start %s", o->steps, fd_scheme_name(o->scheme.row),
+           t_times.rows[o->times.row].name, t_start.rows[o->start.row].name);
+}
+
+/* times_fit -- may --times go with the process? p gets its last time: a chain of DDPM, which has no
+ * noise at 0, ends at level 1 where the rule needs noise, and D of that is level 0. */
+static inline int times_fit(const kit *k, const args *o, fd_process *p)
+{
+    *p = k->p;
+    if (o->times.row == FD_UNIFORM) return 1;
+    if (k->process.row == PROCESS_DDPM) p->tmin = 1;
+    return p->tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(p, 0, 0).v > 0);
+}
+
+/* times_set -- the times of a sampler, t[steps+1]; of a chain whole levels, which alone are trained. */
+static inline void times_set(const kit *k, const args *o, double *t, fd_status *st)
+{
+    fd_process p;
+    int n = o->steps, whole = 0;
+    if (!times_fit(k, o, &p))
+        die(2, "--times: %s needs a last time above 0: %s %s:tmin=...", t_times.rows[o->times.row].name,
+            k->net ? "train with --process" : "--process", k->process.t->rows[k->process.row].name);
+    fd_times(&p, o->times.row, o->times.v[0], n, t, st);
+    if (st->code) return;
+    if (k->process.row == PROCESS_DDPM) whole = n <= p.tmax - p.tmin;
+    for (int i = n - 1; i > 0 && whole; i--) t[i] = fmax(floor(t[i] + 0.5), t[i + 1] + 1);
+    for (int i = 1; i < n && whole; i++) t[i] = fmin(t[i], t[i - 1] - 1);
 }
 
 /* sample -- n functions to x, o->batch at a time. frames states [show][frames+1][size] of the first
  * `show` (at most o->batch) functions, from noise to sample, where states is not NULL. */
-static inline void sample(const kit *k, const args *o, int n, fd_real *x, int show, int frames,
+static inline void sample(const kit *k, const args *flags, int n, fd_real *x, int show, int frames,
                           fd_real *states, fd_arena a)
 {
+    const args is = settle(flags, k), *o = &is;
     ptrdiff_t size = fd_size(&k->s);
     double *t = fd_raw(&a, double, o->steps + 1), begin = now();
     fd_sampler how = sampler_of(o, &k->p, k->model, t);
@@ -2409,8 +2612,7 @@ static inline void sample(const kit *k, const args *o, int n, fd_real *x, int sh
     if ((o->scheme.row == FD_ANCESTRAL_OPTIMAL && k->net)
         || (o->scheme.row == FD_ANNEALED && !o->corrector.row))
         die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
-    times_check(k, o);
-    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
+    times_set(k, o, t, a.st);
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;
@@ -2447,12 +2649,21 @@ static const char *const metric_help[METRICS] = {
     "squared W2 of Gaussians on principal components", "sliced W2, squared",
     "unbiased; 0: the same law", "unbiased; 0: the same law" };
 
+/* shells -- how many shells of waves |k| = 0, 1, .. a grid has all modes of. */
+static inline int shells(const fd_space *s)
+{
+    int least = INT_MAX;
+    for (int i = 0; i < s->nd; i++) {
+        int n = s->bc[i] == FD_PERIODIC ? (s->n[i] + 1) / 2 : s->bc[i] == FD_NEUMANN ? s->n[i] : s->n[i] + 1;
+        if (n < least) least = n;
+    }
+    return least;
+}
+
 static inline void metrics_of(const fd_space *s, int n, const fd_real *x, const fd_real *y, int pcs,
                               double v[METRICS], fd_arena a)
 {
-    int bins = s->n[0];
-    for (int i = 1; i < s->nd; i++) if (s->n[i] < bins) bins = s->n[i];
-    if (s->bc[0] == FD_PERIODIC) bins = (bins + 1) / 2;
+    int bins = shells(s);
     double *e = fd_new(&a, double, bins), *f = fd_new(&a, double, bins);
     if (!e || !f) return;
     fd_spectrum(s, n, x, bins, e, a);

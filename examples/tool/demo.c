@@ -79,9 +79,7 @@ static void blocks(fd_status *st, const char *path, int count, const block *p, i
 static plot_curve spectrum(fd_arena *a, const char *name, const fd_space *s, int b,
                            const fd_real *x)
 {
-    int bins = s->n[0];
-    for (int i = 1; i < s->nd; i++) if (s->n[i] < bins) bins = s->n[i];
-    if (s->bc[0] == FD_PERIODIC) bins = (bins + 1) / 2;
+    int bins = shells(s);
     double *e = fd_new(a, double, bins), *k = fd_raw(a, double, bins);
     if (e) fd_spectrum(s, b, x, bins, e, *a);
     need(a->st);
@@ -152,10 +150,10 @@ int main(int argc, char **argv)
     int *order = fd_raw(&a, int, d.m);
     need(&st);
     fd_perm(fd_stream(fd_seed(o.seed), 'h', 0), d.m, order);
-    dataset seen = data_some(&a, &d, d.m - held, order + held), real = data_some(&a, &d, held, order);
+    dataset seen = data_some(&a, &d, d.m - held, order + held);
+    dataset real = data_some(&a, &d, held, order);
     data_measure(&a, &seen, o.normalize.row, NULL);
     data_say(&seen, "", NULL);
-    data_keep(&a, &seen);
 
     kit *k = kit_new(&a, &o, &seen);
     gap_warn(k, a);

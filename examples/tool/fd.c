@@ -1,8 +1,8 @@
 /* fd.c -- the command-line tool: fd train, sample, noise, eval, certify, orders, loglik, info, convert, help. All
  * that computes is in the library; flags, specs and files are in common.h. */
 #include "common.h"
-#include "law.h"
 #include "plot.h"
+#include "posterior.h"
 #include <float.h>
 
 static void shape_print(int nd, const int n[])
@@ -22,38 +22,62 @@ static void gap_print(const kit *k, fd_arena a)
            g.m, g.w2, g.ode, g.sde);
 }
 
-static void shells(const fd_space *s, int bins, const double *var, double *e)
+/* wave_of -- the wavenumber of mode k, as fd_spectrum has it. */
+static double wave_of(const fd_space *s, ptrdiff_t k)
+{
+    int j[3];
+    double sum = 0;
+    fd_mode(s, k, j);
+    for (int i = 0; i < s->nd; i++) {
+        double w = s->bc[i] == FD_PERIODIC ? (j[i] + 1) / 2 : s->bc[i] == FD_NEUMANN ? j[i]
+                 : s->bc[i] == FD_DIRICHLET ? j[i] + 1 : j[i] + 0.5;
+        sum += w * w;
+    }
+    return sqrt(sum);
+}
+
+/* by_wave -- e[j] += var of the modes of shell j. */
+static void by_wave(const fd_space *s, int bins, const double *var, double *e)
 {
     for (ptrdiff_t i = 0; i < s->modes; i++) {
-        int j = (int)floor(law_wave(s, i) + 0.5);
+        int j = (int)floor(wave_of(s, i) + 0.5);
         if (j < bins) e[j] += var[i];
     }
 }
 
+/* law_at -- variances of X_t for Gaussian data of the kit's spectrum, [ch][modes], in the modes that carry
+ * noise. */
+static void law_at(const kit *k, double t, double *var, fd_arena a)
+{
+    fd_sampler how = { .p = &k->p, .model = k->model, .t = &t, .start = FD_START_MATCHED, .cov = k->c0 };
+    fd_start_law(&how, NULL, var, a);
+    for (ptrdiff_t j = 0; j < k->s.ch * k->s.modes && !a.st->code; j++)
+        if (!(k->noise->lam[j % k->s.modes] > 0)) var[j] = 0;
+}
+
 /* ---- fd train -------------------------------------------------------------------------------- */
 
-/* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P = m^2 c + v, that
- * of the best denoiser of Gaussian data of the same spectrum c: the floor of all that are linear. Other data
- * allow less. At five times, for functions of the data, a batch at a time. The ratio is of normalised data,
- * where no channel outweighs another; the file and the picture are in the units of the data. */
+/* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P =
+ * m^2 c + v, that of the best denoiser of Gaussian data of the same spectrum c: the floor of all
+ * that are linear. Other data allow less. At five times, for functions of the data, a batch at a
+ * time. The ratio is of normalised data, where no channel outweighs another; the file and the
+ * picture are in the units of the data. */
 enum { TIMES = 5, PAIRS = 256 };
 static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
 {
     static const char *const cols[] = { "t", "wave", "error", "floor" };
     const fd_space *s = &k->s;
-    fd_space one = *s;
     int m = d->m < PAIRS ? d->m : PAIRS, most = o->batch / o->accumulate, bins = 0;
     ptrdiff_t size = fd_size(s);
     for (ptrdiff_t i = 0; i < s->modes; i++)
-        if (k->noise->lam[i] > 0) bins = (int)fmax(bins, law_wave(s, i) + 1.5);
+        if (k->noise->lam[i] > 0) bins = (int)fmax(bins, wave_of(s, i) + 1.5);
     if (most > m) most = m;
     fd_real *x0 = fd_raw(&a, fd_real, most * size), *xt = fd_raw(&a, fd_real, most * size);
     fd_real *y = fd_raw(&a, fd_real, most * size);
     double *t = fd_raw(&a, double, most), *wave = fd_raw(&a, double, bins), units = 0;
-    double *var = fd_raw(&a, double, s->modes), *part = fd_raw(&a, double, s->modes);
+    double *var = fd_raw(&a, double, s->modes), *part = fd_raw(&a, double, bins);
     double *e = fd_new(&a, double, 2 * TIMES * bins), *out = fd_raw(&a, double, TIMES * bins * COUNT(cols));
     plot p;
-    one.ch = 1;
     need(a.st);
     for (int c = 0; c < s->ch; c++) units += 1 / (k->norm.scale[c] * k->norm.scale[c]);
     plot_begin(&p, 900, 600, "error of x0, and of the best linear denoiser (dashed)", "wavenumber", "variance", 0, 1);
@@ -63,7 +87,6 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
         double at = k->p.tmin + (k->p.tmax - k->p.tmin) * (j + 0.5) / TIMES;
         static char name[TIMES][32];
         if (k->process.row == PROCESS_DDPM) at = ceil(at);
-        memset(var, 0, (size_t)s->modes * sizeof *var);
         for (int i = 0; i < m; i += most) {
             int b = m - i < most ? m - i : most;
             for (int l = 0; l < b; l++) {
@@ -71,17 +94,17 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
                 data_take(d, i + l, x0 + l * size, a);
             }
             fd_cov_pow(k->noise, 0, b, x0, x0, a);
-            fd_perturb(&k->p, fd_stream(fd_seed((uint64_t)o->seed), 'h', (uint32_t)j), i, b, x0, t, xt, NULL, a);
+            fd_perturb(&k->p, fd_stream(fd_seed(o->seed), 'h', (uint32_t)j), i, b, x0, t, xt, NULL, a);
             fd_predict(&k->model, FD_X0, &k->p, b, xt, t, y, a);
             need(a.st);
             for (ptrdiff_t l = 0; l < b * size; l++) y[l] -= x0[l];
-            law_get(&one, b * s->ch, y, part, a);
-            for (ptrdiff_t l = 0; l < s->modes; l++) sum[0] += part[l] / m;
-            for (ptrdiff_t l = 0; l < b * size; l++) y[l] /= (fd_real)k->norm.scale[l % size / s->points];
-            law_get(&one, b * s->ch, y, part, a);
-            for (ptrdiff_t l = 0; l < s->modes; l++) var[l] += part[l] / m;
+            fd_spectrum(s, b, y, bins, part, a);
+            for (int l = 0; l < bins; l++) sum[0] += part[l] * b / m;
+            for (ptrdiff_t l = 0; l < b * size; l++)
+                y[l] /= (fd_real)k->norm.scale[l % size / s->points];
+            fd_spectrum(s, b, y, bins, part, a);
+            for (int l = 0; l < bins; l++) err[l] += part[l] * b / m;
         }
-        shells(s, bins, var, err);
         for (ptrdiff_t i = 0; i < s->modes; i++) {
             fd_coef f = fd_law(&k->p, at, i);
             double c = k->c0->lam[i], v = f.v * k->noise->lam[i];
@@ -89,10 +112,11 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
             sum[1] += s->ch * var[i];
             var[i] *= units;
         }
-        shells(s, bins, var, floor);
+        by_wave(s, bins, var, floor);
         for (int i = 0; i < bins; i++) {
             wave[i] = i;
-            memcpy(out + rows++ * COUNT(cols), (double[]){ at, i, err[i], floor[i] }, COUNT(cols) * sizeof *out);
+            memcpy(out + rows++ * COUNT(cols), (double[]){ at, i, err[i], floor[i] },
+                   COUNT(cols) * sizeof *out);
         }
         sprintf(name[j], "t = %.3g", at);
         plot_line(&p, bins, wave, err, name[j], PLOT_SOLID);
@@ -148,7 +172,6 @@ static int do_train(args *o)
     dataset d = data_open(&a, o->data, o, k, grid, (shape){ 2, { 32, 32, 1 } });
     data_measure(&a, &d, o->normalize.row, k ? &k->norm : NULL);
     data_say(&d, "", o->resume);
-    data_keep(&a, &d);
     if (k) data_like(&d, o->resume);
     else k = kit_new(&a, o, &d);
     gap_warn(k, a);
@@ -176,13 +199,16 @@ static int do_sample(args *o)
     fd_arena a = arena_make(o, &st);
     if (!o->model) die(2, "sample: needs --model FILE");
     const kit *k = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+    args is = settle(o, k);
     ptrdiff_t size = fd_size(&k->s);
     int show = o->n < SHOW ? o->n : SHOW, bytes = k->norm.bytes && !o->raw;
     if (show > o->batch) show = o->batch;
     fd_real *x = fd_raw(&a, fd_real, o->n * size);
     fd_real *states = o->path ? fd_raw(&a, fd_real, show * (FRAMES + 1) * size) : NULL;
     need(&st);
-    gap_print(k, a);
+    settled_print(&is);
+    puts("");
+    if (is.start.row != FD_START_MATCHED) gap_print(k, a);
     fflush(stdout);
     sample(k, o, o->n, x, show, FRAMES, states, a);
     if (!o->raw) to_file(&k->norm, &k->s, o->n, x);
@@ -220,7 +246,8 @@ static int do_noise(args *o)
         axes = d.axes;
     } else {
         if (!o->grid.nd) die(2, "noise: needs --grid N, NxM or NxMxK");
-        if (o->axes) die(2, "--channels: %s is for --data; here how many", t_axes.rows[o->axes].name);
+        if (o->axes)
+            die(2, "--channels: %s is for --data; here how many", t_axes.rows[o->axes].name);
         s = fd_grid(&a, o->grid.nd, o->grid.n, NULL, o->bc, o->channels ? o->channels : 1);
     }
     need(&st);
@@ -256,12 +283,13 @@ static int do_eval(args *o)
     if (is_given("normalize") && !o->raw) die(2, "--normalize: has no meaning without --raw");
     data_measure(&a, &d, o->raw ? o->normalize.row : NORMALIZE_NONE, NULL);
     data_say(&d, "real", NULL);
-    args p = *o;                                       /* samples: the first, on the grid of the data */
+    args p = *o;                                       /* samples: on the grid of the data */
     shape g = { d.s.nd, { d.s.n[0], d.s.n[1], d.s.n[2] } };
     p.limit = 0;
     dataset x = data_open(&a, o->samples, &p, NULL, g, g);
-    if (x.s.ch != d.s.ch) die(1, "%s: %d channels where the data have %d", o->samples, x.s.ch, d.s.ch);
-    normal plain = normal_plain(0);                    /* what was normalised for the model is so still */
+    if (x.s.ch != d.s.ch)
+        die(1, "%s: %d channels where the data have %d", o->samples, x.s.ch, d.s.ch);
+    normal plain = normal_plain(0);                    /* what is normalised already stays so */
     if (o->n < x.m) x.m = o->n;
     data_measure(&a, &x, 0, o->raw ? &plain : &d.norm);
     data_say(&x, "samples", o->raw ? "the model" : o->data);
@@ -288,16 +316,23 @@ static int do_eval(args *o)
  * One model, one noise, one sampler on grids of n, 2n, 4n and odd sizes: is it the same law? The
  * model is that of n points, an operator on functions: exact for Gaussian data of a fixed physical
  * spectrum, or trained. Noise and process are built anew on each grid from what the flags say,
- * which is what a program does that is run at another resolution. */
+ * which is what a program does that is run at another resolution. The law is exact; a network, and a
+ * sampler that is not affine, are judged by samples of the same seed, the same functions on each grid.
+ *
+ * And is it the law of the data? The exit status is about grids alone, but for --law. */
 
 enum { GRIDS = 5, LOW = 4, FEW = 8 };      /* waves that a trained model answers for; exact draws */
+static const double LOSS = 0.8;            /* a wave with less of the data's variance has lost energy */
 typedef struct {
     const kit *k;
     char name[48];
     int bins;
     fd_real *var[2], *u;                   /* noise, samples: variance of the shared modes; draws */
-    double *e[2], *data, pixel[2];         /* spectra; pixel variance */
+    double *e[2], *data, *best, pixel[2];  /* spectra; that of the exact law at the last time; pixel variance */
 } place;
+
+/* is_sampled -- may the law be known by samples only? */
+static int is_sampled(const kit *k, const args *o) { return k->net || o->corrector.row >= FD_CORRECT_SNR; }
 
 /* exact_on -- the exact model of Gaussian data, learned on `first` (NULL: here). */
 static const kit *exact_on(fd_arena *a, const args *o, const kit *first, shape g)
@@ -338,44 +373,121 @@ static void measure(place *q, const args *o, const kit *base, fd_arena *a)
     const fd_space *s = &k->s;
     fd_space one = *s, few = base->s;
     one.ch = few.ch = 1;
-    int b = k->net ? o->n : FEW, least = s->n[0];
-    ptrdiff_t size = fd_size(s);
-    for (int i = 1; i < s->nd; i++) if (s->n[i] < least) least = s->n[i];
-    q->bins = s->bc[0] == FD_PERIODIC ? (least + 1) / 2 : least;
+    int sampled = is_sampled(k, o), b = sampled ? o->n : FEW;
+    ptrdiff_t size = fd_size(s), modes = s->modes;
+    q->bins = shells(s);
     q->data = fd_new(a, double, q->bins);
+    q->best = fd_new(a, double, q->bins);
     q->u = fd_raw(a, fd_real, b * fd_size(&base->s));
     for (int i = 0; i < 2; i++) {
         q->e[i] = fd_new(a, double, q->bins);
         q->var[i] = fd_raw(a, fd_real, few.modes);
     }
     fd_arena m = *a;
-    double *var = fd_new(&m, double, s->modes), *t = fd_raw(&m, double, o->steps + 1);
-    fd_real *x = fd_raw(&m, fd_real, b * size), *r = fd_raw(&m, fd_real, s->modes);
+    double *var = fd_new(&m, double, s->ch * modes), *t = fd_raw(&m, double, o->steps + 1);
+    fd_real *x = fd_raw(&m, fd_real, b * size), *r = fd_raw(&m, fd_real, modes);
+    fd_real *mean = fd_new(&m, fd_real, size);
     need(a->st);
-    shells(s, q->bins, k->c0->lam, q->data);
+    times_set(k, o, t, a->st);
+    if (k->mean) fd_to_modes(s, 1, k->mean, mean, m);
+    for (ptrdiff_t j = 0; j < modes; j++) {            /* second moments, a mean over channels */
+        fd_coef f = fd_law(&k->p, t[o->steps], j);
+        double c = k->c0->lam[j], v = f.v * k->noise->lam[j], P = f.m * f.m * c + v;
+        for (ptrdiff_t i = 0; i < s->ch; i++)
+            c += (double)mean[i * modes + j] * (double)mean[i * modes + j] / s->ch;
+        double known = o->denoise && P > 0 ? f.m * f.m * k->c0->lam[j] / P : 1;   /* of the variance, by D */
+        var[j] = c;
+        r[j] = (fd_real)(o->denoise ? c - (1 - known) * k->c0->lam[j] : f.m * f.m * c + v);
+        if (!(k->noise->lam[j] > 0)) r[j] = 0;
+    }
+    by_wave(s, q->bins, var, q->data);
+    for (ptrdiff_t j = 0; j < modes; j++) var[j] = (double)r[j];
+    by_wave(s, q->bins, var, q->best);
     fd_sampler how = sampler_of(o, &k->p, k->model, t);
     how.cov = k->c0;
-    fd_times(&k->p, o->times.row, o->times.v[0], o->steps, t);
-    law_start(&how, var);
+    fd_start_law(&how, NULL, var, m);
     sample(k, o, b, x, 0, 0, NULL, m);
     fd_to_modes(s, b, x, x, m);
     fd_modes_between(s, &base->s, b, x, q->u);
     need(a->st);
     for (int i = 0; i < 2; i++) {
-        if (i && !k->net) law_run(&how, var, m);
+        if (i && !sampled) fd_exact_law(&how, NULL, var, m);
         else if (i) {
-            memset(var, 0, (size_t)s->modes * sizeof *var);
+            memset(var, 0, (size_t)modes * sizeof *var);
             for (ptrdiff_t j = 0; j < b * size; j++)
-                var[j % s->modes] += (double)x[j] * (double)x[j] / (b * s->ch);
+                var[j % modes] += (double)x[j] * (double)x[j] / (b * s->ch);
         }
         need(a->st);
-        for (ptrdiff_t j = 0; j < s->modes; j++) {
+        for (ptrdiff_t j = 0; j < modes; j++) {
             r[j] = (fd_real)var[j];
             q->pixel[i] += var[j];
         }
-        shells(s, q->bins, var, q->e[i]);
+        by_wave(s, q->bins, var, q->e[i]);
         fd_modes_between(&one, &few, 1, r, q->var[i]);
     }
+}
+
+/* energy -- prints where the samples have less or more energy than the data: waves beyond the limits. */
+static void energy(const place *q, const double *least, const double *most, const char *verb, int low)
+{
+    int from = -1, to = -1, worst = -1;
+    for (int j = 0; j < q->bins; j++) {
+        double r = q->e[1][j] / q->data[j];
+        if (!(least[j] > 0) || (low ? r >= least[j] : r <= most[j])) continue;
+        if (from < 0) from = j;
+        to = j;
+        if (worst < 0 || (low ? r < q->e[1][worst] / q->data[worst] : r > q->e[1][worst] / q->data[worst])) worst = j;
+    }
+    if (from < 0) return;
+    double got = q->e[1][worst] / q->data[worst], best = q->best[worst] / q->data[worst];
+    printf("the sampler %s energy in wave", verb);
+    if (to > from) printf("s %d to %d: %.3g of the data's at wave %d", from, to, got, worst);
+    else printf(" %d: %.3g of the data's", worst, got);
+    if (low ? best < LOSS : best > 1 / LOSS) printf(", where the last time leaves %.3g at best", best);
+    puts("");
+}
+
+/* against_data -- the law on the first grid and that of the data; the largest |ratio - 1| of a wave. */
+static double against_data(const place *q, const args *o, fd_arena a)
+{
+    enum { SHOW = 9 };
+    const fd_space *s = &q->k->s;
+    int sampled = is_sampled(q->k, o), shown[SHOW], n = 0, last = -1;
+    double sum = 0, got = 0, d2 = 0, c2 = 0, off = 0;
+    double *count = fd_new(&a, double, q->bins), *ones = fd_raw(&a, double, s->modes);
+    double *least = fd_new(&a, double, q->bins), *most = fd_new(&a, double, q->bins);
+    need(a.st);
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        double d = sqrt((double)q->var[1][k]) - sqrt(q->k->c0->lam[k]);
+        ones[k] = q->k->noise->lam[k] > 0;
+        d2 += d * d;
+        c2 += q->k->c0->lam[k];
+    }
+    by_wave(s, q->bins, ones, count);
+    for (int j = 0; j < q->bins; j++) sum += q->data[j], got += q->e[1][j];
+    for (int j = 0; j < q->bins; j++) {                /* what is left of rounding is no wave */
+        if (!(q->data[j] > 1e-9 * sum)) continue;
+        double chance = sampled ? 3 * sqrt(2 / (o->n * s->ch * fmax(count[j], 1))) : 0;
+        least[j] = fmin(LOSS, 1 / (1 + chance)), most[j] = fmax(1 / LOSS, 1 + chance);
+        off = fmax(off, fabs(q->e[1][j] / q->data[j] - 1));
+    }
+    for (int j = 0; j < q->bins; j++) if (least[j] > 0) last = j;
+    for (int j = 0; j <= last; j++) {                  /* some waves, the last one, too */
+        if (!(least[j] > 0) || (n && j < last && q->bins > SHOW && (j < 1.5 * shown[n - 1] || n > SHOW - 2))) continue;
+        shown[n++] = j;
+    }
+    printf("\nvariance by wave over that of the data\n%-29s", "wave");
+    for (int i = 0; i < n; i++) printf(" %6d", shown[i]);
+    printf("\n%-29s", "samples");
+    for (int i = 0; i < n; i++) printf(" %6.3g", q->e[1][shown[i]] / q->data[shown[i]]);
+    printf("\n%-29s", "exact law at the last time");
+    for (int i = 0; i < n; i++) printf(" %6.3g", q->best[shown[i]] / q->data[shown[i]]);
+    printf("\nin all %.3g of the data's variance; ", got / sum);
+    if (sampled) printf("by %d samples\n", o->n);
+    else printf("W2 to the data %.3g of their deviation\n", sqrt(d2 / c2));
+    energy(q, least, most, "loses", 1);
+    energy(q, least, most, "adds", 0);
+    return off;
 }
 
 /* moved -- the largest |x/y - 1| where y is not much smaller than its largest. */
@@ -417,7 +529,7 @@ static int do_certify(args *o)
         { "samples: variance of modes", "  pixel variance" } };
     fd_status st;
     fd_arena a = arena_make(o, &st);
-    place q[GRIDS] = { { NULL, "", 0, { NULL, NULL }, NULL, { NULL, NULL }, NULL, { 0, 0 } } };
+    static place q[GRIDS];
     const kit *base;
     char text[2][512];
     if (o->model) {
@@ -432,14 +544,10 @@ static int do_certify(args *o)
             die(2, "certify: empirical needs a model, --model");
         if (ref_of(&o->target) == 0 || (o->target.row == 0 && o->target.v[1] == 0))
             die(2, "--target: needs a law on functions, not one for each grid");
-        if (o->corrector.row == FD_CORRECT_SNR)
-            die(2, "--corrector: snr is not affine: only for --model");
-        int c = o->scheme.row;
-        if (o->corrector.row && (c == FD_PF_MULTISTEP || c == FD_PF_ADAPTIVE))
-            die(2, "--corrector: none with %s", fd_scheme_name(c));
         base = exact_on(&a, o, NULL, o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } });
     }
-    int model = o->model != NULL, ok = 1, limit = 1;                  /* pixel variances have one */
+    *o = settle(o, base);
+    int model = o->model != NULL, sampled = is_sampled(base, o), ok = 1, limit = 1;   /* pixel variances have one */
     double tol = o->tol > 0 ? o->tol : model ? 0.1 : 1e-3;
     double floor = model ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
     for (int g = 0; g < GRIDS; g++) {
@@ -453,25 +561,25 @@ static int do_certify(args *o)
         q[g].k = !g ? base : model ? kit_on(&a, base, n) : exact_on(&a, o, base, n);
         measure(&q[g], o, base, &a);
     }
-    printf("cov %s\nprocess %s, %s, %d steps, start %s\n", spec_text(&o->cov, text[0]),
-           spec_text(&o->process, text[1]), fd_scheme_name(o->scheme.row), o->steps,
-           t_start.rows[o->start.row].name);
-    if (model) printf("model %s, %d samples on each grid\n", o->model, o->n);
-    else printf("data %s, exact\n", spec_text(&o->target, text[0]));
+    printf("cov %s\nprocess %s\n", spec_text(&o->cov, text[0]), spec_text(&o->process, text[1]));
+    settled_print(o);
+    if (model) printf("\nmodel %s, %d samples on each grid\n", o->model, o->n);
+    else printf("\ndata %s, exact\n", spec_text(&o->target, text[0]));
+    if (sampled && !model) printf("a step of this corrector depends on the function: by %d samples on each grid\n", o->n);
     gap_print(base, a);
     puts("\nlargest relative change from the first grid; pixel variances as they are");
     printf("%-29s", "grid");
     for (int g = 0; g < GRIDS; g++) printf(" %9s", q[g].name);
     puts("    limit");
 
-    ptrdiff_t modes = base->s.modes, size = fd_size(&base->s) * (model ? o->n : FEW);
+    ptrdiff_t modes = base->s.modes, size = fd_size(&base->s) * (sampled ? o->n : FEW);
     double *x[2] = { fd_raw(&a, double, modes), fd_raw(&a, double, modes) }, v[GRIDS];
     need(&st);
     for (int i = 0; i < 2; i++) {
         for (int g = 0; g < GRIDS; g++) {
             ptrdiff_t n = 0;
             for (ptrdiff_t k = 0; k < modes; k++)
-                if (!model || !i || law_wave(&base->s, k) <= LOW) {
+                if (!model || !i || wave_of(&base->s, k) <= LOW) {
                     x[0][n] = (double)q[g].var[i][k];
                     x[1][n++] = (double)q[0].var[i][k];
                 }
@@ -493,10 +601,15 @@ static int do_certify(args *o)
         v[g] = sum > 0 ? sqrt(d2 / sum) : 0;
     }
     ok &= row_of("  restricted, same seed", v, tol, tol);
+    double off = against_data(&q[0], o, a);
     puts(!ok ? "\nFAIL: the law depends on the grid"
        : limit ? "\nPASS: one law, on every grid"
        : "\nFAIL: a pixel variance that does not converge: white noise, or a --grid too coarse for it");
     ok &= limit;
+    if (o->law_tol > 0 && !(off <= o->law_tol)) {
+        printf("FAIL: not the law of the data: a wave differs by %.3g, more than --law %g\n", off, o->law_tol);
+        ok = 0;
+    }
 
     if (o->out) {
         int rows = 0, at = 0;
@@ -566,7 +679,7 @@ static int do_orders(args *o)
         die(2, "orders: empirical needs data");
     for (int n = most; n >= 4 && runs < HALVES; n /= 2) runs++;
     const kit *k = exact_on(&a, o, NULL, o->grid);
-    times_check(k, o);
+    *o = settle(o, k);
     double *var = fd_raw(&a, double, k->s.modes), *exact = fd_raw(&a, double, k->s.modes);
     double *t = fd_raw(&a, double, most + 1), least = sizeof(fd_real) == 8 ? 1e-12 : 1e-4;
     plot p[2];
@@ -588,14 +701,16 @@ static int do_orders(args *o)
                                .steps = adaptive ? 1 : most >> (runs - 1 - i),
                                .eta = c == FD_ETA_EULER ? o->eta : 0 };
             how.rtol = how.atol = pow(10, -1 - 0.75 * i);
-            fd_times(&k->p, o->times.row, o->times.v[0], how.steps, t);
-            law_exact(&k->p, k->c0, t[0], var);
-            law_run(&how, var, a);
+            args at = *o;
+            at.steps = how.steps;
+            times_set(k, &at, t, &st);
+            law_at(k, t[0], var, a);
+            fd_exact_law(&how, NULL, var, a);
             evals[c][i] = n;
             err[c][i] = NAN;
             if (st.code == FD_ENOMEM) need(&st);
             if (st.code) { fd_explain(&st, why, sizeof why); st.code = FD_OK; continue; }
-            law_exact(&k->p, k->c0, t[how.steps], exact);
+            law_at(k, t[how.steps], exact, a);
             double d2 = 0, sum = 0;
             for (ptrdiff_t j = 0; j < k->s.modes; j++) {
                 double d = sqrt(var[j]) - sqrt(exact[j]);
@@ -705,14 +820,14 @@ static int do_loglik(args *o)
     if (!(fd_law(&k.p, k.p.tmin, 0).v > 0))
         die(2, "--process: no density at t = %g, where there is no noise: %s:tmin=...", k.p.tmin,
             k.process.t->rows[k.process.row].name);
-    times_check(&k, o);
+    *o = settle(o, &k);
     double *t = fd_raw(&a, double, o->steps + 1), ends[2] = { k.p.tmax, k.p.tmin };
-    double *var = fd_raw(&a, double, s->modes);
+    double *var = fd_raw(&a, double, s->ch * s->modes);
     double *out = fd_raw(&a, double, n * COUNT(cols)), *p = fd_raw(&a, double, 2 * o->batch), begin = now();
     fd_real *mean = fd_new(&a, fd_real, size);
     need(&st);
-    fd_times(&k.p, o->times.row, o->times.v[0], o->steps, t);
-    law_exact(&k.p, k.c0, k.p.tmin, var);
+    times_set(&k, o, t, &st);
+    law_at(&k, k.p.tmin, var, a);
     fd_cov *end = fd_cov_table(&a, s, var);
     if (k.mean) fd_to_modes(s, 1, k.mean, mean, a);
     for (ptrdiff_t i = 0; i < s->ch * s->modes; i++) {
@@ -739,8 +854,8 @@ static int do_loglik(args *o)
             const fd_real *x = x0 + (i + j) * size;
             double log_p = p[j] + scale;
             const double got[] = { i + j, log_p, p[j] - fd_gauss_logp(k.noise, NULL, x, a),
-                                   -(log_p / (double)dims + 0.5 * log(s->h)) / log(2), scale - p[b + j],
-                                   fd_gauss_logp(end, mean, x, a) + scale };
+                                   -(log_p / (double)dims + 0.5 * log(s->h)) / log(2),
+                                   scale - p[b + j], fd_gauss_logp(end, mean, x, a) + scale };
             memcpy(out + (i + j) * COUNT(cols), got, sizeof got);
             for (int c = 1; c < COUNT(cols); c++)
                 if (!(fabs(got[c]) < INFINITY)) die(1, "function %d: its %s is not finite", i + j, cols[c]);
@@ -782,12 +897,8 @@ static int do_loglik(args *o)
 /* text_print -- a text of a file, in a line whatever is in it. */
 static void text_print(const char *s, int width)
 {
-    for (; *s; s++, width--) {
-        if (*s == '\n') width -= printf("\\n") - 1;
-        else if ((unsigned char)*s < 32 || *s == 127) width -= printf("\\x%02x", *s) - 1;
-        else putchar(*s);
-    }
-    while (width-- > 0) putchar(' ');
+    char text[1024];
+    printf("%-*s", width, fd_escape(s, text, sizeof text));
 }
 
 /* numbers_print -- what is in an array, in one pass through it. */
@@ -818,37 +929,52 @@ static void numbers_print(const source *f, fd_arena a)
     if (odd) printf("  %ld NaN or infinite", (long)odd);
 }
 
+/* padding of each axis, where later ones may be as the first one is; ends of the coordinates */
+static void foreign_pad(fd_foreign *how, const double v[3])
+{
+    for (int i = 0; i < 3; i++) how->pad[i] = i && v[i] >= 0 ? v[i] : v[0];
+}
+
+static void foreign_bounds(fd_foreign *how, const double v[2])
+{
+    for (int i = 0; i < 3; i++) how->from[i] = v[0], how->to[i] = v[1];
+}
+
 /* foreign_net -- the network of weights from elsewhere, or why not. */
 static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, char why[256])
 {
     static const int acts[] = { FD_GELU, FD_GELU_TANH, FD_SILU, FD_RELU, FD_TANH };
     static const int closed[] = { FD_COORD_CLOSED, FD_COORD_OPEN, FD_COORD_NONE };
-    static const int open[] = { -1, FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
-    static const int time[] = { -1, FD_TIME_CHANNEL, FD_TIME_NONE };
+    static const int open[] = { 0, FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
+    static const int time[] = { 0, FD_TIME_CHANNEL, FD_TIME_NONE };
     const double *v = as->v;
     fd_foreign how;
     memset(&how, 0, sizeof how);
-    if (as->row == AS_FNO || as->row == AS_NEURALOP || as->row == AS_FFM) how.act = acts[(int)v[0]] + 1;
+    if (as->row == AS_FNO || as->row == AS_NEURALOP || as->row == AS_FFM) how.act = acts[(int)v[0]];
     if (as->row == AS_FNO) {
-        how.coords = closed[(int)v[1]] + 1;
-        how.time = time[(int)v[2]] + 1;
+        how.coords = closed[(int)v[1]];
+        how.time = time[(int)v[2]];
         how.tscale = v[3];
-        how.pad = v[4];
+        foreign_pad(&how, v + 4);
+        foreign_bounds(&how, v + 7);
     } else if (as->row == AS_NEURALOP) {
-        how.coords = open[(int)v[1]] + 1;
-        how.time = time[(int)v[2]] + 1;
+        how.coords = open[(int)v[1]];
+        how.time = time[(int)v[2]];
         how.reversed = (int)v[3];
         how.version = 2 - (int)v[4];
         how.tscale = v[5];
-        how.pad = v[6];
-        how.norms = (int)v[7];
-        how.skip = (int)v[8];
+        foreign_pad(&how, v + 6);
+        how.norms = (int)v[9];
+        how.skip = (int)v[10];
+        how.mix_skip = (int)v[11];
+        foreign_bounds(&how, v + 12);
+        for (int i = 0; i < 3; i++) how.modes[i] = (int)(i && v[14 + i] > 0 ? v[14 + i] : v[14]);
     } else if (as->row == AS_FFM) {
-        how.coords = FD_COORD_CLOSED + 1;
-        how.time = FD_TIME_CHANNEL + 1;
+        how.coords = FD_COORD_CLOSED;
+        how.time = FD_TIME_CHANNEL;
         how.reversed = 1;
         how.tscale = 1e-3;
-        how.pad = v[1];
+        foreign_pad(&how, v + 1);
     } else if (as->row == AS_UVIT) {
         how.heads = (int)v[0];
         how.tscale = v[1];
@@ -862,8 +988,8 @@ static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, cha
 
 static void net_print(const char *program, const fd_net *net)
 {
-    static const char *const coords[] = { "none", "open", "closed" };
-    static const char *const time[] = { "none", "a channel", "film", "a token" };
+    static const char *const coords[] = { "", "open", "closed", "none" };
+    static const char *const time[] = { "", "a channel", "film", "a token", "none" };
     const fd_arch *n = &net->arch;
     printf("%s, %d-D: in %d, out %d, width %d, layers %d, ", program, n->nd, n->in, n->out, n->width, n->layers);
     if (n->kind == FD_UVIT) printf("heads %d, patches ", n->heads);
@@ -999,6 +1125,8 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "eval", "compare samples with real functions", EVAL, do_eval },
     { "certify", "is it one law on every grid? status 1: no", CERTIFY, do_certify },
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
+    { "posterior", "functions given observations of one, by any method", POSTERIOR, do_posterior },
+    { "calibrate", "does a method draw the posterior? status 1: no", CALIBRATE, do_calibrate },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
     { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
@@ -1008,7 +1136,7 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
 static void version(void)
 {
 #ifdef FD_VERSION
-    printf("fd %s (%s)\n", FD_VERSION, fd_build());
+    printf("fd %s (%s)\n", FD_VERSION_TEXT, fd_build());
 #else
     printf("fd (%s)\n", fd_build());
 #endif
@@ -1064,5 +1192,5 @@ int main(int argc, char **argv)
         return commands[i].run(&o);
     }
     die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
-           "loglik, info, convert, version or help", argv[1]);
+           "posterior, calibrate, loglik, info, convert, version or help", argv[1]);
 }

@@ -2426,7 +2426,7 @@ static inline void source_load(fd_arena *a, source *f)
 
 static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data)
 {
-    fd_tensors r = { 0, 0, NULL, NULL };
+    fd_tensors r = { .count = 0 };
     const char *key = "", *path = source_split(a, name, &key);
     source *all = path ? source_list(a, path) : NULL;
     size_t n = strlen(key);

@@ -1,5 +1,6 @@
-/* test_family.c -- the processes, norms, chains and likelihoods beyond the plain ones, against
- * closed forms and numbers that were computed apart from this code. */
+/* test_laws.c -- laws of processes and what follows from them: losses, correctors and longer steps,
+ * densities, interpolants, against closed forms and numbers that were computed apart from this
+ * code. */
 #include "test.h"
 
 #define PI 3.14159265358979323846
@@ -218,7 +219,7 @@ static void check_heat_blur(void)
     /* ladder: the ratio of levels; the levels by fd_times */
     fd_process ladder = fd_ladder(noise, .01, 30, 500);
     double t[500];
-    fd_times(&ladder, FD_UNIFORM, 0, 499, t);
+    fd_times(&ladder, FD_UNIFORM, 0, 499, t, &st);
     for (int i = 0; i < 499; i += 83)
         NEAR(fd_law(&ladder, t[i + 1], 0).v / fd_law(&ladder, t[i], 0).v, .98408, 5e-6,
              "ratio of levels");
@@ -227,7 +228,7 @@ static void check_heat_blur(void)
     int count[4] = { 0 };
     fd_process l4 = fd_ladder(noise, .01, 1, 4);
     double u[4000];
-    fd_draw_times(&l4, FD_T_UNIFORM, NULL, fd_seed(7), 0, 4000, u);
+    fd_draw_times(&l4, FD_T_UNIFORM, NULL, fd_seed(7), 0, 4000, u, &st);
     for (int i = 0; i < 4000; i++) if (u[i] == floor(u[i]) && u[i] >= 1
                                        && u[i] <= 4) count[(int)u[i] - 1]++;
     for (int i = 0; i < 4; i++) NEAR(count[i], 1000, 140, "level %d is drawn", i + 1);
@@ -299,7 +300,7 @@ static void check_terminal(void)
          "flow: mismatch");
     fd_sampler how = { .p = &p, .t = t, .steps = 60, .scheme = FD_ANCESTRAL_OPTIMAL };
     how.model = fd_oracle_gauss(&a, &p, &mean, c0);
-    fd_times(&p, FD_UNIFORM, 0, 60, t);
+    fd_times(&p, FD_UNIFORM, 0, 60, t, &st);
     gauss w = { 0, V };
     for (int k = 0; k < 60; k++) w = push(&how, 0, t[k], t[k + 1], w, 1, a);
     NEAR(g.sde, hypot(end.M - w.M, sqrt(end.V) - sqrt(w.V)), TOL(1e-11, 1e-6), "SDE: mismatch");
@@ -327,7 +328,7 @@ static void check_terminal(void)
     fd_process vp = fd_vp(n3, .1, 2);
     fd_real m6[6], x0[12], xi[12];
     fd_normal(fd_seed(5), 6, m6);
-    fd_times(&vp, FD_UNIFORM, 0, 2, t);
+    fd_times(&vp, FD_UNIFORM, 0, 2, t, &st);
     how = (fd_sampler){ .p = &vp, .t = t, .steps = 2, .mean = m6, .cov = d3 };
     how.model = fd_oracle_gauss(&a, &vp, m6, d3);
     fd_cov_draw(n3, fd_seed(9), 4, 2, xi, a);
@@ -365,13 +366,13 @@ static void check_schedules(void)
     fd_cov *noise = single(&a, .7), *c0 = single_on(&a, noise, .25);
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < 2; k++) {
-            fd_beta_schedule(row[i].rule, T, 1e-3, .2, beta);
+            fd_beta_schedule(row[i].rule, T, 1e-3, .2, beta, &st);
             for (int j = 0; j < T; j++) gamma[j] = (j ? gamma[j - 1] : 1) * (1 - beta[j]);
             fd_process p = k ? fd_ddpm_gammas(&a, noise, T, gamma) : fd_ddpm_betas(&a, noise, T, beta);
             NEAR(beta[6], row[i].beta7, 1e-13, "schedule %d: beta_7", row[i].rule);
             NEAR(fd_law(&p, T, 0).m, sqrt(row[i].gamma), 1e-9 * sqrt(row[i].gamma), "gamma_T");
             NEAR(fd_law(&p, 3, 0).v, 1 - gamma[2], 1e-14, "v");
-            fd_times(&p, FD_UNIFORM, 0, T, t);
+            fd_times(&p, FD_UNIFORM, 0, T, t, &st);
             fd_sampler how = { .p = &p, .t = t, .steps = T, .scheme = FD_ANCESTRAL };
             how.model = fd_oracle_gauss(&a, &p, &mu, c0);
             gauss w = { 0, .7 };
@@ -379,7 +380,7 @@ static void check_schedules(void)
             NEAR(w.M, row[i].M, TOL(1e-11, 1e-4), "schedule %d, given %d: mean", row[i].rule, k);
             NEAR(w.V, row[i].V, TOL(1e-11, 1e-4), "schedule %d, given %d: variance", row[i].rule, k);
         }
-    fd_beta_schedule(FD_BETA_QUADRATIC, 1, .3, .4, beta);
+    fd_beta_schedule(FD_BETA_QUADRATIC, 1, .3, .4, beta, &st);
     NEAR(beta[0], .3, 1e-15, "one step");
     beta[T - 1] = gamma[T - 1] = 0;
     OK(!st.code, "status");
@@ -564,7 +565,7 @@ static void check_mixtures(void)
     }
     fd_sampler how = { .p = &vp, .t = t, .steps = 400, .scheme = FD_PF_RK4 };
     how.model = fd_oracle_mix(&a, &vp, 2, w, mu, c);
-    fd_times(&vp, FD_UNIFORM, 0, 400, t);
+    fd_times(&vp, FD_UNIFORM, 0, 400, t, &st);
     for (int k = 0; k < 400; k++) fd_advance(&how, t[k], t[k + 1], B, x, NULL, NULL, a);
     for (int i = 0; i < B; i++) {
         double l[2];
@@ -616,7 +617,7 @@ static void check_mixtures(void)
     fd_normal(fd_seed(191), N * P, data);
     how = (fd_sampler){ .p = &p, .t = t, .steps = 100, .scheme = FD_ANCESTRAL, .denoise = 1 };
     how.model = fd_oracle_data(&a, &p, N, data);
-    fd_times(&p, FD_LOGSNR, 0, 100, t);
+    fd_times(&p, FD_LOGSNR, 0, 100, t, &st);
     fd_sample(&how, fd_seed(192), 0, 64, y, a);
     for (int i = 0; i < 64; i++) {
         double best = 9;
@@ -632,6 +633,89 @@ static void check_mixtures(void)
     OK(!st.code, "status");
 }
 
+/* A process made on one grid and carried to another has the law of one made there. */
+static void check_process_on(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(8 << 20, &st);
+    static const struct { int nd, bc[2], from[2], to[2]; } row[] = {
+        { 1, { FD_PERIODIC, 0 }, { 7, 0 }, { 16, 0 } },
+        { 1, { FD_PERIODIC, 0 }, { 16, 0 }, { 7, 0 } },
+        { 1, { FD_DIRICHLET, 0 }, { 5, 0 }, { 9, 0 } },
+        { 2, { FD_NEUMANN, FD_PERIODIC }, { 4, 6 }, { 5, 9 } },
+        { 2, { FD_MIXED, FD_PERIODIC }, { 6, 8 }, { 6, 4 } } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        fd_arena a = all;
+        fd_space s = fd_grid(&a, row[i].nd, row[i].from, NULL, row[i].bc, 1);
+        fd_space g = fd_grid(&a, row[i].nd, row[i].to, NULL, row[i].bc, 1);
+        fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5);
+        fd_cov *there = fd_cov_matern(&a, &g, 1, .3, 1.5);
+        fd_process p[NEW], want[NEW];
+        new_processes(&a, there, want);
+        fd_process base = blurred_base;
+        want[6].self = &base;
+        new_processes(&a, noise, p);
+        for (int j = 0; j < NEW; j++) {
+            if (j == 3) continue;                           /* given b: below */
+            fd_arena m = a;
+            p[j].tmin = .03 * p[j].tmax;
+            fd_process q = fd_process_on(&m, &p[j], &g);
+            double worst = 0;
+            if (j == 6) memset(&blurred_base, 0, sizeof blurred_base);        /* it has a copy */
+            OK(q.law && q.noise->s.points == g.points && q.tmin == p[j].tmin && q.tmax == p[j].tmax,
+               "%s on another grid", new_name[j]);
+            for (ptrdiff_t k = 0; k < g.modes && q.law; k++) {
+                fd_coef x = fd_law(&q, .41 * q.tmax, k), y = fd_law(&want[j], .41 * q.tmax, k);
+                worst = maxf(worst, fabs(x.m - y.m) + fabs(x.v - y.v) + fabs(x.dm - y.dm)
+                             + fabs(x.dv - y.dv));
+                worst = maxf(worst, fabs(q.noise->lam[k] - there->lam[k]));
+            }
+            NEAR(worst, 0, 1e-13, "row %d, %s: the law on another grid", (int)i, new_name[j]);
+        }
+        /* b by hand: of the physical mode; unknown ones matter where there is noise */
+        double *b = fd_new(&a, double, s.modes);
+        fd_cov *table = fd_cov_table(&a, &s, noise->lam);
+        for (ptrdiff_t k = 0; k < s.modes; k++) b[k] = .2 + .1 * (double)k;
+        fd_process q = fd_fdp(&a, table, .1, 5, b);
+        fd_process r = fd_process_on(&a, &q, &g), back = r.law ? fd_process_on(&a, &r, &s) : r;
+        int seen = 0;
+        for (ptrdiff_t k = 0; k < s.modes && back.law; k++) {
+            if (!(back.noise->lam[k] > 0)) continue;
+            fd_coef x = fd_law(&q, .41, k), y = fd_law(&back, .41, k);
+            OK(x.m == y.m && x.v == y.v && x.dv == y.dv, "row %d, mode %d: there and back", (int)i,
+               (int)k);
+            seen++;
+        }
+        for (ptrdiff_t k = 0; k < g.modes && r.law; k++) {
+            int x[3], y[3];
+            fd_mode(&g, k, x);
+            for (ptrdiff_t l = 0; l < s.modes; l++) {
+                if (fd_mode(&s, l, y) || x[0] != y[0] || (row[i].nd > 1 && x[1] != y[1])) continue;
+                if (r.noise->lam[k] > 0)
+                    OK(fd_law(&r, .3, k).m == fd_law(&q, .3, l).m, "row %d: b of mode %d", (int)i,
+                       (int)k);
+            }
+        }
+        OK(!st.code && seen > 2, "status, %d modes", seen);
+        q = fd_fdp(&a, noise, .1, 5, b);
+        r = fd_process_on(&a, &q, &g);
+        int more = 0;
+        for (int l = 0; l < row[i].nd; l++) more |= row[i].to[l] > row[i].from[l];
+        OK(more ? st.code == FD_EARG && !r.law : !st.code && r.law,
+           "row %d: modes that b does not say", (int)i);
+        st.code = 0;
+        fd_process own = p[0];
+        own.modal = 2;
+        r = fd_process_on(&a, &own, &g);
+        OK(st.code == FD_EARG && !r.law, "a law by number");
+        st.code = 0;
+        fd_space other = fd_grid(&a, row[i].nd, row[i].to, (double[]){ 2, 2 }, row[i].bc, 1);
+        r = fd_process_on(&a, &p[0], &other);
+        OK(st.code == FD_ESHAPE && !r.law, "another domain: code %d", st.code);
+        st.code = 0;
+    }
+}
+
 void test_laws(void)
 {
     check_schedules();
@@ -643,6 +727,7 @@ void test_laws(void)
     check_phases();
     check_resolution();
     check_mixtures();
+    check_process_on();
 }
 
 /* ---- losses ---- */
@@ -843,7 +928,7 @@ static void check_chain_kl(void)
      * gap falls with the number of steps */
     for (int k = 0; k < 2; k++) {
         int T = k ? 400 : 40;
-        fd_beta_schedule(FD_BETA_LINEAR, T, .1 / T, 20. / T, beta);
+        fd_beta_schedule(FD_BETA_LINEAR, T, .1 / T, 20. / T, beta, &st);
         fd_process q = fd_ddpm_betas(&a, noise, T, beta);
         fd_coef f = fd_law(&q, T, 0);
         double nll = .5 * (f.v - 1 - log(f.v) + pow(f.m * x0, 2) / lam);
@@ -971,6 +1056,11 @@ static void check_time_law(void)
         F[0] += F[k];
     }
     for (int k = 1; k <= 10; k++) NEAR(seen[k], F[k] / F[0], .02, "chain: t = %d", k);
+    OK(law->n == 10 && law->whole && law->t[0] == 0 && law->t[10] == 10,
+       "a cell for each level, 1 to T");
+    for (int k = 1; k <= 10; k++)
+        NEAR(law->cdf[k] - law->cdf[k - 1], F[k] / F[0], 1e-12, "chain: odds of t = %d", k);
+    for (int i = 0; i < 100; i++) NEAR(w[i] * 10 * F[(int)t[i]] / F[0], 1, 1e-11, "chain: weight");
     fd_space s = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 2);
     fd_cov *n5 = fd_cov_matern(&a, &s, 1, .3, 1), *c5 = fd_cov_matern(&a, &s, 1, .2, 2);
     fd_process vp = fd_vp(n5, .1, 20);
@@ -989,6 +1079,20 @@ static void check_time_law(void)
                 / sqrt(4 * a1 * a1 + 4 * a2);
     }
     NEAR(dens[0] / dens[1], 1, 1e-9, "E loss^2 over modes and channels");
+    double all = 0, part = 0;                               /* the whole table, two channels */
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < law->n; i++) {
+            double at = .5 * (law->t[i] + law->t[i + 1]), a1 = 0, a2 = 0;
+            fd_coef f = fd_law(&vp, at, 0);
+            for (int k = 0; k < 5; k++) {
+                double P = f.m * f.m * c5->lam[k] + f.v * n5->lam[k];
+                double q = f.m * f.m / f.v * c5->lam[k] / P;
+                a1 += q, a2 += q * q;
+            }
+            double mass = sqrt(4 * a1 * a1 + 4 * a2) * (law->t[i + 1] - law->t[i]);
+            if (pass == 0) all += mass;
+            else NEAR(law->cdf[i + 1], (part += mass) / all, 1e-11, "cell %d", i);
+        }
     OK(!st.code, "status");
     OK(!fd_time_law_new(&a, &p, c5, FD_NORM_H, 0, FD_X0) && st.code == FD_ESHAPE, "other modes");
     st.code = 0;
@@ -1006,7 +1110,7 @@ void test_losses(void)
     check_time_law();
 }
 
-/* ---- chains ---- */
+/* ---- steps ---- */
 
 /* geometric Brownian motion and two additive equations */
 static void gbm_f(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
@@ -1146,7 +1250,7 @@ static void check_langevin(void)
         for (int k = 0; k < 5; k++) {
             fd_process lad = fd_ladder(one, ddo[i].v1, ddo[i].vT, ddo[i].L);
             int L = ddo[i].L;
-            fd_times(&lad, FD_UNIFORM, 0, L - 1, t);
+            fd_times(&lad, FD_UNIFORM, 0, L - 1, t, &st);
             fd_sampler d = { .p = &lad, .t = t, .steps = L - 1, .scheme = FD_ANNEALED,
                              .corrector = FD_CORRECT_LADDER, .inner = ddo[i].inner,
                                  .cprm = ddo[i].eps };
@@ -1167,7 +1271,7 @@ static void check_langevin(void)
     static const double with[4] = { .010, .020, .116, 1.079 },
         without[4] = { .122, .218, .742, 3.20 };
     fd_process lad = fd_ladder(one, .01, 1, 10);
-    fd_times(&lad, FD_UNIFORM, 0, 9, t);
+    fd_times(&lad, FD_UNIFORM, 0, 9, t, &st);
     for (int k = 0; k < 4; k++)
         for (int bad = 0; bad < 2; bad++) {
             fd_sampler d = { .p = &lad, .t = t, .steps = 9, .scheme = FD_ANNEALED,
@@ -1183,7 +1287,7 @@ static void check_langevin(void)
         }
 
     /* predictor and corrector */
-    fd_times(&ve, FD_UNIFORM, 0, 60, t);
+    fd_times(&ve, FD_UNIFORM, 0, 60, t, &st);
     for (int i = 0; i <= 60; i++) t[i] = 1 + (1e-3 - 1) * i / 60.;
     how = (fd_sampler){ .p = &ve, .t = t, .steps = 60, .scheme = FD_VE_PREDICTOR,
                         .corrector = FD_CORRECT_SCALED, .cprm = .2 };
@@ -1213,9 +1317,9 @@ static void check_steps(void)
     for (int pi = 0; pi < 2; pi++) {
         fd_process *p = &procs[pi];
         fd_model m = fd_oracle_gauss(&a, p, NULL, data);
-        fd_sampler how = { .p = p, .model = m, .t = t, .steps = 5, .corrector = FD_CORRECT_SNR,
+        fd_sampler how = { .p = p, .model = m, .t = t, .steps = 5, .corrector = FD_CORRECT_SNR_GRID,
                            .cprm = .16 };
-        fd_times(p, FD_UNIFORM, 0, 5, t);
+        fd_times(p, FD_UNIFORM, 0, 5, t, &st);
         double tb[B] = { .3, .3, .3 };
         fd_normal(fd_seed(71), S, x);
         fd_cov_draw(noise, fd_seed(72), 0, B, xi, a);
@@ -1252,7 +1356,7 @@ static void check_steps(void)
                                     .before = early,
                                 .quiet = quiet, .churn = churn ? .5 : 0, .denoise = k == 7,
                                     .tdenoise = .02 };
-            fd_times(p, FD_UNIFORM, 0, 3, t);
+            fd_times(p, FD_UNIFORM, 0, 3, t, &st);
             if (hold && (early || churn)) continue;
             fd_cov_draw(noise, r, 2, B, x, a);
             for (int i = 0; i < S && pi == 0; i++) x[i] *= (fd_real)sqrt(fd_law(p, 1, 0).v);
@@ -1306,16 +1410,25 @@ static void check_steps(void)
 #define BAD(change, why) (h = ok, (void)(change), st.code = 0, OK(!fd_begin(&a, &h, fd_seed(1), 0, 1) \
         && st.code == FD_EARG, "%s: code %d", why, st.code))
     BAD(h.scheme = FD_ANNEALED, "annealed without a corrector");
-    BAD(h.corrector = 4, "no such corrector");
+    BAD(h.corrector = 5, "no such corrector");
     BAD((h.corrector = FD_CORRECT_SCALED, h.cprm = -1), "a negative step");
+    BAD((h.corrector = FD_CORRECT_SCALED, h.cprm = NAN), "a step that is no number");
     BAD(h.churn = -1, "negative churn");
+    BAD(h.churn = INFINITY, "churn to infinity");
+    BAD(h.start = 3, "no such start");
+    BAD(h.rtol = -1, "a negative tolerance");
+    BAD(h.atol = NAN, "a tolerance that is no number");
+    BAD(h.tdenoise = -1, "a negative time");
+    BAD(h.inner = -1, "negative steps of the corrector");
+    BAD(h.band = -1, "a negative band");
+    BAD(h.t = NULL, "no times");
     BAD((h.churn = 1, h.scheme = FD_PF_MULTISTEP), "churn with multistep");
 #undef BAD
     st.code = 0;
     fd_process fl = fd_flow(noise, 0);
     h = ok, h.p = &fl, h.corrector = FD_CORRECT_SCALED, h.cprm = .1, h.scheme = FD_ANCESTRAL;
     h.model = fd_oracle_gauss(&a, &fl, NULL, data);
-    fd_times(&fl, FD_UNIFORM, 0, 3, t);
+    fd_times(&fl, FD_UNIFORM, 0, 3, t, &st);
     fd_sample(&h, fd_seed(1), 0, 1, x, a);
     OK(!st.code, "at v = 0 nothing is corrected");
     fd_correct(&h, 0, 1, x, NULL, NULL, a);
@@ -1334,11 +1447,11 @@ static void check_fdp_sampler(void)
     fd_model m = fd_oracle_gauss(&a, &p, &mean, single_on(&a, noise, c));
     static const double want[2] = { .2507, .2407 };
     for (int ode = 0; ode < 2; ode++) {
-        fd_sampler how = fd_fdp_sampler(&p, m, 50, .5, .19, ode, t);
+        fd_sampler how = fd_fdp_sampler(&p, m, 50, .5, .19, ode, t, &st);
+        how.corrector = FD_CORRECT_SNR_GRID;                /* a single point has no waves */
         OK(how.steps == 49 && t[0] == 1 && fabs(t[49] - (1e-3 + .999 / 50)) < 1e-15,
            "the loop ends one step early");
         OK(how.before && how.quiet && how.denoise && how.tdenoise == 1e-3
-           && how.corrector == FD_CORRECT_SNR
            && how.cprm == .19 && how.churn == .5, "as released");
         gauss w = { 0, fd_law(&p, 1, 0).v * r };
         for (int k = 0; k < 50; k++) {                      /* without corrector, to tmin */
@@ -1357,10 +1470,157 @@ static void check_fdp_sampler(void)
         fd_sample(&how, fd_seed(3), 0, 2, x, a);
         OK(!st.code && isfinite(x[0]), "it runs");
         OK(evals == 3 * 49 + 1, "three evaluations a step: %d", evals);
-        how = fd_fdp_sampler(&p, m, 50, 2, .19, ode, t);    /* churn to beyond tmax */
+        how = fd_fdp_sampler(&p, m, 50, 2, .19, ode, t, &st);    /* churn to beyond tmax */
+        OK(how.corrector == FD_CORRECT_SNR && !how.pooled, "the norms are those of any grid");
+        how.corrector = FD_CORRECT_SNR_GRID;
         fd_sample(&how, fd_seed(3), 0, 2, x, a);
         OK(!st.code && isfinite(x[1]), "churn 2");
     }
+    for (int i = 0; i < 4; i++) {
+        st.code = 0;
+        double churn = i == 1 ? -1 : 1, snr = i == 2 ? -1 : i == 3 ? NAN : .1;
+        fd_sampler how = fd_fdp_sampler(&p, m, i == 0 ? 1 : 50, churn, snr, 0, t, &st);
+        OK(st.code == FD_EARG && !how.p, "bad argument %d", i);
+    }
+}
+
+/* The norms of FD_CORRECT_SNR are those of a band: the same function on every grid, step for step,
+ * and so the same law. Those of FD_CORRECT_SNR_GRID are not, which is why it is no default. */
+static void check_bands(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(64 << 20, &st);
+    enum { GRIDS = 4, B = 60, STEPS = 6 };
+    typedef struct { int nd, bc[2], n[GRIDS][2], corrector, band, fdp, pooled, before; } grids;
+    static const grids row[] = {
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 0,
+          0, 0, 0 },
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 33, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 0,
+          1, 0, 1 },
+        { 1, { FD_DIRICHLET, 0 }, { { 5, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } }, FD_CORRECT_SNR, 5,
+          0, 1, 0 },
+        { 2, { FD_MIXED, FD_NEUMANN }, { { 4, 5 }, { 8, 5 }, { 9, 12 }, { 20, 16 } },
+          FD_CORRECT_SNR, 4, 0, 0, 1 },
+        { 1, { FD_PERIODIC, 0 }, { { 8, 0 }, { 16, 0 }, { 32, 0 }, { 128, 0 } },
+          FD_CORRECT_SNR_GRID, 0, 0, 0, 0 } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        double var[GRIDS] = { 0 }, t[STEPS + 2];
+        fd_real *first = NULL;
+        fd_arena a = all;
+        fd_space s0;
+        for (int g = 0; g < GRIDS; g++) {
+            fd_space s = fd_grid(&a, row[i].nd, row[i].n[g], NULL, row[i].bc, 2);
+            fd_cov *noise = fd_cov_matern(&a, &s, 1, .2, .5);
+            fd_cov *data = fd_cov_matern(&a, &s, .5, .3, 1.5);
+            fd_process p = row[i].fdp ? fd_fdp(&a, noise, .1, 5, NULL) : fd_vp(noise, .1, 20);
+            fd_model m = fd_oracle_gauss(&a, &p, NULL, data);
+            fd_sampler how = { .p = &p, .model = m, .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL,
+                               .corrector = row[i].corrector, .cprm = .3, .inner = 2,
+                               .band = row[i].band };
+            p.tmin = .02;
+            fd_times(&p, FD_UNIFORM, 0, STEPS, t, &st);
+            if (row[i].fdp) how = fd_fdp_sampler(&p, m, STEPS + 1, .5, .2, 0, t, &st);
+            how.pooled = row[i].pooled, how.before = row[i].before;
+            fd_real *x = fd_new(&a, fd_real, B * fd_size(&s));
+            fd_sample(&how, fd_seed(5), 0, B, x, a);
+            fd_to_modes(&s, B, x, x, a);
+            if (g == 0) first = x, s0 = s;
+            ptrdiff_t size = fd_size(&s0);
+            fd_real *w = fd_new(&a, fd_real, B * size), *u = fd_new(&a, fd_real, B * size);
+            fd_modes_between(&s, &s0, B, x, w);
+            fd_modes_between(&s0, &s0, B, first, u);
+            double far = test_rel(B * size, w, u);
+            for (int j = 0; j < B; j++) var[g] += (double)w[j * size + 1] * w[j * size + 1] / B;
+            if (row[i].corrector == FD_CORRECT_SNR) {
+                NEAR(far, 0, TOL(1e-12, 1e-4), "row %d, grid %d: the same functions", (int)i, g);
+                NEAR(var[g] / var[0], 1, TOL(1e-12, 1e-4), "row %d, grid %d: variance of mode 1",
+                     (int)i, g);
+            } else if (g) OK(far > .02, "the norms of the grid: other functions, %g", far);
+        }
+        OK(!st.code, "row %d: status %s", (int)i, st.code ? st.what : "");
+    }
+    /* the formula, on modes of a grid; dense bases; what has no band */
+    fd_arena a = all;
+    enum { N = 9, CH = 2, S = 2 * N * CH };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, (double[]){ 2.385 }, NULL, CH);
+    fd_space one = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .3, 1.5), *data = fd_cov_matern(&a, &s, 1, .2, 2.5);
+    fd_process p[2] = { fd_vp(noise, .1, 20), fd_fdp(&a, noise, .1, 5, NULL) };
+    fd_real x[S], xi[S], y[S], D[S], u[S], z[S];
+    double tb[2] = { .3, .3 };
+    fd_normal(fd_seed(6), S, x);
+    fd_cov_draw(noise, fd_seed(7), 0, 2, xi, a);
+    for (int k = 0; k < 24; k++) {
+        fd_process *q = &p[k & 1];
+        int pooled = k >> 1 & 1, quiet = k >> 2 & 1, band = 1 + k / 8;
+        fd_sampler how = { .p = q, .model = fd_oracle_gauss(&a, q, NULL, data),
+                           .corrector = FD_CORRECT_SNR,
+                           .cprm = .16, .band = band, .pooled = pooled };
+        double e2[2] = { 0 }, z2[2] = { 0 }, trace = 0, rz = 0, re = 0, worst = 0;
+        fd_predict(&how.model, FD_X0, q, 2, x, tb, D, a);
+        fd_to_modes(&s, 2, D, D, a);
+        fd_to_modes(&s, 2, x, u, a);
+        fd_to_modes(&s, 2, xi, z, a);
+        for (int j = 0; j < S; j++) {
+            fd_coef f = fd_law(q, .3, j % N);
+            if (j % N > 2 * band) continue;
+            e2[j / (N * CH)] += pow(u[j] - f.m * D[j], 2) / f.v;
+            z2[j / (N * CH)] += pow(z[j], 2);
+            if (j < N * CH) trace += noise->lam[j % N];
+        }
+        for (int i = 0; i < 2; i++) {
+            if (quiet) z2[i] = trace;
+            rz += sqrt(z2[i] + trace), re += sqrt(e2[i] + trace);
+        }
+        memcpy(y, x, sizeof y);
+        fd_correct(&how, .3, 2, y, quiet ? NULL : xi, NULL, a);
+        fd_to_modes(&s, 2, y, y, a);
+        for (int j = 0; j < S; j++) {
+            fd_coef f = fd_law(q, .3, j % N);
+            int i = j / (N * CH);
+            double r2 = pooled ? rz * rz / (re * re) : (z2[i] + trace) / (e2[i] + trace);
+            double al = 4 * .16 * .16 * f.v * r2;
+            double want = u[j] - al / (2 * f.v) * (u[j] - f.m * D[j])
+                + (quiet ? 0 : sqrt(al) * z[j]);
+            worst = maxf(worst, fabs(want - y[j]));
+        }
+        NEAR(worst, 0, TOL(1e-12, 1e-4), "SNR of a band, case %d", k);
+    }
+    OK(!st.code, "status");
+    fd_process few = fd_vp(fd_cov_matern(&a, &one, 1, .3, 1.5), .1, 20);
+    fd_process bare = fd_vp(fd_cov_power(&a, &one, 1, 0, 1), .1, 20);
+    double lam[6] = { 0, 0, 0, 1, 1, 0 };
+    fd_process high = fd_vp(fd_cov_table(&a, &one, lam), .1, 20);
+    const struct { const fd_process *p; int band; const char *want; } bad[] = {
+        { &few, 0,
+          "fd_correct: the band has more waves than an axis; axis, points, waves: 0, 6, 3" },
+        { &few, 2, "" }, { &bare, 2, "" },
+        { &high, 1, "fd_correct: no noise in the band; waves: 1" } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[200];
+        st.code = 0;
+        fd_sampler how = { .p = bad[i].p,
+                           .model = fd_oracle_gauss(&a, bad[i].p, NULL, bad[i].p->noise),
+                           .corrector = FD_CORRECT_SNR, .cprm = .1, .band = bad[i].band };
+        memcpy(y, x, sizeof y);
+        fd_correct(&how, .3, 1, y, NULL, NULL, a);
+        fd_explain(&st, text, sizeof text);
+        OK(!strcmp(text, bad[i].want) && !memcmp(x, y, sizeof x) == !!*bad[i].want,
+           "explained as '%s'", text);
+    }
+    st.code = 0;
+    fd_real basis[8] = { 1, 1, 1, 1, 1, -1, 1, -1 }, weight[4] = { .25, .25, .25, .25 };
+    fd_space dense = fd_dense(NULL, 4, 2, basis, weight, 1);
+    fd_process dp = fd_vp(fd_cov_table(&a, &dense, (double[]){ 1, .5 }), .1, 20);
+    fd_sampler how = { .p = &dp, .model = fd_oracle_gauss(&a, &dp, NULL, dp.noise),
+                       .corrector = FD_CORRECT_SNR,
+                       .cprm = .1, .band = 1 };
+    /* u = .9, .2; e = sqrt v u, P = lam */
+    for (int i = 0; i < 4; i++) x[i] = (fd_real)(i % 2 ? .7 : 1.1);
+    fd_correct(&how, .3, 1, x, NULL, NULL, a);
+    double v = fd_law(&dp, .3, 0).v, al = 4 * .01 * v * 3 / (v * (.81 + .04) + 1.5);
+    NEAR(x[0], 1.1 * (1 - .5 * al), TOL(1e-13, 1e-6), "all modes of a dense basis");
+    OK(!st.code, "status");
 }
 
 static void check_multistep(void)
@@ -1378,7 +1638,7 @@ static void check_multistep(void)
             p[i].tmin = i == 1 ? .4 : .05;
             for (int k = 0; k < 2; k++) {
                 int n = 80 << k;
-                fd_times(&p[i], rule ? FD_LOGSNR : FD_UNIFORM, 0, n, t);
+                fd_times(&p[i], rule ? FD_LOGSNR : FD_UNIFORM, 0, n, t, &st);
                 int evals = 0;
                 fd_sampler how = { .p = &p[i], .t = t, .steps = n, .scheme = FD_PF_MULTISTEP,
                                    .evals = &evals };
@@ -1488,12 +1748,13 @@ static void check_adaptive(void)
     OK(st.code == FD_EARG, "too many steps: code %d", st.code);
 }
 
-void test_chains(void)
+void test_steps(void)
 {
     check_sde();
     check_langevin();
     check_steps();
     check_fdp_sampler();
+    check_bands();
     check_multistep();
     check_adaptive();
 }
@@ -1515,7 +1776,7 @@ static void check_loglik(void)
     fd_process vp = fd_vp(noise, .1, 20);
     fd_coef e = fd_law(&vp, 1e-3, 0);
     double P = e.m * e.m * c + e.v * lam;
-    fd_times(&vp, FD_LOGSNR, 0, 1000, t);
+    fd_times(&vp, FD_LOGSNR, 0, 1000, t, &st);
     fd_sampler how = { .p = &vp, .t = t, .steps = 1000, .scheme = FD_PF_RK4,
                        .start = FD_START_MATCHED, .mean = &mean, .cov = c0 };
     how.model = fd_oracle_gauss(&a, &vp, &mean, c0);
@@ -1563,7 +1824,7 @@ static void check_loglik(void)
                                     .start = FD_START_MATCHED, .mean = m, .cov = ds };
                 how.model = fd_oracle_gauss(&a, &p[i], m, ds);
                 p[i].tmin = i == 2 ? 0 : .02;
-                fd_times(&p[i], i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, steps, t);
+                fd_times(&p[i], i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, steps, t, &st);
                 fd_to_modes(&s, 1, m, u, a);
                 for (int k = 0; k < size; k++) {
                     fd_coef f = fd_law(&p[i], p[i].tmin, k % n);
@@ -1608,7 +1869,7 @@ static void check_loglik(void)
                 for (int rep = 0; rep < R; rep++) {
                     double one1;
                     how.steps = 40;
-                    fd_times(&p[i], i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, 40, t);
+                    fd_times(&p[i], i == 2 ? FD_UNIFORM : FD_GEOMETRIC, 0, 40, t, &st);
                     fd_loglik(&how, 1, fd_seed(7), 5 + rep, 1, x, &one1, b);
                     mean3 += one1 / R, sq += one1 * one1 / R;
                 }
@@ -1620,7 +1881,7 @@ static void check_loglik(void)
         fd_cov *prop = fd_cov_matern(&a, &s, 2.5, .3, 1);
         as_kind k = { fd_oracle_gauss(&a, &p[0], m, prop), &p[0], FD_V };
         p[0].tmin = .02;
-        fd_times(&p[0], FD_GEOMETRIC, 0, 50, t);
+        fd_times(&p[0], FD_GEOMETRIC, 0, 50, t, &st);
         how = (fd_sampler){ .p = &p[0], .t = t, .steps = 50, .scheme = FD_PF_RK4,
                             .start = FD_START_UNIT, .model = k.of };
         double exact[B], other[B];
@@ -1652,7 +1913,7 @@ static void check_loglik(void)
     double lp[4], lq[4];
     how = (fd_sampler){ .p = &fl, .t = t, .steps = 800, .scheme = FD_PF_RK4 };
     how.model = fd_oracle_mix(&a, &fl, 2, (double[]){ .3, .7 }, mus, cc);
-    fd_times(&fl, FD_UNIFORM, 0, 800, t);
+    fd_times(&fl, FD_UNIFORM, 0, 800, t, &st);
     fd_loglik(&how, 0, fd_seed(1), 0, 4, xs, lp, a);
     fd_loglik(&how, 1, fd_seed(1), 0, 4, xs, lq, a);
     double ends[2] = { 1, 0 }, la[4];
@@ -1715,7 +1976,7 @@ static void check_elbo(void)
     fd_sampler how = { .p = &vp, .t = t, .steps = 400, .start = FD_START_MATCHED, .mean = &mean,
                        .cov = c0 };
     how.model = fd_oracle_gauss(&a, &vp, &mean, c0);
-    fd_times(&vp, FD_LOGSNR, 0, 400, t);
+    fd_times(&vp, FD_LOGSNR, 0, 400, t, &st);
     fd_elbo(&how, 0, fd_seed(1), 0, 1, &x0, nll, part, a);
     NEAR(-nll[0], log_normal(1.9, mu, c), TOL(2e-10, 2e-3), "the bound is the density");
     fd_real mean8 = (fd_real).8;
@@ -1749,7 +2010,7 @@ static void check_elbo(void)
     /* draws: unbiased */
     double m = 0, m2 = 0;
     enum { R = 40 };
-    fd_times(&vp, FD_LOGSNR, 0, 30, t);
+    fd_times(&vp, FD_LOGSNR, 0, 30, t, &st);
     how.steps = 30;
     fd_elbo(&how, 0, fd_seed(1), 0, 1, &x0, bad, NULL, a);
     for (int i = 0; i < R; i++) {
@@ -1768,7 +2029,7 @@ static void check_elbo(void)
         fd_sampler h = { .p = &p[i], .t = t, .steps = 200, .start = FD_START_MATCHED, .mean = mm,
                          .cov = ds };
         h.model = fd_oracle_gauss(&a, &p[i], mm, ds);
-        fd_times(&p[i], FD_GEOMETRIC, 0, 200, t);
+        fd_times(&p[i], FD_GEOMETRIC, 0, 200, t, &st);
         fd_elbo(&h, 0, fd_seed(1), 0, 2, x, nll, NULL, a);
         for (int j = 0; j < 2; j++)
             NEAR(-nll[j], fd_gauss_logp(ds, mm, x + j * N * CH, a), TOL(1e-7, 5e-2),
@@ -1784,7 +2045,7 @@ static void check_elbo(void)
     fd_real mus[2] = { -1.5, 1 }, xs = (fd_real).1;
     fd_sampler h = { .p = &vl, .t = t, .steps = 60 };
     h.model = fd_oracle_mix(&a, &vl, 2, (double[]){ .3, .7 }, mus, cc);
-    fd_times(&vl, FD_LOGSNR, 0, 60, t);
+    fd_times(&vl, FD_LOGSNR, 0, 60, t, &st);
     m = m2 = 0;
     for (int i = 0; i < R; i++) {
         fd_elbo(&h, 4, fd_seed(3), i, 1, &xs, nll, NULL, a);
@@ -1838,7 +2099,7 @@ static void check_wrong(void)
         wrong w = { fd_oracle_gauss(&a, p, &mean, c0), p, delta, 0 };
         fd_sampler how = { .p = p, .t = t, .steps = 1000, .scheme = FD_PF_RK4 };
         how.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w };
-        fd_times(p, FD_UNIFORM, 0, 1000, t);
+        fd_times(p, FD_UNIFORM, 0, 1000, t, &st);
         fd_real x = (fd_real)-.9;
         for (int k = 0; k < 1000; k++) fd_advance(&how, t[k], t[k + 1], 1, &x, NULL, NULL, a);
         fd_coef T = fd_law(p, t[0], 0), S = fd_law(p, t[1000], 0);
@@ -1854,7 +2115,7 @@ static void check_wrong(void)
         vp.tmin = .02;
         fd_sampler how = { .p = &vp, .t = t, .steps = 4000, .scheme = FD_EULER_MARUYAMA };
         how.model = (fd_model){ FD_X0, off_eval, NULL, NULL, &o };
-        fd_times(&vp, FD_UNIFORM, 0, 4000, t);
+        fd_times(&vp, FD_UNIFORM, 0, 4000, t, &st);
         fd_coef T = fd_law(&vp, 1, 0), S = fd_law(&vp, .02, 0);
         gauss w = { 0, T.v * lam };
         double PT = T.m * T.m * c + T.v * lam, r = PT / w.V, path = .5
@@ -1873,7 +2134,7 @@ static void check_wrong(void)
         OK(kl > 1e-4 && kl < path, "KL %g <= path KL %g", kl, path);
         /* the bound of fd_elbo, averaged over data by x0 = mu +- sd, less that of the exact D */
         double got = 0;
-        fd_times(&vp, FD_LOGSNR, 0, 200, t);
+        fd_times(&vp, FD_LOGSNR, 0, 200, t, &st);
         how.steps = 200;
         for (int j = 0; j < 2; j++) {
             double nll[1], part[3], good[3];
@@ -1903,7 +2164,7 @@ static void check_wrong(void)
                 bent w = { fd_oracle_gauss(&a, &p[j], NULL, d9), e };
                 fd_sampler how = { .p = &p[j], .model = w.of, .t = t, .steps = 10,
                                    .scheme = FD_ANCESTRAL };
-                fd_times(&p[j], FD_UNIFORM, 0, 10, t);
+                fd_times(&p[j], FD_UNIFORM, 0, 10, t, &st);
                 fd_sample(&how, fd_seed(4), 0, 1, x, a);
                 how.model = (fd_model){ FD_X0, bent_eval, NULL, NULL, &w };
                 fd_sample(&how, fd_seed(4), 0, 1, y, a);
@@ -2135,7 +2396,7 @@ static void check_ends(void)
     fd_process fv = fd_flow_vp(noise, .08);
     fd_sampler how = { .p = &fv, .t = t, .steps = 400, .scheme = FD_PF_RK4 };
     how.model = fd_oracle_gauss(&a, &fv, &mean, c0);
-    fd_times(&fv, FD_UNIFORM, 0, 400, t);
+    fd_times(&fv, FD_UNIFORM, 0, 400, t, &st);
     gauss w = { 0, lam };
     for (int k = 0; k < 400; k++) {
         probe1(&how, 0, t[k], t[k + 1], &A, &b, &n, a);
@@ -2148,7 +2409,7 @@ static void check_ends(void)
     OK(!st.code, "status");
 }
 
-/* ---- two ends ---- */
+/* ---- interpolants ---- */
 
 static fd_schedule cosA, sinB;
 static double cosA(double r, const void *self, double *d)
@@ -2164,7 +2425,7 @@ static double sinB(double r, const void *self, double *d)
     return sin(PI * r / 2);
 }
 
-static void check_between(void)
+static void check_interpolant(void)
 {
     fd_status st;
     fd_arena a = test_arena(8 << 20, &st);
@@ -2310,7 +2571,7 @@ static void mix_at(double r, double lam, double x, double *pdf, double *cdf)
         }
 }
 
-static void check_between_mix(void)
+static void check_interpolant_mix(void)
 {
     fd_status st;
     fd_arena a = test_arena(8 << 20, &st);
@@ -2417,7 +2678,65 @@ static void check_between_mix(void)
     OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_ESHAPE, "other modes");
 }
 
-static int family_chain(fd_arena a, int k, double *out)
+/* What neither density takes, it takes for the same reason. */
+static void check_density_refused(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_cov *noise = single(&a, .7);
+    fd_process p = fd_vp(noise, .1, 20), chain = ddpm(&a, noise, 10, 1e-3, .3);
+    static const double ends[] = { 1, .5, 0 }, rises[] = { 1, .2, .5 }, none[] = { 1, .5, NAN },
+        last[] = { 3, 1, 0 };
+    const struct { const fd_process *p; const double *t; int steps, b; const char *want; } row[] = {
+        { &p, ends, 2, 1, "v = 0 at the last time: there is no density to speak of" },
+        { &chain, last, 2, 1, "v = 0 at the last time: there is no density to speak of" },
+        { &p, rises, 2, 1, "times must fall; step" }, { &p, none, 2, 1, "times must fall; step" },
+        { &p, ends, 0, 1, "needs steps and times" }, { &p, NULL, 2, 1, "needs steps and times" },
+        { &p, ends, 1, 0, "needs functions, and" } };
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        for (int f = 0; f < 4; f++) {
+            fd_sampler how = { .p = row[i].p, .t = row[i].t, .steps = row[i].steps,
+                               .scheme = f == 1 ? FD_PF_ADAPTIVE : FD_PF_HEUN };
+            fd_real x = 1;
+            double out = -7;
+            st.code = 0;
+            how.model = fd_oracle_gauss(&a, row[i].p, NULL, noise);
+            if (f < 2) fd_loglik(&how, 0, fd_seed(1), 0, row[i].b, &x, &out, a);
+            else fd_elbo(&how, f - 2, fd_seed(1), 0, row[i].b, &x, &out, NULL, a);
+            OK(st.code == FD_EARG && out == -7
+               && !strncmp(st.what, row[i].want, strlen(row[i].want))
+               && !strcmp(st.where, f < 2 ? "fd_loglik" : "fd_elbo"), "row %d, function %d: %s: %s",
+               (int)i, f, st.code ? st.where : "", st.code ? st.what : "");
+        }
+}
+
+/* At the mean the state does not move, and the density alone decides the steps. */
+static void check_adaptive_density(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(4 << 20, &st);
+    double lam = .7, c = .01, t[2] = { 1, .01 }, logp[2], tol = TOL(1e-9, 1e-5);
+    fd_real mean = (fd_real)1.3;
+    fd_cov *noise = single(&a, lam), *c0 = single_on(&a, noise, c);
+    fd_process p = fd_vp(noise, .1, 20);
+    fd_coef E = fd_law(&p, t[1], 0);
+    int evals = 0;
+    fd_sampler how = { .p = &p, .t = t, .steps = 1, .scheme = FD_PF_ADAPTIVE,
+                       .start = FD_START_MATCHED,
+                       .mean = &mean, .cov = c0, .rtol = tol, .atol = tol, .evals = &evals };
+    how.model = fd_oracle_gauss(&a, &p, &mean, c0);
+    for (int pooled = 0; pooled < 2; pooled++) {
+        fd_real x[2] = { (fd_real)(E.m * 1.3), (fd_real)(E.m * 1.3) };
+        how.pooled = pooled;
+        fd_loglik(&how, 0, fd_seed(1), 0, 2, x, logp, a);
+        for (int i = 0; i < 2; i++)
+            NEAR(logp[i], -.5 * log(2 * PI * (E.m * E.m * c + E.v * lam)), 20 * tol,
+                 "density at the mean, pooled %d", pooled);
+    }
+    OK(!st.code && evals > 40, "status, and %d evaluations", evals);
+}
+
+static int laws_run(fd_arena a, int k, double *out)
 {
     double t[4], w[2], lp[2];
     fd_space s = fd_grid(&a, 1, (int[]){ 6 }, NULL, NULL, 1);
@@ -2427,12 +2746,12 @@ static int family_chain(fd_arena a, int k, double *out)
     fd_sampler how = { .p = &p, .t = t, .steps = 3, .start = FD_START_MATCHED, .cov = data,
                        .inner = 2, .cprm = .1,
                        .scheme = k == 0 ? FD_PF_MULTISTEP : k == 1 ? FD_PF_ADAPTIVE : FD_ANCESTRAL,
-                       .corrector = k == 0 ? FD_CORRECT_SNR : FD_CORRECT_SCALED,
-                           .churn = k == 2 ? .5 : 0 };
+                       .corrector = k == 0 ? FD_CORRECT_SNR : FD_CORRECT_SCALED, .band = 2,
+                       .churn = k == 2 ? .5 : 0 };
     how.model = fd_oracle_gauss(&a, &p, NULL, data);
     if (!p.law) return a.st->code;
     p.tmin = .05;
-    fd_times(&p, FD_UNIFORM, 0, 3, t);
+    fd_times(&p, FD_UNIFORM, 0, 3, t, a.st);
     fd_sample(&how, fd_seed(131), 0, 2, x, a);
     how.scheme = FD_PF_RK4;
     fd_time_law *law = fd_time_law_new(&a, &p, data, FD_NORM_SOBOLEV, 1, FD_X0);
@@ -2449,7 +2768,7 @@ static int family_chain(fd_arena a, int k, double *out)
     return a.st->code;
 }
 
-static void check_family_starved(void)
+static void check_starved(void)
 {
     fd_status st;
     enum { TOP = 128 << 10 };
@@ -2457,16 +2776,16 @@ static void check_family_starved(void)
     for (int k = 0; k < 3 && mem; k++) {
         double want[4], got[4] = { 0 };
         int failed = 0, size;
-        OK(!family_chain(fd_arena_over(mem, TOP, &st), k, want), "chain %d: %s", k,
+        OK(!laws_run(fd_arena_over(mem, TOP, &st), k, want), "case %d: %s", k,
            st.code ? st.what : "");
         for (size = 0; size < TOP; size += 64) {
-            int code = family_chain(fd_arena_over(mem, (size_t)size, &st), k, got);
+            int code = laws_run(fd_arena_over(mem, (size_t)size, &st), k, got);
             if (code == FD_OK) break;
             failed += code != FD_ENOMEM;
         }
-        OK(failed == 0, "chain %d: other codes than FD_ENOMEM %d times", k, failed);
+        OK(failed == 0, "case %d: other codes than FD_ENOMEM %d times", k, failed);
         OK(size > 0 && !st.code && !memcmp(want, got, sizeof got),
-           "chain %d: the answer with %d bytes", k, size);
+           "case %d: the answer with %d bytes", k, size);
     }
     free(mem);
 }
@@ -2478,8 +2797,14 @@ void test_density(void)
     check_wrong();
     check_pencil();
     check_kernel();
+    check_density_refused();
+    check_adaptive_density();
+    check_starved();
+}
+
+void test_interpolants(void)
+{
     check_ends();
-    check_between();
-    check_between_mix();
-    check_family_starved();
+    check_interpolant();
+    check_interpolant_mix();
 }
