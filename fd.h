@@ -757,16 +757,18 @@ void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_
                    fd_arena scratch);
 /* fd_sample -- begin, all steps, result to x [b][ch][points]. */
 void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
-/* fd_exact_law -- the exact law of what a sampler makes, without sampling, where the model is affine
- * in each mode by itself, as fd_oracle_gauss is. mean and var [ch][modes], of the coefficients, are given
- * as they are at t[0] and returned as they are after the last step; mean NULL: 0 at t[0], not returned.
- * Each move of fd_step is made on four functions from which its affine map is read off, so that the answer
- * is that of the code that samples: all schemes and correctors, churn, denoise, quiet. Costs all steps on a
- * batch of four. FD_EARG for a model that is not so, and for FD_CORRECT_SNR.., whose step depends on the
- * function; that of FD_PF_ADAPTIVE does, too: it is the one for the mean with a deviation more or less in
- * each mode. After a failure mean and var are as they were.
- * fd_start_law -- the law that fd_begin draws from. With FD_START_MATCHED it is the law of X_t, t = t[0],
- * for data N(how->mean, how->cov). FD_ESHAPE where how->cov has other modes than the noise. */
+/* fd_exact_law -- the exact law of what a sampler makes, without sampling, where the model is
+ * affine in each mode by itself, as fd_oracle_gauss is. mean and var [ch][modes], of the
+ * coefficients, are given as they are at t[0] and returned as they are after the last step; mean
+ * NULL: 0 at t[0], not returned. Each move of fd_step is made on four functions from which its
+ * affine map is read off, so that the answer is that of the code that samples: all schemes and
+ * correctors, churn, denoise, quiet. Costs all steps on a batch of four. FD_EARG for a model that
+ * is not so, and for FD_CORRECT_SNR and FD_CORRECT_SNR_GRID, whose step depends on the function.
+ * That of FD_PF_ADAPTIVE does, too: it is taken for the mean with a deviation more or less in each
+ * mode. After a failure mean and var are as they were.
+ * fd_start_law -- the law that fd_begin draws from. With FD_START_MATCHED it is the law of X_t,
+ * t = t[0], for data N(how->mean, how->cov). FD_ESHAPE where how->cov has other modes than the
+ * noise. */
 void    fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 void    fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 /* fd_fdp_sampler -- FDP's sampler: the SNR corrector at t, Euler, churn, Euler; n - 1 steps of

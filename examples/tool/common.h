@@ -550,7 +550,8 @@ static inline const char *spec_text(const spec *s, char buf[512])
 }
 
 /* What sampling does by default, in the order of t_process: study/defaults.md says why. */
-enum { TIMES_AUTO = FD_LOGSNR + 1, START_AUTO = FD_START_MATCHED + 1, SCHEME_AUTO = FD_SCHEMES, STEPS_AUTO = 50 };
+enum { TIMES_AUTO = FD_LOGSNR + 1, START_AUTO = FD_START_MATCHED + 1, SCHEME_AUTO = FD_SCHEMES,
+       STEPS_AUTO = 50 };
 static const struct { int scheme, times, start; } sampled_by[] = {
     { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp */
     { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp-cosine */
@@ -1786,14 +1787,15 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
                          .churn = o->churn };
 }
 
-/* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a scheme
- * that has a use for them. */
+/* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a
+ * scheme that has a use for them. */
 static inline args settle(const args *o, const kit *k)
 {
     args s = *o;
     int kind = k->process.row;
     if (!s.steps) s.steps = STEPS_AUTO;
-    if (s.scheme.row == SCHEME_AUTO) s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
+    if (s.scheme.row == SCHEME_AUTO)
+        s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
     if (s.times.row == TIMES_AUTO) s.times.row = sampled_by[kind].times, s.times.v[0] = 0;
     if (s.start.row == START_AUTO) s.start.row = sampled_by[kind].start;
     return s;
@@ -1816,13 +1818,15 @@ static inline int times_fit(const kit *k, const args *o, fd_process *p)
     return p->tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(p, 0, 0).v > 0);
 }
 
-/* times_set -- the times of a sampler, t[steps+1]; of a chain whole levels, which alone are trained. */
+/* times_set -- the times of a sampler, t[steps+1]; those of a chain are whole: no other levels are
+ * trained. */
 static inline void times_set(const kit *k, const args *o, double *t, fd_status *st)
 {
     fd_process p;
     int n = o->steps, whole = 0;
     if (!times_fit(k, o, &p))
-        die(2, "--times: %s needs a last time above 0: %s %s:tmin=...", t_times.rows[o->times.row].name,
+        die(2, "--times: %s needs a last time above 0: %s %s:tmin=...",
+            t_times.rows[o->times.row].name,
             k->net ? "train with --process" : "--process", k->process.t->rows[k->process.row].name);
     fd_times(&p, o->times.row, o->times.v[0], n, t, st);
     if (st->code) return;
@@ -1888,7 +1892,8 @@ static inline int shells(const fd_space *s)
 {
     int least = INT_MAX;
     for (int i = 0; i < s->nd; i++) {
-        int n = s->bc[i] == FD_PERIODIC ? (s->n[i] + 1) / 2 : s->bc[i] == FD_NEUMANN ? s->n[i] : s->n[i] + 1;
+        int n = s->bc[i] == FD_PERIODIC ? (s->n[i] + 1) / 2
+              : s->bc[i] == FD_NEUMANN ? s->n[i] : s->n[i] + 1;
         if (n < least) least = n;
     }
     return least;
