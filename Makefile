@@ -27,7 +27,8 @@ else ifeq ($(V),double)
 DEFS    = -DFD_DOUBLE
 else ifeq ($(V),serial)
 OMP     =
-# scalar: gcc vectorises the plain loops itself and would fuse their bodies and tails differently
+# gcc vectorises the plain loops of this variant itself, and would contract products and sums in
+# their bodies and in their tails differently: the same number would depend on its place.
 else ifeq ($(V),scalar)
 DEFS    = -DFD_SCALAR
 FMA     = -ffp-contract=off
@@ -42,19 +43,44 @@ else
 $(error V=$(V): expected float double serial scalar clang sanitize strict)
 endif
 
-# -fno-math-errno: nothing reads errno, and a square root is then one instruction.
-# What the compiler has; asked once for each variant. gcc's "on" means "off", clang's "fast" crosses statements.
+# The compiler is asked once for each variant which of these flags it has. Of -ffp-contract gcc takes
+# "on" for "off", and clang's "fast" contracts across statements. -fno-math-errno: nothing reads errno,
+# and a square root is then one instruction.
 HASH   := \#
-ask     = $(shell printf '$(2)\n' | $(CC) $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
+# Never -o /dev/null: some compilers, run by root, replace it.
+ask     = $(shell t=$$(mktemp -d) && printf '$(2)\n' | \
+    $(CC) $(1) -x c -c -o $$t/o - 2>/dev/null && echo $(1); rm -rf "$$t")
+# (musl-gcc finds a library for OpenMP that wants another libc)
 ifeq ($(origin OMP),undefined)
-OMP    := $(call ask,-fopenmp,$(HASH)include <omp.h>)
+OMP    := $(if $(findstring musl,$(CC)),,$(call ask,-fopenmp,$(HASH)include <omp.h>))
 endif
 ifeq ($(origin FMA),undefined)
 FMA    := $(if $(findstring clang,$(shell $(CC) --version)),-ffp-contract=on,-ffp-contract=fast)
 endif
 MARCH  := $(call ask,$(MARCH),int x;)
+# float is to be computed as float, not as double (s390x) or in 80 bits (x87): bits are promised
+HAS    := defined FLT_EVAL_METHOD && FLT_EVAL_METHOD && FLT_EVAL_METHOD != 16
+EXACT  := $(HASH)include <float.h>\n$(HASH)if $(HAS)\n$(HASH)error\n$(HASH)endif\nint x;
+ifeq ($(origin EVAL),undefined)
+EVAL   := $(call ask,-std=c99,$(EXACT))
+ifneq ($(EVAL),-std=c99)
+EVAL   := $(call ask,-std=c99 -fexcess-precision=fast,$(EXACT))
+endif
+ifndef EVAL
+EVAL   := $(call ask,-msse2 -mfpmath=sse,$(EXACT))
+endif
+EVAL   := $(filter-out -std=c99,$(EVAL))
+endif
+# which headers an object depends on, where the compiler can say it
+DEPS   := $(if $(call ask,-MMD -MP -MF $$t/d,int x;),-MMD -MP)
+ifndef DEPS
+DEPS   := $(if $(call ask,-MD -MF $$t/d,int x;),-MD)
+endif
+# the package's headers for compilers that do not look into /usr/include: see setup
+AFTER  := $(call ask,-idirafter build/include,int x;)
 
-CFLAGS  = $(WARN) $(WERROR) $(OPT) $(MARCH) $(FMA) -fno-math-errno $(OMP) $(DEFS) -I. -Itests -Iexamples/tool
+CFLAGS  = $(WARN) $(WERROR) $(OPT) $(MARCH) $(FMA) $(EVAL) -fno-math-errno $(OMP) $(DEFS) \
+          -I. -Itests -Iexamples/tool $(AFTER)
 LIB     = fd fft nn sde
 PROGSRC = $(wildcard examples/*.c examples/tool/*.c examples/study/*.c)
 PROGS   = $(patsubst %.c,$(B)/%,$(notdir $(PROGSRC)))
@@ -73,21 +99,21 @@ $(B)/libfd.a: $(LIB:%=$(B)/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/%.o: %.c Makefile | build/setup
+$(B)/%.o: %.c Makefile | build/include/setup
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CFLAGS) $(DEPS) -c -o $@ $<
 
-$(B)/%.o: tests/%.c Makefile | build/setup
+$(B)/%.o: tests/%.c Makefile | build/include/setup
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CFLAGS) $(DEPS) -c -o $@ $<
 
 $(B)/test: $(TESTS) $(B)/libfd.a
 	$(CC) $(CFLAGS) -o $@ $^ -lm
 
-# -O1: all the work is in the library
+# Programs are compiled with -O1, since all the work is in the library.
 define program
 $$(B)/$(basename $(notdir $(1))): $(1) $$(B)/libfd.a Makefile
-	$$(CC) $$(CFLAGS) -O1 -MMD -MP -MF $$@.example.d -o $$@ $$< $$(B)/libfd.a -lm
+	$$(CC) $$(CFLAGS) -O1 $$(DEPS) $$(if $$(DEPS),-MF $$@.example.d) -o $$@ $$< $$(B)/libfd.a -lm
 endef
 $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 
@@ -109,26 +135,31 @@ check:
 # ---- Speed --------------------------------------------------------------------------------------
 
 $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
-	$(CC) $(CFLAGS) -MMD -MP -MF $(B)/bench.example.d -o $@ $< $(B)/libfd.a -lm -ldl
+	$(CC) $(CFLAGS) $(DEPS) $(if $(DEPS),-MF $(B)/bench.example.d) -o $@ $< $(B)/libfd.a -lm -ldl
 
-# threads that spin for a while and stay on their core, for us and for the peers
+# Threads spin for a while and stay on their core, ours and those of the peers.
 bench: $(B)/bench
 	@env -u OMP_WAIT_POLICY OMP_PROC_BIND=true $(B)/bench "$(NAME)"
 
 # ---- Packages -----------------------------------------------------------------------------------
 
-# $(call install,names): by apt-get as root or with a sudo that asks nothing; else say what to do. apt-get
-# does one thing at a time, so what installs depends on what installs before.
+# $(call install,names) installs by apt-get, as root or with a sudo that asks no password; otherwise it says
+# what to install. apt-get does one thing at a time: a rule that installs depends on those that do so before.
 install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"; \
 	command -v apt-get >/dev/null && $$s true 2>/dev/null && echo "installing $(1)" && \
 	{ $$i install -y $(1) || { $$i update && $$i install -y $(1); }; } >/dev/null 2>&1 || \
 	{ echo "please install: sudo apt-get install $(1)" >&2; false; }; }
 
-setup: build/setup
-build/setup:
-	@printf '#include <stb/stb_image_write.h>\n#include <stb/stb_easy_font.h>\n' | \
-	    $(CC) -E -x c - >/dev/null 2>&1 || $(call install,libstb-dev)
-	@mkdir -p $(@D) && touch $@
+# build/include has the package alone: a compiler for another libc must not see /usr/include
+setup: build/include/setup
+build/include/setup:
+	@mkdir -p build/include
+	@has() { printf '#include <stb/stb_image_write.h>\n#include <stb/stb_easy_font.h>\n' | \
+	    $(CC) $(AFTER) -E -x c - >/dev/null 2>&1; }; \
+	for d in /usr/include /usr/local/include; do \
+	    [ ! -d $$d/stb ] || ln -sfn $$d/stb build/include/stb; done; \
+	has || { $(call install,libstb-dev) && ln -sfn /usr/include/stb build/include/stb && has; }
+	@touch $@
 
 # ---- The demo -----------------------------------------------------------------------------------
 
@@ -143,12 +174,12 @@ demo: $(B)/demo build/data/fashion-mnist
 	set -x; $(B)/demo --data $$d $(DEMO)
 endif
 
-build/data/fashion-mnist: | build/setup
+build/data/fashion-mnist: | build/include/setup
 	@[ -f $(FASHION) ] || $(call install,dataset-fashion-mnist) || true
 	@mkdir -p $(@D)
 	@[ ! -f $(FASHION) ] || { gunzip -c $(FASHION) >$@.tmp && mv $@.tmp $@; }
 
-# ---- The thesis's tables: an hour or two; goes on where it was stopped --------------------------------
+# ---- The thesis's tables: an hour or two; a run that was stopped goes on ------------------------
 
 ifdef DATA
 thesis: $(B)/thesis

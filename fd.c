@@ -11,6 +11,12 @@
  * Notation: m, n, k extents of a product; b samples, c channels; lam eigenvalues of a covariance.
  * Arrays are row-major. Sums that decide a result run in a fixed order: over 16 virtual lanes or in
  * plain double, so that neither vector width nor threads show in it. */
+#if !defined(FD_NO_STDIO) && (defined(__unix__) || defined(__APPLE__))
+#define FILE_POSIX                     /* open, fsync: see file_begin */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#endif
 #define FD_IMPL
 #include "fd.h"
 
@@ -57,15 +63,26 @@ const char *fd_build(void)
         ;
 }
 
+/* bytes to the next multiple of 64 */
+static size_t core_pad(const void *mem) { return (size_t)(0 - (uintptr_t)mem) & 63; }
+
 fd_arena fd_arena_over(void *mem, size_t size, fd_status *st)
 {
     fd_arena a = { mem, mem, st };
     memset(st, 0, sizeof *st);
-    if (mem) {                             /* the buffer of a failed malloc is an empty arena */
-        a.end = a.beg + size;
-        st->size = st->low = size;
+    const size_t pad = core_pad(mem);
+    if (mem && size > pad) {               /* the buffer of a failed malloc is an empty arena */
+        a.beg += pad;
+        a.end = a.beg + (size - pad);
+        st->size = st->low = size - pad;
     }
     return a;
+}
+
+size_t fd_need(const fd_status *st, const void *mem)
+{
+    const size_t used = st->size - st->low;
+    return used ? used + (mem ? core_pad(mem) : 63) : 0;
 }
 
 typedef struct { char *at, *end; } core_text;      /* room for *end = 0 is kept */
@@ -73,6 +90,35 @@ typedef struct { char *at, *end; } core_text;      /* room for *end = 0 is kept 
 static void core_put(core_text *t, const char *s)
 {
     while (s && *s && t->at < t->end) *t->at++ = *s++;
+}
+
+/* text from elsewhere, as fd_escape has it; nothing of a sign that does not fit whole */
+static void core_put_safe(core_text *t, const char *s)
+{
+    static const char hex[] = "0123456789abcdef", from[] = "\n\t\r", to[] = "ntr";
+    for (; *s; s++) {
+        const unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
+        const int high = c == 0xc2 && next >= 0x80 && next < 0xa0;           /* U+0080 to U+009f */
+        const char *k = strchr(from, *s);
+        char e[9] = { *s };
+        if (k) e[0] = '\\', e[1] = to[k - from];
+        else if (high || c < 0x20 || c == 0x7f) {
+            const unsigned v = high ? next : c;
+            e[0] = '\\'; e[1] = 'x'; e[2] = hex[v >> 4]; e[3] = hex[v & 15];
+        }
+        if ((ptrdiff_t)strlen(e) > t->end - t->at) break;
+        core_put(t, e);
+        s += high;
+    }
+}
+
+char *fd_escape(const char *s, char *buf, size_t size)
+{
+    if (!size) return buf;
+    core_text t = { buf, buf + size - 1 };
+    core_put_safe(&t, s);
+    *t.at = 0;
+    return buf;
 }
 
 static void core_put_int(core_text *t, long long v)
@@ -99,7 +145,7 @@ int fd_explain(const fd_status *st, char *buf, size_t size)
         }
         if (st->name[0]) {
             core_put(&t, ": ");
-            core_put(&t, st->name);
+            core_put_safe(&t, st->name);
         }
     }
     *t.at = 0;
@@ -807,7 +853,16 @@ static void mat_part(const mat_job *g, const mat_plan *q, int t, fd_real *pack)
                   g->C + (q->i0 + ib) * g->ldc + jb, g->ldc, g->add, pack);
 }
 
-static void mat_run(const mat_job *g, int threads, fd_arena scratch)
+/* C = beta C, where that is not left to the sum, which sets C if beta = 0 */
+static void mat_scale(int m, int n, double beta, int set, fd_real *C, ptrdiff_t ldc)
+{
+    if (beta == 0 && !set) return;
+    for (int i = 0; beta != 1 && i < m; i++)
+        for (int j = 0; j < n; j++)
+            C[i * ldc + j] = beta == 0 ? 0 : (fd_real)beta * C[i * ldc + j];
+}
+
+static void mat_run(const mat_job *g, double beta, int threads, fd_arena scratch)
 {
     mat_plan q = { 0 };
     const double work = (double)g->m * g->n * g->k;
@@ -820,7 +875,8 @@ static void mat_run(const mat_job *g, int threads, fd_arena scratch)
     const ptrdiff_t size = mat_size(g->ta, g->m, g->n, g->k);
     if (q.slabs > 1) q.part = fd_raw(&scratch, fd_real, (ptrdiff_t)q.slabs * chunk * g->n);
     fd_real *pack = fd_raw(&scratch, fd_real, size * threads);
-    if (!pack) return;
+    if (!pack) return;                                    /* C is as it was */
+    mat_scale(g->m, g->n, beta, 0, g->C, g->ldc);
 
     for (q.i0 = 0; q.i0 < g->m; q.i0 += chunk) {
         q.m = g->m - q.i0 < chunk ? g->m - q.i0 : chunk;
@@ -842,16 +898,6 @@ static void mat_run(const mat_job *g, int threads, fd_arena scratch)
     }
 }
 
-/* C = beta C, where that is not left to the sum; returns whether the sum adds to C */
-static int mat_scale(int m, int n, double beta, int set, fd_real *C, ptrdiff_t ldc)
-{
-    if (beta == 0 && !set) return 0;
-    for (int i = 0; beta != 1 && i < m; i++)
-        for (int j = 0; j < n; j++)
-            C[i * ldc + j] = beta == 0 ? 0 : (fd_real)beta * C[i * ldc + j];
-    return 1;
-}
-
 static int mat_check(const char *where, fd_status *st, int ta, int tb, int m, int n, int k, int lda,
                      int ldb, int ldc)
 {
@@ -871,9 +917,10 @@ void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A
 {
     if (mat_check("fd_gemm", scratch.st, ta, tb, m, n, k, lda, ldb, ldc) || !m || !n) return;
     const int empty = !k || alpha == 0;
-    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha,
-                        mat_scale(m, n, beta, empty, C, ldc), C };
-    if (!empty) mat_run(&g, threads_most(), scratch);
+    const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha, beta != 0,
+                        C };
+    if (empty) mat_scale(m, n, beta, 1, C, ldc);
+    else mat_run(&g, beta, threads_most(), scratch);
 }
 
 /* product i of a batch, in one piece */
@@ -919,16 +966,15 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
     }
 }
 
-/* sum x y over n, in 16 lanes that are added up in order: the same bits at any vector width */
+/* sum x y over n: the same bits at any vector width */
 static double mat_dot(ptrdiff_t n, const double *restrict x, const double *restrict y)
 {
-    double lane[16] = { 0 }, s = 0;
+    double lane[FD_LANES] = { 0 };
     ptrdiff_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int l = 0; l < 16; l++) lane[l] += x[i + l] * y[i + l];
+    for (; i + FD_LANES <= n; i += FD_LANES)
+        for (int l = 0; l < FD_LANES; l++) lane[l] += x[i + l] * y[i + l];
     for (int l = 0; i + l < n; l++) lane[l] += x[i + l] * y[i + l];
-    for (int l = 0; l < 16; l++) s += lane[l];
-    return s;
+    return lanes_sum(lane);
 }
 
 static void mat_axpy(int n, double a, const double *restrict x, double *restrict y)
@@ -1158,8 +1204,6 @@ int fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scr
  * second (whose sum counts them once, all others twice); sines of a periodic axis change sign, as
  * R2C sums over exp(-i w x). Grids transform axis by axis; dense spaces by two matrix products. */
 
-static const double axis_pi = 3.14159265358979323846;
-
 static const struct { int to, from; double scale; } axis_kind[] = {
     [FD_PERIODIC]  = { FD_R2C,  FD_R2C,  1 },
     [FD_NEUMANN]   = { FD_DCT2, FD_DCT3, .5 },
@@ -1177,7 +1221,7 @@ static double axis_number(int bc, int j)
 static double axis_wave(const fd_space *s, int axis, int j)                     /* w_j */
 {
     int bc = s->bc[axis];
-    return (bc == FD_PERIODIC ? 2 : 1) * axis_pi * axis_number(bc, j) / s->len[axis];
+    return (bc == FD_PERIODIC ? 2 : 1) * FD_PI * axis_number(bc, j) / s->len[axis];
 }
 
 /* modes of an axis that are no Nyquist mode: that is its last one */
@@ -1305,23 +1349,40 @@ int fd_mode(const fd_space *s, ptrdiff_t k, int j[3])
     return nyquist;
 }
 
+double fd_wave(const fd_space *s, ptrdiff_t k, double *mu)
+{
+    int j[3];
+    double waves = 0, sum = 0;
+    if (mu) *mu = NAN;
+    if (!space_is(s) || !s->nd) return NAN;
+    fd_mode(s, k, j);
+    for (int a = 0; a < s->nd; a++) {
+        const double n = axis_number(s->bc[a], j[a]), w = axis_wave(s, a, j[a]);
+        waves += n * n;
+        sum += w * w;
+    }
+    if (mu) *mu = sum;
+    return sqrt(waves);
+}
+
 void fd_laplace(const fd_space *s, double *mu, fd_arena scratch)
 {
     if (!mu || !space_grid(scratch.st, s, "fd_laplace")) return;
-    for (ptrdiff_t k = 0; k < s->modes; k++) {
-        int j[3];
-        fd_mode(s, k, j);
-        mu[k] = 0;
-        for (int a = 0; a < s->nd; a++) mu[k] += axis_wave(s, a, j[a]) * axis_wave(s, a, j[a]);
-    }
+    for (ptrdiff_t k = 0; k < s->modes; k++) fd_wave(s, k, &mu[k]);
 }
 
 /* how to transform grids of a space: sign -1 is x -> u, +1 is u -> x. f[a][j]: the factor of mode j
  * on axis a; last: f of the last axis as fd_real; edge: is any factor not 1? fill, where there is one,
- * makes the modes of m grids from number `at` on, factors included, instead of reading them. */
+ * makes the modes of m grids from number `at` on, factors included, instead of reading them. The
+ * first `alone` blocks of grids come one after another, the others in `threads`, with `need` of the
+ * `size` bytes of mem each. */
 typedef struct {
     const fd_space *s;
-    int sign, edge;
+    int sign, edge, threads;
+    ptrdiff_t count, block, alone;
+    size_t need, size;
+    char *mem;
+    fd_status *st;                      /* one for each thread */
     const double *f[3];
     const fd_real *last;
     void (*fill)(const void *self, ptrdiff_t at, ptrdiff_t m, fd_real *y);
@@ -1372,43 +1433,33 @@ static void grid_block(const grid_how *how, ptrdiff_t at, ptrdiff_t m, const fd_
     if (how->sign < 0 && how->edge) grid_factors(how, m, y, y);
 }
 
-/* `count` grids, y may be x, in blocks that stay in the cache from one axis to the next. Threads
- * take blocks (the calls along an axis are too small to share), each with an arena of its own, as
- * large as the first block turns out to need. */
-static void grid_run(const grid_how *how, ptrdiff_t count, const fd_real *x, fd_real *y, fd_arena scratch)
+/* Grids are transformed in blocks that stay in the cache from one axis to the next. Threads take
+ * blocks (the calls along an axis are too small to share), each with an arena of its own. All
+ * memory is taken before the first number is written: what lacks it leaves its output as it was. */
+
+enum { GRID_BLOCK = 16384 };            /* points of a block, where one grid has fewer */
+
+/* bytes of scratch for a block, on that many threads */
+static size_t grid_need(const grid_how *how, int threads)
 {
-    const ptrdiff_t P = how->s->points, block = P < 16384 ? 16384 / P : 1;
-    const ptrdiff_t blocks = (count + block - 1) / block;
-    const int threads = threads_most() < blocks ? threads_most() : (int)blocks;
-    fd_status *st = threads > 1 ? fd_new(&scratch, fd_status, threads) : NULL;
-    if (!st) {
-        for (ptrdiff_t i = 0; i < count && !scratch.st->code; i += block)
-            grid_block(how, i, count - i < block ? count - i : block, x, y, scratch);
-        return;
+    const fd_space *s = how->s;
+    size_t need = 0;
+    ptrdiff_t after = s->points;
+    for (int a = 0; a < s->nd; a++) {
+        const fd_fft *p = how->sign < 0 ? s->to[a] : s->from[a];
+        after /= s->n[a];
+        size_t own = fd_fft_room(p, after == 1 ? how->block * s->points / s->n[a] : after, after,
+                                 threads);
+        if (own > need) need = own;
     }
-    const size_t left = (size_t)(scratch.end - scratch.beg);
-    st[0].low = left;
-    grid_block(how, 0, block, x, y, (fd_arena){ scratch.beg, scratch.end, st });
-    const size_t need = (left - st[0].low + 63) / 64 * 64;
-    char *mem = st[0].code ? NULL : fd_raw(&scratch, char, need * (size_t)threads);
-    if (mem) {
-        FD_PARALLEL
-        for (int t = 0; t < threads; t++) {
-            fd_arena own = { mem + (size_t)t * need, mem + (size_t)(t + 1) * need, st + t };
-            ptrdiff_t rest = blocks - 1, end = 1 + rest * (t + 1) / threads;
-            for (ptrdiff_t k = 1 + rest * t / threads; k < end; k++)
-                grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y, own);
-        }
-    }
-    for (int t = 0; t < threads; t++)
-        fd_fail_as(scratch.st, &st[t]);
+    return (need + 63) / 64 * 64;
 }
 
-/* the factors of single modes */
-static grid_how grid_plan(const fd_space *s, int sign, fd_arena *a)
+/* How to transform `count` grids: the factors of single modes, and the memory. */
+static grid_how grid_plan(const fd_space *s, int sign, ptrdiff_t count, fd_arena *a)
 {
     const double root = sign < 0 ? sqrt(.5) : sqrt(2);
-    grid_how how = { .s = s, .sign = sign };
+    grid_how how = { .s = s, .sign = sign, .count = count };
     fd_real *last = fd_raw(a, fd_real, s->n[s->nd - 1]);
     for (int i = 0; i < s->nd; i++) {
         double *g = fd_raw(a, double, s->n[i]);
@@ -1421,14 +1472,54 @@ static grid_how grid_plan(const fd_space *s, int sign, fd_arena *a)
         how.f[i] = g;
     }
     how.last = last;
+    how.block = s->points < GRID_BLOCK ? GRID_BLOCK / s->points : 1;
+    if (how.block > count) how.block = count;
+    const ptrdiff_t blocks = (count + how.block - 1) / how.block;
+    how.threads = threads_most() < blocks ? threads_most() : (int)blocks;
+    /* of large grids the threads share what is left over, too: along its axes */
+    how.alone = how.threads == 1 ? blocks : s->points < 2 * GRID_BLOCK ? 0 : blocks % how.threads;
+    how.need = grid_need(&how, 1);
+    how.size = how.need * (size_t)how.threads;
+    if (how.alone && threads_most() > 1) {
+        const size_t all = grid_need(&how, threads_most());
+        if (all > how.size) how.size = all;
+    }
+    if (how.threads > 1) how.st = fd_new(a, fd_status, how.threads);
+    how.mem = fd_raw(a, char, how.size);
     return how;
+}
+
+/* all grids of a plan, y may be x */
+static void grid_run(const grid_how *how, const fd_real *x, fd_real *y, fd_status *st)
+{
+    if (st->code) return;                       /* and then the plan may be half made */
+    const ptrdiff_t count = how->count, block = how->block;
+    const ptrdiff_t rest = (count + block - 1) / block - how->alone;
+    const int threads = how->threads;
+    fd_status own = { 0 };                      /* the caller's has its own low water */
+    fd_arena all = { how->mem, how->mem + how->size, &own };
+    for (ptrdiff_t k = 0; k < how->alone; k++)
+        grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y,
+                   all);
+    fd_fail_as(st, &own);
+    if (!rest) return;
+    FD_PARALLEL
+    for (int t = 0; t < threads; t++) {
+        fd_arena part = { how->mem + (size_t)t * how->need, how->mem + (size_t)(t + 1) * how->need,
+                          how->st + t };
+        ptrdiff_t end = how->alone + rest * (t + 1) / threads;
+        for (ptrdiff_t k = how->alone + rest * t / threads; k < end; k++)
+            grid_block(how, k * block, count - k * block < block ? count - k * block : block, x, y,
+                       part);
+    }
+    for (int t = 0; t < threads; t++) fd_fail_as(st, &how->st[t]);
 }
 
 static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const fd_real *x, fd_real *y,
                            fd_arena scratch)
 {
-    const grid_how how = grid_plan(s, sign, &scratch);
-    if (!scratch.st->code) grid_run(&how, count, x, y, scratch);
+    const grid_how how = grid_plan(s, sign, count, &scratch);
+    grid_run(&how, x, y, scratch.st);
 }
 
 void fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch)
@@ -1494,7 +1585,6 @@ static void modes_copy(const fd_space *from, const fd_space *to, ptrdiff_t count
 void fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w)
 {
     if (!space_is(from) || !space_is(to) || !u || !w) return;
-    FD_ASSERT(from->nd && from->nd == to->nd && from->ch == to->ch);
     if (!from->nd || from->nd != to->nd || from->ch != to->ch) return;
     modes_copy(from, to, (ptrdiff_t)b * from->ch, sizeof *u, u, w);
 }
@@ -1507,16 +1597,34 @@ void fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real 
         FD_FAIL(scratch.st, FD_ESHAPE, "fd_resample", "channels differ", from->ch, to->ch);
         return;
     }
+    const grid_how how = grid_plan(to, 1, (ptrdiff_t)b * to->ch, &scratch);
     fd_real *u = fd_raw(&scratch, fd_real, b * fd_size(from));
     fd_to_modes(from, b, x, u, scratch);
     if (scratch.st->code) return;
     fd_modes_between(from, to, b, u, y);
-    fd_from_modes(to, b, y, y, scratch);
+    grid_run(&how, y, y, scratch.st);
+}
+
+/* the mean of cos or sin(w y) over x +- d is its value at x times sin(w d)/(w d) */
+void fd_modes_at(const fd_space *s, int m, const double *at, const double *half, fd_real *E)
+{
+    if (!space_is(s) || !s->nd || !at || !E) return;
+    FD_PARALLEL
+    for (int i = 0; i < m; i++)
+        for (ptrdiff_t k = 0; k < s->modes; k++) {
+            int j[3];
+            double e = fd_mode(s, k, j) ? 0 : 1;
+            for (int d = 0; d < s->nd && e != 0; d++) {
+                double wd = half ? axis_wave(s, d, j[d]) * half[i * s->nd + d] : 0;
+                e *= axis_mode(s, d, j[d], at[i * s->nd + d]) * (wd > 0 ? sin(wd) / wd : 1);
+            }
+            E[i * s->modes + k] = (fd_real)e;
+        }
 }
 
 double fd_inner(const fd_space *s, const fd_real *x, const fd_real *y)
 {
-    if (!space_is(s) || !x || !y) return 0;
+    if (!space_is(s) || !x || !y) return NAN;
     double sum = 0;
     for (int c = 0; c < s->ch; c++)
         for (ptrdiff_t i = 0, at = c * s->points; i < s->points; i++, at++)
@@ -1574,10 +1682,10 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
     if (!c) return NULL;
     memcpy(c->prm, prm, 3 * sizeof *prm);
     double half = .5 * s->nd, ell = prm[1], nu = prm[2], t2 = ell * ell, scale = prm[0];
-    if (kind == FD_COV_RBF) scale *= pow(2 * axis_pi * t2, half);
+    if (kind == FD_COV_RBF) scale *= pow(2 * FD_PI * t2, half);
     if (kind == FD_COV_MATERN) {
         t2 = 2 * nu / t2;
-        scale *= pow(4 * axis_pi, half) * exp(lgamma(nu + half) - lgamma(nu));
+        scale *= pow(4 * FD_PI, half) * exp(lgamma(nu + half) - lgamma(nu));
     }
     for (ptrdiff_t k = 0; k < s->modes; k++) {
         int j[3], within = 1;
@@ -1648,6 +1756,37 @@ fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var)
     return cov_family(a, s, "fd_cov_brownian", FD_COV_BROWNIAN, (double[]){ var, 0, 0 });
 }
 
+static fd_cov *cov_function(fd_arena *a, const fd_space *s, const char *where, fd_cov_rule *rule,
+                            const void *self)
+{
+    if (!space_grid(a->st, s, where)) return NULL;
+    if (!rule) {
+        FD_FAIL(a->st, FD_EARG, where, "no function is given");
+        return NULL;
+    }
+    fd_cov *c = cov_new(a, s, FD_COV_FUNCTION);
+    if (!c) return NULL;
+    c->rule = rule;
+    c->self = self;
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        int j[3];
+        double mu;
+        if (fd_mode(s, k, j)) continue;
+        fd_wave(s, k, &mu);
+        c->lam[k] = rule(mu, self);
+        if (!(c->lam[k] >= 0 && isfinite(c->lam[k]))) {
+            FD_FAIL(a->st, FD_EARG, where, "eigenvalue negative or not finite: mode", k);
+            return NULL;
+        }
+    }
+    return c;
+}
+
+fd_cov *fd_cov_function(fd_arena *a, const fd_space *s, fd_cov_rule *rule, const void *self)
+{
+    return cov_function(a, s, "fd_cov_function", rule, self);
+}
+
 fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam)
 {
     if (a->st->code || !space_is(s) || !lam) return NULL;
@@ -1704,17 +1843,59 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
     return c;
 }
 
-/* mean[ch][points] of m functions, in double; out: the same as fd_real, or NULL */
-static void cov_mean(const fd_space *s, int m, const fd_real *x, double *mean, fd_real *out)
+/* mean[ch][points] of m functions, in double; cov_mean_out: as the caller gets it, once nothing can
+ * fail */
+static void cov_mean(const fd_space *s, int m, const fd_real *x, double *mean)
 {
     ptrdiff_t size = fd_size(s);
     memset(mean, 0, (size_t)size * sizeof *mean);
     for (int i = 0; i < m; i++)
         for (ptrdiff_t k = 0; k < size; k++) mean[k] += (double)x[i * size + k];
-    for (ptrdiff_t k = 0; k < size; k++) {
-        mean[k] /= m;
-        if (out) out[k] = (fd_real)mean[k];
+    for (ptrdiff_t k = 0; k < size; k++) mean[k] /= m;
+}
+
+static void cov_mean_out(const fd_space *s, const double *mean, fd_real *out)
+{
+    for (ptrdiff_t k = 0; out && k < fd_size(s); k++) out[k] = (fd_real)mean[k];
+}
+
+/* cov_stationary -- from the variances of modes to those of data that are shifted at random: cos and sin
+ * of a wavenumber, modes 2k-1 and 2k of their axis, get their mean. Then the floor. */
+static fd_cov *cov_stationary(fd_cov *c, double floor)
+{
+    const fd_space *s = &c->s;
+    double *lam = c->lam, top = 0;
+    int j[3];
+    for (ptrdiff_t d = 0, after = s->modes; d < s->nd; d++) {
+        int n = s->n[d];
+        after /= n;
+        for (ptrdiff_t k = 0; s->bc[d] == FD_PERIODIC && k < s->modes; k++) {
+            ptrdiff_t i = k / after % n;
+            if (i % 2 && i + 1 < n) lam[k] = lam[k + after] = .5 * (lam[k] + lam[k + after]);
+        }
     }
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        if (fd_mode(s, k, j)) lam[k] = 0;
+        if (lam[k] > top) top = lam[k];
+    }
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!fd_mode(s, k, j) && lam[k] < floor * top) lam[k] = floor * top;
+    return c;
+}
+
+fd_cov *fd_cov_spectrum(fd_arena *a, const fd_space *s, const double *var, double floor)
+{
+    const char *where = "fd_cov_spectrum";
+    if (!var || !space_grid(a->st, s, where)) return NULL;
+    if (!(floor >= 0 && floor <= 1))
+        FD_FAIL(a->st, FD_EARG, where, "floor must be between 0 and 1");
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!(var[k] >= 0 && isfinite(var[k])))
+            FD_FAIL(a->st, FD_EARG, where, "variance negative or not finite: mode", k);
+    fd_cov *c = cov_new(a, s, FD_COV_TABLE);
+    if (!c) return NULL;
+    memcpy(c->lam, var, (size_t)s->modes * sizeof *var);
+    return cov_stationary(c, floor);
 }
 
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
@@ -1730,11 +1911,11 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
     enum { CHUNK = 16 };
     fd_arena scratch = *a;
     ptrdiff_t size = fd_size(s);
-    double *mid = fd_raw(&scratch, double, size), top = 0, *lam;
+    double *mid = fd_raw(&scratch, double, size), *lam;
     fd_real *u = fd_raw(&scratch, fd_real, CHUNK * size);
     if (!u) return NULL;
     lam = c->lam;
-    cov_mean(s, m, x, mid, mean);
+    cov_mean(s, m, x, mid);
     for (int i = 0; i < m; i += CHUNK) {
         int b = m - i < CHUNK ? m - i : CHUNK;
         for (ptrdiff_t k = 0; k < b * size; k++)
@@ -1747,23 +1928,8 @@ fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x
                 lam[k] += v * v / ((double)m * s->ch);
             }
     }
-    /* cos and sin of a wavenumber are modes 2k-1 and 2k of their axis */
-    for (ptrdiff_t d = 0, after = s->modes; d < s->nd; d++) {
-        int n = s->n[d];
-        after /= n;
-        for (ptrdiff_t k = 0; s->bc[d] == FD_PERIODIC && k < s->modes; k++) {
-            ptrdiff_t j = k / after % n;
-            if (j % 2 && j + 1 < n) lam[k] = lam[k + after] = .5 * (lam[k] + lam[k + after]);
-        }
-    }
-    int j[3];
-    for (ptrdiff_t k = 0; k < s->modes; k++) {
-        if (fd_mode(s, k, j)) lam[k] = 0;
-        if (lam[k] > top) top = lam[k];
-    }
-    for (ptrdiff_t k = 0; k < s->modes; k++)
-        if (!fd_mode(s, k, j) && lam[k] < floor * top) lam[k] = floor * top;
-    return c;
+    cov_mean_out(s, mid, mean);
+    return cov_stationary(c, floor);
 }
 
 /* row i of G = Y Y^T / R, Y [S][K] */
@@ -1803,7 +1969,7 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
             return NULL;
         }
     }
-    cov_mean(s, m, x, mid, mean);
+    cov_mean(s, m, x, mid);
     for (ptrdiff_t r = 0; r < R; r++)                             /* Y [S][K]: Y or its transpose */
         for (ptrdiff_t i = 0; i < P; i++)
             Y[R < P ? r * K + i : i * K + r]
@@ -1837,12 +2003,14 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
         c->lam[k] = w[k];
     }
     c->s.modes = k;
+    cov_mean_out(s, mid, mean);
     return c;
 }
 
 fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s)
 {
     if (!c || !space_alike(a->st, &c->s, s, "fd_cov_on")) return NULL;
+    if (c->kind == FD_COV_FUNCTION) return cov_function(a, s, "fd_cov_on", c->rule, c->self);
     if (c->kind != FD_COV_TABLE) return cov_family(a, s, "fd_cov_on", c->kind, c->prm);
     fd_cov *d = cov_new(a, s, FD_COV_TABLE);
     if (d) modes_copy(&c->s, s, 1, sizeof *c->lam, c->lam, d->lam);
@@ -1884,14 +2052,16 @@ void fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, 
     ptrdiff_t n = s->modes, m = (ptrdiff_t)b * s->ch;
     double *f = fd_raw(&scratch, double, n);
     fd_real *u = s->nd && p >= 0 ? y : fd_raw(&scratch, fd_real, m * n);
+    const grid_how back = s->nd ? grid_plan(s, 1, m, &scratch) : (grid_how){ .s = NULL };
     fd_to_modes(s, b, x, u, scratch);
-    if (!f || !u || scratch.st->code) return;
+    if (scratch.st->code) return;
     for (int i = 0; p < 0 && i < b; i++)
         if (!cov_reaches(c, x + i * fd_size(s), u + i * s->ch * n, "fd_cov_pow", scratch)) return;
     for (ptrdiff_t k = 0; k < n; k++) f[k] = c->lam[k] > 0 ? pow(c->lam[k], p) : 0;
     for (ptrdiff_t r = 0; r < m; r++)
         for (ptrdiff_t k = 0; k < n; k++) u[r * n + k] = (fd_real)((double)u[r * n + k] * f[k]);
-    fd_from_modes(s, b, u, y, scratch);
+    if (s->nd) grid_run(&back, u, y, scratch.st);
+    else fd_from_modes(s, b, u, y, scratch);
 }
 
 /* what to draw: the standard deviation of mode k is sd[k], or where sd is NULL sqrt(lam_k) */
@@ -1965,7 +2135,8 @@ void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_are
         fd_from_modes(s, b, u, x, scratch);
         return;
     }
-    grid_how how = grid_plan(s, 1, &scratch);                 /* sd: with the factors of the transform */
+    /* sd: with the factors of the transform */
+    grid_how how = grid_plan(s, 1, (ptrdiff_t)b * s->ch, &scratch);
     fd_real *sd = fd_raw(&scratch, fd_real, s->modes);
     if (!sd) return;
     for (ptrdiff_t k = 0; k < s->modes; k++) {
@@ -1977,24 +2148,76 @@ void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_are
     }
     how.fill = cov_draw_fill;
     how.self = &(cov_draws){ c, r, first, sd };
-    grid_run(&how, (ptrdiff_t)b * s->ch, x, x, scratch);
+    grid_run(&how, x, x, scratch.st);
+}
+
+/* The mean over the domain of the variance that rbf of var 1 has: a product over axes, of each
+ *
+ *     (1/L) sum_j sqrt(2 pi) l exp(-l^2 w_j^2/2)    or by its images    1 + r sqrt(pi/2) l/L + ..,
+ *
+ * r = 1 where the ends reflect, -1 where they are 0, 0 on a circle or with one of each; what is
+ * left out is of the size exp(-2 L^2/l^2), on a circle exp(-L^2/2 l^2). */
+static double cov_rbf_pixel(const fd_space *s, double ell)
+{
+    double all = 1;
+    for (int a = 0; a < s->nd; a++) {
+        const int bc = s->bc[a];
+        const double L = s->len[a];
+        double sum = 0, e = 1;
+        if (ell < L / 9) {
+            all *= 1 + ((bc == FD_NEUMANN) - (bc == FD_DIRICHLET)) * sqrt(FD_PI / 2) * ell / L;
+            continue;
+        }
+        for (int j = 0; e > 1e-18; j++) {
+            const double w = axis_wave(s, a, j);
+            e = exp(-.5 * ell * ell * w * w);
+            sum += e;
+        }
+        all *= sqrt(2 * FD_PI) * ell / L * sum;
+    }
+    return all;
+}
+
+/* matern is a mean of rbf with lengths l sqrt(g), g of the Gamma law of shape nu and mean 1: its
+ * spectrum is a t-distribution. By the trapezoid rule in log g; where g has no place in it, l
+ * sqrt(g) is nearly 0. */
+double fd_cov_pixel(const fd_cov *c)
+{
+    if (!c) return NAN;
+    const fd_space *s = &c->s;
+    const double var = c->prm[0], ell = c->prm[1], nu = c->prm[2], step = 1 / 16.;
+    double mean = 0, all = 0, volume = 0;
+    if (c->kind == FD_COV_RBF) return var * cov_rbf_pixel(s, ell);
+    if (c->kind == FD_COV_MATERN) {
+        for (double u = -60; u < 60; u += step) {
+            const double p = step * exp(nu * (u + log(nu)) - nu * exp(u) - lgamma(nu));
+            if (p < 1e-18) continue;
+            all += p;
+            mean += p * cov_rbf_pixel(s, ell * exp(.5 * u));
+        }
+        return var * (mean + (1 - all));
+    }
+    if (!s->weight) volume = s->len[0] * s->len[1] * s->len[2];
+    for (ptrdiff_t i = 0; s->weight && i < s->points; i++) volume += (double)s->weight[i];
+    return fd_cov_trace(c) / volume;
 }
 
 double fd_cov_trace(const fd_cov *c)
 {
+    if (!c) return NAN;
     double sum = 0;
-    for (ptrdiff_t k = 0; c && k < c->s.modes; k++) sum += c->lam[k];
+    for (ptrdiff_t k = 0; k < c->s.modes; k++) sum += c->lam[k];
     return sum;
 }
 
 double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch)
 {
-    if (!c || !x || scratch.st->code) return 0;
+    if (!c || !x || scratch.st->code) return NAN;
     ptrdiff_t n = c->s.modes;
     double sum = 0;
     fd_real *u = fd_raw(&scratch, fd_real, c->s.ch * n);
     fd_to_modes(&c->s, 1, x, u, scratch);
-    if (!u || scratch.st->code || !cov_reaches(c, x, u, "fd_cov_norm2", scratch)) return 0;
+    if (!u || scratch.st->code || !cov_reaches(c, x, u, "fd_cov_norm2", scratch)) return NAN;
     for (ptrdiff_t k = 0; k < c->s.ch * n; k++)
         if (c->lam[k % n] > 0) sum += (double)u[k] * (double)u[k] / c->lam[k % n];
     return sum;
@@ -2037,12 +2260,20 @@ void fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch)
  *
  * A reader knows how many bytes are left and hands out none that are not there; every count that a
  * file claims is held against that number before it is used, so a lie costs an error and no memory.
- * A writer fills path.tmp in the same folder and renames it at the end, so that the name never
- * stands for half a file. Both report through the first failure of fd_status, with the file's name.
- * Malformed contents are FD_EDATA (too many axes: FD_ESHAPE), everything of the system FD_EIO. */
+ * A writer fills a file of its own beside the target, under a name that nothing had, and renames it
+ * at the end, when it is on the disk: so the target never stands for half a file, not after a crash
+ * and not where several write it at once (the last to end wins). Both report through the first
+ * failure of fd_status, with the file's name. Malformed contents are FD_EDATA (too many axes:
+ * FD_ESHAPE), everything of the system FD_EIO. */
 #ifndef FD_NO_STDIO
 #include <limits.h>
 #include <stdio.h>
+#ifdef FILE_POSIX
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
 
 /* --- Reading and writing, checked --- */
 
@@ -2100,7 +2331,7 @@ static int file_open(file_in *in, fd_status *st, const char *where, const char *
 {
     file_in i = { NULL, st, where, path, NULL, 0, 0, NULL };
     long n = -1;
-    FD_ASSERT(path);
+    if (!path) FD_FAIL(st, FD_EARG, where, "no name of a file");
     if (!st->code) {
         i.f = fopen(path, "rb");
         if (i.f && !fseek(i.f, 0, SEEK_END)) n = ftell(i.f);
@@ -2140,6 +2371,14 @@ static int file_seek(file_in *in, uint64_t at, uint64_t n)
     return 1;
 }
 
+/* leave out n bytes, which are there */
+static void file_skip(file_in *in, uint64_t n)
+{
+    if (!in->st->code && n && fseek(in->f, (long)n, SEEK_CUR))
+        file_fail(in, FD_EIO, "cannot read", NULL);
+    in->left -= n;
+}
+
 /* the number of elements of a shape whose bytes are all in the file; -1 with an error otherwise */
 static ptrdiff_t file_count(const file_in *in, int nd, const int n[], int size)
 {
@@ -2165,15 +2404,47 @@ static int file_packed(const file_in *in, const unsigned char *magic)
     return FD_OK;
 }
 
+/* A new file at o->tmp, or NULL; taken: the name is. With POSIX that is one step, which follows no
+ * link and opens nothing that is there. Plain C has no such step (C11's "wbx" is no mode of C99): a
+ * name where nothing can be read is taken for free, which two writers at the same instant may both
+ * find. */
+static FILE *file_new(file_out *o, int *taken)
+{
+#ifdef FILE_POSIX
+    const int fd = open(o->tmp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    *taken = fd < 0 && errno == EEXIST;
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (fd >= 0 && !f) { close(fd); remove(o->tmp); }
+    return f;
+#else
+    FILE *f = fopen(o->tmp, "rb");
+    *taken = f != NULL;
+    if (f) fclose(f);
+    return *taken ? NULL : fopen(o->tmp, "wb");
+#endif
+}
+
 static int file_begin(file_out *o, fd_status *st, const char *where, const char *path)
 {
-    size_t n = strlen(path);
+    int taken = 1;
+    long own = 0;
     o->f = NULL; o->st = st; o->where = where; o->path = path; o->crc = NULL;
+    if (!path) FD_FAIL(st, FD_EARG, where, "no name of a file");
     if (st->code) return 0;
-    if (n + 5 > sizeof o->tmp) return fd_fail_name(st, FD_EIO, where, "name too long", path), 0;
+    size_t n = strlen(path);
+    if (n + 40 > sizeof o->tmp) return fd_fail_name(st, FD_EIO, where, "name too long", path), 0;
     memcpy(o->tmp, path, n);
-    memcpy(o->tmp + n, ".tmp", 5);
-    o->f = fopen(o->tmp, "wb");
+#ifdef FILE_POSIX
+    struct stat is;
+    if (!stat(path, &is) && !S_ISREG(is.st_mode) && !S_ISDIR(is.st_mode))
+        return fd_fail_name(st, FD_EIO, where, "a device or a pipe cannot be replaced by a file",
+                            path), 0;
+    own = (long)getpid();
+#endif
+    for (int i = 0; taken && i < 10000; i++) {
+        sprintf(o->tmp + n, ".%ld-%d.tmp", own, i);
+        o->f = file_new(o, &taken);
+    }
     if (!o->f) fd_fail_name(st, FD_EIO, where, "cannot create", path);
     return !st->code;
 }
@@ -2189,6 +2460,10 @@ static int file_end(file_out *o)
 {
     if (!o->f) return o->st->code;
     int bad = fflush(o->f);
+#ifdef FILE_POSIX
+    /* those two: there is no such thing there */
+    if (fsync(fileno(o->f)) && errno != EINVAL && errno != ENOTSUP) bad = 1;
+#endif
     bad |= fclose(o->f);
     o->f = NULL;
     if (bad) fd_fail_name(o->st, FD_EIO, o->where, "cannot write (disk full?)", o->path);
@@ -2206,6 +2481,39 @@ static int file_end(file_out *o)
  * 'g' the upper half of a 4-byte one (bfloat16), 'c' two of 'f', which become an axis: see num_pair. */
 
 typedef struct { char kind; int size; } num_type;
+
+/* A type by the name that a file has for it; kind 0 where it is not one of numbers. .npy: what
+ * numpy.dtype takes, after the sign of byte order. .safetensors: its own names. */
+static num_type num_type_of(const char *name, int npy)
+{
+    static const struct { const char *names; num_type t; } npys[] = {
+        { " b1 ? bool ", { 'b', 1 } },
+        { " u1 B uint8 ubyte ", { 'u', 1 } }, { " u2 H uint16 ushort ", { 'u', 2 } },
+        { " u4 I uint32 uintc ", { 'u', 4 } }, { " u8 Q L uint64 uint ulonglong ", { 'u', 8 } },
+        { " i1 b int8 byte ", { 'i', 1 } }, { " i2 h int16 short ", { 'i', 2 } },
+        { " i4 i int32 intc ", { 'i', 4 } }, { " i8 q l int64 int longlong ", { 'i', 8 } },
+        { " f2 e float16 half ", { 'f', 2 } }, { " f4 f float32 single ", { 'f', 4 } },
+        { " f8 d float64 double float ", { 'f', 8 } },
+        { " c8 F complex64 csingle ", { 'c', 4 } },
+        { " c16 D complex128 cdouble complex ", { 'c', 8 } } };
+    static const struct { const char *names; num_type t; } safes[] = {
+        { " BOOL ", { 'b', 1 } }, { " U8 ", { 'u', 1 } }, { " U16 ", { 'u', 2 } },
+        { " U32 ", { 'u', 4 } },
+        { " U64 ", { 'u', 8 } }, { " I8 ", { 'i', 1 } }, { " I16 ", { 'i', 2 } },
+        { " I32 ", { 'i', 4 } },
+        { " I64 ", { 'i', 8 } }, { " F16 ", { 'f', 2 } }, { " BF16 ", { 'g', 2 } },
+        { " F32 ", { 'f', 4 } },
+        { " F64 ", { 'f', 8 } }, { " C64 ", { 'c', 4 } } };
+    const int rows = (int)(npy ? sizeof npys / sizeof *npys : sizeof safes / sizeof *safes);
+    const size_t n = strlen(name);
+    char word[16] = " ";
+    if (!n || n + 3 > sizeof word || strchr(name, ' ')) return (num_type){ 0, 0 };
+    memcpy(word + 1, name, n);
+    memcpy(word + 1 + n, " ", 2);
+    for (int i = 0; i < rows; i++)
+        if (strstr(npy ? npys[i].names : safes[i].names, word)) return npy ? npys[i].t : safes[i].t;
+    return (num_type){ 0, 0 };
+}
 
 static int num_host_big(void)
 {
@@ -2333,7 +2641,18 @@ int fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd
     return file_end(&o);
 }
 
-typedef struct { num_type type; int big, order, nd, n[FD_MAXD]; } npy_head;
+/* strange: why its numbers cannot be read, or NULL; descr: their type */
+typedef struct {
+    num_type type;
+    int big, order, nd, n[FD_MAXD];
+    const char *strange;
+    char descr[32];
+} npy_head;
+
+static const char npy_axes[] = "more than 6 axes",
+    npy_pairs[] = "more than 5 axes of complex numbers";
+static const char npy_extent[] = "an extent is too large",
+    npy_dtype[] = "dtype is not one of numbers";
 
 static int npy_take(const char **p, const char *word)
 {
@@ -2353,7 +2672,7 @@ static int npy_string(const char **p, char out[32])
 }
 
 /* (), (3,), (3, 5), (3L, 5L) */
-static int npy_shape(const file_in *in, const char **p, npy_head *h)
+static int npy_shape(const char **p, npy_head *h)
 {
     int comma = 1;
     if (!npy_take(p, "(")) return 0;
@@ -2361,35 +2680,53 @@ static int npy_shape(const file_in *in, const char **p, npy_head *h)
         int64_t v = 0;
         if (!comma || **p < '0' || **p > '9') return 0;
         for (; **p >= '0' && **p <= '9'; ++*p) if (v <= INT_MAX) v = 10 * v + (**p - '0');
-        if (v > INT_MAX) return file_fail(in, FD_ESHAPE, "an extent is too large", NULL), 0;
-        if (h->nd == FD_MAXD) return file_fail(in, FD_ESHAPE, "more than 6 axes", NULL), 0;
-        h->n[h->nd] = (int)v;
+        if (v > INT_MAX) h->strange = npy_extent;
+        if (h->nd >= FD_MAXD) h->strange = npy_axes;
+        else h->n[h->nd] = (int)v;
         if (**p == 'L') ++*p;                               /* written by Python 2 */
         comma = npy_take(p, ",");
     }
     return h->nd != 1 || comma;                             /* (3) is a number */
 }
 
-static int npy_parse(const file_in *in, const char *p, npy_head *h)
+/* [('a', '<f4'), ..], the type of records: over it */
+static int npy_records(const char **p)
 {
-    static const char known[] = "b1 u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8 c8 c16";
-    char key[32], descr[32];
+    int depth = 0;
+    do {
+        const char c = **p;
+        if (!c) return 0;
+        if (c == '\'' || c == '"')
+            for (++*p; **p != c; ++*p) if (!**p) return 0;
+        depth += (c == '[' || c == '(') - (c == ']' || c == ')');
+        ++*p;
+    } while (depth > 0);
+    return 1;
+}
+
+static int npy_parse(const char *p, npy_head *h)
+{
+    char key[32];
     int seen = 0, bit, more = 1;
     if (!npy_take(&p, "{")) return 0;
     while (!npy_take(&p, "}")) {
         if (!more || !npy_string(&p, key) || !npy_take(&p, ":")) return 0;
         if (!strcmp(key, "descr")) {
             bit = 1;
-            if (npy_take(&p, "["))
-                return file_fail(in, FD_EDATA, "records are not numbers", NULL), 0;
-            if (!npy_string(&p, descr)) return 0;
+            npy_take(&p, "");
+            if (*p != '[') {
+                if (!npy_string(&p, h->descr)) return 0;
+            } else {
+                if (!npy_records(&p)) return 0;
+                strcpy(h->descr, "records");
+            }
         } else if (!strcmp(key, "fortran_order")) {
             bit = 2;
             h->order = npy_take(&p, "True") ? NUM_FORTRAN : NUM_C;
             if (!h->order && !npy_take(&p, "False")) return 0;
         } else if (!strcmp(key, "shape")) {
             bit = 4;
-            if (!npy_shape(in, &p, h)) return 0;
+            if (!npy_shape(&p, h)) return 0;
         } else return 0;
         if (seen & bit) return 0;
         seen |= bit;
@@ -2397,47 +2734,59 @@ static int npy_parse(const file_in *in, const char *p, npy_head *h)
     }
     npy_take(&p, "");
     if (seen != 7 || *p) return 0;
-    size_t len = strlen(descr) - 1;
-    const char *t = len > 1 && len < 4 && strchr("<>|", descr[0]) ? strstr(known, descr + 1) : NULL;
-    if (!t || (t - known) % 3 || (t[len] && t[len] != ' ') || (descr[0] == '|' && descr[2] != '1'))
-        return file_fail(in, FD_EDATA, "dtype is not one of numbers", descr), 0;
-    h->big = descr[0] == '>';
-    h->type.kind = t[0];
-    h->type.size = t[0] != 'c' ? t[1] - '0' : len == 2 ? 4 : 8;
-    if (t[0] == 'c' && h->order) h->order = NUM_FORTRAN_PAIRS;
-    if (!num_pair(&h->type, &h->nd, h->n))
-        return file_fail(in, FD_ESHAPE, "more than 5 axes of complex numbers", NULL), 0;
+    const char sign = h->descr[0], *name = h->descr + (sign && strchr("<>|=", sign) ? 1 : 0);
+    /* "<float32" is not one */
+    if (name == h->descr || strlen(name) < 4) h->type = num_type_of(name, 1);
+    h->big = sign == '<' ? 0 : sign == '>' ? 1 : num_host_big();
+    if (!h->type.kind && !h->strange) h->strange = npy_dtype;
+    if (h->type.kind == 'c' && h->order) h->order = NUM_FORTRAN_PAIRS;
+    if (!h->strange && !num_pair(&h->type, &h->nd, h->n)) h->strange = npy_pairs;
     return 1;
+}
+
+/* the header up to the data; 0 with an error */
+static int npy_begin(file_in *in, fd_arena scratch, npy_head *h)
+{
+    unsigned char m[12];
+    memset(h, 0, sizeof *h);
+    if (!file_get(in, m, 8) || file_packed(in, m)) return 0;
+    if (memcmp(m, "\x93NUMPY", 6)) return file_fail(in, FD_EDATA, "not a .npy file", NULL), 0;
+    if (m[6] < 1 || m[6] > 3 || m[7])
+        return file_fail(in, FD_EDATA, "not version 1, 2 or 3 of .npy", NULL), 0;
+    int wide = m[6] == 1 ? 2 : 4;
+    if (!file_get(in, m, (uint64_t)wide)) return 0;
+    uint64_t len = m[0] | (uint64_t)m[1] << 8;
+    if (wide == 4) len |= (uint64_t)m[2] << 16 | (uint64_t)m[3] << 24;
+    if (len > in->left) return file_fail(in, FD_EDATA, file_short, NULL), 0;
+    char *text = fd_raw(&scratch, char, len + 1);
+    if (!text || !file_get(in, text, len)) return 0;
+    text[len] = 0;
+    if (strlen(text) != len || !npy_parse(text, h))
+        return file_fail(in, FD_EDATA, "header is malformed", NULL), 0;
+    return 1;
+}
+
+static fd_real *npy_data(file_in *in, fd_arena *a, const npy_head *h)
+{
+    const ptrdiff_t count = file_count(in, h->nd, h->n, h->type.size);
+    fd_real *x = count < 0 ? NULL : fd_raw(a, fd_real, count);
+    num_read(in, h->type, h->big, h->order, h->nd, h->n, count, x);
+    return x;
 }
 
 static fd_array npy_body(file_in *in, fd_arena *a)
 {
     fd_array r = { 0, { 0 }, NULL };
-    fd_arena scratch = *a;
-    unsigned char m[12];
-    npy_head h = { { 0, 0 }, 0, 0, 0, { 0 } };
-    if (!file_get(in, m, 8)) return r;
-    if (file_packed(in, m)) return r;
-    if (memcmp(m, "\x93NUMPY", 6)) return file_fail(in, FD_EDATA, "not a .npy file", NULL), r;
-    if (m[6] < 1 || m[6] > 3 || m[7])
-        return file_fail(in, FD_EDATA, "not version 1, 2 or 3 of .npy", NULL), r;
-    int wide = m[6] == 1 ? 2 : 4;
-    if (!file_get(in, m, (uint64_t)wide)) return r;
-    uint64_t len = m[0] | (uint64_t)m[1] << 8;
-    if (wide == 4) len |= (uint64_t)m[2] << 16 | (uint64_t)m[3] << 24;
-    if (len > in->left) return file_fail(in, FD_EDATA, file_short, NULL), r;
-    char *text = fd_raw(&scratch, char, len + 1);
-    if (!text || !file_get(in, text, len)) return r;
-    text[len] = 0;
-    if (strlen(text) != len || !npy_parse(in, text, &h))
-        return file_fail(in, FD_EDATA, "header is malformed", NULL), r;
-    ptrdiff_t count = file_count(in, h.nd, h.n, h.type.size);
-    if (count < 0) return r;
-    fd_real *x = fd_raw(a, fd_real, count);
-    num_read(in, h.type, h.big, h.order, h.nd, h.n, count, x);
+    npy_head h;
+    if (!npy_begin(in, *a, &h)) return r;
+    if (h.strange) {
+        file_fail(in, h.strange == npy_dtype ? FD_EDATA : FD_ESHAPE, h.strange,
+                  h.strange == npy_dtype ? h.descr : NULL);
+        return r;
+    }
+    r.x = npy_data(in, a, &h);
     r.nd = h.nd;
     memcpy(r.n, h.n, sizeof r.n);
-    r.x = x;
     return r;
 }
 
@@ -2601,18 +2950,22 @@ static uint64_t json_number(json *j)
     return v;
 }
 
-/* entries of the object whose '{' was taken: its ':' outside of strings and inner objects */
-static int json_entries(const json *j)
+/* Entries of the object whose '{' was taken, none of which is shorter than `least`: its ':' outside
+ * of strings and inner objects. So what is made for them is in proportion to the text, whatever it
+ * holds. */
+static int json_entries(const json *j, int least)
 {
-    int n = 0, depth = 0;
-    for (const char *p = j->p; *p && depth >= 0; p++) {
+    ptrdiff_t n = 0, depth = 0, most;
+    const char *p = j->p;
+    for (; *p && depth >= 0; p++) {
         if (*p == '"') for (p++; *p && *p != '"'; p++) if (*p == '\\' && p[1]) p++;
         if (!*p) break;
         if (*p == '{' || *p == '[') depth++;
         if (*p == '}' || *p == ']') depth--;
         n += *p == ':' && !depth;
     }
-    return n;
+    most = (p - j->p) / least + 1;
+    return (int)(n < most ? n : most);
 }
 
 /* --- .safetensors: length of the header, JSON {name: {dtype, shape, data_offsets}}, data --- */
@@ -2665,20 +3018,26 @@ static void tensors_unique(file_in *in, const fd_tensors *f, int *order)
         file_fail(in, FD_EDATA, "a name is there twice", f->tensor[order[i]].name);
 }
 
-/* "F32" to type; kind 0 where it is unknown */
-static num_type safe_type(const char *name)
+/* Entries without numbers, x NULL, go to the list of the others; both lists keep their order. */
+static void tensors_part(fd_arena *a, fd_tensors *f)
 {
-    static const struct { const char *name; num_type t; } types[] = {
-        { "F32", { 'f', 4 } }, { "F64", { 'f', 8 } },
-        { "F16", { 'f', 2 } }, { "BF16", { 'g', 2 } }, { "C64", { 'c', 4 } } };
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        if (!strcmp(name, types[i].name)) return types[i].t;
-    return (num_type){ 0, 0 };
+    int n = 0;
+    if (a->st->code) return;
+    for (int i = 0; i < f->count; i++) f->others += !f->tensor[i].x;
+    if (!f->others) return;
+    f->other = fd_raw(a, fd_tensor, f->others);
+    if (!f->other) return;
+    for (int i = 0; i < f->count; i++)
+        if (f->tensor[i].x) f->tensor[n++] = f->tensor[i];
+        else f->other[i - n] = f->tensor[i];
+    f->count = n;
 }
 
-/* the value of one tensor, {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order */
+/* The value of one tensor, {"dtype":"F32","shape":[3,5],"data_offsets":[0,60]} in any order. Where
+ * it is not one of numbers, or its shape none of ours, s->t.kind is 0 and t->type says why. */
 static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
 {
+    const char *strange = NULL;
     int seen = 0, bit;
     if (!json_take(j, '{')) return 0;
     do {
@@ -2686,11 +3045,9 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
         if (!key || !json_take(j, ':')) return 0;
         if (!strcmp(key, "dtype")) {
             bit = 1;
-            const char *name = json_string(j);
-            if (!name) return 0;
-            s->t = safe_type(name);
-            if (!s->t.kind)
-                return file_fail(in, FD_EDATA, "dtype is not F32, F64, F16, BF16 or C64", t->name), 0;
+            t->type = json_string(j);
+            if (!t->type) return 0;
+            s->t = num_type_of(t->type, 0);
         } else if (!strcmp(key, "shape")) {
             bit = 2;
             if (!json_take(j, '[')) return 0;
@@ -2699,11 +3056,9 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
                 do {
                     uint64_t v = json_number(j);
                     if (j->err) return 0;
-                    if (t->nd == FD_MAXD)
-                        return file_fail(in, FD_ESHAPE, "more than 6 axes", t->name), 0;
-                    if (v > INT_MAX)
-                        return file_fail(in, FD_ESHAPE, "an extent is too large", t->name), 0;
-                    t->n[t->nd++] = (int)v;
+                    if (t->nd == FD_MAXD) strange = npy_axes;
+                    else if (v > INT_MAX) strange = npy_extent;
+                    else t->n[t->nd++] = (int)v;
                 } while (json_take(j, ','));
                 if (!json_take(j, ']')) return 0;
             }
@@ -2721,8 +3076,11 @@ static int safe_entry(file_in *in, json *j, fd_tensor *t, safe_span *s)
     if (!json_take(j, '}')) return 0;
     if (seen != 7)
         return file_fail(in, FD_EDATA, "dtype, shape or data_offsets is missing", t->name), 0;
-    if (!j->err && !num_pair(&s->t, &t->nd, t->n))
-        return file_fail(in, FD_ESHAPE, "more than 5 axes of complex numbers", t->name), 0;
+    if (!strange && !num_pair(&s->t, &t->nd, t->n)) strange = npy_pairs;
+    if (strange) {
+        t->type = strange;
+        t->nd = s->t.kind = 0;
+    }
     return !j->err;
 }
 
@@ -2731,7 +3089,8 @@ static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_sp
 {
     int have = 0;
     if (!json_take(j, '{')) return 0;
-    int room = json_entries(j);
+    /* {"":{"dtype":"","shape":[],"data_offsets":[0,0]}} */
+    int room = json_entries(j, 46);
     f->tensor = fd_new(a, fd_tensor, room);
     *span = fd_new(a, safe_span, room);
     if (!*span) return 0;
@@ -2748,7 +3107,7 @@ static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_sp
         }
         if (have++) return file_fail(in, FD_EDATA, "a name is there twice", key), 0;
         if (!json_take(j, '{')) return 0;
-        int metas = json_entries(j);
+        int metas = json_entries(j, 5);
         f->meta = fd_new(a, fd_meta, metas);
         if (!f->meta) return 0;
         if (json_take(j, '}')) continue;
@@ -2816,6 +3175,10 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
     for (int i = 0; i < f->count && !in->st->code; i++) {
         fd_tensor *t = f->tensor + order[i];
         const safe_span *s = span + order[i];
+        if (!s->t.kind) {
+            file_skip(in, s->to - s->from);
+            continue;
+        }
         ptrdiff_t count = file_count(in, t->nd, t->n, s->t.size);
         if (count < 0) return;
         if ((uint64_t)count * (uint64_t)s->t.size != s->to - s->from) {
@@ -2825,6 +3188,7 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
         t->x = fd_raw(a, fd_real, count);
         num_read(in, s->t, 0, 0, t->nd, t->n, count, t->x);
     }
+    tensors_part(a, f);
 }
 
 /* Each of these adds to a text and returns its bytes; without a file it only counts them. */
@@ -2880,9 +3244,40 @@ static uint64_t safe_json(file_out *o, const fd_tensors *f)
     return n + safe_text(o, "}");
 }
 
+/* A string that stands twice among n of them, or NULL. Without memory to sort them: in each pass
+ * the table takes those of one part of all hashes, so many that passes are few. */
+enum { NAME_ROOM = 2048 };
+static const char *name_twice(int n, const char *(*get)(const void *of, int i), const void *of)
+{
+    int table[NAME_ROOM];
+    const uint32_t passes = (uint32_t)n / (NAME_ROOM / 3) + 1;
+    for (uint32_t pass = 0; pass < passes; pass++) {
+        int have = 0;
+        for (int i = 0; i < NAME_ROOM; i++) table[i] = -1;
+        for (int i = 0; i < n; i++) {
+            const char *name = get(of, i);
+            uint32_t h = 2166136261u;                        /* FNV-1a */
+            for (const char *p = name; *p; p++) h = (h ^ (unsigned char)*p) * 16777619u;
+            if (h % passes != pass) continue;
+            uint32_t at = h / passes % NAME_ROOM;
+            for (; table[at] >= 0; at = (at + 1) % NAME_ROOM)
+                if (!strcmp(get(of, table[at]), name)) return name;
+            if (++have < NAME_ROOM) table[at] = i;
+            else
+                for (int j = 0; j < i; j++)                  /* names made to collide: one by one */
+                    if (!strcmp(get(of, j), name)) return name;
+        }
+    }
+    return NULL;
+}
+
+static const char *name_tensor(const void *of, int i) { return ((const fd_tensor *)of)[i].name; }
+static const char *name_key(const void *of, int i) { return ((const fd_meta *)of)[i].key; }
+
 /* what cannot be written: no shape, no data, no name or one twice */
 static int tensors_check(fd_status *st, const char *where, const fd_tensors *f)
 {
+    if (st->code) return st->code;
     for (int i = 0; i < f->count; i++) {
         const fd_tensor *t = f->tensor + i;
         ptrdiff_t count = num_shape(st, where, t->name, t->nd, t->n);
@@ -2890,9 +3285,9 @@ static int tensors_check(fd_status *st, const char *where, const fd_tensors *f)
         if (count && !t->x) return fd_fail_name(st, FD_EARG, where, "no data", t->name);
         if (!json_utf8(t->name, strlen(t->name)) || !strcmp(t->name, "__metadata__"))
             return fd_fail_name(st, FD_EARG, where, "not a name for a tensor", t->name);
-        for (int j = 0; j < i; j++) if (!strcmp(t->name, f->tensor[j].name))
-            return fd_fail_name(st, FD_EARG, where, "a name is there twice", t->name);
     }
+    const char *twice = name_twice(f->count, name_tensor, f->tensor);
+    if (twice) fd_fail_name(st, FD_EARG, where, "a name is there twice", twice);
     return st->code;
 }
 
@@ -2905,9 +3300,9 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
         const char *key = f->meta[i].key, *value = f->meta[i].value;
         if (!json_utf8(key, strlen(key)) || !json_utf8(value, strlen(value)))
             return fd_fail_name(st, FD_EARG, where, "metadata are not UTF-8", key);
-        for (int j = 0; j < i; j++) if (!strcmp(key, f->meta[j].key))
-            return fd_fail_name(st, FD_EARG, where, "a name is there twice", key);
     }
+    const char *twice = name_twice(f->metas, name_key, f->meta);
+    if (twice) return fd_fail_name(st, FD_EARG, where, "a name is there twice", twice);
     if (tensors_check(st, where, f)) return st->code;
     uint64_t text = safe_json(NULL, f), len = text + (0 - text) % 8;
     while ((8 + len) % 64) len += 8;                        /* data from a multiple of 64 */
@@ -2981,8 +3376,10 @@ static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_
 
 typedef struct { uint64_t at, size; uint32_t crc; } zip_span;
 
+static const char zip_other[] = "not .npy";
+
 /* One entry of the directory, at p of n bytes: its length, or 0 with an error. Its name, without .npy, is
- * ended where it stands. */
+ * ended where it stands, or where it has no .npy, in front of there. */
 static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *t, zip_span *s)
 {
     if (n < 46 || memcmp(p, "PK\1\2", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
@@ -2999,12 +3396,14 @@ static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *
             if (*wide[i] == 0xffffffff && k + 8 <= len) { *wide[i] = zip_number(x + 4 + k, 8); k += 8; }
     }
     t->name = (char *)p + 46;
-    if (name < 4 || memcmp(end - 4, ".npy", 4) || memchr(t->name, 0, name)) {
-        file_fail(in, FD_EDATA, "a zip with an entry that is no .npy", NULL);
-        return 0;
-    }
-    end[-4] = 0;
+    if (memchr(t->name, 0, name)) return file_fail(in, FD_EDATA, "a name with a byte 0", NULL), 0;
+    if (name < 4 || memcmp(end - 4, ".npy", 4)) {
+        t->name = memmove(p + 45, t->name, name);
+        t->type = zip_other;
+        end[-1] = 0;
+    } else end[-4] = 0;
     if (!json_utf8(t->name, strlen(t->name))) file_fail(in, FD_EDATA, "a name is not UTF-8", NULL);
+    else if (t->type) return all;
     else if (flags & 1) file_fail(in, FD_EDATA, "encrypted entry", t->name);
     else if (method)
         file_fail(in, FD_EDATA, "compressed entry: save with numpy.savez, not savez_compressed", t->name);
@@ -3015,7 +3414,7 @@ static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *
 /* the array that an entry holds: behind its own header, whose name and extra field may differ */
 static void zip_array(file_in *in, fd_arena *a, fd_tensor *t, const zip_span *s)
 {
-    unsigned char h[30];
+    unsigned char h[30], rest[4096];
     uint32_t crc = 0;
     in->part = t->name;
     if (!file_seek(in, s->at, 30) || !file_get(in, h, 30)) return;
@@ -3023,19 +3422,32 @@ static void zip_array(file_in *in, fd_arena *a, fd_tensor *t, const zip_span *s)
     if (memcmp(h, "PK\3\4", 4)) file_fail(in, FD_EDATA, zip_bad, NULL);
     if (!file_seek(in, s->at + skip, s->size)) return;
     in->crc = &crc;
-    fd_array x = npy_body(in, a);
-    in->crc = NULL;
-    if (in->left) file_fail(in, FD_EDATA, "entry goes on after its array", NULL);
+    npy_head n;
+    if (!npy_begin(in, *a, &n)) return;
+    char *type = fd_raw(a, char, strlen(n.descr) + 1);
+    if (type) t->type = n.strange && n.strange != npy_dtype ? n.strange : strcpy(type, n.descr);
+    if (!n.strange) {
+        t->x = npy_data(in, a, &n);
+        if (in->left) file_fail(in, FD_EDATA, "entry goes on after its array", NULL);
+    }
+    /* read for the sake of the checksum */
+    for (uint64_t k; in->left && !in->st->code; ) {
+        k = in->left < sizeof rest ? in->left : sizeof rest;
+        file_get(in, rest, k);
+    }
     if (crc != s->crc) file_fail(in, FD_EDATA, "damaged: its checksum is wrong", NULL);
-    t->nd = x.nd;
-    memcpy(t->n, x.n, sizeof t->n);
-    t->x = x.x;
+    if (!n.strange || n.strange == npy_dtype) {
+        t->nd = n.nd;
+        memcpy(t->n, n.n, sizeof t->n);
+    }
+    in->crc = NULL;
     in->part = NULL;
 }
 
 static void zip_body(file_in *in, fd_arena *a, fd_tensors *f)
 {
     uint64_t count, at, len, used = 0, k;
+    int arrays = 0;
     if (!zip_directory(in, *a, &count, &at, &len)) return;
     unsigned char *p = fd_raw(a, unsigned char, len);                /* the names stay in it */
     f->tensor = fd_new(a, fd_tensor, count);
@@ -3050,7 +3462,10 @@ static void zip_body(file_in *in, fd_arena *a, fd_tensors *f)
     }
     if (len) file_fail(in, FD_EDATA, zip_bad, NULL);
     tensors_unique(in, f, order);
-    for (int i = 0; i < f->count && !in->st->code; i++) zip_array(in, a, f->tensor + i, s + i);
+    for (int i = 0; i < f->count && !in->st->code; i++)
+        if (f->tensor[i].type != zip_other) zip_array(in, a, f->tensor + i, s + i), arrays++;
+    if (f->count && !arrays) file_fail(in, FD_EDATA, "a zip without a .npy in it", NULL);
+    tensors_part(a, f);
 }
 
 /* little-endian; nothing where bytes is 0 */
@@ -3140,7 +3555,7 @@ int fd_npz_save(fd_status *st, const char *path, const fd_tensors *f)
 
 fd_tensors fd_tensors_load(fd_arena *a, const char *path)
 {
-    fd_tensors f = { 0, 0, NULL, NULL }, none = f;
+    fd_tensors f = { .count = 0 }, none = f;
     fd_arena before = *a;
     unsigned char m[4];
     file_in in;
@@ -3161,6 +3576,17 @@ const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name)
     return NULL;
 }
 
+const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f,
+                                const char *name)
+{
+    const fd_tensor *t = st->code || !f ? NULL : fd_tensor_find(f, name);
+    if (t || st->code) return t;
+    for (int i = 0; f && i < f->others; i++)
+        if (!strcmp(f->other[i].name, name))
+            return fd_fail_name(st, FD_EDATA, where, "not numbers", name), NULL;
+    return fd_fail_name(st, FD_EDATA, where, "missing tensor", name), NULL;
+}
+
 const char *fd_meta_find(const fd_tensors *f, const char *key)
 {
     for (int i = 0; f && i < f->metas; i++)
@@ -3174,7 +3600,8 @@ int fd_csv_save(fd_status *st, const char *path, int cols, const char *const nam
                 const double *x)
 {
     file_out o;
-    FD_ASSERT(cols >= 0 && rows >= 0);
+    if (cols < 0 || rows < 0 || (cols && !name))
+        FD_FAIL(st, FD_EARG, "fd_csv_save", "not a table: columns, rows", cols, rows);
     if (st->code || !x || !file_begin(&o, st, "fd_csv_save", path)) return st->code;
     for (int c = 0; c < cols; c++) {
         int quote = strpbrk(name[c], "\",\r\n") != NULL;
@@ -3221,8 +3648,7 @@ void fd_colour(int map, double u, unsigned char rgb[3])
 #define ROW(m) { m, (int)(sizeof m / sizeof m[0]) }
         ROW(map_gray), ROW(map_inverse), ROW(map_viridis), ROW(map_diverging) };
 #undef ROW
-    FD_ASSERT(map >= 0 && map < (int)(sizeof maps / sizeof maps[0]));
-    if (u != u) {
+    if (u != u || map < 0 || map >= (int)(sizeof maps / sizeof maps[0])) {
         rgb[0] = rgb[2] = 255;
         rgb[1] = 0;
         return;
@@ -3274,6 +3700,8 @@ int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int
     int64_t H = 0, W = 0;
     int bad = zoom > 4096;
     if (st->code || !x) return st->code;
+    if (map < FD_GRAY || map > FD_DIVERGING)
+        return FD_FAIL(st, FD_EARG, "fd_png_sheet", "unknown colour map", map);
     for (int i = 0; i < 5; i++) bad |= side[i] < 1 || side[i] > PNG_SIDE;
     if (!bad) {
         H = ((int64_t)rows * h + 2 * (rows - 1)) * zoom;
@@ -3304,7 +3732,7 @@ int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int
  * independent output, rows are added in order. What is not defined (one function has no variance)
  * is NaN. */
 
-enum { MET_LANES = 16, MET_ROWS = 64, MET_BATCH = 16, MET_PROJ = 64, MET_WORK = 200000 };
+enum { MET_ROWS = 64, MET_BATCH = 16, MET_PROJ = 64, MET_WORK = 200000 };
 
 /* call for i = 0..n-1, in threads where `work` multiplications or so are worth waking them */
 #define MET_EACH(i, n, work, call)                                                                 \
@@ -3322,31 +3750,29 @@ static int met_failed(const fd_space *s, const fd_status *st)
     return !s || (!s->nd && !s->basis) || (st && st->code);
 }
 
-/* |x - y|^2; 16 running sums whatever the width of vectors */
+/* |x - y|^2 */
 static double met_dist2(const fd_space *s, const fd_real *x, const fd_real *y)
 {
-    double sum[MET_LANES] = { 0 };
+    double sum[FD_LANES] = { 0 };
     ptrdiff_t n = fd_size(s);
     if (s->weight) {
         for (ptrdiff_t i = 0; i < n; i++) {
             double d = (double)x[i] - (double)y[i];
-            sum[i % MET_LANES] += (double)s->weight[i % s->points] * d * d;
+            sum[i % FD_LANES] += (double)s->weight[i % s->points] * d * d;
         }
     } else {
         ptrdiff_t i = 0;
-        for (; i + MET_LANES <= n; i += MET_LANES)
-            for (int l = 0; l < MET_LANES; l++) {
+        for (; i + FD_LANES <= n; i += FD_LANES)
+            for (int l = 0; l < FD_LANES; l++) {
                 double d = (double)x[i + l] - (double)y[i + l];
                 sum[l] += d * d;
             }
         for (; i < n; i++) {
             double d = (double)x[i] - (double)y[i];
-            sum[i % MET_LANES] += d * d;
+            sum[i % FD_LANES] += d * d;
         }
     }
-    for (int half = MET_LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++) sum[l] += sum[l + half];
-    return sum[0] * (s->weight ? 1 : s->h);
+    return lanes_sum(sum) * (s->weight ? 1 : s->h);
 }
 
 /* sum_j f(|x - y_j|^2): f is exp(-d2/(2 bw^2)), or the distance itself where bw = 0 */
@@ -3411,25 +3837,17 @@ void fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e
     }
     ptrdiff_t modes = s->modes, per = s->ch * modes;
     int *bin = fd_raw(&scratch, int, modes);
+    double *sum = fd_new(&scratch, double, bins > 0 ? bins : 0);
     fd_real *u = fd_raw(&scratch, fd_real, MET_BATCH * per);
     if (!u) return;
-    for (ptrdiff_t k = 0; k < modes; k++) {
-        int j[3] = { 0, 0, 0 };
-        double k2 = 0;
-        fd_mode(s, k, j);
-        for (int d = 0; d < s->nd; d++) {
-            double w = s->bc[d] == FD_PERIODIC ? (j[d] + 1) / 2 : s->bc[d] == FD_NEUMANN ? j[d]
-                     : s->bc[d] == FD_DIRICHLET ? j[d] + 1 : j[d] + 0.5;
-            k2 += w * w;
-        }
-        bin[k] = (int)floor(sqrt(k2) + 0.5);
-    }
-    for (int j = 0; j < bins; j++) e[j] = 0;
+    for (ptrdiff_t k = 0; k < modes; k++) bin[k] = (int)floor(fd_wave(s, k, NULL) + 0.5);
     for (int i = 0; i < b; i += MET_BATCH) {
         met_modes(s, b, x, i, u, scratch);
+        if (scratch.st->code) return;
         for (ptrdiff_t k = 0; k < per * (b - i < MET_BATCH ? b - i : MET_BATCH); k++)
-            if (bin[k % modes] < bins) e[bin[k % modes]] += (double)u[k] * (double)u[k] / b;
+            if (bin[k % modes] < bins) sum[bin[k % modes]] += (double)u[k] * (double)u[k] / b;
     }
+    for (int j = 0; j < bins; j++) e[j] = sum[j];
 }
 
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y)
@@ -3562,6 +3980,7 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
             met_direction(s, fd_stream(r, 'w', (uint32_t)(from + p)), dir + p * size);
         fd_gemm(0, 1, k, m, (int)size, 1, dir, (int)size, x, (int)size, 0, px, m, scratch);
         fd_gemm(0, 1, k, n, (int)size, 1, dir, (int)size, y, (int)size, 0, py, n, scratch);
+        if (scratch.st->code) return NAN;
         MET_EACH(p, k, 30.0 * k * (m + n),
                  w2[p] = met_line(m, px + p * m, n, py + p * n, buf + threads_this() * own));
         for (int p = 0; p < k; p++) total += w2[p];
@@ -3617,6 +4036,7 @@ double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, co
     if (!w) return NAN;
     fd_to_modes(&c->s, m, x, ux, scratch);
     fd_to_modes(&c->s, n, y, uy, scratch);
+    if (scratch.st->code) return NAN;
     met_moments(m, p, ux, mx, Sx);
     met_moments(n, p, uy, my, Sy);
     double total = 0;

@@ -25,7 +25,8 @@
  *             arena; `fd_arena scratch` by value: used during the call, free again on return.
  *   errors    the first failure sticks in fd_status; every function accepts the NULL of a failed
  *             constructor and does nothing once a failure is recorded, so one test at the end of a
- *             chain is enough.
+ *             chain is enough. A function of sections 3 to 7, 14 and 15 that fails leaves its
+ *             output as it was; one that returns a number then returns NAN.
  *   threads   work is split over independent outputs only; results do not depend on the number of
  *             threads or on how a batch is split. Called within a parallel region, a function runs
  *             on the calling thread alone. Plans, spaces, covariances, processes and models are
@@ -44,6 +45,10 @@
 extern "C" {
 #endif
 
+/* The version of this header, 10000 * major + 100 * minor + patch, and as text. */
+#define FD_VERSION 100
+#define FD_VERSION_TEXT "0.1.0"
+
 /* ---- 1. Numbers ------------------------------------------------------------------------------ */
 
 #ifdef FD_DOUBLE
@@ -54,7 +59,15 @@ typedef float fd_real;
 #endif
 typedef struct { fd_real re, im; } fd_cplx;
 
-/* fd_build -- how the library was compiled, e.g. "float, vectors of 64 bytes, OpenMP". */
+/* fd_build -- how the library was compiled, e.g. "float, vectors of 64 bytes, OpenMP".
+ *
+ * With -DFD_STRICT (make STRICT=1) and -ffp-contract=off the bits are the same from every compiler,
+ * vector width and machine; it is an #error where float is computed in a wider type
+ * (FLT_EVAL_METHOD). What is not sums, products, quotients and roots (exp, sin, pow, ..) comes from
+ * libm, in double. In float builds it is rounded to float, so that two libraries that are right to
+ * the last bit or so of double differ in one such number of some 10^8. With FD_DOUBLE, and in
+ * numbers that stay double (times, coefficients, eigenvalues), the same libm is needed for the same
+ * bits. */
 const char *fd_build(void);
 
 /* ---- 2. Memory and errors -------------------------------------------------------------------- */
@@ -67,13 +80,23 @@ typedef struct {                   /* the first failure; later ones are ignored 
     long long v[4];                /* the numbers that go with 'what' ... */
     int nv;                        /* ... and how many of them there are */
     char name[96];                 /* a file, key or option that 'what' is about, or "" */
-    size_t size, low;              /* arena bytes: given; fewest that were ever left */
+    size_t size, low;              /* arena bytes from a multiple of 64: given; fewest ever left */
 } fd_status;
 
 typedef struct { char *beg, *end; fd_status *st; } fd_arena;      /* free: [beg, end) */
 
-/* fd_arena_over -- an arena over a buffer that the caller owns; st is reset. */
+/* fd_arena_over -- an arena over a buffer that the caller owns; st is reset. It begins at the first
+ * multiple of 64 in mem, from which on st->size counts. */
 fd_arena fd_arena_over(void *mem, size_t size, fd_status *st);
+/* fd_need -- the size that a buffer at mem must have for all that was done with arenas of st since
+ * fd_arena_over: not a byte less suffices. mem NULL: for a buffer anywhere (63 bytes more than for
+ * one at a multiple of 64). To know it beforehand, do the same work once, as a dry run, in a buffer
+ * that is large enough (what is not touched of it costs most systems nothing), one step of it where
+ * all steps are alike: memory depends on shapes and settings, not on numbers. It depends on three
+ * things besides: on the number of threads that OpenMP would use (more threads want more:
+ * omp_set_num_threads before the dry run, also to more than there are cores), on the width of
+ * vectors (fd_build; -DFD_SCALAR as on small machines) and, a little, on the size of pointers. */
+size_t fd_need(const fd_status *st, const void *mem);
 
 /* fd_fail -- record a failure unless one stands already; returns st->code. nv of v0..v3 count.
  * FD_FAIL(st, code, where, what, ...) -- the same with up to four numbers, as many as are given. */
@@ -146,12 +169,17 @@ static inline void *fd_alloc(fd_arena *a, size_t count, size_t size)
 /* fd_explain -- write the failure as one line, e.g. "fd_matmul: inner sizes differ: 32, 64", or ""
  * where there is none; returns st->code. Needs no printf. */
 int fd_explain(const fd_status *st, char *buf, size_t size);
+/* fd_escape -- s as one line that is safe to print, cut to size - 1 bytes: control characters
+ * become \n, \t, \r or \xHH. Returns buf. Names and metadata of files are printed through it. */
+char *fd_escape(const char *s, char *buf, size_t size);
 
 /* ---- 3. Random streams: pure functions of key and counter ------------------------------------- *
  *
  * Philox4x32-10 [Random123]. A stream is a key; element i depends on (key, i) only. The bits, and
  * the normals made from them in float by own polynomials, are the same in every build (double ones
- * widen them) and on every machine. */
+ * widen them) and on every machine, if float is computed as float: FLT_EVAL_METHOD 0, which the
+ * Makefile's flags see to. (On x87 and, with -std=c99 alone, on s390x normals differ in the last
+ * bits.) */
 
 typedef struct { uint32_t key[2]; } fd_rng;
 
@@ -236,13 +264,15 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
 /* fd_cholesky -- A = L L^T in place, lower triangle, the upper one is set to 0; row-major n x n, in
- * double. FD_EDATA, with the row, where A is not positive definite; no jitter is added. */
+ * double. FD_EDATA, with the row, where A is not positive definite: the rows before it are then
+ * those of L. No jitter is added. */
 int  fd_cholesky(fd_status *st, int n, double *A);
 /* fd_solve_lower -- x = L^-1 x, or with trans = 1 x = L^-T x. */
 void fd_solve_lower(int n, const double *L, int trans, double *x);
 /* fd_eigen -- symmetric A = V diag(w) V^T (Householder tridiagonalisation, implicit QL): w in
  * descending order, row i of V (n x n, row-major) is the eigenvector of w[i]; A is overwritten.
- * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if QL does not end. */
+ * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if an entry is not
+ * finite, or if QL does not end, where A, w and V are lost. */
 int  fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch);
 
 /* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------- *
@@ -289,6 +319,10 @@ ptrdiff_t fd_size(const fd_space *s);
 double    fd_coord(const fd_space *s, int axis, int i);
 /* fd_mode -- the per-axis indices j[] of mode k; returns 1 where k is a Nyquist mode (any axis). */
 int       fd_mode(const fd_space *s, ptrdiff_t k, int j[3]);
+/* fd_wave -- the wavenumber of mode k: the norm over the axes of the number of waves (FD_PERIODIC)
+ * or half waves on the domain's length, (j + 1)/2 rounded down, j, j + 1, j + 1/2 in the order of
+ * the table. mu, where not NULL: its eigenvalue of -Laplacian. NAN on a dense space. */
+double    fd_wave(const fd_space *s, ptrdiff_t k, double *mu);
 /* fd_laplace -- mu[k], eigenvalues of -Laplacian, [modes]. FD_EARG on a dense space. */
 void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
 /* fd_to_modes, fd_from_modes -- u = <x, e_k>, and x = sum u_k e_k; [b][ch][points], [b][ch][modes].
@@ -296,7 +330,8 @@ void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
 void      fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch);
 void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_arena scratch);
 /* fd_modes_between -- copy modes between two grids of one domain: shared modes kept, others 0, Nyquist
- * modes dropped. u [b][ch][from->modes], w [b][ch][to->modes]. */
+ * modes dropped. Nothing is done where axes or channels are not as many. u [b][ch][from->modes], w
+ * [b][ch][to->modes]. */
 void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w);
 /* fd_resample -- the same function on another grid: exact for band-limited functions, up, down, odd
  * sizes. FD_ESHAPE where axes, lengths, boundaries or channels differ. x and y must not overlap. Differs from
@@ -304,7 +339,11 @@ void      fd_modes_between(const fd_space *from, const fd_space *to, int b, cons
  * transforms after 3.68 lack k. */
 void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
                       fd_arena scratch);
-/* fd_inner -- <x, y> of two functions, summed over channels. */
+/* fd_modes_at -- E[i][k] = e_k at places at [m][nd] in the domain, or with half [m][nd] the mean of e_k over the box of
+ * these half widths about it; E [m][modes]. Nyquist modes get 0. Of a space that is no grid nothing is
+ * written. */
+void      fd_modes_at(const fd_space *s, int m, const double *at, const double *half, fd_real *E);
+/* fd_inner -- <x, y> of two functions, summed over channels; NAN on a failed space. */
 double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
 
 /* ---- 7. Covariance operators ---------------------------------------------------------------------- *
@@ -326,16 +365,24 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
  *
  * (products of the one-dimensional eigenvalues for the last two where d > 1: sheets). lam is a
  * function of the physical mode, never of the grid; Nyquist modes have lam = 0. The kernels of all
- * but the last two are the periodised (or reflected) ones. Channels are independent copies. */
+ * but the last two are the periodised (or reflected) ones: the kernel as written plus its images,
+ * sum_m k(x - y + m L) on periodic axes. So var is the variance of a pixel only where l is short
+ * beside the domain; for rbf it is var times 1 + 7e-6 (l = L/5), 1.27 (L/2), 2.51 (L), 25 (10 L)
+ * for each periodic axis. fd_cov_pixel says it; var^2 over that number in place of var makes it
+ * var. Channels are independent copies. */
 
+/* a function of the eigenvalue mu of -Laplacian, given by the user */
+typedef double fd_cov_rule(double mu, const void *self);
 typedef struct {
     fd_space s;
     double *lam;                      /* [modes] */
     int kind;                         /* FD_COV_* below */
-    double prm[4];                    /* as given, so that fd_cov_on can make it again */
+    double prm[4];                    /* as given, so that fd_cov_on can make it again ... */
+    fd_cov_rule *rule;                /* ... like these of fd_cov_function */
+    const void *self;
 } fd_cov;
 enum { FD_COV_TABLE, FD_COV_WHITE, FD_COV_RBF, FD_COV_MATERN, FD_COV_POWER, FD_COV_BRIDGE,
-       FD_COV_BROWNIAN, FD_COV_DENSE };
+       FD_COV_BROWNIAN, FD_COV_DENSE, FD_COV_FUNCTION };
 
 fd_cov *fd_cov_white(fd_arena *a, const fd_space *s, double sigma2, int kmax);
 fd_cov *fd_cov_rbf(fd_arena *a, const fd_space *s, double var, double ell);
@@ -345,6 +392,10 @@ fd_cov *fd_cov_power(fd_arena *a, const fd_space *s, double scale, double tau, d
 fd_cov *fd_cov_bessel(fd_arena *a, const fd_space *s, double scale, double c, double gamma);
 fd_cov *fd_cov_bridge(fd_arena *a, const fd_space *s, double var);      /* all axes Dirichlet */
 fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var);    /* all axes mixed */
+/* fd_cov_function -- lam_k = rule(mu_k, self), Nyquist modes 0: any operator that is a function of
+ * the Laplacian, on every grid. self is kept by pointer. FD_EARG, with the mode, for a value that
+ * is negative or not finite. */
+fd_cov *fd_cov_function(fd_arena *a, const fd_space *s, fd_cov_rule *rule, const void *self);
 /* fd_cov_table -- given eigenvalues, lam[modes] >= 0, copied. */
 fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam);
 /* fd_cov_kernel -- any kernel k(x, y) on the points of a grid, by the eigenvectors of its matrix: the
@@ -359,6 +410,9 @@ fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
  * more axes mirrored, at random. */
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
                          fd_real *mean);
+/* fd_cov_spectrum -- the same from the variances var[modes] of the modes, averaged over channels, for
+ * data that are never in memory at once: cos and sin of a wavenumber get their mean. */
+fd_cov *fd_cov_spectrum(fd_arena *a, const fd_space *s, const double *var, double floor);
 /* fd_cov_pca -- the covariance of a data set with its own eigenvectors as modes (at most `modes`), by
  * the smaller of the two Gram matrices; c->s is dense. mean as above. */
 fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int modes, fd_real *mean);
@@ -376,9 +430,14 @@ void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y
 void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
 void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);
-/* fd_cov_trace -- Tr C of one channel, sum lam_k. */
+/* fd_cov_pixel -- the variance of a pixel, on average over the domain. rbf, matern, exp: with all
+ * modes, also those that no grid has, and so the same number on every grid; others: fd_cov_trace
+ * over the volume. */
+double fd_cov_pixel(const fd_cov *c);
+/* fd_cov_trace -- Tr C of one channel, sum lam_k; NAN of NULL. */
 double fd_cov_trace(const fd_cov *c);
-/* fd_cov_norm2 -- <x, C^-1 x>, the squared Cameron-Martin norm of one function, all channels. */
+/* fd_cov_norm2 -- <x, C^-1 x>, the squared Cameron-Martin norm of one function, all channels. NAN
+ * where it failed, also as fd_cov_pow does with p < 0. */
 double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch);
 /* fd_cov_std -- pointwise standard deviation sqrt(sum_k lam_k e_k(x)^2), [points]. */
 void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
@@ -411,15 +470,15 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  * Gaussian (after 4.27): X_T/sqrt T does.
  * fd_ddpm_betas is defined at whole t. Between them log gamma is linear, so that m' and v' jump at
  * whole t: there fd_law gives those of the interval below, which a reverse step enters. Schemes of
- * several stages lay these out in log gamma, where a chain has no kinks, and so have their order on any
- * steps: an inner stage is halfway in log gamma, in general not at a whole t. (A blurred chain whose
- * width changes has kinks in either clock, and the order on steps that no whole t cuts.) Any other
- * process is a law of one's own in the struct: m, v > 0 after 0, v/m^2 not falling where an SDE is
- * wanted.
+ * several stages lay these out in log gamma, where a chain has no kinks, and so have their order on
+ * any steps: an inner stage is halfway in log gamma, in general not at a whole t. (A blurred chain
+ * whose width changes has kinks in either clock, and the order on steps that no whole t cuts.) Any
+ * other process is a law of one's own in the struct: m, v > 0 after 0, v/m^2 not falling where an
+ * SDE is wanted.
  *
- * A constructor that has no arena says in `why` what was wrong with its arguments (out of range, NaN,
- * infinite). law is then NULL, fd_law gives zeros, and the first function with a status fails with
- * FD_EARG and that text. */
+ * A constructor that has no arena says in `why` what was wrong with its arguments (out of range,
+ * NaN, infinite). law is then NULL, fd_law gives zeros, and the first function with a status fails
+ * with FD_EARG and that text. */
 
 typedef struct { double m, v, dm, dv; } fd_coef;      /* mean factor, variance / lam, and d/dt of both */
 /* a function of time given by the user: returns its value, writes its derivative */
@@ -452,7 +511,7 @@ fd_process fd_flow(const fd_cov *noise, double smin);
  *   FD_BETA_SIGMOID    beta1 + (betaT - beta1)/(1 + exp(6 - 12 u))
  *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas cut at .999; beta1
  *                      and betaT are not looked at                          [iDDPM eq. 17]
- * beta [T]. FD_EARG where there is no such rule, T < 1, or beta1 or betaT is not between 0 and 1. */
+ * beta [T]. FD_EARG where there is no such rule, T < 1, or beta1 or betaT not between 0 and 1. */
 enum { FD_BETA_LINEAR, FD_BETA_QUADRATIC, FD_BETA_SIGMOID, FD_BETA_COSINE };
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta);
 fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma);
@@ -497,23 +556,23 @@ typedef struct {
     double ode, sde;                   /* the distance left at tmin after the exact flow, the exact SDE */
 } fd_gap;
 fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch);
-/* fd_process_on -- the same process on another grid of the same domain, with fd_cov_on of its noise.
- * What it keeps for each mode goes along: the b of fd_fdp by physical mode (the released ones are known
- * of every mode; FD_EARG where given ones do not say that of a mode with noise), and a copy of the
- * process that fd_blur blurs. FD_EARG for a law of one's own with modal = 2. Other errors are those of
- * fd_cov_on. */
+/* fd_process_on -- the same process on another grid of the same domain, with fd_cov_on of its
+ * noise. What it keeps for each mode goes along: the b of fd_fdp by physical mode (the released
+ * ones are known of every mode; FD_EARG where given ones do not say that of a mode with noise), and
+ * a copy of the process that fd_blur blurs. FD_EARG for a law of one's own with modal = 2. Other
+ * errors are those of fd_cov_on. */
 fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s);
-/* fd_law -- the coefficients of mode k at time t. k is looked at only where p->modal: zeros where there
- * is no such mode. */
+/* fd_law -- the coefficients of mode k at time t. k is looked at only where p->modal: zeros where
+ * there is no such mode. */
 fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
 /* fd_times -- t[0] = tmax > .. > t[steps] = tmin by a rule; prm: rho (0: 7) for FD_RHO.
  *   FD_UNIFORM    equal steps of t           FD_GEOMETRIC  equal ratios of t
  *   FD_RHO        equal steps of sigma^(1/rho), sigma = sqrt(v)/m          [EDM eq. 5]
  *   FD_LOGSNR     equal steps of log(m^2/v)
  * The last two invert sigma(t) by bisection; where m(tmax) = 0 they start at the first t with
- * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall: tmin = 0
- * for FD_GEOMETRIC, v(tmin) = 0 for FD_LOGSNR (FD_RHO may end there), m(tmin) = 0; and where there are
- * no steps or no such rule. */
+ * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall: for
+ * FD_GEOMETRIC tmin = 0, for FD_LOGSNR v(tmin) = 0 (FD_RHO may end there), m(tmin) = 0; and where
+ * there are no steps or no such rule. */
 enum { FD_UNIFORM, FD_GEOMETRIC, FD_RHO, FD_LOGSNR };
 void       fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st);
 
@@ -608,9 +667,10 @@ double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_
  *   prm NULL: -1.2, 1.2     [EDM]
  *   FD_T_LEVELS: chains and ladders only: the levels 1..T without replacement (b > T: T at a time), one
  *   permutation per call     [DDO]
- * On chains and ladders t is a level from the lowest, l, to T. l is the first whole number above tmin on
- * a chain, from tmin on for a ladder. FD_T_LOG has the odds log(1 + 1/t): the whole part of a number that
- * is log-uniform on [l, T + 1). FD_EARG where there is no such law: tmin = 0 for FD_T_LOG, NaN in prm. */
+ * On chains and ladders t is a level from the lowest, l, to T. l is the first whole number above
+ * tmin on a chain, from tmin on for a ladder. FD_T_LOG has the odds log(1 + 1/t): the whole part of
+ * a number that is log-uniform on [l, T + 1). FD_EARG where there is no such law: tmin = 0 for
+ * FD_T_LOG, NaN in prm. */
 enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL, FD_T_LEVELS };
 void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                      double *t, fd_status *st);
@@ -701,7 +761,7 @@ typedef struct {
     const fd_cov *cov;       /* on the same points; NULL: 0 */
     int corrector, inner;    /* FD_CORRECT_*; steps of it at each level, 0: 1 */
     double cprm;             /* its parameter */
-    int band;                /* FD_CORRECT_SNR: waves on each axis that its norms look at; 0: 3 */
+    int band;                /* FD_CORRECT_SNR: the largest wavenumber of its norms; 0: 3 */
     int before;              /* 1: correct at t, before the predictor, as the codes do; 0: at s,
                                 after it, as [SDE] says */
     int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the
@@ -729,17 +789,19 @@ enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
  *                      takes -e for s: without 1/sqrt v the variance of a mode is up to 12 times too large
  *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
  *                      variances: the chain freezes early even with the exact score
- *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + T)/(|e|^2 + T), with e = -sqrt(v) s the predicted
- *                      noise and |.|^2 the sum over the modes that carry noise and have at most `band`
- *                      waves on each axis (half waves where it is not periodic). T is the trace of C on
- *                      them, and what |xi|^2 is where xi is NULL: the modes beyond count as noise alone,
- *                      and as much of it. alpha is the same on every grid that holds the band
- *                      (FD_ESHAPE on others; of a dense basis all modes count). Where noise prevails it
- *                      is that of the next rule. Differs from [SDE; FDP]: see there
- *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, L2 norms over all modes of the grid, as released
- *                      [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. Not one law on every grid: a finer
- *                      one has more noise in its norms. The code of [SDE] has another factor
- *                      1 - beta_k for VP */
+ *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + T)/(|e|^2 + T), with e = -sqrt(v) s the
+ *                      predicted noise and |.|^2 the sum over the modes that carry noise and whose
+ *                      wavenumber, the norm over the axes of their waves (half waves where an axis
+ *                      is not periodic), is at most `band`. T is the trace of C on them, and what
+ *                      |xi|^2 is where xi is NULL: the modes beyond count as noise alone, and as
+ *                      much of it. alpha is the same on every grid that holds the band (FD_ESHAPE
+ *                      on others; of a dense basis all modes count), and
+ *                      in the mean at most 8 cprm^2 v, stable on every mode for cprm < .7.
+ *                      Differs from [SDE; FDP]: see the next rule
+ *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, L2 norms over all modes of the grid, as
+ *                      released [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. Not one law on every
+ *                      grid: a finer one has more noise in its norms. Where noise prevails alpha is
+ *                      4 cprm^2 v, as above. The code of [SDE] has another factor 1 - beta_k for VP */
 enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR, FD_CORRECT_SNR_GRID };
 
 /* fd_begin -- a run that starts as how->start says, at t[0]; function i from stream (r, first + i). */
@@ -773,10 +835,10 @@ void    fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena 
 void    fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 /* fd_fdp_sampler -- FDP's sampler: the SNR corrector at t, Euler, churn, Euler; n - 1 steps of
  * (tmax - tmin)/n to t[0..n-1], and D of the state without its last noise, told tmin though the state is one
- * step above it. As released, but for the norms of the corrector, which are those of FD_CORRECT_SNR:
- * the code has those of FD_CORRECT_SNR_GRID, averaged over the batch (`pooled`). Its training
- * configurations say churn and ode where nothing reads them: they are 1 and 0. FD_EARG for n < 2 or a
- * negative number. */
+ * step above it. As released, but for the norms of the corrector, which are those of
+ * FD_CORRECT_SNR: the code has those of FD_CORRECT_SNR_GRID, averaged over the batch (`pooled`).
+ * Its training configurations say churn and ode where nothing reads them: they are 1 and 0. FD_EARG
+ * for n < 2 or a negative number. */
 fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr, int ode,
                           double *t, fd_status *st);
 
@@ -786,8 +848,8 @@ fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double chu
  * exact divergence, from model.var. Else the mean over Hutchinson probes of z^T J z, from model.vjp, z = +-1
  * at the points, one z along a path: function i uses stream (r, first + i); grids only. In nats, for the
  * coefficients of modes that carry noise; the difference to fd_gauss_logp(noise) is the log density
- * relative to N(0, C), which has a limit. FD_EARG where times do not fall or v = 0 at t[steps], as for
- * fd_elbo. */
+ * relative to N(0, C), which has a limit. FD_EARG where times do not fall or v = 0 at t[steps], as
+ * for fd_elbo. */
 void    fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, const fd_real *x,
                   double *logp, fd_arena scratch);
 /* fd_elbo -- a bound on -log p(x0), exact for the exact D and start:
@@ -860,6 +922,313 @@ enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN };
 void    fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, fd_real *x,
                     const fd_real *dW, fd_arena scratch);
 
+/* ---- 12. Observations and posteriors -------------------------------------------------------------
+ *
+ * y = F(x) + eta, eta ~ N(0, Gamma): m numbers about an unknown function x. Given a prior for x they
+ * define a posterior. Four kinds of pieces make every method: observations and what follows from
+ * them in closed form; models made of models (guidance), which any sampler takes; moves, which the
+ * caller makes between calls of fd_step; and outer loops (section 13).
+ *
+ * A F that is linear is written A. A* is its adjoint in L2 of the domain, <A* w, h> = w^T A h, so that
+ * C A* w is a function whatever the grid: for a value at a point it is the covariance with that
+ * point. `transpose` is what a matrix or an adjoint solver gives, g_j = sum_i w_i dF_i/dx_j with
+ * x_j the values at the points; A* w = g / weight of the point. */
+
+typedef struct {
+    fd_space s;                          /* where x lives */
+    int m, linear;                       /* m = 0: a failed one, which every function accepts */
+    /* y [b][m] = F(x) without noise; x [b][ch][points] */
+    void (*apply)(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                  fd_arena scratch);
+    /* g [b][ch][points] = DF(x)^T w, w [b][m]; x is NULL where F is linear */
+    void (*transpose)(const void *self, const fd_space *s, int b, const fd_real *x,
+                      const double *w, fd_real *g, fd_arena scratch);
+    const void *self;
+    const double *mul;                   /* fd_obs_modal: factor of each mode; else NULL */
+    double sd;                           /* standard deviation of each number; 0: no noise ... */
+    const double *each;                  /* ... or one for each, [m]; NULL ... */
+    const double *chol;                  /* ... or L of Gamma = L L^T, [m][m]; NULL */
+} fd_obs;                                /* one of a user's own: fill in s, m, linear, both functions */
+
+/* Linear observations. Channels are rows of ch [m], NULL: channel 0. FD_EARG for m < 1, a place outside the
+ * domain, or a channel that does not exist, with its number.
+ *   fd_obs_points     values at any places at [m][nd], 0 <= at <= len: of the modal series of x, the same
+ *                     functional on every grid that has the modes; Nyquist modes are left out
+ *   fd_obs_boxes      means over boxes of half widths half [m][nd] about them
+ *   fd_obs_coarse     values at the points of another grid of the domain, [ch][points]: with the aliasing that
+ *                     picking values has
+ *   fd_obs_pick       values at points of the grid by index into [ch][points], as a mask gives them
+ *   fd_obs_matrix     rows A [m][ch][points] acting on values, kept by pointer
+ *   fd_obs_functions  <phi_i, x>, phi [m][ch][points], kept by pointer
+ *   fd_obs_modal      the function with coefficients mul_k u_k at every point, m = ch * points: heat, blur;
+ *                     grids only, noise of one standard deviation; everything is then done mode by mode */
+fd_obs fd_obs_points(fd_arena *a, const fd_space *s, int m, const double *at, const int *ch);
+fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, const double *half,
+                    const int *ch);
+fd_obs fd_obs_coarse(fd_arena *a, const fd_space *s, const fd_space *coarse);
+fd_obs fd_obs_pick(fd_arena *a, const fd_space *s, int m, const ptrdiff_t *index);
+fd_obs fd_obs_matrix(fd_arena *a, const fd_space *s, int m, const fd_real *A);
+fd_obs fd_obs_functions(fd_arena *a, const fd_space *s, int m, const fd_real *phi);
+fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul);
+/* fd_obs_noise -- Gamma = sd^2; fd_obs_noise_each -- diag(sd_i^2), copied; fd_obs_noise_cov -- a
+ * covariance [m][m], copied. FD_EDATA for what is no standard deviation or not positive definite. */
+void   fd_obs_noise(fd_arena *a, fd_obs *o, double sd);
+void   fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd);
+void   fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov);
+/* fd_obs_draw -- y = F(x) + eta for b functions, eta_i from stream (r, first + i): data to test with. */
+void   fd_obs_draw(const fd_obs *o, fd_rng r, int first, int b, const fd_real *x, double *y,
+                   fd_arena scratch);
+/* fd_obs_adjoint -- g = DF(x)* w, the adjoint in L2, for b functions; x NULL where F is linear. */
+void   fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, fd_real *g,
+                      fd_arena scratch);
+/* fd_obs_misfit -- Phi(x) = 1/2 |Gamma^-1/2 (y - F(x))|^2 of one function, without noise with Gamma = 1; g [ch][points],
+ * where not NULL, its gradient in L2. */
+double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real *g, fd_arena scratch);
+
+/* fd_gain -- the algebra that all linear methods share: with Gamma = L L^T (L = 1 without noise) and
+ * L^-1 A C A* L^-T = V^T diag(w) V once, (rho A C A* + kappa Gamma)^-1 costs 2 m^2 for any rho, kappa. x: where a
+ * nonlinear F is linearised, NULL otherwise. Costs m applications of C and m^3. FD_EDATA where there is no
+ * noise and an observation follows from the others, FD_ESHAPE where C has other points. */
+typedef struct {
+    const fd_obs *o;
+    const fd_cov *c;
+    const fd_real *x;
+    double *w, *V;                       /* [m], and rows of [m][m]; of fd_obs_modal [modes], NULL */
+} fd_gain;
+fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x);
+/* fd_gain_solve -- z = (rho A C A* + kappa Gamma)^-1 r for b vectors [m]; z may be r. kappa is not looked at where
+ * there is no noise. */
+void     fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const double *r, double *z,
+                       fd_arena scratch);
+/* fd_gain_add -- x += scale C A* z for b functions. */
+void     fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real *x,
+                     fd_arena scratch);
+/* fd_gain_condition -- x += rho C A* (rho A C A* + Gamma)^-1 (y - A x - eta) for b functions, y and eta [b][m], eta NULL: 0.
+ * With x ~ N(mean, rho C) and eta ~ N(0, Gamma) the result is a draw of the posterior of that prior. */
+void     fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta, fd_real *x,
+                           fd_arena scratch);
+/* fd_gain_logdet -- log det(rho A C A* + kappa Gamma). */
+double   fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scratch);
+
+/* fd_posterior -- the exact posterior for the prior N(mean, C0) and a linear F (kriging): with
+ * S = A C0 A* + Gamma,
+ *
+ *     mean_y = mean + C0 A* S^-1 (y - A mean),     C_y = C0 - C0 A* S^-1 A C0,
+ *     evidence = log p(y) = -1/2 (y - A mean)^T S^-1 (y - A mean) - 1/2 log det S - m/2 log 2 pi
+ *
+ * mean NULL: 0. All is kept by pointer. */
+typedef struct {
+    const fd_cov *c0;
+    fd_gain *gain;
+    const double *y;
+    const fd_real *prior;                /* mean before, or NULL */
+    fd_real *mean;                       /* after, [ch][points] */
+    double evidence;
+} fd_posterior;
+fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c0, const fd_obs *o,
+                               const double *y);
+/* fd_posterior_draw -- Matheron's rule: x + C0 A* S^-1 (y - A x - eta), x a draw of the prior: one draw and one
+ * solution each, exact. Function i from stream (r, first + i). */
+void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
+/* fd_posterior_std -- pointwise standard deviation, [ch][points]. */
+void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch);
+
+/* fd_oracle_posterior -- the exact conditional denoiser E[x0 | x_t, y] for data from sum_j w_j N(mean_j, c_j)
+ * with the modes of p->noise (as fd_oracle_mix; n = 1: one Gaussian) and a linear F:
+ *
+ *     D_j = E[x0|x_t, j],  C_j = Cov(x0|x_t, j) = c v lam/(m^2 c + v lam),  S_j = A C_j A* + Gamma,
+ *     D = sum_j W_j (D_j + C_j A* S_j^-1 (y - A D_j)),   W_j ~ w_j p(x_t|j) N(y; A D_j, S_j)
+ *
+ * Every process and sampler then draws from the posterior. S_j is factored for each time: n m^3. Predicts
+ * FD_X0; no vjp. For other models and modes see FD_GUIDE_EXACT, which is the same for a Gaussian. */
+fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const double *w,
+                             const fd_real *means, const fd_cov *const c[], const fd_obs *o,
+                             const double *y);
+
+/* fd_guided -- the conditional denoiser made of an unconditional model with vjp, J = dD/dx:
+ *
+ *     D_y = D + (v/m) g,    g = C J* A* Q^-1 (y - F(D)),    A = DF(D)
+ *
+ *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian data and a linear F;
+ *                    m products with J* for each function
+ *   FD_GUIDE_PIGDM   Q = Gamma + zeta r^2 A C A*, r^2 = v                     [Pi-GDM]; zeta 0: 1
+ *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta                [DPS]; zeta 0: 1
+ *
+ * plain: 1: without the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on the grid. Where
+ * m < 1e-4 the model is asked at the time at which m = 1e-4. FD_EARG for a model without vjp. The observation must
+ * be of the process's points; F may be nonlinear (for EXACT and PIGDM linearised at D, for each function). */
+enum { FD_GUIDE_EXACT = 1, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
+typedef struct {
+    const fd_process *p;
+    fd_model model;
+    const fd_obs *o;
+    const double *y;
+    int rule;
+    double zeta;
+    int plain;
+} fd_guide;
+fd_model fd_guided(fd_arena *a, const fd_guide *how);
+
+/* Moves: what the caller does to run->x between calls of fd_step. Noisy observations are made noise-free by a larger
+ * state (x, e): e [b][m] stands for the noise in y, data and noise of it have the law N(0, Gamma), and A x + e = y is
+ * observed. e is NULL where there is no noise. All with y [b][m], b functions, g of the noise C of the process.
+ *
+ * fd_project -- the nearest state with A x + e = y in the Cameron-Martin norm [Pidstrigach]:
+ *     z = (A C A* + Gamma)^-1 (y - A x - e),    x += C A* z,    e += Gamma z
+ * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since at a point it
+ * changes a set of measure 0. "Replacement" of known points by noised data is the same.
+ * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t, where x is: turns a step
+ * to m D + s eps into one with the projected D and the same eps. Deterministic schemes.
+ * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to that at t < from:
+ *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins it
+ *     FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
+ *     FD_PATH_MEAN    m y
+ * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only.
+ * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL; z [b][m] ~ N(0, 1) or
+ * NULL. One-stage schemes and scalar processes only; e starts as sqrt(v) L z. */
+enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
+void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e, fd_arena scratch);
+void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch);
+void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b, const double *y,
+                         const fd_real *d, const double *de, fd_real *x, double *e, fd_arena scratch);
+void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
+                  const double *y, const double *z, double *path, fd_arena scratch);
+void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
+                   double *de, const double *z, fd_arena scratch);
+
+/* fd_free_guided -- D = D_u + scale (D_c - D_u): classifier-free guidance of a conditional and an unconditional model. */
+fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional, fd_model unconditional, double scale);
+/* fd_ucos -- exact conditional sampling for a linear F with a denoiser for correlated noise [UCoS]: with r = v/m^2 and
+ * Q = r A C A* + Gamma,
+ *     E[x0|x_t, y] = D(x_t/m + r C A* Q^-1 (y - A x_t/m); Sigma_t),   Sigma_t = r C - r^2 C A* Q^-1 A C
+ * raw.eval(z, t) = D(z; Sigma_t), the mean of x0 given z = x0 + N(0, Sigma_t): train it on pairs of x0 and x0 plus
+ * fd_ucos_noise, function i with draw first + i, no y needed. Processes of one m > 0 and v for all modes. */
+fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw);
+void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b, const double *t, fd_real *n,
+                       fd_arena scratch);
+
+/* fd_time_at -- the time in [tmin, tmax] at which sqrt(v)/m = sigma (of the mode mu = 0), or the nearer end. */
+double   fd_time_at(const fd_process *p, double sigma);
+/* fd_split_gibbs -- one sweep over b functions x for the joint law p(x) N(z; x, rho^2 C) exp(-Phi(z)) of a linear F:
+ *     z | x  Matheron's rule with the prior N(x, rho^2 C);    x | z  the sampler, started in m z at t[0] = fd_time_at(rho)
+ * x then has the posterior for the noise Gamma + rho^2 A C A*: no derivative of the model is needed. Anneal rho from 1
+ * down. A sweep costs a whole reverse diffusion, and mixes slowly where C is smoother than the prior. */
+void     fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho, fd_rng r, int first, int b,
+                        fd_real *x, fd_arena scratch);
+/* fd_esmda -- one step of ES-MDA on an ensemble of b functions x, F linear or not: with covariances of the ensemble,
+ *     x_j += C_xd (C_dd + alpha Gamma)^-1 (y + sqrt(alpha) eta_j - F(x_j))
+ * Steps whose 1/alpha sum to 1 draw from the posterior of a Gaussian prior and a linear F as b grows. */
+void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x, fd_arena scratch);
+/* fd_particles -- twisted particles: n states through the steps of a one-stage scheme, weighted with
+ *     G_k(x) = N(y; A D(x, t_k), Gamma + v_k A C A*),  at the end N(y; A x, Gamma),
+ * resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y; else by its guidance, whose
+ * weight is exact. Noise of the scheme must be above 0 for a guided step. At the end the weighted states are draws of
+ * the posterior of the sampler's own law, up to n, and exp(fd_particles_evidence) is an unbiased estimate of
+ * p(y). guide->model and p are those of how. */
+typedef struct {
+    fd_run *run;                         /* run->x [n][ch][points] */
+    const fd_gain *gain;
+    const double *y;
+    const void *guide;
+    int n, resampled;
+    double *logw, *twist, logz;          /* [n], [n] */
+    fd_real *d;                          /* D at the states */
+} fd_particles;
+fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide, fd_rng r, int n);
+int      fd_particles_step(fd_particles *p, fd_arena scratch);
+double   fd_particles_ess(const fd_particles *p);
+double   fd_particles_evidence(const fd_particles *p);
+/* fd_particles_resample -- make all weights equal: call it at the end to have plain samples. */
+void     fd_particles_resample(fd_particles *p, fd_arena scratch);
+
+/* ---- 13. Langevin dynamics and Markov chains -------------------------------------------------------
+ *
+ * The posterior exp(-Phi(x)) times a prior, by dynamics that need Phi and its gradient only. A potential
+ * is made of an observation and y, or is the user's own. All steps are preconditioned by a covariance, so
+ * that they make sense in function space and do not slow down on finer grids. */
+
+typedef struct {
+    /* Phi(x) of one function; g [ch][points], where not NULL, its gradient in L2: dPhi(x)h = <g, h> */
+    double (*value)(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
+                    fd_arena scratch);
+    const void *self;
+} fd_potential;
+fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y);
+
+/* fd_langevin -- one step at diffusion time t for b functions with the noise xi ~ N(0, C) of p given, or NULL:
+ *     x += h (w s_t(x) - C grad Phi(x)) + sqrt(2 h) xi                       [Survey eq. 5.4; Baldassari et al.]
+ * s_t = C grad log p_t of the model. FD_ENAN where the state overflows: h is too long. Anneal t down to tmin; at t the law is that of prior p_t, exact as t -> 0.
+ * fd_langevin_implicit -- the prior N(mean, C) is known, its part by Crank-Nicolson, xi ~ N(0, C):
+ *     x = ((1 - h/2) x + h mean - h C grad Phi(x) + sqrt(2 h) xi)/(1 + h/2)
+ * without bias where the data say nothing; mean NULL: 0. */
+void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t, double h,
+                 double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
+void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
+                          int b, fd_real *x, const fd_real *xi, fd_arena scratch);
+
+/* fd_mcmc -- Markov chains with the exact invariant law exp(-Phi(x)) N(mean, C)(dx); u = x - mean:
+ *   FD_MCMC_PCN    v = sqrt(1 - h^2) u + h xi, accepted with min(1, exp(Phi(u) - Phi(v)))
+ *   FD_MCMC_MALA   inf-MALA: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h), 0 < h <= 2, min(1, exp(r(u,v) - r(v,u))),
+ *                  r(u,v) = Phi(u) + <v - u, g>/2 + h <u + v, g>/4 + h <g, C g>/4, g = grad Phi(u)
+ *   FD_MCMC_HMC    inf-HMC: `leaps` steps of length h of p -= h/2 C g, rotation of (u, p) by h, p -= h/2 C g
+ *   FD_MCMC_SLICE  elliptical slice: no step to choose, never rejects
+ *   FD_MCMC_WALK   random walk v = u + h xi, accepted by the finite-dimensional ratio: the control that collapses
+ *                  as the grid is refined
+ * h: step. adapt > 0: during that many first steps log h moves by the acceptance less the target [.3; MALA .57, HMC
+ * .65], then h stays. */
+enum { FD_MCMC_PCN = 1, FD_MCMC_MALA, FD_MCMC_HMC, FD_MCMC_SLICE, FD_MCMC_WALK };
+typedef struct {
+    const fd_cov *prior;
+    const fd_real *mean;                 /* [ch][points]; NULL: 0 */
+    fd_potential phi;
+    int kind;
+    double h;
+    int leaps;                           /* FD_MCMC_HMC; 0: 1 */
+    int adapt;
+    double target;                       /* 0: as said */
+} fd_mcmc;
+/* The whole state of a chain. To resume: fd_chain_begin with the same how, r and id, then copy u, k, h, accepted. */
+typedef struct {
+    fd_mcmc how;
+    fd_rng r;
+    int id;                              /* which chain: its noise is draw id of streams (r, k) */
+    uint32_t k;                          /* steps done */
+    double h;                            /* the step now */
+    long long accepted, calls;           /* steps that moved; evaluations of Phi */
+    double phi;                          /* Phi(x) */
+    fd_real *u, *g;                      /* x - mean, and the gradient at x where it is needed, [ch][points] */
+} fd_chain;
+/* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A Phi that is not a
+ * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. */
+fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
+int       fd_chain_step(fd_chain *c, fd_arena scratch);
+void      fd_chain_get(const fd_chain *c, fd_real *x);
+/* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0, v C) at t[0] a chain on
+ * z draws the posterior of whatever law T draws. No gradient: FD_MCMC_PCN or FD_MCMC_SLICE. */
+fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi);
+/* fd_levy_sweep -- one sweep of Gibbs sampling of the exact posterior of a path x [points] of independent increments, x_0 ~ N(0,
+ * s0^2), x_i+1 - x_i Laplace with scale b or Student with scale b and nu degrees of freedom, given a noisy linear F:
+ * x | w, then w | x. w [points - 1] > 0 are the variances of the increments; begin with b^2. A reference that is
+ * not Gaussian. sweep: its number, for the noise. */
+enum { FD_LEVY_LAPLACE = 1, FD_LEVY_STUDENT };
+typedef struct { int law; double s0, b, nu; } fd_levy;
+void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep, double *w, fd_real *x,
+                   fd_arena scratch);
+/* fd_iact -- integrated autocorrelation time 1 + 2 sum rho_t of n numbers, by Geyer's initial positive sequence, made
+ * monotone. fd_rhat -- split R-hat of `chains` series of n numbers each, x [chains][n]. fd_ess -- effective
+ * sample size of all of them. NAN for fewer than 4 numbers a half. */
+double fd_iact(int n, const double *x, fd_arena scratch);
+double fd_rhat(int chains, int n, const double *x, fd_arena scratch);
+double fd_ess(int chains, int n, const double *x, fd_arena scratch);
+
+/* fd_affine_law -- mean [n] and covariance [n][n] of the state after one step that is affine in state and noise,
+ * x' = F x + f + Q z, z ~ N(0, 1): mean = F mean + f, cov = F cov F^T + Q Q^T. F, f and Q come from calling the step
+ * itself with 0 and all unit vectors, so what is judged is the code that runs. step: b states x [b][n] in
+ * place with noise z [b][q]. Returns the size of what is not affine, relative to the step, at one random state. */
+typedef void fd_affine_step(void *self, int b, double *x, const double *z, fd_arena scratch);
+double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
+                     fd_arena scratch);
+
 /* ---- 12. Tape: networks and their gradients -------------------------------------------------------------
  *
  * Eager: an operator computes its value when it is called and remembers how to differentiate itself.
@@ -910,8 +1279,8 @@ fd_var *fd_sub(fd_tape *t, fd_var *x, fd_var *y);
 fd_var *fd_mul(fd_tape *t, fd_var *x, fd_var *y);
 fd_var *fd_affine(fd_tape *t, fd_var *x, double c, double d);          /* c x + d */
 /* fd_map -- y = f(x); every f with as many derivatives as the tape asks for. */
-enum { FD_EXP, FD_LOG, FD_RECIP, FD_SQRT, FD_SQUARE, FD_SIN, FD_COS, FD_TANH, FD_SIGMOID, FD_SILU,
-       FD_GELU, FD_GELU_TANH, FD_RELU, FD_IDENTITY, FD_MAPS };         /* FD_GELU: x Phi(x) */
+enum { FD_EXP = 1, FD_LOG, FD_RECIP, FD_SQRT, FD_SQUARE, FD_SIN, FD_COS, FD_TANH, FD_SIGMOID,
+       FD_SILU, FD_GELU, FD_GELU_TANH, FD_RELU, FD_IDENTITY, FD_MAPS };  /* FD_GELU: x Phi(x) */
 fd_var *fd_map(fd_tape *t, fd_var *x, int f);
 /* fd_sum_to -- sum x onto a shape that would stretch to it; fd_spread -- stretch x to a shape. */
 fd_var *fd_sum_to(fd_tape *t, fd_var *x, int nd, const int n[]);
@@ -942,8 +1311,11 @@ fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads
  * channel. p[a] divides n[a]. fd_unpatches -- back to axes n: its inverse and its transpose. */
 fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[]);
 fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[]);
-/* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o), zeros outside; 1..3 axes. */
-fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w);
+/* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o); 1..3 axes. bc: the
+ * boundaries of the axes, by which x goes on beyond their ends as the modes of section 6 do:
+ * periodic; even around the end (FD_NEUMANN); odd (FD_DIRICHLET, where the next point is the end
+ * itself, so 0); odd at 0 and even at L (FD_MIXED). NULL: zeros outside. */
+fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[]);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
@@ -977,35 +1349,44 @@ fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, 
 /* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF]; [HDM] */
 enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
        FD_FNO_SEPARABLE, FD_LEVELS = 6 };
-/* t as a constant channel; scale-shift per layer; a token */
-enum { FD_TIME_NONE, FD_TIME_CHANNEL, FD_TIME_FILM, FD_TIME_TOKEN };
+/* t as a constant channel; scale-shift per layer; a token; not at all */
+enum { FD_TIME_CHANNEL = 1, FD_TIME_FILM, FD_TIME_TOKEN, FD_TIME_NONE };
 enum { FD_CLOCK_WAVES, FD_CLOCK_RANDOM };                /* embeddings of time: sinusoidal; random Fourier features */
 enum { FD_POS_WAVES, FD_POS_LEARNED, FD_POS_NONE };     /* fixed cosines and sines; [tokens][width] */
 /* shifts [layers][width]; shifts and scales; a change of every weight */
 enum { FD_MOD_NONE, FD_MOD_SHIFT, FD_MOD_SCALE, FD_MOD_WEIGHTS };
-enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end included */
+/* coordinates u of the points: i/n; i/(n-1), the end included; none */
+enum { FD_COORD_OPEN = 1, FD_COORD_CLOSED, FD_COORD_NONE };
+/* what networks know of the ends of an axis: what the space says of them; the same on every axis */
+enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
 
-/* fd_arch -- a network; 0 means the default in brackets.
+/* fd_arch -- a network; 0 means the default in brackets. Where nothing can be wanted as well, it
+ * has a word or number of its own: FD_COORD_NONE, lift = -1. A number out of its range is FD_EARG
+ * and named, whether this kind of network uses it or not.
  *
- *   FD_FNO_ORIGINAL   fc0: in -> width; layers x { h <- act(spectral(h) + W h + b) }, the last without act;
- *                     fc1: width -> proj [128], act, fc2: -> out. modes[a] = M: k = -M..M-1 on first
- *                     axes, 0..M-1 on the last. R uniform [0,1)/(width^2), both parts.
- *   FD_FNO_BLOCK      lifting in -> lift [256] -> width (act between; lift = -1: one linear map), the same
- *                     blocks with spectral bias and W without, projection width -> proj [256] -> out
- *                     (proj = -1: one linear map).
- *                     modes[a] = m: k = -m/2..(m-1)/2 on first axes, 0..m/2 on the last.
- *                     R normal with standard deviation sqrt(2/(2 width)) (complex variance).
+ *   FD_FNO_ORIGINAL   fc0: in -> width; layers x { h <- act(spectral(h) + W h + b) }, the last
+ *                     without act (acts); fc1: width -> proj [128], act, fc2: -> out. modes[a] = M:
+ *                     k = -M..M-1 on first axes, 0..M-1 on the last. R uniform [0,1)/(width^2),
+ *                     both parts.
+ *   FD_FNO_BLOCK      lifting in -> lift [256] -> width (act between; lift = -1: one linear map),
+ *                     the same blocks with spectral bias and W without, projection width -> proj
+ *                     [256] -> out (proj = -1: one linear map). modes[a] = m: k = -m/2..(m-1)/2 on
+ *                     first axes, 0..m/2 on the last. On a grid that has fewer, any Fourier
+ *                     operator takes those that are there. R normal with standard deviation
+ *                     sqrt(2/(2 width)) (complex variance).
  *   mix, norms        either with the channel MLP of neuraloperator: h <- act(norm(mlp(h') + gate h)), h' what the
  *                     layer is without; mlp has mix numbers and GELU inside, gate one number a channel. With norms
  *                     spectral(h) is normalised, too, before h W is added.
  *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
- *                     to patches, a 3x3 convolution with zeros outside. FD_UVIT: layers is odd, half of
- *                     them feed the other half: h <- linear(h, skip). Positions belong to the grid
- *                     `grid`; on another one they are taken at the same places of the domain. Differs
- *                     from [FDP], whose positions are one token off.
- *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates in [-1,1], the in
- *                     channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any grid.
+ *                     to patches, a 3x3 convolution (fd_conv3), by edges with the boundaries of the
+ *                     space or with zeros outside. FD_UVIT: layers is odd, half of them feed the
+ *                     other half: h <- linear(h, skip). Positions belong to the grid `grid`; on
+ *                     another one they are taken at the same places of the domain. Differs from
+ *                     [FDP], whose positions are one token off.
+ *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates (edges),
+ *                     the in channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any
+ *                     grid.
  *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
  *                     Both can be modulated for each sample: see fd_inr. With inner > 0 they adapt to what
  *                     they are given [FDP; functa]: modulations m = 0, then `inner` steps of
@@ -1028,11 +1409,12 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     with separable S, modes as in FD_FNO_ORIGINAL; h <- f(mlp(f(h))) + gate h, mlp [4 * width],
  *                     without the inner f in the last layer }, projection. FD_TIME_TOKEN: an embedding added
  *                     to the lifted field. linear: the norms are left out, too.
- *   FD_POINTS         a transformer on points anywhere, on grids or clouds: tokens are (coordinate, value), 2 u - 1 and
- *                     modes[a] [6] pairs cos, sin(2^k pi u) for each axis, through lift [2 * width]; `layers`
- *                     blocks, over `latent` learned tokens that first read the points, or (0) over the points
- *                     themselves; queries, made of coordinates and with pixels of x at the point, read the
- *                     result. Attention to points is weighted by quadrature: fd_attention_over.
+ *   FD_POINTS         a transformer on points anywhere, on grids or clouds: tokens are (coordinate,
+ *                     value), with modes[a] [6] pairs for each axis (edges), through lift [2 *
+ *                     width]; `layers` blocks, over `latent` learned tokens that first read the
+ *                     points, or (0) over the points themselves; queries, made of coordinates and
+ *                     with pixels of x at the point, read the result. Attention to points is
+ *                     weighted by quadrature: fd_attention_over.
  *   field             FD_SIREN or FD_GABOR over one of the first four: the modulation network [Thesis 4.1], and
  *                     with a Fourier operator the hybrid not yet explored [Survey]. The last features, brought
  *                     to `pool` points an axis (their lowest modes; 1: the mean over the domain), give by one
@@ -1040,18 +1422,36 @@ enum { FD_COORD_NONE, FD_COORD_OPEN, FD_COORD_CLOSED }; /* i/n; i/(n-1), the end
  *                     of a coordinate network field_width wide, which is evaluated at the points, or by fd_query
  *                     anywhere; with pixels its inputs have x at the point. Transformers read x resampled to
  *                     `grid`.
+ *   edges             FD_EDGES_SPACE: networks that are functions of coordinates (FD_SIREN,
+ *                     FD_GABOR, FD_POINTS, a field) get of the coordinate u in [0, 1] of an axis
+ *                     the pairs cos, sin(2^k w u), k < K, with w = 2 pi on a periodic axis, whose
+ *                     ends then are one point, and w = pi on others, where the pair is a half
+ *                     circle; K = modes[a] for FD_POINTS, else 1, so that weights are the same for
+ *                     every boundary. A cloud has the boundaries of the space that it is asked
+ *                     from, or its own bc, which fd_dense leaves periodic where it is not told a
+ *                     grid. FD_EDGES_PLAIN: 2 u - 1, in FD_POINTS and pairs with w = pi besides,
+ *                     and zeros outside of 3x3 convolutions, on every axis: a seam on periodic
+ *                     ones. So it is in checkpoints that do not have this field.
  *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
  *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */
 typedef struct {
-    int kind, nd, in, out, width, layers, modes[3];
-    int lift, proj, time, coords;
-    int act;                 /* FD_MAPS constant + 1; 0: FD_GELU */
+    int kind, nd, in, out;
+    int width, layers;       /* [32; U-shaped 16; no Fourier operators 64]; [4; FD_UVIT 5; U-Net
+                                of 3 axes 2] */
+    int modes[3];            /* [26 an axis, 12 of 3; FD_FNO_ORIGINAL and FD_FNO_SEPARABLE, which
+                                count half: 13, 6] */
+    int lift, proj;
+    int time, coords;        /* FD_TIME_.. [FD_TIME_NONE]; FD_COORD_.. [FD_COORD_NONE; functions of
+                                coordinates: FD_COORD_OPEN] */
+    int edges;               /* FD_EDGES_.. [FD_EDGES_SPACE] */
+    int act;                 /* of fd_map [FD_GELU]; FD_IDENTITY: none */
     int clock, embed;        /* FD_CLOCK_..; width of the embedding of time, even [4 * width; transformers,
                                 U-Net, HDM: width, or one more] */
     double tscale;           /* [1]; FD_TIME_FILM, FD_TIME_TOKEN: [1000]. [FFM] divides a time in [0,1] by 1000 */
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */
-    int patch[3], grid[3];   /* transformers: points of a patch [1]; points of the grid of the positions */
+    int patch[3], grid[3];   /* transformers: points of a patch [4, 2 or 1, what divides grid]; of
+                                the grid of the positions */
     int heads, mlp;          /* [4]; hidden width [4 * width] */
     int pos, qkv_bias;
     int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */
@@ -1066,9 +1466,11 @@ typedef struct {
     int mult[FD_LEVELS];     /* widths of the levels over width, [1 2 4 4 ..], U-Net [1 2 2 ..] */
     double scale[FD_LEVELS]; /* points of their axes over those of the grid, [1 3/4 1/2 1/4 ..], U-Net [1 1/2 1/4 ..] */
     double rank;             /* U-NO: spectral weights as Tucker tensors with this part of the numbers; 0: whole */
-    double pad;              /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15. Fourier operators */
-    int acts, mix, mix_acts; /* FNO: layers that an activation follows, the first ones [layers - 1]; 0: no MLPs; layers
-                                with an activation before theirs [acts] */
+    double pad[3];           /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15.
+                                Fourier operators */
+    int acts, mix, mix_acts; /* FNO: layers that an activation follows, the first ones [layers - 1],
+                                -1: none; width of channel MLPs, 0: there are none; layers with an
+                                activation before theirs [acts], -1: none */
     int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
     double eps;              /* of the norms [1e-5], transformers [1e-6] */
 } fd_arch;
@@ -1083,6 +1485,10 @@ typedef struct {
 } fd_net;
 
 fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
+/* fd_net_count -- how many weights this network has, without making it; 0 with an error. Training
+ * takes five times the bytes of so many reals (weights, gradient, average and two moments), and
+ * room for a batch. */
+ptrdiff_t fd_net_count(const fd_arch *arch, fd_arena scratch);
 /* fd_net_with -- the same network with other weights w[count] (an average, say), kept by pointer. */
 fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
 /* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. Through an inner loop gradients are
@@ -1110,28 +1516,34 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
 /* fd_net_model -- the network as a model that predicts the given kind, with vjp. */
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts);
 
-/* fd_adam -- the optimiser; 0 means the default in brackets. For all rules the decay is decoupled.
+/* fd_adam -- the optimiser, every number as it stands; fd_adam_default gives the usual ones, in
+ * brackets. For all rules the decay is decoupled.
  *   FD_ADAMW      Adam, with decay AdamW                  [Kingma & Ba; Loshchilov & Hutter]
  *   FD_AMSGRAD    the largest v so far in place of v      [Reddi et al.]
  *   FD_ADABELIEF  v is the mean of (g - m)^2 + eps        [Zhuang et al.; FDP]
  * Rate: lr * min(1, step/warmup), then (steps > 0) by a cosine from lr to lr_end at `steps`. */
 enum { FD_ADAMW, FD_AMSGRAD, FD_ADABELIEF };
 typedef struct {
-    double lr, lr_end;               /* [1e-3], 0 */
-    double beta1, beta2, eps;        /* [.9], [.999], [1e-8; FD_ADABELIEF: 1e-16] */
-    double decay;                    /* decoupled: w -= rate decay w */
-    double clip;                     /* largest norm of the gradient; 0: any */
-    double clip_each;                /* then the largest size of an entry; 0: any */
+    double lr, lr_end;               /* [1e-3], [0] */
+    double beta1, beta2, eps;        /* below 1 [.9], [.999]; at least 1e-30 [1e-8;
+                                        FD_ADABELIEF: 1e-16] */
+    double decay;                    /* decoupled: w -= rate decay w [0] */
+    double clip;                     /* largest norm of the gradient; 0: any [0] */
+    double clip_each;                /* then the largest size of an entry; 0: any [0] */
     double ema;                      /* average <- ema average + (1 - ema) w, bias-corrected start:
-                                        min(ema, (1 + step)/(10 + step)); [.999] */
-    int warmup, steps, rule;
+                                        min(ema, (1 + step)/(10 + step)); 0: the weights
+                                        themselves [.999] */
+    int warmup, steps, rule;         /* [0], [0], FD_.. */
 } fd_adam;
+fd_adam fd_adam_default(int rule);
 typedef struct {
     fd_adam how;
     int step;
     ptrdiff_t count;
     fd_real *m, *v, *avg, *top;      /* top: FD_AMSGRAD, else NULL */
 } fd_opt;
+/* fd_opt_new -- how NULL: the default of FD_ADAMW. FD_EARG for a number out of its range, which is
+ * named. */
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how);
 double  fd_opt_rate(const fd_opt *o, int step);
 /* fd_opt_step -- one step with net->g, which is then cleared: several fd_backward before it add up. Returns
@@ -1140,20 +1552,35 @@ double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
 /* ---- 14. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
  *
- * Files are written under a temporary name in the same folder and renamed. Every count in a file is
- * checked against its length before use. FD_EIO (the system refuses), FD_EDATA (the contents
- * are wrong) and FD_ESHAPE (too many axes) name the file. Pictures are written by stb_image_write, the
- * only part that calls malloc. */
+ * A file is written under a name of its own in the same folder, brought to the disk and renamed: a
+ * crash leaves the old file or the new one, and of several writers to one path each succeeds and
+ * the last one stays. A symbolic link at the path is replaced, a device or a pipe is refused.
+ * (Without POSIX: not brought to the disk, and two writers that start at the same instant may
+ * disturb each other.) Every count in a file is checked against its length before use, and the
+ * memory for a file is in proportion to its length. FD_EIO (the system refuses), FD_EDATA (the
+ * contents are wrong) and FD_ESHAPE (too many axes) name the file. Pictures are written by
+ * stb_image_write, the only part that calls malloc. */
 
 typedef struct { int nd, n[FD_MAXD]; fd_real *x; } fd_array;            /* x NULL: failed */
-typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; } fd_tensor;
+/* type: of the numbers as the file calls them ("F16", "<i8"), or NULL; not looked at by the
+ * functions that save */
+typedef struct { const char *name; int nd, n[FD_MAXD]; fd_real *x; const char *type; } fd_tensor;
 typedef struct { const char *key, *value; } fd_meta;
-typedef struct { int count, metas; fd_tensor *tensor; fd_meta *meta; } fd_tensors;
+/* other: entries of a file that hold no numbers of ours: x is NULL, type says why. They are not
+ * saved. */
+typedef struct {
+    int count, metas;
+    fd_tensor *tensor;
+    fd_meta *meta;
+    int others;
+    fd_tensor *other;
+} fd_tensors;
 #ifndef FD_NO_STDIO
 /* fd_npy_save -- .npy version 1, C order, '<f4' or '<f8' as fd_real is. */
 int        fd_npy_save(fd_status *st, const char *path, int nd, const int n[], const fd_real *x);
-/* fd_npy_load -- versions 1-3, either byte order and array order, dtypes b1, u/i 1-8, f2, f4, f8, and c8, c16:
- * complex numbers come as a last axis of 2, real and imaginary part. */
+/* fd_npy_load -- versions 1-3, either byte order and array order, dtypes b1, u/i 1-8, f2, f4, f8,
+ * and c8, c16 by any name that numpy has for them: complex numbers come as a last axis of 2, real
+ * and imaginary part. */
 fd_array   fd_npy_load(fd_arena *a, const char *path);
 /* fd_idx_load -- IDX [MNIST], all six types, as stored (0..255 for bytes). A .gz gets an error that
  * says to gunzip it. */
@@ -1162,13 +1589,18 @@ fd_array   fd_idx_load(fd_arena *a, const char *path);
 fd_array   fd_load(fd_arena *a, const char *path);
 /* fd_tensors_save -- .safetensors, F32 or F64 as fd_real is, with metadata. fd_npz_save -- .npz as numpy.savez
  * writes it, up to 4 GB; metadata are left out. fd_tensors_load -- either, told apart by the first bytes;
- * .safetensors also of F16, BF16, C64 (a last axis of 2), .npz also with the dtypes of fd_npy_load, stored; an
- * entry that is compressed gets an error that names it. */
+ * .safetensors of all its integers and floats of 16 to 64 bits and C64 (a last axis of 2), .npz of
+ * the dtypes of fd_npy_load, stored. Entries of other types (strings, objects, 8-bit floats), with
+ * more than 6 axes or, in a zip, that are no .npy, are listed in `other`; a compressed .npy gets an
+ * error that names it. */
 int        fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f);
 int        fd_npz_save(fd_status *st, const char *path, const fd_tensors *f);
 fd_tensors fd_tensors_load(fd_arena *a, const char *path);
-/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. */
+/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. fd_tensor_need -- or FD_EDATA
+ * with the name: missing, or not numbers. */
 const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);
+const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f,
+                                const char *name);
 const char      *fd_meta_find(const fd_tensors *f, const char *key);
 /* fd_png_save -- rgb [h][w][3] bytes. fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by
  * row, values lo..hi through a colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
@@ -1180,7 +1612,9 @@ int        fd_csv_save(fd_status *st, const char *path, int cols, const char *co
                        const double *x);
 /* fd_net_save -- weights, and with opt the averages, moments and step, the whole configuration, and
  * what the caller adds, in one .safetensors. fd_net_load makes net and (opt not NULL) the optimiser
- * again, bit for bit, *opt NULL where the file has none, and gives back the rest. */
+ * again, bit for bit, *opt NULL where the file has none, and gives back the rest. Files from before
+ * fd_arch had edges and a pad for each axis give the networks that they were: FD_EDGES_PLAIN, one
+ * pad. */
 int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
@@ -1195,31 +1629,36 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
  *                         coordinates
  *   FD_FROM_NEURALOP_02   fno_blocks.convs.weight.*.tensor, lifting.fc: half blocks. Nothing is appended to the
  *   FD_FROM_NEURALOP_03   input; here coords and time say what its channels are. lifting.fcs: whole blocks
- *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates open. Before
- *                         2.0 an odd number of modes means others (version 1). Of all three: Tucker and CP factors,
- *                         separable weights, group norms, channel MLPs (from 0.3 on), every kind of skip
+ *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates
+ *                         open. Before 2.0 an odd number of modes means others (version 1). Of all
+ *                         three: Tucker and CP factors, separable weights, group norms, channel
+ *                         MLPs (from 0.3 on), every kind of skip. Weights of more modes than are
+ *                         used (max_n_modes) look like any: modes tells
  *   FD_FROM_UVIT          [U-ViT] without classes; heads are 64 wide, the grid is square, tscale 999
  */
 enum { FD_FROM_NONE, FD_FROM_FNO, FD_FROM_NEURALOP_02, FD_FROM_NEURALOP_03, FD_FROM_NEURALOP, FD_FROM_UVIT,
        FD_FOREIGN };
 typedef struct {
-    int act, coords, time;   /* FD_GELU.., FD_COORD_.., FD_TIME_NONE or _CHANNEL, each + 1 */
+    int act, coords, time;   /* FD_GELU.., FD_COORD_.., FD_TIME_NONE or FD_TIME_CHANNEL */
     int reversed;            /* 1: the last axis is the first coordinate, as in [FFM] */
     int version;             /* of neuraloperator, 1 or 2 */
     int norms;               /* groups of group norms; -1: instance norms, which have no weights */
-    int skip;                /* what skips without weights are: 1: the identity, 2: none; 0: an error */
+    int skip, mix_skip;      /* what skips without weights are, fno_skip and channel_mlp_skip: 1:
+                                the identity, 2: none; 0: an error */
+    int modes[3];            /* n_modes, where the weights have more (max_n_modes); 0: all */
+    double from[3], to[3];   /* ends of the coordinates of each axis; both 0: 0 and 1 */
     int heads, grid[3];
-    double tscale, pad;      /* pad: zeros behind each axis, as a part of it (two-sided padding p: 2 p) */
+    double tscale, pad[3];   /* pad: zeros behind each axis, as a part of it (two-sided p: 2 p) */
 } fd_foreign;
 int         fd_foreign_kind(const fd_tensors *f);
 const char *fd_foreign_name(int kind);
 fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how);
 #endif
-/* fd_colour -- u in [0,1] through a colour map; magenta where u is NaN. */
+/* fd_colour -- u in [0,1] through a colour map; magenta where u is NaN or the map unknown. */
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
-/* ---- 15. Metrics ---------------------------------------------------------------------------------------------- */
+/* ---- 15. Metrics: NAN where they fail, or after a failure --------------------------------------- */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
  * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. Differs from
@@ -1244,11 +1683,20 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
 /* ---- What the .c files share: not part of the interface ------------------------------------------------------- */
 #ifdef FD_IMPL
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
+/* 16: float is float, only half precision is wider */
+#if defined(FD_STRICT) && defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "FD_STRICT: float in a wider type: try -fexcess-precision=fast, or -msse2 -mfpmath=sse"
+#endif
+
+#define FD_PI 3.14159265358979323846
+
+/* FD_ASSERT -- for what no argument can cause; bad arguments are recorded */
 #ifdef NDEBUG
 #define FD_ASSERT(c) ((void)0)
 #else
@@ -1420,6 +1868,18 @@ FD_INLINE void vturn(fd_vec v[FD_W])
 #endif
     (void)v;
 }
+
+/* --- Sums in a fixed order: FD_LANES running sums, whatever vectors hold, added up by halves --- */
+enum { FD_LANES = 16 };
+static inline double lanes_sum(double s[FD_LANES])
+{
+    for (int l = 0; l < 8; l++) s[l] += s[l + 8];
+    for (int l = 0; l < 4; l++) s[l] += s[l + 4];
+    return (s[0] + s[2]) + (s[1] + s[3]);
+}
+
+/* --- Transforms: bytes of scratch that fd_fft_run takes, on at most that many threads --- */
+size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads);
 
 /* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN: also
  * with chains for several vectors side by side, which gcc mixes only when told, where 16 registers are to do --- */

@@ -1292,32 +1292,56 @@ static void fft_share(const fd_fft *p, int kind, int sign, double scale, ptrdiff
     }
 }
 
+/* How lines are cut up: `blocks` of up to FD_W of them out of each `group`, or where they stay in
+ * their place, `alone`, each by itself; and on how many threads, of which each wants p->room
+ * vectors. */
+typedef struct { int alone; ptrdiff_t group, blocks, threads; } fft_cut;
+
+static fft_cut fft_cut_up(const fd_fft *p, ptrdiff_t lines, const fft_lines *from, int most)
+{
+    fft_cut c = { p->wl && from->step == from->unit, from->inner < FD_W ? lines : from->inner, 0,
+                  most };
+    c.blocks = c.alone ? lines : (c.group + FD_W - 1) / FD_W * (lines / c.group);
+    if (c.threads > c.blocks) c.threads = c.blocks;
+    if ((double)lines * (double)p->len < 32768) c.threads = 1;
+    return c;
+}
+
 static void fft_lines_run(const fd_fft *p, int kind, int sign, double scale, ptrdiff_t lines,
                           const fft_lines *from, const fft_lines *to, fd_arena scratch)
 {
-    int alone = p->wl && from->step == from->unit;
-    ptrdiff_t group = from->inner < FD_W ? lines : from->inner, threads = threads_most();
-    ptrdiff_t blocks = alone ? lines : (group + FD_W - 1) / FD_W * (lines / group);
-    if (threads > blocks) threads = blocks;
-    if ((double)lines * (double)p->len < 32768) threads = 1;
-    fd_vec *v = fd_raw(&scratch, fd_vec, threads * p->room);
+    const fft_cut c = fft_cut_up(p, lines, from, threads_most());
+    fd_vec *v = fd_raw(&scratch, fd_vec, c.threads * p->room);
     if (!v) return;
-    if (threads == 1) {
-        fft_share(p, kind, sign, scale, group, alone, from, to, v, 0, blocks);
+    if (c.threads == 1) {
+        fft_share(p, kind, sign, scale, c.group, c.alone, from, to, v, 0, c.blocks);
         return;
     }
     FD_PARALLEL
-    for (ptrdiff_t t = 0; t < threads; t++)               /* scratch goes with t, not a thread */
-        fft_share(p, kind, sign, scale, group, alone, from, to, v + t * p->room,
-                  blocks * t / threads, blocks * (t + 1) / threads);
+    for (ptrdiff_t t = 0; t < c.threads; t++)             /* scratch goes with t, not a thread */
+        fft_share(p, kind, sign, scale, c.group, c.alone, from, to, v + t * p->room,
+                  c.blocks * t / c.threads, c.blocks * (t + 1) / c.threads);
+}
+
+/* lines whose elements are so many elements apart */
+static fft_lines fft_lines_of(const fd_fft *p, ptrdiff_t lines, ptrdiff_t dist, ptrdiff_t stride,
+                              fd_real *x)
+{
+    int unit = p->kind == FD_C2C ? 2 : 1;
+    return (fft_lines){ x, lines, dist * unit, 0, stride * unit, p->len, unit };
+}
+
+size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads)
+{
+    const fft_lines m = fft_lines_of(p, lines, 1, stride, NULL);
+    return (size_t)(fft_cut_up(p, lines, &m, threads).threads * p->room) * sizeof(fd_vec);
 }
 
 void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
                 ptrdiff_t stride, fd_real *x, fd_arena scratch)
 {
     if (!p || lines < 1) return;
-    int unit = p->kind == FD_C2C ? 2 : 1;
-    fft_lines m = { x, lines, dist * unit, 0, stride * unit, p->len, unit };
+    const fft_lines m = fft_lines_of(p, lines, dist, stride, x);
     fft_lines_run(p, p->kind, sign, scale, lines, &m, &m, scratch);
 }
 
@@ -1338,15 +1362,20 @@ typedef struct {
     fd_real *x, *u;                   /* functions and half spectra: sign -1 from x to u, +1 back */
 } fft_grid;
 
-/* w = u or, where u is not to be changed, scratch; the complex lines along an axis of b functions
- * */
-static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_real *w, double scale,
-                          fd_arena scratch)
+/* the complex lines along an axis */
+static fft_lines fft_grid_lines(const fft_grid *g, int axis, fd_real *u)
 {
     ptrdiff_t inner = g->half / 2, n = g->n[axis];
     for (int j = axis + 1; j < g->nd - 1; j++) inner *= g->n[j];
-    fft_lines from = { u, inner, 2, 2 * inner * n, 2 * inner, 2 * n, 2 }, to = from;
-    to.x = w;
+    return (fft_lines){ u, inner, 2, 2 * inner * n, 2 * inner, 2 * n, 2 };
+}
+
+/* w = u or, where u is not to be changed, scratch; complex lines along an axis of b functions */
+static void fft_grid_axis(const fft_grid *g, int axis, int b, fd_real *u, fd_real *w, double scale,
+                          fd_arena scratch)
+{
+    const fft_lines from = fft_grid_lines(g, axis, u), to = fft_grid_lines(g, axis, w);
+    ptrdiff_t n = g->n[axis];
     fft_lines_run(g->plan[axis], FD_C2C, g->sign, scale, b * (g->cplx / n), &from, &to, scratch);
 }
 
@@ -1423,6 +1452,22 @@ static void fft_grid_share(const fft_grid *g, int count, fd_vec *v, ptrdiff_t b,
     }
 }
 
+/* vectors of scratch that b functions want, axis by axis */
+static ptrdiff_t fft_grid_room(const fft_grid *g, int b)
+{
+    ptrdiff_t most = 0;
+    for (int i = 0; i < g->nd; i++) {
+        const int last = i == g->nd - 1;
+        const ptrdiff_t lines = last ? b * (g->reals / g->len) : b * (g->cplx / g->n[i]);
+        const fft_lines real = { NULL, lines, g->len, 0, 1, g->len, 1 };
+        const fft_lines from = last ? real : fft_grid_lines(g, i, NULL);
+        const fft_cut c = fft_cut_up(g->plan[i], lines, &from, threads_most());
+        const ptrdiff_t own = c.threads * g->plan[i]->room;
+        if (own > most) most = own;
+    }
+    return most;
+}
+
 static void fft_grid_run(const char *where, int nd, const int n[], int b, int sign, double scale,
                          fd_real *x, fd_real *u, fd_arena scratch)
 {
@@ -1451,13 +1496,22 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
     if (2 * g.cplx * (ptrdiff_t)sizeof(fd_vec) > FFT_NEAR) near = 0;
     int rest = b % FD_W;                             /* wide: how many go in lanes */
     int wide = !near ? 0 : 2 * rest > FD_W ? b : b - rest;
+    double many = 65536.0 * threads_most() / (double)g.cplx;           /* functions at a time */
+    int some = many < 1 ? 1 : many > b - wide ? b - wide : (int)many;
+    /* all memory before the first number is written; what follows uses the same room twice */
+    ptrdiff_t blocks = (wide + FD_W - 1) / FD_W, threads = threads_most();
+    if (threads > blocks) threads = blocks;
+    fd_arena tmp = scratch;
+    fd_vec *v = fd_raw(&tmp, fd_vec, threads * (room + 2 * g.cplx));
+    fd_real *w = NULL;
+    if (sign > 0 && nd > 1 && wide < b) w = fd_raw(&scratch, fd_real, 2 * some * g.cplx);
+    if (wide < b) {
+        tmp = scratch;
+        fd_raw(&tmp, fd_vec, fft_grid_room(&g, some));
+    }
+    if (scratch.st->code) return;
     if (wide) {
-        ptrdiff_t blocks = (wide + FD_W - 1) / FD_W, threads = threads_most();
-        if (threads > blocks) threads = blocks;
         room += 2 * g.cplx;
-        fd_arena tmp = scratch;
-        fd_vec *v = fd_raw(&tmp, fd_vec, threads * room);
-        if (!v) return;
         if (threads == 1) fft_grid_share(&g, wide, v, 0, blocks);
         else {
             FD_PARALLEL
@@ -1466,11 +1520,6 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
                                blocks * (t + 1) / threads);
         }
     }
-    if (wide >= b) return;
-    double many = 65536.0 * threads_most() / (double)g.cplx;           /* functions at a time */
-    int some = many < 1 ? 1 : many > b - wide ? b - wide : (int)many;
-    fd_real *w = sign > 0 && nd > 1 ? fd_raw(&scratch, fd_real, 2 * some * g.cplx) : NULL;
-    if (scratch.st->code) return;
     for (int i = wide; i < b; i += some) {
         fd_real *ui = u + 2 * g.cplx * i;
         fft_grid_axes(&g, b - i < some ? b - i : some, x + g.reals * i, ui, w ? w : ui, scratch);

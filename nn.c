@@ -671,7 +671,10 @@ static int tape_same(const fd_var *x, int nd, const int n[])
 
 fd_tape fd_tape_begin(fd_arena *a, int mode)
 {
-    FD_ASSERT(mode == FD_EVAL || mode == FD_GRAD || mode == FD_GRAD2);
+    if (mode < FD_EVAL || mode > FD_GRAD2) {
+        FD_FAIL(a->st, FD_EARG, "fd_tape_begin", "no such mode", mode);
+        mode = FD_EVAL;
+    }
     return (fd_tape){ a, a->beg, NULL, NULL, mode };
 }
 
@@ -1013,7 +1016,7 @@ static fd_var *op_map(fd_tape *t, fd_var *x, int f)
 
 fd_var *fd_map(fd_tape *t, fd_var *x, int f)
 {
-    if (f < 0 || f >= FD_MAPS) {
+    if (f < FD_EXP || f >= FD_MAPS) {
         FD_FAIL(t->mem->st, FD_EARG, "fd_map", "no such map", f);
         return NULL;
     }
@@ -1469,7 +1472,7 @@ static int spec_rows(int m, int most)
 /* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
 static double spec_cos(long long q, int n)
 {
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     long long turn = 4LL * n;
     double sign = 1;
     q = (q % turn + turn) % turn;
@@ -1655,7 +1658,8 @@ static job_mem *job_fork(fd_arena *scratch)
 {
     int threads = threads_most();
     job_mem *j = fd_new(scratch, job_mem, threads);
-    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads;
+    fd_take(scratch, 0, 1);                              /* shares begin at multiples of 64 */
+    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads / 64 * 64;
     for (int i = 0; i < threads && j; i++) {
         j[i].mem.beg = scratch->beg + (size_t)i * share;
         j[i].mem.end = j[i].mem.beg + share;
@@ -1673,7 +1677,7 @@ static void job_join(const job_mem *j, fd_arena *scratch)
         fd_fail_as(scratch->st, o);
         if (o->size - o->low > used) used = o->size - o->low;
     }
-    size_t left = (size_t)(scratch->end - scratch->beg) - used * threads;
+    size_t left = (size_t)(scratch->end - scratch->beg) - (used + 63) / 64 * 64 * threads;
     if (left < scratch->st->low) scratch->st->low = left;
 }
 
@@ -2039,9 +2043,8 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
                       const int lo[], const int hi[])
 {
     int each = w->nd == axes + 2, ok = x->nd == axes + 2 && (each || w->nd == axes + 3) && w->n[w->nd - 1] == 2;
-    FD_ASSERT(axes >= 1 && axes <= 3);
     memset(s, 0, sizeof *s);
-    if (ok) ok = x->n[axes + 1] == w->n[axes];
+    if (ok) ok = axes >= 1 && axes <= 3 && x->n[axes + 1] == w->n[axes];
     for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
     if (!ok) {
         FD_FAIL(st, FD_ESHAPE, "fd_spectral",
@@ -3218,25 +3221,54 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
     return op_cut(t, &op, x, axes, n, p, 0);
 }
 
-/* --- Stencils: the 3^axes neighbours of each point, zeros outside, [rows][3^axes * c] --- */
+/* --- Stencils: the 3^axes neighbours of each point, [rows][3^axes * c] --- */
+
+/* Of one axis: the neighbours of a point. Where one is beyond an end, `at` is the point inside that
+ * the boundary puts there, or -1 for none, and sign what its value is multiplied by. In the
+ * transpose the point `at` has this one as its neighbour -1, 0, 1: `of`, counted from 0. */
+struct stencil { int at[3], of[3]; fd_real sign[3]; };
+
+enum { STENCIL_ZERO = -1 };
+
+/* point i of n; bc: a boundary of section 6 or STENCIL_ZERO. Points of FD_DIRICHLET axes are odd
+ * around a point that is not stored, i = -1, where they are 0; those of others are even or odd
+ * around i = -1/2. */
+static struct stencil stencil_axis(int bc, int n, int i)
+{
+    struct stencil s;
+    for (int k = 0; k < 3; k++) {
+        int j = i + k - 1, out = j < 0 || j >= n;
+        s.at[k] = j;
+        s.of[k] = 2 - k;
+        s.sign[k] = 1;
+        if (!out) continue;
+        s.at[k] = bc == FD_PERIODIC ? (j + n) % n : bc == FD_NEUMANN || bc == FD_MIXED ? i : -1;
+        if (bc != FD_PERIODIC) s.of[k] = k;
+        if (bc == FD_MIXED && j < 0) s.sign[k] = -1;
+    }
+    return s;
+}
 
 /* back: the transpose, which adds what each point gave to its neighbours */
-static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], int back);
+static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const int bc[], int back);
 
 static void op_stencil_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
-    dx[0] = op_stencil(t, dy, y->i[1], y->i + 2, !y->i[0]);
+    dx[0] = op_stencil(t, dy, y->i[1], y->i + 2, y->i + 7, !y->i[0]);
 }
 
-/* n: b, the axes, c */
-static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], int back)
+/* n: b, the axes, c; bc: of the axes */
+static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const int bc[], int back)
 {
     static const struct fd_op op = { "fd_conv3", op_stencil_vjp, 0 };
     if (!x) return NULL;
-    int N[3] = { 1, 1, 1 }, R[3] = { 0, 0, 0 }, c = n[axes + 1], parts = 1;
+    int N[3] = { 1, 1, 1 }, B[3] = { STENCIL_ZERO, STENCIL_ZERO, STENCIL_ZERO },
+        from[3] = { 1, 1, 1 };
+    int c = n[axes + 1], parts = 1;
     for (int i = 0; i < axes; i++) {
         N[3 - axes + i] = n[i + 1];
-        R[3 - axes + i] = 1;
+        B[3 - axes + i] = bc[i];
+        from[3 - axes + i] = 0;                       /* the middle alone where there is no axis */
         parts *= 3;
     }
     ptrdiff_t rows = (ptrdiff_t)n[0] * N[0] * N[1] * N[2];
@@ -3247,35 +3279,44 @@ static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], int ba
     y->i[0] = back;
     y->i[1] = axes;
     memcpy(y->i + 2, n, (size_t)(axes + 2) * sizeof *n);
+    memcpy(y->i + 7, bc, (size_t)axes * sizeof *bc);
     FD_PARALLEL_IF(rows * parts * c > TAPE_BLOCK)
     for (ptrdiff_t r = 0; r < rows; r++) {
-        int i2 = (int)(r % N[2]), i1 = (int)(r / N[2] % N[1]), i0 = (int)(r / N[2] / N[1] % N[0]);
+        struct stencil s[3];
+        ptrdiff_t first = r;
+        for (int i = 2; i >= 0; first /= N[i--])
+            s[i] = stencil_axis(B[i], N[i], (int)(first % N[i]));
+        first *= (ptrdiff_t)N[0] * N[1] * N[2];       /* of this sample */
         fd_real *to = back ? y->x + r * c : y->x + r * parts * c;
         int k = 0;
         if (back) memset(to, 0, (size_t)c * sizeof *to);
-        for (int a = -R[0]; a <= R[0]; a++)
-        for (int b = -R[1]; b <= R[1]; b++)
-        for (int e = -R[2]; e <= R[2]; e++, k++) {
-            int in = i0 + a >= 0 && i0 + a < N[0] && i1 + b >= 0 && i1 + b < N[1]
-                  && i2 + e >= 0 && i2 + e < N[2];
-            ptrdiff_t q = r + ((ptrdiff_t)a * N[1] + b) * N[2] + e;
-            if (!back && c == 1) {                    /* no calls for a number */
-                to[k] = in ? x->x[q] : 0;
+        for (int a = from[0]; a < 3 - from[0]; a++)
+        for (int b = from[1]; b < 3 - from[1]; b++)
+        for (int e = from[2]; e < 3 - from[2]; e++, k++) {
+            int in = s[0].at[a] >= 0 && s[1].at[b] >= 0 && s[2].at[e] >= 0;
+            ptrdiff_t q = first + ((ptrdiff_t)s[0].at[a] * N[1] + s[1].at[b]) * N[2] + s[2].at[e];
+            fd_real sign = s[0].sign[a] * s[1].sign[b] * s[2].sign[e];
+            if (back && in) {                         /* r is neighbour p of q */
+                int p = s[2].of[e] + (from[1] ? 0 : 3 * s[1].of[b])
+                      + (from[0] ? 0 : 9 * s[0].of[a]);
+                const fd_real *more = x->x + (q * parts + p) * c;
+                for (int j = 0; j < c; j++) to[j] += sign * more[j];
+            } else if (!back && c == 1) {             /* no calls for a number */
+                to[k] = in ? sign * x->x[q] : 0;
             } else if (!back) {
                 if (in) memcpy(to + k * c, x->x + q * c, (size_t)c * sizeof *to);
                 else memset(to + k * c, 0, (size_t)c * sizeof *to);
-            } else if (in) {                          /* r is neighbour parts-1-k of q */
-                const fd_real *from = x->x + (q * parts + parts - 1 - k) * c;
-                for (int j = 0; j < c; j++) to[j] += from[j];
+                for (int j = 0; in && sign < 0 && j < c; j++) to[k * c + j] = -to[k * c + j];
             }
         }
     }
     return y;
 }
 
-fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w)
+fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[])
 {
     static const char where[] = "fd_conv3";
+    static const int zero[3] = { STENCIL_ZERO, STENCIL_ZERO, STENCIL_ZERO };
     int n[FD_MAXD], parts = 1;
     if (!x || !w) return NULL;
     int axes = x->nd - 2;
@@ -3284,6 +3325,8 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w)
     for (int i = 0; i < axes; i++) {
         if (w->n[i] != 3)
             return TAPE_FAIL(t, where, "the kernel is 3 points wide: axis, length", i, w->n[i]);
+        if (bc && (bc[i] < FD_PERIODIC || bc[i] > FD_MIXED))
+            return TAPE_FAIL(t, where, "unknown boundary: axis, boundary", i, bc[i]);
         parts *= 3;
     }
     int ci = row_last(x), co = row_last(w);
@@ -3292,7 +3335,8 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w)
     memcpy(n, x->n, sizeof n);
     n[axes + 1] = co;
     fd_var *f = fd_reshape(t, w, 2, (int[]){ parts * ci, co });
-    return fd_reshape(t, fd_matmul(t, 0, 0, op_stencil(t, x, axes, x->n, 0), f), x->nd, n);
+    return fd_reshape(t, fd_matmul(t, 0, 0, op_stencil(t, x, axes, x->n, bc ? bc : zero, 0), f),
+                      x->nd, n);
 }
 
 /* --- Entries picked and added: y_i = sum_j weight_ij x_index(i,j), and the transpose --- */
@@ -3407,7 +3451,7 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
 /* sum over 0 < k <= K of cos(k pi u), or with half over 0 <= k < K of cos((k + 1/2) pi u) */
 static double regrid_kernel(int K, int half, double u)
 {
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     double turns = floor(u / 2 + .5), sign = half && fmod(turns, 2) != 0 ? -1 : 1;
     u -= 2 * turns;
     double s = 2 * sin(pi * u / 2), q = half ? K : K + .5;
@@ -3484,8 +3528,12 @@ static void net_part(fd_net *net, fd_status *st, const char *group, int layer, c
     net_name(p->name, group, layer, stem);
     p->nd = nd;
     p->at = net->count;
-    for (int i = 0; i < nd; i++) size *= p->n[i] = n[i];
-    if (size + (double)net->count > (double)(PTRDIFF_MAX / 64)) {
+    int large = 0;
+    for (int i = 0; i < nd; i++) {
+        size *= p->n[i] = n[i];
+        large |= n[i] == INT_MAX;                     /* of net_times */
+    }
+    if (large || size + (double)net->count > (double)(PTRDIFF_MAX / 64)) {
         FD_FAIL(st, FD_ESHAPE, "fd_net_new", net_full, (long long)net->count, nd);
         return;
     }
@@ -3522,39 +3570,135 @@ static int net_is_u(const fd_arch *a) { return a->kind == FD_UNO || a->kind == F
 
 static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
 
-/* channels of the first layer's input: data, coordinates, time */
-static int net_inputs(const fd_arch *a)
+/* pairs cos, sin of the coordinate on an axis of networks that are functions of coordinates */
+static int net_waves(const fd_arch *a, int axis)
 {
-    int n = net_seen(a) + (a->coords ? a->nd : 0) + (a->time == FD_TIME_CHANNEL);
-    for (int i = 0; i < a->nd && net_is_points(a); i++) n += 2 * a->modes[i];
+    return net_is_points(a) ? a->modes[axis] : net_is_coords(a) && a->edges == FD_EDGES_SPACE;
+}
+
+/* numbers that coordinates are for a network: themselves, unless the edges are those of the space,
+ * and pairs */
+static int net_coords(const fd_arch *a)
+{
+    int own = !(net_is_points(a) || net_is_coords(a)) || a->edges == FD_EDGES_PLAIN, n = 0;
+    if (a->coords == FD_COORD_NONE) return 0;
+    for (int i = 0; i < a->nd; i++) n += own + 2 * net_waves(a, i);
     return n;
 }
 
-static int net_percent(double x) { return fabs(x) < 1e6 ? (int)(100 * x) : INT_MAX; }      /* for messages */
+/* channels of the first layer's input: data, coordinates, time */
+static int net_inputs(const fd_arch *a)
+{
+    return net_seen(a) + net_coords(a) + (a->time == FD_TIME_CHANNEL);
+}
 
-/* the defaults, and what makes no sense */
+/* One number of a configuration: its name in files, its type, place and range, and what is said
+ * where it is out of that. Every one is checked before anything is computed from any of them. */
+struct field { const char *key; int real; size_t at; double lo, hi; const char *fault; };
+
+static const struct field arch_fields[] = {
+#define F(x, lo, hi)    { "arch." #x, 0, offsetof(fd_arch, x), lo, hi, \
+                          #x " must be " #lo ".." #hi ", is" }
+#define R(x, lo, hi)    { "arch." #x, 1, offsetof(fd_arch, x), lo, hi, \
+                          #x " must be in " #lo ".." #hi }
+#define N(x, i, lo, hi) { "arch." #x #i, 0, offsetof(fd_arch, x) + i * sizeof(int), lo, hi, \
+                          #x " must be " #lo ".." #hi ", is" }
+#define S(x, i, key, lo, hi) { "arch." key, 1, offsetof(fd_arch, x) + i * sizeof(double), lo, hi, \
+                               #x " must be in " #lo ".." #hi }
+    F(kind, FD_FNO_ORIGINAL, FD_FNO_SEPARABLE), F(nd, 1, 3), F(in, 0, 65536), F(out, 1, 65536),
+    F(width, 0, 65536),
+    F(layers, 0, 9999), N(modes, 0, 0, 65536), N(modes, 1, 0, 65536), N(modes, 2, 0, 65536),
+    F(lift, -1, 65536), F(proj, -1, 65536), F(time, 0, FD_TIME_NONE), F(coords, 0, FD_COORD_NONE),
+    F(act, 0, FD_IDENTITY), F(embed, 0, 65536), F(linear, 0, 1), F(residual, 0, 1),
+    R(tscale, -1e9, 1e9),
+    N(patch, 0, 0, 64), N(patch, 1, 0, 64), N(patch, 2, 0, 64),
+    N(grid, 0, 0, 65536), N(grid, 1, 0, 65536), N(grid, 2, 0, 65536),
+    F(heads, 0, 65536), F(mlp, 0, 65536), F(pos, FD_POS_WAVES, FD_POS_NONE), F(qkv_bias, 0, 1),
+    F(mod, FD_MOD_NONE, FD_MOD_WEIGHTS), F(latent, 0, 65536), F(field, 0, FD_GABOR),
+    F(field_width, 0, 65536),
+    F(field_layers, 0, 9999), F(pixels, 0, 1), F(pool, 0, 64), F(levels, 0, 6), F(groups, 0, 65536),
+    F(clock, FD_CLOCK_WAVES, FD_CLOCK_RANDOM), R(rank, 0, 1),
+    S(pad, 0, "pad", 0, 4), S(pad, 1, "pad1", 0, 4), S(pad, 2, "pad2", 0, 4),
+#define G(i) N(mult, i, 0, 64), S(scale, i, "scale" #i, 0, 1)
+    G(0), G(1), G(2), G(3), G(4), G(5),
+    F(inner, 0, 1000), F(rates, 0, 1), F(first, 0, 1), F(blind, 0, 1), F(acts, -1, 9999),
+    F(mix, 0, 65536),
+    F(mix_acts, -1, 9999), F(gates, 0, 1), F(norms, 0, 65536), R(omega, 0, 1e6), R(rate, 0, 1e9),
+    R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN)
+#undef G
+#undef S
+#undef N
+#undef R
+#undef F
+};
+static const struct field adam_fields[] = {
+#define R(x, lo, hi, text) { "adam." #x, 1, offsetof(fd_opt, how.x), lo, hi, #x " must be " text }
+    R(lr, 0, 1e6, "in 0..1e6"), R(lr_end, 0, 1e6, "in 0..1e6"),
+    R(beta1, 0, 1 - 1e-12, "at least 0 and below 1"),
+    R(beta2, 0, 1 - 1e-12, "at least 0 and below 1"), R(eps, 1e-30, 1, "in 1e-30..1"),
+    R(decay, 0, 1e6, "in 0..1e6"), R(clip, 0, 1e30, "in 0..1e30"),
+    R(clip_each, 0, 1e30, "in 0..1e30"),
+    R(ema, 0, 1, "in 0..1"),
+#undef R
+    { "adam.warmup", 0, offsetof(fd_opt, how.warmup), 0, INT_MAX, "warmup must be at least 0, is" },
+    { "adam.steps", 0, offsetof(fd_opt, how.steps), 0, INT_MAX, "steps must be at least 0, are" },
+    { "adam.rule", 0, offsetof(fd_opt, how.rule), FD_ADAMW, FD_ADABELIEF,
+      "rule must be FD_ADAMW..FD_ADABELIEF, is" },
+    { "adam.step", 0, offsetof(fd_opt, step), 0, INT_MAX - 1, "step must be 0..2147483646, is" }
+};
+enum { ARCH_FIELDS = sizeof arch_fields / sizeof *arch_fields,
+       ADAM_FIELDS = sizeof adam_fields / sizeof *adam_fields };
+
+/* records the first number that is out of its range; 1 where there is none */
+static int field_check(fd_status *st, const char *where, int n, const struct field *f,
+                       const void *of)
+{
+    for (int i = 0; i < n; i++) {
+        const char *at = (const char *)of + f[i].at;
+        double x;
+        int v;
+        memcpy(&x, at, f[i].real ? sizeof x : 0);
+        memcpy(&v, at, sizeof v);
+        if (f[i].real ? x >= f[i].lo && x <= f[i].hi : v >= f[i].lo && v <= f[i].hi) continue;
+        if (f[i].real) FD_FAIL(st, FD_EARG, where, f[i].fault);
+        else FD_FAIL(st, FD_EARG, where, f[i].fault, v);
+        return 0;
+    }
+    return 1;
+}
+
+/* extents multiplied; INT_MAX, which no extent may be, where that is too large */
+static int net_times(int a, int b) { return b && a > (INT_MAX - 1) / b ? INT_MAX : a * b; }
+
+/* Every number in its range; then the defaults; then what makes no sense together. */
 static int net_arch(fd_arch *a, fd_status *st)
 {
     enum { MOST = 1 << 16 };                          /* of any extent */
     const char *fault = NULL;
     int v = 0;
+    if (!field_check(st, "fd_net_new", ARCH_FIELDS, arch_fields, a)) return 0;
     int coords = net_is_coords(a), points = net_is_points(a), vit = net_is_vit(a), u = net_is_u(a);
     int fno = !vit && !coords && !points, hdm = net_is_hdm(a);
-    if (points) {
-        if (!a->lift) a->lift = a->width < MOST / 2 ? 2 * a->width : MOST;
-        if (!a->coords) a->coords = FD_COORD_OPEN;
-        for (int i = 0; i < 3 && i < a->nd; i++) if (!a->modes[i]) a->modes[i] = 6;
-    }
+    int half = a->kind == FD_FNO_ORIGINAL || hdm;
+    if (!a->width) a->width = u ? 16 : fno ? 32 : 64;
+    if (!a->layers)
+        a->layers = a->kind == FD_UNO ? 1 : a->kind == FD_UVIT ? 5
+                  : a->kind == FD_FNO_UNET && a->nd == 3 ? 2 : 4;
+    for (int i = 0; i < a->nd && (fno || points); i++)
+        if (!a->modes[i]) a->modes[i] = points ? 6 : (a->nd < 3 ? 13 : 6) * (half ? 1 : 2);
+    if (points && !a->lift) a->lift = a->width < MOST / 2 ? 2 * a->width : MOST;
     if (a->kind == FD_FNO_ORIGINAL || ((u || hdm) && !a->lift)) a->lift = -1;
     if (u && !a->proj) a->proj = -1;
     if (!a->lift && fno) a->lift = 256;
     if (!a->proj && fno) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
-    if (!a->acts && fno && !u) a->acts = a->layers > 1 ? a->layers - 1 : 1;
+    if (!a->acts && fno && !u) a->acts = a->layers > 1 ? a->layers - 1 : -1;
     if (a->mix && !a->mix_acts) a->mix_acts = a->acts;
     if (a->eps == 0 && (vit || points || a->norms)) a->eps = fno ? 1e-5 : 1e-6;
-    if (!a->act) a->act = (a->kind == FD_FNO_UNET ? FD_SILU : FD_GELU) + 1;
+    if (!a->act) a->act = a->kind == FD_FNO_UNET ? FD_SILU : FD_GELU;
+    if (!a->edges) a->edges = FD_EDGES_SPACE;
+    if (!a->coords) a->coords = coords || points ? FD_COORD_OPEN : FD_COORD_NONE;
+    if (!a->time) a->time = FD_TIME_NONE;
     if (u && !a->levels) a->levels = a->kind == FD_UNO ? 4 : 3;
-    if (u && !a->layers) a->layers = a->kind == FD_UNO ? 1 : 4;
     for (int i = 0; i < FD_LEVELS && u; i++) {
         if (!a->mult[i]) a->mult[i] = i == 0 ? 1 : i == 1 || a->kind == FD_FNO_UNET ? 2 : 4;
         if (a->scale[i] == 0) a->scale[i] = a->kind == FD_FNO_UNET ? ldexp(1, -i) : i < 4 ? 1 - .25 * i
@@ -3566,11 +3710,11 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (!a->embed) a->embed = a->width < MOST / 4 ? 4 * a->width : MOST;
     if (a->tscale == 0)
         a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
-    for (int i = 0; i < 3 && vit; i++) if (!a->patch[i]) a->patch[i] = i < a->nd;
+    for (int i = 0; i < a->nd && vit; i++)
+        if (!a->patch[i]) a->patch[i] = !a->grid[i] || a->grid[i] % 2 ? 1 : a->grid[i] % 4 ? 2 : 4;
     if (!a->heads && (vit || points)) a->heads = 4;
     if (!a->groups && hdm) a->groups = 4;
     if (!a->mlp && (vit || points || hdm)) a->mlp = a->width < MOST / 4 ? 4 * a->width : MOST;
-    if (!a->coords && coords) a->coords = FD_COORD_OPEN;
     if (a->omega == 0 && (coords || a->field)) a->omega = 30;
     if (a->field && !a->field_width) a->field_width = 128;
     if (a->field && !a->field_layers) a->field_layers = 4;
@@ -3578,71 +3722,49 @@ static int net_arch(fd_arch *a, fd_status *st)
     if (a->field && !a->pool) a->pool = 1;
     if (a->inner && a->rate == 0) a->rate = .01;
 #define CHECK(x, ok, why) if (!fault && !(ok)) { fault = why; v = x; }
-    CHECK(a->kind, a->kind >= FD_FNO_ORIGINAL && a->kind <= FD_FNO_SEPARABLE, "unknown kind")
-    CHECK(a->nd, a->nd >= 1 && a->nd <= 3, "nd is 1..3, not")
-    CHECK(a->in, a->in >= !coords && a->in <= MOST, "in must be 1..65536, is")
-    CHECK(a->out, a->out > 0 && a->out <= MOST, "out must be 1..65536, is")
-    CHECK(a->width, a->width > 0 && a->width <= MOST, "width must be 1..65536, is")
-    CHECK(a->layers, a->layers > 0 && a->layers < 10000, "layers must be 1..9999, is")
-    for (int i = 0; i < 3 && i < a->nd && fno; i++)
-        CHECK(a->modes[i], a->modes[i] > 0 && a->modes[i] <= MOST, "modes must be 1..65536, are")
-    for (int i = 0; i < 3 && i < a->nd && points; i++)
-        CHECK(a->modes[i], a->modes[i] > 0 && a->modes[i] <= 16, "waves (modes) must be 1..16, are")
+    CHECK(a->in, a->in || coords, "in must be 1..65536, is")
+    for (int i = 0; i < a->nd && points; i++)
+        CHECK(a->modes[i], a->modes[i] <= 16, "waves (modes) must be 1..16, are")
     int best = (fno && !hdm) || points ? FD_TIME_FILM : vit || hdm ? FD_TIME_TOKEN : FD_TIME_NONE;
-    CHECK(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == best, "unknown time")
-    CHECK(net_percent(a->rank), a->rank == 0 || (a->kind == FD_UNO && a->rank > 0 && a->rank <= 1),
-          "only a U-NO has a rank in 0..1, in percent")
-    CHECK(a->clock, a->clock == FD_CLOCK_WAVES || a->clock == FD_CLOCK_RANDOM, "unknown clock")
-    CHECK(a->coords, a->coords >= FD_COORD_NONE && a->coords <= FD_COORD_CLOSED, "unknown coords")
-    CHECK(a->act, a->act > 0 && a->act <= FD_MAPS, "unknown act")
-    CHECK(a->layers, a->time != FD_TIME_FILM || a->layers < INT_MAX / (4 * a->width), "layers must be 1..9999, is")
-    CHECK(a->embed, a->embed > 0 && a->embed <= MOST && a->embed % 2 == 0, "embed must be even, 2..65536, is")
-    CHECK(a->lift, !(fno || points) || a->lift == -1 || (a->lift > 0 && a->lift <= MOST),
-          "lift must be -1 or 1..65536, is")
-    CHECK(a->proj, !fno || a->proj == -1 || (a->proj > 0 && a->proj <= MOST), "proj must be -1 or 1..65536, is")
+    CHECK(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == best,
+          "this kind of network does not take that time")
+    CHECK(a->coords, a->coords != FD_COORD_NONE || !(coords || points),
+          "this kind of network needs coords")
+    CHECK(a->kind, a->rank == 0 || a->kind == FD_UNO, "only a U-NO has a rank: kind")
+    CHECK(a->embed, a->embed % 2 == 0, "embed must be even, 2..65536, is")
     CHECK(a->kind, fno || !(a->linear || a->residual), "only Fourier operators are linear or residual: kind")
     if (u) {
-        CHECK(a->levels, a->levels > 0 && a->levels <= FD_LEVELS, "levels must be 1..6, are")
-        for (int i = 0; i < FD_LEVELS; i++) {
-            CHECK(a->mult[i], a->mult[i] > 0 && a->mult[i] <= 64 && a->width <= MOST / a->mult[i],
-                  "mult must be 1..64, is")
-            CHECK(net_percent(a->scale[i]), a->scale[i] > 0 && a->scale[i] <= 1,
-                  "scale must be in (0, 1], is in percent")
-        }
-        CHECK(a->groups, a->kind == FD_UNO || (a->groups > 0 && a->width % a->groups == 0),
+        for (int i = 0; i < FD_LEVELS; i++)
+            CHECK(a->mult[i], a->width <= MOST / a->mult[i],
+                  "mult times the width must be 1..65536, mult is")
+        CHECK(a->groups, a->kind == FD_UNO || a->width % a->groups == 0,
               "groups must divide the width, are")
         CHECK(a->layers, a->kind != FD_UNO || a->layers == 1, "a U-NO has 1 layer a level, not")
         CHECK(a->layers, a->layers <= 64, "layers a level must be 1..64, are")
     }
-    for (int i = 0; i < 3 && i < a->nd && vit; i++) {
-        CHECK(a->patch[i], a->patch[i] > 0 && a->patch[i] <= 64, "patch must be 1..64, is")
-        CHECK(a->grid[i], (a->pos == FD_POS_NONE && !a->field) || (a->grid[i] > 0 && a->grid[i] % a->patch[i] == 0),
+    for (int i = 0, all = 1; i < a->nd && vit; i++) {
+        CHECK(a->grid[i], (a->pos == FD_POS_NONE && !a->field)
+              || (a->grid[i] && a->grid[i] % a->patch[i] == 0),
               "grid must be a multiple of the patch, is")
+        all = net_times(all, a->grid[i]);
+        CHECK(a->grid[i], all < INT_MAX, "the grid has too many points: an axis has")
     }
-    CHECK(a->heads, !(vit || points) || (a->heads > 0 && a->width % a->heads == 0), "heads must divide the width, are")
-    CHECK(a->groups, !hdm || (a->groups > 0 && a->width % a->groups == 0), "groups must divide the width, are")
-    CHECK(a->mlp, !(vit || points || hdm) || (a->mlp > 0 && a->mlp <= MOST), "mlp must be 1..65536, is")
-    CHECK(a->pos, a->pos >= FD_POS_WAVES && a->pos <= FD_POS_NONE, "unknown pos")
+    CHECK(a->heads, !(vit || points) || a->width % a->heads == 0,
+          "heads must divide the width, are")
+    CHECK(a->groups, !hdm || a->width % a->groups == 0, "groups must divide the width, are")
     CHECK(a->layers, a->kind != FD_UVIT || a->layers % 2, "layers of a U-ViT must be odd, are")
-    CHECK(a->mod, a->mod >= FD_MOD_NONE && a->mod <= FD_MOD_WEIGHTS, "unknown mod")
-    CHECK(a->latent, a->latent >= 0 && a->latent <= MOST, "latent must be 0..65536, is")
-    CHECK(a->inner, !a->inner || (a->inner > 0 && a->inner <= 1000 && coords && a->mod && a->in == a->out),
+    CHECK(a->inner, !a->inner || (coords && a->mod && a->in == a->out),
           "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
     CHECK(a->blind, !a->blind || a->inner, "only networks that adapt are blind")
-    CHECK(net_percent(a->pad), !fno || (a->pad >= 0 && a->pad <= 4), "pad must be in [0, 4], is in percent")
-    CHECK(a->acts, !fno || u || (a->acts > 0 && a->acts <= a->layers), "acts must be 1..layers, are")
-    CHECK(a->mix, a->mix == 0 || (fno && !u && !hdm && a->mix > 0 && a->mix <= MOST),
+    CHECK(a->acts, !fno || u || a->acts <= a->layers, "acts must be -1 or 1..layers, are")
+    CHECK(a->mix, a->mix == 0 || (fno && !u && !hdm),
           "only Fourier operators have a mix of 0..65536: mix")
-    CHECK(a->mix_acts, !a->mix || (a->mix_acts > 0 && a->mix_acts <= a->layers), "mix_acts must be 1..layers, are")
-    CHECK(a->norms, a->norms == 0 || (fno && !u && !hdm && a->norms > 0 && a->width % a->norms == 0
+    CHECK(a->mix_acts, !a->mix || a->mix_acts <= a->layers, "mix_acts must be -1 or 1..layers, are")
+    CHECK(a->norms, a->norms == 0 || (fno && !u && !hdm && a->width % a->norms == 0
                                       && a->time != FD_TIME_FILM),
           "norms must divide the width, without scale-shift by time: norms")
-    CHECK(a->gates, a->gates == 0 || a->gates == 1, "gates must be 0 or 1, are")
     if (a->field) {
         CHECK(a->field, a->field == FD_SIREN || a->field == FD_GABOR, "field must be 0, FD_SIREN or FD_GABOR, is")
-        CHECK(a->field_width, a->field_width > 0 && a->field_width <= MOST, "field_width must be 1..65536, is")
-        CHECK(a->field_layers, a->field_layers > 0 && a->field_layers < 10000, "field_layers must be 1..9999, is")
-        CHECK(a->pool, a->pool > 0 && a->pool <= 64, "pool must be 1..64, is")
         CHECK(a->kind, !coords && !u && !points, "only FNO, ViT and U-ViT have a field: kind")
     }
 #undef CHECK
@@ -3777,7 +3899,7 @@ static void net_plan_vit(fd_net *net, fd_status *st)
     const fd_arch *A = &net->arch;
     int w = A->width, size = 1, half = A->kind == FD_UVIT ? A->layers / 2 : 0, n[FD_MAXD];
     for (int i = 0; i < A->nd; i++) size *= A->patch[i];
-    net_dense(net, st, "patch_embed.w", "patch_embed.b", size * net_inputs(A), w);
+    net_dense(net, st, "patch_embed.w", "patch_embed.b", net_times(size, net_inputs(A)), w);
     if (A->time == FD_TIME_TOKEN) {
         net_dense(net, st, "time0.w", "time0.b", A->embed, 4 * w);
         net_dense(net, st, "time1.w", "time1.b", 4 * w, w);
@@ -3796,7 +3918,7 @@ static void net_plan_vit(fd_net *net, fd_status *st)
     net_part(net, st, "", -1, "norm.g", 1, &w);
     net_part(net, st, "", -1, "norm.b", 1, &w);
     if (A->field) return;
-    net_dense(net, st, "decoder_pred.w", "decoder_pred.b", w, size * A->out);
+    net_dense(net, st, "decoder_pred.w", "decoder_pred.b", w, net_times(size, A->out));
     for (int i = 0; i < A->nd; i++) n[i] = 3;
     n[A->nd] = n[A->nd + 1] = A->out;
     net_part(net, st, "", -1, "final_layer.w", A->nd + 2, n);
@@ -3926,7 +4048,7 @@ static void net_plan_fno(fd_net *net, fd_status *st)
     const fd_arch *A = &net->arch;
     int w = A->width;
     net_plan_lift(net, st);
-    net_plan_film(net, st, A->embed, A->layers * 2 * w);
+    net_plan_film(net, st, A->embed, net_times(A->layers, 2 * w));
     for (int l = 0; l < A->layers; l++) {
         net_plan_layer(net, st, "layer", l, "", 1, w, w);
         if (A->norms) net_plan_norm(net, st, l, "norm0.g", "norm0.b", w);
@@ -4028,7 +4150,7 @@ static void net_plan_points(fd_net *net, fd_status *st)
     int w = A->width, in = net_inputs(A);
     net_plan_mlp(net, st, "token", in, A->lift, w);
     net_plan_mlp(net, st, "query", A->pixels ? in : in - A->in, A->lift, w);
-    net_plan_film(net, st, A->embed, (A->layers + 1) * 4 * w);
+    net_plan_film(net, st, A->embed, net_times(A->layers + 1, 4 * w));
     if (A->latent) {
         net_part(net, st, "", -1, "latent", 2, (int[]){ A->latent, w });
         net_plan_block(net, st, "read", 0, 1);
@@ -4068,7 +4190,7 @@ static fd_arch net_field_arch(const fd_arch *a)
     f.width = a->field_width;
     f.layers = a->field_layers;
     f.in = a->pixels ? a->in : 0;
-    if (!f.coords) f.coords = FD_COORD_OPEN;
+    if (f.coords == FD_COORD_NONE) f.coords = FD_COORD_OPEN;
     if (a->time != FD_TIME_NONE && a->time != FD_TIME_CHANNEL) {
         f.time = FD_TIME_CHANNEL;
         f.tscale = a->tscale / 1000;
@@ -4111,7 +4233,7 @@ static void net_plan_field(fd_net *net, fd_status *st)
     const fd_arch *a = &net->arch, f = net_field_arch(a);
     fd_net view = *net;                               /* to count the weights of the field */
     int in = a->width, first = net->parts + 2;
-    for (int i = 0; i < a->nd; i++) in *= in <= INT_MAX / a->pool ? a->pool : 1;
+    for (int i = 0; i < a->nd; i++) in = net_times(in, a->pool);
     net_plan_coords(&view, st, &f);
     view.arch = f;
     view.count -= net->count;
@@ -4142,6 +4264,12 @@ static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
     else net_plan_fno(net, a->st);
     if (A->field) net_plan_field(net, a->st);
     return a->st->code ? NULL : net;
+}
+
+ptrdiff_t fd_net_count(const fd_arch *arch, fd_arena scratch)
+{
+    const fd_net *net = net_plan(&scratch, arch);
+    return net ? net->count : 0;
 }
 
 static int net_room(fd_arena *a, fd_net *net)
@@ -4184,7 +4312,7 @@ static fd_var *net_next(struct net_pass *f)
 
 static int net_map(const fd_arch *a)                   /* the activation, -1 for none */
 {
-    return a->linear || a->act - 1 == FD_IDENTITY ? -1 : a->act - 1;
+    return a->linear || a->act == FD_IDENTITY ? -1 : a->act;
 }
 
 static fd_var *net_act(fd_tape *t, fd_var *x, int f) { return f < 0 ? x : fd_map(t, x, f); }
@@ -4210,7 +4338,7 @@ static fd_var *net_clock(struct net_pass *f, int b, const double *time)
     const fd_arch *a = &f->net->arch;
     int half = a->embed / 2, n[2] = { b, a->embed };
     fd_real *e = fd_raw(f->t->mem, fd_real, (ptrdiff_t)b * a->embed), *z = fd_raw(f->t->mem, fd_real, half);
-    const double turn = 16 * 2 * 3.14159265358979323846 / 1000;
+    const double turn = 16 * 2 * FD_PI / 1000;
     if (!e || !z) return NULL;
     if (a->clock) fd_normal(fd_seed(0), half, z);
     for (int i = 0; i < b; i++)
@@ -4237,29 +4365,32 @@ static fd_var *net_film(struct net_pass *f, int b, const double *time)
     return net_linear(f, x);
 }
 
-/* coordinates and time at every point, [b][points][..]; NULL where the network takes neither.
- * Coordinate networks have both on [-1, 1], so do those on points, which have cos and sin(2^k pi u) besides. */
+/* Coordinates and time at every point, [b][points][..]; NULL where the network takes neither.
+ * Networks that are functions of coordinates have time on [-1, 1], and of each coordinate cos and
+ * sin(2^k w u), w = 2 pi on a periodic axis and pi on others: the two ends of a periodic axis are
+ * one point. With FD_EDGES_PLAIN they have 2 u - 1, and those on points pairs with w = pi on every
+ * axis. */
 static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
     int more = net_inputs(a) - net_seen(a), n[3] = { b, (int)s->points, more };
-    int both = net_is_coords(a) || net_is_points(a);
+    int both = net_is_coords(a) || net_is_points(a), plain = !both || a->edges == FD_EDGES_PLAIN;
     double wide = both ? 2 : 1, from = both ? -1 : 0;
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     fd_real *c = more ? fd_raw(f->t->mem, fd_real, b * s->points * more) : NULL;
     if (!c) return NULL;
     for (ptrdiff_t p = 0; p < s->points; p++) {
         fd_real *at = c + p * more;
-        ptrdiff_t rest = p, wave = a->nd;
-        for (int d = a->nd - 1; d >= 0 && a->coords; d--) {
+        ptrdiff_t rest = p, wave = plain ? a->nd : 0;
+        for (int d = a->nd - 1; d >= 0 && a->coords != FD_COORD_NONE; d--) {
             int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
             rest /= s->n[d];
             double u = s->at ? (double)s->at[p * a->nd + d] / s->len[d]
                      : a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d] : (double)j / end;
-            at[d] = (fd_real)(wide * u + from);
-            for (int k = 0; k < a->modes[d] && net_is_points(a); k++) {
-                at[wave++] = (fd_real)cos(ldexp(pi, k) * u);
-                at[wave++] = (fd_real)sin(ldexp(pi, k) * u);
+            if (plain) at[d] = (fd_real)(wide * u + from);
+            for (int k = 0, ring = !plain && s->bc[d] == FD_PERIODIC; k < net_waves(a, d); k++) {
+                at[wave++] = (fd_real)cos(ldexp(pi, k + ring) * u);
+                at[wave++] = (fd_real)sin(ldexp(pi, k + ring) * u);
             }
         }
     }
@@ -4318,15 +4449,33 @@ static fd_var *net_spectral(struct net_pass *p)       /* the weights of a spectr
     return R;
 }
 
+/* The weights of the modes lo..hi that the grid of h has, from..to, as the next part */
+static fd_var *net_kept(struct net_pass *p, const fd_var *h, const int lo[], const int hi[],
+                        int from[], int to[])
+{
+    int nd = p->net->arch.nd;
+    fd_var *R = net_spectral(p);
+    for (int i = 0; i < nd && h; i++) {
+        int n = h->n[i + 1], most = i == nd - 1 ? n / 2 : (n - 1) / 2;
+        from[i] = lo[i] < -(n / 2) ? -(n / 2) : lo[i];
+        to[i] = hi[i] > most ? most : hi[i];
+        if (from[i] != lo[i] || to[i] != hi[i])
+            R = fd_slice(p->t, R, i, from[i] - lo[i], to[i] - from[i] + 1);
+    }
+    return R;
+}
+
 /* f(scale (spectral(h) + h w) + shift) */
 static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, int f, const int lo[],
                          const int hi[])
 {
     const fd_arch *a = &p->net->arch;
     fd_tape *t = p->t;
-    fd_var *R = net_spectral(p), *w = net_next(p), *ss = net_shift(p, net_next(p), film, at);
-    if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, lo, hi);
-    fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, lo, hi), fd_matmul(t, 0, 0, h, w));
+    int from[3], to[3];
+    fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p);
+    fd_var *ss = net_shift(p, net_next(p), film, at);
+    if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, from, to);
+    fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, from, to), fd_matmul(t, 0, 0, h, w));
     if (!film || !u) return net_act(t, fd_add(t, u, ss), f);
     int n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
     n[a->nd + 1] = u->n[a->nd + 1];
@@ -4345,8 +4494,10 @@ static fd_var *net_norm(struct net_pass *p, fd_var *u)
 static fd_var *net_normed(struct net_pass *p, fd_var *h, int f, const int lo[], const int hi[])
 {
     fd_tape *t = p->t;
-    fd_var *R = net_next(p), *w = net_next(p);
-    fd_var *u = net_norm(p, fd_add(t, fd_spectral(t, h, R, p->net->arch.nd, lo, hi), net_next(p)));
+    int from[3], to[3];
+    fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p);
+    fd_var *u = net_norm(p, fd_add(t, fd_spectral(t, h, R, p->net->arch.nd, from, to),
+                                   net_next(p)));
     return net_act(t, fd_add(t, u, fd_matmul(t, 0, 0, h, w)), f);
 }
 
@@ -4365,7 +4516,7 @@ static fd_var *net_mix(struct net_pass *p, fd_var *h, fd_var *y, int f)
 static fd_var *net_pad(const fd_arch *a, fd_tape *t, const fd_space *s, fd_var *h)
 {
     for (int i = 0; i < a->nd && h; i++) {
-        int more = (int)(a->pad * s->n[i] + .5);
+        int more = (int)(a->pad[i] * s->n[i] + .5);
         if (more) h = op_pad(t, h, i + 1, 0, s->n[i] + more);
     }
     return h;
@@ -4526,7 +4677,7 @@ static fd_var *vit_forward(struct net_pass *f, const fd_space *s, fd_var *x, con
     if (!h) return NULL;
     h = fd_reshape(t, h, 3, (int[]){ b, T[0] * T[1] * T[2], h->n[1] });
     h = fd_unpatches(t, h, a->nd, s->n, a->patch);
-    h = fd_conv3(t, h, net_next(f));
+    h = fd_conv3(t, h, net_next(f), a->edges == FD_EDGES_SPACE ? s->bc : NULL);
     h = fd_add(t, h, net_next(f));
     h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
@@ -4580,9 +4731,10 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
     fd_var *weights = a->mod == FD_MOD_WEIGHTS ? mods : NULL, *gates = weights ? NULL : mods;
     fd_var *p = net_fixed(f, s, b, time);             /* coordinates, x, time */
     if (x) {
-        fd_var *u = fd_concat(t, fd_slice(t, p, 2, 0, a->nd), fd_permute(t, x, (int[]){ 0, 2, 1 }),
+        int own = net_coords(a);
+        fd_var *u = fd_concat(t, fd_slice(t, p, 2, 0, own), fd_permute(t, x, (int[]){ 0, 2, 1 }),
                               2);
-        p = a->time ? fd_concat(t, u, fd_slice(t, p, 2, a->nd, 1), 2) : u;
+        p = a->time == FD_TIME_CHANNEL ? fd_concat(t, u, fd_slice(t, p, 2, own, 1), 2) : u;
     }
     fd_var *h = p, *ws = NULL, *ss = NULL;
     int fused = t->mode != FD_GRAD2 && !weights && a->kind == FD_SIREN;
@@ -4646,7 +4798,8 @@ static fd_var *hdm_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
 {
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
-    int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width, act = net_map(a), one[FD_MAXD] = { x->n[0], 1, 1, 1, 1 };
+    int n[FD_MAXD] = { x->n[0] }, one[FD_MAXD] = { x->n[0], 1, 1, 1, 1 };
+    int lo[3], hi[3], from[3], to[3], w = a->width, act = net_map(a);
     for (int i = 0; i < a->nd; i++) net_modes(a, 1, i, &lo[i], &hi[i]);
     memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
     one[a->nd + 1] = n[a->nd + 1] = w;
@@ -4659,8 +4812,8 @@ static fd_var *hdm_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
         fd_var *gain = net_next(f), *u, *mlp;
         h = net_act(t, h, act);
         h = a->linear ? (net_next(f), h) : fd_groupnorm(t, h, a->groups, 1, gain, net_next(f), 1e-5);
-        u = fd_spectral(t, h, net_next(f), a->nd, lo, hi);
-        u = fd_add(t, u, net_next(f));
+        u = net_kept(f, h, lo, hi, from, to);
+        u = fd_add(t, fd_spectral(t, h, u, a->nd, from, to), net_next(f));
         h = fd_add(t, u, fd_mul(t, h, net_next(f)));
         mlp = net_dense2(f, fuse_flat(t, l < a->layers - 1 ? net_act(t, h, act) : h), act);
         mlp = h && mlp ? fd_reshape(t, net_act(t, mlp, act), h->nd, h->n) : NULL;
@@ -4922,8 +5075,17 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     if (!net || !x || t->mem->st->code) return NULL;
     const fd_arch *a = &net->arch;
     struct net_pass f = { net, t, 0, frozen };
+    fd_space cloud = *to;
     if (!net_wants(net, t, "fd_forward", s, x)) return NULL;
-    FD_ASSERT(time || a->time == FD_TIME_NONE);
+    if (to != s && to->basis) {            /* the boundaries are those of the space asked from */
+        memcpy(cloud.bc, s->bc, sizeof cloud.bc);
+        to = &cloud;
+    }
+    if (!time && a->time != FD_TIME_NONE) {
+        FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
+                "this network takes times, one for each function");
+        return NULL;
+    }
     if (a->field || net_is_points(a)) {
         fd_var *pixels = a->pixels ? x : NULL;
         if (!net_covers(net, t, "fd_query", to)) return NULL;
@@ -4998,7 +5160,11 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
     if (mods && (mods->nd != 2 || mods->n[0] != b || !a->mod || mods->n[1] != net_mods(&field)))
         return TAPE_FAIL(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", b,
                          net_mods(&field));
-    FD_ASSERT(time || a->time == FD_TIME_NONE);
+    if (!time && a->time != FD_TIME_NONE) {
+        FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
+                "this network takes times, one for each function");
+        return NULL;
+    }
     return coord_forward(&f, s, b, x, time, mods);
 }
 
@@ -5060,20 +5226,19 @@ fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
  * FD_AMSGRAD has max(v_1 .. v_t) in the place of v, FD_ADABELIEF (g - m)^2 in that of g^2, with the new m,
  * and adds eps to v in each step. */
 
+fd_adam fd_adam_default(int rule)
+{
+    return (fd_adam){ .lr = 1e-3, .beta1 = .9, .beta2 = .999,
+                      .eps = rule == FD_ADABELIEF ? 1e-16 : 1e-8,
+                      .ema = .999, .rule = rule };
+}
+
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
 {
     fd_opt *o = net ? fd_new(a, fd_opt, 1) : NULL;
     if (!o) return NULL;
-    if (how) o->how = *how;
-    if (o->how.rule < FD_ADAMW || o->how.rule > FD_ADABELIEF) {
-        FD_FAIL(a->st, FD_EARG, "fd_opt_new", "unknown rule", o->how.rule);
-        return NULL;
-    }
-    if (o->how.lr == 0) o->how.lr = 1e-3;
-    if (o->how.beta1 == 0) o->how.beta1 = .9;
-    if (o->how.beta2 == 0) o->how.beta2 = .999;
-    if (o->how.eps == 0) o->how.eps = o->how.rule == FD_ADABELIEF ? 1e-16 : 1e-8;
-    if (o->how.ema == 0) o->how.ema = .999;
+    o->how = how ? *how : fd_adam_default(FD_ADAMW);
+    if (!field_check(a->st, "fd_opt_new", ADAM_FIELDS, adam_fields, o)) return NULL;
     o->count = net->count;
     o->m = fd_new(a, fd_real, o->count);
     o->v = fd_new(a, fd_real, o->count);
@@ -5086,7 +5251,7 @@ fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how)
 
 double fd_opt_rate(const fd_opt *o, int step)
 {
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     const fd_adam *h = &o->how;
     if (step < h->warmup) return h->lr * step / h->warmup;
     if (h->steps <= 0) return h->lr;
@@ -5145,7 +5310,16 @@ static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *res
 double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 {
     if (!o || !net || st->code) return 0;
-    FD_ASSERT(o->count == net->count);
+    if (o->count != net->count) {
+        FD_FAIL(st, FD_ESHAPE, "fd_opt_step",
+                "this optimiser was made for another network: weights", o->count,
+                net->count);
+        return 0;
+    }
+    if (o->step == INT_MAX) {
+        FD_FAIL(st, FD_EARG, "fd_opt_step", "no more steps can be counted", o->step);
+        return 0;
+    }
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
     double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;         /* its square is a number */
@@ -5186,47 +5360,6 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 #include <stdio.h>
 #include <stdlib.h>
 
-struct save_field { const char *key; int real; size_t at; };          /* real: double, else int */
-static const struct save_field save_arch[] = {
-#define F(x) { "arch." #x, 0, offsetof(fd_arch, x) }
-    F(kind), F(nd), F(in), F(out), F(width), F(layers),
-    { "arch.modes0", 0, offsetof(fd_arch, modes) },
-    { "arch.modes1", 0, offsetof(fd_arch, modes) + sizeof(int) },
-    { "arch.modes2", 0, offsetof(fd_arch, modes) + 2 * sizeof(int) },
-    F(lift), F(proj), F(time), F(coords), F(act), F(embed), F(linear), F(residual),
-    { "arch.tscale", 1, offsetof(fd_arch, tscale) },
-    { "arch.patch0", 0, offsetof(fd_arch, patch) },
-    { "arch.patch1", 0, offsetof(fd_arch, patch) + sizeof(int) },
-    { "arch.patch2", 0, offsetof(fd_arch, patch) + 2 * sizeof(int) },
-    { "arch.grid0", 0, offsetof(fd_arch, grid) },
-    { "arch.grid1", 0, offsetof(fd_arch, grid) + sizeof(int) },
-    { "arch.grid2", 0, offsetof(fd_arch, grid) + 2 * sizeof(int) },
-    F(heads), F(mlp), F(pos), F(qkv_bias), F(mod), F(latent), F(field), F(field_width), F(field_layers),
-    F(pixels), F(pool), F(levels), F(groups), F(clock), { "arch.rank", 1, offsetof(fd_arch, rank) },
-    { "arch.pad", 1, offsetof(fd_arch, pad) },
-#define G(i) { "arch.mult" #i, 0, offsetof(fd_arch, mult) + i * sizeof(int) }, \
-             { "arch.scale" #i, 1, offsetof(fd_arch, scale) + i * sizeof(double) }
-    G(0), G(1), G(2), G(3), G(4), G(5),
-#undef G
-    F(inner), F(rates), F(first), F(blind), F(acts), F(mix), F(mix_acts),
-    F(gates), F(norms),
-    { "arch.omega", 1, offsetof(fd_arch, omega) },
-    { "arch.rate", 1, offsetof(fd_arch, rate) },
-    { "arch.inner_clip", 1, offsetof(fd_arch, inner_clip) },
-    { "arch.eps", 1, offsetof(fd_arch, eps) }
-#undef F
-};
-static const struct save_field save_adam[] = {
-#define F(x) { "adam." #x, 1, offsetof(fd_opt, how.x) }
-    F(lr), F(lr_end), F(beta1), F(beta2), F(eps), F(decay), F(clip), F(clip_each), F(ema),
-    { "adam.warmup", 0, offsetof(fd_opt, how.warmup) },
-    { "adam.steps", 0, offsetof(fd_opt, how.steps) },
-    { "adam.rule", 0, offsetof(fd_opt, how.rule) },
-    { "adam.step", 0, offsetof(fd_opt, step) }
-#undef F
-};
-enum { SAVE_ARCH = sizeof save_arch / sizeof *save_arch,
-       SAVE_ADAM = sizeof save_adam / sizeof *save_adam };
 static const char *const save_prefix[] = { "net.", "ema.", "adam.m.", "adam.v.", "adam.top." };
 static int save_kinds(const fd_opt *o) { return !o ? 1 : o->how.rule == FD_AMSGRAD ? 5 : 4; }
 
@@ -5237,7 +5370,7 @@ static int save_ours(const char *name)
     return 0;
 }
 
-static void save_fields(int n, const struct save_field *f, const void *from, fd_meta *m,
+static void save_fields(int n, const struct field *f, const void *from, fd_meta *m,
                         char text[][32])
 {
     for (int i = 0; i < n; i++) {
@@ -5274,9 +5407,9 @@ int fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt
     int kinds = save_kinds(opt);
     fd_tensors f;
     f.tensor = fd_raw(&scratch, fd_tensor, kinds * net->parts + more->count);
-    f.meta = fd_raw(&scratch, fd_meta, SAVE_ARCH + SAVE_ADAM + 1 + more->metas);
+    f.meta = fd_raw(&scratch, fd_meta, ARCH_FIELDS + ADAM_FIELDS + 1 + more->metas);
     char (*name)[64] = fd_take(&scratch, (size_t)(kinds * net->parts), sizeof *name);
-    char (*text)[32] = fd_take(&scratch, SAVE_ARCH + SAVE_ADAM, sizeof *text);
+    char (*text)[32] = fd_take(&scratch, ARCH_FIELDS + ADAM_FIELDS, sizeof *text);
     if (!text) return st->code;
     f.count = f.metas = 0;
     for (int k = 0; k < kinds; k++)
@@ -5289,11 +5422,11 @@ int fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt
             t->x = from[k] + p->at;
         }
     f.meta[f.metas++] = (fd_meta){ "net.version", "1" };
-    save_fields(SAVE_ARCH, save_arch, &net->arch, f.meta + f.metas, text);
-    f.metas += SAVE_ARCH;
+    save_fields(ARCH_FIELDS, arch_fields, &net->arch, f.meta + f.metas, text);
+    f.metas += ARCH_FIELDS;
     if (opt) {
-        save_fields(SAVE_ADAM, save_adam, opt, f.meta + f.metas, text + SAVE_ARCH);
-        f.metas += SAVE_ADAM;
+        save_fields(ADAM_FIELDS, adam_fields, opt, f.meta + f.metas, text + ARCH_FIELDS);
+        f.metas += ADAM_FIELDS;
     }
     for (int i = 0; i < more->count; i++) f.tensor[f.count++] = more->tensor[i];
     for (int i = 0; i < more->metas; i++) f.meta[f.metas++] = more->meta[i];
@@ -5305,12 +5438,19 @@ static int load_fail(fd_status *st, const char *what, const char *name)
     return fd_fail_name(st, FD_EDATA, "fd_net_load", what, name);
 }
 
-static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct save_field *f,
+/* what files of before do not have: there the edges were plain, and all axes had one pad */
+static int load_newer(const char *key)
+{
+    return !strcmp(key, "arch.edges") || !strcmp(key, "arch.pad1") || !strcmp(key, "arch.pad2");
+}
+
+static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct field *f,
                         void *to)
 {
     for (int i = 0; i < n; i++) {
         const char *s = fd_meta_find(file, f[i].key);
         char *end;
+        if (!s && load_newer(f[i].key)) continue;
         if (!s || !*s) { load_fail(st, "missing in the metadata", f[i].key); return; }
         if (f[i].real) {
             double x = strtod(s, &end);
@@ -5346,8 +5486,8 @@ static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, 
     for (int i = 0; i < f->metas; i++) {
         const char *key = f->meta[i].key;
         int known = !save_ours(key) || !strcmp(key, "net.version");
-        for (int j = 0; j < SAVE_ARCH; j++) known |= !strcmp(key, save_arch[j].key);
-        for (int j = 0; j < SAVE_ADAM; j++) known |= !strcmp(key, save_adam[j].key);
+        for (int j = 0; j < ARCH_FIELDS; j++) known |= !strcmp(key, arch_fields[j].key);
+        for (int j = 0; j < ADAM_FIELDS; j++) known |= !strcmp(key, adam_fields[j].key);
         if (!known) load_fail(st, "unknown key in the metadata", key);
     }
     for (int i = 0; i < f->count; i++) {
@@ -5365,7 +5505,7 @@ static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, 
 
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
 {
-    const fd_tensors none = { 0, 0, NULL, NULL };
+    const fd_tensors none = { .count = 0 };
     fd_status *st = a->st;
     fd_arena before = *a;
     fd_arch arch;
@@ -5379,15 +5519,16 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     const char *version = fd_meta_find(&f, "net.version");
     if (!version || strcmp(version, "1"))
         load_fail(st, "net.version is not 1: not a checkpoint of ours", path);
-    load_fields(st, &f, SAVE_ARCH, save_arch, &arch);
+    load_fields(st, &f, ARCH_FIELDS, arch_fields, &arch);
+    if (!fd_meta_find(&f, "arch.edges")) arch.edges = FD_EDGES_PLAIN;
+    if (!fd_meta_find(&f, "arch.pad1")) arch.pad[1] = arch.pad[2] = arch.pad[0];
     int trained = fd_meta_find(&f, "adam.step") != NULL;
-    if (trained) load_fields(st, &f, SAVE_ADAM, save_adam, &o);
-    if (o.step < 0) load_fail(st, "a negative number of steps", "adam.step");
-    if (o.how.rule < FD_ADAMW || o.how.rule > FD_ADABELIEF) load_fail(st, "unknown rule", "adam.rule");
+    if (trained) load_fields(st, &f, ADAM_FIELDS, adam_fields, &o);
     int kinds = save_kinds(trained ? &o : NULL);
     if (!st->code) {
         fd_status bad = { 0 };
-        if (!net_arch(&arch, &bad)) {
+        if (!net_arch(&arch, &bad)
+            || (trained && !field_check(&bad, "", ADAM_FIELDS, adam_fields, &o))) {
             bad.code = FD_EDATA, bad.where = "fd_net_load";
             fd_fail_as(st, &bad);
         }
@@ -5399,10 +5540,7 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     if (own) load_unknown(st, &f, own, kinds);
     if (own && net_room(a, own)) {
         fd_opt *to = trained && opt ? fd_opt_new(a, own, &o.how) : NULL;
-        if (to) {
-            to->how = o.how;
-            to->step = o.step;
-        }
+        if (to) to->step = o.step;
         fd_real *const into[] = { own->w, to ? to->avg : NULL, to ? to->m : NULL,
                                   to ? to->v : NULL, to ? to->top : NULL };
         for (int k = 0; k < save_kinds(to); k++)
@@ -5443,6 +5581,7 @@ struct foreign {
     int length;                       /* of the prefix */
     int i, j;                         /* the numbers in names: layer and block */
     int next;                         /* part to be filled */
+    int all[3];                       /* modes there, where more than are used, else 0 */
     char *used;                       /* the tensors that have found their place; NULL: only looking */
 };
 
@@ -5565,7 +5704,12 @@ static void foreign_skip(struct foreign *o, const char *numbers, const char *mat
         t = foreign_shaped(o, 2, (int[]){ 1, w }, numbers);
         fd_real *to = foreign_next(o);
         for (int i = 0; t && to && i < w; i++) to[(ptrdiff_t)i * w + i] = t->x[i];
-    } else if (missing && !foreign_find(o, matrix)) {
+    } else if (!foreign_find(o, matrix)) {
+        char name[128];
+        foreign_name(o, matrix, name);
+        if (!missing)
+            foreign_fail(o, "no weights of these skips: are they the identity or none? say so",
+                         name);
         foreign_diagonal(foreign_next(o), 0, 0, missing == 1 ? w : 0, w, 1);
     } else {
         foreign_dense(o, matrix);
@@ -5596,22 +5740,43 @@ static void foreign_modes(struct foreign *o, const int k[], const int at[], cons
     const fd_part *p = &o->net->part[o->next];
     const fd_tensor *t = foreign_need(o, format);
     int nd = a->nd, one = t && t->nd == nd + 2, n[FD_MAXD] = { a->width, a->width };
-    ptrdiff_t modes = 1, w = a->width;
-    for (int i = 0; i < nd; i++) modes *= n[i + 2 - one] = k[i];
+    ptrdiff_t modes = 1, all = 1, w = a->width;
+    for (int i = 0; i < nd; i++) {
+        modes *= k[i];
+        all *= n[i + 2 - one] = o->all[i] ? o->all[i] : k[i];
+    }
     n[nd + 2 - one] = 2;
     if (t) t = foreign_shaped(o, nd + 3 - one, n, format);
     for (ptrdiff_t m = 0; t && m < modes; m++) {
-        ptrdiff_t to = 0, rest = m, step = 1;
+        ptrdiff_t to = 0, from = 0, rest = m, step = 1, far = 1;
         for (int i = nd - 1; i >= 0; i--) {
+            int there = n[i + 2 - one], before = i < nd - 1 ? (there - k[i]) / 2 : 0;
             to += (rest % k[i] + at[i]) * step;
+            from += (rest % k[i] + before) * far;
             rest /= k[i];
             step *= p->n[i];
+            far *= there;
         }
         fd_real *r = o->net->w + p->at + to * w * w * 2;
         for (ptrdiff_t i = 0; i < w; i++)
             for (ptrdiff_t j = one ? i : 0; j < (one ? i + 1 : w); j++)
-                memcpy(r + 2 * (i * w + j), t->x + 2 * ((one ? i : i * w + j) * modes + m), 2 * sizeof *r);
+                memcpy(r + 2 * (i * w + j), t->x + 2 * ((one ? i : i * w + j) * all + from),
+                       2 * sizeof *r);
     }
+}
+
+/* A coordinate from + (to - from) u in place of u, in the first layer, which is linear in it */
+static void foreign_bounds(struct foreign *o, const fd_foreign *how)
+{
+    const fd_arch *a = &o->net->arch;
+    int out = o->net->part[0].n[1];
+    fd_real *w = o->net->w + o->net->part[0].at + (ptrdiff_t)a->in * out;
+    fd_real *b = o->net->w + o->net->part[1].at;
+    for (int d = 0; d < a->nd && a->coords != FD_COORD_NONE; d++)
+        for (int j = 0; j < out && (how->from[d] != 0 || how->to[d] != 0); j++) {
+            b[j] += (fd_real)(how->from[d] * (double)w[d * out + j]);
+            w[d * out + j] *= (fd_real)(how->to[d] - how->from[d]);
+        }
 }
 
 /* --- FNO as its authors had it [FNO; KER; ML]: conv0.weights1 has the modes from 0 on of all axes; in weights2
@@ -5672,7 +5837,12 @@ static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how,
             const fd_tensor *t = foreign_find(o, weight);
             for (int i = 0; i < a->nd; i++) {
                 int last = i == a->nd - 1, all = o->net->part[o->next].n[i], there = t ? t->nd - 1 - a->nd + i : 0;
-                k[i] = half ? a->modes[i] : !last && t && there > 0 && t->n[there] == all - 1 ? all - 1 : all;
+                int has = t && there > 0 ? t->n[there] : 0;
+                if (how->modes[i]) {
+                    o->all[i] = has;
+                    has = last ? how->modes[i] / 2 + 1 : how->modes[i];
+                }
+                k[i] = half ? a->modes[i] : !last && has == all - 1 ? all - 1 : all;
                 if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->modes[i];
             }
             foreign_modes(o, k, at, weight);
@@ -5693,7 +5863,7 @@ static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how,
             foreign_vector(o, 0, mlp[1]);
             foreign_dense(o, mlp[2]);
             foreign_vector(o, 0, mlp[3]);
-            if (a->gates) foreign_skip(o, mlp[4], mlp[5], how->skip);
+            if (a->gates) foreign_skip(o, mlp[4], mlp[5], how->mix_skip);
             else foreign_vector(o, 0, mlp[4]);
         }
         if (a->norms) foreign_norm(o, 2 * l + 1);
@@ -5902,12 +6072,18 @@ static void foreign_fill(struct foreign *o, const fd_tensors *f, fd_tensor *t, f
 
 /* --- Which program, which network --- */
 
+/* a batch norm of FNO3d, which its forward pass does not use */
+static int foreign_unused(const struct foreign *o, const char *name)
+{
+    return !strncmp(name, o->prefix, (size_t)o->length) && !strncmp(name + o->length, "bn", 2);
+}
+
 static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
 {
     static const struct { const char *mark; int kind; } marks[] = {
         { "conv0.weights1", FD_FROM_FNO }, { "fno_blocks.convs.0.", FD_FROM_NEURALOP },
         { "fno_blocks.convs.weight.", FD_FROM_NEURALOP_03 }, { "patch_embed.proj.weight", FD_FROM_UVIT } };
-    struct foreign none = { f, st, NULL, "", "", 0, 0, 0, 0, NULL };
+    struct foreign none = { .f = f, .st = st, .prefix = "", .group = "" };
     *o = none;
     for (int i = 0; f && i < f->count; i++)
         for (int j = 0; j < 4; j++) {
@@ -5933,13 +6109,15 @@ static int foreign_extent(struct foreign *o, const char *format, int i)
 static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, int all, fd_arch *a, int **column,
                            fd_arena *mem)
 {
-    a->coords = how->coords ? how->coords - 1 : kind == FD_FROM_FNO ? FD_COORD_CLOSED
+    a->coords = how->coords ? how->coords : kind == FD_FROM_FNO ? FD_COORD_CLOSED
               : kind == FD_FROM_NEURALOP ? FD_COORD_OPEN : FD_COORD_NONE;
-    int c = a->coords ? a->nd : 0, inside = kind == FD_FROM_NEURALOP;
-    a->time = how->time ? how->time - 1 : !inside && c && all == a->out + c + 1 ? FD_TIME_CHANNEL : FD_TIME_NONE;
+    int c = a->coords != FD_COORD_NONE ? a->nd : 0, inside = kind == FD_FROM_NEURALOP;
+    a->time = how->time ? how->time
+            : !inside && c && all == a->out + c + 1 ? FD_TIME_CHANNEL : FD_TIME_NONE;
     int clock = a->time == FD_TIME_CHANNEL;
     a->in = all - c - clock;
-    if (a->time > FD_TIME_CHANNEL) FD_FAIL(o->st, FD_EARG, "fd_net_from", "time is a channel or none");
+    if (!clock && a->time != FD_TIME_NONE)
+        FD_FAIL(o->st, FD_EARG, "fd_net_from", "time is a channel or none");
     if (a->in < 1)
         FD_FAIL(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", all, c, clock);
     *column = fd_raw(mem, int, all > 0 ? all : 1);
@@ -5984,13 +6162,40 @@ static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch 
     }
 }
 
+/* what looks like a network that is known, but is not: says what it is */
+static void foreign_refuse(struct foreign *o, int kind)
+{
+    static const struct { int kind; const char *name, *why; } known[] = {
+        { FD_FROM_FNO, "q.mlp1.weight", "the second release of FNO (p, mlp0, q) is not known; the "
+          "first one (fc0, fc1, fc2) and neuraloperator are" },
+        { FD_FROM_NEURALOP_03, "fno_blocks.convs.weight.tensor", "one tensor for all layers "
+          "(joint_factorization): save that of layer i as fno_blocks.convs.weight.i.tensor" },
+        { FD_FROM_NEURALOP_02, "fno_blocks.convs.weight.tensor", "one tensor for all layers "
+          "(joint_factorization): save that of block i as fno_blocks.convs.weight.i.tensor" },
+        { FD_FROM_UVIT, "label_emb.weight", "a U-ViT with classes: only those without are known" }
+    };
+    for (int i = 0; i < 4; i++)
+        if (known[i].kind == kind && foreign_find(o, known[i].name))
+            foreign_fail(o, known[i].why, known[i].name);
+    if (kind != FD_FROM_FNO) return;
+    /* From August 2021 on w are convolutions of as many axes as the data, and batch norms are there
+     * but not used. */
+    const fd_tensor *r = foreign_find(o, "conv0.weights1"), *w = foreign_find(o, "w0.weight");
+    if (foreign_find(o, "bn0.weight") && r && w && w->nd < r->nd - 1)
+        foreign_fail(o, "FNO of before August 2021, which uses its batch norms: fold each into "
+                     "conv and w, then leave it out", "bn0.weight");
+}
+
 static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a, int **column,
                          fd_arena *mem)
 {
     memset(a, 0, sizeof *a);
     a->act = how->act;
     a->tscale = how->tscale;
-    a->pad = how->pad;
+    a->edges = FD_EDGES_PLAIN;
+    memcpy(a->pad, how->pad, sizeof a->pad);
+    foreign_refuse(o, kind);
+    if (o->st->code) return;
     if (kind == FD_FROM_UVIT) { foreign_uvit_arch(o, how, a); return; }
     int half = kind == FD_FROM_NEURALOP_02, old = kind == FD_FROM_NEURALOP_03 || how->version == 1, first = 2;
     const char *lift = kind == FD_FROM_FNO ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
@@ -6041,6 +6246,16 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
     a->width = r->n[0];
     for (int i = 0; i < a->nd; i++) {
         int k = r->n[first + i], last = i == a->nd - 1;
+        int want = last ? how->modes[i] / 2 + 1 : how->modes[i];
+        if (how->modes[i]) {
+            if (how->modes[i] < 1 || want > k || kind == FD_FROM_FNO || half) {
+                FD_FAIL(o->st, FD_EARG, "fd_net_from", "modes that are not all are a part of "
+                        "those of neuraloperator 0.3 or later: axis, modes, those there", i,
+                        how->modes[i], k);
+                return;
+            }
+            k = want;
+        }
         a->modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k
                     : !last ? k + (old && k % 2) : k > 1 ? 2 * (k - 1) : 1;
     }
@@ -6096,8 +6311,10 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
         else if (kind == FD_FROM_FNO) foreign_fno(&o, column);
         else if (kind == FD_FROM_UVIT) foreign_uvit(&o);
         else foreign_operator(&o, kind, how, column);
+        if (net && !a->st->code && kind != FD_FROM_UVIT) foreign_bounds(&o, how);
         for (int i = 0; net && i < g.count; i++)
-            if (!o.used[i]) foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
+            if (!o.used[i] && !(kind == FD_FROM_FNO && foreign_unused(&o, g.tensor[i].name)))
+                foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
     }
     if (!a->st->code) return net;
     *a = before;

@@ -26,8 +26,9 @@
 #define FD_IMPL
 #include "fd.h"
 #include <float.h>
+#include <limits.h>
 
-#define PI 3.14159265358979323846
+#define PI FD_PI
 
 /* ---- Processes -------------------------------------------------------------------------------- *
  *
@@ -401,26 +402,11 @@ static int space_same(const fd_space *x, const fd_space *y)
     return 1;
 }
 
-/* waves of mode j of an axis: whole ones on a periodic axis, else half ones; see fd_space */
-static double proc_wave(int bc, int j)
-{
-    return bc == FD_PERIODIC  ? (j + 1) / 2
-         : bc == FD_NEUMANN   ? j
-         : bc == FD_DIRICHLET ? j + 1
-                              : j + .5;
-}
-
-/* mu of mode k from its index j on each axis */
+/* mu of mode k; points have none */
 static double proc_mu(const fd_space *s, ptrdiff_t k)
 {
-    int j[3];
     double mu = 0;
-    if (s->basis) return 0;
-    fd_mode(s, k, j);
-    for (int i = 0; i < s->nd; i++) {
-        double w = PI * proc_wave(s->bc[i], j[i]) * (s->bc[i] == FD_PERIODIC ? 2 : 1) / s->len[i];
-        mu += w * w;
-    }
+    if (!s->basis) fd_wave(s, k, &mu);
     return mu;
 }
 
@@ -2305,7 +2291,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
 {
     const fd_cov *c = how->p->noise;
     const fd_space *s = &c->s;
-    int band = how->band ? how->band : 3, j[3];
+    int band = how->band ? how->band : 3;
     double trace = 0;
     for (int i = 0; i < s->nd && !s->basis; i++) {
         int need = s->bc[i] == FD_PERIODIC ? 2 * band + 1 : band + (s->bc[i] == FD_NEUMANN);
@@ -2314,9 +2300,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
                     "the band has more waves than an axis; axis, points, waves", i, s->n[i], band);
     }
     for (ptrdiff_t k = 0; k < s->modes; k++) {
-        in[k] = c->lam[k] > 0 && (s->basis || !fd_mode(s, k, j));
-        for (int i = 0; i < s->nd && in[k] && !s->basis; i++)
-            in[k] = proc_wave(s->bc[i], j[i]) <= band;
+        in[k] = c->lam[k] > 0 && (s->basis || fd_wave(s, k, NULL) <= band + 1e-9);
         if (in[k]) trace += s->ch * c->lam[k];
     }
     if (!(trace > 0)) FD_FAIL(st, FD_EARG, "fd_correct", "no noise in the band; waves", band);
@@ -3220,4 +3204,1907 @@ void fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, f
         double dg = scheme == FD_SDE_PLATEN ? ((double)g2[i] - g[i]) / root : (double)g[i] * g2[i];
         x[i] = (fd_real)(x[i] + .5 * dg * ((double)dW[i] * dW[i] - h));
     }
+}
+
+/* ---- Observations ----------------------------------------------------------------------------- *
+ *
+ * Linear ones through coefficients: y_i = <E_i, u>, u the coefficients of channel ch_i, so that the
+ * adjoint in L2 has the coefficients sum_i w_i E_i. On values: y = A x, A* w = A^T w / weight. */
+
+typedef struct { const fd_obs *o; const double *y; } obs_data;
+typedef struct {
+    int m, riesz;                 /* riesz: rows of A are functions, and products with them in L2 */
+    const fd_real *A;             /* rows on coefficients [m][modes], or on values [m][ch][points] */
+    int *ch;                      /* of each row on coefficients */
+    const ptrdiff_t *index;       /* of each value that is picked */
+    const double *mul;            /* of each mode */
+} obs_own;
+
+static double space_weight(const fd_space *s, ptrdiff_t i)
+{
+    return s->weight ? (double)s->weight[i % s->points] : s->h;
+}
+
+/* b functions between a gradient in the values and one in L2: up = 1 divides by the weights */
+static void space_riesz(const fd_space *s, int up, int b, fd_real *g)
+{
+    for (ptrdiff_t i = 0; i < b * fd_size(s); i++) {
+        double w = space_weight(s, i);
+        g[i] = (fd_real)(up ? (double)g[i] / w : (double)g[i] * w);
+    }
+}
+
+static void obs_rows_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                           fd_arena scratch)
+{
+    const obs_own *o = self;
+    const int m = o->m, modes = (int)s->modes, all = s->ch * modes;
+    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * all), *z = fd_raw(&scratch, fd_real, (ptrdiff_t)b * m);
+    if (!z) return;
+    fd_to_modes(s, b, x, u, scratch);
+    for (int c = 0; c < s->ch; c++) {
+        fd_gemm(0, 1, b, m, modes, 1, u + (ptrdiff_t)c * modes, all, o->A, modes, 0, z, m, scratch);
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m && !scratch.st->code; i++)
+            if (o->ch[i % m] == c) y[i] = (double)z[i];
+    }
+}
+
+static void obs_rows_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
+                               const double *w, fd_real *g, fd_arena scratch)
+{
+    const obs_own *o = self;
+    const int m = o->m, modes = (int)s->modes, all = s->ch * modes;
+    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * all), *z = fd_raw(&scratch, fd_real, (ptrdiff_t)b * m);
+    (void)x;
+    if (!z) return;
+    for (int c = 0; c < s->ch; c++) {
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) z[i] = o->ch[i % m] == c ? (fd_real)w[i] : 0;
+        fd_gemm(0, 0, b, modes, m, 1, z, m, o->A, modes, 0, u + (ptrdiff_t)c * modes, all, scratch);
+    }
+    fd_from_modes(s, b, u, g, scratch);
+    if (!scratch.st->code) space_riesz(s, 0, b, g);
+}
+
+static void obs_picks_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                            fd_arena scratch)
+{
+    const obs_own *o = self;
+    const int m = o->m;
+    (void)scratch;
+    for (int i = 0; i < b; i++)
+        for (int j = 0; j < m; j++) y[(ptrdiff_t)i * m + j] = (double)x[i * fd_size(s) + o->index[j]];
+}
+
+static void obs_picks_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
+                                const double *w, fd_real *g, fd_arena scratch)
+{
+    const obs_own *o = self;
+    const int m = o->m;
+    (void)x, (void)scratch;
+    memset(g, 0, (size_t)b * (size_t)fd_size(s) * sizeof *g);
+    for (int i = 0; i < b; i++)
+        for (int j = 0; j < m; j++) g[i * fd_size(s) + o->index[j]] += (fd_real)w[(ptrdiff_t)i * m + j];
+}
+
+static void obs_full_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                           fd_arena scratch)
+{
+    const obs_own *o = self;
+    const int m = o->m;
+    const ptrdiff_t n = fd_size(s);
+    (void)scratch;
+    FD_PARALLEL_IF((double)b * m * n > LIN_SERIAL)
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) {
+        const fd_real *a = o->A + i % m * n, *xi = x + i / m * n;
+        double sum = 0;
+        for (ptrdiff_t j = 0; j < n; j++)
+            sum += (double)a[j] * (double)xi[j] * (o->riesz ? space_weight(s, j) : 1);
+        y[i] = sum;
+    }
+}
+
+static void obs_full_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
+                               const double *w, fd_real *g, fd_arena scratch)
+{
+    const obs_own *o = self;
+    const int m = o->m;
+    const ptrdiff_t n = fd_size(s);
+    (void)x, (void)scratch;
+    FD_PARALLEL_IF((double)b * m * n > LIN_SERIAL)
+    for (int i = 0; i < b; i++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            double sum = 0;
+            for (int k = 0; k < m; k++) sum += w[(ptrdiff_t)i * m + k] * (double)o->A[k * n + j];
+            g[i * n + j] = (fd_real)(o->riesz ? sum * space_weight(s, j) : sum);
+        }
+}
+
+/* y = B x, B diagonal in the modes of a grid and so its own transpose */
+static void obs_modal_run(const obs_own *o, const fd_space *s, int b, const fd_real *x, fd_real *y,
+                          fd_arena scratch)
+{
+    ptrdiff_t n = b * fd_size(s);
+    fd_real *u = fd_raw(&scratch, fd_real, n);
+    if (!u) return;
+    fd_to_modes(s, b, x, u, scratch);
+    if (scratch.st->code) return;
+    for (ptrdiff_t i = 0; i < n; i++) u[i] = (fd_real)((double)u[i] * o->mul[i % s->modes]);
+    fd_from_modes(s, b, u, y, scratch);
+}
+
+static void obs_modal_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                            fd_arena scratch)
+{
+    ptrdiff_t n = b * fd_size(s);
+    fd_real *z = fd_raw(&scratch, fd_real, n);
+    obs_modal_run(self, s, b, x, z, scratch);
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) y[i] = (double)z[i];
+}
+
+static void obs_modal_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
+                                const double *w, fd_real *g, fd_arena scratch)
+{
+    (void)x;
+    for (ptrdiff_t i = 0; i < b * fd_size(s); i++) g[i] = (fd_real)w[i];
+    obs_modal_run(self, s, b, g, g, scratch);
+}
+
+static fd_obs obs_new(fd_arena *a, const char *where, const fd_space *s, int m, const obs_own *own)
+{
+    fd_obs none = { .m = 0 };
+    obs_own *o = fd_new(a, obs_own, 1);
+    if (!o || !s || !fd_size(s)) return none;
+    if (m < 1) {
+        FD_FAIL(a->st, FD_EARG, where, "needs observations; number of them", m);
+        return none;
+    }
+    *o = *own;
+    o->m = m;
+    fd_obs r = { .s = *s, .m = m, .linear = 1, .self = o, .mul = own->mul };
+    r.apply = own->mul ? obs_modal_apply : own->index ? obs_picks_apply
+            : own->ch ? obs_rows_apply : obs_full_apply;
+    r.transpose = own->mul ? obs_modal_transpose : own->index ? obs_picks_transpose
+                : own->ch ? obs_rows_transpose : obs_full_transpose;
+    return r;
+}
+
+static fd_obs obs_places(fd_arena *a, const char *where, const fd_space *s, int m, const double *at,
+                         const double *half, const int *ch)
+{
+    fd_status *st = a->st;
+    if (st->code || !s || !fd_size(s)) return (fd_obs){ .m = 0 };
+    if (m < 1 || s->basis || !at) return obs_new(a, where, s, s->basis || !at ? 0 : m, &(obs_own){ 0 });
+    for (int i = 0; i < m; i++) {
+        for (int d = 0; d < s->nd; d++)
+            if (!(at[i * s->nd + d] >= 0 && at[i * s->nd + d] <= s->len[d]))
+                FD_FAIL(st, FD_EARG, where, "a place is outside the domain: observation, axis", i, d);
+        if (ch && (ch[i] < 0 || ch[i] >= s->ch))
+            FD_FAIL(st, FD_EARG, where, "no such channel: observation, channel", i, ch[i]);
+    }
+    fd_real *E = fd_raw(a, fd_real, m * s->modes);
+    int *own = fd_new(a, int, m);
+    if (st->code) return (fd_obs){ .m = 0 };
+    if (ch) memcpy(own, ch, (size_t)m * sizeof *own);
+    fd_modes_at(s, m, at, half, E);
+    return obs_new(a, where, s, m, &(obs_own){ .A = E, .ch = own });
+}
+
+fd_obs fd_obs_points(fd_arena *a, const fd_space *s, int m, const double *at, const int *ch)
+{
+    return obs_places(a, "fd_obs_points", s, m, at, NULL, ch);
+}
+
+fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, const double *half,
+                    const int *ch)
+{
+    for (int i = 0; half && i < m * (s ? s->nd : 0) && !a->st->code; i++)
+        if (!(half[i] >= 0 && isfinite(half[i])))
+            FD_FAIL(a->st, FD_EARG, "fd_obs_boxes", "a half width is negative or not finite; entry", i);
+    return obs_places(a, "fd_obs_boxes", s, m, at, half, ch);
+}
+
+fd_obs fd_obs_coarse(fd_arena *a, const fd_space *s, const fd_space *coarse)
+{
+    fd_status *st = a->st;
+    if (st->code || !s || !coarse || !fd_size(s) || !fd_size(coarse)) return (fd_obs){ .m = 0 };
+    int same = s->nd && s->nd == coarse->nd && s->ch == coarse->ch;
+    for (int d = 0; d < s->nd && same; d++)
+        same = s->bc[d] == coarse->bc[d] && fabs(s->len[d] - coarse->len[d]) <= 1e-12 * s->len[d];
+    if (!same) {
+        FD_FAIL(st, FD_ESHAPE, "fd_obs_coarse", "grids of other axes, lengths, boundaries or channels");
+        return (fd_obs){ .m = 0 };
+    }
+    ptrdiff_t size = fd_size(coarse);
+    if (size > INT_MAX / 3) {
+        FD_FAIL(st, FD_EARG, "fd_obs_coarse", "too many points", size);
+        return (fd_obs){ .m = 0 };
+    }
+    double *at = fd_raw(a, double, size * s->nd);
+    int *ch = fd_raw(a, int, size);
+    if (!ch) return (fd_obs){ .m = 0 };
+    for (ptrdiff_t i = 0; i < size; i++) {
+        int j[3];
+        fd_mode(coarse, i % coarse->points, j);           /* points are numbered as modes are */
+        for (int d = 0; d < s->nd; d++) at[i * s->nd + d] = fd_coord(coarse, d, j[d]);
+        ch[i] = (int)(i / coarse->points);
+    }
+    return obs_places(a, "fd_obs_coarse", s, (int)size, at, NULL, ch);
+}
+
+fd_obs fd_obs_pick(fd_arena *a, const fd_space *s, int m, const ptrdiff_t *index)
+{
+    for (int i = 0; index && i < m && !a->st->code; i++)
+        if (index[i] < 0 || index[i] >= fd_size(s))
+            FD_FAIL(a->st, FD_EARG, "fd_obs_pick", "no such value: observation, index, values", i, index[i],
+                    fd_size(s));
+    ptrdiff_t *own = fd_raw(a, ptrdiff_t, index && m > 0 ? m : 0);
+    if (!own) return (fd_obs){ .m = 0 };
+    if (index && m > 0) memcpy(own, index, (size_t)m * sizeof *own);
+    return obs_new(a, "fd_obs_pick", s, index ? m : 0, &(obs_own){ .index = own });
+}
+
+fd_obs fd_obs_matrix(fd_arena *a, const fd_space *s, int m, const fd_real *A)
+{
+    return obs_new(a, "fd_obs_matrix", s, A ? m : 0, &(obs_own){ .A = A });
+}
+
+fd_obs fd_obs_functions(fd_arena *a, const fd_space *s, int m, const fd_real *phi)
+{
+    return obs_new(a, "fd_obs_functions", s, phi ? m : 0, &(obs_own){ .A = phi, .riesz = 1 });
+}
+
+fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul)
+{
+    if (a->st->code || !s || !fd_size(s)) return (fd_obs){ .m = 0 };
+    if (s->basis || !mul || fd_size(s) > INT_MAX) {
+        FD_FAIL(a->st, FD_EARG, "fd_obs_modal", "needs a grid and factors");
+        return (fd_obs){ .m = 0 };
+    }
+    for (ptrdiff_t k = 0; k < s->modes; k++)
+        if (!isfinite(mul[k])) {
+            FD_FAIL(a->st, FD_EDATA, "fd_obs_modal", "a factor is not finite; mode", k);
+            return (fd_obs){ .m = 0 };
+        }
+    double *own = fd_raw(a, double, s->modes);
+    if (!own) return (fd_obs){ .m = 0 };
+    memcpy(own, mul, (size_t)s->modes * sizeof *own);
+    return obs_new(a, "fd_obs_modal", s, (int)fd_size(s), &(obs_own){ .mul = own });
+}
+
+/* --- Noise: Gamma = L L^T --- */
+
+static int obs_noisy(const fd_obs *o) { return o->chol || o->each || o->sd > 0; }
+
+void fd_obs_noise(fd_arena *a, fd_obs *o, double sd)
+{
+    if (a->st->code || o->m < 1) return;
+    if (!(sd >= 0 && isfinite(sd)))
+        FD_FAIL(a->st, FD_EDATA, "fd_obs_noise", "the standard deviation is negative or not finite");
+    else o->sd = sd, o->each = o->chol = NULL;
+}
+
+void fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd)
+{
+    if (a->st->code || o->m < 1 || !sd) return;
+    if (o->mul) FD_FAIL(a->st, FD_EARG, "fd_obs_noise_each", "fd_obs_modal has one standard deviation");
+    for (int i = 0; i < o->m; i++)
+        if (!(sd[i] > 0 && isfinite(sd[i])))
+            FD_FAIL(a->st, FD_EDATA, "fd_obs_noise_each",
+                    "a standard deviation is not positive and finite; observation", i);
+    double *own = fd_raw(a, double, o->m);
+    if (!own) return;
+    memcpy(own, sd, (size_t)o->m * sizeof *own);
+    o->each = own, o->chol = NULL, o->sd = 0;
+}
+
+void fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov)
+{
+    if (a->st->code || o->m < 1 || !cov) return;
+    if (o->mul) FD_FAIL(a->st, FD_EARG, "fd_obs_noise_cov", "fd_obs_modal has one standard deviation");
+    size_t n = (size_t)o->m * (size_t)o->m;
+    double *L = fd_raw(a, double, n);
+    if (!L) return;
+    memcpy(L, cov, n * sizeof *L);
+    if (fd_cholesky(a->st, o->m, L)) return;
+    o->chol = L, o->each = NULL, o->sd = 0;
+}
+
+/* r <- L r, L^-1 r and L^-T r; nothing where there is no noise */
+enum { NOISE_TIMES, NOISE_SOLVE, NOISE_SOLVE_T };
+static void obs_chol(const fd_obs *o, int what, double *r)
+{
+    if (o->chol && what == NOISE_TIMES) {
+        for (int i = o->m - 1; i >= 0; i--) {
+            double sum = 0;
+            for (int j = 0; j <= i; j++) sum += o->chol[(ptrdiff_t)i * o->m + j] * r[j];
+            r[i] = sum;
+        }
+    } else if (o->chol) {
+        fd_solve_lower(o->m, o->chol, what == NOISE_SOLVE_T, r);
+    } else if (obs_noisy(o)) {
+        for (int i = 0; i < o->m; i++) {
+            double sd = o->each ? o->each[i] : o->sd;
+            r[i] = what == NOISE_TIMES ? r[i] * sd : r[i] / sd;
+        }
+    }
+}
+
+static void obs_normals(fd_rng r, int m, double *z, fd_arena scratch)
+{
+    fd_real *own = fd_raw(&scratch, fd_real, m);
+    if (!own) return;
+    fd_normal(r, m, own);
+    for (int i = 0; i < m; i++) z[i] = (double)own[i];
+}
+
+/* eta [b][m] ~ N(0, Gamma), eta_i of stream (r, first + i) */
+static void obs_noises(const fd_obs *o, fd_rng r, int first, int b, double *eta, fd_arena scratch)
+{
+    memset(eta, 0, (size_t)b * (size_t)o->m * sizeof *eta);
+    for (int i = 0; i < b && obs_noisy(o); i++) {
+        double *z = eta + (ptrdiff_t)i * o->m;
+        obs_normals(fd_stream(r, 'y', (uint32_t)(first + i)), o->m, z, scratch);
+        obs_chol(o, NOISE_TIMES, z);
+    }
+}
+
+void fd_obs_draw(const fd_obs *o, fd_rng r, int first, int b, const fd_real *x, double *y,
+                 fd_arena scratch)
+{
+    if (scratch.st->code || !o || o->m < 1 || !x || !y) return;
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    if (!eta) return;
+    o->apply(o->self, &o->s, b, x, y, scratch);
+    obs_noises(o, r, first, b, eta, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m && !scratch.st->code; i++) y[i] += eta[i];
+}
+
+void fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, fd_real *g,
+                    fd_arena scratch)
+{
+    if (scratch.st->code || !o || o->m < 1 || !w || !g) return;
+    o->transpose(o->self, &o->s, b, x, w, g, scratch);
+    if (!scratch.st->code) space_riesz(&o->s, 1, b, g);
+}
+
+double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real *g, fd_arena scratch)
+{
+    double phi = 0;
+    if (scratch.st->code || !o || o->m < 1 || !x) return NAN;
+    double *r = fd_raw(&scratch, double, o->m);
+    if (!r) return NAN;
+    o->apply(o->self, &o->s, 1, x, r, scratch);
+    if (scratch.st->code) return NAN;
+    for (int i = 0; i < o->m; i++) r[i] -= y[i];
+    obs_chol(o, NOISE_SOLVE, r);
+    for (int i = 0; i < o->m; i++) phi += .5 * r[i] * r[i];
+    if (g) {
+        obs_chol(o, NOISE_SOLVE_T, r);
+        fd_obs_adjoint(o, 1, x, r, g, scratch);
+    }
+    return scratch.st->code ? NAN : phi;
+}
+
+/* r = y - A x for b functions; y [m] for all or [b][m] */
+static void obs_residual(const fd_obs *o, int b, const double *y, int each, const fd_real *x, double *r,
+                         fd_arena scratch)
+{
+    if (scratch.st->code) return;
+    o->apply(o->self, &o->s, b, x, r, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) r[i] = y[each ? i : i % o->m] - r[i];
+}
+
+static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const double *y)
+{
+    if (st->code || !o || o->m < 1) return 0;
+    if (!y) { FD_FAIL(st, FD_EARG, where, "needs the numbers that were observed"); return 0; }
+    for (int i = 0; i < o->m; i++)
+        if (!isfinite(y[i])) { FD_FAIL(st, FD_EDATA, where, "an observation is not finite", i); return 0; }
+    return 1;
+}
+
+static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
+{
+    if (!o->linear) FD_FAIL(st, FD_EARG, where, "needs a linear observation");
+    return !st->code;
+}
+
+/* --- The gain --- *
+ *
+ * Rows of T = DF(x)^T as functions: (A C A*)_ij = <A* e_i, C A* e_j> = sum_x T_i(x) (C A* e_j)(x). Modal: with
+ * A* = B/h the matrix A C A* + sd^2 has the eigenvalues (mul^2 lam + h sd^2)/h. */
+
+enum { GAIN_ROWS = 32 };
+fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x)
+{
+    fd_status *st = a->st;
+    if (st->code || !o || o->m < 1 || !c) return NULL;
+    const int m = o->m;
+    const ptrdiff_t n = fd_size(&o->s);
+    fd_gain *g = fd_new(a, fd_gain, 1);
+    if (fd_size(&c->s) != n || (o->mul && !space_same(&o->s, &c->s)))
+        FD_FAIL(st, FD_ESHAPE, "fd_gain_new", "covariance and observation have different points", fd_size(&c->s), n);
+    if (!o->linear && !x) FD_FAIL(st, FD_EARG, "fd_gain_new", "a nonlinear observation needs a function to linearise at");
+    if (st->code) return NULL;
+    *g = (fd_gain){ .o = o, .c = c, .x = o->linear ? NULL : x };
+    if (o->mul) {
+        if (!(g->w = fd_raw(a, double, o->s.modes))) return NULL;
+        for (ptrdiff_t k = 0; k < o->s.modes; k++) g->w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
+        return g;
+    }
+    g->w = fd_raw(a, double, m);
+    g->V = fd_raw(a, double, (size_t)m * (size_t)m);
+    fd_arena scratch = *a;
+    const int rows = m < GAIN_ROWS ? m : GAIN_ROWS;
+    double *G = fd_raw(&scratch, double, (size_t)m * (size_t)m), *e = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
+    fd_real *K = fd_raw(&scratch, fd_real, rows * n), *T = fd_raw(&scratch, fd_real, rows * n);
+    fd_real *xs = g->x ? fd_raw(&scratch, fd_real, rows * n) : NULL;
+    if (st->code) return NULL;
+    for (int i = 0; i < rows && xs; i++) memcpy(xs + i * n, x, (size_t)n * sizeof *xs);
+    for (int j = 0; j < m && !st->code; j += rows) {                  /* columns j.. of A C A* */
+        int b = m - j < rows ? m - j : rows;
+        memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
+        for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + j + i] = 1;
+        fd_obs_adjoint(o, b, xs, e, K, scratch);
+        fd_cov_pow(c, 1, b, K, K, scratch);
+        if (o->linear) {
+            o->apply(o->self, &o->s, b, K, e, scratch);
+            for (int i = 0; i < b; i++) memcpy(G + (ptrdiff_t)(j + i) * m, e + (ptrdiff_t)i * m, (size_t)m * sizeof *G);
+            continue;
+        }
+        for (int k = 0; k < m && !st->code; k += rows) {              /* no tangent needed: rows of DF^T */
+            int r = m - k < rows ? m - k : rows;
+            memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
+            for (int i = 0; i < r; i++) e[(ptrdiff_t)i * m + k + i] = 1;
+            o->transpose(o->self, &o->s, r, xs, e, T, scratch);
+            for (int i = 0; i < b; i++)
+                for (int l = 0; l < r; l++) {
+                    double sum = 0;
+                    for (ptrdiff_t q = 0; q < n; q++) sum += (double)K[i * n + q] * (double)T[l * n + q];
+                    G[(ptrdiff_t)(j + i) * m + k + l] = sum;
+                }
+        }
+    }
+    if (st->code) return NULL;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < i; j++) {
+            double mid = .5 * (G[(ptrdiff_t)i * m + j] + G[(ptrdiff_t)j * m + i]);
+            G[(ptrdiff_t)i * m + j] = G[(ptrdiff_t)j * m + i] = mid;
+        }
+    for (int twice = 0; twice < 2; twice++) {                         /* L^-1 G L^-T, rows and then columns */
+        for (int i = 0; i < m; i++) obs_chol(o, NOISE_SOLVE, G + (ptrdiff_t)i * m);
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < i; j++) {
+                double keep = G[(ptrdiff_t)i * m + j];
+                G[(ptrdiff_t)i * m + j] = G[(ptrdiff_t)j * m + i], G[(ptrdiff_t)j * m + i] = keep;
+            }
+    }
+    if (fd_eigen(st, m, G, g->w, g->V, scratch)) return NULL;
+    const double floor = 64 * (sizeof(fd_real) < sizeof(double) ? FLT_EPSILON : DBL_EPSILON) * g->w[0];
+    for (int i = 0; i < m; i++) {
+        if (g->w[i] < 0) g->w[i] = 0;
+        if (!obs_noisy(o) && !(g->w[i] > floor)) {
+            FD_FAIL(st, FD_EDATA, "fd_gain_new",
+                    "without noise an observation follows from the others: give it noise; rank, observations", i, m);
+            return NULL;
+        }
+    }
+    return g;
+}
+
+/* z = f r with f the function 1/(rho w + kappa), or its inverse's root, of the whitened matrix */
+enum { GAIN_SOLVE, GAIN_ROOT };
+static double gain_factor(const fd_gain *g, int what, double rho, double kappa, double w)
+{
+    double q = rho * w + (obs_noisy(g->o) ? kappa : 0);
+    return what == GAIN_ROOT ? sqrt(q) : q > 0 ? 1 / q : 0;
+}
+
+static void gain_run(const fd_gain *g, int what, double rho, double kappa, int b, const double *r,
+                     double *z, fd_arena scratch)
+{
+    const fd_obs *o = g->o;
+    const int m = o->m;
+    if (scratch.st->code) return;
+    if (o->mul) {
+        const ptrdiff_t n = b * fd_size(&o->s);
+        fd_real *u = fd_raw(&scratch, fd_real, n);
+        if (!u) return;
+        for (ptrdiff_t i = 0; i < n; i++) u[i] = (fd_real)r[i];
+        fd_to_modes(&o->s, b, u, u, scratch);
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double q = rho * g->w[i % o->s.modes] + kappa * o->sd * o->sd;
+            u[i] = (fd_real)((double)u[i] * (what == GAIN_ROOT ? sqrt(q) : q > 0 ? 1 / q : 0));
+        }
+        fd_from_modes(&o->s, b, u, u, scratch);
+        for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) z[i] = (double)u[i];
+        return;
+    }
+    double *q = fd_raw(&scratch, double, m), *t = fd_raw(&scratch, double, m);
+    for (int i = 0; i < b && t; i++) {
+        const double *ri = r + (ptrdiff_t)i * m;
+        double *zi = z + (ptrdiff_t)i * m;
+        memcpy(t, ri, (size_t)m * sizeof *t);
+        if (what == GAIN_SOLVE) obs_chol(o, NOISE_SOLVE, t);
+        for (int k = 0; k < m; k++) {
+            double sum = 0;
+            if (what == GAIN_ROOT) sum = t[k];
+            else for (int j = 0; j < m; j++) sum += g->V[(ptrdiff_t)k * m + j] * t[j];
+            q[k] = sum * gain_factor(g, what, rho, kappa, g->w[k]);
+        }
+        memset(zi, 0, (size_t)m * sizeof *zi);
+        for (int k = 0; k < m; k++)
+            for (int j = 0; j < m; j++) zi[j] += g->V[(ptrdiff_t)k * m + j] * q[k];
+        obs_chol(o, what == GAIN_ROOT ? NOISE_TIMES : NOISE_SOLVE_T, zi);
+    }
+}
+
+void fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const double *r, double *z,
+                   fd_arena scratch)
+{
+    if (g && r && z) gain_run(g, GAIN_SOLVE, rho, kappa, b, r, z, scratch);
+}
+
+void fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real *x, fd_arena scratch)
+{
+    if (!g || !z || !x || scratch.st->code) return;
+    const ptrdiff_t n = fd_size(&g->o->s);
+    fd_real *d = fd_raw(&scratch, fd_real, b * n), *xs = NULL;
+    if (g->x) xs = fd_raw(&scratch, fd_real, b * n);
+    if (scratch.st->code) return;
+    for (int i = 0; i < b && xs; i++) memcpy(xs + i * n, g->x, (size_t)n * sizeof *xs);
+    fd_obs_adjoint(g->o, b, xs, z, d, scratch);
+    fd_cov_pow(g->c, 1, b, d, d, scratch);
+    for (ptrdiff_t i = 0; i < b * n && !scratch.st->code; i++) x[i] += (fd_real)(scale * (double)d[i]);
+}
+
+void fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta, fd_real *x,
+                       fd_arena scratch)
+{
+    if (!g || !y || !x || scratch.st->code || !obs_linear(scratch.st, "fd_gain_condition", g->o)) return;
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
+    if (!z) return;
+    obs_residual(g->o, b, y, 1, x, z, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * g->o->m && eta; i++) z[i] -= eta[i];
+    fd_gain_solve(g, rho, 1, b, z, z, scratch);
+    fd_gain_add(g, rho, b, z, x, scratch);
+}
+
+double fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scratch)
+{
+    if (!g || scratch.st->code) return NAN;
+    const fd_obs *o = g->o;
+    double sum = 0;
+    if (o->mul) {
+        for (ptrdiff_t k = 0; k < o->s.modes; k++)
+            sum += o->s.ch * log(rho * g->w[k] + kappa * o->sd * o->sd);
+        return sum;
+    }
+    for (int i = 0; i < o->m; i++) sum += log(rho * g->w[i] + (obs_noisy(o) ? kappa : 0));
+    if (o->chol) for (int i = 0; i < o->m; i++) sum += 2 * log(o->chol[(ptrdiff_t)i * o->m + i]);
+    else if (obs_noisy(o)) for (int i = 0; i < o->m; i++) sum += 2 * log(o->each ? o->each[i] : o->sd);
+    return sum;
+}
+
+/* --- The exact posterior of a Gaussian prior --- */
+
+fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c0, const fd_obs *o,
+                               const double *y)
+{
+    if (!obs_ready(a->st, "fd_posterior_new", o, y) || !obs_linear(a->st, "fd_posterior_new", o)) return NULL;
+    const ptrdiff_t n = fd_size(&o->s);
+    fd_posterior *p = fd_new(a, fd_posterior, 1);
+    fd_gain *g = fd_gain_new(a, o, c0, NULL);
+    fd_real *to = fd_new(a, fd_real, n);
+    fd_arena scratch = *a;
+    double *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)o->m), sum = 0;
+    if (!r) return NULL;
+    double *z = r + o->m;
+    *p = (fd_posterior){ .c0 = c0, .gain = g, .y = y, .prior = mean, .mean = to };
+    if (mean) memcpy(to, mean, (size_t)n * sizeof *to);
+    obs_residual(o, 1, y, 0, to, r, scratch);
+    fd_gain_solve(g, 1, 1, 1, r, z, scratch);
+    fd_gain_add(g, 1, 1, z, to, scratch);
+    for (int i = 0; i < o->m; i++) sum += r[i] * z[i];
+    p->evidence = -.5 * sum - .5 * fd_gain_logdet(g, 1, 1, scratch) - .5 * o->m * log(2 * PI);
+    return a->st->code ? NULL : p;
+}
+
+void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
+{
+    if (!p || !x || b < 1 || scratch.st->code) return;
+    const fd_obs *o = p->gain->o;
+    const ptrdiff_t n = fd_size(&o->s);
+    double *y = fd_raw(&scratch, double, (ptrdiff_t)b * o->m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    fd_real *own = fd_raw(&scratch, fd_real, b * n);
+    if (!own) return;
+    fd_cov_draw(p->c0, r, first, b, own, scratch);
+    for (ptrdiff_t i = 0; i < b * n && p->prior; i++) own[i] += p->prior[i % n];
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) y[i] = p->y[i % o->m];
+    obs_noises(o, r, first, b, eta, scratch);
+    fd_gain_condition(p->gain, 1, b, y, eta, own, scratch);
+    if (!scratch.st->code) memcpy(x, own, (size_t)(b * n) * sizeof *x);
+}
+
+/* the variance less sum_i q_i^2/(w_i + 1), q_i = C A* L^-T V_i; modal: a covariance of its own */
+void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
+{
+    if (!p || !sd || scratch.st->code) return;
+    const fd_gain *g = p->gain;
+    const fd_obs *o = g->o;
+    const fd_space *s = &o->s;
+    const ptrdiff_t n = fd_size(s), points = s->points;
+    if (o->mul) {
+        fd_cov *c = fd_new(&scratch, fd_cov, 1);
+        double *lam = fd_raw(&scratch, double, s->modes), noise = o->sd * o->sd;
+        if (!lam) return;
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            lam[k] = g->w[k] + noise > 0 ? p->c0->lam[k] * noise / (g->w[k] + noise) : p->c0->lam[k];
+        *c = (fd_cov){ .s = *s, .lam = lam };
+        fd_cov_std(c, sd, scratch);
+        for (ptrdiff_t i = points; i < n && !scratch.st->code; i++) sd[i] = sd[i % points];
+        return;
+    }
+    double *var = fd_raw(&scratch, double, n), *z = fd_raw(&scratch, double, (ptrdiff_t)GAIN_ROWS * o->m);
+    fd_real *q = fd_raw(&scratch, fd_real, GAIN_ROWS * n);
+    if (!q) return;
+    fd_cov_std(p->c0, q, scratch);
+    for (ptrdiff_t i = 0; i < n; i++) var[i] = (double)q[i % points] * (double)q[i % points];
+    for (int k = 0; k < o->m && !scratch.st->code; k += GAIN_ROWS) {
+        int b = o->m - k < GAIN_ROWS ? o->m - k : GAIN_ROWS;
+        memcpy(z, g->V + (ptrdiff_t)k * o->m, (size_t)b * (size_t)o->m * sizeof *z);
+        for (int i = 0; i < b; i++) obs_chol(o, NOISE_SOLVE_T, z + (ptrdiff_t)i * o->m);
+        memset(q, 0, (size_t)(b * n) * sizeof *q);
+        fd_gain_add(g, 1, b, z, q, scratch);
+        for (int i = 0; i < b; i++) {
+            double f = gain_factor(g, GAIN_SOLVE, 1, 1, g->w[k + i]);
+            for (ptrdiff_t j = 0; j < n; j++) var[j] -= f * (double)q[i * n + j] * (double)q[i * n + j];
+        }
+    }
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) sd[i] = (fd_real)sqrt(fmax(0, var[i]));
+}
+
+/* --- The exact conditional denoiser --- */
+
+typedef struct {
+    fd_process p;
+    mix x;
+    double *mu;                          /* [modes]; NULL: scalar process */
+    const fd_obs *o;
+    const double *y;
+} post_model;
+
+static void post_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                      fd_real *y, fd_arena scratch)
+{
+    const post_model *o = self;
+    const int n = o->x.n, m = o->o->m;
+    const ptrdiff_t modes = s->modes, all = s->ch * modes, size = fd_size(s);
+    const double *lam = o->p.noise->lam;
+    if (scratch.st->code) return;
+    if (!space_same(s, &o->p.noise->s)) {
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_oracle_posterior", "not the space it was made for; points", s->points);
+        return;
+    }
+    fd_real *u = fd_raw(&scratch, fd_real, all), *D = fd_raw(&scratch, fd_real, n * size);
+    double *l = fd_raw(&scratch, double, n), *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)m), *z = r + m;
+    double *var = fd_raw(&scratch, double, n * modes), *P = fd_raw(&scratch, double, n * modes);
+    double *gm = fd_raw(&scratch, double, n * modes), *mt = fd_raw(&scratch, double, modes);
+    fd_cov *c = fd_new(&scratch, fd_cov, n);
+    fd_gain **gain = fd_new(&scratch, fd_gain *, n);
+    if (scratch.st->code) return;
+    fd_arena mark = scratch;
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        if (i == 0 || t[i] != t[i - 1]) {
+            scratch = mark;
+            for (ptrdiff_t k = 0; k < modes; k++) {
+                fd_coef f = o->p.law(&o->p, t[i], o->mu ? o->mu[k] : 0);
+                mt[k] = f.m;
+                for (int j = 0; j < n; j++) {
+                    double c0 = o->x.c[j][k], q = f.m * f.m * c0 + f.v * lam[k];
+                    P[j * modes + k] = q;
+                    gm[j * modes + k] = q > 0 ? c0 * f.m / q : 0;
+                    var[j * modes + k] = q > 0 ? c0 * f.v * lam[k] / q : c0;
+                }
+            }
+            for (int j = 0; j < n; j++) {
+                c[j] = (fd_cov){ .s = *s, .lam = var + j * modes };
+                gain[j] = fd_gain_new(&scratch, o->o, &c[j], NULL);
+            }
+            if (scratch.st->code) return;
+        }
+        double top = -INFINITY, sum = 0;
+        for (int j = 0; j < n; j++) {
+            fd_real *d = D + j * size;
+            const fd_real *M = o->x.M + j * all;
+            fd_to_modes(s, 1, x + i * size, u, scratch);
+            l[j] = o->x.logw[j];
+            for (ptrdiff_t k = 0; k < all; k++) {
+                ptrdiff_t q = k % modes;
+                double e = (double)u[k] - mt[q] * (double)M[k], Pk = P[j * modes + q];
+                if (Pk > 0 && n > 1) l[j] -= .5 * (e * e / Pk + log(Pk / P[q]));
+                u[k] = (fd_real)((double)M[k] + gm[j * modes + q] * e);
+            }
+            fd_from_modes(s, 1, u, d, scratch);
+            obs_residual(o->o, 1, o->y, 0, d, r, scratch);
+            fd_gain_solve(gain[j], 1, 1, 1, r, z, scratch);
+            fd_gain_add(gain[j], 1, 1, z, d, scratch);
+            for (int k = 0; k < m && n > 1; k++) l[j] -= .5 * r[k] * z[k];
+            if (n > 1) l[j] -= .5 * fd_gain_logdet(gain[j], 1, 1, scratch);
+            if (l[j] > top) top = l[j];
+        }
+        for (int j = 0; j < n; j++) sum += l[j] = exp(l[j] - top);
+        for (ptrdiff_t k = 0; k < size && !scratch.st->code; k++) {
+            double v = 0;
+            for (int j = 0; j < n; j++) v += l[j] / sum * (double)D[j * size + k];
+            y[i * size + k] = (fd_real)v;
+        }
+    }
+}
+
+fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const double *w,
+                             const fd_real *means, const fd_cov *const c[], const fd_obs *o,
+                             const double *y)
+{
+    static const char where[] = "fd_oracle_posterior";
+    fd_model none = { 0 };
+    if (!obs_ready(a->st, where, o, y) || !obs_linear(a->st, where, o) || !p->noise || !p->law || !c) return none;
+    const fd_space *s = &p->noise->s;
+    if (!space_same(s, &o->s)) FD_FAIL(a->st, FD_ESHAPE, where, "noise and observation have different points");
+    mix x = mix_new(a, where, s, &(fd_mix){ n, w, means, c });
+    double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
+    if (mu) proc_args(p, mu, *a);
+    post_model *m = fd_new(a, post_model, 1);
+    if (!m) return none;
+    *m = (post_model){ *p, x, mu, o, y };
+    return (fd_model){ FD_X0, post_eval, NULL, NULL, m };
+}
+
+/* --- Guidance --- *
+ *
+ * A model says y with D = r0 x + r1 C^q y, so that for gradients in L2
+ *
+ *     J* w = r0 w + y'* C^q r1 w,    y'* = weight^-1 (dy/dx)^T weight
+ *
+ * r0, r1 are diagonal in the modes, and so their own adjoints. */
+
+#define GUIDE_LEAST 1e-4
+typedef struct { fd_guide how; fd_gain *gain; } guide_model;
+
+static const char *guide_r0(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    double r[3];
+    const char *why = conv_coef(ctx, p, t, mu, r);
+    if (!why) c[0] = r[0], c[1] = 1;
+    return why;
+}
+
+static const char *guide_r1(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    double r[3];
+    const char *why = conv_coef(ctx, p, t, mu, r);
+    if (!why) c[0] = r[1];
+    return why;
+}
+
+/* J* w for b functions; out may be w */
+static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const double *t, const fd_real *w,
+                          fd_real *out, fd_arena scratch)
+{
+    const fd_process *p = g->p;
+    const fd_space *s = &p->noise->s;
+    int kind[2] = { conv_base(g->model.predicts), FD_X0 };
+    double power = conv_power(g->model.predicts);
+    ptrdiff_t n = b * fd_size(s);
+    fd_real *q = fd_raw(&scratch, fd_real, n), *e = fd_raw(&scratch, fd_real, n);
+    if (!e) return;
+    if (kind[0] == FD_X0) memcpy(q, w, (size_t)n * sizeof *q);
+    else lin_apply("fd_guided", p, b, t, guide_r1, kind, 1, (const fd_real *[3]){ w }, q, scratch);
+    if (power > 0) fd_cov_pow(p->noise, power, b, q, q, scratch);
+    if (scratch.st->code) return;
+    space_riesz(s, 0, b, q);
+    g->model.vjp(g->model.self, s, b, x, t, q, e, scratch);
+    if (scratch.st->code) return;
+    space_riesz(s, 1, b, e);
+    if (kind[0] == FD_X0) memcpy(out, e, (size_t)n * sizeof *out);
+    else lin_apply("fd_guided", p, b, t, guide_r0, kind, 2, (const fd_real *[3]){ w, e }, out, scratch);
+}
+
+/* D + (v/m) g, but where m is so small that x says nothing of the mode */
+static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    fd_coef f = p->law(p, t, mu);
+    (void)ctx;
+    c[0] = 1, c[1] = f.m >= GUIDE_LEAST ? f.v / f.m : 0;
+    return NULL;
+}
+
+static const char *guide_cov(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    fd_coef f = p->law(p, t, mu);
+    (void)ctx;
+    c[0] = f.v / f.m;
+    return NULL;
+}
+
+/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and v/m J has its limit */
+static double guide_time(const fd_process *p, double t)
+{
+    double lo = p->tmin, hi = t;
+    if (p->law(p, t, 0).m >= GUIDE_LEAST || p->law(p, lo, 0).m < GUIDE_LEAST) return t;
+    for (int i = 0; i < 100; i++) {
+        double mid = .5 * (lo + hi);
+        if (p->law(p, mid, 0).m >= GUIDE_LEAST) lo = mid;
+        else hi = mid;
+    }
+    return lo;
+}
+
+/* z = Q^-1 r for one function: columns j of A Cov A* = A (v/m) C J* A* e_j */
+static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_real *D, double *r,
+                        fd_arena scratch)
+{
+    const fd_obs *o = g->o;
+    const int m = o->m, rows = m < GAIN_ROWS ? m : GAIN_ROWS;
+    const ptrdiff_t n = fd_size(&o->s);
+    double *Q = fd_raw(&scratch, double, (size_t)m * (size_t)m), *e = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
+    double *tb = fd_raw(&scratch, double, rows);
+    fd_real *K = fd_raw(&scratch, fd_real, rows * n), *T = fd_raw(&scratch, fd_real, rows * n);
+    fd_real *xs = fd_raw(&scratch, fd_real, rows * n), *Ds = fd_raw(&scratch, fd_real, rows * n);
+    if (!Ds) return;
+    for (int i = 0; i < rows; i++) {
+        memcpy(xs + i * n, x, (size_t)n * sizeof *x);
+        memcpy(Ds + i * n, D, (size_t)n * sizeof *D);
+        tb[i] = t;
+    }
+    for (int j = 0; j < m && !scratch.st->code; j += rows) {
+        int b = m - j < rows ? m - j : rows;
+        memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
+        for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + j + i] = 1;
+        fd_obs_adjoint(o, b, Ds, e, K, scratch);
+        guide_adjoint(g, b, xs, tb, K, K, scratch);
+        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K, scratch);
+        fd_cov_pow(g->p->noise, 1, b, K, K, scratch);
+        for (int k = 0; k < m && !scratch.st->code; k += rows) {
+            int q = m - k < rows ? m - k : rows;
+            memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
+            for (int i = 0; i < q; i++) e[(ptrdiff_t)i * m + k + i] = 1;
+            o->transpose(o->self, &o->s, q, Ds, e, T, scratch);
+            for (int i = 0; i < b; i++)
+                for (int l = 0; l < q; l++) {
+                    double sum = 0;
+                    for (ptrdiff_t y = 0; y < n; y++) sum += (double)K[i * n + y] * (double)T[l * n + y];
+                    Q[(ptrdiff_t)(j + i) * m + k + l] = sum;
+                }
+        }
+    }
+    if (scratch.st->code) return;
+    for (int i = 0; i < m; i++)                                       /* + Gamma, symmetric */
+        for (int j = 0; j <= i; j++) {
+            double q = .5 * (Q[(ptrdiff_t)i * m + j] + Q[(ptrdiff_t)j * m + i]), G = 0;
+            if (o->chol) for (int k = 0; k <= j; k++) G += o->chol[(ptrdiff_t)i * m + k] * o->chol[(ptrdiff_t)j * m + k];
+            else if (i == j) G = o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
+            Q[(ptrdiff_t)i * m + j] = q + G;
+        }
+    if (fd_cholesky(scratch.st, m, Q)) return;
+    fd_solve_lower(m, Q, 0, r);
+    fd_solve_lower(m, Q, 1, r);
+}
+
+/* D, and q = J* A* Q^-1 (y - F(D)), for b functions at times tb */
+static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D, fd_real *q,
+                        fd_arena scratch)
+{
+    const fd_guide *g = &o->how;
+    const fd_process *p = g->p;
+    const int m = g->o->m;
+    const double zeta = g->zeta > 0 ? g->zeta : 1;
+    const ptrdiff_t n = fd_size(&p->noise->s);
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    if (!r) return;
+    fd_predict(&g->model, FD_X0, p, b, x, tb, D, scratch);
+    obs_residual(g->o, b, g->y, 0, D, r, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        double *ri = r + (ptrdiff_t)i * m;
+        if (g->rule == FD_GUIDE_EXACT) {
+            guide_exact(g, x + i * n, tb[i], D + i * n, ri, scratch);
+        } else if (g->rule == FD_GUIDE_DPS) {
+            obs_chol(g->o, NOISE_SOLVE, ri);
+            obs_chol(g->o, NOISE_SOLVE_T, ri);
+            for (int j = 0; j < m; j++) ri[j] *= zeta;
+        } else {
+            fd_arena own = scratch;
+            const fd_gain *k = o->gain ? o->gain : fd_gain_new(&own, g->o, p->noise, D + i * n);
+            fd_gain_solve(k, zeta * p->law(p, tb[i], 0).v, 1, 1, ri, ri, own);
+        }
+    }
+    fd_obs_adjoint(g->o, b, D, r, q, scratch);
+    guide_adjoint(g, b, x, tb, q, q, scratch);
+}
+
+static void guide_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                       fd_real *y, fd_arena scratch)
+{
+    const guide_model *o = self;
+    const fd_process *p = o->how.p;
+    double *tb = fd_raw(&scratch, double, b);
+    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s));
+    if (!q) return;
+    for (int i = 0; i < b; i++) tb[i] = guide_time(p, t[i]);
+    guide_slope(o, b, x, tb, y, q, scratch);
+    if (!o->how.plain) fd_cov_pow(p->noise, 1, b, q, q, scratch);
+    else if (!scratch.st->code) space_riesz(s, 0, b, q);
+    lin_apply("fd_guided", p, b, tb, guide_pull, NULL, 2, (const fd_real *[3]){ y, q }, y, scratch);
+}
+
+fd_model fd_guided(fd_arena *a, const fd_guide *how)
+{
+    static const char where[] = "fd_guided";
+    fd_model none = { 0 };
+    fd_status *st = a->st;
+    if (!obs_ready(st, where, how->o, how->y) || !how->p->noise || !how->p->law) return none;
+    if (how->rule < FD_GUIDE_EXACT || how->rule > FD_GUIDE_DPS)
+        FD_FAIL(st, FD_EARG, where, "no such rule", how->rule);
+    else if (!how->model.eval || !how->model.vjp) FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
+    else if (!(how->zeta >= 0 && isfinite(how->zeta))) FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
+    else if (fd_size(&how->o->s) != fd_size(&how->p->noise->s))
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points", how->p->noise->s.points,
+                how->o->s.points);
+    else if (how->rule != FD_GUIDE_DPS && how->p->modal)
+        FD_FAIL(st, FD_EARG, where, "this rule is for processes of one m and v for all modes");
+    guide_model *g = fd_new(a, guide_model, 1);
+    fd_gain *gain = how->rule == FD_GUIDE_PIGDM && how->o->linear ? fd_gain_new(a, how->o, how->p->noise, NULL) : NULL;
+    if (!g || st->code) return none;
+    *g = (guide_model){ *how, gain };
+    return (fd_model){ FD_X0, guide_eval, NULL, NULL, g };
+}
+
+/* --- Moves --- */
+
+/* z = (A C A* + Gamma)^-1 (y - A x - e) for b states */
+static void move_solve(const fd_gain *g, int b, const double *y, const fd_real *x, const double *e, double *z,
+                       fd_arena scratch)
+{
+    obs_residual(g->o, b, y, 1, x, z, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * g->o->m && e; i++) z[i] -= e[i];
+    fd_gain_solve(g, 1, 1, b, z, z, scratch);
+}
+
+/* e += scale Gamma z, z is used up */
+static void move_noise(const fd_obs *o, double scale, int b, double *z, double *e)
+{
+    for (int i = 0; i < b && e; i++) {
+        double *zi = z + (ptrdiff_t)i * o->m;
+        if (o->chol) {                                                /* L L^T z */
+            for (int j = 0; j < o->m; j++) {
+                double sum = 0;
+                for (int k = j; k < o->m; k++) sum += o->chol[(ptrdiff_t)k * o->m + j] * zi[k];
+                zi[j] = sum;
+            }
+        } else obs_chol(o, NOISE_TIMES, zi);
+        obs_chol(o, NOISE_TIMES, zi);
+        for (int j = 0; j < o->m; j++) e[(ptrdiff_t)i * o->m + j] += scale * zi[j];
+    }
+}
+
+/* e goes with noise, and with noise only */
+static int move_ready(fd_status *st, const char *where, const fd_gain *g, const double *e)
+{
+    if (st->code || !g) return 0;
+    if (!obs_linear(st, where, g->o)) return 0;
+    if (obs_noisy(g->o) == !e)
+        FD_FAIL(st, FD_EARG, where, e ? "there is no noise: no state for it" : "noisy observations need a state e");
+    return !st->code;
+}
+
+void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e, fd_arena scratch)
+{
+    if (!move_ready(scratch.st, "fd_project", g, e)) return;
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
+    if (!z) return;
+    move_solve(g, b, y, x, e, z, scratch);
+    fd_gain_add(g, 1, b, z, x, scratch);
+    if (!scratch.st->code) move_noise(g->o, 1, b, z, e);
+}
+
+void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch)
+{
+    if (scratch.st->code || !o || o->m < 1 || !obs_linear(scratch.st, "fd_project_flat", o)) return;
+    const fd_space *s = &o->s;
+    double *lam = fd_raw(&scratch, double, s->modes), *r = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    if (!r) return;
+    for (ptrdiff_t k = 0; k < s->modes; k++) lam[k] = 1;
+    const fd_cov one = { .s = *s, .lam = lam };
+    fd_obs bare = *o;
+    bare.sd = 0, bare.each = bare.chol = NULL;
+    const fd_gain *g = fd_gain_new(&scratch, &bare, &one, NULL);
+    if (g) obs_residual(o, b, y, 1, x, r, scratch);
+    fd_gain_solve(g, 1, 0, b, r, r, scratch);
+    fd_gain_add(g, 1, b, r, x, scratch);
+}
+
+/* x + m d */
+static const char *move_mean(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+{
+    (void)ctx;
+    c[0] = 1, c[1] = p->law(p, t, mu).m;
+    return NULL;
+}
+
+void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b, const double *y,
+                         const fd_real *d, const double *de, fd_real *x, double *e, fd_arena scratch)
+{
+    static const char where[] = "fd_project_denoised";
+    if (!move_ready(scratch.st, where, g, e)) return;
+    if (e && p->modal) FD_FAIL(scratch.st, FD_EARG, where, "noisy observations need a process of one m for all modes");
+    const ptrdiff_t n = b * fd_size(&g->o->s);
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *tb = fd_raw(&scratch, double, b);
+    fd_real *D = fd_new(&scratch, fd_real, n);
+    if (!D) return;
+    for (int i = 0; i < b; i++) tb[i] = t;
+    move_solve(g, b, y, d, de, z, scratch);
+    fd_gain_add(g, 1, b, z, D, scratch);
+    lin_apply(where, p, b, tb, move_mean, NULL, 2, (const fd_real *[3]){ x, D }, x, scratch);
+    if (!scratch.st->code) move_noise(g->o, p->law(p, t, 0).m, b, z, e);
+}
+
+/* Bridge: with k = m_f/m_t and v(f|t) = v_f - k^2 v_t, the residual r = y_t - m_t y given that at f is
+ * N(k v_t/v_f r_f, v_t v(f|t)/v_f (A C A* + Gamma)). */
+void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
+                  const double *y, const double *z, double *path, fd_arena scratch)
+{
+    static const char where[] = "fd_path_move";
+    fd_status *st = scratch.st;
+    if (st->code || !g || !p->law) return;
+    if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    if (rule < FD_PATH_BRIDGE || rule > FD_PATH_MEAN) FD_FAIL(st, FD_EARG, where, "no such path", rule);
+    if (!(t < from)) FD_FAIL(st, FD_EARG, where, "times must fall");
+    const ptrdiff_t m = g->o->m;
+    double *e = fd_raw(&scratch, double, b * m);
+    if (!e) return;
+    fd_coef T = p->law(p, t, 0), F = T;
+    double pull = 0, var = rule == FD_PATH_MEAN ? 0 : T.v;
+    if (rule == FD_PATH_BRIDGE && isfinite(from)) {
+        F = p->law(p, from, 0);
+        double k = F.m / T.m;
+        pull = k * T.v / F.v, var = T.v * fmax(0, F.v - k * k * T.v) / F.v;
+    }
+    if (var > 0 && z) gain_run(g, GAIN_ROOT, 1, 1, b, z, e, scratch);
+    for (ptrdiff_t i = 0; i < b * m && !st->code; i++)
+        path[i] = T.m * y[i] + (pull ? pull * (path[i] - F.m * y[i]) : 0) + (var > 0 && z ? sqrt(var) * e[i] : 0);
+}
+
+void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
+                   double *de, const double *z, fd_arena scratch)
+{
+    static const char where[] = "fd_noise_step";
+    if (scratch.st->code || !o || o->m < 1 || !how->p || !how->p->law) return;
+    if (how->p->modal || !obs_noisy(o)) {
+        FD_FAIL(scratch.st, FD_EARG, where, "needs noise, and a process of one m and v for all modes");
+        return;
+    }
+    fd_row r = fd_step_row(how->p, how->scheme, how->eta, t, s, 0, scratch.st);
+    fd_coef f = how->p->law(how->p, t, 0);
+    double *n = fd_raw(&scratch, double, o->m), gain = f.m / (f.m * f.m + f.v);
+    for (int i = 0; i < b && n && !scratch.st->code; i++) {
+        if (z) memcpy(n, z + (ptrdiff_t)i * o->m, (size_t)o->m * sizeof *n);
+        if (z) obs_chol(o, NOISE_TIMES, n);
+        for (int j = 0; j < o->m; j++) {
+            double *ej = e + (ptrdiff_t)i * o->m + j, D = gain * *ej;
+            if (de) de[(ptrdiff_t)i * o->m + j] = D;
+            *ej = r.ax * *ej + r.aD * D + (z ? r.sd * n[j] : 0);
+        }
+    }
+}
+
+/* --- More models made of models --- */
+
+typedef struct { const fd_process *p; fd_model c, u; double scale; } blend;
+
+static void blend_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                       fd_real *y, fd_arena scratch)
+{
+    const blend *o = self;
+    fd_real *z = fd_raw(&scratch, fd_real, b * fd_size(s));
+    if (!z) return;
+    fd_predict(&o->c, FD_X0, o->p, b, x, t, y, scratch);
+    fd_predict(&o->u, FD_X0, o->p, b, x, t, z, scratch);
+    for (ptrdiff_t i = 0; i < b * fd_size(s) && !scratch.st->code; i++)
+        y[i] = (fd_real)((double)z[i] + o->scale * ((double)y[i] - (double)z[i]));
+}
+
+fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional, fd_model unconditional, double scale)
+{
+    blend *o = fd_new(a, blend, 1);
+    if (!o) return (fd_model){ 0 };
+    *o = (blend){ p, conditional, unconditional, scale };
+    return (fd_model){ FD_X0, blend_eval, NULL, NULL, o };
+}
+
+typedef struct { const fd_gain *g; const fd_process *p; const double *y; fd_model raw; } ucos;
+
+/* z = x/m + r C A* (r A C A* + Gamma)^-1 (y - A x/m), r = v/m^2, at one time for all */
+static void ucos_state(const ucos *o, double t, int b, const fd_real *x, fd_real *z, fd_arena scratch)
+{
+    fd_coef f = o->p->law(o->p, t, 0);
+    const int m = o->g->o->m;
+    double *y = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    if (!y) return;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) y[i] = o->y[i % m];
+    for (ptrdiff_t i = 0; i < b * fd_size(&o->g->o->s); i++) z[i] = (fd_real)((double)x[i] / f.m);
+    fd_gain_condition(o->g, f.v / (f.m * f.m), b, y, NULL, z, scratch);
+}
+
+static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                      fd_real *y, fd_arena scratch)
+{
+    const ucos *o = self;
+    const ptrdiff_t n = fd_size(s);
+    fd_real *z = fd_raw(&scratch, fd_real, b * n);
+    for (int i = 0; i < b && z; i++) {
+        if (!(o->p->law(o->p, t[i], 0).m > 0)) {
+            FD_FAIL(scratch.st, FD_EARG, "fd_ucos", "there is no such state where m = 0: start below tmax");
+            return;
+        }
+        ucos_state(o, t[i], 1, x + i * n, z + i * n, scratch);
+    }
+    if (z && !scratch.st->code) o->raw.eval(o->raw.self, s, b, z, t, y, scratch);
+}
+
+static int ucos_ready(fd_status *st, const char *where, const fd_gain *g, const fd_process *p)
+{
+    if (st->code || !g || !p->law || !obs_linear(st, where, g->o)) return 0;
+    if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    return !st->code;
+}
+
+fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw)
+{
+    if (!ucos_ready(a->st, "fd_ucos", g, p) || !obs_ready(a->st, "fd_ucos", g->o, y)) return (fd_model){ 0 };
+    ucos *o = fd_new(a, ucos, 1);
+    if (!o) return (fd_model){ 0 };
+    *o = (ucos){ g, p, y, raw };
+    return (fd_model){ FD_X0, ucos_eval, NULL, NULL, o };
+}
+
+void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b, const double *t, fd_real *n,
+                   fd_arena scratch)
+{
+    if (!ucos_ready(scratch.st, "fd_ucos_noise", g, p)) return;
+    const ptrdiff_t size = fd_size(&g->o->s);
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *y = fd_new(&scratch, double, g->o->m);
+    if (!y) return;
+    fd_cov_draw(g->c, r, first, b, n, scratch);
+    obs_noises(g->o, r, first, b, eta, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        fd_coef f = p->law(p, t[i], 0);
+        double ratio = f.v / (f.m * f.m);
+        if (!(f.m > 0)) FD_FAIL(scratch.st, FD_EARG, "fd_ucos_noise", "there is no such noise where m = 0");
+        for (ptrdiff_t j = 0; j < size; j++) n[i * size + j] = (fd_real)(sqrt(ratio) * (double)n[i * size + j]);
+        fd_gain_condition(g, ratio, 1, y, eta + (ptrdiff_t)i * g->o->m, n + i * size, scratch);
+    }
+}
+
+/* --- Split Gibbs --- */
+
+double fd_time_at(const fd_process *p, double sigma)
+{
+    return p->law && sigma > 0 ? proc_time(p, log(sigma)) : NAN;
+}
+
+void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho, fd_rng r, int first, int b,
+                    fd_real *x, fd_arena scratch)
+{
+    static const char where[] = "fd_split_gibbs";
+    fd_status *st = scratch.st;
+    if (!step_ready(how, where, st) || !g || !x || !obs_linear(st, where, g->o)) return;
+    const fd_process *p = how->p;
+    const int m = g->o->m;
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    double sigma = how->steps > 0 && p->law(p, how->t[0], 0).m > 0
+                 ? sqrt(p->law(p, how->t[0], 0).v) / p->law(p, how->t[0], 0).m : INFINITY;
+    if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    if (!(fabs(sigma - rho) <= 1e-6 * rho))
+        FD_FAIL(st, FD_EARG, where, "the sampler must start at the time at which s/m = rho: fd_time_at");
+    double *ys = fd_raw(&scratch, double, (ptrdiff_t)b * m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    fd_real *xi = fd_raw(&scratch, fd_real, n);
+    if (!xi || st->code) return;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) ys[i] = y[i % m];
+    obs_noises(g->o, fd_stream(r, 'g', 0), first, b, eta, scratch);
+    fd_cov_draw(p->noise, fd_stream(r, 'g', 0), first, b, xi, scratch);
+    for (ptrdiff_t i = 0; i < n; i++) xi[i] = (fd_real)((double)x[i] + rho * (double)xi[i]);
+    fd_gain_condition(g, rho * rho, b, ys, eta, xi, scratch);             /* z | x */
+    fd_run *run = fd_begin(&scratch, how, r, first, b);
+    double m0 = p->law(p, how->t[0], 0).m;
+    for (ptrdiff_t i = 0; i < n && run; i++) run->x[i] = (fd_real)(m0 * (double)xi[i]);
+    while (fd_step(run, scratch)) { }                                     /* x | z */
+    if (run && !st->code) memcpy(x, run->x, (size_t)n * sizeof *x);
+}
+
+/* --- Ensembles --- */
+
+void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x, fd_arena scratch)
+{
+    static const char where[] = "fd_esmda";
+    fd_status *st = scratch.st;
+    if (!obs_ready(st, where, o, y)) return;
+    const int m = o->m;
+    const ptrdiff_t n = fd_size(&o->s);
+    if (b < 2 || !(alpha > 0) || !obs_noisy(o)) {
+        FD_FAIL(st, FD_EARG, where, "needs two functions or more, alpha > 0, and noise; functions", b);
+        return;
+    }
+    double *d = fd_raw(&scratch, double, (ptrdiff_t)b * m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *mid = fd_new(&scratch, double, m), *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
+    fd_real *X = fd_raw(&scratch, fd_real, b * n), *W = fd_raw(&scratch, fd_real, (ptrdiff_t)b * b);
+    double *mean = fd_new(&scratch, double, n);
+    if (!mean) return;
+    o->apply(o->self, &o->s, b, x, d, scratch);
+    obs_noises(o, r, 0, b, eta, scratch);
+    if (st->code) return;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) mid[i % m] += d[i] / b;
+    for (ptrdiff_t i = 0; i < b * n; i++) mean[i % n] += (double)x[i] / b;
+    for (ptrdiff_t i = 0; i < b * n; i++) X[i] = (fd_real)((double)x[i] - mean[i % n]);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) {
+        eta[i] = y[i % m] + sqrt(alpha) * eta[i] - d[i];
+        d[i] -= mid[i % m];
+    }
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j <= i; j++) {
+            double sum = 0, G = 0;
+            for (int k = 0; k < b; k++) sum += d[(ptrdiff_t)k * m + i] * d[(ptrdiff_t)k * m + j] / (b - 1.);
+            if (o->chol) for (int k = 0; k <= j; k++) G += o->chol[(ptrdiff_t)i * m + k] * o->chol[(ptrdiff_t)j * m + k];
+            else if (i == j) G = o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
+            S[(ptrdiff_t)i * m + j] = sum + alpha * G;
+        }
+    if (fd_cholesky(st, m, S)) return;
+    for (int j = 0; j < b; j++) {
+        double *z = eta + (ptrdiff_t)j * m;
+        fd_solve_lower(m, S, 0, z);
+        fd_solve_lower(m, S, 1, z);
+        for (int i = 0; i < b; i++) {
+            double sum = 0;
+            for (int k = 0; k < m; k++) sum += d[(ptrdiff_t)i * m + k] * z[k];
+            W[(ptrdiff_t)j * b + i] = (fd_real)(sum / (b - 1.));
+        }
+    }
+    fd_gemm(0, 0, b, (int)n, b, 1, W, b, X, (int)n, 1, x, (int)n, scratch);
+}
+
+/* --- Twisted particles --- *
+ *
+ * x' = ax x + aD (D + (v/m) C q) + sd xi, q = J* A* z of the guidance, so that with k = aD v/m
+ *
+ *     log p/q (x'|x) = -k <xi, q>/sd - k^2 <q, C q>/(2 sd^2)
+ *
+ * without an inverse of C. A step without noise is the model's own. */
+
+/* log N(y; A D, Gamma + r2 A C A*) for b functions, D [b][ch][points] */
+static void twist_log(const fd_gain *g, double r2, const double *y, int b, const fd_real *D, double *l, fd_arena scratch)
+{
+    const int m = g->o->m;
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m), *z = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    if (!z) return;
+    obs_residual(g->o, b, y, 0, D, r, scratch);
+    fd_gain_solve(g, r2, 1, b, r, z, scratch);
+    double det = fd_gain_logdet(g, r2, 1, scratch);
+    for (int i = 0; i < b; i++) {
+        l[i] = -.5 * det - .5 * m * log(2 * PI);
+        for (int k = 0; k < m; k++) l[i] -= .5 * r[(ptrdiff_t)i * m + k] * z[(ptrdiff_t)i * m + k];
+    }
+}
+
+fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide, fd_rng r, int n)
+{
+    static const char where[] = "fd_particles_begin";
+    fd_status *st = a->st;
+    if (!step_ready(how, where, st) || !obs_ready(st, where, guide->o, guide->y) || !obs_linear(st, where, guide->o)) return NULL;
+    if (how->p->modal || how->scheme >= FD_ONE_STAGE || how->scheme == FD_ANCESTRAL_OPTIMAL || how->corrector || how->churn > 0)
+        FD_FAIL(st, FD_EARG, where, "needs a process of one m for all modes and a plain one-stage scheme");
+    if (!obs_noisy(guide->o)) FD_FAIL(st, FD_EARG, where, "needs noisy observations");
+    if (n < 2) FD_FAIL(st, FD_EARG, where, "needs particles; number", n);
+    fd_particles *p = fd_new(a, fd_particles, 1);
+    guide_model *g = fd_new(a, guide_model, 1);
+    fd_gain *gain = fd_gain_new(a, guide->o, how->p->noise, NULL);
+    fd_real *D = fd_raw(a, fd_real, n * fd_size(&how->p->noise->s));
+    double *w = fd_new(a, double, 2 * n), *tb = fd_raw(a, double, n);
+    fd_run *run = fd_begin(a, how, r, 0, n);
+    if (!run) return NULL;
+    *g = (guide_model){ *guide, gain };
+    g->how.p = how->p, g->how.model = how->model;
+    *p = (fd_particles){ run, gain, guide->y, guide->rule ? g : NULL, n, 0, w, w + n, 0, D };
+    for (int i = 0; i < n; i++) tb[i] = how->t[0];
+    fd_predict(&how->model, FD_X0, how->p, n, run->x, tb, D, *a);
+    twist_log(gain, how->p->law(how->p, how->t[0], 0).v, p->y, n, D, p->twist, *a);
+    for (int i = 0; i < n; i++) p->logw[i] = p->twist[i];
+    return st->code ? NULL : p;
+}
+
+double fd_particles_ess(const fd_particles *p)
+{
+    double top = -INFINITY, sum = 0, sq = 0;
+    if (!p) return NAN;
+    for (int i = 0; i < p->n; i++) top = fmax(top, p->logw[i]);
+    for (int i = 0; i < p->n; i++) {
+        double w = exp(p->logw[i] - top);
+        sum += w, sq += w * w;
+    }
+    return sum * sum / sq;
+}
+
+/* log of the mean weight */
+static double twist_mean(const fd_particles *p)
+{
+    double top = -INFINITY, sum = 0;
+    for (int i = 0; i < p->n; i++) top = fmax(top, p->logw[i]);
+    for (int i = 0; i < p->n; i++) sum += exp(p->logw[i] - top);
+    return top + log(sum / p->n);
+}
+
+void fd_particles_resample(fd_particles *p, fd_arena scratch)
+{
+    if (!p || scratch.st->code) return;
+    fd_run *run = p->run;
+    const int n = p->n;
+    const ptrdiff_t size = fd_size(&run->how.p->noise->s);
+    fd_real *x = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size), lot;
+    double *tw = fd_raw(&scratch, double, n), mean = twist_mean(p), sum = 0, at;
+    if (!tw) return;
+    fd_uniform(fd_stream(run->r, 'r', (uint32_t)run->k), 1, &lot);
+    at = (double)lot;
+    for (int i = 0, j = 0; i < n; i++)                                    /* systematic: lot + j below the sum of n w */
+        for (sum += exp(p->logw[i] - mean); j < n && (at + j < sum || i + 1 == n); j++) {
+            memcpy(x + j * size, run->x + i * size, (size_t)size * sizeof *x);
+            memcpy(D + j * size, p->d + i * size, (size_t)size * sizeof *D);
+            tw[j] = p->twist[i];
+        }
+    memcpy(run->x, x, (size_t)(n * size) * sizeof *x);
+    memcpy(p->d, D, (size_t)(n * size) * sizeof *D);
+    memcpy(p->twist, tw, (size_t)n * sizeof *tw);
+    p->logz += mean;
+    for (int i = 0; i < n; i++) p->logw[i] = 0;
+    p->resampled++;
+}
+
+int fd_particles_step(fd_particles *p, fd_arena scratch)
+{
+    if (!p || scratch.st->code || p->run->k >= p->run->how.steps) return 0;
+    fd_run *run = p->run;
+    const fd_sampler *how = &run->how;
+    const fd_process *pr = how->p;
+    const fd_cov *C = pr->noise;
+    const int n = p->n, last = run->k + 1 == how->steps;
+    const ptrdiff_t size = fd_size(&C->s);
+    if (fd_particles_ess(p) < .5 * n) fd_particles_resample(p, scratch);
+    double t = how->t[run->k], s = how->t[run->k + 1];
+    fd_row row = fd_step_row(pr, how->scheme, how->eta, t, s, 0, scratch.st);
+    fd_coef f = pr->law(pr, t, 0);
+    double *tb = fd_raw(&scratch, double, n), *l = fd_new(&scratch, double, n), k = row.aD * f.v / f.m;
+    fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
+    fd_real *xi = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size);
+    if (!D || scratch.st->code) return 0;
+    const guide_model *g = p->guide;
+    int guided = g && row.sd > 0 && f.m >= GUIDE_LEAST;
+    for (int i = 0; i < n; i++) tb[i] = t;
+    if (row.sd > 0) fd_cov_draw(C, fd_stream(run->r, 's', (uint32_t)run->k + 1), 0, n, xi, scratch);
+    else memset(xi, 0, (size_t)(n * size) * sizeof *xi);
+    memcpy(D, p->d, (size_t)(n * size) * sizeof *D);                       /* of the model: kept from the last step */
+    if (guided) {
+        guide_slope(g, n, run->x, tb, D, q, scratch);
+        fd_cov_pow(C, 1, n, q, Cq, scratch);
+    }
+    for (int i = 0; i < n && !scratch.st->code; i++) {
+        fd_real *x = run->x + i * size;
+        if (guided) l[i] = -k * fd_inner(&C->s, xi + i * size, q + i * size) / row.sd
+                         - .5 * k * k * fd_inner(&C->s, q + i * size, Cq + i * size) / (row.sd * row.sd);
+        for (ptrdiff_t j = i * size; j < (i + 1) * size; j++)
+            x[j - i * size] = (fd_real)(row.ax * (double)run->x[j] + row.aD * (double)D[j]
+                                        + (guided ? k * (double)Cq[j] : 0) + row.sd * (double)xi[j]);
+    }
+    for (int i = 0; i < n; i++) tb[i] = s;
+    fd_coef e = pr->law(pr, s, 0);
+    if (!last || (how->denoise && e.v > 0)) fd_predict(&how->model, FD_X0, pr, n, run->x, tb, p->d, scratch);
+    if (last && how->denoise && e.v > 0 && !scratch.st->code) memcpy(run->x, p->d, (size_t)(n * size) * sizeof *D);
+    if (scratch.st->code) return 0;
+    memcpy(tb, p->twist, (size_t)n * sizeof *tb);
+    twist_log(p->gain, last ? 0 : e.v, p->y, n, last ? run->x : p->d, p->twist, scratch);
+    for (int i = 0; i < n; i++) p->logw[i] += p->twist[i] - tb[i] + l[i];
+    run->k++;
+    return !last;
+}
+
+double fd_particles_evidence(const fd_particles *p) { return p ? p->logz + twist_mean(p) : NAN; }
+
+/* ---- Langevin dynamics and chains -------------------------------------------------------------- */
+
+static double obs_value(const void *self, const fd_space *s, const fd_real *x, fd_real *g, fd_arena scratch)
+{
+    const obs_data *o = self;
+    (void)s;
+    return fd_obs_misfit(o->o, o->y, x, g, scratch);
+}
+
+fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y)
+{
+    fd_potential none = { NULL, NULL };
+    if (!obs_ready(a->st, "fd_obs_potential", o, y)) return none;
+    if (!obs_noisy(o)) {
+        FD_FAIL(a->st, FD_EARG, "fd_obs_potential", "the observation has no noise, so there is no likelihood");
+        return none;
+    }
+    obs_data *d = fd_new(a, obs_data, 1);
+    if (!d) return none;
+    *d = (obs_data){ o, y };
+    return (fd_potential){ obs_value, d };
+}
+
+/* z = C grad Phi(x) for b functions */
+static void chain_pull(const fd_cov *c, const fd_potential *phi, int b, const fd_real *x, fd_real *z, fd_arena scratch)
+{
+    const ptrdiff_t n = fd_size(&c->s);
+    for (int i = 0; i < b && !scratch.st->code; i++) phi->value(phi->self, &c->s, x + i * n, z + i * n, scratch);
+    fd_cov_pow(c, 1, b, z, z, scratch);
+}
+
+static void lang_check(const char *where, ptrdiff_t n, const fd_real *x, fd_status *st)
+{
+    if (!st->code && !step_finite(n, x)) FD_FAIL(st, FD_ENAN, where, "the state is not finite: the step h is too long");
+}
+
+void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t, double h,
+                 double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch)
+{
+    if (scratch.st->code || !p->noise || !phi->value) return;
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    fd_real *s = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
+    double *tb = fd_raw(&scratch, double, b);
+    if (!tb) return;
+    for (int i = 0; i < b; i++) tb[i] = t;
+    fd_predict(m, FD_SCORE, p, b, x, tb, s, scratch);
+    chain_pull(p->noise, phi, b, x, g, scratch);
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
+        x[i] = (fd_real)((double)x[i] + h * (w * (double)s[i] - (double)g[i]) + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
+    lang_check("fd_langevin", n, x, scratch.st);
+}
+
+void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
+                          int b, fd_real *x, const fd_real *xi, fd_arena scratch)
+{
+    if (scratch.st->code || !c || !phi->value) return;
+    const ptrdiff_t size = fd_size(&c->s), n = b * size;
+    fd_real *g = fd_raw(&scratch, fd_real, n);
+    if (!g) return;
+    chain_pull(c, phi, b, x, g, scratch);
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
+        x[i] = (fd_real)(((1 - .5 * h) * (double)x[i] + h * (mean ? (double)mean[i % size] : 0) - h * (double)g[i]
+                          + (xi ? sqrt(2 * h) * (double)xi[i] : 0)) / (1 + .5 * h));
+    lang_check("fd_langevin_implicit", n, x, scratch.st);
+}
+
+/* Phi(mean + u), and the gradient where g is not NULL */
+static double chain_phi(fd_chain *c, const fd_real *u, fd_real *g, fd_arena scratch)
+{
+    const fd_space *s = &c->how.prior->s;
+    const ptrdiff_t n = fd_size(s);
+    fd_real *x = fd_raw(&scratch, fd_real, n);
+    if (!x) return NAN;
+    for (ptrdiff_t i = 0; i < n; i++) x[i] = c->how.mean ? u[i] + c->how.mean[i] : u[i];
+    c->calls++;
+    return c->how.phi.value(c->how.phi.self, s, x, g, scratch);
+}
+
+static int chain_slopes(int kind) { return kind == FD_MCMC_MALA || kind == FD_MCMC_HMC; }
+
+fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x)
+{
+    static const char where[] = "fd_chain_begin";
+    fd_status *st = a->st;
+    if (st->code || !how->prior || !how->phi.value) return NULL;
+    if (how->kind < FD_MCMC_PCN || how->kind > FD_MCMC_WALK) FD_FAIL(st, FD_EARG, where, "no such kind of chain", how->kind);
+    double most = how->kind == FD_MCMC_PCN ? 1 : how->kind == FD_MCMC_MALA ? 2 : INFINITY;
+    if (how->kind != FD_MCMC_SLICE && !(how->h > 0 && how->h <= most && isfinite(how->h)))
+        FD_FAIL(st, FD_EARG, where, "the step must be positive; pCN: at most 1, inf-MALA: at most 2");
+    if (how->leaps < 0 || how->adapt < 0) FD_FAIL(st, FD_EARG, where, "leaps or adapt is negative", how->leaps, how->adapt);
+    const ptrdiff_t n = fd_size(&how->prior->s);
+    fd_chain *c = fd_new(a, fd_chain, 1);
+    fd_real *u = fd_new(a, fd_real, n), *g = chain_slopes(how->kind) ? fd_new(a, fd_real, n) : NULL;
+    if (st->code) return NULL;
+    *c = (fd_chain){ .how = *how, .r = r, .id = id, .h = how->h, .u = u, .g = g };
+    if (x) for (ptrdiff_t i = 0; i < n; i++) u[i] = how->mean ? x[i] - how->mean[i] : x[i];
+    else fd_cov_draw(how->prior, fd_stream(r, 'b', 0), id, 1, u, *a);
+    c->phi = chain_phi(c, u, g, *a);
+    if (!st->code && !isfinite(c->phi)) FD_FAIL(st, FD_ENAN, where, "Phi is not finite where the chain starts; chain", id);
+    return st->code ? NULL : c;
+}
+
+void fd_chain_get(const fd_chain *c, fd_real *x)
+{
+    for (ptrdiff_t i = 0; c && i < fd_size(&c->how.prior->s); i++) x[i] = c->how.mean ? c->u[i] + c->how.mean[i] : c->u[i];
+}
+
+/* sum over points of x y, in L2 */
+static double chain_dot(const fd_cov *c, const fd_real *x, const fd_real *y) { return fd_inner(&c->s, x, y); }
+
+/* r(u, v) of inf-MALA; z: room */
+static double chain_mala(const fd_cov *c, double h, double phi, const fd_real *u, const fd_real *v, const fd_real *g,
+                         fd_real *z, fd_arena scratch)
+{
+    const ptrdiff_t n = fd_size(&c->s);
+    fd_cov_pow(c, 1, 1, g, z, scratch);
+    double gCg = chain_dot(c, g, z), up, across;
+    for (ptrdiff_t i = 0; i < n; i++) z[i] = v[i] - u[i];
+    across = chain_dot(c, z, g);
+    for (ptrdiff_t i = 0; i < n; i++) z[i] = u[i] + v[i];
+    up = chain_dot(c, z, g);
+    return phi + .5 * across + .25 * h * up + .25 * h * gCg;
+}
+
+/* v from u by leapfrogs; returns H(v) - H(u). g: at u, then at v */
+static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, double *phi, fd_arena scratch)
+{
+    const fd_cov *C = c->how.prior;
+    const ptrdiff_t n = fd_size(&C->s);
+    const int leaps = c->how.leaps > 0 ? c->how.leaps : 1;
+    const double h = c->h, co = cos(h), si = sin(h);
+    fd_real *p = fd_raw(&scratch, fd_real, n), *z = fd_raw(&scratch, fd_real, n);
+    if (!z) return NAN;
+    memcpy(p, xi, (size_t)n * sizeof *p);
+    fd_cov_pow(C, 1, 1, g, z, scratch);
+    double dH = .125 * h * h * chain_dot(C, g, z) - c->phi;
+    for (int k = 0; k < leaps && !scratch.st->code; k++) {
+        dH -= .5 * h * chain_dot(C, p, g);
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double q = (double)p[i] - .5 * h * (double)z[i], x = (double)v[i];
+            v[i] = (fd_real)(co * x + si * q), p[i] = (fd_real)(co * q - si * x);
+        }
+        *phi = chain_phi(c, v, g, scratch);
+        fd_cov_pow(C, 1, 1, g, z, scratch);
+        for (ptrdiff_t i = 0; i < n; i++) p[i] = (fd_real)((double)p[i] - .5 * h * (double)z[i]);
+        dH -= .5 * h * chain_dot(C, p, g);
+    }
+    return dH + *phi - .125 * h * h * chain_dot(C, g, z);
+}
+
+/* the ellipse through u and xi, shrunk until a point of it lies above the slice */
+static double chain_slice(fd_chain *c, const fd_real *xi, fd_real *v, fd_rng r, fd_arena scratch)
+{
+    enum { MOST = 200 };
+    const ptrdiff_t n = fd_size(&c->how.prior->s);
+    fd_real *u = fd_raw(&scratch, fd_real, MOST + 2);
+    if (!u) return NAN;
+    fd_uniform(r, MOST + 2, u);
+    double level = c->phi - log((double)u[0]), angle = 2 * PI * (double)u[1], lo = angle - 2 * PI, hi = angle, phi = NAN;
+    for (int k = 0; k < MOST && !scratch.st->code; k++) {
+        double co = cos(angle), si = sin(angle);
+        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)(co * (double)c->u[i] + si * (double)xi[i]);
+        phi = chain_phi(c, v, NULL, scratch);
+        if (phi < level) return phi;
+        if (angle < 0) lo = angle;
+        else hi = angle;
+        angle = lo + (hi - lo) * (double)u[k + 2];
+    }
+    return NAN;
+}
+
+int fd_chain_step(fd_chain *c, fd_arena scratch)
+{
+    if (!c || scratch.st->code) return 0;
+    const fd_mcmc *how = &c->how;
+    const fd_cov *C = how->prior;
+    const ptrdiff_t n = fd_size(&C->s);
+    const double h = c->h;
+    fd_real *v = fd_raw(&scratch, fd_real, n), *xi = fd_raw(&scratch, fd_real, n);
+    fd_real *g = c->g ? fd_raw(&scratch, fd_real, n) : NULL, *z = c->g ? fd_raw(&scratch, fd_real, n) : NULL;
+    if (scratch.st->code) return 0;
+    fd_rng own = fd_stream(fd_stream(c->r, 'k', c->k), 'a', (uint32_t)c->id);
+    fd_real lot;
+    fd_uniform(own, 1, &lot);
+    fd_cov_draw(C, fd_stream(c->r, 'k', c->k), c->id, 1, xi, scratch);
+    double phi = NAN, ratio = 0;
+    switch (how->kind) {
+    case FD_MCMC_PCN:
+        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)(sqrt(1 - h * h) * (double)c->u[i] + h * (double)xi[i]);
+        phi = chain_phi(c, v, NULL, scratch);
+        ratio = c->phi - phi;
+        break;
+    case FD_MCMC_WALK:
+        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)((double)c->u[i] + h * (double)xi[i]);
+        phi = chain_phi(c, v, NULL, scratch);
+        ratio = c->phi - phi + .5 * (fd_cov_norm2(C, c->u, scratch) - fd_cov_norm2(C, v, scratch));
+        break;
+    case FD_MCMC_MALA:
+        fd_cov_pow(C, 1, 1, c->g, z, scratch);
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fd_real)(((2 - h) * (double)c->u[i] - 2 * h * (double)z[i] + sqrt(8 * h) * (double)xi[i]) / (2 + h));
+        phi = chain_phi(c, v, g, scratch);
+        ratio = chain_mala(C, h, c->phi, c->u, v, c->g, z, scratch) - chain_mala(C, h, phi, v, c->u, g, z, scratch);
+        break;
+    case FD_MCMC_HMC:
+        memcpy(v, c->u, (size_t)n * sizeof *v);
+        memcpy(g, c->g, (size_t)n * sizeof *g);
+        ratio = -chain_hmc(c, v, g, xi, &phi, scratch);
+        break;
+    default:
+        phi = chain_slice(c, xi, v, fd_stream(own, 'e', 0), scratch);
+        ratio = isfinite(phi) ? 1 : -INFINITY;
+    }
+    if (scratch.st->code) return 0;
+    int moved = isfinite(phi) && ratio >= log((double)lot);           /* NaN rejects */
+    if (moved) {
+        memcpy(c->u, v, (size_t)n * sizeof *v);
+        if (g) memcpy(c->g, g, (size_t)n * sizeof *g);
+        c->phi = phi;
+        c->accepted++;
+    }
+    if ((int)c->k < how->adapt && how->kind != FD_MCMC_SLICE) {
+        double rate = isfinite(phi) && ratio == ratio ? exp(fmin(0, ratio)) : 0;
+        double target = how->target > 0 ? how->target : how->kind == FD_MCMC_MALA ? .57 : how->kind == FD_MCMC_HMC ? .65 : .3;
+        c->h *= exp((rate - target) / pow(c->k + 1., .6));
+        if (how->kind == FD_MCMC_PCN) c->h = fmin(c->h, 1);
+        if (how->kind == FD_MCMC_MALA) c->h = fmin(c->h, 2);
+    }
+    c->k++;
+    return moved;
+}
+
+/* --- The posterior of a sampler's noise --- */
+
+typedef struct { fd_sampler how; fd_potential phi; } latent;
+
+static double latent_value(const void *self, const fd_space *s, const fd_real *z, fd_real *g, fd_arena scratch)
+{
+    const latent *o = self;
+    fd_run *run = fd_begin(&scratch, &o->how, fd_seed(0), 0, 1);
+    if (!run) return NAN;
+    memcpy(run->x, z, (size_t)fd_size(s) * sizeof *z);
+    while (fd_step(run, scratch)) { }
+    if (scratch.st->code) return NAN;
+    if (g) FD_FAIL(scratch.st, FD_EARG, "fd_latent_potential", "has no gradient: take pCN or the slice");
+    return o->phi.value(o->phi.self, s, run->x, NULL, scratch);
+}
+
+fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi)
+{
+    static const char where[] = "fd_latent_potential";
+    fd_potential none = { NULL, NULL };
+    if (!step_ready(how, where, a->st)) return none;
+    if ((step_scheme[how->scheme].noisy && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER)))
+        || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED) {
+        FD_FAIL(a->st, FD_EARG, where, "needs a sampler without noise: a flow, or ddim with eta = 0");
+        return none;
+    }
+    latent *o = fd_new(a, latent, 1);
+    if (!o) return none;
+    *o = (latent){ *how, *phi };
+    return (fd_potential){ latent_value, o };
+}
+
+/* --- Priors of independent increments --- *
+ *
+ * d | w ~ N(0, w): x is Gaussian given all w, K_ij = s0^2 + sum_{k < min(i, j)} w_k. Laplace of scale b: w is exponential of
+ * mean 2 b^2 and 1/w | d inverse Gaussian of mean 1/(b |d|) and shape 1/b^2. Student: w is inverse gamma
+ * (nu/2, nu b^2/2), w | d inverse gamma ((nu + 1)/2, (nu b^2 + d^2)/2). */
+
+/* v <- K v */
+static void levy_times(const fd_levy *p, int n, const double *w, double *v)
+{
+    double sum = 0;
+    for (int i = n - 1; i > 0; i--) v[i - 1] += v[i];                      /* tail sums */
+    for (int i = 0; i < n; i++) {
+        sum += i ? w[i - 1] * v[i] : p->s0 * p->s0 * v[0];
+        v[i] = sum;
+    }
+}
+
+/* inverse Gaussian of mean mu and shape l from a normal and a uniform [Michael et al.] */
+static double levy_inverse_gauss(double mu, double l, double z, double u)
+{
+    double y = z * z, q = mu * y / (2 * l), x = mu * (1 + q - sqrt(q * (2 + q)));
+    if (!(x > 0)) x = mu / (1 + q + sqrt(q * (2 + q)));
+    return u <= mu / (mu + x) ? x : mu * mu / x;
+}
+
+/* gamma of shape k >= 1/2 + .. from a stream [Marsaglia & Tsang] */
+static double levy_gamma(double k, fd_rng r)
+{
+    enum { TRIES = 32 };
+    fd_real z[TRIES], u[TRIES + 1];
+    double boost = 1, d, c;
+    fd_normal(fd_stream(r, 'z', 0), TRIES, z);
+    fd_uniform(fd_stream(r, 'u', 0), TRIES + 1, u);
+    if (k < 1) boost = pow((double)u[TRIES], 1 / k), k += 1;
+    d = k - 1. / 3, c = 1 / sqrt(9 * d);
+    for (int i = 0; i < TRIES; i++) {
+        double v = 1 + c * (double)z[i];
+        if (v <= 0) continue;
+        v = v * v * v;
+        if (log((double)u[i]) < .5 * (double)z[i] * (double)z[i] + d - d * v + d * log(v)) return boost * d * v;
+    }
+    return boost * d;                                                      /* each try fails with probability below .05 */
+}
+
+void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep, double *w, fd_real *x,
+                   fd_arena scratch)
+{
+    static const char where[] = "fd_levy_sweep";
+    fd_status *st = scratch.st;
+    if (!obs_ready(st, where, o, y) || !obs_linear(st, where, o)) return;
+    const int n = (int)o->s.points, m = o->m;
+    if (o->s.ch != 1 || n < 2 || !(p->s0 > 0) || !(p->b > 0) || (p->law == FD_LEVY_STUDENT && !(p->nu > 0))
+        || p->law < FD_LEVY_LAPLACE || p->law > FD_LEVY_STUDENT || !obs_noisy(o)) {
+        FD_FAIL(st, FD_EARG, where, "needs one channel, positive scales s0, b (and nu), a known law, and noise; law", p->law);
+        return;
+    }
+    fd_rng own = fd_stream(r, 'l', sweep);
+    fd_real *e = fd_raw(&scratch, fd_real, n), *z = fd_raw(&scratch, fd_real, 2 * n), *u = fd_raw(&scratch, fd_real, n);
+    double *KA = fd_raw(&scratch, double, (ptrdiff_t)m * n), *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
+    double *q = fd_new(&scratch, double, m), *res = fd_raw(&scratch, double, m);
+    if (!res) return;
+    fd_normal(fd_stream(own, 'x', 0), 2 * n, z);
+    fd_uniform(fd_stream(own, 'u', 0), n, u);
+    for (int i = 0; i < m && !st->code; i++) {                             /* rows K A^T e_i, and A K A^T */
+        memset(q, 0, (size_t)m * sizeof *q);
+        q[i] = 1;
+        o->transpose(o->self, &o->s, 1, NULL, q, e, scratch);
+        for (int j = 0; j < n; j++) KA[(ptrdiff_t)i * n + j] = (double)e[j];
+        levy_times(p, n, w, KA + (ptrdiff_t)i * n);
+        for (int j = 0; j < n; j++) e[j] = (fd_real)KA[(ptrdiff_t)i * n + j];
+        o->apply(o->self, &o->s, 1, e, S + (ptrdiff_t)i * m, scratch);
+        for (int j = 0; j <= i; j++) {
+            double G = 0;
+            if (o->chol) for (int k = 0; k <= j; k++) G += o->chol[(ptrdiff_t)i * m + k] * o->chol[(ptrdiff_t)j * m + k];
+            else if (i == j) G = o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
+            S[(ptrdiff_t)i * m + j] += G;
+        }
+    }
+    if (st->code || fd_cholesky(st, m, S)) return;
+    double sum = 0;
+    for (int i = 0; i < n; i++) {                                          /* Matheron's rule: x | w, y */
+        sum += i ? sqrt(w[i - 1]) * (double)z[i] : p->s0 * (double)z[0];
+        x[i] = (fd_real)sum;
+    }
+    obs_noises(o, own, 0, 1, q, scratch);
+    obs_residual(o, 1, y, 0, x, res, scratch);
+    for (int i = 0; i < m; i++) res[i] -= q[i];
+    fd_solve_lower(m, S, 0, res);
+    fd_solve_lower(m, S, 1, res);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) x[j] = (fd_real)((double)x[j] + KA[(ptrdiff_t)i * n + j] * res[i]);
+    for (int i = 0; i + 1 < n && !st->code; i++) {                         /* w | d */
+        double d = (double)x[i + 1] - (double)x[i];
+        if (p->law == FD_LEVY_STUDENT) {
+            w[i] = .5 * (p->nu * p->b * p->b + d * d) / levy_gamma(.5 * (p->nu + 1), fd_stream(own, 'g', (uint32_t)i));
+        } else {
+            double l = 1 / (p->b * p->b), mean = 1 / (p->b * fmax(fabs(d), 1e-150));
+            w[i] = 1 / fmax(levy_inverse_gauss(mean, l, (double)z[n + i], (double)u[i]), 1e-300);
+        }
+    }
+}
+
+/* --- Diagnostics --- */
+
+static double series_mean(int n, const double *x)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += x[i];
+    return sum / n;
+}
+
+static double series_cov(int n, const double *x, double mean, int lag)
+{
+    double sum = 0;
+    for (int i = 0; i + lag < n; i++) sum += (x[i] - mean) * (x[i + lag] - mean);
+    return sum / n;
+}
+
+/* 1 + 2 sum of the rho of ctx(lag): pairs of them as long as they are positive, each no larger than the last */
+typedef struct { int chains, n; const double *x; double *mean, W, var; } series;
+static double series_rho(const series *s, int lag)
+{
+    double sum = 0;
+    for (int c = 0; c < s->chains; c++) sum += series_cov(s->n, s->x + (ptrdiff_t)c * s->n, s->mean[c], lag);
+    return 1 - (s->W - sum / s->chains * s->n / (s->n - 1.)) / s->var;
+}
+
+static double series_tau(const series *s)
+{
+    double tau = -1, last = INFINITY;
+    for (int k = 0; 2 * k + 1 < s->n; k++) {
+        double pair = (k ? series_rho(s, 2 * k) : 1) + series_rho(s, 2 * k + 1);
+        if (!(pair > 0)) break;
+        last = fmin(last, pair);
+        tau += 2 * last;
+    }
+    return tau;
+}
+
+/* W the mean variance within chains, var = (n - 1)/n W + B/n with B/n the variance of their means */
+static int series_new(series *s, int chains, int n, const double *x, fd_arena *a)
+{
+    double mean = 0, B = 0;
+    if (a->st->code || !x || chains < 1 || n < 4) return 0;
+    *s = (series){ chains, n, x, fd_raw(a, double, chains), 0, 0 };
+    if (!s->mean) return 0;
+    for (int c = 0; c < chains; c++) {
+        s->mean[c] = series_mean(n, x + (ptrdiff_t)c * n);
+        s->W += series_cov(n, x + (ptrdiff_t)c * n, s->mean[c], 0) * n / (n - 1.) / chains;
+        mean += s->mean[c] / chains;
+    }
+    for (int c = 0; c < chains && chains > 1; c++) B += (s->mean[c] - mean) * (s->mean[c] - mean) / (chains - 1.);
+    s->var = (n - 1.) / n * s->W + B;
+    return s->var > 0;
+}
+
+double fd_iact(int n, const double *x, fd_arena scratch)
+{
+    series s;
+    if (!series_new(&s, 1, n, x, &scratch)) return NAN;
+    s.var = s.W;
+    return series_tau(&s);
+}
+
+double fd_rhat(int chains, int n, const double *x, fd_arena scratch)
+{
+    series s;
+    int half = n / 2;
+    double *y = chains > 0 && n > 0 ? fd_raw(&scratch, double, 2 * (ptrdiff_t)chains * half) : NULL;
+    if (!y || !x) return NAN;
+    for (int c = 0; c < chains; c++) {                                /* first and last half of each */
+        memcpy(y + 2 * (ptrdiff_t)c * half, x + (ptrdiff_t)c * n, (size_t)half * sizeof *y);
+        memcpy(y + (2 * (ptrdiff_t)c + 1) * half, x + (ptrdiff_t)c * n + n - half, (size_t)half * sizeof *y);
+    }
+    if (!series_new(&s, 2 * chains, half, y, &scratch)) return NAN;
+    return sqrt(s.var / s.W);
+}
+
+double fd_ess(int chains, int n, const double *x, fd_arena scratch)
+{
+    series s;
+    if (!series_new(&s, chains, n, x, &scratch)) return NAN;
+    return (double)chains * n / series_tau(&s);
+}
+
+/* --- The law of an affine step --- */
+
+double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
+                     fd_arena scratch)
+{
+    const ptrdiff_t b = 2 + (ptrdiff_t)n + q;                         /* 0, unit states, unit noises, one of all */
+    double *x = fd_new(&scratch, double, b * n), *z = fd_new(&scratch, double, b * (q > 0 ? q : 1));
+    double *F = fd_raw(&scratch, double, (size_t)n * (size_t)n), *G = fd_raw(&scratch, double, (size_t)n * (size_t)n);
+    double *next = fd_raw(&scratch, double, n), *last = x + (b - 1) * n, worst = 0, size = 0;
+    fd_real *lots = fd_raw(&scratch, fd_real, n + q);
+    if (!lots) return NAN;
+    fd_normal(fd_seed(2385), n + q, lots);
+    for (int j = 0; j < n; j++) x[(1 + j) * (ptrdiff_t)n + j] = 1, last[j] = (double)lots[j];
+    for (int j = 0; j < q; j++) z[(1 + n + j) * (ptrdiff_t)q + j] = 1, z[(b - 1) * q + j] = (double)lots[n + j];
+    step(self, (int)b, x, z, scratch);
+    if (scratch.st->code) return NAN;
+    for (int i = 0; i < n; i++) {
+        double sum = x[i], like;
+        for (int j = 0; j < n; j++) F[(ptrdiff_t)i * n + j] = x[(1 + j) * (ptrdiff_t)n + i] - x[i];
+        like = x[i];
+        for (int j = 0; j < n; j++) sum += F[(ptrdiff_t)i * n + j] * mean[j], like += F[(ptrdiff_t)i * n + j] * (double)lots[j];
+        for (int j = 0; j < q; j++) like += (x[(1 + n + j) * (ptrdiff_t)n + i] - x[i]) * (double)lots[n + j];
+        next[i] = sum;
+        worst = fmax(worst, fabs(like - last[i])), size = fmax(size, fabs(last[i]));
+    }
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            double sum = 0;
+            for (int k = 0; k < n; k++) sum += F[(ptrdiff_t)i * n + k] * cov[(ptrdiff_t)k * n + j];
+            G[(ptrdiff_t)i * n + j] = sum;
+        }
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j <= i; j++) {
+            double sum = 0;
+            for (int k = 0; k < n; k++) sum += G[(ptrdiff_t)i * n + k] * F[(ptrdiff_t)j * n + k];
+            for (int k = 0; k < q; k++) {
+                const double *c = x + (1 + n + k) * (ptrdiff_t)n;
+                sum += (c[i] - x[i]) * (c[j] - x[j]);
+            }
+            cov[(ptrdiff_t)i * n + j] = cov[(ptrdiff_t)j * n + i] = sum;
+        }
+    memcpy(mean, next, (size_t)n * sizeof *mean);
+    return size > 0 ? worst / size : worst;
 }

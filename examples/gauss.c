@@ -1,4 +1,4 @@
-/* gauss.c -- sample a Gaussian random function with its exact denoiser; compare with the exact law.
+/* gauss.c -- do samples have the law that theory says, if the denoiser is exact?
  *
  * The data are N(0, C0), the noise is N(0, C), both Matern. The denoiser is linear, so the
  * variance of what a sampler makes is known without sampling: `law` below, by fd_exact_law. What

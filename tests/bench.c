@@ -549,7 +549,7 @@ static void step_new(job *j, fd_arena *a, int n, int b, int train, const fd_arch
     f->train = train;
     for (int k = 0; k < 2 && arch[k]; k++) {
         f->net[k] = fd_net_new(a, arch[k], fd_seed(1));
-        f->opt[k] = train ? fd_opt_new(a, f->net[k], &(fd_adam){ .lr = 1e-4 }) : NULL;
+        f->opt[k] = train ? fd_opt_new(a, f->net[k], NULL) : NULL;
         need(a->st);
         count += (double)f->net[k]->count;
     }

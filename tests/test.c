@@ -67,6 +67,20 @@ uint64_t test_hash(const void *p, size_t n)
     return h;
 }
 
+void *test_little(void *to, const void *from, size_t size, size_t count)
+{
+    const uint16_t one = 1;
+    unsigned char first, *p = memmove(to, from, size * count);
+    memcpy(&first, &one, 1);
+    for (size_t i = 0; !first && i < count; i++, p += size)
+        for (size_t k = 0; k < size / 2; k++) {
+            const unsigned char c = p[k];
+            p[k] = p[size - 1 - k];
+            p[size - 1 - k] = c;
+        }
+    return to;
+}
+
 static void *held[64];
 static int nheld;
 
@@ -79,6 +93,41 @@ fd_arena test_arena(size_t size, fd_status *st)
 }
 
 void test_free(void) { while (nheld) free(held[--nheld]); }
+
+void test_starve(const char *what, void (*run)(const void *self, fd_real *out, fd_arena a),
+                 const void *self,
+                 ptrdiff_t n, const fd_real *before)
+{
+    enum { SIZE = 1 << 26 };
+    const size_t bytes = (size_t)n * sizeof *before;
+    const int most = test_most_threads();
+    fd_real *want = malloc(bytes), *out = malloc(bytes);
+    char *mem = malloc(SIZE);
+    if (!want || !out || !mem) { printf("test: no memory\n"); exit(1); }
+    for (int threads = 1; threads <= 3; threads += 2) {
+        fd_status st;
+        int starved = 0;
+        test_use_threads(threads);
+        memcpy(want, before, bytes);
+        run(self, want, fd_arena_over(mem, SIZE, &st));
+        OK(!st.code && memcmp(want, before, bytes), "%s: %s", what, st.code
+           ? st.what : "does nothing");
+        for (size_t size = 0; size < SIZE; size += 1 + size / 16, starved++) {
+            memcpy(out, before, bytes);
+            run(self, out, fd_arena_over(mem, size, &st));
+            if (!st.code) break;
+            if (st.code != FD_ENOMEM || memcmp(out, before, bytes))
+                OK(0, "%s, %d threads, %d bytes: code %d, %s", what, threads, (int)size, st.code,
+                   memcmp(out, before, bytes) ? "touched" : "untouched");
+        }
+        OK(!st.code && !memcmp(out, want, bytes), "%s, %d threads: other results", what, threads);
+        OK(starved, "%s: needs no memory", what);
+    }
+    test_use_threads(most);
+    free(want);
+    free(out);
+    free(mem);
+}
 
 const char *test_path(const char *name)
 {
@@ -182,9 +231,9 @@ void test_graphs(size_t count, const test_graph *g, double tol)
     }
 }
 
-#define GROUPS X(random) X(algebra) X(fft) X(spaces) X(cov) X(files) X(metrics) X(processes) X(models) \
+#define GROUPS X(random) X(algebra) X(fft) X(spaces) X(cov) X(files) X(read) X(plainread) X(metrics) X(processes) X(models) \
     X(samplers) X(moments) X(training) X(laws) X(losses) X(steps) X(density) X(interpolants) \
-    X(exact) X(tape) X(networks) X(arch) X(foreign)
+    X(exact) X(posterior) X(mcmc) X(ensembles) X(tape) X(networks) X(arch) X(foreign)
 #define X(g) void test_##g(void);
 GROUPS
 #undef X

@@ -22,9 +22,18 @@ double test_maxdiff(ptrdiff_t n, const fd_real *x, const fd_real *y);
 double test_rel(ptrdiff_t n, const fd_real *x, const fd_real *y);
 /* a 64-bit hash of bytes (FNV-1a), for tests of equal bits */
 uint64_t test_hash(const void *p, size_t n);
+/* count numbers of `size` bytes in little-endian order, as files and published hashes have them; to
+ * may be from */
+void *test_little(void *to, const void *from, size_t size, size_t count);
 /* an arena of the given bytes from malloc, over the status st; freed by test_free */
 fd_arena test_arena(size_t size, fd_status *st);
 void test_free(void);
+/* run(self, out, a) with arenas of every size up to that which suffices, on 1 and 3 threads. out
+ * [n], at first `before`, must stay so where the run fails, with FD_ENOMEM, and must else be what
+ * plenty of memory gives. */
+void test_starve(const char *what, void (*run)(const void *self, fd_real *out, fd_arena a),
+                 const void *self,
+                 ptrdiff_t n, const fd_real *before);
 /* a file name in the test's own scratch folder */
 const char *test_path(const char *name);
 
@@ -67,11 +76,12 @@ static inline int test_most_threads(void)
 #endif
 }
 
+/* TOL: a tolerance, the first in double, the second in float */
 #ifdef FD_DOUBLE
 #define EPS 2.220446049250313e-16
+#define TOL(d, f) (d)
 #else
 #define EPS 1.1920929e-7
+#define TOL(d, f) (f)
 #endif
-/* a tolerance: the first in double, the second in float */
-#define TOL(d, f) (EPS < 1e-10 ? (d) : (f))
 #endif

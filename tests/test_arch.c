@@ -48,14 +48,23 @@ static fd_var *a_patches(fd_tape *t, fd_var *const x[], const int o[])
 {
     return fd_map(t, fd_patches(t, x[0], o), FD_SQUARE);
 }
+/* the point that stands beyond the end of an axis, and what its value is multiplied by; bc < 0: 0
+ * outside */
+static double beyond(int bc, int n, int *i)
+{
+    int out = *i < 0 || *i >= n, low = *i < 0;
+    if (!out) return 1;
+    *i = bc == FD_PERIODIC ? (low ? n - 1 : 0) : low ? 0 : n - 1;
+    return bc == FD_PERIODIC || bc == FD_NEUMANN ? 1 : bc == FD_MIXED ? (low ? -1 : 1) : 0;
+}
+
 static fd_var *a_unpatches(fd_tape *t, fd_var *const x[], const int o[])
 {
     return fd_map(t, fd_unpatches(t, x[0], o[0], o + 1, o + 1 + o[0]), FD_SQUARE);
 }
 static fd_var *a_conv(fd_tape *t, fd_var *const x[], const int o[])
 {
-    (void)o;
-    return fd_conv3(t, x[0], x[1]);
+    return fd_conv3(t, x[0], x[1], o[0] < 0 ? NULL : o);
 }
 
 static fd_var *a_gather(fd_tape *t, fd_var *const x[], const int o[])
@@ -105,8 +114,16 @@ static const test_graph graphs[] = {
     { "patches", a_patches, 1, { 4 }, { { 2, 4, 6, 2 } }, { 2, 3 }, 0, 0 },
     { "patches of a line", a_patches, 1, { 3 }, { { 2, 9, 2 } }, { 3 }, 0, 0 },
     { "unpatches", a_unpatches, 1, { 3 }, { { 2, 4, 12 } }, { 2, 4, 6, 2, 3 }, 0, 0 },
-    { "conv, 1 axis", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { 0 }, 0, 0 },
-    { "conv, 2 axes", a_conv, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 3, 3, 2, 2 } }, { 0 }, 0, 0 },
+    { "conv, 1 axis", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { -1 }, 0, 0 },
+    { "conv, periodic", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { FD_PERIODIC }, 0, 0 },
+    { "conv, Neumann", a_conv, 2, { 3, 3 }, { { 2, 5, 2 }, { 3, 2, 3 } }, { FD_NEUMANN }, 0, 0 },
+    { "conv, Dirichlet and mixed", a_conv, 2, { 4, 4 }, { { 1, 3, 4, 2 }, { 3, 3, 2, 2 } },
+      { FD_DIRICHLET, FD_MIXED }, 0, 0 },
+    { "conv, one and two points", a_conv, 2, { 5, 5 }, { { 1, 1, 2, 1, 2 }, { 3, 3, 3, 2, 1 } },
+      { FD_MIXED, FD_PERIODIC, FD_PERIODIC }, 0, 0 },
+    { "conv, 3 axes", a_conv, 2, { 5, 5 }, { { 1, 2, 1, 3, 2 }, { 3, 3, 3, 2, 1 } },
+      { FD_MIXED, FD_NEUMANN, FD_NEUMANN }, 0, 0 },
+    { "conv, 2 axes", a_conv, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 3, 3, 2, 2 } }, { -1 }, 0, 0 },
     { "gather", a_gather, 1, { 3 }, { { 2, 5, 3 } }, { 8, 1, 0 }, 0, 0 },
     { "gather, weighted", a_gather, 1, { 3 }, { { 2, 5, 2 } }, { 4, 2, 1 }, 0, 0 },
     { "waves", a_waves, 2, { 3, 2 }, { { 2, 3, 2 }, { 2, 4 } }, { 0 }, 0, 0 },
@@ -120,7 +137,7 @@ static const test_graph graphs[] = {
     { "group norm about 0", a_groups, 3, { 3, 1, 1 }, { { 2, 3, 4 }, { 4 }, { 4 } }, { 1, 0 }, 0, 0 },
     { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 }, 0, 0 },
     { "regrid of a line", a_regrid, 1, { 3 }, { { 2, 6, 1 } }, { 1, FD_MIXED, 5 }, 0, 0 },
-    { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { 0 }, 0, 0 }
+    { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { -1 }, 0, 0 }
 };
 
 /* ---- Operators: values ---- */
@@ -284,21 +301,80 @@ static void test_patches(fd_arena mem)
     OK(back && u->n[1] == 4 && u->n[2] == 36 && !memcmp(back->x, x, sizeof(fd_real) * 288)
        && u->x[36] == x[3 * 3], "three axes");
 
-    /* conv: every tap by hand */
+    /* conv: every tap by hand, with every pair of boundaries and with zeros */
     fd_real *k = numbers(&a, 3, 9 * C * 2);
-    fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(B, N, M, C), x), fd_input(&t, 4, S(3, 3, C, 2), k));
-    if (!y) { OK(0, "%s", reason(a.st)); return; }
-    double worst = 0;
-    for (int b = 0; b < B; b++) for (int i = 0; i < N; i++) for (int j = 0; j < M; j++)
-        for (int o = 0; o < 2; o++) {
-            double sum = 0;
-            for (int p = 0; p < 3; p++) for (int q = 0; q < 3; q++) for (int c = 0; c < C; c++)
-                if (i + p >= 1 && i + p <= N && j + q >= 1 && j + q <= M)
-                    sum += (double)x[((b * N + i + p - 1) * M + j + q - 1) * C + c]
+    for (int e = -1; e < 16; e++) {
+        int bc[2] = { e < 0 ? -1 : e / 4, e < 0 ? -1 : e % 4 };
+        fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(B, N, M, C), x),
+                             fd_input(&t, 4, S(3, 3, C, 2), k),
+                             e < 0 ? NULL : bc);
+        if (!y) { OK(0, "%s", reason(a.st)); return; }
+        double worst = 0;
+        for (int b = 0; b < B; b++) for (int i = 0; i < N; i++) for (int j = 0; j < M; j++)
+            for (int o = 0; o < 2; o++) {
+                double sum = 0;
+                for (int p = 0; p < 3; p++) for (int q = 0; q < 3; q++)
+                    for (int c = 0; c < C; c++) {
+                    int row = i + p - 1, col = j + q - 1;
+                    double sign = beyond(bc[0], N, &row) * beyond(bc[1], M, &col);
+                    sum += sign * (double)x[((b * N + row) * M + col) * C + c]
                          * (double)k[((p * 3 + q) * C + c) * 2 + o];
-            worst = fmax(worst, fabs(sum - (double)y->x[((b * N + i) * M + j) * 2 + o]));
+                }
+                worst = fmax(worst, fabs(sum - (double)y->x[((b * N + i) * M + j) * 2 + o]));
+            }
+        NEAR(worst, 0, TOL(1e-14, 1e-5), "conv3, boundaries %d", e);
+    }
+}
+
+/* The kernel of -h^2 times the second difference on every axis: modes of section 6 are its
+ * eigenfunctions, whatever the boundary, with 2 - 2 cos of the angle from one point to the next. So
+ * a mode goes on beyond the ends as it should; and on a periodic grid any kernel commutes with
+ * shifts. */
+static void test_conv_edges(fd_arena mem)
+{
+    enum { N = 6, M = 5 };
+    static const fd_real line[3] = { -1, 2, -1 };
+    fd_real k[9] = { 0 };
+    for (int i = 0; i < 9; i++) k[i] = (i % 3 == 1 ? line[i / 3] : 0) + (i / 3 == 1 ? line[i % 3]
+        : 0);
+    const double pi = acos(-1);
+    for (int e = 0; e < 16; e++) {
+        fd_arena a = mem;
+        int bc[2] = { e / 4, e % 4 }, n[2] = { N, M };
+        fd_space s = fd_grid(&a, 2, n, NULL, bc, 1);
+        fd_real *u = fd_new(&a, fd_real, s.modes), *x = fd_new(&a, fd_real, s.points);
+        for (int m = 0; m < s.modes && x; m++) {
+            double mu = 0;
+            int j[3];
+            fd_mode(&s, m, j);
+            for (int i = 0; i < 2; i++)
+                mu += 2 - 2 * cos(bc[i] == FD_PERIODIC ? 2 * pi * ((j[i] + 1) / 2) / n[i]
+                                : bc[i] == FD_NEUMANN ? pi * j[i] / n[i]
+                                : bc[i] == FD_DIRICHLET ? pi * (j[i] + 1) / (n[i] + 1)
+                                    : pi * (j[i] + .5) / n[i]);
+            memset(u, 0, (size_t)s.modes * sizeof *u);
+            u[m] = 1;
+            fd_from_modes(&s, 1, u, x, a);
+            fd_arena b = a;
+            fd_tape t = fd_tape_begin(&b, FD_EVAL);
+            fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(1, N, M, 1), x),
+                                 fd_input(&t, 4, S(3, 3, 1, 1), k), bc);
+            if (!y) { OK(0, "%s", reason(a.st)); return; }
+            for (int i = 0; i < N * M; i++) x[i] *= (fd_real)mu;
+            NEAR(test_maxdiff(N * M, y->x, x), 0, TOL(1e-13, 2e-5), "boundaries %d, mode %d", e, m);
         }
-    NEAR(worst, 0, TOL(1e-14, 1e-5), "conv3");
+    }
+    fd_arena a = mem;
+    fd_real *x = numbers(&a, 1, N * M), *w = numbers(&a, 2, 9), moved[N * M];
+    for (int i = 0; i < N * M; i++) moved[(i / M + 2) % N * M + (i % M + 3) % M] = x[i];
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *f = fd_input(&t, 4, S(3, 3, 1, 1), w);
+    fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(1, N, M, 1), x), f, S(0, 0));
+    fd_var *z = fd_conv3(&t, fd_input(&t, 4, S(1, N, M, 1), moved), f, S(0, 0));
+    int wrong = !y || !z;
+    for (int i = 0; i < N * M && !wrong; i++)
+        wrong += y->x[i] != z->x[(i / M + 2) % N * M + (i % M + 3) % M];
+    OK(!wrong, "a shift of a periodic grid");
 }
 
 /* gathering, waves, scale and shift against loops; the separable spectral convolution is the dense one with a
@@ -501,9 +577,9 @@ static void test_errors(fd_arena a)
         case 8: y = fd_patches(&t, im, S(2, 4)); break;
         case 9: y = fd_unpatches(&t, q, 4, S(1, 1, 1, 1), S(1, 1, 1, 1)); break;
         case 10: y = fd_unpatches(&t, q, 2, S(4, 6), S(2, 2)); break;
-        case 11: y = fd_conv3(&t, im, q); break;
-        case 12: y = fd_conv3(&t, im, fd_param(&t, 4, S(3, 5, 2, 2), x, NULL)); break;
-        case 13: y = fd_conv3(&t, im, fd_param(&t, 4, S(3, 3, 3, 2), x, NULL)); break;
+        case 11: y = fd_conv3(&t, im, q, NULL); break;
+        case 12: y = fd_conv3(&t, im, fd_param(&t, 4, S(3, 5, 2, 2), x, NULL), NULL); break;
+        case 13: y = fd_conv3(&t, im, fd_param(&t, 4, S(3, 3, 3, 2), x, NULL), NULL); break;
         case 14: y = fd_regrid(&t, q, 2, NULL, S(2, 2)); break;
         case 15: y = fd_regrid(&t, im, 2, NULL, S(2, 0)); break;
         case 16: y = fd_groupnorm(&t, m, 2, 1, v5, v5, 0); break;
@@ -518,7 +594,8 @@ static void test_errors(fd_arena a)
             y = fd_attention_over(&t, y, y, y, 1, x);
             y = fd_gather(&t, fd_gabor(&t, fd_fourier_features(&t, fd_scale_shift(&t, y, m), y), 1, 1), 1, 1, S(0), NULL);
             y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
-            y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q);
+            y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q,
+                         NULL);
         }
         OK(!y && !strcmp(reason(a.st), text[k]), "%d: %s", k, reason(a.st));
         a.st->code = 0;
@@ -533,9 +610,9 @@ static const fd_arch zoo[] = {
       .patch = { 2, 3 }, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 6, .tscale = 7,
       .pos = FD_POS_LEARNED },
     { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 6, .layers = 2, .heads = 3,
-      .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .qkv_bias = 1, .act = FD_SILU + 1 },
+      .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .qkv_bias = 1, .act = FD_SILU },
     { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 5, .heads = 2,
-      .grid = { 3, 2 }, .coords = FD_COORD_OPEN },
+      .patch = { 1, 1 }, .grid = { 3, 2 }, .coords = FD_COORD_OPEN },
     { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 7, .layers = 2,
       .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .latent = 3, .omega = 3 },
     { .kind = FD_GABOR, .nd = 1, .in = 2, .out = 2, .width = 5, .layers = 3, .omega = 2,
@@ -550,7 +627,8 @@ static const fd_arch zoo[] = {
       .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 4,
       .field_layers = 1, .mod = FD_MOD_SHIFT, .omega = 2, .pixels = 1, .pool = 2 },
     { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2, .modes = { 8 }, .levels = 3,
-      .mult = { 1, 2, 1 }, .scale = { 1, .75, .5 }, .pad = .2, .time = FD_TIME_FILM, .embed = 4,
+      .mult = { 1, 2, 1 }, .scale = { 1, .75, .5 }, .pad = { .2, .2 }, .time = FD_TIME_FILM,
+      .embed = 4,
       .tscale = 2 },
     { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 2, .modes = { 3, 4 }, .levels = 2,
       .mult = { 2, 1 }, .lift = 3, .proj = 4, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED },
@@ -565,7 +643,8 @@ static const fd_arch zoo[] = {
     { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3 },
       .groups = 2, .mlp = 5, .proj = 3, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 3, .clock = FD_CLOCK_RANDOM },
     { .kind = FD_FNO_SEPARABLE, .nd = 2, .in = 2, .out = 2, .width = 3, .layers = 2, .modes = { 1, 2 },
-      .groups = 1, .mlp = 2, .proj = -1, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN, .pad = .3,
+      .groups = 1, .mlp = 2, .proj = -1, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN,
+      .pad = { .3, .3 },
       .embed = 2 },
     { .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 3, .modes = { 2, 3 }, .levels = 1, .rank = .3 }
 };
@@ -592,12 +671,12 @@ static void test_counts(void)
             .patch = { 1, 1 }, .grid = { 64, 64 }, .time = FD_TIME_TOKEN, .tscale = 999 },
           25734743 },
         { { .kind = FD_GABOR, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 8,
-            .time = FD_TIME_CHANNEL }, 118916 },
+            .time = FD_TIME_CHANNEL, .edges = FD_EDGES_PLAIN }, 118916 },
         { { .kind = FD_GABOR, .nd = 2, .in = 3, .out = 3, .width = 256, .layers = 15,
-            .time = FD_TIME_CHANNEL }, 945173 },
+            .time = FD_TIME_CHANNEL, .edges = FD_EDGES_PLAIN }, 945173 },
         { { .kind = FD_SIREN, .nd = 2, .in = 0, .out = 1, .width = 128, .layers = 4,
             .mod = FD_MOD_SCALE, .latent = 256 },
-          3 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
+          5 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
         { { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 128, .layers = 5,
             .patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN },
           5 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256 + 129 * 16 + 10 },
@@ -605,14 +684,14 @@ static void test_counts(void)
             .patch = { 4, 4 }, .grid = { 32, 32 }, .time = FD_TIME_TOKEN, .field = FD_SIREN,
             .latent = 256, .pool = 2 },
           4 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256      /* the ViT */
-          + 513 * 256 + 4 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
+          + 513 * 256 + 6 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
         { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 2, .modes = { 6 },
             .lift = -1, .field = FD_GABOR, .field_width = 16, .field_layers = 3, .mod = FD_MOD_WEIGHTS },
-          16 + 2 * (4 * 128 + 64 + 8) + 10 * (32 + 2 * 18 * 16 + 18) },
+          16 + 2 * (4 * 128 + 64 + 8) + 10 * (48 + 2 * 19 * 16 + 19) },
         /* DDO's sizes at 1/32 of the width: ci, co, modes of each block, 4 x 4 + 4, 8 x 2 + 2 */
 #define BLOCK(ci, co, m) (2 * (ci) * (co) * (m) * ((m) / 2 + 1) + (ci) * (co) + (co))
         { { .kind = FD_UNO, .nd = 2, .in = 2, .out = 2, .width = 4, .modes = { 64, 64 },
-            .pad = 1 / 15., .coords = FD_COORD_CLOSED },
+            .pad = { 1 / 15., 1 / 15. }, .coords = FD_COORD_CLOSED },
           20 + BLOCK(4, 4, 64) + BLOCK(4, 8, 64) + BLOCK(8, 16, 48) + BLOCK(16, 16, 32)
              + BLOCK(16, 16, 16) + BLOCK(32, 8, 32) + BLOCK(16, 4, 48) + BLOCK(8, 4, 64) + 18 },
         /* [DDO-SDF] at an eighth of the width, in one dimension: 8 16 16 channels, 32 16 8 modes */
@@ -632,10 +711,10 @@ static void test_counts(void)
             .modes = { 50 }, .proj = 256, .time = FD_TIME_TOKEN },
           512 + 2 * 257 * 256 + 257 * 256 + 257
           + 4 * (512 + 2 * 50 * 256 + 256 + 256 + 257 * 1024 + 1025 * 256 + 256) },
-        /* tokens 1 + 2 + 24, queries 2 + 24 inputs; two blocks; reading and answering, 64 wide */
+        /* tokens 1 + 24, queries 24 inputs; two blocks; reading and answering, 64 wide */
         { { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 64, .layers = 2, .latent = 32,
             .time = FD_TIME_FILM, .embed = 32 },
-          28 * 128 + 27 * 128 + 2 * 129 * 64 + 33 * 32 + 33 * 32 + 33 * 12 * 64 + 32 * 64
+          26 * 128 + 25 * 128 + 2 * 129 * 64 + 33 * 32 + 33 * 32 + 33 * 12 * 64 + 32 * 64
           + 4 * (128 + 3 * 64 * 64 + 65 * 64 + 128 + 65 * 256 + 257 * 64) + 2 * 128 + 128 + 65 }
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
@@ -664,44 +743,47 @@ static void test_counts(void)
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4 },
           "fd_net_new: grid must be a multiple of the patch, is: 0" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .patch = { -1 } },
-          "fd_net_new: patch must be 1..64, is: -1" },
+          "fd_net_new: patch must be 0..64, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
             .pos = 3 },
-          "fd_net_new: unknown pos: 3" },
+          "fd_net_new: pos must be FD_POS_WAVES..FD_POS_NONE, is: 3" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
             .mlp = -2 },
-          "fd_net_new: mlp must be 1..65536, is: -2" },
+          "fd_net_new: mlp must be 0..65536, is: -2" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .linear = 1 },
           "fd_net_new: only Fourier operators are linear or residual: kind: 2" },
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .mod = 4 },
-          "fd_net_new: unknown mod: 4" },
+          "fd_net_new: mod must be FD_MOD_NONE..FD_MOD_WEIGHTS, is: 4" },
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .latent = -1 },
           "fd_net_new: latent must be 0..65536, is: -1" },
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .time = FD_TIME_FILM },
-          "fd_net_new: unknown time: 2" },
+          "fd_net_new: this kind of network does not take that time: 2" },
         { { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 8, .layers = 4, .field = FD_SIREN },
           "fd_net_new: only FNO, ViT and U-ViT have a field: kind: 4" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
             .field = FD_VIT }, "fd_net_new: field must be 0, FD_SIREN or FD_GABOR, is: 2" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_GABOR, .field_width = -1 }, "fd_net_new: field_width must be 1..65536, is: -1" },
+            .field = FD_GABOR, .field_width = -1 },
+            "fd_net_new: field_width must be 0..65536, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_GABOR, .field_layers = -1 }, "fd_net_new: field_layers must be 1..9999, is: -1" },
+            .field = FD_GABOR, .field_layers = -1 },
+            "fd_net_new: field_layers must be 0..9999, is: -1" },
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .grid = { 8 },
-            .field = FD_GABOR, .pool = 65 }, "fd_net_new: pool must be 1..64, is: 65" },
+            .field = FD_GABOR, .pool = 65 }, "fd_net_new: pool must be 0..64, is: 65" },
 #define U .nd = 1, .in = 1, .out = 1, .width = 8, .modes = { 8 }
-        { { .kind = FD_UNO, U, .levels = 7 }, "fd_net_new: levels must be 1..6, are: 7" },
-        { { .kind = FD_UNO, U, .mult = { 65 } }, "fd_net_new: mult must be 1..64, is: 65" },
-        { { .kind = FD_UNO, U, .scale = { 2 } }, "fd_net_new: scale must be in (0, 1], is in percent: 200" },
-        { { .kind = FD_UNO, U, .pad = -.5 }, "fd_net_new: pad must be in [0, 4], is in percent: -50" },
+        { { .kind = FD_UNO, U, .levels = 7 }, "fd_net_new: levels must be 0..6, is: 7" },
+        { { .kind = FD_UNO, U, .mult = { 65 } }, "fd_net_new: mult must be 0..64, is: 65" },
+        { { .kind = FD_UNO, U, .scale = { 2 } }, "fd_net_new: scale must be in 0..1" },
+        { { .kind = FD_UNO, U, .pad = { 0, -.5 } }, "fd_net_new: pad must be in 0..4" },
         { { .kind = FD_UNO, U, .layers = 2 }, "fd_net_new: a U-NO has 1 layer a level, not: 2" },
         { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 1, .modes = { 17 } },
           "fd_net_new: waves (modes) must be 1..16, are: 17" },
         { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 3 },
           "fd_net_new: groups must divide the width, are: 3" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .rank = .5 },
-          "fd_net_new: only a U-NO has a rank in 0..1, in percent: 50" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 }, "fd_net_new: unknown clock: 2" },
+          "fd_net_new: only a U-NO has a rank: kind: 1" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 },
+          "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
         { { .kind = FD_FNO_UNET, U, .groups = 3 }, "fd_net_new: groups must divide the width, are: 3" },
 #undef U
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,
@@ -783,10 +865,12 @@ static void plain_block(const char *g, double *h)
 #undef PART
 }
 
-static void test_plain_vit(fd_arena a)
+/* bc: of the two axes; NULL: zeros outside of the convolution */
+static void test_plain_vit(fd_arena a, const int bc[])
 {
-    const fd_arch *arch = &zoo[0];
-    fd_space s = zoo_space(&a, arch);
+    fd_arch uvit = zoo[0], *arch = &uvit;
+    if (!bc) arch->edges = FD_EDGES_PLAIN;
+    fd_space s = fd_grid(&a, 2, S(4, 6), NULL, bc ? bc : S(FD_PERIODIC, FD_NEUMANN), 2);
     fd_net *net = fd_net_new(&a, arch, fd_seed(2));
     if (!net) { OK(0, "%s", reason(a.st)); return; }
     shake(net, 3);
@@ -827,8 +911,8 @@ static void test_plain_vit(fd_arena a)
         double sum = (double)plain("final_layer.b")[o];
         for (int p = 0; p < 3; p++) for (int q = 0; q < 3; q++) for (int k = 0; k < 2; k++) {
             int r = i + p - 1, l = j + q - 1;
-            if (r < 0 || r > 3 || l < 0 || l > 5) continue;
-            sum += tok[(r / 2 * 2 + l / 3) * 12 + (r % 2 * 3 + l % 3) * 2 + k]
+            double sign = beyond(bc ? bc[0] : -1, 4, &r) * beyond(bc ? bc[1] : -1, 6, &l);
+            sum += sign * tok[(r / 2 * 2 + l / 3) * 12 + (r % 2 * 3 + l % 3) * 2 + k]
                  * (double)plain("final_layer.w")[((p * 3 + q) * 2 + k) * 2 + o];
         }
         want[o * 24 + i * 6 + j] = (fd_real)sum;
@@ -845,14 +929,18 @@ static void test_plain_vit(fd_arena a)
 /* coordinate networks by plain loops: kind, modulation, latent */
 static void test_plain_coords(fd_arena mem)
 {
-    for (int k = 0; k < 24; k++) {
+    for (int k = 0; k < 48; k++) {
         fd_arena a = mem;
-        int gabor = k & 1, mod = k / 2 % 4, latent = k / 8 == 1 ? 3 : 0, in = k / 8 == 2;
+        int gabor = k & 1, mod = k / 2 % 4, latent = k / 8 % 3 == 1 ? 3 : 0, in = k / 8 % 3 == 2,
+            plain_edges = k < 24;
+        const double pi = acos(-1);
         fd_arch arch = { .kind = gabor ? FD_GABOR : FD_SIREN, .nd = 2, .in = in, .out = 2,
                          .width = 4, .layers = 2, .time = FD_TIME_CHANNEL, .mod = mod,
-                         .latent = latent, .omega = 1.7, .tscale = .9 };
+                         .latent = latent, .omega = 1.7, .tscale = .9,
+                         .edges = plain_edges ? FD_EDGES_PLAIN : FD_EDGES_SPACE };
         enum { B = 2, P = 12 };
-        fd_space s = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 }, NULL, 1);
+        fd_space s = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 },
+                             S(FD_PERIODIC, k % 2 ? FD_MIXED : FD_DIRICHLET), 1);
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         if (!net) { OK(0, "%s", reason(a.st)); return; }
         shake(net, 5);
@@ -873,10 +961,14 @@ static void test_plain_coords(fd_arena mem)
             for (ptrdiff_t i = 0; i < base; i++)
                 w[i] = net->w[i] + (fd_real)(mod == FD_MOD_WEIGHTS ? full[i] : 0);
             for (int p = 0; p < P; p++) {
-                double u[5], h[9], y[4];
+                double u[6], h[10], y[4], u0 = p / 4 / 3., u1 = k % 2 ? (p % 4 + .5) / 4
+                    : (p % 4 + 1) / 5.;
                 int ni = 0, n;
-                u[ni++] = 2 * (p / 4) / 3. - 1;
-                u[ni++] = 2 * (p % 4) / 4. - 1;
+                for (int i = 0; i < 2 && plain_edges; i++) u[ni++] = 2 * (i ? u1 : u0) - 1;
+                for (int i = 0; i < 4 && !plain_edges; i++) {
+                    double at = i < 2 ? pi * u1 : 2 * pi * u0;        /* the last axis first */
+                    u[ni++] = i % 2 ? sin(at) : cos(at);
+                }
                 if (in) u[ni++] = (double)x[b * P + p];
                 u[ni++] = 2 * .9 * time[b] - 1;
                 memcpy(h, u, sizeof u);
@@ -1085,7 +1177,7 @@ static void test_positions(fd_arena mem)
         for (int n = 6; n <= 12; n += 3) {
             fd_arena a = mem;
             fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
-                             .heads = 1, .grid = { 6 }, .pos = pos };
+                             .heads = 1, .patch = { 1 }, .grid = { 6 }, .pos = pos };
             fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
             fd_space s = fd_grid(&a, 1, &n, NULL, NULL, 1);
             if (!net) { OK(0, "%s", reason(a.st)); return; }
@@ -1167,7 +1259,8 @@ static void test_u_composed(fd_arena mem)
         fd_arena a = mem;
         enum { N = 20, PAD = 4 };
         fd_arch arch = { .kind = unet ? FD_FNO_UNET : FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2,
-                         .layers = 1, .modes = { 8 }, .levels = 2, .mult = { 1, 2 }, .pad = .2,
+                         .layers = 1, .modes = { 8 }, .levels = 2, .mult = { 1, 2 },
+                         .pad = { .2, .2 },
                          .scale = { 1, .5 }, .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .groups = 2 };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
@@ -1248,11 +1341,8 @@ static void test_points(fd_arena mem)
     enum { P = 6, B = 2 };
     fd_arena a = mem;
     fd_arch arch = zoo[13];
+    fd_net *net;
     arch.pixels = 0;
-    fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
-    if (!net) { OK(0, "%s", reason(a.st)); return; }
-    shake(net, 4);
-    plain_net = net;
     fd_real *x = numbers(&a, 1, B * 2 * P), at[P], weight[P], one[P], feat[B * P * 8], ask[B * 3 * 6];
     fd_real to[3] = { (fd_real).21, (fd_real).5, (fd_real).83 };
     const double time[B] = { .3, .8 };
@@ -1264,28 +1354,43 @@ static void test_points(fd_arena mem)
     fd_space s = fd_dense(NULL, P, 1, one, weight, 2), r = fd_dense(NULL, 3, 1, one, one, 2);
     s.at = at;
     r.at = to;
-    for (int b = 0; b < B; b++)
-        for (int i = 0; i < P + 3; i++) {
-            double u = (double)(i < P ? at[i] : to[i - P]);
-            fd_real *f = i < P ? feat + (b * P + i) * 8 : ask + (b * 3 + i - P) * 6;
-            for (int c = 0; c < 2 && i < P; c++) *f++ = x[(b * 2 + c) * P + i];
-            f[0] = (fd_real)(2 * u - 1);
-            for (int k = 0; k < 2; k++) {
-                f[1 + 2 * k] = (fd_real)cos(acos(-1) * (k + 1) * u);
-                f[2 + 2 * k] = (fd_real)sin(acos(-1) * (k + 1) * u);
+    for (int e = 0; e < 3; e++) {                     /* plain, periodic, Neumann */
+        fd_arena own = a;
+        arch.edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN;
+        s.bc[0] = e == 2 ? FD_NEUMANN : FD_PERIODIC;
+        net = fd_net_new(&own, &arch, fd_seed(2));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 4);
+        plain_net = net;
+        int n = e ? 5 : 6;
+        for (int b = 0; b < B; b++)
+            for (int i = 0; i < P + 3; i++) {
+                double u = (double)(i < P ? at[i] : to[i - P]);
+                fd_real *f = i < P ? feat + (b * P + i) * (n + 2) : ask + (b * 3 + i - P) * n;
+                for (int c = 0; c < 2 && i < P; c++) *f++ = x[(b * 2 + c) * P + i];
+                if (!e) *f++ = (fd_real)(2 * u - 1);
+                for (int k = 0; k < 2; k++) {
+                    *f++ = (fd_real)cos(acos(-1) * (k + 1) * (e == 1 ? 2 : 1) * u);
+                    *f++ = (fd_real)sin(acos(-1) * (k + 1) * (e == 1 ? 2 : 1) * u);
+                }
+                *f = (fd_real)(2 * time[b] - 1);
             }
-            f[5] = (fd_real)(2 * time[b] - 1);
-        }
+        fd_tape t = fd_tape_begin(&own, FD_EVAL);
+        fd_var *vx = fd_input(&t, 3, S(B, 2, P), x), *y = fd_query(net, &t, &s, vx, time, &r);
+        fd_var *h = u_dense(&t, "token1", fd_input(&t, 3, S(B, P, n + 2), feat));
+        fd_var *q = u_dense(&t, "query1", fd_input(&t, 3, S(B, 3, n), ask));
+        h = pt_block(&t, "read0.", fd_spread(&t, u_part(&t, "latent", ""), 3, S(B, 3, 4)), h, 1,
+                     weight);
+        h = pt_block(&t, "blocks.1.", pt_block(&t, "blocks.0.", h, NULL, 1, NULL), NULL, 1, NULL);
+        q = pt_block(&t, "answer0.", q, h, 1, NULL);
+        q = u_dense(&t, "decoder_pred", pt_norm(&t, "", "norm", q));
+        q = fd_permute(&t, q, S(0, 2, 1));
+        NEAR(y && q ? test_rel(B * 2 * 3, y->x, q->x) : 1, 0, TOL(1e-13, 1e-5), "by parts, %d: %s",
+             e,
+             reason(a.st));
+    }
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_var *vx = fd_input(&t, 3, S(B, 2, P), x), *y = fd_query(net, &t, &s, vx, time, &r);
-    fd_var *h = u_dense(&t, "token1", fd_input(&t, 3, S(B, P, 8), feat));
-    fd_var *q = u_dense(&t, "query1", fd_input(&t, 3, S(B, 3, 6), ask));
-    h = pt_block(&t, "read0.", fd_spread(&t, u_part(&t, "latent", ""), 3, S(B, 3, 4)), h, 1, weight);
-    h = pt_block(&t, "blocks.1.", pt_block(&t, "blocks.0.", h, NULL, 1, NULL), NULL, 1, NULL);
-    q = pt_block(&t, "answer0.", q, h, 1, NULL);
-    q = u_dense(&t, "decoder_pred", pt_norm(&t, "", "norm", q));
-    q = fd_permute(&t, q, S(0, 2, 1));
-    NEAR(y && q ? test_rel(B * 2 * 3, y->x, q->x) : 1, 0, TOL(1e-13, 1e-5), "by parts: %s", reason(a.st));
+    fd_var *y;
 
     arch = zoo[12];                                   /* blocks over the points */
     net = fd_net_new(&a, &arch, fd_seed(2));
@@ -1704,7 +1809,8 @@ static const fd_arch adapts[] = {
     { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2, .omega = 2, .rate = .2,
       .mod = FD_MOD_WEIGHTS, .inner = 3, .rates = 1, .blind = 1 },
     { .kind = FD_SIREN, .nd = 2, .in = 2, .out = 2, .grid = { 4, 3 }, .width = 4, .layers = 1, .omega = 2, .rate = .3,
-      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1, .inner_clip = .08 },
+      .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1,
+      .inner_clip = .5 },
     { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 4, .layers = 2, .omega = 2, .rate = .3,
       .mod = FD_MOD_SHIFT, .inner = 2, .first = 1, .blind = 1 } };
 enum { ADAPTS = sizeof adapts / sizeof *adapts };
@@ -1786,7 +1892,7 @@ static void test_adapting(fd_arena mem)
         NEAR(test_rel(h->latent ? net->part[2 * h->layers + 2].at : own, net->g, first), 0, TOL(1e-12, 1e-4),
              "network %d: first order", k);
         fd_tape_end(&t);
-        OK(test_rel(own, first, g) > 1e-3, "network %d: which is not the exact one", k);
+        OK(test_rel(own, first, g) > 1e-4, "network %d: which is not the exact one", k);
 
         /* the gradient of the input */
         fd_real *q = numbers(&a, 9, 2 * size);
@@ -1828,7 +1934,8 @@ static void test_resume(fd_arena mem)
         const fd_arch *arch = k < ZOO ? &zoo[k] : &adapts[k - ZOO];
         const char *path = test_path("arch.safetensors");
         fd_space s = zoo_space(&a, arch);
-        fd_adam how = { .lr = 1e-3, .warmup = 3, .steps = 9, .clip = 1, .clip_each = .1, .rule = k % 3 };
+        fd_adam how = fd_adam_default(k % 3);
+        how.lr = 1e-3; how.warmup = 3; how.steps = 9; how.clip = 1; how.clip_each = .1;
         fd_net *net = fd_net_new(&a, arch, fd_seed(2)), *again;
         fd_opt *o = fd_opt_new(&a, net, &how), *opt;
         if (!o) { OK(0, "%s", reason(a.st)); return; }
@@ -1876,7 +1983,8 @@ static void test_overfit(fd_arena mem)
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_arena a = mem;
         fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(1));
-        fd_adam how = { .lr = row[k].lr, .warmup = 20, .steps = row[k].steps };
+        fd_adam how = fd_adam_default(FD_ADAMW);
+        how.lr = row[k].lr; how.warmup = 20; how.steps = row[k].steps;
         fd_opt *o = fd_opt_new(&a, net, &how);
         fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
         fd_real *x = numbers(&a, 1, B * N), *y = numbers(&a, 2, B * N);
@@ -1925,6 +2033,277 @@ static void test_starved(void)
     }
 }
 
+/* One function over an axis that closes: at both of its ends networks that are functions of
+ * coordinates have the same value if it is periodic; with plain edges, or on another axis, they do
+ * not. */
+static void test_seams(fd_arena mem)
+{
+#define IO .nd = 2, .out = 1, .width = 8, .heads = 2
+    static const fd_arch arch[] = {
+        { .kind = FD_SIREN, IO, .layers = 2, .omega = 3 }, { .kind = FD_GABOR, IO, .layers = 2,
+                                                             .omega = 3 },
+        { .kind = FD_FNO_BLOCK, IO, .in = 1, .layers = 1, .modes = { 3, 3 }, .field = FD_SIREN,
+          .field_width = 8,
+          .field_layers = 2, .omega = 3 },
+        { .kind = FD_VIT, IO, .in = 1, .layers = 1, .patch = { 2, 2 }, .grid = { 6, 6 },
+          .field = FD_GABOR,
+          .field_width = 8, .field_layers = 2, .omega = 3 },
+        { .kind = FD_POINTS, IO, .in = 1, .layers = 1, .modes = { 2, 3 } } };
+#undef IO
+    const fd_real at[8] = { 0, (fd_real).6, 2, (fd_real).6, (fd_real).7, 0, (fd_real).7, 1 },
+        one[4] = { 1, 1, 1, 1 };
+    for (int k = 0; k < 5; k++)
+        /* plain; periodic and Neumann; Dirichlet and periodic */
+        for (int e = 0; e < 3; e++) {
+            fd_arena a = mem;
+            fd_arch h = arch[k];
+            h.edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN;
+            fd_space s = fd_grid(&a, 2, S(6, 6), (double[]){ 2, 1 },
+                                 e == 1 ? S(FD_PERIODIC, FD_NEUMANN) : e
+                                     ? S(FD_DIRICHLET, FD_PERIODIC) : NULL, 1);
+            fd_space r = fd_dense(NULL, 4, 1, one, one, 1);
+            memcpy(r.len, s.len, sizeof r.len);
+            memcpy(r.bc, s.bc, sizeof r.bc);
+            if (k > 1) r.bc[0] = r.bc[1] = FD_MIXED;  /* those of the grid that is asked count */
+            r.at = at;
+            fd_net *net = fd_net_new(&a, &h, fd_seed(2));
+            if (!net) { OK(0, "%s", reason(a.st)); return; }
+            shake(net, 3);
+            fd_tape t = fd_tape_begin(&a, FD_EVAL);
+            fd_var *y = k < 2 ? fd_inr(net, &t, &r, 1, NULL, NULL, NULL)
+                      : fd_query(net, &t, &s, fd_input(&t, 3, S(1, 1, 36), numbers(&a, 4, 36)),
+                                 NULL, &r);
+            if (!y) { OK(0, "%s", reason(a.st)); return; }
+            for (int i = 0; i < 2; i++) {
+                double seam = fabs((double)y->x[2 * i] - (double)y->x[2 * i + 1]);
+                if (e == i + 1) NEAR(seam, 0, TOL(1e-12, 2e-5), "network %d: periodic axis %d", k,
+                                     i);
+                else OK(seam > 1e-3, "network %d, case %d: axis %d closes: %g", k, e, i, seam);
+            }
+        }
+    /* a transformer without positions commutes with shifts by whole patches */
+    for (int e = 0; e < 2; e++) {
+        fd_arena a = mem;
+        enum { N = 8 };
+        fd_arch h = { .kind = FD_VIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 1,
+                      .heads = 2, .patch = { 2, 2 },
+                      .pos = FD_POS_NONE, .edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN };
+        fd_space s = fd_grid(&a, 2, S(N, N), NULL, NULL, 1);
+        fd_net *net = fd_net_new(&a, &h, fd_seed(2));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 3);
+        fd_real *x = numbers(&a, 4, N * N), moved[N * N], back[N * N];
+        for (int i = 0; i < N * N; i++) moved[(i / N + 2) % N * N + (i % N + 6) % N] = x[i];
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), x), NULL);
+        fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), moved), NULL);
+        if (!y || !z) { OK(0, "%s", reason(a.st)); return; }
+        for (int i = 0; i < N * N; i++) back[i] = z->x[(i / N + 2) % N * N + (i % N + 6) % N];
+        double off = test_rel(N * N, back, y->x);
+        if (e) NEAR(off, 0, TOL(1e-12, 1e-5), "a shifted function");
+        else OK(off > 1e-3, "plain edges see the shift: %g", off);
+    }
+}
+
+/* The first values of every part of every kind, to rounding: `law` of the stream of its number. */
+static void test_first_values(fd_arena mem)
+{
+    enum { ZERO, ONE, UNIT, FAN, GLOROT, WAVE0, WAVE, NORMAL, EYE };
+    /* UNIT: uniform on 0..v; FAN: on +-1/sqrt(inputs of the layer), biases too; GLOROT: on
+     * +-sqrt(6/(in + out)); WAVE0, WAVE: the first and later layers of [SIREN], +-1/in and
+     * +-sqrt(6/in)/omega; NORMAL: of deviation v. The first row whose name is in that of the part
+     * counts. */
+    enum { W = 4, OMEGA = 7 };
+#define IO .nd = 2, .in = 1, .out = 1, .width = W, .heads = 2
+#define COORD { "layer0.w", WAVE0, 0 }, { "layer", WAVE, 0 }
+    struct first_value { const char *name; int law; double v; };
+    static const struct { fd_arch a; struct first_value law[14]; } row[] = {
+        { { .kind = FD_FNO_ORIGINAL, IO, .layers = 2, .modes = { 2, 3 }, .proj = 5 },
+          { { "spectral", UNIT, 1. / (W * W) }, { "", FAN, 0 } } },
+        { { .kind = FD_FNO_BLOCK, IO, .layers = 2, .modes = { 2, 3 }, .lift = 3, .proj = 5,
+            .time = FD_TIME_FILM,
+            .embed = 6, .mix = 3, .gates = 1 },
+          { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 },
+            { "film", ZERO, 0 }, { "gate", EYE, 0 },
+            { "", FAN, 0 } } },
+        { { .kind = FD_FNO_BLOCK, IO, .layers = 1, .modes = { 2, 2 }, .mix = 3, .norms = 2,
+            .field = FD_SIREN,
+            .field_width = 5, .field_layers = 2, .latent = 3, .omega = OMEGA },
+          { { "spectral", NORMAL, .35355339059327376 }, { ".bias", NORMAL, .5 }, { "gate", ONE, 0 },
+            { "norm0.g", ONE, 0 }, { "norm1.g", ONE, 0 }, { "norm", ZERO, 0 },
+            { "layer0.skip", FAN, 0 },
+            { "layer0.mix", FAN, 0 }, { "latent.w", NORMAL, 1 / (1.7320508075688772 * OMEGA) },
+            { "latent.b", ZERO, 0 }, { "mods", FAN, 0 }, { "lift", FAN, 0 }, COORD } },
+        { { .kind = FD_VIT, IO, .layers = 1, .patch = { 2, 3 }, .grid = { 4, 6 },
+            .time = FD_TIME_TOKEN, .embed = 4,
+            .mlp = 5, .pos = FD_POS_LEARNED, .qkv_bias = 1 },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+            { "pos_embed", NORMAL, .02 },
+            { "decoder_pred.w", NORMAL, .02 }, { "attn.qkv.w", NORMAL, .5 },
+            { "attn.proj.w", NORMAL, .5 },
+            { ".w", GLOROT, 0 }, { "", ZERO, 0 } } },
+        { { .kind = FD_UVIT, IO, .layers = 3, .patch = { 1, 1 }, .grid = { 2, 2 }, .mlp = 5,
+            .field = FD_GABOR,
+            .field_width = 5, .field_layers = 2, .omega = OMEGA },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+            { "skip_linear.w", NORMAL, .02 },
+            { "attn.qkv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 }, COORD, { ".w", GLOROT, 0 },
+            { "", ZERO, 0 } } },
+        { { .kind = FD_SIREN, IO, .layers = 3, .mod = FD_MOD_SHIFT, .latent = 4, .inner = 1,
+            .rates = 1, .rate = .25,
+            .omega = OMEGA }, { { "rate", EYE, .25 }, { "latent.w", NORMAL, .5 / OMEGA }, COORD,
+                                { "", ZERO, 0 } } },
+        { { .kind = FD_GABOR, IO, .layers = 3, .time = FD_TIME_CHANNEL, .omega = OMEGA },
+          { COORD } },
+        { { .kind = FD_UNO, IO, .modes = { 3, 4 }, .levels = 2, .mult = { 1, 2 },
+            .time = FD_TIME_FILM, .embed = 4 },
+          { { "film", ZERO, 0 }, { "step0.spectral", NORMAL, .35355339059327376 },
+            { "step0.bias", NORMAL, .5 },
+            { "step1.spectral", NORMAL, .28867513459481287 },
+            { "step1.bias", NORMAL, .40824829046386302 },
+            { "step2.spectral", NORMAL, .28867513459481287 },
+            { "step2.bias", NORMAL, .40824829046386302 },
+            { "step3.spectral", NORMAL, .28867513459481287 },
+            { "step3.bias", NORMAL, .40824829046386302 },
+            { "", FAN, 0 } } },
+        { { .kind = FD_FNO_UNET, IO, .layers = 1, .modes = { 4, 6 }, .levels = 2, .mult = { 1, 1 },
+            .scale = { 1, 1 },
+            .time = FD_TIME_FILM, .embed = 4 },
+          { { "spectral", NORMAL, .28867513459481287 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
+            { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "film", ZERO, 0 }, { "", FAN, 0 } } },
+        { { .kind = FD_POINTS, IO, .layers = 1, .modes = { 2, 1 }, .lift = 3, .mlp = 5, .latent = 3,
+            .time = FD_TIME_FILM, .embed = 4 },
+          { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
+            { "normk.g", ONE, 0 }, { "film", ZERO, 0 },
+            { "latent", NORMAL, .02 }, { "decoder_pred.w", NORMAL, .02 },
+            { "attn.qkv.w", NORMAL, .5 },
+            { "attn.q.w", NORMAL, .5 }, { "attn.kv.w", NORMAL, .5 }, { "attn.proj.w", NORMAL, .5 },
+            { ".w", GLOROT, 0 },
+            { "", ZERO, 0 } } },
+        { { .kind = FD_FNO_SEPARABLE, IO, .layers = 2, .modes = { 2, 2 }, .groups = 2, .mlp = 5,
+            .proj = 3,
+            .time = FD_TIME_TOKEN, .embed = 4 },
+          { { "norm.g", ONE, 0 }, { "norm.b", ZERO, 0 }, { "gate", ONE, 0 },
+            { "spectral", NORMAL, 1. / (W * W) },
+            { ".bias", NORMAL, 1. / (W * W) }, { "", FAN, 0 } } } };
+#undef COORD
+#undef IO
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(11));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        for (int i = 0; i < net->parts; i++) {
+            const fd_part *p = &net->part[i], *m = p->nd > 1 ? p : p - 1;
+            const fd_real *w = net->w + p->at;
+            ptrdiff_t n = (i + 1 < net->parts ? p[1].at : net->count) - p->at;
+            fd_real *u = fd_raw(&a, fd_real, n);
+            int r = 0, field = row[k].a.field && i >= net->parts - 2 * (row[k].a.field_layers + 1)
+                                                      - (row[k].a.latent ? 2 : 0);
+            const char *end = strrchr(p->name, '.');
+            while (strcmp(row[k].law[r].name, "") && !(strstr(p->name, row[k].law[r].name)
+                   && (row[k].law[r].law < WAVE0 || row[k].law[r].law > WAVE || field
+                       || !row[k].a.field))) r++;
+            int law = row[k].law[r].law, normal = law == NORMAL;
+            double v = row[k].law[r].v, lo = 0, hi = 0, in = m->n[0],
+                fan = (double)n / p->n[p->nd - 1], worst = 0;
+            if ((law == WAVE0 || law == WAVE || !row[k].law[r].name) && end
+                && !strcmp(end, ".b")) law = ZERO;
+            if (law == UNIT) hi = v;
+            if (law == FAN) lo = -1 / sqrt(in), hi = -lo;
+            if (law == GLOROT) lo = -sqrt(6 / (fan + p->n[p->nd - 1])), hi = -lo;
+            if (law == WAVE0) lo = -1 / in, hi = -lo;
+            if (law == WAVE) lo = -sqrt(6 / in) / OMEGA, hi = -lo;
+            if (!u) { OK(0, "%s", reason(a.st)); return; }
+            if (normal) fd_normal(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
+            else fd_uniform(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
+            for (ptrdiff_t j = 0; j < n; j++) {
+                double want = law == ZERO ? 0 : law == ONE ? 1 : law == EYE
+                    ? (v > 0 ? v : j / W == j % W)
+                            : normal ? v * (double)u[j] : lo + (hi - lo) * (double)u[j];
+                worst = fmax(worst, fabs((double)w[j] - want) / (law < UNIT || law == EYE ? 1
+                                                                 : fmax(hi, v)));
+            }
+            NEAR(worst, 0, law < UNIT ? 0 : 8 * EPS, "kind %d, %s", row[k].a.kind, p->name);
+        }
+    }
+    /* eps where it is not given, and a Tucker tensor: entries of the whole have the complex
+     * variance 2/(ci + co) */
+    static const struct { fd_arch a; double eps; } eps[] = {
+        { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .grid = { 8 } }, 1e-6 },
+        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1 }, 1e-6 },
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .norms = 1 }, 1e-5 } };
+    for (int k = 0; k < 3; k++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_new(&a, &eps[k].a, fd_seed(1));
+        OK(net && net->arch.eps == eps[k].eps, "eps of kind %d: %s", eps[k].a.kind, reason(a.st));
+    }
+}
+
+/* Padding is by axis. On functions that do not change along the first axis, of which the second one
+ * is padded, a network of two axes is one of one axis with the weights of k = 0. And how many
+ * activations there are. */
+static void test_pad_axes(fd_arena mem)
+{
+    fd_arena a = mem;
+    fd_arch flat = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2,
+                     .modes = { 3 },
+                     .proj = 4, .pad = { .5 } }, deep = flat, first;
+    deep.nd = 2;
+    deep.modes[0] = 1;
+    deep.modes[1] = 3;
+    deep.pad[0] = 0;
+    deep.pad[1] = .5;
+    first = deep;
+    first.pad[0] = .5;
+    fd_net *p = fd_net_new(&a, &flat, fd_seed(1)), *q = fd_net_new(&a, &deep, fd_seed(2));
+    fd_net *r = fd_net_new(&a, &first, fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(8), NULL, NULL, 1), f = fd_grid(&a, 2, S(4, 8), NULL, NULL, 1);
+    fd_real *x = numbers(&a, 1, 8), all[32];
+    if (!p || !q || !r) { OK(0, "%s", reason(a.st)); return; }
+    shake(p, 3);
+    for (int i = 0; i < p->parts; i++) {
+        ptrdiff_t n = (i + 1 < p->parts ? p->part[i + 1].at : p->count) - p->part[i].at;
+        /* the row of k = -1, then that of 0 */
+        int half = strstr(p->part[i].name, "spectral") != NULL;
+        memcpy(q->w + q->part[i].at + half * n, p->w + p->part[i].at, (size_t)n * sizeof *p->w);
+    }
+    memcpy(r->w, q->w, (size_t)q->count * sizeof *q->w);
+    for (int i = 0; i < 32; i++) all[i] = x[i % 8];
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(p, &t, &s, fd_input(&t, 3, S(1, 1, 8), x), NULL);
+    fd_var *z = fd_forward(q, &t, &f, fd_input(&t, 3, S(1, 1, 32), all), NULL);
+    fd_var *o = fd_forward(r, &t, &f, fd_input(&t, 3, S(1, 1, 32), all), NULL);
+    if (!y || !z || !o) { OK(0, "%s", reason(a.st)); return; }
+    for (int i = 0; i < 4; i++) NEAR(test_rel(8, z->x + 8 * i, y->x), 0, TOL(1e-13, 1e-5), "row %d",
+                                     i);
+    OK(test_rel(8, o->x, y->x) > 1e-3, "the other axis is padded, too");
+
+    /* linear maps around the layers: with acts = -1, and where one layer is all there is, f is
+     * affine */
+    for (int k = 0; k < 5; k++) {
+        static const int layers[] = { 1, 1, 2, 2, 3 }, acts[] = { 0, 1, -1, 0, -1 },
+            affine[] = { 1, 0, 1, 0, 1 };
+        fd_arena b = mem;
+        fd_arch h = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4,
+                      .layers = layers[k],
+                      .modes = { 5 }, .lift = -1, .proj = -1, .acts = acts[k] };
+        fd_net *net = fd_net_new(&b, &h, fd_seed(4));
+        fd_real v[4][8] = { { 0 } };
+        if (!net) { OK(0, "%s", reason(b.st)); return; }
+        fd_normal(fd_seed(5), 16, v[1]);
+        for (int i = 0; i < 8; i++) v[3][i] = v[1][i] + v[2][i];
+        t = fd_tape_begin(&b, FD_EVAL);
+        y = fd_forward(net, &t, &s, fd_input(&t, 3, S(4, 1, 8), v[0]), NULL);
+        double off = 0;
+        for (int i = 0; i < 8 && y; i++)
+            off = fmax(off, fabs((double)y->x[i] + (double)y->x[24 + i] - (double)y->x[8 + i]
+                                 - (double)y->x[16 + i]));
+        if (affine[k]) NEAR(off, y ? 0 : 1, TOL(1e-13, 1e-5), "%d layers, acts %d", layers[k],
+                            acts[k]);
+        else OK(off > 1e-2, "%d layers, acts %d: %g", layers[k], acts[k], off);
+    }
+}
+
 void test_arch(void)
 {
     fd_status st;
@@ -1935,11 +2314,16 @@ void test_arch(void)
     test_rows(a);
     test_attention(a);
     test_patches(a);
+    test_conv_edges(a);
     test_small(a);
     test_groupnorm(a);
     test_regrid(a);
     test_errors(a);
-    test_plain_vit(a);
+    test_seams(a);
+    test_first_values(a);
+    test_pad_axes(a);
+    test_plain_vit(a, NULL);
+    for (int i = 0; i < 16; i++) test_plain_vit(a, S(i / 4, i % 4));
     test_plain_coords(a);
     test_blocks(a);
     test_network_gradients(a);

@@ -69,13 +69,49 @@ static void explain(void)
        "long name: '%s'", buf);
 }
 
+/* control characters of C0 and C1, DEL; nothing of what does not fit whole */
+static void escape(void)
+{
+    static const struct { const char *s; size_t size; const char *want; } rows[] = {
+        { "plain \xc3\xa9 \\ text", 40, "plain \xc3\xa9 \\ text" },
+            { "a\nb\tc\rd", 40, "a\\nb\\tc\\rd" },
+        { "\x1b[31m\x7f\x01", 40, "\\x1b[31m\\x7f\\x01" },
+            { "\xc2\x9b" "2J\xc2\xa0", 40, "\\x9b2J\xc2\xa0" },
+        { "abc\n", 6, "abc\\n" }, { "abc\n", 5, "abc" }, { "\xc2\x9b", 4, "" }, { "x", 1, "" },
+            { "\xc2", 9, "\xc2" } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char buf[41];
+        memset(buf, '#', sizeof buf);
+        OK(fd_escape(rows[i].s, buf, rows[i].size) == buf && !strcmp(buf, rows[i].want)
+           && buf[rows[i].size] == '#',
+           "row %d: '%s'", (int)i, buf);
+    }
+    fd_status st;
+    char line[80];
+    fd_arena_over(NULL, 0, &st);
+    fd_fail_name(&st, FD_EDATA, "here", "a name", "two\nlines");
+    fd_explain(&st, line, sizeof line);
+    OK(!strcmp(line, "here: a name: two\\nlines"), "'%s'", line);
+    OK(fd_escape("x", NULL, 0) == NULL, "no room at all");
+}
+
 static void arena(void)
 {
-    static unsigned char mem[1000];
+    static unsigned char room[1063];
+    unsigned char *const mem = room + ((size_t)(0 - (uintptr_t)room) & 63);
     fd_status st;
-    fd_arena a = fd_arena_over(mem, sizeof mem, &st);
+    fd_arena a = fd_arena_over(mem, 1000, &st);
     OK(st.code == FD_OK && st.size == 1000 && st.low == 1000, "fresh");
-    memset(mem, 0xa5, sizeof mem);
+    for (size_t shift = 0; shift < 64; shift++) {
+        fd_arena_over(mem + shift, 100, &st);
+        OK(st.size == 100 - (64 - shift) % 64 && st.low == st.size && !fd_need(&st, mem),
+           "shift %zu", shift);
+        a = fd_arena_over(mem + shift, shift, &st);
+        OK(shift >= (64 - shift) % 64 || (!st.size && a.beg == a.end), "shift %zu: no byte of it",
+           shift);
+    }
+    a = fd_arena_over(mem, 1000, &st);
+    memset(mem, 0xa5, 1000);
     char *p = fd_new(&a, char, 3), *q = fd_raw(&a, char, 70);
     OK(p && q && !((uintptr_t)p & 63) && !((uintptr_t)q & 63) && q - p == 64, "alignment");
     OK(!p[0] && !p[1] && !p[2] && (unsigned char)q[0] == 0xa5, "cleared, not cleared");
@@ -92,8 +128,8 @@ static void arena(void)
     fd_explain(&st, buf, sizeof buf);
     OK(!strncmp(buf, "fd_alloc: arena too small", 25), "%s", buf);
 
-    a = fd_arena_over(mem, sizeof mem, &st);
-    const size_t left = (size_t)(a.end - a.beg) - ((size_t)(0 - (uintptr_t)a.beg) & 63);
+    a = fd_arena_over(mem, 1000, &st);
+    const size_t left = (size_t)(a.end - a.beg);
     inner = a;
     OK(fd_raw(&inner, char, left) && !st.low, "the last byte");
     inner = a;
@@ -106,6 +142,66 @@ static void arena(void)
 #ifdef _OPENMP
     OK(strstr(b, "OpenMP") != NULL, "%s", b);
 #endif
+}
+
+/* what fd_need is for: space, operators, a network and its training, a sampler */
+static int need_run(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 2, (int[]){ 64, 48 }, NULL, (int[]){ FD_NEUMANN, FD_PERIODIC }, 1);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .2, 1.5);
+    fd_process p = fd_vp(c, .1, 20);
+    fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1,
+                                             .width = 8,
+                                             .layers = 2, .modes = { 8, 8 }, .time = FD_TIME_FILM },
+                                                 fd_seed(1));
+    fd_opt *opt = fd_opt_new(&a, net, NULL);
+    fd_real *x = fd_new(&a, fd_real, 4 * fd_size(&s));
+    if (!opt || !x) return a.st->code;
+    fd_cov_draw(c, fd_seed(2), 0, 4, x, a);
+    fd_tape t = fd_tape_begin(&a, FD_GRAD);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, (int[]){ 4, 1, 64 * 48 }, x),
+                           (double[]){ .1, .2, .3, .4 });
+    fd_backward(&t, fd_mse_loss(&t, &s, y, x, NULL));
+    fd_opt_step(opt, net, a.st);
+    fd_tape_end(&t);
+    double times[4];
+    fd_times(&p, FD_UNIFORM, 0, 3, times, a.st);
+    fd_sampler how = { .p = &p, .model = fd_net_model(&a, net, FD_V), .t = times, .steps = 3 };
+    fd_run *run = fd_begin(&a, &how, fd_seed(3), 0, 4);
+    while (fd_step(run, a)) { }
+    fd_sliced_w2(&s, fd_seed(4), 70, 4, x, 4, x + 0, a);
+    return a.st->code;
+}
+
+/* the size that fd_need names suffices, for a base anywhere, and one byte less does not */
+static void need(void)
+{
+    const int most = test_most_threads();
+    char *whole = malloc(((size_t)64 << 20) + 192), *mem = whole;
+    if (!mem) { OK(0, "memory"); return; }
+    mem += (size_t)(0 - (uintptr_t)mem) & 63;
+    for (int threads = 1; threads <= 3; threads++) {
+        size_t first = 0;
+        test_use_threads(threads);
+        for (int shift = 0; shift < 64; shift += 42) {
+            fd_status st, again;
+            char *base = mem + shift;
+            need_run(fd_arena_over(base, (size_t)64 << 20, &st));
+            OK(!st.code, "%s", st.code ? st.what : "");
+            const size_t all = fd_need(&st, NULL), own = fd_need(&st, mem + 64 - shift);
+            if (!shift) first = all;
+            OK(all == first && own == all - 63 + (size_t)shift && fd_need(&st, mem) == all - 63,
+               "threads %d, shift %d: %zu, %zu", threads, shift, all, own);
+            OK(!need_run(fd_arena_over(mem + 64 - shift, own, &again)),
+               "threads %d, shift %d: %zu bytes", threads,
+               shift, own);
+            OK(need_run(fd_arena_over(mem + 64 - shift, own - 1, &again)) == FD_ENOMEM,
+               "one byte less suffices");
+            OK(shift || !need_run(fd_arena_over(mem + 1, all, &again)), "%zu bytes anywhere", all);
+        }
+    }
+    test_use_threads(most);
+    free(whole);
 }
 
 /* ---- Random streams -------------------------------------------------------------------------- */
@@ -127,9 +223,15 @@ static void philox(void)
     }
 }
 
-/* the bits of x are those that every build has made so far */
-#define HASH(x, size, want) OK(test_hash(x, size) == UINT64_C(want), "hash %016llx", \
-                               (unsigned long long)test_hash(x, size))
+/* x, words of 32 bits, is what every build has made so far */
+#define HASH(x, size, want) OK(hash_words(x, size) == UINT64_C(want), "hash %016llx", \
+                               (unsigned long long)hash_words(x, size))
+static uint64_t hash_words(const void *x, size_t size)
+{
+    static uint32_t w[40000];
+    OK(size <= sizeof w, "room");
+    return size <= sizeof w ? test_hash(test_little(w, x, 4, size / 4), size) : 0;
+}
 
 /* the four normals of a block against libm, relative to the radius; some blocks have a first word of few
  * bits, so that u is near 0, or near 1 */
@@ -368,7 +470,9 @@ void test_random(void)
     fd_status st;
     fd_arena a = test_arena(16 << 20, &st);
     explain();
+    escape();
     arena();
+    need();
     philox();
     normal_values();
     normal_extremes();
@@ -798,6 +902,44 @@ static void starved(fd_arena a)
     OK(st.code == FD_ENOMEM, "long sum");
 }
 
+static fd_real starve_A[40 * 4200], starve_B[4200 * 40];
+static void starve_product(const void *self, fd_real *C, fd_arena a)
+{
+    const int *k = self;
+    fd_gemm(0, 1, 33, 35, *k, 1.1, starve_A, *k, starve_B, *k, 0.7, C, 35, a);
+}
+static void starve_batch(const void *self, fd_real *C, fd_arena a)
+{
+    const int *k = self;
+    fd_gemm_batch(4, 0, 1, 8, 35, *k, 1.1, starve_A, *k, 8 * *k, starve_B, *k, 0, 0.7, C, 35,
+                  8 * 35, a);
+}
+static void starve_eigen(const void *self, fd_real *out, fd_arena a)
+{
+    double A[49], w[7], V[49];
+    for (int i = 0; i < 49; i++) A[i] = (double)out[i], V[i] = (double)out[49 + i];
+    for (int i = 0; i < 7; i++) w[i] = (double)out[98 + i];
+    (void)self;
+    fd_eigen(a.st, 7, A, w, V, a);
+    for (int i = 0; i < 49; i++) out[i] = (fd_real)A[i], out[49 + i] = (fd_real)V[i];
+    for (int i = 0; i < 7; i++) out[98 + i] = (fd_real)w[i];
+}
+
+/* what lacks memory leaves its output as it was */
+static void untouched(void)
+{
+    static const int lengths[] = { 13, 300, 4200 };
+    fd_real C[33 * 35];
+    fd_normal(fd_seed(1), 40 * 4200, starve_A);
+    fd_normal(fd_seed(2), 40 * 4200, starve_B);
+    fd_normal(fd_seed(3), 33 * 35, C);
+    for (int i = 0; i < 3; i++) {
+        test_starve("fd_gemm", starve_product, &lengths[i], 33 * 35, C);
+        test_starve("fd_gemm_batch", starve_batch, &lengths[i], 4 * 8 * 35, C);
+    }
+    test_starve("fd_eigen", starve_eigen, NULL, 105, C);
+}
+
 void test_algebra(void)
 {
     fd_status st;
@@ -812,5 +954,6 @@ void test_algebra(void)
     cholesky(a);
     eigen(a);
     starved(a);
+    untouched();
     OK(!st.code, "arena");
 }

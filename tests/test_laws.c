@@ -1085,7 +1085,8 @@ static void check_time_law(void)
             double at = .5 * (law->t[i] + law->t[i + 1]), a1 = 0, a2 = 0;
             fd_coef f = fd_law(&vp, at, 0);
             for (int k = 0; k < 5; k++) {
-                double q = f.m * f.m / f.v * c5->lam[k] / (f.m * f.m * c5->lam[k] + f.v * n5->lam[k]);
+                double P = f.m * f.m * c5->lam[k] + f.v * n5->lam[k];
+                double q = f.m * f.m / f.v * c5->lam[k] / P;
                 a1 += q, a2 += q * q;
             }
             double mass = sqrt(4 * a1 * a1 + 4 * a2) * (law->t[i + 1] - law->t[i]);
@@ -1591,7 +1592,8 @@ static void check_bands(void)
     double lam[6] = { 0, 0, 0, 1, 1, 0 };
     fd_process high = fd_vp(fd_cov_table(&a, &one, lam), .1, 20);
     const struct { const fd_process *p; int band; const char *want; } bad[] = {
-        { &few, 0, "fd_correct: the band has more waves than an axis; axis, points, waves: 0, 6, 3" },
+        { &few, 0,
+          "fd_correct: the band has more waves than an axis; axis, points, waves: 0, 6, 3" },
         { &few, 2, "" }, { &bare, 2, "" },
         { &high, 1, "fd_correct: no noise in the band; waves: 1" } };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -338,21 +338,28 @@ static void crps(void)
     OK(isnan(fd_crps(&s, 0, x, y, a)) && st.code == FD_EARG, "no members");
 }
 
-/* --- every metric at once, for bits and memory --- */
+/* --- every metric, for bits and memory --- */
+
+enum { METRICS = 6 };
+static double metric(int k, fd_arena a, const fd_space *s, int m, const fd_real *x, int n,
+                     const fd_real *y)
+{
+    switch (k) {
+    case 0: return fd_energy_distance(s, m, x, n, y);
+    case 1: return fd_mmd2(s, m, x, n, y, 0, a);
+    case 2: return fd_sliced_w2(s, fd_seed(1), 70, m, x, n, y, a);
+    case 3: return fd_frechet(s, 4, m, x, n, y, a);
+    case 4: return fd_w2_modes(s, m, x, n, y, a);
+    default: return fd_crps(s, m, x, y, a);
+    }
+}
 
 static int all(fd_arena a, const fd_space *s, int m, const fd_real *x, int n, const fd_real *y,
                double out[9])
 {
-    int k = 0;
     memset(out, 0, 9 * sizeof *out);
     fd_spectrum(s, m, x, 3, out, a);
-    k += 3;
-    out[k++] = fd_energy_distance(s, m, x, n, y);
-    out[k++] = fd_mmd2(s, m, x, n, y, 0, a);
-    out[k++] = fd_sliced_w2(s, fd_seed(1), 70, m, x, n, y, a);
-    out[k++] = fd_frechet(s, 4, m, x, n, y, a);
-    out[k++] = fd_w2_modes(s, m, x, n, y, a);
-    out[k++] = fd_crps(s, m, x, y, a);
+    for (int k = 0; k < METRICS; k++) out[3 + k] = metric(k, a, s, m, x, n, y);
     return a.st->code;
 }
 
@@ -378,15 +385,31 @@ static void robust(void)
     omp_set_num_threads(most);
 #endif
     static char mem[1 << 20];
-    int done = 0;
-    for (size_t size = 0; !done && size < sizeof mem; size += size < 4096 ? 64 : 3000) {
-        fd_arena a = fd_arena_over(mem, size, &st);
-        int code = all(a, &s, M, x, N, y, got);
-        done = !code;
-        if (done) OK(!memcmp(got, want, sizeof got), "%d bytes: other results", (int)size);
-        else if (code != FD_ENOMEM) OK(0, "%d bytes: code %d", (int)size, code);
-    }
-    OK(done, "never enough memory");
+    const int test_threads = test_most_threads();
+    /* every size: NAN and no number touched, or the right one */
+    for (int k = -1; k < METRICS; k++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            int done = 0;
+            test_use_threads(threads);
+            for (size_t size = 0; !done && size < sizeof mem; size += 1 + size / 64) {
+                fd_arena a = fd_arena_over(mem, size, &st);
+                /* plausible numbers, not 0, where nothing was written */
+                memset(mem, 0x3f, size);
+                got[0] = got[1] = got[2] = got[3 + (k > 0 ? k : 0)] = -7;
+                if (k < 0) fd_spectrum(&s, M, x, 3, got, a);
+                else got[3 + k] = metric(k, a, &s, M, x, N, y);
+                done = !st.code;
+                if (done) OK(k < 0 ? !memcmp(got, want,
+                                             3 * sizeof *got) : got[3 + k] == want[3 + k],
+                             "metric %d, %d bytes: other results", k, (int)size);
+                else if (st.code != FD_ENOMEM || (k < 0 ? got[0] != -7
+                                                  || got[2] != -7 : !isnan(got[3 + k])))
+                    OK(0, "metric %d, %d bytes: code %d, %g", k, (int)size, st.code,
+                       got[3 + (k > 0 ? k : 0)]);
+            }
+            OK(done, "metric %d: never enough memory", k);
+        }
+    test_use_threads(test_threads);
     fd_space bad;
     memset(&bad, 0, sizeof bad);
     fd_arena a = fd_arena_over(mem, sizeof mem, &st);

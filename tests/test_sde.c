@@ -213,8 +213,8 @@ static void check_times(void)
     fd_process zero = fd_flow(noise, 0), ou = fd_ou(noise, 2), up = fd_ou(noise, 2), none = { 0 };
     fd_process ended = fd_flow(noise, 0);
     ou.tmin = 0, up.tmin = 2, ended.tmin = 1, ended.tmax = 1.5;
-    typedef struct { const fd_process *p; int rule; double prm; int steps; const char *want; } refused;
-    const refused row[] = {
+    typedef struct { const fd_process *p; int rule; double prm; int steps; const char *want; } bad;
+    const bad row[] = {
         { &ou, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
         { &zero, FD_GEOMETRIC, 0, 5, "fd_times: equal ratios of t need tmin > 0" },
         { &ou, FD_LOGSNR, 0, 5, "fd_times: equal steps of log(m^2/v) need v > 0 at tmin" },
@@ -1514,8 +1514,8 @@ static void check_chain_orders(void)
                 }
                 for (int j = 0; j < 2; j++)
                     NEAR(log2(err[j] / err[j + 1]), row[i].order, .15,
-                         "chain of %d, blurred %d, %s: order, steps of %g and %g (%.3g, %.3g)", T, k,
-                         fd_scheme_name(row[i].scheme), chain[l].step[j], chain[l].step[j + 1],
+                         "chain of %d, blurred %d, %s: order, steps of %g and %g (%.3g, %.3g)",
+                         T, k, fd_scheme_name(row[i].scheme), chain[l].step[j], chain[l].step[j + 1],
                          err[j], err[j + 1]);
             }
     }
@@ -2263,7 +2263,7 @@ static void check_draw_times(void)
     for (int i = 0; i < B; i++) if (t[i] == floor(t[i]) && t[i] >= 1
                                     && t[i] <= 10) count[(int)t[i]]++;
     for (int k = 1; k <= 10; k++) NEAR(count[k], B / 10., 5 * sqrt(B * .09), "chain: t = %d", k);
-    double unit[5];                                         /* the words of a block, at tmin and tmax */
+    double unit[5];                                         /* the words of a block */
     fd_draw_times(&p, FD_T_UNIFORM, NULL, fd_seed(152), 0, 5, unit, &st);
     for (int i = 0; i < 5; i++) {
         uint32_t out[4];

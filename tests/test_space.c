@@ -355,7 +355,7 @@ static void space_errors(fd_arena a)
         fd_to_modes(g, 1, NULL, y, a);
         fd_from_modes(g, 1, x, NULL, a);
         fd_to_modes(g, 0, x, y, a);
-        OK(fd_inner(z, x, y) == 0 && fd_size(z) == 0, "inner product of nothing");
+        OK(isnan(fd_inner(z, x, y)) && fd_size(z) == 0, "inner product of nothing");
     }
     OK(y[0] == 3 && mu[0] == 3 && !st->code, "nothing done with nothing");
     FD_FAIL(st, FD_EIO, "here", "before");
@@ -502,7 +502,7 @@ static void traces(fd_arena a)
         fd_cov *c = fd_cov_power(&a, &g, 2 * pow(7, 3), 7, 2.5);
         NEAR(fd_cov_trace(c) - c->lam[0], .0686, 1e-4, "pixel variance of the [FNO] field, %d", m);
     }
-    NEAR(fd_cov_trace(NULL), 0, 0, "of nothing");
+    OK(isnan(fd_cov_trace(NULL)), "of nothing");
     /* eigenvalues that have no inverse are 0 */
     fd_cov *smooth = fd_cov_rbf(&a, &s, 1, .2);
     int odd = 0;
@@ -934,6 +934,7 @@ static void empirical(fd_arena a)
         fd_cov *c = fd_cov_empirical(&m, &s, M, x, .8, mean);
         fd_cov *d = fd_cov_empirical(&m, &s, M, x, 0, NULL);
         double raw[P] = { 0 }, want[P], top = 0;
+        fd_cov *by = NULL;
         if (!c || !d) { OK(0, "setup"); return; }
         for (int q = 0; q < CH; q++)
             for (int k = 0; k < P; k++) {
@@ -953,6 +954,7 @@ static void empirical(fd_arena a)
                 for (int i = 0; i < M; i++) e += (double)x[(i * CH + q) * P + k] / M;
                 NEAR((double)mean[q * P + k], e, TOL(1e-14, 1e-6), "mean");
             }
+        by = fd_cov_spectrum(&m, &s, raw, .8);
         for (int k = 0; k < P; k++) {   /* over all modes of the same wavenumbers */
             int j[3], i[3], count = 0;
             split(&s, k, j);
@@ -971,6 +973,7 @@ static void empirical(fd_arena a)
             if (!is_nyquist(&s, k)) want[k] = fmax(want[k], .8 * top);
             NEAR(c->lam[k], want[k], TOL(1e-13, 1e-5) * top, "bc %d: mode %d, with a floor", code,
                  k);
+            NEAR(by ? by->lam[k] : NAN, want[k], 1e-14 * top, "bc %d: mode %d, of variances", code, k);
         }
         OK(c->kind == FD_COV_TABLE && c->s.ch == CH, "kind");
     }
@@ -1153,6 +1156,12 @@ static void cov_errors(fd_arena a)
           "fd_cov_empirical: needs at least 1 function: 0");
     FAILS(fd_cov_empirical(&a, &s, 1, x, 2, NULL), FD_EARG,
           "fd_cov_empirical: floor must be between 0 and 1");
+    FAILS(fd_cov_spectrum(&a, &s, lam, 0), FD_EARG,
+          "fd_cov_spectrum: variance negative or not finite: mode: 7");
+    FAILS(fd_cov_spectrum(&a, &s, c->lam, 2), FD_EARG,
+          "fd_cov_spectrum: floor must be between 0 and 1");
+    FAILS(fd_cov_spectrum(&a, &d, c->lam, 0), FD_EARG,
+          "fd_cov_spectrum: needs a grid, not a dense space");
     FAILS(fd_cov_pca(&a, &s, 1, x, 3, NULL), FD_EARG, "fd_cov_pca: needs at least 2 functions: 1");
     FAILS(fd_cov_pca(&a, &s, 2, x, 0, NULL), FD_EARG, "fd_cov_pca: modes must be at least 1: 0");
     FAILS(fd_cov_pca(&a, &s, 2, x, 3, NULL), FD_EDATA,
@@ -1171,7 +1180,7 @@ static void cov_errors(fd_arena a)
     expect(st, FD_EDATA, text);
     fd_cov_pow(c, .5, 2, x, y, a);
     OK(y[0] != 5 && !st->code, "positive powers have no such limit");
-    OK(fd_cov_norm2(c, x + 12, a) == 0, "no norm");
+    OK(isnan(fd_cov_norm2(c, x + 12, a)), "no norm");
     expect(st, FD_EDATA,
            "fd_cov_norm2: negative power of an eigenvalue 0: the function has a part there");
     fd_cov_pow(c, -.5, 1, x, y, a);
@@ -1188,12 +1197,13 @@ static void cov_errors(fd_arena a)
            && !fd_cov_bessel(&a, z, 1, 1, 1) && !fd_cov_bridge(&a, z, 1)
            && !fd_cov_brownian(&a, z, 1) && !fd_cov_table(&a, z, lam)
            && !fd_cov_kernel(&a, z, negative, NULL) && !fd_cov_empirical(&a, z, 2, x, 0, y)
+           && !fd_cov_spectrum(&a, z, lam, 0)
            && !fd_cov_pca(&a, z, 2, x, 1, y) && !fd_cov_on(&a, q, z), "nothing from nothing");
         fd_cov_pow(q, 1, 1, x, y, a);
         fd_cov_draw(q, fd_seed(1), 0, 1, y, a);
         fd_cov_std(q, y, a);
         if (!round) fd_cov_draw_modes(q, fd_seed(1), 0, 1, y);
-        OK(fd_cov_norm2(q, x, a) == 0 && y[0] == 5, "nothing done");
+        OK(isnan(fd_cov_norm2(q, x, a)) && y[0] == 5, "nothing done");
         OK(!round == !st->code, "and nothing recorded");
         FD_FAIL(st, FD_EIO, "here", "before");
     }
@@ -1243,6 +1253,222 @@ static void starved(void)
         }
 }
 
+/* Each with all that it needs made beforehand, so that memory lacks within the call. */
+struct starve {
+    void (*run)(const struct starve *q, fd_real *out, fd_arena a);
+    const char *name;
+    fd_space s, to;
+    const fd_cov *c;
+    int b;
+    const fd_real *x;
+};
+static void starve_any(const void *self, fd_real *out, fd_arena a)
+{
+    const struct starve *q = self;
+    q->run(q, out, a);
+}
+static void starve_to(const struct starve *q, fd_real *out,
+                      fd_arena a) { fd_to_modes(&q->s, q->b, out, out, a); }
+static void starve_from(const struct starve *q, fd_real *out,
+                        fd_arena a) { fd_from_modes(&q->s, q->b, out, out, a); }
+static void starve_half(const struct starve *q, fd_real *out,
+                        fd_arena a) { fd_cov_pow(q->c, .5, q->b, out, out, a); }
+static void starve_white(const struct starve *q, fd_real *out,
+                         fd_arena a) { fd_cov_pow(q->c, -.5, q->b, out, out, a); }
+static void starve_draw(const struct starve *q, fd_real *out,
+                        fd_arena a) { fd_cov_draw(q->c, fd_seed(7), 0, q->b, out, a); }
+static void starve_std(const struct starve *q, fd_real *out,
+                       fd_arena a) { fd_cov_std(q->c, out, a); }
+static void starve_again(const struct starve *q, fd_real *out, fd_arena a)
+{
+    fd_resample(&q->s, &q->to, q->b, q->x, out, a);
+}
+static void starve_empirical(const struct starve *q, fd_real *out, fd_arena a)
+{
+    fd_cov_empirical(&a, &q->s, q->b, q->x, 0, out);
+}
+static void starve_pca(const struct starve *q, fd_real *out,
+                       fd_arena a) { fd_cov_pca(&a, &q->s, q->b, q->x, 2, out); }
+static void starve_norm(const struct starve *q, fd_real *out, fd_arena a)
+{
+    double v = fd_cov_norm2(q->c, q->x, a);
+    if (!isnan(v)) out[0] = (fd_real)v;
+    OK(isnan(v) == !!a.st->code, "fd_cov_norm2: %g, code %d", v, a.st->code);
+}
+
+/* fd_cov_pixel against the sum over many modes, and against what the grid's standard deviations say
+ * */
+static void pixel(void)
+{
+    static const struct { int nd, bc[3]; double len[3], ell, nu; int n; double tol; } rows[] = {
+        { 1, { FD_PERIODIC }, { 1 }, 1, 0, 64, 1e-13 },
+            { 1, { FD_PERIODIC }, { 1 }, 10, 0, 8, 1e-13 },
+        { 1, { FD_PERIODIC }, { 2.385 }, .2, 0, 256, 1e-13 },
+            { 1, { FD_NEUMANN }, { 1.7 }, .1, 0, 512, 1e-13 },
+        { 1, { FD_NEUMANN }, { 1.7 }, .19, 0, 512, 1e-12 },
+            { 1, { FD_DIRICHLET }, { .6 }, .05, 0, 512, 1e-13 },
+        { 1, { FD_MIXED }, { 1 }, .1, 0, 512, 1e-13 }, { 1, { FD_MIXED }, { 1 }, .7, 0, 64, 1e-13 },
+        { 1, { FD_PERIODIC }, { 1 }, .3, 2.5, 65536, 1e-11 },
+            { 1, { FD_NEUMANN }, { 1 }, .1, 1.5, 65536, 1e-9 },
+        { 1, { FD_DIRICHLET }, { 1 }, 3, 3.7, 4096, 1e-11 },
+            { 1, { FD_PERIODIC }, { 1 }, 1, .5, 1 << 18, 1e-5 },
+        { 2, { FD_NEUMANN, FD_PERIODIC }, { 1, 1.7 }, .4, 0, 64, 1e-12 },
+        { 2, { FD_NEUMANN, FD_MIXED }, { 1, .6 }, .3, 3, 512, 1e-9 },
+        { 3, { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET }, { 1, 1, 2 }, 1, 0, 24, 1e-12 } };
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        const double var = 2.385, nu = rows[r].nu;
+        fd_status st;
+        fd_arena a = test_arena((size_t)256 << 20, &st);
+        int few[3] = { 5, 4, 3 }, n[3] = { rows[r].n, rows[r].n, rows[r].n };
+        double sum = 0, volume = 1;
+        fd_space s = fd_grid(&a, rows[r].nd, few, rows[r].len, rows[r].bc, 1);
+        fd_space t = fd_grid(&a, rows[r].nd, n, rows[r].len, rows[r].bc, 1);
+        const double ell = rows[r].ell;
+        fd_cov *c = nu > 0 ? fd_cov_matern(&a, &s, var, ell, nu) : fd_cov_rbf(&a, &s, var, ell);
+        fd_cov *d = fd_cov_on(&a, c, &t);
+        for (int i = 0; i < rows[r].nd; i++) volume *= rows[r].len[i];
+        for (ptrdiff_t k = 0; d && k < t.modes; k++) sum += d->lam[k];
+        NEAR(fd_cov_pixel(c), sum / volume, rows[r].tol * sum / volume, "row %d", (int)r);
+        OK(!st.code && fd_cov_pixel(d) == fd_cov_pixel(c), "row %d: another grid", (int)r);
+        test_free();
+    }
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_space s = fd_grid(&a, 2, (int[]){ 5, 4 }, (double[]){ 2, 3 }, NULL, 1);
+    fd_cov *c = fd_cov_power(&a, &s, 1, 1, 2);
+    NEAR(fd_cov_pixel(c), fd_cov_trace(c) / 6, 1e-16, "others");
+    NEAR(fd_cov_pixel(fd_cov_rbf(&a, &s, 3, 1e-9)), 3, 1e-14, "a short length");
+    NEAR(fd_cov_pixel(fd_cov_matern(&a, &s, 3, 1e-9, .01)), 3, 1e-6, "a short length, rough");
+    OK(isnan(fd_cov_pixel(NULL)), "nothing");
+}
+
+static fd_cov_rule rule_matern, rule_wrong;
+static double rule_matern(double mu, const void *self)
+{
+    const double *p = self;                            /* scale, 2 nu/l^2, exponent */
+    return p[0] * pow(p[1] + mu, -p[2]);
+}
+static double rule_wrong(double mu, const void *self) { return mu > 30
+                                                        ? *(const double *)self : 1; }
+
+/* a family made by its rule, on two grids; wrong rules; fd_wave against the table in fd.h */
+static void functions(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    static const int bc[3] = { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET };
+    static const double len[3] = { 1, 1.7, .6 };
+    fd_space s = fd_grid(&a, 3, (int[]){ 4, 5, 3 }, len, bc, 2),
+        t = fd_grid(&a, 3, (int[]){ 7, 3, 6 }, len, bc, 2);
+    const double p[3] = { 7, 30, 2.25 };
+    fd_cov *c = fd_cov_function(&a, &s, rule_matern, p), *d = fd_cov_on(&a, c, &t);
+    fd_cov *e = fd_cov_power(&a, &s, 7, sqrt(30), 2.25), *f = fd_cov_on(&a, e, &t);
+    OK(c && d && f, "made: %s", st.code ? st.what : "");
+    for (ptrdiff_t k = 0; c && k < s.modes; k++) NEAR(c->lam[k], e->lam[k], 1e-13 * e->lam[k],
+                                                      "mode %d", (int)k);
+    for (ptrdiff_t k = 0; d && k < t.modes; k++) NEAR(d->lam[k], f->lam[k], 1e-13 * f->lam[k],
+                                                      "mode %d", (int)k);
+    double *mu = fd_new(&a, double, s.modes);
+    fd_laplace(&s, mu, a);
+    for (ptrdiff_t k = 0; mu && k < s.modes; k++) {
+        int j[3];
+        double own, w[3];
+        fd_mode(&s, k, j);
+        w[0] = (j[0] + 1) / 2, w[1] = j[1], w[2] = j[2] + 1;
+        NEAR(fd_wave(&s, k, &own), sqrt(w[0] * w[0] + w[1] * w[1] + w[2] * w[2]), 1e-14,
+             "wave of mode %d", (int)k);
+        w[0] *= 2 * pi, w[1] *= pi / 1.7, w[2] *= pi / .6;
+        NEAR(own, w[0] * w[0] + w[1] * w[1] + w[2] * w[2], 1e-12 * own, "mu of mode %d", (int)k);
+        OK(own == mu[k] && fd_wave(&s, k, NULL) >= 0, "fd_laplace, mode %d", (int)k);
+    }
+    static const double wrong[] = { -1e-300, NAN, INFINITY };
+    for (int i = 0; i < 3; i++) {
+        fd_arena b = a;
+        OK(!fd_cov_function(&b, &s, rule_wrong, &wrong[i]) && st.code == FD_EARG
+           && !strcmp(st.where, "fd_cov_function")
+               && !strcmp(st.what, "eigenvalue negative or not finite: mode"),
+           "%g: %s", wrong[i], st.code ? st.what : "taken");
+        st.code = 0;
+    }
+    OK(!fd_cov_function(&a, &s, NULL, NULL) && st.code == FD_EARG, "no function");
+    st.code = 0;
+    fd_real one = 1;
+    double own = 0;
+    fd_space z = fd_dense(NULL, 1, 1, &one, &one, 1);
+    OK(isnan(fd_wave(&z, 0, &own)) && isnan(own), "points have no waves");
+    OK(!fd_cov_function(&a, &z, rule_matern, p) && st.code == FD_EARG, "points");
+    st.code = 0;
+    /* grids that do not go together: nothing happens */
+    fd_real u[120], w[200];
+    for (int i = 0; i < 200; i++) w[i] = 7;
+    fd_space g = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 1);
+    fd_modes_between(&s, &g, 1, u, w);
+    fd_modes_between(&z, &g, 1, u, w);
+    OK(w[0] == 7 && w[4] == 7, "fd_modes_between");
+    OK(FD_VERSION == 100 && !strcmp(FD_VERSION_TEXT, "0.1.0"), "version");
+}
+
+static void untouched(void)
+{
+    static const struct { int nd, n[3], bc[3], ch, b; } rows[] = {
+        { 2, { 5, 4 }, { FD_NEUMANN, FD_PERIODIC }, 2, 3 }, { 1, { 30 }, { FD_MIXED }, 1, 2 },
+        { 3, { 4, 3, 5 }, { FD_DIRICHLET, FD_NEUMANN, FD_PERIODIC }, 1, 2 },
+        { 1, { 17000 }, { FD_NEUMANN }, 1, 2 },
+            { 2, { 200, 170 }, { FD_PERIODIC, FD_DIRICHLET }, 1, 3 },
+        { 2, { 16, 16 }, { FD_PERIODIC, FD_PERIODIC }, 1, 70 } };
+    static const struct { const char *name; void (*run)(const struct starve *q, fd_real *out,
+                                                        fd_arena a); } calls[] = {
+        { "fd_to_modes", starve_to }, { "fd_from_modes", starve_from },
+            { "fd_cov_pow, 1/2", starve_half },
+        { "fd_cov_pow, -1/2", starve_white }, { "fd_cov_draw", starve_draw },
+            { "fd_resample", starve_again },
+        { "fd_cov_norm2", starve_norm }, { "fd_cov_empirical", starve_empirical },
+            { "fd_cov_std", starve_std },
+        { "fd_cov_pca", starve_pca } };
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+        for (int dense = 0; dense < 2; dense++) {
+            fd_status st;
+            fd_arena a = test_arena((size_t)64 << 20, &st);
+            fd_space g = fd_grid(&a, rows[r].nd, rows[r].n, NULL, rows[r].bc, rows[r].ch);
+            const int large = g.points * rows[r].b > 1000;
+            if (dense && large) { test_free(); continue; }
+            struct starve q = { .b = rows[r].b, .s = g };
+            int n[3] = { 3, 4, 6 };
+            q.to = fd_grid(&a, rows[r].nd, large ? (int[]){ 21, 17 } : n, NULL, rows[r].bc,
+                           rows[r].ch);
+            q.c = fd_cov_exp(&a, &g, 1, .3);
+            /* no Nyquist modes in x */
+            if (rows[r].bc[0] == FD_PERIODIC || rows[r].bc[1] == FD_PERIODIC) {
+                double *all = fd_new(&a, double, g.modes);
+                for (ptrdiff_t k = 0; all && k < g.modes; k++) all[k] = 1.0 / (double)(1 + k);
+                q.c = fd_cov_table(&a, &g, all);
+            }
+            fd_real *x = fd_new(&a, fd_real, q.b * fd_size(&g));
+            fd_cov_draw(q.c, fd_seed(3), 0, q.b, x, a);
+            if (dense) {
+                q.c = fd_cov_pca(&a, &g, q.b, x, 2, NULL);
+                if (q.c) q.s = q.c->s;
+                fd_cov_draw(q.c, fd_seed(3), 0, q.b, x, a);
+            }
+            q.x = x;
+            const ptrdiff_t size = q.b * (fd_size(&g) > fd_size(&q.to)
+                                          ? fd_size(&g) : fd_size(&q.to));
+            fd_real *out = fd_new(&a, fd_real, size);
+            OK(!st.code, "row %d: %s", (int)r, st.code ? st.what : "");
+            if (st.code) return;
+            memcpy(out, x, (size_t)(q.b * fd_size(&g)) * sizeof *x);
+            for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
+                if ((dense && (calls[k].run == starve_again || calls[k].run == starve_empirical))
+                    || (large && k >= 7)) continue;
+                char name[80];
+                sprintf(name, "%s, row %d%s", calls[k].name, (int)r, dense ? ", dense" : "");
+                q.run = calls[k].run;
+                test_starve(name, starve_any, &q, size, out);
+            }
+            test_free();
+        }
+}
+
 void test_cov(void)
 {
     fd_status st;
@@ -1263,4 +1489,7 @@ void test_cov(void)
     cov_errors(a);
     starved();
     OK(!st.code, "%s: %s", st.where, st.what);
+    pixel();
+    functions();
+    untouched();
 }

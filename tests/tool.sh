@@ -13,7 +13,7 @@ report() { if [ "$1" = 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); ec
 ok() {
     name=$1; shift
     "$@" >out 2>err; s=$?
-    grep -vE '^(step|sample) [0-9]+ \(' err >err.rest
+    grep -vE '^(step|sample|read) [0-9]+ \(' err >err.rest
     [ $s = 0 ] && [ ! -s err.rest ]; r=$?
     report $r "$name: status $s: $(head -n 2 err.rest)"
     return $r
@@ -23,13 +23,13 @@ says() { grep -qE -e "$1" "$2"; report $? "'$1' not in $2: $(head -n 3 "$2")"; }
 # bad STATUS PATTERN ARGUMENTS...: that status, one line on stderr, in which the pattern is, and no file
 bad() {
     s=$1 p=$2; shift 2
-    ls -lR . >before; : >err
+    ls -lR . | tr -s ' ' >before; : >err
     "$fd" "$@" >out 2>err; r=$?
-    grep -vE '^(step|sample) [0-9]+ \(' err >err.rest; mv err.rest err
+    grep -vE '^(step|sample|read) [0-9]+ \(' err >err.rest; mv err.rest err
     [ $r = "$s" ]; report $? "fd $*: status $r, not $s: $(head -n 1 err)"
     [ "$(wc -l <err)" = 1 ] && grep -q '^fd: ' err; report $? "fd $*: not one line: $(head -n 3 err)"
     grep -qE -e "$p" err; report $? "fd $*: no '$p' in: $(head -n 1 err)"
-    ls -lR . | grep -vE ' (before|err|out|err.rest|after)$|^total ' >after
+    ls -lR . | tr -s ' ' | grep -vE ' (before|err|out|err.rest|after)$|^total ' >after
     grep -vE ' (before|err|out|err.rest|after)$|^total ' before | diff -q - after >/dev/null
     report $? "fd $*: files changed"
     grep -q '^wrote' out; [ $? != 0 ]; report $? "fd $*: says that it wrote"
@@ -40,15 +40,30 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise eval certify orders loglik info convert; do
+for c in train sample noise eval certify orders posterior calibrate loglik info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
-for t in cov process net flip optimizer predict precond weight norm time-law scheme times start corrector boundary map fields as; do
+for t in cov process net flip optimizer predict precond weight norm time-law scheme times start corrector boundary map fields as method observe; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
 "$fd" help scheme >out; says 'pf-heun' out
+
+ok version "$fd" --version && says '^fd .*(float|double)' out
+# ---- flags that a command does not know: none of them, and those of another
+for c in $("$fd" help | sed -n 's/^  fd \([a-z]*\) .*/\1/p' | grep -v help); do
+    bad 2 '--foo: unknown flag; nearest are --[a-z-]+.*; fd help [a-z]+ lists all' $c --foo
+    bad 2 "'--': expected a flag; fd help $c lists them" $c --
+    bad 2 "'--=3': expected a flag" $c --=3
+    bad 2 "'-x': expected a flag" $c -x
+    "$fd" help $c | sed -n 's/^  --\([a-z-]*\) .*/\1/p' >flags
+    for f in net samples tol churn as probes; do
+        grep -qx -e "$f" flags || bad 2 "^fd: --$f: unknown flag; nearest are --" $c --$f 3
+    done
+done
+bad 2 'unknown flag' info --"$(printf '%0200d' 0)"
+for s in -1 1.5 x '' 18446744073709551616 1e3; do bad 2 '--seed: .*expected a whole number from 0 to 18446744073709551615' noise --grid 8 --seed "$s"; done
 
 # ---- noise
 ok noise "$fd" noise --cov matern:nu=1.5,l=0.1 --grid 64x64 -n 16 -o noise.npy --png noise.png
@@ -61,6 +76,9 @@ tail -c 28672 noise.npy >x && tail -c 28672 part.npy >y && same x y
 ok threads "$fd" noise --grid 64x64 -n 16 --threads 1 -o again.npy && same noise.npy again.npy
 ok seed "$fd" noise --grid 64x64 -n 16 --seed 2 -o again.npy
 cmp -s noise.npy again.npy; [ $? = 1 ]; report $? "--seed changes nothing"
+# 2^53 and 2^53 + 1 are two seeds
+for i in 2 3; do ok "seed 2^53" "$fd" noise --grid 64 -n 2 --seed 900719925474099$i -o seed$i.npy; done
+cmp -s seed2.npy seed3.npy; [ $? = 1 ]; report $? "a large --seed is rounded"
 for c in white:s=0.5,kmax=3 rbf:l=0.2 matern:nu=2.385,l=0.3,var=2 exp power:alpha=2.385,var=1 bessel:gamma=3; do
     ok "$c" "$fd" noise --cov $c --grid 15x9 -n 3 -o c.npy
     for b in neumann dirichlet mixed periodic,neumann; do
@@ -82,6 +100,48 @@ done
 awk 'NR == FNR { x[NR] = $1; next } { d = $1 - x[2 * FNR - 1]; if (d < 0) d = -d; if (d > m) m = d; n++ }
      END { exit !(n == 32 && m < 1e-3) }' fine.txt coarse.txt
 report $? "two grids, two functions"
+
+# ---- posterior, calibrate
+printf 'x,value\n.12,1\n.35,-.4\n.5,.2\n.9,.8\n' >obs.csv
+for m in exact conditional guide pigdm project project:corrector=2 denoised split particles esmda langevin \
+    pcn:steps=2000 mala:steps=500 hmc:steps=200 slice:steps=500 latent:steps=200,burn=100 dps:zeta=0.1; do
+    ok "posterior $m" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method $m -n 64 --steps 40 -o post.npy
+    says '^wrote post.npy' out; says 'log p\(y\) -5' out
+    # the error of the mean: chance alone is .06
+    awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .35) }' out
+    report $? "posterior $m: $(grep '^error' out)"
+done
+for m in flat prior; do
+    ok "posterior $m" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method $m -n 64 --steps 40 -o post.npy
+    awk '/^error of the mean/ { e = $5 + 0 } END { exit !(e > .7) }' out; report $? "posterior $m: $(grep '^error' out)"
+done
+ok "the same posterior" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method pigdm -n 8 --batch 3 -o a.npy --png a.png
+ok "the same posterior" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method pigdm -n 8 --batch 8 -o b.npy
+same a.npy b.npy; exists a.png
+printf 'x,y,value,sd\n.2,.3,1,.1\n.6,.9,-1,.2\n' >obs2.csv
+ok "posterior 2-D" "$fd" posterior --grid 12x9 --obs obs2.csv --method project -n 4 --steps 20 -o post.npy --png p.png && exists p.png
+ok "without noise" "$fd" posterior --grid 32 --obs obs.csv --method project -n 4 --steps 20 -o post.npy
+says 'of the draws (0|[0-9.]*e-)' out
+ok calibrate "$fd" calibrate --grid 24 --method exact -n 100 && says '^calibrated' out
+ok calibrate "$fd" calibrate --grid 24 --method pigdm -n 60 --steps 30 -o ranks.csv && says '^calibrated' out && exists ranks.csv
+for m in prior dps; do
+    "$fd" calibrate --grid 24 --method $m -n 60 --steps 30 >out 2>err; [ $? = 1 ]; report $? "calibrate $m: status"
+    says '^NOT CALIBRATED' out
+done
+bad 2 'needs --obs' posterior --grid 8
+bad 2 'needs --grid' posterior --obs obs.csv
+bad 1 'cannot open' posterior --grid 8 --obs none.csv
+printf 'x,value\n.5,1\n1.5,1\n' >bad.csv; bad 1 'line 3: x = 1.5 is outside' posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value\n.5,1\n.6,nan\n' >bad.csv; bad 1 "line 3: 'value' is not a number" posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,worth\n.5,1\n' >bad.csv; bad 1 "column 'worth'" posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'value\n1\n' >bad.csv; bad 1 'needs the columns x, value' posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value\n' >bad.csv; bad 1 'no observations' posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value\n.5,1\n.5,2\n' >bad.csv; bad 1 'without noise' posterior --grid 8 --obs bad.csv
+bad 2 'needs --noise above 0' posterior --grid 8 --obs obs.csv --method pcn
+bad 2 'one m and v' posterior --grid 8 --obs obs.csv --noise 0.1 --process heat --method project
+bad 2 'one-stage' posterior --grid 8 --obs obs.csv --noise 0.1 --method project --scheme pf-heun
+bad 2 "'foo': expected exact" posterior --grid 8 --obs obs.csv --method foo
+bad 1 'too long' posterior --grid 8 --obs obs.csv --noise 0.01 --method langevin:h=1
 
 # ---- wrong command lines
 bad 2 "'frain': no such command; expected train" frain
@@ -141,7 +201,39 @@ bad 1 'cut.npy' info cut.npy
 bad 1 'cut.npy' train --data cut.npy
 for n in 0 5 9 40 127; do head -c $n noise.npy >cut.npy; bad 1 'cut.npy' info cut.npy; done
 bad 1 'tool.sh' info "$src/tool.sh"
-printf 'xx' >gz && gzip -c gz >x.idx.gz && bad 1 'gunzip' train --data x.idx.gz
+printf 'xx' >gz && gzip -c gz >x.idx.gz && bad 1 'x.idx.gz: it has no line of numbers' train --data x.idx.gz
+head -c 20 x.idx.gz >cut.gz && bad 1 'cut.gz: damaged, or of several parts: gunzip it first' info cut.gz
+printf '\211HDF\r\n\032\n0000' >f.h5 && bad 1 'f.h5: HDF5, which is not read: python3 -c "import numpy, h5py.*f.h5.*NAME' train --data f.h5
+cp f.h5 f.nc && bad 1 'f.nc: netCDF 4, which is not read: python3 -c "import numpy, netCDF4' info f.nc
+printf 'CDF\001000' >f.nc && bad 1 'f.nc: netCDF, which is not read: python3 -c "import numpy, scipy.io' info f.nc
+printf 'MATLAB 7.3 MAT-file %0492d' 0 >f.mat && cat f.h5 >>f.mat && bad 1 'f.mat: MATLAB 7.3, which is not read: in MATLAB: save new.mat NAME -v7; or python3' info f.mat
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n' >f.npy && bad 1 'f.npy: a pointer of git LFS, not the file.*git lfs pull' train --data f.npy
+printf '<!DOCTYPE html><html>' >f.idx && bad 1 'f.idx: a web page, which is not read' train --data f.idx
+printf '{"weight_map": {}}' >f.safetensors.index.json && bad 1 'an index of weights in several files' convert f.safetensors.index.json -o x.safetensors
+printf 'PAR100' >f.parquet && bad 1 'f.parquet: Parquet.*import numpy, pandas' info f.parquet
+printf 'II*\00000' >f.tif && bad 1 'f.tif: TIFF.*import numpy, tifffile' info f.tif
+mkdir -p f.zarr && printf '{}' >f.zarr/.zarray && bad 1 'f.zarr: zarr, which is not read: python3 -c "import numpy, zarr' train --data f.zarr
+printf '1,2\n3\n' >f.csv && bad 1 'f.csv: line 2, number 2: a number is missing' train --data f.csv
+bad 1 'refused: its pickle calls posix.system' info "$src/data/read/evil.pt"
+bad 1 "PyTorch's format before 1.6, which is not read: python3" convert "$src/data/read/old.pt" -o x.safetensors
+bad 1 'stored.npz: holds several arrays: name one, as in .*stored.npz:f4; it has words, f4' train --data "$src/data/read/stored.npz"
+
+# ---- files that people have: the same array in each, every member listed, those too that cannot be read
+have=$src/data/read
+for f in x.npy x.npy.gz one.npz stored.npz:f4 deflated.npz:fortran deflated.npz:f2 plain.mat:x packed.mat:single x.pt:model.turned \
+    x.pt:model.bf16 bare.pt x.safetensors:F16; do
+    ok "info $f" "$fd" info "$have/$f" && says '\(2, 3, 4\)  min -2  max 6.625  mean 2.3125  sd 2.59582  (b?float|complex)[0-9]+$' out
+done
+ok 'info, strings' "$fd" info "$have/stored.npz" && says '^words +\(2\)  strings: its type is not one of numbers$' out && says '^f2 +\(2, 3, 4\)  min' out
+ok 'info, .mat' "$fd" info "$have/packed.mat" && says '^cell +\(1, 2\)  cell: it is not an array of numbers$' out && says '^truth .*  bool$' out
+ok 'info, .pt' "$fd" info "$have/x.pt:model" && says '^model.count +\(\)  min 7  max 7 .* int64$' out
+ok 'info, metadata' "$fd" info "$have/x.safetensors" && says '^key +value.n$' out && says '^F8 +\(2, 3, 4\)  F8_E4M3: ' out
+ok 'info, folder' "$fd" info "$have/wide" && says '^\(2, 3, 4\)  min 0  max 59110 .* uint16$' out
+ok 'convert .npz' "$fd" convert "$src/data/fno1.npz" -o want.safetensors
+ok 'convert .pt' "$fd" convert "$have/fno1.pt:model" -o from.safetensors && same want.safetensors from.safetensors
+ok 'convert, a prefix' "$fd" convert "$have/fno1.pt" -o from.safetensors && same want.safetensors from.safetensors
+ok 'convert, compressed' "$fd" convert "$have/fno1.npz" -o from.safetensors && same want.safetensors from.safetensors
+bad 1 "fno1.pt: it has no numbers below 'state'" convert "$have/fno1.pt:state" -o x.safetensors
 printf '\000\000\015\002\000\000\000\003\000\000\000\002' >nan.idx
 printf '\077\200\000\000\100\000\000\000\077\200\000\000\177\300\000\000\077\200\000\000\100\100\000\000' >>nan.idx
 bad 1 'nan.idx: function 1 holds nan' train --data nan.idx
@@ -238,12 +330,13 @@ for l in uniform log stratified lognormal:mean=-1,sd=1; do
 done
 # the norm of the loss: loss and gradient of the first steps, beside those of another way to the same
 train2() { "$fd" train --data fields:n=32 $small --steps 2 --clip 0 --cov white:s=$1 --precond none --predict noise $2 --log l.csv -o p.safetensors >out 2>err || return 1
-    awk -F, 'NR > 1 { printf "%.3g %.3g ", $2, $3 }' l.csv; }
+    awk -F, 'NR > 1 { printf "%.6g %.6g ", $2, $3 }' l.csv; }
+# ratio C LIST LIST: the second list is C times the first, to 1e-3
+ratio() { echo "$1 $2 $3" | awk '{ n = (NF - 1) / 2; for (i = 2; i <= n + 1; i++) { e = $(i + n) - $1 * $i; if (!(e * e < 1e-6 * $(i + n) ^ 2)) bad = 1 } exit bad || n < 1 }'; }
 h=$(train2 1 "--norm h"); [ -n "$h" ]; report $? "--norm h"
-for n in sobolev:s=0 cm; do [ "$(train2 1 "--norm $n")" = "$h" ]; report $? "--norm $n is not h with lam = 1: $(train2 1 "--norm $n"), $h"; done
-[ "$(train2 0.5 "--norm cm")" = "$(train2 0.5 "--norm h" | awk "{ for (i = 1; i <= NF; i++) printf \"%.3g \", 4 * \$i }")" ]
-report $? "--norm cm is not 1/lam"
-w=$(train2 1 "--process vp --weight likelihood"); [ "$(train2 1 "--process vp --norm likelihood")" = "$w" ]
+for n in sobolev:s=0 cm; do g=$(train2 1 "--norm $n"); ratio 1 "$h" "$g"; report $? "--norm $n is not h with lam = 1: $g, $h"; done
+ratio 4 "$(train2 0.5 "--norm h")" "$(train2 0.5 "--norm cm")"; report $? "--norm cm is not 1/lam"
+ratio 1 "$(train2 1 "--process vp --weight likelihood")" "$(train2 1 "--process vp --norm likelihood")"
 report $? "--norm likelihood is not --weight likelihood with lam = 1"
 [ "$(train2 0.5 "--norm sobolev:s=1")" != "$(train2 0.5 "--norm h")" ]; report $? "--norm sobolev does nothing"
 for n in "h --time-law least --precond none" "likelihood --time-law least" "cm --weight noise" "stationary --process fdp" \
@@ -289,8 +382,9 @@ ok 'empirical' "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o
 ok '1-D' "$fd" train --data fields:n=32 --grid 24 --boundary dirichlet --net fno:width=8,layers=2,modes=6 --batch 4 --steps 2 -o p.safetensors
 ok '1-D' "$fd" sample --model p.safetensors --grid 49 --steps 3 -n 2 -o g.npy --png g.png
 ok '3-D, channels' "$fd" noise --grid 6x6x6 --channels 2 -n 9 -o d.npy
-ok '3-D, channels' "$fd" train --data d.npy --channels 2 --net fno:width=4,layers=1,modes=4 --batch 3 --steps 2 -o p.safetensors
+ok '3-D, channels' "$fd" train --data d.npy --channels first --net fno:width=4,layers=1,modes=4 --batch 3 --steps 2 -o p.safetensors
 ok 'loglik, channels' "$fd" loglik --model p.safetensors --data d.npy -n 2 --scheme pf-heun --steps 2 --probes 1 && says '^2 functions, 250 dim' out
+says '^2 of 9 functions of 2 channels on 6x6x6 .axes: function, channel, z, y, x.' out
 ok '3-D, channels' "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy --png g.png && "$fd" info g.npy >out
 says '^\(2, 2, 6, 6, 6\)' out
 
@@ -313,8 +407,9 @@ ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g
 bad 1 'has no optimiser' train --data fields:n=32 --resume from.safetensors --steps 3 --out r.safetensors
 ok 'convert to npz' "$fd" convert from.safetensors -o from.npz && "$fd" info from.npz >out && says '^net.norm.g +\(8\)' out
 ok 'convert of npz' "$fd" convert "$data/fno1.npz" --as fno:act=tanh,tscale=1e-3 -o from.safetensors
-ok 'norms, skips' "$fd" convert "$data/operator03mlp.safetensors" --as neuraloperator:norms=-1,skip=identity -o from.safetensors
-bad 1 'missing tensor: fno_blocks.fno_skips.0.weight' convert "$data/operator03mlp.safetensors" -o x.safetensors
+ok 'norms, skips' "$fd" convert "$data/operator03mlp.safetensors" \
+    --as neuraloperator:norms=-1,skip=identity,mlp-skip=identity -o from.safetensors
+bad 1 'are they the identity or none. say so: fno_blocks.fno_skips.0.weight' convert "$data/operator03mlp.safetensors" -o x.safetensors
 bad 2 'norms: .1.5.: expected a whole number' convert "$data/operator2norm.safetensors" --as neuraloperator:norms=1.5
 bad 2 'needs a file' convert
 bad 2 "needs a value" convert "$data/fno1.npz" --as
@@ -331,8 +426,8 @@ bad 1 'io.npz: no names of a network' convert "$data/io.npz" -o x.safetensors
 bad 1 'missing.npz' convert missing.npz -o x.safetensors
 bad 1 'too few inputs' convert "$data/fno3.safetensors" --as fno:time=channel -o x.safetensors
 head -c 3000 "$data/uvit.safetensors" >cut.safetensors && bad 1 'cut.safetensors' convert cut.safetensors -o x.safetensors
-head -c 3000 "$data/fno1.npz" >cut.npz && bad 1 'cut short: .*cut.npz' info cut.npz
-bad 1 'unzip it' train --data "$data/io.npz"
+head -c 3000 "$data/fno1.npz" >cut.npz && bad 1 'cut.npz: malformed zip: cut short' info cut.npz
+bad 1 'io.npz: holds several arrays: name one' train --data "$data/io.npz"
 
 # ---- certify: one law on every grid, or not, by its exit status
 pass_() { ok "certify $*" "$fd" certify "$@" && says '^PASS: ' out; }
@@ -496,10 +591,205 @@ ok bytes "$fd" sample --model p.safetensors --steps 9 -n 4 -o g.npy --png g.png
 "$fd" info g.npy | awk '{ for (i = 1; i < NF; i++) if ($i == "mean") exit !($(i + 1) > 40 && $(i + 1) < 130) }'
 report $? "samples of bytes: $("$fd" info g.npy)"
 ok 'bits of bytes' "$fd" loglik --model p.safetensors --data b.idx -n 2 --scheme pf-heun --steps 4 --probes 1 -o l.csv
-awk -F, 'NR > 1 { b = -($2 / 49 - 0.5 * log(64) + log(2 / 255)) / log(2); if (!((b - $4) ^ 2 < 1e-6)) bad++ } END { exit bad || NR != 3 }' l.csv
+awk -F, 'NR > 1 { b = -($2 / 49 - 0.5 * log(64)) / log(2); if (!((b - $4) ^ 2 < 1e-6)) bad++ } END { exit bad || NR != 3 }' l.csv
 report $? "bits of bytes: $(tail -n 1 l.csv)"
 ok limit "$fd" train --data b.idx --limit 20 --grid 6x6 --net fno:width=8,layers=1,modes=4 --batch 8 --steps 2 -o p.safetensors
-says '^20 functions on \(6, 6\)' out
+says '^20 of 64 functions on 8x8 .axes: function, y, x., uint8, mean [0-9.]+, sd [0-9.]+; taken to 6x6; used as -1 to 1$' out
+
+# ---- data are taken as they are meant
+# numbers M N SCALE SHIFT: M smooth functions on N points, in 64ths so that nothing is rounded in what follows
+numbers() {
+    awk -v m=$1 -v n=$2 -v a=$3 -v b=$4 'BEGIN { for (i = 0; i < m; i++) for (j = 0; j < n; j++) {
+        u = 6.283185307179586 * j / n; p = 2.4 * i
+        printf "%.17g\n", a * int(64 * (0.5 + cos(u + p) + 0.3 * sin(2 * u + p * p) + 0.2 * cos(3 * u - 1.7 * p * p)) + 40000) / 64 - a * 625 + b } }'
+}
+# npy TYPE SHAPE: the .npy of the numbers on standard input, which stand in its order; >f4, <f4, <f8, >f8
+npy() {
+    order=False; [ "$3" = fortran ] && order=True
+    head=$(printf "%-117s" "{'descr': '$1', 'fortran_order': $order, 'shape': ($2,), }")
+    printf '\223NUMPY\001\000\166\000%s\n' "$head"
+    printf "$(awk -v type=$1 '
+        function byte(x) { return sprintf("\\%03o", x) }
+        BEGIN { big = type ~ /^>/; size = substr(type, 3); eb = size == 4 ? 8 : 11; mb = 8 * size - 1 - eb; low = int(mb / 8); r = mb - 8 * low }
+        { v = $1; s = v < 0; if (s) v = -v; e = 0; m = 0; E = 0
+          if (v > 0) { while (v >= 2) { v /= 2; e++ } while (v < 1) { v *= 2; e-- }
+              m = int((v - 1) * 2 ^ mb + 0.5); if (m == 2 ^ mb) { m = 0; e++ } E = e + 2 ^ (eb - 1) - 1 }
+          hi = s * 2 ^ eb + E
+          for (i = size; i > size - low; i--) { b[i] = m % 256; m = int(m / 256) }
+          b[2] = (hi % 2 ^ (8 - r)) * 2 ^ r + m; b[1] = int(hi / 2 ^ (8 - r))
+          for (i = 1; i <= size; i++) printf "%s", byte(b[big ? i : size + 1 - i]) }')"
+}
+# values FILE COUNT: the last numbers of a .npy that fd wrote; near A B SCALE SHIFT TOL: B is SCALE A + SHIFT
+real=4; "$fd" help | grep -q '(double' && real=8
+values() { tail -c $(($2 * real)) $1 | od -A n -v -t f$real -w$real; }
+near() {
+    awk -v a=$3 -v b=$4 -v tol=$5 'NR == FNR { x[NR] = $1; if ($1 ^ 2 > top) top = $1 ^ 2; next }
+        { e = ($1 - b) / a - x[FNR]; if (!(e * e < tol * tol * top)) bad++; n++ } END { exit bad || !n || n != NR - FNR }' $1 $2
+}
+tiny="--net fno:width=8,layers=2,modes=6 --batch 8 --steps 12"
+# model NAME FLAGS...: trains on NAME.npy; its samples, what they are in the model, densities of some data
+model() {
+    f=$1; shift
+    ok "train $f" "$fd" train --data $f.npy $tiny "$@" -o $f.safetensors --by-mode $f.modes && head -n 1 out >$f.line
+    ok "sample $f" "$fd" sample --model $f.safetensors --times rho --steps 8 -n 4 -o $f.out.npy
+    values $f.out.npy $((4 * points)) >$f.txt
+}
+points=16
+numbers 40 16 1 0 | npy '<f4' 40,16 >one.npy; numbers 40 16 1000 300 | npy '<f4' 40,16 >large.npy
+model one; says '^40 functions on 16 .axes: function, x., float32, mean 0.4[89][0-9]*, sd 0.7[0-9]*; used as .x - mean./sd$' one.line
+model large; says '^40 functions on 16 .axes: function, x., float32, mean [78][0-9][0-9].*, sd 7[0-9][0-9]' large.line
+near one.txt large.txt 1000 300 1e-3; report $? "samples of 1000 x + 300 are not 1000 samples + 300: $(paste one.txt large.txt | head -n 2)"
+awk -F, 'NR > 1 && NR == FNR { x[NR] = $3; y[NR] = $4 } NR != FNR && FNR > 1 { n++
+    if (($3 / 1e6 - x[FNR]) ^ 2 > 1e-4 * x[FNR] ^ 2 + 1e-12 || ($4 / 1e6 - y[FNR]) ^ 2 > 1e-4 * y[FNR] ^ 2 + 1e-12) bad++ } END { exit bad || n < 20 }' one.modes large.modes
+report $? "errors by mode are not in the units of the data"
+ok 'resume' "$fd" train --data large.npy --resume large.safetensors --steps 14 -o again.safetensors && says 'used as large.safetensors has it' out
+ok 'loglik one' "$fd" loglik --model one.safetensors --data one.npy -n 3 --scheme pf-heun --steps 8 --probes 1 -o one.csv
+ok 'loglik large' "$fd" loglik --model large.safetensors --data large.npy -n 3 --scheme pf-heun --steps 8 --probes 1 -o large.csv
+# densities are those of the numbers in the file: D log 1000 lower, log2 1000 bits more, over noise the same
+awk -F, 'NR == FNR { for (i = 2; i <= 6; i++) x[NR, i] = $i; next } FNR > 1 { n++; d = 15 * log(1000)
+    for (i = 2; i <= 6; i++) { e = $i - x[FNR, i] + (i == 3 ? 0 : i == 4 ? -log(1000) / log(2) : d); if (!(e * e < 0.01)) bad++ } } END { exit bad || n != 3 }' one.csv large.csv
+report $? "densities: $(tail -n 1 one.csv) and of 1000 x + 300 $(tail -n 1 large.csv)"
+# one array in the ways that it may be written
+numbers 40 16 1 0 | npy '<f8' 40,16 >double.npy; numbers 40 16 1 0 | npy '>f4' 40,16 >big.npy
+numbers 40 16 1 0 | npy '<f4' 40,16,1 >last.npy; numbers 40 16 1 0 | npy '<f4' 40,1,16 >first.npy
+le() { i=0 v=$2; while [ $i -lt $1 ]; do printf "\\$(printf %03o $((v % 256)))"; v=$((v / 256)) i=$((i + 1)); done; }
+# zip FILE METHOD NAME MEMBER..: 8 deflated, 0 stored; gzip knows the checksum, and its body is what zip wants
+zip() {
+    to=$1 how=$2 count=0; shift 2; : >$to; : >zip.end
+    while [ $# -gt 0 ]; do
+        gzip -nc $2 >zip.gz; n=$(($(wc -c <zip.gz))) at=$(($(wc -c <$to)))
+        tail -c 8 zip.gz | head -c 4 >zip.crc; size=$(($(wc -c <$2)))
+        if [ $how = 8 ]; then tail -c +11 zip.gz | head -c $((n - 18)) >zip.body; else cat $2 >zip.body; fi
+        { le 2 20; le 2 0; le 2 $how; le 4 2162688; cat zip.crc; le 4 $(($(wc -c <zip.body))); le 4 $size; le 2 ${#1}; le 2 0; } >zip.head
+        { printf 'PK\003\004'; cat zip.head; printf %s "$1"; cat zip.body; } >>$to
+        { printf 'PK\001\002'; le 2 20; cat zip.head; le 2 0; le 2 0; le 2 0; le 4 0; le 4 $at; printf %s "$1"; } >>zip.end
+        count=$((count + 1)); shift 2
+    done
+    at=$(($(wc -c <$to)))
+    { cat zip.end; printf 'PK\005\006'; le 4 0; le 2 $count; le 2 $count; le 4 $(($(wc -c <zip.end))); le 4 $at; le 2 0; } >>$to
+}
+tail -c 2560 one.npy >one.raw
+numbers 40 16 1 0 | awk 'ORS = NR % 16 ? "," : "\n"' >one.csv
+gzip -nc one.npy >one.npy.gz
+zip one.npz 8 x.npy one.npy y.npy last.npy
+printf '\200\002ctorch._utils\n_rebuild_tensor_v2\n((X\007\000\000\000storagectorch\nFloatStorage\nX\001\000\000\0000X\003\000\000\000cpuM\200\002tQK\000K\050K\020\206K\020K\001\206\211ccollections\nOrderedDict\n)RtR.' >one.pkl
+zip one.pt 0 one/data.pkl one.pkl one/data/0 one.raw
+c='{"x":{"dtype":"F32","shape":[40,16],"data_offsets":[0,2560]}} '; { le 8 ${#c}; printf %s "$c"; cat one.raw; } >one.st
+numbers 40 16 1 0 | awk '{ x[NR] = $1 } END { for (j = 1; j <= 16; j++) for (i = 0; i < 40; i++) print x[16 * i + j] }' | npy '<f4' 16,40 | tail -c 2560 >columns.raw
+{ printf '%-116s' 'MATLAB 5.0 MAT-file'; le 8 0; le 2 256; printf IM; le 4 14; le 4 2616; le 4 6; le 4 8; le 4 7; le 4 0
+  le 4 5; le 4 8; le 4 40; le 4 16; le 4 1; le 4 1; printf x; le 7 0; le 4 7; le 4 2560; cat columns.raw; } >one.mat
+{ printf '\000\000\015\002'; printf '\000\000\000\050\000\000\000\020'; tail -c 2560 big.npy; } >one.idx
+for f in csv npy.gz npz:x pt st mat idx; do
+    ok "train one.$f" "$fd" train --data one.$f $tiny -o p.safetensors && says '^40 functions on 16 .axes: function, x., float(32|64), mean 0.4[89][0-9]*, sd 0.7[0-9]*; used as' out
+    ok "sample one.$f" "$fd" sample --model p.safetensors --times rho --steps 8 -n 4 -o g.npy
+    values g.npy 64 >x; near one.txt x 1 0 1e-6; report $? "one.$f: other functions than one.npy"
+done
+numbers 40 16 1 0 | awk '{ x[NR] = $1 } END { for (j = 1; j <= 16; j++) for (i = 0; i < 40; i++) print x[16 * i + j] }' | npy '>f8' 40,16 fortran >fortran.npy
+for f in double big fortran last first; do model $f; near one.txt $f.txt 1 0 1e-6; report $? "$f.npy: other functions than one.npy"; done
+says '^40 functions on 16 .axes: function, x., float64' fortran.line
+says '^40 functions of 1 channel on 16 .axes: function, x, channel.' last.line
+"$fd" info last.out.npy >out; says '^\(4, 16, 1\)' out; "$fd" info first.out.npy >out; says '^\(4, 1, 16\)' out
+# far from zero: 1e7 is no place for a float, but the file has doubles
+numbers 40 16 1 1e7 | npy '<f8' 40,16 >far.npy; model far
+values far.out.npy 64 >x; awk '{ e = $1 - 1e7; if (!(e > -4 && e < 5)) bad++ } END { exit bad || NR != 64 }' x; report $? "data about 1e7: samples $(head -n 1 x)"
+"$fd" sample --model far.safetensors --times rho --steps 8 -n 4 --raw -o y.npy >out 2>err; "$fd" sample --model one.safetensors --times rho --steps 8 -n 4 --raw -o x.npy >out 2>err
+values x.npy 64 >x; values y.npy 64 >y; near x y 1 0 1e-3; report $? "data about 1e7 are others than about 0"
+# each channel has its own mean and deviation; where they stand is said, and asked where it is not clear
+{ numbers 40 16 1 0; numbers 40 16 1000 300; } | awk '{ x[NR] = $1 } END { for (i = 0; i < 40; i++) for (c = 0; c < 2; c++) for (j = 1; j <= 16; j++) print x[640 * c + 16 * i + j] }' >two
+npy '<f4' 40,2,16 <two >two.npy
+awk '{ x[NR - 1] = $1 } END { for (i = 0; i < 40; i++) for (j = 0; j < 16; j++) for (c = 0; c < 2; c++) print x[32 * i + 16 * c + j] }' two | npy '<f4' 40,16,2 >two-last.npy
+points=32; model two --channels first; says '^40 functions of 2 channels on 16 .axes: function, channel, x., float32, mean 0.4[0-9]* [78][0-9.]*, sd 0.7[0-9]* 7[0-9.]*; used as' two.line
+values two.out.npy 128 | awk '{ c = int((NR - 1) / 16) % 2; n[c]++; s[c] += $1; q[c] += $1 ^ 2 } END { for (c = 0; c < 2; c++) { m = s[c] / n[c]; d = sqrt(q[c] / n[c] - m * m); u = c ? 1000 : 1; if (d < 0.2 * u || d > 3 * u) bad++ } exit bad }'
+report $? "two channels: samples have other deviations"
+model two-last --channels last; awk '{ x[NR - 1] = $1 } END { for (i = 0; i < 4; i++) for (c = 0; c < 2; c++) for (j = 0; j < 16; j++) print x[32 * i + 2 * j + c] }' two-last.txt >x; near two.txt x 1 0 1e-6
+report $? "channels last are others than channels first"; says 'axes: function, x, channel' two-last.line
+ok 'by the model' "$fd" loglik --model two-last.safetensors --data two-last.npy -n 2 --scheme pf-heun --steps 2 --probes 1
+points=16
+bad 2 'two.npy: shape .40,2,16.: which axis is that of the channels. --channels first: 2 channels on 16; none: a grid of 2x16$' train --data two.npy
+bad 2 'shape .40,16,2.: .*--channels last: 2 channels on 16; none: a grid of 16x2$' train --data two-last.npy
+bad 1 'two.npy: 2 channels where the model has 1' loglik --model one.safetensors --data two.npy --channels first
+# shape_of SHAPE PATTERN: how zeros of that shape are read, or what is said instead
+shape_of() { awk -v s=$1 'BEGIN { n = split(s, x, ","); c = 1; for (i = 1; i <= n; i++) c *= x[i]; for (i = 0; i < c; i++) print i % 7 }' | npy '<f4' $1 >s.npy
+    "$fd" noise --data s.npy --cov empirical -n 1 $3 $4 -o c.npy >out 2>&1; says "$2" out; }
+shape_of 5,16,16,2 'shape .5,16,16,2.: .*--channels last: 2 channels on 16x16; none: a grid of 16x16x2$'
+shape_of 5,2,16,16 '--channels first: 2 channels on 16x16; none: a grid of 2x16x16$'
+shape_of 5,3,8,8 '--channels first: 3 channels on 8x8; none: a grid of 3x8x8$'
+shape_of 5,2,8,2 '--channels last: 2 channels on 2x8; first: 2 channels on 8x2; none: a grid of 2x8x2$'
+shape_of 5,31,31,1 '^5 functions of 1 channel on 31x31 .axes: function, y, x, channel.'
+shape_of 5,1,9,9 '^5 functions of 1 channel on 9x9 .axes: function, channel, y, x.'
+shape_of 5,8,8,8 '^5 functions on 8x8x8 .axes: function, z, y, x.'; shape_of 5,28,28 '^5 functions on 28x28 '; shape_of 5,64 '^5 functions on 64 '; shape_of 5,3 '^5 functions on 3 '
+shape_of 5,3,3 '^5 functions on 3x3 '; shape_of 5,3,6,6,6 '^5 functions of 3 channels on 6x6x6 '; shape_of 5,6,6,6,6 '--channels last: 6 channels on 6x6x6; first: 6 channels on 6x6x6$'
+shape_of 5,8,8,2 '^5 functions of 2 channels on 8x8 ' --channels last; shape_of 5,8,8,2 '^5 functions on 8x8x2 ' --channels none; shape_of 5,8,8,2 '^5 functions of 8 channels on 8x2 ' --channels first
+shape_of 0,8 'it is empty: axis 0 has length 0'; shape_of 5,8,0 'it is empty: axis 2 has length 0'
+echo 5 | npy '<f4' 1 | sed 's/(1,)/()  /' >s.npy; bad 1 's.npy: shape ..: expected' train --data s.npy
+shape_of 5,70,8 'expected \[functions\]\[channels\]\[grid\], a grid of 1 to 3 axes and up to 64 channels' --channels first
+shape_of 5,8 'with --data first, last or none' --channels 2
+bad 2 '--channels: last is for --data' noise --grid 8 --channels last
+bad 2 "--channels: '65': expected auto, none, first, last" noise --grid 8 --channels 65
+# complex numbers are two channels
+numbers 40 32 1 0 | npy '<f4' 40,16 | sed "s/'<f4'/'<c8'/" >complex.npy; model complex
+says '^40 functions of 2 channels on 16 .axes: function, x, channel., complex64 as real and imaginary part, mean 0.[0-9]* 0' complex.line
+bad 2 'holds complex numbers, which are two channels, last' train --data complex.npy --channels first
+# pictures in colours
+mkdir pictures; for i in 1 2 3 4 5; do "$fd" noise --grid 8x8 -n 1 --seed $i --png pictures/$i.png -o g.npy >out; done
+ok pictures "$fd" train --data pictures --grid 8x8 $tiny --batch 2 -o p.safetensors && says '^5 functions of 3 channels on 32x32 .axes: function, y, x, channel., uint8, mean ([0-9.]+ ){3}?.*; taken to 8x8; used as -1 to 1$' out
+ok pictures "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy && "$fd" info g.npy >out && says '^\(2, 8, 8, 3\)  min' out
+# bytes are what the file says, not what the values look like
+awk 'BEGIN { for (i = 0; i < 640; i++) print 3 + 9 * (int(i / 5) % 2) }' | npy '<f4' 40,16 >whole.npy
+model whole; says ', float32, mean [67].*; used as .x - mean./sd$' whole.line
+awk '{ if ($1 < -15 || $1 > 30) bad++; s += $1 } END { exit bad || s / NR < 2 || s / NR > 12 }' whole.txt; report $? "whole numbers were taken for bytes"
+ok 'bytes, scale' "$fd" train --data b.idx $tiny --normalize scale -o p.safetensors && says 'uint8, mean [0-9.]+, sd [0-9.]+; used as .x - mean./sd$' out
+# a mean function, on its own grid and on another
+ok pixel "$fd" train --data large.npy $tiny --normalize pixel -o p.safetensors && says 'used as .x - mean at each point./sd$' out
+ok pixel "$fd" info p.safetensors && says '^data.center +\(16\)' out && says '^kit.normalize +pixel$' out
+for g in 16 32; do ok "pixel, $g" "$fd" sample --model p.safetensors --grid $g --times rho --steps 8 -n 4 -o p$g.npy; done
+values p32.npy 128 | awk 'NR % 2' >y; values p16.npy 64 >x; near x y 1 0 0.1; report $? "the mean function on another grid"
+ok 'pixel, 1' "$fd" train --data one.npy $tiny --normalize pixel -o p.safetensors && "$fd" sample --model p.safetensors --times rho --steps 8 -n 4 -o g.npy >out 2>err
+values g.npy 64 >y; near y x 1000 300 1e-3; report $? "samples of 1000 x + 300, --normalize pixel"
+cmp -s x large.txt; [ $? = 1 ]; report $? "--normalize pixel does nothing"
+# as they are: the gap between the last time and noise is said
+ok none "$fd" train --data large.npy $tiny --normalize none -o p.safetensors && says 'used as they are$' out && says '^the law at the last time is not that of noise: W2 .* --normalize scale' out
+ok scale "$fd" train --data large.npy $tiny -o p.safetensors; grep -q 'is not that of noise' out; [ $? = 1 ]; report $? "a gap where there is none: $(grep noise: out)"
+ok driftless "$fd" train --data one.npy $tiny --process driftless -o p.safetensors && says '^the law at the last time is not that of noise.*--start matched' out
+ok 'other data' "$fd" train --data large.npy --resume one.safetensors --steps 13 -o p.safetensors && says '^large.npy: as one.safetensors normalises, these have a mean square of' out
+bad 2 '--normalize: comes from the model' train --data one.npy --resume one.safetensors --normalize none
+bad 2 '--normalize: has no meaning without --raw' eval --samples one.npy --data one.npy --normalize scale
+ok 'eval, raw' "$fd" eval --samples x.npy --data one.npy --raw -n 4 --pcs 2 && says '^real: 40 functions .*used as .x - mean./sd$' out && says '^samples: 4 functions .*used as the model has it$' out
+# models that were written before there was --normalize
+ok before "$fd" sample --model "$src/data/before-bytes.safetensors" --scheme ddim --times uniform -n 2 --steps 4 --seed 5 -o g.npy && "$fd" info g.npy >out && says '^\(2, 8\)  min 35.06[0-9]*  max 107.1[0-9]*  mean 74.9[0-9]*  sd 19.0' out
+ok before "$fd" sample --model "$src/data/before-two.safetensors" --scheme ddim --times uniform -n 2 --steps 4 --seed 5 -o g.npy && "$fd" info g.npy >out && says '^\(2, 2, 8\)  min -2.118[0-9]*  max 0.400' out
+# fill values, and what is not finite
+with() { numbers 40 16 1 280 | awk -v at=$1 -v v=$2 'NR == at || NR == at + 7 { print v; next } { print }' | npy '<f8' 40,16 >f.npy; }
+with 50 1e20; bad 1 'f.npy: its largest value, 1e.20 .function 3; 2 such., is [0-9.e+]+ standard deviations from the mean of the others: a fill value.' train --data f.npy
+with 50 -1e30; bad 1 'its least value, -1e.30' train --data f.npy
+with 50 1e200; bad 1 '1e.200 .function 3' train --data f.npy
+with 50 -9999; ok 'fill value' "$fd" train --data f.npy $tiny -o p.safetensors && says '^f.npy: its least value, -9999 .function 3; 2 such., is 1[0-9.e+]* standard deviations' out
+awk 'BEGIN { for (i = 0; i < 640; i++) print i % 3 ? 1e20 : 280 + i % 5 }' | npy '<f8' 40,16 >f.npy; bad 1 'a fill value' train --data f.npy
+# two phases, waves that fade, data in tiny units: nothing strange in them
+awk 'BEGIN { for (i = 0; i < 640; i++) print i % 7 ? 1 : 1e6 }' | npy '<f8' 40,16 >f.npy; ok 'two phases' "$fd" train --data f.npy $tiny -o p.safetensors; grep -q fill out; [ $? = 1 ]; report $? "two phases: $(grep fill out)"
+awk 'BEGIN { for (i = 0; i < 640; i++) print exp(-i * i / 999) * sin(i) }' | npy '<f8' 40,16 >f.npy; ok 'a bump' "$fd" train --data f.npy $tiny -o p.safetensors; grep -q fill out; [ $? = 1 ]; report $? "a bump: $(grep fill out)"
+numbers 40 16 1e-14 0 | npy '<f8' 40,16 >small.npy; model small; near one.txt small.txt 1e-14 0 1e-3; report $? "data of 1e-14"
+numbers 40 16 1e200 0 | npy '<f8' 40,16 >huge.npy; bad 1 'huge.npy: function [0-9]+ holds .*e.199: too large' train --data huge.npy --normalize none
+awk 'BEGIN { for (i = 0; i < 640; i++) print 7 }' | npy '<f4' 40,16 >f.npy; bad 1 'the functions are all the same' train --data f.npy
+# a loss that explodes ends the run; the model of before is there
+"$fd" train --data one.npy $tiny --steps 400 --lr 0.1 --clip 0 --warmup 0 --precond none --save-every 1 -o explode.safetensors >out 2>err; s=$?
+[ $s = 1 ]; report $? "a loss that explodes: status $s"; sed -i '/^step [0-9]* (/d' err; says '^fd: step [0-9]+: the loss has exploded, from .*; the last good model is in explode.safetensors$' err
+ok 'after the explosion' "$fd" sample --model explode.safetensors --steps 4 -n 2 -o g.npy
+# memory is said, and foreseen; a file is not loaded whole
+mega() { echo $(($1 * real / 4))M; }
+ok 'memory' "$fd" train --data fields:n=32 --grid 32x32 --steps 12 --memory 600M -o p.safetensors && says '^fno: [0-9.]+ million weights; about [0-9]+ MB for batches of 32$' out && says '^about [0-9.]+ (s|min|hours) for 12 steps$' out
+bad 1 'fno: .* million weights: batches of 32 need about [0-9]+ MB, more than there is: give more by --memory, or --accumulate [248]' train --data fields:n=32 --grid 32x32 --memory $(mega 150)
+bad 1 'fno: .* million weights: [0-9.]+ MB are left for training, not enough for 1 function' train --data fields:n=32 --grid 64x64 --memory $(mega 68) --batch 64
+ok 'accumulate' "$fd" train --data fields:n=32 --grid 32x32 --steps 1 --memory $(mega 150) --accumulate 8 -o p.safetensors
+c=$(printf "%-117s" "{'descr': '<f$real', 'fortran_order': False, 'shape': (7000, 64, 64), }")
+{ printf '\223NUMPY\001\000\166\000%s\n' "$c"; tail -c $((16 * 4096 * real)) noise.npy; } >long.npy
+dd if=/dev/null of=long.npy bs=1 seek=$((128 + 7000 * 4096 * real)) 2>/dev/null
+ok 'a long file' "$fd" train --data long.npy --net fno:width=4,layers=1,modes=4 --batch 4 --steps 20 --memory $(mega 16) -o p.safetensors
+says '^7000 functions on 64x64 .axes: function, y, x., float(32|64), mean [-0-9.e]+, sd 0.0[0-9]+; used as' out
+ok 'a long file, limit' "$fd" train --data long.npy --limit 20 --net fno:width=4,layers=1,modes=4 --batch 4 --steps 2 --memory $(mega 16) -o p.safetensors && says '^20 of 7000 functions' out
+ok 'a long file, loglik' "$fd" loglik --data long.npy --model p.safetensors -n 2 --scheme pf-heun --steps 2 --probes 1 --memory $(mega 16) && says '^2 of 7000 functions' out
+ok 'a long file, noise' "$fd" noise --data long.npy --cov empirical -n 1 --memory $(mega 16) -o g.npy
+rm -f long.npy
 
 # ---- going on: 3 steps and 3 more are 6
 flat="--lr 1e-3 --lr-end 1e-3"
@@ -550,6 +840,11 @@ for i in 1 2 3; do
     running; kill -KILL $pid; wait $pid 2>/dev/null
     ok 'after SIGKILL' "$fd" sample --model k.safetensors --steps 3 -n 2 -o g.npy
 done
+# standard output that nobody reads: the run goes on, the model is written
+rm -f k.safetensors
+{ "$fd" train --data fields:n=64 $small --steps 40 --seed 9007199254740993 -o k.safetensors 2>err; echo $? >status; } | :
+s=$(cat status); [ "$s" = 141 ] || [ "$s" = 13 ] || [ "$s" = 269 ]; report $? "train | :, status $s: $(head -n 1 err)"
+ok 'after SIGPIPE' "$fd" info k.safetensors && says '^adam.step +40$' out && says '^kit.seed +9007199254740993$' out
 (ulimit -f 16; "$fd" train --data fields:n=64 $small --steps 3 -o f.safetensors) >out 2>err
 [ $? = 1 ]; report $? "train, ulimit -f: status"; [ ! -e f.safetensors ]; report $? "train, ulimit -f: a torn model"
 ok budget "$fd" train --data fields:n=64 $small --budget 0.5 -o g.safetensors
@@ -564,11 +859,17 @@ exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
 sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
 for n in fno fno-original uno unet fno-separable points vit uvit vit-field uvit-field fno-field siren \
     gabor; do
-    ok "train $n" sh -c 'mkdir -p nets && cd nets && "$0" "$1" 1 8' "$B/train" $n && says '^128 points, network' out
+    ok "nets $n" sh -c 'mkdir -p nets && cd nets && "$0" "$1" 1 8' "$B/nets" $n && says '^128 points, network' out
 done
 for a in cnn 'fno x' 'fno 0' 'fno 5 1' 'fno 5 2 3'; do
-    "$B/train" $a >out 2>err; [ $? = 2 ]; report $? "train $a"; says '^usage: train .* fno ' err
+    "$B/nets" $a >out 2>err; [ $? = 2 ]; report $? "nets $a"; says '^usage: nets .* fno ' err
 done
+
+# ---- the short programs
+short() { mkdir -p short && cd short && "$@"; s=$?; cd ..; return $s; }
+ok own short "$B/own" && says 'relative distance [0-9.]+e-(0[67]|1[0-9])$' out; exists short/out/own.png
+ok train short "$B/train" 5 && says '^128 points, network' out; exists short/out/train.safetensors
+for a in 4 x '9 9'; do "$B/train" $a >out 2>err; [ $? = 2 ]; report $? "train $a"; says '^usage: train ' err; done
 
 # ---- the study of choices of C: its own check, its files
 ok choice "$B/choice" --outdir choice && says 'white noise: pass$' out; exists choice/choice.png choice/choice.csv

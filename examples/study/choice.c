@@ -152,7 +152,7 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
 {
     static curve c;
     args q;
-    dataset d = { .m = 4096, .scale = 1 };
+    enum { M = 4096 };
     truth base = truth_on(&a, law, BASE);
     options_read(&q, TRAIN, "", 0, NULL);
     q.cov = spec_read(&t_cov, "", "white");
@@ -163,10 +163,12 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
     q.steps = o->train;
     q.seed = o->seed;
     q.out = NULL;
-    d.s = base.s;
-    d.x = fd_raw(&a, fd_real, d.m * BASE);
+    q.quiet = 1;
+    fd_real *data = fd_raw(&a, fd_real, M * BASE);
     need(a.st);
-    truth_draw(&base, fd_seed(3), d.m, d.x, a);
+    truth_draw(&base, fd_seed(3), M, data, a);
+    dataset d = data_array("data", &base.s, M, data);
+    data_measure(&a, &d, NORMALIZE_NONE, NULL);
     kit *k = kit_new(&a, &q, &d);
     k->noise = noise_on(&a, choice, &base, &base, 0);
     kit_close(&a, k, &k->s);
@@ -219,8 +221,7 @@ int main(int argc, char **argv)
     static plot p[3 * LAWS];               /* W2 by points, by mode; of networks */
     fd_status st;
     int rows = 0, ok = 1;
-    prog = "choice";
-    threads_sleep(argv);
+    start("choice", argv);
     options_read(&o, CHOICE, "choice --help", argc - 1, argv + 1);
     if (o.help) { options_help(CHOICE); return finish(); }
     fd_arena a = arena_make(&o, &st);
@@ -235,8 +236,8 @@ int main(int argc, char **argv)
         printf("    growth%9d%s", size_of[SIZES - 1], o.train > 0 ? "   trained:  64    256" : "");
         puts(o.train > 0 ? "   draws:  64    256" : "");
         plot_begin(&p[l], 520, 400, laws[l].name, "points", "W2 to the data", 1, 1);
-        plot_begin(&p[LAWS + l], 520, 400, "", "wavenumber", "of a mode, 64 points", 1, 1);
-        plot_begin(&p[2 * LAWS + l], 520, 400, "", "points", "of a network", 1, 1);
+        plot_begin(&p[LAWS + l], 520, 400, "", "wavenumber", "W2 of a mode", 1, 1);
+        plot_begin(&p[2 * LAWS + l], 520, 400, "", "points", "W2 of a network", 1, 1);
         for (int c = 0; c < CHOICES; c++) {
             double *got = net[l][c], *floor = net[l][CHOICES], clean = 0;
             printf("%-20s", choices[c].name);
@@ -262,13 +263,12 @@ int main(int argc, char **argv)
                 }
             }
             puts("");
-            plot_line(&p[l], SIZES, x, y[l][c], l ? "" : choices[c].name, style[c]);
-            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], "", style[c]);
+            plot_line(&p[l], SIZES, x, y[l][c], "", style[c]);       /* the legend: where there is room */
+            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], l == 1 ? choices[c].name : "", style[c]);
             plot_line(&p[2 * LAWS + l], 2, x + 1, got, "", style[c]);
         }
         plot_line(&p[2 * LAWS + l], 2, x + 1, net[l][CHOICES], l ? "" : "exact draws", PLOT_DOTTED);
-        if (!l) p[l].hi[1] = 2000;         /* room for the legend */
-        p[LAWS + l].lo[1] = 1e-6;
+        p[LAWS + l].lo[1] = l == 1 ? 1e-7 : 1e-6;
     }
     puts(ok ? "\nW2 does not depend on the grid, but for white noise: pass"
             : "\nW2 depends on the grid where it should not, or not where it should: FAIL");

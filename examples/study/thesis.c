@@ -1,6 +1,6 @@
 /* thesis.c -- the experiments of [Thesis, chapter 5] at a small scale: its tables 5.1 to 5.3 with the
  * same networks, processes, covariances, times and samplers in small, on any images (IDX or .npy).
- * make thesis: on Fashion-MNIST, an hour of one core; what came out is in README and thesis.png.
+ * make thesis: on Fashion-MNIST, an hour of one core; what came out is in thesis.md and thesis.png.
  *
  * Differs from the thesis: images of 28x28; as few steps as --train says, at a rate of 1e-3, not 500 000 at
  * 1e-5; a network of a third of its size; no flips, for shoes have a side; algorithm 3 with 1/t where the print
@@ -82,7 +82,7 @@ static fd_var *classify(fd_tape *t, const fd_net *net, const fd_space *s, int b,
     fd_var *h = fd_permute(t, fd_input(t, 3, (int[]){ b, c, (int)s->points }, x), (int[]){ 0, 2, 1 });
     h = fd_reshape(t, h, 4, (int[]){ b, s->n[0], s->n[1], c });
     for (int l = 0, to = 8; l < 3; l++, c = to, to *= 2) {
-        h = fd_conv3(t, h, next(t, net, &at, 4, (int[]){ 3, 3, c, to }));
+        h = fd_conv3(t, h, next(t, net, &at, 4, (int[]){ 3, 3, c, to }), NULL);
         h = fd_map(t, fd_add(t, h, next(t, net, &at, 1, &to)), FD_RELU);
         if (l < 2) h = halve(t, h);
     }
@@ -120,7 +120,7 @@ static void features_of(const fd_net *net, const fd_space *s, int m, const fd_re
 
 /* classifier -- from its file, or trained on m images of d with labels y for two epochs. */
 static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m, const fd_real *y,
-                          double seed)
+                          uint64_t seed)
 {
     enum { B = 100 };
     fd_net *net = fd_new(a, fd_net, 1);
@@ -132,7 +132,7 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
     net->w = fd_new(a, fd_real, net->count);
     net->g = fd_new(a, fd_real, net->count);
     need(st);
-    fd_tensor w = { "w", 1, { (int)net->count }, net->w };
+    fd_tensor w = { "w", 1, { (int)net->count }, net->w, NULL };
     if (!access(path, R_OK)) {
         fd_tensors f = fd_tensors_load(a, path);
         need(st);
@@ -141,7 +141,7 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
         memcpy(net->w, p->x, (size_t)net->count * sizeof *net->w);
         return net;
     }
-    fd_rng r = fd_stream(fd_seed((uint64_t)seed), 'c', 0);
+    fd_rng r = fd_stream(fd_seed(seed), 'c', 0);
     fd_real *at = net->w;
     for (int l = 0; l < 5; at += (in[l] + 1) * out[l], l++) {
         fd_normal(fd_stream(r, 'w', (uint32_t)l), in[l] * out[l], at);
@@ -149,7 +149,8 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
     }
     int steps = 2 * m / B, *p = fd_raw(a, int, m);
     ptrdiff_t size = fd_size(&d->s), count;
-    fd_adam how = { .lr = 2e-3, .warmup = 50, .steps = steps };
+    fd_adam how = fd_adam_default(FD_ADAMW);
+    how.lr = 2e-3; how.warmup = 50; how.steps = steps;
     fd_opt *opt = fd_opt_new(a, net, &how);
     fd_real *x = fd_raw(a, fd_real, B * size), *hot = fd_raw(a, fd_real, B * CLASSES);
     need(st);
@@ -158,7 +159,7 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
         memset(hot, 0, B * CLASSES * sizeof *hot);
         for (int i = 0; i < B; i++) {
             int j = p[k % (m / B) * B + i];
-            memcpy(x + i * size, d->x + j * size, (size_t)size * sizeof *x);
+            data_take(d, j, x + i * size, *a);
             hot[i * CLASSES + (int)y[j]] = (fd_real)(-1.0 / B);
         }
         fd_tape t = fd_tape_begin(a, FD_GRAD);
@@ -171,7 +172,7 @@ static fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m
         need(st);
     }
     memcpy(net->w, opt->avg, (size_t)net->count * sizeof *net->w);
-    fd_tensors_save(st, path, &(fd_tensors){ 1, 0, &w, NULL });
+    fd_tensors_save(st, path, &(fd_tensors){ 1, 0, &w, NULL, 0, NULL });
     need(st);
     return net;
 }
@@ -192,6 +193,7 @@ static kit *network(fd_arena *a, int i, const dataset *d, const args *o)
     q.steps = o->train;
     q.batch = o->batch;
     q.seed = o->seed;
+    q.quiet = 1;
     q.lr = o->lr;
     q.decay = 0.03;
     q.warmup = 100;
@@ -243,7 +245,7 @@ static const fd_real *samples(fd_arena *a, int i, const dataset *d, const args *
     q.seed = o->seed;
     q.batch = 64;
     sample(k, &q, o->n, x, 0, 0, NULL, *a);
-    functions_save(a->st, path, &k->s, k->channels, o->n, x);
+    functions_save(*a, path, &k->s, k->axes, o->n, x);
     return x;
 }
 
@@ -254,15 +256,13 @@ int main(int argc, char **argv)
     static args o;
     static char text[8192] = "table,row,features,components,thesis_fid\n";
     fd_status st;
-    prog = "thesis";
-    threads_sleep(argv);
+    start("thesis", argv);
     options_read(&o, THESIS, "thesis --help", argc - 1, argv + 1);
     if (o.help) { options_help(THESIS); return finish(); }
     if (!o.data) die(2, "needs --data FILE of images");
     fd_arena a = arena_make(&o, &st);
     make_dir(o.outdir);
-    dataset d = data_load(&a, o.data, &o, o.grid, (shape){ 2, { 28, 28, 1 } });
-    need(&st);
+    dataset d = data_open(&a, o.data, &o, NULL, o.grid, (shape){ 2, { 28, 28, 1 } });
     fd_array y = { 0, { 0 }, NULL };
     if (o.labels) y = fd_load(&a, o.labels);
     need(&st);
@@ -272,7 +272,10 @@ int main(int argc, char **argv)
     ptrdiff_t size = fd_size(&d.s);
     if (ref < 2 * PCS) die(1, "%s: too few images for -n %d", o.data, o.n);
     d.m -= held;                                       /* the last sixth is not trained on */
-    const fd_real *real = d.x + d.m * size;
+    data_measure(&a, &d, NORMALIZE_NONE, NULL);
+    data_say(&d, "", NULL);
+    const fd_real *real = data_gather(&a, &d, d.m, held);
+    data_keep(&a, &d, (double)(a.end - a.beg) / 4);
     fd_net *net = y.x ? classifier(&a, in_dir(o.outdir, "classifier.safetensors"), &d, d.m, y.x, o.seed)
                       : NULL;
     fd_space fs = fd_grid(&a, 1, (int[]){ FEATURES }, NULL, NULL, 1);

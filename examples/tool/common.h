@@ -11,10 +11,13 @@
 #define _DEFAULT_SOURCE                    /* madvise */
 #define _POSIX_C_SOURCE 200809L
 #include "fd.h"
+#include "read.h"
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,7 +60,7 @@ static inline void die(int status, const char *fmt, ...)
 
 static inline void need(const fd_status *st)
 {
-    char why[256];
+    char why[1100];
     if (!fd_explain(st, why, sizeof why)) return;
     die(1, "%s%s", why, st->code == FD_ENOMEM ? "; give more by --memory" : "");
 }
@@ -72,11 +75,20 @@ static inline void need_grid(const fd_status *st)
 
 static inline void wrote(const char *path) { bar_end(); printf("wrote %s\n", path); }
 
-/* finish -- the status of main: 1 where standard output could not be written. */
+/* finish -- the status of main: 1 where standard output could not be written. Where nobody reads it
+ * any more, as in `fd train | head`, the program ends by SIGPIPE as others do, its files written. */
 static inline int finish(void)
 {
-    if (fflush(stdout) || ferror(stdout)) die(1, "standard output: %s", strerror(errno));
-    return 0;
+    if (!fflush(stdout) && !ferror(stdout)) return 0;
+    int why = errno;
+    struct pollfd out = { 1, POLLOUT, 0 };
+    if (poll(&out, 1, 0) > 0 && out.revents & POLLERR) {
+        bar_end();
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
+    die(1, "standard output: %s", strerror(why));
+    return 1;
 }
 
 static inline double now(void)
@@ -86,11 +98,15 @@ static inline double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* threads_sleep -- start again with threads that sleep while they wait, unless the user has chosen:
- * libgomp's spin, which makes a run many times slower where other programs want the processors too,
- * and it reads its settings before main. */
-static inline void threads_sleep(char **argv)
+/* start -- what every program does first. A file that grows too large and an output that nobody
+ * reads are errors of a write, not the end of the run. And the program starts again with threads
+ * that sleep while they wait, unless the user has chosen: libgomp's spin, which makes a run many
+ * times slower where other programs want the processors too, and it reads its settings before main. */
+static inline void start(const char *name, char **argv)
 {
+    prog = name;
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
 #if defined(_OPENMP) && defined(__linux__)
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
     if (!setenv("OMP_WAIT_POLICY", "passive", 1)) execv("/proc/self/exe", argv);
@@ -129,6 +145,26 @@ static inline const char *in_dir(const char *dir, const char *name)
     return p;
 }
 
+/* progress -- one line that stays in place on a terminal, else a line at each twentieth. */
+static inline void progress(const char *what, int k, double done, double loss, double speed,
+                            double left)
+{
+    static double last;
+    static int shown = -1;
+    int tty = isatty(2), part = (int)(20 * done);
+    if (tty ? now() - last < 0.1 && done < 1 : part == shown) return;
+    last = now();
+    shown = part;
+    left = fmin(fmax(left, 0), 359999);
+    if (tty) fputs("\r\033[K", stderr);
+    fprintf(stderr, "%s %d (%.0f%%)", what, k, 100 * done);
+    if (loss >= 0) fprintf(stderr, "  loss %.4g", loss);
+    fprintf(stderr, "  %.3g functions/s  %d:%02d left%s", speed, (int)left / 60, (int)left % 60,
+            tty ? "" : "\n");
+    fflush(stderr);
+    bar = tty;
+}
+
 /* make_dir -- dir and the folders above it. */
 static inline void make_dir(const char *dir)
 {
@@ -159,21 +195,22 @@ typedef struct { const topic *t; int row; double v[KEYS]; } spec;       /* choic
 #define BIG 1e12
 #define REF { "ref", "0", "points of the grid meant; 0: of any grid: no law on functions", 0, 1e9 }
 #define PIXEL { "unit", "domain|pixel", "of kappa; pixel, as released: a law for each grid", 0, 0 }
+#define IMAGES { "norm", "pixel|image", "var of a pixel; of the kernel without its images", 0, 0 }
 #define TMIN { "tmin", "0", "time at which samplers end; 0: the process's own", 0, BIG }
 
-static topic t_cov = { "cov", "covariance of the noise", {
+static topic t_cov = { "cov", "covariance of the noise, in units of the data as normalised", {
     { "white", "s^2 on all modes up to kmax waves", {
         { "s", "1", "standard deviation of a mode", 0, BIG },
         { "kmax", "0", "0: all; then not a law on function space", 0, 1e6 } } },
     { "band", "white on all modes of the grid of training and on no others", {
         { "var", "1", "pixel variance", 0, BIG } } },
     { "rbf", "kernel var exp(-r^2/2l^2)", {
-        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "matern", "Matern kernel", {
         { "nu", "1.5", "smoothness", 1e-3, 100 }, { "l", "0.1", "length", 1e-9, BIG },
-        { "var", "1", "pixel variance", 0, BIG } } },
+        { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "exp", "kernel var exp(-r/l)", {
-        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG } } },
+        { "l", "0.1", "length", 1e-9, BIG }, { "var", "1", "pixel variance", 0, BIG }, IMAGES } },
     { "power", "s (w^2 + tau^2)^-alpha", {
         { "s", "1", "scale", 0, BIG }, { "tau", "7", "inverse length", 0, BIG },
         { "alpha", "2", "decay", 0, 100 },
@@ -242,7 +279,7 @@ static topic t_process = { "process", "forward process", {
     { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
     { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
     { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
-#define MODES { "modes", "0", "kept on each axis; 0: all the grid has, at most 26", 0, 4096 }
+#define MODES { "modes", "0", "on each axis; 0: all the grid has, at most 26, in 3-D 12", 0, 4096 }
 #define FILM_TIME { "time", "film|channel|none", "how t enters", 0, 0 }
 #define FILM FILM_TIME, COORDS("open|closed|none")
 #define FIELD { "field", "siren|gabor", "the coordinate network", 0, 0 }, \
@@ -303,11 +340,11 @@ static topic t_net = { "net", "network", {
 /* What a key of a network sets: its words in the order of fd.h, or a number. */
 static const struct { const char *key; size_t at; const char *words; int first, real; } net_keys[] = {
     { "style", offsetof(fd_arch, kind), "original|block", FD_FNO_ORIGINAL, 0 },
-    { "time", offsetof(fd_arch, time), "none|channel|film|token", FD_TIME_NONE, 0 },
-    { "coords", offsetof(fd_arch, coords), "none|open|closed", FD_COORD_NONE, 0 },
+    { "time", offsetof(fd_arch, time), "channel|film|token|none", FD_TIME_CHANNEL, 0 },
+    { "coords", offsetof(fd_arch, coords), "open|closed|none", FD_COORD_OPEN, 0 },
     { "pos", offsetof(fd_arch, pos), "waves|learned|none", FD_POS_WAVES, 0 },
     { "clock", offsetof(fd_arch, clock), "waves|random", FD_CLOCK_WAVES, 0 },
-    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH + 1, 0 },
+    { "act", offsetof(fd_arch, act), "tanh|sigmoid|silu|gelu|gelu-tanh|relu", FD_TANH, 0 },
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
     SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner), SETS(levels),
@@ -378,12 +415,23 @@ static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /*
     { "none", "", { { 0 } } }, { "scaled", "c v: the same on every level", { CORRECTOR } },
     { "ladder", "c (v / last v)^2", { CORRECTOR } },
     { "snr", "4 c^2 v |noise|^2 / |predicted noise|^2, norms of some waves: the same on every grid",
-      { CORRECTOR, { "band", "3", "waves on each axis", 1, 1e6 } } },
+      { CORRECTOR, { "band", "3", "largest wavenumber of the norms", 1, 1e6 } } },
     { "snr-grid", "4 (c |noise| / |score|)^2, norms of the grid, as released: no law on functions", { CORRECTOR } } } };
 static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
     { "dirichlet", "zero at both ends", { { 0 } } },
     { "mixed", "zero at 0, free at the other end", { { 0 } } } } };
+static topic t_normalize = { "normalize", "values that a network sees; samples are in the file's", {
+    { "auto", "scale; bytes: none", { { 0 } } },
+    { "none", "as they are; bytes 0..255 as -1 to 1", { { 0 } } },
+    { "scale", "(x - mean)/sd, two numbers for each channel", { { 0 } } },
+    { "pixel", "(x - mean)/sd, the mean a function, the sd a number of each channel",
+      { { 0 } } } } };
+static topic t_axes = { "channels", "which axis of a file is that of the channels", {
+    { "auto", "told by the shape, where there is one way to read it", { { 0 } } },
+    { "none", "[functions][grid]", { { 0 } } },
+    { "first", "[functions][channels][grid]", { { 0 } } },
+    { "last", "[functions][grid][channels]", { { 0 } } } } };
 static topic t_map = { "map", "colours of pictures", {       /* in the order of FD_GRAY.. */
     { "gray", "", { { 0 } } }, { "gray-inverse", "", { { 0 } } }, { "viridis", "", { { 0 } } },
     { "diverging", "", { { 0 } } } } };
@@ -392,29 +440,75 @@ static topic t_fields = { "fields", "built-in data", {
     { "fields", "mixture of Gaussian random functions", {
         { "n", "4096", "how many", 2, 1e6 }, { "k", "4", "components", 1, 64 },
         { "l", "0.2", "length of the fluctuations", 1e-3, 10 },
-        { "var", "0.05", "their variance; that of the means is 1", 0, BIG } } } } };
+        { "var", "0.05", "their variance; that of the means is 1", 0, BIG },
+        { "channels", "1", "independent of each other", 1, 64 } } } } };
 
 #define CLOCK { "tscale", "1", "factor on t where it is a channel: 1e-3 for t/1000", 0, BIG }
-#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 points on 64 are 0.140625", 0, 4 }
+#define PAD { "pad", "0", "zeros behind each axis, as a part of it: 9 on 64: 0.140625", 0, 4 }, \
+    { "pad1", "-1", "behind the second axis; -1: as pad", -1, 4 }, \
+    { "pad2", "-1", "behind the third one", -1, 4 }
+#define BOUNDS { "from", "0", "where coordinates begin", -BIG, BIG }, \
+    { "to", "1", "where they end: 6.2832", -BIG, BIG }
 static topic t_as = { "as", "the program that the weights are from", {    /* what the files cannot tell */
     { "auto", "told by the names in the file", { { 0 } } },
     { "fno", "first release of FNO; KER; multilevelDiff", {
         ACT, { "coords", "closed|open|none", "inputs besides the data", 0, 0 },
-        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK, PAD } },
+        { "time", "auto|channel|none", "auto: a channel if there is one input more", 0, 0 }, CLOCK,
+        PAD, BOUNDS } },
     { "neuraloperator", "releases 0.2 to 2", {
         ACT, { "coords", "auto|open|closed|none", "auto: open from 1.0 on, none before", 0, 0 },
         { "time", "auto|channel|none", "", 0, 0 }, { "reversed", "no|yes", "the last axis first", 0, 0 },
         { "version", "2|1", "1: an odd number of modes as before 2.0", 0, 0 }, CLOCK, PAD,
         { "norms", "0", "groups of group norms; -1: instance norms", -1, 4096 },
-        { "skip", "error|identity|none", "what skips without weights are", 0, 0 } } },
+        { "skip", "error|identity|none", "what fno_skips without weights are", 0, 0 },
+        { "mlp-skip", "error|identity|none", "what channel_mlp_skips without weights are", 0, 0 },
+        BOUNDS,
+        { "modes", "0", "n_modes, where the weights have more (max_n_modes); 0: all", 0, 65536 },
+        { "modes1", "0", "of the second axis; 0: as modes", 0, 65536 },
+        { "modes2", "0", "of the third one", 0, 65536 } } },
     { "ffm", "neuraloperator as FFM has it: closed, reversed, t/1000 a channel", { ACT, PAD } },
     { "uvit", "U-ViT without classes", {
         { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
 enum { AS_AUTO, AS_FNO, AS_NEURALOP, AS_FFM, AS_UVIT };
 
+#define STEP_OF(h) { "h", h, "step at first; adapted during burn-in", 1e-9, 10 }, { "steps", "20000", "steps of each chain", 8, 1e9 }, \
+    { "burn", "2000", "steps before, which adapt h", 0, 1e9 }, { "chains", "4", "how many", 1, 1000 }
+static topic t_method = { "method", "how functions are drawn given observations", {
+    { "exact", "Matheron's rule; Gaussian prior", { { 0 } } },
+    { "conditional", "the exact conditional score through the sampler; Gaussian prior", { { 0 } } },
+    { "guide", "guidance with the true covariance of x0 given x_t: exact for Gaussian data", { { 0 } } },
+    { "pigdm", "guidance with v C for that covariance", { { "zeta", "1", "factor on it", 1e-9, 1e9 } } },
+    { "dps", "guidance without it: biased, see the README", {
+        { "zeta", "0.3", "factor on the gradient", 1e-9, 1e9 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
+    { "project", "projection in the Cameron-Martin norm after each step", {
+        { "path", "bridge|fresh|mean", "what is observed of the noised state", 0, 0 },
+        { "corrector", "0", "projected Langevin steps after each", 0, 1000 },
+        { "c", "0.4", "their size, in units of v", 1e-9, 4 }, { "below", "0.5", "from this part of tmax on", 0, 1 } } },
+    { "denoised", "projected denoiser", { { 0 } } },
+    { "flat", "projection in L2, that is replacement: a baseline that fails on fine grids", { { 0 } } },
+    { "split", "split Gibbs: the likelihood and the model in turn", {
+        { "rho", "0.1", "coupling at the end", 1e-3, 10 }, { "sweeps", "8", "how many", 1, 10000 } } },
+    { "particles", "twisted particles", {
+        { "guide", "pigdm|none|dps", "what moves them", 0, 0 }, { "zeta", "1", "as of pigdm or dps", 1e-9, 1e9 } } },
+    { "esmda", "ensemble smoother with multiple data assimilation", { { "steps", "4", "of equal weight", 1, 1000 } } },
+    { "langevin", "annealed preconditioned Langevin dynamics with the model's score", {
+        { "h", "0.002", "step", 1e-9, 10 }, { "inner", "10", "steps at each time", 1, 1e6 } } },
+    { "pcn", "preconditioned Crank-Nicolson chains; Gaussian prior", { STEP_OF("0.2") } },
+    { "mala", "inf-MALA; Gaussian prior", { STEP_OF("0.1") } },
+    { "hmc", "inf-HMC; Gaussian prior", { STEP_OF("0.2"), { "leaps", "4", "leapfrogs a step", 1, 1000 } } },
+    { "slice", "elliptical slice sampling; Gaussian prior", { STEP_OF("1") } },
+    { "walk", "random-walk Metropolis: the control that fails on fine grids; Gaussian prior", { STEP_OF("0.1") } },
+    { "latent", "pCN on the noise of a flow", { STEP_OF("0.2") } },
+    { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
+static topic t_observe = { "observe", "what is observed", {
+    { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
+    { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
+    { "blur", "the function blurred, at every point", { { "w", "0.05", "width of the Gaussian", 0, 10 } } } } };
+
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
-                                 &t_boundary, &t_map, &t_fields, &t_as };
+                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
+                                 &t_method, &t_observe };
 
 static inline int rows_of(const topic *t)
 {
@@ -481,7 +575,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
-                                         "norms", "waves" };
+                                         "norms", "waves", "ref", "channels" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -586,20 +680,22 @@ static inline void topic_help(const topic *t)
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
+enum { CHANNELS = 64 };                                    /* most of a function */
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
-        start, corrector, map, as;
+        start, corrector, map, as, prior, method, observe, normalize;
     shape grid;
-    int bc[3], channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, seed_given, accumulate, train, probes, help;
-    double lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, seed, memory;
+    int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
+        pcs, accumulate, train, probes, draws, quiet, help;
+    uint64_t seed;
+    double noise, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, ALL = 4095 };
-enum { O_YES, O_INT, O_REAL, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_SPEC };
+       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192, ALL = 16383 };
+enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
     int of, kind;                                          /* commands; O_* */
@@ -611,12 +707,58 @@ typedef struct {
 #define AT(f) offsetof(args, f)
 
 static const option options[] = {
+    { "model", "FILE", NULL, POSTERIOR | CALIBRATE, O_TEXT, AT(model), 0, 0, 0,
+      "prior: what fd train wrote; or" },
+    { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
+      "prior: a Gaussian random function of this covariance (fd help cov)" },
+    { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
+      "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]" },
+    { "observe", "SPEC", "points:m=8", CALIBRATE, O_SPEC, AT(observe), &t_observe, 0, 0,
+      "what is observed (fd help observe)" },
+    { "noise", "SD", "0", POSTERIOR, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the noise, where the file has no column sd" },
+    { "noise", "SD", "0.05", CALIBRATE, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the noise" },
+    { "method", "SPEC", "exact", POSTERIOR | CALIBRATE, O_SPEC, AT(method), &t_method, 0, 0,
+      "how functions are drawn (fd help method)" },
+    { "n", "N", "64", POSTERIOR, O_INT, AT(n), 0, 1, 1e6,
+      "functions to draw" },
+    { "n", "N", "200", CALIBRATE, O_INT, AT(n), 0, 16, 1e6,
+      "unknown functions to test with" },
+    { "draws", "N", "63", CALIBRATE, O_INT, AT(draws), 0, 7, 1e5,
+      "functions drawn for each" },
+    { "out", "FILE", "posterior.npy", POSTERIOR, O_OUT, AT(out), 0, 0, 0,
+      "the functions (-o)" },
+    { "out", "FILE", NULL, CALIBRATE, O_OUT, AT(out), 0, 0, 0,
+      "the ranks as .csv (-o)" },
+    { "png", "FILE", NULL, POSTERIOR, O_OUT, AT(png), 0, 0, 0,
+      "mean, deviation and draws" },
+    { "grid", "N[xM[xK]]", NULL, POSTERIOR | CALIBRATE, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis; default: those of training" },
+    { "boundary", "NAME[,..]", "neumann", POSTERIOR | CALIBRATE, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "of a Gaussian prior: one for all axes, or one each (fd help boundary)" },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "covariance of the sampler's noise; default: that of the prior" },
+    { "process", "SPEC", "vp", POSTERIOR | CALIBRATE, O_SPEC, AT(process), &t_process, 0, 0,
+      "forward process of a Gaussian prior (fd help process)" },
+    { "steps", "N", "100", POSTERIOR | CALIBRATE, O_INT, AT(steps), 0, 1, 1e6,
+      "steps of sampling" },
+    { "scheme", "NAME", "ancestral", POSTERIOR | CALIBRATE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step of the sampler (fd help scheme)" },
+    { "times", "SPEC", "auto", POSTERIOR | CALIBRATE, O_SPEC, AT(times), &t_times, 0, 0,
+      "times of the sampler (fd help times)" },
+    { "eta", "X", "0", POSTERIOR | CALIBRATE, O_REAL, AT(eta), 0, 0, 1,
+      "randomness of ddim and eta-euler, 0 to 1" },
+    { "batch", "N", "16", POSTERIOR | CALIBRATE, O_INT, AT(batch), 0, 1, 1e6,
+      "functions at a time; changes memory and speed, not results" },
+    { "map", "NAME", "viridis", POSTERIOR, O_SPEC, AT(map), &t_map, 0, 0,
+      "colours (fd help map)" },
     { "data", "FILE", NULL, TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0,
-      "functions, .npy or IDX: [n][grid]; or the built-in fields (fd help fields)" },
+      "a file of functions, file:member, a folder of pictures; or fields (fd help fields)" },
     { "data", "FILE", NULL, EVAL, O_TEXT, AT(data), 0, 0, 0,
-      "real functions, .npy or IDX, or fields" },
+      "real functions, or fields" },
     { "data", "FILE", NULL, THESIS, O_TEXT, AT(data), 0, 0, 0,
-      "images, .npy or IDX; the last sixth is not trained on" },
+      "images; the last sixth is not trained on" },
     { "labels", "FILE", NULL, THESIS, O_TEXT, AT(labels), 0, 0, 0,
       "0 to 9 for each image, .npy or IDX: for the classifier" },
     { "samples", "FILE", NULL, EVAL, O_TEXT, AT(samples), 0, 0, 0,
@@ -624,7 +766,7 @@ static const option options[] = {
     { "model", "FILE", NULL, SAMPLE, O_TEXT, AT(model), 0, 0, 0,
       "what fd train wrote" },
     { "data", "FILE", NULL, LOGLIK, O_TEXT, AT(data), 0, 0, 0,
-      "functions, .npy or IDX, or fields; without --model the default is draws of the target" },
+      "functions, or fields; without --model the default is draws of the target" },
     { "model", "FILE", NULL, LOGLIK, O_TEXT, AT(model), 0, 0, 0,
       "what fd train wrote, instead of an exact model" },
     { "model", "FILE", NULL, CERTIFY, O_TEXT, AT(model), 0, 0, 0,
@@ -686,8 +828,15 @@ static const option options[] = {
     { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT | LOGLIK,
       O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
-    { "channels", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(channels), 0, 0, 64,
-      "length of the second axis of the data; 0: there is none" },
+    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes,
+      0, 0,
+      "axis of the channels in files: first, last, none (fd help channels)" },
+    { "channels", "N", NULL, NOISE, O_AXES, AT(axes), &t_axes, 0, CHANNELS,
+      "how many; with --data: where they are, first, last, none (fd help channels)" },
+    { "normalize", "NAME", "auto", TRAIN | DEMO, O_SPEC, AT(normalize), &t_normalize, 0, 0,
+      "what a network sees of the data: none, scale, pixel (fd help normalize)" },
+    { "normalize", "NAME", "auto", EVAL, O_SPEC, AT(normalize), &t_normalize, 0, 0,
+      "with --raw: what the model was trained with" },
     { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
     { "cov", "SPEC", "band", TRAIN | DEMO | CONVERT, O_SPEC, AT(cov), &t_cov, 0, 0,
@@ -809,14 +958,14 @@ static const option options[] = {
     { "first", "N", "0", SAMPLE | NOISE, O_INT, AT(first), 0, 0, 1e8,
       "number of the first function: 16 of 8 on are the last 8 of 16 and 8 more" },
     { "raw", NULL, NULL, SAMPLE | EVAL | LOGLIK, O_YES, AT(raw), 0, 0, 0,
-      "keep the model's own scale, in [-1,1] for bytes" },
+      "values as the model has them, normalised" },
     { "pcs", "N", "32", EVAL | DEMO, O_INT, AT(pcs), 0, 1, 4096,
       "principal components of the Frechet distance" },
     { "map", "NAME", "viridis", SAMPLE | NOISE, O_SPEC, AT(map), &t_map, 0, 0,
       "colours: gray, gray-inverse, viridis, diverging" },
     { "train", "STEPS", "0", CHOICE, O_INT, AT(train), 0, 0, 1e9,
       "train a network for each row, too" },
-    { "seed", "N", "1", ALL & ~(INFO | CONVERT), O_REAL, AT(seed), 0, 0, 9007199254740992.0,
+    { "seed", "N", "1", ALL & ~(INFO | CONVERT), O_SEED, AT(seed), 0, 0, 0,
       "all randomness comes from it" },
     { "threads", "N", "0", ALL & ~(INFO | CONVERT), O_INT, AT(threads), 0, 0, 1024,
       "0: as many as the machine has; results do not depend on it" },
@@ -867,6 +1016,17 @@ static inline double size_read(const char *flag, const char *text)
     return v;
 }
 
+/* seed_read -- a whole number below 2^64, exactly. */
+static inline uint64_t seed_read(const char *flag, const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || errno || v > UINT64_MAX)
+        die(bad, "%s: '%s': expected a whole number from 0 to %" PRIu64, flag, text, UINT64_MAX);
+    return v;
+}
+
 static inline void boundary_read(const char *flag, const char *text, int bc[3])
 {
     char buf[128];
@@ -889,7 +1049,7 @@ static inline void option_set(args *o, const option *p, const char *s)
     sprintf(flag, "--%s", p->name);
     int by_process = p->kind == O_INT && p->def && !strcmp(p->def, "auto") && !strcmp(s, "auto");
     if ((p->kind == O_INT || p->kind == O_REAL) && !by_process) {
-        int whole = p->kind == O_INT || p->at == AT(seed);
+        int whole = p->kind == O_INT;
         if (!number(s, p->lo, p->hi, &v) || (whole && v != floor(v)))
             die(2, "--%s: '%s': expected a%s number from %.16g to %.16g", p->name, s,
                 whole ? " whole" : "", p->lo, p->hi);
@@ -898,12 +1058,18 @@ static inline void option_set(args *o, const option *p, const char *s)
     case O_YES: *(int *)(void *)at = 1; break;
     case O_INT: *(int *)(void *)at = (int)v; break;
     case O_REAL: *(double *)(void *)at = v; break;
+    case O_SEED: *(uint64_t *)(void *)at = seed_read(flag, s); break;
     case O_SIZE: *(double *)(void *)at = size_read(flag, s); break;
     case O_TEXT: case O_OUT:
         if (!*s) die(2, "%s: needs a file name", flag);
         *(const char **)(void *)at = s;
         break;
     case O_GRID: *(shape *)(void *)at = grid_read(flag, s); break;
+    case O_AXES:
+        o->channels = 0;
+        if (p->hi > 0 && number(s, 1, p->hi, &v) && v == floor(v)) o->channels = (int)v;
+        else o->axes = spec_read(p->t, flag, s).row;
+        break;
     case O_BOUNDARY: boundary_read(flag, s, (int *)(void *)at); break;
     case O_SPEC: *(spec *)(void *)at = spec_read(p->t, flag, s); break;
     }
@@ -928,7 +1094,7 @@ static inline int distance(const char *a, const char *b)
     return d[n];
 }
 
-/* unknown -- names the flag and the three that are most like it. */
+/* unknown -- names the flag and the three that are most like it, or all where there are fewer. */
 static inline void unknown(int command, const char *word, const char *where)
 {
     char list[128] = "";
@@ -940,6 +1106,7 @@ static inline void unknown(int command, const char *word, const char *where)
             if (!(options[i].of & command) || used[i] || (best >= 0 && d >= least)) continue;
             best = i, least = d;
         }
+        if (best < 0) break;
         used[best] = 1;
         strcat(strcat(list, k ? ", --" : "--"), options[best].name);
     }
@@ -982,7 +1149,8 @@ static inline void options_read(args *o, int command, const char *where, int arg
         int k = 0;
         for (int j = 0; j < COUNT(shorts); j += 2)
             if (!strcmp(word, shorts[j])) { word = name; sprintf(name, "--%s", shorts[j + 1]); }
-        if (strncmp(word, "--", 2)) die(2, "'%s': expected a flag; %s lists them", word, where);
+        if (strncmp(word, "--", 2) || !word[2] || word[2] == '=')
+            die(2, "'%s': expected a flag; %s lists them", word, where);
         word += 2;
         size_t n = strcspn(word, "=");
         if (word[n]) value = word + n + 1;
@@ -1034,11 +1202,40 @@ static inline fd_arena arena_make(const args *o, fd_status *st)
 
 /* ---- Building from specs: cases in the order of the tables ----------------------------------- */
 
+/* What is done to the values of a file: x = scale file + shift in each channel, less center. */
 typedef struct {
+    int kind, bytes;                       /* row of t_normalize; does the file hold bytes? */
+    double scale[CHANNELS], shift[CHANNELS];
+    fd_real *center;                       /* [ch][points] on the model's grid, or NULL for 0 */
+} normal;
+
+/* All that sampling needs. */
+typedef struct {
+    spec cov, process, predict, precond;
+    int axes;                              /* row of t_axes: of the files of its functions */
+    normal norm;
     fd_space s;
-    int m, channels;                       /* functions; channels 0: no such axis in files */
-    fd_real *x;                            /* [m][ch][points], scaled */
-    double scale, shift;                   /* x = scale * file + shift */
+    fd_cov *noise, *c0;                    /* of the process; of the data */
+    fd_real *mean;                         /* of the data */
+    fd_process p, learned;                 /* on this grid; as it was on the grid of training */
+    fd_precond *pre;                       /* NULL: none */
+    fd_net *net;
+    fd_opt *opt;
+    fd_model model;                        /* with the averaged weights */
+} kit;
+
+/* Functions as a model sees them; the section "Data" says how they come to be. */
+typedef struct {
+    const char *name;                      /* of the file */
+    fd_space s, from;                      /* as they are used, as they are in the file */
+    int m, total, axes;                    /* how many are used, are there; row of t_axes */
+    const int *order;                      /* which ones, or NULL: the first m */
+    normal norm;
+    fd_real *x;                            /* [total][ch][points] in memory, or NULL: */
+    source file;                           /* they are read when they are needed */
+    double mid[CHANNELS], sd[CHANNELS];    /* of the values in the file */
+    fd_real *mean;                         /* of what a model sees: the mean [ch][points], and */
+    double *var;                           /* [modes] variances, averaged over channels */
 } dataset;
 
 enum { COV_BAND = 1, COV_EMPIRICAL = 9, COV_PIXEL, COV_ORTHO, COV_FDP };
@@ -1086,9 +1283,15 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
         for (ptrdiff_t i = 0; lam && i < s->modes; i++) n += !fd_mode(s, i, j);
         for (ptrdiff_t i = 0; lam && i < s->modes; i++) lam[i] = fd_mode(s, i, j) ? 0 : v[0] / n;
         return lam ? fd_cov_table(a, s, lam) : NULL;
-    case 2: return fd_cov_rbf(a, s, v[1], v[0]);
-    case 3: return fd_cov_matern(a, s, v[2], v[1], v[0]);
-    case 4: return fd_cov_exp(a, s, v[1], v[0]);
+    case 2: case 3: case 4:
+        scale = v[c->row == 3 ? 2 : 1];
+        for (int again = v[c->row == 3 ? 3 : 2] == 0; again >= 0; again--) {
+            r = c->row == 2 ? fd_cov_rbf(a, s, scale, v[0])
+              : c->row == 3 ? fd_cov_matern(a, s, scale, v[1], v[0])
+                            : fd_cov_exp(a, s, scale, v[0]);
+            if (again && scale > 0) scale *= scale / fd_cov_pixel(r);
+        }
+        return r;
     case 5: case 6:
         if (v[3] > 0) scale = 1;
         for (int again = v[3] > 0; again >= 0; again--) {
@@ -1104,7 +1307,7 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
     case 8: return fd_cov_brownian(a, s, v[0]);
     case COV_EMPIRICAL:
         if (!d) die(2, "--cov: empirical needs --data");
-        return fd_cov_empirical(a, s, d->m, d->x, v[0], NULL);
+        return fd_cov_spectrum(a, s, d->var, v[0]);
     default:
         if (ref_of(c) > 0) points = (ptrdiff_t)ref_of(c);
         else if (!points) points = s->points;
@@ -1199,11 +1402,12 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     }
     int signs = arch.kind == FD_FNO_ORIGINAL || arch.kind == FD_FNO_SEPARABLE;     /* modes count -M..M-1 */
     for (int i = 0; i < s->nd; i++) {
-        int half = s->n[i] > 26 ? 13 : (s->n[i] - 1) / 2;
+        int most = s->nd < 3 ? 13 : 6, half = s->n[i] > 2 * most ? most : (s->n[i] - 1) / 2;
         if (modes >= 0)
             arch.modes[i] = modes ? modes : half < 1 ? 1 : signs ? half : 2 * half;
         arch.patch[i] = patch;
         arch.grid[i] = s->n[i];
+        arch.pad[i] = arch.pad[0];
     }
     return arch;
 }
@@ -1218,7 +1422,15 @@ static inline fd_net *net_build(fd_arena *a, const fd_arch *arch, fd_rng r)
     return net;
 }
 
-/* ---- Data ------------------------------------------------------------------------------------ */
+/* ---- Data --------------------------------------------------------------------------------------
+ *
+ * data_open finds out how a file is to be read; data_measure takes one pass over its functions,
+ * which says whether they can be used and how they are normalised; data_take reads one of them. Only
+ * what is small is kept in memory (data_keep): for what is large, memory depends on the size of a
+ * function alone. */
+
+enum { AXES_NONE = 1, AXES_FIRST, AXES_LAST };                     /* rows of t_axes */
+enum { NORMALIZE_NONE = 1, NORMALIZE_SCALE, NORMALIZE_PIXEL };     /* of t_normalize */
 
 static inline ptrdiff_t points_of(const fd_array *f, int from)
 {
@@ -1227,119 +1439,490 @@ static inline ptrdiff_t points_of(const fd_array *f, int from)
     return n;
 }
 
+/* extents -- "28x28"; returns where the text ends. */
+static inline char *extents(char *text, int nd, const int n[], const char *between)
+{
+    *text = 0;
+    for (int i = 0; i < nd; i++) text += sprintf(text, "%s%d", i ? between : "", n[i]);
+    return text;
+}
+
+static inline const char *grid_text(const fd_space *s, char text[64])
+{
+    extents(text, s->nd, s->n, "x");
+    return text;
+}
+
+/* axes_as -- what a way to read n[nd], the axes of a function, makes of them: the grid and the
+ * channels. 0 where that cannot be. */
+static inline int axes_as(int axes, int nd, const int n[], shape *g, int *ch)
+{
+    int grid = nd - (axes != AXES_NONE), first = axes == AXES_FIRST;
+    if (grid < 1 || grid > 3) return 0;
+    *ch = axes == AXES_NONE ? 1 : first ? n[0] : n[nd - 1];
+    g->nd = grid;
+    for (int i = 0; i < 3; i++) g->n[i] = i < grid ? n[first + i] : 1;
+    return *ch <= CHANNELS;
+}
+
+/* axes_read -- the row of t_axes by which a file is read. An axis of 1 to 4 beside longer ones, the
+ * second of the file or the last, is hardly one of the grid, but it may be: who has not said is
+ * asked. There is nothing to ask where it has one point, where the grid had four axes with it, for
+ * pictures, or where a model, k, knows. */
+static inline int axes_read(const source *f, const args *o, const kit *k, shape *g, int *ch)
+{
+    int nd = f->nd - 1 - f->complex, axes = o->axes, most = 0, shortest[4] = { 0 };
+    const int *n = f->n + 1;
+    char shape_[96], ways[256] = "", *at = ways;
+    extents(shape_, f->nd, f->n, ",");
+    for (int i = 0; i < f->nd; i++)
+        if (f->n[i] < 1) die(1, "%s: it is empty: axis %d has length 0", f->path, i);
+    for (int i = 0; i < nd; i++) if (n[i] > most) most = n[i];
+    if (nd > 1 && most > 4) shortest[AXES_FIRST] = n[0] <= 4, shortest[AXES_LAST] = n[nd - 1] <= 4;
+    int brief = shortest[AXES_FIRST] + shortest[AXES_LAST];
+    if (!axes && f->files && nd == 3) axes = AXES_LAST;                /* pictures in colours */
+    if (!axes && k && f->nd == 1 + k->s.nd + (k->axes != AXES_NONE)) axes = k->axes;
+    if (f->complex) {
+        if (axes && axes != AXES_LAST)
+            die(2, "--channels: %s holds complex numbers, which are two channels, last", f->path);
+        if (brief)
+            die(1, "%s: shape (%s): complex numbers in several channels: write real and imaginary "
+                   "parts as channels of their own", f->path, shape_);
+        axes = AXES_LAST;
+        nd++;
+    } else if (!axes && nd > 0) {
+        int one = shortest[AXES_FIRST] ? AXES_FIRST : AXES_LAST;
+        if (!brief) axes = nd <= 3 ? AXES_NONE : 0;
+        else if (brief == 1 && (nd == 4 || (one == AXES_FIRST ? n[0] : n[nd - 1]) == 1)) axes = one;
+        for (int way = AXES_LAST; !axes && way; way--) {
+            if (!axes_as(way, nd, n, g, ch)) continue;
+            if (brief && way != AXES_NONE && !shortest[way]) continue;
+            at += sprintf(at, "%s%s: ", at > ways ? "; " : "", t_axes.rows[way].name);
+            if (way != AXES_NONE) at += sprintf(at, "%d channels on ", *ch);
+            else at += sprintf(at, "a grid of ");
+            at = extents(at, g->nd, g->n, "x");
+        }
+        if (!axes && *ways)
+            die(2, "%s: shape (%s): which axis is that of the channels? --channels %s", f->path,
+                shape_, ways);
+    }
+    if (!axes || !axes_as(axes, nd, n, g, ch))
+        die(1, "%s: shape (%s): expected %s, a grid of 1 to 3 axes%s", f->path, shape_,
+            t_axes.rows[axes ? axes : AXES_NONE].help,
+            axes > AXES_NONE ? " and up to 64 channels" : "");
+    return axes;
+}
+
+/* normal_plain -- values as they are, bytes as -1 to 1. */
+static inline normal normal_plain(int bytes)
+{
+    normal v = { NORMALIZE_NONE, bytes, { 0 }, { 0 }, NULL };
+    for (int c = 0; c < CHANNELS; c++) {
+        v.scale[c] = bytes ? 2.0 / 255 : 1;
+        v.shift[c] = bytes ? -1 : 0;
+    }
+    return v;
+}
+
+/* data_array -- m functions that are in memory. */
+static inline dataset data_array(const char *name, const fd_space *s, int m, fd_real *x)
+{
+    dataset d;
+    memset(&d, 0, sizeof d);
+    d.name = name;
+    d.s = d.from = *s;
+    d.m = d.total = m;
+    d.axes = s->ch > 1 ? AXES_FIRST : AXES_NONE;
+    d.x = x;
+    d.norm = normal_plain(0);
+    return d;
+}
+
 /* fields -- sum over k components of N(mean_j, Matern): smooth functions about k smooth means. The
  * same functions on every grid, whatever --seed says. */
 static inline dataset data_fields(fd_arena *a, const char *text, const args *o, shape g)
 {
     spec f = spec_read(&t_fields, "--data", text);
-    dataset d = { .channels = o->channels, .scale = 1 };
-    int k = (int)f.v[1];
+    int k = (int)f.v[1], m = o->limit && o->limit < f.v[0] ? o->limit : (int)f.v[0];
     fd_rng r = fd_seed(2385);
-    d.m = o->limit && o->limit < f.v[0] ? o->limit : (int)f.v[0];
-    d.s = fd_grid(a, g.nd, g.n, NULL, o->bc, o->channels ? o->channels : 1);
-    ptrdiff_t size = fd_size(&d.s);
-    d.x = fd_raw(a, fd_real, d.m * size);
+    fd_space s = fd_grid(a, g.nd, g.n, NULL, o->bc, (int)f.v[4]);
+    ptrdiff_t size = fd_size(&s);
+    fd_real *x = fd_raw(a, fd_real, m * size);
     fd_arena scratch = *a;
     fd_real *mean = fd_raw(&scratch, fd_real, k * size);
-    fd_cov *large = fd_cov_matern(&scratch, &d.s, 1, 0.4, 3.5);
-    fd_cov *small = fd_cov_matern(&scratch, &d.s, f.v[3], f.v[2], 2.5);
+    fd_cov *large = fd_cov_matern(&scratch, &s, 1, 0.4, 3.5);
+    fd_cov *small = fd_cov_matern(&scratch, &s, f.v[3], f.v[2], 2.5);
     fd_cov_draw(large, fd_stream(r, 'm', 0), 0, k, mean, scratch);
-    fd_cov_draw(small, r, 0, d.m, d.x, scratch);
-    if (a->st->code) return d;
-    for (int i = 0; i < d.m; i++) {
+    fd_cov_draw(small, r, 0, m, x, scratch);
+    need(a->st);
+    for (int i = 0; i < m; i++) {
         const fd_real *mu = mean + fd_index(fd_stream(r, 'k', 0), (uint64_t)i, k) * size;
-        for (ptrdiff_t j = 0; j < size; j++) d.x[i * size + j] += mu[j];
+        for (ptrdiff_t j = 0; j < size; j++) x[i * size + j] += mu[j];
     }
-    return d;
+    return data_array("fields", &s, m, x);
 }
 
-/* data_load -- functions from a file or built in; a random subset of at most o->limit; on the grid
- * g where given; whole numbers up to 255 are taken for bytes and scaled to [-1,1]. usual: the grid
- * of built-in data. */
-static inline dataset data_load(fd_arena *a, const char *path, const args *o, shape g, shape usual)
+/* data_open -- functions from a file or built in; a random subset of at most o->limit; on the grid
+ * g where given; for the model k, or NULL. usual: the grid of built-in data. Nothing is done to
+ * values. */
+static inline dataset data_open(fd_arena *a, const char *path, const args *o, const kit *k, shape g,
+                                shape usual)
 {
-    dataset d = { .channels = o->channels, .scale = 1 };
+    dataset d;
+    shape in;
+    int ch;
     if (!strncmp(path, "fields", 6) && (!path[6] || path[6] == ':'))
         return data_fields(a, path, o, g.nd ? g : usual);
-    fd_array f = fd_load(a, path);
+    memset(&d, 0, sizeof d);
+    d.name = path;
+    d.file = source_open(a, path);
     need(a->st);
-    int ch = o->channels ? o->channels : 1, lead = o->channels ? 2 : 1, nd = f.nd - lead;
-    if (nd < 1 || nd > 3 || (o->channels && f.n[1] != ch)) {
-        char list[96] = "";
-        for (int i = 0; i < f.nd; i++) sprintf(list + strlen(list), "%s%d", i ? "," : "", f.n[i]);
-        die(1, "%s: shape (%s): expected %s of 1 to 3 axes", path, list,
-            o->channels ? "[functions][channels][grid], --channels channels and a grid"
-                        : "[functions][grid], a grid");
+    d.axes = axes_read(&d.file, o, k, &in, &ch);
+    if (k && ch != k->s.ch) die(1, "%s: %d channels where the model has %d", path, ch, k->s.ch);
+    if (g.nd && g.nd != in.nd)
+        die(1, "%s: a grid of %d axes where %d are wanted", path, in.nd, g.nd);
+    d.total = d.m = d.file.n[0];
+    d.from = fd_grid(a, in.nd, in.n, NULL, o->bc, ch);
+    d.s = g.nd ? fd_grid(a, g.nd, g.n, NULL, o->bc, ch) : d.from;
+    d.norm = normal_plain(d.file.bytes);
+    if (o->limit && o->limit < d.m) {
+        d.m = o->limit;
+        int *order = fd_raw(a, int, d.m);
+        fd_arena scratch = *a;
+        int *all = fd_raw(&scratch, int, d.total);
+        need(a->st);
+        fd_perm(fd_stream(fd_seed(o->seed), 'l', 0), d.total, all);
+        memcpy(order, all, (size_t)d.m * sizeof *all);
+        d.order = order;
     }
-    for (int i = 0; i < f.nd; i++) if (f.n[i] < 1) die(1, "%s: it is empty: axis %d has length 0", path, i);
-    fd_space s = fd_grid(a, nd, f.n + lead, NULL, o->bc, ch);
-    ptrdiff_t size = fd_size(&s);
-    int whole = 1;
-    double top = 0;
-    d.m = f.n[0];
-    need(a->st);
-    for (ptrdiff_t i = 0; i < d.m * size; i++) {
-        double v = (double)f.x[i];
-        if (!(fabs(v) <= 1e30))
-            die(1, "%s: function %ld holds %g", path, (long)(i / size), v);
-        whole &= v >= 0 && v <= 255 && v == floor(v);
-        if (v > top) top = v;
-    }
-    if (whole && top > 1.5) { d.scale = 2.0 / 255; d.shift = -1; }
-    d.s = g.nd ? fd_grid(a, g.nd, g.n, NULL, o->bc, ch) : s;
-    if (g.nd && g.nd != nd) die(1, "%s: a grid of %d axes where %d are wanted", path, nd, g.nd);
-    int m = o->limit && o->limit < d.m ? o->limit : d.m;
-    d.x = fd_raw(a, fd_real, m * fd_size(&d.s));
-    fd_arena scratch = *a;
-    int *p = fd_raw(&scratch, int, d.m), same = !memcmp(s.n, d.s.n, sizeof s.n);
-    fd_real *y = fd_raw(&scratch, fd_real, size);
-    need(a->st);
-    if (m < d.m) fd_perm(fd_stream(fd_seed((uint64_t)o->seed), 'l', 0), d.m, p);
-    else for (int i = 0; i < m; i++) p[i] = i;
-    for (int i = 0; i < m; i++) {
-        for (ptrdiff_t j = 0; j < size; j++)
-            y[j] = (fd_real)(d.scale * (double)f.x[p[i] * size + j] + d.shift);
-        if (same) memcpy(d.x + i * size, y, (size_t)size * sizeof *y);
-        else fd_resample(&s, &d.s, 1, y, d.x + i * fd_size(&d.s), scratch);
-    }
-    d.m = m;
     need(a->st);
     return d;
 }
 
-/* to_file -- undo the scaling of data. */
-static inline void to_file(double scale, double shift, ptrdiff_t n, fd_real *x)
+/* data_some -- m of the functions, those that order names. */
+static inline dataset data_some(fd_arena *a, const dataset *d, int m, const int *order)
 {
-    for (ptrdiff_t i = 0; i < n; i++) x[i] = (fd_real)(((double)x[i] - shift) / scale);
+    dataset some = *d;
+    int *p = fd_raw(a, int, m);
+    need(a->st);
+    for (int i = 0; i < m; i++) p[i] = d->order ? d->order[order[i]] : order[i];
+    some.m = m;
+    some.order = p;
+    return some;
 }
 
-/* save -- b functions as .npy, [b][channels, where there is such an axis][grid]. */
-static inline void functions_save(fd_status *st, const char *path, const fd_space *s, int channels,
-                                  int b, const fd_real *x)
+static inline int data_index(const dataset *d, int i) { return d->order ? d->order[i] : i; }
+
+/* data_raw -- the values of function i in the file, [ch][its points]. */
+static inline void data_raw(const dataset *d, int i, double *v, fd_arena scratch)
 {
-    int n[FD_MAXD] = { b }, nd = 1;
-    if (channels) n[nd++] = channels;
+    ptrdiff_t size = fd_size(&d->from), n = d->from.points;
+    int ch = d->from.ch;
+    i = data_index(d, i);
+    if (d->x) {
+        for (ptrdiff_t j = 0; j < size; j++) v[j] = (double)d->x[i * size + j];
+        return;
+    }
+    double *y = d->axes == AXES_LAST && ch > 1 ? fd_raw(&scratch, double, size) : v;
+    if (y) source_doubles(&d->file, i, 1, y, scratch);
+    for (int c = 0; y && y != v && c < ch; c++)
+        for (ptrdiff_t j = 0; j < n; j++) v[c * n + j] = y[j * ch + c];
+}
+
+/* data_take -- function i as a model sees it, [ch][points]. */
+static inline void data_take(const dataset *d, int i, fd_real *x, fd_arena scratch)
+{
+    ptrdiff_t size = fd_size(&d->s), in = fd_size(&d->from);
+    if (d->x) {
+        memcpy(x, d->x + data_index(d, i) * size, (size_t)size * sizeof *x);
+        return;
+    }
+    double *v = fd_raw(&scratch, double, in);
+    int same = !memcmp(d->from.n, d->s.n, sizeof d->s.n);
+    fd_real *y = same ? x : fd_raw(&scratch, fd_real, in);
+    if (!v || !y) return;
+    data_raw(d, i, v, scratch);
+    for (ptrdiff_t j = 0; j < in; j++) {
+        int c = (int)(j / d->from.points);
+        y[j] = (fd_real)(d->norm.scale[c] * v[j] + d->norm.shift[c]);
+    }
+    if (!same) fd_resample(&d->from, &d->s, 1, y, x, scratch);
+    for (ptrdiff_t j = 0; d->norm.center && j < size; j++) x[j] -= d->norm.center[j];
+}
+
+/* data_gather -- b functions from the first on. */
+static inline fd_real *data_gather(fd_arena *a, const dataset *d, int first, int b)
+{
+    ptrdiff_t size = fd_size(&d->s);
+    fd_real *x = fd_raw(a, fd_real, b * size);
+    need(a->st);
+    for (int i = 0; i < b; i++) data_take(d, first + i, x + i * size, *a);
+    need(a->st);
+    return x;
+}
+
+/* data_keep -- in memory, if that takes no more than so many bytes. */
+static inline void data_keep(fd_arena *a, dataset *d, double room)
+{
+    if (d->x || (double)d->m * (double)fd_size(&d->s) * sizeof(fd_real) > room) return;
+    d->x = data_gather(a, d, 0, d->m);
+    d->total = d->m;
+    d->order = NULL;
+}
+
+/* What a pass finds in a channel: sums of u = (value - mid)/unit, where mid and unit are near the
+ * mean and the deviation, so that nothing cancels; the ends of the values; and sums of value 2^-e
+ * over those of each binary exponent e, which find what lies far from the rest. */
+enum { EXPONENTS = 2200, BELOW = 1100 };
+typedef struct {
+    double mid, unit, sum, sq, end[2];                      /* least, largest */
+    int at[2];                                              /* a function that holds it */
+    struct { double n, sum, sq; } by[EXPONENTS];
+} tally;
+
+static inline void tally_add(tally *q, double v, int function)
+{
+    for (int i = 0; i < 2; i++) {
+        if (i ? v <= q->end[1] : v >= q->end[0]) continue;
+        q->end[i] = v;
+        q->at[i] = function;
+    }
+    int e;
+    double part = frexp(v, &e);
+    if (v == 0) return;
+    e += BELOW;
+    q->by[e].n++;
+    q->by[e].sum += part;
+    q->by[e].sq += part * part;
+}
+
+/* tally_begin -- mid and unit of each channel, by medians over some values of some functions. */
+static inline int by_value(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
+
+static inline void tally_begin(const dataset *d, tally *q, double *v, fd_arena a)
+{
+    enum { SOME = 16, VALUES = 256 };
+    int ch = d->from.ch, b = d->m < SOME ? d->m : SOME;
+    ptrdiff_t n = d->from.points, step = (n + VALUES - 1) / VALUES;
+    double *some = fd_raw(&a, double, ch * SOME * VALUES);
+    int *count = fd_new(&a, int, ch);
+    need(a.st);
+    for (int i = 0; i < b; i++) {
+        data_raw(d, (int)((long long)i * d->m / b), v, a);
+        for (int c = 0; c < ch; c++)
+            for (ptrdiff_t j = 0; j < n; j += step)
+                if (fabs(v[c * n + j]) < INFINITY)
+                    some[c * SOME * VALUES + count[c]++] = v[c * n + j];
+    }
+    for (int c = 0; c < ch; c++) {
+        double *x = some + c * SOME * VALUES, sum = 0;
+        int k = count[c];
+        q[c].unit = 1;
+        q[c].end[0] = INFINITY, q[c].end[1] = -INFINITY;
+        if (!k) continue;
+        qsort(x, (size_t)k, sizeof *x, by_value);
+        q[c].mid = x[k / 2];
+        for (int i = 0; i < k; i++) sum += (x[i] = fabs(x[i] / 2 - q[c].mid / 2)) / k;
+        qsort(x, (size_t)k, sizeof *x, by_value);
+        if (sum > 0) q[c].unit = 2 * fmax(x[k / 2], 1e-6 * sum);
+    }
+}
+
+/* tally_judge -- where some values lie far from all others. A gap of 8 decades with values of 1e9
+ * and more beyond it is an error: the deviation of such data means nothing. It is a line where less
+ * than half of the values, all equal, or one in a hundred, lie beyond a gap, and 100 times as far
+ * from the mean of the others as these, or where several are equal 20 times. Zeros count to neither
+ * side. */
+static inline void tally_judge(const dataset *d, const tally *q)
+{
+    double n = 0, sum = 0, sq = 0, total = 0;              /* of values below 2^last, by 2^last */
+    for (int e = 0; e < EXPONENTS; e++) total += q->by[e].n;
+    for (int e = 0, last = -1; e < EXPONENTS; e++) {
+        double here = q->by[e].n, more = total - n;
+        if (!(here > 0)) continue;
+        if (last >= 0 && e - last > 2) {
+            double mean = sum / n, sd = sqrt(fmax(0, sq / n - mean * mean));
+            double least = 1e-7 * fabs(mean), far[2], spread = q->by[e].sq / here;
+            double decades = (e - 1 - last) * log10(2);
+            spread -= q->by[e].sum / here * q->by[e].sum / here;
+            int equal = more == here && spread < 1e-14, i;
+            for (i = 0; i < 2; i++) far[i] = fabs(ldexp(q->end[i], BELOW - last) - mean);
+            i = far[1] > far[0];
+            double times = far[i] / fmax(sd, least);
+            int wrong = decades > 8 && fabs(q->end[i]) >= 1e9 && (n >= more || equal);
+            int odd = decades <= 8 && sd > least && (equal ? n >= more : n >= 99 * more)
+                   && times > (equal && more > 1 ? 20 : 100);
+            if (wrong || odd) {
+                char text[300];
+                snprintf(text, sizeof text, "%.80s: its %s value, %g (function %d; %.0f such), is "
+                         "%.2g standard deviations from the mean of the others: a fill value?",
+                         d->name, i ? "largest" : "least", q->end[i], q->at[i], more, times);
+                if (wrong) die(1, "%s Replace it, or leave such functions out", text);
+                puts(text);
+                return;
+            }
+        }
+        double up = last < 0 ? 1 : ldexp(1, last - e);
+        sum = sum * up + q->by[e].sum;
+        sq = sq * up * up + q->by[e].sq;
+        n += here;
+        last = e;
+    }
+}
+
+/* data_measure -- one pass: what is not finite or far from all else; mean and deviation of each
+ * channel in the file; norm, as --normalize says, or as `known` has it, of the model that the data
+ * go to; mean and variances of the modes of what a model then sees. Built-in data are normalised
+ * where they are. */
+static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal *known)
+{
+    const fd_space *from = &d->from, *s = &d->s;
+    ptrdiff_t n = from->points, size = fd_size(from), used = fd_size(s);
+    int ch = s->ch, same = !memcmp(from->n, s->n, sizeof s->n), most = size > 1 << 16 ? 1 : 16;
+    if (!kind) kind = d->norm.bytes ? NORMALIZE_NONE : NORMALIZE_SCALE;
+    if (known) d->norm = *known;
+    else d->norm.kind = kind;
+    d->mean = fd_new(a, fd_real, used);
+    d->var = fd_new(a, double, s->modes);
+    if (!known && kind == NORMALIZE_PIXEL) d->norm.center = fd_raw(a, fd_real, used);
+    fd_arena m = *a;
+    tally *q = fd_new(&m, tally, ch);
+    double *v = fd_raw(&m, double, size), *sum = fd_new(&m, double, size), begin = now();
+    double *sq = fd_new(&m, double, ch * s->modes);
+    fd_real *y = fd_raw(&m, fd_real, most * size), *z = same ? y : fd_raw(&m, fd_real, most * used);
+    need(a->st);
+    tally_begin(d, q, v, m);
+    for (int i = 0; i < d->m; i += most) {
+        int b = d->m - i < most ? d->m - i : most;
+        for (int j = 0; j < b; j++) {
+            int at = data_index(d, i + j);
+            data_raw(d, i + j, v, m);
+            need(a->st);
+            for (ptrdiff_t k = 0; k < size; k++) {
+                tally *t = &q[k / n];
+                if (!(fabs(v[k]) < INFINITY)) die(1, "%s: function %d holds %g", d->name, at, v[k]);
+                tally_add(t, v[k], at);
+                double u = (v[k] - t->mid) / t->unit;
+                t->sum += u;
+                t->sq += u * u;
+                sum[k] += u;
+                y[j * size + k] = (fd_real)u;
+            }
+        }
+        if (!same) fd_resample(from, s, b, y, z, m);
+        fd_to_modes(s, b, z, z, m);
+        for (ptrdiff_t k = 0; k < b * used; k++) sq[k % used] += (double)z[k] * (double)z[k];
+        double spent = now() - begin, done = (double)(i + b) / d->m;
+        if (spent > 2) progress("read", i + b, done, -1, (i + b) / spent, spent * (1 / done - 1));
+    }
+    bar_end();
+    for (int c = 0; c < ch; c++) {
+        tally *t = &q[c];
+        double count = (double)d->m * (double)n, u = t->sum / count, within = t->sq / count;
+        double scale, shift;
+        if (!d->norm.bytes) tally_judge(d, t);
+        d->mid[c] = t->mid + t->unit * u;
+        d->sd[c] = t->unit * sqrt(fmax(0, t->sq / count - u * u));
+        for (ptrdiff_t k = c * n; k < (c + 1) * n; k++) within -= pow(sum[k] / d->m, 2) / (double)n;
+        if (!known && kind != NORMALIZE_NONE) {
+            scale = kind == NORMALIZE_SCALE ? d->sd[c] : t->unit * sqrt(fmax(0, within));
+            d->norm.scale[c] = scale > 0 ? 1 / scale : 1;
+            d->norm.shift[c] = -d->mid[c] * d->norm.scale[c];
+        }
+        scale = d->norm.scale[c];
+        shift = d->norm.shift[c];
+        for (int i = 0; i < 2; i++)
+            if (!(fabs(scale * t->end[i] + shift) <= 1e30))
+                die(1, "%s: function %d holds %g: too large; --normalize scale", d->name, t->at[i],
+                    t->end[i]);
+        t->mid = scale * t->mid + shift;                   /* from u to what the model sees */
+        t->unit *= scale;
+    }
+    for (ptrdiff_t k = 0; k < size; k++) y[k] = (fd_real)(sum[k] / d->m);
+    if (!same) fd_resample(from, s, 1, y, z, m);
+    for (ptrdiff_t k = 0; k < used; k++) {
+        const tally *t = &q[k / s->points];
+        double x = t->unit * (double)z[k] + t->mid;
+        if (!known && d->norm.center) d->norm.center[k] = (fd_real)x;
+        d->mean[k] = (fd_real)(d->norm.center ? x - (double)d->norm.center[k] : x);
+    }
+    fd_to_modes(s, 1, z, z, m);
+    need(a->st);
+    for (ptrdiff_t k = 0; k < used; k++) {
+        double e = sq[k] / d->m - (double)z[k] * (double)z[k];
+        d->var[k % s->modes] += pow(q[k / s->modes].unit, 2) * fmax(0, e) / ch;
+    }
+    for (ptrdiff_t k = 0; d->x && k < d->total * size; k++) {
+        ptrdiff_t j = k % size;
+        double x = d->norm.scale[j / n] * (double)d->x[k] + d->norm.shift[j / n];
+        d->x[k] = (fd_real)(d->norm.center ? x - (double)d->norm.center[j] : x);
+    }
+}
+
+/* data_say -- the line that says how the functions were read. */
+static inline void data_say(const dataset *d, const char *label, const char *model)
+{
+    static const char *const name[] = { "x", "y, x", "z, y, x" };
+    static const char *const as[] = { "", "as they are", "as (x - mean)/sd",
+                                      "as (x - mean at each point)/sd" };
+    char text[64];
+    int ch = d->s.ch, show = ch < 4 ? ch : 4;
+    printf("%s%s%d ", label, *label ? ": " : "", d->m);
+    if (d->m < d->total) printf("of %d ", d->total);
+    printf(d->m > 1 ? "functions " : "function ");
+    if (d->axes != AXES_NONE) printf("of %d channel%s ", ch, ch > 1 ? "s" : "");
+    printf("on %s (axes: function, %s%s%s), %s", grid_text(&d->from, text),
+           d->axes == AXES_FIRST ? "channel, " : "", name[d->s.nd - 1],
+           d->axes == AXES_LAST ? ", channel" : "", d->file.type ? d->file.type : "built in");
+    if (d->file.complex) printf(" as real and imaginary part");
+    for (int j = 0; j < 2; j++) {
+        printf(j ? ", sd" : ", mean");
+        for (int c = 0; c < show; c++) printf(" %.4g", j ? d->sd[c] : d->mid[c]);
+        if (show < ch) printf(" ..");
+    }
+    if (memcmp(d->from.n, d->s.n, sizeof d->s.n)) printf("; taken to %s", grid_text(&d->s, text));
+    if (model) printf("; used as %s has it\n", model);
+    else printf("; used %s\n", d->norm.bytes && d->norm.kind == NORMALIZE_NONE ? "as -1 to 1"
+                                                                              : as[d->norm.kind]);
+    fflush(stdout);
+}
+
+/* to_file -- b functions [ch][points] back to the values of files. */
+static inline void to_file(const normal *v, const fd_space *s, int b, fd_real *x)
+{
+    ptrdiff_t size = fd_size(s);
+    for (ptrdiff_t i = 0; i < b * size; i++) {
+        ptrdiff_t j = i % size;
+        double y = (double)x[i] + (v->center ? (double)v->center[j] : 0);
+        x[i] = (fd_real)((y - v->shift[j / s->points]) / v->scale[j / s->points]);
+    }
+}
+
+/* functions_save -- b functions as .npy, with the axes that the row of t_axes says. */
+static inline void functions_save(fd_arena a, const char *path, const fd_space *s, int axes, int b,
+                                  const fd_real *x)
+{
+    int n[FD_MAXD] = { b }, nd = 1, ch = s->ch;
+    ptrdiff_t size = fd_size(s), points = s->points;
+    fd_real *y = axes == AXES_LAST && ch > 1 ? fd_raw(&a, fd_real, b * size) : NULL;
+    need(a.st);
+    if (axes == AXES_FIRST) n[nd++] = ch;
     for (int i = 0; i < s->nd; i++) n[nd++] = s->n[i];
-    fd_npy_save(st, path, nd, n, x);
-    need(st);
+    if (axes == AXES_LAST) n[nd++] = ch;
+    for (ptrdiff_t i = 0; y && i < b * size; i++) {
+        ptrdiff_t j = i % size;
+        y[i - j + j % points * ch + j / points] = x[i];
+    }
+    fd_npy_save(a.st, path, nd, n, y ? y : x);
+    need(a.st);
     wrote(path);
 }
 
 /* ---- Kits: all that sampling needs, and its file --------------------------------------------- */
-
-typedef struct {
-    spec cov, process, predict, precond;
-    int channels;
-    double scale, shift;
-    fd_space s;
-    fd_cov *noise, *c0;                    /* of the process; of the data */
-    fd_real *mean;                         /* of the data */
-    fd_process p, learned;                 /* on this grid; as it was on the grid of training */
-    fd_precond *pre;                       /* NULL: none */
-    fd_net *net;
-    fd_opt *opt;
-    fd_model model;                        /* with the averaged weights */
-} kit;
 
 /* kit_close -- process and model of a kit that has all the rest; first: the grid of training. */
 static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
@@ -1388,16 +1971,15 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     if (is_given("predict") && !is_given("precond")) k->precond = spec_read(&t_precond, "", "none");
     if (is_given("predict") && !k->precond.row)
         die(2, "--predict: has no meaning with --precond gauss");
-    k->channels = d->channels;
-    k->scale = d->scale;
-    k->shift = d->shift;
+    k->axes = d->axes;
+    k->norm = d->norm;
     k->s = d->s;
     k->noise = cov_build(a, &k->s, &o->cov, d, 0);
     spec_need(a->st, "cov");
-    k->mean = fd_new(a, fd_real, fd_size(&k->s));
-    k->c0 = fd_cov_empirical(a, &k->s, d->m, d->x, k->precond.v[0], k->mean);
+    k->mean = fd_raw(a, fd_real, fd_size(&k->s));
+    k->c0 = fd_cov_spectrum(a, &k->s, d->var, k->precond.v[0]);
     need(a->st);
-    fd_cov_pow(k->noise, 0, 1, k->mean, k->mean, *a);            /* as batch_draw does with the data */
+    fd_cov_pow(k->noise, 0, 1, d->mean, k->mean, *a);        /* as batch_draw does with the data */
     for (ptrdiff_t i = 0; i < k->s.modes; i++) {                 /* as they will be in the file */
         k->c0->lam[i] = k->noise->lam[i] > 0 ? (double)(fd_real)k->c0->lam[i] : 0;
         if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
@@ -1405,8 +1987,8 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     fd_arch arch = arch_build(&o->net, &k->s);
     const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
-                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = fmax(rule[0], 1e-300),
-                    .beta2 = fmax(rule[1], 1e-300), .eps = rule[2], .ema = fmax(o->ema, 1e-300),
+                    .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
+                    .beta2 = rule[1], .eps = rule[2], .ema = o->ema,
                     .warmup = o->warmup, .steps = o->steps };
     k->net = net_build(a, &arch, fd_stream(fd_seed((uint64_t)o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
@@ -1423,32 +2005,43 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
 static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o,
                             fd_arena scratch)
 {
-    char text[10][512], nums[7][64];
-    fd_tensor t[3] = { { "data.mean", 1, { 0 }, k->mean }, { "data.spectrum", 1, { 0 }, NULL },
-                       { "noise.spectrum", 1, { 0 }, NULL } };
-    const fd_cov *c[3] = { NULL, k->c0, k->noise };
-    int tensors = k->cov.row == COV_EMPIRICAL ? 3 : 2;
+    char text[10][512], nums[8][64], list[2][26 * CHANNELS];
+    fd_tensor t[4] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
+    const fd_cov *c[2] = { k->c0, k->cov.row == COV_EMPIRICAL ? k->noise : NULL };
+    int tensors = 1;
     t[0].n[0] = (int)fd_size(&k->s);
-    for (int i = 1; i < tensors; i++) {
-        t[i].n[0] = (int)k->s.modes;
-        t[i].x = fd_raw(&scratch, fd_real, k->s.modes);
-        for (ptrdiff_t j = 0; t[i].x && j < k->s.modes; j++) t[i].x[j] = (fd_real)c[i]->lam[j];
+    if (k->norm.center) {
+        t[tensors] = t[0];
+        t[tensors].name = "data.center";
+        t[tensors++].x = k->norm.center;
     }
-    sprintf(text[7], "%d", k->s.n[0]);
-    for (int i = 1; i < k->s.nd; i++) sprintf(text[7] + strlen(text[7]), "x%d", k->s.n[i]);
+    for (int i = 0; i < 2 && c[i]; i++, tensors++) {
+        fd_tensor *v = &t[tensors];
+        v->name = i ? "noise.spectrum" : "data.spectrum";
+        v->nd = 1;
+        v->n[0] = (int)k->s.modes;
+        v->x = fd_raw(&scratch, fd_real, k->s.modes);
+        for (ptrdiff_t j = 0; v->x && j < k->s.modes; j++) v->x[j] = (fd_real)c[i]->lam[j];
+    }
+    grid_text(&k->s, text[7]);
+    for (int i = 0; i < 2; i++)
+        for (int j = 0, at = 0; j < k->s.ch; j++)
+            at += sprintf(list[i] + at, "%s%.17g", j ? "," : "",
+                          i ? k->norm.shift[j] : k->norm.scale[j]);
     text[6][0] = 0;
     for (int i = 0; i < k->s.nd; i++)
         strcat(strcat(text[6], i ? "," : ""), t_boundary.rows[k->s.bc[i]].name);
-    sprintf(nums[0], "%d", k->channels);
-    sprintf(nums[1], "%.17g", k->scale);
-    sprintf(nums[2], "%.17g", k->shift);
-    sprintf(nums[3], "%.0f", o->seed);
+    sprintf(nums[0], "%d", k->axes > AXES_NONE ? k->s.ch : 0);
+    sprintf(nums[1], "%d", k->norm.bytes);
+    sprintf(nums[3], "%" PRIu64, o->seed);
     sprintf(nums[4], "%d", o->batch);
     sprintf(nums[5], "%d", o->limit);
     sprintf(nums[6], "%d", o->accumulate);
     fd_meta meta[] = {
         { "kit.grid", text[7] }, { "kit.boundary", text[6] }, { "kit.channels", nums[0] },
-        { "kit.scale", nums[1] }, { "kit.shift", nums[2] },
+        { "kit.axes", t_axes.rows[k->axes].name }, { "kit.bytes", nums[1] },
+        { "kit.normalize", t_normalize.rows[k->norm.kind].name },
+        { "kit.scale", list[0] }, { "kit.shift", list[1] },
         { "kit.cov", spec_text(&k->cov, text[0]) },
         { "kit.process", spec_text(&k->process, text[1]) },
         { "kit.predict", spec_text(&k->predict, text[2]) },
@@ -1459,7 +2052,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         { "kit.accumulate", nums[6] }, { "kit.norm", spec_text(&o->norm, text[8]) },
         { "kit.flip", spec_text(&o->flip, text[9]) }, { "kit.data", o->data ? o->data : "" },
         { "kit.build", fd_build() } };
-    fd_tensors more = { tensors, COUNT(meta), t, meta };
+    fd_tensors more = { tensors, COUNT(meta), t, meta, 0, NULL };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
 }
 
@@ -1478,6 +2071,35 @@ static inline double meta_number(const fd_tensors *f, const char *path, const ch
         die(1, "%s: %s: '%s': expected a number from %g to %g", path, name, fd_meta_find(f, name),
             lo, hi);
     return v;
+}
+
+/* meta_list -- n numbers between commas; one alone is all of them. */
+static inline void meta_list(const fd_tensors *f, const char *path, const char *name, double lo,
+                             double hi, int n, double *v)
+{
+    const char *p = meta_need(f, path, name);
+    int k = 0;
+    for (char one[64]; k < n; k++) {
+        size_t len = strcspn(p, ",");
+        snprintf(one, sizeof one, "%.*s", len < sizeof one ? (int)len : 0, p);
+        if (!number(one, lo, hi, &v[k])) break;
+        p += len;
+        if (!*p++) { k++; break; }
+    }
+    if ((k != n && k != 1) || p[-1])
+        die(1, "%s: %s: expected a number for each of %d channels, from %g to %g", path, name, n,
+            lo, hi);
+    for (int i = k; i < n; i++) v[i] = v[0];
+}
+
+/* meta_row -- the row of a topic that is named there; models of before have not all: other. */
+static inline int meta_row(const fd_tensors *f, const char *path, const char *name, const topic *t,
+                           int other)
+{
+    char flag[256];
+    const char *s = fd_meta_find(f, name);
+    snprintf(flag, sizeof flag, "%.200s: %s", path, name);
+    return s ? spec_read(t, flag, s).row : other;
 }
 
 /* tensor_need -- the numbers of a tensor that has n of them. */
@@ -1523,19 +2145,29 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     shape g = grid_read(flag, meta_need(&f, path, "kit.grid"));
     snprintf(flag, sizeof flag, "%.200s: kit.boundary", path);
     boundary_read(flag, meta_need(&f, path, "kit.boundary"), bc);
+    snprintf(flag, sizeof flag, "%.200s: kit.seed", path);
+    if (o && !is_given("seed")) o->seed = seed_read(flag, meta_need(&f, path, "kit.seed"));
+    int ch = (int)meta_number(&f, path, "kit.channels", 0, CHANNELS);
+    k->axes = meta_row(&f, path, "kit.axes", &t_axes, ch ? AXES_FIRST : AXES_NONE);
+    k->norm.kind = meta_row(&f, path, "kit.normalize", &t_normalize, NORMALIZE_NONE);
     bad = 2;
-    k->channels = (int)meta_number(&f, path, "kit.channels", 0, 64);
-    k->scale = meta_number(&f, path, "kit.scale", 1e-30, 1e30);
-    k->shift = meta_number(&f, path, "kit.shift", -1e30, 1e30);
-    if (o && !is_given("seed")) o->seed = meta_number(&f, path, "kit.seed", 0, 9007199254740992.0);
+    if (!k->axes || (k->axes > AXES_NONE) != (ch > 0) || !k->norm.kind)
+        die(1, "%s: kit.channels, kit.axes or kit.normalize cannot be", path);
+    if (!ch) ch = 1;
+    meta_list(&f, path, "kit.scale", 1e-300, 1e300, ch, k->norm.scale);
+    meta_list(&f, path, "kit.shift", -1e300, 1e300, ch, k->norm.shift);
+    k->norm.bytes = fd_meta_find(&f, "kit.bytes") ? (int)meta_number(&f, path, "kit.bytes", 0, 1)
+                                                  : k->norm.scale[0] != 1;
     if (o && !is_given("limit")) o->limit = (int)meta_number(&f, path, "kit.limit", 0, INT_MAX);
     if (o && !is_given("batch")) o->batch = (int)meta_number(&f, path, "kit.batch", 1, 1e6);
     if (o && !is_given("accumulate")) o->accumulate = (int)meta_number(&f, path, "kit.accumulate", 1, 1e6);
-    k->s = fd_grid(a, g.nd, g.n, NULL, bc, k->channels ? k->channels : 1);
+    k->s = fd_grid(a, g.nd, g.n, NULL, bc, ch);
     need(a->st);
     if (k->net->arch.nd != g.nd || k->net->arch.in != k->s.ch || k->net->arch.out != k->s.ch)
         die(1, "%s: the network does not fit kit.grid and kit.channels", path);
     k->mean = tensor_need(&f, path, "data.mean", fd_size(&k->s));
+    if (k->norm.kind == NORMALIZE_PIXEL)
+        k->norm.center = tensor_need(&f, path, "data.center", fd_size(&k->s));
     k->c0 = cov_table(a, &k->s, tensor_need(&f, path, "data.spectrum", k->s.modes));
     k->noise = k->cov.row == COV_EMPIRICAL
         ? cov_table(a, &k->s, tensor_need(&f, path, "noise.spectrum", k->s.modes))
@@ -1558,6 +2190,8 @@ static inline const kit *kit_on(fd_arena *a, const kit *k, shape g)
     r->c0 = fd_cov_on(a, k->c0, &r->s);
     r->mean = fd_raw(a, fd_real, fd_size(&r->s));
     if (r->mean) fd_resample(&k->s, &r->s, 1, k->mean, r->mean, *a);
+    if (k->norm.center) r->norm.center = fd_raw(a, fd_real, fd_size(&r->s));
+    if (k->norm.center) fd_resample(&k->s, &r->s, 1, k->norm.center, r->norm.center, *a);
     kit_close(a, r, &k->s);
     need(a->st);
     return r;
@@ -1589,26 +2223,6 @@ static inline void curve_add(curve *c, const double v[CURVE_COLS])
         *x = (*x * c->part + v[j]) / (c->part + 1);
     }
     c->part = (c->part + 1) % c->every;
-}
-
-/* progress -- one line that stays in place on a terminal, else a line at each twentieth. */
-static inline void progress(const char *what, int k, double done, double loss, double speed,
-                            double left)
-{
-    static double last;
-    static int shown = -1;
-    int tty = isatty(2), part = (int)(20 * done);
-    if (tty ? now() - last < 0.1 && done < 1 : part == shown) return;
-    last = now();
-    shown = part;
-    left = fmin(fmax(left, 0), 359999);
-    if (tty) fputs("\r\033[K", stderr);
-    fprintf(stderr, "%s %d (%.0f%%)", what, k, 100 * done);
-    if (loss >= 0) fprintf(stderr, "  loss %.4g", loss);
-    fprintf(stderr, "  %.3g functions/s  %d:%02d left%s", speed, (int)left / 60, (int)left % 60,
-            tty ? "" : "\n");
-    fflush(stderr);
-    bar = tty;
 }
 
 /* A batch: what the network sees and should say, in, y [b][ch][points]; times and weights [b]. */
@@ -1643,7 +2257,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         int epoch = (int)(at / d->m);                  /* each epoch is its own permutation */
         if (epoch != q->epoch) fd_perm(fd_stream(seed, 'p', (uint32_t)epoch), d->m, q->perm);
         q->epoch = epoch;
-        memcpy(q->x0 + i * size, d->x + q->perm[at % d->m] * size, (size_t)size * sizeof *q->x0);
+        data_take(d, q->perm[at % d->m], q->x0 + i * size, a);
         for (int j = o->flip.row == 1 ? k->s.nd - 1 : 0; o->flip.row && j < k->s.nd; j++)
             if (fd_index(fd_stream(seed, 'm', (uint32_t)j), (uint64_t)at, 2)) mirror(&k->s, j, q->x0 + i * size);
     }
@@ -1703,26 +2317,176 @@ static inline fd_time_law *time_law(fd_arena *a, const kit *k, const args *o)
     return l;
 }
 
-/* train -- to o->steps steps or for o->budget seconds; writes the model every o->save steps or 30 s, and at
- * the end in any case: after Ctrl-C, and after a failure as it was before. Returns the signal, or
- * 0. */
-static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
+/* data_like -- a line where functions are not of the size that those had by which the model
+ * normalises. */
+static inline void data_like(const dataset *d, const char *model)
 {
-    fd_status *st = a.st;
+    double power = 0;
+    ptrdiff_t size = fd_size(&d->s);
+    if (d->norm.kind == NORMALIZE_NONE) return;
+    for (ptrdiff_t k = 0; k < size; k++) power += pow((double)d->mean[k], 2) / (double)size;
+    for (ptrdiff_t k = 0; k < d->s.modes; k++) power += d->var[k];
+    if (power > 10 || power < 0.1)
+        printf("%s: as %s normalises, these have a mean square of %.3g, and those of its training "
+               "had 1\n", d->name, model, power);
+}
+
+/* gap_warn -- a line where the data can still be seen at the last time, from which samplers start. */
+static inline void gap_warn(const kit *k, fd_arena a)
+{
+    fd_gap g = fd_terminal(&k->p, k->mean, k->c0, a);
+    double power = 0;
+    need(a.st);
+    for (ptrdiff_t i = 0; i < k->s.modes; i++)
+        power += k->s.ch * fd_law(&k->p, k->p.tmax, i).v * k->noise->lam[i];
+    if (g.w2 > 0.1 * sqrt(power))
+        printf("the law at the last time is not that of noise: W2 between them is %.3g, the noise's "
+               "size %.3g; fd sample --start matched, a longer process%s\n", g.w2, sqrt(power),
+               k->norm.kind == NORMALIZE_NONE && !k->norm.bytes ? ", or --normalize scale" : "");
+    fflush(stdout);
+}
+
+/* step_grad -- loss and gradient of a batch, in as many parts as --accumulate says: gradients add
+ * up. */
+static inline double step_grad(const kit *k, const args *o, const batch *q, fd_arena a)
+{
     ptrdiff_t n = o->batch * fd_size(&k->s);
     const fd_arch *arch = &k->net->arch;
     int parts = o->accumulate, b = o->batch / parts, shape3[3] = { b, k->s.ch, (int)k->s.points };
-    int first = k->opt->step;
-    double begin = now(), smooth = 0, saved = begin;
-    int steps = k->opt->how.steps;
-    fd_real *x = fd_raw(&a, fd_real, 5 * n);
-    double *t = fd_raw(&a, double, 2 * o->batch);
+    double loss = 0;
+    for (int j = 0; j < parts; j++) {
+        fd_tape tape = fd_tape_begin(&a, arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD);
+        batch p = *q;
+        p.in += j * n / parts, p.y += j * n / parts, p.eps += j * n / parts;
+        p.t += j * b, p.w += j * b;
+        fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, p.in), p.t);
+        double other = o->norm.row && says ? norm_loss(k, o, b, says->x, &p, a) : 0;
+        fd_var *fit = fd_affine(&tape, fd_mse_loss(&tape, &k->s, says, p.y, p.w), 1.0 / parts, 0);
+        fd_backward(&tape, fit);
+        loss += o->norm.row ? other / parts : fit ? (double)fit->x[0] : 0;
+        fd_tape_end(&tape);
+    }
+    return loss;
+}
+
+static inline batch batch_new(fd_arena *a, const kit *k, const args *o, int *perm)
+{
+    ptrdiff_t n = o->batch * fd_size(&k->s);
+    fd_real *x = fd_raw(a, fd_real, 5 * n);
+    double *t = fd_raw(a, double, 2 * o->batch);
+    need(a->st);
+    return (batch){ x, x + n, x + 2 * n, x + 3 * n, x + 4 * n, t, t + o->batch, perm, -1, NULL };
+}
+
+/* step_failed -- why a step could not be taken. */
+static inline void step_failed(const fd_status *st, int step, int first)
+{
+    char text[256];
+    fd_explain(st, text, sizeof text);
+    if (st->code == FD_ESHAPE && first) die(2, "--net: not on this grid: %s", text);
+    die(1, "step %d: %s%s", step, text, st->code == FD_ENOMEM ? "; give more by --memory" : "");
+}
+
+/* number_text -- 725, "38 thousand", "1.2 million"; size_text -- "180 MB". */
+static inline const char *number_text(double n, char text[32])
+{
+    int k = n < 1e4 ? 0 : n < 1e6 ? 1 : n < 1e9 ? 2 : 3;
+    n /= pow(10, 3 * k);
+    sprintf(text, k && n < 10 ? "%.1f%s" : "%.0f%s", n,
+            ((const char *[]){ "", " thousand", " million", " billion" })[k]);
+    return text;
+}
+
+static inline const char *size_text(double n, char text[32])
+{
+    int k = n < 1e6 ? 1 : n < 1e9 ? 2 : 3;
+    n /= pow(10, 3 * k);
+    sprintf(text, n < 10 ? "%.1f %cB" : "%.0f %cB", n, " kMG"[k]);
+    return text;
+}
+
+/* rehearse -- steps of one and of two functions, undone, tell what memory a batch will take: that
+ * and the weights are said, or, before any training, that it is too much. Returns the bytes that
+ * stay free. */
+static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm,
+                              const fd_time_law *law, fd_arena a)
+{
+    fd_status *st = a.st;
+    size_t low = st->low, left = (size_t)(a.end - a.beg);
+    double need_draw[2], need_grad[2];
+    double whole = 5.0 * o->batch * (double)fd_size(&k->s) * sizeof(fd_real);
+    char text[3][32];
+    const char *net = t_net.rows[o->net.row].name;
+    for (int b = 1; b <= 2; b++) {
+        if (b > o->batch) { need_draw[1] = need_draw[0]; need_grad[1] = need_grad[0]; break; }
+        args p = *o;
+        fd_arena m = a;
+        p.batch = b;
+        p.accumulate = 1;
+        batch q = batch_new(&m, k, &p, perm);
+        q.law = law;
+        size_t here = st->low = (size_t)(m.end - m.beg);
+        batch_draw(&q, k, d, &p, k->opt->step, m);
+        need_draw[b - 1] = (double)(here - st->low);
+        st->low = here;
+        step_grad(k, &p, &q, m);
+        need_grad[b - 1] = (double)(here - st->low);
+        if (st->code == FD_ENOMEM)
+            die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give more "
+                   "by --memory", net, number_text((double)k->net->count, text[0]),
+                size_text((double)left, text[1]), b, b > 1 ? "s" : "");
+        if (st->code) step_failed(st, k->opt->step + 1, !k->opt->step);
+    }
+    memset(k->net->g, 0, (size_t)k->net->count * sizeof *k->net->g);
+    st->low = low;
+    int fits = 0;                              /* the fewest parts whose memory is there */
+    double bytes = 0;
+    for (int parts = o->accumulate; parts <= o->batch; parts++) {
+        if (o->batch % parts) continue;
+        int b = o->batch / parts - 1;
+        double draw = need_draw[0] + (o->batch - 1) * fmax(0, need_draw[1] - need_draw[0]);
+        double grad = need_grad[0] + b * fmax(0, need_grad[1] - need_grad[0]);
+        double all = whole + fmax(draw, grad);
+        if (parts == o->accumulate) bytes = all;
+        if (all <= (double)left) { fits = parts; break; }
+    }
+    double fixed = (double)(st->size - left);
+    number_text((double)k->net->count, text[0]);
+    size_text(bytes + fixed, text[1]);
+    if (fits != o->accumulate) {
+        char part[48] = "";
+        if (fits) sprintf(part, ", or --accumulate %d", fits);
+        die(1, "%s: %s weights: batches of %d need about %s, more than there is: give more by "
+               "--memory%s", net, text[0], o->batch, text[1], part);
+    }
+    if (!o->quiet)
+        printf("%s: %s weights; about %s for batches of %d\n", net, text[0], text[1], o->batch);
+    fflush(stdout);
+    return (double)left - bytes;
+}
+
+/* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s
+ * or every o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before.
+ * Three losses in a row of a million times the least mean have exploded: that ends the run, and the
+ * file is as it was when the loss of its weights was last near the least. Returns the signal, or 0. */
+static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
+{
+    enum { SOON = 2, LATER = 30, EARLY = 10, STRIKES = 3 };
+    fd_status *st = a.st;
+    int first = k->opt->step, steps = k->opt->how.steps, last = first, saves = 0, strikes = 0;
+    int told = o->quiet || o->budget > 0;
+    double begin, smooth = 0, least = INFINITY, saved;
+    dataset near = *d;
     int *perm = fd_raw(&a, int, d->m);
     need(st);
-    batch q = { x, x + n, x + 2 * n, x + 3 * n, x + 4 * n, t, t + o->batch, perm, -1, NULL };
-    if (o->law.row == LAW_LEAST) q.law = time_law(&a, k, o);
+    const fd_time_law *law = o->law.row == LAW_LEAST ? time_law(&a, k, o) : NULL;
+    double spare = rehearse(k, d, o, perm, law, a);
+    data_keep(&a, &near, spare / 2);
+    batch q = batch_new(&a, k, o, perm);
+    q.law = law;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
+    begin = saved = now();
     while (!stopped && !st->code) {
         fd_opt *opt = k->opt;
         double spent = now() - begin, done = o->budget > 0 ? spent / o->budget
@@ -1731,47 +2495,49 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         if (o->budget > 0)                             /* the rate follows the share of time used */
             opt->how.steps = opt->step < 10 ? INT_MAX
                                             : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
-        batch_draw(&q, k, d, o, opt->step, a);
-        double loss = 0, rate = fd_opt_rate(opt, opt->step + 1);
-        for (int j = 0; j < parts; j++) {              /* gradients add up */
-            fd_tape tape = fd_tape_begin(&a, arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD);
-            batch p = q;
-            p.in += j * n / parts, p.y += j * n / parts, p.eps += j * n / parts;
-            p.t += j * b, p.w += j * b;
-            fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, p.in), p.t);
-            double other = o->norm.row && says ? norm_loss(k, o, b, says->x, &p, a) : 0;
-            fd_var *fit = fd_affine(&tape, fd_mse_loss(&tape, &k->s, says, p.y, p.w), 1.0 / parts, 0);
-            fd_backward(&tape, fit);
-            loss += o->norm.row ? other / parts : fit ? (double)fit->x[0] : 0;
-            fd_tape_end(&tape);
+        batch_draw(&q, k, &near, o, opt->step, a);
+        double rate = fd_opt_rate(opt, opt->step + 1), loss = step_grad(k, o, &q, a);
+        int ran = opt->step - first + 1;
+        int due = o->save ? opt->step / o->save > last / o->save
+                          : now() - saved > (saves ? LATER : SOON);
+        strikes = st->code || loss <= 1e6 * least ? 0 : loss < INFINITY ? strikes + 1 : STRIKES;
+        if (strikes == STRIKES) break;
+        if (o->out && due && opt->step > last && loss < 10 * least) {    /* these are still good */
+            kit_save(st, o->out, k, o, a);
+            saved = now();
+            last = opt->step;
+            saves++;
         }
         double norm = fd_opt_step(opt, k->net, st);
         if (st->code) break;
         spent = now() - begin;
         curve_add(c, (double[]){ opt->step, loss, norm, rate, spent });
-        int ran = opt->step - first;
         smooth += fmax(0.02, 1.0 / ran) * (loss - smooth);
+        if (loss > 0 && !strikes) least = fmin(least, fmax(smooth, loss));
         done = o->budget > 0 ? fmin(1, spent / o->budget) : (double)ran / (o->steps - first);
         progress("step", opt->step, done, smooth, ran * o->batch / spent,
                  o->budget > 0 ? o->budget - spent : (o->steps - opt->step) * spent / ran);
-        if (o->out && (o->save ? opt->step % o->save == 0 : now() - saved > 30)) {
-            kit_save(st, o->out, k, o, a);
-            saved = now();
+        if (!told && (ran == EARLY || (ran > 1 && spent > 5))) {
+            told = 1;
+            double left = (o->steps - first) * spent / ran;
+            bar_end();
+            const char *unit = left < 120 ? "s" : left < 7200 ? "min" : "hours";
+            double in = left < 120 ? left : left < 7200 ? left / 60 : left / 3600;
+            printf("about %.*f %s for %d steps\n", in < 10, in, unit, o->steps - first);
+            fflush(stdout);
         }
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
+    if (strikes == STRIKES || (st->code == FD_ENAN && !(smooth < 10 * least)))
+        die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s",
+            k->opt->step + 1, least, saves ? "the last good model is in " : "no model was written",
+            saves ? o->out : "");
     fd_status why = *st;
     st->code = FD_OK;
     if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
     *st = why;
-    if (st->code) {
-        char text[256];
-        fd_explain(st, text, sizeof text);
-        if (st->code == FD_ESHAPE && k->opt->step == first) die(2, "--net: not on this grid: %s", text);
-        die(1, "step %d: %s%s", k->opt->step + 1, text,
-            st->code == FD_ENOMEM ? "; give more by --memory" : "");
-    }
+    if (st->code) step_failed(st, k->opt->step + 1, k->opt->step == first && !first);
     return stopped;
 }
 
@@ -1922,9 +2688,10 @@ typedef struct {
 } scores;
 
 /* score -- n samples against `splits` disjoint pairs of sets of n real functions, n <= m / 2. */
-static inline scores score(const fd_space *s, int n, const fd_real *x, int m, const fd_real *real,
-                           int pcs, fd_rng r, fd_arena a)
+static inline scores score(const fd_space *s, int n, const fd_real *x, const dataset *real, int pcs,
+                           fd_rng r, fd_arena a)
 {
+    int m = real->m;
     scores v = { .splits = m / (2 * n) < SPLITS ? m / (2 * n) : SPLITS };
     ptrdiff_t size = fd_size(s);
     int *p = fd_raw(&a, int, m);
@@ -1934,8 +2701,7 @@ static inline scores score(const fd_space *s, int n, const fd_real *x, int m, co
     for (int k = 0; k < v.splits; k++) {
         double got[2][METRICS] = { { 0 } };
         for (int i = 0; i < 2 * n; i++)
-            memcpy(y[i / n] + (i % n) * size, real + p[2 * n * k + i] * size,
-                   (size_t)size * sizeof *x);
+            data_take(real, p[2 * n * k + i], y[i / n] + (i % n) * size, a);
         metrics_of(s, n, x, y[0], pcs, got[0], a);
         metrics_of(s, n, y[1], y[0], pcs, got[1], a);
         need(a.st);

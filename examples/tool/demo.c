@@ -75,13 +75,6 @@ static void blocks(fd_status *st, const char *path, int count, const block *p, i
 
 /* ---- The job --------------------------------------------------------------------------------- */
 
-static const char *grid_text(const fd_space *s, char text[64])
-{
-    sprintf(text, "%d", s->n[0]);
-    for (int i = 1; i < s->nd; i++) sprintf(text + strlen(text), "x%d", s->n[i]);
-    return text;
-}
-
 /* spectrum -- mean energy of |k| = 0.. of b functions, as a curve from |k| = 1 on. */
 static plot_curve spectrum(fd_arena *a, const char *name, const fd_space *s, int b,
                            const fd_real *x)
@@ -94,19 +87,6 @@ static plot_curve spectrum(fd_arena *a, const char *name, const fd_space *s, int
     int last = 1;
     while (last < bins && e[last] > 1e-8 * e[1]) last++;       /* nothing but rounding beyond */
     return (plot_curve){ name, last - 1, k + 1, e + 1 };
-}
-
-/* hold_out -- the data in random order; training sees all but the first `held`. */
-static fd_real *hold_out(fd_arena *a, const dataset *d, const args *o)
-{
-    ptrdiff_t size = fd_size(&d->s);
-    int *order = fd_raw(a, int, d->m);
-    fd_real *x = fd_raw(a, fd_real, d->m * size);
-    need(a->st);
-    fd_perm(fd_stream(fd_seed((uint64_t)o->seed), 'h', 0), d->m, order);
-    for (int i = 0; i < d->m; i++)
-        memcpy(x + i * size, d->x + order[i] * size, (size_t)size * sizeof *x);
-    return x;
 }
 
 static void loss_save(fd_status *st, const args *o, const curve *c, fd_arena a)
@@ -135,9 +115,9 @@ static void loss_save(fd_status *st, const args *o, const curve *c, fd_arena a)
 
 /* table_add -- the metrics of b samples x, to the terminal and to the text of metrics.csv. */
 static void table_add(char *table, const char *grid, const fd_space *s, int b, const fd_real *x,
-                      int m, const fd_real *real, const args *o, fd_arena a)
+                      const dataset *real, const args *o, fd_arena a)
 {
-    scores v = score(s, b, x, m, real, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
+    scores v = score(s, b, x, real, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
     for (int j = 0; j < METRICS; j++) {
         printf("%-16s %-10s %5d %12.5g %10.2g %12.5g %10.2g\n", metric_name[j], grid, b, v.x[j],
                v.x_sd[j], v.real[j], v.real_sd[j]);
@@ -155,8 +135,7 @@ int main(int argc, char **argv)
     static char names[GRIDS][64], texts[GRIDS][128], table[8192];
     fd_status st;
     double begin = now();
-    prog = "demo";
-    threads_sleep(argv);
+    start("demo", argv);
     options_read(&o, DEMO, "build/demo --help", argc - 1, argv + 1);
     if (o.help) { options_help(DEMO); return finish(); }
     fd_arena a = arena_make(&o, &st);
@@ -164,19 +143,27 @@ int main(int argc, char **argv)
     make_dir(o.outdir);
     o.out = in_dir(o.outdir, "model.safetensors");
 
-    dataset d = data_load(&a, o.data, &o, o.grid, (shape){ 2, { 28, 28, 1 } });
-    need(&st);
+    dataset d = data_open(&a, o.data, &o, NULL, o.grid, (shape){ 2, { 28, 28, 1 } });
     if (d.m < 16) die(1, "%s: %d functions are too few", o.data, d.m);
     ptrdiff_t size = fd_size(&d.s);
     int held = d.m / 4 < 2 * SPLITS * o.n ? d.m / 4 : 2 * SPLITS * o.n;
-    fd_real *real = hold_out(&a, &d, &o);
-    dataset seen = d;
-    seen.m = d.m - held;
-    seen.x = real + held * size;
+    int *order = fd_raw(&a, int, d.m);
+    need(&st);
+    fd_perm(fd_stream(fd_seed(o.seed), 'h', 0), d.m, order);
+    dataset seen = data_some(&a, &d, d.m - held, order + held);
+    dataset real = data_some(&a, &d, held, order);
+    data_measure(&a, &seen, o.normalize.row, NULL);
+    data_say(&seen, "", NULL);
 
     kit *k = kit_new(&a, &o, &seen);
-    printf("%s: %d functions on %s, %d more held out; %ld weights; %.0f s of training\n", o.data,
-           seen.m, grid_text(&d.s, names[0]), held, (long)k->net->count, o.budget);
+    gap_warn(k, a);
+    /* Figures and metrics are of the values in the file, bytes as -1 to 1. */
+    normal plain = normal_plain(d.norm.bytes);
+    if (real.x) real.x = data_gather(&a, &real, 0, held), real.order = NULL, real.total = held;
+    if (real.x) to_file(&seen.norm, &d.s, held, real.x);
+    real.norm = plain;
+    const fd_real *truth = data_gather(&a, &real, 0, held);
+    printf("%s: %d more functions are held out; %.0f s of training\n", o.data, held, o.budget);
     fflush(stdout);
     int sig = train(k, &seen, &o, &loss, a);
     loss_save(&st, &o, &loss, a);
@@ -190,14 +177,14 @@ int main(int argc, char **argv)
     if (n > most) n = most < show ? show : (int)most;
     printf("step %d, loss %.4g; %d samples for the metrics\n", k->opt->step, last[1], n);
 
-    look q = { -1, 1, FD_GRAY, 1 };                    /* bytes, in the scale of the model */
-    if (d.scale == 1) { range(show * size, real, &q.lo, &q.hi); q.map = FD_VIRIDIS; }
+    look q = { -1, 1, FD_GRAY, 1 };                    /* bytes */
+    if (!d.norm.bytes) { range(show * size, truth, &q.lo, &q.hi); q.map = FD_VIRIDIS; }
     int finest = d.s.n[d.s.nd - 1] << (GRIDS - 1);     /* panels of one size on every grid */
     q.side = (111 + finest) / finest * finest;
 
     static char legend[GRIDS + 1][96];                 /* with how many functions each is a mean over */
     sprintf(legend[GRIDS], "data (%d)", held);
-    plot_curve energy = spectrum(&a, legend[GRIDS], &d.s, held, real);
+    plot_curve energy = spectrum(&a, legend[GRIDS], &d.s, held, truth);
     plot_begin(&spectra, 900, 600, "energy spectra", "wavenumber", "mean energy", 1, 1);
     plot_line(&spectra, energy.n, energy.x, energy.y, energy.name, PLOT_SOLID);
     strcpy(table, "metric,grid,n,samples,samples_sd,real,real_sd\n");
@@ -219,16 +206,22 @@ int main(int argc, char **argv)
         int paths = PATHS < b ? PATHS : b;
         sample(on[g], &each, b, drawn, paths, FRAMES, states, a);
         grid_text(&on[g]->s, names[g]);
+        char file[128];
+        snprintf(file, sizeof file, g ? "samples-%.60s.npy" : "samples.npy", names[g]);
+        to_file(&on[g]->norm, &on[g]->s, b, drawn);
+        functions_save(a, in_dir(o.outdir, file), &on[g]->s, d.axes, b, drawn);
+        for (ptrdiff_t i = 0; i < b * fine; i++)
+            drawn[i] = (fd_real)(plain.scale[0] * (double)drawn[i] + plain.shift[0]);
         sprintf(legend[g], "%s (%d)", names[g], b);
         energy = spectrum(&a, legend[g], &on[g]->s, b, drawn);
         plot_line(&spectra, energy.n, energy.x, energy.y, energy.name, PLOT_DASHED);
 
         fd_arena m = a;
-        fd_real *x = fd_raw(&m, fd_real, b * size), *y = fd_raw(&m, fd_real, b * fine);
+        fd_real *x = fd_raw(&m, fd_real, b * size);
         need(&st);
         if (g) fd_resample(&on[g]->s, &d.s, b, drawn, x, m);
         else memcpy(x, drawn, (size_t)(b * size) * sizeof *x);
-        table_add(table, names[g], &d.s, b, x, held, real, &o, m);
+        table_add(table, names[g], &d.s, b, x, &real, &o, m);
         if (g) {                                       /* are they the same functions? */
             double apart = 0, total = 0;
             for (ptrdiff_t i = 0; i < b * size; i++) {
@@ -241,16 +234,11 @@ int main(int argc, char **argv)
             sprintf(table + strlen(table), "grid_change,%s,%d,%.9g,,0,\n", names[g], b, apart);
         }
 
-        char file[128];
-        sprintf(file, g ? "samples-%s.npy" : "samples.npy", names[g]);
-        memcpy(y, drawn, (size_t)(b * fine) * sizeof *y);
-        to_file(d.scale, d.shift, b * fine, y);
-        functions_save(&st, in_dir(o.outdir, file), &on[g]->s, d.channels, b, y);
         sprintf(texts[g], "samples on %s", names[g]);
         int cols = (int)ceil(sqrt(show));
         block pair[2] = { { texts[g], &on[g]->s, drawn, show, cols },
-                          { "real", &d.s, real, show, cols } };
-        sprintf(file, "samples-%s.png", names[g]);
+                          { "real", &d.s, truth, show, cols } };
+        snprintf(file, sizeof file, "samples-%.60s.png", names[g]);
         blocks(&st, in_dir(o.outdir, file), 2, pair, 0, q, m);
         shown[g] = (block){ texts[g], &on[g]->s, drawn, show < 8 ? show : 8, 8 };
         if (!states) continue;
@@ -259,7 +247,7 @@ int main(int argc, char **argv)
                       paths * (FRAMES + 1), FRAMES + 1 };
         blocks(&st, in_dir(o.outdir, "path.png"), 1, &way, 1, (look){ 0, 1, q.map, 84 }, m);
     }
-    shown[GRIDS] = (block){ "real", &d.s, real, show < 8 ? show : 8, 8 };
+    shown[GRIDS] = (block){ "real", &d.s, truth, show < 8 ? show : 8, 8 };
     blocks(&st, in_dir(o.outdir, "grids.png"), GRIDS + 1, shown, 1, q, a);
     plot_save(&st, &spectra, in_dir(o.outdir, "spectra.png"), a);
     need(&st);

@@ -2,6 +2,8 @@
  * that computes is in the library; flags, specs and files are in common.h. */
 #include "common.h"
 #include "plot.h"
+#include "posterior.h"
+#include <float.h>
 
 static void shape_print(int nd, const int n[])
 {
@@ -56,51 +58,68 @@ static void law_at(const kit *k, double t, double *var, fd_arena a)
 
 /* ---- fd train -------------------------------------------------------------------------------- */
 
-/* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P = m^2 c + v, that
- * of the best denoiser of Gaussian data of the same spectrum c: the floor of all that are linear. Other data
- * allow less. At five times, for functions of the data. */
+/* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P =
+ * m^2 c + v, that of the best denoiser of Gaussian data of the same spectrum c: the floor of all
+ * that are linear. Other data allow less. At five times, for functions of the data, a batch at a
+ * time. The ratio is of normalised data, where no channel outweighs another; the file and the
+ * picture are in the units of the data. */
 enum { TIMES = 5, PAIRS = 256 };
 static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
 {
     static const char *const cols[] = { "t", "wave", "error", "floor" };
     const fd_space *s = &k->s;
-    int m = d->m < PAIRS ? d->m : PAIRS, bins = 0;
+    int m = d->m < PAIRS ? d->m : PAIRS, most = o->batch / o->accumulate, bins = 0;
     ptrdiff_t size = fd_size(s);
     for (ptrdiff_t i = 0; i < s->modes; i++)
         if (k->noise->lam[i] > 0) bins = (int)fmax(bins, wave_of(s, i) + 1.5);
-    fd_real *x0 = fd_raw(&a, fd_real, m * size), *xt = fd_raw(&a, fd_real, m * size);
-    fd_real *y = fd_raw(&a, fd_real, m * size);
-    double *t = fd_raw(&a, double, m), *var = fd_raw(&a, double, s->modes), *wave = fd_raw(&a, double, bins);
+    if (most > m) most = m;
+    fd_real *x0 = fd_raw(&a, fd_real, most * size), *xt = fd_raw(&a, fd_real, most * size);
+    fd_real *y = fd_raw(&a, fd_real, most * size);
+    double *t = fd_raw(&a, double, most), *wave = fd_raw(&a, double, bins), units = 0;
+    double *var = fd_raw(&a, double, s->modes), *part = fd_raw(&a, double, bins);
     double *e = fd_new(&a, double, 2 * TIMES * bins), *out = fd_raw(&a, double, TIMES * bins * COUNT(cols));
     plot p;
     need(a.st);
+    for (int c = 0; c < s->ch; c++) units += 1 / (k->norm.scale[c] * k->norm.scale[c]);
     plot_begin(&p, 900, 600, "error of x0, and of the best linear denoiser (dashed)", "wavenumber", "variance", 0, 1);
-    memcpy(x0, d->x, (size_t)(m * size) * sizeof *x0);
-    fd_cov_pow(k->noise, 0, m, x0, x0, a);
     printf("error of x0 over that of the best linear denoiser:");
     for (int j = 0, rows = 0; j < TIMES; j++) {
         double *err = e + 2 * j * bins, *floor = err + bins, sum[2] = { 0, 0 };
+        double at = k->p.tmin + (k->p.tmax - k->p.tmin) * (j + 0.5) / TIMES;
         static char name[TIMES][32];
-        for (int i = 0; i < m; i++) t[i] = k->p.tmin + (k->p.tmax - k->p.tmin) * (j + 0.5) / TIMES;
-        if (k->process.row == PROCESS_DDPM) for (int i = 0; i < m; i++) t[i] = ceil(t[i]);
-        fd_perturb(&k->p, fd_stream(fd_seed((uint64_t)o->seed), 'h', (uint32_t)j), 0, m, x0, t, xt, NULL, a);
-        fd_predict(&k->model, FD_X0, &k->p, m, xt, t, y, a);
-        need(a.st);
-        for (ptrdiff_t i = 0; i < m * size; i++) y[i] -= x0[i];
-        fd_spectrum(s, m, y, bins, err, a);
+        if (k->process.row == PROCESS_DDPM) at = ceil(at);
+        for (int i = 0; i < m; i += most) {
+            int b = m - i < most ? m - i : most;
+            for (int l = 0; l < b; l++) {
+                t[l] = at;
+                data_take(d, i + l, x0 + l * size, a);
+            }
+            fd_cov_pow(k->noise, 0, b, x0, x0, a);
+            fd_perturb(&k->p, fd_stream(fd_seed(o->seed), 'h', (uint32_t)j), i, b, x0, t, xt, NULL, a);
+            fd_predict(&k->model, FD_X0, &k->p, b, xt, t, y, a);
+            need(a.st);
+            for (ptrdiff_t l = 0; l < b * size; l++) y[l] -= x0[l];
+            fd_spectrum(s, b, y, bins, part, a);
+            for (int l = 0; l < bins; l++) sum[0] += part[l] * b / m;
+            for (ptrdiff_t l = 0; l < b * size; l++)
+                y[l] /= (fd_real)k->norm.scale[l % size / s->points];
+            fd_spectrum(s, b, y, bins, part, a);
+            for (int l = 0; l < bins; l++) err[l] += part[l] * b / m;
+        }
         for (ptrdiff_t i = 0; i < s->modes; i++) {
-            fd_coef f = fd_law(&k->p, t[0], i);
+            fd_coef f = fd_law(&k->p, at, i);
             double c = k->c0->lam[i], v = f.v * k->noise->lam[i];
-            var[i] = c > 0 ? s->ch * c * v / (f.m * f.m * c + v) : 0;
+            var[i] = c > 0 ? c * v / (f.m * f.m * c + v) : 0;
+            sum[1] += s->ch * var[i];
+            var[i] *= units;
         }
         by_wave(s, bins, var, floor);
         for (int i = 0; i < bins; i++) {
             wave[i] = i;
-            sum[0] += err[i];
-            sum[1] += floor[i];
-            memcpy(out + rows++ * COUNT(cols), (double[]){ t[0], i, err[i], floor[i] }, COUNT(cols) * sizeof *out);
+            memcpy(out + rows++ * COUNT(cols), (double[]){ at, i, err[i], floor[i] },
+                   COUNT(cols) * sizeof *out);
         }
-        sprintf(name[j], "t = %.3g", t[0]);
+        sprintf(name[j], "t = %.3g", at);
         plot_line(&p, bins, wave, err, name[j], PLOT_SOLID);
         plot_line(&p, bins, wave, floor, NULL, PLOT_DASHED);
         printf("  %s: %.3g", name[j], sum[0] / sum[1]);
@@ -121,7 +140,7 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
 static int do_train(args *o)
 {
     static const char *const fixed[] = { "cov", "process", "net", "predict", "precond", "grid",
-                                         "boundary", "channels", "optimizer" };
+                                         "boundary", "normalize", "optimizer" };
     static curve c;
     fd_status st;
     fd_arena a = arena_make(o, &st);
@@ -137,7 +156,6 @@ static int do_train(args *o)
         grid.nd = k->s.nd;
         memcpy(grid.n, k->s.n, sizeof grid.n);
         memcpy(o->bc, k->s.bc, sizeof o->bc);
-        o->channels = k->channels;
         if (is_given("steps")) k->opt->how.steps = o->steps;
         else o->steps = k->opt->how.steps;
         if (is_given("lr")) k->opt->how.lr = o->lr;
@@ -152,15 +170,12 @@ static int do_train(args *o)
         if (!o->budget && k->opt->step >= o->steps)
             die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
     }
-    dataset d = data_load(&a, o->data, o, grid, (shape){ 2, { 32, 32, 1 } });
-    need(&st);
-    if (!k) k = kit_new(&a, o, &d);
-    else if (d.scale != k->scale || d.shift != k->shift)
-        die(1, "%s: its values are scaled otherwise than those that %s has seen", o->data, o->resume);
-    printf("%d functions on ", d.m);
-    shape_print(k->s.nd, k->s.n);
-    printf(", %ld weights\n", (long)k->net->count);
-    fflush(stdout);
+    dataset d = data_open(&a, o->data, o, k, grid, (shape){ 2, { 32, 32, 1 } });
+    data_measure(&a, &d, o->normalize.row, k ? &k->norm : NULL);
+    data_say(&d, "", o->resume);
+    if (k) data_like(&d, o->resume);
+    else k = kit_new(&a, o, &d);
+    gap_warn(k, a);
     int sig = train(k, &d, o, &c, a);
     if (o->log && c.rows) {
         fd_csv_save(&st, o->log, CURVE_COLS, curve_name, c.rows, &c.x[0][0]);
@@ -187,7 +202,7 @@ static int do_sample(args *o)
     const kit *k = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
     args is = settle(o, k);
     ptrdiff_t size = fd_size(&k->s);
-    int show = o->n < SHOW ? o->n : SHOW, bytes = k->scale != 1 && !o->raw;
+    int show = o->n < SHOW ? o->n : SHOW, bytes = k->norm.bytes && !o->raw;
     if (show > o->batch) show = o->batch;
     fd_real *x = fd_raw(&a, fd_real, o->n * size);
     fd_real *states = o->path ? fd_raw(&a, fd_real, show * (FRAMES + 1) * size) : NULL;
@@ -197,8 +212,8 @@ static int do_sample(args *o)
     if (is.start.row != FD_START_MATCHED) gap_print(k, a);
     fflush(stdout);
     sample(k, o, o->n, x, show, FRAMES, states, a);
-    if (!o->raw) to_file(k->scale, k->shift, o->n * size, x);
-    functions_save(&st, o->out, &k->s, k->channels, o->n, x);
+    if (!o->raw) to_file(&k->norm, &k->s, o->n, x);
+    functions_save(a, o->out, &k->s, k->axes, o->n, x);
     int map = is_given("map") || !bytes ? o->map.row : FD_GRAY;
     if (o->png) {
         double lo = 0, hi = 255;
@@ -221,12 +236,19 @@ static int do_noise(args *o)
     fd_arena a = arena_make(o, &st);
     dataset d;
     fd_space s;
+    int axes = o->channels ? AXES_FIRST : AXES_NONE;
     if (o->data) {
-        d = data_load(&a, o->data, o, o->grid, (shape){ 2, { 32, 32, 1 } });
-        need(&st);
+        if (o->channels) die(2, "--channels: with --data first, last or none");
+        d = data_open(&a, o->data, o, NULL, o->grid, (shape){ 2, { 32, 32, 1 } });
+        d.norm = normal_plain(0);                      /* noise like the data as they are */
+        data_measure(&a, &d, NORMALIZE_NONE, NULL);
+        data_say(&d, "", NULL);
         s = d.s;
+        axes = d.axes;
     } else {
         if (!o->grid.nd) die(2, "noise: needs --grid N, NxM or NxMxK");
+        if (o->axes)
+            die(2, "--channels: %s is for --data; here how many", t_axes.rows[o->axes].name);
         s = fd_grid(&a, o->grid.nd, o->grid.n, NULL, o->bc, o->channels ? o->channels : 1);
     }
     need(&st);
@@ -240,7 +262,7 @@ static int do_noise(args *o)
     for (ptrdiff_t i = 0; i < o->n * fd_size(&s); i++) sum += (double)x[i] * (double)x[i];
     printf("pixel variance %.4g, of the covariance %.4g\n", sum / (double)(o->n * fd_size(&s)),
            fd_cov_trace(c));
-    functions_save(&st, o->out, &s, o->channels, o->n, x);
+    functions_save(a, o->out, &s, axes, o->n, x);
     if (o->png) {
         double lo, hi;
         int b = o->n < 64 ? o->n : 64;
@@ -258,23 +280,25 @@ static int do_eval(args *o)
     fd_arena a = arena_make(o, &st);
     char text[2048] = "metric,samples,samples_sd,real,real_sd,n,splits\n";
     if (!o->samples || !o->data) die(2, "eval: needs --samples FILE and --data FILE");
-    dataset d = data_load(&a, o->data, o, o->grid, (shape){ 2, { 32, 32, 1 } });
-    need(&st);
-    args p = *o;                                       /* samples: all, on the grid of the data */
+    dataset d = data_open(&a, o->data, o, NULL, o->grid, (shape){ 2, { 32, 32, 1 } });
+    if (is_given("normalize") && !o->raw) die(2, "--normalize: has no meaning without --raw");
+    data_measure(&a, &d, o->raw ? o->normalize.row : NORMALIZE_NONE, NULL);
+    data_say(&d, "real", NULL);
+    args p = *o;                                       /* samples: on the grid of the data */
     shape g = { d.s.nd, { d.s.n[0], d.s.n[1], d.s.n[2] } };
     p.limit = 0;
-    dataset x = data_load(&a, o->samples, &p, g, g);
-    need(&st);
-    /* the scale of the data holds for both; data_load may have taken samples for bytes, or not */
-    for (ptrdiff_t i = 0; i < x.m * fd_size(&d.s); i++) {
-        double v = ((double)x.x[i] - x.shift) / x.scale;
-        x.x[i] = (fd_real)(o->raw ? v : d.scale * v + d.shift);
-    }
-    int n = o->n;
-    if (n > x.m) n = x.m;
+    dataset x = data_open(&a, o->samples, &p, NULL, g, g);
+    if (x.s.ch != d.s.ch)
+        die(1, "%s: %d channels where the data have %d", o->samples, x.s.ch, d.s.ch);
+    normal plain = normal_plain(0);                    /* what is normalised already stays so */
+    if (o->n < x.m) x.m = o->n;
+    data_measure(&a, &x, 0, o->raw ? &plain : &d.norm);
+    data_say(&x, "samples", o->raw ? "the model" : o->data);
+    int n = x.m;
     if (n > d.m / 2) n = d.m / 2;
     if (n < 2) die(1, "eval: needs 2 samples and 4 real functions at least");
-    scores v = score(&d.s, n, x.x, d.m, d.x, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
+    const fd_real *drawn = data_gather(&a, &x, 0, n);
+    scores v = score(&d.s, n, drawn, &d, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
     printf("%d samples against %d real functions, %d times; 'real': two disjoint real sets\n", n, n,
            v.splits);
     printf("%-16s %12s %10s %12s %10s\n", "metric", "samples", "+-", "real", "+-");
@@ -322,7 +346,8 @@ static const kit *exact_on(fd_arena *a, const args *o, const kit *first, shape g
     need(a->st);
     k->cov = o->cov;
     k->process = o->process;
-    k->scale = 1;
+    k->axes = AXES_NONE;
+    k->norm = normal_plain(0);
     k->s = fd_grid(a, g.nd, g.n, NULL, o->bc, 1);
     const fd_space *s = first ? &first->s : &k->s;
     fd_cov *was = NULL;
@@ -748,8 +773,9 @@ static int do_orders(args *o)
  * from, and that of Gaussian data with the mean and the spectrum that the model knows, N(m mean, m^2 c + v C),
  * in closed form: for an exact model the same, but for the start. Between them the bound of the path space, at
  * t = 0. All in nats for the coefficients of the D modes that carry noise; less log N(x; 0, C) they have a limit
- * on fine grids. Bits per dimension are of values: with h the weight of a point and x = scale file + shift,
- * -(log p + D/2 log h + D log scale)/(D log 2). */
+ * on fine grids. All of it is for the functions of the file, not for what the model makes of them: x = scale
+ * file + .. in each channel adds sum D_c log scale_c. Bits per dimension are of values: with h the weight of a
+ * point, -(log p + D/2 log h)/(D log 2). */
 
 static int do_loglik(args *o)
 {
@@ -759,7 +785,8 @@ static int do_loglik(args *o)
                                          "gaussian" };
     fd_status st;
     fd_arena a = arena_make(o, &st);
-    dataset d = { .scale = 1 };
+    normal norm = normal_plain(0);
+    dataset d;
     kit k;
     if (o->scheme.row < FD_PF_HEUN || o->scheme.row == FD_STOCHASTIC_HEUN || o->scheme.row == FD_PF_MULTISTEP
         || o->scheme.row == FD_ANNEALED)
@@ -768,39 +795,39 @@ static int do_loglik(args *o)
         for (int i = 0; i < COUNT(fixed); i++)
             if (is_given(fixed[i])) die(2, "--%s: comes from the model that --model names", fixed[i]);
         if (!o->data) die(2, "loglik: --model needs --data FILE");
-        const kit *first = kit_load(&a, o->model, NULL);
-        shape g = { first->s.nd, { first->s.n[0], first->s.n[1], first->s.n[2] } };
-        o->channels = first->channels;
-        memcpy(o->bc, first->s.bc, sizeof o->bc);
-        k = *kit_on(&a, first, o->grid);
-        d = data_load(&a, o->data, o, o->grid.nd ? o->grid : g, g);
+        k = *kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+        memcpy(o->bc, k.s.bc, sizeof o->bc);
+        shape g = { k.s.nd, { k.s.n[0], k.s.n[1], k.s.n[2] } };
+        d = data_open(&a, o->data, o, &k, g, g);
+        if (!o->raw) norm = k.norm;
         if (k.model.predicts > FD_VELOCITY)
             die(1, "%s: no density from a network that says %s", o->model, t_predict.rows[k.model.predicts].name);
-        for (ptrdiff_t i = 0; i < d.m * fd_size(&k.s); i++) {          /* as in do_eval */
-            double v = ((double)d.x[i] - d.shift) / d.scale;
-            d.x[i] = (fd_real)(o->raw ? v : k.scale * v + k.shift);
-        }
-        d.scale = o->raw ? 1 : k.scale;
     } else {
         shape g = o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } };
         if (o->raw) die(2, "--raw: is for --model");
         if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
             die(2, "loglik: empirical needs a model, --model");
         if (o->data) {
-            d = data_load(&a, o->data, o, o->grid, g);
+            d = data_open(&a, o->data, o, NULL, o->grid, g);
+            norm = d.norm;
             g = (shape){ d.s.nd, { d.s.n[0], d.s.n[1], d.s.n[2] } };
         }
         k = *exact_on(&a, o, NULL, g);
         if (!o->data) {
-            d.x = fd_raw(&a, fd_real, o->n * fd_size(&k.s));
-            d.m = o->n;
-            fd_cov_draw(k.c0, fd_seed((uint64_t)o->seed), 0, o->n, d.x, a);
-        }
+            fd_real *drawn = fd_raw(&a, fd_real, o->n * fd_size(&k.s));
+            fd_cov_draw(k.c0, fd_seed((uint64_t)o->seed), 0, o->n, drawn, a);
+            d = data_array("draws of the target", &k.s, o->n, drawn);
+        } else if (d.s.ch > 1) die(1, "%s: %d channels: needs --model", o->data, d.s.ch);
     }
     need(&st);
+    if (d.m > o->n) d.m = o->n;
+    data_measure(&a, &d, 0, &norm);
+    if (o->data) data_say(&d, "", o->model);
+    if (o->model) data_like(&d, o->model);
+    fd_real *x0 = data_gather(&a, &d, 0, d.m);
     const fd_space *s = &k.s;
     ptrdiff_t size = fd_size(s), dims = 0;
-    int n = o->n < d.m ? o->n : d.m, exact = k.model.var != NULL;
+    int n = d.m, exact = k.model.var != NULL;
     int probes = o->probes ? o->probes : exact ? 0 : NETWORK_PROBES, pairs = exact ? 0 : NETWORK_PAIRS;
     if (k.process.row == PROCESS_DDPM) k.p.tmin = 1;                   /* there is no noise at 0 */
     if (!(fd_law(&k.p, k.p.tmin, 0).v > 0))
@@ -821,8 +848,10 @@ static int do_loglik(args *o)
         dims += k.noise->lam[i % s->modes] > 0;
     }
     fd_from_modes(s, 1, mean, mean, a);
-    fd_cov_pow(k.noise, 0, n, d.x, d.x, a);            /* as in training */
+    fd_cov_pow(k.noise, 0, n, x0, x0, a);        /* as in training */
     need(&st);
+    double scale = 0;                                  /* log of what norm does to volumes */
+    for (int c = 0; c < s->ch; c++) scale += (double)dims / s->ch * log(norm.scale[c]);
     fd_sampler flow = sampler_of(o, &k.p, k.model, t);
     flow.mean = k.mean;
     flow.cov = k.c0;
@@ -831,14 +860,15 @@ static int do_loglik(args *o)
     for (int i = 0; i < n; i += o->batch) {
         int b = n - i < o->batch ? n - i : o->batch;
         fd_rng r = fd_seed((uint64_t)o->seed);
-        fd_loglik(&flow, probes, r, i, b, d.x + i * size, p, a);
-        fd_elbo(&bound, pairs, r, i, b, d.x + i * size, p + b, NULL, a);
+        fd_loglik(&flow, probes, r, i, b, x0 + i * size, p, a);
+        fd_elbo(&bound, pairs, r, i, b, x0 + i * size, p + b, NULL, a);
         need(&st);
         for (int j = 0; j < b; j++) {
-            const fd_real *x = d.x + (i + j) * size;
-            const double got[] = { i + j, p[j], p[j] - fd_gauss_logp(k.noise, NULL, x, a),
-                                   -(p[j] / (double)dims + 0.5 * log(s->h) + log(d.scale)) / log(2), -p[b + j],
-                                   fd_gauss_logp(end, mean, x, a) };
+            const fd_real *x = x0 + (i + j) * size;
+            double log_p = p[j] + scale;
+            const double got[] = { i + j, log_p, p[j] - fd_gauss_logp(k.noise, NULL, x, a),
+                                   -(log_p / (double)dims + 0.5 * log(s->h)) / log(2),
+                                   scale - p[b + j], fd_gauss_logp(end, mean, x, a) + scale };
             memcpy(out + (i + j) * COUNT(cols), got, sizeof got);
             for (int c = 1; c < COUNT(cols); c++)
                 if (!(fabs(got[c]) < INFINITY)) die(1, "function %d: its %s is not finite", i + j, cols[c]);
@@ -877,29 +907,50 @@ static int do_loglik(args *o)
 
 /* ---- fd info --------------------------------------------------------------------------------- */
 
-static void numbers_print(ptrdiff_t n, const fd_real *x)
+/* text_print -- a text of a file, in a line whatever is in it. */
+static void text_print(const char *s, int width)
 {
-    double lo = INFINITY, hi = -INFINITY, sum = 0, sq = 0;
-    ptrdiff_t odd = 0;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        double v = (double)x[i];
-        if (!(fabs(v) <= 1e300)) { odd++; continue; }
-        lo = fmin(lo, v);
-        hi = fmax(hi, v);
-        sum += v;
-        sq += v * v;
+    char text[1024];
+    printf("%-*s", width, fd_escape(s, text, sizeof text));
+}
+
+/* numbers_print -- what is in an array, in one pass through it. */
+static void numbers_print(const source *f, fd_arena a)
+{
+    double lo = INFINITY, hi = -INFINITY, mid = 0, sum = 0, sq = 0;
+    ptrdiff_t total = source_count(f), step = f->files ? source_slab(f) : 4096, odd = 0, good = 0;
+    double *v = fd_raw(&a, double, step);
+    if (!v) return;
+    for (ptrdiff_t i = 0; i < total; i += step) {
+        ptrdiff_t m = total - i < step ? total - i : step;
+        if (f->files) source_doubles(f, i / step, 1, v, a);
+        else source_some(f, i, m, NULL, v, a);
+        if (a.st->code) return;
+        for (ptrdiff_t j = 0; j < m; j++) {
+            if (!(fabs(v[j]) <= DBL_MAX)) { odd++; continue; }
+            if (!good++) mid = v[j];
+            lo = fmin(lo, v[j]);
+            hi = fmax(hi, v[j]);
+            sum += v[j] - mid;
+            sq += (v[j] - mid) * (v[j] - mid);
+        }
     }
-    double c = (double)(n - odd), mean = c > 0 ? sum / c : 0;
-    if (c > 0)
-        printf("  min %.6g  max %.6g  mean %.6g  sd %.6g", lo, hi, mean,
-               sqrt(fmax(0, sq / c - mean * mean)));
+    double mean = good ? sum / (double)good : 0;
+    if (good)
+        printf("  min %.6g  max %.6g  mean %.6g  sd %.6g", lo, hi, mid + mean,
+               sqrt(fmax(0, sq / (double)good - mean * mean)));
     if (odd) printf("  %ld NaN or infinite", (long)odd);
 }
 
-static int has_ending(const char *path, const char *end)
+/* padding of each axis, where later ones may be as the first one is; ends of the coordinates */
+static void foreign_pad(fd_foreign *how, const double v[3])
 {
-    size_t n = strlen(path), m = strlen(end);
-    return n > m && !strcmp(path + n - m, end);
+    for (int i = 0; i < 3; i++) how->pad[i] = i && v[i] >= 0 ? v[i] : v[0];
+}
+
+static void foreign_bounds(fd_foreign *how, const double v[2])
+{
+    for (int i = 0; i < 3; i++) how->from[i] = v[0], how->to[i] = v[1];
 }
 
 /* foreign_net -- the network of weights from elsewhere, or why not. */
@@ -907,32 +958,36 @@ static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, cha
 {
     static const int acts[] = { FD_GELU, FD_GELU_TANH, FD_SILU, FD_RELU, FD_TANH };
     static const int closed[] = { FD_COORD_CLOSED, FD_COORD_OPEN, FD_COORD_NONE };
-    static const int open[] = { -1, FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
-    static const int time[] = { -1, FD_TIME_CHANNEL, FD_TIME_NONE };
+    static const int open[] = { 0, FD_COORD_OPEN, FD_COORD_CLOSED, FD_COORD_NONE };
+    static const int time[] = { 0, FD_TIME_CHANNEL, FD_TIME_NONE };
     const double *v = as->v;
     fd_foreign how;
     memset(&how, 0, sizeof how);
-    if (as->row == AS_FNO || as->row == AS_NEURALOP || as->row == AS_FFM) how.act = acts[(int)v[0]] + 1;
+    if (as->row == AS_FNO || as->row == AS_NEURALOP || as->row == AS_FFM) how.act = acts[(int)v[0]];
     if (as->row == AS_FNO) {
-        how.coords = closed[(int)v[1]] + 1;
-        how.time = time[(int)v[2]] + 1;
+        how.coords = closed[(int)v[1]];
+        how.time = time[(int)v[2]];
         how.tscale = v[3];
-        how.pad = v[4];
+        foreign_pad(&how, v + 4);
+        foreign_bounds(&how, v + 7);
     } else if (as->row == AS_NEURALOP) {
-        how.coords = open[(int)v[1]] + 1;
-        how.time = time[(int)v[2]] + 1;
+        how.coords = open[(int)v[1]];
+        how.time = time[(int)v[2]];
         how.reversed = (int)v[3];
         how.version = 2 - (int)v[4];
         how.tscale = v[5];
-        how.pad = v[6];
-        how.norms = (int)v[7];
-        how.skip = (int)v[8];
+        foreign_pad(&how, v + 6);
+        how.norms = (int)v[9];
+        how.skip = (int)v[10];
+        how.mix_skip = (int)v[11];
+        foreign_bounds(&how, v + 12);
+        for (int i = 0; i < 3; i++) how.modes[i] = (int)(i && v[14 + i] > 0 ? v[14 + i] : v[14]);
     } else if (as->row == AS_FFM) {
-        how.coords = FD_COORD_CLOSED + 1;
-        how.time = FD_TIME_CHANNEL + 1;
+        how.coords = FD_COORD_CLOSED;
+        how.time = FD_TIME_CHANNEL;
         how.reversed = 1;
         how.tscale = 1e-3;
-        how.pad = v[1];
+        foreign_pad(&how, v + 1);
     } else if (as->row == AS_UVIT) {
         how.heads = (int)v[0];
         how.tscale = v[1];
@@ -946,8 +1001,8 @@ static fd_net *foreign_net(fd_arena *a, const fd_tensors *f, const spec *as, cha
 
 static void net_print(const char *program, const fd_net *net)
 {
-    static const char *const coords[] = { "none", "open", "closed" };
-    static const char *const time[] = { "none", "a channel", "film", "a token" };
+    static const char *const coords[] = { "", "open", "closed", "none" };
+    static const char *const time[] = { "", "a channel", "film", "a token", "none" };
     const fd_arch *n = &net->arch;
     printf("%s, %d-D: in %d, out %d, width %d, layers %d, ", program, n->nd, n->in, n->out, n->width, n->layers);
     if (n->kind == FD_UVIT) printf("heads %d, patches ", n->heads);
@@ -958,34 +1013,54 @@ static void net_print(const char *program, const fd_net *net)
 
 static int do_info(args *o)
 {
-    const char *path = o->file;
+    const char *path = o->file, *member = "";
     static const spec as = { &t_as, AS_AUTO, { 0 } };
     char why[256];
-    fd_status st;
+    int some = 0;
+    fd_status st, first;
     fd_arena a = arena_make(o, &st);
+    memset(&first, 0, sizeof first);
     if (!path || !*path) die(2, "info: needs a file");
-    if (has_ending(path, ".safetensors") || has_ending(path, ".npz")) {
-        fd_tensors f = fd_tensors_load(&a, path);
-        need(&st);
-        for (int i = 0; i < f.metas; i++) printf("%-20s %s\n", f.meta[i].key, f.meta[i].value);
-        for (int i = 0; i < f.count; i++) {
-            ptrdiff_t c = 1;
-            for (int j = 0; j < f.tensor[i].nd; j++) c *= f.tensor[i].n[j];
-            printf("%-28s ", f.tensor[i].name);
-            shape_print(f.tensor[i].nd, f.tensor[i].n);
-            numbers_print(c, f.tensor[i].x);
-            putchar('\n');
-        }
-        int kind = fd_foreign_kind(&f);
-        const fd_net *net = kind ? foreign_net(&a, &f, &as, why) : NULL;
-        if (net) net_print(fd_foreign_name(kind), net);
-        else if (kind) printf("%s, but %s\n", fd_foreign_name(kind), why);
-    } else {
-        fd_array f = fd_load(&a, path);
-        need(&st);
-        shape_print(f.nd, f.n);
-        numbers_print(points_of(&f, 0), f.x);
+    path = source_split(&a, path, &member);
+    source *all = source_list(&a, path);
+    need(&st);
+    if (all->why && !*all->member && !all->next) die(1, "%s: %s", path, all->why);
+    for (int i = 0; i < all->metas; i++) {
+        text_print(all->meta[i].key, 20);
+        putchar(' ');
+        text_print(all->meta[i].value, 0);
         putchar('\n');
+    }
+    for (source *f = all; f; f = f->next) {
+        fd_arena m = a;
+        if (!source_below(f, member)) continue;
+        some = 1;
+        if (*f->member) {
+            text_print(f->member, 28);
+            putchar(' ');
+        }
+        shape_print(f->nd, f->n);
+        if (!f->why) {
+            source_load(&m, f);
+            if (!st.code) numbers_print(f, m);
+            if (!first.code) fd_fail_as(&first, &st);
+            if (st.code) f->why = "damaged, or too large for the memory";
+            st.code = FD_OK;
+        }
+        printf("  %s%s%s\n", f->type, f->why ? ": " : "", f->why ? f->why : "");
+    }
+    if (!some) die(1, "%s: it has no '%s'", path, member);
+    source_close(all);
+    need(&first);
+    fd_tensors f = source_tensors(&a, o->file, 0);
+    int kind = st.code ? FD_FROM_NONE : fd_foreign_kind(&f);
+    st.code = FD_OK;
+    if (kind) {
+        f = source_tensors(&a, o->file, 1);
+        need(&st);
+        const fd_net *net = foreign_net(&a, &f, &as, why);
+        if (net) net_print(fd_foreign_name(kind), net);
+        else printf("%s, but %s\n", fd_foreign_name(kind), why);
     }
     return finish();
 }
@@ -1002,9 +1077,9 @@ static int do_convert(args *o)
     if (!o->file || !*o->file) die(2, "convert: needs a file");
     for (int i = 0; i < COUNT(more) && !o->grid.nd; i++)
         if (is_given(more[i])) die(2, "--%s: has no meaning without --grid", more[i]);
-    fd_tensors f = fd_tensors_load(&a, o->file);
+    fd_tensors f = source_tensors(&a, o->file, 1);
     need(&st);
-    if (has_ending(o->out, ".npz")) {
+    if (read_ends(o->out, ".npz")) {
         if (o->grid.nd || o->as.row) die(2, "--out: a network is a .safetensors");
         fd_npz_save(&st, o->out, &f);
         need(&st);
@@ -1029,8 +1104,9 @@ static int do_convert(args *o)
         k->process = o->process;
         k->predict = o->predict;
         k->precond = spec_read(&t_precond, "", "none");
-        k->channels = n->out > 1 ? n->out : 0;
-        k->scale = 1;
+        k->axes = n->out > 1 ? AXES_FIRST : AXES_NONE;
+        k->norm = normal_plain(0);
+        if (n->out > CHANNELS) die(2, "--grid: no model: more than %d channels", CHANNELS);
         k->net = net;
         k->s = fd_grid(&a, n->nd, o->grid.n, NULL, o->bc, n->out);
         k->noise = cov_build(&a, &k->s, &k->cov, NULL, 0);
@@ -1062,10 +1138,22 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "eval", "compare samples with real functions", EVAL, do_eval },
     { "certify", "is it one law on every grid? status 1: no", CERTIFY, do_certify },
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
+    { "posterior", "functions given observations of one, by any method", POSTERIOR, do_posterior },
+    { "calibrate", "does a method draw the posterior? status 1: no", CALIBRATE, do_calibrate },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
-    { "info", "say what a .npy, .npz, IDX or .safetensors file holds", INFO, do_info },
+    { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
 };
+
+/* version -- and how the library was compiled. */
+static void version(void)
+{
+#ifdef FD_VERSION
+    printf("fd %s (%s)\n", FD_VERSION_TEXT, fd_build());
+#else
+    printf("fd (%s)\n", fd_build());
+#endif
+}
 
 static int help(const char *word)
 {
@@ -1096,11 +1184,14 @@ int main(int argc, char **argv)
 {
     static args o;
     char where[32];
-    signal(SIGXFSZ, SIG_IGN);                          /* a file too large is an error, no death */
-    threads_sleep(argv);
+    start("fd", argv);
     if (argc < 2 || choice("help|--help|-h", argv[1]) >= 0) {
         options_read(&o, INFO, "fd help", 0, argv);    /* names of the schemes */
         return help(argc > 2 ? argv[2] : NULL);
+    }
+    if (choice("version|--version", argv[1]) >= 0) {
+        version();
+        return finish();
     }
     for (int i = 0; i < COUNT(commands); i++) {
         const char *file = NULL;
@@ -1114,5 +1205,5 @@ int main(int argc, char **argv)
         return commands[i].run(&o);
     }
     die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
-           "loglik, info, convert or help", argv[1]);
+           "posterior, calibrate, loglik, info, convert, version or help", argv[1]);
 }

@@ -251,8 +251,9 @@ static inline int plot_tick(const plot_axis *a, int i, double *u, int *major)
     }
     int per = a->kstep > 1 ? 1 : 9, k = (int)floor(a->lo) + i / per, m = i % per + 1;
     int narrow = a->hi - a->lo < 1.6;                  /* too few decades for labels of their own */
+    int all = a->hi - a->lo < 0.4;
     *u = k + log10(m);
-    *major = m == 1 ? (k - (int)a->k) % a->kstep == 0 : narrow && (m == 2 || m == 5);
+    *major = m == 1 ? (k - (int)a->k) % a->kstep == 0 : narrow && (all || m == 2 || m == 5);
     return *u <= a->hi + 1e-9;
 }
 

@@ -1,0 +1,167 @@
+/* mesh.c -- what every posterior method makes of one problem on finer and finer grids, exactly.
+ *
+ * Prior N(sin 2 pi x, Matern 3/2 of length .3) on [0,1], three noisy values (sd .22); exact scores, so that all that
+ * is left are the method's own errors. Each step is affine in state and noise, and fd_affine_law gives the law of
+ * what comes out without drawing anything. Printed: relative errors of mean and deviation against the exact
+ * posterior, by method (rows) and number of points, for noise with the prior's covariance and for rougher noise. A
+ * method that makes sense for functions has a limit in the number of points.
+ *
+ * build/mesh [STEPS]: a table in Markdown. */
+#include "fd.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { M = 3, MOST = 128 };
+enum { CONDITIONAL, EXACT, PIGDM, DPS, DPS_PLAIN, PROJECT, CORRECTED, DENOISED, FLAT, IMPLICIT, METHODS };
+static const char *const name[METHODS] = {
+    "exact conditional score, ancestral", "exact guidance, ancestral", "Pi-GDM, ancestral", "DPS .3 with C, ancestral",
+    "DPS .3 without C, ancestral", "Cameron-Martin projection", "the same with 5 correctors", "projected denoiser, DDIM",
+    "projection in L2 (replacement)", "Langevin, semi-implicit" };
+
+typedef struct {
+    int method;
+    fd_sampler how;
+    const fd_gain *g;
+    const fd_obs *o;
+    fd_obs bare;
+    fd_potential phi;
+    const fd_real *mean;
+    const double *y;
+    double t, s;
+    int correct;
+} work;
+
+/* state: x [n], path [M], e [M]; noise: modes [n], path [M], e [M] */
+static void step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    work *w = self;
+    const fd_cov *C = w->how.p->noise;
+    const int n = (int)C->s.points, S = n + 2 * M;
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a, fd_real, b * n);
+    double *y = fd_raw(&a, double, b * M), *path = fd_raw(&a, double, b * M), *zp = fd_raw(&a, double, b * M);
+    double *e = fd_raw(&a, double, b * M), *ze = fd_raw(&a, double, b * M), *de = fd_raw(&a, double, b * M);
+    if (!de) return;
+    for (int i = 0; i < b; i++) {
+        for (int j = 0; j < n; j++) {
+            u[i * n + j] = (fd_real)x[i * S + j];
+            xi[i * n + j] = (fd_real)(sqrt(C->lam[j]) * z[i * S + j]);
+        }
+        for (int j = 0; j < M; j++) {
+            y[i * M + j] = w->y[j], path[i * M + j] = x[i * S + n + j], e[i * M + j] = x[i * S + n + M + j];
+            zp[i * M + j] = z[i * S + n + j], ze[i * M + j] = z[i * S + n + M + j];
+        }
+    }
+    fd_from_modes(&C->s, b, xi, xi, a);
+    if (w->method == IMPLICIT) {
+        fd_langevin_implicit(C, w->mean, &w->phi, .02, b, u, xi, a);
+    } else if (w->correct) {
+        fd_sampler fix = w->how;
+        fix.corrector = FD_CORRECT_SCALED, fix.cprm = .4;
+        fd_correct(&fix, w->s, b, u, xi, d, a);
+        for (int i = 0; i < b * M; i++) {                                 /* e alike: its law is N(0, (m^2 + v) Gamma) */
+            fd_coef f = fd_law(w->how.p, w->s, 0);
+            double al = .4 * f.v;
+            e[i] = (1 - .5 * al / (f.m * f.m + f.v)) * e[i] + sqrt(al) * w->o->sd * ze[i];
+        }
+        fd_project(w->g, b, path, u, e, a);
+    } else {
+        int moves = w->method >= PROJECT && w->method <= DENOISED;
+        if (moves) fd_noise_step(&w->how, w->o, w->t, w->s, b, e, de, ze, a);
+        fd_advance(&w->how, w->t, w->s, b, u, xi, d, a);
+        if (w->method == PROJECT || w->method == CORRECTED || w->method == FLAT)
+            fd_path_move(w->g, w->how.p, w->method == CORRECTED ? FD_PATH_MEAN : FD_PATH_BRIDGE, w->t, w->s, b, y, zp, path, a);
+        if (w->method == DENOISED) fd_project_denoised(w->g, w->how.p, w->s, b, y, d, de, u, e, a);
+        else if (w->method == FLAT) fd_project_flat(&w->bare, b, path, u, a);
+        else if (moves) fd_project(w->g, b, path, u, e, a);
+    }
+    for (int i = 0; i < b; i++) {
+        for (int j = 0; j < n; j++) x[i * S + j] = (double)u[i * n + j];
+        for (int j = 0; j < M; j++) x[i * S + n + j] = path[i * M + j], x[i * S + n + M + j] = e[i * M + j];
+    }
+}
+
+static void run(int method, int n, int rough, int steps, double err[2], fd_arena a)
+{
+    const int S = n + 2 * M;
+    const double at[M] = { 5.5 / 32, 16.5 / 32, 27.5 / 32 }, y[M] = { 1.2, -.3, .4 }, sd = .22;
+    fd_space s = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = rough ? fd_cov_matern(&a, &s, 1, .3, .5) : c0;
+    fd_process p = fd_ou(C, 8);
+    fd_real *mean = fd_raw(&a, fd_real, n), *dev = fd_raw(&a, fd_real, n), *e = fd_raw(&a, fd_real, n);
+    double *t = fd_raw(&a, double, steps + 1), *m = fd_new(&a, double, S), *cov = fd_new(&a, double, S * S);
+    fd_obs o = fd_obs_points(&a, &s, M, at, NULL);
+    work w = { .method = method, .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_ANCESTRAL }, .o = &o, .mean = mean, .y = y, .bare = o };
+    if (!cov) return;
+    for (int i = 0; i < n; i++) mean[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / n);
+    p.tmin = 1e-3;
+    fd_times(&p, FD_LOGSNR, 0, steps, t, a.st);
+    fd_obs_noise(&a, &o, sd);
+    fd_posterior *exact = fd_posterior_new(&a, mean, c0, &o, y);
+    fd_posterior_std(exact, dev, a);
+    w.how.model = fd_oracle_gauss(&a, &p, mean, c0);
+    w.g = fd_gain_new(&a, method == FLAT ? &w.bare : &o, C, NULL);
+    w.phi = fd_obs_potential(&a, &o, y);
+    fd_guide guide = { .p = &p, .model = w.how.model, .o = &o, .y = y, .zeta = .3, .plain = method == DPS_PLAIN };
+    guide.rule = method == EXACT ? FD_GUIDE_EXACT : method == PIGDM ? FD_GUIDE_PIGDM : FD_GUIDE_DPS;
+    if (method == PIGDM) guide.zeta = 1;
+    if (method == CONDITIONAL) w.how.model = fd_oracle_posterior(&a, &p, 1, NULL, mean, (const fd_cov **)&c0, &o, y);
+    else if (method <= DPS_PLAIN) w.how.model = fd_guided(&a, &guide);
+    if (method == DENOISED) w.how.scheme = FD_DDIM;
+    fd_coef f = fd_law(&p, t[0], 0);
+    for (int j = 0; j < n; j++) {                                         /* the start N(0, v C), by its columns */
+        for (int i = 0; i < n; i++) e[i] = i == j ? (fd_real)(f.v * n) : 0;
+        fd_cov_pow(C, 1, 1, e, e, a);
+        for (int i = 0; i < n; i++) cov[i * S + j] = (double)e[i];
+    }
+    for (int j = 0; j < M; j++) {                                         /* path and e start independently, from their laws */
+        double z[M] = { 0 }, q[M];
+        z[j] = 1;
+        memset(e, 0, (size_t)n * sizeof *e);
+        fd_gain_add(w.g, f.v, 1, z, e, a);
+        o.apply(o.self, &s, 1, e, q, a);
+        m[n + j] = f.m * y[j];
+        for (int i = 0; i < M; i++) cov[(n + i) * S + n + j] = q[i] + (method != FLAT && i == j ? f.v * sd * sd : 0);
+        cov[(n + M + j) * (S + 1)] = f.v * sd * sd;
+    }
+    for (int k = 0; k < (method == IMPLICIT ? 600 : steps) && !a.st->code; k++) {
+        w.t = t[k % steps], w.s = t[k % steps + 1], w.correct = 0;
+        fd_affine_law(step, &w, S, S, m, cov, a);
+        for (w.correct = 1; method == CORRECTED && w.s < 2 && w.correct <= 5; w.correct++) fd_affine_law(step, &w, S, S, m, cov, a);
+    }
+    double dm = 0, ds = 0, nm = 0, ns = 0, k = method == IMPLICIT ? 1 : 1 / fd_law(&p, t[steps], 0).m;
+    for (int i = 0; i < n && exact; i++) {
+        double v = k * sqrt(fmax(0, cov[i * (S + 1)]));
+        dm += pow(k * m[i] - (double)exact->mean[i], 2), nm += pow((double)exact->mean[i], 2);
+        ds += pow(v - (double)dev[i], 2), ns += pow((double)dev[i], 2);
+    }
+    err[0] = sqrt(dm / nm), err[1] = sqrt(ds / ns);
+}
+
+int main(int argc, char **argv)
+{
+    int steps = argc > 1 ? atoi(argv[1]) : 200;
+    fd_status st;
+    size_t size = (size_t)256 << 20;
+    void *mem = malloc(size);
+    fd_arena a = fd_arena_over(mem, size, &st);
+    if (!mem || steps < 2) return fprintf(stderr, "usage: mesh [STEPS], with memory of 256 MB\n"), 2;
+    for (int rough = 0; rough < 2; rough++) {
+        printf("\n| %s, %d steps | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n",
+               rough ? "noise rougher than the prior" : "noise with the prior's covariance", steps);
+        for (int method = 0; method < METHODS; method++) {
+            if (method == IMPLICIT && rough) continue;                    /* it knows the prior only */
+            printf("| %s |", name[method]);
+            for (int n = 16; n <= MOST; n *= 2) {
+                double err[2] = { NAN, NAN };
+                run(method, n, rough, steps, err, a);
+                printf(" %.3f / %.3f |", err[0], err[1]);
+                fflush(stdout);
+            }
+            printf("\n");
+        }
+    }
+    char why[160];
+    if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "mesh: %s\n", why), 1;
+    return 0;
+}

@@ -1,0 +1,1315 @@
+/* test_posterior.c -- observations, exact posteriors, guidance, moves, Langevin dynamics and chains: against
+ * dense algebra, and against the laws that samplers have exactly, step by step, for Gaussian data. */
+#include "test.h"
+
+enum { MOST = 128 };
+typedef struct { double kind, ell; } kernel;                        /* kind: nu = 1/2 or 3/2 */
+
+static double kernel_at(const double *x, const double *y, const void *prm)
+{
+    const kernel *k = prm;
+    double r = fabs(x[0] - y[0]) / k->ell;
+    return k->kind < 1 ? exp(-r) : (1 + sqrt(3) * r) * exp(-sqrt(3) * r);
+}
+
+static const kernel rough3 = { .5, .3 }, rough2 = { .5, .2 }, smooth3 = { 1.5, .3 }, smooth15 = { 1.5, .15 };
+
+static fd_space cells(fd_arena *a, int n) { return fd_grid(a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1); }
+
+/* --- dense algebra in double, to compare with --- */
+
+static void matrix_of(const fd_cov *c, int n, double *K, fd_arena a)       /* Gram matrix c(x_i, x_j) */
+{
+    fd_real *e = fd_new(&a, fd_real, n);
+    for (int j = 0; j < n && e; j++) {
+        memset(e, 0, (size_t)n * sizeof *e);
+        e[j] = (fd_real)n;                                           /* 1/weight: delta */
+        fd_cov_pow(c, 1, 1, e, e, a);
+        for (int i = 0; i < n; i++) K[i * n + j] = (double)e[i];
+    }
+}
+
+/* mean and covariance given y = A x + eta, A [m][n], by (K^-1-free) kriging with Cholesky of S */
+static double krige(int n, int m, const double *A, const double *G, const double *y, double *mean, double *K,
+                    fd_arena a)
+{
+    double *S = fd_new(&a, double, m * m), *KA = fd_new(&a, double, m * n), *r = fd_new(&a, double, m), logp = 0;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++)
+            for (int k = 0; k < n; k++) KA[i * n + j] += A[i * n + k] * K[k * n + j];
+    for (int i = 0; i < m; i++) {
+        r[i] = y[i];
+        for (int k = 0; k < n; k++) r[i] -= A[i * n + k] * mean[k];
+        for (int j = 0; j < m; j++) {
+            S[i * m + j] = G ? G[i * m + j] : 0;
+            for (int k = 0; k < n; k++) S[i * m + j] += KA[i * n + k] * A[j * n + k];
+        }
+    }
+    fd_cholesky(a.st, m, S);
+    fd_solve_lower(m, S, 0, r);
+    for (int i = 0; i < m; i++) logp -= .5 * r[i] * r[i] + log(S[i * m + i]) + .5 * log(2 * acos(-1));
+    for (int j = 0; j < n; j++) {
+        double c[MOST];
+        for (int i = 0; i < m; i++) c[i] = KA[i * n + j];
+        fd_solve_lower(m, S, 0, c);
+        for (int i = 0; i < m; i++) KA[i * n + j] = c[i];
+    }
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; k < m; k++) mean[i] += KA[k * n + i] * r[k];
+        for (int j = 0; j < n; j++)
+            for (int k = 0; k < m; k++) K[i * n + j] -= KA[k * n + i] * KA[k * n + j];
+    }
+    return logp;
+}
+
+/* --- observations: adjoints by dot products, functionals on two grids --- */
+
+static void adjoint_of(const fd_obs *o, const char *name, fd_arena a)
+{
+    const ptrdiff_t n = fd_size(&o->s);
+    fd_real *x = fd_raw(&a, fd_real, 2 * n), *g = fd_raw(&a, fd_real, 2 * n);
+    double *y = fd_raw(&a, double, 2 * (ptrdiff_t)o->m), *w = fd_raw(&a, double, 2 * (ptrdiff_t)o->m);
+    fd_real *lots = fd_raw(&a, fd_real, 2 * (ptrdiff_t)o->m);
+    OK(!a.st->code && o->m > 0, "%s is made", name);
+    if (a.st->code || !o->m) return;
+    fd_normal(fd_seed(3), 2 * n, x);
+    fd_normal(fd_seed(4), 2 * o->m, lots);
+    for (int i = 0; i < 2 * o->m; i++) w[i] = (double)lots[i];
+    o->apply(o->self, &o->s, 2, x, y, a);
+    fd_obs_adjoint(o, 2, NULL, w, g, a);
+    for (int b = 0; b < 2; b++) {
+        double left = 0, right = fd_inner(&o->s, g + b * n, x + b * n), size = 0;
+        for (int i = b * o->m; i < (b + 1) * o->m; i++) left += y[i] * w[i], size += fabs(y[i] * w[i]);
+        NEAR(left, right, TOL(1e-12, 1e-5) * (1 + size), "%s: <A x, w> = <x, A* w>", name);
+    }
+}
+
+static void observations(void)
+{
+    static const double at[5][2] = { { .31, .37 }, { 0, 0 }, { 1.7, .6 }, { .385, .123 }, { 1.2, .45 } };
+    static const double half[5][2] = { { .1, .05 }, { 0, .1 }, { .2, 0 }, { .05, .05 }, { .3, .2 } };
+    static const int ch[5] = { 0, 1, 1, 0, 1 };
+    fd_status st;
+    fd_arena all = test_arena(1 << 24, &st);
+    const double len[2] = { 1.7, .6 };
+    for (int bc = 0; bc < 16; bc++) {
+        double y[2][4][10];
+        for (int g = 0; g < 2; g++) {
+            fd_arena a = all;
+            fd_space s = fd_grid(&a, 2, g ? (int[]){ 21, 18 } : (int[]){ 9, 8 }, len, (int[]){ bc / 4, bc % 4 }, 2);
+            fd_space small = fd_grid(&a, 2, (int[]){ 9, 8 }, len, (int[]){ bc / 4, bc % 4 }, 2);
+            fd_space sub = fd_grid(&a, 2, (int[]){ 3, 4 }, len, (int[]){ bc / 4, bc % 4 }, 2);
+            const ptrdiff_t n = fd_size(&s);
+            fd_real *x = fd_raw(&a, fd_real, n), *x0 = fd_raw(&a, fd_real, n);
+            fd_real *phi = fd_raw(&a, fd_real, 3 * n), *phi0 = fd_raw(&a, fd_real, 3 * n);
+            fd_cov *c = fd_cov_matern(&a, &small, 1, .3, 2.5);
+            fd_cov_draw(c, fd_seed(1), 0, 1, x0, a);
+            fd_resample(&small, &s, 1, x0, x, a);
+            fd_cov_draw(c, fd_seed(2), 0, 3, phi0, a);
+            fd_resample(&small, &s, 3, phi0, phi, a);
+            fd_obs o[4] = { fd_obs_points(&a, &s, 5, at[0], ch), fd_obs_boxes(&a, &s, 5, at[0], half[0], ch),
+                            fd_obs_functions(&a, &s, 3, phi), fd_obs_coarse(&a, &s, &sub) };
+            static const char *const name[] = { "points", "boxes", "functions", "coarse" };
+            OK(!st.code, "boundary %d, grid %d: %s", bc, g, st.code ? st.what : "");
+            if (st.code) return;
+            for (int k = 0; k < 4; k++) {
+                double z[24];
+                adjoint_of(&o[k], name[k], a);
+                o[k].apply(o[k].self, &s, 1, x, z, a);
+                memcpy(y[g][k], z, sizeof y[g][k]);
+            }
+            double *mul = fd_new(&a, double, s.modes);
+            fd_laplace(&s, mul, a);
+            for (ptrdiff_t k = 0; k < s.modes; k++) mul[k] = exp(-.01 * mul[k]);
+            fd_obs blur = fd_obs_modal(&a, &s, mul);
+            adjoint_of(&blur, "modal", a);
+            ptrdiff_t pick[3] = { 2, n - 1, s.points };
+            fd_obs mask = fd_obs_pick(&a, &s, 3, pick), full = fd_obs_matrix(&a, &s, 3, phi);
+            adjoint_of(&mask, "pick", a);
+            adjoint_of(&full, "matrix", a);
+            double z[3];
+            mask.apply(mask.self, &s, 1, x, z, a);
+            OK(z[0] == (double)x[2] && z[1] == (double)x[n - 1] && z[2] == (double)x[s.points], "picked values");
+        }
+        for (int k = 0; k < 4; k++)
+            for (int i = 0; i < (k == 2 ? 3 : 5); i++)
+                NEAR(y[1][k][i], y[0][k][i], TOL(1e-12, 2e-5), "boundary %d, functional %d.%d on two grids", bc, k, i);
+    }
+    /* values at points of the grid, and a mean over a box by a fine midpoint rule */
+    fd_arena a = all;
+    fd_space s = fd_grid(&a, 1, (int[]){ 15 }, NULL, NULL, 1);
+    fd_real x[15];
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 2.5);
+    fd_cov_draw(c, fd_seed(7), 0, 1, x, a);
+    enum { FINE = 2000 };
+    double *fine = fd_raw(&a, double, FINE), *got = fd_raw(&a, double, FINE), mean = 0, one;
+    for (int i = 0; i < FINE; i++) fine[i] = .3 + .2 * (i + .5) / FINE;
+    fd_obs o = fd_obs_points(&a, &s, FINE, fine, NULL), box = fd_obs_boxes(&a, &s, 1, (double[]){ .4 }, (double[]){ .1 }, NULL);
+    o.apply(o.self, &s, 1, x, got, a);
+    for (int i = 0; i < FINE; i++) mean += got[i] / FINE;
+    box.apply(box.self, &s, 1, x, &one, a);
+    NEAR(one, mean, TOL(1e-7, 1e-5), "mean over a box");
+    o = fd_obs_points(&a, &s, 1, (double[]){ 4. / 15 }, NULL);
+    o.apply(o.self, &s, 1, x, &one, a);
+    NEAR(one, (double)x[4], TOL(1e-13, 1e-5), "value at a grid point");
+    /* bad input */
+    static const struct { double at; int ch, code; } rows[] = {
+        { -.1, 0, FD_EARG }, { 1.1, 0, FD_EARG }, { NAN, 0, FD_EARG }, { .5, 1, FD_EARG }, { .5, -1, FD_EARG } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        st.code = 0;
+        o = fd_obs_points(&a, &s, 1, &rows[i].at, &rows[i].ch);
+        OK(st.code == rows[i].code && o.m == 0, "place %g, channel %d", rows[i].at, rows[i].ch);
+    }
+    st.code = 0;
+    o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 15 });
+    OK(st.code == FD_EARG && !o.m, "an index too many");
+    st.code = 0;
+    o = fd_obs_points(&a, &s, 2, (double[]){ .3, .3 }, NULL);
+    OK(!fd_gain_new(&a, &o, c, NULL) && st.code == FD_EDATA, "two at one place without noise");
+    st.code = 0;
+    fd_obs_noise(&a, &o, .1);
+    OK(fd_gain_new(&a, &o, c, NULL) && !st.code, "two at one place with noise");
+    fd_obs_noise(&a, &o, NAN);
+    OK(st.code == FD_EDATA, "noise that is not a number");
+    st.code = 0;
+    OK(!fd_posterior_new(&a, NULL, c, &o, (double[]){ 1, INFINITY }) && st.code == FD_EDATA, "y not finite");
+}
+
+/* --- exact posteriors --- */
+
+static void posteriors(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 26, &st);
+    enum { N = 32, M = 3 };
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    static const double y[M] = { 1.2, -.3, .4 }, sd[M] = { .2, .3, .1 };
+    static const ptrdiff_t at[M] = { 5, 16, 27 };
+    fd_real m0[N], pred[N];
+    double K[N * N], mean[N], A[M * N] = { 0 }, G[M * M] = { 0 };
+    for (int i = 0; i < N; i++) m0[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    for (int kind = 0; kind < 4; kind++) {                           /* none, one, each, covariance */
+        fd_obs o = fd_obs_pick(&a, &s, M, at);
+        for (int i = 0; i < M; i++)
+            for (int j = 0; j < M; j++)
+                G[i * M + j] = kind == 0 ? 0 : kind == 1 ? (i == j) * .05 : kind == 2 ? (i == j) * sd[i] * sd[i]
+                             : sd[i] * sd[j] * (i == j ? 1 : .3);
+        if (kind == 1) fd_obs_noise(&a, &o, sqrt(.05));
+        if (kind == 2) fd_obs_noise_each(&a, &o, sd);
+        if (kind == 3) fd_obs_noise_cov(&a, &o, G);
+        fd_posterior *p = fd_posterior_new(&a, m0, c0, &o, y);
+        OK(p && !st.code, "posterior, noise %d", kind);
+        if (!p) return;
+        matrix_of(c0, N, K, a);
+        for (int i = 0; i < N; i++) mean[i] = (double)m0[i];
+        double logp = krige(N, M, A, kind ? G : NULL, y, mean, K, a);
+        NEAR(p->evidence, logp, TOL(1e-10, 1e-4), "evidence, noise %d", kind);
+        fd_posterior_std(p, pred, a);
+        for (int i = 0; i < N; i++) {
+            NEAR((double)p->mean[i], mean[i], TOL(1e-11, 2e-5), "mean, noise %d, point %d", kind, i);
+            NEAR((double)pred[i], sqrt(fmax(0, K[i * N + i])), kind ? TOL(1e-9, 2e-3) : TOL(1e-6, 4e-3),
+                 "deviation, noise %d, point %d", kind, i);
+        }
+        enum { B = 4096 };                                           /* Matheron's rule, by chance */
+        fd_real *x = fd_raw(&a, fd_real, B * N), *again = fd_raw(&a, fd_real, 8 * N);
+        fd_posterior_draw(p, fd_seed(5), 0, B, x, a);
+        fd_posterior_draw(p, fd_seed(5), 100, 8, again, a);
+        OK(!memcmp(again, x + 100 * N, 8 * N * sizeof *x), "draws do not depend on the batch");
+        for (int i = 0; i < N; i += 3) {
+            double sum = 0, sq = 0, v = fmax(K[i * N + i], 0);
+            for (int b = 0; b < B; b++) sum += (double)x[b * N + i] / B;
+            for (int b = 0; b < B; b++) sq += pow((double)x[b * N + i] - sum, 2) / B;
+            NEAR(sum, mean[i], 4.5 * sqrt(v / B) + TOL(1e-9, 1e-4), "mean of draws, noise %d", kind);
+            NEAR(sq, v, 4.5 * v * sqrt(2. / B) + TOL(1e-9, 1e-4), "variance of draws, noise %d", kind);
+        }
+    }
+    /* mode by mode against the matrix of the same operator */
+    fd_space q = fd_grid(&a, 2, (int[]){ 6, 5 }, NULL, (int[]){ FD_PERIODIC, FD_NEUMANN }, 1);
+    fd_cov *c = fd_cov_matern(&a, &q, 1, .3, 1.5);
+    double mul[30];
+    fd_real B[30 * 30], x[30], e[30], dev[2][30];
+    fd_laplace(&q, mul, a);
+    for (int k = 0; k < 30; k++) mul[k] = exp(-.004 * mul[k]);
+    fd_obs blur = fd_obs_modal(&a, &q, mul);
+    for (int j = 0; j < 30; j++) {
+        double z[30];
+        memset(e, 0, sizeof e), e[j] = 1;
+        blur.apply(blur.self, &q, 1, e, z, a);
+        for (int i = 0; i < 30; i++) B[i * 30 + j] = (fd_real)z[i];
+    }
+    fd_obs full = fd_obs_matrix(&a, &q, 30, B);
+    fd_obs_noise(&a, &blur, .2), fd_obs_noise(&a, &full, .2);
+    double z[30];
+    fd_cov_draw(c, fd_seed(8), 0, 1, x, a);
+    fd_obs_draw(&blur, fd_seed(9), 0, 1, x, z, a);
+    fd_posterior *p[2] = { fd_posterior_new(&a, NULL, c, &blur, z), fd_posterior_new(&a, NULL, c, &full, z) };
+    OK(!st.code, "modal");
+    if (st.code) return;
+    for (int k = 0; k < 2; k++) fd_posterior_std(p[k], dev[k], a);
+    NEAR(p[0]->evidence, p[1]->evidence, TOL(1e-10, 2e-3), "evidence mode by mode");
+    for (int i = 0; i < 30; i++) {
+        NEAR((double)p[0]->mean[i], (double)p[1]->mean[i], TOL(1e-11, 1e-4), "mean mode by mode");
+        NEAR((double)dev[0][i], (double)dev[1][i], TOL(1e-11, 1e-3), "deviation mode by mode");
+    }
+    /* C 4.4: var_k = lam noise/(h^2 lam + noise), noise = sd^2/n */
+    double want = 0;
+    for (int k = 0; k < 30; k++) {
+        int j[3];
+        double nz = .04 * q.h, l = c->lam[k];
+        (void)j;
+        want += l * nz / (mul[k] * mul[k] * l + nz);
+    }
+    double got = 0;
+    for (int i = 0; i < 30; i++) got += (double)dev[0][i] * (double)dev[0][i] / 30;
+    NEAR(got, want, TOL(1e-12, 1e-5), "mean variance of the diagonal posterior");
+}
+
+/* E[x0 | x_t, y] by conditioning the joint Gaussian of (y, x_t) at once: an independent route to C O2, O4 */
+static double joint(const fd_cov *c0, const fd_cov *noise, const fd_real *m0, double m, double v, int M,
+                    const double *A0, double gamma, const double *y, const fd_real *xt, double *mean, fd_arena a)
+{
+    int n = (int)c0->s.points;
+    double *K = fd_new(&a, double, n * n), *C = fd_new(&a, double, n * n), *z = fd_new(&a, double, M + n);
+    double *A = fd_new(&a, double, (M + n) * n), *G = fd_new(&a, double, (M + n) * (M + n));
+    matrix_of(c0, n, K, a);
+    matrix_of(noise, n, C, a);
+    memcpy(A, A0, (size_t)(M * n) * sizeof *A);
+    for (int i = 0; i < M; i++) G[i * (M + n) + i] = gamma, z[i] = y[i];
+    for (int i = 0; i < n; i++) {
+        A[(M + i) * n + i] = m, z[M + i] = (double)xt[i], mean[i] = m0 ? (double)m0[i] : 0;
+        for (int j = 0; j < n; j++) G[(M + i) * (M + n) + M + j] = v * C[i * n + j];
+    }
+    return krige(n, M + n, A, G, z, mean, K, a);
+}
+
+static void conditional(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 26, &st);
+    enum { N = 16, M = 2, J = 3 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *noise = fd_cov_matern(&a, &s, 1, .15, 1.5), *c[J];
+    static const double ell[J] = { .3, .2, .5 }, y[M] = { 1, -.7 }, w[J] = { 1, 2.385, .5 };
+    static const ptrdiff_t at[M] = { 4, 12 };
+    fd_real means[J * N], x[N], D[N], E[N];
+    double A[M * N] = { 0 }, mean[J][N], want[N];
+    for (int j = 0; j < J; j++) {
+        c[j] = fd_cov_matern(&a, &s, 1, ell[j], 1.5);
+        for (int i = 0; i < N; i++) means[j * N + i] = (fd_real)(sin(2 * (j + 1) * (i + .5) / N) - j);
+    }
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    fd_process p[] = { fd_ou(noise, 6), fd_vp(noise, .1, 20), fd_flow(noise, 0), fd_driftless(noise, 10),
+                       fd_heat(noise, 1, .02, NULL, NULL, 2) };
+    fd_cov_draw(c[1], fd_seed(1), 0, 1, x, a);
+    for (size_t i = 0; i < sizeof p / sizeof *p; i++)
+        for (int n = 1; n <= J; n += 2)
+            for (int k = 0; k < 3; k++) {
+                fd_arena b = a;
+                double t = k == 0 ? p[i].tmax : k == 1 ? .4 : .07;
+                fd_coef f = fd_law(&p[i], t, 0);
+                fd_model m = fd_oracle_posterior(&b, &p[i], n, w, means, (const fd_cov **)c, &o, y);
+                m.eval(m.self, &s, 1, x, &t, D, b);
+                OK(!st.code, "process %d, %d components", (int)i, n);
+                if (p[i].modal) {                                    /* against the law of a sampler below */
+                    f.m = 1;
+                } else {
+                    double l[J], top = -INFINITY, sum = 0;
+                    for (int j = 0; j < n; j++) {
+                        l[j] = log(w[j]) + joint(c[j], noise, means + j * N, f.m, f.v, M, A, .05, y, x, mean[j], b);
+                        top = fmax(top, l[j]);
+                    }
+                    for (int j = 0; j < n; j++) sum += l[j] = exp(l[j] - top);
+                    for (int q = 0; q < N; q++) {
+                        want[q] = 0;
+                        for (int j = 0; j < n; j++) want[q] += l[j] / sum * mean[j][q];
+                        NEAR((double)D[q], want[q], TOL(1e-8, 2e-3) * (1 + fabs(want[q])),
+                             "process %d, %d components, t = %g, point %d", (int)i, n, t, q);
+                    }
+                }
+                if (n > 1 || p[i].modal) continue;
+                fd_guide how = { .p = &p[i], .model = fd_oracle_gauss(&b, &p[i], means, c[0]), .o = &o, .y = y,
+                                 .rule = FD_GUIDE_EXACT };
+                fd_model g = fd_guided(&b, &how);
+                g.eval(g.self, &s, 1, x, &t, E, b);
+                OK(!st.code, "guided: %s", st.code ? st.what : "");
+                for (int q = 0; q < N; q++)
+                    NEAR((double)E[q], (double)D[q], (f.m < 1e-4 ? 1e-3 : TOL(1e-9, 2e-3)) * (1 + fabs((double)D[q])),
+                         "exact guidance, process %d, t = %g", (int)i, t);
+            }
+}
+
+/* --- laws of samplers, by fd_affine_law on the shipped steps --- */
+
+enum { PLAIN, FLAT, MATHERON, DAMPED };
+typedef struct {
+    fd_sampler how;
+    const fd_gain *g;
+    fd_obs *o;
+    const double *y;
+    double t, s, h;
+    int move, path, correct, denoised, noisy;
+    int n, m;
+} cond;
+
+/* state: x [n], path residual [m] where it is a bridge, e [m] where there is noise. z: modes [n], path [m], e [m] */
+static void cond_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    cond *c = self;
+    const int n = c->n, m = c->m, S = n + 2 * m, Q = n + 2 * m;
+    const fd_cov *C = c->how.p->noise;
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a, fd_real, b * n);
+    double *y = fd_raw(&a, double, b * m), *path = fd_raw(&a, double, b * m), *zp = fd_raw(&a, double, b * m);
+    double *e = fd_raw(&a, double, b * m), *ze = fd_raw(&a, double, b * m), *de = fd_raw(&a, double, b * m);
+    if (!de) return;
+    for (int i = 0; i < b; i++) {
+        for (int j = 0; j < n; j++) u[i * n + j] = (fd_real)x[i * S + j];
+        for (int j = 0; j < n; j++) xi[i * n + j] = (fd_real)(sqrt(C->lam[j]) * z[i * Q + j]);
+        for (int j = 0; j < m; j++) {
+            y[i * m + j] = c->y[j];
+            path[i * m + j] = x[i * S + n + j], e[i * m + j] = x[i * S + n + m + j];
+            zp[i * m + j] = z[i * Q + n + j], ze[i * m + j] = z[i * Q + n + m + j];
+        }
+    }
+    fd_from_modes(&C->s, b, xi, xi, a);
+    if (c->h > 0) {                                                  /* a corrector at s */
+        fd_sampler how = c->how;
+        fd_coef f = fd_law(how.p, c->s, 0);
+        how.corrector = FD_CORRECT_SCALED, how.cprm = 2 * c->h / f.v;
+        fd_correct(&how, c->s, b, u, xi, d, a);
+    } else {
+        if (c->noisy) fd_noise_step(&c->how, c->o, c->t, c->s, b, e, de, ze, a);
+        fd_advance(&c->how, c->t, c->s, b, u, xi, d, a);
+    }
+    if (c->path && !(c->h > 0)) fd_path_move(c->g, c->how.p, c->path, c->t, c->s, b, y, zp, path, a);
+    if (c->denoised) fd_project_denoised(c->g, c->how.p, c->s, b, y, d, c->noisy ? de : NULL, u, c->noisy ? e : NULL, a);
+    else if (c->move == FLAT) fd_project_flat(c->o, b, path, u, a);
+    else if (c->move == PLAIN) fd_project(c->g, b, path, u, c->noisy ? e : NULL, a);
+    else {                                                           /* the recipes that are wrong: noise in the gain */
+        double *r = fd_raw(&a, double, b * m), al = fd_law(c->how.p, c->s, 0).m;
+        c->o->apply(c->o->self, &c->o->s, b, u, r, a);
+        for (int i = 0; i < b * m; i++) r[i] = path[i] + al * c->o->sd * ze[i] - r[i];
+        fd_gain_solve(c->g, 1, al * al, b, r, r, a);
+        fd_gain_add(c->g, c->move == DAMPED ? .1 : 1, b, r, u, a);
+    }
+    for (int i = 0; i < b; i++) {
+        for (int j = 0; j < n; j++) x[i * S + j] = (double)u[i * n + j];
+        for (int j = 0; j < m; j++) x[i * S + n + j] = path[i * m + j], x[i * S + n + m + j] = e[i * m + j];
+    }
+}
+
+/* error of mean and deviation against kriging, relative, in the first n of a state of S */
+static void errors(int n, int S, const double *mean, const double *cov, const double *my, const double *Ky, double err[2])
+{
+    double d = 0, s = 0, dm = 0, ds = 0;
+    for (int i = 0; i < n; i++) {
+        double sd = sqrt(fmax(0, cov[i * S + i])), want = sqrt(fmax(0, Ky[i * n + i]));
+        d += pow(mean[i] - my[i], 2), dm += my[i] * my[i];
+        s += pow(sd - want, 2), ds += want * want;
+    }
+    err[0] = sqrt(d / dm), err[1] = sqrt(s / ds);
+}
+
+/* largest eigenvalue of C^1/2 (m^2 C0 + v C)^-1 C^1/2, those of L^-1 C L^-T */
+static double stiffest(const fd_cov *C, const fd_cov *c0, fd_coef f, int n, fd_arena a)
+{
+    double *K = fd_raw(&a, double, n * n), *S = fd_raw(&a, double, n * n), *z = fd_raw(&a, double, n);
+    double *H = fd_raw(&a, double, n * n), *w = fd_raw(&a, double, n), *V = fd_raw(&a, double, n * n);
+    matrix_of(C, n, K, a);
+    matrix_of(c0, n, S, a);
+    for (int i = 0; i < n * n; i++) S[i] = f.m * f.m * S[i] + f.v * K[i];
+    fd_cholesky(a.st, n, S);
+    for (int j = 0; j < n; j++) {                                    /* L^-1 K L^-T, similar */
+        for (int i = 0; i < n; i++) z[i] = K[i * n + j];
+        fd_solve_lower(n, S, 0, z);
+        for (int i = 0; i < n; i++) H[j * n + i] = z[i];
+    }
+    for (int j = 0; j < n; j++) {
+        for (int i = 0; i < n; i++) z[i] = H[i * n + j];
+        fd_solve_lower(n, S, 0, z);
+        for (int i = 0; i < n; i++) K[i * n + j] = z[i];
+    }
+    fd_eigen(a.st, n, K, w, V, a);
+    return w[0];
+}
+
+typedef struct {
+    const char *name;
+    int n;
+    const kernel *noise;                 /* NULL: that of the data */
+    int steps, path, move, correct, noisy, denoised;
+    double gamma, mean, dev;
+} row;
+
+/* the set-up of C 1.1: OU, Euler on uniform times from 6 to 0, two points */
+static void cond_run(const row *r, double err[2], fd_arena a)
+{
+    const int n = r->n, m = 2, S = n + 2 * m;
+    fd_space s = cells(&a, n);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    fd_cov *C = r->noise ? fd_cov_kernel(&a, &s, kernel_at, r->noise) : c0;
+    fd_process p = fd_ou(C, 6);
+    const ptrdiff_t at[2] = { n / 4, (int)(.7 * n) };
+    const double y[2] = { 1, -.5 };
+    double A[2 * MOST] = { 0 }, G[4] = { r->gamma, 0, 0, r->gamma };
+    double *K = fd_raw(&a, double, n * n), *my = fd_new(&a, double, n);
+    double *mean = fd_new(&a, double, S), *cov = fd_new(&a, double, S * S);
+    const int corrected = r->correct >= 0, steps = corrected ? 100 : r->steps;
+    double *t = fd_raw(&a, double, steps + 2);
+    if (a.st->code) return;
+    for (int i = 0; i <= steps; i++) t[i] = 6. * (steps - i) / steps;
+    if (corrected) {                                                /* linspace(6,.5,51), geomspace(.5,1e-3,50)[1:], 0 */
+        for (int i = 0; i <= 50; i++) t[i] = 6 - 5.5 * i / 50;
+        for (int i = 1; i < 50; i++) t[50 + i] = .5 * pow(2e-3, i / 49.);
+        t[100] = 0;
+    }
+    for (int i = 0; i < m; i++) A[i * n + at[i]] = 1;
+    matrix_of(c0, n, K, a);
+    krige(n, m, A, r->gamma > 0 ? G : NULL, y, my, K, a);
+    fd_obs o = fd_obs_pick(&a, &s, m, at);
+    if (r->gamma > 0) fd_obs_noise(&a, &o, sqrt(r->gamma));
+    fd_obs bare = fd_obs_pick(&a, &s, m, at);
+    fd_gain *g = fd_gain_new(&a, r->move == FLAT ? &bare : &o, C, NULL);
+    fd_gain *gp = r->noisy ? g : fd_gain_new(&a, &bare, C, NULL);
+    cond c = { .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_EULER_MARUYAMA }, .g = g, .o = &o, .y = y,
+               .path = r->path, .move = r->move, .noisy = r->noisy, .n = n, .m = m };
+    c.how.model = r->noise ? fd_oracle_kernel(&a, &p, NULL, c0) : fd_oracle_gauss(&a, &p, NULL, c0);
+    if (r->move == FLAT) c.o = &bare;
+    if (a.st->code) { OK(0, "%s: %s", r->name, a.st->what); return; }
+    /* start: x ~ N(0, C), path: y_T = e^-3 y + .., e = L z, then the move */
+    double *S0 = fd_new(&a, double, n * n);
+    matrix_of(C, n, S0, a);
+    for (int i = 0; i < n; i++) for (int j = 0; j < n; j++) cov[i * S + j] = S0[i * n + j];
+    double v0 = 1 - exp(-6), k0 = exp(-3);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < m; j++) {
+            double q = S0[at[i] * n + at[j]] + (r->noisy && i == j ? r->gamma : 0);
+            mean[n + i] = k0 * y[i];
+            cov[(n + i) * S + n + j] = r->path == FD_PATH_MEAN ? 0 : v0 * q;
+            cov[(n + m + i) * S + n + m + j] = r->noisy && i == j ? r->gamma : 0;
+        }
+    (void)gp;
+    for (int k = 0; k < steps && !a.st->code; k++) {
+        c.t = t[k], c.s = t[k + 1], c.h = 0;
+        double bad = fd_affine_law(cond_step, &c, S, S, mean, cov, a);
+        if (k == 0) NEAR(bad, 0, TOL(1e-10, 1e-4), "%s: the step is affine", r->name);
+        if (!(r->correct > 0) || t[k + 1] > 1 || t[k + 1] == 0) continue;
+        c.h = .2 * 2 / stiffest(C, c0, fd_law(&p, t[k + 1], 0), n, a);
+        for (int i = 0; i < r->correct; i++) fd_affine_law(cond_step, &c, S, S, mean, cov, a);
+    }
+    errors(n, S, mean, cov, my, K, err);
+}
+
+static void projections(void)
+{
+    static const row rows[] = {
+        { "C = C0, n = 16", 16, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0037623107 },
+        { "C = C0, n = 32", 32, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0037623107 },
+        { "C = C0, K = 50", 32, NULL, 50, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0153148686 },
+        { "C = C0, flat, n = 16", 16, NULL, 200, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .89686589, .88354870 },
+        { "C = C0, flat, n = 32", 32, NULL, 200, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .94929843, .98121904 },
+        { "rough, n = 16", 16, &rough3, 400, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, .083475415, .016461465 },
+        { "rough, n = 32, a", 32, &rough3, 400, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, .080674607, .015974735 },
+        { "rough, n = 32, b", 32, &rough3, 400, FD_PATH_FRESH, PLAIN, -1, 0, 0, 0, .080674607, .013366272 },
+        { "rough, n = 32, c", 32, &rough3, 400, FD_PATH_MEAN, PLAIN, -1, 0, 0, 0, .080674607, .013277948 },
+        { "rough, flat", 16, &rough3, 400, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .70842143, .60968573 },
+        { "noisy, C = C0", 32, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .5, 0, .0037623107 },
+        { "noisy, rough .5", 32, &rough3, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .5, .08655904, .01094928 },
+        { "noisy, rough .05", 32, &rough3, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .05, .08282032, .01942181 },
+        { "per-step Matheron .5", 32, NULL, 200, FD_PATH_MEAN, MATHERON, -1, 0, 0, .5, .62406719, .06468675 },
+        { "damped .1, K = 200", 32, NULL, 200, FD_PATH_MEAN, DAMPED, -1, 0, 0, .5, .17385817, .13215246 },
+        { "damped .1, K = 800", 32, NULL, 800, FD_PATH_MEAN, DAMPED, -1, 0, 0, .5, .48931750, .26030729 },
+        { "corrected 0, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 0, 0, 0, 0, .08220391, .02084320 },
+        { "corrected 1, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 1, 0, 0, 0, .02255727, .01100606 },
+        { "corrected 5, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 5, 0, 0, 0, .00394694, .00320043 },
+        { "corrected 20, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 20, 0, 0, 0, .00067174, .00219181 },
+        { "corrected 0, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 0, 0, 0, 0, .15360132, .04557716 },
+        { "corrected 1, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 1, 0, 0, 0, .00572461, .02937866 },
+        { "corrected 5, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 5, 0, 0, 0, .00056821, .02907506 },
+    };
+    fd_status st;
+    fd_arena a = test_arena(1 << 27, &st);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double err[2] = { NAN, NAN };
+        cond_run(&rows[i], err, a);
+        NEAR(err[0], rows[i].mean, TOL(2e-6, 2e-3), "%s: mean", rows[i].name);
+        NEAR(err[1], rows[i].dev, TOL(2e-6, 2e-3), "%s: deviation", rows[i].name);
+    }
+}
+
+/* --- guidance: the table of C 1.3 --- */
+
+typedef struct { fd_sampler how; double t, s; int n; } plain;
+
+static void plain_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    plain *c = self;
+    const fd_cov *C = c->how.p->noise;
+    const int n = c->n;
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a, fd_real, b * n);
+    if (!d) return;
+    for (int i = 0; i < b * n; i++) u[i] = (fd_real)x[i], xi[i] = (fd_real)(sqrt(C->lam[i % n]) * z[i]);
+    fd_from_modes(&C->s, b, xi, xi, a);
+    fd_advance(&c->how, c->t, c->s, b, u, xi, d, a);
+    for (int i = 0; i < b * n; i++) x[i] = (double)u[i];
+}
+
+static void guidance(void)
+{
+    static const struct { int scheme, rule; double zeta, mean, dev, spread; } rows[] = {
+        { FD_EULER_MARUYAMA, FD_GUIDE_EXACT, 1, .0007694887, .0101277272, 1.0315568 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_PIGDM, 1, .0387665901, .0274463712, 1.0779344 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, .1, .1722731799, .4267618000, 2.2420773 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, .2, .0435251825, .1932232188, 1.6336383 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, .3, .0657172042, .0929875192, 1.3418853 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, .5, .1012071180, .0213385796, 1.0450441 },
+        { FD_EULER_MARUYAMA, FD_GUIDE_DPS, 1, .1171611669, .0874198988, .7475754391 },
+        { FD_PF_EULER, FD_GUIDE_PIGDM, 1, .0791959870, .0447121025, 1.1356885 },
+        { FD_PF_EULER, FD_GUIDE_DPS, .3, .2764804887, .1701535791, .5596459 },
+        { FD_PF_EULER, FD_GUIDE_DPS, 1, .2599498, .2238764, .1769197 },
+    };
+    enum { N = 32, M = 3, STEPS = 2000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 26, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3), *C = fd_cov_kernel(&a, &s, kernel_at, &rough2);
+    fd_process p = fd_ou(C, 8);
+    const ptrdiff_t at[M] = { 5, 16, 27 };
+    const double y[M] = { 1.2, -.3, .4 };
+    fd_real m0[N];
+    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, 0, .05, 0, 0, 0, .05 }, K[N * N], my[N], start[N * N];
+    static double mean[N], cov[N * N];
+    for (int i = 0; i < N; i++) my[i] = sin(2 * acos(-1) * (i + .5) / N), m0[i] = (fd_real)my[i];
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    matrix_of(c0, N, K, a);
+    matrix_of(C, N, start, a);
+    krige(N, M, A, G, y, my, K, a);
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fd_arena b = a;
+        fd_guide how = { .p = &p, .model = fd_oracle_kernel(&b, &p, m0, c0), .o = &o, .y = y, .rule = rows[i].rule,
+                         .zeta = rows[i].zeta };
+        plain c = { .how = { .p = &p, .model = fd_guided(&b, &how), .t = (double[]){ 8, 1e-3 }, .steps = 1,
+                             .scheme = rows[i].scheme }, .n = N };
+        memset(mean, 0, sizeof mean);
+        memcpy(cov, start, sizeof cov);
+        for (int k = 0; k < STEPS && !st.code; k++) {
+            c.t = 8 + (1e-3 - 8) * k / STEPS, c.s = 8 + (1e-3 - 8) * (k + 1) / STEPS;
+            fd_affine_law(plain_step, &c, N, N, mean, cov, b);
+        }
+        double err[2], spread = 0, want = 0;
+        errors(N, N, mean, cov, my, K, err);
+        for (int k = 0; k < M; k++) spread += cov[at[k] * (N + 1)], want += K[at[k] * (N + 1)];
+        NEAR(sqrt(spread / want), rows[i].spread, TOL(1e-6, 1e-2), "scheme %d, rule %d, zeta %g: spread", rows[i].scheme,
+             rows[i].rule, rows[i].zeta);
+        OK(!st.code, "guidance: %s", st.code ? st.what : "");
+        NEAR(err[0], rows[i].mean, TOL(1e-6, 3e-3), "scheme %d, rule %d, zeta %g: mean", rows[i].scheme, rows[i].rule, rows[i].zeta);
+        NEAR(err[1], rows[i].dev, TOL(1e-6, 3e-3), "scheme %d, rule %d, zeta %g: deviation", rows[i].scheme, rows[i].rule, rows[i].zeta);
+    }
+}
+
+/* --- projected denoisers: conditional2 A1, K --- */
+
+static void denoisers(void)
+{
+    static const struct {
+        const char *name;
+        int n, flow, steps, noisy;
+        const kernel *noise;
+        double tmin, mean, dev;
+    } rows[] = {
+        { "flow, C = C0", 16, 1, 200, 0, NULL, 0, 0, .0064064373 },
+        { "flow, C = C0", 32, 1, 200, 0, NULL, 0, 0, .0064064373 },
+        { "flow, rough", 16, 1, 200, 0, &rough3, 0, .0043409815, .0057118644 },
+        { "flow, rough", 32, 1, 200, 0, &rough3, 0, .0046199802, .0057648696 },
+        { "VP, C = C0", 16, 0, 100, 0, NULL, 1e-3, .0076519960, .0432555329 },
+        { "VP, C = C0, to 0", 32, 0, 100, 0, NULL, 0, 0, .0499546142 },
+        { "VP, C = C0", 32, 0, 400, 0, NULL, 1e-3, .0035407948, .0121633397 },
+        { "VP, rough", 16, 0, 100, 0, &rough3, 1e-3, .0068274493, .0595706634 },
+        { "VP, rough", 32, 0, 400, 0, &rough3, 1e-3, .0046417235, .0177483951 },
+        { "flow, C = C0, noisy", 32, 1, 200, 1, NULL, 0, 0, .0064 } };
+    static const double y[2] = { 1, -.7 };
+    fd_status st;
+    fd_arena all = test_arena(1 << 26, &st);
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        fd_arena a = all;
+        const int n = rows[r].n, m = 2, S = n + 2 * m, steps = rows[r].steps;
+        fd_space s = cells(&a, n);
+        fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+        fd_cov *C = rows[r].noise ? fd_cov_kernel(&a, &s, kernel_at, rows[r].noise) : c0;
+        fd_process p = rows[r].flow ? fd_flow(C, 0) : fd_ou(C, 6);
+        const ptrdiff_t at[2] = { n / 4, 3 * n / 4 };
+        double A[2 * MOST] = { 0 }, G[4] = { .05, 0, 0, .05 }, tmax = rows[r].flow ? 1 : 6;
+        double *K = fd_raw(&a, double, n * n), *my = fd_new(&a, double, n), *cov = fd_new(&a, double, S * S);
+        double *mean = fd_new(&a, double, S), *S0 = fd_raw(&a, double, n * n);
+        fd_real *m0 = fd_new(&a, fd_real, n);
+        for (int i = 0; i < n && rows[r].flow; i++) my[i] = sin(2 * acos(-1) * (i + .5) / n), m0[i] = (fd_real)my[i];
+        for (int i = 0; i < m; i++) A[i * n + at[i]] = 1;
+        matrix_of(c0, n, K, a);
+        matrix_of(C, n, S0, a);
+        krige(n, m, A, rows[r].noisy ? G : NULL, y, my, K, a);
+        fd_obs o = fd_obs_pick(&a, &s, m, at);
+        if (rows[r].noisy) fd_obs_noise(&a, &o, sqrt(.05));
+        cond c = { .how = { .p = &p, .scheme = FD_DDIM, .t = (double[]){ 1, 0 }, .steps = 1 }, .o = &o, .y = y,
+                   .g = fd_gain_new(&a, &o, C, NULL), .denoised = 1, .noisy = rows[r].noisy, .n = n, .m = m };
+        c.how.model = rows[r].noise ? fd_oracle_kernel(&a, &p, m0, c0) : fd_oracle_gauss(&a, &p, m0, c0);
+        for (int i = 0; i < n; i++) for (int j = 0; j < n; j++) cov[i * S + j] = S0[i * n + j];
+        for (int i = 0; i < m && rows[r].noisy; i++) cov[(n + m + i) * (S + 1)] = .05;
+        double err[2];
+        for (int k = 0; k < steps && !st.code; k++) {
+            c.t = tmax + (rows[r].tmin - tmax) * k / steps, c.s = tmax + (rows[r].tmin - tmax) * (k + 1) / steps;
+            fd_affine_law(cond_step, &c, S, S, mean, cov, a);
+        }
+        errors(n, S, mean, cov, my, K, err);
+        OK(!st.code, "%s: %s", rows[r].name, st.code ? st.what : "");
+        NEAR(err[0], rows[r].mean, TOL(1e-6, 3e-3), "projected denoiser, %s, n = %d: mean", rows[r].name, n);
+        NEAR(err[1], rows[r].dev, rows[r].noisy ? 5e-5 : TOL(1e-6, 3e-3), "projected denoiser, %s, n = %d: deviation",
+             rows[r].name, n);
+    }
+}
+
+/* --- Langevin dynamics: C 1.5, O6 --- */
+
+typedef struct {
+    const fd_process *p;
+    const fd_cov *c;
+    fd_model m;
+    fd_potential phi;
+    const fd_real *mean;
+    double t, h, w;
+    int implicit;
+} lang;
+
+static void lang_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    lang *l = self;
+    const int n = (int)fd_size(&l->c->s);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    if (!xi) return;
+    for (int i = 0; i < b * n; i++) u[i] = (fd_real)x[i], xi[i] = (fd_real)(sqrt(l->c->lam[i % n]) * z[i]);
+    fd_from_modes(&l->c->s, b, xi, xi, a);
+    if (l->implicit) fd_langevin_implicit(l->c, l->mean, &l->phi, l->h, b, u, xi, a);
+    else fd_langevin(l->p, &l->m, &l->phi, l->t, l->h, l->w, b, u, xi, a);
+    for (int i = 0; i < b * n; i++) x[i] = (double)u[i];
+}
+
+static void inverse(int n, double *A, fd_arena a)                      /* of a symmetric positive matrix */
+{
+    double *L = fd_raw(&a, double, n * n), *e = fd_raw(&a, double, n);
+    memcpy(L, A, (size_t)(n * n) * sizeof *L);
+    fd_cholesky(a.st, n, L);
+    for (int j = 0; j < n; j++) {
+        for (int i = 0; i < n; i++) e[i] = i == j;
+        fd_solve_lower(n, L, 0, e), fd_solve_lower(n, L, 1, e);
+        for (int i = 0; i < n; i++) A[i * n + j] = e[i];
+    }
+}
+
+static void times(int n, const double *A, const double *B, double *C)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            C[i * n + j] = 0;
+            for (int k = 0; k < n; k++) C[i * n + j] += A[i * n + k] * B[k * n + j];
+        }
+}
+
+static void langevin(void)
+{
+    enum { N = 16, M = 3 };
+    static const double y[M] = { 1.2, -.3, .4 };
+    static const ptrdiff_t at[M] = { N / 5, N / 2, 4 * N / 5 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    double K0[N * N], S[N * N], P[N * N], T[N * N], U[N * N], cov[N * N], mean[N], was[N * N], wm[N];
+    fd_real m0[N];
+    for (int i = 0; i < N; i++) m0[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
+    for (int rough = 0; rough < 2; rough++)
+        for (int half = 0; half < 3; half++) {
+            fd_arena b = a;
+            fd_cov *C = rough ? fd_cov_kernel(&b, &s, kernel_at, &rough3) : c0;
+            fd_process p = fd_ou(C, 6);
+            lang l = { .p = &p, .c = C, .m = rough ? fd_oracle_kernel(&b, &p, m0, c0) : fd_oracle_gauss(&b, &p, m0, c0),
+                       .phi = fd_obs_potential(&b, &o, y), .t = .1, .w = half == 2 ? .7 : 1, .mean = m0,
+                       .implicit = half == 1 };
+            if (l.implicit && rough) continue;
+            double tau = l.implicit ? 0 : l.t, al = exp(-.5 * tau), sg = 1 - exp(-tau);
+            matrix_of(c0, N, S, b);
+            matrix_of(C, N, K0, b);
+            for (int i = 0; i < N * N; i++) S[i] = al * al * S[i] + sg * K0[i];
+            memcpy(P, S, sizeof P);
+            inverse(N, P, b);
+            for (int i = 0; i < N; i++) {                            /* w S^-1 alpha m0 + A^T Gamma^-1 y */
+                wm[i] = 0;
+                for (int j = 0; j < N; j++) wm[i] += l.w * P[i * N + j] * al * (double)m0[j];
+            }
+            for (int i = 0; i < N * N; i++) P[i] *= l.w;
+            for (int i = 0; i < M; i++) P[at[i] * (N + 1)] += 1 / .05, wm[at[i]] += y[i] / .05;
+            fd_eigen(b.st, N, (memcpy(T, K0, sizeof T), T), mean, U, b);
+            double root[N * N], most;                                /* lambda_max(K^1/2 P K^1/2) by K^1/2 = V^T sqrt V */
+            for (int i = 0; i < N; i++)
+                for (int j = 0; j < N; j++) {
+                    root[i * N + j] = 0;
+                    for (int k = 0; k < N; k++) root[i * N + j] += U[k * N + i] * sqrt(fmax(0, mean[k])) * U[k * N + j];
+                }
+            times(N, root, P, T), times(N, T, root, U);
+            for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
+            fd_eigen(b.st, N, U, mean, T, b);
+            most = mean[0];
+            double hmax = 2 / most, lo;
+            if (l.implicit) {                                        /* lambda_max(B) = most - 1 */
+                hmax = 2 / (most - 1);
+            }
+            (void)lo;
+            l.h = .5 * hmax;
+            /* the exact stationary law, from which one step must not move */
+            memcpy(cov, P, sizeof cov);
+            if (!l.implicit) {                                       /* (P - h/2 P K P)^-1 */
+                times(N, P, K0, T), times(N, T, P, U);
+                for (int i = 0; i < N * N; i++) cov[i] -= .5 * l.h * U[i];
+                for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) cov[i * N + j] = cov[j * N + i];
+                inverse(N, cov, b);
+            } else {                                                 /* K^1/2 ((1 + B)(1 - h B/2))^-1 K^1/2 */
+                double B[N * N];
+                for (int i = 0; i < N; i++)
+                    for (int j = 0; j < N; j++) {
+                        B[i * N + j] = 0;
+                        for (int k = 0; k < M; k++) B[i * N + j] += root[i * N + at[k]] * root[at[k] * N + j] / .05;
+                    }
+                times(N, B, B, T);
+                for (int i = 0; i < N; i++)
+                    for (int j = 0; j < N; j++)
+                        U[i * N + j] = (i == j) + B[i * N + j] * (1 - .5 * l.h) - .5 * l.h * T[i * N + j];
+                for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
+                inverse(N, U, b);
+                times(N, root, U, T), times(N, T, root, cov);
+            }
+            inverse(N, P, b);
+            for (int i = 0; i < N; i++) {
+                mean[i] = 0;
+                for (int j = 0; j < N; j++) mean[i] += P[i * N + j] * wm[j];
+            }
+            memcpy(was, cov, sizeof was);
+            memcpy(wm, mean, sizeof wm);
+            double bad = fd_affine_law(lang_step, &l, N, N, mean, cov, b), top = 0;
+            for (int i = 0; i < N * N; i++) top = fmax(top, fabs(was[i]));
+            NEAR(bad, 0, TOL(1e-10, 1e-4), "the step is affine");
+            for (int i = 0; i < N; i++) {
+                NEAR(mean[i], wm[i], TOL(1e-9, 2e-3), "Langevin %d %d: stationary mean", rough, half);
+                for (int j = 0; j < N; j++)
+                    NEAR(cov[i * N + j], was[i * N + j], TOL(1e-8, 5e-3) * top, "Langevin %d %d: stationary covariance", rough, half);
+            }
+            for (int k = 0; k < 2; k++) {                            /* at the edge of stability */
+                l.h = (k ? 1.02 : .98) * hmax;
+                memcpy(cov, was, sizeof cov);
+                for (int i = 0; i < 4000; i++) fd_affine_law(lang_step, &l, N, N, mean, cov, b);
+                double tr = 0, tr0 = 0;
+                for (int i = 0; i < N; i++) tr += cov[i * (N + 1)], tr0 += was[i * (N + 1)];
+                OK(k ? !(tr < 1e6 * tr0) : tr < 1e3 * tr0, "Langevin %d %d: stability at %g h_max: %g", rough, half, k ? 1.02 : .98, tr / tr0);
+            }
+        }
+    OK(!st.code, "status");
+    fd_real big[N];
+    for (int i = 0; i < N; i++) big[i] = 1;
+    fd_potential phi = fd_obs_potential(&a, &o, y);
+    for (int i = 0; i < 2000 && !st.code; i++) fd_langevin_implicit(c0, NULL, &phi, 10, 1, big, NULL, a);
+    OK(st.code == FD_ENAN, "a step that is too long is said");
+}
+
+/* --- chains: C 3, O10 --- */
+
+static void mcmc_acceptance(void)
+{
+    static const double accept[3] = { .68795, .68826, .68828 }, walk[3] = { .507, .222, .026 };
+    enum { STEPS = 20000 };
+    fd_status st;
+    for (int k = 0; k < 3; k++)
+        for (int kind = 0; kind < 2; kind++) {
+            fd_arena a = test_arena(1 << 24, &st);
+            int n = k == 0 ? 8 : k == 1 ? 32 : 128;
+            fd_space s = cells(&a, n);
+            fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+            fd_real *one = fd_raw(&a, fd_real, n);
+            double *said = fd_raw(&a, double, STEPS), y = 1.2;
+            for (int i = 0; i < n; i++) one[i] = 1;
+            fd_obs o = fd_obs_functions(&a, &s, 1, one);
+            fd_obs_noise(&a, &o, sqrt(.1));
+            fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = kind ? FD_MCMC_WALK : FD_MCMC_PCN, .h = .4 };
+            fd_real *x0 = fd_raw(&a, fd_real, n);
+            fd_posterior *post = fd_posterior_new(&a, NULL, c0, &o, &y);
+            fd_posterior_draw(post, fd_seed(11), 0, 1, x0, a);
+            fd_chain *c = fd_chain_begin(&a, &how, fd_seed(5), 0, x0);
+            for (int i = 0; i < STEPS && c; i++) said[i] = fd_chain_step(c, a);
+            double tau = fd_iact(STEPS, said, a), rate = c ? (double)c->accepted / STEPS : 0;
+            double q = kind ? walk[k] : accept[k], mcse = sqrt(q * (1 - q) * fmax(1, tau) / STEPS);
+            OK(!st.code, "chain: %s", st.code ? st.what : "");
+            NEAR(rate, q, 4 * mcse + (kind ? .03 : 1e-4), "%s, n = %d: acceptance", kind ? "random walk" : "pCN", n);
+            test_free();
+        }
+}
+
+/* chains that start in the exact posterior stay there: chi^2 of the whitened state */
+static void mcmc_invariance(void)
+{
+    static const struct { int kind; double h; int leaps; double broken; } rows[] = {
+        { FD_MCMC_PCN, .4, 0, 0 }, { FD_MCMC_MALA, .25, 0, 0 }, { FD_MCMC_HMC, .35, 3, 0 }, { FD_MCMC_SLICE, 0, 0, 0 },
+        { FD_MCMC_WALK, .2, 0, 0 } };
+    enum { N = 8, M = 3, B = 6000, STEPS = 4 };
+    static const double y[M] = { 1.2, -.3, .4 };
+    static const ptrdiff_t at[M] = { 1, 4, 6 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 26, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &rough3);
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, .5);
+    fd_real m0[N];
+    double A[M * N] = { 0 }, G[M * M] = { .25, 0, 0, 0, .25, 0, 0, 0, .25 }, K[N * N], my[N];
+    for (int i = 0; i < N; i++) my[i] = cos(3. * i / N), m0[i] = (fd_real)my[i];
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    matrix_of(c0, N, K, a);
+    krige(N, M, A, G, y, my, K, a);
+    fd_cholesky(&st, N, K);
+    fd_posterior *p = fd_posterior_new(&a, m0, c0, &o, y);
+    fd_real *x = fd_raw(&a, fd_real, B * N);
+    fd_posterior_draw(p, fd_seed(21), 0, B, x, a);
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        double chi = 0, first[N] = { 0 }, moved = 0;
+        for (int b = 0; b < B; b++) {
+            fd_arena own = a;
+            fd_mcmc how = { .prior = c0, .mean = m0, .phi = fd_obs_potential(&own, &o, y), .kind = rows[r].kind, .h = rows[r].h,
+                            .leaps = rows[r].leaps };
+            fd_chain *c = fd_chain_begin(&own, &how, fd_seed(100 + r), b, x + b * N);
+            fd_real end[N];
+            double z[N];
+            for (int k = 0; k < STEPS; k++) moved += fd_chain_step(c, own);
+            fd_chain_get(c, end);
+            for (int i = 0; i < N; i++) z[i] = (double)end[i] - my[i];
+            fd_solve_lower(N, K, 0, z);
+            for (int i = 0; i < N; i++) chi += z[i] * z[i] / B, first[i] += z[i] / B;
+        }
+        OK(!st.code, "kind %d: %s", rows[r].kind, st.code ? st.what : "");
+        OK(moved > .2 * B * STEPS, "kind %d moves: %g", rows[r].kind, moved / B / STEPS);
+        NEAR(chi, N, 4.5 * sqrt(2. * N / B), "kind %d: chi^2", rows[r].kind);
+        for (int i = 0; i < N; i++) NEAR(first[i], 0, 4.5 / sqrt(B), "kind %d: mean of component %d", rows[r].kind, i);
+    }
+}
+
+static void mcmc_rest(void)
+{
+    enum { N = 6, STEPS = 60000, CHAINS = 4, LEN = 2000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    /* prior alone: an AR(1) with r = sqrt(1 - b^2), time (1 + r)/(1 - r) = 42.4 */
+    fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 2 });
+    fd_obs_noise(&a, &o, 1e8);
+    double y = 0, *x = fd_raw(&a, double, STEPS), r = sqrt(1 - .09);
+    fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN, .h = .3 };
+    fd_chain *c = fd_chain_begin(&a, &how, fd_seed(3), 0, NULL);
+    for (int i = 0; i < STEPS; i++) fd_chain_step(c, a), x[i] = (double)c->u[3];
+    NEAR(fd_iact(STEPS, x, a), (1 + r) / (1 - r), 6, "time of an AR(1)");
+    OK(c && c->accepted == STEPS && c->calls == STEPS + 1, "a flat likelihood accepts always");
+    /* resumed: the same bits */
+    fd_obs_noise(&a, &o, .1);
+    y = 1;
+    for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_WALK; kind++) {
+        fd_arena b = a;
+        fd_real keep[N], grad[N];
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3, .leaps = 2, .adapt = 30 };
+        fd_chain *one = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL), state;
+        for (int i = 0; i < 20; i++) fd_chain_step(one, b);
+        state = *one;
+        memcpy(keep, one->u, sizeof keep);
+        if (one->g) memcpy(grad, one->g, sizeof grad);
+        for (int i = 0; i < 20; i++) fd_chain_step(one, b);
+        fd_chain *two = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL);
+        memcpy(two->u, keep, sizeof keep);
+        if (two->g) memcpy(two->g, grad, sizeof grad);
+        two->k = state.k, two->h = state.h, two->phi = state.phi, two->accepted = state.accepted;
+        for (int i = 0; i < 20; i++) fd_chain_step(two, b);
+        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted == two->accepted, "kind %d resumed", kind);
+        if (kind != FD_MCMC_SLICE) OK(one->h != how.h, "kind %d adapts", kind);
+        double h = one->h;
+        for (int i = 0; i < 20; i++) fd_chain_step(one, b);
+        OK(one->h == h, "kind %d no longer adapts after burn-in", kind);
+    }
+    fd_obs_noise(&a, &o, .4);
+    /* adaptation reaches the rate that is asked for */
+    for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_HMC; kind++) {
+        fd_arena b = a;
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .05, .leaps = 3, .adapt = 4000, .target = .5 };
+        fd_chain *one = fd_chain_begin(&b, &how, fd_seed(9), 0, NULL);
+        for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
+        long long before = one->accepted;
+        for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
+        NEAR((double)(one->accepted - before) / 4000, .5, .13, "kind %d: acceptance after adaptation", kind);
+    }
+    /* diagnostics on independent numbers, and on chains that disagree */
+    fd_real *z = fd_raw(&a, fd_real, CHAINS * LEN);
+    double *w = fd_raw(&a, double, CHAINS * LEN);
+    fd_normal(fd_seed(6), CHAINS * LEN, z);
+    for (int i = 0; i < CHAINS * LEN; i++) w[i] = (double)z[i];
+    NEAR(fd_rhat(CHAINS, LEN, w, a), 1, .003, "R-hat of independent numbers");
+    NEAR(fd_ess(CHAINS, LEN, w, a), CHAINS * LEN, .12 * CHAINS * LEN, "ESS of independent numbers");
+    NEAR(fd_iact(LEN, w, a), 1, .15, "time of independent numbers");
+    for (int i = 0; i < LEN; i++) w[i] += 1;
+    /* W = 1, B/n = variance of the 8 half means: two of 8 at 1: 8/7 (1/4 - 1/16) = 3/14 */
+    NEAR(fd_rhat(CHAINS, LEN, w, a), sqrt(1 + 3. / 14), .02, "R-hat of chains that disagree");
+    OK(fd_ess(CHAINS, LEN, w, a) < .2 * CHAINS * LEN, "ESS of chains that disagree");
+    for (int i = 0; i < LEN; i++) w[i] = i;
+    OK(fd_rhat(1, LEN, w, a) > 1.5, "split R-hat sees a trend");
+    OK(isnan(fd_iact(3, w, a)) && isnan(fd_rhat(1, 7, w, a)) && isnan(fd_ess(0, 10, w, a)), "too few numbers");
+    static const struct { int kind; double h; } wrong[] = {
+        { FD_MCMC_PCN, 0 }, { FD_MCMC_PCN, 1.1 }, { FD_MCMC_MALA, 2.1 }, { FD_MCMC_HMC, NAN }, { 0, .1 }, { 6, .1 } };
+    OK(!st.code, "status");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        how.kind = wrong[i].kind, how.h = wrong[i].h;
+        st.code = 0;
+        OK(!fd_chain_begin(&a, &how, fd_seed(1), 0, NULL) && st.code == FD_EARG, "kind %d, step %g", how.kind, how.h);
+    }
+}
+
+/* --- UCoS: the identity of C 1.4, O8, and the law of its noise --- */
+
+typedef struct { int n, m; const double *K0, *C, *A; const double *m0; const fd_process *p; double gamma; } ucos_raw;
+
+/* Sigma_t, dense */
+static void ucos_sigma(const ucos_raw *o, double t, double *S, fd_arena a)
+{
+    fd_coef f = fd_law(o->p, t, 0);
+    double r = f.v / (f.m * f.m), *mean = fd_new(&a, double, o->n), *G = fd_new(&a, double, o->m * o->m);
+    double *y = fd_new(&a, double, o->m);
+    for (int i = 0; i < o->n * o->n; i++) S[i] = r * o->C[i];
+    for (int i = 0; i < o->m; i++) G[i * (o->m + 1)] = o->gamma;
+    krige(o->n, o->m, o->A, G, y, mean, S, a);
+}
+
+/* m0 + K0 (K0 + Sigma)^-1 (z - m0) */
+static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real *z, const double *t, fd_real *y, fd_arena a)
+{
+    const ucos_raw *o = self;
+    (void)s;
+    for (int k = 0; k < b; k++) {
+        fd_arena c = a;
+        double *S = fd_raw(&c, double, o->n * o->n), *K = fd_raw(&c, double, o->n * o->n), *m = fd_raw(&c, double, o->n);
+        double *I = fd_new(&c, double, o->n * o->n), *w = fd_raw(&c, double, o->n);
+        ucos_sigma(o, t[k], S, c);
+        memcpy(K, o->K0, (size_t)(o->n * o->n) * sizeof *K);
+        for (int i = 0; i < o->n; i++) m[i] = o->m0[i], w[i] = (double)z[k * o->n + i], I[i * (o->n + 1)] = 1;
+        krige(o->n, o->n, I, S, w, m, K, c);
+        for (int i = 0; i < o->n; i++) y[k * o->n + i] = (fd_real)m[i];
+    }
+}
+
+static void ucos(void)
+{
+    enum { N = 12, M = 2, B = 20000 };
+    static const double y[M] = { 1, -.7 };
+    static const ptrdiff_t at[M] = { 3, 9 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 25, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3), *C = fd_cov_kernel(&a, &s, kernel_at, &rough2);
+    double K0[N * N], K[N * N], S[N * N], A[M * N] = { 0 }, m0[N], want[N], got[N * N] = { 0 };
+    fd_real x[N], D[N], m0r[N], *noise = fd_raw(&a, fd_real, B * N);
+    double *ts = fd_raw(&a, double, B);
+    matrix_of(c0, N, K0, a), matrix_of(C, N, K, a);
+    for (int i = 0; i < N; i++) m0[i] = sin(6. * i / N), m0r[i] = (fd_real)m0[i];
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    fd_gain *g = fd_gain_new(&a, &o, C, NULL);
+    fd_process p[2] = { fd_vp(C, .1, 20), fd_flow(C, 0) };
+    fd_cov_draw(c0, fd_seed(4), 0, 1, x, a);
+    for (int k = 0; k < 2; k++)
+        for (int q = 0; q < 3; q++) {
+            double t = q == 0 ? .9 : q == 1 ? .4 : .05;
+            fd_coef f = fd_law(&p[k], t, 0);
+            ucos_raw raw = { N, M, K0, K, A, m0, &p[k], .05 };
+            fd_model m = fd_ucos(&a, g, &p[k], y, (fd_model){ .eval = ucos_eval, .self = &raw });
+            m.eval(m.self, &s, 1, x, &t, D, a);
+            joint(c0, C, m0r, f.m, f.v, M, A, .05, y, x, want, a);
+            OK(!st.code, "UCoS: %s", st.code ? st.what : "");
+            for (int i = 0; i < N; i++)
+                NEAR((double)D[i], want[i], TOL(1e-8, 5e-3) * (1 + fabs(want[i])), "UCoS, process %d, t = %g", k, t);
+        }
+    ucos_raw raw = { N, M, K0, K, A, m0, &p[0], .05 };
+    for (int i = 0; i < B; i++) ts[i] = .4;
+    fd_ucos_noise(g, &p[0], fd_seed(6), 0, B, ts, noise, a);
+    ucos_sigma(&raw, .4, S, a);
+    for (int b = 0; b < B; b++)
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++) got[i * N + j] += (double)noise[b * N + i] * (double)noise[b * N + j] / B;
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++)
+            NEAR(got[i * N + j], S[i * N + j], 5 * sqrt((S[i * N + i] * S[j * N + j] + S[i * N + j] * S[i * N + j]) / B) + 1e-4,
+                 "covariance of UCoS's noise");
+    double one = 1;
+    fd_model m = fd_ucos(&a, g, &p[1], y, (fd_model){ .eval = ucos_eval, .self = &raw });
+    m.eval(m.self, &s, 1, x, &one, D, a);
+    OK(st.code == FD_EARG, "UCoS where m = 0");
+}
+
+/* --- guidance without a classifier --- */
+
+static void free_guided(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_space s = cells(&a, 6);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 1.5), *c1 = fd_cov_matern(&a, &s, 2, .3, 1.5);
+    fd_process p = fd_vp(c, .1, 20);
+    fd_model m[2] = { fd_oracle_gauss(&a, &p, NULL, c), fd_oracle_gauss(&a, &p, NULL, c1) };
+    fd_real x[6], y[3][6];
+    double t = .4;
+    fd_cov_draw(c, fd_seed(1), 0, 1, x, a);
+    for (int i = 0; i < 2; i++) m[i].eval(m[i].self, &s, 1, x, &t, y[i], a);
+    for (int k = 0; k < 3; k++) {
+        fd_model g = fd_free_guided(&a, &p, m[0], m[1], k == 2 ? 2.385 : k);
+        g.eval(g.self, &s, 1, x, &t, y[2], a);
+        for (int i = 0; i < 6; i++)
+            NEAR((double)y[2][i], (double)y[1][i] + (k == 2 ? 2.385 : k) * ((double)y[0][i] - (double)y[1][i]), TOL(1e-14, 1e-6),
+                 "free guidance, scale %d", k);
+    }
+}
+
+/* --- split Gibbs, ensembles, particles, the latent posterior: by chance, against exact laws --- */
+
+enum { SN = 8, SM = 2 };
+typedef struct { fd_space s; fd_cov *c0; fd_obs o; fd_real m0[SN]; double A[SM * SN], y[SM]; } small;
+
+static void small_new(small *q, fd_arena *a, double gamma)
+{
+    static const ptrdiff_t at[SM] = { 2, 6 };
+    q->s = cells(a, SN);
+    q->c0 = fd_cov_matern(a, &q->s, 1, .3, 1.5);
+    q->o = fd_obs_pick(a, &q->s, SM, at);
+    fd_obs_noise(a, &q->o, sqrt(gamma));
+    q->y[0] = 1, q->y[1] = -.7;
+    memset(q->A, 0, sizeof q->A);
+    for (int i = 0; i < SN; i++) q->m0[i] = (fd_real)sin(6. * i / SN);
+    for (int i = 0; i < SM; i++) q->A[i * SN + at[i]] = 1;
+}
+
+/* mean and covariance of B functions against those wanted, within `wide` standard errors; ess: independent ones among them */
+static void agree(const char *name, int B, double ess, const fd_real *x, const double *mean, const double *K, double wide)
+{
+    double got[SN] = { 0 }, cov[SN * SN] = { 0 };
+    for (int b = 0; b < B; b++) for (int i = 0; i < SN; i++) got[i] += (double)x[b * SN + i] / B;
+    for (int b = 0; b < B; b++)
+        for (int i = 0; i < SN; i++)
+            for (int j = 0; j < SN; j++)
+                cov[i * SN + j] += ((double)x[b * SN + i] - got[i]) * ((double)x[b * SN + j] - got[j]) / B;
+    for (int i = 0; i < SN; i++) {
+        NEAR(got[i], mean[i], wide * sqrt(K[i * (SN + 1)] / ess), "%s: mean", name);
+        for (int j = 0; j < SN; j++)
+            NEAR(cov[i * SN + j], K[i * SN + j], wide * sqrt((K[i * (SN + 1)] * K[j * (SN + 1)] + pow(K[i * SN + j], 2)) / ess),
+                 "%s: covariance", name);
+    }
+}
+
+static void split_gibbs(void)
+{
+    enum { B = 8000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 26, &st);
+    small q;
+    small_new(&q, &a, .05);
+    fd_process p = fd_vp(q.c0, .1, 20);
+    for (int k = 0; k < 2; k++) {
+        double rho = k ? .3 : 1, t[9], G[SM * SM], K[SN * SN], S[SM][SM], mean[SN];
+        p.tmin = 0;
+        p.tmax = 1;
+        fd_process from = p;
+        t[0] = fd_time_at(&p, rho);
+        fd_coef f = fd_law(&p, t[0], 0);
+        NEAR(sqrt(f.v) / f.m, rho, 1e-9, "time at which s/m = %g", rho);
+        for (int i = 1; i <= 8; i++) t[i] = t[0] * (8 - i) / 8;
+        fd_sampler how = { .p = &from, .model = fd_oracle_gauss(&a, &from, q.m0, q.c0), .t = t, .steps = 8,
+                           .scheme = FD_ANCESTRAL_OPTIMAL };                /* exact for Gaussian data */
+        fd_gain *g = fd_gain_new(&a, &q.o, q.c0, NULL);
+        matrix_of(q.c0, SN, K, a);
+        for (int i = 0; i < SM; i++)
+            for (int j = 0; j < SM; j++) {
+                S[i][j] = 0;
+                for (int u = 0; u < SN; u++) for (int v = 0; v < SN; v++) S[i][j] += q.A[i * SN + u] * K[u * SN + v] * q.A[j * SN + v];
+                G[i * SM + j] = (i == j) * .05 + rho * rho * S[i][j];
+            }
+        for (int i = 0; i < SN; i++) mean[i] = (double)q.m0[i];
+        krige(SN, SM, q.A, G, q.y, mean, K, a);
+        fd_real *x = fd_raw(&a, fd_real, B * SN);
+        fd_cov_draw(q.c0, fd_seed(1), 0, B, x, a);
+        for (int i = 0; i < (k ? 60 : 16) && !st.code; i++)                 /* contraction 1/(1 + rho^2) a sweep */
+            fd_split_gibbs(&how, g, q.y, rho, fd_stream(fd_seed(2), 's', (uint32_t)i), 0, B, x, a);
+        OK(!st.code, "split Gibbs: %s", st.code ? st.what : "");
+        agree("split Gibbs", B, B, x, mean, K, 5);
+        how.t = (double[]){ .5, 0 }, how.steps = 1;
+        fd_split_gibbs(&how, g, q.y, rho, fd_seed(2), 0, 1, x, a);
+        OK(st.code == FD_EARG, "split Gibbs from another time");
+        st.code = 0;
+    }
+}
+
+static void ensembles(void)
+{
+    enum { B = 1500 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 27, &st);
+    small q;
+    small_new(&q, &a, .05);
+    double K[SN * SN], mean[SN], G[SM * SM] = { .05, 0, 0, .05 };
+    matrix_of(q.c0, SN, K, a);
+    for (int i = 0; i < SN; i++) mean[i] = (double)q.m0[i];
+    krige(SN, SM, q.A, G, q.y, mean, K, a);
+    fd_real *x = fd_raw(&a, fd_real, B * SN);
+    fd_cov_draw(q.c0, fd_seed(3), 0, B, x, a);
+    for (int i = 0; i < B * SN; i++) x[i] += q.m0[i % SN];
+    for (int i = 0; i < 2; i++) fd_esmda(&q.o, q.y, 2, fd_stream(fd_seed(4), 'e', (uint32_t)i), B, x, a);
+    OK(!st.code, "ES-MDA: %s", st.code ? st.what : "");
+    agree("ES-MDA", B, B, x, mean, K, 6);
+    fd_esmda(&q.o, q.y, 2, fd_seed(1), 1, x, a);
+    OK(st.code == FD_EARG, "an ensemble of one");
+}
+
+static void particles(void)
+{
+    enum { P = 256, RUNS = 100, STEPS = 12 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 25, &st);
+    small q;
+    small_new(&q, &a, .05);
+    fd_process p = fd_vp(q.c0, .1, 20);
+    double t[STEPS + 1], K[SN * SN], S[SN * SN], mean[SN] = { 0 }, G[SM * SM] = { .05, 0, 0, .05 };
+    for (int i = 0; i <= STEPS; i++) t[i] = pow((STEPS - i) / (double)STEPS, 2);
+    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL };
+    /* the law of the sampler itself, and the posterior and p(y) of that */
+    plain c = { .how = how, .n = SN };
+    matrix_of(q.c0, SN, S, a);
+    for (int i = 0; i < SN * SN; i++) S[i] *= fd_law(&p, 1, 0).v;
+    for (int k = 0; k < STEPS; k++) {
+        c.t = t[k], c.s = t[k + 1];
+        fd_affine_law(plain_step, &c, SN, SN, mean, S, a);
+    }
+    memcpy(K, S, sizeof K);
+    double logp = krige(SN, SM, q.A, G, q.y, mean, K, a);
+    for (int rule = 0; rule < 3; rule++) {
+        double sum = 0, sq = 0;
+        fd_real *x = fd_raw(&a, fd_real, RUNS * P * SN);
+        for (int i = 0; i < RUNS && !st.code; i++) {
+            fd_arena b = a;
+            fd_guide guide = { .o = &q.o, .y = q.y, .rule = rule == 0 ? 0 : rule == 1 ? FD_GUIDE_PIGDM : FD_GUIDE_DPS, .zeta = rule == 2 ? .3 : 0 };
+            fd_particles *w = fd_particles_begin(&b, &how, &guide, fd_stream(fd_seed(7), 'p', (uint32_t)(RUNS * rule + i)), P);
+            while (fd_particles_step(w, b)) { }
+            double z = exp(fd_particles_evidence(w) - logp);
+            sum += z / RUNS, sq += z * z / RUNS;
+            fd_particles_resample(w, b);
+            if (w) memcpy(x + i * P * SN, w->run->x, P * SN * sizeof *x);
+            if (i == 0) OK(w && fabs(fd_particles_ess(w) - P) < 1e-9, "equal weights after resampling");
+        }
+        OK(!st.code, "particles: %s", st.code ? st.what : "");
+        NEAR(sum, 1, 4.5 * sqrt((sq - sum * sum) / RUNS), "particles, rule %d: p(y) without bias", rule);
+        OK(sqrt(sq - sum * sum) < (rule == 1 ? .5 : 2), "particles, rule %d: scatter of p(y): %g", rule, sqrt(sq - sum * sum));
+        agree("particles", RUNS * P, RUNS * P / (rule == 1 ? 4. : 16), x, mean, K, 6);
+    }
+}
+
+static void latent_posterior(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    small q;
+    small_new(&q, &a, .05);
+    fd_process p = fd_vp(q.c0, .1, 20);
+    double t[7];
+    for (int i = 0; i <= 6; i++) t[i] = pow((6 - i) / 6., 2);
+    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = 6, .scheme = FD_DDIM };
+    fd_potential phi = fd_obs_potential(&a, &q.o, q.y), T = fd_latent_potential(&a, &how, &phi);
+    fd_real z[SN], x[SN];
+    fd_cov_draw(q.c0, fd_seed(5), 0, 1, z, a);
+    fd_run *run = fd_begin(&a, &how, fd_seed(1), 0, 1);
+    memcpy(run->x, z, sizeof z);
+    while (fd_step(run, a)) { }
+    memcpy(x, run->x, sizeof x);
+    double want = fd_obs_misfit(&q.o, q.y, x, NULL, a), got = T.value(T.self, &q.s, z, NULL, a);
+    OK(!st.code && want > 0, "latent posterior");
+    NEAR(got, want, TOL(1e-12, 1e-4) * want, "Phi(T(z))");
+    fd_mcmc mc = { .prior = q.c0, .phi = T, .kind = FD_MCMC_MALA, .h = .1 };
+    OK(!fd_chain_begin(&a, &mc, fd_seed(1), 0, NULL) && st.code == FD_EARG, "no gradient of the latent posterior");
+    st.code = 0;
+    how.scheme = FD_ANCESTRAL;
+    fd_latent_potential(&a, &how, &phi);
+    OK(st.code == FD_EARG, "a sampler with noise has no latent posterior");
+}
+
+/* two points: x_0 ~ N(0, s0^2), x_1 = x_0 + d; E[d | y], E[d^2 | y] by quadrature over d */
+static void levy(void)
+{
+    enum { SWEEPS = 60000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_space s = cells(&a, 2);
+    for (int law = FD_LEVY_LAPLACE; law <= FD_LEVY_STUDENT; law++) {
+        fd_levy prior = { .law = law, .s0 = .5, .b = .4, .nu = 3 };
+        fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 0, 1 });
+        fd_obs_noise_each(&a, &o, (double[]){ .2, .3 });
+        const double y[2] = { .1, 1.1 };
+        double w = prior.b * prior.b, *d = fd_raw(&a, double, SWEEPS), Z = 0, m1 = 0, m2 = 0, g1 = 0, g2 = 0;
+        fd_real x[2];
+        for (int i = -40000; i <= 40000; i++) {                            /* x_0 integrated out: y1 | y0, d */
+            double e = i * 2e-4, v = .25 * .04 / .29, mean = .1 * .25 / .29, r = 1.1 - mean - e;
+            double q = law == FD_LEVY_LAPLACE ? exp(-fabs(e) / .4) : pow(1 + e * e / (3 * .16), -2);
+            q *= exp(-.5 * r * r / (v + .09));
+            Z += q, m1 += q * e, m2 += q * e * e;
+        }
+        m1 /= Z, m2 /= Z;
+        for (int i = 0; i < SWEEPS && !st.code; i++) {
+            fd_levy_sweep(&prior, &o, y, fd_seed(9), (uint32_t)i, &w, x, a);
+            d[i] = (double)x[1] - (double)x[0];
+            g1 += d[i] / SWEEPS, g2 += d[i] * d[i] / SWEEPS;
+        }
+        double tau = fd_iact(SWEEPS, d, a);
+        OK(!st.code, "Levy: %s", st.code ? st.what : "");
+        OK(tau < 20, "Levy %d mixes: %g", law, tau);
+        NEAR(g1, m1, 5 * sqrt((m2 - m1 * m1) * tau / SWEEPS), "Levy %d: mean of the increment", law);
+        NEAR(g2, m2, 5 * sqrt(3 * m2 * m2 * tau / SWEEPS), "Levy %d: its square", law);
+    }
+}
+
+void test_mcmc(void)
+{
+    langevin();
+    mcmc_acceptance();
+    mcmc_invariance();
+    mcmc_rest();
+    latent_posterior();
+    levy();
+}
+
+void test_ensembles(void)
+{
+    ucos();
+    free_guided();
+    split_gibbs();
+    ensembles();
+    particles();
+}
+
+void test_posterior(void)
+{
+    observations();
+    posteriors();
+    conditional();
+    projections();
+    denoisers();
+    guidance();
+}
