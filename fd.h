@@ -1250,6 +1250,15 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
  * periodic; even around the end (FD_NEUMANN); odd (FD_DIRICHLET, where the next point is the end
  * itself, so 0); odd at 0 and even at L (FD_MIXED). NULL: zeros outside. */
 fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[]);
+/* fd_stencil -- a stencil of physical width, each channel by itself: x [b][n0]..[c], w [k0]..[c],
+ *
+ *     y_c(p) = sum_o w_c(o) x_c(p + o step),     -(k_a - 1)/2 <= o_a <= (k_a - 1)/2,  k_a odd, 9 at most.
+ *
+ * x goes on beyond the ends of an axis as its modes of section 6 do (bc NULL: periodic). step: in points of this grid,
+ * h0/h for a stencil that was made on a grid of spacing h0: a convolution there, with dilation q on a grid q times as
+ * fine, and on any grid the multiplier sum_o w(o) exp(2 pi i k.o h0/L) of a periodic mode k (of the Nyquist mode the
+ * real part), one operator on all grids. Steps of whole points cost k0 k1 .. products an entry, others matrices n x n. */
+fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[]);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
