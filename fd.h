@@ -1320,6 +1320,8 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *   mix, norms        either with the channel MLP of neuraloperator: h <- act(norm(mlp(h') + gate h)), h' what the
  *                     layer is without; mlp has mix numbers and GELU inside, gate one number a channel. With norms
  *                     spectral(h) is normalised, too, before h W is added.
+ *   stencil           either with fd_stencil before spectral(h) and W h, so many taps an axis, one point of the grid
+ *                     `grid` apart: what is local, and on every grid and boundary the same operator.
  *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
  *                     to patches, a 3x3 convolution (fd_conv3), by edges with the boundaries of the
@@ -1415,6 +1417,7 @@ typedef struct {
                                 -1: none; width of channel MLPs, 0: there are none; layers with an
                                 activation before theirs [acts], -1: none */
     int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
+    int stencil;             /* FNO: taps of a stencil on an axis, odd, up to 9, on `grid`; 0: there is none */
     double eps;              /* of the norms [1e-5], transformers [1e-6] */
 } fd_arch;
 

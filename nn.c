@@ -3930,7 +3930,7 @@ static const struct field arch_fields[] = {
     F(inner, 0, 1000), F(rates, 0, 1), F(first, 0, 1), F(blind, 0, 1), F(acts, -1, 9999),
     F(mix, 0, 65536),
     F(mix_acts, -1, 9999), F(gates, 0, 1), F(norms, 0, 65536), R(omega, 0, 1e6), R(rate, 0, 1e9),
-    R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN)
+    R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN), F(stencil, 0, 9)
 #undef G
 #undef S
 #undef N
@@ -4069,6 +4069,10 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(a->norms, a->norms == 0 || (fno && !u && !hdm && a->width % a->norms == 0
                                       && a->time != FD_TIME_FILM),
           "norms must divide the width, without scale-shift by time: norms")
+    CHECK(a->stencil, !a->stencil || (fno && !u && !hdm && a->stencil % 2),
+          "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
+    for (int i = 0; i < a->nd; i++)
+        CHECK(a->grid[i], !a->stencil || a->grid[i], "a stencil needs the grid that it is made for: an axis has")
     if (a->field) {
         CHECK(a->field, a->field == FD_SIREN || a->field == FD_GABOR, "field must be 0, FD_SIREN or FD_GABOR, is")
         CHECK(a->kind, !coords && !u && !points, "only FNO, ViT and U-ViT have a field: kind")
@@ -4127,6 +4131,11 @@ static void net_init(const fd_net *net, int i, fd_rng r)
     }
     if (!strncmp(p->name, "film", 4) || strstr(p->name, "norm")) {               /* zeros, ones */
         for (ptrdiff_t j = 0; j < n && *stem == 'g'; j++) w[j] = 1;
+        return;
+    }
+    if (!strcmp(stem, "stencil")) {                   /* N(0, 1/taps): no mode gains or loses, on average */
+        fd_normal(r, n, w);
+        for (ptrdiff_t j = 0; j < n; j++) w[j] *= (fd_real)sqrt(width / (double)n);
         return;
     }
     if (!strcmp(stem, "gate")) {                      /* the identity */
@@ -4352,10 +4361,13 @@ static void net_plan_norm(fd_net *net, fd_status *st, int l, const char *gain, c
 static void net_plan_fno(fd_net *net, fd_status *st)
 {
     const fd_arch *A = &net->arch;
-    int w = A->width;
+    int w = A->width, taps[FD_MAXD];
+    for (int i = 0; i < A->nd; i++) taps[i] = A->stencil;
+    taps[A->nd] = w;
     net_plan_lift(net, st);
     net_plan_film(net, st, A->embed, net_times(A->layers, 2 * w));
     for (int l = 0; l < A->layers; l++) {
+        if (A->stencil) net_part(net, st, "layer", l, "stencil", A->nd + 1, taps);
         net_plan_layer(net, st, "layer", l, "", 1, w, w);
         if (A->norms) net_plan_norm(net, st, l, "norm0.g", "norm0.b", w);
         if (!A->mix) continue;
@@ -5072,6 +5084,21 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
 
 /* --- Fourier operators: the field after the last layer, [b][n..][width] --- */
 
+/* the stencil of a layer; zeros behind an axis close it to a circle */
+static fd_var *net_stencil(struct net_pass *f, const fd_space *s, fd_var *h)
+{
+    const fd_arch *a = &f->net->arch;
+    double step[3];
+    int bc[3];
+    if (!a->stencil || !h) return h;
+    for (int i = 0; i < a->nd; i++) {
+        const int ends = s->bc[i] == FD_DIRICHLET;    /* as axes count: n + 1 intervals */
+        step[i] = (double)(s->n[i] + ends) / (a->grid[i] + ends);
+        bc[i] = h->n[i + 1] > s->n[i] ? FD_PERIODIC : s->bc[i];
+    }
+    return fd_stencil(f->t, h, net_next(f), a->nd, bc, step);
+}
+
 static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
 {
     const fd_arch *a = &f->net->arch;
@@ -5089,7 +5116,8 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     fd_var *was = t->last;
     for (int l = 0; l < a->layers && h; l++) {
         int inner = l < (a->mix ? a->mix_acts : a->acts) ? net_map(a) : -1;
-        fd_var *y = a->norms ? net_normed(f, h, inner, lo, hi) : net_layer(f, h, film, l * 2 * w, inner, lo, hi);
+        fd_var *u = net_stencil(f, s, h);
+        fd_var *y = a->norms ? net_normed(f, u, inner, lo, hi) : net_layer(f, u, film, l * 2 * w, inner, lo, hi);
         if (a->mix) y = net_mix(f, h, y, l < a->acts ? net_map(a) : -1);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
@@ -5744,10 +5772,10 @@ static int load_fail(fd_status *st, const char *what, const char *name)
     return fd_fail_name(st, FD_EDATA, "fd_net_load", what, name);
 }
 
-/* what files of before do not have: there the edges were plain, and all axes had one pad */
+/* what files of before do not have: there the edges were plain, all axes had one pad, and stencils there were none */
 static int load_newer(const char *key)
 {
-    return !strcmp(key, "arch.edges") || !strcmp(key, "arch.pad1") || !strcmp(key, "arch.pad2");
+    return !strcmp(key, "arch.edges") || !strcmp(key, "arch.stencil") || !strcmp(key, "arch.pad1") || !strcmp(key, "arch.pad2");
 }
 
 static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct field *f,
