@@ -1396,7 +1396,7 @@ typedef struct {
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */
     int patch[3], grid[3];   /* transformers: points of a patch [4, 2 or 1, what divides grid]; of
-                                the grid of the positions */
+                                the grid of the positions, or of a stencil */
     int heads, mlp;          /* [4]; hidden width [4 * width] */
     int pos, qkv_bias;
     int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */

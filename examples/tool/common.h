@@ -906,7 +906,7 @@ static const option options[] = {
       "noise, unit or matched (fd help start)" },
     { "corrector", "SPEC", "none", SAMPLE | CERTIFY, O_SPEC, AT(corrector), &t_corrector, 0, 0,
       "Langevin steps (fd help corrector)" },
-    { "churn", "X", "0.5", DEMO, O_REAL, AT(churn), 0, 0, 100,
+    { "churn", "X", "1", DEMO, O_REAL, AT(churn), 0, 0, 100,
       "after a step, go back by so much of it with noise, and again" },
     { "churn", "X", "0", SAMPLE, O_REAL, AT(churn), 0, 0, 100,
       "after a step, go back by so much of it with noise, and again" },
