@@ -183,7 +183,7 @@ bad 2 'no meaning' train --data fields --predict v --precond gauss
 bad 2 'below the last time' train --data fields --process vp:tmin=3
 bad 2 '--cov: .*DIRICHLET' noise --grid 8 --cov bridge
 bad 2 '--target: .*DIRICHLET' certify --target bridge
-bad 2 '--process: .*beta must lie between 0 and 1' certify --process ddpm:b1=1
+bad 2 '--process: .*betaT must lie between 0 and 1' certify --process ddpm:b1=1
 bad 2 'tmin=0.001 is not below the last time, 1e-09' certify --process ou:tmax=1e-9
 bad 2 '--model: needs a file name' sample --model ''
 bad 2 '--out: needs a file name' noise --grid 8 -o ''
@@ -280,8 +280,8 @@ for g in 24x24 15x17 32x32; do
     ok "on $g" "$fd" sample --model m.safetensors --grid $g --steps 3 -n 2 -o g.npy
     "$fd" info g.npy >out; says "^\(2, ${g%x*}, ${g#*x}\)  min" out
 done
-bad 2 '--grid: fd_spectral: too few points for the modes' sample --model m.safetensors --grid 4x4 --steps 3
-bad 2 '--net: not on this grid: .*too few points' train --data fields:n=32 --grid 8x8 --net fno:modes=12 --batch 4
+ok 'a grid with fewer modes than the network' "$fd" sample --model m.safetensors --grid 4x4 --steps 3 -o few.npy
+ok 'more modes than the grid has' "$fd" train --data fields:n=32 --grid 8x8 --net fno:modes=12 --batch 4 --steps 2 -o few.safetensors
 bad 2 '1 axes, but the model has 2' sample --model m.safetensors --grid 16
 k=0; "$fd" help scheme | sed -n 's/^  \([a-z][^ ]*\).*/\1/p' >schemes
 while read -r c; do                        # a scheme is right for the process, or refuses in one line
@@ -481,7 +481,7 @@ ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --c
 fail_ --model p.safetensors --steps 20 -n 32; says '^samples: variance of modes +0 .*FAIL$' out
 fail_ --tol 1e-18 --grid 8
 # the law of the samples and that of the data: figures of fault F31, words, and a limit of one's own
-law() { "$fd" certify --process vp-cosine --cov band --grid 24 --target matern:nu=2.5,l=0.3 "$@" >out 2>err; s=$?; }
+law() { "$fd" certify --process vp-cosine --cov band --grid 24 --target matern:nu=2.5,l=0.3,norm=image "$@" >out 2>err; s=$?; }
 waves() { # waves LINE W=VALUE...: of the table of certify, to 2 %
     awk -v line="$1" -v want="$2" '$1 == "wave" { for (i = 2; i <= NF; i++) at[$i] = i }
         $1 == line && NF > 7 && !n { n = split(want, w, " "); for (i = 1; i <= n; i++) { split(w[i], p, "=")
@@ -490,7 +490,7 @@ waves() { # waves LINE W=VALUE...: of the table of certify, to 2 %
     report $? "law of $3: waves $(cat x): $(grep '^samples  ' out)"
 }
 law --scheme ddim --times uniform; waves samples '1=0.944 11=0.057' 'ddim uniform'; [ $s = 0 ]; report $? "certify, a law that is not the data's: status $s"
-says '^the sampler loses energy in waves 4 to 11: 0.057 of the data.s at wave 11$' out; says '^PASS' out
+says '^the sampler loses energy in waves 4 to 11: 0.057[0-9]* of the data.s at wave 11$' out; says '^PASS' out
 law --scheme ddim --times rho; waves samples '1=0.9 8=0.806 11=0.775' 'ddim rho'
 law --scheme pf-heun --times uniform; waves samples '1=1 11=92.3' 'pf-heun uniform'
 says '^the sampler loses energy in wave 9: 0.0101 of the data.s$' out; says '^the sampler adds energy in waves 7 to 11: 92.3 ' out
