@@ -1175,8 +1175,9 @@ static inline void options_read(args *o, int command, const char *where, int arg
             if (!path) continue;
             can_write(options[i].name, path);
             for (int j = 0; j < i; j++) {
+                if (options[j].kind != O_OUT || !(options[j].of & command)) continue;
                 const char *other = *(const char *const *)(const void *)((char *)o + options[j].at);
-                if (options[j].kind == O_OUT && (options[j].of & command) && other && !strcmp(path, other))
+                if (other && !strcmp(path, other))
                     die(2, "--%s: '%s': --%s writes there", options[i].name, path, options[j].name);
             }
         }
@@ -1989,7 +1990,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
                     .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
                     .beta2 = rule[1], .eps = rule[2], .ema = o->ema,
                     .warmup = o->warmup, .steps = o->steps };
-    k->net = net_build(a, &arch, fd_stream(fd_seed((uint64_t)o->seed), 'w', 0));
+    k->net = net_build(a, &arch, fd_stream(fd_seed(o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
     kit_close(a, k, &k->s);
     need(a->st);
@@ -2249,7 +2250,7 @@ static inline void mirror(const fd_space *s, int axis, fd_real *x)
 static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
                               fd_arena a)
 {
-    fd_rng seed = fd_seed((uint64_t)o->seed);
+    fd_rng seed = fd_seed(o->seed);
     ptrdiff_t size = fd_size(&k->s);
     for (int i = 0; i < o->batch; i++) {
         long long at = (long long)step * o->batch + i;
@@ -2616,7 +2617,7 @@ static inline void sample(const kit *k, const args *flags, int n, fd_real *x, in
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;
-        fd_run *run = fd_begin(&m, &how, fd_seed((uint64_t)o->seed), o->first + i, b);
+        fd_run *run = fd_begin(&m, &how, fd_seed(o->seed), o->first + i, b);
         need(a.st);
         while (more) {
             for (; states && !i && frame <= frames && run->k * frames >= frame * o->steps; frame++)
