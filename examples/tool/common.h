@@ -2475,7 +2475,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     fd_status *st = a.st;
     int first = k->opt->step, steps = k->opt->how.steps, last = first, saves = 0, strikes = 0;
     int told = o->quiet || o->budget > 0;
-    double begin, smooth = 0, least = INFINITY, saved;
+    double begin, smooth = 0, least = INFINITY, saved, loss = 0;
     dataset near = *d;
     int *perm = fd_raw(&a, int, d->m);
     need(st);
@@ -2496,7 +2496,8 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
             opt->how.steps = opt->step < 10 ? INT_MAX
                                             : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
         batch_draw(&q, k, &near, o, opt->step, a);
-        double rate = fd_opt_rate(opt, opt->step + 1), loss = step_grad(k, o, &q, a);
+        double rate = fd_opt_rate(opt, opt->step + 1);
+        loss = step_grad(k, o, &q, a);
         int ran = opt->step - first + 1;
         int due = o->save ? opt->step / o->save > last / o->save
                           : now() - saved > (saves ? LATER : SOON);
@@ -2529,10 +2530,12 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
-    if (strikes == STRIKES || (st->code == FD_ENAN && !(smooth < 10 * least)))
+    if (strikes == STRIKES || (st->code == FD_ENAN && !(loss < 10 * least))) {
+        int kept = saves || (o->out && o->resume && !strcmp(o->out, o->resume));
         die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s",
-            k->opt->step + 1, least, saves ? "the last good model is in " : "no model was written",
-            saves ? o->out : "");
+            k->opt->step + 1, least, kept ? "the last good model is in " : "no model was written",
+            kept ? o->out : "");
+    }
     fd_status why = *st;
     st->code = FD_OK;
     if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
