@@ -305,7 +305,9 @@ static topic t_net = { "net", "network", {
         WIDTH("32", "4"), MODES, { "style", "block|original", "", 0, 0 }, FILM,
         { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
         { "proj", "64", "width of the projection", -1, 4096 }, ACT, EMBED, TSCALE,
-        { "residual", "1", "1: add the input of a layer", 0, 1 } } },
+        { "residual", "1", "1: add the input of a layer", 0, 1 },
+        { "stencil", "0", "points an axis of a stencil before each layer: 3, 5, 7 or 9, as far apart as those of"
+          " the grid of training; 0: none", 0, 9 } } },
     { "vit", "transformer on patches", { VIT("4") } },
     { "uvit", "the same with long skips; layers: odd", { VIT("5") } },
     { "vit-field", "a transformer that modulates a coordinate network; --lr 1e-3", { VIT("4"), FIELD } },
@@ -348,7 +350,7 @@ static const struct { const char *key; size_t at; const char *words; int first, 
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
     SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner), SETS(levels),
-    SETS(groups),
+    SETS(groups), SETS(stencil),
 #undef SETS
     { "field", offsetof(fd_arch, field), "siren|gabor", FD_SIREN, 0 },
     { "field-width", offsetof(fd_arch, field_width), NULL, 0, 0 },
@@ -575,7 +577,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
-                                         "norms", "waves", "ref", "channels" };
+                                         "norms", "waves", "ref", "channels", "stencil" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -644,7 +646,8 @@ static inline const char *spec_text(const spec *s, char buf[512])
 }
 
 /* What sampling does by default, in the order of t_process: study/defaults.md says why. */
-enum { TIMES_AUTO = FD_LOGSNR + 1, START_AUTO = FD_START_MATCHED + 1, SCHEME_AUTO = FD_SCHEMES, STEPS_AUTO = 50 };
+enum { TIMES_AUTO = FD_LOGSNR + 1, START_AUTO = FD_START_MATCHED + 1, SCHEME_AUTO = FD_SCHEMES,
+       STEPS_AUTO = 50 };
 static const struct { int scheme, times, start; } sampled_by[] = {
     { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp */
     { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp-cosine */
@@ -824,7 +827,9 @@ static const option options[] = {
       "points of each axis" },
     { "grid", "N[xM[xK]]", NULL, LOGLIK, O_GRID, AT(grid), 0, 0, 0,
       "points of each axis; default: those of the data, of training, or 32" },
-    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT | LOGLIK,
+    { "boundary", "NAME[,..]", "neumann", DEMO, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "one for all axes, or one each (fd help boundary)" },
+    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | CERTIFY | ORDERS | CONVERT | LOGLIK,
       O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
     { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes,
@@ -848,7 +853,9 @@ static const option options[] = {
       "forward process (fd help process)" },
     { "process", "SPEC", "vp-cosine", TRAIN | DEMO, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
-    { "net", "SPEC", "fno", TRAIN | DEMO, O_SPEC, AT(net), &t_net, 0, 0,
+    { "net", "SPEC", "fno:modes=12,stencil=3", DEMO, O_SPEC, AT(net), &t_net, 0, 0,
+      "network (fd help net)" },
+    { "net", "SPEC", "fno", TRAIN, O_SPEC, AT(net), &t_net, 0, 0,
       "network (fd help net)" },
     { "precond", "SPEC", "gauss", TRAIN | DEMO, O_SPEC, AT(precond), &t_precond, 0, 0,
       "gauss or none (fd help precond)" },
@@ -872,7 +879,7 @@ static const option options[] = {
       "steps of sampling" },
     { "steps", "N", "512", ORDERS, O_INT, AT(steps), 0, 8, 1e5,
       "most steps; halved down to 4" },
-    { "steps", "N", "30", DEMO, O_INT, AT(steps), 0, 1, 1e6,
+    { "steps", "N", "20", DEMO, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
     { "steps", "N", "100", THESIS, O_INT, AT(steps), 0, 4, 1e6,
       "evaluations of a network for a sample" },
@@ -882,11 +889,15 @@ static const option options[] = {
       "train for so long instead of --steps; 0: no limit" },
     { "budget", "SECONDS", "180", DEMO, O_REAL, AT(budget), 0, 1, 1e9,
       "time for training" },
-    { "batch", "N", "32", TRAIN | DEMO | THESIS, O_INT, AT(batch), 0, 1, 1e6,
+    { "batch", "N", "16", DEMO, O_INT, AT(batch), 0, 1, 1e6,
+      "functions in a step of training" },
+    { "batch", "N", "32", TRAIN | THESIS, O_INT, AT(batch), 0, 1, 1e6,
       "functions in a step of training" },
     { "batch", "N", "16", SAMPLE | CERTIFY | LOGLIK, O_INT, AT(batch), 0, 1, 1e6,
       "functions at a time; changes memory and speed, not results" },
-    { "lr", "X", "4e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 1e-30, 1e3,
+    { "lr", "X", "6e-3", DEMO, O_REAL, AT(lr), 0, 1e-30, 1e3,
+      "learning rate" },
+    { "lr", "X", "4e-3", TRAIN, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
     { "lr", "X", "1e-3", THESIS, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
@@ -928,6 +939,8 @@ static const option options[] = {
       "noise, unit or matched (fd help start)" },
     { "corrector", "SPEC", "none", SAMPLE | CERTIFY, O_SPEC, AT(corrector), &t_corrector, 0, 0,
       "Langevin steps (fd help corrector)" },
+    { "churn", "X", "1", DEMO, O_REAL, AT(churn), 0, 0, 100,
+      "after a step, go back by so much of it with noise, and again" },
     { "churn", "X", "0", SAMPLE | CERTIFY, O_REAL, AT(churn), 0, 0, 100,
       "after a step, go back by so much of it with noise, and again" },
     { "eta", "X", "0.5", ORDERS, O_REAL, AT(eta), 0, 0, 1,
@@ -2556,14 +2569,15 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
                          .churn = o->churn };
 }
 
-/* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a scheme
- * that has a use for them. */
+/* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a
+ * scheme that has a use for them. */
 static inline args settle(const args *o, const kit *k)
 {
     args s = *o;
     int kind = k->process.row;
     if (!s.steps) s.steps = STEPS_AUTO;
-    if (s.scheme.row == SCHEME_AUTO) s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
+    if (s.scheme.row == SCHEME_AUTO)
+        s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
     if (s.times.row == TIMES_AUTO) s.times.row = sampled_by[kind].times, s.times.v[0] = 0;
     if (s.start.row == START_AUTO) s.start.row = sampled_by[kind].start;
     return s;
@@ -2586,13 +2600,15 @@ static inline int times_fit(const kit *k, const args *o, fd_process *p)
     return p->tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(p, 0, 0).v > 0);
 }
 
-/* times_set -- the times of a sampler, t[steps+1]; of a chain whole levels, which alone are trained. */
+/* times_set -- the times of a sampler, t[steps+1]; those of a chain are whole: no other levels are
+ * trained. */
 static inline void times_set(const kit *k, const args *o, double *t, fd_status *st)
 {
     fd_process p;
     int n = o->steps, whole = 0;
     if (!times_fit(k, o, &p))
-        die(2, "--times: %s needs a last time above 0: %s %s:tmin=...", t_times.rows[o->times.row].name,
+        die(2, "--times: %s needs a last time above 0: %s %s:tmin=...",
+            t_times.rows[o->times.row].name,
             k->net ? "train with --process" : "--process", k->process.t->rows[k->process.row].name);
     fd_times(&p, o->times.row, o->times.v[0], n, t, st);
     if (st->code) return;
@@ -2658,7 +2674,8 @@ static inline int shells(const fd_space *s)
 {
     int least = INT_MAX;
     for (int i = 0; i < s->nd; i++) {
-        int n = s->bc[i] == FD_PERIODIC ? (s->n[i] + 1) / 2 : s->bc[i] == FD_NEUMANN ? s->n[i] : s->n[i] + 1;
+        int n = s->bc[i] == FD_PERIODIC ? (s->n[i] + 1) / 2
+              : s->bc[i] == FD_NEUMANN ? s->n[i] : s->n[i] + 1;
         if (n < least) least = n;
     }
     return least;
