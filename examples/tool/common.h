@@ -1188,8 +1188,9 @@ static inline void options_read(args *o, int command, const char *where, int arg
             if (!path) continue;
             can_write(options[i].name, path);
             for (int j = 0; j < i; j++) {
+                if (options[j].kind != O_OUT || !(options[j].of & command)) continue;
                 const char *other = *(const char *const *)(const void *)((char *)o + options[j].at);
-                if (options[j].kind == O_OUT && (options[j].of & command) && other && !strcmp(path, other))
+                if (other && !strcmp(path, other))
                     die(2, "--%s: '%s': --%s writes there", options[i].name, path, options[j].name);
             }
         }
@@ -2002,7 +2003,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
                     .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
                     .beta2 = rule[1], .eps = rule[2], .ema = o->ema,
                     .warmup = o->warmup, .steps = o->steps };
-    k->net = net_build(a, &arch, fd_stream(fd_seed((uint64_t)o->seed), 'w', 0));
+    k->net = net_build(a, &arch, fd_stream(fd_seed(o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
     kit_close(a, k, &k->s);
     need(a->st);
@@ -2262,7 +2263,7 @@ static inline void mirror(const fd_space *s, int axis, fd_real *x)
 static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
                               fd_arena a)
 {
-    fd_rng seed = fd_seed((uint64_t)o->seed);
+    fd_rng seed = fd_seed(o->seed);
     ptrdiff_t size = fd_size(&k->s);
     for (int i = 0; i < o->batch; i++) {
         long long at = (long long)step * o->batch + i;
@@ -2487,7 +2488,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     fd_status *st = a.st;
     int first = k->opt->step, steps = k->opt->how.steps, last = first, saves = 0, strikes = 0;
     int told = o->quiet || o->budget > 0;
-    double begin, smooth = 0, least = INFINITY, saved;
+    double begin, smooth = 0, least = INFINITY, saved, loss = 0;
     dataset near = *d;
     int *perm = fd_raw(&a, int, d->m);
     need(st);
@@ -2508,7 +2509,8 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
             opt->how.steps = opt->step < 10 ? INT_MAX
                                             : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
         batch_draw(&q, k, &near, o, opt->step, a);
-        double rate = fd_opt_rate(opt, opt->step + 1), loss = step_grad(k, o, &q, a);
+        double rate = fd_opt_rate(opt, opt->step + 1);
+        loss = step_grad(k, o, &q, a);
         int ran = opt->step - first + 1;
         int due = o->save ? opt->step / o->save > last / o->save
                           : now() - saved > (saves ? LATER : SOON);
@@ -2541,10 +2543,12 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
-    if (strikes == STRIKES || (st->code == FD_ENAN && !(smooth < 10 * least)))
+    if (strikes == STRIKES || (st->code == FD_ENAN && !(loss < 10 * least))) {
+        int kept = saves || (o->out && o->resume && !strcmp(o->out, o->resume));
         die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s",
-            k->opt->step + 1, least, saves ? "the last good model is in " : "no model was written",
-            saves ? o->out : "");
+            k->opt->step + 1, least, kept ? "the last good model is in " : "no model was written",
+            kept ? o->out : "");
+    }
     fd_status why = *st;
     st->code = FD_OK;
     if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
@@ -2636,7 +2640,7 @@ static inline void sample(const kit *k, const args *flags, int n, fd_real *x, in
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;
-        fd_run *run = fd_begin(&m, &how, fd_seed((uint64_t)o->seed), o->first + i, b);
+        fd_run *run = fd_begin(&m, &how, fd_seed(o->seed), o->first + i, b);
         need(a.st);
         while (more) {
             for (; states && !i && frame <= frames && run->k * frames >= frame * o->steps; frame++)

@@ -256,7 +256,7 @@ static int do_noise(args *o)
     spec_need(&st, "cov");
     fd_real *x = fd_raw(&a, fd_real, o->n * fd_size(&s));
     need(&st);
-    fd_cov_draw(c, fd_seed((uint64_t)o->seed), o->first, o->n, x, a);
+    fd_cov_draw(c, fd_seed(o->seed), o->first, o->n, x, a);
     need(&st);
     double sum = 0;
     for (ptrdiff_t i = 0; i < o->n * fd_size(&s); i++) sum += (double)x[i] * (double)x[i];
@@ -298,7 +298,7 @@ static int do_eval(args *o)
     if (n > d.m / 2) n = d.m / 2;
     if (n < 2) die(1, "eval: needs 2 samples and 4 real functions at least");
     const fd_real *drawn = data_gather(&a, &x, 0, n);
-    scores v = score(&d.s, n, drawn, &d, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
+    scores v = score(&d.s, n, drawn, &d, o->pcs, fd_stream(fd_seed(o->seed), 's', 0), a);
     printf("%d samples against %d real functions, %d times; 'real': two disjoint real sets\n", n, n,
            v.splits);
     printf("%-16s %12s %10s %12s %10s\n", "metric", "samples", "+-", "real", "+-");
@@ -815,7 +815,7 @@ static int do_loglik(args *o)
         k = *exact_on(&a, o, NULL, g);
         if (!o->data) {
             fd_real *drawn = fd_raw(&a, fd_real, o->n * fd_size(&k.s));
-            fd_cov_draw(k.c0, fd_seed((uint64_t)o->seed), 0, o->n, drawn, a);
+            fd_cov_draw(k.c0, fd_seed(o->seed), 0, o->n, drawn, a);
             d = data_array("draws of the target", &k.s, o->n, drawn);
         } else if (d.s.ch > 1) die(1, "%s: %d channels: needs --model", o->data, d.s.ch);
     }
@@ -859,7 +859,7 @@ static int do_loglik(args *o)
     if (o->scheme.row == FD_PF_ADAPTIVE) flow.t = ends, flow.steps = 1;
     for (int i = 0; i < n; i += o->batch) {
         int b = n - i < o->batch ? n - i : o->batch;
-        fd_rng r = fd_seed((uint64_t)o->seed);
+        fd_rng r = fd_seed(o->seed);
         fd_loglik(&flow, probes, r, i, b, x0 + i * size, p, a);
         fd_elbo(&bound, pairs, r, i, b, x0 + i * size, p + b, NULL, a);
         need(&st);
