@@ -475,7 +475,7 @@ ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --c
 fail_ --model p.safetensors --steps 20 -n 32; says '^samples: variance of modes +0 .*FAIL$' out
 fail_ --tol 1e-18 --grid 8
 # the law of the samples and that of the data: figures of fault F31, words, and a limit of one's own
-law() { "$fd" certify --process vp-cosine --cov band --grid 24 --target matern:nu=2.5,l=0.3 "$@" >out 2>err; s=$?; }
+law() { "$fd" certify --process vp-cosine --cov band --grid 24 --target matern:nu=2.5,l=0.3,norm=image "$@" >out 2>err; s=$?; }
 waves() { # waves LINE W=VALUE...: of the table of certify, to 2 %
     awk -v line="$1" -v want="$2" '$1 == "wave" { for (i = 2; i <= NF; i++) at[$i] = i }
         $1 == line && NF > 7 && !n { n = split(want, w, " "); for (i = 1; i <= n; i++) { split(w[i], p, "=")
@@ -496,14 +496,15 @@ says '^FAIL: not the law of the data: a wave differs by 0.943, more than --law 0
 law --process vp --target rbf:l=0.2 --cov white:s=1,kmax=11
 says 'the sampler loses energy in waves .*, where the last time leaves' out
 # what every process does by default has the law that the last time allows, in every wave
-for p in vp vp-cosine subvp ve ou driftless flow ddpm flow-vp ladder fdp heat heat-cosine blur; do
+for p in vp vp-cosine subvp ve ou driftless flow flow:smin=0 ddpm flow-vp flow-vp:s=0 ladder fdp heat \
+    heat-cosine blur; do
     law --process $p --cov exp:l=0.1 --target matern:nu=2.5,l=0.2; [ $s = 0 ]; report $? "the default of $p: status $s: $(head -n 1 err)"
     awk '$1 == "samples" && NF > 7 { for (i = 2; i <= NF; i++) v[i] = $i }
          /^exact law at/ { n = NF - 6; for (i = 2; i <= n + 1; i++) { r = v[i] / $(i + 5); if (r > 1.025 || r < 0.985) bad++ } }
          END { exit bad || n < 7 }' out
     report $? "the default of $p: $(grep -E '^(samples  |exact law)' out)"
     says '^50 steps of pf-multistep at logsnr times, start (noise|matched)$' out
-    "$fd" help process >help; sed -n "/^  $p  /,/sampled by/p" help >x
+    "$fd" help process >help; sed -n "/^  ${p%%:*}  /,/sampled by/p" help >x
     says "sampled by $(grep '^50 steps' out)" x
 done
 ok 'start of certify' "$fd" certify && says '^N.0, v C. at the last time: m there is 0.00657 at most' out

@@ -2553,6 +2553,18 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
                          .churn = o->churn };
 }
 
+/* times_fit -- may --times go with the process? p gets its last time. Where there is no noise at 0, a
+ * rule that needs noise ends before: a chain of DDPM at level 1, logsnr times elsewhere at a
+ * thousandth of the last time. D of that is the sample. */
+static inline int times_fit(const kit *k, const args *o, fd_process *p)
+{
+    *p = k->p;
+    if (o->times.row == FD_UNIFORM) return 1;
+    if (k->process.row == PROCESS_DDPM) p->tmin = 1;
+    if (o->times.row == FD_LOGSNR && !(fd_law(p, p->tmin, 0).v > 0)) p->tmin = 1e-3 * p->tmax;
+    return p->tmin > 0 || o->times.row != FD_GEOMETRIC;
+}
+
 /* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a
  * scheme that has a use for them. */
 static inline args settle(const args *o, const kit *k)
@@ -2562,7 +2574,8 @@ static inline args settle(const args *o, const kit *k)
     if (!s.steps) s.steps = STEPS_AUTO;
     if (s.scheme.row == SCHEME_AUTO)
         s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
-    if (s.times.row == TIMES_AUTO) s.times.row = sampled_by[kind].times, s.times.v[0] = 0;
+    if (s.times.row == TIMES_AUTO)
+        s.times = (spec){ .t = &t_times, .row = sampled_by[kind].times };
     if (s.start.row == START_AUTO) s.start.row = sampled_by[kind].start;
     return s;
 }
@@ -2572,16 +2585,6 @@ static inline void settled_print(const args *o)
 {
     printf("%d steps of %s at %s times, start %s", o->steps, fd_scheme_name(o->scheme.row),
            t_times.rows[o->times.row].name, t_start.rows[o->start.row].name);
-}
-
-/* times_fit -- may --times go with the process? p gets its last time: a chain of DDPM, which has no
- * noise at 0, ends at level 1 where the rule needs noise, and D of that is level 0. */
-static inline int times_fit(const kit *k, const args *o, fd_process *p)
-{
-    *p = k->p;
-    if (o->times.row == FD_UNIFORM) return 1;
-    if (k->process.row == PROCESS_DDPM) p->tmin = 1;
-    return p->tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(p, 0, 0).v > 0);
 }
 
 /* times_set -- the times of a sampler, t[steps+1]; those of a chain are whole: no other levels are
