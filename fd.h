@@ -1316,6 +1316,15 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
  * periodic; even around the end (FD_NEUMANN); odd (FD_DIRICHLET, where the next point is the end
  * itself, so 0); odd at 0 and even at L (FD_MIXED). NULL: zeros outside. */
 fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[]);
+/* fd_stencil -- a stencil of physical width, each channel by itself: x [b][n0]..[c], w [k0]..[c],
+ *
+ *     y_c(p) = sum_o w_c(o) x_c(p + o step),     -(k_a - 1)/2 <= o_a <= (k_a - 1)/2,  k_a odd, 9 at most.
+ *
+ * x goes on beyond the ends of an axis as its modes of section 6 do (bc NULL: periodic). step: in points of this grid,
+ * h0/h for a stencil that was made on a grid of spacing h0: a convolution there, with dilation q on a grid q times as
+ * fine, and on any grid the multiplier sum_o w(o) exp(2 pi i k.o h0/L) of a periodic mode k (of the Nyquist mode the
+ * real part), one operator on all grids. Steps of whole points cost k0 k1 .. products an entry, others matrices n x n. */
+fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[]);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
@@ -1377,6 +1386,8 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *   mix, norms        either with the channel MLP of neuraloperator: h <- act(norm(mlp(h') + gate h)), h' what the
  *                     layer is without; mlp has mix numbers and GELU inside, gate one number a channel. With norms
  *                     spectral(h) is normalised, too, before h W is added.
+ *   stencil           either with fd_stencil before spectral(h) and W h, so many taps an axis, one point of the grid
+ *                     `grid` apart: what is local, and on every grid and boundary the same operator.
  *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
  *                     to patches, a 3x3 convolution (fd_conv3), by edges with the boundaries of the
@@ -1451,7 +1462,7 @@ typedef struct {
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */
     int patch[3], grid[3];   /* transformers: points of a patch [4, 2 or 1, what divides grid]; of
-                                the grid of the positions */
+                                the grid of the positions, or of a stencil */
     int heads, mlp;          /* [4]; hidden width [4 * width] */
     int pos, qkv_bias;
     int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */
@@ -1472,6 +1483,7 @@ typedef struct {
                                 -1: none; width of channel MLPs, 0: there are none; layers with an
                                 activation before theirs [acts], -1: none */
     int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
+    int stencil;             /* FNO: taps of a stencil on an axis, odd, up to 9, on `grid`; 0: there is none */
     double eps;              /* of the norms [1e-5], transformers [1e-6] */
 } fd_arch;
 

@@ -1,5 +1,6 @@
-/* test_read.c -- examples/tool/read.h: files as numpy, scipy, PyTorch and Pillow write them (tests/read.py), and cut,
- * damaged and lying ones: an error or the right numbers, within memory that is a small multiple of the file. */
+/* test_read.c -- examples/tool/read.h: files as numpy, scipy, PyTorch and Pillow write them
+ * (tests/read.py), and cut, damaged and lying ones: an error or the right numbers, within memory
+ * that is a small multiple of the file. */
 #include "read.h"
 #include "test.h"
 #ifdef READ_NO_MMAP
@@ -96,15 +97,18 @@ static void good(fd_arena *mem)
         fd_arena a = *mem;
         fd_real x[VALUES], y[VALUES];
         double z[VALUES];
-        int pair = rows[r].rule == COMPLEX, n = 24 << pair, wide = rows[r].type[0] == 'u' && rows[r].type[4] == '1';
+        int pair = rows[r].rule == COMPLEX, n = 24 << pair, wide = !strcmp(rows[r].type, "uint16");
         source f = source_open(&a, at(rows[r].name));
         OK(!a.st->code, "%s: %s", rows[r].name, said(a.st));
         a.st->code = FD_OK;
-        OK(f.format && !strcmp(f.format, rows[r].format) && !strcmp(f.type, rows[r].type), "%s: %s, %s", rows[r].name,
+        OK(f.format && !strcmp(f.format, rows[r].format) && !strcmp(f.type, rows[r].type),
+           "%s: %s, %s", rows[r].name,
            f.format ? f.format : "", f.type ? f.type : "");
-        OK(f.nd == 3 + pair && f.n[0] == 2 && f.n[1] == 3 && f.n[2] == 4 && (!pair || f.n[3] == 2), "%s: %d axes: %d %d %d",
+        OK(f.nd == 3 + pair && f.n[0] == 2 && f.n[1] == 3 && f.n[2] == 4 && (!pair || f.n[3] == 2),
+           "%s: %d axes: %d %d %d",
            rows[r].name, f.nd, f.n[0], f.n[1], f.n[2]);
-        OK(f.bytes == rows[r].bytes && f.complex == pair, "%s: bytes %d, complex %d", rows[r].name, f.bytes, f.complex);
+        OK(f.bytes == rows[r].bytes && f.complex == pair, "%s: bytes %d, complex %d", rows[r].name,
+           f.bytes, f.complex);
         if (f.nd != 3 + pair || source_count(&f) != n) continue;
         source_read(&f, 0, 2, x, a);
         source_read(&f, 1, 1, y, a);
@@ -112,7 +116,8 @@ static void good(fd_arena *mem)
         for (int i = 0; i < n; i++) {
             double want = value(rows[r].rule, i) * (wide ? 257 : 1);
             OK((double)x[i] >= want && (double)x[i] <= want && z[i] >= want && z[i] <= want
-               && (i < n / 2 || (double)y[i - n / 2] >= want), "%s: number %d: %g, want %g", rows[r].name, i, z[i], want);
+               && (i < n / 2 || (double)y[i - n / 2] >= want), "%s: number %d: %g, want %g",
+               rows[r].name, i, z[i], want);
         }
         for (int from = 0; from < n && !f.files; from += 2) for (int m = 2; from + m <= n; m += 4) {
             source_some(&f, from, m, NULL, z, a);
@@ -128,18 +133,22 @@ static void good(fd_arena *mem)
     fd_arena a = *mem;
     fd_real x[72];
     source f = source_open(&a, at("rgba"));
-    OK(f.nd == 4 && f.n[0] == 2 && f.n[1] == 3 && f.n[2] == 4 && f.n[3] == 3, "rgba: %d axes", f.nd);
+    OK(f.nd == 4 && f.n[0] == 2 && f.n[1] == 3 && f.n[2] == 4 && f.n[3] == 3, "rgba: %d axes",
+       f.nd);
     source_read(&f, 1, 1, x, a);
     for (int i = 0; i < 12 && !a.st->code; i++) {
         int v = 10 * (12 + i);
-        OK((int)x[3 * i] == v && (int)x[3 * i + 1] == 255 - v && (int)x[3 * i + 2] == v / 2, "rgba: pixel %d", i);
+        OK((int)x[3 * i] == v && (int)x[3 * i + 1] == 255 - v && (int)x[3 * i + 2] == v / 2,
+           "rgba: pixel %d", i);
     }
     f = source_open(&a, at("jpeg"));
     source_read(&f, 0, 2, x, a);
-    for (int i = 0; i < 24 && !a.st->code; i++) NEAR((double)x[i], 60 + 100 * (i / 12), 1, "jpeg, pixel %d", i);
+    for (int i = 0; i < 24 && !a.st->code; i++)
+        NEAR((double)x[i], 60 + 100 * (i / 12), 1, "jpeg, pixel %d", i);
     f = source_open(&a, at("x.pt:model.wide"));
     source_read(&f, 0, 2, x, a);
-    for (int i = 0; i < 24 && !a.st->code; i++) NEAR((double)x[i], value(X, i % 12), 0, "expanded, number %d", i);
+    for (int i = 0; i < 24 && !a.st->code; i++)
+        NEAR((double)x[i], value(X, i % 12), 0, "expanded, number %d", i);
     source_close(&f);
     OK(!a.st->code, "%s", said(a.st));
     a.st->code = FD_OK;
@@ -149,7 +158,8 @@ static void good(fd_arena *mem)
 static void told(fd_arena *mem)
 {
     static const struct { const char *name, *text; } bad[] = {
-        { "stored.npz", "holds several arrays: name one, as in tests/data/read/stored.npz:f4; it has words, f4" },
+        { "stored.npz", "holds several arrays: name one, as in tests/data/read/stored.npz:f4; it "
+          "has words, f4" },
         { "stored.npz:words", "stored.npz: words: its type is not one of numbers" },
         { "stored.npz:none", "has no 'none'; it has words, f4, fortran" },
         { "x.npy:x", "has no 'x'; it has one array, without a name" },
@@ -159,28 +169,37 @@ static void told(fd_arena *mem)
         { "x.pt:model.no", "has no 'model.no'" },
         { "old.pt", "PyTorch's format before 1.6, which is not read: python3 -c \"import torch" },
         { "evil.pt", "refused: its pickle calls posix.system" },
-        { "module.pt", "refused: its pickle calls torch.nn.modules.linear.Linear, and only tensors" },
+        { "module.pt", "refused: its pickle calls torch.nn.modules.linear.Linear, and only "
+          "tensors" },
         { "clear", "clear/0.png: it has transparent parts" },
         { "missing.npy", "missing.npy: No such file" },
     };
     static const struct { const char *name, *bytes; int n; const char *text; } made[] = {
-        { "a.h5", "\x89HDF\r\n\x1a\n........", 16, "HDF5, which is not read: python3 -c \"import numpy, h5py" },
-        { "a.nc", "\x89HDF\r\n\x1a\n........", 16, "netCDF 4, which is not read: python3 -c \"import numpy, netCDF4" },
-        { "b.nc", "CDF\1....", 8, "netCDF, which is not read: python3 -c \"import numpy, scipy.io" },
+        { "a.h5", "\x89HDF\r\n\x1a\n........", 16,
+          "HDF5, which is not read: python3 -c \"import numpy, h5py" },
+        { "a.nc", "\x89HDF\r\n\x1a\n........", 16,
+          "netCDF 4, which is not read: python3 -c \"import numpy, netCDF4" },
+        { "b.nc", "CDF\1....", 8,
+          "netCDF, which is not read: python3 -c \"import numpy, scipy.io" },
         { "a.tif", "II*\0....", 8, "TIFF, which is not read: python3 -c \"import numpy, tifffile" },
-        { "a.parquet", "PAR1....", 8, "Parquet, which is not read: python3 -c \"import numpy, pandas" },
+        { "a.parquet", "PAR1....", 8,
+          "Parquet, which is not read: python3 -c \"import numpy, pandas" },
         { "lfs.npy", "version https://git-lfs.github.com/spec/v1\n", 43, "git lfs pull" },
         { "page.idx", "\n <!DOCTYPE HTML><html>", 23, "a web page, which is not read" },
-        { "a.json", "{\"a\": [1]}", 10, "JSON, which is not read: python3 -c \"import numpy, json" },
+        { "a.json", "{\"a\": [1]}", 10,
+          "JSON, which is not read: python3 -c \"import numpy, json" },
         { "w.index.json", "{\"a\": [1]}", 10, "an index of weights in several files" },
         { "a.pkl", "\x80\x04" "N.", 4, "a pickle of Python, which is not read: python3" },
-        { "a.bz2", "BZh91AY", 7, "compressed by bzip2, which is not read: bunzip2 build/scratch/a.bz2" },
+        { "a.bz2", "BZh91AY", 7,
+          "compressed by bzip2, which is not read: bunzip2 build/scratch/a.bz2" },
         { "four.mat", "\0\0\0\0\1\0\0\0", 8, "MATLAB 4, perhaps" },
         { "none", "", 0, "it is empty" },
         { "a.csv", "x,y\n1,2\n3\n", 10, "a.csv: line 3, number 2: a number is missing" },
-        { "b.csv", "1,2\n3,4,5\n", 10, "line 2, number 3: more numbers than in the lines before: '5'" },
+        { "b.csv", "1,2\n3,4,5\n", 10,
+          "line 2, number 3: more numbers than in the lines before: '5'" },
         { "c.csv", "1,2\n3,NA\n", 9, "line 2, number 2: not a number: 'NA'" },
-        { "d.csv", "1;2,5\n2;3\n", 10, "line 1, number 2: a comma in a number: write a point: '2,5'" },
+        { "d.csv", "1;2,5\n2;3\n", 10,
+          "line 1, number 2: a comma in a number: write a point: '2,5'" },
         { "e.csv", ",a,b\n0,1,2\n", 11, "row or column numbers of pandas" },
         { "f.csv", "0,1,2\n5,6,7\n", 12, "row or column numbers of pandas" },
         { "g.csv", "1,0x10\n", 7, "line 1, number 2: not a number: '0x10'" },
@@ -200,9 +219,11 @@ static void told(fd_arena *mem)
         fd_arena a = *mem;
         const char *path = test_path(made[i].name);
         FILE *f = fopen(path, "wb");
-        OK(f && fwrite(made[i].bytes, 1, (size_t)made[i].n, f) == (size_t)made[i].n && !fclose(f), "%s", path);
+        OK(f && fwrite(made[i].bytes, 1, (size_t)made[i].n, f) == (size_t)made[i].n && !fclose(f),
+           "%s", path);
         source_open(&a, path);
-        OK(a.st->code == FD_EDATA && strstr(said(a.st), made[i].text), "%s: '%s'", made[i].name, said(a.st));
+        OK(a.st->code == FD_EDATA && strstr(said(a.st), made[i].text), "%s: '%s'", made[i].name,
+           said(a.st));
         a.st->code = FD_OK;
     }
     static const char *const types[] = { "f4", "=f4", "|f4", "<f4", "float32", "f", ">f4" };
@@ -217,12 +238,16 @@ static void told(fd_arena *mem)
         OK(!f->why, "x.pt: %s: %s", f->member, f->why);
     }
     fd_tensors t = source_tensors(&a, at("x.pt:model"), 1);
-    OK(t.count == 8 && !strcmp(t.tensor[0].name, "w") && t.tensor[0].nd == 3 && !fd_tensor_find(&t, "count"), "%d tensors of x.pt:model", t.count);
-    for (int i = 0; i < 24 && t.count; i++) NEAR((double)t.tensor[0].x[i], value(X, i), 0, "x.pt, w, number %d", i);
+    OK(t.count == 8 && !strcmp(t.tensor[0].name, "w") && t.tensor[0].nd == 3
+       && !fd_tensor_find(&t, "count"), "%d tensors of x.pt:model", t.count);
+    for (int i = 0; i < 24 && t.count; i++)
+        NEAR((double)t.tensor[0].x[i], value(X, i), 0, "x.pt, w, number %d", i);
     t = source_tensors(&a, at("deflated.npz"), 1);
-    OK(t.count == 4 && fd_tensor_find(&t, "c8") && fd_tensor_find(&t, "c8")->nd == 4, "%d tensors of deflated.npz", t.count);
+    OK(t.count == 4 && fd_tensor_find(&t, "c8") && fd_tensor_find(&t, "c8")->nd == 4,
+       "%d tensors of deflated.npz", t.count);
     source *f = source_list(&a, at("x.safetensors"));
-    OK(f && f->metas == 1 && !strcmp(f->meta[0].key, "key") && !strcmp(f->meta[0].value, "value\n"), "metadata");
+    OK(f && f->metas == 1 && !strcmp(f->meta[0].key, "key") && !strcmp(f->meta[0].value, "value\n"),
+       "metadata");
     source_close(f);
     snprintf(name, sizeof name, "%s:x", test_path("colon:name.npz"));
     FILE *from = fopen(at("one.npz"), "rb"), *to = fopen(test_path("colon:name.npz"), "wb");
@@ -251,7 +276,8 @@ static void text(fd_arena *mem)
         double x[6];
         read_bytes b = { (const unsigned char *)good_[r].bytes, NULL, 0, strlen(good_[r].bytes) };
         source *f = source_list_of(&a, "text", b);
-        OK(f && !a.st->code && f->nd == 2 && f->n[0] == good_[r].rows && f->n[1] == good_[r].cols && !strcmp(f->format, "text"),
+        OK(f && !a.st->code && f->nd == 2 && f->n[0] == good_[r].rows && f->n[1] == good_[r].cols
+           && !strcmp(f->format, "text"),
            "text %d: %s", (int)r, said(a.st));
         if (f && !a.st->code) source_doubles(f, 0, f->n[0], x, a);
         for (int i = 0; f && !a.st->code && i < good_[r].rows * good_[r].cols; i++)
@@ -270,7 +296,8 @@ static size_t slurp(const char *path, unsigned char *p, size_t room)
     return n;
 }
 
-/* read all that bytes say they hold; how many arrays could be read, and a sum that depends on every number */
+/* read all that bytes say they hold; how many arrays could be read, and a sum that depends on every
+ * number */
 static int all_of(fd_arena a, const char *name, const unsigned char *p, size_t n, uint64_t *hash)
 {
     read_bytes b = { p, NULL, 0, n };
@@ -297,11 +324,13 @@ static int all_of(fd_arena a, const char *name, const unsigned char *p, size_t n
     return count;
 }
 
-/* Every byte cut off, and every byte changed: no crash (V=sanitize), and no more memory than this. */
+/* Every byte cut off, and every byte changed: no crash (V=sanitize), and memory within a bound. */
 static void damaged(void)
 {
-    static const char *const files[] = { "x.npy", "x.npy.gz", "one.npz", "x.idx", "x.idx.gz", "stored.npz", "deflated.npz",
-        "plain.mat", "packed.mat", "x.pt", "bare.pt", "four.pt", "evil.pt", "module.pt", "old.pt", "x.safetensors" };
+    static const char *const files[] = { "x.npy", "x.npy.gz", "one.npz", "x.idx", "x.idx.gz",
+                                         "stored.npz", "deflated.npz",
+        "plain.mat", "packed.mat", "x.pt", "bare.pt", "four.pt", "evil.pt", "module.pt", "old.pt",
+        "x.safetensors" };
     static const int change[] = { 1, 0x80, 0xff, 0x5a };
     static unsigned char whole[8192], cut[8192];
     fd_status st;
@@ -320,7 +349,8 @@ static void damaged(void)
             fewer += now < arrays || !arrays;
             free(p);
         }
-        OK(fewer == (int)n, "%s: %d of %d cut files lost nothing", files[i], (int)n - fewer, (int)n);
+        OK(fewer == (int)n, "%s: %d of %d cut files lost nothing", files[i], (int)n - fewer,
+           (int)n);
         for (size_t k = 0; k < n; k++) for (size_t c = 0; c < sizeof change / sizeof *change; c++) {
             memcpy(cut, whole, n);
             cut[k] ^= (unsigned char)change[c];
@@ -330,13 +360,16 @@ static void damaged(void)
             refused += now < arrays || got != want;
             if (st.low < least) least = st.low;
         }
-        OK(arrays == 0 || refused > (int)n, "%s: %d of %d changes are seen", files[i], refused, (int)(4 * n));
-        OK(st.size - least < (1 << 20) + 2 * READ_FIRST + 1100 * n, "%s: %d bytes of memory for %d", files[i],
+        OK(arrays == 0 || refused > (int)n, "%s: %d of %d changes are seen", files[i], refused,
+           (int)(4 * n));
+        OK(st.size - least < (1 << 20) + 2 * READ_FIRST + 1100 * n, "%s: %d bytes of memory for %d",
+           files[i],
            (int)(st.size - least), (int)n);
     }
     /* Each checksum is looked at: changes within the data of these are all seen. */
     static const struct { const char *name; int from, to; } sums[] = {
-        { "x.npy.gz", 10, 168 }, { "x.idx.gz", 10, 63 }, { "one.npz", 40, 190 }, { "stored.npz", 180, 320 } };
+        { "x.npy.gz", 10, 168 }, { "x.idx.gz", 10, 63 }, { "one.npz", 40, 190 },
+        { "stored.npz", 180, 320 } };
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++) {
         uint64_t want, got;
         size_t n = slurp(at(sums[i].name), whole, sizeof whole);
@@ -352,10 +385,59 @@ static void damaged(void)
     st.code = FD_OK;
 }
 
+/* Pictures, through files: every byte cut off, and changed; and a JPEG with more codes than
+ * stb_image has room for. */
+static void pictures(fd_arena *mem)
+{
+    static const char *const files[] = { "gray/0.png", "rgb/1.png", "rgba/0.png", "wide/0.png",
+                                         "jpeg/0.JPG" };
+    static unsigned char whole[4096], cut[4096];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = test_path(strstr(files[i], "JPG") ? "one.jpg" : "one.png");
+        size_t n = slurp(at(files[i]), whole, sizeof whole), least = SIZE_MAX;
+        int refused = 0, cuts = 0;
+        for (size_t k = 0; k < 3 * n; k++) {
+            fd_arena a = *mem;
+            size_t len = k < n ? k : n;
+            double x[192];
+            memcpy(cut, whole, n);
+            if (k >= n) cut[k % n] ^= k < 2 * n ? 0x80 : 0xff;
+            FILE *f = fopen(path, "wb");
+            int wrote = f && fwrite(cut, 1, len, f) == len && !fclose(f);
+            if (!wrote) { OK(0, "cannot write %s", path); return; }
+            a.st->low = a.st->size;
+            source s = source_open(&a, path);
+            if (!a.st->code && source_slab(&s) <= 192) source_doubles(&s, 0, 1, x, a);
+            source_close(&s);
+            cuts += k < n && a.st->code;
+            refused += a.st->code != FD_OK;
+            a.st->code = FD_OK;
+            if (a.st->low < least) least = a.st->low;
+        }
+        OK(cuts > (int)n / 2 && refused > (int)n / 2, "%s: %d of %d cut ones, %d bad ones refused",
+           files[i], cuts, (int)n, refused);
+        OK(mem->st->size - least < (3 << 20) + 64 * n, "%s: %d bytes of memory", files[i],
+           (int)(mem->st->size - least));
+    }
+    static const unsigned char start[] = { 0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xc4, 0, 40,
+                                           0 };
+    memcpy(cut, start, sizeof start);
+    memset(cut + sizeof start, 0xff, 16);
+    memset(cut + sizeof start + 16, 0, 64);
+    FILE *f = fopen(test_path("codes.jpg"), "wb");
+    OK(f && fwrite(cut, 1, 93, f) == 93 && !fclose(f), "cannot write codes.jpg");
+    fd_arena a = *mem;
+    source_open(&a, test_path("codes.jpg"));
+    OK(strstr(said(a.st), "codes.jpg: damaged: no codes of a JPEG") != NULL, "codes.jpg: %s",
+       said(a.st));
+    a.st->code = FD_OK;
+}
+
 /* The arena starved: FD_ENOMEM or the right numbers. */
 static void starved(fd_arena *mem)
 {
-    static const char *const names[] = { "x.npy", "x.npy.gz", "deflated.npz:c8", "packed.mat:c", "x.pt:model.turned",
+    static const char *const names[] = { "x.npy", "x.npy.gz", "deflated.npz:c8", "packed.mat:c",
+                                         "x.pt:model.turned",
                                          "x.safetensors:F64", "gray" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         int worked = 0, other = 0;
@@ -368,7 +450,8 @@ static void starved(fd_arena *mem)
             source_close(&f);
             worked += !st.code;
             other += st.code && st.code != FD_ENOMEM;
-            if (st.code && st.code != FD_ENOMEM && other == 1) OK(0, "%s: %d bytes: %s", names[i], (int)size, said(&st));
+            if (st.code && st.code != FD_ENOMEM && other == 1)
+                OK(0, "%s: %d bytes: %s", names[i], (int)size, said(&st));
         }
         OK(worked > 2, "%s: never", names[i]);
     }
@@ -383,7 +466,8 @@ static size_t put(unsigned char *to, size_t at_, uint64_t v, int bytes)
 }
 
 /* a zip of stored files; sizes that lie: more */
-static size_t zip_of(unsigned char *out, int count, const char *const name[], const void *const data[], const size_t len[],
+static size_t zip_of(unsigned char *out, int count, const char *const name[],
+                     const void *const data[], const size_t len[],
                      int method, uint64_t claim)
 {
     size_t k = 0, place[4] = { 0 }, dir_ = 0;
@@ -424,8 +508,10 @@ static void lies(void)
     fd_arena a = test_arena(MEM, &st);
     const char *why;
     source *f;
-#define TRY(n) (st.code = FD_OK, f = source_list_of(&m, "lie", (read_bytes){ file, NULL, 0, (n) }), \
-                f && !st.code && !f->why ? source_load(&m, f) : (void)0, why = st.code ? said(&st) : f && f->why ? f->why : "")
+#define TRY(n) (st.code = FD_OK, \
+                f = source_list_of(&m, "lie", (read_bytes){ file, NULL, 0, (n) }), \
+                f && !st.code && !f->why ? source_load(&m, f) : (void)0, \
+                why = st.code ? said(&st) : f && f->why ? f->why : "")
     /* pickles */
 #define BYTES(text) text, sizeof(text) - 1
     static const struct { const char *text; size_t n; const char *why; } pickles[] = {
@@ -444,7 +530,8 @@ static void lies(void)
         { BYTES("\x80\x02" "NNR."), "without arguments" },
         { BYTES("\x80\x02" "N)R."), "calls what is not a function" },
         { BYTES("\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n)R."), "no tensor" },
-        { BYTES("\x80\x02" "ctorch._utils\n_rebuild_parameter\n)R."), "calls torch._utils._rebuild_parameter" },
+        { BYTES("\x80\x02" "ctorch._utils\n_rebuild_parameter\n)R."),
+          "calls torch._utils._rebuild_parameter" },
         { BYTES(""), "cut short" },
     };
     for (size_t i = 0; i < sizeof pickles / sizeof *pickles; i++) {
@@ -457,14 +544,18 @@ static void lies(void)
     }
     /* views that reach out of their storage, and shapes that overflow */
     static const struct { int32_t offset, n, step; const char *why; } views[] = {
-        { 0, 3, 1, "" }, { 1, 2, 1, "" }, { 0, 2, 2, "" }, { 1, 3, 1, "reaches out" }, { 3, 1, 1, "reaches out" },
-        { 0, 3, 2, "reaches out" }, { 0, 2147483647, 0, "" }, { 0, 2147483647, 2147483647, "reaches out" },
-        { 2147483647, 1, 1, "reaches out" }, { -1, 1, 1, "no tensor" }, { 0, -1, 1, "no tensor" }, { 0, 1, -1, "no tensor" },
+        { 0, 3, 1, "" }, { 1, 2, 1, "" }, { 0, 2, 2, "" }, { 1, 3, 1, "reaches out" },
+        { 3, 1, 1, "reaches out" },
+        { 0, 3, 2, "reaches out" }, { 0, 2147483647, 0, "" },
+        { 0, 2147483647, 2147483647, "reaches out" },
+        { 2147483647, 1, 1, "reaches out" }, { -1, 1, 1, "no tensor" }, { 0, -1, 1, "no tensor" },
+        { 0, 1, -1, "no tensor" },
         { 5, 0, 1, "" } };
     for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
         static const char *const name[] = { "a/data.pkl", "a/data/0" };
         const void *const d[] = { data, "\0\0\x80?\0\0\0@\0\0@@" };
-        static const char head[] = "\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\n"
+        static const char head[] = "\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n"
+                                   "((X\7\0\0\0storagectorch\nFloatStorage\n"
                                    "X\1\0\0\0" "0X\3\0\0\0cpuK\3tQ";
         size_t k = sizeof head - 1;
         memcpy(data, head, k);
@@ -520,15 +611,21 @@ static void lies(void)
     OK(few.code == FD_ENOMEM, "32 KB for deflated.npz: %s", said(&few));
     /* .npy */
     static const struct { const char *head, *why; } npys[] = {
-        { "{'descr': '<f4', 'fortran_order': False, 'shape': (2147483647, 2147483647, 2147483647), }", "shorter" },
-        { "{'descr': '<f4', 'fortran_order': True, 'shape': (2147483647, 0, 2147483647, 2147483647), }", "shorter" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (2147483647, 2147483647, 2147483647), "
+          "}", "shorter" },
+        { "{'descr': '<f4', 'fortran_order': True, 'shape': (2147483647, 0, 2147483647, "
+          "2147483647), }", "shorter" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 1), }", "too large" },
-        { "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1), }", "more than 6" },
-        { "{'descr': '<c8', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1), }", "more than 5" },
-        { "{'descr': [('a', '<f4'), ('b', '<f4')], 'fortran_order': False, 'shape': (1,), }", "not one of numbers" },
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1), }",
+          "more than 6" },
+        { "{'descr': '<c8', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1), }",
+          "more than 5" },
+        { "{'descr': [('a', '<f4'), ('b', '<f4')], 'fortran_order': False, 'shape': (1,), }",
+          "not one of numbers" },
         { "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", "not one of numbers" },
         { "{'descr': '<f4', 'shape': (1,), }", "malformed" },
-        { "{'descr': '<f4', 'fortran_order': False, 'fortran_order': False, 'shape': (1,), }", "malformed" },
+        { "{'descr': '<f4', 'fortran_order': False, 'fortran_order': False, 'shape': (1,), }",
+          "malformed" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (0,), }", "" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "" },
     };
@@ -549,27 +646,36 @@ static void lies(void)
     m = a;
     st.low = st.size;
     TRY(1 << 20);
-    OK(strstr(why, "not the JSON") && st.size - st.low < 3 << 20, "a million colons: %s, %d bytes", why, (int)(st.size - st.low));
+    OK(strstr(why, "not the JSON") && st.size - st.low < 3 << 20, "a million colons: %s, %d bytes",
+       why, (int)(st.size - st.low));
     size_t k = 8;
     for (int i = 0; i < 20000; i++)
-        k += (size_t)sprintf((char *)file + k, "%c\"%d\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}", i ? ',' : '{', i);
+        k += (size_t)sprintf((char *)file + k,
+                             "%c\"%d\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}",
+                             i ? ',' : '{', i);
     file[k++] = '}';
     put(file, 0, k - 8, 8);
     m = a;
     st.low = st.size;
     TRY(k);
-    OK(!*why && st.size - st.low < 16 * k, "20000 empty tensors: '%s', %d bytes for %d", why, (int)(st.size - st.low), (int)k);
+    OK(!*why && st.size - st.low < 16 * k, "20000 empty tensors: '%s', %d bytes for %d", why,
+       (int)(st.size - st.low), (int)k);
     static const struct { const char *text, *why; } safe[] = {
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[4,4]}}", "twice" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+          "\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[4,4]}}", "twice" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", "not the JSON" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", "shorter" },
         { "{\"a\":{\"dtype\":\"I8\",\"shape\":[3],\"data_offsets\":[0,3]}}", "goes on after" },
         { "{\"a\":{\"dtype\":\"I8\",\"shape\":[3],\"data_offsets\":[1,4]}}", "hole" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}", "too large" },
-        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[0,2147483647,2147483647,2147483647],\"data_offsets\":[0,0]}}", "goes on after" },
-        { "{\"\\u00e9\\ud83d\\ude00\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "" },
-        { "{\"\\ud83d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "not the JSON" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,4]}}",
+          "too large" },
+        { "{\"a\":{\"dtype\":\"F32\",\"shape\":[0,2147483647,2147483647,2147483647],"
+          "\"data_offsets\":[0,0]}}", "goes on after" },
+        { "{\"\\u00e9\\ud83d\\ude00\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+          "" },
+        { "{\"\\ud83d\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+          "not the JSON" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} x", "not the JSON" },
         { "{}", "goes on after" },
     };
@@ -580,8 +686,10 @@ static void lies(void)
         memcpy(file + 8, safe[i].text, len);
         memset(file + 8 + len, 0, 4);
         TRY(12 + len);
-        OK(*safe[i].why ? strstr(why, safe[i].why) != NULL : !*why, ".safetensors %d: '%s'", (int)i, why);
-        if (i == 8 && f) OK(!strcmp(f->member, "\xc3\xa9\xf0\x9f\x98\x80"), "escapes: %s", f->member);
+        OK(*safe[i].why ? strstr(why, safe[i].why) != NULL : !*why, ".safetensors %d: '%s'", (int)i,
+           why);
+        if (i == 8 && f) OK(!strcmp(f->member, "\xc3\xa9\xf0\x9f\x98\x80"), "escapes: %s",
+                            f->member);
     }
     /* a PNG that says 16384 x 16384 pixels, in 60 bytes */
     {
@@ -613,6 +721,7 @@ void test_read(void)
     good(&a);
     told(&a);
     text(&a);
+    pictures(&a);
     starved(&a);
     fd_arena_over(a.beg, MEM, &st);
     damaged();

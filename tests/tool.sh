@@ -360,6 +360,11 @@ for n in style=original time=channel time=none coords=none coords=closed,residua
     ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net fno:width=8,layers=2,modes=4,$n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
 done
+for b in periodic neumann dirichlet mixed; do
+    ok "a stencil, $b" "$fd" train --data fields:n=32 --grid 16x16 --boundary $b --batch 4 --net fno:width=8,layers=2,modes=4,stencil=3 --steps 2 -o p.safetensors
+    for g in 16x16 32x32 21x40; do ok "a stencil on $g" "$fd" sample --model p.safetensors -n 2 --steps 2 --grid $g -o p.npy; done
+done
+ok info "$fd" info p.safetensors && says '^net.layer0.stencil +\(3, 3, 8\)' out && says '^arch.stencil +3$' out
 for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learned,act=silu \
     vit-field:latent=8 uvit-field:layers=1,field=gabor,mod=shift,latent=0,pool=2 fno-field:mod=weights,pixels=1,latent=8,modes=6 siren \
     siren:mod=weights,rates=learned,sees=coords,rate=0.001 gabor:mod=shift,inner=2,order=first,latent=8 siren:inner=0 \
@@ -374,6 +379,7 @@ ok 'patches' "$fd" train --data fields:n=32 --grid 8x8 --net vit:width=8,layers=
 bad 2 '--grid: fd_patches: patch does not divide' sample --model p.safetensors --grid 10x8
 bad 2 '--net: .* adapt' train --data fields:n=32 --grid 16x16 --net siren:mod=none
 bad 2 '--net: .* groups must divide' train --data fields:n=32 --grid 16x16 --net fno-separable:groups=5
+bad 2 '--net: .* a stencil, of 3, 5, 7 or 9 points: stencil: 4' train --data fields:n=32 --grid 16x16 --net fno:stencil=4
 bad 2 '--net: .* heads must divide' train --data fields:n=32 --grid 16x16 --net points:heads=5
 bad 2 "waves: '2.5': expected a whole number" train --data fields:n=32 --grid 16x16 --net points:waves=2.5
 bad 2 '--net: .* must be odd' train --data fields:n=32 --grid 16x16 --net uvit:layers=4

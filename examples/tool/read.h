@@ -463,30 +463,34 @@ static inline void read_convert(const read_type *t, int big, const unsigned char
                                 ptrdiff_t n, double *x)
 {
     float f;
+    int swap = big != read_host_big();
 #define EACH(value) for (ptrdiff_t i = 0; i < n; i++, p += step) { \
-        uint64_t u = read_number(p, SIZE, big); x[i] = (value); }
-#define SIZE 1
+        WORD u; \
+        if (swap) u = (WORD)read_number(p, sizeof u, big); \
+        else memcpy(&u, p, sizeof u); \
+        x[i] = (value); }
+#define WORD uint8_t
     if (t->kind == 'b') EACH(u != 0)
     else if (t->size == 1 && t->kind == 'u') EACH((double)u)
     else if (t->size == 1) EACH((double)(int64_t)(u ^ 128) - 128)
-#undef SIZE
-#define SIZE 2
+#undef WORD
+#define WORD uint16_t
     else if (t->kind == 'u' && t->size == 2) EACH((double)u)
     else if (t->kind == 'i' && t->size == 2) EACH((double)(int64_t)(u ^ 0x8000) - 0x8000)
     else if (t->kind == 'f' && t->size == 2) EACH(read_half((unsigned)u))
     else if (t->kind == 'g') EACH((memcpy(&f, &(uint32_t){ (uint32_t)u << 16 }, 4), (double)f))
-#undef SIZE
-#define SIZE 4
+#undef WORD
+#define WORD uint32_t
     else if (t->kind == 'u' && t->size == 4) EACH((double)u)
     else if (t->kind == 'i' && t->size == 4)
         EACH((double)((int64_t)(u ^ 0x80000000) - (int64_t)0x80000000))
     else if (t->size == 4) EACH((memcpy(&f, &(uint32_t){ (uint32_t)u }, 4), (double)f))
-#undef SIZE
-#define SIZE 8
+#undef WORD
+#define WORD uint64_t
     else if (t->kind == 'u') EACH((double)u)
     else if (t->kind == 'i') EACH(u >> 63 ? -(double)(~u + 1) : (double)u)
     else EACH((memcpy(x + i, &u, 8), x[i]))
-#undef SIZE
+#undef WORD
 #undef EACH
 }
 
@@ -2004,6 +2008,30 @@ static inline void picture_fail(fd_status *st, const char *path, const fd_arena 
     read_bad(st, path, NULL, "damaged, or a kind that is not read: %s", stbi_failure_reason());
 }
 
+/* picture_sane -- stb_image before 2.28 writes past its tables where a JPEG has more than 256
+ * Huffman codes in one: they are counted before. The walk from marker to marker is stb_image's. */
+static inline int picture_sane(const unsigned char *p, size_t n)
+{
+    if (p[0] == 0x89) return 1;
+    for (size_t i = 2; i + 4 <= n; ) {
+        if (p[i] != 0xff) { i++; continue; }
+        int m = p[i + 1];
+        if (m == 0xff) { i++; continue; }
+        i += 2;
+        if (m == 0xd9) return 1;                       /* the end */
+        if (!m || m == 1 || (m >= 0xd0 && m <= 0xd8)) continue;            /* without a length */
+        size_t len = (size_t)p[i] << 8 | p[i + 1], k = i + 2, end = len < n - i ? i + len : n;
+        while (m == 0xc4 && k < end) {                 /* tables; the last may reach further */
+            size_t codes = 0;
+            for (size_t j = k + 1; j <= k + 16 && j < n; j++) codes += p[j];
+            if (codes > 256) return 0;
+            k += 17 + codes;
+        }
+        i += len < 2 ? 2 : len;
+    }
+    return 1;
+}
+
 /* picture_bytes -- a picture's file, in memory. */
 static inline const unsigned char *picture_bytes(fd_arena *a, const char *path, read_bytes *b)
 {
@@ -2011,6 +2039,8 @@ static inline const unsigned char *picture_bytes(fd_arena *a, const char *path, 
     const unsigned char *p = read_all(a, path, NULL, b);
     if (!p || b->size > INT_MAX || !picture_is(p, b->size))
         read_bad(a->st, path, NULL, "no PNG or JPEG, in spite of its name");
+    else if (!picture_sane(p, (size_t)b->size))
+        read_bad(a->st, path, NULL, "damaged: no codes of a JPEG");
     return a->st->code ? NULL : p;
 }
 
@@ -2438,8 +2468,8 @@ static inline ptrdiff_t source_count(const source *f)
     return (f->nd ? f->n[0] : 1) * source_slab(f);
 }
 
-/* source_run -- n numbers of a part, from the element of the given index on, along the last axis.
- * */
+/* source_run -- n numbers of a part from byte `at` on, along the last axis. Pages of scattered ones
+ * are left to the system. */
 static inline int source_run(const source *f, int part, uint64_t at, ptrdiff_t step, ptrdiff_t n,
                              double *x)
 {
@@ -2451,7 +2481,9 @@ static inline int source_run(const source *f, int part, uint64_t at, ptrdiff_t s
     for (ptrdiff_t i = 0; i < n; i += most) {
         ptrdiff_t m = n - i < most ? n - i : most;
         uint64_t len = (uint64_t)((m - 1) * step) + (uint64_t)t->size;
-        const unsigned char *p = read_at(&f->data, at + (uint64_t)(i * step), len, buf);
+        uint64_t from = at + (uint64_t)(i * step);
+        const unsigned char *p = step == t->size || !f->data.p ? read_at(&f->data, from, len, buf)
+                                                               : read_part(&f->data, from, len).p;
         if (!p) return 0;
         read_convert(t, big, p, step, m, x + i);
     }
