@@ -502,14 +502,15 @@ says '^FAIL: not the law of the data: a wave differs by 0.943, more than --law 0
 law --process vp --target rbf:l=0.2 --cov white:s=1,kmax=11
 says 'the sampler loses energy in waves .*, where the last time leaves' out
 # what every process does by default has the law that the last time allows, in every wave
-for p in vp vp-cosine subvp ve ou driftless flow ddpm flow-vp ladder fdp heat heat-cosine blur; do
+for p in vp vp-cosine subvp ve ou driftless flow flow:smin=0 ddpm flow-vp flow-vp:s=0 ladder fdp heat \
+    heat-cosine blur; do
     law --process $p --cov exp:l=0.1 --target matern:nu=2.5,l=0.2; [ $s = 0 ]; report $? "the default of $p: status $s: $(head -n 1 err)"
     awk '$1 == "samples" && NF > 7 { for (i = 2; i <= NF; i++) v[i] = $i }
          /^exact law at/ { n = NF - 6; for (i = 2; i <= n + 1; i++) { r = v[i] / $(i + 5); if (r > 1.025 || r < 0.985) bad++ } }
          END { exit bad || n < 7 }' out
     report $? "the default of $p: $(grep -E '^(samples  |exact law)' out)"
     says '^50 steps of pf-multistep at logsnr times, start (noise|matched)$' out
-    "$fd" help process >help; sed -n "/^  $p  /,/sampled by/p" help >x
+    "$fd" help process >help; sed -n "/^  ${p%%:*}  /,/sampled by/p" help >x
     says "sampled by $(grep '^50 steps' out)" x
 done
 ok 'start of certify' "$fd" certify && says '^N.0, v C. at the last time: m there is 0.00657 at most' out

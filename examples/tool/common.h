@@ -2569,14 +2569,16 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
                          .churn = o->churn };
 }
 
-/* times_fit -- may --times go with the process? p gets its last time: a chain of DDPM, which has no
- * noise at 0, ends at level 1 where the rule needs noise, and D of that is level 0. */
+/* times_fit -- may --times go with the process? p gets its last time. Where there is no noise at 0, a
+ * rule that needs noise ends before: a chain of DDPM at level 1, logsnr times elsewhere at a
+ * thousandth of the last time. D of that is the sample. */
 static inline int times_fit(const kit *k, const args *o, fd_process *p)
 {
     *p = k->p;
     if (o->times.row == FD_UNIFORM) return 1;
     if (k->process.row == PROCESS_DDPM) p->tmin = 1;
-    return p->tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(p, 0, 0).v > 0);
+    if (o->times.row == FD_LOGSNR && !(fd_law(p, p->tmin, 0).v > 0)) p->tmin = 1e-3 * p->tmax;
+    return p->tmin > 0 || o->times.row != FD_GEOMETRIC;
 }
 
 /* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a
@@ -2588,11 +2590,8 @@ static inline args settle(const args *o, const kit *k)
     if (!s.steps) s.steps = STEPS_AUTO;
     if (s.scheme.row == SCHEME_AUTO)
         s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
-    if (s.times.row == TIMES_AUTO) {
-        fd_process p;
-        s.times.row = sampled_by[kind].times, s.times.v[0] = 0;
-        if (!times_fit(k, &s, &p)) s.times.row = FD_UNIFORM;           /* no noise at the last time */
-    }
+    if (s.times.row == TIMES_AUTO)
+        s.times = (spec){ .t = &t_times, .row = sampled_by[kind].times };
     if (s.start.row == START_AUTO) s.start.row = sampled_by[kind].start;
     return s;
 }
