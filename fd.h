@@ -819,16 +819,18 @@ void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_
                    fd_arena scratch);
 /* fd_sample -- begin, all steps, result to x [b][ch][points]. */
 void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
-/* fd_exact_law -- the exact law of what a sampler makes, without sampling, where the model is affine
- * in each mode by itself, as fd_oracle_gauss is. mean and var [ch][modes], of the coefficients, are given
- * as they are at t[0] and returned as they are after the last step; mean NULL: 0 at t[0], not returned.
- * Each move of fd_step is made on four functions from which its affine map is read off, so that the answer
- * is that of the code that samples: all schemes and correctors, churn, denoise, quiet. Costs all steps on a
- * batch of four. FD_EARG for a model that is not so, and for FD_CORRECT_SNR.., whose step depends on the
- * function; that of FD_PF_ADAPTIVE does, too: it is the one for the mean with a deviation more or less in
- * each mode. After a failure mean and var are as they were.
- * fd_start_law -- the law that fd_begin draws from. With FD_START_MATCHED it is the law of X_t, t = t[0],
- * for data N(how->mean, how->cov). FD_ESHAPE where how->cov has other modes than the noise. */
+/* fd_exact_law -- the exact law of what a sampler makes, without sampling, where the model is
+ * affine in each mode by itself, as fd_oracle_gauss is. mean and var [ch][modes], of the
+ * coefficients, are given as they are at t[0] and returned as they are after the last step; mean
+ * NULL: 0 at t[0], not returned. Each move of fd_step is made on four functions from which its
+ * affine map is read off, so that the answer is that of the code that samples: all schemes and
+ * correctors, churn, denoise, quiet. Costs all steps on a batch of four. FD_EARG for a model that
+ * is not so, and for FD_CORRECT_SNR and FD_CORRECT_SNR_GRID, whose step depends on the function.
+ * That of FD_PF_ADAPTIVE does, too: it is taken for the mean with a deviation more or less in each
+ * mode. After a failure mean and var are as they were.
+ * fd_start_law -- the law that fd_begin draws from. With FD_START_MATCHED it is the law of X_t,
+ * t = t[0], for data N(how->mean, how->cov). FD_ESHAPE where how->cov has other modes than the
+ * noise. */
 void    fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 void    fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 /* fd_fdp_sampler -- FDP's sampler: the SNR corrector at t, Euler, churn, Euler; n - 1 steps of
@@ -1314,6 +1316,15 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
  * periodic; even around the end (FD_NEUMANN); odd (FD_DIRICHLET, where the next point is the end
  * itself, so 0); odd at 0 and even at L (FD_MIXED). NULL: zeros outside. */
 fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[]);
+/* fd_stencil -- a stencil of physical width, each channel by itself: x [b][n0]..[c], w [k0]..[c],
+ *
+ *     y_c(p) = sum_o w_c(o) x_c(p + o step),     -(k_a - 1)/2 <= o_a <= (k_a - 1)/2,  k_a odd, 9 at most.
+ *
+ * x goes on beyond the ends of an axis as its modes of section 6 do (bc NULL: periodic). step: in points of this grid,
+ * h0/h for a stencil that was made on a grid of spacing h0: a convolution there, with dilation q on a grid q times as
+ * fine, and on any grid the multiplier sum_o w(o) exp(2 pi i k.o h0/L) of a periodic mode k (of the Nyquist mode the
+ * real part), one operator on all grids. Steps of whole points cost k0 k1 .. products an entry, others matrices n x n. */
+fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[]);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
@@ -1375,6 +1386,8 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *   mix, norms        either with the channel MLP of neuraloperator: h <- act(norm(mlp(h') + gate h)), h' what the
  *                     layer is without; mlp has mix numbers and GELU inside, gate one number a channel. With norms
  *                     spectral(h) is normalised, too, before h W is added.
+ *   stencil           either with fd_stencil before spectral(h) and W h, so many taps an axis, one point of the grid
+ *                     `grid` apart: what is local, and on every grid and boundary the same operator.
  *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
  *                     to patches, a 3x3 convolution (fd_conv3), by edges with the boundaries of the
@@ -1449,7 +1462,7 @@ typedef struct {
     int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
     int residual;            /* 1: h <- h + act(...) */
     int patch[3], grid[3];   /* transformers: points of a patch [4, 2 or 1, what divides grid]; of
-                                the grid of the positions */
+                                the grid of the positions, or of a stencil */
     int heads, mlp;          /* [4]; hidden width [4 * width] */
     int pos, qkv_bias;
     int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */
@@ -1470,6 +1483,7 @@ typedef struct {
                                 -1: none; width of channel MLPs, 0: there are none; layers with an
                                 activation before theirs [acts], -1: none */
     int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
+    int stencil;             /* FNO: taps of a stencil on an axis, odd, up to 9, on `grid`; 0: there is none */
     double eps;              /* of the norms [1e-5], transformers [1e-6] */
 } fd_arch;
 

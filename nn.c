@@ -3339,6 +3339,264 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[])
                       x->nd, n);
 }
 
+/* --- Stencils of physical width: y_c(p) = sum_o w_c(o) x_c(p + o step), x continued beyond its ends ---
+ *
+ * Three operators with the same lists, closed under differentiation: A = y, its transpose for x, B, and the one for
+ * w, G(x, y)(o) = sum_p x(p + o step) y(p):
+ *
+ *   A(x, w): dx = B(dy, w), dw = G(x, dy)     B(y, w): dy = A(dz, w), dw = G(dz, y)     G: dx = B(y, dg), dy = A(x, dg)
+ *
+ * A row of the last axis at a time: all rows that it needs, each with the weights of its taps. In the middle of a row
+ * tap k of point p is point p + (k - half) step, or in B minus that; points near the ends go by the list. */
+
+struct tap { int at, k; fd_real sign; };              /* sign: -1 where x is continued as an odd function */
+struct taps_axis { int n, wide, step, bc, lo, hi, *first; struct tap *list; };      /* lo..hi: the middle */
+struct taps { int b, c, parts; struct taps_axis ax[3]; };      /* leading axes that there are not have n = 1 */
+
+enum { TAPS_MOST = 9,                                 /* taps of an axis */
+       TAPS_ROWS = 9, TAPS_POINTS = 4 };              /* rows, and points, that are done at a time */
+
+/* where point i of an axis lies that goes on beyond its ends; *sign 0: at a zero */
+static int taps_at(int bc, int n, int i, int *sign)
+{
+    const int zero = bc == FD_DIRICHLET;              /* points lie on the ends, from -1 to n */
+    const int turn = bc == FD_PERIODIC ? n : bc == FD_MIXED ? 4 * n : 2 * (n + zero);
+    i = (i % turn + turn) % turn;
+    *sign = 1;
+    if (bc == FD_MIXED && i >= 2 * n) { i = turn - 1 - i; *sign = -1; }
+    if (i < n) return i;
+    if (!zero) return 2 * n - 1 - i;
+    *sign = i == n || i == turn - 1 ? 0 : -1;
+    return *sign ? 2 * n - i : 0;
+}
+
+/* the lists of an axis, of A or (back) of B */
+static void taps_list(struct taps_axis *x, int back, fd_arena *a)
+{
+    const int n = x->n, half = x->wide / 2, reach = half * (x->step < 0 ? -x->step : x->step);
+    x->first = fd_new(a, int, n + 2);
+    x->list = fd_raw(a, struct tap, (ptrdiff_t)n * x->wide);
+    x->lo = reach < n ? reach : n;
+    x->hi = n - reach > x->lo ? n - reach : x->lo;
+    for (int pass = 0; pass < 2 && x->list; pass++) {          /* count, then put them in their places */
+        for (int p = 0; p < n; p++)
+            for (int k = 0, sign; k < x->wide; k++) {
+                const int q = taps_at(x->bc, n, p + (k - half) * x->step, &sign), to = back ? q : p;
+                if (!sign) continue;
+                if (!pass) x->first[to + 2]++;
+                else x->list[x->first[to + 1]++] = (struct tap){ back ? p : q, k, (fd_real)sign };
+            }
+        for (int i = 0; i < n && !pass; i++) x->first[i + 2] += x->first[i + 1];
+    }
+}
+
+/* y [points][c], points lo..hi of a row (+)= sum over rows of taps in the middle of it; w lanes from each pointer on */
+FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows, const fd_real *const x[],
+                           const fd_real *const w[], int add, fd_real *y, int lanes)
+{
+    const ptrdiff_t step = (ptrdiff_t)(back ? -ax->step : ax->step) * c;
+    const int wide = ax->wide;
+    for (int p = ax->lo, m; p < ax->hi; p += m) {
+        fd_vec sum[TAPS_POINTS], zero = { 0 };
+        m = ax->hi - p < TAPS_POINTS ? 1 : TAPS_POINTS;
+        fd_real *to = y + (ptrdiff_t)p * c;
+        for (int i = 0; i < m; i++)
+            sum[i] = !add ? zero : lanes < FD_W ? vload_n(to + (ptrdiff_t)i * c, lanes) : vload(to + (ptrdiff_t)i * c);
+        for (int r = 0; r < rows; r++) {
+            const fd_real *from = x[r] + (ptrdiff_t)p * c - wide / 2 * step, *v = w[r];
+            for (int k = 0; k < wide; k++, from += step, v += c) {
+                const fd_vec u = lanes < FD_W ? vload_n(v, lanes) : vload(v);
+                if (m == 1) {
+                    sum[0] += u * (lanes < FD_W ? vload_n(from, lanes) : vload(from));
+                } else {
+                    FD_UNROLL
+                    for (int i = 0; i < TAPS_POINTS; i++)
+                        sum[i] += u * (lanes < FD_W ? vload_n(from + (ptrdiff_t)i * c, lanes)
+                                                    : vload(from + (ptrdiff_t)i * c));
+                }
+            }
+        }
+        for (int i = 0; i < m; i++) {
+            if (lanes < FD_W) vstore_n(to + (ptrdiff_t)i * c, sum[i], lanes);
+            else vstore(to + (ptrdiff_t)i * c, sum[i]);
+        }
+    }
+}
+
+/* a whole row y (+)= sum over rows x, each with its w [wide][c] */
+static void taps_row(const struct taps_axis *ax, int back, int c, int rows, const fd_real *const x[],
+                     const fd_real *const w[], int add, fd_real *restrict y)
+{
+    const fd_real *from[TAPS_ROWS], *v[TAPS_ROWS];
+    for (int j = 0; j < c; j += FD_W) {
+        for (int r = 0; r < rows; r++) { from[r] = x[r] + j; v[r] = w[r] + j; }
+        if (c - j >= FD_W) taps_middle(ax, back, c, rows, from, v, add, y + j, FD_W);
+        else taps_middle(ax, back, c, rows, from, v, add, y + j, c - j);
+    }
+    for (int p = ax->lo ? 0 : ax->hi; p < ax->n; p = p + 1 == ax->lo ? ax->hi : p + 1) {
+        fd_real *to = y + (ptrdiff_t)p * c;
+        if (!add) memset(to, 0, (size_t)c * sizeof *to);
+        for (int r = 0; r < rows; r++)
+            for (int e = ax->first[p]; e < ax->first[p + 1]; e++) {
+                const struct tap *q = &ax->list[e];
+                const fd_real *u = x[r] + (ptrdiff_t)q->at * c, *z = w[r] + (ptrdiff_t)q->k * c, sign = q->sign;
+                for (int j = 0; j < c; j++) to[j] += sign * z[j] * u[j];
+            }
+    }
+}
+
+/* part [wide][c] += what row x, of sign, has with y in G, for points from..to */
+static void taps_products(const struct taps_axis *ax, int c, int from, int to, const fd_real *x, fd_real sign,
+                          const fd_real *y, fd_real *restrict part)
+{
+    const int lo = from > ax->lo ? from : ax->lo, hi = to < ax->hi ? to : ax->hi;
+    for (int k = 0; k < ax->wide && lo < hi; k++) {
+        const fd_real *u = x + (lo + (ptrdiff_t)(k - ax->wide / 2) * ax->step) * c, *v = y + (ptrdiff_t)lo * c;
+        for (int j = 0; j < c; j += FD_W) {
+            fd_vec sum[TAPS_POINTS];
+            const int lanes = c - j < FD_W ? c - j : FD_W;
+            memset(sum, 0, sizeof sum);
+            ptrdiff_t p = j, end = (ptrdiff_t)(hi - lo) * c;
+            if (lanes < FD_W)
+                for (; p < end; p += c) sum[0] += vload_n(u + p, lanes) * vload_n(v + p, lanes);
+            for (; p + (TAPS_POINTS - 1) * (ptrdiff_t)c < end; p += TAPS_POINTS * (ptrdiff_t)c)
+                FD_UNROLL
+                for (int i = 0; i < TAPS_POINTS; i++)
+                    sum[i] += vload(u + p + i * (ptrdiff_t)c) * vload(v + p + i * (ptrdiff_t)c);
+            for (; p < end; p += c) sum[0] += vload(u + p) * vload(v + p);
+            fd_real *g = part + (ptrdiff_t)k * c + j;
+            const fd_vec all = sign * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+            if (lanes < FD_W) vstore_n(g, vload_n(g, lanes) + all, lanes);
+            else vstore(g, vload(g) + all);
+        }
+    }
+    for (int p = from; p < to; p++) {
+        if (p >= ax->lo && p < ax->hi) { p = ax->hi - 1; continue; }
+        for (int e = ax->first[p]; e < ax->first[p + 1]; e++) {
+            const struct tap *q = &ax->list[e];
+            const fd_real *u = x + (ptrdiff_t)q->at * c, *v = y + (ptrdiff_t)p * c, both = sign * q->sign;
+            fd_real *g = part + (ptrdiff_t)q->k * c;
+            for (int j = 0; j < c; j++) g[j] += both * u[j] * v[j];
+        }
+    }
+}
+
+/* the rows x that row r of a sample of y needs, one after the other: *e counts; 0 at the end */
+static int taps_next(const struct taps *s, int r, int *e, ptrdiff_t *row, int *part, fd_real *sign)
+{
+    const struct taps_axis *a = &s->ax[0], *b = &s->ax[1];
+    const int i = r / b->n, j = r % b->n, count = b->first[j + 1] - b->first[j];
+    if (*e >= (a->first[i + 1] - a->first[i]) * count) return 0;
+    const struct tap *p = &a->list[a->first[i] + *e / count], *q = &b->list[b->first[j] + *e % count];
+    *row = (ptrdiff_t)p->at * b->n + q->at;
+    *part = p->k * b->wide + q->k;
+    *sign = p->sign * q->sign;
+    ++*e;
+    return 1;
+}
+
+static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, int back);
+static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y);
+
+static void taps_a_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    fd_var *x = y->src[0], *w = y->src[1];
+    const int back = y->i[0];
+    if (x->needs) dx[0] = taps_map(t, y->aux, dy, w, !back);
+    if (w->needs) dx[1] = back ? taps_g(t, y->aux, dy, x) : taps_g(t, y->aux, x, dy);
+}
+
+static void taps_g_vjp(fd_tape *t, fd_var *g, fd_var *dg, fd_var *dx[4])
+{
+    if (g->src[0]->needs) dx[0] = taps_map(t, g->aux, g->src[1], dg, 1);
+    if (g->src[1]->needs) dx[1] = taps_map(t, g->aux, g->src[0], dg, 0);
+}
+
+/* s with its lists in memory of the tape's arena, of A or B */
+static struct taps *taps_new(fd_arena *a, const struct taps *s, int back)
+{
+    struct taps *own = fd_raw(a, struct taps, 1);
+    if (!own) return NULL;
+    *own = *s;
+    for (int i = 0; i < 3; i++) taps_list(&own->ax[i], back, a);
+    return a->st->code ? NULL : own;
+}
+
+/* A, or with back B, of x and w */
+static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, int back)
+{
+    static const struct fd_op op = { "fd_stencil", taps_a_vjp, 0 };
+    if (!x || !w) return NULL;
+    struct taps *own = taps_new(t->mem, s, back);
+    fd_var *y = own ? tape_push(t, &op, x->nd, x->n, 2, (fd_var *[]){ x, w }) : NULL;
+    if (!y) return NULL;
+    const int c = s->c, n = s->ax[2].n, wide = s->ax[2].wide;
+    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n, size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
+    y->i[0] = back;
+    y->aux = own;
+    fd_arena scratch = *t->mem;
+    fd_real *minus = fd_raw(&scratch, fd_real, size);
+    if (!minus) return NULL;
+    for (ptrdiff_t i = 0; i < size; i++) minus[i] = -w->x[i];
+    FD_PARALLEL_IF(fd_count(y) > TAPE_BLOCK)
+    for (ptrdiff_t k = 0; k < s->b * rows; k++) {
+        const fd_real *from[TAPS_ROWS], *v[TAPS_ROWS], *sample = x->x + k / rows * rows * line;
+        fd_real *to = y->x + k * line, sign;
+        ptrdiff_t row;
+        int e = 0, count = 0, add = 0, part;
+        while (taps_next(own, (int)(k % rows), &e, &row, &part, &sign)) {
+            from[count] = sample + row * line;
+            v[count++] = (sign < 0 ? minus : w->x) + (ptrdiff_t)part * wide * c;
+            if (count < TAPS_ROWS) continue;
+            taps_row(&own->ax[2], back, c, count, from, v, add, to);
+            count = 0, add = 1;
+        }
+        if (count || !add) taps_row(&own->ax[2], back, c, count, from, v, add, to);
+    }
+    return y;
+}
+
+static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y)
+{
+    static const struct fd_op op = { "fd_stencil", taps_g_vjp, 0 };
+    enum { POINTS = 128 };                            /* that are added in fd_real */
+    if (!x || !y) return NULL;
+    int shape[4], axes = x->nd - 2;
+    for (int i = 0; i < axes; i++) shape[i] = s->ax[3 - axes + i].wide;
+    shape[axes] = s->c;
+    struct taps *own = taps_new(t->mem, s, 0);
+    fd_var *g = own ? tape_push(t, &op, axes + 1, shape, 2, (fd_var *[]){ x, y }) : NULL;
+    if (!g) return NULL;
+    g->aux = own;
+    const int c = s->c, n = s->ax[2].n;
+    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n, size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
+    const ptrdiff_t each = (ptrdiff_t)s->ax[2].wide * c;
+    fd_arena scratch = *t->mem;
+    fd_real *sums = fd_raw(&scratch, fd_real, s->b * size), *parts = fd_raw(&scratch, fd_real, s->b * each);
+    double *total = fd_new(&scratch, double, s->b * size);
+    if (!total) return NULL;
+    FD_PARALLEL_IF(fd_count(x) > TAPE_BLOCK)
+    for (int i = 0; i < s->b; i++) {
+        double *sum = total + i * size;
+        fd_real *part = parts + i * each;
+        for (int r = 0; r < (int)rows; r++) {
+            const fd_real *v = y->x + (i * rows + r) * line;
+            ptrdiff_t row;
+            fd_real sign;
+            for (int e = 0, k; taps_next(own, r, &e, &row, &k, &sign); )
+                for (int p = 0; p < n; p += POINTS) {
+                    memset(part, 0, (size_t)each * sizeof *part);
+                    taps_products(&own->ax[2], c, p, n - p < POINTS ? n : p + POINTS, x->x + (i * rows + row) * line,
+                                  sign, v, part);
+                    for (ptrdiff_t j = 0; j < each; j++) sum[k * each + j] += (double)part[j];
+                }
+        }
+        for (ptrdiff_t j = 0; j < size; j++) sums[i * size + j] = (fd_real)sum[j];
+    }
+    sum_axis(1, s->b, size, sums, g->x, scratch);
+    return t->mem->st->code ? NULL : g;
+}
+
 /* --- Entries picked and added: y_i = sum_j weight_ij x_index(i,j), and the transpose --- */
 
 struct gather { int n, m, k; const int *index; const fd_real *weight; };
@@ -3459,17 +3717,19 @@ static double regrid_kernel(int K, int half, double u)
     return half ? sign * sum : sum - .5;
 }
 
-/* M[i][j] = sum over shared modes of e_k(x_i) e_k(x_j) h, x_i on m points, x_j on n */
-static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n)
+/* M[i][j] = sum over shared modes of e_k(x_i + move) e_k(x_j) h, x_i on m points, x_j on n of an axis of length 1. The
+ * Nyquist mode of a periodic axis is left out where m and n differ, where its phase is not known */
+static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
 {
+    const double pi = 3.14159265358979323846;
     fd_real *M = fd_raw(a, fd_real, (ptrdiff_t)m * n);
     int low = m < n ? m : n, K = bc == FD_PERIODIC ? (low - 1) / 2 : bc == FD_NEUMANN ? low - 1 : low;
     double edge = bc == FD_DIRICHLET ? 1 : bc == FD_PERIODIC ? 0 : .5, off = bc == FD_DIRICHLET;
-    double h = 1 / (n + off);
+    double h = 1 / (n + off), top = m == n && n % 2 == 0 ? cos(pi * n * move) : 0;
     for (int i = 0; i < m && M; i++)
         for (int j = 0; j < n; j++) {
-            double x = (i + edge) / (m + off), y = (j + edge) / (n + off), v;
-            if (bc == FD_PERIODIC) v = 1 + 2 * regrid_kernel(K, 0, 2 * (x - y));
+            double x = (i + edge) / (m + off) + move, y = (j + edge) / (n + off), v;
+            if (bc == FD_PERIODIC) v = 1 + 2 * regrid_kernel(K, 0, 2 * (x - y)) + top * ((i - j) % 2 ? -1 : 1);
             else if (bc == FD_NEUMANN) v = 1 + regrid_kernel(K, 0, x - y) + regrid_kernel(K, 0, x + y);
             else v = regrid_kernel(K, bc == FD_MIXED, x - y) - regrid_kernel(K, bc == FD_MIXED, x + y);
             M[(ptrdiff_t)i * n + j] = (fd_real)(h * v);
@@ -3487,9 +3747,56 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
         int m = n[i], was = x->n[i + 1];
         if (m < 1) return TAPE_FAIL(t, where, "axis has no entries: axis, length", i, m);
         if (m != was)
-            x = op_along(t, x, i + 1, m, was, regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, m, was), 0);
+            x = op_along(t, x, i + 1, m, was, regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, m, was, 0), 0);
     }
     return x;
+}
+
+/* fd_stencil where a step is no whole number of points: x moved by each tap, axis by axis, from its modes */
+static fd_var *taps_moved(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[])
+{
+    fd_var *h = x;
+    int parts = 1, c = row_last(x), rows = (int)(fd_count(x) / c);
+    for (int i = axes - 1; i >= 0 && h; i--) {        /* channels become [taps of axis i]..[c] */
+        const int n = x->n[i + 1], wide = w->n[i];
+        const double whole = n + (bc && bc[i] == FD_DIRICHLET);
+        fd_var *all = NULL;
+        for (int k = 0; k < wide; k++) {
+            const double move = (k - wide / 2) * step[i] / whole;
+            fd_var *one = k == wide / 2 ? h
+                        : op_along(t, h, i + 1, n, n, regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, n, n, move), 0);
+            all = k ? fd_concat(t, all, one, axes + 1) : one;
+        }
+        h = all;
+        parts *= wide;
+    }
+    h = fd_mul(t, fd_reshape(t, h, 3, (int[]){ rows, parts, c }), fd_reshape(t, w, 2, (int[]){ parts, c }));
+    return fd_reshape(t, fd_sum_to(t, h, 3, (int[]){ rows, 1, c }), x->nd, x->n);
+}
+
+fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[])
+{
+    static const char where[] = "fd_stencil";
+    struct taps s = { .parts = 1, .ax = { { .n = 1, .wide = 1 }, { .n = 1, .wide = 1 }, { .n = 1, .wide = 1 } } };
+    int whole = 1;
+    if (!x || !w) return NULL;
+    if (axes < 1 || axes > 3 || x->nd != axes + 2 || w->nd != axes + 1)
+        return TAPE_FAIL(t, where, "wants x [b][n..][c], w [taps]..[c]: axes, of x, of w", axes, x->nd, w->nd);
+    if (row_last(x) != row_last(w)) return TAPE_FAIL(t, where, "channels differ", row_last(x), row_last(w));
+    for (int i = 0; i < axes; i++) {
+        const int n = x->n[i + 1], wide = w->n[i];
+        const double by = step[i], near = floor(by + .5);
+        if (wide % 2 == 0 || wide > TAPS_MOST)
+            return TAPE_FAIL(t, where, "taps of an axis are 1, 3, 5, 7 or 9: axis, taps", i, wide);
+        if (!(fabs(by) <= 1 << 24)) return TAPE_FAIL(t, where, "the step is no number, or above 2^24: axis", i);
+        whole &= fabs(by - near) <= 1e-9;
+        s.ax[3 - axes + i] = (struct taps_axis){ n, wide, (int)near, bc ? bc[i] : FD_PERIODIC, 0, 0, NULL, NULL };
+        s.parts *= wide;
+    }
+    if (fd_count(x) > INT_MAX) return TAPE_FAIL(t, where, "too many entries");
+    s.b = x->n[0];
+    s.c = row_last(x);
+    return whole ? taps_map(t, &s, x, w, 0) : taps_moved(t, x, w, axes, bc, step);
 }
 
 /* ---- Networks -----------------------------------------------------------------------------------
@@ -3624,7 +3931,7 @@ static const struct field arch_fields[] = {
     F(inner, 0, 1000), F(rates, 0, 1), F(first, 0, 1), F(blind, 0, 1), F(acts, -1, 9999),
     F(mix, 0, 65536),
     F(mix_acts, -1, 9999), F(gates, 0, 1), F(norms, 0, 65536), R(omega, 0, 1e6), R(rate, 0, 1e9),
-    R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN)
+    R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN), F(stencil, 0, 9)
 #undef G
 #undef S
 #undef N
@@ -3763,6 +4070,10 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(a->norms, a->norms == 0 || (fno && !u && !hdm && a->width % a->norms == 0
                                       && a->time != FD_TIME_FILM),
           "norms must divide the width, without scale-shift by time: norms")
+    CHECK(a->stencil, !a->stencil || (fno && !u && !hdm && a->stencil % 2),
+          "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
+    for (int i = 0; i < a->nd; i++)
+        CHECK(a->grid[i], !a->stencil || a->grid[i], "a stencil needs the grid that it is made for: an axis has")
     if (a->field) {
         CHECK(a->field, a->field == FD_SIREN || a->field == FD_GABOR, "field must be 0, FD_SIREN or FD_GABOR, is")
         CHECK(a->kind, !coords && !u && !points, "only FNO, ViT and U-ViT have a field: kind")
@@ -3821,6 +4132,11 @@ static void net_init(const fd_net *net, int i, fd_rng r)
     }
     if (!strncmp(p->name, "film", 4) || strstr(p->name, "norm")) {               /* zeros, ones */
         for (ptrdiff_t j = 0; j < n && *stem == 'g'; j++) w[j] = 1;
+        return;
+    }
+    if (!strcmp(stem, "stencil")) {                   /* N(0, 1/taps): no mode gains or loses, on average */
+        fd_normal(r, n, w);
+        for (ptrdiff_t j = 0; j < n; j++) w[j] *= (fd_real)sqrt(width / (double)n);
         return;
     }
     if (!strcmp(stem, "gate")) {                      /* the identity */
@@ -4046,10 +4362,13 @@ static void net_plan_norm(fd_net *net, fd_status *st, int l, const char *gain, c
 static void net_plan_fno(fd_net *net, fd_status *st)
 {
     const fd_arch *A = &net->arch;
-    int w = A->width;
+    int w = A->width, taps[FD_MAXD];
+    for (int i = 0; i < A->nd; i++) taps[i] = A->stencil;
+    taps[A->nd] = w;
     net_plan_lift(net, st);
     net_plan_film(net, st, A->embed, net_times(A->layers, 2 * w));
     for (int l = 0; l < A->layers; l++) {
+        if (A->stencil) net_part(net, st, "layer", l, "stencil", A->nd + 1, taps);
         net_plan_layer(net, st, "layer", l, "", 1, w, w);
         if (A->norms) net_plan_norm(net, st, l, "norm0.g", "norm0.b", w);
         if (!A->mix) continue;
@@ -4766,6 +5085,21 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
 
 /* --- Fourier operators: the field after the last layer, [b][n..][width] --- */
 
+/* the stencil of a layer; zeros behind an axis close it to a circle */
+static fd_var *net_stencil(struct net_pass *f, const fd_space *s, fd_var *h)
+{
+    const fd_arch *a = &f->net->arch;
+    double step[3];
+    int bc[3];
+    if (!a->stencil || !h) return h;
+    for (int i = 0; i < a->nd; i++) {
+        const int ends = s->bc[i] == FD_DIRICHLET;    /* as axes count: n + 1 intervals */
+        step[i] = (double)(s->n[i] + ends) / (a->grid[i] + ends);
+        bc[i] = h->n[i + 1] > s->n[i] ? FD_PERIODIC : s->bc[i];
+    }
+    return fd_stencil(f->t, h, net_next(f), a->nd, bc, step);
+}
+
 static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
 {
     const fd_arch *a = &f->net->arch;
@@ -4783,7 +5117,8 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     fd_var *was = t->last;
     for (int l = 0; l < a->layers && h; l++) {
         int inner = l < (a->mix ? a->mix_acts : a->acts) ? net_map(a) : -1;
-        fd_var *y = a->norms ? net_normed(f, h, inner, lo, hi) : net_layer(f, h, film, l * 2 * w, inner, lo, hi);
+        fd_var *u = net_stencil(f, s, h);
+        fd_var *y = a->norms ? net_normed(f, u, inner, lo, hi) : net_layer(f, u, film, l * 2 * w, inner, lo, hi);
         if (a->mix) y = net_mix(f, h, y, l < a->acts ? net_map(a) : -1);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
@@ -5438,10 +5773,10 @@ static int load_fail(fd_status *st, const char *what, const char *name)
     return fd_fail_name(st, FD_EDATA, "fd_net_load", what, name);
 }
 
-/* what files of before do not have: there the edges were plain, and all axes had one pad */
+/* what files of before do not have: there the edges were plain, all axes had one pad, and stencils there were none */
 static int load_newer(const char *key)
 {
-    return !strcmp(key, "arch.edges") || !strcmp(key, "arch.pad1") || !strcmp(key, "arch.pad2");
+    return !strcmp(key, "arch.edges") || !strcmp(key, "arch.stencil") || !strcmp(key, "arch.pad1") || !strcmp(key, "arch.pad2");
 }
 
 static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct field *f,

@@ -2436,8 +2436,8 @@ static const fd_real *step_draw(const fd_run *run, int on, uint32_t purpose, int
 }
 
 /* What a step consists of: the corrector at t, the predictor, churn and the predictor again, the
- * corrector at s; annealing corrects at t, and in the last step at s; after the last step D. fd_step
- * makes these moves, and fd_exact_law asks what each of them does to the law. */
+ * corrector at s; annealing corrects at t, and in the last step at s; after the last step D.
+ * fd_step makes these moves, and fd_exact_law asks what each of them does to the law. */
 enum { MOVE_CORRECT, MOVE_PREDICT, MOVE_CHURN, MOVE_MEAN };
 typedef struct {
     int what;
@@ -2498,8 +2498,8 @@ static void step_make_move(const fd_sampler *how, const step_move *m, double bef
     if (!tb) return;
     for (int i = 0; i < b; i++) tb[i] = m->t;
     if (m->what == MOVE_CHURN) {
-        lin_apply("fd_step", how->p, b, tb, step_forward, &m->s, 2, (const fd_real *[3]){ x, xi }, x,
-                  scratch);
+        lin_apply("fd_step", how->p, b, tb, step_forward, &m->s, 2, (const fd_real *[3]){ x, xi },
+                  x, scratch);
         return;
     }
     step_predict(how, b, x, tb, d, scratch);
@@ -2838,9 +2838,10 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
 
 /* ---- Exact laws ------------------------------------------------------------------------------- *
  *
- * With a model that is affine in each mode so is every move, x' = a x + b + n xi. A move is given, all
- * modes at once, the functions M - S and M + S, a third one for a check, and M - S with noise S, where M
- * has the means as coefficients and S the largest of them, 1 at least, with random signs. What comes out says
+ * With a model that is affine in each mode so is every move, x' = a x + b + n xi. A move is given,
+ * all modes at once, the functions M - S and M + S, a third one for a check, and M - S with noise
+ * S, where M has the means as coefficients and S the largest of them, 1 at least, with random
+ * signs. What comes out says
  *
  *     M' = a M + b,    P' = a^2 P + n^2 lam
  *
@@ -2875,7 +2876,8 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
     int two = w->two && m->what == MOVE_PREDICT && how->scheme == FD_PF_MULTISTEP;
     int rows = m->noisy || two ? 4 : 3, far = how->scheme == FD_PF_ADAPTIVE ? 1 : 2;
     double tol = sizeof(fd_real) == 8 ? 1e-8 : 1e-3, size = 1, top = 0, off = 0;
-    fd_real *x = fd_new(&scratch, fd_real, rows * most), *d = fd_new(&scratch, fd_real, rows * most);
+    fd_real *x = fd_new(&scratch, fd_real, rows * most);
+    fd_real *d = fd_new(&scratch, fd_real, rows * most);
     fd_real *e = fd_new(&scratch, fd_real, rows * most);              /* the noise, or the last D */
     if (!e) return;
     for (ptrdiff_t j = 0; j < n; j++) size = fmax(size, fabs(w->M[j]));
@@ -2915,7 +2917,8 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
     }
     w->two |= m->what == MOVE_PREDICT;
     if (off > tol * top)
-        FD_FAIL(scratch.st, FD_EARG, "fd_exact_law", "the model is not affine in each mode by itself");
+        FD_FAIL(scratch.st, FD_EARG, "fd_exact_law",
+                "the model is not affine in each mode by itself");
 }
 
 void fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
@@ -2941,11 +2944,13 @@ void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scr
     if (!var || !step_ready(how, where, st)) return;
     ptrdiff_t n = how->p->noise->s.ch * how->p->noise->s.modes;
     double *z = fd_new(&scratch, double, 5 * n);
-    law_state w = { z, z + n, z + 2 * n, z + 3 * n, z + 4 * n, fd_raw(&scratch, fd_real, 2 * n), 0 };
+    law_state w = { z, z + n, z + 2 * n, z + 3 * n, z + 4 * n, fd_raw(&scratch, fd_real, 2 * n),
+                    0 };
     fd_sampler same = *how;
     same.pooled = 1;                                  /* pf-adaptive: the same steps for all rows */
     if (how->corrector >= FD_CORRECT_SNR)
-        FD_FAIL(st, FD_EARG, where, "not affine: a step of the SNR corrector depends on the function");
+        FD_FAIL(st, FD_EARG, where,
+                "not affine: a step of the SNR corrector depends on the function");
     for (int k = 0; k < how->steps && !st->code; k++)
         if (!(how->t[k] > how->t[k + 1])) FD_FAIL(st, FD_EARG, where, "times must fall; step", k);
     if (st->code) return;

@@ -1,8 +1,9 @@
 /* gauss.c -- do samples have the law that theory says, if the denoiser is exact?
  *
- * The data are N(0, C0), the noise is N(0, C), both Matern. The denoiser is linear, so the variance of
- * what a sampler makes is known without sampling: `law` below, by fd_exact_law. What separates it from
- * `data` is the error of so many steps; what separates `drawn` from it is chance, 1 % for 4096 functions. */
+ * The data are N(0, C0), the noise is N(0, C), both Matern. The denoiser is linear, so the
+ * variance of what a sampler makes is known without sampling: `law` below, by fd_exact_law. What
+ * separates it from `data` is the error of so many steps; what separates `drawn` from it is
+ * chance, 1 % for 4096 functions. */
 #include "fd.h"
 #include <math.h>
 #include <stdio.h>
@@ -36,8 +37,8 @@ int main(void)
         for (int k = 0; k < 16 && !st.code; k = 2 * k + 1) {
             double drawn = 0;
             for (int j = 0; j < B; j++) drawn += (double)u[j * N + k] * (double)u[j * N + k] / B;
-            printf("%-12s%6d%10.4f%10.4f%10.4f\n", fd_scheme_name(how.scheme), k, sqrt(data->lam[k]),
-                   sqrt(law[k]), sqrt(drawn));
+            printf("%-12s%6d%10.4f%10.4f%10.4f\n", fd_scheme_name(how.scheme), k,
+                   sqrt(data->lam[k]), sqrt(law[k]), sqrt(drawn));
         }
     }
 

@@ -175,6 +175,51 @@ static void observations(void)
     OK(!fd_posterior_new(&a, NULL, c, &o, (double[]){ 1, INFINITY }) && st.code == FD_EDATA, "y not finite");
 }
 
+/* --- the algebra that they share: against dense matrices --- */
+
+static void gains(void)
+{
+    enum { N = 12, M = 3 };
+    static const double sd[M] = { .2, .3, .1 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    fd_obs o = fd_obs_pick(&a, &s, M, (ptrdiff_t[]){ 1, 5, 9 });
+    fd_obs_noise_each(&a, &o, sd);
+    fd_gain *g = fd_gain_new(&a, &o, c, NULL);
+    double K[N * N], A[M * N] = { 0 }, G[M * M] = { 0 }, y[M] = { 1, -.3, .4 }, mean[N], eta[M] = { .01, -.2, .05 }, shifted[M];
+    fd_real x[N];
+    fd_cov_draw(c, fd_seed(3), 0, 1, x, a);
+    matrix_of(c, N, K, a);
+    for (int i = 0; i < M; i++) A[i * N + 1 + 4 * i] = 1, G[i * (M + 1)] = sd[i] * sd[i], shifted[i] = y[i] - eta[i];
+    for (int i = 0; i < N * N; i++) K[i] *= 2.385;
+    for (int i = 0; i < N; i++) mean[i] = (double)x[i];
+    krige(N, M, A, G, shifted, mean, K, a);                          /* Matheron's rule with prior N(x, 2.385 C) */
+    fd_gain_condition(g, 2.385, 1, y, eta, x, a);
+    for (int i = 0; i < N; i++) NEAR((double)x[i], mean[i], TOL(1e-10, 1e-4), "conditioned, point %d", i);
+    double S[M * M], det = 0;
+    matrix_of(c, N, K, a);
+    for (int i = 0; i < M; i++)
+        for (int j = 0; j < M; j++) S[i * M + j] = .7 * K[(1 + 4 * i) * N + 1 + 4 * j] + 1.3 * G[i * M + j];
+    fd_cholesky(&st, M, S);
+    for (int i = 0; i < M; i++) det += 2 * log(S[i * (M + 1)]);
+    NEAR(fd_gain_logdet(g, .7, 1.3, a), det, TOL(1e-11, 1e-4), "log det");
+    OK(!st.code, "gains: %s", st.code ? st.what : "");
+    /* modes at any place against the transform of a function that is one mode */
+    fd_space q = fd_grid(&a, 2, (int[]){ 5, 4 }, (double[]){ 1.7, .6 }, (int[]){ FD_PERIODIC, FD_MIXED }, 1);
+    fd_real E[20], e[20];
+    for (int p = 0; p < 20; p += 7) {
+        double at[2] = { fd_coord(&q, 0, p / 4), fd_coord(&q, 1, p % 4) };
+        fd_modes_at(&q, 1, at, NULL, E);
+        for (int k = 0; k < 20; k++) {
+            memset(e, 0, sizeof e), e[k] = 1;
+            fd_from_modes(&q, 1, e, e, a);
+            NEAR((double)E[k], (double)e[p], TOL(1e-13, 1e-5), "mode %d at point %d", k, p);
+        }
+    }
+}
+
 /* --- exact posteriors --- */
 
 static void posteriors(void)
@@ -494,7 +539,8 @@ static void cond_run(const row *r, double err[2], fd_arena a)
     (void)gp;
     for (int k = 0; k < steps && !a.st->code; k++) {
         c.t = t[k], c.s = t[k + 1], c.h = 0;
-        double bad = fd_affine_law(cond_step, &c, S, S, mean, cov, a);
+        fd_affine_step *step = cond_step;
+        double bad = fd_affine_law(step, &c, S, S, mean, cov, a);
         if (k == 0) NEAR(bad, 0, TOL(1e-10, 1e-4), "%s: the step is affine", r->name);
         if (!(r->correct > 0) || t[k + 1] > 1 || t[k + 1] == 0) continue;
         c.h = .2 * 2 / stiffest(C, c0, fd_law(&p, t[k + 1], 0), n, a);
@@ -1307,6 +1353,7 @@ void test_ensembles(void)
 void test_posterior(void)
 {
     observations();
+    gains();
     posteriors();
     conditional();
     projections();

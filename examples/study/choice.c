@@ -106,8 +106,8 @@ static double sorted_w2(const truth *d, ptrdiff_t k, int m, fd_real *x)
 /* ---- The exact score ------------------------------------------------------------------------- */
 
 /* exact -- W2, and its square by mode, w2[modes]. Without noise in the scheme a step acts on each
- * mode alone: affine where the data are Gaussian, so that the law is known, and monotone in mode 1 of
- * the mixture, so that quantiles of the start become quantiles of the end. */
+ * mode alone: affine where the data are Gaussian, so that the law is known, and monotone in mode 1
+ * of the mixture, so that quantiles of the start become quantiles of the end. */
 static double exact(int law, int choice, int n, int denoise, const args *o, double *w2, fd_arena a)
 {
     truth d = truth_on(&a, law, n), base = truth_on(&a, law, BASE);

@@ -305,7 +305,9 @@ static topic t_net = { "net", "network", {
         WIDTH("32", "4"), MODES, { "style", "block|original", "", 0, 0 }, FILM,
         { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
         { "proj", "64", "width of the projection", -1, 4096 }, ACT, EMBED, TSCALE,
-        { "residual", "1", "1: add the input of a layer", 0, 1 } } },
+        { "residual", "1", "1: add the input of a layer", 0, 1 },
+        { "stencil", "0", "points an axis of a stencil before each layer: 3, 5, 7 or 9, as far apart as those of"
+          " the grid of training; 0: none", 0, 9 } } },
     { "vit", "transformer on patches", { VIT("4") } },
     { "uvit", "the same with long skips; layers: odd", { VIT("5") } },
     { "vit-field", "a transformer that modulates a coordinate network; --lr 1e-3", { VIT("4"), FIELD } },
@@ -348,7 +350,7 @@ static const struct { const char *key; size_t at; const char *words; int first, 
 #define SETS(x) { #x, offsetof(fd_arch, x), NULL, 0, 0 }
     SETS(width), SETS(layers), SETS(lift), SETS(proj), SETS(embed), SETS(residual), SETS(heads),
     SETS(mlp), SETS(latent), SETS(pool), SETS(pixels), SETS(inner), SETS(levels),
-    SETS(groups),
+    SETS(groups), SETS(stencil),
 #undef SETS
     { "field", offsetof(fd_arch, field), "siren|gabor", FD_SIREN, 0 },
     { "field-width", offsetof(fd_arch, field_width), NULL, 0, 0 },
@@ -575,7 +577,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
-                                         "norms", "waves", "ref", "channels" };
+                                         "norms", "waves", "ref", "channels", "stencil" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -644,7 +646,8 @@ static inline const char *spec_text(const spec *s, char buf[512])
 }
 
 /* What sampling does by default, in the order of t_process: study/defaults.md says why. */
-enum { TIMES_AUTO = FD_LOGSNR + 1, START_AUTO = FD_START_MATCHED + 1, SCHEME_AUTO = FD_SCHEMES, STEPS_AUTO = 50 };
+enum { TIMES_AUTO = FD_LOGSNR + 1, START_AUTO = FD_START_MATCHED + 1, SCHEME_AUTO = FD_SCHEMES,
+       STEPS_AUTO = 50 };
 static const struct { int scheme, times, start; } sampled_by[] = {
     { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp */
     { FD_PF_MULTISTEP, FD_LOGSNR, FD_START_NOISE },            /* vp-cosine */
@@ -824,7 +827,9 @@ static const option options[] = {
       "points of each axis" },
     { "grid", "N[xM[xK]]", NULL, LOGLIK, O_GRID, AT(grid), 0, 0, 0,
       "points of each axis; default: those of the data, of training, or 32" },
-    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | DEMO | CERTIFY | ORDERS | CONVERT | LOGLIK,
+    { "boundary", "NAME[,..]", "neumann", DEMO, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "one for all axes, or one each (fd help boundary)" },
+    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | CERTIFY | ORDERS | CONVERT | LOGLIK,
       O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
     { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes,
@@ -848,7 +853,9 @@ static const option options[] = {
       "forward process (fd help process)" },
     { "process", "SPEC", "vp-cosine", TRAIN | DEMO, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
-    { "net", "SPEC", "fno", TRAIN | DEMO, O_SPEC, AT(net), &t_net, 0, 0,
+    { "net", "SPEC", "fno:modes=12,stencil=3", DEMO, O_SPEC, AT(net), &t_net, 0, 0,
+      "network (fd help net)" },
+    { "net", "SPEC", "fno", TRAIN, O_SPEC, AT(net), &t_net, 0, 0,
       "network (fd help net)" },
     { "precond", "SPEC", "gauss", TRAIN | DEMO, O_SPEC, AT(precond), &t_precond, 0, 0,
       "gauss or none (fd help precond)" },
@@ -872,7 +879,7 @@ static const option options[] = {
       "steps of sampling" },
     { "steps", "N", "512", ORDERS, O_INT, AT(steps), 0, 8, 1e5,
       "most steps; halved down to 4" },
-    { "steps", "N", "30", DEMO, O_INT, AT(steps), 0, 1, 1e6,
+    { "steps", "N", "20", DEMO, O_INT, AT(steps), 0, 1, 1e6,
       "steps of sampling" },
     { "steps", "N", "100", THESIS, O_INT, AT(steps), 0, 4, 1e6,
       "evaluations of a network for a sample" },
@@ -882,11 +889,15 @@ static const option options[] = {
       "train for so long instead of --steps; 0: no limit" },
     { "budget", "SECONDS", "180", DEMO, O_REAL, AT(budget), 0, 1, 1e9,
       "time for training" },
-    { "batch", "N", "32", TRAIN | DEMO | THESIS, O_INT, AT(batch), 0, 1, 1e6,
+    { "batch", "N", "16", DEMO, O_INT, AT(batch), 0, 1, 1e6,
+      "functions in a step of training" },
+    { "batch", "N", "32", TRAIN | THESIS, O_INT, AT(batch), 0, 1, 1e6,
       "functions in a step of training" },
     { "batch", "N", "16", SAMPLE | CERTIFY | LOGLIK, O_INT, AT(batch), 0, 1, 1e6,
       "functions at a time; changes memory and speed, not results" },
-    { "lr", "X", "4e-3", TRAIN | DEMO, O_REAL, AT(lr), 0, 1e-30, 1e3,
+    { "lr", "X", "6e-3", DEMO, O_REAL, AT(lr), 0, 1e-30, 1e3,
+      "learning rate" },
+    { "lr", "X", "4e-3", TRAIN, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
     { "lr", "X", "1e-3", THESIS, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
@@ -928,6 +939,8 @@ static const option options[] = {
       "noise, unit or matched (fd help start)" },
     { "corrector", "SPEC", "none", SAMPLE | CERTIFY, O_SPEC, AT(corrector), &t_corrector, 0, 0,
       "Langevin steps (fd help corrector)" },
+    { "churn", "X", "1", DEMO, O_REAL, AT(churn), 0, 0, 100,
+      "after a step, go back by so much of it with noise, and again" },
     { "churn", "X", "0", SAMPLE | CERTIFY, O_REAL, AT(churn), 0, 0, 100,
       "after a step, go back by so much of it with noise, and again" },
     { "eta", "X", "0.5", ORDERS, O_REAL, AT(eta), 0, 0, 1,
@@ -1175,8 +1188,9 @@ static inline void options_read(args *o, int command, const char *where, int arg
             if (!path) continue;
             can_write(options[i].name, path);
             for (int j = 0; j < i; j++) {
+                if (options[j].kind != O_OUT || !(options[j].of & command)) continue;
                 const char *other = *(const char *const *)(const void *)((char *)o + options[j].at);
-                if (options[j].kind == O_OUT && (options[j].of & command) && other && !strcmp(path, other))
+                if (other && !strcmp(path, other))
                     die(2, "--%s: '%s': --%s writes there", options[i].name, path, options[j].name);
             }
         }
@@ -1989,7 +2003,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
                     .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
                     .beta2 = rule[1], .eps = rule[2], .ema = o->ema,
                     .warmup = o->warmup, .steps = o->steps };
-    k->net = net_build(a, &arch, fd_stream(fd_seed((uint64_t)o->seed), 'w', 0));
+    k->net = net_build(a, &arch, fd_stream(fd_seed(o->seed), 'w', 0));
     k->opt = fd_opt_new(a, k->net, &how);
     kit_close(a, k, &k->s);
     need(a->st);
@@ -2249,7 +2263,7 @@ static inline void mirror(const fd_space *s, int axis, fd_real *x)
 static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
                               fd_arena a)
 {
-    fd_rng seed = fd_seed((uint64_t)o->seed);
+    fd_rng seed = fd_seed(o->seed);
     ptrdiff_t size = fd_size(&k->s);
     for (int i = 0; i < o->batch; i++) {
         long long at = (long long)step * o->batch + i;
@@ -2474,7 +2488,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     fd_status *st = a.st;
     int first = k->opt->step, steps = k->opt->how.steps, last = first, saves = 0, strikes = 0;
     int told = o->quiet || o->budget > 0;
-    double begin, smooth = 0, least = INFINITY, saved;
+    double begin, smooth = 0, least = INFINITY, saved, loss = 0;
     dataset near = *d;
     int *perm = fd_raw(&a, int, d->m);
     need(st);
@@ -2495,7 +2509,8 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
             opt->how.steps = opt->step < 10 ? INT_MAX
                                             : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
         batch_draw(&q, k, &near, o, opt->step, a);
-        double rate = fd_opt_rate(opt, opt->step + 1), loss = step_grad(k, o, &q, a);
+        double rate = fd_opt_rate(opt, opt->step + 1);
+        loss = step_grad(k, o, &q, a);
         int ran = opt->step - first + 1;
         int due = o->save ? opt->step / o->save > last / o->save
                           : now() - saved > (saves ? LATER : SOON);
@@ -2528,10 +2543,12 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
-    if (strikes == STRIKES || (st->code == FD_ENAN && !(smooth < 10 * least)))
+    if (strikes == STRIKES || (st->code == FD_ENAN && !(loss < 10 * least))) {
+        int kept = saves || (o->out && o->resume && !strcmp(o->out, o->resume));
         die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s",
-            k->opt->step + 1, least, saves ? "the last good model is in " : "no model was written",
-            saves ? o->out : "");
+            k->opt->step + 1, least, kept ? "the last good model is in " : "no model was written",
+            kept ? o->out : "");
+    }
     fd_status why = *st;
     st->code = FD_OK;
     if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
@@ -2552,15 +2569,29 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
                          .churn = o->churn };
 }
 
-/* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a scheme
- * that has a use for them. */
+/* times_fit -- may --times go with the process? p gets its last time. Where there is no noise at 0, a
+ * rule that needs noise ends before: a chain of DDPM at level 1, logsnr times elsewhere at a
+ * thousandth of the last time. D of that is the sample. */
+static inline int times_fit(const kit *k, const args *o, fd_process *p)
+{
+    *p = k->p;
+    if (o->times.row == FD_UNIFORM) return 1;
+    if (k->process.row == PROCESS_DDPM) p->tmin = 1;
+    if (o->times.row == FD_LOGSNR && !(fd_law(p, p->tmin, 0).v > 0)) p->tmin = 1e-3 * p->tmax;
+    return p->tmin > 0 || o->times.row != FD_GEOMETRIC;
+}
+
+/* settle -- o with what is "auto" replaced by what the process of k wants. Churn and eta need a
+ * scheme that has a use for them. */
 static inline args settle(const args *o, const kit *k)
 {
     args s = *o;
     int kind = k->process.row;
     if (!s.steps) s.steps = STEPS_AUTO;
-    if (s.scheme.row == SCHEME_AUTO) s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
-    if (s.times.row == TIMES_AUTO) s.times.row = sampled_by[kind].times, s.times.v[0] = 0;
+    if (s.scheme.row == SCHEME_AUTO)
+        s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
+    if (s.times.row == TIMES_AUTO)
+        s.times = (spec){ .t = &t_times, .row = sampled_by[kind].times };
     if (s.start.row == START_AUTO) s.start.row = sampled_by[kind].start;
     return s;
 }
@@ -2572,23 +2603,15 @@ static inline void settled_print(const args *o)
            t_times.rows[o->times.row].name, t_start.rows[o->start.row].name);
 }
 
-/* times_fit -- may --times go with the process? p gets its last time: a chain of DDPM, which has no
- * noise at 0, ends at level 1 where the rule needs noise, and D of that is level 0. */
-static inline int times_fit(const kit *k, const args *o, fd_process *p)
-{
-    *p = k->p;
-    if (o->times.row == FD_UNIFORM) return 1;
-    if (k->process.row == PROCESS_DDPM) p->tmin = 1;
-    return p->tmin > 0 || (o->times.row != FD_GEOMETRIC && fd_law(p, 0, 0).v > 0);
-}
-
-/* times_set -- the times of a sampler, t[steps+1]; of a chain whole levels, which alone are trained. */
+/* times_set -- the times of a sampler, t[steps+1]; those of a chain are whole: no other levels are
+ * trained. */
 static inline void times_set(const kit *k, const args *o, double *t, fd_status *st)
 {
     fd_process p;
     int n = o->steps, whole = 0;
     if (!times_fit(k, o, &p))
-        die(2, "--times: %s needs a last time above 0: %s %s:tmin=...", t_times.rows[o->times.row].name,
+        die(2, "--times: %s needs a last time above 0: %s %s:tmin=...",
+            t_times.rows[o->times.row].name,
             k->net ? "train with --process" : "--process", k->process.t->rows[k->process.row].name);
     fd_times(&p, o->times.row, o->times.v[0], n, t, st);
     if (st->code) return;
@@ -2616,7 +2639,7 @@ static inline void sample(const kit *k, const args *flags, int n, fd_real *x, in
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;
-        fd_run *run = fd_begin(&m, &how, fd_seed((uint64_t)o->seed), o->first + i, b);
+        fd_run *run = fd_begin(&m, &how, fd_seed(o->seed), o->first + i, b);
         need(a.st);
         while (more) {
             for (; states && !i && frame <= frames && run->k * frames >= frame * o->steps; frame++)
@@ -2654,7 +2677,8 @@ static inline int shells(const fd_space *s)
 {
     int least = INT_MAX;
     for (int i = 0; i < s->nd; i++) {
-        int n = s->bc[i] == FD_PERIODIC ? (s->n[i] + 1) / 2 : s->bc[i] == FD_NEUMANN ? s->n[i] : s->n[i] + 1;
+        int n = s->bc[i] == FD_PERIODIC ? (s->n[i] + 1) / 2
+              : s->bc[i] == FD_NEUMANN ? s->n[i] : s->n[i] + 1;
         if (n < least) least = n;
     }
     return least;

@@ -117,7 +117,7 @@ static void loss_save(fd_status *st, const args *o, const curve *c, fd_arena a)
 static void table_add(char *table, const char *grid, const fd_space *s, int b, const fd_real *x,
                       const dataset *real, const args *o, fd_arena a)
 {
-    scores v = score(s, b, x, real, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
+    scores v = score(s, b, x, real, o->pcs, fd_stream(fd_seed(o->seed), 's', 0), a);
     for (int j = 0; j < METRICS; j++) {
         printf("%-16s %-10s %5d %12.5g %10.2g %12.5g %10.2g\n", metric_name[j], grid, b, v.x[j],
                v.x_sd[j], v.real[j], v.real_sd[j]);

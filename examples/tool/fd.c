@@ -45,11 +45,12 @@ static void by_wave(const fd_space *s, int bins, const double *var, double *e)
     }
 }
 
-/* law_at -- variances of X_t for Gaussian data of the kit's spectrum, [ch][modes], in the modes that carry
- * noise. */
+/* law_at -- variances of X_t for Gaussian data of the kit's spectrum, [ch][modes], in the modes
+ * that carry noise. */
 static void law_at(const kit *k, double t, double *var, fd_arena a)
 {
-    fd_sampler how = { .p = &k->p, .model = k->model, .t = &t, .start = FD_START_MATCHED, .cov = k->c0 };
+    fd_sampler how = { .p = &k->p, .model = k->model, .t = &t, .start = FD_START_MATCHED,
+                       .cov = k->c0 };
     fd_start_law(&how, NULL, var, a);
     for (ptrdiff_t j = 0; j < k->s.ch * k->s.modes && !a.st->code; j++)
         if (!(k->noise->lam[j % k->s.modes] > 0)) var[j] = 0;
@@ -255,7 +256,7 @@ static int do_noise(args *o)
     spec_need(&st, "cov");
     fd_real *x = fd_raw(&a, fd_real, o->n * fd_size(&s));
     need(&st);
-    fd_cov_draw(c, fd_seed((uint64_t)o->seed), o->first, o->n, x, a);
+    fd_cov_draw(c, fd_seed(o->seed), o->first, o->n, x, a);
     need(&st);
     double sum = 0;
     for (ptrdiff_t i = 0; i < o->n * fd_size(&s); i++) sum += (double)x[i] * (double)x[i];
@@ -297,7 +298,7 @@ static int do_eval(args *o)
     if (n > d.m / 2) n = d.m / 2;
     if (n < 2) die(1, "eval: needs 2 samples and 4 real functions at least");
     const fd_real *drawn = data_gather(&a, &x, 0, n);
-    scores v = score(&d.s, n, drawn, &d, o->pcs, fd_stream(fd_seed((uint64_t)o->seed), 's', 0), a);
+    scores v = score(&d.s, n, drawn, &d, o->pcs, fd_stream(fd_seed(o->seed), 's', 0), a);
     printf("%d samples against %d real functions, %d times; 'real': two disjoint real sets\n", n, n,
            v.splits);
     printf("%-16s %12s %10s %12s %10s\n", "metric", "samples", "+-", "real", "+-");
@@ -316,23 +317,27 @@ static int do_eval(args *o)
  * One model, one noise, one sampler on grids of n, 2n, 4n and odd sizes: is it the same law? The
  * model is that of n points, an operator on functions: exact for Gaussian data of a fixed physical
  * spectrum, or trained. Noise and process are built anew on each grid from what the flags say,
- * which is what a program does that is run at another resolution. The law is exact; a network, and a
- * sampler that is not affine, are judged by samples of the same seed, the same functions on each grid.
+ * which is what a program does that is run at another resolution. The law is exact; a network, and
+ * a sampler that is not affine, are judged by samples of the same seed, the same functions on each
+ * grid.
  *
  * And is it the law of the data? The exit status is about grids alone, but for --law. */
 
 enum { GRIDS = 5, LOW = 4, FEW = 8 };      /* waves that a trained model answers for; exact draws */
-static const double LOSS = 0.8;            /* a wave with less of the data's variance has lost energy */
+static const double LOSS = 0.8;            /* of the data's variance; with less a wave lost energy */
 typedef struct {
     const kit *k;
     char name[48];
     int bins;
     fd_real *var[2], *u;                   /* noise, samples: variance of the shared modes; draws */
-    double *e[2], *data, *best, pixel[2];  /* spectra; that of the exact law at the last time; pixel variance */
+    double *e[2], *data, *best, pixel[2];  /* spectra; of the exact law at the end; pixel variance */
 } place;
 
 /* is_sampled -- may the law be known by samples only? */
-static int is_sampled(const kit *k, const args *o) { return k->net || o->corrector.row >= FD_CORRECT_SNR; }
+static int is_sampled(const kit *k, const args *o)
+{
+    return k->net || o->corrector.row >= FD_CORRECT_SNR;
+}
 
 /* exact_on -- the exact model of Gaussian data, learned on `first` (NULL: here). */
 static const kit *exact_on(fd_arena *a, const args *o, const kit *first, shape g)
@@ -395,9 +400,9 @@ static void measure(place *q, const args *o, const kit *base, fd_arena *a)
         double c = k->c0->lam[j], v = f.v * k->noise->lam[j], P = f.m * f.m * c + v;
         for (ptrdiff_t i = 0; i < s->ch; i++)
             c += (double)mean[i * modes + j] * (double)mean[i * modes + j] / s->ch;
-        double known = o->denoise && P > 0 ? f.m * f.m * k->c0->lam[j] / P : 1;   /* of the variance, by D */
+        double lost = P > 0 ? v / P * k->c0->lam[j] : 0;               /* Var(x0|x), not in D */
         var[j] = c;
-        r[j] = (fd_real)(o->denoise ? c - (1 - known) * k->c0->lam[j] : f.m * f.m * c + v);
+        r[j] = (fd_real)(o->denoise ? c - lost : f.m * f.m * c + v);
         if (!(k->noise->lam[j] > 0)) r[j] = 0;
     }
     by_wave(s, q->bins, var, q->data);
@@ -427,27 +432,31 @@ static void measure(place *q, const args *o, const kit *base, fd_arena *a)
     }
 }
 
-/* energy -- prints where the samples have less or more energy than the data: waves beyond the limits. */
-static void energy(const place *q, const double *least, const double *most, const char *verb, int low)
+/* energy -- prints the waves in which the samples have less (or more) energy than is allowed. */
+static void energy(const place *q, const double *least, const double *most, int low)
 {
+    const char *verb = low ? "loses" : "adds";
     int from = -1, to = -1, worst = -1;
+    double got = 0;
     for (int j = 0; j < q->bins; j++) {
         double r = q->e[1][j] / q->data[j];
         if (!(least[j] > 0) || (low ? r >= least[j] : r <= most[j])) continue;
         if (from < 0) from = j;
         to = j;
-        if (worst < 0 || (low ? r < q->e[1][worst] / q->data[worst] : r > q->e[1][worst] / q->data[worst])) worst = j;
+        if (worst < 0 || (low ? r < got : r > got)) worst = j, got = r;
     }
     if (from < 0) return;
-    double got = q->e[1][worst] / q->data[worst], best = q->best[worst] / q->data[worst];
+    double best = q->best[worst] / q->data[worst];
     printf("the sampler %s energy in wave", verb);
     if (to > from) printf("s %d to %d: %.3g of the data's at wave %d", from, to, got, worst);
     else printf(" %d: %.3g of the data's", worst, got);
-    if (low ? best < LOSS : best > 1 / LOSS) printf(", where the last time leaves %.3g at best", best);
+    if (low ? best < LOSS : best > 1 / LOSS)
+        printf(", where the last time leaves %.3g at best", best);
     puts("");
 }
 
-/* against_data -- the law on the first grid and that of the data; the largest |ratio - 1| of a wave. */
+/* against_data -- prints the law on the first grid over that of the data; returns the largest
+ * |ratio - 1| of a wave. */
 static double against_data(const place *q, const args *o, fd_arena a)
 {
     enum { SHOW = 9 };
@@ -473,8 +482,8 @@ static double against_data(const place *q, const args *o, fd_arena a)
     }
     for (int j = 0; j < q->bins; j++) if (least[j] > 0) last = j;
     for (int j = 0; j <= last; j++) {                  /* some waves, the last one, too */
-        if (!(least[j] > 0) || (n && j < last && q->bins > SHOW && (j < 1.5 * shown[n - 1] || n > SHOW - 2))) continue;
-        shown[n++] = j;
+        int near = n && (j < 1.5 * shown[n - 1] || n > SHOW - 2);
+        if (least[j] > 0 && (j == last || q->bins <= SHOW || !near)) shown[n++] = j;
     }
     printf("\nvariance by wave over that of the data\n%-29s", "wave");
     for (int i = 0; i < n; i++) printf(" %6d", shown[i]);
@@ -485,8 +494,8 @@ static double against_data(const place *q, const args *o, fd_arena a)
     printf("\nin all %.3g of the data's variance; ", got / sum);
     if (sampled) printf("by %d samples\n", o->n);
     else printf("W2 to the data %.3g of their deviation\n", sqrt(d2 / c2));
-    energy(q, least, most, "loses", 1);
-    energy(q, least, most, "adds", 0);
+    energy(q, least, most, 1);
+    energy(q, least, most, 0);
     return off;
 }
 
@@ -547,7 +556,8 @@ static int do_certify(args *o)
         base = exact_on(&a, o, NULL, o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } });
     }
     *o = settle(o, base);
-    int model = o->model != NULL, sampled = is_sampled(base, o), ok = 1, limit = 1;   /* pixel variances have one */
+    int model = o->model != NULL, sampled = is_sampled(base, o);
+    int ok = 1, limit = 1;                             /* pixel variances have one */
     double tol = o->tol > 0 ? o->tol : model ? 0.1 : 1e-3;
     double floor = model ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
     for (int g = 0; g < GRIDS; g++) {
@@ -565,7 +575,9 @@ static int do_certify(args *o)
     settled_print(o);
     if (model) printf("\nmodel %s, %d samples on each grid\n", o->model, o->n);
     else printf("\ndata %s, exact\n", spec_text(&o->target, text[0]));
-    if (sampled && !model) printf("a step of this corrector depends on the function: by %d samples on each grid\n", o->n);
+    if (sampled && !model)
+        printf("a step of this corrector depends on the function: by %d samples on each grid\n",
+               o->n);
     gap_print(base, a);
     puts("\nlargest relative change from the first grid; pixel variances as they are");
     printf("%-29s", "grid");
@@ -607,7 +619,8 @@ static int do_certify(args *o)
        : "\nFAIL: a pixel variance that does not converge: white noise, or a --grid too coarse for it");
     ok &= limit;
     if (o->law_tol > 0 && !(off <= o->law_tol)) {
-        printf("FAIL: not the law of the data: a wave differs by %.3g, more than --law %g\n", off, o->law_tol);
+        printf("FAIL: not the law of the data: a wave differs by %.3g, more than --law %g\n", off,
+               o->law_tol);
         ok = 0;
     }
 
@@ -802,7 +815,7 @@ static int do_loglik(args *o)
         k = *exact_on(&a, o, NULL, g);
         if (!o->data) {
             fd_real *drawn = fd_raw(&a, fd_real, o->n * fd_size(&k.s));
-            fd_cov_draw(k.c0, fd_seed((uint64_t)o->seed), 0, o->n, drawn, a);
+            fd_cov_draw(k.c0, fd_seed(o->seed), 0, o->n, drawn, a);
             d = data_array("draws of the target", &k.s, o->n, drawn);
         } else if (d.s.ch > 1) die(1, "%s: %d channels: needs --model", o->data, d.s.ch);
     }
@@ -846,7 +859,7 @@ static int do_loglik(args *o)
     if (o->scheme.row == FD_PF_ADAPTIVE) flow.t = ends, flow.steps = 1;
     for (int i = 0; i < n; i += o->batch) {
         int b = n - i < o->batch ? n - i : o->batch;
-        fd_rng r = fd_seed((uint64_t)o->seed);
+        fd_rng r = fd_seed(o->seed);
         fd_loglik(&flow, probes, r, i, b, x0 + i * size, p, a);
         fd_elbo(&bound, pairs, r, i, b, x0 + i * size, p + b, NULL, a);
         need(&st);
