@@ -2322,6 +2322,10 @@ static void test_first_values(fd_arena mem)
             .time = FD_TIME_FILM, .embed = 4 },
           { { "spectral", NORMAL, .28867513459481287 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
             { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "film", ZERO, 0 }, { "", FAN, 0 } } },
+        /* one mode of each axis: the variance is 4 */
+        { { .kind = FD_FNO_UNET, IO, .layers = 1, .modes = { 1, 1 }, .levels = 1 },
+          { { "spectral", NORMAL, 1.4142135623730951 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
+            { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "", FAN, 0 } } },
         { { .kind = FD_POINTS, IO, .layers = 1, .modes = { 2, 1 }, .lift = 3, .mlp = 5, .latent = 3,
             .time = FD_TIME_FILM, .embed = 4 },
           { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
@@ -2387,6 +2391,87 @@ static void test_first_values(fd_arena mem)
         fd_arena a = mem;
         fd_net *net = fd_net_new(&a, &eps[k].a, fd_seed(1));
         OK(net && net->arch.eps == eps[k].eps, "eps of kind %d: %s", eps[k].a.kind, reason(a.st));
+    }
+}
+
+/* The features of a transformer are brought to `pool` points as functions whose axes are even at their
+ * ends. With blocks that add nothing they are the patches after the last norm. */
+static void test_pool(fd_arena a)
+{
+    enum { N = 8, W = 4 };
+    const fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = W, .layers = 1,
+                           .heads = 2, .mlp = 3, .patch = { 1 }, .grid = { N }, .pos = FD_POS_NONE,
+                           .field = FD_SIREN, .field_width = 3, .field_layers = 1, .pool = 3 };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+    fd_space s = fd_grid(&a, 1, S(N), NULL, S(FD_NEUMANN), 1);
+    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 3);
+    plain_net = net;
+    for (int i = 0; i < net->parts; i++)
+        if (strstr(net->part[i].name, "attn.proj") || strstr(net->part[i].name, "mlp.fc2"))
+            for (ptrdiff_t j = net->part[i].at; j < net->part[i + 1].at; j++) net->w[j] = 0;
+    fd_real *x = numbers(&a, 4, N);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_encode(net, &t, &s, fd_input(&t, 3, S(1, 1, N), x), NULL);
+    fd_var *h = u_dense(&t, "patch_embed", fd_input(&t, 3, S(1, N, 1), x));
+    h = fd_regrid(&t, pt_norm(&t, "", "norm", h), 1, S(FD_NEUMANN), S(3));
+    h = u_dense(&t, "mods", fd_reshape(&t, h, 2, S(1, 3 * W)));
+    NEAR(y && h ? test_rel(fd_count(y), y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "%s", reason(a.st));
+}
+
+/* Time of a field is on [-1, 1] where the embedding's argument is on [0, 1000]. Without modulations
+ * the field is a coordinate network by itself. */
+static void test_field_clock(fd_arena a)
+{
+    enum { N = 8 };
+    const fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+                           .heads = 2, .patch = { 2 }, .grid = { N }, .time = FD_TIME_TOKEN,
+                           .tscale = 700, .field = FD_SIREN, .field_width = 5, .field_layers = 2,
+                           .omega = 3 };
+    const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2, .omega = 3,
+                          .time = FD_TIME_CHANNEL, .tscale = .7 };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1)), *siren = fd_net_new(&a, &own, fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
+    const double time = .6;
+    if (!net || !siren) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 3);
+    plain_net = net;
+    ptrdiff_t mods = plain("mods.w") - net->w, field = plain("layer0.w") - net->w;
+    memset(net->w + mods, 0, (size_t)(field - mods) * sizeof *net->w);
+    OK(net->count - field == siren->count, "the field's weights");
+    memcpy(siren->w, net->w + field, (size_t)siren->count * sizeof *net->w);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), numbers(&a, 4, N)), &time);
+    fd_var *z = fd_inr(siren, &t, &s, 1, NULL, &time, NULL);
+    NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", reason(a.st));
+}
+
+/* Ranks of Tucker tensors: r_i = x n_i, rounded, with x^d prod n + x sum n^2 = part prod n */
+static void test_ranks(fd_arena mem)
+{
+    for (int k = 0; k < 200; k++) {
+        fd_arena a = mem;
+        const fd_arch arch = { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 3 + k % 7, .levels = 1,
+                               .modes = { 6 + k % 9 }, .rank = .1 + .004 * k };
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        plain_net = net;
+        const fd_part *core = NULL;
+        for (int i = 0; i < net->parts; i++)
+            if (!strcmp(net->part[i].name, "step0.core")) core = &net->part[i];
+        if (!core) { OK(0, "no core"); return; }
+        double n[3], whole = 1, squares = 0, x = .5;
+        for (int i = 0; i < 3; i++) {
+            n[i] = core[1 + i].n[0];
+            whole *= n[i];
+            squares += n[i] * n[i];
+        }
+        for (int i = 0; i < 50; i++)                  /* Newton; x <= 1 */
+            x -= (x * x * x * whole + x * squares - arch.rank * whole) / (3 * x * x * whole + squares);
+        x = fmin(x, 1);
+        for (int i = 0; i < 3; i++)
+            OK(core->n[i] == (int)fmax(floor(x * n[i] + .5), 1), "rank %g: %d of %g, x %g", arch.rank,
+               core->n[i], n[i], x);
     }
 }
 
@@ -2473,6 +2558,9 @@ void test_arch(void)
     test_errors(a);
     test_seams(a);
     test_first_values(a);
+    test_pool(a);
+    test_field_clock(a);
+    test_ranks(a);
     test_pad_axes(a);
     test_plain_vit(a, NULL);
     for (int i = 0; i < 16; i++) test_plain_vit(a, S(i / 4, i % 4));
