@@ -48,8 +48,8 @@ static fd_var *a_patches(fd_tape *t, fd_var *const x[], const int o[])
 {
     return fd_map(t, fd_patches(t, x[0], o), FD_SQUARE);
 }
-/* the point that stands where point i of an axis would be that goes on beyond its ends, and what its value is multiplied
- * by; bc < 0: 0 outside */
+/* the point that stands where point i of an axis would be that goes on beyond its ends, and what
+ * its value is multiplied by; bc < 0: 0 outside */
 static double beyond(int bc, int n, int *i)
 {
     const int low = *i < 0;
@@ -75,7 +75,8 @@ static fd_var *a_conv(fd_tape *t, fd_var *const x[], const int o[])
 /* o: boundaries of the axes, steps in quarters of a point */
 static fd_var *a_stencil(fd_tape *t, fd_var *const x[], const int o[])
 {
-    return fd_map(t, fd_stencil(t, x[0], x[1], x[0]->nd - 2, o, (double[]){ o[3] / 4., o[4] / 4., o[5] / 4. }), FD_SQUARE);
+    return fd_map(t, fd_stencil(t, x[0], x[1], x[0]->nd - 2, o, (double[]){ o[3] / 4., o[4] / 4.,
+        o[5] / 4. }), FD_SQUARE);
 }
 
 static fd_var *a_gather(fd_tape *t, fd_var *const x[], const int o[])
@@ -149,12 +150,18 @@ static const test_graph graphs[] = {
     { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 }, 0, 0 },
     { "regrid of a line", a_regrid, 1, { 3 }, { { 2, 6, 1 } }, { 1, FD_MIXED, 5 }, 0, 0 },
     { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { -1 }, 0, 0 },
-    { "stencil, periodic", a_stencil, 2, { 4, 3 }, { { 2, 3, 5, 2 }, { 3, 3, 2 } }, { FD_PERIODIC, FD_PERIODIC, 0, 4, 4 }, 0, 0 },
-    { "stencil, Neumann", a_stencil, 2, { 4, 3 }, { { 2, 3, 9, 2 }, { 3, 3, 2 } }, { FD_NEUMANN, FD_NEUMANN, 0, 4, 8 }, 0, 0 },
-    { "stencil, odd ends", a_stencil, 2, { 4, 3 }, { { 1, 4, 6, 2 }, { 3, 5, 2 } }, { FD_DIRICHLET, FD_MIXED, 0, 4, 4 }, 0, 0 },
-    { "stencil wider than its axis", a_stencil, 2, { 3, 2 }, { { 2, 3, 2 }, { 5, 2 } }, { FD_MIXED, 0, 0, 28 }, 0, 0 },
-    { "stencil, 3 axes", a_stencil, 2, { 5, 4 }, { { 1, 2, 3, 4, 2 }, { 3, 1, 3, 2 } }, { FD_NEUMANN, FD_PERIODIC, FD_DIRICHLET, 4, 4, 8 }, 0, 0 },
-    { "stencil between points", a_stencil, 2, { 4, 3 }, { { 2, 3, 4, 2 }, { 3, 3, 2 } }, { FD_PERIODIC, FD_DIRICHLET, 0, 6, 3 }, 0, 0 }
+    { "stencil, periodic", a_stencil, 2, { 4, 3 }, { { 2, 3, 5, 2 }, { 3, 3, 2 } }, { FD_PERIODIC,
+        FD_PERIODIC, 0, 4, 4 }, 0, 0 },
+    { "stencil, Neumann", a_stencil, 2, { 4, 3 }, { { 2, 3, 9, 2 }, { 3, 3, 2 } }, { FD_NEUMANN,
+        FD_NEUMANN, 0, 4, 8 }, 0, 0 },
+    { "stencil, odd ends", a_stencil, 2, { 4, 3 }, { { 1, 4, 6, 2 }, { 3, 5, 2 } }, { FD_DIRICHLET,
+        FD_MIXED, 0, 4, 4 }, 0, 0 },
+    { "stencil wider than its axis", a_stencil, 2, { 3, 2 }, { { 2, 3, 2 }, { 5, 2 } }, { FD_MIXED,
+        0, 0, 28 }, 0, 0 },
+    { "stencil, 3 axes", a_stencil, 2, { 5, 4 }, { { 1, 2, 3, 4, 2 }, { 3, 1, 3, 2 } },
+        { FD_NEUMANN, FD_PERIODIC, FD_DIRICHLET, 4, 4, 8 }, 0, 0 },
+    { "stencil between points", a_stencil, 2, { 4, 3 }, { { 2, 3, 4, 2 }, { 3, 3, 2 } },
+        { FD_PERIODIC, FD_DIRICHLET, 0, 6, 3 }, 0, 0 }
 };
 
 /* ---- Operators: values ---- */
@@ -561,17 +568,19 @@ static double place(int bc, int n, double i)
     return bc == FD_PERIODIC ? i / n : bc == FD_DIRICHLET ? (i + 1) / (n + 1) : (i + .5) / n;
 }
 
-/* fd_stencil is its sum, on every boundary, with steps of points; and with any step it moves the function, whatever
- * the grid: the same operator on every grid that holds the function */
+/* fd_stencil is its sum, on every boundary, with steps of points; and with any step it moves the
+ * function, whatever the grid: the same operator on every grid that holds the function */
 static void test_stencil(fd_arena mem)
 {
     enum { B = 3, C = 19 };
-    static const int sides[][3] = { { 5, 6, 7 }, { 9, 1, 12 }, { 2, 4, 33 } }, wides[][3] = { { 3, 3, 3 }, { 1, 3, 5 }, { 5, 1, 9 } };
+    static const int sides[][3] = { { 5, 6, 7 }, { 9, 1, 12 }, { 2, 4, 33 } };
+    static const int wides[][3] = { { 3, 3, 3 }, { 1, 3, 5 }, { 5, 1, 9 } };
     for (int k = 0; k < 4 * 4 * 3 * 3; k++)
         for (int nd = 1; nd < 4; nd++) {
             fd_arena a = mem;
             const int *n = sides[k % 3] + 3 - nd, *wide = wides[k / 3 % 3] + 3 - nd;
-            int bc[3] = { k / 9 % 4, (k / 9 + k) % 4, k / 36 }, points = 1, taps = 1, nx[5] = { B }, nw[4];
+            int bc[3] = { k / 9 % 4, (k / 9 + k) % 4, k / 36 }, points = 1, taps = 1, nx[5] = { B },
+                nw[4];
             double step[3] = { 1 + k % 3, 1 + k % 2, 1 + (k % 5 == 0) }, worst = 0;
             for (int i = 0; i < nd; i++) {
                 nx[1 + i] = n[i];
@@ -587,7 +596,8 @@ static void test_stencil(fd_arena mem)
                 fd_arena m = a;
                 fd_tape t = fd_tape_begin(&m, FD_EVAL);
                 test_use_threads(threads);
-                fd_var *y = fd_stencil(&t, fd_input(&t, nd + 2, nx, x), fd_input(&t, nd + 1, nw, w), nd, bc, step);
+                fd_var *y = fd_stencil(&t, fd_input(&t, nd + 2, nx, x), fd_input(&t, nd + 1, nw, w),
+                                       nd, bc, step);
                 test_use_threads(most);
                 if (!y) { OK(0, "%s", reason(m.st)); return; }
                 uint64_t now = test_hash(y->x, (size_t)(B * points * C) * sizeof *x);
@@ -597,29 +607,35 @@ static void test_stencil(fd_arena mem)
                 fd_var *z = fd_stencil(&t, fd_input(&t, nd + 2, nx, x + (B - 1) * points * C),
                                        fd_input(&t, nd + 1, nw, w), nd, bc, step);
                 nx[0] = B;
-                split |= !z || memcmp(z->x, y->x + (B - 1) * points * C, (size_t)(points * C) * sizeof *x);
+                split |= !z || memcmp(z->x, y->x + (B - 1) * points * C,
+                                      (size_t)(points * C) * sizeof *x);
                 for (int i = 0; i < B * points; i++)
                     for (int c = 0; c < C; c++) {
                         double sum = 0;
                         for (int o = 0; o < taps; o++) {
                             double sign = 1;
                             int from = 0, p = i % points, r = o;
-                            for (int d = nd - 1, size = 1; d >= 0; d--, size *= n[d + 1], p /= n[d + 1], r /= wide[d + 1]) {
+                            for (int d = nd - 1, size = 1; d >= 0; d--) {
                                 int at = p % n[d] + (r % wide[d] - wide[d] / 2) * (int)step[d];
                                 sign *= beyond(bc[d], n[d], &at);
                                 from += at * size;
-                                if (!d) break;
+                                size *= n[d];
+                                p /= n[d];
+                                r /= wide[d];
                             }
-                            sum += sign * (double)w[o * C + c] * (double)x[(i / points * points + from) * C + c];
+                            sum += sign * (double)w[o * C + c]
+                                 * (double)x[(i / points * points + from) * C + c];
                         }
                         worst = fmax(worst, fabs(sum - (double)y->x[i * C + c]));
                     }
             }
             OK(!split, "the same bits for a sample alone");
-            NEAR(worst, 0, TOL(1e-13, 5e-5), "the sum: boundaries %d %d %d, %d axes, case %d", bc[0], bc[1], bc[2], nd, k);
+            NEAR(worst, 0, TOL(1e-13, 5e-5), "the sum: boundaries %d %d %d, %d axes, case %d",
+                 bc[0], bc[1], bc[2], nd, k);
         }
 
-    /* two axes, a function of a few modes; steps of 1/12 of an axis (Dirichlet: of its 12 intervals) */
+    /* two axes, a function of a few modes; steps of 1/12 of an axis (Dirichlet: of its 12
+     * intervals) */
     static const int grids[][2] = { { 12, 12 }, { 24, 36 }, { 15, 17 }, { 20, 11 } };
     for (int k = 0; k < 4 * 4 * 4; k++) {
         fd_arena a = mem;
@@ -633,20 +649,25 @@ static void test_stencil(fd_arena mem)
         }
         fd_real *x = fd_raw(&a, fd_real, n[0] * n[1]), *w = numbers(&a, 3, 9);
         for (int q = 0; q < n[0] * n[1]; q++)
-            x[q] = (fd_real)(wave(bc[0], 3, place(bc[0], n[0], q / n[1])) * wave(bc[1], 4, place(bc[1], n[1], q % n[1])));
-        fd_var *y = fd_stencil(&t, fd_input(&t, 4, S(1, n[0], n[1], 1), x), fd_input(&t, 3, S(3, 3, 1), w), 2, bc, step);
+            x[q] = (fd_real)(wave(bc[0], 3, place(bc[0], n[0], q / n[1]))
+                             * wave(bc[1], 4, place(bc[1], n[1], q % n[1])));
+        fd_var *y = fd_stencil(&t, fd_input(&t, 4, S(1, n[0], n[1], 1), x),
+                               fd_input(&t, 3, S(3, 3, 1), w), 2, bc, step);
         if (!y) { OK(0, "%s", reason(a.st)); return; }
         for (int q = 0; q < n[0] * n[1]; q++) {
             double sum = 0;
             for (int o = 0; o < 9; o++)
-                sum += (double)w[o] * wave(bc[0], 3, place(bc[0], n[0], q / n[1] + (o / 3 - 1) * step[0]))
-                                    * wave(bc[1], 4, place(bc[1], n[1], q % n[1] + (o % 3 - 1) * step[1]));
+                sum += (double)w[o]
+                     * wave(bc[0], 3, place(bc[0], n[0], q / n[1] + (o / 3 - 1) * step[0]))
+                     * wave(bc[1], 4, place(bc[1], n[1], q % n[1] + (o % 3 - 1) * step[1]));
             worst = fmax(worst, fabs(sum - (double)y->x[q]));
         }
-        NEAR(worst, 0, TOL(1e-13, 2e-5), "moved by the same lengths on %dx%d, boundaries %d %d", n[0], n[1], bc[0], bc[1]);
+        NEAR(worst, 0, TOL(1e-13, 2e-5), "moved by the same lengths on %dx%d, boundaries %d %d",
+             n[0], n[1], bc[0], bc[1]);
     }
 
-    /* its Fourier multiplier: sum_o w_o exp(2 pi i k o step/n), the Nyquist mode by its real part */
+    /* its Fourier multiplier: sum_o w_o exp(2 pi i k o step/n), of the Nyquist mode the real
+     * part */
     for (int k = 0; k <= 8; k++)
         for (int half = 0; half < 2; half++) {
             fd_arena a = mem;
@@ -660,9 +681,11 @@ static void test_stencil(fd_arena mem)
                 re += (double)w[o] * cos(turn * (o - 1) * step);
                 im += k < N / 2 ? (double)w[o] * sin(turn * (o - 1) * step) : 0;
             }
-            fd_var *y = fd_stencil(&t, fd_input(&t, 3, S(1, N, 1), x), fd_input(&t, 2, S(3, 1), w), 1, NULL, &step);
+            fd_var *y = fd_stencil(&t, fd_input(&t, 3, S(1, N, 1), x), fd_input(&t, 2, S(3, 1), w),
+                                   1, NULL, &step);
             for (int i = 0; i < N && y; i++)
-                worst = fmax(worst, fabs((double)y->x[i] - re * cos(turn * i) + im * sin(turn * i)));
+                worst = fmax(worst, fabs((double)y->x[i] - re * cos(turn * i)
+                                         + im * sin(turn * i)));
             NEAR(y ? worst : NAN, 0, TOL(1e-14, 2e-6), "multiplier of mode %d, step %g", k, step);
         }
 }
@@ -730,9 +753,12 @@ static void test_errors(fd_arena a)
         case 21: y = fd_gather(&t, q, 1, 2, S(3, 4), NULL); break;
         case 22: y = fd_scale_shift(&t, q, m); break;
         case 23: y = fd_stencil(&t, im, m, 2, NULL, (double[]){ 1, 1 }); break;
-        case 24: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 6), x, NULL), 2, NULL, (double[]){ 1, 1 }); break;
-        case 25: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 2, 2), x, NULL), 2, NULL, (double[]){ 1, 1 }); break;
-        case 26: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 2), x, NULL), 2, NULL, (double[]){ 1, NAN }); break;
+        case 24: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 6), x, NULL), 2, NULL,
+                                (double[]){ 1, 1 }); break;
+        case 25: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 2, 2), x, NULL), 2, NULL,
+                                (double[]){ 1, 1 }); break;
+        case 26: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 2), x, NULL), 2, NULL,
+                                (double[]){ 1, NAN }); break;
         default:
             y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
             y = fd_attention_over(&t, y, y, y, 1, x);
@@ -927,14 +953,17 @@ static void test_counts(void)
           "fd_net_new: groups must divide the width, are: 3" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .rank = .5 },
           "fd_net_new: only a U-NO has a rank: kind: 1" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 10 }, "fd_net_new: stencil must be 0..9, is: 10" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 10 },
+            "fd_net_new: stencil must be 0..9, is: 10" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 4, .grid = { 8, 8, 8 } },
           "fd_net_new: only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil: 4" },
-        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 1, .stencil = 3, .grid = { 8, 8, 8 } },
+        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 1, .stencil = 3,
+            .grid = { 8, 8, 8 } },
           "fd_net_new: only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil: 3" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 3 },
           "fd_net_new: a stencil needs the grid that it is made for: an axis has: 0" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 }, "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 },
+            "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
         { { .kind = FD_FNO_UNET, U, .groups = 3 }, "fd_net_new: groups must divide the width, are: 3" },
 #undef U
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,

@@ -701,9 +701,12 @@ static const fd_arch zoo[] = {
       .proj = -1, .time = FD_TIME_CHANNEL, .mix = 3, .mix_acts = 2, .gates = 1, .norms = 2, .residual = 1 },
     { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3 }, .proj = 4,
       .norms = 3 },
-    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3, 4 }, .lift = -1, .proj = 3,
-      .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .residual = 1, .stencil = 3, .grid = { 7, 6 } },
-    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3 }, .proj = 4, .norms = 3,
+    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3, 4 },
+        .lift = -1, .proj = 3,
+      .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .residual = 1, .stencil = 3,
+      .grid = { 7, 6 } },
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3 },
+        .proj = 4, .norms = 3,
       .stencil = 5, .grid = { 5 }, .pad = { .3 } }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
@@ -1354,7 +1357,8 @@ static void test_was(void)
         const fd_tensor *t = fd_tensor_find(&f, "io.t");
         if (!net || !x || !y || !t) { OK(0, "%s: %s", path, explain(&st)); continue; }
         const fd_arch *h = &net->arch;
-        OK(h->kind == row[k].kind && h->edges == FD_EDGES_PLAIN && !h->stencil && !!o == row[k].trained, "%s: configuration", path);
+        OK(h->kind == row[k].kind && h->edges == FD_EDGES_PLAIN && !h->stencil
+           && !!o == row[k].trained, "%s: configuration", path);
         if (o)
             OK(h->act == FD_SILU && h->acts == 1 && h->pad[0] == .25 && h->pad[1] == .25
                && h->coords == FD_COORD_CLOSED
