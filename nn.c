@@ -3280,16 +3280,35 @@ static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const 
     y->i[1] = axes;
     memcpy(y->i + 2, n, (size_t)(axes + 2) * sizeof *n);
     memcpy(y->i + 7, bc, (size_t)axes * sizeof *bc);
+    ptrdiff_t near[27];                               /* how far away the neighbours are */
+    int count = 0;
+    for (int a = from[0]; a < 3 - from[0]; a++)
+    for (int b = from[1]; b < 3 - from[1]; b++)
+    for (int e = from[2]; e < 3 - from[2]; e++)
+        near[count++] = ((ptrdiff_t)(a - 1) * N[1] + b - 1) * N[2] + e - 1;
     FD_PARALLEL_IF(rows * parts * c > TAPE_BLOCK)
     for (ptrdiff_t r = 0; r < rows; r++) {
         struct stencil s[3];
         ptrdiff_t first = r;
+        fd_real *to = back ? y->x + r * c : y->x + r * parts * c;
+        int k = 0, inside = 1;
+        if (back) memset(to, 0, (size_t)c * sizeof *to);
+        for (int i = 2; i >= 0; first /= N[i--]) {
+            int j = (int)(first % N[i]);
+            inside &= from[i] || (j > 0 && j < N[i] - 1);
+        }
+        for (; k < parts && inside; k++) {            /* r is neighbour parts-1-k of its k-th one */
+            const fd_real *at = back ? x->x + ((r + near[k]) * parts + parts - 1 - k) * c
+                                     : x->x + (r + near[k]) * c;
+            if (back) for (int j = 0; j < c; j++) to[j] += at[j];
+            else if (c == 1) to[k] = *at;             /* no calls for a number */
+            else memcpy(to + k * c, at, (size_t)c * sizeof *to);
+        }
+        if (inside) continue;
+        first = r;
         for (int i = 2; i >= 0; first /= N[i--])
             s[i] = stencil_axis(B[i], N[i], (int)(first % N[i]));
         first *= (ptrdiff_t)N[0] * N[1] * N[2];       /* of this sample */
-        fd_real *to = back ? y->x + r * c : y->x + r * parts * c;
-        int k = 0;
-        if (back) memset(to, 0, (size_t)c * sizeof *to);
         for (int a = from[0]; a < 3 - from[0]; a++)
         for (int b = from[1]; b < 3 - from[1]; b++)
         for (int e = from[2]; e < 3 - from[2]; e++, k++) {
@@ -3301,7 +3320,7 @@ static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const 
                       + (from[0] ? 0 : 9 * s[0].of[a]);
                 const fd_real *more = x->x + (q * parts + p) * c;
                 for (int j = 0; j < c; j++) to[j] += sign * more[j];
-            } else if (!back && c == 1) {             /* no calls for a number */
+            } else if (!back && c == 1) {
                 to[k] = in ? sign * x->x[q] : 0;
             } else if (!back) {
                 if (in) memcpy(to + k * c, x->x + q * c, (size_t)c * sizeof *to);

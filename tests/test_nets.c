@@ -533,12 +533,14 @@ static void test_coarse(fd_arena mem)
         { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 2, .lift = -1,
           .proj = -1, .norms = 2 },
         { .kind = FD_FNO_SEPARABLE, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1,
-          .groups = 2, .mlp = 3 } };
-    for (int k = 0; k < 8; k++) {
+          .groups = 2, .mlp = 3 },
+        { .kind = FD_FNO_UNET, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1, .groups = 2,
+          .levels = 1 } };
+    for (int k = 0; k < 10; k++) {
         fd_arena a = mem;
         /* 7 points: k = -3..3; 6 points: k = -3..2, and 0..3 on the last axis */
-        fd_arch many = arch[k % 4], few = arch[k % 4];
-        int half = k % 4 == 1 || k % 4 == 3, n = half || k < 4 ? 7 : 6;
+        fd_arch many = arch[k % 5], few = arch[k % 5];
+        int half = k % 5 == 1 || k % 5 == 3, n = half || k < 5 ? 7 : 6;
         for (int i = 0; i < 2; i++) {
             many.modes[i] = half ? 5 : 9;
             few.modes[i] = half ? 4 : n;
@@ -1537,6 +1539,18 @@ static void test_ranges(fd_arena mem)
         OK(net && net->count == count, "kind %d: %ld weights, %s", i / 3, (long)count,
            explain(a.st));
         a.st->code = FD_OK;
+    }
+    {                                                 /* 3/4 of 10 modes are 8, 0..4 */
+        fd_arena a = mem;
+        const fd_arch h = { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2, .levels = 2,
+                            .modes = { 10 }, .mult = { 1, 1 } };
+        fd_net *net = fd_net_new(&a, &h, fd_seed(1));
+        for (int i = 0; net && i < net->parts; i++) {
+            const fd_part *p = &net->part[i];
+            if (strstr(p->name, "spectral"))
+                OK(p->n[0] == (strncmp(p->name, "step2", 5) ? 6 : 5), "%s: %d", p->name, p->n[0]);
+        }
+        OK(net != NULL, "%s", explain(a.st));
     }
     /* defaults */
     for (int k = FD_FNO_ORIGINAL; k <= FD_FNO_SEPARABLE; k++) {
