@@ -53,7 +53,7 @@ static inline void *read_stb_more(void *p, size_t old, size_t n)
         read_stb.beg = q + n;
         return q;
     }
-    q = fd_raw(&read_stb, char, n);
+    q = fd_new(&read_stb, char, n);        /* cleared: a JPEG may leave out tables that it uses */
     if (q && p) memcpy(q, p, old < n ? old : n);
     return q;
 }
@@ -77,7 +77,7 @@ static inline void *read_stb_more(void *p, size_t old, size_t n)
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR
 #define STBI_MAX_DIMENSIONS 16384
-#define STBI_ASSERT(x) ((void)(x))
+#define STBI_ASSERT(x) ((void)sizeof(x))
 #define STBI_MALLOC(n) read_stb_more(NULL, 0, n)
 #define STBI_REALLOC_SIZED(p, old, n) read_stb_more(p, old, n)
 #define STBI_FREE(p) ((void)(p))
