@@ -432,7 +432,7 @@ static void pictures(fd_arena *mem)
         if (whole[k] == 0xff && whole[k + 1] == 0xc4) whole[k + 1] = 0xfe;
     f = fopen(test_path("bare.jpg"), "wb");
     OK(f && fwrite(whole, 1, n, f) == n && !fclose(f), "cannot write bare.jpg");
-    memset(a.beg, 0x5a, 1 << 20);
+    memset(a.beg, 0xff, 1 << 20);
     source none = source_open(&a, test_path("bare.jpg"));
     double x[12];
     source_doubles(&none, 0, 1, x, a);
@@ -440,8 +440,16 @@ static void pictures(fd_arena *mem)
     source_close(&none);
     a.st->code = FD_OK;
     source_open(&a, test_path("codes.jpg"));
-    OK(strstr(said(a.st), "codes.jpg: damaged: no codes of a JPEG") != NULL, "codes.jpg: %s",
+    OK(strstr(said(a.st), "codes.jpg: damaged: its codes or pixels are none") != NULL, "codes.jpg: %s",
        said(a.st));
+    a.st->code = FD_OK;
+    n = slurp(at("gray/0.png"), whole, sizeof whole);              /* no pixels in its first part */
+    memmove(whole + 33 + 12, whole + 33, n - 33);
+    memcpy(whole + 33, "\0\0\0\0IDAT\x35\xaf\x06\x1e", 12);
+    f = fopen(test_path("empty.png"), "wb");
+    OK(f && fwrite(whole, 1, n + 12, f) == n + 12 && !fclose(f), "cannot write empty.png");
+    source_open(&a, test_path("empty.png"));
+    OK(strstr(said(a.st), "empty.png: damaged") != NULL, "empty.png: %s", said(a.st));
     a.st->code = FD_OK;
 }
 
