@@ -1318,12 +1318,14 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
 fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[]);
 /* fd_stencil -- a stencil of physical width, each channel by itself: x [b][n0]..[c], w [k0]..[c],
  *
- *     y_c(p) = sum_o w_c(o) x_c(p + o step),     -(k_a - 1)/2 <= o_a <= (k_a - 1)/2,  k_a odd, 9 at most.
+ *     y_c(p) = sum_o w_c(o) x_c(p + o step),   |o_a| <= (k_a - 1)/2, k_a odd and at most 9.
  *
- * x goes on beyond the ends of an axis as its modes of section 6 do (bc NULL: periodic). step: in points of this grid,
- * h0/h for a stencil that was made on a grid of spacing h0: a convolution there, with dilation q on a grid q times as
- * fine, and on any grid the multiplier sum_o w(o) exp(2 pi i k.o h0/L) of a periodic mode k (of the Nyquist mode the
- * real part), one operator on all grids. Steps of whole points cost k0 k1 .. products an entry, others matrices n x n. */
+ * x goes on beyond the ends of an axis as its modes of section 6 do (bc NULL: periodic). step: in
+ * points of this grid, h0/h for a stencil that was made on a grid of spacing h0: a convolution
+ * there, with dilation q on a grid q times as fine, and on any grid the multiplier
+ * sum_o w(o) exp(2 pi i k.o h0/L) of a periodic mode k (of the Nyquist mode the real part): one
+ * operator on all grids. Steps of whole points cost k0 k1 .. products an entry, others a matrix
+ * n x n for each tap of an axis. */
 fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[]);
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
@@ -1386,8 +1388,8 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *   mix, norms        either with the channel MLP of neuraloperator: h <- act(norm(mlp(h') + gate h)), h' what the
  *                     layer is without; mlp has mix numbers and GELU inside, gate one number a channel. With norms
  *                     spectral(h) is normalised, too, before h W is added.
- *   stencil           either with fd_stencil before spectral(h) and W h, so many taps an axis, one point of the grid
- *                     `grid` apart: what is local, and on every grid and boundary the same operator.
+ *   stencil           either with fd_stencil before spectral(h) and W h, so many taps an axis, one
+ *                     point of the grid `grid` apart: what is local, the same on every grid.
  *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
  *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
  *                     to patches, a 3x3 convolution (fd_conv3), by edges with the boundaries of the
@@ -1483,7 +1485,7 @@ typedef struct {
                                 -1: none; width of channel MLPs, 0: there are none; layers with an
                                 activation before theirs [acts], -1: none */
     int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
-    int stencil;             /* FNO: taps of a stencil on an axis, odd, up to 9, on `grid`; 0: there is none */
+    int stencil;             /* FNO: taps of a stencil on an axis, odd, up to 9; 0: there is none */
     double eps;              /* of the norms [1e-5], transformers [1e-6] */
 } fd_arch;
 

@@ -3339,22 +3339,28 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[])
                       x->nd, n);
 }
 
-/* --- Stencils of physical width: y_c(p) = sum_o w_c(o) x_c(p + o step), x continued beyond its ends ---
+/* --- Stencils of physical width: y_c(p) = sum_o w_c(o) x_c(p + o step) ---
  *
- * Three operators with the same lists, closed under differentiation: A = y, its transpose for x, B, and the one for
- * w, G(x, y)(o) = sum_p x(p + o step) y(p):
+ * Three operators with the same lists, closed under differentiation: A = y, its transpose for x, B,
+ * and the one for w, G(x, y)(o) = sum_p x(p + o step) y(p):
  *
- *   A(x, w): dx = B(dy, w), dw = G(x, dy)     B(y, w): dy = A(dz, w), dw = G(dz, y)     G: dx = B(y, dg), dy = A(x, dg)
+ *   A(x, w): dx = B(dy, w), dw = G(x, dy)
+ *   B(y, w): dy = A(dz, w), dw = G(dz, y)
+ *   G(x, y): dx = B(y, dg), dy = A(x, dg)
  *
- * A row of the last axis at a time: all rows that it needs, each with the weights of its taps. In the middle of a row
- * tap k of point p is point p + (k - half) step, or in B minus that; points near the ends go by the list. */
+ * A row of the last axis at a time: all rows that it needs, each with the weights of its taps. In
+ * the middle of a row tap k of point p is point p + (k - half) step, or in B minus that; points
+ * near the ends go by the list. */
 
-struct tap { int at, k; fd_real sign; };              /* sign: -1 where x is continued as an odd function */
-struct taps_axis { int n, wide, step, bc, lo, hi, *first; struct tap *list; };      /* lo..hi: the middle */
-struct taps { int b, c, parts; struct taps_axis ax[3]; };      /* leading axes that there are not have n = 1 */
+/* sign: -1 where x is continued as an odd function */
+struct tap { int at, k; fd_real sign; };
+/* lo..hi: the middle */
+struct taps_axis { int n, wide, step, bc, lo, hi, *first; struct tap *list; };
+/* leading axes that there are not have n = 1 */
+struct taps { int b, c, parts; struct taps_axis ax[3]; };
 
 enum { TAPS_MOST = 9,                                 /* taps of an axis */
-       TAPS_ROWS = 9, TAPS_POINTS = 4 };              /* rows, and points, that are done at a time */
+       TAPS_ROWS = 9, TAPS_POINTS = 4 };              /* rows, and points, done at a time */
 
 /* where point i of an axis lies that goes on beyond its ends; *sign 0: at a zero */
 static int taps_at(int bc, int n, int i, int *sign)
@@ -3378,7 +3384,8 @@ static void taps_list(struct taps_axis *x, int back, fd_arena *a)
     x->list = fd_raw(a, struct tap, (ptrdiff_t)n * x->wide);
     x->lo = reach < n ? reach : n;
     x->hi = n - reach > x->lo ? n - reach : x->lo;
-    for (int pass = 0; pass < 2 && x->list; pass++) {          /* count, then put them in their places */
+    /* count, then put them in their places */
+    for (int pass = 0; pass < 2 && x->list; pass++) {
         for (int p = 0; p < n; p++)
             for (int k = 0, sign; k < x->wide; k++) {
                 const int q = taps_at(x->bc, n, p + (k - half) * x->step, &sign), to = back ? q : p;
@@ -3390,8 +3397,10 @@ static void taps_list(struct taps_axis *x, int back, fd_arena *a)
     }
 }
 
-/* y [points][c], points lo..hi of a row (+)= sum over rows of taps in the middle of it; w lanes from each pointer on */
-FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows, const fd_real *const x[],
+/* y [points][c], points lo..hi of a row (+)= sum over rows of taps in the middle of it; w lanes
+ * from each pointer on */
+FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows,
+                           const fd_real *const x[],
                            const fd_real *const w[], int add, fd_real *y, int lanes)
 {
     const ptrdiff_t step = (ptrdiff_t)(back ? -ax->step : ax->step) * c;
@@ -3401,7 +3410,8 @@ FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows
         m = ax->hi - p < TAPS_POINTS ? 1 : TAPS_POINTS;
         fd_real *to = y + (ptrdiff_t)p * c;
         for (int i = 0; i < m; i++)
-            sum[i] = !add ? zero : lanes < FD_W ? vload_n(to + (ptrdiff_t)i * c, lanes) : vload(to + (ptrdiff_t)i * c);
+            sum[i] = !add ? zero : lanes < FD_W ? vload_n(to + (ptrdiff_t)i * c, lanes)
+                                                : vload(to + (ptrdiff_t)i * c);
         for (int r = 0; r < rows; r++) {
             const fd_real *from = x[r] + (ptrdiff_t)p * c - wide / 2 * step, *v = w[r];
             for (int k = 0; k < wide; k++, from += step, v += c) {
@@ -3424,7 +3434,8 @@ FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows
 }
 
 /* a whole row y (+)= sum over rows x, each with its w [wide][c] */
-static void taps_row(const struct taps_axis *ax, int back, int c, int rows, const fd_real *const x[],
+static void taps_row(const struct taps_axis *ax, int back, int c, int rows,
+                     const fd_real *const x[],
                      const fd_real *const w[], int add, fd_real *restrict y)
 {
     const fd_real *from[TAPS_ROWS], *v[TAPS_ROWS];
@@ -3439,19 +3450,22 @@ static void taps_row(const struct taps_axis *ax, int back, int c, int rows, cons
         for (int r = 0; r < rows; r++)
             for (int e = ax->first[p]; e < ax->first[p + 1]; e++) {
                 const struct tap *q = &ax->list[e];
-                const fd_real *u = x[r] + (ptrdiff_t)q->at * c, *z = w[r] + (ptrdiff_t)q->k * c, sign = q->sign;
+                const fd_real *u = x[r] + (ptrdiff_t)q->at * c, *z = w[r] + (ptrdiff_t)q->k * c;
+                const fd_real sign = q->sign;
                 for (int j = 0; j < c; j++) to[j] += sign * z[j] * u[j];
             }
     }
 }
 
 /* part [wide][c] += what row x, of sign, has with y in G, for points from..to */
-static void taps_products(const struct taps_axis *ax, int c, int from, int to, const fd_real *x, fd_real sign,
+static void taps_products(const struct taps_axis *ax, int c, int from, int to, const fd_real *x,
+                          fd_real sign,
                           const fd_real *y, fd_real *restrict part)
 {
     const int lo = from > ax->lo ? from : ax->lo, hi = to < ax->hi ? to : ax->hi;
     for (int k = 0; k < ax->wide && lo < hi; k++) {
-        const fd_real *u = x + (lo + (ptrdiff_t)(k - ax->wide / 2) * ax->step) * c, *v = y + (ptrdiff_t)lo * c;
+        const fd_real *u = x + (lo + (ptrdiff_t)(k - ax->wide / 2) * ax->step) * c;
+        const fd_real *v = y + (ptrdiff_t)lo * c;
         for (int j = 0; j < c; j += FD_W) {
             fd_vec sum[TAPS_POINTS];
             const int lanes = c - j < FD_W ? c - j : FD_W;
@@ -3474,7 +3488,8 @@ static void taps_products(const struct taps_axis *ax, int c, int from, int to, c
         if (p >= ax->lo && p < ax->hi) { p = ax->hi - 1; continue; }
         for (int e = ax->first[p]; e < ax->first[p + 1]; e++) {
             const struct tap *q = &ax->list[e];
-            const fd_real *u = x + (ptrdiff_t)q->at * c, *v = y + (ptrdiff_t)p * c, both = sign * q->sign;
+            const fd_real *u = x + (ptrdiff_t)q->at * c, *v = y + (ptrdiff_t)p * c;
+            const fd_real both = sign * q->sign;
             fd_real *g = part + (ptrdiff_t)q->k * c;
             for (int j = 0; j < c; j++) g[j] += both * u[j] * v[j];
         }
@@ -3487,7 +3502,8 @@ static int taps_next(const struct taps *s, int r, int *e, ptrdiff_t *row, int *p
     const struct taps_axis *a = &s->ax[0], *b = &s->ax[1];
     const int i = r / b->n, j = r % b->n, count = b->first[j + 1] - b->first[j];
     if (*e >= (a->first[i + 1] - a->first[i]) * count) return 0;
-    const struct tap *p = &a->list[a->first[i] + *e / count], *q = &b->list[b->first[j] + *e % count];
+    const struct tap *p = &a->list[a->first[i] + *e / count];
+    const struct tap *q = &b->list[b->first[j] + *e % count];
     *row = (ptrdiff_t)p->at * b->n + q->at;
     *part = p->k * b->wide + q->k;
     *sign = p->sign * q->sign;
@@ -3531,7 +3547,8 @@ static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, 
     fd_var *y = own ? tape_push(t, &op, x->nd, x->n, 2, (fd_var *[]){ x, w }) : NULL;
     if (!y) return NULL;
     const int c = s->c, n = s->ax[2].n, wide = s->ax[2].wide;
-    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n, size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
+    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n;
+    const ptrdiff_t size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
     y->i[0] = back;
     y->aux = own;
     fd_arena scratch = *t->mem;
@@ -3569,10 +3586,12 @@ static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y)
     if (!g) return NULL;
     g->aux = own;
     const int c = s->c, n = s->ax[2].n;
-    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n, size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
+    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n;
+    const ptrdiff_t size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
     const ptrdiff_t each = (ptrdiff_t)s->ax[2].wide * c;
     fd_arena scratch = *t->mem;
-    fd_real *sums = fd_raw(&scratch, fd_real, s->b * size), *parts = fd_raw(&scratch, fd_real, s->b * each);
+    fd_real *sums = fd_raw(&scratch, fd_real, s->b * size);
+    fd_real *parts = fd_raw(&scratch, fd_real, s->b * each);
     double *total = fd_new(&scratch, double, s->b * size);
     if (!total) return NULL;
     FD_PARALLEL_IF(fd_count(x) > TAPE_BLOCK)
@@ -3586,7 +3605,8 @@ static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y)
             for (int e = 0, k; taps_next(own, r, &e, &row, &k, &sign); )
                 for (int p = 0; p < n; p += POINTS) {
                     memset(part, 0, (size_t)each * sizeof *part);
-                    taps_products(&own->ax[2], c, p, n - p < POINTS ? n : p + POINTS, x->x + (i * rows + row) * line,
+                    taps_products(&own->ax[2], c, p, n - p < POINTS ? n : p + POINTS,
+                                  x->x + (i * rows + row) * line,
                                   sign, v, part);
                     for (ptrdiff_t j = 0; j < each; j++) sum[k * each + j] += (double)part[j];
                 }
@@ -3717,8 +3737,9 @@ static double regrid_kernel(int K, int half, double u)
     return half ? sign * sum : sum - .5;
 }
 
-/* M[i][j] = sum over shared modes of e_k(x_i + move) e_k(x_j) h, x_i on m points, x_j on n of an axis of length 1. The
- * Nyquist mode of a periodic axis is left out where m and n differ, where its phase is not known */
+/* M[i][j] = sum over shared modes of e_k(x_i + move) e_k(x_j) h, x_i on m points, x_j on n of an
+ * axis of length 1. The Nyquist mode of a periodic axis is left out where m and n differ, where its
+ * phase is not known */
 static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
 {
     const double pi = 3.14159265358979323846;
@@ -3729,7 +3750,8 @@ static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
     for (int i = 0; i < m && M; i++)
         for (int j = 0; j < n; j++) {
             double x = (i + edge) / (m + off) + move, y = (j + edge) / (n + off), v;
-            if (bc == FD_PERIODIC) v = 1 + 2 * regrid_kernel(K, 0, 2 * (x - y)) + top * ((i - j) % 2 ? -1 : 1);
+            if (bc == FD_PERIODIC)
+                v = 1 + 2 * regrid_kernel(K, 0, 2 * (x - y)) + ((i - j) % 2 ? -top : top);
             else if (bc == FD_NEUMANN) v = 1 + regrid_kernel(K, 0, x - y) + regrid_kernel(K, 0, x + y);
             else v = regrid_kernel(K, bc == FD_MIXED, x - y) - regrid_kernel(K, bc == FD_MIXED, x + y);
             M[(ptrdiff_t)i * n + j] = (fd_real)(h * v);
@@ -3747,13 +3769,16 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
         int m = n[i], was = x->n[i + 1];
         if (m < 1) return TAPE_FAIL(t, where, "axis has no entries: axis, length", i, m);
         if (m != was)
-            x = op_along(t, x, i + 1, m, was, regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, m, was, 0), 0);
+            x = op_along(t, x, i + 1, m, was,
+                         regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, m, was, 0), 0);
     }
     return x;
 }
 
-/* fd_stencil where a step is no whole number of points: x moved by each tap, axis by axis, from its modes */
-static fd_var *taps_moved(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[])
+/* fd_stencil where a step is no whole number of points: x moved by each tap, axis by axis, from its
+ * modes */
+static fd_var *taps_moved(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[],
+                          const double step[])
 {
     fd_var *h = x;
     int parts = 1, c = row_last(x), rows = (int)(fd_count(x) / c);
@@ -3763,34 +3788,42 @@ static fd_var *taps_moved(fd_tape *t, fd_var *x, fd_var *w, int axes, const int 
         fd_var *all = NULL;
         for (int k = 0; k < wide; k++) {
             const double move = (k - wide / 2) * step[i] / whole;
-            fd_var *one = k == wide / 2 ? h
-                        : op_along(t, h, i + 1, n, n, regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, n, n, move), 0);
+            fd_var *one = h;
+            if (k != wide / 2)
+                one = op_along(t, h, i + 1, n, n,
+                               regrid_matrix(t->mem, bc ? bc[i] : FD_PERIODIC, n, n, move), 0);
             all = k ? fd_concat(t, all, one, axes + 1) : one;
         }
         h = all;
         parts *= wide;
     }
-    h = fd_mul(t, fd_reshape(t, h, 3, (int[]){ rows, parts, c }), fd_reshape(t, w, 2, (int[]){ parts, c }));
+    h = fd_mul(t, fd_reshape(t, h, 3, (int[]){ rows, parts, c }),
+               fd_reshape(t, w, 2, (int[]){ parts, c }));
     return fd_reshape(t, fd_sum_to(t, h, 3, (int[]){ rows, 1, c }), x->nd, x->n);
 }
 
 fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[])
 {
     static const char where[] = "fd_stencil";
-    struct taps s = { .parts = 1, .ax = { { .n = 1, .wide = 1 }, { .n = 1, .wide = 1 }, { .n = 1, .wide = 1 } } };
+    struct taps s = { .parts = 1, .ax = { { .n = 1, .wide = 1 }, { .n = 1, .wide = 1 },
+                                          { .n = 1, .wide = 1 } } };
     int whole = 1;
     if (!x || !w) return NULL;
     if (axes < 1 || axes > 3 || x->nd != axes + 2 || w->nd != axes + 1)
-        return TAPE_FAIL(t, where, "wants x [b][n..][c], w [taps]..[c]: axes, of x, of w", axes, x->nd, w->nd);
-    if (row_last(x) != row_last(w)) return TAPE_FAIL(t, where, "channels differ", row_last(x), row_last(w));
+        return TAPE_FAIL(t, where, "wants x [b][n..][c], w [taps]..[c]: axes, of x, of w", axes,
+                         x->nd, w->nd);
+    if (row_last(x) != row_last(w))
+        return TAPE_FAIL(t, where, "channels differ", row_last(x), row_last(w));
     for (int i = 0; i < axes; i++) {
         const int n = x->n[i + 1], wide = w->n[i];
         const double by = step[i], near = floor(by + .5);
         if (wide % 2 == 0 || wide > TAPS_MOST)
             return TAPE_FAIL(t, where, "taps of an axis are 1, 3, 5, 7 or 9: axis, taps", i, wide);
-        if (!(fabs(by) <= 1 << 24)) return TAPE_FAIL(t, where, "the step is no number, or above 2^24: axis", i);
+        if (!(fabs(by) <= 1 << 24))
+            return TAPE_FAIL(t, where, "the step is no number, or above 2^24: axis", i);
         whole &= fabs(by - near) <= 1e-9;
-        s.ax[3 - axes + i] = (struct taps_axis){ n, wide, (int)near, bc ? bc[i] : FD_PERIODIC, 0, 0, NULL, NULL };
+        s.ax[3 - axes + i] = (struct taps_axis){ n, wide, (int)near, bc ? bc[i] : FD_PERIODIC,
+                                                 0, 0, NULL, NULL };
         s.parts *= wide;
     }
     if (fd_count(x) > INT_MAX) return TAPE_FAIL(t, where, "too many entries");
@@ -4073,7 +4106,8 @@ static int net_arch(fd_arch *a, fd_status *st)
     CHECK(a->stencil, !a->stencil || (fno && !u && !hdm && a->stencil % 2),
           "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
     for (int i = 0; i < a->nd; i++)
-        CHECK(a->grid[i], !a->stencil || a->grid[i], "a stencil needs the grid that it is made for: an axis has")
+        CHECK(a->grid[i], !a->stencil || a->grid[i],
+              "a stencil needs the grid that it is made for: an axis has")
     if (a->field) {
         CHECK(a->field, a->field == FD_SIREN || a->field == FD_GABOR, "field must be 0, FD_SIREN or FD_GABOR, is")
         CHECK(a->kind, !coords && !u && !points, "only FNO, ViT and U-ViT have a field: kind")
@@ -4134,7 +4168,8 @@ static void net_init(const fd_net *net, int i, fd_rng r)
         for (ptrdiff_t j = 0; j < n && *stem == 'g'; j++) w[j] = 1;
         return;
     }
-    if (!strcmp(stem, "stencil")) {                   /* N(0, 1/taps): no mode gains or loses, on average */
+    /* N(0, 1/taps): no mode gains or loses, on average */
+    if (!strcmp(stem, "stencil")) {
         fd_normal(r, n, w);
         for (ptrdiff_t j = 0; j < n; j++) w[j] *= (fd_real)sqrt(width / (double)n);
         return;
@@ -5118,7 +5153,8 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     for (int l = 0; l < a->layers && h; l++) {
         int inner = l < (a->mix ? a->mix_acts : a->acts) ? net_map(a) : -1;
         fd_var *u = net_stencil(f, s, h);
-        fd_var *y = a->norms ? net_normed(f, u, inner, lo, hi) : net_layer(f, u, film, l * 2 * w, inner, lo, hi);
+        fd_var *y = a->norms ? net_normed(f, u, inner, lo, hi)
+                             : net_layer(f, u, film, l * 2 * w, inner, lo, hi);
         if (a->mix) y = net_mix(f, h, y, l < a->acts ? net_map(a) : -1);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
@@ -5773,10 +5809,12 @@ static int load_fail(fd_status *st, const char *what, const char *name)
     return fd_fail_name(st, FD_EDATA, "fd_net_load", what, name);
 }
 
-/* what files of before do not have: there the edges were plain, all axes had one pad, and stencils there were none */
+/* what files of before do not have: there the edges were plain, all axes had one pad, and stencils
+ * there were none */
 static int load_newer(const char *key)
 {
-    return !strcmp(key, "arch.edges") || !strcmp(key, "arch.stencil") || !strcmp(key, "arch.pad1") || !strcmp(key, "arch.pad2");
+    return !strcmp(key, "arch.edges") || !strcmp(key, "arch.stencil") || !strcmp(key, "arch.pad1")
+        || !strcmp(key, "arch.pad2");
 }
 
 static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct field *f,

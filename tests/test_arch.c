@@ -48,8 +48,8 @@ static fd_var *a_patches(fd_tape *t, fd_var *const x[], const int o[])
 {
     return fd_map(t, fd_patches(t, x[0], o), FD_SQUARE);
 }
-/* the point that stands where point i of an axis would be that goes on beyond its ends, and what its value is multiplied
- * by; bc < 0: 0 outside */
+/* the point that stands where point i of an axis would be that goes on beyond its ends, and what
+ * its value is multiplied by; bc < 0: 0 outside */
 static double beyond(int bc, int n, int *i)
 {
     const int low = *i < 0;
@@ -75,7 +75,8 @@ static fd_var *a_conv(fd_tape *t, fd_var *const x[], const int o[])
 /* o: boundaries of the axes, steps in quarters of a point */
 static fd_var *a_stencil(fd_tape *t, fd_var *const x[], const int o[])
 {
-    return fd_map(t, fd_stencil(t, x[0], x[1], x[0]->nd - 2, o, (double[]){ o[3] / 4., o[4] / 4., o[5] / 4. }), FD_SQUARE);
+    return fd_map(t, fd_stencil(t, x[0], x[1], x[0]->nd - 2, o, (double[]){ o[3] / 4., o[4] / 4.,
+        o[5] / 4. }), FD_SQUARE);
 }
 
 static fd_var *a_gather(fd_tape *t, fd_var *const x[], const int o[])
@@ -149,12 +150,18 @@ static const test_graph graphs[] = {
     { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 }, 0, 0 },
     { "regrid of a line", a_regrid, 1, { 3 }, { { 2, 6, 1 } }, { 1, FD_MIXED, 5 }, 0, 0 },
     { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { -1 }, 0, 0 },
-    { "stencil, periodic", a_stencil, 2, { 4, 3 }, { { 2, 3, 5, 2 }, { 3, 3, 2 } }, { FD_PERIODIC, FD_PERIODIC, 0, 4, 4 }, 0, 0 },
-    { "stencil, Neumann", a_stencil, 2, { 4, 3 }, { { 2, 3, 9, 2 }, { 3, 3, 2 } }, { FD_NEUMANN, FD_NEUMANN, 0, 4, 8 }, 0, 0 },
-    { "stencil, odd ends", a_stencil, 2, { 4, 3 }, { { 1, 4, 6, 2 }, { 3, 5, 2 } }, { FD_DIRICHLET, FD_MIXED, 0, 4, 4 }, 0, 0 },
-    { "stencil wider than its axis", a_stencil, 2, { 3, 2 }, { { 2, 3, 2 }, { 5, 2 } }, { FD_MIXED, 0, 0, 28 }, 0, 0 },
-    { "stencil, 3 axes", a_stencil, 2, { 5, 4 }, { { 1, 2, 3, 4, 2 }, { 3, 1, 3, 2 } }, { FD_NEUMANN, FD_PERIODIC, FD_DIRICHLET, 4, 4, 8 }, 0, 0 },
-    { "stencil between points", a_stencil, 2, { 4, 3 }, { { 2, 3, 4, 2 }, { 3, 3, 2 } }, { FD_PERIODIC, FD_DIRICHLET, 0, 6, 3 }, 0, 0 }
+    { "stencil, periodic", a_stencil, 2, { 4, 3 }, { { 2, 3, 5, 2 }, { 3, 3, 2 } }, { FD_PERIODIC,
+        FD_PERIODIC, 0, 4, 4 }, 0, 0 },
+    { "stencil, Neumann", a_stencil, 2, { 4, 3 }, { { 2, 3, 9, 2 }, { 3, 3, 2 } }, { FD_NEUMANN,
+        FD_NEUMANN, 0, 4, 8 }, 0, 0 },
+    { "stencil, odd ends", a_stencil, 2, { 4, 3 }, { { 1, 4, 6, 2 }, { 3, 5, 2 } }, { FD_DIRICHLET,
+        FD_MIXED, 0, 4, 4 }, 0, 0 },
+    { "stencil wider than its axis", a_stencil, 2, { 3, 2 }, { { 2, 3, 2 }, { 5, 2 } }, { FD_MIXED,
+        0, 0, 28 }, 0, 0 },
+    { "stencil, 3 axes", a_stencil, 2, { 5, 4 }, { { 1, 2, 3, 4, 2 }, { 3, 1, 3, 2 } },
+        { FD_NEUMANN, FD_PERIODIC, FD_DIRICHLET, 4, 4, 8 }, 0, 0 },
+    { "stencil between points", a_stencil, 2, { 4, 3 }, { { 2, 3, 4, 2 }, { 3, 3, 2 } },
+        { FD_PERIODIC, FD_DIRICHLET, 0, 6, 3 }, 0, 0 }
 };
 
 /* ---- Operators: values ---- */
@@ -561,17 +568,19 @@ static double place(int bc, int n, double i)
     return bc == FD_PERIODIC ? i / n : bc == FD_DIRICHLET ? (i + 1) / (n + 1) : (i + .5) / n;
 }
 
-/* fd_stencil is its sum, on every boundary, with steps of points; and with any step it moves the function, whatever
- * the grid: the same operator on every grid that holds the function */
+/* fd_stencil is its sum, on every boundary, with steps of points; and with any step it moves the
+ * function, whatever the grid: the same operator on every grid that holds the function */
 static void test_stencil(fd_arena mem)
 {
     enum { B = 3, C = 19 };
-    static const int sides[][3] = { { 5, 6, 7 }, { 9, 1, 12 }, { 2, 4, 33 } }, wides[][3] = { { 3, 3, 3 }, { 1, 3, 5 }, { 5, 1, 9 } };
+    static const int sides[][3] = { { 5, 6, 7 }, { 9, 1, 12 }, { 2, 4, 33 } };
+    static const int wides[][3] = { { 3, 3, 3 }, { 1, 3, 5 }, { 5, 1, 9 } };
     for (int k = 0; k < 4 * 4 * 3 * 3; k++)
         for (int nd = 1; nd < 4; nd++) {
             fd_arena a = mem;
             const int *n = sides[k % 3] + 3 - nd, *wide = wides[k / 3 % 3] + 3 - nd;
-            int bc[3] = { k / 9 % 4, (k / 9 + k) % 4, k / 36 }, points = 1, taps = 1, nx[5] = { B }, nw[4];
+            int bc[3] = { k / 9 % 4, (k / 9 + k) % 4, k / 36 }, points = 1, taps = 1, nx[5] = { B },
+                nw[4];
             double step[3] = { 1 + k % 3, 1 + k % 2, 1 + (k % 5 == 0) }, worst = 0;
             for (int i = 0; i < nd; i++) {
                 nx[1 + i] = n[i];
@@ -587,7 +596,8 @@ static void test_stencil(fd_arena mem)
                 fd_arena m = a;
                 fd_tape t = fd_tape_begin(&m, FD_EVAL);
                 test_use_threads(threads);
-                fd_var *y = fd_stencil(&t, fd_input(&t, nd + 2, nx, x), fd_input(&t, nd + 1, nw, w), nd, bc, step);
+                fd_var *y = fd_stencil(&t, fd_input(&t, nd + 2, nx, x), fd_input(&t, nd + 1, nw, w),
+                                       nd, bc, step);
                 test_use_threads(most);
                 if (!y) { OK(0, "%s", reason(m.st)); return; }
                 uint64_t now = test_hash(y->x, (size_t)(B * points * C) * sizeof *x);
@@ -597,29 +607,35 @@ static void test_stencil(fd_arena mem)
                 fd_var *z = fd_stencil(&t, fd_input(&t, nd + 2, nx, x + (B - 1) * points * C),
                                        fd_input(&t, nd + 1, nw, w), nd, bc, step);
                 nx[0] = B;
-                split |= !z || memcmp(z->x, y->x + (B - 1) * points * C, (size_t)(points * C) * sizeof *x);
+                split |= !z || memcmp(z->x, y->x + (B - 1) * points * C,
+                                      (size_t)(points * C) * sizeof *x);
                 for (int i = 0; i < B * points; i++)
                     for (int c = 0; c < C; c++) {
                         double sum = 0;
                         for (int o = 0; o < taps; o++) {
                             double sign = 1;
                             int from = 0, p = i % points, r = o;
-                            for (int d = nd - 1, size = 1; d >= 0; d--, size *= n[d + 1], p /= n[d + 1], r /= wide[d + 1]) {
+                            for (int d = nd - 1, size = 1; d >= 0; d--) {
                                 int at = p % n[d] + (r % wide[d] - wide[d] / 2) * (int)step[d];
                                 sign *= beyond(bc[d], n[d], &at);
                                 from += at * size;
-                                if (!d) break;
+                                size *= n[d];
+                                p /= n[d];
+                                r /= wide[d];
                             }
-                            sum += sign * (double)w[o * C + c] * (double)x[(i / points * points + from) * C + c];
+                            sum += sign * (double)w[o * C + c]
+                                 * (double)x[(i / points * points + from) * C + c];
                         }
                         worst = fmax(worst, fabs(sum - (double)y->x[i * C + c]));
                     }
             }
             OK(!split, "the same bits for a sample alone");
-            NEAR(worst, 0, TOL(1e-13, 5e-5), "the sum: boundaries %d %d %d, %d axes, case %d", bc[0], bc[1], bc[2], nd, k);
+            NEAR(worst, 0, TOL(1e-13, 5e-5), "the sum: boundaries %d %d %d, %d axes, case %d",
+                 bc[0], bc[1], bc[2], nd, k);
         }
 
-    /* two axes, a function of a few modes; steps of 1/12 of an axis (Dirichlet: of its 12 intervals) */
+    /* two axes, a function of a few modes; steps of 1/12 of an axis (Dirichlet: of its 12
+     * intervals) */
     static const int grids[][2] = { { 12, 12 }, { 24, 36 }, { 15, 17 }, { 20, 11 } };
     for (int k = 0; k < 4 * 4 * 4; k++) {
         fd_arena a = mem;
@@ -633,20 +649,25 @@ static void test_stencil(fd_arena mem)
         }
         fd_real *x = fd_raw(&a, fd_real, n[0] * n[1]), *w = numbers(&a, 3, 9);
         for (int q = 0; q < n[0] * n[1]; q++)
-            x[q] = (fd_real)(wave(bc[0], 3, place(bc[0], n[0], q / n[1])) * wave(bc[1], 4, place(bc[1], n[1], q % n[1])));
-        fd_var *y = fd_stencil(&t, fd_input(&t, 4, S(1, n[0], n[1], 1), x), fd_input(&t, 3, S(3, 3, 1), w), 2, bc, step);
+            x[q] = (fd_real)(wave(bc[0], 3, place(bc[0], n[0], q / n[1]))
+                             * wave(bc[1], 4, place(bc[1], n[1], q % n[1])));
+        fd_var *y = fd_stencil(&t, fd_input(&t, 4, S(1, n[0], n[1], 1), x),
+                               fd_input(&t, 3, S(3, 3, 1), w), 2, bc, step);
         if (!y) { OK(0, "%s", reason(a.st)); return; }
         for (int q = 0; q < n[0] * n[1]; q++) {
             double sum = 0;
             for (int o = 0; o < 9; o++)
-                sum += (double)w[o] * wave(bc[0], 3, place(bc[0], n[0], q / n[1] + (o / 3 - 1) * step[0]))
-                                    * wave(bc[1], 4, place(bc[1], n[1], q % n[1] + (o % 3 - 1) * step[1]));
+                sum += (double)w[o]
+                     * wave(bc[0], 3, place(bc[0], n[0], q / n[1] + (o / 3 - 1) * step[0]))
+                     * wave(bc[1], 4, place(bc[1], n[1], q % n[1] + (o % 3 - 1) * step[1]));
             worst = fmax(worst, fabs(sum - (double)y->x[q]));
         }
-        NEAR(worst, 0, TOL(1e-13, 2e-5), "moved by the same lengths on %dx%d, boundaries %d %d", n[0], n[1], bc[0], bc[1]);
+        NEAR(worst, 0, TOL(1e-13, 2e-5), "moved by the same lengths on %dx%d, boundaries %d %d",
+             n[0], n[1], bc[0], bc[1]);
     }
 
-    /* its Fourier multiplier: sum_o w_o exp(2 pi i k o step/n), the Nyquist mode by its real part */
+    /* its Fourier multiplier: sum_o w_o exp(2 pi i k o step/n), of the Nyquist mode the real
+     * part */
     for (int k = 0; k <= 8; k++)
         for (int half = 0; half < 2; half++) {
             fd_arena a = mem;
@@ -660,9 +681,11 @@ static void test_stencil(fd_arena mem)
                 re += (double)w[o] * cos(turn * (o - 1) * step);
                 im += k < N / 2 ? (double)w[o] * sin(turn * (o - 1) * step) : 0;
             }
-            fd_var *y = fd_stencil(&t, fd_input(&t, 3, S(1, N, 1), x), fd_input(&t, 2, S(3, 1), w), 1, NULL, &step);
+            fd_var *y = fd_stencil(&t, fd_input(&t, 3, S(1, N, 1), x), fd_input(&t, 2, S(3, 1), w),
+                                   1, NULL, &step);
             for (int i = 0; i < N && y; i++)
-                worst = fmax(worst, fabs((double)y->x[i] - re * cos(turn * i) + im * sin(turn * i)));
+                worst = fmax(worst, fabs((double)y->x[i] - re * cos(turn * i)
+                                         + im * sin(turn * i)));
             NEAR(y ? worst : NAN, 0, TOL(1e-14, 2e-6), "multiplier of mode %d, step %g", k, step);
         }
 }
@@ -730,9 +753,12 @@ static void test_errors(fd_arena a)
         case 21: y = fd_gather(&t, q, 1, 2, S(3, 4), NULL); break;
         case 22: y = fd_scale_shift(&t, q, m); break;
         case 23: y = fd_stencil(&t, im, m, 2, NULL, (double[]){ 1, 1 }); break;
-        case 24: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 6), x, NULL), 2, NULL, (double[]){ 1, 1 }); break;
-        case 25: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 2, 2), x, NULL), 2, NULL, (double[]){ 1, 1 }); break;
-        case 26: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 2), x, NULL), 2, NULL, (double[]){ 1, NAN }); break;
+        case 24: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 6), x, NULL), 2, NULL,
+                                (double[]){ 1, 1 }); break;
+        case 25: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 2, 2), x, NULL), 2, NULL,
+                                (double[]){ 1, 1 }); break;
+        case 26: y = fd_stencil(&t, im, fd_param(&t, 3, S(3, 3, 2), x, NULL), 2, NULL,
+                                (double[]){ 1, NAN }); break;
         default:
             y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
             y = fd_attention_over(&t, y, y, y, 1, x);
@@ -927,14 +953,17 @@ static void test_counts(void)
           "fd_net_new: groups must divide the width, are: 3" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .rank = .5 },
           "fd_net_new: only a U-NO has a rank: kind: 1" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 10 }, "fd_net_new: stencil must be 0..9, is: 10" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 10 },
+            "fd_net_new: stencil must be 0..9, is: 10" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 4, .grid = { 8, 8, 8 } },
           "fd_net_new: only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil: 4" },
-        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 1, .stencil = 3, .grid = { 8, 8, 8 } },
+        { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 1, .stencil = 3,
+            .grid = { 8, 8, 8 } },
           "fd_net_new: only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil: 3" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .stencil = 3 },
           "fd_net_new: a stencil needs the grid that it is made for: an axis has: 0" },
-        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 }, "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
+        { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 },
+            "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
         { { .kind = FD_FNO_UNET, U, .groups = 3 }, "fd_net_new: groups must divide the width, are: 3" },
 #undef U
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,
@@ -2322,6 +2351,10 @@ static void test_first_values(fd_arena mem)
             .time = FD_TIME_FILM, .embed = 4 },
           { { "spectral", NORMAL, .28867513459481287 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
             { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "film", ZERO, 0 }, { "", FAN, 0 } } },
+        /* one mode of each axis: the variance is 4 */
+        { { .kind = FD_FNO_UNET, IO, .layers = 1, .modes = { 1, 1 }, .levels = 1 },
+          { { "spectral", NORMAL, 1.4142135623730951 }, { ".bias", ZERO, 0 }, { "norm1.g", ONE, 0 },
+            { "norm2.g", ONE, 0 }, { "norm", ZERO, 0 }, { "", FAN, 0 } } },
         { { .kind = FD_POINTS, IO, .layers = 1, .modes = { 2, 1 }, .lift = 3, .mlp = 5, .latent = 3,
             .time = FD_TIME_FILM, .embed = 4 },
           { { "norm1.g", ONE, 0 }, { "norm2.g", ONE, 0 }, { "norm.g", ONE, 0 },
@@ -2387,6 +2420,87 @@ static void test_first_values(fd_arena mem)
         fd_arena a = mem;
         fd_net *net = fd_net_new(&a, &eps[k].a, fd_seed(1));
         OK(net && net->arch.eps == eps[k].eps, "eps of kind %d: %s", eps[k].a.kind, reason(a.st));
+    }
+}
+
+/* The features of a transformer are brought to `pool` points as functions whose axes are even at their
+ * ends. With blocks that add nothing they are the patches after the last norm. */
+static void test_pool(fd_arena a)
+{
+    enum { N = 8, W = 4 };
+    const fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = W, .layers = 1,
+                           .heads = 2, .mlp = 3, .patch = { 1 }, .grid = { N }, .pos = FD_POS_NONE,
+                           .field = FD_SIREN, .field_width = 3, .field_layers = 1, .pool = 3 };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+    fd_space s = fd_grid(&a, 1, S(N), NULL, S(FD_NEUMANN), 1);
+    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 3);
+    plain_net = net;
+    for (int i = 0; i < net->parts; i++)
+        if (strstr(net->part[i].name, "attn.proj") || strstr(net->part[i].name, "mlp.fc2"))
+            for (ptrdiff_t j = net->part[i].at; j < net->part[i + 1].at; j++) net->w[j] = 0;
+    fd_real *x = numbers(&a, 4, N);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_encode(net, &t, &s, fd_input(&t, 3, S(1, 1, N), x), NULL);
+    fd_var *h = u_dense(&t, "patch_embed", fd_input(&t, 3, S(1, N, 1), x));
+    h = fd_regrid(&t, pt_norm(&t, "", "norm", h), 1, S(FD_NEUMANN), S(3));
+    h = u_dense(&t, "mods", fd_reshape(&t, h, 2, S(1, 3 * W)));
+    NEAR(y && h ? test_rel(fd_count(y), y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "%s", reason(a.st));
+}
+
+/* Time of a field is on [-1, 1] where the embedding's argument is on [0, 1000]. Without modulations
+ * the field is a coordinate network by itself. */
+static void test_field_clock(fd_arena a)
+{
+    enum { N = 8 };
+    const fd_arch arch = { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+                           .heads = 2, .patch = { 2 }, .grid = { N }, .time = FD_TIME_TOKEN,
+                           .tscale = 700, .field = FD_SIREN, .field_width = 5, .field_layers = 2,
+                           .omega = 3 };
+    const fd_arch own = { .kind = FD_SIREN, .nd = 1, .out = 1, .width = 5, .layers = 2, .omega = 3,
+                          .time = FD_TIME_CHANNEL, .tscale = .7 };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1)), *siren = fd_net_new(&a, &own, fd_seed(2));
+    fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
+    const double time = .6;
+    if (!net || !siren) { OK(0, "%s", reason(a.st)); return; }
+    shake(net, 3);
+    plain_net = net;
+    ptrdiff_t mods = plain("mods.w") - net->w, field = plain("layer0.w") - net->w;
+    memset(net->w + mods, 0, (size_t)(field - mods) * sizeof *net->w);
+    OK(net->count - field == siren->count, "the field's weights");
+    memcpy(siren->w, net->w + field, (size_t)siren->count * sizeof *net->w);
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), numbers(&a, 4, N)), &time);
+    fd_var *z = fd_inr(siren, &t, &s, 1, NULL, &time, NULL);
+    NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", reason(a.st));
+}
+
+/* Ranks of Tucker tensors: r_i = x n_i, rounded, with x^d prod n + x sum n^2 = part prod n */
+static void test_ranks(fd_arena mem)
+{
+    for (int k = 0; k < 200; k++) {
+        fd_arena a = mem;
+        const fd_arch arch = { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 3 + k % 7, .levels = 1,
+                               .modes = { 6 + k % 9 }, .rank = .1 + .004 * k };
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        plain_net = net;
+        const fd_part *core = NULL;
+        for (int i = 0; i < net->parts; i++)
+            if (!strcmp(net->part[i].name, "step0.core")) core = &net->part[i];
+        if (!core) { OK(0, "no core"); return; }
+        double n[3], whole = 1, squares = 0, x = .5;
+        for (int i = 0; i < 3; i++) {
+            n[i] = core[1 + i].n[0];
+            whole *= n[i];
+            squares += n[i] * n[i];
+        }
+        for (int i = 0; i < 50; i++)                  /* Newton; x <= 1 */
+            x -= (x * x * x * whole + x * squares - arch.rank * whole) / (3 * x * x * whole + squares);
+        x = fmin(x, 1);
+        for (int i = 0; i < 3; i++)
+            OK(core->n[i] == (int)fmax(floor(x * n[i] + .5), 1), "rank %g: %d of %g, x %g", arch.rank,
+               core->n[i], n[i], x);
     }
 }
 
@@ -2473,6 +2587,9 @@ void test_arch(void)
     test_errors(a);
     test_seams(a);
     test_first_values(a);
+    test_pool(a);
+    test_field_clock(a);
+    test_ranks(a);
     test_pad_axes(a);
     test_plain_vit(a, NULL);
     for (int i = 0; i < 16; i++) test_plain_vit(a, S(i / 4, i % 4));

@@ -518,6 +518,8 @@ static void test_counts(fd_arena mem)
 }
 
 static void shake(fd_net *net, int key, double scale);
+static void forward(const fd_net *net, const fd_space *s, int b, fd_real *x, const double *time,
+                    fd_real *y, int mode, fd_arena a);
 
 /* A network on a grid with fewer modes than it has weights for is one with the weights of those
  * modes: all Fourier operators, with and without norms, on every kind of tape. */
@@ -564,6 +566,23 @@ static void test_coarse(fd_arena mem)
         if (half)
             for (int p = 0; p < small->parts; p++)
                 OK(!strstr(small->part[p].name, "spectral") || small->part[p].n[0] == 8, "modes");
+        /* the least mode there counts: -3 of 7 points, -3 of 6 as well; what is below it does not */
+        for (int p = 0; p < big->parts; p++) {
+            const fd_part *b = &big->part[p];
+            if (!strstr(b->name, "spectral")) continue;
+            ptrdiff_t row = 1, least = half ? 5 - 3 : 4 - 3;
+            for (int i = 1; i < b->nd; i++) row *= b->n[i];
+            fd_real y[3][49];
+            const double now = .4;
+            for (int i = 0; i < 3; i++) {             /* as it is; below; the least */
+                fd_real *w = big->w + b->at + (i == 1 ? least - 1 : least) * row;
+                for (ptrdiff_t j = 0; j < row && i; j++) w[j] += (fd_real).5;
+                forward(big, &s, 1, x, &now, y[i], FD_EVAL, a);
+                for (ptrdiff_t j = 0; j < row && i; j++) w[j] -= (fd_real).5;
+            }
+            OK(!memcmp(y[1], y[0], (size_t)(n * n) * sizeof **y), "network %d, %s: no mode -4", k, b->name);
+            OK(test_rel(n * n, y[2], y[0]) > 1e-4, "network %d, %s: mode -3", k, b->name);
+        }
         for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++) {
             fd_tape t = fd_tape_begin(&a, mode);
             fd_var *v = fd_input(&t, 3, (int[]){ 1, 1, n * n }, x);
@@ -682,9 +701,12 @@ static const fd_arch zoo[] = {
       .proj = -1, .time = FD_TIME_CHANNEL, .mix = 3, .mix_acts = 2, .gates = 1, .norms = 2, .residual = 1 },
     { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3 }, .proj = 4,
       .norms = 3 },
-    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3, 4 }, .lift = -1, .proj = 3,
-      .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .residual = 1, .stencil = 3, .grid = { 7, 6 } },
-    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3 }, .proj = 4, .norms = 3,
+    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3, 4 },
+        .lift = -1, .proj = 3,
+      .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .residual = 1, .stencil = 3,
+      .grid = { 7, 6 } },
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3 },
+        .proj = 4, .norms = 3,
       .stencil = 5, .grid = { 5 }, .pad = { .3 } }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
@@ -1335,7 +1357,8 @@ static void test_was(void)
         const fd_tensor *t = fd_tensor_find(&f, "io.t");
         if (!net || !x || !y || !t) { OK(0, "%s: %s", path, explain(&st)); continue; }
         const fd_arch *h = &net->arch;
-        OK(h->kind == row[k].kind && h->edges == FD_EDGES_PLAIN && !h->stencil && !!o == row[k].trained, "%s: configuration", path);
+        OK(h->kind == row[k].kind && h->edges == FD_EDGES_PLAIN && !h->stencil
+           && !!o == row[k].trained, "%s: configuration", path);
         if (o)
             OK(h->act == FD_SILU && h->acts == 1 && h->pad[0] == .25 && h->pad[1] == .25
                && h->coords == FD_COORD_CLOSED

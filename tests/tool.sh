@@ -276,12 +276,13 @@ ok batch "$fd" sample --model m.safetensors --steps 5 -n 5 --batch 2 --threads 1
 w=$(((16 * 16 * 5 * 4) / 1280))
 ok first "$fd" sample --model m.safetensors --steps 5 -n 3 --first 2 -o s3.npy
 e=$((($(wc -c <s.npy) - $(wc -c <s3.npy)) / 2 * 3)); tail -c $e s.npy >x && tail -c $e s3.npy >y && same x y
-for g in 24x24 15x17 32x32; do
+for g in 24x24 15x17 32x32 4x4; do            # 4x4: fewer points than modes
     ok "on $g" "$fd" sample --model m.safetensors --grid $g --steps 3 -n 2 -o g.npy
     "$fd" info g.npy >out; says "^\(2, ${g%x*}, ${g#*x}\)  min" out
 done
-ok 'a grid with fewer modes than the network' "$fd" sample --model m.safetensors --grid 4x4 --steps 3 -o few.npy
 ok 'more modes than the grid has' "$fd" train --data fields:n=32 --grid 8x8 --net fno:modes=12 --batch 4 --steps 2 -o few.safetensors
+bad 2 '--net: fd_net_new: grid must be a multiple of the patch' train --data fields:n=32 --grid 8x8 --net vit:patch=3 \
+    --batch 4
 bad 2 '1 axes, but the model has 2' sample --model m.safetensors --grid 16
 k=0; "$fd" help scheme | sed -n 's/^  \([a-z][^ ]*\).*/\1/p' >schemes
 while read -r c; do                        # a scheme is right for the process, or refuses in one line

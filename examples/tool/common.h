@@ -316,7 +316,8 @@ static topic t_net = { "net", "network", {
         { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
         { "proj", "64", "width of the projection", -1, 4096 }, ACT, EMBED, TSCALE,
         { "residual", "1", "1: add the input of a layer", 0, 1 },
-        { "stencil", "0", "points an axis of a stencil before each layer: 3, 5, 7 or 9, as far apart as those of"
+        { "stencil", "0",
+            "points an axis of a stencil before each layer: 3, 5, 7 or 9, as far apart as those of"
           " the grid of training; 0: none", 0, 9 } } },
     { "vit", "transformer on patches", { VIT("4") } },
     { "uvit", "the same with long skips; layers: odd", { VIT("5") } },
@@ -839,7 +840,8 @@ static const option options[] = {
       "points of each axis; default: those of the data, of training, or 32" },
     { "boundary", "NAME[,..]", "neumann", DEMO, O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
-    { "boundary", "NAME[,..]", "periodic", TRAIN | NOISE | EVAL | CERTIFY | ORDERS | CONVERT | LOGLIK,
+    { "boundary", "NAME[,..]", "periodic",
+        TRAIN | NOISE | EVAL | CERTIFY | ORDERS | CONVERT | LOGLIK,
       O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
     { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes,
