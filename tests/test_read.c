@@ -440,8 +440,8 @@ static void pictures(fd_arena *mem)
     source_close(&none);
     a.st->code = FD_OK;
     source_open(&a, test_path("codes.jpg"));
-    OK(strstr(said(a.st), "codes.jpg: damaged: its codes or pixels are none") != NULL, "codes.jpg: %s",
-       said(a.st));
+    OK(strstr(said(a.st), "codes.jpg: damaged: its codes or pixels are none") != NULL,
+       "codes.jpg: %s", said(a.st));
     a.st->code = FD_OK;
     n = slurp(at("gray/0.png"), whole, sizeof whole);              /* no pixels in its first part */
     memmove(whole + 33 + 12, whole + 33, n - 33);

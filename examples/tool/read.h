@@ -2008,9 +2008,9 @@ static inline void picture_fail(fd_status *st, const char *path, const fd_arena 
     read_bad(st, path, NULL, "damaged, or a kind that is not read: %s", stbi_failure_reason());
 }
 
-/* picture_sane -- what stb_image before 2.28 does not look at: it writes past its tables where a JPEG
- * has more than 256 Huffman codes in one, and copies to NULL where the first pixels of a PNG are
- * none. The walk from marker to marker is stb_image's. */
+/* picture_sane -- what stb_image before 2.28 does not look at: it writes past its tables where a
+ * JPEG has more than 256 Huffman codes in one, and copies to NULL where the first pixels of a PNG
+ * are none. The walk from marker to marker is stb_image's. */
 static inline int picture_sane(const unsigned char *p, size_t n)
 {
     size_t i = p[0] == 0x89 ? 8 : n;
