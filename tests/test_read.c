@@ -427,9 +427,29 @@ static void pictures(fd_arena *mem)
     FILE *f = fopen(test_path("codes.jpg"), "wb");
     OK(f && fwrite(cut, 1, 93, f) == 93 && !fclose(f), "cannot write codes.jpg");
     fd_arena a = *mem;
+    size_t n = slurp(at("jpeg/0.JPG"), whole, sizeof whole);       /* its tables become comments */
+    for (size_t k = 0; k + 1 < n; k++)
+        if (whole[k] == 0xff && whole[k + 1] == 0xc4) whole[k + 1] = 0xfe;
+    f = fopen(test_path("bare.jpg"), "wb");
+    OK(f && fwrite(whole, 1, n, f) == n && !fclose(f), "cannot write bare.jpg");
+    memset(a.beg, 0xff, 1 << 20);
+    source none = source_open(&a, test_path("bare.jpg"));
+    double x[12];
+    source_doubles(&none, 0, 1, x, a);
+    OK(a.st->code == FD_OK || a.st->code == FD_EDATA, "a JPEG without tables: %s", said(a.st));
+    source_close(&none);
+    a.st->code = FD_OK;
     source_open(&a, test_path("codes.jpg"));
-    OK(strstr(said(a.st), "codes.jpg: damaged: no codes of a JPEG") != NULL, "codes.jpg: %s",
-       said(a.st));
+    OK(strstr(said(a.st), "codes.jpg: damaged: its codes or pixels are none") != NULL,
+       "codes.jpg: %s", said(a.st));
+    a.st->code = FD_OK;
+    n = slurp(at("gray/0.png"), whole, sizeof whole);              /* no pixels in its first part */
+    memmove(whole + 33 + 12, whole + 33, n - 33);
+    memcpy(whole + 33, "\0\0\0\0IDAT\x35\xaf\x06\x1e", 12);
+    f = fopen(test_path("empty.png"), "wb");
+    OK(f && fwrite(whole, 1, n + 12, f) == n + 12 && !fclose(f), "cannot write empty.png");
+    source_open(&a, test_path("empty.png"));
+    OK(strstr(said(a.st), "empty.png: damaged") != NULL, "empty.png: %s", said(a.st));
     a.st->code = FD_OK;
 }
 

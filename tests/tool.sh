@@ -803,6 +803,10 @@ says '^7000 functions on 64x64 .axes: function, y, x., float(32|64), mean [-0-9.
 ok 'a long file, limit' "$fd" train --data long.npy --limit 20 --net fno:width=4,layers=1,modes=4 --batch 4 --steps 2 --memory $(mega 16) -o p.safetensors && says '^20 of 7000 functions' out
 ok 'a long file, loglik' "$fd" loglik --data long.npy --model p.safetensors -n 2 --scheme pf-heun --steps 2 --probes 1 --memory $(mega 16) && says '^2 of 7000 functions' out
 ok 'a long file, noise' "$fd" noise --data long.npy --cov empirical -n 1 --memory $(mega 16) -o g.npy
+"$fd" train --data long.npy --net fno:width=4,layers=1,modes=4 --batch 4 --budget 60 --memory $(mega 16) -o p.safetensors >out 2>err &
+for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; grep -q '^step' err && break; done
+: >long.npy; wait $!; s=$?
+[ $s = 1 ]; report $? "a file cut while it is read: status $s"; says '^fd: a file became shorter while it was read$' err
 rm -f long.npy
 
 # ---- going on: 3 steps and 3 more are 6

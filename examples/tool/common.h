@@ -98,6 +98,15 @@ static inline double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* on_bus -- a mapped file has lost the pages that are being read. */
+static inline void on_bus(int sig)
+{
+    static const char text[] = ": a file became shorter while it was read\n";
+    (void)sig;
+    if (write(2, prog, strlen(prog)) < 0 || write(2, text, sizeof text - 1) < 0) _exit(1);
+    _exit(1);
+}
+
 /* start -- what every program does first. A file that grows too large and an output that nobody
  * reads are errors of a write, not the end of the run. And the program starts again with threads
  * that sleep while they wait, unless the user has chosen: libgomp's spin, which makes a run many
@@ -107,6 +116,7 @@ static inline void start(const char *name, char **argv)
     prog = name;
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGBUS, on_bus);
 #if defined(_OPENMP) && defined(__linux__)
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
     if (!setenv("OMP_WAIT_POLICY", "passive", 1)) execv("/proc/self/exe", argv);

@@ -53,7 +53,7 @@ static inline void *read_stb_more(void *p, size_t old, size_t n)
         read_stb.beg = q + n;
         return q;
     }
-    q = fd_raw(&read_stb, char, n);
+    q = fd_new(&read_stb, char, n);        /* cleared: a JPEG may leave out tables that it uses */
     if (q && p) memcpy(q, p, old < n ? old : n);
     return q;
 }
@@ -77,7 +77,7 @@ static inline void *read_stb_more(void *p, size_t old, size_t n)
 #define STBI_NO_LINEAR
 #define STBI_NO_HDR
 #define STBI_MAX_DIMENSIONS 16384
-#define STBI_ASSERT(x) ((void)(x))
+#define STBI_ASSERT(x) ((void)sizeof(x))
 #define STBI_MALLOC(n) read_stb_more(NULL, 0, n)
 #define STBI_REALLOC_SIZED(p, old, n) read_stb_more(p, old, n)
 #define STBI_FREE(p) ((void)(p))
@@ -2008,12 +2008,18 @@ static inline void picture_fail(fd_status *st, const char *path, const fd_arena 
     read_bad(st, path, NULL, "damaged, or a kind that is not read: %s", stbi_failure_reason());
 }
 
-/* picture_sane -- stb_image before 2.28 writes past its tables where a JPEG has more than 256
- * Huffman codes in one: they are counted before. The walk from marker to marker is stb_image's. */
+/* picture_sane -- what stb_image before 2.28 does not look at: it writes past its tables where a
+ * JPEG has more than 256 Huffman codes in one, and copies to NULL where the first pixels of a PNG
+ * are none. The walk from marker to marker is stb_image's. */
 static inline int picture_sane(const unsigned char *p, size_t n)
 {
-    if (p[0] == 0x89) return 1;
-    for (size_t i = 2; i + 4 <= n; ) {
+    size_t i = p[0] == 0x89 ? 8 : n;
+    while (n >= 12 && i <= n - 12) {                   /* PNG: length, type, data, checksum */
+        uint64_t len = read_number(p + i, 4, 1);
+        if (!memcmp(p + i + 4, "IDAT", 4)) return len > 0;
+        i = len < n - i - 12 ? i + 12 + (size_t)len : n;
+    }
+    for (i = p[0] == 0x89 ? n : 2; i + 4 <= n; ) {
         if (p[i] != 0xff) { i++; continue; }
         int m = p[i + 1];
         if (m == 0xff) { i++; continue; }
@@ -2040,7 +2046,7 @@ static inline const unsigned char *picture_bytes(fd_arena *a, const char *path, 
     if (!p || b->size > INT_MAX || !picture_is(p, b->size))
         read_bad(a->st, path, NULL, "no PNG or JPEG, in spite of its name");
     else if (!picture_sane(p, (size_t)b->size))
-        read_bad(a->st, path, NULL, "damaged: no codes of a JPEG");
+        read_bad(a->st, path, NULL, "damaged: its codes or pixels are none");
     return a->st->code ? NULL : p;
 }
 
