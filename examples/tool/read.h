@@ -2014,10 +2014,10 @@ static inline void picture_fail(fd_status *st, const char *path, const fd_arena 
 static inline int picture_sane(const unsigned char *p, size_t n)
 {
     size_t i = p[0] == 0x89 ? 8 : n;
-    while (n >= 12 && i <= n - 12) {                   /* PNG: length, type, data, checksum */
+    while (i + 8 <= n) {                               /* PNG: length, type, data, checksum */
         uint64_t len = read_number(p + i, 4, 1);
         if (!memcmp(p + i + 4, "IDAT", 4)) return len > 0;
-        i = len < n - i - 12 ? i + 12 + (size_t)len : n;
+        i = len + 12 < n - i ? i + 12 + (size_t)len : n;
     }
     for (i = p[0] == 0x89 ? n : 2; i + 4 <= n; ) {
         if (p[i] != 0xff) { i++; continue; }
