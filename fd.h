@@ -25,7 +25,7 @@
  *             arena; `fd_arena scratch` by value: used during the call, free again on return.
  *   errors    the first failure sticks in fd_status; every function accepts the NULL of a failed
  *             constructor and does nothing once a failure is recorded, so one test at the end of a
- *             chain is enough. A function of sections 3 to 7, 14 and 15 that fails leaves its
+ *             chain is enough. A function of sections 3 to 7, 16 and 17 that fails leaves its
  *             output as it was; one that returns a number then returns NAN.
  *   threads   work is split over independent outputs only; results do not depend on the number of
  *             threads or on how a batch is split. Called within a parallel region, a function runs
@@ -33,8 +33,9 @@
  *             read-only once made.
  *
  * Sections: 1 numbers, 2 memory and errors, 3 random streams, 4 transforms, 5 linear algebra,
- * 6 spaces, 7 covariances, 8 processes, 9 models, 10 training pairs, 11 sampling, 12 tape,
- * 13 networks, 14 files, 15 metrics; last, what the .c files share (FD_IMPL).
+ * 6 spaces, 7 covariances, 8 processes, 9 models, 10 training pairs, 11 sampling,
+ * 12 observations and posteriors, 13 Langevin dynamics and Markov chains, 14 tape, 15 networks,
+ * 16 files, 17 metrics; last, what the .c files share (FD_IMPL).
  * Papers are cited by key, e.g. [SDE eq. 25]; README lists the keys. */
 #ifndef FD_H
 #define FD_H
@@ -696,7 +697,7 @@ fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int
  * model that has learned data N(0, c0): its residual is Gaussian with the variances w_k F_k of the loss
  * floor, so E loss^2 = (sum w F)^2 + 2 sum (w F)^2. A table of cells, the same density all over one.
  * What it saves is a matter of the norm: on the driftless process, t from .01 to 100, nothing in H, a factor of
- * hundreds in the likelihood norm, whose weight is 1/t^2 (fd train --time-law least says how much; README).
+ * hundreds in the likelihood norm, whose weight is 1/t^2 (fd train --time-law least says how much; examples/study/times.md).
  * fd_time_draw -- b times, time i from element first + i of r, and the weights (uniform density)/density
  * that leave the mean loss what it is under the uniform law. */
 typedef struct { int n, whole; double *t, *cdf; } fd_time_law;               /* [n+1] each */
@@ -1229,7 +1230,7 @@ typedef void fd_affine_step(void *self, int b, double *x, const double *z, fd_ar
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch);
 
-/* ---- 12. Tape: networks and their gradients -------------------------------------------------------------
+/* ---- 14. Tape: networks and their gradients -------------------------------------------------------------
  *
  * Eager: an operator computes its value when it is called and remembers how to differentiate itself.
  * Gradients are values on the same tape: fd_grad returns variables that can be used and, on a tape
@@ -1355,7 +1356,7 @@ fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
 /* fd_mse_loss -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for ones. */
 fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w);
 
-/* ---- 13. Networks ------------------------------------------------------------------------------------------ */
+/* ---- 15. Networks ------------------------------------------------------------------------------------------ */
 
 /* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF]; [HDM] */
 enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
@@ -1564,7 +1565,7 @@ double  fd_opt_rate(const fd_opt *o, int step);
  * the norm of the gradient. A norm that is not finite records FD_ENAN and changes nothing. */
 double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
-/* ---- 14. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
+/* ---- 16. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
  *
  * A file is written under a name of its own in the same folder, brought to the disk and renamed: a
  * crash leaves the old file or the new one, and of several writers to one path each succeeds and
@@ -1672,7 +1673,7 @@ fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
-/* ---- 15. Metrics: NAN where they fail, or after a failure --------------------------------------- */
+/* ---- 17. Metrics: NAN where they fail, or after a failure --------------------------------------- */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
  * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. Differs from
