@@ -1,4 +1,5 @@
-/* sde.c -- diffusion: forward processes, models that denoise, training pairs, samplers.
+/* sde.c -- diffusion: forward processes, models that denoise, training pairs, samplers; posteriors
+ * and Markov chains.
  *
  *     processes   m(t), v(t) of each; time grids
  *     lin         y_i = sum_j c_j(t_i, k) in_j,i: all that a process does to functions
@@ -8,6 +9,8 @@
  *     likelihood  the flow's change of density, the bound of the path space
  *     two ends    paths between two laws
  *     equations   schemes for any scalar SDE
+ *     observations    what is seen of a function; gains, exact posteriors, guidance, moves, particles
+ *     chains      Langevin dynamics, Markov chains with their diagnostics, the law of an affine step
  *
  * Everything is diagonal in the modes e_k of the noise covariance C e_k = lam_k e_k, and everything
  * follows from two functions of time per mode:
