@@ -3478,6 +3478,16 @@ fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul)
 
 static int obs_noisy(const fd_obs *o) { return o->chol || o->each || o->sd > 0; }
 
+/* Gamma_ij, j <= i */
+static double obs_gamma(const fd_obs *o, int i, int j)
+{
+    double sum = 0;
+    if (!o->chol) return i != j ? 0 : o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
+    for (int k = 0; k <= j; k++)
+        sum += o->chol[(ptrdiff_t)i * o->m + k] * o->chol[(ptrdiff_t)j * o->m + k];
+    return sum;
+}
+
 void fd_obs_noise(fd_arena *a, fd_obs *o, double sd)
 {
     if (a->st->code || o->m < 1) return;
@@ -4084,10 +4094,8 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
     if (scratch.st->code) return;
     for (int i = 0; i < m; i++)                                       /* + Gamma, symmetric */
         for (int j = 0; j <= i; j++) {
-            double q = .5 * (Q[(ptrdiff_t)i * m + j] + Q[(ptrdiff_t)j * m + i]), G = 0;
-            if (o->chol) for (int k = 0; k <= j; k++) G += o->chol[(ptrdiff_t)i * m + k] * o->chol[(ptrdiff_t)j * m + k];
-            else if (i == j) G = o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
-            Q[(ptrdiff_t)i * m + j] = q + G;
+            double q = .5 * (Q[(ptrdiff_t)i * m + j] + Q[(ptrdiff_t)j * m + i]);
+            Q[(ptrdiff_t)i * m + j] = q + obs_gamma(o, i, j);
         }
     if (fd_cholesky(scratch.st, m, Q)) return;
     fd_solve_lower(m, Q, 0, r);
@@ -4454,11 +4462,9 @@ void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, f
     }
     for (int i = 0; i < m; i++)
         for (int j = 0; j <= i; j++) {
-            double sum = 0, G = 0;
+            double sum = 0;
             for (int k = 0; k < b; k++) sum += d[(ptrdiff_t)k * m + i] * d[(ptrdiff_t)k * m + j] / (b - 1.);
-            if (o->chol) for (int k = 0; k <= j; k++) G += o->chol[(ptrdiff_t)i * m + k] * o->chol[(ptrdiff_t)j * m + k];
-            else if (i == j) G = o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
-            S[(ptrdiff_t)i * m + j] = sum + alpha * G;
+            S[(ptrdiff_t)i * m + j] = sum + alpha * obs_gamma(o, i, j);
         }
     if (fd_cholesky(st, m, S)) return;
     for (int j = 0; j < b; j++) {
@@ -4953,12 +4959,7 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
         levy_times(p, n, w, KA + (ptrdiff_t)i * n);
         for (int j = 0; j < n; j++) e[j] = (fd_real)KA[(ptrdiff_t)i * n + j];
         o->apply(o->self, &o->s, 1, e, S + (ptrdiff_t)i * m, scratch);
-        for (int j = 0; j <= i; j++) {
-            double G = 0;
-            if (o->chol) for (int k = 0; k <= j; k++) G += o->chol[(ptrdiff_t)i * m + k] * o->chol[(ptrdiff_t)j * m + k];
-            else if (i == j) G = o->each ? o->each[i] * o->each[i] : o->sd * o->sd;
-            S[(ptrdiff_t)i * m + j] += G;
-        }
+        for (int j = 0; j <= i; j++) S[(ptrdiff_t)i * m + j] += obs_gamma(o, i, j);
     }
     if (st->code || fd_cholesky(st, m, S)) return;
     double sum = 0;
