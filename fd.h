@@ -1158,10 +1158,11 @@ fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y);
 
 /* fd_langevin -- one step at diffusion time t for b functions with the noise xi ~ N(0, C) of p given, or NULL:
  *     x += h (w s_t(x) - C grad Phi(x)) + sqrt(2 h) xi                       [Survey eq. 5.4; Baldassari et al.]
- * s_t = C grad log p_t of the model. FD_ENAN where the state overflows: h is too long. Anneal t down to tmin; at t the law is that of prior p_t, exact as t -> 0.
+ * s_t = C grad log p_t of the model. FD_ENAN where the state overflows: h is too long. Anneal t down to
+ * tmin; at t the law is that of the prior p_t, exact as t -> 0.
  * fd_langevin_implicit -- the prior N(mean, C) is known, its part by Crank-Nicolson, xi ~ N(0, C):
  *     x = ((1 - h/2) x + h mean - h C grad Phi(x) + sqrt(2 h) xi)/(1 + h/2)
- * without bias where the data say nothing; mean NULL: 0. */
+ * without bias where the data say nothing; mean NULL: 0. Both: phi NULL: no observations. */
 void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t, double h,
                  double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,

@@ -4647,10 +4647,11 @@ fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y)
     return (fd_potential){ obs_value, d };
 }
 
-/* z = C grad Phi(x) for b functions */
+/* z = C grad Phi(x) for b functions; phi NULL: 0 */
 static void chain_pull(const fd_cov *c, const fd_potential *phi, int b, const fd_real *x, fd_real *z, fd_arena scratch)
 {
     const ptrdiff_t n = fd_size(&c->s);
+    if (!phi) { memset(z, 0, (size_t)(b * n) * sizeof *z); return; }
     for (int i = 0; i < b && !scratch.st->code; i++) phi->value(phi->self, &c->s, x + i * n, z + i * n, scratch);
     fd_cov_pow(c, 1, b, z, z, scratch);
 }
@@ -4663,7 +4664,7 @@ static void lang_check(const char *where, ptrdiff_t n, const fd_real *x, fd_stat
 void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t, double h,
                  double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
-    if (scratch.st->code || !p->noise || !phi->value) return;
+    if (scratch.st->code || !p->noise || (phi && !phi->value)) return;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     fd_real *s = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
     double *tb = fd_raw(&scratch, double, b);
@@ -4679,7 +4680,7 @@ void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
                           int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
-    if (scratch.st->code || !c || !phi->value) return;
+    if (scratch.st->code || !c || (phi && !phi->value)) return;
     const ptrdiff_t size = fd_size(&c->s), n = b * size;
     fd_real *g = fd_raw(&scratch, fd_real, n);
     if (!g) return;

@@ -655,6 +655,83 @@ static void rows_make(job *j, fd_arena *a)
     else snprintf(j->torch, sizeof j->torch, "layernorm %d %d %d", b, tokens, w);
 }
 
+/* --- Given observations: a step of a method beside one without observations, by the same network --- */
+
+enum { FREE, PROJECTED, DENOISED, GUIDED };
+typedef struct {
+    int b, m;
+    fd_process p;
+    fd_sampler how;                    /* of the method */
+    fd_model plain;
+    fd_obs o;
+    fd_gain *g;
+    fd_guide guide;
+    fd_chain *chain;
+    fd_real *start, *x, *xi, *d;
+    double *y, *path, *e, *de, *z;
+} given;
+
+static void given_step(const job *j, int kind)
+{
+    const given *f = j->plan;
+    const double t = .5, s = .48;
+    fd_sampler how = f->how;
+    if (kind != GUIDED) how.model = f->plain;
+    memcpy(f->x, f->start, (size_t)f->b * (size_t)f->p.noise->s.points * sizeof *f->x);
+    if (kind == PROJECTED || kind == DENOISED) fd_noise_step(&how, &f->o, t, s, f->b, f->e, f->de, f->z, j->mem);
+    fd_advance(&how, t, s, f->b, f->x, f->xi, f->d, j->mem);
+    if (kind == PROJECTED) {
+        fd_path_move(f->g, &f->p, FD_PATH_BRIDGE, t, s, f->b, f->y, f->z, f->path, j->mem);
+        fd_project(f->g, f->b, f->path, f->x, f->e, j->mem);
+    } else if (kind == DENOISED) fd_project_denoised(f->g, &f->p, s, f->b, f->y, f->d, f->de, f->x, f->e, j->mem);
+}
+
+static void given_free(const job *j) { given_step(j, FREE); }
+static void given_ours(const job *j) { given_step(j, j->n[3]); }
+static void chain_ours(const job *j) { fd_chain_step(((const given *)j->plan)->chain, j->mem); }
+
+/* n = points of an axis, batch, sensors, the method (FREE: a step of pCN) */
+static void given_make(job *j, fd_arena *a)
+{
+    int n = j->n[0], b = j->n[1], m = j->n[2], kind = j->n[3];
+    given *f = fd_new(a, given, 1);
+    double *at = fd_raw(a, double, 2 * m), size = (double)b * n * n;
+    need(a->st);
+    fd_space s = fd_grid(a, 2, (int[]){ n, n }, NULL, NULL, 1);
+    fd_cov *c = fd_cov_power(a, &s, 1.0, 3.0, 2.0);
+    ptrdiff_t *index = fd_raw(a, ptrdiff_t, m);
+    f->b = b, f->m = m, f->p = fd_vp(c, .1, 20);
+    for (int i = 0; i < 2 * m; i++) at[i] = (double)fd_index(fd_seed(7), (uint64_t)i, 1 << 20) / (1 << 20);
+    for (int i = 0; index && i < m; i++) index[i] = (ptrdiff_t)i * n * n / m;
+    f->o = kind ? fd_obs_points(a, &s, m, at, NULL) : fd_obs_pick(a, &s, m, index);
+    fd_obs_noise(a, &f->o, .1);
+    f->y = fd_new(a, double, b * m), f->path = fd_new(a, double, b * m), f->e = fd_new(a, double, b * m);
+    f->de = fd_new(a, double, b * m), f->z = fd_new(a, double, b * m);
+    j->plan = f;
+    j->ops = kind ? size : 1;
+    j->elements = 1;
+    j->bytes = sizeof(fd_real) * size;
+    snprintf(j->shape, sizeof j->shape, "%dx%d b%d, %d values", n, n, b, m);
+    if (!kind) {
+        fd_mcmc how = { .prior = c, .phi = fd_obs_potential(a, &f->o, f->y), .kind = FD_MCMC_PCN, .h = .1 };
+        f->chain = fd_chain_begin(a, &how, fd_seed(1), 0, NULL);
+        j->ours = chain_ours;
+        snprintf(j->numpy, sizeof j->numpy, "pcn %d %d", n, m);
+        return;
+    }
+    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4, .modes = { 12, 12 },
+                     .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+    fd_net *net = fd_net_new(a, &arch, fd_seed(1));
+    f->plain = fd_net_model(a, net, FD_V);
+    f->guide = (fd_guide){ .p = &f->p, .model = f->plain, .o = &f->o, .y = f->y, .rule = FD_GUIDE_PIGDM };
+    f->how = (fd_sampler){ .p = &f->p, .model = f->plain, .steps = 1, .scheme = FD_ANCESTRAL };
+    if (kind == GUIDED) f->how.model = fd_guided(a, &f->guide);
+    else f->g = fd_gain_new(a, &f->o, c, NULL);
+    f->start = values(a, 1, size), f->xi = values(a, 2, size);
+    f->x = fd_raw(a, fd_real, (ptrdiff_t)size), f->d = fd_raw(a, fd_real, (ptrdiff_t)size);
+    j->ours = given_ours, j->peer = given_free, j->peer_name = "no data";
+}
+
 static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6]; } rows[] = {
     { "gemm", gemm_make, { 0, 0, 128, 128, 128, 1 } },
     { "gemm", gemm_make, { 0, 0, 256, 256, 256, 1 } },
@@ -699,6 +776,14 @@ static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6
     { "uvit sample", uvit_make, { 32, 4, 128, 7, 64, 0 } },
     { "inr train", coords_make, { 32, 128, 5, 64, 1 } },
     { "inr sample", coords_make, { 32, 128, 5, 64, 0 } },
+    { "project", given_make, { 64, 16, 500, PROJECTED } },
+    { "project", given_make, { 128, 4, 500, PROJECTED } },
+    { "project", given_make, { 256, 1, 500, PROJECTED } },
+    { "denoised", given_make, { 64, 16, 500, DENOISED } },
+    { "pigdm", given_make, { 64, 16, 500, GUIDED } },
+    { "pigdm", given_make, { 256, 1, 500, GUIDED } },
+    { "pcn", given_make, { 64, 1, 16, FREE } },
+    { "pcn", given_make, { 256, 1, 16, FREE } },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

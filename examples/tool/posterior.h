@@ -542,7 +542,7 @@ static inline void posterior_png(const char *path, const problem *q, int n, cons
     wrote(path);
 }
 
-static int do_posterior(args *o)
+static inline int do_posterior(args *o)
 {
     fd_status st;
     fd_arena a = arena_make(o, &st);
@@ -615,7 +615,7 @@ static inline double chi2_tail(double x, int k)
     return .5 * erfc(z / sqrt(2));
 }
 
-static int do_calibrate(args *o)
+static inline int do_calibrate(args *o)
 {
     fd_status st;
     fd_arena a = arena_make(o, &st);
