@@ -1173,6 +1173,40 @@ double   fd_particles_evidence(const fd_particles *p);
 /* fd_particles_resample -- make all weights equal: call it at the end to have plain samples. */
 void     fd_particles_resample(fd_particles *p, fd_arena scratch);
 
+/* --- As released: what some authors' code does, under its name, biased even with an exact model, and not one law on every
+ * grid; examples/study/mesh.md has their numbers. None of them is a default of anything.
+ *
+ * fd_released_step -- step k of how, from t = t[k] to s = t[k + 1], of b functions: Heun's in sigma = sqrt(v)/m for z = x/m, and
+ * the gradient of a loss of the last D through both evaluations of the model [EDM alg. 1]:
+ *
+ *     d(z, t) = (z - D(z, t))/sigma_t,    z1 = z + (sigma_s - sigma_t) d(z, t),
+ *     z' = z + (sigma_s - sigma_t) (d(z, t) + d(z1, s))/2 - w grad_z L(D(z1, s))
+ *
+ * grad in the values at the points, without C. Where v(s) = 0 the step is Euler's, with D(z, t) in both places.
+ *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t); not in the last step [FunDPS]. Theirs: 500 steps,
+ *                    FD_RHO times of sigma from 80 to .002
+ *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for the inverse problems of Helmholtz and Navier-Stokes
+ *   FD_DIFFUSIONPDE  L = the root of the sum of (y - F(D))^2; w = zeta, in the last fifth of the steps zeta/10
+ *                    [DiffusionPDE]. Theirs: 2000 steps and white noise, which is that of a white covariance
+ * The noise of the observation is not looked at. FD_EARG for a model without vjp and for a modal process. */
+enum { FD_FUNDPS = 1, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
+typedef struct {
+    fd_sampler how;                      /* p, model, t, steps */
+    const fd_obs *o;
+    const double *y;                     /* [m] */
+    int rule;
+    double zeta;
+} fd_released;
+void     fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch);
+/* fd_eci_step -- from t to s < t: D is projected on the data and mixed with noise again [ECI; PCFM]:
+ *     D' = D + C A* (A C A*)^-1 (y - A D),    x = m D' + sqrt(v) eps at s
+ * eps [b][ch][points]: the noise that x began as, the same at every step, as released: then even without data a law N(0, 1)
+ * comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200, 800, 3200 equal steps of fd_flow, .94 steps^1/3 in the limit;
+ * drawn anew, which tends to 1/sqrt 2; or NULL for the noise in x, (x - m D)/sqrt(v) at t, which tends to 1: fd_project_denoised.
+ * g: of an observation without noise; NULL: no data. Theirs is that of a white C, projection in L2. y [b][m]. */
+void     fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y, double t, double s,
+                     int b, fd_real *x, const fd_real *eps, fd_arena scratch);
+
 /* ---- 13. Langevin dynamics and Markov chains ----------------------------------------------------
  *
  * The posterior exp(-Phi(x)) times a prior, by dynamics that need Phi and its gradient only. A
@@ -1201,6 +1235,25 @@ void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi
                  double h, double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
                           int b, fd_real *x, const fd_real *xi, fd_arena scratch);
+
+/* fd_daps_step -- one step of the dynamics within a level of [DAPS], of b functions x with the prior N(hat, sigma^2 C):
+ *     x -= h (C grad Phi(x) + (x - hat)/sigma^2) - sqrt(2 h) xi,    xi ~ N(0, C), or NULL for none
+ * plain: 1: the gradient in the values at the points instead of C grad Phi, the noise as before. So it is released: what
+ * a value at a point should move, misses by .92, .96, .98, .99 of it on 16, 32, 64, 128 points.
+ * fd_daps_level -- one level of b functions x at t = how.t[0] with sigma = sqrt(v)/m there: hat by the sampler how,
+ * which has no noise, `inner` steps from hat, and x = m x0 + sqrt(v) noise at the time `next`. Noise of step i is draw
+ * first + .. of fd_stream(r, 'd', i). FD_ENAN where h is too long. Theirs: 200 levels of sigma from 10 to .01, 10 steps of
+ * the flow to .001, 100 of the dynamics, h from 1e-4 down to 1e-6. */
+typedef struct {
+    fd_sampler how;
+    fd_potential phi;
+    int inner;
+    double h;
+    int plain;
+} fd_daps;
+void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain, int b,
+                  const fd_real *hat, fd_real *x, const fd_real *xi, fd_arena scratch);
+void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 
 /* fd_mcmc -- Markov chains with the exact invariant law exp(-Phi(x)) N(mean, C)(dx); u = x - mean:
  *   FD_MCMC_PCN    v = sqrt(1 - h^2) u + h xi, accepted with min(1, exp(Phi(u) - Phi(v)))

@@ -2205,6 +2205,14 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
     return !st->code;
 }
 
+/* Does it draw nothing after its start? */
+static int step_silent(const fd_sampler *how)
+{
+    int noisy = step_scheme[how->scheme].noisy;
+    if (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER) noisy = how->eta > 0;
+    return !(noisy || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED);
+}
+
 /* Do the times fall? */
 static int step_times(const fd_sampler *how, const char *where, fd_status *st)
 {
@@ -4711,6 +4719,113 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
 
 double fd_particles_evidence(const fd_particles *p) { return p ? p->logz + twist_mean(p) : NAN; }
 
+/* --- As released --- */
+
+/* w_i = dL/dF_i of the residuals r = y - F of one function, in place */
+static void released_loss(int rule, int m, double *r)
+{
+    double sum = 0;
+    for (int i = 0; i < m; i++) sum += r[i] * r[i];
+    double k = rule == FD_FUNDPS ? 2. / m : sum > 0 ? 1 / sqrt(rule == FD_FUNDPS_ROOT ? m * sum : sum) : 0;
+    for (int i = 0; i < m; i++) r[i] *= -k;
+}
+
+/* With k = sigma_s/sigma_t: z1 = k z + (1 - k) D, so that grad_z L = k q + (1 - k) J* q, q = J1* A* w at z1. Of x the adjoints
+ * are J/m. Where m < 1e-4 the state is taken for one at the time at which m = 1e-4. */
+void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch)
+{
+    static const char where[] = "fd_released_step";
+    fd_status *st = scratch.st;
+    const fd_sampler *how = &g->how;
+    const fd_process *p = how->p;
+    if (!obs_ready(st, where, g->o, g->y) || !x || !step_ready(how, where, st) || !step_times(how, where, st)) return;
+    if (k < 0 || k >= how->steps) FD_FAIL(st, FD_EARG, where, "no such step", k, how->steps);
+    else if (g->rule < FD_FUNDPS || g->rule > FD_DIFFUSIONPDE) FD_FAIL(st, FD_EARG, where, "no such rule", g->rule);
+    else if (!(g->zeta >= 0 && isfinite(g->zeta))) FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
+    else if (!how->model.vjp) FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
+    else if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    else if (fd_size(&g->o->s) != fd_size(&p->noise->s))
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points", p->noise->s.points, g->o->s.points);
+    if (st->code) return;
+    const fd_guide guide = { .p = p, .model = how->model, .o = g->o };
+    const double t = guide_time(p, how->t[k]), s = how->t[k + 1];
+    const fd_coef T = p->law(p, t, 0), S = p->law(p, s, 0);
+    const int end = !(S.v > 0), m = g->o->m;
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    if (!(S.m > 0 && T.v > 0)) { FD_FAIL(st, FD_EARG, where, "sigma is infinite or 0 where the step begins"); return; }
+    const double from = sqrt(T.v) / T.m, to = sqrt(S.v) / S.m, keep = to / from;
+    const double late = g->rule == FD_DIFFUSIONPDE && k + 1 > .8 * how->steps ? .1 : 1;
+    double w = g->zeta * (g->rule == FD_DIFFUSIONPDE ? late : fmin(1, from));
+    if (g->rule != FD_DIFFUSIONPDE && k + 1 == how->steps) w = 0;
+    fd_real *D = fd_raw(&scratch, fd_real, n), *D1 = fd_raw(&scratch, fd_real, n), *x1 = fd_raw(&scratch, fd_real, n);
+    fd_real *q = fd_raw(&scratch, fd_real, n), *q1 = fd_raw(&scratch, fd_real, n);
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m), *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
+    if (!tb) return;
+    for (int i = 0; i < b; i++) tb[i] = t, sb[i] = s;
+    step_predict(how, b, x, tb, D, scratch);
+    step_sum(n, 2, keep * S.m / T.m, x, (1 - keep) * S.m, D, 0, NULL, x1);
+    if (end) memcpy(D1, D, (size_t)n * sizeof *D);
+    else step_predict(how, b, x1, sb, D1, scratch);
+    memset(q, 0, (size_t)n * sizeof *q);
+    if (w > 0 && !st->code) {
+        obs_residual(g->o, b, g->y, 0, D1, r, scratch);
+        for (int i = 0; i < b; i++) released_loss(g->rule, m, r + (ptrdiff_t)i * m);
+        fd_obs_adjoint(g->o, b, D1, r, q, scratch);
+        if (!end) {
+            guide_adjoint(&guide, b, x1, sb, q, q1, scratch);
+            step_sum(n, 1, S.m, q1, 0, NULL, 0, NULL, q);
+        }
+        guide_adjoint(&guide, b, x, tb, q, q1, scratch);
+        if (end) step_sum(n, 1, T.m, q1, 0, NULL, 0, NULL, q);
+        else step_sum(n, 2, keep, q, (1 - keep) * T.m, q1, 0, NULL, q);
+        if (!st->code) space_riesz(&p->noise->s, 0, b, q);
+    }
+    if (st->code) return;
+    if (end) step_sum(n, 2, 1, x1, -w * S.m, q, 0, NULL, x);
+    else {                               /* z + (to - from)/2 ((z - D)/from + (z1 - D1)/to) */
+        const double a = .5 * (1 - keep), c = .5 * (1 - 1 / keep);
+        step_sum(n, 3, (1 - a) * S.m / T.m, x, a * S.m, D, c, x1, x);
+        step_sum(n, 3, 1, x, -c * S.m, D1, -w * S.m, q, x);
+    }
+}
+
+static const char *eci_mix(const void *ctx, const fd_process *p, double s, double mu, double c[3])
+{
+    fd_coef f = p->law(p, s, mu);
+    (void)ctx;
+    c[0] = f.m, c[1] = sqrt(f.v);
+    return NULL;
+}
+
+static const char *eci_keep(const void *ctx, const fd_process *p, double s, double mu, double c[3])
+{
+    fd_coef f = p->law(p, s, mu), T = p->law(p, *(const double *)ctx, mu);
+    if (!(T.v > 0)) return "v(t) = 0: no noise to keep";
+    c[0] = f.m, c[1] = sqrt(f.v / T.v), c[2] = -c[1] * T.m;
+    return NULL;
+}
+
+void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y, double t, double s,
+                 int b, fd_real *x, const fd_real *eps, fd_arena scratch)
+{
+    static const char where[] = "fd_eci_step";
+    fd_status *st = scratch.st;
+    if (!proc_ready(where, p, st) || !x) return;
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    if (!(s < t)) FD_FAIL(st, FD_EARG, where, "times must fall");
+    if (g && (!y || obs_noisy(g->o))) FD_FAIL(st, FD_EARG, where, "takes numbers y, without noise");
+    if (g && fd_size(&g->o->s) * b != n) FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points");
+    fd_real *D = fd_raw(&scratch, fd_real, n), *E = fd_raw(&scratch, fd_real, n);
+    double *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
+    if (!tb || st->code) return;
+    for (int i = 0; i < b; i++) tb[i] = t, sb[i] = s;
+    fd_predict(m, FD_X0, p, b, x, tb, D, scratch);
+    memcpy(E, D, (size_t)n * sizeof *E);
+    if (g) fd_project(g, b, y, E, NULL, scratch);
+    if (eps) lin_apply(where, p, b, sb, eci_mix, NULL, 2, (const fd_real *[3]){ E, eps }, x, scratch);
+    else lin_apply(where, p, b, sb, eci_keep, &t, 3, (const fd_real *[3]){ E, x, D }, x, scratch);
+}
+
 /* ---- Langevin dynamics and chains ------------------------------------------------------------ */
 
 static double obs_value(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
@@ -4783,6 +4898,50 @@ void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potenti
                           - h * (double)g[i] + (xi ? sqrt(2 * h) * (double)xi[i] : 0))
                          / (1 + .5 * h));
     lang_check("fd_langevin_implicit", n, x, scratch.st);
+}
+
+void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain, int b,
+                  const fd_real *hat, fd_real *x, const fd_real *xi, fd_arena scratch)
+{
+    if (scratch.st->code || !c || !phi->value || !hat) return;
+    const ptrdiff_t size = fd_size(&c->s), n = b * size;
+    fd_real *g = fd_raw(&scratch, fd_real, n);
+    if (!g) return;
+    for (int i = 0; i < b && plain; i++) phi->value(phi->self, &c->s, x + i * size, g + i * size, scratch);
+    if (!plain) chain_pull(c, phi, b, x, g, scratch);
+    else if (!scratch.st->code) space_riesz(&c->s, 0, b, g);
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
+        x[i] = (fd_real)((double)x[i] - h * ((double)g[i] + ((double)x[i] - (double)hat[i]) / (sigma * sigma))
+                         + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
+    lang_check("fd_daps_step", n, x, scratch.st);
+}
+
+void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
+{
+    static const char where[] = "fd_daps_level";
+    fd_status *st = scratch.st;
+    const fd_sampler *how = &d->how;
+    if (!step_ready(how, where, st) || !step_times(how, where, st) || !x || !d->phi.value) return;
+    const fd_process *p = how->p;
+    const fd_coef T = p->law(p, how->t[0], 0);
+    if (!step_silent(how)) FD_FAIL(st, FD_EARG, where, "needs a sampler without noise: a flow, or ddim with eta = 0");
+    else if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    else if (d->inner < 0 || !(d->h > 0 && isfinite(d->h)))
+        FD_FAIL(st, FD_EARG, where, "h must be positive, and inner not negative; inner", d->inner);
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    fd_run *run = fd_begin(&scratch, how, r, first, b);
+    fd_real *hat = fd_raw(&scratch, fd_real, n), *xi = fd_raw(&scratch, fd_real, n);
+    double *tb = fd_raw(&scratch, double, b);
+    if (!tb || st->code) return;
+    memcpy(run->x, x, (size_t)n * sizeof *x);
+    while (fd_step(run, scratch)) { }
+    memcpy(hat, run->x, (size_t)n * sizeof *hat);
+    for (int i = 0; i < d->inner && !st->code; i++) {
+        fd_cov_draw(p->noise, fd_stream(r, 'd', (uint32_t)i), first, b, xi, scratch);
+        fd_daps_step(p->noise, &d->phi, sqrt(T.v) / T.m, d->h, d->plain, b, hat, run->x, xi, scratch);
+    }
+    for (int i = 0; i < b; i++) tb[i] = next;
+    if (!st->code) fd_perturb(p, fd_stream(r, 'd', (uint32_t)d->inner), first, b, run->x, tb, x, NULL, scratch);
 }
 
 /* Phi(mean + u), and the gradient where g is not NULL */
@@ -4992,6 +5151,7 @@ fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_po
     static const char where[] = "fd_latent_potential";
     fd_potential none = { NULL, NULL };
     if (!step_ready(how, where, a->st)) return none;
+    if (!step_silent(how)) {
     if ((step_scheme[how->scheme].noisy
          && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER)))
         || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED) {

@@ -1450,6 +1450,402 @@ static void levy(void)
     }
 }
 
+/* --- as released: conditional2 A8 --- */
+
+/* the law of a released step, of x: mean and covariance of b states */
+static void released_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    const fd_released *g = self;
+    const int n = (int)fd_size(&g->o->s);
+    fd_real *u = fd_raw(&a, fd_real, b * n);
+    (void)z;
+    for (int i = 0; i < b * n && u; i++) u[i] = (fd_real)x[i];
+    fd_released_step(g, (int)g->how.eta, b, u, a);                   /* eta is not looked at: the number of the step */
+    for (int i = 0; i < b * n && u; i++) x[i] = (double)u[i];
+}
+
+enum { RN = 10, RM = 2 };
+/* G = K0 (K0 + sigma^2 K)^-1, so that D = m0 + G (z - m0) */
+static void shrink_of(const double *K0, const double *K, double sigma, double *G, fd_arena a)
+{
+    double *S = fd_raw(&a, double, RN * RN);
+    for (int i = 0; i < RN * RN; i++) S[i] = K0[i] + sigma * sigma * K[i];
+    inverse(RN, S, a);
+    times(RN, K0, S, G);
+}
+
+/* one step in z as the formulas have it, on mean and covariance where rule is FD_FUNDPS; else on the mean alone */
+static void released_exact(int rule, double from, double to, double w, const double *K0, const double *K, const double *m0,
+                           const double A[RM * RN], const double *y, double *z, double *cov, fd_arena a)
+{
+    double G[RN * RN], H[RN * RN], M[RN * RN], F[RN * RN], T[RN * RN], z1[RN], D[RN], D1[RN], r[RM], q[RN], g[RN], L = 0;
+    const double k = to / from;
+    shrink_of(K0, K, from, G, a);
+    if (to > 0) shrink_of(K0, K, to, H, a);
+    for (int i = 0; i < RN * RN; i++) M[i] = (i % (RN + 1) == 0) * k + (1 - k) * G[i];
+    for (int i = 0; i < RN; i++) {
+        D[i] = m0[i];
+        for (int j = 0; j < RN; j++) D[i] += G[i * RN + j] * (z[j] - m0[j]);
+        z1[i] = k * z[i] + (1 - k) * D[i];
+    }
+    for (int i = 0; i < RN; i++) {
+        D1[i] = to > 0 ? m0[i] : D[i];
+        for (int j = 0; j < RN && to > 0; j++) D1[i] += H[i * RN + j] * (z1[j] - m0[j]);
+    }
+    for (int i = 0; i < RM; i++) {
+        r[i] = -y[i];
+        for (int j = 0; j < RN; j++) r[i] += A[i * RN + j] * D1[j];
+        L += r[i] * r[i];
+    }
+    for (int j = 0; j < RN; j++) {                                   /* A^T dL/dF, then through both evaluations */
+        q[j] = 0;
+        for (int i = 0; i < RM; i++)
+            q[j] += A[i * RN + j] * r[i] * (rule == FD_FUNDPS ? 2. / RM : 1 / sqrt(rule == FD_DIFFUSIONPDE ? L : RM * L));
+    }
+    if (to > 0) {
+        for (int j = 0; j < RN; j++) {
+            g[j] = 0;
+            for (int i = 0; i < RN; i++) g[j] += H[i * RN + j] * q[i];
+        }
+        for (int j = 0; j < RN; j++) {
+            q[j] = 0;
+            for (int i = 0; i < RN; i++) q[j] += M[i * RN + j] * g[i];
+        }
+    } else {
+        for (int j = 0; j < RN; j++) {
+            g[j] = 0;
+            for (int i = 0; i < RN; i++) g[j] += G[i * RN + j] * q[i];
+        }
+        memcpy(q, g, sizeof q);
+    }
+    for (int i = 0; i < RN; i++)
+        z[i] += (to > 0 ? .5 * (to - from) * ((z[i] - D[i]) / from + (z1[i] - D1[i]) / to) : z1[i] - z[i]) - w * q[i];
+    if (rule != FD_FUNDPS || !cov) return;
+    double HM[RN * RN];
+    memcpy(HM, G, sizeof HM);
+    if (to > 0) times(RN, H, M, HM);                                 /* dD1/dz */
+    for (int i = 0; i < RN; i++)
+        for (int j = 0; j < RN; j++) {
+            double pull = 0, one = i == j;
+            for (int l = 0; l < RM; l++) {
+                double left = 0, right = 0;
+                for (int c = 0; c < RN; c++) left += A[l * RN + c] * HM[c * RN + i], right += A[l * RN + c] * HM[c * RN + j];
+                pull += 2. / RM * left * right;
+            }
+            F[i * RN + j] = (to > 0 ? one + .5 * (to - from) * ((one - G[i * RN + j]) / from + (M[i * RN + j] - HM[i * RN + j]) / to)
+                                    : M[i * RN + j]) - w * pull;
+        }
+    times(RN, F, cov, T);
+    for (int i = 0; i < RN; i++)
+        for (int j = 0; j < RN; j++) {
+            cov[i * RN + j] = 0;
+            for (int c = 0; c < RN; c++) cov[i * RN + j] += T[i * RN + c] * F[j * RN + c];
+        }
+}
+
+/* the process of [EDM]: m = 1, sigma = t */
+static double edm_one(double r, const void *self, double *slope) { (void)r, (void)self; *slope = 0; return 1; }
+static double edm_sigma(double r, const void *self, double *slope) { (void)self; *slope = -8; return 8 * (1 - r); }
+
+static void released(void)
+{
+    enum { STEPS = 20 };
+    static const double y[RM] = { 1, -.7 };
+    static const ptrdiff_t at[RM] = { 2, 7 };
+    static const int rules[] = { FD_FUNDPS, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
+    fd_status st;
+    fd_arena a = test_arena(1 << 25, &st);
+    fd_space s = cells(&a, RN);
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = fd_cov_matern(&a, &s, 1, .2, .5);
+    fd_obs o = fd_obs_pick(&a, &s, RM, at);
+    double K0[RN * RN], K[RN * RN], A[RM * RN] = { 0 }, m0[RN], t[STEPS + 1];
+    fd_real mean[RN], x[RN];
+    matrix_of(c0, RN, K0, a), matrix_of(C, RN, K, a);
+    for (int i = 0; i < RN; i++) m0[i] = sin(6. * i / RN), mean[i] = (fd_real)m0[i];
+    for (int i = 0; i < RM; i++) A[i * RN + at[i]] = 1;
+    fd_process ps[2] = { fd_path(C, edm_one, edm_sigma, NULL, NULL), fd_vp(C, .1, 20) };
+    for (int k = 0; k < 2; k++)
+        for (int rule = 0; rule < 3; rule++) {
+            fd_process *p = &ps[k];
+            fd_real one[RN];
+            double z[RN] = { 0 }, cov[RN * RN], gm[RN] = { 0 }, gc[RN * RN], end = k ? .02 : 0;
+            for (int i = 0; i <= STEPS; i++) t[i] = end + (1 - end) * pow((STEPS - i) / (double)STEPS, 2);
+            fd_released g = { .how = { .p = p, .model = fd_oracle_gauss(&a, p, mean, c0), .t = t, .steps = STEPS },
+                              .o = &o, .y = y, .rule = rules[rule], .zeta = .3 };
+            fd_coef f = fd_law(p, 1, 0);
+            for (int i = 0; i < RN * RN; i++) gc[i] = f.v * K[i], cov[i] = gc[i] / (f.m * f.m);
+            fd_cov_draw(C, fd_seed(4), 0, 1, x, a);
+            for (int i = 0; i < RN; i++) x[i] = (fd_real)(sqrt(f.v) * (double)x[i]), one[i] = x[i];
+            if (rule) for (int i = 0; i < RN; i++) z[i] = (double)x[i] / f.m;
+            for (int i = 0; i < STEPS; i++) {
+                fd_coef from = fd_law(p, t[i], 0), to = fd_law(p, t[i + 1], 0);
+                double sf = sqrt(from.v) / from.m, w = rule == 2 ? (i < 16 ? .3 : .03) : i == STEPS - 1 ? 0 : .3 * fmin(1, sf);
+                released_exact(rules[rule], sf, sqrt(to.v) / to.m, w, K0, K, m0, A, y, z, cov, a);
+                g.how.eta = i;
+                if (!rule) {
+                    double bad = fd_affine_law(released_step, &g, RN, 0, gm, gc, a);
+                    if (i == 3) NEAR(bad, 0, TOL(1e-10, 1e-4), "FunDPS's step is affine");
+                } else fd_released_step(&g, i, 1, one, a);
+            }
+            f = fd_law(p, end, 0);
+            OK(!st.code, "released: %s", st.code ? st.what : "");
+            for (int i = 0; i < RN; i++) {
+                NEAR(rule ? (double)one[i] : gm[i], f.m * z[i], TOL(1e-9, 3e-3), "as released, process %d, rule %d: %d", k, rule, i);
+                for (int j = 0; j < RN && !rule; j++)
+                    NEAR(gc[i * RN + j], f.m * f.m * cov[i * RN + j], TOL(1e-9, 3e-3), "FunDPS, process %d: covariance", k);
+            }
+        }
+    /* the gradient for a mixture, by differences of the loss; two functions at once, and a functional of both */
+    const fd_cov *cs[2] = { c0, C };
+    fd_real means[2 * RN], u[2 * RN], v[2 * RN], w[2 * RN], D[RN];
+    for (int i = 0; i < RN; i++) means[i] = mean[i], means[RN + i] = -mean[i];
+    t[0] = .3, t[1] = .25, t[2] = .2;
+    fd_process *p = &ps[1];
+    for (int rule = 0; rule < 3; rule++) {
+        fd_released g = { .how = { .p = p, .model = fd_oracle_mix(&a, p, 2, (double[]){ .5, .5 }, means, cs), .t = t, .steps = 2 },
+                          .o = &o, .y = y, .rule = rules[rule] };
+        double sf = sqrt(fd_law(p, t[0], 0).v) / fd_law(p, t[0], 0).m, ms = fd_law(p, t[1], 0).m, h = TOL(1e-5, 1e-2);
+        fd_cov_draw(c0, fd_seed(8), 0, 2, u, a);
+        memcpy(v, u, sizeof u), memcpy(w, u, sizeof u);
+        fd_released_step(&g, 0, 2, v, a);
+        g.zeta = .2;
+        fd_released_step(&g, 0, 2, w, a);
+        for (int j = 0; j < RN; j++) {
+            double diff = 0;
+            for (int e = -1; e <= 1; e += 2) {                       /* the loss of the last D, at x + e h e_j */
+                fd_real q[RN];
+                double L = 0, r[RM];
+                memcpy(q, u + RN, sizeof q);
+                q[j] += (fd_real)(e * h);
+                fd_predict(&g.how.model, FD_X0, p, 1, q, &t[0], D, a);
+                double to = sqrt(fd_law(p, t[1], 0).v) / ms, k = to / sf, m = fd_law(p, t[0], 0).m;
+                for (int i = 0; i < RN; i++) q[i] = (fd_real)(ms * (k * (double)q[i] / m + (1 - k) * (double)D[i]));
+                fd_predict(&g.how.model, FD_X0, p, 1, q, &t[1], D, a);
+                for (int i = 0; i < RM; i++) r[i] = y[i] - (double)D[at[i]], L += r[i] * r[i];
+                diff += e * (rule == 0 ? L / RM : sqrt(rule == 1 ? L / RM : L)) / (2 * h);
+            }
+            double scale = .2 * (rule == 2 ? 1 : fmin(1, sf)) * ms * fd_law(p, t[0], 0).m;         /* grad_z = m grad_x */
+            NEAR(((double)v[RN + j] - (double)w[RN + j]) / scale, diff, TOL(1e-7, 2e-2), "rule %d: gradient of a mixture", rule);
+        }
+    }
+    /* what it does not take */
+    static const struct { int rule, k, net, modal; double zeta; } wrong[] = {
+        { 0, 0, 1, 0, 1 }, { 4, 0, 1, 0, 1 }, { 1, 2, 1, 0, 1 }, { 1, -1, 1, 0, 1 }, { 1, 0, 0, 0, 1 }, { 1, 0, 1, 1, 1 },
+        { 1, 0, 1, 0, -1 }, { 1, 0, 1, 0, NAN } };
+    fd_process heat = fd_heat(C, 1, .02, NULL, NULL, 2);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        fd_process *q = wrong[i].modal ? &heat : p;
+        fd_released g = { .how = { .p = q, .model = fd_oracle_gauss(&a, q, mean, c0), .t = t, .steps = 2 }, .o = &o, .y = y,
+                          .rule = wrong[i].rule, .zeta = wrong[i].zeta };
+        if (!wrong[i].net) g.how.model.vjp = NULL;
+        OK(!st.code, "%s", st.what);
+        memcpy(v, u, sizeof u);
+        fd_released_step(&g, wrong[i].k, 1, v, a);
+        OK(st.code == FD_EARG && !memcmp(u, v, sizeof u), "released, wrong %d", (int)i);
+        st.code = 0;
+    }
+}
+
+/* the deviation that N(0, 1) has after so many steps of fd_flow without data; noise: 0 that of the start, 1 fresh, 2 NULL */
+static double eci_alone(int noise, int steps, fd_arena a)
+{
+    fd_space s = cells(&a, 1);
+    fd_cov *one = fd_cov_white(&a, &s, 1, 0);
+    fd_process p = fd_flow(one, 0);
+    fd_model m = fd_oracle_gauss(&a, &p, NULL, one);
+    fd_real x[2] = { 1, 0 }, eps[2] = { 1, 0 };
+    double var = 1;
+    for (int k = 0; k < steps; k++) {
+        double t = 1 - (double)k / steps, next = k + 1 < steps ? 1 - (k + 1.) / steps : 0;
+        if (noise == 1) x[0] = 1, x[1] = 0, eps[0] = 0, eps[1] = 1;              /* factors of x and of the noise */
+        fd_eci_step(&p, &m, NULL, NULL, t, next, 2, x, noise == 2 ? NULL : eps, a);
+        if (noise == 1) var = (double)x[0] * (double)x[0] * var + (double)x[1] * (double)x[1];
+    }
+    return noise == 1 ? sqrt(var) : (double)x[0];
+}
+
+static void eci(void)
+{
+    static const int steps[] = { 50, 200, 800, 3200 };
+    static const double first[] = { 2.944, 4.985, 8.214, 13.335 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    double got[5];
+    for (int i = 0; i < 4; i++) NEAR(got[i] = eci_alone(0, steps[i], a), first[i], TOL(5.1e-4, 2e-2), "ECI, %d steps", steps[i]);
+    /* c + a N^-1/3: its limit 3^-1/3 Gamma(2/3) by extrapolation from 800 and 3200 steps */
+    double c1 = got[2] / pow(800, 1. / 3), c2 = got[3] / pow(3200, 1. / 3), q = pow(4, -1. / 3);
+    NEAR((c2 - q * c1) / (1 - q), pow(3, -1. / 3) * tgamma(2. / 3), 1e-3, "the limit of ECI over steps^1/3");
+    double wide = eci_alone(1, 400, a), narrow = eci_alone(1, 3200, a);
+    NEAR(narrow, sqrt(.5), .01, "fresh noise tends to 1/sqrt 2");
+    OK(fabs(narrow - sqrt(.5)) < .5 * fabs(wide - sqrt(.5)), "fresh noise: %g, %g", wide, narrow);
+    NEAR(eci_alone(2, 400, a), 1, .01, "the noise in x tends to 1");
+    OK(fabs(eci_alone(2, 1600, a) - 1) < .3 * fabs(eci_alone(2, 400, a) - 1), "the noise in x: order one");
+    /* with data: they are met, at the end exactly; NULL is DDIM and the projected denoiser */
+    fd_space s = cells(&a, 12);
+    fd_cov *C = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    fd_process p = fd_flow(C, 0), heat = fd_heat(C, 1, .02, NULL, NULL, 2);
+    fd_model m = fd_oracle_gauss(&a, &p, NULL, C);
+    fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 3, 8 });
+    fd_gain *g = fd_gain_new(&a, &o, C, NULL);
+    double y[6] = { 1, -.5, 1, -.5, 1, -.5 };
+    fd_real x[36], w[36], d[36];
+    fd_cov_draw(C, fd_seed(2), 0, 3, x, a);
+    memcpy(w, x, sizeof x);
+    fd_sampler how = { .p = &p, .model = m, .scheme = FD_DDIM };
+    fd_eci_step(&p, &m, g, y, .7, .4, 3, x, NULL, a);
+    fd_advance(&how, .7, .4, 3, w, NULL, d, a);
+    fd_project_denoised(g, &p, .4, 3, y, d, NULL, w, NULL, a);
+    NEAR(test_maxdiff(36, x, w), 0, TOL(1e-13, 1e-5), "ECI with its own noise is the projected denoiser");
+    fd_eci_step(&p, &m, g, y, .4, 0, 3, x, w, a);
+    for (int i = 0; i < 3; i++)
+        NEAR(fabs((double)x[12 * i + 3] - 1) + fabs((double)x[12 * i + 8] + .5), 0, TOL(1e-12, 1e-5), "the data are met");
+    m = fd_oracle_gauss(&a, &heat, NULL, C);                        /* a process that differs by mode */
+    how = (fd_sampler){ .p = &heat, .model = m, .scheme = FD_DDIM };
+    memcpy(w, x, sizeof x);
+    fd_eci_step(&heat, &m, NULL, NULL, 1, .8, 3, x, NULL, a);
+    fd_advance(&how, 1, .8, 3, w, NULL, d, a);
+    NEAR(test_maxdiff(36, x, w), 0, TOL(1e-13, 1e-5), "without data it is DDIM");
+    OK(!st.code, "ECI: %s", st.code ? st.what : "");
+    fd_eci_step(&p, &m, g, y, .4, .4, 3, x, w, a);
+    OK(st.code == FD_EARG, "ECI: times must fall");
+    st.code = 0;
+    fd_obs_noise(&a, &o, .1);
+    g = fd_gain_new(&a, &o, C, NULL);
+    fd_eci_step(&p, &m, g, y, .4, .3, 3, x, w, a);
+    OK(st.code == FD_EARG, "ECI: no noisy data");
+}
+
+typedef struct { const fd_cov *c; fd_potential phi; double sigma, h; int plain; } daps_ctx;
+
+/* state: x [n], hat [n] */
+static void daps_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    const daps_ctx *d = self;
+    const int n = (int)d->c->s.points;
+    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    if (!xi) return;
+    for (int i = 0; i < b * n; i++) {
+        u[i] = (fd_real)x[i / n * 2 * n + i % n], v[i] = (fd_real)x[i / n * 2 * n + n + i % n];
+        xi[i] = (fd_real)(sqrt(d->c->lam[i % n]) * z[i]);
+    }
+    fd_from_modes(&d->c->s, b, xi, xi, a);
+    fd_daps_step(d->c, &d->phi, d->sigma, d->h, d->plain, b, v, u, xi, a);
+    for (int i = 0; i < b * n; i++) x[i / n * 2 * n + i % n] = (double)u[i];
+}
+
+static void daps(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(1 << 25, &st);
+    /* what a value at the middle moves, in the end: against kriging with the prior N(hat, sigma^2 C) */
+    static const double said[] = { .923, .962, .981, .991 };
+    for (int n = 16, k = 0; n <= 128; n *= 2, k++)
+        for (int bare = 0; bare < 2; bare++) {
+            fd_arena a = all;
+            fd_space s = cells(&a, n);
+            fd_cov *C = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+            ptrdiff_t at = n / 2;
+            double y = 1, dd = 0, w2 = 0, sigma = .8, pull;
+            fd_obs o = fd_obs_pick(&a, &s, 1, &at);
+            fd_obs_noise(&a, &o, sqrt(.05));
+            fd_potential phi = fd_obs_potential(&a, &o, &y);
+            fd_real *hat = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, n), *e = fd_new(&a, fd_real, n);
+            for (int i = 0; i < 400; i++) fd_daps_step(C, &phi, sigma, .03, bare, 1, hat, x, NULL, a);
+            e[at] = (fd_real)n;
+            fd_cov_pow(C, 1, 1, e, e, a);                            /* c(., x_at) */
+            pull = sigma * sigma / (.05 + sigma * sigma * (double)e[at]);
+            for (int i = 0; i < n; i++) dd += pow((double)x[i] - pull * (double)e[i], 2), w2 += pow(pull * (double)e[i], 2);
+            OK(!st.code, "DAPS: %s", st.code ? st.what : "");
+            NEAR(sqrt(dd / w2), bare ? said[k] : 0, bare ? 6e-4 : TOL(1e-10, 1e-4), "DAPS, plain %d, n = %d: missed", bare, n);
+        }
+    /* the law of a level's dynamics: C O6 with the prior N(hat, sigma^2 C), and its limit, kriging */
+    enum { N = 8, M = 2, S = 2 * N };
+    static const double y[M] = { 1, -.7 };
+    static const ptrdiff_t at[M] = { 2, 6 };
+    fd_arena a = all;
+    fd_space s = cells(&a, N);
+    fd_cov *C = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    daps_ctx d = { C, fd_obs_potential(&a, &o, y), .7, .004, 0 };
+    double K[N * N], P[N * N], T[N * N], U[N * N], want[N * N], pull[N], mean[S], cov[S * S], hat[N], A[M * N] = { 0 };
+    matrix_of(C, N, K, a);
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    for (int i = 0; i < N; i++) hat[i] = cos(3. * i / N);
+    memcpy(P, K, sizeof P);
+    inverse(N, P, a);
+    for (int i = 0; i < N * N; i++) P[i] /= d.sigma * d.sigma;
+    for (int i = 0; i < M; i++) P[at[i] * (N + 1)] += 1 / .05;
+    for (int i = 0; i < N; i++) pull[i] = 0;                         /* mean_inf: kriging */
+    memcpy(want, K, sizeof K);
+    for (int i = 0; i < N * N; i++) want[i] *= d.sigma * d.sigma;
+    memcpy(pull, hat, sizeof pull);
+    krige(N, M, A, (double[]){ .05, 0, 0, .05 }, y, pull, want, a);
+    double F[N * N], e[N], G[N * N], V[N * N], Fk[N * N];
+    times(N, K, P, T);
+    for (int i = 0; i < N * N; i++) F[i] = (i % (N + 1) == 0) - d.h * T[i], Fk[i] = i % (N + 1) == 0;
+    times(N, P, K, T), times(N, T, P, U);                            /* Cov_inf = (P - h/2 P K P)^-1 */
+    for (int i = 0; i < N * N; i++) V[i] = P[i] - .5 * d.h * U[i];
+    for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) V[i * N + j] = V[j * N + i] = .5 * (V[i * N + j] + V[j * N + i]);
+    inverse(N, V, a);
+    memset(cov, 0, sizeof cov);
+    for (int i = 0; i < N; i++) mean[i] = mean[N + i] = hat[i];
+    for (int k = 1; k <= 40; k++) {
+        double bad = fd_affine_law(daps_step, &d, S, N, mean, cov, a);
+        if (k == 1) NEAR(bad, 0, TOL(1e-10, 1e-4), "DAPS's step is affine");
+        times(N, F, Fk, T), memcpy(Fk, T, sizeof T);
+        if (k != 1 && k != 40) continue;
+        for (int i = 0; i < N; i++) {
+            e[i] = pull[i];
+            for (int j = 0; j < N; j++) e[i] += Fk[i * N + j] * (hat[j] - pull[j]);
+            NEAR(mean[i], e[i], TOL(1e-10, 1e-3), "DAPS, %d steps: mean", k);
+        }
+        times(N, Fk, V, T);
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++) {
+                G[i * N + j] = V[i * N + j];
+                for (int c = 0; c < N; c++) G[i * N + j] -= T[i * N + c] * Fk[j * N + c];
+                NEAR(cov[i * S + j], G[i * N + j], TOL(1e-9, 2e-3), "DAPS, %d steps: covariance", k);
+            }
+    }
+    /* a level is its parts */
+    fd_process p = fd_vp(C, .1, 20);
+    fd_real m0[N], x[2 * N], w[2 * N], h[2 * N], xi[2 * N], q[2 * N];
+    for (int i = 0; i < N; i++) m0[i] = (fd_real)hat[i];
+    double t[4] = { .6, .4, .2, .05 }, next = .5, nb[2] = { .5, .5 };
+    fd_daps level = { { .p = &p, .model = fd_oracle_gauss(&a, &p, m0, C), .t = t, .steps = 3, .scheme = FD_PF_HEUN, .denoise = 1 },
+                      d.phi, 5, .004, 0 };
+    fd_cov_draw(C, fd_seed(9), 0, 2, x, a);
+    memcpy(w, x, sizeof x);
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    for (int k = 0; k < 3; k++) fd_advance(&level.how, t[k], t[k + 1], 2, w, NULL, NULL, a);
+    fd_predict(&level.how.model, FD_X0, &p, 2, w, (double[]){ t[3], t[3] }, h, a);
+    memcpy(w, h, sizeof h);
+    for (int k = 0; k < 5; k++) {
+        fd_cov_draw(C, fd_stream(fd_seed(3), 'd', (uint32_t)k), 4, 2, xi, a);
+        fd_coef f = fd_law(&p, .6, 0);
+        fd_daps_step(C, &d.phi, sqrt(f.v) / f.m, .004, 0, 2, h, w, xi, a);
+    }
+    fd_perturb(&p, fd_stream(fd_seed(3), 'd', 5), 4, 2, w, nb, q, NULL, a);
+    OK(!st.code && !memcmp(x, q, sizeof x), "a level of DAPS: %s", st.code ? st.what : "");
+    level.how.scheme = FD_ANCESTRAL;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(st.code == FD_EARG && !memcmp(x, q, sizeof x), "DAPS by a sampler with noise");
+    st.code = 0, level.how.scheme = FD_PF_HEUN, level.h = 0;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(st.code == FD_EARG && !memcmp(x, q, sizeof x), "DAPS without a step");
+    st.code = 0, level.h = 1e6, level.inner = 50;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(st.code == FD_ENAN && !memcmp(x, q, sizeof x), "DAPS with a step that is too long");
+}
+
+void test_released(void)
+{
+    released();
+    eci();
+    daps();
+}
+
 void test_mcmc(void)
 {
     langevin();
