@@ -1048,12 +1048,24 @@ void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch);
  *     D_j = E[x0|x_t, j],  C_j = Cov(x0|x_t, j) = c v lam/(m^2 c + v lam),  S_j = A C_j A* + Gamma,
  *     D = sum_j W_j (D_j + C_j A* S_j^-1 (y - A D_j)),   W_j ~ w_j p(x_t|j) N(y; A D_j, S_j)
  *
- * Every process and sampler then draws from the posterior. S_j is factored for each time: n m^3.
- * Predicts FD_X0; no vjp. For other models and modes see FD_GUIDE_EXACT, which is the same for a
- * Gaussian. */
+ * Every process and sampler then draws from the posterior. S_j is factored for each time, n m^3,
+ * but once where n = 1 and c is a multiple of C. Predicts FD_X0; no vjp; var where n = 1, so that
+ * fd_loglik has the density given y. For other models and modes see FD_GUIDE_EXACT, which is the
+ * same for a Gaussian. */
 fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const double *w,
                              const fd_real *means, const fd_cov *const c[], const fd_obs *o,
                              const double *y);
+
+/* fd_score_power -- E|C grad log p(x_t|y)|^2 for data N(mean, c0) with the modes of p->noise, a
+ * linear F, and y of any value, whatever the mean; o NULL: that of the unconditional score:
+ *
+ *     tr(C S^-1 C),   S = m^2 C_y + v C,   C_y = c0 - c0 A* (A c0 A* + Gamma)^-1 A c0
+ *
+ * (C 2.2.) As v -> 0 it tends to tr(C c0^-1 C) + tr(C A* Gamma^-1 A C): noisy observations add
+ * something finite, without noise it grows as (1/v) tr(C A* (A C A*)^-1 A C) where c0 = C. FD_EARG
+ * where v = 0. */
+double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, double t,
+                      fd_arena scratch);
 
 /* fd_guided -- the conditional denoiser made of an unconditional model with vjp, J = dD/dx:
  *
@@ -1128,6 +1140,66 @@ fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
 fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw);
 void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b,
                        const double *t, fd_real *n, fd_arena scratch);
+
+/* fd_amortised -- one network F for all observations: it is given channels z made of y, and learns
+ *
+ *     D(x, t; y) = B(x, t, y) + cout(t) F([cin(t) (G(x, t) - mean), z], t)
+ *
+ * from pairs of functions and observations of them [CDE], where G and cin are those of fd_precond.
+ * The base B and cout:
+ *   FD_BASE_NONE   there is none, and no G: F([x, z], t) is itself the prediction of kind
+ *                  `predicts`, as published
+ *   FD_BASE_MODEL  a model that knows nothing of y; cout as of fd_precond. With fd_oracle_gauss
+ *                  this is fd_precond with channels; with a trained one, which stays as it is, and
+ *                  FD_SEES_SLOPE it is [SGT]
+ *   FD_BASE_GAUSS  E[x0|x_t, y] for N(mean, c0), of fd_oracle_posterior; cout^2 = mean pixel
+ *                  variance of x0 given x_t and y. F = 0 is the best for Gaussian data, and
+ *                  |F - target|^2 then has the mean 1 a pixel at every t
+ *
+ * `sees` is a sum of these; F gets their channels in this order, 1 or 2 for each of the function's:
+ *   FD_SEES_VALUES     2: (y - mean)/sd0 in the pixels of fd_obs_pick, and 1 there; 0 elsewhere.
+ *                      Fit for masks of a part of all pixels: a few pixels are a set of measure 0,
+ *                      and their image has no limit on finer grids
+ *   FD_SEES_POSTERIOR  2: (E[x0|y] - mean)/sd0, and the deviation of x0 given y over sd0, for
+ *                      N(mean, c0) and a linear F: the same functions on every grid
+ *   FD_SEES_DENOISED   1: (E[x0|x_t, y] - mean)/sd0, likewise
+ *   FD_SEES_SLOPE      1: C grad of |y - F(D)|^2/m, D = B of FD_BASE_MODEL, else G; for nonlinear
+ *                      observations, too. Differs from [SGT]: of one function, not of a batch
+ *
+ * sd0^2 = mean pixel variance of N(mean, c0), 1 without c0. c0 has the modes of p->noise, but for
+ * FD_BASE_NONE with the first two.
+ *
+ * fd_amortised_inputs -- channels of F's input.
+ * fd_amortised_new -- all that does not depend on the numbers y, for one observation, kept by
+ *   pointer. NULL: nothing is observed, which F sees as channels of 0; trained on some such pairs
+ *   it is the unconditional model, too (fd_free_guided).
+ * fd_amortised_scale -- cin and cout. With FD_BASE_GAUSS cout^2 is the floor of E|D - x0|^2 a pixel
+ *   for Gaussian data.
+ * fd_amortised_pair -- what F sees, in [b][inputs][points], and should say, target
+ *   [b][ch][points], for b functions x0 with y [b][m], xt and eps of fd_perturb; eps may be NULL
+ *   but for FD_BASE_NONE with another kind than FD_X0. D - x0 = cout (F - target), cout [b] or
+ *   NULL; 1 without base. FD_EARG where it is 0: x0 is known.
+ * fd_amortised_model -- the model D for one y, kept by pointer. raw.eval gets a space with as many
+ *   channels as F has inputs, and answers with those of the function (fd_net_raw). Predicts FD_X0,
+ *   without base `predicts`; no vjp. */
+enum { FD_BASE_NONE = 1, FD_BASE_MODEL, FD_BASE_GAUSS };
+enum { FD_SEES_VALUES = 1, FD_SEES_POSTERIOR = 2, FD_SEES_DENOISED = 4, FD_SEES_SLOPE = 8 };
+typedef struct {
+    const fd_process *p;
+    int base, predicts, sees;            /* FD_BASE_..; FD_X0..; a sum of FD_SEES_.. */
+    fd_model model;                      /* FD_BASE_MODEL */
+    const fd_real *mean;                 /* [ch][points]; NULL: 0 */
+    const fd_cov *c0;
+} fd_condition;
+typedef struct fd_amortised fd_amortised;
+int           fd_amortised_inputs(const fd_condition *how);
+fd_amortised *fd_amortised_new(fd_arena *a, const fd_condition *how, const fd_obs *o);
+void          fd_amortised_scale(const fd_amortised *w, double t, double *cin, double *cout,
+                                 fd_arena scratch);
+void          fd_amortised_pair(const fd_amortised *w, int b, const double *y, const fd_real *x0,
+                                const fd_real *eps, const fd_real *xt, const double *t,
+                                fd_real *in, fd_real *target, double *cout, fd_arena scratch);
+fd_model      fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y, fd_model raw);
 
 /* fd_time_at -- the time in [tmin, tmax] at which sqrt(v)/m = sigma (of the mode mu = 0), or the
  * nearer end. */
@@ -1623,8 +1695,11 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
  * tape g counts as a constant. Samples stay apart if the loss is a sum over them. */
 fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
                  fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self);
-/* fd_net_model -- the network as a model that predicts the given kind, with vjp. */
+/* fd_net_model -- the network as a model that predicts the given kind, with vjp. fd_net_raw -- a
+ * network that sees more than it says, for fd_amortised_model: eval gets [b][in][points] on a space
+ * of `in` channels and gives [b][out][points]; no vjp. */
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts);
+fd_model fd_net_raw(fd_arena *a, const fd_net *net);
 
 /* fd_adam -- the optimiser, every number as it stands; fd_adam_default gives the usual ones, in
  * brackets. For all rules the decay is decoupled.

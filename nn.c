@@ -5563,13 +5563,9 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
                     const double *time, const fd_real *dy, fd_real *y, fd_arena scratch)
 {
     if (scratch.st->code) return;
-    if (net->arch.in != s->ch || net->arch.out != s->ch) {
-        FD_FAIL(scratch.st, FD_ESHAPE, "fd_net_model", "channels differ: of the space, in, out",
-                s->ch, net->arch.in, net->arch.out);
-        return;
-    }
     const fd_arch *h = &net->arch;
-    ptrdiff_t size = fd_size(s), some = ((ptrdiff_t)1 << 20) / (s->points * h->width);
+    ptrdiff_t size = fd_size(s), said = h->out * s->points;
+    ptrdiff_t some = ((ptrdiff_t)1 << 20) / (s->points * h->width);
     if (h->inner) some /= 4 * h->layers * h->inner;   /* its tape is kept */
     int most = some < 1 ? 1 : some < b ? (int)some : b;
     for (int i = 0, m; i < b && !scratch.st->code; i += m) {
@@ -5584,20 +5580,31 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
             fd_grad(&t, out, fd_input(&t, 3, n, dy + i * size), 1, &in, &dx);
             out = dx;
         }
-        if (out && !scratch.st->code) memcpy(y + i * size, out->x, (size_t)(m * size) * sizeof *y);
+        if (out && !scratch.st->code) memcpy(y + i * said, out->x, (size_t)(m * said) * sizeof *y);
     }
+}
+
+static int net_channels(const fd_net *net, const char *where, const fd_space *s, int out,
+                        fd_status *st)
+{
+    if (!st->code && (net->arch.in != s->ch || net->arch.out != out))
+        FD_FAIL(st, FD_ESHAPE, where, "channels differ: of the space, in, out", s->ch,
+                net->arch.in, net->arch.out);
+    return !st->code;
 }
 
 static void net_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                      fd_real *y, fd_arena scratch)
 {
-    net_run(self, s, b, x, t, NULL, y, scratch);
+    if (net_channels(self, "fd_net_model", s, s->ch, scratch.st))
+        net_run(self, s, b, x, t, NULL, y, scratch);
 }
 
 static void net_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                     const fd_real *dy, fd_real *dx, fd_arena scratch)
 {
-    net_run(self, s, b, x, t, dy, dx, scratch);
+    if (net_channels(self, "fd_net_model", s, s->ch, scratch.st))
+        net_run(self, s, b, x, t, dy, dx, scratch);
 }
 
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
@@ -5605,6 +5612,20 @@ fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
     fd_model m = { predicts, net_eval, net_vjp, NULL, net };
     (void)a;
     return m;
+}
+
+static void net_raw_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                         const double *t, fd_real *y, fd_arena scratch)
+{
+    const fd_net *net = self;
+    if (net_channels(net, "fd_net_raw", s, net->arch.out, scratch.st))
+        net_run(net, s, b, x, t, NULL, y, scratch);
+}
+
+fd_model fd_net_raw(fd_arena *a, const fd_net *net)
+{
+    (void)a;
+    return (fd_model){ FD_X0, net_raw_eval, NULL, NULL, net };
 }
 
 /* ---- Optimiser ----------------------------------------------------------------------------------

@@ -1337,6 +1337,13 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
 struct fd_precond { fd_model gauss; const fd_real *mean; double volume; };
 typedef struct { const fd_precond *w; fd_model raw; } precond_model;
 
+static double space_volume(const fd_space *s)
+{
+    double sum = s->basis ? 0 : s->h * (double)s->points;
+    for (ptrdiff_t i = 0; i < s->points && s->basis; i++) sum += (double)s->weight[i];
+    return sum;
+}
+
 fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
 {
     fd_model g = fd_oracle_gauss(a, p, mean, c0);
@@ -1346,8 +1353,7 @@ fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean
     fd_real *copy = fd_new(a, fd_real, fd_size(s));
     if (!copy) return NULL;
     if (mean) memcpy(copy, mean, (size_t)fd_size(s) * sizeof *copy);
-    *w = (fd_precond){ g, copy, s->basis ? 0 : s->h * (double)s->points };
-    for (ptrdiff_t i = 0; i < s->points && s->basis; i++) w->volume += s->weight[i];
+    *w = (fd_precond){ g, copy, space_volume(s) };
     return w;
 }
 
@@ -3839,6 +3845,41 @@ double fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scrat
     return sum;
 }
 
+/* What y takes of the covariance rho C: the diagonal of rho C A* (rho A C A* + Gamma)^-1 A rho C in
+ * the modes of s, less [ch][modes]. It is sum_i q_i^2/(rho w_i + 1), q_i = rho C A* L^-T V_i. */
+static void gain_taken(const fd_gain *g, const fd_space *s, double rho, double *less,
+                       fd_arena scratch)
+{
+    if (scratch.st->code) return;
+    const fd_obs *o = g->o;
+    const int m = o->m, rows = m < GAIN_ROWS ? m : GAIN_ROWS;
+    const ptrdiff_t all = s->ch * s->modes, most = all > fd_size(s) ? all : fd_size(s);
+    memset(less, 0, (size_t)all * sizeof *less);
+    if (o->mul) {
+        for (ptrdiff_t k = 0; k < all; k++) {
+            double w = rho * g->w[k % s->modes], q = w + o->sd * o->sd;
+            if (q > 0) less[k] = rho * g->c->lam[k % s->modes] * w / q;
+        }
+        return;
+    }
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
+    fd_real *q = fd_raw(&scratch, fd_real, rows * most);
+    if (!q) return;
+    for (int k = 0; k < m && !scratch.st->code; k += rows) {
+        int b = m - k < rows ? m - k : rows;
+        memcpy(z, g->V + (ptrdiff_t)k * m, (size_t)b * (size_t)m * sizeof *z);
+        for (int i = 0; i < b; i++) obs_chol(o, NOISE_SOLVE_T, z + (ptrdiff_t)i * m);
+        memset(q, 0, (size_t)(rows * most) * sizeof *q);
+        fd_gain_add(g, rho, b, z, q, scratch);
+        fd_to_modes(s, b, q, q, scratch);
+        for (int i = 0; i < b; i++) {
+            double f = gain_factor(g, GAIN_SOLVE, rho, 1, g->w[k + i]);
+            const fd_real *qi = q + i * all;
+            for (ptrdiff_t j = 0; j < all; j++) less[j] += f * (double)qi[j] * (double)qi[j];
+        }
+    }
+}
+
 /* --- The exact posterior of a Gaussian prior --- */
 
 fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c0, const fd_obs *o,
@@ -3923,7 +3964,18 @@ void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) sd[i] = (fd_real)sqrt(fmax(0, var[i]));
 }
 
-/* --- The exact conditional denoiser --- */
+/* --- The exact conditional denoiser --- *
+ *
+ * Given component j the covariance of x0 | x_t is C = c v lam/P per mode, P = m^2 c + v lam, and of
+ * x0 | x_t, y
+ *
+ *     C - C A* (A C A* + Gamma)^-1 A C        the second term: gain_taken
+ *
+ * Where c is a multiple of lam, C is one of c, and one gain serves all times. The score given y:
+ * with S = m^2 C_y + v lam, C_y = c - c A* (A c A* + Gamma)^-1 A c, Woodbury's identity says, with
+ * plus signs alone,
+ *
+ *     E|C grad log p|^2 = tr(lam S^-1 lam) = sum lam^2/P + sum (m/v)^2 taken */
 
 typedef struct {
     fd_process p;
@@ -3931,67 +3983,114 @@ typedef struct {
     double *mu;                          /* [modes]; NULL: scalar process */
     const fd_obs *o;
     const double *y;
+    double ratio;                        /* c/lam of one component, if it is one number, or 0 ... */
+    fd_cov c;
+    fd_gain *gain;                       /* ... and then its gain, else NULL */
 } post_model;
 
-static void post_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                      fd_real *y, fd_arena scratch)
+typedef struct {                         /* of one component at one time, all [modes] */
+    double *m, *P, *g;                   /* E[x0|x_t] = M + g (x - m M) */
+    fd_cov c;                            /* C = rho times that of gain */
+    const fd_gain *gain;
+    double rho;
+} post_tab;
+
+static double post_ratio(ptrdiff_t n, const double *lam, const double *c)
 {
-    const post_model *o = self;
+    double ratio = 0;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        if (ratio == 0 && lam[k] > 0) ratio = c[k] / lam[k];
+        if (!(fabs(c[k] - ratio * lam[k]) <= 4 * DBL_EPSILON * ratio * lam[k])) return 0;
+    }
+    return ratio;
+}
+
+static post_tab *post_tabs(const post_model *o, const fd_space *s, fd_arena *a)
+{
+    post_tab *b = fd_new(a, post_tab, o->x.n);
+    for (int j = 0; j < o->x.n && b; j++) {
+        double *v = fd_raw(a, double, 4 * s->modes);
+        if (!v) return NULL;
+        b[j] = (post_tab){ .m = v, .P = v + s->modes, .g = v + 2 * s->modes,
+                           .c = { .s = *s, .lam = v + 3 * s->modes } };
+    }
+    return b;
+}
+
+static void post_table(const post_model *o, int j, double t, post_tab *b, fd_arena *a)
+{
+    const double *lam = o->p.noise->lam;
+    fd_coef f = { 0 };
+    for (ptrdiff_t k = 0; k < b->c.s.modes; k++) {
+        double c = o->x.c[j][k], P;
+        if (k == 0 || o->mu) f = o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
+        P = f.m * f.m * c + f.v * lam[k];
+        b->m[k] = f.m, b->P[k] = P;
+        b->g[k] = P > 0 ? c * f.m / P : 0;
+        b->c.lam[k] = P > 0 ? c * f.v * lam[k] / P : c;
+    }
+    b->rho = o->gain ? f.v / (f.m * f.m * o->ratio + f.v) : 1;
+    b->gain = o->gain ? o->gain : fd_gain_new(a, o->o, &b->c, NULL);
+}
+
+static int post_fits(const post_model *o, const fd_space *s, fd_status *st)
+{
+    if (st->code) return 0;
+    if (!space_same(s, &o->p.noise->s))
+        FD_FAIL(st, FD_ESHAPE, "fd_oracle_posterior", "not the space it was made for; points",
+                s->points);
+    return !st->code;
+}
+
+/* D for b functions; obs [m] for all, or [b][m] with each. left [b], where not NULL, and of one
+ * component: the trace of the covariance of x0 given x_t and y, over all channels. */
+static void post_run(const post_model *o, const fd_space *s, int b, const fd_real *x,
+                     const double *t, const double *obs, int each, fd_real *y, double *left,
+                     fd_arena scratch)
+{
+    if (!post_fits(o, s, scratch.st)) return;
     const int n = o->x.n, m = o->o->m;
     const ptrdiff_t modes = s->modes, all = s->ch * modes, size = fd_size(s);
-    const double *lam = o->p.noise->lam;
-    if (scratch.st->code) return;
-    if (!space_same(s, &o->p.noise->s)) {
-        FD_FAIL(scratch.st, FD_ESHAPE, "fd_oracle_posterior",
-                "not the space it was made for; points", s->points);
-        return;
-    }
     fd_real *u = fd_raw(&scratch, fd_real, all), *D = fd_raw(&scratch, fd_real, n * size);
-    double *l = fd_raw(&scratch, double, n), *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)m);
-    double *z = r + m;
-    double *var = fd_raw(&scratch, double, n * modes), *P = fd_raw(&scratch, double, n * modes);
-    double *gm = fd_raw(&scratch, double, n * modes), *mt = fd_raw(&scratch, double, modes);
-    fd_cov *c = fd_new(&scratch, fd_cov, n);
-    fd_gain **gain = fd_new(&scratch, fd_gain *, n);
+    double *l = fd_raw(&scratch, double, n), *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)m), *z = r + m;
+    double *less = fd_raw(&scratch, double, left ? all : 0);
+    post_tab *tab = post_tabs(o, s, &scratch);
     if (scratch.st->code) return;
     fd_arena mark = scratch;
     for (int i = 0; i < b && !scratch.st->code; i++) {
-        if (i == 0 || t[i] != t[i - 1]) {
+        int again = i > 0 && t[i] == t[i - 1];
+        if (!again) {
             scratch = mark;
-            for (ptrdiff_t k = 0; k < modes; k++) {
-                fd_coef f = o->p.law(&o->p, t[i], o->mu ? o->mu[k] : 0);
-                mt[k] = f.m;
-                for (int j = 0; j < n; j++) {
-                    double c0 = o->x.c[j][k], q = f.m * f.m * c0 + f.v * lam[k];
-                    P[j * modes + k] = q;
-                    gm[j * modes + k] = q > 0 ? c0 * f.m / q : 0;
-                    var[j * modes + k] = q > 0 ? c0 * f.v * lam[k] / q : c0;
-                }
-            }
-            for (int j = 0; j < n; j++) {
-                c[j] = (fd_cov){ .s = *s, .lam = var + j * modes };
-                gain[j] = fd_gain_new(&scratch, o->o, &c[j], NULL);
-            }
+            for (int j = 0; j < n; j++) post_table(o, j, t[i], &tab[j], &scratch);
             if (scratch.st->code) return;
+        }
+        if (left && again) left[i] = left[i - 1];
+        if (left && !again) {
+            gain_taken(tab->gain, s, tab->rho, less, scratch);
+            left[i] = 0;
+            for (ptrdiff_t k = 0; k < all && !scratch.st->code; k++)
+                left[i] += fmax(0, tab->c.lam[k % modes] - less[k]);
         }
         double top = -INFINITY, sum = 0;
         for (int j = 0; j < n; j++) {
             fd_real *d = D + j * size;
+            const post_tab *q = &tab[j];
             const fd_real *M = o->x.M + j * all;
             fd_to_modes(s, 1, x + i * size, u, scratch);
             l[j] = o->x.logw[j];
             for (ptrdiff_t k = 0; k < all; k++) {
-                ptrdiff_t q = k % modes;
-                double e = (double)u[k] - mt[q] * (double)M[k], Pk = P[j * modes + q];
-                if (Pk > 0 && n > 1) l[j] -= .5 * (e * e / Pk + log(Pk / P[q]));
-                u[k] = (fd_real)((double)M[k] + gm[j * modes + q] * e);
+                ptrdiff_t e = k % modes;
+                double off = (double)u[k] - q->m[e] * (double)M[k];
+                if (q->P[e] > 0 && n > 1)
+                    l[j] -= .5 * (off * off / q->P[e] + log(q->P[e] / tab->P[e]));
+                u[k] = (fd_real)((double)M[k] + q->g[e] * off);
             }
             fd_from_modes(s, 1, u, d, scratch);
-            obs_residual(o->o, 1, o->y, 0, d, r, scratch);
-            fd_gain_solve(gain[j], 1, 1, 1, r, z, scratch);
-            fd_gain_add(gain[j], 1, 1, z, d, scratch);
+            obs_residual(o->o, 1, obs + (each ? (ptrdiff_t)i * m : 0), 0, d, r, scratch);
+            fd_gain_solve(q->gain, q->rho, 1, 1, r, z, scratch);
+            fd_gain_add(q->gain, q->rho, 1, z, d, scratch);
             for (int k = 0; k < m && n > 1; k++) l[j] -= .5 * r[k] * z[k];
-            if (n > 1) l[j] -= .5 * fd_gain_logdet(gain[j], 1, 1, scratch);
+            if (n > 1) l[j] -= .5 * fd_gain_logdet(q->gain, 1, 1, scratch);
             if (l[j] > top) top = l[j];
         }
         for (int j = 0; j < n; j++) sum += l[j] = exp(l[j] - top);
@@ -4003,25 +4102,108 @@ static void post_eval(const void *self, const fd_space *s, int b, const fd_real 
     }
 }
 
+static void post_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                      fd_real *y, fd_arena scratch)
+{
+    const post_model *o = self;
+    post_run(o, s, b, x, t, o->y, 0, y, NULL, scratch);
+}
+
+static void post_var(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     fd_real *w, fd_arena scratch)
+{
+    const post_model *o = self;
+    if (!post_fits(o, s, scratch.st)) return;
+    const ptrdiff_t all = s->ch * s->modes;
+    double *less = fd_raw(&scratch, double, all);
+    post_tab *tab = post_tabs(o, s, &scratch);
+    (void)x;
+    for (int i = 0; i < b && tab && !scratch.st->code; i++) {
+        fd_arena own = scratch;
+        if (i > 0 && t[i] == t[i - 1]) {
+            memcpy(w + i * all, w + (i - 1) * all, (size_t)all * sizeof *w);
+            continue;
+        }
+        post_table(o, 0, t[i], tab, &own);
+        if (own.st->code) return;
+        gain_taken(tab->gain, s, tab->rho, less, own);
+        for (ptrdiff_t k = 0; k < all && !own.st->code; k++)
+            w[i * all + k] = (fd_real)fmax(0, tab->c.lam[k % s->modes] - less[k]);
+    }
+}
+
+/* NULL where it failed; y is not looked at */
+static post_model *post_new(fd_arena *a, const char *where, const fd_process *p,
+                            const fd_mix *prior, const fd_obs *o, const double *y)
+{
+    if (a->st->code || !obs_linear(a->st, where, o) || !p->noise || !p->law) return NULL;
+    const fd_space *s = &p->noise->s;
+    if (!space_same(s, &o->s)) FD_FAIL(a->st, FD_ESHAPE, where, "noise and observation have different points");
+    mix x = mix_new(a, where, s, prior);
+    double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
+    if (mu) proc_args(p, mu, *a);
+    post_model *m = fd_new(a, post_model, 1);
+    if (!m) return NULL;
+    *m = (post_model){ *p, x, mu, o, y, 0, *p->noise, NULL };
+    if (x.n == 1 && !p->modal) m->ratio = post_ratio(s->modes, p->noise->lam, x.c[0]);
+    if (!(m->ratio > 0)) return m;
+    m->c.lam = fd_raw(a, double, s->modes);
+    if (!m->c.lam) return NULL;
+    memcpy(m->c.lam, x.c[0], (size_t)s->modes * sizeof *m->c.lam);
+    m->gain = fd_gain_new(a, o, &m->c, NULL);
+    return m->gain ? m : NULL;
+}
+
 fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const double *w,
                              const fd_real *means, const fd_cov *const c[], const fd_obs *o,
                              const double *y)
 {
     static const char where[] = "fd_oracle_posterior";
-    fd_model none = { 0 };
-    if (!obs_ready(a->st, where, o, y) || !obs_linear(a->st, where, o) || !p->noise || !p->law
-        || !c)
-        return none;
+    if (!obs_ready(a->st, where, o, y) || !c) return (fd_model){ 0 };
+    const post_model *m = post_new(a, where, p, &(fd_mix){ n, w, means, c }, o, y);
+    if (!m) return (fd_model){ 0 };
+    return (fd_model){ FD_X0, post_eval, NULL, n == 1 ? post_var : NULL, m };
+}
+
+double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, double t,
+                      fd_arena scratch)
+{
+    static const char where[] = "fd_score_power";
+    fd_status *st = scratch.st;
+    double sum = 0;
+    if (!c0 || !proc_ready(where, p, st)) return NAN;
     const fd_space *s = &p->noise->s;
-    if (!space_same(s, &o->s))
-        FD_FAIL(a->st, FD_ESHAPE, where, "noise and observation have different points");
-    mix x = mix_new(a, where, s, &(fd_mix){ n, w, means, c });
-    double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
-    if (mu) proc_args(p, mu, *a);
-    post_model *m = fd_new(a, post_model, 1);
-    if (!m) return none;
-    *m = (post_model){ *p, x, mu, o, y };
-    return (fd_model){ FD_X0, post_eval, NULL, NULL, m };
+    const double *lam = p->noise->lam;
+    const ptrdiff_t all = s->ch * s->modes;
+    if (!space_same(s, &c0->s)) {
+        FD_FAIL(st, FD_ESHAPE, where, "data and noise have different modes");
+        return NAN;
+    }
+    fd_obs none = { .m = 0 };
+    double *mu = fd_raw(&scratch, double, s->modes), *less = fd_new(&scratch, double, all);
+    double *C = fd_raw(&scratch, double, s->modes);
+    fd_coef *f = fd_raw(&scratch, fd_coef, s->modes);
+    if (!f) return NAN;
+    proc_args(p, mu, scratch);
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        double c = c0->lam[k], P;
+        f[k] = p->law(p, t, mu[k]);
+        P = f[k].m * f[k].m * c + f[k].v * lam[k];
+        C[k] = P > 0 ? c * f[k].v * lam[k] / P : c;
+        if (P > 0) sum += s->ch * lam[k] * lam[k] / P;
+        if (!(f[k].v > 0)) FD_FAIL(st, FD_EARG, where, "there is no score where v = 0");
+    }
+    const fd_obs *seen = o ? o : &none;
+    if (!st->code && seen->m > 0 && obs_linear(st, where, seen)) {
+        const fd_cov left = { .s = *s, .lam = C };
+        const fd_gain *g = fd_gain_new(&scratch, seen, &left, NULL);
+        if (g) gain_taken(g, s, 1, less, scratch);
+    }
+    for (ptrdiff_t k = 0; k < all && !st->code; k++) {
+        fd_coef q = f[k % s->modes];
+        sum += q.m * q.m / (q.v * q.v) * less[k];
+    }
+    return st->code ? NAN : sum;
 }
 
 /* --- Guidance --- *
@@ -4471,6 +4653,269 @@ void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, i
             n[i * size + j] = (fd_real)(sqrt(ratio) * (double)n[i * size + j]);
         fd_gain_condition(g, ratio, 1, y, eta + (ptrdiff_t)i * g->o->m, n + i * size, scratch);
     }
+}
+
+/* --- Amortised: a network that is told of y --- */
+
+struct fd_amortised {
+    fd_condition how;
+    const fd_obs *o;                     /* NULL: nothing is observed */
+    fd_precond *pre;                     /* G, cin, and cout without y; NULL: nobody asks */
+    post_model *post;                    /* E[x0|x_t, y]; NULL: nobody asks */
+    fd_gain *gain;                       /* of c0, for E[x0|y]; NULL: nobody asks */
+    fd_real *mean, *sd;                  /* [ch][points]; sd of x0 given y over sd0 */
+    double sd0, volume;
+};
+typedef struct {
+    const fd_amortised *w;
+    const double *y;
+    fd_model raw;
+    fd_real *still;                      /* channels that are the same at all times */
+} amort_model;
+
+enum { AMORT_STILL = FD_SEES_VALUES | FD_SEES_POSTERIOR, AMORT_ALL = 2 * FD_SEES_SLOPE - 1 };
+
+/* inputs for each channel of a function, besides the state */
+static int amort_more(int sees)
+{
+    return 2 * !!(sees & FD_SEES_VALUES) + 2 * !!(sees & FD_SEES_POSTERIOR)
+         + !!(sees & FD_SEES_DENOISED) + !!(sees & FD_SEES_SLOPE);
+}
+
+int fd_amortised_inputs(const fd_condition *how)
+{
+    return how->p && how->p->noise ? how->p->noise->s.ch * (1 + amort_more(how->sees)) : 0;
+}
+
+static int amort_ready(fd_status *st, const char *where, const fd_condition *h, const fd_obs *o)
+{
+    const int gauss = h->base == FD_BASE_GAUSS || h->sees & (FD_SEES_POSTERIOR | FD_SEES_DENOISED);
+    if (!proc_ready(where, h->p, st)) return 0;
+    if (h->base < FD_BASE_NONE || h->base > FD_BASE_GAUSS)
+        FD_FAIL(st, FD_EARG, where, "no such base", h->base);
+    else if (h->sees < 0 || h->sees > AMORT_ALL)
+        FD_FAIL(st, FD_EARG, where, "no such channels", h->sees);
+    else if (h->base == FD_BASE_NONE && !conv_known(st, where, h->predicts))
+        return 0;
+    else if (h->base == FD_BASE_MODEL && !h->model.eval)
+        FD_FAIL(st, FD_EARG, where, "the base model is empty");
+    else if (!h->c0 && (h->base != FD_BASE_NONE || h->sees & ~FD_SEES_VALUES))
+        FD_FAIL(st, FD_EARG, where, "this base and these channels need the covariance of the data");
+    else if (o && fd_size(&o->s) != fd_size(&h->p->noise->s))
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
+                h->p->noise->s.points, o->s.points);
+    else if (o && h->sees & FD_SEES_VALUES && o->apply != obs_picks_apply)
+        FD_FAIL(st, FD_EARG, where, "FD_SEES_VALUES is for fd_obs_pick");
+    else if (o && gauss) return obs_linear(st, where, o);
+    return !st->code;
+}
+
+fd_amortised *fd_amortised_new(fd_arena *a, const fd_condition *how, const fd_obs *o)
+{
+    static const char where[] = "fd_amortised_new";
+    if (o && o->m < 1) return NULL;
+    if (!amort_ready(a->st, where, how, o)) return NULL;
+    const fd_space *s = &how->p->noise->s;
+    const ptrdiff_t n = fd_size(s);
+    const int state = how->base != FD_BASE_NONE || how->sees & FD_SEES_SLOPE;
+    fd_amortised *w = fd_new(a, fd_amortised, 1);
+    fd_real *mean = fd_new(a, fd_real, n), *sd = fd_new(a, fd_real, n);
+    if (!sd) return NULL;
+    if (how->mean) memcpy(mean, how->mean, (size_t)n * sizeof *mean);
+    *w = (fd_amortised){ .how = *how, .o = o, .mean = mean, .sd = sd, .sd0 = 1,
+                         .volume = space_volume(s) };
+    if (how->c0) {
+        double power = fd_cov_trace(how->c0) / w->volume;
+        if (power > 0) w->sd0 = sqrt(power);
+    }
+    if (state) w->pre = fd_precond_new(a, how->p, mean, how->c0);
+    if (o && (how->base == FD_BASE_GAUSS || how->sees & FD_SEES_DENOISED))
+        w->post = post_new(a, where, how->p, &(fd_mix){ 1, NULL, mean, &how->c0 }, o, NULL);
+    if (o && how->sees & FD_SEES_POSTERIOR) {
+        w->gain = fd_gain_new(a, o, how->c0, NULL);
+        const fd_posterior p = { .c0 = how->c0, .gain = w->gain };
+        if (w->gain) fd_posterior_std(&p, sd, *a);
+        for (ptrdiff_t i = 0; i < n; i++) sd[i] = (fd_real)((double)sd[i] / w->sd0);
+    }
+    return a->st->code ? NULL : w;
+}
+
+void fd_amortised_scale(const fd_amortised *w, double t, double *cin, double *cout,
+                        fd_arena scratch)
+{
+    *cin = *cout = 1;
+    if (!w || scratch.st->code || w->how.base == FD_BASE_NONE) return;
+    const fd_space *s = &w->how.p->noise->s;
+    fd_precond_scale(w->pre, t, cin, cout);
+    if (w->how.base != FD_BASE_GAUSS || !w->o) return;
+    fd_real *x = fd_new(&scratch, fd_real, 2 * fd_size(s));
+    double *y = fd_new(&scratch, double, w->o->m), left = 0;
+    if (y) post_run(w->post, s, 1, x, &t, y, 0, x + fd_size(s), &left, scratch);
+    *cout = sqrt(left / (w->volume * s->ch));
+}
+
+/* channels that do not depend on x_t or t, z [b][..][points]; y [m], or [b][m] with each */
+static void amort_still(const fd_amortised *w, int b, const double *y, int each, fd_real *z,
+                        fd_arena scratch)
+{
+    const fd_obs *o = w->o;
+    const fd_space *s = &w->how.p->noise->s;
+    const ptrdiff_t n = fd_size(s), all = n * amort_more(w->how.sees & AMORT_STILL);
+    const int m = o ? o->m : 0;
+    if (scratch.st->code) return;
+    memset(z, 0, (size_t)(b * all) * sizeof *z);
+    if (!o) return;
+    if (w->how.sees & FD_SEES_VALUES) {
+        const ptrdiff_t *index = ((const obs_own *)o->self)->index;
+        for (int i = 0; i < b; i++) {
+            fd_real *v = z + i * all, *mask = v + n;
+            for (int j = 0; j < m; j++) mask[index[j]] += 1;
+            for (int j = 0; j < m; j++) {                             /* picked twice: the mean */
+                double r = y[each ? (ptrdiff_t)i * m + j : j] - (double)w->mean[index[j]];
+                v[index[j]] += (fd_real)(r / w->sd0 / (double)mask[index[j]]);
+            }
+            for (int j = 0; j < m; j++) mask[index[j]] = 1;
+        }
+        z += 2 * n;
+    }
+    if (!(w->how.sees & FD_SEES_POSTERIOR)) return;
+    double *r = fd_raw(&scratch, double, m);
+    fd_real *d = fd_raw(&scratch, fd_real, n);
+    for (int i = 0; i < b && d && !scratch.st->code; i++) {
+        memset(d, 0, (size_t)n * sizeof *d);
+        obs_residual(o, 1, y + (each ? (ptrdiff_t)i * m : 0), 0, w->mean, r, scratch);
+        fd_gain_solve(w->gain, 1, 1, 1, r, r, scratch);
+        fd_gain_add(w->gain, 1, 1, r, d, scratch);
+        for (ptrdiff_t j = 0; j < n; j++) z[i * all + j] = (fd_real)((double)d[j] / w->sd0);
+        memcpy(z + i * all + n, w->sd, (size_t)n * sizeof *z);
+    }
+}
+
+/* What F sees, in [b][inputs][points], the base [b][ch][points] (not written where there is none)
+ * and cout [b]. still: the channels of amort_still, for each function or one for all. */
+static void amort_in(const fd_amortised *w, int b, const double *y, int each, const fd_real *still,
+                     const fd_real *x, const double *t, fd_real *in, fd_real *base, double *cout,
+                     fd_arena scratch)
+{
+    const fd_condition *h = &w->how;
+    const fd_process *p = h->p;
+    const fd_space *s = &p->noise->s;
+    const fd_obs *o = w->o;
+    const ptrdiff_t n = fd_size(s), fixed = n * amort_more(h->sees & AMORT_STILL);
+    const ptrdiff_t all = n * (1 + amort_more(h->sees));
+    fd_real *g = fd_raw(&scratch, fd_real, w->pre ? b * n : 0);
+    fd_real *u = fd_raw(&scratch, fd_real, w->pre ? b * n : 0);
+    fd_real *d = fd_raw(&scratch, fd_real, w->post ? b * n : 0);
+    double *left = fd_raw(&scratch, double, b);
+    if (!left) return;
+    if (w->pre) precond_in(w->pre, s, b, x, t, g, u, scratch);
+    if (w->post) post_run(w->post, s, b, x, t, y, each, d, left, scratch);
+    if (h->base == FD_BASE_MODEL) fd_predict(&h->model, FD_X0, p, b, x, t, base, scratch);
+    if (scratch.st->code) return;
+    if (h->base == FD_BASE_GAUSS) memcpy(base, o ? d : g, (size_t)(b * n) * sizeof *base);
+    for (int i = 0; i < b; i++) {
+        double cin;
+        fd_real *to = in + i * all;
+        cout[i] = 1;
+        if (h->base != FD_BASE_NONE) fd_precond_scale(w->pre, t[i], &cin, &cout[i]);
+        if (h->base == FD_BASE_GAUSS && o) cout[i] = sqrt(left[i] / (w->volume * s->ch));
+        memcpy(to, (h->base == FD_BASE_NONE ? x : u) + i * n, (size_t)n * sizeof *to);
+        memcpy(to + n, still + (each ? i * fixed : 0), (size_t)fixed * sizeof *to);
+        memset(to + n + fixed, 0, (size_t)(all - n - fixed) * sizeof *to);
+        to += n + fixed;
+        if (!(h->sees & FD_SEES_DENOISED) || !o) continue;
+        for (ptrdiff_t j = 0; j < n; j++)
+            to[j] = (fd_real)(((double)d[i * n + j] - (double)w->mean[j]) / w->sd0);
+    }
+    if (!(h->sees & FD_SEES_SLOPE) || !o) return;
+    const fd_real *at = h->base == FD_BASE_MODEL ? base : g;
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    if (!r) return;
+    obs_residual(o, b, y, each, at, r, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) r[i] *= -2. / o->m;
+    fd_obs_adjoint(o, b, at, r, u, scratch);
+    fd_cov_pow(p->noise, 1, b, u, u, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++)
+        memcpy(in + (i + 1) * all - n, u + i * n, (size_t)n * sizeof *in);
+}
+
+void fd_amortised_pair(const fd_amortised *w, int b, const double *y, const fd_real *x0,
+                       const fd_real *eps, const fd_real *xt, const double *t, fd_real *in,
+                       fd_real *target, double *cout, fd_arena scratch)
+{
+    static const char where[] = "fd_amortised_pair";
+    fd_status *st = scratch.st;
+    if (!w || st->code) return;
+    const fd_condition *h = &w->how;
+    const ptrdiff_t n = fd_size(&h->p->noise->s);
+    if (w->o && !y) FD_FAIL(st, FD_EARG, where, "needs the numbers that were observed");
+    if (h->base == FD_BASE_NONE && h->predicts != FD_X0 && !eps)
+        FD_FAIL(st, FD_EARG, where, "the target of this kind of prediction needs eps", h->predicts);
+    fd_real *still = fd_raw(&scratch, fd_real, b * n * amort_more(h->sees & AMORT_STILL));
+    fd_real *base = fd_raw(&scratch, fd_real, b * n);
+    fd_real *c = fd_new(&scratch, fd_real, (ptrdiff_t)b * 3);
+    double *out = fd_raw(&scratch, double, b);
+    if (!out) return;
+    amort_still(w, b, y, 1, still, scratch);
+    amort_in(w, b, y, 1, still, xt, t, in, base, out, scratch);
+    for (int i = 0; i < b && !st->code; i++) {
+        c[i * 3] = (fd_real)(1 / out[i]), c[i * 3 + 1] = -c[i * 3];
+        if (!isfinite(c[i * 3]))
+            FD_FAIL(st, FD_EARG, where, "x0 is known at this t: there is no target; function", i);
+    }
+    if (st->code) return;
+    if (cout) memcpy(cout, out, (size_t)b * sizeof *cout);
+    if (h->base == FD_BASE_NONE)
+        fd_target(h->p, h->predicts, b, x0, eps ? eps : x0, t, target, scratch);
+    else
+        lin_batch(b, n, 2, c, (const fd_real *[3]){ x0, base }, target);
+}
+
+static void amort_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *y, fd_arena scratch)
+{
+    const amort_model *o = self;
+    const fd_amortised *w = o->w;
+    const fd_condition *h = &w->how;
+    const ptrdiff_t n = fd_size(s);
+    if (scratch.st->code) return;
+    if (!space_same(s, &h->p->noise->s)) {
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_amortised_model",
+                "not the space it was made for; points", s->points);
+        return;
+    }
+    fd_space wide = *s;
+    wide.ch = fd_amortised_inputs(h);
+    fd_real *in = fd_raw(&scratch, fd_real, b * fd_size(&wide));
+    fd_real *F = fd_raw(&scratch, fd_real, b * n);
+    double *cout = fd_raw(&scratch, double, b);
+    if (!cout) return;
+    amort_in(w, b, o->y, 0, o->still, x, t, in, y, cout, scratch);
+    if (scratch.st->code) return;
+    o->raw.eval(o->raw.self, &wide, b, in, t, h->base == FD_BASE_NONE ? y : F, scratch);
+    for (int i = 0; i < b && h->base != FD_BASE_NONE && !scratch.st->code; i++)
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout[i] },
+                (const fd_real *[3]){ y + i * n, F + i * n }, y + i * n);
+}
+
+fd_model fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y, fd_model raw)
+{
+    static const char where[] = "fd_amortised_model";
+    const fd_model none = { 0 };
+    if (!w || a->st->code || (w->o && !obs_ready(a->st, where, w->o, y))) return none;
+    if (!raw.eval) {
+        FD_FAIL(a->st, FD_EARG, where, "the raw model is empty");
+        return none;
+    }
+    amort_model *m = fd_new(a, amort_model, 1);
+    const ptrdiff_t n = fd_size(&w->how.p->noise->s);
+    fd_real *still = fd_raw(a, fd_real, n * amort_more(w->how.sees & AMORT_STILL));
+    if (!m || !still) return none;
+    *m = (amort_model){ w, y, raw, still };
+    amort_still(w, 1, y, 0, still, *a);
+    if (a->st->code) return none;
+    const int kind = w->how.base == FD_BASE_NONE ? w->how.predicts : FD_X0;
+    return (fd_model){ kind, amort_eval, NULL, NULL, m };
 }
 
 /* --- Split Gibbs --- */
@@ -5152,9 +5597,6 @@ fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_po
     fd_potential none = { NULL, NULL };
     if (!step_ready(how, where, a->st)) return none;
     if (!step_silent(how)) {
-    if ((step_scheme[how->scheme].noisy
-         && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER)))
-        || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED) {
         FD_FAIL(a->st, FD_EARG, where,
                 "needs a sampler without noise: a flow, or ddim with eta = 0");
         return none;
