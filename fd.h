@@ -1397,7 +1397,86 @@ typedef void fd_affine_step(void *self, int b, double *x, const double *z, fd_ar
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch);
 
-/* ---- 14. Tape: networks and their gradients -------------------------------------------------------------
+/* ---- 14. Linear equations, bridges and control ---------------------------------------------------
+ *
+ * dX = -A X dt + dW on functions, 0 <= t <= T, W with the covariance Q: diagonal in the modes, so
+ *
+ *     dX_k = -a_k X_k dt + sqrt(q_k) dw_k,        X_k(t + h) = e^-ah X_k(t) + sqrt(q g_k(h)) xi,
+ *     g_k(h) = (1 - e^-2ah)/(2a), h where a = 0.
+ *
+ * Conditioned on its end (Doob's transform with h(t, x) = E[G(X_T) | X_t = x]) the process gets the
+ * drift Q grad log h besides. For every end condition here that drift is the one towards the point
+ * that is expected, E[X_T | X_t, condition], since a bridge's drift is affine in its end: these
+ * functions say what end is expected, or draw one, and fd_bridge_step goes there. A network that
+ * predicts the end takes their place. */
+
+typedef struct {
+    const fd_cov *noise;                 /* Q: q_k are its eigenvalues */
+    const double *a;                     /* [modes]; NULL: all 0 */
+    double T;
+} fd_linear;
+/* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of the Laplacian: the stochastic heat
+ * equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
+fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
+/* fd_linear_law -- e^-a(t-s) and the variance q g(t - s) of each mode, [modes] each, either may be
+ * NULL. */
+void   fd_linear_law(const fd_linear *l, double s, double t, double *decay, double *var,
+                     fd_arena scratch);
+/* fd_linear_step -- x from s to t > s without condition, exact, with xi ~ N(0, Q) given, or NULL
+ * for none. */
+void   fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *xi,
+                      fd_arena scratch);
+/* fd_bridge_step -- x from s to t, s < t <= T, given X_T = end, b of each, exact, without overflow
+ * for any a: with R = T - s
+ *     x_k = [e^-a(t-s) g(T - t) x_k + e^-a(T-t) g(t - s) end_k + sqrt(q g(t-s) g(T-t) g(R)) xi]/g(R)
+ * which is [sinh(a (T-t)) x + sinh(a (t-s)) end]/sinh(aR) with the variance q sinh(a (t-s)) sinh(a
+ * (T-t))/(a sinh(aR)). At t = T x is the end. xi ~ N(0, Q) given, or NULL for the mean. Modes
+ * without noise go where the equation takes them. */
+void   fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
+                      const fd_real *xi, fd_arena scratch);
+/* fd_bridge_drift -- y = -A x + Q grad log h, t < T, given X_T = end or, in place of it, what is
+ * expected of X_T; y may be x or end. FD_EARG for t >= T.
+ *     y_k = -a x_k + (e^-a(T-t)/g(T - t)) (end_k - e^-a(T-t) x_k) */
+void   fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
+                       fd_real *y, fd_arena scratch);
+/* fd_bridge_cost -- |end - e^-AT x0|^2 in the Cameron-Martin norm of X_T, sum_k (..)^2/(q g(T)): 2
+ * log of how much less likely the end is than the mean. A bridge on functions exists where the sum
+ * converges. upper, where not NULL: the part of the modes of the upper half of all wave numbers,
+ * which then tends to 0 as the grid is refined. FD_EDATA where the end differs in a mode without
+ * noise. Returns NAN where it fails. */
+double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
+                      fd_arena scratch);
+/* fd_bridge_end -- end = E[X_T | X_t = x, y] for what is observed of X_T, F linear, y [m]: kriging
+ * with the prior N(e^-A(T-t) x, q g(T-t)). With r, a draw of that law, function i from draw first +
+ * i. m^3 for each call.
+ * fd_bridge_end_mix -- the same where X_T has the law of a mixture (point masses where c is NULL)
+ * of Gaussians diagonal in the modes, for the process that starts in x0 [ch][points] at 0:
+ * component j weighs, sum over modes,
+ *     P = 1/s^2 - 1/V_T + 1/v,  B = m/s^2 - e^-aT x0/V_T + e^-a(T-t) x/v,  N(B/P, 1/P),
+ *     log w - log s - log(P)/2 + B^2/(2P) - m^2/(2 s^2),     V_T = q g(T), v = q g(T - t). */
+void   fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *y,
+                     const fd_rng *r, int first,
+                     int b, const fd_real *x, fd_real *end, fd_arena scratch);
+void   fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
+                         const fd_rng *r,
+                         int first, int b, const fd_real *x, fd_real *end, fd_arena scratch);
+/* fd_control_value -- min over controls u of E[1/2 int |u|^2 dt + Phi(X_T)] for dX = (-A X + Q^1/2
+ * u) dt + dW from x0, Phi(x) = 1/2 |Gamma^-1/2 (y - A x)|^2 of a linear observation with noise,
+ * which is -log E exp(-Phi) without control:
+ *     1/2 r^T (S + Gamma)^-1 r + 1/2 log det(1 + Gamma^-1 S),   S = A V_T A^T, r = y - A e^-AT x0.
+ * The best control is Q^-1/2 (drift + A x) of fd_bridge_drift and fd_bridge_end. steps > 0: -log E
+ * exp(-Phi) of Euler's chain with so many steps, which no control that is constant over each of
+ * them can undercut; the value of the continuous problem can be. NAN where it fails. */
+double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const double *y,
+                        const fd_real *x0,
+                        fd_arena scratch);
+/* fd_schroedinger_cov -- Cov(X_0, X_T) of the law closest to the process among those with X_0 ~
+ * N(., s0^2), X_T ~ N(., s1^2) in a mode: the fixed point of iterated bridge matching, e^aT (sqrt(4
+ * e^-2aT s0^2 s1^2 + V^2) - V)/2. [modes] each. */
+void   fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1, double *cov,
+                           fd_arena scratch);
+
+/* ---- 15. Tape: networks and their gradients -----------------------------------------------------
  *
  * Eager: an operator computes its value when it is called and remembers how to differentiate itself.
  * Gradients are values on the same tape: fd_grad returns variables that can be used and, on a tape
@@ -1523,7 +1602,7 @@ fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
 /* fd_mse_loss -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for ones. */
 fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w);
 
-/* ---- 15. Networks ------------------------------------------------------------------------------------------ */
+/* ---- 16. Networks ------------------------------------------------------------------------------------------ */
 
 /* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF]; [HDM] */
 enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
@@ -1735,7 +1814,7 @@ double  fd_opt_rate(const fd_opt *o, int step);
  * the norm of the gradient. A norm that is not finite records FD_ENAN and changes nothing. */
 double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
-/* ---- 16. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
+/* ---- 17. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
  *
  * A file is written under a name of its own in the same folder, brought to the disk and renamed: a
  * crash leaves the old file or the new one, and of several writers to one path each succeeds and
@@ -1843,7 +1922,7 @@ fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
-/* ---- 17. Metrics: NAN where they fail, or after a failure --------------------------------------- */
+/* ---- 18. Metrics: NAN where they fail, or after a failure --------------------------------------- */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
  * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. Differs from

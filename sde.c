@@ -5849,3 +5849,275 @@ double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mea
     memcpy(mean, next, (size_t)n * sizeof *mean);
     return size > 0 ? worst / size : worst;
 }
+
+/* ---- Linear equations, bridges and control --------------------------------------------------- *
+ *
+ * With g(h) = (1 - e^-2ah)/(2a), so that sinh(a p) = a e^ap g(p), no formula has a growing exponential:
+ *
+ *     sinh(a p)/sinh(a R) = e^-a(R-p) g(p)/g(R),     sinh(a p) sinh(a (R-p))/(a sinh(aR)) = g(p) g(R-p)/g(R) */
+
+static double ou_g(double a, double h) { return a == 0 ? h : -expm1(-2 * a * h) / (2 * a); }
+static double ou_a(const fd_linear *l, ptrdiff_t k) { return l->a ? l->a[k] : 0; }
+
+static int linear_ready(const char *where, const fd_linear *l, double s, double t, fd_status *st)
+{
+    if (st->code) return 0;
+    if (!l->noise) FD_FAIL(st, FD_EARG, where, "there is no noise");
+    else if (!(l->T > 0 && isfinite(l->T))) FD_FAIL(st, FD_EARG, where, "T must be positive");
+    else if (!(s >= 0 && s < t && t <= l->T))
+        FD_FAIL(st, FD_EARG, where, "times must be 0 <= s < t <= T");
+    return !st->code;
+}
+
+fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T)
+{
+    static const char where[] = "fd_linear_heat";
+    fd_linear none = { NULL, NULL, 0 };
+    if (a->st->code || !noise) return none;
+    if (!(T > 0 && isfinite(T))) FD_FAIL(a->st, FD_EARG, where, "T must be positive");
+    else if (!isfinite(nu) || !isfinite(c)) FD_FAIL(a->st, FD_EARG, where, "nu or c is not finite");
+    double *rate = fd_raw(a, double, noise->s.modes);
+    if (!rate || a->st->code) return none;
+    fd_laplace(&noise->s, rate, *a);
+    for (ptrdiff_t k = 0; k < noise->s.modes; k++) rate[k] = nu * rate[k] + c;
+    return (fd_linear){ noise, rate, T };
+}
+
+void fd_linear_law(const fd_linear *l, double s, double t, double *decay, double *var,
+                   fd_arena scratch)
+{
+    if (!linear_ready("fd_linear_law", l, s, t, scratch.st)) return;
+    for (ptrdiff_t k = 0; k < l->noise->s.modes; k++) {
+        double a = ou_a(l, k);
+        if (decay) decay[k] = exp(-a * (t - s));
+        if (var) var[k] = l->noise->lam[k] * ou_g(a, t - s);
+    }
+}
+
+/* y = sum_j c_j in_j, c [nin][modes], of b functions; all of in are read before y is written */
+static void linear_mix(const fd_space *s, int b, int nin, const double *c,
+                       const fd_real *const in[3], fd_real *y, fd_arena scratch)
+{
+    const ptrdiff_t n = fd_size(s), all = s->ch * s->modes;
+    double *sum = fd_raw(&scratch, double, all);
+    fd_real *u = fd_raw(&scratch, fd_real, all);
+    for (int i = 0; u && i < b; i++) {
+        memset(sum, 0, (size_t)all * sizeof *sum);
+        for (int j = 0; j < nin; j++) {
+            if (!in[j]) continue;
+            fd_to_modes(s, 1, in[j] + i * n, u, scratch);
+            for (ptrdiff_t k = 0; k < all;
+            k++) sum[k] += c[j * s->modes + k % s->modes] * (double)u[k];
+        }
+        for (ptrdiff_t k = 0; k < all; k++) u[k] = (fd_real)sum[k];
+        fd_from_modes(s, 1, u, y + i * n, scratch);
+    }
+}
+
+void fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *xi,
+                    fd_arena scratch)
+{
+    if (!linear_ready("fd_linear_step", l, s, t, scratch.st) || !x) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, 2 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        c[k] = exp(-ou_a(l, k) * (t - s));
+        c[modes + k] = sqrt(ou_g(ou_a(l, k), t - s));
+    }
+    if (c) linear_mix(&l->noise->s, b, 2, c, (const fd_real *[3]){ x, xi, NULL }, x, scratch);
+}
+
+void fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
+                    const fd_real *xi, fd_arena scratch)
+{
+    if (!linear_ready("fd_bridge_step", l, s, t, scratch.st) || !x || !end) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, 3 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        const double a = ou_a(l, k), to = ou_g(a, t - s), left = ou_g(a, l->T - t), R = ou_g(a,
+            l->T - s);
+        const int noisy = l->noise->lam[k] > 0;
+        c[k] = exp(-a * (t - s)) * (noisy ? left / R : 1);
+        c[modes + k] = noisy ? exp(-a * (l->T - t)) * to / R : 0;
+        c[2 * modes + k] = sqrt(to * left / R);
+    }
+    if (c) linear_mix(&l->noise->s, b, 3, c, (const fd_real *[3]){ x, end, xi }, x, scratch);
+}
+
+void fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
+                     fd_real *y, fd_arena scratch)
+{
+    if (!linear_ready("fd_bridge_drift", l, t, l->T, scratch.st) || !x || !end || !y) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, 2 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        const double a = ou_a(l, k), E = exp(-a * (l->T - t)), pull = E / ou_g(a, l->T - t);
+        const int noisy = l->noise->lam[k] > 0;
+        c[k] = -a - (noisy ? pull * E : 0);
+        c[modes + k] = noisy ? pull : 0;
+    }
+    if (c) linear_mix(&l->noise->s, b, 2, c, (const fd_real *[3]){ x, end, NULL }, y, scratch);
+}
+
+double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
+                      fd_arena scratch)
+{
+    static const char where[] = "fd_bridge_cost";
+    if (!linear_ready(where, l, 0, l->T, scratch.st) || !x0 || !end) return NAN;
+    const fd_space *s = &l->noise->s;
+    const ptrdiff_t modes = s->modes, all = s->ch * modes;
+    const double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON;
+    fd_real *u = fd_raw(&scratch, fd_real, all), *v = fd_raw(&scratch, fd_real, all);
+    double *mu = fd_raw(&scratch, double, modes), most = 0, size = 0, sum[2] = { 0, 0 };
+    if (!mu) return NAN;
+    fd_laplace(s, mu, scratch);
+    fd_to_modes(s, 1, x0, u, scratch);
+    fd_to_modes(s, 1, end, v, scratch);
+    for (ptrdiff_t k = 0; k < all; k++) {
+        if (l->noise->lam[k % modes] > 0) most = fmax(most, mu[k % modes]);
+        size += (double)u[k] * (double)u[k] + (double)v[k] * (double)v[k];
+    }
+    for (ptrdiff_t k = 0; k < all && !scratch.st->code; k++) {
+        const double a = ou_a(l, k % modes), q = l->noise->lam[k % modes];
+        const double d = (double)v[k] - exp(-a * l->T) * (double)u[k];
+        if (q > 0) sum[mu[k % modes] > most / 4] += d * d / (q * ou_g(a, l->T));
+        else if (d * d > 1e3 * eps * eps * size)
+            FD_FAIL(scratch.st, FD_EDATA, where, "the end differs in a mode that has no noise", k);
+    }
+    if (upper) *upper = scratch.st->code ? NAN : sum[1];
+    return scratch.st->code ? NAN : sum[0] + sum[1];
+}
+
+void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *y, const fd_rng *r,
+                   int first, int b, const fd_real *x, fd_real *end, fd_arena scratch)
+{
+    static const char where[] = "fd_bridge_end";
+    if (!linear_ready(where, l, t, l->T, scratch.st) || !obs_ready(scratch.st, where, o, y)
+        || !obs_linear(scratch.st, where, o) || !x || !end)
+        return;
+    const fd_space *s = &l->noise->s;
+    const ptrdiff_t n = b * fd_size(s), bm = (ptrdiff_t)b * o->m;
+    double *decay = fd_raw(&scratch, double, 2 * s->modes), *yy = fd_raw(&scratch, double, bm);
+    double *eta = r ? fd_raw(&scratch, double, bm) : NULL;
+    fd_real *xi = r ? fd_raw(&scratch, fd_real, n) : NULL;
+    if (scratch.st->code) return;
+    fd_cov V = { .s = *s, .lam = decay + s->modes };
+    fd_linear_law(l, t, l->T, decay, decay + s->modes, scratch);
+    fd_gain *g = fd_gain_new(&scratch, o, &V, NULL);
+    if (!g) return;
+    linear_mix(s, b, 1, decay, (const fd_real *[3]){ x, NULL, NULL }, end, scratch);
+    for (ptrdiff_t i = 0; i < bm; i++) yy[i] = y[i % o->m];
+    if (r) {
+        fd_cov_draw(&V, *r, first, b, xi, scratch);
+        for (ptrdiff_t i = 0; i < n; i++) end[i] += xi[i];
+        obs_noises(o, *r, first, b, eta, scratch);
+    }
+    fd_gain_condition(g, 1, b, yy, eta, end, scratch);
+}
+
+void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
+                       const fd_rng *r, int first, int b, const fd_real *x, fd_real *end,
+                       fd_arena scratch)
+{
+    static const char where[] = "fd_bridge_end_mix";
+    if (!linear_ready(where, l, t, l->T, scratch.st) || !x0 || !x || !end) return;
+    const fd_space *s = &l->noise->s;
+    const ptrdiff_t modes = s->modes, all = s->ch * modes, n = fd_size(s);
+    const mix m = mix_new(&scratch, where, s, law);
+    double *logp = fd_raw(&scratch, double, law->n), *E = fd_raw(&scratch, double, 4 * modes);
+    fd_real *u = fd_raw(&scratch, fd_real, all), *start = fd_raw(&scratch, fd_real, all);
+    fd_real *z = fd_raw(&scratch, fd_real, 2 * n);
+    double *mean = fd_raw(&scratch, double, all);
+    if (scratch.st->code) return;
+    double *v = E + modes, *ET = E + 2 * modes, *VT = E + 3 * modes;
+    fd_linear_law(l, t, l->T, E, v, scratch);
+    fd_linear_law(l, 0, l->T, ET, VT, scratch);
+    fd_to_modes(s, 1, x0, start, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        double top = -INFINITY, sum = 0;
+        int pick = -1;
+        fd_to_modes(s, 1, x + i * n, u, scratch);
+        for (int pass = 0; pass < 2; pass++) {             /* weights, then the mean or the draw */
+            if (pass) {
+                memset(mean, 0, (size_t)all * sizeof *mean);
+                for (int j = 0; j < m.n; j++) sum += logp[j] = exp(logp[j] - top);
+                if (r) {
+                    fd_rng own = fd_stream(fd_stream(*r, 'm', 0), 'i', (uint32_t)(first + i));
+                    double at = (double)fd_index(own, 0, 1 << 24) / (1 << 24) * sum;
+                    for (pick = 0; pick + 1 < m.n && at >= logp[pick]; pick++) at -= logp[pick];
+                    fd_normal(own, all, z);
+                }
+            }
+            for (int j = 0; j < m.n; j++) {
+                double p = m.logw[j];
+                if (pass && pick >= 0 && j != pick) continue;
+                for (ptrdiff_t k = 0; k < all; k++) {
+                    const ptrdiff_t e = k % modes;
+                    const double c = m.c[j] ? m.c[j][e] : 0, at = (double)m.M[j * all + k];
+                    const double Ex = E[e] * (double)u[k], ET0 = ET[e] * (double)start[k];
+                    double P = INFINITY, B = 0, go = at;   /* where the component has no variance */
+                    if (!(v[e] > 0)) go = Ex;
+                    else if (c > 0) {
+                        P = 1 / c - 1 / VT[e] + 1 / v[e];
+                        B = at / c - ET0 / VT[e] + Ex / v[e];
+                        go = B / P;
+                        p += -.5 * log(c * P) + .5 * B * B / P - .5 * at * at / c;
+                    } else p += -.5 * (at - Ex) * (at - Ex) / v[e] + .5 * (at - ET0) * (at - ET0) / VT[e];
+                    if (!pass) continue;
+                    double w = pick >= 0 ? 1 : logp[j] / sum;
+                    mean[k] += w * go;
+                    if (pick >= 0 && P < INFINITY) mean[k] += (double)z[k] / sqrt(P);
+                }
+                if (!pass) logp[j] = p;
+                if (!pass && p > top) top = p;
+            }
+        }
+        for (ptrdiff_t k = 0; k < all; k++) u[k] = (fd_real)mean[k];
+        fd_from_modes(s, 1, u, end + i * n, scratch);
+    }
+}
+
+double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const double *y,
+                        const fd_real *x0, fd_arena scratch)
+{
+    static const char where[] = "fd_control_value";
+    fd_status *st = scratch.st;
+    if (!linear_ready(where, l, 0, l->T, st) || !obs_ready(st, where, o, y)
+        || !obs_linear(st, where, o) || !x0)
+        return NAN;
+    if (!obs_noisy(o)) FD_FAIL(st, FD_EARG, where, "needs noise: it is the cost at the end");
+    if (steps < 0) FD_FAIL(st, FD_EARG, where, "steps is negative", steps);
+    const fd_space *s = &l->noise->s;
+    double *decay = fd_raw(&scratch, double, 2 * s->modes), *V = decay + s->modes;
+    double *res = fd_raw(&scratch, double, 2 * (ptrdiff_t)o->m), *z = res + o->m, sum = 0;
+    fd_real *x = fd_raw(&scratch, fd_real, fd_size(s));
+    if (st->code) return NAN;
+    fd_linear_law(l, 0, l->T, decay, V, scratch);
+    /* E = (1 - ah)^n, V = q h sum E_j^2 */
+    for (ptrdiff_t k = 0; k < s->modes && steps; k++) {
+        double h = l->T / steps, f = 1 - ou_a(l, k) * h, total = 0;
+        decay[k] = 1;
+        for (int j = 0; j < steps; j++) total = f * f * total + 1, decay[k] *= f;
+        V[k] = l->noise->lam[k] * h * total;
+    }
+    fd_cov end = { .s = *s, .lam = V };
+    fd_gain *g = fd_gain_new(&scratch, o, &end, NULL);
+    if (!g) return NAN;
+    linear_mix(s, 1, 1, decay, (const fd_real *[3]){ x0, NULL, NULL }, x, scratch);
+    obs_residual(o, 1, y, 0, x, res, scratch);
+    fd_gain_solve(g, 1, 1, 1, res, z, scratch);
+    for (int i = 0; i < o->m; i++) sum += .5 * res[i] * z[i];
+    sum += .5 * fd_gain_logdet(g, 1, 1, scratch) - .5 * fd_gain_logdet(g, 0, 1, scratch);
+    return st->code ? NAN : sum;
+}
+
+void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1, double *cov,
+                         fd_arena scratch)
+{
+    if (!linear_ready("fd_schroedinger_cov", l, 0, l->T, scratch.st)) return;
+    for (ptrdiff_t k = 0; k < l->noise->s.modes; k++) {
+        const double a = ou_a(l, k), E = exp(-a * l->T), V = l->noise->lam[k] * ou_g(a, l->T);
+        const double p = 2 * E * s0[k] * s1[k];
+        cov[k] = p > 0 ? p * p / (2 * E * (sqrt(p * p + V * V) + V)) : 0;
+    }
+}
