@@ -919,7 +919,7 @@ typedef struct {
     void (*dg)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
     const void *self;
 } fd_sde;
-enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN };
+enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN, FD_SDE_HEUN };        /* the last: fd_system */
 void    fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, fd_real *x,
                     const fd_real *dW, fd_arena scratch);
 
@@ -1397,7 +1397,7 @@ typedef void fd_affine_step(void *self, int b, double *x, const double *z, fd_ar
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch);
 
-/* ---- 14. Linear equations, bridges and control ---------------------------------------------------
+/* ---- 14. Bridges, control, rewards ---------------------------------------------------------------
  *
  * dX = -A X dt + dW on functions, 0 <= t <= T, W with the covariance Q: diagonal in the modes, so
  *
@@ -1475,6 +1475,78 @@ double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const do
  * e^-2aT s0^2 s1^2 + V^2) - V)/2. [modes] each. */
 void   fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1, double *cov,
                            fd_arena scratch);
+
+/* fd_semilinear_step -- dX = (-A X + N(X)) dt + dW in mild form by exponential Euler: x from s to t
+ * with nx = N(x) given, N held constant over the step, all else exact:
+ *     x_k = e^-a(t-s) x_k + ((1 - e^-a(t-s))/a) nx_k + sqrt(q g(t-s)) xi */
+void   fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
+                          const fd_real *nx,
+                          const fd_real *xi, fd_arena scratch);
+/* fd_girsanov -- logz [b] += <d, dW>_Q - h/2 |d|_Q^2, Cameron-Martin: the log of dP'/dP over a step
+ * of length h of a path whose noise under P was dW ~ N(0, h Q), where P' has d more drift [Thesis
+ * eqs. 2.31-2.47]. E[Z f(X)] under P is E[f(X)] under P', to rounding for Euler's chain. FD_EDATA
+ * where d holds modes that carry no noise. */
+void   fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_real *dW,
+                   double *logz,
+                   fd_arena scratch);
+
+/* fd_system -- dX = f(X, t) dt + g(X, t) dW of d numbers with the noise of w numbers; Sigma = g g^T. All in double.
+ * fd_system_step -- from t to t + h, of b systems x [b][d] with dW [b][w] ~ N(0, h):
+ *   FD_SDE_EULER   X + f h + g dW                                                    Ito
+ *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X and t + h        Stratonovich
+ * fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
+ * of fourth order.
+ * fd_system_target -- what a network at (x', t + h) should say of the step from x to x', b of them,
+ * to learn the time reversal from paths [Baker et al.; Yang et al.]; regress without weight, or
+ * with one that knows x' only:
+ *   FD_REVERSAL_SCORE   -Sigma(x)^-1 (x' - x - f h)/h      -> s = grad log p. FD_EDATA where Sigma(x) is singular
+ *   FD_REVERSAL_PULL    -(x' - x - f h)/h                  -> Sigma s + div Sigma
+ * fd_system_reverse -- y, the drift of the reversed process at (x, t), of what the network says: -f
+ * + Sigma s + div Sigma, or -f + pull, to which div Sigma must not be added again. Differs from
+ * [Baker et al.], who leave it out. */
+typedef struct {
+    int d, w;
+    void (*f)(const void *self, const double *x, double t, double *y);      /* y [d] */
+    void (*g)(const void *self, const double *x, double t, double *G);      /* G [d][w] */
+    void (*div)(const void *self, const double *x, double t, double *y);    /* y [d]; may be NULL */
+    const void *self;
+} fd_system;
+enum { FD_REVERSAL_SCORE = 1, FD_REVERSAL_PULL };
+void   fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
+                      const double *dW,
+                      fd_arena scratch);
+void   fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch);
+void   fd_system_target(const fd_system *e, int kind, double t, double h, int b, const double *x,
+                        const double *next, double *y, fd_arena scratch);
+void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x,
+                         const double *says,
+                         double *y, fd_arena scratch);
+
+/* Rewards. A sampler whose step is x' = mu(x) + s xi, xi ~ N(0, C), is a policy; one that is
+ * learned may differ from it by a function of the Cameron-Martin space only, or the two laws
+ * exclude each other.
+ * fd_policy_ratio -- log p_new(x')/p_old(x') = (<D, x' - mu_old>_C - |D|_C^2/2)/s^2, D = mu_new -
+ * mu_old, of b steps; norm, where not NULL: |D|_C of each, which on finer grids has a limit or
+ * grows. FD_EDATA where D holds modes without noise.
+ * fd_policy_pull -- y = C^-1 (x' - mu)/s^2, the gradient of log p(x') in mu, in L2: with C in front
+ * of it or C^1/2, as a parametrisation of mu by a network may have it, give power 1 or 1/2; 0:
+ * none.
+ * fd_policy_weight -- what multiplies that gradient for a step of this log ratio and advantage:
+ *   FD_POLICY_PLAIN    A                            REINFORCE; at the policy that drew the path
+ *   FD_POLICY_RATIO    rho A                        importance weights step by step [DDPO]
+ *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip (A < 0): the slope of min(rho A,
+ *                      clip(rho) A). [DDPO]'s code averages log p over the pixels; this is the sum over the modes
+ * fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way [DDPO: 5]; 0: no bound.
+ * fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. */
+enum { FD_POLICY_PLAIN = 1, FD_POLICY_RATIO, FD_POLICY_CLIPPED };
+void   fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new,
+                       const fd_real *mu_old,
+                       const fd_real *next, double *ratio, double *norm, fd_arena scratch);
+void   fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_real *mu,
+                      const fd_real *next, fd_real *y, fd_arena scratch);
+double fd_policy_weight(int rule, double ratio, double advantage, double clip);
+void   fd_advantages(int n, const double *r, double most, double *adv, fd_status *st);
+void   fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st);
 
 /* ---- 15. Tape: networks and their gradients -----------------------------------------------------
  *

@@ -6121,3 +6121,252 @@ void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1,
         cov[k] = p > 0 ? p * p / (2 * E * (sqrt(p * p + V * V) + V)) : 0;
     }
 }
+
+void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
+                        const fd_real *nx, const fd_real *xi, fd_arena scratch)
+{
+    if (!linear_ready("fd_semilinear_step", l, s, t, scratch.st) || !x) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    const double h = t - s;
+    double *c = fd_raw(&scratch, double, 3 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        const double a = ou_a(l, k);
+        c[k] = exp(-a * h);
+        c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;
+        c[2 * modes + k] = sqrt(ou_g(a, h));
+    }
+    if (c) linear_mix(&l->noise->s, b, 3, c, (const fd_real *[3]){ x, nx, xi }, x, scratch);
+}
+
+/* inner [b] and norm [b] (NULL: not wanted): <d, y>_C and |d|_C^2 of b functions */
+static void cameron(const fd_cov *c, int b, const fd_real *d, const fd_real *y, double *inner,
+                    double *norm, fd_arena scratch)
+{
+    const ptrdiff_t n = fd_size(&c->s);
+    fd_real *u = fd_raw(&scratch, fd_real, b * n);
+    if (!u) return;
+    fd_cov_pow(c, -1, b, d, u, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        inner[i] = fd_inner(&c->s, u + i * n, y + i * n);
+        if (norm) norm[i] = fd_inner(&c->s, u + i * n, d + i * n);
+    }
+}
+
+void fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_real *dW,
+                 double *logz, fd_arena scratch)
+{
+    double *inner = fd_raw(&scratch, double, b), *norm = fd_raw(&scratch, double, b);
+    if (!norm || !q) return;
+    cameron(q, b, d, dW, inner, norm, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) logz[i] += inner[i] - .5 * h * norm[i];
+}
+
+/* --- Systems --- */
+
+static int system_ready(const char *where, const fd_system *e, fd_status *st)
+{
+    if (!st->code && (e->d < 1 || e->w < 1 || !e->f || !e->g))
+        FD_FAIL(st, FD_EARG, where, "a system needs d, w, f and g", e->d, e->w);
+    return !st->code;
+}
+
+/* x += f h + g dW with f and g as they are in F and G, of weight w */
+static void system_add(const fd_system *e, double w, double h, const double *F, const double *G,
+                       const double *dW, double *x)
+{
+    for (int i = 0; i < e->d; i++) {
+        double sum = F[i] * h;
+        for (int j = 0; j < e->w; j++) sum += G[i * e->w + j] * dW[j];
+        x[i] += w * sum;
+    }
+}
+
+void fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
+                    const double *dW, fd_arena scratch)
+{
+    static const char where[] = "fd_system_step";
+    fd_status *st = scratch.st;
+    if (!system_ready(where, e, st)) return;
+    if ((scheme != FD_SDE_EULER && scheme != FD_SDE_HEUN) || !(h > 0))
+        FD_FAIL(st, FD_EARG, where, "no such scheme for a system, or h <= 0", scheme);
+    const int d = e->d, w = e->w;
+    double *F = fd_raw(&scratch, double, 2 * (ptrdiff_t)d), *G = fd_raw(&scratch, double,
+        2 * (ptrdiff_t)d * w);
+    double *to = fd_raw(&scratch, double, d);
+    for (int i = 0; to && i < b && !st->code; i++) {
+        double *u = x + (ptrdiff_t)i * d;
+        const double *z = dW + (ptrdiff_t)i * w;
+        e->f(e->self, u, t, F);
+        e->g(e->self, u, t, G);
+        memcpy(to, u, (size_t)d * sizeof *to);
+        system_add(e, 1, h, F, G, z, to);
+        if (scheme == FD_SDE_HEUN) {
+            e->f(e->self, to, t + h, F + d);
+            e->g(e->self, to, t + h, G + (ptrdiff_t)d * w);
+            memcpy(to, u, (size_t)d * sizeof *to);
+            system_add(e, .5, h, F, G, z, to);
+            system_add(e, .5, h, F + d, G + (ptrdiff_t)d * w, z, to);
+        }
+        for (int k = 0; k < d; k++)
+            if (!isfinite(to[k])) FD_FAIL(st, FD_ENAN, where,
+                                          "the state is not finite; system, number", i, k);
+        if (!st->code) memcpy(u, to, (size_t)d * sizeof *to);
+    }
+}
+
+/* S [d][d] = g g^T */
+static void system_sigma(const fd_system *e, double t, const double *x, double *G, double *S)
+{
+    e->g(e->self, x, t, G);
+    for (int i = 0; i < e->d; i++)
+        for (int j = 0; j < e->d; j++) {
+            double sum = 0;
+            for (int k = 0; k < e->w; k++) sum += G[i * e->w + k] * G[j * e->w + k];
+            S[i * e->d + j] = sum;
+        }
+}
+
+void fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch)
+{
+    if (!system_ready("fd_system_div", e, scratch.st)) return;
+    if (e->div) { e->div(e->self, x, t, y); return; }
+    const int d = e->d;
+    double *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w), *S = fd_raw(&scratch, double,
+        (ptrdiff_t)d * d);
+    double *u = fd_raw(&scratch, double, d);
+    if (!u) return;
+    memset(y, 0, (size_t)d * sizeof *y);
+    for (int j = 0; j < d; j++)
+        for (int k = 0; k < 4; k++) {                  /* (8 (S+ - S-) - (S++ - S--))/(12 h) */
+            static const double at[4] = { 1, -1, 2, -2 }, c[4] = { 8, -8, -1, 1 };
+            const double h = 1e-3 * fmax(1, fabs(x[j]));
+            memcpy(u, x, (size_t)d * sizeof *u);
+            u[j] += at[k] * h;
+            system_sigma(e, t, u, G, S);
+            for (int i = 0; i < d; i++) y[i] += c[k] * S[i * d + j] / (12 * h);
+        }
+}
+
+void fd_system_target(const fd_system *e, int kind, double t, double h, int b, const double *x,
+                      const double *next, double *y, fd_arena scratch)
+{
+    static const char where[] = "fd_system_target";
+    fd_status *st = scratch.st;
+    if (!system_ready(where, e, st)) return;
+    if ((kind != FD_REVERSAL_SCORE && kind != FD_REVERSAL_PULL) || !(h > 0))
+        FD_FAIL(st, FD_EARG, where, "no such kind, or h <= 0", kind);
+    const int d = e->d;
+    double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w);
+    double *S = fd_raw(&scratch, double, (ptrdiff_t)d * d);
+    for (int i = 0; S && i < b && !st->code; i++) {
+        const double *u = x + (ptrdiff_t)i * d, *v = next + (ptrdiff_t)i * d;
+        e->f(e->self, u, t, F);
+        for (int k = 0; k < d; k++) F[k] = -(v[k] - u[k] - F[k] * h) / h;
+        if (kind == FD_REVERSAL_SCORE) {
+            system_sigma(e, t, u, G, S);
+            if (fd_cholesky(st, d, S)) return;
+            fd_solve_lower(d, S, 0, F);
+            fd_solve_lower(d, S, 1, F);
+        }
+        memcpy(y + (ptrdiff_t)i * d, F, (size_t)d * sizeof *y);
+    }
+}
+
+void fd_system_reverse(const fd_system *e, int kind, double t, const double *x, const double *says,
+                       double *y, fd_arena scratch)
+{
+    static const char where[] = "fd_system_reverse";
+    if (!system_ready(where, e, scratch.st)) return;
+    if (kind != FD_REVERSAL_SCORE && kind != FD_REVERSAL_PULL)
+        FD_FAIL(scratch.st, FD_EARG, where, "no such kind", kind);
+    const int d = e->d;
+    double *F = fd_raw(&scratch, double, 2 * (ptrdiff_t)d), *div = F + d;
+    double *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w), *S = fd_raw(&scratch, double,
+        (ptrdiff_t)d * d);
+    if (scratch.st->code) return;
+    e->f(e->self, x, t, F);
+    for (int i = 0; i < d; i++) F[i] = says[i] * (kind == FD_REVERSAL_PULL) - F[i];
+    if (kind == FD_REVERSAL_SCORE) {
+        system_sigma(e, t, x, G, S);
+        fd_system_div(e, t, x, div, scratch);
+        for (int i = 0; i < d; i++) {
+            F[i] += div[i];
+            for (int j = 0; j < d; j++) F[i] += S[i * d + j] * says[j];
+        }
+    }
+    if (!scratch.st->code) memcpy(y, F, (size_t)d * sizeof *y);
+}
+
+/* --- Rewards --- */
+
+void fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new, const fd_real *mu_old,
+                     const fd_real *next, double *ratio, double *norm, fd_arena scratch)
+{
+    static const char where[] = "fd_policy_ratio";
+    if (scratch.st->code || !c) return;
+    if (!(s > 0 && isfinite(s))) FD_FAIL(scratch.st, FD_EARG, where,
+                                         "s must be positive: a step without noise has no density");
+    const ptrdiff_t n = b * fd_size(&c->s);
+    fd_real *D = fd_raw(&scratch, fd_real, n), *e = fd_raw(&scratch, fd_real, n);
+    double *inner = fd_raw(&scratch, double, b), *size = fd_raw(&scratch, double, b);
+    if (scratch.st->code) return;
+    for (ptrdiff_t i = 0; i < n; i++) D[i] = mu_new[i] - mu_old[i], e[i] = next[i] - mu_old[i];
+    cameron(c, b, D, e, inner, size, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        ratio[i] = (inner[i] - .5 * size[i]) / (s * s);
+        if (norm) norm[i] = sqrt(fmax(0, size[i]));
+    }
+}
+
+void fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_real *mu,
+                    const fd_real *next, fd_real *y, fd_arena scratch)
+{
+    static const char where[] = "fd_policy_pull";
+    if (scratch.st->code || !c) return;
+    if (!(s > 0 && isfinite(s))) FD_FAIL(scratch.st, FD_EARG, where,
+                                         "s must be positive: a step without noise has no density");
+    const ptrdiff_t n = b * fd_size(&c->s);
+    fd_real *e = fd_raw(&scratch, fd_real, n);
+    if (scratch.st->code) return;
+    for (ptrdiff_t i = 0; i < n; i++) e[i] = (fd_real)(((double)next[i] - (double)mu[i]) / (s * s));
+    fd_cov_pow(c, power - 1, b, e, e, scratch);
+    if (!scratch.st->code) memcpy(y, e, (size_t)n * sizeof *y);
+}
+
+double fd_policy_weight(int rule, double ratio, double advantage, double clip)
+{
+    double rho = exp(ratio);
+    if (rule == FD_POLICY_PLAIN) return advantage;
+    if (rule == FD_POLICY_CLIPPED && (advantage > 0 ? rho > 1 + clip : rho < 1 - clip)) return 0;
+    return rho * advantage;
+}
+
+static int rewards_ready(const char *where, int n, const double *r, fd_status *st)
+{
+    if (st->code) return 0;
+    if (n < 1) FD_FAIL(st, FD_EARG, where, "needs a reward", n);
+    for (int i = 0; i < n && !st->code; i++)
+        if (!isfinite(r[i])) FD_FAIL(st, FD_EDATA, where, "a reward is not finite", i);
+    return !st->code;
+}
+
+void fd_advantages(int n, const double *r, double most, double *adv, fd_status *st)
+{
+    if (!rewards_ready("fd_advantages", n, r, st)) return;
+    double mean = 0, var = 0;
+    for (int i = 0; i < n; i++) mean += r[i] / n;
+    for (int i = 0; i < n; i++) var += (r[i] - mean) * (r[i] - mean) / n;
+    for (int i = 0; i < n; i++) {
+        adv[i] = (r[i] - mean) / (sqrt(var) + 1e-8);
+        if (most > 0) adv[i] = fmax(-most, fmin(most, adv[i]));
+    }
+}
+
+void fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st)
+{
+    if (!rewards_ready("fd_reward_weights", n, r, st)) return;
+    double top = beta * r[0], sum = 0;
+    for (int i = 1; i < n; i++) top = fmax(top, beta * r[i]);
+    for (int i = 0; i < n; i++) sum += w[i] = exp(beta * r[i] - top);
+    for (int i = 0; i < n; i++) w[i] /= sum;
+}

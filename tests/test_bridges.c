@@ -392,11 +392,324 @@ static void errors(void)
     test_free();
 }
 
+/* ---- Equations --------------------------------------------------------------------------------- */
+
+static void semilinear(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    const double rates[3] = { 0, 1.7, 300 };
+    for (int i = 0; i < 3; i++) {
+        fd_linear l = scalar(&a, rates[i], .8, 1);
+        fd_real x = (fd_real).4, n = (fd_real).5, one = 1, y = 0;
+        double E = exp(-rates[i] * .3);
+        fd_semilinear_step(&l, .1, .4, 1, &x, &n, NULL, a);
+        NEAR((double)x, .4 * E + .5 * (i ? (1 - E) / rates[i] : .3), TOL(1e-14, 1e-7),
+             "a constant N is taken exactly, a = %g", rates[i]);
+        fd_semilinear_step(&l, .1, .4, 1, &y, NULL, &one, a);
+        NEAR((double)y, sqrt(g_of(rates[i], .3)), TOL(1e-14, 1e-7), "its noise is the equation's");
+    }
+    double last = 0;
+    fd_linear l = scalar(&a, 1.7, .8, 1);
+    for (int n = 8; n <= 32; n *= 2) {                                 /* N = -x: order 1 */
+        fd_real x = 1, N;
+        for (int k = 0; k < n; k++) {
+            N = -x;
+            fd_semilinear_step(&l, (double)k / n, (k + 1.) / n, 1, &x, &N, NULL, a);
+        }
+        double err = fabs((double)x - exp(-2.7));
+        if (n > 8) NEAR(last / err, 2, .15, "exponential Euler is of order 1, %d steps", n);
+        last = err;
+    }
+
+    /* Girsanov: one step by the ratio of two Gaussians, mode by mode; then a chain */
+    enum { N = 8, B = 4000, STEPS = 10 };
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *q = fd_cov_matern(&a, &s, 1, .3, 1);
+    fd_real *d = fd_raw(&a, fd_real, N), *dW = fd_raw(&a, fd_real, N), u[N], v[N];
+    double z = .25, want = .25, h = .1;
+    for (int i = 0; i < N && dW; i++) d[i] = (fd_real)sin(i + .3),
+        dW[i] = (fd_real)(.3 * cos(2. * i));
+    fd_girsanov(q, h, 1, d, dW, &z, a);
+    fd_to_modes(&s, 1, d, u, a), fd_to_modes(&s, 1, dW, v, a);
+    for (int k = 0; k < N; k++) {
+        double w = (double)v[k], m = h * (double)u[k];
+        want += (w * w - (w - m) * (w - m)) / (2 * h * q->lam[k]);
+    }
+    NEAR(z, want, TOL(1e-11, 2e-4) * (1 + fabs(want)), "Girsanov's weight of a step");
+    fd_arena own = test_arena(1 << 22, &st);
+    fd_linear line = scalar(&own, 0, .8, 1);
+    fd_real *x = fd_new(&own, fd_real, B), *D = fd_raw(&own, fd_real, B), *w = fd_raw(&own, fd_real,
+        B);
+    double *logz = fd_new(&own, double, B), sum = 0, second = 0, sq = 0, V = 0;
+    /* X = W; P' has the drift -1.5 x */
+    for (int k = 0; k < STEPS && logz; k++) {
+        fd_cov_draw(line.noise, fd_stream(fd_seed(5), 'w', (uint32_t)k), 0, B, w, own);
+        for (int i = 0; i < B; i++) w[i] *= (fd_real)sqrt(.1), D[i] = (fd_real)-1.5 * x[i];
+        fd_girsanov(line.noise, .1, B, D, w, logz, own);
+        for (int i = 0; i < B; i++) x[i] += w[i];
+        V = V * .85 * .85 + .08;
+    }
+    for (int i = 0; i < B && logz; i++) {
+        double e = exp(logz[i]) * (double)x[i] * (double)x[i];
+        sum += exp(logz[i]) / B, second += e / B, sq += e * e / B;
+    }
+    NEAR(sum, 1, .1, "weights have the mean 1");
+    NEAR(second, V, 4.5 * sqrt((sq - second * second) / B),
+         "and turn Brownian paths into those of Ornstein and Uhlenbeck");
+    OK(!st.code, "no error");
+    test_free();
+}
+
+static void none_of(const void *self, const double *x, double t, double *y) { (void)self, (void)x,
+    (void)t, y[0] = 0; }
+static void geometric(const void *self, const double *x, double t, double *G) { (void)self, (void)t,
+    G[0] = .4 * x[0]; }
+
+/* landmarks x_i in the plane, noise of the points c_l: dx_i = sum_l k(x_i, c_l) dW_l, k = exp(-|x - c|^2/(2 w^2)) */
+enum { MARKS = 3, CENTRES = 4 };
+static const double centre[CENTRES][2] = { { 0, 0 }, { 1, 0 }, { 0, 1 }, { 1, 1 } }, width = .6;
+static double bump(const double *x, const double *c)
+{
+    return exp(-((x[0] - c[0]) * (x[0] - c[0]) + (x[1] - c[1]) * (x[1] - c[1])) / (2 * width * width));
+}
+
+static void still(const void *self, const double *x, double t, double *y)
+{
+    (void)self, (void)x, (void)t;
+    memset(y, 0, 2 * MARKS * sizeof *y);
+}
+
+static void kunita(const void *self, const double *x, double t, double *G)
+{
+    (void)self, (void)t;
+    memset(G, 0, 2 * MARKS * 2 * CENTRES * sizeof *G);
+    for (int i = 0; i < MARKS; i++)
+        for (int l = 0; l < CENTRES; l++)
+            for (int c = 0; c < 2; c++) G[(2 * i + c) * 2 * CENTRES + 2 * l + c] = bump(x + 2 * i,
+                centre[l]);
+}
+
+static void kunita_div(const void *self, const double *x, double t, double *y)
+{
+    (void)self, (void)t;
+    for (int i = 0; i < MARKS; i++)
+        for (int c = 0; c < 2; c++) {
+            y[2 * i + c] = 0;
+            for (int l = 0; l < CENTRES; l++) {
+                double k = bump(x + 2 * i, centre[l]), sum = 0;
+                for (int j = 0; j < MARKS; j++)
+                    sum -= (x[2 * j + c] - centre[l][c]) * bump(x + 2 * j,
+                        centre[l]) / (width * width);
+                y[2 * i + c] += k * sum - k * (x[2 * i + c] - centre[l][c]) * k / (width * width);
+            }
+        }
+}
+
+static void systems(void)
+{
+    enum { CELLS = 16001 };
+    static double x[CELLS], next[CELLS], y[CELLS];
+    static const double dts[5] = { .1, .05, .02, .01, .005 }, at[2] = { .625, 1.448 };
+    static const double pull[2][5] = { { .363261714, .354576203, .348294091, .346054424,
+        .344910764 },
+                                       { -.441170097, -.432525217, -.425595539, -.422971276,
+                                           -.421598664 } };
+    static const double score[2] = { 2.299876284, -2.633692956 }, bent[2] = { 5.467216722,
+        -1.266222733 };
+    static const double sum[2] = { .343752268, -.42018541 }, s[2] = { 2.300036292, -2.63373314 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_system gbm = { 1, 1, none_of, geometric, NULL, NULL };
+    for (int p = 0; p < 2; p++) {
+        /* E[target | x at t = 1] by quadrature */
+        for (int i = 0; i < 5; i++) {
+            double dt = dts[i], mass = 0, m[4] = { 0, 0, 0, 0 }, var = .16 * (1 - dt);
+            for (int k = 0; k < CELLS; k++) x[k] = at[p] * (.2 + 3. * k / (CELLS - 1)),
+                next[k] = at[p];
+            for (int kind = FD_REVERSAL_SCORE; kind <= FD_REVERSAL_PULL; kind++) {
+                fd_system_target(&gbm, kind, 1 - dt, dt, CELLS, x, next, y, a);
+                for (int k = 0; k < CELLS; k++) {
+                    double S = .16 * x[k] * x[k];
+                    double w = exp(-pow(log(x[k]) + .5 * var, 2) / (2 * var)) / x[k]
+                             * exp(-pow(at[p] - x[k], 2) / (2 * S * dt)) / x[k];
+                    if (kind == FD_REVERSAL_PULL) m[0] += w * y[k], mass += w;
+                    else m[1] += w * y[k], m[2] += w * S * y[k], m[3] += w * S;
+                }
+            }
+            NEAR(m[0] / mass, pull[p][i], 2e-8, "regression of the pull, x = %g, dt = %g", at[p],
+                 dt);
+            if (dt != .01) continue;
+            NEAR(m[1] / mass, score[p], 2e-7, "of the score");
+            NEAR(m[2] / m[3], bent[p], 2e-7,
+                 "of the score with a weight that knows where it came from: wrong");
+        }
+        double got[2];
+        fd_system_reverse(&gbm, FD_REVERSAL_SCORE, 1, &at[p], &s[p], &got[0], a);
+        fd_system_reverse(&gbm, FD_REVERSAL_PULL, 1, &at[p], &sum[p], &got[1], a);
+        NEAR(got[0], sum[p], 2e-9, "the reversed drift has the divergence, x = %g", at[p]);
+        NEAR(got[1], sum[p], 1e-15, "and the pull has it in itself");
+    }
+
+    fd_system shapes = { 2 * MARKS, 2 * CENTRES, still, kunita, NULL, NULL };
+    double mark[2 * MARKS] = { .2, .3, .9, .4, .5, .8 }, div[2 * MARKS], want[2 * MARKS];
+    fd_system_div(&shapes, 0, mark, div, a);
+    shapes.div = kunita_div;
+    fd_system_div(&shapes, 0, mark, want, a);
+    for (int i = 0; i < 2 * MARKS; i++) NEAR(div[i], want[i], 1e-9,
+                                             "divergence of landmarks' noise, %d", i);
+
+    /* Stratonovich: X = exp(.4 W) */
+    double last[2] = { 0, 0 };
+    for (int n = 8; n <= 32; n *= 2) {
+        enum { PATHS = 500 };
+        static double X[2][PATHS], W[PATHS], dW[PATHS];
+        double err[2] = { 0, 0 };
+        fd_real z[32];
+        for (int i = 0; i < PATHS; i++) X[0][i] = X[1][i] = 1, W[i] = 0;
+        for (int k = 0; k < n; k++) {
+            /* one path on all grids of times */
+            for (int i = 0; i < PATHS; i++) {
+                dW[i] = 0;
+                fd_normal(fd_stream(fd_seed(6), 'p', (uint32_t)i), 32, z);
+                for (int j = 0; j < 32 / n; j++) dW[i] += (double)z[k * (32 / n) + j] / sqrt(32);
+                W[i] += dW[i];
+            }
+            fd_system_step(&gbm, FD_SDE_HEUN, (double)k / n, 1. / n, PATHS, X[0], dW, a);
+            fd_system_step(&gbm, FD_SDE_EULER, (double)k / n, 1. / n, PATHS, X[1], dW, a);
+        }
+        for (int i = 0; i < PATHS; i++) {
+            err[0] += fabs(X[0][i] - exp(.4 * W[i])) / PATHS;
+            err[1] += fabs(X[1][i] - exp(.4 * W[i] - .08)) / PATHS;
+        }
+        if (n > 8) {
+            OK(last[0] / err[0] > 1.8, "Heun goes to Stratonovich's solution, order 1: %g",
+               last[0] / err[0]);
+            OK(last[1] / err[1] > 1.3 && last[1] / err[1] < 1.7, "Euler to Ito's, order 1/2: %g",
+               last[1] / err[1]);
+        }
+        last[0] = err[0], last[1] = err[1];
+    }
+    OK(!st.code, "no error");
+    double zero = 0;
+    fd_system_target(&gbm, FD_REVERSAL_SCORE, 0, .1, 1, &zero, &zero, y, a);
+    OK(st.code == FD_EDATA, "a singular Sigma has no score");
+    test_free();
+}
+
+/* ---- Rewards ----------------------------------------------------------------------------------- */
+
+static double matern3(const double *x, const double *y, const void *prm)
+{
+    double r = sqrt(3) * fabs(x[0] - y[0]) / .3;
+    (void)prm;
+    return (1 + r) * exp(-r);
+}
+
+static void rewards(void)
+{
+    enum { N = 12 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 1);
+    fd_real mu[2 * N], old[2 * N], next[2 * N], y[2 * N], u[3][N];
+    double ratio[2], norm[2], more[2], less[2];
+    for (int i = 0; i < 2 * N; i++)
+        mu[i] = (fd_real)sin(i), old[i] = (fd_real)cos(.5 * i), next[i] = (fd_real)(.3 * i / N);
+    fd_policy_ratio(c, .7, 2, mu, old, next, ratio, norm, a);
+    for (int b = 0; b < 2; b++) {
+        double want = 0, size = 0;
+        fd_to_modes(&s, 1, mu + b * N, u[0], a), fd_to_modes(&s, 1, old + b * N, u[1], a);
+        fd_to_modes(&s, 1, next + b * N, u[2], a);
+        for (int k = 0; k < N; k++) {
+            double v = .49 * c->lam[k], n = (double)u[2][k];
+            want += (pow(n - (double)u[1][k], 2) - pow(n - (double)u[0][k], 2)) / (2 * v);
+            size += pow((double)u[0][k] - (double)u[1][k], 2) / c->lam[k];
+        }
+        NEAR(ratio[b], want, TOL(1e-11, 2e-4) * fabs(want), "log ratio of two policies, step %d",
+             b);
+        NEAR(norm[b], sqrt(size), TOL(1e-11, 2e-4) * sqrt(size), "and how far they are apart");
+    }
+    /* the pull is the gradient of log p in mu */
+    const double eps = TOL(1e-3, 3e-2);
+    fd_policy_pull(c, .7, 0, 2, mu, next, y, a);
+    for (int k = 0; k < 2; k++) {
+        fd_real to[2 * N];
+        for (int i = 0; i < 2 * N; i++) to[i] = mu[i] + (fd_real)((k ? -eps : eps) * cos(i));
+        fd_policy_ratio(c, .7, 2, to, mu, next, k ? less : more, NULL, a);
+    }
+    for (int b = 0; b < 2; b++) {
+        fd_real way[N];
+        for (int i = 0; i < N; i++) way[i] = (fd_real)cos(b * N + i);
+        double slope = fd_inner(&s, y + b * N, way);
+        NEAR((more[b] - less[b]) / (2 * eps), slope, TOL(1e-8, 5e-3) * (1 + fabs(slope)),
+             "the pull is the gradient of log p");
+    }
+    for (int i = 0; i < N; i++) y[i] = next[i] - mu[i];
+    fd_policy_pull(c, 1, 1, 1, mu, next, u[0], a);
+    NEAR(test_maxdiff(N, u[0], y), 0, TOL(1e-14, 1e-6), "with C in front it is x' - mu");
+
+    /* |h|_C has a limit for a function of the space, and grows for a jump [numbers of the derivation] */
+    static const double soft[3] = { .11505029, .11441041, .11437123 }, hard[3] = { .2614, 15.03,
+        957.5 };
+    for (int g = 0; g < 3 - 2 * (sizeof(fd_real) == 4); g++) {
+        int n = (int[]){ 16, 64, 256 }[g];
+        fd_arena own = test_arena((size_t)8 << 20, &st);
+        fd_space fine = fd_grid(&own, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+        fd_cov *K = fd_cov_kernel(&own, &fine, matern3, NULL);
+        fd_real *h = fd_raw(&own, fd_real, n), *zero = fd_new(&own, fd_real, n);
+        for (int jump = 0; jump < 2 && zero; jump++) {
+            for (int i = 0; i < n; i++)
+                h[i] = (fd_real)(jump ? .1 * (i >= n / 2) : sin(2 * acos(-1) * (i + .5) / n));
+            if (!jump) fd_cov_pow(K, 1, 1, h, h, own);
+            fd_policy_ratio(K, 1, 1, h, zero, zero, ratio, norm, own);
+            NEAR(norm[0] * norm[0], jump ? hard[g] : soft[g],
+                 (jump ? 5e-4 : TOL(1e-7, 1e-5)) * (jump ? hard[g] : 1),
+                 "|h|_C of a %s on %d points", jump ? "jump" : "smooth function", n);
+        }
+    }
+
+    NEAR(fd_policy_weight(FD_POLICY_PLAIN, .3, -2, .1), -2, 0,
+         "REINFORCE's weight is the advantage");
+    NEAR(fd_policy_weight(FD_POLICY_RATIO, .3, -2, .1), -2 * exp(.3), 1e-14,
+         "that of DDPO has the ratio");
+    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, .3, 2, .1), 0, 0, "clipped: no slope beyond 1 + clip");
+    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, .3, -2, .1), -2 * exp(.3), 1e-14,
+         "but back from there");
+    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, -.3, -2, .1), 0, 0, "nor below 1 - clip");
+    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, -.3, 2, .1), 2 * exp(-.3), 1e-14,
+         "but back from there");
+    double r[5] = { 1, 2, 3, 4, 100 }, adv[5], w[5];
+    fd_advantages(5, r, 0, adv, &st);
+    NEAR(adv[0] + adv[1] + adv[2] + adv[3] + adv[4], 0, 1e-12, "advantages have the mean 0");
+    NEAR(adv[4] * adv[4] + adv[0] * adv[0] + adv[1] * adv[1] + adv[2] * adv[2] + adv[3] * adv[3], 5,
+         1e-6, "and the variance 1");
+    fd_advantages(5, r, 1.5, adv, &st);
+    NEAR(adv[4], 1.5, 0, "and a bound");
+    fd_reward_weights(5, r, 10, w, &st);
+    NEAR(w[4], 1, 1e-12, "weights of regression do not overflow");
+    fd_reward_weights(4, r, .5, w, &st);
+    NEAR(w[1] / w[0], exp(.5), 1e-12, "and are exp(beta r)");
+    NEAR(w[0] + w[1] + w[2] + w[3], 1, 1e-14, "over their sum");
+    OK(!st.code, "no error");
+    r[2] = INFINITY;
+    fd_advantages(5, r, 0, adv, &st);
+    OK(st.code == FD_EDATA && adv[4] == 1.5, "a reward that is not finite: nothing is written");
+    st.code = FD_OK;
+    fd_policy_ratio(c, 0, 1, mu, old, next, ratio, norm, a);
+    OK(st.code == FD_EARG, "a step without noise has no density");
+    test_free();
+}
+
 void test_bridges(void)
 {
     steps();
     grids();
     ends();
     control();
+    semilinear();
+    systems();
+    rewards();
     errors();
 }
