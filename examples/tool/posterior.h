@@ -23,6 +23,11 @@ typedef struct {
     double *y;
 } problem;
 
+/* in the order of t_method */
+enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
+       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_PCN, METHOD_MALA, METHOD_HMC, METHOD_SLICE,
+       METHOD_WALK, METHOD_LATENT, METHOD_AMORTISED, METHOD_PRIOR };
+
 /* problem_new -- from --model or --prior; without observations. */
 static inline problem problem_new(fd_arena *a, args *o)
 {
@@ -31,8 +36,12 @@ static inline problem problem_new(fd_arena *a, args *o)
         const kit *k = kit_load(a, o->model, NULL);
         if (is_given("prior")) die(2, "--prior: not with --model");
         k = kit_on(a, k, o->grid);
+        if (o->method.row != METHOD_AMORTISED) condition_none(k, o->model);
+        else if (!k->condition.t)
+            die(2, "--method: amortised needs a model that was trained with observations: fd train --condition");
         q.k = k, q.s = k->s, q.p = k->p, q.model = k->model, q.mean = k->mean;
     } else {
+        if (o->method.row == METHOD_AMORTISED) die(2, "--method: amortised needs --model");
         if (!o->grid.nd) die(2, "needs --grid");
         fd_real *mean;
         q.s = fd_grid(a, o->grid.nd, o->grid.n, NULL, o->bc, 1);
@@ -177,11 +186,6 @@ static inline void obs_spec(fd_arena *a, problem *q, const spec *v, double noise
 }
 
 /* ---- Methods ----------------------------------------------------------------------------------- */
-
-/* in the order of t_method */
-enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
-       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_PCN, METHOD_MALA, METHOD_HMC, METHOD_SLICE,
-       METHOD_WALK, METHOD_LATENT, METHOD_PRIOR };
 
 typedef struct {
     int evals;                             /* evaluations of the model, or of the observation for chains */
@@ -354,6 +358,69 @@ static inline void prior_draw(const problem *q, const fd_sampler *how, fd_rng r,
     for (ptrdiff_t i = 0; i < n * size; i++) x[i] += q->mean[i % size];
 }
 
+/* amortised_fits -- die where the observations are not those that the network was trained for. The
+ * same places are told by the same numbers for three functions, in any order. */
+static inline void amortised_fits(const problem *q, fd_arena a)
+{
+    enum { TRIES = 3 };
+    const kit *k = q->k;
+    const fd_obs *o = &q->o, *was = &k->o;
+    const double scale = fabs(k->norm.scale[0]), noise = condition_value(k, "noise");
+    for (int i = 0; i < (o->each ? o->m : 1); i++) {
+        double sd = (o->each ? o->each[i] : o->sd) / scale;
+        if (!(fabs(sd - noise) <= 1e-3 * (noise + 1e-12)))
+            die(2, "--noise: %g: the network was trained with noise=%g", sd, noise);
+    }
+    if (!k->told) return;
+    if (o->m != was->m)
+        die(2, "--obs: %d observations, but the network was trained with %d (fd info: kit.condition)", o->m, was->m);
+    fd_real *x = fd_raw(&a, fd_real, TRIES * fd_size(&q->s));
+    double *y = fd_raw(&a, double, TRIES * o->m), *z = fd_raw(&a, double, TRIES * o->m), size = 0;
+    char *used = fd_new(&a, char, o->m);
+    need(a.st);
+    fd_cov_draw(k->c0, fd_seed(2385), 0, TRIES, x, a);
+    o->apply(o->self, &q->s, TRIES, x, y, a);
+    was->apply(was->self, &q->s, TRIES, x, z, a);
+    need(a.st);
+    for (int i = 0; i < TRIES * o->m; i++) size = fmax(size, fabs(z[i]));
+    for (int i = 0; i < o->m; i++) {
+        int j = 0, same = 0;
+        for (; j < o->m && !same; j++) {
+            same = !used[j];
+            for (int l = 0; l < TRIES && same; l++) same = fabs(y[l * o->m + i] - z[l * o->m + j]) <= 1e-3 * size;
+            if (same) used[j] = 1;
+        }
+        if (!same)
+            die(2, "--obs: observation %d is at a place that the network was not trained for: its places are those of "
+                   "fd calibrate --observe with --seed %" PRIu64, i + 1, k->places);
+    }
+}
+
+/* amortised_model -- the network told of q->y. */
+static inline fd_model amortised_model(fd_arena *a, const problem *q, const spec *m)
+{
+    const kit *k = q->k;
+    char why[256];
+    double free = method_value(m, "free");
+    amortised_fits(q, *a);
+    fd_amortised *w = fd_amortised_new(a, &k->how, &q->o);
+    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why))
+        die(2, "--obs: not what the network was trained for: %s", why);
+    fd_model told = fd_amortised_model(a, w, q->y, k->raw);
+    need(a->st);
+    if (free == 1) return told;
+    if (!k->model.eval) die(2, "--method: amortised:free needs a network that was trained with --condition ..,drop=0.1");
+    return fd_free_guided(a, &k->learned, told, k->model, free);
+}
+
+/* amortised_observe -- what the network was trained for; i: of which function, where it moves. */
+static inline void amortised_observe(fd_arena *a, problem *q, int i)
+{
+    q->o = condition_obs(a, q->k, (uint32_t)i);
+    q->y = fd_new(a, double, q->o.m);
+    need(a->st);
+}
+
 /* posterior_draw -- n functions given q->y by o->method. */
 static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, int n, fd_real *x, fd_arena a)
 {
@@ -450,6 +517,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
             method_gauss(q, m);
             how.model = fd_oracle_posterior(&a, &q->p, 1, NULL, q->mean, &q->c0, &q->o, q->y);
         }
+        if (rule == METHOD_AMORTISED) how.model = amortised_model(&a, q, m);
         if (rule == METHOD_GUIDE || rule == METHOD_PIGDM || rule == METHOD_DPS) {
             fd_guide *g = fd_new(&a, fd_guide, 1);
             need(a.st);
@@ -549,6 +617,7 @@ static int do_posterior(args *o)
     if (!o->obs) die(2, "needs --obs");
     problem q = problem_new(&a, o);
     const ptrdiff_t size = fd_size(&q.s);
+    if (o->method.row == METHOD_AMORTISED && !is_given("noise")) o->noise = condition_value(q.k, "noise");
     obs_csv(&a, &q, o->obs, o->noise);
     fd_real *x = fd_raw(&a, fd_real, o->n * size), *mean = fd_raw(&a, fd_real, 4 * size);
     need(&st);
@@ -615,6 +684,32 @@ static inline double chi2_tail(double x, int k)
     return .5 * erfc(z / sqrt(2));
 }
 
+/* unknowns -- the functions of --data, or NULL: then the prior draws them. */
+static inline dataset *unknowns(fd_arena *a, const problem *q, const args *o, dataset *d)
+{
+    if (!o->data) {
+        if (q->k && !q->model.eval)
+            die(2, "needs --data, functions to test with: this network draws none without observations");
+        return NULL;
+    }
+    if (!q->k) die(2, "--data: with --model");
+    args p = *o;
+    memcpy(p.bc, q->s.bc, sizeof p.bc);
+    *d = data_open(a, o->data, &p, q->k, (shape){ q->s.nd, { q->s.n[0], q->s.n[1], q->s.n[2] } }, o->grid);
+    data_measure(a, d, 0, &q->k->norm);
+    data_say(d, "", o->model);
+    return d;
+}
+
+static inline void unknown_draw(const problem *q, const args *o, const dataset *d, fd_rng r, int n, fd_real *x,
+                                fd_arena a)
+{
+    if (!d) { posterior_draw(q, o, r, n, x, a); return; }
+    for (int i = 0; i < n; i++) data_take(d, fd_index(r, (uint64_t)i, d->m), x + i * fd_size(&q->s), a);
+    fd_cov_pow(q->p.noise, 0, n, x, x, a);
+    need(a.st);
+}
+
 static int do_calibrate(args *o)
 {
     fd_status st;
@@ -622,7 +717,11 @@ static int do_calibrate(args *o)
     problem q = problem_new(&a, o);
     const ptrdiff_t size = fd_size(&q.s);
     const int L = o->draws;
-    obs_spec(&a, &q, &o->observe, o->noise, o->seed);
+    const int own = o->method.row == METHOD_AMORTISED && !is_given("observe"), told = own && condition_moves(q.k);
+    if (o->method.row == METHOD_AMORTISED && !is_given("noise")) o->noise = condition_value(q.k, "noise");
+    if (own) amortised_observe(&a, &q, 0);
+    else obs_spec(&a, &q, &o->observe, o->noise, o->seed);
+    dataset data, *real = unknowns(&a, &q, o, &data);
     fd_real *truth = fd_raw(&a, fd_real, size), *x = fd_raw(&a, fd_real, (L + 1) * size), *other = fd_raw(&a, fd_real, L * size);
     features *f = fd_raw(&a, features, L);
     need(&st);
@@ -633,10 +732,12 @@ static int do_calibrate(args *o)
     for (int i = 0; i < o->n; i++) {
         fd_rng r = fd_stream(fd_seed(o->seed), 'C', (uint32_t)i);
         double want[FUNCTIONALS];
+        fd_arena mark = a;
+        if (told) amortised_observe(&a, &q, i);
         o->method.row = METHOD_PRIOR;                                /* truth, and draws of the prior to compare with */
-        posterior_draw(&q, o, fd_stream(r, 't', 0), L, other, a);
+        unknown_draw(&q, o, real, fd_stream(r, 't', 0), L, other, a);
         memcpy(truth, other, (size_t)size * sizeof *truth);
-        posterior_draw(&q, o, fd_stream(r, 'p', 0), L, other, a);
+        unknown_draw(&q, o, real, fd_stream(r, 'p', 0), L, other, a);
         o->method = asked;
         fd_obs_draw(&q.o, fd_stream(r, 'y', 0), 0, 1, truth, q.y, a);
         posterior_draw(&q, o, fd_stream(r, 'x', 0), L, x, a);
@@ -660,6 +761,7 @@ static int do_calibrate(args *o)
                      - .5 * apart(size, other + k * size, other + (k + 1) % L * size) / L / o->n;
         }
         if (isatty(2)) progress("function", i + 1, (i + 1.) / o->n, -1, 0, 0);
+        a = mark;
     }
     bar_end();
     for (int j = 0; j < 3; j++) var0 += sq[j] - mid[j] * mid[j];
