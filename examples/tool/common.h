@@ -513,7 +513,7 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "walk", "random-walk Metropolis: the control that fails on fine grids; Gaussian prior", { STEP_OF("0.1") } },
     { "latent", "pCN on the noise of a flow", { STEP_OF("0.2") } },
     { "amortised", "the network of fd train --condition, told of the observations", {
-        { "free", "1", "guidance without a classifier, where it was trained with drop; 1: none", 0, 100 } } },
+        { "free", "1", "guidance without a classifier, if trained with drop; 1: none", 0, 100 } } },
     { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
 static topic t_observe = { "observe", "what is observed", {
     { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
@@ -523,17 +523,18 @@ static topic t_observe = { "observe", "what is observed", {
 #define TOLD { "noise", "0.05", "standard deviation, in the units of the data", 0, 1e30 }, \
     { "drop", "0", "part of the functions that are shown without observations", 0, 0.9 }
 #define MOVE { "move", "0|1", "1: others for each function", 0, 0 }
+#define CHANNELS_SEEN "posterior|denoised|both|slope"
 #define SEES(def) { "sees", def, "what the network sees of them (fd_amortised in fd.h)", 0, 0 }
 static topic t_condition = { "condition", "what a network is told of each function", {
     { "points", "values at places drawn at random", {
-        { "m", "8", "how many", 1, 1e5 }, MOVE, TOLD, SEES("posterior|denoised|both|slope") } },
+        { "m", "8", "how many", 1, 1e5 }, MOVE, TOLD, SEES(CHANNELS_SEEN) } },
     { "coarse", "values on a coarse grid", {
-        { "n", "8", "points of each axis", 1, 1e5 }, TOLD, SEES("posterior|denoised|both|slope") } },
+        { "n", "8", "points of each axis", 1, 1e5 }, TOLD, SEES(CHANNELS_SEEN) } },
     { "blur", "the function blurred, at every point", {
-        { "w", "0.05", "width of the Gaussian", 0, 10 }, TOLD, SEES("posterior|denoised|both|slope") } },
+        { "w", "0.05", "width of the Gaussian", 0, 10 }, TOLD, SEES(CHANNELS_SEEN) } },
     { "mask", "the values of some pixels", {
         { "p", "0.25", "part of the pixels", 1e-6, 1 }, MOVE, TOLD,
-        SEES("values|posterior|denoised|both|slope") } } } };
+        SEES("values|" CHANNELS_SEEN) } } } };
 enum { CONDITION_POINTS, CONDITION_COARSE, CONDITION_BLUR, CONDITION_MASK };
 
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
@@ -716,7 +717,8 @@ typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs;
     const char *base;
-    spec condition, cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
+    spec condition;
+    spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
         start, corrector, map, as, prior, method, observe, normalize;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
@@ -2022,7 +2024,7 @@ static inline fd_obs condition_obs(fd_arena *a, const kit *k, uint32_t i)
         fd_laplace(s, mul, *a);
         for (ptrdiff_t j = 0; j < s->modes; j++) mul[j] = exp(-.5 * v->v[0] * v->v[0] * mul[j]);
         o = fd_obs_modal(a, s, mul);
-    } else {                                               /* all channels of a pixel; one at least */
+    } else {                                           /* all channels of a pixel; one at least */
         ptrdiff_t *at = fd_raw(a, ptrdiff_t, s->ch * n);
         int m = 0;
         need(a->st);
@@ -2039,8 +2041,9 @@ static inline fd_obs condition_obs(fd_arena *a, const kit *k, uint32_t i)
 static inline int condition_sees(const kit *k)
 {
     static const struct { const char *name; int sees; } sees[] = {
-        { "values", FD_SEES_VALUES }, { "posterior", FD_SEES_POSTERIOR }, { "denoised", FD_SEES_DENOISED },
-        { "both", FD_SEES_POSTERIOR + FD_SEES_DENOISED }, { "slope", FD_SEES_SLOPE } };
+        { "values", FD_SEES_VALUES }, { "posterior", FD_SEES_POSTERIOR },
+        { "denoised", FD_SEES_DENOISED }, { "both", FD_SEES_POSTERIOR + FD_SEES_DENOISED },
+        { "slope", FD_SEES_SLOPE } };
     const row *r = &t_condition.rows[k->condition.row];
     int last = keys_of(r) - 1, i = 0;
     char word[32];
@@ -2049,11 +2052,17 @@ static inline int condition_sees(const kit *k)
     return sees[i].sees;
 }
 
-/* condition_inputs -- channels that the network sees. */
+/* condition_inputs -- channels that the network sees, for each of a function. */
 static inline int condition_inputs(const kit *k)
 {
-    const fd_process p = { .noise = k->noise };
+    const fd_cov one = { .s = { .ch = 1 } };
+    const fd_process p = { .noise = &one };
     return fd_amortised_inputs(&(fd_condition){ .p = &p, .sees = condition_sees(k) });
+}
+
+static inline shape shape_of(const fd_space *s)
+{
+    return (shape){ s->nd, { s->n[0], s->n[1], s->n[2] } };
 }
 
 /* condition_close -- how the network is told, and the model: without observations where it was
@@ -2067,7 +2076,7 @@ static inline void condition_close(fd_arena *a, kit *k)
     if (!strcmp(k->base, "gauss")) k->how.base = FD_BASE_GAUSS;
     else if (k->precond.row) k->how.base = FD_BASE_NONE;
     else if (!k->frozen) k->how.model = fd_oracle_gauss(a, &k->learned, k->mean, k->c0);
-    else k->how.model = kit_on(a, k->frozen, (shape){ k->s.nd, { k->s.n[0], k->s.n[1], k->s.n[2] } })->model;
+    else k->how.model = kit_on(a, k->frozen, shape_of(&k->s))->model;
     k->raw = fd_net_raw(a, net);
     k->model = (fd_model){ 0 };
     k->told = NULL;
@@ -2085,8 +2094,8 @@ static inline void condition_close(fd_arena *a, kit *k)
 static inline void condition_none(const kit *k, const char *path)
 {
     if (!k->model.eval)
-        die(2, "--model: %s draws functions given observations alone: fd posterior --method amortised "
-               "(or train it with --condition ..,drop=0.1)", path);
+        die(2, "--model: %s draws functions given observations alone: fd posterior --method "
+               "amortised (or train it with --condition ..,drop=0.1)", path);
 }
 
 /* kit_close -- process and model of a kit that has all the rest; first: the grid of training. */
@@ -2158,7 +2167,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d, const k
         if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
     }
     fd_arch arch = arch_build(&o->net, &k->s);
-    if (k->condition.t) arch.in = condition_inputs(k);
+    if (k->condition.t) arch.in *= condition_inputs(k);
     const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
                     .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
@@ -2295,14 +2304,16 @@ static inline fd_real *tensor_need(const fd_tensors *f, const char *path, const 
 static inline kit *kit_load(fd_arena *a, const char *path, args *o);
 
 /* base_load -- the model that --base names, for k's grid. */
-static inline const kit *base_load(fd_arena *a, const char *base, const fd_space *s, const char *where)
+static inline const kit *base_load(fd_arena *a, const char *base, const fd_space *s,
+                                   const char *where)
 {
     static int inside;
     if (inside++) die(1, "%s: a base of a base: it is trained with --condition itself", where);
     const kit *k = kit_load(a, base, NULL);
     if (k->condition.t) die(bad, "%s: %s is trained with --condition itself", where, base);
-    if (s && (k->s.nd != s->nd || k->s.ch != s->ch || memcmp(k->s.bc, s->bc, (size_t)s->nd * sizeof *s->bc)))
-        die(bad, "%s: %s is for other axes, channels or boundaries", where, base);
+    int other = s && (k->s.nd != s->nd || k->s.ch != s->ch);
+    for (int i = 0; s && i < s->nd && !other; i++) other = k->s.bc[i] != s->bc[i];
+    if (other) die(bad, "%s: %s is for other axes, channels or boundaries", where, base);
     inside = 0;
     return k;
 }
@@ -2319,8 +2330,10 @@ static inline void condition_load(fd_arena *a, kit *k, const char *path, const f
     k->places = seed_read(flag, meta_need(f, path, "kit.places"));
     snprintf(flag, sizeof flag, "%.200s: kit.base", path);
     k->base = meta_need(f, path, "kit.base");
-    if (strcmp(k->base, "none") && strcmp(k->base, "gauss")) k->frozen = base_load(a, k->base, &k->s, flag);
-    if (k->precond.row && strcmp(k->base, "none")) die(1, "%s: it goes with kit.precond gauss alone", flag);
+    if (strcmp(k->base, "none") && strcmp(k->base, "gauss"))
+        k->frozen = base_load(a, k->base, &k->s, flag);
+    if (k->precond.row && strcmp(k->base, "none"))
+        die(1, "%s: it goes with kit.precond gauss alone", flag);
     bad = 2;
 }
 
@@ -2374,8 +2387,7 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     k->s = fd_grid(a, g.nd, g.n, NULL, bc, ch);
     need(a->st);
     condition_load(a, k, path, &f);
-    int in = k->condition.t ? condition_inputs(&(kit){ .condition = k->condition, .noise = &(fd_cov){ .s = k->s } })
-                            : k->s.ch;
+    int in = k->s.ch * (k->condition.t ? condition_inputs(k) : 1);
     if (k->net->arch.nd != g.nd || k->net->arch.in != in || k->net->arch.out != k->s.ch)
         die(1, "%s: the network does not fit kit.grid and kit.channels", path);
     k->mean = tensor_need(&f, path, "data.mean", fd_size(&k->s));
@@ -2460,9 +2472,9 @@ static inline void mirror(const fd_space *s, int axis, fd_real *x)
             }
 }
 
-/* condition_pairs -- in and y of the batch, of functions that are observed; one at a time where each
- * is observed in its own way. floor [b][2], where not NULL: |says - y|^2 of the best denoiser for
- * Gaussian data, its mean and what it is for this pair. */
+/* condition_pairs -- in and y of the batch, of functions that are observed; one at a time where
+ * each is observed in its own way. floor [b][2], where not NULL: |says - y|^2 of the best denoiser
+ * for Gaussian data, its mean and what it is for this pair. */
 static inline void condition_pairs(batch *q, const kit *k, int b, fd_rng seed, int step,
                                    double *floor, fd_arena a)
 {
@@ -2472,6 +2484,7 @@ static inline void condition_pairs(batch *q, const kit *k, int b, fd_rng seed, i
     for (int i = 0; i < b && !a.st->code; i += some) {
         fd_arena own = a;
         const uint32_t at = (uint32_t)step * (uint32_t)b + (uint32_t)i;
+        const fd_real *x0 = q->x0 + i * size, *xt = q->xt + i * size;
         fd_real u = 1;
         fd_obs o = k->o;
         const fd_amortised *w = k->told;
@@ -2483,22 +2496,22 @@ static inline void condition_pairs(batch *q, const kit *k, int b, fd_rng seed, i
         }
         double *y = fd_raw(&own, double, (ptrdiff_t)some * o.m);
         if (w != k->alone)
-            fd_obs_draw(&o, fd_stream(seed, 'y', (uint32_t)step), i, some, q->x0 + i * size, y, own);
-        fd_amortised_pair(w, some, y, q->x0 + i * size, q->eps + i * size, q->xt + i * size, q->t + i,
-                          q->in + i * seen, q->y + i * size, NULL, own);
+            fd_obs_draw(&o, fd_stream(seed, 'y', (uint32_t)step), i, some, x0, y, own);
+        fd_amortised_pair(w, some, y, x0, q->eps + i * size, xt, q->t + i, q->in + i * seen,
+                          q->y + i * size, NULL, own);
         if (!floor) continue;
         fd_condition least = k->how;                       /* F = 0 on the Gaussian base */
-        double cin, scale, best = 0, x0 = 1;
+        double cin, scale, best = 0, as_x0 = 1;
         least.base = FD_BASE_GAUSS, least.sees = 0;
         fd_amortised *g = fd_amortised_new(&own, &least, w == k->alone ? NULL : &o);
         fd_real *none = fd_raw(&own, fd_real, 2 * size), *off = none + size;
         need(own.st);
         fd_amortised_scale(w, q->t[i], &cin, &scale, own);
-        fd_amortised_pair(g, 1, y, q->x0 + i * size, NULL, q->xt + i * size, q->t + i, none, off, &best, own);
+        fd_amortised_pair(g, 1, y, x0, NULL, xt, q->t + i, none, off, &best, own);
         if (k->how.base == FD_BASE_NONE)
-            x0 = fd_time_weight(&k->p, FD_W_X0, k->predict.row, q->t[i], a.st);
-        floor[2 * i] = best * best / (scale * scale * x0) * k->s.ch;
-        floor[2 * i + 1] = best * best / (scale * scale * x0) * fd_inner(&k->s, off, off);
+            as_x0 = fd_time_weight(&k->p, FD_W_X0, k->predict.row, q->t[i], a.st);
+        floor[2 * i] = best * best / (scale * scale * as_x0) * k->s.ch;
+        floor[2 * i + 1] = best * best / (scale * scale * as_x0) * fd_inner(&k->s, off, off);
     }
 }
 
@@ -2670,7 +2683,8 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
     fd_status *st = a.st;
     size_t low = st->low, left = (size_t)(a.end - a.beg);
     double need_draw[2], need_grad[2];
-    double whole = (4.0 * k->s.ch + k->net->arch.in) * o->batch * (double)k->s.points * sizeof(fd_real);
+    double whole = (double)o->batch * (double)k->s.points * sizeof(fd_real)
+                 * (4 * k->s.ch + k->net->arch.in);
     char text[3][32];
     const char *net = t_net.rows[o->net.row].name;
     for (int b = 1; b <= 2; b++) {

@@ -139,17 +139,18 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
 
 /* condition_say -- what observations do to the score as t -> 0, were the data Gaussian with their
  * spectrum. */
-enum { SEEN_MOST = 512 };                  /* observations whose algebra, m^3, is done for a figure */
+enum { SEEN_MOST = 512 };                  /* observations: more are too dear for a figure, m^3 */
 static void condition_say(const kit *k, fd_arena a)
 {
     fd_obs o = k->told ? k->o : condition_obs(&a, k, 0);
     double t = k->p.tmin;
     if (!(fd_law(&k->p, t, 0).v > 0)) t = 1e-3 * k->p.tmax;
     if (o.m > SEEN_MOST && !o.mul) return;
-    double with = fd_score_power(&k->p, k->c0, &o, t, a), bare = fd_score_power(&k->p, k->c0, NULL, t, a);
+    double with = fd_score_power(&k->p, k->c0, &o, t, a);
+    double bare = fd_score_power(&k->p, k->c0, NULL, t, a);
     need(a.st);
-    printf("told of %d observation%s; mean square of the score at t = %.3g: %.4g given them, %.4g without\n",
-           o.m, o.m > 1 ? "s" : "", t, with, bare);
+    printf("told of %d observation%s; mean square of the score at t = %.3g: %.4g given them, %.4g "
+           "without\n", o.m, o.m > 1 ? "s" : "", t, with, bare);
     fflush(stdout);
 }
 
@@ -163,7 +164,8 @@ static void condition_judge(const kit *k, const dataset *d, const args *o, fd_ar
     int *perm = fd_raw(&a, int, d->m), n = 0;
     fd_real *says = fd_raw(&a, fd_real, o->batch * fd_size(&k->s));
     double *floor = fd_raw(&a, double, 2 * o->batch), loss = 0, least = 0, sum = 0, sq = 0;
-    if (o->norm.row || (k->how.base == FD_BASE_NONE && (k->p.modal || k->predict.row > FD_VELOCITY))) return;
+    const int kinds = k->how.base != FD_BASE_NONE || (!k->p.modal && k->predict.row <= FD_VELOCITY);
+    if (o->norm.row || !kinds) return;
     if (first.m > SEEN_MOST / 4 && !first.mul) return;
     wide.ch = k->net->arch.in;
     batch q = batch_new(&a, k, o, perm);
@@ -181,15 +183,16 @@ static void condition_judge(const kit *k, const dataset *d, const args *o, fd_ar
             loss += is, least += q.w[i] * floor[2 * i], sum += off, sq += off * off;
         }
     }
-    printf("averaged network: loss %.4g, floor for Gaussian data of this spectrum %.4g; above the best "
-           "denoiser of such data, on the same pairs: %+.2f %% (+- %.2f)\n", loss / n, least / n,
-           100 * sum / least, 100 * sqrt(fmax(0, sq - sum * sum / n)) / least);
+    printf("averaged network: loss %.4g, floor for Gaussian data of this spectrum %.4g; above the "
+           "best denoiser of such data, on the same pairs: %+.2f %% (+- %.2f)\n", loss / n,
+           least / n, 100 * sum / least, 100 * sqrt(fmax(0, sq - sum * sum / n)) / least);
 }
 
 static int do_train(args *o)
 {
     static const char *const fixed[] = { "cov", "process", "net", "predict", "precond", "grid",
-                                         "boundary", "normalize", "optimizer", "condition", "base" };
+                                         "boundary", "normalize", "optimizer", "condition",
+                                         "base" };
     static const char *const based[] = { "cov", "process", "predict", "precond", "grid", "boundary",
                                          "normalize" };
     const kit *frozen = NULL;
@@ -223,11 +226,14 @@ static int do_train(args *o)
             die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
     }
     if (is_given("base") && !o->condition.t) die(2, "--base: has no meaning without --condition");
-    if (o->condition.t && !strcmp(o->base, "auto"))
-        o->base = o->condition.row == CONDITION_MASK || is_given("predict") || o->precond.row ? "none" : "gauss";
+    if (o->condition.t && !strcmp(o->base, "auto")) {
+        int none = o->condition.row == CONDITION_MASK || is_given("predict") || o->precond.row;
+        o->base = none ? "none" : "gauss";
+    }
     if (o->condition.t && strcmp(o->base, "none") && strcmp(o->base, "gauss")) {
         for (int i = 0; i < COUNT(based); i++)
-            if (is_given(based[i])) die(2, "--%s: comes from the model that --base names", based[i]);
+            if (is_given(based[i]))
+                die(2, "--%s: comes from the model that --base names", based[i]);
         frozen = base_load(&a, o->base, NULL, "--base");
         grid.nd = frozen->s.nd;
         memcpy(grid.n, frozen->s.n, sizeof grid.n);

@@ -23,10 +23,10 @@ typedef struct {
     double *y;
 } problem;
 
-/* in the order of t_method */
-enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
-       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_PCN, METHOD_MALA, METHOD_HMC, METHOD_SLICE,
-       METHOD_WALK, METHOD_LATENT, METHOD_AMORTISED, METHOD_PRIOR };
+static inline int is_amortised(const args *o)
+{
+    return !strcmp(t_method.rows[o->method.row].name, "amortised");
+}
 
 /* problem_new -- from --model or --prior; without observations. */
 static inline problem problem_new(fd_arena *a, args *o)
@@ -36,12 +36,12 @@ static inline problem problem_new(fd_arena *a, args *o)
         const kit *k = kit_load(a, o->model, NULL);
         if (is_given("prior")) die(2, "--prior: not with --model");
         k = kit_on(a, k, o->grid);
-        if (o->method.row != METHOD_AMORTISED) condition_none(k, o->model);
+        if (!is_amortised(o)) condition_none(k, o->model);
         else if (!k->condition.t)
-            die(2, "--method: amortised needs a model that was trained with observations: fd train --condition");
+            die(2, "--method: amortised needs a model of fd train --condition");
         q.k = k, q.s = k->s, q.p = k->p, q.model = k->model, q.mean = k->mean;
     } else {
-        if (o->method.row == METHOD_AMORTISED) die(2, "--method: amortised needs --model");
+        if (is_amortised(o)) die(2, "--method: amortised needs --model");
         if (!o->grid.nd) die(2, "needs --grid");
         fd_real *mean;
         q.s = fd_grid(a, o->grid.nd, o->grid.n, NULL, o->bc, 1);
@@ -186,6 +186,11 @@ static inline void obs_spec(fd_arena *a, problem *q, const spec *v, double noise
 }
 
 /* ---- Methods ----------------------------------------------------------------------------------- */
+
+/* in the order of t_method */
+enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
+       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_PCN, METHOD_MALA, METHOD_HMC, METHOD_SLICE,
+       METHOD_WALK, METHOD_LATENT, METHOD_AMORTISED, METHOD_PRIOR };
 
 typedef struct {
     int evals;                             /* evaluations of the model, or of the observation for chains */
@@ -373,7 +378,8 @@ static inline void amortised_fits(const problem *q, fd_arena a)
     }
     if (!k->told) return;
     if (o->m != was->m)
-        die(2, "--obs: %d observations, but the network was trained with %d (fd info: kit.condition)", o->m, was->m);
+        die(2, "--obs: %d observations, but the network was trained with %d (fd info: "
+               "kit.condition)", o->m, was->m);
     fd_real *x = fd_raw(&a, fd_real, TRIES * fd_size(&q->s));
     double *y = fd_raw(&a, double, TRIES * o->m), *z = fd_raw(&a, double, TRIES * o->m), size = 0;
     char *used = fd_new(&a, char, o->m);
@@ -387,12 +393,14 @@ static inline void amortised_fits(const problem *q, fd_arena a)
         int j = 0, same = 0;
         for (; j < o->m && !same; j++) {
             same = !used[j];
-            for (int l = 0; l < TRIES && same; l++) same = fabs(y[l * o->m + i] - z[l * o->m + j]) <= 1e-3 * size;
+            for (int l = 0; l < TRIES && same; l++)
+                same = fabs(y[l * o->m + i] - z[l * o->m + j]) <= 1e-3 * size;
             if (same) used[j] = 1;
         }
         if (!same)
-            die(2, "--obs: observation %d is at a place that the network was not trained for: its places are those of "
-                   "fd calibrate --observe with --seed %" PRIu64, i + 1, k->places);
+            die(2, "--obs: observation %d is at a place that the network was not trained for: its "
+                   "places are those of fd calibrate --observe with --seed %" PRIu64, i + 1,
+                k->places);
     }
 }
 
@@ -409,7 +417,7 @@ static inline fd_model amortised_model(fd_arena *a, const problem *q, const spec
     fd_model told = fd_amortised_model(a, w, q->y, k->raw);
     need(a->st);
     if (free == 1) return told;
-    if (!k->model.eval) die(2, "--method: amortised:free needs a network that was trained with --condition ..,drop=0.1");
+    if (!k->model.eval) die(2, "--method: amortised:free needs a model of --condition ..,drop=0.1");
     return fd_free_guided(a, &k->learned, told, k->model, free);
 }
 
@@ -617,7 +625,7 @@ static int do_posterior(args *o)
     if (!o->obs) die(2, "needs --obs");
     problem q = problem_new(&a, o);
     const ptrdiff_t size = fd_size(&q.s);
-    if (o->method.row == METHOD_AMORTISED && !is_given("noise")) o->noise = condition_value(q.k, "noise");
+    if (is_amortised(o) && !is_given("noise")) o->noise = condition_value(q.k, "noise");
     obs_csv(&a, &q, o->obs, o->noise);
     fd_real *x = fd_raw(&a, fd_real, o->n * size), *mean = fd_raw(&a, fd_real, 4 * size);
     need(&st);
@@ -689,23 +697,24 @@ static inline dataset *unknowns(fd_arena *a, const problem *q, const args *o, da
 {
     if (!o->data) {
         if (q->k && !q->model.eval)
-            die(2, "needs --data, functions to test with: this network draws none without observations");
+            die(2, "needs --data, functions to test with: this network draws none on its own");
         return NULL;
     }
     if (!q->k) die(2, "--data: with --model");
     args p = *o;
     memcpy(p.bc, q->s.bc, sizeof p.bc);
-    *d = data_open(a, o->data, &p, q->k, (shape){ q->s.nd, { q->s.n[0], q->s.n[1], q->s.n[2] } }, o->grid);
+    *d = data_open(a, o->data, &p, q->k, shape_of(&q->s), o->grid);
     data_measure(a, d, 0, &q->k->norm);
     data_say(d, "", o->model);
     return d;
 }
 
-static inline void unknown_draw(const problem *q, const args *o, const dataset *d, fd_rng r, int n, fd_real *x,
-                                fd_arena a)
+static inline void unknown_draw(const problem *q, const args *o, const dataset *d, fd_rng r, int n,
+                                fd_real *x, fd_arena a)
 {
     if (!d) { posterior_draw(q, o, r, n, x, a); return; }
-    for (int i = 0; i < n; i++) data_take(d, fd_index(r, (uint64_t)i, d->m), x + i * fd_size(&q->s), a);
+    for (int i = 0; i < n; i++)
+        data_take(d, fd_index(r, (uint64_t)i, d->m), x + i * fd_size(&q->s), a);
     fd_cov_pow(q->p.noise, 0, n, x, x, a);
     need(a.st);
 }
@@ -717,8 +726,8 @@ static int do_calibrate(args *o)
     problem q = problem_new(&a, o);
     const ptrdiff_t size = fd_size(&q.s);
     const int L = o->draws;
-    const int own = o->method.row == METHOD_AMORTISED && !is_given("observe"), told = own && condition_moves(q.k);
-    if (o->method.row == METHOD_AMORTISED && !is_given("noise")) o->noise = condition_value(q.k, "noise");
+    const int own = is_amortised(o) && !is_given("observe"), told = own && condition_moves(q.k);
+    if (is_amortised(o) && !is_given("noise")) o->noise = condition_value(q.k, "noise");
     if (own) amortised_observe(&a, &q, 0);
     else obs_spec(&a, &q, &o->observe, o->noise, o->seed);
     dataset data, *real = unknowns(&a, &q, o, &data);
