@@ -1606,20 +1606,37 @@ void fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real 
 }
 
 /* the mean of cos or sin(w y) over x +- d is its value at x times sin(w d)/(w d) */
+/* blocks of each axis at a time: a sine for each mode of an axis, not for each mode */
 void fd_modes_at(const fd_space *s, int m, const double *at, const double *half, fd_real *E)
 {
+    enum { BLOCK = 128 };
     if (!space_is(s) || !s->nd || !at || !E) return;
     FD_PARALLEL
-    for (int i = 0; i < m; i++)
-        for (ptrdiff_t k = 0; k < s->modes; k++) {
-            int j[3];
-            double e = fd_mode(s, k, j) ? 0 : 1;
-            for (int d = 0; d < s->nd && e != 0; d++) {
-                double wd = half ? axis_wave(s, d, j[d]) * half[i * s->nd + d] : 0;
-                e *= axis_mode(s, d, j[d], at[i * s->nd + d]) * (wd > 0 ? sin(wd) / wd : 1);
-            }
-            E[i * s->modes + k] = (fd_real)e;
-        }
+    for (int i = 0; i < m; i++) {
+        double v[3][BLOCK] = { { 1 }, { 1 }, { 1 } };
+        int b[3] = { 0 }, n[3] = { 1, 1, 1 };                         /* block, and modes of it */
+        for (b[0] = 0; b[0] < s->n[0]; b[0] += BLOCK)
+            for (b[1] = 0; b[1] < s->n[1]; b[1] += BLOCK)
+                for (b[2] = 0; b[2] < s->n[2]; b[2] += BLOCK) {
+                    for (int d = 0; d < s->nd; d++) {
+                        if (d == 0 && b[1] + b[2] > 0) continue;      /* as in the block before */
+                        if (d == 1 && b[2] > 0) continue;
+                        n[d] = s->n[d] - b[d] < BLOCK ? s->n[d] - b[d] : BLOCK;
+                        for (int j = 0; j < n[d]; j++) {
+                            int k = b[d] + j;
+                            double wd = half ? axis_wave(s, d, k) * half[i * s->nd + d] : 0;
+                            v[d][j] = k >= axis_live(s, d) ? 0
+                                    : axis_mode(s, d, k, at[i * s->nd + d]) * (wd > 0 ? sin(wd) / wd : 1);
+                        }
+                    }
+                    for (int j = 0; j < n[0]; j++)
+                        for (int k = 0; k < n[1]; k++) {
+                            ptrdiff_t o = i * s->modes + ((ptrdiff_t)(b[0] + j) * s->n[1] + b[1] + k) * s->n[2] + b[2];
+                            double e = v[0][j] * v[1][k];
+                            for (int l = 0; l < n[2]; l++) E[o + l] = (fd_real)(e * v[2][l]);
+                        }
+                }
+    }
 }
 
 double fd_inner(const fd_space *s, const fd_real *x, const fd_real *y)

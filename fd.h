@@ -923,17 +923,17 @@ enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN };
 void    fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, fd_real *x,
                     const fd_real *dW, fd_arena scratch);
 
-/* ---- 12. Observations and posteriors -------------------------------------------------------------
+/* ---- 12. Observations and posteriors ------------------------------------------------------------
  *
- * y = F(x) + eta, eta ~ N(0, Gamma): m numbers about an unknown function x. Given a prior for x they
- * define a posterior. Four kinds of pieces make every method: observations and what follows from
- * them in closed form; models made of models (guidance), which any sampler takes; moves, which the
- * caller makes between calls of fd_step; and outer loops (section 13).
+ * y = F(x) + eta, eta ~ N(0, Gamma): m numbers about an unknown function x. Given a prior for x
+ * they define a posterior. Four kinds of pieces make every method: observations and what follows
+ * from them in closed form; models made of models (guidance), which any sampler takes; moves, which
+ * the caller makes between calls of fd_step; and outer loops (section 13).
  *
- * A F that is linear is written A. A* is its adjoint in L2 of the domain, <A* w, h> = w^T A h, so that
- * C A* w is a function whatever the grid: for a value at a point it is the covariance with that
- * point. `transpose` is what a matrix or an adjoint solver gives, g_j = sum_i w_i dF_i/dx_j with
- * x_j the values at the points; A* w = g / weight of the point. */
+ * A F that is linear is written A. A* is its adjoint in L2 of the domain, <A* w, h> = w^T A h, so
+ * that C A* w is a function whatever the grid: for a value at a point it is the covariance with
+ * that point. `transpose` is what a matrix or an adjoint solver gives, g_j = sum_i w_i dF_i/dx_j
+ * with x_j the values at the points; A* w = g / weight of the point. */
 
 typedef struct {
     fd_space s;                          /* where x lives */
@@ -949,20 +949,22 @@ typedef struct {
     double sd;                           /* standard deviation of each number; 0: no noise ... */
     const double *each;                  /* ... or one for each, [m]; NULL ... */
     const double *chol;                  /* ... or L of Gamma = L L^T, [m][m]; NULL */
-} fd_obs;                                /* one of a user's own: fill in s, m, linear, both functions */
+} fd_obs;                     /* one of a user's own: fill in s, m, linear, both functions */
 
-/* Linear observations. Channels are rows of ch [m], NULL: channel 0. FD_EARG for m < 1, a place outside the
- * domain, or a channel that does not exist, with its number.
- *   fd_obs_points     values at any places at [m][nd], 0 <= at <= len: of the modal series of x, the same
- *                     functional on every grid that has the modes; Nyquist modes are left out
+/* Linear observations. Channels are rows of ch [m], NULL: channel 0. FD_EARG for m < 1, a place
+ * outside the domain, or a channel that does not exist, with its number.
+ *   fd_obs_points     values at any places at [m][nd], 0 <= at <= len: of the modal series of x,
+ *                     the same functional on every grid that has the modes; Nyquist modes are left
+ *                     out
  *   fd_obs_boxes      means over boxes of half widths half [m][nd] about them
- *   fd_obs_coarse     values at the points of another grid of the domain, [ch][points]: with the aliasing that
- *                     picking values has
+ *   fd_obs_coarse     values at the points of another grid of the domain, [ch][points]: with the
+ *                     aliasing that picking values has
  *   fd_obs_pick       values at points of the grid by index into [ch][points], as a mask gives them
  *   fd_obs_matrix     rows A [m][ch][points] acting on values, kept by pointer
  *   fd_obs_functions  <phi_i, x>, phi [m][ch][points], kept by pointer
- *   fd_obs_modal      the function with coefficients mul_k u_k at every point, m = ch * points: heat, blur;
- *                     grids only, noise of one standard deviation; everything is then done mode by mode */
+ *   fd_obs_modal      the function with coefficients mul_k u_k at every point, m = ch * points:
+ *                     heat, blur; grids only, noise of one standard deviation; everything is then
+ *                     done mode by mode */
 fd_obs fd_obs_points(fd_arena *a, const fd_space *s, int m, const double *at, const int *ch);
 fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, const double *half,
                     const int *ch);
@@ -972,42 +974,47 @@ fd_obs fd_obs_matrix(fd_arena *a, const fd_space *s, int m, const fd_real *A);
 fd_obs fd_obs_functions(fd_arena *a, const fd_space *s, int m, const fd_real *phi);
 fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul);
 /* fd_obs_noise -- Gamma = sd^2; fd_obs_noise_each -- diag(sd_i^2), copied; fd_obs_noise_cov -- a
- * covariance [m][m], copied. FD_EDATA for what is no standard deviation or not positive definite. */
+ * covariance [m][m], copied. FD_EDATA for what is no standard deviation or not positive
+ * definite. */
 void   fd_obs_noise(fd_arena *a, fd_obs *o, double sd);
 void   fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd);
 void   fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov);
-/* fd_obs_draw -- y = F(x) + eta for b functions, eta_i from stream (r, first + i): data to test with. */
+/* fd_obs_draw -- y = F(x) + eta for b functions, eta_i from stream (r, first + i): data to test
+ * with. */
 void   fd_obs_draw(const fd_obs *o, fd_rng r, int first, int b, const fd_real *x, double *y,
                    fd_arena scratch);
 /* fd_obs_adjoint -- g = DF(x)* w, the adjoint in L2, for b functions; x NULL where F is linear. */
 void   fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, fd_real *g,
                       fd_arena scratch);
-/* fd_obs_misfit -- Phi(x) = 1/2 |Gamma^-1/2 (y - F(x))|^2 of one function, without noise with Gamma = 1; g [ch][points],
- * where not NULL, its gradient in L2. */
-double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real *g, fd_arena scratch);
+/* fd_obs_misfit -- Phi(x) = 1/2 |Gamma^-1/2 (y - F(x))|^2 of one function, without noise with
+ * Gamma = 1; g [ch][points], where not NULL, its gradient in L2. */
+double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real *g,
+                     fd_arena scratch);
 
-/* fd_gain -- the algebra that all linear methods share: with Gamma = L L^T (L = 1 without noise) and
- * L^-1 A C A* L^-T = V^T diag(w) V once, (rho A C A* + kappa Gamma)^-1 costs 2 m^2 for any rho, kappa. x: where a
- * nonlinear F is linearised, NULL otherwise. Costs m applications of C and m^3. FD_EDATA where there is no
- * noise and an observation follows from the others, FD_ESHAPE where C has other points. */
+/* fd_gain -- the algebra that all linear methods share: with Gamma = L L^T (L = 1 without noise)
+ * and L^-1 A C A* L^-T = V^T diag(w) V once, (rho A C A* + kappa Gamma)^-1 costs 2 m^2 for any rho,
+ * kappa. x: where a nonlinear F is linearised, NULL otherwise. Costs m applications of C and m^3.
+ * FD_EDATA where there is no noise and an observation follows from the others, FD_ESHAPE where C
+ * has other points. */
 typedef struct {
     const fd_obs *o;
     const fd_cov *c;
     const fd_real *x;
-    double *w, *V;                       /* [m], and rows of [m][m]; of fd_obs_modal [modes], NULL */
+    double *w, *V;             /* [m], and rows of [m][m]; of fd_obs_modal [modes], NULL */
 } fd_gain;
 fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x);
-/* fd_gain_solve -- z = (rho A C A* + kappa Gamma)^-1 r for b vectors [m]; z may be r. kappa is not looked at where
- * there is no noise. */
-void     fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const double *r, double *z,
-                       fd_arena scratch);
+/* fd_gain_solve -- z = (rho A C A* + kappa Gamma)^-1 r for b vectors [m]; z may be r. kappa is not
+ * looked at where there is no noise. */
+void     fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const double *r,
+                       double *z, fd_arena scratch);
 /* fd_gain_add -- x += scale C A* z for b functions. */
 void     fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real *x,
                      fd_arena scratch);
-/* fd_gain_condition -- x += rho C A* (rho A C A* + Gamma)^-1 (y - A x - eta) for b functions, y and eta [b][m], eta NULL: 0.
- * With x ~ N(mean, rho C) and eta ~ N(0, Gamma) the result is a draw of the posterior of that prior. */
-void     fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta, fd_real *x,
-                           fd_arena scratch);
+/* fd_gain_condition -- x += rho C A* (rho A C A* + Gamma)^-1 (y - A x - eta) for b functions, y and
+ * eta [b][m], eta NULL: 0. With x ~ N(mean, rho C) and eta ~ N(0, Gamma) the result is a draw of
+ * the posterior of that prior. */
+void     fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta,
+                           fd_real *x, fd_arena scratch);
 /* fd_gain_logdet -- log det(rho A C A* + kappa Gamma). */
 double   fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scratch);
 
@@ -1028,14 +1035,15 @@ typedef struct {
 } fd_posterior;
 fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c0, const fd_obs *o,
                                const double *y);
-/* fd_posterior_draw -- Matheron's rule: x + C0 A* S^-1 (y - A x - eta), x a draw of the prior: one draw and one
- * solution each, exact. Function i from stream (r, first + i). */
-void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
+/* fd_posterior_draw -- Matheron's rule: x + C0 A* S^-1 (y - A x - eta), x a draw of the prior: one
+ * draw and one solution each, exact. Function i from stream (r, first + i). */
+void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_real *x,
+                       fd_arena scratch);
 /* fd_posterior_std -- pointwise standard deviation, [ch][points]. */
 void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch);
 
-/* fd_oracle_posterior -- the exact conditional denoiser E[x0 | x_t, y] for data from sum_j w_j N(mean_j, c_j)
- * with the modes of p->noise (as fd_oracle_mix; n = 1: one Gaussian) and a linear F:
+/* fd_oracle_posterior -- the exact conditional denoiser E[x0 | x_t, y] for data from sum_j w_j
+ * N(mean_j, c_j) with the modes of p->noise (as fd_oracle_mix; n = 1: one Gaussian) and a linear F:
  *
  *     D_j = E[x0|x_t, j],  C_j = Cov(x0|x_t, j) = c v lam/(m^2 c + v lam),  S_j = A C_j A* + Gamma,
  *     D = sum_j W_j (D_j + C_j A* S_j^-1 (y - A D_j)),   W_j ~ w_j p(x_t|j) N(y; A D_j, S_j)
@@ -1063,14 +1071,15 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
  *
  *     D_y = D + (v/m) g,    g = C J* A* Q^-1 (y - F(D)),    A = DF(D)
  *
- *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian data and a linear F;
- *                    m products with J* for each function
+ *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian
+ *                    data and a linear F; m products with J* for each function
  *   FD_GUIDE_PIGDM   Q = Gamma + zeta r^2 A C A*, r^2 = v                     [Pi-GDM]; zeta 0: 1
  *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta                [DPS]; zeta 0: 1
  *
- * plain: 1: without the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on the grid. Where
- * m < 1e-4 the model is asked at the time at which m = 1e-4. FD_EARG for a model without vjp. The observation must
- * be of the process's points; F may be nonlinear (for EXACT and PIGDM linearised at D, for each function). */
+ * plain: 1: without the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on
+ * the grid. Where m < 1e-4 the model is asked at the time at which m = 1e-4. FD_EARG for a model
+ * without vjp. The observation must be of the process's points; F may be nonlinear (for EXACT and
+ * PIGDM linearised at D, for each function). */
 enum { FD_GUIDE_EXACT = 1, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
 typedef struct {
     const fd_process *p;
@@ -1083,43 +1092,54 @@ typedef struct {
 } fd_guide;
 fd_model fd_guided(fd_arena *a, const fd_guide *how);
 
-/* Moves: what the caller does to run->x between calls of fd_step. Noisy observations are made noise-free by a larger
- * state (x, e): e [b][m] stands for the noise in y, data and noise of it have the law N(0, Gamma), and A x + e = y is
- * observed. e is NULL where there is no noise. All with y [b][m], b functions, g of the noise C of the process.
+/* Moves: what the caller does to run->x between calls of fd_step. Noisy observations are made
+ * noise-free by a larger state (x, e): e [b][m] stands for the noise in y, data and noise of it
+ * have the law N(0, Gamma), and A x + e = y is observed. e is NULL where there is no noise. All
+ * with y [b][m], b functions, g of the noise C of the process.
  *
  * fd_project -- the nearest state with A x + e = y in the Cameron-Martin norm [Pidstrigach]:
  *     z = (A C A* + Gamma)^-1 (y - A x - e),    x += C A* z,    e += Gamma z
- * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since at a point it
- * changes a set of measure 0. "Replacement" of known points by noised data is the same.
- * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t, where x is: turns a step
- * to m D + s eps into one with the projected D and the same eps. Deterministic schemes.
- * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to that at t < from:
- *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins it
+ * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since
+ * at a point it changes a set of measure 0. "Replacement" of known points by noised data is the
+ * same.
+ * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t,
+ * where x is: turns a step to m D + s eps into one with the projected D and the same eps.
+ * Deterministic schemes.
+ * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to
+ * that at t < from:
+ *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins
+ *                     it
  *     FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
  *     FD_PATH_MEAN    m y
  * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only.
- * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL; z [b][m] ~ N(0, 1) or
- * NULL. One-stage schemes and scalar processes only; e starts as sqrt(v) L z. */
+ * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL;
+ * z [b][m] ~ N(0, 1) or NULL. One-stage schemes and scalar processes only; e starts as
+ * sqrt(v) L z. */
 enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
 void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e, fd_arena scratch);
 void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch);
 void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b, const double *y,
-                         const fd_real *d, const double *de, fd_real *x, double *e, fd_arena scratch);
+                         const fd_real *d, const double *de, fd_real *x, double *e,
+                         fd_arena scratch);
 void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
                   const double *y, const double *z, double *path, fd_arena scratch);
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch);
 
-/* fd_free_guided -- D = D_u + scale (D_c - D_u): classifier-free guidance of a conditional and an unconditional model. */
-fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional, fd_model unconditional, double scale);
-/* fd_ucos -- exact conditional sampling for a linear F with a denoiser for correlated noise [UCoS]: with r = v/m^2 and
- * Q = r A C A* + Gamma,
- *     E[x0|x_t, y] = D(x_t/m + r C A* Q^-1 (y - A x_t/m); Sigma_t),   Sigma_t = r C - r^2 C A* Q^-1 A C
- * raw.eval(z, t) = D(z; Sigma_t), the mean of x0 given z = x0 + N(0, Sigma_t): train it on pairs of x0 and x0 plus
- * fd_ucos_noise, function i with draw first + i, no y needed. Processes of one m > 0 and v for all modes. */
+/* fd_free_guided -- D = D_u + scale (D_c - D_u): classifier-free guidance of a conditional and an
+ * unconditional model. */
+fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
+                        fd_model unconditional, double scale);
+/* fd_ucos -- exact conditional sampling for a linear F with a denoiser for correlated noise [UCoS]:
+ * with r = v/m^2 and Q = r A C A* + Gamma,
+ *     E[x0|x_t, y] = D(x_t/m + r C A* Q^-1 (y - A x_t/m); Sigma_t),
+ *     Sigma_t = r C - r^2 C A* Q^-1 A C
+ * raw.eval(z, t) = D(z; Sigma_t), the mean of x0 given z = x0 + N(0, Sigma_t): train it on pairs of
+ * x0 and x0 plus fd_ucos_noise, function i with draw first + i, no y needed. Processes of one m > 0
+ * and v for all modes. */
 fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw);
-void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b, const double *t, fd_real *n,
-                       fd_arena scratch);
+void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b,
+                       const double *t, fd_real *n, fd_arena scratch);
 
 /* fd_amortised -- one network F for all observations: it is given channels z made of y, and learns
  *
@@ -1181,24 +1201,33 @@ void          fd_amortised_pair(const fd_amortised *w, int b, const double *y, c
                                 fd_real *in, fd_real *target, double *cout, fd_arena scratch);
 fd_model      fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y, fd_model raw);
 
-/* fd_time_at -- the time in [tmin, tmax] at which sqrt(v)/m = sigma (of the mode mu = 0), or the nearer end. */
+/* fd_time_at -- the time in [tmin, tmax] at which sqrt(v)/m = sigma (of the mode mu = 0), or the
+ * nearer end. */
 double   fd_time_at(const fd_process *p, double sigma);
-/* fd_split_gibbs -- one sweep over b functions x for the joint law p(x) N(z; x, rho^2 C) exp(-Phi(z)) of a linear F:
- *     z | x  Matheron's rule with the prior N(x, rho^2 C);    x | z  the sampler, started in m z at t[0] = fd_time_at(rho)
- * x then has the posterior for the noise Gamma + rho^2 A C A*: no derivative of the model is needed. Anneal rho from 1
- * down. A sweep costs a whole reverse diffusion, and mixes slowly where C is smoother than the prior. */
-void     fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho, fd_rng r, int first, int b,
-                        fd_real *x, fd_arena scratch);
-/* fd_esmda -- one step of ES-MDA on an ensemble of b functions x, F linear or not: with covariances of the ensemble,
+/* fd_split_gibbs -- one sweep over b functions x for the joint law p(x) N(z; x, rho^2 C)
+ * exp(-Phi(z)) of a linear F:
+ *     z | x  Matheron's rule with the prior N(x, rho^2 C)
+ *     x | z  the sampler, started in m z at t[0] = fd_time_at(rho)
+ * x then has the posterior for the noise Gamma + rho^2 A C A*: no derivative of the model is
+ * needed. Anneal rho from 1 down. A sweep costs a whole reverse diffusion, and mixes slowly where C
+ * is smoother than the prior. */
+void     fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho,
+                        fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
+/* fd_esmda -- one step of ES-MDA on an ensemble of b functions x, F linear or not: with covariances
+ * of the ensemble,
  *     x_j += C_xd (C_dd + alpha Gamma)^-1 (y + sqrt(alpha) eta_j - F(x_j))
- * Steps whose 1/alpha sum to 1 draw from the posterior of a Gaussian prior and a linear F as b grows. */
-void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x, fd_arena scratch);
-/* fd_particles -- twisted particles: n states through the steps of a one-stage scheme, weighted with
+ * Steps whose 1/alpha sum to 1 draw from the posterior of a Gaussian prior and a linear F as b
+ * grows. */
+void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x,
+                  fd_arena scratch);
+/* fd_particles -- twisted particles: n states through the steps of a one-stage scheme, weighted
+ * with
  *     G_k(x) = N(y; A D(x, t_k), Gamma + v_k A C A*),  at the end N(y; A x, Gamma),
- * resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y; else by its guidance, whose
- * weight is exact. Noise of the scheme must be above 0 for a guided step. At the end the weighted states are draws of
- * the posterior of the sampler's own law, up to n, and exp(fd_particles_evidence) is an unbiased estimate of
- * p(y). guide->model and p are those of how. */
+ * resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y; else
+ * by its guidance, whose weight is exact. Noise of the scheme must be above 0 for a guided step. At
+ * the end the weighted states are draws of the posterior of the sampler's own law, up to n, and
+ * exp(fd_particles_evidence) is an unbiased estimate of p(y). guide->model and p are those of
+ * how. */
 typedef struct {
     fd_run *run;                         /* run->x [n][ch][points] */
     const fd_gain *gain;
@@ -1208,48 +1237,108 @@ typedef struct {
     double *logw, *twist, logz;          /* [n], [n] */
     fd_real *d;                          /* D at the states */
 } fd_particles;
-fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide, fd_rng r, int n);
+fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide,
+                                 fd_rng r, int n);
 int      fd_particles_step(fd_particles *p, fd_arena scratch);
 double   fd_particles_ess(const fd_particles *p);
 double   fd_particles_evidence(const fd_particles *p);
 /* fd_particles_resample -- make all weights equal: call it at the end to have plain samples. */
 void     fd_particles_resample(fd_particles *p, fd_arena scratch);
 
-/* ---- 13. Langevin dynamics and Markov chains -------------------------------------------------------
+/* --- As released: what some authors' code does, under its name, biased even with an exact model, and not one law on every
+ * grid; examples/study/mesh.md has their numbers. None of them is a default of anything.
  *
- * The posterior exp(-Phi(x)) times a prior, by dynamics that need Phi and its gradient only. A potential
- * is made of an observation and y, or is the user's own. All steps are preconditioned by a covariance, so
- * that they make sense in function space and do not slow down on finer grids. */
+ * fd_released_step -- step k of how, from t = t[k] to s = t[k + 1], of b functions: Heun's in sigma = sqrt(v)/m for z = x/m, and
+ * the gradient of a loss of the last D through both evaluations of the model [EDM alg. 1]:
+ *
+ *     d(z, t) = (z - D(z, t))/sigma_t,    z1 = z + (sigma_s - sigma_t) d(z, t),
+ *     z' = z + (sigma_s - sigma_t) (d(z, t) + d(z1, s))/2 - w grad_z L(D(z1, s))
+ *
+ * grad in the values at the points, without C. Where v(s) = 0 the step is Euler's, with D(z, t) in both places.
+ *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t); not in the last step [FunDPS]. Theirs: 500 steps,
+ *                    FD_RHO times of sigma from 80 to .002
+ *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for the inverse problems of Helmholtz and Navier-Stokes
+ *   FD_DIFFUSIONPDE  L = the root of the sum of (y - F(D))^2; w = zeta, in the last fifth of the steps zeta/10
+ *                    [DiffusionPDE]. Theirs: 2000 steps and white noise, which is that of a white covariance
+ * The noise of the observation is not looked at. FD_EARG for a model without vjp and for a modal process. */
+enum { FD_FUNDPS = 1, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
+typedef struct {
+    fd_sampler how;                      /* p, model, t, steps */
+    const fd_obs *o;
+    const double *y;                     /* [m] */
+    int rule;
+    double zeta;
+} fd_released;
+void     fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch);
+/* fd_eci_step -- from t to s < t: D is projected on the data and mixed with noise again [ECI; PCFM]:
+ *     D' = D + C A* (A C A*)^-1 (y - A D),    x = m D' + sqrt(v) eps at s
+ * eps [b][ch][points]: the noise that x began as, the same at every step, as released: then even without data a law N(0, 1)
+ * comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200, 800, 3200 equal steps of fd_flow, .94 steps^1/3 in the limit;
+ * drawn anew, which tends to 1/sqrt 2; or NULL for the noise in x, (x - m D)/sqrt(v) at t, which tends to 1: fd_project_denoised.
+ * g: of an observation without noise; NULL: no data. Theirs is that of a white C, projection in L2. y [b][m]. */
+void     fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y, double t, double s,
+                     int b, fd_real *x, const fd_real *eps, fd_arena scratch);
+
+/* ---- 13. Langevin dynamics and Markov chains ----------------------------------------------------
+ *
+ * The posterior exp(-Phi(x)) times a prior, by dynamics that need Phi and its gradient only. A
+ * potential is made of an observation and y, or is the user's own. All steps are preconditioned by
+ * a covariance, so that they make sense in function space and do not slow down on finer grids. */
 
 typedef struct {
-    /* Phi(x) of one function; g [ch][points], where not NULL, its gradient in L2: dPhi(x)h = <g, h> */
+    /* Phi(x) of one function; g [ch][points], where not NULL, its gradient in L2:
+     * dPhi(x)h = <g, h> */
     double (*value)(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
                     fd_arena scratch);
     const void *self;
 } fd_potential;
 fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y);
 
-/* fd_langevin -- one step at diffusion time t for b functions with the noise xi ~ N(0, C) of p given, or NULL:
- *     x += h (w s_t(x) - C grad Phi(x)) + sqrt(2 h) xi                       [Survey eq. 5.4; Baldassari et al.]
- * s_t = C grad log p_t of the model. FD_ENAN where the state overflows: h is too long. Anneal t down to tmin; at t the law is that of prior p_t, exact as t -> 0.
+/* fd_langevin -- one step at diffusion time t for b functions with the noise xi ~ N(0, C) of p
+ * given, or NULL:
+ *     x += h (w s_t(x) - C grad Phi(x)) + sqrt(2 h) xi       [Survey eq. 5.4; Baldassari et al.]
+ * s_t = C grad log p_t of the model. FD_ENAN where the state overflows: h is too long. Anneal t
+ * down to tmin; at t the law is that of the prior p_t, exact as t -> 0.
  * fd_langevin_implicit -- the prior N(mean, C) is known, its part by Crank-Nicolson, xi ~ N(0, C):
  *     x = ((1 - h/2) x + h mean - h C grad Phi(x) + sqrt(2 h) xi)/(1 + h/2)
- * without bias where the data say nothing; mean NULL: 0. */
-void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t, double h,
-                 double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
+ * without bias where the data say nothing; mean NULL: 0. Both: phi NULL:
+ * no observations. */
+void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t,
+                 double h, double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
                           int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 
+/* fd_daps_step -- one step of the dynamics within a level of [DAPS], of b functions x with the prior N(hat, sigma^2 C):
+ *     x -= h (C grad Phi(x) + (x - hat)/sigma^2) - sqrt(2 h) xi,    xi ~ N(0, C), or NULL for none
+ * plain: 1: the gradient in the values at the points instead of C grad Phi, the noise as before. So it is released: what
+ * a value at a point should move, misses by .92, .96, .98, .99 of it on 16, 32, 64, 128 points.
+ * fd_daps_level -- one level of b functions x at t = how.t[0] with sigma = sqrt(v)/m there: hat by the sampler how,
+ * which has no noise, `inner` steps from hat, and x = m x0 + sqrt(v) noise at the time `next`. Noise of step i is draw
+ * first + .. of fd_stream(r, 'd', i). FD_ENAN where h is too long. Theirs: 200 levels of sigma from 10 to .01, 10 steps of
+ * the flow to .001, 100 of the dynamics, h from 1e-4 down to 1e-6. */
+typedef struct {
+    fd_sampler how;
+    fd_potential phi;
+    int inner;
+    double h;
+    int plain;
+} fd_daps;
+void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain, int b,
+                  const fd_real *hat, fd_real *x, const fd_real *xi, fd_arena scratch);
+void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
+
 /* fd_mcmc -- Markov chains with the exact invariant law exp(-Phi(x)) N(mean, C)(dx); u = x - mean:
  *   FD_MCMC_PCN    v = sqrt(1 - h^2) u + h xi, accepted with min(1, exp(Phi(u) - Phi(v)))
- *   FD_MCMC_MALA   inf-MALA: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h), 0 < h <= 2, min(1, exp(r(u,v) - r(v,u))),
- *                  r(u,v) = Phi(u) + <v - u, g>/2 + h <u + v, g>/4 + h <g, C g>/4, g = grad Phi(u)
- *   FD_MCMC_HMC    inf-HMC: `leaps` steps of length h of p -= h/2 C g, rotation of (u, p) by h, p -= h/2 C g
+ *   FD_MCMC_MALA   inf-MALA: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h), 0 < h <= 2,
+ *                  min(1, exp(r(u,v) - r(v,u))), g = grad Phi(u),
+ *                  r(u,v) = Phi(u) + <v - u, g>/2 + h <u + v, g>/4 + h <g, C g>/4
+ *   FD_MCMC_HMC    inf-HMC: `leaps` steps of length h of p -= h/2 C g, rotation of (u, p) by h,
+ *                  p -= h/2 C g
  *   FD_MCMC_SLICE  elliptical slice: no step to choose, never rejects
- *   FD_MCMC_WALK   random walk v = u + h xi, accepted by the finite-dimensional ratio: the control that collapses
- *                  as the grid is refined
- * h: step. adapt > 0: during that many first steps log h moves by the acceptance less the target [.3; MALA .57, HMC
- * .65], then h stays. */
+ *   FD_MCMC_WALK   random walk v = u + h xi, accepted by the finite-dimensional ratio: the control
+ *                  that collapses as the grid is refined
+ * h: step. adapt > 0: during that many first steps log h moves by the acceptance less the target
+ * [.3; MALA .57, HMC .65], then h stays. */
 enum { FD_MCMC_PCN = 1, FD_MCMC_MALA, FD_MCMC_HMC, FD_MCMC_SLICE, FD_MCMC_WALK };
 typedef struct {
     const fd_cov *prior;
@@ -1261,7 +1350,8 @@ typedef struct {
     int adapt;
     double target;                       /* 0: as said */
 } fd_mcmc;
-/* The whole state of a chain. To resume: fd_chain_begin with the same how, r and id, then copy u, k, h, accepted. */
+/* The whole state of a chain. To resume: fd_chain_begin with the same how, r and id, then copy u,
+ * k, h, accepted. */
 typedef struct {
     fd_mcmc how;
     fd_rng r;
@@ -1270,35 +1360,39 @@ typedef struct {
     double h;                            /* the step now */
     long long accepted, calls;           /* steps that moved; evaluations of Phi */
     double phi;                          /* Phi(x) */
-    fd_real *u, *g;                      /* x - mean, and the gradient at x where it is needed, [ch][points] */
+    fd_real *u, *g;                      /* x - mean; gradient at x where needed, [ch][points] */
 } fd_chain;
-/* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A Phi that is not a
- * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. */
+/* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A
+ * Phi that is not a number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. */
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
 int       fd_chain_step(fd_chain *c, fd_arena scratch);
 void      fd_chain_get(const fd_chain *c, fd_real *x);
-/* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0, v C) at t[0] a chain on
- * z draws the posterior of whatever law T draws. No gradient: FD_MCMC_PCN or FD_MCMC_SLICE. */
+/* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0,
+ * v C) at t[0] a chain on z draws the posterior of whatever law T draws. No gradient: FD_MCMC_PCN
+ * or FD_MCMC_SLICE. */
 fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi);
-/* fd_levy_sweep -- one sweep of Gibbs sampling of the exact posterior of a path x [points] of independent increments, x_0 ~ N(0,
- * s0^2), x_i+1 - x_i Laplace with scale b or Student with scale b and nu degrees of freedom, given a noisy linear F:
- * x | w, then w | x. w [points - 1] > 0 are the variances of the increments; begin with b^2. A reference that is
- * not Gaussian. sweep: its number, for the noise. */
+/* fd_levy_sweep -- one sweep of Gibbs sampling of the exact posterior of a path x [points] of
+ * independent increments, x_0 ~ N(0, s0^2), x_i+1 - x_i Laplace with scale b or Student with scale
+ * b and nu degrees of freedom, given a noisy linear F: x | w, then w | x. w [points - 1] > 0 are
+ * the variances of the increments; begin with b^2. A reference that is not Gaussian. sweep: its
+ * number, for the noise. */
 enum { FD_LEVY_LAPLACE = 1, FD_LEVY_STUDENT };
 typedef struct { int law; double s0, b, nu; } fd_levy;
-void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep, double *w, fd_real *x,
-                   fd_arena scratch);
-/* fd_iact -- integrated autocorrelation time 1 + 2 sum rho_t of n numbers, by Geyer's initial positive sequence, made
- * monotone. fd_rhat -- split R-hat of `chains` series of n numbers each, x [chains][n]. fd_ess -- effective
- * sample size of all of them. NAN for fewer than 4 numbers a half. */
+void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep,
+                   double *w, fd_real *x, fd_arena scratch);
+/* fd_iact -- integrated autocorrelation time 1 + 2 sum rho_t of n numbers, by Geyer's initial
+ * positive sequence, made monotone. fd_rhat -- split R-hat of `chains` series of n numbers each,
+ * x [chains][n]. fd_ess -- effective sample size of all of them. NAN for fewer than 4 numbers a
+ * half. */
 double fd_iact(int n, const double *x, fd_arena scratch);
 double fd_rhat(int chains, int n, const double *x, fd_arena scratch);
 double fd_ess(int chains, int n, const double *x, fd_arena scratch);
 
-/* fd_affine_law -- mean [n] and covariance [n][n] of the state after one step that is affine in state and noise,
- * x' = F x + f + Q z, z ~ N(0, 1): mean = F mean + f, cov = F cov F^T + Q Q^T. F, f and Q come from calling the step
- * itself with 0 and all unit vectors, so what is judged is the code that runs. step: b states x [b][n] in
- * place with noise z [b][q]. Returns the size of what is not affine, relative to the step, at one random state. */
+/* fd_affine_law -- mean [n] and covariance [n][n] of the state after one step that is affine in
+ * state and noise, x' = F x + f + Q z, z ~ N(0, 1): mean = F mean + f, cov = F cov F^T + Q Q^T. F,
+ * f and Q come from calling the step itself with 0 and all unit vectors, so what is judged is the
+ * code that runs. step: b states x [b][n] in place with noise z [b][q]. Returns the size of what is
+ * not affine, relative to the step, at one random state. */
 typedef void fd_affine_step(void *self, int b, double *x, const double *z, fd_arena scratch);
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch);

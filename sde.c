@@ -9,8 +9,9 @@
  *     likelihood  the flow's change of density, the bound of the path space
  *     two ends    paths between two laws
  *     equations   schemes for any scalar SDE
- *     observations    what is seen of a function; gains, exact posteriors, guidance, moves, particles
- *     chains      Langevin dynamics, Markov chains with their diagnostics, the law of an affine step
+ *     observations    what is seen of a function; gains, exact posteriors, guidance, moves,
+ *                 particles
+ *     chains      Langevin dynamics, Markov chains with their diagnostics, an affine step's law
  *
  * Everything is diagonal in the modes e_k of the noise covariance C e_k = lam_k e_k, and everything
  * follows from two functions of time per mode:
@@ -2210,6 +2211,14 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
     return !st->code;
 }
 
+/* Does it draw nothing after its start? */
+static int step_silent(const fd_sampler *how)
+{
+    int noisy = step_scheme[how->scheme].noisy;
+    if (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER) noisy = how->eta > 0;
+    return !(noisy || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED);
+}
+
 /* Do the times fall? */
 static int step_times(const fd_sampler *how, const char *where, fd_status *st)
 {
@@ -3222,11 +3231,11 @@ void fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, f
 
 typedef struct { const fd_obs *o; const double *y; } obs_data;
 typedef struct {
-    int m, riesz;                 /* riesz: rows of A are functions, and products with them in L2 */
-    const fd_real *A;             /* rows on coefficients [m][modes], or on values [m][ch][points] */
-    int *ch;                      /* of each row on coefficients */
-    const ptrdiff_t *index;       /* of each value that is picked */
-    const double *mul;            /* of each mode */
+    int m, riesz;                /* riesz: rows of A are functions, and products with them in L2 */
+    const fd_real *A;            /* rows on coefficients [m][modes], or on values [m][ch][points] */
+    int *ch;                     /* of each row on coefficients */
+    const ptrdiff_t *index;      /* of each value that is picked */
+    const double *mul;           /* of each mode */
 } obs_own;
 
 static double space_weight(const fd_space *s, ptrdiff_t i)
@@ -3248,7 +3257,8 @@ static void obs_rows_apply(const void *self, const fd_space *s, int b, const fd_
 {
     const obs_own *o = self;
     const int m = o->m, modes = (int)s->modes, all = s->ch * modes;
-    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * all), *z = fd_raw(&scratch, fd_real, (ptrdiff_t)b * m);
+    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * all);
+    fd_real *z = fd_raw(&scratch, fd_real, (ptrdiff_t)b * m);
     if (!z) return;
     fd_to_modes(s, b, x, u, scratch);
     for (int c = 0; c < s->ch; c++) {
@@ -3263,11 +3273,13 @@ static void obs_rows_transpose(const void *self, const fd_space *s, int b, const
 {
     const obs_own *o = self;
     const int m = o->m, modes = (int)s->modes, all = s->ch * modes;
-    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * all), *z = fd_raw(&scratch, fd_real, (ptrdiff_t)b * m);
+    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * all);
+    fd_real *z = fd_raw(&scratch, fd_real, (ptrdiff_t)b * m);
     (void)x;
     if (!z) return;
     for (int c = 0; c < s->ch; c++) {
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) z[i] = o->ch[i % m] == c ? (fd_real)w[i] : 0;
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++)
+            z[i] = o->ch[i % m] == c ? (fd_real)w[i] : 0;
         fd_gemm(0, 0, b, modes, m, 1, z, m, o->A, modes, 0, u + (ptrdiff_t)c * modes, all, scratch);
     }
     fd_from_modes(s, b, u, g, scratch);
@@ -3281,7 +3293,8 @@ static void obs_picks_apply(const void *self, const fd_space *s, int b, const fd
     const int m = o->m;
     (void)scratch;
     for (int i = 0; i < b; i++)
-        for (int j = 0; j < m; j++) y[(ptrdiff_t)i * m + j] = (double)x[i * fd_size(s) + o->index[j]];
+        for (int j = 0; j < m; j++)
+            y[(ptrdiff_t)i * m + j] = (double)x[i * fd_size(s) + o->index[j]];
 }
 
 static void obs_picks_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
@@ -3292,7 +3305,8 @@ static void obs_picks_transpose(const void *self, const fd_space *s, int b, cons
     (void)x, (void)scratch;
     memset(g, 0, (size_t)b * (size_t)fd_size(s) * sizeof *g);
     for (int i = 0; i < b; i++)
-        for (int j = 0; j < m; j++) g[i * fd_size(s) + o->index[j]] += (fd_real)w[(ptrdiff_t)i * m + j];
+        for (int j = 0; j < m; j++)
+            g[i * fd_size(s) + o->index[j]] += (fd_real)w[(ptrdiff_t)i * m + j];
 }
 
 static void obs_full_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
@@ -3382,11 +3396,13 @@ static fd_obs obs_places(fd_arena *a, const char *where, const fd_space *s, int 
 {
     fd_status *st = a->st;
     if (st->code || !s || !fd_size(s)) return (fd_obs){ .m = 0 };
-    if (m < 1 || s->basis || !at) return obs_new(a, where, s, s->basis || !at ? 0 : m, &(obs_own){ 0 });
+    if (m < 1 || s->basis || !at)
+        return obs_new(a, where, s, s->basis || !at ? 0 : m, &(obs_own){ 0 });
     for (int i = 0; i < m; i++) {
         for (int d = 0; d < s->nd; d++)
             if (!(at[i * s->nd + d] >= 0 && at[i * s->nd + d] <= s->len[d]))
-                FD_FAIL(st, FD_EARG, where, "a place is outside the domain: observation, axis", i, d);
+                FD_FAIL(st, FD_EARG, where, "a place is outside the domain: observation, axis", i,
+                        d);
         if (ch && (ch[i] < 0 || ch[i] >= s->ch))
             FD_FAIL(st, FD_EARG, where, "no such channel: observation, channel", i, ch[i]);
     }
@@ -3408,7 +3424,8 @@ fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, con
 {
     for (int i = 0; half && i < m * (s ? s->nd : 0) && !a->st->code; i++)
         if (!(half[i] >= 0 && isfinite(half[i])))
-            FD_FAIL(a->st, FD_EARG, "fd_obs_boxes", "a half width is negative or not finite; entry", i);
+            FD_FAIL(a->st, FD_EARG, "fd_obs_boxes", "a half width is negative or not finite; entry",
+                    i);
     return obs_places(a, "fd_obs_boxes", s, m, at, half, ch);
 }
 
@@ -3420,7 +3437,8 @@ fd_obs fd_obs_coarse(fd_arena *a, const fd_space *s, const fd_space *coarse)
     for (int d = 0; d < s->nd && same; d++)
         same = s->bc[d] == coarse->bc[d] && fabs(s->len[d] - coarse->len[d]) <= 1e-12 * s->len[d];
     if (!same) {
-        FD_FAIL(st, FD_ESHAPE, "fd_obs_coarse", "grids of other axes, lengths, boundaries or channels");
+        FD_FAIL(st, FD_ESHAPE, "fd_obs_coarse",
+                "grids of other axes, lengths, boundaries or channels");
         return (fd_obs){ .m = 0 };
     }
     ptrdiff_t size = fd_size(coarse);
@@ -3444,8 +3462,8 @@ fd_obs fd_obs_pick(fd_arena *a, const fd_space *s, int m, const ptrdiff_t *index
 {
     for (int i = 0; index && i < m && !a->st->code; i++)
         if (index[i] < 0 || index[i] >= fd_size(s))
-            FD_FAIL(a->st, FD_EARG, "fd_obs_pick", "no such value: observation, index, values", i, index[i],
-                    fd_size(s));
+            FD_FAIL(a->st, FD_EARG, "fd_obs_pick", "no such value: observation, index, values", i,
+                    index[i], fd_size(s));
     ptrdiff_t *own = fd_raw(a, ptrdiff_t, index && m > 0 ? m : 0);
     if (!own) return (fd_obs){ .m = 0 };
     if (index && m > 0) memcpy(own, index, (size_t)m * sizeof *own);
@@ -3498,14 +3516,16 @@ void fd_obs_noise(fd_arena *a, fd_obs *o, double sd)
 {
     if (a->st->code || o->m < 1) return;
     if (!(sd >= 0 && isfinite(sd)))
-        FD_FAIL(a->st, FD_EDATA, "fd_obs_noise", "the standard deviation is negative or not finite");
+        FD_FAIL(a->st, FD_EDATA, "fd_obs_noise",
+                "the standard deviation is negative or not finite");
     else o->sd = sd, o->each = o->chol = NULL;
 }
 
 void fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd)
 {
     if (a->st->code || o->m < 1 || !sd) return;
-    if (o->mul) FD_FAIL(a->st, FD_EARG, "fd_obs_noise_each", "fd_obs_modal has one standard deviation");
+    if (o->mul)
+        FD_FAIL(a->st, FD_EARG, "fd_obs_noise_each", "fd_obs_modal has one standard deviation");
     for (int i = 0; i < o->m; i++)
         if (!(sd[i] > 0 && isfinite(sd[i])))
             FD_FAIL(a->st, FD_EDATA, "fd_obs_noise_each",
@@ -3519,7 +3539,8 @@ void fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd)
 void fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov)
 {
     if (a->st->code || o->m < 1 || !cov) return;
-    if (o->mul) FD_FAIL(a->st, FD_EARG, "fd_obs_noise_cov", "fd_obs_modal has one standard deviation");
+    if (o->mul)
+        FD_FAIL(a->st, FD_EARG, "fd_obs_noise_cov", "fd_obs_modal has one standard deviation");
     size_t n = (size_t)o->m * (size_t)o->m;
     double *L = fd_raw(a, double, n);
     if (!L) return;
@@ -3586,7 +3607,8 @@ void fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, f
     if (!scratch.st->code) space_riesz(&o->s, 1, b, g);
 }
 
-double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real *g, fd_arena scratch)
+double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real *g,
+                     fd_arena scratch)
 {
     double phi = 0;
     if (scratch.st->code || !o || o->m < 1 || !x) return NAN;
@@ -3605,8 +3627,8 @@ double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real
 }
 
 /* r = y - A x for b functions; y [m] for all or [b][m] */
-static void obs_residual(const fd_obs *o, int b, const double *y, int each, const fd_real *x, double *r,
-                         fd_arena scratch)
+static void obs_residual(const fd_obs *o, int b, const double *y, int each, const fd_real *x,
+                         double *r, fd_arena scratch)
 {
     if (scratch.st->code) return;
     o->apply(o->self, &o->s, b, x, r, scratch);
@@ -3618,7 +3640,10 @@ static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const do
     if (st->code || !o || o->m < 1) return 0;
     if (!y) { FD_FAIL(st, FD_EARG, where, "needs the numbers that were observed"); return 0; }
     for (int i = 0; i < o->m; i++)
-        if (!isfinite(y[i])) { FD_FAIL(st, FD_EDATA, where, "an observation is not finite", i); return 0; }
+        if (!isfinite(y[i])) {
+            FD_FAIL(st, FD_EDATA, where, "an observation is not finite", i);
+            return 0;
+        }
     return 1;
 }
 
@@ -3630,8 +3655,8 @@ static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
 
 /* --- The gain --- *
  *
- * Rows of T = DF(x)^T as functions: (A C A*)_ij = <A* e_i, C A* e_j> = sum_x T_i(x) (C A* e_j)(x). Modal: with
- * A* = B/h the matrix A C A* + sd^2 has the eigenvalues (mul^2 lam + h sd^2)/h. */
+ * Rows of T = DF(x)^T as functions: (A C A*)_ij = <A* e_i, C A* e_j> = sum_x T_i(x) (C A* e_j)(x).
+ * Modal: with A* = B/h the matrix A C A* + sd^2 has the eigenvalues (mul^2 lam + h sd^2)/h. */
 
 enum { GAIN_ROWS = 32 };
 fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x)
@@ -3642,20 +3667,25 @@ fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_rea
     const ptrdiff_t n = fd_size(&o->s);
     fd_gain *g = fd_new(a, fd_gain, 1);
     if (fd_size(&c->s) != n || (o->mul && !space_same(&o->s, &c->s)))
-        FD_FAIL(st, FD_ESHAPE, "fd_gain_new", "covariance and observation have different points", fd_size(&c->s), n);
-    if (!o->linear && !x) FD_FAIL(st, FD_EARG, "fd_gain_new", "a nonlinear observation needs a function to linearise at");
+        FD_FAIL(st, FD_ESHAPE, "fd_gain_new", "covariance and observation have different points",
+                fd_size(&c->s), n);
+    if (!o->linear && !x)
+        FD_FAIL(st, FD_EARG, "fd_gain_new",
+                "a nonlinear observation needs a function to linearise at");
     if (st->code) return NULL;
     *g = (fd_gain){ .o = o, .c = c, .x = o->linear ? NULL : x };
     if (o->mul) {
         if (!(g->w = fd_raw(a, double, o->s.modes))) return NULL;
-        for (ptrdiff_t k = 0; k < o->s.modes; k++) g->w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
+        for (ptrdiff_t k = 0; k < o->s.modes; k++)
+            g->w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
         return g;
     }
     g->w = fd_raw(a, double, m);
     g->V = fd_raw(a, double, (size_t)m * (size_t)m);
     fd_arena scratch = *a;
     const int rows = m < GAIN_ROWS ? m : GAIN_ROWS;
-    double *G = fd_raw(&scratch, double, (size_t)m * (size_t)m), *e = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
+    double *G = fd_raw(&scratch, double, (size_t)m * (size_t)m);
+    double *e = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
     fd_real *K = fd_raw(&scratch, fd_real, rows * n), *T = fd_raw(&scratch, fd_real, rows * n);
     fd_real *xs = g->x ? fd_raw(&scratch, fd_real, rows * n) : NULL;
     if (st->code) return NULL;
@@ -3668,10 +3698,11 @@ fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_rea
         fd_cov_pow(c, 1, b, K, K, scratch);
         if (o->linear) {
             o->apply(o->self, &o->s, b, K, e, scratch);
-            for (int i = 0; i < b; i++) memcpy(G + (ptrdiff_t)(j + i) * m, e + (ptrdiff_t)i * m, (size_t)m * sizeof *G);
+            for (int i = 0; i < b; i++)
+                memcpy(G + (ptrdiff_t)(j + i) * m, e + (ptrdiff_t)i * m, (size_t)m * sizeof *G);
             continue;
         }
-        for (int k = 0; k < m && !st->code; k += rows) {              /* no tangent needed: rows of DF^T */
+        for (int k = 0; k < m && !st->code; k += rows) {       /* no tangent needed: rows of DF^T */
             int r = m - k < rows ? m - k : rows;
             memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
             for (int i = 0; i < r; i++) e[(ptrdiff_t)i * m + k + i] = 1;
@@ -3679,7 +3710,8 @@ fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_rea
             for (int i = 0; i < b; i++)
                 for (int l = 0; l < r; l++) {
                     double sum = 0;
-                    for (ptrdiff_t q = 0; q < n; q++) sum += (double)K[i * n + q] * (double)T[l * n + q];
+                    for (ptrdiff_t q = 0; q < n; q++)
+                        sum += (double)K[i * n + q] * (double)T[l * n + q];
                     G[(ptrdiff_t)(j + i) * m + k + l] = sum;
                 }
         }
@@ -3690,7 +3722,7 @@ fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_rea
             double mid = .5 * (G[(ptrdiff_t)i * m + j] + G[(ptrdiff_t)j * m + i]);
             G[(ptrdiff_t)i * m + j] = G[(ptrdiff_t)j * m + i] = mid;
         }
-    for (int twice = 0; twice < 2; twice++) {                         /* L^-1 G L^-T, rows and then columns */
+    for (int twice = 0; twice < 2; twice++) {               /* L^-1 G L^-T, rows and then columns */
         for (int i = 0; i < m; i++) obs_chol(o, NOISE_SOLVE, G + (ptrdiff_t)i * m);
         for (int i = 0; i < m; i++)
             for (int j = 0; j < i; j++) {
@@ -3699,12 +3731,16 @@ fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_rea
             }
     }
     if (fd_eigen(st, m, G, g->w, g->V, scratch)) return NULL;
-    const double floor = 64 * (sizeof(fd_real) < sizeof(double) ? FLT_EPSILON : DBL_EPSILON) * g->w[0];
+    const double floor = 64 * (sizeof(fd_real) < sizeof(double) ? FLT_EPSILON : DBL_EPSILON)
+                         * g->w[0];
     for (int i = 0; i < m; i++) {
         if (g->w[i] < 0) g->w[i] = 0;
         if (!obs_noisy(o) && !(g->w[i] > floor)) {
-            FD_FAIL(st, FD_EDATA, "fd_gain_new",
-                    "without noise an observation follows from the others: give it noise; rank, observations", i, m);
+            FD_FAIL(
+                st, FD_EDATA, "fd_gain_new",
+                "without noise an observation follows from the others: give it noise; "
+                "rank, observations",
+                i, m);
             return NULL;
         }
     }
@@ -3764,7 +3800,8 @@ void fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const doub
     if (g && r && z) gain_run(g, GAIN_SOLVE, rho, kappa, b, r, z, scratch);
 }
 
-void fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real *x, fd_arena scratch)
+void fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real *x,
+                 fd_arena scratch)
 {
     if (!g || !z || !x || scratch.st->code) return;
     const ptrdiff_t n = fd_size(&g->o->s);
@@ -3774,13 +3811,15 @@ void fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real
     for (int i = 0; i < b && xs; i++) memcpy(xs + i * n, g->x, (size_t)n * sizeof *xs);
     fd_obs_adjoint(g->o, b, xs, z, d, scratch);
     fd_cov_pow(g->c, 1, b, d, d, scratch);
-    for (ptrdiff_t i = 0; i < b * n && !scratch.st->code; i++) x[i] += (fd_real)(scale * (double)d[i]);
+    for (ptrdiff_t i = 0; i < b * n && !scratch.st->code; i++)
+        x[i] += (fd_real)(scale * (double)d[i]);
 }
 
-void fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta, fd_real *x,
-                       fd_arena scratch)
+void fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta,
+                       fd_real *x, fd_arena scratch)
 {
-    if (!g || !y || !x || scratch.st->code || !obs_linear(scratch.st, "fd_gain_condition", g->o)) return;
+    if (!g || !y || !x || scratch.st->code || !obs_linear(scratch.st, "fd_gain_condition", g->o))
+        return;
     double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
     if (!z) return;
     obs_residual(g->o, b, y, 1, x, z, scratch);
@@ -3801,7 +3840,8 @@ double fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scrat
     }
     for (int i = 0; i < o->m; i++) sum += log(rho * g->w[i] + (obs_noisy(o) ? kappa : 0));
     if (o->chol) for (int i = 0; i < o->m; i++) sum += 2 * log(o->chol[(ptrdiff_t)i * o->m + i]);
-    else if (obs_noisy(o)) for (int i = 0; i < o->m; i++) sum += 2 * log(o->each ? o->each[i] : o->sd);
+    else if (obs_noisy(o))
+        for (int i = 0; i < o->m; i++) sum += 2 * log(o->each ? o->each[i] : o->sd);
     return sum;
 }
 
@@ -3845,7 +3885,8 @@ static void gain_taken(const fd_gain *g, const fd_space *s, double rho, double *
 fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c0, const fd_obs *o,
                                const double *y)
 {
-    if (!obs_ready(a->st, "fd_posterior_new", o, y) || !obs_linear(a->st, "fd_posterior_new", o)) return NULL;
+    if (!obs_ready(a->st, "fd_posterior_new", o, y) || !obs_linear(a->st, "fd_posterior_new", o))
+        return NULL;
     const ptrdiff_t n = fd_size(&o->s);
     fd_posterior *p = fd_new(a, fd_posterior, 1);
     fd_gain *g = fd_gain_new(a, o, c0, NULL);
@@ -3864,12 +3905,14 @@ fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c
     return a->st->code ? NULL : p;
 }
 
-void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
+void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_real *x,
+                       fd_arena scratch)
 {
     if (!p || !x || b < 1 || scratch.st->code) return;
     const fd_obs *o = p->gain->o;
     const ptrdiff_t n = fd_size(&o->s);
-    double *y = fd_raw(&scratch, double, (ptrdiff_t)b * o->m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    double *y = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
     fd_real *own = fd_raw(&scratch, fd_real, b * n);
     if (!own) return;
     fd_cov_draw(p->c0, r, first, b, own, scratch);
@@ -3893,13 +3936,15 @@ void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
         double *lam = fd_raw(&scratch, double, s->modes), noise = o->sd * o->sd;
         if (!lam) return;
         for (ptrdiff_t k = 0; k < s->modes; k++)
-            lam[k] = g->w[k] + noise > 0 ? p->c0->lam[k] * noise / (g->w[k] + noise) : p->c0->lam[k];
+            lam[k] = g->w[k] + noise > 0 ? p->c0->lam[k] * noise / (g->w[k] + noise)
+                                         : p->c0->lam[k];
         *c = (fd_cov){ .s = *s, .lam = lam };
         fd_cov_std(c, sd, scratch);
         for (ptrdiff_t i = points; i < n && !scratch.st->code; i++) sd[i] = sd[i % points];
         return;
     }
-    double *var = fd_raw(&scratch, double, n), *z = fd_raw(&scratch, double, (ptrdiff_t)GAIN_ROWS * o->m);
+    double *var = fd_raw(&scratch, double, n);
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)GAIN_ROWS * o->m);
     fd_real *q = fd_raw(&scratch, fd_real, GAIN_ROWS * n);
     if (!q) return;
     fd_cov_std(p->c0, q, scratch);
@@ -3912,7 +3957,8 @@ void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
         fd_gain_add(g, 1, b, z, q, scratch);
         for (int i = 0; i < b; i++) {
             double f = gain_factor(g, GAIN_SOLVE, 1, 1, g->w[k + i]);
-            for (ptrdiff_t j = 0; j < n; j++) var[j] -= f * (double)q[i * n + j] * (double)q[i * n + j];
+            for (ptrdiff_t j = 0; j < n; j++)
+                var[j] -= f * (double)q[i * n + j] * (double)q[i * n + j];
         }
     }
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) sd[i] = (fd_real)sqrt(fmax(0, var[i]));
@@ -4188,8 +4234,8 @@ static const char *guide_r1(const void *ctx, const fd_process *p, double t, doub
 }
 
 /* J* w for b functions; out may be w */
-static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const double *t, const fd_real *w,
-                          fd_real *out, fd_arena scratch)
+static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const double *t,
+                          const fd_real *w, fd_real *out, fd_arena scratch)
 {
     const fd_process *p = g->p;
     const fd_space *s = &p->noise->s;
@@ -4207,11 +4253,14 @@ static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const doub
     if (scratch.st->code) return;
     space_riesz(s, 1, b, e);
     if (kind[0] == FD_X0) memcpy(out, e, (size_t)n * sizeof *out);
-    else lin_apply("fd_guided", p, b, t, guide_r0, kind, 2, (const fd_real *[3]){ w, e }, out, scratch);
+    else
+        lin_apply("fd_guided", p, b, t, guide_r0, kind, 2, (const fd_real *[3]){ w, e }, out,
+                  scratch);
 }
 
 /* D + (v/m) g, but where m is so small that x says nothing of the mode */
-static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu,
+                              double c[3])
 {
     fd_coef f = p->law(p, t, mu);
     (void)ctx;
@@ -4227,7 +4276,8 @@ static const char *guide_cov(const void *ctx, const fd_process *p, double t, dou
     return NULL;
 }
 
-/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and v/m J has its limit */
+/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and
+ * v/m J has its limit */
 static double guide_time(const fd_process *p, double t)
 {
     double lo = p->tmin, hi = t;
@@ -4247,7 +4297,8 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
     const fd_obs *o = g->o;
     const int m = o->m, rows = m < GAIN_ROWS ? m : GAIN_ROWS;
     const ptrdiff_t n = fd_size(&o->s);
-    double *Q = fd_raw(&scratch, double, (size_t)m * (size_t)m), *e = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
+    double *Q = fd_raw(&scratch, double, (size_t)m * (size_t)m);
+    double *e = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
     double *tb = fd_raw(&scratch, double, rows);
     fd_real *K = fd_raw(&scratch, fd_real, rows * n), *T = fd_raw(&scratch, fd_real, rows * n);
     fd_real *xs = fd_raw(&scratch, fd_real, rows * n), *Ds = fd_raw(&scratch, fd_real, rows * n);
@@ -4263,7 +4314,8 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
         for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + j + i] = 1;
         fd_obs_adjoint(o, b, Ds, e, K, scratch);
         guide_adjoint(g, b, xs, tb, K, K, scratch);
-        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K, scratch);
+        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K,
+                  scratch);
         fd_cov_pow(g->p->noise, 1, b, K, K, scratch);
         for (int k = 0; k < m && !scratch.st->code; k += rows) {
             int q = m - k < rows ? m - k : rows;
@@ -4273,7 +4325,8 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
             for (int i = 0; i < b; i++)
                 for (int l = 0; l < q; l++) {
                     double sum = 0;
-                    for (ptrdiff_t y = 0; y < n; y++) sum += (double)K[i * n + y] * (double)T[l * n + y];
+                    for (ptrdiff_t y = 0; y < n; y++)
+                        sum += (double)K[i * n + y] * (double)T[l * n + y];
                     Q[(ptrdiff_t)(j + i) * m + k + l] = sum;
                 }
         }
@@ -4290,8 +4343,8 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
 }
 
 /* D, and q = J* A* Q^-1 (y - F(D)), for b functions at times tb */
-static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D, fd_real *q,
-                        fd_arena scratch)
+static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D,
+                        fd_real *q, fd_arena scratch)
 {
     const fd_guide *g = &o->how;
     const fd_process *p = g->p;
@@ -4320,8 +4373,8 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
     guide_adjoint(g, b, x, tb, q, q, scratch);
 }
 
-static void guide_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                       fd_real *y, fd_arena scratch)
+static void guide_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *y, fd_arena scratch)
 {
     const guide_model *o = self;
     const fd_process *p = o->how.p;
@@ -4343,15 +4396,19 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how)
     if (!obs_ready(st, where, how->o, how->y) || !how->p->noise || !how->p->law) return none;
     if (how->rule < FD_GUIDE_EXACT || how->rule > FD_GUIDE_DPS)
         FD_FAIL(st, FD_EARG, where, "no such rule", how->rule);
-    else if (!how->model.eval || !how->model.vjp) FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
-    else if (!(how->zeta >= 0 && isfinite(how->zeta))) FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
+    else if (!how->model.eval || !how->model.vjp)
+        FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
+    else if (!(how->zeta >= 0 && isfinite(how->zeta)))
+        FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
     else if (fd_size(&how->o->s) != fd_size(&how->p->noise->s))
-        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points", how->p->noise->s.points,
-                how->o->s.points);
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
+                how->p->noise->s.points, how->o->s.points);
     else if (how->rule != FD_GUIDE_DPS && how->p->modal)
         FD_FAIL(st, FD_EARG, where, "this rule is for processes of one m and v for all modes");
     guide_model *g = fd_new(a, guide_model, 1);
-    fd_gain *gain = how->rule == FD_GUIDE_PIGDM && how->o->linear ? fd_gain_new(a, how->o, how->p->noise, NULL) : NULL;
+    fd_gain *gain = how->rule == FD_GUIDE_PIGDM && how->o->linear
+                        ? fd_gain_new(a, how->o, how->p->noise, NULL)
+                        : NULL;
     if (!g || st->code) return none;
     *g = (guide_model){ *how, gain };
     return (fd_model){ FD_X0, guide_eval, NULL, NULL, g };
@@ -4360,8 +4417,8 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how)
 /* --- Moves --- */
 
 /* z = (A C A* + Gamma)^-1 (y - A x - e) for b states */
-static void move_solve(const fd_gain *g, int b, const double *y, const fd_real *x, const double *e, double *z,
-                       fd_arena scratch)
+static void move_solve(const fd_gain *g, int b, const double *y, const fd_real *x, const double *e,
+                       double *z, fd_arena scratch)
 {
     obs_residual(g->o, b, y, 1, x, z, scratch);
     for (ptrdiff_t i = 0; i < (ptrdiff_t)b * g->o->m && e; i++) z[i] -= e[i];
@@ -4391,7 +4448,8 @@ static int move_ready(fd_status *st, const char *where, const fd_gain *g, const 
     if (st->code || !g) return 0;
     if (!obs_linear(st, where, g->o)) return 0;
     if (obs_noisy(g->o) == !e)
-        FD_FAIL(st, FD_EARG, where, e ? "there is no noise: no state for it" : "noisy observations need a state e");
+        FD_FAIL(st, FD_EARG, where,
+                e ? "there is no noise: no state for it" : "noisy observations need a state e");
     return !st->code;
 }
 
@@ -4409,7 +4467,8 @@ void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_are
 {
     if (scratch.st->code || !o || o->m < 1 || !obs_linear(scratch.st, "fd_project_flat", o)) return;
     const fd_space *s = &o->s;
-    double *lam = fd_raw(&scratch, double, s->modes), *r = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
+    double *lam = fd_raw(&scratch, double, s->modes);
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
     if (!r) return;
     for (ptrdiff_t k = 0; k < s->modes; k++) lam[k] = 1;
     const fd_cov one = { .s = *s, .lam = lam };
@@ -4430,11 +4489,14 @@ static const char *move_mean(const void *ctx, const fd_process *p, double t, dou
 }
 
 void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b, const double *y,
-                         const fd_real *d, const double *de, fd_real *x, double *e, fd_arena scratch)
+                         const fd_real *d, const double *de, fd_real *x, double *e,
+                         fd_arena scratch)
 {
     static const char where[] = "fd_project_denoised";
     if (!move_ready(scratch.st, where, g, e)) return;
-    if (e && p->modal) FD_FAIL(scratch.st, FD_EARG, where, "noisy observations need a process of one m for all modes");
+    if (e && p->modal)
+        FD_FAIL(scratch.st, FD_EARG, where,
+                "noisy observations need a process of one m for all modes");
     const ptrdiff_t n = b * fd_size(&g->o->s);
     double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *tb = fd_raw(&scratch, double, b);
     fd_real *D = fd_new(&scratch, fd_real, n);
@@ -4446,8 +4508,8 @@ void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b,
     if (!scratch.st->code) move_noise(g->o, p->law(p, t, 0).m, b, z, e);
 }
 
-/* Bridge: with k = m_f/m_t and v(f|t) = v_f - k^2 v_t, the residual r = y_t - m_t y given that at f is
- * N(k v_t/v_f r_f, v_t v(f|t)/v_f (A C A* + Gamma)). */
+/* Bridge: with k = m_f/m_t and v(f|t) = v_f - k^2 v_t, the residual r = y_t - m_t y given that at f
+ * is N(k v_t/v_f r_f, v_t v(f|t)/v_f (A C A* + Gamma)). */
 void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
                   const double *y, const double *z, double *path, fd_arena scratch)
 {
@@ -4455,7 +4517,8 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
     fd_status *st = scratch.st;
     if (st->code || !g || !p->law) return;
     if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
-    if (rule < FD_PATH_BRIDGE || rule > FD_PATH_MEAN) FD_FAIL(st, FD_EARG, where, "no such path", rule);
+    if (rule < FD_PATH_BRIDGE || rule > FD_PATH_MEAN)
+        FD_FAIL(st, FD_EARG, where, "no such path", rule);
     if (!(t < from)) FD_FAIL(st, FD_EARG, where, "times must fall");
     const ptrdiff_t m = g->o->m;
     double *e = fd_raw(&scratch, double, b * m);
@@ -4469,7 +4532,8 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
     }
     if (var > 0 && z) gain_run(g, GAIN_ROOT, 1, 1, b, z, e, scratch);
     for (ptrdiff_t i = 0; i < b * m && !st->code; i++)
-        path[i] = T.m * y[i] + (pull ? pull * (path[i] - F.m * y[i]) : 0) + (var > 0 && z ? sqrt(var) * e[i] : 0);
+        path[i] = T.m * y[i] + (pull ? pull * (path[i] - F.m * y[i]) : 0)
+                  + (var > 0 && z ? sqrt(var) * e[i] : 0);
 }
 
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
@@ -4478,7 +4542,8 @@ void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, i
     static const char where[] = "fd_noise_step";
     if (scratch.st->code || !o || o->m < 1 || !how->p || !how->p->law) return;
     if (how->p->modal || !obs_noisy(o)) {
-        FD_FAIL(scratch.st, FD_EARG, where, "needs noise, and a process of one m and v for all modes");
+        FD_FAIL(scratch.st, FD_EARG, where,
+                "needs noise, and a process of one m and v for all modes");
         return;
     }
     fd_row r = fd_step_row(how->p, how->scheme, how->eta, t, s, 0, scratch.st);
@@ -4499,8 +4564,8 @@ void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, i
 
 typedef struct { const fd_process *p; fd_model c, u; double scale; } blend;
 
-static void blend_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                       fd_real *y, fd_arena scratch)
+static void blend_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *y, fd_arena scratch)
 {
     const blend *o = self;
     fd_real *z = fd_raw(&scratch, fd_real, b * fd_size(s));
@@ -4511,7 +4576,8 @@ static void blend_eval(const void *self, const fd_space *s, int b, const fd_real
         y[i] = (fd_real)((double)z[i] + o->scale * ((double)y[i] - (double)z[i]));
 }
 
-fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional, fd_model unconditional, double scale)
+fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
+                        fd_model unconditional, double scale)
 {
     blend *o = fd_new(a, blend, 1);
     if (!o) return (fd_model){ 0 };
@@ -4522,7 +4588,8 @@ fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional, 
 typedef struct { const fd_gain *g; const fd_process *p; const double *y; fd_model raw; } ucos;
 
 /* z = x/m + r C A* (r A C A* + Gamma)^-1 (y - A x/m), r = v/m^2, at one time for all */
-static void ucos_state(const ucos *o, double t, int b, const fd_real *x, fd_real *z, fd_arena scratch)
+static void ucos_state(const ucos *o, double t, int b, const fd_real *x, fd_real *z,
+                       fd_arena scratch)
 {
     fd_coef f = o->p->law(o->p, t, 0);
     const int m = o->g->o->m;
@@ -4541,7 +4608,8 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
     fd_real *z = fd_raw(&scratch, fd_real, b * n);
     for (int i = 0; i < b && z; i++) {
         if (!(o->p->law(o->p, t[i], 0).m > 0)) {
-            FD_FAIL(scratch.st, FD_EARG, "fd_ucos", "there is no such state where m = 0: start below tmax");
+            FD_FAIL(scratch.st, FD_EARG, "fd_ucos",
+                    "there is no such state where m = 0: start below tmax");
             return;
         }
         ucos_state(o, t[i], 1, x + i * n, z + i * n, scratch);
@@ -4558,27 +4626,31 @@ static int ucos_ready(fd_status *st, const char *where, const fd_gain *g, const 
 
 fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw)
 {
-    if (!ucos_ready(a->st, "fd_ucos", g, p) || !obs_ready(a->st, "fd_ucos", g->o, y)) return (fd_model){ 0 };
+    if (!ucos_ready(a->st, "fd_ucos", g, p) || !obs_ready(a->st, "fd_ucos", g->o, y))
+        return (fd_model){ 0 };
     ucos *o = fd_new(a, ucos, 1);
     if (!o) return (fd_model){ 0 };
     *o = (ucos){ g, p, y, raw };
     return (fd_model){ FD_X0, ucos_eval, NULL, NULL, o };
 }
 
-void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b, const double *t, fd_real *n,
-                   fd_arena scratch)
+void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b,
+                   const double *t, fd_real *n, fd_arena scratch)
 {
     if (!ucos_ready(scratch.st, "fd_ucos_noise", g, p)) return;
     const ptrdiff_t size = fd_size(&g->o->s);
-    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *y = fd_new(&scratch, double, g->o->m);
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
+    double *y = fd_new(&scratch, double, g->o->m);
     if (!y) return;
     fd_cov_draw(g->c, r, first, b, n, scratch);
     obs_noises(g->o, r, first, b, eta, scratch);
     for (int i = 0; i < b && !scratch.st->code; i++) {
         fd_coef f = p->law(p, t[i], 0);
         double ratio = f.v / (f.m * f.m);
-        if (!(f.m > 0)) FD_FAIL(scratch.st, FD_EARG, "fd_ucos_noise", "there is no such noise where m = 0");
-        for (ptrdiff_t j = 0; j < size; j++) n[i * size + j] = (fd_real)(sqrt(ratio) * (double)n[i * size + j]);
+        if (!(f.m > 0))
+            FD_FAIL(scratch.st, FD_EARG, "fd_ucos_noise", "there is no such noise where m = 0");
+        for (ptrdiff_t j = 0; j < size; j++)
+            n[i * size + j] = (fd_real)(sqrt(ratio) * (double)n[i * size + j]);
         fd_gain_condition(g, ratio, 1, y, eta + (ptrdiff_t)i * g->o->m, n + i * size, scratch);
     }
 }
@@ -4853,8 +4925,8 @@ double fd_time_at(const fd_process *p, double sigma)
     return p->law && sigma > 0 ? proc_time(p, log(sigma)) : NAN;
 }
 
-void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho, fd_rng r, int first, int b,
-                    fd_real *x, fd_arena scratch)
+void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho, fd_rng r,
+                    int first, int b, fd_real *x, fd_arena scratch)
 {
     static const char where[] = "fd_split_gibbs";
     fd_status *st = scratch.st;
@@ -4866,8 +4938,10 @@ void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, do
                  ? sqrt(p->law(p, how->t[0], 0).v) / p->law(p, how->t[0], 0).m : INFINITY;
     if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
     if (!(fabs(sigma - rho) <= 1e-6 * rho))
-        FD_FAIL(st, FD_EARG, where, "the sampler must start at the time at which s/m = rho: fd_time_at");
-    double *ys = fd_raw(&scratch, double, (ptrdiff_t)b * m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+        FD_FAIL(st, FD_EARG, where,
+                "the sampler must start at the time at which s/m = rho: fd_time_at");
+    double *ys = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
     fd_real *xi = fd_raw(&scratch, fd_real, n);
     if (!xi || st->code) return;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) ys[i] = y[i % m];
@@ -4884,7 +4958,8 @@ void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, do
 
 /* --- Ensembles --- */
 
-void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x, fd_arena scratch)
+void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x,
+              fd_arena scratch)
 {
     static const char where[] = "fd_esmda";
     fd_status *st = scratch.st;
@@ -4892,10 +4967,12 @@ void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, f
     const int m = o->m;
     const ptrdiff_t n = fd_size(&o->s);
     if (b < 2 || !(alpha > 0) || !obs_noisy(o)) {
-        FD_FAIL(st, FD_EARG, where, "needs two functions or more, alpha > 0, and noise; functions", b);
+        FD_FAIL(st, FD_EARG, where, "needs two functions or more, alpha > 0, and noise; functions",
+                b);
         return;
     }
-    double *d = fd_raw(&scratch, double, (ptrdiff_t)b * m), *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *d = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
     double *mid = fd_new(&scratch, double, m), *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
     fd_real *X = fd_raw(&scratch, fd_real, b * n), *W = fd_raw(&scratch, fd_real, (ptrdiff_t)b * b);
     double *mean = fd_new(&scratch, double, n);
@@ -4913,7 +4990,8 @@ void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, f
     for (int i = 0; i < m; i++)
         for (int j = 0; j <= i; j++) {
             double sum = 0;
-            for (int k = 0; k < b; k++) sum += d[(ptrdiff_t)k * m + i] * d[(ptrdiff_t)k * m + j] / (b - 1.);
+            for (int k = 0; k < b; k++)
+                sum += d[(ptrdiff_t)k * m + i] * d[(ptrdiff_t)k * m + j] / (b - 1.);
             S[(ptrdiff_t)i * m + j] = sum + alpha * obs_gamma(o, i, j);
         }
     if (fd_cholesky(st, m, S)) return;
@@ -4939,10 +5017,12 @@ void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, f
  * without an inverse of C. A step without noise is the model's own. */
 
 /* log N(y; A D, Gamma + r2 A C A*) for b functions, D [b][ch][points] */
-static void twist_log(const fd_gain *g, double r2, const double *y, int b, const fd_real *D, double *l, fd_arena scratch)
+static void twist_log(const fd_gain *g, double r2, const double *y, int b, const fd_real *D,
+                      double *l, fd_arena scratch)
 {
     const int m = g->o->m;
-    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m), *z = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * m);
     if (!z) return;
     obs_residual(g->o, b, y, 0, D, r, scratch);
     fd_gain_solve(g, r2, 1, b, r, z, scratch);
@@ -4953,13 +5033,18 @@ static void twist_log(const fd_gain *g, double r2, const double *y, int b, const
     }
 }
 
-fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide, fd_rng r, int n)
+fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide,
+                                 fd_rng r, int n)
 {
     static const char where[] = "fd_particles_begin";
     fd_status *st = a->st;
-    if (!step_ready(how, where, st) || !obs_ready(st, where, guide->o, guide->y) || !obs_linear(st, where, guide->o)) return NULL;
-    if (how->p->modal || how->scheme >= FD_ONE_STAGE || how->scheme == FD_ANCESTRAL_OPTIMAL || how->corrector || how->churn > 0)
-        FD_FAIL(st, FD_EARG, where, "needs a process of one m for all modes and a plain one-stage scheme");
+    if (!step_ready(how, where, st) || !obs_ready(st, where, guide->o, guide->y)
+        || !obs_linear(st, where, guide->o))
+        return NULL;
+    if (how->p->modal || how->scheme >= FD_ONE_STAGE || how->scheme == FD_ANCESTRAL_OPTIMAL
+        || how->corrector || how->churn > 0)
+        FD_FAIL(st, FD_EARG, where,
+                "needs a process of one m for all modes and a plain one-stage scheme");
     if (!obs_noisy(guide->o)) FD_FAIL(st, FD_EARG, where, "needs noisy observations");
     if (n < 2) FD_FAIL(st, FD_EARG, where, "needs particles; number", n);
     fd_particles *p = fd_new(a, fd_particles, 1);
@@ -5011,7 +5096,7 @@ void fd_particles_resample(fd_particles *p, fd_arena scratch)
     if (!tw) return;
     fd_uniform(fd_stream(run->r, 'r', (uint32_t)run->k), 1, &lot);
     at = (double)lot;
-    for (int i = 0, j = 0; i < n; i++)                                    /* systematic: lot + j below the sum of n w */
+    for (int i = 0, j = 0; i < n; i++)                /* systematic: lot + j below the sum of n w */
         for (sum += exp(p->logw[i] - mean); j < n && (at + j < sum || i + 1 == n); j++) {
             memcpy(x + j * size, run->x + i * size, (size_t)size * sizeof *x);
             memcpy(D + j * size, p->d + i * size, (size_t)size * sizeof *D);
@@ -5038,7 +5123,8 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     double t = how->t[run->k], s = how->t[run->k + 1];
     fd_row row = fd_step_row(pr, how->scheme, how->eta, t, s, 0, scratch.st);
     fd_coef f = pr->law(pr, t, 0);
-    double *tb = fd_raw(&scratch, double, n), *l = fd_new(&scratch, double, n), k = row.aD * f.v / f.m;
+    double *tb = fd_raw(&scratch, double, n), *l = fd_new(&scratch, double, n);
+    double k = row.aD * f.v / f.m;
     fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
     fd_real *xi = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size);
     if (!D || scratch.st->code) return 0;
@@ -5047,23 +5133,27 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     for (int i = 0; i < n; i++) tb[i] = t;
     if (row.sd > 0) fd_cov_draw(C, fd_stream(run->r, 's', (uint32_t)run->k + 1), 0, n, xi, scratch);
     else memset(xi, 0, (size_t)(n * size) * sizeof *xi);
-    memcpy(D, p->d, (size_t)(n * size) * sizeof *D);                       /* of the model: kept from the last step */
+    memcpy(D, p->d, (size_t)(n * size) * sizeof *D);     /* of the model: kept from the last step */
     if (guided) {
         guide_slope(g, n, run->x, tb, D, q, scratch);
         fd_cov_pow(C, 1, n, q, Cq, scratch);
     }
     for (int i = 0; i < n && !scratch.st->code; i++) {
         fd_real *x = run->x + i * size;
-        if (guided) l[i] = -k * fd_inner(&C->s, xi + i * size, q + i * size) / row.sd
-                         - .5 * k * k * fd_inner(&C->s, q + i * size, Cq + i * size) / (row.sd * row.sd);
+        if (guided)
+            l[i] = -k * fd_inner(&C->s, xi + i * size, q + i * size) / row.sd
+                   - .5 * k * k * fd_inner(&C->s, q + i * size, Cq + i * size) / (row.sd * row.sd);
         for (ptrdiff_t j = i * size; j < (i + 1) * size; j++)
             x[j - i * size] = (fd_real)(row.ax * (double)run->x[j] + row.aD * (double)D[j]
-                                        + (guided ? k * (double)Cq[j] : 0) + row.sd * (double)xi[j]);
+                                        + (guided ? k * (double)Cq[j] : 0)
+                                        + row.sd * (double)xi[j]);
     }
     for (int i = 0; i < n; i++) tb[i] = s;
     fd_coef e = pr->law(pr, s, 0);
-    if (!last || (how->denoise && e.v > 0)) fd_predict(&how->model, FD_X0, pr, n, run->x, tb, p->d, scratch);
-    if (last && how->denoise && e.v > 0 && !scratch.st->code) memcpy(run->x, p->d, (size_t)(n * size) * sizeof *D);
+    if (!last || (how->denoise && e.v > 0))
+        fd_predict(&how->model, FD_X0, pr, n, run->x, tb, p->d, scratch);
+    if (last && how->denoise && e.v > 0 && !scratch.st->code)
+        memcpy(run->x, p->d, (size_t)(n * size) * sizeof *D);
     if (scratch.st->code) return 0;
     memcpy(tb, p->twist, (size_t)n * sizeof *tb);
     twist_log(p->gain, last ? 0 : e.v, p->y, n, last ? run->x : p->d, p->twist, scratch);
@@ -5074,9 +5164,117 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
 
 double fd_particles_evidence(const fd_particles *p) { return p ? p->logz + twist_mean(p) : NAN; }
 
-/* ---- Langevin dynamics and chains -------------------------------------------------------------- */
+/* --- As released --- */
 
-static double obs_value(const void *self, const fd_space *s, const fd_real *x, fd_real *g, fd_arena scratch)
+/* w_i = dL/dF_i of the residuals r = y - F of one function, in place */
+static void released_loss(int rule, int m, double *r)
+{
+    double sum = 0;
+    for (int i = 0; i < m; i++) sum += r[i] * r[i];
+    double k = rule == FD_FUNDPS ? 2. / m : sum > 0 ? 1 / sqrt(rule == FD_FUNDPS_ROOT ? m * sum : sum) : 0;
+    for (int i = 0; i < m; i++) r[i] *= -k;
+}
+
+/* With k = sigma_s/sigma_t: z1 = k z + (1 - k) D, so that grad_z L = k q + (1 - k) J* q, q = J1* A* w at z1. Of x the adjoints
+ * are J/m. Where m < 1e-4 the state is taken for one at the time at which m = 1e-4. */
+void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch)
+{
+    static const char where[] = "fd_released_step";
+    fd_status *st = scratch.st;
+    const fd_sampler *how = &g->how;
+    const fd_process *p = how->p;
+    if (!obs_ready(st, where, g->o, g->y) || !x || !step_ready(how, where, st) || !step_times(how, where, st)) return;
+    if (k < 0 || k >= how->steps) FD_FAIL(st, FD_EARG, where, "no such step", k, how->steps);
+    else if (g->rule < FD_FUNDPS || g->rule > FD_DIFFUSIONPDE) FD_FAIL(st, FD_EARG, where, "no such rule", g->rule);
+    else if (!(g->zeta >= 0 && isfinite(g->zeta))) FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
+    else if (!how->model.vjp) FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
+    else if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    else if (fd_size(&g->o->s) != fd_size(&p->noise->s))
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points", p->noise->s.points, g->o->s.points);
+    if (st->code) return;
+    const fd_guide guide = { .p = p, .model = how->model, .o = g->o };
+    const double t = guide_time(p, how->t[k]), s = how->t[k + 1];
+    const fd_coef T = p->law(p, t, 0), S = p->law(p, s, 0);
+    const int end = !(S.v > 0), m = g->o->m;
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    if (!(S.m > 0 && T.v > 0)) { FD_FAIL(st, FD_EARG, where, "sigma is infinite or 0 where the step begins"); return; }
+    const double from = sqrt(T.v) / T.m, to = sqrt(S.v) / S.m, keep = to / from;
+    const double late = g->rule == FD_DIFFUSIONPDE && k + 1 > .8 * how->steps ? .1 : 1;
+    double w = g->zeta * (g->rule == FD_DIFFUSIONPDE ? late : fmin(1, from));
+    if (g->rule != FD_DIFFUSIONPDE && k + 1 == how->steps) w = 0;
+    fd_real *D = fd_raw(&scratch, fd_real, n), *D1 = fd_raw(&scratch, fd_real, n), *x1 = fd_raw(&scratch, fd_real, n);
+    fd_real *q = fd_raw(&scratch, fd_real, n), *q1 = fd_raw(&scratch, fd_real, n);
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m), *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
+    if (!tb) return;
+    for (int i = 0; i < b; i++) tb[i] = t, sb[i] = s;
+    step_predict(how, b, x, tb, D, scratch);
+    step_sum(n, 2, keep * S.m / T.m, x, (1 - keep) * S.m, D, 0, NULL, x1);
+    if (end) memcpy(D1, D, (size_t)n * sizeof *D);
+    else step_predict(how, b, x1, sb, D1, scratch);
+    memset(q, 0, (size_t)n * sizeof *q);
+    if (w > 0 && !st->code) {
+        obs_residual(g->o, b, g->y, 0, D1, r, scratch);
+        for (int i = 0; i < b; i++) released_loss(g->rule, m, r + (ptrdiff_t)i * m);
+        fd_obs_adjoint(g->o, b, D1, r, q, scratch);
+        if (!end) {
+            guide_adjoint(&guide, b, x1, sb, q, q1, scratch);
+            step_sum(n, 1, S.m, q1, 0, NULL, 0, NULL, q);
+        }
+        guide_adjoint(&guide, b, x, tb, q, q1, scratch);
+        if (end) step_sum(n, 1, T.m, q1, 0, NULL, 0, NULL, q);
+        else step_sum(n, 2, keep, q, (1 - keep) * T.m, q1, 0, NULL, q);
+        if (!st->code) space_riesz(&p->noise->s, 0, b, q);
+    }
+    if (st->code) return;
+    if (end) step_sum(n, 2, 1, x1, -w * S.m, q, 0, NULL, x);
+    else {                               /* z + (to - from)/2 ((z - D)/from + (z1 - D1)/to) */
+        const double a = .5 * (1 - keep), c = .5 * (1 - 1 / keep);
+        step_sum(n, 3, (1 - a) * S.m / T.m, x, a * S.m, D, c, x1, x);
+        step_sum(n, 3, 1, x, -c * S.m, D1, -w * S.m, q, x);
+    }
+}
+
+static const char *eci_mix(const void *ctx, const fd_process *p, double s, double mu, double c[3])
+{
+    fd_coef f = p->law(p, s, mu);
+    (void)ctx;
+    c[0] = f.m, c[1] = sqrt(f.v);
+    return NULL;
+}
+
+static const char *eci_keep(const void *ctx, const fd_process *p, double s, double mu, double c[3])
+{
+    fd_coef f = p->law(p, s, mu), T = p->law(p, *(const double *)ctx, mu);
+    if (!(T.v > 0)) return "v(t) = 0: no noise to keep";
+    c[0] = f.m, c[1] = sqrt(f.v / T.v), c[2] = -c[1] * T.m;
+    return NULL;
+}
+
+void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y, double t, double s,
+                 int b, fd_real *x, const fd_real *eps, fd_arena scratch)
+{
+    static const char where[] = "fd_eci_step";
+    fd_status *st = scratch.st;
+    if (!proc_ready(where, p, st) || !x) return;
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    if (!(s < t)) FD_FAIL(st, FD_EARG, where, "times must fall");
+    if (g && (!y || obs_noisy(g->o))) FD_FAIL(st, FD_EARG, where, "takes numbers y, without noise");
+    if (g && fd_size(&g->o->s) * b != n) FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points");
+    fd_real *D = fd_raw(&scratch, fd_real, n), *E = fd_raw(&scratch, fd_real, n);
+    double *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
+    if (!tb || st->code) return;
+    for (int i = 0; i < b; i++) tb[i] = t, sb[i] = s;
+    fd_predict(m, FD_X0, p, b, x, tb, D, scratch);
+    memcpy(E, D, (size_t)n * sizeof *E);
+    if (g) fd_project(g, b, y, E, NULL, scratch);
+    if (eps) lin_apply(where, p, b, sb, eci_mix, NULL, 2, (const fd_real *[3]){ E, eps }, x, scratch);
+    else lin_apply(where, p, b, sb, eci_keep, &t, 3, (const fd_real *[3]){ E, x, D }, x, scratch);
+}
+
+/* ---- Langevin dynamics and chains ------------------------------------------------------------ */
+
+static double obs_value(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
+                        fd_arena scratch)
 {
     const obs_data *o = self;
     (void)s;
@@ -5088,7 +5286,8 @@ fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y)
     fd_potential none = { NULL, NULL };
     if (!obs_ready(a->st, "fd_obs_potential", o, y)) return none;
     if (!obs_noisy(o)) {
-        FD_FAIL(a->st, FD_EARG, "fd_obs_potential", "the observation has no noise, so there is no likelihood");
+        FD_FAIL(a->st, FD_EARG, "fd_obs_potential",
+                "the observation has no noise, so there is no likelihood");
         return none;
     }
     obs_data *d = fd_new(a, obs_data, 1);
@@ -5097,23 +5296,27 @@ fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y)
     return (fd_potential){ obs_value, d };
 }
 
-/* z = C grad Phi(x) for b functions */
-static void chain_pull(const fd_cov *c, const fd_potential *phi, int b, const fd_real *x, fd_real *z, fd_arena scratch)
+/* z = C grad Phi(x) for b functions; phi NULL: 0 */
+static void chain_pull(const fd_cov *c, const fd_potential *phi, int b, const fd_real *x,
+                       fd_real *z, fd_arena scratch)
 {
     const ptrdiff_t n = fd_size(&c->s);
-    for (int i = 0; i < b && !scratch.st->code; i++) phi->value(phi->self, &c->s, x + i * n, z + i * n, scratch);
+    if (!phi) { memset(z, 0, (size_t)(b * n) * sizeof *z); return; }
+    for (int i = 0; i < b && !scratch.st->code; i++)
+        phi->value(phi->self, &c->s, x + i * n, z + i * n, scratch);
     fd_cov_pow(c, 1, b, z, z, scratch);
 }
 
 static void lang_check(const char *where, ptrdiff_t n, const fd_real *x, fd_status *st)
 {
-    if (!st->code && !step_finite(n, x)) FD_FAIL(st, FD_ENAN, where, "the state is not finite: the step h is too long");
+    if (!st->code && !step_finite(n, x))
+        FD_FAIL(st, FD_ENAN, where, "the state is not finite: the step h is too long");
 }
 
-void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t, double h,
-                 double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch)
+void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t,
+                 double h, double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
-    if (scratch.st->code || !p->noise || !phi->value) return;
+    if (scratch.st->code || !p->noise || (phi && !phi->value)) return;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     fd_real *s = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
     double *tb = fd_raw(&scratch, double, b);
@@ -5122,22 +5325,68 @@ void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi
     fd_predict(m, FD_SCORE, p, b, x, tb, s, scratch);
     chain_pull(p->noise, phi, b, x, g, scratch);
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
-        x[i] = (fd_real)((double)x[i] + h * (w * (double)s[i] - (double)g[i]) + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
+        x[i] = (fd_real)((double)x[i] + h * (w * (double)s[i] - (double)g[i])
+                         + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
     lang_check("fd_langevin", n, x, scratch.st);
 }
 
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
                           int b, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
-    if (scratch.st->code || !c || !phi->value) return;
+    if (scratch.st->code || !c || (phi && !phi->value)) return;
     const ptrdiff_t size = fd_size(&c->s), n = b * size;
     fd_real *g = fd_raw(&scratch, fd_real, n);
     if (!g) return;
     chain_pull(c, phi, b, x, g, scratch);
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
-        x[i] = (fd_real)(((1 - .5 * h) * (double)x[i] + h * (mean ? (double)mean[i % size] : 0) - h * (double)g[i]
-                          + (xi ? sqrt(2 * h) * (double)xi[i] : 0)) / (1 + .5 * h));
+        x[i] = (fd_real)(((1 - .5 * h) * (double)x[i] + h * (mean ? (double)mean[i % size] : 0)
+                          - h * (double)g[i] + (xi ? sqrt(2 * h) * (double)xi[i] : 0))
+                         / (1 + .5 * h));
     lang_check("fd_langevin_implicit", n, x, scratch.st);
+}
+
+void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain, int b,
+                  const fd_real *hat, fd_real *x, const fd_real *xi, fd_arena scratch)
+{
+    if (scratch.st->code || !c || !phi->value || !hat) return;
+    const ptrdiff_t size = fd_size(&c->s), n = b * size;
+    fd_real *g = fd_raw(&scratch, fd_real, n);
+    if (!g) return;
+    for (int i = 0; i < b && plain; i++) phi->value(phi->self, &c->s, x + i * size, g + i * size, scratch);
+    if (!plain) chain_pull(c, phi, b, x, g, scratch);
+    else if (!scratch.st->code) space_riesz(&c->s, 0, b, g);
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
+        x[i] = (fd_real)((double)x[i] - h * ((double)g[i] + ((double)x[i] - (double)hat[i]) / (sigma * sigma))
+                         + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
+    lang_check("fd_daps_step", n, x, scratch.st);
+}
+
+void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
+{
+    static const char where[] = "fd_daps_level";
+    fd_status *st = scratch.st;
+    const fd_sampler *how = &d->how;
+    if (!step_ready(how, where, st) || !step_times(how, where, st) || !x || !d->phi.value) return;
+    const fd_process *p = how->p;
+    const fd_coef T = p->law(p, how->t[0], 0);
+    if (!step_silent(how)) FD_FAIL(st, FD_EARG, where, "needs a sampler without noise: a flow, or ddim with eta = 0");
+    else if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    else if (d->inner < 0 || !(d->h > 0 && isfinite(d->h)))
+        FD_FAIL(st, FD_EARG, where, "h must be positive, and inner not negative; inner", d->inner);
+    const ptrdiff_t n = b * fd_size(&p->noise->s);
+    fd_run *run = fd_begin(&scratch, how, r, first, b);
+    fd_real *hat = fd_raw(&scratch, fd_real, n), *xi = fd_raw(&scratch, fd_real, n);
+    double *tb = fd_raw(&scratch, double, b);
+    if (!tb || st->code) return;
+    memcpy(run->x, x, (size_t)n * sizeof *x);
+    while (fd_step(run, scratch)) { }
+    memcpy(hat, run->x, (size_t)n * sizeof *hat);
+    for (int i = 0; i < d->inner && !st->code; i++) {
+        fd_cov_draw(p->noise, fd_stream(r, 'd', (uint32_t)i), first, b, xi, scratch);
+        fd_daps_step(p->noise, &d->phi, sqrt(T.v) / T.m, d->h, d->plain, b, hat, run->x, xi, scratch);
+    }
+    for (int i = 0; i < b; i++) tb[i] = next;
+    if (!st->code) fd_perturb(p, fd_stream(r, 'd', (uint32_t)d->inner), first, b, run->x, tb, x, NULL, scratch);
 }
 
 /* Phi(mean + u), and the gradient where g is not NULL */
@@ -5159,11 +5408,14 @@ fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, cons
     static const char where[] = "fd_chain_begin";
     fd_status *st = a->st;
     if (st->code || !how->prior || !how->phi.value) return NULL;
-    if (how->kind < FD_MCMC_PCN || how->kind > FD_MCMC_WALK) FD_FAIL(st, FD_EARG, where, "no such kind of chain", how->kind);
+    if (how->kind < FD_MCMC_PCN || how->kind > FD_MCMC_WALK)
+        FD_FAIL(st, FD_EARG, where, "no such kind of chain", how->kind);
     double most = how->kind == FD_MCMC_PCN ? 1 : how->kind == FD_MCMC_MALA ? 2 : INFINITY;
     if (how->kind != FD_MCMC_SLICE && !(how->h > 0 && how->h <= most && isfinite(how->h)))
-        FD_FAIL(st, FD_EARG, where, "the step must be positive; pCN: at most 1, inf-MALA: at most 2");
-    if (how->leaps < 0 || how->adapt < 0) FD_FAIL(st, FD_EARG, where, "leaps or adapt is negative", how->leaps, how->adapt);
+        FD_FAIL(st, FD_EARG, where,
+                "the step must be positive; pCN: at most 1, inf-MALA: at most 2");
+    if (how->leaps < 0 || how->adapt < 0)
+        FD_FAIL(st, FD_EARG, where, "leaps or adapt is negative", how->leaps, how->adapt);
     const ptrdiff_t n = fd_size(&how->prior->s);
     fd_chain *c = fd_new(a, fd_chain, 1);
     fd_real *u = fd_new(a, fd_real, n), *g = chain_slopes(how->kind) ? fd_new(a, fd_real, n) : NULL;
@@ -5172,21 +5424,26 @@ fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, cons
     if (x) for (ptrdiff_t i = 0; i < n; i++) u[i] = how->mean ? x[i] - how->mean[i] : x[i];
     else fd_cov_draw(how->prior, fd_stream(r, 'b', 0), id, 1, u, *a);
     c->phi = chain_phi(c, u, g, *a);
-    if (!st->code && !isfinite(c->phi)) FD_FAIL(st, FD_ENAN, where, "Phi is not finite where the chain starts; chain", id);
+    if (!st->code && !isfinite(c->phi))
+        FD_FAIL(st, FD_ENAN, where, "Phi is not finite where the chain starts; chain", id);
     return st->code ? NULL : c;
 }
 
 void fd_chain_get(const fd_chain *c, fd_real *x)
 {
-    for (ptrdiff_t i = 0; c && i < fd_size(&c->how.prior->s); i++) x[i] = c->how.mean ? c->u[i] + c->how.mean[i] : c->u[i];
+    for (ptrdiff_t i = 0; c && i < fd_size(&c->how.prior->s); i++)
+        x[i] = c->how.mean ? c->u[i] + c->how.mean[i] : c->u[i];
 }
 
 /* sum over points of x y, in L2 */
-static double chain_dot(const fd_cov *c, const fd_real *x, const fd_real *y) { return fd_inner(&c->s, x, y); }
+static double chain_dot(const fd_cov *c, const fd_real *x, const fd_real *y)
+{
+    return fd_inner(&c->s, x, y);
+}
 
 /* r(u, v) of inf-MALA; z: room */
-static double chain_mala(const fd_cov *c, double h, double phi, const fd_real *u, const fd_real *v, const fd_real *g,
-                         fd_real *z, fd_arena scratch)
+static double chain_mala(const fd_cov *c, double h, double phi, const fd_real *u, const fd_real *v,
+                         const fd_real *g, fd_real *z, fd_arena scratch)
 {
     const ptrdiff_t n = fd_size(&c->s);
     fd_cov_pow(c, 1, 1, g, z, scratch);
@@ -5199,7 +5456,8 @@ static double chain_mala(const fd_cov *c, double h, double phi, const fd_real *u
 }
 
 /* v from u by leapfrogs; returns H(v) - H(u). g: at u, then at v */
-static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, double *phi, fd_arena scratch)
+static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, double *phi,
+                        fd_arena scratch)
 {
     const fd_cov *C = c->how.prior;
     const ptrdiff_t n = fd_size(&C->s);
@@ -5232,10 +5490,12 @@ static double chain_slice(fd_chain *c, const fd_real *xi, fd_real *v, fd_rng r, 
     fd_real *u = fd_raw(&scratch, fd_real, MOST + 2);
     if (!u) return NAN;
     fd_uniform(r, MOST + 2, u);
-    double level = c->phi - log((double)u[0]), angle = 2 * PI * (double)u[1], lo = angle - 2 * PI, hi = angle, phi = NAN;
+    double level = c->phi - log((double)u[0]), phi = NAN;
+    double angle = 2 * PI * (double)u[1], lo = angle - 2 * PI, hi = angle;
     for (int k = 0; k < MOST && !scratch.st->code; k++) {
         double co = cos(angle), si = sin(angle);
-        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)(co * (double)c->u[i] + si * (double)xi[i]);
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fd_real)(co * (double)c->u[i] + si * (double)xi[i]);
         phi = chain_phi(c, v, NULL, scratch);
         if (phi < level) return phi;
         if (angle < 0) lo = angle;
@@ -5253,7 +5513,8 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
     const ptrdiff_t n = fd_size(&C->s);
     const double h = c->h;
     fd_real *v = fd_raw(&scratch, fd_real, n), *xi = fd_raw(&scratch, fd_real, n);
-    fd_real *g = c->g ? fd_raw(&scratch, fd_real, n) : NULL, *z = c->g ? fd_raw(&scratch, fd_real, n) : NULL;
+    fd_real *g = c->g ? fd_raw(&scratch, fd_real, n) : NULL;
+    fd_real *z = c->g ? fd_raw(&scratch, fd_real, n) : NULL;
     if (scratch.st->code) return 0;
     fd_rng own = fd_stream(fd_stream(c->r, 'k', c->k), 'a', (uint32_t)c->id);
     fd_real lot;
@@ -5262,7 +5523,8 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
     double phi = NAN, ratio = 0;
     switch (how->kind) {
     case FD_MCMC_PCN:
-        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)(sqrt(1 - h * h) * (double)c->u[i] + h * (double)xi[i]);
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fd_real)(sqrt(1 - h * h) * (double)c->u[i] + h * (double)xi[i]);
         phi = chain_phi(c, v, NULL, scratch);
         ratio = c->phi - phi;
         break;
@@ -5274,9 +5536,12 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
     case FD_MCMC_MALA:
         fd_cov_pow(C, 1, 1, c->g, z, scratch);
         for (ptrdiff_t i = 0; i < n; i++)
-            v[i] = (fd_real)(((2 - h) * (double)c->u[i] - 2 * h * (double)z[i] + sqrt(8 * h) * (double)xi[i]) / (2 + h));
+            v[i] = (fd_real)(((2 - h) * (double)c->u[i] - 2 * h * (double)z[i]
+                              + sqrt(8 * h) * (double)xi[i])
+                             / (2 + h));
         phi = chain_phi(c, v, g, scratch);
-        ratio = chain_mala(C, h, c->phi, c->u, v, c->g, z, scratch) - chain_mala(C, h, phi, v, c->u, g, z, scratch);
+        ratio = chain_mala(C, h, c->phi, c->u, v, c->g, z, scratch)
+                - chain_mala(C, h, phi, v, c->u, g, z, scratch);
         break;
     case FD_MCMC_HMC:
         memcpy(v, c->u, (size_t)n * sizeof *v);
@@ -5297,7 +5562,8 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
     }
     if ((int)c->k < how->adapt && how->kind != FD_MCMC_SLICE) {
         double rate = isfinite(phi) && ratio == ratio ? exp(fmin(0, ratio)) : 0;
-        double target = how->target > 0 ? how->target : how->kind == FD_MCMC_MALA ? .57 : how->kind == FD_MCMC_HMC ? .65 : .3;
+        double usual = how->kind == FD_MCMC_MALA ? .57 : how->kind == FD_MCMC_HMC ? .65 : .3;
+        double target = how->target > 0 ? how->target : usual;
         c->h *= exp((rate - target) / pow(c->k + 1., .6));
         if (how->kind == FD_MCMC_PCN) c->h = fmin(c->h, 1);
         if (how->kind == FD_MCMC_MALA) c->h = fmin(c->h, 2);
@@ -5310,7 +5576,8 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
 
 typedef struct { fd_sampler how; fd_potential phi; } latent;
 
-static double latent_value(const void *self, const fd_space *s, const fd_real *z, fd_real *g, fd_arena scratch)
+static double latent_value(const void *self, const fd_space *s, const fd_real *z, fd_real *g,
+                           fd_arena scratch)
 {
     const latent *o = self;
     fd_run *run = fd_begin(&scratch, &o->how, fd_seed(0), 0, 1);
@@ -5318,7 +5585,9 @@ static double latent_value(const void *self, const fd_space *s, const fd_real *z
     memcpy(run->x, z, (size_t)fd_size(s) * sizeof *z);
     while (fd_step(run, scratch)) { }
     if (scratch.st->code) return NAN;
-    if (g) FD_FAIL(scratch.st, FD_EARG, "fd_latent_potential", "has no gradient: take pCN or the slice");
+    if (g)
+        FD_FAIL(scratch.st, FD_EARG, "fd_latent_potential",
+                "has no gradient: take pCN or the slice");
     return o->phi.value(o->phi.self, s, run->x, NULL, scratch);
 }
 
@@ -5327,9 +5596,9 @@ fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_po
     static const char where[] = "fd_latent_potential";
     fd_potential none = { NULL, NULL };
     if (!step_ready(how, where, a->st)) return none;
-    if ((step_scheme[how->scheme].noisy && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER)))
-        || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED) {
-        FD_FAIL(a->st, FD_EARG, where, "needs a sampler without noise: a flow, or ddim with eta = 0");
+    if (!step_silent(how)) {
+        FD_FAIL(a->st, FD_EARG, where,
+                "needs a sampler without noise: a flow, or ddim with eta = 0");
         return none;
     }
     latent *o = fd_new(a, latent, 1);
@@ -5340,9 +5609,10 @@ fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_po
 
 /* --- Priors of independent increments --- *
  *
- * d | w ~ N(0, w): x is Gaussian given all w, K_ij = s0^2 + sum_{k < min(i, j)} w_k. Laplace of scale b: w is exponential of
- * mean 2 b^2 and 1/w | d inverse Gaussian of mean 1/(b |d|) and shape 1/b^2. Student: w is inverse gamma
- * (nu/2, nu b^2/2), w | d inverse gamma ((nu + 1)/2, (nu b^2 + d^2)/2). */
+ * d | w ~ N(0, w): x is Gaussian given all w, K_ij = s0^2 + sum_{k < min(i, j)} w_k. Laplace of
+ * scale b: w is exponential of mean 2 b^2 and 1/w | d inverse Gaussian of mean 1/(b |d|) and shape
+ * 1/b^2. Student: w is inverse gamma (nu/2, nu b^2/2), w | d inverse gamma
+ * ((nu + 1)/2, (nu b^2 + d^2)/2). */
 
 /* v <- K v */
 static void levy_times(const fd_levy *p, int n, const double *w, double *v)
@@ -5377,31 +5647,37 @@ static double levy_gamma(double k, fd_rng r)
         double v = 1 + c * (double)z[i];
         if (v <= 0) continue;
         v = v * v * v;
-        if (log((double)u[i]) < .5 * (double)z[i] * (double)z[i] + d - d * v + d * log(v)) return boost * d * v;
+        if (log((double)u[i]) < .5 * (double)z[i] * (double)z[i] + d - d * v + d * log(v))
+            return boost * d * v;
     }
-    return boost * d;                                                      /* each try fails with probability below .05 */
+    return boost * d;                                /* each try fails with probability below .05 */
 }
 
-void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep, double *w, fd_real *x,
-                   fd_arena scratch)
+void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep,
+                   double *w, fd_real *x, fd_arena scratch)
 {
     static const char where[] = "fd_levy_sweep";
     fd_status *st = scratch.st;
     if (!obs_ready(st, where, o, y) || !obs_linear(st, where, o)) return;
     const int n = (int)o->s.points, m = o->m;
-    if (o->s.ch != 1 || n < 2 || !(p->s0 > 0) || !(p->b > 0) || (p->law == FD_LEVY_STUDENT && !(p->nu > 0))
-        || p->law < FD_LEVY_LAPLACE || p->law > FD_LEVY_STUDENT || !obs_noisy(o)) {
-        FD_FAIL(st, FD_EARG, where, "needs one channel, positive scales s0, b (and nu), a known law, and noise; law", p->law);
+    if (o->s.ch != 1 || n < 2 || !(p->s0 > 0) || !(p->b > 0)
+        || (p->law == FD_LEVY_STUDENT && !(p->nu > 0)) || p->law < FD_LEVY_LAPLACE
+        || p->law > FD_LEVY_STUDENT || !obs_noisy(o)) {
+        FD_FAIL(st, FD_EARG, where,
+                "needs one channel, positive scales s0, b (and nu), a known law, and noise; law",
+                p->law);
         return;
     }
     fd_rng own = fd_stream(r, 'l', sweep);
-    fd_real *e = fd_raw(&scratch, fd_real, n), *z = fd_raw(&scratch, fd_real, 2 * n), *u = fd_raw(&scratch, fd_real, n);
-    double *KA = fd_raw(&scratch, double, (ptrdiff_t)m * n), *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
+    fd_real *e = fd_raw(&scratch, fd_real, n), *z = fd_raw(&scratch, fd_real, 2 * n);
+    fd_real *u = fd_raw(&scratch, fd_real, n);
+    double *KA = fd_raw(&scratch, double, (ptrdiff_t)m * n);
+    double *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
     double *q = fd_new(&scratch, double, m), *res = fd_raw(&scratch, double, m);
     if (!res) return;
     fd_normal(fd_stream(own, 'x', 0), 2 * n, z);
     fd_uniform(fd_stream(own, 'u', 0), n, u);
-    for (int i = 0; i < m && !st->code; i++) {                             /* rows K A^T e_i, and A K A^T */
+    for (int i = 0; i < m && !st->code; i++) {                     /* rows K A^T e_i, and A K A^T */
         memset(q, 0, (size_t)m * sizeof *q);
         q[i] = 1;
         o->transpose(o->self, &o->s, 1, NULL, q, e, scratch);
@@ -5413,7 +5689,7 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
     }
     if (st->code || fd_cholesky(st, m, S)) return;
     double sum = 0;
-    for (int i = 0; i < n; i++) {                                          /* Matheron's rule: x | w, y */
+    for (int i = 0; i < n; i++) {                                    /* Matheron's rule: x | w, y */
         sum += i ? sqrt(w[i - 1]) * (double)z[i] : p->s0 * (double)z[0];
         x[i] = (fd_real)sum;
     }
@@ -5423,11 +5699,13 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
     fd_solve_lower(m, S, 0, res);
     fd_solve_lower(m, S, 1, res);
     for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++) x[j] = (fd_real)((double)x[j] + KA[(ptrdiff_t)i * n + j] * res[i]);
+        for (int j = 0; j < n; j++)
+            x[j] = (fd_real)((double)x[j] + KA[(ptrdiff_t)i * n + j] * res[i]);
     for (int i = 0; i + 1 < n && !st->code; i++) {                         /* w | d */
         double d = (double)x[i + 1] - (double)x[i];
         if (p->law == FD_LEVY_STUDENT) {
-            w[i] = .5 * (p->nu * p->b * p->b + d * d) / levy_gamma(.5 * (p->nu + 1), fd_stream(own, 'g', (uint32_t)i));
+            w[i] = .5 * (p->nu * p->b * p->b + d * d)
+                   / levy_gamma(.5 * (p->nu + 1), fd_stream(own, 'g', (uint32_t)i));
         } else {
             double l = 1 / (p->b * p->b), mean = 1 / (p->b * fmax(fabs(d), 1e-150));
             w[i] = 1 / fmax(levy_inverse_gauss(mean, l, (double)z[n + i], (double)u[i]), 1e-300);
@@ -5451,12 +5729,14 @@ static double series_cov(int n, const double *x, double mean, int lag)
     return sum / n;
 }
 
-/* 1 + 2 sum of the rho of ctx(lag): pairs of them as long as they are positive, each no larger than the last */
+/* 1 + 2 sum of the rho of ctx(lag): pairs of them as long as they are positive, each no larger than
+ * the last */
 typedef struct { int chains, n; const double *x; double *mean, W, var; } series;
 static double series_rho(const series *s, int lag)
 {
     double sum = 0;
-    for (int c = 0; c < s->chains; c++) sum += series_cov(s->n, s->x + (ptrdiff_t)c * s->n, s->mean[c], lag);
+    for (int c = 0; c < s->chains; c++)
+        sum += series_cov(s->n, s->x + (ptrdiff_t)c * s->n, s->mean[c], lag);
     return 1 - (s->W - sum / s->chains * s->n / (s->n - 1.)) / s->var;
 }
 
@@ -5472,7 +5752,8 @@ static double series_tau(const series *s)
     return tau;
 }
 
-/* W the mean variance within chains, var = (n - 1)/n W + B/n with B/n the variance of their means */
+/* W the mean variance within chains, var = (n - 1)/n W + B/n with B/n the variance of their
+ * means */
 static int series_new(series *s, int chains, int n, const double *x, fd_arena *a)
 {
     double mean = 0, B = 0;
@@ -5484,7 +5765,8 @@ static int series_new(series *s, int chains, int n, const double *x, fd_arena *a
         s->W += series_cov(n, x + (ptrdiff_t)c * n, s->mean[c], 0) * n / (n - 1.) / chains;
         mean += s->mean[c] / chains;
     }
-    for (int c = 0; c < chains && chains > 1; c++) B += (s->mean[c] - mean) * (s->mean[c] - mean) / (chains - 1.);
+    for (int c = 0; c < chains && chains > 1; c++)
+        B += (s->mean[c] - mean) * (s->mean[c] - mean) / (chains - 1.);
     s->var = (n - 1.) / n * s->W + B;
     return s->var > 0;
 }
@@ -5503,9 +5785,10 @@ double fd_rhat(int chains, int n, const double *x, fd_arena scratch)
     int half = n / 2;
     double *y = chains > 0 && n > 0 ? fd_raw(&scratch, double, 2 * (ptrdiff_t)chains * half) : NULL;
     if (!y || !x) return NAN;
-    for (int c = 0; c < chains; c++) {                                /* first and last half of each */
+    for (int c = 0; c < chains; c++) {                             /* first and last half of each */
         memcpy(y + 2 * (ptrdiff_t)c * half, x + (ptrdiff_t)c * n, (size_t)half * sizeof *y);
-        memcpy(y + (2 * (ptrdiff_t)c + 1) * half, x + (ptrdiff_t)c * n + n - half, (size_t)half * sizeof *y);
+        memcpy(y + (2 * (ptrdiff_t)c + 1) * half, x + (ptrdiff_t)c * n + n - half,
+               (size_t)half * sizeof *y);
     }
     if (!series_new(&s, 2 * chains, half, y, &scratch)) return NAN;
     return sqrt(s.var / s.W);
@@ -5523,23 +5806,27 @@ double fd_ess(int chains, int n, const double *x, fd_arena scratch)
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch)
 {
-    const ptrdiff_t b = 2 + (ptrdiff_t)n + q;                         /* 0, unit states, unit noises, one of all */
+    const ptrdiff_t b = 2 + (ptrdiff_t)n + q;          /* 0, unit states, unit noises, one of all */
     double *x = fd_new(&scratch, double, b * n), *z = fd_new(&scratch, double, b * (q > 0 ? q : 1));
-    double *F = fd_raw(&scratch, double, (size_t)n * (size_t)n), *G = fd_raw(&scratch, double, (size_t)n * (size_t)n);
+    double *F = fd_raw(&scratch, double, (size_t)n * (size_t)n);
+    double *G = fd_raw(&scratch, double, (size_t)n * (size_t)n);
     double *next = fd_raw(&scratch, double, n), *last = x + (b - 1) * n, worst = 0, size = 0;
     fd_real *lots = fd_raw(&scratch, fd_real, n + q);
     if (!lots) return NAN;
     fd_normal(fd_seed(2385), n + q, lots);
     for (int j = 0; j < n; j++) x[(1 + j) * (ptrdiff_t)n + j] = 1, last[j] = (double)lots[j];
-    for (int j = 0; j < q; j++) z[(1 + n + j) * (ptrdiff_t)q + j] = 1, z[(b - 1) * q + j] = (double)lots[n + j];
+    for (int j = 0; j < q; j++)
+        z[(1 + n + j) * (ptrdiff_t)q + j] = 1, z[(b - 1) * q + j] = (double)lots[n + j];
     step(self, (int)b, x, z, scratch);
     if (scratch.st->code) return NAN;
     for (int i = 0; i < n; i++) {
         double sum = x[i], like;
         for (int j = 0; j < n; j++) F[(ptrdiff_t)i * n + j] = x[(1 + j) * (ptrdiff_t)n + i] - x[i];
         like = x[i];
-        for (int j = 0; j < n; j++) sum += F[(ptrdiff_t)i * n + j] * mean[j], like += F[(ptrdiff_t)i * n + j] * (double)lots[j];
-        for (int j = 0; j < q; j++) like += (x[(1 + n + j) * (ptrdiff_t)n + i] - x[i]) * (double)lots[n + j];
+        for (int j = 0; j < n; j++) sum += F[(ptrdiff_t)i * n + j] * mean[j];
+        for (int j = 0; j < n; j++) like += F[(ptrdiff_t)i * n + j] * (double)lots[j];
+        for (int j = 0; j < q; j++)
+            like += (x[(1 + n + j) * (ptrdiff_t)n + i] - x[i]) * (double)lots[n + j];
         next[i] = sum;
         worst = fmax(worst, fabs(like - last[i])), size = fmax(size, fabs(last[i]));
     }

@@ -1,24 +1,24 @@
 /* bench.c -- how fast: kernels, and whole training and sampling steps, on one and two threads.
  *
- *     bench [PREFIX [SECONDS]]     the rows whose work starts so; the length of one measurement [0.05]
+ *     bench [PREFIX [SECONDS]]   the rows whose work starts so; the length of one measurement [.05]
  *
- * A row has up to four columns: ours and a peer's, on one and two threads. They are measured in turn,
- * ROUNDS times over; a time is a median over the rounds, a ratio (peer / ours: above 1 we are faster)
- * the median of the ratios of each round, so that a machine which others use too slows both alike.
- * `% peak` is the share of the best rate of a loop of multiply-adds, which runs in each round too.
- * Operations are counted by formula (2mnk for a product, 5 n log2 n for a complex transform and half
- * of that for a real one, nothing else), whatever the code does. `% bw` is the bytes that must be read
- * and written at least, against a triad over arrays larger than any cache of one core: above 100
- * where they stay in one.
+ * A row has up to four columns: ours and a peer's, on one and two threads. They are measured in
+ * turn, ROUNDS times over; a time is a median over the rounds, a ratio (peer / ours: above 1 we are
+ * faster) the median of the ratios of each round, so that a machine which others use too slows both
+ * alike. `% peak` is the share of the best rate of a loop of multiply-adds, which runs in each
+ * round too. Operations are counted by formula (2mnk for a product, 5 n log2 n for a complex
+ * transform and half of that for a real one, nothing else), whatever the code does. `% bw` is the
+ * bytes that must be read and written at least, against a triad over arrays larger than any cache
+ * of one core: above 100 where they stay in one.
  *
  * Peers are used where they are found: FFTW and OpenBLAS by dlopen, PyTorch by bench_torch.py, one
- * process for each number of threads, which is told what to run. They get the best setting known: the
- * batch split over the threads here where their own split is worse, one thread where two are slower, plans
- * made by FFTW_MEASURE. After the table: errors of transforms beside FFTW's, and what a step takes from its
- * arena beside PyTorch's memory.
+ * process for each number of threads, which is told what to run. They get the best setting known:
+ * the batch split over the threads here where their own split is worse, one thread where two are
+ * slower, plans made by FFTW_MEASURE. After the table: errors of transforms beside FFTW's, and what
+ * a step takes from its arena beside PyTorch's memory.
  *
- * Writes out/bench/bench.csv and out/bench/bench.png; without vector types bench-scalar.csv and .png, and says how much
- * slower than in bench.csv each row is. */
+ * Writes out/bench/bench.csv and out/bench/bench.png; without vector types bench-scalar.csv and
+ * .png, and says how much slower than in bench.csv each row is. */
 #define _DEFAULT_SOURCE                                /* madvise */
 #define _POSIX_C_SOURCE 200809L
 #define FD_IMPL
@@ -38,7 +38,7 @@ enum { ROUNDS = 7, PEERS = 2, MAXROWS = 64 };
 #if FD_BYTES
 #define TABLE "bench"
 #else
-#define TABLE "bench-scalar"                           /* without vector types: does not replace the other */
+#define TABLE "bench-scalar"                  /* without vector types: does not replace the other */
 #endif
 static const size_t POOL = (size_t)2560 << 20;
 static double slot = 0.05;
@@ -133,7 +133,7 @@ static double triad_rate(ptrdiff_t n, fd_real *x, const fd_real *y, const fd_rea
     return 3.0 * (double)n * sizeof(fd_real) / (now() - from);
 }
 
-/* ---- Peers -------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 #ifdef FD_DOUBLE
 #define FFTW_LIB "libfftw3.so.3"
@@ -146,7 +146,8 @@ static double triad_rate(ptrdiff_t n, fd_real *x, const fd_real *y, const fd_rea
 #define FFTW(name) "fftwf_" name
 #define BLAS_GEMM "cblas_sgemm"
 #endif
-enum { BLAS_ROWS = 101, BLAS_N = 111, BLAS_T = 112, BLAS_OPENMP = 2, FFTW_MEASURE = 0, FFTW_FORWARD = -1 };
+enum { BLAS_ROWS = 101, BLAS_N = 111, BLAS_T = 112, BLAS_OPENMP = 2, FFTW_MEASURE = 0,
+       FFTW_FORWARD = -1 };
 
 static struct {
     void (*gemm)(int, int, int, int, int, int, fd_real, const fd_real *, int, const fd_real *, int,
@@ -155,12 +156,12 @@ static struct {
 } blas;
 
 static struct {
-    void *(*c2c)(int, const int *, int, fd_cplx *, const int *, int, int, fd_cplx *, const int *, int,
+    void *(*c2c)(int, const int *, int, fd_cplx *, const int *, int, int, fd_cplx *, const int *,
+                 int, int, int, unsigned);
+    void *(*r2c)(int, const int *, int, fd_real *, const int *, int, int, fd_cplx *, const int *,
                  int, int, unsigned);
-    void *(*r2c)(int, const int *, int, fd_real *, const int *, int, int, fd_cplx *, const int *, int,
-                 int, unsigned);
-    void *(*c2r)(int, const int *, int, fd_cplx *, const int *, int, int, fd_real *, const int *, int,
-                 int, unsigned);
+    void *(*c2r)(int, const int *, int, fd_cplx *, const int *, int, int, fd_real *, const int *,
+                 int, int, unsigned);
     void (*run_c2c)(void *, fd_cplx *, fd_cplx *), (*run_r2c)(void *, fd_real *, fd_cplx *);
     void (*run_c2r)(void *, fd_cplx *, fd_real *);
     void (*limit)(double);
@@ -194,9 +195,9 @@ static void torch_start(int i)
     char command[128];
     int fd[2];
     if (pipe(fd)) return;
-    fcntl(fd[1], F_SETFD, FD_CLOEXEC);                 /* the script sees the end when we are gone */
-    snprintf(command, sizeof command, "exec python3 tests/bench_torch.py %d %s <&%d 2>/dev/null", i + 1,
-             sizeof(fd_real) == 4 ? "float" : "double", fd[0]);
+    fcntl(fd[1], F_SETFD, FD_CLOEXEC);                /* the script sees the end when we are gone */
+    snprintf(command, sizeof command, "exec python3 tests/bench_torch.py %d %s <&%d 2>/dev/null",
+             i + 1, sizeof(fd_real) == 4 ? "float" : "double", fd[0]);
     torch[i].from = popen(command, "r");
     close(fd[0]);
     torch[i].to = fdopen(fd[1], "w");
@@ -230,18 +231,20 @@ static double torch_memory(const char *work)
 
 static void peers_find(int with_torch)
 {
-    unsetenv("OPENBLAS_CORETYPE");                     /* what it finds by itself is the best, PyTorch's too */
+    unsetenv("OPENBLAS_CORETYPE");          /* what it finds by itself is the best, PyTorch's too */
     unsetenv("OPENBLAS_L2_SIZE");
     void *b = library("/usr/lib/*/openblas-openmp/libopenblas.so.0", "libopenblas.so.0");
     void *f = library(NULL, FFTW_LIB);
-    int (*kind)(void);                                 /* of threads; bound ones of its own share a core */
+    int (*kind)(void);                          /* of threads; bound ones of its own share a core */
     if (SYMBOL(b, BLAS_GEMM, blas.gemm) | SYMBOL(b, "openblas_set_num_threads", blas.threads)
         | SYMBOL(b, "openblas_get_parallel", kind) || kind() != BLAS_OPENMP) {
         blas.gemm = NULL;
-        printf("no OpenBLAS on OpenMP: the package libopenblas0-openmp gives its column, and PyTorch its best\n");
+        printf("no OpenBLAS on OpenMP: the package libopenblas0-openmp gives its column, and "
+               "PyTorch its best\n");
     }
     if (SYMBOL(f, FFTW("plan_many_dft"), fftw.c2c) | SYMBOL(f, FFTW("plan_many_dft_r2c"), fftw.r2c)
-        | SYMBOL(f, FFTW("plan_many_dft_c2r"), fftw.c2r) | SYMBOL(f, FFTW("execute_dft"), fftw.run_c2c)
+        | SYMBOL(f, FFTW("plan_many_dft_c2r"), fftw.c2r)
+        | SYMBOL(f, FFTW("execute_dft"), fftw.run_c2c)
         | SYMBOL(f, FFTW("execute_dft_r2c"), fftw.run_r2c)
         | SYMBOL(f, FFTW("execute_dft_c2r"), fftw.run_c2r)
         | SYMBOL(f, FFTW("set_timelimit"), fftw.limit)) {
@@ -256,7 +259,7 @@ static void peers_find(int with_torch)
     } else printf("PyTorch %s\n", torch[0].version);
 }
 
-/* ---- Rows --------------------------------------------------------------------------------------- */
+/* ---- Rows ------------------------------------------------------------------------------------ */
 
 typedef struct job job;
 struct job {
@@ -299,8 +302,8 @@ static void gemm_peer(const job *j)
     FD_PARALLEL_IF(count > 1)
     for (int i = 0; i < count; i++)
         blas.gemm(BLAS_ROWS, ta ? BLAS_T : BLAS_N, tb ? BLAS_T : BLAS_N, m, n, k, 1,
-                  j->x + (ptrdiff_t)i * m * k, ta ? m : k, j->y + (ptrdiff_t)i * k * n, tb ? k : n, 0,
-                  j->z + (ptrdiff_t)i * m * n, n);
+                  j->x + (ptrdiff_t)i * m * k, ta ? m : k, j->y + (ptrdiff_t)i * k * n, tb ? k : n,
+                  0, j->z + (ptrdiff_t)i * m * n, n);
 }
 
 static void gemm_make(job *j, fd_arena *a)
@@ -318,8 +321,8 @@ static void gemm_make(job *j, fd_arena *a)
     if (blas.gemm) { j->peer = gemm_peer; j->peer_name = "OpenBLAS"; }
 }
 
-/* Mode mixing of a spectral convolution, complex b x c by c x c for each mode, as fd_spectral does it:
- * real and imaginary rows, 2b x c, times real and imaginary columns, c x 2c. n = modes, b, c */
+/* Mode mixing of a spectral convolution, complex b x c by c x c for each mode, as fd_spectral does
+ * it: real and imaginary rows, 2b x c, times real and imaginary columns, c x 2c. n = modes, b, c */
 static void mix_make(job *j, fd_arena *a)
 {
     int modes = j->n[0], b = j->n[1], c = j->n[2], n[] = { 0, 0, 2 * b, 2 * c, c, modes };
@@ -393,8 +396,8 @@ static void rfft_make(job *j, fd_arena *a)
     j->bytes = 2 * sizeof(fd_real) * points;
     if (axes == 2) snprintf(j->shape, sizeof j->shape, "%dx%d b%d", n, n, b);
     else snprintf(j->shape, sizeof j->shape, "%d b%d", n, b);
-    snprintf(j->torch, sizeof j->torch, "%srfft%s %d %d", sign > 0 ? "i" : "", axes == 2 ? "2" : "", n,
-             b);
+    snprintf(j->torch, sizeof j->torch, "%srfft%s %d %d", sign > 0 ? "i" : "", axes == 2 ? "2" : "",
+             n, b);
 }
 
 static void cfft_make(job *j, fd_arena *a)
@@ -482,7 +485,10 @@ static void spectral_ours(const job *j)
     fd_spectral(&t, x, w, 2, (int[]){ -m, 0 }, (int[]){ m - 1, m - 1 });
 }
 
-static double spectral_mm(double b, double width, double modes) { return 8 * b * width * width * modes; }
+static double spectral_mm(double b, double width, double modes)
+{
+    return 8 * b * width * width * modes;
+}
 static double rfft_ops(double points) { return 2.5 * points * log2(points); }
 
 static void spectral_make(job *j, fd_arena *a)
@@ -501,8 +507,8 @@ static void spectral_make(job *j, fd_arena *a)
 /* --- Whole steps ---
  *
  * Training: noisy input from noise that is given, forward, mean square, backward, Adam. Sampling:
- * forward, x <- 1.001 x - 0.01 y + 0.01 eps. Where there is a second network, a coordinate network, the
- * first one's values are the numbers that modulate it. */
+ * forward, x <- 1.001 x - 0.01 y + 0.01 eps. Where there is a second network, a coordinate network,
+ * the first one's values are the numbers that modulate it. */
 
 typedef struct {
     fd_space s;
@@ -524,7 +530,8 @@ static void step_ours(const job *j)
         for (int p = i * n; p < (i + 1) * n; p++) f->xt[p] = m * f->x0[p] + s * f->eps[p];
     }
     fd_var *x = fd_input(&t, 3, shape, f->xt), *y = fd_forward(f->net[0], &t, &f->s, x, f->t);
-    if (f->net[1]) y = fd_inr(f->net[1], &t, &f->s, b, x, NULL, fd_reshape(&t, y, 2, (int[]){ b, n }));
+    if (f->net[1])
+        y = fd_inr(f->net[1], &t, &f->s, b, x, NULL, fd_reshape(&t, y, 2, (int[]){ b, n }));
     if (f->train) {
         fd_backward(&t, fd_mse_loss(&t, &f->s, y, f->eps, NULL));
         fd_tape_end(&t);
@@ -536,8 +543,9 @@ static void step_ours(const job *j)
         }
 }
 
-/* a step with the networks arch[0] and, unless that is NULL, arch[1], of which one forward pass takes mm
- * operations in products and fft in transforms, and writes `stored` numbers that the reverse pass reads */
+/* a step with the networks arch[0] and, unless that is NULL, arch[1], of which one forward pass
+ * takes mm operations in products and fft in transforms, and writes `stored` numbers that the
+ * reverse pass reads */
 static void step_new(job *j, fd_arena *a, int n, int b, int train, const fd_arch *const arch[2],
                      double mm, double fft, double stored)
 {
@@ -575,13 +583,15 @@ static void fno_make(job *j, fd_arena *a)
     fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = nd, .in = 1, .out = 1, .width = width,
                      .layers = LAYERS, .modes = { modes, modes }, .proj = PROJ,
                      .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
-    double grid = nd == 1 ? n : n * n, points = b * grid, kept = nd == 1 ? modes : 2.0 * modes * modes;
+    double grid = nd == 1 ? n : n * n, points = b * grid;
+    double kept = nd == 1 ? modes : 2.0 * modes * modes;
     double mm = 2 * points * (width * (2 + nd) + LAYERS * width * width + PROJ * width + PROJ)
               + LAYERS * spectral_mm(b, width, kept);
     step_new(j, a, n, b, train, (const fd_arch *[]){ &arch, NULL }, mm,
              LAYERS * 2 * b * width * rfft_ops(grid),
              points * width * (train ? 1.75 * LAYERS + .75 : LAYERS + 1));
-    snprintf(j->shape, sizeof j->shape, "%s w%d m%d b%d", nd == 1 ? "256" : "64x64", width, modes, b);
+    snprintf(j->shape, sizeof j->shape, "%s w%d m%d b%d", nd == 1 ? "256" : "64x64", width, modes,
+             b);
     snprintf(j->torch, sizeof j->torch, "fno%dd %s", nd, train ? "train" : "sample");
 }
 
@@ -625,7 +635,7 @@ static void coords_make(job *j, fd_arena *a)
     snprintf(j->torch, sizeof j->torch, "inr %s", train ? "train" : "sample");
 }
 
-/* --- Attention and layer norm with their gradients: n = batch, tokens, width, heads; 0: the norm --- */
+/* --- Attention and layer norm with their gradients: n = batch, tokens, width, heads (0: the norm) */
 
 static void rows_ours(const job *j)
 {
@@ -635,8 +645,10 @@ static void rows_ours(const job *j)
     fd_tape t = fd_tape_begin(&mem, FD_GRAD);
     fd_var *v[3], *dv[3], *y;
     for (int i = 0; i < 3; i++)
-        v[i] = heads || !i ? fd_param(&t, 3, shape, j->x + i * size, NULL) : fd_param(&t, 1, &w, j->x + i * size, NULL);
-    y = heads ? fd_attention(&t, v[0], v[1], v[2], heads) : fd_layernorm(&t, v[0], v[1], v[2], 1e-6);
+        v[i] = heads || !i ? fd_param(&t, 3, shape, j->x + i * size, NULL)
+                           : fd_param(&t, 1, &w, j->x + i * size, NULL);
+    y = heads ? fd_attention(&t, v[0], v[1], v[2], heads)
+              : fd_layernorm(&t, v[0], v[1], v[2], 1e-6);
     fd_grad(&t, y, fd_input(&t, 3, shape, j->y), 3, v, dv);
 }
 
@@ -651,8 +663,86 @@ static void rows_make(job *j, fd_arena *a)
     j->bytes = sizeof(fd_real) * size * (j->n[3] ? 12 : 5);
     j->ours = rows_ours;
     snprintf(j->shape, sizeof j->shape, "%dx%d b%d", tokens, w, b);
-    if (j->n[3]) snprintf(j->torch, sizeof j->torch, "attention %d %d %d %d", b, tokens, w, j->n[3]);
+    if (j->n[3])
+        snprintf(j->torch, sizeof j->torch, "attention %d %d %d %d", b, tokens, w, j->n[3]);
     else snprintf(j->torch, sizeof j->torch, "layernorm %d %d %d", b, tokens, w);
+}
+
+/* --- Given observations: a step of a method beside one without observations, by the same network --- */
+
+enum { FREE, PROJECTED, DENOISED, GUIDED };
+typedef struct {
+    int b, m;
+    fd_process p;
+    fd_sampler how;                    /* of the method */
+    fd_model plain;
+    fd_obs o;
+    fd_gain *g;
+    fd_guide guide;
+    fd_chain *chain;
+    fd_real *start, *x, *xi, *d;
+    double *y, *path, *e, *de, *z;
+} given;
+
+static void given_step(const job *j, int kind)
+{
+    const given *f = j->plan;
+    const double t = .5, s = .48;
+    fd_sampler how = f->how;
+    if (kind != GUIDED) how.model = f->plain;
+    memcpy(f->x, f->start, (size_t)f->b * (size_t)f->p.noise->s.points * sizeof *f->x);
+    if (kind == PROJECTED || kind == DENOISED) fd_noise_step(&how, &f->o, t, s, f->b, f->e, f->de, f->z, j->mem);
+    fd_advance(&how, t, s, f->b, f->x, f->xi, f->d, j->mem);
+    if (kind == PROJECTED) {
+        fd_path_move(f->g, &f->p, FD_PATH_BRIDGE, t, s, f->b, f->y, f->z, f->path, j->mem);
+        fd_project(f->g, f->b, f->path, f->x, f->e, j->mem);
+    } else if (kind == DENOISED) fd_project_denoised(f->g, &f->p, s, f->b, f->y, f->d, f->de, f->x, f->e, j->mem);
+}
+
+static void given_free(const job *j) { given_step(j, FREE); }
+static void given_ours(const job *j) { given_step(j, j->n[3]); }
+static void chain_ours(const job *j) { fd_chain_step(((const given *)j->plan)->chain, j->mem); }
+
+/* n = points of an axis, batch, sensors, the method (FREE: a step of pCN) */
+static void given_make(job *j, fd_arena *a)
+{
+    int n = j->n[0], b = j->n[1], m = j->n[2], kind = j->n[3];
+    given *f = fd_new(a, given, 1);
+    double *at = fd_raw(a, double, 2 * m), size = (double)b * n * n;
+    need(a->st);
+    fd_space s = fd_grid(a, 2, (int[]){ n, n }, NULL, NULL, 1);
+    fd_cov *c = fd_cov_power(a, &s, 1.0, 3.0, 2.0);
+    ptrdiff_t *index = fd_raw(a, ptrdiff_t, m);
+    f->b = b, f->m = m, f->p = fd_vp(c, .1, 20);
+    for (int i = 0; i < 2 * m; i++) at[i] = (double)fd_index(fd_seed(7), (uint64_t)i, 1 << 20) / (1 << 20);
+    for (int i = 0; index && i < m; i++) index[i] = (ptrdiff_t)i * n * n / m;
+    f->o = kind ? fd_obs_points(a, &s, m, at, NULL) : fd_obs_pick(a, &s, m, index);
+    fd_obs_noise(a, &f->o, .1);
+    f->y = fd_new(a, double, b * m), f->path = fd_new(a, double, b * m), f->e = fd_new(a, double, b * m);
+    f->de = fd_new(a, double, b * m), f->z = fd_new(a, double, b * m);
+    j->plan = f;
+    j->ops = kind ? size : 1;
+    j->elements = 1;
+    j->bytes = sizeof(fd_real) * size;
+    snprintf(j->shape, sizeof j->shape, "%dx%d b%d, %d values", n, n, b, m);
+    if (!kind) {
+        fd_mcmc how = { .prior = c, .phi = fd_obs_potential(a, &f->o, f->y), .kind = FD_MCMC_PCN, .h = .1 };
+        f->chain = fd_chain_begin(a, &how, fd_seed(1), 0, NULL);
+        j->ours = chain_ours;
+        snprintf(j->numpy, sizeof j->numpy, "pcn %d %d", n, m);
+        return;
+    }
+    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4, .modes = { 12, 12 },
+                     .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+    fd_net *net = fd_net_new(a, &arch, fd_seed(1));
+    f->plain = fd_net_model(a, net, FD_V);
+    f->guide = (fd_guide){ .p = &f->p, .model = f->plain, .o = &f->o, .y = f->y, .rule = FD_GUIDE_PIGDM };
+    f->how = (fd_sampler){ .p = &f->p, .model = f->plain, .steps = 1, .scheme = FD_ANCESTRAL };
+    if (kind == GUIDED) f->how.model = fd_guided(a, &f->guide);
+    else f->g = fd_gain_new(a, &f->o, c, NULL);
+    f->start = values(a, 1, size), f->xi = values(a, 2, size);
+    f->x = fd_raw(a, fd_real, (ptrdiff_t)size), f->d = fd_raw(a, fd_real, (ptrdiff_t)size);
+    j->ours = given_ours, j->peer = given_free, j->peer_name = "no data";
 }
 
 static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6]; } rows[] = {
@@ -699,10 +789,18 @@ static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6
     { "uvit sample", uvit_make, { 32, 4, 128, 7, 64, 0 } },
     { "inr train", coords_make, { 32, 128, 5, 64, 1 } },
     { "inr sample", coords_make, { 32, 128, 5, 64, 0 } },
+    { "project", given_make, { 64, 16, 500, PROJECTED } },
+    { "project", given_make, { 128, 4, 500, PROJECTED } },
+    { "project", given_make, { 256, 1, 500, PROJECTED } },
+    { "denoised", given_make, { 64, 16, 500, DENOISED } },
+    { "pigdm", given_make, { 64, 16, 500, GUIDED } },
+    { "pigdm", given_make, { 256, 1, 500, GUIDED } },
+    { "pcn", given_make, { 64, 1, 16, FREE } },
+    { "pcn", given_make, { 256, 1, 16, FREE } },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
-/* ---- Measuring ---------------------------------------------------------------------------------- */
+/* ---- Measuring ------------------------------------------------------------------------------- */
 
 /* time_of -- seconds of a call, over as many as fill a slot, after one that warms up. */
 static double time_of(void (*f)(const job *), const job *j)
@@ -745,11 +843,12 @@ static void measure(result *r, double peak[2], const double triad[2])
             for (int p = 0; p < r->peers; p++) {
                 if (blas.gemm) blas.threads(j->n[5] > 1 ? 1 : t + 1);
                 threads(t + 1);                        /* OpenBLAS on OpenMP sets that, too */
-                ms[1 + p][t][k] = 1e3 * (asked[p] ? torch_time(t + 1, asked[p]) : time_of(j->peer, j));
+                ms[1 + p][t][k] = 1e3
+                                  * (asked[p] ? torch_time(t + 1, asked[p]) : time_of(j->peer, j));
             }
         }
     need(j->mem.st);
-    for (int p = 0; p < r->peers; p++)                     /* who is slower on two threads would use one */
+    for (int p = 0; p < r->peers; p++)              /* who is slower on two threads would use one */
         for (int k = 0; k < ROUNDS; k++) ms[1 + p][1][k] = fmin(ms[1 + p][0][k], ms[1 + p][1][k]);
     for (int t = 0; t < 2; t++) {
         r->ms[t] = median(ms[0][t], ROUNDS);
@@ -768,13 +867,14 @@ static void measure(result *r, double peak[2], const double triad[2])
     }
 }
 
-/* One number of the answer of a transform's first call, got and by its sum in double: a line of complex
- * numbers, of real ones, or a real image from or to its half spectrum. Real lines in place are r0, r1, i1, ..;
- * split: real and imaginary parts side by side all along. */
-static void probe(const job *j, const double *root, const fd_real *in, const fd_real *out, int split, int k,
-                  double got[2], double want[2])
+/* One number of the answer of a transform's first call, got and by its sum in double: a line of
+ * complex numbers, of real ones, or a real image from or to its half spectrum. Real lines in place
+ * are r0, r1, i1, ..; split: real and imaginary parts side by side all along. */
+static void probe(const job *j, const double *root, const fd_real *in, const fd_real *out,
+                  int split, int k, double got[2], double want[2])
 {
-    int n = j->n[1], image = j->n[0] == 2, real = j->ours != cfft_ours, half = n / 2 + 1, back = j->n[3] > 0;
+    int n = j->n[1], image = j->n[0] == 2, real = j->ours != cfft_ours, half = n / 2 + 1;
+    int back = j->n[3] > 0;
     int lines = image ? n : 1, width = back || !real ? n : half;
     int k0 = image ? (7 * k + 3) % n : 0, k1 = (int)((5L * k + 1) * width / 331 % width);
     want[0] = want[1] = 0;
@@ -802,15 +902,18 @@ static void probe(const job *j, const double *root, const fd_real *in, const fd_
     }
 }
 
-/* root mean square error over that of the values, ours and FFTW's; for float, as the sums are in double */
+/* root mean square error over that of the values, ours and FFTW's; for float, as the sums are in
+ * double */
 static void transform_errors(const job *asked, double error[2])
 {
     enum { TRIALS = 8, PROBES = 256 };
     job j = *asked;
     int n = j.n[1], line = j.ours == cfft_ours, back = j.n[3] > 0, split = line || j.n[0] == 2;
-    ptrdiff_t count = (ptrdiff_t)(line ? 2 * n : back ? 2 * (n / 2 + 1) : n) * (j.n[0] == 2 ? n : 1);
+    ptrdiff_t count = line ? 2 * n : back ? 2 * (n / 2 + 1) : n;
+    count *= j.n[0] == 2 ? n : 1;
     fd_real *in = fd_raw(&j.mem, fd_real, count);
-    double *root = fd_raw(&j.mem, double, 2 * n), err[2] = { 0, 0 }, size[2] = { 0, 0 }, got[2], want[2];
+    double *root = fd_raw(&j.mem, double, 2 * n), err[2] = { 0, 0 }, size[2] = { 0, 0 }, got[2];
+    double want[2];
     need(j.mem.st);
     for (int i = 0; i < 2 * n; i++) {
         double t = 2 * 3.14159265358979323846 * (i / 2) / n;
@@ -825,7 +928,8 @@ static void transform_errors(const job *asked, double error[2])
                 memcpy(!back ? j.x : peer ? j.z : j.y, in, (size_t)count * sizeof *in);
                 if (peer) j.peer(&j);
                 else if (j.n[0] == 2) j.ours(&j);
-                else fd_fft_run(j.plan, -1, 1, line ? 1 : j.n[2], n, 1, j.x, j.mem);   /* no scale, as FFTW */
+                else                                                         /* no scale, as FFTW */
+                    fd_fft_run(j.plan, -1, 1, line ? 1 : j.n[2], n, 1, j.x, j.mem);
             }
             probe(&j, root, in, out, peer || split, k, got, want);
             for (int i = 0; i < 2; i++) {
@@ -837,7 +941,7 @@ static void transform_errors(const job *asked, double error[2])
     }
 }
 
-/* ---- Reports ------------------------------------------------------------------------------------ */
+/* ---- Reports --------------------------------------------------------------------------------- */
 
 static void show(const result *r)
 {
@@ -851,7 +955,8 @@ static void show(const result *r)
     for (int p = 0; p < r->peers; p++) {
         const rival *q = &r->peer[p];
         if (p) printf("\n%*s", 88, "");
-        printf(" %-9s%9.4g%9.4g%7.2f%7.2f", r->name[p], q->ms[0], q->ms[1], q->ratio[0], q->ratio[1]);
+        printf(" %-9s%9.4g%9.4g%7.2f%7.2f", r->name[p], q->ms[0], q->ms[1], q->ratio[0],
+               q->ratio[1]);
     }
     printf("\n");
     fflush(stdout);
@@ -873,27 +978,32 @@ static void save_csv(const char *path, int n, const result *r)
             fprintf(f, "%.4g,%.4g,%.0f,", r->bw[0], r->bw[1], r->bytes);
             if (!r->peers) { fprintf(f, ",,,,,,,,,\n"); continue; }
             const rival *q = &r->peer[p];
-            fprintf(f, "%s,%.6g,%.6g,%.4g,%.4g,%.4g,%.4g,%.4g,%.4g,", r->name[p], q->ms[0], q->ms[1],
-                    q->ratio[0], q->low[0], q->high[0], q->ratio[1], q->low[1], q->high[1]);
+            fprintf(f, "%s,%.6g,%.6g,%.4g,%.4g,%.4g,%.4g,%.4g,%.4g,", r->name[p], q->ms[0],
+                    q->ms[1], q->ratio[0], q->low[0], q->high[0], q->ratio[1], q->low[1],
+                    q->high[1]);
             if (r->torch_bytes > 0) fprintf(f, "%.0f", r->torch_bytes);
             fprintf(f, "\n");
         }
     if (fclose(f)) die(path);
 }
 
-/* How many times slower than in the table at `path`, of a build with vector types: row by row, one thread */
+/* How many times slower than in the table at `path`, of a build with vector types: row by row, one
+ * thread */
 static void beside(const char *path, int n, const result *r)
 {
     char line[512], shape[40];
     double ms;
     FILE *f = fopen(path, "r");
-    if (!f) printf("\nmake bench first: this then says how much slower each row is without vector types\n");
+    if (!f)
+        printf("\nmake bench first: this then says how much slower each row is without vector "
+               "types\n");
     else printf("\nwithout vector types slower than in %s, one thread:\n", path);
     for (int i = 0; f && i < n; i++) {
         const size_t len = strlen(r[i].j.work);
         rewind(f);
         while (fgets(line, sizeof line, f))
-            if (!strncmp(line, r[i].j.work, len) && sscanf(line + len, ",%39[^,],%*[^,],%*[^,],%lf", shape, &ms) == 2
+            if (!strncmp(line, r[i].j.work, len)
+                && sscanf(line + len, ",%39[^,],%*[^,],%*[^,],%lf", shape, &ms) == 2
                 && !strcmp(shape, r[i].j.shape)) {
                 printf("%-13s%-22s%7.1f times\n", r[i].j.work, shape, r[i].ms[0] / ms);
                 break;
@@ -937,7 +1047,8 @@ static void save_bars(const char *path, int n, const result *r, fd_arena a)
                 plot_box(&c, y + t * (BAR + 1), x < one ? x : one, BAR, abs(x - one) + 1,
                          plot_hue(t), 1);
             }
-            snprintf(text, sizeof text, "%5.2f %5.2f", r[i].peer[p].ratio[0], r[i].peer[p].ratio[1]);
+            snprintf(text, sizeof text, "%5.2f %5.2f", r[i].peer[p].ratio[0],
+                     r[i].peer[p].ratio[1]);
             plot_text(&c, y + 3, LEFT + WIDTH + 8, 2, text);
         }
     fd_png_save(a.st, path, c.h, c.w, c.rgb);
@@ -978,8 +1089,9 @@ int main(int argc, char **argv)
         }
     printf("%s\npeak %.0f, %.0f GFLOP/s; triad %.1f, %.1f GB/s on 1, 2 threads\n\n", fd_build(),
            1e-9 * peak[0], 1e-9 * peak[1], 1e-9 * triad[0], 1e-9 * triad[1]);
-    printf("%-13s%-22s%9s%9s%7s%6s%9s%9s%7s  %-9s%9s%9s%7s%7s\n", "work", "shape", "T1 ms", "GFLOP/s",
-           "% peak", "% bw", "T2 ms", "GFLOP/s", "% peak", "peer", "T1 ms", "T2 ms", "T1", "T2");
+    printf("%-13s%-22s%9s%9s%7s%6s%9s%9s%7s  %-9s%9s%9s%7s%7s\n", "work", "shape", "T1 ms",
+           "GFLOP/s", "% peak", "% bw", "T2 ms", "GFLOP/s", "% peak", "peer", "T1 ms", "T2 ms",
+           "T1", "T2");
 
     for (int i = 0; i < ROWS; i++) {
         if (strncmp(rows[i].work, prefix, strlen(prefix))) continue;
@@ -999,7 +1111,8 @@ int main(int argc, char **argv)
         }
         show(r);
         r->error[0] = 0;
-        if (sizeof(fd_real) == 4 && (j->ours == rfft2_ours || j->ours == rfft1_ours || j->ours == cfft_ours))
+        if (sizeof(fd_real) == 4
+            && (j->ours == rfft2_ours || j->ours == rfft1_ours || j->ours == cfft_ours))
             transform_errors(j, r->error);
     }
     for (int i = 0; i < count; i++)

@@ -3,7 +3,8 @@
     bench_torch.py THREADS float|double           a line `SECONDS WORK [SIZES]` -> seconds of one call
     bench_torch.py THREADS float|double WORK ..   the peak memory of a few calls, in bytes
 
-Works: rfft N LINES; rfft2, irfft2 N IMAGES; normal N; philox N (NumPy's generator of that name); field N COUNT; exp, sin, gelu, gelu_back N;
+Works: rfft N LINES; rfft2, irfft2 N IMAGES; normal N; philox N (NumPy's generator of that name); pcn N VALUES
+(NumPy); field N COUNT; exp, sin, gelu, gelu_back N;
 mix MODES BATCH WIDTH; spectral; attention BATCH TOKENS WIDTH HEADS; layernorm BATCH TOKENS WIDTH; fno1d, fno2d, uvit,
 inr with train or sample.
 
@@ -220,6 +221,23 @@ def field(n, count, alpha=2.0, tau=3.0):
     return draw
 
 
+def pcn(n, m, h=0.1, sd=0.1, alpha=2.0, tau=3.0):
+    """A chain of pCN on the field's law, given m values: NumPy's transform, its fastest generator."""
+    k1, k2 = numpy.fft.fftfreq(n, 1 / n)[:, None], numpy.arange(n // 2 + 1)[None]
+    scale = (n * n * (4 * math.pi**2 * (k1**2 + k2**2) + tau**2) ** (-alpha / 2)).astype("f8" if DOUBLE else "f4")
+    g, at, y = numpy.random.default_rng(1), numpy.arange(m) * n * n // m, numpy.zeros(m)
+    state = [numpy.zeros((n, n)), 0.0]
+
+    def step():
+        xi = g.standard_normal((n, n // 2 + 1, 2), dtype=scale.dtype) * scale[..., None]
+        v = math.sqrt(1 - h * h) * state[0] + h * numpy.fft.irfft2(xi[..., 0] + 1j * xi[..., 1], s=(n, n))
+        phi = 0.5 * numpy.sum(((v.ravel()[at] - y) / sd) ** 2)
+        if math.log(g.random()) < state[1] - phi:
+            state[:] = v, phi
+
+    return step
+
+
 def elementwise(kind, n):
     x, g, out = torch.randn(n), torch.randn(n), torch.empty(n)
     if kind == "normal":
@@ -253,6 +271,8 @@ def make(work, *n):
         return (lambda: torch.fft.rfft2(x)) if work == "rfft2" else (lambda: torch.fft.irfft2(f, s=(n[0], n[0])))
     if work == "field":
         return field(*n)
+    if work == "pcn":
+        return pcn(*n)
     if work == "philox":
         g, out = numpy.random.Generator(numpy.random.Philox(1)), numpy.empty(n[0], "f8" if DOUBLE else "f4")
         return lambda: g.standard_normal(out=out, dtype=out.dtype)

@@ -1,5 +1,5 @@
-/* test.c -- all tests: `test [prefix]` runs the groups whose name starts so; prints failures only, then
- * `N passed, N failed`. The groups are in test_*.c. */
+/* test.c -- all tests: `test [prefix]` runs the groups whose name starts so; prints failures only,
+ * then `N passed, N failed`. The groups are in test_*.c. */
 #include "test.h"
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -25,7 +25,8 @@ void test_ok(const char *file, int line, int cond, const char *text, const char 
     printf(" [%s]\n", text);
 }
 
-void test_near(const char *file, int line, double got, double want, double tol, const char *fmt, ...)
+void test_near(const char *file, int line, double got, double want, double tol, const char *fmt,
+               ...)
 {
     va_list ap;
     double err = fabs(got - want);
@@ -151,8 +152,8 @@ static int graph_count(const test_graph *g, int i)
 }
 
 /* order 0: sum(w f); order 1: sum_i sum(v_i d/dx_i sum(w f)); d: the gradient of it, or NULL */
-static double graph_value(fd_arena a, const test_graph *g, int mode, int order, graph_in x, const fd_real *w,
-                          graph_in v, graph_in d)
+static double graph_value(fd_arena a, const test_graph *g, int mode, int order, graph_in x,
+                          const fd_real *w, graph_in v, graph_in d)
 {
     fd_tape t = fd_tape_begin(&a, mode);
     fd_var *in[TEST_IN], *dx[TEST_IN], *s = NULL;
@@ -171,10 +172,12 @@ static double graph_value(fd_arena a, const test_graph *g, int mode, int order, 
         y = s;
     }
     for (ptrdiff_t i = 0; y && i < fd_count(y); i++) sum += (double)y->x[i];
-    for (int i = 0; d && i < g->in; i++) memset(d[i], 0, sizeof d[i]);         /* of a linear one it stays so */
+    for (int i = 0; d && i < g->in; i++)
+        memset(d[i], 0, sizeof d[i]);                              /* of a linear one it stays so */
     if (d && y && y->needs) {
         fd_grad(&t, y, NULL, g->in, in, dx);
-        for (int i = 0; i < g->in && dx[i]; i++) memcpy(d[i], dx[i]->x, (size_t)fd_count(dx[i]) * sizeof **d);
+        for (int i = 0; i < g->in && dx[i]; i++)
+            memcpy(d[i], dx[i]->x, (size_t)fd_count(dx[i]) * sizeof **d);
     }
     OK(!fd_explain(a.st, why, sizeof why), "%s: %s", g->name, why);
     fd_tape_end(&t);
@@ -182,8 +185,8 @@ static double graph_value(fd_arena a, const test_graph *g, int mode, int order, 
 }
 
 /* against differences; order 0 first */
-static void graph_check(fd_arena a, const test_graph *g, int order, graph_in x, const fd_real *w, graph_in v,
-                        double tol)
+static void graph_check(fd_arena a, const test_graph *g, int order, graph_in x, const fd_real *w,
+                        graph_in v, double tol)
 {
     static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
     static graph_in d, e;
@@ -205,11 +208,12 @@ static void graph_check(fd_arena a, const test_graph *g, int order, graph_in x, 
             double diff = 0;                          /* error h^4 f(5)/30 */
             for (int j = 0; j < 4; j++) {
                 x[i][k] = (fd_real)((double)old + step[j] * h);
-                diff += c[j] / (12 * h) * graph_value(a, g, order ? FD_GRAD2 : FD_EVAL, order, x, w, v, NULL);
+                diff += c[j] / (12 * h)
+                        * graph_value(a, g, order ? FD_GRAD2 : FD_EVAL, order, x, w, v, NULL);
             }
             x[i][k] = old;
-            NEAR((double)d[i][k], diff, tol * size, "%s, derivative %d of input %d, entry %d", g->name, order + 1,
-                 i, k);
+            NEAR((double)d[i][k], diff, tol * size, "%s, derivative %d of input %d, entry %d",
+                 g->name, order + 1, i, k);
         }
 }
 
@@ -224,7 +228,8 @@ void test_graphs(size_t count, const test_graph *g, double tol)
         for (int i = 0; i < g->in; i++) {
             fd_uniform(fd_stream(fd_seed(r), 'x', (uint32_t)i), GRAPH_MOST, x[i]);
             fd_normal(fd_stream(fd_seed(r), 'v', (uint32_t)i), GRAPH_MOST, v[i]);
-            for (int k = 0; k < GRAPH_MOST; k++) x[i][k] = (fd_real)(lo + (hi - lo) * (double)x[i][k]);
+            for (int k = 0; k < GRAPH_MOST; k++)
+                x[i][k] = (fd_real)(lo + (hi - lo) * (double)x[i][k]);
         }
         fd_normal(fd_stream(fd_seed(r), 'w', 0), GRAPH_MOST, w);
         for (int order = 0; order < 2; order++) graph_check(a, g, order, x, w, v, tol);
@@ -234,7 +239,7 @@ void test_graphs(size_t count, const test_graph *g, double tol)
 #define GROUPS X(random) X(algebra) X(fft) X(spaces) X(cov) X(files) X(read) X(plainread) \
     X(metrics) X(processes) X(models) X(samplers) X(moments) X(training) X(laws) X(losses) \
     X(steps) X(density) X(interpolants) X(exact) X(posterior) X(amortised) X(mcmc) \
-    X(ensembles) X(tape) X(networks) X(arch) X(foreign)
+    X(ensembles) X(released) X(tape) X(networks) X(arch) X(foreign)
 #define X(g) void test_##g(void);
 GROUPS
 #undef X

@@ -1,5 +1,5 @@
-/* test.h -- the harness: a check counts as passed or failed; a failure prints where, what was got and
- * wanted, and the error in units of the tolerance. */
+/* test.h -- the harness: a check counts as passed or failed; a failure prints where, what was got
+ * and wanted, and the error in units of the tolerance. */
 #ifndef TEST_H
 #define TEST_H
 #include "fd.h"
@@ -15,7 +15,8 @@
 /* |got - want| <= tol; NaN fails */
 #define NEAR(got, want, tol, ...) test_near(__FILE__, __LINE__, (got), (want), (tol), __VA_ARGS__)
 void test_ok(const char *file, int line, int cond, const char *text, const char *fmt, ...);
-void test_near(const char *file, int line, double got, double want, double tol, const char *fmt, ...);
+void test_near(const char *file, int line, double got, double want, double tol, const char *fmt,
+               ...);
 
 /* max_i |x_i - y_i|, and the relative L2 error |x - y| / |y| */
 double test_maxdiff(ptrdiff_t n, const fd_real *x, const fd_real *y);
@@ -37,9 +38,9 @@ void test_starve(const char *what, void (*run)(const void *self, fd_real *out, f
 /* a file name in the test's own scratch folder */
 const char *test_path(const char *name);
 
-/* Functions on the tape of up to three inputs in lo..hi (0, 0: -1..1). With y = sum(w f(x)), the gradient of y and
- * that of sum_i v_i dy/dx_i are held against differences of fourth order, to tol of their largest entry; the first
- * one on an FD_GRAD tape against that on an FD_GRAD2 tape. */
+/* Functions on the tape of up to three inputs in lo..hi (0, 0: -1..1). With y = sum(w f(x)), the
+ * gradient of y and that of sum_i v_i dy/dx_i are held against differences of fourth order, to tol
+ * of their largest entry; the first one on an FD_GRAD tape against that on an FD_GRAD2 tape. */
 enum { TEST_IN = 3 };
 typedef struct {
     const char *name;

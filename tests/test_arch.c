@@ -82,7 +82,8 @@ static fd_var *a_stencil(fd_tape *t, fd_var *const x[], const int o[])
 static fd_var *a_gather(fd_tape *t, fd_var *const x[], const int o[])
 {
     static const int index[] = { 3, 0, 1, 1, 3, 2, 0, 4 };
-    static const fd_real weight[] = { 1, (fd_real)-.3, 2, (fd_real)1.7, (fd_real).6, 0, (fd_real).9, 4 };
+    static const fd_real weight[] = { 1, (fd_real)-.3, 2, (fd_real)1.7, (fd_real).6, 0, (fd_real).9,
+                                      4 };
     return fd_map(t, fd_gather(t, x[0], o[0], o[1], index, o[2] ? weight : NULL), FD_SQUARE);
 }
 static fd_var *a_waves(fd_tape *t, fd_var *const x[], const int o[])
@@ -118,10 +119,12 @@ static const test_graph graphs[] = {
     { "softmax, a long row", a_softmax, 1, { 1 }, { { 37 } }, { 0 }, 0, 0 },
     { "layernorm", a_norm, 3, { 3, 1, 1 }, { { 2, 3, 5 }, { 5 }, { 5 } }, { 0 }, 0, 0 },
     { "layernorm, long rows", a_norm, 3, { 2, 1, 1 }, { { 2, 35 }, { 35 }, { 35 } }, { 0 }, 0, 0 },
-    { "attention", a_attention, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 6 } }, { 2 }, 0, 0 },
+    { "attention", a_attention, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 6 } }, { 2 }, 0,
+      0 },
     { "attention, one head", a_attention, 3, { 3, 3, 3 }, { { 1, 3, 3 }, { 1, 2, 3 }, { 1, 2, 1 } },
         { 1 }, 0, 0 },
-    { "attention over points", a_over, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 2 } }, { 2 }, 0, 0 },
+    { "attention over points", a_over, 3, { 3, 3, 3 }, { { 2, 3, 4 }, { 2, 5, 4 }, { 2, 5, 2 } },
+      { 2 }, 0, 0 },
     { "self-attention", a_self, 1, { 3 }, { { 2, 4, 6 } }, { 3 }, 0, 0 },
     { "patches", a_patches, 1, { 4 }, { { 2, 4, 6, 2 } }, { 2, 3 }, 0, 0 },
     { "patches of a line", a_patches, 1, { 3 }, { { 2, 9, 2 } }, { 3 }, 0, 0 },
@@ -142,12 +145,16 @@ static const test_graph graphs[] = {
     { "gabor", a_gabor, 1, { 2 }, { { 3, 5 } }, { 3 }, 0, 0 },
     { "scale-shift", a_shift, 2, { 3, 2 }, { { 2, 5, 3 }, { 2, 6 } }, { 0 }, 0, 0 },
     { "scale-shift of rows", a_shift, 2, { 2, 2 }, { { 6, 2 }, { 3, 4 } }, { 0 }, 0, 0 },
-    { "separable, 1 axis", a_separable, 2, { 3, 3 }, { { 2, 6, 2 }, { 4, 2, 2 } }, { 1, 0, 3 }, 0, 0 },
-    { "separable, 2 axes", a_separable, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 2, 3, 2, 2 } }, { 2, -1, 0, 0, 2 }, 0, 0 },
+    { "separable, 1 axis", a_separable, 2, { 3, 3 }, { { 2, 6, 2 }, { 4, 2, 2 } }, { 1, 0, 3 }, 0,
+      0 },
+    { "separable, 2 axes", a_separable, 2, { 4, 4 }, { { 2, 3, 4, 2 }, { 2, 3, 2, 2 } },
+      { 2, -1, 0, 0, 2 }, 0, 0 },
     { "group norm", a_groups, 3, { 4, 1, 1 }, { { 2, 3, 2, 4 }, { 4 }, { 4 } }, { 2, 1 }, 0, 0 },
     { "instance norm", a_groups, 3, { 3, 1, 1 }, { { 2, 5, 3 }, { 3 }, { 3 } }, { 3, 1 }, 0, 0 },
-    { "group norm about 0", a_groups, 3, { 3, 1, 1 }, { { 2, 3, 4 }, { 4 }, { 4 } }, { 1, 0 }, 0, 0 },
-    { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 }, 0, 0 },
+    { "group norm about 0", a_groups, 3, { 3, 1, 1 }, { { 2, 3, 4 }, { 4 }, { 4 } }, { 1, 0 }, 0,
+      0 },
+    { "regrid", a_regrid, 1, { 4 }, { { 2, 3, 4, 2 } }, { 2, FD_PERIODIC, FD_NEUMANN, 5, 2 }, 0,
+      0 },
     { "regrid of a line", a_regrid, 1, { 3 }, { { 2, 6, 1 } }, { 1, FD_MIXED, 5 }, 0, 0 },
     { "conv, thin", a_conv, 2, { 4, 4 }, { { 1, 1, 4, 1 }, { 3, 3, 1, 2 } }, { -1 }, 0, 0 },
     { "stencil, periodic", a_stencil, 2, { 4, 3 }, { { 2, 3, 5, 2 }, { 3, 3, 2 } }, { FD_PERIODIC,
@@ -208,7 +215,8 @@ static void test_attention(fd_arena mem)
         fd_arena a = mem;
         int B = row[k].b, n = row[k].n, m = row[k].m, d = row[k].d, e = row[k].e, H = row[k].heads;
         fd_real *q = numbers(&a, 1, B * n * d), *kk = numbers(&a, 2, B * m * d);
-        fd_real *v = numbers(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e), *weight = numbers(&a, 4, m);
+        fd_real *v = numbers(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e);
+        fd_real *weight = numbers(&a, 4, m);
         double *p = fd_new(&a, double, m);
         for (int j = 0; j < m; j++) weight[j] = (fd_real)fabs((double)weight[j]) + (fd_real).1;
         for (int over = 1; over >= 0; over--) {
@@ -231,13 +239,14 @@ static void test_attention(fd_arena mem)
         for (int mode = 0; mode < 3; mode++) {
             fd_arena b = a;
             fd_tape t = fd_tape_begin(&b, mode);
-            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL), fd_param(&t, 3, S(B, m, d), kk, NULL),
+            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
+                             fd_param(&t, 3, S(B, m, d), kk, NULL),
                              fd_param(&t, 3, S(B, m, e), v, NULL) };
             fd_var *y = over ? fd_attention_over(&t, x[0], x[1], x[2], H, weight)
                              : fd_attention(&t, x[0], x[1], x[2], H);
             if (!y) { OK(0, "%s", reason(b.st)); return; }
-            NEAR(test_rel(B * n * e, y->x, want), 0, TOL(1e-13, 3e-6), "attention %d, mode %d, weights %d",
-                 (int)k, mode, over);
+            NEAR(test_rel(B * n * e, y->x, want), 0, TOL(1e-13, 3e-6),
+                 "attention %d, mode %d, weights %d", (int)k, mode, over);
         }
         }
         uint64_t hash[2] = { 0 };
@@ -245,7 +254,8 @@ static void test_attention(fd_arena mem)
         for (int i = 0; i < 2; i++) {
             fd_arena b = a;
             fd_tape t = fd_tape_begin(&b, FD_GRAD);
-            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL), fd_param(&t, 3, S(B, m, d), kk, NULL),
+            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
+                             fd_param(&t, 3, S(B, m, d), kk, NULL),
                              fd_param(&t, 3, S(B, m, e), v, NULL) }, *g[3];
             test_use_threads(i + 1);
             fd_grad(&t, fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE), NULL, 3, x,
@@ -261,7 +271,8 @@ static void test_attention(fd_arena mem)
         fd_var *g[2][3];
         for (int mode = FD_GRAD; mode <= FD_GRAD2; mode++) {
             t.mode = mode;
-            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL), fd_param(&t, 3, S(B, m, d), kk, NULL),
+            fd_var *x[3] = { fd_param(&t, 3, S(B, n, d), q, NULL),
+                             fd_param(&t, 3, S(B, m, d), kk, NULL),
                              fd_param(&t, 3, S(B, m, e), v, NULL) };
             fd_var *y = fd_map(&t, fd_attention(&t, x[0], x[1], x[2], H), FD_SQUARE);
             fd_grad(&t, y, NULL, 3, x, g[mode - FD_GRAD]);
@@ -401,8 +412,8 @@ static void test_conv_edges(fd_arena mem)
     OK(!wrong, "a shift of a periodic grid");
 }
 
-/* gathering, waves, scale and shift against loops; the separable spectral convolution is the dense one with a
- * diagonal weight, to the second derivative */
+/* gathering, waves, scale and shift against loops; the separable spectral convolution is the dense
+ * one with a diagonal weight, to the second derivative */
 static void test_small(fd_arena mem)
 {
     enum { B = 2, N = 5, C = 3, M = 4, K = 2 };
@@ -414,7 +425,8 @@ static void test_small(fd_arena mem)
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *v = fd_input(&t, 3, S(B, N, C), x), *y = fd_gather(&t, v, M, K, index, w);
     fd_var *u = fd_fourier_features(&t, v, fd_input(&t, 2, S(C, M), f));
-    fd_var *z = fd_scale_shift(&t, v, fd_input(&t, 2, S(B, 2 * C), ss)), *wave = fd_gabor(&t, v, 2.385, .3);
+    fd_var *z = fd_scale_shift(&t, v, fd_input(&t, 2, S(B, 2 * C), ss));
+    fd_var *wave = fd_gabor(&t, v, 2.385, .3);
     if (!y || !u || !z || !wave) { OK(0, "%s", reason(a.st)); return; }
     for (int i = 0; i < B * M * C; i++) {
         double sum = 0;
@@ -435,7 +447,8 @@ static void test_small(fd_arena mem)
     worst = 0;
     for (int i = 0; i < B * N * C; i++) {
         const fd_real *q = ss + i / N / C * 2 * C + i % C;
-        worst = fmax(worst, fabs((1 + (double)q[0]) * (double)x[i] + (double)q[C] - (double)z->x[i]));
+        worst = fmax(worst,
+                     fabs((1 + (double)q[0]) * (double)x[i] + (double)q[C] - (double)z->x[i]));
     }
     NEAR(worst, 0, 10 * EPS, "scale and shift");
     worst = 0;
@@ -446,7 +459,8 @@ static void test_small(fd_arena mem)
     NEAR(worst, 0, 10 * EPS, "gabor");
 
     static const struct { int axes, n[3], lo[3], hi[3]; } row[] = {
-        { 1, { 9 }, { 0 }, { 4 } }, { 1, { 8 }, { 0 }, { 4 } }, { 2, { 5, 6 }, { -2, 0 }, { 1, 3 } },
+        { 1, { 9 }, { 0 }, { 4 } }, { 1, { 8 }, { 0 }, { 4 } },
+        { 2, { 5, 6 }, { -2, 0 }, { 1, 3 } },
         { 3, { 3, 4, 5 }, { -1, -2, 0 }, { 1, 1, 2 } }
     };
     for (int k = 0; k < 4; k++) {
@@ -460,7 +474,8 @@ static void test_small(fd_arena mem)
         }
         nx[d + 1] = nw[d] = C;
         nw[d + 1] = 2;
-        fd_real *xs = numbers(&b, 5, points), *R = numbers(&b, 6, modes), *q = numbers(&b, 7, points);
+        fd_real *xs = numbers(&b, 5, points), *R = numbers(&b, 6, modes);
+        fd_real *q = numbers(&b, 7, points);
         fd_real *qw = numbers(&b, 8, modes), eye[C * C] = { 0 };
         for (int i = 0; i < C; i++) eye[i * C + i] = 1;
         fd_tape s = fd_tape_begin(&b, FD_GRAD2);
@@ -478,13 +493,14 @@ static void test_small(fd_arena mem)
             g[0] = fd_spectral(&s, in[dense][0], W, d, row[k].lo, row[k].hi);
             fd_grad(&s, fd_map(&s, g[0], FD_SQUARE), NULL, 2, in[dense], g + 1);
             fd_var *sum = fd_sum_to(&s, fd_mul(&s, g[1], fd_input(&s, d + 2, nx, q)), 0, NULL);
-            sum = fd_add(&s, sum, fd_sum_to(&s, fd_mul(&s, g[2], fd_input(&s, d + 2, nw, qw)), 0, NULL));
+            sum = fd_add(&s, sum,
+                         fd_sum_to(&s, fd_mul(&s, g[2], fd_input(&s, d + 2, nw, qw)), 0, NULL));
             fd_grad(&s, sum, NULL, 2, in[dense], g + 3);
         }
         for (int i = 0; i < 5; i++) {
             fd_var *p = got[0][i], *r = got[1][i];
-            NEAR(p && r ? test_rel(fd_count(r), p->x, r->x) : 1, 0, TOL(1e-13, 1e-5), "separable %d: %d, %s", k, i,
-                 reason(b.st));
+            NEAR(p && r ? test_rel(fd_count(r), p->x, r->x) : 1, 0, TOL(1e-13, 1e-5),
+                 "separable %d: %d, %s", k, i, reason(b.st));
         }
     }
 }
@@ -496,7 +512,8 @@ static void test_groupnorm(fd_arena mem)
     for (int k = 0; k < 8; k++) {
         fd_arena a = mem;
         int g = groups[k % 4], centred = k / 4, each = C / g;
-        fd_real *x = numbers(&a, 3, B * P * C), *gain = numbers(&a, 4, C), *bias = numbers(&a, 5, C);
+        fd_real *x = numbers(&a, 3, B * P * C), *gain = numbers(&a, 4, C);
+        fd_real *bias = numbers(&a, 5, C);
         for (int i = 0; i < B * P * C; i++) x[i] = 3 * x[i] + (fd_real)(2.385 * (i % C));
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
         fd_var *y = fd_groupnorm(&t, fd_input(&t, 4, S(B, 5, 7, C), x), g, centred,
@@ -510,11 +527,13 @@ static void test_groupnorm(fd_arena mem)
                     mean += (double)x[(b * P + p / each) * C + j * each + p % each] / (P * each);
                 if (!centred) mean = 0;
                 for (int p = 0; p < P * each; p++)
-                    square += pow((double)x[(b * P + p / each) * C + j * each + p % each] - mean, 2);
+                    square += pow((double)x[(b * P + p / each) * C + j * each + p % each] - mean,
+                                  2);
                 for (int p = 0; p < P * each; p++) {
                     int c = j * each + p % each, i = (b * P + p / each) * C + c;
                     double z = ((double)x[i] - mean) / sqrt(square / (P * each) + .3);
-                    worst = fmax(worst, fabs((double)y->x[i] - z * (double)gain[c] - (double)bias[c]));
+                    worst = fmax(worst,
+                                 fabs((double)y->x[i] - z * (double)gain[c] - (double)bias[c]));
                 }
             }
         NEAR(worst, 0, TOL(1e-13, 1e-5), "%d groups, centred %d", g, centred);
@@ -531,20 +550,22 @@ static void test_regrid(fd_arena mem)
             const int *n = side[k % 4], *m = side[k / 4 % 4];
             int bc[3] = { k / 16, (k / 16 + k) % 4, k % 3 }, nx[5] = { 2 }, ny = 2;
             fd_space from = fd_grid(&a, nd, n, NULL, bc, 1), to = fd_grid(&a, nd, m, NULL, bc, 1);
-            fd_real *x = numbers(&a, 3 + k, 2 * from.points), *want = fd_new(&a, fd_real, 2 * to.points);
+            fd_real *x = numbers(&a, 3 + k, 2 * from.points);
+            fd_real *want = fd_new(&a, fd_real, 2 * to.points);
             fd_resample(&from, &to, 2, x, want, a);
             fd_tape t = fd_tape_begin(&a, FD_EVAL);
             memcpy(nx + 1, n, (size_t)nd * sizeof *n);
             nx[nd + 1] = 1;
             fd_var *y = fd_regrid(&t, fd_input(&t, nd + 2, nx, x), nd, bc, m);
             if (!y) { OK(0, "%s", reason(a.st)); return; }
-            int kept = 0;                             /* an axis of the same length is left as it is */
+            int kept = 0;                          /* an axis of the same length is left as it is */
             for (int i = 0; i < nd; i++) {
                 ny *= m[i];
                 kept |= m[i] == n[i] && n[i] % 2 == 0 && bc[i] == FD_PERIODIC;
             }
             OK(fd_count(y) == ny, "%d entries", (int)fd_count(y));
-            if (!kept) NEAR(test_rel(ny, y->x, want), 0, TOL(1e-12, 3e-6), "case %d, %d axes", k, nd);
+            if (!kept)
+                NEAR(test_rel(ny, y->x, want), 0, TOL(1e-12, 3e-6), "case %d, %d axes", k, nd);
         }
     fd_arena a = mem;
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
@@ -726,7 +747,8 @@ static void test_errors(fd_arena a)
             ""
         };
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *m = fd_param(&t, 2, S(4, 5), x, NULL), *q = fd_param(&t, 3, S(2, 4, 6), x, NULL), *y = m;
+        fd_var *m = fd_param(&t, 2, S(4, 5), x, NULL), *q = fd_param(&t, 3, S(2, 4, 6), x, NULL);
+        fd_var *y = m;
         fd_var *im = fd_param(&t, 4, S(1, 4, 6, 2), x, NULL), *v5 = fd_param(&t, 1, S(5), x, NULL);
         switch (k) {
         case 0: y = fd_softmax(&t, fd_param(&t, 0, NULL, x, NULL)); break;
@@ -762,7 +784,9 @@ static void test_errors(fd_arena a)
         default:
             y = fd_softmax(&t, fd_layernorm(&t, NULL, v5, v5, 0));
             y = fd_attention_over(&t, y, y, y, 1, x);
-            y = fd_gather(&t, fd_gabor(&t, fd_fourier_features(&t, fd_scale_shift(&t, y, m), y), 1, 1), 1, 1, S(0), NULL);
+            y = fd_gather(&t,
+                          fd_gabor(&t, fd_fourier_features(&t, fd_scale_shift(&t, y, m), y), 1, 1),
+                          1, 1, S(0), NULL);
             y = fd_attention(&t, y, y, fd_patches(&t, fd_unpatches(&t, y, 1, S(2), S(1)), S(1)), 1);
             y = fd_stencil(&t, y, v5, 1, NULL, (double[]){ 1 });
             y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q,
@@ -792,7 +816,8 @@ static const fd_arch zoo[] = {
       .patch = { 2, 2 }, .grid = { 4, 6 }, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 700,
       .field = FD_SIREN, .field_width = 5, .field_layers = 2, .latent = 3, .omega = 2 },
     { .kind = FD_FNO_BLOCK, .nd = 1, .in = 2, .out = 2, .width = 3, .layers = 2, .modes = { 4 },
-      .lift = -1, .time = FD_TIME_FILM, .embed = 4, .tscale = 500, .field = FD_GABOR, .field_width = 4,
+      .lift = -1, .time = FD_TIME_FILM, .embed = 4, .tscale = 500, .field = FD_GABOR,
+      .field_width = 4,
       .field_layers = 2, .mod = FD_MOD_WEIGHTS, .omega = 2, .pixels = 1, .pool = 3 },
     { .kind = FD_UVIT, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 3, .heads = 1, .mlp = 4,
       .patch = { 2 }, .grid = { 8 }, .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 4,
@@ -810,14 +835,18 @@ static const fd_arch zoo[] = {
     { .kind = FD_POINTS, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 1, .heads = 2, .mlp = 5,
       .modes = { 1, 2 }, .lift = 3, .time = FD_TIME_FILM, .embed = 4, .tscale = 3 },
     { .kind = FD_POINTS, .nd = 1, .in = 2, .out = 2, .width = 4, .layers = 2, .heads = 1, .mlp = 4,
-      .modes = { 2 }, .lift = -1, .time = FD_TIME_CHANNEL, .latent = 3, .pixels = 1, .qkv_bias = 1 },
+      .modes = { 2 }, .lift = -1, .time = FD_TIME_CHANNEL, .latent = 3, .pixels = 1,
+      .qkv_bias = 1 },
     { .kind = FD_FNO_SEPARABLE, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3 },
-      .groups = 2, .mlp = 5, .proj = 3, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 3, .clock = FD_CLOCK_RANDOM },
-    { .kind = FD_FNO_SEPARABLE, .nd = 2, .in = 2, .out = 2, .width = 3, .layers = 2, .modes = { 1, 2 },
+      .groups = 2, .mlp = 5, .proj = 3, .time = FD_TIME_TOKEN, .embed = 4, .tscale = 3,
+      .clock = FD_CLOCK_RANDOM },
+    { .kind = FD_FNO_SEPARABLE, .nd = 2, .in = 2, .out = 2, .width = 3, .layers = 2,
+      .modes = { 1, 2 },
       .groups = 1, .mlp = 2, .proj = -1, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN,
       .pad = { .3, .3 },
       .embed = 2 },
-    { .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 3, .modes = { 2, 3 }, .levels = 1, .rank = .3 }
+    { .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 3, .modes = { 2, 3 }, .levels = 1,
+      .rank = .3 }
 };
 enum { ZOO = sizeof zoo / sizeof *zoo };
 
@@ -856,8 +885,10 @@ static void test_counts(void)
             .latent = 256, .pool = 2 },
           4 * (256 + 49152 + 16512 + 256 + 131712) + 131712 + 17 * 128 + 256      /* the ViT */
           + 513 * 256 + 6 * 128 + 3 * 129 * 128 + 129 + 257 * 1024 },
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 2, .modes = { 6 },
-            .lift = -1, .field = FD_GABOR, .field_width = 16, .field_layers = 3, .mod = FD_MOD_WEIGHTS },
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 2,
+            .modes = { 6 },
+            .lift = -1, .field = FD_GABOR, .field_width = 16, .field_layers = 3,
+            .mod = FD_MOD_WEIGHTS },
           16 + 2 * (4 * 128 + 64 + 8) + 10 * (48 + 2 * 19 * 16 + 19) },
         /* DDO's sizes at 1/32 of the width: ci, co, modes of each block, 4 x 4 + 4, 8 x 2 + 2 */
 #define BLOCK(ci, co, m) (2 * (ci) * (co) * (m) * ((m) / 2 + 1) + (ci) * (co) + (co))
@@ -872,7 +903,8 @@ static void test_counts(void)
         { { .kind = FD_FNO_UNET, .nd = 1, .in = 1, .out = 1, .width = 8, .modes = { 32 },
             .time = FD_TIME_FILM, .coords = FD_COORD_OPEN },
           24 + 9 * 32 + 33 * 32 + 9
-          + 4 * RES(8, 8, 32) + CONV(8, 8, 16) + RES(8, 16, 16) + 3 * RES(16, 16, 16) + CONV(16, 16, 8)
+          + 4 * RES(8, 8, 32) + CONV(8, 8, 16) + RES(8, 16, 16) + 3 * RES(16, 16, 16) + CONV(16, 16,
+                                                                                             8)
           + 4 * RES(16, 16, 8) + 2 * RES(16, 16, 8)
           + 5 * RES(32, 16, 8) + CONV(16, 16, 8)
           + 4 * RES(32, 16, 16) + RES(24, 16, 16) + CONV(16, 16, 16)
@@ -947,7 +979,8 @@ static void test_counts(void)
         { { .kind = FD_UNO, U, .scale = { 2 } }, "fd_net_new: scale must be in 0..1" },
         { { .kind = FD_UNO, U, .pad = { 0, -.5 } }, "fd_net_new: pad must be in 0..4" },
         { { .kind = FD_UNO, U, .layers = 2 }, "fd_net_new: a U-NO has 1 layer a level, not: 2" },
-        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 1, .modes = { 17 } },
+        { { .kind = FD_POINTS, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 1,
+            .modes = { 17 } },
           "fd_net_new: waves (modes) must be 1..16, are: 17" },
         { { .kind = FD_FNO_SEPARABLE, U, .layers = 1, .groups = 3 },
           "fd_net_new: groups must divide the width, are: 3" },
@@ -964,7 +997,8 @@ static void test_counts(void)
           "fd_net_new: a stencil needs the grid that it is made for: an axis has: 0" },
         { { .kind = FD_FNO_BLOCK, U, .layers = 1, .clock = 2 },
             "fd_net_new: clock must be FD_CLOCK_WAVES..FD_CLOCK_RANDOM, is: 2" },
-        { { .kind = FD_FNO_UNET, U, .groups = 3 }, "fd_net_new: groups must divide the width, are: 3" },
+        { { .kind = FD_FNO_UNET, U, .groups = 3 },
+          "fd_net_new: groups must divide the width, are: 3" },
 #undef U
         { { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 8, .layers = 4, .field = FD_GABOR,
             .pos = FD_POS_NONE }, "fd_net_new: grid must be a multiple of the patch, is: 0" }
@@ -1185,8 +1219,8 @@ static void test_plain_coords(fd_arena mem)
         a.st->code = 0;
         y = fd_inr(net, &t, &s, B, fd_input(&t, 3, S(B, 1, P), x), time,
                    fd_input(&t, 2, S(B, 3), x));
-        OK(!y && !strcmp(reason(a.st), "fd_inr: wants modulations [b][fd_inr_size]: b, fd_inr_size: "
-                                       "2, 0"), "%s", reason(a.st));
+        OK(!y && !strcmp(reason(a.st), "fd_inr: wants modulations [b][fd_inr_size]: b, "
+                                       "fd_inr_size: 2, 0"), "%s", reason(a.st));
         a.st->code = 0;
     }
 }
@@ -1202,33 +1236,40 @@ static double loss_of(const fd_net *net, const fd_space *s, int mode, fd_real *x
     return l ? (double)l->x[0] : 0;
 }
 
-/* Fused kernels work on blocks of rows, rows of grids and samples: where there are many blocks and a rest, values
- * and gradients by weights and input are those of the composed operators. */
+/* Fused kernels work on blocks of rows, rows of grids and samples: where there are many blocks and
+ * a rest, values and gradients by weights and input are those of the composed operators. */
 static void test_blocks(fd_arena mem)
 {
     static const struct { const char *name; int b, n[2]; fd_arch arch; } row[] = {
         { "lines of a plane, by time", 2, { 61, 59 },
-          { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 5, .layers = 2, .modes = { 5, 6 }, .lift = 24,
+          { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 5, .layers = 2,
+            .modes = { 5, 6 }, .lift = 24,
             .proj = 22, .time = FD_TIME_FILM, .embed = 4, .coords = FD_COORD_OPEN } },
         { "lines of a plane", 1, { 50, 77 },
-          { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 9, .layers = 2, .modes = { 3, 4 },
+          { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 9, .layers = 2,
+            .modes = { 3, 4 },
             .proj = 30, .time = FD_TIME_CHANNEL } },
         { "samples", 53, { 37 },
-          { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 18, .layers = 2, .modes = { 12 }, .lift = 20,
+          { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 18, .layers = 2,
+            .modes = { 12 }, .lift = 20,
             .proj = 23, .time = FD_TIME_FILM, .embed = 4 } },
         { "sines, not modulated", 2, { 61, 35 },
           { .kind = FD_SIREN, .nd = 2, .in = 1, .out = 1, .width = 33, .layers = 2, .omega = 3,
             .time = FD_TIME_CHANNEL } },
         { "sines, modulated", 2, { 1501 },
-          { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .modes = { 4 }, .lift = -1,
-            .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 50, .field_layers = 2, .omega = 3 } },
+          { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+            .modes = { 4 }, .lift = -1,
+            .time = FD_TIME_CHANNEL, .field = FD_SIREN, .field_width = 50, .field_layers = 2,
+            .omega = 3 } },
         { "sines, several fields, samples by the dozen", 21, { 143 },
           { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 6, .width = 34, .layers = 3, .omega = 2 } },
         { "attention", 2, { 20, 21 },
-          { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3, .heads = 2, .mlp = 66,
+          { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3, .heads = 2,
+            .mlp = 66,
             .grid = { 20, 21 }, .time = FD_TIME_TOKEN } },
         { "attention, hidden layers kept", 3, { 121 },
-          { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 68, .layers = 1, .heads = 4, .mlp = 66,
+          { .kind = FD_VIT, .nd = 1, .in = 1, .out = 1, .width = 68, .layers = 1, .heads = 4,
+            .mlp = 66,
             .grid = { 121 }, .time = FD_TIME_TOKEN } },
     };
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
@@ -1248,7 +1289,8 @@ static void test_blocks(fd_arena mem)
             for (int i = 0; i < 3; i++) to[i] = fd_new(&a, fd_real, count[i]);
             fd_arena c = a;
             fd_tape t = fd_tape_begin(&c, mode);
-            fd_var *in = fd_param(&t, 3, n, x, NULL), *u = fd_forward(net, &t, &s, in, time), *d = NULL;
+            fd_var *in = fd_param(&t, 3, n, x, NULL), *u = fd_forward(net, &t, &s, in, time);
+            fd_var *d = NULL;
             fd_var *l = fd_mse_loss(&t, &s, u, y, NULL);
             if (!l) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
             loss[mode] = (double)l->x[0];
@@ -1261,7 +1303,8 @@ static void test_blocks(fd_arena mem)
             memcpy(to[1], d->x, (size_t)count[1] * sizeof *x);
             memcpy(to[2], net->g, (size_t)count[2] * sizeof *x);
         }
-        NEAR(loss[FD_GRAD], loss[FD_GRAD2], TOL(1e-12, 1e-5) * loss[FD_GRAD2], "%s: loss", row[k].name);
+        NEAR(loss[FD_GRAD], loss[FD_GRAD2], TOL(1e-12, 1e-5) * loss[FD_GRAD2], "%s: loss",
+             row[k].name);
         OK(!memcmp(got[FD_EVAL][0], got[FD_GRAD][0], (size_t)count[0] * sizeof *x),
            "%s: the same bits without gradients", row[k].name);
         for (int i = 0; i < 3; i++)
@@ -1388,7 +1431,8 @@ static void test_positions(fd_arena mem)
         }
 }
 
-/* U-shaped operators written out in public operators, 1-D: every join, change of grid, norm and scale */
+/* U-shaped operators written out in public operators, 1-D: every join, change of grid, norm and
+ * scale */
 static fd_var *u_part(fd_tape *t, const char *stem, const char *end)
 {
     char name[64];
@@ -1407,7 +1451,8 @@ static fd_var *u_conv(fd_tape *t, const char *stem, fd_var *h)
 {
     fd_var *R = u_part(t, stem, "spectral");
     fd_var *u = R ? fd_spectral(t, h, R, 1, S(0), S(R->n[0] - 1)) : NULL;
-    return fd_add(t, fd_add(t, u, fd_matmul(t, 0, 0, h, u_part(t, stem, "skip"))), u_part(t, stem, "bias"));
+    return fd_add(t, fd_add(t, u, fd_matmul(t, 0, 0, h, u_part(t, stem, "skip"))),
+                  u_part(t, stem, "bias"));
 }
 static fd_var *u_film(fd_tape *t, fd_var *u, fd_var *film, int at)
 {
@@ -1420,7 +1465,8 @@ static fd_var *u_normed(fd_tape *t, const char *stem, fd_var *h, int low)
 {
     int n = h ? h->n[1] : 1;
     if (low < n) h = fd_regrid(t, fd_regrid(t, h, 1, NULL, &low), 1, NULL, &n);
-    return fd_groupnorm(t, h, plain_net->arch.groups, 0, u_part(t, stem, ".g"), u_part(t, stem, ".b"), 1e-6);
+    return fd_groupnorm(t, h, plain_net->arch.groups, 0, u_part(t, stem, ".g"),
+                        u_part(t, stem, ".b"), 1e-6);
 }
 static fd_var *u_res(fd_tape *t, int k, fd_var *h, fd_var *film, int at, int low)
 {
@@ -1430,7 +1476,8 @@ static fd_var *u_res(fd_tape *t, int k, fd_var *h, fd_var *film, int at, int low
     fd_var *u = u_conv(t, stem[1], fd_map(t, u_normed(t, stem[0], h, low), FD_SILU));
     u = fd_map(t, u_film(t, u_normed(t, stem[2], u, low), film, at), FD_SILU);
     u = u_conv(t, stem[3], u);
-    return fd_add(t, u, h && u && h->n[2] == u->n[2] ? h : fd_matmul(t, 0, 0, h, u_part(t, stem[4], "")));
+    return fd_add(t, u,
+                  h && u && h->n[2] == u->n[2] ? h : fd_matmul(t, 0, 0, h, u_part(t, stem[4], "")));
 }
 
 static void test_u_composed(fd_arena mem)
@@ -1438,10 +1485,12 @@ static void test_u_composed(fd_arena mem)
     for (int unet = 0; unet < 2; unet++) {
         fd_arena a = mem;
         enum { N = 20, PAD = 4 };
-        fd_arch arch = { .kind = unet ? FD_FNO_UNET : FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 2,
+        fd_arch arch = { .kind = unet ? FD_FNO_UNET : FD_UNO, .nd = 1, .in = 1, .out = 1,
+                         .width = 2,
                          .layers = 1, .modes = { 8 }, .levels = 2, .mult = { 1, 2 },
                          .pad = { .2, .2 },
-                         .scale = { 1, .5 }, .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .groups = 2 };
+                         .scale = { 1, .5 }, .time = FD_TIME_FILM, .embed = 4, .tscale = 2,
+                         .groups = 2 };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
         if (!net) { OK(0, "%s", reason(a.st)); return; }
@@ -1455,11 +1504,12 @@ static void test_u_composed(fd_arena mem)
         }
         fd_tape t = fd_tape_begin(&a, FD_GRAD2);
         fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), x), &time);
-        fd_var *c = fd_map(&t, u_dense(&t, "time0", fd_input(&t, 2, S(1, 4), e)), FD_SILU), *v[9], *h;
+        fd_var *c = fd_map(&t, u_dense(&t, "time0", fd_input(&t, 2, S(1, 4), e)), FD_SILU), *v[9];
+        fd_var *h;
         c = u_dense(&t, "film", fd_map(&t, u_dense(&t, "time1", c), FD_SILU));
         v[0] = fd_concat(&t, u_dense(&t, "lift0", fd_input(&t, 3, S(1, N, 1), x)),
                          fd_input(&t, 3, S(1, PAD, 2), zero), 1);
-        if (!unet) {                                  /* 2 -> 2 on 24, -> 4 on 12, -> 2 on 24, -> 2 */
+        if (!unet) {                                /* 2 -> 2 on 24, -> 4 on 12, -> 2 on 24, -> 2 */
             h = v[1] = fd_map(&t, u_film(&t, u_conv(&t, "step0.", v[0]), c, 0), FD_GELU);
             h = fd_regrid(&t, u_conv(&t, "step1.", h), 1, NULL, S(12));
             h = fd_map(&t, u_film(&t, h, c, 4), FD_GELU);
@@ -1479,13 +1529,13 @@ static void test_u_composed(fd_arena mem)
             h = fd_map(&t, u_res(&t, 9, fd_concat(&t, h, v[0], 2), c, 48, 9), FD_SILU);
         }
         h = u_dense(&t, "proj0", fd_slice(&t, h, 1, 0, N));
-        NEAR(y && h ? test_rel(N, y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "network %d by parts: %s", unet,
-             reason(a.st));
+        NEAR(y && h ? test_rel(N, y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "network %d by parts: %s",
+             unet, reason(a.st));
     }
 }
 
-/* Transformers on points: written out for one that reads by latent tokens; a grid is its cloud, in any order;
- * a point of weight w is two points with w in all; queries are apart from each other. */
+/* Transformers on points: written out for one that reads by latent tokens; a grid is its cloud, in
+ * any order; a point of weight w is two points with w in all; queries are apart from each other. */
 static fd_var *pt_norm(fd_tape *t, const char *g, const char *stem, fd_var *x)
 {
     char name[32];
@@ -1497,7 +1547,8 @@ static fd_var *pt_dense(fd_tape *t, const char *g, const char *stem, fd_var *x)
     char name[32];
     return u_dense(t, strcat(strcpy(name, g), stem), x);
 }
-static fd_var *pt_block(fd_tape *t, const char *g, fd_var *h, fd_var *from, int heads, const fd_real *weight)
+static fd_var *pt_block(fd_tape *t, const char *g, fd_var *h, fd_var *from, int heads,
+                        const fd_real *weight)
 {
     fd_var *u = pt_norm(t, g, "norm1", h), *q, *k, *v;
     if (from) {
@@ -1523,7 +1574,8 @@ static void test_points(fd_arena mem)
     fd_arch arch = zoo[13];
     fd_net *net;
     arch.pixels = 0;
-    fd_real *x = numbers(&a, 1, B * 2 * P), at[P], weight[P], one[P], feat[B * P * 8], ask[B * 3 * 6];
+    fd_real *x = numbers(&a, 1, B * 2 * P), at[P], weight[P], one[P], feat[B * P * 8];
+    fd_real ask[B * 3 * 6];
     fd_real to[3] = { (fd_real).21, (fd_real).5, (fd_real).83 };
     const double time[B] = { .3, .8 };
     for (int i = 0; i < P; i++) {
@@ -1577,7 +1629,8 @@ static void test_points(fd_arena mem)
     if (!net) { OK(0, "%s", reason(a.st)); return; }
     shake(net, 4);
     fd_space g = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 }, NULL, 1);
-    fd_real at2[13 * 2], w2[13], b2[13], x2[B * 13], q2[2 * 2] = { (fd_real)1.1, (fd_real).4, 0, (fd_real).25 };
+    fd_real at2[13 * 2], w2[13], b2[13], x2[B * 13];
+    fd_real q2[2 * 2] = { (fd_real)1.1, (fd_real).4, 0, (fd_real).25 };
     int order[12];
     fd_perm(fd_seed(3), 12, order);
     for (int i = 0; i < 13; i++) {                    /* point 12 is the first one again */
@@ -1603,15 +1656,17 @@ static void test_points(fd_arena mem)
                      fd_query(net, &t, &d, fd_input(&t, 3, S(B, 1, 13), x2), time, &far) };
     if (!y || !z || !v[0] || !v[1] || !v[2]) { OK(0, "%s", reason(a.st)); return; }
     for (int i = 0; i < B * 12; i++)
-        NEAR((double)z->x[i], (double)y->x[i / 12 * 12 + order[i % 12]], TOL(1e-13, 1e-5), "point %d", i);
+        NEAR((double)z->x[i], (double)y->x[i / 12 * 12 + order[i % 12]], TOL(1e-13, 1e-5),
+             "point %d", i);
     for (int i = 1; i < 3; i++)
-        NEAR(test_rel(2 * B, v[i]->x, v[0]->x), 0, TOL(1e-12, 1e-5), i > 1 ? "a point cut in two" : "a cloud");
+        NEAR(test_rel(2 * B, v[i]->x, v[0]->x), 0, TOL(1e-12, 1e-5),
+             i > 1 ? "a point cut in two" : "a cloud");
     fd_model m = fd_net_model(&a, net, FD_X0);        /* a sampler's model on a cloud */
     m.eval(m.self, &c, B, x12, time, x2, a);
     OK(!memcmp(x2, z->x, sizeof(fd_real) * B * 12), "as a model: %s", reason(a.st));
     c.at = NULL;
-    OK(!fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time) && a.st->code == FD_ESHAPE, "%s",
-       reason(a.st));
+    OK(!fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time) && a.st->code == FD_ESHAPE,
+       "%s", reason(a.st));
     a.st->code = 0;
 }
 
@@ -1635,7 +1690,8 @@ static void test_tucker(fd_arena a)
         if (core) strcpy(core, "spectral");
         fd_real *to = (fd_real *)(uintptr_t)plain(name);
         if (!core) {
-            memcpy(to, net->w + p->at, (size_t)(p[1].at - p->at) * sizeof *to * (i + 1 < net->parts));
+            memcpy(to, net->w + p->at,
+                   (size_t)(p[1].at - p->at) * sizeof *to * (i + 1 < net->parts));
             continue;
         }
         const fd_part *u = p + 1;                     /* four factors: modes, modes, in, out */
@@ -1644,7 +1700,8 @@ static void test_tucker(fd_arena a)
             for (int r = 0; r < p->n[0] * p->n[1] * p->n[2] * p->n[3]; r++) {
                 double re = (double)net->w[p->at + 2 * r], im = (double)net->w[p->at + 2 * r + 1];
                 for (int d = 3, kk = k, rr = r; d >= 0; d--) {
-                    const fd_real *f = net->w + u[d].at + 2 * (kk % u[d].n[0] * p->n[d] + rr % p->n[d]);
+                    const fd_real *f = net->w + u[d].at
+                                       + 2 * (kk % u[d].n[0] * p->n[d] + rr % p->n[d]);
                     double was = re;
                     re = was * (double)f[0] - im * (double)f[1];
                     im = was * (double)f[1] + im * (double)f[0];
@@ -1664,15 +1721,17 @@ static void test_tucker(fd_arena a)
     fd_var *z = fd_forward(whole, &t, &s, fd_input(&t, 3, S(1, 1, 20), x), NULL);
     NEAR(y && z ? test_rel(20, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "Tucker: %s", reason(a.st));
 
-    arch = (fd_arch){ .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 16, .modes = { 16, 16 }, .levels = 1,
+    arch = (fd_arch){ .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 16, .modes = { 16, 16 },
+                      .levels = 1,
                       .rank = .1 };
     net = fd_net_new(&a, &arch, fd_seed(2));
     if (!net) { OK(0, "%s", reason(a.st)); return; }
     plain_net = net;
     const fd_part *p = &net->part[2];
-    OK(!strcmp(p->name, "step0.core") && p->n[0] == 9 && p->n[1] == 5 && p->n[2] == 9 && p->n[3] == 9,
+    OK(!strcmp(p->name, "step0.core") && p->n[0] == 9 && p->n[1] == 5 && p->n[2] == 9
+       && p->n[3] == 9,
        "%s %d %d %d %d, not .544 times 16 9 16 16", p->name, p->n[0], p->n[1], p->n[2], p->n[3]);
-    double square = 1;                                /* of the entries of the whole: E |core|^2 prod E |u|^2 ranks */
+    double square = 1;              /* of the entries of the whole: E |core|^2 prod E |u|^2 ranks */
     for (int i = 0; i < 5; i++) {
         double sum = 0, n = 1;
         for (int j = 0; j < p[i].nd - 1; j++) n *= p[i].n[j];
@@ -1682,7 +1741,8 @@ static void test_tucker(fd_arena a)
     NEAR(square, 1 / 16., .02, "size of the first weights");
 }
 
-/* [HDM] written out; without activations and norms the same function on two grids; the two embeddings of time */
+/* [HDM] written out; without activations and norms the same function on two grids; the two
+ * embeddings of time */
 static void test_hdm(fd_arena mem)
 {
     fd_arena a = mem;
@@ -1701,14 +1761,17 @@ static void test_hdm(fd_arena mem)
     }
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), x), &time), *u;
-    fd_var *c = u_dense(&t, "time1", fd_map(&t, u_dense(&t, "time0", fd_input(&t, 2, S(1, 4), e)), FD_SILU));
-    fd_var *h = fd_add(&t, u_dense(&t, "lift0", fd_input(&t, 3, S(1, N, 1), x)), fd_reshape(&t, c, 3, S(1, 1, 4)));
+    fd_var *c = u_dense(&t, "time1",
+                        fd_map(&t, u_dense(&t, "time0", fd_input(&t, 2, S(1, 4), e)), FD_SILU));
+    fd_var *h = fd_add(&t, u_dense(&t, "lift0", fd_input(&t, 3, S(1, N, 1), x)),
+                       fd_reshape(&t, c, 3, S(1, 1, 4)));
     for (int l = 0; l < 2; l++) {
         const char *g = l ? "layer1." : "layer0.";
         char name[32];
         h = fd_map(&t, h, FD_GELU);
         h = fd_groupnorm(&t, h, 2, 1, u_part(&t, g, "norm.g"), u_part(&t, g, "norm.b"), 1e-5);
-        u = fd_add(&t, fd_spectral(&t, h, u_part(&t, g, "spectral"), 1, S(0), S(2)), u_part(&t, g, "bias"));
+        u = fd_add(&t, fd_spectral(&t, h, u_part(&t, g, "spectral"), 1, S(0), S(2)),
+                   u_part(&t, g, "bias"));
         h = fd_add(&t, u, fd_mul(&t, h, u_part(&t, g, "skip.gate")));
         u = u_dense(&t, strcat(strcpy(name, g), "mlp.fc1"), l ? h : fd_map(&t, h, FD_GELU));
         u = u_dense(&t, strcat(strcpy(name, g), "mlp.fc2"), fd_map(&t, u, FD_GELU));
@@ -1734,15 +1797,17 @@ static void test_hdm(fd_arena mem)
     NEAR(test_rel(16, up, u->x), 0, TOL(1e-13, 1e-5), "two grids");
 }
 
-/* U-shaped operators as the identity: all spectral weights 0, the 1x1 maps the first channels of their input.
- * What comes out is what the way through all levels lets pass: the modes of the coarsest grid. Then a linear
- * one with every weight: the same function of a band-limited input on odd and even grids. */
+/* U-shaped operators as the identity: all spectral weights 0, the 1x1 maps the first channels of
+ * their input. What comes out is what the way through all levels lets pass: the modes of the
+ * coarsest grid. Then a linear one with every weight: the same function of a band-limited input on
+ * odd and even grids. */
 static void test_u_shapes(fd_arena mem)
 {
     for (int k = 0; k < 4; k++) {
         fd_arena a = mem;
         int nd = 1 + k % 2, N[2] = { 30, 34 }, coarse[2], M[2] = { 32, 45 }, fine[2] = { 64, 63 };
-        fd_arch arch = { .kind = k / 2 ? FD_FNO_UNET : FD_UNO, .nd = nd, .in = 1, .out = 1, .width = 2,
+        fd_arch arch = { .kind = k / 2 ? FD_FNO_UNET : FD_UNO, .nd = nd, .in = 1, .out = 1,
+                         .width = 2,
                          .layers = 1, .modes = { 8, 8 }, .linear = 1, .levels = 3 };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, nd, N, NULL, NULL, 1), r;
@@ -1755,8 +1820,10 @@ static void test_u_shapes(fd_arena mem)
             const char *stem = strrchr(p->name, '.') ? strrchr(p->name, '.') + 1 : p->name;
             memset(net->w + p->at, 0, (size_t)n * sizeof(fd_real));
             int through = !strcmp(stem, "skip") && !strstr(p->name, "conv");
-            if (through || !strcmp(stem, "shortcut") || !strcmp(p->name, "proj0.w") || !strcmp(p->name, "lift0.w"))
-                for (int j = 0; j < p->n[0] && j < p->n[1]; j++) net->w[p->at + j * p->n[1] + j] = 1;
+            if (through || !strcmp(stem, "shortcut") || !strcmp(p->name, "proj0.w")
+                || !strcmp(p->name, "lift0.w"))
+                for (int j = 0; j < p->n[0] && j < p->n[1]; j++)
+                    net->w[p->at + j * p->n[1] + j] = 1;
         }
         fd_real *x = numbers(&a, 1, s.points), *low = fd_new(&a, fd_real, s.points);
         fd_real *want = fd_new(&a, fd_real, s.points);
@@ -1764,10 +1831,10 @@ static void test_u_shapes(fd_arena mem)
         fd_resample(&r, &s, 1, low, want, a);
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
         fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, (int)s.points), x), NULL);
-        NEAR(y ? test_rel(s.points, y->x, want) : 1, 0, TOL(1e-13, 2e-6), "network %d: identity, %s", k,
-             reason(a.st));
+        NEAR(y ? test_rel(s.points, y->x, want) : 1, 0, TOL(1e-13, 2e-6),
+             "network %d: identity, %s", k, reason(a.st));
 
-        shake(net, 4);                                /* the U-Net's norms are not linear, but of all modes */
+        shake(net, 4);                      /* the U-Net's norms are not linear, but of all modes */
         fd_space sm = fd_grid(&a, nd, M, NULL, NULL, 1), sf = fd_grid(&a, nd, fine, NULL, NULL, 1);
         fd_cov *law = fd_cov_white(&a, &sf, 1, 2);
         fd_real *xm = fd_new(&a, fd_real, sm.points), *xf = fd_new(&a, fd_real, sf.points);
@@ -1793,12 +1860,13 @@ static void test_u_shapes(fd_arena mem)
     double time = .4;
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, 33), x), &time);
-    for (int i = 0; i < 33 && y; i++) if (fabs((double)(y->x[i] - y->x[0])) > (double)worst) worst = y->x[i] - y->x[0];
+    for (int i = 0; i < 33 && y; i++)
+        if (fabs((double)(y->x[i] - y->x[0])) > (double)worst) worst = y->x[i] - y->x[0];
     NEAR(y ? (double)worst : 1, 0, TOL(1e-13, 1e-5) * fabs((double)y->x[0]), "a constant field");
 }
 
-/* Networks with a field: encoding, then the field; the same function on every grid, on points, at one point;
- * an input that is the same function on two grids gives the same modulations. */
+/* Networks with a field: encoding, then the field; the same function on every grid, on points, at
+ * one point; an input that is the same function on two grids gives the same modulations. */
 static void test_fields(fd_arena mem)
 {
     for (int k = 5; k < 8; k++) {
@@ -1808,7 +1876,8 @@ static void test_fields(fd_arena mem)
         arch.linear = arch.kind == FD_FNO_BLOCK;      /* no aliasing */
         int nd = arch.nd, coarse[2] = { 9, 15 }, fine[2] = { 27, 30 }, in = arch.in, out = arch.out;
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
-        fd_space s = fd_grid(&a, nd, coarse, NULL, NULL, in), f = fd_grid(&a, nd, fine, NULL, NULL, in);
+        fd_space s = fd_grid(&a, nd, coarse, NULL, NULL, in);
+        fd_space f = fd_grid(&a, nd, fine, NULL, NULL, in);
         fd_cov *law = fd_cov_white(&a, &f, 1, 1);
         if (!law) { OK(0, "%s", reason(a.st)); return; }
         shake(net, 5);
@@ -1829,7 +1898,7 @@ static void test_fields(fd_arena mem)
         if (!y || !z || !q) { OK(0, "%s", reason(a.st)); return; }
         OK(!memcmp(y->x, z->x, sizeof(fd_real) * (size_t)(B * out * P)), "encode, then the field");
         double worst = 0, size = 0;
-        for (int i = 0; i < B * out * P; i++) {       /* i / n of the coarse grid is on the fine one */
+        for (int i = 0; i < B * out * P; i++) {    /* i / n of the coarse grid is on the fine one */
             int p = i % P, r = nd == 2 ? p / 15 * 3 * 30 + p % 15 * 2 : 3 * p;
             worst = fmax(worst, fabs((double)(q->x[i / P * Q + r] - y->x[i])));
             size = fmax(size, fabs((double)y->x[i]));
@@ -1848,16 +1917,18 @@ static void test_fields(fd_arena mem)
         }
         fd_space cloud = fd_dense(NULL, P, 1, one, one, in);
         q = fd_query(net, &t, &s, vx, time, &cloud);
-        OK(!q && !strcmp(reason(a.st), nd == 2 ?
-            "fd_query: wants a grid, or points with coordinates: axes of the network, of the space: 2, 0" :
-            "fd_query: wants a grid, or points with coordinates: axes of the network, of the space: 1, 0"),
-           "%s", reason(a.st));
+        char want[128];
+        snprintf(want, sizeof want, "fd_query: wants a grid, or points with coordinates: axes of "
+                                    "the network, of the space: %d, 0", nd);
+        OK(!q && !strcmp(reason(a.st), want), "%s", reason(a.st));
         a.st->code = 0;
         cloud.at = at;
         q = fd_query(net, &t, &s, vx, time, &cloud);
         if (arch.pixels) {
-            OK(!q && !strcmp(reason(a.st), "fd_query: the network takes pixels where it answers: wants grids"), "%s",
-               reason(a.st));
+            OK(!q
+               && !strcmp(reason(a.st),
+                          "fd_query: the network takes pixels where it answers: wants grids"),
+               "%s", reason(a.st));
             a.st->code = 0;
             continue;
         }
@@ -1875,10 +1946,12 @@ static void test_fields(fd_arena mem)
     OK(!fd_encode(net, &t, &s, x, &time) && a.st->code == FD_EARG, "%s", reason(a.st));
     a.st->code = 0;
     OK(!fd_query(net, &t, &s, x, &time, &r) && a.st->code == FD_EARG
-       && !strcmp(reason(a.st), "fd_query: only networks with a field or on points answer anywhere: kind: 2"), "%s",
-       reason(a.st));
+       && !strcmp(reason(a.st),
+                  "fd_query: only networks with a field or on points answer anywhere: kind: 2"),
+       "%s", reason(a.st));
     a.st->code = 0;
-    OK(!fd_encode(NULL, &t, &s, x, &time) && !fd_query(net, &t, &s, NULL, &time, &r) && !a.st->code, "NULL");
+    OK(!fd_encode(NULL, &t, &s, x, &time) && !fd_query(net, &t, &s, NULL, &time, &r) && !a.st->code,
+       "NULL");
 }
 
 /* ---- Meta-learning ---- */
@@ -1981,17 +2054,22 @@ static void test_meta(fd_arena mem)
     }
 }
 
-/* Networks that adapt: forward against the loop written out, exact gradients of weights, rates and input
- * against central differences, those of first order against the field with fixed modulations. */
+/* Networks that adapt: forward against the loop written out, exact gradients of weights, rates and
+ * input against central differences, those of first order against the field with fixed
+ * modulations. */
 static const fd_arch adapts[] = {
-    { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2, .omega = 2, .rate = .3,
+    { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2,
+      .omega = 2, .rate = .3,
       .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .inner = 2 },
-    { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2, .omega = 2, .rate = .2,
+    { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 3, .layers = 2,
+      .omega = 2, .rate = .2,
       .mod = FD_MOD_WEIGHTS, .inner = 3, .rates = 1, .blind = 1 },
-    { .kind = FD_SIREN, .nd = 2, .in = 2, .out = 2, .grid = { 4, 3 }, .width = 4, .layers = 1, .omega = 2, .rate = .3,
+    { .kind = FD_SIREN, .nd = 2, .in = 2, .out = 2, .grid = { 4, 3 }, .width = 4, .layers = 1,
+      .omega = 2, .rate = .3,
       .time = FD_TIME_CHANNEL, .mod = FD_MOD_SHIFT, .latent = 3, .inner = 1, .rates = 1,
       .inner_clip = .5 },
-    { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 4, .layers = 2, .omega = 2, .rate = .3,
+    { .kind = FD_GABOR, .nd = 1, .in = 1, .out = 1, .grid = { 7 }, .width = 4, .layers = 2,
+      .omega = 2, .rate = .3,
       .mod = FD_MOD_SHIFT, .inner = 2, .first = 1, .blind = 1 } };
 enum { ADAPTS = sizeof adapts / sizeof *adapts };
 
@@ -2013,7 +2091,8 @@ static void test_adapting(fd_arena mem)
             OK((double)net->w[i] == (double)(fd_real)h->rate, "network %d: first rates", k);
         fd_normal(fd_seed(9), own, net->w);
         for (ptrdiff_t i = 0; i < own; i++) net->w[i] *= (fd_real).5;
-        for (ptrdiff_t i = own; i < net->count; i++) net->w[i] = (fd_real)(.1 + .03 * (double)(i - own));
+        for (ptrdiff_t i = own; i < net->count; i++)
+            net->w[i] = (fd_real)(.1 + .03 * (double)(i - own));
         fd_real *x = numbers(&a, 1, 2 * size), *y = numbers(&a, 2, 2 * size);
 
         /* the loop written out, with the loss that the library has for fits */
@@ -2029,7 +2108,7 @@ static void test_adapting(fd_arena mem)
             if (!g) { OK(0, "%s", reason(a.st)); return; }
             memcpy(u, f->x, (size_t)(2 * size) * sizeof *u);
             for (int j = 0; j < 2 * M && i < h->inner; j++) {
-                double d = 2 * (double)g->x[j];        /* fd_mse_loss is a mean over two functions */
+                double d = 2 * (double)g->x[j];       /* fd_mse_loss is a mean over two functions */
                 if (h->inner_clip > 0) d = fmax(-h->inner_clip, fmin(h->inner_clip, d));
                 m[j] = (fd_real)((double)m[j] - (double)by[j] * d);
             }
@@ -2039,14 +2118,16 @@ static void test_adapting(fd_arena mem)
         fd_real *v = fd_raw(&a, fd_real, 2 * size), *one = fd_raw(&a, fd_real, 2 * size);
         model.eval(model.self, &s, 2, x, time, v, a);
         NEAR(test_rel(2 * size, v, u), 0, TOL(1e-13, 2e-5), "network %d: the loop", k);
-        for (int i = 0; i < 2; i++) model.eval(model.self, &s, 1, x + i * size, time + i, one + i * size, a);
+        for (int i = 0; i < 2; i++)
+            model.eval(model.self, &s, 1, x + i * size, time + i, one + i * size, a);
         OK(!memcmp(one, v, (size_t)(2 * size) * sizeof *v), "network %d: a batch in pieces", k);
 
         double l = loss_of(net, &s, FD_GRAD2, x, y, a), worst = 0, most = 1e-3, hh = 3e-5;
         fd_real *g = fd_new(&a, fd_real, net->count);
         memcpy(g, net->g, (size_t)net->count * sizeof *g);
         memset(net->g, 0, (size_t)net->count * sizeof *g);
-        NEAR(loss_of(net, &s, FD_EVAL, x, y, a), l, TOL(1e-13, 1e-5) * l, "network %d: without gradients", k);
+        NEAR(loss_of(net, &s, FD_EVAL, x, y, a), l, TOL(1e-13, 1e-5) * l,
+             "network %d: without gradients", k);
         for (ptrdiff_t i = 0; i < net->count && EPS < 1e-10; i++) {
             fd_real was = net->w[i];
             double d = 0;
@@ -2060,7 +2141,8 @@ static void test_adapting(fd_arena mem)
         }
         NEAR(worst / most, 0, 1e-7, "network %d: exact gradient of the weights", k);
 
-        /* first order: the field's own gradient at the modulations found, and by the last of its steps */
+        /* first order: the field's own gradient at the modulations found, and by the last of its
+         * steps */
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
         fd_real *first = fd_new(&a, fd_real, net->count);
         loss_of(net, &s, FD_GRAD, x, y, a);
@@ -2069,8 +2151,8 @@ static void test_adapting(fd_arena mem)
         fd_var *f = fd_inr(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time,
                            fd_input(&t, 2, S(2, M), m));
         fd_backward(&t, fd_mse_loss(&t, &s, f, y, NULL));
-        NEAR(test_rel(h->latent ? net->part[2 * h->layers + 2].at : own, net->g, first), 0, TOL(1e-12, 1e-4),
-             "network %d: first order", k);
+        NEAR(test_rel(h->latent ? net->part[2 * h->layers + 2].at : own, net->g, first), 0,
+             TOL(1e-12, 1e-4), "network %d: first order", k);
         fd_tape_end(&t);
         OK(test_rel(own, first, g) > 1e-4, "network %d: which is not the exact one", k);
 
@@ -2090,16 +2172,21 @@ static void test_adapting(fd_arena mem)
         OK(!a.st->code, "%s", reason(a.st));
     }
     static const struct { fd_arch a; const char *what; } bad[] = {
-        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .modes = { 2 },
+        { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+            .modes = { 2 },
             .inner = 1 }, "adapt: inner" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 2, .width = 4, .layers = 1, .mod = FD_MOD_SHIFT,
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 2, .width = 4, .layers = 1,
+            .mod = FD_MOD_SHIFT,
             .inner = 1 }, "adapt: inner" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .inner = 1 }, "adapt: inner" },
-        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .mod = FD_MOD_SHIFT,
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1, .inner = 1 },
+          "adapt: inner" },
+        { { .kind = FD_SIREN, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
+            .mod = FD_MOD_SHIFT,
             .blind = 1 }, "blind" } };
     for (int k = 0; k < 4; k++) {
         fd_arena a = mem;
-        OK(!fd_net_new(&a, &bad[k].a, fd_seed(1)) && a.st->code == FD_EARG && strstr(a.st->what, bad[k].what),
+        OK(!fd_net_new(&a, &bad[k].a, fd_seed(1)) && a.st->code == FD_EARG
+           && strstr(a.st->what, bad[k].what),
            "%s", reason(a.st));
         a.st->code = 0;
     }
@@ -2146,17 +2233,21 @@ static void test_overfit(fd_arena mem)
     enum { N = 12, B = 4 };
 #define BASE .nd = 1, .in = 1, .out = 1
     static const struct { fd_arch a; int steps; double lr; } row[] = {
-        { { .kind = FD_VIT, BASE, .width = 16, .layers = 2, .patch = { 2 }, .grid = { N }, .mlp = 32,
+        { { .kind = FD_VIT, BASE, .width = 16, .layers = 2, .patch = { 2 }, .grid = { N },
+            .mlp = 32,
             .field = FD_SIREN, .field_width = 24, .field_layers = 2, .latent = 16, .pool = 4,
             .omega = 10 }, 120, 3e-3 },
         { { .kind = FD_FNO_BLOCK, BASE, .width = 12, .layers = 2, .modes = { 8 }, .lift = -1,
-            .field = FD_SIREN, .field_width = 24, .field_layers = 2, .pool = 8, .omega = 10 }, 120, 3e-3 },
+            .field = FD_SIREN, .field_width = 24, .field_layers = 2, .pool = 8, .omega = 10 }, 120,
+            3e-3 },
         { { .kind = FD_UNO, BASE, .width = 8, .modes = { 12 }, .levels = 3, .mult = { 1, 2, 2 },
             .coords = FD_COORD_OPEN }, 200, 5e-3 },
         { { .kind = FD_FNO_UNET, BASE, .width = 8, .layers = 1, .modes = { 12 }, .levels = 2,
             .coords = FD_COORD_OPEN }, 200, 5e-3 },
-        { { .kind = FD_POINTS, BASE, .width = 16, .layers = 1, .mlp = 32, .modes = { 4 }, .pixels = 1 }, 120, 5e-3 },
-        { { .kind = FD_FNO_SEPARABLE, BASE, .width = 16, .layers = 3, .modes = { 6 }, .mlp = 32, .proj = 32,
+        { { .kind = FD_POINTS, BASE, .width = 16, .layers = 1, .mlp = 32, .modes = { 4 },
+            .pixels = 1 }, 120, 5e-3 },
+        { { .kind = FD_FNO_SEPARABLE, BASE, .width = 16, .layers = 3, .modes = { 6 }, .mlp = 32,
+            .proj = 32,
             .coords = FD_COORD_OPEN }, 120, 5e-3 }
     };
 #undef BASE
@@ -2172,15 +2263,17 @@ static void test_overfit(fd_arena mem)
         for (int i = 0; i < row[k].steps && o && y; i++) {
             fd_arena b = a;
             fd_tape t = fd_tape_begin(&b, FD_GRAD);
-            fd_var *l = fd_mse_loss(&t, &s, fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, N), x), NULL), y, NULL);
+            fd_var *l = fd_mse_loss(&t, &s,
+                                    fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, N), x), NULL),
+                                    y, NULL);
             last = l ? (double)l->x[0] : NAN;
             if (!i) first = last;
             fd_backward(&t, l);
             fd_opt_step(o, net, b.st);
         }
         if (getenv("VERBOSE")) printf("network %d: %.3g -> %.3g\n", (int)k, first, last);
-        OK(!a.st->code && last < .01 * first, "network %d: four samples, from %g to %g, %s", (int)k, first, last,
-           reason(a.st));
+        OK(!a.st->code && last < .01 * first, "network %d: four samples, from %g to %g, %s", (int)k,
+           first, last, reason(a.st));
     }
 }
 
@@ -2423,8 +2516,8 @@ static void test_first_values(fd_arena mem)
     }
 }
 
-/* The features of a transformer are brought to `pool` points as functions whose axes are even at their
- * ends. With blocks that add nothing they are the patches after the last norm. */
+/* The features of a transformer are brought to `pool` points as functions whose axes are even at
+ * their ends. With blocks that add nothing they are the patches after the last norm. */
 static void test_pool(fd_arena a)
 {
     enum { N = 8, W = 4 };
@@ -2480,7 +2573,8 @@ static void test_ranks(fd_arena mem)
 {
     for (int k = 0; k < 200; k++) {
         fd_arena a = mem;
-        const fd_arch arch = { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 3 + k % 7, .levels = 1,
+        const fd_arch arch = { .kind = FD_UNO, .nd = 1, .in = 1, .out = 1, .width = 3 + k % 7,
+                               .levels = 1,
                                .modes = { 6 + k % 9 }, .rank = .1 + .004 * k };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
         if (!net) { OK(0, "%s", reason(a.st)); return; }
@@ -2496,11 +2590,12 @@ static void test_ranks(fd_arena mem)
             squares += n[i] * n[i];
         }
         for (int i = 0; i < 50; i++)                  /* Newton; x <= 1 */
-            x -= (x * x * x * whole + x * squares - arch.rank * whole) / (3 * x * x * whole + squares);
+            x -= (x * x * x * whole + x * squares - arch.rank * whole)
+                 / (3 * x * x * whole + squares);
         x = fmin(x, 1);
         for (int i = 0; i < 3; i++)
-            OK(core->n[i] == (int)fmax(floor(x * n[i] + .5), 1), "rank %g: %d of %g, x %g", arch.rank,
-               core->n[i], n[i], x);
+            OK(core->n[i] == (int)fmax(floor(x * n[i] + .5), 1), "rank %g: %d of %g, x %g",
+               arch.rank, core->n[i], n[i], x);
     }
 }
 

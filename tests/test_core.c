@@ -41,7 +41,8 @@ static void explain(void)
         OK(strlen(shortened) < sizeof shortened - 1, "row %d shortened", (int)i);
         OK(fd_explain(&st, NULL, 0) == rows[i].code, "no room at all");
     }
-    static const char *const counted[] = { "here: n", "here: n: 1", "here: n: 1, 2", "here: n: 1, 2, 3",
+    static const char *const counted[] = { "here: n", "here: n: 1", "here: n: 1, 2",
+                                           "here: n: 1, 2, 3",
                                            "here: n: 1, 2, 3, -4" };
     for (int n = 0; n <= 4; n++) {
         fd_status own;
@@ -54,8 +55,10 @@ static void explain(void)
         case 4: FD_FAIL(&own, FD_EARG, "here", "n", 1, 2, 3, -4); break;
         }
         fd_status copy = { .size = 7, .low = 3 };
-        OK(fd_fail_as(&copy, &own) == FD_EARG && copy.size == 7 && copy.low == 3, "a failure copied");
-        OK(fd_explain(&copy, buf, sizeof buf) == FD_EARG && !strcmp(buf, counted[n]), "%d numbers: '%s'", n, buf);
+        OK(fd_fail_as(&copy, &own) == FD_EARG && copy.size == 7 && copy.low == 3,
+           "a failure copied");
+        OK(fd_explain(&copy, buf, sizeof buf) == FD_EARG && !strcmp(buf, counted[n]),
+           "%d numbers: '%s'", n, buf);
     }
     fd_status st;
     char path[301];
@@ -233,8 +236,8 @@ static uint64_t hash_words(const void *x, size_t size)
     return size <= sizeof w ? test_hash(test_little(w, x, 4, size / 4), size) : 0;
 }
 
-/* the four normals of a block against libm, relative to the radius; some blocks have a first word of few
- * bits, so that u is near 0, or near 1 */
+/* the four normals of a block against libm, relative to the radius; some blocks have a first word
+ * of few bits, so that u is near 0, or near 1 */
 static void normal_values(void)
 {
     enum { BLOCKS = 4000 };
@@ -249,7 +252,8 @@ static void normal_values(void)
         fd_normal4(r, ctr, z);
         fd_philox(r.key, ctr, w);
         for (int h = 0; h < 2; h++) {
-            const double u = (w[h] + .5) * 0x1p-32, rad = sqrt(-2 * log(u)), turn = tau * (w[2 + h] * 0x1p-32);
+            const double u = (w[h] + .5) * 0x1p-32, rad = sqrt(-2 * log(u));
+            const double turn = tau * (w[2 + h] * 0x1p-32);
             worst = fmax(worst, fabs((double)z[h] - rad * cos(turn)) / rad);
             worst = fmax(worst, fabs((double)z[2 + h] - rad * sin(turn)) / rad);
             most = fmax(most, u);
@@ -260,16 +264,18 @@ static void normal_values(void)
     NEAR(worst, 0, 4e-7, "normals against libm");
     HASH(seen, sizeof seen, 0x259a9f73c2fa8996);
     fd_rng k[64];
-    for (uint32_t i = 0; i < 64; i++) k[i] = fd_stream(fd_seed((uint64_t)i << 30), 'k' + (i & 1), i);
+    for (uint32_t i = 0; i < 64; i++)
+        k[i] = fd_stream(fd_seed((uint64_t)i << 30), 'k' + (i & 1), i);
     HASH(k, sizeof k, 0x9be17158084bb35f);
 }
 
-/* Blocks found by search, keys of seed 0, with an u that few draws reach: the radius must be exact there */
+/* Blocks found by search, keys of seed 0, with an u that few draws reach: the radius must be exact
+ * there */
 static void normal_extremes(void)
 {
     static const struct { uint32_t at; int h; } rows[] = {
-        { 25804704, 0 }, { 263228086, 0 }, { 282927269, 0 }, { 401486676, 1 },          /* u near 0 */
-        { 19890202, 0 }, { 68259198, 0 }, { 91032918, 1 }, { 135809593, 0 },            /* u near 1 */
+        { 25804704, 0 }, { 263228086, 0 }, { 282927269, 0 }, { 401486676, 1 },        /* u near 0 */
+        { 19890202, 0 }, { 68259198, 0 }, { 91032918, 1 }, { 135809593, 0 },          /* u near 1 */
     };
     const fd_rng r = fd_seed(0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -279,7 +285,8 @@ static void normal_extremes(void)
         float z[4];
         fd_philox(r.key, ctr, w);
         fd_normal4(r, ctr, z);
-        const double u = ((double)w[h] + .5) * 0x1p-32, v = ((double)(uint32_t)~w[h] + .5) * 0x1p-32;
+        const double u = ((double)w[h] + .5) * 0x1p-32;
+        const double v = ((double)(uint32_t)~w[h] + .5) * 0x1p-32;
         const double rad = sqrt(-2 * (v < u ? log1p(-v) : log(u)));
         OK(fmin(u, v) < 1e-8, "u is %g", u);
         NEAR(hypot((double)z[h], (double)z[2 + h]) / rad, 1, 4e-7, "radius %g", rad);
@@ -297,7 +304,8 @@ static const float *as_float(const fd_real *x)           /* 4096 of them */
 static void normal_bits(fd_arena a)
 {
     enum { N = 100003 };
-    static const int lengths[] = { 0, 1, 2, 15, 16, 17, 31, 33, 128, 255, 257, 16383, 16385, 33000 };
+    static const int lengths[] = { 0, 1, 2, 15, 16, 17, 31, 33, 128, 255, 257, 16383, 16385,
+                                   33000 };
     fd_real *x = fd_raw(&a, fd_real, N), *y = fd_raw(&a, fd_real, N);
     const fd_rng r = fd_seed(UINT64_C(0x123456789abcdef));
     fd_normal(r, N, x);
@@ -340,7 +348,7 @@ static void moments(fd_arena a)
         for (int j = 1; j < 5; j++) m[j] += (p *= z) / N;
         for (int k = 1; k < 6; k++) over[k] += fabs(z) > k;
         bin[(int)fmin(BINS * erfc(-z * 0.70710678118654752) / 2, BINS - 1)]++;
-        for (int k = 0; k < 3; k++)                          /* 1, 2, 16: the other pair, block, function */
+        for (int k = 0; k < 3; k++)                  /* 1, 2, 16: the other pair, block, function */
             if (i >> 4) lag[k] += z * (double)x[i - (k == 2 ? 16 : k + 1)] / N;
     }
     /* standard deviations of the sums: sqrt 1, 2, 15, 96 over sqrt N; four of them allowed */
@@ -382,7 +390,8 @@ static void streams(fd_arena a)
     enum { N = 1 << 16, S = 6 };
     fd_real *x = fd_raw(&a, fd_real, N * S);
     const fd_rng r = fd_seed(1);
-    const fd_rng s[S] = { r, fd_seed(2), fd_stream(r, 'x', 0), fd_stream(r, 'x', 1), fd_stream(r, 'y', 0),
+    const fd_rng s[S] = { r, fd_seed(2), fd_stream(r, 'x', 0), fd_stream(r, 'x', 1),
+                          fd_stream(r, 'y', 0),
                           fd_stream(fd_stream(r, 'x', 0), 'x', 0) };
     for (int i = 0; i < S; i++) fd_normal(s[i], N, x + i * N);
     for (int i = 0; i < S; i++)
@@ -611,20 +620,24 @@ static void product_bits(fd_arena a)
 
 #ifdef _OPENMP
 enum { FROM_M = 210, FROM_N = 270, FROM_K = 520, FROM_B = 40, FROM_S = 24, FROM_R = 70000,
-       FROM_ALL = FROM_M * FROM_N + FROM_B * FROM_S * FROM_S + FROM_R + FROM_B * FROM_S * (FROM_S + 2) };
+       FROM_ALL = FROM_M * FROM_N + FROM_B * FROM_S * FROM_S + FROM_R
+                  + FROM_B * FROM_S * (FROM_S + 2) };
 
 static void some_calls(const fd_real *A, fd_real *c, fd_arena scratch)
 {
     const int n[2] = { FROM_S, FROM_S }, size = FROM_S * FROM_S;
-    fd_gemm(0, 1, FROM_M, FROM_N, FROM_K, 1, A, FROM_K, A + FROM_M * FROM_K, FROM_K, 0, c, FROM_N, scratch);
+    fd_gemm(0, 1, FROM_M, FROM_N, FROM_K, 1, A, FROM_K, A + FROM_M * FROM_K, FROM_K, 0, c, FROM_N,
+            scratch);
     c += FROM_M * FROM_N;
-    fd_gemm_batch(FROM_B, 1, 0, FROM_S, FROM_S, FROM_S, 1, A, FROM_S, size, A, FROM_S, 7, 0, c, FROM_S, size, scratch);
+    fd_gemm_batch(FROM_B, 1, 0, FROM_S, FROM_S, FROM_S, 1, A, FROM_S, size, A, FROM_S, 7, 0, c,
+                  FROM_S, size, scratch);
     c += FROM_B * size;
     fd_normal(fd_seed(3), FROM_R, c);
     fd_rfftn(2, n, FROM_B, 1, A, (fd_cplx *)(c + FROM_R), scratch);
 }
 
-/* called on threads of the caller, who may even allow threads of threads: the bits of one call alone */
+/* called on threads of the caller, who may even allow threads of threads: the bits of one call
+ * alone */
 static void from_threads(fd_arena a)
 {
     enum { T = 3 };
@@ -648,7 +661,8 @@ static void from_threads(fd_arena a)
     omp_set_max_active_levels(levels);
     omp_set_num_threads(threads);
     for (int i = 0; i < T; i++)
-        OK(!st[i].code && !st[T].code && !memcmp(C[i], C[T], FROM_ALL * sizeof *A), "thread %d of the caller", i);
+        OK(!st[i].code && !st[T].code && !memcmp(C[i], C[T], FROM_ALL * sizeof *A),
+           "thread %d of the caller", i);
 }
 #endif
 

@@ -135,12 +135,14 @@ static void npy_good(void)
         { 1, DICT("|u1", "False", "(2,)"), "\x80\xff", 2, 1, { 2 }, { 128, 255 } },
         { 1, DICT(">f4", "False", "(1,)"), "\xc0\x18\xa3\xd7", 4, 1, { 1 },
           { -2.3849999904632568 } },
-        { 1, DICT("<c8", "False", "(2,)"), "\x00\x00\xc0?\x00\x00\x10\xc0\x00\x00H@\x00\x00\xe0\xc0", 16,
+        { 1, DICT("<c8", "False", "(2,)"),
+          "\x00\x00\xc0?\x00\x00\x10\xc0\x00\x00H@\x00\x00\xe0\xc0", 16,
           2, { 2, 2 }, { 1.5, -2.25, 3.125, -7 } },
         { 1, DICT(">c16", "False", "()"), "@\x03\x14z\xe1G\xae\x14\xc2\x02\xa0_ \x00\x00\x00", 16,
           1, { 2 }, { 2.385, -1e10 } },
         { 1, DICT("<c8", "True", "(2, 2)"),
-          "\0\0\x80?\0\0\0@\0\0\x40@\0\0\x80@\0\0\xa0@\0\0\xc0@\0\0\xe0@\0\0\0\x41", 32, 3, { 2, 2, 2 },
+          "\0\0\x80?\0\0\0@\0\0\x40@\0\0\x80@\0\0\xa0@\0\0\xc0@\0\0\xe0@\0\0\0\x41", 32, 3,
+          { 2, 2, 2 },
           { 1, 2, 5, 6, 3, 4, 7, 8 } },
         /* dtypes as numpy.dtype takes them; without a sign of byte order those of this machine */
         { 1, DICT("?", "False", "(3,)"), "\x01\x00\x01", 3, 1, { 3 }, { 1, 0, 1 } },
@@ -232,7 +234,8 @@ static void npy_bad(void)
         { 1, FD_EDATA, DICT("<c161", "False", "(1,)"), "dtype", 16 },
         { 1, FD_EDATA, DICT("<4 f", "False", "(1,)"), "dtype", 16 },
         { 1, FD_EDATA, DICT("|O", "False", "(1,)"), "dtype", 8 },
-        { 1, FD_ESHAPE, DICT("<c8", "False", "(1, 1, 1, 1, 1, 1)"), "more than 5 axes of complex numbers: ", 8 },
+        { 1, FD_ESHAPE, DICT("<c8", "False", "(1, 1, 1, 1, 1, 1)"),
+          "more than 5 axes of complex numbers: ", 8 },
         { 1, FD_EDATA, DICT("<c8", "False", "(2,)"), "file is shorter than its header says: ", 15 },
         { 1, FD_EDATA, DICT("<f1", "False", "(1,)"), "dtype", 8 },
         { 1, FD_EDATA, DICT("<1 ", "False", "(1,)"), "dtype", 8 },
@@ -261,7 +264,8 @@ static void npy_bad(void)
           12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(65536, 65536, 65536, 65536)"), "shorter", 12 },
         { 1, FD_EDATA, DICT("<f4", "False", "(2,)"), "file is shorter than its header says: ", 7 },
-        { 1, FD_EDATA, DICT("<f4", "True", "(0, 2147483647, 2147483647, 2147483647)"), "shorter", 0 },
+        { 1, FD_EDATA, DICT("<f4", "True", "(0, 2147483647, 2147483647, 2147483647)"), "shorter",
+          0 },
         { 4, FD_EDATA, DICT("<f4", "False", "(1,)"), "version", 7 },
     };
     const char *path = test_path("bad.npy");
@@ -840,7 +844,13 @@ static void tensors_write(void)
 /* --- .npz --- */
 
 enum { ZIP_EXTRA = 1, ZIP_LATE = 2, ZIP_WIDE = 4, ZIP_COMMENT = 8, ZIP_ALL = 16 };
-typedef struct { const char *name; int named; const unsigned char *data; size_t n; int method, flags; } zipped;
+typedef struct {
+    const char *name;
+    int named;
+    const unsigned char *data;
+    size_t n;
+    int method, flags;
+} zipped;
 
 static void put(unsigned char **p, uint64_t v, int bytes)
 {
@@ -857,8 +867,9 @@ static uint32_t crc32_of(const unsigned char *p, size_t n)       /* bit by bit *
     return ~c;
 }
 
-/* A zip as its writers make them: with numpy's extra field before the data; with the sizes behind the
- * data, as a pipe needs; with zip64 fields everywhere; with a comment that looks like an end. */
+/* A zip as its writers make them: with numpy's extra field before the data; with the sizes behind
+ * the data, as a pipe needs; with zip64 fields everywhere; with a comment that looks like an
+ * end. */
 static size_t zip(unsigned char *out, int style, int count, const zipped *z)
 {
     unsigned char *p = out, *at[8], *dir;
@@ -878,10 +889,12 @@ static size_t zip(unsigned char *out, int style, int count, const zipped *z)
         put(&p, extra ? 20 : 0, 2);
         memcpy(p, z[i].name, (size_t)z[i].named);
         p += z[i].named;
-        for (int k = 0; k < 4 && extra; k++) put(&p, k == 0 ? 1 : k == 1 ? 16 : late ? 0 : z[i].n, k < 2 ? 2 : 8);
+        for (int k = 0; k < 4 && extra; k++)
+            put(&p, k == 0 ? 1 : k == 1 ? 16 : late ? 0 : z[i].n, k < 2 ? 2 : 8);
         memcpy(p, z[i].data, z[i].n);
         p += z[i].n;
-        for (int k = 0; k < 4 && late; k++) put(&p, k == 0 ? 0x08074b50 : k == 1 ? crc : z[i].n, k > 1 && wide ? 8 : 4);
+        for (int k = 0; k < 4 && late; k++)
+            put(&p, k == 0 ? 0x08074b50 : k == 1 ? crc : z[i].n, k > 1 && wide ? 8 : 4);
     }
     dir = p;
     for (int i = 0; i < count; i++) {
@@ -947,7 +960,8 @@ static void npz_three(zipped z[3], unsigned char data[3][256])
                      npy(data[0], 1, DICT("<f4", "False", "(2, 3)"), w, 24), 0, 0 };
     z[1] = (zipped){ "c\xc3\xa9.npy", 7, data[1],
                      npy(data[1], 1, DICT("<c16", "False", "()"), c, 16), 0, 0x800 };
-    z[2] = (zipped){ "none.npy", 8, data[2], npy(data[2], 1, DICT("<f8", "True", "(0, 4)"), NULL, 0), 0, 0 };
+    z[2] = (zipped){ "none.npy", 8, data[2],
+                     npy(data[2], 1, DICT("<f8", "True", "(0, 4)"), NULL, 0), 0, 0 };
 }
 
 /* are these the three? */
@@ -976,20 +990,24 @@ static void npz_good(void)
         fd_tensors f = fd_tensors_load(&a, path);
         OK(!st.code && npz_right(&f), "style %d: %s", style, st.code ? st.what : "wrong");
         OK(!st.code && fd_tensor_find(&f, "fno_blocks.convs.0.weight") == f.tensor
-           && fd_tensor_find(&f, "c\xc3\xa9") == f.tensor + 1 && !f.metas, "style %d: names", style);
+           && fd_tensor_find(&f, "c\xc3\xa9") == f.tensor + 1 && !f.metas,
+           "style %d: names", style);
         if (style & ZIP_COMMENT && style != ZIP_ALL - 1) continue;
         for (size_t k = 0; k < n; k++) {
             a = fresh(&st);
             char *beg = a.beg;
             spit(path, file, k);
             f = fd_tensors_load(&a, path);
-            OK(st.code == FD_EDATA && !f.count && a.beg == beg, "style %d cut to %d", style, (int)k);
+            OK(st.code == FD_EDATA && !f.count && a.beg == beg, "style %d cut to %d", style,
+               (int)k);
         }
         /* any byte damaged: an error or the right data */
         for (size_t k = 0; k < n; k++)
             for (int c = 0; c < 3; c++) {
                 unsigned char old = file[k];
-                file[k] = (unsigned char)(c == 0 ? ~old : c == 1 ? old ^ 1 : old + (old < 128 ? 128 : 1));
+                file[k] = (unsigned char)(c == 0   ? ~old
+                                          : c == 1 ? old ^ 1
+                                                   : old + (old < 128 ? 128 : 1));
                 spit(path, file, n);
                 file[k] = old;
                 a = fresh(&st);
@@ -1015,7 +1033,8 @@ static void npz_bad(void)
     zipped z[3];
     fd_status st;
     static const struct { int row; zipped z; const char *says, *name; } rows[] = {
-        { 0, { NULL, 0, NULL, 0, 8, 0 }, "compressed entry: save with numpy.savez, not savez_compressed: ",
+        { 0, { NULL, 0, NULL, 0, 8, 0 },
+          "compressed entry: save with numpy.savez, not savez_compressed: ",
           ": fno_blocks.convs.0.weight" },
         { 1, { NULL, 0, NULL, 0, 12, 0 }, "compressed entry", ": c\xc3\xa9" },
         { 2, { NULL, 0, NULL, 0, 0, 1 }, "encrypted entry: ", ": none" },
@@ -1024,7 +1043,8 @@ static void npz_bad(void)
         { 0, { "\xff.npy", 5, NULL, 0, 0, 0 }, "a name is not UTF-8: ", "bad.npz" },
         { 0, { "none.npy", 8, NULL, 0, 0, 0 }, "a name is there twice: ", ": none" },
         { 1, { NULL, 0, text, 100, 0, 0 }, "shorter than its header says: ", ": c\xc3\xa9" },
-        { 0, { NULL, 0, text, 3, 0, 0 }, "shorter than its header says: ", ": fno_blocks.convs.0.weight" } };
+        { 0, { NULL, 0, text, 3, 0, 0 }, "shorter than its header says: ",
+          ": fno_blocks.convs.0.weight" } };
     size_t n = npy(text, 1, DICT("|O", "False", "(1,)"), "12345678", 8);
     npz_three(z, data);
     zipped only[2] = { { "x/data.pkl", 10, data[0], 9, 8, 0 }, { "npy", 3, data[1], 9, 0, 0 } };
@@ -1047,7 +1067,8 @@ static void npz_bad(void)
         failed(&st, FD_EDATA, "fd_tensors_load: ", rows[r].name, rows[r].says);
         failed(&st, FD_EDATA, rows[r].says, rows[r].name, rows[r].says);
     }
-    /* an entry with more behind its array; a checksum that is wrong; many entries of the same bytes */
+    /* an entry with more behind its array; a checksum that is wrong; many entries of the same
+     * bytes */
     npz_three(z, data);
     npy(data[0], 1, DICT("<f4", "False", "(2, 2)"), npz_c, 16);
     spit(path, file, zip(file, 0, 3, z));
@@ -1186,7 +1207,8 @@ static void npz_write(void)
     fd_real little[6];
     int s = (int)sizeof *x;
     test_little(little, x, sizeof *x, 6);
-    static const char *const name[] = { "w.npy", "a.\xc3\xa9.npy", "none.npy" }, *const shape[] = { "(2, 3)", "()", "(0,)" };
+    static const char *const name[] = { "w.npy", "a.\xc3\xa9.npy", "none.npy" };
+    static const char *const shape[] = { "(2, 3)", "()", "(0,)" };
     for (int i = 0; i < 3; i++) {
         sprintf(text[i], "{'descr': '<f%d', 'fortran_order': False, 'shape': %s, }", s, shape[i]);
         z[i] = (zipped){ name[i], (int)strlen(name[i]), data[i],
@@ -1250,8 +1272,8 @@ static void tensors_many(void)
            f.tensor[i].name);
 }
 
-/* Headers made to cost: memory in proportion to the file, and time too (a square would be hours).
- * */
+/* Headers made to cost: memory in proportion to the file, and time too (a square would be
+ * hours). */
 static void costs(void)
 {
     enum { N = 200000, ROOM = N * 72 };
@@ -1297,7 +1319,8 @@ static void costs(void)
 
 static void starved(void)
 {
-    const char *paths[] = { test_path("s.npy"), test_path("s.idx"), test_path("s.safetensors"), test_path("s.npz") };
+    const char *paths[] = { test_path("s.npy"), test_path("s.idx"), test_path("s.safetensors"),
+                            test_path("s.npz") };
     fd_real x[30];
     unsigned char bytes[12 + 30] = { 0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 10 };
     int n[2] = { 3, 10 };

@@ -1,5 +1,6 @@
-/* test_foreign.c -- networks of other programs: tests/data has weights as PyTorch saves them and what the
- * original answers, in double, both made by tests/foreign.py; names and shapes that are wrong. */
+/* test_foreign.c -- networks of other programs: tests/data has weights as PyTorch saves them and
+ * what the original answers, in double, both made by tests/foreign.py; names and shapes that are
+ * wrong. */
 #include "test.h"
 
 #define DATA "tests/data/"
@@ -11,47 +12,61 @@ static const struct row {
     fd_arch arch;                                     /* what must have been found in the file */
 } rows[] = {
     { "fno1.npz", FD_FROM_FNO, 1, { 13 }, { .act = FD_TANH, .tscale = 1e-3 },
-      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 4, .layers = 4, .modes = { 4 }, .proj = 6,
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 4, .layers = 4, .modes = { 4 },
+        .proj = 6,
         .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
     { "fno2.safetensors", FD_FROM_FNO, 2, { 7, 6 }, { 0 },
-      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 2 }, .proj = 5,
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 2 },
+        .proj = 5,
         .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
     { "fno2pad.safetensors", FD_FROM_FNO, 2, { 8, 8 },
       { .time = FD_TIME_NONE, .pad = { 0.25, 0.25 } },
-      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 3 }, .proj = 5,
+      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 3 },
+        .proj = 5,
         .coords = FD_COORD_CLOSED } },
     { "fno3.safetensors", FD_FROM_FNO, 3, { 5, 4, 6 }, { 0 },
-      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 2, 1, 2 }, .proj = 3,
+      { .kind = FD_FNO_ORIGINAL, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 2, 1, 2 },
+        .proj = 3,
         .coords = FD_COORD_CLOSED } },
     { "operator02.safetensors", FD_FROM_NEURALOP_02, 2, { 6, 7 }, { 0 },
-      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 3, .modes = { 2, 3 }, .proj = 5 } },
+      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 3, .modes = { 2, 3 },
+        .proj = 5 } },
     { "operator03.npz", FD_FROM_NEURALOP_03, 2, { 6, 8 },
       { .coords = FD_COORD_CLOSED, .reversed = 1, .tscale = 1e-3 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4, 4 }, .lift = 6, .proj = 5,
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4, 4 },
+        .lift = 6, .proj = 5,
         .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED } },
     { "operator2.safetensors", FD_FROM_NEURALOP, 2, { 9, 7 }, { 0 },
-      { .kind = FD_FNO_BLOCK, .in = 2, .out = 2, .width = 4, .layers = 2, .modes = { 3, 4 }, .lift = 6, .proj = 5,
+      { .kind = FD_FNO_BLOCK, .in = 2, .out = 2, .width = 4, .layers = 2, .modes = { 3, 4 },
+        .lift = 6, .proj = 5,
         .coords = FD_COORD_OPEN } },
     { "operator2pad.safetensors", FD_FROM_NEURALOP, 2, { 8, 8 },
       { .act = FD_SILU, .pad = { 0.25, 0.25 } },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 }, .lift = 4, .proj = 4,
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 },
+        .lift = 4, .proj = 4,
         .coords = FD_COORD_OPEN } },
     { "operator2plain.safetensors", FD_FROM_NEURALOP, 1, { 9 }, { 0 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4 }, .lift = 5, .proj = 4,
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 4 }, .lift = 5,
+        .proj = 4,
         .coords = FD_COORD_OPEN } },
     { "operator2norm.safetensors", FD_FROM_NEURALOP, 2, { 6, 8 }, { .norms = 2 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 4, 4 }, .lift = 4, .proj = 4,
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 4, 4 },
+        .lift = 4, .proj = 4,
         .coords = FD_COORD_OPEN } },
     { "operator03mlp.safetensors", FD_FROM_NEURALOP_03, 1, { 10 },
       { .norms = -1, .skip = 1, .mix_skip = 1 },
-      { .kind = FD_FNO_BLOCK, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 6 }, .lift = 4, .proj = 4 } },
+      { .kind = FD_FNO_BLOCK, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 6 }, .lift = 4,
+        .proj = 4 } },
     { "operator2tucker.safetensors", FD_FROM_NEURALOP, 2, { 8, 6 }, { 0 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 }, .lift = 4, .proj = 4,
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 4 },
+        .lift = 4, .proj = 4,
         .coords = FD_COORD_OPEN } },
     { "operator02cp.safetensors", FD_FROM_NEURALOP_02, 2, { 8, 6 }, { 0 },
-      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 2 }, .proj = 4 } },
+      { .kind = FD_FNO_ORIGINAL, .in = 2, .out = 1, .width = 3, .layers = 2, .modes = { 2, 2 },
+        .proj = 4 } },
     { "operator1.safetensors", FD_FROM_NEURALOP, 3, { 6, 4, 6 }, { .version = 1 },
-      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 2, 4 }, .lift = 4, .proj = 4,
+      { .kind = FD_FNO_BLOCK, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 4, 2, 4 },
+        .lift = 4, .proj = 4,
         .coords = FD_COORD_OPEN } },
     { "uvit.safetensors", FD_FROM_UVIT, 2, { 6, 6 }, { .heads = 2 },
       { .kind = FD_UVIT, .in = 2, .out = 2, .width = 8, .layers = 3, .time = FD_TIME_TOKEN } },
@@ -76,9 +91,11 @@ static const fd_tensor *io_of(const fd_tensors *io, const char *file, char what)
 }
 
 /* the output for x, with gradients on the tape or not */
-static double error_of(fd_arena a, const fd_net *net, const struct row *r, const fd_tensors *io, int mode)
+static double error_of(fd_arena a, const fd_net *net, const struct row *r, const fd_tensors *io,
+                       int mode)
 {
-    const fd_tensor *x = io_of(io, r->file, 'x'), *y = io_of(io, r->file, 'y'), *t = io_of(io, r->file, 't');
+    const fd_tensor *x = io_of(io, r->file, 'x'), *y = io_of(io, r->file, 'y');
+    const fd_tensor *t = io_of(io, r->file, 't');
     double time[4] = { 0 };
     int b = x->n[0], n[3] = { b, r->arch.in, 1 };
     fd_space s = fd_grid(&a, r->nd, r->n, NULL, NULL, 1);
@@ -102,20 +119,26 @@ static void outputs(void)
         char line[300];
         a = keep;
         fd_tensors f = load(&a, r->file);
-        OK(fd_foreign_kind(&f) == r->kind, "%s is taken for %s", r->file, fd_foreign_name(fd_foreign_kind(&f)));
+        OK(fd_foreign_kind(&f) == r->kind, "%s is taken for %s", r->file,
+           fd_foreign_name(fd_foreign_kind(&f)));
         net = fd_net_from(&a, &f, &r->how);
         fd_explain(&st, line, sizeof line);
         OK(net && !st.code, "%s: %s", r->file, line);
         if (!net) { st.code = FD_OK; continue; }
         const fd_arch *A = &net->arch, *B = &r->arch;
-        OK(A->kind == B->kind && A->nd == r->nd && A->in == B->in && A->out == B->out && A->width == B->width
-           && A->layers == B->layers && A->time == (B->time ? B->time : FD_TIME_NONE)
-           && A->coords == (B->coords ? B->coords : FD_COORD_NONE), "%s: network", r->file);
-        OK(!B->proj || (A->proj == B->proj && (!B->lift || A->lift == B->lift)
-                        && !memcmp(A->modes, B->modes, sizeof A->modes)), "%s: widths, modes", r->file);
+        OK(A->kind == B->kind && A->nd == r->nd && A->in == B->in && A->out == B->out
+           && A->width == B->width && A->layers == B->layers
+           && A->time == (B->time ? B->time : FD_TIME_NONE)
+           && A->coords == (B->coords ? B->coords : FD_COORD_NONE),
+           "%s: network", r->file);
+        OK(!B->proj
+           || (A->proj == B->proj && (!B->lift || A->lift == B->lift)
+               && !memcmp(A->modes, B->modes, sizeof A->modes)),
+           "%s: widths, modes", r->file);
         OK(r->how.norms < 1 || A->norms == r->how.norms, "%s: norms", r->file);
         for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++)
-            NEAR(error_of(a, net, r, &io, mode), 0, TOL(1e-12, 1e-5), "%s: output, tape %d", r->file, mode);
+            NEAR(error_of(a, net, r, &io, mode), 0, TOL(1e-12, 1e-5), "%s: output, tape %d",
+                 r->file, mode);
         /* through a file of ours */
         const char *path = test_path("foreign.safetensors");
         fd_net_save(&st, path, net, NULL, NULL, a);
@@ -124,7 +147,8 @@ static void outputs(void)
            && !memcmp(&net->arch, &again->arch, sizeof net->arch), "%s: saved and loaded", r->file);
         /* what the file cannot tell matters: without it the answer is another one */
         static const fd_foreign none;
-        if (!memcmp(&r->how, &none, sizeof none) || r->kind == FD_FROM_UVIT || !strcmp(r->file, "fno2pad.safetensors"))
+        if (!memcmp(&r->how, &none, sizeof none) || r->kind == FD_FROM_UVIT
+            || !strcmp(r->file, "fno2pad.safetensors"))
             continue;
         net = fd_net_from(&a, &f, NULL);
         double e = net && net->arch.in == B->in ? error_of(a, net, r, &io, FD_EVAL) : 1;
@@ -163,8 +187,8 @@ static void wrong(void)
             const char *name = strncmp(was.name, "model.", 6) ? was.name : was.name + 6;
             for (int c = 0; c < 3; c++) {
                 a = keep;
-                if (c == 2 && was.n[was.nd - 1] == 1) continue;          /* may as well be missing */
-                if (c == 1 && !strcmp(name, "fc0.weight")) continue;     /* one more channel of the data */
+                if (c == 2 && was.n[was.nd - 1] == 1) continue;         /* may as well be missing */
+                if (c == 1 && !strcmp(name, "fc0.weight")) continue;     /* one more channel */
                 int n[FD_MAXD];
                 memcpy(n, was.n, sizeof n);
                 n[was.nd - 1] += c == 1;
@@ -176,17 +200,25 @@ static void wrong(void)
                 OK(!net && st.code && a.beg == beg, "%s, %s, case %d: %d", r->file, was.name, c,
                    st.code);
                 /* a wrong shape of one can be blamed on its neighbour; most names are there */
-                OK(strstr(line, "fd_net_from: "), "%s, %s, case %d: %s", r->file, was.name, c, line);
+                OK(strstr(line, "fd_net_from: "), "%s, %s, case %d: %s", r->file, was.name, c,
+                   line);
                 char stem[100] = "";
-                strncat(stem, name, strcspn(name, "0123456789"));        /* its layer may be blamed by another name */
+                /* its layer may be blamed by another name */
+                strncat(stem, name, strcspn(name, "0123456789"));
                 if (c == 0 && fd_foreign_kind(&f) == r->kind)
-                    OK(strstr(line, stem) || strstr(line, "no place for: "), "%s, %s: %s", r->file, name, line);
+                    OK(strstr(line, stem) || strstr(line, "no place for: "), "%s, %s: %s", r->file,
+                       name, line);
                 all[j] = was;
                 st.code = FD_OK;
             }
         }
     }
-    static const struct { int row; const char *name; int nd, n[3]; const char *becomes, *says; } bad[] = {
+    static const struct {
+        int row;
+        const char *name;
+        int nd, n[3];
+        const char *becomes, *says;
+    } bad[] = {
         { 6, "fno_blocks.fno_skips.1.conv.weight", 3, { 4, 5, 1 }, NULL,
           "tensor of another shape: fno_blocks.fno_skips.1.conv.weight is 4 5 1, not 4 4" },
         { 1, "conv2.weights2", 0, { 0 }, "conv2.weights3", "missing tensor: conv2.weights2" },
@@ -194,8 +226,10 @@ static void wrong(void)
         { 1, "w0.bias", 1, { 2 }, NULL, "tensor of another shape: w0.bias is 2, not 3" },
         { 1, "conv0.weights1", 3, { 3, 3, 3 }, NULL, "last axis of 2: conv0.weights1" },
         { 1, "fc0.weight", 2, { 3, 2 }, NULL, "too few inputs: all, coordinates, time: 2, 2, 0" },
-        { 6, "fno_blocks.convs.0.bias", 0, { 0 }, "fno_blocks.norm.0.weight", "missing tensor: fno_blocks.convs.0.bias" },
-        { 11, "fno_blocks.convs.1.weight.factors.factor_2", 2, { 4, 3 }, NULL, "not the factors of a Tucker or CP tensor" },
+        { 6, "fno_blocks.convs.0.bias", 0, { 0 }, "fno_blocks.norm.0.weight",
+          "missing tensor: fno_blocks.convs.0.bias" },
+        { 11, "fno_blocks.convs.1.weight.factors.factor_2", 2, { 4, 3 }, NULL,
+          "not the factors of a Tucker or CP tensor" },
         { 11, "fno_blocks.convs.1.weight.factors.factor_3", 0, { 0 }, "x",
           "factors are missing: fno_blocks.convs.1.weight.core" },
         { 14, "mid_block.norm2.weight", 0, { 0 }, "mid_block.norm.weight",
@@ -209,14 +243,17 @@ static void wrong(void)
           "missing tensor: fno_blocks.channel_mlp_skips.1" },
         { 10, "fno_blocks.convs.weight.1.tensor", 0, { 0 }, "fno_blocks.convs.weight.tensor",
           "one tensor for all layers (joint_factorization)" },
-        { 14, "pos_embed", 3, { 1, 9, 8 }, NULL, "tensor of another shape: pos_embed is 1 9 8, not 1 10 8" },
-        { 14, "decoder_pred.weight", 1, { 64 }, NULL, "tensor of another shape: decoder_pred.weight is 64, not 8 8" } };
+        { 14, "pos_embed", 3, { 1, 9, 8 }, NULL,
+          "tensor of another shape: pos_embed is 1 9 8, not 1 10 8" },
+        { 14, "decoder_pred.weight", 1, { 64 }, NULL,
+          "tensor of another shape: decoder_pred.weight is 64, not 8 8" } };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const struct row *r = &rows[bad[i].row];
         a = test_arena(1 << 22, &st);
         fd_tensors f = load(&a, r->file);
         fd_tensor *t = NULL;
-        for (int j = 0; j < f.count; j++) if (!strcmp(f.tensor[j].name, bad[i].name)) t = &f.tensor[j];
+        for (int j = 0; j < f.count; j++)
+            if (!strcmp(f.tensor[j].name, bad[i].name)) t = &f.tensor[j];
         OK(t != NULL, "%s", bad[i].name);
         if (!t) continue;
         if (bad[i].becomes) t->name = bad[i].becomes;
@@ -418,7 +455,8 @@ static size_t damage(unsigned char *p, size_t n)
         case 3: memset(p + at, ends[dice(5)], len); break;
         case 4: memmove(p + at, p + from, len); break;
         case 5: if (dice(4) == 0) n = at; break;
-        default: p[at] = (unsigned char)(p[at] >= '0' && p[at] <= '9' ? '0' + (int)dice(10) : p[at] + 1); break;
+        default:
+            p[at] = (unsigned char)(p[at] >= '0' && p[at] <= '9' ? '0' + (int)dice(10) : p[at] + 1);
         }
     }
     return n;
@@ -434,7 +472,8 @@ static void fuzz(void)
     fd_arena a = test_arena(1 << 20, &st);
     int n[2] = { 3, 5 }, seeds = 0, good = 0;
     fd_real x[15] = { 0 };
-    fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 1,
+    fd_net *net = fd_net_new(&a, &(fd_arch){ .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1,
+                                             .width = 2, .layers = 1,
                                              .modes = { 2 }, .lift = 2, .proj = 2 }, fd_seed(1));
     fd_tensor t = { "x", 2, { 3, 5 }, x, NULL };
     fd_tensors f = { 1, 0, &t, NULL, 0, NULL };
@@ -444,10 +483,13 @@ static void fuzz(void)
     }
     fd_npy_save(&st, seed[seeds++] = test_path("seed.npy"), 2, n, x);
     fd_npz_save(&st, seed[seeds++] = test_path("seed.npz"), &f);
-    fd_net_save(&st, seed[seeds++] = test_path("seed.safetensors"), net, fd_opt_new(&a, net, NULL), &f, a);
+    fd_net_save(&st, seed[seeds++] = test_path("seed.safetensors"), net, fd_opt_new(&a, net, NULL),
+                &f, a);
     FILE *file = fopen(seed[seeds++] = test_path("seed.idx"), "wb");
     OK(!st.code && file
-       && fwrite("\0\0\x0b\2\0\0\0\2\0\0\0\3\0\1\0\2\0\3\xff\xff\x7f\xff\x80\0", 1, 24, file) == 24, "seeds");
+       && fwrite("\0\0\x0b\2\0\0\0\2\0\0\0\3\0\1\0\2\0\3\xff\xff\x7f\xff\x80\0", 1, 24, file)
+              == 24,
+       "seeds");
     if (file) fclose(file);
     for (int i = 0; i < seeds; i++) {
         file = fopen(seed[i], "rb");
@@ -459,7 +501,10 @@ static void fuzz(void)
             size_t m = damage(hurt, len);
             remove(path);
             file = fopen(path, "wb");
-            if (!file || fwrite(hurt, 1, m, file) != m || fclose(file)) { OK(0, "cannot write"); return; }
+            if (!file || fwrite(hurt, 1, m, file) != m || fclose(file)) {
+                OK(0, "cannot write");
+                return;
+            }
             fd_net *got = NULL;
             fd_opt *opt = NULL;
             a = fd_arena_over(mem, sizeof mem, &st);

@@ -299,10 +299,11 @@ static void check_stages(void)
             NEAR(P[j] / P1[j], 1, row[i].tol * 10 + TOL(0, 5e-3), "%s: variance %d",
                  fd_scheme_name(row[i].scheme), j);
         }
-        how.t = t, how.rtol = how.atol = 1e-2, how.evals = NULL;       /* all rows share the steps */
+        how.t = t, how.rtol = how.atol = 1e-2, how.evals = NULL;      /* all rows share the steps */
         fd_start_law(&how, M, P, a);
         fd_exact_law(&how, M, P, a);
-        OK(!st.code && fabs(P[0] / P1[0] - 1) < .1, "coarse steps of pf-adaptive: %g", P[0] / P1[0]);
+        OK(!st.code && fabs(P[0] / P1[0] - 1) < .1, "coarse steps of pf-adaptive: %g",
+           P[0] / P1[0]);
         OK(evals == (i == 2 ? 4 * FINE : i < 4 ? 2 * FINE : evals) && evals > 20,
            "evaluations: %d", evals);
     }
@@ -382,8 +383,8 @@ static void check_start(void)
     OK(!st.code, "status");
 }
 
-/* D = 2 tanh(x): not affine; D with the channels exchanged: affine, but not in each mode by itself
- * */
+/* D = 2 tanh(x): not affine; D with the channels exchanged: affine, but not in each mode by
+ * itself */
 static void bent_eval(const void *self, const fd_space *s, int b, const fd_real *x,
                       const double *t, fd_real *y,
                       fd_arena scratch)

@@ -350,7 +350,8 @@ static void check_terminal(void)
     OK(!fd_begin(&a, &how, fd_seed(9), 4, 2) && st.code == FD_ESHAPE, "other points");
 }
 
-/* chains of any schedule: the law that they make of N(1.3, .25) from N(0, .7), computed elsewhere */
+/* chains of any schedule: the law that they make of N(1.3, .25) from N(0, .7), computed
+ * elsewhere */
 static void check_schedules(void)
 {
     fd_status st;
@@ -368,7 +369,8 @@ static void check_schedules(void)
         for (int k = 0; k < 2; k++) {
             fd_beta_schedule(row[i].rule, T, 1e-3, .2, beta, &st);
             for (int j = 0; j < T; j++) gamma[j] = (j ? gamma[j - 1] : 1) * (1 - beta[j]);
-            fd_process p = k ? fd_ddpm_gammas(&a, noise, T, gamma) : fd_ddpm_betas(&a, noise, T, beta);
+            fd_process p = k ? fd_ddpm_gammas(&a, noise, T, gamma)
+                             : fd_ddpm_betas(&a, noise, T, beta);
             NEAR(beta[6], row[i].beta7, 1e-13, "schedule %d: beta_7", row[i].rule);
             NEAR(fd_law(&p, T, 0).m, sqrt(row[i].gamma), 1e-9 * sqrt(row[i].gamma), "gamma_T");
             NEAR(fd_law(&p, 3, 0).v, 1 - gamma[2], 1e-14, "v");
@@ -378,7 +380,8 @@ static void check_schedules(void)
             gauss w = { 0, .7 };
             for (int j = 0; j < T; j++) w = push(&how, 0, t[j], t[j + 1], w, 1, a);
             NEAR(w.M, row[i].M, TOL(1e-11, 1e-4), "schedule %d, given %d: mean", row[i].rule, k);
-            NEAR(w.V, row[i].V, TOL(1e-11, 1e-4), "schedule %d, given %d: variance", row[i].rule, k);
+            NEAR(w.V, row[i].V, TOL(1e-11, 1e-4), "schedule %d, given %d: variance", row[i].rule,
+                 k);
         }
     fd_beta_schedule(FD_BETA_QUADRATIC, 1, .3, .4, beta, &st);
     NEAR(beta[0], .3, 1e-15, "one step");
@@ -414,7 +417,8 @@ static void check_numbers(void)
     fd_gap g = fd_terminal(&dl, NULL, c0, a);
     NEAR(g.w2, sqrt(c + 10 * lam) - sqrt(10 * lam), 1e-13, "driftless keeps the data");
     fd_coef T = fd_law(&vp, 1, 0), E = fd_law(&vp, 1e-3, 0);
-    double PT = T.m * T.m * c + T.v * lam, PE = E.m * E.m * c + E.v * lam, r = PE / PT, k = T.m / E.m;
+    double PT = T.m * T.m * c + T.v * lam, PE = E.m * E.m * c + E.v * lam, r = PE / PT;
+    double k = T.m / E.m;
     NEAR(E.m * mu, 1.299928534464, 1e-12, "law at eps: mean");
     NEAR(PE, .250049474780, 1e-12, "law at eps: variance");
     NEAR(E.m * mu - sqrt(r) * T.m * mu, 1.294822502107, 1e-12, "flow from N(0, lam): mean");
@@ -424,10 +428,12 @@ static void check_numbers(void)
          "SDE from N(0, lam): variance");
     NEAR(fd_gauss_logp(c0, &(fd_real){ (fd_real)mu }, &(fd_real){ (fd_real)1.9 }, a), -.945791353,
          TOL(1e-9, 1e-5), "log N(1.9; 1.3, .25)");
-    NEAR(fd_gauss_logp(single_on(&a, noise, .3), &(fd_real){ (fd_real).8 }, &(fd_real){ (fd_real)1.9 }, a),
+    NEAR(fd_gauss_logp(single_on(&a, noise, .3), &(fd_real){ (fd_real).8 },
+                       &(fd_real){ (fd_real)1.9 }, a),
          -2.333618797708, TOL(1e-12, 1e-5), "log N(1.9; .8, .3)");
     /* -Laplacian p = 1, p = 0 on the boundary: in the middle .0736713513 */
-    fd_space d = fd_grid(&a, 2, (int[]){ 255, 255 }, NULL, (int[]){ FD_DIRICHLET, FD_DIRICHLET }, 1);
+    fd_space d = fd_grid(&a, 2, (int[]){ 255, 255 }, NULL, (int[]){ FD_DIRICHLET, FD_DIRICHLET },
+                         1);
     fd_real *x = fd_new(&a, fd_real, fd_size(&d));
     double *inv = fd_new(&a, double, d.modes);
     fd_laplace(&d, inv, a);
@@ -436,28 +442,32 @@ static void check_numbers(void)
     fd_cov *solve = fd_cov_table(&a, &d, inv);
     fd_cov_pow(solve, 1, 1, x, x, a);
     NEAR(x[127 * 255 + 127], .0736713513, 2e-6, "Poisson's equation with Dirichlet modes");
-    /* Navier-Stokes of [FNO] from rest, forced by .1 (sin + cos)(2 pi (x + y)): nothing is advected, and w is the
-     * force times (1 - exp(-8 pi^2 nu t))/(8 pi^2 nu), 2 v at t/2 of the heat process; decay from w_0 is m */
+    /* Navier-Stokes of [FNO] from rest, forced by .1 (sin + cos)(2 pi (x + y)): nothing is
+     * advected, and w is the force times (1 - exp(-8 pi^2 nu t))/(8 pi^2 nu), 2 v at t/2 of the
+     * heat process; decay from w_0 is m */
     fd_space torus = fd_grid(&a, 2, (int[]){ 8, 9 }, NULL, NULL, 1);
     fd_cov *fno = fd_cov_power(&a, &torus, 2 * pow(7, 3), 7, 2.5);
     fd_process heat = fd_heat(fno, 0, 1e-3, NULL, NULL, 1e4);
     for (int i = 0; i < torus.n[0]; i++)
         for (int j = 0; j < torus.n[1]; j++)
-            x[i * 9 + j] = (fd_real)(sin(2 * PI * (i / 8. + j / 9.)) + cos(2 * PI * (i / 8. + j / 9.)));
+            x[i * 9 + j] = (fd_real)(sin(2 * PI * (i / 8. + j / 9.))
+                                     + cos(2 * PI * (i / 8. + j / 9.)));
     fd_to_modes(&torus, 1, x, x, a);
     int seen = 0;
     for (int q = 0; q < torus.modes; q++) {
         if (fabs(x[q]) < 1e-3) continue;
         seen++;
-        NEAR(.1 * 2 * fd_law(&heat, 1e4, q).v, 1.266515, 5e-7, "Navier-Stokes at rest: last amplitude, mode %d", q);
-        NEAR(-12.665148 / 2 / log(fd_law(&heat, 12.665148 / 2, q).m), 12.665148, 1e-6, "its time constant");
+        NEAR(.1 * 2 * fd_law(&heat, 1e4, q).v, 1.266515, 5e-7,
+             "Navier-Stokes at rest: last amplitude, mode %d", q);
+        NEAR(-12.665148 / 2 / log(fd_law(&heat, 12.665148 / 2, q).m), 12.665148, 1e-6,
+             "its time constant");
     }
     OK(seen == 4, "four modes, not %d", seen);
     OK(!st.code, "status");
 }
 
-/* the noise of the thesis's third algorithm as printed, Re F^-1(F(z) exp(2 pi i n)) with n ~ N(0, 1) for each
- * frequency: half the variance that it should have */
+/* the noise of the thesis's third algorithm as printed, Re F^-1(F(z) exp(2 pi i n)) with n ~ N(0,
+ * 1) for each frequency: half the variance that it should have */
 static void check_phases(void)
 {
     fd_status st;
@@ -472,7 +482,8 @@ static void check_phases(void)
     fd_fft_run(fft, -1, 1, B, N, 1, (fd_real *)x, a);
     for (int i = 0; i < N * B; i++) {
         double c = cos(2 * PI * z[N * B + i]), s = sin(2 * PI * z[N * B + i]);
-        x[i] = (fd_cplx){ (fd_real)(c * x[i].re - s * x[i].im), (fd_real)(s * x[i].re + c * x[i].im) };
+        x[i] = (fd_cplx){ (fd_real)(c * x[i].re - s * x[i].im),
+                          (fd_real)(s * x[i].re + c * x[i].im) };
     }
     fd_fft_run(fft, 1, 1. / N, B, N, 1, (fd_real *)x, a);
     for (int i = 0; i < N * B; i++) var += (double)x[i].re * x[i].re / (N * B);
@@ -481,7 +492,8 @@ static void check_phases(void)
 }
 
 /* noise of pixels is another law on every grid: the variance of a mode falls by 2^d where that of a
- * function's does not; losses of noise in the Cameron-Martin norm grow with the modes, in H they do not */
+ * function's does not; losses of noise in the Cameron-Martin norm grow with the modes, in H they do
+ * not */
 static void check_resolution(void)
 {
     fd_status st;
@@ -518,7 +530,8 @@ static void check_resolution(void)
         fd_cov *c = fd_cov_exp(&q, &s, 1, .2), *d = fd_cov_exp(&q, &s, 1.7, .2);
         fd_process p = fd_vp(c, .1, 20);
         fd_model m = fd_oracle_gauss(&q, &p, NULL, d);
-        fd_real *x0 = fd_raw(&q, fd_real, 4 * B * n), *x = x0 + B * n, *e = x0 + 2 * B * n, *y = x0 + 3 * B * n;
+        fd_real *x0 = fd_raw(&q, fd_real, 4 * B * n), *x = x0 + B * n, *e = x0 + 2 * B * n;
+        fd_real *y = x0 + 3 * B * n;
         double t[B], f = 0;
         for (int j = 0; j < B; j++) t[j] = .3;
         fd_cov_draw(d, fd_seed(183), 0, B, x0, q);
@@ -533,14 +546,16 @@ static void check_resolution(void)
         }
         fd_coef g = fd_law(&p, .3, 0);
         f = g.m * g.m * 1.7 / (g.m * g.m * 1.7 + g.v);
-        NEAR(CM[i], n * f, 6 * sqrt(2. / (n * B)) * n * f, "loss in the Cameron-Martin norm, %d points", n);
+        NEAR(CM[i], n * f, 6 * sqrt(2. / (n * B)) * n * f,
+             "loss in the Cameron-Martin norm, %d points", n);
     }
     NEAR(H[1] / H[0], 1, .15, "loss in H");
     NEAR(H[2] / H[1], 1, .05, "loss in H has a limit");
     OK(!st.code, "status");
 }
 
-/* mixtures: odds over samples of an exact sampler; equal covariances; a data set is sampled from itself */
+/* mixtures: odds over samples of an exact sampler; equal covariances; a data set is sampled from
+ * itself */
 static void check_mixtures(void)
 {
     fd_status st;
@@ -548,7 +563,8 @@ static void check_mixtures(void)
     enum { B = 400, N = 5, P = 7 };
     fd_cov *one = single(&a, 1);
     fd_process vp = fd_vp(one, .1, 20);
-    const fd_cov *c[2] = { single_on(&a, one, .1), single_on(&a, one, .2) }, *same[2] = { one, one };
+    const fd_cov *c[2] = { single_on(&a, one, .1), single_on(&a, one, .2) };
+    const fd_cov *same[2] = { one, one };
     fd_real mu[2] = { -1.5, 1 }, x[B];
     fd_coef T = fd_law(&vp, 1, 0), E = fd_law(&vp, 1e-3, 0);
     double w[2] = { .3, .7 }, t[401], W = 0, neg = 0;
@@ -557,7 +573,8 @@ static void check_mixtures(void)
         for (int k = 0; k < 60; k++) {
             double mid = .5 * (lo + hi), F = 0;
             for (int j = 0; j < 2; j++)
-                F += .5 * w[j] * erfc(-(mid - T.m * mu[j]) / sqrt(2 * (T.m * T.m * c[j]->lam[0] + T.v)));
+                F += .5 * w[j]
+                     * erfc(-(mid - T.m * mu[j]) / sqrt(2 * (T.m * T.m * c[j]->lam[0] + T.v)));
             if (F < (i + .5) / B) lo = mid;
             else hi = mid;
         }
@@ -577,7 +594,8 @@ static void check_mixtures(void)
     }
     NEAR(W, .3, 1e-3, "mean odds over samples");
     NEAR(neg, .308885336, 1. / B, "P(X < 0) at tmin");
-    /* the continuity equation of flow matching, dp/dr + d(p u)/dx = 0, by differences of the density */
+    /* the continuity equation of flow matching, dp/dr + d(p u)/dx = 0, by differences of the
+     * density */
     fd_process fl = fd_flow(one, .05);
     fd_model ex = fd_oracle_mix(&a, &fl, 2, w, mu, c);
     for (int i = 0; i < 6 && EPS < 1e-10; i++) {
@@ -875,8 +893,8 @@ static void check_norms(void)
                 NEAR(worst2, 0, 1e-10, "fd_loss_norm");
             }
     /* the names: b/r of FDP; the stationary law of OU is C; Girsanov: the same for all kinds */
-    fd_cov *W = fd_loss_norm(&a, &p[2], FD_NORM_STATIONARY, 0, FD_X0, .4), *C = fd_loss_norm(&a, &p[NEW],
-        FD_NORM_STATIONARY, 0, FD_X0, .4);
+    fd_cov *W = fd_loss_norm(&a, &p[2], FD_NORM_STATIONARY, 0, FD_X0, .4);
+    fd_cov *C = fd_loss_norm(&a, &p[NEW], FD_NORM_STATIONARY, 0, FD_X0, .4);
     for (ptrdiff_t k = 0; k < M && W && C; k++) {
         if (noise->lam[k] == 0) continue;
         NEAR(W->lam[k] * noise->lam[k], fdp_b(waves2(&s, k)), 1e-12, "b/r");
@@ -893,12 +911,13 @@ static void check_norms(void)
     OK(st.code == FD_EARG && !memcmp(x, y, (size_t)n * sizeof *y), "m = 0: no likelihood weight");
     char text[200];
     fd_explain(&st, text, sizeof text);
-    OK(!strcmp(text, "fd_loss_weigh: no such weight at this t: m, v or q is 0"), "explained as '%s'",
-       text);
+    OK(!strcmp(text, "fd_loss_weigh: no such weight at this t: m, v or q is 0"),
+       "explained as '%s'", text);
     st.code = 0;
 }
 
-/* the KL of a step of a chain: between Gaussians of one covariance, by hand; KER's weight; the bound */
+/* the KL of a step of a chain: between Gaussians of one covariance, by hand; KER's weight; the
+ * bound */
 static void check_chain_kl(void)
 {
     fd_status st;
@@ -919,13 +938,13 @@ static void check_chain_kl(void)
         fd_loss_weigh(&p, FD_NORM_STEP, 0, FD_NOISE, 1, (double[]){ t }, &e, a);
         NEAR(e, .4 * sqrt(w), TOL(1e-12, 1e-5) * sqrt(w), "as fd_loss_weigh");
     }
-    fd_cov *W = fd_loss_norm(&a, &lad, FD_NORM_STEP, 0, FD_X0, 4), *W1 = fd_loss_norm(&a, &lad, FD_NORM_STEP, 0,
-                                                                             FD_X0, 1);
+    fd_cov *W = fd_loss_norm(&a, &lad, FD_NORM_STEP, 0, FD_X0, 4);
+    fd_cov *W1 = fd_loss_norm(&a, &lad, FD_NORM_STEP, 0, FD_X0, 1);
     double v3 = .01 * pow(300, 2 / 5.), v4 = .01 * pow(300, 3 / 5.);
     if (W && W1) NEAR(W->lam[0], (1 / v3 - 1 / v4) / (2 * lam), 1e-10, "a ladder");
     if (W && W1) NEAR(W1->lam[0], 1 / (2 * .01 * lam), 1e-10, "its last level");
-    /* KL(x_T | N(0, lam)) + sum_t w E (D - x0)^2 + log(2 pi beta_1 lam)/2 >= -log N(x0; mu, c), and the
-     * gap falls with the number of steps */
+    /* KL(x_T | N(0, lam)) + sum_t w E (D - x0)^2 + log(2 pi beta_1 lam)/2 >= -log N(x0; mu, c), and
+     * the gap falls with the number of steps */
     for (int k = 0; k < 2; k++) {
         int T = k ? 400 : 40;
         fd_beta_schedule(FD_BETA_LINEAR, T, .1 / T, 20. / T, beta, &st);
@@ -1013,7 +1032,8 @@ static void check_time_law(void)
                 double P = c + lam * tu[k], floor = c * lam * tu[k] / P
                     * (norm ? .5 / (tu[k] * tu[k] * lam) : 1);
                 fd_normal4(fd_seed(52), (uint32_t[4]){ (uint32_t)(2 * i + k), 0, 0, 0 }, z);
-                double L = floor * (double)z[0] * (double)z[0] * (k ? 1 : w[i]);        /* the loss of one pair */
+                double one = floor * (double)z[0] * (double)z[0];         /* the loss of a pair */
+                double L = one * (k ? 1 : w[i]);
                 if (k) u += L / B, u2 += L * L / B;
                 else m += L / B, m2 += L * L / B;
             }
@@ -1267,7 +1287,8 @@ static void check_langevin(void)
                     w = push(&d, 1, t[l], 0, w, l < L - 1 || j < ddo[i].inner - 1, a);
             if (i == 1) NEAR(w.V, cs[k] + .01, .1 * (cs[k] + .01), "scale-free, c = %g", cs[k]);
         }
-    /* FFM's baseline: h = 2e-4 sigma_t/sigma_T, 199 times on 10 levels; with 1/sqrt(sigma) or not */
+    /* FFM's baseline: h = 2e-4 sigma_t/sigma_T, 199 times on 10 levels; with 1/sqrt(sigma) or
+     * not */
     static const double with[4] = { .010, .020, .116, 1.079 },
         without[4] = { .122, .218, .742, 3.20 };
     fd_process lad = fd_ladder(one, .01, 1, 10);
@@ -1389,8 +1410,8 @@ static void check_steps(void)
                     fd_advance(&how, u, to, B, x, j == 2 && quiet && early ? NULL : xi, NULL, a);
                 }
                 for (int i = 0; i < inner && (hold ? j == 2 : !early); i++) {
-                    fd_cov_draw(noise, fd_stream(r, 'c', (uint32_t)((j + hold) * inner + i)), 2, B, xi,
-                                a);
+                    fd_cov_draw(noise, fd_stream(r, 'c', (uint32_t)((j + hold) * inner + i)), 2, B,
+                                xi, a);
                     fd_correct(&how, to, B, x, j == 2 && quiet && i == 1 ? NULL : xi, NULL, a);
                 }
             }
@@ -1407,8 +1428,8 @@ static void check_steps(void)
     /* what cannot be */
     fd_sampler ok = { .p = &procs[0], .model = fd_oracle_gauss(&a, &procs[0], NULL, data), .t = t,
                       .steps = 3 }, h;
-#define BAD(change, why) (h = ok, (void)(change), st.code = 0, OK(!fd_begin(&a, &h, fd_seed(1), 0, 1) \
-        && st.code == FD_EARG, "%s: code %d", why, st.code))
+#define BAD(change, why) (h = ok, (void)(change), st.code = 0, \
+        OK(!fd_begin(&a, &h, fd_seed(1), 0, 1) && st.code == FD_EARG, "%s: code %d", why, st.code))
     BAD(h.scheme = FD_ANNEALED, "annealed without a corrector");
     BAD(h.corrector = 5, "no such corrector");
     BAD((h.corrector = FD_CORRECT_SCALED, h.cprm = -1), "a negative step");
@@ -1786,7 +1807,7 @@ static void check_loglik(void)
     fd_loglik(&how, 2, fd_seed(1), 0, B, x3, got, a);       /* one point: z J z = J */
     for (int i = 0; i < B; i++)
         NEAR(got[i], log_normal(x3[i], e.m * mu, P), TOL(1e-9, 2e-3), "Gaussian, one mode, probes");
-    double two[3] = { 1, .03, 1e-3 };                       /* by steps of its own, over one time between */
+    double two[3] = { 1, .03, 1e-3 };               /* by steps of its own, over one time between */
     fd_sampler ad = how;
     ad.t = two, ad.steps = 2, ad.scheme = FD_PF_ADAPTIVE;
     for (int tight = 0; tight < 2; tight++)
@@ -1795,7 +1816,8 @@ static void check_loglik(void)
             ad.rtol = ad.atol = tight ? TOL(1e-9, 1e-6) : 0, ad.evals = &evals;
             fd_loglik(&ad, probes, fd_seed(1), 0, B, x3, got, a);
             for (int i = 0; i < B; i++)
-                NEAR(got[i], log_normal(x3[i], e.m * mu, P), tight ? TOL(1e-7, 2e-3) : TOL(1e-3, 5e-3),
+                NEAR(got[i], log_normal(x3[i], e.m * mu, P),
+                     tight ? TOL(1e-7, 2e-3) : TOL(1e-3, 5e-3),
                      "Gaussian, one mode, adaptive %d, probes %d", tight, probes);
             OK(evals > 20 && evals < (tight ? 3000 : 400), "evaluations: %d", evals);
         }
@@ -2258,7 +2280,8 @@ static double kernel_bent(const double *x, const double *y, const void *prm)
     return (1 + .7 * *x * *y) * exp(-d * d / ((const lenscale *)prm)->l) + (*x == *y ? .05 : 0);
 }
 
-/* the same by the library: against the matrices of the points; where modes agree, against the diagonal model */
+/* the same by the library: against the matrices of the points; where modes agree, against the
+ * diagonal model */
 static void check_kernel(void)
 {
     fd_status st;
@@ -2273,9 +2296,11 @@ static void check_kernel(void)
     fd_cov *own = fd_cov_matern(&a, &s, 1, .3, 1), *same = fd_cov_matern(&a, &s, .8, .2, 1.5);
     fd_cov *data = fd_cov_kernel(&a, &s, kernel_bent, &(lenscale){ .1 });
     fd_cov *kn = fd_cov_kernel(&a, &s, kernel_exp, &(lenscale){ .3 });
-    fd_process p[3] = { fd_vp(own, .1, 20), fd_heat(own, 1.3, .02, NULL, NULL, 2), fd_vp(kn, .1, 20) };
+    fd_process p[3] = { fd_vp(own, .1, 20), fd_heat(own, 1.3, .02, NULL, NULL, 2),
+                        fd_vp(kn, .1, 20) };
     for (int i = 0; i < 2; i++) {                           /* common modes: fd_oracle_gauss */
-        fd_model g = fd_oracle_gauss(&a, &p[i], mean, same), k = fd_oracle_kernel(&a, &p[i], mean, same);
+        fd_model g = fd_oracle_gauss(&a, &p[i], mean, same);
+        fd_model k = fd_oracle_kernel(&a, &p[i], mean, same);
         g.eval(g.self, &s, B, x, t, y, a);
         k.eval(k.self, &s, B, x, t, z, a);
         NEAR(test_rel(S, z, y), 0, TOL(1e-12, 1e-5), "common modes, process %d", i);
@@ -2303,7 +2328,7 @@ static void check_kernel(void)
                 mv[j] = fd_law(&p[i], t[b], j).m;
                 for (int q = 0; q < N; q++) E[j][q] = unit[j * N + q];
             }
-            for (int q = 0; q < N; q++)                     /* Mt = m as a matrix of points, K, v C */
+            for (int q = 0; q < N; q++)                   /* Mt = m as a matrix of points, K, v C */
                 for (int r = 0; r < N; r++) {
                     double xq = (q + .5) / N, xr = (r + .5) / N;
                     Kd[q * N + r] = kernel_bent(&xq, &xr, &(lenscale){ .1 });
@@ -2360,10 +2385,11 @@ static void check_kernel(void)
         }
         NEAR(worst, 0, TOL(1e-11, 3e-5), "kernel matrices, case %d", i);
         NEAR(worst2, 0, TOL(1e-11, 3e-5), "kernel matrices, case %d: variance", i);
-        fd_real up[S], yu[S];                               /* D is affine: dy J dy is a difference */
+        fd_real up[S], yu[S];                             /* D is affine: dy J dy is a difference */
         for (int j = 0; j < S; j++) up[j] = x[j] + dy[j];
         k.eval(k.self, &n->s, B, up, t, yu, a);
-        for (int j = 0; j < S; j++) dot[0] += dy[j] * ((double)yu[j] - y[j]), dot[1] += (double)z[j] * dy[j];
+        for (int j = 0; j < S; j++)
+            dot[0] += dy[j] * ((double)yu[j] - y[j]), dot[1] += (double)z[j] * dy[j];
         NEAR(dot[1], dot[0], TOL(1e-11, 1e-4) * fabs(dot[0]) + TOL(0, 1e-4), "case %d: vjp", i);
     }
     /* even grids: no noise on a mode, and data there or not */
@@ -2465,9 +2491,11 @@ static void check_interpolant(void)
         fd_interpolant_draw(p, fd_seed(164), 5, B, x0, x1, r, y, NULL, a);
         OK(!memcmp(x, y, sizeof y), "z is not wanted");
 
-        /* the exact model is the regression: slope Cov(target, x)/Var(x) in each mode, through the means */
+        /* the exact model is the regression: slope Cov(target, x)/Var(x) in each mode, through the
+         * means */
         for (int kind = 0; kind < 2; kind++) {
-            fd_model o = fd_oracle_interpolant(&a, p, kind ? FD_NOISE : FD_VELOCITY, m, c0, m + N * CH, c1);
+            fd_model o = fd_oracle_interpolant(&a, p, kind ? FD_NOISE : FD_VELOCITY, m, c0,
+                                               m + N * CH, c1);
             fd_real u[S], v[S], M[2 * N * CH];
             o.eval(o.self, &s, B, x, r, y, a);
             fd_to_modes(&s, B, x, u, a);
@@ -2475,7 +2503,8 @@ static void check_interpolant(void)
             fd_to_modes(&s, 2, m, M, a);
             for (int j = 0; j < S; j++) {
                 int q = j % (N * CH), mode = j % N;
-                const double *c = w[j / (N * CH)], var[3] = { c0->lam[mode], c1->lam[mode], noise->lam[mode] };
+                const double *c = w[j / (N * CH)];
+                const double var[3] = { c0->lam[mode], c1->lam[mode], noise->lam[mode] };
                 double V = 0, cross = 0, mean = c[0] * M[q] + c[1] * M[N * CH + q];
                 double at = kind ? 0 : c[3] * M[q] + c[4] * M[N * CH + q];
                 for (int i = 0; i < 3; i++) {
@@ -2530,10 +2559,12 @@ static void check_interpolant(void)
                 }
                 err[f] = fabs(w.M - end.M) + fabs(w.V - end.V);
                 if (!k) err[f] += fabs(path - end.M - sqrt(end.V / cs[down]) * (X - mus[down]));
-                NEAR(err[f], 0, TOL(2e-3, 3e-3), "the other end, down %d, case %d, %d steps", down, k, n);
+                NEAR(err[f], 0, TOL(2e-3, 3e-3), "the other end, down %d, case %d, %d steps", down,
+                     k, n);
             }
-            if (EPS < 1e-10) NEAR(log2(err[0] / err[1]), 2, .25, "order, down %d, case %d (%g, %g)", down, k,
-                                  err[0], err[1]);
+            if (EPS < 1e-10)
+                NEAR(log2(err[0] / err[1]), 2, .25, "order, down %d, case %d (%g, %g)", down, k,
+                     err[0], err[1]);
         }
     OK(!st.code, "status: %s", st.code ? st.what : "");
     fd_interpolant p = { .noise = noise };
@@ -2545,16 +2576,19 @@ static void check_interpolant(void)
     fd_interpolant_target(&p, FD_SCORE, B, x0, x1, z, r, y, a);
     OK(st.code == FD_EARG, "no such target");
     st.code = 0;
-    OK(!fd_oracle_interpolant(&a, &p, FD_X0, NULL, c0, NULL, c1).eval && st.code == FD_EARG, "no such kind");
+    OK(!fd_oracle_interpolant(&a, &p, FD_X0, NULL, c0, NULL, c1).eval && st.code == FD_EARG,
+       "no such kind");
     st.code = 0;
-    OK(!fd_oracle_interpolant(&a, &p, FD_VELOCITY, NULL, c0, NULL, e1).eval && st.code == FD_ESHAPE, "other modes");
+    OK(!fd_oracle_interpolant(&a, &p, FD_VELOCITY, NULL, c0, NULL, e1).eval && st.code == FD_ESHAPE,
+       "other modes");
     st.code = 0;
     u.eval(u.self, &n1->s, 1, x, r, y, a);
     OK(st.code == FD_ESHAPE, "another space");
 }
 
-/* mixtures at both ends: the law at r is one of pairs. One mode: a flow carries quantiles to quantiles, the noise is
- * the slope of the log density; many modes and channels: the odds and the lines of the pairs, by hand */
+/* mixtures at both ends: the law at r is one of pairs. One mode: a flow carries quantiles to
+ * quantiles, the noise is the slope of the log density; many modes and channels: the odds and the
+ * lines of the pairs, by hand */
 typedef struct { int n; double w[3], M[3], c[3]; } mix1;
 static const mix1 mix_end[2] = { { 2, { .3, .7 }, { -1.5, 1 }, { .1, .2 } },
                                  { 3, { .2, .5, .3 }, { -.4, .9, 2 }, { .05, .3, .1 } } };
@@ -2565,9 +2599,11 @@ static void mix_at(double r, double lam, double x, double *pdf, double *cdf)
     *pdf = *cdf = 0;
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 3; j++) {
-            double w = mix_end[0].w[i] * mix_end[1].w[j], d = x - A * mix_end[0].M[i] - B * mix_end[1].M[j];
+            double w = mix_end[0].w[i] * mix_end[1].w[j];
+            double d = x - A * mix_end[0].M[i] - B * mix_end[1].M[j];
             double P = A * A * mix_end[0].c[i] + B * B * mix_end[1].c[j] + G * G * lam;
-            *pdf += w * exp(-.5 * d * d / P) / sqrt(2 * PI * P), *cdf += .5 * w * erfc(-d / sqrt(2 * P));
+            *pdf += w * exp(-.5 * d * d / P) / sqrt(2 * PI * P);
+            *cdf += .5 * w * erfc(-d / sqrt(2 * P));
         }
 }
 
@@ -2595,12 +2631,14 @@ static void check_interpolant_mix(void)
         memcpy(y, x, sizeof x);
         for (int k = 0; k < STEPS; k++) {
             double r = (double)k / STEPS, to = (k + 1.) / STEPS;
-            fd_interpolant_step(&p, &u, NULL, 0, down ? 1 - r : r, down ? 1 - to : to, 4, y, NULL, a);
+            fd_interpolant_step(&p, &u, NULL, 0, down ? 1 - r : r, down ? 1 - to : to, 4, y, NULL,
+                                a);
         }
         for (int i = 0; i < 4; i++) {
             mix_at(down, lam, x[i], pdf, &cdf[0]);
             mix_at(!down, lam, y[i], pdf, &cdf[1]);
-            NEAR(cdf[1], cdf[0], TOL(2e-6, 2e-4), "quantiles from end %d: %g to %g", down, x[i], y[i]);
+            NEAR(cdf[1], cdf[0], TOL(2e-6, 2e-4), "quantiles from end %d: %g to %g", down, x[i],
+                 y[i]);
         }
     }
     for (int i = 0; i < 4; i++) {
@@ -2608,10 +2646,12 @@ static void check_interpolant_mix(void)
         fd_real x = (fd_real)(.7 * i - 1.1), z;
         e.eval(e.self, &n1->s, 1, &x, &r, &z, a);
         for (int k = 0; k < 3; k++) mix_at(r, lam, x + h * (k - 1), &pdf[k], cdf);
-        NEAR(z, -G * lam * (log(pdf[2]) - log(pdf[0])) / (2 * h), TOL(1e-7, 1e-4), "noise at r = %g", r);
+        NEAR(z, -G * lam * (log(pdf[2]) - log(pdf[0])) / (2 * h), TOL(1e-7, 1e-4),
+             "noise at r = %g", r);
     }
 
-    /* two Gaussians here, three functions there; the last mode of six carries no noise and nothing else */
+    /* two Gaussians here, three functions there; the last mode of six carries no noise and nothing
+     * else */
     fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, CH);
     fd_cov *noise = fd_cov_matern(&a, &s, .8, .3, 1), *c0 = fd_cov_matern(&a, &s, 1, .2, 2.5);
     const fd_cov *both[2] = { c0, fd_cov_exp(&a, &s, .6, .3) };
@@ -2629,22 +2669,28 @@ static void check_interpolant_mix(void)
     fd_to_modes(&s, 3, m1, U1, a);
     fd_to_modes(&s, B, x, U, a);
     for (int kind = 0; kind < 2; kind++) {
-        fd_model o = fd_oracle_interpolant_mix(&a, &p, kind ? FD_NOISE : FD_VELOCITY, &gauss2, &data);
+        fd_model o = fd_oracle_interpolant_mix(&a, &p, kind ? FD_NOISE : FD_VELOCITY, &gauss2,
+                                               &data);
         o.eval(o.self, &s, B, x, r, y, a);
         fd_to_modes(&s, B, y, V, a);
         for (int b = 0; b < B; b++) {
             double W[6], line[6][N * CH], sum = 0, all[N * CH] = { 0 };
-            f[0] = cosA(r[b], NULL, &g[0]), f[1] = sinB(r[b], NULL, &g[1]), f[2] = bump(r[b], NULL, &g[2]);
+            f[0] = cosA(r[b], NULL, &g[0]), f[1] = sinB(r[b], NULL, &g[1]),
+            f[2] = bump(r[b], NULL, &g[2]);
             for (int q = 0; q < 6; q++) {
                 double l = log(w0[q / 3] / 4) - log(3);
                 for (int j = 0; j < N * CH; j++) {
                     int k = j % N;
-                    double cc = both[q / 3]->lam[k], P = f[0] * f[0] * cc + f[2] * f[2] * noise->lam[k];
-                    double S2 = f[0] * g[0] * cc + f[2] * g[2] * noise->lam[k], mu0 = U0[q / 3 * N * CH + j];
-                    double mu1 = U1[q % 3 * N * CH + j], d = U[b * N * CH + j] - f[0] * mu0 - f[1] * mu1;
+                    double cc = both[q / 3]->lam[k];
+                    double P = f[0] * f[0] * cc + f[2] * f[2] * noise->lam[k];
+                    double S2 = f[0] * g[0] * cc + f[2] * g[2] * noise->lam[k];
+                    double mu0 = U0[q / 3 * N * CH + j];
+                    double mu1 = U1[q % 3 * N * CH + j];
+                    double d = U[b * N * CH + j] - f[0] * mu0 - f[1] * mu1;
                     line[q][j] = 0;
                     if (noise->lam[k] == 0) continue;
-                    line[q][j] = kind ? f[2] * noise->lam[k] / P * d : g[0] * mu0 + g[1] * mu1 + S2 / P * d;
+                    line[q][j] = kind ? f[2] * noise->lam[k] / P * d
+                                      : g[0] * mu0 + g[1] * mu1 + S2 / P * d;
                     l += log_normal(d, 0, P);
                 }
                 sum += W[q] = exp(l);
@@ -2671,11 +2717,14 @@ static void check_interpolant_mix(void)
     }
     OK(!st.code, "status: %s", st.code ? st.what : "");
     w0[0] = -1;
-    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &gauss2, &data).eval && st.code == FD_EDATA, "a negative weight");
+    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &gauss2, &data).eval && st.code == FD_EDATA,
+       "a negative weight");
     st.code = 0, gauss2.n = 0;
-    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_EARG, "no components");
+    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_EARG,
+       "no components");
     st.code = 0, gauss2.n = 2, w0[0] = 1, both[1] = n1;
-    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_ESHAPE, "other modes");
+    OK(!fd_oracle_interpolant_mix(&a, &p, FD_NOISE, &data, &gauss2).eval && st.code == FD_ESHAPE,
+       "other modes");
 }
 
 /* What neither density takes, it takes for the same reason. */

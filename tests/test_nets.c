@@ -48,7 +48,8 @@ static const spectral_case cases[] = {
     { 3, { 3, 6, 5 }, { -1, -2, 0 }, { 0, 2, 1 }, 1, 3, 2 },
     { 1, { 3 }, { 0 }, { 1 }, 2, 2, 1 },                   { 1, { 4 }, { 0 }, { 2 }, 2, 1, 2 },
     { 1, { 64 }, { 0 }, { 32 }, 2, 19, 40 },               { 1, { 66 }, { 0 }, { 33 }, 2, 33, 3 },
-    { 1, { 45 }, { 0 }, { 22 }, 2, 3, 18 },                { 2, { 34, 20 }, { -16, 0 }, { 15, 10 }, 1, 2, 9 },
+    { 1, { 45 }, { 0 }, { 22 }, 2, 3, 18 },
+    { 2, { 34, 20 }, { -16, 0 }, { 15, 10 }, 1, 2, 9 },
     { 2, { 31, 28 }, { -15, 0 }, { 13, 13 }, 1, 5, 2 },    { 1, { 20 }, { 0 }, { 7 }, 37, 3, 5 },
     { 2, { 7, 10 }, { -3, 0 }, { 2, 4 }, 19, 4, 3 }
 };
@@ -149,10 +150,11 @@ static void test_spectral_values(fd_arena mem)
         NEAR(dot(sx, g[0]->x, x), zy, TOL(1e-13, 1e-5) * size, "case %d: adjoint in x", (int)k);
         NEAR(dot(sw, g[1]->x, w), zy, TOL(1e-13, 1e-5) * size, "case %d: adjoint in w", (int)k);
 
-        /* the other two operators of the family against this one: d/dz <q, S*(z, w)> = S(q, w), ..
-         * */
+        /* the other two operators of the family against this one: d/dz <q, S*(z, w)> = S(q, w),
+         * .. */
         fd_real *q = normals(&a, 4, sx), *r = normals(&a, 5, sw), *qs = fd_raw(&a, fd_real, sy);
-        fd_var *vq = fd_param(&t, d + 2, nx, q, NULL), *vr = fd_param(&t, d + 3, nw, r, NULL), *h[2], *u, *ug[2];
+        fd_var *vq = fd_param(&t, d + 2, nx, q, NULL), *vr = fd_param(&t, d + 3, nw, r, NULL);
+        fd_var *h[2], *u, *ug[2];
         fd_grad(&t, g[0], vq, 2, (fd_var *[]){ vz, vw }, h);
         by_definition(c, q, w, qs);
         if (!h[0] || !h[1]) { OK(0, "case %d: %s", (int)k, explain(a.st)); a.st->code =
@@ -178,8 +180,8 @@ static void test_spectral_values(fd_arena mem)
     }
 }
 
-/* q(x, w) = sum (p . d/dx + r . d/dw) sum c S(x, w)^3, whose gradient needs every vjp of the family
- * */
+/* q(x, w) = sum (p . d/dx + r . d/dw) sum c S(x, w)^3, whose gradient needs every vjp of the
+ * family */
 static double second_order(const spectral_case *c, fd_real *x, fd_real *w, const fd_real *p,
                            const fd_real *r,
                            const fd_real *cc, fd_real *dx, fd_real *dw, fd_arena a)
@@ -187,7 +189,8 @@ static double second_order(const spectral_case *c, fd_real *x, fd_real *w, const
     int nx[5], ny[5], nw[6], d = c->axes;
     sizes(c, nx, ny, nw);
     fd_tape t = fd_tape_begin(&a, FD_GRAD2);
-    fd_var *v[2] = { fd_param(&t, d + 2, nx, x, NULL), fd_param(&t, d + 3, nw, w, NULL) }, *g[2], *h[2];
+    fd_var *v[2] = { fd_param(&t, d + 2, nx, x, NULL), fd_param(&t, d + 3, nw, w, NULL) }, *g[2];
+    fd_var *h[2];
     fd_var *y = fd_spectral(&t, v[0], v[1], d, c->lo, c->hi);
     y = fd_mul(&t, fd_mul(&t, fd_map(&t, y, FD_SQUARE), y), fd_input(&t, d + 2, ny, cc));
     fd_grad(&t, y, NULL, 2, v, g);
@@ -406,7 +409,8 @@ static void test_cov_and_fit(fd_arena mem)
         int wrong[3] = { 3, 1, (int)s.points };
         fd_var *vw = fd_input(&t, 3, wrong, x);
         done = !fd_mse_loss(&t, &s, vw, y, NULL);
-        OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_mse_loss"), "%s", explain(a.st));
+        OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_mse_loss"), "%s",
+           explain(a.st));
         a.st->code = 0;
         done = !fd_cov_apply(&t, c, 1, vw);
         OK(done && a.st->code == FD_ESHAPE && !strcmp(a.st->where, "fd_cov_apply"), "%s",
@@ -568,7 +572,8 @@ static void test_coarse(fd_arena mem)
         if (half)
             for (int p = 0; p < small->parts; p++)
                 OK(!strstr(small->part[p].name, "spectral") || small->part[p].n[0] == 8, "modes");
-        /* the least mode there counts: -3 of 7 points, -3 of 6 as well; what is below it does not */
+        /* the least mode there counts: -3 of 7 points, -3 of 6 as well; what is below it does
+         * not */
         for (int p = 0; p < big->parts; p++) {
             const fd_part *b = &big->part[p];
             if (!strstr(b->name, "spectral")) continue;
@@ -582,7 +587,8 @@ static void test_coarse(fd_arena mem)
                 forward(big, &s, 1, x, &now, y[i], FD_EVAL, a);
                 for (ptrdiff_t j = 0; j < row && i; j++) w[j] -= (fd_real).5;
             }
-            OK(!memcmp(y[1], y[0], (size_t)(n * n) * sizeof **y), "network %d, %s: no mode -4", k, b->name);
+            OK(!memcmp(y[1], y[0], (size_t)(n * n) * sizeof **y), "network %d, %s: no mode -4", k,
+               b->name);
             OK(test_rel(n * n, y[2], y[0]) > 1e-4, "network %d, %s: mode -3", k, b->name);
         }
         for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++) {
@@ -616,8 +622,8 @@ static void forward(const fd_net *net, const fd_space *s, int b, fd_real *x, con
 
 static void test_grids(fd_arena mem)
 {
-    /* linear: band-limited input on several grids, odd and even, coarse to fine: the same function
-     * */
+    /* linear: band-limited input on several grids, odd and even, coarse to fine: the same
+     * function */
     for (int nd = 1, taps = 0; nd <= 2; nd += taps > 0, taps = 3 - taps) {
         static const int side[] = { 12, 15, 17, 32, 64 };
         fd_arena a = mem;
@@ -694,14 +700,19 @@ static const fd_arch zoo[] = {
     { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 21, .layers = 2,
         .modes = { 4 }, .proj = 37, .time = FD_TIME_FILM,
       .embed = 4, .tscale = 3, .act = FD_GELU_TANH },
-    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 4 }, .lift = 4,
+    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3, 4 },
+      .lift = 4,
       .proj = 3, .time = FD_TIME_FILM, .embed = 4, .tscale = 2, .residual = 1, .mix = 5,
       .pad = { .3, .3 }, .acts = 1 },
-    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 3 }, .proj = 4,
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 2, .layers = 2, .modes = { 3 },
+      .proj = 4,
       .act = FD_SILU, .mix = 2, .pad = { .25, .25 }, .acts = 2 },
-    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3, 4 }, .lift = -1,
-      .proj = -1, .time = FD_TIME_CHANNEL, .mix = 3, .mix_acts = 2, .gates = 1, .norms = 2, .residual = 1 },
-    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3 }, .proj = 4,
+    { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 2, .modes = { 3, 4 },
+      .lift = -1,
+      .proj = -1, .time = FD_TIME_CHANNEL, .mix = 3, .mix_acts = 2, .gates = 1, .norms = 2,
+      .residual = 1 },
+    { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 3, .layers = 3, .modes = { 3 },
+      .proj = 4,
       .norms = 3 },
     { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 3, .layers = 2, .modes = { 3, 4 },
         .lift = -1, .proj = 3,
@@ -1034,10 +1045,12 @@ static void test_rules(fd_arena a)
                 u = top[i] = fmax(top[i], v[i]);
                 if (rule != FD_AMSGRAD) u = v[i];
                 w[i] -= rate * .1 * w[i];
-                w[i] -= rate * (m[i] / (1 - pow(.8, step))) / (sqrt(u / (1 - pow(.95, step))) + eps);
+                w[i] -= rate * (m[i] / (1 - pow(.8, step)))
+                        / (sqrt(u / (1 - pow(.95, step))) + eps);
                 avg[i] = e * avg[i] + (1 - e) * w[i];
             }
-            NEAR(fd_opt_step(o, net, a.st), sqrt(square), 1e-12 * sqrt(square), "norm at step %d", step);
+            NEAR(fd_opt_step(o, net, a.st), sqrt(square), 1e-12 * sqrt(square), "norm at step %d",
+                 step);
             double dw = 0, da = 0, dg = 0;
             for (ptrdiff_t i = 0; i < n; i++) {
                 dw = fmax(dw, fabs((double)net->w[i] - w[i]));
@@ -1222,12 +1235,15 @@ static void test_checkpoints(fd_arena mem)
            !strcmp(fd_meta_find(&rest, "data"), meta.value) && rest.tensor[0].x[1] == extra[1],
                "the caller's own");
         const fd_arch *x = &again->arch, *y = &net->arch;
-        OK(SPAN(x, y, fd_arch, kind, pool) && SPAN(x, y, fd_arch, omega, norms) && SPAN(x, y, fd_arch, eps, eps)
-           && SPAN(&o2->how, &o->how, fd_adam, lr, rule) && o2->step == 5,
+        OK(SPAN(x, y, fd_arch, kind, pool) && SPAN(x, y, fd_arch, omega, norms)
+           && SPAN(x, y, fd_arch, eps, eps) && SPAN(&o2->how, &o->how, fd_adam, lr, rule)
+           && o2->step == 5,
            "network %d: configuration", k);
         OK(state(net, o) == state(again, o2), "network %d: weights and moments", k);
-        OK(!o->top || test_hash(o->top, (size_t)o->count * sizeof *o->top)
-           == test_hash(o2->top, (size_t)o->count * sizeof *o->top), "network %d: largest moments", k);
+        OK(!o->top
+           || test_hash(o->top, (size_t)o->count * sizeof *o->top)
+                  == test_hash(o2->top, (size_t)o->count * sizeof *o->top),
+           "network %d: largest moments", k);
         run(net, o, &s, 5, a);
         run(again, o2, &s, 5, a);
         OK(!a.st->code && o->step == 10 && o2->step == 10 && state(net, o) == state(again, o2),

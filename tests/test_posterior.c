@@ -1,5 +1,6 @@
-/* test_posterior.c -- observations, exact posteriors, guidance, moves, Langevin dynamics and chains: against
- * dense algebra, and against the laws that samplers have exactly, step by step, for Gaussian data. */
+/* test_posterior.c -- observations, exact posteriors, guidance, moves, Langevin dynamics and
+ * chains: against dense algebra, and against the laws that samplers have exactly, step by step, for
+ * Gaussian data. */
 #include "test.h"
 
 enum { MOST = 128 };
@@ -12,13 +13,17 @@ static double kernel_at(const double *x, const double *y, const void *prm)
     return k->kind < 1 ? exp(-r) : (1 + sqrt(3) * r) * exp(-sqrt(3) * r);
 }
 
-static const kernel rough3 = { .5, .3 }, rough2 = { .5, .2 }, smooth3 = { 1.5, .3 }, smooth15 = { 1.5, .15 };
+static const kernel rough3 = { .5, .3 }, rough2 = { .5, .2 }, smooth3 = { 1.5, .3 },
+                    smooth15 = { 1.5, .15 };
 
-static fd_space cells(fd_arena *a, int n) { return fd_grid(a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1); }
+static fd_space cells(fd_arena *a, int n)
+{
+    return fd_grid(a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+}
 
 /* --- dense algebra in double, to compare with --- */
 
-static void matrix_of(const fd_cov *c, int n, double *K, fd_arena a)       /* Gram matrix c(x_i, x_j) */
+static void matrix_of(const fd_cov *c, int n, double *K, fd_arena a)   /* Gram matrix c(x_i, x_j) */
 {
     fd_real *e = fd_new(&a, fd_real, n);
     for (int j = 0; j < n && e; j++) {
@@ -30,10 +35,11 @@ static void matrix_of(const fd_cov *c, int n, double *K, fd_arena a)       /* Gr
 }
 
 /* mean and covariance given y = A x + eta, A [m][n], by (K^-1-free) kriging with Cholesky of S */
-static double krige(int n, int m, const double *A, const double *G, const double *y, double *mean, double *K,
-                    fd_arena a)
+static double krige(int n, int m, const double *A, const double *G, const double *y, double *mean,
+                    double *K, fd_arena a)
 {
-    double *S = fd_new(&a, double, m * m), *KA = fd_new(&a, double, m * n), *r = fd_new(&a, double, m), logp = 0;
+    double *S = fd_new(&a, double, m * m), *KA = fd_new(&a, double, m * n);
+    double *r = fd_new(&a, double, m), logp = 0;
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++)
             for (int k = 0; k < n; k++) KA[i * n + j] += A[i * n + k] * K[k * n + j];
@@ -47,7 +53,8 @@ static double krige(int n, int m, const double *A, const double *G, const double
     }
     fd_cholesky(a.st, m, S);
     fd_solve_lower(m, S, 0, r);
-    for (int i = 0; i < m; i++) logp -= .5 * r[i] * r[i] + log(S[i * m + i]) + .5 * log(2 * acos(-1));
+    for (int i = 0; i < m; i++)
+        logp -= .5 * r[i] * r[i] + log(S[i * m + i]) + .5 * log(2 * acos(-1));
     for (int j = 0; j < n; j++) {
         double c[MOST];
         for (int i = 0; i < m; i++) c[i] = KA[i * n + j];
@@ -68,7 +75,8 @@ static void adjoint_of(const fd_obs *o, const char *name, fd_arena a)
 {
     const ptrdiff_t n = fd_size(&o->s);
     fd_real *x = fd_raw(&a, fd_real, 2 * n), *g = fd_raw(&a, fd_real, 2 * n);
-    double *y = fd_raw(&a, double, 2 * (ptrdiff_t)o->m), *w = fd_raw(&a, double, 2 * (ptrdiff_t)o->m);
+    double *y = fd_raw(&a, double, 2 * (ptrdiff_t)o->m);
+    double *w = fd_raw(&a, double, 2 * (ptrdiff_t)o->m);
     fd_real *lots = fd_raw(&a, fd_real, 2 * (ptrdiff_t)o->m);
     OK(!a.st->code && o->m > 0, "%s is made", name);
     if (a.st->code || !o->m) return;
@@ -79,15 +87,18 @@ static void adjoint_of(const fd_obs *o, const char *name, fd_arena a)
     fd_obs_adjoint(o, 2, NULL, w, g, a);
     for (int b = 0; b < 2; b++) {
         double left = 0, right = fd_inner(&o->s, g + b * n, x + b * n), size = 0;
-        for (int i = b * o->m; i < (b + 1) * o->m; i++) left += y[i] * w[i], size += fabs(y[i] * w[i]);
+        for (int i = b * o->m; i < (b + 1) * o->m; i++)
+            left += y[i] * w[i], size += fabs(y[i] * w[i]);
         NEAR(left, right, TOL(1e-12, 1e-5) * (1 + size), "%s: <A x, w> = <x, A* w>", name);
     }
 }
 
 static void observations(void)
 {
-    static const double at[5][2] = { { .31, .37 }, { 0, 0 }, { 1.7, .6 }, { .385, .123 }, { 1.2, .45 } };
-    static const double half[5][2] = { { .1, .05 }, { 0, .1 }, { .2, 0 }, { .05, .05 }, { .3, .2 } };
+    static const double at[5][2] = { { .31, .37 }, { 0, 0 }, { 1.7, .6 }, { .385, .123 },
+                                     { 1.2, .45 } };
+    static const double half[5][2] = { { .1, .05 }, { 0, .1 }, { .2, 0 }, { .05, .05 },
+                                       { .3, .2 } };
     static const int ch[5] = { 0, 1, 1, 0, 1 };
     fd_status st;
     fd_arena all = test_arena(1 << 24, &st);
@@ -96,7 +107,8 @@ static void observations(void)
         double y[2][4][10];
         for (int g = 0; g < 2; g++) {
             fd_arena a = all;
-            fd_space s = fd_grid(&a, 2, g ? (int[]){ 21, 18 } : (int[]){ 9, 8 }, len, (int[]){ bc / 4, bc % 4 }, 2);
+            fd_space s = fd_grid(&a, 2, g ? (int[]){ 21, 18 } : (int[]){ 9, 8 }, len,
+                                 (int[]){ bc / 4, bc % 4 }, 2);
             fd_space small = fd_grid(&a, 2, (int[]){ 9, 8 }, len, (int[]){ bc / 4, bc % 4 }, 2);
             fd_space sub = fd_grid(&a, 2, (int[]){ 3, 4 }, len, (int[]){ bc / 4, bc % 4 }, 2);
             const ptrdiff_t n = fd_size(&s);
@@ -107,7 +119,8 @@ static void observations(void)
             fd_resample(&small, &s, 1, x0, x, a);
             fd_cov_draw(c, fd_seed(2), 0, 3, phi0, a);
             fd_resample(&small, &s, 3, phi0, phi, a);
-            fd_obs o[4] = { fd_obs_points(&a, &s, 5, at[0], ch), fd_obs_boxes(&a, &s, 5, at[0], half[0], ch),
+            fd_obs o[4] = { fd_obs_points(&a, &s, 5, at[0], ch),
+                            fd_obs_boxes(&a, &s, 5, at[0], half[0], ch),
                             fd_obs_functions(&a, &s, 3, phi), fd_obs_coarse(&a, &s, &sub) };
             static const char *const name[] = { "points", "boxes", "functions", "coarse" };
             OK(!st.code, "boundary %d, grid %d: %s", bc, g, st.code ? st.what : "");
@@ -129,11 +142,13 @@ static void observations(void)
             adjoint_of(&full, "matrix", a);
             double z[3];
             mask.apply(mask.self, &s, 1, x, z, a);
-            OK(z[0] == (double)x[2] && z[1] == (double)x[n - 1] && z[2] == (double)x[s.points], "picked values");
+            OK(z[0] == (double)x[2] && z[1] == (double)x[n - 1] && z[2] == (double)x[s.points],
+               "picked values");
         }
         for (int k = 0; k < 4; k++)
             for (int i = 0; i < (k == 2 ? 3 : 5); i++)
-                NEAR(y[1][k][i], y[0][k][i], TOL(1e-12, 2e-5), "boundary %d, functional %d.%d on two grids", bc, k, i);
+                NEAR(y[1][k][i], y[0][k][i], TOL(1e-12, 2e-5),
+                     "boundary %d, functional %d.%d on two grids", bc, k, i);
     }
     /* values at points of the grid, and a mean over a box by a fine midpoint rule */
     fd_arena a = all;
@@ -144,7 +159,8 @@ static void observations(void)
     enum { FINE = 2000 };
     double *fine = fd_raw(&a, double, FINE), *got = fd_raw(&a, double, FINE), mean = 0, one;
     for (int i = 0; i < FINE; i++) fine[i] = .3 + .2 * (i + .5) / FINE;
-    fd_obs o = fd_obs_points(&a, &s, FINE, fine, NULL), box = fd_obs_boxes(&a, &s, 1, (double[]){ .4 }, (double[]){ .1 }, NULL);
+    fd_obs o = fd_obs_points(&a, &s, FINE, fine, NULL);
+    fd_obs box = fd_obs_boxes(&a, &s, 1, (double[]){ .4 }, (double[]){ .1 }, NULL);
     o.apply(o.self, &s, 1, x, got, a);
     for (int i = 0; i < FINE; i++) mean += got[i] / FINE;
     box.apply(box.self, &s, 1, x, &one, a);
@@ -154,7 +170,8 @@ static void observations(void)
     NEAR(one, (double)x[4], TOL(1e-13, 1e-5), "value at a grid point");
     /* bad input */
     static const struct { double at; int ch, code; } rows[] = {
-        { -.1, 0, FD_EARG }, { 1.1, 0, FD_EARG }, { NAN, 0, FD_EARG }, { .5, 1, FD_EARG }, { .5, -1, FD_EARG } };
+        { -.1, 0, FD_EARG }, { 1.1, 0, FD_EARG }, { NAN, 0, FD_EARG }, { .5, 1, FD_EARG },
+        { .5, -1, FD_EARG } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         st.code = 0;
         o = fd_obs_points(&a, &s, 1, &rows[i].at, &rows[i].ch);
@@ -172,7 +189,8 @@ static void observations(void)
     fd_obs_noise(&a, &o, NAN);
     OK(st.code == FD_EDATA, "noise that is not a number");
     st.code = 0;
-    OK(!fd_posterior_new(&a, NULL, c, &o, (double[]){ 1, INFINITY }) && st.code == FD_EDATA, "y not finite");
+    OK(!fd_posterior_new(&a, NULL, c, &o, (double[]){ 1, INFINITY }) && st.code == FD_EDATA,
+       "y not finite");
 }
 
 /* --- the algebra that they share: against dense matrices --- */
@@ -188,26 +206,31 @@ static void gains(void)
     fd_obs o = fd_obs_pick(&a, &s, M, (ptrdiff_t[]){ 1, 5, 9 });
     fd_obs_noise_each(&a, &o, sd);
     fd_gain *g = fd_gain_new(&a, &o, c, NULL);
-    double K[N * N], A[M * N] = { 0 }, G[M * M] = { 0 }, y[M] = { 1, -.3, .4 }, mean[N], eta[M] = { .01, -.2, .05 }, shifted[M];
+    double K[N * N], A[M * N] = { 0 }, G[M * M] = { 0 }, y[M] = { 1, -.3, .4 }, mean[N];
+    double eta[M] = { .01, -.2, .05 }, shifted[M];
     fd_real x[N];
     fd_cov_draw(c, fd_seed(3), 0, 1, x, a);
     matrix_of(c, N, K, a);
-    for (int i = 0; i < M; i++) A[i * N + 1 + 4 * i] = 1, G[i * (M + 1)] = sd[i] * sd[i], shifted[i] = y[i] - eta[i];
+    for (int i = 0; i < M; i++)
+        A[i * N + 1 + 4 * i] = 1, G[i * (M + 1)] = sd[i] * sd[i], shifted[i] = y[i] - eta[i];
     for (int i = 0; i < N * N; i++) K[i] *= 2.385;
     for (int i = 0; i < N; i++) mean[i] = (double)x[i];
-    krige(N, M, A, G, shifted, mean, K, a);                          /* Matheron's rule with prior N(x, 2.385 C) */
+    krige(N, M, A, G, shifted, mean, K, a);           /* Matheron's rule with prior N(x, 2.385 C) */
     fd_gain_condition(g, 2.385, 1, y, eta, x, a);
-    for (int i = 0; i < N; i++) NEAR((double)x[i], mean[i], TOL(1e-10, 1e-4), "conditioned, point %d", i);
+    for (int i = 0; i < N; i++)
+        NEAR((double)x[i], mean[i], TOL(1e-10, 1e-4), "conditioned, point %d", i);
     double S[M * M], det = 0;
     matrix_of(c, N, K, a);
     for (int i = 0; i < M; i++)
-        for (int j = 0; j < M; j++) S[i * M + j] = .7 * K[(1 + 4 * i) * N + 1 + 4 * j] + 1.3 * G[i * M + j];
+        for (int j = 0; j < M; j++)
+            S[i * M + j] = .7 * K[(1 + 4 * i) * N + 1 + 4 * j] + 1.3 * G[i * M + j];
     fd_cholesky(&st, M, S);
     for (int i = 0; i < M; i++) det += 2 * log(S[i * (M + 1)]);
     NEAR(fd_gain_logdet(g, .7, 1.3, a), det, TOL(1e-11, 1e-4), "log det");
     OK(!st.code, "gains: %s", st.code ? st.what : "");
     /* modes at any place against the transform of a function that is one mode */
-    fd_space q = fd_grid(&a, 2, (int[]){ 5, 4 }, (double[]){ 1.7, .6 }, (int[]){ FD_PERIODIC, FD_MIXED }, 1);
+    fd_space q = fd_grid(&a, 2, (int[]){ 5, 4 }, (double[]){ 1.7, .6 },
+                         (int[]){ FD_PERIODIC, FD_MIXED }, 1);
     fd_real E[20], e[20];
     for (int p = 0; p < 20; p += 7) {
         double at[2] = { fd_coord(&q, 0, p / 4), fd_coord(&q, 1, p % 4) };
@@ -235,12 +258,14 @@ static void posteriors(void)
     double K[N * N], mean[N], A[M * N] = { 0 }, G[M * M] = { 0 };
     for (int i = 0; i < N; i++) m0[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
     for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
-    for (int kind = 0; kind < 4; kind++) {                           /* none, one, each, covariance */
+    for (int kind = 0; kind < 4; kind++) {                         /* none, one, each, covariance */
         fd_obs o = fd_obs_pick(&a, &s, M, at);
         for (int i = 0; i < M; i++)
             for (int j = 0; j < M; j++)
-                G[i * M + j] = kind == 0 ? 0 : kind == 1 ? (i == j) * .05 : kind == 2 ? (i == j) * sd[i] * sd[i]
-                             : sd[i] * sd[j] * (i == j ? 1 : .3);
+                G[i * M + j] = kind == 0   ? 0
+                               : kind == 1 ? (i == j) * .05
+                               : kind == 2 ? (i == j) * sd[i] * sd[i]
+                                           : sd[i] * sd[j] * (i == j ? 1 : .3);
         if (kind == 1) fd_obs_noise(&a, &o, sqrt(.05));
         if (kind == 2) fd_obs_noise_each(&a, &o, sd);
         if (kind == 3) fd_obs_noise_cov(&a, &o, G);
@@ -253,11 +278,13 @@ static void posteriors(void)
         NEAR(p->evidence, logp, TOL(1e-10, 1e-4), "evidence, noise %d", kind);
         fd_posterior_std(p, pred, a);
         for (int i = 0; i < N; i++) {
-            NEAR((double)p->mean[i], mean[i], TOL(1e-11, 2e-5), "mean, noise %d, point %d", kind, i);
-            NEAR((double)pred[i], sqrt(fmax(0, K[i * N + i])), kind ? TOL(1e-9, 2e-3) : TOL(1e-6, 4e-3),
-                 "deviation, noise %d, point %d", kind, i);
+            NEAR((double)p->mean[i], mean[i], TOL(1e-11, 2e-5), "mean, noise %d, point %d", kind,
+                 i);
+            NEAR((double)pred[i], sqrt(fmax(0, K[i * N + i])),
+                 kind ? TOL(1e-9, 2e-3) : TOL(1e-6, 4e-3), "deviation, noise %d, point %d", kind,
+                 i);
         }
-        enum { B = 4096 };                                           /* Matheron's rule, by chance */
+        enum { B = 4096 };                                          /* Matheron's rule, by chance */
         fd_real *x = fd_raw(&a, fd_real, B * N), *again = fd_raw(&a, fd_real, 8 * N);
         fd_posterior_draw(p, fd_seed(5), 0, B, x, a);
         fd_posterior_draw(p, fd_seed(5), 100, 8, again, a);
@@ -266,8 +293,10 @@ static void posteriors(void)
             double sum = 0, sq = 0, v = fmax(K[i * N + i], 0);
             for (int b = 0; b < B; b++) sum += (double)x[b * N + i] / B;
             for (int b = 0; b < B; b++) sq += pow((double)x[b * N + i] - sum, 2) / B;
-            NEAR(sum, mean[i], 4.5 * sqrt(v / B) + TOL(1e-9, 1e-4), "mean of draws, noise %d", kind);
-            NEAR(sq, v, 4.5 * v * sqrt(2. / B) + TOL(1e-9, 1e-4), "variance of draws, noise %d", kind);
+            NEAR(sum, mean[i], 4.5 * sqrt(v / B) + TOL(1e-9, 1e-4), "mean of draws, noise %d",
+                 kind);
+            NEAR(sq, v, 4.5 * v * sqrt(2. / B) + TOL(1e-9, 1e-4), "variance of draws, noise %d",
+                 kind);
         }
     }
     /* mode by mode against the matrix of the same operator */
@@ -289,7 +318,8 @@ static void posteriors(void)
     double z[30];
     fd_cov_draw(c, fd_seed(8), 0, 1, x, a);
     fd_obs_draw(&blur, fd_seed(9), 0, 1, x, z, a);
-    fd_posterior *p[2] = { fd_posterior_new(&a, NULL, c, &blur, z), fd_posterior_new(&a, NULL, c, &full, z) };
+    fd_posterior *p[2] = { fd_posterior_new(&a, NULL, c, &blur, z),
+                           fd_posterior_new(&a, NULL, c, &full, z) };
     OK(!st.code, "modal");
     if (st.code) return;
     for (int k = 0; k < 2; k++) fd_posterior_std(p[k], dev[k], a);
@@ -301,9 +331,7 @@ static void posteriors(void)
     /* C 4.4: var_k = lam noise/(h^2 lam + noise), noise = sd^2/n */
     double want = 0;
     for (int k = 0; k < 30; k++) {
-        int j[3];
         double nz = .04 * q.h, l = c->lam[k];
-        (void)j;
         want += l * nz / (mul[k] * mul[k] * l + nz);
     }
     double got = 0;
@@ -311,20 +339,32 @@ static void posteriors(void)
     NEAR(got, want, TOL(1e-12, 1e-5), "mean variance of the diagonal posterior");
 }
 
-/* E[x0 | x_t, y] by conditioning the joint Gaussian of (y, x_t) at once: an independent route to C O2, O4 */
-static double joint(const fd_cov *c0, const fd_cov *noise, const fd_real *m0, double m, double v, int M,
-                    const double *A0, double gamma, const double *y, const fd_real *xt, double *mean, fd_arena a)
+/* E[x0 | x_t, y] by conditioning the joint Gaussian of (y, x_t) at once: an independent route to C
+ * O2, O4. The process is a matrix in the points, and may be modal. */
+static double joint(const fd_cov *c0, const fd_process *p, double t, const fd_real *m0, int M,
+                    const double *A0, double gamma, const double *y, const fd_real *xt,
+                    double *mean, fd_arena a)
 {
     int n = (int)c0->s.points;
-    double *K = fd_new(&a, double, n * n), *C = fd_new(&a, double, n * n), *z = fd_new(&a, double, M + n);
+    fd_cov m = *p->noise, v = *p->noise;
+    m.lam = fd_raw(&a, double, n), v.lam = fd_raw(&a, double, n);
+    for (int k = 0; k < n && v.lam; k++) {
+        fd_coef f = fd_law(p, t, k);
+        m.lam[k] = f.m, v.lam[k] = f.v * p->noise->lam[k];
+    }
+    double *K = fd_new(&a, double, n * n), *C = fd_new(&a, double, n * n);
+    double *z = fd_new(&a, double, M + n);
     double *A = fd_new(&a, double, (M + n) * n), *G = fd_new(&a, double, (M + n) * (M + n));
+    if (!G) return NAN;
     matrix_of(c0, n, K, a);
-    matrix_of(noise, n, C, a);
+    matrix_of(&m, n, A + M * n, a);
+    matrix_of(&v, n, C, a);
     memcpy(A, A0, (size_t)(M * n) * sizeof *A);
     for (int i = 0; i < M; i++) G[i * (M + n) + i] = gamma, z[i] = y[i];
     for (int i = 0; i < n; i++) {
-        A[(M + i) * n + i] = m, z[M + i] = (double)xt[i], mean[i] = m0 ? (double)m0[i] : 0;
-        for (int j = 0; j < n; j++) G[(M + i) * (M + n) + M + j] = v * C[i * n + j];
+        z[M + i] = (double)xt[i], mean[i] = m0 ? (double)m0[i] : 0;
+        for (int j = 0; j < n; j++) A[(M + i) * n + j] /= n;
+        for (int j = 0; j < n; j++) G[(M + i) * (M + n) + M + j] = C[i * n + j];
     }
     return krige(n, M + n, A, G, z, mean, K, a);
 }
@@ -342,13 +382,14 @@ static void conditional(void)
     double A[M * N] = { 0 }, mean[J][N], want[N];
     for (int j = 0; j < J; j++) {
         c[j] = fd_cov_matern(&a, &s, 1, ell[j], 1.5);
-        for (int i = 0; i < N; i++) means[j * N + i] = (fd_real)(sin(2 * (j + 1) * (i + .5) / N) - j);
+        for (int i = 0; i < N; i++)
+            means[j * N + i] = (fd_real)(sin(2 * (j + 1) * (i + .5) / N) - j);
     }
     for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
     fd_obs o = fd_obs_pick(&a, &s, M, at);
     fd_obs_noise(&a, &o, sqrt(.05));
-    fd_process p[] = { fd_ou(noise, 6), fd_vp(noise, .1, 20), fd_flow(noise, 0), fd_driftless(noise, 10),
-                       fd_heat(noise, 1, .02, NULL, NULL, 2) };
+    fd_process p[] = { fd_ou(noise, 6), fd_vp(noise, .1, 20), fd_flow(noise, 0),
+                       fd_driftless(noise, 10), fd_heat(noise, 1, .02, NULL, NULL, 2) };
     fd_cov_draw(c[1], fd_seed(1), 0, 1, x, a);
     for (size_t i = 0; i < sizeof p / sizeof *p; i++)
         for (int n = 1; n <= J; n += 2)
@@ -359,30 +400,28 @@ static void conditional(void)
                 fd_model m = fd_oracle_posterior(&b, &p[i], n, w, means, (const fd_cov **)c, &o, y);
                 m.eval(m.self, &s, 1, x, &t, D, b);
                 OK(!st.code, "process %d, %d components", (int)i, n);
-                if (p[i].modal) {                                    /* against the law of a sampler below */
-                    f.m = 1;
-                } else {
-                    double l[J], top = -INFINITY, sum = 0;
-                    for (int j = 0; j < n; j++) {
-                        l[j] = log(w[j]) + joint(c[j], noise, means + j * N, f.m, f.v, M, A, .05, y, x, mean[j], b);
-                        top = fmax(top, l[j]);
-                    }
-                    for (int j = 0; j < n; j++) sum += l[j] = exp(l[j] - top);
-                    for (int q = 0; q < N; q++) {
-                        want[q] = 0;
-                        for (int j = 0; j < n; j++) want[q] += l[j] / sum * mean[j][q];
-                        NEAR((double)D[q], want[q], TOL(1e-8, 2e-3) * (1 + fabs(want[q])),
-                             "process %d, %d components, t = %g, point %d", (int)i, n, t, q);
-                    }
+                double l[J], top = -INFINITY, sum = 0;
+                for (int j = 0; j < n; j++) {
+                    l[j] = log(w[j]) + joint(c[j], &p[i], t, means + j * N, M, A, .05, y, x,
+                                             mean[j], b);
+                    top = fmax(top, l[j]);
+                }
+                for (int j = 0; j < n; j++) sum += l[j] = exp(l[j] - top);
+                for (int q = 0; q < N; q++) {
+                    want[q] = 0;
+                    for (int j = 0; j < n; j++) want[q] += l[j] / sum * mean[j][q];
+                    NEAR((double)D[q], want[q], TOL(1e-8, 2e-3) * (1 + fabs(want[q])),
+                         "process %d, %d components, t = %g, point %d", (int)i, n, t, q);
                 }
                 if (n > 1 || p[i].modal) continue;
-                fd_guide how = { .p = &p[i], .model = fd_oracle_gauss(&b, &p[i], means, c[0]), .o = &o, .y = y,
-                                 .rule = FD_GUIDE_EXACT };
+                fd_guide how = { .p = &p[i], .model = fd_oracle_gauss(&b, &p[i], means, c[0]),
+                                 .o = &o, .y = y, .rule = FD_GUIDE_EXACT };
                 fd_model g = fd_guided(&b, &how);
                 g.eval(g.self, &s, 1, x, &t, E, b);
                 OK(!st.code, "guided: %s", st.code ? st.what : "");
                 for (int q = 0; q < N; q++)
-                    NEAR((double)E[q], (double)D[q], (f.m < 1e-4 ? 1e-3 : TOL(1e-9, 2e-3)) * (1 + fabs((double)D[q])),
+                    NEAR((double)E[q], (double)D[q],
+                         (f.m < 1e-4 ? 1e-3 : TOL(1e-9, 2e-3)) * (1 + fabs((double)D[q])),
                          "exact guidance, process %d, t = %g", (int)i, t);
             }
 }
@@ -396,19 +435,23 @@ typedef struct {
     fd_obs *o;
     const double *y;
     double t, s, h;
-    int move, path, correct, denoised, noisy;
+    int move, path, denoised, noisy;
     int n, m;
 } cond;
 
-/* state: x [n], path residual [m] where it is a bridge, e [m] where there is noise. z: modes [n], path [m], e [m] */
+/* state: x [n], path residual [m] where it is a bridge, e [m] where there is noise. z: modes [n],
+ * path [m], e [m] */
 static void cond_step(void *self, int b, double *x, const double *z, fd_arena a)
 {
     cond *c = self;
     const int n = c->n, m = c->m, S = n + 2 * m, Q = n + 2 * m;
     const fd_cov *C = c->how.p->noise;
-    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a, fd_real, b * n);
-    double *y = fd_raw(&a, double, b * m), *path = fd_raw(&a, double, b * m), *zp = fd_raw(&a, double, b * m);
-    double *e = fd_raw(&a, double, b * m), *ze = fd_raw(&a, double, b * m), *de = fd_raw(&a, double, b * m);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    fd_real *d = fd_raw(&a, fd_real, b * n);
+    double *y = fd_raw(&a, double, b * m), *path = fd_raw(&a, double, b * m);
+    double *zp = fd_raw(&a, double, b * m);
+    double *e = fd_raw(&a, double, b * m), *ze = fd_raw(&a, double, b * m);
+    double *de = fd_raw(&a, double, b * m);
     if (!de) return;
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < n; j++) u[i * n + j] = (fd_real)x[i * S + j];
@@ -429,11 +472,14 @@ static void cond_step(void *self, int b, double *x, const double *z, fd_arena a)
         if (c->noisy) fd_noise_step(&c->how, c->o, c->t, c->s, b, e, de, ze, a);
         fd_advance(&c->how, c->t, c->s, b, u, xi, d, a);
     }
-    if (c->path && !(c->h > 0)) fd_path_move(c->g, c->how.p, c->path, c->t, c->s, b, y, zp, path, a);
-    if (c->denoised) fd_project_denoised(c->g, c->how.p, c->s, b, y, d, c->noisy ? de : NULL, u, c->noisy ? e : NULL, a);
+    if (c->path && !(c->h > 0))
+        fd_path_move(c->g, c->how.p, c->path, c->t, c->s, b, y, zp, path, a);
+    if (c->denoised)
+        fd_project_denoised(c->g, c->how.p, c->s, b, y, d, c->noisy ? de : NULL, u,
+                            c->noisy ? e : NULL, a);
     else if (c->move == FLAT) fd_project_flat(c->o, b, path, u, a);
     else if (c->move == PLAIN) fd_project(c->g, b, path, u, c->noisy ? e : NULL, a);
-    else {                                                           /* the recipes that are wrong: noise in the gain */
+    else {                                       /* the recipes that are wrong: noise in the gain */
         double *r = fd_raw(&a, double, b * m), al = fd_law(c->how.p, c->s, 0).m;
         c->o->apply(c->o->self, &c->o->s, b, u, r, a);
         for (int i = 0; i < b * m; i++) r[i] = path[i] + al * c->o->sd * ze[i] - r[i];
@@ -442,12 +488,14 @@ static void cond_step(void *self, int b, double *x, const double *z, fd_arena a)
     }
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < n; j++) x[i * S + j] = (double)u[i * n + j];
-        for (int j = 0; j < m; j++) x[i * S + n + j] = path[i * m + j], x[i * S + n + m + j] = e[i * m + j];
+        for (int j = 0; j < m; j++)
+            x[i * S + n + j] = path[i * m + j], x[i * S + n + m + j] = e[i * m + j];
     }
 }
 
 /* error of mean and deviation against kriging, relative, in the first n of a state of S */
-static void errors(int n, int S, const double *mean, const double *cov, const double *my, const double *Ky, double err[2])
+static void errors(int n, int S, const double *mean, const double *cov, const double *my,
+                   const double *Ky, double err[2])
 {
     double d = 0, s = 0, dm = 0, ds = 0;
     for (int i = 0; i < n; i++) {
@@ -461,8 +509,10 @@ static void errors(int n, int S, const double *mean, const double *cov, const do
 /* largest eigenvalue of C^1/2 (m^2 C0 + v C)^-1 C^1/2, those of L^-1 C L^-T */
 static double stiffest(const fd_cov *C, const fd_cov *c0, fd_coef f, int n, fd_arena a)
 {
-    double *K = fd_raw(&a, double, n * n), *S = fd_raw(&a, double, n * n), *z = fd_raw(&a, double, n);
-    double *H = fd_raw(&a, double, n * n), *w = fd_raw(&a, double, n), *V = fd_raw(&a, double, n * n);
+    double *K = fd_raw(&a, double, n * n), *S = fd_raw(&a, double, n * n);
+    double *z = fd_raw(&a, double, n);
+    double *H = fd_raw(&a, double, n * n), *w = fd_raw(&a, double, n);
+    double *V = fd_raw(&a, double, n * n);
     matrix_of(C, n, K, a);
     matrix_of(c0, n, S, a);
     for (int i = 0; i < n * n; i++) S[i] = f.m * f.m * S[i] + f.v * K[i];
@@ -485,7 +535,7 @@ typedef struct {
     const char *name;
     int n;
     const kernel *noise;                 /* NULL: that of the data */
-    int steps, path, move, correct, noisy, denoised;
+    int steps, path, move, correct, noisy;
     double gamma, mean, dev;
 } row;
 
@@ -506,7 +556,7 @@ static void cond_run(const row *r, double err[2], fd_arena a)
     double *t = fd_raw(&a, double, steps + 2);
     if (a.st->code) return;
     for (int i = 0; i <= steps; i++) t[i] = 6. * (steps - i) / steps;
-    if (corrected) {                                                /* linspace(6,.5,51), geomspace(.5,1e-3,50)[1:], 0 */
+    if (corrected) {                           /* linspace(6,.5,51), geomspace(.5,1e-3,50)[1:], 0 */
         for (int i = 0; i <= 50; i++) t[i] = 6 - 5.5 * i / 50;
         for (int i = 1; i < 50; i++) t[50 + i] = .5 * pow(2e-3, i / 49.);
         t[100] = 0;
@@ -518,9 +568,9 @@ static void cond_run(const row *r, double err[2], fd_arena a)
     if (r->gamma > 0) fd_obs_noise(&a, &o, sqrt(r->gamma));
     fd_obs bare = fd_obs_pick(&a, &s, m, at);
     fd_gain *g = fd_gain_new(&a, r->move == FLAT ? &bare : &o, C, NULL);
-    fd_gain *gp = r->noisy ? g : fd_gain_new(&a, &bare, C, NULL);
-    cond c = { .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_EULER_MARUYAMA }, .g = g, .o = &o, .y = y,
-               .path = r->path, .move = r->move, .noisy = r->noisy, .n = n, .m = m };
+    cond c = { .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_EULER_MARUYAMA }, .g = g,
+               .o = &o, .y = y, .path = r->path, .move = r->move, .noisy = r->noisy, .n = n,
+               .m = m };
     c.how.model = r->noise ? fd_oracle_kernel(&a, &p, NULL, c0) : fd_oracle_gauss(&a, &p, NULL, c0);
     if (r->move == FLAT) c.o = &bare;
     if (a.st->code) { OK(0, "%s: %s", r->name, a.st->what); return; }
@@ -536,11 +586,9 @@ static void cond_run(const row *r, double err[2], fd_arena a)
             cov[(n + i) * S + n + j] = r->path == FD_PATH_MEAN ? 0 : v0 * q;
             cov[(n + m + i) * S + n + m + j] = r->noisy && i == j ? r->gamma : 0;
         }
-    (void)gp;
     for (int k = 0; k < steps && !a.st->code; k++) {
         c.t = t[k], c.s = t[k + 1], c.h = 0;
-        fd_affine_step *step = cond_step;
-        double bad = fd_affine_law(step, &c, S, S, mean, cov, a);
+        double bad = fd_affine_law(cond_step, &c, S, S, mean, cov, a);
         if (k == 0) NEAR(bad, 0, TOL(1e-10, 1e-4), "%s: the step is affine", r->name);
         if (!(r->correct > 0) || t[k + 1] > 1 || t[k + 1] == 0) continue;
         c.h = .2 * 2 / stiffest(C, c0, fd_law(&p, t[k + 1], 0), n, a);
@@ -551,30 +599,31 @@ static void cond_run(const row *r, double err[2], fd_arena a)
 
 static void projections(void)
 {
+    enum { BRIDGE = FD_PATH_BRIDGE, FRESH = FD_PATH_FRESH, MEAN = FD_PATH_MEAN };
     static const row rows[] = {
-        { "C = C0, n = 16", 16, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0037623107 },
-        { "C = C0, n = 32", 32, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0037623107 },
-        { "C = C0, K = 50", 32, NULL, 50, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, 0, .0153148686 },
-        { "C = C0, flat, n = 16", 16, NULL, 200, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .89686589, .88354870 },
-        { "C = C0, flat, n = 32", 32, NULL, 200, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .94929843, .98121904 },
-        { "rough, n = 16", 16, &rough3, 400, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, .083475415, .016461465 },
-        { "rough, n = 32, a", 32, &rough3, 400, FD_PATH_BRIDGE, PLAIN, -1, 0, 0, 0, .080674607, .015974735 },
-        { "rough, n = 32, b", 32, &rough3, 400, FD_PATH_FRESH, PLAIN, -1, 0, 0, 0, .080674607, .013366272 },
-        { "rough, n = 32, c", 32, &rough3, 400, FD_PATH_MEAN, PLAIN, -1, 0, 0, 0, .080674607, .013277948 },
-        { "rough, flat", 16, &rough3, 400, FD_PATH_BRIDGE, FLAT, -1, 0, 0, 0, .70842143, .60968573 },
-        { "noisy, C = C0", 32, NULL, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .5, 0, .0037623107 },
-        { "noisy, rough .5", 32, &rough3, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .5, .08655904, .01094928 },
-        { "noisy, rough .05", 32, &rough3, 200, FD_PATH_BRIDGE, PLAIN, -1, 1, 0, .05, .08282032, .01942181 },
-        { "per-step Matheron .5", 32, NULL, 200, FD_PATH_MEAN, MATHERON, -1, 0, 0, .5, .62406719, .06468675 },
-        { "damped .1, K = 200", 32, NULL, 200, FD_PATH_MEAN, DAMPED, -1, 0, 0, .5, .17385817, .13215246 },
-        { "damped .1, K = 800", 32, NULL, 800, FD_PATH_MEAN, DAMPED, -1, 0, 0, .5, .48931750, .26030729 },
-        { "corrected 0, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 0, 0, 0, 0, .08220391, .02084320 },
-        { "corrected 1, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 1, 0, 0, 0, .02255727, .01100606 },
-        { "corrected 5, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 5, 0, 0, 0, .00394694, .00320043 },
-        { "corrected 20, rough", 32, &rough3, 0, FD_PATH_MEAN, PLAIN, 20, 0, 0, 0, .00067174, .00219181 },
-        { "corrected 0, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 0, 0, 0, 0, .15360132, .04557716 },
-        { "corrected 1, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 1, 0, 0, 0, .00572461, .02937866 },
-        { "corrected 5, smooth", 32, &smooth15, 0, FD_PATH_MEAN, PLAIN, 5, 0, 0, 0, .00056821, .02907506 },
+        { "C = C0, n = 16", 16, NULL, 200, BRIDGE, PLAIN, -1, 0, 0, 0, .0037623107 },
+        { "C = C0, n = 32", 32, NULL, 200, BRIDGE, PLAIN, -1, 0, 0, 0, .0037623107 },
+        { "C = C0, K = 50", 32, NULL, 50, BRIDGE, PLAIN, -1, 0, 0, 0, .0153148686 },
+        { "C = C0, flat, n = 16", 16, NULL, 200, BRIDGE, FLAT, -1, 0, 0, .89686589, .88354870 },
+        { "C = C0, flat, n = 32", 32, NULL, 200, BRIDGE, FLAT, -1, 0, 0, .94929843, .98121904 },
+        { "rough, n = 16", 16, &rough3, 400, BRIDGE, PLAIN, -1, 0, 0, .083475415, .016461465 },
+        { "rough, n = 32, a", 32, &rough3, 400, BRIDGE, PLAIN, -1, 0, 0, .080674607, .015974735 },
+        { "rough, n = 32, b", 32, &rough3, 400, FRESH, PLAIN, -1, 0, 0, .080674607, .013366272 },
+        { "rough, n = 32, c", 32, &rough3, 400, MEAN, PLAIN, -1, 0, 0, .080674607, .013277948 },
+        { "rough, flat", 16, &rough3, 400, BRIDGE, FLAT, -1, 0, 0, .70842143, .60968573 },
+        { "noisy, C = C0", 32, NULL, 200, BRIDGE, PLAIN, -1, 1, .5, 0, .0037623107 },
+        { "noisy, rough .5", 32, &rough3, 200, BRIDGE, PLAIN, -1, 1, .5, .08655904, .01094928 },
+        { "noisy, rough .05", 32, &rough3, 200, BRIDGE, PLAIN, -1, 1, .05, .08282032, .01942181 },
+        { "per-step Matheron .5", 32, NULL, 200, MEAN, MATHERON, -1, 0, .5, .62406719, .06468675 },
+        { "damped .1, K = 200", 32, NULL, 200, MEAN, DAMPED, -1, 0, .5, .17385817, .13215246 },
+        { "damped .1, K = 800", 32, NULL, 800, MEAN, DAMPED, -1, 0, .5, .48931750, .26030729 },
+        { "corrected 0, rough", 32, &rough3, 0, MEAN, PLAIN, 0, 0, 0, .08220391, .02084320 },
+        { "corrected 1, rough", 32, &rough3, 0, MEAN, PLAIN, 1, 0, 0, .02255727, .01100606 },
+        { "corrected 5, rough", 32, &rough3, 0, MEAN, PLAIN, 5, 0, 0, .00394694, .00320043 },
+        { "corrected 20, rough", 32, &rough3, 0, MEAN, PLAIN, 20, 0, 0, .00067174, .00219181 },
+        { "corrected 0, smooth", 32, &smooth15, 0, MEAN, PLAIN, 0, 0, 0, .15360132, .04557716 },
+        { "corrected 1, smooth", 32, &smooth15, 0, MEAN, PLAIN, 1, 0, 0, .00572461, .02937866 },
+        { "corrected 5, smooth", 32, &smooth15, 0, MEAN, PLAIN, 5, 0, 0, .00056821, .02907506 },
     };
     fd_status st;
     fd_arena a = test_arena(1 << 27, &st);
@@ -595,9 +644,11 @@ static void plain_step(void *self, int b, double *x, const double *z, fd_arena a
     plain *c = self;
     const fd_cov *C = c->how.p->noise;
     const int n = c->n;
-    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a, fd_real, b * n);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    fd_real *d = fd_raw(&a, fd_real, b * n);
     if (!d) return;
-    for (int i = 0; i < b * n; i++) u[i] = (fd_real)x[i], xi[i] = (fd_real)(sqrt(C->lam[i % n]) * z[i]);
+    for (int i = 0; i < b * n; i++)
+        u[i] = (fd_real)x[i], xi[i] = (fd_real)(sqrt(C->lam[i % n]) * z[i]);
     fd_from_modes(&C->s, b, xi, xi, a);
     fd_advance(&c->how, c->t, c->s, b, u, xi, d, a);
     for (int i = 0; i < b * n; i++) x[i] = (double)u[i];
@@ -621,12 +672,14 @@ static void guidance(void)
     fd_status st;
     fd_arena a = test_arena(1 << 26, &st);
     fd_space s = cells(&a, N);
-    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3), *C = fd_cov_kernel(&a, &s, kernel_at, &rough2);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    fd_cov *C = fd_cov_kernel(&a, &s, kernel_at, &rough2);
     fd_process p = fd_ou(C, 8);
     const ptrdiff_t at[M] = { 5, 16, 27 };
     const double y[M] = { 1.2, -.3, .4 };
     fd_real m0[N];
-    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, 0, .05, 0, 0, 0, .05 }, K[N * N], my[N], start[N * N];
+    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, 0, .05, 0, 0, 0, .05 }, K[N * N], my[N];
+    double start[N * N];
     static double mean[N], cov[N * N];
     for (int i = 0; i < N; i++) my[i] = sin(2 * acos(-1) * (i + .5) / N), m0[i] = (fd_real)my[i];
     for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
@@ -637,10 +690,10 @@ static void guidance(void)
     fd_obs_noise(&a, &o, sqrt(.05));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fd_arena b = a;
-        fd_guide how = { .p = &p, .model = fd_oracle_kernel(&b, &p, m0, c0), .o = &o, .y = y, .rule = rows[i].rule,
-                         .zeta = rows[i].zeta };
-        plain c = { .how = { .p = &p, .model = fd_guided(&b, &how), .t = (double[]){ 8, 1e-3 }, .steps = 1,
-                             .scheme = rows[i].scheme }, .n = N };
+        fd_guide how = { .p = &p, .model = fd_oracle_kernel(&b, &p, m0, c0), .o = &o, .y = y,
+                         .rule = rows[i].rule, .zeta = rows[i].zeta };
+        plain c = { .how = { .p = &p, .model = fd_guided(&b, &how), .t = (double[]){ 8, 1e-3 },
+                             .steps = 1, .scheme = rows[i].scheme }, .n = N };
         memset(mean, 0, sizeof mean);
         memcpy(cov, start, sizeof cov);
         for (int k = 0; k < STEPS && !st.code; k++) {
@@ -650,11 +703,13 @@ static void guidance(void)
         double err[2], spread = 0, want = 0;
         errors(N, N, mean, cov, my, K, err);
         for (int k = 0; k < M; k++) spread += cov[at[k] * (N + 1)], want += K[at[k] * (N + 1)];
-        NEAR(sqrt(spread / want), rows[i].spread, TOL(1e-6, 1e-2), "scheme %d, rule %d, zeta %g: spread", rows[i].scheme,
-             rows[i].rule, rows[i].zeta);
+        NEAR(sqrt(spread / want), rows[i].spread, TOL(1e-6, 1e-2),
+             "scheme %d, rule %d, zeta %g: spread", rows[i].scheme, rows[i].rule, rows[i].zeta);
         OK(!st.code, "guidance: %s", st.code ? st.what : "");
-        NEAR(err[0], rows[i].mean, TOL(1e-6, 3e-3), "scheme %d, rule %d, zeta %g: mean", rows[i].scheme, rows[i].rule, rows[i].zeta);
-        NEAR(err[1], rows[i].dev, TOL(1e-6, 3e-3), "scheme %d, rule %d, zeta %g: deviation", rows[i].scheme, rows[i].rule, rows[i].zeta);
+        NEAR(err[0], rows[i].mean, TOL(1e-6, 3e-3), "scheme %d, rule %d, zeta %g: mean",
+             rows[i].scheme, rows[i].rule, rows[i].zeta);
+        NEAR(err[1], rows[i].dev, TOL(1e-6, 3e-3), "scheme %d, rule %d, zeta %g: deviation",
+             rows[i].scheme, rows[i].rule, rows[i].zeta);
     }
 }
 
@@ -690,31 +745,37 @@ static void denoisers(void)
         fd_process p = rows[r].flow ? fd_flow(C, 0) : fd_ou(C, 6);
         const ptrdiff_t at[2] = { n / 4, 3 * n / 4 };
         double A[2 * MOST] = { 0 }, G[4] = { .05, 0, 0, .05 }, tmax = rows[r].flow ? 1 : 6;
-        double *K = fd_raw(&a, double, n * n), *my = fd_new(&a, double, n), *cov = fd_new(&a, double, S * S);
+        double *K = fd_raw(&a, double, n * n), *my = fd_new(&a, double, n);
+        double *cov = fd_new(&a, double, S * S);
         double *mean = fd_new(&a, double, S), *S0 = fd_raw(&a, double, n * n);
         fd_real *m0 = fd_new(&a, fd_real, n);
-        for (int i = 0; i < n && rows[r].flow; i++) my[i] = sin(2 * acos(-1) * (i + .5) / n), m0[i] = (fd_real)my[i];
+        for (int i = 0; i < n && rows[r].flow; i++)
+            my[i] = sin(2 * acos(-1) * (i + .5) / n), m0[i] = (fd_real)my[i];
         for (int i = 0; i < m; i++) A[i * n + at[i]] = 1;
         matrix_of(c0, n, K, a);
         matrix_of(C, n, S0, a);
         krige(n, m, A, rows[r].noisy ? G : NULL, y, my, K, a);
         fd_obs o = fd_obs_pick(&a, &s, m, at);
         if (rows[r].noisy) fd_obs_noise(&a, &o, sqrt(.05));
-        cond c = { .how = { .p = &p, .scheme = FD_DDIM, .t = (double[]){ 1, 0 }, .steps = 1 }, .o = &o, .y = y,
-                   .g = fd_gain_new(&a, &o, C, NULL), .denoised = 1, .noisy = rows[r].noisy, .n = n, .m = m };
-        c.how.model = rows[r].noise ? fd_oracle_kernel(&a, &p, m0, c0) : fd_oracle_gauss(&a, &p, m0, c0);
+        cond c = { .how = { .p = &p, .scheme = FD_DDIM, .t = (double[]){ 1, 0 }, .steps = 1 },
+                   .o = &o, .y = y, .g = fd_gain_new(&a, &o, C, NULL), .denoised = 1,
+                   .noisy = rows[r].noisy, .n = n, .m = m };
+        c.how.model = rows[r].noise ? fd_oracle_kernel(&a, &p, m0, c0)
+                                    : fd_oracle_gauss(&a, &p, m0, c0);
         for (int i = 0; i < n; i++) for (int j = 0; j < n; j++) cov[i * S + j] = S0[i * n + j];
         for (int i = 0; i < m && rows[r].noisy; i++) cov[(n + m + i) * (S + 1)] = .05;
         double err[2];
         for (int k = 0; k < steps && !st.code; k++) {
-            c.t = tmax + (rows[r].tmin - tmax) * k / steps, c.s = tmax + (rows[r].tmin - tmax) * (k + 1) / steps;
+            c.t = tmax + (rows[r].tmin - tmax) * k / steps,
+            c.s = tmax + (rows[r].tmin - tmax) * (k + 1) / steps;
             fd_affine_law(cond_step, &c, S, S, mean, cov, a);
         }
         errors(n, S, mean, cov, my, K, err);
         OK(!st.code, "%s: %s", rows[r].name, st.code ? st.what : "");
-        NEAR(err[0], rows[r].mean, TOL(1e-6, 3e-3), "projected denoiser, %s, n = %d: mean", rows[r].name, n);
-        NEAR(err[1], rows[r].dev, rows[r].noisy ? 5e-5 : TOL(1e-6, 3e-3), "projected denoiser, %s, n = %d: deviation",
+        NEAR(err[0], rows[r].mean, TOL(1e-6, 3e-3), "projected denoiser, %s, n = %d: mean",
              rows[r].name, n);
+        NEAR(err[1], rows[r].dev, rows[r].noisy ? 5e-5 : TOL(1e-6, 3e-3),
+             "projected denoiser, %s, n = %d: deviation", rows[r].name, n);
     }
 }
 
@@ -736,14 +797,15 @@ static void lang_step(void *self, int b, double *x, const double *z, fd_arena a)
     const int n = (int)fd_size(&l->c->s);
     fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
     if (!xi) return;
-    for (int i = 0; i < b * n; i++) u[i] = (fd_real)x[i], xi[i] = (fd_real)(sqrt(l->c->lam[i % n]) * z[i]);
+    for (int i = 0; i < b * n; i++)
+        u[i] = (fd_real)x[i], xi[i] = (fd_real)(sqrt(l->c->lam[i % n]) * z[i]);
     fd_from_modes(&l->c->s, b, xi, xi, a);
     if (l->implicit) fd_langevin_implicit(l->c, l->mean, &l->phi, l->h, b, u, xi, a);
     else fd_langevin(l->p, &l->m, &l->phi, l->t, l->h, l->w, b, u, xi, a);
     for (int i = 0; i < b * n; i++) x[i] = (double)u[i];
 }
 
-static void inverse(int n, double *A, fd_arena a)                      /* of a symmetric positive matrix */
+static void inverse(int n, double *A, fd_arena a)               /* of a symmetric positive matrix */
 {
     double *L = fd_raw(&a, double, n * n), *e = fd_raw(&a, double, n);
     memcpy(L, A, (size_t)(n * n) * sizeof *L);
@@ -775,7 +837,8 @@ static void langevin(void)
     fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
     fd_obs o = fd_obs_pick(&a, &s, M, at);
     fd_obs_noise(&a, &o, sqrt(.05));
-    double K0[N * N], S[N * N], P[N * N], T[N * N], U[N * N], cov[N * N], mean[N], was[N * N], wm[N];
+    double K0[N * N], S[N * N], P[N * N], T[N * N], U[N * N], cov[N * N], mean[N], was[N * N];
+    double wm[N];
     fd_real m0[N];
     for (int i = 0; i < N; i++) m0[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
     for (int rough = 0; rough < 2; rough++)
@@ -783,9 +846,9 @@ static void langevin(void)
             fd_arena b = a;
             fd_cov *C = rough ? fd_cov_kernel(&b, &s, kernel_at, &rough3) : c0;
             fd_process p = fd_ou(C, 6);
-            lang l = { .p = &p, .c = C, .m = rough ? fd_oracle_kernel(&b, &p, m0, c0) : fd_oracle_gauss(&b, &p, m0, c0),
-                       .phi = fd_obs_potential(&b, &o, y), .t = .1, .w = half == 2 ? .7 : 1, .mean = m0,
-                       .implicit = half == 1 };
+            lang l = { .p = &p, .c = C, .phi = fd_obs_potential(&b, &o, y), .t = .1,
+                       .w = half == 2 ? .7 : 1, .mean = m0, .implicit = half == 1 };
+            l.m = rough ? fd_oracle_kernel(&b, &p, m0, c0) : fd_oracle_gauss(&b, &p, m0, c0);
             if (l.implicit && rough) continue;
             double tau = l.implicit ? 0 : l.t, al = exp(-.5 * tau), sg = 1 - exp(-tau);
             matrix_of(c0, N, S, b);
@@ -793,47 +856,47 @@ static void langevin(void)
             for (int i = 0; i < N * N; i++) S[i] = al * al * S[i] + sg * K0[i];
             memcpy(P, S, sizeof P);
             inverse(N, P, b);
-            for (int i = 0; i < N; i++) {                            /* w S^-1 alpha m0 + A^T Gamma^-1 y */
+            for (int i = 0; i < N; i++) {                     /* w S^-1 alpha m0 + A^T Gamma^-1 y */
                 wm[i] = 0;
                 for (int j = 0; j < N; j++) wm[i] += l.w * P[i * N + j] * al * (double)m0[j];
             }
             for (int i = 0; i < N * N; i++) P[i] *= l.w;
             for (int i = 0; i < M; i++) P[at[i] * (N + 1)] += 1 / .05, wm[at[i]] += y[i] / .05;
             fd_eigen(b.st, N, (memcpy(T, K0, sizeof T), T), mean, U, b);
-            double root[N * N], most;                                /* lambda_max(K^1/2 P K^1/2) by K^1/2 = V^T sqrt V */
+            double root[N * N];                /* lambda_max(K^1/2 P K^1/2) by K^1/2 = V^T sqrt V */
             for (int i = 0; i < N; i++)
                 for (int j = 0; j < N; j++) {
                     root[i * N + j] = 0;
-                    for (int k = 0; k < N; k++) root[i * N + j] += U[k * N + i] * sqrt(fmax(0, mean[k])) * U[k * N + j];
+                    for (int k = 0; k < N; k++)
+                        root[i * N + j] += U[k * N + i] * sqrt(fmax(0, mean[k])) * U[k * N + j];
                 }
             times(N, root, P, T), times(N, T, root, U);
             for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
             fd_eigen(b.st, N, U, mean, T, b);
-            most = mean[0];
-            double hmax = 2 / most, lo;
-            if (l.implicit) {                                        /* lambda_max(B) = most - 1 */
-                hmax = 2 / (most - 1);
-            }
-            (void)lo;
+            double most = mean[0];
+            double hmax = 2 / (l.implicit ? most - 1 : most);        /* lambda_max(B) = most - 1 */
             l.h = .5 * hmax;
             /* the exact stationary law, from which one step must not move */
             memcpy(cov, P, sizeof cov);
             if (!l.implicit) {                                       /* (P - h/2 P K P)^-1 */
                 times(N, P, K0, T), times(N, T, P, U);
                 for (int i = 0; i < N * N; i++) cov[i] -= .5 * l.h * U[i];
-                for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) cov[i * N + j] = cov[j * N + i];
+                for (int i = 0; i < N; i++)
+                    for (int j = 0; j < i; j++) cov[i * N + j] = cov[j * N + i];
                 inverse(N, cov, b);
-            } else {                                                 /* K^1/2 ((1 + B)(1 - h B/2))^-1 K^1/2 */
+            } else {                                       /* K^1/2 ((1 + B)(1 - h B/2))^-1 K^1/2 */
                 double B[N * N];
                 for (int i = 0; i < N; i++)
                     for (int j = 0; j < N; j++) {
                         B[i * N + j] = 0;
-                        for (int k = 0; k < M; k++) B[i * N + j] += root[i * N + at[k]] * root[at[k] * N + j] / .05;
+                        for (int k = 0; k < M; k++)
+                            B[i * N + j] += root[i * N + at[k]] * root[at[k] * N + j] / .05;
                     }
                 times(N, B, B, T);
                 for (int i = 0; i < N; i++)
                     for (int j = 0; j < N; j++)
-                        U[i * N + j] = (i == j) + B[i * N + j] * (1 - .5 * l.h) - .5 * l.h * T[i * N + j];
+                        U[i * N + j] = (i == j) + B[i * N + j] * (1 - .5 * l.h)
+                                       - .5 * l.h * T[i * N + j];
                 for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) U[i * N + j] = U[j * N + i];
                 inverse(N, U, b);
                 times(N, root, U, T), times(N, T, root, cov);
@@ -849,9 +912,11 @@ static void langevin(void)
             for (int i = 0; i < N * N; i++) top = fmax(top, fabs(was[i]));
             NEAR(bad, 0, TOL(1e-10, 1e-4), "the step is affine");
             for (int i = 0; i < N; i++) {
-                NEAR(mean[i], wm[i], TOL(1e-9, 2e-3), "Langevin %d %d: stationary mean", rough, half);
+                NEAR(mean[i], wm[i], TOL(1e-9, 2e-3), "Langevin %d %d: stationary mean", rough,
+                     half);
                 for (int j = 0; j < N; j++)
-                    NEAR(cov[i * N + j], was[i * N + j], TOL(1e-8, 5e-3) * top, "Langevin %d %d: stationary covariance", rough, half);
+                    NEAR(cov[i * N + j], was[i * N + j], TOL(1e-8, 5e-3) * top,
+                         "Langevin %d %d: stationary covariance", rough, half);
             }
             for (int k = 0; k < 2; k++) {                            /* at the edge of stability */
                 l.h = (k ? 1.02 : .98) * hmax;
@@ -859,14 +924,17 @@ static void langevin(void)
                 for (int i = 0; i < 4000; i++) fd_affine_law(lang_step, &l, N, N, mean, cov, b);
                 double tr = 0, tr0 = 0;
                 for (int i = 0; i < N; i++) tr += cov[i * (N + 1)], tr0 += was[i * (N + 1)];
-                OK(k ? !(tr < 1e6 * tr0) : tr < 1e3 * tr0, "Langevin %d %d: stability at %g h_max: %g", rough, half, k ? 1.02 : .98, tr / tr0);
+                OK(k ? !(tr < 1e6 * tr0) : tr < 1e3 * tr0,
+                   "Langevin %d %d: stability at %g h_max: %g", rough, half, k ? 1.02 : .98,
+                   tr / tr0);
             }
         }
     OK(!st.code, "status");
     fd_real big[N];
     for (int i = 0; i < N; i++) big[i] = 1;
     fd_potential phi = fd_obs_potential(&a, &o, y);
-    for (int i = 0; i < 2000 && !st.code; i++) fd_langevin_implicit(c0, NULL, &phi, 10, 1, big, NULL, a);
+    for (int i = 0; i < 2000 && !st.code; i++)
+        fd_langevin_implicit(c0, NULL, &phi, 10, 1, big, NULL, a);
     OK(st.code == FD_ENAN, "a step that is too long is said");
 }
 
@@ -888,7 +956,8 @@ static void mcmc_acceptance(void)
             for (int i = 0; i < n; i++) one[i] = 1;
             fd_obs o = fd_obs_functions(&a, &s, 1, one);
             fd_obs_noise(&a, &o, sqrt(.1));
-            fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = kind ? FD_MCMC_WALK : FD_MCMC_PCN, .h = .4 };
+            fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y),
+                            .kind = kind ? FD_MCMC_WALK : FD_MCMC_PCN, .h = .4 };
             fd_real *x0 = fd_raw(&a, fd_real, n);
             fd_posterior *post = fd_posterior_new(&a, NULL, c0, &o, &y);
             fd_posterior_draw(post, fd_seed(11), 0, 1, x0, a);
@@ -897,7 +966,8 @@ static void mcmc_acceptance(void)
             double tau = fd_iact(STEPS, said, a), rate = c ? (double)c->accepted / STEPS : 0;
             double q = kind ? walk[k] : accept[k], mcse = sqrt(q * (1 - q) * fmax(1, tau) / STEPS);
             OK(!st.code, "chain: %s", st.code ? st.what : "");
-            NEAR(rate, q, 4 * mcse + (kind ? .03 : 1e-4), "%s, n = %d: acceptance", kind ? "random walk" : "pCN", n);
+            NEAR(rate, q, 4 * mcse + (kind ? .03 : 1e-4), "%s, n = %d: acceptance",
+                 kind ? "random walk" : "pCN", n);
             test_free();
         }
 }
@@ -905,9 +975,9 @@ static void mcmc_acceptance(void)
 /* chains that start in the exact posterior stay there: chi^2 of the whitened state */
 static void mcmc_invariance(void)
 {
-    static const struct { int kind; double h; int leaps; double broken; } rows[] = {
-        { FD_MCMC_PCN, .4, 0, 0 }, { FD_MCMC_MALA, .25, 0, 0 }, { FD_MCMC_HMC, .35, 3, 0 }, { FD_MCMC_SLICE, 0, 0, 0 },
-        { FD_MCMC_WALK, .2, 0, 0 } };
+    static const struct { int kind; double h; int leaps; } rows[] = {
+        { FD_MCMC_PCN, .4, 0 }, { FD_MCMC_MALA, .25, 0 }, { FD_MCMC_HMC, .35, 3 },
+        { FD_MCMC_SLICE, 0, 0 }, { FD_MCMC_WALK, .2, 0 } };
     enum { N = 8, M = 3, B = 6000, STEPS = 4 };
     static const double y[M] = { 1.2, -.3, .4 };
     static const ptrdiff_t at[M] = { 1, 4, 6 };
@@ -931,8 +1001,8 @@ static void mcmc_invariance(void)
         double chi = 0, first[N] = { 0 }, moved = 0;
         for (int b = 0; b < B; b++) {
             fd_arena own = a;
-            fd_mcmc how = { .prior = c0, .mean = m0, .phi = fd_obs_potential(&own, &o, y), .kind = rows[r].kind, .h = rows[r].h,
-                            .leaps = rows[r].leaps };
+            fd_mcmc how = { .prior = c0, .mean = m0, .phi = fd_obs_potential(&own, &o, y),
+                            .kind = rows[r].kind, .h = rows[r].h, .leaps = rows[r].leaps };
             fd_chain *c = fd_chain_begin(&own, &how, fd_seed(100 + r), b, x + b * N);
             fd_real end[N];
             double z[N];
@@ -945,7 +1015,8 @@ static void mcmc_invariance(void)
         OK(!st.code, "kind %d: %s", rows[r].kind, st.code ? st.what : "");
         OK(moved > .2 * B * STEPS, "kind %d moves: %g", rows[r].kind, moved / B / STEPS);
         NEAR(chi, N, 4.5 * sqrt(2. * N / B), "kind %d: chi^2", rows[r].kind);
-        for (int i = 0; i < N; i++) NEAR(first[i], 0, 4.5 / sqrt(B), "kind %d: mean of component %d", rows[r].kind, i);
+        for (int i = 0; i < N; i++)
+            NEAR(first[i], 0, 4.5 / sqrt(B), "kind %d: mean of component %d", rows[r].kind, i);
     }
 }
 
@@ -960,7 +1031,8 @@ static void mcmc_rest(void)
     fd_obs o = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 2 });
     fd_obs_noise(&a, &o, 1e8);
     double y = 0, *x = fd_raw(&a, double, STEPS), r = sqrt(1 - .09);
-    fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN, .h = .3 };
+    fd_mcmc how = { .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN,
+                    .h = .3 };
     fd_chain *c = fd_chain_begin(&a, &how, fd_seed(3), 0, NULL);
     for (int i = 0; i < STEPS; i++) fd_chain_step(c, a), x[i] = (double)c->u[3];
     NEAR(fd_iact(STEPS, x, a), (1 + r) / (1 - r), 6, "time of an AR(1)");
@@ -971,7 +1043,8 @@ static void mcmc_rest(void)
     for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_WALK; kind++) {
         fd_arena b = a;
         fd_real keep[N], grad[N];
-        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3, .leaps = 2, .adapt = 30 };
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3,
+                         .leaps = 2, .adapt = 30 };
         fd_chain *one = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL), state;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
         state = *one;
@@ -983,7 +1056,8 @@ static void mcmc_rest(void)
         if (two->g) memcpy(two->g, grad, sizeof grad);
         two->k = state.k, two->h = state.h, two->phi = state.phi, two->accepted = state.accepted;
         for (int i = 0; i < 20; i++) fd_chain_step(two, b);
-        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted == two->accepted, "kind %d resumed", kind);
+        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h
+           && one->accepted == two->accepted, "kind %d resumed", kind);
         if (kind != FD_MCMC_SLICE) OK(one->h != how.h, "kind %d adapts", kind);
         double h = one->h;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
@@ -993,12 +1067,14 @@ static void mcmc_rest(void)
     /* adaptation reaches the rate that is asked for */
     for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_HMC; kind++) {
         fd_arena b = a;
-        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .05, .leaps = 3, .adapt = 4000, .target = .5 };
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .05,
+                         .leaps = 3, .adapt = 4000, .target = .5 };
         fd_chain *one = fd_chain_begin(&b, &how, fd_seed(9), 0, NULL);
         for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
         long long before = one->accepted;
         for (int i = 0; i < 4000; i++) fd_chain_step(one, b);
-        NEAR((double)(one->accepted - before) / 4000, .5, .13, "kind %d: acceptance after adaptation", kind);
+        NEAR((double)(one->accepted - before) / 4000, .5, .13,
+             "kind %d: acceptance after adaptation", kind);
     }
     /* diagnostics on independent numbers, and on chains that disagree */
     fd_real *z = fd_raw(&a, fd_real, CHAINS * LEN);
@@ -1014,26 +1090,36 @@ static void mcmc_rest(void)
     OK(fd_ess(CHAINS, LEN, w, a) < .2 * CHAINS * LEN, "ESS of chains that disagree");
     for (int i = 0; i < LEN; i++) w[i] = i;
     OK(fd_rhat(1, LEN, w, a) > 1.5, "split R-hat sees a trend");
-    OK(isnan(fd_iact(3, w, a)) && isnan(fd_rhat(1, 7, w, a)) && isnan(fd_ess(0, 10, w, a)), "too few numbers");
+    OK(isnan(fd_iact(3, w, a)) && isnan(fd_rhat(1, 7, w, a)) && isnan(fd_ess(0, 10, w, a)),
+       "too few numbers");
     static const struct { int kind; double h; } wrong[] = {
-        { FD_MCMC_PCN, 0 }, { FD_MCMC_PCN, 1.1 }, { FD_MCMC_MALA, 2.1 }, { FD_MCMC_HMC, NAN }, { 0, .1 }, { 6, .1 } };
+        { FD_MCMC_PCN, 0 }, { FD_MCMC_PCN, 1.1 }, { FD_MCMC_MALA, 2.1 }, { FD_MCMC_HMC, NAN },
+        { 0, .1 }, { 6, .1 } };
     OK(!st.code, "status");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         how.kind = wrong[i].kind, how.h = wrong[i].h;
         st.code = 0;
-        OK(!fd_chain_begin(&a, &how, fd_seed(1), 0, NULL) && st.code == FD_EARG, "kind %d, step %g", how.kind, how.h);
+        OK(!fd_chain_begin(&a, &how, fd_seed(1), 0, NULL) && st.code == FD_EARG, "kind %d, step %g",
+           how.kind, how.h);
     }
 }
 
 /* --- UCoS: the identity of C 1.4, O8, and the law of its noise --- */
 
-typedef struct { int n, m; const double *K0, *C, *A; const double *m0; const fd_process *p; double gamma; } ucos_raw;
+typedef struct {
+    int n, m;
+    const double *K0, *C, *A;
+    const double *m0;
+    const fd_process *p;
+    double gamma;
+} ucos_raw;
 
 /* Sigma_t, dense */
 static void ucos_sigma(const ucos_raw *o, double t, double *S, fd_arena a)
 {
     fd_coef f = fd_law(o->p, t, 0);
-    double r = f.v / (f.m * f.m), *mean = fd_new(&a, double, o->n), *G = fd_new(&a, double, o->m * o->m);
+    double r = f.v / (f.m * f.m), *mean = fd_new(&a, double, o->n);
+    double *G = fd_new(&a, double, o->m * o->m);
     double *y = fd_new(&a, double, o->m);
     for (int i = 0; i < o->n * o->n; i++) S[i] = r * o->C[i];
     for (int i = 0; i < o->m; i++) G[i * (o->m + 1)] = o->gamma;
@@ -1041,17 +1127,20 @@ static void ucos_sigma(const ucos_raw *o, double t, double *S, fd_arena a)
 }
 
 /* m0 + K0 (K0 + Sigma)^-1 (z - m0) */
-static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real *z, const double *t, fd_real *y, fd_arena a)
+static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real *z, const double *t,
+                      fd_real *y, fd_arena a)
 {
     const ucos_raw *o = self;
     (void)s;
     for (int k = 0; k < b; k++) {
         fd_arena c = a;
-        double *S = fd_raw(&c, double, o->n * o->n), *K = fd_raw(&c, double, o->n * o->n), *m = fd_raw(&c, double, o->n);
+        double *S = fd_raw(&c, double, o->n * o->n), *K = fd_raw(&c, double, o->n * o->n);
+        double *m = fd_raw(&c, double, o->n);
         double *I = fd_new(&c, double, o->n * o->n), *w = fd_raw(&c, double, o->n);
         ucos_sigma(o, t[k], S, c);
         memcpy(K, o->K0, (size_t)(o->n * o->n) * sizeof *K);
-        for (int i = 0; i < o->n; i++) m[i] = o->m0[i], w[i] = (double)z[k * o->n + i], I[i * (o->n + 1)] = 1;
+        for (int i = 0; i < o->n; i++)
+            m[i] = o->m0[i], w[i] = (double)z[k * o->n + i], I[i * (o->n + 1)] = 1;
         krige(o->n, o->n, I, S, w, m, K, c);
         for (int i = 0; i < o->n; i++) y[k * o->n + i] = (fd_real)m[i];
     }
@@ -1065,7 +1154,8 @@ static void ucos(void)
     fd_status st;
     fd_arena a = test_arena(1 << 25, &st);
     fd_space s = cells(&a, N);
-    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3), *C = fd_cov_kernel(&a, &s, kernel_at, &rough2);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    fd_cov *C = fd_cov_kernel(&a, &s, kernel_at, &rough2);
     double K0[N * N], K[N * N], S[N * N], A[M * N] = { 0 }, m0[N], want[N], got[N * N] = { 0 };
     fd_real x[N], D[N], m0r[N], *noise = fd_raw(&a, fd_real, B * N);
     double *ts = fd_raw(&a, double, B);
@@ -1080,14 +1170,14 @@ static void ucos(void)
     for (int k = 0; k < 2; k++)
         for (int q = 0; q < 3; q++) {
             double t = q == 0 ? .9 : q == 1 ? .4 : .05;
-            fd_coef f = fd_law(&p[k], t, 0);
             ucos_raw raw = { N, M, K0, K, A, m0, &p[k], .05 };
             fd_model m = fd_ucos(&a, g, &p[k], y, (fd_model){ .eval = ucos_eval, .self = &raw });
             m.eval(m.self, &s, 1, x, &t, D, a);
-            joint(c0, C, m0r, f.m, f.v, M, A, .05, y, x, want, a);
+            joint(c0, &p[k], t, m0r, M, A, .05, y, x, want, a);
             OK(!st.code, "UCoS: %s", st.code ? st.what : "");
             for (int i = 0; i < N; i++)
-                NEAR((double)D[i], want[i], TOL(1e-8, 5e-3) * (1 + fabs(want[i])), "UCoS, process %d, t = %g", k, t);
+                NEAR((double)D[i], want[i], TOL(1e-8, 5e-3) * (1 + fabs(want[i])),
+                     "UCoS, process %d, t = %g", k, t);
         }
     ucos_raw raw = { N, M, K0, K, A, m0, &p[0], .05 };
     for (int i = 0; i < B; i++) ts[i] = .4;
@@ -1095,10 +1185,12 @@ static void ucos(void)
     ucos_sigma(&raw, .4, S, a);
     for (int b = 0; b < B; b++)
         for (int i = 0; i < N; i++)
-            for (int j = 0; j < N; j++) got[i * N + j] += (double)noise[b * N + i] * (double)noise[b * N + j] / B;
+            for (int j = 0; j < N; j++)
+                got[i * N + j] += (double)noise[b * N + i] * (double)noise[b * N + j] / B;
     for (int i = 0; i < N; i++)
         for (int j = 0; j < N; j++)
-            NEAR(got[i * N + j], S[i * N + j], 5 * sqrt((S[i * N + i] * S[j * N + j] + S[i * N + j] * S[i * N + j]) / B) + 1e-4,
+            NEAR(got[i * N + j], S[i * N + j],
+                 5 * sqrt((S[i * N + i] * S[j * N + j] + S[i * N + j] * S[i * N + j]) / B) + 1e-4,
                  "covariance of UCoS's noise");
     double one = 1;
     fd_model m = fd_ucos(&a, g, &p[1], y, (fd_model){ .eval = ucos_eval, .self = &raw });
@@ -1124,15 +1216,22 @@ static void free_guided(void)
         fd_model g = fd_free_guided(&a, &p, m[0], m[1], k == 2 ? 2.385 : k);
         g.eval(g.self, &s, 1, x, &t, y[2], a);
         for (int i = 0; i < 6; i++)
-            NEAR((double)y[2][i], (double)y[1][i] + (k == 2 ? 2.385 : k) * ((double)y[0][i] - (double)y[1][i]), TOL(1e-14, 1e-6),
-                 "free guidance, scale %d", k);
+            NEAR((double)y[2][i],
+                 (double)y[1][i] + (k == 2 ? 2.385 : k) * ((double)y[0][i] - (double)y[1][i]),
+                 TOL(1e-14, 1e-6), "free guidance, scale %d", k);
     }
 }
 
 /* --- split Gibbs, ensembles, particles, the latent posterior: by chance, against exact laws --- */
 
 enum { SN = 8, SM = 2 };
-typedef struct { fd_space s; fd_cov *c0; fd_obs o; fd_real m0[SN]; double A[SM * SN], y[SM]; } small;
+typedef struct {
+    fd_space s;
+    fd_cov *c0;
+    fd_obs o;
+    fd_real m0[SN];
+    double A[SM * SN], y[SM];
+} small;
 
 static void small_new(small *q, fd_arena *a, double gamma)
 {
@@ -1147,19 +1246,23 @@ static void small_new(small *q, fd_arena *a, double gamma)
     for (int i = 0; i < SM; i++) q->A[i * SN + at[i]] = 1;
 }
 
-/* mean and covariance of B functions against those wanted, within `wide` standard errors; ess: independent ones among them */
-static void agree(const char *name, int B, double ess, const fd_real *x, const double *mean, const double *K, double wide)
+/* mean and covariance of B functions against those wanted, within `wide` standard errors; ess:
+ * independent ones among them */
+static void agree(const char *name, int B, double ess, const fd_real *x, const double *mean,
+                  const double *K, double wide)
 {
     double got[SN] = { 0 }, cov[SN * SN] = { 0 };
     for (int b = 0; b < B; b++) for (int i = 0; i < SN; i++) got[i] += (double)x[b * SN + i] / B;
     for (int b = 0; b < B; b++)
         for (int i = 0; i < SN; i++)
             for (int j = 0; j < SN; j++)
-                cov[i * SN + j] += ((double)x[b * SN + i] - got[i]) * ((double)x[b * SN + j] - got[j]) / B;
+                cov[i * SN + j] += ((double)x[b * SN + i] - got[i])
+                                   * ((double)x[b * SN + j] - got[j]) / B;
     for (int i = 0; i < SN; i++) {
         NEAR(got[i], mean[i], wide * sqrt(K[i * (SN + 1)] / ess), "%s: mean", name);
         for (int j = 0; j < SN; j++)
-            NEAR(cov[i * SN + j], K[i * SN + j], wide * sqrt((K[i * (SN + 1)] * K[j * (SN + 1)] + pow(K[i * SN + j], 2)) / ess),
+            NEAR(cov[i * SN + j], K[i * SN + j],
+                 wide * sqrt((K[i * (SN + 1)] * K[j * (SN + 1)] + pow(K[i * SN + j], 2)) / ess),
                  "%s: covariance", name);
     }
 }
@@ -1181,21 +1284,24 @@ static void split_gibbs(void)
         fd_coef f = fd_law(&p, t[0], 0);
         NEAR(sqrt(f.v) / f.m, rho, 1e-9, "time at which s/m = %g", rho);
         for (int i = 1; i <= 8; i++) t[i] = t[0] * (8 - i) / 8;
-        fd_sampler how = { .p = &from, .model = fd_oracle_gauss(&a, &from, q.m0, q.c0), .t = t, .steps = 8,
-                           .scheme = FD_ANCESTRAL_OPTIMAL };                /* exact for Gaussian data */
+        fd_sampler how = { .p = &from, .model = fd_oracle_gauss(&a, &from, q.m0, q.c0), .t = t,
+                           .steps = 8,
+                           .scheme = FD_ANCESTRAL_OPTIMAL };           /* exact for Gaussian data */
         fd_gain *g = fd_gain_new(&a, &q.o, q.c0, NULL);
         matrix_of(q.c0, SN, K, a);
         for (int i = 0; i < SM; i++)
             for (int j = 0; j < SM; j++) {
                 S[i][j] = 0;
-                for (int u = 0; u < SN; u++) for (int v = 0; v < SN; v++) S[i][j] += q.A[i * SN + u] * K[u * SN + v] * q.A[j * SN + v];
+                for (int u = 0; u < SN; u++)
+                    for (int v = 0; v < SN; v++)
+                        S[i][j] += q.A[i * SN + u] * K[u * SN + v] * q.A[j * SN + v];
                 G[i * SM + j] = (i == j) * .05 + rho * rho * S[i][j];
             }
         for (int i = 0; i < SN; i++) mean[i] = (double)q.m0[i];
         krige(SN, SM, q.A, G, q.y, mean, K, a);
         fd_real *x = fd_raw(&a, fd_real, B * SN);
         fd_cov_draw(q.c0, fd_seed(1), 0, B, x, a);
-        for (int i = 0; i < (k ? 60 : 16) && !st.code; i++)                 /* contraction 1/(1 + rho^2) a sweep */
+        for (int i = 0; i < (k ? 60 : 16) && !st.code; i++)  /* contraction 1/(1 + rho^2) a sweep */
             fd_split_gibbs(&how, g, q.y, rho, fd_stream(fd_seed(2), 's', (uint32_t)i), 0, B, x, a);
         OK(!st.code, "split Gibbs: %s", st.code ? st.what : "");
         agree("split Gibbs", B, B, x, mean, K, 5);
@@ -1220,7 +1326,8 @@ static void ensembles(void)
     fd_real *x = fd_raw(&a, fd_real, B * SN);
     fd_cov_draw(q.c0, fd_seed(3), 0, B, x, a);
     for (int i = 0; i < B * SN; i++) x[i] += q.m0[i % SN];
-    for (int i = 0; i < 2; i++) fd_esmda(&q.o, q.y, 2, fd_stream(fd_seed(4), 'e', (uint32_t)i), B, x, a);
+    for (int i = 0; i < 2; i++)
+        fd_esmda(&q.o, q.y, 2, fd_stream(fd_seed(4), 'e', (uint32_t)i), B, x, a);
     OK(!st.code, "ES-MDA: %s", st.code ? st.what : "");
     agree("ES-MDA", B, B, x, mean, K, 6);
     fd_esmda(&q.o, q.y, 2, fd_seed(1), 1, x, a);
@@ -1237,7 +1344,8 @@ static void particles(void)
     fd_process p = fd_vp(q.c0, .1, 20);
     double t[STEPS + 1], K[SN * SN], S[SN * SN], mean[SN] = { 0 }, G[SM * SM] = { .05, 0, 0, .05 };
     for (int i = 0; i <= STEPS; i++) t[i] = pow((STEPS - i) / (double)STEPS, 2);
-    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL };
+    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t,
+                       .steps = STEPS, .scheme = FD_ANCESTRAL };
     /* the law of the sampler itself, and the posterior and p(y) of that */
     plain c = { .how = how, .n = SN };
     matrix_of(q.c0, SN, S, a);
@@ -1253,18 +1361,25 @@ static void particles(void)
         fd_real *x = fd_raw(&a, fd_real, RUNS * P * SN);
         for (int i = 0; i < RUNS && !st.code; i++) {
             fd_arena b = a;
-            fd_guide guide = { .o = &q.o, .y = q.y, .rule = rule == 0 ? 0 : rule == 1 ? FD_GUIDE_PIGDM : FD_GUIDE_DPS, .zeta = rule == 2 ? .3 : 0 };
-            fd_particles *w = fd_particles_begin(&b, &how, &guide, fd_stream(fd_seed(7), 'p', (uint32_t)(RUNS * rule + i)), P);
+            fd_guide guide = { .o = &q.o, .y = q.y,
+                               .rule = rule == 0 ? 0 : rule == 1 ? FD_GUIDE_PIGDM : FD_GUIDE_DPS,
+                               .zeta = rule == 2 ? .3 : 0 };
+            fd_particles *w =
+                fd_particles_begin(&b, &how, &guide,
+                                   fd_stream(fd_seed(7), 'p', (uint32_t)(RUNS * rule + i)), P);
             while (fd_particles_step(w, b)) { }
             double z = exp(fd_particles_evidence(w) - logp);
             sum += z / RUNS, sq += z * z / RUNS;
             fd_particles_resample(w, b);
             if (w) memcpy(x + i * P * SN, w->run->x, P * SN * sizeof *x);
-            if (i == 0) OK(w && fabs(fd_particles_ess(w) - P) < 1e-9, "equal weights after resampling");
+            if (i == 0)
+                OK(w && fabs(fd_particles_ess(w) - P) < 1e-9, "equal weights after resampling");
         }
         OK(!st.code, "particles: %s", st.code ? st.what : "");
-        NEAR(sum, 1, 4.5 * sqrt((sq - sum * sum) / RUNS), "particles, rule %d: p(y) without bias", rule);
-        OK(sqrt(sq - sum * sum) < (rule == 1 ? .5 : 2), "particles, rule %d: scatter of p(y): %g", rule, sqrt(sq - sum * sum));
+        NEAR(sum, 1, 4.5 * sqrt((sq - sum * sum) / RUNS), "particles, rule %d: p(y) without bias",
+             rule);
+        OK(sqrt(sq - sum * sum) < (rule == 1 ? .5 : 2), "particles, rule %d: scatter of p(y): %g",
+           rule, sqrt(sq - sum * sum));
         agree("particles", RUNS * P, RUNS * P / (rule == 1 ? 4. : 16), x, mean, K, 6);
     }
 }
@@ -1278,7 +1393,8 @@ static void latent_posterior(void)
     fd_process p = fd_vp(q.c0, .1, 20);
     double t[7];
     for (int i = 0; i <= 6; i++) t[i] = pow((6 - i) / 6., 2);
-    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = 6, .scheme = FD_DDIM };
+    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, q.m0, q.c0), .t = t, .steps = 6,
+                       .scheme = FD_DDIM };
     fd_potential phi = fd_obs_potential(&a, &q.o, q.y), T = fd_latent_potential(&a, &how, &phi);
     fd_real z[SN], x[SN];
     fd_cov_draw(q.c0, fd_seed(5), 0, 1, z, a);
@@ -1290,7 +1406,8 @@ static void latent_posterior(void)
     OK(!st.code && want > 0, "latent posterior");
     NEAR(got, want, TOL(1e-12, 1e-4) * want, "Phi(T(z))");
     fd_mcmc mc = { .prior = q.c0, .phi = T, .kind = FD_MCMC_MALA, .h = .1 };
-    OK(!fd_chain_begin(&a, &mc, fd_seed(1), 0, NULL) && st.code == FD_EARG, "no gradient of the latent posterior");
+    OK(!fd_chain_begin(&a, &mc, fd_seed(1), 0, NULL) && st.code == FD_EARG,
+       "no gradient of the latent posterior");
     st.code = 0;
     how.scheme = FD_ANCESTRAL;
     fd_latent_potential(&a, &how, &phi);
@@ -1309,9 +1426,10 @@ static void levy(void)
         fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 0, 1 });
         fd_obs_noise_each(&a, &o, (double[]){ .2, .3 });
         const double y[2] = { .1, 1.1 };
-        double w = prior.b * prior.b, *d = fd_raw(&a, double, SWEEPS), Z = 0, m1 = 0, m2 = 0, g1 = 0, g2 = 0;
+        double w = prior.b * prior.b, *d = fd_raw(&a, double, SWEEPS), Z = 0, m1 = 0, m2 = 0;
+        double g1 = 0, g2 = 0;
         fd_real x[2];
-        for (int i = -40000; i <= 40000; i++) {                            /* x_0 integrated out: y1 | y0, d */
+        for (int i = -40000; i <= 40000; i++) {                 /* x_0 integrated out: y1 | y0, d */
             double e = i * 2e-4, v = .25 * .04 / .29, mean = .1 * .25 / .29, r = 1.1 - mean - e;
             double q = law == FD_LEVY_LAPLACE ? exp(-fabs(e) / .4) : pow(1 + e * e / (3 * .16), -2);
             q *= exp(-.5 * r * r / (v + .09));
@@ -1326,9 +1444,406 @@ static void levy(void)
         double tau = fd_iact(SWEEPS, d, a);
         OK(!st.code, "Levy: %s", st.code ? st.what : "");
         OK(tau < 20, "Levy %d mixes: %g", law, tau);
-        NEAR(g1, m1, 5 * sqrt((m2 - m1 * m1) * tau / SWEEPS), "Levy %d: mean of the increment", law);
+        NEAR(g1, m1, 5 * sqrt((m2 - m1 * m1) * tau / SWEEPS), "Levy %d: mean of the increment",
+             law);
         NEAR(g2, m2, 5 * sqrt(3 * m2 * m2 * tau / SWEEPS), "Levy %d: its square", law);
     }
+}
+
+/* --- as released: conditional2 A8 --- */
+
+/* the law of a released step, of x: mean and covariance of b states */
+static void released_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    const fd_released *g = self;
+    const int n = (int)fd_size(&g->o->s);
+    fd_real *u = fd_raw(&a, fd_real, b * n);
+    (void)z;
+    for (int i = 0; i < b * n && u; i++) u[i] = (fd_real)x[i];
+    fd_released_step(g, (int)g->how.eta, b, u, a);                   /* eta is not looked at: the number of the step */
+    for (int i = 0; i < b * n && u; i++) x[i] = (double)u[i];
+}
+
+enum { RN = 10, RM = 2 };
+/* G = K0 (K0 + sigma^2 K)^-1, so that D = m0 + G (z - m0) */
+static void shrink_of(const double *K0, const double *K, double sigma, double *G, fd_arena a)
+{
+    double *S = fd_raw(&a, double, RN * RN);
+    for (int i = 0; i < RN * RN; i++) S[i] = K0[i] + sigma * sigma * K[i];
+    inverse(RN, S, a);
+    times(RN, K0, S, G);
+}
+
+/* one step in z as the formulas have it, on mean and covariance where rule is FD_FUNDPS; else on the mean alone */
+static void released_exact(int rule, double from, double to, double w, const double *K0, const double *K, const double *m0,
+                           const double A[RM * RN], const double *y, double *z, double *cov, fd_arena a)
+{
+    double G[RN * RN], H[RN * RN], M[RN * RN], F[RN * RN], T[RN * RN], z1[RN], D[RN], D1[RN], r[RM], q[RN], g[RN], L = 0;
+    const double k = to / from;
+    shrink_of(K0, K, from, G, a);
+    if (to > 0) shrink_of(K0, K, to, H, a);
+    for (int i = 0; i < RN * RN; i++) M[i] = (i % (RN + 1) == 0) * k + (1 - k) * G[i];
+    for (int i = 0; i < RN; i++) {
+        D[i] = m0[i];
+        for (int j = 0; j < RN; j++) D[i] += G[i * RN + j] * (z[j] - m0[j]);
+        z1[i] = k * z[i] + (1 - k) * D[i];
+    }
+    for (int i = 0; i < RN; i++) {
+        D1[i] = to > 0 ? m0[i] : D[i];
+        for (int j = 0; j < RN && to > 0; j++) D1[i] += H[i * RN + j] * (z1[j] - m0[j]);
+    }
+    for (int i = 0; i < RM; i++) {
+        r[i] = -y[i];
+        for (int j = 0; j < RN; j++) r[i] += A[i * RN + j] * D1[j];
+        L += r[i] * r[i];
+    }
+    for (int j = 0; j < RN; j++) {                                   /* A^T dL/dF, then through both evaluations */
+        q[j] = 0;
+        for (int i = 0; i < RM; i++)
+            q[j] += A[i * RN + j] * r[i] * (rule == FD_FUNDPS ? 2. / RM : 1 / sqrt(rule == FD_DIFFUSIONPDE ? L : RM * L));
+    }
+    if (to > 0) {
+        for (int j = 0; j < RN; j++) {
+            g[j] = 0;
+            for (int i = 0; i < RN; i++) g[j] += H[i * RN + j] * q[i];
+        }
+        for (int j = 0; j < RN; j++) {
+            q[j] = 0;
+            for (int i = 0; i < RN; i++) q[j] += M[i * RN + j] * g[i];
+        }
+    } else {
+        for (int j = 0; j < RN; j++) {
+            g[j] = 0;
+            for (int i = 0; i < RN; i++) g[j] += G[i * RN + j] * q[i];
+        }
+        memcpy(q, g, sizeof q);
+    }
+    for (int i = 0; i < RN; i++)
+        z[i] += (to > 0 ? .5 * (to - from) * ((z[i] - D[i]) / from + (z1[i] - D1[i]) / to) : z1[i] - z[i]) - w * q[i];
+    if (rule != FD_FUNDPS || !cov) return;
+    double HM[RN * RN];
+    memcpy(HM, G, sizeof HM);
+    if (to > 0) times(RN, H, M, HM);                                 /* dD1/dz */
+    for (int i = 0; i < RN; i++)
+        for (int j = 0; j < RN; j++) {
+            double pull = 0, one = i == j;
+            for (int l = 0; l < RM; l++) {
+                double left = 0, right = 0;
+                for (int c = 0; c < RN; c++) left += A[l * RN + c] * HM[c * RN + i], right += A[l * RN + c] * HM[c * RN + j];
+                pull += 2. / RM * left * right;
+            }
+            F[i * RN + j] = (to > 0 ? one + .5 * (to - from) * ((one - G[i * RN + j]) / from + (M[i * RN + j] - HM[i * RN + j]) / to)
+                                    : M[i * RN + j]) - w * pull;
+        }
+    times(RN, F, cov, T);
+    for (int i = 0; i < RN; i++)
+        for (int j = 0; j < RN; j++) {
+            cov[i * RN + j] = 0;
+            for (int c = 0; c < RN; c++) cov[i * RN + j] += T[i * RN + c] * F[j * RN + c];
+        }
+}
+
+/* the process of [EDM]: m = 1, sigma = t */
+static double edm_one(double r, const void *self, double *slope) { (void)r, (void)self; *slope = 0; return 1; }
+static double edm_sigma(double r, const void *self, double *slope) { (void)self; *slope = -8; return 8 * (1 - r); }
+
+static void released(void)
+{
+    enum { STEPS = 20 };
+    static const double y[RM] = { 1, -.7 };
+    static const ptrdiff_t at[RM] = { 2, 7 };
+    static const int rules[] = { FD_FUNDPS, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
+    fd_status st;
+    fd_arena a = test_arena(1 << 25, &st);
+    fd_space s = cells(&a, RN);
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = fd_cov_matern(&a, &s, 1, .2, .5);
+    fd_obs o = fd_obs_pick(&a, &s, RM, at);
+    double K0[RN * RN], K[RN * RN], A[RM * RN] = { 0 }, m0[RN], t[STEPS + 1];
+    fd_real mean[RN], x[RN];
+    matrix_of(c0, RN, K0, a), matrix_of(C, RN, K, a);
+    for (int i = 0; i < RN; i++) m0[i] = sin(6. * i / RN), mean[i] = (fd_real)m0[i];
+    for (int i = 0; i < RM; i++) A[i * RN + at[i]] = 1;
+    fd_process ps[2] = { fd_path(C, edm_one, edm_sigma, NULL, NULL), fd_vp(C, .1, 20) };
+    for (int k = 0; k < 2; k++)
+        for (int rule = 0; rule < 3; rule++) {
+            fd_process *p = &ps[k];
+            fd_real one[RN];
+            double z[RN] = { 0 }, cov[RN * RN], gm[RN] = { 0 }, gc[RN * RN], end = k ? .02 : 0;
+            for (int i = 0; i <= STEPS; i++) t[i] = end + (1 - end) * pow((STEPS - i) / (double)STEPS, 2);
+            fd_released g = { .how = { .p = p, .model = fd_oracle_gauss(&a, p, mean, c0), .t = t, .steps = STEPS },
+                              .o = &o, .y = y, .rule = rules[rule], .zeta = .3 };
+            fd_coef f = fd_law(p, 1, 0);
+            for (int i = 0; i < RN * RN; i++) gc[i] = f.v * K[i], cov[i] = gc[i] / (f.m * f.m);
+            fd_cov_draw(C, fd_seed(4), 0, 1, x, a);
+            for (int i = 0; i < RN; i++) x[i] = (fd_real)(sqrt(f.v) * (double)x[i]), one[i] = x[i];
+            if (rule) for (int i = 0; i < RN; i++) z[i] = (double)x[i] / f.m;
+            for (int i = 0; i < STEPS; i++) {
+                fd_coef from = fd_law(p, t[i], 0), to = fd_law(p, t[i + 1], 0);
+                double sf = sqrt(from.v) / from.m, w = rule == 2 ? (i < 16 ? .3 : .03) : i == STEPS - 1 ? 0 : .3 * fmin(1, sf);
+                released_exact(rules[rule], sf, sqrt(to.v) / to.m, w, K0, K, m0, A, y, z, cov, a);
+                g.how.eta = i;
+                if (!rule) {
+                    double bad = fd_affine_law(released_step, &g, RN, 0, gm, gc, a);
+                    if (i == 3) NEAR(bad, 0, TOL(1e-10, 1e-4), "FunDPS's step is affine");
+                } else fd_released_step(&g, i, 1, one, a);
+            }
+            f = fd_law(p, end, 0);
+            OK(!st.code, "released: %s", st.code ? st.what : "");
+            for (int i = 0; i < RN; i++) {
+                NEAR(rule ? (double)one[i] : gm[i], f.m * z[i], TOL(1e-9, 3e-3), "as released, process %d, rule %d: %d", k, rule, i);
+                for (int j = 0; j < RN && !rule; j++)
+                    NEAR(gc[i * RN + j], f.m * f.m * cov[i * RN + j], TOL(1e-9, 3e-3), "FunDPS, process %d: covariance", k);
+            }
+        }
+    /* the gradient for a mixture, by differences of the loss; two functions at once, and a functional of both */
+    const fd_cov *cs[2] = { c0, C };
+    fd_real means[2 * RN], u[2 * RN], v[2 * RN], w[2 * RN], D[RN];
+    for (int i = 0; i < RN; i++) means[i] = mean[i], means[RN + i] = -mean[i];
+    t[0] = .3, t[1] = .25, t[2] = .2;
+    fd_process *p = &ps[1];
+    for (int rule = 0; rule < 3; rule++) {
+        fd_released g = { .how = { .p = p, .model = fd_oracle_mix(&a, p, 2, (double[]){ .5, .5 }, means, cs), .t = t, .steps = 2 },
+                          .o = &o, .y = y, .rule = rules[rule] };
+        double sf = sqrt(fd_law(p, t[0], 0).v) / fd_law(p, t[0], 0).m, ms = fd_law(p, t[1], 0).m, h = TOL(1e-5, 1e-2);
+        fd_cov_draw(c0, fd_seed(8), 0, 2, u, a);
+        memcpy(v, u, sizeof u), memcpy(w, u, sizeof u);
+        fd_released_step(&g, 0, 2, v, a);
+        g.zeta = .2;
+        fd_released_step(&g, 0, 2, w, a);
+        for (int j = 0; j < RN; j++) {
+            double diff = 0;
+            for (int e = -1; e <= 1; e += 2) {                       /* the loss of the last D, at x + e h e_j */
+                fd_real q[RN];
+                double L = 0, r[RM];
+                memcpy(q, u + RN, sizeof q);
+                q[j] += (fd_real)(e * h);
+                fd_predict(&g.how.model, FD_X0, p, 1, q, &t[0], D, a);
+                double to = sqrt(fd_law(p, t[1], 0).v) / ms, k = to / sf, m = fd_law(p, t[0], 0).m;
+                for (int i = 0; i < RN; i++) q[i] = (fd_real)(ms * (k * (double)q[i] / m + (1 - k) * (double)D[i]));
+                fd_predict(&g.how.model, FD_X0, p, 1, q, &t[1], D, a);
+                for (int i = 0; i < RM; i++) r[i] = y[i] - (double)D[at[i]], L += r[i] * r[i];
+                diff += e * (rule == 0 ? L / RM : sqrt(rule == 1 ? L / RM : L)) / (2 * h);
+            }
+            double scale = .2 * (rule == 2 ? 1 : fmin(1, sf)) * ms * fd_law(p, t[0], 0).m;         /* grad_z = m grad_x */
+            NEAR(((double)v[RN + j] - (double)w[RN + j]) / scale, diff, TOL(1e-7, 2e-2), "rule %d: gradient of a mixture", rule);
+        }
+    }
+    /* what it does not take */
+    static const struct { int rule, k, net, modal; double zeta; } wrong[] = {
+        { 0, 0, 1, 0, 1 }, { 4, 0, 1, 0, 1 }, { 1, 2, 1, 0, 1 }, { 1, -1, 1, 0, 1 }, { 1, 0, 0, 0, 1 }, { 1, 0, 1, 1, 1 },
+        { 1, 0, 1, 0, -1 }, { 1, 0, 1, 0, NAN } };
+    fd_process heat = fd_heat(C, 1, .02, NULL, NULL, 2);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        fd_process *q = wrong[i].modal ? &heat : p;
+        fd_released g = { .how = { .p = q, .model = fd_oracle_gauss(&a, q, mean, c0), .t = t, .steps = 2 }, .o = &o, .y = y,
+                          .rule = wrong[i].rule, .zeta = wrong[i].zeta };
+        if (!wrong[i].net) g.how.model.vjp = NULL;
+        OK(!st.code, "%s", st.what);
+        memcpy(v, u, sizeof u);
+        fd_released_step(&g, wrong[i].k, 1, v, a);
+        OK(st.code == FD_EARG && !memcmp(u, v, sizeof u), "released, wrong %d", (int)i);
+        st.code = 0;
+    }
+}
+
+/* the deviation that N(0, 1) has after so many steps of fd_flow without data; noise: 0 that of the start, 1 fresh, 2 NULL */
+static double eci_alone(int noise, int steps, fd_arena a)
+{
+    fd_space s = cells(&a, 1);
+    fd_cov *one = fd_cov_white(&a, &s, 1, 0);
+    fd_process p = fd_flow(one, 0);
+    fd_model m = fd_oracle_gauss(&a, &p, NULL, one);
+    fd_real x[2] = { 1, 0 }, eps[2] = { 1, 0 };
+    double var = 1;
+    for (int k = 0; k < steps; k++) {
+        double t = 1 - (double)k / steps, next = k + 1 < steps ? 1 - (k + 1.) / steps : 0;
+        if (noise == 1) x[0] = 1, x[1] = 0, eps[0] = 0, eps[1] = 1;              /* factors of x and of the noise */
+        fd_eci_step(&p, &m, NULL, NULL, t, next, 2, x, noise == 2 ? NULL : eps, a);
+        if (noise == 1) var = (double)x[0] * (double)x[0] * var + (double)x[1] * (double)x[1];
+    }
+    return noise == 1 ? sqrt(var) : (double)x[0];
+}
+
+static void eci(void)
+{
+    static const int steps[] = { 50, 200, 800, 3200 };
+    static const double first[] = { 2.944, 4.985, 8.214, 13.335 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    double got[5];
+    for (int i = 0; i < 4; i++) NEAR(got[i] = eci_alone(0, steps[i], a), first[i], TOL(5.1e-4, 2e-2), "ECI, %d steps", steps[i]);
+    /* c + a N^-1/3: its limit 3^-1/3 Gamma(2/3) by extrapolation from 800 and 3200 steps */
+    double c1 = got[2] / pow(800, 1. / 3), c2 = got[3] / pow(3200, 1. / 3), q = pow(4, -1. / 3);
+    NEAR((c2 - q * c1) / (1 - q), pow(3, -1. / 3) * tgamma(2. / 3), 1e-3, "the limit of ECI over steps^1/3");
+    double wide = eci_alone(1, 400, a), narrow = eci_alone(1, 3200, a);
+    NEAR(narrow, sqrt(.5), .01, "fresh noise tends to 1/sqrt 2");
+    OK(fabs(narrow - sqrt(.5)) < .5 * fabs(wide - sqrt(.5)), "fresh noise: %g, %g", wide, narrow);
+    NEAR(eci_alone(2, 400, a), 1, .01, "the noise in x tends to 1");
+    OK(fabs(eci_alone(2, 1600, a) - 1) < .3 * fabs(eci_alone(2, 400, a) - 1), "the noise in x: order one");
+    /* with data: they are met, at the end exactly; NULL is DDIM and the projected denoiser */
+    fd_space s = cells(&a, 12);
+    fd_cov *C = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    fd_process p = fd_flow(C, 0), heat = fd_heat(C, 1, .02, NULL, NULL, 2);
+    fd_model m = fd_oracle_gauss(&a, &p, NULL, C);
+    fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 3, 8 });
+    fd_gain *g = fd_gain_new(&a, &o, C, NULL);
+    double y[6] = { 1, -.5, 1, -.5, 1, -.5 };
+    fd_real x[36], w[36], d[36];
+    fd_cov_draw(C, fd_seed(2), 0, 3, x, a);
+    memcpy(w, x, sizeof x);
+    fd_sampler how = { .p = &p, .model = m, .scheme = FD_DDIM };
+    fd_eci_step(&p, &m, g, y, .7, .4, 3, x, NULL, a);
+    fd_advance(&how, .7, .4, 3, w, NULL, d, a);
+    fd_project_denoised(g, &p, .4, 3, y, d, NULL, w, NULL, a);
+    NEAR(test_maxdiff(36, x, w), 0, TOL(1e-13, 1e-5), "ECI with its own noise is the projected denoiser");
+    fd_eci_step(&p, &m, g, y, .4, 0, 3, x, w, a);
+    for (int i = 0; i < 3; i++)
+        NEAR(fabs((double)x[12 * i + 3] - 1) + fabs((double)x[12 * i + 8] + .5), 0, TOL(1e-12, 1e-5), "the data are met");
+    m = fd_oracle_gauss(&a, &heat, NULL, C);                        /* a process that differs by mode */
+    how = (fd_sampler){ .p = &heat, .model = m, .scheme = FD_DDIM };
+    memcpy(w, x, sizeof x);
+    fd_eci_step(&heat, &m, NULL, NULL, 1, .8, 3, x, NULL, a);
+    fd_advance(&how, 1, .8, 3, w, NULL, d, a);
+    NEAR(test_maxdiff(36, x, w), 0, TOL(1e-13, 1e-5), "without data it is DDIM");
+    OK(!st.code, "ECI: %s", st.code ? st.what : "");
+    fd_eci_step(&p, &m, g, y, .4, .4, 3, x, w, a);
+    OK(st.code == FD_EARG, "ECI: times must fall");
+    st.code = 0;
+    fd_obs_noise(&a, &o, .1);
+    g = fd_gain_new(&a, &o, C, NULL);
+    fd_eci_step(&p, &m, g, y, .4, .3, 3, x, w, a);
+    OK(st.code == FD_EARG, "ECI: no noisy data");
+}
+
+typedef struct { const fd_cov *c; fd_potential phi; double sigma, h; int plain; } daps_ctx;
+
+/* state: x [n], hat [n] */
+static void daps_step(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    const daps_ctx *d = self;
+    const int n = (int)d->c->s.points;
+    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    if (!xi) return;
+    for (int i = 0; i < b * n; i++) {
+        u[i] = (fd_real)x[i / n * 2 * n + i % n], v[i] = (fd_real)x[i / n * 2 * n + n + i % n];
+        xi[i] = (fd_real)(sqrt(d->c->lam[i % n]) * z[i]);
+    }
+    fd_from_modes(&d->c->s, b, xi, xi, a);
+    fd_daps_step(d->c, &d->phi, d->sigma, d->h, d->plain, b, v, u, xi, a);
+    for (int i = 0; i < b * n; i++) x[i / n * 2 * n + i % n] = (double)u[i];
+}
+
+static void daps(void)
+{
+    fd_status st;
+    fd_arena all = test_arena(1 << 25, &st);
+    /* what a value at the middle moves, in the end: against kriging with the prior N(hat, sigma^2 C) */
+    static const double said[] = { .923, .962, .981, .991 };
+    for (int n = 16, k = 0; n <= 128; n *= 2, k++)
+        for (int bare = 0; bare < 2; bare++) {
+            fd_arena a = all;
+            fd_space s = cells(&a, n);
+            fd_cov *C = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+            ptrdiff_t at = n / 2;
+            double y = 1, dd = 0, w2 = 0, sigma = .8, pull;
+            fd_obs o = fd_obs_pick(&a, &s, 1, &at);
+            fd_obs_noise(&a, &o, sqrt(.05));
+            fd_potential phi = fd_obs_potential(&a, &o, &y);
+            fd_real *hat = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, n), *e = fd_new(&a, fd_real, n);
+            for (int i = 0; i < 400; i++) fd_daps_step(C, &phi, sigma, .03, bare, 1, hat, x, NULL, a);
+            e[at] = (fd_real)n;
+            fd_cov_pow(C, 1, 1, e, e, a);                            /* c(., x_at) */
+            pull = sigma * sigma / (.05 + sigma * sigma * (double)e[at]);
+            for (int i = 0; i < n; i++) dd += pow((double)x[i] - pull * (double)e[i], 2), w2 += pow(pull * (double)e[i], 2);
+            OK(!st.code, "DAPS: %s", st.code ? st.what : "");
+            NEAR(sqrt(dd / w2), bare ? said[k] : 0, bare ? 6e-4 : TOL(1e-10, 1e-4), "DAPS, plain %d, n = %d: missed", bare, n);
+        }
+    /* the law of a level's dynamics: C O6 with the prior N(hat, sigma^2 C), and its limit, kriging */
+    enum { N = 8, M = 2, S = 2 * N };
+    static const double y[M] = { 1, -.7 };
+    static const ptrdiff_t at[M] = { 2, 6 };
+    fd_arena a = all;
+    fd_space s = cells(&a, N);
+    fd_cov *C = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    fd_obs o = fd_obs_pick(&a, &s, M, at);
+    fd_obs_noise(&a, &o, sqrt(.05));
+    daps_ctx d = { C, fd_obs_potential(&a, &o, y), .7, .004, 0 };
+    double K[N * N], P[N * N], T[N * N], U[N * N], want[N * N], pull[N], mean[S], cov[S * S], hat[N], A[M * N] = { 0 };
+    matrix_of(C, N, K, a);
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    for (int i = 0; i < N; i++) hat[i] = cos(3. * i / N);
+    memcpy(P, K, sizeof P);
+    inverse(N, P, a);
+    for (int i = 0; i < N * N; i++) P[i] /= d.sigma * d.sigma;
+    for (int i = 0; i < M; i++) P[at[i] * (N + 1)] += 1 / .05;
+    for (int i = 0; i < N; i++) pull[i] = 0;                         /* mean_inf: kriging */
+    memcpy(want, K, sizeof K);
+    for (int i = 0; i < N * N; i++) want[i] *= d.sigma * d.sigma;
+    memcpy(pull, hat, sizeof pull);
+    krige(N, M, A, (double[]){ .05, 0, 0, .05 }, y, pull, want, a);
+    double F[N * N], e[N], G[N * N], V[N * N], Fk[N * N];
+    times(N, K, P, T);
+    for (int i = 0; i < N * N; i++) F[i] = (i % (N + 1) == 0) - d.h * T[i], Fk[i] = i % (N + 1) == 0;
+    times(N, P, K, T), times(N, T, P, U);                            /* Cov_inf = (P - h/2 P K P)^-1 */
+    for (int i = 0; i < N * N; i++) V[i] = P[i] - .5 * d.h * U[i];
+    for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) V[i * N + j] = V[j * N + i] = .5 * (V[i * N + j] + V[j * N + i]);
+    inverse(N, V, a);
+    memset(cov, 0, sizeof cov);
+    for (int i = 0; i < N; i++) mean[i] = mean[N + i] = hat[i];
+    for (int k = 1; k <= 40; k++) {
+        double bad = fd_affine_law(daps_step, &d, S, N, mean, cov, a);
+        if (k == 1) NEAR(bad, 0, TOL(1e-10, 1e-4), "DAPS's step is affine");
+        times(N, F, Fk, T), memcpy(Fk, T, sizeof T);
+        if (k != 1 && k != 40) continue;
+        for (int i = 0; i < N; i++) {
+            e[i] = pull[i];
+            for (int j = 0; j < N; j++) e[i] += Fk[i * N + j] * (hat[j] - pull[j]);
+            NEAR(mean[i], e[i], TOL(1e-10, 1e-3), "DAPS, %d steps: mean", k);
+        }
+        times(N, Fk, V, T);
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++) {
+                G[i * N + j] = V[i * N + j];
+                for (int c = 0; c < N; c++) G[i * N + j] -= T[i * N + c] * Fk[j * N + c];
+                NEAR(cov[i * S + j], G[i * N + j], TOL(1e-9, 2e-3), "DAPS, %d steps: covariance", k);
+            }
+    }
+    /* a level is its parts */
+    fd_process p = fd_vp(C, .1, 20);
+    fd_real m0[N], x[2 * N], w[2 * N], h[2 * N], xi[2 * N], q[2 * N];
+    for (int i = 0; i < N; i++) m0[i] = (fd_real)hat[i];
+    double t[4] = { .6, .4, .2, .05 }, next = .5, nb[2] = { .5, .5 };
+    fd_daps level = { { .p = &p, .model = fd_oracle_gauss(&a, &p, m0, C), .t = t, .steps = 3, .scheme = FD_PF_HEUN, .denoise = 1 },
+                      d.phi, 5, .004, 0 };
+    fd_cov_draw(C, fd_seed(9), 0, 2, x, a);
+    memcpy(w, x, sizeof x);
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    for (int k = 0; k < 3; k++) fd_advance(&level.how, t[k], t[k + 1], 2, w, NULL, NULL, a);
+    fd_predict(&level.how.model, FD_X0, &p, 2, w, (double[]){ t[3], t[3] }, h, a);
+    memcpy(w, h, sizeof h);
+    for (int k = 0; k < 5; k++) {
+        fd_cov_draw(C, fd_stream(fd_seed(3), 'd', (uint32_t)k), 4, 2, xi, a);
+        fd_coef f = fd_law(&p, .6, 0);
+        fd_daps_step(C, &d.phi, sqrt(f.v) / f.m, .004, 0, 2, h, w, xi, a);
+    }
+    fd_perturb(&p, fd_stream(fd_seed(3), 'd', 5), 4, 2, w, nb, q, NULL, a);
+    OK(!st.code && !memcmp(x, q, sizeof x), "a level of DAPS: %s", st.code ? st.what : "");
+    level.how.scheme = FD_ANCESTRAL;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(st.code == FD_EARG && !memcmp(x, q, sizeof x), "DAPS by a sampler with noise");
+    st.code = 0, level.how.scheme = FD_PF_HEUN, level.h = 0;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(st.code == FD_EARG && !memcmp(x, q, sizeof x), "DAPS without a step");
+    st.code = 0, level.h = 1e6, level.inner = 50;
+    fd_daps_level(&level, next, fd_seed(3), 4, 2, x, a);
+    OK(st.code == FD_ENAN && !memcmp(x, q, sizeof x), "DAPS with a step that is too long");
+}
+
+void test_released(void)
+{
+    released();
+    eci();
+    daps();
 }
 
 void test_mcmc(void)

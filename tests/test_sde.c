@@ -830,8 +830,8 @@ static void check_mix(void)
     OK(!st.code, "status");
 }
 
-/* smooth components on fine grids: P is 1e-14 in thousands of modes, where means hold rounding only. What
- * the odds are is known, for the means differ in mode 1 alone. */
+/* smooth components on fine grids: P is 1e-14 in thousands of modes, where means hold rounding
+ * only. What the odds are is known, for the means differ in mode 1 alone. */
 static void check_mix_fine(void)
 {
     fd_status st;
@@ -848,7 +848,8 @@ static void check_mix_fine(void)
             double t = .3, worst = 0;
             mean[1] = 1, mean[n + 1] = -1;
             fd_from_modes(&s, 2, mean, mean, q);
-            fd_model m = fd_oracle_mix(&q, &p, 2, (double[]){ .4, .6 }, mean, (const fd_cov *[]){ c, c });
+            fd_model m = fd_oracle_mix(&q, &p, 2, (double[]){ .4, .6 }, mean,
+                                       (const fd_cov *[]){ c, c });
             fd_coef f = fd_law(&p, t, 0);
             double P = f.m * f.m * c->lam[1] + f.v * p.noise->lam[1], g = c->lam[1] * f.m / P;
             for (int i = 0; i < 5; i++) {
@@ -1009,7 +1010,8 @@ static void check_precond(void)
         for (ptrdiff_t j = 0; j < s.modes; j++) {
             fd_coef f = fd_law(p, t[0], j);
             double P = f.m * f.m * c0->lam[j] + f.v * noise->lam[j];
-            vin += pow(f.m * c0->lam[j], 2) / P / 2.385, vout += c0->lam[j] * f.v * noise->lam[j] / P / 2.385;
+            vin += pow(f.m * c0->lam[j], 2) / P / 2.385,
+                vout += c0->lam[j] * f.v * noise->lam[j] / P / 2.385;
         }
         NEAR(cin * cin * vin, 1, 1e-12, "cin");
         NEAR(cout * cout / vout, 1, 1e-12, "cout");
@@ -1040,7 +1042,8 @@ static void check_precond(void)
     for (int j = 0; j < 5; j++) {
         double t = .1 + .2 * j, sg = sqrt(fd_law(&ve, t, 0).v), cin, cout;
         fd_precond_scale(w, t, &cin, &cout);
-        NEAR(cin * sd * sd / (sg * sg + sd * sd), 1 / sqrt(sg * sg + sd * sd), 1e-12 * cin, "EDM c_in(%g)", sg);
+        NEAR(cin * sd * sd / (sg * sg + sd * sd), 1 / sqrt(sg * sg + sd * sd), 1e-12 * cin,
+             "EDM c_in(%g)", sg);
         NEAR(cout, sg * sd / sqrt(sg * sg + sd * sd), 1e-12, "EDM c_out(%g)", sg);
         fd_predict(&m0, FD_X0, &ve, 1, xt, &t, y, a);
         NEAR(y[4], sd * sd / (sg * sg + sd * sd) * xt[4], 20 * EPS, "EDM c_skip(%g)", sg);
@@ -1377,8 +1380,8 @@ static void check_rows(void)
        && !strcmp(fd_scheme_name(FD_PF_HEUN), "pf-heun"), "names");
 }
 
-/* With D frozen (a point mass), DDIM(0) is the flow and ancestral the reverse SDE, exactly: one step
- * of them against many of a scheme that knows neither. */
+/* With D frozen (a point mass), DDIM(0) is the flow and ancestral the reverse SDE, exactly: one
+ * step of them against many of a scheme that knows neither. */
 static void check_frozen(void)
 {
     fd_status st;
@@ -1514,8 +1517,8 @@ static void check_chain_orders(void)
                 }
                 for (int j = 0; j < 2; j++)
                     NEAR(log2(err[j] / err[j + 1]), row[i].order, .15,
-                         "chain of %d, blurred %d, %s: order, steps of %g and %g (%.3g, %.3g)",
-                         T, k, fd_scheme_name(row[i].scheme), chain[l].step[j], chain[l].step[j + 1],
+                         "chain of %d, blurred %d, %s: order, steps of %g and %g (%.3g, %.3g)", T,
+                         k, fd_scheme_name(row[i].scheme), chain[l].step[j], chain[l].step[j + 1],
                          err[j], err[j + 1]);
             }
     }
@@ -2120,8 +2123,8 @@ static void check_weights(void)
             NEAR(w * err[kind] / (.5 * q * f.m * f.m / (f.v * f.v)), 1, TOL(1e-9, 2e-2),
                  "%s: likelihood", proc_name[i]);
         }
-        NEAR(fd_time_weight(&p[i], FD_W_NOISE, FD_X0, t, &st), f.m * f.m / f.v, 1e-12 * f.m * f.m / f.v,
-             "noise of x0");
+        NEAR(fd_time_weight(&p[i], FD_W_NOISE, FD_X0, t, &st), f.m * f.m / f.v,
+             1e-12 * f.m * f.m / f.v, "noise of x0");
         NEAR(fd_time_weight(&p[i], FD_W_X0, FD_SCORE, t, &st), pow(f.v / f.m, 2),
              1e-12 * pow(f.v / f.m, 2), "x0 of score");
         if (i < 3) NEAR(fd_time_weight(&p[i], FD_W_V, FD_X0, t, &st), 1 / (s * s), 1e-12 / f.v,
@@ -2132,7 +2135,8 @@ static void check_weights(void)
     NEAR(fd_time_weight(&p[1], FD_W_LIKELIHOOD, FD_X0, .3, &st),
          .5 * (.1 + 19.9 * .3) * f.m * f.m / (f.v * f.v), 1e-12, "VP");
     NEAR(fd_time_weight(&p[5], FD_W_LIKELIHOOD, FD_X0, .3, &st), .5 / .09, 1e-12, "driftless");
-    NEAR(fd_time_weight(&p[6], FD_W_X0, FD_VELOCITY, .3, &st), pow(.3 + 1e-4 * .7, 2), 1e-9, "flow");
+    NEAR(fd_time_weight(&p[6], FD_W_X0, FD_VELOCITY, .3, &st), pow(.3 + 1e-4 * .7, 2), 1e-9,
+         "flow");
     OK(!st.code, "status");
     fd_time_weight(&p[8], FD_W_X0, FD_NOISE, .005, &st);
     OK(st.code == FD_EARG, "modal");
@@ -2291,7 +2295,7 @@ static void check_draw_times(void)
             }
             if (rule == FD_T_LOGNORMAL) OK(seen[low] > 0, "chain %d: the lowest level", c);
         }
-    for (int b = 3; b <= 25; b += 11) {                     /* without replacement, T = 10 at a time */
+    for (int b = 3; b <= 25; b += 11) {                  /* without replacement, T = 10 at a time */
         int seen[11] = { 0 }, most = (b + 9) / 10, same = 0;
         fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 7, b, t, &st);
         fd_draw_times(&dd, FD_T_LEVELS, NULL, fd_seed(153), 8, b, u, &st);

@@ -808,10 +808,13 @@ static void counters(fd_arena a)
                         float z[4];
                         split(&s, k, j);
                         int last = j[nd - 1], one = nd > 1 ? j[nd - 2] : 0, two = nd > 2 ? j[0] : 0;
-                        uint32_t ctr[4] = { (uint32_t)(last / 32 * 8 + last % 16 / 2), (uint32_t)one,
+                        uint32_t ctr[4] = { (uint32_t)(last / 32 * 8 + last % 16 / 2),
+                                            (uint32_t)one,
                                             (uint32_t)two, (uint32_t)q };
                         fd_normal4(fd_stream(fd_seed(11), 'f', (uint32_t)(3 + i)), ctr, z);
-                        fd_real want = is_nyquist(&s, k) ? 0 : 2 * (fd_real)z[last / 16 % 2 * 2 + last % 2];
+                        fd_real want = is_nyquist(&s, k)
+                                           ? 0
+                                           : 2 * (fd_real)z[last / 16 % 2 * 2 + last % 2];
                         bad += u[(i * ch + q) * s.modes + k] != want;
                     }
             OK(bad == 0, "%d axes, %s: %d", nd, bname[bc], bad);
@@ -973,7 +976,8 @@ static void empirical(fd_arena a)
             if (!is_nyquist(&s, k)) want[k] = fmax(want[k], .8 * top);
             NEAR(c->lam[k], want[k], TOL(1e-13, 1e-5) * top, "bc %d: mode %d, with a floor", code,
                  k);
-            NEAR(by ? by->lam[k] : NAN, want[k], 1e-14 * top, "bc %d: mode %d, of variances", code, k);
+            NEAR(by ? by->lam[k] : NAN, want[k], 1e-14 * top, "bc %d: mode %d, of variances", code,
+                 k);
         }
         OK(c->kind == FD_COV_TABLE && c->s.ch == CH, "kind");
     }
@@ -1296,8 +1300,8 @@ static void starve_norm(const struct starve *q, fd_real *out, fd_arena a)
     OK(isnan(v) == !!a.st->code, "fd_cov_norm2: %g, code %d", v, a.st->code);
 }
 
-/* fd_cov_pixel against the sum over many modes, and against what the grid's standard deviations say
- * */
+/* fd_cov_pixel against the sum over many modes, and against what the grid's standard deviations
+ * say */
 static void pixel(void)
 {
     static const struct { int nd, bc[3]; double len[3], ell, nu; int n; double tol; } rows[] = {

@@ -211,7 +211,8 @@ static void test_broadcast(void)
             nz[i] = nx[i] > ny[i] ? nx[i] : ny[i];
         }
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *v[2] = { fd_param(&t, 3, nx, x, NULL), fd_param(&t, 3 - drop, ny + drop, y, NULL) }, *d[2];
+        fd_var *v[2] = { fd_param(&t, 3, nx, x, NULL), fd_param(&t, 3 - drop, ny + drop, y, NULL) };
+        fd_var *d[2];
         fd_var *z[3] = { fd_add(&t, v[0], v[1]), fd_sub(&t, v[0], v[1]), fd_mul(&t, v[0], v[1]) };
         for (int k = 0; k < 3; k++) {
             memset(dx, 0, sizeof dx);
@@ -258,7 +259,8 @@ static void test_large(void)
     for (size_t r = 0; r < sizeof row / sizeof *row; r++) {
         const int *n = row[r].n, *to = row[r].to;
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *v = fd_param(&t, 3, n, x, NULL), *s = fd_sum_to(&t, v, 3, to), *y = fd_spread(&t, s, 3, n);
+        fd_var *v = fd_param(&t, 3, n, x, NULL), *s = fd_sum_to(&t, v, 3, to);
+        fd_var *y = fd_spread(&t, s, 3, n);
         fd_var *z = fd_add(&t, v, s), *g[1];
         fd_grad(&t, z, NULL, 1, &v, g);
         OK(!st.code && g[0], "large %d", (int)r);
@@ -637,7 +639,8 @@ static void test_errors(void)
 #define WRONG(mode, kind, message, expr) do { \
         a = fd_arena_over(mem, 1 << 16, &st); \
         fd_tape t_ = fd_tape_begin(&a, mode), *t = &t_; \
-        fd_var *u = fd_param(t, 2, S(3, 5), x, NULL), *v = fd_param(t, 2, S(3, 4), x, NULL), *d[1] = { u }; \
+        fd_var *u = fd_param(t, 2, S(3, 5), x, NULL), *v = fd_param(t, 2, S(3, 4), x, NULL); \
+        fd_var *d[1] = { u }; \
         fd_var *c = fd_param(t, 3, S(2, 3, 5), x, NULL), *r = (expr); \
         fd_explain(&st, text, sizeof text); \
         OK(st.code == kind && !strcmp(text, message), "code %d: %s", st.code, text); \
@@ -792,8 +795,9 @@ static void test_rules(void)
     OK(!st.code, "no error");
 }
 
-/* fd_backward takes the room of gradients that nothing waits for any more; fd_grad keeps all of its own.
- * Chance graphs of 40 large variables: sums hand gradients on, views share them, early ones wait long. */
+/* fd_backward takes the room of gradients that nothing waits for any more; fd_grad keeps all of its
+ * own. Chance graphs of 40 large variables: sums hand gradients on, views share them, early ones
+ * wait long. */
 static fd_var *reuse_graph(fd_tape *t, fd_var *const p[2], uint64_t seed)
 {
     enum { N = 20000, NODES = 40 };
@@ -802,9 +806,11 @@ static fd_var *reuse_graph(fd_tape *t, fd_var *const p[2], uint64_t seed)
     for (int i = 2; i < NODES + 2; i++) {
         fd_var *a = v[i - 1], *b = v[(int)((rnd() + 1) / 2 * i)];
         int kind = (int)((rnd() + 1) / 2 * 6);
-        v[i] = kind < 2 ? fd_affine(t, fd_add(t, a, b), 0.5, 0.1) : kind == 2 ? fd_mul(t, a, fd_map(t, b, FD_COS))
-             : kind == 3 ? fd_add(t, a, a) : kind == 4 ? fd_map(t, a, FD_SIN)
-             : fd_add(t, b, fd_reshape(t, fd_reshape(t, a, 2, S(N / 4, 4)), 1, S(N)));
+        v[i] = kind < 2    ? fd_affine(t, fd_add(t, a, b), 0.5, 0.1)
+               : kind == 2 ? fd_mul(t, a, fd_map(t, b, FD_COS))
+               : kind == 3 ? fd_add(t, a, a)
+               : kind == 4 ? fd_map(t, a, FD_SIN)
+                           : fd_add(t, b, fd_reshape(t, fd_reshape(t, a, 2, S(N / 4, 4)), 1, S(N)));
     }
     return v[NODES + 1];
 }
@@ -831,7 +837,9 @@ static void test_reuse(void)
                 memset(g[i], 0, N * sizeof *g[i] * (size_t)back);
                 p[i] = fd_param(&t, 1, S(N), x[i], g[i]);
             }
-            fd_var *y = fd_sum_to(&t, fd_mul(&t, reuse_graph(&t, p, 100 + (uint64_t)k), fd_input(&t, 1, S(N), dy)),
+            fd_var *y = fd_sum_to(&t,
+                                  fd_mul(&t, reuse_graph(&t, p, 100 + (uint64_t)k),
+                                         fd_input(&t, 1, S(N), dy)),
                                   0, NULL);
             size_t before = (size_t)(b.end - b.beg);
             if (back) fd_backward(&t, y);
@@ -841,7 +849,8 @@ static void test_reuse(void)
         }
         if (st.code) return;
         for (int i = 0; i < 2; i++)
-            OK(!memcmp(g[i], d[i]->x, N * sizeof *g[i]), "graph %d: the same bits of gradient %d", k, i);
+            OK(!memcmp(g[i], d[i]->x, N * sizeof *g[i]), "graph %d: the same bits of gradient %d",
+               k, i);
         OK(2 * used[1] < used[0], "graph %d: %d of %d bytes", k, (int)used[1], (int)used[0]);
     }
 }

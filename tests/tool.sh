@@ -8,7 +8,9 @@ rm -rf "$D" && mkdir -p "$D" && cd "$D" || exit 1
 export FD_MEMORY=256M ASAN_OPTIONS=detect_leaks=0 OMP_WAIT_POLICY=passive
 pass=0 fail=0
 
-report() { if [ "$1" = 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "FAILED: $2"; fi; }
+report() {
+    if [ "$1" = 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "FAILED: $2"; fi
+}
 # ok TEXT COMMAND...: the command succeeds and says nothing on stderr but progress
 ok() {
     name=$1; shift
@@ -20,14 +22,16 @@ ok() {
 }
 # says PATTERN FILE
 says() { grep -qE -e "$1" "$2"; report $? "'$1' not in $2: $(head -n 3 "$2")"; }
-# bad STATUS PATTERN ARGUMENTS...: that status, one line on stderr, in which the pattern is, and no file
+# bad STATUS PATTERN ARGUMENTS...: that status, one line on stderr, in which the pattern is, and no
+# file
 bad() {
     s=$1 p=$2; shift 2
     ls -lR . | tr -s ' ' >before; : >err
     "$fd" "$@" >out 2>err; r=$?
     grep -vE '^(step|sample|read) [0-9]+ \(' err >err.rest; mv err.rest err
     [ $r = "$s" ]; report $? "fd $*: status $r, not $s: $(head -n 1 err)"
-    [ "$(wc -l <err)" = 1 ] && grep -q '^fd: ' err; report $? "fd $*: not one line: $(head -n 3 err)"
+    [ "$(wc -l <err)" = 1 ] && grep -q '^fd: ' err
+    report $? "fd $*: not one line: $(head -n 3 err)"
     grep -qE -e "$p" err; report $? "fd $*: no '$p' in: $(head -n 1 err)"
     ls -lR . | tr -s ' ' | grep -vE ' (before|err|out|err.rest|after)$|^total ' >after
     grep -vE ' (before|err|out|err.rest|after)$|^total ' before | diff -q - after >/dev/null
@@ -44,10 +48,12 @@ for c in train sample noise eval certify orders posterior calibrate loglik info 
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
-for t in cov process net flip optimizer predict precond weight norm time-law scheme times start corrector boundary map fields as method observe; do
+for t in cov process net flip optimizer predict precond weight norm time-law scheme times start \
+    corrector boundary map fields as method observe; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
-"$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out; says '^  bridge' out
+"$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out
+says '^  bridge' out
 "$fd" help scheme >out; says 'pf-heun' out
 
 ok version "$fd" --version && says '^fd .*(float|double)' out
@@ -63,32 +69,43 @@ for c in $("$fd" help | sed -n 's/^  fd \([a-z]*\) .*/\1/p' | grep -v help); do
     done
 done
 bad 2 'unknown flag' info --"$(printf '%0200d' 0)"
-for s in -1 1.5 x '' 18446744073709551616 1e3; do bad 2 '--seed: .*expected a whole number from 0 to 18446744073709551615' noise --grid 8 --seed "$s"; done
+for s in -1 1.5 x '' 18446744073709551616 1e3; do
+    bad 2 '--seed: .*expected a whole number from 0 to 18446744073709551615' noise --grid 8 \
+        --seed "$s"
+done
 
 # ---- noise
 ok noise "$fd" noise --cov matern:nu=1.5,l=0.1 --grid 64x64 -n 16 -o noise.npy --png noise.png
 says '^wrote noise.npy$' out; says '^wrote noise.png$' out; exists noise.npy noise.png
-[ "$(od -A n -t x1 -N 8 noise.png | tr -d ' ')" = 89504e470d0a1a0a ]; report $? "noise.png is no PNG"
+[ "$(od -A n -t x1 -N 8 noise.png | tr -d ' ')" = 89504e470d0a1a0a ]
+report $? "noise.png is no PNG"
 ok info "$fd" info noise.npy && says '^\(16, 64, 64\)  min -[0-9]' out
-ok noise "$fd" noise --cov=matern:nu=1.5,l=0.1 --grid=64x64 --n=16 --out=again.npy && same noise.npy again.npy
+ok noise "$fd" noise --cov=matern:nu=1.5,l=0.1 --grid=64x64 --n=16 --out=again.npy &&
+    same noise.npy again.npy
 ok noise "$fd" noise --grid 64x64 --first 9 -n 7 -o part.npy
 tail -c 28672 noise.npy >x && tail -c 28672 part.npy >y && same x y
 ok threads "$fd" noise --grid 64x64 -n 16 --threads 1 -o again.npy && same noise.npy again.npy
 ok seed "$fd" noise --grid 64x64 -n 16 --seed 2 -o again.npy
 cmp -s noise.npy again.npy; [ $? = 1 ]; report $? "--seed changes nothing"
 # 2^53 and 2^53 + 1 are two seeds
-for i in 2 3; do ok "seed 2^53" "$fd" noise --grid 64 -n 2 --seed 900719925474099$i -o seed$i.npy; done
+for i in 2 3; do
+    ok "seed 2^53" "$fd" noise --grid 64 -n 2 --seed 900719925474099$i -o seed$i.npy
+done
 cmp -s seed2.npy seed3.npy; [ $? = 1 ]; report $? "a large --seed is rounded"
-for c in white:s=0.5,kmax=3 rbf:l=0.2 matern:nu=2.385,l=0.3,var=2 exp power:alpha=2.385,var=1 bessel:gamma=3; do
+for c in white:s=0.5,kmax=3 rbf:l=0.2 matern:nu=2.385,l=0.3,var=2 exp power:alpha=2.385,var=1 \
+    bessel:gamma=3; do
     ok "$c" "$fd" noise --cov $c --grid 15x9 -n 3 -o c.npy
     for b in neumann dirichlet mixed periodic,neumann; do
         ok "$c $b" "$fd" noise --cov $c --grid 15x9 --boundary $b -n 3 -o c.npy
     done
 done
-ok bridge "$fd" noise --cov bridge --boundary dirichlet --grid 50 -o c.npy --png c.png && exists c.png
+ok bridge "$fd" noise --cov bridge --boundary dirichlet --grid 50 -o c.npy --png c.png &&
+    exists c.png
 ok brownian "$fd" noise --cov brownian:var=2 --boundary mixed --grid 50 -o c.npy
-ok 3-D "$fd" noise --grid 5x6x7 -n 2 -o c.npy --png c.png && "$fd" info c.npy >out && says '^\(2, 5, 6, 7\)' out
-ok channels "$fd" noise --grid 5x6 -n 2 --channels 3 -o c.npy && "$fd" info c.npy >out && says '^\(2, 3, 5, 6\)' out
+ok 3-D "$fd" noise --grid 5x6x7 -n 2 -o c.npy --png c.png && "$fd" info c.npy >out &&
+    says '^\(2, 5, 6, 7\)' out
+ok channels "$fd" noise --grid 5x6 -n 2 --channels 3 -o c.npy && "$fd" info c.npy >out &&
+    says '^\(2, 3, 5, 6\)' out
 # the same function on another grid: point i of 32 is point 2i of 64
 ok fine "$fd" noise --cov rbf:l=0.2 --grid 64 -n 1 -o fine.npy
 ok coarse "$fd" noise --cov rbf:l=0.2 --grid 32 -n 1 -o coarse.npy
@@ -103,38 +120,53 @@ report $? "two grids, two functions"
 
 # ---- posterior, calibrate
 printf 'x,value\n.12,1\n.35,-.4\n.5,.2\n.9,.8\n' >obs.csv
-for m in exact conditional guide pigdm project project:corrector=2 denoised split particles esmda langevin \
-    pcn:steps=2000 mala:steps=500 hmc:steps=200 slice:steps=500 latent:steps=200,burn=100 dps:zeta=0.1; do
-    ok "posterior $m" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method $m -n 64 --steps 40 -o post.npy
+for m in exact conditional guide pigdm project project:corrector=2 denoised split particles esmda \
+    langevin \
+    pcn:steps=2000 mala:steps=500 hmc:steps=200 slice:steps=500 latent:steps=200,burn=100 \
+        dps:zeta=0.1; do
+    ok "posterior $m" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method $m -n 64 \
+        --steps 40 -o post.npy
     says '^wrote post.npy' out; says 'log p\(y\) -5' out
     # the error of the mean: chance alone is .06
     awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .35) }' out
     report $? "posterior $m: $(grep '^error' out)"
 done
 for m in flat prior; do
-    ok "posterior $m" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method $m -n 64 --steps 40 -o post.npy
-    awk '/^error of the mean/ { e = $5 + 0 } END { exit !(e > .7) }' out; report $? "posterior $m: $(grep '^error' out)"
+    ok "posterior $m" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method $m -n 64 \
+        --steps 40 -o post.npy
+    awk '/^error of the mean/ { e = $5 + 0 } END { exit !(e > .7) }' out
+    report $? "posterior $m: $(grep '^error' out)"
 done
-ok "the same posterior" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method pigdm -n 8 --batch 3 -o a.npy --png a.png
-ok "the same posterior" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method pigdm -n 8 --batch 8 -o b.npy
+ok "the same posterior" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method pigdm -n 8 \
+    --batch 3 -o a.npy --png a.png
+ok "the same posterior" "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 --method pigdm -n 8 \
+    --batch 8 -o b.npy
 same a.npy b.npy; exists a.png
 printf 'x,y,value,sd\n.2,.3,1,.1\n.6,.9,-1,.2\n' >obs2.csv
-ok "posterior 2-D" "$fd" posterior --grid 12x9 --obs obs2.csv --method project -n 4 --steps 20 -o post.npy --png p.png && exists p.png
-ok "without noise" "$fd" posterior --grid 32 --obs obs.csv --method project -n 4 --steps 20 -o post.npy
+ok "posterior 2-D" "$fd" posterior --grid 12x9 --obs obs2.csv --method project -n 4 --steps 20 \
+    -o post.npy --png p.png && exists p.png
+ok "without noise" "$fd" posterior --grid 32 --obs obs.csv --method project -n 4 --steps 20 \
+    -o post.npy
 says 'of the draws (0|[0-9.]*e-)' out
 ok calibrate "$fd" calibrate --grid 24 --method exact -n 100 && says '^calibrated' out
-ok calibrate "$fd" calibrate --grid 24 --method pigdm -n 60 --steps 30 -o ranks.csv && says '^calibrated' out && exists ranks.csv
+ok calibrate "$fd" calibrate --grid 24 --method pigdm -n 60 --steps 30 -o ranks.csv &&
+    says '^calibrated' out && exists ranks.csv
 for m in prior dps; do
-    "$fd" calibrate --grid 24 --method $m -n 60 --steps 30 >out 2>err; [ $? = 1 ]; report $? "calibrate $m: status"
+    "$fd" calibrate --grid 24 --method $m -n 60 --steps 30 >out 2>err; [ $? = 1 ]
+    report $? "calibrate $m: status"
     says '^NOT CALIBRATED' out
 done
 bad 2 'needs --obs' posterior --grid 8
 bad 2 'needs --grid' posterior --obs obs.csv
 bad 1 'cannot open' posterior --grid 8 --obs none.csv
-printf 'x,value\n.5,1\n1.5,1\n' >bad.csv; bad 1 'line 3: x = 1.5 is outside' posterior --grid 8 --obs bad.csv --noise 0.1
-printf 'x,value\n.5,1\n.6,nan\n' >bad.csv; bad 1 "line 3: 'value' is not a number" posterior --grid 8 --obs bad.csv --noise 0.1
-printf 'x,worth\n.5,1\n' >bad.csv; bad 1 "column 'worth'" posterior --grid 8 --obs bad.csv --noise 0.1
-printf 'value\n1\n' >bad.csv; bad 1 'needs the columns x, value' posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value\n.5,1\n1.5,1\n' >bad.csv
+bad 1 'line 3: x = 1.5 is outside' posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value\n.5,1\n.6,nan\n' >bad.csv
+bad 1 "line 3: 'value' is not a number" posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,worth\n.5,1\n' >bad.csv
+bad 1 "column 'worth'" posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'value\n1\n' >bad.csv; bad 1 'needs the columns x, value' posterior --grid 8 --obs bad.csv \
+    --noise 0.1
 printf 'x,value\n' >bad.csv; bad 1 'no observations' posterior --grid 8 --obs bad.csv --noise 0.1
 printf 'x,value\n.5,1\n.5,2\n' >bad.csv; bad 1 'without noise' posterior --grid 8 --obs bad.csv
 bad 2 'needs --noise above 0' posterior --grid 8 --obs obs.csv --method pcn
@@ -147,7 +179,9 @@ bad 1 'too long' posterior --grid 8 --obs obs.csv --noise 0.01 --method langevin
 bad 2 "'frain': no such command; expected train" frain
 bad 2 '--stesp: unknown flag; nearest are --steps' train --stesp 5
 bad 2 "--grid: '64xx': expected N, NxM or NxMxK" noise --grid 64xx
-for g in 0 -3 x 64x 4x4x4x4 1.5 99999999999 8x '' 5000x5000x5000; do bad 2 '^fd: --grid: ' noise --grid "$g"; done
+for g in 0 -3 x 64x 4x4x4x4 1.5 99999999999 8x '' 5000x5000x5000; do
+    bad 2 '^fd: --grid: ' noise --grid "$g"
+done
 bad 2 'more than 2.24 points on an axis' noise --grid 16777217
 bad 2 'needs --grid' noise
 bad 2 '--n: .*expected a whole number' noise --grid 8 -n 0
@@ -201,38 +235,62 @@ bad 1 'cut.npy' info cut.npy
 bad 1 'cut.npy' train --data cut.npy
 for n in 0 5 9 40 127; do head -c $n noise.npy >cut.npy; bad 1 'cut.npy' info cut.npy; done
 bad 1 'tool.sh' info "$src/tool.sh"
-printf 'xx' >gz && gzip -c gz >x.idx.gz && bad 1 'x.idx.gz: it has no line of numbers' train --data x.idx.gz
-head -c 20 x.idx.gz >cut.gz && bad 1 'cut.gz: damaged, or of several parts: gunzip it first' info cut.gz
-printf '\211HDF\r\n\032\n0000' >f.h5 && bad 1 'f.h5: HDF5, which is not read: python3 -c "import numpy, h5py.*f.h5.*NAME' train --data f.h5
-cp f.h5 f.nc && bad 1 'f.nc: netCDF 4, which is not read: python3 -c "import numpy, netCDF4' info f.nc
+printf 'xx' >gz && gzip -c gz >x.idx.gz &&
+    bad 1 'x.idx.gz: it has no line of numbers' train --data x.idx.gz
+head -c 20 x.idx.gz >cut.gz && bad 1 'cut.gz: damaged, or of several parts: gunzip it first' info \
+    cut.gz
+printf '\211HDF\r\n\032\n0000' >f.h5 &&
+    bad 1 'f.h5: HDF5, which is not read: python3 -c "import numpy, h5py.*f.h5.*NAME' train \
+    --data f.h5
+cp f.h5 f.nc && bad 1 'f.nc: netCDF 4, which is not read: python3 -c "import numpy, netCDF4' info \
+    f.nc
 printf 'CDF\001000' >f.nc && bad 1 'f.nc: netCDF, which is not read: python3 -c "import numpy, scipy.io' info f.nc
-printf 'MATLAB 7.3 MAT-file %0492d' 0 >f.mat && cat f.h5 >>f.mat && bad 1 'f.mat: MATLAB 7.3, which is not read: in MATLAB: save new.mat NAME -v7; or python3' info f.mat
-printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n' >f.npy && bad 1 'f.npy: a pointer of git LFS, not the file.*git lfs pull' train --data f.npy
-printf '<!DOCTYPE html><html>' >f.idx && bad 1 'f.idx: a web page, which is not read' train --data f.idx
-printf '{"weight_map": {}}' >f.safetensors.index.json && bad 1 'an index of weights in several files' convert f.safetensors.index.json -o x.safetensors
+printf 'MATLAB 7.3 MAT-file %0492d' 0 >f.mat && cat f.h5 >>f.mat &&
+    bad 1 'f.mat: MATLAB 7.3, which is not read: in MATLAB: save new.mat NAME -v7; or python3' \
+    info f.mat
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n' >f.npy &&
+    bad 1 'f.npy: a pointer of git LFS, not the file.*git lfs pull' train --data f.npy
+printf '<!DOCTYPE html><html>' >f.idx &&
+    bad 1 'f.idx: a web page, which is not read' train --data f.idx
+printf '{"weight_map": {}}' >f.safetensors.index.json &&
+    bad 1 'an index of weights in several files' convert f.safetensors.index.json -o x.safetensors
 printf 'PAR100' >f.parquet && bad 1 'f.parquet: Parquet.*import numpy, pandas' info f.parquet
 printf 'II*\00000' >f.tif && bad 1 'f.tif: TIFF.*import numpy, tifffile' info f.tif
-mkdir -p f.zarr && printf '{}' >f.zarr/.zarray && bad 1 'f.zarr: zarr, which is not read: python3 -c "import numpy, zarr' train --data f.zarr
+mkdir -p f.zarr && printf '{}' >f.zarr/.zarray &&
+    bad 1 'f.zarr: zarr, which is not read: python3 -c "import numpy, zarr' train --data f.zarr
 printf '1,2\n3\n' >f.csv && bad 1 'f.csv: line 2, number 2: a number is missing' train --data f.csv
 bad 1 'refused: its pickle calls posix.system' info "$src/data/read/evil.pt"
-bad 1 "PyTorch's format before 1.6, which is not read: python3" convert "$src/data/read/old.pt" -o x.safetensors
-bad 1 'stored.npz: holds several arrays: name one, as in .*stored.npz:f4; it has words, f4' train --data "$src/data/read/stored.npz"
+bad 1 "PyTorch's format before 1.6, which is not read: python3" convert "$src/data/read/old.pt" \
+    -o x.safetensors
+bad 1 'stored.npz: holds several arrays: name one, as in .*stored.npz:f4; it has words, f4' train \
+    --data "$src/data/read/stored.npz"
 
-# ---- files that people have: the same array in each, every member listed, those too that cannot be read
+# ---- files that people have: the same array in each, every member listed, those too that cannot be
+# read
 have=$src/data/read
-for f in x.npy x.npy.gz one.npz stored.npz:f4 deflated.npz:fortran deflated.npz:f2 plain.mat:x packed.mat:single x.pt:model.turned \
+for f in x.npy x.npy.gz one.npz stored.npz:f4 deflated.npz:fortran deflated.npz:f2 plain.mat:x \
+    packed.mat:single x.pt:model.turned \
     x.pt:model.bf16 bare.pt x.safetensors:F16; do
-    ok "info $f" "$fd" info "$have/$f" && says '\(2, 3, 4\)  min -2  max 6.625  mean 2.3125  sd 2.59582  (b?float|complex)[0-9]+$' out
+    ok "info $f" "$fd" info "$have/$f" &&
+        says '\(2, 3, 4\)  min -2  max 6.625  mean 2.3125  sd 2.59582  (b?float|complex)[0-9]+$' out
 done
-ok 'info, strings' "$fd" info "$have/stored.npz" && says '^words +\(2\)  strings: its type is not one of numbers$' out && says '^f2 +\(2, 3, 4\)  min' out
-ok 'info, .mat' "$fd" info "$have/packed.mat" && says '^cell +\(1, 2\)  cell: it is not an array of numbers$' out && says '^truth .*  bool$' out
-ok 'info, .pt' "$fd" info "$have/x.pt:model" && says '^model.count +\(\)  min 7  max 7 .* int64$' out
-ok 'info, metadata' "$fd" info "$have/x.safetensors" && says '^key +value.n$' out && says '^F8 +\(2, 3, 4\)  F8_E4M3: ' out
+ok 'info, strings' "$fd" info "$have/stored.npz" &&
+    says '^words +\(2\)  strings: its type is not one of numbers$' out &&
+    says '^f2 +\(2, 3, 4\)  min' out
+ok 'info, .mat' "$fd" info "$have/packed.mat" &&
+    says '^cell +\(1, 2\)  cell: it is not an array of numbers$' out && says '^truth .*  bool$' out
+ok 'info, .pt' "$fd" info "$have/x.pt:model" &&
+    says '^model.count +\(\)  min 7  max 7 .* int64$' out
+ok 'info, metadata' "$fd" info "$have/x.safetensors" && says '^key +value.n$' out &&
+    says '^F8 +\(2, 3, 4\)  F8_E4M3: ' out
 ok 'info, folder' "$fd" info "$have/wide" && says '^\(2, 3, 4\)  min 0  max 59110 .* uint16$' out
 ok 'convert .npz' "$fd" convert "$src/data/fno1.npz" -o want.safetensors
-ok 'convert .pt' "$fd" convert "$have/fno1.pt:model" -o from.safetensors && same want.safetensors from.safetensors
-ok 'convert, a prefix' "$fd" convert "$have/fno1.pt" -o from.safetensors && same want.safetensors from.safetensors
-ok 'convert, compressed' "$fd" convert "$have/fno1.npz" -o from.safetensors && same want.safetensors from.safetensors
+ok 'convert .pt' "$fd" convert "$have/fno1.pt:model" -o from.safetensors &&
+    same want.safetensors from.safetensors
+ok 'convert, a prefix' "$fd" convert "$have/fno1.pt" -o from.safetensors &&
+    same want.safetensors from.safetensors
+ok 'convert, compressed' "$fd" convert "$have/fno1.npz" -o from.safetensors &&
+    same want.safetensors from.safetensors
 bad 1 "fno1.pt: it has no numbers below 'state'" convert "$have/fno1.pt:state" -o x.safetensors
 printf '\000\000\015\002\000\000\000\003\000\000\000\002' >nan.idx
 printf '\077\200\000\000\100\000\000\000\077\200\000\000\177\300\000\000\077\200\000\000\100\100\000\000' >>nan.idx
@@ -247,7 +305,8 @@ bad 1 'is a folder' noise --grid 8 -o .
 if [ -c /dev/full ]; then
     bad 1 '/dev/full.: is not a file' noise --grid 8 -o /dev/full
     [ -c /dev/full ]; report $? "/dev/full was replaced"
-    "$fd" help cov >/dev/full 2>err; [ $? = 1 ]; report $? "full standard output"; says '^fd: standard output: ' err
+    "$fd" help cov >/dev/full 2>err; [ $? = 1 ]; report $? "full standard output"
+    says '^fd: standard output: ' err
 fi
 echo old >big.npy
 (ulimit -f 8; "$fd" noise --grid 64x64 -n 16 -o big.npy) >out 2>err
@@ -256,7 +315,8 @@ echo old >big.npy
 [ "$(cat big.npy)" = old ]; report $? "a write that failed changed the file"
 [ "$(ls | grep -c big)" = 1 ]; report $? "a write that failed left $(ls | grep big)"
 mkdir tiny && if mount -t tmpfs -o size=64k none tiny 2>/dev/null; then
-    "$fd" noise --grid 64x64 -n 16 -o tiny/x.npy >out 2>err; [ $? = 1 ]; report $? "full disk: status"
+    "$fd" noise --grid 64x64 -n 16 -o tiny/x.npy >out 2>err; [ $? = 1 ]
+    report $? "full disk: status"
     [ "$(wc -l <err)" = 1 ]; report $? "full disk: $(cat err)"
     [ -z "$(ls tiny)" ]; report $? "full disk: $(ls tiny) is left"
     umount tiny
@@ -272,23 +332,29 @@ ok info "$fd" info m.safetensors && says '^kit.cov +band:var=1$' out && says '^k
 ok sample "$fd" sample --model m.safetensors --steps 5 -n 5 -o s.npy --png s.png --path p.png
 says '^wrote s.npy$' out; exists s.npy s.png p.png
 "$fd" info s.npy >out; says '^\(5, 16, 16\)  min' out
-ok batch "$fd" sample --model m.safetensors --steps 5 -n 5 --batch 2 --threads 1 -o s2.npy && same s.npy s2.npy
+ok batch "$fd" sample --model m.safetensors --steps 5 -n 5 --batch 2 --threads 1 -o s2.npy &&
+    same s.npy s2.npy
 w=$(((16 * 16 * 5 * 4) / 1280))
 ok first "$fd" sample --model m.safetensors --steps 5 -n 3 --first 2 -o s3.npy
-e=$((($(wc -c <s.npy) - $(wc -c <s3.npy)) / 2 * 3)); tail -c $e s.npy >x && tail -c $e s3.npy >y && same x y
+e=$((($(wc -c <s.npy) - $(wc -c <s3.npy)) / 2 * 3))
+tail -c $e s.npy >x && tail -c $e s3.npy >y && same x y
 for g in 24x24 15x17 32x32 4x4; do            # 4x4: fewer points than modes
     ok "on $g" "$fd" sample --model m.safetensors --grid $g --steps 3 -n 2 -o g.npy
     "$fd" info g.npy >out; says "^\(2, ${g%x*}, ${g#*x}\)  min" out
 done
-ok 'more modes than the grid has' "$fd" train --data fields:n=32 --grid 8x8 --net fno:modes=12 --batch 4 --steps 2 -o few.safetensors
-bad 2 '--net: fd_net_new: grid must be a multiple of the patch' train --data fields:n=32 --grid 8x8 --net vit:patch=3 \
+ok 'more modes than the grid has' "$fd" train --data fields:n=32 --grid 8x8 --net fno:modes=12 \
+    --batch 4 --steps 2 -o few.safetensors
+bad 2 '--net: fd_net_new: grid must be a multiple of the patch' train --data fields:n=32 \
+    --grid 8x8 --net vit:patch=3 \
     --batch 4
 bad 2 '1 axes, but the model has 2' sample --model m.safetensors --grid 16
 k=0; "$fd" help scheme | sed -n 's/^  \([a-z][^ ]*\).*/\1/p' >schemes
-while read -r c; do                        # a scheme is right for the process, or refuses in one line
-    "$fd" sample --model m.safetensors --scheme "$c" --eta 0.5 --steps 24 -n 1 -o g.npy >out 2>err; s=$?
+while read -r c; do                      # a scheme is right for the process, or refuses in one line
+    "$fd" sample --model m.safetensors --scheme "$c" --eta 0.5 --steps 24 -n 1 -o g.npy >out 2>err
+    s=$?
     sed -i '/^sample /d' err
-    [ $s = 0 ] && k=$((k + 1)) && [ ! -s err ] || { [ $s = 1 -o $s = 2 ] && [ "$(wc -l <err)" = 1 ]; }
+    [ $s = 0 ] && k=$((k + 1)) && [ ! -s err ] || { [ $s = 1 -o $s = 2 ] &&
+        [ "$(wc -l <err)" = 1 ]; }
     report $? "scheme $c: status $s: $(head -n 2 err)"
 done <schemes
 [ $k -ge 12 ]; report $? "only $k schemes work on vp"
@@ -302,137 +368,192 @@ ok 'eval, other grid' "$fd" eval --samples g.npy --data noise.npy -n 2
 bad 1 'fine.npy: a grid of 1 axes' eval --samples fine.npy --data noise.npy
 
 # the error by mode comes down to its floor where the data are Gaussian
-ok by-mode "$fd" train --data fields:n=512,k=1,var=1 --grid 32 --steps 150 --net fno:width=16,layers=2 -o p.safetensors --by-mode e.csv --png e.png
+ok by-mode "$fd" train --data fields:n=512,k=1,var=1 --grid 32 --steps 150 \
+    --net fno:width=16,layers=2 -o p.safetensors --by-mode e.csv --png e.png
 says '^wrote e.csv$' out; exists e.png; says '^t,wave,error,floor$' e.csv
 awk -F, 'NR > 1 { e += $3; f += $4; if ($1 > 0.4 && $1 < 0.6 && $2 == 1) near = $3 / $4 }
      END { exit !(NR > 50 && e / f > 0.8 && e / f < 1.3 && near > 0.7 && near < 1.4) }' e.csv
 report $? "errors far from their floor: $(grep linear out)"
 
-for p in vp vp-cosine subvp ve:smax=9 ou driftless flow ddpm:T=20 flow-vp flow-vp:s=0 ladder:T=20 fdp heat heat-cosine \
+for p in vp vp-cosine subvp ve:smax=9 ou driftless flow ddpm:T=20 flow-vp flow-vp:s=0 ladder:T=20 \
+    fdp heat heat-cosine \
     heat:unit=pixel,kappa=1 blur; do
     ok "train $p" "$fd" train --data fields:n=32 $small --steps 2 --process $p -o p.safetensors
     ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
 done
-for s in "--start unit" "--start matched" "--corrector scaled:c=0.2,inner=2" "--corrector snr:at=begin" \
+for s in "--start unit" "--start matched" "--corrector scaled:c=0.2,inner=2" \
+    "--corrector snr:at=begin" \
     "--corrector snr:band=2" "--corrector snr-grid" "--scheme annealed --corrector scaled:c=0.3" \
     "--churn 0.5"; do
-    ok "sample $s" "$fd" sample --model m.safetensors $s --steps 4 -n 2 -o g2.npy && ! cmp -s g.npy g2.npy
+    ok "sample $s" "$fd" sample --model m.safetensors $s --steps 4 -n 2 -o g2.npy &&
+        ! cmp -s g.npy g2.npy
     report $? "sample $s: the same"; mv g2.npy g.npy
 done
 bad 2 "expected noise, unit, matched" sample --model m.safetensors --start hot
-bad 2 "scaled has no key 'x'; it has c, inner, at" sample --model m.safetensors --corrector scaled:x=1
+bad 2 "scaled has no key 'x'; it has c, inner, at" sample --model m.safetensors \
+    --corrector scaled:x=1
 bad 2 'annealed: needs a --corrector' sample --model m.safetensors --scheme annealed
 for p in x0 noise score v velocity score-half score-full; do
     ok "train $p" "$fd" train --data fields:n=32 $small --steps 2 --predict $p -o p.safetensors
     ok "sample $p" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
 done
 for l in uniform log stratified lognormal:mean=-1,sd=1; do
-    ok "train $l" "$fd" train --data fields:n=32 $small --steps 2 --time-law $l --precond none --weight v --predict v -o p.safetensors
+    ok "train $l" "$fd" train --data fields:n=32 $small --steps 2 --time-law $l --precond none \
+        --weight v --predict v -o p.safetensors
 done
-# the norm of the loss: loss and gradient of the first steps, beside those of another way to the same
-train2() { "$fd" train --data fields:n=32 $small --steps 2 --clip 0 --cov white:s=$1 --precond none --predict noise $2 --log l.csv -o p.safetensors >out 2>err || return 1
+# the norm of the loss: loss and gradient of the first steps, beside those of another way to the
+# same
+train2() { "$fd" train --data fields:n=32 $small --steps 2 --clip 0 --cov white:s=$1 \
+    --precond none --predict noise $2 --log l.csv -o p.safetensors >out 2>err || return 1
     awk -F, 'NR > 1 { printf "%.6g %.6g ", $2, $3 }' l.csv; }
 # ratio C LIST LIST: the second list is C times the first, to 1e-3
 ratio() { echo "$1 $2 $3" | awk '{ n = (NF - 1) / 2; for (i = 2; i <= n + 1; i++) { e = $(i + n) - $1 * $i; if (!(e * e < 1e-6 * $(i + n) ^ 2)) bad = 1 } exit bad || n < 1 }'; }
 h=$(train2 1 "--norm h"); [ -n "$h" ]; report $? "--norm h"
-for n in sobolev:s=0 cm; do g=$(train2 1 "--norm $n"); ratio 1 "$h" "$g"; report $? "--norm $n is not h with lam = 1: $g, $h"; done
+for n in sobolev:s=0 cm; do
+    g=$(train2 1 "--norm $n"); ratio 1 "$h" "$g"
+    report $? "--norm $n is not h with lam = 1: $g, $h"
+done
 ratio 4 "$(train2 0.5 "--norm h")" "$(train2 0.5 "--norm cm")"; report $? "--norm cm is not 1/lam"
-ratio 1 "$(train2 1 "--process vp --weight likelihood")" "$(train2 1 "--process vp --norm likelihood")"
+ratio 1 "$(train2 1 "--process vp --weight likelihood")" \
+    "$(train2 1 "--process vp --norm likelihood")"
 report $? "--norm likelihood is not --weight likelihood with lam = 1"
-[ "$(train2 0.5 "--norm sobolev:s=1")" != "$(train2 0.5 "--norm h")" ]; report $? "--norm sobolev does nothing"
-for n in "h --time-law least --precond none" "likelihood --time-law least" "cm --weight noise" "stationary --process fdp" \
+[ "$(train2 0.5 "--norm sobolev:s=1")" != "$(train2 0.5 "--norm h")" ]
+report $? "--norm sobolev does nothing"
+for n in "h --time-law least --precond none" "likelihood --time-law least" "cm --weight noise" \
+    "stationary --process fdp" \
     "likelihood --process heat-cosine" "step --process ddpm:T=20,betas=cosine --time-law levels" \
     "step --process ladder:T=20 --time-law least" "h --process ladder:T=20 --time-law log" \
     "h --process ddpm:T=20 --time-law log"; do
-    ok "train --norm $n" "$fd" train --data fields:n=32 $small --steps 2 --predict v --norm $n -o p.safetensors
+    ok "train --norm $n" "$fd" train --data fields:n=32 $small --steps 2 --predict v --norm $n \
+        -o p.safetensors
 done
-ok least "$fd" train --data fields:n=32 $small --steps 2 --process driftless --norm likelihood --time-law least -o p.safetensors
+ok least "$fd" train --data fields:n=32 $small --steps 2 --process driftless --norm likelihood \
+    --time-law least -o p.safetensors
 says '^time law: the mean square of the loss of a pair is 1/[1-9]' out
 for b in linear quadratic sigmoid cosine; do
-    ok "betas $b" "$fd" train --data fields:n=32 $small --steps 2 --process ddpm:T=20,betas=$b --time-law levels -o p.safetensors
+    ok "betas $b" "$fd" train --data fields:n=32 $small --steps 2 --process ddpm:T=20,betas=$b \
+        --time-law levels -o p.safetensors
     ok "betas $b" "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy
 done
 bad 2 'levels is for --process ddpm and ladder' train --data fields --grid 8 --time-law levels
 bad 2 'step is for --process ddpm and ladder' train --data fields --grid 8 --norm step
-bad 2 'not with --predict score-half: --norm' train --data fields --grid 8 --predict score-half --weight noise
-bad 2 '--norm likelihood has its own' train --data fields --grid 8 --norm likelihood --precond none --weight v
+bad 2 'not with --predict score-half: --norm' train --data fields --grid 8 --predict score-half \
+    --weight noise
+bad 2 '--norm likelihood has its own' train --data fields --grid 8 --norm likelihood \
+    --precond none --weight v
 bad 2 'least goes by --norm alone' train --data fields --grid 8 --time-law least
-for n in style=original time=channel time=none coords=none coords=closed,residual=1 act=silu,lift=-1,proj=16; do
-    ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net fno:width=8,layers=2,modes=4,$n --steps 2 -o p.safetensors
+for n in style=original time=channel time=none coords=none coords=closed,residual=1 \
+    act=silu,lift=-1,proj=16; do
+    ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 \
+        --net fno:width=8,layers=2,modes=4,$n --steps 2 -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
 done
 for b in periodic neumann dirichlet mixed; do
-    ok "a stencil, $b" "$fd" train --data fields:n=32 --grid 16x16 --boundary $b --batch 4 --net fno:width=8,layers=2,modes=4,stencil=3 --steps 2 -o p.safetensors
-    for g in 16x16 32x32 21x40; do ok "a stencil on $g" "$fd" sample --model p.safetensors -n 2 --steps 2 --grid $g -o p.npy; done
+    ok "a stencil, $b" "$fd" train --data fields:n=32 --grid 16x16 --boundary $b --batch 4 \
+        --net fno:width=8,layers=2,modes=4,stencil=3 --steps 2 -o p.safetensors
+    for g in 16x16 32x32 21x40; do
+        ok "a stencil on $g" "$fd" sample --model p.safetensors -n 2 --steps 2 --grid $g -o p.npy
+    done
 done
-ok info "$fd" info p.safetensors && says '^net.layer0.stencil +\(3, 3, 8\)' out && says '^arch.stencil +3$' out
+ok info "$fd" info p.safetensors && says '^net.layer0.stencil +\(3, 3, 8\)' out &&
+    says '^arch.stencil +3$' out
 for n in vit vit:time=channel,coords=open uvit:layers=3 uvit:layers=3,pos=learned,act=silu \
-    vit-field:latent=8 uvit-field:layers=1,field=gabor,mod=shift,latent=0,pool=2 fno-field:mod=weights,pixels=1,latent=8,modes=6 siren \
-    siren:mod=weights,rates=learned,sees=coords,rate=0.001 gabor:mod=shift,inner=2,order=first,latent=8 siren:inner=0 \
+    vit-field:latent=8 uvit-field:layers=1,field=gabor,mod=shift,latent=0,pool=2 \
+        fno-field:mod=weights,pixels=1,latent=8,modes=6 siren \
+    siren:mod=weights,rates=learned,sees=coords,rate=0.001 \
+        gabor:mod=shift,inner=2,order=first,latent=8 siren:inner=0 \
     uno:width=4,levels=2 uno:width=4,levels=2,rank=0.2 unet:width=4,layers=1,levels=2,clock=random \
     fno-separable:width=8,layers=2 fno-separable:width=6,groups=3,layers=1,time=channel,modes=3 \
-    uvit:width=9,heads=3,layers=1 points:width=8,layers=1,heads=2,latent=8 points:width=8,layers=1,latent=0,pixels=0,waves=3,time=channel; do
-    ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net $n --steps 2 -o p.safetensors
+    uvit:width=9,heads=3,layers=1 points:width=8,layers=1,heads=2,latent=8 \
+        points:width=8,layers=1,latent=0,pixels=0,waves=3,time=channel; do
+    ok "train $n" "$fd" train --data fields:n=32 --grid 16x16 --batch 4 --net $n --steps 2 \
+        -o p.safetensors
     ok "sample $n" "$fd" sample --model p.safetensors --grid 32x32 --steps 3 -n 2 -o g.npy
 done
 bad 2 '--net: .* multiple of the patch' train --data fields:n=32 --grid 18x18 --net uvit
-ok 'patches' "$fd" train --data fields:n=32 --grid 8x8 --net vit:width=8,layers=1 --batch 4 --steps 1 -o p.safetensors
+ok 'patches' "$fd" train --data fields:n=32 --grid 8x8 --net vit:width=8,layers=1 --batch 4 \
+    --steps 1 -o p.safetensors
 bad 2 '--grid: fd_patches: patch does not divide' sample --model p.safetensors --grid 10x8
 bad 2 '--net: .* adapt' train --data fields:n=32 --grid 16x16 --net siren:mod=none
-bad 2 '--net: .* groups must divide' train --data fields:n=32 --grid 16x16 --net fno-separable:groups=5
-bad 2 '--net: .* a stencil, of 3, 5, 7 or 9 points: stencil: 4' train --data fields:n=32 --grid 16x16 --net fno:stencil=4
+bad 2 '--net: .* groups must divide' train --data fields:n=32 --grid 16x16 \
+    --net fno-separable:groups=5
+bad 2 '--net: .* a stencil, of 3, 5, 7 or 9 points: stencil: 4' train --data fields:n=32 \
+    --grid 16x16 --net fno:stencil=4
 bad 2 '--net: .* heads must divide' train --data fields:n=32 --grid 16x16 --net points:heads=5
-bad 2 "waves: '2.5': expected a whole number" train --data fields:n=32 --grid 16x16 --net points:waves=2.5
+bad 2 "waves: '2.5': expected a whole number" train --data fields:n=32 --grid 16x16 \
+    --net points:waves=2.5
 bad 2 '--net: .* must be odd' train --data fields:n=32 --grid 16x16 --net uvit:layers=4
-ok 'empirical' "$fd" train --data fields:n=32 $small --cov empirical:floor=1e-3 --steps 2 -o p.safetensors
+ok 'empirical' "$fd" train --data fields:n=32 $small --cov empirical:floor=1e-3 --steps 2 \
+    -o p.safetensors
 ok 'empirical' "$fd" sample --model p.safetensors --grid 20x20 --steps 3 -n 2 -o g.npy
-ok '1-D' "$fd" train --data fields:n=32 --grid 24 --boundary dirichlet --net fno:width=8,layers=2,modes=6 --batch 4 --steps 2 -o p.safetensors
+ok '1-D' "$fd" train --data fields:n=32 --grid 24 --boundary dirichlet \
+    --net fno:width=8,layers=2,modes=6 --batch 4 --steps 2 -o p.safetensors
 ok '1-D' "$fd" sample --model p.safetensors --grid 49 --steps 3 -n 2 -o g.npy --png g.png
 ok '3-D, channels' "$fd" noise --grid 6x6x6 --channels 2 -n 9 -o d.npy
-ok '3-D, channels' "$fd" train --data d.npy --channels first --net fno:width=4,layers=1,modes=4 --batch 3 --steps 2 -o p.safetensors
-ok 'loglik, channels' "$fd" loglik --model p.safetensors --data d.npy -n 2 --scheme pf-heun --steps 2 --probes 1 && says '^2 functions, 250 dim' out
+ok '3-D, channels' "$fd" train --data d.npy --channels first --net fno:width=4,layers=1,modes=4 \
+    --batch 3 --steps 2 -o p.safetensors
+ok 'loglik, channels' "$fd" loglik --model p.safetensors --data d.npy -n 2 --scheme pf-heun \
+    --steps 2 --probes 1 && says '^2 functions, 250 dim' out
 says '^2 of 9 functions of 2 channels on 6x6x6 .axes: function, channel, z, y, x.' out
-ok '3-D, channels' "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy --png g.png && "$fd" info g.npy >out
+ok '3-D, channels' "$fd" sample --model p.safetensors --steps 3 -n 2 -o g.npy --png g.png &&
+    "$fd" info g.npy >out
 says '^\(2, 2, 6, 6, 6\)' out
 
 # ---- weights from elsewhere
 data=$src/data
 ok info "$fd" info "$data/fno2.safetensors" && says '^conv0.weights1 +\(3, 3, 3, 2, 2\)  min' out
 says '^FNO, 2-D: in 1, out 1, width 3, layers 3, coordinates closed, modes 3x2, time a channel times 1, 725 weights$' out
-ok info "$fd" info "$data/operator2.safetensors" && says '^neuraloperator 1 or later, 2-D: in 2, out 2, width 4, layers 2, ' out
-ok info "$fd" info "$data/uvit.safetensors" && says '^U-ViT, but fd_net_from: heads must be given' out
+ok info "$fd" info "$data/operator2.safetensors" &&
+    says '^neuraloperator 1 or later, 2-D: in 2, out 2, width 4, layers 2, ' out
+ok info "$fd" info "$data/uvit.safetensors" &&
+    says '^U-ViT, but fd_net_from: heads must be given' out
 ok info "$fd" info "$data/io.npz" && says '^fno1.y +\(2, 1, 13\)  min' out
-ok convert "$fd" convert "$data/operator02.safetensors" -o from.safetensors && says '^wrote from.safetensors$' out
-ok info "$fd" info from.safetensors && says '^net.layer2.spectral +\(4, 3, 3, 3, 2\)  min' out && says '^arch.acts +2$' out
-ok convert "$fd" convert "$data/uvit.safetensors" --as uvit:heads=2 -o from.safetensors && says 'heads 2, patches 2x2, time a token times 999' out
-ok 'convert, ffm' "$fd" convert "$data/operator03.npz" --as ffm --grid 6x8 --predict velocity --process flow -o from.safetensors
+ok convert "$fd" convert "$data/operator02.safetensors" -o from.safetensors &&
+    says '^wrote from.safetensors$' out
+ok info "$fd" info from.safetensors && says '^net.layer2.spectral +\(4, 3, 3, 3, 2\)  min' out &&
+    says '^arch.acts +2$' out
+ok convert "$fd" convert "$data/uvit.safetensors" --as uvit:heads=2 -o from.safetensors &&
+    says 'heads 2, patches 2x2, time a token times 999' out
+ok 'convert, ffm' "$fd" convert "$data/operator03.npz" --as ffm --grid 6x8 --predict velocity \
+    --process flow -o from.safetensors
 says 'in 1, out 1, .* coordinates closed, modes 4x4, time a channel times 0.001' out
-ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g.npy && "$fd" info g.npy >out && says '^\(2, 6, 8\)  min' out
+ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g.npy &&
+    "$fd" info g.npy >out && says '^\(2, 6, 8\)  min' out
 ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 --grid 9x10 -o g.npy
-ok 'convert, two channels' "$fd" convert "$data/uvit.safetensors" --as uvit:heads=2 --grid 6x6 -o from.safetensors
-ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g.npy && "$fd" info g.npy >out && says '^\(2, 2, 6, 6\)  min' out
-bad 1 'has no optimiser' train --data fields:n=32 --resume from.safetensors --steps 3 --out r.safetensors
-ok 'convert to npz' "$fd" convert from.safetensors -o from.npz && "$fd" info from.npz >out && says '^net.norm.g +\(8\)' out
+ok 'convert, two channels' "$fd" convert "$data/uvit.safetensors" --as uvit:heads=2 --grid 6x6 \
+    -o from.safetensors
+ok 'sample, converted' "$fd" sample --model from.safetensors --steps 3 -n 2 -o g.npy &&
+    "$fd" info g.npy >out && says '^\(2, 2, 6, 6\)  min' out
+bad 1 'has no optimiser' train --data fields:n=32 --resume from.safetensors --steps 3 \
+    --out r.safetensors
+ok 'convert to npz' "$fd" convert from.safetensors -o from.npz && "$fd" info from.npz >out &&
+    says '^net.norm.g +\(8\)' out
 ok 'convert of npz' "$fd" convert "$data/fno1.npz" --as fno:act=tanh,tscale=1e-3 -o from.safetensors
 ok 'norms, skips' "$fd" convert "$data/operator03mlp.safetensors" \
     --as neuraloperator:norms=-1,skip=identity,mlp-skip=identity -o from.safetensors
-bad 1 'are they the identity or none. say so: fno_blocks.fno_skips.0.weight' convert "$data/operator03mlp.safetensors" -o x.safetensors
-bad 2 'norms: .1.5.: expected a whole number' convert "$data/operator2norm.safetensors" --as neuraloperator:norms=1.5
+bad 1 'are they the identity or none. say so: fno_blocks.fno_skips.0.weight' convert \
+    "$data/operator03mlp.safetensors" -o x.safetensors
+bad 2 'norms: .1.5.: expected a whole number' convert "$data/operator2norm.safetensors" \
+    --as neuraloperator:norms=1.5
 bad 2 'needs a file' convert
 bad 2 "needs a value" convert "$data/fno1.npz" --as
 bad 2 'expected auto, fno, neuraloperator' convert "$data/fno1.npz" --as torch -o x.safetensors
 bad 2 "fno has no key 'heads'" convert "$data/fno1.npz" --as fno:heads=2 -o x.safetensors
-bad 2 'uvit: the names in .*fno1.npz are those of FNO' convert "$data/fno1.npz" --as uvit -o x.safetensors
+bad 2 'uvit: the names in .*fno1.npz are those of FNO' convert "$data/fno1.npz" --as uvit \
+    -o x.safetensors
 bad 2 'cov: has no meaning without --grid' convert "$data/fno1.npz" --cov band -o x.safetensors
 bad 2 'grid: 2 axes, but the network has 1' convert "$data/fno1.npz" --grid 8x8 -o x.safetensors
-bad 2 'grid: no model: 2 channels in, 1 out' convert "$data/operator02.safetensors" --grid 8x8 -o x.safetensors
+bad 2 'grid: no model: 2 channels in, 1 out' convert "$data/operator02.safetensors" --grid 8x8 \
+    -o x.safetensors
 bad 2 'out: a network is a .safetensors' convert "$data/fno1.npz" --as fno -o x.npz
 bad 1 'uvit.safetensors: .*heads must be given' convert "$data/uvit.safetensors" -o x.safetensors
-bad 1 'heads must divide the width' convert "$data/uvit.safetensors" --as uvit:heads=3 -o x.safetensors
+bad 1 'heads must divide the width' convert "$data/uvit.safetensors" --as uvit:heads=3 \
+    -o x.safetensors
 bad 1 'io.npz: no names of a network' convert "$data/io.npz" -o x.safetensors
 bad 1 'missing.npz' convert missing.npz -o x.safetensors
 bad 1 'too few inputs' convert "$data/fno3.safetensors" --as fno:time=channel -o x.safetensors
-head -c 3000 "$data/uvit.safetensors" >cut.safetensors && bad 1 'cut.safetensors' convert cut.safetensors -o x.safetensors
+head -c 3000 "$data/uvit.safetensors" >cut.safetensors &&
+    bad 1 'cut.safetensors' convert cut.safetensors -o x.safetensors
 head -c 3000 "$data/fno1.npz" >cut.npz && bad 1 'cut.npz: malformed zip: cut short' info cut.npz
 bad 1 'io.npz: holds several arrays: name one' train --data "$data/io.npz"
 
@@ -443,25 +564,36 @@ fail_() {
     [ $s = 1 ] && [ ! -s err ]; report $? "certify $*: status $s: $(head -n 1 err)"
     says '^FAIL: ' out; says 'FAIL$' out
 }
-pass_ --png cert.png --out cert.csv; exists cert.png cert.csv; says '^points,wave,noise,samples,data$' cert.csv
-says '^samples: variance of modes +0 .* pass$' out; [ "$(grep -c 'pass$' out)" = 6 ]; report $? "not six checks"
-for c in band rbf:l=0.1 exp power:alpha=0.7 white:kmax=8 ortho-power:ref=32 ortho-fdp:ref=32 ortho-hdm:ref=32; do
+pass_ --png cert.png --out cert.csv; exists cert.png cert.csv
+says '^points,wave,noise,samples,data$' cert.csv
+says '^samples: variance of modes +0 .* pass$' out; [ "$(grep -c 'pass$' out)" = 6 ]
+report $? "not six checks"
+for c in band rbf:l=0.1 exp power:alpha=0.7 white:kmax=8 ortho-power:ref=32 ortho-fdp:ref=32 \
+    ortho-hdm:ref=32; do
     pass_ --cov $c
 done
-for c in pixel-white ortho-power ortho-fdp ortho-hdm; do fail_ --cov $c; says '^samples: variance of modes +0 .*FAIL$' out; done
-fail_ --cov pixel-white:ref=32; fail_ --cov white; says '^samples: variance of modes +0 .*pass$' out          # only its pixel variance grows
-for p in vp-cosine subvp ve ou driftless flow ddpm flow-vp ladder fdp heat heat-cosine blur; do pass_ --process $p; done
+for c in pixel-white ortho-power ortho-fdp ortho-hdm; do
+    fail_ --cov $c; says '^samples: variance of modes +0 .*FAIL$' out
+done
+# only its pixel variance grows
+fail_ --cov pixel-white:ref=32; fail_ --cov white; says '^samples: variance of modes +0 .*pass$' out
+for p in vp-cosine subvp ve ou driftless flow ddpm flow-vp ladder fdp heat heat-cosine blur; do
+    pass_ --process $p
+done
 for p in heat heat-cosine; do fail_ --process $p:unit=pixel,kappa=1; done
-for c in euler-maruyama pf-heun pf-rk4 ancestral-optimal stochastic-heun pf-multistep pf-adaptive 'annealed --corrector scaled:c=0.3'; do
+for c in euler-maruyama pf-heun pf-rk4 ancestral-optimal stochastic-heun pf-multistep pf-adaptive \
+    'annealed --corrector scaled:c=0.3'; do
     pass_ --scheme $c
 done
 for s in unit matched; do pass_ --start $s; done
-for c in 'pf-multistep --corrector scaled' 'pf-adaptive --corrector scaled' 'pf-heun --corrector ladder:c=1e-9,at=begin'; do
+for c in 'pf-multistep --corrector scaled' 'pf-adaptive --corrector scaled' \
+    'pf-heun --corrector ladder:c=1e-9,at=begin'; do
     pass_ --scheme $c
 done
 pass_ --grid 12x10 --boundary neumann --steps 20
 pass_ --grid 17 --boundary dirichlet --cov bridge --target bridge
-# every pair of boundaries: spectra are compared on shells that are whole; a law that changes with the grid is seen in each
+# every pair of boundaries: spectra are compared on shells that are whole; a law that changes with
+# the grid is seen in each
 for b in periodic neumann dirichlet mixed; do
     for c in periodic neumann dirichlet mixed; do
         pass_ --cov matern:nu=1.5,l=0.2 --grid 9x8 --boundary $b,$c --steps 6
@@ -469,20 +601,26 @@ for b in periodic neumann dirichlet mixed; do
         says '^  spectrum +0 .*FAIL$' out
     done
 done
-# the SNR corrector: its step depends on the function, so by samples of one seed; the released norms are no law on functions
-pass_ --corrector snr --grid 8 --cov exp:l=0.1 --scheme euler-maruyama; says '^a step of this corrector depends on the function: by 64 samples' out
+# the SNR corrector: its step depends on the function, so by samples of one seed; the released norms
+# are no law on functions
+pass_ --corrector snr --grid 8 --cov exp:l=0.1 --scheme euler-maruyama
+says '^a step of this corrector depends on the function: by 64 samples' out
 pass_ --corrector snr:at=begin,inner=2 --grid 8x9 -n 16 --steps 12 --boundary neumann,periodic
-fail_ --corrector snr-grid --grid 8 --cov exp:l=0.1 --scheme euler-maruyama; says '^  restricted, same seed .*FAIL$' out
+fail_ --corrector snr-grid --grid 8 --cov exp:l=0.1 --scheme euler-maruyama
+says '^  restricted, same seed .*FAIL$' out
 fail_ --corrector snr-grid --grid 8 -n 16
 pass_ --churn 0.5 --corrector scaled --scheme stochastic-heun
 pass_ --cov matern:nu=1.5,l=0.2 --grid 5x4x6 --boundary neumann,periodic,mixed --steps 6
-ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --cov matern --net fno:width=8,layers=2 -o p.safetensors
+ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --cov matern \
+    --net fno:width=8,layers=2 -o p.safetensors
 pass_ --model p.safetensors --steps 20 -n 32; says '^model p.safetensors, 32 samples' out
-ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --cov pixel-white --net fno:width=8,layers=2 -o p.safetensors
+ok 'train for certify' "$fd" train --data fields:n=256 --grid 32 --steps 120 --cov pixel-white \
+    --net fno:width=8,layers=2 -o p.safetensors
 fail_ --model p.safetensors --steps 20 -n 32; says '^samples: variance of modes +0 .*FAIL$' out
 fail_ --tol 1e-18 --grid 8
 # the law of the samples and that of the data: figures of fault F31, words, and a limit of one's own
-law() { "$fd" certify --process vp-cosine --cov band --grid 24 --target matern:nu=2.5,l=0.3,norm=image "$@" >out 2>err; s=$?; }
+law() { "$fd" certify --process vp-cosine --cov band --grid 24 \
+    --target matern:nu=2.5,l=0.3,norm=image "$@" >out 2>err; s=$?; }
 waves() { # waves LINE W=VALUE...: of the table of certify, to 2 %
     awk -v line="$1" -v want="$2" '$1 == "wave" { for (i = 2; i <= NF; i++) at[$i] = i }
         $1 == line && NF > 7 && !n { n = split(want, w, " "); for (i = 1; i <= n; i++) { split(w[i], p, "=")
@@ -490,22 +628,29 @@ waves() { # waves LINE W=VALUE...: of the table of certify, to 2 %
         END { if (!n || bad) { print bad; exit 1 } }' out >x
     report $? "law of $3: waves $(cat x): $(grep '^samples  ' out)"
 }
-law --scheme ddim --times uniform; waves samples '1=0.944 11=0.057' 'ddim uniform'; [ $s = 0 ]; report $? "certify, a law that is not the data's: status $s"
-says '^the sampler loses energy in waves 4 to 11: 0.057[0-9]* of the data.s at wave 11$' out; says '^PASS' out
+law --scheme ddim --times uniform; waves samples '1=0.944 11=0.057' 'ddim uniform'; [ $s = 0 ]
+report $? "certify, a law that is not the data's: status $s"
+says '^the sampler loses energy in waves 4 to 11: 0.057[0-9]* of the data.s at wave 11$' out
+says '^PASS' out
 law --scheme ddim --times rho; waves samples '1=0.9 8=0.806 11=0.775' 'ddim rho'
 law --scheme pf-heun --times uniform; waves samples '1=1 11=92.3' 'pf-heun uniform'
-says '^the sampler loses energy in wave 9: 0.0101 of the data.s$' out; says '^the sampler adds energy in waves 7 to 11: 92.3 ' out
+says '^the sampler loses energy in wave 9: 0.0101 of the data.s$' out
+says '^the sampler adds energy in waves 7 to 11: 92.3 ' out
 law --scheme pf-heun --times logsnr; waves samples '1=0.996 11=0.949' 'pf-heun logsnr'
-law; waves samples '0=1 1=1 2=1 11=1' 'the default'; grep -q 'energy' out; [ $? = 1 ]; report $? "the default sampler: $(grep energy out)"
+law; waves samples '0=1 1=1 2=1 11=1' 'the default'; grep -q 'energy' out; [ $? = 1 ]
+report $? "the default sampler: $(grep energy out)"
 law --law 0.1; [ $s = 0 ]; report $? "--law 0.1, the default: status $s"
-law --law 0.1 --scheme ddim --times uniform; [ $s = 1 ]; report $? "--law 0.1, ddim uniform: status $s"
+law --law 0.1 --scheme ddim --times uniform; [ $s = 1 ]
+report $? "--law 0.1, ddim uniform: status $s"
 says '^FAIL: not the law of the data: a wave differs by 0.943, more than --law 0.1$' out
 law --process vp --target rbf:l=0.2 --cov white:s=1,kmax=11
 says 'the sampler loses energy in waves .*, where the last time leaves' out
 # what every process does by default has the law that the last time allows, in every wave
-for p in vp vp-cosine subvp ve ou driftless flow flow:smin=0 ddpm flow-vp flow-vp:s=0 ladder fdp heat \
+for p in vp vp-cosine subvp ve ou driftless flow flow:smin=0 ddpm flow-vp flow-vp:s=0 ladder fdp \
+    heat \
     heat-cosine blur; do
-    law --process $p --cov exp:l=0.1 --target matern:nu=2.5,l=0.2; [ $s = 0 ]; report $? "the default of $p: status $s: $(head -n 1 err)"
+    law --process $p --cov exp:l=0.1 --target matern:nu=2.5,l=0.2; [ $s = 0 ]
+    report $? "the default of $p: status $s: $(head -n 1 err)"
     awk '$1 == "samples" && NF > 7 { for (i = 2; i <= NF; i++) v[i] = $i }
          /^exact law at/ { n = NF - 6; for (i = 2; i <= n + 1; i++) { r = v[i] / $(i + 5); if (r > 1.025 || r < 0.985) bad++ } }
          END { exit bad || n < 7 }' out
@@ -514,7 +659,8 @@ for p in vp vp-cosine subvp ve ou driftless flow flow:smin=0 ddpm flow-vp flow-v
     "$fd" help process >help; sed -n "/^  ${p%%:*}  /,/sampled by/p" help >x
     says "sampled by $(grep '^50 steps' out)" x
 done
-ok 'start of certify' "$fd" certify && says '^N.0, v C. at the last time: m there is 0.00657 at most' out
+ok 'start of certify' "$fd" certify &&
+    says '^N.0, v C. at the last time: m there is 0.00657 at most' out
 bad 2 '--cov: comes from the model' certify --model p.safetensors --cov rbf
 bad 2 'a law on functions' certify --target pixel-white
 bad 2 'a law on functions' certify --target white
@@ -525,13 +671,15 @@ bad 1 'missing.safetensors' certify --model missing.safetensors
 bad 2 'this noise has no variance' certify --cov white:s=0
 bad 2 'above 0: --process flow:tmin=' certify --times geometric --process flow
 bad 2 'above 0: --process flow:tmin=' orders --times geometric --process flow
-"$fd" certify --grid 3x3x3 >out; says 'FAIL: a pixel variance that does not converge: .* too coarse' out
+"$fd" certify --grid 3x3x3 >out
+says 'FAIL: a pixel variance that does not converge: .* too coarse' out
 bad 2 'ladder needs v1 < vT' certify --process ladder:v1=9,vT=3
 bad 2 'blur needs w0 <= w1' certify --process blur:w0=9
 
 # ---- orders: near those that theory says
 ok orders "$fd" orders --png order.png --out order.csv; exists order.png order.csv
-says '^scheme,steps,evaluations,error$' order.csv; says '^ve-predictor +fd_advance: this scheme is for m = 1$' out
+says '^scheme,steps,evaluations,error$' order.csv
+says '^ve-predictor +fd_advance: this scheme is for m = 1$' out
 says '^ancestral-optimal .* exact$' out
 while read -r c from to; do
     awk -v c="$c" -v a="$from" -v b="$to" '$1 == c { exit !($NF >= a && $NF <= b) } END { if (!NR) exit 1 }' out
@@ -550,34 +698,44 @@ pf-multistep 1.8 2.2
 stochastic-heun 1.7 2.2
 pf-rk4 3.5 4.7
 END
-ok orders "$fd" orders --process driftless:tmin=0.01 --steps 64; says '^euler-maruyama .* (0.9|1.0)' out
+ok orders "$fd" orders --process driftless:tmin=0.01 --steps 64
+says '^euler-maruyama .* (0.9|1.0)' out
 bad 2 'empirical needs data' orders --target empirical
 bad 2 '--steps: ' orders --steps 4
 
-# ---- loglik: the flow from the matched start has the density in closed form; near t = 0 so has the bound
+# ---- loglik: the flow from the matched start has the density in closed form; near t = 0 so has the
+# bound
 agree() {              # of COLUMN OTHER TOLERANCE: in every row of l.csv
     awk -F, -v a="$1" -v b="$2" -v t="$3" 'NR > 1 { d = $a - $b; if (!(d < t && d > -t)) bad++ } END { exit bad || NR < 2 }' l.csv
     report $? "columns $1 and $2 of l.csv differ: $(tail -n 1 l.csv)"
 }
 ok loglik "$fd" loglik -n 5 --process vp-cosine --start matched -o l.csv
-says '^5 functions, 31 dimensions, t = 1e-05 .bound: 0.; pf-adaptive, exact trace$' out; says '^wrote l.csv$' out
+says '^5 functions, 31 dimensions, t = 1e-05 .bound: 0.; pf-adaptive, exact trace$' out
+says '^wrote l.csv$' out
 says '^function,log_density,over_noise,bits,bound,gaussian$' l.csv; agree 2 6 0.05; agree 5 6 0.05
 awk -F, 'NR > 1 { b = -($2 / 31 - 0.5 * log(32)) / log(2); if (!((b - $4) ^ 2 < 1e-6 && $3 < $2 - 40)) bad++ } END { exit bad || NR != 6 }' l.csv
 report $? "bits of l.csv: $(tail -n 1 l.csv)"
 ok 'loglik, a file' "$fd" noise --cov matern:nu=2.5,l=0.3 --grid 32 -n 9 -o c.npy
-ok 'loglik, a file' "$fd" loglik --data c.npy -n 5 --batch 2 --process vp-cosine --start matched -o k.csv && same l.csv k.csv
-ok 'loglik, no match' "$fd" loglik -n 5 --process driftless -o l.csv && awk -F, 'NR == 2 { exit !($2 - $6 > 0.3) }' l.csv
+ok 'loglik, a file' "$fd" loglik --data c.npy -n 5 --batch 2 --process vp-cosine --start matched \
+    -o k.csv && same l.csv k.csv
+ok 'loglik, no match' "$fd" loglik -n 5 --process driftless -o l.csv &&
+    awk -F, 'NR == 2 { exit !($2 - $6 > 0.3) }' l.csv
 report $? "the start of driftless makes no difference"
 for p in vp subvp ve ou driftless flow ddpm flow-vp ladder fdp heat heat-cosine blur; do
     ok "loglik $p" "$fd" loglik -n 2 --process $p --start matched -o l.csv && agree 2 6 0.1
 done
 ok 'loglik, probes' "$fd" loglik -n 5 --probes 200 -o l.csv && agree 2 6 4
-ok 'loglik, 2-D' "$fd" loglik --grid 8x9 --boundary neumann,periodic -n 2 --start matched --scheme pf-rk4 -o l.csv && agree 2 6 0.1
-ok 'train for loglik' "$fd" train --data fields:n=512,k=1,var=1 --grid 32 --steps 150 --net fno:width=16,layers=2 -o p.safetensors
-ok 'loglik, model' "$fd" loglik --model p.safetensors --data fields:n=64,k=1,var=1 -n 64 -o l.csv && says '8 probes of the trace$' out
-awk '/^mean/ { exit !($2 > $6 - 12 && $2 < $6 + 6 && $5 > $6 - 12 && $5 < $6 + 6) }' out; report $? "density by a network: $(grep mean out)"
+ok 'loglik, 2-D' "$fd" loglik --grid 8x9 --boundary neumann,periodic -n 2 --start matched \
+    --scheme pf-rk4 -o l.csv && agree 2 6 0.1
+ok 'train for loglik' "$fd" train --data fields:n=512,k=1,var=1 --grid 32 --steps 150 \
+    --net fno:width=16,layers=2 -o p.safetensors
+ok 'loglik, model' "$fd" loglik --model p.safetensors --data fields:n=64,k=1,var=1 -n 64 -o l.csv &&
+    says '8 probes of the trace$' out
+awk '/^mean/ { exit !($2 > $6 - 12 && $2 < $6 + 6 && $5 > $6 - 12 && $5 < $6 + 6) }' out
+report $? "density by a network: $(grep mean out)"
 ok 'loglik, samples' "$fd" sample --model p.safetensors -n 2 --raw -o g.npy
-ok 'loglik, samples' "$fd" loglik --model p.safetensors --data g.npy --raw --grid 40 && says '^2 functions, 31 dimensions' out
+ok 'loglik, samples' "$fd" loglik --model p.safetensors --data g.npy --raw --grid 40 &&
+    says '^2 functions, 31 dimensions' out
 bad 2 'a density needs pf-heun' loglik --scheme ddim
 bad 2 'needs --data' loglik --model p.safetensors
 bad 2 '--cov: comes from the model' loglik --model p.safetensors --data fields --cov rbf
@@ -588,30 +746,37 @@ bad 2 '--raw: is for --model' loglik --raw
 bad 2 'no variance' loglik --cov white:s=0
 bad 1 'missing.npy' loglik --data missing.npy
 bad 1 'a grid of 1 axes' loglik --data c.npy --grid 8x8
-ok 'train for loglik' "$fd" train --data fields:n=32 $small --steps 2 --predict score-half -o p.safetensors
+ok 'train for loglik' "$fd" train --data fields:n=32 $small --steps 2 --predict score-half \
+    -o p.safetensors
 bad 1 'no density from a network that says score-half' loglik --model p.safetensors --data fields
 
 # bytes are scaled, and scaled back
-{ printf '\000\000\010\003\000\000\000\100\000\000\000\010\000\000\000\010'; head -c 4096 "$src/tool.sh"; } >b.idx
-ok bytes "$fd" train --data b.idx --net fno:width=8,layers=1,modes=4 --batch 8 --steps 2 -o p.safetensors
+{ printf '\000\000\010\003\000\000\000\100\000\000\000\010\000\000\000\010'; head -c 4096 \
+    "$src/tool.sh"; } >b.idx
+ok bytes "$fd" train --data b.idx --net fno:width=8,layers=1,modes=4 --batch 8 --steps 2 \
+    -o p.safetensors
 "$fd" info p.safetensors >out; says '^kit.shift +-1$' out
 ok bytes "$fd" sample --model p.safetensors --steps 9 -n 4 -o g.npy --png g.png
 "$fd" info g.npy | awk '{ for (i = 1; i < NF; i++) if ($i == "mean") exit !($(i + 1) > 40 && $(i + 1) < 130) }'
 report $? "samples of bytes: $("$fd" info g.npy)"
-ok 'bits of bytes' "$fd" loglik --model p.safetensors --data b.idx -n 2 --scheme pf-heun --steps 4 --probes 1 -o l.csv
+ok 'bits of bytes' "$fd" loglik --model p.safetensors --data b.idx -n 2 --scheme pf-heun --steps 4 \
+    --probes 1 -o l.csv
 awk -F, 'NR > 1 { b = -($2 / 49 - 0.5 * log(64)) / log(2); if (!((b - $4) ^ 2 < 1e-6)) bad++ } END { exit bad || NR != 3 }' l.csv
 report $? "bits of bytes: $(tail -n 1 l.csv)"
-ok limit "$fd" train --data b.idx --limit 20 --grid 6x6 --net fno:width=8,layers=1,modes=4 --batch 8 --steps 2 -o p.safetensors
+ok limit "$fd" train --data b.idx --limit 20 --grid 6x6 --net fno:width=8,layers=1,modes=4 \
+    --batch 8 --steps 2 -o p.safetensors
 says '^20 of 64 functions on 8x8 .axes: function, y, x., uint8, mean [0-9.]+, sd [0-9.]+; taken to 6x6; used as -1 to 1$' out
 
 # ---- data are taken as they are meant
-# numbers M N SCALE SHIFT: M smooth functions on N points, in 64ths so that nothing is rounded in what follows
+# numbers M N SCALE SHIFT: M smooth functions on N points, in 64ths so that nothing is rounded in
+# what follows
 numbers() {
     awk -v m=$1 -v n=$2 -v a=$3 -v b=$4 'BEGIN { for (i = 0; i < m; i++) for (j = 0; j < n; j++) {
         u = 6.283185307179586 * j / n; p = 2.4 * i
         printf "%.17g\n", a * int(64 * (0.5 + cos(u + p) + 0.3 * sin(2 * u + p * p) + 0.2 * cos(3 * u - 1.7 * p * p)) + 40000) / 64 - a * 625 + b } }'
 }
-# npy TYPE SHAPE: the .npy of the numbers on standard input, which stand in its order; >f4, <f4, <f8, >f8
+# npy TYPE SHAPE: the .npy of the numbers on standard input, which stand in its order; >f4, <f4,
+# <f8, >f8
 npy() {
     order=False; [ "$3" = fortran ] && order=True
     head=$(printf "%-117s" "{'descr': '$1', 'fortran_order': $order, 'shape': ($2,), }")

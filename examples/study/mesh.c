@@ -4,7 +4,8 @@
  * is left are the method's own errors. Each step is affine in state and noise, and fd_affine_law gives the law of
  * what comes out without drawing anything. Printed: relative errors of mean and deviation against the exact
  * posterior, by method (rows) and number of points, for noise with the prior's covariance and for rougher noise. A
- * method that makes sense for functions has a limit in the number of points.
+ * method that makes sense for functions has a limit in the number of points. Markov chains are exact in the end:
+ * for them, what their samples cost.
  *
  * build/mesh [STEPS]: a table in Markdown. */
 #include "fd.h"
@@ -138,6 +139,35 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     err[0] = sqrt(dm / nm), err[1] = sqrt(ds / ns);
 }
 
+/* ---- Chains, which are exact in the end: what does a finer grid cost them? ---------------------- */
+
+enum { CHAINS = 4, LONG = 4000, KINDS = 5 };
+static const char *const kind_name[KINDS] = { "pCN", "inf-MALA", "inf-HMC, 4 leaps", "elliptical slice", "random walk" };
+
+/* chains -- acceptance, and effective samples of the misfit for 1000 evaluations of it, at a step that suits few points. */
+static void chains(int kind, int n, double got[2], fd_arena a)
+{
+    const double at[M] = { 5.5 / 32, 16.5 / 32, 27.5 / 32 }, y[M] = { 1.2, -.3, .4 };
+    fd_space s = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_obs o = fd_obs_points(&a, &s, M, at, NULL);
+    double *series = fd_raw(&a, double, CHAINS * LONG), calls = 0, moved = 0;
+    fd_obs_noise(&a, &o, .22);
+    fd_mcmc how = { .prior = fd_cov_matern(&a, &s, 1, .3, 1.5), .phi = fd_obs_potential(&a, &o, y), .kind = kind,
+                    .h = kind == FD_MCMC_MALA ? .03 : kind == FD_MCMC_HMC ? .3 : .4, .leaps = 4 };
+    for (int c = 0; series && c < CHAINS; c++) {
+        fd_arena own = a;
+        fd_chain *run = fd_chain_begin(&own, &how, fd_seed(1), c, NULL);
+        for (int k = -1000; run && k < LONG; k++) {
+            if (!k) calls -= (double)run->calls;
+            int to = fd_chain_step(run, own);
+            if (k >= 0) series[c * LONG + k] = run->phi, moved += to;
+        }
+        if (run) calls += (double)run->calls;
+    }
+    got[0] = moved / CHAINS / LONG;
+    got[1] = series ? 1000 * fd_ess(CHAINS, LONG, series, a) / calls : NAN;
+}
+
 int main(int argc, char **argv)
 {
     int steps = argc > 1 ? atoi(argv[1]) : 200;
@@ -160,6 +190,17 @@ int main(int argc, char **argv)
             }
             printf("\n");
         }
+    }
+    printf("\n| chains: acceptance / effective samples for 1000 evaluations | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n");
+    for (int kind = 0; kind < KINDS; kind++) {
+        printf("| %s |", kind_name[kind]);
+        for (int n = 16; n <= MOST; n *= 2) {
+            double got[2];
+            chains(FD_MCMC_PCN + kind, n, got, a);
+            printf(" %.2f / %.0f |", got[0], got[1]);
+        }
+        printf("\n");
+        fflush(stdout);
     }
     char why[160];
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "mesh: %s\n", why), 1;

@@ -618,7 +618,7 @@ static inline void posterior_png(const char *path, const problem *q, int n, cons
     wrote(path);
 }
 
-static int do_posterior(args *o)
+static inline int do_posterior(args *o)
 {
     fd_status st;
     fd_arena a = arena_make(o, &st);
@@ -719,7 +719,7 @@ static inline void unknown_draw(const problem *q, const args *o, const dataset *
     need(a.st);
 }
 
-static int do_calibrate(args *o)
+static inline int do_calibrate(args *o)
 {
     fd_status st;
     fd_arena a = arena_make(o, &st);
