@@ -412,8 +412,9 @@ static inline fd_model amortised_model(fd_arena *a, const problem *q, const spec
     double free = method_value(m, "free");
     amortised_fits(q, *a);
     fd_amortised *w = fd_amortised_new(a, &k->how, &q->o);
-    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why))
-        die(2, "--obs: not what the network was trained for: %s", why);
+    if (a->st->code == FD_EARG && k->how.sees & FD_SEES_VALUES)
+        die(2, "--obs: the network was trained with masks of pixels, these are places");
+    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why)) die(2, "--obs: %s", why);
     fd_model told = fd_amortised_model(a, w, q->y, k->raw);
     need(a->st);
     if (free == 1) return told;
