@@ -175,6 +175,10 @@ same told3.npy told8.npy
 ok "told, calibrate" "$fd" calibrate --model told.safetensors --data g.npy --method amortised \
     -n 60 --steps 40
 says '^calibrated' out
+ok "told, and the exact posterior" "$fd" posterior --model told.safetensors --obs obs.csv -n 64 \
+    --method amortised --prior matern:nu=1.5,l=0.3 --steps 40 -o a.npy
+awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .35) }' out
+report $? "told: $(grep '^error' out)"
 ok "told at fixed places" "$fd" train $few --condition points:m=4,noise=0.1,drop=0.3 -o fixed.safetensors
 ok "told or not" "$fd" sample --model fixed.safetensors -n 2 --steps 5 -o a.npy
 for m in amortised amortised:free=1.5; do

@@ -18,6 +18,8 @@ typedef struct {
     const fd_cov *c0;                      /* of a Gaussian prior, or NULL */
     const fd_real *mean;                   /* its mean, or that of the data of a model */
     const kit *k;                          /* NULL: a Gaussian prior */
+    const fd_cov *known;                   /* the Gaussian law of the functions where it is known: the */
+    const fd_real *middle;                 /* prior, or with a model what --prior says; NULL; its mean */
     const double *t;                       /* [steps + 1] of the sampler */
     fd_obs o;
     double *y;
@@ -28,18 +30,32 @@ static inline int is_amortised(const args *o)
     return !strcmp(t_method.rows[o->method.row].name, "amortised");
 }
 
+/* known_law -- what --prior says of the functions of a model, in its units. */
+static inline void known_law(fd_arena *a, problem *q, const spec *prior)
+{
+    const normal *v = &q->k->norm;
+    if (q->s.ch > 1) die(2, "--prior: with a --model of one channel");
+    fd_cov *c = cov_build(a, &q->s, prior, NULL, 0);
+    fd_real *mean = fd_new(a, fd_real, fd_size(&q->s));
+    spec_need(a->st, "prior");
+    for (ptrdiff_t j = 0; j < q->s.modes; j++) c->lam[j] *= v->scale[0] * v->scale[0];
+    for (ptrdiff_t j = 0; j < q->s.points; j++)
+        mean[j] = (fd_real)(v->shift[0] - (v->center ? (double)v->center[j] : 0));
+    q->known = c, q->middle = mean;
+}
+
 /* problem_new -- from --model or --prior; without observations. */
 static inline problem problem_new(fd_arena *a, args *o)
 {
     problem q = { .k = NULL };
     if (o->model) {
         const kit *k = kit_load(a, o->model, NULL);
-        if (is_given("prior")) die(2, "--prior: not with --model");
         k = kit_on(a, k, o->grid);
         if (!is_amortised(o)) condition_none(k, o->model);
         else if (!k->condition.t)
             die(2, "--method: amortised needs a model of fd train --condition");
         q.k = k, q.s = k->s, q.p = k->p, q.model = k->model, q.mean = k->mean;
+        if (is_given("prior")) known_law(a, &q, &o->prior);
     } else {
         if (is_amortised(o)) die(2, "--method: amortised needs --model");
         if (!o->grid.nd) die(2, "needs --grid");
@@ -55,7 +71,8 @@ static inline problem problem_new(fd_arena *a, args *o)
         }
         q.p = process_build(a, noise, &o->process, 0);
         mean = fd_new(a, fd_real, fd_size(&q.s));
-        q.mean = mean;
+        q.mean = q.middle = mean;
+        q.known = q.c0;
         q.model = fd_oracle_gauss(a, &q.p, mean, q.c0);
     }
     need(a->st);
@@ -641,12 +658,12 @@ static inline int do_posterior(args *o)
     printf("mean: size %.4g; deviation: %.4g\n", size_of(size, mean), size_of(size, sd));
     printf("misfit at the observations, in %s: of the draws %.4g, of their mean %.4g\n",
            q.o.sd > 0 || q.o.each ? "deviations" : "units", misfit_of(&q, o->n, x, a), misfit_of(&q, 1, mean, a));
-    if (q.c0) {
-        fd_posterior *p = fd_posterior_new(&a, q.mean, q.c0, &q.o, q.y);
+    if (q.known) {
+        fd_posterior *p = fd_posterior_new(&a, q.middle, q.known, &q.o, q.y);
         need_grid(&st);
         em = p->mean, es = mean + 2 * size;
         fd_posterior_std(p, es, a);
-        fd_cov_std(q.c0, mean + 3 * size, a);
+        fd_cov_std(q.known, mean + 3 * size, a);
         need(&st);
         prior = size_of(size, mean + 3 * size);
         printf("exact: mean of size %.4g, deviation %.4g (prior %.4g), log p(y) %.6g\n", size_of(size, em),
@@ -693,12 +710,12 @@ static inline double chi2_tail(double x, int k)
     return .5 * erfc(z / sqrt(2));
 }
 
-/* unknowns -- the functions of --data, or NULL: then the prior draws them. */
+/* unknowns -- the functions of --data, or NULL: then --prior, or the model, draws them. */
 static inline dataset *unknowns(fd_arena *a, const problem *q, const args *o, dataset *d)
 {
     if (!o->data) {
-        if (q->k && !q->model.eval)
-            die(2, "needs --data, functions to test with: this network draws none on its own");
+        if (!q->known && !q->model.eval)
+            die(2, "needs --data or --prior to test with: this network draws no functions on its own");
         return NULL;
     }
     if (!q->k) die(2, "--data: with --model");
@@ -713,9 +730,11 @@ static inline dataset *unknowns(fd_arena *a, const problem *q, const args *o, da
 static inline void unknown_draw(const problem *q, const args *o, const dataset *d, fd_rng r, int n,
                                 fd_real *x, fd_arena a)
 {
-    if (!d) { posterior_draw(q, o, r, n, x, a); return; }
-    for (int i = 0; i < n; i++)
-        data_take(d, fd_index(r, (uint64_t)i, d->m), x + i * fd_size(&q->s), a);
+    const ptrdiff_t size = fd_size(&q->s);
+    if (!d && !q->known) { posterior_draw(q, o, r, n, x, a); return; }
+    if (!d) fd_cov_draw(q->known, r, 0, n, x, a);
+    for (ptrdiff_t i = 0; i < n * size && !d; i++) x[i] += q->middle[i % size];
+    for (int i = 0; i < n && d; i++) data_take(d, fd_index(r, (uint64_t)i, d->m), x + i * size, a);
     fd_cov_pow(q->p.noise, 0, n, x, x, a);
     need(a.st);
 }
