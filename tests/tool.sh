@@ -156,6 +156,67 @@ for m in prior dps; do
     report $? "calibrate $m: status"
     says '^NOT CALIBRATED' out
 done
+# networks that are told of observations
+smooth="--boundary neumann --cov matern:nu=1.5,l=0.3"
+ok functions "$fd" noise --grid 16 $smooth -n 256 -o g.npy
+few="$smooth --data g.npy --net fno:width=8,layers=2,modes=6 --steps 20 --batch 8"
+ok told "$fd" train $few --condition points:m=4,noise=0.1,move=1 -o told.safetensors
+says 'told of 4 observations; mean square of the score' out
+says 'floor for Gaussian data of this spectrum 1;' out
+ok "told, info" "$fd" info told.safetensors
+says 'kit.condition +points:m=4,move=1,noise=0.1,drop=0,sees=posterior' out
+says 'kit.base +gauss' out
+ok "told, resumed" "$fd" train --resume told.safetensors --data g.npy --steps 24 -o again.safetensors
+for b in 3 8; do
+    ok "told, posterior" "$fd" posterior --model told.safetensors --obs obs.csv --grid 24 -n 8 \
+        --method amortised --steps 10 --batch $b -o told$b.npy
+done
+same told3.npy told8.npy
+ok "told, calibrate" "$fd" calibrate --model told.safetensors --data g.npy --method amortised \
+    -n 60 --steps 40
+says '^calibrated' out
+ok "told, and the exact posterior" "$fd" posterior --model told.safetensors --obs obs.csv -n 64 \
+    --method amortised --prior matern:nu=1.5,l=0.3 --steps 40 -o a.npy
+awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .35) }' out
+report $? "told: $(grep '^error' out)"
+ok "told at fixed places" "$fd" train $few --condition points:m=4,noise=0.1,drop=0.3 -o fixed.safetensors
+ok "told or not" "$fd" sample --model fixed.safetensors -n 2 --steps 5 -o a.npy
+for m in amortised amortised:free=1.5; do
+    "$fd" calibrate --model fixed.safetensors --observe points:m=4 --method $m -n 16 --steps 5 >out 2>err
+    report $(($? > 1)) "calibrate $m"
+    says '^CRPS' out
+done
+ok alone "$fd" train $few -o alone.safetensors
+ok "on a model" "$fd" train --data g.npy --net fno:width=8,layers=2,modes=6 --steps 20 --batch 8 \
+    --base alone.safetensors --condition points:m=4,noise=0.1,move=1,sees=slope -o sgt.safetensors
+says 'used as alone.safetensors has it' out
+ok "on a model, posterior" "$fd" posterior --model sgt.safetensors --obs obs.csv --method amortised \
+    -n 4 --steps 5 --grid 24 -o a.npy
+ok mask "$fd" train $few --condition mask:p=0.3,move=1 --predict v -o mask.safetensors
+ok "mask, info" "$fd" info mask.safetensors && says 'kit.base +none' out
+bad 2 'masks of pixels' posterior --model mask.safetensors --obs obs.csv --method amortised
+ok functions "$fd" noise --grid 6x5 --channels 2 -n 32 -o g2.npy
+ok coarse "$fd" train --data g2.npy --channels first --condition coarse:n=3 --base none --steps 3 \
+    --net fno:width=4,layers=1,modes=2 --batch 4 --accumulate 2 -o coarse.safetensors
+bad 2 'not trained for' posterior --model fixed.safetensors --obs obs.csv --method amortised
+head -3 obs.csv >obs3.csv
+bad 2 '2 observations, but the network was trained with 4' posterior --model fixed.safetensors \
+    --obs obs3.csv --method amortised
+bad 2 '^fd: --noise: 0.2: the network was trained with noise=0.1' posterior --model told.safetensors \
+    --obs obs.csv --noise 0.2 --method amortised
+bad 2 'given observations alone' sample --model told.safetensors
+bad 2 'given observations alone' posterior --model told.safetensors --obs obs.csv --method pigdm
+bad 2 'needs --data' calibrate --model told.safetensors --method amortised
+bad 2 'fd train --condition' posterior --model alone.safetensors --obs obs.csv --method amortised
+bad 2 'amortised needs --model' posterior --grid 8 --obs obs.csv --method amortised
+bad 2 'no meaning without --condition' train --data g.npy --base none
+bad 2 'comes from the model that --base names' train $few --condition points --base alone.safetensors
+bad 2 'trained with --condition itself' train --data g.npy --condition points --base told.safetensors
+bad 2 'there is none' train $few --condition points --predict v --base gauss
+bad 2 'not with --condition' train $few --condition points --by-mode m.csv
+bad 2 'not with --condition' train $few --condition points --norm likelihood
+bad 2 "expected points, coarse, blur, mask" train $few --condition foo
+bad 1 'cannot open' train --data g.npy --condition points --base none.safetensors
 bad 2 'needs --obs' posterior --grid 8
 bad 2 'needs --grid' posterior --obs obs.csv
 bad 1 'cannot open' posterior --grid 8 --obs none.csv

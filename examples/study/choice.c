@@ -169,7 +169,7 @@ static void trained(int law, int choice, const args *o, double got[2], double fl
     truth_draw(&base, fd_seed(3), M, data, a);
     dataset d = data_array("data", &base.s, M, data);
     data_measure(&a, &d, NORMALIZE_NONE, NULL);
-    kit *k = kit_new(&a, &q, &d);
+    kit *k = kit_new(&a, &q, &d, NULL);
     k->noise = noise_on(&a, choice, &base, &base, 0);
     kit_close(&a, k, &k->s);
     need(a.st);

@@ -203,7 +203,7 @@ static kit *network(fd_arena *a, int i, const dataset *d, const args *o)
         q.net = spec_read(&t_net, "", rows[i].net);
         q.law = spec_read(&t_law, "", rows[i].law);
         q.precond = spec_read(&t_precond, "", rows[i].precond);
-        k = kit_new(a, &q, d);
+        k = kit_new(a, &q, d, NULL);
     }
     k->opt->how.steps = q.steps;
     if (k->opt->step < q.steps) {

@@ -512,16 +512,35 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "slice", "elliptical slice sampling; Gaussian prior", { STEP_OF("1") } },
     { "walk", "random-walk Metropolis: the control that fails on fine grids; Gaussian prior", { STEP_OF("0.1") } },
     { "latent", "pCN on the noise of a flow", { STEP_OF("0.2") } },
+    { "amortised", "the network of fd train --condition, told of the observations", {
+        { "free", "1", "guidance without a classifier, if trained with drop; 1: none", 0, 100 } } },
     { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
 static topic t_observe = { "observe", "what is observed", {
     { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
     { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
     { "blur", "the function blurred, at every point", { { "w", "0.05", "width of the Gaussian", 0, 10 } } } } };
 
+#define TOLD { "noise", "0.05", "standard deviation, in the units of the data", 0, 1e30 }, \
+    { "drop", "0", "part of the functions that are shown without observations", 0, 0.9 }
+#define MOVE { "move", "0|1", "1: others for each function", 0, 0 }
+#define CHANNELS_SEEN "posterior|denoised|both|slope"
+#define SEES(def) { "sees", def, "what the network sees of them (fd_amortised in fd.h)", 0, 0 }
+static topic t_condition = { "condition", "what a network is told of each function", {
+    { "points", "values at places drawn at random", {
+        { "m", "8", "how many", 1, 1e5 }, MOVE, TOLD, SEES(CHANNELS_SEEN) } },
+    { "coarse", "values on a coarse grid", {
+        { "n", "8", "points of each axis", 1, 1e5 }, TOLD, SEES(CHANNELS_SEEN) } },
+    { "blur", "the function blurred, at every point", {
+        { "w", "0.05", "width of the Gaussian", 0, 10 }, TOLD, SEES(CHANNELS_SEEN) } },
+    { "mask", "the values of some pixels", {
+        { "p", "0.25", "part of the pixels", 1e-6, 1 }, MOVE, TOLD,
+        SEES("values|" CHANNELS_SEEN) } } } };
+enum { CONDITION_POINTS, CONDITION_COARSE, CONDITION_BLUR, CONDITION_MASK };
+
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
                                  &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
-                                 &t_method, &t_observe };
+                                 &t_method, &t_observe, &t_condition };
 
 static inline int rows_of(const topic *t)
 {
@@ -697,6 +716,8 @@ enum { CHANNELS = 64 };                                    /* most of a function
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs;
+    const char *base;
+    spec condition;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
         start, corrector, map, as, prior, method, observe, normalize;
     shape grid;
@@ -723,7 +744,7 @@ static const option options[] = {
     { "model", "FILE", NULL, POSTERIOR | CALIBRATE, O_TEXT, AT(model), 0, 0, 0,
       "prior: what fd train wrote; or" },
     { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
-      "prior: a Gaussian random function of this covariance (fd help cov)" },
+      "prior: Gaussian, of this covariance (fd help cov); with --model what its data are known to be" },
     { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
       "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]" },
     { "observe", "SPEC", "points:m=8", CALIBRATE, O_SPEC, AT(observe), &t_observe, 0, 0,
@@ -764,6 +785,8 @@ static const option options[] = {
       "randomness of ddim and eta-euler, 0 to 1" },
     { "batch", "N", "16", POSTERIOR | CALIBRATE, O_INT, AT(batch), 0, 1, 1e6,
       "functions at a time; changes memory and speed, not results" },
+    { "data", "FILE", NULL, CALIBRATE, O_TEXT, AT(data), 0, 0, 0,
+      "with --model: the unknown functions; default: draws of --prior, if given, or the model" },
     { "map", "NAME", "viridis", POSTERIOR, O_SPEC, AT(map), &t_map, 0, 0,
       "colours (fd help map)" },
     { "data", "FILE", NULL, TRAIN | NOISE | DEMO, O_TEXT, AT(data), 0, 0, 0,
@@ -873,6 +896,10 @@ static const option options[] = {
       "gauss or none (fd help precond)" },
     { "predict", "NAME", "x0", TRAIN | DEMO, O_SPEC, AT(predict), &t_predict, 0, 0,
       "with --precond none: x0, noise, score, v, velocity, score-half, score-full" },
+    { "condition", "SPEC", NULL, TRAIN, O_SPEC, AT(condition), &t_condition, 0, 0,
+      "tell the network of observations: points, coarse, blur, mask (fd help condition)" },
+    { "base", "NAME", "auto", TRAIN, O_TEXT, AT(base), 0, 0, 0,
+      "what it then adds to: gauss, none, or the file of a model without observations" },
     { "weight", "NAME", "one", TRAIN | DEMO, O_SPEC, AT(weight), &t_weight, 0, 0,
       "of the loss: one, x0, noise, v, likelihood" },
     { "norm", "SPEC", "h", TRAIN | DEMO, O_SPEC, AT(norm), &t_norm, 0, 0,
@@ -1235,7 +1262,8 @@ typedef struct {
 } normal;
 
 /* All that sampling needs. */
-typedef struct {
+typedef struct kit kit;
+struct kit {
     spec cov, process, predict, precond;
     int axes;                              /* row of t_axes: of the files of its functions */
     normal norm;
@@ -1247,7 +1275,15 @@ typedef struct {
     fd_net *net;
     fd_opt *opt;
     fd_model model;                        /* with the averaged weights */
-} kit;
+    spec condition;                        /* t NULL: the network is not told of observations ... */
+    const char *base;                      /* ... else "none", "gauss" or the file of ... */
+    const kit *frozen;                     /* ... this model */
+    uint64_t places;                       /* the seed of where it observes */
+    fd_condition how;
+    fd_model raw;                          /* the network as fd_amortised_model wants it */
+    fd_obs o;                              /* what it observes, where that does not move */
+    fd_amortised *told, *alone;            /* of o, else NULL; without observations */
+};
 
 /* Functions as a model sees them; the section "Data" says how they come to be. */
 typedef struct {
@@ -1949,6 +1985,119 @@ static inline void functions_save(fd_arena a, const char *path, const fd_space *
 
 /* ---- Kits: all that sampling needs, and its file --------------------------------------------- */
 
+/* --- Networks that are told of observations: --condition, --base --- */
+
+static inline double condition_value(const kit *k, const char *name)
+{
+    const row *r = &t_condition.rows[k->condition.row];
+    for (int i = 0; i < keys_of(r); i++)
+        if (!strcmp(r->keys[i].name, name)) return k->condition.v[i];
+    return 0;
+}
+
+static inline int condition_moves(const kit *k) { return condition_value(k, "move") > 0; }
+
+/* condition_obs -- what is observed of function i; places are those of fd calibrate --observe with
+ * the same seed, where they do not move. */
+static inline fd_obs condition_obs(fd_arena *a, const kit *k, uint32_t i)
+{
+    const fd_space *s = &k->s;
+    const spec *v = &k->condition;
+    fd_rng r = fd_stream(fd_seed(k->places), 'o', condition_moves(k) ? i + 1 : 0);
+    ptrdiff_t n = v->row == CONDITION_POINTS ? (ptrdiff_t)v->v[0] * s->nd : s->points;
+    fd_real *u = fd_raw(a, fd_real, n);
+    fd_obs o;
+    need(a->st);
+    fd_uniform(r, n, u);
+    if (v->row == CONDITION_POINTS) {
+        double *at = fd_raw(a, double, n);
+        need(a->st);
+        for (ptrdiff_t j = 0; j < n; j++) at[j] = (double)u[j] * s->len[j % s->nd];
+        o = fd_obs_points(a, s, (int)v->v[0], at, NULL);
+    } else if (v->row == CONDITION_COARSE) {
+        int g[3] = { (int)v->v[0], (int)v->v[0], (int)v->v[0] };
+        fd_space coarse = fd_grid(a, s->nd, g, s->len, s->bc, s->ch);
+        o = fd_obs_coarse(a, s, &coarse);
+    } else if (v->row == CONDITION_BLUR) {
+        double *mul = fd_raw(a, double, s->modes);
+        need(a->st);
+        fd_laplace(s, mul, *a);
+        for (ptrdiff_t j = 0; j < s->modes; j++) mul[j] = exp(-.5 * v->v[0] * v->v[0] * mul[j]);
+        o = fd_obs_modal(a, s, mul);
+    } else {                                           /* all channels of a pixel; one at least */
+        ptrdiff_t *at = fd_raw(a, ptrdiff_t, s->ch * n);
+        int m = 0;
+        need(a->st);
+        for (ptrdiff_t j = 0; j < n; j++) if ((double)u[j] < v->v[0]) at[m++] = j;
+        if (!m) at[m++] = fd_index(fd_stream(r, 'i', 0), 0, (int)n);
+        for (int j = m; j < m * s->ch; j++) at[j] = at[j - m] + n;
+        o = fd_obs_pick(a, s, m * s->ch, at);
+    }
+    fd_obs_noise(a, &o, condition_value(k, "noise") * fabs(k->norm.scale[0]));
+    need(a->st);
+    return o;
+}
+
+static inline int condition_sees(const kit *k)
+{
+    static const struct { const char *name; int sees; } sees[] = {
+        { "values", FD_SEES_VALUES }, { "posterior", FD_SEES_POSTERIOR },
+        { "denoised", FD_SEES_DENOISED }, { "both", FD_SEES_POSTERIOR + FD_SEES_DENOISED },
+        { "slope", FD_SEES_SLOPE } };
+    const row *r = &t_condition.rows[k->condition.row];
+    int last = keys_of(r) - 1, i = 0;
+    char word[32];
+    choice_word(&r->keys[last], (int)k->condition.v[last], word);
+    while (strcmp(sees[i].name, word)) i++;
+    return sees[i].sees;
+}
+
+/* condition_inputs -- channels that the network sees, for each of a function. */
+static inline int condition_inputs(const kit *k)
+{
+    const fd_cov one = { .s = { .ch = 1 } };
+    const fd_process p = { .noise = &one };
+    return fd_amortised_inputs(&(fd_condition){ .p = &p, .sees = condition_sees(k) });
+}
+
+static inline shape shape_of(const fd_space *s)
+{
+    return (shape){ s->nd, { s->n[0], s->n[1], s->n[2] } };
+}
+
+/* condition_close -- how the network is told, and the model: without observations where it was
+ * trained so, too, else none. */
+static inline const kit *kit_on(fd_arena *a, const kit *k, shape g);
+static inline void condition_close(fd_arena *a, kit *k)
+{
+    fd_net *net = k->opt ? fd_net_with(a, k->net, k->opt->avg) : k->net;
+    k->how = (fd_condition){ .p = &k->learned, .base = FD_BASE_MODEL, .predicts = k->predict.row,
+                             .sees = condition_sees(k), .mean = k->mean, .c0 = k->c0 };
+    if (!strcmp(k->base, "gauss")) k->how.base = FD_BASE_GAUSS;
+    else if (k->precond.row) k->how.base = FD_BASE_NONE;
+    else if (!k->frozen) k->how.model = fd_oracle_gauss(a, &k->learned, k->mean, k->c0);
+    else k->how.model = kit_on(a, k->frozen, shape_of(&k->s))->model;
+    k->raw = fd_net_raw(a, net);
+    k->model = (fd_model){ 0 };
+    k->told = NULL;
+    if (a->st->code) return;
+    if (!condition_moves(k)) {
+        k->o = condition_obs(a, k, 0);
+        k->told = fd_amortised_new(a, &k->how, &k->o);
+        spec_need(a->st, "condition");
+    }
+    k->alone = fd_amortised_new(a, &k->how, NULL);
+    if (condition_value(k, "drop") > 0) k->model = fd_amortised_model(a, k->alone, NULL, k->raw);
+}
+
+/* condition_none -- die where a network without observations is wanted and there is none. */
+static inline void condition_none(const kit *k, const char *path)
+{
+    if (!k->model.eval)
+        die(2, "--model: %s draws functions given observations alone: fd posterior --method "
+               "amortised (or train it with --condition ..,drop=0.1)", path);
+}
+
 /* kit_close -- process and model of a kit that has all the rest; first: the grid of training. */
 static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
 {
@@ -1957,6 +2106,7 @@ static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
     k->p = process_build(a, k->noise, &k->process, 0);
     k->learned = process_build(a, was, &k->process, first->n[0]);
     if (!k->precond.row) k->pre = fd_precond_new(a, &k->learned, k->mean, k->c0);
+    if (k->condition.t) { condition_close(a, k); return; }
     k->model = fd_net_model(a, k->opt ? fd_net_with(a, k->net, k->opt->avg) : k->net,
                             k->precond.row ? k->predict.row : FD_X0);
     if (k->pre) k->model = fd_precond_model(a, k->pre, k->model);
@@ -1981,16 +2131,19 @@ static inline void settings_check(const kit *k, const args *o)
     if (whole && o->weight.row) die(2, "--weight: --norm %s has its own", t_norm.rows[o->norm.row].name);
     if (o->weight.row && k->predict.row > FD_VELOCITY)
         die(2, "--weight: not with --predict %s: --norm", t_predict.rows[k->predict.row].name);
+    if (k->condition.t && (whole || o->law.row == LAW_LEAST))
+        die(2, "--%s: not with --condition", whole ? "norm" : "time-law");
     if (o->law.row == LAW_LEAST && (o->weight.row || (!k->precond.row && !whole)))
         die(2, "--time-law: least goes by --norm alone, with --precond none or --norm likelihood, step");
 }
 
-static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
+/* kit_new -- frozen: the model that --base names, whose noise and process are taken, or NULL. */
+static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d, const kit *frozen)
 {
     kit *k = fd_new(a, kit, 1);
     if (!k) return NULL;
-    k->cov = o->cov;
-    k->process = o->process;
+    k->cov = frozen ? frozen->cov : o->cov;
+    k->process = frozen ? frozen->process : o->process;
     k->predict = o->predict;
     k->precond = o->precond;
     if (is_given("predict") && !is_given("precond")) k->precond = spec_read(&t_precond, "", "none");
@@ -1999,7 +2152,11 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
     k->axes = d->axes;
     k->norm = d->norm;
     k->s = d->s;
-    k->noise = cov_build(a, &k->s, &o->cov, d, 0);
+    k->condition = o->condition;
+    k->base = o->base;
+    k->places = o->seed;
+    k->frozen = frozen;
+    k->noise = frozen ? frozen->noise : cov_build(a, &k->s, &o->cov, d, 0);
     spec_need(a->st, "cov");
     k->mean = fd_raw(a, fd_real, fd_size(&k->s));
     k->c0 = fd_cov_spectrum(a, &k->s, d->var, k->precond.v[0]);
@@ -2010,6 +2167,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
         if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
     }
     fd_arch arch = arch_build(&o->net, &k->s);
+    if (k->condition.t) arch.in *= condition_inputs(k);
     const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
                     .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
@@ -2030,7 +2188,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d)
 static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o,
                             fd_arena scratch)
 {
-    char text[10][512], nums[8][64], list[2][26 * CHANNELS];
+    char text[11][512], nums[9][64], list[2][26 * CHANNELS];
     fd_tensor t[4] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
     const fd_cov *c[2] = { k->c0, k->cov.row == COV_EMPIRICAL ? k->noise : NULL };
     int tensors = 1;
@@ -2062,6 +2220,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     sprintf(nums[4], "%d", o->batch);
     sprintf(nums[5], "%d", o->limit);
     sprintf(nums[6], "%d", o->accumulate);
+    sprintf(nums[8], "%" PRIu64, k->places);
     fd_meta meta[] = {
         { "kit.grid", text[7] }, { "kit.boundary", text[6] }, { "kit.channels", nums[0] },
         { "kit.axes", t_axes.rows[k->axes].name }, { "kit.bytes", nums[1] },
@@ -2076,8 +2235,11 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         { "kit.seed", nums[3] }, { "kit.batch", nums[4] }, { "kit.limit", nums[5] },
         { "kit.accumulate", nums[6] }, { "kit.norm", spec_text(&o->norm, text[8]) },
         { "kit.flip", spec_text(&o->flip, text[9]) }, { "kit.data", o->data ? o->data : "" },
-        { "kit.build", fd_build() } };
-    fd_tensors more = { tensors, COUNT(meta), t, meta, 0, NULL };
+        { "kit.build", fd_build() },
+        { "kit.condition", k->condition.t ? spec_text(&k->condition, text[10]) : "" },
+        { "kit.base", k->base }, { "kit.places", nums[8] } };
+    int metas = COUNT(meta) - (k->condition.t ? 0 : 3);
+    fd_tensors more = { tensors, metas, t, meta, 0, NULL };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
 }
 
@@ -2139,6 +2301,42 @@ static inline fd_real *tensor_need(const fd_tensors *f, const char *path, const 
     return t->x;
 }
 
+static inline kit *kit_load(fd_arena *a, const char *path, args *o);
+
+/* base_load -- the model that --base names, for k's grid. */
+static inline const kit *base_load(fd_arena *a, const char *base, const fd_space *s,
+                                   const char *where)
+{
+    static int inside;
+    if (inside++) die(1, "%s: a base of a base: it is trained with --condition itself", where);
+    const kit *k = kit_load(a, base, NULL);
+    if (k->condition.t) die(bad, "%s: %s is trained with --condition itself", where, base);
+    int other = s && (k->s.nd != s->nd || k->s.ch != s->ch);
+    for (int i = 0; s && i < s->nd && !other; i++) other = k->s.bc[i] != s->bc[i];
+    if (other) die(bad, "%s: %s is for other axes, channels or boundaries", where, base);
+    inside = 0;
+    return k;
+}
+
+static inline void condition_load(fd_arena *a, kit *k, const char *path, const fd_tensors *f)
+{
+    char flag[256];
+    const char *s = fd_meta_find(f, "kit.condition");
+    if (!s) return;
+    bad = 1;
+    snprintf(flag, sizeof flag, "%.200s: kit.condition", path);
+    k->condition = spec_read(&t_condition, flag, s);
+    snprintf(flag, sizeof flag, "%.200s: kit.places", path);
+    k->places = seed_read(flag, meta_need(f, path, "kit.places"));
+    snprintf(flag, sizeof flag, "%.200s: kit.base", path);
+    k->base = meta_need(f, path, "kit.base");
+    if (strcmp(k->base, "none") && strcmp(k->base, "gauss"))
+        k->frozen = base_load(a, k->base, &k->s, flag);
+    if (k->precond.row && strcmp(k->base, "none"))
+        die(1, "%s: it goes with kit.precond gauss alone", flag);
+    bad = 2;
+}
+
 /* kit_load -- o NULL, or where to put the settings of its training that no flag has given. */
 static inline kit *kit_load(fd_arena *a, const char *path, args *o)
 {
@@ -2188,7 +2386,9 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     if (o && !is_given("accumulate")) o->accumulate = (int)meta_number(&f, path, "kit.accumulate", 1, 1e6);
     k->s = fd_grid(a, g.nd, g.n, NULL, bc, ch);
     need(a->st);
-    if (k->net->arch.nd != g.nd || k->net->arch.in != k->s.ch || k->net->arch.out != k->s.ch)
+    condition_load(a, k, path, &f);
+    int in = k->s.ch * (k->condition.t ? condition_inputs(k) : 1);
+    if (k->net->arch.nd != g.nd || k->net->arch.in != in || k->net->arch.out != k->s.ch)
         die(1, "%s: the network does not fit kit.grid and kit.channels", path);
     k->mean = tensor_need(&f, path, "data.mean", fd_size(&k->s));
     if (k->norm.kind == NORMALIZE_PIXEL)
@@ -2272,6 +2472,49 @@ static inline void mirror(const fd_space *s, int axis, fd_real *x)
             }
 }
 
+/* condition_pairs -- in and y of the batch, of functions that are observed; one at a time where
+ * each is observed in its own way. floor [b][2], where not NULL: |says - y|^2 of the best denoiser
+ * for Gaussian data, its mean and what it is for this pair. */
+static inline void condition_pairs(batch *q, const kit *k, int b, fd_rng seed, int step,
+                                   double *floor, fd_arena a)
+{
+    const ptrdiff_t size = fd_size(&k->s), seen = k->net->arch.in * k->s.points;
+    const double drop = condition_value(k, "drop");
+    const int some = k->told && !(drop > 0) && !floor ? b : 1;
+    for (int i = 0; i < b && !a.st->code; i += some) {
+        fd_arena own = a;
+        const uint32_t at = (uint32_t)step * (uint32_t)b + (uint32_t)i;
+        const fd_real *x0 = q->x0 + i * size, *xt = q->xt + i * size;
+        fd_real u = 1;
+        fd_obs o = k->o;
+        const fd_amortised *w = k->told;
+        if (drop > 0) fd_uniform(fd_stream(seed, 'd', at), 1, &u);
+        if ((double)u < drop) w = k->alone;
+        else if (!w) {
+            o = condition_obs(&own, k, at);
+            w = fd_amortised_new(&own, &k->how, &o);
+        }
+        double *y = fd_raw(&own, double, (ptrdiff_t)some * o.m);
+        if (w != k->alone)
+            fd_obs_draw(&o, fd_stream(seed, 'y', (uint32_t)step), i, some, x0, y, own);
+        fd_amortised_pair(w, some, y, x0, q->eps + i * size, xt, q->t + i, q->in + i * seen,
+                          q->y + i * size, NULL, own);
+        if (!floor) continue;
+        fd_condition least = k->how;                       /* F = 0 on the Gaussian base */
+        double cin, scale, best = 0, as_x0 = 1;
+        least.base = FD_BASE_GAUSS, least.sees = 0;
+        fd_amortised *g = fd_amortised_new(&own, &least, w == k->alone ? NULL : &o);
+        fd_real *none = fd_raw(&own, fd_real, 2 * size), *off = none + size;
+        need(own.st);
+        fd_amortised_scale(w, q->t[i], &cin, &scale, own);
+        fd_amortised_pair(g, 1, y, x0, NULL, xt, q->t + i, none, off, &best, own);
+        if (k->how.base == FD_BASE_NONE)
+            as_x0 = fd_time_weight(&k->p, FD_W_X0, k->predict.row, q->t[i], a.st);
+        floor[2 * i] = best * best / (scale * scale * as_x0) * k->s.ch;
+        floor[2 * i + 1] = best * best / (scale * scale * as_x0) * fd_inner(&k->s, off, off);
+    }
+}
+
 static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
                               fd_arena a)
 {
@@ -2294,9 +2537,10 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
     else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t, a.st);
     fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
-    if (k->pre) {
+    if (k->condition.t) condition_pairs(q, k, o->batch, seed, step, NULL, a);
+    else if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
-    } else {
+    } else if (!k->condition.t) {
         fd_target(&k->p, k->predict.row, o->batch, q->x0, q->eps, q->t, q->y, a);
         memcpy(q->in, q->xt, (size_t)(o->batch * size) * sizeof *q->in);
     }
@@ -2375,14 +2619,14 @@ static inline void gap_warn(const kit *k, fd_arena a)
  * up. */
 static inline double step_grad(const kit *k, const args *o, const batch *q, fd_arena a)
 {
-    ptrdiff_t n = o->batch * fd_size(&k->s);
+    ptrdiff_t n = o->batch * fd_size(&k->s), seen = o->batch * k->net->arch.in * k->s.points;
     const fd_arch *arch = &k->net->arch;
-    int parts = o->accumulate, b = o->batch / parts, shape3[3] = { b, k->s.ch, (int)k->s.points };
+    int parts = o->accumulate, b = o->batch / parts, shape3[3] = { b, arch->in, (int)k->s.points };
     double loss = 0;
     for (int j = 0; j < parts; j++) {
         fd_tape tape = fd_tape_begin(&a, arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD);
         batch p = *q;
-        p.in += j * n / parts, p.y += j * n / parts, p.eps += j * n / parts;
+        p.in += j * seen / parts, p.y += j * n / parts, p.eps += j * n / parts;
         p.t += j * b, p.w += j * b;
         fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, p.in), p.t);
         double other = o->norm.row && says ? norm_loss(k, o, b, says->x, &p, a) : 0;
@@ -2396,11 +2640,11 @@ static inline double step_grad(const kit *k, const args *o, const batch *q, fd_a
 
 static inline batch batch_new(fd_arena *a, const kit *k, const args *o, int *perm)
 {
-    ptrdiff_t n = o->batch * fd_size(&k->s);
-    fd_real *x = fd_raw(a, fd_real, 5 * n);
+    ptrdiff_t n = o->batch * fd_size(&k->s), seen = o->batch * k->net->arch.in * k->s.points;
+    fd_real *x = fd_raw(a, fd_real, 4 * n + seen);
     double *t = fd_raw(a, double, 2 * o->batch);
     need(a->st);
-    return (batch){ x, x + n, x + 2 * n, x + 3 * n, x + 4 * n, t, t + o->batch, perm, -1, NULL };
+    return (batch){ x, x + n, x + 2 * n, x + 4 * n, x + 3 * n, t, t + o->batch, perm, -1, NULL };
 }
 
 /* step_failed -- why a step could not be taken. */
@@ -2439,7 +2683,8 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
     fd_status *st = a.st;
     size_t low = st->low, left = (size_t)(a.end - a.beg);
     double need_draw[2], need_grad[2];
-    double whole = 5.0 * o->batch * (double)fd_size(&k->s) * sizeof(fd_real);
+    double whole = (double)o->batch * (double)k->s.points * sizeof(fd_real)
+                 * (4 * k->s.ch + k->net->arch.in);
     char text[3][32];
     const char *net = t_net.rows[o->net.row].name;
     for (int b = 1; b <= 2; b++) {

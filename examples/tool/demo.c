@@ -155,7 +155,7 @@ int main(int argc, char **argv)
     data_measure(&a, &seen, o.normalize.row, NULL);
     data_say(&seen, "", NULL);
 
-    kit *k = kit_new(&a, &o, &seen);
+    kit *k = kit_new(&a, &o, &seen, NULL);
     gap_warn(k, a);
     /* Figures and metrics are of the values in the file, bytes as -1 to 1. */
     normal plain = normal_plain(d.norm.bytes);

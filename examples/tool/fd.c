@@ -137,10 +137,65 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
     }
 }
 
+/* condition_say -- what observations do to the score as t -> 0, were the data Gaussian with their
+ * spectrum. */
+enum { SEEN_MOST = 512 };                  /* observations: more are too dear for a figure, m^3 */
+static void condition_say(const kit *k, fd_arena a)
+{
+    fd_obs o = k->told ? k->o : condition_obs(&a, k, 0);
+    double t = k->p.tmin;
+    if (!(fd_law(&k->p, t, 0).v > 0)) t = 1e-3 * k->p.tmax;
+    if (o.m > SEEN_MOST && !o.mul) return;
+    double with = fd_score_power(&k->p, k->c0, &o, t, a);
+    double bare = fd_score_power(&k->p, k->c0, NULL, t, a);
+    need(a.st);
+    printf("told of %d observation%s; mean square of the score at t = %.3g: %.4g given them, %.4g "
+           "without\n", o.m, o.m > 1 ? "s" : "", t, with, bare);
+    fflush(stdout);
+}
+
+/* condition_judge -- the loss of the averaged network beside the least one for Gaussian data of the
+ * same spectrum; on the same pairs, so that chance does not hide how far apart they are. */
+static void condition_judge(const kit *k, const dataset *d, const args *o, fd_arena a)
+{
+    enum { BATCHES = 64, FROM = 1 << 24 };
+    fd_obs first = k->told ? k->o : condition_obs(&a, k, 0);
+    fd_space wide = k->s;
+    int *perm = fd_raw(&a, int, d->m), n = 0;
+    fd_real *says = fd_raw(&a, fd_real, o->batch * fd_size(&k->s));
+    double *floor = fd_raw(&a, double, 2 * o->batch), loss = 0, least = 0, sum = 0, sq = 0;
+    const int kinds = k->how.base != FD_BASE_NONE || (!k->p.modal && k->predict.row <= FD_VELOCITY);
+    if (o->norm.row || !kinds) return;
+    if (first.m > SEEN_MOST / 4 && !first.mul) return;
+    wide.ch = k->net->arch.in;
+    batch q = batch_new(&a, k, o, perm);
+    need(a.st);
+    for (int j = 0; j < BATCHES && !a.st->code; j++) {
+        batch_draw(&q, k, d, o, FROM + j, a);
+        condition_pairs(&q, k, o->batch, fd_seed(o->seed), FROM + j, floor, a);
+        k->raw.eval(k->raw.self, &wide, o->batch, q.in, q.t, says, a);
+        need(a.st);
+        for (int i = 0; i < o->batch; i++, n++) {
+            const ptrdiff_t size = fd_size(&k->s);
+            fd_real *x = says + i * size, *y = q.y + i * size;
+            for (ptrdiff_t l = 0; l < size; l++) x[l] -= y[l];
+            double is = q.w[i] * fd_inner(&k->s, x, x), off = is - q.w[i] * floor[2 * i + 1];
+            loss += is, least += q.w[i] * floor[2 * i], sum += off, sq += off * off;
+        }
+    }
+    printf("averaged network: loss %.4g, floor for Gaussian data of this spectrum %.4g; above the "
+           "best denoiser of such data, on the same pairs: %+.2f %% (+- %.2f)\n", loss / n,
+           least / n, 100 * sum / least, 100 * sqrt(fmax(0, sq - sum * sum / n)) / least);
+}
+
 static int do_train(args *o)
 {
     static const char *const fixed[] = { "cov", "process", "net", "predict", "precond", "grid",
-                                         "boundary", "normalize", "optimizer" };
+                                         "boundary", "normalize", "optimizer", "condition",
+                                         "base" };
+    static const char *const based[] = { "cov", "process", "predict", "precond", "grid", "boundary",
+                                         "normalize" };
+    const kit *frozen = NULL;
     static curve c;
     fd_status st;
     fd_arena a = arena_make(o, &st);
@@ -170,12 +225,32 @@ static int do_train(args *o)
         if (!o->budget && k->opt->step >= o->steps)
             die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
     }
-    dataset d = data_open(&a, o->data, o, k, grid, (shape){ 2, { 32, 32, 1 } });
-    data_measure(&a, &d, o->normalize.row, k ? &k->norm : NULL);
-    data_say(&d, "", o->resume);
+    if (is_given("base") && !o->condition.t) die(2, "--base: has no meaning without --condition");
+    if (o->condition.t && !strcmp(o->base, "auto")) {
+        int none = o->condition.row == CONDITION_MASK || is_given("predict") || o->precond.row;
+        o->base = none ? "none" : "gauss";
+    }
+    if (o->condition.t && strcmp(o->base, "none") && strcmp(o->base, "gauss")) {
+        for (int i = 0; i < COUNT(based); i++)
+            if (is_given(based[i]))
+                die(2, "--%s: comes from the model that --base names", based[i]);
+        frozen = base_load(&a, o->base, NULL, "--base");
+        grid.nd = frozen->s.nd;
+        memcpy(grid.n, frozen->s.n, sizeof grid.n);
+        memcpy(o->bc, frozen->s.bc, sizeof o->bc);
+        o->precond = spec_read(&t_precond, "", "gauss");
+    }
+    if (o->condition.t && (o->precond.row || is_given("predict")) && strcmp(o->base, "none"))
+        die(2, "--base: %s: with --precond none and --predict there is none", o->base);
+    if ((o->condition.t || (k && k->condition.t)) && (o->modes || o->png))
+        die(2, "--%s: not with --condition", o->modes ? "by-mode" : "png");
+    dataset d = data_open(&a, o->data, o, k ? k : frozen, grid, (shape){ 2, { 32, 32, 1 } });
+    data_measure(&a, &d, o->normalize.row, k ? &k->norm : frozen ? &frozen->norm : NULL);
+    data_say(&d, "", k ? o->resume : frozen ? o->base : NULL);
     if (k) data_like(&d, o->resume);
-    else k = kit_new(&a, o, &d);
+    else k = kit_new(&a, o, &d, frozen);
     gap_warn(k, a);
+    if (k->condition.t) condition_say(k, a);
     int sig = train(k, &d, o, &c, a);
     if (o->log && c.rows) {
         fd_csv_save(&st, o->log, CURVE_COLS, curve_name, c.rows, &c.x[0][0]);
@@ -187,6 +262,7 @@ static int do_train(args *o)
         die(128 + sig, "stopped at step %d; --resume %s goes on", k->opt->step, o->out);
     }
     if (o->modes || o->png) by_mode(k, &d, o, a);
+    if (k->condition.t) condition_judge(k, &d, o, a);
     printf("step %d, loss %.4g\n", k->opt->step, c.rows ? c.x[c.rows - 1][1] : 0);
     return finish();
 }
@@ -200,6 +276,7 @@ static int do_sample(args *o)
     fd_arena a = arena_make(o, &st);
     if (!o->model) die(2, "sample: needs --model FILE");
     const kit *k = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+    condition_none(k, o->model);
     args is = settle(o, k);
     ptrdiff_t size = fd_size(&k->s);
     int show = o->n < SHOW ? o->n : SHOW, bytes = k->norm.bytes && !o->raw;
@@ -546,6 +623,7 @@ static int do_certify(args *o)
             if (is_given(fixed[i]))
                 die(2, "--%s: comes from the model that --model names", fixed[i]);
         base = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+        condition_none(base, o->model);
         o->cov = base->cov;
         o->process = base->process;
     } else {
@@ -796,6 +874,7 @@ static int do_loglik(args *o)
             if (is_given(fixed[i])) die(2, "--%s: comes from the model that --model names", fixed[i]);
         if (!o->data) die(2, "loglik: --model needs --data FILE");
         k = *kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+        condition_none(&k, o->model);
         memcpy(o->bc, k.s.bc, sizeof o->bc);
         shape g = { k.s.nd, { k.s.n[0], k.s.n[1], k.s.n[2] } };
         d = data_open(&a, o->data, o, &k, g, g);

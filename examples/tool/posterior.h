@@ -18,10 +18,31 @@ typedef struct {
     const fd_cov *c0;                      /* of a Gaussian prior, or NULL */
     const fd_real *mean;                   /* its mean, or that of the data of a model */
     const kit *k;                          /* NULL: a Gaussian prior */
+    const fd_cov *known;                   /* the Gaussian law of the functions where it is known: the */
+    const fd_real *middle;                 /* prior, or with a model what --prior says; NULL; its mean */
     const double *t;                       /* [steps + 1] of the sampler */
     fd_obs o;
     double *y;
 } problem;
+
+static inline int is_amortised(const args *o)
+{
+    return !strcmp(t_method.rows[o->method.row].name, "amortised");
+}
+
+/* known_law -- what --prior says of the functions of a model, in its units. */
+static inline void known_law(fd_arena *a, problem *q, const spec *prior)
+{
+    const normal *v = &q->k->norm;
+    if (q->s.ch > 1) die(2, "--prior: with a --model of one channel");
+    fd_cov *c = cov_build(a, &q->s, prior, NULL, 0);
+    fd_real *mean = fd_new(a, fd_real, fd_size(&q->s));
+    spec_need(a->st, "prior");
+    for (ptrdiff_t j = 0; j < q->s.modes; j++) c->lam[j] *= v->scale[0] * v->scale[0];
+    for (ptrdiff_t j = 0; j < q->s.points; j++)
+        mean[j] = (fd_real)(v->shift[0] - (v->center ? (double)v->center[j] : 0));
+    q->known = c, q->middle = mean;
+}
 
 /* problem_new -- from --model or --prior; without observations. */
 static inline problem problem_new(fd_arena *a, args *o)
@@ -29,10 +50,14 @@ static inline problem problem_new(fd_arena *a, args *o)
     problem q = { .k = NULL };
     if (o->model) {
         const kit *k = kit_load(a, o->model, NULL);
-        if (is_given("prior")) die(2, "--prior: not with --model");
         k = kit_on(a, k, o->grid);
+        if (!is_amortised(o)) condition_none(k, o->model);
+        else if (!k->condition.t)
+            die(2, "--method: amortised needs a model of fd train --condition");
         q.k = k, q.s = k->s, q.p = k->p, q.model = k->model, q.mean = k->mean;
+        if (is_given("prior")) known_law(a, &q, &o->prior);
     } else {
+        if (is_amortised(o)) die(2, "--method: amortised needs --model");
         if (!o->grid.nd) die(2, "needs --grid");
         fd_real *mean;
         q.s = fd_grid(a, o->grid.nd, o->grid.n, NULL, o->bc, 1);
@@ -46,7 +71,8 @@ static inline problem problem_new(fd_arena *a, args *o)
         }
         q.p = process_build(a, noise, &o->process, 0);
         mean = fd_new(a, fd_real, fd_size(&q.s));
-        q.mean = mean;
+        q.mean = q.middle = mean;
+        q.known = q.c0;
         q.model = fd_oracle_gauss(a, &q.p, mean, q.c0);
     }
     need(a->st);
@@ -181,7 +207,7 @@ static inline void obs_spec(fd_arena *a, problem *q, const spec *v, double noise
 /* in the order of t_method */
 enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
        METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_PCN, METHOD_MALA, METHOD_HMC, METHOD_SLICE,
-       METHOD_WALK, METHOD_LATENT, METHOD_PRIOR };
+       METHOD_WALK, METHOD_LATENT, METHOD_AMORTISED, METHOD_PRIOR };
 
 typedef struct {
     int evals;                             /* evaluations of the model, or of the observation for chains */
@@ -354,6 +380,73 @@ static inline void prior_draw(const problem *q, const fd_sampler *how, fd_rng r,
     for (ptrdiff_t i = 0; i < n * size; i++) x[i] += q->mean[i % size];
 }
 
+/* amortised_fits -- die where the observations are not those that the network was trained for. The
+ * same places are told by the same numbers for three functions, in any order. */
+static inline void amortised_fits(const problem *q, fd_arena a)
+{
+    enum { TRIES = 3 };
+    const kit *k = q->k;
+    const fd_obs *o = &q->o, *was = &k->o;
+    const double scale = fabs(k->norm.scale[0]), noise = condition_value(k, "noise");
+    for (int i = 0; i < (o->each ? o->m : 1); i++) {
+        double sd = (o->each ? o->each[i] : o->sd) / scale;
+        if (!(fabs(sd - noise) <= 1e-3 * (noise + 1e-12)))
+            die(2, "--noise: %g: the network was trained with noise=%g", sd, noise);
+    }
+    if (!k->told) return;
+    if (o->m != was->m)
+        die(2, "--obs: %d observations, but the network was trained with %d (fd info: "
+               "kit.condition)", o->m, was->m);
+    fd_real *x = fd_raw(&a, fd_real, TRIES * fd_size(&q->s));
+    double *y = fd_raw(&a, double, TRIES * o->m), *z = fd_raw(&a, double, TRIES * o->m), size = 0;
+    char *used = fd_new(&a, char, o->m);
+    need(a.st);
+    fd_cov_draw(k->c0, fd_seed(2385), 0, TRIES, x, a);
+    o->apply(o->self, &q->s, TRIES, x, y, a);
+    was->apply(was->self, &q->s, TRIES, x, z, a);
+    need(a.st);
+    for (int i = 0; i < TRIES * o->m; i++) size = fmax(size, fabs(z[i]));
+    for (int i = 0; i < o->m; i++) {
+        int j = 0, same = 0;
+        for (; j < o->m && !same; j++) {
+            same = !used[j];
+            for (int l = 0; l < TRIES && same; l++)
+                same = fabs(y[l * o->m + i] - z[l * o->m + j]) <= 1e-3 * size;
+            if (same) used[j] = 1;
+        }
+        if (!same)
+            die(2, "--obs: observation %d is at a place that the network was not trained for: its "
+                   "places are those of fd calibrate --observe with --seed %" PRIu64, i + 1,
+                k->places);
+    }
+}
+
+/* amortised_model -- the network told of q->y. */
+static inline fd_model amortised_model(fd_arena *a, const problem *q, const spec *m)
+{
+    const kit *k = q->k;
+    char why[256];
+    double free = method_value(m, "free");
+    amortised_fits(q, *a);
+    fd_amortised *w = fd_amortised_new(a, &k->how, &q->o);
+    if (a->st->code == FD_EARG && k->how.sees & FD_SEES_VALUES)
+        die(2, "--obs: the network was trained with masks of pixels, these are places");
+    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why)) die(2, "--obs: %s", why);
+    fd_model told = fd_amortised_model(a, w, q->y, k->raw);
+    need(a->st);
+    if (free == 1) return told;
+    if (!k->model.eval) die(2, "--method: amortised:free needs a model of --condition ..,drop=0.1");
+    return fd_free_guided(a, &k->learned, told, k->model, free);
+}
+
+/* amortised_observe -- what the network was trained for; i: of which function, where it moves. */
+static inline void amortised_observe(fd_arena *a, problem *q, int i)
+{
+    q->o = condition_obs(a, q->k, (uint32_t)i);
+    q->y = fd_new(a, double, q->o.m);
+    need(a->st);
+}
+
 /* posterior_draw -- n functions given q->y by o->method. */
 static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, int n, fd_real *x, fd_arena a)
 {
@@ -450,6 +543,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
             method_gauss(q, m);
             how.model = fd_oracle_posterior(&a, &q->p, 1, NULL, q->mean, &q->c0, &q->o, q->y);
         }
+        if (rule == METHOD_AMORTISED) how.model = amortised_model(&a, q, m);
         if (rule == METHOD_GUIDE || rule == METHOD_PIGDM || rule == METHOD_DPS) {
             fd_guide *g = fd_new(&a, fd_guide, 1);
             need(a.st);
@@ -549,6 +643,7 @@ static inline int do_posterior(args *o)
     if (!o->obs) die(2, "needs --obs");
     problem q = problem_new(&a, o);
     const ptrdiff_t size = fd_size(&q.s);
+    if (is_amortised(o) && !is_given("noise")) o->noise = condition_value(q.k, "noise");
     obs_csv(&a, &q, o->obs, o->noise);
     fd_real *x = fd_raw(&a, fd_real, o->n * size), *mean = fd_raw(&a, fd_real, 4 * size);
     need(&st);
@@ -563,12 +658,12 @@ static inline int do_posterior(args *o)
     printf("mean: size %.4g; deviation: %.4g\n", size_of(size, mean), size_of(size, sd));
     printf("misfit at the observations, in %s: of the draws %.4g, of their mean %.4g\n",
            q.o.sd > 0 || q.o.each ? "deviations" : "units", misfit_of(&q, o->n, x, a), misfit_of(&q, 1, mean, a));
-    if (q.c0) {
-        fd_posterior *p = fd_posterior_new(&a, q.mean, q.c0, &q.o, q.y);
+    if (q.known) {
+        fd_posterior *p = fd_posterior_new(&a, q.middle, q.known, &q.o, q.y);
         need_grid(&st);
         em = p->mean, es = mean + 2 * size;
         fd_posterior_std(p, es, a);
-        fd_cov_std(q.c0, mean + 3 * size, a);
+        fd_cov_std(q.known, mean + 3 * size, a);
         need(&st);
         prior = size_of(size, mean + 3 * size);
         printf("exact: mean of size %.4g, deviation %.4g (prior %.4g), log p(y) %.6g\n", size_of(size, em),
@@ -615,6 +710,35 @@ static inline double chi2_tail(double x, int k)
     return .5 * erfc(z / sqrt(2));
 }
 
+/* unknowns -- the functions of --data, or NULL: then --prior, or the model, draws them. */
+static inline dataset *unknowns(fd_arena *a, const problem *q, const args *o, dataset *d)
+{
+    if (!o->data) {
+        if (!q->known && !q->model.eval)
+            die(2, "needs --data or --prior to test with: this network draws no functions on its own");
+        return NULL;
+    }
+    if (!q->k) die(2, "--data: with --model");
+    args p = *o;
+    memcpy(p.bc, q->s.bc, sizeof p.bc);
+    *d = data_open(a, o->data, &p, q->k, shape_of(&q->s), o->grid);
+    data_measure(a, d, 0, &q->k->norm);
+    data_say(d, "", o->model);
+    return d;
+}
+
+static inline void unknown_draw(const problem *q, const args *o, const dataset *d, fd_rng r, int n,
+                                fd_real *x, fd_arena a)
+{
+    const ptrdiff_t size = fd_size(&q->s);
+    if (!d && !q->known) { posterior_draw(q, o, r, n, x, a); return; }
+    if (!d) fd_cov_draw(q->known, r, 0, n, x, a);
+    for (ptrdiff_t i = 0; i < n * size && !d; i++) x[i] += q->middle[i % size];
+    for (int i = 0; i < n && d; i++) data_take(d, fd_index(r, (uint64_t)i, d->m), x + i * size, a);
+    fd_cov_pow(q->p.noise, 0, n, x, x, a);
+    need(a.st);
+}
+
 static inline int do_calibrate(args *o)
 {
     fd_status st;
@@ -622,7 +746,11 @@ static inline int do_calibrate(args *o)
     problem q = problem_new(&a, o);
     const ptrdiff_t size = fd_size(&q.s);
     const int L = o->draws;
-    obs_spec(&a, &q, &o->observe, o->noise, o->seed);
+    const int own = is_amortised(o) && !is_given("observe"), told = own && condition_moves(q.k);
+    if (is_amortised(o) && !is_given("noise")) o->noise = condition_value(q.k, "noise");
+    if (own) amortised_observe(&a, &q, 0);
+    else obs_spec(&a, &q, &o->observe, o->noise, o->seed);
+    dataset data, *real = unknowns(&a, &q, o, &data);
     fd_real *truth = fd_raw(&a, fd_real, size), *x = fd_raw(&a, fd_real, (L + 1) * size), *other = fd_raw(&a, fd_real, L * size);
     features *f = fd_raw(&a, features, L);
     need(&st);
@@ -633,10 +761,12 @@ static inline int do_calibrate(args *o)
     for (int i = 0; i < o->n; i++) {
         fd_rng r = fd_stream(fd_seed(o->seed), 'C', (uint32_t)i);
         double want[FUNCTIONALS];
+        fd_arena mark = a;
+        if (told) amortised_observe(&a, &q, i);
         o->method.row = METHOD_PRIOR;                                /* truth, and draws of the prior to compare with */
-        posterior_draw(&q, o, fd_stream(r, 't', 0), L, other, a);
+        unknown_draw(&q, o, real, fd_stream(r, 't', 0), L, other, a);
         memcpy(truth, other, (size_t)size * sizeof *truth);
-        posterior_draw(&q, o, fd_stream(r, 'p', 0), L, other, a);
+        unknown_draw(&q, o, real, fd_stream(r, 'p', 0), L, other, a);
         o->method = asked;
         fd_obs_draw(&q.o, fd_stream(r, 'y', 0), 0, 1, truth, q.y, a);
         posterior_draw(&q, o, fd_stream(r, 'x', 0), L, x, a);
@@ -660,6 +790,7 @@ static inline int do_calibrate(args *o)
                      - .5 * apart(size, other + k * size, other + (k + 1) % L * size) / L / o->n;
         }
         if (isatty(2)) progress("function", i + 1, (i + 1.) / o->n, -1, 0, 0);
+        a = mark;
     }
     bar_end();
     for (int j = 0; j < 3; j++) var0 += sq[j] - mid[j] * mid[j];
