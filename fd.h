@@ -1249,7 +1249,7 @@ typedef struct {
     uint32_t k;                          /* steps done */
     double h;                            /* the step now */
     long long accepted, calls;           /* steps that moved; evaluations of Phi */
-    double phi;                          /* Phi(x) */
+    double phi, ratio;                   /* Phi(x); log of the last step's acceptance ratio, of a slice 0 */
     fd_real *u, *g;                      /* x - mean, and the gradient at x where it is needed, [ch][points] */
 } fd_chain;
 /* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A Phi that is not a
