@@ -1359,7 +1359,7 @@ typedef struct {
     uint32_t k;                          /* steps done */
     double h;                            /* the step now */
     long long accepted, calls;           /* steps that moved; evaluations of Phi */
-    double phi;                          /* Phi(x) */
+    double phi, ratio;                   /* Phi(x); log of the last acceptance ratio, of a slice 0 */
     fd_real *u, *g;                      /* x - mean; gradient at x where needed, [ch][points] */
 } fd_chain;
 /* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A

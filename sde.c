@@ -5553,6 +5553,7 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
         ratio = isfinite(phi) ? 1 : -INFINITY;
     }
     if (scratch.st->code) return 0;
+    c->ratio = how->kind == FD_MCMC_SLICE ? 0 : ratio;
     int moved = isfinite(phi) && ratio >= log((double)lot);           /* NaN rejects */
     if (moved) {
         memcpy(c->u, v, (size_t)n * sizeof *v);
