@@ -608,7 +608,9 @@ typedef struct {
 } fd_model;
 
 /* fd_oracle_gauss -- the exact D for data N(mean, c0), c0 with the modes of p->noise (FD_ESHAPE
- * otherwise): D = (c m x + v lam mean)/(m^2 c + v lam). mean [ch][points] or NULL for 0. */
+ * otherwise): D = (c m x + v lam mean)/(m^2 c + v lam). mean [ch][points] or NULL for 0. In a mode
+ * whose variance m^2 c + v lam is so small beside the largest one that x holds its rounding there,
+ * D is the mean, unless x would be made smaller. */
 fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 /* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. */
 fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,

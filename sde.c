@@ -877,8 +877,9 @@ void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const f
  *     J^T dy = sum W_i (g_i dy + <dy, D_i - D> r_i),        r_i = -(x - m M_i)/P_i = dl_i/dx
  *
  * A single Gaussian is n = 1, a data set is c = 0. Where P = 0 the state says nothing of the mode:
- * g = 0, h = 1, Var = c. Such a mode stays out of l, for its components are either equal or as
- * far apart as rounding makes them. For the same reason P in l is raised by the square of the
+ * g = 0, h = 1, Var = c; nor does it where P is that of rounding and g > 1 would make that larger:
+ * a heat process takes what has no noise to 1e-40 and less. A mode with P = 0 stays out of l, for
+ * its components are either equal or as far apart as rounding makes them. For the same reason P in l is raised by the square of the
  * rounding error of a coefficient: with a smooth C, v lam soon falls below it.
  *
  * No fused products here: the threaded and the plain loop must not differ in what they fuse. */
@@ -909,12 +910,32 @@ static fd_coef oracle_law(const oracle *o, double t, ptrdiff_t k)
     return o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
 }
 
-FD_NOFMA_FN static void oracle_gain(fd_coef f, double lam, double c, double *g, double *h)
+/* least: see oracle_least */
+FD_NOFMA_FN static void oracle_gain(fd_coef f, double lam, double c, double least, double *g,
+                                    double *h)
 {
     FD_NOFMA
     double P = f.m * f.m * c + f.v * lam;
-    *g = P > 0 ? c * f.m / P : 0;
-    *h = P > 0 ? f.v * lam / P : 1;
+    int says = P > least || (P > 0 && c * f.m <= P);
+    *g = says ? c * f.m / P : 0;
+    *h = says ? f.v * lam / P : 1;
+}
+
+/* the P of rounding: of a coefficient that is so much smaller than the largest one a sixty-fourth
+ * is rounding. mu NULL: scalar process; c NULL: 0 */
+FD_NOFMA_FN static double oracle_least(const fd_process *p, const double *mu, double t,
+                                       const double *c)
+{
+    FD_NOFMA
+    const double eps = 64 * (sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON);
+    const double *lam = p->noise->lam;
+    fd_coef f = p->law(p, t, mu ? mu[0] : 0);
+    double top = 0;
+    for (ptrdiff_t k = 0; k < p->noise->s.modes; k++) {
+        if (mu && k) f = p->law(p, t, mu[k]);
+        top = fmax(top, f.m * f.m * (c ? c[k] : 0) + f.v * lam[k]);
+    }
+    return eps * eps * top;
 }
 
 FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, double t, double floor)
@@ -923,11 +944,12 @@ FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, doub
     const double *lam = o->p.noise->lam, *ci = o->c[i], *c0 = o->c[0];
     if (b->made && b->t == t && b->floor == floor && b->c == ci) return;
     fd_coef f = oracle_law(o, t, 0);
+    double least = oracle_least(&o->p, o->mu, t, ci);
     b->made = 1, b->t = t, b->floor = floor, b->c = ci, b->logs = 0;
     for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
         if (o->mu) f = oracle_law(o, t, k);
         double c = ci ? ci[k] : 0, m2 = f.m * f.m, vl = f.v * lam[k];
-        oracle_gain(f, lam[k], c, &b->g[k], &b->h[k]);
+        oracle_gain(f, lam[k], c, least, &b->g[k], &b->h[k]);
         b->m[k] = f.m;
         b->ip[k] = 0;
         if (m2 * o->low[k] + vl > 0) {
@@ -1047,7 +1069,7 @@ static void oracle_run(const oracle *o, int what, const fd_space *s, int b, cons
     if (o->ratio >= 0 && what != ORACLE_VAR) {
         for (int i = 0; i < b; i++) {
             double g, h;
-            oracle_gain(oracle_law(o, t[i], 0), 1, o->ratio, &g, &h);
+            oracle_gain(oracle_law(o, t[i], 0), 1, o->ratio, 0, &g, &h);
             lin_row(points, what == ORACLE_EVAL ? 2 : 1, (fd_real[3]){ (fd_real)g, (fd_real)h },
                     (const fd_real *[3]){ (what == ORACLE_EVAL ? x : dy) + i * points, o->mean },
                     y + i * points);
@@ -1367,10 +1389,11 @@ void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
     const oracle *o = w->gauss.self;
     const double *lam = o->p.noise->lam, *c = o->c[0];
     fd_coef f = oracle_law(o, t, 0);
+    double least = oracle_least(&o->p, o->mu, t, c);
     for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
         double g, h;
         if (o->mu) f = oracle_law(o, t, k);
-        oracle_gain(f, lam[k], c[k], &g, &h);
+        oracle_gain(f, lam[k], c[k], least, &g, &h);
         in += g * f.m * c[k];
         out += h * c[k];
     }
@@ -2868,8 +2891,10 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
  *
  *     P' = a^2 P + 2 a c Q + c^2 R,    Q' = g (a P + c Q),    R' = g^2 P.
  *
- * Rounding is that of fd_real, relative to the largest a. The steps of pf-adaptive follow what they
- * see: there |S| = sqrt(P), and all functions share the steps. */
+ * Rounding is that of fd_real, relative to the largest a and g, which are 1/m where there is no
+ * noise: the modes in which they are large are known from a first pass, and have S = 0 in the second
+ * one, which says the rest. The steps of pf-adaptive follow what they see: there |S| = sqrt(P), and
+ * all functions share the steps. */
 
 typedef struct {
     double *M, *P, *D, *Q, *R;        /* [ch][modes]: of x; the mean of the last D, Q and R */
@@ -2885,22 +2910,25 @@ static double law_scale(const fd_sampler *how, const law_state *w, double top, p
     return w->P[j] > 0 || c->lam[j % c->s.modes] > 0 ? top : 0;
 }
 
-static void law_move(const fd_sampler *how, const step_move *m, double before, law_state *w,
-                     fd_arena scratch)
+/* what a move makes of coefficient j: M, D and the factors a, g and r, which is c or n */
+typedef struct { double M, D, a, g, r, len; } law_map;
+
+/* Those of all coefficients, a, g and r where len, which is |S|, is above 0. Returns whether there
+ * are larger ones than LAW_LARGE; their len is then 0. */
+enum { LAW_LARGE = 1000 };
+static int law_probe(const fd_sampler *how, const step_move *m, double before, const law_state *w,
+                     int two, law_map *f, fd_arena scratch)
 {
-    const fd_cov *c = how->p->noise;
-    const fd_space *s = &c->s;
+    const fd_space *s = &how->p->noise->s;
     ptrdiff_t n = s->ch * s->modes, most = n > fd_size(s) ? n : fd_size(s);
-    int two = w->two && m->what == MOVE_PREDICT && how->scheme == FD_PF_MULTISTEP;
-    int rows = m->noisy || two ? 4 : 3, far = how->scheme == FD_PF_ADAPTIVE ? 1 : 2;
-    double tol = sizeof(fd_real) == 8 ? 1e-8 : 1e-3, size = 1, top = 0, off = 0;
+    int rows = m->noisy || two ? 4 : 3, far = how->scheme == FD_PF_ADAPTIVE ? 1 : 2, large = 0;
+    double tol = sizeof(fd_real) == 8 ? 1e-8 : 1e-3, top = 0, off = 0;
     fd_real *x = fd_new(&scratch, fd_real, rows * most);
     fd_real *d = fd_new(&scratch, fd_real, rows * most);
     fd_real *e = fd_new(&scratch, fd_real, rows * most);              /* the noise, or the last D */
-    if (!e) return;
-    for (ptrdiff_t j = 0; j < n; j++) size = fmax(size, fabs(w->M[j]));
+    if (!e) return 0;
     for (ptrdiff_t j = 0; j < n; j++) {
-        double M = w->M[j], len = law_scale(how, w, size, j), S = len * (double)w->sign[j];
+        double M = w->M[j], len = f[j].len, S = len * (double)w->sign[j];
         x[j] = (fd_real)(M - S), x[n + j] = (fd_real)(M + S);
         x[2 * n + j] = (fd_real)(M + far * len * (double)w->sign[n + j]);
         for (int i = 0; i < 3 && two; i++) e[i * n + j] = (fd_real)w->D[j];
@@ -2911,32 +2939,58 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
     fd_from_modes(s, rows, x, x, scratch);
     fd_from_modes(s, rows, e, e, scratch);
     step_make_move(how, m, before, two ? e : NULL, rows, x, m->noisy ? e : NULL, d, scratch);
-    if (scratch.st->code) return;
+    if (scratch.st->code) return 0;
     if (!step_finite(rows * fd_size(s), x)) {
         FD_FAIL(scratch.st, FD_ENAN, "fd_exact_law", "the law is not finite");
-        return;
+        return 0;
     }
     fd_to_modes(s, rows, x, x, scratch);
     fd_to_modes(s, rows, d, d, scratch);
     for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
-        double len = law_scale(how, w, size, j), per = len > 0 ? (double)w->sign[j] / len : 0;
-        double M = .5 * ((double)x[j] + x[n + j]), a = .5 * ((double)x[n + j] - x[j]) * per;
-        double r = rows == 4 ? ((double)x[3 * n + j] - x[j]) * per : 0;          /* c or n */
-        double g = .5 * ((double)d[n + j] - d[j]) * per, P = w->P[j], Q = w->Q[j], R = w->R[j];
-        top = fmax(top, fabs(x[n + j]) + fabs(x[j]));
-        off = fmax(off, fabs(x[2 * n + j] - M - far * a * len * (double)w->sign[n + j]));
-        w->M[j] = M;
-        w->P[j] = a * a * P + (two ? 2 * a * r * Q + r * r * R : r * r * c->lam[j % s->modes]);
-        w->Q[j] = a * Q;
-        if (m->what != MOVE_PREDICT) continue;
-        w->D[j] = .5 * ((double)d[j] + d[n + j]);
-        w->Q[j] = g * (a * P + (two ? r * Q : 0));
-        w->R[j] = g * g * P;
+        law_map *y = &f[j];
+        double len = y->len, per = len > 0 ? (double)w->sign[j] / len : 0;
+        y->M = .5 * ((double)x[j] + x[n + j]);
+        y->D = .5 * ((double)d[j] + d[n + j]);
+        if (!(len > 0)) continue;
+        y->a = .5 * ((double)x[n + j] - x[j]) * per;
+        y->g = .5 * ((double)d[n + j] - d[j]) * per;
+        y->r = rows == 4 ? ((double)x[3 * n + j] - x[j]) * per : 0;
+        top = fmax(top, fabs(x[n + j]) + fabs(x[j]) + fabs(d[n + j]) + fabs(d[j]));
+        off = fmax(off, fabs(x[2 * n + j] - y->M - far * y->a * len * (double)w->sign[n + j]));
+        if (fmax(fabs(y->a), fabs(y->g)) <= LAW_LARGE) continue;
+        large = 1;
+        y->len = 0;
     }
-    w->two |= m->what == MOVE_PREDICT;
     if (off > tol * top)
         FD_FAIL(scratch.st, FD_EARG, "fd_exact_law",
                 "the model is not affine in each mode by itself");
+    return large;
+}
+
+static void law_move(const fd_sampler *how, const step_move *m, double before, law_state *w,
+                     fd_arena scratch)
+{
+    const fd_cov *c = how->p->noise;
+    ptrdiff_t n = c->s.ch * c->s.modes;
+    int two = w->two && m->what == MOVE_PREDICT && how->scheme == FD_PF_MULTISTEP;
+    double size = 1;
+    law_map *f = fd_new(&scratch, law_map, n);
+    if (!f) return;
+    for (ptrdiff_t j = 0; j < n; j++) size = fmax(size, fabs(w->M[j]));
+    for (ptrdiff_t j = 0; j < n; j++) f[j].len = law_scale(how, w, size, j);
+    if (law_probe(how, m, before, w, two, f, scratch) && how->scheme != FD_PF_ADAPTIVE)
+        law_probe(how, m, before, w, two, f, scratch);
+    for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
+        double a = f[j].a, r = f[j].r, P = w->P[j], Q = w->Q[j], R = w->R[j];
+        w->M[j] = f[j].M;
+        w->P[j] = a * a * P + (two ? 2 * a * r * Q + r * r * R : r * r * c->lam[j % c->s.modes]);
+        w->Q[j] = a * Q;
+        if (m->what != MOVE_PREDICT) continue;
+        w->D[j] = f[j].D;
+        w->Q[j] = f[j].g * (a * P + (two ? r * Q : 0));
+        w->R[j] = f[j].g * f[j].g * P;
+    }
+    w->two |= m->what == MOVE_PREDICT;
 }
 
 void fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
@@ -4019,15 +4073,14 @@ static post_tab *post_tabs(const post_model *o, const fd_space *s, fd_arena *a)
 
 static void post_table(const post_model *o, int j, double t, post_tab *b, fd_arena *a)
 {
-    const double *lam = o->p.noise->lam;
+    const double *lam = o->p.noise->lam, least = oracle_least(&o->p, o->mu, t, o->x.c[j]);
     fd_coef f = { 0 };
     for (ptrdiff_t k = 0; k < b->c.s.modes; k++) {
-        double c = o->x.c[j][k], P;
+        double c = o->x.c[j][k], h;
         if (k == 0 || o->mu) f = o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
-        P = f.m * f.m * c + f.v * lam[k];
-        b->m[k] = f.m, b->P[k] = P;
-        b->g[k] = P > 0 ? c * f.m / P : 0;
-        b->c.lam[k] = P > 0 ? c * f.v * lam[k] / P : c;
+        b->m[k] = f.m, b->P[k] = f.m * f.m * c + f.v * lam[k];
+        oracle_gain(f, lam[k], c, least, &b->g[k], &h);
+        b->c.lam[k] = h * c;
     }
     b->rho = o->gain ? f.v / (f.m * f.m * o->ratio + f.v) : 1;
     b->gain = o->gain ? o->gain : fd_gain_new(a, o->o, &b->c, NULL);

@@ -659,6 +659,10 @@ fail_ --cov pixel-white:ref=32; fail_ --cov white; says '^samples: variance of m
 for p in vp-cosine subvp ve ou driftless flow ddpm flow-vp ladder fdp heat heat-cosine blur; do
     pass_ --process $p
 done
+# noise that ends at a wave, data that goes on, and no limit to what is done to it
+for p in heat heat-cosine blur; do
+    for c in band rbf:l=0.3; do pass_ --process $p --cov $c --grid 16; done
+done
 for p in heat heat-cosine; do fail_ --process $p:unit=pixel,kappa=1; done
 for c in euler-maruyama pf-heun pf-rk4 ancestral-optimal stochastic-heun pf-multistep pf-adaptive \
     'annealed --corrector scaled:c=0.3'; do
