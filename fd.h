@@ -1061,9 +1061,9 @@ fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const doub
  *
  *     tr(C S^-1 C),   S = m^2 C_y + v C,   C_y = c0 - c0 A* (A c0 A* + Gamma)^-1 A c0
  *
- * (C 2.2.) As v -> 0 it tends to tr(C c0^-1 C) + tr(C A* Gamma^-1 A C): noisy observations add
- * something finite, without noise it grows as (1/v) tr(C A* (A C A*)^-1 A C) where c0 = C. FD_EARG
- * where v = 0. */
+ * the singularity of [CDE]. As v -> 0 it tends to tr(C c0^-1 C) + tr(C A* Gamma^-1 A C): noisy
+ * observations add something finite, without noise it grows as (1/v) tr(C A* (A C A*)^-1 A C) where
+ * c0 = C. FD_EARG where v = 0. */
 double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, double t,
                       fd_arena scratch);
 
