@@ -608,7 +608,9 @@ typedef struct {
 } fd_model;
 
 /* fd_oracle_gauss -- the exact D for data N(mean, c0), c0 with the modes of p->noise (FD_ESHAPE
- * otherwise): D = (c m x + v lam mean)/(m^2 c + v lam). mean [ch][points] or NULL for 0. */
+ * otherwise): D = (c m x + v lam mean)/(m^2 c + v lam). mean [ch][points] or NULL for 0. In a mode
+ * whose variance m^2 c + v lam is so small beside the largest one that x holds its rounding there,
+ * D is the mean, unless x would be made smaller. */
 fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 /* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. */
 fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,
@@ -919,7 +921,7 @@ typedef struct {
     void (*dg)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
     const void *self;
 } fd_sde;
-enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN };
+enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN, FD_SDE_HEUN };        /* the last: fd_system */
 void    fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, fd_real *x,
                     const fd_real *dW, fd_arena scratch);
 
@@ -1359,7 +1361,7 @@ typedef struct {
     uint32_t k;                          /* steps done */
     double h;                            /* the step now */
     long long accepted, calls;           /* steps that moved; evaluations of Phi */
-    double phi;                          /* Phi(x) */
+    double phi, ratio;                   /* Phi(x); log of the last acceptance ratio, of a slice 0 */
     fd_real *u, *g;                      /* x - mean; gradient at x where needed, [ch][points] */
 } fd_chain;
 /* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A
@@ -1397,7 +1399,158 @@ typedef void fd_affine_step(void *self, int b, double *x, const double *z, fd_ar
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch);
 
-/* ---- 14. Tape: networks and their gradients -------------------------------------------------------------
+/* ---- 14. Bridges, control, rewards ---------------------------------------------------------------
+ *
+ * dX = -A X dt + dW on functions, 0 <= t <= T, W with the covariance Q: diagonal in the modes, so
+ *
+ *     dX_k = -a_k X_k dt + sqrt(q_k) dw_k,        X_k(t + h) = e^-ah X_k(t) + sqrt(q g_k(h)) xi,
+ *     g_k(h) = (1 - e^-2ah)/(2a), h where a = 0.
+ *
+ * Conditioned on its end (Doob's transform with h(t, x) = E[G(X_T) | X_t = x]) the process gets the
+ * drift Q grad log h besides. For every end condition here that drift is the one towards the point
+ * that is expected, E[X_T | X_t, condition], since a bridge's drift is affine in its end: these
+ * functions say what end is expected, or draw one, and fd_bridge_step goes there. A network that
+ * predicts the end takes their place. */
+
+typedef struct {
+    const fd_cov *noise;                 /* Q: q_k are its eigenvalues */
+    const double *a;                     /* [modes]; NULL: all 0 */
+    double T;
+} fd_linear;
+/* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of the Laplacian: the stochastic heat
+ * equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
+fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
+/* fd_linear_law -- e^-a(t-s) and the variance q g(t - s) of each mode, [modes] each, either may be
+ * NULL. */
+void   fd_linear_law(const fd_linear *l, double s, double t, double *decay, double *var,
+                     fd_arena scratch);
+/* fd_linear_step -- x from s to t > s without condition, exact, with xi ~ N(0, Q) given, or NULL
+ * for none. */
+void   fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *xi,
+                      fd_arena scratch);
+/* fd_bridge_step -- x from s to t, s < t <= T, given X_T = end, b of each, exact, without overflow
+ * for any a: with R = T - s
+ *     x_k = [e^-a(t-s) g(T - t) x_k + e^-a(T-t) g(t - s) end_k + sqrt(q g(t-s) g(T-t) g(R)) xi]/g(R)
+ * which is [sinh(a (T-t)) x + sinh(a (t-s)) end]/sinh(aR) with the variance q sinh(a (t-s)) sinh(a
+ * (T-t))/(a sinh(aR)). At t = T x is the end. xi ~ N(0, Q) given, or NULL for the mean. Modes
+ * without noise go where the equation takes them. */
+void   fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
+                      const fd_real *xi, fd_arena scratch);
+/* fd_bridge_drift -- y = -A x + Q grad log h, t < T, given X_T = end or, in place of it, what is
+ * expected of X_T; y may be x or end. FD_EARG for t >= T.
+ *     y_k = -a x_k + (e^-a(T-t)/g(T - t)) (end_k - e^-a(T-t) x_k) */
+void   fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
+                       fd_real *y, fd_arena scratch);
+/* fd_bridge_cost -- |end - e^-AT x0|^2 in the Cameron-Martin norm of X_T, sum_k (..)^2/(q g(T)): 2
+ * log of how much less likely the end is than the mean. A bridge on functions exists where the sum
+ * converges. upper, where not NULL: the part of the modes of the upper half of all wave numbers,
+ * which then tends to 0 as the grid is refined. FD_EDATA where the end differs in a mode without
+ * noise. Returns NAN where it fails. */
+double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
+                      fd_arena scratch);
+/* fd_bridge_end -- end = E[X_T | X_t = x, y] for what is observed of X_T, F linear, y [m]: kriging
+ * with the prior N(e^-A(T-t) x, q g(T-t)). With r, a draw of that law, function i from draw first +
+ * i. m^3 for each call.
+ * fd_bridge_end_mix -- the same where X_T has the law of a mixture (point masses where c is NULL)
+ * of Gaussians diagonal in the modes, for the process that starts in x0 [ch][points] at 0:
+ * component j weighs, sum over modes,
+ *     P = 1/s^2 - 1/V_T + 1/v,  B = m/s^2 - e^-aT x0/V_T + e^-a(T-t) x/v,  N(B/P, 1/P),
+ *     log w - log s - log(P)/2 + B^2/(2P) - m^2/(2 s^2),     V_T = q g(T), v = q g(T - t). */
+void   fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *y,
+                     const fd_rng *r, int first,
+                     int b, const fd_real *x, fd_real *end, fd_arena scratch);
+void   fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
+                         const fd_rng *r,
+                         int first, int b, const fd_real *x, fd_real *end, fd_arena scratch);
+/* fd_control_value -- min over controls u of E[1/2 int |u|^2 dt + Phi(X_T)] for dX = (-A X + Q^1/2
+ * u) dt + dW from x0, Phi(x) = 1/2 |Gamma^-1/2 (y - A x)|^2 of a linear observation with noise,
+ * which is -log E exp(-Phi) without control:
+ *     1/2 r^T (S + Gamma)^-1 r + 1/2 log det(1 + Gamma^-1 S),   S = A V_T A^T, r = y - A e^-AT x0.
+ * The best control is Q^-1/2 (drift + A x) of fd_bridge_drift and fd_bridge_end. steps > 0: -log E
+ * exp(-Phi) of Euler's chain with so many steps, which no control that is constant over each of
+ * them can undercut; the value of the continuous problem can be. NAN where it fails. */
+double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const double *y,
+                        const fd_real *x0,
+                        fd_arena scratch);
+/* fd_schroedinger_cov -- Cov(X_0, X_T) of the law closest to the process among those with X_0 ~
+ * N(., s0^2), X_T ~ N(., s1^2) in a mode: the fixed point of iterated bridge matching, e^aT (sqrt(4
+ * e^-2aT s0^2 s1^2 + V^2) - V)/2. [modes] each. */
+void   fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1, double *cov,
+                           fd_arena scratch);
+
+/* fd_semilinear_step -- dX = (-A X + N(X)) dt + dW in mild form by exponential Euler: x from s to t
+ * with nx = N(x) given, N held constant over the step, all else exact:
+ *     x_k = e^-a(t-s) x_k + ((1 - e^-a(t-s))/a) nx_k + sqrt(q g(t-s)) xi */
+void   fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
+                          const fd_real *nx,
+                          const fd_real *xi, fd_arena scratch);
+/* fd_girsanov -- logz [b] += <d, dW>_Q - h/2 |d|_Q^2, Cameron-Martin: the log of dP'/dP over a step
+ * of length h of a path whose noise under P was dW ~ N(0, h Q), where P' has d more drift [Thesis
+ * eqs. 2.31-2.47]. E[Z f(X)] under P is E[f(X)] under P', to rounding for Euler's chain. FD_EDATA
+ * where d holds modes that carry no noise. */
+void   fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_real *dW,
+                   double *logz,
+                   fd_arena scratch);
+
+/* fd_system -- dX = f(X, t) dt + g(X, t) dW of d numbers with the noise of w numbers; Sigma = g g^T. All in double.
+ * fd_system_step -- from t to t + h, of b systems x [b][d] with dW [b][w] ~ N(0, h):
+ *   FD_SDE_EULER   X + f h + g dW                                                    Ito
+ *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X and t + h        Stratonovich
+ * fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
+ * of fourth order.
+ * fd_system_target -- what a network at (x', t + h) should say of the step from x to x', b of them,
+ * to learn the time reversal from paths [Baker et al.; Yang et al.]; regress without weight, or
+ * with one that knows x' only:
+ *   FD_REVERSAL_SCORE   -Sigma(x)^-1 (x' - x - f h)/h      -> s = grad log p. FD_EDATA where Sigma(x) is singular
+ *   FD_REVERSAL_PULL    -(x' - x - f h)/h                  -> Sigma s + div Sigma
+ * fd_system_reverse -- y, the drift of the reversed process at (x, t), of what the network says: -f
+ * + Sigma s + div Sigma, or -f + pull, to which div Sigma must not be added again. Differs from
+ * [Baker et al.], who leave it out. */
+typedef struct {
+    int d, w;
+    void (*f)(const void *self, const double *x, double t, double *y);      /* y [d] */
+    void (*g)(const void *self, const double *x, double t, double *G);      /* G [d][w] */
+    void (*div)(const void *self, const double *x, double t, double *y);    /* y [d]; may be NULL */
+    const void *self;
+} fd_system;
+enum { FD_REVERSAL_SCORE = 1, FD_REVERSAL_PULL };
+void   fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
+                      const double *dW,
+                      fd_arena scratch);
+void   fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch);
+void   fd_system_target(const fd_system *e, int kind, double t, double h, int b, const double *x,
+                        const double *next, double *y, fd_arena scratch);
+void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x,
+                         const double *says,
+                         double *y, fd_arena scratch);
+
+/* Rewards. A sampler whose step is x' = mu(x) + s xi, xi ~ N(0, C), is a policy; one that is
+ * learned may differ from it by a function of the Cameron-Martin space only, or the two laws
+ * exclude each other.
+ * fd_policy_ratio -- log p_new(x')/p_old(x') = (<D, x' - mu_old>_C - |D|_C^2/2)/s^2, D = mu_new -
+ * mu_old, of b steps; norm, where not NULL: |D|_C of each, which on finer grids has a limit or
+ * grows. FD_EDATA where D holds modes without noise.
+ * fd_policy_pull -- y = C^-1 (x' - mu)/s^2, the gradient of log p(x') in mu, in L2: with C in front
+ * of it or C^1/2, as a parametrisation of mu by a network may have it, give power 1 or 1/2; 0:
+ * none.
+ * fd_policy_weight -- what multiplies that gradient for a step of this log ratio and advantage:
+ *   FD_POLICY_PLAIN    A                            REINFORCE; at the policy that drew the path
+ *   FD_POLICY_RATIO    rho A                        importance weights step by step [DDPO]
+ *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip (A < 0): the slope of min(rho A,
+ *                      clip(rho) A). [DDPO]'s code averages log p over the pixels; this is the sum over the modes
+ * fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way [DDPO: 5]; 0: no bound.
+ * fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. */
+enum { FD_POLICY_PLAIN = 1, FD_POLICY_RATIO, FD_POLICY_CLIPPED };
+void   fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new,
+                       const fd_real *mu_old,
+                       const fd_real *next, double *ratio, double *norm, fd_arena scratch);
+void   fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_real *mu,
+                      const fd_real *next, fd_real *y, fd_arena scratch);
+double fd_policy_weight(int rule, double ratio, double advantage, double clip);
+void   fd_advantages(int n, const double *r, double most, double *adv, fd_status *st);
+void   fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st);
+
+/* ---- 15. Tape: networks and their gradients -----------------------------------------------------
  *
  * Eager: an operator computes its value when it is called and remembers how to differentiate itself.
  * Gradients are values on the same tape: fd_grad returns variables that can be used and, on a tape
@@ -1523,7 +1676,7 @@ fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
 /* fd_mse_loss -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for ones. */
 fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w);
 
-/* ---- 15. Networks ------------------------------------------------------------------------------------------ */
+/* ---- 16. Networks ------------------------------------------------------------------------------------------ */
 
 /* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF]; [HDM] */
 enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
@@ -1735,7 +1888,7 @@ double  fd_opt_rate(const fd_opt *o, int step);
  * the norm of the gradient. A norm that is not finite records FD_ENAN and changes nothing. */
 double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
-/* ---- 16. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
+/* ---- 17. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
  *
  * A file is written under a name of its own in the same folder, brought to the disk and renamed: a
  * crash leaves the old file or the new one, and of several writers to one path each succeeds and
@@ -1843,7 +1996,7 @@ fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
-/* ---- 17. Metrics: NAN where they fail, or after a failure --------------------------------------- */
+/* ---- 18. Metrics: NAN where they fail, or after a failure --------------------------------------- */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
  * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. Differs from

@@ -877,8 +877,9 @@ void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const f
  *     J^T dy = sum W_i (g_i dy + <dy, D_i - D> r_i),        r_i = -(x - m M_i)/P_i = dl_i/dx
  *
  * A single Gaussian is n = 1, a data set is c = 0. Where P = 0 the state says nothing of the mode:
- * g = 0, h = 1, Var = c. Such a mode stays out of l, for its components are either equal or as
- * far apart as rounding makes them. For the same reason P in l is raised by the square of the
+ * g = 0, h = 1, Var = c; nor does it where P is that of rounding and g > 1 would make that larger:
+ * a heat process takes what has no noise to 1e-40 and less. A mode with P = 0 stays out of l, for
+ * its components are either equal or as far apart as rounding makes them. For the same reason P in l is raised by the square of the
  * rounding error of a coefficient: with a smooth C, v lam soon falls below it.
  *
  * No fused products here: the threaded and the plain loop must not differ in what they fuse. */
@@ -909,12 +910,32 @@ static fd_coef oracle_law(const oracle *o, double t, ptrdiff_t k)
     return o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
 }
 
-FD_NOFMA_FN static void oracle_gain(fd_coef f, double lam, double c, double *g, double *h)
+/* least: see oracle_least */
+FD_NOFMA_FN static void oracle_gain(fd_coef f, double lam, double c, double least, double *g,
+                                    double *h)
 {
     FD_NOFMA
     double P = f.m * f.m * c + f.v * lam;
-    *g = P > 0 ? c * f.m / P : 0;
-    *h = P > 0 ? f.v * lam / P : 1;
+    int says = P > least || (P > 0 && c * f.m <= P);
+    *g = says ? c * f.m / P : 0;
+    *h = says ? f.v * lam / P : 1;
+}
+
+/* the P of rounding: of a coefficient that is so much smaller than the largest one a sixty-fourth
+ * is rounding. mu NULL: scalar process; c NULL: 0 */
+FD_NOFMA_FN static double oracle_least(const fd_process *p, const double *mu, double t,
+                                       const double *c)
+{
+    FD_NOFMA
+    const double eps = 64 * (sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON);
+    const double *lam = p->noise->lam;
+    fd_coef f = p->law(p, t, mu ? mu[0] : 0);
+    double top = 0;
+    for (ptrdiff_t k = 0; k < p->noise->s.modes; k++) {
+        if (mu && k) f = p->law(p, t, mu[k]);
+        top = fmax(top, f.m * f.m * (c ? c[k] : 0) + f.v * lam[k]);
+    }
+    return eps * eps * top;
 }
 
 FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, double t, double floor)
@@ -923,11 +944,12 @@ FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, doub
     const double *lam = o->p.noise->lam, *ci = o->c[i], *c0 = o->c[0];
     if (b->made && b->t == t && b->floor == floor && b->c == ci) return;
     fd_coef f = oracle_law(o, t, 0);
+    double least = oracle_least(&o->p, o->mu, t, ci);
     b->made = 1, b->t = t, b->floor = floor, b->c = ci, b->logs = 0;
     for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
         if (o->mu) f = oracle_law(o, t, k);
         double c = ci ? ci[k] : 0, m2 = f.m * f.m, vl = f.v * lam[k];
-        oracle_gain(f, lam[k], c, &b->g[k], &b->h[k]);
+        oracle_gain(f, lam[k], c, least, &b->g[k], &b->h[k]);
         b->m[k] = f.m;
         b->ip[k] = 0;
         if (m2 * o->low[k] + vl > 0) {
@@ -1047,7 +1069,7 @@ static void oracle_run(const oracle *o, int what, const fd_space *s, int b, cons
     if (o->ratio >= 0 && what != ORACLE_VAR) {
         for (int i = 0; i < b; i++) {
             double g, h;
-            oracle_gain(oracle_law(o, t[i], 0), 1, o->ratio, &g, &h);
+            oracle_gain(oracle_law(o, t[i], 0), 1, o->ratio, 0, &g, &h);
             lin_row(points, what == ORACLE_EVAL ? 2 : 1, (fd_real[3]){ (fd_real)g, (fd_real)h },
                     (const fd_real *[3]){ (what == ORACLE_EVAL ? x : dy) + i * points, o->mean },
                     y + i * points);
@@ -1367,10 +1389,11 @@ void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
     const oracle *o = w->gauss.self;
     const double *lam = o->p.noise->lam, *c = o->c[0];
     fd_coef f = oracle_law(o, t, 0);
+    double least = oracle_least(&o->p, o->mu, t, c);
     for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
         double g, h;
         if (o->mu) f = oracle_law(o, t, k);
-        oracle_gain(f, lam[k], c[k], &g, &h);
+        oracle_gain(f, lam[k], c[k], least, &g, &h);
         in += g * f.m * c[k];
         out += h * c[k];
     }
@@ -2868,8 +2891,10 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
  *
  *     P' = a^2 P + 2 a c Q + c^2 R,    Q' = g (a P + c Q),    R' = g^2 P.
  *
- * Rounding is that of fd_real, relative to the largest a. The steps of pf-adaptive follow what they
- * see: there |S| = sqrt(P), and all functions share the steps. */
+ * Rounding is that of fd_real, relative to the largest a and g, which are 1/m where there is no
+ * noise: the modes in which they are large are known from a first pass, and have S = 0 in the second
+ * one, which says the rest. The steps of pf-adaptive follow what they see: there |S| = sqrt(P), and
+ * all functions share the steps. */
 
 typedef struct {
     double *M, *P, *D, *Q, *R;        /* [ch][modes]: of x; the mean of the last D, Q and R */
@@ -2885,22 +2910,25 @@ static double law_scale(const fd_sampler *how, const law_state *w, double top, p
     return w->P[j] > 0 || c->lam[j % c->s.modes] > 0 ? top : 0;
 }
 
-static void law_move(const fd_sampler *how, const step_move *m, double before, law_state *w,
-                     fd_arena scratch)
+/* what a move makes of coefficient j: M, D and the factors a, g and r, which is c or n */
+typedef struct { double M, D, a, g, r, len; } law_map;
+
+/* Those of all coefficients, a, g and r where len, which is |S|, is above 0. Returns whether there
+ * are larger ones than LAW_LARGE; their len is then 0. */
+enum { LAW_LARGE = 1000 };
+static int law_probe(const fd_sampler *how, const step_move *m, double before, const law_state *w,
+                     int two, law_map *f, fd_arena scratch)
 {
-    const fd_cov *c = how->p->noise;
-    const fd_space *s = &c->s;
+    const fd_space *s = &how->p->noise->s;
     ptrdiff_t n = s->ch * s->modes, most = n > fd_size(s) ? n : fd_size(s);
-    int two = w->two && m->what == MOVE_PREDICT && how->scheme == FD_PF_MULTISTEP;
-    int rows = m->noisy || two ? 4 : 3, far = how->scheme == FD_PF_ADAPTIVE ? 1 : 2;
-    double tol = sizeof(fd_real) == 8 ? 1e-8 : 1e-3, size = 1, top = 0, off = 0;
+    int rows = m->noisy || two ? 4 : 3, far = how->scheme == FD_PF_ADAPTIVE ? 1 : 2, large = 0;
+    double tol = sizeof(fd_real) == 8 ? 1e-8 : 1e-3, top = 0, off = 0;
     fd_real *x = fd_new(&scratch, fd_real, rows * most);
     fd_real *d = fd_new(&scratch, fd_real, rows * most);
     fd_real *e = fd_new(&scratch, fd_real, rows * most);              /* the noise, or the last D */
-    if (!e) return;
-    for (ptrdiff_t j = 0; j < n; j++) size = fmax(size, fabs(w->M[j]));
+    if (!e) return 0;
     for (ptrdiff_t j = 0; j < n; j++) {
-        double M = w->M[j], len = law_scale(how, w, size, j), S = len * (double)w->sign[j];
+        double M = w->M[j], len = f[j].len, S = len * (double)w->sign[j];
         x[j] = (fd_real)(M - S), x[n + j] = (fd_real)(M + S);
         x[2 * n + j] = (fd_real)(M + far * len * (double)w->sign[n + j]);
         for (int i = 0; i < 3 && two; i++) e[i * n + j] = (fd_real)w->D[j];
@@ -2911,32 +2939,58 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
     fd_from_modes(s, rows, x, x, scratch);
     fd_from_modes(s, rows, e, e, scratch);
     step_make_move(how, m, before, two ? e : NULL, rows, x, m->noisy ? e : NULL, d, scratch);
-    if (scratch.st->code) return;
+    if (scratch.st->code) return 0;
     if (!step_finite(rows * fd_size(s), x)) {
         FD_FAIL(scratch.st, FD_ENAN, "fd_exact_law", "the law is not finite");
-        return;
+        return 0;
     }
     fd_to_modes(s, rows, x, x, scratch);
     fd_to_modes(s, rows, d, d, scratch);
     for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
-        double len = law_scale(how, w, size, j), per = len > 0 ? (double)w->sign[j] / len : 0;
-        double M = .5 * ((double)x[j] + x[n + j]), a = .5 * ((double)x[n + j] - x[j]) * per;
-        double r = rows == 4 ? ((double)x[3 * n + j] - x[j]) * per : 0;          /* c or n */
-        double g = .5 * ((double)d[n + j] - d[j]) * per, P = w->P[j], Q = w->Q[j], R = w->R[j];
-        top = fmax(top, fabs(x[n + j]) + fabs(x[j]));
-        off = fmax(off, fabs(x[2 * n + j] - M - far * a * len * (double)w->sign[n + j]));
-        w->M[j] = M;
-        w->P[j] = a * a * P + (two ? 2 * a * r * Q + r * r * R : r * r * c->lam[j % s->modes]);
-        w->Q[j] = a * Q;
-        if (m->what != MOVE_PREDICT) continue;
-        w->D[j] = .5 * ((double)d[j] + d[n + j]);
-        w->Q[j] = g * (a * P + (two ? r * Q : 0));
-        w->R[j] = g * g * P;
+        law_map *y = &f[j];
+        double len = y->len, per = len > 0 ? (double)w->sign[j] / len : 0;
+        y->M = .5 * ((double)x[j] + x[n + j]);
+        y->D = .5 * ((double)d[j] + d[n + j]);
+        if (!(len > 0)) continue;
+        y->a = .5 * ((double)x[n + j] - x[j]) * per;
+        y->g = .5 * ((double)d[n + j] - d[j]) * per;
+        y->r = rows == 4 ? ((double)x[3 * n + j] - x[j]) * per : 0;
+        top = fmax(top, fabs(x[n + j]) + fabs(x[j]) + fabs(d[n + j]) + fabs(d[j]));
+        off = fmax(off, fabs(x[2 * n + j] - y->M - far * y->a * len * (double)w->sign[n + j]));
+        if (fmax(fabs(y->a), fabs(y->g)) <= LAW_LARGE) continue;
+        large = 1;
+        y->len = 0;
     }
-    w->two |= m->what == MOVE_PREDICT;
     if (off > tol * top)
         FD_FAIL(scratch.st, FD_EARG, "fd_exact_law",
                 "the model is not affine in each mode by itself");
+    return large;
+}
+
+static void law_move(const fd_sampler *how, const step_move *m, double before, law_state *w,
+                     fd_arena scratch)
+{
+    const fd_cov *c = how->p->noise;
+    ptrdiff_t n = c->s.ch * c->s.modes;
+    int two = w->two && m->what == MOVE_PREDICT && how->scheme == FD_PF_MULTISTEP;
+    double size = 1;
+    law_map *f = fd_new(&scratch, law_map, n);
+    if (!f) return;
+    for (ptrdiff_t j = 0; j < n; j++) size = fmax(size, fabs(w->M[j]));
+    for (ptrdiff_t j = 0; j < n; j++) f[j].len = law_scale(how, w, size, j);
+    if (law_probe(how, m, before, w, two, f, scratch) && how->scheme != FD_PF_ADAPTIVE)
+        law_probe(how, m, before, w, two, f, scratch);
+    for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
+        double a = f[j].a, r = f[j].r, P = w->P[j], Q = w->Q[j], R = w->R[j];
+        w->M[j] = f[j].M;
+        w->P[j] = a * a * P + (two ? 2 * a * r * Q + r * r * R : r * r * c->lam[j % c->s.modes]);
+        w->Q[j] = a * Q;
+        if (m->what != MOVE_PREDICT) continue;
+        w->D[j] = f[j].D;
+        w->Q[j] = f[j].g * (a * P + (two ? r * Q : 0));
+        w->R[j] = f[j].g * f[j].g * P;
+    }
+    w->two |= m->what == MOVE_PREDICT;
 }
 
 void fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
@@ -4019,15 +4073,14 @@ static post_tab *post_tabs(const post_model *o, const fd_space *s, fd_arena *a)
 
 static void post_table(const post_model *o, int j, double t, post_tab *b, fd_arena *a)
 {
-    const double *lam = o->p.noise->lam;
+    const double *lam = o->p.noise->lam, least = oracle_least(&o->p, o->mu, t, o->x.c[j]);
     fd_coef f = { 0 };
     for (ptrdiff_t k = 0; k < b->c.s.modes; k++) {
-        double c = o->x.c[j][k], P;
+        double c = o->x.c[j][k], h;
         if (k == 0 || o->mu) f = o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
-        P = f.m * f.m * c + f.v * lam[k];
-        b->m[k] = f.m, b->P[k] = P;
-        b->g[k] = P > 0 ? c * f.m / P : 0;
-        b->c.lam[k] = P > 0 ? c * f.v * lam[k] / P : c;
+        b->m[k] = f.m, b->P[k] = f.m * f.m * c + f.v * lam[k];
+        oracle_gain(f, lam[k], c, least, &b->g[k], &h);
+        b->c.lam[k] = h * c;
     }
     b->rho = o->gain ? f.v / (f.m * f.m * o->ratio + f.v) : 1;
     b->gain = o->gain ? o->gain : fd_gain_new(a, o->o, &b->c, NULL);
@@ -5553,6 +5606,7 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
         ratio = isfinite(phi) ? 1 : -INFINITY;
     }
     if (scratch.st->code) return 0;
+    c->ratio = how->kind == FD_MCMC_SLICE ? 0 : ratio;
     int moved = isfinite(phi) && ratio >= log((double)lot);           /* NaN rejects */
     if (moved) {
         memcpy(c->u, v, (size_t)n * sizeof *v);
@@ -5848,4 +5902,525 @@ double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mea
         }
     memcpy(mean, next, (size_t)n * sizeof *mean);
     return size > 0 ? worst / size : worst;
+}
+
+/* ---- Linear equations, bridges and control --------------------------------------------------- *
+ *
+ * With g(h) = (1 - e^-2ah)/(2a), so that sinh(a p) = a e^ap g(p), no formula has a growing exponential:
+ *
+ *     sinh(a p)/sinh(a R) = e^-a(R-p) g(p)/g(R),     sinh(a p) sinh(a (R-p))/(a sinh(aR)) = g(p) g(R-p)/g(R) */
+
+static double ou_g(double a, double h) { return a == 0 ? h : -expm1(-2 * a * h) / (2 * a); }
+static double ou_a(const fd_linear *l, ptrdiff_t k) { return l->a ? l->a[k] : 0; }
+
+static int linear_ready(const char *where, const fd_linear *l, double s, double t, fd_status *st)
+{
+    if (st->code) return 0;
+    if (!l->noise) FD_FAIL(st, FD_EARG, where, "there is no noise");
+    else if (!(l->T > 0 && isfinite(l->T))) FD_FAIL(st, FD_EARG, where, "T must be positive");
+    else if (!(s >= 0 && s < t && t <= l->T))
+        FD_FAIL(st, FD_EARG, where, "times must be 0 <= s < t <= T");
+    return !st->code;
+}
+
+fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T)
+{
+    static const char where[] = "fd_linear_heat";
+    fd_linear none = { NULL, NULL, 0 };
+    if (a->st->code || !noise) return none;
+    if (!(T > 0 && isfinite(T))) FD_FAIL(a->st, FD_EARG, where, "T must be positive");
+    else if (!isfinite(nu) || !isfinite(c)) FD_FAIL(a->st, FD_EARG, where, "nu or c is not finite");
+    double *rate = fd_raw(a, double, noise->s.modes);
+    if (!rate || a->st->code) return none;
+    fd_laplace(&noise->s, rate, *a);
+    for (ptrdiff_t k = 0; k < noise->s.modes; k++) rate[k] = nu * rate[k] + c;
+    return (fd_linear){ noise, rate, T };
+}
+
+void fd_linear_law(const fd_linear *l, double s, double t, double *decay, double *var,
+                   fd_arena scratch)
+{
+    if (!linear_ready("fd_linear_law", l, s, t, scratch.st)) return;
+    for (ptrdiff_t k = 0; k < l->noise->s.modes; k++) {
+        double a = ou_a(l, k);
+        if (decay) decay[k] = exp(-a * (t - s));
+        if (var) var[k] = l->noise->lam[k] * ou_g(a, t - s);
+    }
+}
+
+/* y = sum_j c_j in_j, c [nin][modes], of b functions; all of in are read before y is written */
+static void linear_mix(const fd_space *s, int b, int nin, const double *c,
+                       const fd_real *const in[3], fd_real *y, fd_arena scratch)
+{
+    const ptrdiff_t n = fd_size(s), all = s->ch * s->modes;
+    double *sum = fd_raw(&scratch, double, all);
+    fd_real *u = fd_raw(&scratch, fd_real, all);
+    for (int i = 0; u && i < b; i++) {
+        memset(sum, 0, (size_t)all * sizeof *sum);
+        for (int j = 0; j < nin; j++) {
+            if (!in[j]) continue;
+            fd_to_modes(s, 1, in[j] + i * n, u, scratch);
+            for (ptrdiff_t k = 0; k < all;
+            k++) sum[k] += c[j * s->modes + k % s->modes] * (double)u[k];
+        }
+        for (ptrdiff_t k = 0; k < all; k++) u[k] = (fd_real)sum[k];
+        fd_from_modes(s, 1, u, y + i * n, scratch);
+    }
+}
+
+void fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *xi,
+                    fd_arena scratch)
+{
+    if (!linear_ready("fd_linear_step", l, s, t, scratch.st) || !x) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, 2 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        c[k] = exp(-ou_a(l, k) * (t - s));
+        c[modes + k] = sqrt(ou_g(ou_a(l, k), t - s));
+    }
+    if (c) linear_mix(&l->noise->s, b, 2, c, (const fd_real *[3]){ x, xi, NULL }, x, scratch);
+}
+
+void fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
+                    const fd_real *xi, fd_arena scratch)
+{
+    if (!linear_ready("fd_bridge_step", l, s, t, scratch.st) || !x || !end) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, 3 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        const double a = ou_a(l, k), to = ou_g(a, t - s), left = ou_g(a, l->T - t), R = ou_g(a,
+            l->T - s);
+        const int noisy = l->noise->lam[k] > 0;
+        c[k] = exp(-a * (t - s)) * (noisy ? left / R : 1);
+        c[modes + k] = noisy ? exp(-a * (l->T - t)) * to / R : 0;
+        c[2 * modes + k] = sqrt(to * left / R);
+    }
+    if (c) linear_mix(&l->noise->s, b, 3, c, (const fd_real *[3]){ x, end, xi }, x, scratch);
+}
+
+void fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
+                     fd_real *y, fd_arena scratch)
+{
+    if (!linear_ready("fd_bridge_drift", l, t, l->T, scratch.st) || !x || !end || !y) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, 2 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        const double a = ou_a(l, k), E = exp(-a * (l->T - t)), pull = E / ou_g(a, l->T - t);
+        const int noisy = l->noise->lam[k] > 0;
+        c[k] = -a - (noisy ? pull * E : 0);
+        c[modes + k] = noisy ? pull : 0;
+    }
+    if (c) linear_mix(&l->noise->s, b, 2, c, (const fd_real *[3]){ x, end, NULL }, y, scratch);
+}
+
+double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
+                      fd_arena scratch)
+{
+    static const char where[] = "fd_bridge_cost";
+    if (!linear_ready(where, l, 0, l->T, scratch.st) || !x0 || !end) return NAN;
+    const fd_space *s = &l->noise->s;
+    const ptrdiff_t modes = s->modes, all = s->ch * modes;
+    const double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON;
+    fd_real *u = fd_raw(&scratch, fd_real, all), *v = fd_raw(&scratch, fd_real, all);
+    double *mu = fd_raw(&scratch, double, modes), most = 0, size = 0, sum[2] = { 0, 0 };
+    if (!mu) return NAN;
+    fd_laplace(s, mu, scratch);
+    fd_to_modes(s, 1, x0, u, scratch);
+    fd_to_modes(s, 1, end, v, scratch);
+    for (ptrdiff_t k = 0; k < all; k++) {
+        if (l->noise->lam[k % modes] > 0) most = fmax(most, mu[k % modes]);
+        size += (double)u[k] * (double)u[k] + (double)v[k] * (double)v[k];
+    }
+    for (ptrdiff_t k = 0; k < all && !scratch.st->code; k++) {
+        const double a = ou_a(l, k % modes), q = l->noise->lam[k % modes];
+        const double d = (double)v[k] - exp(-a * l->T) * (double)u[k];
+        if (q > 0) sum[mu[k % modes] > most / 4] += d * d / (q * ou_g(a, l->T));
+        else if (d * d > 1e3 * eps * eps * size)
+            FD_FAIL(scratch.st, FD_EDATA, where, "the end differs in a mode that has no noise", k);
+    }
+    if (upper) *upper = scratch.st->code ? NAN : sum[1];
+    return scratch.st->code ? NAN : sum[0] + sum[1];
+}
+
+void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *y, const fd_rng *r,
+                   int first, int b, const fd_real *x, fd_real *end, fd_arena scratch)
+{
+    static const char where[] = "fd_bridge_end";
+    if (!linear_ready(where, l, t, l->T, scratch.st) || !obs_ready(scratch.st, where, o, y)
+        || !obs_linear(scratch.st, where, o) || !x || !end)
+        return;
+    const fd_space *s = &l->noise->s;
+    const ptrdiff_t n = b * fd_size(s), bm = (ptrdiff_t)b * o->m;
+    double *decay = fd_raw(&scratch, double, 2 * s->modes), *yy = fd_raw(&scratch, double, bm);
+    double *eta = r ? fd_raw(&scratch, double, bm) : NULL;
+    fd_real *xi = r ? fd_raw(&scratch, fd_real, n) : NULL;
+    if (scratch.st->code) return;
+    fd_cov V = { .s = *s, .lam = decay + s->modes };
+    fd_linear_law(l, t, l->T, decay, decay + s->modes, scratch);
+    fd_gain *g = fd_gain_new(&scratch, o, &V, NULL);
+    if (!g) return;
+    linear_mix(s, b, 1, decay, (const fd_real *[3]){ x, NULL, NULL }, end, scratch);
+    for (ptrdiff_t i = 0; i < bm; i++) yy[i] = y[i % o->m];
+    if (r) {
+        fd_cov_draw(&V, *r, first, b, xi, scratch);
+        for (ptrdiff_t i = 0; i < n; i++) end[i] += xi[i];
+        obs_noises(o, *r, first, b, eta, scratch);
+    }
+    fd_gain_condition(g, 1, b, yy, eta, end, scratch);
+}
+
+void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
+                       const fd_rng *r, int first, int b, const fd_real *x, fd_real *end,
+                       fd_arena scratch)
+{
+    static const char where[] = "fd_bridge_end_mix";
+    if (!linear_ready(where, l, t, l->T, scratch.st) || !x0 || !x || !end) return;
+    const fd_space *s = &l->noise->s;
+    const ptrdiff_t modes = s->modes, all = s->ch * modes, n = fd_size(s);
+    const mix m = mix_new(&scratch, where, s, law);
+    double *logp = fd_raw(&scratch, double, law->n), *E = fd_raw(&scratch, double, 4 * modes);
+    fd_real *u = fd_raw(&scratch, fd_real, all), *start = fd_raw(&scratch, fd_real, all);
+    fd_real *z = fd_raw(&scratch, fd_real, 2 * n);
+    double *mean = fd_raw(&scratch, double, all);
+    if (scratch.st->code) return;
+    double *v = E + modes, *ET = E + 2 * modes, *VT = E + 3 * modes;
+    fd_linear_law(l, t, l->T, E, v, scratch);
+    fd_linear_law(l, 0, l->T, ET, VT, scratch);
+    fd_to_modes(s, 1, x0, start, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        double top = -INFINITY, sum = 0;
+        int pick = -1;
+        fd_to_modes(s, 1, x + i * n, u, scratch);
+        for (int pass = 0; pass < 2; pass++) {             /* weights, then the mean or the draw */
+            if (pass) {
+                memset(mean, 0, (size_t)all * sizeof *mean);
+                for (int j = 0; j < m.n; j++) sum += logp[j] = exp(logp[j] - top);
+                if (r) {
+                    fd_rng own = fd_stream(fd_stream(*r, 'm', 0), 'i', (uint32_t)(first + i));
+                    double at = (double)fd_index(own, 0, 1 << 24) / (1 << 24) * sum;
+                    for (pick = 0; pick + 1 < m.n && at >= logp[pick]; pick++) at -= logp[pick];
+                    fd_normal(own, all, z);
+                }
+            }
+            for (int j = 0; j < m.n; j++) {
+                double p = m.logw[j];
+                if (pass && pick >= 0 && j != pick) continue;
+                for (ptrdiff_t k = 0; k < all; k++) {
+                    const ptrdiff_t e = k % modes;
+                    const double c = m.c[j] ? m.c[j][e] : 0, at = (double)m.M[j * all + k];
+                    const double Ex = E[e] * (double)u[k], ET0 = ET[e] * (double)start[k];
+                    double P = INFINITY, B = 0, go = at;   /* where the component has no variance */
+                    if (!(v[e] > 0)) go = Ex;
+                    else if (c > 0) {
+                        P = 1 / c - 1 / VT[e] + 1 / v[e];
+                        B = at / c - ET0 / VT[e] + Ex / v[e];
+                        go = B / P;
+                        p += -.5 * log(c * P) + .5 * B * B / P - .5 * at * at / c;
+                    } else p += -.5 * (at - Ex) * (at - Ex) / v[e] + .5 * (at - ET0) * (at - ET0) / VT[e];
+                    if (!pass) continue;
+                    double w = pick >= 0 ? 1 : logp[j] / sum;
+                    mean[k] += w * go;
+                    if (pick >= 0 && P < INFINITY) mean[k] += (double)z[k] / sqrt(P);
+                }
+                if (!pass) logp[j] = p;
+                if (!pass && p > top) top = p;
+            }
+        }
+        for (ptrdiff_t k = 0; k < all; k++) u[k] = (fd_real)mean[k];
+        fd_from_modes(s, 1, u, end + i * n, scratch);
+    }
+}
+
+double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const double *y,
+                        const fd_real *x0, fd_arena scratch)
+{
+    static const char where[] = "fd_control_value";
+    fd_status *st = scratch.st;
+    if (!linear_ready(where, l, 0, l->T, st) || !obs_ready(st, where, o, y)
+        || !obs_linear(st, where, o) || !x0)
+        return NAN;
+    if (!obs_noisy(o)) FD_FAIL(st, FD_EARG, where, "needs noise: it is the cost at the end");
+    if (steps < 0) FD_FAIL(st, FD_EARG, where, "steps is negative", steps);
+    const fd_space *s = &l->noise->s;
+    double *decay = fd_raw(&scratch, double, 2 * s->modes), *V = decay + s->modes;
+    double *res = fd_raw(&scratch, double, 2 * (ptrdiff_t)o->m), *z = res + o->m, sum = 0;
+    fd_real *x = fd_raw(&scratch, fd_real, fd_size(s));
+    if (st->code) return NAN;
+    fd_linear_law(l, 0, l->T, decay, V, scratch);
+    /* E = (1 - ah)^n, V = q h sum E_j^2 */
+    for (ptrdiff_t k = 0; k < s->modes && steps; k++) {
+        double h = l->T / steps, f = 1 - ou_a(l, k) * h, total = 0;
+        decay[k] = 1;
+        for (int j = 0; j < steps; j++) total = f * f * total + 1, decay[k] *= f;
+        V[k] = l->noise->lam[k] * h * total;
+    }
+    fd_cov end = { .s = *s, .lam = V };
+    fd_gain *g = fd_gain_new(&scratch, o, &end, NULL);
+    if (!g) return NAN;
+    linear_mix(s, 1, 1, decay, (const fd_real *[3]){ x0, NULL, NULL }, x, scratch);
+    obs_residual(o, 1, y, 0, x, res, scratch);
+    fd_gain_solve(g, 1, 1, 1, res, z, scratch);
+    for (int i = 0; i < o->m; i++) sum += .5 * res[i] * z[i];
+    sum += .5 * fd_gain_logdet(g, 1, 1, scratch) - .5 * fd_gain_logdet(g, 0, 1, scratch);
+    return st->code ? NAN : sum;
+}
+
+void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1, double *cov,
+                         fd_arena scratch)
+{
+    if (!linear_ready("fd_schroedinger_cov", l, 0, l->T, scratch.st)) return;
+    for (ptrdiff_t k = 0; k < l->noise->s.modes; k++) {
+        const double a = ou_a(l, k), E = exp(-a * l->T), V = l->noise->lam[k] * ou_g(a, l->T);
+        const double p = 2 * E * s0[k] * s1[k];
+        cov[k] = p > 0 ? p * p / (2 * E * (sqrt(p * p + V * V) + V)) : 0;
+    }
+}
+
+void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
+                        const fd_real *nx, const fd_real *xi, fd_arena scratch)
+{
+    if (!linear_ready("fd_semilinear_step", l, s, t, scratch.st) || !x) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    const double h = t - s;
+    double *c = fd_raw(&scratch, double, 3 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        const double a = ou_a(l, k);
+        c[k] = exp(-a * h);
+        c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;
+        c[2 * modes + k] = sqrt(ou_g(a, h));
+    }
+    if (c) linear_mix(&l->noise->s, b, 3, c, (const fd_real *[3]){ x, nx, xi }, x, scratch);
+}
+
+/* inner [b] and norm [b] (NULL: not wanted): <d, y>_C and |d|_C^2 of b functions */
+static void cameron(const fd_cov *c, int b, const fd_real *d, const fd_real *y, double *inner,
+                    double *norm, fd_arena scratch)
+{
+    const ptrdiff_t n = fd_size(&c->s);
+    fd_real *u = fd_raw(&scratch, fd_real, b * n);
+    if (!u) return;
+    fd_cov_pow(c, -1, b, d, u, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        inner[i] = fd_inner(&c->s, u + i * n, y + i * n);
+        if (norm) norm[i] = fd_inner(&c->s, u + i * n, d + i * n);
+    }
+}
+
+void fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_real *dW,
+                 double *logz, fd_arena scratch)
+{
+    double *inner = fd_raw(&scratch, double, b), *norm = fd_raw(&scratch, double, b);
+    if (!norm || !q) return;
+    cameron(q, b, d, dW, inner, norm, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) logz[i] += inner[i] - .5 * h * norm[i];
+}
+
+/* --- Systems --- */
+
+static int system_ready(const char *where, const fd_system *e, fd_status *st)
+{
+    if (!st->code && (e->d < 1 || e->w < 1 || !e->f || !e->g))
+        FD_FAIL(st, FD_EARG, where, "a system needs d, w, f and g", e->d, e->w);
+    return !st->code;
+}
+
+/* x += f h + g dW with f and g as they are in F and G, of weight w */
+static void system_add(const fd_system *e, double w, double h, const double *F, const double *G,
+                       const double *dW, double *x)
+{
+    for (int i = 0; i < e->d; i++) {
+        double sum = F[i] * h;
+        for (int j = 0; j < e->w; j++) sum += G[i * e->w + j] * dW[j];
+        x[i] += w * sum;
+    }
+}
+
+void fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
+                    const double *dW, fd_arena scratch)
+{
+    static const char where[] = "fd_system_step";
+    fd_status *st = scratch.st;
+    if (!system_ready(where, e, st)) return;
+    if ((scheme != FD_SDE_EULER && scheme != FD_SDE_HEUN) || !(h > 0))
+        FD_FAIL(st, FD_EARG, where, "no such scheme for a system, or h <= 0", scheme);
+    const int d = e->d, w = e->w;
+    double *F = fd_raw(&scratch, double, 2 * (ptrdiff_t)d), *G = fd_raw(&scratch, double,
+        2 * (ptrdiff_t)d * w);
+    double *to = fd_raw(&scratch, double, d);
+    for (int i = 0; to && i < b && !st->code; i++) {
+        double *u = x + (ptrdiff_t)i * d;
+        const double *z = dW + (ptrdiff_t)i * w;
+        e->f(e->self, u, t, F);
+        e->g(e->self, u, t, G);
+        memcpy(to, u, (size_t)d * sizeof *to);
+        system_add(e, 1, h, F, G, z, to);
+        if (scheme == FD_SDE_HEUN) {
+            e->f(e->self, to, t + h, F + d);
+            e->g(e->self, to, t + h, G + (ptrdiff_t)d * w);
+            memcpy(to, u, (size_t)d * sizeof *to);
+            system_add(e, .5, h, F, G, z, to);
+            system_add(e, .5, h, F + d, G + (ptrdiff_t)d * w, z, to);
+        }
+        for (int k = 0; k < d; k++)
+            if (!isfinite(to[k])) FD_FAIL(st, FD_ENAN, where,
+                                          "the state is not finite; system, number", i, k);
+        if (!st->code) memcpy(u, to, (size_t)d * sizeof *to);
+    }
+}
+
+/* S [d][d] = g g^T */
+static void system_sigma(const fd_system *e, double t, const double *x, double *G, double *S)
+{
+    e->g(e->self, x, t, G);
+    for (int i = 0; i < e->d; i++)
+        for (int j = 0; j < e->d; j++) {
+            double sum = 0;
+            for (int k = 0; k < e->w; k++) sum += G[i * e->w + k] * G[j * e->w + k];
+            S[i * e->d + j] = sum;
+        }
+}
+
+void fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch)
+{
+    if (!system_ready("fd_system_div", e, scratch.st)) return;
+    if (e->div) { e->div(e->self, x, t, y); return; }
+    const int d = e->d;
+    double *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w), *S = fd_raw(&scratch, double,
+        (ptrdiff_t)d * d);
+    double *u = fd_raw(&scratch, double, d);
+    if (!u) return;
+    memset(y, 0, (size_t)d * sizeof *y);
+    for (int j = 0; j < d; j++)
+        for (int k = 0; k < 4; k++) {                  /* (8 (S+ - S-) - (S++ - S--))/(12 h) */
+            static const double at[4] = { 1, -1, 2, -2 }, c[4] = { 8, -8, -1, 1 };
+            const double h = 1e-3 * fmax(1, fabs(x[j]));
+            memcpy(u, x, (size_t)d * sizeof *u);
+            u[j] += at[k] * h;
+            system_sigma(e, t, u, G, S);
+            for (int i = 0; i < d; i++) y[i] += c[k] * S[i * d + j] / (12 * h);
+        }
+}
+
+void fd_system_target(const fd_system *e, int kind, double t, double h, int b, const double *x,
+                      const double *next, double *y, fd_arena scratch)
+{
+    static const char where[] = "fd_system_target";
+    fd_status *st = scratch.st;
+    if (!system_ready(where, e, st)) return;
+    if ((kind != FD_REVERSAL_SCORE && kind != FD_REVERSAL_PULL) || !(h > 0))
+        FD_FAIL(st, FD_EARG, where, "no such kind, or h <= 0", kind);
+    const int d = e->d;
+    double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w);
+    double *S = fd_raw(&scratch, double, (ptrdiff_t)d * d);
+    for (int i = 0; S && i < b && !st->code; i++) {
+        const double *u = x + (ptrdiff_t)i * d, *v = next + (ptrdiff_t)i * d;
+        e->f(e->self, u, t, F);
+        for (int k = 0; k < d; k++) F[k] = -(v[k] - u[k] - F[k] * h) / h;
+        if (kind == FD_REVERSAL_SCORE) {
+            system_sigma(e, t, u, G, S);
+            if (fd_cholesky(st, d, S)) return;
+            fd_solve_lower(d, S, 0, F);
+            fd_solve_lower(d, S, 1, F);
+        }
+        memcpy(y + (ptrdiff_t)i * d, F, (size_t)d * sizeof *y);
+    }
+}
+
+void fd_system_reverse(const fd_system *e, int kind, double t, const double *x, const double *says,
+                       double *y, fd_arena scratch)
+{
+    static const char where[] = "fd_system_reverse";
+    if (!system_ready(where, e, scratch.st)) return;
+    if (kind != FD_REVERSAL_SCORE && kind != FD_REVERSAL_PULL)
+        FD_FAIL(scratch.st, FD_EARG, where, "no such kind", kind);
+    const int d = e->d;
+    double *F = fd_raw(&scratch, double, 2 * (ptrdiff_t)d), *div = F + d;
+    double *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w), *S = fd_raw(&scratch, double,
+        (ptrdiff_t)d * d);
+    if (scratch.st->code) return;
+    e->f(e->self, x, t, F);
+    for (int i = 0; i < d; i++) F[i] = says[i] * (kind == FD_REVERSAL_PULL) - F[i];
+    if (kind == FD_REVERSAL_SCORE) {
+        system_sigma(e, t, x, G, S);
+        fd_system_div(e, t, x, div, scratch);
+        for (int i = 0; i < d; i++) {
+            F[i] += div[i];
+            for (int j = 0; j < d; j++) F[i] += S[i * d + j] * says[j];
+        }
+    }
+    if (!scratch.st->code) memcpy(y, F, (size_t)d * sizeof *y);
+}
+
+/* --- Rewards --- */
+
+void fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new, const fd_real *mu_old,
+                     const fd_real *next, double *ratio, double *norm, fd_arena scratch)
+{
+    static const char where[] = "fd_policy_ratio";
+    if (scratch.st->code || !c) return;
+    if (!(s > 0 && isfinite(s))) FD_FAIL(scratch.st, FD_EARG, where,
+                                         "s must be positive: a step without noise has no density");
+    const ptrdiff_t n = b * fd_size(&c->s);
+    fd_real *D = fd_raw(&scratch, fd_real, n), *e = fd_raw(&scratch, fd_real, n);
+    double *inner = fd_raw(&scratch, double, b), *size = fd_raw(&scratch, double, b);
+    if (scratch.st->code) return;
+    for (ptrdiff_t i = 0; i < n; i++) D[i] = mu_new[i] - mu_old[i], e[i] = next[i] - mu_old[i];
+    cameron(c, b, D, e, inner, size, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        ratio[i] = (inner[i] - .5 * size[i]) / (s * s);
+        if (norm) norm[i] = sqrt(fmax(0, size[i]));
+    }
+}
+
+void fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_real *mu,
+                    const fd_real *next, fd_real *y, fd_arena scratch)
+{
+    static const char where[] = "fd_policy_pull";
+    if (scratch.st->code || !c) return;
+    if (!(s > 0 && isfinite(s))) FD_FAIL(scratch.st, FD_EARG, where,
+                                         "s must be positive: a step without noise has no density");
+    const ptrdiff_t n = b * fd_size(&c->s);
+    fd_real *e = fd_raw(&scratch, fd_real, n);
+    if (scratch.st->code) return;
+    for (ptrdiff_t i = 0; i < n; i++) e[i] = (fd_real)(((double)next[i] - (double)mu[i]) / (s * s));
+    fd_cov_pow(c, power - 1, b, e, e, scratch);
+    if (!scratch.st->code) memcpy(y, e, (size_t)n * sizeof *y);
+}
+
+double fd_policy_weight(int rule, double ratio, double advantage, double clip)
+{
+    double rho = exp(ratio);
+    if (rule == FD_POLICY_PLAIN) return advantage;
+    if (rule == FD_POLICY_CLIPPED && (advantage > 0 ? rho > 1 + clip : rho < 1 - clip)) return 0;
+    return rho * advantage;
+}
+
+static int rewards_ready(const char *where, int n, const double *r, fd_status *st)
+{
+    if (st->code) return 0;
+    if (n < 1) FD_FAIL(st, FD_EARG, where, "needs a reward", n);
+    for (int i = 0; i < n && !st->code; i++)
+        if (!isfinite(r[i])) FD_FAIL(st, FD_EDATA, where, "a reward is not finite", i);
+    return !st->code;
+}
+
+void fd_advantages(int n, const double *r, double most, double *adv, fd_status *st)
+{
+    if (!rewards_ready("fd_advantages", n, r, st)) return;
+    double mean = 0, var = 0;
+    for (int i = 0; i < n; i++) mean += r[i] / n;
+    for (int i = 0; i < n; i++) var += (r[i] - mean) * (r[i] - mean) / n;
+    for (int i = 0; i < n; i++) {
+        adv[i] = (r[i] - mean) / (sqrt(var) + 1e-8);
+        if (most > 0) adv[i] = fmax(-most, fmin(most, adv[i]));
+    }
+}
+
+void fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st)
+{
+    if (!rewards_ready("fd_reward_weights", n, r, st)) return;
+    double top = beta * r[0], sum = 0;
+    for (int i = 1; i < n; i++) top = fmax(top, beta * r[i]);
+    for (int i = 0; i < n; i++) sum += w[i] = exp(beta * r[i] - top);
+    for (int i = 0; i < n; i++) w[i] /= sum;
 }

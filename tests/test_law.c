@@ -2,6 +2,7 @@
  * rows of the schemes, the rule of the corrector and the closed form of the denoiser, for means,
  * variances and channels; against the moments of samples; and the errors for what is not affine. */
 #include "test.h"
+#include <float.h>
 
 enum { N = 6, CH = 2, STEPS = 9, SIZE = N * CH };
 
@@ -383,6 +384,100 @@ static void check_start(void)
     OK(!st.code, "status");
 }
 
+/* Noise up to a wave, data beyond it too, and processes that damp the waves without limit: where
+ * m^2 c is below the rounding of the largest mode, D is the mean and no number times 1/m. The modes
+ * with noise have the law that they have without the others. */
+static void check_damped(void)
+{
+    enum { W = 64, CUT = 8, K = 12, B = 4 };
+    const double eps = TOL(64 * DBL_EPSILON, 64 * FLT_EPSILON);
+    fd_status st;
+    fd_arena a = test_arena(1 << 21, &st);
+    fd_space s = fd_grid(&a, 1, (int[]){ W }, NULL, NULL, 1);
+    fd_cov *noise = fd_cov_white(&a, &s, 1, CUT), *c0 = fd_cov_matern(&a, &s, 1, .3, 2.5);
+    double lam[W], t[K + 1], P[2][W], cin, cout;
+    fd_real x[B * W], D[W];
+    for (int k = 0; k < W; k++) lam[k] = noise->lam[k] > 0 ? c0->lam[k] : 0;
+    const fd_cov *c[2] = { c0, fd_cov_table(&a, &s, lam) };
+    fd_process base = fd_flow_vp(noise, 0);
+    base.tmin = 2 / acos(-1) * atan(exp(-5)), base.tmax = 1 - base.tmin;
+    const fd_process p[] = { fd_heat(noise, 1, .02, NULL, NULL, 2), fd_heat_cosine(noise, 1, .02),
+                             fd_blur(&base, .05 / acos(-1), .25 / acos(-1)) };
+    for (int i = 0; i < 3; i++) {
+        fd_process q = p[i];
+        q.tmin = i == 2 ? base.tmin : 1e-4;
+        for (int j = 0; j < 2; j++) {
+            fd_model m = fd_oracle_gauss(&a, &q, NULL, c[j]);
+            fd_sampler how = { .p = &q, .model = m, .t = t, .steps = K, .scheme = FD_DDIM,
+                               .start = FD_START_MATCHED, .cov = c[j] };
+            fd_times(&q, FD_LOGSNR, 0, K, t, &st);
+            fd_start_law(&how, NULL, P[j], a);
+            fd_exact_law(&how, NULL, P[j], a);
+            fd_sample(&how, fd_seed(3), 0, B, x, a);
+            fd_to_modes(&s, B, x, x, a);
+            OK(!st.code, "process %d, data %d: %s", i, j, st.code ? st.what : "");
+            for (int k = 0; k < B * W; k++) {
+                double v = c0->lam[k % W] + fd_law(&q, q.tmin, k % W).v * noise->lam[k % W];
+                OK(fabs((double)x[k]) <= 1e-5 + 6 * sqrt(v), "process %d: mode %d", i, k % W);
+            }
+        }
+        for (int k = 0; k < W; k++)
+            if (noise->lam[k] > 0)
+                NEAR(P[0][k], P[1][k], TOL(1e-10, 1e-4) * c0->lam[k], "process %d: mode %d", i, k);
+            else OK(P[0][k] >= 0 && P[0][k] <= 1.01 * c0->lam[k], "process %d: mode %d", i, k);
+        fd_model m = fd_oracle_gauss(&a, &q, NULL, c0);
+        fd_precond *w = fd_precond_new(&a, &q, NULL, c0);
+        fd_obs far = fd_obs_pick(&a, &s, 1, (ptrdiff_t[]){ 5 });     /* says nothing */
+        fd_obs_noise(&a, &far, 1e9);
+        fd_model post = fd_oracle_posterior(&a, &q, 1, NULL, NULL, c, &far, (double[]){ 0 });
+        int said = 0, mute = 0;
+        for (int k = 0; k <= K; k++) {
+            double top = 0, in = 0, out = 0;
+            fd_normal(fd_seed(4), W, x);
+            for (int j = 0; j < W; j++) {
+                fd_coef f = fd_law(&q, t[k], j);
+                double v = f.m * f.m * c0->lam[j] + f.v * noise->lam[j];
+                top = fmax(top, v);
+                x[j] *= (fd_real)sqrt(v);
+            }
+            memcpy(x + W, x, W * sizeof *x);
+            fd_from_modes(&s, 1, x, x, a);
+            m.eval(m.self, &s, 1, x, &t[k], D, a);
+            post.eval(post.self, &s, 1, x, &t[k], x + 2 * W, a);
+            for (int j = 0; j < W; j++)
+                NEAR((double)x[2 * W + j], (double)D[j], 1e-6, "process %d, t = %g: posterior", i,
+                     t[k]);
+            fd_to_modes(&s, 1, D, D, a);
+            for (int j = 0; j < W; j++) {
+                fd_coef f = fd_law(&q, t[k], j);
+                double cj = c0->lam[j], v = f.v * noise->lam[j], V = f.m * f.m * cj + v;
+                int says = V > eps * eps * top;
+                double g = says ? cj * f.m / V : 0;
+                said += says && v == 0, mute += !says && cj > 0;
+                in += g * f.m * cj, out += says ? cj * v / V : cj;
+                NEAR((double)D[j], g * (double)x[W + j], eps * sqrt(top) * (1 + g),
+                     "process %d, t = %g: D of mode %d", i, t[k], j);
+            }
+            fd_precond_scale(w, t[k], &cin, &cout);
+            NEAR(cin * sqrt(in), 1, 1e-12, "process %d, t = %g: cin", i, t[k]);
+            NEAR(cout, sqrt(out), 1e-12, "process %d, t = %g: cout", i, t[k]);
+        }
+        OK(said > W && mute > W, "process %d: modes above %d, below %d", i, said, mute);
+    }
+    /* a small mode that D makes smaller keeps its factor */
+    for (int k = 0; k < W; k++) lam[k] = k == 7 ? 1e-36 : 1;
+    fd_process vp = fd_vp(fd_cov_table(&a, &s, lam), .1, 20);
+    for (int k = 0; k < W; k++) lam[k] *= .3 + .01 * k;
+    fd_model m = fd_oracle_gauss(&a, &vp, NULL, fd_cov_table(&a, &s, lam));
+    fd_coef f = fd_law(&vp, .5, 0);
+    for (int k = 0; k < W; k++) x[k] = k == 7;
+    fd_from_modes(&s, 1, x, x, a);
+    m.eval(m.self, &s, 1, x, (double[]){ .5 }, D, a);
+    fd_to_modes(&s, 1, D, D, a);
+    NEAR((double)D[7], .37 * f.m / (f.m * f.m * .37 + f.v), TOL(1e-14, 1e-6), "a small mode");
+    OK(!st.code, "status");
+}
+
 /* D = 2 tanh(x): not affine; D with the channels exchanged: affine, but not in each mode by
  * itself */
 static void bent_eval(const void *self, const fd_space *s, int b, const fd_real *x,
@@ -456,5 +551,6 @@ void test_moments(void)
     check_stages();
     check_samples();
     check_start();
+    check_damped();
     check_errors();
 }

@@ -14,11 +14,13 @@
 #include <stdlib.h>
 
 enum { M = 3, MOST = 128 };
-enum { CONDITIONAL, EXACT, PIGDM, DPS, DPS_PLAIN, PROJECT, CORRECTED, DENOISED, FLAT, IMPLICIT, METHODS };
+enum { CONDITIONAL, EXACT, PIGDM, DPS, DPS_PLAIN, PROJECT, CORRECTED, DENOISED, FLAT, IMPLICIT, FUNDPS, DAPS, DAPS_PLAIN, ECI_OWN,
+       ECI, METHODS };
 static const char *const name[METHODS] = {
     "exact conditional score, ancestral", "exact guidance, ancestral", "Pi-GDM, ancestral", "DPS .3 with C, ancestral",
     "DPS .3 without C, ancestral", "Cameron-Martin projection", "the same with 5 correctors", "projected denoiser, DDIM",
-    "projection in L2 (replacement)", "Langevin, semi-implicit" };
+    "projection in L2 (replacement)", "Langevin, semi-implicit", "FunDPS as released, zeta 3", "DAPS with C, 25 levels of 10",
+    "DAPS as released, without C", "ECI with the state's own noise, in L2", "ECI as released, the start's noise" };
 
 typedef struct {
     int method;
@@ -82,15 +84,55 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
     }
 }
 
+/* Methods as released. State: x [n], and what they keep beside it [n]: DAPS the x0 that its flow gives, ECI the noise. */
+enum { FLOW = 5, INNER = 10 };
+static void released(void *self, int b, double *x, const double *z, fd_arena a)
+{
+    work *w = self;
+    const fd_process *p = w->how.p;
+    const fd_cov *C = p->noise;
+    const int n = (int)C->s.points, S = 2 * n;
+    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    double *y = fd_raw(&a, double, b * M), *tb = fd_raw(&a, double, b), t[FLOW + 1];
+    fd_coef f = fd_law(p, w->t, 0), g = fd_law(p, w->s, 0);
+    if (!tb) return;
+    for (int i = 0; i < b * n; i++) {
+        u[i] = (fd_real)x[i / n * S + i % n], v[i] = (fd_real)x[i / n * S + n + i % n];
+        xi[i] = (fd_real)(sqrt(C->lam[i % n]) * z[i]);
+    }
+    for (int i = 0; i < b * M; i++) y[i] = w->y[i % M];
+    fd_from_modes(&C->s, b, xi, xi, a);
+    if (w->method == FUNDPS) {
+        fd_released k = { .how = w->how, .o = w->o, .y = w->y, .rule = FD_FUNDPS, .zeta = 3 };
+        fd_released_step(&k, w->correct, b, u, a);
+    } else if (w->method == ECI || w->method == ECI_OWN) {
+        fd_eci_step(p, &w->how.model, w->g, y, w->t, w->s, b, u, w->method == ECI ? v : NULL, a);
+    } else if (w->correct == 0) {                                         /* the flow of a level */
+        fd_process part = *p;
+        part.tmax = w->t;
+        fd_times(&part, FD_RHO, 0, FLOW, t, a.st);
+        for (int k = 0; k < FLOW; k++) fd_advance(&w->how, t[k], t[k + 1], b, u, NULL, v, a);
+        for (int i = 0; i < b; i++) tb[i] = t[FLOW];
+        fd_predict(&w->how.model, FD_X0, p, b, u, tb, v, a);
+        memcpy(u, v, (size_t)(b * n) * sizeof *u);
+    } else if (w->correct <= INNER) {
+        double s2 = f.v / (f.m * f.m);
+        fd_daps_step(C, &w->phi, sqrt(s2), .01 / (1 + .01 / s2), w->method == DAPS_PLAIN, b, v, u, xi, a);
+    } else for (int i = 0; i < b * n; i++) u[i] = (fd_real)(g.m * (double)u[i] + sqrt(g.v) * (double)xi[i]);
+    for (int i = 0; i < b * n; i++) x[i / n * S + i % n] = (double)u[i], x[i / n * S + n + i % n] = (double)v[i];
+}
+
 static void run(int method, int n, int rough, int steps, double err[2], fd_arena a)
 {
-    const int S = n + 2 * M;
+    const int pair = method >= FUNDPS, S = pair ? 2 * n : n + 2 * M, daps = method == DAPS || method == DAPS_PLAIN;
+    if (daps) steps /= 4;
     const double at[M] = { 5.5 / 32, 16.5 / 32, 27.5 / 32 }, y[M] = { 1.2, -.3, .4 }, sd = .22;
     fd_space s = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
     fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = rough ? fd_cov_matern(&a, &s, 1, .3, .5) : c0;
     fd_process p = fd_ou(C, 8);
     fd_real *mean = fd_raw(&a, fd_real, n), *dev = fd_raw(&a, fd_real, n), *e = fd_raw(&a, fd_real, n);
     double *t = fd_raw(&a, double, steps + 1), *m = fd_new(&a, double, S), *cov = fd_new(&a, double, S * S);
+    double *one = fd_raw(&a, double, n);
     fd_obs o = fd_obs_points(&a, &s, M, at, NULL);
     work w = { .method = method, .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_ANCESTRAL }, .o = &o, .mean = mean, .y = y, .bare = o };
     if (!cov) return;
@@ -101,21 +143,26 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     fd_posterior *exact = fd_posterior_new(&a, mean, c0, &o, y);
     fd_posterior_std(exact, dev, a);
     w.how.model = fd_oracle_gauss(&a, &p, mean, c0);
-    w.g = fd_gain_new(&a, method == FLAT ? &w.bare : &o, C, NULL);
+    for (int i = 0; i < n; i++) one[i] = 1;
+    w.g = fd_gain_new(&a, method == FLAT || method >= ECI_OWN ? &w.bare : &o, method >= ECI_OWN ? fd_cov_table(&a, &s, one) : C, NULL);
     w.phi = fd_obs_potential(&a, &o, y);
     fd_guide guide = { .p = &p, .model = w.how.model, .o = &o, .y = y, .zeta = .3, .plain = method == DPS_PLAIN };
     guide.rule = method == EXACT ? FD_GUIDE_EXACT : method == PIGDM ? FD_GUIDE_PIGDM : FD_GUIDE_DPS;
     if (method == PIGDM) guide.zeta = 1;
     if (method == CONDITIONAL) w.how.model = fd_oracle_posterior(&a, &p, 1, NULL, mean, (const fd_cov **)&c0, &o, y);
     else if (method <= DPS_PLAIN) w.how.model = fd_guided(&a, &guide);
-    if (method == DENOISED) w.how.scheme = FD_DDIM;
+    if (method == DENOISED || pair) w.how.scheme = FD_DDIM;
     fd_coef f = fd_law(&p, t[0], 0);
     for (int j = 0; j < n; j++) {                                         /* the start N(0, v C), by its columns */
         for (int i = 0; i < n; i++) e[i] = i == j ? (fd_real)(f.v * n) : 0;
         fd_cov_pow(C, 1, 1, e, e, a);
-        for (int i = 0; i < n; i++) cov[i * S + j] = (double)e[i];
+        for (int i = 0; i < n; i++) {
+            cov[i * S + j] = (double)e[i];
+            if (method == ECI) cov[i * S + n + j] = cov[(n + i) * S + j] = cov[i * S + j] / sqrt(f.v);
+            if (method == ECI) cov[(n + i) * S + n + j] = cov[i * S + j] / f.v;
+        }
     }
-    for (int j = 0; j < M; j++) {                                         /* path and e start independently, from their laws */
+    for (int j = 0; j < M && !pair; j++) {                                         /* path and e start independently, from their laws */
         double z[M] = { 0 }, q[M];
         z[j] = 1;
         memset(e, 0, (size_t)n * sizeof *e);
@@ -125,7 +172,12 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
         for (int i = 0; i < M; i++) cov[(n + i) * S + n + j] = q[i] + (method != FLAT && i == j ? f.v * sd * sd : 0);
         cov[(n + M + j) * (S + 1)] = f.v * sd * sd;
     }
-    for (int k = 0; k < (method == IMPLICIT ? 600 : steps) && !a.st->code; k++) {
+    for (int k = 0; k < steps && pair && !a.st->code; k++) {
+        w.t = t[k], w.s = t[k + 1];
+        if (!daps) w.correct = k, fd_affine_law(released, &w, S, n, m, cov, a);
+        for (w.correct = daps ? 0 : INNER + 2; w.correct < INNER + 2; w.correct++) fd_affine_law(released, &w, S, n, m, cov, a);
+    }
+    for (int k = 0; k < (method == IMPLICIT ? 600 : steps) && !pair && !a.st->code; k++) {
         w.t = t[k % steps], w.s = t[k % steps + 1], w.correct = 0;
         fd_affine_law(step, &w, S, S, m, cov, a);
         for (w.correct = 1; method == CORRECTED && w.s < 2 && w.correct <= 5; w.correct++) fd_affine_law(step, &w, S, S, m, cov, a);

@@ -196,7 +196,7 @@ static inline void make_dir(const char *dir)
  * Each topic is a table of names, each with its keys. A key whose default has bars is a choice, the
  * first one being the default; any other is a number within [lo, hi]. */
 
-enum { KEYS = 24, ROWS = 24 };
+enum { KEYS = 24, ROWS = 28 };
 typedef struct { const char *name, *def, *help; double lo, hi; } key;
 typedef struct { const char *name, *help; key keys[KEYS]; } row;
 typedef struct { const char *name, *what; row rows[ROWS]; } topic;
@@ -506,6 +506,15 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "esmda", "ensemble smoother with multiple data assimilation", { { "steps", "4", "of equal weight", 1, 1000 } } },
     { "langevin", "annealed preconditioned Langevin dynamics with the model's score", {
         { "h", "0.002", "step", 1e-9, 10 }, { "inner", "10", "steps at each time", 1, 1e6 } } },
+    { "fundps", "FunDPS as released: biased, and another law on each grid (study/mesh.md)", {
+        { "zeta", "3", "weight of the loss's gradient", 0, BIG }, { "loss", "mean|root", "of the squares, or its root", 0, 0 } } },
+    { "diffusionpde", "DiffusionPDE as released, in that likewise", { { "zeta", "1", "weight of the loss's gradient", 0, BIG } } },
+    { "daps", "decoupled annealing", {
+        { "inner", "20", "Langevin steps of a level", 0, 1e6 }, { "h", "0.002", "their size; less where the noise is small", 1e-12, 10 },
+        { "flow", "5", "steps of a level's flow", 1, 1e5 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
+    { "eci", "extrapolate, correct, interpolate: takes the observations for exact", {
+        { "noise", "start|fresh|own", "mixed in: start as released, own as denoised", 0, 0 },
+        { "norm", "l2|cm", "of the correction: l2 as released", 0, 0 } } },
     { "pcn", "preconditioned Crank-Nicolson chains; Gaussian prior", { STEP_OF("0.2") } },
     { "mala", "inf-MALA; Gaussian prior", { STEP_OF("0.1") } },
     { "hmc", "inf-HMC; Gaussian prior", { STEP_OF("0.2"), { "leaps", "4", "leapfrogs a step", 1, 1000 } } },
@@ -607,7 +616,8 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
-                                         "norms", "waves", "ref", "channels", "stencil" };
+                                         "norms", "waves", "ref", "channels", "stencil", "m", "sweeps", "steps", "burn",
+                                         "chains", "leaps", "corrector", "flow" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);

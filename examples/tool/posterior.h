@@ -206,8 +206,9 @@ static inline void obs_spec(fd_arena *a, problem *q, const spec *v, double noise
 
 /* in the order of t_method */
 enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
-       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_PCN, METHOD_MALA, METHOD_HMC, METHOD_SLICE,
-       METHOD_WALK, METHOD_LATENT, METHOD_AMORTISED, METHOD_PRIOR };
+       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_FUNDPS, METHOD_DIFFUSIONPDE, METHOD_DAPS, METHOD_ECI,
+       METHOD_PCN, METHOD_MALA, METHOD_HMC, METHOD_SLICE, METHOD_WALK, METHOD_LATENT,
+       METHOD_AMORTISED, METHOD_PRIOR };
 
 typedef struct {
     int evals;                             /* evaluations of the model, or of the observation for chains */
@@ -312,6 +313,58 @@ static inline void method_run(const problem *q, const args *o, const fd_sampler 
     while (!moves && fd_step(run, a)) { }
     need_grid(a.st);
     memcpy(x, run->x, (size_t)n * sizeof *x);
+}
+
+/* method_released -- b functions by the steps of FunDPS, DiffusionPDE, DAPS, ECI, named as released. */
+static inline void method_released(const problem *q, const args *o, const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
+                                   fd_arena a)
+{
+    const spec *m = &o->method;
+    const int rule = m->row;
+    const ptrdiff_t n = b * fd_size(&q->s);
+    fd_released g = { .how = *how, .o = &q->o, .y = q->y, .zeta = method_value(m, "zeta") };
+    fd_daps level = { .how = *how, .inner = (int)method_value(m, "inner"), .plain = (int)method_value(m, "plain") };
+    const int flow = (int)method_value(m, "flow"), noise = (int)method_value(m, "noise");
+    g.rule = rule == METHOD_DIFFUSIONPDE ? FD_DIFFUSIONPDE : FD_FUNDPS + (int)method_value(m, "loss");
+    fd_obs bare = q->o;
+    bare.sd = 0, bare.each = bare.chol = NULL;
+    fd_real *eps = fd_raw(&a, fd_real, n), *zero = fd_new(&a, fd_real, n);
+    double *y = fd_raw(&a, double, (ptrdiff_t)b * q->o.m), *tb = fd_raw(&a, double, b), *t = fd_raw(&a, double, flow + 1);
+    double *one = fd_raw(&a, double, q->s.modes);
+    need(a.st);
+    for (ptrdiff_t k = 0; k < q->s.modes; k++) one[k] = 1;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * q->o.m; i++) y[i] = q->y[i % q->o.m];
+    const fd_cov *white = fd_cov_table(&a, &q->s, one);
+    const fd_gain *gain = rule == METHOD_ECI ? fd_gain_new(&a, &bare, method_value(m, "norm") > 0 ? q->p.noise : white, NULL) : NULL;
+    if (rule == METHOD_DAPS) level.phi = fd_obs_potential(&a, &q->o, q->y);
+    for (int i = 0; i < b; i++) tb[i] = how->t[0];
+    fd_perturb(&q->p, r, first, b, zero, tb, x, eps, a);             /* the start, and the noise in it */
+    need_grid(a.st);
+    for (int k = 0; k < how->steps; k++) {
+        double from = how->t[k], to = how->t[k + 1];
+        if (rule == METHOD_ECI) {
+            if (noise == 1) fd_cov_draw(q->p.noise, fd_stream(r, 'f', (uint32_t)k), first, b, eps, a);
+            fd_eci_step(&q->p, &q->model, gain, y, from, to, b, x, noise == 2 ? NULL : eps, a);
+        } else if (rule == METHOD_DAPS) {
+            fd_process part = q->p;
+            fd_coef f = fd_law(&q->p, from, 0);
+            double h = method_value(m, "h"), s2 = f.v / (f.m * f.m);
+            part.tmax = from, part.tmin = how->t[how->steps];
+            fd_times(&part, FD_RHO, 0, flow, t, a.st);
+            level.how.t = t, level.how.steps = flow, level.how.scheme = FD_DDIM, level.how.eta = 0, level.how.p = &q->p;
+            level.h = h / (1 + h / s2);
+            fd_daps_level(&level, to, fd_stream(r, 'w', (uint32_t)k), first, b, x, a);
+        } else {
+            fd_released_step(&g, k, b, x, a);
+        }
+        need_grid(a.st);
+    }
+    for (int i = 0; i < b; i++) tb[i] = how->t[how->steps];
+    if (!(fd_law(&q->p, tb[0], 0).v > 0)) return;
+    fd_predict(&q->model, FD_X0, &q->p, b, x, tb, eps, a);
+    memcpy(x, eps, (size_t)n * sizeof *x);
+    if (rule == METHOD_ECI) fd_project(gain, b, y, x, NULL, a);
+    need_grid(a.st);
 }
 
 /* method_chain -- n functions of chains after burn-in, evenly thinned. */
@@ -520,6 +573,12 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
             }
         break;
     }
+    case METHOD_FUNDPS: case METHOD_DIFFUSIONPDE: case METHOD_DAPS: case METHOD_ECI:
+        if (rule != METHOD_ECI) method_plain(q, m);
+        if (rule == METHOD_DAPS) method_noisy(q, m);
+        for (int i = 0; i < n; i += o->batch)
+            method_released(q, o, &how, r, i, n - i < o->batch ? n - i : o->batch, x + i * size, a);
+        break;
     case METHOD_PCN: case METHOD_MALA: case METHOD_HMC: case METHOD_SLICE: case METHOD_WALK:
         method_gauss(q, m), method_noisy(q, m);
         method_chain(q, o, FD_MCMC_PCN + rule - METHOD_PCN, r, n, x, &v, a);
