@@ -1153,7 +1153,7 @@ void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int firs
  *                  `predicts`, as published
  *   FD_BASE_MODEL  a model that knows nothing of y; cout as of fd_precond. With fd_oracle_gauss
  *                  this is fd_precond with channels; with a trained one, which stays as it is, and
- *                  FD_SEES_SLOPE it is [SGT]
+ *                  FD_SEES_SLOPE beside other channels of y it is [SGT]
  *   FD_BASE_GAUSS  E[x0|x_t, y] for N(mean, c0), of fd_oracle_posterior; cout^2 = mean pixel
  *                  variance of x0 given x_t and y. F = 0 is the best for Gaussian data, and
  *                  |F - target|^2 then has the mean 1 a pixel at every t
