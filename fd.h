@@ -1063,9 +1063,9 @@ fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const doub
  *
  *     tr(C S^-1 C),   S = m^2 C_y + v C,   C_y = c0 - c0 A* (A c0 A* + Gamma)^-1 A c0
  *
- * (C 2.2.) As v -> 0 it tends to tr(C c0^-1 C) + tr(C A* Gamma^-1 A C): noisy observations add
- * something finite, without noise it grows as (1/v) tr(C A* (A C A*)^-1 A C) where c0 = C. FD_EARG
- * where v = 0. */
+ * the singularity of [CDE]. As v -> 0 it tends to tr(C c0^-1 C) + tr(C A* Gamma^-1 A C): noisy
+ * observations add something finite, without noise it grows as (1/v) tr(C A* (A C A*)^-1 A C) where
+ * c0 = C. FD_EARG where v = 0. */
 double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, double t,
                       fd_arena scratch);
 
@@ -1153,7 +1153,7 @@ void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int firs
  *                  `predicts`, as published
  *   FD_BASE_MODEL  a model that knows nothing of y; cout as of fd_precond. With fd_oracle_gauss
  *                  this is fd_precond with channels; with a trained one, which stays as it is, and
- *                  FD_SEES_SLOPE it is [SGT]
+ *                  FD_SEES_SLOPE beside other channels of y it is [SGT]
  *   FD_BASE_GAUSS  E[x0|x_t, y] for N(mean, c0), of fd_oracle_posterior; cout^2 = mean pixel
  *                  variance of x0 given x_t and y. F = 0 is the best for Gaussian data, and
  *                  |F - target|^2 then has the mean 1 a pixel at every t

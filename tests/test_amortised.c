@@ -835,6 +835,31 @@ static void refused(void)
     OK(st.code == FD_EARG && target[0] == 7, "a target that needs the noise");
 }
 
+/* all of it in too little memory */
+static void all_of_it(const void *self, fd_real *out, fd_arena a)
+{
+    enum { n = 8 };
+    fd_space s = cells(&a, n);
+    fd_cov *C = fd_cov_matern(&a, &s, 1, .2, 1.5), *c0 = fd_cov_matern(&a, &s, 1.3, .3, 1.5);
+    fd_process p = fd_ou(C, 6);
+    const double y[2] = { 1, 2 }, t = .4;
+    fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 2, 6 });
+    fd_obs_noise(&a, &o, .1);
+    fd_condition how = { .p = &p, .base = FD_BASE_GAUSS, .sees = 15, .c0 = c0 };
+    fd_amortised *w = fd_amortised_new(&a, &how, &o);
+    fd_model m = fd_amortised_model(&a, w, y, zero);
+    fd_real x[2 * n] = { 1 }, in[7 * n], target[n], D[n], w1[n];
+    double power = fd_score_power(&p, c0, &o, t, a);
+    (void)self;
+    fd_amortised_pair(w, 1, y, x, NULL, x + n, &t, in, target, NULL, a);
+    if (m.eval) m.eval(m.self, &s, 1, x, &t, D, a);
+    fd_model post = fd_oracle_posterior(&a, &p, 1, NULL, NULL, (const fd_cov *[]){ c0 }, &o, y);
+    if (post.var) post.var(post.self, &s, 1, x, &t, w1, a);
+    if (a.st->code) return;
+    for (int i = 0; i < n; i++) out[i] = target[i] + D[i] + w1[i] + in[7 * n - 1 - i];
+    out[n] = (fd_real)power;
+}
+
 void test_amortised(void)
 {
     transitions();
@@ -847,4 +872,7 @@ void test_amortised(void)
     linear_score();
     networks();
     refused();
+    fd_real before[9];
+    for (int i = 0; i < 9; i++) before[i] = (fd_real)i;
+    test_starve("amortised", all_of_it, NULL, 9, before);
 }

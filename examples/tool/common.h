@@ -2053,7 +2053,7 @@ static inline int condition_sees(const kit *k)
     static const struct { const char *name; int sees; } sees[] = {
         { "values", FD_SEES_VALUES }, { "posterior", FD_SEES_POSTERIOR },
         { "denoised", FD_SEES_DENOISED }, { "both", FD_SEES_POSTERIOR + FD_SEES_DENOISED },
-        { "slope", FD_SEES_SLOPE } };
+        { "slope", FD_SEES_POSTERIOR + FD_SEES_SLOPE } };
     const row *r = &t_condition.rows[k->condition.row];
     int last = keys_of(r) - 1, i = 0;
     char word[32];
