@@ -1052,11 +1052,13 @@ fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const doub
  *
  *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian data and a linear F;
  *                    m products with J* for each function
- *   FD_GUIDE_PIGDM   Q = Gamma + zeta r^2 A C A*, r^2 = v                     [Pi-GDM]; zeta 0: 1
+ *   FD_GUIDE_PIGDM   Q = Gamma + zeta A v C A*                                [Pi-GDM]; zeta 0: 1
  *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta                [DPS]; zeta 0: 1
  *
- * plain: 1: without the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on the grid. Where
- * m < 1e-4 the model is asked at the time at which m = 1e-4. FD_EARG for a model without vjp. The observation must
+ * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain: 1: without the C in front, as FunDPS and
+ * DiffusionPDE have it; then the effect depends on the grid. Where m < 1e-4 the model is asked at the time at which
+ * m = 1e-4; of a modal process the modes alone with such an m take the model's var for Cov, or stay those of D where it has
+ * none. FD_EARG for a model without vjp. The observation must
  * be of the process's points; F may be nonlinear (for EXACT and PIGDM linearised at D, for each function). */
 enum { FD_GUIDE_EXACT = 1, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
 typedef struct {
@@ -1079,12 +1081,15 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how);
  * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since at a point it
  * changes a set of measure 0. "Replacement" of known points by noised data is the same.
  * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t, where x is: turns a step
- * to m D + s eps into one with the projected D and the same eps. Deterministic schemes.
+ * to m D + s eps into one with the projected D and the same eps. Deterministic schemes, and scalar processes:
+ * it keeps the noise that the model sees, so that the state is not the path's; that does not move D' if m is one number, and
+ * where it is another for each mode the mean goes astray, by a third of itself for fd_heat with data of its own covariance.
  * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to that at t < from:
  *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins it
  *     FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
  *     FD_PATH_MEAN    m y
- * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only.
+ * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each mode, A m x0 does not
+ * follow from A x0 = y.
  * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL; z [b][m] ~ N(0, 1) or
  * NULL. One-stage schemes and scalar processes only; e starts as sqrt(v) L z. */
 enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };

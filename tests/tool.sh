@@ -152,7 +152,13 @@ printf 'value\n1\n' >bad.csv; bad 1 'needs the columns x, value' posterior --gri
 printf 'x,value\n' >bad.csv; bad 1 'no observations' posterior --grid 8 --obs bad.csv --noise 0.1
 printf 'x,value\n.5,1\n.5,2\n' >bad.csv; bad 1 'without noise' posterior --grid 8 --obs bad.csv
 bad 2 'needs --noise above 0' posterior --grid 8 --obs obs.csv --method pcn
-bad 2 'one m and v' posterior --grid 8 --obs obs.csv --noise 0.1 --process heat --method project
+for m in project denoised flat split particles daps eci; do
+    bad 2 "$m is for processes of one m and v for all modes" posterior --grid 8 --obs obs.csv --noise 0.1 --process heat --method $m
+done
+for m in guide pigdm dps conditional langevin:h=0.001; do
+    ok "heat, $m" "$fd" posterior --grid 24 --obs obs.csv --noise 0.1 --process heat:kappa=0.001 --method $m -n 64 --steps 80 -o post.npy
+    awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .35) }' out; report $? "heat, $m: $(grep '^error' out)"
+done
 bad 2 'fundps is for processes of one m and v' posterior --grid 8 --obs obs.csv --process heat --method fundps
 bad 2 'daps needs --noise above 0' posterior --grid 8 --obs obs.csv --method daps
 bad 1 'too long' posterior --grid 8 --obs obs.csv --noise 0.01 --method daps:h=1

@@ -205,6 +205,8 @@ static inline void method_noisy(const problem *q, const spec *m)
     if (!(q->o.sd > 0 || q->o.each || q->o.chol)) die(2, "--method: %s needs --noise above 0", m->t->rows[m->row].name);
 }
 
+/* method_plain -- for methods that follow what is observed of the noised state, or whose coupling is one number: with an m for
+ * each mode the first is no function of y, and the second no multiple of C. */
 static inline void method_plain(const problem *q, const spec *m)
 {
     if (q->p.modal) die(2, "--method: %s is for processes of one m and v for all modes", m->t->rows[m->row].name);
@@ -480,7 +482,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         break;
     }
     case METHOD_FUNDPS: case METHOD_DIFFUSIONPDE: case METHOD_DAPS: case METHOD_ECI:
-        if (rule != METHOD_ECI) method_plain(q, m);
+        method_plain(q, m);
         if (rule == METHOD_DAPS) method_noisy(q, m);
         for (int i = 0; i < n; i += o->batch)
             method_released(q, o, &how, r, i, n - i < o->batch ? n - i : o->batch, x + i * size, a);
@@ -511,7 +513,6 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         if (rule == METHOD_GUIDE || rule == METHOD_PIGDM || rule == METHOD_DPS) {
             fd_guide *g = fd_new(&a, fd_guide, 1);
             need(a.st);
-            if (rule != METHOD_DPS) method_plain(q, m);
             *g = (fd_guide){ .p = &q->p, .model = q->model, .o = &q->o, .y = q->y, .rule = FD_GUIDE_EXACT + rule - METHOD_GUIDE,
                              .zeta = method_value(m, "zeta"), .plain = (int)method_value(m, "plain") };
             if (rule == METHOD_DPS) method_noisy(q, m);
