@@ -1246,7 +1246,7 @@ typedef struct {
     int adapt;
     double target;                       /* 0: as said */
 } fd_mcmc;
-/* The whole state of a chain. To resume: fd_chain_begin with the same how, r and id, then copy u, k, h, accepted. */
+/* The whole state of a chain; to go on with it later: fd_chain_resume. */
 typedef struct {
     fd_mcmc how;
     fd_rng r;
@@ -1258,8 +1258,12 @@ typedef struct {
     fd_real *u, *g;                      /* x - mean, and the gradient at x where it is needed, [ch][points] */
 } fd_chain;
 /* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A Phi that is not a
- * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. */
+ * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. fd_chain_resume -- with the same how, r and id as
+ * before and u, k, h, accepted and calls of that chain: its further steps have the same bits as if it had not been
+ * interrupted, Phi and the gradient being computed again. */
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
+fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u, uint32_t k, double h,
+                          long long accepted, long long calls);
 int       fd_chain_step(fd_chain *c, fd_arena scratch);
 void      fd_chain_get(const fd_chain *c, fd_real *x);
 /* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0, v C) at t[0] a chain on

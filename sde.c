@@ -4921,6 +4921,24 @@ fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, cons
     return st->code ? NULL : c;
 }
 
+fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u, uint32_t k, double h,
+                          long long accepted, long long calls)
+{
+    static const char where[] = "fd_chain_resume";
+    if (a->st->code || !u || !how->prior) return NULL;
+    if (!(h > 0 && isfinite(h)) || accepted < 0 || accepted > k || calls < 0) {
+        FD_FAIL(a->st, FD_EARG, where, "no state of a chain: steps, accepted, calls", k, accepted, calls);
+        return NULL;
+    }
+    fd_chain *c = fd_chain_begin(a, how, r, id, how->mean);           /* u = 0 */
+    if (!c) return NULL;
+    memcpy(c->u, u, (size_t)fd_size(&how->prior->s) * sizeof *u);
+    c->phi = chain_phi(c, c->u, c->g, *a);
+    if (!a->st->code && !isfinite(c->phi)) FD_FAIL(a->st, FD_ENAN, where, "Phi is not finite where the chain is; chain", id);
+    c->k = k, c->h = h, c->accepted = accepted, c->calls = calls;
+    return a->st->code ? NULL : c;
+}
+
 void fd_chain_get(const fd_chain *c, fd_real *x)
 {
     for (ptrdiff_t i = 0; c && i < fd_size(&c->how.prior->s); i++) x[i] = c->how.mean ? c->u[i] + c->how.mean[i] : c->u[i];

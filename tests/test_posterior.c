@@ -1399,20 +1399,19 @@ static void mcmc_rest(void)
     y = 1;
     for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_WALK; kind++) {
         fd_arena b = a;
-        fd_real keep[N], grad[N];
+        fd_real keep[N], mean[N] = { .3, 0, -.4 };
         how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3, .leaps = 2, .adapt = 30 };
+        if (kind != FD_MCMC_WALK) how.mean = mean;
         fd_chain *one = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL), state;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
         state = *one;
         memcpy(keep, one->u, sizeof keep);
-        if (one->g) memcpy(grad, one->g, sizeof grad);
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
-        fd_chain *two = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL);
-        memcpy(two->u, keep, sizeof keep);
-        if (two->g) memcpy(two->g, grad, sizeof grad);
-        two->k = state.k, two->h = state.h, two->phi = state.phi, two->accepted = state.accepted;
+        fd_chain *two = fd_chain_resume(&b, &how, fd_seed(8), 2, keep, state.k, state.h, state.accepted, state.calls);
+        OK(two && two->phi == state.phi, "kind %d: Phi of a chain that goes on", kind);
         for (int i = 0; i < 20; i++) fd_chain_step(two, b);
-        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted == two->accepted, "kind %d resumed", kind);
+        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted == two->accepted && one->calls == two->calls
+           && one->k == two->k && one->phi == two->phi, "kind %d resumed", kind);
         if (kind != FD_MCMC_SLICE) OK(one->h != how.h, "kind %d adapts", kind);
         double h = one->h;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
@@ -1447,6 +1446,12 @@ static void mcmc_rest(void)
     static const struct { int kind; double h; } wrong[] = {
         { FD_MCMC_PCN, 0 }, { FD_MCMC_PCN, 1.1 }, { FD_MCMC_MALA, 2.1 }, { FD_MCMC_HMC, NAN }, { 0, .1 }, { 6, .1 } };
     OK(!st.code, "status");
+    for (int i = 0; i < 4; i++) {
+        fd_real u[N] = { 0 };
+        st.code = 0;
+        fd_chain *c1 = fd_chain_resume(&a, &how, fd_seed(1), 0, u, 5, i == 0 ? 0 : .1, i == 1 ? 6 : 2, i == 2 ? -1 : 9);
+        OK(i < 3 ? !c1 && st.code == FD_EARG : c1 && !st.code, "a state that is none, %d", i);
+    }
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         how.kind = wrong[i].kind, how.h = wrong[i].h;
         st.code = 0;
