@@ -1449,6 +1449,7 @@ static void mcmc_rest(void)
     for (int i = 0; i < 4; i++) {
         fd_real u[N] = { 0 };
         st.code = 0;
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN, .h = .1 };
         fd_chain *c1 = fd_chain_resume(&a, &how, fd_seed(1), 0, u, 5, i == 0 ? 0 : .1, i == 1 ? 6 : 2, i == 2 ? -1 : 9);
         OK(i < 3 ? !c1 && st.code == FD_EARG : c1 && !st.code, "a state that is none, %d", i);
     }
