@@ -1960,9 +1960,10 @@ int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
 /* fd_foreign -- what a file with weights of another program cannot tell; 0: as that program has it.
  * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model."). fd_net_from makes its
- * network with those weights; complex ones are real pairs, as fd_tensors_load gives them. A tensor that is
- * missing, left over or of another shape is FD_EDATA and named. The output is that of the original to rounding,
- * on grids where the original itself is consistent:
+ * network with those weights; complex ones are real pairs, as fd_tensors_load gives them. A tensor
+ * that is missing, not numbers, left over or of another shape is FD_EDATA and named; whole numbers
+ * that are left over (batches seen, positions) are passed over. The output is that of the original
+ * to rounding, on grids where the original itself is consistent:
  *
  *   FD_FROM_FNO           the authors' first release, 1-D to 3-D [FNO; KER; ML]: fc0, conv0.weights1.., w0.., fc1,
  *                         fc2; coordinates closed; time is a channel if the inputs are one more than output and

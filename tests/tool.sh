@@ -421,6 +421,12 @@ ok 'info, folder' "$fd" info "$have/wide" && says '^\(2, 3, 4\)  min 0  max 5911
 ok 'convert .npz' "$fd" convert "$src/data/fno1.npz" -o want.safetensors
 ok 'convert .pt' "$fd" convert "$have/fno1.pt:model" -o from.safetensors &&
     same want.safetensors from.safetensors
+ok 'convert to .npz' "$fd" convert "$have/stored.npz" -o kept.npz &&
+    says '^left out: words \(2\)  strings: its type is not one of numbers$' out
+"$fd" info kept.npz >out; says '^f2 +\(2, 3, 4\)  min' out; ! grep -q words out
+report $? "words in an .npz of numbers"
+ok 'convert whole numbers' "$fd" convert "$have/x.pt" -o kept.npz &&
+    says '^left out: model.count \(\)  int64: whole numbers$' out
 ok 'convert, a prefix' "$fd" convert "$have/fno1.pt" -o from.safetensors &&
     same want.safetensors from.safetensors
 ok 'convert, compressed' "$fd" convert "$have/fno1.npz" -o from.safetensors &&
