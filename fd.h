@@ -557,6 +557,24 @@ typedef struct {
     double ode, sde;                   /* the distance left at tmin after the exact flow, the exact SDE */
 } fd_gap;
 fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch);
+/* fd_conditions_at -- what the theory asks of a diffusion in function space, for data N(mean, c0) at time t, as sums over the modes
+ * of this grid and all channels: a condition holds if its number has a limit as the grid is refined (fd certify --conditions).
+ * With a = -m'/m, q the rate of the noise, P = m^2 c + v lam, and what carries neither data nor noise left out; INFINITY where
+ * data have no noise. FD_ESHAPE where c0 has other modes than the noise. */
+typedef struct {
+    double trace;                      /* sum lam = Tr C, the square of the Hilbert-Schmidt norm of C^1/2 */
+    double square;                     /* sum lam^2, that of C */
+    double data;                       /* E|X_0|^2 */
+    double mean, member;               /* <mean, C^-1 mean>, E <X_0, C^-1 X_0>: are they in the Cameron-Martin space? */
+    double feldman, shift;             /* sum (P/v lam - 1)^2, sum m^2 mean^2/v lam: is the law of X_t equivalent to
+                                          N(0, v C)? Both, by Feldman and Hajek, for Gaussian data */
+    double start, smooth;              /* E|A X_0|^2 = sum a^2 E X_0k^2, |A Q^1/2|^2 = sum a^2 q lam */
+    double most;                       /* max a, of all modes */
+    double drift;                      /* sum a^2 Var X_t,k */
+    double ratio;                      /* max a^2/lam of the modes with noise */
+    double bare;                       /* modes with data and without noise at t */
+} fd_conditions;
+fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const fd_cov *c0, double t, fd_arena scratch);
 /* fd_process_on -- the same process on another grid of the same domain, with fd_cov_on of its
  * noise. What it keeps for each mode goes along: the b of fd_fdp by physical mode (the released
  * ones are known of every mode; FD_EARG where given ones do not say that of a mode with noise), and

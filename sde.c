@@ -680,6 +680,45 @@ fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, f
     return g;
 }
 
+fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const fd_cov *c0, double t, fd_arena scratch)
+{
+    static const char where[] = "fd_conditions_at";
+    fd_conditions q = { 0 };
+    fd_status *st = scratch.st;
+    if (!c0 || !proc_ready(where, p, st)) return q;
+    const fd_space *s = &p->noise->s;
+    const ptrdiff_t modes = s->modes, ch = s->ch;
+    if (!space_same(s, &c0->s)) FD_FAIL(st, FD_ESHAPE, where, "data and noise have different modes");
+    double *mu = fd_raw(&scratch, double, modes);
+    fd_real *M = fd_new(&scratch, fd_real, ch * modes);
+    if (!M) return q;
+    proc_args(p, mu, scratch);
+    if (mean) fd_to_modes(s, 1, mean, M, scratch);
+    if (st->code) return q;
+    double all = 0, eps = 16 * (sizeof(fd_real) < sizeof(double) ? FLT_EPSILON : DBL_EPSILON);
+    for (ptrdiff_t i = 0; i < ch * modes; i++) all += (double)M[i] * (double)M[i];
+    for (ptrdiff_t i = 0; i < ch * modes; i++)        /* what is left of rounding is no mean */
+        if (fabs((double)M[i]) < eps * sqrt(all)) M[i] = 0;
+    for (ptrdiff_t k = 0; k < modes; k++) {
+        const fd_coef f = p->law(p, t, mu[k]);
+        const double c = c0->lam[k], lam = p->noise->lam[k], V = f.v * lam, n = (double)ch;
+        double m2 = 0;                                /* of all channels */
+        for (ptrdiff_t l = 0; l < ch; l++) m2 += (double)M[l * modes + k] * (double)M[l * modes + k];
+        if (!(c > 0) && !(lam > 0) && !(m2 > 0)) continue;
+        const double a = f.m > 0 ? -f.dm / f.m : INFINITY, rate = f.dv + 2 * a * f.v;
+        q.trace += n * lam, q.square += n * lam * lam;
+        q.data += n * c + m2;
+        q.most = fmax(q.most, fabs(a));
+        q.start += a * a * (n * c + m2), q.smooth += n * a * a * rate * lam;
+        q.drift += n * a * a * (f.m * f.m * c + V);
+        if (lam > 0) q.mean += m2 / lam, q.member += (n * c + m2) / lam, q.ratio = fmax(q.ratio, a * a / lam);
+        else if (m2 > 0 || c > 0) q.member = q.ratio = INFINITY, q.mean = m2 > 0 ? INFINITY : q.mean;
+        if (V > 0) q.feldman += n * pow(f.m * f.m * c / V, 2), q.shift += f.m * f.m * m2 / V;
+        else if (c > 0 || m2 > 0) q.bare += n, q.feldman = INFINITY, q.shift = m2 > 0 ? INFINITY : q.shift;
+    }
+    return q;
+}
+
 /* ---- Combinations ----------------------------------------------------------------------------- *
  *
  * y_i = sum_j c_j(t_i, mu_k) in_j,i for the functions i of a batch: a pair, a target, a conversion,

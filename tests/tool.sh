@@ -118,6 +118,15 @@ awk 'NR == FNR { x[NR] = $1; next } { d = $1 - x[2 * FNR - 1]; if (d < 0) d = -d
      END { exit !(n == 32 && m < 1e-3) }' fine.txt coarse.txt
 report $? "two grids, two functions"
 
+# ---- certify --conditions: smoother data, equally smooth ones, white noise, heat
+ok conditions "$fd" certify --conditions --grid 64 --cov matern:nu=0.5,l=0.1 --target matern:nu=1.5,l=0.3
+says '^Tr C .*converges' out; says '^Feldman-Hajek sum .*converges' out; says '^max a\^2/lam .*DIVERGES' out; says 'is equivalent' out
+"$fd" certify --conditions --grid 64 --cov matern:nu=1.5,l=0.2 --target matern:nu=1.5,l=0.3 >out 2>err; [ $? = 1 ]; report $? "conditions: status"
+says '^Feldman-Hajek sum .*DIVERGES' out; says '^Tr C .*converges' out; says '^NOT SO' out
+"$fd" certify --conditions --grid 64 --cov white >out 2>err; [ $? = 1 ]; report $? "conditions: status"
+says '^Tr C .*DIVERGES' out; says '^Feldman-Hajek sum .*converges' out
+ok "conditions, heat" "$fd" certify --conditions --grid 16x12 --process heat --cov rbf:l=0.2 --target rbf:l=0.4
+says '^max a  .*DIVERGES' out; says '^\|A Q\^1/2\|\^2 .*converges' out
 # ---- posterior, calibrate
 printf 'x,value\n.12,1\n.35,-.4\n.5,.2\n.9,.8\n' >obs.csv
 for m in exact conditional guide pigdm project project:corrector=2 denoised split particles esmda \

@@ -733,7 +733,7 @@ typedef struct {
         start, corrector, map, as, prior, method, observe, normalize;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, accumulate, train, probes, draws, quiet, help;
+        pcs, accumulate, train, probes, draws, quiet, conditions, help;
     uint64_t seed;
     double noise, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
 } args;
@@ -1015,6 +1015,8 @@ static const option options[] = {
       "how many samples of a model (-n)" },
     { "tol", "X", "0", CERTIFY, O_REAL, AT(tol), 0, 0, 1e6,
       "most relative change that passes; 0: 1e-3, or 0.1 for a model" },
+    { "conditions", NULL, NULL, CERTIFY, O_YES, AT(conditions), 0, 0, 0,
+      "instead: what the theory asks of noise, process and data, and what of it holds" },
     { "law", "X", "0", CERTIFY, O_REAL, AT(law_tol), 0, 0, 1e6,
       "most relative difference of a wave's variance to the data's that passes; 0: any" },
     { "n", "N", "1000", EVAL, O_INT, AT(n), 0, 2, 1e8,
