@@ -3611,7 +3611,15 @@ const char *fd_meta_find(const fd_tensors *f, const char *key)
     return NULL;
 }
 
-/* --- .csv --- */
+/* --- Text --- */
+
+int fd_text_save(fd_status *st, const char *path, const char *text)
+{
+    file_out o;
+    if (st->code || !text || !file_begin(&o, st, "fd_text_save", path)) return st->code;
+    file_put(&o, text, strlen(text));
+    return file_end(&o);
+}
 
 int fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[], int rows,
                 const double *x)

@@ -1965,7 +1965,8 @@ const char      *fd_meta_find(const fd_tensors *f, const char *key);
 int        fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned char *rgb);
 int        fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
                         const fd_real *x, double lo, double hi, int map, int zoom, fd_arena scratch);
-/* fd_csv_save -- a header line and rows x cols numbers, %.9g. */
+/* fd_text_save -- text as it is. fd_csv_save -- a header line and rows x cols numbers, %.9g. */
+int        fd_text_save(fd_status *st, const char *path, const char *text);
 int        fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[], int rows,
                        const double *x);
 /* fd_net_save -- weights, and with opt the averages, moments and step, the whole configuration, and

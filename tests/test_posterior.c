@@ -585,6 +585,8 @@ static void conditional_scores(void)
 
 /* --- laws of samplers, by fd_affine_law on the shipped steps --- */
 
+static fd_affine_step cond_step, plain_step, lang_step;
+
 enum { PLAIN, FLAT, MATHERON, DAMPED };
 typedef struct {
     fd_sampler how;

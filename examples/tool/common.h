@@ -3017,21 +3017,11 @@ static inline scores score(const fd_space *s, int n, const fd_real *x, const dat
     return v;
 }
 
-/* text_save -- a small text file, whole or not at all. */
 static inline void text_save(const char *path, const char *text)
 {
-    char tmp[1100];
-    size_t n = strlen(text);
-    if (snprintf(tmp, sizeof tmp, "%s.tmp%ld", path, (long)getpid()) >= (int)sizeof tmp)
-        die(1, "%s: name too long", path);
-    FILE *f = fopen(tmp, "wb");
-    int ok = f && fwrite(text, 1, n, f) == n;
-    if (f && fclose(f)) ok = 0;
-    if (!ok || rename(tmp, path)) {
-        int e = errno;
-        remove(tmp);
-        die(1, "%s: %s", path, strerror(e));
-    }
+    fd_status st = { 0 };
+    fd_text_save(&st, path, text);
+    need(&st);
     wrote(path);
 }
 
