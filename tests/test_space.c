@@ -1512,13 +1512,13 @@ static void limits(fd_arena a)
         a.st->code = 0;
     }
     /* a draw is the sum of its coefficients times the modes */
-    fd_space q = fd_grid(&a, 2, (int[]){ 4, 5 }, (double[]){ 2, .7 },
-                         (int[]){ FD_PERIODIC, FD_NEUMANN }, 2);
-    fd_cov *m = fd_cov_matern(&a, &q, 1.3, .2, 1.5);
+    fd_space two = fd_grid(&a, 2, (int[]){ 4, 5 }, (double[]){ 2, .7 },
+                           (int[]){ FD_PERIODIC, FD_NEUMANN }, 2);
+    fd_cov *m = fd_cov_matern(&a, &two, 1.3, .2, 1.5);
     fd_real u[80], v[80];
     fd_cov_draw(m, fd_seed(3), 7, 2, u, a);
     fd_cov_draw_modes(m, fd_seed(3), 7, 2, v);
-    fd_from_modes(&q, 2, v, v, a);
+    fd_from_modes(&two, 2, v, v, a);
     NEAR(test_rel(80, u, v), 0, TOL(1e-14, 4e-7), "a draw by its modes");
     /* two directions of data, the second 10^5 times smaller: both, and orthonormal */
     for (int i = 0; i < N; i++) {
