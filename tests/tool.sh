@@ -179,6 +179,24 @@ for m in prior dps; do
     report $? "calibrate $m: status"
     says '^NOT CALIBRATED' out
 done
+# bridges
+printf 'x,value\n.25,1\n.75,-1\n' >end.csv
+ok ends "$fd" noise --grid 24 --boundary dirichlet --cov rbf:l=0.2 -n 2 -o ends.npy
+ok bridge "$fd" bridge --grid 24 --from ends.npy --to ends.npy -n 3 --steps 5 -o paths.npy --png p.png
+exists p.png; says 'the upper half of the waves [0-9.]*e-' out
+ok "bridge, info" "$fd" info paths.npy && says '3x6x24' out
+ok "bridge to values" "$fd" bridge --grid 24 --to end.csv --noise 0.05 --steps 5 -o paths.npy
+says '^least cost of a control' out
+ok rough "$fd" noise --grid 24 --boundary dirichlet --cov white -n 1 -o rough.npy
+ok "bridge to a rough end" "$fd" bridge --grid 24 --to rough.npy -n 2 --steps 3 -o paths.npy
+says '^that part grows with the grid' out
+ok "bridge in 2-D" "$fd" bridge --grid 12x9 --to obs2.csv -n 2 --steps 3 -o paths.npy --png p.png
+bad 2 'needs --grid' bridge --to end.csv
+bad 2 'needs --to' bridge --grid 24
+bad 2 '^fd: --time' bridge --grid 24 --to end.csv --time 0
+bad 2 'nu' bridge --grid 24 --to end.csv --operator heat:nu=-1
+bad 1 'cannot open' bridge --grid 24 --to none.csv
+bad 1 'columns x, y, value' bridge --grid 4x4 --to end.csv
 # networks that are told of observations
 smooth="--boundary neumann --cov matern:nu=1.5,l=0.3"
 ok functions "$fd" noise --grid 16 $smooth -n 256 -o g.npy

@@ -2,7 +2,7 @@
  * that computes is in the library; flags, specs and files are in common.h. */
 #include "common.h"
 #include "plot.h"
-#include "posterior.h"
+#include "bridge.h"
 #include <float.h>
 
 static void shape_print(int nd, const int n[])
@@ -1287,6 +1287,7 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
     { "posterior", "functions given observations of one, by any method", POSTERIOR, do_posterior },
     { "calibrate", "does a method draw the posterior? status 1: no", CALIBRATE, do_calibrate },
+    { "bridge", "paths of a linear equation whose end is known", BRIDGE, do_bridge },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
     { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
