@@ -918,8 +918,9 @@ void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const f
  * A single Gaussian is n = 1, a data set is c = 0. Where P = 0 the state says nothing of the mode:
  * g = 0, h = 1, Var = c; nor does it where P is that of rounding and g > 1 would make that larger:
  * a heat process takes what has no noise to 1e-40 and less. A mode with P = 0 stays out of l, for
- * its components are either equal or as far apart as rounding makes them. For the same reason P in l is raised by the square of the
- * rounding error of a coefficient: with a smooth C, v lam soon falls below it.
+ * its components are either equal or as far apart as rounding makes them. For the same reason P in
+ * l is raised by the square of the rounding error of a coefficient: with a smooth C, v lam soon
+ * falls below it.
  *
  * No fused products here: the threaded and the plain loop must not differ in what they fuse. */
 
@@ -2931,9 +2932,9 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
  *     P' = a^2 P + 2 a c Q + c^2 R,    Q' = g (a P + c Q),    R' = g^2 P.
  *
  * Rounding is that of fd_real, relative to the largest a and g, which are 1/m where there is no
- * noise: the modes in which they are large are known from a first pass, and have S = 0 in the second
- * one, which says the rest. The steps of pf-adaptive follow what they see: there |S| = sqrt(P), and
- * all functions share the steps. */
+ * noise: the modes in which they are large are known from a first pass, and have S = 0 in the
+ * second one, which says the rest. The steps of pf-adaptive follow what they see: there |S| =
+ * sqrt(P), and all functions share the steps. */
 
 typedef struct {
     double *M, *P, *D, *Q, *R;        /* [ch][modes]: of x; the mean of the last D, Q and R */

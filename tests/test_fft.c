@@ -312,7 +312,7 @@ static void fft_grids(fd_arena a)
         for (int i = 0; i < B; i += 18)
             NEAR(fft_grid_error(nd, n, 0.7, x + i * reals, u + i * cplx, 0, step), 0, tol,
                  "rfftn, %d axes %d %d %d, function %d", nd, n[0], n[1], n[2], i);
-        for (int i = 0; i < B && nd == 1; i++)                /* sums of real numbers: no rounding */
+        for (int i = 0; i < B && nd == 1; i++)             /* sums of real numbers: no rounding */
             bad += u[i * cplx].im != 0 || (n[0] % 2 == 0 && u[(i + 1) * cplx - 1].im != 0);
         for (int i = 0; i < B; i++) fd_rfftn(nd, n, 1, 0.7, x + i * reals, w + i * cplx, b);
         bad += !!memcmp(u, w, (size_t)(B * cplx) * sizeof *u);

@@ -1088,6 +1088,15 @@ ok pixel "$fd" train --data large.npy $tiny --normalize pixel -o p.safetensors &
 ok pixel "$fd" info p.safetensors && says '^data.center +\(16\)' out && says '^kit.normalize +pixel$' out
 for g in 16 32; do ok "pixel, $g" "$fd" sample --model p.safetensors --grid $g --times rho --steps 8 -n 4 -o p$g.npy; done
 values p32.npy 128 | awk 'NR % 2' >y; values p16.npy 64 >x; near x y 1 0 0.1; report $? "the mean function on another grid"
+# data of two modes: the others get the floor of the preconditioner, a part of the largest
+awk 'BEGIN { for (i = 0; i < 600; i++) print sin(int(i / 15)) * cos(0.41887902 * i) }' |
+    npy '<f8' 40,15 >few.npy
+for c in '1e-10 gauss' '1e-3 gauss:floor=1e-3'; do
+    ok "a floor, $c" "$fd" train --data few.npy $tiny --precond "${c#* }" -o p.safetensors
+    "$fd" info p.safetensors | awk -v want="${c% *}" '/^data.spectrum / {
+        r = $4 / $6 / want; good = r > 0.999 && r < 1.001 } END { exit !good }'
+    report $? "the floor of $c: $("$fd" info p.safetensors | grep '^data.spectrum')"
+done
 ok 'pixel, 1' "$fd" train --data one.npy $tiny --normalize pixel -o p.safetensors && "$fd" sample --model p.safetensors --times rho --steps 8 -n 4 -o g.npy >out 2>err
 values g.npy 64 >y; near y x 1000 300 1e-3; report $? "samples of 1000 x + 300, --normalize pixel"
 cmp -s x large.txt; [ $? = 1 ]; report $? "--normalize pixel does nothing"
