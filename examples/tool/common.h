@@ -507,11 +507,15 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "langevin", "annealed preconditioned Langevin dynamics with the model's score", {
         { "h", "0.002", "step", 1e-9, 10 }, { "inner", "10", "steps at each time", 1, 1e6 } } },
     { "fundps", "FunDPS as released: biased, and another law on each grid (study/mesh.md)", {
-        { "zeta", "3", "weight of the loss's gradient", 0, BIG }, { "loss", "mean|root", "of the squares, or its root", 0, 0 } } },
-    { "diffusionpde", "DiffusionPDE as released, in that likewise", { { "zeta", "1", "weight of the loss's gradient", 0, BIG } } },
+        { "zeta", "3", "weight of the loss's gradient", 0, BIG },
+            { "loss", "mean|root", "of the squares, or its root", 0, 0 } } },
+    { "diffusionpde", "DiffusionPDE as released, in that likewise",
+      { { "zeta", "1", "weight of the loss's gradient", 0, BIG } } },
     { "daps", "decoupled annealing", {
-        { "inner", "20", "Langevin steps of a level", 0, 1e6 }, { "h", "0.002", "their size; less where the noise is small", 1e-12, 10 },
-        { "flow", "5", "steps of a level's flow", 1, 1e5 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
+        { "inner", "20", "Langevin steps of a level", 0, 1e6 },
+            { "h", "0.002", "their size; less where the noise is small", 1e-12, 10 },
+        { "flow", "5", "steps of a level's flow", 1, 1e5 },
+            { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
     { "eci", "extrapolate, correct, interpolate: takes the observations for exact", {
         { "noise", "start|fresh|own", "mixed in: start as released, own as denoised", 0, 0 },
         { "norm", "l2|cm", "of the correction: l2 as released", 0, 0 } } },
@@ -618,7 +622,8 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
-                                         "norms", "waves", "ref", "channels", "stencil", "m", "sweeps", "steps", "burn",
+                                         "norms", "waves", "ref", "channels", "stencil", "m",
+                                             "sweeps", "steps", "burn",
                                          "chains", "leaps", "corrector", "flow" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
@@ -727,9 +732,8 @@ static inline void topic_help(const topic *t)
 enum { CHANNELS = 64 };                                    /* most of a function */
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs,
-        *coarse, *blur, *state, *from, *to;
-    const char *base;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels,
+        *modes, *obs, *coarse, *blur, *state, *from, *to, *base;
     spec condition;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
         start, corrector, map, as, prior, method, observe, normalize, heat;
@@ -786,7 +790,7 @@ static const option options[] = {
     { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
       "prior: Gaussian, of this covariance (fd help cov); with --model what its data are known to be" },
     { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
-      "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]; or MASK.npy:VALUES.npy on the grid" },
+      "observations: x[,y[,z]],value[,channel][,sd], a line each; or MASK.npy:VALUES.npy" },
     { "coarse", "FILE", NULL, POSTERIOR, O_TEXT, AT(coarse), 0, 0, 0,
       "or: values on a coarser grid of the domain, .npy" },
     { "blur", "W:FILE", NULL, POSTERIOR, O_TEXT, AT(blur), 0, 0, 0,

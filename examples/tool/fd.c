@@ -606,10 +606,10 @@ static int row_of(const char *name, const double v[GRIDS], double limit, double 
     return ok;
 }
 
-/* conditions -- those of [Survey] 2.1 to 2.4 and of [Thesis 4.2], I to VI, as sums over modes at n, 2n and 4n points: does each
- * have a limit? (The formulas of 2.1 are those under which the linear equation has a strong solution.) A sum whose
- * tail falls more slowly than n^-.15 is taken for one without. Status 1 where C has no trace, or the law of X_t is not
- * equivalent to that of the noise. */
+/* conditions -- those of [Survey] 2.1 to 2.4 and of [Thesis 4.2], I to VI, as sums over modes at n,
+ * 2n and 4n points: does each have a limit? (The formulas of 2.1 are those under which the linear
+ * equation has a strong solution.) A sum whose tail falls more slowly than n^-.15 is taken for one
+ * without. Status 1 where C has no trace, or X_t's law is not equivalent to that of the noise. */
 static int converges(const double v[3])
 {
     double up = fabs(v[1] - v[0]), on = fabs(v[2] - v[1]);
@@ -619,19 +619,24 @@ static int converges(const double v[3])
 static int conditions(const args *o, const kit *base, fd_arena a)
 {
     static const struct { const char *name, *of; size_t at; int vital; } rows[] = {
-        { "Tr C = |C^1/2|^2", "noise is a function; thesis: trace class", offsetof(fd_conditions, trace), 1 },
+        { "Tr C = |C^1/2|^2", "noise is a function; thesis: trace class",
+          offsetof(fd_conditions, trace), 1 },
         { "|C|^2 (Hilbert-Schmidt)", "thesis II, 4.20", offsetof(fd_conditions, square), 0 },
         { "E|X_0|^2", "data are functions", offsetof(fd_conditions, data), 0 },
         { "E|A X_0|^2", "survey 2.1 i: a strong solution", offsetof(fd_conditions, start), 0 },
         { "|A Q^1/2|^2", "survey 2.1 ii", offsetof(fd_conditions, smooth), 0 },
         { "max a", "survey 2.3: A bounded; thesis II, 4.21", offsetof(fd_conditions, most), 0 },
-        { "Feldman-Hajek sum", "survey 2.4: X_t against N(0, v C)", offsetof(fd_conditions, feldman), 1 },
+        { "Feldman-Hajek sum", "survey 2.4: X_t against N(0, v C)",
+          offsetof(fd_conditions, feldman), 1 },
         { "  its mean's part", "survey 2.4", offsetof(fd_conditions, shift), 1 },
-        { "E <X_0, C^-1 X_0>", "survey, theorem 2.2: data in the space of C", offsetof(fd_conditions, member), 0 },
-        { "<mean, C^-1 mean>", "Cameron-Martin norm of the mean", offsetof(fd_conditions, mean), 0 },
+        { "E <X_0, C^-1 X_0>", "survey, theorem 2.2: data in the space of C",
+          offsetof(fd_conditions, member), 0 },
+        { "<mean, C^-1 mean>", "Cameron-Martin norm of the mean", offsetof(fd_conditions, mean),
+          0 },
         { "sum a^2 Var X_t", "thesis I, 4.19, and with it III", offsetof(fd_conditions, drift), 0 },
         { "max a^2/lam", "thesis IV, 4.24", offsetof(fd_conditions, ratio), 0 },
-        { "modes without noise", "thesis VI: densities mode by mode", offsetof(fd_conditions, bare), 1 } };
+        { "modes without noise", "thesis VI: densities mode by mode", offsetof(fd_conditions, bare),
+          1 } };
     enum { SIZES = 3 };
     fd_conditions q[SIZES];
     char name[SIZES][48] = { "" };
@@ -653,13 +658,16 @@ static int conditions(const args *o, const kit *base, fd_arena a)
     for (int i = 0; i < COUNT(rows); i++) {
         double v[SIZES];
         printf("%-24s", rows[i].name);
-        for (int g = 0; g < SIZES; g++) printf(" %10.4g", v[g] = *(const double *)(const void *)((const char *)&q[g] + rows[i].at));
+        for (int g = 0; g < SIZES; g++)
+            printf(" %10.4g",
+                   v[g] = *(const double *)(const void *)((const char *)&q[g] + rows[i].at));
         int holds = i == COUNT(rows) - 1 ? v[SIZES - 1] == 0 : converges(v);
-        printf("  %-9s %s\n", i == COUNT(rows) - 1 ? holds ? "none" : "SOME" : holds ? "converges" : "DIVERGES", rows[i].of);
+        printf("  %-9s %s\n", i == COUNT(rows) - 1 ? holds ? "none" : "SOME" : holds ? "converges"
+               : "DIVERGES", rows[i].of);
         if (rows[i].vital) ok &= holds;
     }
-    puts("survey 2.2, drift diagonal in the modes of C: always; thesis III, a of each mode alone, and of t by a clock: always;\n"
-         "thesis V is not written out");
+    puts("survey 2.2, drift diagonal in the modes of C: always; thesis III, a of each mode alone,\n"
+         "and of t by a clock: always; thesis V is not written out");
     puts(ok ? "\nthe law of X_t is equivalent to that of the noise, which is a function"
             : "\nNOT SO: a vital sum diverges, or data have modes without noise");
     finish();
