@@ -1,9 +1,11 @@
 /* bridge.c -- where does a random path go if its end is known? Two cases with exact answers.
  *
- * 1. The stochastic heat equation dX = .02 X'' dt + dW on a rod with fixed ends, from a bump to two bumps:
+ * 1. The stochastic heat equation dX = .02 X'' dt + dW on a rod with fixed ends, from a bump to two
+ * bumps:
  *    linear, so each step of the bridge is exact. Printed are the deviation of the drawn paths in the middle
  *    of time, over what it should be, and what the end costs: with noise this rough a limit.
- * 2. A particle in the double well V = (x^2 - 1)^2, dX = -V'(X) dt + dW, from -1 to 1 in the time 4. Relative to
+ * 2. A particle in the double well V = (x^2 - 1)^2, dX = -V'(X) dt + dW, from -1 to 1 in the time
+ * 4. Relative to
  *    Brownian bridges its paths have the density exp(-int Psi), Psi = (V'^2 - V'')/2: a Markov chain (pCN)
  *    on paths, which are functions of time, draws them; marginals are known by passing densities
  *    forward and backward over a grid. */

@@ -1,8 +1,9 @@
-/* operator.c -- how is a forward operator of my own used? Two functions: F, and the transpose of its
- * derivative.
+/* operator.c -- how is a forward operator of my own used? Two functions: F, and the transpose of
+ * its derivative.
  *
- * Water flows through ground of conductivity exp(u(x)), 0 < x < 1: -(exp(u) p')' = 1, p(0) = p(1) = 0. Observed
- * is the pressure p at eight places, sought is u, a Gaussian function before. In one dimension
+ * Water flows through ground of conductivity exp(u(x)), 0 < x < 1: -(exp(u) p')' = 1, p(0) = p(1) =
+ * 0. Observed is the pressure p at eight places, sought is u, a Gaussian function before. In one
+ * dimension
  *
  *     p(x) = int_0^x (c - s) exp(-u(s)) ds,    c = int_0^1 s exp(-u) ds / int_0^1 exp(-u) ds,
  *
@@ -33,7 +34,8 @@ static double flow(const fd_real *u, double w[N], double E[N + 1])
     return c / E[N];
 }
 
-static void apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena scratch)
+static void apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                  fd_arena scratch)
 {
     double w[N], E[N + 1];
     (void)self, (void)s, (void)scratch;
@@ -41,12 +43,14 @@ static void apply(const void *self, const fd_space *s, int b, const fd_real *x, 
         double c = flow(x + k * N, w, E);
         for (int i = 0; i < M; i++) {
             y[k * M + i] = 0;
-            for (int j = 0; j < N && (j + .5) / N < place(i); j++) y[k * M + i] += (c - (j + .5) / N) * w[j] / N;
+            for (int j = 0; j < N && (j + .5) / N < place(i);
+            j++) y[k * M + i] += (c - (j + .5) / N) * w[j] / N;
         }
     }
 }
 
-static void transpose(const void *self, const fd_space *s, int b, const fd_real *x, const double *v, fd_real *g, fd_arena scratch)
+static void transpose(const void *self, const fd_space *s, int b, const fd_real *x, const double *v,
+                      fd_real *g, fd_arena scratch)
 {
     double w[N], E[N + 1];
     (void)self, (void)s, (void)scratch;
@@ -55,7 +59,8 @@ static void transpose(const void *self, const fd_space *s, int b, const fd_real 
         for (int j = 0; j < N; j++) {
             double sum = 0;
             for (int i = 0; i < M; i++) {
-                int first = (int)ceil(place(i) * N - .5);                    /* cells before this one count */
+                /* cells before this one count */
+                int first = (int)ceil(place(i) * N - .5);
                 sum += v[k * M + i] * (E[first] / E[N] - (j < first));
             }
             g[k * N + j] = (fd_real)((c - (j + .5) / N) * w[j] / N * sum);
@@ -64,7 +69,8 @@ static void transpose(const void *self, const fd_space *s, int b, const fd_real 
 }
 
 /* judge -- mean and deviation of B functions, and how far they are from those of the chain, [2][N]. */
-static void judge(const char *name, const fd_obs *o, const double *y, const fd_real *x, double chain[2][N], int first, fd_arena a)
+static void judge(const char *name, const fd_obs *o, const double *y, const fd_real *x,
+                  double chain[2][N], int first, fd_arena a)
 {
     double d[2] = { 0, 0 }, size[2] = { 0, 0 }, fit = 0;
     for (int j = 0; j < N; j++) {
@@ -78,7 +84,8 @@ static void judge(const char *name, const fd_obs *o, const double *y, const fd_r
         }
     }
     for (int k = 0; k < B; k++) fit += 2 * fd_obs_misfit(o, y, x + k * N, NULL, a) / M / B;
-    printf("%-24s %8.3f %8.3f %8.2f\n", name, sqrt(d[0] / size[0]), sqrt(d[1] / size[1]), sqrt(fit));
+    printf("%-24s %8.3f %8.3f %8.2f\n", name, sqrt(d[0] / size[0]), sqrt(d[1] / size[1]),
+           sqrt(fit));
 }
 
 int main(void)
@@ -91,41 +98,53 @@ int main(void)
     fd_process p     = fd_vp(prior, 0.1, 20.0);
     fd_model   model = fd_oracle_gauss(&a, &p, NULL, prior);
     fd_obs     o     = { .s = s, .m = M, .linear = 0, .apply = apply, .transpose = transpose };
-    fd_real   *x     = fd_raw(&a, fd_real, B * N), *truth = fd_raw(&a, fd_real, N), *g = fd_raw(&a, fd_real, N);
-    double     y[M], v[M] = { 1, -2, 3, 1, 2, -1, 1, 2 }, up[M], down[M], t[STEPS + 1], slope = 0, h = 1e-2;
+    fd_real   *x     = fd_raw(&a, fd_real, B * N), *truth = fd_raw(&a, fd_real, N), *g = fd_raw(&a,
+        fd_real, N);
+    double     y[M], v[M] = { 1, -2, 3, 1, 2, -1, 1, 2 }, up[M], down[M], t[STEPS + 1], slope = 0,
+        h = 1e-2;
     fd_obs_noise(&a, &o, 1e-2);
     fd_cov_draw(prior, fd_seed(7), 0, 1, truth, a);
     fd_obs_draw(&o, fd_seed(8), 0, 1, truth, y, a);
 
     transpose(NULL, &s, 1, truth, v, g, a);                           /* is the derivative right? */
-    for (int j = 0; j < N; j++) slope += (double)g[j] * cos(j), x[j] = truth[j] + (fd_real)(h * cos(j)), x[N + j] = truth[j] - (fd_real)(h * cos(j));
+    for (int j = 0; j < N; j++) slope += (double)g[j] * cos(j),
+        x[j] = truth[j] + (fd_real)(h * cos(j)), x[N + j] = truth[j] - (fd_real)(h * cos(j));
     apply(NULL, &s, 1, x, up, a), apply(NULL, &s, 1, x + N, down, a);
-    for (int i = 0; i < M; i++) down[0] = i ? down[0] + v[i] * (up[i] - down[i]) : v[0] * (up[0] - down[0]);
-    printf("slope %.6f, by differences %.6f\n%-24s %8s %8s %8s\n", slope, down[0] / (2 * h), "method", "mean", "sd", "misfit");
+    for (int i = 0; i < M;
+    i++) down[0] = i ? down[0] + v[i] * (up[i] - down[i]) : v[0] * (up[0] - down[0]);
+    printf("slope %.6f, by differences %.6f\n%-24s %8s %8s %8s\n", slope, down[0] / (2 * h),
+           "method", "mean", "sd", "misfit");
 
-    fd_mcmc how = { .prior = prior, .phi = fd_obs_potential(&a, &o, y), .kind = FD_MCMC_HMC, .leaps = 4, .h = .1, .adapt = 2000 };
-    for (int c = 0; c < CHAINS; c++) {                                /* 1: chains, exact in the end */
+    fd_mcmc how = { .prior = prior, .phi = fd_obs_potential(&a, &o, y), .kind = FD_MCMC_HMC,
+        .leaps = 4, .h = .1, .adapt = 2000 };
+    /* 1: chains, exact in the end */
+    for (int c = 0; c < CHAINS; c++) {
         fd_arena own = a;
         fd_chain *run = fd_chain_begin(&own, &how, fd_seed(1), c, NULL);
         for (int k = -how.adapt; k < LONG && run; k++) {
             fd_chain_step(run, own);
             if (k >= 0) series[c * LONG + k] = run->phi;
-            if (k >= 0 && k % (LONG * CHAINS / B) == 0) fd_chain_get(run, x + (c * B / CHAINS + k / (LONG * CHAINS / B)) * N);
+            if (k >= 0 && k % (LONG * CHAINS / B) == 0) fd_chain_get(run,
+                x + (c * B / CHAINS + k / (LONG * CHAINS / B)) * N);
         }
     }
     judge("inf-HMC, 4 chains", &o, y, x, chain, 1, a);
 
-    fd_cov_draw(prior, fd_seed(2), 0, B, x, a);                       /* 2: an ensemble, no derivative */
-    for (int k = 0; k < 4; k++) fd_esmda(&o, y, 4, fd_stream(fd_seed(3), 'e', (uint32_t)k), B, x, a);
+    /* 2: an ensemble, no derivative */
+    fd_cov_draw(prior, fd_seed(2), 0, B, x, a);
+    for (int k = 0; k < 4; k++) fd_esmda(&o, y, 4, fd_stream(fd_seed(3), 'e', (uint32_t)k), B, x,
+                                         a);
     judge("ES-MDA, 4 steps", &o, y, x, chain, 0, a);
 
     fd_guide guide = { .p = &p, .model = model, .o = &o, .y = y, .rule = FD_GUIDE_PIGDM };
     fd_times(&p, FD_LOGSNR, 0, STEPS, t, &st);                        /* 3: any model, guided */
-    fd_sampler sampler = { .p = &p, .model = fd_guided(&a, &guide), .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL, .denoise = 1 };
+    fd_sampler sampler = { .p = &p, .model = fd_guided(&a, &guide), .t = t, .steps = STEPS,
+        .scheme = FD_ANCESTRAL, .denoise = 1 };
     fd_sample(&sampler, fd_seed(4), 0, B, x, a);
     judge("Pi-GDM, 100 steps", &o, y, x, chain, 0, a);
 
-    printf("R-hat of the chains' misfit %.4f, effective samples %.0f\n", fd_rhat(CHAINS, LONG, series, a), fd_ess(CHAINS, LONG, series, a));
+    printf("R-hat of the chains' misfit %.4f, effective samples %.0f\n",
+           fd_rhat(CHAINS, LONG, series, a), fd_ess(CHAINS, LONG, series, a));
     char why[160];
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "operator: %s\n", why), 1;
     return 0;

@@ -259,8 +259,9 @@ static void ends(void)
 
 /* ---- Control ----------------------------------------------------------------------------------- */
 
-/* the cost of the best control of the continuous problem under Euler (or with exact = 1 steps that are exact for a
- * control held constant), by the moments of an affine feedback that is read off the code */
+/* the cost of the best control of the continuous problem under Euler (or with exact = 1 steps that
+ * are exact for a control held constant), by the moments of an affine feedback that is read off the
+ * code */
 static double cost_of(const fd_linear *l, const seen *w, double x0, int n, int exact, fd_arena a)
 {
     double m = x0, V = 0, sum = 0, h = l->T / n, r = l->a[0], q = l->noise->lam[0], k, c,
@@ -466,7 +467,8 @@ static void none_of(const void *self, const double *x, double t, double *y) { (v
 static void geometric(const void *self, const double *x, double t, double *G) { (void)self, (void)t,
     G[0] = .4 * x[0]; }
 
-/* landmarks x_i in the plane, noise of the points c_l: dx_i = sum_l k(x_i, c_l) dW_l, k = exp(-|x - c|^2/(2 w^2)) */
+/* landmarks x_i in the plane, noise of the points c_l: dx_i = sum_l k(x_i, c_l) dW_l, k = exp(-|x -
+ * c|^2/(2 w^2)) */
 enum { MARKS = 3, CENTRES = 4 };
 static const double centre[CENTRES][2] = { { 0, 0 }, { 1, 0 }, { 0, 1 }, { 1, 1 } }, width = .6;
 static double bump(const double *x, const double *c)

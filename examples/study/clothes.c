@@ -1,26 +1,29 @@
-/* clothes.c -- what was an image, given a part of it? The demo's model, which has learned clothes and
- * nothing of observations, draws from what is possible.
+/* clothes.c -- what was an image, given a part of it? The demo's model, which has learned clothes
+ * and nothing of observations, draws from what is possible.
  *
  *     half     the upper half, every point
  *     points   one point in ten
  *     means    over 4x4 squares: super-resolution by 4 in each direction
  *
- * The image was not seen in training (the first of those that the demo holds out). The observation is a
- * functional of the function, not of the pixels, so the same model and the same numbers draw it on
- * 56x56 points as well. From the left: the image, what is known of it, mean and deviation of the
- * draws, four draws, and two on the finer grid.
+ * The image was not seen in training (the first of those that the demo holds out). The observation
+ * is a functional of the function, not of the pixels, so the same model and the same numbers draw
+ * it on 56x56 points as well. From the left: the image, what is known of it, mean and deviation of
+ * the draws, four draws, and two on the finer grid.
  *
- * build/clothes --model out/demo/model.safetensors --data build/data/fashion-mnist [--method SPEC, --steps N]:
- * out/clothes.png. --method takes those of fd posterior that want no Gaussian prior. */
+ * build/clothes --model out/demo/model.safetensors --data build/data/fashion-mnist [--method SPEC,
+ * --steps N]: out/clothes.png. --method takes those of fd posterior that want no Gaussian prior. */
 #include "posterior.h"
 
 enum { HALF, POINTS, MEANS, TASKS };
-enum { PICKED = 2, DRAWS = 16, SHOWN = 4, FINE = 2, COLS = 4 + SHOWN + FINE, CELL = 112, GAP = 4, TOP = 26 };
+enum { PICKED = 2, DRAWS = 16, SHOWN = 4, FINE = 2, COLS = 4 + SHOWN + FINE, CELL = 112, GAP = 4,
+    TOP = 26 };
 static const int pick[PICKED] = { 1, 7 };              /* of those held out */
-static const double noise = .05;                       /* deviation of an observation; pixels are -1 to 1 */
+/* deviation of an observation; pixels are -1 to 1 */
+static const double noise = .05;
 
 /* observe -- the observation of a task, for any grid; known [28][28]: 1 where a value is known. */
-static fd_obs observe(fd_arena *a, const fd_space *s, const fd_space *base, int task, fd_real *known)
+static fd_obs observe(fd_arena *a, const fd_space *s, const fd_space *base, int task,
+                      fd_real *known)
 {
     const int n = base->n[0], w = base->n[1], every = task == MEANS ? 4 : 1;
     double *at = fd_raw(a, double, 2 * n * w), *half = fd_raw(a, double, 2 * n * w);
@@ -39,46 +42,56 @@ static fd_obs observe(fd_arena *a, const fd_space *s, const fd_space *base, int 
     return task == MEANS ? fd_obs_boxes(a, s, m, at, half, NULL) : fd_obs_points(a, s, m, at, NULL);
 }
 
-static void tile(const plot_canvas *c, int line, int col, const fd_space *s, const fd_real *x, double lo,
+static void tile(const plot_canvas *c, int line, int col, const fd_space *s, const fd_real *x,
+                 double lo,
                  double hi, int map)
 {
-    plot_image(c, TOP + line * (CELL + GAP), GAP + col * (CELL + GAP), s->n[0], s->n[1], x, lo, hi, map, CELL / s->n[1]);
+    plot_image(c, TOP + line * (CELL + GAP), GAP + col * (CELL + GAP), s->n[0], s->n[1], x, lo, hi,
+               map, CELL / s->n[1]);
 }
 
 int main(int argc, char **argv)
 {
-    static const char *const head[COLS] = { "image", "known", "mean", "sd", "draws", "", "", "", "on 56x56", "" };
+    static const char *const head[COLS] = { "image", "known", "mean", "sd", "draws", "", "", "",
+        "on 56x56", "" };
     static const char *const name[TASKS] = { "half", "points", "means" };
     static args o, f;
     fd_status st;
     char *data = NULL;
     start("clothes", argv);
     for (int i = 1; i + 1 < argc; i++)
-        if (!strcmp(argv[i], "--data")) {                               /* not a flag of fd posterior */
+        /* not a flag of fd posterior */
+        if (!strcmp(argv[i], "--data")) {
             data = argv[i + 1];
             memmove(argv + i, argv + i + 2, (size_t)(argc - i - 1) * sizeof *argv);
             argc -= 2;
             break;
         }
     options_read(&o, POSTERIOR, "posterior --help", argc - 1, argv + 1);
-    if (!o.model || !data) die(2, "needs --model out/demo/model.safetensors --data build/data/fashion-mnist, as make demo leaves them");
+    if (!o.model || !data) die(2,
+                               "needs --model out/demo/model.safetensors --data build/data/fashion-mnist, as make demo leaves them");
     if (!is_given("method")) o.method = spec_read(&t_method, "method", "pigdm");
     fd_arena a = arena_make(&o, &st);
     f = o, f.grid = (shape){ 2, { 56, 56, 1 } };
     problem q = problem_new(&a, &o), fine = problem_new(&a, &f);
     const fd_space *s = &q.s;
-    if (s->nd != 2 || s->ch != 1 || s->n[0] != 28 || s->n[1] != 28) die(1, "%s: not of images of 28x28", o.model);
-    dataset d = data_open(&a, data, &o, q.k, (shape){ 2, { 28, 28, 1 } }, (shape){ 2, { 28, 28, 1 } });
+    if (s->nd != 2 || s->ch != 1 || s->n[0] != 28 || s->n[1] != 28) die(1,
+        "%s: not of images of 28x28", o.model);
+    dataset d = data_open(&a, data, &o, q.k, (shape){ 2, { 28, 28, 1 } },
+                          (shape){ 2, { 28, 28, 1 } });
     data_measure(&a, &d, 0, &q.k->norm);
     const int size = (int)s->points, ends = (int)fine.s.points;
     int *order = fd_raw(&a, int, d.m);
-    fd_real *x = fd_raw(&a, fd_real, DRAWS * size), *xf = fd_raw(&a, fd_real, FINE * ends), *truth = fd_raw(&a, fd_real, size);
-    fd_real *known = fd_raw(&a, fd_real, size), *mean = fd_raw(&a, fd_real, 2 * size), *y = fd_raw(&a, fd_real, size);
+    fd_real *x = fd_raw(&a, fd_real, DRAWS * size), *xf = fd_raw(&a, fd_real, FINE * ends),
+        *truth = fd_raw(&a, fd_real, size);
+    fd_real *known = fd_raw(&a, fd_real, size), *mean = fd_raw(&a, fd_real, 2 * size),
+        *y = fd_raw(&a, fd_real, size);
     plot_canvas c = plot_new(&a, TOP + TASKS * PICKED * (CELL + GAP), GAP + COLS * (CELL + GAP));
     need(&st);
     fd_perm(fd_stream(fd_seed(1), 'h', 0), d.m, order);                 /* as demo.c splits them */
     for (int i = 0; i < COLS; i++) plot_text(&c, 6, GAP + i * (CELL + GAP), 2, head[i]);
-    printf("%-8s %-6s %5s %18s %18s %12s %8s\n", "known", "image", "m", "error of the mean", "deviation", "misfit, sd", "s");
+    printf("%-8s %-6s %5s %18s %18s %12s %8s\n", "known", "image", "m", "error of the mean",
+           "deviation", "misfit, sd", "s");
     for (int task = 0; task < TASKS; task++)
         for (int i = 0; i < PICKED; i++) {
             fd_arena own = a;
@@ -96,21 +109,26 @@ int main(int argc, char **argv)
             posterior_draw(&fine, &f, fd_seed(4), FINE, xf, own);
             moments_of(size, DRAWS, x, mean, mean + size);
             printf("%-8s %-6d %5d %18.3f %18.3f %12.2f %8.1f\n", name[task], i, q.o.m,
-                   apart(size, mean, truth) / size_of(size, truth), size_of(size, mean + size) / size_of(size, truth),
+                   apart(size, mean, truth) / size_of(size, truth), size_of(size,
+                       mean + size) / size_of(size, truth),
                    misfit_of(&q, DRAWS, x, own), now() - begin);
             fflush(stdout);
             memcpy(y, truth, (size_t)size * sizeof *y);
-            for (int j = 0; j < size && task == MEANS; j++) y[j] = (fd_real)q.y[j / 28 / 4 * 7 + j % 28 / 4];
-            to_file(&q.k->norm, s, 1, truth), to_file(&q.k->norm, s, 1, mean), to_file(&q.k->norm, s, DRAWS, x), to_file(&q.k->norm, s, 1, y);
+            for (int j = 0; j < size && task == MEANS;
+            j++) y[j] = (fd_real)q.y[j / 28 / 4 * 7 + j % 28 / 4];
+            to_file(&q.k->norm, s, 1, truth), to_file(&q.k->norm, s, 1, mean), to_file(&q.k->norm,
+                s, DRAWS, x), to_file(&q.k->norm, s, 1, y);
             to_file(&fine.k->norm, &fine.s, FINE, xf);
             double lo = 0, hi = 255;
             if (!q.k->norm.bytes) range(size, truth, &lo, &hi);
             for (int j = 0; j < size; j++) if (!known[j]) y[j] = (fd_real)(lo + .35 * (hi - lo));
             tile(&c, line, 0, s, truth, lo, hi, FD_GRAY), tile(&c, line, 1, s, y, lo, hi, FD_GRAY);
             tile(&c, line, 2, s, mean, lo, hi, FD_GRAY);
-            tile(&c, line, 3, s, mean + size, 0, .3 * (hi - lo) * fabs(q.k->norm.scale[0]), FD_VIRIDIS);
+            tile(&c, line, 3, s, mean + size, 0, .3 * (hi - lo) * fabs(q.k->norm.scale[0]),
+                 FD_VIRIDIS);
             for (int j = 0; j < SHOWN; j++) tile(&c, line, 4 + j, s, x + j * size, lo, hi, FD_GRAY);
-            for (int j = 0; j < FINE; j++) tile(&c, line, 4 + SHOWN + j, &fine.s, xf + j * ends, lo, hi, FD_GRAY);
+            for (int j = 0; j < FINE; j++) tile(&c, line, 4 + SHOWN + j, &fine.s, xf + j * ends, lo,
+                                                hi, FD_GRAY);
         }
     make_dir("out");
     fd_png_save(&st, "out/clothes.png", c.h, c.w, c.rgb);

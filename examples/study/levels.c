@@ -1,9 +1,9 @@
 /* levels.c -- how good must the scores of the early levels be if the last Langevin chain is long?
  *
- * A question that [Survey 3] leaves open. Annealed Langevin goes through times t_1 > .. > t_L and makes
- * some steps at each, by the score of that time; only the last score is that of the data. Here all
- * scores but the last are multiplied by c, and what comes out is known exactly, as a function of
- * the length of the last chain.
+ * A question that [Survey 3] leaves open. Annealed Langevin goes through times t_1 > .. > t_L and
+ * makes some steps at each, by the score of that time; only the last score is that of the data.
+ * Here all scores but the last are multiplied by c, and what comes out is known exactly, as a
+ * function of the length of the last chain.
  *
  *   left     the posterior of a Gaussian prior given three noisy values; the law by fd_affine_law. Error of
  *            mean and pointwise deviation against the law at the last time, for noise with the
@@ -19,14 +19,16 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { N = 32, M = 3, LEVELS = 10, EACH = 20, LENGTHS = 12, DOUBLE = 22, CELLS = 601, SPOILED = 4, LAST = 3000 };
+enum { N = 32, M = 3, LEVELS = 10, EACH = 20, LENGTHS = 12, DOUBLE = 22, CELLS = 601, SPOILED = 4,
+    LAST = 3000 };
 static const double factor[SPOILED] = { 1, .5, 2, 0 };
 static const char *const named[SPOILED] = { "right scores", "half of each", "twice each", "none" };
 
 /* A model whose score is c times that of another: D = (x - c (x - m D'))/m. */
 typedef struct { const fd_process *p; fd_model right; double c; } spoiled;
 
-static void spoiled_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+static void spoiled_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                         const double *t,
                          fd_real *y, fd_arena scratch)
 {
     const spoiled *w = self;
@@ -59,11 +61,13 @@ static void given(int rough, double c, const double at[LENGTHS], double err[LENG
 {
     const double place[M] = { .2, .5, .8 }, y[M] = { 1.2, -.3, .4 };
     fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = rough ? fd_cov_matern(&a, &s, 1, .3, .5) : c0;
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = rough ? fd_cov_matern(&a, &s, 1, .3,
+        .5) : c0;
     fd_process p = fd_ou(C, 2);
     fd_obs o = fd_obs_points(&a, &s, M, place, NULL);
     fd_obs_noise(&a, &o, .22);
-    fd_real *mean = fd_raw(&a, fd_real, N), *dev = fd_raw(&a, fd_real, N), *e = fd_raw(&a, fd_real, N);
+    fd_real *mean = fd_raw(&a, fd_real, N), *dev = fd_raw(&a, fd_real, N), *e = fd_raw(&a, fd_real,
+        N);
     double *m = fd_new(&a, double, N), *cov = fd_new(&a, double, N * N), t = 0;
     if (!cov) return;
     for (int i = 0; i < N; i++) mean[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
@@ -98,9 +102,11 @@ static void given(int rough, double c, const double at[LENGTHS], double err[LENG
 
 /* ---- A mixture, one mode ----------------------------------------------------------------------- */
 
-/* kernel -- T [CELLS][CELLS] of one step on the coefficient u of mode 1, u = -3 .. 3: the drift is that of
- * fd_langevin without noise on the functions u e_1, which are a batch; the noise is N(0, 2 h lam). */
-static void kernel(const fd_process *p, const fd_model *m, double t, double h, fd_real *T, fd_arena a)
+/* kernel -- T [CELLS][CELLS] of one step on the coefficient u of mode 1, u = -3 .. 3: the drift is
+ * that of fd_langevin without noise on the functions u e_1, which are a batch; the noise is N(0, 2
+ * h lam). */
+static void kernel(const fd_process *p, const fd_model *m, double t, double h, fd_real *T,
+                   fd_arena a)
 {
     const fd_space *s = &p->noise->s;
     const double sd = sqrt(2 * h * p->noise->lam[1]), dx = 6. / (CELLS - 1);
@@ -113,7 +119,8 @@ static void kernel(const fd_process *p, const fd_model *m, double t, double h, f
     for (int i = 0; i < CELLS; i++) {
         double sum = 0, to = (double)x[i * s->points + 1];
         for (int j = 0; j < CELLS; j++) sum += exp(-pow((j * dx - 3 - to) / sd, 2) / 2);
-        for (int j = 0; j < CELLS; j++) T[i * CELLS + j] = (fd_real)(exp(-pow((j * dx - 3 - to) / sd, 2) / 2) / sum);
+        for (int j = 0; j < CELLS;
+        j++) T[i * CELLS + j] = (fd_real)(exp(-pow((j * dx - 3 - to) / sd, 2) / 2) / sum);
     }
 }
 
@@ -138,7 +145,8 @@ static void mixed(double c, double err[DOUBLE], fd_arena a)
     if (!U) return;
     mean[1] = (fd_real)-mu, mean[17] = (fd_real)mu;
     fd_from_modes(&s, 2, mean, mean, a);
-    for (int i = 0; i < CELLS; i++) total += q[i] = (fd_real)exp(-pow(i * dx - 3, 2) / 2 / C->lam[1]);
+    for (int i = 0; i < CELLS; i++) total += q[i] = (fd_real)exp(-pow(i * dx - 3,
+        2) / 2 / C->lam[1]);
     for (int i = 0; i < CELLS; i++) q[i] /= total;
     spoiled w = { &p, fd_oracle_mix(&a, &p, 2, weight, mean, each), c };
     fd_model m = { .predicts = FD_X0, .eval = spoiled_eval, .self = &w };
@@ -159,14 +167,17 @@ static void mixed(double c, double err[DOUBLE], fd_arena a)
         for (int j = 0; j < CELLS; j++) {
             double u = j * dx - 3, want = 0;
             for (int k = 0; k < 2; k++)
-                want += weight[k] * exp(-pow(u - (k ? 1 : -1) * f.m * mu, 2) / (2 * v)) / sqrt(2 * acos(-1) * v) * dx;
+                want += weight[k] * exp(-pow(u - (k ? 1 : -1) * f.m * mu,
+                                             2) / (2 * v)) / sqrt(2 * acos(-1) * v) * dx;
             err[i] += fabs((double)now[j] - want) / 2;
         }
         fd_gemm(0, 0, CELLS, CELLS, CELLS, 1, T, CELLS, T, CELLS, 0, U, CELLS, a);
-        for (int j = 0; j < CELLS; j++) {                               /* rounding must not pile up */
+        /* rounding must not pile up */
+        for (int j = 0; j < CELLS; j++) {
             double sum = 0;
             for (int k = 0; k < CELLS; k++) sum += (double)U[j * CELLS + k];
-            for (int k = 0; k < CELLS; k++) U[j * CELLS + k] = (fd_real)((double)U[j * CELLS + k] / sum);
+            for (int k = 0; k < CELLS;
+            k++) U[j * CELLS + k] = (fd_real)((double)U[j * CELLS + k] / sum);
         }
         fd_real *swap = T;
         T = U, U = swap;
@@ -185,8 +196,10 @@ int main(void)
     plot p[2];
     int rows = 0;
     if (!mem) return fprintf(stderr, "levels: needs 64 MB of memory\n"), 1;
-    plot_begin(&p[0], 640, 480, "Gaussian, given three values", "steps of the last chain", "error of mean and deviation", 0, 1);
-    plot_begin(&p[1], 640, 480, "mixture of .7 and .3", "steps of the last chain", "total variation", 1, 1);
+    plot_begin(&p[0], 640, 480, "Gaussian, given three values", "steps of the last chain",
+               "error of mean and deviation", 0, 1);
+    plot_begin(&p[1], 640, 480, "mixture of .7 and .3", "steps of the last chain",
+               "total variation", 1, 1);
     for (int i = 0; i < DOUBLE; i++) x[i] = ldexp(1, i);
     for (int kind = 0; kind < 3; kind++) {
         int n = kind < 2 ? LENGTHS : DOUBLE;
@@ -202,7 +215,8 @@ int main(void)
             printf("\n");
             fflush(stdout);
             for (int i = 0; i < n; i++, rows++)
-                memcpy(out[rows], (double[]){ kind, factor[c], kind < 2 ? at[i] : x[i], err[kind][c][i] }, sizeof out[0]);
+                memcpy(out[rows], (double[]){ kind, factor[c], kind < 2 ? at[i] : x[i],
+                    err[kind][c][i] }, sizeof out[0]);
         }
     }
     for (int c = 0; c < SPOILED; c++) {

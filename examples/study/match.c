@@ -1,18 +1,18 @@
 /* match.c -- from trousers to dresses, from sneakers to boots: bridge matching between two sets of images.
  *
- * The reference process is dX = dW on functions, W with a covariance Q, 0 <= t <= 1. A network says of X_t
- * which end to expect, from pairs of ends joined by its bridges; the drift of the bridge towards what is
- * expected carries the one law to the other. Iterated [DBFS; Schroedinger bridge by iterative Markovian
- * fitting]: pairs are made by following one direction, the other is learned from them, in turn, so that
- * what is matched is not just any dress but a near one. The process belongs to functions, and
- * the same network, source and noise make the same path on 56x56 points.
+ * The reference process is dX = dW on functions, W with a covariance Q, 0 <= t <= 1. A network says
+ * of X_t which end to expect, from pairs of ends joined by its bridges; the drift of the bridge
+ * towards what is expected carries the one law to the other. Iterated [DBFS; Schroedinger bridge by
+ * iterative Markovian fitting]: pairs are made by following one direction, the other is learned
+ * from them, in turn, so that what is matched is not just any dress but a near one. The process
+ * belongs to functions, and the same network, source and noise make the same path on 56x56 points.
  *
  *     gunzip -c /usr/share/datasets/fashion-mnist/train-labels-idx1-ubyte.gz >build/data/labels
  *     build/match build/data/fashion-mnist build/data/labels 1 3 [STEPS of each training, 1500]
  *
- * writes out/match-1-3.png (labels: 1 trousers, 3 dresses, 7 sneakers, 9 boots) and prints after each training
- * how far the ends are from the real ones (Frechet distance on 32 principal components of 28x28 points, beside
- * that of two real sets) and from where they started. */
+ * writes out/match-1-3.png (labels: 1 trousers, 3 dresses, 7 sneakers, 9 boots) and prints after
+ * each training how far the ends are from the real ones (Frechet distance on 32 principal
+ * components of 28x28 points, beside that of two real sets) and from where they started. */
 #include "fd.h"
 #include "plot.h"
 #include <math.h>
@@ -46,7 +46,8 @@ static void expect(const fd_net *net, const fd_space *s, double t, int b, const 
     if (y) memcpy(end, y->x, (size_t)b * (size_t)s->points * sizeof *end);
 }
 
-/* follow -- n states from t = 0 to 1 by the network; frames, where not NULL, [FRAMES][n][points] along the way. */
+/* follow -- n states from t = 0 to 1 by the network; frames, where not NULL, [FRAMES][n][points]
+ * along the way. */
 static void follow(const fd_net *net, const stage *g, fd_rng r, int n, fd_real *x, fd_real *frames,
                    fd_arena a)
 {

@@ -1,11 +1,12 @@
 /* mesh.c -- what every posterior method makes of one problem on finer and finer grids, exactly.
  *
- * Prior N(sin 2 pi x, Matern 3/2 of length .3) on [0,1], three noisy values (sd .22); exact scores, so that all that
- * is left are the method's own errors. Each step is affine in state and noise, and fd_affine_law gives the law of
- * what comes out without drawing anything. Printed: relative errors of mean and deviation against the exact
- * posterior, by method (rows) and number of points, for noise with the prior's covariance and for rougher noise. A
- * method that makes sense for functions has a limit in the number of points. Markov chains are exact in the end:
- * for them, what their samples cost.
+ * Prior N(sin 2 pi x, Matern 3/2 of length .3) on [0,1], three noisy values (sd .22); exact scores,
+ * so that all that is left are the method's own errors. Each step is affine in state and noise, and
+ * fd_affine_law gives the law of what comes out without drawing anything. Printed: relative errors
+ * of mean and deviation against the exact posterior, by method (rows) and number of points, for
+ * noise with the prior's covariance and for rougher noise. A method that makes sense for functions
+ * has a limit in the number of points. Markov chains are exact in the end: for them, what their
+ * samples cost.
  *
  * build/mesh [STEPS]: a table in Markdown. */
 #include "fd.h"
@@ -18,8 +19,10 @@ enum { CONDITIONAL, EXACT, PIGDM, DPS, DPS_PLAIN, PROJECT, CORRECTED, DENOISED, 
        FUNDPS, DAPS, DAPS_PLAIN, ECI_OWN,
        ECI, METHODS };
 static const char *const name[METHODS] = {
-    "exact conditional score, ancestral", "exact guidance, ancestral", "Pi-GDM, ancestral", "DPS .3 with C, ancestral",
-    "DPS .3 without C, ancestral", "Cameron-Martin projection", "the same with 5 correctors", "projected denoiser, DDIM",
+    "exact conditional score, ancestral", "exact guidance, ancestral", "Pi-GDM, ancestral",
+        "DPS .3 with C, ancestral",
+    "DPS .3 without C, ancestral", "Cameron-Martin projection", "the same with 5 correctors",
+        "projected denoiser, DDIM",
     "projection in L2 (replacement)", "Langevin, semi-implicit", "FunDPS as released, zeta 3",
         "DAPS with C, 25 levels of 10",
     "DAPS as released, without C", "ECI with the state's own noise, in L2",
@@ -44,9 +47,12 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
     work *w = self;
     const fd_cov *C = w->how.p->noise;
     const int n = (int)C->s.points, S = n + 2 * M;
-    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a, fd_real, b * n);
-    double *y = fd_raw(&a, double, b * M), *path = fd_raw(&a, double, b * M), *zp = fd_raw(&a, double, b * M);
-    double *e = fd_raw(&a, double, b * M), *ze = fd_raw(&a, double, b * M), *de = fd_raw(&a, double, b * M);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n), *d = fd_raw(&a,
+        fd_real, b * n);
+    double *y = fd_raw(&a, double, b * M), *path = fd_raw(&a, double, b * M), *zp = fd_raw(&a,
+        double, b * M);
+    double *e = fd_raw(&a, double, b * M), *ze = fd_raw(&a, double, b * M), *de = fd_raw(&a, double,
+        b * M);
     if (!de) return;
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < n; j++) {
@@ -54,7 +60,8 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
             xi[i * n + j] = (fd_real)(sqrt(C->lam[j]) * z[i * S + j]);
         }
         for (int j = 0; j < M; j++) {
-            y[i * M + j] = w->y[j], path[i * M + j] = x[i * S + n + j], e[i * M + j] = x[i * S + n + M + j];
+            y[i * M + j] = w->y[j], path[i * M + j] = x[i * S + n + j],
+                e[i * M + j] = x[i * S + n + M + j];
             zp[i * M + j] = z[i * S + n + j], ze[i * M + j] = z[i * S + n + M + j];
         }
     }
@@ -65,7 +72,8 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
         fd_sampler fix = w->how;
         fix.corrector = FD_CORRECT_SCALED, fix.cprm = .4;
         fd_correct(&fix, w->s, b, u, xi, d, a);
-        for (int i = 0; i < b * M; i++) {                                 /* e alike: its law is N(0, (m^2 + v) Gamma) */
+        /* e alike: its law is N(0, (m^2 + v) Gamma) */
+        for (int i = 0; i < b * M; i++) {
             fd_coef f = fd_law(w->how.p, w->s, 0);
             double al = .4 * f.v;
             e[i] = (1 - .5 * al / (f.m * f.m + f.v)) * e[i] + sqrt(al) * w->o->sd * ze[i];
@@ -76,14 +84,16 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
         if (moves) fd_noise_step(&w->how, w->o, w->t, w->s, b, e, de, ze, a);
         fd_advance(&w->how, w->t, w->s, b, u, xi, d, a);
         if (w->method == PROJECT || w->method == CORRECTED || w->method == FLAT)
-            fd_path_move(w->g, w->how.p, w->method == CORRECTED ? FD_PATH_MEAN : FD_PATH_BRIDGE, w->t, w->s, b, y, zp, path, a);
+            fd_path_move(w->g, w->how.p, w->method == CORRECTED ? FD_PATH_MEAN : FD_PATH_BRIDGE,
+                         w->t, w->s, b, y, zp, path, a);
         if (w->method == DENOISED) fd_project_denoised(w->g, w->how.p, w->s, b, y, d, de, u, e, a);
         else if (w->method == FLAT) fd_project_flat(&w->bare, b, path, u, a);
         else if (moves) fd_project(w->g, b, path, u, e, a);
     }
     for (int i = 0; i < b; i++) {
         for (int j = 0; j < n; j++) x[i * S + j] = (double)u[i * n + j];
-        for (int j = 0; j < M; j++) x[i * S + n + j] = path[i * M + j], x[i * S + n + M + j] = e[i * M + j];
+        for (int j = 0; j < M; j++) x[i * S + n + j] = path[i * M + j],
+            x[i * S + n + M + j] = e[i * M + j];
     }
 }
 
@@ -137,13 +147,17 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     if (daps) steps /= 4;
     const double at[M] = { 5.5 / 32, 16.5 / 32, 27.5 / 32 }, y[M] = { 1.2, -.3, .4 }, sd = .22;
     fd_space s = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = rough ? fd_cov_matern(&a, &s, 1, .3, .5) : c0;
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = rough ? fd_cov_matern(&a, &s, 1, .3,
+        .5) : c0;
     fd_process p = fd_ou(C, 8);
-    fd_real *mean = fd_raw(&a, fd_real, n), *dev = fd_raw(&a, fd_real, n), *e = fd_raw(&a, fd_real, n);
-    double *t = fd_raw(&a, double, steps + 1), *m = fd_new(&a, double, S), *cov = fd_new(&a, double, S * S);
+    fd_real *mean = fd_raw(&a, fd_real, n), *dev = fd_raw(&a, fd_real, n), *e = fd_raw(&a, fd_real,
+        n);
+    double *t = fd_raw(&a, double, steps + 1), *m = fd_new(&a, double, S), *cov = fd_new(&a, double,
+        S * S);
     double *one = fd_raw(&a, double, n);
     fd_obs o = fd_obs_points(&a, &s, M, at, NULL);
-    work w = { .method = method, .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_ANCESTRAL }, .o = &o, .mean = mean, .y = y, .bare = o };
+    work w = { .method = method, .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_ANCESTRAL },
+        .o = &o, .mean = mean, .y = y, .bare = o };
     if (!cov) return;
     for (int i = 0; i < n; i++) mean[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / n);
     p.tmin = 1e-3;
@@ -156,14 +170,17 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     w.g = fd_gain_new(&a, method == FLAT || method >= ECI_OWN ? &w.bare : &o, method >= ECI_OWN
                       ? fd_cov_table(&a, &s, one) : C, NULL);
     w.phi = fd_obs_potential(&a, &o, y);
-    fd_guide guide = { .p = &p, .model = w.how.model, .o = &o, .y = y, .zeta = .3, .plain = method == DPS_PLAIN };
+    fd_guide guide = { .p = &p, .model = w.how.model, .o = &o, .y = y, .zeta = .3,
+        .plain = method == DPS_PLAIN };
     guide.rule = method == EXACT ? FD_GUIDE_EXACT : method == PIGDM ? FD_GUIDE_PIGDM : FD_GUIDE_DPS;
     if (method == PIGDM) guide.zeta = 1;
-    if (method == CONDITIONAL) w.how.model = fd_oracle_posterior(&a, &p, 1, NULL, mean, (const fd_cov **)&c0, &o, y);
+    if (method == CONDITIONAL) w.how.model = fd_oracle_posterior(&a, &p, 1, NULL, mean,
+        (const fd_cov **)&c0, &o, y);
     else if (method <= DPS_PLAIN) w.how.model = fd_guided(&a, &guide);
     if (method == DENOISED || pair) w.how.scheme = FD_DDIM;
     fd_coef f = fd_law(&p, t[0], 0);
-    for (int j = 0; j < n; j++) {                                         /* the start N(0, v C), by its columns */
+    /* the start N(0, v C), by its columns */
+    for (int j = 0; j < n; j++) {
         for (int i = 0; i < n; i++) e[i] = i == j ? (fd_real)(f.v * n) : 0;
         fd_cov_pow(C, 1, 1, e, e, a);
         for (int i = 0; i < n; i++) {
@@ -181,7 +198,8 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
         fd_gain_add(w.g, f.v, 1, z, e, a);
         o.apply(o.self, &s, 1, e, q, a);
         m[n + j] = f.m * y[j];
-        for (int i = 0; i < M; i++) cov[(n + i) * S + n + j] = q[i] + (method != FLAT && i == j ? f.v * sd * sd : 0);
+        for (int i = 0; i < M; i++) cov[(n + i) * S + n + j] = q[i] + (method != FLAT
+            && i == j ? f.v * sd * sd : 0);
         cov[(n + M + j) * (S + 1)] = f.v * sd * sd;
     }
     for (int k = 0; k < steps && pair && !a.st->code; k++) {
@@ -193,9 +211,11 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     for (int k = 0; k < (method == IMPLICIT ? 600 : steps) && !pair && !a.st->code; k++) {
         w.t = t[k % steps], w.s = t[k % steps + 1], w.correct = 0;
         fd_affine_law(step, &w, S, S, m, cov, a);
-        for (w.correct = 1; method == CORRECTED && w.s < 2 && w.correct <= 5; w.correct++) fd_affine_law(step, &w, S, S, m, cov, a);
+        for (w.correct = 1; method == CORRECTED && w.s < 2 && w.correct <= 5;
+        w.correct++) fd_affine_law(step, &w, S, S, m, cov, a);
     }
-    double dm = 0, ds = 0, nm = 0, ns = 0, k = method == IMPLICIT ? 1 : 1 / fd_law(&p, t[steps], 0).m;
+    double dm = 0, ds = 0, nm = 0, ns = 0, k = method == IMPLICIT ? 1 : 1 / fd_law(&p, t[steps],
+        0).m;
     for (int i = 0; i < n && exact; i++) {
         double v = k * sqrt(fmax(0, cov[i * (S + 1)]));
         dm += pow(k * m[i] - (double)exact->mean[i], 2), nm += pow((double)exact->mean[i], 2);
@@ -207,9 +227,11 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
 /* ---- Chains, which are exact in the end: what does a finer grid cost them? ---------------------- */
 
 enum { CHAINS = 4, LONG = 4000, KINDS = 5 };
-static const char *const kind_name[KINDS] = { "pCN", "inf-MALA", "inf-HMC, 4 leaps", "elliptical slice", "random walk" };
+static const char *const kind_name[KINDS] = { "pCN", "inf-MALA", "inf-HMC, 4 leaps",
+    "elliptical slice", "random walk" };
 
-/* chains -- acceptance, and effective samples of the misfit for 1000 evaluations of it, at a step that suits few points. */
+/* chains -- acceptance, and effective samples of the misfit for 1000 evaluations of it, at a step
+ * that suits few points. */
 static void chains(int kind, int n, double got[2], fd_arena a)
 {
     const double at[M] = { 5.5 / 32, 16.5 / 32, 27.5 / 32 }, y[M] = { 1.2, -.3, .4 };
@@ -217,7 +239,8 @@ static void chains(int kind, int n, double got[2], fd_arena a)
     fd_obs o = fd_obs_points(&a, &s, M, at, NULL);
     double *series = fd_raw(&a, double, CHAINS * LONG), calls = 0, moved = 0;
     fd_obs_noise(&a, &o, .22);
-    fd_mcmc how = { .prior = fd_cov_matern(&a, &s, 1, .3, 1.5), .phi = fd_obs_potential(&a, &o, y), .kind = kind,
+    fd_mcmc how = { .prior = fd_cov_matern(&a, &s, 1, .3, 1.5), .phi = fd_obs_potential(&a, &o, y),
+        .kind = kind,
                     .h = kind == FD_MCMC_MALA ? .03 : kind == FD_MCMC_HMC ? .3 : .4, .leaps = 4 };
     for (int c = 0; series && c < CHAINS; c++) {
         fd_arena own = a;
@@ -240,12 +263,14 @@ int main(int argc, char **argv)
     size_t size = (size_t)256 << 20;
     void *mem = malloc(size);
     fd_arena a = fd_arena_over(mem, size, &st);
-    if (!mem || steps < 2) return fprintf(stderr, "usage: mesh [STEPS], with memory of 256 MB\n"), 2;
+    if (!mem || steps < 2) return fprintf(stderr, "usage: mesh [STEPS], with memory of 256 MB\n"),
+        2;
     for (int rough = 0; rough < 2; rough++) {
         printf("\n| %s, %d steps | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n",
                rough ? "noise rougher than the prior" : "noise with the prior's covariance", steps);
         for (int method = 0; method < METHODS; method++) {
-            if (method == IMPLICIT && rough) continue;                    /* it knows the prior only */
+            /* it knows the prior only */
+            if (method == IMPLICIT && rough) continue;
             printf("| %s |", name[method]);
             for (int n = 16; n <= MOST; n *= 2) {
                 double err[2] = { NAN, NAN };
