@@ -1010,12 +1010,13 @@ static inline void posterior_png(const char *path, const problem *q, int n, cons
             v[k * N + i] = k < 6 ? (double)m[i] + 2 * (k % 3 - 1) * (double)d[i]
                          : k - 6 < n ? (double)x[(k - 6) * size + i] : 0;
         }
-    plot_begin(&p, 900, 600, "given the observations", "x", "function", 0, 0);
+    plot_begin(&p, 1000, 520, "given the observations", "x", "function", 0, 0);
+    p.beside = 1;
     for (int k = 0; k < SHOW && k < n; k++)
         plot_line(&p, N, at, v + (6 + k) * N, k ? NULL : "draws", PLOT_DASHED);
     plot_line(&p, N, at, v + N, "mean", PLOT_SOLID);
-    plot_line(&p, N, at, v, "mean - 2 sd", PLOT_SOLID);
-    plot_line(&p, N, at, v + 2 * N, "mean + 2 sd", PLOT_SOLID);
+    plot_line(&p, N, at, v, "mean +- 2 sd", PLOT_SOLID);
+    plot_line(&p, N, at, v + 2 * N, NULL, PLOT_SOLID);
     if (em) plot_line(&p, N, at, v + 4 * N, "exact mean", PLOT_DOTTED);
     plot_line(&p, seen, place, place + q->o.m, q->whole ? "data (blurred)" : "data", PLOT_POINTS);
     plot_save(a.st, &p, path, a);
