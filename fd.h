@@ -1073,15 +1073,16 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
  *
  *     D_y = D + (v/m) g,    g = C J* A* Q^-1 (y - F(D)),    A = DF(D)
  *
- *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian
- *                    data and a linear F; m products with J* for each function
- *   FD_GUIDE_PIGDM   Q = Gamma + zeta r^2 A C A*, r^2 = v                     [Pi-GDM]; zeta 0: 1
+ *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian data and a linear F;
+ *                    m products with J* for each function
+ *   FD_GUIDE_PIGDM   Q = Gamma + zeta A v C A*                                [Pi-GDM]; zeta 0: 1
  *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta                [DPS]; zeta 0: 1
  *
- * plain: 1: without the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on
- * the grid. Where m < 1e-4 the model is asked at the time at which m = 1e-4. FD_EARG for a model
- * without vjp. The observation must be of the process's points; F may be nonlinear (for EXACT and
- * PIGDM linearised at D, for each function). */
+ * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain: 1: without the C in front, as FunDPS and
+ * DiffusionPDE have it; then the effect depends on the grid. Where m < 1e-4 the model is asked at the time at which
+ * m = 1e-4; of a modal process the modes alone with such an m take the model's var for Cov, or stay those of D where it has
+ * none. FD_EARG for a model without vjp. The observation must
+ * be of the process's points; F may be nonlinear (for EXACT and PIGDM linearised at D, for each function). */
 enum { FD_GUIDE_EXACT = 1, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
 typedef struct {
     const fd_process *p;
@@ -1101,22 +1102,20 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how);
  *
  * fd_project -- the nearest state with A x + e = y in the Cameron-Martin norm [Pidstrigach]:
  *     z = (A C A* + Gamma)^-1 (y - A x - e),    x += C A* z,    e += Gamma z
- * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since
- * at a point it changes a set of measure 0. "Replacement" of known points by noised data is the
- * same.
- * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t,
- * where x is: turns a step to m D + s eps into one with the projected D and the same eps.
- * Deterministic schemes.
- * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to
- * that at t < from:
- *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins
- *                     it
+ * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since at a point it
+ * changes a set of measure 0. "Replacement" of known points by noised data is the same.
+ * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t, where x is: turns a step
+ * to m D + s eps into one with the projected D and the same eps. Deterministic schemes, and scalar processes:
+ * it keeps the noise that the model sees, so that the state is not the path's; that does not move D' if m is one number, and
+ * where it is another for each mode the mean goes astray, by a third of itself for fd_heat with data of its own covariance.
+ * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to that at t < from:
+ *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins it
  *     FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
  *     FD_PATH_MEAN    m y
- * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only.
- * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL;
- * z [b][m] ~ N(0, 1) or NULL. One-stage schemes and scalar processes only; e starts as
- * sqrt(v) L z. */
+ * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each mode, A m x0 does not
+ * follow from A x0 = y.
+ * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL; z [b][m] ~ N(0, 1) or
+ * NULL. One-stage schemes and scalar processes only; e starts as sqrt(v) L z. */
 enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
 void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e, fd_arena scratch);
 void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch);
@@ -1352,8 +1351,7 @@ typedef struct {
     int adapt;
     double target;                       /* 0: as said */
 } fd_mcmc;
-/* The whole state of a chain. To resume: fd_chain_begin with the same how, r and id, then copy u,
- * k, h, accepted. */
+/* The whole state of a chain; to go on with it later: fd_chain_resume. */
 typedef struct {
     fd_mcmc how;
     fd_rng r;
@@ -1364,9 +1362,13 @@ typedef struct {
     double phi, ratio;                   /* Phi(x); log of the last acceptance ratio, of a slice 0 */
     fd_real *u, *g;                      /* x - mean; gradient at x where needed, [ch][points] */
 } fd_chain;
-/* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A
- * Phi that is not a number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. */
+/* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A Phi that is not a
+ * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. fd_chain_resume -- with the same how, r and id as
+ * before and u, k, h, accepted and calls of that chain: its further steps have the same bits as if it had not been
+ * interrupted, Phi and the gradient being computed again. */
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
+fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u, uint32_t k, double h,
+                          long long accepted, long long calls);
 int       fd_chain_step(fd_chain *c, fd_arena scratch);
 void      fd_chain_get(const fd_chain *c, fd_real *x);
 /* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0,
@@ -1958,9 +1960,10 @@ int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
 /* fd_foreign -- what a file with weights of another program cannot tell; 0: as that program has it.
  * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model."). fd_net_from makes its
- * network with those weights; complex ones are real pairs, as fd_tensors_load gives them. A tensor that is
- * missing, left over or of another shape is FD_EDATA and named. The output is that of the original to rounding,
- * on grids where the original itself is consistent:
+ * network with those weights; complex ones are real pairs, as fd_tensors_load gives them. A tensor
+ * that is missing, not numbers, left over or of another shape is FD_EDATA and named; whole numbers
+ * that are left over (batches seen, positions) are passed over. The output is that of the original
+ * to rounding, on grids where the original itself is consistent:
  *
  *   FD_FROM_FNO           the authors' first release, 1-D to 3-D [FNO; KER; ML]: fc0, conv0.weights1.., w0.., fc1,
  *                         fc2; coordinates closed; time is a channel if the inputs are one more than output and

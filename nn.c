@@ -5884,8 +5884,9 @@ static const fd_tensor *load_part(fd_status *st, const fd_tensors *f, const char
                                   const fd_part *p)
 {
     char name[64];
-    const fd_tensor *t = fd_tensor_find(f, strcat(strcpy(name, prefix), p->name));
-    if (!t) { load_fail(st, "missing tensor", name); return NULL; }
+    const fd_tensor *t = fd_tensor_need(st, "fd_net_load", f,
+                                        strcat(strcpy(name, prefix), p->name));
+    if (!t) return NULL;
     if (t->nd != p->nd || memcmp(t->n, p->n, (size_t)p->nd * sizeof *p->n)) {
         load_fail(st, "tensor with a shape that the network does not have", name);
         return NULL;
@@ -6010,16 +6011,26 @@ static void foreign_name(const struct foreign *o, const char *format, char name[
     snprintf(name + k, 64, format, o->i, o->j);
 }
 
+/* is it this name behind the prefix? */
+static int foreign_is(const struct foreign *o, const char *s, const char *name)
+{
+    return !strncmp(s, o->prefix, (size_t)o->length) && !strcmp(s + o->length, name);
+}
+
+/* NULL where there is none, with an error where what has the name is not numbers: nothing that a
+ * network may have is taken for missing */
 static const fd_tensor *foreign_find(struct foreign *o, const char *format)
 {
     char name[128];
     foreign_name(o, format, name);
     for (int i = 0; i < o->f->count; i++) {
-        const char *s = o->f->tensor[i].name;
-        if (strncmp(s, o->prefix, (size_t)o->length) || strcmp(s + o->length, name)) continue;
+        if (!foreign_is(o, o->f->tensor[i].name, name)) continue;
         if (o->used) o->used[i] = 1;
         return &o->f->tensor[i];
     }
+    for (int i = 0; i < o->f->others; i++)
+        if (foreign_is(o, o->f->other[i].name, name))
+            fd_tensor_need(o->st, "fd_net_from", o->f, o->f->other[i].name);
     return NULL;
 }
 
@@ -6485,10 +6496,20 @@ static void foreign_fill(struct foreign *o, const fd_tensors *f, fd_tensor *t, f
 
 /* --- Which program, which network --- */
 
-/* a batch norm of FNO3d, which its forward pass does not use */
-static int foreign_unused(const struct foreign *o, const char *name)
+/* whole numbers and truth values, by the names that .npy and .safetensors have for them; BF16 and
+ * half are none */
+static int foreign_counts(const char *type)
 {
-    return !strncmp(name, o->prefix, (size_t)o->length) && !strncmp(name + o->length, "bn", 2);
+    if (type && *type && strchr("<>|=", *type)) type++;
+    return type && *type && strchr("iuIUbBhHlLqQ?", *type) && type[1] != 'F' && type[1] != 'a';
+}
+
+/* what may be left over: a batch norm of FNO3d, which its forward pass does not use; what counts,
+ * such as batches seen or positions, and is no weight */
+static int foreign_unused(const struct foreign *o, int kind, const fd_tensor *t)
+{
+    int fno = kind == FD_FROM_FNO && !strncmp(t->name, o->prefix, (size_t)o->length);
+    return foreign_counts(t->type) || (fno && !strncmp(t->name + o->length, "bn", 2));
 }
 
 static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
@@ -6677,7 +6698,7 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
 
 int fd_foreign_kind(const fd_tensors *f)
 {
-    fd_status st;
+    fd_status st = { 0 };
     struct foreign o;
     return foreign_look(&o, &st, f);
 }
@@ -6726,7 +6747,7 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
         else foreign_operator(&o, kind, how, column);
         if (net && !a->st->code && kind != FD_FROM_UVIT) foreign_bounds(&o, how);
         for (int i = 0; net && i < g.count; i++)
-            if (!o.used[i] && !(kind == FD_FROM_FNO && foreign_unused(&o, g.tensor[i].name)))
+            if (!o.used[i] && !foreign_unused(&o, kind, &g.tensor[i]))
                 foreign_fail(&o, "tensor that this network has no place for", g.tensor[i].name);
     }
     if (!a->st->code) return net;

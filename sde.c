@@ -4311,26 +4311,44 @@ static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const doub
                   scratch);
 }
 
-/* D + (v/m) g, but where m is so small that x says nothing of the mode */
-static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu,
-                              double c[3])
+/* D + (v/m) g, but where m is so small that x says nothing of the mode: see guide_unseen */
+static double guide_ratio(fd_coef f) { return f.m >= GUIDE_LEAST ? f.v / f.m : 0; }
+
+static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
-    fd_coef f = p->law(p, t, mu);
     (void)ctx;
-    c[0] = 1, c[1] = f.m >= GUIDE_LEAST ? f.v / f.m : 0;
+    c[0] = 1, c[1] = guide_ratio(p->law(p, t, mu));
     return NULL;
 }
 
 static const char *guide_cov(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
-    fd_coef f = p->law(p, t, mu);
     (void)ctx;
-    c[0] = f.v / f.m;
+    c[0] = guide_ratio(p->law(p, t, mu));
     return NULL;
 }
 
-/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and
- * v/m J has its limit */
+/* Modes of a modal process with m < 1e-4: at the points J* w is beyond rounding there. Cov = (v/m) C J* then is
+ * the model's var, where it has one: y_k += var_k w_k. */
+static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const double *t, const fd_real *w, fd_real *y, fd_arena scratch)
+{
+    const fd_process *p = g->p;
+    const fd_space *s = &p->noise->s;
+    const ptrdiff_t n = s->ch * s->modes;
+    if (!p->modal || !g->model.var || scratch.st->code) return;
+    fd_real *var = fd_raw(&scratch, fd_real, b * n), *u = fd_raw(&scratch, fd_real, b * n);
+    double *mu = fd_raw(&scratch, double, s->modes);
+    if (!mu) return;
+    proc_args(p, mu, scratch);
+    g->model.var(g->model.self, s, b, x, t, var, scratch);
+    fd_to_modes(s, b, w, u, scratch);
+    for (ptrdiff_t i = 0; i < b * n && !scratch.st->code; i++)
+        u[i] = p->law(p, t[i / n], mu[i % s->modes]).m < GUIDE_LEAST ? u[i] * var[i] : 0;
+    fd_from_modes(s, b, u, u, scratch);
+    for (ptrdiff_t i = 0; i < b * fd_size(s) && !scratch.st->code; i++) y[i] += u[i];
+}
+
+/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and v/m J has its limit */
 static double guide_time(const fd_process *p, double t)
 {
     double lo = p->tmin, hi = t;
@@ -4355,7 +4373,8 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
     double *tb = fd_raw(&scratch, double, rows);
     fd_real *K = fd_raw(&scratch, fd_real, rows * n), *T = fd_raw(&scratch, fd_real, rows * n);
     fd_real *xs = fd_raw(&scratch, fd_real, rows * n), *Ds = fd_raw(&scratch, fd_real, rows * n);
-    if (!Ds) return;
+    fd_real *W = fd_raw(&scratch, fd_real, rows * n);
+    if (!W) return;
     for (int i = 0; i < rows; i++) {
         memcpy(xs + i * n, x, (size_t)n * sizeof *x);
         memcpy(Ds + i * n, D, (size_t)n * sizeof *D);
@@ -4365,11 +4384,11 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
         int b = m - j < rows ? m - j : rows;
         memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
         for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + j + i] = 1;
-        fd_obs_adjoint(o, b, Ds, e, K, scratch);
-        guide_adjoint(g, b, xs, tb, K, K, scratch);
-        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K,
-                  scratch);
+        fd_obs_adjoint(o, b, Ds, e, W, scratch);
+        guide_adjoint(g, b, xs, tb, W, K, scratch);
+        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K, scratch);
         fd_cov_pow(g->p->noise, 1, b, K, K, scratch);
+        guide_unseen(g, b, xs, tb, W, K, scratch);
         for (int k = 0; k < m && !scratch.st->code; k += rows) {
             int q = m - k < rows ? m - k : rows;
             memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
@@ -4395,9 +4414,21 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
     fd_solve_lower(m, Q, 1, r);
 }
 
-/* D, and q = J* A* Q^-1 (y - F(D)), for b functions at times tb */
-static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D,
-                        fd_real *q, fd_arena scratch)
+/* of Pi-GDM at one time: for V C where v is another for each mode */
+static const fd_gain *guide_gain(const fd_guide *g, double t, const fd_real *D, fd_arena *a)
+{
+    const fd_cov *c = g->p->noise;
+    fd_cov *now = fd_new(a, fd_cov, 1);
+    double *lam = fd_raw(a, double, c->s.modes);
+    if (!lam) return NULL;
+    for (ptrdiff_t k = 0; k < c->s.modes; k++) lam[k] = c->lam[k] * (g->p->modal ? fd_law(g->p, t, k).v : 1);
+    *now = (fd_cov){ .s = c->s, .lam = lam };
+    return fd_gain_new(a, g->o, now, D);
+}
+
+/* D, w = A* Q^-1 (y - F(D)), and q = J* w, for b functions at times tb */
+static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D, fd_real *w, fd_real *q,
+                        fd_arena scratch)
 {
     const fd_guide *g = &o->how;
     const fd_process *p = g->p;
@@ -4408,6 +4439,8 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
     if (!r) return;
     fd_predict(&g->model, FD_X0, p, b, x, tb, D, scratch);
     obs_residual(g->o, b, g->y, 0, D, r, scratch);
+    fd_arena own = scratch;
+    const fd_gain *gain = NULL;
     for (int i = 0; i < b && !scratch.st->code; i++) {
         double *ri = r + (ptrdiff_t)i * m;
         if (g->rule == FD_GUIDE_EXACT) {
@@ -4417,13 +4450,12 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
             obs_chol(g->o, NOISE_SOLVE_T, ri);
             for (int j = 0; j < m; j++) ri[j] *= zeta;
         } else {
-            fd_arena own = scratch;
-            const fd_gain *k = o->gain ? o->gain : fd_gain_new(&own, g->o, p->noise, D + i * n);
-            fd_gain_solve(k, zeta * p->law(p, tb[i], 0).v, 1, 1, ri, ri, own);
+            if (!o->gain && (i == 0 || !g->o->linear || tb[i] != tb[i - 1])) own = scratch, gain = guide_gain(g, tb[i], D + i * n, &own);
+            fd_gain_solve(o->gain ? o->gain : gain, zeta * (p->modal ? 1 : p->law(p, tb[i], 0).v), 1, 1, ri, ri, own);
         }
     }
-    fd_obs_adjoint(g->o, b, D, r, q, scratch);
-    guide_adjoint(g, b, x, tb, q, q, scratch);
+    fd_obs_adjoint(g->o, b, D, r, w, scratch);
+    guide_adjoint(g, b, x, tb, w, q, scratch);
 }
 
 static void guide_eval(const void *self, const fd_space *s, int b, const fd_real *x,
@@ -4432,13 +4464,14 @@ static void guide_eval(const void *self, const fd_space *s, int b, const fd_real
     const guide_model *o = self;
     const fd_process *p = o->how.p;
     double *tb = fd_raw(&scratch, double, b);
-    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s));
-    if (!q) return;
+    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s)), *w = fd_raw(&scratch, fd_real, b * fd_size(s));
+    if (!w) return;
     for (int i = 0; i < b; i++) tb[i] = guide_time(p, t[i]);
-    guide_slope(o, b, x, tb, y, q, scratch);
+    guide_slope(o, b, x, tb, y, w, q, scratch);
     if (!o->how.plain) fd_cov_pow(p->noise, 1, b, q, q, scratch);
     else if (!scratch.st->code) space_riesz(s, 0, b, q);
     lin_apply("fd_guided", p, b, tb, guide_pull, NULL, 2, (const fd_real *[3]){ y, q }, y, scratch);
+    if (!o->how.plain) guide_unseen(&o->how, b, x, tb, w, y, scratch);
 }
 
 fd_model fd_guided(fd_arena *a, const fd_guide *how)
@@ -4454,14 +4487,11 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how)
     else if (!(how->zeta >= 0 && isfinite(how->zeta)))
         FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
     else if (fd_size(&how->o->s) != fd_size(&how->p->noise->s))
-        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
-                how->p->noise->s.points, how->o->s.points);
-    else if (how->rule != FD_GUIDE_DPS && how->p->modal)
-        FD_FAIL(st, FD_EARG, where, "this rule is for processes of one m and v for all modes");
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points", how->p->noise->s.points,
+                how->o->s.points);
     guide_model *g = fd_new(a, guide_model, 1);
-    fd_gain *gain = how->rule == FD_GUIDE_PIGDM && how->o->linear
-                        ? fd_gain_new(a, how->o, how->p->noise, NULL)
-                        : NULL;
+    fd_gain *gain = NULL;
+    if (how->rule == FD_GUIDE_PIGDM && how->o->linear && !how->p->modal) gain = fd_gain_new(a, how->o, how->p->noise, NULL);
     if (!g || st->code) return none;
     *g = (guide_model){ *how, gain };
     return (fd_model){ FD_X0, guide_eval, NULL, NULL, g };
@@ -4547,9 +4577,7 @@ void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b,
 {
     static const char where[] = "fd_project_denoised";
     if (!move_ready(scratch.st, where, g, e)) return;
-    if (e && p->modal)
-        FD_FAIL(scratch.st, FD_EARG, where,
-                "noisy observations need a process of one m for all modes");
+    if (p->modal) FD_FAIL(scratch.st, FD_EARG, where, "is for processes of one m and v for all modes");
     const ptrdiff_t n = b * fd_size(&g->o->s);
     double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *tb = fd_raw(&scratch, double, b);
     fd_real *D = fd_new(&scratch, fd_real, n);
@@ -5180,7 +5208,8 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     double k = row.aD * f.v / f.m;
     fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
     fd_real *xi = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size);
-    if (!D || scratch.st->code) return 0;
+    fd_real *w = fd_raw(&scratch, fd_real, n * size);
+    if (!w || scratch.st->code) return 0;
     const guide_model *g = p->guide;
     int guided = g && row.sd > 0 && f.m >= GUIDE_LEAST;
     for (int i = 0; i < n; i++) tb[i] = t;
@@ -5188,7 +5217,7 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     else memset(xi, 0, (size_t)(n * size) * sizeof *xi);
     memcpy(D, p->d, (size_t)(n * size) * sizeof *D);     /* of the model: kept from the last step */
     if (guided) {
-        guide_slope(g, n, run->x, tb, D, q, scratch);
+        guide_slope(g, n, run->x, tb, D, w, q, scratch);
         fd_cov_pow(C, 1, n, q, Cq, scratch);
     }
     for (int i = 0; i < n && !scratch.st->code; i++) {
@@ -5480,6 +5509,24 @@ fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, cons
     if (!st->code && !isfinite(c->phi))
         FD_FAIL(st, FD_ENAN, where, "Phi is not finite where the chain starts; chain", id);
     return st->code ? NULL : c;
+}
+
+fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u, uint32_t k, double h,
+                          long long accepted, long long calls)
+{
+    static const char where[] = "fd_chain_resume";
+    if (a->st->code || !u || !how->prior) return NULL;
+    if (!(h > 0 && isfinite(h)) || accepted < 0 || accepted > k || calls < 0) {
+        FD_FAIL(a->st, FD_EARG, where, "no state of a chain: steps, accepted, calls", k, accepted, calls);
+        return NULL;
+    }
+    fd_chain *c = fd_chain_begin(a, how, r, id, how->mean);           /* u = 0 */
+    if (!c) return NULL;
+    memcpy(c->u, u, (size_t)fd_size(&how->prior->s) * sizeof *u);
+    c->phi = chain_phi(c, c->u, c->g, *a);
+    if (!a->st->code && !isfinite(c->phi)) FD_FAIL(a->st, FD_ENAN, where, "Phi is not finite where the chain is; chain", id);
+    c->k = k, c->h = h, c->accepted = accepted, c->calls = calls;
+    return a->st->code ? NULL : c;
 }
 
 void fd_chain_get(const fd_chain *c, fd_real *x)

@@ -275,7 +275,34 @@ static void wrong(void)
     fd_explain(&st, line, sizeof line);
     OK(strstr(line, "no place for: fno_blocks.ada.weight"), "%s", line);
     st.code = FD_OK;
+    /* what counts may be left over, by any name of its type; real numbers may not */
+    static const char *const types[] = { "I64", "U8", "BOOL", "<i8", "|b1", "=q", "uint16", "int64",
+                                         "?", "F32", "BF16", "<f8", "half", "" };
+    more[f.count - 1].name = "fno_blocks.norm.0.num_batches_tracked";
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        more[f.count - 1].type = types[i];
+        fd_net *net = fd_net_from(&a, &f, NULL);
+        OK((net != NULL) == (i < 9), "left over, of type %s: %d", types[i], st.code);
+        st.code = FD_OK;
+    }
     f.count--;
+    /* what is needed, and what may be there, but is not numbers */
+    fd_tensor none = { .type = "F8_E4M3: its type is not one of numbers" };
+    static const char *const not[] = { "fno_blocks.convs.1.bias", "fno_blocks.norm.0.weight",
+                                       "fno_blocks.words" };
+    for (int i = 0; i < 3; i++) {
+        fd_tensors g = f;
+        g.other = &none, g.others = 1, none.name = not[i], g.count = 0;
+        fd_tensor *some = fd_raw(&a, fd_tensor, f.count);
+        for (int j = 0; j < f.count; j++)
+            if (strcmp(f.tensor[j].name, not[i])) some[g.count++] = f.tensor[j];
+        g.tensor = some;
+        fd_net *net = fd_net_from(&a, &g, NULL);
+        fd_explain(&st, line, sizeof line);
+        if (i == 2) OK(net && !st.code, "words beside a network: %s", line);
+        else OK(!net && strstr(line, "not numbers: ") && strstr(line, not[i]), "%s", line);
+        st.code = FD_OK;
+    }
     static const struct { fd_foreign how; const char *says; } hows[] = {
         { { .time = FD_TIME_FILM }, "time is a channel or none" },
         { { .act = 99 }, "act must be 0..FD_IDENTITY, is: 99" },

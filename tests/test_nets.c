@@ -1315,6 +1315,17 @@ static void test_checkpoints(fd_arena mem)
            && !strcmp(b.st->name, name), "%d: %s", k, explain(b.st));
         b.st->code = 0;
     }
+    /* a part of a type that is not one of numbers */
+    FILE *from = fopen(path, "rb"), *to = fopen(cut, "wb");
+    const char *part = "\"net.lift0.w\":{\"dtype\":\"", *at = part;
+    for (int c; from && to && (c = getc(from)) != EOF; at = c == *at ? at + 1 : part)
+        putc(*at ? c : 'Q', to);
+    if (from) fclose(from);
+    if (to) fclose(to);
+    fd_net_load(&a, cut, &got, &og);
+    OK(!got && a.st->code == FD_EDATA && !strcmp(a.st->what, "not numbers")
+       && !strcmp(a.st->name, "net.lift0.w"), "%s", explain(a.st));
+    a.st->code = 0;
     fd_tensor bad = { "net.mine", 1, { 1 }, net->w, NULL };
     fd_meta badmeta = { "adam.mine", "" };
     fd_tensors more = { 1, 0, &bad, NULL, 0, NULL }, more2 = { 0, 1, NULL, &badmeta, 0, NULL };

@@ -418,6 +418,24 @@ static double joint(const fd_cov *c0, const fd_process *p, double t, const fd_re
     return krige(n, M + n, A, G, z, mean, K, a);
 }
 
+/* x_t = M x0 + N(0, G) at the points, for any process */
+static void modal_law(const fd_process *p, double t, double *M, double *G, fd_arena a)
+{
+    const fd_space *s = &p->noise->s;
+    const int n = (int)s->points;
+    fd_real *u = fd_raw(&a, fd_real, n), *v = fd_raw(&a, fd_real, n);
+    for (int j = 0; j < n && v; j++) {
+        for (int i = 0; i < n; i++) u[i] = i == j;
+        fd_to_modes(s, 1, u, u, a);
+        for (int k = 0; k < n; k++) {
+            fd_coef f = fd_law(p, t, k);
+            v[k] = (fd_real)(f.v * p->noise->lam[k] / s->h * (double)u[k]), u[k] = (fd_real)(f.m * (double)u[k]);
+        }
+        fd_from_modes(s, 1, u, u, a), fd_from_modes(s, 1, v, v, a);
+        for (int i = 0; i < n; i++) M[i * n + j] = (double)u[i], G[i * n + j] = (double)v[i];
+    }
+}
+
 static void conditional(void)
 {
     fd_status st;
@@ -445,7 +463,6 @@ static void conditional(void)
             for (int k = 0; k < 3; k++) {
                 fd_arena b = a;
                 double t = k == 0 ? p[i].tmax : k == 1 ? .4 : .07;
-                fd_coef f = fd_law(&p[i], t, 0);
                 fd_model m = fd_oracle_posterior(&b, &p[i], n, w, means, (const fd_cov **)c, &o, y);
                 m.eval(m.self, &s, 1, x, &t, D, b);
                 OK(!st.code, "process %d, %d components", (int)i, n);
@@ -462,17 +479,63 @@ static void conditional(void)
                     NEAR((double)D[q], want[q], TOL(1e-8, 2e-3) * (1 + fabs(want[q])),
                          "process %d, %d components, t = %g, point %d", (int)i, n, t, q);
                 }
-                if (n > 1 || p[i].modal) continue;
-                fd_guide how = { .p = &p[i], .model = fd_oracle_gauss(&b, &p[i], means, c[0]),
-                                 .o = &o, .y = y, .rule = FD_GUIDE_EXACT };
+                if (n > 1) continue;
+                fd_guide how = { .p = &p[i], .model = fd_oracle_gauss(&b, &p[i], means, c[0]), .o = &o, .y = y,
+                                 .rule = FD_GUIDE_EXACT };
                 fd_model g = fd_guided(&b, &how);
                 g.eval(g.self, &s, 1, x, &t, E, b);
                 OK(!st.code, "guided: %s", st.code ? st.what : "");
                 for (int q = 0; q < N; q++)
                     NEAR((double)E[q], (double)D[q],
-                         (f.m < 1e-4 ? 1e-3 : TOL(1e-9, 2e-3)) * (1 + fabs((double)D[q])),
+                         (!p[i].modal && fd_law(&p[i], t, 0).m < 1e-4 ? 1e-3 : TOL(1e-9, 2e-3)) * (1 + fabs((double)D[q])),
                          "exact guidance, process %d, t = %g", (int)i, t);
             }
+}
+
+/* A process that differs by mode, for data with its stationary law lam/2A: what is not known of x0 then has the covariance v C, so
+ * that Pi-GDM is exact. Moves that need a path of y are refused */
+static void conditional_modes(void)
+{
+    enum { N = 12, M = 2 };
+    static const double y[2 * M] = { 1, -.7, 1, -.7 };
+    static const ptrdiff_t at[M] = { 3, 9 };
+    fd_status st;
+    fd_arena all = test_arena(1 << 24, &st);
+    fd_space s = cells(&all, N);
+    fd_cov *C = fd_cov_matern(&all, &s, 1, .15, .5);
+    fd_process p = fd_heat(C, 1, .02, NULL, NULL, 2);
+    double lam[N], mu[N], A[M * N] = { 0 }, want[N], path[M] = { 0 };
+    fd_real x[2 * N], E[2 * N], m0[N];
+    fd_laplace(&s, mu, all);
+    for (int k = 0; k < N; k++) lam[k] = C->lam[k] / (2 * (1 + .02 * mu[k]));
+    fd_cov *c0 = fd_cov_table(&all, &s, lam);
+    for (int i = 0; i < N; i++) m0[i] = (fd_real)sin(6. * i / N);
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    fd_model free = fd_oracle_gauss(&all, &p, m0, c0);
+    fd_cov_draw(c0, fd_seed(1), 0, 2, x, all);
+    for (int noisy = 0; noisy < 2; noisy++)
+        for (int k = 0; k < 3; k++) {
+            fd_arena a = all;
+            double t = k == 0 ? 2 : k == 1 ? .4 : .07, tb[2] = { t, t };
+            fd_obs o = fd_obs_pick(&a, &s, M, at);
+            if (noisy) fd_obs_noise(&a, &o, sqrt(.05));
+            fd_guide how = { .p = &p, .model = free, .o = &o, .y = y, .rule = FD_GUIDE_PIGDM };
+            fd_model g = fd_guided(&a, &how);
+            g.eval(g.self, &s, 2, x, tb, E, a);
+            OK(!st.code, "Pi-GDM by mode: %s", st.code ? st.what : "");
+            for (int b = 0; b < 2; b++) {
+                joint(c0, &p, t, m0, M, A, noisy ? .05 : 0, y, x + b * N, want, a);
+                for (int i = 0; i < N; i++)
+                    NEAR((double)E[b * N + i], want[i], TOL(1e-7, 5e-3) * (1 + fabs(want[i])), "Pi-GDM by mode, t = %g, noise %d", t, noisy);
+            }
+        }
+    fd_obs o = fd_obs_pick(&all, &s, M, at);
+    fd_gain *g = fd_gain_new(&all, &o, C, NULL);
+    fd_path_move(g, &p, FD_PATH_MEAN, .5, .4, 1, y, NULL, path, all);
+    OK(st.code == FD_EARG, "no path of y where m is another for each mode");
+    st.code = 0;
+    fd_project_denoised(g, &p, .4, 1, y, x, NULL, E, NULL, all);
+    OK(st.code == FD_EARG, "no projected denoiser there");
 }
 
 /* C grad log p_t(x|y) = -(x - m D)/v against differences of log p(y, x_t), one Gaussian and two */
@@ -948,6 +1011,45 @@ static void denoisers(void)
     }
 }
 
+/* by heat, whose m and v are those of the mode: guidance through a whole sampler */
+static void heat_samplers(void)
+{
+    enum { N = 12, M = 2 };
+    static const double y[M] = { 1, -.7 };
+    static const ptrdiff_t at[M] = { 3, 9 };
+    static const struct { int rule; double zeta; } rows[] = { { FD_GUIDE_EXACT, 1 }, { FD_GUIDE_DPS, .3 } };
+    fd_status st;
+    fd_arena all = test_arena(1 << 25, &st);
+    fd_space s = cells(&all, N);
+    fd_cov *c0 = fd_cov_matern(&all, &s, 1, .3, 1.5), *C = fd_cov_matern(&all, &s, 2, .2, .5);
+    fd_process p = fd_heat(C, 1, .02, NULL, NULL, 8);
+    fd_obs o = fd_obs_pick(&all, &s, M, at);
+    fd_obs_noise(&all, &o, sqrt(.05));
+    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, .05 }, K[N * N], B[N * N], V[N * N], my[N] = { 0 }, mean[N], cov[N * N];
+    for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
+    matrix_of(c0, N, K, all);
+    krige(N, M, A, G, y, my, K, all);
+    modal_law(&p, 8, B, V, all);
+    for (int r = 0; r < 2; r++) {
+        double err[2][2];
+        for (int fine = 0; fine < 2; fine++) {
+            const int steps = fine ? 160 : 80;
+            fd_guide how = { .p = &p, .model = fd_oracle_gauss(&all, &p, NULL, c0), .o = &o, .y = y, .rule = rows[r].rule, .zeta = rows[r].zeta };
+            plain g = { .how = { .p = &p, .model = fd_guided(&all, &how), .t = (double[]){ 8, 1e-3 }, .steps = 1, .scheme = FD_ANCESTRAL }, .n = N };
+            memset(mean, 0, sizeof mean);
+            memcpy(cov, V, sizeof V);
+            for (int k = 0; k < steps && !st.code; k++) {
+                g.t = 8 * pow(1e-3 / 8, (double)k / steps), g.s = 8 * pow(1e-3 / 8, (k + 1.) / steps);
+                fd_affine_law(plain_step, &g, N, N, mean, cov, all);
+            }
+            errors(N, N, mean, cov, my, K, err[fine]);
+        }
+        OK(!st.code, "heat: %s", st.code ? st.what : "");
+        if (rows[r].rule == FD_GUIDE_EXACT) OK(err[1][0] < .005 && err[1][1] < .03 && err[1][1] < .6 * err[0][1], "heat: %g, %g", err[1][0], err[1][1]);
+        else OK(err[1][0] > .05 && err[1][0] < .4, "DPS by heat, biased: %g, %g", err[1][0], err[1][1]);
+    }
+}
+
 /* --- Langevin dynamics: C 1.5, O6 --- */
 
 typedef struct {
@@ -1346,22 +1448,19 @@ static void mcmc_rest(void)
     y = 1;
     for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_WALK; kind++) {
         fd_arena b = a;
-        fd_real keep[N], grad[N];
-        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3,
-                         .leaps = 2, .adapt = 30 };
+        fd_real keep[N], mean[N] = { .3, 0, -.4 };
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3, .leaps = 2, .adapt = 30 };
+        if (kind != FD_MCMC_WALK) how.mean = mean;
         fd_chain *one = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL), state;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
         state = *one;
         memcpy(keep, one->u, sizeof keep);
-        if (one->g) memcpy(grad, one->g, sizeof grad);
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
-        fd_chain *two = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL);
-        memcpy(two->u, keep, sizeof keep);
-        if (two->g) memcpy(two->g, grad, sizeof grad);
-        two->k = state.k, two->h = state.h, two->phi = state.phi, two->accepted = state.accepted;
+        fd_chain *two = fd_chain_resume(&b, &how, fd_seed(8), 2, keep, state.k, state.h, state.accepted, state.calls);
+        OK(two && two->phi == state.phi, "kind %d: Phi of a chain that goes on", kind);
         for (int i = 0; i < 20; i++) fd_chain_step(two, b);
-        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h
-           && one->accepted == two->accepted, "kind %d resumed", kind);
+        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted == two->accepted && one->calls == two->calls
+           && one->k == two->k && one->phi == two->phi, "kind %d resumed", kind);
         if (kind != FD_MCMC_SLICE) OK(one->h != how.h, "kind %d adapts", kind);
         double h = one->h;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
@@ -1400,6 +1499,13 @@ static void mcmc_rest(void)
         { FD_MCMC_PCN, 0 }, { FD_MCMC_PCN, 1.1 }, { FD_MCMC_MALA, 2.1 }, { FD_MCMC_HMC, NAN },
         { 0, .1 }, { 6, .1 } };
     OK(!st.code, "status");
+    for (int i = 0; i < 4; i++) {
+        fd_real u[N] = { 0 };
+        st.code = 0;
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN, .h = .1 };
+        fd_chain *c1 = fd_chain_resume(&a, &how, fd_seed(1), 0, u, 5, i == 0 ? 0 : .1, i == 1 ? 6 : 2, i == 2 ? -1 : 9);
+        OK(i < 3 ? !c1 && st.code == FD_EARG : c1 && !st.code, "a state that is none, %d", i);
+    }
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         how.kind = wrong[i].kind, how.h = wrong[i].h;
         st.code = 0;
@@ -2306,10 +2412,12 @@ void test_posterior(void)
     gains();
     posteriors();
     conditional();
+    conditional_modes();
     conditional_scores();
     conditional_orders();
     projected_means();
     projections();
     denoisers();
+    heat_samplers();
     guidance();
 }

@@ -238,6 +238,8 @@ static void told(fd_arena *mem)
         OK(!f->why, "x.pt: %s: %s", f->member, f->why);
     }
     fd_tensors t = source_tensors(&a, at("x.pt:model"), 1);
+    OK(t.others == 2 && !strcmp(t.other[1].name, "count") && !t.other[1].x
+       && !strcmp(t.other[1].type, "int64: whole numbers"), "what is left out, %d", t.others);
     OK(t.count == 8 && !strcmp(t.tensor[0].name, "w") && t.tensor[0].nd == 3
        && !fd_tensor_find(&t, "count"), "%d tensors of x.pt:model", t.count);
     for (int i = 0; i < 24 && t.count; i++)

@@ -232,6 +232,55 @@ bad 2 'not with --condition' train $few --condition points --norm likelihood
 bad 2 "expected points, coarse, blur, mask" train $few --condition foo
 bad 1 'cannot open' train --data g.npy --condition points --base none.safetensors
 bad 2 'needs --obs' posterior --grid 8
+# a mask and values, a coarse grid, a blur; numpy's format by hand: name, shape, type, bytes
+npy() { { printf '\223NUMPY\001\000\166\000'; printf "%-117s\n" "{'descr': '$3', 'fortran_order': False, 'shape': ($2), }"; printf "$4"; } >"$1"; }
+npy mask.npy 8, '|u1' '\0\1\0\1\0\0\1\0'; npy vals.npy 8, '|i1' '\5\1\5\0\5\5\377\5'; npy coarse.npy 4, '|i1' '\1\0\377\0'
+npy mask2.npy 4,3 '|u1' '\1\0\0\0\1\0\0\0\1\0\0\0'; npy none.npy 8, '|u1' '\0\0\0\0\0\0\0\0'
+npy inf.npy 8, '<f2' '\0\74\0\0\0\74\0\174\0\0\0\0\0\0\0\0'            # the fourth is infinite
+printf 'x,value\n.1875,1\n.4375,0\n.8125,-1\n' >same.csv
+ok "a mask" "$fd" posterior --grid 8 --obs mask.npy:vals.npy --noise 0.1 -n 64 -o a.npy --png p.png && exists p.png
+ok "the same places" "$fd" posterior --grid 8 --obs same.csv --noise 0.1 -n 64 -o b.npy
+mv out same.out; ok "a mask" "$fd" posterior --grid 8 --obs mask.npy:vals.npy --noise 0.1 -n 64 -o a.npy
+grep -E '^exact' out >x; grep -E '^exact' same.out >y; same x y
+ok "a coarse grid" "$fd" posterior --grid 16 --coarse coarse.npy --noise 0.1 -n 64 --method pigdm --png p.png
+says '^4 observations' out; awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .3) }' out; report $? "coarse: $(grep '^error' out)"
+ok noise "$fd" noise --grid 12x9 -n 1 --boundary neumann --cov rbf:l=0.3 -o v.npy
+ok "a blur" "$fd" posterior --grid 12x9 --blur 0.1:v.npy --noise 0.1 -n 64 --method pigdm --png p.png && exists p.png
+awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .1) }' out; report $? "blur: $(grep '^error' out)"
+# the state of chains: in two parts as in one
+for m in pcn mala slice latent; do
+    rm -f whole.st parts.st
+    ok "$m whole" "$fd" posterior --grid 16 --obs obs.csv --noise 0.1 --method $m:chains=2,burn=30,steps=40 --state whole.st -o a.npy
+    for i in 1 2; do
+        ok "$m part $i" "$fd" posterior --grid 16 --obs obs.csv --noise 0.1 --method $m:chains=2,burn=30,steps=20 --state parts.st -o b.npy
+    done
+    same whole.st parts.st
+done
+bad 1 'whole.st: is of latent, 2 chains, 16, seed 1; this is pcn' posterior --grid 16 --obs obs.csv --noise 0.1 --method pcn:chains=2,steps=20 --state whole.st
+bad 1 'another prior, or of other obs' posterior --grid 16 --obs obs.csv --noise 0.2 --method latent:chains=2,steps=20 --state whole.st
+bad 1 'no .safetensors file' posterior --grid 16 --obs obs.csv --noise 0.1 --method pcn --state a.npy
+bad 2 'state: pigdm is no chain' posterior --grid 16 --obs obs.csv --noise 0.1 --method pigdm --state new.st
+bad 2 'one of them only' posterior --grid 8 --obs obs.csv --coarse coarse.npy
+bad 1 'mask.npy: 8 values, but the grid wants 9' posterior --grid 9 --obs mask.npy:vals.npy
+bad 1 'vals.npy: 8 values, but the grid wants 4x3' posterior --grid 4x3 --obs mask2.npy:vals.npy
+bad 1 'nothing is observed' posterior --grid 8 --obs none.npy:vals.npy
+bad 1 'inf.npy: value 3, counted from 0, is not finite' posterior --grid 8 --obs mask.npy:inf.npy
+bad 1 'cannot open' posterior --grid 8 --obs mask.npy:absent.npy
+bad 1 'coarse.npy: 4 values on an axis on which the grid has 3' posterior --grid 3 --coarse coarse.npy
+bad 1 'values of 2 axes are wanted, it has 4' posterior --grid 8x8 --coarse coarse.npy
+bad 1 'inf.npy: value 3' posterior --grid 8 --coarse inf.npy
+bad 2 "'0.1': expected WIDTH:FILE" posterior --grid 8 --blur 0.1
+bad 2 "'wide:v.npy': expected WIDTH:FILE" posterior --grid 8 --blur wide:v.npy
+bad 1 'v.npy: 1x12x9 values, but the grid wants 12x8' posterior --grid 12x8 --blur 0.1:v.npy
+bad 1 'inf.npy: value 3' posterior --grid 8 --blur 0.1:inf.npy
+printf 'x,value\n' >many.csv; for i in 1 2 3 4 5 6 7 8 9; do echo ".$i,1" >>many.csv; done
+bad 1 '9 observations without noise, but the grid carries 8 modes' posterior --grid 8 --obs many.csv
+printf 'x,value\n.5,inf\n' >bad.csv; bad 1 "line 2: 'value' is not a number" posterior --grid 8 --obs bad.csv --noise 0.1
+printf 'x,value,sd\n.5,1,0\n' >bad.csv; bad 1 'line 2: sd must be above 0' posterior --grid 8 --obs bad.csv
+for m in dps esmda particles langevin mala hmc slice walk latent; do
+    bad 2 "$m needs --noise above 0" posterior --grid 8 --obs obs.csv --method $m
+done
+bad 2 'needs --obs, --coarse or --blur' posterior --grid 8
 bad 2 'needs --grid' posterior --obs obs.csv
 bad 1 'cannot open' posterior --grid 8 --obs none.csv
 printf 'x,value\n.5,1\n1.5,1\n' >bad.csv
@@ -245,7 +294,13 @@ printf 'value\n1\n' >bad.csv; bad 1 'needs the columns x, value' posterior --gri
 printf 'x,value\n' >bad.csv; bad 1 'no observations' posterior --grid 8 --obs bad.csv --noise 0.1
 printf 'x,value\n.5,1\n.5,2\n' >bad.csv; bad 1 'without noise' posterior --grid 8 --obs bad.csv
 bad 2 'needs --noise above 0' posterior --grid 8 --obs obs.csv --method pcn
-bad 2 'one m and v' posterior --grid 8 --obs obs.csv --noise 0.1 --process heat --method project
+for m in project denoised flat split particles daps eci; do
+    bad 2 "$m is for processes of one m and v for all modes" posterior --grid 8 --obs obs.csv --noise 0.1 --process heat --method $m
+done
+for m in guide pigdm dps conditional langevin:h=0.001; do
+    ok "heat, $m" "$fd" posterior --grid 24 --obs obs.csv --noise 0.1 --process heat:kappa=0.001 --method $m -n 64 --steps 80 -o post.npy
+    awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .35) }' out; report $? "heat, $m: $(grep '^error' out)"
+done
 bad 2 'fundps is for processes of one m and v' posterior --grid 8 --obs obs.csv --process heat --method fundps
 bad 2 'daps needs --noise above 0' posterior --grid 8 --obs obs.csv --method daps
 bad 1 'too long' posterior --grid 8 --obs obs.csv --noise 0.01 --method daps:h=1
@@ -366,6 +421,12 @@ ok 'info, folder' "$fd" info "$have/wide" && says '^\(2, 3, 4\)  min 0  max 5911
 ok 'convert .npz' "$fd" convert "$src/data/fno1.npz" -o want.safetensors
 ok 'convert .pt' "$fd" convert "$have/fno1.pt:model" -o from.safetensors &&
     same want.safetensors from.safetensors
+ok 'convert to .npz' "$fd" convert "$have/stored.npz" -o kept.npz &&
+    says '^left out: words \(2\)  strings: its type is not one of numbers$' out
+"$fd" info kept.npz >out; says '^f2 +\(2, 3, 4\)  min' out; ! grep -q words out
+report $? "words in an .npz of numbers"
+ok 'convert whole numbers' "$fd" convert "$have/x.pt" -o kept.npz &&
+    says '^left out: model.count \(\)  int64: whole numbers$' out
 ok 'convert, a prefix' "$fd" convert "$have/fno1.pt" -o from.safetensors &&
     same want.safetensors from.safetensors
 ok 'convert, compressed' "$fd" convert "$have/fno1.npz" -o from.safetensors &&

@@ -725,7 +725,8 @@ static inline void topic_help(const topic *t)
 enum { CHANNELS = 64 };                                    /* most of a function */
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs,
+        *coarse, *blur, *state;
     const char *base;
     spec condition;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
@@ -756,7 +757,13 @@ static const option options[] = {
     { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
       "prior: Gaussian, of this covariance (fd help cov); with --model what its data are known to be" },
     { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
-      "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]" },
+      "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]; or MASK.npy:VALUES.npy on the grid" },
+    { "coarse", "FILE", NULL, POSTERIOR, O_TEXT, AT(coarse), 0, 0, 0,
+      "or: values on a coarser grid of the domain, .npy" },
+    { "blur", "W:FILE", NULL, POSTERIOR, O_TEXT, AT(blur), 0, 0, 0,
+      "or: the function under a Gaussian blur of width W at every point of the grid, .npy" },
+    { "state", "FILE", NULL, POSTERIOR, O_OUT, AT(state), 0, 0, 0,
+      "of chains, .safetensors: go on from it where it exists, and write it at the end" },
     { "observe", "SPEC", "points:m=8", CALIBRATE, O_SPEC, AT(observe), &t_observe, 0, 0,
       "what is observed (fd help observe)" },
     { "noise", "SD", "0", POSTERIOR, O_REAL, AT(noise), 0, 0, 1e30,

@@ -1162,6 +1162,13 @@ static int do_convert(args *o)
         if (o->grid.nd || o->as.row) die(2, "--out: a network is a .safetensors");
         fd_npz_save(&st, o->out, &f);
         need(&st);
+        for (int i = 0; i < f.others; i++) {
+            printf("left out: ");
+            text_print(f.other[i].name, 0);
+            putchar(' ');
+            shape_print(f.other[i].nd, f.other[i].n);
+            printf("  %s\n", f.other[i].type);
+        }
         wrote(o->out);
         return finish();
     }

@@ -23,6 +23,9 @@ typedef struct {
     const double *t;                       /* [steps + 1] of the sampler */
     fd_obs o;
     double *y;
+    const double *at, *said;               /* for pictures: places [m][axes], and the values as given; NULL */
+    const int *ch;                         /* of each; NULL: 0 */
+    int whole;                             /* a value at every point, in the order of the grid */
 } problem;
 
 static inline int is_amortised(const args *o)
@@ -101,6 +104,29 @@ static inline void obs_units(const problem *q, int c, double center, double *y, 
     *sd *= fabs(v->scale[c]);
 }
 
+/* obs_given -- the places are known, q->y has the values as given, and sd: into the units of the model; each: sd of its own each. */
+static inline void obs_given(fd_arena *a, problem *q, const int *ch, double *sd, int each)
+{
+    need(a->st);
+    const int m = q->o.m;
+    const double noise = sd[0];
+    double *center = fd_new(a, double, m), *said = fd_raw(a, double, m);
+    if (said) memcpy(said, q->y, (size_t)m * sizeof *said);
+    q->said = said, q->ch = ch;
+    if (q->k && q->k->norm.center && center) q->o.apply(q->o.self, &q->s, 1, q->k->norm.center, center, *a);
+    need(a->st);
+    for (int i = 0; i < m; i++) obs_units(q, ch[i], center[i], &q->y[i], &sd[i]);
+    if (each) fd_obs_noise_each(a, &q->o, sd);
+    else if (q->k && q->s.ch > 1) {
+        if (noise > 0 && q->o.mul && q->k) {
+            for (int i = 1; i < m; i++)
+                if (sd[i] != sd[0]) die(2, "--blur: the channels of this model have scales of their own: one noise for all is none of it");
+            fd_obs_noise(a, &q->o, sd[0]);
+        } else if (noise > 0) fd_obs_noise_each(a, &q->o, sd);
+    } else fd_obs_noise(a, &q->o, sd[0]);
+    need(a->st);
+}
+
 /* obs_csv -- a header and a line per observation: x[, y[, z]], value[, channel][, sd]. */
 static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noise)
 {
@@ -157,17 +183,132 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
         m++;
     }
     fclose(f);
+    if (!m) die(1, "%s: no observations", path);
     q->o = fd_obs_points(a, &q->s, m, place, ch);
+    q->at = place;
+    obs_given(a, q, ch, sd, at[SD] >= 0);
+}
+
+/* obs_array -- a .npy of numbers with n values along each axis, channels first where there are more than one; n 0: any number.
+ * A first axis of one function, as in what fd noise writes, is left out. */
+static inline fd_array obs_array(fd_arena *a, const problem *q, const char *flag, const char *path, const int n[3])
+{
+    char is[64], want[64];
+    fd_array f = fd_load(a, path);
     need(a->st);
-    double *center = fd_new(a, double, m);
-    if (q->k && q->k->norm.center && center) q->o.apply(q->o.self, &q->s, 1, q->k->norm.center, center, *a);
+    int nd = q->s.nd, more = q->s.ch > 1, all[FD_MAXD] = { q->s.ch };
+    extents(is, f.nd, f.n, "x");
+    if (f.nd == nd + more + 1 && f.n[0] == 1) memmove(f.n, f.n + 1, (size_t)--f.nd * sizeof *f.n);
+    int ok = f.nd == nd + more && (!more || f.n[0] == q->s.ch);
+    for (int i = 0; i < nd; i++) {
+        all[more + i] = n[i];
+        ok = ok && (f.n[more + i] == n[i] || !n[0]);
+    }
+    if (!ok && !n[0]) die(1, "--%s: %s: values of %d axes%s are wanted, it has %s", flag, path, nd, more ? ", channels first," : "", is);
+    extents(want, nd + more, all, "x");
+    if (!ok) die(1, "--%s: %s: %s values, but the grid wants %s", flag, path, is, want);
+    return f;
+}
+
+/* obs_finite -- value i of a file, which must be a number. */
+static inline double obs_finite(const char *flag, const char *path, const fd_array *f, ptrdiff_t i)
+{
+    if (!isfinite((double)f->x[i])) die(1, "--%s: %s: value %td, counted from 0, is not finite", flag, path, i);
+    return (double)f->x[i];
+}
+
+/* obs_mask -- MASK:VALUES, both with the grid's shape: values count where the mask is not 0. */
+static inline void obs_mask(fd_arena *a, problem *q, const char *mask, const char *values, double noise)
+{
+    const fd_space *s = &q->s;
+    const ptrdiff_t size = fd_size(s);
+    fd_array w = obs_array(a, q, "obs", mask, s->n), v = obs_array(a, q, "obs", values, s->n);
+    ptrdiff_t *index = fd_raw(a, ptrdiff_t, size), m = 0;
+    int *ch = fd_raw(a, int, size);
     need(a->st);
-    for (int i = 0; i < m; i++) obs_units(q, ch[i], center[i], &q->y[i], &sd[i]);
-    if (at[SD] >= 0) fd_obs_noise_each(a, &q->o, sd);
-    else if (q->k && q->s.ch > 1) {
-        if (noise > 0) fd_obs_noise_each(a, &q->o, sd);
-    } else fd_obs_noise(a, &q->o, sd[0]);
+    for (ptrdiff_t i = 0; i < size; i++)
+        if (obs_finite("obs", mask, &w, i) != 0) ch[m] = (int)(i / s->points), index[m++] = i;
+    if (!m) die(1, "--obs: %s: the mask is 0 everywhere: nothing is observed", mask);
+    if (m > INT_MAX / 4) die(1, "--obs: %s: too many observations", mask);
+    double *y = fd_raw(a, double, m), *sd = fd_raw(a, double, m), *at = fd_raw(a, double, m * s->nd);
     need(a->st);
+    for (ptrdiff_t i = 0; i < m; i++) {
+        int j[3];
+        y[i] = obs_finite("obs", values, &v, index[i]), sd[i] = noise;
+        fd_mode(s, index[i] % s->points, j);                         /* points are numbered as modes are */
+        for (int d = 0; d < s->nd; d++) at[i * s->nd + d] = fd_coord(s, d, j[d]);
+    }
+    q->o = fd_obs_pick(a, s, (int)m, index);
+    q->y = y, q->at = at;
+    obs_given(a, q, ch, sd, 0);
+}
+
+/* obs_coarse -- values on a coarser grid. */
+static inline void obs_coarse(fd_arena *a, problem *q, const char *path, double noise)
+{
+    const fd_space *s = &q->s;
+    const int any[3] = { 0 };
+    fd_array v = obs_array(a, q, "coarse", path, any);
+    for (int d = 0; d < s->nd; d++)
+        if (v.n[(s->ch > 1) + d] > s->n[d])
+            die(1, "--coarse: %s: %d values on an axis on which the grid has %d: not coarser", path, v.n[(s->ch > 1) + d], s->n[d]);
+    fd_space coarse = fd_grid(a, s->nd, v.n + (s->ch > 1), s->len, s->bc, s->ch);
+    q->o = fd_obs_coarse(a, s, &coarse);
+    need(a->st);
+    const int m = q->o.m;
+    double *y = fd_raw(a, double, m), *sd = fd_raw(a, double, m), *at = fd_raw(a, double, (ptrdiff_t)m * s->nd);
+    int *ch = fd_raw(a, int, m);
+    need(a->st);
+    for (int i = 0; i < m; i++) {
+        int j[3];
+        y[i] = obs_finite("coarse", path, &v, i), sd[i] = noise, ch[i] = (int)(i / coarse.points);
+        fd_mode(&coarse, i % coarse.points, j);
+        for (int d = 0; d < s->nd; d++) at[(ptrdiff_t)i * s->nd + d] = fd_coord(&coarse, d, j[d]);
+    }
+    q->y = y, q->at = at;
+    obs_given(a, q, ch, sd, 0);
+}
+
+/* obs_blur -- WIDTH:FILE, the function under a Gaussian blur, at every point. */
+static inline void obs_blur(fd_arena *a, problem *q, const char *text, double noise)
+{
+    const fd_space *s = &q->s;
+    char *path;
+    double width = strtod(text, &path);
+    if (path == text || *path != ':' || !path[1] || !(width >= 0 && width <= BIG))
+        die(2, "--blur: '%s': expected WIDTH:FILE, as in 0.05:values.npy", text);
+    path++;
+    fd_array v = obs_array(a, q, "blur", path, s->n);
+    double *mul = fd_raw(a, double, s->modes), *y = fd_raw(a, double, fd_size(s)), *sd = fd_raw(a, double, fd_size(s));
+    int *ch = fd_raw(a, int, fd_size(s));
+    need(a->st);
+    fd_laplace(s, mul, *a);
+    for (ptrdiff_t k = 0; k < s->modes; k++) mul[k] = exp(-.5 * width * width * mul[k]);
+    for (ptrdiff_t i = 0; i < fd_size(s); i++) y[i] = obs_finite("blur", path, &v, i), sd[i] = noise, ch[i] = (int)(i / s->points);
+    q->o = fd_obs_modal(a, s, mul);
+    q->y = y, q->whole = 1;
+    obs_given(a, q, ch, sd, 0);
+}
+
+/* obs_read -- what --obs, --coarse or --blur says. */
+static inline void obs_read(fd_arena *a, problem *q, const args *o)
+{
+    if ((o->obs != NULL) + (o->coarse != NULL) + (o->blur != NULL) != 1)
+        die(2, o->obs || o->coarse || o->blur ? "--obs, --coarse, --blur: one of them only" : "needs --obs, --coarse or --blur");
+    const char *cut = o->obs ? strstr(o->obs, ".npy:") : NULL;
+    if (o->coarse) obs_coarse(a, q, o->coarse, o->noise);
+    else if (o->blur) obs_blur(a, q, o->blur, o->noise);
+    else if (cut) {
+        char *mask = fd_new(a, char, strlen(o->obs) + 1);
+        need(a->st);
+        memcpy(mask, o->obs, (size_t)(cut + 4 - o->obs));
+        obs_mask(a, q, mask, cut + 5, o->noise);
+    } else obs_csv(a, q, o->obs, o->noise);
+    ptrdiff_t modes = 0;
+    for (ptrdiff_t k = 0; k < q->s.modes; k++) modes += q->p.noise->lam[k] > 0;
+    modes *= q->s.ch;
+    if (!(q->o.sd > 0 || q->o.each) && q->o.m > modes && !q->whole)
+        die(1, "%d observations without noise, but the grid carries %td modes: give --noise, or a finer --grid", q->o.m, modes);
 }
 
 /* obs_spec -- what --observe says, the same places whatever the function; y is left to be drawn. */
@@ -232,6 +373,8 @@ static inline void method_noisy(const problem *q, const spec *m)
     if (!(q->o.sd > 0 || q->o.each || q->o.chol)) die(2, "--method: %s needs --noise above 0", m->t->rows[m->row].name);
 }
 
+/* method_plain -- for methods that follow what is observed of the noised state, or whose coupling is one number: with an m for
+ * each mode the first is no function of y, and the second no multiple of C. */
 static inline void method_plain(const problem *q, const spec *m)
 {
     if (q->p.modal) die(2, "--method: %s is for processes of one m and v for all modes", m->t->rows[m->row].name);
@@ -367,6 +510,64 @@ static inline void method_released(const problem *q, const args *o, const fd_sam
     need_grid(a.st);
 }
 
+/* State of chains: u of each, and in the metadata which problem it is of, and k, h, accepted, calls of each. */
+enum { STATE_TEXT = 128 };
+typedef struct { const fd_real *u; uint32_t k; double h; long long accepted, calls; double phi; } chain_state;
+
+/* state_owner -- what a state must be of. */
+static inline const char *state_owner(const problem *q, const args *o, int chains, char text[512])
+{
+    char grid[64];
+    snprintf(text, 512, "%s, %d chains, %s, seed %" PRIu64, o->method.t->rows[o->method.row].name, chains, grid_text(&q->s, grid), o->seed);
+    return text;
+}
+
+static inline chain_state *state_read(fd_arena *a, const problem *q, const args *o, int chains)
+{
+    char owner[512], name[32];
+    const char *path = o->state;
+    if (access(path, F_OK)) return NULL;
+    fd_tensors f = fd_tensors_load(a, path);
+    chain_state *all = fd_new(a, chain_state, chains);
+    need(a->st);
+    const fd_tensor *u = fd_tensor_find(&f, "u");
+    const char *of = fd_meta_find(&f, "chains of");
+    if (!of || !u) die(1, "--state: %s: is no state of chains", path);
+    if (strcmp(of, state_owner(q, o, chains, owner))) die(1, "--state: %s: is of %s; this is %s", path, of, owner);
+    if (u->nd != 2 || u->n[0] != chains || u->n[1] != fd_size(&q->s)) die(1, "--state: %s: damaged", path);
+    for (int c = 0; c < chains; c++) {
+        chain_state *s = &all[c];
+        unsigned long k;
+        sprintf(name, "chain %d", c);
+        const char *text = fd_meta_find(&f, name);
+        if (!text || sscanf(text, "%lu %lf %lld %lld %lf", &k, &s->h, &s->accepted, &s->calls, &s->phi) != 5 || k > UINT32_MAX)
+            die(1, "--state: %s: damaged", path);
+        s->k = (uint32_t)k, s->u = u->x + c * fd_size(&q->s);
+    }
+    return all;
+}
+
+static inline void state_save(fd_status *st, const problem *q, const args *o, int chains, const chain_state *all, fd_arena a)
+{
+    char owner[512];
+    const ptrdiff_t size = fd_size(&q->s);
+    fd_real *u = fd_raw(&a, fd_real, chains * size);
+    fd_meta *meta = fd_new(&a, fd_meta, chains + 1);
+    char (*text)[2][STATE_TEXT] = fd_alloc(&a, (size_t)chains, sizeof *text);
+    need(st);
+    meta[0] = (fd_meta){ "chains of", state_owner(q, o, chains, owner) };
+    for (int c = 0; c < chains; c++) {
+        memcpy(u + c * size, all[c].u, (size_t)size * sizeof *u);
+        sprintf(text[c][0], "chain %d", c);
+        sprintf(text[c][1], "%lu %.17g %lld %lld %.17g", (unsigned long)all[c].k, all[c].h, all[c].accepted, all[c].calls, all[c].phi);
+        meta[c + 1] = (fd_meta){ text[c][0], text[c][1] };
+    }
+    fd_tensor t = { .name = "u", .nd = 2, .n = { chains, (int)size }, .x = u };
+    fd_tensors_save(st, o->state, &(fd_tensors){ .count = 1, .metas = chains + 1, .tensor = &t, .meta = meta });
+    need(st);
+    wrote(o->state);
+}
+
 /* method_chain -- n functions of chains after burn-in, evenly thinned. */
 static inline void method_chain(const problem *q, const args *o, int kind, fd_rng r, int n, fd_real *x, verdict *v, fd_arena a)
 {
@@ -391,13 +592,19 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
     need(a.st);
     double *series = fd_raw(&a, double, (ptrdiff_t)chains * steps), ess = INFINITY, rhat = 0;
     need(a.st);
+    chain_state *was = o->state ? state_read(&a, q, o, chains) : NULL, *now = fd_new(&a, chain_state, chains);
+    fd_real *ends = fd_raw(&a, fd_real, chains * size);
+    need(a.st);
     long long moved = 0, calls = 0;
     int got = 0;
     for (int c = 0; c < chains; c++) {
         fd_arena own = a;
-        fd_chain *chain = fd_chain_begin(&own, &how, r, c, NULL);
+        fd_chain *chain = was ? fd_chain_resume(&own, &how, r, c, was[c].u, was[c].k, was[c].h, was[c].accepted, was[c].calls)
+                              : fd_chain_begin(&own, &how, r, c, NULL);
         need(a.st);
-        for (int i = 0; i < burn; i++) fd_chain_step(chain, own);
+        if (was && chain->phi != was[c].phi) die(1, "--state: %s: is of another prior, or of other observations", o->state);
+        long long called = was ? was[c].calls : 0;
+        while (chain->k < (uint32_t)burn && !a.st->code) fd_chain_step(chain, own);
         long long before = chain->accepted;
         for (int i = 0; i < steps; i++) {
             fd_chain_step(chain, own);
@@ -407,9 +614,12 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
             for (; got < want; got++) fd_chain_get(chain, x + got * size);
             if (isatty(2) && i % 64 == 0) progress("chain", c + 1, (c + (double)i / steps) / chains, chain->phi, 0, 0);
         }
-        moved += chain->accepted - before, calls += chain->calls;
+        moved += chain->accepted - before, calls += chain->calls - called;
+        memcpy(ends + c * size, chain->u, (size_t)size * sizeof *ends);
+        now[c] = (chain_state){ ends + c * size, chain->k, chain->h, chain->accepted, chain->calls, chain->phi };
     }
     bar_end();
+    if (o->state) state_save(a.st, q, o, chains, now, a);
     ess = fd_ess(chains, steps, series, a), rhat = fd_rhat(chains, steps, series, a);
     *v = (verdict){ (int)calls, ess, rhat, (double)moved / ((double)chains * steps), NAN };
     if (latent)
@@ -507,6 +717,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     const int rule = m->row;
     const ptrdiff_t size = fd_size(&q->s);
     verdict v = { 0, NAN, NAN, NAN, NAN };
+    if (o->state && !(rule >= METHOD_PCN && rule <= METHOD_LATENT)) die(2, "--state: %s is no chain", m->t->rows[rule].name);
     fd_sampler how = { .p = &q->p, .model = q->model, .t = q->t, .steps = o->steps, .scheme = o->scheme.row, .eta = o->eta,
                        .denoise = 1, .evals = &v.evals };
     if (q->k) how.mean = q->mean;
@@ -574,7 +785,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         break;
     }
     case METHOD_FUNDPS: case METHOD_DIFFUSIONPDE: case METHOD_DAPS: case METHOD_ECI:
-        if (rule != METHOD_ECI) method_plain(q, m);
+        method_plain(q, m);
         if (rule == METHOD_DAPS) method_noisy(q, m);
         for (int i = 0; i < n; i += o->batch)
             method_released(q, o, &how, r, i, n - i < o->batch ? n - i : o->batch, x + i * size, a);
@@ -606,7 +817,6 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         if (rule == METHOD_GUIDE || rule == METHOD_PIGDM || rule == METHOD_DPS) {
             fd_guide *g = fd_new(&a, fd_guide, 1);
             need(a.st);
-            if (rule != METHOD_DPS) method_plain(q, m);
             *g = (fd_guide){ .p = &q->p, .model = q->model, .o = &q->o, .y = q->y, .rule = FD_GUIDE_EXACT + rule - METHOD_GUIDE,
                              .zeta = method_value(m, "zeta"), .plain = (int)method_value(m, "plain") };
             if (rule == METHOD_DPS) method_noisy(q, m);
@@ -655,41 +865,99 @@ static inline double misfit_of(const problem *q, int n, const fd_real *x, fd_are
     return sqrt(sum / n);
 }
 
-/* posterior_png -- one axis: mean, two deviations, the exact ones, some draws; more axes: mean, deviation, draws. */
+/* panels_png -- the data where they are, mean, deviation, draws, the exact ones beside, each named; a row for each channel. */
+static inline void panels_png(const char *path, const problem *q, int n, const fd_real *x, const fd_real *mean, const fd_real *sd,
+                              const fd_real *em, const fd_real *es, int map, fd_arena a)
+{
+    enum { MOST = 4, LINE = 24, IN = 12 };
+    static const char *const drawn[MOST] = { "draw 1", "draw 2", "draw 3", "draw 4" };
+    static const unsigned char blank[3] = { 225, 225, 225 };
+    const fd_space *s = &q->s;
+    const ptrdiff_t size = fd_size(s);
+    int show = n < MOST ? n : MOST, cols = 0, h, w;
+    const char *name[5 + MOST];
+    const fd_real *from[5 + MOST];
+    fd_real *data = fd_raw(&a, fd_real, size);
+    double lo, hi, most = 1e-30;
+    need(a.st);
+    for (ptrdiff_t i = 0; i < size; i++) data[i] = (fd_real)NAN;
+    for (int i = 0; i < q->o.m; i++) {
+        ptrdiff_t at = 0;
+        for (int d = 0; d < s->nd && !q->whole; d++) {               /* the nearest point of the grid */
+            double from0 = fd_coord(s, d, 0), step = s->n[d] > 1 ? fd_coord(s, d, 1) - from0 : 1;
+            int j = (int)floor((q->at[(ptrdiff_t)i * s->nd + d] - from0) / step + .5);
+            at = at * s->n[d] + (j < 0 ? 0 : j >= s->n[d] ? s->bc[d] == FD_PERIODIC ? 0 : s->n[d] - 1 : j);
+        }
+        data[q->whole ? i : at + (q->ch ? q->ch[i] : 0) * s->points] = (fd_real)q->said[i];
+    }
+    name[cols] = "data", from[cols++] = data;
+    name[cols] = "mean", from[cols++] = mean;
+    if (em) name[cols] = "exact mean", from[cols++] = em;
+    const int first = cols;                                          /* deviations have a scale of their own, from 0 */
+    name[cols] = "sd", from[cols++] = sd;
+    if (em) name[cols] = "exact sd", from[cols++] = es;
+    const int last = cols;
+    for (int i = 0; i < show; i++) name[cols] = drawn[i], from[cols++] = x + i * size;
+    range(size, mean, &lo, &hi);
+    for (int i = 0; i < cols; i++)
+        for (ptrdiff_t k = 0; k < size; k++) {
+            double v = (double)from[i][k];
+            if (i >= first && i < last) most = fmax(most, v);
+            else if (isfinite(v)) lo = fmin(lo, v), hi = fmax(hi, v);
+        }
+    panel(s, mean, 0, lo, hi, &h, &w, NULL);
+    int zoom = 1080 / (cols * w), side = w > h ? w : h;
+    zoom = zoom < 1 ? 1 : zoom * side > 240 && zoom > 1 ? (240 / side > 1 ? 240 / side : 1) : zoom;
+    int across = w * zoom + IN;
+    for (int i = 0; i < cols; i++) across = plot_width(1, name[i]) + IN > across ? plot_width(1, name[i]) + IN : across;
+    plot_canvas c = plot_new(&a, LINE + s->ch * (h * zoom + IN), cols * across + IN);
+    fd_real *y = fd_raw(&a, fd_real, (ptrdiff_t)h * w);
+    need(a.st);
+    for (int i = 0; i < cols; i++) {
+        int big = plot_width(2, name[i]) <= across - 2 ? 2 : 1;
+        plot_text(&c, big == 2 ? 5 : 9, IN + i * across, big, name[i]);
+        for (int k = 0; k < s->ch; k++) {
+            int top = LINE + k * (h * zoom + IN), left = IN + i * across;
+            int spread = i >= first && i < last;
+            panel(s, from[i], k, lo, hi, &h, &w, y);
+            plot_image(&c, top, left, h, w, y, spread ? 0 : lo, spread ? most : hi, map, zoom);
+            for (int j = 0; j < h * w; j++)
+                if (!isfinite((double)y[j])) plot_box(&c, top + j / w * zoom, left + j % w * zoom, zoom, zoom, blank, 1);
+        }
+    }
+    fd_png_save(a.st, path, c.h, c.w, c.rgb);
+    need(a.st);
+    wrote(path);
+}
+
+/* posterior_png -- one axis: observations, mean, two deviations, the exact ones, some draws; more axes: panels. */
 static inline void posterior_png(const char *path, const problem *q, int n, const fd_real *x, const fd_real *mean,
                                  const fd_real *sd, const fd_real *em, const fd_real *es, int map, fd_arena a)
 {
     const fd_space *s = &q->s;
     const ptrdiff_t size = fd_size(s);
-    if (s->nd > 1) {
-        int show = n < 4 ? n : 4, all = 2 + 2 * (em != NULL) + show;
-        double lo, hi;
-        fd_real *y = fd_raw(&a, fd_real, all * size);
-        need(a.st);
-        const fd_real *first[4] = { mean, em ? em : sd, sd, es };
-        for (int i = 0; i < 2 + 2 * (em != NULL); i++) memcpy(y + i * size, first[i], (size_t)size * sizeof *y);
-        memcpy(y + (2 + 2 * (em != NULL)) * size, x, (size_t)(show * size) * sizeof *y);
-        range(all * size, y, &lo, &hi);
-        sheet(a.st, path, s, all, all, y, lo, hi, map, a);
-        return;
-    }
+    if (s->nd > 1) { panels_png(path, q, n, x, mean, sd, em, es, map, a); return; }
     enum { SHOW = 5 };
     const int N = s->n[0];
+    int seen = 0;
     plot p;
-    double *at = fd_raw(&a, double, N), *v = fd_raw(&a, double, (ptrdiff_t)(6 + SHOW) * N);
+    double *at = fd_raw(&a, double, N), *v = fd_raw(&a, double, (ptrdiff_t)(6 + SHOW) * N), *place = fd_raw(&a, double, 2 * (ptrdiff_t)q->o.m);
     need(a.st);
     for (int i = 0; i < N; i++) at[i] = fd_coord(s, 0, i);
+    for (int i = 0; i < q->o.m; i++)                                 /* of channel 0, as all that is drawn */
+        if (!q->ch || !q->ch[i]) place[seen] = q->whole ? at[i] : q->at[i], place[q->o.m + seen++] = q->said[i];
     for (int k = 0; k < 6 + SHOW; k++)
         for (int i = 0; i < N; i++) {
             const fd_real *m = k < 3 ? mean : em ? em : mean, *d = k < 3 ? sd : es ? es : sd;
-            v[k * N + i] = k < 6 ? (double)m[i] + 2 * (k % 3 - 1) * (double)d[i] : (double)x[(k - 6) * size + i];
+            v[k * N + i] = k < 6 ? (double)m[i] + 2 * (k % 3 - 1) * (double)d[i] : k - 6 < n ? (double)x[(k - 6) * size + i] : 0;
         }
     plot_begin(&p, 900, 600, "given the observations", "x", "function", 0, 0);
-    for (int k = 0; k < SHOW && k < n; k++) plot_line(&p, N, at, v + (6 + k) * N, k ? "" : "draws", PLOT_DASHED);
+    for (int k = 0; k < SHOW && k < n; k++) plot_line(&p, N, at, v + (6 + k) * N, k ? NULL : "draws", PLOT_DASHED);
     plot_line(&p, N, at, v + N, "mean", PLOT_SOLID);
     plot_line(&p, N, at, v, "mean - 2 sd", PLOT_SOLID);
     plot_line(&p, N, at, v + 2 * N, "mean + 2 sd", PLOT_SOLID);
-    if (em) plot_line(&p, N, at, v + 4 * N, "exact mean", PLOT_POINTS);
+    if (em) plot_line(&p, N, at, v + 4 * N, "exact mean", PLOT_DOTTED);
+    plot_line(&p, seen, place, place + q->o.m, q->whole ? "data (blurred)" : "data", PLOT_POINTS);
     plot_save(a.st, &p, path, a);
     need(a.st);
     wrote(path);
@@ -699,11 +967,10 @@ static inline int do_posterior(args *o)
 {
     fd_status st;
     fd_arena a = arena_make(o, &st);
-    if (!o->obs) die(2, "needs --obs");
     problem q = problem_new(&a, o);
     const ptrdiff_t size = fd_size(&q.s);
     if (is_amortised(o) && !is_given("noise")) o->noise = condition_value(q.k, "noise");
-    obs_csv(&a, &q, o->obs, o->noise);
+    obs_read(&a, &q, o);
     fd_real *x = fd_raw(&a, fd_real, o->n * size), *mean = fd_raw(&a, fd_real, 4 * size);
     need(&st);
     fd_real *sd = mean + size, *em = NULL, *es = NULL;

@@ -147,7 +147,7 @@ static inline const char *source_split(fd_arena *a, const char *name, const char
 static inline int source_below(const source *f, const char *member);
 /* source_tensors -- all real and complex numbers that are not whole, in memory, as fd_tensors_load
  * has them; of file:key those below the key, as in checkpoint.pt:model, under the rest of their
- * names. data 0: names and shapes only. */
+ * names. The others are listed as `other`. data 0: names and shapes only. */
 static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data);
 /* source_slab -- numbers of an entry of the first axis. source_count -- of all. */
 static inline ptrdiff_t source_slab(const source *f);
@@ -2439,16 +2439,24 @@ static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data)
     int count = 0;
     for (source *f = all; f; f = f->next) count++;
     r.tensor = fd_new(a, fd_tensor, count);
+    r.other = fd_new(a, fd_tensor, count);
     for (source *f = all; f && !a->st->code; f = f->next) {
-        fd_tensor *t = r.tensor + r.count;
         char kind = f->parts ? f->part[0].type->kind : 0;
         if (!source_below(f, key) || (n && !f->member[n])) continue;
-        if (f->why || !strchr("fg", kind) || !kind || f->files) continue;
+        int no = f->why || !strchr("fg", kind) || !kind || f->files;
+        fd_tensor *t = no ? r.other + r.others++ : r.tensor + r.count++;
         t->name = f->member + n + (n > 0);
         t->nd = f->nd;
         memcpy(t->n, f->n, sizeof t->n);
-        r.count++;
-        if (!data) continue;
+        if (no) {
+            const char *why = f->why ? f->why : f->files ? "pictures"
+                            : kind == 'b' ? "truth values" : "whole numbers";
+            size_t room = strlen(f->type) + strlen(why) + 3;
+            char *type = fd_raw(a, char, room);
+            if (type) snprintf(type, room, "%s: %s", f->type, why);
+            t->type = type;
+        }
+        if (!data || no) continue;
         ptrdiff_t size = source_count(f);
         t->x = fd_raw(a, fd_real, size);
         fd_arena scratch = *a;
