@@ -2085,7 +2085,12 @@ static inline fd_obs condition_obs(fd_arena *a, const kit *k, uint32_t i)
         for (int j = m; j < m * s->ch; j++) at[j] = at[j - m] + n;
         o = fd_obs_pick(a, s, m * s->ch, at);
     }
-    fd_obs_noise(a, &o, condition_value(k, "noise") * fabs(k->norm.scale[0]));
+    const double noise = condition_value(k, "noise"), *scale = k->norm.scale;
+    if (s->ch > 1 && noise > 0 && !o.mul && v->row != CONDITION_POINTS) {    /* channel by channel */
+        double *sd = fd_raw(a, double, o.m);
+        for (int j = 0; sd && j < o.m; j++) sd[j] = noise * fabs(scale[j / (o.m / s->ch)]);
+        fd_obs_noise_each(a, &o, sd);
+    } else fd_obs_noise(a, &o, noise * fabs(scale[0]));
     need(a->st);
     return o;
 }

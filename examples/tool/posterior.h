@@ -696,11 +696,14 @@ static inline void amortised_fits(const problem *q, fd_arena a)
     enum { TRIES = 3 };
     const kit *k = q->k;
     const fd_obs *o = &q->o, *was = &k->o;
-    const double scale = fabs(k->norm.scale[0]), noise = condition_value(k, "noise");
+    const double noise = condition_value(k, "noise");
     for (int i = 0; i < (o->each ? o->m : 1); i++) {
-        double sd = (o->each ? o->each[i] : o->sd) / scale;
-        if (!(fabs(sd - noise) <= 1e-3 * (noise + 1e-12)))
-            die(2, "--noise: %g: the network was trained with noise=%g", sd, noise);
+        double sd = o->each ? o->each[i] : o->sd;
+        int same = 0;
+        for (int c = 0; c < q->s.ch && !same; c++)
+            same = fabs(sd / fabs(k->norm.scale[c]) - noise) <= 1e-3 * (noise + 1e-12);
+        if (!same)
+            die(2, "--noise: %g: the network was trained with noise=%g", sd / fabs(k->norm.scale[0]), noise);
     }
     if (!k->told) return;
     if (o->m != was->m)
