@@ -17,7 +17,7 @@ static void fft_fill(ptrdiff_t n, fd_real *x) { while (n--) *x++ = fft_draw(); }
 /* c[q] = cos(2 pi q/m), c[m + q] = sin(2 pi q/m), angles brought to the first eighth */
 static long double *fft_table(int m)
 {
-    static long double c[2 * 65536];
+    static long double c[2 * 65537];
     static int have;
     const long double pi = 3.14159265358979323846264338327950288L;
     if (m == have) return c;
