@@ -17,7 +17,7 @@ static void fft_fill(ptrdiff_t n, fd_real *x) { while (n--) *x++ = fft_draw(); }
 /* c[q] = cos(2 pi q/m), c[m + q] = sin(2 pi q/m), angles brought to the first eighth */
 static long double *fft_table(int m)
 {
-    static long double c[2 * 65536];
+    static long double c[2 * 65537];
     static int have;
     const long double pi = 3.14159265358979323846264338327950288L;
     if (m == have) return c;
@@ -119,7 +119,7 @@ static void fft_definitions(fd_arena a)
         { 360, 1, 2.5e-16, 1.3e-7 },  { 1000, 1, 2.5e-16, 1.3e-7 },  { 1009, 1, 4.5e-16, 2.3e-7 },
         { 1021, 1, 4.5e-16, 2.3e-7 }, { 2048, 4, 2.4e-16, 1.3e-7 },  { 4093, 16, 5.1e-16, 2.5e-7 },
         { 4096, 16, 2.4e-16, 1.3e-7 }, { 65536, 1024, 3.0e-16, 1.5e-7 },
-        { 65537, 1024, 5.1e-16, 2.5e-7 } };              /* j^2 in Bluestein is above 2^32 */
+        { 65537, 1024, 6.0e-16, 3.0e-7 } };              /* j^2 in Bluestein is above 2^32 */
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         for (int kind = FD_C2C; kind <= (row[i].n < 4000 ? FD_DST4 : FD_R2C); kind++)
             for (int sign = -1; sign <= (kind <= FD_R2C); sign += 2)

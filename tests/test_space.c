@@ -1531,7 +1531,7 @@ static void limits(fd_arena a)
     if (!c || c->s.modes < 2) { a.st->code = 0; return; }
     NEAR(c->lam[1] / c->lam[0], 3e-10, TOL(1e-15, 1e-11), "their variance");
     for (int k = 0; k < 2; k++)
-        NEAR(fd_inner(&s, c->s.basis + N, c->s.basis + k * N), k, TOL(1e-11, 1e-6), "basis %d", k);
+        NEAR(fd_inner(&s, c->s.basis + N, c->s.basis + k * N), k, TOL(1e-13, 1e-6), "basis %d", k);
 }
 
 void test_cov(void)
