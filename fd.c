@@ -1626,12 +1626,14 @@ void fd_modes_at(const fd_space *s, int m, const double *at, const double *half,
                             int k = b[d] + j;
                             double wd = half ? axis_wave(s, d, k) * half[i * s->nd + d] : 0;
                             v[d][j] = k >= axis_live(s, d) ? 0
-                                    : axis_mode(s, d, k, at[i * s->nd + d]) * (wd > 0 ? sin(wd) / wd : 1);
+                                    : axis_mode(s, d, k, at[i * s->nd + d])
+                                        * (wd > 0 ? sin(wd) / wd : 1);
                         }
                     }
                     for (int j = 0; j < n[0]; j++)
                         for (int k = 0; k < n[1]; k++) {
-                            ptrdiff_t o = i * s->modes + ((ptrdiff_t)(b[0] + j) * s->n[1] + b[1] + k) * s->n[2] + b[2];
+                            ptrdiff_t o = i * s->modes
+                                + ((ptrdiff_t)(b[0] + j) * s->n[1] + b[1] + k) * s->n[2] + b[2];
                             double e = v[0][j] * v[1][k];
                             for (int l = 0; l < n[2]; l++) E[o + l] = (fd_real)(e * v[2][l]);
                         }
@@ -3611,7 +3613,15 @@ const char *fd_meta_find(const fd_tensors *f, const char *key)
     return NULL;
 }
 
-/* --- .csv --- */
+/* --- Text --- */
+
+int fd_text_save(fd_status *st, const char *path, const char *text)
+{
+    file_out o;
+    if (st->code || !text || !file_begin(&o, st, "fd_text_save", path)) return st->code;
+    file_put(&o, text, strlen(text));
+    return file_end(&o);
+}
 
 int fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[], int rows,
                 const double *x)

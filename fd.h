@@ -557,6 +557,26 @@ typedef struct {
     double ode, sde;                   /* the distance left at tmin after the exact flow, the exact SDE */
 } fd_gap;
 fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch);
+/* fd_conditions_at -- what the theory asks of a diffusion in function space, for data N(mean, c0)
+ * at time t, as sums over the modes of this grid and all channels: a condition holds if its number
+ * has a limit as the grid is refined (fd certify --conditions). With a = -m'/m, q the rate of the
+ * noise, P = m^2 c + v lam, and what carries neither data nor noise left out; INFINITY where data
+ * have no noise. FD_ESHAPE where c0 has other modes than the noise. */
+typedef struct {
+    double trace;            /* sum lam = Tr C, the square of the Hilbert-Schmidt norm of C^1/2 */
+    double square;           /* sum lam^2, that of C */
+    double data;             /* E|X_0|^2 */
+    double mean, member;     /* <mean, C^-1 mean>, E <X_0, C^-1 X_0>: in Cameron-Martin space? */
+    double feldman, shift;   /* sum (P/v lam - 1)^2 and sum m^2 mean^2/v lam: for Gaussian data the
+                                law of X_t is equivalent to N(0, v C) where both have a limit */
+    double start, smooth;    /* E|A X_0|^2 = sum a^2 E X_0k^2, |A Q^1/2|^2 = sum a^2 q lam */
+    double most;             /* max a, of all modes */
+    double drift;            /* sum a^2 Var X_t,k */
+    double ratio;            /* max a^2/lam */
+    double bare;             /* modes with data and without noise at t */
+} fd_conditions;
+fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const fd_cov *c0, double t,
+                               fd_arena scratch);
 /* fd_process_on -- the same process on another grid of the same domain, with fd_cov_on of its
  * noise. What it keeps for each mode goes along: the b of fd_fdp by physical mode (the released
  * ones are known of every mode; FD_EARG where given ones do not say that of a mode with noise), and
@@ -1078,11 +1098,12 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
  *   FD_GUIDE_PIGDM   Q = Gamma + zeta A v C A*                                [Pi-GDM]; zeta 0: 1
  *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta                [DPS]; zeta 0: 1
  *
- * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain: 1: without the C in front, as FunDPS and
- * DiffusionPDE have it; then the effect depends on the grid. Where m < 1e-4 the model is asked at the time at which
- * m = 1e-4; of a modal process the modes alone with such an m take the model's var for Cov, or stay those of D where it has
- * none. FD_EARG for a model without vjp. The observation must
- * be of the process's points; F may be nonlinear (for EXACT and PIGDM linearised at D, for each function). */
+ * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain: 1: without
+ * the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on the grid. Where m
+ * < 1e-4 the model is asked at the time at which m = 1e-4; of a modal process the modes alone with
+ * such an m take the model's var for Cov, or stay those of D where it has none. FD_EARG for a model
+ * without vjp. The observation must be of the process's points; F may be nonlinear (for EXACT and
+ * PIGDM linearised at D, for each function). */
 enum { FD_GUIDE_EXACT = 1, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
 typedef struct {
     const fd_process *p;
@@ -1105,15 +1126,16 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how);
  * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since at a point it
  * changes a set of measure 0. "Replacement" of known points by noised data is the same.
  * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t, where x is: turns a step
- * to m D + s eps into one with the projected D and the same eps. Deterministic schemes, and scalar processes:
- * it keeps the noise that the model sees, so that the state is not the path's; that does not move D' if m is one number, and
- * where it is another for each mode the mean goes astray, by a third of itself for fd_heat with data of its own covariance.
+ * to m D + s eps into one with the projected D and the same eps. Deterministic schemes, and scalar
+ * processes: it keeps the noise that the model sees, so that the state is not the path's; that does
+ * not move D' if m is one number, and where it is another for each mode the mean goes astray, by a
+ * third of itself for fd_heat with data of its own covariance.
  * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to that at t < from:
  *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins it
  *     FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
  *     FD_PATH_MEAN    m y
- * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each mode, A m x0 does not
- * follow from A x0 = y.
+ * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each
+ * mode, A m x0 does not follow from A x0 = y.
  * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL; z [b][m] ~ N(0, 1) or
  * NULL. One-stage schemes and scalar processes only; e starts as sqrt(v) L z. */
 enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
@@ -1246,22 +1268,27 @@ double   fd_particles_evidence(const fd_particles *p);
 /* fd_particles_resample -- make all weights equal: call it at the end to have plain samples. */
 void     fd_particles_resample(fd_particles *p, fd_arena scratch);
 
-/* --- As released: what some authors' code does, under its name, biased even with an exact model, and not one law on every
- * grid; examples/study/mesh.md has their numbers. None of them is a default of anything.
+/* --- As released: what some authors' code does, under its name, biased even with an exact model,
+ * and not one law on every grid; examples/study/mesh.md has their numbers. None of them is a
+ * default of anything.
  *
- * fd_released_step -- step k of how, from t = t[k] to s = t[k + 1], of b functions: Heun's in sigma = sqrt(v)/m for z = x/m, and
- * the gradient of a loss of the last D through both evaluations of the model [EDM alg. 1]:
+ * fd_released_step -- step k of how, from t = t[k] to s = t[k + 1], of b functions: Heun's in sigma
+ * = sqrt(v)/m for z = x/m, and the gradient of a loss of the last D through both evaluations of the
+ * model [EDM alg. 1]:
  *
  *     d(z, t) = (z - D(z, t))/sigma_t,    z1 = z + (sigma_s - sigma_t) d(z, t),
  *     z' = z + (sigma_s - sigma_t) (d(z, t) + d(z1, s))/2 - w grad_z L(D(z1, s))
  *
- * grad in the values at the points, without C. Where v(s) = 0 the step is Euler's, with D(z, t) in both places.
- *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t); not in the last step [FunDPS]. Theirs: 500 steps,
- *                    FD_RHO times of sigma from 80 to .002
- *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for the inverse problems of Helmholtz and Navier-Stokes
- *   FD_DIFFUSIONPDE  L = the root of the sum of (y - F(D))^2; w = zeta, in the last fifth of the steps zeta/10
- *                    [DiffusionPDE]. Theirs: 2000 steps and white noise, which is that of a white covariance
- * The noise of the observation is not looked at. FD_EARG for a model without vjp and for a modal process. */
+ * grad in the values at the points, without C. Where v(s) = 0 the step is Euler's, with D(z, t) in
+ * both places.
+ *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t), in the last step 0
+ *                    [FunDPS]. Theirs: 500 steps, FD_RHO times of sigma from 80 to .002
+ *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for inverse problems of Helmholtz and
+ *                    Navier-Stokes
+ *   FD_DIFFUSIONPDE  L = the root of the sum of (y - F(D))^2; w = zeta, in the last fifth of the
+ *                    steps zeta/10 [DiffusionPDE]. Theirs: 2000 steps, and white noise: a white C
+ * The noise of the observation is not looked at. FD_EARG for a model without vjp and for a modal
+ * process. */
 enum { FD_FUNDPS = 1, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
 typedef struct {
     fd_sampler how;                      /* p, model, t, steps */
@@ -1271,14 +1298,16 @@ typedef struct {
     double zeta;
 } fd_released;
 void     fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch);
-/* fd_eci_step -- from t to s < t: D is projected on the data and mixed with noise again [ECI; PCFM]:
+/* fd_eci_step -- from t to s < t: D is projected on the data and mixed with noise [ECI; PCFM]:
  *     D' = D + C A* (A C A*)^-1 (y - A D),    x = m D' + sqrt(v) eps at s
- * eps [b][ch][points]: the noise that x began as, the same at every step, as released: then even without data a law N(0, 1)
- * comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200, 800, 3200 equal steps of fd_flow, .94 steps^1/3 in the limit;
- * drawn anew, which tends to 1/sqrt 2; or NULL for the noise in x, (x - m D)/sqrt(v) at t, which tends to 1: fd_project_denoised.
- * g: of an observation without noise; NULL: no data. Theirs is that of a white C, projection in L2. y [b][m]. */
-void     fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y, double t, double s,
-                     int b, fd_real *x, const fd_real *eps, fd_arena scratch);
+ * eps [b][ch][points]: the noise that x began as, the same at every step, as released: then even
+ * without data a law N(0, 1) comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200,
+ * 800, 3200 equal steps of fd_flow, .94 steps^1/3 in the limit; drawn anew, which tends to 1/sqrt
+ * 2; or NULL for the noise in x, (x - m D)/sqrt(v) at t, which tends to 1: fd_project_denoised. g:
+ * of an observation without noise; NULL: no data. Theirs is that of a white C, projection in L2. y
+ * [b][m]. */
+void     fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y,
+                     double t, double s, int b, fd_real *x, const fd_real *eps, fd_arena scratch);
 
 /* ---- 13. Langevin dynamics and Markov chains ----------------------------------------------------
  *
@@ -1309,14 +1338,17 @@ void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
                           int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 
-/* fd_daps_step -- one step of the dynamics within a level of [DAPS], of b functions x with the prior N(hat, sigma^2 C):
+/* fd_daps_step -- one step of the dynamics within a level of [DAPS], of b functions x with the
+ * prior N(hat, sigma^2 C):
  *     x -= h (C grad Phi(x) + (x - hat)/sigma^2) - sqrt(2 h) xi,    xi ~ N(0, C), or NULL for none
- * plain: 1: the gradient in the values at the points instead of C grad Phi, the noise as before. So it is released: what
- * a value at a point should move, misses by .92, .96, .98, .99 of it on 16, 32, 64, 128 points.
- * fd_daps_level -- one level of b functions x at t = how.t[0] with sigma = sqrt(v)/m there: hat by the sampler how,
- * which has no noise, `inner` steps from hat, and x = m x0 + sqrt(v) noise at the time `next`. Noise of step i is draw
- * first + .. of fd_stream(r, 'd', i). FD_ENAN where h is too long. Theirs: 200 levels of sigma from 10 to .01, 10 steps of
- * the flow to .001, 100 of the dynamics, h from 1e-4 down to 1e-6. */
+ * plain: 1: the gradient in the values at the points instead of C grad Phi, the noise as before. So
+ * it is released: what a value at a point should move, misses by .92, .96, .98, .99 of it on 16,
+ * 32, 64, 128 points.
+ * fd_daps_level -- one level of b functions x at t = how.t[0] with sigma = sqrt(v)/m there: hat by
+ * the sampler how, which has no noise, `inner` steps from hat, and x = m x0 + sqrt(v) noise at the
+ * time `next`. Noise of step i is draw first + .. of fd_stream(r, 'd', i). FD_ENAN where h is too
+ * long. Theirs: 200 levels of sigma from 10 to .01, 10 steps of the flow to .001, 100 of the
+ * dynamics, h from 1e-4 down to 1e-6. */
 typedef struct {
     fd_sampler how;
     fd_potential phi;
@@ -1324,9 +1356,10 @@ typedef struct {
     double h;
     int plain;
 } fd_daps;
-void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain, int b,
-                  const fd_real *hat, fd_real *x, const fd_real *xi, fd_arena scratch);
-void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
+void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain,
+                  int b, const fd_real *hat, fd_real *x, const fd_real *xi, fd_arena scratch);
+void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x,
+                   fd_arena scratch);
 
 /* fd_mcmc -- Markov chains with the exact invariant law exp(-Phi(x)) N(mean, C)(dx); u = x - mean:
  *   FD_MCMC_PCN    v = sqrt(1 - h^2) u + h xi, accepted with min(1, exp(Phi(u) - Phi(v)))
@@ -1363,12 +1396,13 @@ typedef struct {
     fd_real *u, *g;                      /* x - mean; gradient at x where needed, [ch][points] */
 } fd_chain;
 /* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A Phi that is not a
- * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. fd_chain_resume -- with the same how, r and id as
- * before and u, k, h, accepted and calls of that chain: its further steps have the same bits as if it had not been
- * interrupted, Phi and the gradient being computed again. */
+ * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. fd_chain_resume --
+ * with the same how, r and id as before and u, k, h, accepted and calls of that chain: its further
+ * steps have the same bits as if it had not been interrupted, Phi and the gradient being computed
+ * again. */
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
-fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u, uint32_t k, double h,
-                          long long accepted, long long calls);
+fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u,
+                          uint32_t k, double h, long long accepted, long long calls);
 int       fd_chain_step(fd_chain *c, fd_arena scratch);
 void      fd_chain_get(const fd_chain *c, fd_real *x);
 /* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0,
@@ -1947,7 +1981,8 @@ const char      *fd_meta_find(const fd_tensors *f, const char *key);
 int        fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned char *rgb);
 int        fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
                         const fd_real *x, double lo, double hi, int map, int zoom, fd_arena scratch);
-/* fd_csv_save -- a header line and rows x cols numbers, %.9g. */
+/* fd_text_save -- text as it is. fd_csv_save -- a header line and rows x cols numbers, %.9g. */
+int        fd_text_save(fd_status *st, const char *path, const char *text);
 int        fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[], int rows,
                        const double *x);
 /* fd_net_save -- weights, and with opt the averages, moments and step, the whole configuration, and

@@ -680,6 +680,52 @@ fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, f
     return g;
 }
 
+fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const fd_cov *c0, double t,
+                               fd_arena scratch)
+{
+    static const char where[] = "fd_conditions_at";
+    fd_conditions q = { 0 };
+    fd_status *st = scratch.st;
+    if (!c0 || !proc_ready(where, p, st)) return q;
+    const fd_space *s = &p->noise->s;
+    const ptrdiff_t modes = s->modes, ch = s->ch;
+    if (!space_same(s, &c0->s))
+        FD_FAIL(st, FD_ESHAPE, where, "data and noise have different modes");
+    double *mu = fd_raw(&scratch, double, modes);
+    fd_real *M = fd_new(&scratch, fd_real, ch * modes);
+    if (!M) return q;
+    proc_args(p, mu, scratch);
+    if (mean) fd_to_modes(s, 1, mean, M, scratch);
+    if (st->code) return q;
+    double all = 0, eps = 16 * (sizeof(fd_real) < sizeof(double) ? FLT_EPSILON : DBL_EPSILON);
+    for (ptrdiff_t i = 0; i < ch * modes; i++) all += (double)M[i] * (double)M[i];
+    for (ptrdiff_t i = 0; i < ch * modes; i++)        /* what is left of rounding is no mean */
+        if (fabs((double)M[i]) < eps * sqrt(all)) M[i] = 0;
+    for (ptrdiff_t k = 0; k < modes; k++) {
+        const fd_coef f = p->law(p, t, mu[k]);
+        const double c = c0->lam[k], lam = p->noise->lam[k], V = f.v * lam, n = (double)ch;
+        double m2 = 0;                                /* of all channels */
+        for (ptrdiff_t l = 0; l < ch; l++)
+            m2 += (double)M[l * modes + k] * (double)M[l * modes + k];
+        if (!(c > 0) && !(lam > 0) && !(m2 > 0)) continue;
+        const double a = f.m > 0 ? -f.dm / f.m : INFINITY, rate = f.dv + 2 * a * f.v;
+        q.trace += n * lam, q.square += n * lam * lam;
+        q.data += n * c + m2;
+        q.most = fmax(q.most, fabs(a));
+        q.start += a * a * (n * c + m2), q.smooth += n * a * a * rate * lam;
+        q.drift += n * a * a * (f.m * f.m * c + V);
+        if (lam > 0)
+            q.mean += m2 / lam, q.member += (n * c + m2) / lam,
+            q.ratio = fmax(q.ratio, a * a / lam);
+        else if (m2 > 0 || c > 0)
+            q.member = q.ratio = INFINITY, q.mean = m2 > 0 ? INFINITY : q.mean;
+        if (V > 0) q.feldman += n * pow(f.m * f.m * c / V, 2), q.shift += f.m * f.m * m2 / V;
+        else if (c > 0 || m2 > 0)
+            q.bare += n, q.feldman = INFINITY, q.shift = m2 > 0 ? INFINITY : q.shift;
+    }
+    return q;
+}
+
 /* ---- Combinations ----------------------------------------------------------------------------- *
  *
  * y_i = sum_j c_j(t_i, mu_k) in_j,i for the functions i of a batch: a pair, a target, a conversion,
@@ -879,8 +925,9 @@ void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const f
  * A single Gaussian is n = 1, a data set is c = 0. Where P = 0 the state says nothing of the mode:
  * g = 0, h = 1, Var = c; nor does it where P is that of rounding and g > 1 would make that larger:
  * a heat process takes what has no noise to 1e-40 and less. A mode with P = 0 stays out of l, for
- * its components are either equal or as far apart as rounding makes them. For the same reason P in l is raised by the square of the
- * rounding error of a coefficient: with a smooth C, v lam soon falls below it.
+ * its components are either equal or as far apart as rounding makes them. For the same reason P in
+ * l is raised by the square of the rounding error of a coefficient: with a smooth C, v lam soon
+ * falls below it.
  *
  * No fused products here: the threaded and the plain loop must not differ in what they fuse. */
 
@@ -2892,9 +2939,9 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
  *     P' = a^2 P + 2 a c Q + c^2 R,    Q' = g (a P + c Q),    R' = g^2 P.
  *
  * Rounding is that of fd_real, relative to the largest a and g, which are 1/m where there is no
- * noise: the modes in which they are large are known from a first pass, and have S = 0 in the second
- * one, which says the rest. The steps of pf-adaptive follow what they see: there |S| = sqrt(P), and
- * all functions share the steps. */
+ * noise: the modes in which they are large are known from a first pass, and have S = 0 in the
+ * second one, which says the rest. The steps of pf-adaptive follow what they see: there |S| =
+ * sqrt(P), and all functions share the steps. */
 
 typedef struct {
     double *M, *P, *D, *Q, *R;        /* [ch][modes]: of x; the mean of the last D, Q and R */
@@ -4328,9 +4375,10 @@ static const char *guide_cov(const void *ctx, const fd_process *p, double t, dou
     return NULL;
 }
 
-/* Modes of a modal process with m < 1e-4: at the points J* w is beyond rounding there. Cov = (v/m) C J* then is
- * the model's var, where it has one: y_k += var_k w_k. */
-static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const double *t, const fd_real *w, fd_real *y, fd_arena scratch)
+/* Modes of a modal process with m < 1e-4: at the points J* w is beyond rounding there. Cov = (v/m)
+ * C J* then is the model's var, where it has one: y_k += var_k w_k. */
+static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const double *t,
+                         const fd_real *w, fd_real *y, fd_arena scratch)
 {
     const fd_process *p = g->p;
     const fd_space *s = &p->noise->s;
@@ -4421,14 +4469,15 @@ static const fd_gain *guide_gain(const fd_guide *g, double t, const fd_real *D, 
     fd_cov *now = fd_new(a, fd_cov, 1);
     double *lam = fd_raw(a, double, c->s.modes);
     if (!lam) return NULL;
-    for (ptrdiff_t k = 0; k < c->s.modes; k++) lam[k] = c->lam[k] * (g->p->modal ? fd_law(g->p, t, k).v : 1);
+    for (ptrdiff_t k = 0; k < c->s.modes; k++)
+        lam[k] = c->lam[k] * (g->p->modal ? fd_law(g->p, t, k).v : 1);
     *now = (fd_cov){ .s = c->s, .lam = lam };
     return fd_gain_new(a, g->o, now, D);
 }
 
 /* D, w = A* Q^-1 (y - F(D)), and q = J* w, for b functions at times tb */
-static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D, fd_real *w, fd_real *q,
-                        fd_arena scratch)
+static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D,
+                        fd_real *w, fd_real *q, fd_arena scratch)
 {
     const fd_guide *g = &o->how;
     const fd_process *p = g->p;
@@ -4450,8 +4499,10 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
             obs_chol(g->o, NOISE_SOLVE_T, ri);
             for (int j = 0; j < m; j++) ri[j] *= zeta;
         } else {
-            if (!o->gain && (i == 0 || !g->o->linear || tb[i] != tb[i - 1])) own = scratch, gain = guide_gain(g, tb[i], D + i * n, &own);
-            fd_gain_solve(o->gain ? o->gain : gain, zeta * (p->modal ? 1 : p->law(p, tb[i], 0).v), 1, 1, ri, ri, own);
+            if (!o->gain && (i == 0 || !g->o->linear || tb[i] != tb[i - 1]))
+                own = scratch, gain = guide_gain(g, tb[i], D + i * n, &own);
+            fd_gain_solve(o->gain ? o->gain : gain, zeta * (p->modal ? 1 : p->law(p, tb[i], 0).v),
+                          1, 1, ri, ri, own);
         }
     }
     fd_obs_adjoint(g->o, b, D, r, w, scratch);
@@ -4464,7 +4515,8 @@ static void guide_eval(const void *self, const fd_space *s, int b, const fd_real
     const guide_model *o = self;
     const fd_process *p = o->how.p;
     double *tb = fd_raw(&scratch, double, b);
-    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s)), *w = fd_raw(&scratch, fd_real, b * fd_size(s));
+    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s));
+    fd_real *w = fd_raw(&scratch, fd_real, b * fd_size(s));
     if (!w) return;
     for (int i = 0; i < b; i++) tb[i] = guide_time(p, t[i]);
     guide_slope(o, b, x, tb, y, w, q, scratch);
@@ -4491,7 +4543,8 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how)
                 how->o->s.points);
     guide_model *g = fd_new(a, guide_model, 1);
     fd_gain *gain = NULL;
-    if (how->rule == FD_GUIDE_PIGDM && how->o->linear && !how->p->modal) gain = fd_gain_new(a, how->o, how->p->noise, NULL);
+    if (how->rule == FD_GUIDE_PIGDM && how->o->linear && !how->p->modal)
+        gain = fd_gain_new(a, how->o, how->p->noise, NULL);
     if (!g || st->code) return none;
     *g = (guide_model){ *how, gain };
     return (fd_model){ FD_X0, guide_eval, NULL, NULL, g };
@@ -4577,7 +4630,8 @@ void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b,
 {
     static const char where[] = "fd_project_denoised";
     if (!move_ready(scratch.st, where, g, e)) return;
-    if (p->modal) FD_FAIL(scratch.st, FD_EARG, where, "is for processes of one m and v for all modes");
+    if (p->modal)
+        FD_FAIL(scratch.st, FD_EARG, where, "is for processes of one m and v for all modes");
     const ptrdiff_t n = b * fd_size(&g->o->s);
     double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *tb = fd_raw(&scratch, double, b);
     fd_real *D = fd_new(&scratch, fd_real, n);
@@ -5253,40 +5307,49 @@ static void released_loss(int rule, int m, double *r)
 {
     double sum = 0;
     for (int i = 0; i < m; i++) sum += r[i] * r[i];
-    double k = rule == FD_FUNDPS ? 2. / m : sum > 0 ? 1 / sqrt(rule == FD_FUNDPS_ROOT ? m * sum : sum) : 0;
+    double k = rule == FD_FUNDPS ? 2. / m
+             : sum > 0 ? 1 / sqrt(rule == FD_FUNDPS_ROOT ? m * sum : sum) : 0;
     for (int i = 0; i < m; i++) r[i] *= -k;
 }
 
-/* With k = sigma_s/sigma_t: z1 = k z + (1 - k) D, so that grad_z L = k q + (1 - k) J* q, q = J1* A* w at z1. Of x the adjoints
- * are J/m. Where m < 1e-4 the state is taken for one at the time at which m = 1e-4. */
+/* With k = sigma_s/sigma_t: z1 = k z + (1 - k) D, so that grad_z L = k q + (1 - k) J* q, q = J1* A*
+ * w at z1. Of x the adjoints are J/m. Where m < 1e-4 the state is taken for one at the time at
+ * which m = 1e-4. */
 void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch)
 {
     static const char where[] = "fd_released_step";
     fd_status *st = scratch.st;
     const fd_sampler *how = &g->how;
     const fd_process *p = how->p;
-    if (!obs_ready(st, where, g->o, g->y) || !x || !step_ready(how, where, st) || !step_times(how, where, st)) return;
+    if (!obs_ready(st, where, g->o, g->y) || !x || !step_ready(how, where, st)
+        || !step_times(how, where, st)) return;
     if (k < 0 || k >= how->steps) FD_FAIL(st, FD_EARG, where, "no such step", k, how->steps);
-    else if (g->rule < FD_FUNDPS || g->rule > FD_DIFFUSIONPDE) FD_FAIL(st, FD_EARG, where, "no such rule", g->rule);
-    else if (!(g->zeta >= 0 && isfinite(g->zeta))) FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
+    else if (g->rule < FD_FUNDPS || g->rule > FD_DIFFUSIONPDE)
+        FD_FAIL(st, FD_EARG, where, "no such rule", g->rule);
+    else if (!(g->zeta >= 0 && isfinite(g->zeta)))
+        FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
     else if (!how->model.vjp) FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
     else if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
     else if (fd_size(&g->o->s) != fd_size(&p->noise->s))
-        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points", p->noise->s.points, g->o->s.points);
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
+                p->noise->s.points, g->o->s.points);
     if (st->code) return;
     const fd_guide guide = { .p = p, .model = how->model, .o = g->o };
     const double t = guide_time(p, how->t[k]), s = how->t[k + 1];
     const fd_coef T = p->law(p, t, 0), S = p->law(p, s, 0);
     const int end = !(S.v > 0), m = g->o->m;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    if (!(S.m > 0 && T.v > 0)) { FD_FAIL(st, FD_EARG, where, "sigma is infinite or 0 where the step begins"); return; }
+    if (!(S.m > 0 && T.v > 0)) FD_FAIL(st, FD_EARG, where, "sigma is infinite or 0 in the step");
+    if (st->code) return;
     const double from = sqrt(T.v) / T.m, to = sqrt(S.v) / S.m, keep = to / from;
     const double late = g->rule == FD_DIFFUSIONPDE && k + 1 > .8 * how->steps ? .1 : 1;
     double w = g->zeta * (g->rule == FD_DIFFUSIONPDE ? late : fmin(1, from));
     if (g->rule != FD_DIFFUSIONPDE && k + 1 == how->steps) w = 0;
-    fd_real *D = fd_raw(&scratch, fd_real, n), *D1 = fd_raw(&scratch, fd_real, n), *x1 = fd_raw(&scratch, fd_real, n);
+    fd_real *D = fd_raw(&scratch, fd_real, n), *D1 = fd_raw(&scratch, fd_real, n);
+    fd_real *x1 = fd_raw(&scratch, fd_real, n);
     fd_real *q = fd_raw(&scratch, fd_real, n), *q1 = fd_raw(&scratch, fd_real, n);
-    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m), *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
+    double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
     if (!tb) return;
     for (int i = 0; i < b; i++) tb[i] = t, sb[i] = s;
     step_predict(how, b, x, tb, D, scratch);
@@ -5332,8 +5395,8 @@ static const char *eci_keep(const void *ctx, const fd_process *p, double s, doub
     return NULL;
 }
 
-void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y, double t, double s,
-                 int b, fd_real *x, const fd_real *eps, fd_arena scratch)
+void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y,
+                 double t, double s, int b, fd_real *x, const fd_real *eps, fd_arena scratch)
 {
     static const char where[] = "fd_eci_step";
     fd_status *st = scratch.st;
@@ -5341,7 +5404,8 @@ void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     if (!(s < t)) FD_FAIL(st, FD_EARG, where, "times must fall");
     if (g && (!y || obs_noisy(g->o))) FD_FAIL(st, FD_EARG, where, "takes numbers y, without noise");
-    if (g && fd_size(&g->o->s) * b != n) FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points");
+    if (g && fd_size(&g->o->s) * b != n)
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points");
     fd_real *D = fd_raw(&scratch, fd_real, n), *E = fd_raw(&scratch, fd_real, n);
     double *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
     if (!tb || st->code) return;
@@ -5349,7 +5413,8 @@ void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const
     fd_predict(m, FD_X0, p, b, x, tb, D, scratch);
     memcpy(E, D, (size_t)n * sizeof *E);
     if (g) fd_project(g, b, y, E, NULL, scratch);
-    if (eps) lin_apply(where, p, b, sb, eci_mix, NULL, 2, (const fd_real *[3]){ E, eps }, x, scratch);
+    if (eps)
+        lin_apply(where, p, b, sb, eci_mix, NULL, 2, (const fd_real *[3]){ E, eps }, x, scratch);
     else lin_apply(where, p, b, sb, eci_keep, &t, 3, (const fd_real *[3]){ E, x, D }, x, scratch);
 }
 
@@ -5427,23 +5492,26 @@ void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potenti
     lang_check("fd_langevin_implicit", n, x, scratch.st);
 }
 
-void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain, int b,
-                  const fd_real *hat, fd_real *x, const fd_real *xi, fd_arena scratch)
+void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain,
+                  int b, const fd_real *hat, fd_real *x, const fd_real *xi, fd_arena scratch)
 {
     if (scratch.st->code || !c || !phi->value || !hat) return;
     const ptrdiff_t size = fd_size(&c->s), n = b * size;
     fd_real *g = fd_raw(&scratch, fd_real, n);
     if (!g) return;
-    for (int i = 0; i < b && plain; i++) phi->value(phi->self, &c->s, x + i * size, g + i * size, scratch);
+    for (int i = 0; i < b && plain; i++)
+        phi->value(phi->self, &c->s, x + i * size, g + i * size, scratch);
     if (!plain) chain_pull(c, phi, b, x, g, scratch);
     else if (!scratch.st->code) space_riesz(&c->s, 0, b, g);
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
-        x[i] = (fd_real)((double)x[i] - h * ((double)g[i] + ((double)x[i] - (double)hat[i]) / (sigma * sigma))
+        x[i] = (fd_real)((double)x[i]
+                         - h * ((double)g[i] + ((double)x[i] - (double)hat[i]) / (sigma * sigma))
                          + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
     lang_check("fd_daps_step", n, x, scratch.st);
 }
 
-void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x, fd_arena scratch)
+void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x,
+                   fd_arena scratch)
 {
     static const char where[] = "fd_daps_level";
     fd_status *st = scratch.st;
@@ -5451,7 +5519,8 @@ void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd
     if (!step_ready(how, where, st) || !step_times(how, where, st) || !x || !d->phi.value) return;
     const fd_process *p = how->p;
     const fd_coef T = p->law(p, how->t[0], 0);
-    if (!step_silent(how)) FD_FAIL(st, FD_EARG, where, "needs a sampler without noise: a flow, or ddim with eta = 0");
+    if (!step_silent(how))
+        FD_FAIL(st, FD_EARG, where, "needs a sampler without noise: a flow, or ddim with eta = 0");
     else if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
     else if (d->inner < 0 || !(d->h > 0 && isfinite(d->h)))
         FD_FAIL(st, FD_EARG, where, "h must be positive, and inner not negative; inner", d->inner);
@@ -5465,10 +5534,13 @@ void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd
     memcpy(hat, run->x, (size_t)n * sizeof *hat);
     for (int i = 0; i < d->inner && !st->code; i++) {
         fd_cov_draw(p->noise, fd_stream(r, 'd', (uint32_t)i), first, b, xi, scratch);
-        fd_daps_step(p->noise, &d->phi, sqrt(T.v) / T.m, d->h, d->plain, b, hat, run->x, xi, scratch);
+        fd_daps_step(p->noise, &d->phi, sqrt(T.v) / T.m, d->h, d->plain, b, hat, run->x, xi,
+                     scratch);
     }
     for (int i = 0; i < b; i++) tb[i] = next;
-    if (!st->code) fd_perturb(p, fd_stream(r, 'd', (uint32_t)d->inner), first, b, run->x, tb, x, NULL, scratch);
+    if (!st->code)
+        fd_perturb(p, fd_stream(r, 'd', (uint32_t)d->inner), first, b, run->x, tb, x, NULL,
+                   scratch);
 }
 
 /* Phi(mean + u), and the gradient where g is not NULL */
@@ -5511,20 +5583,22 @@ fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, cons
     return st->code ? NULL : c;
 }
 
-fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u, uint32_t k, double h,
-                          long long accepted, long long calls)
+fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u,
+                          uint32_t k, double h, long long accepted, long long calls)
 {
     static const char where[] = "fd_chain_resume";
     if (a->st->code || !u || !how->prior) return NULL;
     if (!(h > 0 && isfinite(h)) || accepted < 0 || accepted > k || calls < 0) {
-        FD_FAIL(a->st, FD_EARG, where, "no state of a chain: steps, accepted, calls", k, accepted, calls);
+        FD_FAIL(a->st, FD_EARG, where, "no state of a chain: steps, accepted, calls", k, accepted,
+                calls);
         return NULL;
     }
     fd_chain *c = fd_chain_begin(a, how, r, id, how->mean);           /* u = 0 */
     if (!c) return NULL;
     memcpy(c->u, u, (size_t)fd_size(&how->prior->s) * sizeof *u);
     c->phi = chain_phi(c, c->u, c->g, *a);
-    if (!a->st->code && !isfinite(c->phi)) FD_FAIL(a->st, FD_ENAN, where, "Phi is not finite where the chain is; chain", id);
+    if (!a->st->code && !isfinite(c->phi))
+        FD_FAIL(a->st, FD_ENAN, where, "Phi is not finite where the chain is; chain", id);
     c->k = k, c->h = h, c->accepted = accepted, c->calls = calls;
     return a->st->code ? NULL : c;
 }

@@ -635,7 +635,7 @@ static void coords_make(job *j, fd_arena *a)
     snprintf(j->torch, sizeof j->torch, "inr %s", train ? "train" : "sample");
 }
 
-/* --- Attention and layer norm with their gradients: n = batch, tokens, width, heads (0: the norm) */
+/* --- Attention and layer norm with their gradients: n = batch, tokens, width, heads (0: norm) */
 
 static void rows_ours(const job *j)
 {

@@ -2376,6 +2376,31 @@ static void test_seams(fd_arena mem)
         if (e) NEAR(off, 0, TOL(1e-12, 1e-5), "a shifted function");
         else OK(off > 1e-3, "plain edges see the shift: %g", off);
     }
+    /* Fourier operators as they are by default have no seam either: half a domain further their
+     * ends are its middle, and everything else is as it was. With coordinates, which are i/n on
+     * every axis, they see where they are. */
+    for (int k = 0; k < 10; k++) {
+        static const int kind[] = { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_UNO, FD_FNO_UNET,
+                                    FD_FNO_SEPARABLE };
+        fd_arena a = mem;
+        enum { N = 16, H = N / 2 };
+        fd_arch h = { .kind = kind[k / 2], .nd = 2, .in = 1, .out = 1, .width = 4,
+                      .coords = k % 2 ? FD_COORD_OPEN : 0 };
+        fd_space s = fd_grid(&a, 2, S(N, N), NULL, NULL, 1);
+        fd_net *net = fd_net_new(&a, &h, fd_seed(2));
+        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        shake(net, 3);
+        fd_real *x = numbers(&a, 4, N * N), moved[N * N], back[N * N];
+        for (int i = 0; i < N * N; i++) moved[(i / N + H) % N * N + (i % N + H) % N] = x[i];
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), x), NULL);
+        fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), moved), NULL);
+        if (!y || !z) { OK(0, "kind %d: %s", h.kind, reason(a.st)); return; }
+        for (int i = 0; i < N * N; i++) back[i] = z->x[(i / N + H) % N * N + (i % N + H) % N];
+        double off = test_rel(N * N, back, y->x);
+        if (k % 2) OK(off > 1e-4, "kind %d: coordinates see the shift: %g", h.kind, off);
+        else NEAR(off, 0, TOL(1e-12, 3e-5), "kind %d: a shifted function", h.kind);
+    }
 }
 
 /* The first values of every part of every kind, to rounding: `law` of the stream of its number. */

@@ -418,8 +418,9 @@ static int full_disk(int kind)
 {
     static fd_real x[RACE];
     static const char *const names[] = { "full.npy", "full.safetensors", "full.npz", "full.png",
-                                         "full.csv" };
+                                         "full.csv", "full.txt" };
     static const char old[] = "old";
+    static char text[9000];
     const char *path = test_path(names[kind]), *cols[] = { "a" };
     char got[8] = "";
     double v[3000];
@@ -438,6 +439,7 @@ static int full_disk(int kind)
     case 2: fd_npz_save(&st, path, &f); break;
     case 3: fd_png_sheet(&st, path, 1, 1, 100, 300, x, 0, 1000, FD_VIRIDIS, 1, a); break;
     case 4: fd_csv_save(&st, path, 1, cols, 3000, v); break;
+    case 5: fd_text_save(&st, path, memset(text, 'x', sizeof text - 1)); break;
     }
     char line[300];
     fd_explain(&st, line, sizeof line);
@@ -475,7 +477,7 @@ static void names(void)
         OK(same && f.nd == ((int)f.x[0] % 2 ? 1 : 2), "round %d: not one writer's file", round);
         OK(!leftover("race.npy"), "round %d: a temporary file stays", round);
     }
-    for (int kind = 0; kind < 5; kind++) OK(child_ok(in_child(full_disk, kind)),
+    for (int kind = 0; kind < 6; kind++) OK(child_ok(in_child(full_disk, kind)),
                                             "full disk, kind %d", kind);
 
     /* links and pipes where an older version had its temporary file */
@@ -1472,6 +1474,15 @@ static void pictures(void)
     OK(!fd_csv_save(&st, test_path("t.csv"), 3, name, 2, v), "%s", st.code ? st.what : "");
     n = slurp(test_path("t.csv"), file, sizeof file);
     OK(n == sizeof want - 1 && !memcmp(file, want, n), "%.*s", (int)n, (char *)file);
+    static const char text[] = "a line\nand another, \"without\" an end";
+    OK(!fd_text_save(&st, test_path("t.txt"), text), "%s", st.code ? st.what : "");
+    OK(slurp(test_path("t.txt"), file, sizeof file) == sizeof text - 1
+       && !memcmp(file, text, sizeof text - 1) && !leftover("t.txt"), "text");
+    OK(!fd_text_save(&st, test_path("t.txt"), ""), "%s", st.code ? st.what : "");
+    OK(!slurp(test_path("t.txt"), file, sizeof file) && exists(test_path("t.txt")), "no text");
+    fd_text_save(&st, test_path("none/t.txt"), text);
+    failed(&st, FD_EIO, "fd_text_save", "none/t.txt", "no folder");
+    st.code = 0;
     fd_csv_save(&st, test_path("none/t.csv"), 3, name, 2, v);
     failed(&st, FD_EIO, "fd_csv_save", "none/t.csv", "no folder");
 }

@@ -734,6 +734,92 @@ static void check_process_on(void)
     }
 }
 
+/* the conditions as sums: each of them written anew, and how they go with the number of points for
+ * Matern spectra k^-(2 nu + 1) */
+static void check_conditions(void)
+{
+    enum { N = 16, CH = 2 };
+    fd_status st;
+    fd_arena all = test_arena(1 << 22, &st);
+    fd_arena a = all;
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, CH);
+    fd_cov *C = fd_cov_matern(&a, &s, 1, .1, .5), *c0 = fd_cov_matern(&a, &s, 2, .3, 1.5);
+    fd_process ps[2] = { fd_vp(C, .1, 20), fd_heat(C, .5, .03, NULL, NULL, 2) };
+    fd_real mean[CH * N];
+    double mu[N], t = .4, w = acos(-1);
+    fd_laplace(&s, mu, a);
+    for (int i = 0; i < CH * N; i++) mean[i] = (fd_real)(i < N ? cos(2 * w * (i + .5) / N) : .5);
+    for (int k = 0; k < 2; k++) {
+        fd_conditions g = fd_conditions_at(&ps[k], mean, c0, t, a), q = { 0 };
+        for (int j = 0; j < N; j++) {
+            double A = .5 + .03 * mu[j], B = .1 * t + 19.9 * t * t / 2, rate = .1 + 19.9 * t;
+            double m = k ? exp(-A * t) : exp(-.5 * B), v = k ? (1 - m * m) / (2 * A) : 1 - m * m,
+                at = k ? A : .5 * rate;
+            double lam = C->lam[j], c = c0->lam[j], m2 = j == 2 ? .5 : j == 0 ? .25 : 0, Q = k ? 1
+                : rate;
+            q.trace += CH * lam, q.square += CH * lam * lam, q.data += CH * c + m2;
+            q.mean += m2 / lam, q.member += (CH * c + m2) / lam, q.shift += m * m * m2 / (v * lam);
+            q.feldman += CH * pow((m * m * c + v * lam) / (v * lam) - 1, 2);
+            q.start += at * at * (CH * c + m2), q.smooth += CH * at * at * Q * lam,
+                q.most = fmax(q.most, at);
+            q.drift += CH * at * at * (m * m * c + v * lam), q.ratio = fmax(q.ratio, at * at / lam);
+        }
+        const double got[] = { g.trace, g.square, g.data, g.mean, g.member, g.feldman, g.shift,
+                               g.start, g.smooth, g.most, g.drift, g.ratio };
+        const double want[] = { q.trace, q.square, q.data, q.mean, q.member, q.feldman, q.shift,
+                                q.start, q.smooth, q.most, q.drift, q.ratio };
+        for (int i = 0; i < 12; i++)
+            NEAR(got[i], want[i], TOL(1e-12, 1e-5) * (1 + fabs(want[i])),
+                 "process %d, condition %d", k, i);
+        OK(g.bare == 0 && !st.code, "all modes have noise");
+    }
+    fd_cov *band = fd_cov_white(&a, &s, 1, 2);
+    fd_process few = fd_vp(band, .1, 20);
+    fd_conditions g = fd_conditions_at(&few, mean, c0, t, a);
+    OK(g.bare > 0 && isinf(g.feldman) && isinf(g.member) && isfinite(g.trace) && isfinite(g.mean),
+       "data beyond the noise: %g", g.bare);
+    /* ratio of the steps from n to 2n to 4n points: 2^p for a sum of k^(p - 1) */
+    static const struct { double noise, data, trace, member, feldman; } rows[] = {
+        /* smoother data: k^-2, and k^-4 */
+        { .5, 1.5, .5, .5, .125 },
+        { 1.5, .5, .125, 8, 32 },                                    /* rougher data: k^2, k^4 */
+        /* equally smooth: 1 each, so singular */
+        { 1.5, 1.5, .125, 2, 2 },
+        /* white noise has no trace: 1; k^-4, k^-8 */
+        { 0, 1.5, 2, .125, .0078125 },
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        fd_conditions q[3];
+        for (int i = 0; i < 3; i++) {
+            a = all;
+            int n = 64 << i;
+            fd_space z = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+            fd_cov *noise = rows[r].noise > 0 ? fd_cov_matern(&a, &z, 1, .2, rows[r].noise)
+                : fd_cov_white(&a, &z, 1, 0);
+            fd_process p = fd_vp(noise, .1, 20);
+            q[i] = fd_conditions_at(&p, NULL, fd_cov_matern(&a, &z, 1, .3, rows[r].data), .1, a);
+        }
+        double up[3] = { q[1].trace - q[0].trace, q[1].member - q[0].member, q[1].feldman
+                         - q[0].feldman };
+        double on[3] = { q[2].trace - q[1].trace, q[2].member - q[1].member, q[2].feldman
+                         - q[1].feldman };
+        const double want[3] = { rows[r].trace, rows[r].member, rows[r].feldman };
+        for (int i = 0; i < 3; i++)
+            NEAR(on[i] / up[i], want[i], .08 * want[i], "noise %g, data %g: sum %d", rows[r].noise,
+                 rows[r].data, i);
+    }
+    a = all;
+    int n = 64;
+    fd_space z = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *smooth = fd_cov_rbf(&a, &z, 1, .2);
+    fd_process p = fd_vp(smooth, .1, 20);
+    g = fd_conditions_at(&p, NULL, smooth, .1, a);
+    NEAR(g.trace, fd_cov_trace(smooth), 1e-12, "the trace of a Gaussian kernel");
+    OK(!st.code, "conditions: %s", st.code ? st.what : "");
+    fd_conditions_at(&ps[0], NULL, smooth, .1, a);
+    OK(st.code == FD_ESHAPE, "conditions of other modes");
+}
+
 void test_laws(void)
 {
     check_schedules();
@@ -741,6 +827,7 @@ void test_laws(void)
     check_fdp();
     check_heat_blur();
     check_terminal();
+    check_conditions();
     check_numbers();
     check_phases();
     check_resolution();

@@ -69,7 +69,8 @@ static double krige(int n, int m, const double *A, const double *G, const double
     return logp;
 }
 
-static void inverse(int n, double *A, fd_arena a)                      /* of a symmetric positive matrix */
+/* of a symmetric positive matrix */
+static void inverse(int n, double *A, fd_arena a)
 {
     double *L = fd_raw(&a, double, n * n), *e = fd_raw(&a, double, n);
     memcpy(L, A, (size_t)(n * n) * sizeof *L);
@@ -320,7 +321,8 @@ static void posteriors(void)
                  kind);
         }
     }
-    /* the same by precisions: C_y^-1 = K^-1 + A^T Gamma^-1 A, C_y^-1 mean_y = K^-1 mean + A^T Gamma^-1 y */
+    /* the same by precisions: C_y^-1 = K^-1 + A^T Gamma^-1 A, C_y^-1 mean_y = K^-1 mean + A^T
+     * Gamma^-1 y */
     {
         enum { P = 8 };
         fd_space q = cells(&a, P);
@@ -336,7 +338,8 @@ static void posteriors(void)
             r[i] = 0;
             for (int j = 0; j < P; j++) r[i] += Q[i * P + j] * (double)m0[j];
         }
-        for (int i = 0; i < 2; i++) Q[(2 + 3 * i) * (P + 1)] += 1 / (sd[i] * sd[i]), r[2 + 3 * i] += y[i] / (sd[i] * sd[i]);
+        for (int i = 0; i < 2; i++)
+            Q[(2 + 3 * i) * (P + 1)] += 1 / (sd[i] * sd[i]), r[2 + 3 * i] += y[i] / (sd[i] * sd[i]);
         inverse(P, Q, a);
         fd_posterior_std(p, got, a);
         OK(p && !st.code, "posterior by precisions");
@@ -429,7 +432,8 @@ static void modal_law(const fd_process *p, double t, double *M, double *G, fd_ar
         fd_to_modes(s, 1, u, u, a);
         for (int k = 0; k < n; k++) {
             fd_coef f = fd_law(p, t, k);
-            v[k] = (fd_real)(f.v * p->noise->lam[k] / s->h * (double)u[k]), u[k] = (fd_real)(f.m * (double)u[k]);
+            v[k] = (fd_real)(f.v * p->noise->lam[k] / s->h * (double)u[k]),
+                u[k] = (fd_real)(f.m * (double)u[k]);
         }
         fd_from_modes(s, 1, u, u, a), fd_from_modes(s, 1, v, v, a);
         for (int i = 0; i < n; i++) M[i * n + j] = (double)u[i], G[i * n + j] = (double)v[i];
@@ -492,8 +496,8 @@ static void conditional(void)
             }
 }
 
-/* A process that differs by mode, for data with its stationary law lam/2A: what is not known of x0 then has the covariance v C, so
- * that Pi-GDM is exact. Moves that need a path of y are refused */
+/* A process that differs by mode, for data with its stationary law lam/2A: what is not known of x0
+ * then has the covariance v C, so that Pi-GDM is exact. Moves that need a path of y are refused */
 static void conditional_modes(void)
 {
     enum { N = 12, M = 2 };
@@ -526,7 +530,8 @@ static void conditional_modes(void)
             for (int b = 0; b < 2; b++) {
                 joint(c0, &p, t, m0, M, A, noisy ? .05 : 0, y, x + b * N, want, a);
                 for (int i = 0; i < N; i++)
-                    NEAR((double)E[b * N + i], want[i], TOL(1e-7, 5e-3) * (1 + fabs(want[i])), "Pi-GDM by mode, t = %g, noise %d", t, noisy);
+                    NEAR((double)E[b * N + i], want[i], TOL(1e-7, 5e-3) * (1 + fabs(want[i])),
+                         "Pi-GDM by mode, t = %g, noise %d", t, noisy);
             }
         }
     fd_obs o = fd_obs_pick(&all, &s, M, at);
@@ -547,7 +552,8 @@ static void conditional_scores(void)
     fd_status st;
     fd_arena a = test_arena(1 << 22, &st);
     fd_space s = cells(&a, N);
-    fd_cov *C = fd_cov_matern(&a, &s, 1, .2, .5), *c[2] = { fd_cov_matern(&a, &s, 1, .3, 1.5), fd_cov_matern(&a, &s, .5, .2, 1.5) };
+    fd_cov *C = fd_cov_matern(&a, &s, 1, .2, .5),
+        *c[2] = { fd_cov_matern(&a, &s, 1, .3, 1.5), fd_cov_matern(&a, &s, .5, .2, 1.5) };
     fd_process p = fd_vp(C, .1, 20);
     fd_obs o = fd_obs_pick(&a, &s, M, at);
     fd_obs_noise(&a, &o, sqrt(.05));
@@ -577,13 +583,16 @@ static void conditional_scores(void)
             for (int i = 0; i < N; i++) {
                 double want = 0;
                 for (int j = 0; j < N; j++) want += K[i * N + j] * g[j];
-                NEAR((double)D[i], want, TOL(1e-6, 5e-3) * (1 + fabs(want)), "score of %d given y, t = %g", n, t);
+                NEAR((double)D[i], want, TOL(1e-6, 5e-3) * (1 + fabs(want)),
+                     "score of %d given y, t = %g", n, t);
             }
         }
     OK(!st.code, "scores: %s", st.code ? st.what : "");
 }
 
 /* --- laws of samplers, by fd_affine_law on the shipped steps --- */
+
+static fd_affine_step cond_step, plain_step, lang_step;
 
 enum { PLAIN, FLAT, MATHERON, DAMPED };
 typedef struct {
@@ -754,7 +763,8 @@ static void cond_run(const row *r, double err[2], fd_arena a)
     errors(n, S, mean, cov, my, K, err);
 }
 
-/* the means alone, on finer grids: projected in the Cameron-Martin norm they are those of kriging, in L2 those of the prior */
+/* the means alone, on finer grids: projected in the Cameron-Martin norm they are those of kriging,
+ * in L2 those of the prior */
 static void projected_means(void)
 {
     static const double y[2] = { 1, -.5 };
@@ -769,8 +779,11 @@ static void projected_means(void)
             fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ n / 4, (int)(.7 * n) });
             fd_gain *g = fd_gain_new(&a, &o, C, NULL);
             fd_posterior *exact = fd_posterior_new(&a, NULL, C, &o, y);
-            cond c = { .how = { .p = &p, .model = fd_oracle_gauss(&a, &p, NULL, C), .t = (double[]){ 6, 0 }, .steps = 1,
-                                .scheme = FD_EULER_MARUYAMA }, .g = g, .o = &o, .y = y, .path = FD_PATH_BRIDGE,
+            cond c = {
+                       .how = { .p = &p, .model = fd_oracle_gauss(&a, &p, NULL, C),
+                                .t = (double[]){ 6, 0 }, .steps = 1,
+                                .scheme = FD_EULER_MARUYAMA }, .g = g, .o = &o, .y = y,
+                                    .path = FD_PATH_BRIDGE,
                        .move = flat ? FLAT : PLAIN, .n = n, .m = 2 };
             double *x = fd_new(&a, double, n + 4), *z = fd_new(&a, double, n + 4), d = 0, size = 0;
             for (int i = 0; i < 2 && x; i++) x[n + i] = exp(-3) * y[i];
@@ -779,7 +792,8 @@ static void projected_means(void)
                 cond_step(&c, 1, x, z, a);
             }
             OK(!st.code, "projection, n = %d: %s", n, st.code ? st.what : "");
-            for (int i = 0; i < n && exact; i++) d += pow(x[i] - (double)exact->mean[i], 2), size += pow((double)exact->mean[i], 2);
+            for (int i = 0; i < n && exact; i++)
+                d += pow(x[i] - (double)exact->mean[i], 2), size += pow((double)exact->mean[i], 2);
             if (flat) OK(sqrt(d / size) > .9, "projection in L2, n = %d: %g", n, sqrt(d / size));
             else NEAR(sqrt(d / size), 0, TOL(1e-10, 2e-3), "projection, n = %d: mean", n);
         }
@@ -825,7 +839,8 @@ static void projections(void)
 
 /* --- guidance: the table of C 1.3 --- */
 
-typedef struct { fd_sampler how; double t, s; int n, quiet; } plain;       /* quiet: no noise in z */
+/* quiet: no noise in z */
+typedef struct { fd_sampler how; double t, s; int n, quiet; } plain;
 
 static void plain_step(void *self, int b, double *x, const double *z, fd_arena a)
 {
@@ -835,13 +850,15 @@ static void plain_step(void *self, int b, double *x, const double *z, fd_arena a
     fd_real *u = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
     fd_real *d = fd_raw(&a, fd_real, b * n);
     if (!d) return;
-    for (int i = 0; i < b * n; i++) u[i] = (fd_real)x[i], xi[i] = c->quiet ? 0 : (fd_real)(sqrt(C->lam[i % n]) * z[i]);
+    for (int i = 0; i < b * n; i++)
+        u[i] = (fd_real)x[i], xi[i] = c->quiet ? 0 : (fd_real)(sqrt(C->lam[i % n]) * z[i]);
     fd_from_modes(&C->s, b, xi, xi, a);
     fd_advance(&c->how, c->t, c->s, b, u, c->quiet ? NULL : xi, d, a);
     for (int i = 0; i < b * n; i++) x[i] = (double)u[i];
 }
 
-/* the reverse SDE with the exact conditional score ends in the law of X_t given y, up to the step's length */
+/* the reverse SDE with the exact conditional score ends in the law of X_t given y, up to the step's
+ * length */
 static void conditional_orders(void)
 {
     enum { N = 8, M = 2 };
@@ -855,7 +872,8 @@ static void conditional_orders(void)
     fd_obs o = fd_obs_pick(&a, &s, M, at);
     fd_obs_noise(&a, &o, sqrt(.05));
     fd_real m0[N];
-    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, .05 }, K[N * N], my[N], S[N * N], mean[N], cov[N * N], e[3][2], end = .05;
+    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, .05 }, K[N * N], my[N], S[N * N], mean[N],
+        cov[N * N], e[3][2], end = .05;
     for (int i = 0; i < N; i++) my[i] = sin(6. * i / N), m0[i] = (fd_real)my[i];
     for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
     matrix_of(c0, N, K, a), matrix_of(C, N, S, a);
@@ -863,8 +881,12 @@ static void conditional_orders(void)
     fd_coef f = fd_law(&p, end, 0);
     for (int i = 0; i < N * N; i++) K[i] = f.m * f.m * K[i] + f.v * S[i];
     for (int i = 0; i < N; i++) my[i] *= f.m;
-    plain c = { .how = { .p = &p, .model = fd_oracle_posterior(&a, &p, 1, NULL, m0, (const fd_cov **)&c0, &o, y),
-                         .t = (double[]){ 16, end }, .steps = 1, .scheme = FD_EULER_MARUYAMA }, .n = N };
+    plain c = {
+                .how = { .p = &p,
+                         .model = fd_oracle_posterior(&a, &p, 1, NULL, m0, (const fd_cov **)&c0, &o,
+                                                      y),
+                         .t = (double[]){ 16, end }, .steps = 1, .scheme = FD_EULER_MARUYAMA },
+                             .n = N };
     for (int k = 0; k < 3; k++) {
         const int steps = 400 << k;
         memset(mean, 0, sizeof mean);
@@ -877,7 +899,8 @@ static void conditional_orders(void)
     }
     OK(!st.code, "orders: %s", st.code ? st.what : "");
     for (int i = 0; i < 2; i++) {
-        NEAR(log(e[1][i] / e[2][i]) / log(2), 1, TOL(.1, .15), "the exact conditional score: order of %s", i ? "deviation" : "mean");
+        NEAR(log(e[1][i] / e[2][i]) / log(2), 1, TOL(.1, .15),
+             "the exact conditional score: order of %s", i ? "deviation" : "mean");
         OK(e[2][i] < .03, "error of %s: %g", i ? "deviation" : "mean", e[2][i]);
     }
 }
@@ -925,7 +948,8 @@ static void guidance(void)
         fd_guide how = { .p = &p, .model = fd_oracle_kernel(&b, &p, m0, c0), .o = &o, .y = y, .rule = rows[i].rule,
                          .zeta = rows[i].zeta };
         plain c = { .how = { .p = &p, .model = fd_guided(&b, &how), .t = (double[]){ 8, 1e-3 }, .steps = 1,
-                             .scheme = rows[i].scheme }, .n = N, .quiet = rows[i].scheme == FD_PF_EULER };
+                             .scheme = rows[i].scheme }, .n = N, .quiet = rows[i].scheme
+                                 == FD_PF_EULER };
         memset(mean, 0, sizeof mean);
         memcpy(cov, start, sizeof cov);
         for (int k = 0; k < STEPS && !st.code; k++) {
@@ -1017,7 +1041,8 @@ static void heat_samplers(void)
     enum { N = 12, M = 2 };
     static const double y[M] = { 1, -.7 };
     static const ptrdiff_t at[M] = { 3, 9 };
-    static const struct { int rule; double zeta; } rows[] = { { FD_GUIDE_EXACT, 1 }, { FD_GUIDE_DPS, .3 } };
+    static const struct { int rule; double zeta; } rows[] = { { FD_GUIDE_EXACT, 1 },
+        { FD_GUIDE_DPS, .3 } };
     fd_status st;
     fd_arena all = test_arena(1 << 25, &st);
     fd_space s = cells(&all, N);
@@ -1025,7 +1050,8 @@ static void heat_samplers(void)
     fd_process p = fd_heat(C, 1, .02, NULL, NULL, 8);
     fd_obs o = fd_obs_pick(&all, &s, M, at);
     fd_obs_noise(&all, &o, sqrt(.05));
-    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, .05 }, K[N * N], B[N * N], V[N * N], my[N] = { 0 }, mean[N], cov[N * N];
+    double A[M * N] = { 0 }, G[M * M] = { .05, 0, 0, .05 }, K[N * N], B[N * N], V[N * N],
+        my[N] = { 0 }, mean[N], cov[N * N];
     for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
     matrix_of(c0, N, K, all);
     krige(N, M, A, G, y, my, K, all);
@@ -1034,19 +1060,27 @@ static void heat_samplers(void)
         double err[2][2];
         for (int fine = 0; fine < 2; fine++) {
             const int steps = fine ? 160 : 80;
-            fd_guide how = { .p = &p, .model = fd_oracle_gauss(&all, &p, NULL, c0), .o = &o, .y = y, .rule = rows[r].rule, .zeta = rows[r].zeta };
-            plain g = { .how = { .p = &p, .model = fd_guided(&all, &how), .t = (double[]){ 8, 1e-3 }, .steps = 1, .scheme = FD_ANCESTRAL }, .n = N };
+            fd_guide how = { .p = &p, .model = fd_oracle_gauss(&all, &p, NULL, c0), .o = &o, .y = y,
+                             .rule = rows[r].rule, .zeta = rows[r].zeta };
+            plain g = {
+                        .how = { .p = &p, .model = fd_guided(&all, &how),
+                                 .t = (double[]){ 8, 1e-3 }, .steps = 1, .scheme = FD_ANCESTRAL },
+                .n = N };
             memset(mean, 0, sizeof mean);
             memcpy(cov, V, sizeof V);
             for (int k = 0; k < steps && !st.code; k++) {
-                g.t = 8 * pow(1e-3 / 8, (double)k / steps), g.s = 8 * pow(1e-3 / 8, (k + 1.) / steps);
+                g.t = 8 * pow(1e-3 / 8, (double)k / steps), g.s = 8
+                    * pow(1e-3 / 8, (k + 1.) / steps);
                 fd_affine_law(plain_step, &g, N, N, mean, cov, all);
             }
             errors(N, N, mean, cov, my, K, err[fine]);
         }
         OK(!st.code, "heat: %s", st.code ? st.what : "");
-        if (rows[r].rule == FD_GUIDE_EXACT) OK(err[1][0] < .005 && err[1][1] < .03 && err[1][1] < .6 * err[0][1], "heat: %g, %g", err[1][0], err[1][1]);
-        else OK(err[1][0] > .05 && err[1][0] < .4, "DPS by heat, biased: %g, %g", err[1][0], err[1][1]);
+        if (rows[r].rule == FD_GUIDE_EXACT)
+            OK(err[1][0] < .005 && err[1][1] < .03 && err[1][1] < .6 * err[0][1], "heat: %g, %g",
+               err[1][0], err[1][1]);
+        else OK(err[1][0] > .05 && err[1][0] < .4, "DPS by heat, biased: %g, %g", err[1][0],
+                err[1][1]);
     }
 }
 
@@ -1271,13 +1305,15 @@ static void mcmc_invariance(void)
 }
 
 /* y_i = x^2 at three points */
-static void squares(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
+static void squares(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                    fd_arena a)
 {
     (void)self, (void)a;
     for (int i = 0; i < 3 * b; i++) y[i] = pow((double)x[i / 3 * s->points + 2 * (i % 3)], 2);
 }
 
-static void squares_transpose(const void *self, const fd_space *s, int b, const fd_real *x, const double *w, fd_real *g, fd_arena a)
+static void squares_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
+                              const double *w, fd_real *g, fd_arena a)
 {
     (void)self, (void)a;
     memset(g, 0, (size_t)(b * s->points) * sizeof *g);
@@ -1287,7 +1323,8 @@ static void squares_transpose(const void *self, const fd_space *s, int b, const 
     }
 }
 
-/* the acceptance ratios of inf-MALA and inf-HMC against the finite-dimensional ones, for a nonlinear F */
+/* the acceptance ratios of inf-MALA and inf-HMC against the finite-dimensional ones, for a
+ * nonlinear F */
 static void mcmc_ratios(void)
 {
     enum { N = 6, M = 3, LEAPS = 3 };
@@ -1307,7 +1344,8 @@ static void mcmc_ratios(void)
     for (int kind = FD_MCMC_MALA; kind <= FD_MCMC_HMC; kind++)
         for (int id = 0; id < 5; id++) {
             fd_arena b = a;
-            fd_mcmc how = { .prior = C, .phi = fd_obs_potential(&b, &o, y), .kind = kind, .h = .4, .leaps = LEAPS };
+            fd_mcmc how = { .prior = C, .phi = fd_obs_potential(&b, &o, y), .kind = kind, .h = .4,
+                            .leaps = LEAPS };
             fd_chain *c = fd_chain_begin(&b, &how, fd_seed(6), id, x0);
             fd_real draw[N];
             double u[N], v[N], p[N], xi[N], want = 0, h = .4, phi[2] = { 0, 0 };
@@ -1316,13 +1354,16 @@ static void mcmc_ratios(void)
             fd_chain_step(c, b);
             for (int k = 0; k < (kind == FD_MCMC_HMC ? LEAPS : 1); k++) {
                 double q[N];
-                for (int half = 0; half < 2; half++) {               /* p -= h/2 K grad, rotation, p -= h/2 K grad */
+                /* p -= h/2 K grad, rotation, p -= h/2 K grad */
+                for (int half = 0; half < 2; half++) {
                     for (int i = 0; i < N; i++) {
                         q[i] = 0;
-                        for (int j = 0; j < N; j += 2) q[i] += j < 2 * M ? K[i * N + j] * 2 * v[j] * (v[j] * v[j] - y[j / 2]) / .25 : 0;
+                        for (int j = 0; j < N; j += 2) q[i] += j < 2 * M ? K[i * N + j] * 2 * v[j]
+                            * (v[j] * v[j] - y[j / 2]) / .25 : 0;
                     }
                     if (kind == FD_MCMC_MALA) {
-                        for (int i = 0; i < N && !half; i++) v[i] = ((2 - h) * u[i] - 2 * h * q[i] + sqrt(8 * h) * xi[i]) / (2 + h);
+                        for (int i = 0; i < N && !half; i++)
+                            v[i] = ((2 - h) * u[i] - 2 * h * q[i] + sqrt(8 * h) * xi[i]) / (2 + h);
                         for (int i = 0; i < N && half; i++) p[i] = q[i];
                         continue;
                     }
@@ -1333,29 +1374,36 @@ static void mcmc_ratios(void)
                     }
                 }
             }
-            for (int j = 0; j < M; j++) phi[0] += pow(u[2 * j] * u[2 * j] - y[j], 2) / .5, phi[1] += pow(v[2 * j] * v[2 * j] - y[j], 2) / .5;
+            for (int j = 0; j < M; j++) phi[0] += pow(u[2 * j] * u[2 * j] - y[j], 2) / .5,
+                phi[1] += pow(v[2 * j] * v[2 * j] - y[j], 2) / .5;
             want = phi[0] - phi[1];
             for (int i = 0; i < N; i++)
                 for (int j = 0; j < N; j++) {
-                    want += .5 * Q[i * N + j] * (u[i] * u[j] - v[i] * v[j]);                   /* the prior */
-                    if (kind == FD_MCMC_HMC) want += .5 * Q[i * N + j] * (xi[i] * xi[j] - p[i] * p[j]);
-                    else {                                           /* log q(v -> u) - log q(u -> v) */
-                        double bi = (2 + h) * u[i] - (2 - h) * v[i] + 2 * h * p[i], bj = (2 + h) * u[j] - (2 - h) * v[j] + 2 * h * p[j];
+                    /* the prior */
+                    want += .5 * Q[i * N + j] * (u[i] * u[j] - v[i] * v[j]);
+                    if (kind == FD_MCMC_HMC)
+                        want += .5 * Q[i * N + j] * (xi[i] * xi[j] - p[i] * p[j]);
+                    /* log q(v -> u) - log q(u -> v) */
+                    else {
+                        double bi = (2 + h) * u[i] - (2 - h) * v[i] + 2 * h * p[i], bj = (2 + h)
+                            * u[j] - (2 - h) * v[j] + 2 * h * p[j];
                         want += .5 * Q[i * N + j] * (xi[i] * xi[j] - bi * bj / (8 * h));
                     }
                 }
             OK(!st.code && c, "ratios: %s", st.code ? st.what : "");
-            NEAR(c ? c->ratio : NAN, want, TOL(1e-10, 2e-4) * (1 + fabs(want)), "kind %d: log of the ratio", kind);
+            NEAR(c ? c->ratio : NAN, want, TOL(1e-10, 2e-4) * (1 + fabs(want)),
+                 "kind %d: log of the ratio", kind);
         }
 }
 
-/* the joint law of Geweke: y | u and one step of the chain in turn leave the prior of u; with noise in y that the chain does not
- * know of they do not: what has a gradient sees that most */
+/* the joint law of Geweke: y | u and one step of the chain in turn leave the prior of u; with noise
+ * in y that the chain does not know of they do not: what has a gradient sees that most */
 static void mcmc_geweke(void)
 {
     enum { N = 4, STEPS = 12000 };
     static const struct { int kind; double h; int leaps; double more; } rows[] = {
-        { FD_MCMC_PCN, .7, 0, 1 }, { FD_MCMC_MALA, .4, 0, 1 }, { FD_MCMC_HMC, .6, 2, 1 }, { FD_MCMC_SLICE, 0, 0, 1 },
+        { FD_MCMC_PCN, .7, 0, 1 }, { FD_MCMC_MALA, .4, 0, 1 }, { FD_MCMC_HMC, .6, 2, 1 },
+            { FD_MCMC_SLICE, 0, 0, 1 },
         { FD_MCMC_MALA, .4, 0, 2 } };
     fd_status st;
     fd_arena a = test_arena(1 << 22, &st);
@@ -1373,7 +1421,8 @@ static void mcmc_geweke(void)
             fd_arena b = a;
             fd_rng own = fd_stream(fd_stream(fd_seed(7), 'r', (uint32_t)r), 'g', (uint32_t)k);
             fd_obs_draw(&with, own, 0, 1, x, y, b);
-            fd_mcmc how = { .prior = C, .mean = m0, .phi = fd_obs_potential(&b, &o, y), .kind = rows[r].kind, .h = rows[r].h,
+            fd_mcmc how = { .prior = C, .mean = m0, .phi = fd_obs_potential(&b, &o, y),
+                            .kind = rows[r].kind, .h = rows[r].h,
                             .leaps = rows[r].leaps };
             fd_chain *c = fd_chain_begin(&b, &how, own, 0, x);
             fd_chain_step(c, b);
@@ -1385,13 +1434,17 @@ static void mcmc_geweke(void)
             double mean = 0, sq = 0;
             for (int k = 0; k < STEPS; k++) mean += z[f * STEPS + k] / STEPS;
             for (int k = 0; k < STEPS; k++) sq += pow(z[f * STEPS + k] - mean, 2) / STEPS;
-            worst = fmax(worst, fabs(mean) / sqrt(sq * fmax(1, fd_iact(STEPS, z + f * STEPS, a)) / STEPS));
+            worst = fmax(worst,
+                         fabs(mean) / sqrt(sq * fmax(1, fd_iact(STEPS, z + f * STEPS, a)) / STEPS));
         }
-        OK(rows[r].more > 1 ? worst > 10 : worst < 4, "Geweke, kind %d, noise times %g: %g standard errors", rows[r].kind, rows[r].more, worst);
+        OK(rows[r].more > 1 ? worst > 10 : worst < 4,
+           "Geweke, kind %d, noise times %g: %g standard errors", rows[r].kind, rows[r].more,
+            worst);
     }
 }
 
-/* ranks of the truth among a chain's draws are uniform; not so where the chain believes in half the noise */
+/* ranks of the truth among a chain's draws are uniform; not so where the chain believes in half the
+ * noise */
 static void mcmc_ranks(void)
 {
     enum { N = 6, TRUTHS = 300, DRAWS = 15, BINS = 8 };
@@ -1411,7 +1464,8 @@ static void mcmc_ranks(void)
             int rank = 0;
             fd_cov_draw(C, fd_seed(3), k, 1, u, b);
             fd_obs_draw(&o, fd_seed(4), k, 1, u, y, b);
-            fd_mcmc how = { .prior = C, .phi = fd_obs_potential(&b, wrong ? &half : &o, y), .kind = FD_MCMC_PCN, .h = .6 };
+            fd_mcmc how = { .prior = C, .phi = fd_obs_potential(&b, wrong ? &half : &o, y),
+                            .kind = FD_MCMC_PCN, .h = .6 };
             fd_chain *c = fd_chain_begin(&b, &how, fd_seed(5), k, NULL);
             for (int i = 0; i < 60; i++) fd_chain_step(c, b);
             for (int i = 0; i < DRAWS; i++) {
@@ -1421,8 +1475,11 @@ static void mcmc_ranks(void)
             }
             bins[rank * BINS / (DRAWS + 1)]++;
         }
-        for (int i = 0; i < BINS; i++) chi += pow(bins[i] - TRUTHS / (double)BINS, 2) / (TRUTHS / (double)BINS);
-        OK(!st.code && (wrong ? chi > 45 : chi < 24.3), "ranks of pCN, wrong %d: chi^2 %g, 7 degrees", wrong, chi);    /* p = .001 */
+        for (int i = 0; i < BINS; i++)
+            chi += pow(bins[i] - TRUTHS / (double)BINS, 2) / (TRUTHS / (double)BINS);
+        /* p = .001 */
+        OK(!st.code && (wrong ? chi > 45 : chi < 24.3),
+           "ranks of pCN, wrong %d: chi^2 %g, 7 degrees", wrong, chi);
     }
 }
 
@@ -1456,10 +1513,12 @@ static void mcmc_rest(void)
         state = *one;
         memcpy(keep, one->u, sizeof keep);
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
-        fd_chain *two = fd_chain_resume(&b, &how, fd_seed(8), 2, keep, state.k, state.h, state.accepted, state.calls);
+        fd_chain *two = fd_chain_resume(&b, &how, fd_seed(8), 2, keep, state.k, state.h,
+                                        state.accepted, state.calls);
         OK(two && two->phi == state.phi, "kind %d: Phi of a chain that goes on", kind);
         for (int i = 0; i < 20; i++) fd_chain_step(two, b);
-        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted == two->accepted && one->calls == two->calls
+        OK(!memcmp(one->u, two->u, sizeof keep) && one->h == two->h && one->accepted
+           == two->accepted && one->calls == two->calls
            && one->k == two->k && one->phi == two->phi, "kind %d resumed", kind);
         if (kind != FD_MCMC_SLICE) OK(one->h != how.h, "kind %d adapts", kind);
         double h = one->h;
@@ -1502,8 +1561,10 @@ static void mcmc_rest(void)
     for (int i = 0; i < 4; i++) {
         fd_real u[N] = { 0 };
         st.code = 0;
-        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN, .h = .1 };
-        fd_chain *c1 = fd_chain_resume(&a, &how, fd_seed(1), 0, u, 5, i == 0 ? 0 : .1, i == 1 ? 6 : 2, i == 2 ? -1 : 9);
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&a, &o, &y), .kind = FD_MCMC_PCN,
+                         .h = .1 };
+        fd_chain *c1 = fd_chain_resume(&a, &how, fd_seed(1), 0, u, 5, i == 0 ? 0 : .1, i == 1 ? 6
+                                       : 2, i == 2 ? -1 : 9);
         OK(i < 3 ? !c1 && st.code == FD_EARG : c1 && !st.code, "a state that is none, %d", i);
     }
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -1611,14 +1672,16 @@ static void ucos(void)
 /* the same for a mixture: D(z; Sigma) of each part, weighed by N(z; m_j, K_j + Sigma) */
 typedef struct { ucos_raw part[2]; double w[2]; } ucos_two;
 
-static void ucos_two_eval(const void *self, const fd_space *s, int b, const fd_real *z, const double *t, fd_real *y, fd_arena a)
+static void ucos_two_eval(const void *self, const fd_space *s, int b, const fd_real *z,
+                          const double *t, fd_real *y, fd_arena a)
 {
     const ucos_two *o = self;
     const int n = o->part[0].n;
     (void)s;
     for (int k = 0; k < b; k++) {
         fd_arena c = a;
-        double l[2], *m = fd_raw(&c, double, 2 * n), *I = fd_new(&c, double, n * n), *S = fd_raw(&c, double, n * n);
+        double l[2], *m = fd_raw(&c, double, 2 * n), *I = fd_new(&c, double, n * n),
+            *S = fd_raw(&c, double, n * n);
         double *K = fd_raw(&c, double, n * n), *w = fd_raw(&c, double, n);
         for (int i = 0; i < n; i++) w[i] = (double)z[k * n + i], I[i * (n + 1)] = 1;
         ucos_sigma(&o->part[0], t[k], S, c);
@@ -1640,7 +1703,8 @@ static void ucos_mixture(void)
     fd_status st;
     fd_arena a = test_arena(1 << 23, &st);
     fd_space s = cells(&a, N);
-    fd_cov *C = fd_cov_matern(&a, &s, 1, .2, .5), *c[2] = { fd_cov_matern(&a, &s, 1, .3, 1.5), fd_cov_matern(&a, &s, .5, .2, 1.5) };
+    fd_cov *C = fd_cov_matern(&a, &s, 1, .2, .5),
+        *c[2] = { fd_cov_matern(&a, &s, 1, .3, 1.5), fd_cov_matern(&a, &s, .5, .2, 1.5) };
     fd_process p = fd_vp(C, .1, 20);
     fd_obs o = fd_obs_pick(&a, &s, M, at);
     fd_obs_noise(&a, &o, sqrt(.05));
@@ -1651,7 +1715,8 @@ static void ucos_mixture(void)
     for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
     for (int j = 0; j < 2; j++) {
         matrix_of(c[j], N, K0[j], a);
-        for (int i = 0; i < N; i++) m0[j][i] = (j ? -1 : 1) * sin(6. * i / N), means[j * N + i] = (fd_real)m0[j][i];
+        for (int i = 0; i < N; i++)
+            m0[j][i] = (j ? -1 : 1) * sin(6. * i / N), means[j * N + i] = (fd_real)m0[j][i];
         raw.part[j] = (ucos_raw){ N, M, K0[j], K, A, m0[j], &p, .05 };
     }
     fd_gain *g = fd_gain_new(&a, &o, C, NULL);
@@ -1662,7 +1727,8 @@ static void ucos_mixture(void)
         m.eval(m.self, &s, 1, x, &t, D, a);
         exact.eval(exact.self, &s, 1, x, &t, want, a);
         OK(!st.code, "UCoS: %s", st.code ? st.what : "");
-        for (int i = 0; i < N; i++) NEAR((double)D[i], (double)want[i], TOL(1e-10, 2e-3), "UCoS of a mixture, t = %g", t);
+        for (int i = 0; i < N; i++)
+            NEAR((double)D[i], (double)want[i], TOL(1e-10, 2e-3), "UCoS of a mixture, t = %g", t);
     }
 }
 
@@ -1802,9 +1868,10 @@ static void ensembles(void)
     OK(st.code == FD_EARG, "an ensemble of one");
 }
 
-/* An ensemble whose moments are those of the prior: then the step is that of infinitely many functions, and each of them is known.
- * Its law, N(m + G (y - A m), (1 - G A) K (1 - G A)^T + alpha G Gamma G^T), is the posterior for the noise alpha Gamma,
- * and after steps whose 1/alpha sum to 1 that for Gamma. A small ensemble loses spread, in proportion to 1/functions. */
+/* An ensemble whose moments are those of the prior: then the step is that of infinitely many
+ * functions, and each of them is known. Its law, N(m + G (y - A m), (1 - G A) K (1 - G A)^T + alpha
+ * G Gamma G^T), is the posterior for the noise alpha Gamma, and after steps whose 1/alpha sum to 1
+ * that for Gamma. A small ensemble loses spread, in proportion to 1/functions. */
 static void ensembles_law(void)
 {
     enum { J = 2 * SN };
@@ -1812,7 +1879,8 @@ static void ensembles_law(void)
     fd_arena a = test_arena(1 << 24, &st);
     small q;
     small_new(&q, &a, .05);
-    double K[SN * SN], L[SN * SN], mean[SN], wide[SN], big[SN * SN], G[SM * SM] = { 0 }, eta[J * SM], want[SN];
+    double K[SN * SN], L[SN * SN], mean[SN], wide[SN], big[SN * SN], G[SM * SM] = { 0 },
+        eta[J * SM], want[SN];
     matrix_of(q.c0, SN, K, a);
     memcpy(big, K, sizeof big);
     memcpy(L, K, sizeof L);
@@ -1820,20 +1888,25 @@ static void ensembles_law(void)
     fd_real x[J * SN], none[J * SN] = { 0 };
     for (int j = 0; j < J; j++)
         for (int i = 0; i < SN; i++)
-            x[j * SN + i] = (fd_real)((double)q.m0[i] + (j % 2 ? -1 : 1) * sqrt(.5 * (J - 1)) * L[i * SN + j / 2]);
+            x[j * SN + i] = (fd_real)((double)q.m0[i] + (j % 2 ? -1 : 1) * sqrt(.5 * (J - 1))
+                                      * L[i * SN + j / 2]);
     static const double alpha[2] = { 3, 1.5 };
-    fd_obs_draw(&q.o, fd_seed(12), 0, J, none, eta, a);              /* the noise that the step will use */
+    /* the noise that the step will use */
+    fd_obs_draw(&q.o, fd_seed(12), 0, J, none, eta, a);
     fd_real was[J * SN];
     memcpy(was, x, sizeof was);
     fd_esmda(&q.o, q.y, alpha[0], fd_seed(12), J, x, a);
     for (int i = 0; i < SM; i++) G[i * (SM + 1)] = alpha[0] * .05;
-    for (int j = 0; j < J; j++) {                                    /* each by Matheron's rule with alpha Gamma */
+    /* each by Matheron's rule with alpha Gamma */
+    for (int j = 0; j < J; j++) {
         double y[SM], K1[SN * SN];
         for (int i = 0; i < SM; i++) y[i] = q.y[i] + sqrt(alpha[0]) * eta[j * SM + i];
         for (int i = 0; i < SN; i++) want[i] = (double)was[j * SN + i];
         memcpy(K1, K, sizeof K1);
         krige(SN, SM, q.A, G, y, want, K1, a);
-        for (int i = 0; i < SN; i++) NEAR((double)x[j * SN + i], want[i], TOL(1e-11, 2e-4), "ES-MDA of infinitely many: function %d", j);
+        for (int i = 0; i < SN; i++)
+            NEAR((double)x[j * SN + i], want[i], TOL(1e-11, 2e-4),
+                 "ES-MDA of infinitely many: function %d", j);
     }
     for (int i = 0; i < SN; i++) mean[i] = wide[i] = (double)q.m0[i];
     for (int k = 0; k < 2; k++) {
@@ -1855,11 +1928,13 @@ static void ensembles_law(void)
             fd_rng own = fd_stream(fd_seed(13), 'r', (uint32_t)(2 * r + k));
             double var = 0;
             fd_cov_draw(q.c0, own, 0, n, z, a);
-            for (int i = 0; i < 2; i++) fd_esmda(&q.o, q.y, 2, fd_stream(own, 'e', (uint32_t)i), n, z, a);
+            for (int i = 0; i < 2; i++)
+                fd_esmda(&q.o, q.y, 2, fd_stream(own, 'e', (uint32_t)i), n, z, a);
             for (int i = 0; i < SN; i++) {
                 double m = 0;
                 for (int j = 0; j < n; j++) m += (double)z[j * SN + i] / n;
-                for (int j = 0; j < n; j++) var += pow((double)z[j * SN + i] - m, 2) / (n - 1) / K[i * (SN + 1)] / SN;
+                for (int j = 0; j < n; j++)
+                    var += pow((double)z[j * SN + i] - m, 2) / (n - 1) / K[i * (SN + 1)] / SN;
             }
             sum += var / runs, sq += var * var / runs;
         }
@@ -1996,7 +2071,8 @@ static void released_step(void *self, int b, double *x, const double *z, fd_aren
     fd_real *u = fd_raw(&a, fd_real, b * n);
     (void)z;
     for (int i = 0; i < b * n && u; i++) u[i] = (fd_real)x[i];
-    fd_released_step(g, (int)g->how.eta, b, u, a);                   /* eta is not looked at: the number of the step */
+    /* eta is not looked at: the number of the step */
+    fd_released_step(g, (int)g->how.eta, b, u, a);
     for (int i = 0; i < b * n && u; i++) x[i] = (double)u[i];
 }
 
@@ -2010,11 +2086,15 @@ static void shrink_of(const double *K0, const double *K, double sigma, double *G
     times(RN, K0, S, G);
 }
 
-/* one step in z as the formulas have it, on mean and covariance where rule is FD_FUNDPS; else on the mean alone */
-static void released_exact(int rule, double from, double to, double w, const double *K0, const double *K, const double *m0,
-                           const double A[RM * RN], const double *y, double *z, double *cov, fd_arena a)
+/* one step in z as the formulas have it, on mean and covariance where rule is FD_FUNDPS; else on
+ * the mean alone */
+static void released_exact(int rule, double from, double to, double w, const double *K0,
+                           const double *K, const double *m0,
+                           const double A[RM * RN], const double *y, double *z, double *cov,
+                               fd_arena a)
 {
-    double G[RN * RN], H[RN * RN], M[RN * RN], F[RN * RN], T[RN * RN], z1[RN], D[RN], D1[RN], r[RM], q[RN], g[RN], L = 0;
+    double G[RN * RN], H[RN * RN], M[RN * RN], F[RN * RN], T[RN * RN], z1[RN], D[RN], D1[RN], r[RM],
+        q[RN], g[RN], L = 0;
     const double k = to / from;
     shrink_of(K0, K, from, G, a);
     if (to > 0) shrink_of(K0, K, to, H, a);
@@ -2033,10 +2113,12 @@ static void released_exact(int rule, double from, double to, double w, const dou
         for (int j = 0; j < RN; j++) r[i] += A[i * RN + j] * D1[j];
         L += r[i] * r[i];
     }
-    for (int j = 0; j < RN; j++) {                                   /* A^T dL/dF, then through both evaluations */
+    /* A^T dL/dF, then through both evaluations */
+    for (int j = 0; j < RN; j++) {
         q[j] = 0;
         for (int i = 0; i < RM; i++)
-            q[j] += A[i * RN + j] * r[i] * (rule == FD_FUNDPS ? 2. / RM : 1 / sqrt(rule == FD_DIFFUSIONPDE ? L : RM * L));
+            q[j] += A[i * RN + j] * r[i]
+                * (rule == FD_FUNDPS ? 2. / RM : 1 / sqrt(rule == FD_DIFFUSIONPDE ? L : RM * L));
     }
     if (to > 0) {
         for (int j = 0; j < RN; j++) {
@@ -2055,7 +2137,8 @@ static void released_exact(int rule, double from, double to, double w, const dou
         memcpy(q, g, sizeof q);
     }
     for (int i = 0; i < RN; i++)
-        z[i] += (to > 0 ? .5 * (to - from) * ((z[i] - D[i]) / from + (z1[i] - D1[i]) / to) : z1[i] - z[i]) - w * q[i];
+        z[i] += (to > 0 ? .5 * (to - from) * ((z[i] - D[i]) / from + (z1[i] - D1[i]) / to) : z1[i]
+                 - z[i]) - w * q[i];
     if (rule != FD_FUNDPS || !cov) return;
     double HM[RN * RN];
     memcpy(HM, G, sizeof HM);
@@ -2065,10 +2148,13 @@ static void released_exact(int rule, double from, double to, double w, const dou
             double pull = 0, one = i == j;
             for (int l = 0; l < RM; l++) {
                 double left = 0, right = 0;
-                for (int c = 0; c < RN; c++) left += A[l * RN + c] * HM[c * RN + i], right += A[l * RN + c] * HM[c * RN + j];
+                for (int c = 0; c < RN; c++)
+                    left += A[l * RN + c] * HM[c * RN + i], right += A[l * RN + c] * HM[c * RN + j];
                 pull += 2. / RM * left * right;
             }
-            F[i * RN + j] = (to > 0 ? one + .5 * (to - from) * ((one - G[i * RN + j]) / from + (M[i * RN + j] - HM[i * RN + j]) / to)
+            F[i * RN + j] = (to > 0 ? one + .5 * (to - from)
+                             * ((one - G[i * RN + j]) / from
+                                + (M[i * RN + j] - HM[i * RN + j]) / to)
                                     : M[i * RN + j]) - w * pull;
         }
     times(RN, F, cov, T);
@@ -2080,8 +2166,10 @@ static void released_exact(int rule, double from, double to, double w, const dou
 }
 
 /* the process of [EDM]: m = 1, sigma = t */
-static double edm_one(double r, const void *self, double *slope) { (void)r, (void)self; *slope = 0; return 1; }
-static double edm_sigma(double r, const void *self, double *slope) { (void)self; *slope = -8; return 8 * (1 - r); }
+static double edm_one(double r, const void *self, double *slope)
+    { (void)r, (void)self; *slope = 0; return 1; }
+static double edm_sigma(double r, const void *self, double *slope)
+    { (void)self; *slope = -8; return 8 * (1 - r); }
 
 static void released(void)
 {
@@ -2105,8 +2193,11 @@ static void released(void)
             fd_process *p = &ps[k];
             fd_real one[RN];
             double z[RN] = { 0 }, cov[RN * RN], gm[RN] = { 0 }, gc[RN * RN], end = k ? 0 : .02;
-            for (int i = 0; i <= STEPS; i++) t[i] = end + (1 - end) * pow((STEPS - i) / (double)STEPS, k ? 1 : 2);
-            fd_released g = { .how = { .p = p, .model = fd_oracle_gauss(&a, p, mean, c0), .t = t, .steps = STEPS },
+            for (int i = 0; i <= STEPS; i++)
+                t[i] = end + (1 - end) * pow((STEPS - i) / (double)STEPS, k ? 1 : 2);
+            fd_released g = {
+                              .how = { .p = p, .model = fd_oracle_gauss(&a, p, mean, c0), .t = t,
+                                       .steps = STEPS },
                               .o = &o, .y = y, .rule = rules[rule], .zeta = .3 };
             fd_coef f = fd_law(p, 1, 0);
             for (int i = 0; i < RN * RN; i++) gc[i] = f.v * K[i], cov[i] = gc[i] / (f.m * f.m);
@@ -2115,7 +2206,8 @@ static void released(void)
             if (rule) for (int i = 0; i < RN; i++) z[i] = (double)x[i] / f.m;
             for (int i = 0; i < STEPS; i++) {
                 fd_coef from = fd_law(p, t[i], 0), to = fd_law(p, t[i + 1], 0);
-                double sf = sqrt(from.v) / from.m, w = rule == 2 ? (i < 16 ? .3 : .03) : i == STEPS - 1 ? 0 : .3 * fmin(1, sf);
+                double sf = sqrt(from.v) / from.m, w = rule == 2 ? (i < 16 ? .3 : .03) : i == STEPS
+                    - 1 ? 0 : .3 * fmin(1, sf);
                 released_exact(rules[rule], sf, sqrt(to.v) / to.m, w, K0, K, m0, A, y, z, cov, a);
                 g.how.eta = i;
                 if (!rule) {
@@ -2126,21 +2218,28 @@ static void released(void)
             f = fd_law(p, end, 0);
             OK(!st.code, "released: %s", st.code ? st.what : "");
             for (int i = 0; i < RN; i++) {
-                NEAR(rule ? (double)one[i] : gm[i], f.m * z[i], TOL(1e-9, 3e-4), "as released, process %d, rule %d: %d", k, rule, i);
+                NEAR(rule ? (double)one[i] : gm[i], f.m * z[i], TOL(1e-9, 3e-4),
+                     "as released, process %d, rule %d: %d", k, rule, i);
                 for (int j = 0; j < RN && !rule; j++)
-                    NEAR(gc[i * RN + j], f.m * f.m * cov[i * RN + j], TOL(1e-9, 3e-4), "FunDPS, process %d: covariance", k);
+                    NEAR(gc[i * RN + j], f.m * f.m * cov[i * RN + j], TOL(1e-9, 3e-4),
+                         "FunDPS, process %d: covariance", k);
             }
         }
-    /* the gradient for a mixture, by differences of the loss; two functions at once, and a functional of both */
+    /* the gradient for a mixture, by differences of the loss; two functions at once, and a
+     * functional of both */
     const fd_cov *cs[2] = { c0, C };
     fd_real means[2 * RN], u[2 * RN], v[2 * RN], w[2 * RN], D[RN];
     for (int i = 0; i < RN; i++) means[i] = mean[i], means[RN + i] = -mean[i];
     t[0] = .3, t[1] = .25, t[2] = .2;
     fd_process *p = &ps[1];
     for (int rule = 0; rule < 3; rule++) {
-        fd_released g = { .how = { .p = p, .model = fd_oracle_mix(&a, p, 2, (double[]){ .5, .5 }, means, cs), .t = t, .steps = 2 },
+        fd_released g = {
+                          .how = { .p = p,
+                                   .model = fd_oracle_mix(&a, p, 2, (double[]){ .5, .5 }, means,
+            cs), .t = t, .steps = 2 },
                           .o = &o, .y = y, .rule = rules[rule] };
-        double sf = sqrt(fd_law(p, t[0], 0).v) / fd_law(p, t[0], 0).m, ms = fd_law(p, t[1], 0).m, h = TOL(1e-5, 1e-2);
+        double sf = sqrt(fd_law(p, t[0], 0).v) / fd_law(p, t[0], 0).m, ms = fd_law(p, t[1], 0).m,
+            h = TOL(1e-5, 1e-2);
         fd_cov_draw(c0, fd_seed(8), 0, 2, u, a);
         memcpy(v, u, sizeof u), memcpy(w, u, sizeof u);
         fd_released_step(&g, 0, 2, v, a);
@@ -2148,30 +2247,37 @@ static void released(void)
         fd_released_step(&g, 0, 2, w, a);
         for (int j = 0; j < RN; j++) {
             double diff = 0;
-            for (int e = -1; e <= 1; e += 2) {                       /* the loss of the last D, at x + e h e_j */
+            /* the loss of the last D, at x + e h e_j */
+            for (int e = -1; e <= 1; e += 2) {
                 fd_real q[RN];
                 double L = 0, r[RM];
                 memcpy(q, u + RN, sizeof q);
                 q[j] += (fd_real)(e * h);
                 fd_predict(&g.how.model, FD_X0, p, 1, q, &t[0], D, a);
                 double to = sqrt(fd_law(p, t[1], 0).v) / ms, k = to / sf, m = fd_law(p, t[0], 0).m;
-                for (int i = 0; i < RN; i++) q[i] = (fd_real)(ms * (k * (double)q[i] / m + (1 - k) * (double)D[i]));
+                for (int i = 0; i < RN; i++)
+                    q[i] = (fd_real)(ms * (k * (double)q[i] / m + (1 - k) * (double)D[i]));
                 fd_predict(&g.how.model, FD_X0, p, 1, q, &t[1], D, a);
                 for (int i = 0; i < RM; i++) r[i] = y[i] - (double)D[at[i]], L += r[i] * r[i];
                 diff += e * (rule == 0 ? L / RM : sqrt(rule == 1 ? L / RM : L)) / (2 * h);
             }
-            double scale = .2 * (rule == 2 ? 1 : fmin(1, sf)) * ms * fd_law(p, t[0], 0).m;         /* grad_z = m grad_x */
-            NEAR(((double)v[RN + j] - (double)w[RN + j]) / scale, diff, TOL(1e-7, 2e-2), "rule %d: gradient of a mixture", rule);
+            /* grad_z = m grad_x */
+            double scale = .2 * (rule == 2 ? 1 : fmin(1, sf)) * ms * fd_law(p, t[0], 0).m;
+            NEAR(((double)v[RN + j] - (double)w[RN + j]) / scale, diff, TOL(1e-7, 2e-2),
+                 "rule %d: gradient of a mixture", rule);
         }
     }
     /* what it does not take */
     static const struct { int rule, k, net, modal; double zeta; } wrong[] = {
-        { 0, 0, 1, 0, 1 }, { 4, 0, 1, 0, 1 }, { 1, 2, 1, 0, 1 }, { 1, -1, 1, 0, 1 }, { 1, 0, 0, 0, 1 }, { 1, 0, 1, 1, 1 },
+        { 0, 0, 1, 0, 1 }, { 4, 0, 1, 0, 1 }, { 1, 2, 1, 0, 1 }, { 1, -1, 1, 0, 1 },
+            { 1, 0, 0, 0, 1 }, { 1, 0, 1, 1, 1 },
         { 1, 0, 1, 0, -1 }, { 1, 0, 1, 0, NAN } };
     fd_process heat = fd_heat(C, 1, .02, NULL, NULL, 2);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         fd_process *q = wrong[i].modal ? &heat : p;
-        fd_released g = { .how = { .p = q, .model = fd_oracle_gauss(&a, q, mean, c0), .t = t, .steps = 2 }, .o = &o, .y = y,
+        fd_released g = {
+                          .how = { .p = q, .model = fd_oracle_gauss(&a, q, mean, c0), .t = t,
+                                   .steps = 2 }, .o = &o, .y = y,
                           .rule = wrong[i].rule, .zeta = wrong[i].zeta };
         if (!wrong[i].net) g.how.model.vjp = NULL;
         OK(!st.code, "%s", st.what);
@@ -2182,7 +2288,8 @@ static void released(void)
     }
 }
 
-/* the deviation that N(0, 1) has after so many steps of fd_flow without data; noise: 0 that of the start, 1 fresh, 2 NULL */
+/* the deviation that N(0, 1) has after so many steps of fd_flow without data; noise: 0 that of the
+ * start, 1 fresh, 2 NULL */
 static double eci_alone(int noise, int steps, fd_arena a)
 {
     fd_space s = cells(&a, 1);
@@ -2193,7 +2300,8 @@ static double eci_alone(int noise, int steps, fd_arena a)
     double var = 1;
     for (int k = 0; k < steps; k++) {
         double t = 1 - (double)k / steps, next = k + 1 < steps ? 1 - (k + 1.) / steps : 0;
-        if (noise == 1) x[0] = 1, x[1] = 0, eps[0] = 0, eps[1] = 1;              /* factors of x and of the noise */
+        /* factors of x and of the noise */
+        if (noise == 1) x[0] = 1, x[1] = 0, eps[0] = 0, eps[1] = 1;
         fd_eci_step(&p, &m, NULL, NULL, t, next, 2, x, noise == 2 ? NULL : eps, a);
         if (noise == 1) var = (double)x[0] * (double)x[0] * var + (double)x[1] * (double)x[1];
     }
@@ -2207,15 +2315,19 @@ static void eci(void)
     fd_status st;
     fd_arena a = test_arena(1 << 24, &st);
     double got[5];
-    for (int i = 0; i < 4; i++) NEAR(got[i] = eci_alone(0, steps[i], a), first[i], TOL(5.1e-4, 2e-2), "ECI, %d steps", steps[i]);
+    for (int i = 0; i < 4; i++)
+        NEAR(got[i] = eci_alone(0, steps[i], a), first[i], TOL(5.1e-4, 2e-2), "ECI, %d steps",
+             steps[i]);
     /* c + a N^-1/3: its limit 3^-1/3 Gamma(2/3) by extrapolation from 800 and 3200 steps */
     double c1 = got[2] / pow(800, 1. / 3), c2 = got[3] / pow(3200, 1. / 3), q = pow(4, -1. / 3);
-    NEAR((c2 - q * c1) / (1 - q), pow(3, -1. / 3) * tgamma(2. / 3), 1e-3, "the limit of ECI over steps^1/3");
+    NEAR((c2 - q * c1) / (1 - q), pow(3, -1. / 3) * tgamma(2. / 3), 1e-3,
+         "the limit of ECI over steps^1/3");
     double wide = eci_alone(1, 400, a), narrow = eci_alone(1, 3200, a);
     NEAR(narrow, sqrt(.5), .01, "fresh noise tends to 1/sqrt 2");
     OK(fabs(narrow - sqrt(.5)) < .5 * fabs(wide - sqrt(.5)), "fresh noise: %g, %g", wide, narrow);
     NEAR(eci_alone(2, 400, a), 1, .01, "the noise in x tends to 1");
-    OK(fabs(eci_alone(2, 1600, a) - 1) < .3 * fabs(eci_alone(2, 400, a) - 1), "the noise in x: order one");
+    OK(fabs(eci_alone(2, 1600, a) - 1) < .3 * fabs(eci_alone(2, 400, a) - 1),
+       "the noise in x: order one");
     /* with data: they are met, at the end exactly; NULL is DDIM and the projected denoiser */
     fd_space s = cells(&a, 12);
     fd_cov *C = fd_cov_matern(&a, &s, 1, .3, 1.5);
@@ -2231,11 +2343,14 @@ static void eci(void)
     fd_eci_step(&p, &m, g, y, .7, .4, 3, x, NULL, a);
     fd_advance(&how, .7, .4, 3, w, NULL, d, a);
     fd_project_denoised(g, &p, .4, 3, y, d, NULL, w, NULL, a);
-    NEAR(test_maxdiff(36, x, w), 0, TOL(1e-13, 1e-5), "ECI with its own noise is the projected denoiser");
+    NEAR(test_maxdiff(36, x, w), 0, TOL(1e-13, 1e-5),
+         "ECI with its own noise is the projected denoiser");
     fd_eci_step(&p, &m, g, y, .4, 0, 3, x, w, a);
     for (int i = 0; i < 3; i++)
-        NEAR(fabs((double)x[12 * i + 3] - 1) + fabs((double)x[12 * i + 8] + .5), 0, TOL(1e-12, 1e-5), "the data are met");
-    m = fd_oracle_gauss(&a, &heat, NULL, C);                        /* a process that differs by mode */
+        NEAR(fabs((double)x[12 * i + 3] - 1) + fabs((double)x[12 * i + 8] + .5), 0,
+             TOL(1e-12, 1e-5), "the data are met");
+    /* a process that differs by mode */
+    m = fd_oracle_gauss(&a, &heat, NULL, C);
     how = (fd_sampler){ .p = &heat, .model = m, .scheme = FD_DDIM };
     memcpy(w, x, sizeof x);
     fd_eci_step(&heat, &m, NULL, NULL, 1, .8, 3, x, NULL, a);
@@ -2258,7 +2373,8 @@ static void daps_step(void *self, int b, double *x, const double *z, fd_arena a)
 {
     const daps_ctx *d = self;
     const int n = (int)d->c->s.points;
-    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n),
+        *xi = fd_raw(&a, fd_real, b * n);
     if (!xi) return;
     for (int i = 0; i < b * n; i++) {
         u[i] = (fd_real)x[i / n * 2 * n + i % n], v[i] = (fd_real)x[i / n * 2 * n + n + i % n];
@@ -2273,7 +2389,8 @@ static void daps(void)
 {
     fd_status st;
     fd_arena all = test_arena(1 << 25, &st);
-    /* what a value at the middle moves, in the end: against kriging with the prior N(hat, sigma^2 C) */
+    /* what a value at the middle moves, in the end: against kriging with the prior N(hat, sigma^2
+     * C) */
     static const double said[] = { .923, .962, .981, .991 };
     for (int n = 16, k = 0; n <= 128; n *= 2, k++)
         for (int bare = 0; bare < 2; bare++) {
@@ -2285,16 +2402,20 @@ static void daps(void)
             fd_obs o = fd_obs_pick(&a, &s, 1, &at);
             fd_obs_noise(&a, &o, sqrt(.05));
             fd_potential phi = fd_obs_potential(&a, &o, &y);
-            fd_real *hat = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, n), *e = fd_new(&a, fd_real, n);
-            for (int i = 0; i < 400; i++) fd_daps_step(C, &phi, sigma, .03, bare, 1, hat, x, NULL, a);
+            fd_real *hat = fd_new(&a, fd_real, n), *x = fd_new(&a, fd_real, n),
+                *e = fd_new(&a, fd_real, n);
+            for (int i = 0; i < 400; i++)
+                fd_daps_step(C, &phi, sigma, .03, bare, 1, hat, x, NULL, a);
             e[at] = (fd_real)n;
             fd_cov_pow(C, 1, 1, e, e, a);                            /* c(., x_at) */
             pull = sigma * sigma / (.05 + sigma * sigma * (double)e[at]);
-            for (int i = 0; i < n; i++) dd += pow((double)x[i] - pull * (double)e[i], 2), w2 += pow(pull * (double)e[i], 2);
+            for (int i = 0; i < n; i++)
+                dd += pow((double)x[i] - pull * (double)e[i], 2), w2 += pow(pull * (double)e[i], 2);
             OK(!st.code, "DAPS: %s", st.code ? st.what : "");
-            NEAR(sqrt(dd / w2), bare ? said[k] : 0, bare ? 6e-4 : TOL(1e-10, 1e-4), "DAPS, plain %d, n = %d: missed", bare, n);
+            NEAR(sqrt(dd / w2), bare ? said[k] : 0, bare ? 6e-4 : TOL(1e-10, 1e-4),
+                 "DAPS, plain %d, n = %d: missed", bare, n);
         }
-    /* the law of a level's dynamics: C O6 with the prior N(hat, sigma^2 C), and its limit, kriging */
+    /* the law of a level's dynamics: C O6 with the prior N(hat, sigma^2 C), and kriging */
     enum { N = 8, M = 2, S = 2 * N };
     static const double y[M] = { 1, -.7 };
     static const ptrdiff_t at[M] = { 2, 6 };
@@ -2304,7 +2425,8 @@ static void daps(void)
     fd_obs o = fd_obs_pick(&a, &s, M, at);
     fd_obs_noise(&a, &o, sqrt(.05));
     daps_ctx d = { C, fd_obs_potential(&a, &o, y), .7, .004, 0 };
-    double K[N * N], P[N * N], T[N * N], U[N * N], want[N * N], pull[N], mean[S], cov[S * S], hat[N], A[M * N] = { 0 };
+    double K[N * N], P[N * N], T[N * N], U[N * N], want[N * N], pull[N], mean[S], cov[S * S],
+        hat[N], A[M * N] = { 0 };
     matrix_of(C, N, K, a);
     for (int i = 0; i < M; i++) A[i * N + at[i]] = 1;
     for (int i = 0; i < N; i++) hat[i] = cos(3. * i / N);
@@ -2319,10 +2441,13 @@ static void daps(void)
     krige(N, M, A, (double[]){ .05, 0, 0, .05 }, y, pull, want, a);
     double F[N * N], e[N], G[N * N], V[N * N], Fk[N * N];
     times(N, K, P, T);
-    for (int i = 0; i < N * N; i++) F[i] = (i % (N + 1) == 0) - d.h * T[i], Fk[i] = i % (N + 1) == 0;
-    times(N, P, K, T), times(N, T, P, U);                            /* Cov_inf = (P - h/2 P K P)^-1 */
+    for (int i = 0; i < N * N; i++)
+        F[i] = (i % (N + 1) == 0) - d.h * T[i], Fk[i] = i % (N + 1) == 0;
+    /* Cov_inf = (P - h/2 P K P)^-1 */
+    times(N, P, K, T), times(N, T, P, U);
     for (int i = 0; i < N * N; i++) V[i] = P[i] - .5 * d.h * U[i];
-    for (int i = 0; i < N; i++) for (int j = 0; j < i; j++) V[i * N + j] = V[j * N + i] = .5 * (V[i * N + j] + V[j * N + i]);
+    for (int i = 0; i < N; i++) for (int j = 0; j < i; j++)
+        V[i * N + j] = V[j * N + i] = .5 * (V[i * N + j] + V[j * N + i]);
     inverse(N, V, a);
     memset(cov, 0, sizeof cov);
     for (int i = 0; i < N; i++) mean[i] = mean[N + i] = hat[i];
@@ -2341,7 +2466,8 @@ static void daps(void)
             for (int j = 0; j < N; j++) {
                 G[i * N + j] = V[i * N + j];
                 for (int c = 0; c < N; c++) G[i * N + j] -= T[i * N + c] * Fk[j * N + c];
-                NEAR(cov[i * S + j], G[i * N + j], TOL(1e-9, 2e-3), "DAPS, %d steps: covariance", k);
+                NEAR(cov[i * S + j], G[i * N + j], TOL(1e-9, 2e-3), "DAPS, %d steps: covariance",
+                     k);
             }
     }
     /* a level is its parts */
@@ -2349,7 +2475,9 @@ static void daps(void)
     fd_real m0[N], x[2 * N], w[2 * N], h[2 * N], xi[2 * N], q[2 * N];
     for (int i = 0; i < N; i++) m0[i] = (fd_real)hat[i];
     double t[4] = { .6, .4, .2, .05 }, next = .5, nb[2] = { .5, .5 };
-    fd_daps level = { { .p = &p, .model = fd_oracle_gauss(&a, &p, m0, C), .t = t, .steps = 3, .scheme = FD_PF_HEUN, .denoise = 1 },
+    fd_daps level = {
+                      { .p = &p, .model = fd_oracle_gauss(&a, &p, m0, C), .t = t, .steps = 3,
+                        .scheme = FD_PF_HEUN, .denoise = 1 },
                       d.phi, 5, .004, 0 };
     fd_cov_draw(C, fd_seed(9), 0, 2, x, a);
     memcpy(w, x, sizeof x);

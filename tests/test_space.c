@@ -1473,6 +1473,67 @@ static void untouched(void)
         }
 }
 
+/* k(x, y) = 1, less eps where x = y: eigenvalues 1 - eps/n once, -eps/n otherwise */
+static double dented(const double *x, const double *y, const void *prm)
+{
+    return 1 - (x[0] == y[0] ? *(const double *)prm : 0);
+}
+
+/* where numbers begin and end to count */
+static void limits(fd_arena a)
+{
+    enum { N = 8, M = 3 };
+    fd_real x[M * N], y[N];
+    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 1);
+    for (int i = 0; i < N; i++) x[i] = 1;
+    for (int k = 0; k < 2; k++) {                       /* lengths that are the same to rounding */
+        fd_space z = fd_grid(&a, 1, (int[]){ N }, (double[]){ k ? 1 + 1e-9 : 1 + 1e-14 }, NULL, 1);
+        fd_resample(&s, &z, 1, x, y, a);
+        OK(a.st->code == (k ? FD_ESHAPE : FD_OK), "lengths, case %d: %d", k, a.st->code);
+        a.st->code = 0;
+    }
+    OK(fd_cov_white(&a, &s, 1e299, 0) && !fd_cov_white(&a, &s, 1e301, 0)
+       && a.st->code == FD_EDATA, "1/lam must not overflow");
+    a.st->code = 0;
+    const double little = 4e-11, more = 4e-8;
+    fd_cov *c = fd_cov_kernel(&a, &s, dented, &little);
+    OK(c != NULL, "negative to rounding");
+    for (int k = 1; c && k < N; k++) OK(c->lam[k] == 0, "eigenvalue %d: %g", k, c->lam[k]);
+    OK(!fd_cov_kernel(&a, &s, dented, &more) && a.st->code == FD_EDATA, "a negative kernel");
+    a.st->code = 0;
+    /* a part of 2.5e-11 of |x|^2 where lam = 0 is rounding, one of 2.5e-9 is not */
+    const double lam[N] = { 1, 1, 1, 0, 1, 1, 1, 1 };
+    fd_cov *holes = fd_cov_table(&a, &s, lam);
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < N; i++) x[i] = i == 0 ? 1 : i == 3 ? (fd_real)(k ? 5e-5 : 5e-6) : 0;
+        fd_from_modes(&s, 1, x, x, a);
+        fd_cov_pow(holes, -1, 1, x, y, a);
+        OK(a.st->code == (k ? FD_EDATA : FD_OK), "where lam = 0, case %d: %d", k, a.st->code);
+        a.st->code = 0;
+    }
+    /* a draw is the sum of its coefficients times the modes */
+    fd_space two = fd_grid(&a, 2, (int[]){ 4, 5 }, (double[]){ 2, .7 },
+                           (int[]){ FD_PERIODIC, FD_NEUMANN }, 2);
+    fd_cov *m = fd_cov_matern(&a, &two, 1.3, .2, 1.5);
+    fd_real u[80], v[80];
+    fd_cov_draw(m, fd_seed(3), 7, 2, u, a);
+    fd_cov_draw_modes(m, fd_seed(3), 7, 2, v);
+    fd_from_modes(&two, 2, v, v, a);
+    NEAR(test_rel(80, u, v), 0, TOL(1e-14, 4e-7), "a draw by its modes");
+    /* two directions of data, the second 10^5 times smaller: both, and orthonormal */
+    for (int i = 0; i < N; i++) {
+        const double p = i % 2 ? 1 : -1, q = i / 2 % 2 ? 1 : -1;
+        x[i] = (fd_real)(p + 1e-5 * q), x[N + i] = (fd_real)(1e-5 * q - p);
+        x[2 * N + i] = (fd_real)(-2e-5 * q);
+    }
+    c = fd_cov_pca(&a, &s, M, x, M, NULL);
+    OK(c && c->s.modes >= 2, "small components");
+    if (!c || c->s.modes < 2) { a.st->code = 0; return; }
+    NEAR(c->lam[1] / c->lam[0], 3e-10, TOL(1e-15, 1e-11), "their variance");
+    for (int k = 0; k < 2; k++)
+        NEAR(fd_inner(&s, c->s.basis + N, c->s.basis + k * N), k, TOL(1e-11, 1e-6), "basis %d", k);
+}
+
 void test_cov(void)
 {
     fd_status st;
@@ -1491,6 +1552,7 @@ void test_cov(void)
     tables(a);
     principal(a);
     cov_errors(a);
+    limits(a);
     starved();
     OK(!st.code, "%s: %s", st.where, st.what);
     pixel();

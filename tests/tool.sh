@@ -118,6 +118,15 @@ awk 'NR == FNR { x[NR] = $1; next } { d = $1 - x[2 * FNR - 1]; if (d < 0) d = -d
      END { exit !(n == 32 && m < 1e-3) }' fine.txt coarse.txt
 report $? "two grids, two functions"
 
+# ---- certify --conditions: smoother data, equally smooth ones, white noise, heat
+ok conditions "$fd" certify --conditions --grid 64 --cov matern:nu=0.5,l=0.1 --target matern:nu=1.5,l=0.3
+says '^Tr C .*converges' out; says '^Feldman-Hajek sum .*converges' out; says '^max a\^2/lam .*DIVERGES' out; says 'is equivalent' out
+"$fd" certify --conditions --grid 64 --cov matern:nu=1.5,l=0.2 --target matern:nu=1.5,l=0.3 >out 2>err; [ $? = 1 ]; report $? "conditions: status"
+says '^Feldman-Hajek sum .*DIVERGES' out; says '^Tr C .*converges' out; says '^NOT SO' out
+"$fd" certify --conditions --grid 64 --cov white >out 2>err; [ $? = 1 ]; report $? "conditions: status"
+says '^Tr C .*DIVERGES' out; says '^Feldman-Hajek sum .*converges' out
+ok "conditions, heat" "$fd" certify --conditions --grid 16x12 --process heat --cov rbf:l=0.2 --target rbf:l=0.4
+says '^max a  .*DIVERGES' out; says '^\|A Q\^1/2\|\^2 .*converges' out
 # ---- posterior, calibrate
 printf 'x,value\n.12,1\n.35,-.4\n.5,.2\n.9,.8\n' >obs.csv
 for m in exact conditional guide pigdm project project:corrector=2 denoised split particles esmda \
@@ -170,6 +179,24 @@ for m in prior dps; do
     report $? "calibrate $m: status"
     says '^NOT CALIBRATED' out
 done
+# bridges
+printf 'x,value\n.25,1\n.75,-1\n' >end.csv
+ok ends "$fd" noise --grid 24 --boundary dirichlet --cov rbf:l=0.2 -n 2 -o ends.npy
+ok bridge "$fd" bridge --grid 24 --from ends.npy --to ends.npy -n 3 --steps 5 -o paths.npy --png p.png
+exists p.png; says 'the upper half of the waves [0-9.]*e-' out
+ok "bridge, info" "$fd" info paths.npy && says '3x6x24' out
+ok "bridge to values" "$fd" bridge --grid 24 --to end.csv --noise 0.05 --steps 5 -o paths.npy
+says '^least cost of a control' out
+ok rough "$fd" noise --grid 24 --boundary dirichlet --cov white -n 1 -o rough.npy
+ok "bridge to a rough end" "$fd" bridge --grid 24 --to rough.npy -n 2 --steps 3 -o paths.npy
+says '^that part grows with the grid' out
+ok "bridge in 2-D" "$fd" bridge --grid 12x9 --to obs2.csv -n 2 --steps 3 -o paths.npy --png p.png
+bad 2 'needs --grid' bridge --to end.csv
+bad 2 'needs --to' bridge --grid 24
+bad 2 '^fd: --time' bridge --grid 24 --to end.csv --time 0
+bad 2 'nu' bridge --grid 24 --to end.csv --operator heat:nu=-1
+bad 1 'cannot open' bridge --grid 24 --to none.csv
+bad 1 'columns x, y, value' bridge --grid 4x4 --to end.csv
 # networks that are told of observations
 smooth="--boundary neumann --cov matern:nu=1.5,l=0.3"
 ok functions "$fd" noise --grid 16 $smooth -n 256 -o g.npy
@@ -1068,6 +1095,15 @@ ok pixel "$fd" train --data large.npy $tiny --normalize pixel -o p.safetensors &
 ok pixel "$fd" info p.safetensors && says '^data.center +\(16\)' out && says '^kit.normalize +pixel$' out
 for g in 16 32; do ok "pixel, $g" "$fd" sample --model p.safetensors --grid $g --times rho --steps 8 -n 4 -o p$g.npy; done
 values p32.npy 128 | awk 'NR % 2' >y; values p16.npy 64 >x; near x y 1 0 0.1; report $? "the mean function on another grid"
+# data of two modes: the others get the floor of the preconditioner, a part of the largest
+awk 'BEGIN { for (i = 0; i < 600; i++) print sin(int(i / 15)) * cos(0.41887902 * i) }' |
+    npy '<f8' 40,15 >few.npy
+for c in '1e-10 gauss' '1e-3 gauss:floor=1e-3'; do
+    ok "a floor, $c" "$fd" train --data few.npy $tiny --precond "${c#* }" -o p.safetensors
+    "$fd" info p.safetensors | awk -v want="${c% *}" '/^data.spectrum / {
+        r = $4 / $6 / want; good = r > 0.999 && r < 1.001 } END { exit !good }'
+    report $? "the floor of $c: $("$fd" info p.safetensors | grep '^data.spectrum')"
+done
 ok 'pixel, 1' "$fd" train --data one.npy $tiny --normalize pixel -o p.safetensors && "$fd" sample --model p.safetensors --times rho --steps 8 -n 4 -o g.npy >out 2>err
 values g.npy 64 >y; near y x 1000 300 1e-3; report $? "samples of 1000 x + 300, --normalize pixel"
 cmp -s x large.txt; [ $? = 1 ]; report $? "--normalize pixel does nothing"

@@ -14,13 +14,16 @@
 #include <stdlib.h>
 
 enum { M = 3, MOST = 128 };
-enum { CONDITIONAL, EXACT, PIGDM, DPS, DPS_PLAIN, PROJECT, CORRECTED, DENOISED, FLAT, IMPLICIT, FUNDPS, DAPS, DAPS_PLAIN, ECI_OWN,
+enum { CONDITIONAL, EXACT, PIGDM, DPS, DPS_PLAIN, PROJECT, CORRECTED, DENOISED, FLAT, IMPLICIT,
+       FUNDPS, DAPS, DAPS_PLAIN, ECI_OWN,
        ECI, METHODS };
 static const char *const name[METHODS] = {
     "exact conditional score, ancestral", "exact guidance, ancestral", "Pi-GDM, ancestral", "DPS .3 with C, ancestral",
     "DPS .3 without C, ancestral", "Cameron-Martin projection", "the same with 5 correctors", "projected denoiser, DDIM",
-    "projection in L2 (replacement)", "Langevin, semi-implicit", "FunDPS as released, zeta 3", "DAPS with C, 25 levels of 10",
-    "DAPS as released, without C", "ECI with the state's own noise, in L2", "ECI as released, the start's noise" };
+    "projection in L2 (replacement)", "Langevin, semi-implicit", "FunDPS as released, zeta 3",
+        "DAPS with C, 25 levels of 10",
+    "DAPS as released, without C", "ECI with the state's own noise, in L2",
+        "ECI as released, the start's noise" };
 
 typedef struct {
     int method;
@@ -84,7 +87,8 @@ static void step(void *self, int b, double *x, const double *z, fd_arena a)
     }
 }
 
-/* Methods as released. State: x [n], and what they keep beside it [n]: DAPS the x0 that its flow gives, ECI the noise. */
+/* Methods as released. State: x [n], and what they keep beside it [n]: DAPS the x0 that its flow
+ * gives, ECI the noise. */
 enum { FLOW = 5, INNER = 10 };
 static void released(void *self, int b, double *x, const double *z, fd_arena a)
 {
@@ -92,7 +96,8 @@ static void released(void *self, int b, double *x, const double *z, fd_arena a)
     const fd_process *p = w->how.p;
     const fd_cov *C = p->noise;
     const int n = (int)C->s.points, S = 2 * n;
-    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n), *xi = fd_raw(&a, fd_real, b * n);
+    fd_real *u = fd_raw(&a, fd_real, b * n), *v = fd_raw(&a, fd_real, b * n),
+        *xi = fd_raw(&a, fd_real, b * n);
     double *y = fd_raw(&a, double, b * M), *tb = fd_raw(&a, double, b), t[FLOW + 1];
     fd_coef f = fd_law(p, w->t, 0), g = fd_law(p, w->s, 0);
     if (!tb) return;
@@ -117,14 +122,18 @@ static void released(void *self, int b, double *x, const double *z, fd_arena a)
         memcpy(u, v, (size_t)(b * n) * sizeof *u);
     } else if (w->correct <= INNER) {
         double s2 = f.v / (f.m * f.m);
-        fd_daps_step(C, &w->phi, sqrt(s2), .01 / (1 + .01 / s2), w->method == DAPS_PLAIN, b, v, u, xi, a);
-    } else for (int i = 0; i < b * n; i++) u[i] = (fd_real)(g.m * (double)u[i] + sqrt(g.v) * (double)xi[i]);
-    for (int i = 0; i < b * n; i++) x[i / n * S + i % n] = (double)u[i], x[i / n * S + n + i % n] = (double)v[i];
+        fd_daps_step(C, &w->phi, sqrt(s2), .01 / (1 + .01 / s2), w->method == DAPS_PLAIN, b, v, u,
+                     xi, a);
+    } else for (int i = 0; i < b * n; i++)
+        u[i] = (fd_real)(g.m * (double)u[i] + sqrt(g.v) * (double)xi[i]);
+    for (int i = 0; i < b * n; i++)
+        x[i / n * S + i % n] = (double)u[i], x[i / n * S + n + i % n] = (double)v[i];
 }
 
 static void run(int method, int n, int rough, int steps, double err[2], fd_arena a)
 {
-    const int pair = method >= FUNDPS, S = pair ? 2 * n : n + 2 * M, daps = method == DAPS || method == DAPS_PLAIN;
+    const int pair = method >= FUNDPS, S = pair ? 2 * n : n + 2 * M, daps = method == DAPS || method
+        == DAPS_PLAIN;
     if (daps) steps /= 4;
     const double at[M] = { 5.5 / 32, 16.5 / 32, 27.5 / 32 }, y[M] = { 1.2, -.3, .4 }, sd = .22;
     fd_space s = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
@@ -144,7 +153,8 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     fd_posterior_std(exact, dev, a);
     w.how.model = fd_oracle_gauss(&a, &p, mean, c0);
     for (int i = 0; i < n; i++) one[i] = 1;
-    w.g = fd_gain_new(&a, method == FLAT || method >= ECI_OWN ? &w.bare : &o, method >= ECI_OWN ? fd_cov_table(&a, &s, one) : C, NULL);
+    w.g = fd_gain_new(&a, method == FLAT || method >= ECI_OWN ? &w.bare : &o, method >= ECI_OWN
+                      ? fd_cov_table(&a, &s, one) : C, NULL);
     w.phi = fd_obs_potential(&a, &o, y);
     fd_guide guide = { .p = &p, .model = w.how.model, .o = &o, .y = y, .zeta = .3, .plain = method == DPS_PLAIN };
     guide.rule = method == EXACT ? FD_GUIDE_EXACT : method == PIGDM ? FD_GUIDE_PIGDM : FD_GUIDE_DPS;
@@ -158,11 +168,13 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
         fd_cov_pow(C, 1, 1, e, e, a);
         for (int i = 0; i < n; i++) {
             cov[i * S + j] = (double)e[i];
-            if (method == ECI) cov[i * S + n + j] = cov[(n + i) * S + j] = cov[i * S + j] / sqrt(f.v);
+            if (method == ECI)
+                cov[i * S + n + j] = cov[(n + i) * S + j] = cov[i * S + j] / sqrt(f.v);
             if (method == ECI) cov[(n + i) * S + n + j] = cov[i * S + j] / f.v;
         }
     }
-    for (int j = 0; j < M && !pair; j++) {                                         /* path and e start independently, from their laws */
+    /* path and e start independently, from their laws */
+    for (int j = 0; j < M && !pair; j++) {
         double z[M] = { 0 }, q[M];
         z[j] = 1;
         memset(e, 0, (size_t)n * sizeof *e);
@@ -175,7 +187,8 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     for (int k = 0; k < steps && pair && !a.st->code; k++) {
         w.t = t[k], w.s = t[k + 1];
         if (!daps) w.correct = k, fd_affine_law(released, &w, S, n, m, cov, a);
-        for (w.correct = daps ? 0 : INNER + 2; w.correct < INNER + 2; w.correct++) fd_affine_law(released, &w, S, n, m, cov, a);
+        for (w.correct = daps ? 0 : INNER + 2; w.correct < INNER + 2; w.correct++)
+            fd_affine_law(released, &w, S, n, m, cov, a);
     }
     for (int k = 0; k < (method == IMPLICIT ? 600 : steps) && !pair && !a.st->code; k++) {
         w.t = t[k % steps], w.s = t[k % steps + 1], w.correct = 0;

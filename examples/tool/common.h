@@ -507,11 +507,15 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "langevin", "annealed preconditioned Langevin dynamics with the model's score", {
         { "h", "0.002", "step", 1e-9, 10 }, { "inner", "10", "steps at each time", 1, 1e6 } } },
     { "fundps", "FunDPS as released: biased, and another law on each grid (study/mesh.md)", {
-        { "zeta", "3", "weight of the loss's gradient", 0, BIG }, { "loss", "mean|root", "of the squares, or its root", 0, 0 } } },
-    { "diffusionpde", "DiffusionPDE as released, in that likewise", { { "zeta", "1", "weight of the loss's gradient", 0, BIG } } },
+        { "zeta", "3", "weight of the loss's gradient", 0, BIG },
+            { "loss", "mean|root", "of the squares, or its root", 0, 0 } } },
+    { "diffusionpde", "DiffusionPDE as released, in that likewise",
+      { { "zeta", "1", "weight of the loss's gradient", 0, BIG } } },
     { "daps", "decoupled annealing", {
-        { "inner", "20", "Langevin steps of a level", 0, 1e6 }, { "h", "0.002", "their size; less where the noise is small", 1e-12, 10 },
-        { "flow", "5", "steps of a level's flow", 1, 1e5 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
+        { "inner", "20", "Langevin steps of a level", 0, 1e6 },
+            { "h", "0.002", "their size; less where the noise is small", 1e-12, 10 },
+        { "flow", "5", "steps of a level's flow", 1, 1e5 },
+            { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
     { "eci", "extrapolate, correct, interpolate: takes the observations for exact", {
         { "noise", "start|fresh|own", "mixed in: start as released, own as denoised", 0, 0 },
         { "norm", "l2|cm", "of the correction: l2 as released", 0, 0 } } },
@@ -524,6 +528,8 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "amortised", "the network of fd train --condition, told of the observations", {
         { "free", "1", "guidance without a classifier, if trained with drop; 1: none", 0, 100 } } },
     { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
+static topic t_operator = { "operator", "A of the linear equation dX = -A X dt + dW", {
+    { "heat", "nu times the Laplacian, and c", { { "nu", "0.1", "diffusivity", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 } } } } };
 static topic t_observe = { "observe", "what is observed", {
     { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
     { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
@@ -549,7 +555,7 @@ enum { CONDITION_POINTS, CONDITION_COARSE, CONDITION_BLUR, CONDITION_MASK };
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
                                  &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
-                                 &t_method, &t_observe, &t_condition };
+                                 &t_method, &t_operator, &t_observe, &t_condition };
 
 static inline int rows_of(const topic *t)
 {
@@ -616,7 +622,8 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
     static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
-                                         "norms", "waves", "ref", "channels", "stencil", "m", "sweeps", "steps", "burn",
+                                         "norms", "waves", "ref", "channels", "stencil", "m",
+                                             "sweeps", "steps", "burn",
                                          "chains", "leaps", "corrector", "flow" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
@@ -725,21 +732,21 @@ static inline void topic_help(const topic *t)
 enum { CHANNELS = 64 };                                    /* most of a function */
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
-    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels, *modes, *obs,
-        *coarse, *blur, *state;
-    const char *base;
+    const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels,
+        *modes, *obs, *coarse, *blur, *state, *from, *to, *base;
     spec condition;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
-        start, corrector, map, as, prior, method, observe, normalize;
+        start, corrector, map, as, prior, method, observe, normalize, heat;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, accumulate, train, probes, draws, quiet, help;
+        pcs, accumulate, train, probes, draws, quiet, conditions, help;
     uint64_t seed;
-    double noise, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
+    double noise, time, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192, ALL = 16383 };
+       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192,
+       BRIDGE = 16384, ALL = 32767 };
 enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -752,12 +759,38 @@ typedef struct {
 #define AT(f) offsetof(args, f)
 
 static const option options[] = {
+    { "from", "FILE", NULL, BRIDGE, O_TEXT, AT(from), 0, 0, 0,
+      "functions at time 0, of the grid; without it 0" },
+    { "to", "FILE", NULL, BRIDGE, O_TEXT, AT(to), 0, 0, 0,
+      "functions at the end, or .csv: x[,y[,z]],value[,sd] of one" },
+    { "operator", "SPEC", "heat", BRIDGE, O_SPEC, AT(heat), &t_operator, 0, 0,
+      "A of dX = -A X dt + dW (fd help operator)" },
+    { "time", "T", "1", BRIDGE, O_REAL, AT(time), 0, 1e-9, 1e9,
+      "how long a path takes" },
+    { "noise", "SD", "0", BRIDGE, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the values of a .csv" },
+    { "n", "N", "16", BRIDGE, O_INT, AT(n), 0, 1, 1e6,
+      "how many paths" },
+    { "steps", "N", "50", BRIDGE, O_INT, AT(steps), 0, 1, 1e6,
+      "times of a path; each step is exact" },
+    { "grid", "N[xM[xK]]", NULL, BRIDGE, O_GRID, AT(grid), 0, 0, 0,
+      "points of the functions" },
+    { "boundary", "NAME[,..]", "dirichlet", BRIDGE, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "boundaries of the axes" },
+    { "cov", "SPEC", "matern:nu=0.5,l=0.2", BRIDGE, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "covariance Q of the noise W" },
+    { "out", "FILE", "bridge.npy", BRIDGE, O_OUT, AT(out), 0, 0, 0,
+      "paths [n][steps + 1][points]" },
+    { "png", "FILE", NULL, BRIDGE, O_OUT, AT(png), 0, 0, 0,
+      "picture: on a line each path with time downwards, else a row of frames" },
+    { "map", "NAME", "viridis", BRIDGE, O_SPEC, AT(map), &t_map, 0, 0,
+      "colours" },
     { "model", "FILE", NULL, POSTERIOR | CALIBRATE, O_TEXT, AT(model), 0, 0, 0,
       "prior: what fd train wrote; or" },
     { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
       "prior: Gaussian, of this covariance (fd help cov); with --model what its data are known to be" },
     { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
-      "observations: a header and a line each, x[,y[,z]],value[,channel][,sd]; or MASK.npy:VALUES.npy on the grid" },
+      "observations: x[,y[,z]],value[,channel][,sd], a line each; or MASK.npy:VALUES.npy" },
     { "coarse", "FILE", NULL, POSTERIOR, O_TEXT, AT(coarse), 0, 0, 0,
       "or: values on a coarser grid of the domain, .npy" },
     { "blur", "W:FILE", NULL, POSTERIOR, O_TEXT, AT(blur), 0, 0, 0,
@@ -1015,6 +1048,8 @@ static const option options[] = {
       "how many samples of a model (-n)" },
     { "tol", "X", "0", CERTIFY, O_REAL, AT(tol), 0, 0, 1e6,
       "most relative change that passes; 0: 1e-3, or 0.1 for a model" },
+    { "conditions", NULL, NULL, CERTIFY, O_YES, AT(conditions), 0, 0, 0,
+      "instead: what the theory asks of noise, process and data, and what of it holds" },
     { "law", "X", "0", CERTIFY, O_REAL, AT(law_tol), 0, 0, 1e6,
       "most relative difference of a wave's variance to the data's that passes; 0: any" },
     { "n", "N", "1000", EVAL, O_INT, AT(n), 0, 2, 1e8,
@@ -3020,21 +3055,11 @@ static inline scores score(const fd_space *s, int n, const fd_real *x, const dat
     return v;
 }
 
-/* text_save -- a small text file, whole or not at all. */
 static inline void text_save(const char *path, const char *text)
 {
-    char tmp[1100];
-    size_t n = strlen(text);
-    if (snprintf(tmp, sizeof tmp, "%s.tmp%ld", path, (long)getpid()) >= (int)sizeof tmp)
-        die(1, "%s: name too long", path);
-    FILE *f = fopen(tmp, "wb");
-    int ok = f && fwrite(text, 1, n, f) == n;
-    if (f && fclose(f)) ok = 0;
-    if (!ok || rename(tmp, path)) {
-        int e = errno;
-        remove(tmp);
-        die(1, "%s: %s", path, strerror(e));
-    }
+    fd_status st = { 0 };
+    fd_text_save(&st, path, text);
+    need(&st);
     wrote(path);
 }
 

@@ -2,7 +2,7 @@
  * that computes is in the library; flags, specs and files are in common.h. */
 #include "common.h"
 #include "plot.h"
-#include "posterior.h"
+#include "bridge.h"
 #include <float.h>
 
 static void shape_print(int nd, const int n[])
@@ -606,6 +606,74 @@ static int row_of(const char *name, const double v[GRIDS], double limit, double 
     return ok;
 }
 
+/* conditions -- those of [Survey] 2.1 to 2.4 and of [Thesis 4.2], I to VI, as sums over modes at n,
+ * 2n and 4n points: does each have a limit? (The formulas of 2.1 are those under which the linear
+ * equation has a strong solution.) A sum whose tail falls more slowly than n^-.15 is taken for one
+ * without. Status 1 where C has no trace, or X_t's law is not equivalent to that of the noise. */
+static int converges(const double v[3])
+{
+    double up = fabs(v[1] - v[0]), on = fabs(v[2] - v[1]);
+    return isfinite(v[0] + v[1] + v[2]) && on <= fmax(.9 * up, 1e-6 * fabs(v[2]));
+}
+
+static int conditions(const args *o, const kit *base, fd_arena a)
+{
+    static const struct { const char *name, *of; size_t at; int vital; } rows[] = {
+        { "Tr C = |C^1/2|^2", "noise is a function; thesis: trace class",
+          offsetof(fd_conditions, trace), 1 },
+        { "|C|^2 (Hilbert-Schmidt)", "thesis II, 4.20", offsetof(fd_conditions, square), 0 },
+        { "E|X_0|^2", "data are functions", offsetof(fd_conditions, data), 0 },
+        { "E|A X_0|^2", "survey 2.1 i: a strong solution", offsetof(fd_conditions, start), 0 },
+        { "|A Q^1/2|^2", "survey 2.1 ii", offsetof(fd_conditions, smooth), 0 },
+        { "max a", "survey 2.3: A bounded; thesis II, 4.21", offsetof(fd_conditions, most), 0 },
+        { "Feldman-Hajek sum", "survey 2.4: X_t against N(0, v C)",
+          offsetof(fd_conditions, feldman), 1 },
+        { "  its mean's part", "survey 2.4", offsetof(fd_conditions, shift), 1 },
+        { "E <X_0, C^-1 X_0>", "survey, theorem 2.2: data in the space of C",
+          offsetof(fd_conditions, member), 0 },
+        { "<mean, C^-1 mean>", "Cameron-Martin norm of the mean", offsetof(fd_conditions, mean),
+          0 },
+        { "sum a^2 Var X_t", "thesis I, 4.19, and with it III", offsetof(fd_conditions, drift), 0 },
+        { "max a^2/lam", "thesis IV, 4.24", offsetof(fd_conditions, ratio), 0 },
+        { "modes without noise", "thesis VI: densities mode by mode", offsetof(fd_conditions, bare),
+          1 } };
+    enum { SIZES = 3 };
+    fd_conditions q[SIZES];
+    char name[SIZES][48] = { "" };
+    int ok = 1;
+    double t = .5 * (base->p.tmin + base->p.tmax);
+    for (int g = 0; g < SIZES; g++) {
+        shape n = { base->s.nd, { 1, 1, 1 } };
+        for (int i = 0; i < n.nd; i++) {
+            n.n[i] = base->s.n[i] << g;
+            sprintf(name[g] + strlen(name[g]), "%s%d", i ? "x" : "", n.n[i]);
+        }
+        const kit *k = !g ? base : o->model ? kit_on(&a, base, n) : exact_on(&a, o, base, n);
+        q[g] = fd_conditions_at(&k->p, k->mean, k->c0, t, a);
+        need(a.st);
+    }
+    printf("at t = %.3g; A = -a by mode, Q = q C, P = Var X_t\n%-24s", t, "");
+    for (int g = 0; g < SIZES; g++) printf(" %10s", name[g]);
+    puts("");
+    for (int i = 0; i < COUNT(rows); i++) {
+        double v[SIZES];
+        printf("%-24s", rows[i].name);
+        for (int g = 0; g < SIZES; g++)
+            printf(" %10.4g",
+                   v[g] = *(const double *)(const void *)((const char *)&q[g] + rows[i].at));
+        int holds = i == COUNT(rows) - 1 ? v[SIZES - 1] == 0 : converges(v);
+        printf("  %-9s %s\n", i == COUNT(rows) - 1 ? holds ? "none" : "SOME" : holds ? "converges"
+               : "DIVERGES", rows[i].of);
+        if (rows[i].vital) ok &= holds;
+    }
+    puts("survey 2.2, drift diagonal in the modes of C: always; thesis III, a of each mode alone,\n"
+         "and of t by a clock: always; thesis V is not written out");
+    puts(ok ? "\nthe law of X_t is equivalent to that of the noise, which is a function"
+            : "\nNOT SO: a vital sum diverges, or data have modes without noise");
+    finish();
+    return !ok;
+}
+
 static int do_certify(args *o)
 {
     static const char *const fixed[] = { "cov", "target", "process", "boundary" };
@@ -633,6 +701,7 @@ static int do_certify(args *o)
             die(2, "--target: needs a law on functions, not one for each grid");
         base = exact_on(&a, o, NULL, o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } });
     }
+    if (o->conditions) return conditions(o, base, a);
     *o = settle(o, base);
     int model = o->model != NULL, sampled = is_sampled(base, o);
     int ok = 1, limit = 1;                             /* pixel variances have one */
@@ -1226,6 +1295,7 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
     { "posterior", "functions given observations of one, by any method", POSTERIOR, do_posterior },
     { "calibrate", "does a method draw the posterior? status 1: no", CALIBRATE, do_calibrate },
+    { "bridge", "paths of a linear equation whose end is known", BRIDGE, do_bridge },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
     { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },

@@ -23,7 +23,8 @@ typedef struct {
     const double *t;                       /* [steps + 1] of the sampler */
     fd_obs o;
     double *y;
-    const double *at, *said;               /* for pictures: places [m][axes], and the values as given; NULL */
+    /* for pictures: places [m][axes], and the values as given; NULL */
+    const double *at, *said;
     const int *ch;                         /* of each; NULL: 0 */
     int whole;                             /* a value at every point, in the order of the grid */
 } problem;
@@ -104,7 +105,8 @@ static inline void obs_units(const problem *q, int c, double center, double *y, 
     *sd *= fabs(v->scale[c]);
 }
 
-/* obs_given -- the places are known, q->y has the values as given, and sd: into the units of the model; each: sd of its own each. */
+/* obs_given -- the places are known, q->y has the values as given, and sd: into the units of the
+ * model; each: sd of its own each. */
 static inline void obs_given(fd_arena *a, problem *q, const int *ch, double *sd, int each)
 {
     need(a->st);
@@ -113,14 +115,16 @@ static inline void obs_given(fd_arena *a, problem *q, const int *ch, double *sd,
     double *center = fd_new(a, double, m), *said = fd_raw(a, double, m);
     if (said) memcpy(said, q->y, (size_t)m * sizeof *said);
     q->said = said, q->ch = ch;
-    if (q->k && q->k->norm.center && center) q->o.apply(q->o.self, &q->s, 1, q->k->norm.center, center, *a);
+    if (q->k && q->k->norm.center && center)
+        q->o.apply(q->o.self, &q->s, 1, q->k->norm.center, center, *a);
     need(a->st);
     for (int i = 0; i < m; i++) obs_units(q, ch[i], center[i], &q->y[i], &sd[i]);
     if (each) fd_obs_noise_each(a, &q->o, sd);
     else if (q->k && q->s.ch > 1) {
         if (noise > 0 && q->o.mul && q->k) {
             for (int i = 1; i < m; i++)
-                if (sd[i] != sd[0]) die(2, "--blur: the channels of this model have scales of their own: one noise for all is none of it");
+                if (sd[i] != sd[0])
+                    die(2, "--blur: this model's channels have scales of their own: no one noise");
             fd_obs_noise(a, &q->o, sd[0]);
         } else if (noise > 0) fd_obs_noise_each(a, &q->o, sd);
     } else fd_obs_noise(a, &q->o, sd[0]);
@@ -189,9 +193,10 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
     obs_given(a, q, ch, sd, at[SD] >= 0);
 }
 
-/* obs_array -- a .npy of numbers with n values along each axis, channels first where there are more than one; n 0: any number.
- * A first axis of one function, as in what fd noise writes, is left out. */
-static inline fd_array obs_array(fd_arena *a, const problem *q, const char *flag, const char *path, const int n[3])
+/* obs_array -- a .npy of numbers with n values along each axis, channels first where there are more
+ * than one; n 0: any number. A first axis of one function, as fd noise writes it, is left out. */
+static inline fd_array obs_array(fd_arena *a, const problem *q, const char *flag, const char *path,
+                                 const int n[3])
 {
     char is[64], want[64];
     fd_array f = fd_load(a, path);
@@ -204,7 +209,9 @@ static inline fd_array obs_array(fd_arena *a, const problem *q, const char *flag
         all[more + i] = n[i];
         ok = ok && (f.n[more + i] == n[i] || !n[0]);
     }
-    if (!ok && !n[0]) die(1, "--%s: %s: values of %d axes%s are wanted, it has %s", flag, path, nd, more ? ", channels first," : "", is);
+    if (!ok && !n[0])
+        die(1, "--%s: %s: values of %d axes%s are wanted, it has %s", flag, path, nd,
+            more ? ", channels first," : "", is);
     extents(want, nd + more, all, "x");
     if (!ok) die(1, "--%s: %s: %s values, but the grid wants %s", flag, path, is, want);
     return f;
@@ -213,12 +220,14 @@ static inline fd_array obs_array(fd_arena *a, const problem *q, const char *flag
 /* obs_finite -- value i of a file, which must be a number. */
 static inline double obs_finite(const char *flag, const char *path, const fd_array *f, ptrdiff_t i)
 {
-    if (!isfinite((double)f->x[i])) die(1, "--%s: %s: value %td, counted from 0, is not finite", flag, path, i);
+    if (!isfinite((double)f->x[i]))
+        die(1, "--%s: %s: value %td, counted from 0, is not finite", flag, path, i);
     return (double)f->x[i];
 }
 
 /* obs_mask -- MASK:VALUES, both with the grid's shape: values count where the mask is not 0. */
-static inline void obs_mask(fd_arena *a, problem *q, const char *mask, const char *values, double noise)
+static inline void obs_mask(fd_arena *a, problem *q, const char *mask, const char *values,
+                            double noise)
 {
     const fd_space *s = &q->s;
     const ptrdiff_t size = fd_size(s);
@@ -230,12 +239,14 @@ static inline void obs_mask(fd_arena *a, problem *q, const char *mask, const cha
         if (obs_finite("obs", mask, &w, i) != 0) ch[m] = (int)(i / s->points), index[m++] = i;
     if (!m) die(1, "--obs: %s: the mask is 0 everywhere: nothing is observed", mask);
     if (m > INT_MAX / 4) die(1, "--obs: %s: too many observations", mask);
-    double *y = fd_raw(a, double, m), *sd = fd_raw(a, double, m), *at = fd_raw(a, double, m * s->nd);
+    double *y = fd_raw(a, double, m), *sd = fd_raw(a, double, m),
+        *at = fd_raw(a, double, m * s->nd);
     need(a->st);
     for (ptrdiff_t i = 0; i < m; i++) {
         int j[3];
         y[i] = obs_finite("obs", values, &v, index[i]), sd[i] = noise;
-        fd_mode(s, index[i] % s->points, j);                         /* points are numbered as modes are */
+        /* points are numbered as modes are */
+        fd_mode(s, index[i] % s->points, j);
         for (int d = 0; d < s->nd; d++) at[i * s->nd + d] = fd_coord(s, d, j[d]);
     }
     q->o = fd_obs_pick(a, s, (int)m, index);
@@ -251,12 +262,14 @@ static inline void obs_coarse(fd_arena *a, problem *q, const char *path, double 
     fd_array v = obs_array(a, q, "coarse", path, any);
     for (int d = 0; d < s->nd; d++)
         if (v.n[(s->ch > 1) + d] > s->n[d])
-            die(1, "--coarse: %s: %d values on an axis on which the grid has %d: not coarser", path, v.n[(s->ch > 1) + d], s->n[d]);
+            die(1, "--coarse: %s: %d values on an axis on which the grid has %d: not coarser", path,
+                v.n[(s->ch > 1) + d], s->n[d]);
     fd_space coarse = fd_grid(a, s->nd, v.n + (s->ch > 1), s->len, s->bc, s->ch);
     q->o = fd_obs_coarse(a, s, &coarse);
     need(a->st);
     const int m = q->o.m;
-    double *y = fd_raw(a, double, m), *sd = fd_raw(a, double, m), *at = fd_raw(a, double, (ptrdiff_t)m * s->nd);
+    double *y = fd_raw(a, double, m), *sd = fd_raw(a, double, m),
+        *at = fd_raw(a, double, (ptrdiff_t)m * s->nd);
     int *ch = fd_raw(a, int, m);
     need(a->st);
     for (int i = 0; i < m; i++) {
@@ -279,12 +292,14 @@ static inline void obs_blur(fd_arena *a, problem *q, const char *text, double no
         die(2, "--blur: '%s': expected WIDTH:FILE, as in 0.05:values.npy", text);
     path++;
     fd_array v = obs_array(a, q, "blur", path, s->n);
-    double *mul = fd_raw(a, double, s->modes), *y = fd_raw(a, double, fd_size(s)), *sd = fd_raw(a, double, fd_size(s));
+    double *mul = fd_raw(a, double, s->modes), *y = fd_raw(a, double, fd_size(s)),
+        *sd = fd_raw(a, double, fd_size(s));
     int *ch = fd_raw(a, int, fd_size(s));
     need(a->st);
     fd_laplace(s, mul, *a);
     for (ptrdiff_t k = 0; k < s->modes; k++) mul[k] = exp(-.5 * width * width * mul[k]);
-    for (ptrdiff_t i = 0; i < fd_size(s); i++) y[i] = obs_finite("blur", path, &v, i), sd[i] = noise, ch[i] = (int)(i / s->points);
+    for (ptrdiff_t i = 0; i < fd_size(s); i++)
+        y[i] = obs_finite("blur", path, &v, i), sd[i] = noise, ch[i] = (int)(i / s->points);
     q->o = fd_obs_modal(a, s, mul);
     q->y = y, q->whole = 1;
     obs_given(a, q, ch, sd, 0);
@@ -294,7 +309,8 @@ static inline void obs_blur(fd_arena *a, problem *q, const char *text, double no
 static inline void obs_read(fd_arena *a, problem *q, const args *o)
 {
     if ((o->obs != NULL) + (o->coarse != NULL) + (o->blur != NULL) != 1)
-        die(2, o->obs || o->coarse || o->blur ? "--obs, --coarse, --blur: one of them only" : "needs --obs, --coarse or --blur");
+        die(2, o->obs || o->coarse || o->blur ? "--obs, --coarse, --blur: one of them only"
+            : "needs --obs, --coarse or --blur");
     const char *cut = o->obs ? strstr(o->obs, ".npy:") : NULL;
     if (o->coarse) obs_coarse(a, q, o->coarse, o->noise);
     else if (o->blur) obs_blur(a, q, o->blur, o->noise);
@@ -308,7 +324,8 @@ static inline void obs_read(fd_arena *a, problem *q, const args *o)
     for (ptrdiff_t k = 0; k < q->s.modes; k++) modes += q->p.noise->lam[k] > 0;
     modes *= q->s.ch;
     if (!(q->o.sd > 0 || q->o.each) && q->o.m > modes && !q->whole)
-        die(1, "%d observations without noise, but the grid carries %td modes: give --noise, or a finer --grid", q->o.m, modes);
+        die(1, "%d observations without noise, but the grid carries %td modes: give --noise, or a "
+            "finer --grid", q->o.m, modes);
 }
 
 /* obs_spec -- what --observe says, the same places whatever the function; y is left to be drawn. */
@@ -347,9 +364,9 @@ static inline void obs_spec(fd_arena *a, problem *q, const spec *v, double noise
 
 /* in the order of t_method */
 enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
-       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_FUNDPS, METHOD_DIFFUSIONPDE, METHOD_DAPS, METHOD_ECI,
-       METHOD_PCN, METHOD_MALA, METHOD_HMC, METHOD_SLICE, METHOD_WALK, METHOD_LATENT,
-       METHOD_AMORTISED, METHOD_PRIOR };
+       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_FUNDPS,
+       METHOD_DIFFUSIONPDE, METHOD_DAPS, METHOD_ECI, METHOD_PCN, METHOD_MALA, METHOD_HMC,
+       METHOD_SLICE, METHOD_WALK, METHOD_LATENT, METHOD_AMORTISED, METHOD_PRIOR };
 
 typedef struct {
     int evals;                             /* evaluations of the model, or of the observation for chains */
@@ -373,8 +390,9 @@ static inline void method_noisy(const problem *q, const spec *m)
     if (!(q->o.sd > 0 || q->o.each || q->o.chol)) die(2, "--method: %s needs --noise above 0", m->t->rows[m->row].name);
 }
 
-/* method_plain -- for methods that follow what is observed of the noised state, or whose coupling is one number: with an m for
- * each mode the first is no function of y, and the second no multiple of C. */
+/* method_plain -- for methods that follow what is observed of the noised state, or whose coupling
+ * is one number: with an m for each mode the first is no function of y, and the second no multiple
+ * of C. */
 static inline void method_plain(const problem *q, const spec *m)
 {
     if (q->p.modal) die(2, "--method: %s is for processes of one m and v for all modes", m->t->rows[m->row].name);
@@ -458,35 +476,43 @@ static inline void method_run(const problem *q, const args *o, const fd_sampler 
     memcpy(x, run->x, (size_t)n * sizeof *x);
 }
 
-/* method_released -- b functions by the steps of FunDPS, DiffusionPDE, DAPS, ECI, named as released. */
-static inline void method_released(const problem *q, const args *o, const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
+/* method_released -- b functions by the steps of FunDPS, DiffusionPDE, DAPS, ECI, named as
+ * released. */
+static inline void method_released(const problem *q, const args *o, const fd_sampler *how, fd_rng r,
+                                   int first, int b, fd_real *x,
                                    fd_arena a)
 {
     const spec *m = &o->method;
     const int rule = m->row;
     const ptrdiff_t n = b * fd_size(&q->s);
     fd_released g = { .how = *how, .o = &q->o, .y = q->y, .zeta = method_value(m, "zeta") };
-    fd_daps level = { .how = *how, .inner = (int)method_value(m, "inner"), .plain = (int)method_value(m, "plain") };
+    fd_daps level = { .how = *how, .inner = (int)method_value(m, "inner"),
+                      .plain = (int)method_value(m, "plain") };
     const int flow = (int)method_value(m, "flow"), noise = (int)method_value(m, "noise");
-    g.rule = rule == METHOD_DIFFUSIONPDE ? FD_DIFFUSIONPDE : FD_FUNDPS + (int)method_value(m, "loss");
+    g.rule = rule == METHOD_DIFFUSIONPDE ? FD_DIFFUSIONPDE
+           : FD_FUNDPS + (int)method_value(m, "loss");
     fd_obs bare = q->o;
     bare.sd = 0, bare.each = bare.chol = NULL;
     fd_real *eps = fd_raw(&a, fd_real, n), *zero = fd_new(&a, fd_real, n);
-    double *y = fd_raw(&a, double, (ptrdiff_t)b * q->o.m), *tb = fd_raw(&a, double, b), *t = fd_raw(&a, double, flow + 1);
+    double *y = fd_raw(&a, double, (ptrdiff_t)b * q->o.m), *tb = fd_raw(&a, double, b),
+        *t = fd_raw(&a, double, flow + 1);
     double *one = fd_raw(&a, double, q->s.modes);
     need(a.st);
     for (ptrdiff_t k = 0; k < q->s.modes; k++) one[k] = 1;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)b * q->o.m; i++) y[i] = q->y[i % q->o.m];
     const fd_cov *white = fd_cov_table(&a, &q->s, one);
-    const fd_gain *gain = rule == METHOD_ECI ? fd_gain_new(&a, &bare, method_value(m, "norm") > 0 ? q->p.noise : white, NULL) : NULL;
+    const fd_gain *gain = rule == METHOD_ECI
+        ? fd_gain_new(&a, &bare, method_value(m, "norm") > 0 ? q->p.noise : white, NULL) : NULL;
     if (rule == METHOD_DAPS) level.phi = fd_obs_potential(&a, &q->o, q->y);
     for (int i = 0; i < b; i++) tb[i] = how->t[0];
-    fd_perturb(&q->p, r, first, b, zero, tb, x, eps, a);             /* the start, and the noise in it */
+    /* the start, and the noise in it */
+    fd_perturb(&q->p, r, first, b, zero, tb, x, eps, a);
     need_grid(a.st);
     for (int k = 0; k < how->steps; k++) {
         double from = how->t[k], to = how->t[k + 1];
         if (rule == METHOD_ECI) {
-            if (noise == 1) fd_cov_draw(q->p.noise, fd_stream(r, 'f', (uint32_t)k), first, b, eps, a);
+            if (noise == 1)
+                fd_cov_draw(q->p.noise, fd_stream(r, 'f', (uint32_t)k), first, b, eps, a);
             fd_eci_step(&q->p, &q->model, gain, y, from, to, b, x, noise == 2 ? NULL : eps, a);
         } else if (rule == METHOD_DAPS) {
             fd_process part = q->p;
@@ -494,7 +520,8 @@ static inline void method_released(const problem *q, const args *o, const fd_sam
             double h = method_value(m, "h"), s2 = f.v / (f.m * f.m);
             part.tmax = from, part.tmin = how->t[how->steps];
             fd_times(&part, FD_RHO, 0, flow, t, a.st);
-            level.how.t = t, level.how.steps = flow, level.how.scheme = FD_DDIM, level.how.eta = 0, level.how.p = &q->p;
+            level.how.t = t, level.how.steps = flow, level.how.scheme = FD_DDIM, level.how.eta = 0,
+                level.how.p = &q->p;
             level.h = h / (1 + h / s2);
             fd_daps_level(&level, to, fd_stream(r, 'w', (uint32_t)k), first, b, x, a);
         } else {
@@ -510,15 +537,22 @@ static inline void method_released(const problem *q, const args *o, const fd_sam
     need_grid(a.st);
 }
 
-/* State of chains: u of each, and in the metadata which problem it is of, and k, h, accepted, calls of each. */
+/* State of chains: u of each, and in the metadata which problem it is of, and k, h, accepted, calls
+ * of each. */
 enum { STATE_TEXT = 128 };
-typedef struct { const fd_real *u; uint32_t k; double h; long long accepted, calls; double phi; } chain_state;
+typedef struct {
+    const fd_real *u;
+    uint32_t k;
+    double h, phi;
+    long long accepted, calls;
+} chain_state;
 
 /* state_owner -- what a state must be of. */
 static inline const char *state_owner(const problem *q, const args *o, int chains, char text[512])
 {
     char grid[64];
-    snprintf(text, 512, "%s, %d chains, %s, seed %" PRIu64, o->method.t->rows[o->method.row].name, chains, grid_text(&q->s, grid), o->seed);
+    snprintf(text, 512, "%s, %d chains, %s, seed %" PRIu64, o->method.t->rows[o->method.row].name,
+             chains, grid_text(&q->s, grid), o->seed);
     return text;
 }
 
@@ -533,21 +567,26 @@ static inline chain_state *state_read(fd_arena *a, const problem *q, const args 
     const fd_tensor *u = fd_tensor_find(&f, "u");
     const char *of = fd_meta_find(&f, "chains of");
     if (!of || !u) die(1, "--state: %s: is no state of chains", path);
-    if (strcmp(of, state_owner(q, o, chains, owner))) die(1, "--state: %s: is of %s; this is %s", path, of, owner);
-    if (u->nd != 2 || u->n[0] != chains || u->n[1] != fd_size(&q->s)) die(1, "--state: %s: damaged", path);
+    if (strcmp(of, state_owner(q, o, chains, owner)))
+        die(1, "--state: %s: is of %s; this is %s", path, of, owner);
+    if (u->nd != 2 || u->n[0] != chains || u->n[1] != fd_size(&q->s))
+        die(1, "--state: %s: damaged", path);
     for (int c = 0; c < chains; c++) {
         chain_state *s = &all[c];
-        unsigned long k;
+        unsigned long k = 0;
         sprintf(name, "chain %d", c);
         const char *text = fd_meta_find(&f, name);
-        if (!text || sscanf(text, "%lu %lf %lld %lld %lf", &k, &s->h, &s->accepted, &s->calls, &s->phi) != 5 || k > UINT32_MAX)
+        if (!text
+            || sscanf(text, "%lu %lf %lld %lld %lf", &k, &s->h, &s->accepted, &s->calls,
+                      &s->phi) != 5 || k > UINT32_MAX)
             die(1, "--state: %s: damaged", path);
         s->k = (uint32_t)k, s->u = u->x + c * fd_size(&q->s);
     }
     return all;
 }
 
-static inline void state_save(fd_status *st, const problem *q, const args *o, int chains, const chain_state *all, fd_arena a)
+static inline void state_save(fd_status *st, const problem *q, const args *o, int chains,
+                              const chain_state *all, fd_arena a)
 {
     char owner[512];
     const ptrdiff_t size = fd_size(&q->s);
@@ -559,11 +598,13 @@ static inline void state_save(fd_status *st, const problem *q, const args *o, in
     for (int c = 0; c < chains; c++) {
         memcpy(u + c * size, all[c].u, (size_t)size * sizeof *u);
         sprintf(text[c][0], "chain %d", c);
-        sprintf(text[c][1], "%lu %.17g %lld %lld %.17g", (unsigned long)all[c].k, all[c].h, all[c].accepted, all[c].calls, all[c].phi);
+        sprintf(text[c][1], "%lu %.17g %lld %lld %.17g", (unsigned long)all[c].k, all[c].h,
+                all[c].accepted, all[c].calls, all[c].phi);
         meta[c + 1] = (fd_meta){ text[c][0], text[c][1] };
     }
     fd_tensor t = { .name = "u", .nd = 2, .n = { chains, (int)size }, .x = u };
-    fd_tensors_save(st, o->state, &(fd_tensors){ .count = 1, .metas = chains + 1, .tensor = &t, .meta = meta });
+    fd_tensors_save(st, o->state,
+                    &(fd_tensors){ .count = 1, .metas = chains + 1, .tensor = &t, .meta = meta });
     need(st);
     wrote(o->state);
 }
@@ -592,17 +633,21 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
     need(a.st);
     double *series = fd_raw(&a, double, (ptrdiff_t)chains * steps), ess = INFINITY, rhat = 0;
     need(a.st);
-    chain_state *was = o->state ? state_read(&a, q, o, chains) : NULL, *now = fd_new(&a, chain_state, chains);
+    chain_state *was = o->state ? state_read(&a, q, o, chains) : NULL,
+        *now = fd_new(&a, chain_state, chains);
     fd_real *ends = fd_raw(&a, fd_real, chains * size);
     need(a.st);
     long long moved = 0, calls = 0;
     int got = 0;
     for (int c = 0; c < chains; c++) {
         fd_arena own = a;
-        fd_chain *chain = was ? fd_chain_resume(&own, &how, r, c, was[c].u, was[c].k, was[c].h, was[c].accepted, was[c].calls)
+        fd_chain *chain = was
+            ? fd_chain_resume(&own, &how, r, c, was[c].u, was[c].k, was[c].h, was[c].accepted,
+                              was[c].calls)
                               : fd_chain_begin(&own, &how, r, c, NULL);
         need(a.st);
-        if (was && chain->phi != was[c].phi) die(1, "--state: %s: is of another prior, or of other observations", o->state);
+        if (was && chain->phi != was[c].phi)
+            die(1, "--state: %s: is of another prior, or of other observations", o->state);
         long long called = was ? was[c].calls : 0;
         while (chain->k < (uint32_t)burn && !a.st->code) fd_chain_step(chain, own);
         long long before = chain->accepted;
@@ -616,7 +661,8 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
         }
         moved += chain->accepted - before, calls += chain->calls - called;
         memcpy(ends + c * size, chain->u, (size_t)size * sizeof *ends);
-        now[c] = (chain_state){ ends + c * size, chain->k, chain->h, chain->accepted, chain->calls, chain->phi };
+        now[c] = (chain_state){ ends + c * size, chain->k, chain->h, chain->phi, chain->accepted,
+                                chain->calls };
     }
     bar_end();
     if (o->state) state_save(a.st, q, o, chains, now, a);
@@ -720,7 +766,8 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     const int rule = m->row;
     const ptrdiff_t size = fd_size(&q->s);
     verdict v = { 0, NAN, NAN, NAN, NAN };
-    if (o->state && !(rule >= METHOD_PCN && rule <= METHOD_LATENT)) die(2, "--state: %s is no chain", m->t->rows[rule].name);
+    if (o->state && !(rule >= METHOD_PCN && rule <= METHOD_LATENT))
+        die(2, "--state: %s is no chain", m->t->rows[rule].name);
     fd_sampler how = { .p = &q->p, .model = q->model, .t = q->t, .steps = o->steps, .scheme = o->scheme.row, .eta = o->eta,
                        .denoise = 1, .evals = &v.evals };
     if (q->k) how.mean = q->mean;
@@ -868,8 +915,10 @@ static inline double misfit_of(const problem *q, int n, const fd_real *x, fd_are
     return sqrt(sum / n);
 }
 
-/* panels_png -- the data where they are, mean, deviation, draws, the exact ones beside, each named; a row for each channel. */
-static inline void panels_png(const char *path, const problem *q, int n, const fd_real *x, const fd_real *mean, const fd_real *sd,
+/* panels_png -- the data where they are, mean, deviation, draws, the exact ones beside, each named;
+ * a row for each channel. */
+static inline void panels_png(const char *path, const problem *q, int n, const fd_real *x,
+                              const fd_real *mean, const fd_real *sd,
                               const fd_real *em, const fd_real *es, int map, fd_arena a)
 {
     enum { MOST = 4, LINE = 24, IN = 12 };
@@ -886,17 +935,20 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
     for (ptrdiff_t i = 0; i < size; i++) data[i] = (fd_real)NAN;
     for (int i = 0; i < q->o.m; i++) {
         ptrdiff_t at = 0;
-        for (int d = 0; d < s->nd && !q->whole; d++) {               /* the nearest point of the grid */
+        /* the nearest point of the grid */
+        for (int d = 0; d < s->nd && !q->whole; d++) {
             double from0 = fd_coord(s, d, 0), step = s->n[d] > 1 ? fd_coord(s, d, 1) - from0 : 1;
             int j = (int)floor((q->at[(ptrdiff_t)i * s->nd + d] - from0) / step + .5);
-            at = at * s->n[d] + (j < 0 ? 0 : j >= s->n[d] ? s->bc[d] == FD_PERIODIC ? 0 : s->n[d] - 1 : j);
+            at = at * s->n[d]
+                + (j < 0 ? 0 : j >= s->n[d] ? s->bc[d] == FD_PERIODIC ? 0 : s->n[d] - 1 : j);
         }
         data[q->whole ? i : at + (q->ch ? q->ch[i] : 0) * s->points] = (fd_real)q->said[i];
     }
     name[cols] = "data", from[cols++] = data;
     name[cols] = "mean", from[cols++] = mean;
     if (em) name[cols] = "exact mean", from[cols++] = em;
-    const int first = cols;                                          /* deviations have a scale of their own, from 0 */
+    /* deviations have a scale of their own, from 0 */
+    const int first = cols;
     name[cols] = "sd", from[cols++] = sd;
     if (em) name[cols] = "exact sd", from[cols++] = es;
     const int last = cols;
@@ -912,7 +964,8 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
     int zoom = 1080 / (cols * w), side = w > h ? w : h;
     zoom = zoom < 1 ? 1 : zoom * side > 240 && zoom > 1 ? (240 / side > 1 ? 240 / side : 1) : zoom;
     int across = w * zoom + IN;
-    for (int i = 0; i < cols; i++) across = plot_width(1, name[i]) + IN > across ? plot_width(1, name[i]) + IN : across;
+    for (int i = 0; i < cols; i++)
+        across = plot_width(1, name[i]) + IN > across ? plot_width(1, name[i]) + IN : across;
     plot_canvas c = plot_new(&a, LINE + s->ch * (h * zoom + IN), cols * across + IN);
     fd_real *y = fd_raw(&a, fd_real, (ptrdiff_t)h * w);
     need(a.st);
@@ -925,7 +978,8 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
             panel(s, from[i], k, lo, hi, &h, &w, y);
             plot_image(&c, top, left, h, w, y, spread ? 0 : lo, spread ? most : hi, map, zoom);
             for (int j = 0; j < h * w; j++)
-                if (!isfinite((double)y[j])) plot_box(&c, top + j / w * zoom, left + j % w * zoom, zoom, zoom, blank, 1);
+                if (!isfinite((double)y[j]))
+                    plot_box(&c, top + j / w * zoom, left + j % w * zoom, zoom, zoom, blank, 1);
         }
     }
     fd_png_save(a.st, path, c.h, c.w, c.rgb);
@@ -933,7 +987,8 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
     wrote(path);
 }
 
-/* posterior_png -- one axis: observations, mean, two deviations, the exact ones, some draws; more axes: panels. */
+/* posterior_png -- one axis: observations, mean, two deviations, the exact ones, some draws; more
+ * axes: panels. */
 static inline void posterior_png(const char *path, const problem *q, int n, const fd_real *x, const fd_real *mean,
                                  const fd_real *sd, const fd_real *em, const fd_real *es, int map, fd_arena a)
 {
@@ -944,18 +999,23 @@ static inline void posterior_png(const char *path, const problem *q, int n, cons
     const int N = s->n[0];
     int seen = 0;
     plot p;
-    double *at = fd_raw(&a, double, N), *v = fd_raw(&a, double, (ptrdiff_t)(6 + SHOW) * N), *place = fd_raw(&a, double, 2 * (ptrdiff_t)q->o.m);
+    double *at = fd_raw(&a, double, N), *v = fd_raw(&a, double, (ptrdiff_t)(6 + SHOW) * N),
+        *place = fd_raw(&a, double, 2 * (ptrdiff_t)q->o.m);
     need(a.st);
     for (int i = 0; i < N; i++) at[i] = fd_coord(s, 0, i);
-    for (int i = 0; i < q->o.m; i++)                                 /* of channel 0, as all that is drawn */
-        if (!q->ch || !q->ch[i]) place[seen] = q->whole ? at[i] : q->at[i], place[q->o.m + seen++] = q->said[i];
+    /* of channel 0, as all that is drawn */
+    for (int i = 0; i < q->o.m; i++)
+        if (!q->ch || !q->ch[i])
+            place[seen] = q->whole ? at[i] : q->at[i], place[q->o.m + seen++] = q->said[i];
     for (int k = 0; k < 6 + SHOW; k++)
         for (int i = 0; i < N; i++) {
             const fd_real *m = k < 3 ? mean : em ? em : mean, *d = k < 3 ? sd : es ? es : sd;
-            v[k * N + i] = k < 6 ? (double)m[i] + 2 * (k % 3 - 1) * (double)d[i] : k - 6 < n ? (double)x[(k - 6) * size + i] : 0;
+            v[k * N + i] = k < 6 ? (double)m[i] + 2 * (k % 3 - 1) * (double)d[i]
+                         : k - 6 < n ? (double)x[(k - 6) * size + i] : 0;
         }
     plot_begin(&p, 900, 600, "given the observations", "x", "function", 0, 0);
-    for (int k = 0; k < SHOW && k < n; k++) plot_line(&p, N, at, v + (6 + k) * N, k ? NULL : "draws", PLOT_DASHED);
+    for (int k = 0; k < SHOW && k < n; k++)
+        plot_line(&p, N, at, v + (6 + k) * N, k ? NULL : "draws", PLOT_DASHED);
     plot_line(&p, N, at, v + N, "mean", PLOT_SOLID);
     plot_line(&p, N, at, v, "mean - 2 sd", PLOT_SOLID);
     plot_line(&p, N, at, v + 2 * N, "mean + 2 sd", PLOT_SOLID);

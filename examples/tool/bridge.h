@@ -1,0 +1,109 @@
+/* bridge.h -- paths whose end is known: what fd bridge does, for fd.c. */
+#ifndef BRIDGE_H
+#define BRIDGE_H
+#include "posterior.h"
+
+/* ends_of -- the functions of a file on the grid of s, at most n of them; how many. */
+static inline int ends_of(fd_arena *a, const char *path, const args *o, const fd_space *s, int n,
+                          fd_real **x)
+{
+    args plain = *o;
+    plain.limit = n;
+    dataset d = data_open(a, path, &plain, NULL, o->grid, o->grid);
+    if (d.s.ch != s->ch) die(1, "%s: %d channels, where one is wanted", path, d.s.ch);
+    data_measure(a, &d, NORMALIZE_NONE, NULL);
+    data_say(&d, "", NULL);
+    int m = d.m < n ? d.m : n;
+    *x = fd_raw(a, fd_real, m * fd_size(s));
+    need(a->st);
+    for (int i = 0; i < m; i++) data_take(&d, i, *x + i * fd_size(s), *a);
+    return m;
+}
+
+static inline int do_bridge(args *o)
+{
+    enum { LINES = 4, SHOW = 6, FRAMES = 8 };
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    problem q = { .k = NULL };
+    if (!o->grid.nd) die(2, "needs --grid");
+    if (!o->to) die(2, "needs --to: a file of functions, or points.csv with columns x, value");
+    q.s = fd_grid(&a, o->grid.nd, o->grid.n, NULL, o->bc, 1);
+    need(&st);
+    fd_cov *noise = cov_build(&a, &q.s, &o->cov, NULL, 0);
+    spec_need(&st, "cov");
+    fd_linear l = fd_linear_heat(&a, noise, o->heat.v[0], o->heat.v[1], o->time);
+    spec_need(&st, "operator");
+    const ptrdiff_t size = fd_size(&q.s), frames = o->steps + 1;
+    const int n = o->n, values = read_ends(o->to, ".csv");
+    fd_real *starts = NULL, *ends = NULL, *x = fd_raw(&a, fd_real, n * size), *end = fd_raw(&a,
+        fd_real, n * size);
+    fd_real *xi = fd_raw(&a, fd_real, n * size), *path = fd_raw(&a, fd_real, n * frames * size);
+    need(&st);
+    int from = o->from ? ends_of(&a, o->from, o, &q.s, n, &starts) : 0, to = 0;
+    fd_rng r = fd_seed(o->seed);
+    for (int i = 0; i < n; i++) {
+        if (from) memcpy(x + i * size, starts + i % from * size, (size_t)size * sizeof *x);
+        else memset(x + i * size, 0, (size_t)size * sizeof *x);
+    }
+    /* modes without noise stand still: they start at 0 */
+    fd_cov_pow(noise, 0, n, x, x, a);
+    need(&st);
+    if (values) {
+        obs_csv(&a, &q, o->to, o->noise);
+        fd_rng ends_r = fd_stream(r, 'e', 0);
+        fd_bridge_end(&l, 0, &q.o, q.y, &ends_r, 0, n, x, end, a);
+        need_grid(&st);
+        printf("%d values of the end%s\n", q.o.m, q.o.sd > 0 || q.o.each ? "" : ", without noise");
+        if (q.o.sd > 0 || q.o.each)
+            printf("least cost of a control that leads there, and of what is left at the end: %.6g\n",
+                   fd_control_value(&l, 0, &q.o, q.y, x, a));
+    } else {
+        double upper, cost;
+        to = ends_of(&a, o->to, o, &q.s, n, &ends);
+        for (int i = 0; i < n; i++) memcpy(end + i * size, ends + i % to * size,
+                                           (size_t)size * sizeof *end);
+        fd_cov_pow(noise, 0, n, end, end, a);
+        cost = fd_bridge_cost(&l, x, end, &upper, a);
+        need(&st);
+        printf("cost of the end, in the Cameron-Martin norm of the law of X_T: %.6g, of it in the upper half of the waves %.3g\n",
+               cost, upper);
+        if (upper > .2 * cost)
+            printf("that part grows with the grid: such an end is none that a path of functions has; smoother ends, or rougher noise\n");
+    }
+    for (ptrdiff_t k = 0; k < frames && !st.code; k++) {
+        double s = o->time * (double)(k - 1) / o->steps, t = o->time * (double)k / o->steps;
+        if (k) {
+            fd_cov_draw(noise, fd_stream(r, 'w', (uint32_t)k), 0, n, xi, a);
+            fd_bridge_step(&l, s, k < o->steps ? t : o->time, n, x, end, xi, a);
+        }
+        for (int i = 0; i < n; i++)
+            memcpy(path + (i * frames + k) * size, x + i * size, (size_t)size * sizeof *x);
+    }
+    need(&st);
+    int shape_of[FD_MAXD] = { n, (int)frames, 1, 1, 1 };
+    for (int i = 0; i < q.s.nd; i++) shape_of[2 + i] = q.s.n[i];
+    printf("%d paths of %d steps on the time %g\n", n, o->steps, o->time);
+    fd_npy_save(&st, o->out, 2 + q.s.nd, shape_of, path);
+    need(&st);
+    wrote(o->out);
+    if (!o->png) return finish();
+    double lo, hi;
+    int show = q.s.nd == 1 ? LINES : SHOW;
+    if (show > n) show = n;
+    range(show * frames * size, path, &lo, &hi);
+    if (q.s.nd == 1) {                                     /* time downwards */
+        fd_space plane = fd_grid(&a, 2, (int[]){ (int)frames, q.s.n[0] }, NULL, NULL, 1);
+        sheet(&st, o->png, &plane, show, show, path, lo, hi, o->map.row, a);
+    } else {
+        fd_real *some = fd_raw(&a, fd_real, show * FRAMES * size);
+        need(&st);
+        for (int i = 0; i < show * FRAMES; i++)
+            memcpy(some + i * size,
+                   path + (i / FRAMES * frames + i % FRAMES * o->steps / (FRAMES - 1)) * size,
+                   (size_t)size * sizeof *some);
+        sheet(&st, o->png, &q.s, show * FRAMES, FRAMES, some, lo, hi, o->map.row, a);
+    }
+    return finish();
+}
+#endif
