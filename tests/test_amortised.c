@@ -144,7 +144,8 @@ static void transitions(void)
                       .scheme = rows[i].scheme }, t, s, N };
         memcpy(to, x, sizeof to);
         memset(cov, 0, sizeof cov);
-        fd_affine_law(step_of, &c, N, N, to, cov, a);
+        fd_affine_step *const step = step_of;
+        fd_affine_law(step, &c, N, N, to, cov, a);
         OK(!st.code, "O3: %s", st.code ? st.what : "");
         NEAR(trace_of(N, cov) / N, rows[i].trace, TOL(1e-6, 2e-5), "O3: spread of scheme %d",
              rows[i].scheme);

@@ -268,6 +268,7 @@ printf 'x,value\n.1875,1\n.4375,0\n.8125,-1\n' >same.csv
 ok "a mask" "$fd" posterior --grid 8 --obs mask.npy:vals.npy --noise 0.1 -n 64 -o a.npy --png p.png && exists p.png
 ok "the same places" "$fd" posterior --grid 8 --obs same.csv --noise 0.1 -n 64 -o b.npy
 mv out same.out; ok "a mask" "$fd" posterior --grid 8 --obs mask.npy:vals.npy --noise 0.1 -n 64 -o a.npy
+grep -E '^exact' out >x; grep -E '^exact' same.out >y; same x y
 ok "a mask, told" "$fd" posterior --model mask.safetensors --grid 8 --obs mask.npy:vals.npy \
     --method amortised -n 4 --steps 5 -o b.npy
 ok "a coarse grid, told" "$fd" train $few --condition coarse:n=4 -o coarse1.safetensors
@@ -275,7 +276,6 @@ ok "a coarse grid, told" "$fd" posterior --model coarse1.safetensors --coarse co
     --method amortised -n 4 --steps 5 -o b.npy
 bad 2 '3 observations, but the network' posterior --model coarse1.safetensors --obs mask.npy:vals.npy \
     --grid 8 --method amortised
-grep -E '^exact' out >x; grep -E '^exact' same.out >y; same x y
 ok "a coarse grid" "$fd" posterior --grid 16 --coarse coarse.npy --noise 0.1 -n 64 --method pigdm --png p.png
 says '^4 observations' out; awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .3) }' out; report $? "coarse: $(grep '^error' out)"
 ok noise "$fd" noise --grid 12x9 -n 1 --boundary neumann --cov rbf:l=0.3 -o v.npy
