@@ -9,7 +9,8 @@
  *     likelihood  the flow's change of density, the bound of the path space
  *     two ends    paths between two laws
  *     equations   schemes for any scalar SDE
- *     observations    what is seen of a function; gains, exact posteriors, guidance, moves, particles
+ *     observations    what is seen of a function; gains, exact posteriors, guidance, moves, particles,
+ *                     methods as they were released
  *     chains      Langevin dynamics, Markov chains with their diagnostics, the law of an affine step
  *
  * Everything is diagonal in the modes e_k of the noise covariance C e_k = lam_k e_k, and everything
