@@ -10,8 +10,9 @@
  *     two ends    paths between two laws
  *     equations   schemes for any scalar SDE
  *     observations    what is seen of a function; gains, exact posteriors, guidance, moves,
- *                 particles
+ *                 amortised models, particles, methods as they were released
  *     chains      Langevin dynamics, Markov chains with their diagnostics, an affine step's law
+ *     bridges     linear equations, ends, control; systems and their reversal; rewards
  *
  * Everything is diagonal in the modes e_k of the noise covariance C e_k = lam_k e_k, and everything
  * follows from two functions of time per mode:

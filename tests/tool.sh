@@ -147,7 +147,7 @@ for m in flat prior; do
     report $? "posterior $m: $(grep '^error' out)"
 done
 # as released: with nearly white noise on 32 points not far off, with noise like the prior's they fail
-for m in fundps diffusionpde fundps:loss=root,zeta=1 daps daps:plain=yes eci:noise=own eci:noise=own,norm=cm; do
+for m in fundps diffusionpde fundps:loss=root daps daps:plain=yes eci:noise=own eci:noise=own,norm=cm; do
     ok "posterior $m" "$fd" posterior --grid 32 --cov exp:l=0.01 --obs obs.csv --noise 0.1 --method $m -n 64 -o post.npy
     awk '/^error of the mean/ { e = $5 + 0; f = 1 } END { exit !(f && e < .4) }' out; report $? "posterior $m: $(grep '^error' out)"
 done
@@ -184,7 +184,7 @@ printf 'x,value\n.25,1\n.75,-1\n' >end.csv
 ok ends "$fd" noise --grid 24 --boundary dirichlet --cov rbf:l=0.2 -n 2 -o ends.npy
 ok bridge "$fd" bridge --grid 24 --from ends.npy --to ends.npy -n 3 --steps 5 -o paths.npy --png p.png
 exists p.png; says 'the upper half of the waves [0-9.]*e-' out
-ok "bridge, info" "$fd" info paths.npy && says '3x6x24' out
+ok "bridge, info" "$fd" info paths.npy && says '^.3, 6, 24.' out
 ok "bridge to values" "$fd" bridge --grid 24 --to end.csv --noise 0.05 --steps 5 -o paths.npy
 says '^least cost of a control' out
 ok rough "$fd" noise --grid 24 --boundary dirichlet --cov white -n 1 -o rough.npy
