@@ -1,5 +1,5 @@
-/* sde.c -- diffusion: forward processes, models that denoise, training pairs, samplers; posteriors
- * and Markov chains.
+/* sde.c -- diffusion: forward processes, models that denoise, training pairs, samplers; posteriors,
+ * Markov chains, bridges.
  *
  *     processes   m(t), v(t) of each; time grids
  *     lin         y_i = sum_j c_j(t_i, k) in_j,i: all that a process does to functions
