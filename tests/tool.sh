@@ -337,7 +337,7 @@ for m in guide pigdm dps conditional langevin:h=0.001; do
 done
 bad 2 'fundps is for processes of one m and v' posterior --grid 8 --obs obs.csv --process heat --method fundps
 bad 2 'daps needs --noise above 0' posterior --grid 8 --obs obs.csv --method daps
-bad 1 'too long' posterior --grid 8 --obs obs.csv --noise 0.01 --method daps:h=1
+bad 2 "daps:h=3': h: '3': expected a number from" posterior --grid 8 --obs obs.csv --noise 0.01 --method daps:h=3
 bad 2 'chains: .1.5.: expected a whole number' posterior --grid 8 --obs obs.csv --noise 0.1 --method pcn:chains=1.5
 bad 2 'one-stage' posterior --grid 8 --obs obs.csv --noise 0.1 --method project --scheme pf-heun
 bad 2 "'foo': expected exact" posterior --grid 8 --obs obs.csv --method foo

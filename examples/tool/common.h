@@ -513,7 +513,7 @@ static topic t_method = { "method", "how functions are drawn given observations"
       { { "zeta", "1", "weight of the loss's gradient", 0, BIG } } },
     { "daps", "decoupled annealing", {
         { "inner", "20", "Langevin steps of a level", 0, 1e6 },
-            { "h", "0.002", "their size; less where the noise is small", 1e-12, 10 },
+            { "h", "0.3", "their size, over that of the stiffest part", 1e-9, 2 },
         { "flow", "5", "steps of a level's flow", 1, 1e5 },
             { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
     { "eci", "extrapolate, correct, interpolate: takes the observations for exact", {

@@ -503,7 +503,14 @@ static inline void method_released(const problem *q, const args *o, const fd_sam
     const fd_cov *white = fd_cov_table(&a, &q->s, one);
     const fd_gain *gain = rule == METHOD_ECI
         ? fd_gain_new(&a, &bare, method_value(m, "norm") > 0 ? q->p.noise : white, NULL) : NULL;
-    if (rule == METHOD_DAPS) level.phi = fd_obs_potential(&a, &q->o, q->y);
+    double stiff = 0;                      /* of A C A* in units of the noise */
+    if (rule == METHOD_DAPS) {
+        const fd_gain *pull = fd_gain_new(&a, &q->o, q->p.noise, NULL);
+        need_grid(a.st);
+        level.phi = fd_obs_potential(&a, &q->o, q->y);
+        for (ptrdiff_t k = 0; k < (q->o.mul ? q->s.modes : q->o.m); k++)
+            stiff = fmax(stiff, pull->w[k] / (q->o.mul ? q->o.sd * q->o.sd : 1));
+    }
     for (int i = 0; i < b; i++) tb[i] = how->t[0];
     /* the start, and the noise in it */
     fd_perturb(&q->p, r, first, b, zero, tb, x, eps, a);
@@ -522,7 +529,7 @@ static inline void method_released(const problem *q, const args *o, const fd_sam
             fd_times(&part, FD_RHO, 0, flow, t, a.st);
             level.how.t = t, level.how.steps = flow, level.how.scheme = FD_DDIM, level.how.eta = 0,
                 level.how.p = &q->p;
-            level.h = h / (1 + h / s2);
+            level.h = h / (stiff + 1 / s2);
             fd_daps_level(&level, to, fd_stream(r, 'w', (uint32_t)k), first, b, x, a);
         } else {
             fd_released_step(&g, k, b, x, a);
