@@ -2158,12 +2158,14 @@ void fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_are
     grid_how how = grid_plan(s, 1, (ptrdiff_t)b * s->ch, &scratch);
     fd_real *sd = fd_raw(&scratch, fd_real, s->modes);
     if (!sd) return;
-    for (ptrdiff_t k = 0; k < s->modes; k++) {
-        double f = sqrt(c->lam[k]);
+    const int last = s->nd - 1, n = s->n[last];
+    for (ptrdiff_t k = 0; k < s->modes; k += n) {          /* a row of the last axis */
+        double f[2] = { 1, 1 };
         int j[3];
         fd_mode(s, k, j);
-        for (int a = 0; a < s->nd; a++) f *= how.f[a][j[a]];
-        sd[k] = (fd_real)f;
+        for (int a = 0; a < last; a++) f[a] = how.f[a][j[a]];
+        for (int i = 0; i < n; i++)
+            sd[k + i] = (fd_real)(sqrt(c->lam[k + i]) * f[0] * f[1] * how.f[last][i]);
     }
     how.fill = cov_draw_fill;
     how.self = &(cov_draws){ c, r, first, sd };

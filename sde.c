@@ -3857,6 +3857,50 @@ static double gain_factor(const fd_gain *g, int what, double rho, double kappa, 
     return what == GAIN_ROOT ? sqrt(q) : q > 0 ? 1 / q : 0;
 }
 
+/* up to GAIN_BLOCK vectors r to z, so that a row of V is read once for all of them: V^T f(w) V with
+ * the noise's factor at both ends. t and q [m][GAIN_BLOCK]; what a vector gives does not depend on
+ * those beside it. */
+enum { GAIN_BLOCK = 8 };
+static void gain_block(const fd_gain *g, int what, double rho, double kappa, int b,
+                       const double *r, double *z, double *t)
+{
+    const fd_obs *o = g->o;
+    const int m = o->m;
+    double *q = t + (ptrdiff_t)m * GAIN_BLOCK;
+    for (int i = 0; i < b; i++) {
+        memmove(z + (ptrdiff_t)i * m, r + (ptrdiff_t)i * m, (size_t)m * sizeof *z);
+        if (what == GAIN_SOLVE) obs_chol(o, NOISE_SOLVE, z + (ptrdiff_t)i * m);
+    }
+    for (int j = 0; j < m; j++)
+        for (int i = 0; i < GAIN_BLOCK; i++)
+            t[j * GAIN_BLOCK + i] = i < b ? z[(ptrdiff_t)i * m + j] : 0;
+    for (int k = 0; k < m; k++) {
+        const double *row = g->V + (ptrdiff_t)k * m, f = gain_factor(g, what, rho, kappa, g->w[k]);
+        double even[GAIN_BLOCK] = { 0 }, odd[GAIN_BLOCK] = { 0 };
+        if (what != GAIN_ROOT) {
+            for (int j = 0; j + 1 < m; j += 2)
+                for (int i = 0; i < GAIN_BLOCK; i++) {
+                    even[i] += row[j] * t[j * GAIN_BLOCK + i];
+                    odd[i] += row[j + 1] * t[(j + 1) * GAIN_BLOCK + i];
+                }
+            for (int i = 0; i < GAIN_BLOCK && m % 2; i++)
+                even[i] += row[m - 1] * t[(m - 1) * GAIN_BLOCK + i];
+        } else memcpy(even, t + k * GAIN_BLOCK, sizeof even);
+        for (int i = 0; i < GAIN_BLOCK; i++) q[k * GAIN_BLOCK + i] = (even[i] + odd[i]) * f;
+    }
+    memset(t, 0, (size_t)m * GAIN_BLOCK * sizeof *t);
+    for (int k = 0; k < m; k++) {
+        const double *row = g->V + (ptrdiff_t)k * m, *qk = q + k * GAIN_BLOCK;
+        for (int j = 0; j < m; j++)
+            for (int i = 0; i < GAIN_BLOCK; i++) t[j * GAIN_BLOCK + i] += row[j] * qk[i];
+    }
+    for (int i = 0; i < b; i++) {
+        double *zi = z + (ptrdiff_t)i * m;
+        for (int j = 0; j < m; j++) zi[j] = t[j * GAIN_BLOCK + i];
+        obs_chol(o, what == GAIN_ROOT ? NOISE_TIMES : NOISE_SOLVE_T, zi);
+    }
+}
+
 static void gain_run(const fd_gain *g, int what, double rho, double kappa, int b, const double *r,
                      double *z, fd_arena scratch)
 {
@@ -3877,23 +3921,14 @@ static void gain_run(const fd_gain *g, int what, double rho, double kappa, int b
         for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) z[i] = (double)u[i];
         return;
     }
-    double *q = fd_raw(&scratch, double, m), *t = fd_raw(&scratch, double, m);
-    for (int i = 0; i < b && t; i++) {
-        const double *ri = r + (ptrdiff_t)i * m;
-        double *zi = z + (ptrdiff_t)i * m;
-        memcpy(t, ri, (size_t)m * sizeof *t);
-        if (what == GAIN_SOLVE) obs_chol(o, NOISE_SOLVE, t);
-        for (int k = 0; k < m; k++) {
-            double sum = 0;
-            if (what == GAIN_ROOT) sum = t[k];
-            else for (int j = 0; j < m; j++) sum += g->V[(ptrdiff_t)k * m + j] * t[j];
-            q[k] = sum * gain_factor(g, what, rho, kappa, g->w[k]);
-        }
-        memset(zi, 0, (size_t)m * sizeof *zi);
-        for (int k = 0; k < m; k++)
-            for (int j = 0; j < m; j++) zi[j] += g->V[(ptrdiff_t)k * m + j] * q[k];
-        obs_chol(o, what == GAIN_ROOT ? NOISE_TIMES : NOISE_SOLVE_T, zi);
-    }
+    const int blocks = (b + GAIN_BLOCK - 1) / GAIN_BLOCK;
+    double *room = fd_raw(&scratch, double, (ptrdiff_t)blocks * 2 * m * GAIN_BLOCK);
+    if (!room) return;
+    FD_PARALLEL_IF(blocks > 1 && (double)m * m * b > 1e5)
+    for (int k = 0; k < blocks; k++)
+        gain_block(g, what, rho, kappa, b - k * GAIN_BLOCK < GAIN_BLOCK ? b - k * GAIN_BLOCK : GAIN_BLOCK,
+                   r + (ptrdiff_t)k * GAIN_BLOCK * m, z + (ptrdiff_t)k * GAIN_BLOCK * m,
+                   room + (ptrdiff_t)k * 2 * m * GAIN_BLOCK);
 }
 
 void fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const double *r, double *z,
