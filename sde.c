@@ -3334,8 +3334,10 @@ void fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, f
 typedef struct { const fd_obs *o; const double *y; } obs_data;
 typedef struct {
     int m, riesz;                /* riesz: rows of A are functions, and products with them in L2 */
-    const fd_real *A;            /* rows on coefficients [m][modes], or on values [m][ch][points] */
-    int *ch;                     /* of each row on coefficients */
+    const fd_real *A;            /* rows on values [m][ch][points] */
+    /* E_i of places: of the first axes front [n][m], of the last one back [m][modes/n] */
+    const fd_real *front, *back;
+    int n, *ch;                  /* ch: of each place */
     const ptrdiff_t *index;      /* of each value that is picked */
     const double *mul;           /* of each mode */
 } obs_own;
@@ -3354,36 +3356,75 @@ static void space_riesz(const fd_space *s, int up, int b, fd_real *g)
     }
 }
 
+/* u [b][modes], channel c of all coefficients v [b][ch][modes]; up = 1: back into v */
+static void obs_channel(const fd_space *s, int b, int c, int up, fd_real *v, fd_real *u)
+{
+    for (int i = 0; i < b; i++) {
+        fd_real *at = v + ((ptrdiff_t)i * s->ch + c) * s->modes, *to = u + (ptrdiff_t)i * s->modes;
+        memcpy(up ? at : to, up ? to : at, (size_t)s->modes * sizeof *u);
+    }
+}
+
+/* E_i is a product over axes: first the sums over the last axis for all places, as a product of
+ * matrices, then those over the others. Some functions at a time, so that T stays in a cache. */
+enum { OBS_SOME = 1 << 19 };
 static void obs_rows_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
                            fd_arena scratch)
 {
     const obs_own *o = self;
-    const int m = o->m, modes = (int)s->modes, all = s->ch * modes;
-    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * all);
-    fd_real *z = fd_raw(&scratch, fd_real, (ptrdiff_t)b * m);
-    if (!z) return;
+    const int m = o->m, n = o->n, last = (int)(s->modes / n);
+    int some = OBS_SOME / ((ptrdiff_t)n * m) < 1 ? 1 : (int)(OBS_SOME / ((ptrdiff_t)n * m));
+    if (some > b) some = b;
+    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * s->ch * s->modes);
+    fd_real *v = fd_raw(&scratch, fd_real, some * s->modes);
+    fd_real *T = fd_raw(&scratch, fd_real, (ptrdiff_t)some * n * m);
+    double *sum = fd_raw(&scratch, double, m);
+    if (!sum) return;
     fd_to_modes(s, b, x, u, scratch);
-    for (int c = 0; c < s->ch; c++) {
-        fd_gemm(0, 1, b, m, modes, 1, u + (ptrdiff_t)c * modes, all, o->A, modes, 0, z, m, scratch);
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m && !scratch.st->code; i++)
-            if (o->ch[i % m] == c) y[i] = (double)z[i];
-    }
+    for (int c = 0; c < s->ch; c++)
+        for (int i = 0, count; i < b && !scratch.st->code; i += count) {
+            count = b - i < some ? b - i : some;
+            obs_channel(s, count, c, 0, u + (ptrdiff_t)i * s->ch * s->modes, v);
+            fd_gemm(0, 1, count * n, m, last, 1, v, last, o->back, last, 0, T, m, scratch);
+            for (int k = 0; k < count && !scratch.st->code; k++) {
+                memset(sum, 0, (size_t)m * sizeof *sum);
+                for (int f = 0; f < n; f++) {
+                    const fd_real *t = T + ((ptrdiff_t)k * n + f) * m,
+                        *e = o->front + (ptrdiff_t)f * m;
+                    for (int p = 0; p < m; p++) sum[p] += (double)t[p] * (double)e[p];
+                }
+                for (int p = 0; p < m; p++)
+                    if (o->ch[p] == c) y[(ptrdiff_t)(i + k) * m + p] = sum[p];
+            }
+        }
 }
 
 static void obs_rows_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
                                const double *w, fd_real *g, fd_arena scratch)
 {
     const obs_own *o = self;
-    const int m = o->m, modes = (int)s->modes, all = s->ch * modes;
-    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * all);
-    fd_real *z = fd_raw(&scratch, fd_real, (ptrdiff_t)b * m);
+    const int m = o->m, n = o->n, last = (int)(s->modes / n);
+    int some = OBS_SOME / ((ptrdiff_t)n * m) < 1 ? 1 : (int)(OBS_SOME / ((ptrdiff_t)n * m));
+    if (some > b) some = b;
+    fd_real *u = fd_raw(&scratch, fd_real, (ptrdiff_t)b * s->ch * s->modes);
+    fd_real *v = fd_raw(&scratch, fd_real, some * s->modes);
+    fd_real *T = fd_raw(&scratch, fd_real, (ptrdiff_t)some * n * m);
     (void)x;
-    if (!z) return;
-    for (int c = 0; c < s->ch; c++) {
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++)
-            z[i] = o->ch[i % m] == c ? (fd_real)w[i] : 0;
-        fd_gemm(0, 0, b, modes, m, 1, z, m, o->A, modes, 0, u + (ptrdiff_t)c * modes, all, scratch);
-    }
+    if (!T) return;
+    for (int c = 0; c < s->ch; c++)
+        for (int i = 0, count; i < b && !scratch.st->code; i += count) {
+            count = b - i < some ? b - i : some;
+            for (int k = 0; k < count; k++)
+                for (int f = 0; f < n; f++) {
+                    const double *wi = w + (ptrdiff_t)(i + k) * m;
+                    fd_real *t = T + ((ptrdiff_t)k * n + f) * m;
+                    const fd_real *e = o->front + (ptrdiff_t)f * m;
+                    for (int p = 0; p < m; p++)
+                        t[p] = o->ch[p] == c ? (fd_real)(wi[p] * (double)e[p]) : 0;
+                }
+            fd_gemm(0, 0, count * n, last, m, 1, T, m, o->back, last, 0, v, last, scratch);
+            obs_channel(s, count, c, 1, u + (ptrdiff_t)i * s->ch * s->modes, v);
+        }
     fd_from_modes(s, b, u, g, scratch);
     if (!scratch.st->code) space_riesz(s, 0, b, g);
 }
@@ -3508,12 +3549,33 @@ static fd_obs obs_places(fd_arena *a, const char *where, const fd_space *s, int 
         if (ch && (ch[i] < 0 || ch[i] >= s->ch))
             FD_FAIL(st, FD_EARG, where, "no such channel: observation, channel", i, ch[i]);
     }
-    fd_real *E = fd_raw(a, fd_real, m * s->modes);
+    const int last = s->nd - 1, n = (int)(s->modes / s->n[last]);
+    fd_real *front = fd_raw(a, fd_real, (ptrdiff_t)n * m);
+    fd_real *back = fd_raw(a, fd_real, (ptrdiff_t)m * s->n[last]);
     int *own = fd_new(a, int, m);
     if (st->code) return (fd_obs){ .m = 0 };
     if (ch) memcpy(own, ch, (size_t)m * sizeof *own);
-    fd_modes_at(s, m, at, half, E);
-    return obs_new(a, where, s, m, &(obs_own){ .A = E, .ch = own });
+    fd_arena scratch = *a;
+    for (int part = 0; part < 2 && !st->code; part++) {    /* the first axes, the last one */
+        const int from = part ? last : 0, nd = part ? 1 : last;
+        fd_real *E = part ? back : fd_raw(&scratch, fd_real, (ptrdiff_t)n * m);
+        double *place = fd_raw(&scratch, double, 2 * (ptrdiff_t)m * (nd ? nd : 1)), *wide = place + (ptrdiff_t)m * nd;
+        if (st->code) break;
+        for (int i = 0; i < m; i++)
+            for (int d = 0; d < nd; d++) {
+                place[i * nd + d] = at[i * s->nd + from + d];
+                wide[i * nd + d] = half ? half[i * s->nd + from + d] : 0;
+            }
+        if (!nd) {
+            for (int i = 0; i < m; i++) front[i] = 1;
+            continue;
+        }
+        fd_space axes = fd_grid(&scratch, nd, s->n + from, s->len + from, s->bc + from, 1);
+        fd_modes_at(&axes, m, place, half ? wide : NULL, E);
+        for (int i = 0; i < m && !part; i++)
+            for (int f = 0; f < n; f++) front[(ptrdiff_t)f * m + i] = E[(ptrdiff_t)i * n + f];
+    }
+    return obs_new(a, where, s, m, &(obs_own){ .front = front, .back = back, .n = n, .ch = own });
 }
 
 fd_obs fd_obs_points(fd_arena *a, const fd_space *s, int m, const double *at, const int *ch)
