@@ -1411,11 +1411,12 @@ void      fd_chain_get(const fd_chain *c, fd_real *x);
 fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi);
 /* fd_levy_sweep -- one sweep of Gibbs sampling of the exact posterior of a path x [points] of
  * independent increments, x_0 ~ N(0, s0^2), x_i+1 - x_i Laplace with scale b or Student with scale
- * b and nu degrees of freedom, given a noisy linear F: x | w, then w | x. w [points - 1] > 0 are
- * the variances of the increments; begin with b^2. A reference that is not Gaussian. sweep: its
- * number, for the noise. */
-enum { FD_LEVY_LAPLACE = 1, FD_LEVY_STUDENT };
-typedef struct { int law; double s0, b, nu; } fd_levy;
+ * b and nu degrees of freedom, or Bernoulli-Laplace (Laplace with probability `chance`, else 0),
+ * given a noisy linear F: x | w, then w | x. w [points - 1] are the variances of the increments, 0
+ * for those that are 0; begin with b^2. A reference that is not Gaussian. sweep: its number, for
+ * the noise. */
+enum { FD_LEVY_LAPLACE = 1, FD_LEVY_STUDENT, FD_LEVY_BERNOULLI };
+typedef struct { int law; double s0, b, nu, chance; } fd_levy;
 void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep,
                    double *w, fd_real *x, fd_arena scratch);
 /* fd_iact -- integrated autocorrelation time 1 + 2 sum rho_t of n numbers, by Geyer's initial

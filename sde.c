@@ -5885,7 +5885,12 @@ fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_po
  * d | w ~ N(0, w): x is Gaussian given all w, K_ij = s0^2 + sum_{k < min(i, j)} w_k. Laplace of
  * scale b: w is exponential of mean 2 b^2 and 1/w | d inverse Gaussian of mean 1/(b |d|) and shape
  * 1/b^2. Student: w is inverse gamma (nu/2, nu b^2/2), w | d inverse gamma
- * ((nu + 1)/2, (nu b^2 + d^2)/2). */
+ * ((nu + 1)/2, (nu b^2 + d^2)/2). Bernoulli-Laplace: w is 0 with probability 1 - chance; whether it
+ * is, is drawn with d integrated out, since from d = 0 there is no way back otherwise: with a_i = A
+ * of the step behind x_i and S without w_i
+ *
+ *     p(y | w_i)/p(y | 0) = exp(w_i (a_i^T S^-1 y)^2/(2 (1 + w_i al)))/sqrt(1 + w_i al),
+ *     al = a_i^T S^-1 a_i, w_i as it is, or drawn from the prior where it is 0. */
 
 /* v <- K v */
 static void levy_times(const fd_levy *p, int n, const double *w, double *v)
@@ -5926,6 +5931,67 @@ static double levy_gamma(double k, fd_rng r)
     return boost * d;                                /* each try fails with probability below .05 */
 }
 
+/* rows K A^T e_i of KA [m][n], S = A K A^T + Gamma [m][m], its lower triangle; step [m][n - 1], where
+ * not NULL, the a_i of each increment */
+static void levy_gram(const fd_levy *p, const fd_obs *o, const double *w, double *KA, double *S,
+                      double *step, fd_arena scratch)
+{
+    const int n = (int)o->s.points, m = o->m;
+    double *q = fd_new(&scratch, double, m);
+    fd_real *e = fd_raw(&scratch, fd_real, n);
+    for (int i = 0; i < m && e && !scratch.st->code; i++) {
+        double *row = KA + (ptrdiff_t)i * n, sum = 0;
+        memset(q, 0, (size_t)m * sizeof *q);
+        q[i] = 1;
+        o->transpose(o->self, &o->s, 1, NULL, q, e, scratch);
+        for (int j = n - 1; j > 0 && step; j--)
+            step[(ptrdiff_t)i * (n - 1) + j - 1] = sum += (double)e[j];
+        for (int j = 0; j < n; j++) row[j] = (double)e[j];
+        levy_times(p, n, w, row);
+        for (int j = 0; j < n; j++) e[j] = (fd_real)row[j];
+        o->apply(o->self, &o->s, 1, e, S + (ptrdiff_t)i * m, scratch);
+        for (int j = 0; j <= i; j++) S[(ptrdiff_t)i * m + j] += obs_gamma(o, i, j);
+    }
+}
+
+/* which increments are 0, one after the other; S is lost */
+static void levy_switch(const fd_levy *p, int n, int m, const double *step, const double *y,
+                        fd_rng r, double *S, double *w, fd_arena scratch)
+{
+    double *B = fd_new(&scratch, double, (size_t)m * (size_t)m);
+    double *Ba = fd_raw(&scratch, double, m);
+    fd_real *u = fd_raw(&scratch, fd_real, 2 * n);
+    if (!u || fd_cholesky(scratch.st, m, S)) return;
+    fd_uniform(r, 2 * n, u);
+    for (int i = 0; i < m; i++) {                          /* B = S^-1 */
+        B[(ptrdiff_t)i * m + i] = 1;
+        fd_solve_lower(m, S, 0, B + (ptrdiff_t)i * m);
+        fd_solve_lower(m, S, 1, B + (ptrdiff_t)i * m);
+    }
+    for (int i = 0; i + 1 < n; i++) {
+        double v = w[i] > 0 ? w[i] : -2 * p->b * p->b * log((double)u[2 * i]), al, be, odds;
+        for (int pass = w[i] > 0 ? 0 : 1; pass < 3; pass++) {  /* without it; the odds; with it */
+            const double by = pass == 0 ? -v : v;
+            if (pass == 2 && !(w[i] > 0)) break;
+            al = be = 0;
+            for (int j = 0; j < m; j++) {
+                Ba[j] = 0;
+                for (int k = 0; k < m; k++)
+                    Ba[j] += B[(ptrdiff_t)j * m + k] * step[(ptrdiff_t)k * (n - 1) + i];
+                al += step[(ptrdiff_t)j * (n - 1) + i] * Ba[j], be += y[j] * Ba[j];
+            }
+            if (pass == 1) {
+                odds = log(p->chance / (1 - p->chance))
+                       + .5 * v * be * be / (1 + v * al) - .5 * log1p(v * al);
+                w[i] = (double)u[2 * i + 1] * (1 + exp(-odds)) < 1 ? v : 0;
+            } else
+                for (int j = 0; j < m; j++)
+                    for (int k = 0; k < m; k++)
+                        B[(ptrdiff_t)j * m + k] -= Ba[j] * Ba[k] * by / (1 + by * al);
+        }
+    }
+}
+
 void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep,
                    double *w, fd_real *x, fd_arena scratch)
 {
@@ -5935,30 +6001,27 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
     const int n = (int)o->s.points, m = o->m;
     if (o->s.ch != 1 || n < 2 || !(p->s0 > 0) || !(p->b > 0)
         || (p->law == FD_LEVY_STUDENT && !(p->nu > 0)) || p->law < FD_LEVY_LAPLACE
-        || p->law > FD_LEVY_STUDENT || !obs_noisy(o)) {
+        || (p->law == FD_LEVY_BERNOULLI && !(p->chance > 0 && p->chance < 1))
+        || p->law > FD_LEVY_BERNOULLI || !obs_noisy(o)) {
         FD_FAIL(st, FD_EARG, where,
-                "needs one channel, positive scales s0, b (and nu), a known law, and noise; law",
-                p->law);
+                "needs one channel, positive scales s0, b (and nu, chance), a known law, and noise; "
+                "law", p->law);
         return;
     }
     fd_rng own = fd_stream(r, 'l', sweep);
-    fd_real *e = fd_raw(&scratch, fd_real, n), *z = fd_raw(&scratch, fd_real, 2 * n);
-    fd_real *u = fd_raw(&scratch, fd_real, n);
+    const int zeros = p->law == FD_LEVY_BERNOULLI;
+    fd_real *z = fd_raw(&scratch, fd_real, 2 * n), *u = fd_raw(&scratch, fd_real, n);
     double *KA = fd_raw(&scratch, double, (ptrdiff_t)m * n);
     double *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
+    double *step = zeros ? fd_raw(&scratch, double, (ptrdiff_t)m * n) : NULL;
     double *q = fd_new(&scratch, double, m), *res = fd_raw(&scratch, double, m);
     if (!res) return;
     fd_normal(fd_stream(own, 'x', 0), 2 * n, z);
     fd_uniform(fd_stream(own, 'u', 0), n, u);
-    for (int i = 0; i < m && !st->code; i++) {                     /* rows K A^T e_i, and A K A^T */
-        memset(q, 0, (size_t)m * sizeof *q);
-        q[i] = 1;
-        o->transpose(o->self, &o->s, 1, NULL, q, e, scratch);
-        for (int j = 0; j < n; j++) KA[(ptrdiff_t)i * n + j] = (double)e[j];
-        levy_times(p, n, w, KA + (ptrdiff_t)i * n);
-        for (int j = 0; j < n; j++) e[j] = (fd_real)KA[(ptrdiff_t)i * n + j];
-        o->apply(o->self, &o->s, 1, e, S + (ptrdiff_t)i * m, scratch);
-        for (int j = 0; j <= i; j++) S[(ptrdiff_t)i * m + j] += obs_gamma(o, i, j);
+    levy_gram(p, o, w, KA, S, step, scratch);
+    if (zeros && !st->code) {
+        levy_switch(p, n, m, step, y, fd_stream(own, 'b', 0), S, w, scratch);
+        levy_gram(p, o, w, KA, S, NULL, scratch);
     }
     if (st->code || fd_cholesky(st, m, S)) return;
     double sum = 0;
@@ -5976,6 +6039,7 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
             x[j] = (fd_real)((double)x[j] + KA[(ptrdiff_t)i * n + j] * res[i]);
     for (int i = 0; i + 1 < n && !st->code; i++) {                         /* w | d */
         double d = (double)x[i + 1] - (double)x[i];
+        if (!(w[i] > 0)) continue;
         if (p->law == FD_LEVY_STUDENT) {
             w[i] = .5 * (p->nu * p->b * p->b + d * d)
                    / levy_gamma(.5 * (p->nu + 1), fd_stream(own, 'g', (uint32_t)i));

@@ -2030,30 +2030,36 @@ static void levy(void)
 {
     enum { SWEEPS = 60000 };
     fd_status st;
-    fd_arena a = test_arena(1 << 20, &st);
+    fd_arena a = test_arena(1 << 22, &st);
     fd_space s = cells(&a, 2);
-    for (int law = FD_LEVY_LAPLACE; law <= FD_LEVY_STUDENT; law++) {
-        fd_levy prior = { .law = law, .s0 = .5, .b = .4, .nu = 3 };
+    for (int law = FD_LEVY_LAPLACE; law <= FD_LEVY_BERNOULLI; law++) {
+        fd_levy prior = { .law = law, .s0 = .5, .b = .4, .nu = 3, .chance = .3 };
+        const int zeros = law == FD_LEVY_BERNOULLI;
         fd_obs o = fd_obs_pick(&a, &s, 2, (ptrdiff_t[]){ 0, 1 });
         fd_obs_noise_each(&a, &o, (double[]){ .2, .3 });
         const double y[2] = { .1, 1.1 };
         double w = prior.b * prior.b, *d = fd_raw(&a, double, SWEEPS), Z = 0, m1 = 0, m2 = 0;
-        double g1 = 0, g2 = 0;
+        double g1 = 0, g2 = 0, jumps = 0, some = 0;
         fd_real x[2];
         for (int i = -40000; i <= 40000; i++) {                 /* x_0 integrated out: y1 | y0, d */
             double e = i * 2e-4, v = .25 * .04 / .29, mean = .1 * .25 / .29, r = 1.1 - mean - e;
-            double q = law == FD_LEVY_LAPLACE ? exp(-fabs(e) / .4) : pow(1 + e * e / (3 * .16), -2);
+            double q = law == FD_LEVY_STUDENT ? pow(1 + e * e / (3 * .16), -2) : exp(-fabs(e) / .4);
+            if (zeros) q *= prior.chance / .8 * 2e-4;
             q *= exp(-.5 * r * r / (v + .09));
-            Z += q, m1 += q * e, m2 += q * e * e;
+            Z += q, m1 += q * e, m2 += q * e * e, some += q;
+            if (zeros && i == 0) Z += (1 - prior.chance) * exp(-.5 * r * r / (v + .09));
         }
         m1 /= Z, m2 /= Z;
         for (int i = 0; i < SWEEPS && !st.code; i++) {
             fd_levy_sweep(&prior, &o, y, fd_seed(9), (uint32_t)i, &w, x, a);
             d[i] = (double)x[1] - (double)x[0];
+            jumps += (double)(w > 0) / SWEEPS;
             g1 += d[i] / SWEEPS, g2 += d[i] * d[i] / SWEEPS;
         }
         double tau = fd_iact(SWEEPS, d, a);
         OK(!st.code, "Levy: %s", st.code ? st.what : "");
+        if (zeros)
+            NEAR(jumps, some / Z, 5 * sqrt(.25 * tau / SWEEPS), "Levy: how often there is a jump");
         OK(tau < 20, "Levy %d mixes: %g", law, tau);
         NEAR(g1, m1, 5 * sqrt((m2 - m1 * m1) * tau / SWEEPS), "Levy %d: mean of the increment",
              law);
