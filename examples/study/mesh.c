@@ -142,18 +142,18 @@ static void released(void *self, int b, double *x, const double *z, fd_arena a)
 
 static void run(int method, int n, int rough, int steps, double err[2], fd_arena a)
 {
-    const int pair = method >= FUNDPS, S = pair ? 2 * n : n + 2 * M, daps = method == DAPS || method
-        == DAPS_PLAIN;
+    const int pair = method >= FUNDPS, S = pair ? 2 * n : n + 2 * M;
+    const int daps = method == DAPS || method == DAPS_PLAIN;
     if (daps) steps /= 4;
     const double at[M] = { 5.5 / 32, 16.5 / 32, 27.5 / 32 }, y[M] = { 1.2, -.3, .4 }, sd = .22;
     fd_space s = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = rough ? fd_cov_matern(&a, &s, 1, .3,
-        .5) : c0;
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    fd_cov *C = rough ? fd_cov_matern(&a, &s, 1, .3, .5) : c0;
     fd_process p = fd_ou(C, 8);
-    fd_real *mean = fd_raw(&a, fd_real, n), *dev = fd_raw(&a, fd_real, n), *e = fd_raw(&a, fd_real,
-        n);
-    double *t = fd_raw(&a, double, steps + 1), *m = fd_new(&a, double, S), *cov = fd_new(&a, double,
-        S * S);
+    fd_real *mean = fd_raw(&a, fd_real, n), *dev = fd_raw(&a, fd_real, n);
+    fd_real *e = fd_raw(&a, fd_real, n);
+    double *t = fd_raw(&a, double, steps + 1), *m = fd_new(&a, double, S);
+    double *cov = fd_new(&a, double, S * S);
     double *one = fd_raw(&a, double, n);
     fd_obs o = fd_obs_points(&a, &s, M, at, NULL);
     work w = { .method = method, .how = { .p = &p, .t = t, .steps = steps, .scheme = FD_ANCESTRAL },
@@ -256,6 +256,64 @@ static void chains(int kind, int n, double got[2], fd_arena a)
     got[1] = series ? 1000 * fd_ess(CHAINS, LONG, series, a) / calls : NAN;
 }
 
+/* ---- Ensembles and particles, whose laws are not affine: by DRAWS functions --------------------- */
+
+enum { ESMDA, PARTICLES, SPLIT, DRAWN, DRAWS = 2000 };
+static const char *const drawn_name[DRAWN] = { "ES-MDA, 4 steps", "twisted particles, Pi-GDM",
+                                               "split Gibbs, 8 sweeps, rho from 1 to .1" };
+
+static void drawn(int kind, int n, int steps, double err[2], fd_arena a)
+{
+    const double at[M] = { 5.5 / 32, 16.5 / 32, 27.5 / 32 }, y[M] = { 1.2, -.3, .4 };
+    fd_space s = fd_grid(&a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), *C = fd_cov_matern(&a, &s, 1, .3, .5);
+    fd_process p = fd_ou(C, 8);
+    fd_obs o = fd_obs_points(&a, &s, M, at, NULL);
+    fd_real *x = fd_raw(&a, fd_real, DRAWS * n), *mean = fd_raw(&a, fd_real, n);
+    fd_real *dev = fd_raw(&a, fd_real, n);
+    double *t = fd_raw(&a, double, steps + 1);
+    p.tmin = 1e-3;
+    fd_obs_noise(&a, &o, .22);
+    for (int i = 0; i < n && t; i++) mean[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / n);
+    fd_posterior *exact = fd_posterior_new(&a, mean, c0, &o, y);
+    fd_posterior_std(exact, dev, a);
+    fd_times(&p, FD_LOGSNR, 0, steps, t, a.st);
+    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, mean, c0), .t = t, .steps = steps,
+                       .scheme = FD_ANCESTRAL, .denoise = 1 };
+    if (kind == ESMDA) {
+        fd_cov_draw(c0, fd_seed(1), 0, DRAWS, x, a);
+        for (int i = 0; i < DRAWS * n && exact; i++) x[i] += mean[i % n];
+        for (int k = 0; k < 4; k++)
+            fd_esmda(&o, y, 4, fd_stream(fd_seed(2), 'e', (uint32_t)k), DRAWS, x, a);
+    } else if (kind == PARTICLES) {
+        fd_guide guide = { .o = &o, .y = y, .rule = FD_GUIDE_PIGDM, .zeta = 1 };
+        fd_particles *q = fd_particles_begin(&a, &how, &guide, fd_seed(3), DRAWS);
+        while (q && fd_particles_step(q, a)) { }
+        if (q) fd_particles_resample(q, a);
+        if (q) memcpy(x, q->run->x, (size_t)(DRAWS * n) * sizeof *x);
+    } else {
+        fd_gain *g = fd_gain_new(&a, &o, C, NULL);
+        fd_sample(&how, fd_seed(4), 0, DRAWS, x, a);
+        for (int k = 0; k < 8 && g; k++) {
+            fd_process part = p;
+            part.tmax = fd_time_at(&p, fmax(.1, pow(.1, k / 4.)));
+            fd_times(&part, FD_LOGSNR, 0, steps, t, a.st);
+            fd_coef f = fd_law(&p, t[0], 0);
+            fd_split_gibbs(&how, g, y, sqrt(f.v) / f.m, fd_stream(fd_seed(5), 's', (uint32_t)k), 0,
+                           DRAWS, x, a);
+        }
+    }
+    double dm = 0, ds = 0, nm = 0, ns = 0;
+    for (int i = 0; i < n && exact && !a.st->code; i++) {
+        double m = 0, v = 0;
+        for (int b = 0; b < DRAWS; b++) m += (double)x[b * n + i] / DRAWS;
+        for (int b = 0; b < DRAWS; b++) v += pow((double)x[b * n + i] - m, 2) / (DRAWS - 1);
+        dm += pow(m - (double)exact->mean[i], 2), nm += pow((double)exact->mean[i], 2);
+        ds += pow(sqrt(v) - (double)dev[i], 2), ns += pow((double)dev[i], 2);
+    }
+    err[0] = sqrt(dm / nm), err[1] = sqrt(ds / ns);
+}
+
 int main(int argc, char **argv)
 {
     int steps = argc > 1 ? atoi(argv[1]) : 200;
@@ -263,8 +321,8 @@ int main(int argc, char **argv)
     size_t size = (size_t)256 << 20;
     void *mem = malloc(size);
     fd_arena a = fd_arena_over(mem, size, &st);
-    if (!mem || steps < 2) return fprintf(stderr, "usage: mesh [STEPS], with memory of 256 MB\n"),
-        2;
+    if (!mem || steps < 2)
+        return fprintf(stderr, "usage: mesh [STEPS], with memory of 256 MB\n"), 2;
     for (int rough = 0; rough < 2; rough++) {
         printf("\n| %s, %d steps | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n",
                rough ? "noise rougher than the prior" : "noise with the prior's covariance", steps);
@@ -280,6 +338,17 @@ int main(int argc, char **argv)
             }
             printf("\n");
         }
+    }
+    printf("\n| by %d draws, rougher noise | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n", DRAWS);
+    for (int kind = 0; kind < DRAWN; kind++) {
+        printf("| %s |", drawn_name[kind]);
+        for (int n = 16; n <= MOST; n *= 2) {
+            double err[2] = { NAN, NAN };
+            drawn(kind, n, steps, err, a);
+            printf(" %.3f / %.3f |", err[0], err[1]);
+        }
+        printf("\n");
+        fflush(stdout);
     }
     printf("\n| chains: acceptance / effective samples for 1000 evaluations | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n");
     for (int kind = 0; kind < KINDS; kind++) {
