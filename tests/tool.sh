@@ -171,7 +171,9 @@ ok "posterior 2-D" "$fd" posterior --grid 12x9 --obs obs2.csv --method project -
 ok "without noise" "$fd" posterior --grid 32 --obs obs.csv --method project -n 4 --steps 20 \
     -o post.npy
 says 'of the draws (0|[0-9.]*e-)' out
-ok calibrate "$fd" calibrate --grid 24 --method exact -n 100 && says '^calibrated' out
+bad 1 'a smaller zeta, or more --steps' posterior --grid 32 --obs obs.csv --noise 0.001 --method dps:zeta=1
+ok calibrate "$fd" calibrate --grid 24 --method exact -n 100 --csv c.csv --png c.png
+says '^calibrated' out; exists c.png; exists c.csv
 ok calibrate "$fd" calibrate --grid 24 --method pigdm -n 60 --steps 30 -o ranks.csv &&
     says '^calibrated' out && exists ranks.csv
 for m in prior dps; do

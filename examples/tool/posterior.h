@@ -472,6 +472,9 @@ static inline void method_run(const problem *q, const args *o, const fd_sampler 
         need(a.st);
     }
     while (!moves && fd_step(run, a)) { }
+    if (a.st->code == FD_ENAN && rule == METHOD_DPS)
+        die(1, "--method: dps: the state is not finite: guidance of this strength needs shorter "
+            "steps: a smaller zeta, or more --steps");
     need_grid(a.st);
     memcpy(x, run->x, (size_t)n * sizeof *x);
 }
@@ -1136,6 +1139,33 @@ static inline void unknown_draw(const problem *q, const args *o, const dataset *
     need(a.st);
 }
 
+/* ranks_png -- bars of the ranks of each functional, with the number that an even one has in each
+ * bin and two deviations of it. */
+static inline void ranks_png(const char *path, int n, int bins[FUNCTIONALS][BINS], fd_arena a)
+{
+    enum { ACROSS = 4, W = 240, H = 190, IN = 24, BAR = (W - 2 * IN) / BINS };
+    static const unsigned char band[3] = { 215, 225, 235 }, line[3] = { 110, 110, 110 };
+    plot_canvas c = plot_new(&a, FUNCTIONALS / ACROSS * H, ACROSS * W);
+    double each = (double)n / BINS, sd = sqrt(each * (1 - 1. / BINS)), most = 3 * each;
+    for (int j = 0; j < FUNCTIONALS; j++)
+        for (int k = 0; k < BINS; k++) most = fmax(most, bins[j][k]);
+    for (int j = 0; j < FUNCTIONALS; j++) {
+        int y = j / ACROSS * H + 2 * IN, x = j % ACROSS * W + IN, h = H - 3 * IN;
+        int lo = (int)(h * fmax(0, each - 2 * sd) / most), hi = (int)(h * (each + 2 * sd) / most);
+        plot_text(&c, y - IN, x, 2, functional_name[j]);
+        plot_box(&c, y + h - hi, x, hi - lo, BINS * BAR, band, 1);
+        for (int k = 0; k < BINS; k++) {
+            int tall = (int)(h * bins[j][k] / most);
+            plot_box(&c, y + h - tall, x + k * BAR + 2, tall, BAR - 4, plot_hue(0), .8);
+        }
+        plot_box(&c, y + h - (int)(h * each / most), x, 1, BINS * BAR, line, 1);
+        plot_box(&c, y + h, x, 1, BINS * BAR, line, 1);
+    }
+    if (c.rgb) fd_png_save(a.st, path, c.h, c.w, c.rgb);
+    need(a.st);
+    wrote(path);
+}
+
 static inline int do_calibrate(args *o)
 {
     fd_status st;
@@ -1209,16 +1239,20 @@ static inline int do_calibrate(args *o)
     printf("%s (%.1f s)\n", uneven ? "NOT CALIBRATED: the ranks are not uniform"
                           : idle ? "NOT CALIBRATED: no better than the prior, which ranks and coverage cannot see"
                           : "calibrated, as far as so many functions can tell", now() - begin);
-    if (o->out) {
+    for (int which = 0; which < 2; which++) {
+        const char *to = which ? o->log : o->out;
         double rows[FUNCTIONALS][BINS];
         char head[BINS][16];
         const char *names[BINS];
+        if (!to) continue;
         for (int k = 0; k < BINS; k++) sprintf(head[k], "bin%d", k), names[k] = head[k];
-        for (int j = 0; j < FUNCTIONALS; j++) for (int k = 0; k < BINS; k++) rows[j][k] = bins[j][k];
-        fd_csv_save(&st, o->out, BINS, names, FUNCTIONALS, rows[0]);
+        for (int j = 0; j < FUNCTIONALS; j++)
+            for (int k = 0; k < BINS; k++) rows[j][k] = bins[j][k];
+        fd_csv_save(&st, to, BINS, names, FUNCTIONALS, rows[0]);
         need(&st);
-        wrote(o->out);
+        wrote(to);
     }
+    if (o->png) ranks_png(o->png, o->n, bins, a);
     finish();
     return uneven || idle;
 }
