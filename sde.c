@@ -4588,8 +4588,9 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
     obs_residual(g->o, b, g->y, 0, D, r, scratch);
     fd_arena own = scratch;
     const fd_gain *gain = NULL;
-    for (int i = 0; i < b && !scratch.st->code; i++) {
+    for (int i = 0, same = 1; i < b && !scratch.st->code; i += same) {
         double *ri = r + (ptrdiff_t)i * m;
+        for (same = 1; o->gain && i + same < b && tb[i + same] == tb[i];) same++;
         if (g->rule == FD_GUIDE_EXACT) {
             guide_exact(g, x + i * n, tb[i], D + i * n, ri, scratch);
         } else if (g->rule == FD_GUIDE_DPS) {
@@ -4600,7 +4601,7 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
             if (!o->gain && (i == 0 || !g->o->linear || tb[i] != tb[i - 1]))
                 own = scratch, gain = guide_gain(g, tb[i], D + i * n, &own);
             fd_gain_solve(o->gain ? o->gain : gain, zeta * (p->modal ? 1 : p->law(p, tb[i], 0).v),
-                          1, 1, ri, ri, own);
+                          1, same, ri, ri, own);
         }
     }
     fd_obs_adjoint(g->o, b, D, r, w, scratch);
