@@ -645,23 +645,30 @@ static double proc_gap2(double dM2, double x, double y)
     return dM2 + d * d;
 }
 
+/* Gaussian data N(mean, c0) and a process, by mode: mu [modes] and the mean's coefficients M
+ * [ch][modes], 0 where mean is NULL. 0 where they do not fit. */
+static int proc_gauss(const char *where, const fd_process *p, const fd_real *mean,
+                      const fd_cov *c0, double **mu, fd_real **M, fd_arena *a)
+{
+    if (!c0 || !proc_ready(where, p, a->st)) return 0;
+    const fd_space *s = &p->noise->s;
+    if (!space_same(s, &c0->s))
+        FD_FAIL(a->st, FD_ESHAPE, where, "data and noise have different modes");
+    *mu = fd_raw(a, double, s->modes);
+    *M = fd_new(a, fd_real, s->ch * s->modes);
+    if (a->st->code) return 0;
+    proc_args(p, *mu, *a);
+    if (mean) fd_to_modes(s, 1, mean, *M, *a);
+    return !a->st->code;
+}
+
 fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch)
 {
     fd_gap g = { 0 };
-    fd_status *st = scratch.st;
-    if (!c0 || !proc_ready("fd_terminal", p, st)) return g;
-    const fd_space *s = &p->noise->s;
-    ptrdiff_t modes = s->modes, ch = s->ch;
-    if (!space_same(s, &c0->s)) {
-        FD_FAIL(st, FD_ESHAPE, "fd_terminal", "data and noise have different modes");
-        return g;
-    }
-    double *mu = fd_raw(&scratch, double, modes);
-    fd_real *M = fd_new(&scratch, fd_real, ch * modes);
-    if (!M) return g;
-    proc_args(p, mu, scratch);
-    if (mean) fd_to_modes(s, 1, mean, M, scratch);
-    if (st->code) return g;
+    double *mu;
+    fd_real *M;
+    if (!proc_gauss("fd_terminal", p, mean, c0, &mu, &M, &scratch)) return g;
+    const ptrdiff_t modes = p->noise->s.modes, ch = p->noise->s.ch;
     double w2 = 0, ode = 0, sde = 0;
     for (ptrdiff_t k = 0; k < modes; k++) {
         fd_coef T = p->law(p, p->tmax, mu[k]), E = p->law(p, p->tmin, mu[k]);
@@ -684,20 +691,11 @@ fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, f
 fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const fd_cov *c0, double t,
                                fd_arena scratch)
 {
-    static const char where[] = "fd_conditions_at";
     fd_conditions q = { 0 };
-    fd_status *st = scratch.st;
-    if (!c0 || !proc_ready(where, p, st)) return q;
-    const fd_space *s = &p->noise->s;
-    const ptrdiff_t modes = s->modes, ch = s->ch;
-    if (!space_same(s, &c0->s))
-        FD_FAIL(st, FD_ESHAPE, where, "data and noise have different modes");
-    double *mu = fd_raw(&scratch, double, modes);
-    fd_real *M = fd_new(&scratch, fd_real, ch * modes);
-    if (!M) return q;
-    proc_args(p, mu, scratch);
-    if (mean) fd_to_modes(s, 1, mean, M, scratch);
-    if (st->code) return q;
+    double *mu;
+    fd_real *M;
+    if (!proc_gauss("fd_conditions_at", p, mean, c0, &mu, &M, &scratch)) return q;
+    const ptrdiff_t modes = p->noise->s.modes, ch = p->noise->s.ch;
     double all = 0, eps = 16 * (sizeof(fd_real) < sizeof(double) ? FLT_EPSILON : DBL_EPSILON);
     for (ptrdiff_t i = 0; i < ch * modes; i++) all += (double)M[i] * (double)M[i];
     for (ptrdiff_t i = 0; i < ch * modes; i++)        /* what is left of rounding is no mean */
