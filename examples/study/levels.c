@@ -68,7 +68,7 @@ static void given(int rough, double c, const double at[LENGTHS], double err[LENG
     fd_obs_noise(&a, &o, .22);
     fd_real *mean = fd_raw(&a, fd_real, N), *dev = fd_raw(&a, fd_real, N), *e = fd_raw(&a, fd_real,
         N);
-    double *m = fd_new(&a, double, N), *cov = fd_new(&a, double, N * N), t = 0;
+    double *m = fd_new(&a, double, N), *cov = fd_new(&a, double, N * N);
     if (!cov) return;
     for (int i = 0; i < N; i++) mean[i] = (fd_real)sin(2 * acos(-1) * (i + .5) / N);
     for (int j = 0; j < N; j++) {                                       /* it starts from N(0, C) */
@@ -85,7 +85,7 @@ static void given(int rough, double c, const double at[LENGTHS], double err[LENG
     }
     fd_posterior *exact = fd_posterior_new(&a, mean, c0, &o, y);
     fd_posterior_std(exact, dev, a);
-    k.t = t = 1e-3, k.m = w.right;
+    k.t = 1e-3, k.m = w.right;
     for (int i = 0, next = 0; exact && next < LENGTHS && !a.st->code; i++) {
         if (i == at[next]) {
             double dm = 0, ds = 0, nm = 0, ns = 0;
