@@ -613,6 +613,7 @@ void       fd_times(const fd_process *p, int rule, double prm, int steps, double
  * holds modes that carry no noise. */
 
 enum { FD_X0, FD_NOISE, FD_SCORE, FD_V, FD_VELOCITY, FD_SCORE_HALF, FD_SCORE_FULL };
+typedef void fd_ask(void *of, int first, int b, const fd_real *y, fd_real *dy, fd_arena scratch);
 typedef struct {
     int predicts;
     /* y = prediction at (x, t): b functions on s, each with its own time; y must not be x */
@@ -625,6 +626,10 @@ typedef struct {
     void (*var)(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                 fd_real *w, fd_arena scratch);
     const void *self;
+    /* y and dx at once, where dy depends on y: in parts of b functions from `first` on, ask is told y and
+     * says dy, both of these b functions only. NULL: guidance asks eval and vjp, one evaluation more */
+    void (*pull)(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                 fd_ask *ask, void *of, fd_real *dx, fd_arena scratch);
 } fd_model;
 
 /* fd_oracle_gauss -- the exact D for data N(mean, c0), c0 with the modes of p->noise (FD_ESHAPE

@@ -5558,9 +5558,9 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
     return coord_forward(&f, s, b, x, time, mods);
 }
 
-/* Prediction, or with dy its vjp, a few functions at a time: fields of about 2^20 reals. */
+/* Prediction, or with `ask` its vjp, a few functions at a time: fields of about 2^20 reals. */
 static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *x,
-                    const double *time, const fd_real *dy, fd_real *y, fd_arena scratch)
+                    const double *time, fd_ask *ask, void *of, fd_real *y, fd_arena scratch)
 {
     if (scratch.st->code) return;
     const fd_arch *h = &net->arch;
@@ -5572,12 +5572,15 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
         m = b - i < most ? b - i : most;
         int n[3] = { m, s->ch, (int)s->points };
         fd_arena mem = scratch;
-        fd_tape t = fd_tape_begin(&mem, !dy ? FD_EVAL : h->inner && !h->first ? FD_GRAD2 : FD_GRAD);
+        fd_tape t = fd_tape_begin(&mem, !ask ? FD_EVAL : h->inner && !h->first ? FD_GRAD2 : FD_GRAD);
         fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
-        fd_var *in = dy ? fd_param(&t, 3, n, xi, NULL) : fd_input(&t, 3, n, xi);
+        fd_var *in = ask ? fd_param(&t, 3, n, xi, NULL) : fd_input(&t, 3, n, xi);
         fd_var *out = net_forward(net, &t, s, in, time + i, s, 1), *dx = NULL;
-        if (dy) {
-            fd_grad(&t, out, fd_input(&t, 3, n, dy + i * size), 1, &in, &dx);
+        if (ask && out) {
+            fd_real *dy = fd_raw(&mem, fd_real, m * said);
+            if (!scratch.st->code) ask(of, i, m, out->x, dy, mem);
+            n[1] = h->out;
+            fd_grad(&t, out, fd_input(&t, 3, n, dy), 1, &in, &dx);
             out = dx;
         }
         if (out && !scratch.st->code) memcpy(y + i * said, out->x, (size_t)(m * said) * sizeof *y);
@@ -5597,19 +5600,34 @@ static void net_eval(const void *self, const fd_space *s, int b, const fd_real *
                      fd_real *y, fd_arena scratch)
 {
     if (net_channels(self, "fd_net_model", s, s->ch, scratch.st))
-        net_run(self, s, b, x, t, NULL, y, scratch);
+        net_run(self, s, b, x, t, NULL, NULL, y, scratch);
+}
+
+static void net_pull(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     fd_ask *ask, void *of, fd_real *dx, fd_arena scratch)
+{
+    if (net_channels(self, "fd_net_model", s, s->ch, scratch.st))
+        net_run(self, s, b, x, t, ask, of, dx, scratch);
+}
+
+/* dy that was known before */
+typedef struct { const fd_real *dy; ptrdiff_t size; } net_told;
+static void net_tell(void *of, int first, int b, const fd_real *y, fd_real *dy, fd_arena scratch)
+{
+    const net_told *told = of;
+    (void)y, (void)scratch;
+    memcpy(dy, told->dy + first * told->size, (size_t)(b * told->size) * sizeof *dy);
 }
 
 static void net_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                     const fd_real *dy, fd_real *dx, fd_arena scratch)
 {
-    if (net_channels(self, "fd_net_model", s, s->ch, scratch.st))
-        net_run(self, s, b, x, t, dy, dx, scratch);
+    net_pull(self, s, b, x, t, net_tell, &(net_told){ dy, fd_size(s) }, dx, scratch);
 }
 
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
 {
-    fd_model m = { predicts, net_eval, net_vjp, NULL, net };
+    fd_model m = { predicts, net_eval, net_vjp, NULL, net, net_pull };
     (void)a;
     return m;
 }
@@ -5619,13 +5637,13 @@ static void net_raw_eval(const void *self, const fd_space *s, int b, const fd_re
 {
     const fd_net *net = self;
     if (net_channels(net, "fd_net_raw", s, net->arch.out, scratch.st))
-        net_run(net, s, b, x, t, NULL, y, scratch);
+        net_run(net, s, b, x, t, NULL, NULL, y, scratch);
 }
 
 fd_model fd_net_raw(fd_arena *a, const fd_net *net)
 {
     (void)a;
-    return (fd_model){ FD_X0, net_raw_eval, NULL, NULL, net };
+    return (fd_model){ FD_X0, net_raw_eval, NULL, NULL, net, NULL };
 }
 
 /* ---- Optimiser ----------------------------------------------------------------------------------

@@ -1250,7 +1250,7 @@ static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, 
     if (n == 1 && means) memcpy(mean, means, (size_t)fd_size(s) * sizeof *mean);
     *o = (oracle){ *p, n, x.logw, x.c, x.low, mu, x.M, mean,
                    n == 1 && !p->modal ? oracle_ratio(p->noise, x.c[0]) : -1 };
-    return (fd_model){ FD_X0, oracle_eval, oracle_vjp, oracle_var, o };
+    return (fd_model){ FD_X0, oracle_eval, oracle_vjp, oracle_var, o, NULL };
 }
 
 fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
@@ -1397,7 +1397,7 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
         if (p->noise->lam[k] == 0 && K[k * n + k] <= 64 * eps * eps * trace)
             for (ptrdiff_t j = 0; j < n; j++) K[k * n + j] = K[j * n + k] = 0;
     *o = (full){ *p, K, mu, M };
-    return (fd_model){ FD_X0, full_eval, full_vjp, full_var, o };
+    return (fd_model){ FD_X0, full_eval, full_vjp, full_var, o, NULL };
 }
 
 /* --- Preconditioning --- */
@@ -1502,26 +1502,74 @@ static void precond_eval(const void *self, const fd_space *s, int b, const fd_re
     }
 }
 
-/* dD/dx = (1 + cout cin dF/din) dG/dx */
+/* dD/dx = (1 + cout cin dF/din) dG/dx, transposed: din = (dF/din)^T dy, dg is used */
+static void precond_back(const fd_precond *w, const fd_space *s, int b, const fd_real *x,
+                         const double *t, const fd_real *dy, const fd_real *din, fd_real *dg,
+                         fd_real *dx, fd_arena scratch)
+{
+    ptrdiff_t n = fd_size(s);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        double cin, cout;
+        fd_precond_scale(w, t[i], &cin, &cout);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)(cin * cout) },
+                (const fd_real *[3]){ dy + i * n, din + i * n }, dg + i * n);
+    }
+    w->gauss.vjp(w->gauss.self, s, b, x, t, dg, dx, scratch);
+}
+
 static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
                         const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
 {
     const precond_model *pm = self;
-    const fd_precond *w = pm->w;
     ptrdiff_t n = fd_size(s);
-    fd_real *in = fd_raw(&scratch, fd_real, b * n), *F = fd_raw(&scratch, fd_real, b * n);
-    fd_real *dg = fd_raw(&scratch, fd_real, b * n);
-    if (!dg) return;
-    precond_in(w, s, b, x, t, dg, in, scratch);
+    fd_real *in = fd_raw(&scratch, fd_real, b * n), *din = fd_raw(&scratch, fd_real, b * n);
+    fd_real *g = fd_raw(&scratch, fd_real, b * n);
+    if (!g) return;
+    precond_in(pm->w, s, b, x, t, g, in, scratch);
     if (scratch.st->code) return;
-    pm->raw.vjp(pm->raw.self, s, b, in, t, dy, F, scratch);
+    pm->raw.vjp(pm->raw.self, s, b, in, t, dy, din, scratch);
+    precond_back(pm->w, s, b, x, t, dy, din, g, dx, scratch);
+}
+
+/* The raw model says F and asks for dy: D = G + cout F goes on to whoever asked for D. */
+typedef struct {
+    const fd_precond *w;
+    const double *t;
+    const fd_real *g;
+    fd_real *dy;                       /* of all functions: precond_back wants it */
+    ptrdiff_t n;
+    fd_ask *ask;
+    void *of;
+} precond_asked;
+
+static void precond_ask(void *of, int first, int b, const fd_real *F, fd_real *dF, fd_arena scratch)
+{
+    const precond_asked *q = of;
+    fd_real *y = fd_raw(&scratch, fd_real, b * q->n), *dy = q->dy + first * q->n;
+    if (!y) return;
     for (int i = 0; i < b; i++) {
         double cin, cout;
-        fd_precond_scale(w, t[i], &cin, &cout);
-        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)(cin * cout) },
-                (const fd_real *[3]){ dy + i * n, F + i * n }, dg + i * n);
+        fd_precond_scale(q->w, q->t[first + i], &cin, &cout);
+        lin_row(q->n, 2, (fd_real[3]){ 1, (fd_real)cout },
+                (const fd_real *[3]){ q->g + (first + i) * q->n, F + i * q->n }, y + i * q->n);
     }
-    w->gauss.vjp(w->gauss.self, s, b, x, t, dg, dx, scratch);
+    q->ask(q->of, first, b, y, dy, scratch);
+    memcpy(dF, dy, (size_t)(b * q->n) * sizeof *dF);
+}
+
+static void precond_pull(const void *self, const fd_space *s, int b, const fd_real *x,
+                         const double *t, fd_ask *ask, void *of, fd_real *dx, fd_arena scratch)
+{
+    const precond_model *pm = self;
+    ptrdiff_t n = fd_size(s);
+    fd_real *in = fd_raw(&scratch, fd_real, b * n), *g = fd_raw(&scratch, fd_real, b * n);
+    fd_real *dy = fd_raw(&scratch, fd_real, b * n), *din = fd_raw(&scratch, fd_real, b * n);
+    if (!din) return;
+    precond_in(pm->w, s, b, x, t, g, in, scratch);
+    if (scratch.st->code) return;
+    pm->raw.pull(pm->raw.self, s, b, in, t, precond_ask,
+                 &(precond_asked){ pm->w, t, g, dy, n, ask, of }, din, scratch);
+    precond_back(pm->w, s, b, x, t, dy, din, g, dx, scratch);
 }
 
 fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
@@ -1533,7 +1581,8 @@ fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
         return (fd_model){ 0 };
     }
     *pm = (precond_model){ w, raw };
-    return (fd_model){ FD_X0, precond_eval, raw.vjp ? precond_vjp : NULL, NULL, pm };
+    return (fd_model){ FD_X0, precond_eval, raw.vjp ? precond_vjp : NULL, NULL, pm,
+                       raw.pull ? precond_pull : NULL };
 }
 
 /* ---- Training pairs --------------------------------------------------------------------------- *
@@ -3245,7 +3294,7 @@ fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int pre
     o->predicts = predicts;
     o->e[0] = mix_new(a, where, &p->noise->s, end0);
     o->e[1] = mix_new(a, where, &p->noise->s, end1);
-    return a->st->code ? (fd_model){ 0 } : (fd_model){ predicts, ends_eval, NULL, NULL, o };
+    return a->st->code ? (fd_model){ 0 } : (fd_model){ predicts, ends_eval, NULL, NULL, o, NULL };
 }
 
 fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts, const fd_real *mean0,
@@ -3917,46 +3966,61 @@ static double gain_factor(const fd_gain *g, int what, double rho, double kappa, 
     return what == GAIN_ROOT ? sqrt(q) : q > 0 ? 1 / q : 0;
 }
 
-/* up to GAIN_BLOCK vectors r to z, so that a row of V is read once for all of them: V^T f(w) V with
- * the noise's factor at both ends. t and q [m][GAIN_BLOCK]; what a vector gives does not depend on
- * those beside it. */
-enum { GAIN_BLOCK = 8 };
+/* up to GAIN_BLOCK vectors r to z: V^T f(w) V with the noise's factor at both ends. GAIN_LINES rows of V
+ * are taken at once, so that they are read once for all vectors and no sum waits for another. t and
+ * q [m] of GAIN_BLOCK numbers; what a vector gives does not depend on those beside it. */
+enum { GAIN_BLOCK = FD_BYTES ? FD_BYTES / 8 : 1, GAIN_LINES = 8 };
+#if FD_BYTES
+typedef double gain_vec __attribute__((vector_size(FD_BYTES), aligned(sizeof(double)), may_alias));
+#else
+typedef double gain_vec;
+#endif
+
 static void gain_block(const fd_gain *g, int what, double rho, double kappa, int b,
-                       const double *r, double *z, double *t)
+                       const double *r, double *z, double *room)
 {
     const fd_obs *o = g->o;
     const int m = o->m;
-    double *q = t + (ptrdiff_t)m * GAIN_BLOCK;
+    gain_vec *t = (gain_vec *)room, *q = t + m;
     for (int i = 0; i < b; i++) {
         memmove(z + (ptrdiff_t)i * m, r + (ptrdiff_t)i * m, (size_t)m * sizeof *z);
         if (what == GAIN_SOLVE) obs_chol(o, NOISE_SOLVE, z + (ptrdiff_t)i * m);
     }
     for (int j = 0; j < m; j++)
         for (int i = 0; i < GAIN_BLOCK; i++)
-            t[j * GAIN_BLOCK + i] = i < b ? z[(ptrdiff_t)i * m + j] : 0;
-    for (int k = 0; k < m; k++) {
-        const double *row = g->V + (ptrdiff_t)k * m, f = gain_factor(g, what, rho, kappa, g->w[k]);
-        double even[GAIN_BLOCK] = { 0 }, odd[GAIN_BLOCK] = { 0 };
-        if (what != GAIN_ROOT) {
-            for (int j = 0; j + 1 < m; j += 2)
-                for (int i = 0; i < GAIN_BLOCK; i++) {
-                    even[i] += row[j] * t[j * GAIN_BLOCK + i];
-                    odd[i] += row[j + 1] * t[(j + 1) * GAIN_BLOCK + i];
-                }
-            for (int i = 0; i < GAIN_BLOCK && m % 2; i++)
-                even[i] += row[m - 1] * t[(m - 1) * GAIN_BLOCK + i];
-        } else memcpy(even, t + k * GAIN_BLOCK, sizeof even);
-        for (int i = 0; i < GAIN_BLOCK; i++) q[k * GAIN_BLOCK + i] = (even[i] + odd[i]) * f;
+            room[j * GAIN_BLOCK + i] = i < b ? z[(ptrdiff_t)i * m + j] : 0;
+    memcpy(q, t, (size_t)m * sizeof *q);
+    for (int k = 0; k < m && what != GAIN_ROOT; k += GAIN_LINES) {                        /* q = V t */
+        const int n = m - k < GAIN_LINES ? m - k : GAIN_LINES;
+        const double *row[GAIN_LINES];
+        gain_vec sum[GAIN_LINES];
+        for (int l = 0; l < GAIN_LINES; l++) row[l] = g->V + (ptrdiff_t)(k + (l < n ? l : 0)) * m;
+        memset(sum, 0, sizeof sum);
+        for (int j = 0; j < m; j++) {
+            FD_UNROLL
+            for (int l = 0; l < GAIN_LINES; l++) sum[l] += row[l][j] * t[j];
+        }
+        memcpy(q + k, sum, (size_t)n * sizeof *q);
     }
-    memset(t, 0, (size_t)m * GAIN_BLOCK * sizeof *t);
-    for (int k = 0; k < m; k++) {
-        const double *row = g->V + (ptrdiff_t)k * m, *qk = q + k * GAIN_BLOCK;
-        for (int j = 0; j < m; j++)
-            for (int i = 0; i < GAIN_BLOCK; i++) t[j * GAIN_BLOCK + i] += row[j] * qk[i];
+    for (int k = 0; k < m; k++) q[k] *= gain_factor(g, what, rho, kappa, g->w[k]);
+    memset(t, 0, (size_t)m * sizeof *t);
+    for (int k = 0; k < m; k += GAIN_LINES) {                                           /* t = V^T q */
+        const int n = m - k < GAIN_LINES ? m - k : GAIN_LINES;
+        const double *row[GAIN_LINES];
+        gain_vec part[GAIN_LINES];
+        for (int l = 0; l < GAIN_LINES; l++) row[l] = g->V + (ptrdiff_t)(k + (l < n ? l : 0)) * m;
+        memset(part, 0, sizeof part);
+        memcpy(part, q + k, (size_t)n * sizeof *q);
+        for (int j = 0; j < m; j++) {
+            gain_vec all = t[j];
+            FD_UNROLL
+            for (int l = 0; l < GAIN_LINES; l++) all += row[l][j] * part[l];
+            t[j] = all;
+        }
     }
     for (int i = 0; i < b; i++) {
         double *zi = z + (ptrdiff_t)i * m;
-        for (int j = 0; j < m; j++) zi[j] = t[j * GAIN_BLOCK + i];
+        for (int j = 0; j < m; j++) zi[j] = room[j * GAIN_BLOCK + i];
         obs_chol(o, what == GAIN_ROOT ? NOISE_TIMES : NOISE_SOLVE_T, zi);
     }
 }
@@ -4358,7 +4422,7 @@ fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const doub
     if (!obs_ready(a->st, where, o, y) || !c) return (fd_model){ 0 };
     const post_model *m = post_new(a, where, p, &(fd_mix){ n, w, means, c }, o, y);
     if (!m) return (fd_model){ 0 };
-    return (fd_model){ FD_X0, post_eval, NULL, n == 1 ? post_var : NULL, m };
+    return (fd_model){ FD_X0, post_eval, NULL, n == 1 ? post_var : NULL, m, NULL };
 }
 
 double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, double t,
@@ -4429,29 +4493,41 @@ static const char *guide_r1(const void *ctx, const fd_process *p, double t, doub
     return why;
 }
 
-/* J* w for b functions; out may be w */
-static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const double *t,
-                          const fd_real *w, fd_real *out, fd_arena scratch)
+/* J* w for b functions: q is what the model's vjp is told, e what it says; out may be w */
+static void guide_told(const fd_guide *g, int b, const double *t, const fd_real *w, fd_real *q,
+                       fd_arena scratch)
 {
     const fd_process *p = g->p;
-    const fd_space *s = &p->noise->s;
     int kind[2] = { conv_base(g->model.predicts), FD_X0 };
     double power = conv_power(g->model.predicts);
-    ptrdiff_t n = b * fd_size(s);
-    fd_real *q = fd_raw(&scratch, fd_real, n), *e = fd_raw(&scratch, fd_real, n);
-    if (!e) return;
-    if (kind[0] == FD_X0) memcpy(q, w, (size_t)n * sizeof *q);
+    if (kind[0] == FD_X0) memcpy(q, w, (size_t)(b * fd_size(&p->noise->s)) * sizeof *q);
     else lin_apply("fd_guided", p, b, t, guide_r1, kind, 1, (const fd_real *[3]){ w }, q, scratch);
     if (power > 0) fd_cov_pow(p->noise, power, b, q, q, scratch);
+    if (!scratch.st->code) space_riesz(&p->noise->s, 0, b, q);
+}
+
+static void guide_said(const fd_guide *g, int b, const double *t, const fd_real *w, fd_real *e,
+                       fd_real *out, fd_arena scratch)
+{
+    const fd_process *p = g->p;
+    int kind[2] = { conv_base(g->model.predicts), FD_X0 };
     if (scratch.st->code) return;
-    space_riesz(s, 0, b, q);
-    g->model.vjp(g->model.self, s, b, x, t, q, e, scratch);
-    if (scratch.st->code) return;
-    space_riesz(s, 1, b, e);
-    if (kind[0] == FD_X0) memcpy(out, e, (size_t)n * sizeof *out);
+    space_riesz(&p->noise->s, 1, b, e);
+    if (kind[0] == FD_X0) memcpy(out, e, (size_t)(b * fd_size(&p->noise->s)) * sizeof *out);
     else
         lin_apply("fd_guided", p, b, t, guide_r0, kind, 2, (const fd_real *[3]){ w, e }, out,
                   scratch);
+}
+
+static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const double *t,
+                          const fd_real *w, fd_real *out, fd_arena scratch)
+{
+    const fd_space *s = &g->p->noise->s;
+    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s)), *e = fd_raw(&scratch, fd_real, b * fd_size(s));
+    if (!e) return;
+    guide_told(g, b, t, w, q, scratch);
+    if (!scratch.st->code) g->model.vjp(g->model.self, s, b, x, t, q, e, scratch);
+    guide_said(g, b, t, w, e, out, scratch);
 }
 
 /* D + (v/m) g, but where m is so small that x says nothing of the mode: see guide_unseen */
@@ -4571,9 +4647,9 @@ static const fd_gain *guide_gain(const fd_guide *g, double t, const fd_real *D, 
     return fd_gain_new(a, g->o, now, D);
 }
 
-/* D, w = A* Q^-1 (y - F(D)), and q = J* w, for b functions at times tb */
-static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D,
-                        fd_real *w, fd_real *q, fd_arena scratch)
+/* w = A* Q^-1 (y - F(D)) for b functions at times tb */
+static void guide_weigh(const guide_model *o, int b, const fd_real *x, const double *tb,
+                        const fd_real *D, fd_real *w, fd_arena scratch)
 {
     const fd_guide *g = &o->how;
     const fd_process *p = g->p;
@@ -4582,7 +4658,6 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
     const ptrdiff_t n = fd_size(&p->noise->s);
     double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m);
     if (!r) return;
-    fd_predict(&g->model, FD_X0, p, b, x, tb, D, scratch);
     obs_residual(g->o, b, g->y, 0, D, r, scratch);
     fd_arena own = scratch;
     const fd_gain *gain = NULL;
@@ -4603,7 +4678,39 @@ static void guide_slope(const guide_model *o, int b, const fd_real *x, const dou
         }
     }
     fd_obs_adjoint(g->o, b, D, r, w, scratch);
-    guide_adjoint(g, b, x, tb, w, q, scratch);
+}
+
+/* of a model that gives its prediction and asks for w in one pass */
+typedef struct { const guide_model *o; const fd_real *x; const double *tb; fd_real *D, *w; } guide_asked;
+
+static void guide_ask(void *of, int first, int b, const fd_real *y, fd_real *dy, fd_arena scratch)
+{
+    const guide_asked *q = of;
+    const fd_guide *g = &q->o->how;
+    const ptrdiff_t n = fd_size(&g->p->noise->s), at = first * n;
+    memcpy(q->D + at, y, (size_t)(b * n) * sizeof *y);
+    fd_convert(g->p, g->model.predicts, FD_X0, b, q->x + at, q->tb + first, q->D + at, scratch);
+    guide_weigh(q->o, b, q->x + at, q->tb + first, q->D + at, q->w + at, scratch);
+    guide_told(g, b, q->tb + first, q->w + at, dy, scratch);
+}
+
+/* D, w, and q = J* w */
+static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D,
+                        fd_real *w, fd_real *q, fd_arena scratch)
+{
+    const fd_guide *g = &o->how;
+    const fd_space *s = &g->p->noise->s;
+    if (g->model.pull && g->rule != FD_GUIDE_EXACT) {
+        fd_real *e = fd_raw(&scratch, fd_real, b * fd_size(s));
+        if (!e || !proc_ready("fd_guided", g->p, scratch.st)) return;
+        g->model.pull(g->model.self, s, b, x, tb, guide_ask,
+                      &(guide_asked){ o, x, tb, D, w }, e, scratch);
+        guide_said(g, b, tb, w, e, q, scratch);
+    } else {
+        fd_predict(&g->model, FD_X0, g->p, b, x, tb, D, scratch);
+        guide_weigh(o, b, x, tb, D, w, scratch);
+        guide_adjoint(g, b, x, tb, w, q, scratch);
+    }
 }
 
 static void guide_eval(const void *self, const fd_space *s, int b, const fd_real *x,
@@ -4644,7 +4751,7 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how)
         gain = fd_gain_new(a, how->o, how->p->noise, NULL);
     if (!g || st->code) return none;
     *g = (guide_model){ *how, gain };
-    return (fd_model){ FD_X0, guide_eval, NULL, NULL, g };
+    return (fd_model){ FD_X0, guide_eval, NULL, NULL, g, NULL };
 }
 
 /* --- Moves --- */
@@ -4814,7 +4921,7 @@ fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
     blend *o = fd_new(a, blend, 1);
     if (!o) return (fd_model){ 0 };
     *o = (blend){ p, conditional, unconditional, scale };
-    return (fd_model){ FD_X0, blend_eval, NULL, NULL, o };
+    return (fd_model){ FD_X0, blend_eval, NULL, NULL, o, NULL };
 }
 
 typedef struct { const fd_gain *g; const fd_process *p; const double *y; fd_model raw; } ucos;
@@ -4863,7 +4970,7 @@ fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const doubl
     ucos *o = fd_new(a, ucos, 1);
     if (!o) return (fd_model){ 0 };
     *o = (ucos){ g, p, y, raw };
-    return (fd_model){ FD_X0, ucos_eval, NULL, NULL, o };
+    return (fd_model){ FD_X0, ucos_eval, NULL, NULL, o, NULL };
 }
 
 void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b,
@@ -5147,7 +5254,7 @@ fd_model fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y,
     amort_still(w, 1, y, 0, still, *a);
     if (a->st->code) return none;
     const int kind = w->how.base == FD_BASE_NONE ? w->how.predicts : FD_X0;
-    return (fd_model){ kind, amort_eval, NULL, NULL, m };
+    return (fd_model){ kind, amort_eval, NULL, NULL, m, NULL };
 }
 
 /* --- Split Gibbs --- */

@@ -213,7 +213,7 @@ static void raw_some(const void *self, const fd_space *s, int b, const fd_real *
             y[i * out * n + j] = (fd_real)(sum * (1 + t[i]));
         }
 }
-static const fd_model zero = { FD_X0, raw_zero, NULL, NULL, NULL };
+static const fd_model zero = { FD_X0, raw_zero, NULL, NULL, NULL, NULL };
 
 /* D, var, cout and the power of the score against dense algebra */
 static void conditional(void)
@@ -357,7 +357,7 @@ static void pairs(void)
     fd_real m0[CH * n], x0[b * CH * n], xt[b * CH * n], eps[b * CH * n], D[b * CH * n];
     fd_real F[b * CH * n], in[b * CH * n * 7], y0[b * CH * n], one[CH * n];
     const int out = CH;
-    const fd_model raw = { FD_X0, raw_some, NULL, NULL, &out };
+    const fd_model raw = { FD_X0, raw_some, NULL, NULL, &out, NULL };
     for (int i = 0; i < CH * n; i++) m0[i] = (fd_real)sin(i);
     for (int i = 0; i < b * 3; i++) ys[i] = y[i % 3] * (1 + .1 * (i / 3 - 1));     /* ys[3..] = y */
     fd_cov_draw(c0, fd_seed(1), 0, b, x0, a);
@@ -697,7 +697,7 @@ static void linear_score(void)
         fd_sampler s = { .p = &q.p, .t = l.t, .steps = STEPS, .scheme = FD_PF_MULTISTEP,
                          .denoise = 1,
                          .model = fd_amortised_model(&m, w, y, (fd_model){ FD_X0, linear_eval, NULL,
-                                                                           NULL, &l }) };
+                                                                           NULL, &l, NULL }) };
         fd_sample(&s, fd_stream(r, 's', 0), 0, DRAWS, x + N, m);
         for (int f = 0; f < FUNCTIONALS; f++) {
             double v[DRAWS + 1];

@@ -906,7 +906,7 @@ static void check_kinds(void)
     fd_predict(&m, FD_X0, &vp, B, x, t, z, a);
     for (int kind = FD_X0; kind <= FD_SCORE_FULL; kind++) {
         as_kind k = { m, &vp, kind };
-        fd_model mk = { kind, as_eval, NULL, NULL, &k };
+        fd_model mk = { kind, as_eval, NULL, NULL, &k, NULL };
         fd_predict(&mk, FD_X0, &vp, B, x, t, y, a);
         NEAR(test_rel(n, y, z), 0, TOL(1e-12, 1e-4), "a model that predicts kind %d", kind);
     }
@@ -1385,7 +1385,7 @@ static void check_langevin(void)
             fd_sampler d = { .p = &lad, .t = t, .steps = 9, .scheme = FD_ANNEALED,
                              .corrector = FD_CORRECT_SCALED, .cprm = 4e-4 / .01 };
             wrong w = { fd_oracle_gauss(&a, &lad, NULL, single_on(&a, one, cs[k])), &lad, 0, 1 };
-            d.model = bad ? (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w } : w.of;
+            d.model = bad ? (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w, NULL } : w.of;
             gauss g = { 0, 1 };
             for (int l = 0; l < 10; l++)
                 for (int j = 0; j < 199; j++) g = push(&d, 1, t[l], 0, g, 1, a);
@@ -1996,7 +1996,7 @@ static void check_loglik(void)
         double exact[B], other[B];
         fd_loglik(&how, 0, fd_seed(1), 0, B, x, exact, a);
         fd_loglik(&how, 1, fd_seed(1), 0, B, x, got, a);
-        how.model = (fd_model){ FD_V, as_eval, as_vjp, NULL, &k };
+        how.model = (fd_model){ FD_V, as_eval, as_vjp, NULL, &k, NULL };
         fd_loglik(&how, 1, fd_seed(1), 0, B, x, other, a);
         for (int j = 0; j < B; j++) {
             if (even) {                                     /* a projected z has no fixed length */
@@ -2109,7 +2109,7 @@ static void check_elbo(void)
     wrong w = { how.model, &vp, .1, 0 };
     double bad[1];
     fd_sampler h2 = how;
-    h2.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w };
+    h2.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w, NULL };
     fd_elbo(&h2, 0, fd_seed(1), 0, 1, &x0, bad, NULL, a);
     OK(bad[0] > nll[0] + 1e-3, "a wrong score costs: %g", bad[0] - nll[0]);
     h2 = how, h2.model.var = NULL;
@@ -2207,7 +2207,7 @@ static void check_wrong(void)
         fd_process *p = i ? &ve : &vp;
         wrong w = { fd_oracle_gauss(&a, p, &mean, c0), p, delta, 0 };
         fd_sampler how = { .p = p, .t = t, .steps = 1000, .scheme = FD_PF_RK4 };
-        how.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w };
+        how.model = (fd_model){ FD_X0, wrong_eval, NULL, NULL, &w, NULL };
         fd_times(p, FD_UNIFORM, 0, 1000, t, &st);
         fd_real x = (fd_real)-.9;
         for (int k = 0; k < 1000; k++) fd_advance(&how, t[k], t[k + 1], 1, &x, NULL, NULL, a);
@@ -2223,7 +2223,7 @@ static void check_wrong(void)
         off o = { fd_oracle_gauss(&a, &vp, &mean, c0), ds[i][0], ds[i][1] };
         vp.tmin = .02;
         fd_sampler how = { .p = &vp, .t = t, .steps = 4000, .scheme = FD_EULER_MARUYAMA };
-        how.model = (fd_model){ FD_X0, off_eval, NULL, NULL, &o };
+        how.model = (fd_model){ FD_X0, off_eval, NULL, NULL, &o, NULL };
         fd_times(&vp, FD_UNIFORM, 0, 4000, t, &st);
         fd_coef T = fd_law(&vp, 1, 0), S = fd_law(&vp, .02, 0);
         gauss w = { 0, T.v * lam };
@@ -2275,7 +2275,7 @@ static void check_wrong(void)
                                    .scheme = FD_ANCESTRAL };
                 fd_times(&p[j], FD_UNIFORM, 0, 10, t, &st);
                 fd_sample(&how, fd_seed(4), 0, 1, x, a);
-                how.model = (fd_model){ FD_X0, bent_eval, NULL, NULL, &w };
+                how.model = (fd_model){ FD_X0, bent_eval, NULL, NULL, &w, NULL };
                 fd_sample(&how, fd_seed(4), 0, 1, y, a);
                 double want = 0, worst = 0;
                 for (int l = 0; l < 10; l++) {

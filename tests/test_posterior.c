@@ -1756,6 +1756,53 @@ static void free_guided(void)
     }
 }
 
+/* --- guidance of networks: one pass for the prediction and J*, in parts, is what two passes give --- */
+
+static void one_pass(void)
+{
+    enum { SIDE = 64, B = 10, M = 3 };                               /* parts of eight functions */
+    fd_status st;
+    fd_arena a = test_arena((size_t)96 << 20, &st);
+    fd_space s = fd_grid(&a, 2, (int[]){ SIDE, SIDE }, NULL, (int[]){ FD_NEUMANN, FD_NEUMANN }, 1);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .2, 1.5), *c0 = fd_cov_matern(&a, &s, 1, .3, 2.5);
+    fd_process p = fd_vp(c, .1, 20);
+    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 1,
+                     .modes = { 4, 4 }, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+    fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
+    fd_obs o = fd_obs_points(&a, &s, M, (double[]){ .1, .2, .5, .5, .9, .3 }, NULL);
+    fd_obs_noise(&a, &o, .1);
+    const ptrdiff_t n = SIDE * SIDE;
+    fd_real *x = fd_raw(&a, fd_real, B * n), *y[2];
+    double t[B];
+    for (int i = 0; i < 2; i++) y[i] = fd_raw(&a, fd_real, B * n);
+    fd_cov_draw(c, fd_seed(2), 0, B, x, a);
+    for (int i = 0; i < B; i++) t[i] = i < 4 ? .3 : .1 + .08 * i;
+    fd_precond *w = fd_precond_new(&a, &p, NULL, c0);
+    for (int kind = FD_X0; kind <= FD_SCORE_FULL + 1; kind++)
+        for (int rule = FD_GUIDE_PIGDM; rule <= FD_GUIDE_DPS; rule++) {
+            fd_arena b = a;
+            fd_model m = fd_net_model(&b, net, kind > FD_SCORE_FULL ? FD_X0 : kind);
+            if (kind > FD_SCORE_FULL) m = fd_precond_model(&b, w, m);
+            OK(m.pull && m.vjp, "networks give both in one pass, kind %d", kind);
+            fd_guide how = { .p = &p, .model = m, .o = &o, .y = (double[]){ 1, -.5, .3 },
+                             .rule = rule, .zeta = .1 };
+            for (int two = 0; two < 2; two++) {
+                if (two) how.model.pull = NULL;
+                fd_arena k = b;
+                fd_model g = fd_guided(&k, &how);
+                g.eval(g.self, &s, B, x, t, y[two], k);
+            }
+            double d = 0, most = 0;
+            for (ptrdiff_t i = 0; i < B * n && !st.code; i++) {
+                d = fmax(d, fabs((double)y[0][i] - (double)y[1][i]));
+                most = fmax(most, fabs((double)y[1][i]));
+            }
+            OK(!st.code && most > 0 && d <= TOL(1e-12, 1e-5) * most,
+               "one pass, kind %d, rule %d: off by %g of %g; %s", kind, rule, d, most,
+               st.code ? st.what : "");
+        }
+}
+
 /* --- split Gibbs, ensembles, particles, the latent posterior: by chance, against exact laws --- */
 
 enum { SN = 8, SM = 2 };
@@ -2534,6 +2581,7 @@ void test_ensembles(void)
     ucos();
     ucos_mixture();
     free_guided();
+    one_pass();
     split_gibbs();
     ensembles();
     ensembles_law();

@@ -270,7 +270,7 @@ static void check_refused(void)
     OK(n <= MOST && !st.code, "constructors record nothing");
     double t[4] = { .9, .5, .3, .1 }, out[8], w[8];
     fd_real x[4] = { 1, 2, 3, 4 }, y[4] = { 5, 5, 5, 5 };
-    fd_model m = { FD_X0, NULL, NULL, NULL, NULL };
+    fd_model m = { FD_X0, NULL, NULL, NULL, NULL, NULL };
     for (int i = 0; i < n; i++) {
         const fd_process *q = &p[i];
         fd_sampler how = { .p = q, .model = m, .t = t, .steps = 3 };
@@ -996,8 +996,8 @@ static void check_precond(void)
         double t[B] = { .3 * p->tmax, .7 * p->tmax };
         fd_precond *w = fd_precond_new(&a, p, mean, c0);
         fd_model g = fd_oracle_gauss(&a, p, mean, c0);
-        fd_model zero = { FD_V, zero_eval, NULL, NULL, NULL },
-            flip = { FD_V, flip_eval, flip_vjp, NULL, NULL };
+        fd_model zero = { FD_V, zero_eval, NULL, NULL, NULL, NULL },
+            flip = { FD_V, flip_eval, flip_vjp, NULL, NULL, NULL };
         fd_model m0 = fd_precond_model(&a, w, zero), m1 = fd_precond_model(&a, w, flip);
         OK(m0.predicts == FD_X0 && !m0.vjp && m1.vjp, "precond: model");
         fd_perturb(p, fd_seed(63), 0, B, x0, t, xt, NULL, a);
@@ -1038,7 +1038,7 @@ static void check_precond(void)
     fd_cov *white = fd_cov_table(&a, &sq, flat), *cw = fd_cov_table(&a, &sq, cf);
     fd_process ve = fd_ve(white, .002, 80);
     fd_precond *w = fd_precond_new(&a, &ve, NULL, cw);
-    fd_model m0 = fd_precond_model(&a, w, (fd_model){ FD_X0, zero_eval, NULL, NULL, NULL });
+    fd_model m0 = fd_precond_model(&a, w, (fd_model){ FD_X0, zero_eval, NULL, NULL, NULL, NULL });
     for (int j = 0; j < 5; j++) {
         double t = .1 + .2 * j, sg = sqrt(fd_law(&ve, t, 0).v), cin, cout;
         fd_precond_scale(w, t, &cin, &cout);
@@ -1084,7 +1084,7 @@ static void check_predict(void)
         fd_model g = fd_oracle_gauss(&a, &p[i], NULL, c0);
         for (int kind = 0; kind < 5; kind++) {
             via v = { &p[i], g, kind };
-            fd_model m = { kind, via_eval, NULL, NULL, &v };
+            fd_model m = { kind, via_eval, NULL, NULL, &v, NULL };
             for (int want = 0; want < 5; want++) {
                 fd_predict(&g, want, &p[i], 2, x, t, z, a);
                 fd_predict(&m, want, &p[i], 2, x, t, y, a);
@@ -1732,7 +1732,7 @@ static void check_loop(void)
 
     /* NaN: recorded, and the state is the last good one */
     double from = .6;
-    how.model = (fd_model){ FD_X0, nan_eval, NULL, NULL, &from };
+    how.model = (fd_model){ FD_X0, nan_eval, NULL, NULL, &from, NULL };
     run = fd_begin(&a, &how, fd_seed(93), 0, 1);
     OK(fd_step(run, a) && fd_step(run, a), "two good steps");
     memcpy(x0, run->x, sizeof x0);
@@ -1979,7 +1979,7 @@ static int chain(fd_arena a, int k, fd_real *out, fd_real *copy)
     fd_model g = fd_oracle_gauss(&a, &p, NULL, data);
     how.model = g;
     if (k == 3) {
-        fd_model raw = { FD_X0, zero_eval, NULL, NULL, NULL };
+        fd_model raw = { FD_X0, zero_eval, NULL, NULL, NULL, NULL };
         how.model = fd_precond_model(&a, fd_precond_new(&a, &p, NULL, data), raw);
     }
     if (p.law) fd_times(&p, FD_UNIFORM, 0, 3, t, a.st);
