@@ -1222,6 +1222,110 @@ static void langevin(void)
     OK(st.code == FD_ENAN, "a step that is too long is said");
 }
 
+/* one step without noise in the modes of C, each over sqrt(lam): symmetric, I - h K^1/2 P K^1/2 */
+static void lang_modes(lang *l, int n, double *S, fd_arena a)
+{
+    fd_real *u = fd_new(&a, fd_real, n * n);
+    for (int k = 0; k < n && u; k++) u[k * n + k] = (fd_real)sqrt(l->c->lam[k]);
+    fd_from_modes(&l->c->s, n, u, u, a);
+    if (u) fd_langevin(l->p, &l->m, &l->phi, l->t, l->h, l->w, n, u, NULL, a);
+    fd_to_modes(&l->c->s, n, u, u, a);
+    for (int k = 0; k < n * n && u; k++) S[k] = (double)u[k] / sqrt(l->c->lam[k % n]);
+    for (int i = 0; i < n && u; i++)
+        for (int j = 0; j < i; j++) S[i * n + j] = S[j * n + i] = .5 * (S[i * n + j] + S[j * n + i]);
+}
+
+/* h_max and the condition number of P, C 1.5's table; then tau annealed from 1 to 1e-3, 2^7 steps of a
+ * part of h_max on each of 10 levels (2^10, 50): the error of the deviation */
+static void langevin_mesh(void)
+{
+    static const double want[3][4][2] = {
+        { { .0533469496, 37.490428501 }, { .0549907381, 36.369760962 },
+          { .0557846769, 35.852139166 }, { .0554135630, 36.092246949 } },
+        { { .0096928298, 196.36855433 }, { .0029700903, 1129.5657782 },
+          { .0021172995, 2994.8215743 }, { .0020032023, 6472.0273128 } },
+        { { .0566337746, 28.259739018 }, { .0207799108, 79.229207845 },
+          { .0066942719, 248.96221137 }, { .0031725393, 531.27249606 } } };
+    static const struct { double part; int levels, doubled; double miss; } anneal[3] = {
+        { .5, 10, 7, .07536216 }, { .1, 10, 7, .01026325 }, { .02, 50, 10, .00194337 } };
+    static const double y[3] = { 0 };
+    fd_status st;
+    for (int kind = 0; kind < 3; kind++)
+        for (int k = 0; k < 4; k++) {
+            fd_arena a = test_arena(1 << 25, &st);
+            const int n = 16 << k;
+            fd_space s = cells(&a, n);
+            double *lam = fd_raw(&a, double, n), *S = fd_raw(&a, double, n * n), *w = fd_raw(&a, double, n);
+            double *V = fd_raw(&a, double, n * n);
+            for (int i = 0; i < n; i++) lam[i] = 1. / n;
+            fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+            fd_cov *c = kind == 0 ? c0 : kind == 1 ? fd_cov_table(&a, &s, lam)
+                                                   : fd_cov_kernel(&a, &s, kernel_at, &rough3);
+            fd_process p = fd_ou(c, 6);
+            fd_obs o = fd_obs_pick(&a, &s, 3, (ptrdiff_t[]){ n / 5, n / 2, 4 * n / 5 });
+            fd_obs_noise(&a, &o, sqrt(.05));
+            lang l = { .p = &p, .c = c, .phi = fd_obs_potential(&a, &o, y), .t = 1e-3, .w = 1,
+                       .h = want[kind][k][0] };
+            l.m = kind ? fd_oracle_kernel(&a, &p, NULL, c0) : fd_oracle_gauss(&a, &p, NULL, c0);
+            lang_modes(&l, n, S, a);
+            fd_eigen(&st, n, S, w, V, a);
+            OK(!st.code, "Langevin on meshes: %s", st.code ? st.what : "");
+            /* the last eigenvalue is 1 - h lambda_max = -1 */
+            NEAR(w[n - 1], -1, TOL(1e-7, 2e-3), "h_max of noise %d, n = %d", kind, n);
+            NEAR((1 - w[n - 1]) / (1 - w[0]), want[kind][k][1], TOL(1e-6, .1) * want[kind][k][1],
+                 "condition of noise %d, n = %d", kind, n);
+            test_free();
+        }
+    enum { N = 32 };
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
+    fd_process p = fd_ou(c0, 6);
+    fd_obs o = fd_obs_pick(&a, &s, 3, (ptrdiff_t[]){ N / 5, N / 2, 4 * N / 5 });
+    fd_obs_noise(&a, &o, sqrt(.05));
+    static double S[N * N], w[N], V[N * N], F[N * N], Q[N * N], C[N * N], T[N * N], U[N * N];
+    fd_posterior *post = fd_posterior_new(&a, NULL, c0, &o, y);
+    fd_real sd[N];
+    fd_posterior_std(post, sd, a);
+    for (int k = 0; k < 3; k++) {
+        for (int level = 0; level < anneal[k].levels; level++) {
+            lang l = { .p = &p, .c = c0, .phi = fd_obs_potential(&a, &o, y), .w = 1, .h = 1e-3,
+                       .t = pow(10, -3. * level / (anneal[k].levels - 1)),
+                       .m = fd_oracle_gauss(&a, &p, NULL, c0) };
+            lang_modes(&l, N, S, a);
+            fd_eigen(&st, N, S, w, V, a);
+            l.h = anneal[k].part * 2 / ((1 - w[N - 1]) / l.h);
+            lang_modes(&l, N, F, a);                         /* in these coordinates the noise is 2h I */
+            memset(Q, 0, sizeof Q);
+            for (int i = 0; i < N; i++) Q[i * (N + 1)] = 2 * l.h;
+            if (level == 0)                                  /* from the prior, noised */
+                for (int i = 0; i < N * N; i++) C[i] = i % (N + 1) == 0;
+            for (int i = 0; i < anneal[k].doubled; i++) {
+                times(N, F, Q, T), times(N, T, F, U);
+                for (int j = 0; j < N * N; j++) Q[j] += U[j];
+                times(N, F, F, T), memcpy(F, T, sizeof F);
+            }
+            times(N, F, C, T), times(N, T, F, C);
+            for (int i = 0; i < N * N; i++) C[i] += Q[i];
+        }
+        fd_real u[N], e[N * N];
+        double miss = 0, all = 0;
+        memset(e, 0, sizeof e);
+        for (int i = 0; i < N; i++) e[i * N + i] = (fd_real)sqrt(c0->lam[i]);
+        fd_from_modes(&c0->s, N, e, e, a);
+        for (int i = 0; i < N; i++) {
+            double v = 0;
+            for (int j = 0; j < N; j++)
+                for (int q = 0; q < N; q++)
+                    v += C[j * N + q] * (double)e[j * N + i] * (double)e[q * N + i];
+            u[i] = (fd_real)sqrt(v);
+            miss += pow((double)u[i] - (double)sd[i], 2), all += pow((double)sd[i], 2);
+        }
+        NEAR(sqrt(miss / all), anneal[k].miss, TOL(1e-7, 2e-4), "annealed Langevin, %g h_max", anneal[k].part);
+    }
+    OK(!st.code, "annealed Langevin: %s", st.code ? st.what : "");
+}
+
 /* --- chains: C 3, O10 --- */
 
 static void mcmc_acceptance(void)
@@ -2566,6 +2670,7 @@ void test_released(void)
 void test_mcmc(void)
 {
     langevin();
+    langevin_mesh();
     mcmc_acceptance();
     mcmc_invariance();
     mcmc_ratios();
