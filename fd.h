@@ -1013,6 +1013,10 @@ void   fd_obs_draw(const fd_obs *o, fd_rng r, int first, int b, const fd_real *x
 /* fd_obs_adjoint -- g = DF(x)* w, the adjoint in L2, for b functions; x NULL where F is linear. */
 void   fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, fd_real *g,
                       fd_arena scratch);
+/* fd_obs_check -- is a user's transpose that of the derivative of apply? |<w, dF d> - <transpose(w),
+ * d>| over |dF d|, dF by differences of fourth order about x, d and w of random numbers: about 1e-4
+ * or less where it is right (1e-10 in double), about 1 where it is not. */
+double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratch);
 /* fd_obs_misfit -- Phi(x) = 1/2 |Gamma^-1/2 (y - F(x))|^2 of one function, without noise with
  * Gamma = 1; g [ch][points], where not NULL, its gradient in L2. */
 double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real *g,

@@ -3818,6 +3818,36 @@ void fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, f
     if (!scratch.st->code) space_riesz(&o->s, 1, b, g);
 }
 
+/* (8 (F(x + hd) - F(x - hd)) - F(x + 2hd) + F(x - 2hd))/(12 h) */
+double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratch)
+{
+    if (scratch.st->code || !o || o->m < 1 || !x) return NAN;
+    const ptrdiff_t n = fd_size(&o->s), m = o->m;
+    const double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON, h = pow(eps, .2);
+    static const double at[4] = { 1, -1, 2, -2 }, weight[4] = { 8, -8, -1, 1 };
+    fd_real *d = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
+    fd_real *lots = fd_raw(&scratch, fd_real, m), *moved = fd_raw(&scratch, fd_real, n);
+    double *w = fd_raw(&scratch, double, m), *y = fd_raw(&scratch, double, m);
+    double *dF = fd_new(&scratch, double, m), size = 0, all = 0, left = 0, right = 0;
+    if (!dF) return NAN;
+    fd_normal(fd_stream(r, 'd', 0), n, d);
+    fd_normal(fd_stream(r, 'w', 0), m, lots);
+    for (ptrdiff_t i = 0; i < n; i++) size += (double)x[i] * (double)x[i] / (double)n;
+    size = size > 0 ? sqrt(size) : 1;
+    for (int k = 0; k < 4; k++) {
+        for (ptrdiff_t i = 0; i < n; i++) moved[i] = x[i] + (fd_real)(at[k] * h * size) * d[i];
+        o->apply(o->self, &o->s, 1, moved, y, scratch);
+        for (ptrdiff_t i = 0; i < m; i++) dF[i] += weight[k] * y[i] / (12 * h * size);
+    }
+    for (ptrdiff_t i = 0; i < m; i++) {
+        w[i] = (double)lots[i];
+        all += dF[i] * dF[i], left += w[i] * dF[i];
+    }
+    o->transpose(o->self, &o->s, 1, o->linear ? NULL : x, w, g, scratch);
+    for (ptrdiff_t i = 0; i < n; i++) right += (double)g[i] * (double)d[i];
+    return scratch.st->code ? NAN : fabs(left - right) / (all > 0 ? sqrt(all) : 1);
+}
+
 double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real *g,
                      fd_arena scratch)
 {

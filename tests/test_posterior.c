@@ -113,6 +113,7 @@ static void adjoint_of(const fd_obs *o, const char *name, fd_arena a)
             left += y[i] * w[i], size += fabs(y[i] * w[i]);
         NEAR(left, right, TOL(1e-12, 1e-5) * (1 + size), "%s: <A x, w> = <x, A* w>", name);
     }
+    NEAR(fd_obs_check(o, x, fd_seed(5), a), 0, TOL(1e-10, 1e-3), "%s: its transpose, checked", name);
 }
 
 static void observations(void)
@@ -1427,6 +1428,14 @@ static void squares_transpose(const void *self, const fd_space *s, int b, const 
     }
 }
 
+/* of the derivative at another function */
+static void squares_wrong(const void *self, const fd_space *s, int b, const fd_real *x,
+                          const double *w, fd_real *g, fd_arena a)
+{
+    (void)x;
+    squares_transpose(NULL, s, b, self, w, g, a);
+}
+
 /* the acceptance ratios of inf-MALA and inf-HMC against the finite-dimensional ones, for a
  * nonlinear F */
 static void mcmc_ratios(void)
@@ -1439,7 +1448,14 @@ static void mcmc_ratios(void)
     fd_cov *C = fd_cov_kernel(&a, &s, kernel_at, &rough3);
     fd_obs o = { .s = s, .m = M, .apply = squares, .transpose = squares_transpose };
     fd_obs_noise(&a, &o, .5);
-    fd_real x0[N];
+    fd_real x0[N], other[N];
+    fd_cov_draw(C, fd_seed(2), 0, 1, x0, a);
+    for (int i = 0; i < N; i++) other[i] = x0[i] / 2;
+    for (int i = 0; i < 5; i++) {
+        NEAR(fd_obs_check(&o, x0, fd_seed((uint64_t)i), a), 0, TOL(1e-10, 1e-3), "a transpose that is right");
+        fd_obs bad = { .s = s, .m = M, .apply = squares, .transpose = squares_wrong, .self = other };
+        OK(fd_obs_check(&bad, x0, fd_seed((uint64_t)i), a) > .01, "and one at the wrong place");
+    }
     double K[N * N] = { 0 }, Q[N * N];
     matrix_of(C, N, K, a);
     memcpy(Q, K, sizeof Q);
