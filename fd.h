@@ -646,6 +646,15 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
 /* fd_oracle_data -- the empirical measure of x [n][ch][points]: D = sum_i softmax_i(-|x - m x_i|^2 /
  * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. */
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
+/* fd_average_velocity -- what a one-step model should say: u = (x - phi(x))/(t - r), phi the flow of FD_VELOCITY from t
+ * to r < t, so that x - (t - r) u is one step from t to r [MeanFlow]. Here the exact one for data N(mean,
+ * c0), with phi = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t lam)) (x - m_t M) in each mode; b
+ * functions with times of their own. One step from the start's law has the exact law. A network
+ * learns it from u = dx/dt - (t - r) du/dt along the flow, du/dt = (dx/dt . d/dx + d/dt) u of its
+ * own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps. FD_EARG for r >= t. */
+void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov *c0, int b,
+                         const double *t, const double *r, const fd_real *x, fd_real *u,
+                         fd_arena scratch);
 /* fd_predict -- y = the prediction of kind `want`, whatever the model predicts itself; y must not be x. */
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
                 const double *t, fd_real *y, fd_arena scratch);
@@ -1466,6 +1475,11 @@ typedef struct {
 /* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of the Laplacian: the stochastic heat
  * equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
 fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
+/* fd_linear_dbfs -- the process of [DBFS]'s released code on the pixels of an image: a_k = 1 + sum_i (pi k_i/n_i)^2,
+ * and in the orthonormal cosine transform of the pixels the noise a_k^-.02/energy^2, nearly white. k_i/n_i
+ * is a frequency per pixel: on a grid twice as fine the same function has another process, which a
+ * model of fd_linear_heat does not. Neumann grids. NULL noise where it fails. */
+fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T);
 /* fd_linear_law -- e^-a(t-s) and the variance q g(t - s) of each mode, [modes] each, either may be
  * NULL. */
 void   fd_linear_law(const fd_linear *l, double s, double t, double *decay, double *var,

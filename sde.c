@@ -901,6 +901,35 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
     else if (z != y && !scratch.st->code) memcpy(y, z, (size_t)n * sizeof *y);
 }
 
+void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov *c0, int b,
+                         const double *t, const double *r, const fd_real *x, fd_real *u,
+                         fd_arena scratch)
+{
+    static const char where[] = "fd_average_velocity";
+    double *mu;
+    fd_real *M;
+    if (!proc_gauss(where, p, mean, c0, &mu, &M, &scratch)) return;
+    const fd_space *s = &p->noise->s;
+    const ptrdiff_t n = s->ch * s->modes;
+    for (int i = 0; i < b; i++)
+        if (!(r[i] < t[i])) {
+            FD_FAIL(scratch.st, FD_EARG, where, "r must be before t; function", i);
+            return;
+        }
+    fd_real *z = fd_raw(&scratch, fd_real, b * n);
+    if (!z) return;
+    fd_to_modes(s, b, x, z, scratch);
+    for (ptrdiff_t i = 0; i < b * n && !scratch.st->code; i++) {
+        const ptrdiff_t k = i % s->modes, f = i / n;
+        const fd_coef T = p->law(p, t[f], mu[k]), R = p->law(p, r[f], mu[k]);
+        const double c = c0->lam[k], lam = p->noise->lam[k], from = T.m * T.m * c + T.v * lam;
+        const double to = R.m * R.m * c + R.v * lam, keep = from > 0 ? sqrt(to / from) : 0;
+        const double at = (double)z[i], m = (double)M[i % n];
+        z[i] = (fd_real)((at - R.m * m - keep * (at - T.m * m)) / (t[f] - r[f]));
+    }
+    fd_from_modes(s, b, z, u, scratch);
+}
+
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
                 const double *t, fd_real *y, fd_arena scratch)
 {
@@ -6354,6 +6383,30 @@ fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, 
     fd_laplace(&noise->s, rate, *a);
     for (ptrdiff_t k = 0; k < noise->s.modes; k++) rate[k] = nu * rate[k] + c;
     return (fd_linear){ noise, rate, T };
+}
+
+fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T)
+{
+    static const char where[] = "fd_linear_dbfs";
+    fd_linear none = { NULL, NULL, 0 };
+    if (a->st->code) return none;
+    if (!(T > 0 && isfinite(T))) FD_FAIL(a->st, FD_EARG, where, "T must be positive");
+    else if (!(energy > 0 && isfinite(energy)))
+        FD_FAIL(a->st, FD_EARG, where, "the energy must be positive");
+    for (int i = 0; i < s->nd; i++)
+        if (s->basis || s->bc[i] != FD_NEUMANN)
+            FD_FAIL(a->st, FD_EARG, where, "is for grids with Neumann boundaries; axis", i);
+    double *rate = fd_raw(a, double, s->modes), *lam = fd_raw(a, double, s->modes);
+    if (!lam || a->st->code) return none;
+    for (ptrdiff_t k = 0; k < s->modes; k++) {
+        int j[3];
+        fd_mode(s, k, j);
+        rate[k] = 1;
+        for (int i = 0; i < s->nd; i++) rate[k] += pow(PI * j[i] / s->n[i], 2);
+        lam[k] = s->h * pow(rate[k], -.02) / (energy * energy);      /* of a pixel: 1/h of L2 */
+    }
+    fd_cov *noise = fd_cov_table(a, s, lam);
+    return noise ? (fd_linear){ noise, rate, T } : none;
 }
 
 void fd_linear_law(const fd_linear *l, double s, double t, double *decay, double *var,
