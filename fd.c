@@ -3879,6 +3879,51 @@ void fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e
     for (int j = 0; j < bins; j++) e[j] = sum[j];
 }
 
+/* Rows enter one at a time. u, v are prices, cost_ij - u_i - v_j >= 0, and 0 on what is assigned: the
+ * cheapest path from the new row to a free column, by Dijkstra's rule over columns, changes them. */
+double fd_assignment(int n, const double *cost, int *to, fd_arena scratch)
+{
+    fd_status *st = scratch.st;
+    if (st->code) return NAN;
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++)
+        if (!isfinite(cost[i])) {
+            FD_FAIL(st, FD_EDATA, "fd_assignment", "a cost is not finite; row, column", (int)(i / n),
+                    (int)(i % n));
+            return NAN;
+        }
+    double *u = fd_new(&scratch, double, n), *v = fd_new(&scratch, double, n);
+    double *near = fd_raw(&scratch, double, n), sum = 0;
+    int *row = fd_raw(&scratch, int, n), *from = fd_raw(&scratch, int, n);
+    char *done = fd_raw(&scratch, char, n);
+    if (!done) return NAN;
+    for (int j = 0; j < n; j++) row[j] = -1;
+    for (int first = 0; first < n; first++) {
+        int i = first, last = -1, end = -1;                /* the row and the column now at hand */
+        for (int j = 0; j < n; j++) near[j] = INFINITY, done[j] = 0, from[j] = -1;
+        while (end < 0) {
+            double step = INFINITY;
+            int next = -1;
+            for (int j = 0; j < n; j++) {
+                if (done[j]) continue;
+                double left = cost[(ptrdiff_t)i * n + j] - u[i] - v[j];
+                if (left < near[j]) near[j] = left, from[j] = last;
+                if (near[j] < step || next < 0) step = near[j], next = j;
+            }
+            u[first] += step;
+            for (int j = 0; j < n; j++) {
+                if (done[j]) u[row[j]] += step, v[j] -= step;
+                else near[j] -= step;
+            }
+            done[next] = 1, last = next, i = row[next];
+            if (i < 0) end = next;
+        }
+        for (int j = end; j >= 0; j = from[j]) row[j] = from[j] < 0 ? first : row[from[j]];
+    }
+    for (int j = 0; j < n; j++) to[row[j]] = j;
+    for (int i = 0; i < n; i++) sum += cost[(ptrdiff_t)i * n + to[i]];
+    return sum;
+}
+
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y)
 {
     if (met_failed(s, NULL) || !x || !y || m < 2 || n < 2) return NAN;

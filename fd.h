@@ -2066,6 +2066,12 @@ void fd_colour(int map, double u, unsigned char rgb[3]);
 void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e, fd_arena scratch);
 /* fd_energy_distance -- 2 E|X-Y| - E|X-X'| - E|Y-Y'|, L2 norms, unbiased. */
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y);
+/* fd_assignment -- to [n]: which column each row of cost [n][n] gets, every column once, so that the sum is least;
+ * returns the sum. With cost_ij = |x_i - y_j|^2 the sum over n is the squared W2 of two sets of n
+ * functions, and x_i with y_to(i) a coupling for training (of conditional pairs: with the
+ * condition in the cost). Shortest augmenting paths, n^3. FD_EDATA, to untouched, for a cost that
+ * is not finite. */
+double fd_assignment(int n, const double *cost, int *to, fd_arena scratch);
 /* fd_mmd2 -- unbiased squared MMD with kernel exp(-|x-y|^2/(2 bw^2)); bw 0: median heuristic. */
 double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw, fd_arena scratch);
 /* fd_sliced_w2 -- mean over proj random unit directions of the squared W2 of the projections. */

@@ -419,8 +419,66 @@ static void robust(void)
     for (int i = 3; i < 9; i++) OK(isnan(got[i]), "metric %d of NULL", i);
 }
 
+/* against all permutations of six, and against sorting on a line */
+static double least_of(int n, int k, const double *c, int *perm)
+{
+    double best = INFINITY, sum = 0;
+    if (k == n) {
+        for (int i = 0; i < n; i++) sum += c[i * n + perm[i]];
+        return sum;
+    }
+    for (int i = k; i < n; i++) {
+        int keep = perm[k];
+        perm[k] = perm[i], perm[i] = keep;
+        best = fmin(best, least_of(n, k + 1, c, perm));
+        keep = perm[k], perm[k] = perm[i], perm[i] = keep;
+    }
+    return best;
+}
+
+static void assignments(void)
+{
+    enum { LINE = 60 };
+    static double c[LINE * LINE];
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_real u[36];
+    int to[LINE];
+    for (int k = 0; k < 60; k++) {
+        int n = 1 + k % 6, perm[6] = { 0, 1, 2, 3, 4, 5 }, seen[6] = { 0 };
+        double sum = 0;
+        fd_uniform(fd_stream(fd_seed(3), 'a', (uint32_t)k), n * n, u);
+        for (int i = 0; i < n * n; i++) c[i] = k % 3 ? (double)u[i] - .4 : floor(4 * (double)u[i]);   /* and ties */
+        double got = fd_assignment(n, c, to, a);
+        NEAR(got, least_of(n, 0, c, perm), 1e-12, "the least of all assignments of %d", n);
+        for (int i = 0; i < n; i++) seen[to[i]]++, sum += c[i * n + to[i]];
+        for (int i = 0; i < n; i++) OK(seen[i] == 1, "each column once");
+        NEAR(sum, got, 1e-12, "its cost");
+    }
+    fd_real x[LINE], y[LINE];
+    double want = 0;
+    fd_normal(fd_seed(1), LINE, x), fd_normal(fd_seed(2), LINE, y);
+    for (int i = 0; i < LINE; i++)
+        for (int j = 0; j < LINE; j++) c[i * LINE + j] = pow((double)x[i] - (double)y[j], 2);
+    double got = fd_assignment(LINE, c, to, a);
+    for (int i = 1; i < LINE; i++)                                   /* by insertion */
+        for (int j = i; j > 0; j--)
+            for (int e = 0; e < 2; e++) {
+                fd_real *v = e ? y : x, w = v[j];
+                if (v[j - 1] > w) v[j] = v[j - 1], v[j - 1] = w;
+            }
+    for (int i = 0; i < LINE; i++) want += pow((double)x[i] - (double)y[i], 2);
+    NEAR(got, want, 1e-10, "on a line the order is kept");
+    OK(!st.code, "status");
+    c[5] = NAN, to[0] = -7;
+    OK(isnan(fd_assignment(LINE, c, to, a)) && st.code == FD_EDATA && to[0] == -7, "a cost that is no number");
+    st.code = FD_OK;
+    test_free();
+}
+
 void test_metrics(void)
 {
+    assignments();
     spectra();
     pairs();
     sliced();
