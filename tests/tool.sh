@@ -44,12 +44,12 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise eval certify orders posterior calibrate loglik info convert; do
+for c in train sample noise eval certify orders posterior calibrate bridge loglik info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
 for t in cov process net flip optimizer predict precond weight norm time-law scheme times start \
-    corrector boundary map fields as method observe; do
+    corrector boundary map fields as method observe operator condition between couple; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out
@@ -199,6 +199,35 @@ bad 2 '^fd: --time' bridge --grid 24 --to end.csv --time 0
 bad 2 'nu' bridge --grid 24 --to end.csv --operator heat:nu=-1
 bad 1 'cannot open' bridge --grid 24 --to none.csv
 bad 1 'columns x, y, value' bridge --grid 4x4 --to end.csv
+# from the functions of one file to those of another: b is a with its modes scaled
+ok starts "$fd" noise --grid 16 --cov matern:nu=0.5,l=0.1 -n 400 --seed 3 -o a.npy
+ok ends "$fd" noise --grid 16 --cov matern:nu=1.5,l=0.3,var=4 -n 400 --seed 3 -o b.npy
+pairs="--pairs a.npy:b.npy --net fno:width=16,modes=7"
+for m in bridge:told=1 interpolant:g=0.2,told=1; do
+    ok "train $m" "$fd" train $pairs --couple paired --between $m --steps 200 -o p.safetensors
+    ok "follow $m" "$fd" bridge --model p.safetensors --from a.npy -n 400 --steps 10 -o e.npy --png p.png
+    ok "judge $m" "$fd" eval --samples e.npy --data b.npy && says '^sliced_w2 +0\.00' out
+done
+ok "on a finer grid" "$fd" bridge --model p.safetensors --from a.npy --grid 32 -n 2 -o e.npy
+ok "its ends" "$fd" info e.npy && says '^.2, 32.' out
+ok "near pairs" "$fd" train $pairs --couple near --between bridge:nu=0.01,c=1 --steps 20 --batch 8 \
+    -o n.safetensors
+ok "in two parts" "$fd" train $pairs --couple near --between bridge:nu=0.01,c=1 --steps 20 --batch 8 \
+    --accumulate 2 -o n2.safetensors
+ok "go on" "$fd" train --pairs a.npy:b.npy --resume n.safetensors --steps 25
+ok "normalised by pixels" "$fd" train $pairs --normalize pixel --steps 5 -o n.safetensors
+ok "and back" "$fd" bridge --model n.safetensors --from a.npy -n 2 -o e.npy
+bad 2 'fd bridge --model p.safetensors' sample --model p.safetensors
+bad 2 'goes from functions to functions' train --resume p.safetensors --data a.npy --steps 300
+bad 2 'needs --from' bridge --model p.safetensors
+bad 2 '^fd: --to: not with --model' bridge --model p.safetensors --from a.npy --to b.npy
+bad 2 'wants two files' train --pairs a.npy
+bad 2 'wants two files' train --pairs a.npy:
+bad 2 '^fd: --data: not with --pairs' train --pairs a.npy:b.npy --data a.npy
+bad 2 '^fd: --between: has no meaning' train --between bridge --data a.npy
+bad 1 'none.npy: No such file' train --pairs none.npy:b.npy
+bad 1 'paired wants as many' train --pairs ends.npy:b.npy --couple paired --grid 16
+bad 2 '--couple: ' train --pairs a.npy:b.npy --couple best
 # networks that are told of observations
 smooth="--boundary neumann --cov matern:nu=1.5,l=0.3"
 ok functions "$fd" noise --grid 16 $smooth -n 256 -o g.npy

@@ -20,10 +20,74 @@ static inline int ends_of(fd_arena *a, const char *path, const args *o, const fd
     return m;
 }
 
+/* do_match -- where the functions of --from end by a model of fd train --pairs. */
+static inline int do_match(args *o)
+{
+    enum { SOME = 16, SHOW = 8, FRAMES = 6 };
+    static const char *const no[] = { "to", "operator", "time", "noise", "boundary", "cov" };
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    for (int i = 0; i < COUNT(no); i++)
+        if (is_given(no[i])) die(2, "--%s: not with --model", no[i]);
+    if (!o->from) die(2, "--model: needs --from FILE: the functions to start from");
+    const kit *k = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+    if (!k->between.t)
+        die(2, "--model: %s was not trained with --pairs: fd sample draws from it", o->model);
+    memcpy(o->bc, k->s.bc, sizeof o->bc);
+    dataset d = data_open(&a, o->from, o, k, shape_of(&k->s), shape_of(&k->s));
+    data_measure(&a, &d, k->norm0.kind, &k->norm0);
+    data_say(&d, "", o->model);
+    const ptrdiff_t size = fd_size(&k->s);
+    const int n = is_given("n") || d.m > o->n ? o->n : d.m, K = o->steps, show = n < SHOW ? n : SHOW;
+    fd_rng r = fd_seed(o->seed);
+    fd_real *x = fd_raw(&a, fd_real, n * size), *start = fd_raw(&a, fd_real, SOME * size);
+    fd_real *end = fd_raw(&a, fd_real, SOME * size), *xi = fd_raw(&a, fd_real, SOME * size);
+    fd_real *states = fd_raw(&a, fd_real, show * FRAMES * size);
+    need(&st);
+    double begin = now(), t[SOME];
+    for (int i = 0; i < n; i += SOME) {
+        const int b = n - i < SOME ? n - i : SOME;
+        fd_real *y = x + i * size;
+        pairs_from from = { k, start };
+        fd_model says = { FD_VELOCITY, pairs_eval, NULL, NULL, &from, NULL };
+        for (int j = 0; j < b; j++) data_take(&d, (i + j) % d.m, start + j * size, a);
+        fd_cov_pow(k->noise, 0, b, start, start, a);
+        memcpy(y, start, (size_t)(b * size) * sizeof *y);
+        for (int q = 0; q < K && !st.code; q++) {
+            const double at = (double)q / K, to = q + 1 < K ? (q + 1.) / K : 1;
+            for (int f = 0; f < FRAMES - 1 && i < show; f++)
+                for (int j = 0; j < b && i + j < show && q == f * K / (FRAMES - 1); j++)
+                    memcpy(states + ((i + j) * FRAMES + f) * size, y + j * size, (size_t)size * sizeof *y);
+            for (int j = 0; j < b; j++) t[j] = at;
+            if (k->between.row) {
+                fd_interpolant_step(&k->mid, &says, NULL, 0, at, to, b, y, NULL, a);
+                continue;
+            }
+            pairs_eval(&from, &k->s, b, y, t, end, a);
+            fd_cov_draw(k->noise, fd_stream(r, 'w', (uint32_t)q), i, b, xi, a);
+            if (q + 1 < K) fd_bridge_step(&k->line, at, to, b, y, end, xi, a);
+            else memcpy(y, end, (size_t)(b * size) * sizeof *y);
+        }
+        for (int j = 0; j < b && i + j < show; j++)
+            memcpy(states + ((i + j + 1) * FRAMES - 1) * size, y + j * size, (size_t)size * sizeof *y);
+    }
+    need_grid(&st);
+    printf("%d functions, %d steps, %.1f s\n", n, K, now() - begin);
+    to_file(&k->norm, &k->s, n, x);
+    functions_save(a, o->out, &k->s, k->axes, n, x);
+    if (o->png) {
+        unit(show, FRAMES, size, states);
+        sheet(&st, o->png, &k->s, show * FRAMES, FRAMES, states, 0, 1,
+              is_given("map") || !k->norm.bytes ? o->map.row : FD_GRAY, a);
+    }
+    return finish();
+}
+
 static inline int do_bridge(args *o)
 {
     enum { LINES = 4, SHOW = 6, FRAMES = 8 };
     fd_status st;
+    if (o->model) return do_match(o);
     fd_arena a = arena_make(o, &st);
     problem q = { .k = NULL };
     if (!o->grid.nd) die(2, "needs --grid");

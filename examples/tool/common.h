@@ -530,6 +530,17 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
 static topic t_operator = { "operator", "A of the linear equation dX = -A X dt + dW", {
     { "heat", "nu times the Laplacian, and c", { { "nu", "0.1", "diffusivity", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 } } } } };
+static topic t_between = { "between", "what joins functions of two files, 0 <= t <= 1", {
+    { "bridge", "bridges of dX = -A X dt + dW, W of --cov: the network says which end to expect", {
+        { "nu", "0", "A = nu times the Laplacian + c", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 },
+        { "told", "0|1", "1: the network sees where it started, too", 0, 0 } } },
+    { "interpolant", "(1 - t) x0 + t x1 + g sin^2(pi t) noise: the network says the velocity", {
+        { "g", "0", "noise on the way", 0, 1e9 },
+        { "told", "0|1", "1: the network sees where it started, too", 0, 0 } } } } };
+static topic t_couple = { "couple", "which start goes with which end", {
+    { "random", "any with any", { { 0 } } },
+    { "paired", "function i of one file with function i of the other", { { 0 } } },
+    { "near", "those of a batch so that their squared distances are least", { { 0 } } } } };
 static topic t_observe = { "observe", "what is observed", {
     { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
     { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
@@ -555,7 +566,8 @@ enum { CONDITION_POINTS, CONDITION_COARSE, CONDITION_BLUR, CONDITION_MASK };
 static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
                                  &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
-                                 &t_method, &t_operator, &t_observe, &t_condition };
+                                 &t_method, &t_operator, &t_observe, &t_condition,
+                                 &t_between, &t_couple };
 
 static inline int rows_of(const topic *t)
 {
@@ -733,8 +745,8 @@ enum { CHANNELS = 64 };                                    /* most of a function
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels,
-        *modes, *obs, *coarse, *blur, *state, *from, *to, *base;
-    spec condition;
+        *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs;
+    spec condition, between, couple;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
         start, corrector, map, as, prior, method, observe, normalize, heat;
     shape grid;
@@ -759,6 +771,8 @@ typedef struct {
 #define AT(f) offsetof(args, f)
 
 static const option options[] = {
+    { "model", "FILE", NULL, BRIDGE, O_TEXT, AT(model), 0, 0, 0,
+      "what fd train --pairs wrote: go with it from the functions of --from, instead of --to" },
     { "from", "FILE", NULL, BRIDGE, O_TEXT, AT(from), 0, 0, 0,
       "functions at time 0, of the grid; without it 0" },
     { "to", "FILE", NULL, BRIDGE, O_TEXT, AT(to), 0, 0, 0,
@@ -780,7 +794,7 @@ static const option options[] = {
     { "cov", "SPEC", "matern:nu=0.5,l=0.2", BRIDGE, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance Q of the noise W" },
     { "out", "FILE", "bridge.npy", BRIDGE, O_OUT, AT(out), 0, 0, 0,
-      "paths [n][steps + 1][points]" },
+      "paths [n][steps + 1][points]; with --model the ends" },
     { "png", "FILE", NULL, BRIDGE, O_OUT, AT(png), 0, 0, 0,
       "picture: on a line each path with time downwards, else a row of frames" },
     { "map", "NAME", "viridis", BRIDGE, O_SPEC, AT(map), &t_map, 0, 0,
@@ -950,6 +964,12 @@ static const option options[] = {
       "gauss or none (fd help precond)" },
     { "predict", "NAME", "x0", TRAIN | DEMO, O_SPEC, AT(predict), &t_predict, 0, 0,
       "with --precond none: x0, noise, score, v, velocity, score-half, score-full" },
+    { "pairs", "A:B", NULL, TRAIN, O_TEXT, AT(pairs), 0, 0, 0,
+      "instead of --data: learn the way from the functions of one file to those of another" },
+    { "between", "SPEC", "bridge", TRAIN, O_SPEC, AT(between), &t_between, 0, 0,
+      "what joins them: bridge, interpolant (fd help between)" },
+    { "couple", "NAME", "random", TRAIN, O_SPEC, AT(couple), &t_couple, 0, 0,
+      "which with which: random, paired, near" },
     { "condition", "SPEC", NULL, TRAIN, O_SPEC, AT(condition), &t_condition, 0, 0,
       "tell the network of observations: points, coarse, blur, mask (fd help condition)" },
     { "base", "NAME", "auto", TRAIN, O_TEXT, AT(base), 0, 0, 0,
@@ -1319,6 +1339,7 @@ typedef struct {
 
 /* All that sampling needs. */
 typedef struct kit kit;
+typedef struct dataset dataset;
 struct kit {
     spec cov, process, predict, precond;
     int axes;                              /* row of t_axes: of the files of its functions */
@@ -1339,10 +1360,16 @@ struct kit {
     fd_model raw;                          /* the network as fd_amortised_model wants it */
     fd_obs o;                              /* what it observes, where that does not move */
     fd_amortised *told, *alone;            /* of o, else NULL; without observations */
+    spec between, couple;                  /* t NULL: no model of pairs; else the functions are the ends, */
+    int axes0;                             /* and these are of the starts ... */
+    normal norm0;
+    const dataset *starts;                 /* ... in training */
+    fd_linear line;
+    fd_interpolant mid;
 };
 
 /* Functions as a model sees them; the section "Data" says how they come to be. */
-typedef struct {
+struct dataset {
     const char *name;                      /* of the file */
     fd_space s, from;                      /* as they are used, as they are in the file */
     int m, total, axes;                    /* how many are used, are there; row of t_axes */
@@ -1353,7 +1380,7 @@ typedef struct {
     double mid[CHANNELS], sd[CHANNELS];    /* of the values in the file */
     fd_real *mean;                         /* of what a model sees: the mean [ch][points], and */
     double *var;                           /* [modes] variances, averaged over channels */
-} dataset;
+};
 
 enum { COV_BAND = 1, COV_EMPIRICAL = 9, COV_PIXEL, COV_ORTHO, COV_FDP };
 static inline double ref_of(const spec *c)             /* the key ref, of the last rows */
@@ -2154,9 +2181,46 @@ static inline void condition_close(fd_arena *a, kit *k)
 /* condition_none -- die where a network without observations is wanted and there is none. */
 static inline void condition_none(const kit *k, const char *path)
 {
+    if (k->between.t)
+        die(2, "--model: %s goes from functions to functions: fd bridge --model %s --from FILE", path,
+            path);
     if (!k->model.eval)
         die(2, "--model: %s draws functions given observations alone: fd posterior --method "
                "amortised (or train it with --condition ..,drop=0.1)", path);
+}
+
+/* --- Networks that go from functions to functions: --pairs --- */
+
+static inline int pairs_told(const kit *k)
+{
+    return k->between.v[keys_of(&t_between.rows[k->between.row]) - 1] > 0;
+}
+
+/* pairs_eval -- what the network says of b functions: the end, or the velocity, told of their starts. */
+typedef struct { const kit *k; const fd_real *start; } pairs_from;
+static inline void pairs_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                              const double *t, fd_real *y, fd_arena scratch)
+{
+    const pairs_from *p = self;
+    const ptrdiff_t size = fd_size(s);
+    const int told = pairs_told(p->k);
+    fd_space wide = *s;
+    wide.ch *= 1 + told;
+    fd_real *in = fd_raw(&scratch, fd_real, b * fd_size(&wide));
+    for (int i = 0; in && i < b; i++) {
+        memcpy(in + i * (1 + told) * size, x + i * size, (size_t)size * sizeof *in);
+        if (told) memcpy(in + (2 * i + 1) * size, p->start + i * size, (size_t)size * sizeof *in);
+    }
+    if (in) p->k->raw.eval(p->k->raw.self, &wide, b, in, t, y, scratch);
+}
+
+static inline void pairs_close(fd_arena *a, kit *k)
+{
+    const double *v = k->between.v;
+    k->raw = fd_net_raw(a, k->opt ? fd_net_with(a, k->net, k->opt->avg) : k->net);
+    k->model = (fd_model){ 0 };
+    if (k->between.row) k->mid = (fd_interpolant){ .noise = k->noise, .g = v[0] };
+    else k->line = fd_linear_heat(a, k->noise, v[0], v[1], 1);
 }
 
 /* kit_close -- process and model of a kit that has all the rest; first: the grid of training. */
@@ -2166,6 +2230,7 @@ static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
                                          : cov_again(a, &k->s, &k->cov, k->noise, first->points);
     k->p = process_build(a, k->noise, &k->process, 0);
     k->learned = process_build(a, was, &k->process, first->n[0]);
+    if (k->between.t) { pairs_close(a, k); return; }
     if (!k->precond.row) k->pre = fd_precond_new(a, &k->learned, k->mean, k->c0);
     if (k->condition.t) { condition_close(a, k); return; }
     k->model = fd_net_model(a, k->opt ? fd_net_with(a, k->net, k->opt->avg) : k->net,
@@ -2174,6 +2239,35 @@ static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
 }
 
 enum { LAW_LEAST = FD_T_LEVELS + 1 };
+
+/* pairs_split -- --pairs A:B: A is returned, B becomes --data. A name may be file:member, and then both
+ * are. */
+static inline char *pairs_split(args *o)
+{
+    static const char *const no[] = { "data", "condition", "predict", "precond", "process", "weight", "norm",
+                                      "time-law", "by-mode", "png", "flip", "base" };
+    if (!o->pairs) {
+        if (is_given("between") || is_given("couple")) die(2, "--%s: has no meaning without --pairs",
+                                                           is_given("couple") ? "couple" : "between");
+        return NULL;
+    }
+    for (int i = 0; i < COUNT(no); i++) if (is_given(no[i])) die(2, "--%s: not with --pairs", no[i]);
+    const char *at[4];
+    int colons = 0;
+    for (const char *p = o->pairs; (p = strchr(p, ':')) != NULL; p++)
+        if (colons++ < 4) at[colons - 1] = p;
+    if (colons != 1 && colons != 3)
+        die(2, "--pairs: '%s': wants two files, A:B, or two members, A:name:B:name", o->pairs);
+    const char *split = at[colons / 2];
+    char *start = malloc((size_t)(split - o->pairs) + 1);
+    if (!start) die(1, "no memory");
+    memcpy(start, o->pairs, (size_t)(split - o->pairs));
+    start[split - o->pairs] = 0;
+    if (!*start || !split[1]) die(2, "--pairs: '%s': wants two files, A:B", o->pairs);
+    o->data = split + 1;
+    if (!is_given("cov")) o->cov = spec_read(&t_cov, "", "matern:nu=1,l=0.1,var=0.3");
+    return start;
+}
 
 /* settings_check -- of training, once the process is known. */
 static inline void settings_check(const kit *k, const args *o)
@@ -2217,6 +2311,10 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d, const k
     k->base = o->base;
     k->places = o->seed;
     k->frozen = frozen;
+    if (o->pairs) {
+        k->between = o->between, k->couple = o->couple;
+        k->precond = spec_read(&t_precond, "", "none");
+    }
     k->noise = frozen ? frozen->noise : cov_build(a, &k->s, &o->cov, d, 0);
     spec_need(a->st, "cov");
     k->mean = fd_raw(a, fd_real, fd_size(&k->s));
@@ -2229,6 +2327,7 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d, const k
     }
     fd_arch arch = arch_build(&o->net, &k->s);
     if (k->condition.t) arch.in *= condition_inputs(k);
+    if (k->between.t) arch.in *= 1 + pairs_told(k);
     const double *rule = o->optimizer.v;
     fd_adam how = { .lr = o->lr, .lr_end = o->lr_end, .decay = o->decay, .clip = o->clip,
                     .clip_each = o->clip_each, .rule = o->optimizer.row, .beta1 = rule[0],
@@ -2249,8 +2348,8 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d, const k
 static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o,
                             fd_arena scratch)
 {
-    char text[11][512], nums[9][64], list[2][26 * CHANNELS];
-    fd_tensor t[4] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
+    char text[13][512], nums[10][64], list[4][26 * CHANNELS];
+    fd_tensor t[5] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
     const fd_cov *c[2] = { k->c0, k->cov.row == COV_EMPIRICAL ? k->noise : NULL };
     int tensors = 1;
     t[0].n[0] = (int)fd_size(&k->s);
@@ -2258,6 +2357,11 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         t[tensors] = t[0];
         t[tensors].name = "data.center";
         t[tensors++].x = k->norm.center;
+    }
+    if (k->between.t && k->norm0.center) {
+        t[tensors] = t[0];
+        t[tensors].name = "start.center";
+        t[tensors++].x = k->norm0.center;
     }
     for (int i = 0; i < 2 && c[i]; i++, tensors++) {
         fd_tensor *v = &t[tensors];
@@ -2268,10 +2372,11 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         for (ptrdiff_t j = 0; v->x && j < k->s.modes; j++) v->x[j] = (fd_real)c[i]->lam[j];
     }
     grid_text(&k->s, text[7]);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 4; i++) {
+        const normal *v = i < 2 ? &k->norm : &k->norm0;
         for (int j = 0, at = 0; j < k->s.ch; j++)
-            at += sprintf(list[i] + at, "%s%.17g", j ? "," : "",
-                          i ? k->norm.shift[j] : k->norm.scale[j]);
+            at += sprintf(list[i] + at, "%s%.17g", j ? "," : "", i % 2 ? v->shift[j] : v->scale[j]);
+    }
     text[6][0] = 0;
     for (int i = 0; i < k->s.nd; i++)
         strcat(strcat(text[6], i ? "," : ""), t_boundary.rows[k->s.bc[i]].name);
@@ -2282,6 +2387,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     sprintf(nums[5], "%d", o->limit);
     sprintf(nums[6], "%d", o->accumulate);
     sprintf(nums[8], "%" PRIu64, k->places);
+    sprintf(nums[9], "%d", k->norm0.bytes);
     fd_meta meta[] = {
         { "kit.grid", text[7] }, { "kit.boundary", text[6] }, { "kit.channels", nums[0] },
         { "kit.axes", t_axes.rows[k->axes].name }, { "kit.bytes", nums[1] },
@@ -2298,8 +2404,14 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         { "kit.flip", spec_text(&o->flip, text[9]) }, { "kit.data", o->data ? o->data : "" },
         { "kit.build", fd_build() },
         { "kit.condition", k->condition.t ? spec_text(&k->condition, text[10]) : "" },
-        { "kit.base", k->base }, { "kit.places", nums[8] } };
-    int metas = COUNT(meta) - (k->condition.t ? 0 : 3);
+        { "kit.base", k->base }, { "kit.places", nums[8] },
+        { "start.axes", t_axes.rows[k->axes0].name }, { "start.bytes", nums[9] },
+        { "start.scale", list[2] }, { "start.shift", list[3] },
+        { "kit.between", k->between.t ? spec_text(&k->between, text[11]) : "" },
+        { "kit.couple", k->between.t ? spec_text(&k->couple, text[12]) : "" } };
+    int metas = COUNT(meta) - (k->between.t ? 0 : k->condition.t ? 6 : 9);
+    if (k->between.t)                                    /* without kit.condition, base, places */
+        memmove(meta + metas - 9, meta + metas - 6, 6 * sizeof *meta), metas -= 3;
     fd_tensors more = { tensors, metas, t, meta, 0, NULL };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
 }
@@ -2398,6 +2510,30 @@ static inline void condition_load(fd_arena *a, kit *k, const char *path, const f
     bad = 2;
 }
 
+static inline void pairs_load(kit *k, const char *path, const fd_tensors *f)
+{
+    char flag[256];
+    const char *s = fd_meta_find(f, "kit.between");
+    if (!s) return;
+    bad = 1;
+    snprintf(flag, sizeof flag, "%.200s: kit.between", path);
+    k->between = spec_read(&t_between, flag, s);
+    snprintf(flag, sizeof flag, "%.200s: kit.couple", path);
+    k->couple = spec_read(&t_couple, flag, meta_need(f, path, "kit.couple"));
+    if (k->condition.t || !k->precond.row)
+        die(1, "%s: it does not go with kit.condition and kit.precond gauss", flag);
+    k->axes0 = meta_row(f, path, "start.axes", &t_axes, k->axes);
+    k->norm0.kind = k->norm.kind;
+    k->norm0.bytes = (int)meta_number(f, path, "start.bytes", 0, 1);
+    bad = 2;
+    if (!k->axes0 || (k->axes0 > AXES_NONE) != (k->axes > AXES_NONE))
+        die(1, "%s: start.axes cannot be", path);
+    meta_list(f, path, "start.scale", 1e-300, 1e300, k->s.ch, k->norm0.scale);
+    meta_list(f, path, "start.shift", -1e300, 1e300, k->s.ch, k->norm0.shift);
+    if (k->norm.kind == NORMALIZE_PIXEL)
+        k->norm0.center = tensor_need(f, path, "start.center", fd_size(&k->s));
+}
+
 /* kit_load -- o NULL, or where to put the settings of its training that no flag has given. */
 static inline kit *kit_load(fd_arena *a, const char *path, args *o)
 {
@@ -2448,7 +2584,8 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     k->s = fd_grid(a, g.nd, g.n, NULL, bc, ch);
     need(a->st);
     condition_load(a, k, path, &f);
-    int in = k->s.ch * (k->condition.t ? condition_inputs(k) : 1);
+    pairs_load(k, path, &f);
+    int in = k->s.ch * (k->condition.t ? condition_inputs(k) : k->between.t ? 1 + pairs_told(k) : 1);
     if (k->net->arch.nd != g.nd || k->net->arch.in != in || k->net->arch.out != k->s.ch)
         die(1, "%s: the network does not fit kit.grid and kit.channels", path);
     k->mean = tensor_need(&f, path, "data.mean", fd_size(&k->s));
@@ -2478,6 +2615,8 @@ static inline const kit *kit_on(fd_arena *a, const kit *k, shape g)
     if (r->mean) fd_resample(&k->s, &r->s, 1, k->mean, r->mean, *a);
     if (k->norm.center) r->norm.center = fd_raw(a, fd_real, fd_size(&r->s));
     if (k->norm.center) fd_resample(&k->s, &r->s, 1, k->norm.center, r->norm.center, *a);
+    if (k->norm0.center) r->norm0.center = fd_raw(a, fd_real, fd_size(&r->s));
+    if (k->norm0.center) fd_resample(&k->s, &r->s, 1, k->norm0.center, r->norm0.center, *a);
     kit_close(a, r, &k->s);
     need(a->st);
     return r;
@@ -2515,7 +2654,7 @@ static inline void curve_add(curve *c, const double v[CURVE_COLS])
 typedef struct {
     fd_real *x0, *xt, *eps, *in, *y;
     double *t, *w;
-    int *perm, epoch;
+    int *perm, *which, epoch;                          /* which functions */
     const fd_time_law *law;                            /* --time-law least, or NULL */
 } batch;
 
@@ -2576,6 +2715,54 @@ static inline void condition_pairs(batch *q, const kit *k, int b, fd_rng seed, i
     }
 }
 
+/* pairs_draw -- in and y of a batch of ends x0: starts, as --couple says, and a state between at the
+ * times t. near: those starts of the batch in the order that is nearest to the ends. */
+static inline void pairs_draw(batch *q, const kit *k, int b, fd_rng seed, int step, fd_arena a)
+{
+    const ptrdiff_t size = fd_size(&k->s), seen = k->net->arch.in * k->s.points;
+    const int told = pairs_told(k), near = k->couple.row == 2;
+    const dataset *d = k->starts;
+    fd_real *start = q->eps, *x = fd_raw(&a, fd_real, b * size);
+    double *cost = near ? fd_raw(&a, double, b * b) : NULL;
+    int *to = near ? fd_raw(&a, int, b) : NULL;
+    need(a.st);
+    for (int i = 0; i < b; i++) {
+        const uint64_t at = (uint64_t)step * (uint64_t)b + (uint64_t)i;
+        int j = k->couple.row == 1 ? q->which[i] : (int)fd_index(fd_stream(seed, 'j', 0), at, (uint64_t)d->m);
+        data_take(d, j, start + i * size, a);
+    }
+    fd_cov_pow(k->noise, 0, b, start, start, a);
+    for (int i = 0; near && i < b; i++)                     /* row: the end, column: the start */
+        for (int j = 0; j < b; j++) {
+            double sum = 0;
+            for (ptrdiff_t l = 0; l < size; l++)
+                sum += pow((double)q->x0[i * size + l] - (double)start[j * size + l], 2);
+            cost[i * b + j] = sum;
+        }
+    if (near) {
+        fd_assignment(b, cost, to, a);
+        memcpy(x, start, (size_t)(b * size) * sizeof *x);
+        for (int i = 0; i < b; i++)
+            memcpy(start + i * size, x + to[i] * size, (size_t)size * sizeof *x);
+    }
+    if (k->between.row) {
+        fd_real *z = fd_raw(&a, fd_real, b * size);
+        fd_interpolant_draw(&k->mid, fd_stream(seed, 'e', (uint32_t)step), 0, b, start, q->x0, q->t, q->xt, z, a);
+        fd_interpolant_target(&k->mid, FD_VELOCITY, b, start, q->x0, z, q->t, q->y, a);
+    } else {
+        fd_real *xi = fd_raw(&a, fd_real, b * size);
+        fd_cov_draw(k->noise, fd_stream(seed, 'e', (uint32_t)step), 0, b, xi, a);
+        memcpy(q->xt, start, (size_t)(b * size) * sizeof *x);
+        for (int i = 0; i < b && xi; i++)
+            fd_bridge_step(&k->line, 0, q->t[i], 1, q->xt + i * size, q->x0 + i * size, xi + i * size, a);
+        memcpy(q->y, q->x0, (size_t)(b * size) * sizeof *x);
+    }
+    for (int i = 0; i < b; i++) {
+        memcpy(q->in + i * seen, q->xt + i * size, (size_t)size * sizeof *x);
+        if (told) memcpy(q->in + i * seen + size, start + i * size, (size_t)size * sizeof *x);
+    }
+}
+
 static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
                               fd_arena a)
 {
@@ -2586,7 +2773,8 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         int epoch = (int)(at / d->m);                  /* each epoch is its own permutation */
         if (epoch != q->epoch) fd_perm(fd_stream(seed, 'p', (uint32_t)epoch), d->m, q->perm);
         q->epoch = epoch;
-        data_take(d, q->perm[at % d->m], q->x0 + i * size, a);
+        q->which[i] = q->perm[at % d->m];
+        data_take(d, q->which[i], q->x0 + i * size, a);
         for (int j = o->flip.row == 1 ? k->s.nd - 1 : 0; o->flip.row && j < k->s.nd; j++)
             if (fd_index(fd_stream(seed, 'm', (uint32_t)j), (uint64_t)at, 2)) mirror(&k->s, j, q->x0 + i * size);
     }
@@ -2595,6 +2783,15 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     fd_cov_pow(k->noise, 0, o->batch, q->x0, q->x0, a);
     fd_rng rt = fd_stream(seed, 't', (uint32_t)step);
     for (int i = 0; i < o->batch; i++) q->w[i] = 1;
+    if (k->between.t) {                                  /* one in each of as many parts of 0 to 1 */
+        fd_real u[1];
+        for (int i = 0; i < o->batch; i++) {
+            fd_uniform(fd_stream(rt, 'u', (uint32_t)i), 1, u);
+            q->t[i] = fmin(1 - 1e-3, fmax(1e-6, (i + (double)u[0]) / o->batch));
+        }
+        pairs_draw(q, k, o->batch, seed, step, a);
+        return;
+    }
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
     else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t, a.st);
     fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
@@ -2699,13 +2896,25 @@ static inline double step_grad(const kit *k, const args *o, const batch *q, fd_a
     return loss;
 }
 
+/* pairs_open -- the functions from which k goes. */
+static inline dataset pairs_open(fd_arena *a, kit *k, const args *o, const char *start)
+{
+    if (!start) die(2, "train: %s goes from functions to functions: --pairs A:B", o->resume);
+    dataset d = data_open(a, start, o, k, shape_of(&k->s), shape_of(&k->s));
+    data_measure(a, &d, o->normalize.row, o->resume ? &k->norm0 : NULL);
+    data_say(&d, "", o->resume);
+    k->norm0 = d.norm, k->axes0 = d.axes;
+    return d;
+}
+
 static inline batch batch_new(fd_arena *a, const kit *k, const args *o, int *perm)
 {
     ptrdiff_t n = o->batch * fd_size(&k->s), seen = o->batch * k->net->arch.in * k->s.points;
     fd_real *x = fd_raw(a, fd_real, 4 * n + seen);
     double *t = fd_raw(a, double, 2 * o->batch);
+    int *which = fd_raw(a, int, o->batch);
     need(a->st);
-    return (batch){ x, x + n, x + 2 * n, x + 4 * n, x + 3 * n, t, t + o->batch, perm, -1, NULL };
+    return (batch){ x, x + n, x + 2 * n, x + 4 * n, x + 3 * n, t, t + o->batch, perm, which, -1, NULL };
 }
 
 /* step_failed -- why a step could not be taken. */

@@ -1,5 +1,5 @@
-/* fd.c -- the command-line tool: fd train, sample, noise, eval, certify, orders, loglik, info, convert, help. All
- * that computes is in the library; flags, specs and files are in common.h. */
+/* fd.c -- the command-line tool (fd help lists its commands). All that computes is in the library; flags, specs
+ * and files are in common.h. */
 #include "common.h"
 #include "plot.h"
 #include "bridge.h"
@@ -192,7 +192,7 @@ static int do_train(args *o)
 {
     static const char *const fixed[] = { "cov", "process", "net", "predict", "precond", "grid",
                                          "boundary", "normalize", "optimizer", "condition",
-                                         "base" };
+                                         "base", "between", "couple" };
     static const char *const based[] = { "cov", "process", "predict", "precond", "grid", "boundary",
                                          "normalize" };
     const kit *frozen = NULL;
@@ -201,6 +201,7 @@ static int do_train(args *o)
     fd_arena a = arena_make(o, &st);
     kit *k = NULL;
     shape grid = o->grid;
+    char *start = pairs_split(o);
     if (!o->data) die(2, "train: needs --data FILE, or --data fields for built-in functions");
     if (o->resume) {
         for (int i = 0; i < COUNT(fixed); i++)
@@ -249,7 +250,13 @@ static int do_train(args *o)
     data_say(&d, "", k ? o->resume : frozen ? o->base : NULL);
     if (k) data_like(&d, o->resume);
     else k = kit_new(&a, o, &d, frozen);
-    gap_warn(k, a);
+    dataset from;
+    if (k->between.t) from = pairs_open(&a, k, o, start);
+    else if (start) die(2, "--pairs: %s is no model of pairs", o->resume);
+    else gap_warn(k, a);
+    if (k->between.t) k->starts = &from;
+    if (k->between.t && k->couple.row == 1 && from.m != d.m)
+        die(1, "--couple: paired wants as many functions in %s as in %s: %d, %d", start, o->data, from.m, d.m);
     if (k->condition.t) condition_say(k, a);
     int sig = train(k, &d, o, &c, a);
     if (o->log && c.rows) {
@@ -1361,5 +1368,5 @@ int main(int argc, char **argv)
         return commands[i].run(&o);
     }
     die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
-           "posterior, calibrate, loglik, info, convert, version or help", argv[1]);
+           "posterior, calibrate, bridge, loglik, info, convert, version or help", argv[1]);
 }
