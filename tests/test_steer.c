@@ -347,8 +347,142 @@ static void average(void)
     test_free();
 }
 
+/* ---- Formulas of stochastic calculus, by fd_sde_step ------------------------------------------------ */
+
+static void zero_f(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)self, (void)x, (void)t;
+    memset(y, 0, (size_t)n * sizeof *y);
+}
+static void one_g(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)self, (void)x, (void)t;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = 1;
+}
+static void pull_f(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    (void)t;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = -(fd_real)*(const double *)self * x[i];
+}
+
+static void formulas(void)
+{
+    enum { MANY = 20000, STEPS = 64 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    const double rate = 1.7, T = 1, h = T / STEPS;
+    const fd_sde brown = { zero_f, one_g, NULL, NULL }, ou = { pull_f, one_g, NULL, &rate };
+    fd_real *w = fd_new(&a, fd_real, MANY), *x = fd_new(&a, fd_real, MANY), *dW = fd_raw(&a, fd_real, MANY);
+    double *ito = fd_new(&a, double, MANY), *area = fd_new(&a, double, MANY);
+    double sq = 0, V = 0, m2 = 0, m4 = 0, mean = 0, square = 0;
+    for (int i = 0; i < MANY && area; i++) w[i] = (fd_real).5, x[i] = 0;
+    for (int k = 0; k < STEPS && area; k++) {
+        fd_normal(fd_stream(fd_seed(3), 'w', (uint32_t)k), MANY, dW);
+        for (int i = 0; i < MANY; i++) {
+            dW[i] *= (fd_real)sqrt(h);
+            ito[i] += 2 * (double)w[i] * (double)dW[i] + h;
+            area[i] += .25 * h * pow((double)w[i], 2);
+        }
+        fd_sde_step(&brown, FD_SDE_EULER, k * h, h, MANY, w, dW, a);
+        fd_sde_step(&ou, FD_SDE_EULER, k * h, h, MANY, x, dW, a);
+        for (int i = 0; i < MANY; i++) area[i] += .25 * h * pow((double)w[i], 2);
+        V = pow(1 - rate * h, 2) * V + h;
+    }
+    for (int i = 0; i < MANY && area; i++) {
+        double off = pow((double)w[i], 2) - .25 - ito[i], e = exp(-area[i]), s = pow((double)x[i], 2);
+        sq += off * off / MANY, m2 += s / MANY, m4 += s * s / MANY;
+        mean += e / MANY, square += e * e / MANY;
+    }
+    /* Ito: W^2 - W_0^2 = 2 int W dW + T, off by sum dW^2 - T, of the variance 2 h T */
+    NEAR(sq, 2 * h * T, 4.5 * 2 * h * T * sqrt(14. / MANY), "Ito's formula for W^2");
+    /* Fokker-Planck: the law is N(0, V) */
+    NEAR(m2, V, 4.5 * V * sqrt(2. / MANY), "variance of the density");
+    NEAR(m4, 3 * V * V, 4.5 * V * V * sqrt(96. / MANY), "its fourth moment");
+    NEAR(V, (1 - exp(-2 * rate * T)) / (2 * rate), .02, "near that of continuous time");
+    /* Feynman and Kac: u = E exp(-1/2 int W^2) solves u_t = u_xx/2 - x^2 u/2: cosh(T)^-1/2 exp(-x^2 tanh(T)/2) */
+    NEAR(mean, exp(-.125 * tanh(T)) / sqrt(cosh(T)), 4.5 * sqrt((square - mean * mean) / MANY) + 1e-4,
+         "Feynman's and Kac's formula");
+    OK(!st.code, "status");
+    test_free();
+}
+
+/* ---- A semilinear equation: the stationary law of stochastic Allen-Cahn ------------------------------ */
+
+/* dX = (nu X'' + X - X^3) dt + s dW, W white in the grid's modes, is a gradient system: exp(-2/s^2 int (X^4/4 -
+ * (1 + c) X^2/2)) N(0, s^2/2 (c - nu Laplacian)^-1) is stationary. Here s = 1. */
+enum { CELLS = 16 };
+static const double PULL = 1;
+
+static double well(const void *self, const fd_space *s, const fd_real *x, fd_real *g, fd_arena a)
+{
+    double sum = 0;
+    (void)self, (void)a;
+    for (ptrdiff_t i = 0; i < s->points; i++) {
+        double u = (double)x[i];
+        sum += 2 * s->h * (.25 * u * u * u * u - .5 * (1 + PULL) * u * u);
+        if (g) g[i] = (fd_real)(2 * (u * u * u - (1 + PULL) * u));
+    }
+    return sum;
+}
+
+static void allen_cahn(void)
+{
+    enum { MANY = 128, STEPS = 1600, BURN = 400, CHAINS = 16, LONG = 3000 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = fd_grid(&a, 1, (int[]){ CELLS }, NULL, (int[]){ FD_NEUMANN }, 1);
+    double lam[CELLS], got[2] = { 0, 0 }, sq[2] = { 0, 0 }, want[2] = { 0, 0 }, wsq[2] = { 0, 0 };
+    for (int k = 0; k < CELLS; k++) lam[k] = 1;
+    fd_linear l = fd_linear_heat(&a, fd_cov_table(&a, &s, lam), .05, PULL, 1);
+    for (int k = 0; k < CELLS; k++) lam[k] = .5 / l.a[k];
+    fd_cov *prior = fd_cov_table(&a, &s, lam);
+    const int n = MANY * CELLS;
+    const double h = 1. / 128;
+    fd_real *x = fd_new(&a, fd_real, n), *pull = fd_raw(&a, fd_real, n), *xi = fd_raw(&a, fd_real, n);
+    for (int i = 0; i < MANY && xi; i++) {                         /* a path: its mean and its square */
+        double m[2] = { 0, 0 };
+        fd_real *y = x + i * CELLS;
+        for (int k = 0; k < STEPS; k++) {
+            for (int j = 0; j < CELLS; j++) pull[j] = (fd_real)(1 + PULL) * y[j] - y[j] * y[j] * y[j];
+            fd_cov_draw(l.noise, fd_stream(fd_seed(4), 'x', (uint32_t)k), i, 1, xi, a);
+            fd_semilinear_step(&l, 0, h, 1, y, pull, xi, a);
+            if (k < BURN) continue;
+            for (int j = 0; j < CELLS; j++) {
+                double u = (double)y[j] * (double)y[j];
+                m[0] += u / CELLS / (STEPS - BURN), m[1] += u * u / CELLS / (STEPS - BURN);
+            }
+        }
+        for (int e = 0; e < 2; e++) got[e] += m[e] / MANY, sq[e] += m[e] * m[e] / MANY;
+    }
+    fd_mcmc how = { .prior = prior, .phi = { well, NULL }, .kind = FD_MCMC_SLICE };
+    for (int c = 0; c < CHAINS; c++) {
+        fd_arena own = a;
+        fd_chain *chain = fd_chain_begin(&own, &how, fd_seed(5), c, NULL);
+        double m[2] = { 0, 0 };
+        for (int k = -500; k < LONG && chain; k++) {
+            fd_chain_step(chain, own);
+            if (k < 0) continue;
+            fd_chain_get(chain, x);
+            for (int j = 0; j < CELLS; j++) {
+                double u = (double)x[j] * (double)x[j];
+                m[0] += u / CELLS / LONG, m[1] += u * u / CELLS / LONG;
+            }
+        }
+        for (int e = 0; e < 2; e++) want[e] += m[e] / CHAINS, wsq[e] += m[e] * m[e] / CHAINS;
+    }
+    OK(!st.code, "Allen-Cahn: %s", st.code ? st.what : "");
+    for (int e = 0; e < 2; e++) {
+        double se = sqrt(fmax(0, sq[e] - got[e] * got[e]) / MANY + fmax(0, wsq[e] - want[e] * want[e]) / CHAINS);
+        OK(se < .05 * want[e], "moment %d of stochastic Allen-Cahn is known to %g of %g", 2 + 2 * e, se, want[e]);
+        NEAR(got[e], want[e], 4.5 * se + .01 * want[e], "moment %d of its stationary law", 2 + 2 * e);
+    }
+    test_free();
+}
+
 void test_steer(void)
 {
+    formulas();
+    allen_cahn();
     learned_control();
     matching();
     iterated();
