@@ -199,6 +199,19 @@ bad 2 '^fd: --time' bridge --grid 24 --to end.csv --time 0
 bad 2 'nu' bridge --grid 24 --to end.csv --operator heat:nu=-1
 bad 1 'cannot open' bridge --grid 24 --to none.csv
 bad 1 'columns x, y, value' bridge --grid 4x4 --to end.csv
+ok "double well" "$fd" bridge --double-well -n 400 -o well.npy --png p.png
+says '^  t = 2 +-?0\.00000 +0\.87466' out; says '^  t = 1 +-0\.51889 +0\.70889' out
+ok "its paths" "$fd" info well.npy && says '^.400, 129.' out
+bad 2 'too long' bridge --double-well --steps 5
+bad 2 '^fd: --grid: not with' bridge --double-well --grid 8
+ok "certify bridge" "$fd" certify --bridge heat:nu=0.05 --cov matern:nu=0.5,l=0.1 && says '^PASS: one path' out
+ok "in 2-D" "$fd" certify --bridge heat --grid 9x8 --cov matern:nu=0.5,l=0.1 --boundary neumann \
+    --target matern:nu=4,l=0.3
+"$fd" certify --bridge heat --cov pixel-white >out 2>err; [ $? = 1 ]; report $? "bridges of iid noise"
+says '^FAIL: the path depends' out
+"$fd" certify --bridge heat --cov matern:nu=2.5,l=0.3 --target matern:nu=0.5,l=0.2 >out 2>err; [ $? = 1 ]
+report $? "an end without a cost"; says '^FAIL: the cost' out
+bad 2 '^fd: --process: not with --bridge' certify --bridge heat --process vp
 # from the functions of one file to those of another: b is a with its modes scaled
 ok starts "$fd" noise --grid 16 --cov matern:nu=0.5,l=0.1 -n 400 --seed 3 -o a.npy
 ok ends "$fd" noise --grid 16 --cov matern:nu=1.5,l=0.3,var=4 -n 400 --seed 3 -o b.npy

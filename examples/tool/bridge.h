@@ -1,6 +1,7 @@
 /* bridge.h -- paths whose end is known: what fd bridge does, for fd.c. */
 #ifndef BRIDGE_H
 #define BRIDGE_H
+#include "plot.h"
 #include "posterior.h"
 
 /* ends_of -- the functions of a file on the grid of s, at most n of them; how many. */
@@ -83,10 +84,111 @@ static inline int do_match(args *o)
     return finish();
 }
 
+/* do_well -- paths of dX = -V'(X) dt + dW, V = (x^2 - 1)^2, from -1 to 1. Relative to Brownian bridges they
+ * have the density exp(-int Psi), Psi = (V'^2 - V'')/2: on the nodes of a line that is a Markov chain,
+ * whose densities go backward from the end, and the paths are drawn forward with them, exactly. */
+static inline int do_well(args *o)
+{
+    enum { QUARTERS = 4, LINES = 9 };
+    static const char *const no[] = { "from", "to", "operator", "noise", "boundary", "cov", "grid", "model", "map" };
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    for (int i = 0; i < COUNT(no); i++)
+        if (is_given(no[i])) die(2, "--%s: not with --double-well", no[i]);
+    const int K = is_given("steps") ? o->steps : 128, n = o->n;
+    const double T = is_given("time") ? o->time : 4, h = T / K, wide = 2.6;
+    if (K < 2) die(2, "--steps: at least 2 with --double-well");
+    if (h > .2) die(2, "--steps: %d steps are too long on the time %g: at least %.0f", K, T, ceil(T / .2));
+    const double dx = fmin(.01, sqrt(h) / 8);
+    const int nodes = 2 * (int)ceil(wide / dx) + 1, reach = (int)ceil(7 * sqrt(h) / dx);
+    double *b = fd_new(&a, double, (ptrdiff_t)(K + 1) * nodes), *f = fd_new(&a, double, 2 * nodes);
+    double *kernel = fd_raw(&a, double, reach + 1), *time = fd_raw(&a, double, K + 1);
+    double *band = fd_raw(&a, double, 3 * (K + 1)), *line = fd_raw(&a, double, (ptrdiff_t)LINES * (K + 1));
+    fd_real *x = fd_raw(&a, fd_real, (ptrdiff_t)n * (K + 1)), *u = fd_raw(&a, fd_real, (ptrdiff_t)n * K);
+    need(&st);
+    const int from = (int)lround((wide - 1) / wide * ((nodes - 1) / 2)), to = nodes - 1 - from;
+    const double step = 1. / ((nodes - 1) / 2 - from), lowest = -step * ((nodes - 1) / 2);
+    for (int i = 0; i <= reach; i++) kernel[i] = exp(-.5 * pow(i * step, 2) / h);
+    b[(ptrdiff_t)K * nodes + to] = 1;
+    for (int k = K - 1; k >= 0; k--) {                       /* b_k(i): of what comes after, given node i */
+        double *at = b + (ptrdiff_t)k * nodes, *next = at + nodes, most = 0;
+        for (int j = 0; j < nodes; j++) {
+            double y = lowest + j * step, psi = 8 * pow(y * (y * y - 1), 2) - 2 * (3 * y * y - 1);
+            if (k + 1 < K) next[j] *= exp(-h * psi);
+        }
+        for (int i = 0; i < nodes; i++)
+            for (int j = i - reach < 0 ? 0 : i - reach; j <= i + reach && j < nodes; j++)
+                at[i] += kernel[abs(i - j)] * next[j];
+        for (int i = 0; i < nodes; i++) most = fmax(most, at[i]);
+        for (int i = 0; i < nodes; i++) at[i] /= most;
+    }
+    /* marginals: forward weights times b, which holds exp(-h Psi) of its own node */
+    f[from] = 1;
+    for (int k = 0; k <= K; k++) {
+        double mass = 0, m = 0, v = 0, *now = f + k % 2 * nodes, *after = f + (k + 1) % 2 * nodes, most = 0;
+        const double *at = b + (ptrdiff_t)k * nodes;
+        for (int i = 0; i < nodes; i++) mass += now[i] * at[i], m += (lowest + i * step) * now[i] * at[i];
+        m /= mass;
+        for (int i = 0; i < nodes; i++) v += pow(lowest + i * step - m, 2) * now[i] * at[i] / mass;
+        for (int e = 0; e < 3; e++) band[e * (K + 1) + k] = m + 2 * (e - 1) * sqrt(v);
+        time[k] = k * h;
+        if (k == K) break;
+        memset(after, 0, (size_t)nodes * sizeof *after);
+        for (int i = 0; i < nodes; i++) {
+            double y = lowest + i * step, psi = 8 * pow(y * (y * y - 1), 2) - 2 * (3 * y * y - 1);
+            double w = now[i] * (k ? exp(-h * psi) : 1);
+            if (w > 0)
+                for (int j = i - reach < 0 ? 0 : i - reach; j <= i + reach && j < nodes; j++)
+                    after[j] += kernel[abs(i - j)] * w;
+        }
+        for (int i = 0; i < nodes; i++) most = fmax(most, after[i]);
+        for (int i = 0; i < nodes; i++) after[i] /= most;
+    }
+    fd_uniform(fd_stream(fd_seed(o->seed), 'u', 0), (ptrdiff_t)n * K, u);
+    for (int i = 0; i < n; i++)
+        for (int k = 0, at = from; k <= K; k++) {
+            x[(ptrdiff_t)i * (K + 1) + k] = (fd_real)(lowest + at * step);
+            if (i < LINES) line[i * (K + 1) + k] = lowest + at * step;
+            if (k == K) break;
+            const double *next = b + (ptrdiff_t)(k + 1) * nodes;
+            const int first = at - reach < 0 ? 0 : at - reach;
+            double sum = 0, part = 0;
+            int j = first;
+            for (; j <= at + reach && j < nodes; j++) sum += kernel[abs(at - j)] * next[j];
+            for (j = first; j + 1 < nodes && j < at + reach; j++)
+                if ((part += kernel[abs(at - j)] * next[j]) > (double)u[(ptrdiff_t)i * K + k] * sum) break;
+            at = j;
+        }
+    printf("%d paths of %d steps on the time %g; exact mean and deviation, and those of the paths\n", n, K, T);
+    for (int q = 1; q < QUARTERS; q++) {
+        int k = q * K / QUARTERS;
+        double m = 0, v = 0;
+        for (int i = 0; i < n; i++) m += (double)x[(ptrdiff_t)i * (K + 1) + k] / n;
+        for (int i = 0; i < n; i++) v += pow((double)x[(ptrdiff_t)i * (K + 1) + k] - m, 2) / n;
+        printf("  t = %-8.4g %9.5f %9.5f %12.5f %9.5f\n", time[k], band[K + 1 + k],
+               .5 * (band[2 * (K + 1) + k] - band[K + 1 + k]), m, sqrt(v));
+    }
+    fd_npy_save(&st, o->out, 2, (int[]){ n, K + 1 }, x);
+    need(&st);
+    wrote(o->out);
+    if (o->png) {
+        plot p;
+        plot_begin(&p, 900, 600, "paths of the double well from -1 to 1; mean and two deviations", "t", NULL, 0, 0);
+        for (int i = 0; i < n && i < LINES; i++) plot_line(&p, K + 1, time, line + i * (K + 1), "", PLOT_SOLID);
+        for (int e = 0; e < 3; e++)
+            plot_line(&p, K + 1, time, band + e * (K + 1), e ? NULL : "exact", PLOT_DASHED);
+        plot_save(&st, &p, o->png, a);
+        need(&st);
+        wrote(o->png);
+    }
+    return finish();
+}
+
 static inline int do_bridge(args *o)
 {
     enum { LINES = 4, SHOW = 6, FRAMES = 8 };
     fd_status st;
+    if (o->well) return do_well(o);
     if (o->model) return do_match(o);
     fd_arena a = arena_make(o, &st);
     problem q = { .k = NULL };

@@ -751,7 +751,7 @@ typedef struct {
         start, corrector, map, as, prior, method, observe, normalize, heat;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, accumulate, train, probes, draws, quiet, conditions, help;
+        pcs, accumulate, train, probes, draws, quiet, conditions, well, help;
     uint64_t seed;
     double noise, time, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
 } args;
@@ -777,6 +777,8 @@ static const option options[] = {
       "functions at time 0, of the grid; without it 0" },
     { "to", "FILE", NULL, BRIDGE, O_TEXT, AT(to), 0, 0, 0,
       "functions at the end, or .csv: x[,y[,z]],value[,sd] of one" },
+    { "double-well", NULL, NULL, BRIDGE, O_YES, AT(well), 0, 0, 0,
+      "instead: dX = -V' dt + dW, V = (x^2 - 1)^2, from -1 to 1; --time 4 --steps 128 by default" },
     { "operator", "SPEC", "heat", BRIDGE, O_SPEC, AT(heat), &t_operator, 0, 0,
       "A of dX = -A X dt + dW (fd help operator)" },
     { "time", "T", "1", BRIDGE, O_REAL, AT(time), 0, 1e-9, 1e9,
@@ -1072,6 +1074,8 @@ static const option options[] = {
       "how many samples of a model (-n)" },
     { "tol", "X", "0", CERTIFY, O_REAL, AT(tol), 0, 0, 1e6,
       "most relative change that passes; 0: 1e-3, or 0.1 for a model" },
+    { "bridge", "SPEC", NULL, CERTIFY, O_SPEC, AT(heat), &t_operator, 0, 0,
+      "instead: bridges of dX = -A X dt + dW between functions of the target (fd help operator)" },
     { "conditions", NULL, NULL, CERTIFY, O_YES, AT(conditions), 0, 0, 0,
       "instead: what the theory asks of noise, process and data, and what of it holds" },
     { "law", "X", "0", CERTIFY, O_REAL, AT(law_tol), 0, 0, 1e6,

@@ -681,6 +681,76 @@ static int conditions(const args *o, const kit *base, fd_arena a)
     return !ok;
 }
 
+/* certify_bridge -- is a bridge between two functions of the target one path on every grid, and has it a cost? */
+static int certify_bridge(args *o, fd_arena a)
+{
+    enum { STEPS = 8 };
+    static const char *const no[] = { "model", "process", "conditions", "law", "out", "png" };
+    for (int i = 0; i < COUNT(no); i++) if (is_given(no[i])) die(2, "--%s: not with --bridge", no[i]);
+    const double tol = o->tol > 0 ? o->tol : 1e-3;
+    const shape first = o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } };
+    double v[3][GRIDS] = { { 0 } };
+    char name[GRIDS][32] = { "" }, text[512];
+    fd_space base = { 0 };
+    fd_real *path = NULL;
+    printf("cov %s\n", spec_text(&o->cov, text));
+    printf("operator %s\n", spec_text(&o->heat, text));
+    printf("ends of %s\n\n%-29s", spec_text(&o->target, text), "grid");
+    for (int g = 0; g < GRIDS; g++) {
+        fd_arena own = a;
+        int n[3] = { 1, 1, 1 };
+        for (int i = 0; i < first.nd; i++) {
+            int m = first.n[i];
+            n[i] = g < 3 ? m << g : g == 3 ? m + 1 + m % 2 : 2 * m + 1;
+            if (m < 3) die(2, "--grid: certify needs 3 points on each axis");
+            sprintf(name[g] + strlen(name[g]), "%s%d", i ? "x" : "", n[i]);
+        }
+        fd_space s = fd_grid(g ? &own : &a, first.nd, n, NULL, o->bc, 1);
+        if (!g) base = s, path = fd_raw(&a, fd_real, s.points), own = a;
+        fd_cov *target = cov_build(&own, &s, &o->target, NULL, 0);
+        spec_need(a.st, "target");
+        fd_cov *noise = cov_build(&own, &s, &o->cov, NULL, 0);
+        spec_need(a.st, "cov");
+        fd_linear l = fd_linear_heat(&own, noise, o->heat.v[0], o->heat.v[1], 1);
+        fd_real *x = fd_raw(&own, fd_real, s.points), *to = fd_raw(&own, fd_real, s.points);
+        fd_real *xi = fd_raw(&own, fd_real, s.points), *mean = fd_raw(&own, fd_real, s.points);
+        fd_real *once = fd_raw(&own, fd_real, s.points), *here = fd_raw(&own, fd_real, base.points);
+        need(a.st);
+        fd_cov_draw(target, fd_seed(o->seed), 0, 1, x, own);
+        fd_cov_draw(target, fd_seed(o->seed), 1, 1, to, own);
+        fd_cov_pow(noise, 0, 1, x, x, own), fd_cov_pow(noise, 0, 1, to, to, own);
+        memcpy(mean, x, (size_t)s.points * sizeof *x), memcpy(once, x, (size_t)s.points * sizeof *x);
+        v[2][g] = fd_bridge_cost(&l, x, to, NULL, own);
+        for (int k = 0; k < STEPS / 2; k++) {              /* to the middle, where it is widest */
+            const double from = (double)k / STEPS, at = (k + 1.) / STEPS;
+            fd_cov_draw(noise, fd_stream(fd_seed(o->seed), 'w', (uint32_t)k), 0, 1, xi, own);
+            fd_bridge_step(&l, from, at, 1, x, to, xi, own);
+            fd_bridge_step(&l, from, at, 1, mean, to, NULL, own);
+        }
+        fd_bridge_step(&l, 0, .5, 1, once, to, NULL, own);
+        need(a.st);
+        double off = 0, size = 0;
+        for (ptrdiff_t i = 0; i < s.points; i++)
+            off += pow((double)mean[i] - (double)once[i], 2), size += pow((double)once[i], 2);
+        v[1][g] = sqrt(off / size);
+        fd_resample(&s, &base, 1, x, here, own);
+        if (!g) memcpy(path, here, (size_t)base.points * sizeof *path);
+        off = size = 0;
+        for (ptrdiff_t i = 0; i < base.points; i++)
+            off += pow((double)here[i] - (double)path[i], 2), size += pow((double)path[i], 2);
+        v[0][g] = sqrt(off / size);
+        printf(" %9s", name[g]);
+    }
+    puts("    limit");
+    int ok = row_of("a path, same seed", v[0], tol, tol);
+    ok &= row_of("mean in 1 step and in 4", v[1], tol, tol);
+    int ends = row_of("cost of the end", v[2], 0, tol);
+    puts(!ok ? "\nFAIL: the path depends on the grid" : ends ? "\nPASS: one path, on every grid"
+         : "\nFAIL: the cost does not converge: no path of functions has such an end: smoother ends (--target), or rougher noise (--cov)");
+    int status = finish();
+    return status ? status : !(ok && ends);
+}
+
 static int do_certify(args *o)
 {
     static const char *const fixed[] = { "cov", "target", "process", "boundary" };
@@ -693,6 +763,7 @@ static int do_certify(args *o)
     static place q[GRIDS];
     const kit *base;
     char text[2][512];
+    if (is_given("bridge")) return certify_bridge(o, a);
     if (o->model) {
         for (int i = 0; i < COUNT(fixed); i++)
             if (is_given(fixed[i]))
