@@ -1496,6 +1496,15 @@ void   fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
  * without noise go where the equation takes them. */
 void   fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
                       const fd_real *xi, fd_arena scratch);
+/* fd_bridge_draw -- x at t_i, 0 < t_i <= T, of each of b bridges from x0 to end: fd_bridge_step from 0 to times of their
+ * own, for training. x may be any of the inputs. */
+void   fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real *x0,
+                      const fd_real *end, const fd_real *xi, fd_real *x, fd_arena scratch);
+/* fd_bridge_path -- whole bridges at steps + 1 equal times of [0, T], path [b][steps+1][ch][points], from x0 to end:
+ * what fd_bridge_step gives with fd_cov_draw(noise, stream (r, 'w', k), first, ..) for the step to time
+ * k, to rounding, but the state stays in modes. T is met exactly. */
+void   fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
+                      const fd_real *end, fd_real *path, fd_arena scratch);
 /* fd_bridge_drift -- y = -A x + Q grad log h, t < T, given X_T = end or, in place of it, what is
  * expected of X_T; y may be x or end. FD_EARG for t >= T.
  *     y_k = -a x_k + (e^-a(T-t)/g(T - t)) (end_k - e^-a(T-t) x_k) */

@@ -6420,24 +6420,29 @@ void fd_linear_law(const fd_linear *l, double s, double t, double *decay, double
     }
 }
 
-/* y = sum_j c_j in_j, c [nin][modes], of b functions; all of in are read before y is written */
-static void linear_mix(const fd_space *s, int b, int nin, const double *c,
+/* y = sum_j c_j in_j of b functions, c [nin][modes] of function i from c + per i on; all of in are
+ * read before y is written */
+static void linear_mix(const fd_space *s, int b, int nin, const double *c, ptrdiff_t per,
                        const fd_real *const in[3], fd_real *y, fd_arena scratch)
 {
-    const ptrdiff_t n = fd_size(s), all = s->ch * s->modes;
-    double *sum = fd_raw(&scratch, double, all);
-    fd_real *u = fd_raw(&scratch, fd_real, all);
-    for (int i = 0; u && i < b; i++) {
-        memset(sum, 0, (size_t)all * sizeof *sum);
-        for (int j = 0; j < nin; j++) {
-            if (!in[j]) continue;
-            fd_to_modes(s, 1, in[j] + i * n, u, scratch);
-            for (ptrdiff_t k = 0; k < all;
-            k++) sum[k] += c[j * s->modes + k % s->modes] * (double)u[k];
+    const ptrdiff_t all = s->ch * s->modes;
+    fd_real *u[3] = { NULL };
+    for (int j = 0; j < nin; j++)
+        if (in[j]) {
+            u[j] = fd_raw(&scratch, fd_real, b * all);
+            if (u[j]) fd_to_modes(s, b, in[j], u[j], scratch);
         }
-        for (ptrdiff_t k = 0; k < all; k++) u[k] = (fd_real)sum[k];
-        fd_from_modes(s, 1, u, y + i * n, scratch);
-    }
+    if (scratch.st->code) return;
+    FD_PARALLEL_IF(b * all > LIN_SERIAL)
+    for (int i = 0; i < b; i++)
+        for (ptrdiff_t l = 0; l < all; l++) {
+            const double *f = c + i * per + l % s->modes;
+            double sum = 0;
+            for (int j = 0; j < nin; j++)
+                if (u[j]) sum += f[j * s->modes] * (double)u[j][i * all + l];
+            u[0][i * all + l] = (fd_real)sum;
+        }
+    fd_from_modes(s, b, u[0], y, scratch);
 }
 
 void fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *xi,
@@ -6450,24 +6455,82 @@ void fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, c
         c[k] = exp(-ou_a(l, k) * (t - s));
         c[modes + k] = sqrt(ou_g(ou_a(l, k), t - s));
     }
-    if (c) linear_mix(&l->noise->s, b, 2, c, (const fd_real *[3]){ x, xi, NULL }, x, scratch);
+    if (c) linear_mix(&l->noise->s, b, 2, c, 0, (const fd_real *[3]){ x, xi, NULL }, x, scratch);
+}
+
+/* x at t is c0 x + c1 end + c2 xi of the x at s: c [3][modes] */
+static void bridge_coef(const fd_linear *l, double s, double t, double *c)
+{
+    const ptrdiff_t modes = l->noise->s.modes;
+    for (ptrdiff_t k = 0; k < modes; k++) {
+        const double a = ou_a(l, k), to = ou_g(a, t - s), left = ou_g(a, l->T - t);
+        const double R = ou_g(a, l->T - s);
+        const int noisy = l->noise->lam[k] > 0;
+        c[k] = exp(-a * (t - s)) * (noisy ? left / R : 1);
+        c[modes + k] = noisy ? exp(-a * (l->T - t)) * to / R : 0;
+        c[2 * modes + k] = sqrt(to * left / R);
+    }
 }
 
 void fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
                     const fd_real *xi, fd_arena scratch)
 {
     if (!linear_ready("fd_bridge_step", l, s, t, scratch.st) || !x || !end) return;
-    const ptrdiff_t modes = l->noise->s.modes;
-    double *c = fd_raw(&scratch, double, 3 * modes);
-    for (ptrdiff_t k = 0; c && k < modes; k++) {
-        const double a = ou_a(l, k), to = ou_g(a, t - s), left = ou_g(a, l->T - t), R = ou_g(a,
-            l->T - s);
-        const int noisy = l->noise->lam[k] > 0;
-        c[k] = exp(-a * (t - s)) * (noisy ? left / R : 1);
-        c[modes + k] = noisy ? exp(-a * (l->T - t)) * to / R : 0;
-        c[2 * modes + k] = sqrt(to * left / R);
+    double *c = fd_raw(&scratch, double, 3 * l->noise->s.modes);
+    if (!c) return;
+    bridge_coef(l, s, t, c);
+    linear_mix(&l->noise->s, b, 3, c, 0, (const fd_real *[3]){ x, end, xi }, x, scratch);
+}
+
+void fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real *x0,
+                    const fd_real *end, const fd_real *xi, fd_real *x, fd_arena scratch)
+{
+    if (scratch.st->code || !l || !t || !x0 || !end || !x) return;
+    for (int i = 0; i < b; i++)
+        if (!linear_ready("fd_bridge_draw", l, 0, t[i], scratch.st)) return;
+    const ptrdiff_t per = 3 * l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, b * per);
+    if (!c) return;
+    for (int i = 0; i < b; i++) bridge_coef(l, 0, t[i], c + i * per);
+    linear_mix(&l->noise->s, b, 3, c, per, (const fd_real *[3]){ x0, end, xi }, x, scratch);
+}
+
+void fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
+                    const fd_real *end, fd_real *path, fd_arena scratch)
+{
+    static const char where[] = "fd_bridge_path";
+    if (!linear_ready(where, l, 0, l ? l->T : 0, scratch.st) || !x0 || !end || !path) return;
+    if (steps < 1) {
+        FD_FAIL(scratch.st, FD_EARG, where, "needs a step; steps", steps);
+        return;
     }
-    if (c) linear_mix(&l->noise->s, b, 3, c, (const fd_real *[3]){ x, end, xi }, x, scratch);
+    const fd_space *s = &l->noise->s;
+    const ptrdiff_t modes = s->modes, n = s->ch * modes, size = fd_size(s), frames = steps + 1;
+    fd_real *u = fd_raw(&scratch, fd_real, b * n), *e = fd_raw(&scratch, fd_real, b * n);
+    fd_real *z = fd_raw(&scratch, fd_real, b * n), *y = fd_raw(&scratch, fd_real, b * size);
+    double *c = fd_raw(&scratch, double, 3 * modes);
+    fd_real *f = fd_raw(&scratch, fd_real, 3 * modes);
+    if (!f) return;
+    fd_to_modes(s, b, x0, u, scratch), fd_to_modes(s, b, end, e, scratch);
+    for (int k = 0; k <= steps && !scratch.st->code; k++) {
+        const double from = l->T * (k - 1) / steps, to = k < steps ? l->T * k / steps : l->T;
+        if (k) {
+            bridge_coef(l, from, to, c);
+            for (ptrdiff_t i = 0; i < 3 * modes; i++) f[i] = (fd_real)c[i];
+            fd_cov_draw_modes(l->noise, fd_stream(r, 'w', (uint32_t)k), first, b, z);
+            FD_PARALLEL_IF(b * n > LIN_BLOCK)
+            for (ptrdiff_t i = 0; i < b * s->ch; i++) {
+                fd_real *ui = u + i * modes;
+                const fd_real *ei = e + i * modes, *zi = z + i * modes;
+                for (ptrdiff_t j = 0; j < modes; j++)
+                    ui[j] = f[j] * ui[j] + f[modes + j] * ei[j] + f[2 * modes + j] * zi[j];
+            }
+        }
+        fd_from_modes(s, b, u, y, scratch);
+        const fd_real *at = k == 0 ? x0 : y;               /* the start as it was given */
+        for (int i = 0; i < b && !scratch.st->code; i++)
+            memcpy(path + (i * frames + k) * size, at + i * size, (size_t)size * sizeof *path);
+    }
 }
 
 void fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
@@ -6482,7 +6545,7 @@ void fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, cons
         c[k] = -a - (noisy ? pull * E : 0);
         c[modes + k] = noisy ? pull : 0;
     }
-    if (c) linear_mix(&l->noise->s, b, 2, c, (const fd_real *[3]){ x, end, NULL }, y, scratch);
+    if (c) linear_mix(&l->noise->s, b, 2, c, 0, (const fd_real *[3]){ x, end, NULL }, y, scratch);
 }
 
 double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
@@ -6531,7 +6594,7 @@ void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *
     fd_linear_law(l, t, l->T, decay, decay + s->modes, scratch);
     fd_gain *g = fd_gain_new(&scratch, o, &V, NULL);
     if (!g) return;
-    linear_mix(s, b, 1, decay, (const fd_real *[3]){ x, NULL, NULL }, end, scratch);
+    linear_mix(s, b, 1, decay, 0, (const fd_real *[3]){ x, NULL, NULL }, end, scratch);
     for (ptrdiff_t i = 0; i < bm; i++) yy[i] = y[i % o->m];
     if (r) {
         fd_cov_draw(&V, *r, first, b, xi, scratch);
@@ -6629,7 +6692,7 @@ double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const do
     fd_cov end = { .s = *s, .lam = V };
     fd_gain *g = fd_gain_new(&scratch, o, &end, NULL);
     if (!g) return NAN;
-    linear_mix(s, 1, 1, decay, (const fd_real *[3]){ x0, NULL, NULL }, x, scratch);
+    linear_mix(s, 1, 1, decay, 0, (const fd_real *[3]){ x0, NULL, NULL }, x, scratch);
     obs_residual(o, 1, y, 0, x, res, scratch);
     fd_gain_solve(g, 1, 1, 1, res, z, scratch);
     for (int i = 0; i < o->m; i++) sum += .5 * res[i] * z[i];
@@ -6661,7 +6724,7 @@ void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *
         c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;
         c[2 * modes + k] = sqrt(ou_g(a, h));
     }
-    if (c) linear_mix(&l->noise->s, b, 3, c, (const fd_real *[3]){ x, nx, xi }, x, scratch);
+    if (c) linear_mix(&l->noise->s, b, 3, c, 0, (const fd_real *[3]){ x, nx, xi }, x, scratch);
 }
 
 /* inner [b] and norm [b] (NULL: not wanted): <d, y>_C and |d|_C^2 of b functions */

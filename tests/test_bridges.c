@@ -166,6 +166,46 @@ static void grids(void)
     test_free();
 }
 
+/* whole paths, and bridges with times of their own, are the steps */
+static void paths(void)
+{
+    enum { P = 12, B = 3, STEPS = 5 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    fd_space s = fd_grid(&a, 1, (int[]){ P }, NULL, (int[]){ FD_NEUMANN }, 2);
+    fd_cov *Q = fd_cov_matern(&a, &s, 1, .3, 1);
+    fd_linear l = fd_linear_heat(&a, Q, .1, .5, 1.5);
+    const int n = 2 * P;
+    fd_real x[B * 2 * P], end[B * 2 * P], xi[B * 2 * P], y[B * 2 * P], path[B * (STEPS + 1) * 2 * P];
+    const double t[B] = { .2, 1.5, .9 };
+    fd_cov_draw(Q, fd_seed(1), 0, B, x, a), fd_cov_draw(Q, fd_seed(2), 0, B, end, a);
+    fd_cov_draw(Q, fd_seed(3), 0, B, xi, a);
+    fd_bridge_draw(&l, B, t, x, end, xi, y, a);
+    for (int i = 0; i < B; i++) {
+        fd_real one[2 * P];
+        memcpy(one, x + i * n, sizeof one);
+        fd_bridge_step(&l, 0, t[i], 1, one, end + i * n, xi + i * n, a);
+        NEAR(test_maxdiff(n, one, y + i * n), 0, TOL(1e-14, 1e-6), "a bridge at %g", t[i]);
+    }
+    fd_bridge_path(&l, STEPS, fd_seed(7), 4, B, x, end, path, a);
+    for (int k = 0; k <= STEPS; k++) {
+        if (k) {
+            fd_cov_draw(Q, fd_stream(fd_seed(7), 'w', (uint32_t)k), 4, B, xi, a);
+            fd_bridge_step(&l, 1.5 * (k - 1) / STEPS, k < STEPS ? 1.5 * k / STEPS : 1.5, B, x, end, xi, a);
+        }
+        for (int i = 0; i < B; i++)
+            NEAR(test_maxdiff(n, path + (i * (STEPS + 1) + k) * n, x + i * n), 0, TOL(1e-13, 5e-6),
+                 "path %d at step %d", i, k);
+    }
+    OK(!st.code, "status");
+    fd_bridge_draw(&l, B, (double[]){ .2, 0, .9 }, x, end, xi, y, a);
+    OK(st.code == FD_EARG, "a time of 0");
+    st.code = FD_OK;
+    fd_bridge_path(&l, 0, fd_seed(7), 0, B, x, end, path, a);
+    OK(st.code == FD_EARG, "no steps");
+    test_free();
+}
+
 /* ---- End conditions ---------------------------------------------------------------------------- */
 
 static void ends(void)
@@ -709,6 +749,7 @@ void test_bridges(void)
 {
     steps();
     grids();
+    paths();
     ends();
     control();
     semilinear();

@@ -86,10 +86,9 @@ static void train(fd_net *net, fd_opt *opt, const stage *g, int m, const fd_real
             int k = paired ? j : (int)fd_index(fd_stream(now, 'j', 0), (uint64_t)i, (uint64_t)n);
             memcpy(x + i * SIZE, from + (ptrdiff_t)j * SIZE, sizeof one), memcpy(end + i * SIZE,
                 to + (ptrdiff_t)k * SIZE, sizeof one);
-            t[i] = (double)u[i] * (1 - .5 / K);
-            if (t[i] > 0) fd_bridge_step(&g->l, 0, t[i], 1, x + i * SIZE, end + i * SIZE,
-                                         xi + i * SIZE, a);
+            t[i] = fmax(1e-6, (double)u[i] * (1 - .5 / K));
         }
+        fd_bridge_draw(&g->l, B, t, x, end, xi, x, a);
         fd_tape tape = fd_tape_begin(&a, FD_GRAD);
         fd_var *y = fd_forward(net, &tape, &g->s, fd_input(&tape, 3, (int[]){ B, 1, SIZE },
                                                            x), t);

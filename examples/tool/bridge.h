@@ -204,7 +204,7 @@ static inline int do_bridge(args *o)
     const int n = o->n, values = read_ends(o->to, ".csv");
     fd_real *starts = NULL, *ends = NULL, *x = fd_raw(&a, fd_real, n * size), *end = fd_raw(&a,
         fd_real, n * size);
-    fd_real *xi = fd_raw(&a, fd_real, n * size), *path = fd_raw(&a, fd_real, n * frames * size);
+    fd_real *path = fd_raw(&a, fd_real, n * frames * size);
     need(&st);
     int from = o->from ? ends_of(&a, o->from, o, &q.s, n, &starts) : 0, to = 0;
     fd_rng r = fd_seed(o->seed);
@@ -237,15 +237,7 @@ static inline int do_bridge(args *o)
         if (upper > .2 * cost)
             printf("that part grows with the grid: such an end is none that a path of functions has; smoother ends, or rougher noise\n");
     }
-    for (ptrdiff_t k = 0; k < frames && !st.code; k++) {
-        double s = o->time * (double)(k - 1) / o->steps, t = o->time * (double)k / o->steps;
-        if (k) {
-            fd_cov_draw(noise, fd_stream(r, 'w', (uint32_t)k), 0, n, xi, a);
-            fd_bridge_step(&l, s, k < o->steps ? t : o->time, n, x, end, xi, a);
-        }
-        for (int i = 0; i < n; i++)
-            memcpy(path + (i * frames + k) * size, x + i * size, (size_t)size * sizeof *x);
-    }
+    fd_bridge_path(&l, o->steps, r, 0, n, x, end, path, a);
     need(&st);
     int shape_of[FD_MAXD] = { n, (int)frames, 1, 1, 1 };
     for (int i = 0; i < q.s.nd; i++) shape_of[2 + i] = q.s.n[i];

@@ -2756,9 +2756,7 @@ static inline void pairs_draw(batch *q, const kit *k, int b, fd_rng seed, int st
     } else {
         fd_real *xi = fd_raw(&a, fd_real, b * size);
         fd_cov_draw(k->noise, fd_stream(seed, 'e', (uint32_t)step), 0, b, xi, a);
-        memcpy(q->xt, start, (size_t)(b * size) * sizeof *x);
-        for (int i = 0; i < b && xi; i++)
-            fd_bridge_step(&k->line, 0, q->t[i], 1, q->xt + i * size, q->x0 + i * size, xi + i * size, a);
+        fd_bridge_draw(&k->line, b, q->t, start, q->x0, xi, q->xt, a);
         memcpy(q->y, q->x0, (size_t)(b * size) * sizeof *x);
     }
     for (int i = 0; i < b; i++) {
