@@ -745,6 +745,76 @@ static void given_make(job *j, fd_arena *a)
     j->ours = given_ours, j->peer = given_free, j->peer_name = "no data";
 }
 
+/* --- Bridges: paths of the heat equation, and a training step of bridge matching --- */
+
+typedef struct { fd_linear l; fd_net *net; fd_opt *opt; int b; double *t; fd_real *u, *xi; } bridged;
+
+static void bridge_ours(const job *j)
+{
+    const bridged *f = j->plan;
+    fd_bridge_path(&f->l, j->n[1], fd_seed(1), 0, f->b, j->x, j->y, j->z, j->mem);
+}
+
+/* n = modes, steps, paths */
+static void bridge_make(job *j, fd_arena *a)
+{
+    int n = j->n[0], steps = j->n[1], b = j->n[2];
+    bridged *f = fd_new(a, bridged, 1);
+    need(a->st);
+    fd_space s = fd_grid(a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
+    f->l = fd_linear_heat(a, fd_cov_power(a, &s, 1, 1, 1), .05, .2, 1);
+    f->b = b;
+    j->x = values(a, 1, (double)b * n), j->y = values(a, 2, (double)b * n);
+    j->z = fd_raw(a, fd_real, (ptrdiff_t)b * (steps + 1) * n);
+    j->plan = f;
+    j->ours = bridge_ours;
+    j->ops = (double)b * n * steps, j->elements = 1;
+    j->bytes = sizeof(fd_real) * j->ops;
+    snprintf(j->shape, sizeof j->shape, "%d modes, %d steps b%d", n, steps, b);
+    snprintf(j->torch, sizeof j->torch, "bridge %d %d %d", n, steps, b);
+}
+
+static void match_ours(const job *j)
+{
+    const bridged *f = j->plan;
+    const fd_space *s = &f->l.noise->s;
+    const int shape[3] = { f->b, 1, (int)s->points };
+    fd_arena mem = j->mem;
+    fd_real *x = fd_raw(&mem, fd_real, f->b * s->points);
+    fd_uniform(fd_seed(2), f->b, f->u);
+    for (int i = 0; i < f->b; i++) f->t[i] = .01 + .98 * (double)f->u[i];
+    fd_cov_draw(f->l.noise, fd_seed(3), 0, f->b, f->xi, mem);
+    fd_bridge_draw(&f->l, f->b, f->t, j->x, j->y, f->xi, x, mem);
+    fd_tape t = fd_tape_begin(&mem, FD_GRAD);
+    fd_var *y = fd_forward(f->net, &t, s, fd_input(&t, 3, shape, x), f->t);
+    fd_backward(&t, fd_mse_loss(&t, s, y, j->y, NULL));
+    fd_tape_end(&t);
+    fd_opt_step(f->opt, f->net, mem.st);
+}
+
+/* n = points of an axis, width, modes, batch */
+static void match_make(job *j, fd_arena *a)
+{
+    int n = j->n[0], b = j->n[3];
+    bridged *f = fd_new(a, bridged, 1);
+    need(a->st);
+    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = j->n[1], .layers = 4,
+                     .modes = { j->n[2], j->n[2] }, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+    fd_space s = fd_grid(a, 2, (int[]){ n, n }, NULL, (int[]){ FD_NEUMANN, FD_NEUMANN }, 1);
+    f->l = fd_linear_heat(a, fd_cov_power(a, &s, 1, 5, 2), .01, .5, 1);
+    f->net = fd_net_new(a, &arch, fd_seed(1)), f->opt = fd_opt_new(a, f->net, NULL);
+    f->b = b;
+    f->t = fd_raw(a, double, b), f->u = fd_raw(a, fd_real, b);
+    f->xi = fd_raw(a, fd_real, (ptrdiff_t)b * n * n);
+    j->x = values(a, 1, (double)b * n * n), j->y = values(a, 2, (double)b * n * n);
+    j->plan = f;
+    j->ours = match_ours;
+    j->ops = (double)b * n * n, j->elements = 1;
+    j->bytes = sizeof(fd_real) * j->ops;
+    snprintf(j->shape, sizeof j->shape, "%dx%d w%d m%d b%d", n, n, j->n[1], j->n[2], b);
+    snprintf(j->torch, sizeof j->torch, "match train");
+}
+
 static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6]; } rows[] = {
     { "gemm", gemm_make, { 0, 0, 128, 128, 128, 1 } },
     { "gemm", gemm_make, { 0, 0, 256, 256, 256, 1 } },
@@ -797,6 +867,8 @@ static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6
     { "pigdm", given_make, { 256, 1, 500, GUIDED } },
     { "pcn", given_make, { 64, 1, 16, FREE } },
     { "pcn", given_make, { 256, 1, 16, FREE } },
+    { "bridge", bridge_make, { 256, 200, 256 } },
+    { "match train", match_make, { 32, 32, 12, 16 } },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -946,10 +1018,12 @@ static void transform_errors(const job *asked, double error[2])
 static void show(const result *r)
 {
     const job *j = &r->j;
-    printf("%-13s%-22s%9.4g%9.4g ", j->work, j->shape, r->ms[0], r->rate[0]);
-    if (j->elements) printf("G/s    ");
+    /* elements a second, in millions where that is no small number */
+    const double unit = j->elements && r->rate[0] < .1 ? 1e3 : 1;
+    printf("%-13s%-22s%9.4g%9.4g ", j->work, j->shape, r->ms[0], unit * r->rate[0]);
+    if (j->elements) printf(unit > 1 ? "M/s    " : "G/s    ");
     else printf("%5.0f%% ", r->peak[0]);
-    printf("%4.0f%%%9.4g%9.4g ", r->bw[0], r->ms[1], r->rate[1]);
+    printf("%4.0f%%%9.4g%9.4g ", r->bw[0], r->ms[1], unit * r->rate[1]);
     if (j->elements) printf("       ");
     else printf("%5.0f%% ", r->peak[1]);
     for (int p = 0; p < r->peers; p++) {

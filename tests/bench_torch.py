@@ -4,9 +4,9 @@
     bench_torch.py THREADS float|double WORK ..   the peak memory of a few calls, in bytes
 
 Works: rfft N LINES; rfft2, irfft2 N IMAGES; normal N; philox N (NumPy's generator of that name); pcn N VALUES
-(NumPy); field N COUNT; exp, sin, gelu, gelu_back N;
+(NumPy); bridge MODES STEPS PATHS; field N COUNT; exp, sin, gelu, gelu_back N;
 mix MODES BATCH WIDTH; spectral; attention BATCH TOKENS WIDTH HEADS; layernorm BATCH TOKENS WIDTH; fno1d, fno2d, uvit,
-inr with train or sample.
+inr with train or sample, match train.
 
 The process starts itself again with the settings that serve torch best: an allocator that keeps
 large blocks, huge pages, OpenBLAS on OpenMP's threads instead of threads of its own, bound threads.
@@ -206,6 +206,60 @@ def step(kind, what):
     return train if what == "train" else sample
 
 
+# ---- Bridges of dX = -A X dt + dW, a = nu mu + c, in cosines or sines ----
+
+def bridge_coef(a, to, left):
+    """Factors of the state, of the end and of unit noise, after a step of length `to` that leaves `left` to go."""
+    g = lambda h: -torch.expm1(-2 * a * h) / (2 * a)  # noqa: E731
+    whole = g(to + left)
+    return torch.exp(-a * to) * g(left) / whole, torch.exp(-a * left) * g(to) / whole, torch.sqrt(g(to) * g(left) / whole)
+
+
+def bridge(modes, steps, paths, nu=0.05, c=0.2):
+    """Paths of the heat equation between two functions: in modes, and all states to points by one product."""
+    k = torch.arange(modes, dtype=torch.get_default_dtype())
+    a, sd = nu * (math.pi * k) ** 2 + c, 1 / ((math.pi * k) ** 2 + 1) ** 0.5
+    basis = torch.cos(math.pi * k[:, None] * (k[None] + 0.5) / modes) * torch.where(k > 0, math.sqrt(2), 1.0)[:, None]
+    start, end = torch.randn(paths, modes), torch.randn(paths, modes)
+    states, z, dt = torch.empty(steps + 1, paths, modes), torch.empty(paths, modes), 1.0 / steps
+
+    def draw():
+        u, e = start @ basis.T / modes, end @ basis.T / modes
+        states[0] = u
+        for i in range(steps):
+            f = bridge_coef(a, torch.tensor(dt), torch.tensor((steps - 1 - i) * dt))
+            z.normal_()
+            torch.mul(states[i], f[0], out=states[i + 1])
+            states[i + 1].addcmul_(e, f[1]).addcmul_(z, f[2] * sd)
+        return (states.reshape(-1, modes) @ basis).reshape(steps + 1, paths, modes)
+
+    return draw
+
+
+def match(n=32, b=16, nu=0.01, c=0.5):
+    """A training step of bridge matching: states between pairs of functions, the network says the end."""
+    net, t = Fno(Spectral2d, (n, n), 32, 12), torch.empty(b)
+    k = torch.arange(n, dtype=torch.get_default_dtype())
+    dct = torch.cos(math.pi * k[:, None] * (k[None] + 0.5) / n) * torch.where(k > 0, math.sqrt(2), 1.0)[:, None]
+    mu = math.pi**2 * (k[:, None] ** 2 + k[None] ** 2)
+    a, sd = (nu * mu + c)[None], 1 / (mu + 25)
+    x0, x1, z = (torch.randn(b, n, n) for _ in range(3))
+    adam = torch.optim.Adam(net.parameters(), lr=1e-4, foreach=True)
+
+    def train():
+        with torch.no_grad():
+            t.uniform_(0.01, 0.99)
+            z.normal_()
+            f = bridge_coef(a, t[:, None, None], 1 - t[:, None, None])
+            u = f[0] * (dct @ x0 @ dct.T) / n**2 + f[1] * (dct @ x1 @ dct.T) / n**2 + f[2] * sd * z
+            x = (dct.T @ u @ dct)[:, None]
+        adam.zero_grad(set_to_none=True)
+        torch.mean((net(x, t) - x1[:, None]) ** 2).backward()
+        adam.step()
+
+    return train
+
+
 # ---- Kernels ----
 
 def field(n, count, alpha=2.0, tau=3.0):
@@ -261,6 +315,8 @@ def with_grad(f):
 def make(work, *n):
     if work in STEPS:
         return step(work, n[0])
+    if work == "match":
+        return match()
     n = [int(i) for i in n]
     if work == "rfft":
         x = torch.randn(n[1], n[0])
@@ -273,6 +329,8 @@ def make(work, *n):
         return field(*n)
     if work == "pcn":
         return pcn(*n)
+    if work == "bridge":
+        return bridge(*n)
     if work == "philox":
         g, out = numpy.random.Generator(numpy.random.Philox(1)), numpy.empty(n[0], "f8" if DOUBLE else "f4")
         return lambda: g.standard_normal(out=out, dtype=out.dtype)
