@@ -1,0 +1,323 @@
+/* pde.h -- forward models of the papers' inverse problems, each with its adjoint: Darcy flow, Poisson and
+ * Helmholtz, Radon transform, Mogi's source, signed distances. All in double on n x n cells; what they
+ * take besides comes from the arena. An observation of the library is made of one by two functions
+ * (operator.c). */
+#ifndef PDE_H
+#define PDE_H
+#include "fd.h"
+#include <math.h>
+#include <string.h>
+
+static const double pde_pi = 3.14159265358979323846;
+
+/* ---- Darcy flow: -div(a grad u) = f on the unit square, u = 0 on its boundary -----------------------
+ *
+ * Cells (i, j), h = 1/n. Through a face between cells with a and b flows t (u_a - u_b),
+ *
+ *     t = 2ab/(a + b)   PDE_HARMONIC          t = (a + b)/2   PDE_ARITHMETIC
+ *
+ * and 2a u through a face of the boundary: sum over the faces of a cell = h^2 f. The two differ by
+ * some per cent where a jumps: never mix data of one with inversion by the other.
+ *
+ * Solved by conjugate gradients, preconditioned by the diagonal or by a V-cycle of multigrid: on the
+ * coarser grid a face has half the sum of the two t below it (piecewise constant functions are too
+ * stiff by that factor), smoothing is one sweep of Gauss and Seidel down, and the reverse sweep up, so
+ * that the cycle is symmetric. */
+
+enum { PDE_HARMONIC = 1, PDE_ARITHMETIC };
+enum { PDE_PLAIN = 1, PDE_JACOBI, PDE_MULTIGRID };
+enum { PDE_LEVELS = 16 };
+
+typedef struct { int n; double *x, *y, *d, *u, *r; } pde_level;     /* t of faces [n + 1][n]; diagonal */
+typedef struct { int n, levels, precond; double tol; pde_level at[PDE_LEVELS]; } pde_darcy;
+
+/* x: faces between rows i - 1 and i, [n + 1][n]; y: between columns, [n][n + 1] */
+static inline void pde_diagonal(pde_level *l)
+{
+    const int n = l->n;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            l->d[i * n + j] = l->x[i * n + j] + l->x[(i + 1) * n + j]
+                            + l->y[i * (n + 1) + j] + l->y[i * (n + 1) + j + 1];
+}
+
+/* pde_darcy_new -- for a coefficient a [n][n], positive. tol: of the residual, relative. */
+static inline pde_darcy *pde_darcy_new(fd_arena *m, int n, int faces, int precond, double tol,
+                                       const double *a)
+{
+    pde_darcy *p = fd_new(m, pde_darcy, 1);
+    if (!p) return NULL;
+    for (int i = 0; i < n * n; i++)
+        if (!(a[i] > 0 && isfinite(a[i]))) {
+            FD_FAIL(m->st, FD_EDATA, "pde_darcy_new", "a coefficient is not positive; cell", i);
+            return NULL;
+        }
+    p->n = n, p->precond = precond, p->tol = tol;
+    for (int k = n; p->levels < PDE_LEVELS; k /= 2) {
+        pde_level *l = &p->at[p->levels++];
+        *l = (pde_level){ k, fd_new(m, double, (k + 1) * k), fd_new(m, double, (k + 1) * k),
+                          fd_raw(m, double, k * k), fd_raw(m, double, k * k), fd_raw(m, double, k * k) };
+        if (!l->r) return NULL;
+        if (precond != PDE_MULTIGRID || k % 2 || k <= 4) break;
+    }
+    pde_level *l = p->at;
+    for (int i = 0; i <= n; i++)
+        for (int j = 0; j < n; j++)
+            for (int way = 0; way < 2; way++) {
+                double u = i > 0 ? a[way ? j * n + i - 1 : (i - 1) * n + j] : 0;
+                double v = i < n ? a[way ? j * n + i : i * n + j] : 0;
+                double t = i == 0 ? 2 * v : i == n ? 2 * u
+                         : faces == PDE_HARMONIC ? 2 * u * v / (u + v) : .5 * (u + v);
+                if (way) l->y[j * (n + 1) + i] = t;
+                else l->x[i * n + j] = t;
+            }
+    pde_diagonal(l);
+    for (int q = 1; q < p->levels; q++) {
+        const pde_level *f = &p->at[q - 1];
+        pde_level *c = &p->at[q];
+        const int k = c->n;
+        for (int i = 0; i <= k; i++)
+            for (int j = 0; j < k; j++) {
+                c->x[i * k + j] = .5 * (f->x[2 * i * f->n + 2 * j] + f->x[2 * i * f->n + 2 * j + 1]);
+                c->y[j * (k + 1) + i] = .5 * (f->y[2 * j * (f->n + 1) + 2 * i]
+                                              + f->y[(2 * j + 1) * (f->n + 1) + 2 * i]);
+            }
+        pde_diagonal(c);
+    }
+    return p;
+}
+
+static inline double pde_neighbours(const pde_level *l, const double *u, int i, int j)
+{
+    const int n = l->n;
+    double sum = 0;
+    if (i > 0) sum += l->x[i * n + j] * u[(i - 1) * n + j];
+    if (i < n - 1) sum += l->x[(i + 1) * n + j] * u[(i + 1) * n + j];
+    if (j > 0) sum += l->y[i * (n + 1) + j] * u[i * n + j - 1];
+    if (j < n - 1) sum += l->y[i * (n + 1) + j + 1] * u[i * n + j + 1];
+    return sum;
+}
+
+/* pde_darcy_apply -- y = L u, h^2 times the operator. */
+static inline void pde_darcy_apply(const pde_level *l, const double *u, double *y)
+{
+    const int n = l->n;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            y[i * n + j] = l->d[i * n + j] * u[i * n + j] - pde_neighbours(l, u, i, j);
+}
+
+static inline void pde_sweep(const pde_level *l, const double *r, double *u, int back)
+{
+    const int n = l->n;
+    for (int q = 0; q < n * n; q++) {
+        const int k = back ? n * n - 1 - q : q;
+        u[k] = (r[k] + pde_neighbours(l, u, k / n, k % n)) / l->d[k];
+    }
+}
+
+/* pde_cycle -- u = about L^-1 r on level q. */
+static inline void pde_cycle(const pde_darcy *p, int q, const double *r, double *u, double *y)
+{
+    const pde_level *l = &p->at[q];
+    const int n = l->n, last = q + 1 == p->levels;
+    memset(u, 0, (size_t)(n * n) * sizeof *u);
+    for (int k = 0; k < (last ? 8 : 1); k++) pde_sweep(l, r, u, 0);
+    if (!last) {
+        const pde_level *c = l + 1;
+        const int m = c->n;
+        pde_darcy_apply(l, u, y);
+        memset(c->r, 0, (size_t)(m * m) * sizeof *c->r);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++)
+                c->r[i / 2 * m + j / 2] += r[i * n + j] - y[i * n + j];
+        pde_cycle(p, q + 1, c->r, c->u, y);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) u[i * n + j] += c->u[i / 2 * m + j / 2];
+    }
+    for (int k = 0; k < (last ? 8 : 1); k++) pde_sweep(l, r, u, 1);
+}
+
+static inline double pde_dot(int n, const double *x, const double *y)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += x[i] * y[i];
+    return sum;
+}
+
+/* pde_darcy_solve -- u with L u/h^2 = f, f and u [n][n] and not the same; returns the iterations, or 0 with
+ * FD_ENAN where they do not converge. The matrix is symmetric: adjoint problems are the same. */
+static inline int pde_darcy_solve(const pde_darcy *p, const double *f, double *u, fd_arena scratch)
+{
+    const int n = p->n, all = n * n;
+    const pde_level *l = p->at;
+    double *r = fd_raw(&scratch, double, all), *z = fd_raw(&scratch, double, all);
+    double *d = fd_raw(&scratch, double, all), *y = fd_raw(&scratch, double, all), rz = 0;
+    if (!y) return 0;
+    memset(u, 0, (size_t)all * sizeof *u);
+    for (int i = 0; i < all; i++) r[i] = f[i] / all;
+    const double stop = p->tol * sqrt(pde_dot(all, r, r));
+    for (int k = 0; k < 20 * n + 100; k++) {
+        if (sqrt(pde_dot(all, r, r)) <= stop) return k ? k : 1;
+        if (p->precond == PDE_MULTIGRID) pde_cycle(p, 0, r, z, y);
+        else for (int i = 0; i < all; i++) z[i] = p->precond == PDE_JACOBI ? r[i] / l->d[i] : r[i];
+        double now = pde_dot(all, r, z), beta = k ? now / rz : 0;
+        for (int i = 0; i < all; i++) d[i] = z[i] + (k ? beta * d[i] : 0);
+        pde_darcy_apply(l, d, y);
+        double step = now / pde_dot(all, d, y);
+        for (int i = 0; i < all; i++) u[i] += step * d[i], r[i] -= step * y[i];
+        rz = now;
+    }
+    FD_FAIL(scratch.st, FD_ENAN, "pde_darcy_solve", "the residual does not fall; points", n);
+    return 0;
+}
+
+/* pde_darcy_gradient -- g [n][n] = d/da of any Phi(u(a)): q solves the problem with dPhi/du on the right, per cell
+ * and not per area, L q = dPhi/du, which is pde_darcy_solve with n^2 dPhi/du. */
+static inline void pde_darcy_gradient(const pde_darcy *p, int faces, const double *a, const double *u,
+                                      const double *q, double *g)
+{
+    const int n = p->n;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            const int k = i * n + j;
+            const int next[4] = { i > 0 ? k - n : -1, i < n - 1 ? k + n : -1, j > 0 ? k - 1 : -1,
+                                  j < n - 1 ? k + 1 : -1 };
+            g[k] = 0;
+            for (int e = 0; e < 4; e++) {
+                const int m = next[e];
+                if (m < 0) g[k] -= 2 * u[k] * q[k];
+                else {
+                    double s = a[k] + a[m], dt = faces == PDE_HARMONIC ? 2 * a[m] * a[m] / (s * s) : .5;
+                    g[k] -= dt * (u[k] - u[m]) * (q[k] - q[m]);
+                }
+            }
+        }
+}
+
+/* ---- Poisson and Helmholtz: Laplacian u + k^2 u = f, u = 0 on the boundary --------------------------
+ *
+ * On the (n - 1)^2 interior nodes of n x n squares by the five-point stencil: in its sines, u = f/(k^2 - m),
+ * m = 4 n^2 (sin^2(pi p/2n) + sin^2(pi q/2n)). s is a space of Dirichlet boundaries with n - 1 points;
+ * the solution operator is symmetric. FD_EDATA where k^2 is an eigenvalue. u may be f. */
+static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_real *f, fd_real *u,
+                                 fd_arena scratch)
+{
+    fd_real *z = fd_raw(&scratch, fd_real, b * s->modes);
+    if (!z) return;
+    fd_to_modes(s, b, f, z, scratch);
+    for (ptrdiff_t i = 0; i < b * s->modes && !scratch.st->code; i++) {
+        int j[3];
+        double m = 0;
+        fd_mode(s, i % s->modes, j);
+        for (int e = 0; e < s->nd; e++) {
+            double cells = s->n[e] + 1, h = s->len[e] / cells;
+            m += 4 / (h * h) * pow(sin(.5 * pde_pi * (j[e] + 1) / cells), 2);
+        }
+        if (fabs(k2 - m) <= 1e-12 * m)
+            FD_FAIL(scratch.st, FD_EDATA, "pde_helmholtz", "k^2 is an eigenvalue: no solution; mode",
+                    (long long)(i % s->modes));
+        z[i] = (fd_real)((double)z[i] / (k2 - m));
+    }
+    fd_from_modes(s, b, z, u, scratch);
+}
+
+/* ---- Radon transform on [-1, 1]^2, parallel beams ---------------------------------------------------
+ *
+ *     (R f)(theta, s) = int f(s cos theta - t sin theta, s sin theta + t cos theta) dt
+ *
+ * by 3n midpoints of t in [-1.5, 1.5] and bilinear interpolation between n x n cell centres, 0 outside. Row i of
+ * f is at y = -1 + (i + 1/2) 2/n, column j at x alike. back: the exact transpose, f += R^T g. */
+static inline void pde_radon(int n, int views, const double *theta, int beams, const double *s, int back,
+                             double *f, double *g)
+{
+    for (int v = 0; v < views; v++)
+        for (int b = 0; b < beams; b++) {
+            double *sum = g + v * beams + b, c = cos(theta[v]), w = sin(theta[v]), dt = 1. / n;
+            if (!back) *sum = 0;
+            for (int k = 0; k < 3 * n; k++) {
+                double t = -1.5 + (k + .5) * dt, x = s[b] * c - t * w, y = s[b] * w + t * c;
+                double px = (x + 1) * n / 2 - .5, py = (y + 1) * n / 2 - .5;
+                int j = (int)floor(px), i = (int)floor(py);
+                for (int e = 0; e < 4; e++) {
+                    int row = i + e / 2, col = j + e % 2;
+                    if (row < 0 || row >= n || col < 0 || col >= n) continue;
+                    double wt = dt * (e / 2 ? py - i : i + 1 - py) * (e % 2 ? px - j : j + 1 - px);
+                    if (back) f[row * n + col] += wt * *sum;
+                    else *sum += wt * f[row * n + col];
+                }
+            }
+        }
+}
+
+/* ---- Mogi's source: what a volcano's ground does above a small chamber ------------------------------
+ *
+ * A change dv of volume at (x, y), depth d, moves the surface, rho the distance,
+ *     u_z = (1 - nu) dv/pi d/(rho^2 + d^2)^3/2,   u_r = (1 - nu) dv/pi rho/(rho^2 + d^2)^3/2, nu = 1/4,
+ * and a radar sees phase 4 pi/wave times the component along its line of sight, (-sin i cos h, sin i
+ * sin h, cos i): incidence i, heading h clockwise from north. */
+typedef struct { double x, y, d, dv; } pde_mogi;
+static const double pde_mogi_nu = .25;
+
+static inline void pde_mogi_ground(const pde_mogi *m, double x, double y, double u[3])   /* east, north, up */
+{
+    double dx = x - m->x, dy = y - m->y, r2 = dx * dx + dy * dy + m->d * m->d;
+    double f = (1 - pde_mogi_nu) * m->dv / pde_pi / (r2 * sqrt(r2));
+    u[0] = f * dx, u[1] = f * dy, u[2] = f * m->d;
+}
+
+static inline double pde_mogi_phase(const pde_mogi *m, double x, double y, double wave, double incidence,
+                                    double heading)
+{
+    double u[3];
+    pde_mogi_ground(m, x, y, u);
+    return 4 * pde_pi / wave * (-sin(incidence) * cos(heading) * u[0] + sin(incidence) * sin(heading) * u[1]
+                                + cos(incidence) * u[2]);
+}
+
+/* ---- Signed distances -------------------------------------------------------------------------------
+ *
+ * Of a set of pixels in [n][m], positive outside, in units of the height: (distance to the nearest pixel of
+ * the set - distance to the nearest one outside)/n, between centres, so that there is no 0. Squared
+ * distances are exact: the lower envelope of the parabolas of a line, rows and then columns. */
+static inline void pde_envelope(int n, const double *f, double *d, int *at, double *from)
+{
+    int k = -1;
+    for (int q = 0; q < n; q++) {
+        if (!(f[q] < INFINITY)) continue;
+        double s = -INFINITY;
+        while (k >= 0) {
+            s = (f[q] + (double)q * q - f[at[k]] - (double)at[k] * at[k]) / (2. * (q - at[k]));
+            if (s > from[k]) break;
+            k--, s = -INFINITY;
+        }
+        at[++k] = q, from[k] = s;
+    }
+    for (int q = 0, i = 0; q < n; q++) {
+        if (k < 0) { d[q] = INFINITY; continue; }
+        while (i < k && from[i + 1] < q) i++;
+        d[q] = f[at[i]] + (double)(q - at[i]) * (q - at[i]);
+    }
+}
+
+static inline void pde_signed_distance(int n, int m, const unsigned char *in, double *sdf, fd_arena scratch)
+{
+    const int most = n > m ? n : m;
+    double *d = fd_raw(&scratch, double, n * m), *f = fd_raw(&scratch, double, most);
+    double *g = fd_raw(&scratch, double, most), *from = fd_raw(&scratch, double, most);
+    int *at = fd_raw(&scratch, int, most);
+    if (!at) return;
+    for (int side = 0; side < 2; side++) {                  /* to the set; to what is not of it */
+        for (int i = 0; i < n; i++) {
+            for (int j = 0; j < m; j++) f[j] = (in[i * m + j] != 0) != side ? 0 : INFINITY;
+            pde_envelope(m, f, d + i * m, at, from);
+        }
+        for (int j = 0; j < m; j++) {
+            for (int i = 0; i < n; i++) f[i] = d[i * m + j];
+            pde_envelope(n, f, g, at, from);
+            for (int i = 0; i < n; i++)
+                sdf[i * m + j] = (side ? sdf[i * m + j] : 0) + (side ? -1 : 1) * sqrt(g[i]) / n;
+        }
+    }
+}
+#endif

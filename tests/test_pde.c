@@ -1,0 +1,271 @@
+/* test_pde.c -- the forward models of examples/pde.h against values and orders that are known, and their
+ * adjoints against differences and dot products. */
+#include "test.h"
+#include "../examples/pde.h"
+
+static const double centre = .0736713532814;             /* of -Laplacian u = 1 on the unit square */
+
+/* 12 and 3, or a smooth coefficient */
+static void coefficient(int n, int kind, double *a)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            double x = (i + .5) / n, y = (j + .5) / n;
+            double s = sin(2 * pde_pi * x) * cos(3 * pde_pi * y) + .3 * cos(5 * pde_pi * (x + y));
+            a[i * n + j] = kind == 0 ? 1 : kind == 1 ? s >= 0 ? 12 : 3
+                         : 1 + .5 * sin(2 * pde_pi * x) * cos(pde_pi * y);
+        }
+}
+
+static void darcy(void)
+{
+    fd_status st;
+    double last = 0, order = 0;
+    for (int n = 16; n <= 128; n *= 2) {
+        fd_arena a = test_arena(1 << 24, &st);
+        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n), *u = fd_raw(&a, double, n * n);
+        coefficient(n, 0, k);
+        for (int i = 0; i < n * n; i++) f[i] = 1;
+        pde_darcy *p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
+        int count = pde_darcy_solve(p, f, u, a), m = n / 2;
+        double mid = .25 * (u[m * n + m] + u[(m - 1) * n + m] + u[m * n + m - 1] + u[(m - 1) * n + m - 1]);
+        static const double off[4] = { -2.3e-4, -5.7e-5, -1.4e-5, -3.5e-6 };
+        int at = n == 16 ? 0 : n == 32 ? 1 : n == 64 ? 2 : 3;
+        NEAR(mid - centre, off[at], .03 * fabs(off[at]), "centre of a square of %d cells", n);
+        OK(count > 0 && count < 25, "multigrid: %d iterations on %d cells", count, n);
+        /* u = sin(pi x) sin(2 pi y): order 2 */
+        double sum = 0;
+        coefficient(n, 2, k);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++) {
+                double x = (i + .5) / n, y = (j + .5) / n, c = pde_pi;
+                double ux = c * cos(c * x) * sin(2 * c * y), uy = 2 * c * sin(c * x) * cos(2 * c * y);
+                double ax = c * cos(2 * c * x) * cos(c * y), ay = -.5 * c * sin(2 * c * x) * sin(c * y);
+                f[i * n + j] = 5 * c * c * k[i * n + j] * sin(c * x) * sin(2 * c * y) - ax * ux - ay * uy;
+            }
+        p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
+        pde_darcy_solve(p, f, u, a);
+        for (int i = 0; i < n * n; i++) {
+            double x = (i / n + .5) / n, y = (i % n + .5) / n;
+            sum += pow(u[i] - sin(pde_pi * x) * sin(2 * pde_pi * y), 2) / n / n;
+        }
+        sum = sqrt(sum);
+        if (n > 16) order = log(last / sum) / log(2);
+        if (n == 16) NEAR(sum, 6.1e-3, 1e-4, "manufactured solution on 16 cells");
+        if (n == 128) NEAR(sum, 9.5e-5, 1e-6, "on 128");
+        if (n > 16) NEAR(order, 2, .05, "of order 2");
+        last = sum;
+        OK(!st.code, "Darcy: %s", st.code ? st.what : "");
+        test_free();
+    }
+    static const struct { double most, sd, at; int row, col, cg[2]; double faces, worst; } want[2] = {
+        { .012580508694, .003799313761, .007073895625, 10, 20, { 271, 185 }, .02342995, .0003069064 },
+        { .01258240294, .003800953639, .006863395742, 20, 40, { 552, 373 }, .01170389, .0001621899 } };
+    for (int g = 0; g < 2; g++) {
+        fd_arena a = test_arena(1 << 24, &st);
+        const int n = 64 << g, all = n * n;
+        double *k = fd_raw(&a, double, all), *f = fd_raw(&a, double, all), *u = fd_raw(&a, double, all);
+        double *v = fd_raw(&a, double, all), most = 0, mean = 0, var = 0, off = 0, size = 0, worst = 0;
+        coefficient(n, 1, k);
+        for (int i = 0; i < all; i++) f[i] = 1;
+        for (int way = PDE_PLAIN; way <= PDE_JACOBI; way++) {
+            pde_darcy *p = pde_darcy_new(&a, n, PDE_HARMONIC, way, 1e-8, k);
+            int count = pde_darcy_solve(p, f, u, a);
+            NEAR(count, want[g].cg[way - 1], 1.5, "iterations of conjugate gradients, %d", way);
+        }
+        pde_darcy *p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
+        int count = pde_darcy_solve(p, f, u, a);
+        OK(count > 0 && count < 40, "multigrid with jumps: %d iterations", count);
+        pde_darcy_solve(pde_darcy_new(&a, n, PDE_ARITHMETIC, PDE_MULTIGRID, 1e-12, k), f, v, a);
+        for (int i = 0; i < all; i++) {
+            most = fmax(most, u[i]), mean += u[i] / all, worst = fmax(worst, fabs(u[i] - v[i]));
+            off += pow(u[i] - v[i], 2), size += pow(u[i], 2);
+        }
+        for (int i = 0; i < all; i++) var += pow(u[i] - mean, 2) / all;
+        NEAR(most, want[g].most, 1e-11, "largest pressure, %d cells", n);
+        NEAR(sqrt(var), want[g].sd, 1e-11, "its deviation");
+        NEAR(u[want[g].row * n + want[g].col], want[g].at, 1e-11, "in a cell");
+        NEAR(sqrt(off / size), want[g].faces, 1e-7, "harmonic against arithmetic faces");
+        NEAR(worst, want[g].worst, 1e-9, "at most");
+        OK(!st.code, "Darcy: %s", st.code ? st.what : "");
+        test_free();
+    }
+    /* the gradient of Phi(u(a)), Phi = sum w u, by Richardson's differences */
+    enum { N = 12 };
+    fd_arena a = test_arena(1 << 22, &st);
+    double k[N * N], f[N * N], u[N * N], q[N * N], g[N * N], w[N * N];
+    for (int faces = PDE_HARMONIC; faces <= PDE_ARITHMETIC; faces++) {
+        coefficient(N, 2, k);
+        for (int i = 0; i < N * N; i++) w[i] = cos(i), f[i] = 1 + sin(.3 * i);
+        for (int i = 0; i < N * N; i++) q[i] = w[i] * N * N;
+        pde_darcy *p = pde_darcy_new(&a, N, faces, PDE_MULTIGRID, 1e-13, k);
+        double *r = fd_raw(&a, double, N * N);
+        memcpy(r, q, sizeof q);
+        pde_darcy_solve(p, f, u, a), pde_darcy_solve(p, r, q, a);
+        pde_darcy_gradient(p, faces, k, u, q, g);
+        for (int c = 0; c < N * N; c += 13) {
+            double d[2], keep = k[c];
+            for (int e = 0; e < 2; e++) {
+                double h = .02 / (1 + e), phi[2];
+                for (int side = 0; side < 2; side++) {
+                    fd_arena own = a;
+                    k[c] = keep + (side ? h : -h);
+                    pde_darcy_solve(pde_darcy_new(&own, N, faces, PDE_MULTIGRID, 1e-13, k), f, u, own);
+                    phi[side] = pde_dot(N * N, w, u);
+                }
+                d[e] = (phi[1] - phi[0]) / (2 * h);
+            }
+            k[c] = keep;
+            NEAR(g[c], (4 * d[1] - d[0]) / 3, 1e-8, "d/da of cell %d, faces %d", c, faces);
+        }
+    }
+    k[3] = 0;
+    OK(!pde_darcy_new(&a, N, PDE_HARMONIC, PDE_JACOBI, 1e-8, k) && st.code == FD_EDATA, "a coefficient of 0");
+    st.code = FD_OK;
+    test_free();
+}
+
+static void poisson(void)
+{
+    fd_status st;
+    double last = 0;
+    for (int n = 16; n <= 64; n *= 2) {
+        fd_arena a = test_arena(1 << 22, &st);
+        const int m = n - 1;
+        fd_space s = fd_grid(&a, 2, (int[]){ m, m }, NULL, (int[]){ FD_DIRICHLET, FD_DIRICHLET }, 1);
+        fd_real *f = fd_raw(&a, fd_real, m * m), *u = fd_raw(&a, fd_real, m * m), *v = fd_raw(&a, fd_real, m * m);
+        for (int i = 0; i < m * m; i++) f[i] = 1;
+        pde_helmholtz(&s, 0, 1, f, u, a);
+        double off = (double)u[m * m / 2] + .0736713532815;
+        if (n > 16) NEAR(log(last / fabs(off)) / log(2), 2, TOL(.01, .05), "Poisson's equation, order 2");
+        last = fabs(off);
+        /* the stencil and k^2 u give f back; the operator is symmetric */
+        for (int i = 0; i < m * m; i++) f[i] = (fd_real)cos(i), v[i] = (fd_real)sin(.7 * i);
+        pde_helmholtz(&s, 3, 1, f, u, a);
+        double right = 0, left = 0, size = 0;
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < m; j++) {
+                double at = (double)u[i * m + j], sum = -4 * at;
+                if (i) sum += (double)u[(i - 1) * m + j];
+                if (j) sum += (double)u[i * m + j - 1];
+                if (i < m - 1) sum += (double)u[(i + 1) * m + j];
+                if (j < m - 1) sum += (double)u[i * m + j + 1];
+                NEAR(sum * n * n + 3 * at, (double)f[i * m + j], TOL(1e-11, 5e-4), "Helmholtz' equation");
+                left += at * (double)v[i * m + j];
+            }
+        pde_helmholtz(&s, 3, 1, v, v, a);
+        for (int i = 0; i < m * m; i++) right += (double)v[i] * (double)f[i], size += fabs((double)v[i]);
+        NEAR(left, right, TOL(1e-13, 1e-6) * size, "its own adjoint");
+        OK(!st.code, "status");
+        pde_helmholtz(&s, 8 * n * n * pow(sin(.5 * pde_pi / n), 2), 1, f, u, a);
+        OK(st.code == FD_EDATA, "k^2 is an eigenvalue");
+        test_free();
+    }
+}
+
+static void radon(void)
+{
+    enum { VIEWS = 12, BEAMS = 40 };
+    fd_status st;
+    double theta[VIEWS], s[BEAMS], last[2] = { 0, 0 };
+    static const double gauss[3] = { 1.9e-2, 4.9e-3, 1.2e-3 }, disc[3] = { 3.9e-2, 1.2e-2, 6.8e-3 };
+    for (int v = 0; v < VIEWS; v++) theta[v] = -pde_pi / 3 + (v + .5) * 2 * pde_pi / 3 / VIEWS;
+    for (int b = 0; b < BEAMS; b++) s[b] = -1.4 + (b + .5) * 2.8 / BEAMS;
+    for (int k = 0; k < 3; k++) {
+        fd_arena a = test_arena(1 << 22, &st);
+        const int n = 32 << k, cells = n * n, m = VIEWS * BEAMS;
+        double *f = fd_raw(&a, double, cells), *g = fd_raw(&a, double, m), *h = fd_new(&a, double, cells);
+        double off[2] = { 0, 0 }, size[2] = { 0, 0 };
+        for (int what = 0; what < 2; what++) {
+            const double cx = what ? 0 : .2, cy = what ? 0 : -.1, w = .12;
+            for (int i = 0; i < cells; i++) {
+                double y = -1 + (i / n + .5) * 2 / n - cy, x = -1 + (i % n + .5) * 2 / n - cx, r = x * x + y * y;
+                f[i] = what ? r < .25 : exp(-r / (2 * w * w));
+            }
+            pde_radon(n, VIEWS, theta, BEAMS, s, 0, f, g);
+            for (int i = 0; i < m; i++) {
+                double t = theta[i / BEAMS], d = s[i % BEAMS] - cx * cos(t) - cy * sin(t);
+                double want = what ? d * d < .25 ? 2 * sqrt(.25 - d * d) : 0
+                                   : sqrt(2 * pde_pi) * w * exp(-d * d / (2 * w * w));
+                off[what] += pow(g[i] - want, 2), size[what] += want * want;
+            }
+            off[what] = sqrt(off[what] / size[what]);
+        }
+        NEAR(off[0], gauss[k], .06 * gauss[k], "Radon transform of a bell, n = %d", n);
+        NEAR(off[1], disc[k], .06 * disc[k], "of a disc");
+        if (k) NEAR(log(last[0] / off[0]) / log(2), 2, .1, "of order 2");
+        last[0] = off[0];
+        double left = 0, right = 0;
+        for (int i = 0; i < m; i++) g[i] = cos(i);
+        pde_radon(n, VIEWS, theta, BEAMS, s, 1, h, g);
+        for (int i = 0; i < cells; i++) f[i] = sin(.3 * i), right += f[i] * h[i];
+        double *y = fd_raw(&a, double, m);
+        pde_radon(n, VIEWS, theta, BEAMS, s, 0, f, y);
+        for (int i = 0; i < m; i++) left += y[i] * cos(i);
+        NEAR(left, right, 1e-12 * m, "its transpose");
+        OK(!st.code, "status");
+        test_free();
+    }
+}
+
+static void mogi(void)
+{
+    const pde_mogi m = { .3, -.2, 1.5, 2 };
+    for (int side = 4; side <= 16; side *= 2) {              /* over a square about the source */
+        double L = side, sum = 0, d = m.d;
+        enum { Q = 800 };
+        for (int i = 0; i < Q; i++)
+            for (int j = 0; j < Q; j++) {
+                double u[3];
+                pde_mogi_ground(&m, m.x - L + (i + .5) * 2 * L / Q, m.y - L + (j + .5) * 2 * L / Q, u);
+                sum += u[2] * 4 * L * L / Q / Q;
+            }
+        double want = 4 * (1 - pde_mogi_nu) * m.dv / pde_pi * atan(L * L / (d * sqrt(2 * L * L + d * d)));
+        NEAR(sum, want, 1e-4 * want, "volume of the uplift over a square of half width %g", L);
+    }
+    double u[3], r2 = 1 + 4 + m.d * m.d;
+    pde_mogi_ground(&m, m.x + 1, m.y - 2, u);
+    NEAR(u[0], .75 * 2 / pde_pi / pow(r2, 1.5), 1e-15, "to the east");
+    NEAR(u[1], -2 * .75 * 2 / pde_pi / pow(r2, 1.5), 1e-15, "to the south");
+    NEAR(u[2], m.d * .75 * 2 / pde_pi / pow(r2, 1.5), 1e-15, "up");
+    pde_mogi_ground(&m, m.x, m.y, u);
+    OK(u[0] == 0 && u[1] == 0 && u[2] > 0, "above the source straight up");
+    double phase = pde_mogi_phase(&m, m.x, m.y, .056, .6, -.2);
+    NEAR(phase, 4 * pde_pi / .056 * cos(.6) * u[2], 1e-12 * phase, "phase above the source");
+}
+
+static void distances(void)
+{
+    enum { N = 17, M = 13 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    unsigned char in[N * M] = { 0 }, six[36] = { 0 };
+    double d[N * M], e[36];
+    static const double row[6] = { 1 / 3., 1 / 6., -1 / 6., -1 / 6., 1 / 6., 1 / 3. };
+    for (int i = 2; i < 4; i++) for (int j = 2; j < 4; j++) six[i * 6 + j] = 1;
+    pde_signed_distance(6, 6, six, e, a);
+    for (int j = 0; j < 6; j++) NEAR(e[12 + j], row[j], 1e-15, "a block of 2x2 in 6x6");
+    for (int k = 0; k < 20; k++) {
+        fd_real u[N * M];
+        fd_uniform(fd_seed((uint64_t)k), N * M, u);
+        for (int i = 0; i < N * M; i++) in[i] = (double)u[i] < .05 + .04 * k;
+        pde_signed_distance(N, M, in, d, a);
+        for (int i = 0; i < N * M; i++) {
+            double near = INFINITY;
+            for (int j = 0; j < N * M; j++)
+                if (in[i] != in[j]) near = fmin(near, pow(i / M - j / M, 2) + pow(i % M - j % M, 2));
+            NEAR(d[i], (in[i] ? -1 : 1) * sqrt(near) / N, 1e-14, "signed distance of a random set");
+        }
+    }
+    OK(!st.code, "status");
+    test_free();
+}
+
+void test_pde(void)
+{
+    darcy();
+    poisson();
+    radon();
+    mogi();
+    distances();
+}
