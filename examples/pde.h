@@ -1,11 +1,12 @@
 /* pde.h -- forward models of the papers' inverse problems, each with its adjoint: Darcy flow, Poisson and
- * Helmholtz, Radon transform, Mogi's source, signed distances. All in double on n x n cells; what they
- * take besides comes from the arena. An observation of the library is made of one by two functions
+ * Helmholtz, vorticity in two dimensions, Burgers, Radon transform, Mogi's source, signed distances.
+ * Numbers at cells are double, functions on periodic grids fd_real; memory comes from the arena. An observation of the library is made of one by two functions
  * (operator.c). */
 #ifndef PDE_H
 #define PDE_H
 #include "fd.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const double pde_pi = 3.14159265358979323846;
@@ -220,6 +221,171 @@ static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_r
         z[i] = (fd_real)((double)z[i] / (k2 - m));
     }
     fd_from_modes(s, b, z, u, scratch);
+}
+
+/* ---- Vorticity: incompressible flow on the unit square, periodic --------------------------------------
+ *
+ *     w_t + v . grad w = nu Laplacian w + f,   v = (psi_y, -psi_x),  -Laplacian psi = w
+ *
+ * in Fourier coefficients, q = 4 pi^2 |k|^2: Crank and Nicolson for viscosity, Euler for the rest,
+ *
+ *     w' = [(1 - dt nu q/2) w + dt (f - P N)]/(1 + dt nu q/2),   N = v . grad w at the points,
+ *
+ * P keeps |k_i| <= n/3. Odd derivatives of the Nyquist modes are 0. The transpose of the derivative of a
+ * step, in the coefficients' places, follows from U = d_y (-Laplacian)^-1, V = -d_x (-Laplacian)^-1 and
+ * d_x, d_y all being antisymmetric:
+ *
+ *     N'^T m = -[U (w_x Pm) + d_x (u Pm) + V (w_y Pm) + d_y (v Pm)]
+ *
+ * Axis 0 of w [n][n] is y, axis 1 is x. FD_EDATA where dt (max |u| + max |v|) n is above 1: the step is
+ * too long for this flow. Burgers: u_t + u u_x = nu u_xx on the circle, in the same way. */
+typedef struct { int n; double nu, dt; const fd_real *f; } pde_flow;          /* f [n][n] or NULL */
+
+/* kinds of multipliers of a half spectrum: u, v, w_x, w_y of w, then P M and M0 of a step */
+enum { PDE_U, PDE_V, PDE_X, PDE_Y, PDE_PUSH, PDE_KEEP };
+
+static inline void pde_times(const pde_flow *p, int kind, const fd_cplx *z, fd_cplx *y)
+{
+    const int n = p->n, half = n / 2 + 1;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < half; j++) {
+            const int ky = i <= n / 2 ? i : i - n, at = i * half + j;
+            const double q = 4 * pde_pi * pde_pi * ((double)ky * ky + (double)j * j), v = .5 * p->dt * p->nu * q;
+            const double dx = 2 * j == n ? 0 : 2 * pde_pi * j, dy = 2 * abs(ky) == n ? 0 : 2 * pde_pi * ky;
+            const int low = 3 * abs(ky) <= n && 3 * j <= n;
+            double re = 0, im = 0;                              /* the factor */
+            if (kind == PDE_X) im = dx;
+            else if (kind == PDE_Y) im = dy;
+            else if (kind == PDE_U) im = q > 0 ? dy / q : 0;
+            else if (kind == PDE_V) im = q > 0 ? -dx / q : 0;
+            else if (kind == PDE_KEEP) re = (1 - v) / (1 + v);
+            else re = low ? p->dt / (1 + v) : 0;
+            const double a = (double)z[at].re, b = (double)z[at].im;
+            y[at].re = (fd_real)(re * a - im * b), y[at].im = (fd_real)(re * b + im * a);
+        }
+}
+
+/* y = the field of a multiplier of x; y may be x */
+static inline void pde_field(const pde_flow *p, int kind, const fd_real *x, fd_real *y, fd_arena scratch)
+{
+    const int n[2] = { p->n, p->n }, size = p->n * (p->n / 2 + 1);
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, size);
+    if (!z) return;
+    fd_rfftn(2, n, 1, 1. / ((double)p->n * p->n), x, z, scratch);
+    pde_times(p, kind, z, z);
+    fd_irfftn(2, n, 1, 1, z, y, scratch);
+}
+
+/* u, v, w_x, w_y [4][n][n] of w, whose half spectrum stays in z */
+static inline void pde_flow_fields(const pde_flow *p, const fd_real *w, fd_cplx *z, fd_real *u, fd_arena scratch)
+{
+    const int n[2] = { p->n, p->n }, size = p->n * (p->n / 2 + 1);
+    fd_cplx *y = fd_raw(&scratch, fd_cplx, 4 * size);
+    if (!y) return;
+    fd_rfftn(2, n, 1, 1. / ((double)p->n * p->n), w, z, scratch);
+    for (int k = PDE_U; k <= PDE_Y; k++) pde_times(p, k, z, y + k * size);
+    fd_irfftn(2, n, 4, 1, y, u, scratch);
+}
+
+/* z += dt f/(1 + dt nu q/2), all of its modes */
+static inline void pde_force(const pde_flow *p, fd_cplx *z, fd_arena scratch)
+{
+    const int n[2] = { p->n, p->n }, half = p->n / 2 + 1;
+    fd_cplx *f = fd_raw(&scratch, fd_cplx, p->n * half);
+    if (!f) return;
+    fd_rfftn(2, n, 1, 1. / ((double)p->n * p->n), p->f, f, scratch);
+    for (int i = 0; i < p->n; i++)
+        for (int j = 0; j < half; j++) {
+            const int ky = i <= p->n / 2 ? i : i - p->n, at = i * half + j;
+            const double q = 4 * pde_pi * pde_pi * ((double)ky * ky + (double)j * j);
+            const double c = p->dt / (1 + .5 * p->dt * p->nu * q);
+            z[at].re += (fd_real)(c * (double)f[at].re), z[at].im += (fd_real)(c * (double)f[at].im);
+        }
+}
+
+/* pde_flow_step -- one step of w [n][n], in place. */
+static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch)
+{
+    const int n[2] = { p->n, p->n }, all = p->n * p->n, size = p->n * (p->n / 2 + 1);
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, 2 * size);
+    fd_real *u = fd_raw(&scratch, fd_real, 4 * all), most[2] = { 0, 0 };
+    if (!u) return;
+    pde_flow_fields(p, w, z, u, scratch);
+    for (int i = 0; i < all; i++) {
+        for (int e = 0; e < 2; e++) {
+            fd_real s = u[e * all + i] < 0 ? -u[e * all + i] : u[e * all + i];
+            if (!(s <= most[e])) most[e] = s;
+        }
+        u[i] = -(u[i] * u[2 * all + i] + u[all + i] * u[3 * all + i]);
+    }
+    const double speed = p->dt * ((double)most[0] + (double)most[1]) * p->n;
+    if (scratch.st->code) return;
+    if (!(speed <= 1)) {
+        FD_FAIL(scratch.st, FD_EDATA, "pde_flow_step",
+                "the step is too long for this flow: dt (max |u| + max |v|) n is above 1, in percent",
+                (long long)fmin(100 * speed, 1e15));
+        return;
+    }
+    fd_rfftn(2, n, 1, 1. / all, u, z + size, scratch);
+    pde_times(p, PDE_KEEP, z, z), pde_times(p, PDE_PUSH, z + size, z + size);
+    for (int i = 0; i < size; i++) z[i].re += z[size + i].re, z[i].im += z[size + i].im;
+    if (p->f) pde_force(p, z, scratch);
+    fd_irfftn(2, n, 1, 1, z, w, scratch);
+}
+
+/* pde_flow_back -- g = (dw'/dw)^T g at w before the step, in place. */
+static inline void pde_flow_back(const pde_flow *p, const fd_real *w, fd_real *g, fd_arena scratch)
+{
+    static const int by[4] = { PDE_X, PDE_Y, PDE_U, PDE_V };    /* of u, v, w_x, w_y times P m */
+    const int all = p->n * p->n, size = p->n * (p->n / 2 + 1);
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, size);
+    fd_real *u = fd_raw(&scratch, fd_real, 4 * all), *m = fd_raw(&scratch, fd_real, all);
+    fd_real *y = fd_raw(&scratch, fd_real, all);
+    if (!y) return;
+    pde_flow_fields(p, w, z, u, scratch);
+    pde_field(p, PDE_PUSH, g, m, scratch), pde_field(p, PDE_KEEP, g, g, scratch);
+    for (int k = 0; k < 4 && !scratch.st->code; k++) {
+        for (int i = 0; i < all; i++) y[i] = u[k * all + i] * m[i];
+        pde_field(p, by[k], y, y, scratch);
+        for (int i = 0; i < all; i++) g[i] += y[i];
+    }
+}
+
+/* pde_burgers_step -- u [n] on the circle of length 1, in place; back: g = (du'/du)^T g at u before the step. */
+static inline void pde_burgers_step(const pde_flow *p, fd_real *u, fd_real *back, fd_arena scratch)
+{
+    const int n = p->n, half = n / 2 + 1;
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, 2 * half);
+    fd_real *y = fd_raw(&scratch, fd_real, n), most = 0;
+    if (!y) return;
+    for (int i = 0; i < n; i++) {
+        y[i] = u[i] * u[i] / 2;
+        if (!((u[i] < 0 ? -u[i] : u[i]) <= most)) most = u[i] < 0 ? -u[i] : u[i];
+    }
+    if (!(p->dt * (double)most * n <= 1)) {
+        FD_FAIL(scratch.st, FD_EDATA, "pde_burgers_step",
+                "the step is too long for this flow: dt max |u| n is above 1, in percent",
+                (long long)fmin(100 * p->dt * (double)most * n, 1e15));
+        return;
+    }
+    fd_rfftn(1, &n, 1, 1. / n, back ? back : u, z, scratch);
+    if (!back) fd_rfftn(1, &n, 1, 1. / n, y, z + half, scratch);
+    for (int k = 0; k < half; k++) {
+        const double v = .5 * p->dt * p->nu * pow(2 * pde_pi * k, 2);
+        const double push = 3 * k <= n ? p->dt / (1 + v) * (2 * k == n ? 0 : 2 * pde_pi * k) : 0;
+        fd_cplx *x = &z[k], *w = &z[half + k];
+        if (back) w->re = (fd_real)(-push * (double)x->im), w->im = (fd_real)(push * (double)x->re);
+        else {
+            fd_cplx keep = *w;
+            w->re = (fd_real)(push * (double)keep.im), w->im = (fd_real)(-push * (double)keep.re);
+        }
+        x->re = (fd_real)((double)x->re * (1 - v) / (1 + v)), x->im = (fd_real)((double)x->im * (1 - v) / (1 + v));
+        if (!back) x->re += w->re, x->im += w->im;
+    }
+    fd_irfftn(1, &n, 1, 1, z, back ? back : u, scratch);
+    if (!back) return;
+    fd_irfftn(1, &n, 1, 1, z + half, y, scratch);
+    for (int i = 0; i < n; i++) back[i] += u[i] * y[i];
 }
 
 /* ---- Radon transform on [-1, 1]^2, parallel beams ---------------------------------------------------

@@ -163,6 +163,103 @@ static void poisson(void)
     }
 }
 
+/* a step's derivative: <l, (step(w + e h) - step(w - e h))/2e> = <back(l), h> */
+static void flow_adjoint(const pde_flow *p, int burgers, const char *what, fd_arena a)
+{
+    const int n = burgers ? p->n : p->n * p->n;
+    fd_real *w = fd_raw(&a, fd_real, n), *h = fd_raw(&a, fd_real, n), *g = fd_raw(&a, fd_real, n);
+    fd_real *x[4];
+    const double e = TOL(1e-3, 3e-2);
+    double d[2] = { 0, 0 }, right = 0, size = 0;
+    fd_space s = burgers ? fd_grid(&a, 1, (int[]){ p->n }, NULL, NULL, 1)
+                         : fd_grid(&a, 2, (int[]){ p->n, p->n }, NULL, NULL, 1);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .15, 1.5);
+    fd_cov_draw(c, fd_seed(1), 0, 1, w, a), fd_cov_draw(c, fd_seed(2), 0, 1, h, a);
+    fd_cov_draw(c, fd_seed(3), 0, 1, g, a);
+    for (int k = 0; k < 4; k++) {
+        x[k] = fd_raw(&a, fd_real, n);
+        if (!x[k]) return;
+        for (int i = 0; i < n; i++) x[k][i] = w[i] + (fd_real)(e * (k % 2 ? -1 : 1) / (1 + k / 2)) * h[i];
+        if (burgers) pde_burgers_step(p, x[k], NULL, a);
+        else pde_flow_step(p, x[k], a);
+    }
+    for (int i = 0; i < n; i++)
+        for (int q = 0; q < 2; q++)
+            d[q] += ((double)x[2 * q][i] - (double)x[2 * q + 1][i]) * (double)g[i] / (2 * e / (1 + q));
+    if (burgers) pde_burgers_step(p, w, g, a);
+    else pde_flow_back(p, w, g, a);
+    for (int i = 0; i < n; i++) right += (double)g[i] * (double)h[i], size += fabs((double)g[i] * (double)h[i]);
+    OK(!a.st->code, "%s: %s", what, a.st->code ? a.st->what : "");
+    NEAR((4 * d[1] - d[0]) / 3, right, TOL(1e-10, 3e-5) * size, "%s: the transpose of a step", what);
+}
+
+static void flows(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    enum { N = 32, STEPS = 200 };
+    static fd_real w[N * N], f[N * N];
+    for (int m = 1; m <= 3; m++) {                          /* Taylor and Green: no advection */
+        const pde_flow p = { N, 2e-3, 5e-3, NULL };
+        const double z = .5 * p.dt * p.nu * 8 * pde_pi * pde_pi * m * m, keep = pow((1 - z) / (1 + z), STEPS);
+        double worst = 0;
+        for (int i = 0; i < N * N; i++)
+            w[i] = (fd_real)(cos(2 * pde_pi * m * (i / N) / N) * cos(2 * pde_pi * m * (i % N) / N));
+        for (int k = 0; k < STEPS; k++) pde_flow_step(&p, w, a);
+        for (int i = 0; i < N * N; i++)
+            worst = fmax(worst, fabs((double)w[i] - keep * cos(2 * pde_pi * m * (i / N) / N)
+                                                        * cos(2 * pde_pi * m * (i % N) / N)));
+        NEAR(worst, 0, TOL(3e-14, 2e-5), "Taylor's and Green's vortices, %d", m);
+    }
+    const pde_flow forced = { N, 1e-3, 1e-3, f };
+    double worst = 0;
+    for (int i = 0; i < N * N; i++) {
+        double u = 2 * pde_pi * (i / N + i % N) / N;
+        f[i] = (fd_real)(.1 * (sin(u) + cos(u))), w[i] = 0;
+    }
+    for (int k = 0; k < 1000; k++) pde_flow_step(&forced, w, a);
+    for (int i = 0; i < N * N; i++) {
+        double q = 8 * pde_pi * pde_pi * 1e-3;
+        worst = fmax(worst, fabs((double)w[i] - (double)f[i] * (1 - exp(-q)) / q));
+    }
+    NEAR(worst, 0, TOL(7e-11, 2e-5), "forced from rest");
+    flow_adjoint(&forced, 0, "vorticity", a);
+    const pde_flow odd = { 15, 1e-2, 1e-2, NULL }, line = { 64, .01, 2e-3, NULL };
+    flow_adjoint(&odd, 0, "vorticity on an odd grid", a);
+    flow_adjoint(&line, 1, "Burgers", a);
+    OK(!st.code, "flows: %s", st.code ? st.what : "");
+    for (int i = 0; i < N * N; i++) w[i] *= 1000000;
+    pde_flow_step(&forced, w, a);
+    OK(st.code == FD_EDATA, "a step that is too long for the flow");
+    st.code = FD_OK;
+    /* Cole and Hopf: with phi = exp(-int u/(2 nu)), which follows the heat equation, u = -2 nu phi_x/phi.
+     * Order 1 in the step. */
+    enum { POINTS = 64, FINE = 2048 };
+    const double nu = .05, T = .5;
+    double last = 0;
+    for (int steps = 200; steps <= 800; steps *= 2) {
+        const pde_flow p = { POINTS, nu, T / steps, NULL };
+        fd_real u[POINTS];
+        double off = 0;
+        for (int i = 0; i < POINTS; i++) u[i] = (fd_real)sin(2 * pde_pi * i / POINTS);
+        for (int k = 0; k < steps; k++) pde_burgers_step(&p, u, NULL, a);
+        for (int i = 0; i < POINTS; i += 3) {               /* the heat kernel by quadrature */
+            double x = (double)i / POINTS, up = 0, down = 0;
+            for (int k = -FINE; k < FINE; k++) {
+                double y = 4. * (k + .5) / FINE, at = x - y;
+                double phi = exp((cos(2 * pde_pi * at) - 1) / (4 * pde_pi * nu) - y * y / (4 * nu * T));
+                up += sin(2 * pde_pi * at) * phi, down += phi;
+            }
+            off = fmax(off, fabs((double)u[i] - up / down));
+        }
+        if (last > 0) NEAR(last / off, 2, TOL(.05, .3), "Burgers against Cole and Hopf, order 1");
+        else NEAR(off, 0, 5e-3, "Burgers against Cole and Hopf");
+        last = off;
+    }
+    OK(!st.code, "status");
+    test_free();
+}
+
 static void radon(void)
 {
     enum { VIEWS = 12, BEAMS = 40 };
@@ -265,6 +362,7 @@ void test_pde(void)
 {
     darcy();
     poisson();
+    flows();
     radon();
     mogi();
     distances();
