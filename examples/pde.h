@@ -322,7 +322,7 @@ static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch
     if (scratch.st->code) return;
     if (!(speed <= 1)) {
         FD_FAIL(scratch.st, FD_EDATA, "pde_flow_step",
-                "the step is too long for this flow: dt (max |u| + max |v|) n is above 1, in percent",
+                "the step is too long for this flow, take a smaller dt: dt (max |u| + max |v|) n must be at most 1, is in percent",
                 (long long)fmin(100 * speed, 1e15));
         return;
     }
@@ -364,7 +364,7 @@ static inline void pde_burgers_step(const pde_flow *p, fd_real *u, fd_real *back
     }
     if (!(p->dt * (double)most * n <= 1)) {
         FD_FAIL(scratch.st, FD_EDATA, "pde_burgers_step",
-                "the step is too long for this flow: dt max |u| n is above 1, in percent",
+                "the step is too long for this flow, take a smaller dt: dt max |u| n must be at most 1, is in percent",
                 (long long)fmin(100 * p->dt * (double)most * n, 1e15));
         return;
     }
@@ -406,11 +406,11 @@ static inline void pde_radon(int n, int views, const double *theta, int beams, c
                 double px = (x + 1) * n / 2 - .5, py = (y + 1) * n / 2 - .5;
                 int j = (int)floor(px), i = (int)floor(py);
                 for (int e = 0; e < 4; e++) {
-                    int row = i + e / 2, col = j + e % 2;
-                    if (row < 0 || row >= n || col < 0 || col >= n) continue;
+                    int down = i + e / 2, over = j + e % 2;
+                    if (down < 0 || down >= n || over < 0 || over >= n) continue;
                     double wt = dt * (e / 2 ? py - i : i + 1 - py) * (e % 2 ? px - j : j + 1 - px);
-                    if (back) f[row * n + col] += wt * *sum;
-                    else *sum += wt * f[row * n + col];
+                    if (back) f[down * n + over] += wt * *sum;
+                    else *sum += wt * f[down * n + over];
                 }
             }
         }

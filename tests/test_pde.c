@@ -1,7 +1,7 @@
 /* test_pde.c -- the forward models of examples/pde.h against values and orders that are known, and their
  * adjoints against differences and dot products. */
+#include "operators.h"
 #include "test.h"
-#include "../examples/pde.h"
 
 static const double centre = .0736713532814;             /* of -Laplacian u = 1 on the unit square */
 
@@ -338,10 +338,10 @@ static void distances(void)
     fd_arena a = test_arena(1 << 20, &st);
     unsigned char in[N * M] = { 0 }, six[36] = { 0 };
     double d[N * M], e[36];
-    static const double row[6] = { 1 / 3., 1 / 6., -1 / 6., -1 / 6., 1 / 6., 1 / 3. };
+    static const double block[6] = { 1 / 3., 1 / 6., -1 / 6., -1 / 6., 1 / 6., 1 / 3. };
     for (int i = 2; i < 4; i++) for (int j = 2; j < 4; j++) six[i * 6 + j] = 1;
     pde_signed_distance(6, 6, six, e, a);
-    for (int j = 0; j < 6; j++) NEAR(e[12 + j], row[j], 1e-15, "a block of 2x2 in 6x6");
+    for (int j = 0; j < 6; j++) NEAR(e[12 + j], block[j], 1e-15, "a block of 2x2 in 6x6");
     for (int k = 0; k < 20; k++) {
         fd_real u[N * M];
         fd_uniform(fd_seed((uint64_t)k), N * M, u);
@@ -358,8 +358,36 @@ static void distances(void)
     test_free();
 }
 
+/* what --op puts between a function and its observation: the transpose of its derivative, in the units of a
+ * model, too */
+static void operators(void)
+{
+    static const struct { int row, bc, n[2]; double v[3]; } rows[] = {
+        { OP_DARCY, FD_NEUMANN, { 12, 12 }, { 0 } }, { OP_DARCY, FD_NEUMANN, { 12, 12 }, { 1 } },
+        { OP_POISSON, FD_DIRICHLET, { 11, 9 }, { 3 } }, { OP_HEAT, FD_MIXED, { 12, 9 }, { .02, .5 } },
+        { OP_FLOW, FD_PERIODIC, { 16, 16 }, { 1e-2, .05, .01 } }, { OP_BURGERS, FD_PERIODIC, { 32, 0 }, { .05, .05, .01 } } };
+    fd_status st;
+    for (int k = 0; k < COUNT(rows); k++)
+        for (int units = 0; units < 2; units++) {
+            fd_arena a = test_arena(1 << 24, &st);
+            const int nd = rows[k].n[1] ? 2 : 1;
+            fd_space s = fd_grid(&a, nd, rows[k].n, NULL, (int[]){ rows[k].bc, rows[k].bc }, 1);
+            spec op = { &t_op, rows[k].row, { rows[k].v[0], rows[k].v[1], rows[k].v[2] } };
+            fd_obs o = fd_obs_points(&a, &s, 3, (double[]){ .2, .3, .55, .6, .8, .15 }, NULL);
+            op_wrap(&a, &o, &op, units ? 2 : 1, units ? -.3 : 0);
+            fd_real *x = fd_raw(&a, fd_real, s.points);
+            fd_cov_draw(fd_cov_matern(&a, &s, 1, .3, 2.5), fd_seed(2), 0, 1, x, a);
+            for (int i = 0; i < 3; i++)
+                NEAR(fd_obs_check(&o, x, fd_seed((uint64_t)i), a), 0, TOL(1e-6, 2e-2), "--op %s, units %d",
+                     t_op.rows[op.row].name, units);
+            OK(!st.code, "--op %s: %s", t_op.rows[op.row].name, st.code ? st.what : "");
+            test_free();
+        }
+}
+
 void test_pde(void)
 {
+    operators();
     darcy();
     poisson();
     flows();

@@ -49,7 +49,7 @@ for c in train sample noise eval certify orders posterior calibrate bridge logli
     ok "$c --help" "$fd" $c --help && same out help.1
 done
 for t in cov process net flip optimizer predict precond weight norm time-law scheme times start \
-    corrector boundary map fields as method observe operator condition between couple; do
+    corrector boundary map fields as method observe operator condition between couple op; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out
@@ -181,6 +181,26 @@ for m in prior dps; do
     report $? "calibrate $m: status"
     says '^NOT CALIBRATED' out
 done
+# observations of solutions
+printf 'x,y,value\n.2,.3,.05\n.5,.5,.08\n.8,.7,.05\n' >darcy.csv
+ok "darcy, chain" "$fd" posterior --op darcy --grid 8x8 --obs darcy.csv --noise 0.01 \
+    --method pcn:steps=400,burn=100 -n 8 -o post.npy --png p.png && says '^acceptance' out
+ok "darcy, ensemble" "$fd" posterior --op darcy:faces=arithmetic --grid 8x8 --obs darcy.csv --noise 0.01 \
+    --method esmda -n 64 -o post.npy
+ok "darcy, guided" "$fd" posterior --op darcy --grid 8x8 --obs darcy.csv --noise 0.01 --method pigdm -n 2 \
+    --steps 10 -o post.npy
+ok "poisson" "$fd" posterior --op poisson --boundary dirichlet --grid 7x7 --obs darcy.csv --noise 0.01 -o post.npy
+says '^exact: mean of size' out
+ok "heat" "$fd" calibrate --op heat --grid 16 --noise 0.1 -n 60 && says '^calibrated' out
+ok "flow" "$fd" posterior --op flow:time=0.05,dt=0.002 --boundary periodic --grid 16x16 --obs darcy.csv --noise 0.1 \
+    --method hmc:steps=20,burn=5,chains=1 -n 4 -o post.npy
+bad 2 'darcy wants a square grid' posterior --op darcy --grid 8x9 --obs darcy.csv --noise 0.1
+bad 2 'darcy wants --boundary neumann' posterior --op darcy --boundary periodic --grid 8x8 --obs darcy.csv --noise 0.1
+bad 2 'exact is for linear' posterior --op darcy --grid 8x8 --obs darcy.csv --noise 0.1
+bad 1 'too long for this flow' posterior --op flow:time=10,dt=5 --boundary periodic --grid 8x8 --obs darcy.csv \
+    --noise 0.1 --method pcn:steps=8
+bad 2 '^fd: --blur: not with --op' posterior --op heat --grid 8x8 --blur .1:darcy.csv
+bad 2 '--op: ' posterior --op navier --grid 8x8 --obs darcy.csv
 # bridges
 printf 'x,value\n.25,1\n.75,-1\n' >end.csv
 ok ends "$fd" noise --grid 24 --boundary dirichlet --cov rbf:l=0.2 -n 2 -o ends.npy

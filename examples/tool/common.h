@@ -541,6 +541,7 @@ static topic t_couple = { "couple", "which start goes with which end", {
     { "random", "any with any", { { 0 } } },
     { "paired", "function i of one file with function i of the other", { { 0 } } },
     { "near", "those of a batch so that their squared distances are least", { { 0 } } } } };
+static topic t_op;                                          /* operators.h */
 static topic t_observe = { "observe", "what is observed", {
     { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
     { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
@@ -567,7 +568,7 @@ static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_prec
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
                                  &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
                                  &t_method, &t_operator, &t_observe, &t_condition,
-                                 &t_between, &t_couple };
+                                 &t_between, &t_couple, &t_op };
 
 static inline int rows_of(const topic *t)
 {
@@ -746,7 +747,7 @@ typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels,
         *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs;
-    spec condition, between, couple;
+    spec condition, between, couple, op;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
         start, corrector, map, as, prior, method, observe, normalize, heat;
     shape grid;
@@ -811,6 +812,8 @@ static const option options[] = {
       "or: values on a coarser grid of the domain, .npy" },
     { "blur", "W:FILE", NULL, POSTERIOR, O_TEXT, AT(blur), 0, 0, 0,
       "or: the function under a Gaussian blur of width W at every point of the grid, .npy" },
+    { "op", "SPEC", NULL, POSTERIOR | CALIBRATE, O_SPEC, AT(op), &t_op, 0, 0,
+      "observed is the solution of an equation that the function enters (fd help op)" },
     { "state", "FILE", NULL, POSTERIOR, O_OUT, AT(state), 0, 0, 0,
       "of chains, .safetensors: go on from it where it exists, and write it at the end" },
     { "observe", "SPEC", "points:m=8", CALIBRATE, O_SPEC, AT(observe), &t_observe, 0, 0,

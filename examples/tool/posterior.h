@@ -7,6 +7,7 @@
 #ifndef POSTERIOR_H
 #define POSTERIOR_H
 #include "common.h"
+#include "operators.h"
 #include "plot.h"
 
 /* ---- The problem ------------------------------------------------------------------------------ */
@@ -27,6 +28,7 @@ typedef struct {
     const double *at, *said;
     const int *ch;                         /* of each; NULL: 0 */
     int whole;                             /* a value at every point, in the order of the grid */
+    int op;                                /* 1: of a solution (--op), not of the function */
 } problem;
 
 static inline int is_amortised(const args *o)
@@ -99,7 +101,7 @@ enum { OBS_COLS = 8 };
 /* obs_units -- y and sd of channel c at a place, in the units of the model. */
 static inline void obs_units(const problem *q, int c, double center, double *y, double *sd)
 {
-    if (!q->k) return;
+    if (!q->k || q->op) return;
     const normal *v = &q->k->norm;
     *y = v->scale[c] * *y + v->shift[c] - center;
     *sd *= fabs(v->scale[c]);
@@ -115,7 +117,7 @@ static inline void obs_given(fd_arena *a, problem *q, const int *ch, double *sd,
     double *center = fd_new(a, double, m), *said = fd_raw(a, double, m);
     if (said) memcpy(said, q->y, (size_t)m * sizeof *said);
     q->said = said, q->ch = ch;
-    if (q->k && q->k->norm.center && center)
+    if (q->k && q->k->norm.center && center && !q->op)
         q->o.apply(q->o.self, &q->s, 1, q->k->norm.center, center, *a);
     need(a->st);
     for (int i = 0; i < m; i++) obs_units(q, ch[i], center[i], &q->y[i], &sd[i]);
@@ -305,9 +307,22 @@ static inline void obs_blur(fd_arena *a, problem *q, const char *text, double no
     obs_given(a, q, ch, sd, 0);
 }
 
+/* obs_op -- what is observed is so of the solution that --op names. */
+static inline void obs_op(fd_arena *a, problem *q, const args *o)
+{
+    if (!q->op) return;
+    const normal *v = q->k ? &q->k->norm : NULL;
+    if (v && v->center) die(2, "--op: %s was normalised pixel by pixel: --normalize scale in training", o->model);
+    op_wrap(a, &q->o, &o->op, v ? v->scale[0] : 1, v ? v->shift[0] : 0);
+    need(a->st);
+}
+
 /* obs_read -- what --obs, --coarse or --blur says. */
 static inline void obs_read(fd_arena *a, problem *q, const args *o)
 {
+    q->op = o->op.t != NULL;
+    if (q->op && o->blur) die(2, "--blur: not with --op");
+    if (q->op && is_amortised(o)) die(2, "--op: not with --method amortised");
     if ((o->obs != NULL) + (o->coarse != NULL) + (o->blur != NULL) != 1)
         die(2, o->obs || o->coarse || o->blur ? "--obs, --coarse, --blur: one of them only"
             : "needs --obs, --coarse or --blur");
@@ -320,6 +335,7 @@ static inline void obs_read(fd_arena *a, problem *q, const args *o)
         memcpy(mask, o->obs, (size_t)(cut + 4 - o->obs));
         obs_mask(a, q, mask, cut + 5, o->noise);
     } else obs_csv(a, q, o->obs, o->noise);
+    obs_op(a, q, o);
     ptrdiff_t modes = 0;
     for (ptrdiff_t k = 0; k < q->s.modes; k++) modes += q->p.noise->lam[k] > 0;
     modes *= q->s.ch;
@@ -330,9 +346,14 @@ static inline void obs_read(fd_arena *a, problem *q, const args *o)
 
 /* obs_spec -- what --observe says, the same places whatever the function; y is left to be drawn. */
 enum { OBSERVE_POINTS, OBSERVE_COARSE, OBSERVE_BLUR };
-static inline void obs_spec(fd_arena *a, problem *q, const spec *v, double noise, uint64_t seed)
+static inline void obs_spec(fd_arena *a, problem *q, const args *o)
 {
     const fd_space *s = &q->s;
+    const spec *v = &o->observe;
+    const double noise = o->noise;
+    const uint64_t seed = o->seed;
+    q->op = o->op.t != NULL;
+    if (q->op && v->row == OBSERVE_BLUR) die(2, "--observe: blur: not with --op");
     if (v->row == OBSERVE_POINTS) {
         int m = (int)v->v[0];
         double *at = fd_raw(a, double, (ptrdiff_t)m * s->nd);
@@ -356,6 +377,7 @@ static inline void obs_spec(fd_arena *a, problem *q, const spec *v, double noise
     double sd = noise, y = 0;
     obs_units(q, 0, 0, &y, &sd);
     fd_obs_noise(a, &q->o, sd);
+    obs_op(a, q, o);
     q->y = fd_new(a, double, q->o.m);
     need(a->st);
 }
@@ -383,6 +405,13 @@ static inline double method_value(const spec *m, const char *name)
 static inline void method_gauss(const problem *q, const spec *m)
 {
     if (!q->c0) die(2, "--method: %s needs a Gaussian prior: --prior", m->t->rows[m->row].name);
+}
+
+static inline void method_linear(const problem *q, const spec *m)
+{
+    if (!q->o.linear)
+        die(2, "--method: %s is for linear equations; pcn, mala, hmc, slice, esmda, pigdm, dps take any",
+            m->t->rows[m->row].name);
 }
 
 static inline void method_noisy(const problem *q, const spec *m)
@@ -774,6 +803,8 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
 {
     const spec *m = &o->method;
     const int rule = m->row;
+    static const int linear[] = { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
+                                  METHOD_SPLIT, METHOD_PARTICLES, METHOD_ECI };
     const ptrdiff_t size = fd_size(&q->s);
     verdict v = { 0, NAN, NAN, NAN, NAN };
     if (o->state && !(rule >= METHOD_PCN && rule <= METHOD_LATENT))
@@ -781,6 +812,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     fd_sampler how = { .p = &q->p, .model = q->model, .t = q->t, .steps = o->steps, .scheme = o->scheme.row, .eta = o->eta,
                        .denoise = 1, .evals = &v.evals };
     if (q->k) how.mean = q->mean;
+    for (int i = 0; i < COUNT(linear); i++) if (rule == linear[i]) method_linear(q, m);
     switch (rule) {
     case METHOD_EXACT: {
         method_gauss(q, m);
@@ -955,6 +987,7 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
         data[q->whole ? i : at + (q->ch ? q->ch[i] : 0) * s->points] = (fd_real)q->said[i];
     }
     name[cols] = "data", from[cols++] = data;
+    if (q->op) cols--;                                 /* in units of their own: printed, not drawn */
     name[cols] = "mean", from[cols++] = mean;
     if (em) name[cols] = "exact mean", from[cols++] = em;
     /* deviations have a scale of their own, from 0 */
@@ -1015,7 +1048,7 @@ static inline void posterior_png(const char *path, const problem *q, int n, cons
     for (int i = 0; i < N; i++) at[i] = fd_coord(s, 0, i);
     /* of channel 0, as all that is drawn */
     for (int i = 0; i < q->o.m; i++)
-        if (!q->ch || !q->ch[i])
+        if ((!q->ch || !q->ch[i]) && !q->op)
             place[seen] = q->whole ? at[i] : q->at[i], place[q->o.m + seen++] = q->said[i];
     for (int k = 0; k < 6 + SHOW; k++)
         for (int i = 0; i < N; i++) {
@@ -1058,7 +1091,7 @@ static inline int do_posterior(args *o)
     printf("mean: size %.4g; deviation: %.4g\n", size_of(size, mean), size_of(size, sd));
     printf("misfit at the observations, in %s: of the draws %.4g, of their mean %.4g\n",
            q.o.sd > 0 || q.o.each ? "deviations" : "units", misfit_of(&q, o->n, x, a), misfit_of(&q, 1, mean, a));
-    if (q.known) {
+    if (q.known && q.o.linear) {
         fd_posterior *p = fd_posterior_new(&a, q.middle, q.known, &q.o, q.y);
         need_grid(&st);
         em = p->mean, es = mean + 2 * size;
@@ -1175,8 +1208,9 @@ static inline int do_calibrate(args *o)
     const int L = o->draws;
     const int own = is_amortised(o) && !is_given("observe"), told = own && condition_moves(q.k);
     if (is_amortised(o) && !is_given("noise")) o->noise = condition_value(q.k, "noise");
+    if (own && o->op.t) die(2, "--op: not with --method amortised");
     if (own) amortised_observe(&a, &q, 0);
-    else obs_spec(&a, &q, &o->observe, o->noise, o->seed);
+    else obs_spec(&a, &q, o);
     dataset data, *real = unknowns(&a, &q, o, &data);
     fd_real *truth = fd_raw(&a, fd_real, size), *x = fd_raw(&a, fd_real, (L + 1) * size), *other = fd_raw(&a, fd_real, L * size);
     features *f = fd_raw(&a, features, L);
