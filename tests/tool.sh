@@ -44,12 +44,12 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise eval certify orders posterior calibrate bridge loglik info convert; do
+for c in train sample noise data eval certify orders posterior calibrate bridge loglik info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
 for t in cov process net flip optimizer predict precond weight norm time-law scheme times start \
-    corrector boundary map fields as method observe operator condition between couple op; do
+    corrector boundary map fields as method observe operator condition between couple op data; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out
@@ -181,6 +181,28 @@ for m in prior dps; do
     report $? "calibrate $m: status"
     says '^NOT CALIBRATED' out
 done
+# data of the papers' problems
+for d in darcy poisson flow:time=0.1 volcano outlines mixture; do
+    ok "data $d" "$fd" data $d -n 3 --grid 16x16 -o d.npy --png p.png && says '^3 functions' out
+done
+ok "data burgers" "$fd" data burgers:time=0.2 -n 3 --grid 32 -o d.npy --obs d0.npy
+ok "data well" "$fd" data well -n 3 --grid 32 -o d.npy
+ok "pressures" "$fd" data darcy -n 5 --grid 16x16 -o d.npy --obs p.npy
+ok "one thread" "$fd" data darcy -n 5 --grid 16x16 --threads 1 -o d1.npy --obs p1.npy
+same d.npy d1.npy; same p.npy p1.npy
+ok "the last two" "$fd" data darcy -n 2 --first 3 --grid 16x16 -o d1.npy --obs p1.npy
+tail -c 2048 d.npy >d.end; tail -c 2048 d1.npy >d1.end; same d.end d1.end
+tail -c 2048 p.npy >d.end; tail -c 2048 p1.npy >d1.end; same d.end d1.end
+ok "two channels" "$fd" data volcano -n 2 --grid 8x8 -o d.npy --obs p.npy
+ok "of cos and sin" "$fd" info d.npy && says '^.2, 2, 8, 8.' out
+bad 2 'which.' data --grid 8x8
+bad 2 'expected darcy' data swamp --grid 8x8
+bad 2 'needs --grid' data darcy
+bad 2 'wants a square grid' data darcy --grid 8x9
+bad 2 'of 1 axis' data well --grid 8x8
+bad 2 'nothing goes with' data well --grid 8 --obs p.npy
+bad 2 '^fd: --boundary: flow has its own' data flow --grid 8x8 --boundary neumann
+bad 1 'too long for this flow' data flow:dt=0.5,tau=1,force=1000 --grid 8x8
 # observations of solutions
 printf 'x,y,value\n.2,.3,.05\n.5,.5,.08\n.8,.7,.05\n' >darcy.csv
 ok "darcy, chain" "$fd" posterior --op darcy --grid 8x8 --obs darcy.csv --noise 0.01 \

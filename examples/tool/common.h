@@ -541,7 +541,7 @@ static topic t_couple = { "couple", "which start goes with which end", {
     { "random", "any with any", { { 0 } } },
     { "paired", "function i of one file with function i of the other", { { 0 } } },
     { "near", "those of a batch so that their squared distances are least", { { 0 } } } } };
-static topic t_op;                                          /* operators.h */
+static topic t_op, t_data;                                  /* operators.h, data.h */
 static topic t_observe = { "observe", "what is observed", {
     { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
     { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
@@ -568,7 +568,7 @@ static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_prec
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
                                  &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
                                  &t_method, &t_operator, &t_observe, &t_condition,
-                                 &t_between, &t_couple, &t_op };
+                                 &t_between, &t_couple, &t_op, &t_data };
 
 static inline int rows_of(const topic *t)
 {
@@ -759,7 +759,7 @@ typedef struct {
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
        ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192,
-       BRIDGE = 16384, ALL = 32767 };
+       BRIDGE = 16384, DATA = 65536, ALL = 131071 };
 enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -884,6 +884,12 @@ static const option options[] = {
       "the model (-o)" },
     { "out", "FILE", "samples.npy", SAMPLE, O_OUT, AT(out), 0, 0, 0,
       "the samples (-o)" },
+    { "out", "FILE", "data.npy", DATA, O_OUT, AT(out), 0, 0, 0,
+      "the functions (-o)" },
+    { "obs", "FILE", NULL, DATA, O_OUT, AT(obs), 0, 0, 0,
+      "what goes with them: solutions, or states at the start" },
+    { "boundary", "NAME[,..]", "periodic", DATA, O_BOUNDARY, AT(bc), 0, 0, 0,
+      "of mixture; the others have their own" },
     { "out", "FILE", "noise.npy", NOISE, O_OUT, AT(out), 0, 0, 0,
       "the functions (-o)" },
     { "out", "FILE", NULL, EVAL, O_OUT, AT(out), 0, 0, 0,
@@ -916,7 +922,7 @@ static const option options[] = {
       "error of x0 by wavenumber beside that of the best linear denoiser, .csv" },
     { "png", "FILE", NULL, TRAIN, O_OUT, AT(png), 0, 0, 0,
       "the same drawn" },
-    { "png", "FILE", NULL, SAMPLE | NOISE, O_OUT, AT(png), 0, 0, 0,
+    { "png", "FILE", NULL, SAMPLE | NOISE | DATA, O_OUT, AT(png), 0, 0, 0,
       "a sheet of the functions" },
     { "png", "FILE", NULL, CERTIFY, O_OUT, AT(png), 0, 0, 0,
       "the spectra" },
@@ -924,6 +930,8 @@ static const option options[] = {
       "error against evaluations" },
     { "path", "FILE", NULL, SAMPLE, O_OUT, AT(path), 0, 0, 0,
       "a sheet of the way from noise to sample, .png" },
+    { "grid", "N[xM[xK]]", NULL, DATA, O_GRID, AT(grid), 0, 0, 0,
+      "points of each axis" },
     { "grid", "N[xM[xK]]", NULL, TRAIN | NOISE | EVAL | DEMO, O_GRID, AT(grid), 0, 0, 0,
       "points of each axis; default: those of the data" },
     { "grid", "N[xM[xK]]", NULL, SAMPLE, O_GRID, AT(grid), 0, 0, 0,
@@ -1071,7 +1079,7 @@ static const option options[] = {
       "random vectors for the trace of the flow; 0: exact, for a network 8" },
     { "n", "N", "16", LOGLIK, O_INT, AT(n), 0, 1, 1e8,
       "how many functions at most (-n)" },
-    { "n", "N", "16", SAMPLE | NOISE, O_INT, AT(n), 0, 1, 1e8,
+    { "n", "N", "16", SAMPLE | NOISE | DATA, O_INT, AT(n), 0, 1, 1e8,
       "how many functions (-n)" },
     { "n", "N", "64", CERTIFY, O_INT, AT(n), 0, 4, 1e6,
       "how many samples of a model (-n)" },
@@ -1089,13 +1097,13 @@ static const option options[] = {
       "how many samples of each row (-n)" },
     { "n", "N", "128", DEMO, O_INT, AT(n), 0, 16, 1e6,
       "how many samples for the figures (-n)" },
-    { "first", "N", "0", SAMPLE | NOISE, O_INT, AT(first), 0, 0, 1e8,
+    { "first", "N", "0", SAMPLE | NOISE | DATA, O_INT, AT(first), 0, 0, 1e8,
       "number of the first function: 16 of 8 on are the last 8 of 16 and 8 more" },
     { "raw", NULL, NULL, SAMPLE | EVAL | LOGLIK, O_YES, AT(raw), 0, 0, 0,
       "values as the model has them, normalised" },
     { "pcs", "N", "32", EVAL | DEMO, O_INT, AT(pcs), 0, 1, 4096,
       "principal components of the Frechet distance" },
-    { "map", "NAME", "viridis", SAMPLE | NOISE, O_SPEC, AT(map), &t_map, 0, 0,
+    { "map", "NAME", "viridis", SAMPLE | NOISE | DATA, O_SPEC, AT(map), &t_map, 0, 0,
       "colours: gray, gray-inverse, viridis, diverging" },
     { "train", "STEPS", "0", CHOICE, O_INT, AT(train), 0, 0, 1e9,
       "train a network for each row, too" },

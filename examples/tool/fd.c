@@ -3,6 +3,7 @@
 #include "common.h"
 #include "plot.h"
 #include "bridge.h"
+#include "data.h"
 #include <float.h>
 
 static void shape_print(int nd, const int n[])
@@ -1368,6 +1369,7 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "train", "train a network on functions", TRAIN, do_train },
     { "sample", "draw functions from a trained network, on any grid", SAMPLE, do_sample },
     { "noise", "draw Gaussian random functions", NOISE, do_noise },
+    { "data", "make functions of the papers' problems: darcy, flow, volcano, ..", DATA, do_data },
     { "eval", "compare samples with real functions", EVAL, do_eval },
     { "certify", "is it one law on every grid? status 1: no", CERTIFY, do_certify },
     { "orders", "error against steps of every sampler", ORDERS, do_orders },
@@ -1395,7 +1397,9 @@ static int help(const char *word)
         if (strcmp(word, commands[i].name)) continue;
         printf("fd %s: %s\n", word, commands[i].what);
         if (commands[i].of & (INFO | CONVERT)) printf("  fd %s FILE\n", word);
+        if (commands[i].of & DATA) printf("  fd data NAME[:key=value,..]\n");
         options_help(commands[i].of);
+        if (commands[i].of & DATA) puts(""), topic_help(&t_data);
         return finish();
     }
     for (int i = 0; word && i < COUNT(topics); i++) {
@@ -1432,12 +1436,12 @@ int main(int argc, char **argv)
         int skip = 2;
         if (strcmp(argv[1], commands[i].name)) continue;
         sprintf(where, "fd help %s", argv[1]);
-        if (commands[i].of & (INFO | CONVERT) && argc > 2 && argv[2][0] != '-') file = argv[skip++];
+        if (commands[i].of & (INFO | CONVERT | DATA) && argc > 2 && argv[2][0] != '-') file = argv[skip++];
         options_read(&o, commands[i].of, where, argc - skip, argv + skip);
         if (o.help) return help(argv[1]);
         o.file = file;
         return commands[i].run(&o);
     }
-    die(2, "'%s': no such command; expected train, sample, noise, eval, certify, orders, "
+    die(2, "'%s': no such command; expected train, sample, noise, data, eval, certify, orders, "
            "posterior, calibrate, bridge, loglik, info, convert, version or help", argv[1]);
 }
