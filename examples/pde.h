@@ -239,29 +239,46 @@ static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_r
  *
  * Axis 0 of w [n][n] is y, axis 1 is x. FD_EDATA where dt (max |u| + max |v|) n is above 1: the step is
  * too long for this flow. Burgers: u_t + u u_x = nu u_xx on the circle, in the same way. */
-typedef struct { int n; double nu, dt; const fd_real *f; } pde_flow;          /* f [n][n] or NULL */
+typedef struct {
+    int n;
+    double nu, dt;
+    fd_real *mul;                          /* [6][half spectrum]: of PDE_U .., imaginary up to PDE_Y */
+    fd_cplx *f;                            /* dt f/(1 + dt nu q/2), or NULL */
+} pde_flow;
+enum { PDE_U, PDE_V, PDE_X, PDE_Y, PDE_PUSH, PDE_KEEP, PDE_KINDS };   /* u, v, w_x, w_y of w; dt P/(..); .. */
 
-/* kinds of multipliers of a half spectrum: u, v, w_x, w_y of w, then P M and M0 of a step */
-enum { PDE_U, PDE_V, PDE_X, PDE_Y, PDE_PUSH, PDE_KEEP };
+/* pde_flow_new -- f [n][n] or NULL. For Burgers: n, nu and dt are enough. */
+static inline pde_flow pde_flow_new(fd_arena *a, int n, double nu, double dt, const fd_real *f)
+{
+    const int half = n / 2 + 1, size = n * half, grid[2] = { n, n };
+    pde_flow p = { n, nu, dt, fd_raw(a, fd_real, PDE_KINDS * size), NULL };
+    if (f) p.f = fd_raw(a, fd_cplx, size);
+    if (a->st->code) return p;
+    if (f) fd_rfftn(2, grid, 1, 1. / ((double)n * n), f, p.f, *a);
+    for (int at = 0; at < size; at++) {
+        const int i = at / half, j = at % half, ky = i <= n / 2 ? i : i - n;
+        const double q = 4 * pde_pi * pde_pi * ((double)ky * ky + (double)j * j), v = .5 * dt * nu * q;
+        const double dx = 2 * j == n ? 0 : 2 * pde_pi * j, dy = 2 * abs(ky) == n ? 0 : 2 * pde_pi * ky;
+        const int low = 3 * abs(ky) <= n && 3 * j <= n;
+        const double by[PDE_KINDS] = { q > 0 ? dy / q : 0, q > 0 ? -dx / q : 0, dx, dy,
+                                       low ? dt / (1 + v) : 0, (1 - v) / (1 + v) };
+        for (int k = 0; k < PDE_KINDS; k++) p.mul[k * size + at] = (fd_real)by[k];
+        if (f) p.f[at].re *= (fd_real)(dt / (1 + v)), p.f[at].im *= (fd_real)(dt / (1 + v));
+    }
+    return p;
+}
 
+/* y = the half spectrum z times a multiplier; y may be z */
 static inline void pde_times(const pde_flow *p, int kind, const fd_cplx *z, fd_cplx *y)
 {
-    const int n = p->n, half = n / 2 + 1;
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < half; j++) {
-            const int ky = i <= n / 2 ? i : i - n, at = i * half + j;
-            const double q = 4 * pde_pi * pde_pi * ((double)ky * ky + (double)j * j), v = .5 * p->dt * p->nu * q;
-            const double dx = 2 * j == n ? 0 : 2 * pde_pi * j, dy = 2 * abs(ky) == n ? 0 : 2 * pde_pi * ky;
-            const int low = 3 * abs(ky) <= n && 3 * j <= n;
-            double re = 0, im = 0;                              /* the factor */
-            if (kind == PDE_X) im = dx;
-            else if (kind == PDE_Y) im = dy;
-            else if (kind == PDE_U) im = q > 0 ? dy / q : 0;
-            else if (kind == PDE_V) im = q > 0 ? -dx / q : 0;
-            else if (kind == PDE_KEEP) re = (1 - v) / (1 + v);
-            else re = low ? p->dt / (1 + v) : 0;
-            const double a = (double)z[at].re, b = (double)z[at].im;
-            y[at].re = (fd_real)(re * a - im * b), y[at].im = (fd_real)(re * b + im * a);
+    const int size = p->n * (p->n / 2 + 1);
+    const fd_real *f = p->mul + (ptrdiff_t)kind * size;
+    if (kind >= PDE_PUSH)
+        for (int i = 0; i < size; i++) y[i].re = f[i] * z[i].re, y[i].im = f[i] * z[i].im;
+    else
+        for (int i = 0; i < size; i++) {
+            fd_cplx c = z[i];
+            y[i].re = -f[i] * c.im, y[i].im = f[i] * c.re;
         }
 }
 
@@ -285,22 +302,6 @@ static inline void pde_flow_fields(const pde_flow *p, const fd_real *w, fd_cplx 
     fd_rfftn(2, n, 1, 1. / ((double)p->n * p->n), w, z, scratch);
     for (int k = PDE_U; k <= PDE_Y; k++) pde_times(p, k, z, y + k * size);
     fd_irfftn(2, n, 4, 1, y, u, scratch);
-}
-
-/* z += dt f/(1 + dt nu q/2), all of its modes */
-static inline void pde_force(const pde_flow *p, fd_cplx *z, fd_arena scratch)
-{
-    const int n[2] = { p->n, p->n }, half = p->n / 2 + 1;
-    fd_cplx *f = fd_raw(&scratch, fd_cplx, p->n * half);
-    if (!f) return;
-    fd_rfftn(2, n, 1, 1. / ((double)p->n * p->n), p->f, f, scratch);
-    for (int i = 0; i < p->n; i++)
-        for (int j = 0; j < half; j++) {
-            const int ky = i <= p->n / 2 ? i : i - p->n, at = i * half + j;
-            const double q = 4 * pde_pi * pde_pi * ((double)ky * ky + (double)j * j);
-            const double c = p->dt / (1 + .5 * p->dt * p->nu * q);
-            z[at].re += (fd_real)(c * (double)f[at].re), z[at].im += (fd_real)(c * (double)f[at].im);
-        }
 }
 
 /* pde_flow_step -- one step of w [n][n], in place. */
@@ -329,7 +330,7 @@ static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch
     fd_rfftn(2, n, 1, 1. / all, u, z + size, scratch);
     pde_times(p, PDE_KEEP, z, z), pde_times(p, PDE_PUSH, z + size, z + size);
     for (int i = 0; i < size; i++) z[i].re += z[size + i].re, z[i].im += z[size + i].im;
-    if (p->f) pde_force(p, z, scratch);
+    for (int i = 0; i < size && p->f; i++) z[i].re += p->f[i].re, z[i].im += p->f[i].im;
     fd_irfftn(2, n, 1, 1, z, w, scratch);
 }
 

@@ -24,6 +24,7 @@
 #define FD_IMPL
 #include "fd.h"
 #include "plot.h"
+#include "../examples/pde.h"
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -815,6 +816,32 @@ static void match_make(job *j, fd_arena *a)
     snprintf(j->torch, sizeof j->torch, "match train");
 }
 
+/* --- Forward models: a step of the vorticity equation --- */
+
+static void flow_ours(const job *j)
+{
+    const pde_flow *p = j->plan;
+    memcpy(j->y, j->x, (size_t)(p->n * p->n) * sizeof *j->y);
+    pde_flow_step(p, j->y, j->mem);
+}
+
+static void flow_make(job *j, fd_arena *a)
+{
+    int n = j->n[0];
+    pde_flow *p = fd_new(a, pde_flow, 1);
+    need(a->st);
+    *p = pde_flow_new(a, n, 1e-3, 1e-3, NULL);
+    fd_space s = fd_grid(a, 2, (int[]){ n, n }, NULL, NULL, 1);
+    j->x = fd_raw(a, fd_real, (ptrdiff_t)n * n), j->y = fd_raw(a, fd_real, (ptrdiff_t)n * n);
+    fd_cov_draw(fd_cov_matern(a, &s, 1, .1, 2.5), fd_seed(1), 0, 1, j->x, *a);
+    j->plan = p;
+    j->ours = flow_ours;
+    j->ops = 1, j->elements = 1;
+    j->bytes = sizeof(fd_real) * 12. * n * n;
+    snprintf(j->shape, sizeof j->shape, "%dx%d", n, n);
+    snprintf(j->numpy, sizeof j->numpy, "flow %d", n);
+}
+
 static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6]; } rows[] = {
     { "gemm", gemm_make, { 0, 0, 128, 128, 128, 1 } },
     { "gemm", gemm_make, { 0, 0, 256, 256, 256, 1 } },
@@ -869,6 +896,8 @@ static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6
     { "pcn", given_make, { 256, 1, 16, FREE } },
     { "bridge", bridge_make, { 256, 200, 256 } },
     { "match train", match_make, { 32, 32, 12, 16 } },
+    { "flow", flow_make, { 64 } },
+    { "flow", flow_make, { 256 } },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

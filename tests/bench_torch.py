@@ -4,7 +4,7 @@
     bench_torch.py THREADS float|double WORK ..   the peak memory of a few calls, in bytes
 
 Works: rfft N LINES; rfft2, irfft2 N IMAGES; normal N; philox N (NumPy's generator of that name); pcn N VALUES
-(NumPy); bridge MODES STEPS PATHS; field N COUNT; exp, sin, gelu, gelu_back N;
+(NumPy); flow N (NumPy); bridge MODES STEPS PATHS; field N COUNT; exp, sin, gelu, gelu_back N;
 mix MODES BATCH WIDTH; spectral; attention BATCH TOKENS WIDTH HEADS; layernorm BATCH TOKENS WIDTH; fno1d, fno2d, uvit,
 inr with train or sample, match train.
 
@@ -292,6 +292,26 @@ def pcn(n, m, h=0.1, sd=0.1, alpha=2.0, tau=3.0):
     return step
 
 
+def flow(n, nu=1e-3, dt=1e-3):
+    """A step of the vorticity equation: NumPy's transforms, factors made once."""
+    real = "f8" if DOUBLE else "f4"
+    k1, k2 = numpy.fft.fftfreq(n, 1 / n)[:, None], numpy.arange(n // 2 + 1)[None]
+    q = 4 * math.pi**2 * (k1**2 + k2**2)
+    dy, dx = (2j * math.pi * numpy.where(2 * abs(k) == n, 0, k) for k in (k1, k2))
+    inverse = 1 / numpy.where(q > 0, q, 1)
+    push = numpy.where((3 * abs(k1) <= n) & (3 * k2 <= n), dt / (1 + dt * nu * q / 2), 0)
+    keep = (1 - dt * nu * q / 2) / (1 + dt * nu * q / 2)
+    by = [dy * inverse, -dx * inverse, dx + 0 * dy, dy + 0 * dx]
+    state = [numpy.fft.rfft2(numpy.random.default_rng(1).standard_normal((n, n))) * numpy.exp(-q / 1000)]
+
+    def step():
+        w = state[0]
+        u, v, wx, wy = (numpy.fft.irfft2(b * w, s=(n, n)).astype(real) for b in by)
+        state[0] = keep * w - push * numpy.fft.rfft2(u * wx + v * wy)
+
+    return step
+
+
 def elementwise(kind, n):
     x, g, out = torch.randn(n), torch.randn(n), torch.empty(n)
     if kind == "normal":
@@ -331,6 +351,8 @@ def make(work, *n):
         return pcn(*n)
     if work == "bridge":
         return bridge(*n)
+    if work == "flow":
+        return flow(*n)
     if work == "philox":
         g, out = numpy.random.Generator(numpy.random.Philox(1)), numpy.empty(n[0], "f8" if DOUBLE else "f4")
         return lambda: g.standard_normal(out=out, dtype=out.dtype)

@@ -84,7 +84,8 @@ static inline maker maker_new(fd_arena *a, const args *o, const char *text)
             double u = 2 * pde_pi * ((double)(i / one.n[0]) + (double)(i % one.n[0])) / one.n[0];
             f[i] = (fd_real)(m.d.v[3] * (sin(u) + cos(u)));
         }
-        m.flow = (pde_flow){ one.n[0], m.d.v[0], dt, f && m.d.v[3] > 0 ? f : NULL };
+        if (what == DATA_FLOW) m.flow = pde_flow_new(a, one.n[0], m.d.v[0], dt, m.d.v[3] > 0 ? f : NULL);
+        else m.flow = (pde_flow){ .n = one.n[0], .nu = m.d.v[0], .dt = dt };
     }
     need(a->st);
     return m;

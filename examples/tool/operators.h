@@ -148,7 +148,8 @@ static inline void op_wrap(fd_arena *a, fd_obs *o, const spec *op, double scale,
     op_check(op, s, &dt);
     *p = (through){ .op = *op, .seen = *o, .scale = scale, .shift = shift };
     if (op->row >= OP_FLOW) {
-        p->flow = (pde_flow){ s->n[0], op->v[0], dt, NULL };
+        if (op->row == OP_FLOW) p->flow = pde_flow_new(a, s->n[0], op->v[0], dt, NULL);
+        else p->flow = (pde_flow){ .n = s->n[0], .nu = op->v[0], .dt = dt };
         p->steps = op->v[1] > 0 ? (int)lround(op->v[1] / dt) : 0;
     }
     if (op->row == OP_HEAT) {
