@@ -1878,6 +1878,66 @@ static void free_guided(void)
 
 /* --- guidance of networks: one pass for the prediction and J*, in parts, is what two passes give --- */
 
+/* a model of one's own that gives both, in parts of two: guidance asks it once, and for nothing else */
+typedef struct { fd_model of; int asked, other; } both;
+
+static void both_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *y,
+                      fd_arena a)
+{
+    both *q = (both *)(uintptr_t)self;
+    q->other++;
+    q->of.eval(q->of.self, s, b, x, t, y, a);
+}
+
+static void both_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                     const fd_real *dy, fd_real *dx, fd_arena a)
+{
+    both *q = (both *)(uintptr_t)self;
+    q->other++;
+    q->of.vjp(q->of.self, s, b, x, t, dy, dx, a);
+}
+
+static void both_pull(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_ask *ask,
+                      void *of, fd_real *dx, fd_arena a)
+{
+    both *q = (both *)(uintptr_t)self;
+    const ptrdiff_t n = fd_size(s);
+    q->asked++;
+    for (int i = 0; i < b; i += 2) {
+        const int some = b - i < 2 ? b - i : 2;
+        fd_real *y = fd_raw(&a, fd_real, some * n), *dy = fd_raw(&a, fd_real, some * n);
+        if (!dy) return;
+        q->of.eval(q->of.self, s, some, x + i * n, t + i, y, a);
+        ask(of, i, some, y, dy, a);
+        q->of.vjp(q->of.self, s, some, x + i * n, t + i, dy, dx + i * n, a);
+    }
+}
+
+static void own_pass(void)
+{
+    enum { N = 8, B = 5 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 20, &st);
+    fd_space s = cells(&a, N);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .2, 1.5), *c0 = fd_cov_matern(&a, &s, 1, .3, 2.5);
+    fd_process p = fd_vp(c, .1, 20);
+    fd_obs o = fd_obs_points(&a, &s, 2, (double[]){ .2, .7 }, NULL);
+    fd_obs_noise(&a, &o, .1);
+    both own = { fd_oracle_gauss(&a, &p, NULL, c0), 0, 0 };
+    const double t[B] = { .1, .3, .3, .7, .9 };
+    fd_real x[B * N], y[2][B * N];
+    fd_cov_draw(c, fd_seed(1), 0, B, x, a);
+    for (int k = 0; k < 2; k++) {
+        fd_guide how = { .p = &p, .o = &o, .y = (double[]){ 1, -.5 }, .rule = FD_GUIDE_PIGDM, .model = own.of };
+        if (k) how.model = (fd_model){ FD_X0, both_eval, both_vjp, NULL, &own, both_pull };
+        fd_model g = fd_guided(&a, &how);
+        g.eval(g.self, &s, B, x, t, y[k], a);
+    }
+    NEAR(test_maxdiff(B * N, y[1], y[0]), 0, TOL(1e-14, 1e-6), "a model that is asked: the same");
+    OK(!st.code && own.asked == 1 && own.other == 0, "asked once: %d, %d", own.asked, own.other);
+    test_free();
+}
+
 static void one_pass(void)
 {
     enum { SIDE = 64, B = 10, M = 3 };                               /* parts of eight functions */
@@ -2703,6 +2763,7 @@ void test_ensembles(void)
     ucos_mixture();
     free_guided();
     one_pass();
+    own_pass();
     split_gibbs();
     ensembles();
     ensembles_law();
