@@ -1587,8 +1587,8 @@ void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x
  * fd_policy_model -- D = D_old + (C/lam_max)^power (D_now - D_old), C the noise of p: whatever `now`
  * says, D - D_old is a function of the Cameron-Martin space for power 1/2, and then
  * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0: D_now there,
- * which on finer grids is no policy. vjp where both models predict FD_X0 and have theirs. FD_EARG
- * for power < 0.
+ * which on finer grids is no policy. vjp where both models predict FD_X0 and have theirs; var is
+ * that of the old one, so that FD_ANCESTRAL_OPTIMAL makes the same noise. FD_EARG for power < 0.
  * fd_policy_best -- the chain x' = a_k x + s_k z of n steps, a [n] and s [n] in the order in which
  * they are taken, z ~ N(0, 1). Of all policies that leave its start alone the one with the largest E
  * r - KL/beta, r = l x at the end and KL that of the paths, moves step k by beta l shift_k, whatever

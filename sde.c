@@ -6853,6 +6853,13 @@ static void policy_vjp(const void *self, const fd_space *s, int b, const fd_real
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) dx[i] = part[i] + rest[i];
 }
 
+static void policy_var(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *w, fd_arena scratch)
+{
+    const policy *o = self;
+    o->old.var(o->old.self, s, b, x, t, w, scratch);
+}
+
 fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_model now, double power)
 {
     static const char where[] = "fd_policy_model";
@@ -6866,6 +6873,7 @@ fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_mode
     if (!o || a->st->code) return (fd_model){ 0 };
     *o = (policy){ p, old, now, power, pow(most, -power) };
     if (old.predicts == FD_X0 && now.predicts == FD_X0 && old.vjp && now.vjp) m.vjp = policy_vjp;
+    if (old.var) m.var = policy_var;
     m.self = o;
     return m;
 }
