@@ -239,27 +239,29 @@ for m in alone same; do
 done
 same alone.npy same.npy                                # no step, no change: on another grid, too
 for m in ddpo reinforce rwr; do
-    ok "tune $m" "$fd" tune $tune --method $m --rounds 60 -n 1000 --lr 2e-3 --csv tune.csv -o tuned.safetensors
+    ok "tune $m" "$fd" tune $tune --method $m --rounds 60 -n 1000 --lr 2e-3 --csv tune.csv \
+        -o tuned.safetensors
     awk '/^reward of 1000/ { up = $12 - $8; f = 1 } END { exit !(f && up > .15 && up < .9) }' out
     report $? "tune $m: $(grep '^reward of' out)"
-    awk -F, 'NR > 30 && ($4 < .02 || $4 > 2 || $5 < .05 || $5 > 3) { bad = 1 } END { exit bad || NR != 61 }' \
-        tune.csv
+    awk -F, 'NR > 30 && ($4 < .02 || $4 > 2 || $5 < .05 || $5 > 3) { bad = 1 }
+        END { exit bad || NR != 61 }' tune.csv
     report $? "tune $m: $(tail -1 tune.csv)"
 done
 ok "tuned, info" "$fd" info tuned.safetensors && says '^tuned.from ' out
 ok "tuned, certified" "$fd" certify --model tuned.safetensors -n 16 --steps 10 --tol 1
-ok "tuned again" "$fd" tune --model tuned.safetensors --reward symmetry --rounds 2 -n 4 -o more.safetensors \
-    --png tune.png
+ok "tuned again" "$fd" tune --model tuned.safetensors --reward symmetry --rounds 2 -n 4 \
+    -o more.safetensors --png tune.png
 exists tune.png
 for t in 1 3; do
-    ok "tune, $t threads" "$fd" tune --model alone.safetensors --reward point:x=.3,value=-1,sd=.5 --rounds 3 \
-        -n 4 --threads $t -o tune$t.safetensors && mv out tune$t.out
+    ok "tune, $t threads" "$fd" tune --model alone.safetensors --reward point:x=.3,value=-1,sd=.5 \
+        --rounds 3 -n 4 --threads $t -o tune$t.safetensors
 done
 same tune1.safetensors tune3.safetensors
-for more in "--precond none --predict noise" "--precond none --predict v --process flow" "--process ddpm"; do
+for more in "--precond none --predict noise" "--precond none --predict v --process flow" \
+    "--process ddpm"; do
     ok "train $more" "$fd" train $few $more -o kind.safetensors
-    ok "tune $more" "$fd" tune --model kind.safetensors --reward obs.csv --noise 0.5 --rounds 2 -n 4 \
-        -o kind2.safetensors
+    ok "tune $more" "$fd" tune --model kind.safetensors --reward obs.csv --noise 0.5 --rounds 2 \
+        -n 4 -o kind2.safetensors
     ok "sample, $more" "$fd" sample --model kind2.safetensors -n 2 -o a.npy
 done
 ok "train heat" "$fd" train $few --process heat -o heat.safetensors
@@ -273,10 +275,12 @@ bad 2 '^fd: --reward: obs.csv: values need --noise above 0' $tune --reward obs.c
 bad 1 '^fd: --reward: of function 0 before it is not finite: -inf' $tune --reward point:sd=1e-190
 bad 1 'none.csv: cannot open' $tune --reward none.csv --noise 1
 bad 2 '^fd: --scheme: pf-heun: one of one evaluation' $tune --reward brightness --scheme pf-heun
-bad 2 '^fd: --scheme: ddim without --eta has no noise' $tune --reward brightness --scheme ddim --eta 0
+bad 2 '^fd: --scheme: ddim without --eta has no noise' $tune --reward brightness --scheme ddim \
+    --eta 0
 bad 2 '^fd: --epochs: reinforce takes one' $tune --reward brightness --method reinforce --epochs 2
 bad 2 '^fd: --beta: rwr needs one above 0' $tune --reward brightness --method rwr --beta 0
-bad 2 'is told of observations: those are its reward' tune --model told.safetensors --reward brightness
+bad 2 'is told of observations: those are its reward' tune --model told.safetensors \
+    --reward brightness
 bad 2 'heat has rates of its own in each mode' tune --model heat.safetensors --reward brightness
 bad 2 'comes from fd tune: fd tune goes on with it' train --resume tuned.safetensors --data g.npy
 ok "on a model" "$fd" train --data g.npy --net fno:width=8,layers=2,modes=6 --steps 20 --batch 8 \

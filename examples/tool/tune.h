@@ -14,7 +14,7 @@
 #define TUNE_H
 #include "posterior.h"
 
-/* ---- Rewards ---------------------------------------------------------------------------------- */
+/* ---- Rewards --------------------------------------------------------------------------------- */
 
 typedef struct { spec what; const kit *k; problem seen; } prize;
 
@@ -79,14 +79,15 @@ static inline void prizes(const prize *w, int b, const fd_real *x, const char *w
     for (int i = 0; i < b; i++) {
         r[i] = prize_of(w, x + i * fd_size(&w->k->s), a);
         need(a.st);
-        if (!isfinite(r[i])) die(1, "--reward: of function %d %s it is not finite: %g", i, when, r[i]);
+        if (!isfinite(r[i]))
+            die(1, "--reward: of function %d %s it is not finite: %g", i, when, r[i]);
         *mean += r[i] / b;
     }
     for (int i = 0; i < b; i++) sq += (r[i] - *mean) * (r[i] - *mean);
     *error = b > 1 ? sqrt(sq / (b - 1) / b) : 0;
 }
 
-/* ---- Paths ------------------------------------------------------------------------------------ */
+/* ---- Paths ----------------------------------------------------------------------------------- */
 
 typedef struct {
     kit *k;
@@ -248,9 +249,9 @@ static inline void draw_paths(tuning *q, const prize *w, const args *o, const ar
         if (!isfinite((double)q->end[i])) die(1, "round %d: a sample is not finite", round);
 }
 
-/* ---- Updates ---------------------------------------------------------------------------------- */
+/* ---- Updates --------------------------------------------------------------------------------- */
 
-/* What is to grow: at a step of the path, adv of its log p less the KL; or the fit of a regression. */
+/* What is to grow: adv times log p of a step of the path, less the KL; or a regression's fit. */
 typedef struct {
     const tuning *q;
     int step;                              /* of the path; -1: regression */
@@ -327,7 +328,10 @@ static inline void climb(tuning *q, const args *o, int epochs, fd_arena a)
         double mb = 0, mr = 0, cov = 0, sq = 0;
         const double *base = q->base + j * b;
         for (int i = 0; i < b; i++) mb += base[i] / b, mr += back[i] / b;
-        for (int i = 0; i < b; i++) cov += (base[i] - mb) * (back[i] - mr), sq += pow(base[i] - mb, 2);
+        for (int i = 0; i < b; i++) {
+            cov += (base[i] - mb) * (back[i] - mr);
+            sq += (base[i] - mb) * (base[i] - mb);
+        }
         for (int i = 0; i < b; i++) {
             double v = back[i] - mr - (sq > 0 ? cov / sq * (base[i] - mb) : 0);
             adv[j * b + i] = fmax(-MOST, fmin(MOST, v * b / (b - 1.) / sd));
@@ -349,8 +353,8 @@ static inline void climb(tuning *q, const args *o, int epochs, fd_arena a)
     }
 }
 
-/* regress -- the denoising loss of what was drawn, with the weights e^(beta r) p_0/p over their mean,
- * p of the path, at the times of the sampler. So every round aims at p_0 e^(beta r), and its weights
+/* regress -- the denoising loss of what was drawn, at the times of the sampler, with the weights
+ * e^(beta r) p_0/p over their mean, p of the path. So every round aims at p_0 e^(beta r), and its weights
  * are the more equal the nearer it is; without p_0/p, as published, round n aims at n beta. */
 static inline void regress(tuning *q, const args *o, int round, int epochs, fd_arena a)
 {
@@ -364,8 +368,10 @@ static inline void regress(tuning *q, const args *o, int round, int epochs, fd_a
     fd_reward_weights(q->b, w, 1, w, a.st);
     for (int i = 0; i < q->b; i++) w[i] *= q->b;
     for (int e = 0; e < epochs; e++) {
-        fd_rng seed = fd_stream(fd_stream(fd_seed(o->seed), 'R', (uint32_t)round), 'e', (uint32_t)e);
-        push p = { .q = q, .step = -1, .adv = w, .y0 = y0, .want = want, .most = largest(k->noise) };
+        fd_rng seed = fd_stream(fd_seed(o->seed), 'R', (uint32_t)round);
+        push p = { .q = q, .step = -1, .adv = w, .y0 = y0, .want = want,
+                   .most = largest(k->noise) };
+        seed = fd_stream(seed, 'e', (uint32_t)e);
         for (int i = 0; i < q->b; i++)
             t[i] = q->t[fd_index(fd_stream(seed, 'k', 0), (uint64_t)i, q->steps)];
         fd_perturb(&k->p, seed, 0, q->b, q->end, t, xt, NULL, a);
@@ -383,21 +389,23 @@ static inline void regress(tuning *q, const args *o, int round, int epochs, fd_a
     }
 }
 
-/* ---- fd tune ---------------------------------------------------------------------------------- */
+/* ---- fd tune --------------------------------------------------------------------------------- */
 
 static inline int do_tune(args *o)
 {
     enum { SHOW = 16, COLS = 8, ROUND_COLS = 6 };
-    static const char *const cols[ROUND_COLS] = { "round", "reward", "error", "kl", "cm", "seconds" };
+    static const char *const cols[ROUND_COLS] = { "round", "reward", "error", "kl", "cm",
+                                                  "seconds" };
     fd_status st;
     fd_arena a = arena_make(o, &st);
     if (!o->model) die(2, "tune: needs --model FILE");
     if (!o->reward) die(2, "tune: needs --reward (fd help reward)");
     args was = *o;                                     /* how it was trained, for its file */
     kit *k = kit_load(&a, o->model, &was);
-    if (k->condition.t) die(2, "--model: %s is told of observations: those are its reward", o->model);
+    if (k->condition.t)
+        die(2, "--model: %s is told of observations: those are its reward", o->model);
     if (k->p.modal)
-        die(2, "--model: %s: %s has rates of its own in each mode: its steps are not multiples of C",
+        die(2, "--model: %s: %s has rates of its own in each mode: no steps with the noise C",
             o->model, k->process.t->rows[k->process.row].name);
     if (k->precond.row && k->predict.row > FD_VELOCITY)
         die(2, "--model: %s predicts %s, which no policy of functions does", o->model,
@@ -452,16 +460,16 @@ static inline int do_tune(args *o)
         printf("round %3d  reward %.4g +- %.2g  KL %.3g  |D - D_0|_C %.3g\n", round, m, e, sum[0],
                sum[1]);
         fflush(stdout);
-        memcpy(table + rounds * ROUND_COLS, (double[]){ round, m, e, sum[0], sum[1], now() - begin },
-               ROUND_COLS * sizeof *table);
+        const double line[ROUND_COLS] = { round, m, e, sum[0], sum[1], now() - begin };
+        memcpy(table + rounds * ROUND_COLS, line, sizeof line);
         if (o->policy.row == TUNE_RWR) regress(&q, o, round, epochs, a);
         else climb(&q, o, epochs, a);
     }
     if (!rounds) die(128 + stopped, "stopped before the first round");
     sample(k, &as, n, x[1], 0, 0, NULL, a);
     prizes(&w, n, x[1], "after", r, &mean[1], &error[1], a);
-    printf("reward of %d samples of fd sample: %.4g +- %.2g before, %.4g +- %.2g after\n", n, mean[0],
-           error[0], mean[1], error[1]);
+    printf("reward of %d samples of fd sample: %.4g +- %.2g before, %.4g +- %.2g after\n", n,
+           mean[0], error[0], mean[1], error[1]);
     kit_save(&st, o->out, k, &was, a);
     need(&st);
     wrote(o->out);
