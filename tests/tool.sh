@@ -233,7 +233,7 @@ ok alone "$fd" train $few -o alone.safetensors
 # rewards: those of Gaussian functions and a linear reward are known: the mean rises by its variance
 tune="--model alone.safetensors --reward brightness --threads 1"
 ok "untuned" "$fd" tune $tune --rounds 1 --lr 1e-30 -n 2 -o same.safetensors
-says '^32 paths a round, 20 steps of ancestral at logsnr times, start noise; ddpo, 4 updates' out
+says '^32 functions a round, 20 steps of ancestral at logsnr times, start noise; ddpo, 4 updates' out
 for m in alone same; do
     ok "$m, drawn" "$fd" sample --model $m.safetensors -n 3 --steps 9 --grid 24 -o $m.npy
 done

@@ -541,7 +541,7 @@ enum { REWARD_SYMMETRY, REWARD_BRIGHTNESS, REWARD_POINT };
 static topic t_policy = { "tuning", "how fd tune changes the weights", {
     { "ddpo", "policy gradient, clipped, several updates for the same paths", { { 0 } } },
     { "reinforce", "policy gradient, one update", { { 0 } } },
-    { "rwr", "reward-weighted regression, weights e^(beta reward) p_0/p of a path", { { 0 } } } } };
+    { "rwr", "reward-weighted regression on draws of the first model", { { 0 } } } } };
 enum { TUNE_DDPO, TUNE_REINFORCE, TUNE_RWR };
 static topic t_operator = { "operator", "A of the linear equation dX = -A X dt + dW", {
     { "heat", "nu times the Laplacian, and c", { { "nu", "0.1", "diffusivity", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 } } } } };

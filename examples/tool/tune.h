@@ -99,8 +99,7 @@ typedef struct {
     fd_cov *white;                         /* 1 in the modes that carry noise */
     fd_real *x, *z, *u, *y0;               /* [steps][b][size]: states, noise, F - F_0, F_0 */
     fd_real *end;                          /* [b][size]: D_0 of the last state */
-    double *r, *logp;                      /* [b]: rewards; log p/p_0 of the path */
-    double *kl, *base;                     /* [steps][b]: KL of each step; reward of D_0 there */
+    double *r, *kl, *base;                 /* [b]; [steps][b]: KL of a step; reward of D_0 there */
 } tuning;
 
 /* seen_by -- in, what F sees at the time t of b functions, and F_0, of D_0. */
@@ -165,8 +164,7 @@ static inline tuning tuning_new(fd_arena *a, kit *k, const args *o)
     q.t = t;
     q.q = fd_raw(a, double, 3 * o->steps), q.sd = q.q + o->steps, q.cF = q.sd + o->steps;
     q.row = fd_raw(a, fd_row, o->steps);
-    q.r = fd_raw(a, double, 2 * o->batch), q.logp = q.r + o->batch;
-    q.kl = fd_raw(a, double, 2 * o->steps * o->batch);
+    q.r = fd_raw(a, double, o->batch), q.kl = fd_raw(a, double, 2 * o->steps * o->batch);
     q.base = q.kl + o->steps * o->batch;
     x = fd_raw(a, fd_real, (4 * o->steps + 1) * n);
     q.x = x, q.z = x + o->steps * n, q.u = q.z + o->steps * n, q.y0 = q.u + o->steps * n;
@@ -195,6 +193,13 @@ static inline tuning tuning_new(fd_arena *a, kit *k, const args *o)
     return q;
 }
 
+static inline int step_at(const tuning *q, double t)
+{
+    int j = 0;
+    while (q->t[j] != t) j++;
+    return j;
+}
+
 /* draw_paths -- and sum[2]: KL of the whole path, |D - D_0|_C of a step, means. */
 static inline void draw_paths(tuning *q, const prize *w, const args *o, const args *is, int round,
                               double sum[2], fd_arena a)
@@ -211,7 +216,6 @@ static inline void draw_paths(tuning *q, const prize *w, const args *o, const ar
     need(a.st);
     fd_real *x = run->x;
     sum[0] = sum[1] = 0;
-    for (int i = 0; i < q->b; i++) q->logp[i] = 0;
     for (int j = 0; j <= q->steps; j++) {
         const ptrdiff_t at = j * n;
         for (int i = 0; i < q->b; i++) t[i] = q->t[j];
@@ -232,10 +236,7 @@ static inline void draw_paths(tuning *q, const prize *w, const args *o, const ar
         need_grid(a.st);
         for (int i = 0; i < q->b; i++) {
             const double len = fd_inner(&k->s, q->u + at + i * size, q->u + at + i * size);
-            const fd_real *z = q->z + at + i * size;
             q->kl[j * q->b + i] = .5 * q->q[j] * q->q[j] * len;
-            q->logp[i] += q->kl[j * q->b + i]
-                          + q->q[j] * fd_inner(&k->s, q->u + at + i * size, z);
             q->base[j * q->b + i] = prize_of(w, d0 + i * size, a);
             sum[0] += q->kl[j * q->b + i] / q->b;
             sum[1] += fabs(q->cF[j]) * sqrt(len / most) / q->b / q->steps;
@@ -247,6 +248,39 @@ static inline void draw_paths(tuning *q, const prize *w, const args *o, const ar
     need_grid(a.st);
     for (ptrdiff_t i = 0; i < n; i++)
         if (!isfinite((double)q->end[i])) die(1, "round %d: a sample is not finite", round);
+}
+
+/* draw_first -- samples of the first model, as fd sample draws them; sum: the KL of its paths to
+ * those of the model as it is, by one step of each. */
+static inline void draw_first(tuning *q, const kit *before, const args *as, int round,
+                              double sum[2], fd_arena a)
+{
+    const kit *k = q->k;
+    const ptrdiff_t size = fd_size(&k->s), n = q->b * size;
+    const fd_rng seed = fd_stream(fd_seed(as->seed), 'F', (uint32_t)round);
+    const double most = largest(k->noise);
+    args mine = *as;
+    fd_real *xt = fd_raw(&a, fd_real, 5 * n), *d0 = xt + n, *in = xt + 2 * n, *y0 = xt + 3 * n;
+    fd_real *u = xt + 4 * n;
+    double *t = fd_raw(&a, double, q->b);
+    need(a.st);
+    mine.first = as->first + as->n + (round - 1) * q->b;
+    sample(before, &mine, q->b, q->end, 0, 0, NULL, a);
+    for (int i = 0; i < q->b; i++)
+        t[i] = q->t[fd_index(fd_stream(seed, 'k', 0), (uint64_t)i, q->steps)];
+    fd_perturb(&k->p, seed, 0, q->b, q->end, t, xt, NULL, a);
+    fd_predict(&q->first, FD_X0, &k->p, q->b, xt, t, d0, a);
+    seen_by(q, q->b, xt, t, d0, in, y0, a);
+    q->raw.eval(q->raw.self, &k->s, q->b, in, t, u, a);
+    part(q, q->b, y0, u, a);
+    need(a.st);
+    sum[0] = sum[1] = 0;
+    for (int i = 0; i < q->b; i++) {
+        const int j = step_at(q, t[i]);
+        const double len = fd_inner(&k->s, u + i * size, u + i * size);
+        sum[0] += .5 * q->q[j] * q->q[j] * len * q->steps / q->b;
+        sum[1] += fabs(q->cF[j]) * sqrt(len / most) / q->b;
+    }
 }
 
 /* ---- Updates --------------------------------------------------------------------------------- */
@@ -353,9 +387,9 @@ static inline void climb(tuning *q, const args *o, int epochs, fd_arena a)
     }
 }
 
-/* regress -- the denoising loss of what was drawn, at the times of the sampler, with the weights
- * e^(beta r) p_0/p over their mean, p of the path. So every round aims at p_0 e^(beta r), and its weights
- * are the more equal the nearer it is; without p_0/p, as published, round n aims at n beta. */
+/* regress -- the denoising loss of draws of the first model with the weights e^(beta r) over their
+ * mean, at the times of the sampler. As published draws are those of the model as it is: then round
+ * n aims at n beta, and the law collapses. */
 static inline void regress(tuning *q, const args *o, int round, int epochs, fd_arena a)
 {
     const kit *k = q->k;
@@ -364,8 +398,7 @@ static inline void regress(tuning *q, const args *o, int round, int epochs, fd_a
     fd_real *xt = fd_raw(&a, fd_real, 5 * n), *d0 = xt + n, *in = xt + 2 * n, *y0 = xt + 3 * n;
     fd_real *want = xt + 4 * n;
     need(a.st);
-    for (int i = 0; i < q->b; i++) w[i] = o->beta * q->r[i] - q->logp[i];
-    fd_reward_weights(q->b, w, 1, w, a.st);
+    fd_reward_weights(q->b, q->r, o->beta, w, a.st);
     for (int i = 0; i < q->b; i++) w[i] *= q->b;
     for (int e = 0; e < epochs; e++) {
         fd_rng seed = fd_stream(fd_seed(o->seed), 'R', (uint32_t)round);
@@ -379,9 +412,8 @@ static inline void regress(tuning *q, const args *o, int round, int epochs, fd_a
         seen_by(q, q->b, xt, t, d0, in, y0, a);
         need(a.st);
         for (ptrdiff_t i = 0; i < n; i++) {
-            int j = 0;
-            while (q->t[j] != t[i / size]) j++;
-            want[i] = (fd_real)(((double)q->end[i] - (double)d0[i]) / q->cF[j]);
+            const double c = q->cF[step_at(q, t[i / size])];
+            want[i] = (fd_real)(((double)q->end[i] - (double)d0[i]) / c);
         }
         ascend(&p, in, t, a);
         fd_opt_step(k->opt, k->net, a.st);
@@ -441,8 +473,9 @@ static inline int do_tune(args *o)
     double mean[2], error[2], begin = now();
     int rounds = 0;
     need(&st);
-    printf("%d paths a round, ", o->batch);
-    settled_print(&is);
+    printf("%d functions a round, ", o->batch);
+    if (o->policy.row == TUNE_RWR) printf("of the first model");
+    else settled_print(&is);
     printf("; %s, %d update%s a round\n", t_policy.rows[o->policy.row].name, epochs,
            epochs > 1 ? "s" : "");
     kit before = *k;
@@ -455,7 +488,8 @@ static inline int do_tune(args *o)
         double sum[2], m, e;
         char when[32];
         sprintf(when, "in round %d", round);
-        draw_paths(&q, &w, o, &is, round, sum, a);
+        if (o->policy.row == TUNE_RWR) draw_first(&q, &before, &as, round, sum, a);
+        else draw_paths(&q, &w, o, &is, round, sum, a);
         prizes(&w, q.b, q.end, when, q.r, &m, &e, a);
         printf("round %3d  reward %.4g +- %.2g  KL %.3g  |D - D_0|_C %.3g\n", round, m, e, sum[0],
                sum[1]);
