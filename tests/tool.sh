@@ -274,6 +274,7 @@ bad 2 '^fd: --reward: x = 2 is outside the domain, 0 to 1' $tune --reward point:
 bad 2 '^fd: --reward: obs.csv: values need --noise above 0' $tune --reward obs.csv
 bad 1 '^fd: --reward: of function 0 before it is not finite: -inf' $tune --reward point:sd=1e-190
 bad 1 'none.csv: cannot open' $tune --reward none.csv --noise 1
+bad 1 'give more by --memory' $tune --reward brightness --batch 100000
 bad 2 '^fd: --scheme: pf-heun: one of one evaluation' $tune --reward brightness --scheme pf-heun
 bad 2 '^fd: --scheme: ddim without --eta has no noise' $tune --reward brightness --scheme ddim \
     --eta 0

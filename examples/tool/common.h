@@ -797,7 +797,7 @@ static const option options[] = {
     { "lr", "X", "1e-3", TUNE, O_REAL, AT(lr), 0, 1e-30, 1e3,
       "learning rate" },
     { "steps", "N", "20", TUNE, O_INT, AT(steps), 0, 2, 1e4,
-      "steps of a path" },
+      "steps of a path; of rwr the times that it learns at" },
     { "scheme", "NAME", "ancestral", TUNE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
       "one step: of one evaluation, with noise" },
     { "eta", "X", "1", TUNE, O_REAL, AT(eta), 0, 0, 1,
