@@ -243,6 +243,8 @@ for m in ddpo reinforce rwr; do
         -o tuned.safetensors
     awk '/^reward of 1000/ { up = $12 - $8; f = 1 } END { exit !(f && up > .15 && up < .9) }' out
     report $? "tune $m: $(grep '^reward of' out)"
+    awk '/^of the law/ { up = $14; f = 1 } END { exit !(f && up > .5 && up < 1.1) }' out
+    report $? "tune $m: $(grep '^of the law' out)"
     awk -F, 'NR > 30 && ($4 < .02 || $4 > 2 || $5 < .05 || $5 > 3) { bad = 1 }
         END { exit bad || NR != 61 }' tune.csv
     report $? "tune $m: $(tail -1 tune.csv)"

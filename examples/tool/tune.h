@@ -87,6 +87,20 @@ static inline void prizes(const prize *w, int b, const fd_real *x, const char *w
     *error = b > 1 ? sqrt(sq / (b - 1) / b) : 0;
 }
 
+/* aim -- mean and its error of the law e^(beta r) p, by weights of draws of p; how many count. */
+static inline double aim(int n, const double *r, double beta, double *mean, double *error,
+                         fd_arena a)
+{
+    double *w = fd_raw(&a, double, n), sq = 0, ess = 0;
+    need(a.st);
+    fd_reward_weights(n, r, beta, w, a.st);
+    *mean = 0;
+    for (int i = 0; i < n; i++) *mean += w[i] * r[i], ess += w[i] * w[i];
+    for (int i = 0; i < n; i++) sq += pow(w[i] * (r[i] - *mean), 2);
+    *error = sqrt(sq);
+    return 1 / ess;
+}
+
 /* ---- Paths ----------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -470,7 +484,7 @@ static inline int do_tune(args *o)
     const int n = o->n, show = n < SHOW ? n : SHOW;
     fd_real *x[2] = { fd_raw(&a, fd_real, n * size), fd_raw(&a, fd_real, n * size) };
     double *table = fd_raw(&a, double, o->rounds * ROUND_COLS), *r = fd_raw(&a, double, n);
-    double mean[2], error[2], begin = now();
+    double mean[3] = { 0 }, error[3] = { 0 }, begin = now(), count = 0;
     int rounds = 0;
     need(&st);
     printf("%d functions a round, ", o->batch);
@@ -482,6 +496,7 @@ static inline int do_tune(args *o)
     before.model = q.first;
     sample(&before, &as, n, x[0], 0, 0, NULL, a);
     prizes(&w, n, x[0], "before", r, &mean[0], &error[0], a);
+    if (o->beta > 0) count = aim(n, r, o->beta, &mean[2], &error[2], a);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     for (int round = 1; round <= o->rounds && !stopped; round++, rounds++) {
@@ -504,6 +519,9 @@ static inline int do_tune(args *o)
     prizes(&w, n, x[1], "after", r, &mean[1], &error[1], a);
     printf("reward of %d samples of fd sample: %.4g +- %.2g before, %.4g +- %.2g after\n", n,
            mean[0], error[0], mean[1], error[1]);
+    if (count > 0)
+        printf("of the law p e^(beta reward), by weights, as if of %.3g samples: %.4g +- %.2g\n",
+               count, mean[2], error[2]);
     kit_save(&st, o->out, k, &was, a);
     need(&st);
     wrote(o->out);
