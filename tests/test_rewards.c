@@ -359,6 +359,66 @@ static void best(void)
     test_free();
 }
 
+/* What REINFORCE and DDPO learn on that chain: shifts whose E r - KL is known, and comes near the
+ * best. Four epochs of DDPO move away from the paths that were drawn. */
+static void learned(void)
+{
+    enum { STEPS = 5, PATHS = 400, TIMES = 250 };
+    static fd_real x[STEPS + 1][PATHS], mu[PATHS], to[PATHS], y[PATHS];
+    static double r[PATHS], adv[PATHS], ratio[PATHS];
+    const double a[STEPS] = { .8, .8, .8, .8, .8 }, s[STEPS] = { .6, .6, .6, .6, .6 };
+    fd_status st;
+    fd_arena m = test_arena(1 << 20, &st);
+    fd_space one = fd_grid(&m, 1, (int[]){ 1 }, NULL, NULL, 1);
+    fd_cov *c = fd_cov_table(&m, &one, (double[]){ 1 });
+    double best[STEPS], top = fd_policy_best(STEPS, a, s, best, NULL, &st) / 2, J[2];
+    for (int ddpo = 0; ddpo < 2; ddpo++) {
+        double theta[STEPS] = { 0 }, mean = 0, kl = 0, far = 0;
+        for (int round = 0; round < TIMES; round++) {
+            const double rate = .3 / (1 + round / 20.), was[STEPS] = { theta[0], theta[1], theta[2],
+                theta[3], theta[4] };
+            fd_rng seed = fd_stream(fd_seed(11 + (uint64_t)ddpo), 'l', (uint32_t)round);
+            double sd = 0, middle = 0;
+            fd_normal(fd_stream(seed, 'x', 0), PATHS, x[0]);
+            for (int k = 0; k < STEPS; k++) {
+                fd_normal(fd_stream(seed, 's', (uint32_t)k), PATHS, x[k + 1]);
+                for (int i = 0; i < PATHS; i++)
+                    x[k + 1][i] = (fd_real)(a[k] * (double)x[k][i] + theta[k]
+                                            + s[k] * (double)x[k + 1][i]);
+            }
+            for (int i = 0; i < PATHS; i++) r[i] = (double)x[STEPS][i], middle += r[i] / PATHS;
+            for (int i = 0; i < PATHS; i++) sd += pow(r[i] - middle, 2) / PATHS;
+            fd_advantages(PATHS, r, 5, adv, &st);
+            for (int epoch = 0; epoch < (ddpo ? 4 : 1); epoch++)
+                for (int k = 0; k < STEPS; k++) {
+                    double g = -theta[k] / (s[k] * s[k]);              /* of the KL */
+                    for (int i = 0; i < PATHS; i++) {
+                        mu[i] = (fd_real)(a[k] * (double)x[k][i] + was[k]);
+                        to[i] = (fd_real)(a[k] * (double)x[k][i] + theta[k]);
+                    }
+                    fd_policy_ratio(c, s[k], PATHS, to, mu, x[k + 1], ratio, NULL, m);
+                    fd_policy_pull(c, s[k], .5, PATHS, to, x[k + 1], y, m);
+                    for (int i = 0; i < PATHS; i++)
+                        g += sqrt(sd) * (double)y[i] / PATHS
+                             * fd_policy_weight(ddpo ? FD_POLICY_CLIPPED : FD_POLICY_PLAIN,
+                                                ratio[i], adv[i], .2);
+                    theta[k] += rate / (ddpo ? 4 : 1) * s[k] * s[k] * g;
+                }
+        }
+        for (int k = 0; k < STEPS; k++) {
+            mean = a[k] * mean + theta[k];
+            kl += theta[k] * theta[k] / (2 * s[k] * s[k]);
+            far = fmax(far, fabs(theta[k] - best[k]));
+        }
+        J[ddpo] = mean - kl;
+        OK(J[ddpo] <= top && J[ddpo] > .995 * top, "%s: E r - KL is %g, at most %g",
+           ddpo ? "DDPO" : "REINFORCE", J[ddpo], top);
+        OK(far < .03, "and the shifts are the best ones: %g off", far);
+    }
+    OK(!st.code, "no error");
+    test_free();
+}
+
 /* The same for functions, by the sampler: a Gaussian law by the exact model and FD_ANCESTRAL, whose
  * steps are shifted by C l: mode by mode its mean moves by what fd_policy_best says. */
 static void sampler(void)
@@ -461,7 +521,8 @@ static void policies(void)
             if (!half) NEAR(test_maxdiff(n, e, f), 0, TOL(1e-13, 1e-5), "power 0 is the new model");
             fd_policy_ratio(c, 1, 1, f, d, d, &ratio, &norm, a);
             size[half][g] = norm;
-            NEAR(ratio, -norm * norm / 2, TOL(1e-10, 1e-4) * norm * norm, "a ratio at the old mean");
+            NEAR(ratio, -norm * norm / 2, TOL(1e-10, 1e-4) * norm * norm,
+                 "a ratio at the old mean");
             if (half) NEAR(norm * norm, l2 / c->lam[0], TOL(1e-9, 1e-3) * l2 / c->lam[0],
                            "|D - D_old|_C^2 is the square in L2 over lam_max");
             /* the vjp is the transpose of the derivative, which is constant here */
@@ -492,6 +553,7 @@ void test_rewards(void)
     chain();
     tilts();
     best();
+    learned();
     sampler();
     policies();
 }
