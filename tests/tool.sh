@@ -266,6 +266,10 @@ for more in "--precond none --predict noise" "--precond none --predict v --proce
         -n 4 -o kind2.safetensors
     ok "sample, $more" "$fd" sample --model kind2.safetensors -n 2 -o a.npy
 done
+ok "train driftless" "$fd" train $few --process driftless -o kind.safetensors
+ok "tune driftless" "$fd" tune --model kind.safetensors --reward brightness --rounds 1 -n 2 \
+    -o kind2.safetensors
+says '^0.[0-9]+ of the variance is in the start, which stays' out
 ok "train heat" "$fd" train $few --process heat -o heat.safetensors
 bad 2 'tune: needs --model' tune --reward brightness
 bad 2 'tune: needs --reward' tune --model alone.safetensors

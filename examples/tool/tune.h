@@ -435,6 +435,23 @@ static inline void regress(tuning *q, const args *o, int round, int epochs, fd_a
     }
 }
 
+/* start_say -- a line where the start, which no policy changes, tells much of the sample: for
+ * Gaussian data m^2 c/(m^2 c + v lam) of the variance c of a mode. */
+static inline void start_say(const kit *k, double t)
+{
+    double kept = 0, all = 0;
+    for (ptrdiff_t i = 0; i < k->s.modes; i++) {
+        fd_coef f = fd_law(&k->p, t, i);
+        const double c = k->c0->lam[i], seen = f.m * f.m * c;
+        if (!(c > 0) || !(k->noise->lam[i] > 0)) continue;
+        kept += c * seen / (seen + f.v * k->noise->lam[i]);
+        all += c;
+    }
+    if (kept > .01 * all)
+        printf("%.2g of the variance is in the start, which stays: that part of the aim is out of "
+               "reach; a longer process leaves less\n", kept / all);
+}
+
 /* ---- fd tune --------------------------------------------------------------------------------- */
 
 static inline int do_tune(args *o)
@@ -492,6 +509,7 @@ static inline int do_tune(args *o)
     else settled_print(&is);
     printf("; %s, %d update%s a round\n", t_policy.rows[o->policy.row].name, epochs,
            epochs > 1 ? "s" : "");
+    start_say(k, q.t[0]);
     kit before = *k;
     before.model = q.first;
     sample(&before, &as, n, x[0], 0, 0, NULL, a);
