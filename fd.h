@@ -1608,7 +1608,24 @@ void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x
  *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip (A < 0): the slope of min(rho A,
  *                      clip(rho) A). [DDPO]'s code averages log p over the pixels; this is the sum over the modes
  * fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way [DDPO: 5]; 0: no bound.
- * fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. */
+ * fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. In
+ * the limit of many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76], and n rounds are
+ * the tilt with n beta, which collapses: fit to draws of the first law, or keep a KL to it.
+ * fd_policy_model -- D = D_old + (C/lam_max)^power (D_now - D_old), C the noise of p: whatever `now`
+ * says, D - D_old is a function of the Cameron-Martin space for power 1/2, and then
+ * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0: D_now there,
+ * which on finer grids is no policy. vjp where both models predict FD_X0 and have theirs; var is
+ * that of the old one, so that FD_ANCESTRAL_OPTIMAL makes the same noise. FD_EARG for power < 0.
+ * fd_policy_best -- the chain x' = a_k x + s_k z of n steps, a [n] and s [n] in the order in which
+ * they are taken, z ~ N(0, 1). Of all policies that leave its start alone the one with the largest E
+ * r - KL/beta, r = l x at the end and KL that of the paths, moves step k by beta l shift_k, whatever
+ * x is,
+ *     shift_k = s_k^2 pi_k,      pi_k the product of the a of the steps after k,
+ * which moves the mean of the end by beta l sum_k s_k^2 pi_k^2 at KL (beta l)^2/2 times that sum,
+ * which is returned. The tilt p e^(beta r) of the end moves it by beta l times its variance: by keep^2
+ * times the variance of the start more, keep the product of all a. Larger shifts reach it, too, but
+ * cost more KL than they bring. Functions: mode by mode, C in front of l. shift [n] and keep may be
+ * NULL. NAN with FD_EARG for s < 0. */
 enum { FD_POLICY_PLAIN = 1, FD_POLICY_RATIO, FD_POLICY_CLIPPED };
 void   fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new,
                        const fd_real *mu_old,
@@ -1618,6 +1635,10 @@ void   fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_r
 double fd_policy_weight(int rule, double ratio, double advantage, double clip);
 void   fd_advantages(int n, const double *r, double most, double *adv, fd_status *st);
 void   fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st);
+fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_model now,
+                         double power);
+double fd_policy_best(int n, const double *a, const double *s, double *shift, double *keep,
+                      fd_status *st);
 
 /* ---- 15. Tape: networks and their gradients -----------------------------------------------------
  *

@@ -6959,3 +6959,86 @@ void fd_reward_weights(int n, const double *r, double beta, double *w, fd_status
     for (int i = 0; i < n; i++) sum += w[i] = exp(beta * r[i] - top);
     for (int i = 0; i < n; i++) w[i] /= sum;
 }
+
+typedef struct { const fd_process *p; fd_model old, now; double power, scale; } policy;
+
+/* y = (C/lam_max)^power y */
+static void policy_smooth(const policy *o, int b, fd_real *y, fd_arena scratch)
+{
+    fd_cov_pow(o->p->noise, o->power, b, y, y, scratch);
+    for (ptrdiff_t i = 0; i < b * fd_size(&o->p->noise->s) && !scratch.st->code; i++)
+        y[i] = (fd_real)(o->scale * (double)y[i]);
+}
+
+static void policy_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                        const double *t, fd_real *y, fd_arena scratch)
+{
+    const policy *o = self;
+    const ptrdiff_t n = b * fd_size(s);
+    fd_real *d = fd_raw(&scratch, fd_real, 2 * n), *old = d + n;
+    if (!d) return;
+    fd_predict(&o->old, FD_X0, o->p, b, x, t, old, scratch);
+    fd_predict(&o->now, FD_X0, o->p, b, x, t, d, scratch);
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) d[i] -= old[i];
+    policy_smooth(o, b, d, scratch);
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) y[i] = old[i] + d[i];
+}
+
+static void policy_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
+{
+    const policy *o = self;
+    const ptrdiff_t n = b * fd_size(s);
+    fd_real *d = fd_raw(&scratch, fd_real, 3 * n), *rest = d + n, *part = d + 2 * n;
+    if (!d) return;
+    memcpy(d, dy, (size_t)n * sizeof *d);
+    policy_smooth(o, b, d, scratch);
+    for (ptrdiff_t i = 0; i < n; i++) rest[i] = dy[i] - d[i];
+    o->old.vjp(o->old.self, s, b, x, t, rest, part, scratch);
+    o->now.vjp(o->now.self, s, b, x, t, d, rest, scratch);
+    for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) dx[i] = part[i] + rest[i];
+}
+
+static void policy_var(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *w, fd_arena scratch)
+{
+    const policy *o = self;
+    o->old.var(o->old.self, s, b, x, t, w, scratch);
+}
+
+fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_model now, double power)
+{
+    static const char where[] = "fd_policy_model";
+    fd_model m = { FD_X0, policy_eval, NULL, NULL, NULL, NULL };
+    double most = 0;
+    if (a->st->code || !p->law || !p->noise || !old.eval || !now.eval) return (fd_model){ 0 };
+    for (ptrdiff_t k = 0; k < p->noise->s.modes; k++) most = fmax(most, p->noise->lam[k]);
+    if (!(power >= 0) || !isfinite(power) || !(most > 0))
+        FD_FAIL(a->st, FD_EARG, where, "needs a power of C, 0 or more, and noise");
+    policy *o = fd_new(a, policy, 1);
+    if (!o || a->st->code) return (fd_model){ 0 };
+    *o = (policy){ p, old, now, power, pow(most, -power) };
+    if (old.predicts == FD_X0 && now.predicts == FD_X0 && old.vjp && now.vjp) m.vjp = policy_vjp;
+    if (old.var) m.var = policy_var;
+    m.self = o;
+    return m;
+}
+
+double fd_policy_best(int n, const double *a, const double *s, double *shift, double *keep,
+                      fd_status *st)
+{
+    static const char where[] = "fd_policy_best";
+    if (!st->code && n < 1) FD_FAIL(st, FD_EARG, where, "needs a step", n);
+    for (int k = 0; k < n && !st->code; k++)
+        if (!(s[k] >= 0) || !isfinite(a[k]))
+            FD_FAIL(st, FD_EARG, where, "needs s >= 0 and a number a; step", k);
+    if (st->code) return NAN;
+    double pi = 1, sum = 0;
+    for (int k = n - 1; k >= 0; k--) {
+        if (shift) shift[k] = s[k] * s[k] * pi;
+        sum += s[k] * s[k] * pi * pi;
+        pi *= a[k];
+    }
+    if (keep) *keep = pi;
+    return sum;
+}

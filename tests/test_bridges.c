@@ -640,111 +640,6 @@ static void systems(void)
     test_free();
 }
 
-/* ---- Rewards ----------------------------------------------------------------------------------- */
-
-static double matern3(const double *x, const double *y, const void *prm)
-{
-    double r = sqrt(3) * fabs(x[0] - y[0]) / .3;
-    (void)prm;
-    return (1 + r) * exp(-r);
-}
-
-static void rewards(void)
-{
-    enum { N = 12 };
-    fd_status st;
-    fd_arena a = test_arena(1 << 24, &st);
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 1);
-    fd_real mu[2 * N], old[2 * N], next[2 * N], y[2 * N], u[3][N];
-    double ratio[2], norm[2], more[2], less[2];
-    for (int i = 0; i < 2 * N; i++)
-        mu[i] = (fd_real)sin(i), old[i] = (fd_real)cos(.5 * i), next[i] = (fd_real)(.3 * i / N);
-    fd_policy_ratio(c, .7, 2, mu, old, next, ratio, norm, a);
-    for (int b = 0; b < 2; b++) {
-        double want = 0, size = 0;
-        fd_to_modes(&s, 1, mu + b * N, u[0], a), fd_to_modes(&s, 1, old + b * N, u[1], a);
-        fd_to_modes(&s, 1, next + b * N, u[2], a);
-        for (int k = 0; k < N; k++) {
-            double v = .49 * c->lam[k], n = (double)u[2][k];
-            want += (pow(n - (double)u[1][k], 2) - pow(n - (double)u[0][k], 2)) / (2 * v);
-            size += pow((double)u[0][k] - (double)u[1][k], 2) / c->lam[k];
-        }
-        NEAR(ratio[b], want, TOL(1e-11, 2e-4) * fabs(want), "log ratio of two policies, step %d",
-             b);
-        NEAR(norm[b], sqrt(size), TOL(1e-11, 2e-4) * sqrt(size), "and how far they are apart");
-    }
-    /* the pull is the gradient of log p in mu */
-    const double eps = TOL(1e-3, 3e-2);
-    fd_policy_pull(c, .7, 0, 2, mu, next, y, a);
-    for (int k = 0; k < 2; k++) {
-        fd_real to[2 * N];
-        for (int i = 0; i < 2 * N; i++) to[i] = mu[i] + (fd_real)((k ? -eps : eps) * cos(i));
-        fd_policy_ratio(c, .7, 2, to, mu, next, k ? less : more, NULL, a);
-    }
-    for (int b = 0; b < 2; b++) {
-        fd_real way[N];
-        for (int i = 0; i < N; i++) way[i] = (fd_real)cos(b * N + i);
-        double slope = fd_inner(&s, y + b * N, way);
-        NEAR((more[b] - less[b]) / (2 * eps), slope, TOL(1e-8, 5e-3) * (1 + fabs(slope)),
-             "the pull is the gradient of log p");
-    }
-    for (int i = 0; i < N; i++) y[i] = next[i] - mu[i];
-    fd_policy_pull(c, 1, 1, 1, mu, next, u[0], a);
-    NEAR(test_maxdiff(N, u[0], y), 0, TOL(1e-14, 1e-6), "with C in front it is x' - mu");
-
-    /* |h|_C has a limit for a function of the space, and grows for a jump [numbers of the derivation] */
-    static const double soft[3] = { .11505029, .11441041, .11437123 }, hard[3] = { .2614, 15.03,
-        957.5 };
-    for (int g = 0; g < 3 - 2 * (sizeof(fd_real) == 4); g++) {
-        int n = (int[]){ 16, 64, 256 }[g];
-        fd_arena own = test_arena((size_t)8 << 20, &st);
-        fd_space fine = fd_grid(&own, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
-        fd_cov *K = fd_cov_kernel(&own, &fine, matern3, NULL);
-        fd_real *h = fd_raw(&own, fd_real, n), *zero = fd_new(&own, fd_real, n);
-        for (int jump = 0; jump < 2 && zero; jump++) {
-            for (int i = 0; i < n; i++)
-                h[i] = (fd_real)(jump ? .1 * (i >= n / 2) : sin(2 * acos(-1) * (i + .5) / n));
-            if (!jump) fd_cov_pow(K, 1, 1, h, h, own);
-            fd_policy_ratio(K, 1, 1, h, zero, zero, ratio, norm, own);
-            NEAR(norm[0] * norm[0], jump ? hard[g] : soft[g],
-                 (jump ? 5e-4 : TOL(1e-7, 1e-5)) * (jump ? hard[g] : 1),
-                 "|h|_C of a %s on %d points", jump ? "jump" : "smooth function", n);
-        }
-    }
-
-    NEAR(fd_policy_weight(FD_POLICY_PLAIN, .3, -2, .1), -2, 0,
-         "REINFORCE's weight is the advantage");
-    NEAR(fd_policy_weight(FD_POLICY_RATIO, .3, -2, .1), -2 * exp(.3), 1e-14,
-         "that of DDPO has the ratio");
-    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, .3, 2, .1), 0, 0, "clipped: no slope beyond 1 + clip");
-    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, .3, -2, .1), -2 * exp(.3), 1e-14,
-         "but back from there");
-    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, -.3, -2, .1), 0, 0, "nor below 1 - clip");
-    NEAR(fd_policy_weight(FD_POLICY_CLIPPED, -.3, 2, .1), 2 * exp(-.3), 1e-14,
-         "but back from there");
-    double r[5] = { 1, 2, 3, 4, 100 }, adv[5], w[5];
-    fd_advantages(5, r, 0, adv, &st);
-    NEAR(adv[0] + adv[1] + adv[2] + adv[3] + adv[4], 0, 1e-12, "advantages have the mean 0");
-    NEAR(adv[4] * adv[4] + adv[0] * adv[0] + adv[1] * adv[1] + adv[2] * adv[2] + adv[3] * adv[3], 5,
-         1e-6, "and the variance 1");
-    fd_advantages(5, r, 1.5, adv, &st);
-    NEAR(adv[4], 1.5, 0, "and a bound");
-    fd_reward_weights(5, r, 10, w, &st);
-    NEAR(w[4], 1, 1e-12, "weights of regression do not overflow");
-    fd_reward_weights(4, r, .5, w, &st);
-    NEAR(w[1] / w[0], exp(.5), 1e-12, "and are exp(beta r)");
-    NEAR(w[0] + w[1] + w[2] + w[3], 1, 1e-14, "over their sum");
-    OK(!st.code, "no error");
-    r[2] = INFINITY;
-    fd_advantages(5, r, 0, adv, &st);
-    OK(st.code == FD_EDATA && adv[4] == 1.5, "a reward that is not finite: nothing is written");
-    st.code = FD_OK;
-    fd_policy_ratio(c, 0, 1, mu, old, next, ratio, norm, a);
-    OK(st.code == FD_EARG, "a step without noise has no density");
-    test_free();
-}
-
 void test_bridges(void)
 {
     steps();
@@ -754,6 +649,5 @@ void test_bridges(void)
     control();
     semilinear();
     systems();
-    rewards();
     errors();
 }

@@ -44,12 +44,12 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise data eval certify orders posterior calibrate bridge loglik info convert; do
+for c in train sample noise data eval certify orders posterior calibrate bridge tune loglik info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
 for t in cov process net flip optimizer predict precond weight norm time-law scheme times start \
-    corrector boundary map fields as method observe operator condition between couple op data; do
+    corrector boundary map fields as method observe operator condition between couple op data reward tuning; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out
@@ -314,6 +314,66 @@ for m in amortised amortised:free=1.5; do
     says '^CRPS' out
 done
 ok alone "$fd" train $few -o alone.safetensors
+# rewards: those of Gaussian functions and a linear reward are known: the mean rises by its variance
+tune="--model alone.safetensors --reward brightness --threads 1"
+ok "untuned" "$fd" tune $tune --rounds 1 --lr 1e-30 -n 2 -o same.safetensors
+says '^32 functions a round, 20 steps of ancestral at logsnr times, start noise; ddpo, 4 updates' out
+for m in alone same; do
+    ok "$m, drawn" "$fd" sample --model $m.safetensors -n 3 --steps 9 --grid 24 -o $m.npy
+done
+same alone.npy same.npy                                # no step, no change: on another grid, too
+for m in ddpo reinforce rwr; do
+    ok "tune $m" "$fd" tune $tune --method $m --rounds 60 -n 1000 --lr 2e-3 --csv tune.csv \
+        -o tuned.safetensors
+    awk '/^reward of 1000/ { up = $12 - $8; f = 1 } END { exit !(f && up > .15 && up < .9) }' out
+    report $? "tune $m: $(grep '^reward of' out)"
+    awk '/^of the law/ { up = $14; f = 1 } END { exit !(f && up > .5 && up < 1.1) }' out
+    report $? "tune $m: $(grep '^of the law' out)"
+    awk -F, 'NR > 30 && ($4 < .02 || $4 > 2 || $5 < .05 || $5 > 3) { bad = 1 }
+        END { exit bad || NR != 61 }' tune.csv
+    report $? "tune $m: $(tail -1 tune.csv)"
+done
+ok "tuned, info" "$fd" info tuned.safetensors && says '^tuned.from ' out
+ok "tuned, certified" "$fd" certify --model tuned.safetensors -n 16 --steps 10 --tol 1
+ok "tuned again" "$fd" tune --model tuned.safetensors --reward symmetry --rounds 2 -n 4 \
+    -o more.safetensors --png tune.png
+exists tune.png
+for t in 1 3; do
+    ok "tune, $t threads" "$fd" tune --model alone.safetensors --reward point:x=.3,value=-1,sd=.5 \
+        --rounds 3 -n 4 --threads $t -o tune$t.safetensors
+done
+same tune1.safetensors tune3.safetensors
+for more in "--precond none --predict noise" "--precond none --predict v --process flow" \
+    "--process ddpm"; do
+    ok "train $more" "$fd" train $few $more -o kind.safetensors
+    ok "tune $more" "$fd" tune --model kind.safetensors --reward obs.csv --noise 0.5 --rounds 2 \
+        -n 4 -o kind2.safetensors
+    ok "sample, $more" "$fd" sample --model kind2.safetensors -n 2 -o a.npy
+done
+ok "train driftless" "$fd" train $few --process driftless -o kind.safetensors
+ok "tune driftless" "$fd" tune --model kind.safetensors --reward brightness --rounds 1 -n 2 \
+    -o kind2.safetensors
+says '^0.[0-9]+ of the variance is in the start, which stays' out
+ok "train heat" "$fd" train $few --process heat -o heat.safetensors
+bad 2 'tune: needs --model' tune --reward brightness
+bad 2 'tune: needs --reward' tune --model alone.safetensors
+tune="tune --model alone.safetensors"
+bad 2 "^fd: --reward: 'gold': expected symmetry, brightness, point" $tune --reward gold
+bad 2 '^fd: --reward: axis 1: the model has 1' $tune --reward symmetry:axis=1
+bad 2 '^fd: --reward: x = 2 is outside the domain, 0 to 1' $tune --reward point:x=2
+bad 2 '^fd: --reward: obs.csv: values need --noise above 0' $tune --reward obs.csv
+bad 1 '^fd: --reward: of function 0 before it is not finite: -inf' $tune --reward point:sd=1e-190
+bad 1 'none.csv: cannot open' $tune --reward none.csv --noise 1
+bad 1 'give more by --memory' $tune --reward brightness --batch 100000
+bad 2 '^fd: --scheme: pf-heun: one of one evaluation' $tune --reward brightness --scheme pf-heun
+bad 2 '^fd: --scheme: ddim without --eta has no noise' $tune --reward brightness --scheme ddim \
+    --eta 0
+bad 2 '^fd: --epochs: reinforce takes one' $tune --reward brightness --method reinforce --epochs 2
+bad 2 '^fd: --beta: rwr needs one above 0' $tune --reward brightness --method rwr --beta 0
+bad 2 'is told of observations: those are its reward' tune --model told.safetensors \
+    --reward brightness
+bad 2 'heat has rates of its own in each mode' tune --model heat.safetensors --reward brightness
+bad 2 'comes from fd tune: fd tune goes on with it' train --resume tuned.safetensors --data g.npy
 ok "on a model" "$fd" train --data g.npy --net fno:width=8,layers=2,modes=6 --steps 20 --batch 8 \
     --base alone.safetensors --condition points:m=4,noise=0.1,move=1,sees=slope -o sgt.safetensors
 says 'used as alone.safetensors has it' out

@@ -528,6 +528,21 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "amortised", "the network of fd train --condition, told of the observations", {
         { "free", "1", "guidance without a classifier, if trained with drop; 1: none", 0, 100 } } },
     { "prior", "ignores the observations: what calibration must reject", { { 0 } } } } };
+static topic t_reward = { "reward", "what fd tune asks for; of a .csv -|y - A x|^2/(2 noise^2)", {
+    { "symmetry", "- mean square of the function less its mirror image, as normalised", {
+        { "axis", "-1", "that is turned; -1: the last", -1, 2 },
+        { "scale", "1", "factor", 1e-9, BIG } } },
+    { "brightness", "the mean value, as normalised", {
+        { "scale", "1", "factor; below 0: dark", -BIG, BIG } } },
+    { "point", "-(f - value)^2/(2 sd^2) at a place, in the units of the data", {
+        { "x", "0.5", "place", 0, BIG }, { "y", "0.5", "", 0, BIG }, { "z", "0.5", "", 0, BIG },
+        { "value", "1", "", -BIG, BIG }, { "sd", "0.1", "", 1e-200, BIG } } } } };
+enum { REWARD_SYMMETRY, REWARD_BRIGHTNESS, REWARD_POINT };
+static topic t_policy = { "tuning", "how fd tune changes the weights", {
+    { "ddpo", "policy gradient, clipped, several updates for the same paths", { { 0 } } },
+    { "reinforce", "policy gradient, one update", { { 0 } } },
+    { "rwr", "reward-weighted regression on draws of the first model", { { 0 } } } } };
+enum { TUNE_DDPO, TUNE_REINFORCE, TUNE_RWR };
 static topic t_operator = { "operator", "A of the linear equation dX = -A X dt + dW", {
     { "heat", "nu times the Laplacian, and c", { { "nu", "0.1", "diffusivity", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 } } } } };
 static topic t_between = { "between", "what joins functions of two files, 0 <= t <= 1", {
@@ -568,7 +583,7 @@ static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_prec
                                  &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
                                  &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
                                  &t_method, &t_operator, &t_observe, &t_condition,
-                                 &t_between, &t_couple, &t_op, &t_data };
+                                 &t_between, &t_couple, &t_op, &t_data, &t_reward, &t_policy };
 
 static inline int rows_of(const topic *t)
 {
@@ -636,7 +651,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
                                          "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
                                          "norms", "waves", "ref", "channels", "stencil", "m",
-                                             "sweeps", "steps", "burn",
+                                             "sweeps", "steps", "burn", "axis",
                                          "chains", "leaps", "corrector", "flow" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
@@ -746,20 +761,21 @@ enum { CHANNELS = 64 };                                    /* most of a function
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels,
-        *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs;
+        *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs, *reward;
     spec condition, between, couple, op;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
-        start, corrector, map, as, prior, method, observe, normalize, heat;
+        start, corrector, map, as, prior, method, observe, normalize, heat, policy;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, accumulate, train, probes, draws, quiet, conditions, well, help;
+        pcs, accumulate, train, probes, draws, quiet, conditions, well, help, rounds, epochs;
     uint64_t seed;
     double noise, time, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
+    double beta, ratio;                                    /* of fd tune */
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
        ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192,
-       BRIDGE = 16384, DATA = 65536, ALL = 131071 };
+       BRIDGE = 16384, TUNE = 32768, DATA = 65536, ALL = 131071 };
 enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -774,6 +790,40 @@ typedef struct {
 static const option options[] = {
     { "model", "FILE", NULL, BRIDGE, O_TEXT, AT(model), 0, 0, 0,
       "what fd train --pairs wrote: go with it from the functions of --from, instead of --to" },
+    { "model", "FILE", NULL, TUNE, O_TEXT, AT(model), 0, 0, 0,
+      "what fd train, or fd tune, wrote" },
+    { "reward", "SPEC", NULL, TUNE, O_TEXT, AT(reward), 0, 0, 0,
+      "of a function (fd help reward), or .csv: x[,y[,z]],value[,sd]" },
+    { "noise", "SD", "0", TUNE, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the values of a .csv" },
+    { "beta", "X", "1", TUNE, O_REAL, AT(beta), 0, 0, BIG,
+      "aim at the law p e^(beta reward): 1/beta weighs the KL to the first model; 0: no KL" },
+    { "method", "NAME", "ddpo", TUNE, O_SPEC, AT(policy), &t_policy, 0, 0,
+      "ddpo, reinforce or rwr (fd help tuning)" },
+    { "clip", "X", "0.2", TUNE, O_REAL, AT(ratio), 0, 1e-6, 1,
+      "of ddpo: how far the ratio of a step may move from 1" },
+    { "rounds", "N", "100", TUNE, O_INT, AT(rounds), 0, 1, 1e6,
+      "how often functions are drawn and rewarded" },
+    { "epochs", "N", "0", TUNE, O_INT, AT(epochs), 0, 0, 1000,
+      "updates of each round; 0: 4, of reinforce 1" },
+    { "batch", "N", "32", TUNE, O_INT, AT(batch), 0, 2, 1e6,
+      "functions of a round" },
+    { "lr", "X", "1e-3", TUNE, O_REAL, AT(lr), 0, 1e-30, 1e3,
+      "learning rate" },
+    { "steps", "N", "20", TUNE, O_INT, AT(steps), 0, 2, 1e4,
+      "steps of a path; of rwr the times that it learns at" },
+    { "scheme", "NAME", "ancestral", TUNE, O_SPEC, AT(scheme), &t_scheme, 0, 0,
+      "one step: of one evaluation, with noise" },
+    { "eta", "X", "1", TUNE, O_REAL, AT(eta), 0, 0, 1,
+      "randomness of ddim and eta-euler, 0 to 1" },
+    { "n", "N", "64", TUNE, O_INT, AT(n), 0, 2, 1e6,
+      "samples that are compared before and after (-n)" },
+    { "out", "FILE", "tuned.safetensors", TUNE, O_OUT, AT(out), 0, 0, 0,
+      "the model (-o)" },
+    { "csv", "FILE", NULL, TUNE, O_OUT, AT(log), 0, 0, 0,
+      "the rounds" },
+    { "png", "FILE", NULL, TUNE, O_OUT, AT(png), 0, 0, 0,
+      "picture: samples before, and the same noise after" },
     { "from", "FILE", NULL, BRIDGE, O_TEXT, AT(from), 0, 0, 0,
       "functions at time 0, of the grid; without it 0" },
     { "to", "FILE", NULL, BRIDGE, O_TEXT, AT(to), 0, 0, 0,
@@ -1055,11 +1105,11 @@ static const option options[] = {
       "pf-heun, pf-midpoint, pf-rk4 or pf-adaptive" },
     { "times", "SPEC", "logsnr", ORDERS | CHOICE | LOGLIK, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
-    { "times", "SPEC", "auto", SAMPLE | CERTIFY, O_SPEC, AT(times), &t_times, 0, 0,
+    { "times", "SPEC", "auto", SAMPLE | CERTIFY | TUNE, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
     { "times", "SPEC", "rho", DEMO, O_SPEC, AT(times), &t_times, 0, 0,
       "times of the sampler (fd help times)" },
-    { "start", "NAME", "auto", SAMPLE | CERTIFY, O_SPEC, AT(start), &t_start, 0, 0,
+    { "start", "NAME", "auto", SAMPLE | CERTIFY | TUNE, O_SPEC, AT(start), &t_start, 0, 0,
       "noise, unit or matched (fd help start)" },
     { "start", "NAME", "noise", LOGLIK, O_SPEC, AT(start), &t_start, 0, 0,
       "noise, unit or matched (fd help start)" },
@@ -1103,7 +1153,7 @@ static const option options[] = {
       "values as the model has them, normalised" },
     { "pcs", "N", "32", EVAL | DEMO, O_INT, AT(pcs), 0, 1, 4096,
       "principal components of the Frechet distance" },
-    { "map", "NAME", "viridis", SAMPLE | NOISE | DATA, O_SPEC, AT(map), &t_map, 0, 0,
+    { "map", "NAME", "viridis", SAMPLE | NOISE | TUNE | DATA, O_SPEC, AT(map), &t_map, 0, 0,
       "colours: gray, gray-inverse, viridis, diverging" },
     { "train", "STEPS", "0", CHOICE, O_INT, AT(train), 0, 0, 1e9,
       "train a network for each row, too" },
@@ -1366,6 +1416,7 @@ struct kit {
     fd_precond *pre;                       /* NULL: none */
     fd_net *net;
     fd_opt *opt;
+    fd_real *from;                         /* of fd tune: the weights before; else NULL */
     fd_model model;                        /* with the averaged weights */
     spec condition;                        /* t NULL: the network is not told of observations ... */
     const char *base;                      /* ... else "none", "gauss" or the file of ... */
@@ -2238,6 +2289,14 @@ static inline void pairs_close(fd_arena *a, kit *k)
     else k->line = fd_linear_heat(a, k->noise, v[0], v[1], 1);
 }
 
+/* kit_model -- the model of other weights. */
+static inline fd_model kit_model(fd_arena *a, const kit *k, fd_real *w)
+{
+    fd_model m = fd_net_model(a, w == k->net->w ? k->net : fd_net_with(a, k->net, w),
+                              k->precond.row ? k->predict.row : FD_X0);
+    return k->pre ? fd_precond_model(a, k->pre, m) : m;
+}
+
 /* kit_close -- process and model of a kit that has all the rest; first: the grid of training. */
 static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
 {
@@ -2248,9 +2307,9 @@ static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
     if (k->between.t) { pairs_close(a, k); return; }
     if (!k->precond.row) k->pre = fd_precond_new(a, &k->learned, k->mean, k->c0);
     if (k->condition.t) { condition_close(a, k); return; }
-    k->model = fd_net_model(a, k->opt ? fd_net_with(a, k->net, k->opt->avg) : k->net,
-                            k->precond.row ? k->predict.row : FD_X0);
-    if (k->pre) k->model = fd_precond_model(a, k->pre, k->model);
+    k->model = kit_model(a, k, k->opt ? k->opt->avg : k->net->w);
+    if (k->from)
+        k->model = fd_policy_model(a, &k->learned, kit_model(a, k, k->from), k->model, .5);
 }
 
 enum { LAW_LEAST = FD_T_LEVELS + 1 };
@@ -2364,7 +2423,7 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
                             fd_arena scratch)
 {
     char text[13][512], nums[10][64], list[4][26 * CHANNELS];
-    fd_tensor t[5] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
+    fd_tensor t[6] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
     const fd_cov *c[2] = { k->c0, k->cov.row == COV_EMPIRICAL ? k->noise : NULL };
     int tensors = 1;
     t[0].n[0] = (int)fd_size(&k->s);
@@ -2378,6 +2437,8 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         t[tensors].name = "start.center";
         t[tensors++].x = k->norm0.center;
     }
+    if (k->from)
+        t[tensors++] = (fd_tensor){ "tuned.from", 1, { (int)k->net->count }, k->from, NULL };
     for (int i = 0; i < 2 && c[i]; i++, tensors++) {
         fd_tensor *v = &t[tensors];
         v->name = i ? "noise.spectrum" : "data.spectrum";
@@ -2606,6 +2667,8 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     k->mean = tensor_need(&f, path, "data.mean", fd_size(&k->s));
     if (k->norm.kind == NORMALIZE_PIXEL)
         k->norm.center = tensor_need(&f, path, "data.center", fd_size(&k->s));
+    if (fd_tensor_find(&f, "tuned.from"))
+        k->from = tensor_need(&f, path, "tuned.from", k->net->count);
     k->c0 = cov_table(a, &k->s, tensor_need(&f, path, "data.spectrum", k->s.modes));
     k->noise = k->cov.row == COV_EMPIRICAL
         ? cov_table(a, &k->s, tensor_need(&f, path, "noise.spectrum", k->s.modes))

@@ -4,6 +4,7 @@
 #include "plot.h"
 #include "bridge.h"
 #include "data.h"
+#include "tune.h"
 #include <float.h>
 
 static void shape_print(int nd, const int n[])
@@ -210,6 +211,7 @@ static int do_train(args *o)
                 die(2, "--%s: comes from the model that --resume names", fixed[i]);
         k = kit_load(&a, o->resume, o);
         if (!k->opt) die(1, "%s: has no optimiser to go on with", o->resume);
+        if (k->from) die(2, "--resume: %s comes from fd tune: fd tune goes on with it", o->resume);
         grid.nd = k->s.nd;
         memcpy(grid.n, k->s.n, sizeof grid.n);
         memcpy(o->bc, k->s.bc, sizeof o->bc);
@@ -1376,6 +1378,7 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "posterior", "functions given observations of one, by any method", POSTERIOR, do_posterior },
     { "calibrate", "does a method draw the posterior? status 1: no", CALIBRATE, do_calibrate },
     { "bridge", "paths of a linear equation whose end is known", BRIDGE, do_bridge },
+    { "tune", "a trained model made to draw functions of high reward", TUNE, do_tune },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
     { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
@@ -1443,5 +1446,5 @@ int main(int argc, char **argv)
         return commands[i].run(&o);
     }
     die(2, "'%s': no such command; expected train, sample, noise, data, eval, certify, orders, "
-           "posterior, calibrate, bridge, loglik, info, convert, version or help", argv[1]);
+           "posterior, calibrate, bridge, tune, loglik, info, convert, version or help", argv[1]);
 }

@@ -27,7 +27,7 @@ typedef struct {
     pde_flow flow;
     int steps;
     double *mul;                           /* heat: factors of modes */
-} through;
+} op_through;
 
 /* op_check -- does the equation fit the grid? */
 static inline void op_check(const spec *op, const fd_space *s, double *rate)
@@ -49,7 +49,7 @@ static inline void op_check(const spec *op, const fd_space *s, double *rate)
 
 /* op_solve -- the solution u of one function x in the units of files; states [steps][size] of what it went through, or
  * NULL. */
-static inline void op_solve(const through *o, const fd_space *s, const fd_real *x, fd_real *u, fd_real *states,
+static inline void op_solve(const op_through *o, const fd_space *s, const fd_real *x, fd_real *u, fd_real *states,
                             fd_arena a)
 {
     const ptrdiff_t size = s->points;
@@ -77,7 +77,7 @@ static inline void op_solve(const through *o, const fd_space *s, const fd_real *
 }
 
 /* op_back -- g = (du/dx)^T g at x. */
-static inline void op_back(const through *o, const fd_space *s, const fd_real *x, fd_real *g, fd_arena a)
+static inline void op_back(const op_through *o, const fd_space *s, const fd_real *x, fd_real *g, fd_arena a)
 {
     const ptrdiff_t size = s->points;
     if (o->op.row == OP_DARCY) {
@@ -109,7 +109,7 @@ static inline void op_back(const through *o, const fd_space *s, const fd_real *x
 
 static inline void op_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
 {
-    const through *o = self;
+    const op_through *o = self;
     const ptrdiff_t size = s->points;
     fd_real *u = fd_raw(&a, fd_real, b * size);
     for (ptrdiff_t i = 0; u && i < b * size; i++) u[i] = (fd_real)(((double)x[i] - o->shift) / o->scale);
@@ -125,7 +125,7 @@ static inline void op_apply(const void *self, const fd_space *s, int b, const fd
 static inline void op_transpose(const void *self, const fd_space *s, int b, const fd_real *x, const double *w,
                                 fd_real *g, fd_arena a)
 {
-    const through *o = self;
+    const op_through *o = self;
     const ptrdiff_t size = s->points;
     fd_real *u = fd_new(&a, fd_real, size);
     if (!u) return;
@@ -142,11 +142,11 @@ static inline void op_transpose(const void *self, const fd_space *s, int b, cons
 static inline void op_wrap(fd_arena *a, fd_obs *o, const spec *op, double scale, double shift)
 {
     const fd_space *s = &o->s;
-    through *p = fd_new(a, through, 1);
+    op_through *p = fd_new(a, op_through, 1);
     double dt = 0;
     if (!p) return;
     op_check(op, s, &dt);
-    *p = (through){ .op = *op, .seen = *o, .scale = scale, .shift = shift };
+    *p = (op_through){ .op = *op, .seen = *o, .scale = scale, .shift = shift };
     if (op->row >= OP_FLOW) {
         if (op->row == OP_FLOW) p->flow = pde_flow_new(a, s->n[0], op->v[0], dt, NULL);
         else p->flow = (pde_flow){ .n = s->n[0], .nu = op->v[0], .dt = dt };
