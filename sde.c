@@ -6703,9 +6703,9 @@ void fd_system_target(const fd_system *e, int kind, double t, double h, int b, c
     double *S = fd_raw(&scratch, double, (ptrdiff_t)d * d);
     for (int i = 0; S && i < b && !st->code; i++) {
         const double *u = x + (ptrdiff_t)i * d, *v = next + (ptrdiff_t)i * d;
-        e->f(e->self, u, t, F);
-        for (int k = 0; k < d; k++)
-            F[k] = -(v[k] - u[k] - F[k] * h * (kind != FD_REVERSAL_DRIFT)) / h;
+        if (kind == FD_REVERSAL_DRIFT) memset(F, 0, (size_t)d * sizeof *F);
+        else e->f(e->self, u, t, F);
+        for (int k = 0; k < d; k++) F[k] = -(v[k] - u[k] - F[k] * h) / h;
         if (kind == FD_REVERSAL_SCORE) {
             system_sigma(e, t, u, G, S);
             if (fd_cholesky(st, d, S)) return;
@@ -7015,8 +7015,9 @@ double fd_proposal_mean(int n, const double *logw, double *ess)
 
 /* --- Flows of shapes --- */
 
-typedef struct { fd_shapes s; int m; double *F; } kunita;      /* F [P][m]; NULL: landmarks */
-enum { KUNITA_WAVES = 32 };
+/* F [P][m], U = F^+ as [P][m]; NULL: landmarks */
+typedef struct { fd_shapes s; int m; double *F, *U; } kunita;
+enum { KUNITA_WAVES = 32, KUNITA_SIDE = 8 };            /* waves; centres side by side */
 
 /* F_pj: what coefficient j of rfft(.)/P says of point p; F^+_jp = F_pj/P, for j > 0 F_pj/2P */
 static double kunita_wave(int P, int p, int j)
@@ -7025,23 +7026,24 @@ static double kunita_wave(int P, int p, int j)
     return j == 0 ? 1 : j % 2 ? 2 * cos(u) : -2 * sin(u);
 }
 
-static double kunita_back(const kunita *k, int p, int j)
+/* x_p, or where it was at first */
+static void kunita_point(const kunita *k, const double *z, int p, double x[3])
 {
-    return k->F[p * k->m + j] / (j ? 2. * k->s.points : k->s.points);
+    const int dim = k->s.dim;
+    for (int a = 0; a < dim; a++) {
+        x[a] = k->F || k->s.frozen ? k->s.from[p * dim + a] : z[p * dim + a];
+        for (int j = 0; k->F && !k->s.frozen && j < k->m; j++)
+            x[a] += k->F[p * k->m + j] * z[j * dim + a];
+    }
 }
 
-/* k(x_p, c_l) and its gradient D [dim] there */
-static double kunita_kernel(const kunita *k, const double *z, int p, int l, double *D)
+/* k(x, c_l) and its gradient D [dim] in x */
+static double kunita_kernel(const kunita *k, const double x[3], int l, double D[3])
 {
     const int dim = k->s.dim;
     const double *c = k->s.centre + l * dim, w2 = k->s.width * k->s.width;
     double v = 0;
-    for (int a = 0; a < dim; a++) {
-        double x = k->F || k->s.frozen ? k->s.from[p * dim + a] : z[p * dim + a];
-        for (int j = 0; k->F && !k->s.frozen && j < k->m; j++)
-            x += k->F[p * k->m + j] * z[j * dim + a];
-        D[a] = x - c[a], v += D[a] * D[a];
-    }
+    for (int a = 0; a < dim; a++) D[a] = x[a] - c[a], v += D[a] * D[a];
     v = k->s.size * exp(-v / (2 * w2));
     for (int a = 0; a < dim; a++) D[a] *= -v / w2;
     return v;
@@ -7050,41 +7052,54 @@ static double kunita_kernel(const kunita *k, const double *z, int p, int l, doub
 static void kunita_noise(const void *self, const double *z, double t, double *G)
 {
     const kunita *k = self;
-    const int dim = k->s.dim, w = k->s.centres * dim;
-    double D[3];
+    const int dim = k->s.dim, m = k->m, w = k->s.centres * dim;
+    double x[3], D[3];
     (void)t;
-    memset(G, 0, (size_t)k->m * (size_t)dim * (size_t)w * sizeof *G);
-    for (int p = 0; p < k->s.points; p++)
+    memset(G, 0, (size_t)m * (size_t)dim * (size_t)w * sizeof *G);
+    for (int p = 0; p < k->s.points; p++) {
+        kunita_point(k, z, p, x);
         for (int l = 0; l < k->s.centres; l++) {
-            double v = kunita_kernel(k, z, p, l, D);
-            for (int j = k->F ? 0 : p; j < (k->F ? k->m : p + 1); j++)
-                for (int a = 0; a < dim; a++)
-                    G[(j * dim + a) * w + l * dim + a] += k->F ? kunita_back(k, p, j) * v : v;
+            double v = kunita_kernel(k, x, l, D);
+            if (!k->F) G[p * dim * w + l * dim] = v;
+            for (int j = 0; k->F && j < m; j++) G[j * dim * w + l * dim] += k->U[p * m + j] * v;
         }
+    }
+    for (int j = 0; j < m; j++)                         /* every dimension alike */
+        for (int a = 1; a < dim; a++)
+            for (int l = 0; l < k->s.centres; l++)
+                G[(j * dim + a) * w + l * dim + a] = G[j * dim * w + l * dim];
 }
 
 /* y = F^+ of sum_l [(Dk)_p (R k)_p + k_p sum_q R_qq (Dk)_q], or of half the first term */
 static void kunita_sum(const kunita *k, const double *z, int div, double *y)
 {
-    const int dim = k->s.dim, P = k->s.points;
-    const double R = k->F ? (double)k->m / P : 1;
-    double D[3];
-    memset(y, 0, (size_t)k->m * (size_t)dim * sizeof *y);
-    for (int l = 0; l < k->s.centres && !k->s.frozen; l++) {
-        double low[2 * KUNITA_WAVES] = { 0 }, sum[3] = { 0, 0, 0 };
+    const int dim = k->s.dim, P = k->s.points, m = k->m;
+    const double R = k->F ? (double)m / P : 1;
+    double x[3], D[3];
+    memset(y, 0, (size_t)m * (size_t)dim * sizeof *y);
+    for (int l0 = 0; l0 < k->s.centres && !k->s.frozen; l0 += KUNITA_SIDE) {
+        const int n = k->s.centres - l0 < KUNITA_SIDE ? k->s.centres - l0 : KUNITA_SIDE;
+        double low[KUNITA_SIDE][2 * KUNITA_WAVES] = { { 0 } }, sum[KUNITA_SIDE][3] = { { 0 } };
         for (int p = 0; p < P; p++) {
-            double v = kunita_kernel(k, z, p, l, D);
-            for (int j = 0; k->F && j < k->m; j++) low[j] += kunita_back(k, p, j) * v;
-            for (int a = 0; a < dim; a++) sum[a] += R * D[a];
+            kunita_point(k, z, p, x);
+            for (int l = 0; l < n; l++) {
+                double v = kunita_kernel(k, x, l0 + l, D);
+                for (int j = 0; k->F && j < m; j++) low[l][j] += k->U[p * m + j] * v;
+                for (int a = 0; a < dim; a++) sum[l][a] += R * D[a];
+            }
         }
         for (int p = 0; p < P; p++) {
-            double v = kunita_kernel(k, z, p, l, D), kept = k->F ? 0 : v;
-            for (int j = 0; k->F && j < k->m; j++) kept += k->F[p * k->m + j] * low[j];
+            double term[3] = { 0, 0, 0 };
+            kunita_point(k, z, p, x);
+            for (int l = 0; l < n; l++) {
+                double v = kunita_kernel(k, x, l0 + l, D), kept = k->F ? 0 : v;
+                for (int j = 0; k->F && j < m; j++) kept += k->F[p * m + j] * low[l][j];
+                for (int a = 0; a < dim; a++)
+                    term[a] += div ? D[a] * kept + v * sum[l][a] : .5 * D[a] * kept;
+            }
             for (int a = 0; a < dim; a++) {
-                double term = div ? D[a] * kept + v * sum[a] : .5 * D[a] * kept;
-                if (!k->F) y[p * dim + a] += term;
-                for (int j = 0; k->F && j < k->m; j++)
-                    y[j * dim + a] += kunita_back(k, p, j) * term;
+                if (!k->F) y[p * dim + a] += term[a];
+                for (int j = 0; k->F && j < m; j++) y[j * dim + a] += k->U[p * m + j] * term[a];
             }
         }
     }
@@ -7123,9 +7138,16 @@ fd_system fd_kunita(fd_arena *a, const fd_shapes *how)
     kunita *k = fd_new(a, kunita, 1);
     if (st->code) return none;
     k->s = *how, k->m = how->waves ? 2 * how->waves - 1 : how->points;
-    if (how->waves && !(k->F = fd_raw(a, double, (ptrdiff_t)how->points * k->m))) return none;
-    for (int p = 0; k->F && p < how->points; p++)
-        for (int j = 0; j < k->m; j++) k->F[p * k->m + j] = kunita_wave(how->points, p, j);
+    if (how->waves) {
+        k->F = fd_raw(a, double, 2 * (ptrdiff_t)how->points * k->m);
+        if (!k->F) return none;
+        k->U = k->F + (ptrdiff_t)how->points * k->m;
+        for (int p = 0; p < how->points; p++)
+            for (int j = 0; j < k->m; j++) {
+                double v = kunita_wave(how->points, p, j);
+                k->F[p * k->m + j] = v, k->U[p * k->m + j] = v / ((j ? 2. : 1.) * how->points);
+            }
+    }
     return (fd_system){ k->m * how->dim, how->centres * how->dim, kunita_drift, kunita_noise,
                         kunita_div, k };
 }

@@ -579,6 +579,13 @@ static void proposals(void)
            bad[i].what);
         st.code = FD_OK;
     }
+    double far[4] = { 40, 0, 0, 0 }, when[4] = { 0, 1, 2, 3 }, was = 7;
+    fd_proposal long_steps = { &the_well, 3, when, NULL, NULL, NULL, &goal, NULL, FD_PROPOSAL_CHAIN,
+        NULL, NULL, NULL };
+    for (int i = 0; i < 3; i++) zs[i] = 1e200;
+    fd_proposal_path(fd_proposal_new(&own, &long_steps), 1, zs, far, &was, own);
+    OK(st.code == FD_ENAN && was == 7, "a path that is not finite is said, and has no weight");
+    st.code = FD_OK;
     fd_proposal_path(NULL, 1, zs, xs, lw, own);
     OK(!st.code && isnan(fd_proposal_log(NULL, 0, &start)), "of no proposal there are no paths");
     test_free();
@@ -989,6 +996,28 @@ static void flows(void)
     test_free();
 }
 
+/* memory: a proposal and its chain, a weight and a flow, in arenas of every size */
+static void starved(const void *self, fd_real *out, fd_arena a)
+{
+    static const double t[4] = { 0, .5, 1, 1.3 }, end[2] = { .5, .8 };
+    const fd_shapes s = shapes(2, MARKS, 4);
+    double z[9], path[8] = { -.4, .6 }, logw = 0, J[4] = { 1, 0, 0, 1 }, y[2] = { 0, 0 }, d[14];
+    fd_proposal how = { &linear, 3, t, ou, ou + 4, NULL, end, NULL, FD_PROPOSAL_CHAIN, NULL, NULL,
+        NULL };
+    (void)self;
+    for (int i = 0; i < 9; i++) z[i] = cos(3. * i);
+    for (int i = 0; i < 14; i++) d[i] = .1 * sin(2. * i);
+    fd_proposal *g = fd_proposal_new(&a, &how);
+    fd_proposal_path(g, 1, z, path, &logw, a);
+    fd_proposal_move(g, .1, fd_seed(71), 0, z, path, &logw, a);
+    fd_system_weight(&linear, 0, .1, 1, 1, end, z, J, y, a);
+    fd_system e = fd_kunita(&a, &s);
+    if (e.g) fd_system_div(&e, 0, d, d, a);
+    if (a.st->code) return;
+    for (int i = 0; i < 8; i++) out[i] = (fd_real)path[i];
+    out[8] = (fd_real)logw, out[9] = (fd_real)y[0], out[10] = (fd_real)d[3];
+}
+
 void test_shapes(void)
 {
     well();
@@ -998,4 +1027,5 @@ void test_shapes(void)
     learned();
     divergence();
     flows();
+    test_starve("proposals, weights, flows", starved, NULL, 11, (const fd_real[11]){ 0 });
 }
