@@ -273,8 +273,8 @@ static void reversal(double *x, int steps, fd_arena a)
  * Brownian motion has; then from -1 to 1 in forward time. */
 static void towards(double *x, int steps, fd_arena a)
 {
-    enum { MANY = 2048 };
-    static double now[PATHS], J[MANY], y[MANY], start[MANY], u[PATHS], w[PAIRS], scale[MANY];
+    enum { MANY = 4096, WINDOW = 16 };             /* .25: longer weights have long tails */
+    static double now[4096], J[MANY], y[MANY], start[MANY], u[PATHS], w[PAIRS], scale[MANY];
     static fd_real in[2 * PAIRS], want[MANY];
     const double h = T / N;
     fd_net *net;
@@ -285,19 +285,21 @@ static void towards(double *x, int steps, fd_arena a)
         for (int k = 0; k < N; k++) {
             noise(MANY, r, k, w);
             for (int i = 0; i < MANY; i++) {               /* path i counts from step k0 on */
-                int k0 = i * N / MANY;
+                int k0 = i * N / MANY, len = N - k0 < WINDOW ? N - k0 : WINDOW;
                 if (k == k0) start[i] = now[i];
-                if (k >= k0)
-                    fd_system_weight(&well, k * h, h, 1 / (T - k0 * h), 1, now + i, w + i, J + i,
+                if (k >= k0 && k < k0 + len)
+                    fd_system_weight(&well, k * h, h, 1 / (len * h), 1, now + i, w + i, J + i,
                                      y + i, a);
             }
             fd_system_step(&well, FD_SDE_EULER, k * h, h, MANY, now, w, a);
         }
         for (int i = 0; i < MANY; i++) {
             double left = T - i * N / MANY * h;
-            times[i] = T - left, scale[i] = left;
+            times[i] = T - left, scale[i] = left < WINDOW * h ? left / (WINDOW * h) : 1;
             in[2 * i] = (fd_real)start[i], in[2 * i + 1] = (fd_real)now[i];
-            want[i] = (fd_real)(y[i] - (now[i] - start[i]) / left);
+            /* of m = x + f h, from which the noise of the step starts: dm/dx = 1 + f' h */
+            want[i] = (fd_real)(y[i] / (1 + h * (4 - 12 * start[i] * start[i]))
+                                - (now[i] - start[i] - h * pull(start[i])) / left);
         }
         ask(net, opt, MANY, in, times, want, scale, NULL, a);
     }
@@ -309,8 +311,10 @@ static void towards(double *x, int steps, fd_arena a)
             in[2 * i] = (fd_real)now[i], in[2 * i + 1] = 1, times[i] = k * h;
         ask(net, NULL, PATHS, in, times, NULL, NULL, u, a);
         noise(PATHS, fd_seed(10), k, w);
-        for (int i = 0; i < PATHS; i++)
-            now[i] += h * (pull(now[i]) + u[i] + (1 - now[i]) / (T - k * h)) + w[i];
+        for (int i = 0; i < PATHS; i++) {
+            double m = now[i] + h * pull(now[i]);
+            now[i] = m + h * (u[i] + (1 - m) / (T - k * h)) + w[i];
+        }
     }
     judge("drift by Malliavin weights, learned", PATHS, x);
 }
@@ -452,7 +456,7 @@ int main(int argc, char **argv)
     chains(x, a);
     proposals(x, truth, a);
     reversal(x, (int)(1200 * factor) + 1, a);
-    towards(x, (int)(1500 * factor) + 1, a);
+    towards(x, (int)(600 * factor) + 1, a);
     diffusion(x, (int)(2500 * factor) + 1, a);
     if (csv) fclose(csv);
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "well: %s\n", why), 1;
