@@ -6842,14 +6842,15 @@ void fd_system_target(const fd_system *e, int kind, double t, double h, int b, c
     static const char where[] = "fd_system_target";
     fd_status *st = scratch.st;
     if (!system_ready(where, e, st)) return;
-    if ((kind != FD_REVERSAL_SCORE && kind != FD_REVERSAL_PULL) || !(h > 0))
+    if (kind < FD_REVERSAL_SCORE || kind > FD_REVERSAL_DRIFT || !(h > 0))
         FD_FAIL(st, FD_EARG, where, "no such kind, or h <= 0", kind);
     const int d = e->d;
     double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w);
     double *S = fd_raw(&scratch, double, (ptrdiff_t)d * d);
     for (int i = 0; S && i < b && !st->code; i++) {
         const double *u = x + (ptrdiff_t)i * d, *v = next + (ptrdiff_t)i * d;
-        e->f(e->self, u, t, F);
+        if (kind == FD_REVERSAL_DRIFT) memset(F, 0, (size_t)d * sizeof *F);
+        else e->f(e->self, u, t, F);
         for (int k = 0; k < d; k++) F[k] = -(v[k] - u[k] - F[k] * h) / h;
         if (kind == FD_REVERSAL_SCORE) {
             system_sigma(e, t, u, G, S);
@@ -6866,7 +6867,7 @@ void fd_system_reverse(const fd_system *e, int kind, double t, const double *x, 
 {
     static const char where[] = "fd_system_reverse";
     if (!system_ready(where, e, scratch.st)) return;
-    if (kind != FD_REVERSAL_SCORE && kind != FD_REVERSAL_PULL)
+    if (kind < FD_REVERSAL_SCORE || kind > FD_REVERSAL_DRIFT)
         FD_FAIL(scratch.st, FD_EARG, where, "no such kind", kind);
     const int d = e->d;
     double *F = fd_raw(&scratch, double, 2 * (ptrdiff_t)d), *div = F + d;
@@ -6874,7 +6875,8 @@ void fd_system_reverse(const fd_system *e, int kind, double t, const double *x, 
         (ptrdiff_t)d * d);
     if (scratch.st->code) return;
     e->f(e->self, x, t, F);
-    for (int i = 0; i < d; i++) F[i] = says[i] * (kind == FD_REVERSAL_PULL) - F[i];
+    for (int i = 0; i < d; i++)
+        F[i] = says[i] * (kind != FD_REVERSAL_SCORE) - F[i] * (kind != FD_REVERSAL_DRIFT);
     if (kind == FD_REVERSAL_SCORE) {
         system_sigma(e, t, x, G, S);
         fd_system_div(e, t, x, div, scratch);
@@ -6884,6 +6886,439 @@ void fd_system_reverse(const fd_system *e, int kind, double t, const double *x, 
         }
     }
     if (!scratch.st->code) memcpy(y, F, (size_t)d * sizeof *y);
+}
+
+void fd_system_weight(const fd_system *e, double t, double h, double rate, int b, const double *x,
+                      const double *dW, double *J, double *y, fd_arena scratch)
+{
+    static const char where[] = "fd_system_weight";
+    fd_status *st = scratch.st;
+    if (!system_ready(where, e, st)) return;
+    if (!(h > 0) || !isfinite(rate)) FD_FAIL(st, FD_EARG, where, "h <= 0, or rate is not finite");
+    const int d = e->d, w = e->w;
+    const ptrdiff_t dd = (ptrdiff_t)d * d;
+    double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * w);
+    double *u = fd_raw(&scratch, double, d), *A = fd_raw(&scratch, double, 3 * dd);
+    for (int i = 0; A && i < b && !st->code; i++) {
+        static const double at[4] = { 1, -1, 2, -2 }, c[4] = { 8, -8, -1, 1 };
+        const double *X = x + (ptrdiff_t)i * d, *z = dW + (ptrdiff_t)i * w;
+        double *N = A + dd, *K = A + 2 * dd, *Ji = J + i * dd;
+        memset(A, 0, 2 * (size_t)dd * sizeof *A);
+        for (int j = 0; j < d; j++)                    /* A = Df h, N = sum_l Dg_l dW_l */
+            for (int k = 0; k < 4; k++) {
+                const double step = 1e-3 * fmax(1, fabs(X[j]));
+                memcpy(u, X, (size_t)d * sizeof *u);
+                u[j] += at[k] * step;
+                e->f(e->self, u, t, F);
+                e->g(e->self, u, t, G);
+                for (int q = 0; q < d; q++) {
+                    A[q * d + j] += c[k] * h * F[q] / (12 * step);
+                    for (int l = 0; l < w; l++)
+                        N[q * d + j] += c[k] * G[q * w + l] * z[l] / (12 * step);
+                }
+            }
+        system_sigma(e, t, X, G, K);                   /* u = Sigma^-1 g dW */
+        for (int q = 0; q < d; q++) {
+            u[q] = 0;
+            for (int l = 0; l < w; l++) u[q] += G[q * w + l] * z[l];
+        }
+        if (fd_cholesky(st, d, K)) return;
+        fd_solve_lower(d, K, 0, u);
+        fd_solve_lower(d, K, 1, u);
+        for (int q = 0; q < d; q++)
+            for (int k = 0; k < d; k++) {
+                double sum = Ji[q * d + k], more = 0;
+                for (int l = 0; l < d; l++) {
+                    sum += A[q * d + l] * Ji[l * d + k];
+                    more += N[q * d + l] * Ji[l * d + k];
+                }
+                y[i * d + k] += rate * sum * u[q];
+                K[q * d + k] = sum + more;
+            }
+        memcpy(Ji, K, (size_t)dd * sizeof *K);
+    }
+}
+
+/* --- Guided proposals --- */
+
+/* C = A op(B) of d x d matrices */
+static void small_mul(int d, int tb, const double *A, const double *B, double *C)
+{
+    for (int i = 0; i < d; i++)
+        for (int j = 0; j < d; j++) {
+            double sum = 0;
+            for (int k = 0; k < d; k++) sum += A[i * d + k] * B[tb ? j * d + k : k * d + j];
+            C[i * d + j] = sum;
+        }
+}
+
+/* linear_move -- E = e^Bh, m = int_0^h e^Bs beta ds, C = int_0^h e^Bs S e^B's ds: series for h/2^n,
+ * doubled n times. room [4][d][d]. */
+static void linear_move(int d, double h, const double *B, const double *beta, const double *S,
+                        double *E, double *m, double *C, double *room)
+{
+    const int dd = d * d;
+    double *P = room, *L = room + dd, *Q = room + 2 * dd, *R = room + 3 * dd, size = 0, step = h;
+    int n = 0;
+    for (int i = 0; B && i < dd; i++) size = fmax(size, fabs(B[i]) * d);
+    while (size * step > 1. / 16 && n < 60) step /= 2, n++;
+    for (int i = 0; i < dd; i++) {
+        P[i] = E[i] = i % (d + 1) == 0;                /* P = (B step)^k/k! */
+        L[i] = step * S[i], C[i] = L[i];               /* step^(k+1)/(k+1)! of S by X -> BX + XB' */
+    }
+    for (int i = 0; i < d; i++) m[i] = beta ? step * beta[i] : 0;
+    for (int k = 1; B && k <= 12; k++) {
+        small_mul(d, 0, B, P, Q);
+        for (int i = 0; i < dd; i++) P[i] = Q[i] * step / k, E[i] += P[i];
+        for (int i = 0; beta && i < d; i++)
+            for (int j = 0; j < d; j++) m[i] += P[i * d + j] * beta[j] * step / (k + 1);
+        small_mul(d, 0, B, L, Q);
+        small_mul(d, 1, L, B, R);
+        for (int i = 0; i < dd; i++) L[i] = (Q[i] + R[i]) * step / (k + 1), C[i] += L[i];
+    }
+    for (; n > 0; n--) {                               /* m = E m + m, C = E C E' + C, E = E E */
+        small_mul(d, 0, E, C, Q);
+        small_mul(d, 1, Q, E, R);
+        for (int i = 0; i < d; i++) {
+            P[i] = m[i];
+            for (int j = 0; j < d; j++) P[i] += E[i * d + j] * m[j];
+        }
+        memcpy(m, P, (size_t)d * sizeof *m);
+        small_mul(d, 0, E, E, Q);
+        for (int i = 0; i < dd; i++) C[i] += R[i], E[i] = Q[i];
+    }
+}
+
+fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
+{
+    static const char where[] = "fd_proposal_new";
+    fd_status *st = a->st;
+    if (st->code || !how || !how->e || !system_ready(where, how->e, st)) return NULL;
+    const int d = how->e->d, K = how->steps;
+    const ptrdiff_t dd = (ptrdiff_t)d * d;
+    if (K < 1 || !how->t || !how->end || how->weight < 1 || how->weight > FD_PROPOSAL_CHAIN)
+        FD_FAIL(st, FD_EARG, where, "wants steps >= 1, t, end and a weight", K, how->weight);
+    for (int k = 0; k <= K && !st->code; k++)
+        if (!isfinite(how->t[k]) || (k && how->t[k] <= how->t[k - 1]))
+            FD_FAIL(st, FD_EARG, where, "times must ascend; see number", k);
+    for (int i = 0; i < d && !st->code; i++)
+        if (!isfinite(how->end[i])) FD_FAIL(st, FD_EDATA, where, "the end is not finite", i);
+    fd_proposal *g = fd_new(a, fd_proposal, 1);
+    double *c = fd_new(a, double, K + 1), *v = fd_new(a, double, (K + 1) * (ptrdiff_t)d);
+    double *H = fd_new(a, double, (K + 1) * dd), *own = fd_raw(a, double, dd);
+    fd_arena scratch = *a;
+    double *E = fd_raw(&scratch, double, 9 * dd), *m = fd_raw(&scratch, double, 3 * (ptrdiff_t)d);
+    double *G = fd_raw(&scratch, double, (ptrdiff_t)d * how->e->w);
+    if (st->code) return NULL;
+    /* X_T given X_t: N(E x + m, C); one step: Eh, mh, Ch */
+    double *C = E + dd, *Eh = E + 2 * dd, *Ch = E + 3 * dd, *Q = E + 4 * dd, *room = E + 5 * dd;
+    double *mh = m + d, *u = m + 2 * d;
+    *g = *how, g->c = c, g->v = v, g->H = H;
+    if (!g->S) system_sigma(g->e, g->t[K], g->end, G, own), g->S = own;
+    for (ptrdiff_t i = 0; i < dd; i++)
+        E[i] = i % (d + 1) == 0, C[i] = g->gamma ? g->gamma[i] : 0;
+    memset(m, 0, (size_t)d * sizeof *m);
+    for (int k = K; k >= 0; k--) {
+        if (k < K) {
+            linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, Eh, mh, Ch, room);
+            small_mul(d, 0, E, Ch, Q);
+            small_mul(d, 1, Q, E, room);
+            for (int i = 0; i < d; i++)
+                for (int j = 0; j < d; j++) m[i] += E[i * d + j] * mh[j];
+            small_mul(d, 0, E, Eh, Q);
+            for (ptrdiff_t i = 0; i < dd; i++) C[i] += room[i], E[i] = Q[i];
+        } else if (!g->gamma) continue;
+        double *Hk = H + k * dd, *vk = v + (ptrdiff_t)k * d, *Y = room;
+        memcpy(Q, C, (size_t)dd * sizeof *Q);
+        if (fd_cholesky(st, d, Q)) return NULL;        /* Q Q' = C; Y' = Q^-1 E */
+        c[k] = -.5 * d * log(2 * FD_PI);
+        for (int i = 0; i < d; i++) u[i] = g->end[i] - m[i];
+        fd_solve_lower(d, Q, 0, u);
+        for (int i = 0; i < d; i++) c[k] -= .5 * u[i] * u[i] + log(Q[i * d + i]);
+        for (int j = 0; j < d; j++) {
+            for (int i = 0; i < d; i++) Y[j * d + i] = E[i * d + j];
+            fd_solve_lower(d, Q, 0, Y + j * d);
+            for (int i = 0; i < d; i++) vk[j] += Y[j * d + i] * u[i];
+        }
+        small_mul(d, 1, Y, Y, Hk);
+    }
+    return g;
+}
+
+double fd_proposal_log(const fd_proposal *g, int k, const double *x)
+{
+    if (!g) return NAN;
+    const int d = g->e->d;
+    const double *H = g->H + (ptrdiff_t)k * d * d, *v = g->v + (ptrdiff_t)k * d;
+    double sum = g->c[k];
+    for (int i = 0; i < d; i++) {
+        sum += v[i] * x[i];
+        for (int j = 0; j < d; j++) sum -= .5 * H[i * d + j] * x[i] * x[j];
+    }
+    return sum;
+}
+
+/* log N(u; 0, C h) with C, u overwritten */
+static double log_normal(int d, double h, double *C, double *u, fd_status *st)
+{
+    double sum = -.5 * d * log(2 * FD_PI * h);
+    if (fd_cholesky(st, d, C)) return NAN;
+    fd_solve_lower(d, C, 0, u);
+    for (int i = 0; i < d; i++) sum -= .5 * u[i] * u[i] / h + log(C[i * d + i]);
+    return sum;
+}
+
+void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path, double *logw,
+                   fd_arena scratch)
+{
+    static const char where[] = "fd_proposal_path";
+    fd_status *st = scratch.st;
+    if (!g || st->code) return;
+    const fd_system *e = g->e;
+    const int d = e->d, w = e->w, K = g->steps;
+    const ptrdiff_t dd = (ptrdiff_t)d * d;
+    double *F = fd_raw(&scratch, double, 3 * (ptrdiff_t)d), *r = F + d, *y = F + 2 * d;
+    double *G = fd_raw(&scratch, double, (ptrdiff_t)d * w), *u = fd_raw(&scratch, double, w);
+    double *Q = fd_raw(&scratch, double, dd);
+    for (int i = 0; Q && i < b && !st->code; i++) {
+        double *x = path + (ptrdiff_t)i * (K + 1) * d, sum = 0;
+        const double first = fd_proposal_log(g, 0, x);
+        for (int k = 0; k < K && !st->code; k++, x += d) {
+            const double *zk = z + ((ptrdiff_t)i * K + k) * w, *H = g->H + k * dd;
+            const double h = g->t[k + 1] - g->t[k];
+            const int last = k == K - 1 && !g->gamma;
+            e->f(e->self, x, g->t[k], F);
+            system_sigma(e, g->t[k], x, G, Q);
+            for (int p = 0; p < d; p++) {
+                r[p] = g->v[(ptrdiff_t)k * d + p];
+                for (int q = 0; q < d; q++) r[p] -= H[p * d + q] * x[q];
+            }
+            memset(u, 0, (size_t)w * sizeof *u);       /* u = g^T r */
+            for (int p = 0; p < d; p++)
+                for (int l = 0; l < w; l++) u[l] += G[p * w + l] * r[p];
+            for (int p = 0; p < d; p++) {
+                double gap = F[p] - (g->beta ? g->beta[p] : 0);
+                x[d + p] = x[p] + h * F[p];
+                for (int l = 0; l < w; l++)
+                    x[d + p] += G[p * w + l] * (h * u[l] + sqrt(h) * zk[l]);
+                if (last) y[p] = g->end[p] - x[p] - h * F[p], x[d + p] = g->end[p];
+                if (g->weight == FD_PROPOSAL_CHAIN) continue;
+                for (int q = 0; q < d; q++) {
+                    if (g->B) gap -= g->B[p * d + q] * x[q];
+                    sum -= .5 * h * (Q[p * d + q] - g->S[p * d + q]) * (H[p * d + q] - r[p] * r[q]);
+                }
+                sum += h * gap * r[p];
+            }
+            if (g->weight == FD_PROPOSAL_CHAIN && last) sum += log_normal(d, h, Q, y, st);
+            else if (g->weight == FD_PROPOSAL_CHAIN)
+                for (int l = 0; l < w; l++) sum -= u[l] * (sqrt(h) * zk[l] + .5 * h * u[l]);
+            for (int p = 0; p < d && !st->code; p++)
+                if (!isfinite(x[d + p]))
+                    FD_FAIL(st, FD_ENAN, where, "the path is not finite; path, step", i, k);
+        }
+        if (g->weight == FD_PROPOSAL_CHAIN) {
+            memcpy(Q, g->gamma ? g->gamma : Q, (size_t)dd * sizeof *Q);
+            for (int p = 0; p < d; p++) y[p] = g->end[p] - x[p];
+            sum += (g->gamma ? log_normal(d, 1, Q, y, st) : 0) - first;
+        }
+        if (!st->code) logw[i] = sum;
+    }
+}
+
+int fd_proposal_move(const fd_proposal *g, double s, fd_rng r, uint32_t k, double *z, double *path,
+                  double *logw, fd_arena scratch)
+{
+    if (!g || scratch.st->code) return 0;
+    if (!(s > 0 && s <= 1)) FD_FAIL(scratch.st, FD_EARG, "fd_proposal_move", "wants 0 < s <= 1");
+    const int d = g->e->d;
+    const ptrdiff_t n = (ptrdiff_t)g->steps * g->e->w, m = ((ptrdiff_t)g->steps + 1) * d;
+    double *next = fd_raw(&scratch, double, n), *way = fd_raw(&scratch, double, m), to;
+    fd_real *xi = fd_raw(&scratch, fd_real, n), chance;
+    if (scratch.st->code) return 0;
+    fd_normal(fd_stream(r, 'g', k), n, xi);
+    fd_uniform(fd_stream(r, 'u', k), 1, &chance);
+    for (ptrdiff_t i = 0; i < n; i++) next[i] = sqrt(1 - s * s) * z[i] + s * (double)xi[i];
+    memcpy(way, path, (size_t)d * sizeof *way);
+    fd_proposal_path(g, 1, next, way, &to, scratch);
+    if (scratch.st->code || !(log((double)chance) < to - *logw)) return 0;
+    memcpy(z, next, (size_t)n * sizeof *z);
+    memcpy(path, way, (size_t)m * sizeof *path);
+    *logw = to;
+    return 1;
+}
+
+double fd_proposal_mean(int n, const double *logw, double *ess)
+{
+    double top = -INFINITY, sum = 0, sq = 0;
+    for (int i = 0; i < n; i++) top = fmax(top, logw[i]);
+    for (int i = 0; i < n; i++) {
+        double w = exp(logw[i] - top);
+        sum += w, sq += w * w;
+    }
+    if (ess) *ess = sum * sum / sq;
+    return top + log(sum / n);
+}
+
+/* --- Flows of shapes --- */
+
+/* F [P][m], U = F^+ as [P][m]; NULL: landmarks */
+typedef struct { fd_shapes s; int m; double *F, *U; } kunita;
+enum { KUNITA_WAVES = 32, KUNITA_SIDE = 8 };            /* waves; centres side by side */
+
+/* F_pj: what coefficient j of rfft(.)/P says of point p; F^+_jp = F_pj/P, for j > 0 F_pj/2P */
+static double kunita_wave(int P, int p, int j)
+{
+    double u = 2 * FD_PI * ((j + 1) / 2) * p / P;
+    return j == 0 ? 1 : j % 2 ? 2 * cos(u) : -2 * sin(u);
+}
+
+/* x_p, or where it was at first */
+static void kunita_point(const kunita *k, const double *z, int p, double x[3])
+{
+    const int dim = k->s.dim;
+    for (int a = 0; a < dim; a++) {
+        x[a] = k->F || k->s.frozen ? k->s.from[p * dim + a] : z[p * dim + a];
+        for (int j = 0; k->F && !k->s.frozen && j < k->m; j++)
+            x[a] += k->F[p * k->m + j] * z[j * dim + a];
+    }
+}
+
+/* k(x, c_l) and its gradient D [dim] in x */
+static double kunita_kernel(const kunita *k, const double x[3], int l, double D[3])
+{
+    const int dim = k->s.dim;
+    const double *c = k->s.centre + l * dim, w2 = k->s.width * k->s.width;
+    double v = 0;
+    for (int a = 0; a < dim; a++) D[a] = x[a] - c[a], v += D[a] * D[a];
+    v = k->s.size * exp(-v / (2 * w2));
+    for (int a = 0; a < dim; a++) D[a] *= -v / w2;
+    return v;
+}
+
+static void kunita_noise(const void *self, const double *z, double t, double *G)
+{
+    const kunita *k = self;
+    const int dim = k->s.dim, m = k->m, w = k->s.centres * dim;
+    double x[3], D[3];
+    (void)t;
+    memset(G, 0, (size_t)m * (size_t)dim * (size_t)w * sizeof *G);
+    for (int p = 0; p < k->s.points; p++) {
+        kunita_point(k, z, p, x);
+        for (int l = 0; l < k->s.centres; l++) {
+            double v = kunita_kernel(k, x, l, D);
+            if (!k->F) G[p * dim * w + l * dim] = v;
+            for (int j = 0; k->F && j < m; j++) G[j * dim * w + l * dim] += k->U[p * m + j] * v;
+        }
+    }
+    for (int j = 0; j < m; j++)                         /* every dimension alike */
+        for (int a = 1; a < dim; a++)
+            for (int l = 0; l < k->s.centres; l++)
+                G[(j * dim + a) * w + l * dim + a] = G[j * dim * w + l * dim];
+}
+
+/* y = F^+ of sum_l [(Dk)_p (R k)_p + k_p sum_q R_qq (Dk)_q], or of half the first term */
+static void kunita_sum(const kunita *k, const double *z, int div, double *y)
+{
+    const int dim = k->s.dim, P = k->s.points, m = k->m;
+    const double R = k->F ? (double)m / P : 1;
+    double x[3], D[3];
+    memset(y, 0, (size_t)m * (size_t)dim * sizeof *y);
+    for (int l0 = 0; l0 < k->s.centres && !k->s.frozen; l0 += KUNITA_SIDE) {
+        const int n = k->s.centres - l0 < KUNITA_SIDE ? k->s.centres - l0 : KUNITA_SIDE;
+        double low[KUNITA_SIDE][2 * KUNITA_WAVES] = { { 0 } }, sum[KUNITA_SIDE][3] = { { 0 } };
+        for (int p = 0; p < P; p++) {
+            kunita_point(k, z, p, x);
+            for (int l = 0; l < n; l++) {
+                double v = kunita_kernel(k, x, l0 + l, D);
+                for (int j = 0; k->F && j < m; j++) low[l][j] += k->U[p * m + j] * v;
+                for (int a = 0; a < dim; a++) sum[l][a] += R * D[a];
+            }
+        }
+        for (int p = 0; p < P; p++) {
+            double term[3] = { 0, 0, 0 };
+            kunita_point(k, z, p, x);
+            for (int l = 0; l < n; l++) {
+                double v = kunita_kernel(k, x, l0 + l, D), kept = k->F ? 0 : v;
+                for (int j = 0; k->F && j < m; j++) kept += k->F[p * m + j] * low[l][j];
+                for (int a = 0; a < dim; a++)
+                    term[a] += div ? D[a] * kept + v * sum[l][a] : .5 * D[a] * kept;
+            }
+            for (int a = 0; a < dim; a++) {
+                if (!k->F) y[p * dim + a] += term[a];
+                for (int j = 0; k->F && j < m; j++) y[j * dim + a] += k->U[p * m + j] * term[a];
+            }
+        }
+    }
+}
+
+static void kunita_div(const void *self, const double *z, double t, double *y)
+{
+    (void)t;
+    kunita_sum(self, z, 1, y);
+}
+
+static void kunita_drift(const void *self, const double *z, double t, double *y)
+{
+    const kunita *k = self;
+    (void)t;
+    if (k->s.ito) kunita_sum(k, z, 0, y);
+    else memset(y, 0, (size_t)k->m * (size_t)k->s.dim * sizeof *y);
+}
+
+fd_system fd_kunita(fd_arena *a, const fd_shapes *how)
+{
+    static const char where[] = "fd_kunita";
+    fd_status *st = a->st;
+    const fd_system none = { 0, 0, NULL, NULL, NULL, NULL };
+    if (st->code || !how) return none;
+    if (how->points < 1 || how->dim < 1 || how->dim > 3 || how->centres < 1 || how->waves < 0)
+        FD_FAIL(st, FD_EARG, where, "points, dim, centres or waves is out of range", how->points,
+                how->dim, how->centres, how->waves);
+    else if (!(how->width > 0 && isfinite(how->width)) || !isfinite(how->size))
+        FD_FAIL(st, FD_EARG, where, "width must be positive, and size finite");
+    else if (!how->centre || ((how->waves || how->frozen) && !how->from))
+        FD_FAIL(st, FD_EARG, where, "wants centres, and with waves or frozen an outline");
+    else if (how->waves > KUNITA_WAVES || 2 * how->waves - 1 > how->points)
+        FD_FAIL(st, FD_ESHAPE, where, "more waves than points have, or than 32", how->waves,
+                how->points);
+    kunita *k = fd_new(a, kunita, 1);
+    if (st->code) return none;
+    k->s = *how, k->m = how->waves ? 2 * how->waves - 1 : how->points;
+    if (how->waves) {
+        k->F = fd_raw(a, double, 2 * (ptrdiff_t)how->points * k->m);
+        if (!k->F) return none;
+        k->U = k->F + (ptrdiff_t)how->points * k->m;
+        for (int p = 0; p < how->points; p++)
+            for (int j = 0; j < k->m; j++) {
+                double v = kunita_wave(how->points, p, j);
+                k->F[p * k->m + j] = v, k->U[p * k->m + j] = v / ((j ? 2. : 1.) * how->points);
+            }
+    }
+    return (fd_system){ k->m * how->dim, how->centres * how->dim, kunita_drift, kunita_noise,
+                        kunita_div, k };
+}
+
+void fd_kunita_points(const fd_shapes *how, int b, const double *z, double *x)
+{
+    const int P = how->points, dim = how->dim, m = how->waves ? 2 * how->waves - 1 : P;
+    for (ptrdiff_t i = 0; i < b; i++, z += m * dim, x += P * dim)
+        for (int p = 0; p < P * dim; p++) {
+            x[p] = how->waves ? how->from[p] : z[p];
+            for (int j = 0; how->waves && j < m; j++)
+                x[p] += kunita_wave(P, p / dim, j) * z[j * dim + p % dim];
+        }
+}
+
+void fd_kunita_state(const fd_shapes *how, int b, const double *x, double *z)
+{
+    const int P = how->points, dim = how->dim, m = how->waves ? 2 * how->waves - 1 : P;
+    for (ptrdiff_t i = 0; i < b; i++, z += m * dim, x += P * dim)
+        for (int j = 0; j < m * dim; j++) {
+            z[j] = how->waves ? 0 : x[j];
+            for (int p = 0; how->waves && p < P; p++)
+                z[j] += kunita_wave(P, p, j / dim) / (j < dim ? P : 2. * P)
+                      * (x[p * dim + j % dim] - how->from[p * dim + j % dim]);
+        }
 }
 
 /* --- Rewards --- */
