@@ -1619,7 +1619,8 @@ void   fd_system_weight(const fd_system *e, double t, double h, double rate, int
  * so that weighted paths, or a chain, are the exact bridge of any f as h tends to 0. S must be
  * Sigma(T, end), or int G has no limit as h tends to 0: of Brownian motion with S = 1.44 its
  * deviation is 1.1 at 200 steps and 1.5 at 2000. S NULL: Sigma(T, end). With gamma the end is X_T +
- * N(0, gamma), and any S will do.
+ * N(0, gamma), and any S will do. Where more > 0, values [more][d] at the times t[when_i], ascending and
+ * between the ends, are known, too, with the noise [more][d][d]; h~ and p are of all of them.
  * fd_proposal_new -- c, v, H at each time of what is above them. B, beta NULL: 0. What is given is
  * kept by pointer. Without gamma those of T are 0. FD_EDATA where S is not positive definite.
  * fd_proposal_log -- log h~(t_k, x).
@@ -1644,6 +1645,9 @@ typedef struct {
     const double *end, *gamma;           /* [d]; [d][d], NULL: X_T is known */
     int weight;                          /* FD_PROPOSAL_.. */
     double *c, *v, *H;                   /* made: [steps + 1] of 1, [d], [d][d] */
+    int more;
+    const int *when;
+    const double *values, *noise;
 } fd_proposal;
 fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how);
 double fd_proposal_log(const fd_proposal *g, int k, const double *x);

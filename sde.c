@@ -6989,6 +6989,75 @@ static void linear_move(int d, double h, const double *B, const double *beta, co
     }
 }
 
+/* log h = c + v'x - x'Hx/2 times N(y; x, gamma) */
+static void proposal_see(int d, const double *y, const double *gamma, double *c, double *v, double *H,
+                         double *room, fd_status *st)
+{
+    double *L = room, *e = room + (ptrdiff_t)d * d;
+    memcpy(L, gamma, (size_t)(d * d) * sizeof *L);
+    if (fd_cholesky(st, d, L)) return;
+    *c -= .5 * d * log(2 * FD_PI);
+    for (int j = 0; j <= d; j++) {                     /* gamma^-1 of each axis, and of y */
+        for (int i = 0; i < d; i++) e[i] = j < d ? i == j : y[i];
+        fd_solve_lower(d, L, 0, e);
+        for (int i = 0; i < d && j == d; i++) *c -= .5 * e[i] * e[i] + log(L[i * d + i]);
+        fd_solve_lower(d, L, 1, e);
+        for (int i = 0; i < d; i++) *(j < d ? &H[i * d + j] : &v[i]) += e[i];
+    }
+}
+
+/* c, v, H of what comes after a step x' = E x + m + N(0, C) to those before it: with C = LL',
+ * KK' = 1 + L'HL, A = K^-1 L', P = AH, u = Av, for mu = Ex + m
+ *     c + u'u/2 - log det K + (v - P'u)'mu - mu'(H - P'P)mu/2 */
+static void proposal_back(int d, const double *E, const double *m, const double *C, double *c, double *v,
+                          double *H, double *room, fd_status *st)
+{
+    const ptrdiff_t dd = (ptrdiff_t)d * d;
+    double *L = room, *A = room + dd, *K = room + 2 * dd, *P = room + 3 * dd, *u = room + 4 * dd;
+    memcpy(L, C, (size_t)dd * sizeof *L);
+    if (fd_cholesky(st, d, L)) return;
+    for (int i = 0; i < d; i++)
+        for (int j = 0; j < d; j++) {
+            if (j > i) L[i * d + j] = 0;
+            A[j * d + i] = j > i ? 0 : L[i * d + j];   /* L' */
+        }
+    small_mul(d, 0, A, H, P);
+    small_mul(d, 0, P, L, K);
+    for (int i = 0; i < d; i++) K[i * d + i] += 1;
+    if (fd_cholesky(st, d, K)) return;
+    for (int j = 0; j < d; j++) {                      /* columns of A */
+        for (int i = 0; i < d; i++) u[i] = A[i * d + j];
+        fd_solve_lower(d, K, 0, u);
+        for (int i = 0; i < d; i++) A[i * d + j] = u[i];
+    }
+    small_mul(d, 0, A, H, P);
+    for (int i = 0; i < d; i++) {
+        u[i] = 0;
+        for (int j = 0; j < d; j++) u[i] += A[i * d + j] * v[j];
+        *c += .5 * u[i] * u[i] - log(K[i * d + i]);
+    }
+    for (int j = 0; j < d; j++)
+        for (int i = 0; i < d; i++) {
+            v[j] -= P[i * d + j] * u[i];
+            for (int l = 0; l < d; l++) H[j * d + l] -= P[i * d + j] * P[i * d + l];
+        }
+    for (int i = 0; i < d; i++) {                      /* u = v - H m */
+        double Hm = 0;
+        for (int j = 0; j < d; j++) Hm += H[i * d + j] * m[j];
+        *c += m[i] * (v[i] - .5 * Hm);
+        u[i] = v[i] - Hm;
+    }
+    small_mul(d, 0, H, E, P);
+    for (int i = 0; i < d; i++) {
+        v[i] = 0;
+        for (int j = 0; j < d; j++) {
+            double sum = 0;
+            for (int l = 0; l < d; l++) sum += E[l * d + i] * P[l * d + j];
+            H[i * d + j] = sum, v[i] += E[j * d + i] * u[j];
+        }
+    }
+}
+
 fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
 {
     static const char where[] = "fd_proposal_new";
@@ -7003,11 +7072,15 @@ fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
             FD_FAIL(st, FD_EARG, where, "times must ascend; see number", k);
     for (int i = 0; i < d && !st->code; i++)
         if (!isfinite(how->end[i])) FD_FAIL(st, FD_EDATA, where, "the end is not finite", i);
+    for (int i = 0; i < how->more && !st->code; i++)
+        if (!how->when || !how->values || !how->noise || how->when[i] < 1 || how->when[i] >= K
+            || (i && how->when[i] <= how->when[i - 1]))
+            FD_FAIL(st, FD_EARG, where, "what is seen wants times between the ends, ascending, and noise; number", i);
     fd_proposal *g = fd_new(a, fd_proposal, 1);
     double *c = fd_new(a, double, K + 1), *v = fd_new(a, double, (K + 1) * (ptrdiff_t)d);
     double *H = fd_new(a, double, (K + 1) * dd), *own = fd_raw(a, double, dd);
     fd_arena scratch = *a;
-    double *E = fd_raw(&scratch, double, 9 * dd), *m = fd_raw(&scratch, double, 3 * (ptrdiff_t)d);
+    double *E = fd_raw(&scratch, double, 9 * dd + d), *m = fd_raw(&scratch, double, 3 * (ptrdiff_t)d);
     double *G = fd_raw(&scratch, double, (ptrdiff_t)d * how->e->w);
     if (st->code) return NULL;
     /* X_T given X_t: N(E x + m, C); one step: Eh, mh, Ch */
@@ -7018,7 +7091,20 @@ fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
     for (ptrdiff_t i = 0; i < dd; i++)
         E[i] = i % (d + 1) == 0, C[i] = g->gamma ? g->gamma[i] : 0;
     memset(m, 0, (size_t)d * sizeof *m);
+    int left = how->more;                              /* what is seen at earlier times than k + 1 */
     for (int k = K; k >= 0; k--) {
+        if (left && k < K && g->when[left - 1] == k + 1) left--;
+        if (left < how->more) {                        /* something is seen after k */
+            double *ck = c + k, *vk = v + (ptrdiff_t)k * d, *Hk = H + k * dd;
+            *ck = c[k + 1];
+            memcpy(vk, vk + d, (size_t)d * sizeof *vk), memcpy(Hk, Hk + dd, (size_t)dd * sizeof *Hk);
+            if (g->when[left] == k + 1)
+                proposal_see(d, g->values + (ptrdiff_t)left * d, g->noise + left * dd, ck, vk, Hk, E, st);
+            linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, Eh, mh, Ch, room);
+            proposal_back(d, Eh, mh, Ch, ck, vk, Hk, room, st);
+            if (st->code) return NULL;
+            continue;
+        }
         if (k < K) {
             linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, Eh, mh, Ch, room);
             small_mul(d, 0, E, Ch, Q);
@@ -7120,6 +7206,12 @@ void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path
             memcpy(Q, g->gamma ? g->gamma : Q, (size_t)dd * sizeof *Q);
             for (int p = 0; p < d; p++) y[p] = g->end[p] - x[p];
             sum += (g->gamma ? log_normal(d, 1, Q, y, st) : 0) - first;
+            for (int q = 0; q < g->more; q++) {
+                const double *at = path + ((ptrdiff_t)i * (K + 1) + g->when[q]) * d;
+                memcpy(Q, g->noise + q * dd, (size_t)dd * sizeof *Q);
+                for (int p = 0; p < d; p++) y[p] = g->values[q * d + p] - at[p];
+                sum += log_normal(d, 1, Q, y, st);
+            }
         }
         if (!st->code) logw[i] = sum;
     }

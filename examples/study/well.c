@@ -161,7 +161,7 @@ static void proposals(double *x, double truth, fd_arena a)
     double ess, like, se, sum = 0;
     for (int k = 0; k <= N; k++) t[k] = T * k / N;
     fd_proposal how = { &well, N, t, NULL, NULL, NULL, &end, NULL,
-        FD_PROPOSAL_CHAIN, NULL, NULL, NULL };
+        FD_PROPOSAL_CHAIN, NULL, NULL, NULL, 0, NULL, NULL, NULL };
     fd_proposal *g = fd_proposal_new(&a, &how);
     path[0] = -1;
     for (int i = 0; g && i < MANY; i++) {
