@@ -224,6 +224,8 @@ static inline int do_bridge(args *o)
         if (q.o.sd > 0 || q.o.each)
             printf("least cost of a control that leads there, and of what is left at the end: %.6g\n",
                    fd_control_value(&l, 0, &q.o, q.y, x, a));
+        double euler = q.o.sd > 0 || q.o.each ? fd_control_value(&l, o->steps, &q.o, q.y, x, a) : NAN;
+        if (isfinite(euler)) printf("under Euler with %d steps no control costs less than %.6g\n", o->steps, euler);
     } else {
         double upper, cost;
         to = ends_of(&a, o->to, o, &q.s, n, &ends);
