@@ -22,24 +22,27 @@ static const double pde_pi = 3.14159265358979323846;
  *
  * Solved by conjugate gradients, preconditioned by the diagonal or by a V-cycle of multigrid: on the
  * coarser grid a face has half the sum of the two t below it (piecewise constant functions are too
- * stiff by that factor), smoothing is one sweep of Gauss and Seidel down, and the reverse sweep up, so
- * that the cycle is symmetric. */
+ * stiff by that factor), smoothing is one sweep of Gauss and Seidel over the cells of a chessboard, red
+ * and then black, and back on the way up, so that the cycle is symmetric. Fields of unknowns have a
+ * frame of zeros, [n + 2][n + 2]. */
 
 enum { PDE_HARMONIC = 1, PDE_ARITHMETIC };
 enum { PDE_PLAIN = 1, PDE_JACOBI, PDE_MULTIGRID };
 enum { PDE_LEVELS = 16 };
 
-typedef struct { int n; double *x, *y, *d, *u, *r; } pde_level;     /* t of faces [n + 1][n]; diagonal */
+typedef struct { int n; double *x, *y, *d, *u, *r; } pde_level;     /* t of faces; diagonal, and over 1 */
 typedef struct { int n, levels, precond; double tol; pde_level at[PDE_LEVELS]; } pde_darcy;
 
-/* x: faces between rows i - 1 and i, [n + 1][n]; y: between columns, [n][n + 1] */
+/* x: faces between rows i - 1 and i, [n + 1][n]; y: between columns, [n][n + 1]; d [2][n][n] */
 static inline void pde_diagonal(pde_level *l)
 {
     const int n = l->n;
     for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++)
+        for (int j = 0; j < n; j++) {
             l->d[i * n + j] = l->x[i * n + j] + l->x[(i + 1) * n + j]
                             + l->y[i * (n + 1) + j] + l->y[i * (n + 1) + j + 1];
+            l->d[(n + i) * n + j] = 1 / l->d[i * n + j];
+        }
 }
 
 /* pde_darcy_new -- for a coefficient a [n][n], positive. tol: of the residual, relative. */
@@ -56,8 +59,9 @@ static inline pde_darcy *pde_darcy_new(fd_arena *m, int n, int faces, int precon
     p->n = n, p->precond = precond, p->tol = tol;
     for (int k = n; p->levels < PDE_LEVELS; k /= 2) {
         pde_level *l = &p->at[p->levels++];
+        const int framed = (k + 2) * (k + 2);
         *l = (pde_level){ k, fd_new(m, double, (k + 1) * k), fd_new(m, double, (k + 1) * k),
-                          fd_raw(m, double, k * k), fd_raw(m, double, k * k), fd_raw(m, double, k * k) };
+                          fd_raw(m, double, 2 * k * k), fd_new(m, double, framed), fd_new(m, double, framed) };
         if (!l->r) return NULL;
         if (precond != PDE_MULTIGRID || k % 2 || k <= 4) break;
     }
@@ -88,32 +92,27 @@ static inline pde_darcy *pde_darcy_new(fd_arena *m, int n, int faces, int precon
     return p;
 }
 
-static inline double pde_neighbours(const pde_level *l, const double *u, int i, int j)
-{
-    const int n = l->n;
-    double sum = 0;
-    if (i > 0) sum += l->x[i * n + j] * u[(i - 1) * n + j];
-    if (i < n - 1) sum += l->x[(i + 1) * n + j] * u[(i + 1) * n + j];
-    if (j > 0) sum += l->y[i * (n + 1) + j] * u[i * n + j - 1];
-    if (j < n - 1) sum += l->y[i * (n + 1) + j + 1] * u[i * n + j + 1];
-    return sum;
-}
-
 /* pde_darcy_apply -- y = L u, h^2 times the operator. */
 static inline void pde_darcy_apply(const pde_level *l, const double *u, double *y)
 {
-    const int n = l->n;
-    for (int i = 0; i < n; i++)
+    const int n = l->n, m = n + 2;
+    for (int i = 0; i < n; i++) {
+        const double *c = u + (i + 1) * m + 1, *x = l->x + i * n, *f = l->y + i * (n + 1), *d = l->d + i * n;
+        double *to = y + (i + 1) * m + 1;
         for (int j = 0; j < n; j++)
-            y[i * n + j] = l->d[i * n + j] * u[i * n + j] - pde_neighbours(l, u, i, j);
+            to[j] = d[j] * c[j] - x[j] * c[j - m] - x[j + n] * c[j + m] - f[j] * c[j - 1] - f[j + 1] * c[j + 1];
+    }
 }
 
-static inline void pde_sweep(const pde_level *l, const double *r, double *u, int back)
+/* the cells of one colour */
+static inline void pde_sweep(const pde_level *l, const double *r, double *u, int colour)
 {
-    const int n = l->n;
-    for (int q = 0; q < n * n; q++) {
-        const int k = back ? n * n - 1 - q : q;
-        u[k] = (r[k] + pde_neighbours(l, u, k / n, k % n)) / l->d[k];
+    const int n = l->n, m = n + 2;
+    for (int i = 0; i < n; i++) {
+        const double *x = l->x + i * n, *f = l->y + i * (n + 1), *d = l->d + (n + i) * n, *b = r + (i + 1) * m + 1;
+        double *c = u + (i + 1) * m + 1;
+        for (int j = (i + colour) % 2; j < n; j += 2)
+            c[j] = d[j] * (b[j] + x[j] * c[j - m] + x[j + n] * c[j + m] + f[j] * c[j - 1] + f[j + 1] * c[j + 1]);
     }
 }
 
@@ -121,52 +120,63 @@ static inline void pde_sweep(const pde_level *l, const double *r, double *u, int
 static inline void pde_cycle(const pde_darcy *p, int q, const double *r, double *u, double *y)
 {
     const pde_level *l = &p->at[q];
-    const int n = l->n, last = q + 1 == p->levels;
-    memset(u, 0, (size_t)(n * n) * sizeof *u);
-    for (int k = 0; k < (last ? 8 : 1); k++) pde_sweep(l, r, u, 0);
+    const int n = l->n, m = n + 2, last = q + 1 == p->levels, sweeps = last ? 8 : 1;
+    memset(u, 0, (size_t)(m * m) * sizeof *u);
+    for (int k = 0; k < sweeps; k++) pde_sweep(l, r, u, 0), pde_sweep(l, r, u, 1);
     if (!last) {
         const pde_level *c = l + 1;
-        const int m = c->n;
+        const int h = c->n, w = h + 2;
         pde_darcy_apply(l, u, y);
-        memset(c->r, 0, (size_t)(m * m) * sizeof *c->r);
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++)
-                c->r[i / 2 * m + j / 2] += r[i * n + j] - y[i * n + j];
+        for (int i = 0; i < h; i++)
+            for (int j = 0; j < h; j++) {
+                const int at = (2 * i + 1) * m + 2 * j + 1;
+                c->r[(i + 1) * w + j + 1] = r[at] - y[at] + r[at + 1] - y[at + 1]
+                                          + r[at + m] - y[at + m] + r[at + m + 1] - y[at + m + 1];
+            }
         pde_cycle(p, q + 1, c->r, c->u, y);
         for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++) u[i * n + j] += c->u[i / 2 * m + j / 2];
+            for (int j = 0; j < n; j++) u[(i + 1) * m + j + 1] += c->u[(i / 2 + 1) * w + j / 2 + 1];
     }
-    for (int k = 0; k < (last ? 8 : 1); k++) pde_sweep(l, r, u, 1);
+    for (int k = 0; k < sweeps; k++) pde_sweep(l, r, u, 1), pde_sweep(l, r, u, 0);
 }
 
 static inline double pde_dot(int n, const double *x, const double *y)
 {
-    double sum = 0;
-    for (int i = 0; i < n; i++) sum += x[i] * y[i];
-    return sum;
+    double sum[8] = { 0 };
+    int i = 0;
+    for (; i + 8 <= n; i += 8) for (int k = 0; k < 8; k++) sum[k] += x[i + k] * y[i + k];
+    for (; i < n; i++) sum[0] += x[i] * y[i];
+    return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
 }
 
-/* pde_darcy_solve -- u with L u/h^2 = f, f and u [n][n] and not the same; returns the iterations, or 0 with
- * FD_ENAN where they do not converge. The matrix is symmetric: adjoint problems are the same. */
+/* pde_darcy_solve -- u with L u/h^2 = f, f and u [n][n]; returns the iterations, or 0 with FD_ENAN where they do
+ * not converge. The matrix is symmetric: adjoint problems are the same. */
 static inline int pde_darcy_solve(const pde_darcy *p, const double *f, double *u, fd_arena scratch)
 {
-    const int n = p->n, all = n * n;
+    const int n = p->n, m = n + 2, all = m * m;
     const pde_level *l = p->at;
-    double *r = fd_raw(&scratch, double, all), *z = fd_raw(&scratch, double, all);
-    double *d = fd_raw(&scratch, double, all), *y = fd_raw(&scratch, double, all), rz = 0;
-    if (!y) return 0;
-    memset(u, 0, (size_t)all * sizeof *u);
-    for (int i = 0; i < all; i++) r[i] = f[i] / all;
+    double *r = fd_new(&scratch, double, all), *z = fd_new(&scratch, double, all), *x = fd_new(&scratch, double, all);
+    double *d = fd_new(&scratch, double, all), *y = fd_new(&scratch, double, all), rz = 0;
+    double *room = fd_new(&scratch, double, all);
+    if (!room) return 0;
+    for (int i = 0; i < n * n; i++) r[(i / n + 1) * m + i % n + 1] = f[i] / ((double)n * n);
     const double stop = p->tol * sqrt(pde_dot(all, r, r));
     for (int k = 0; k < 20 * n + 100; k++) {
-        if (sqrt(pde_dot(all, r, r)) <= stop) return k ? k : 1;
-        if (p->precond == PDE_MULTIGRID) pde_cycle(p, 0, r, z, y);
-        else for (int i = 0; i < all; i++) z[i] = p->precond == PDE_JACOBI ? r[i] / l->d[i] : r[i];
+        if (sqrt(pde_dot(all, r, r)) <= stop) {
+            for (int i = 0; i < n * n; i++) u[i] = x[(i / n + 1) * m + i % n + 1];
+            return k ? k : 1;
+        }
+        if (p->precond == PDE_MULTIGRID) pde_cycle(p, 0, r, z, room);
+        else if (p->precond == PDE_PLAIN) memcpy(z, r, (size_t)all * sizeof *z);
+        else
+            for (int i = 0; i < n; i++)
+                for (int j = 0; j < n; j++)
+                    z[(i + 1) * m + j + 1] = r[(i + 1) * m + j + 1] * l->d[(n + i) * n + j];
         double now = pde_dot(all, r, z), beta = k ? now / rz : 0;
-        for (int i = 0; i < all; i++) d[i] = z[i] + (k ? beta * d[i] : 0);
+        for (int i = 0; i < all; i++) d[i] = z[i] + beta * d[i];
         pde_darcy_apply(l, d, y);
         double step = now / pde_dot(all, d, y);
-        for (int i = 0; i < all; i++) u[i] += step * d[i], r[i] -= step * y[i];
+        for (int i = 0; i < all; i++) x[i] += step * d[i], r[i] -= step * y[i];
         rz = now;
     }
     FD_FAIL(scratch.st, FD_ENAN, "pde_darcy_solve", "the residual does not fall; points", n);
