@@ -504,8 +504,8 @@ static void check_errors(void)
     fd_model g = fd_oracle_gauss(&a, &p, q.mean, q.c0);
     const struct { const char *text; fd_sampler how; } row[] = {
         { "SNR corrector", { .model = g, .corrector = FD_CORRECT_SNR, .cprm = .1 } },
-        { "not affine in each mode", { .model = { FD_X0, bent_eval, NULL, NULL, NULL } } },
-        { "not affine in each mode", { .model = { FD_X0, bent_eval, NULL, NULL, &p } } },
+        { "not affine in each mode", { .model = { FD_X0, bent_eval, NULL, NULL, NULL, NULL } } },
+        { "not affine in each mode", { .model = { FD_X0, bent_eval, NULL, NULL, &p, NULL } } },
         { "model is empty", { .steps = 2 } },
         { "annealed needs a corrector", { .model = g, .scheme = FD_ANNEALED } },
         { "this scheme is for m = 1", { .model = g, .scheme = FD_VE_PREDICTOR } },
