@@ -173,6 +173,7 @@ static inline int pde_darcy_solve(const pde_darcy *p, const double *f, double *u
                 for (int j = 0; j < n; j++)
                     z[(i + 1) * m + j + 1] = r[(i + 1) * m + j + 1] * l->d[(n + i) * n + j];
         double now = pde_dot(all, r, z), beta = k ? now / rz : 0;
+        if (!isfinite(now)) break;
         for (int i = 0; i < all; i++) d[i] = z[i] + beta * d[i];
         pde_darcy_apply(l, d, y);
         double step = now / pde_dot(all, d, y);

@@ -27,6 +27,7 @@ typedef struct {
     pde_flow flow;
     int steps;
     double *mul;                           /* heat: factors of modes */
+    int solved;                            /* 1: once; what fails then is a bad function, not a bad --op */
 } op_through;
 
 /* op_check -- does the equation fit the grid? */
@@ -107,17 +108,24 @@ static inline void op_back(const op_through *o, const fd_space *s, const fd_real
     }
 }
 
+/* A function whose equation cannot be solved, as a wild proposal of a chain, gives values that are no numbers, which
+ * chains reject; where not even the first one can, it is an error. */
 static inline void op_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
 {
-    const op_through *o = self;
+    op_through *o = (op_through *)(uintptr_t)self;
     const ptrdiff_t size = s->points;
-    fd_real *u = fd_raw(&a, fd_real, b * size);
-    for (ptrdiff_t i = 0; u && i < b * size; i++) u[i] = (fd_real)(((double)x[i] - o->shift) / o->scale);
-    for (int i = 0; u && i < b && !a.st->code; i++) {
-        fd_real *v = fd_raw(&a, fd_real, size);
-        if (!v) return;
-        memcpy(v, u + i * size, (size_t)size * sizeof *v);
-        op_solve(o, s, v, u + i * size, NULL, a);
+    fd_real *u = fd_raw(&a, fd_real, b * size), *v = fd_raw(&a, fd_real, size);
+    for (int i = 0; v && i < b && !a.st->code; i++) {
+        fd_status own = *a.st;
+        fd_arena room = a;
+        room.st = &own;
+        for (ptrdiff_t j = 0; j < size; j++)
+            v[j] = (fd_real)(((double)x[i * size + j] - o->shift) / o->scale);
+        op_solve(o, s, v, u + i * size, NULL, room);
+        if (own.low < a.st->low) a.st->low = own.low;
+        if (own.code && (!o->solved || own.code == FD_ENOMEM)) fd_fail_as(a.st, &own);
+        else if (own.code) for (ptrdiff_t j = 0; j < size; j++) u[i * size + j] = (fd_real)NAN;
+        else o->solved = 1;
     }
     if (!a.st->code) o->seen.apply(o->seen.self, s, b, u, y, a);
 }
@@ -133,8 +141,14 @@ static inline void op_transpose(const void *self, const fd_space *s, int b, cons
     for (int i = 0; i < b && !a.st->code; i++) {
         for (ptrdiff_t j = 0; x && j < size; j++)
             u[j] = (fd_real)(((double)x[i * size + j] - o->shift) / o->scale);
-        op_back(o, s, u, g + i * size, a);
-        for (ptrdiff_t j = 0; j < size; j++) g[i * size + j] /= (fd_real)o->scale;
+        fd_status own = *a.st;
+        fd_arena room = a;
+        room.st = &own;
+        op_back(o, s, u, g + i * size, room);
+        if (own.low < a.st->low) a.st->low = own.low;
+        if (own.code == FD_ENOMEM) fd_fail_as(a.st, &own);
+        for (ptrdiff_t j = 0; j < size; j++)
+            g[i * size + j] = own.code ? (fd_real)NAN : g[i * size + j] / (fd_real)o->scale;
     }
 }
 
