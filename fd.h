@@ -651,7 +651,7 @@ fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *
  * c0), with phi = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t lam)) (x - m_t M) in each mode; b
  * functions with times of their own. One step from the start's law has the exact law. A network
  * learns it from u = dx/dt - (t - r) du/dt along the flow, du/dt = (dx/dt . d/dx + d/dt) u of its
- * own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps. FD_EARG for r >= t. */
+ * own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps. FD_EARG but for 0 <= r < t <= tmax. */
 void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov *c0, int b,
                          const double *t, const double *r, const fd_real *x, fd_real *u,
                          fd_arena scratch);
@@ -1024,7 +1024,8 @@ void   fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w,
                       fd_arena scratch);
 /* fd_obs_check -- is a user's transpose that of the derivative of apply? |<w, dF d> - <transpose(w),
  * d>| over |dF d|, dF by differences of fourth order about x, d and w of random numbers: about 1e-4
- * or less where it is right (1e-10 in double), about 1 where it is not. */
+ * or less where it is right (1e-10 in double), about 1 where it is not; more where apply itself is
+ * not exact, as a solver in float. */
 double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratch);
 /* fd_obs_misfit -- Phi(x) = 1/2 |Gamma^-1/2 (y - F(x))|^2 of one function, without noise with
  * Gamma = 1; g [ch][points], where not NULL, its gradient in L2. */
@@ -1472,7 +1473,7 @@ typedef struct {
     const double *a;                     /* [modes]; NULL: all 0 */
     double T;
 } fd_linear;
-/* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of the Laplacian: the stochastic heat
+/* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of minus the Laplacian: the stochastic heat
  * equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
 fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
 /* fd_linear_dbfs -- the process of [DBFS]'s released code on the pixels of an image: a_k = 1 + sum_i (pi k_i/n_i)^2,

@@ -912,8 +912,8 @@ void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov 
     const fd_space *s = &p->noise->s;
     const ptrdiff_t n = s->ch * s->modes;
     for (int i = 0; i < b; i++)
-        if (!(r[i] < t[i])) {
-            FD_FAIL(scratch.st, FD_EARG, where, "r must be before t; function", i);
+        if (!(r[i] < t[i] && r[i] >= 0 && t[i] <= p->tmax)) {
+            FD_FAIL(scratch.st, FD_EARG, where, "times must be 0 <= r < t <= tmax; function", i);
             return;
         }
     fd_real *z = fd_raw(&scratch, fd_real, b * n);
@@ -6393,8 +6393,9 @@ fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T
     if (!(T > 0 && isfinite(T))) FD_FAIL(a->st, FD_EARG, where, "T must be positive");
     else if (!(energy > 0 && isfinite(energy)))
         FD_FAIL(a->st, FD_EARG, where, "the energy must be positive");
+    if (s->nd < 1) FD_FAIL(a->st, FD_EARG, where, "is for grids");
     for (int i = 0; i < s->nd; i++)
-        if (s->basis || s->bc[i] != FD_NEUMANN)
+        if (s->bc[i] != FD_NEUMANN)
             FD_FAIL(a->st, FD_EARG, where, "is for grids with Neumann boundaries; axis", i);
     double *rate = fd_raw(a, double, s->modes), *lam = fd_raw(a, double, s->modes);
     if (!lam || a->st->code) return none;
@@ -6463,12 +6464,12 @@ static void bridge_coef(const fd_linear *l, double s, double t, double *c)
 {
     const ptrdiff_t modes = l->noise->s.modes;
     for (ptrdiff_t k = 0; k < modes; k++) {
-        const double a = ou_a(l, k), to = ou_g(a, t - s), left = ou_g(a, l->T - t);
-        const double R = ou_g(a, l->T - s);
         const int noisy = l->noise->lam[k] > 0;
+        const double a = noisy ? fabs(ou_a(l, k)) : ou_a(l, k);       /* a bridge is even in a */
+        const double to = ou_g(a, t - s), left = ou_g(a, l->T - t), R = ou_g(a, l->T - s);
         c[k] = exp(-a * (t - s)) * (noisy ? left / R : 1);
         c[modes + k] = noisy ? exp(-a * (l->T - t)) * to / R : 0;
-        c[2 * modes + k] = sqrt(to * left / R);
+        c[2 * modes + k] = noisy ? sqrt(to * left / R) : 0;
     }
 }
 
@@ -6540,8 +6541,9 @@ void fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, cons
     const ptrdiff_t modes = l->noise->s.modes;
     double *c = fd_raw(&scratch, double, 2 * modes);
     for (ptrdiff_t k = 0; c && k < modes; k++) {
-        const double a = ou_a(l, k), E = exp(-a * (l->T - t)), pull = E / ou_g(a, l->T - t);
         const int noisy = l->noise->lam[k] > 0;
+        const double a = noisy ? fabs(ou_a(l, k)) : ou_a(l, k);       /* even in a, too */
+        const double E = exp(-a * (l->T - t)), pull = E / ou_g(a, l->T - t);
         c[k] = -a - (noisy ? pull * E : 0);
         c[modes + k] = noisy ? pull : 0;
     }
@@ -6569,7 +6571,9 @@ double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end,
     for (ptrdiff_t k = 0; k < all && !scratch.st->code; k++) {
         const double a = ou_a(l, k % modes), q = l->noise->lam[k % modes];
         const double d = (double)v[k] - exp(-a * l->T) * (double)u[k];
-        if (q > 0) sum[mu[k % modes] > most / 4] += d * d / (q * ou_g(a, l->T));
+        const double back = exp(-fabs(a) * l->T) * (double)v[k] - (double)u[k];    /* for a < 0: e^aT d */
+        if (q > 0)
+            sum[mu[k % modes] > most / 4] += (a < 0 ? back * back : d * d) / (q * ou_g(fabs(a), l->T));
         else if (d * d > 1e3 * eps * eps * size)
             FD_FAIL(scratch.st, FD_EDATA, where, "the end differs in a mode that has no noise", k);
     }
@@ -7519,7 +7523,9 @@ static void policy_vjp(const void *self, const fd_space *s, int b, const fd_real
     fd_real *d = fd_raw(&scratch, fd_real, 3 * n), *rest = d + n, *part = d + 2 * n;
     if (!d) return;
     memcpy(d, dy, (size_t)n * sizeof *d);
+    space_riesz(s, 1, b, d);                           /* C is its own adjoint in L2 */
     policy_smooth(o, b, d, scratch);
+    space_riesz(s, 0, b, d);
     for (ptrdiff_t i = 0; i < n; i++) rest[i] = dy[i] - d[i];
     o->old.vjp(o->old.self, s, b, x, t, rest, part, scratch);
     o->now.vjp(o->now.self, s, b, x, t, d, rest, scratch);
@@ -7557,7 +7563,7 @@ double fd_policy_best(int n, const double *a, const double *s, double *shift, do
     static const char where[] = "fd_policy_best";
     if (!st->code && n < 1) FD_FAIL(st, FD_EARG, where, "needs a step", n);
     for (int k = 0; k < n && !st->code; k++)
-        if (!(s[k] >= 0) || !isfinite(a[k]))
+        if (!(s[k] >= 0 && isfinite(s[k])) || !isfinite(a[k]))
             FD_FAIL(st, FD_EARG, where, "needs s >= 0 and a number a; step", k);
     if (st->code) return NAN;
     double pi = 1, sum = 0;

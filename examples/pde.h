@@ -1,5 +1,5 @@
-/* pde.h -- forward models of the papers' inverse problems, each with its adjoint: Darcy flow, Poisson and
- * Helmholtz, vorticity in two dimensions, Burgers, Radon transform, Mogi's source, signed distances.
+/* pde.h -- forward models of the papers' inverse problems: Darcy flow, Poisson and Helmholtz, vorticity in two
+ * dimensions, Burgers, the Radon transform, each with its adjoint; Mogi's source, signed distances.
  * Numbers at cells are double, functions on periodic grids fd_real; memory comes from the arena. An observation of the library is made of one by two functions
  * (operator.c). */
 #ifndef PDE_H

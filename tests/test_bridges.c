@@ -197,6 +197,26 @@ static void paths(void)
             NEAR(test_maxdiff(n, path + (i * (STEPS + 1) + k) * n, x + i * n), 0, TOL(1e-13, 5e-6),
                  "path %d at step %d", i, k);
     }
+    /* rates below 0, however large: a bridge is even in its rate */
+    for (int k = 0; k < 3; k++) {
+        const double rate = (double[]){ .5, 40, 2000 }[k];
+        fd_real z[3][2] = { { 0 } };
+        for (int sign = 0; sign < 2; sign++) {
+            fd_linear one = scalar(&a, sign ? -rate : rate, .8, 1.3);
+            fd_real x0 = (fd_real).4, to = (fd_real)-.9, noise = (fd_real).3;
+            z[0][sign] = x0, z[1][sign] = x0;
+            fd_bridge_step(&one, .2, .7, 1, &z[0][sign], &to, &noise, a);
+            fd_bridge_drift(&one, .7, 1, &z[1][sign], &to, &z[1][sign], a);
+            z[2][sign] = (fd_real)fd_bridge_cost(&one, &x0, &to, NULL, a);
+        }
+        NEAR((double)z[0][1], (double)z[0][0], TOL(1e-12, 1e-5), "a step with the rate %g", -rate);
+        NEAR((double)z[1][1], (double)z[1][0], TOL(1e-10, 1e-4) * rate, "its drift");
+        OK(isfinite((double)z[2][1]), "its cost is a number: %g", (double)z[2][1]);
+    }
+    fd_linear grows = scalar(&a, -.5, .8, 1.3);
+    fd_real x0 = (fd_real).4, to = (fd_real)-.9;
+    NEAR(fd_bridge_cost(&grows, &x0, &to, NULL, a), pow(-.9 - exp(.65) * .4, 2) / (.8 * expm1(1.3)),
+         TOL(1e-12, 1e-5), "cost of an end where the equation grows");
     OK(!st.code, "status");
     fd_bridge_draw(&l, B, (double[]){ .2, 0, .9 }, x, end, xi, y, a);
     OK(st.code == FD_EARG, "a time of 0");

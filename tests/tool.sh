@@ -199,7 +199,11 @@ bad 2 'which.' data --grid 8x8
 bad 2 'expected darcy' data swamp --grid 8x8
 bad 2 'needs --grid' data darcy
 bad 2 'wants a square grid' data darcy --grid 8x9
-bad 2 'of 1 axis' data well --grid 8x8
+bad 2 'wants a line' data well --grid 8x8
+bad 2 'too short' bridge --double-well --time 1e-4
+bad 2 'fd bridge --model p.safetensors' tune --model p.safetensors --reward brightness
+bad 2 '^fd: --n: not with --bridge' certify --bridge heat -n 8
+ok 'many threads' "$fd" data outlines:size=0.01 -n 80 --grid 4x4 --threads 70 -o d.npy
 bad 2 'nothing goes with' data well --grid 8 --obs p.npy
 bad 2 '^fd: --boundary: flow has its own' data flow --grid 8x8 --boundary neumann
 bad 1 'too long for this flow' data flow:dt=0.5,tau=1,force=1000 --grid 8x8

@@ -9,7 +9,7 @@ static inline int ends_of(fd_arena *a, const char *path, const args *o, const fd
                           fd_real **x)
 {
     args plain = *o;
-    plain.limit = n;
+    plain.limit = 0;                                   /* the first ones, in the order of the file */
     dataset d = data_open(a, path, &plain, NULL, o->grid, o->grid);
     if (d.s.ch != s->ch) die(1, "%s: %d channels, where one is wanted", path, d.s.ch);
     data_measure(a, &d, NORMALIZE_NONE, NULL);
@@ -69,10 +69,15 @@ static inline int do_match(args *o)
             if (q + 1 < K) fd_bridge_step(&k->line, at, to, b, y, end, xi, a);
             else memcpy(y, end, (size_t)(b * size) * sizeof *y);
         }
+        const double spent = now() - begin;
+        if (spent > 1) progress("sample", i + b, (double)(i + b) / n, -1, (i + b) / spent, (n - i - b) * spent / (i + b));
         for (int j = 0; j < b && i + j < show; j++)
             memcpy(states + ((i + j + 1) * FRAMES - 1) * size, y + j * size, (size_t)size * sizeof *y);
     }
     need_grid(&st);
+    bar_end();
+    for (ptrdiff_t i = 0; i < n * size; i++)
+        if (!isfinite((double)x[i])) die(1, "%s: the ends are not finite: the model is broken", o->model);
     printf("%d functions, %d steps, %.1f s\n", n, K, now() - begin);
     to_file(&k->norm, &k->s, n, x);
     functions_save(a, o->out, &k->s, k->axes, n, x);
@@ -128,6 +133,8 @@ static inline int do_well(args *o)
         double mass = 0, m = 0, v = 0, *now = f + k % 2 * nodes, *after = f + (k + 1) % 2 * nodes, most = 0;
         const double *at = b + (ptrdiff_t)k * nodes;
         for (int i = 0; i < nodes; i++) mass += now[i] * at[i], m += (lowest + i * step) * now[i] * at[i];
+        if (!(mass > 1e-290))
+            die(2, "--time: %g is too short to come from -1 to 1: such paths are too rare to be computed", T);
         m /= mass;
         for (int i = 0; i < nodes; i++) v += pow(lowest + i * step - m, 2) * now[i] * at[i] / mass;
         for (int e = 0; e < 3; e++) band[e * (K + 1) + k] = m + 2 * (e - 1) * sqrt(v);

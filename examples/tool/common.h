@@ -544,10 +544,10 @@ static topic t_policy = { "tuning", "how fd tune changes the weights", {
     { "rwr", "reward-weighted regression on draws of the first model", { { 0 } } } } };
 enum { TUNE_DDPO, TUNE_REINFORCE, TUNE_RWR };
 static topic t_operator = { "operator", "A of the linear equation dX = -A X dt + dW", {
-    { "heat", "nu times the Laplacian, and c", { { "nu", "0.1", "diffusivity", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 } } } } };
+    { "heat", "-nu Laplacian + c", { { "nu", "0.1", "diffusivity", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 } } } } };
 static topic t_between = { "between", "what joins functions of two files, 0 <= t <= 1", {
     { "bridge", "bridges of dX = -A X dt + dW, W of --cov: the network says which end to expect", {
-        { "nu", "0", "A = nu times the Laplacian + c", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 },
+        { "nu", "0", "A = -nu Laplacian + c", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 },
         { "told", "0|1", "1: the network sees where it started, too", 0, 0 } } },
     { "interpolant", "(1 - t) x0 + t x1 + g sin^2(pi t) noise: the network says the velocity", {
         { "g", "0", "noise on the way", 0, 1e9 },
@@ -837,7 +837,7 @@ static const option options[] = {
     { "noise", "SD", "0", BRIDGE, O_REAL, AT(noise), 0, 0, 1e30,
       "standard deviation of the values of a .csv" },
     { "n", "N", "16", BRIDGE, O_INT, AT(n), 0, 1, 1e6,
-      "how many paths" },
+      "how many paths; with --model at most as many as --from has, unless it is given" },
     { "steps", "N", "50", BRIDGE, O_INT, AT(steps), 0, 1, 1e6,
       "times of a path; each step is exact" },
     { "grid", "N[xM[xK]]", NULL, BRIDGE, O_GRID, AT(grid), 0, 0, 0,
@@ -1028,7 +1028,8 @@ static const option options[] = {
     { "predict", "NAME", "x0", TRAIN | DEMO, O_SPEC, AT(predict), &t_predict, 0, 0,
       "with --precond none: x0, noise, score, v, velocity, score-half, score-full" },
     { "pairs", "A:B", NULL, TRAIN, O_TEXT, AT(pairs), 0, 0, 0,
-      "instead of --data: learn the way from the functions of one file to those of another" },
+      "instead of --data: learn the way from the functions of one file to those of another; "
+      "--cov is then matern:nu=1,l=0.1,var=0.3 by default" },
     { "between", "SPEC", "bridge", TRAIN, O_SPEC, AT(between), &t_between, 0, 0,
       "what joins them: bridge, interpolant (fd help between)" },
     { "couple", "NAME", "random", TRAIN, O_SPEC, AT(couple), &t_couple, 0, 0,
@@ -2316,7 +2317,7 @@ enum { LAW_LEAST = FD_T_LEVELS + 1 };
 
 /* pairs_split -- --pairs A:B: A is returned, B becomes --data. A name may be file:member, and then both
  * are. */
-static inline char *pairs_split(args *o)
+static inline char *pairs_split(fd_arena *a, args *o)
 {
     static const char *const no[] = { "data", "condition", "predict", "precond", "process", "weight", "norm",
                                       "time-law", "by-mode", "png", "flip", "base" };
@@ -2333,10 +2334,9 @@ static inline char *pairs_split(args *o)
     if (colons != 1 && colons != 3)
         die(2, "--pairs: '%s': wants two files, A:B, or two members, A:name:B:name", o->pairs);
     const char *split = at[colons / 2];
-    char *start = malloc((size_t)(split - o->pairs) + 1);
-    if (!start) die(1, "no memory");
+    char *start = fd_new(a, char, split - o->pairs + 1);
+    need(a->st);
     memcpy(start, o->pairs, (size_t)(split - o->pairs));
-    start[split - o->pairs] = 0;
     if (!*start || !split[1]) die(2, "--pairs: '%s': wants two files, A:B", o->pairs);
     o->data = split + 1;
     if (!is_given("cov")) o->cov = spec_read(&t_cov, "", "matern:nu=1,l=0.1,var=0.3");
@@ -2560,6 +2560,7 @@ static inline const kit *base_load(fd_arena *a, const char *base, const fd_space
     if (inside++) die(1, "%s: a base of a base: it is trained with --condition itself", where);
     const kit *k = kit_load(a, base, NULL);
     if (k->condition.t) die(bad, "%s: %s is trained with --condition itself", where, base);
+    if (k->between.t) die(bad, "%s: %s goes from functions to functions: no denoiser", where, base);
     int other = s && (k->s.nd != s->nd || k->s.ch != s->ch);
     for (int i = 0; s && i < s->nd && !other; i++) other = k->s.bc[i] != s->bc[i];
     if (other) die(bad, "%s: %s is for other axes, channels or boundaries", where, base);
@@ -2801,7 +2802,7 @@ static inline void pairs_draw(batch *q, const kit *k, int b, fd_rng seed, int st
     const int told = pairs_told(k), near = k->couple.row == 2;
     const dataset *d = k->starts;
     fd_real *start = q->eps, *x = fd_raw(&a, fd_real, b * size);
-    double *cost = near ? fd_raw(&a, double, b * b) : NULL;
+    double *cost = near ? fd_raw(&a, double, (ptrdiff_t)b * b) : NULL;
     int *to = near ? fd_raw(&a, int, b) : NULL;
     need(a.st);
     for (int i = 0; i < b; i++) {
@@ -2815,7 +2816,7 @@ static inline void pairs_draw(batch *q, const kit *k, int b, fd_rng seed, int st
             double sum = 0;
             for (ptrdiff_t l = 0; l < size; l++)
                 sum += pow((double)q->x0[i * size + l] - (double)start[j * size + l], 2);
-            cost[i * b + j] = sum;
+            cost[(ptrdiff_t)i * b + j] = sum;
         }
     if (near) {
         fd_assignment(b, cost, to, a);

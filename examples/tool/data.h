@@ -32,7 +32,7 @@ static topic t_data = { "data", "functions that fd data makes; --obs: what goes 
     { "outlines", "signed distances of random outlines", {
         { "waves", "4", "of the radius", 1, 32 }, { "size", "0.25", "mean radius", 0.01, 0.5 } } },
     { "mixture", "smooth functions of two kinds", { { "apart", "1", "size of their means", 0, 1e9 } } },
-    { "well", "paths of dX = -V' dt + dW, V = (x^2 - 1)^2, from -1", { { "time", "4", "how long", 1e-3, 1e3 } } } } };
+    { "well", "paths of dX = -V' dt + dW, V = (x^2 - 1)^2, from -1", { { "time", "4", "how long", 1e-3, 40 } } } } };
 
 typedef struct {
     const args *o;
@@ -53,7 +53,7 @@ static inline maker maker_new(fd_arena *a, const args *o, const char *text)
     const char *name = t_data.rows[what].name;
     int way[3] = { bc[what], bc[what], bc[what] };
     if (!o->grid.nd) die(2, "data: needs --grid, as 64x64");
-    if (axes[what] && o->grid.nd != axes[what]) die(2, "--grid: %s is of %d ax%ss", name, axes[what], axes[what] > 1 ? "e" : "i");
+    if (axes[what] && o->grid.nd != axes[what]) die(2, "--grid: %s wants %s", name, axes[what] > 1 ? "a square grid, as 64x64" : "a line, as 64");
     if (axes[what] == 2 && o->grid.n[0] != o->grid.n[1]) die(2, "--grid: %s wants a square grid, as 64x64", name);
     if (bc[what] < 0) memcpy(way, o->bc, sizeof way);
     else if (is_given("boundary")) die(2, "--boundary: %s has its own", name);
@@ -69,7 +69,9 @@ static inline maker maker_new(fd_arena *a, const args *o, const char *text)
     } else if (what == DATA_VOLCANO) {
         m.c = fd_cov_power(a, &one, 1, 6, 1 + 1. / 3);       /* a slope of -8/3 */
         need(a->st);
-        const double var = fd_cov_trace(m.c);
+        fd_space fixed = fd_grid(a, 2, (int[]){ 128, 128 }, NULL, way, 1);   /* one scale for all grids */
+        const double var = fd_cov_trace(fd_cov_power(a, &fixed, 1, 6, 1 + 1. / 3));
+        need(a->st);
         for (ptrdiff_t k = 0; k < one.modes; k++) m.c->lam[k] *= m.d.v[0] * m.d.v[0] / var;
     } else if (what == DATA_MIXTURE) {
         m.c = fd_cov_matern(a, &one, .1, .2, 2.5), m.other = fd_cov_matern(a, &one, .05, .3, 2.5);
@@ -77,7 +79,7 @@ static inline maker maker_new(fd_arena *a, const args *o, const char *text)
     if (what == DATA_FLOW || what == DATA_BURGERS) {
         double dt = 0;
         spec as = { &t_op, what == DATA_FLOW ? OP_FLOW : OP_BURGERS, { m.d.v[0], m.d.v[1], m.d.v[2] } };
-        op_check(&as, &one, &dt);
+        op_check("data", &as, &one, &dt);
         m.steps = m.d.v[1] > 0 ? (int)lround(m.d.v[1] / dt) : 0;
         fd_real *f = what == DATA_FLOW ? fd_raw(a, fd_real, one.points) : NULL;
         for (ptrdiff_t i = 0; f && i < one.points; i++) {
@@ -164,6 +166,9 @@ static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_a
                 log_r += .25 / (k + 1) * ((double)c[2 * k] * cos((k + 1) * t) + (double)c[2 * k + 1] * sin((k + 1) * t));
             in[j] = hypot(px, py) < exp(log_r);
         }
+        /* a blob between the points of a coarse grid is its nearest one; one that fills it leaves a corner */
+        in[(ptrdiff_t)(cy * s->n[0]) * s->n[1] + (ptrdiff_t)(cx * s->n[1])] = 1;
+        in[0] = 0;
         pde_signed_distance(s->n[0], s->n[1], in, d, a);
         for (ptrdiff_t j = 0; j < n; j++) x[j] = (fd_real)d[j];
         break;
@@ -222,7 +227,7 @@ static inline int do_data(args *o)
     for (int first = 0; first < o->n && !st.code; first += done) {     /* a few at a time, for the progress */
         done = o->n - first < 4 * threads ? o->n - first : 4 * threads;
 #ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
 #endif
         for (int i = 0; i < done; i++) {
             int t = 0;

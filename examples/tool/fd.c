@@ -203,7 +203,7 @@ static int do_train(args *o)
     fd_arena a = arena_make(o, &st);
     kit *k = NULL;
     shape grid = o->grid;
-    char *start = pairs_split(o);
+    char *start = pairs_split(&a, o);
     if (!o->data) die(2, "train: needs --data FILE, or --data fields for built-in functions");
     if (o->resume) {
         for (int i = 0; i < COUNT(fixed); i++)
@@ -258,8 +258,8 @@ static int do_train(args *o)
     else if (start) die(2, "--pairs: %s is no model of pairs", o->resume);
     else gap_warn(k, a);
     if (k->between.t) k->starts = &from;
-    if (k->between.t && k->couple.row == 1 && from.m != d.m)
-        die(1, "--couple: paired wants as many functions in %s as in %s: %d, %d", start, o->data, from.m, d.m);
+    if (k->between.t && k->couple.row == 1 && from.total != d.total)
+        die(1, "--couple: paired wants as many functions in %s as in %s: %d, %d", start, o->data, from.total, d.total);
     if (k->condition.t) condition_say(k, a);
     int sig = train(k, &d, o, &c, a);
     if (o->log && c.rows) {
@@ -688,7 +688,8 @@ static int conditions(const args *o, const kit *base, fd_arena a)
 static int certify_bridge(args *o, fd_arena a)
 {
     enum { STEPS = 8 };
-    static const char *const no[] = { "model", "process", "conditions", "law", "out", "png" };
+    static const char *const no[] = { "model", "process", "conditions", "law", "out", "png", "n", "steps", "scheme",
+                                      "eta", "times", "start", "corrector", "churn", "batch", "denoise" };
     for (int i = 0; i < COUNT(no); i++) if (is_given(no[i])) die(2, "--%s: not with --bridge", no[i]);
     const double tol = o->tol > 0 ? o->tol : 1e-3;
     const shape first = o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } };

@@ -31,20 +31,20 @@ typedef struct {
 } op_through;
 
 /* op_check -- does the equation fit the grid? */
-static inline void op_check(const spec *op, const fd_space *s, double *rate)
+static inline void op_check(const char *flag, const spec *op, const fd_space *s, double *rate)
 {
     static const int bc[] = { FD_NEUMANN, FD_DIRICHLET, -1, FD_PERIODIC, FD_PERIODIC };
     const char *name = t_op.rows[op->row].name;
     const int square = op->row == OP_DARCY || op->row == OP_FLOW;
-    if (s->ch > 1) die(2, "--op: %s is of functions of one channel", name);
-    if (square && (s->nd != 2 || s->n[0] != s->n[1])) die(2, "--op: %s wants a square grid, as 32x32", name);
-    if (op->row == OP_BURGERS && s->nd != 1) die(2, "--op: burgers wants a line, as --grid 64");
+    if (s->ch > 1) die(2, "%s: %s is of functions of one channel", flag, name);
+    if (square && (s->nd != 2 || s->n[0] != s->n[1])) die(2, "%s: %s wants a square grid, as 32x32", flag, name);
+    if (op->row == OP_BURGERS && s->nd != 1) die(2, "%s: burgers wants a line, as --grid 64", flag);
     for (int i = 0; i < s->nd; i++)
         if (bc[op->row] >= 0 && s->bc[i] != bc[op->row])
-            die(2, "--op: %s wants --boundary %s", name, t_boundary.rows[bc[op->row]].name);
+            die(2, "%s: %s wants --boundary %s", flag, name, t_boundary.rows[bc[op->row]].name);
     if (op->row < OP_FLOW) return;
     double n = op->v[1] / op->v[2];
-    if (n > 1e6) die(2, "--op: %s: more than a million steps of dt to the time", name);
+    if (n > 1e6) die(2, "%s: %s: more than a million steps of dt to the time", flag, name);
     *rate = op->v[1] / fmax(1, ceil(n - 1e-9));
 }
 
@@ -152,14 +152,15 @@ static inline void op_transpose(const void *self, const fd_space *s, int b, cons
     }
 }
 
-/* op_wrap -- o becomes an observation of the solution. A linear equation stays linear where x is as in files. */
-static inline void op_wrap(fd_arena *a, fd_obs *o, const spec *op, double scale, double shift)
+/* op_wrap -- o becomes an observation of the solution, linear where the equation is and x is as in files up to a
+ * factor. */
+static inline op_through *op_wrap(fd_arena *a, fd_obs *o, const spec *op, double scale, double shift)
 {
     const fd_space *s = &o->s;
     op_through *p = fd_new(a, op_through, 1);
     double dt = 0;
-    if (!p) return;
-    op_check(op, s, &dt);
+    if (!p) return NULL;
+    op_check("--op", op, s, &dt);
     *p = (op_through){ .op = *op, .seen = *o, .scale = scale, .shift = shift };
     if (op->row >= OP_FLOW) {
         if (op->row == OP_FLOW) p->flow = pde_flow_new(a, s->n[0], op->v[0], dt, NULL);
@@ -168,11 +169,12 @@ static inline void op_wrap(fd_arena *a, fd_obs *o, const spec *op, double scale,
     }
     if (op->row == OP_HEAT) {
         p->mul = fd_raw(a, double, s->modes);
-        if (!p->mul) return;
+        if (!p->mul) return NULL;
         fd_laplace(s, p->mul, *a);
         for (ptrdiff_t k = 0; k < s->modes; k++) p->mul[k] = exp(-op->v[0] * op->v[1] * p->mul[k]);
     }
     o->self = p, o->apply = op_apply, o->transpose = op_transpose, o->mul = NULL;
     o->linear = (op->row == OP_POISSON || op->row == OP_HEAT) && shift == 0;
+    return p;
 }
 #endif

@@ -313,8 +313,17 @@ static inline void obs_op(fd_arena *a, problem *q, const args *o)
     if (!q->op) return;
     const normal *v = q->k ? &q->k->norm : NULL;
     if (v && v->center) die(2, "--op: %s was normalised pixel by pixel: --normalize scale in training", o->model);
-    op_wrap(a, &q->o, &o->op, v ? v->scale[0] : 1, v ? v->shift[0] : 0);
+    op_through *p = op_wrap(a, &q->o, &o->op, v ? v->scale[0] : 1, v ? v->shift[0] : 0);
     need(a->st);
+    if (p->shift == 0 || (o->op.row != OP_POISSON && o->op.row != OP_HEAT)) return;
+    /* a linear equation of a shifted function: what it makes of the shift is taken from y */
+    fd_real *zero = fd_new(a, fd_real, fd_size(&q->s));
+    double *y = fd_raw(a, double, q->o.m);
+    need(a->st);
+    q->o.apply(q->o.self, &q->s, 1, zero, y, *a);
+    need(a->st);
+    for (int i = 0; q->y && i < q->o.m; i++) q->y[i] -= y[i];
+    p->shift = 0, q->o.linear = 1;
 }
 
 /* obs_read -- what --obs, --coarse or --blur says. */

@@ -178,9 +178,9 @@ static inline tuning tuning_new(fd_arena *a, kit *k, const args *o)
     q.t = t;
     q.q = fd_raw(a, double, 3 * o->steps), q.sd = q.q + o->steps, q.cF = q.sd + o->steps;
     q.row = fd_raw(a, fd_row, o->steps);
-    q.r = fd_raw(a, double, o->batch), q.kl = fd_raw(a, double, 2 * o->steps * o->batch);
-    q.base = q.kl + o->steps * o->batch;
-    x = fd_raw(a, fd_real, (4 * o->steps + 1) * n);
+    q.r = fd_raw(a, double, o->batch), q.kl = fd_raw(a, double, 2 * (ptrdiff_t)o->steps * o->batch);
+    q.base = q.kl + (ptrdiff_t)o->steps * o->batch;
+    x = fd_raw(a, fd_real, (4 * (ptrdiff_t)o->steps + 1) * n);
     q.x = x, q.z = x + o->steps * n, q.u = q.z + o->steps * n, q.y0 = q.u + o->steps * n;
     q.end = q.y0 + o->steps * n;
     need(a->st);
@@ -465,6 +465,7 @@ static inline int do_tune(args *o)
     if (!o->reward) die(2, "tune: needs --reward (fd help reward)");
     args was = *o;                                     /* how it was trained, for its file */
     kit *k = kit_load(&a, o->model, &was);
+    if (k->between.t) condition_none(k, o->model);
     if (k->condition.t)
         die(2, "--model: %s is told of observations: those are its reward", o->model);
     if (k->p.modal)
