@@ -201,7 +201,6 @@ bad 2 'needs --grid' data darcy
 bad 2 'wants a square grid' data darcy --grid 8x9
 bad 2 'wants a line' data well --grid 8x8
 bad 2 'too short' bridge --double-well --time 1e-4
-bad 2 'fd bridge --model p.safetensors' tune --model p.safetensors --reward brightness
 bad 2 '^fd: --n: not with --bridge' certify --bridge heat -n 8
 ok 'many threads' "$fd" data outlines:size=0.01 -n 80 --grid 4x4 --threads 70 -o d.npy
 bad 2 'nothing goes with' data well --grid 8 --obs p.npy
@@ -279,6 +278,7 @@ ok "and back" "$fd" bridge --model n.safetensors --from a.npy -n 2 -o e.npy
 bad 2 'fd bridge --model p.safetensors' sample --model p.safetensors
 bad 2 'goes from functions to functions' train --resume p.safetensors --data a.npy --steps 300
 bad 2 'needs --from' bridge --model p.safetensors
+bad 2 'fd bridge --model p.safetensors' tune --model p.safetensors --reward brightness
 bad 2 '^fd: --to: not with --model' bridge --model p.safetensors --from a.npy --to b.npy
 bad 2 'wants two files' train --pairs a.npy
 bad 2 'wants two files' train --pairs a.npy:
