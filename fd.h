@@ -626,8 +626,9 @@ typedef struct {
     void (*var)(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                 fd_real *w, fd_arena scratch);
     const void *self;
-    /* y and dx at once, where dy depends on y: in parts of b functions from `first` on, ask is told y and
-     * says dy, both of these b functions only. NULL: guidance asks eval and vjp, one evaluation more */
+    /* y and dx at once, where dy depends on y: in parts of b functions from `first` on, ask is
+     * told y and says dy, both of these b functions only. NULL: guidance asks eval and vjp, one
+     * evaluation more */
     void (*pull)(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                  fd_ask *ask, void *of, fd_real *dx, fd_arena scratch);
 } fd_model;
@@ -646,12 +647,13 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
 /* fd_oracle_data -- the empirical measure of x [n][ch][points]: D = sum_i softmax_i(-|x - m x_i|^2 /
  * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. */
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
-/* fd_average_velocity -- what a one-step model should say: u = (x - phi(x))/(t - r), phi the flow of FD_VELOCITY from t
- * to r < t, so that x - (t - r) u is one step from t to r [MeanFlow]. Here the exact one for data N(mean,
- * c0), with phi = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t lam)) (x - m_t M) in each mode; b
- * functions with times of their own. One step from the start's law has the exact law. A network
- * learns it from u = dx/dt - (t - r) du/dt along the flow, du/dt = (dx/dt . d/dx + d/dt) u of its
- * own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps. FD_EARG but for 0 <= r < t <= tmax. */
+/* fd_average_velocity -- what a one-step model should say: u = (x - phi(x))/(t - r), phi the flow
+ * of FD_VELOCITY from t to r < t, so that x - (t - r) u is one step from t to r [MeanFlow]. Here
+ * the exact one for data N(mean, c0), with phi = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t
+ * lam)) (x - m_t M) in each mode; b functions with times of their own. One step from the start's
+ * law has the exact law. A network learns it from u = dx/dt - (t - r) du/dt along the flow, du/dt =
+ * (dx/dt . d/dx + d/dt) u of its own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps.
+ * FD_EARG but for 0 <= r < t <= tmax. */
 void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov *c0, int b,
                          const double *t, const double *r, const fd_real *x, fd_real *u,
                          fd_arena scratch);
@@ -1473,13 +1475,14 @@ typedef struct {
     const double *a;                     /* [modes]; NULL: all 0 */
     double T;
 } fd_linear;
-/* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of minus the Laplacian: the stochastic heat
- * equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
+/* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of minus the Laplacian: the stochastic
+ * heat equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
 fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
-/* fd_linear_dbfs -- the process of [DBFS]'s released code on the pixels of an image: a_k = 1 + sum_i (pi k_i/n_i)^2,
- * and in the orthonormal cosine transform of the pixels the noise a_k^-.02/energy^2, nearly white. k_i/n_i
- * is a frequency per pixel: on a grid twice as fine the same function has another process, which a
- * model of fd_linear_heat does not. Neumann grids. NULL noise where it fails. */
+/* fd_linear_dbfs -- the process of [DBFS]'s released code on the pixels of an image: a_k = 1 +
+ * sum_i (pi k_i/n_i)^2, and in the orthonormal cosine transform of the pixels the noise
+ * a_k^-.02/energy^2, nearly white. k_i/n_i is a frequency per pixel: on a grid twice as fine the
+ * same function has another process; not so by fd_linear_heat. Neumann grids. NULL
+ * noise where it fails. */
 fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T);
 /* fd_linear_law -- e^-a(t-s) and the variance q g(t - s) of each mode, [modes] each, either may be
  * NULL. */
@@ -1497,13 +1500,14 @@ void   fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
  * without noise go where the equation takes them. */
 void   fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
                       const fd_real *xi, fd_arena scratch);
-/* fd_bridge_draw -- x at t_i, 0 < t_i <= T, of each of b bridges from x0 to end: fd_bridge_step from 0 to times of their
- * own, for training. x may be any of the inputs. */
+/* fd_bridge_draw -- x at t_i, 0 < t_i <= T, of each of b bridges from x0 to end: fd_bridge_step
+ * from 0 to times of their own, for training. x may be any of the inputs. */
 void   fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real *x0,
                       const fd_real *end, const fd_real *xi, fd_real *x, fd_arena scratch);
-/* fd_bridge_path -- whole bridges at steps + 1 equal times of [0, T], path [b][steps+1][ch][points], from x0 to end:
- * what fd_bridge_step gives with fd_cov_draw(noise, stream (r, 'w', k), first, ..) for the step to time
- * k, to rounding, but the state stays in modes. T is met exactly. */
+/* fd_bridge_path -- whole bridges at steps + 1 equal times of [0, T], path
+ * [b][steps+1][ch][points], from x0 to end: what fd_bridge_step gives with fd_cov_draw(noise,
+ * stream (r, 'w', k), first, ..) for the step to time k, to rounding, but the state stays in modes.
+ * T is met exactly. */
 void   fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
                       const fd_real *end, fd_real *path, fd_arena scratch);
 /* fd_bridge_drift -- y = -A x + Q grad log h, t < T, given X_T = end or, in place of it, what is
@@ -2190,11 +2194,11 @@ void fd_colour(int map, double u, unsigned char rgb[3]);
 void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e, fd_arena scratch);
 /* fd_energy_distance -- 2 E|X-Y| - E|X-X'| - E|Y-Y'|, L2 norms, unbiased. */
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y);
-/* fd_assignment -- to [n]: which column each row of cost [n][n] gets, every column once, so that the sum is least;
- * returns the sum. With cost_ij = |x_i - y_j|^2 the sum over n is the squared W2 of two sets of n
- * functions, and x_i with y_to(i) a coupling for training (of conditional pairs: with the
- * condition in the cost). Shortest augmenting paths, n^3. FD_EDATA, to untouched, for a cost that
- * is not finite. */
+/* fd_assignment -- to [n]: which column each row of cost [n][n] gets, every column once, so that
+ * the sum is least; returns the sum. With cost_ij = |x_i - y_j|^2 the sum over n is the squared W2
+ * of two sets of n functions, and x_i with y_to(i) a coupling for training (of conditional pairs:
+ * with the condition in the cost). Shortest augmenting paths, n^3. FD_EDATA, to untouched, for a
+ * cost that is not finite. */
 double fd_assignment(int n, const double *cost, int *to, fd_arena scratch);
 /* fd_mmd2 -- unbiased squared MMD with kernel exp(-|x-y|^2/(2 bw^2)); bw 0: median heuristic. */
 double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw, fd_arena scratch);
