@@ -1368,6 +1368,15 @@ static inline void options_read(args *o, int command, const char *where, int arg
             const char *path = *(const char *const *)(const void *)((char *)o + options[i].at);
             if (!path) continue;
             can_write(options[i].name, path);
+            for (int j = 0; j < COUNT(options); j++) {     /* a model may be written where it was read */
+                const option *in = &options[j];
+                if (in->kind != O_TEXT || !given[j] || !strcmp(in->name, "resume")
+                    || (command == TUNE && !strcmp(in->name, "model")))
+                    continue;
+                const char *other = *(const char *const *)(const void *)((char *)o + in->at);
+                if (other && !strcmp(path, other))
+                    die(2, "--%s: '%s' is what --%s reads", options[i].name, path, in->name);
+            }
             for (int j = 0; j < i; j++) {
                 if (options[j].kind != O_OUT || !(options[j].of & command)) continue;
                 const char *other = *(const char *const *)(const void *)((char *)o + options[j].at);
