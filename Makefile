@@ -4,6 +4,7 @@
 # make demo       the main job: train, sample on three grids, figures in out/demo (DATA=file: other images)
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
+# make experiments  lists what is in examples/README.md, with commands and minutes
 # make setup      install the one package that a build needs: libstb-dev
 # make clean
 #
@@ -141,6 +142,9 @@ $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
 bench: $(B)/bench
 	@env -u OMP_WAIT_POLICY OMP_PROC_BIND=true $(B)/bench "$(NAME)"
 
+experiments:
+	@awk '/^## /{ t = substr($$0, 4) } /^    /{ if (t) print "\n" t; t = ""; print }' examples/README.md
+
 # ---- Packages -----------------------------------------------------------------------------------
 
 # $(call install,names) installs by apt-get, as root or with a sudo that asks no password; otherwise it says
@@ -194,4 +198,4 @@ endif
 clean:
 	rm -rf build
 
-.PHONY: all test check bench setup demo thesis clean
+.PHONY: all test check bench setup demo thesis experiments clean
