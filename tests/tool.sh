@@ -278,6 +278,8 @@ ok "and back" "$fd" bridge --model n.safetensors --from a.npy -n 2 -o e.npy
 bad 2 'fd bridge --model p.safetensors' sample --model p.safetensors
 bad 2 'goes from functions to functions' train --resume p.safetensors --data a.npy --steps 300
 bad 2 'needs --from' bridge --model p.safetensors
+bad 2 '^fd: --clip: is of' tune --model p.safetensors --reward brightness --method rwr --clip 0.1
+bad 2 '^fd: --noise: is of' tune --model p.safetensors --reward brightness --noise 1
 bad 2 'is what --model reads' bridge --model p.safetensors --from a.npy -o p.safetensors
 bad 2 'is what --from reads' bridge --model p.safetensors --from a.npy -o a.npy
 bad 2 'fd bridge --model p.safetensors' tune --model p.safetensors --reward brightness
