@@ -232,6 +232,7 @@ ok ends "$fd" noise --grid 24 --boundary dirichlet --cov rbf:l=0.2 -n 2 -o ends.
 ok bridge "$fd" bridge --grid 24 --from ends.npy --to ends.npy -n 3 --steps 5 -o paths.npy --png p.png
 exists p.png; says 'the upper half of the waves [0-9.]*e-' out
 ok "bridge, info" "$fd" info paths.npy && says '^.3, 6, 24.' out
+ok "bridge, where Euler explodes" "$fd" bridge --grid 64 --to end.csv --noise 0.1 -o paths.npy
 ok "bridge to values" "$fd" bridge --grid 24 --to end.csv --noise 0.05 --steps 5 -o paths.npy
 says '^least cost of a control' out
 ok rough "$fd" noise --grid 24 --boundary dirichlet --cov white -n 1 -o rough.npy

@@ -231,7 +231,10 @@ static inline int do_bridge(args *o)
         if (q.o.sd > 0 || q.o.each)
             printf("least cost of a control that leads there, and of what is left at the end: %.6g\n",
                    fd_control_value(&l, 0, &q.o, q.y, x, a));
-        double euler = q.o.sd > 0 || q.o.each ? fd_control_value(&l, o->steps, &q.o, q.y, x, a) : NAN;
+        fd_status own = st;                            /* Euler's chain may have no finite variance */
+        fd_arena room = a;
+        room.st = &own;
+        double euler = q.o.sd > 0 || q.o.each ? fd_control_value(&l, o->steps, &q.o, q.y, x, room) : NAN;
         if (isfinite(euler)) printf("under Euler with %d steps no control costs less than %.6g\n", o->steps, euler);
     } else {
         double upper, cost;
