@@ -4552,7 +4552,8 @@ static const char *guide_r1(const void *ctx, const fd_process *p, double t, doub
     return why;
 }
 
-/* J* w for b functions: q is what the model's vjp is told, e what it says; out may be w */
+/* J* w in three: q of w is what the model's vjp is told, e what it says, out of w and e is J* w; out
+ * may be w */
 static void guide_told(const fd_guide *g, int b, const double *t, const fd_real *w, fd_real *q,
                        fd_arena scratch)
 {
@@ -4753,7 +4754,7 @@ static void guide_ask(void *of, int first, int b, const fd_real *y, fd_real *dy,
     guide_told(g, b, q->tb + first, q->w + at, dy, scratch);
 }
 
-/* D, w, and q = J* w */
+/* D, w, and q = J* w for b functions at times tb */
 static void guide_slope(const guide_model *o, int b, const fd_real *x, const double *tb, fd_real *D,
                         fd_real *w, fd_real *q, fd_arena scratch)
 {
@@ -6486,7 +6487,7 @@ void fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, c
 void fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real *x0,
                     const fd_real *end, const fd_real *xi, fd_real *x, fd_arena scratch)
 {
-    if (scratch.st->code || !l || !t || !x0 || !end || !x) return;
+    if (!t || !x0 || !end || !x) return;
     for (int i = 0; i < b; i++)
         if (!linear_ready("fd_bridge_draw", l, 0, t[i], scratch.st)) return;
     const ptrdiff_t per = 3 * l->noise->s.modes;
@@ -6500,7 +6501,7 @@ void fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, c
                     const fd_real *end, fd_real *path, fd_arena scratch)
 {
     static const char where[] = "fd_bridge_path";
-    if (!linear_ready(where, l, 0, l ? l->T : 0, scratch.st) || !x0 || !end || !path) return;
+    if (!linear_ready(where, l, 0, l->T, scratch.st) || !x0 || !end || !path) return;
     if (steps < 1) {
         FD_FAIL(scratch.st, FD_EARG, where, "needs a step; steps", steps);
         return;

@@ -1,7 +1,7 @@
 /* pde.h -- forward models of the papers' inverse problems: Darcy flow, Poisson and Helmholtz, vorticity in two
  * dimensions, Burgers, the Radon transform, each with its adjoint; Mogi's source, signed distances.
- * Numbers at cells are double, functions on periodic grids fd_real; memory comes from the arena. An observation of the library is made of one by two functions
- * (operator.c). */
+ * Numbers at cells are double, functions on periodic grids fd_real; memory comes from the arena. An
+ * observation of the library is made of one by two functions (operator.c). */
 #ifndef PDE_H
 #define PDE_H
 #include "fd.h"
@@ -18,7 +18,8 @@ static const double pde_pi = 3.14159265358979323846;
  *     t = 2ab/(a + b)   PDE_HARMONIC          t = (a + b)/2   PDE_ARITHMETIC
  *
  * and 2a u through a face of the boundary: sum over the faces of a cell = h^2 f. The two differ by
- * some per cent where a jumps: never mix data of one with inversion by the other.
+ * some per cent where a jumps: never mix data of one with inversion by the other. [FNO]'s data are by
+ * arithmetic means between nodes.
  *
  * Solved by conjugate gradients, preconditioned by the diagonal or by a V-cycle of multigrid: on the
  * coarser grid a face has half the sum of the two t below it (piecewise constant functions are too
@@ -242,14 +243,15 @@ static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_r
  *
  *     w' = [(1 - dt nu q/2) w + dt (f - P N)]/(1 + dt nu q/2),   N = v . grad w at the points,
  *
- * P keeps |k_i| <= n/3. Odd derivatives of the Nyquist modes are 0. The transpose of the derivative of a
- * step, in the coefficients' places, follows from U = d_y (-Laplacian)^-1, V = -d_x (-Laplacian)^-1 and
+ * P keeps |k_i| <= n/3. Odd derivatives of the Nyquist modes are 0. The transpose of a step's derivative
+ * follows from U = d_y (-Laplacian)^-1, V = -d_x (-Laplacian)^-1 and
  * d_x, d_y all being antisymmetric:
  *
  *     N'^T m = -[U (w_x Pm) + d_x (u Pm) + V (w_y Pm) + d_y (v Pm)]
  *
  * Axis 0 of w [n][n] is y, axis 1 is x. FD_EDATA where dt (max |u| + max |v|) n is above 1: the step is
- * too long for this flow. Burgers: u_t + u u_x = nu u_xx on the circle, in the same way. */
+ * too long for this flow. Burgers: u_t + u u_x = nu u_xx on the circle, in the same way. The scheme is
+ * that of [FNO]'s data. */
 typedef struct {
     int n;
     double nu, dt;
@@ -430,7 +432,7 @@ static inline void pde_radon(int n, int views, const double *theta, int beams, c
 
 /* ---- Mogi's source: what a volcano's ground does above a small chamber ------------------------------
  *
- * A change dv of volume at (x, y), depth d, moves the surface, rho the distance,
+ * [Mogi 1958.] A change dv of volume at (x, y), depth d, moves the surface, rho the distance,
  *     u_z = (1 - nu) dv/pi d/(rho^2 + d^2)^3/2,   u_r = (1 - nu) dv/pi rho/(rho^2 + d^2)^3/2, nu = 1/4,
  * and a radar sees phase 4 pi/wave times the component along its line of sight, (-sin i cos h, sin i
  * sin h, cos i): incidence i, heading h clockwise from north. */
@@ -455,7 +457,7 @@ static inline double pde_mogi_phase(const pde_mogi *m, double x, double y, doubl
 
 /* ---- Signed distances -------------------------------------------------------------------------------
  *
- * Of a set of pixels in [n][m], positive outside, in units of the height: (distance to the nearest pixel of
+ * [Felzenszwalb and Huttenlocher, Theory of Computing 2012.] Of a set of pixels in [n][m], positive outside, in units of the height: (distance to the nearest pixel of
  * the set - distance to the nearest one outside)/n, between centres, so that there is no 0. Squared
  * distances are exact: the lower envelope of the parabolas of a line, rows and then columns. */
 static inline void pde_envelope(int n, const double *f, double *d, int *at, double *from)

@@ -89,6 +89,19 @@ static inline int do_match(args *o)
     return finish();
 }
 
+/* well_spread -- y_i = sum_j kernel(|i - j|) x_j over the nodes in reach, over its largest value. */
+static inline void well_spread(int nodes, int reach, const double *kernel, const double *x, double *y)
+{
+    double most = 0;
+    for (int i = 0; i < nodes; i++) {
+        y[i] = 0;
+        for (int j = i - reach < 0 ? 0 : i - reach; j <= i + reach && j < nodes; j++)
+            y[i] += kernel[abs(i - j)] * x[j];
+        most = fmax(most, y[i]);
+    }
+    for (int i = 0; i < nodes; i++) y[i] /= most;
+}
+
 /* do_well -- paths of dX = -V'(X) dt + dW, V = (x^2 - 1)^2, from -1 to 1. Relative to Brownian bridges they
  * have the density exp(-int Psi), Psi = (V'^2 - V'')/2: on the nodes of a line that is a Markov chain,
  * whose densities go backward from the end, and the paths are drawn forward with them, exactly. */
@@ -107,30 +120,27 @@ static inline int do_well(args *o)
     const double dx = fmin(.01, sqrt(h) / 8);
     const int nodes = 2 * (int)ceil(wide / dx) + 1, reach = (int)ceil(7 * sqrt(h) / dx);
     double *b = fd_new(&a, double, (ptrdiff_t)(K + 1) * nodes), *f = fd_new(&a, double, 2 * nodes);
-    double *kernel = fd_raw(&a, double, reach + 1), *time = fd_raw(&a, double, K + 1);
+    double *keep = fd_raw(&a, double, nodes), *kernel = fd_raw(&a, double, reach + 1), *time = fd_raw(&a, double, K + 1);
     double *band = fd_raw(&a, double, 3 * (K + 1)), *line = fd_raw(&a, double, (ptrdiff_t)LINES * (K + 1));
     fd_real *x = fd_raw(&a, fd_real, (ptrdiff_t)n * (K + 1)), *u = fd_raw(&a, fd_real, (ptrdiff_t)n * K);
     need(&st);
     const int from = (int)lround((wide - 1) / wide * ((nodes - 1) / 2)), to = nodes - 1 - from;
     const double step = 1. / ((nodes - 1) / 2 - from), lowest = -step * ((nodes - 1) / 2);
     for (int i = 0; i <= reach; i++) kernel[i] = exp(-.5 * pow(i * step, 2) / h);
+    for (int i = 0; i < nodes; i++) {                        /* exp(-h Psi) */
+        double y = lowest + i * step;
+        keep[i] = exp(-h * (8 * pow(y * (y * y - 1), 2) - 2 * (3 * y * y - 1)));
+    }
     b[(ptrdiff_t)K * nodes + to] = 1;
     for (int k = K - 1; k >= 0; k--) {                       /* b_k(i): of what comes after, given node i */
-        double *at = b + (ptrdiff_t)k * nodes, *next = at + nodes, most = 0;
-        for (int j = 0; j < nodes; j++) {
-            double y = lowest + j * step, psi = 8 * pow(y * (y * y - 1), 2) - 2 * (3 * y * y - 1);
-            if (k + 1 < K) next[j] *= exp(-h * psi);
-        }
-        for (int i = 0; i < nodes; i++)
-            for (int j = i - reach < 0 ? 0 : i - reach; j <= i + reach && j < nodes; j++)
-                at[i] += kernel[abs(i - j)] * next[j];
-        for (int i = 0; i < nodes; i++) most = fmax(most, at[i]);
-        for (int i = 0; i < nodes; i++) at[i] /= most;
+        double *at = b + (ptrdiff_t)k * nodes, *next = at + nodes;
+        for (int j = 0; j < nodes && k + 1 < K; j++) next[j] *= keep[j];
+        well_spread(nodes, reach, kernel, next, at);
     }
     /* marginals: forward weights times b, which holds exp(-h Psi) of its own node */
     f[from] = 1;
     for (int k = 0; k <= K; k++) {
-        double mass = 0, m = 0, v = 0, *now = f + k % 2 * nodes, *after = f + (k + 1) % 2 * nodes, most = 0;
+        double mass = 0, m = 0, v = 0, *now = f + k % 2 * nodes, *after = f + (k + 1) % 2 * nodes;
         const double *at = b + (ptrdiff_t)k * nodes;
         for (int i = 0; i < nodes; i++) mass += now[i] * at[i], m += (lowest + i * step) * now[i] * at[i];
         if (!(mass > 1e-290))
@@ -140,16 +150,8 @@ static inline int do_well(args *o)
         for (int e = 0; e < 3; e++) band[e * (K + 1) + k] = m + 2 * (e - 1) * sqrt(v);
         time[k] = k * h;
         if (k == K) break;
-        memset(after, 0, (size_t)nodes * sizeof *after);
-        for (int i = 0; i < nodes; i++) {
-            double y = lowest + i * step, psi = 8 * pow(y * (y * y - 1), 2) - 2 * (3 * y * y - 1);
-            double w = now[i] * (k ? exp(-h * psi) : 1);
-            if (w > 0)
-                for (int j = i - reach < 0 ? 0 : i - reach; j <= i + reach && j < nodes; j++)
-                    after[j] += kernel[abs(i - j)] * w;
-        }
-        for (int i = 0; i < nodes; i++) most = fmax(most, after[i]);
-        for (int i = 0; i < nodes; i++) after[i] /= most;
+        for (int i = 0; i < nodes && k; i++) now[i] *= keep[i];
+        well_spread(nodes, reach, kernel, now, after);
     }
     fd_uniform(fd_stream(fd_seed(o->seed), 'u', 0), (ptrdiff_t)n * K, u);
     for (int i = 0; i < n; i++)

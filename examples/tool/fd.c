@@ -684,6 +684,19 @@ static int conditions(const args *o, const kit *base, fd_arena a)
     return !ok;
 }
 
+/* certify_grid -- grid g: n, 2n, 4n, an odd number of points near n, 2n + 1; its name is added to name. */
+static shape certify_grid(int g, shape first, char *name)
+{
+    shape n = { first.nd, { 1, 1, 1 } };
+    for (int i = 0; i < n.nd; i++) {
+        int m = first.n[i];
+        n.n[i] = g < 3 ? m << g : g == 3 ? m + 1 + m % 2 : 2 * m + 1;
+        if (m < 3) die(2, "--grid: certify needs 3 points on each axis");
+        sprintf(name + strlen(name), "%s%d", i ? "x" : "", n.n[i]);
+    }
+    return n;
+}
+
 /* certify_bridge -- is a bridge between two functions of the target one path on every grid, and has it a cost? */
 static int certify_bridge(args *o, fd_arena a)
 {
@@ -702,14 +715,8 @@ static int certify_bridge(args *o, fd_arena a)
     printf("ends of %s\n\n%-29s", spec_text(&o->target, text), "grid");
     for (int g = 0; g < GRIDS; g++) {
         fd_arena own = a;
-        int n[3] = { 1, 1, 1 };
-        for (int i = 0; i < first.nd; i++) {
-            int m = first.n[i];
-            n[i] = g < 3 ? m << g : g == 3 ? m + 1 + m % 2 : 2 * m + 1;
-            if (m < 3) die(2, "--grid: certify needs 3 points on each axis");
-            sprintf(name[g] + strlen(name[g]), "%s%d", i ? "x" : "", n[i]);
-        }
-        fd_space s = fd_grid(g ? &own : &a, first.nd, n, NULL, o->bc, 1);
+        const shape n = certify_grid(g, first, name[g]);
+        fd_space s = fd_grid(g ? &own : &a, n.nd, n.n, NULL, o->bc, 1);
         if (!g) base = s, path = fd_raw(&a, fd_real, s.points), own = a;
         fd_cov *target = cov_build(&own, &s, &o->target, NULL, 0);
         spec_need(a.st, "target");
@@ -790,13 +797,7 @@ static int do_certify(args *o)
     double tol = o->tol > 0 ? o->tol : model ? 0.1 : 1e-3;
     double floor = model ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
     for (int g = 0; g < GRIDS; g++) {
-        shape n = { base->s.nd, { 1, 1, 1 } };
-        for (int i = 0; i < n.nd; i++) {
-            int m = base->s.n[i];
-            n.n[i] = g < 3 ? m << g : g == 3 ? m + 1 + m % 2 : 2 * m + 1;
-            if (m < 3) die(2, "--grid: certify needs 3 points on each axis");
-            sprintf(q[g].name + strlen(q[g].name), "%s%d", i ? "x" : "", n.n[i]);
-        }
+        const shape n = certify_grid(g, shape_of(&base->s), q[g].name);
         q[g].k = !g ? base : model ? kit_on(&a, base, n) : exact_on(&a, o, base, n);
         measure(&q[g], o, base, &a);
     }
