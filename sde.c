@@ -7011,11 +7011,9 @@ static void proposal_see(int d, const double *y, const double *gamma, double *c,
     }
 }
 
-/* c, v, H of what comes after a step x' = E x + m + N(0, C) to those before it: with C = LL',
- * KK' = 1 + L'HL, A = K^-1 L', P = AH, u = Av, for mu = Ex + m
- *     c + u'u/2 - log det K + (v - P'u)'mu - mu'(H - P'P)mu/2 */
-static void proposal_back(int d, const double *E, const double *m, const double *C, double *c, double *v,
-                          double *H, double *room, fd_status *st)
+/* h(x) to E h(x + N(0, C)): with C = LL', KK' = 1 + L'HL, A = K^-1 L', P = AH, u = Av
+ *     c + u'u/2 - log det K,    v - P'u,    H - P'P */
+static void proposal_blur(int d, const double *C, double *c, double *v, double *H, double *room, fd_status *st)
 {
     const ptrdiff_t dd = (ptrdiff_t)d * d;
     double *L = room, *A = room + dd, *K = room + 2 * dd, *P = room + 3 * dd, *u = room + 4 * dd;
@@ -7046,6 +7044,12 @@ static void proposal_back(int d, const double *E, const double *m, const double 
             v[j] -= P[i * d + j] * u[i];
             for (int l = 0; l < d; l++) H[j * d + l] -= P[i * d + j] * P[i * d + l];
         }
+}
+
+/* h(x) to h(E x + m) */
+static void proposal_pull(int d, const double *E, const double *m, double *c, double *v, double *H, double *room)
+{
+    double *P = room, *u = room + (ptrdiff_t)d * d;
     for (int i = 0; i < d; i++) {                      /* u = v - H m */
         double Hm = 0;
         for (int j = 0; j < d; j++) Hm += H[i * d + j] * m[j];
@@ -7085,55 +7089,27 @@ fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
     double *c = fd_new(a, double, K + 1), *v = fd_new(a, double, (K + 1) * (ptrdiff_t)d);
     double *H = fd_new(a, double, (K + 1) * dd), *own = fd_raw(a, double, dd);
     fd_arena scratch = *a;
-    double *E = fd_raw(&scratch, double, 9 * dd + d), *m = fd_raw(&scratch, double, 3 * (ptrdiff_t)d);
+    double *E = fd_raw(&scratch, double, 6 * dd + d), *m = fd_raw(&scratch, double, d);
     double *G = fd_raw(&scratch, double, (ptrdiff_t)d * how->e->w);
     if (st->code) return NULL;
-    /* X_T given X_t: N(E x + m, C); one step: Eh, mh, Ch */
-    double *C = E + dd, *Eh = E + 2 * dd, *Ch = E + 3 * dd, *Q = E + 4 * dd, *room = E + 5 * dd;
-    double *mh = m + d, *u = m + 2 * d;
+    double *C = E + dd, *room = E + 2 * dd;
     *g = *how, g->c = c, g->v = v, g->H = H;
     if (!g->S) system_sigma(g->e, g->t[K], g->end, G, own), g->S = own;
-    for (ptrdiff_t i = 0; i < dd; i++)
-        E[i] = i % (d + 1) == 0, C[i] = g->gamma ? g->gamma[i] : 0;
-    memset(m, 0, (size_t)d * sizeof *m);
-    int left = how->more;                              /* what is seen at earlier times than k + 1 */
-    for (int k = K; k >= 0; k--) {
-        if (left && k < K && g->when[left - 1] == k + 1) left--;
-        if (left < how->more) {                        /* something is seen after k */
-            double *ck = c + k, *vk = v + (ptrdiff_t)k * d, *Hk = H + k * dd;
-            *ck = c[k + 1];
-            memcpy(vk, vk + d, (size_t)d * sizeof *vk), memcpy(Hk, Hk + dd, (size_t)dd * sizeof *Hk);
-            if (g->when[left] == k + 1)
-                proposal_see(d, g->values + (ptrdiff_t)left * d, g->noise + left * dd, ck, vk, Hk, E, st);
-            linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, Eh, mh, Ch, room);
-            proposal_back(d, Eh, mh, Ch, ck, vk, Hk, room, st);
-            if (st->code) return NULL;
-            continue;
+    if (g->gamma) proposal_see(d, g->end, g->gamma, c + K, v + (ptrdiff_t)K * d, H + K * dd, room, st);
+    for (int k = K - 1, left = g->more; k >= 0 && !st->code; k--) {
+        double *ck = c + k, *vk = v + (ptrdiff_t)k * d, *Hk = H + k * dd;
+        *ck = c[k + 1];
+        memcpy(vk, vk + d, (size_t)d * sizeof *vk), memcpy(Hk, Hk + dd, (size_t)dd * sizeof *Hk);
+        if (left && g->when[left - 1] == k + 1) {
+            left--;
+            proposal_see(d, g->values + (ptrdiff_t)left * d, g->noise + left * dd, ck, vk, Hk, room, st);
         }
-        if (k < K) {
-            linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, Eh, mh, Ch, room);
-            small_mul(d, 0, E, Ch, Q);
-            small_mul(d, 1, Q, E, room);
-            for (int i = 0; i < d; i++)
-                for (int j = 0; j < d; j++) m[i] += E[i * d + j] * mh[j];
-            small_mul(d, 0, E, Eh, Q);
-            for (ptrdiff_t i = 0; i < dd; i++) C[i] += room[i], E[i] = Q[i];
-        } else if (!g->gamma) continue;
-        double *Hk = H + k * dd, *vk = v + (ptrdiff_t)k * d, *Y = room;
-        memcpy(Q, C, (size_t)dd * sizeof *Q);
-        if (fd_cholesky(st, d, Q)) return NULL;        /* Q Q' = C; Y' = Q^-1 E */
-        c[k] = -.5 * d * log(2 * FD_PI);
-        for (int i = 0; i < d; i++) u[i] = g->end[i] - m[i];
-        fd_solve_lower(d, Q, 0, u);
-        for (int i = 0; i < d; i++) c[k] -= .5 * u[i] * u[i] + log(Q[i * d + i]);
-        for (int j = 0; j < d; j++) {
-            for (int i = 0; i < d; i++) Y[j * d + i] = E[i * d + j];
-            fd_solve_lower(d, Q, 0, Y + j * d);
-            for (int i = 0; i < d; i++) vk[j] += Y[j * d + i] * u[i];
-        }
-        small_mul(d, 1, Y, Y, Hk);
+        linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, E, m, C, room);
+        if (k == K - 1 && !g->gamma) proposal_see(d, g->end, C, ck, vk, Hk, room, st);
+        else proposal_blur(d, C, ck, vk, Hk, room, st);
+        proposal_pull(d, E, m, ck, vk, Hk, room);
     }
-    return g;
+    return st->code ? NULL : g;
 }
 
 double fd_proposal_log(const fd_proposal *g, int k, const double *x)
