@@ -154,8 +154,8 @@ int fd_explain(const fd_status *st, char *buf, size_t size)
 
 /* ---- Random streams ----------------------------------------------------------------------------
  *
- * Philox4x32-10 [Random123]: with multipliers M0, M1 and hi:lo the 64-bit product, ten rounds of
- *
+ * Philox4x32-10 [Random123 code, include/Random123/philox.h]: with multipliers M0, M1 and hi:lo the
+ * 64-bit product, ten rounds of
  *   (c0, c1, c2, c3) <- (hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0))
  *
  * and after each k0 += W0, k1 += W1. The four words of a block make two pairs of normals,
@@ -1016,7 +1016,7 @@ void fd_solve_lower(int n, const double *L, int trans, double *x)
         }
 }
 
-/* Symmetric eigenproblem, in two steps [Golub & Van Loan 8.3].
+/* Symmetric eigenproblem, in two steps [Golub & Van Loan sec. 8.3].
  *
  * Reflections H_i = I - beta_i v_i v_i^T, i = n-1..1, v_i with i entries, clear row i of A up to
  * the entry beside the diagonal: T = H_1 .. H_n-1 A H_n-1 .. H_1. Row i of A then keeps v_i. All
@@ -1703,7 +1703,7 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
     double half = .5 * s->nd, ell = prm[1], nu = prm[2], t2 = ell * ell, scale = prm[0];
     if (kind == FD_COV_RBF) scale *= pow(2 * FD_PI * t2, half);
     if (kind == FD_COV_MATERN) {
-        t2 = 2 * nu / t2;
+        t2 = 2 * nu / t2;                                 /* [FFM code, util/gaussian_process.py] */
         scale *= pow(4 * FD_PI, half) * exp(lgamma(nu + half) - lgamma(nu));
     }
     for (ptrdiff_t k = 0; k < s->modes; k++) {
@@ -1724,7 +1724,7 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
         case FD_COV_BRIDGE:
         case FD_COV_BROWNIAN: lam = 1 / sheet; break;
         }
-        lam *= scale;
+        lam *= scale;                              /* powers: [FNO sec. 5.3; ML code, priors.py] */
         c->lam[k] = lam < 1e-300 ? 0 : lam;               /* or 1/lam overflows */
         if (!(lam <= 1e300)) {
             FD_FAIL(a->st, FD_EDATA, where, "an eigenvalue is not finite: mode", (long long)k);
@@ -2138,7 +2138,7 @@ static void cov_draw_fill(const void *self, ptrdiff_t at, ptrdiff_t m, fd_real *
 void fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u)
 {
     if (!c || !u || b < 1 || !c->s.modes) return;
-    const cov_draws d = { c, r, first, NULL };
+    const cov_draws d = { c, r, first, NULL };        /* [Thesis eqs. 2.41, 2.42] */
     const ptrdiff_t count = (ptrdiff_t)b * c->s.ch;
     FD_PARALLEL_IF(count * c->s.modes > 16384)
     for (ptrdiff_t i = 0; i < count; i++) cov_draw_fill(&d, i, 1, u + i * c->s.modes);
@@ -2235,7 +2235,7 @@ double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch)
 {
     if (!c || !x || scratch.st->code) return NAN;
     ptrdiff_t n = c->s.modes;
-    double sum = 0;
+    double sum = 0;                                   /* [DDO th. 1] */
     fd_real *u = fd_raw(&scratch, fd_real, c->s.ch * n);
     fd_to_modes(&c->s, 1, x, u, scratch);
     if (!u || scratch.st->code || !cov_reaches(c, x, u, "fd_cov_norm2", scratch)) return NAN;

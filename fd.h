@@ -36,7 +36,8 @@
  * 6 spaces, 7 covariances, 8 processes, 9 models, 10 training pairs, 11 sampling,
  * 12 observations and posteriors, 13 Langevin dynamics and Markov chains, 14 tape, 15 networks,
  * 16 files, 17 metrics; last, what the .c files share (FD_IMPL).
- * Papers are cited by key, e.g. [SDE eq. 25]; README lists the keys. */
+ * Papers are cited by key and number, as in [SDE eq. 6]: README lists the keys, `make index` the
+ * lines of the code. "Corrected" points to the errata at the end of sde.c. */
 #ifndef FD_H
 #define FD_H
 #include <stddef.h>
@@ -326,8 +327,8 @@ int       fd_mode(const fd_space *s, ptrdiff_t k, int j[3]);
 double    fd_wave(const fd_space *s, ptrdiff_t k, double *mu);
 /* fd_laplace -- mu[k], eigenvalues of -Laplacian, [modes]. FD_EARG on a dense space. */
 void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
-/* fd_to_modes, fd_from_modes -- u = <x, e_k>, and x = sum u_k e_k; [b][ch][points], [b][ch][modes].
- * u may be x; in a buffer for the longer of the two where they differ. */
+/* fd_to_modes, fd_from_modes -- u = <x, e_k>, and x = sum u_k e_k; [b][ch][points], [b][ch][modes]
+ * [Thesis eqs. 3.68, 3.69, corrected]. u may be x, in a buffer for the longer one. */
 void      fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch);
 void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_arena scratch);
 /* fd_modes_between -- copy modes between two grids of one domain: shared modes kept, others 0, Nyquist
@@ -335,9 +336,8 @@ void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, 
  * [b][ch][to->modes]. */
 void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w);
 /* fd_resample -- the same function on another grid: exact for band-limited functions, up, down, odd
- * sizes. FD_ESHAPE where axes, lengths, boundaries or channels differ. x and y must not overlap. Differs from
- * [Thesis eqs. 3.65-3.67]: the sum runs over |k| < n/2 with the factor 1/n, both of which the print lacks, as its
- * transforms after 3.68 lack k. */
+ * sizes [Thesis eqs. 3.65-3.67, corrected]. FD_ESHAPE where axes, lengths, boundaries or channels
+ * differ. x and y must not overlap. */
 void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
                       fd_arena scratch);
 /* fd_modes_at -- E[i][k] = e_k at places at [m][nd] in the domain, or with half [m][nd] the mean of e_k over the box of
@@ -356,10 +356,10 @@ double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
  *   rbf       kernel var exp(-r^2/2l^2)          lam = var (2 pi l^2)^(d/2) exp(-l^2 w^2/2)
  *   matern    usual, argument sqrt(2 nu) r/l     lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
  *                                                      (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
- *   exp       var exp(-r/l): matern with nu = 1/2. What [DDO]'s code calls rbf, with l = 2 scale^2: its square
- *             is missing, and at the released .05 that is nearly white; so is [FFM]'s l = .001 on 64 points
- *   power     s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing. [FNO]'s Navier-Stokes
- *             fields: alpha = 2.5, tau = 7, s = 2 tau^3 in the code, tau^(3/2) in print
+ *   exp       var exp(-r/l): matern with nu = 1/2. [DDO]'s rbf omits the square of the distance,
+ *             and is this, l = 2 scale^2: at the released .05 nearly white, as [FFM]'s l = .001 is
+ *   power     s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing. [FNO]'s
+ *             Navier-Stokes: alpha = 2.5, tau = 7, s = 2 tau^3 in the code, tau^(3/2) in print
  *   bessel    s (c + w^2)^-gamma
  *   bridge    var (min(x,y) - xy/L)              lam = var/w^2 on Dirichlet axes
  *   brownian  var min(x,y)                       lam = var/w^2 on mixed axes
@@ -404,11 +404,11 @@ fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam);
  * eigenvalue is below -1e-9 times the largest; smaller negative ones become 0. */
 fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
                       double (*k)(const double *x, const double *y, const void *prm), const void *prm);
-/* fd_cov_empirical -- the stationary covariance of a data set x [m][ch][points] [Thesis eq. 4.28, with
- * four repairs]: centred at the mean (written to mean [ch][points] where not NULL), in our
- * normalisation, averaged over channels and over the modes with the same wavenumber on each axis, raised to at least
- * floor * (largest eigenvalue). It is the covariance of data shifted, and with
- * more axes mirrored, at random. */
+/* fd_cov_empirical -- the stationary covariance of a data set x [m][ch][points], corrected from
+ * [Thesis eq. 4.28] in four ways: centred at the mean (written to mean [ch][points] where not
+ * NULL), in our normalisation, averaged over channels and over the modes with the same wavenumber
+ * on each axis, raised to at least floor * (largest eigenvalue). It is the covariance of data
+ * shifted, and with more axes mirrored, at random. */
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
                          fd_real *mean);
 /* fd_cov_spectrum -- the same from the variances var[modes] of the modes, averaged over channels, for
@@ -435,7 +435,7 @@ void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u
  * modes, also those that no grid has, and so the same number on every grid; others: fd_cov_trace
  * over the volume. */
 double fd_cov_pixel(const fd_cov *c);
-/* fd_cov_trace -- Tr C of one channel, sum lam_k; NAN of NULL. */
+/* fd_cov_trace -- Tr C of one channel, sum lam_k [Thesis eq. 2.9]; NAN of NULL. */
 double fd_cov_trace(const fd_cov *c);
 /* fd_cov_norm2 -- <x, C^-1 x>, the squared Cameron-Martin norm of one function, all channels. NAN
  * where it failed, also as fd_cov_pow does with p < 0. */
@@ -448,7 +448,7 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  * Per mode, X_t | X_0 = x0 ~ N(m x0, v lam), lam the noise eigenvalue: two functions of time m(t), v(t)
  * and, where `modal` is set, of the mode through mu_k. With ' = d/dt,
  *
- *     dX = -a X dt + sqrt(q lam) dW,     a = -m'/m,     q = v' + 2 a v                         [SDE]
+ *     dX = -a X dt + sqrt(q lam) dW,     a = -m'/m,     q = v' + 2 a v             [SDE eq. 5]
  *
  *   constructor      m                    v                          range of t
  *   fd_ou            exp(-t/2)            1 - exp(-t)                (0, tmax]      [Pidstrigach]
@@ -456,19 +456,16 @@ void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
  *   fd_vp_cosine     cos(..)/cos(..)      1 - m^2                    (0, .9946]     [HDM]
  *   fd_subvp         exp(-B/2)            (1 - exp(-B))^2            (0, 1]
  *   fd_ve            1                    smin^2 (smax/smin)^2t      [0, 1]
- *   fd_driftless     1                    t                          (0, tmax]      [Thesis 4.2]
+ *   fd_driftless     1                    t                          (0, tmax]    [Thesis sec. 4.2]
  *   fd_flow          1 - t                (t + smin (1-t))^2         [0, 1]         [FFM], t = 1 - r
  *   fd_flow_vp       cos f                sin^2 f                    [0, 1]         f = (t+s)/(1+s) pi/2
- *   fd_ddpm_betas    sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM, KER]
+ *   fd_ddpm_betas    sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM; KER]
  *   fd_ladder        1                    v1 (vT/v1)^((t-1)/(T-1))   t = 1..T       [DDO]
  *   fd_fdp           exp(-b_k B)          (1 - exp(-2 b_k B))/b_k    (0, 1]         [FDP]
  *   fd_heat          exp(-A th)           (1 - exp(-2 A th))/(2 A)   (0, tmax]      A = c + kappa mu_k [HDM]
- *   fd_blur          m0 exp(-mu_k w^2/2)  v0                         those of m0    [DDO-SDF, inf-Diff]
+ *   fd_blur          m0 exp(-mu_k w^2/2)  v0                         those of m0    [DDO-SDF]
  *   fd_path          A(1 - t)             B^2 + G^2 at 1 - t         [0, 1]         a path of one's own
  *
- * [Thesis] has the root factors of the chain exchanged (eq. 3.29), +b X/2 in place of -b X/2 for VP (3.30), +b^k X in
- * place of -b^k X for the reverse of FDP's (3.58), no dt beside A X (4.10), and lets the driftless X_T tend to a
- * Gaussian (after 4.27): X_T/sqrt T does.
  * fd_ddpm_betas is defined at whole t. Between them log gamma is linear, so that m' and v' jump at
  * whole t: there fd_law gives those of the interval below, which a reverse step enters. Schemes of
  * several stages lay these out in log gamma, where a chain has no kinks, and so have their order on
@@ -507,11 +504,11 @@ fd_process fd_flow(const fd_cov *noise, double smin);
  * element t - 1 is beta_t) between 0 and 1, or gamma [T], gamma_t = prod_{u <= t} (1 - beta_u), falling between 1
  * and 0; copied. FD_EARG, with the step, otherwise.
  * fd_beta_schedule -- schedules, u = (t-1)/(T-1):
- *   FD_BETA_LINEAR     beta1 + (betaT - beta1) u                                        [DDPM, KER]
- *   FD_BETA_QUADRATIC  its square root linear                                           [LDM]
+ *   FD_BETA_LINEAR     beta1 + (betaT - beta1) u                                        [DDPM; KER]
+ *   FD_BETA_QUADRATIC  its square root linear    [LDM code, ldm/modules/diffusionmodules/util.py]
  *   FD_BETA_SIGMOID    beta1 + (betaT - beta1)/(1 + exp(6 - 12 u))
  *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas cut at .999; beta1
- *                      and betaT are not looked at                          [iDDPM eq. 17]
+ *                      and betaT are not looked at    [iDDPM code, gaussian_diffusion.py]
  * beta [T]. FD_EARG where there is no such rule, T < 1, or beta1 or betaT not between 0 and 1. */
 enum { FD_BETA_LINEAR, FD_BETA_QUADRATIC, FD_BETA_SIGMOID, FD_BETA_COSINE };
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta);
@@ -521,8 +518,8 @@ void       fd_beta_schedule(int rule, int T, double beta1, double betaT, double 
 /* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus noise, not
  * at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
 fd_process fd_flow_vp(const fd_cov *noise, double s);
-/* fd_ladder -- T noise levels, geometric in the variance: DDO's sigma_i is a variance, sqrt(sigma_i) xi is
- * what it adds. Level t = T is the noisiest. Released: v1 = .01, vT = 30, T = 500. */
+/* fd_ladder -- T noise levels, geometric in the variance [SDE eq. 8]: DDO's sigma_i is a variance,
+ * sqrt(sigma_i) xi is what it adds. Level T is the noisiest. Released: v1 = .01, vT = 30, T = 500. */
 fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T);
 /* fd_fdp -- dX_k = -beta b_k X_k dt + sqrt(2 beta lam_k) dW, beta = k0 c exp(ct), k0 = .02, B(1) = (beta0 +
  * beta1)/2. b [modes] is copied, b_k >= 0 (FD_EARG otherwise); NULL: the released coefficients
@@ -534,7 +531,7 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
  * then a mode has four times the variance on a grid half as wide. [ML]'s priors and [HDM]'s images do the same. */
 fd_cov    *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref);
 /* fd_heat -- dX = -th'(t) A X dt + sqrt(th' lam) dW with an unbounded A = c + kappa (-Laplacian), c >= 0.
- * theta NULL: th = t. fd_heat_cosine: th = -log m of fd_vp_cosine. The released image version is that with
+ * theta NULL: th = t. fd_heat_cosine: th = -log m of fd_vp_cosine. [HDM]'s images have that with
  * c = 1, kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. Its sampler starts from N(0, I), too much in the top
  * modes, and explicit Euler multiplies those by -2.6 and more in the first steps: take FD_EXPONENTIAL or FD_DDIM. */
 fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta, const void *self,
@@ -542,12 +539,12 @@ fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *the
 fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
 /* fd_blur -- of a scalar process m0, v0 (kept by pointer), w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax), a Gaussian
  * blur of that standard deviation. Where w0 > 0 samples are blurred copies of data: D is of the sharp x0, but
- * X_0 is not. [DDO-SDF]: fd_flow_vp(0), w0 = .05/pi, w1 = .25/pi, t cut at log m^2/v = +-10.
- * That release samples ancestrally, not by the paper's Langevin dynamics; its other sampler, em, takes m' for m'/m.
- * [inf-Diff]: w0 = w1 and a noise with the spectrum of that blur. */
+ * X_0 is not. [DDO-SDF code, lib/diffusion.py]: of fd_flow_vp, s = 0, w0 = .05/pi, w1 = .25/pi, t
+ * cut at log m^2/v = +-10; it samples ancestrally, without the paper's Langevin dynamics, or by em,
+ * with m' for m'/m. [inf-Diff code, diffusion.py]: w0 = w1, and noise with that blur's spectrum. */
 fd_process fd_blur(const fd_process *base, double w0, double w1);
 /* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow matching with
- * a path of one's own, the one-sided stochastic interpolant [Albergo et al.]. G may be NULL. */
+ * a path of one's own, one-sided interpolants [Albergo et al. eqs. 3.15, 3.18]. G may be NULL. */
 fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G, const void *self);
 /* fd_terminal -- what starting from N(0, v_T C) instead of the true law costs, for data N(mean, c0), mean NULL
  * for 0. kl is over modes that carry noise. */
@@ -601,10 +598,10 @@ void       fd_times(const fd_process *p, int rule, double prm, int steps, double
  *
  * With x = m x0 + s xi, s = sqrt v, xi ~ N(0, C), D = E[x0 | x], a model may predict
  *
- *   FD_X0        D
- *   FD_NOISE     e = (x - m D)/s                         [DDPM, KER]
- *   FD_SCORE     C grad log p = -(x - m D)/v             [DDO, Pidstrigach]
- *   FD_V         m e - s D                               [v]; D = (m x - s v)/(m^2 + s^2)
+ *   FD_X0        D                                       [EDM eq. 2]
+ *   FD_NOISE     e = (x - m D)/s                         [DDPM eqs. 11, 14; DDIM eq. 9]
+ *   FD_SCORE     C grad log p = -(x - m D)/v             [DDO th. 2; Survey eq. 2.8; Pidstrigach]
+ *   FD_V         m e - s D                               [v sec. 4]; D = (m x - s v)/(m^2 + s^2)
  *   FD_VELOCITY  dx/dr, r = -t: -(m' D + s' e)           [FFM]: from noise to data
  *   FD_SCORE_HALF  C^-1/2 of FD_SCORE, no function in the limit: for a fixed grid
  *   FD_SCORE_FULL  C^-1 of FD_SCORE: grad log p in L2
@@ -647,8 +644,8 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
 /* fd_oracle_data -- the empirical measure of x [n][ch][points]: D = sum_i softmax_i(-|x - m x_i|^2 /
  * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. */
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
-/* fd_average_velocity -- what a one-step model should say: u = (x - phi(x))/(t - r), phi the flow
- * of FD_VELOCITY from t to r < t, so that x - (t - r) u is one step from t to r [MeanFlow]. Here
+/* fd_average_velocity -- what a one-step model should say [MeanFlow]: u = (x - phi(x))/(t - r), phi
+ * the flow of FD_VELOCITY from t to r < t, so that x - (t - r) u is one step from t to r. Here
  * the exact one for data N(mean, c0), with phi = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t
  * lam)) (x - m_t M) in each mode; b functions with times of their own. One step from the start's
  * law has the exact law. A network learns it from u = dx/dt - (t - r) du/dt along the flow, du/dt =
@@ -672,40 +669,39 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
  * cout^2 = mean pixel variance of x0 given X_t, cin^-2 = that of G, both under N(mean, c0), so that F
  * sees and says numbers of size one. G is x with each mode scaled: F loses nothing by it, the noise of
  * modes that data do not have never reaches F, and on a finer grid F sees the same function. Where c0
- * is a multiple of C and mean = 0 this is the preconditioning of [EDM eq. 7]. */
+ * is a multiple of C and mean = 0 this is the preconditioning of [EDM]. */
 typedef struct fd_precond fd_precond;
 fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 void        fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout);
-/* fd_precond_pair -- in = cin (G - mean) and y = (x0 - G)/cout: what F sees and should say. FD_EARG
- * where cout = 0: x0 is known. */
+/* fd_precond_pair -- in = cin (G - mean) and y = (x0 - G)/cout: what F sees and should say
+ * [EDM eq. 8]. FD_EARG where cout = 0: x0 is known. */
 void        fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_real *xt,
                             const double *t, fd_real *in, fd_real *y, fd_arena scratch);
-/* fd_precond_model -- the model D made of a raw model F (its `predicts` is ignored). */
+/* fd_precond_model -- the model D made of a raw model F [EDM eq. 7] (its `predicts` is ignored). */
 fd_model    fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw);
 
 /* ---- 10. Training pairs ------------------------------------------------------------------------------- */
 
-/* fd_perturb -- xt = m x0 + s eps with eps ~ N(0, C): function i uses draw first + i of r. eps may be
- * NULL. All [b][ch][points]; t [b]. */
+/* fd_perturb -- xt = m x0 + s eps with eps ~ N(0, C) [DDPM alg. 1]: function i uses draw first + i
+ * of r. eps may be NULL. All [b][ch][points]; t [b]. */
 void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
                   fd_real *xt, fd_real *eps, fd_arena scratch);
 /* fd_target -- what a network of this kind should say, given the truth: x0, eps, -eps/s, m eps - s x0,
- * or -(m' x0 + s' eps). y may be x0 or eps. */
+ * or -(m' x0 + s' eps) [SDE eq. 7; Thesis eq. 3.18]. y may be x0 or eps. */
 void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                  const double *t, fd_real *y, fd_arena scratch);
 /* fd_time_weight -- time weight of the squared error of a prediction of this kind so that it becomes:
- *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE, FD_W_V: that of the x0, noise, v error;
- *   FD_W_LIKELIHOOD: the path-space weight q m^2/v^2 of the x0 error times 1/2: the ELBO's
- *   [FDP; Song et al. 2021]. FD_W_X0 of FD_SCORE is [DDO]'s loss, FD_W_NOISE of it that of [ML].
+ *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE [v eq. 9], FD_W_V [v sec. 4]: the x0, noise, v error;
+ *   FD_W_LIKELIHOOD: q m^2/2v^2 on x0, of the path space, the ELBO's [Song et al. 2021; FDP]. Of
+ *   scores FD_W_X0 is the loss of [DDO code, train.py], FD_W_NOISE that of [ML code, sde.py].
  * Scalar processes, first five kinds only: for the others see fd_loss_weigh. */
 enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
 /* fd_draw_times -- b times in [tmin, tmax], time i from element first + i of r:
- *   FD_T_UNIFORM; FD_T_LOG log-uniform; FD_T_STRATIFIED tmin + (tmax-tmin) ((i + U)/b mod 1), low
- *   discrepancy, one U per call; FD_T_LOGNORMAL: log sigma ~ N(prm0, prm1^2), clipped to the range;
- *   prm NULL: -1.2, 1.2     [EDM]
- *   FD_T_LEVELS: chains and ladders only: the levels 1..T without replacement (b > T: T at a time), one
- *   permutation per call     [DDO]
+ *   FD_T_UNIFORM; FD_T_LOG log-uniform [Thesis sec. 5.3.2]; FD_T_STRATIFIED tmin + (tmax-tmin) ((i
+ *   + U)/b mod 1), low discrepancy, one U per call; FD_T_LOGNORMAL [EDM table 1]: log sigma ~
+ *   N(prm0, prm1^2), clipped to the range; prm NULL: -1.2, 1.2; FD_T_LEVELS [DDO code, train.py]:
+ *   of chains and ladders, 1..T without replacement (b > T: T at a time), one permutation per call
  * On chains and ladders t is a level from the lowest, l, to T. l is the first whole number above
  * tmin on a chain, from tmin on for a ladder. FD_T_LOG has the odds log(1 + 1/t): the whole part of
  * a number that is log-uniform on [l, T + 1). FD_EARG where there is no such law: tmin = 0 for
@@ -717,13 +713,14 @@ void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng 
  * time, so that |x|^2 is the loss in that norm. Twice gives W x, half the gradient of the loss.
  *   FD_NORM_H           1
  *   FD_NORM_CM          1/lam                            Cameron-Martin [KER]
- *   FD_NORM_STATIONARY  2a/(q lam)                       that of the stationary law; b/r of [FDP]
+ *   FD_NORM_STATIONARY  2a/(q lam)     of the stationary law; b/r of [FDP code, losses/mse_loss.py]
  *   FD_NORM_SOBOLEV     (1 + mu)^prm
- *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D           path-space KL, the ELBO's [Song et al. 2021]: Cameron-Martin.
- *                       [Thesis eq. 3.60] has H; [FDP] trains by b/r, which leaves out 2 beta b m^2/(1 - m^2)^2
- *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, ' at t - 1: KL of step t of a chain; on the noise
- *                       beta^2/(2 beta~ (1 - beta)(1 - gamma)) [DDPM eq. 12], which KER leaves out and [Thesis eq.
- *                       3.22] has inside the norm. t = 1: 1/(2 v lam)
+ *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D: path-space KL, the ELBO's, Cameron-Martin
+ *                       [Song et al. 2021 code, losses.py; Thesis eqs. 3.60-3.62, corrected]. [FDP]
+ *                       trains by b/r, which leaves out 2 beta b m^2/(1 - m^2)^2
+ *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, ' at t - 1: KL of step t of a chain; on the
+ *                       noise beta^2/(2 beta~ (1 - beta)(1 - gamma))
+ *                       [Thesis eqs. 3.22-3.24, corrected], left out by [KER]. t = 1: 1/(2 v lam)
  * Kinds C^-p s count as s. Modes that carry no noise get 0, but for H and Sobolev. */
 enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD, FD_NORM_STEP };
 void   fd_loss_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
@@ -752,38 +749,37 @@ void   fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *
  * with k = m_t/m_s, v(t|s) = v_t - k^2 v_s, all in units of lam. */
 
 enum {
-    FD_EULER_MARUYAMA,      /* reverse SDE. For fd_driftless it is [Thesis alg. 3] on t = k T/N, k = N..1, with
-                               `denoise`. Corrected: the print divides by r t, steps to higher k, and
-                               multiplies noise by phases that halve its variance */
-    FD_PF_EULER,            /* probability-flow ODE */
+    FD_EULER_MARUYAMA,      /* reverse SDE [SDE eq. 6]; for fd_driftless [Thesis alg. 3, corrected]
+                               on t = k T/N, k = N..1, with `denoise` */
+    FD_PF_EULER,            /* probability-flow ODE [SDE eq. 13; Survey eqs. 2.11-2.13] */
     FD_ETA_EULER,           /* between (eta = 0) the ODE and (eta = 1) the SDE */
-    FD_EXPONENTIAL,         /* linear part exact, score frozen */
-    FD_SEMI_ANALYTIC,       /* FDP's: Euler for q S, then the linear part and the noise exact. Differs from
-                               the code, whose second half step drops both */
-    FD_ANCESTRAL,           /* posterior variance: exact for frozen D [DDPM alg. 2; Thesis eqs. 3.14, 3.15; but
-                               3.15 has its fraction turned over and a root too long, 3.10 the forward kernel] */
-    FD_ANCESTRAL_LARGE,     /* variance v(t|s) */
+    FD_EXPONENTIAL,         /* linear part exact, score frozen [Thesis eq. 2.44] */
+    FD_SEMI_ANALYTIC,       /* Euler for q S, then linear part and noise exact, which the last half
+                               of [FDP code, predictors/semianalytic_predictor.py] drops */
+    FD_ANCESTRAL,           /* posterior variance: exact for frozen D [DDPM eqs. 6, 7; alg. 2]
+                               [Thesis eqs. 3.10, 3.14, 3.15, corrected] */
+    FD_ANCESTRAL_LARGE,     /* variance v(t|s) [DDPM sec. 3.2] */
     FD_ANCESTRAL_OPTIMAL,   /* plus the model's Var(x0|x): needs fd_model.var */
-    FD_DDIM,                /* eta = 0: PF-ODE with D frozen; eta = 1: ancestral */
+    FD_DDIM,                /* eta 0: PF-ODE with D frozen; eta 1: ancestral [DDIM eqs. 12, 16] */
     FD_VE_PREDICTOR,        /* [SDE alg. 2] */
     FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
     FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
-    FD_PF_HEUN = FD_ONE_STAGE,
+    FD_PF_HEUN = FD_ONE_STAGE,  /* [EDM alg. 1] */
     FD_PF_MIDPOINT,
     FD_PF_RK4,
     FD_STOCHASTIC_HEUN,     /* weak order 2, strong 1 */
     FD_PF_MULTISTEP,        /* DDIM with D extrapolated from the last two steps in log m/s: order 2, one
-                               evaluation a step [DPM-Solver++ 2M]; its first step is DDIM */
+                               evaluation a step [DPM-Solver++ alg. 2]; its first step is DDIM */
     FD_PF_ADAPTIVE,         /* Dormand-Prince 5(4) within the step, FFM's: tolerances below; needs v(s) > 0 */
-    FD_ANNEALED,            /* no predictor: the corrector at all times t[0..steps] [DDO] */
+    FD_ANNEALED,            /* no predictor: the corrector at all times t[0..steps] [DDO alg. 1] */
     FD_SCHEMES
 };
 /* fd_scheme_name -- "euler-maruyama", "pf-heun", ...; NULL past the last. */
 const char *fd_scheme_name(int scheme);
 
 typedef struct { double ax, aD, sd, gain; } fd_row;  /* sd^2 + gain^2 Var(x0|x)/lam: gain only for optimal */
-/* fd_step_row -- the row of a one-stage scheme for mode k. FD_EARG where it does not exist (a scheme
- * that divides by m where m = 0). */
+/* fd_step_row -- the row of a one-stage scheme for mode k [DDPO eq. 2]. FD_EARG where it does not
+ * exist (a scheme that divides by m where m = 0). */
 fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double s, ptrdiff_t k,
                    fd_status *st);
 
@@ -802,7 +798,7 @@ typedef struct {
     double cprm;             /* its parameter */
     int band;                /* FD_CORRECT_SNR: the largest wavenumber of its norms; 0: 3 */
     int before;              /* 1: correct at t, before the predictor, as the codes do; 0: at s,
-                                after it, as [SDE] says */
+                                after it, as [SDE alg. 1] says */
     int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the
                                 codes do: results then depend on the other functions of the batch.
                                 0: of each function */
@@ -822,10 +818,9 @@ typedef struct {
 } fd_run;
 enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
 /* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, s = FD_SCORE.
- * Differs from [Thesis alg. 2], which forgets the predictor's noise and lets its loop run to t = 0.
  *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for alpha lam < 4 (m^2 c + v lam). With
- *                      cprm = eps/v(t_end) it is NCSN's rule [Thesis alg. 1]. Differs from [FFM]'s code for DDO, which
- *                      takes -e for s: without 1/sqrt v the variance of a mode is up to 12 times too large
+ *                      cprm = eps/v(t_end) it is NCSN's [Thesis alg. 1]; [FFM code, diffusion.py]
+ *                      has -e for s: without 1/sqrt v variances are up to 12 times too large
  *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
  *                      variances: the chain freezes early even with the exact score
  *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + T)/(|e|^2 + T), with e = -sqrt(v) s the
@@ -836,18 +831,18 @@ enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
  *                      much of it. alpha is the same on every grid that holds the band (FD_ESHAPE
  *                      on others; of a dense basis all modes count), and
  *                      in the mean at most 8 cprm^2 v, stable on every mode for cprm < .7.
- *                      Differs from [SDE; FDP]: see the next rule
+ *                      Differs from [SDE algs. 4, 5; FDP]: see the next rule
  *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, L2 norms over all modes of the grid, as
  *                      released [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. Not one law on every
  *                      grid: a finer one has more noise in its norms. Where noise prevails alpha is
- *                      4 cprm^2 v, as above. The code of [SDE] has another factor 1 - beta_k for VP */
+ *                      4 cprm^2 v, as above. [SDE alg. 5], for VP, has another factor 1 - beta_k */
 enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR, FD_CORRECT_SNR_GRID };
 
 /* fd_begin -- a run that starts as how->start says, at t[0]; function i from stream (r, first + i). */
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b);
-/* fd_step -- one step; 1 while there is more to do. A step that gives NaN or infinity records FD_ENAN
- * and leaves x as it was. The noise of step k is draw `first + i` of fd_stream(r, 's', k + 1), so it does
- * not depend on the batch. */
+/* fd_step -- one step [DDPM eq. 1]; 1 while there is more to do. A step that gives NaN or infinity
+ * records FD_ENAN and leaves x as it was. The noise of step k is draw `first + i` of fd_stream(r,
+ * 's', k + 1), so it does not depend on the batch. */
 int     fd_step(fd_run *run, fd_arena scratch);
 /* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C), or
  * NULL for none. What fd_step calls; probe it, couple it, or feed it noise from elsewhere. */
@@ -872,12 +867,12 @@ void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
  * noise. */
 void    fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
 void    fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch);
-/* fd_fdp_sampler -- FDP's sampler: the SNR corrector at t, Euler, churn, Euler; n - 1 steps of
- * (tmax - tmin)/n to t[0..n-1], and D of the state without its last noise, told tmin though the state is one
- * step above it. As released, but for the norms of the corrector, which are those of
- * FD_CORRECT_SNR: the code has those of FD_CORRECT_SNR_GRID, averaged over the batch (`pooled`).
- * Its training configurations say churn and ode where nothing reads them: they are 1 and 0. FD_EARG
- * for n < 2 or a negative number. */
+/* fd_fdp_sampler -- [FDP code, samplers/pc_sampler.py]: the SNR corrector at t, Euler, churn,
+ * Euler; n - 1 steps of (tmax - tmin)/n to t[0..n-1], and D of the state without its last noise,
+ * told tmin though the state is one step above it. As released, but for the norms of the corrector,
+ * which are those of FD_CORRECT_SNR: the code has those of FD_CORRECT_SNR_GRID, averaged over the
+ * batch (`pooled`). Its training configurations say churn and ode where nothing reads them: they
+ * are 1 and 0. FD_EARG for n < 2 or a negative number. */
 fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr, int ode,
                           double *t, fd_status *st);
 
@@ -925,12 +920,12 @@ typedef struct {
 /* fd_interpolant_draw -- x_r, function i with draw first + i of rng; z may be NULL. All [b][ch][points], r [b]. */
 void     fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, const fd_real *x0,
                              const fd_real *x1, const double *r, fd_real *x, fd_real *z, fd_arena scratch);
-/* fd_interpolant_target -- what a network of this kind, FD_VELOCITY or FD_NOISE, should say: regress on it with |.|^2
- * in any norm. y may be an input. */
+/* fd_interpolant_target -- what a network of this kind, FD_VELOCITY or FD_NOISE, should say:
+ * regress on it in any norm [Albergo et al. eqs. 2.10, 2.13, 2.17-2.19]. y may be an input. */
 void     fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
                                const fd_real *z, const double *r, fd_real *y, fd_arena scratch);
 /* fd_oracle_interpolant -- the exact model for independent ends N(mean0, c0), N(mean1, c1) with the modes of
- * p->noise (FD_ESHAPE otherwise); a mean may be NULL for 0. */
+ * p->noise (FD_ESHAPE otherwise) [Albergo et al. eqs. 4.3-4.5]; a mean may be NULL for 0. */
 fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts, const fd_real *mean0,
                                const fd_cov *c0, const fd_real *mean1, const fd_cov *c1);
 /* fd_oracle_interpolant_mix -- the same for ends that are mixtures sum_i w_i N(mean_i, c_i): n components, w NULL for
@@ -945,12 +940,11 @@ void     fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const f
                              double to, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 
 /* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with its own dW:
- *   FD_SDE_EULER     X + f h + g dW  [Thesis eq. 3.36]                   strong order 1/2
- *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx           1
- *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h)  1, without derivatives
- * Differs from [Thesis]: eq. 3.38 has 1/sqrt(2h) and a parameter for f, 3.34 dt for dW, 2.16 W h for dW, and 3.35 and
- * 3.36 begin with another X than they step from. For g(t) all three have the same bits: diffusion
- * models need no more than Euler-Maruyama. */
+ *   FD_SDE_EULER     X + f h + g dW  [Thesis eqs. 3.34-3.36, corrected]        strong order 1/2
+ *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx  [Thesis eq. 3.37]  1
+ *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h)      1, without dg
+ *                    [Thesis eq. 3.38, corrected]
+ * For g(t) all three have the same bits: diffusion models need no more than Euler-Maruyama. */
 typedef struct {
     void (*f)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
     void (*g)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
@@ -1117,7 +1111,7 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
  *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian data and a linear F;
  *                    m products with J* for each function
  *   FD_GUIDE_PIGDM   Q = Gamma + zeta A v C A*                                [Pi-GDM]; zeta 0: 1
- *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta                [DPS]; zeta 0: 1
+ *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta         [DPS alg. 1]; zeta 0: 1
  *
  * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain: 1: without
  * the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on the grid. Where m
@@ -1170,8 +1164,7 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch);
 
-/* fd_free_guided -- D = D_u + scale (D_c - D_u): classifier-free guidance of a conditional and an
- * unconditional model. */
+/* fd_free_guided -- D = D_u + scale (D_c - D_u): classifier-free guidance [CFG]. */
 fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
                         fd_model unconditional, double scale);
 /* fd_ucos -- exact conditional sampling for a linear F with a denoiser for correlated noise [UCoS]:
@@ -1189,13 +1182,13 @@ void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int firs
  *
  *     D(x, t; y) = B(x, t, y) + cout(t) F([cin(t) (G(x, t) - mean), z], t)
  *
- * from pairs of functions and observations of them [CDE], where G and cin are those of fd_precond.
- * The base B and cout:
+ * from pairs of functions and observations of them [CDE; Survey eq. 5.3], where G and cin are those
+ * of fd_precond. The base B and cout:
  *   FD_BASE_NONE   there is none, and no G: F([x, z], t) is itself the prediction of kind
  *                  `predicts`, as published
  *   FD_BASE_MODEL  a model that knows nothing of y; cout as of fd_precond. With fd_oracle_gauss
  *                  this is fd_precond with channels; with a trained one, which stays as it is, and
- *                  FD_SEES_SLOPE beside other channels of y it is [SGT]
+ *                  FD_SEES_SLOPE beside others it is [SGT code, 1DExample/train_htransform.py]
  *   FD_BASE_GAUSS  E[x0|x_t, y] for N(mean, c0), of fd_oracle_posterior; cout^2 = mean pixel
  *                  variance of x0 given x_t and y. F = 0 is the best for Gaussian data, and
  *                  |F - target|^2 then has the mean 1 a pixel at every t
@@ -1257,8 +1250,8 @@ double   fd_time_at(const fd_process *p, double sigma);
  * is smoother than the prior. */
 void     fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho,
                         fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
-/* fd_esmda -- one step of ES-MDA on an ensemble of b functions x, F linear or not: with covariances
- * of the ensemble,
+/* fd_esmda -- one step of [ES-MDA] on an ensemble of b functions x, F linear or not: with
+ * covariances of the ensemble,
  *     x_j += C_xd (C_dd + alpha Gamma)^-1 (y + sqrt(alpha) eta_j - F(x_j))
  * Steps whose 1/alpha sum to 1 draw from the posterior of a Gaussian prior and a linear F as b
  * grows. */
@@ -1294,20 +1287,20 @@ void     fd_particles_resample(fd_particles *p, fd_arena scratch);
  * default of anything.
  *
  * fd_released_step -- step k of how, from t = t[k] to s = t[k + 1], of b functions: Heun's in sigma
- * = sqrt(v)/m for z = x/m, and the gradient of a loss of the last D through both evaluations of the
- * model [EDM alg. 1]:
+ * = sqrt(v)/m for z = x/m [EDM alg. 1], and the gradient of a loss of the last D through both
+ * evaluations of the model:
  *
  *     d(z, t) = (z - D(z, t))/sigma_t,    z1 = z + (sigma_s - sigma_t) d(z, t),
  *     z' = z + (sigma_s - sigma_t) (d(z, t) + d(z1, s))/2 - w grad_z L(D(z1, s))
  *
  * grad in the values at the points, without C. Where v(s) = 0 the step is Euler's, with D(z, t) in
  * both places.
- *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t), in the last step 0
- *                    [FunDPS]. Theirs: 500 steps, FD_RHO times of sigma from 80 to .002
+ *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t), in the last step 0. Theirs
+ *                    [FunDPS code, generation/dps.py]: 500 steps, sigma from 80 to .002 by FD_RHO
  *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for inverse problems of Helmholtz and
  *                    Navier-Stokes
  *   FD_DIFFUSIONPDE  L = the root of the sum of (y - F(D))^2; w = zeta, in the last fifth of the
- *                    steps zeta/10 [DiffusionPDE]. Theirs: 2000 steps, and white noise: a white C
+ *                    steps zeta/10 [DiffusionPDE eqs. 8, 9; alg. 1]. Theirs: 2000 steps, C white
  * The noise of the observation is not looked at. FD_EARG for a model without vjp and for a modal
  * process. */
 enum { FD_FUNDPS = 1, FD_FUNDPS_ROOT, FD_DIFFUSIONPDE };
@@ -1319,7 +1312,7 @@ typedef struct {
     double zeta;
 } fd_released;
 void     fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch);
-/* fd_eci_step -- from t to s < t: D is projected on the data and mixed with noise [ECI; PCFM]:
+/* fd_eci_step -- from t to s < t: D is projected on the data and mixed with noise [ECI]:
  *     D' = D + C A* (A C A*)^-1 (y - A D),    x = m D' + sqrt(v) eps at s
  * eps [b][ch][points]: the noise that x began as, the same at every step, as released: then even
  * without data a law N(0, 1) comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200,
@@ -1359,17 +1352,17 @@ void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
                           int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 
-/* fd_daps_step -- one step of the dynamics within a level of [DAPS], of b functions x with the
- * prior N(hat, sigma^2 C):
+/* fd_daps_step -- one step of the dynamics of a level [DAPS code, cores/mcmc.py], of b functions x
+ * with the prior N(hat, sigma^2 C):
  *     x -= h (C grad Phi(x) + (x - hat)/sigma^2) - sqrt(2 h) xi,    xi ~ N(0, C), or NULL for none
  * plain: 1: the gradient in the values at the points instead of C grad Phi, the noise as before. So
  * it is released: what a value at a point should move, misses by .92, .96, .98, .99 of it on 16,
  * 32, 64, 128 points.
  * fd_daps_level -- one level of b functions x at t = how.t[0] with sigma = sqrt(v)/m there: hat by
- * the sampler how, which has no noise, `inner` steps from hat, and x = m x0 + sqrt(v) noise at the
- * time `next`. Noise of step i is draw first + .. of fd_stream(r, 'd', i). FD_ENAN where h is too
- * long. Theirs: 200 levels of sigma from 10 to .01, 10 steps of the flow to .001, 100 of the
- * dynamics, h from 1e-4 down to 1e-6. */
+ * the sampler how, which has no noise [DAPS code, sampler.py], `inner` steps from hat, and x = m x0
+ * + sqrt(v) noise at the time `next`. Noise of step i is draw first + .. of fd_stream(r, 'd', i).
+ * FD_ENAN where h is too long. Theirs: 200 levels of sigma from 10 to .01, 10 steps of the flow to
+ * .001, 100 of the dynamics, h from 1e-4 down to 1e-6. */
 typedef struct {
     fd_sampler how;
     fd_potential phi;
@@ -1383,13 +1376,13 @@ void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd
                    fd_arena scratch);
 
 /* fd_mcmc -- Markov chains with the exact invariant law exp(-Phi(x)) N(mean, C)(dx); u = x - mean:
- *   FD_MCMC_PCN    v = sqrt(1 - h^2) u + h xi, accepted with min(1, exp(Phi(u) - Phi(v)))
- *   FD_MCMC_MALA   inf-MALA: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h), 0 < h <= 2,
+ *   FD_MCMC_PCN    [pCN]: v = sqrt(1 - h^2) u + h xi, accepted with min(1, exp(Phi(u) - Phi(v)))
+ *   FD_MCMC_MALA   inf-MALA [inf-HMC]: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h), 0 < h <= 2,
  *                  min(1, exp(r(u,v) - r(v,u))), g = grad Phi(u),
  *                  r(u,v) = Phi(u) + <v - u, g>/2 + h <u + v, g>/4 + h <g, C g>/4
- *   FD_MCMC_HMC    inf-HMC: `leaps` steps of length h of p -= h/2 C g, rotation of (u, p) by h,
+ *   FD_MCMC_HMC    [inf-HMC]: `leaps` steps of length h of p -= h/2 C g, rotation of (u, p) by h,
  *                  p -= h/2 C g
- *   FD_MCMC_SLICE  elliptical slice: no step to choose, never rejects
+ *   FD_MCMC_SLICE  elliptical slice [ESS]: no step to choose, never rejects
  *   FD_MCMC_WALK   random walk v = u + h xi, accepted by the finite-dimensional ratio: the control
  *                  that collapses as the grid is refined
  * h: step. adapt > 0: during that many first steps log h moves by the acceptance less the target
@@ -1478,7 +1471,7 @@ typedef struct {
 /* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of minus the Laplacian: the stochastic
  * heat equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
 fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
-/* fd_linear_dbfs -- the process of [DBFS]'s released code on the pixels of an image: a_k = 1 +
+/* fd_linear_dbfs -- the process of [DBFS code, dbfs/dbfs_mnist.py] on an image's pixels: a_k = 1 +
  * sum_i (pi k_i/n_i)^2, and in the orthonormal cosine transform of the pixels the noise
  * a_k^-.02/energy^2, nearly white. k_i/n_i is a frequency per pixel: on a grid twice as fine the
  * same function has another process; not so by fd_linear_heat. Neumann grids. NULL
@@ -1510,8 +1503,8 @@ void   fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real 
  * T is met exactly. */
 void   fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
                       const fd_real *end, fd_real *path, fd_arena scratch);
-/* fd_bridge_drift -- y = -A x + Q grad log h, t < T, given X_T = end or, in place of it, what is
- * expected of X_T; y may be x or end. FD_EARG for t >= T.
+/* fd_bridge_drift -- y = -A x + Q grad log h, t < T [Survey eqs. 5.1, 5.2], given X_T = end or, in
+ * place of it, what is expected of X_T; y may be x or end. FD_EARG for t >= T.
  *     y_k = -a x_k + (e^-a(T-t)/g(T - t)) (end_k - e^-a(T-t) x_k) */
 void   fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
                        fd_real *y, fd_arena scratch);
@@ -1544,8 +1537,7 @@ void   fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const 
  * exp(-Phi) of Euler's chain with so many steps, which no control that is constant over each of
  * them can undercut; the value of the continuous problem can be. NAN where it fails. */
 double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const double *y,
-                        const fd_real *x0,
-                        fd_arena scratch);
+                        const fd_real *x0, fd_arena scratch);
 /* fd_schroedinger_cov -- Cov(X_0, X_T) of the law closest to the process among those with X_0 ~
  * N(., s0^2), X_T ~ N(., s1^2) in a mode: the fixed point of iterated bridge matching, e^aT (sqrt(4
  * e^-2aT s0^2 s1^2 + V^2) - V)/2. [modes] each. */
@@ -1556,15 +1548,13 @@ void   fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s
  * with nx = N(x) given, N held constant over the step, all else exact:
  *     x_k = e^-a(t-s) x_k + ((1 - e^-a(t-s))/a) nx_k + sqrt(q g(t-s)) xi */
 void   fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
-                          const fd_real *nx,
-                          const fd_real *xi, fd_arena scratch);
+                          const fd_real *nx, const fd_real *xi, fd_arena scratch);
 /* fd_girsanov -- logz [b] += <d, dW>_Q - h/2 |d|_Q^2, Cameron-Martin: the log of dP'/dP over a step
- * of length h of a path whose noise under P was dW ~ N(0, h Q), where P' has d more drift [Thesis
- * eqs. 2.31-2.47]. E[Z f(X)] under P is E[f(X)] under P', to rounding for Euler's chain. FD_EDATA
- * where d holds modes that carry no noise. */
+ * of length h of a path whose noise under P was dW ~ N(0, h Q), where P' has d more drift
+ * [Thesis eqs. 2.31-2.40, 2.45-2.47, corrected]. E[Z f(X)] under P is E[f(X)] under P', to rounding
+ * for Euler's chain. FD_EDATA where d holds modes that carry no noise. */
 void   fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_real *dW,
-                   double *logz,
-                   fd_arena scratch);
+                   double *logz, fd_arena scratch);
 
 /* fd_system -- dX = f(X, t) dt + g(X, t) dW of d numbers with the noise of w numbers; Sigma = g g^T. All in double.
  * fd_system_step -- from t to t + h, of b systems x [b][d] with dW [b][w] ~ N(0, h):
@@ -1573,13 +1563,13 @@ void   fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_
  * fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
  * of fourth order.
  * fd_system_target -- what a network at (x', t + h) should say of the step from x to x', b of them,
- * to learn the time reversal from paths [Baker et al.; Yang et al.]; regress without weight, or
- * with one that knows x' only:
+ * to learn the time reversal from paths [Baker et al. code, sdebridge/diffusion_bridge.py];
+ * regress without weight, or with one that knows x' only:
  *   FD_REVERSAL_SCORE   -Sigma(x)^-1 (x' - x - f h)/h      -> s = grad log p. FD_EDATA where Sigma(x) is singular
  *   FD_REVERSAL_PULL    -(x' - x - f h)/h                  -> Sigma s + div Sigma
  *   FD_REVERSAL_DRIFT   -(x' - x)/h                        -> -f + Sigma s + div Sigma
- * The last one, as in the code of [Yang et al.], is E[x - x' | x']/h of Euler's chain, and so errs
- * least where steps are long: in the others f is that of x when learned, of x' when used.
+ * The last one [Yang et al. code, src/models/diffusion/diffuser.py] is E[x - x' | x']/h of Euler's
+ * chain, which errs least where steps are long: the others learn with f at x and use f at x'.
  * fd_system_reverse -- y, the drift of the reversed process at (x, t), of what the network says: -f
  * + Sigma s + div Sigma, or -f + pull, to which div Sigma must not be added again, or what it says.
  * Differs from [Baker et al.], who leave div Sigma out. */
@@ -1592,14 +1582,12 @@ typedef struct {
 } fd_system;
 enum { FD_REVERSAL_SCORE = 1, FD_REVERSAL_PULL, FD_REVERSAL_DRIFT };
 void   fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
-                      const double *dW,
-                      fd_arena scratch);
+                      const double *dW, fd_arena scratch);
 void   fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch);
 void   fd_system_target(const fd_system *e, int kind, double t, double h, int b, const double *x,
                         const double *next, double *y, fd_arena scratch);
 void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x,
-                         const double *says,
-                         double *y, fd_arena scratch);
+                         const double *says, double *y, fd_arena scratch);
 
 /* fd_system_weight -- one step of the weights of Malliavin's calculus (Bismut, Elworthy and Li), of
  * b systems, before fd_system_step with the same x [b][d] and dW [b][w]:
@@ -1607,11 +1595,11 @@ void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x
  * From J [b][d][d] = 1 and y [b][d] = 0 at (x, t), with sum rate h = 1 over the steps to T,
  *     E[y | X_T] = grad_x log p(X_T | X_t = x):
  * regress a network of (x, t, X_T) on y. The bridge has the drift f + Sigma u with what it says, in
- * forward time, and one training serves every end [Malliavin]. Any rates with that sum will do, 0
- * after a while: where Df > 0 J grows, and long weights have such tails that training misses their
- * mean (study/well.md). For Euler's chain this is exact where g is constant, else to order h; its
- * bridge has (1 + Df h)^-T u of x at the point x + f h. Derivatives by differences of fourth order.
- * FD_EDATA where Sigma is singular. */
+ * forward time, and one training serves every end [Malliavin code, losses/losses.py]. Any rates
+ * with that sum will do, 0 after a while: where Df > 0 J grows, and long weights have such tails
+ * that training misses their mean (study/well.md). For Euler's chain this is exact where g is
+ * constant, else to order h; its bridge has (1 + Df h)^-T u of x at the point x + f h. Derivatives
+ * by differences of fourth order. FD_EDATA where Sigma is singular. */
 void   fd_system_weight(const fd_system *e, double t, double h, double rate, int b, const double *x,
                         const double *dW, double *J, double *y, fd_arena scratch);
 
@@ -1701,14 +1689,14 @@ void   fd_kunita_state(const fd_shapes *how, int b, const double *x, double *z);
  * of it or C^1/2, as a parametrisation of mu by a network may have it, give power 1 or 1/2; 0:
  * none.
  * fd_policy_weight -- what multiplies that gradient for a step of this log ratio and advantage:
- *   FD_POLICY_PLAIN    A                            REINFORCE; at the policy that drew the path
- *   FD_POLICY_RATIO    rho A                        importance weights step by step [DDPO]
+ *   FD_POLICY_PLAIN    A        REINFORCE [DDPO eq. DDPO_SF]; at the policy that drew the path
+ *   FD_POLICY_RATIO    rho A    importance weights step by step [DDPO eq. DDPO_IS]
  *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip (A < 0): the slope of min(rho A,
- *                      clip(rho) A). [DDPO]'s code averages log p over the pixels; this is the sum over the modes
- * fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way [DDPO: 5]; 0: no bound.
+ *                      clip(rho) A). [DDPO] averages log p over pixels; this sums over modes
+ * fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way (5 in [DDPO]); 0: any.
  * fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. In
- * the limit of many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76], and n rounds are
- * the tilt with n beta, which collapses: fit to draws of the first law, or keep a KL to it.
+ * the limit of many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76; DDPO sec. 4.2],
+ * and n are that with n beta, which collapses: fit to draws of the first law, or keep a KL to it.
  * fd_policy_model -- D = D_old + (C/lam_max)^power (D_now - D_old), C the noise of p: whatever `now`
  * says, D - D_old is a function of the Cameron-Martin space for power 1/2, and then
  * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0: D_now there,
@@ -1839,16 +1827,16 @@ fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], c
 /* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
  * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
-/* fd_fourier_features -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m]. fd_gabor -- sin(omega x)
- * exp(-decay x^2), entry by entry [FDP]. fd_scale_shift -- (1 + gamma) x + beta
- * for each sample: x [b]..[c], or [b * rows][c], ss [b][gamma, beta][c] as [b][2 c]. */
+/* fd_fourier_features -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m].
+ * fd_gabor -- sin(omega x) exp(-decay x^2), each entry [FDP code, models/mlp_modulation.py].
+ * fd_scale_shift -- (1 + gamma) x + beta: x [b]..[c] or [b * rows][c], ss [b][gamma, beta][c]. */
 fd_var *fd_fourier_features(fd_tape *t, fd_var *x, fd_var *freq);
 fd_var *fd_gabor(fd_tape *t, fd_var *x, double omega, double decay);
 fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss);
 /* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept, Nyquist
  * modes dropped, as fd_resample. bc NULL: periodic. On 1 point of a periodic or Neumann axis: the mean. */
 fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]);
-/* fd_spectral -- spectral convolution, channels last: x [b][n0]..[ci] -> y [b][n0]..[co],
+/* fd_spectral -- spectral convolution [FNO eq. 4], channels last, x [b][n0]..[ci], y [b][n0]..[co],
  *
  *     y_o(p) = Re sum_k c_k sum_i R_k,i,o xhat_i(k) exp(2 pi i k.p/n),   xhat_i(k) = (1/n) sum_p x_i exp(..)
  *
@@ -1866,7 +1854,6 @@ fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, 
 
 /* ---- 16. Networks ------------------------------------------------------------------------------------------ */
 
-/* [FNO; KER; ML]; [neuraloperator; FFM]; [ViT]; [U-ViT; FDP]; [SIREN]; [FDP]; [DDO]; [DDO-SDF]; [HDM] */
 enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
        FD_FNO_SEPARABLE, FD_LEVELS = 6 };
 /* t as a constant channel; scale-shift per layer; a token; not at all */
@@ -1905,7 +1892,7 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *                     space or with zeros outside. FD_UVIT: layers is odd, half of them feed the
  *                     other half: h <- linear(h, skip). Positions belong to the grid `grid`; on
  *                     another one they are taken at the same places of the domain. Differs from
- *                     [FDP], whose positions are one token off.
+ *                     [FDP code, models/uvit.py], whose positions are one token off.
  *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates (edges),
  *                     the in channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any
  *                     grid.
@@ -1921,7 +1908,7 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *                     level, as FD_FNO_BLOCK counts them. Grids change by fd_regrid, the 1x1 branch included; differs
  *                     from [DDO], which interpolates that one and keeps Nyquist modes. They compute an embedding
  *                     of time and do not use it: FD_TIME_NONE. Otherwise f((1 + gamma) u + beta).
- *                     rank [DDO: .1]: R = core x_0 U_0 x_1 U_1 .., complex, modes, in and out, made in every pass.
+ *                     rank [.1 in DDO]: R = core x_0 U_0 x_1 U_1 .., complex, modes, in and out, made in every pass.
  *   FD_FNO_UNET       `layers` [4] residual blocks a level, h <- h W + conv2(f(norm2(conv1(f(norm1 h))))), conv =
  *                     spectral + 1x1, norms of the kept modes, scale and shift after norm2; moves between
  *                     levels by fd_regrid and one more conv; two blocks at the bottom, then layers + 1 a
@@ -1937,7 +1924,7 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *                     points, or (0) over the points themselves; queries, made of coordinates and
  *                     with pixels of x at the point, read the result. Attention to points is
  *                     weighted by quadrature: fd_attention_over.
- *   field             FD_SIREN or FD_GABOR over one of the first four: the modulation network [Thesis 4.1], and
+ *   field             FD_SIREN or FD_GABOR over one of the first four: the modulation network [Thesis sec. 4.1], and
  *                     with a Fourier operator the hybrid not yet explored [Survey]. The last features, brought
  *                     to `pool` points an axis (their lowest modes; 1: the mean over the domain), give by one
  *                     linear map the modulations (latent > 0: the latent numbers, which a second one decodes)
@@ -2044,9 +2031,9 @@ fd_model fd_net_raw(fd_arena *a, const fd_net *net);
 
 /* fd_adam -- the optimiser, every number as it stands; fd_adam_default gives the usual ones, in
  * brackets. For all rules the decay is decoupled.
- *   FD_ADAMW      Adam, with decay AdamW                  [Kingma & Ba; Loshchilov & Hutter]
- *   FD_AMSGRAD    the largest v so far in place of v      [Reddi et al.]
- *   FD_ADABELIEF  v is the mean of (g - m)^2 + eps        [Zhuang et al.; FDP]
+ *   FD_ADAMW      Adam, with decay AdamW                  [Adam alg. 1; AdamW alg. 2]
+ *   FD_AMSGRAD    the largest v so far in place of v      [AMSGrad alg. 2]
+ *   FD_ADABELIEF  v is the mean of (g - m)^2 + eps        [AdaBelief alg. 2; FDP]
  * Rate: lr * min(1, step/warmup), then (steps > 0) by a cosine from lr to lr_end at `steps`. */
 enum { FD_ADAMW, FD_AMSGRAD, FD_ADABELIEF };
 typedef struct {
@@ -2108,8 +2095,8 @@ int        fd_npy_save(fd_status *st, const char *path, int nd, const int n[], c
  * and c8, c16 by any name that numpy has for them: complex numbers come as a last axis of 2, real
  * and imaginary part. */
 fd_array   fd_npy_load(fd_arena *a, const char *path);
-/* fd_idx_load -- IDX [MNIST], all six types, as stored (0..255 for bytes). A .gz gets an error that
- * says to gunzip it. */
+/* fd_idx_load -- IDX (MNIST's), all six types, as stored (0..255 for bytes). A .gz gets an error
+ * that says to gunzip it. */
 fd_array   fd_idx_load(fd_arena *a, const char *path);
 /* fd_load -- .npy or IDX, told apart by their first bytes. */
 fd_array   fd_load(fd_arena *a, const char *path);
@@ -2189,15 +2176,15 @@ void fd_colour(int map, double u, unsigned char rgb[3]);
 /* ---- 18. Metrics: NAN where they fail, or after a failure --------------------------------------- */
 
 /* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
- * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins]. Differs from
- * [FFM]'s code, which sums complex coefficients and so measures phases and the grid. */
+ * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins].
+ * [FFM code, util/eval.py] sums complex coefficients and so measures phases and the grid. */
 void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e, fd_arena scratch);
 /* fd_energy_distance -- 2 E|X-Y| - E|X-X'| - E|Y-Y'|, L2 norms, unbiased. */
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y);
 /* fd_assignment -- to [n]: which column each row of cost [n][n] gets, every column once, so that
  * the sum is least; returns the sum. With cost_ij = |x_i - y_j|^2 the sum over n is the squared W2
  * of two sets of n functions, and x_i with y_to(i) a coupling for training (of conditional pairs:
- * with the condition in the cost). Shortest augmenting paths [Jonker and Volgenant 1987], n^3.
+ * with the condition in the cost). Shortest augmenting paths [Jonker & Volgenant], n^3.
  * FD_EDATA, to untouched, for a cost that is not finite. */
 double fd_assignment(int n, const double *cost, int *to, fd_arena scratch);
 /* fd_mmd2 -- unbiased squared MMD with kernel exp(-|x-y|^2/(2 bw^2)); bw 0: median heuristic. */

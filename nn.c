@@ -1305,7 +1305,7 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  *
  * With a symmetric scale the operator is y = T' (R (T x)): T x lists, for every kept mode,
  *
- *     u_k = s_k sum_p x(p) exp(-2 pi i k.p/n),     s_k^2 = c_k / (n0 n1 ..),
+ *     u_k = s_k sum_p x(p) exp(-2 pi i k.p/n),     s_k^2 = c_k / (n0 n1 ..),      [FNO eq. 4]
  *
  * T' is its real adjoint, Re sum_k s_k u_k exp(+2 pi i k.p/n) (the imaginary part of the k_last = 0
  * plane drops out by itself), and R multiplies each mode by a complex matrix. The three derivatives
@@ -2971,7 +2971,7 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
 }
 
 /* --- Attention, head by head: y = P v, P = softmax(s q k^T), s = 1/sqrt(width of a head) ---
- *
+ * [Attention; Thesis eqs. 3.77, 3.78]
  * A block of rows of P lives in the cache. The reverse pass computes it again with the maxima and sums
  * that were kept: dv = P^T dy, dP = dy v^T, dS = P (dP - row sums of P dP), dq = s dS k, dk = s dS^T q. */
 
@@ -3209,7 +3209,7 @@ fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[])
     if (!x) return NULL;
     if (x->nd < 3 || x->nd > 5)
         return TAPE_FAIL(t, op.name, "wants [b][n..][ch]: axes", x->nd);
-    return op_cut(t, &op, x, x->nd - 2, x->n + 1, p, 1);
+    return op_cut(t, &op, x, x->nd - 2, x->n + 1, p, 1);              /* [ViT eq. 1] */
 }
 
 fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[])
@@ -3478,8 +3478,7 @@ static void taps_row(const struct taps_axis *ax, int back, int c, int rows,
 
 /* part [wide][c] += what row x, of sign, has with y in G, for points from..to */
 static void taps_products(const struct taps_axis *ax, int c, int from, int to, const fd_real *x,
-                          fd_real sign,
-                          const fd_real *y, fd_real *restrict part)
+                          fd_real sign, const fd_real *y, fd_real *restrict part)
 {
     const int lo = from > ax->lo ? from : ax->lo, hi = to < ax->hi ? to : ax->hi;
     for (int k = 0; k < ax->wide && lo < hi; k++) {
@@ -3700,7 +3699,7 @@ fd_var *fd_gabor(fd_tape *t, fd_var *x, double omega, double decay)
 fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss)
 {
     if (!x || !ss) return NULL;
-    int c = row_last(x), b = ss->n[0];
+    int c = row_last(x), b = ss->n[0];                /* [Thesis eq. 3.79] */
     if (!x->nd || ss->nd != 2 || ss->n[1] != 2 * c || x->n[0] % b)
         return TAPE_FAIL(t, "fd_scale_shift", "wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c", c, b,
                          ss->nd == 2 ? ss->n[1] : 0);
@@ -3859,8 +3858,8 @@ fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], c
  * b. A pass uses the fused operators above, and on an FD_GRAD2 tape those of the tape, which give the same to
  * rounding and have every derivative.
  *
- * Fourier operators: [KER, ML] and [neuraloperator, FFM] differ in the lifting, the kept modes and the first
- * weights; the layers are the same: u = spectral(h) + h W + b, one bias whichever paper draws it. */
+ * Fourier operators: FD_FNO_ORIGINAL [KER; ML] and FD_FNO_BLOCK [neuraloperator; FFM] differ in the
+ * lifting, kept modes and first weights, not in the layers: u = spectral(h) + h W + b. */
 
 static const char *const net_full = "network too large: reals so far, axes of the part";
 
@@ -4137,7 +4136,7 @@ static int net_arch(fd_arch *a, fd_status *st)
 }
 
 /* Transformers: skips, head and positions N(0, .02^2), attention N(0, 1/fan-in), the rest uniform
- * [Glorot]; coordinate networks as [SIREN]; biases 0 */
+ * [Glorot]; coordinate networks as [SIREN sec. 3.2]; biases 0 */
 static void net_init_other(const fd_net *net, int i, fd_rng r, ptrdiff_t n)
 {
     const fd_arch *a = &net->arch;
@@ -4705,7 +4704,7 @@ static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
 }
 
 /* the embedding of time, [b][embed]: (cos, sin)(tscale t f_i), f_i = 10000^(-i/half), or, on tscale t/1000,
- * 2 pi times N(0, 16^2) [SDE app. C.2.1], the same numbers always */
+ * 2 pi times N(0, 16^2) [SDE app. H.2], the same numbers always */
 static fd_var *net_clock(struct net_pass *f, int b, const double *time)
 {
     const fd_arch *a = &f->net->arch;
@@ -4843,7 +4842,7 @@ static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, in
                          const int hi[])
 {
     const fd_arch *a = &p->net->arch;
-    fd_tape *t = p->t;
+    fd_tape *t = p->t;                                /* [FNO eq. 2] */
     int from[3], to[3];
     fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p);
     fd_var *ss = net_shift(p, net_next(p), film, at);
@@ -4914,7 +4913,7 @@ static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var
     return fd_input(t, was.nd, was.n, to);
 }
 
-/* --- Transformers [ViT; U-ViT]: tokens are rows, [b * tokens][width] --- */
+/* --- Transformers, FD_UVIT [U-ViT code, libs/uvit.py]: tokens are rows, [b * tokens][width] --- */
 
 static fd_var *vit_norm(struct net_pass *f, fd_var *x)
 {
@@ -4983,7 +4982,7 @@ static fd_var *vit_block(struct net_pass *f, fd_var *h, fd_var *from, const fd_r
 {
     const fd_arch *a = &f->net->arch;
     fd_tape *t = f->t;
-    int w = a->width;
+    int w = a->width;                                 /* FD_VIT [ViT eqs. 2, 3] */
     fd_var *part[3], *u = net_gate(f, vit_norm(f, h), film, at), *k = from ? vit_norm(f, from) : NULL;
     int fused = t->mode != FD_GRAD2 && !k && !weight;
     for (int i = 0, to; i < (k ? 2 : 1); i++) {
@@ -5076,7 +5075,7 @@ static fd_var *coord_gate(fd_tape *t, const fd_arch *a, fd_var *bias, fd_var *ga
     int w = a->width, parts = a->mod == FD_MOD_SCALE ? 2 : 1, n[3] = { gates ? gates->n[0] : 1, 1, w };
     int from = l * parts * w;
     fd_var *shift = fd_reshape(t, bias, 3, (int[]){ 1, 1, w }), *scale = NULL;
-    if (gates && parts == 2) {
+    if (gates && parts == 2) {                        /* [functa code, function_reps.py] */
         scale = fd_reshape(t, fd_slice(t, gates, 1, from + w, w), 3, n);
         scale = fd_affine(t, scale, 1, 1);
         shift = fd_mul(t, scale, shift);
@@ -5137,7 +5136,7 @@ static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_va
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
 }
 
-/* --- Fourier operators: the field after the last layer, [b][n..][width] --- */
+/* --- Fourier operators [KER code, models/fourier_neural_operator.py]: after the last layer --- */
 
 /* the stencil of a layer; zeros behind an axis close it to a circle */
 static fd_var *net_stencil(struct net_pass *f, const fd_space *s, fd_var *h)
@@ -5156,7 +5155,7 @@ static fd_var *net_stencil(struct net_pass *f, const fd_space *s, fd_var *h)
 
 static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
 {
-    const fd_arch *a = &f->net->arch;
+    const fd_arch *a = &f->net->arch;                 /* FD_FNO_BLOCK [FFM code, models/fno.py] */
     fd_tape *t = f->t;
     int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width;
     for (int i = 0; i < a->nd; i++) net_modes(a, 1, i, &lo[i], &hi[i]);
@@ -5181,9 +5180,9 @@ static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     return net_crop(a, t, s, h);
 }
 
-/* [HDM]: h <- act h, group norm; h <- S h + b + gate h; h <- act mlp(act h) + gate h, the last of its inner
- * activations missing in the last layer. Differs from the released code in that time comes in once, added
- * to the lifted field, not also to every Fourier coefficient, where it is a point source at x = 0. */
+/* [HDM code, models/fno.py]: h <- act h, group norm; h <- S h + b + gate h; h <- act mlp(act h) +
+ * gate h, the inner act missing in the last layer. Differs in that time comes in once, added to the
+ * lifted field, not also to every Fourier coefficient, where it is a point source at x = 0. */
 static fd_var *hdm_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
 {
     const fd_arch *a = &f->net->arch;
@@ -5223,7 +5222,7 @@ static fd_var *fno_forward(struct net_pass *f, const fd_space *s, fd_var *x, con
     return fd_permute(t, h, (int[]){ 0, 2, 1 });
 }
 
-/* --- Networks that adapt to what they are given --- */
+/* --- Networks that adapt to what they are given [MAML sec. 2.2, eq. 1; Meta-SGD alg. 1] --- */
 
 fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
                  fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self)
@@ -5252,7 +5251,7 @@ static fd_var *coord_field(const struct coord_inner *c, fd_var *m)
     return coord_forward(&f, c->s, c->x->n[0], net_seen(&f.net->arch) ? c->x : NULL, c->time, m);
 }
 
-/* sum over the batch of |field(m) - x|^2 */
+/* sum over the batch of |field(m) - x|^2 [FDP code, models/base_maml.py] */
 static fd_var *coord_loss(const void *self, fd_tape *t, fd_var *m)
 {
     const struct coord_inner *c = self;
@@ -5290,10 +5289,10 @@ static fd_var *coord_adapt(const struct net_pass *f, const fd_space *s, fd_var *
     return fd_input(t, 3, (int[]){ n[0], a->out, (int)s->points }, room);
 }
 
-/* --- U-shaped operators: U-NO [DDO] and the Fourier U-Net of [DDO-SDF] --- */
+/* --- U-shaped operators: FD_UNO [DDO code, src/models.py] and the U-Net of [DDO-SDF] --- */
 
-/* Group norm of the kept modes of h, which cuts off what a nonlinearity made beyond them. Differs from
- * [DDO-SDF], whose norm is that of the half spectrum, summed and not averaged over channels. */
+/* Group norm of the kept modes of h, which cuts off what a nonlinearity made beyond them. That of
+ * [DDO-SDF code, lib/models/fourier_unet.py] is of the half spectrum, summed over channels. */
 static fd_var *u_norm(struct net_pass *f, fd_var *h, const int lo[], const int hi[])
 {
     const fd_arch *a = &f->net->arch;
@@ -5393,7 +5392,7 @@ static fd_var *points_forward(struct net_pass *f, const fd_space *s, fd_var *x, 
     return fd_permute(t, q, (int[]){ 0, 2, 1 });
 }
 
-/* --- A network that gives the modulations of a field [Thesis 4.1] --- */
+/* --- A network that gives the modulations of a field --- */
 
 /* [b][ch][points] on another grid */
 static fd_var *net_regrid(fd_tape *t, const fd_space *s, fd_var *x, const int n[])
@@ -5414,7 +5413,7 @@ static fd_var *field_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd
                             const double *time, int frozen)
 {
     fd_net half = net_half(net, 0);
-    const fd_arch *a = &half.arch;
+    const fd_arch *a = &half.arch;                    /* [Thesis eqs. 4.1-4.3] */
     struct net_pass f = { &half, t, 0, frozen };
     fd_space grid = *s;
     int b = x->n[0], T[3] = { 1, 1, 1 }, n[FD_MAXD] = { b }, bc[3], pool[3], all = 1;
@@ -5648,7 +5647,7 @@ fd_model fd_net_raw(fd_arena *a, const fd_net *net)
 
 /* ---- Optimiser ----------------------------------------------------------------------------------
  *
- *     m <- b1 m + (1 - b1) g        v <- b2 v + (1 - b2) g^2
+ *     m <- b1 m + (1 - b1) g        v <- b2 v + (1 - b2) g^2      [Adam alg. 1; AdamW alg. 2]
  *     w <- w - rate (decay w + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps))
  *     avg <- e avg + (1 - e) w,     e = min(ema, (1 + t)/(10 + t))
  *
@@ -5719,13 +5718,13 @@ static void opt_block(int n, const fd_real *p, fd_real *restrict w, fd_real *res
 {
     const fd_real b1 = p[0], c1 = p[1], b2 = p[2], c2 = p[3], eps = p[4], keep = p[5], by = p[6];
     const fd_real root = p[7], clip = p[8], e1 = p[9], most = p[10], belief = p[11], more = p[12];
-    const fd_real *u = top ? top : v;
+    const fd_real *u = top ? top : v;                                 /* [AMSGrad alg. 2] */
     for (int j = 0; j < n; j++) {
         fd_real d = clip * g[j];
         d = d > most ? most : d;
         d = d < -most ? -most : d;
         m[j] = b1 * m[j] + c1 * d;
-        d -= belief * m[j];
+        d -= belief * m[j];                                       /* [AdaBelief alg. 2] */
         v[j] = b2 * v[j] + c2 * (d * d) + more;
     }
     for (int j = 0; top && j < n; j++) top[j] = v[j] > top[j] ? v[j] : top[j];
@@ -6379,8 +6378,8 @@ static void foreign_uvit(struct foreign *o)
     }
 }
 
-/* --- Factorised weights: NAME.core and NAME.factors.factor_i [n_i][r_i] are core x_0 U_0 x_1 U_1 .. [Tucker],
- * NAME.weights [r] and the same factors sum_r w_r U_0r (x) U_1r .. [CP]. They stand in the list as NAME.tensor,
+/* --- Factorised weights: NAME.core and NAME.factors.factor_i [n_i][r_i] are core x_0 U_0 x_1 U_1 .. (Tucker),
+ * NAME.weights [r] and the same factors sum_r w_r U_0r (x) U_1r .. (CP). They stand in the list as NAME.tensor,
  * whose numbers are filled in once there is room. --- */
 
 static int foreign_ends(const char *name, const char *end)

@@ -50,33 +50,33 @@ static fd_coef proc_vp(double B, double dB)
 static fd_coef proc_law_ou(const fd_process *p, double t, double mu)
 {
     (void)p, (void)mu;
-    return proc_vp(t, 1);
+    return proc_vp(t, 1);                             /* [Pidstrigach; Survey eq. 2.1] */
 }
 
 static fd_coef proc_law_vp(const fd_process *p, double t, double mu)
 {
     double b0 = p->prm[0], db = p->prm[1] - b0;
     (void)mu;
-    return proc_vp((b0 + .5 * db * t) * t, b0 + db * t);
+    return proc_vp((b0 + .5 * db * t) * t, b0 + db * t);             /* [SDE eqs. 11, 29, 32, 33] */
 }
 
 static fd_coef proc_law_subvp(const fd_process *p, double t, double mu)
 {
     fd_coef c = proc_law_vp(p, t, mu);
     c.dv *= 2 * c.v;
-    c.v *= c.v;
+    c.v *= c.v;                                                      /* [SDE eqs. 12, 27, 28, 34] */
     return c;
 }
 
 /* m = cos f/cos f0, f = (t + s)/(1 + s) pi/2, f0 = f(0); 1 - m^2 = sin(f+f0) sin(f-f0)/cos^2 f0.
- * The flow's has f0 = 0. cos f = sin(pi/2 - f), which is 0 at t = 1. */
+ * That of [FFM code, functional_fm.py] has f0 = 0. cos f = sin(pi/2 - f), which is 0 at t = 1. */
 static fd_coef proc_law_cosine(const fd_process *p, double t, double mu)
 {
     double s = p->prm[0], w = PI / 2 / (1 + s), f0 = p->prm[1], f = w * (s + t), c0 = cos(f0);
     double up = f0 > 0 ? w * t : f;                                   /* f - f0 */
     fd_coef c = { sin(w * (1 - t)) / c0, sin(f + f0) * sin(up) / (c0 * c0), -w * sin(f) / c0, 0 };
     (void)mu;
-    c.dv = -2 * c.m * c.dm;
+    c.dv = -2 * c.m * c.dm;                                       /* [HDM code, functions/sde.py] */
     return c;
 }
 
@@ -84,18 +84,18 @@ static fd_coef proc_law_ve(const fd_process *p, double t, double mu)
 {
     double l = 2 * log(p->prm[1] / p->prm[0]), v = p->prm[0] * p->prm[0] * exp(l * t);
     (void)mu;
-    return (fd_coef){ 1, v, 0, l * v };
+    return (fd_coef){ 1, v, 0, l * v };                               /* [SDE eqs. 9, 30, 31] */
 }
 
 static fd_coef proc_law_driftless(const fd_process *p, double t, double mu)
 {
     (void)p, (void)mu;
-    return (fd_coef){ 1, t, 0, 1 };
+    return (fd_coef){ 1, t, 0, 1 };                              /* [Thesis eqs. 4.11-4.14, 4.17] */
 }
 
 static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
 {
-    double s = t + p->prm[0] * (1 - t);
+    double s = t + p->prm[0] * (1 - t);                          /* [FFM code, functional_fm.py] */
     (void)mu;
     return (fd_coef){ 1 - t, s * s, -1, 2 * s * (1 - p->prm[0]) };
 }
@@ -113,19 +113,19 @@ static fd_coef proc_law_ddpm(const fd_process *p, double t, double mu)
 {
     double slope, l = proc_log_gamma(p, t, &slope);
     (void)mu;
-    return proc_vp(-l, -slope);
+    return proc_vp(-l, -slope);                                       /* [DDPM eq. 4] */
 }
 
 static fd_coef proc_law_ladder(const fd_process *p, double t, double mu)
 {
     double v = p->prm[0] * exp(p->prm[1] * (t - 1));
     (void)mu;
-    return (fd_coef){ 1, v, 0, p->prm[1] * v };
+    return (fd_coef){ 1, v, 0, p->prm[1] * v };                  /* [DDO code, src/util/utils.py] */
 }
 
 static fd_coef proc_law_fdp(const fd_process *p, double t, double mu)
 {
-    double b = p->table[(ptrdiff_t)mu], k0 = p->prm[0], c = p->prm[1];
+    double b = p->table[(ptrdiff_t)mu], k0 = p->prm[0], c = p->prm[1];  /* [Thesis eq. 3.54] */
     double B = k0 * expm1(c * t), beta = k0 * c * exp(c * t), m = exp(-b * B);
     return (fd_coef){ m, b > 0 ? -expm1(-2 * b * B) / b : 2 * B, -b * beta * m, 2 * beta * m * m };
 }
@@ -134,7 +134,7 @@ static fd_coef proc_law_heat(const fd_process *p, double t, double mu)
 {
     double A = p->prm[0] + p->prm[1] * mu, dth = 1, th = t;
     if (p->curve[0]) th = p->curve[0](t, p->self, &dth);
-    double m = exp(-A * th);
+    double m = exp(-A * th);                              /* [Thesis eqs. 2.43, 2.44, corrected] */
     return (fd_coef){ m, A > 0 ? -expm1(-2 * A * th) / (2 * A) : th, -A * dth * m, dth * m * m };
 }
 
@@ -155,7 +155,7 @@ static fd_coef proc_law_blur(const fd_process *p, double t, double mu)
     fd_coef c = base->law(base, t, 0);
     double e = exp(-.5 * mu * w * w);
     c.dm = e * (c.dm - c.m * mu * w * dw);
-    c.m *= e;
+    c.m *= e;                                                      /* [DDO-SDF code, lib/sdes.py] */
     return c;
 }
 
@@ -164,7 +164,7 @@ static fd_coef proc_law_path(const fd_process *p, double t, double mu)
     double dA, dB, dG = 0, A = p->curve[0](1 - t, p->self, &dA),
         B = p->curve[1](1 - t, p->self, &dB);
     double G = p->curve[2] ? p->curve[2](1 - t, p->self, &dG) : 0;
-    (void)mu;
+    (void)mu;                                                        /* [Albergo et al. eq. 3.15] */
     return (fd_coef){ A, B * B + G * G, -dA, -2 * (B * dB + G * dG) };
 }
 
@@ -346,7 +346,7 @@ fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_sched
                          .self = self };
 }
 
-/* table: log gamma_t = sum_{u <= t} log(1 - beta_u). given: gamma, or else beta, [T] */
+/* table: log gamma_t = sum_{u <= t} log(1 - beta_u) [DDPM eq. 2; SDE eq. 10]. given: it or beta */
 static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise, int T, int gamma,
                              const double *given)
 {
@@ -370,7 +370,7 @@ static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise
 
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta)
 {
-    return proc_chain(a, "fd_ddpm_betas", noise, T, 0, beta);
+    return proc_chain(a, "fd_ddpm_betas", noise, T, 0, beta);    /* [KER code, diffusion/ddpm.py] */
 }
 
 fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma)
@@ -434,11 +434,11 @@ static void proc_args(const fd_process *p, double *mu, fd_arena scratch)
     else for (ptrdiff_t k = 0; k < n; k++) mu[k] = p->modal ? (double)k : 0;
 }
 
-/* the released constants; N^2 pixels of variance rho per orthonormal mode are lam = rho/N^2 */
+/* [FDP code, sdetools/sde_utils.py]; N^2 pixels, rho of an orthonormal mode: lam = rho/N^2 */
 fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, const double *b)
 {
     fd_status *st = a->st;
-    const double k0 = .02;
+    const double k0 = .02;                            /* [FDP code, sdetools/heat_subvp_sde.py] */
     if (st->code || !noise) return (fd_process){ 0 };
     ptrdiff_t n = noise->s.modes;
     double *table = fd_raw(a, double, n);
@@ -708,18 +708,18 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
             m2 += (double)M[l * modes + k] * (double)M[l * modes + k];
         if (!(c > 0) && !(lam > 0) && !(m2 > 0)) continue;
         const double a = f.m > 0 ? -f.dm / f.m : INFINITY, rate = f.dv + 2 * a * f.v;
-        q.trace += n * lam, q.square += n * lam * lam;
+        q.trace += n * lam, q.square += n * lam * lam;                /* [Thesis eq. 4.20] */
         q.data += n * c + m2;
-        q.most = fmax(q.most, fabs(a));
-        q.start += a * a * (n * c + m2), q.smooth += n * a * a * rate * lam;
-        q.drift += n * a * a * (f.m * f.m * c + V);
+        q.most = fmax(q.most, fabs(a));                   /* [Thesis eq. 4.21; Survey cond. 2.3] */
+        q.start += a * a * (n * c + m2), q.smooth += n * a * a * rate * lam; /* [Survey cond. 2.1] */
+        q.drift += n * a * a * (f.m * f.m * c + V);                   /* [Thesis eq. 4.19] */
         if (lam > 0)
             q.mean += m2 / lam, q.member += (n * c + m2) / lam,
-            q.ratio = fmax(q.ratio, a * a / lam);
+            q.ratio = fmax(q.ratio, a * a / lam);                     /* [Thesis eq. 4.24] */
         else if (m2 > 0 || c > 0)
             q.member = q.ratio = INFINITY, q.mean = m2 > 0 ? INFINITY : q.mean;
         if (V > 0) q.feldman += n * pow(f.m * f.m * c / V, 2), q.shift += f.m * f.m * m2 / V;
-        else if (c > 0 || m2 > 0)
+        else if (c > 0 || m2 > 0)                                     /* [Survey cond. 2.4] */
             q.bare += n, q.feldman = INFINITY, q.shift = m2 > 0 ? INFINITY : q.shift;
     }
     return q;
@@ -845,9 +845,9 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
 static void conv_pair(fd_coef c, int kind, double *al, double *be)
 {
     double s = sqrt(c.v);
-    *al = kind == FD_X0 ? 1 : kind == FD_V ? -s : kind == FD_VELOCITY ? -c.dm : 0;
+    *al = kind == FD_X0 ? 1 : kind == FD_V ? -s : kind == FD_VELOCITY ? -c.dm : 0; /* [v sec. 4] */
     *be = kind == FD_NOISE ? 1 : kind == FD_SCORE ? -1 / s : kind == FD_V ? c.m
-        : kind == FD_VELOCITY ? -c.dv / (2 * s) : 0;
+        : kind == FD_VELOCITY ? -c.dv / (2 * s) : 0;                  /* [Survey eqs. 3.4-3.6] */
 }
 
 static int conv_base(int kind) { return kind > FD_VELOCITY ? FD_SCORE : kind; }
@@ -869,9 +869,9 @@ static const char *conv_coef(const void *ctx, const fd_process *p, double t, dou
     fd_coef c = p->law(p, t, mu);
     double al, be, al2, be2, det;
     if (!(c.v > 0)) return "there is no such map where v = 0";
-    conv_pair(c, kind[0], &al, &be);
+    conv_pair(c, kind[0], &al, &be);                      /* [EDM eq. 3; Survey eq. 2.7] */
     conv_pair(c, kind[1], &al2, &be2);
-    det = c.m * be - sqrt(c.v) * al;
+    det = c.m * be - sqrt(c.v) * al;                      /* [Thesis eqs. 3.63, 3.64, 4.8, 4.9] */
     if (al == 0 && al2 == 0) r[0] = 0, r[1] = be2 / be;               /* noise and score: any m */
     else if (det == 0) return "there is no such map where m = 0";
     else r[0] = (al2 * be - be2 * al) / det, r[1] = (be2 * c.m - al2 * sqrt(c.v)) / det;
@@ -1054,7 +1054,7 @@ FD_NOFMA_FN static double oracle_dist(ptrdiff_t n, const oracle_tab *b, const fd
     return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
 }
 
-/* W = softmax l */
+/* W = softmax l; of a data set [EDM eq. 57] */
 FD_NOFMA_FN static void oracle_weights(const oracle *o, oracle_tab *b, double t, double floor,
                                        const fd_real *u, double *W)
 {
@@ -1455,7 +1455,7 @@ fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean
 }
 
 /* A variance per mode has its mean over pixels sum_k/volume, since e_k^2 integrates to 1. G - mean has
- * the variance g^2 P = g m c, with g = c m/P. */
+ * the variance g^2 P = g m c, with g = c m/P: c_skip of [EDM eqs. 123, 131; table 1]. */
 void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
 {
     double in = 0, out = 0;
@@ -1624,7 +1624,7 @@ static const char *pair_noise(const void *ctx, const fd_process *p, double t, do
 {
     fd_coef c = p->law(p, t, mu);
     (void)ctx;
-    r[0] = c.m, r[1] = sqrt(c.v);
+    r[0] = c.m, r[1] = sqrt(c.v);                                     /* [DDIM eq. 4] */
     return NULL;
 }
 
@@ -1667,7 +1667,7 @@ static double weight_d2(fd_coef c, int kind)
 
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
 {
-    static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V };         /* the kind of a rule */
+    static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V }; /* kind of a rule [v eq. 9, sec. 4] */
     if (!proc_made("fd_time_weight", p, st) || !conv_known(st, "fd_time_weight", predicts))
         return 0;
     if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
@@ -1772,12 +1772,12 @@ static const char *norm_weight(const fd_process *p, int norm, double prm, int ki
         if (t > 1) s = p->law(p, t - 1, mu);
         q = t > 1 ? s.m * s.m / s.v - c.m * c.m / c.v : 1 / c.v;
     }
-    *w = norm == FD_NORM_CM ? 1 / lam
+    *w = norm == FD_NORM_CM ? 1 / lam               /* [KER code, diffusion/loss.py] */
        : norm == FD_NORM_STATIONARY ? -2 * c.dm / (c.m * q * lam)
        : norm == FD_NORM_SOBOLEV ? pow(1 + lap, prm)
        : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam)
            / weight_d2(c, conv_base(kind))
-       : norm == FD_NORM_STEP ? .5 * q / lam / weight_d2(c, conv_base(kind))
+       : norm == FD_NORM_STEP ? .5 * q / lam / weight_d2(c, conv_base(kind)) /* [DDPM eqs. 8, 12] */
        : 1;
     if (lam == 0 && norm != FD_NORM_H && norm != FD_NORM_SOBOLEV) *w = 0;
     if (conv_power(kind) > 0) *w *= pow(lam, 2 * conv_power(kind));
@@ -1912,14 +1912,13 @@ void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t,
 /* ---- Sampling --------------------------------------------------------------------------------- *
  *
  * The reverse equations, tau = -t, eta = 0 the probability-flow ODE, eta = 1 the reverse SDE, any
- * eta the family with the same marginals [SDE eqs. 6, 13]; S = -(x - m D)/v:
+ * eta the family with the same marginals [SDE eqs. 6, 13; EDM eqs. 4, 6]; S = -(x - m D)/v:
  *
  *     dx/dtau = a x + (1 + eta^2) q S/2 + eta sqrt(q) noise = cx x + cD D + eta sqrt(q) noise
  *     cx = -v'/2v - eta^2 q/2v,    cD = m v'/2v - m' + eta^2 q m/2v
  *
- * In this form nothing is divided by m where eta = 0, so that a flow may start at m = 0. In print the sign of the
- * score is wrong, or the clock is that of the forward equation, in [Thesis eqs. 3.26, 4.5, 4.7, 4.26], and the state
- * that begins with the law of X_T is called that of time T, where it is that of 0, in 3.55 to 3.58, 4.5 and 4.7. */
+ * In this form nothing is divided by m where eta = 0, so that a flow may start at m = 0. In print
+ * signs and clocks are often others: see the errata at the end. */
 
 static void step_drift(fd_coef c, double eta2, double *cx, double *cD, double *q)
 {
@@ -1966,9 +1965,9 @@ static const char *step_make(const fd_process *p, int scheme, double eta, double
     *r = (fd_row){ 0, 0, 0, 0 };
     if (!(T.v > 0)) return "v(t) = 0: no noise to remove";
     switch (scheme) {
-    case FD_EULER_MARUYAMA:
-    case FD_PF_EULER:
-    case FD_ETA_EULER:
+    case FD_EULER_MARUYAMA:                      /* [SDE eq. 6; Thesis eqs. 2.28, 3.40, 4.25] */
+    case FD_PF_EULER:                            /* [SDE eq. 13; DDIM eqs. 14, 15] */
+    case FD_ETA_EULER:                           /* [EDM eq. 6], beta = eta^2 sigma'/sigma */
         if (e2 > 0 && T.m == 0) return "the reverse SDE does not exist where m = 0";
         step_drift(T, e2, &cx, &cD, &q);
         r->ax = 1 + h * cx, r->aD = h * cD, var = e2 * q * h;
@@ -1984,23 +1983,23 @@ static const char *step_make(const fd_process *p, int scheme, double eta, double
         q = T.dv - 2 * T.v * T.dm / T.m;
         r->ax = (1 - h * q / T.v) / k, r->aD = h * q * T.m / (T.v * k), var = vts / (k * k);
         break;
-    case FD_ANCESTRAL:
-    case FD_ANCESTRAL_LARGE:
+    case FD_ANCESTRAL:                           /* [DDPM eqs. 6, 7; alg. 2; v eqs. 3, 4] */
+    case FD_ANCESTRAL_LARGE:                     /* [DDPM sec. 3.2; v eq. 5] */
     case FD_ANCESTRAL_OPTIMAL:
         r->ax = k * S.v / T.v, r->aD = S.m * vts / T.v;
         var = scheme == FD_ANCESTRAL_LARGE ? vts : S.v * vts / T.v;
         if (scheme == FD_ANCESTRAL_OPTIMAL) r->gain = r->aD;
         break;
-    case FD_DDIM:
+    case FD_DDIM:                                /* [DDIM eqs. 7, 10, 12, 13, 16; v eqs. 7, 8] */
         var = e2 * S.v * vts / T.v;
         if (var > S.v) return "eta is too large: more noise than v(s)";
         r->ax = sqrt((S.v - var) / T.v), r->aD = S.m - T.m * r->ax;
         break;
-    case FD_VE_PREDICTOR:
+    case FD_VE_PREDICTOR:                        /* [SDE eqs. 45, 46; alg. 2] */
         if (T.m != 1 || S.m != 1) return "this scheme is for m = 1";
         r->ax = S.v / T.v, r->aD = (T.v - S.v) / T.v, var = T.v - S.v;
         break;
-    case FD_VP_PREDICTOR:
+    case FD_VP_PREDICTOR:                        /* [SDE alg. 3; Thesis alg. 2, corrected] */
         if (fabs(T.m * T.m + T.v - 1) > 1e-9) return "this scheme is for v = 1 - m^2";
         if (T.m == 0) return "the reverse SDE does not exist where m = 0";
         var = -2 * h * T.dm / T.m;
@@ -2028,8 +2027,7 @@ fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double
 
 typedef struct { int scheme; double eta, s, lo, hi; } step_ctx;       /* lo, hi: ends of the step */
 
-static const char *step_row(const void *ctx, const fd_process *p, double t, double mu,
-                            double c[3])
+static const char *step_row(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     const step_ctx *x = ctx;
     fd_row r;
@@ -2067,7 +2065,7 @@ static const char *step_start(const void *ctx, const fd_process *p, double t, do
 }
 
 /* DDIM on D + (D - D_prev) l/(2 l_prev), l the step of log m/s, l_prev the one before. Where either
- * is infinite there is no slope in it: plain DDIM. [DPM-Solver++ 2M] */
+ * is infinite there is no slope in it: plain DDIM. */
 typedef struct { double s, prev; } step_two;
 
 static double step_l(const fd_process *p, double t, double mu)
@@ -2084,7 +2082,7 @@ static const char *step_multistep(const void *ctx, const fd_process *p, double t
     const char *why = step_make(p, FD_DDIM, 0, t, x->s, mu, &r);
     double l = step_l(p, t, mu), next = step_l(p, x->s, mu), last = step_l(p, x->prev, mu);
     double w = isfinite(l + next + last) ? .5 * (next - l) / (l - last) : 0;
-    c[0] = r.ax, c[1] = r.aD * (1 + w), c[2] = -r.aD * w;
+    c[0] = r.ax, c[1] = r.aD * (1 + w), c[2] = -r.aD * w;             /* [DPM-Solver++ alg. 2] */
     return why;
 }
 
@@ -2127,9 +2125,9 @@ static void step_sum(ptrdiff_t n, int nin, double c0, const fd_real *x0, double 
  *     k_i = F(x + node_i h k_i-1 + dB, t - node_i h),    x' = x + h sum w_i k_i + dB
  *
  * with the same dB in both (stochastic Heun, whose only such stage has node 1). Where v(s) = 0 a
- * slope at s does not exist, and the scheme of `end` takes the step [EDM alg. 1]. */
+ * slope at s does not exist, and the scheme of `end` takes the step. */
 static const struct { int scheme, stages, end; double eta, node[4], w[4]; } step_stages[] = {
-    { FD_PF_HEUN, 2, FD_PF_EULER, 0, { 0, 1 }, { .5, .5 } },
+    { FD_PF_HEUN, 2, FD_PF_EULER, 0, { 0, 1 }, { .5, .5 } },          /* [EDM alg. 1] */
     { FD_PF_MIDPOINT, 2, FD_PF_MIDPOINT, 0, { 0, .5 }, { 0, 1 } },
     { FD_PF_RK4, 4, FD_PF_MIDPOINT, 0, { 0, .5, .5, 1 }, { 1. / 6, 1. / 3, 1. / 3, 1. / 6 } },
     { FD_STOCHASTIC_HEUN, 2, FD_EULER_MARUYAMA, 1, { 0, 1 }, { .5, .5 } },
@@ -2266,7 +2264,7 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
     for (int i = 0; i < b; i++) t[i] = from;
     dp_slope(how, &ctx, b, x, t, d, k[0], tr, g, scratch);
     if (scratch.st->code) return;
-    dp_norm(how, b, n, x, x, x, NULL, d0);            /* the first step [Hairer et al. II.4] */
+    dp_norm(how, b, n, x, x, x, NULL, d0);            /* the first step [Hairer et al. sec. II.4] */
     dp_norm(how, b, n, k[0], x, x, NULL, d1);
     for (int i = 0; i < b; i++) {
         if (!(d0[i] + d1[i] < INFINITY)) {
@@ -2431,7 +2429,7 @@ void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, co
     step_run(how, t, NULL, t, s, b, x, xi, d, scratch);
 }
 
-/* --- The corrector: x' = (1 - alpha/2v) x + (alpha m/2v) D + sqrt(alpha) xi. --- */
+/* --- Corrector [Thesis eq. 3.19]: x' = (1 - alpha/2v) x + (alpha m/2v) D + sqrt(alpha) xi --- */
 
 typedef struct { int rule; double prm, end; } step_langevin;
 
@@ -2442,9 +2440,9 @@ static const char *step_correct(const void *ctx, const fd_process *p, double t, 
     fd_coef f = p->law(p, t, mu);
     if (!(f.v > 0)) return "v = 0: nothing to correct";
     double r = x->rule == FD_CORRECT_LADDER ? f.v / p->law(p, x->end, mu).v : 0;
-    double al = x->rule == FD_CORRECT_LADDER ? x->prm * r * r
+    double al = x->rule == FD_CORRECT_LADDER ? x->prm * r * r         /* [DDO alg. 1] */
               : x->rule == FD_CORRECT_SNR_GRID ? x->prm
-              : x->prm * f.v;
+              : x->prm * f.v;                                         /* [Thesis alg. 1] */
     c[0] = 1 - .5 * al / f.v, c[1] = .5 * al * f.m / f.v, c[2] = sqrt(al);
     return NULL;
 }
@@ -2527,7 +2525,7 @@ void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_rea
     for (int i = 0; i < b; i++) gs += g[i], zs += z[i];
     for (int i = 0; i < b; i++) {
         double ratio = how->cprm * (how->pooled ? zs / gs : z[i] / g[i]);
-        ctx.prm = 4 * ratio * ratio;
+        ctx.prm = 4 * ratio * ratio;                                  /* [SDE algs. 4, 5] */
         lin_apply("fd_correct", p, 1, tb, step_correct, &ctx, nin,
                   (const fd_real *[3]){ x + i * n, d + i * n, xi ? xi + i * n : NULL }, x + i * n, scratch);
     }
@@ -2601,7 +2599,7 @@ static const fd_real *step_draw(const fd_run *run, int on, uint32_t purpose, int
 }
 
 /* What a step consists of: the corrector at t, the predictor, churn and the predictor again, the
- * corrector at s; annealing corrects at t, and in the last step at s; after the last step D.
+ * corrector at s [SDE alg. 1]; annealing corrects at t, and in the last step at s; last of all D.
  * fd_step makes these moves, and fd_exact_law asks what each of them does to the law. */
 enum { MOVE_CORRECT, MOVE_PREDICT, MOVE_CHURN, MOVE_MEAN };
 typedef struct {
@@ -2725,13 +2723,13 @@ fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double chu
 
 /* ---- Likelihood ------------------------------------------------------------------------------- *
  *
- * The flow is dx/dtau = F = cx x + cD D, tau = -t, so log p_t = log p_T - int_t^T div F. Per mode
+ * The flow is dx/dtau = F = cx x + cD D, so log p_t = log p_T - int_t^T div F [SDE eqs. 38, 39]:
  *
  *     div F = sum_k cx + cD dD_k/dx_k,       dD_k/dx_k = m Var(x0_k|x)/(v lam)
  *
  * or with D = r0 x + r1 y, y what the model predicts and J = dy/dx:
  *
- *     div F = sum_k (cx + cD r0) + E z^T cD r1 J z,       E z z^T = 1
+ *     div F = sum_k (cx + cD r0) + E z^T cD r1 J z,       E z z^T = 1        [SDE eq. 40]
  *
  * Modes without noise have no density. They are left out of the sum, and of z. */
 
@@ -2903,9 +2901,9 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     }
 }
 
-/* --- The bound. One evaluation of D gives the errors of all functions at one time. --- */
+/* --- The bound [Survey eq. 4.1; VDM code, model_vdm.py]: one D for all, at one time --- */
 
-enum { ELBO_PATH, ELBO_END };
+enum { ELBO_PATH, ELBO_END };                     /* [Thesis eqs. 3.11, 3.13, 3.46-3.50, 3.53] */
 static const double gauss3[3] = { .1127016653792583115, .5, .8872983346207416885 };      /* on [0, 1] */
 static const double gauss3w[3] = { 5. / 18, 8. / 18, 5. / 18 };
 
@@ -2957,7 +2955,7 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
     trace_start(where, how, mu, W, A, scratch);
     fd_to_modes(s, b, x0, u0, scratch);
     if (st->code) return;
-    for (ptrdiff_t k = 0; k < modes; k++) {                           /* KL of two Gaussians */
+    for (ptrdiff_t k = 0; k < modes; k++) {               /* KL of two Gaussians [DDPM eqs. 3, 5] */
         fd_coef T = p->law(p, how->t[0], mu[k]);
         double V = T.v * p->noise->lam[k];
         for (ptrdiff_t j = k; j < b * n && V > 0; j += modes) {
@@ -3164,13 +3162,13 @@ void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scr
 
 /* ---- Two ends --------------------------------------------------------------------------------- *
  *
- * x = A x0 + B x1 + G z. For independent Gaussian ends, per mode, with M = A M0 + B M1 and
- * P = A^2 c0 + B^2 c1 + G^2 lam,
+ * x = A x0 + B x1 + G z [Albergo et al. eqs. 2.1, 4.1]. For independent Gaussian ends, per mode,
+ * with M = A M0 + B M1 and P = A^2 c0 + B^2 c1 + G^2 lam [Albergo et al. eqs. 4.3-4.5],
  *
  *     E[A' x0 + B' x1 + G' z | x] = M' + P'/2P (x - M),    E[z | x] = G lam/P (x - M)
  *
- * For mixtures that holds for each pair of components, and the pairs have the odds of the exact models above,
- * W = softmax(log w0 w1 - 1/2 sum_k [log P + (x - M)^2/P]), P raised in the same way. */
+ * For mixtures [Albergo et al. app. A] that holds for each pair of components, with the odds of the
+ * exact models above, W = softmax(log w0 w1 - 1/2 sum_k [log P + (x - M)^2/P]), with P raised. */
 
 typedef struct { double v[3], d[3]; } ends_coef;              /* A, B, G and their derivatives */
 
@@ -3334,7 +3332,7 @@ fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predict
                                      &(fd_mix){ 1, NULL, mean1, &c1 });
 }
 
-/* k = way u - c e, way = 1 from r = 0 to 1 */
+/* k = way u - c e, way = 1 from r = 0 to 1 [Albergo et al. eqs. 2.32-2.34] */
 static void ends_slope(const fd_model *u, const fd_model *e, double c, double way, const fd_space *s, int b,
                        const fd_real *x, const double *r, fd_real *k, fd_real *work, fd_arena scratch)
 {
@@ -4590,7 +4588,7 @@ static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const doub
     guide_said(g, b, t, w, e, out, scratch);
 }
 
-/* D + (v/m) g, but where m is so small that x says nothing of the mode: see guide_unseen */
+/* D + (v/m) g [SDE eq. 14; DPS eqs. 5, 7]; where x says nothing of the mode: see guide_unseen */
 static double guide_ratio(fd_coef f) { return f.m >= GUIDE_LEAST ? f.v / f.m : 0; }
 
 static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu, double c[3])
@@ -5054,7 +5052,7 @@ void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, i
     }
 }
 
-/* --- Amortised: a network that is told of y --- */
+/* --- Amortised: a network told of y [CDE code, scripts/train_conditional_quadratic.py] --- */
 
 struct fd_amortised {
     fd_condition how;
@@ -5676,7 +5674,7 @@ void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const
     for (int i = 0; i < b; i++) tb[i] = t, sb[i] = s;
     fd_predict(m, FD_X0, p, b, x, tb, D, scratch);
     memcpy(E, D, (size_t)n * sizeof *E);
-    if (g) fd_project(g, b, y, E, NULL, scratch);
+    if (g) fd_project(g, b, y, E, NULL, scratch);             /* [ECI code, models/functional.py] */
     if (eps)
         lin_apply(where, p, b, sb, eci_mix, NULL, 2, (const fd_real *[3]){ E, eps }, x, scratch);
     else lin_apply(where, p, b, sb, eci_keep, &t, 3, (const fd_real *[3]){ E, x, D }, x, scratch);
@@ -6726,7 +6724,7 @@ void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *
     for (ptrdiff_t k = 0; c && k < modes; k++) {
         const double a = ou_a(l, k);
         c[k] = exp(-a * h);
-        c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;
+        c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;               /* [Thesis eqs. 2.43, 2.44] */
         c[2 * modes + k] = sqrt(ou_g(a, h));
     }
     if (c) linear_mix(&l->noise->s, b, 3, c, 0, (const fd_real *[3]){ x, nx, xi }, x, scratch);
@@ -7174,7 +7172,7 @@ void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path
                     if (g->B) gap -= g->B[p * d + q] * x[q];
                     sum -= .5 * h * (Q[p * d + q] - g->S[p * d + q]) * (H[p * d + q] - r[p] * r[q]);
                 }
-                sum += h * gap * r[p];
+                sum += h * gap * r[p];                /* [Neural bridges code, src/base.py] */
             }
             if (g->weight == FD_PROPOSAL_CHAIN && last) sum += log_normal(d, h, Q, y, st);
             else if (g->weight == FD_PROPOSAL_CHAIN)
@@ -7394,7 +7392,7 @@ void fd_kunita_state(const fd_shapes *how, int b, const double *x, double *z)
         }
 }
 
-/* --- Rewards --- */
+/* --- Rewards [Thesis sec. 3.7] --- */
 
 void fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new, const fd_real *mu_old,
                      const fd_real *next, double *ratio, double *norm, fd_arena scratch)
@@ -7435,7 +7433,7 @@ double fd_policy_weight(int rule, double ratio, double advantage, double clip)
     double rho = exp(ratio);
     if (rule == FD_POLICY_PLAIN) return advantage;
     if (rule == FD_POLICY_CLIPPED && (advantage > 0 ? rho > 1 + clip : rho < 1 - clip)) return 0;
-    return rho * advantage;
+    return rho * advantage;                                           /* [DDPO eq. DDPO_IS] */
 }
 
 static int rewards_ready(const char *where, int n, const double *r, fd_status *st)
@@ -7552,3 +7550,19 @@ double fd_policy_best(int n, const double *a, const double *s, double *shift, do
     if (keep) *keep = pi;
     return sum;
 }
+
+/* ---- Errata of the thesis, by the numbers in print, where this file and fd.h say "corrected" ----
+ *
+ *   2.16, 3.34          W h and dt for dW
+ *   2.36, 2.40          no d tau; dW for W
+ *   2.44, 2.45, 2.46    e^A t for e^(At); no "= 1"; dW_s for ds
+ *   3.10, 3.15          the forward kernel; its fraction turned over, a root too long
+ *   3.22, 3.60          the weight inside the norm, on one term; H for the Cameron-Martin norm
+ *   3.26, 3.27          time runs up: both signs. 4.5, 4.7: the sign of the score
+ *   3.29, 3.30, 3.58    the chain's roots exchanged; + b X for - b X in the last two
+ *   3.35, 3.36, 3.38    start at another X than they step from; 1/sqrt(2h) for 1/(2 sqrt h)
+ *   3.63, 3.64          T - t on one side, t on the other; 4.26, 4.34: t of the forward equation
+ *   3.65-3.69           k = 1..N without 1/N, for |k| < N/2 with it; no k in the transforms
+ *   3.55-3.58, 4.5, 4.7, 4.31, 4.32, 4.34: what starts with the law of X_T is called X_T
+ *   4.10, 4.27          no dt beside A X; it is X_T/sqrt T that tends to a Gaussian
+ *   alg. 2, alg. 3      no noise in the predictor; 1/(r t) for 1/t, k up, noise halved by phases */

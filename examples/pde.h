@@ -13,7 +13,7 @@ static const double pde_pi = 3.14159265358979323846;
 
 /* ---- Darcy flow: -div(a grad u) = f on the unit square, u = 0 on its boundary -----------------------
  *
- * Cells (i, j), h = 1/n. Through a face between cells with a and b flows t (u_a - u_b),
+ * [DiffusionPDE eq. 10] Cells (i, j), h = 1/n. Through a face between cells with a and b flows t (u_a - u_b),
  *
  *     t = 2ab/(a + b)   PDE_HARMONIC          t = (a + b)/2   PDE_ARITHMETIC
  *
@@ -210,7 +210,8 @@ static inline void pde_darcy_gradient(const pde_darcy *p, int faces, const doubl
 
 /* ---- Poisson and Helmholtz: Laplacian u + k^2 u = f, u = 0 on the boundary --------------------------
  *
- * On the (n - 1)^2 interior nodes of n x n squares by the five-point stencil: in its sines, u = f/(k^2 - m),
+ * [DiffusionPDE eq. 11] On the (n - 1)^2 interior nodes of n x n squares by the five-point stencil:
+ * in its sines, u = f/(k^2 - m),
  * m = 4 n^2 (sin^2(pi p/2n) + sin^2(pi q/2n)). s is a space of Dirichlet boundaries with n - 1 points;
  * the solution operator is symmetric. FD_EDATA where k^2 is an eigenvalue. u may be f. */
 static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_real *f, fd_real *u,
@@ -250,8 +251,7 @@ static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_r
  *     N'^T m = -[U (w_x Pm) + d_x (u Pm) + V (w_y Pm) + d_y (v Pm)]
  *
  * Axis 0 of w [n][n] is y, axis 1 is x. FD_EDATA where dt (max |u| + max |v|) n is above 1: the step is
- * too long for this flow. Burgers: u_t + u u_x = nu u_xx on the circle, in the same way. The scheme is
- * that of [FNO]'s data. */
+ * too long for this flow. Equation and scheme are those of [FNO eqs. 8-10; DiffusionPDE eq. 12]. */
 typedef struct {
     int n;
     double nu, dt;
@@ -365,7 +365,8 @@ static inline void pde_flow_back(const pde_flow *p, const fd_real *w, fd_real *g
     }
 }
 
-/* pde_burgers_step -- u [n] on the circle of length 1, in place; back: g = (du'/du)^T g at u before the step. */
+/* pde_burgers_step -- u_t + u u_x = nu u_xx [FNO eq. 7; DiffusionPDE eq. 14], u [n] on the circle
+ * of length 1, in place, by the same scheme; back: g = (du'/du)^T g at u before the step. */
 static inline void pde_burgers_step(const pde_flow *p, fd_real *u, fd_real *back, fd_arena scratch)
 {
     const int n = p->n, half = n / 2 + 1;
@@ -432,7 +433,7 @@ static inline void pde_radon(int n, int views, const double *theta, int beams, c
 
 /* ---- Mogi's source: what a volcano's ground does above a small chamber ------------------------------
  *
- * [Mogi 1958.] A change dv of volume at (x, y), depth d, moves the surface, rho the distance,
+ * [Mogi] A change dv of volume at (x, y), depth d, moves the surface, rho the distance,
  *     u_z = (1 - nu) dv/pi d/(rho^2 + d^2)^3/2,   u_r = (1 - nu) dv/pi rho/(rho^2 + d^2)^3/2, nu = 1/4,
  * and a radar sees phase 4 pi/wave times the component along its line of sight, (-sin i cos h, sin i
  * sin h, cos i): incidence i, heading h clockwise from north. */
@@ -457,9 +458,10 @@ static inline double pde_mogi_phase(const pde_mogi *m, double x, double y, doubl
 
 /* ---- Signed distances -------------------------------------------------------------------------------
  *
- * [Felzenszwalb and Huttenlocher, Theory of Computing 2012.] Of a set of pixels in [n][m], positive outside, in units of the height: (distance to the nearest pixel of
- * the set - distance to the nearest one outside)/n, between centres, so that there is no 0. Squared
- * distances are exact: the lower envelope of the parabolas of a line, rows and then columns. */
+ * Of a set of pixels in [n][m], positive outside, in units of the height: (distance to the nearest
+ * pixel of the set - distance to the nearest one outside)/n, between centres, so there is no 0.
+ * Squared distances are exact [Felzenszwalb & Huttenlocher]: the lower envelope of the parabolas of
+ * a line, rows and then columns. */
 static inline void pde_envelope(int n, const double *f, double *d, int *at, double *from)
 {
     int k = -1;

@@ -1,6 +1,6 @@
 /* levels.c -- how good must the scores of the early levels be if the last Langevin chain is long?
  *
- * A question that [Survey 3] leaves open. Annealed Langevin goes through times t_1 > .. > t_L and
+ * A question that [Survey sec. 3] leaves open. Annealed Langevin goes through times t_1 > .. > t_L and
  * makes some steps at each, by the score of that time; only the last score is that of the data.
  * Here all scores but the last are multiplied by c, and what comes out is known exactly, as a
  * function of the length of the last chain.

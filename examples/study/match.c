@@ -2,8 +2,8 @@
  *
  * The reference process is dX = dW on functions, W with a covariance Q, 0 <= t <= 1. A network says
  * of X_t which end to expect, from pairs of ends joined by its bridges; the drift of the bridge
- * towards what is expected carries the one law to the other. Iterated [DBFS; Schroedinger bridge by
- * iterative Markovian fitting]: pairs are made by following one direction, the other is learned
+ * towards what is expected carries the one law to the other. Iterated [DBFS], the Schroedinger
+ * bridge by iterative Markovian fitting: pairs are made by following one direction, the other is learned
  * from them, in turn, so that what is matched is not just any dress but a near one. The process
  * belongs to functions, and the same network, source and noise make the same path on 56x56 points.
  *

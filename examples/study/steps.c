@@ -1,6 +1,6 @@
 /* steps.c -- when steps are few, is the loss of those steps better than the continuous one?
  *
- * A question that [Survey 4] leaves open, for function space. A chain of K steps has the bound
+ * A question that [Survey sec. 4] leaves open, for function space. A chain of K steps has the bound
  *
  *     sum_k 1/2 (SNR(t_k+1) - SNR(t_k)) E |D(X, t_k) - x0|^2,    SNR = m^2/v, the norm of Cameron-Martin
  *

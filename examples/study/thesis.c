@@ -1,4 +1,4 @@
-/* thesis.c -- the experiments of [Thesis, chapter 5] at a small scale: its tables 5.1 to 5.3 with the
+/* thesis.c -- the experiments of [Thesis chap. 5] at a small scale: its tables 5.1 to 5.3 with the
  * same networks, processes, covariances, times and samplers in small, on any images (IDX or .npy).
  * make thesis: on Fashion-MNIST, an hour of one core; what came out is in thesis.md and thesis.png.
  *

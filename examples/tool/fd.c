@@ -616,7 +616,7 @@ static int row_of(const char *name, const double v[GRIDS], double limit, double 
     return ok;
 }
 
-/* conditions -- those of [Survey] 2.1 to 2.4 and of [Thesis 4.2], I to VI, as sums over modes at n,
+/* conditions -- [Survey conds. 2.1-2.4] and I to VI of [Thesis sec. 4.2], as sums over modes at n,
  * 2n and 4n points: does each have a limit? (The formulas of 2.1 are those under which the linear
  * equation has a strong solution.) A sum whose tail falls more slowly than n^-.15 is taken for one
  * without. Status 1 where C has no trace, or X_t's law is not equivalent to that of the noise. */

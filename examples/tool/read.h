@@ -128,7 +128,7 @@ struct source {
  * an error where the file has none or is not one of ours. To be closed with the first of them.
  *
  *   .npy                 with or without .gz, as all files but folders may be
- *   IDX                  [MNIST]
+ *   IDX                  MNIST's
  *   .npz                 stored or compressed
  *   .safetensors
  *   .pt, .pth            PyTorch's zip: tensors in dictionaries and lists, a.b.0 for x["a"]["b"][0]
