@@ -4,6 +4,7 @@
 # make demo       the main job: train, sample on three grids, figures in out/demo (DATA=file: other images)
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
+# make index      which line implements which equation of which paper
 # make experiments  lists what is in examples/README.md, with commands and minutes
 # make setup      install the one package that a build needs: libstb-dev
 # make clean
@@ -125,7 +126,7 @@ $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 VARIANTS = float double serial scalar strict clang sanitize
 
 test: $(B)/test all
-	@sh tests/sum.sh "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/layers.sh $(B)" "sh tests/tool.sh $(B)")
+	@sh tests/sum.sh "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/layers.sh $(B)" "sh tests/index.sh check" "sh tests/tool.sh $(B)")
 
 check:
 	@v="$(VARIANTS)"; command -v clang >/dev/null || $(call install,clang) || \
@@ -144,6 +145,9 @@ bench: $(B)/bench
 
 experiments:
 	@awk '/^## /{ t = substr($$0, 4) } /^    /{ if (t) print "\n" t; t = ""; print }' examples/README.md
+
+index:
+	@sh tests/index.sh
 
 # ---- Packages -----------------------------------------------------------------------------------
 
@@ -198,4 +202,4 @@ endif
 clean:
 	rm -rf build
 
-.PHONY: all test check bench setup demo thesis experiments clean
+.PHONY: all test check bench setup demo thesis experiments index clean
