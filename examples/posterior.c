@@ -32,7 +32,7 @@ int main(void)
     fd_space   s     = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
     fd_cov    *prior = fd_cov_matern(&a, &s, 1.0, 0.3, 1.5);
     fd_process p     = fd_vp(prior, 0.1, 20.0);
-    fd_model   model = fd_oracle_gauss(&a, &p, NULL, prior);     /* or fd_net_model(&a, net, FD_V) */
+    fd_model   model = fd_oracle_gauss(&a, &p, NULL, prior);    /* or fd_net_model(&a, net, FD_V) */
     fd_obs     o     = fd_obs_points(&a, &s, M, (double[]){ .12, .35, .5, .9 }, NULL);
     double     y[M]  = { 1.0, -.4, .2, .8 }, t[STEPS + 1];
     fd_real   *x     = fd_raw(&a, fd_real, B * N), *sd = fd_raw(&a, fd_real, N);
