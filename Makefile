@@ -5,8 +5,10 @@
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make index      which line implements which equation of which paper
-# make experiments  lists what is in examples/README.md, with commands and minutes
-# make setup      install the one package that a build needs: libstb-dev
+# make experiments  lists the others, with their minutes of one core and memory; make NAME runs one
+# make install    the library, float and double, and the tool: PREFIX=/usr/local DESTDIR= MARCH=
+# make amalgam    the library as one header: build/fd_all.h
+# make setup      install the one package that a build needs, libstb-dev; a plain make never does
 # make clean
 #
 # make test NAME=fft   only the groups of tests whose name starts so (make bench: the rows)
@@ -119,7 +121,7 @@ $$(B)/$(basename $(notdir $(1))): $(1) $$(B)/libfd.a Makefile
 endef
 $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 
--include $(wildcard $(B)/*.d)
+-include $(wildcard $(B)/*.d $(B)/pic/*.d)
 
 # ---- Tests --------------------------------------------------------------------------------------
 
@@ -143,9 +145,6 @@ $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
 bench: $(B)/bench
 	@env -u OMP_WAIT_POLICY OMP_PROC_BIND=true $(B)/bench "$(NAME)"
 
-experiments:
-	@awk '/^## /{ t = substr($$0, 4) } /^    /{ if (t) print "\n" t; t = ""; print }' examples/README.md
-
 index:
 	@sh tests/index.sh
 
@@ -154,9 +153,17 @@ index:
 # $(call install,names) installs by apt-get, as root or with a sudo that asks no password; otherwise it says
 # what to install. apt-get does one thing at a time: a rule that installs depends on those that do so before.
 install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"; \
-	command -v apt-get >/dev/null && $$s true 2>/dev/null && echo "installing $(1)" && \
+	command -v apt-get >/dev/null && $$s true 2>/dev/null && \
+	echo "installing $(1): $${s:+sudo }apt-get install -y $(1)" && \
 	{ $$i install -y $(1) || { $$i update && $$i install -y $(1); }; } >/dev/null 2>&1 || \
 	{ echo "please install: sudo apt-get install $(1)" >&2; false; }; }
+
+# A plain make installs nothing: it says what is missing. Goals that are to do all by themselves do.
+ifneq ($(filter-out all $(B)/% amalgam install,$(MAKECMDGOALS)),)
+stb     = $(call install,libstb-dev)
+else
+stb     = { echo "stb_image_write.h is missing: make setup installs it (Debian: libstb-dev)" >&2; false; }
+endif
 
 # build/include has the package alone: a compiler for another libc must not see /usr/include
 setup: build/include/setup
@@ -166,7 +173,7 @@ build/include/setup:
 	    $(CC) $(AFTER) -E -x c - >/dev/null 2>&1; }; \
 	for d in /usr/include /usr/local/include; do \
 	    [ ! -d $$d/stb ] || ln -sfn $$d/stb build/include/stb; done; \
-	has || { $(call install,libstb-dev) && ln -sfn /usr/include/stb build/include/stb && has; }
+	has || { $(stb) && ln -sfn /usr/include/stb build/include/stb && has; }
 	@touch $@
 
 # ---- The demo -----------------------------------------------------------------------------------
@@ -193,13 +200,106 @@ ifdef DATA
 thesis: $(B)/thesis
 	nice $(B)/thesis --threads 1 --data "$(DATA)" $(if $(LABELS),--labels "$(LABELS)") $(THESIS)
 else
-thesis: $(B)/thesis build/data/fashion-mnist
+thesis: $(B)/thesis $(LABELED)
 	@[ -s build/data/fashion-mnist ] || { echo "thesis: needs Fashion-MNIST, or DATA=images LABELS=labels" >&2; exit 1; }
-	gunzip -c $(subst images-idx3,labels-idx1,$(FASHION)) >build/data/fashion-mnist-labels
-	nice $(B)/thesis --threads 1 --data build/data/fashion-mnist --labels build/data/fashion-mnist-labels $(THESIS)
+	nice $(B)/thesis --threads 1 --data build/data/fashion-mnist --labels build/data/labels $(THESIS)
 endif
+
+# ---- Experiments: what the papers report, and what they leave open -------------------------------
+#
+# $(call exp,name,time of one core,memory in MB,what it asks,arguments,what it needs): results go to
+# out/; those that were kept are in examples/, with a page on them. ARGS replaces the arguments.
+
+define experiment
+asked    += $(1)
+line_$(1) = '$(1)' '$(2)' '$(3)' '$(4)'
+$(1): $$(B)/$(1) $(6)
+	nice $$(B)/$(1) $$(if $$(ARGS),$$(ARGS),$(5))
+endef
+exp = $(eval $(call experiment,$(1),$(2),$(3),$(4),$(5),$(6)))
+
+IMAGES = build/data/fashion-mnist
+LABELED = $(IMAGES) build/data/labels
+
+build/data/labels: build/data/fashion-mnist
+	gunzip -c $(subst images-idx3,labels-idx1,$(FASHION)) >$@.tmp && mv $@.tmp $@
+
+$(call exp,choice,3 min,12,which covariance should the noise have?,--train 2000 --threads 1)
+$(call exp,defaults,30 s,5,which scheme at which times for which process?)
+$(call exp,bound,40 s,11,what is a bound on W2 worth beside W2?)
+$(call exp,cubic,17 s,13,what still holds with a forward drift that is not linear?)
+$(call exp,noise,75 s,4,in which norm is a score learned?,1000)
+$(call exp,steps,9 min,13,which loss for few steps?,2000)
+$(call exp,levels,10 s,6,how good must early scores be if the last Langevin chain is long?)
+$(call exp,onestep,2 min,14,can one evaluation do what fifty do?,4000)
+$(call exp,poisson,75 s,11,what does a network find that sees only gradients?,3000)
+$(call exp,mesh,3 min,5,which posterior methods hold on every grid?,100)
+$(call exp,clothes,45 s,MBC,what is the rest of an image?,--data $(IMAGES) --model out/demo/model.safetensors,out/demo/model.safetensors)
+$(call exp,well,90 s,12,how is a path drawn whose ends are known?)
+$(call exp,match,10 min,281,how do trousers become dresses?,$(LABELED) 1 3 700,$(LABELED))
+$(call exp,shapes,62 s,52,how does one outline become another?)
+$(call exp,control,40 s,52,how is a random function steered to values?)
+$(call exp,reward,28 s,9,how does a model learn what a reward asks for?)
+
+out/demo/model.safetensors:
+	@echo "needs the network of make demo" >&2; exit 1
+
+# the thesis has its own line: other images, other labels
+asked += thesis
+line_thesis = 'thesis' '70 min' '242' 'do the tables of the thesis hold in small?'
+
+experiments:
+	@printf '%-12s %8s %6s  %s\n' 'make' 'one core' 'MB' 'what it asks'
+	@$(foreach e,$(asked),printf '%-12s %8s %6s  %s\n' $(line_$(e));)
+
+# ---- Installation: the library in float and in double side by side, and the tool ------------------
+#
+# pkg-config fd, or fd-double, whose flags have -DFD_DOUBLE; the header is one for both.
+
+PREFIX  ?= /usr/local
+VERSION := $(shell sed -n 's/^.define FD_VERSION_TEXT "\(.*\)"/\1/p' fd.h)
+PIECE    = $(if $(filter double,$(V)),fd-double,fd)
+SONAME   = lib$(PIECE).so.$(firstword $(subst ., ,$(VERSION)))
+TO       = $(DESTDIR)$(PREFIX)
+
+$(B)/pic/%.o: %.c Makefile | build/include/setup
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC $(DEPS) -c -o $@ $<
+
+$(B)/lib$(PIECE).so: $(LIB:%=$(B)/pic/%.o)
+	$(CC) $(CFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ -lm
+
+install: $(B)/fd
+	$(MAKE) --no-print-directory V=float piece
+	$(MAKE) --no-print-directory V=double piece
+	install -d "$(TO)/bin" "$(TO)/include"
+	install -m 755 $(B)/fd "$(TO)/bin/fd"
+	install -m 644 fd.h "$(TO)/include/fd.h"
+
+piece: $(B)/libfd.a $(B)/lib$(PIECE).so
+	install -d "$(TO)/lib/pkgconfig"
+	install -m 644 $(B)/libfd.a "$(TO)/lib/lib$(PIECE).a"
+	install -m 755 $(B)/lib$(PIECE).so "$(TO)/lib/lib$(PIECE).so.$(VERSION)"
+	ln -sf lib$(PIECE).so.$(VERSION) "$(TO)/lib/$(SONAME)"
+	ln -sf $(SONAME) "$(TO)/lib/lib$(PIECE).so"
+	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: $(PIECE)' 'Version: $(VERSION)' \
+	    'Description: function-space diffusion models, $(V)' \
+	    'Cflags: -I$${prefix}/include $(strip $(DEFS) $(OMP))' \
+	    'Libs: -L$${prefix}/lib -l$(PIECE) -lm $(OMP)' >"$(TO)/lib/pkgconfig/$(PIECE).pc"
+
+# One header with all of it: a program defines FD_IMPLEMENTATION in one of its files, before any header.
+amalgam: build/fd_all.h
+build/fd_all.h: fd.h $(LIB:%=%.c) Makefile
+	@mkdir -p $(@D)
+	@{ printf '%s\n' '/* fd_all.h -- the library as one header. In one file of a program, before any' \
+	    ' * header: #define FD_IMPLEMENTATION */' '#ifdef FD_IMPLEMENTATION' '#define FD_IMPL' \
+	    '#if !defined(_POSIX_C_SOURCE) && (defined(__unix__) || defined(__APPLE__))' \
+	    '#define _POSIX_C_SOURCE 200809L' '#endif' '#endif'; cat fd.h; echo '#ifdef FD_IMPLEMENTATION'; \
+	  for f in $(LIB); do grep -v -e '^#include "fd.h"' -e '^#define FD_IMPL$$' $$f.c; done; echo '#endif'; } >$@.tmp
+	@mv $@.tmp $@
+	@echo "wrote $@"
 
 clean:
 	rm -rf build
 
-.PHONY: all test check bench setup demo thesis experiments index clean
+.PHONY: all test check bench setup demo thesis experiments index install piece amalgam clean $(asked)

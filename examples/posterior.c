@@ -1,8 +1,10 @@
-/* posterior.c -- what is an unknown function, given a few noisy values of it? Five methods beside the exact answer.
+/* posterior.c -- what is an unknown function, given a few noisy values of it? Five methods beside
+ * the exact answer.
  *
- * Prior: a Gaussian random function on [0,1] with Matern covariance. Observed: four values with deviation .1. Each
- * method draws functions given them; printed are the relative errors of their mean and of their pointwise
- * deviation against the exact posterior. What chance does with so many draws is about .03. */
+ * Prior: a Gaussian random function on [0,1] with Matern covariance. Observed: four values with
+ * deviation .1. Each method draws functions given them; printed are the relative errors of their
+ * mean and of their pointwise deviation against the exact posterior. What chance does with so many
+ * draws is about .03. */
 #include "fd.h"
 #include <math.h>
 #include <stdio.h>
@@ -30,22 +32,24 @@ int main(void)
     fd_space   s     = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
     fd_cov    *prior = fd_cov_matern(&a, &s, 1.0, 0.3, 1.5);
     fd_process p     = fd_vp(prior, 0.1, 20.0);
-    fd_model   model = fd_oracle_gauss(&a, &p, NULL, prior);          /* or fd_net_model(&a, net, FD_V) */
+    fd_model   model = fd_oracle_gauss(&a, &p, NULL, prior);    /* or fd_net_model(&a, net, FD_V) */
     fd_obs     o     = fd_obs_points(&a, &s, M, (double[]){ .12, .35, .5, .9 }, NULL);
     double     y[M]  = { 1.0, -.4, .2, .8 }, t[STEPS + 1];
     fd_real   *x     = fd_raw(&a, fd_real, B * N), *sd = fd_raw(&a, fd_real, N);
     fd_obs_noise(&a, &o, 0.1);
     fd_times(&p, FD_LOGSNR, 0, STEPS, t, &st);
-    fd_sampler how = { .p = &p, .model = model, .t = t, .steps = STEPS, .scheme = FD_ANCESTRAL, .denoise = 1 };
+    fd_sampler how = { .p = &p, .model = model, .t = t, .steps = STEPS,
+                       .scheme = FD_ANCESTRAL, .denoise = 1 };
 
     fd_posterior *exact = fd_posterior_new(&a, NULL, prior, &o, y);
     fd_posterior_std(exact, sd, a);
-    printf("log p(y) = %.4f\n%-32s %8s %8s\n", exact ? exact->evidence : NAN, "method", "mean", "sd");
+    printf("log p(y) = %.4f\n%-32s %8s %8s\n", exact ? exact->evidence : NAN, "method",
+           "mean", "sd");
     fd_posterior_draw(exact, fd_seed(1), 0, B, x, a);                 /* 1: Matheron's rule */
     judge("Matheron's rule", x, exact, sd);
 
     how.model = fd_oracle_posterior(&a, &p, 1, NULL, NULL, (const fd_cov *[]){ prior }, &o, y);
-    fd_sample(&how, fd_seed(2), 0, B, x, a);                          /* 2: the exact conditional score */
+    fd_sample(&how, fd_seed(2), 0, B, x, a);                  /* 2: the exact conditional score */
     judge("exact conditional score", x, exact, sd);
 
     fd_guide guide = { .p = &p, .model = model, .o = &o, .y = y, .rule = FD_GUIDE_PIGDM };
@@ -58,7 +62,8 @@ int main(void)
     fd_sample(&how, fd_seed(4), 0, B, x, a);
     judge("DPS guidance, zeta .1", x, exact, sd);
 
-    fd_mcmc chain = { .prior = prior, .phi = fd_obs_potential(&a, &o, y), .kind = FD_MCMC_PCN, .h = .2, .adapt = 2000 };
+    fd_mcmc chain = { .prior = prior, .phi = fd_obs_potential(&a, &o, y), .kind = FD_MCMC_PCN,
+                      .h = .2, .adapt = 2000 };
     fd_chain *c = fd_chain_begin(&a, &chain, fd_seed(5), 0, NULL);
     for (int k = -2000; k < 100 * B; k++) {                           /* 5: a Markov chain */
         fd_chain_step(c, a);

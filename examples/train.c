@@ -1,10 +1,10 @@
-/* train.c -- how is a network trained, and how near does it come to the best possible denoiser?
- * train [STEPS of training, 1500].
+/* train.c -- how is a network trained on functions, and drawn on twice the grid? train [STEPS,
+ * 1500].
  *
  * The data are Gaussian random functions on 64 points of the circle, so the best denoiser is known
- * (fd_oracle_gauss) and its error is printed beside the network's: on 64 points, and on 128 that
- * the network has not seen. Then both draw samples on 128 points, and the energy of some waves is
- * printed over that of data. study/nets.c trains each kind of network so, on data of two classes. */
+ * (fd_oracle_gauss): its error is printed beside the network's, on 128 points, which the network
+ * has not seen, and there it draws. Functions of a file come by fd_npy_load in place of
+ * fd_cov_draw. */
 #include "fd.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,17 +22,15 @@ static double miss(const fd_model *m, const fd_process *p, double t, const fd_re
     for (int i = 0; i < M; i++) time[i] = t;
     fd_perturb(p, fd_seed(5), 0, M, x0, time, xt, NULL, a);
     fd_predict(m, FD_X0, p, M, xt, time, y, a);
-    for (ptrdiff_t i = 0; y && i < n; i++) {
-        double e = (double)y[i] - (double)x0[i];
-        sum += e * e / (double)n;
-    }
+    for (ptrdiff_t i = 0; y && i < n; i++)
+        sum += ((double)y[i] - (double)x0[i]) * ((double)y[i] - (double)x0[i]) / (double)n;
     return sum;
 }
 
 int main(int argc, char **argv)
 {
     int steps = argc > 1 ? atoi(argv[1]) : 1500;
-    if (argc > 2 || steps < 5) { fprintf(stderr, "usage: train [STEPS, at least 5]\n"); return 2; }
+    if (argc > 2 || steps < 5) return fprintf(stderr, "usage: train [STEPS, at least 5]\n"), 2;
     fd_status  st;
     fd_arena   a = fd_arena_over(mem, sizeof mem, &st);
     fd_space   s[2];
@@ -43,15 +41,15 @@ int main(int argc, char **argv)
         data[g] = fd_cov_matern(&a, &s[g], 1.0, 0.3, 2.5);
         p[g] = fd_vp(fd_cov_matern(&a, &s[g], 1.0, 0.1, 1.5), 0.1, 20.0);
     }
-    fd_arch  arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
-                      .modes = { 24 }, .time = FD_TIME_FILM };
-    fd_adam  adam = fd_adam_default(FD_ADAMW);
-    adam.lr = 2e-3; adam.warmup = 50; adam.steps = steps; adam.clip = 1; adam.ema = 0.995;
+    fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 32, .layers = 4,
+                     .modes = { 24 }, .time = FD_TIME_FILM };
+    fd_adam adam = fd_adam_default(FD_ADAMW);
+    adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .995;
     fd_net  *net = fd_net_new(&a, &arch, fd_seed(2));
     fd_opt  *opt = fd_opt_new(&a, net, &adam);
     fd_real *x0 = fd_raw(&a, fd_real, B * N), *xt = fd_raw(&a, fd_real, B * N);
     fd_real *eps = fd_raw(&a, fd_real, B * N), *v = fd_raw(&a, fd_real, B * N);
-    double   t[B], loss = 0;
+    double   t[B];
     for (int step = 1; step <= steps && !st.code; step++) {
         fd_rng r = fd_stream(fd_seed(3), 'b', (uint32_t)step);
         fd_cov_draw(data[0], r, 0, B, x0, a);
@@ -59,45 +57,32 @@ int main(int argc, char **argv)
         fd_perturb(&p[0], fd_stream(r, 'e', 0), 0, B, x0, t, xt, eps, a);       /* X_t | X_0 */
         fd_target(&p[0], FD_V, B, x0, eps, t, v, a);
         fd_tape tape = fd_tape_begin(&a, FD_GRAD);
-        fd_var *in = fd_input(&tape, 3, (int[]){ B, 1, N }, xt);
-        fd_var *fit = fd_mse_loss(&tape, &s[0], fd_forward(net, &tape, &s[0], in, t), v, NULL);
-        fd_backward(&tape, fit);
-        if (fit) loss += (double)fit->x[0] / (steps / 5);
+        fd_var *y = fd_forward(net, &tape, &s[0], fd_input(&tape, 3, (int[]){ B, 1, N }, xt), t);
+        fd_var *loss = fd_mse_loss(&tape, &s[0], y, v, NULL);
+        fd_backward(&tape, loss);
+        if (loss && step % (steps / 5) == 0) printf("step %d, loss %.4f\n", step, (double)*loss->x);
         fd_tape_end(&tape);
         fd_opt_step(opt, net, &st);
-        if (step % (steps / 5) == 0) { printf("step %4d  loss %.4f\n", step, loss); loss = 0; }
     }
-    char why[160];
-    if (fd_explain(&st, why, sizeof why)) { fprintf(stderr, "train: %s\n", why); return 1; }
-
-    fd_model model[2] = { { 0 }, fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V) };
+    fd_model model[2] = { fd_oracle_gauss(&a, &p[1], NULL, data[1]), { 0 } };
+    if (net) model[1] = fd_net_model(&a, fd_net_with(&a, net, opt->avg), FD_V);
     fd_real *x = fd_raw(&a, fd_real, M * 2 * N);
-    double   times[STEPS + 1], of_data[9], e[9];
-    printf("\nerror of x0         t = 0.1     0.3     0.6\n");
-    for (int i = 0; i < 4; i++) {
-        int g = i / 2;
-        model[0] = fd_oracle_gauss(&a, &p[g], NULL, data[g]);
-        fd_cov_draw(data[g], fd_seed(4), 0, M, x, a);
-        printf("%3d points, %-8s", N << g, i % 2 ? "network" : "best");
-        for (int k = 0; k < 3; k++)
-            printf("%8.4f", miss(&model[i % 2], &p[g], (double[]){ .1, .3, .6 }[k], x, a));
-        printf("\n");
-    }
-    fd_spectrum(&s[1], M, x, 9, of_data, a);
+    fd_cov_draw(data[1], fd_seed(4), 0, M, x, a);
+    printf("error of x0         t = 0.1     0.3     0.6\n");
+    for (int i = 0; i < 6 && !st.code; i++)
+        printf("%s%8.4f%s", i % 3 ? "" : i ? "128 points, network " : "128 points, best    ",
+               miss(&model[i / 3], &p[1], (double[]){ .1, .3, .6 }[i % 3], x, a),
+               i % 3 < 2 ? "" : "\n");
+    double times[STEPS + 1];
     fd_times(&p[1], FD_LOGSNR, 0, STEPS, times, &st);
-    fd_sampler how = { .p = &p[1], .t = times, .steps = STEPS, .scheme = FD_PF_HEUN, .denoise = 1 };
-    printf("\nenergy over data's   wave 1       2       4       8\n");
-    for (int i = 0; i < 2; i++) {
-        how.model = model[i];
-        fd_sample(&how, fd_seed(1), 0, M, x, a);
-        fd_spectrum(&s[1], M, x, 9, e, a);
-        printf("samples, %-10s", i ? "network" : "best");
-        for (int k = 1; k < 9; k *= 2) printf("%8.2f", e[k] / of_data[k]);
-        printf("\n");
-    }
+    fd_sampler how = { .p = &p[1], .model = model[1], .t = times, .steps = STEPS, .denoise = 1,
+                       .scheme = FD_PF_HEUN };
+    fd_sample(&how, fd_seed(1), 0, M, x, a);
+    char why[160];
     mkdir("out", 0777);
+    fd_npy_save(&st, "out/train.npy", 2, (int[]){ M, 2 * N }, x);
     fd_net_save(&st, "out/train.safetensors", net, opt, NULL, a);
-    if (fd_explain(&st, why, sizeof why)) { fprintf(stderr, "train: %s\n", why); return 1; }
-    printf("wrote out/train.safetensors\n");
+    if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "train: %s\n", why), 1;
+    printf("wrote out/train.npy, %d functions on %d points, and out/train.safetensors\n", M, 2 * N);
     return 0;
 }

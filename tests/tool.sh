@@ -1394,6 +1394,12 @@ done
 short() { mkdir -p short && cd short && "$@"; s=$?; cd ..; return $s; }
 ok own short "$B/own" && says 'relative distance [0-9.]+e-(0[67]|1[0-9])$' out; exists short/out/own.png
 ok train short "$B/train" 5 && says '^128 points, network' out; exists short/out/train.safetensors
+ok model short "$B/model" && says 'two functions by [0-9.]+e-(0[5-9]|1[0-9])$' out
+ok loss short "$B/loss" 3 && says '^ *16 ' out
+ok judge short "$B/judge" && says 'yes, by' out && says 'no, by' out
+"$B/judge" short/out/train.npy >out; [ $? = 1 ]; report $? "judge: a network of five steps"
+ok static short "$B/static" && says 'the same bits' out && says 'arena too small' out
+ok bridge short "$B/bridge" && says 'over the exact one: (0[.]9|1[.]0)' out; exists short/out/bridge.npy
 for a in 4 x '9 9'; do "$B/train" $a >out 2>err; [ $? = 2 ]; report $? "train $a"; says '^usage: train ' err; done
 
 # ---- the study of choices of C: its own check, its files
