@@ -3,6 +3,7 @@
 # make check      the tests of every variant, with warnings as errors
 # make demo       the main job: train, sample on three grids, figures in out/demo (DATA=file: other images)
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
+# make hash       are the bits here those of other machines? (V=strict)
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make experiments  lists what is in examples/README.md, with commands and minutes
 # make setup      install the one package that a build needs: libstb-dev
@@ -133,6 +134,14 @@ check:
 	set --; for v in $$v; do set -- "$$@" "$(MAKE) --no-print-directory -s V=$$v WERROR=-Werror test"; done; \
 	sh tests/sum.sh "$$@"
 
+# The bits are those of tests/data/hash.txt: see tests/hash.c.
+$(B)/hash: tests/hash.c $(B)/libfd.a Makefile
+	$(CC) $(CFLAGS) -O1 $(DEPS) $(if $(DEPS),-MF $(B)/hash.example.d) -o $@ $< $(B)/libfd.a -lm
+
+hash:
+	@$(MAKE) --no-print-directory -s V=strict build/strict/hash
+	build/strict/hash tests/data/hash.txt
+
 # ---- Speed --------------------------------------------------------------------------------------
 
 $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
@@ -198,4 +207,4 @@ endif
 clean:
 	rm -rf build
 
-.PHONY: all test check bench setup demo thesis experiments clean
+.PHONY: all test check hash bench setup demo thesis experiments clean
