@@ -1096,6 +1096,13 @@ static void eig_turn_rows(int n, int turns, const eig_turn *t, double *V)
         eig_turn_cols(n, j, n - j < EIG_COLS ? n - j : EIG_COLS, turns, t, V);
 }
 
+/* sqrt(x^2 + y^2); what hypot gives differs between libraries */
+static double eig_norm(double x, double y)
+{
+    const double u = fabs(x), v = fabs(y), most = u > v ? u : v, q = (u > v ? v : u) / most;
+    return most > 0 ? most * sqrt(1 + q * q) : most;
+}
+
 /* QL with shifts; returns 0, or 1 + the index of the eigenvalue that did not come */
 static int eig_ql(int n, double *d, double *e, double *V, int room, eig_turn *t)
 {
@@ -1113,13 +1120,13 @@ static int eig_ql(int n, double *d, double *e, double *V, int room, eig_turn *t)
                 eig_turn_rows(n, turns, t, V);
                 turns = 0;
             }
-            double g = (d[l + 1] - d[l]) / (2 * e[l]), r = hypot(g, 1);
+            double g = (d[l + 1] - d[l]) / (2 * e[l]), r = eig_norm(g, 1);
             g = d[m] - d[l] + e[l] / (g + (g < 0 ? -r : r));  /* d_m - shift */
             double s = 1, c = 1, p = 0;
             int i = m - 1;
             for (; i >= l; i--) {
                 const double f = s * e[i], b = c * e[i];
-                e[i + 1] = r = hypot(f, g);
+                e[i + 1] = r = eig_norm(f, g);
                 if (r == 0) {                                 /* T falls apart here */
                     d[i + 1] -= p;
                     e[m] = 0;

@@ -116,7 +116,7 @@ static void do_transforms(fd_arena a)
 
 static void do_algebra(fd_arena a)
 {
-    static const int size[][3] = { { 7, 33, 19 }, { 64, 48, 200 }, { 1, 5, 3 }, { 3, 1, 700 },
+    static const int size[][3] = { { 7, 33, 19 }, { 64, 48, 200 }, { 1, 5, 3 }, { 20, 33, 700 },
         { 300, 70, 200 } };
     const fd_real *x = normals(&a, 1 << 16, 1), *y = normals(&a, 1 << 16, 2);
     fd_real *z = normals(&a, 1 << 16, 3);
@@ -200,7 +200,7 @@ static void do_covariances(fd_arena a)
 typedef struct {                                     /* what most of the rest begins with */
     fd_space s;
     fd_cov *noise, *data, *other;
-    fd_real *mean, *x;
+    fd_real *mean, *x, *xi;                          /* [2], [B], [B] functions */
     fd_process p;
     fd_model gauss;
     double t[9];
@@ -214,8 +214,10 @@ static kit kit_new(fd_arena *a)
     k.other = fd_cov_matern(a, &k.s, .5, .1, 2);
     k.mean = normals(a, 2 * N, 6);
     k.x = normals(a, B * N, 7);
+    k.xi = normals(a, B * N, 13);
     fd_cov_pow(k.noise, .5, 2, k.mean, k.mean, *a);
     fd_cov_pow(k.noise, .5, B, k.x, k.x, *a);
+    fd_cov_pow(k.noise, .5, B, k.xi, k.xi, *a);
     k.p = fd_vp(k.noise, .1, 20);
     return k;
 }
@@ -234,7 +236,7 @@ static void do_processes(fd_arena a)
     double beta[20], t[13];
     fd_beta_schedule(FD_BETA_COSINE, 20, 0, 0, beta, &st);
     const fd_process base = fd_flow_vp(k.noise, 0);
-    const fd_process p[] = { fd_ou(k.noise, 8), k.p, fd_vp_cosine(k.noise), fd_subvp(k.noise, .1, 20),
+    const fd_process p[14] = { fd_ou(k.noise, 8), k.p, fd_vp_cosine(k.noise), fd_subvp(k.noise, .1, 20),
         fd_ve(k.noise, .01, 50), fd_driftless(k.noise, 9), fd_flow(k.noise, 1e-3),
         fd_flow_vp(k.noise, .08), fd_ladder(k.noise, .01, 30, 50), fd_fdp(&a, k.noise, .1, 10, NULL),
         fd_heat(k.noise, 1, .1, NULL, NULL, 2), fd_heat_cosine(k.noise, 1, .01),
@@ -263,7 +265,7 @@ static void do_models(fd_arena a)
     const fd_cov *const both[] = { k.data, k.other };
     const fd_cov *own = fd_cov_kernel(&a, &k.s, kernel, NULL);
     const fd_precond *pre = fd_precond_new(&a, &k.p, k.mean, k.data);
-    const fd_model m[] = { k.gauss, fd_oracle_mix(&a, &k.p, 2, w, k.mean, both),
+    const fd_model m[5] = { k.gauss, fd_oracle_mix(&a, &k.p, 2, w, k.mean, both),
         fd_oracle_kernel(&a, &k.p, k.mean, own), fd_oracle_data(&a, &k.p, 2, k.mean),
         fd_precond_model(&a, pre, k.gauss) };
     fd_real *y = fd_raw(&a, fd_real, B * N);
@@ -318,7 +320,7 @@ static void do_samplers(fd_arena a)
     const fd_model u = fd_oracle_interpolant_mix(&a, &path, FD_VELOCITY, &from, &to);
     const fd_model e = fd_oracle_interpolant_mix(&a, &path, FD_NOISE, &from, &to);
     for (int i = 1; i < 9; i++)
-        fd_interpolant_step(&path, &u, &e, .3, i * .1, (i + 1) * .1, B, k.x, k.x + N * (i % 2), a);
+        fd_interpolant_step(&path, &u, &e, .3, i * .1, (i + 1) * .1, B, k.x, k.xi, a);
     eat(B * N, k.x), say("interpolant", "");
 }
 
@@ -416,7 +418,7 @@ static void do_chains(fd_arena a)
         fd_chain_get(c, x), eat(N, x);
         eat_double(1, c ? &c->phi : NULL);
     }
-    for (int i = 0; i < 5; i++) fd_langevin(&k.p, &k.gauss, &phi, .3, 1e-3, 1, B, k.x, k.mean - i % 2, a);
+    for (int i = 0; i < 5; i++) fd_langevin(&k.p, &k.gauss, &phi, .3, 1e-3, 1, B, k.x, k.xi, a);
     eat(B * N, k.x), say("langevin", "");
     double w[N - 1];
     const fd_levy levy = { FD_LEVY_STUDENT, 1, .1, 3, 0 };
