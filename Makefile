@@ -4,6 +4,7 @@
 # make demo       the main job: train, sample on three grids, figures in out/demo (DATA=file: other images)
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
 # make hash       are the bits here those of other machines? (V=strict)
+# make cross      the same by other compilers and on emulated machines, with some of the tests
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make experiments  lists what is in examples/README.md, with commands and minutes
 # make setup      install the one package that a build needs: libstb-dev
@@ -142,6 +143,18 @@ hash:
 	@$(MAKE) --no-print-directory -s V=strict build/strict/hash
 	build/strict/hash tests/data/hash.txt
 
+# the groups of tests that say most about a machine
+SOME     = random fft cov files tape samplers
+SOMESRC  = $(patsubst %,tests/%.c,test test_core test_fft test_space test_files test_tape test_sde)
+$(B)/some: $(SOMESRC) tests/test.h $(B)/libfd.a Makefile
+	$(CC) $(CFLAGS) -O1 '-DGROUPS=$(SOME:%=X(%))' -o $@ $(SOMESRC) $(B)/libfd.a -lm
+
+# Other compilers, vector widths and machines (make cross NAME=s390x: that one): an hour of one core.
+cross: build/include/setup
+	@need() { command -v $$1 >/dev/null || { shift; $(call install,$$*); }; }; \
+	sh tests/cross.sh --packages "$(NAME)" | sort -u | while read -r line; do need $$line </dev/null || true; done
+	@sh tests/cross.sh "$(NAME)"
+
 # ---- Speed --------------------------------------------------------------------------------------
 
 $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
@@ -207,4 +220,4 @@ endif
 clean:
 	rm -rf build
 
-.PHONY: all test check hash bench setup demo thesis experiments clean
+.PHONY: all test check hash cross bench setup demo thesis experiments clean
