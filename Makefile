@@ -147,7 +147,7 @@ hash:
 SOME     = random fft cov files tape samplers
 SOMESRC  = $(patsubst %,tests/%.c,test test_core test_fft test_space test_files test_tape test_sde)
 $(B)/some: $(SOMESRC) tests/test.h $(B)/libfd.a Makefile
-	$(CC) $(CFLAGS) -O1 '-DGROUPS=$(SOME:%=X(%))' -o $@ $(SOMESRC) $(B)/libfd.a -lm
+	$(CC) $(CFLAGS) -O1 '-DGROUPS=$(patsubst %,X(%),$(SOME))' -o $@ $(SOMESRC) $(B)/libfd.a -lm
 
 # Other compilers, vector widths and machines (make cross NAME=s390x: that one): an hour of one core.
 cross: build/include/setup
