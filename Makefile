@@ -5,6 +5,7 @@
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
 # make hash       are the bits here those of other machines? (V=strict)
 # make cross      the same by other compilers and on emulated machines, with some of the tests
+# make mcu        functions on an emulated microcontroller, and what each part costs there
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make experiments  lists what is in examples/README.md, with commands and minutes
 # make setup      install the one package that a build needs: libstb-dev
@@ -155,6 +156,23 @@ cross: build/include/setup
 	sh tests/cross.sh --packages "$(NAME)" | sort -u | while read -r line; do need $$line </dev/null || true; done
 	@sh tests/cross.sh "$(NAME)"
 
+# ---- A microcontroller --------------------------------------------------------------------------
+
+ifeq ($(V),strict)
+$(B)/mcu-tables: examples/mcu/tables.c examples/mcu/mcu.h $(B)/libfd.a
+	$(CC) $(CFLAGS) -O1 -o $@ $< $(B)/libfd.a -lm
+$(B)/mcu-tables.c: $(B)/mcu-tables
+	$(B)/mcu-tables >$@.tmp && mv $@.tmp $@
+$(B)/mcu: $(addprefix examples/mcu/,mcu.c host.c board.h mcu.h) $(B)/mcu-tables.c $(B)/libfd.a
+	$(CC) $(CFLAGS) -Iexamples/mcu -O1 -o $@ $(filter %.c %.a,$^) -lm
+endif
+
+mcu:
+	@command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null || \
+	    $(call install,gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)
+	@$(MAKE) --no-print-directory -s V=strict build/strict/mcu
+	@sh examples/mcu/mcu.sh build/strict/mcu build/strict/mcu-tables.c
+
 # ---- Speed --------------------------------------------------------------------------------------
 
 $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
@@ -220,4 +238,4 @@ endif
 clean:
 	rm -rf build
 
-.PHONY: all test check hash cross bench setup demo thesis experiments clean
+.PHONY: all test check hash cross mcu bench setup demo thesis experiments clean

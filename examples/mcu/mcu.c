@@ -10,7 +10,8 @@
 #ifndef PART
 #define PART 4
 #endif
-enum { N = MCU_N, STEPS = MCU_STEPS, SEEN = 3, ROOM = PART > 3 ? 96 << 10 : 11 << 10 };
+enum { N = MCU_N, STEPS = MCU_STEPS, SEEN = 3,
+    ROOM = PART == 1 ? 4416 : PART == 2 ? 8192 : PART == 3 ? 10496 : 70 << 10 };
 static char mem[ROOM];
 
 static void put_number(unsigned long long v, unsigned base)
