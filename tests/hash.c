@@ -508,6 +508,20 @@ static const struct { const char *name; int n[2]; fd_arch arch; } net[] = {
         .field_layers = 2, .latent = 3, .omega = 2, .pool = 2 } },
 };
 
+static void do_maps(fd_arena a)
+{
+    fd_real *x = normals(&a, 100, 13), g[100];
+    for (int f = FD_EXP; f < FD_MAPS; f++) {
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *u = fd_param(&t, 1, (int[]){ 100 }, x, g), *v = fd_affine(&t, fd_map(&t, u, FD_SQUARE), 1, .1);
+        fd_var *y = fd_softmax(&t, fd_map(&t, f > FD_SQUARE ? u : v, f));
+        memset(g, 0, sizeof g);
+        fd_backward(&t, fd_mul(&t, y, y)), eat(100, y ? y->x : NULL), eat(100, g);
+        fd_tape_end(&t);
+    }
+    say("maps", "");
+}
+
 static void do_networks(fd_arena a)
 {
     for (size_t i = 0; i < sizeof net / sizeof *net; i++) {
@@ -537,7 +551,7 @@ int main(int argc, char **argv)
 {
     static void (*const groups[])(fd_arena) = { do_streams, do_transforms, do_algebra, do_spaces,
         do_covariances, do_processes, do_models, do_samplers, do_densities, do_posteriors, do_chains,
-        do_bridges, do_policies, do_networks };
+        do_bridges, do_policies, do_maps, do_networks };
     enum { SIZE = 1 << 26 };
     FILE *f = argc > 1 ? fopen(argv[1], "r") : NULL;
     char *mem = malloc(SIZE);
