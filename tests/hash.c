@@ -1,8 +1,8 @@
-/* hash.c -- are the bits the same here? `hash` prints a line `name hash` for each of many things that
- * the library computes, `hash FILE` compares with the lines of a file, names those that differ and
- * ends with `N passed, N failed`. See fd_build in fd.h for what is promised: these are the hashes of
- * a strict build in float (make hash). Hashes are FNV-1a over numbers as integers, the low byte
- * first, so that the order of bytes in memory does not show. */
+/* hash.c -- are the bits the same here? `hash` prints a line `name hash` for each of many things
+ * that the library computes; `hash FILE` compares with the lines of a file, names those that differ
+ * and ends with `N passed, N failed`. See fd_build in fd.h for what is promised: the hashes of a
+ * strict build in float are in tests/data/hash.txt (make hash). They are FNV-1a over numbers as
+ * integers, the low byte first, so that the order of bytes in memory does not show. */
 #include "fd.h"
 #include <math.h>
 #include <stdio.h>
@@ -54,7 +54,8 @@ static void say(const char *kind, const char *name)
     const int known = i < rows, same = known && row[i].hash == sum;
     if (known) row[i].seen = 1;
     if (compare && !same && sound && !st.code)
-        printf("%s: %016llx, %s\n", line, (unsigned long long)sum, known ? "differs" : "not in the file");
+        printf("%s: %016llx, %s\n", line, (unsigned long long)sum,
+               known ? "differs" : "not in the file");
     if (st.code || !sound || (compare && !same)) failed++;
     else passed++;
     sum = 14695981039346656037u;
@@ -69,7 +70,7 @@ static fd_real *normals(fd_arena *a, ptrdiff_t n, uint32_t k)
     return x;
 }
 
-/* ---- Streams, transforms, algebra, spaces, covariances ------------------------------------------ */
+/* ---- Streams, transforms, algebra, spaces, covariances --------------------------------------- */
 
 static void do_streams(fd_arena a)
 {
@@ -90,8 +91,8 @@ static void do_streams(fd_arena a)
 
 static void do_transforms(fd_arena a)
 {
-    static const char *const name[] = { "c2c", "r2c", "dct1", "dct2", "dct3", "dct4", "dst1", "dst2",
-        "dst3", "dst4" };
+    static const char *const name[] = { "c2c", "r2c", "dct1", "dct2", "dct3", "dct4", "dst1",
+        "dst2", "dst3", "dst4" };
     static const int n[] = { 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 22, 25,
         32, 37, 44, 48, 64, 77, 96, 121, 128, 210, 251, 256, 509, 512, 1000, 4096 };
     fd_real *x = fd_raw(&a, fd_real, 2 * 5 * 4096);
@@ -124,8 +125,8 @@ static void do_algebra(fd_arena a)
     for (int i = 0; i < 5; i++)
         for (int k = 0; k < 4; k++) {
             const int *n = size[i], ta = k & 1, tb = k >> 1;
-            fd_gemm(ta, tb, n[0], n[1], n[2], .5, x, ta ? n[0] : n[2], y, tb ? n[2] : n[1], k % 3, z,
-                    n[1], a);
+            fd_gemm(ta, tb, n[0], n[1], n[2], .5, x, ta ? n[0] : n[2], y, tb ? n[2] : n[1], k % 3,
+                    z, n[1], a);
             eat(n[0] * n[1], z);
         }
     fd_gemm_batch(9, 0, 1, 8, 5, 6, 1, x, 6, 48, y, 6, 30, 0, z, 5, 40, a);
@@ -174,8 +175,8 @@ static double rule(double mu, const void *self) { (void)self; return 1 / (1 + mu
 
 static void do_covariances(fd_arena a)
 {
-    static const char *const name[] = { "white", "rbf", "matern", "exp", "power", "bessel", "bridge",
-        "brownian", "function", "kernel", "empirical", "pca" };
+    static const char *const name[] = { "white", "rbf", "matern", "exp", "power", "bessel",
+        "bridge", "brownian", "function", "kernel", "empirical", "pca" };
     fd_space s[3];
     const fd_real *data = normals(&a, 10 * N, 5);
     fd_real *x = fd_raw(&a, fd_real, B * N);
@@ -195,7 +196,7 @@ static void do_covariances(fd_arena a)
     }
 }
 
-/* ---- Processes, models, samplers ------------------------------------------------------------------ */
+/* ---- Processes, models, samplers ------------------------------------------------------------- */
 
 typedef struct {                                     /* what most of the rest begins with */
     fd_space s;
@@ -236,9 +237,10 @@ static void do_processes(fd_arena a)
     double beta[20], t[13];
     fd_beta_schedule(FD_BETA_COSINE, 20, 0, 0, beta, &st);
     const fd_process base = fd_flow_vp(k.noise, 0);
-    const fd_process p[14] = { fd_ou(k.noise, 8), k.p, fd_vp_cosine(k.noise), fd_subvp(k.noise, .1, 20),
-        fd_ve(k.noise, .01, 50), fd_driftless(k.noise, 9), fd_flow(k.noise, 1e-3),
-        fd_flow_vp(k.noise, .08), fd_ladder(k.noise, .01, 30, 50), fd_fdp(&a, k.noise, .1, 10, NULL),
+    const fd_process p[14] = { fd_ou(k.noise, 8), k.p, fd_vp_cosine(k.noise),
+        fd_subvp(k.noise, .1, 20), fd_ve(k.noise, .01, 50), fd_driftless(k.noise, 9),
+        fd_flow(k.noise, 1e-3), fd_flow_vp(k.noise, .08), fd_ladder(k.noise, .01, 30, 50),
+        fd_fdp(&a, k.noise, .1, 10, NULL),
         fd_heat(k.noise, 1, .1, NULL, NULL, 2), fd_heat_cosine(k.noise, 1, .01),
         fd_blur(&base, .01, .1), fd_ddpm_betas(&a, k.noise, 20, beta) };
     fd_real *x = fd_raw(&a, fd_real, B * N);
@@ -248,7 +250,8 @@ static void do_processes(fd_arena a)
         for (int j = 0; j < 12; j++)
             for (int mode = 0; mode < N; mode += 5) {
                 const fd_coef c = fd_law(p + i, t[j], mode);
-                const fd_row r = fd_step_row(p + i, FD_DDIM, .5, t[j], (t[j] + t[j + 1]) / 2, mode, &st);
+                const double s = (t[j] + t[j + 1]) / 2;
+                const fd_row r = fd_step_row(p + i, FD_DDIM, .5, t[j], s, mode, &st);
                 eat_double(6, (double[]){ c.m, c.v, c.dv, r.ax, r.aD, r.sd });
             }
         fd_perturb(p + i, fd_seed(1), 0, B, k.x, t + 3, x, NULL, a);
@@ -307,7 +310,8 @@ static void do_samplers(fd_arena a)
     how.corrector = 0;
     how.mean = k.mean, how.cov = k.data, how.start = FD_START_MATCHED, how.churn = .2;
     sample(&how, "churn", "", a);
-    const fd_process fdp = fd_fdp(&a, k.noise, .1, 10, NULL), heat = fd_heat(k.noise, 1, 1e-3, NULL, NULL, 2);
+    const fd_process fdp = fd_fdp(&a, k.noise, .1, 10, NULL);
+    const fd_process heat = fd_heat(k.noise, 1, 1e-3, NULL, NULL, 2);
     how = fd_fdp_sampler(&fdp, fd_oracle_gauss(&a, &fdp, NULL, k.data), 8, .5, .1, 0, k.t, &st);
     sample(&how, "fdp", "", a);
     how = (fd_sampler){ .p = &heat, .model = fd_oracle_gauss(&a, &heat, NULL, k.data), .t = k.t,
@@ -329,10 +333,12 @@ static void do_densities(fd_arena a)
     kit k = kit_new(&a);
     kit_on(&a, &k);
     double logp[B], part[3 * B], var[N];
-    fd_sampler how = { .p = &k.p, .model = fd_oracle_gauss(&a, &k.p, k.mean, k.other), .t = k.t, .steps = 8, .scheme = FD_PF_HEUN };
+    const fd_sampler how = { .p = &k.p, .model = fd_oracle_gauss(&a, &k.p, k.mean, k.other),
+        .t = k.t, .steps = 8, .scheme = FD_PF_HEUN };
     fd_loglik(&how, 0, fd_seed(1), 0, B, k.x, logp, a), eat_double(B, logp);
     fd_loglik(&how, 2, fd_seed(1), 0, B, k.x, logp, a), eat_double(B, logp), say("loglik", "");
-    fd_elbo(&how, 1, fd_seed(1), 0, B, k.x, logp, part, a), eat_double(3 * B, part), say("elbo", "");
+    fd_elbo(&how, 1, fd_seed(1), 0, B, k.x, logp, part, a), eat_double(3 * B, part);
+    say("elbo", "");
     fd_start_law(&how, NULL, var, a), fd_exact_law(&how, NULL, var, a);
     eat_double(N, var), say("exact-law", "");
     eat_double(1, (double[]){ fd_energy_distance(&k.s, B, k.x, 2, k.mean) });
@@ -341,11 +347,12 @@ static void do_densities(fd_arena a)
     eat_double(1, (double[]){ fd_crps(&k.s, B, k.x, k.mean, a) }), say("metrics", "");
 }
 
-/* ---- Posteriors, chains, bridges, policies ---------------------------------------------------------- */
+/* ---- Posteriors, chains, bridges, policies --------------------------------------------------- */
 
 static const double places[] = { .12, .35, .5, .9 }, seen[] = { 1, -.4, .2, .8 };
 
-static void cube(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
+static void cube(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                 fd_arena a)
 {
     (void)self, (void)a;
     for (int i = 0; i < 4 * b; i++) {
@@ -391,8 +398,10 @@ static void do_posteriors(fd_arena a)
     eat(8 * N, many ? many->run->x : NULL), say("particles", "");
     k.t[4] = fd_time_at(&k.p, .5), how.t = k.t + 4, how.steps = 4;
     memcpy(x, k.x, B * N * sizeof *x);
-    fd_split_gibbs(&how, gain, seen, .5, fd_seed(5), 0, B, x, a), eat(B * N, x), say("split-gibbs", "");
-    const fd_released old = { { .p = &k.p, .model = k.gauss, .t = k.t, .steps = 8 }, &o, seen, FD_FUNDPS, .5 };
+    fd_split_gibbs(&how, gain, seen, .5, fd_seed(5), 0, B, x, a), eat(B * N, x);
+    say("split-gibbs", "");
+    const fd_released old = { { .p = &k.p, .model = k.gauss, .t = k.t, .steps = 8 }, &o, seen,
+        FD_FUNDPS, .5 };
     for (int i = 2; i < 6; i++) fd_released_step(&old, i, B, x, a);
     eat(B * N, x), say("released", "");
     fd_obs f = { .s = k.s, .m = 4, .apply = cube };
@@ -412,7 +421,8 @@ static void do_chains(fd_arena a)
     const fd_potential phi = fd_obs_potential(&a, &o, seen);
     fd_real *x = fd_raw(&a, fd_real, N);
     for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_WALK; say("chain", name[kind++])) {
-        const fd_mcmc how = { .prior = k.noise, .phi = phi, .kind = kind, .h = .1, .leaps = 3, .adapt = 10 };
+        const fd_mcmc how = { .prior = k.noise, .phi = phi, .kind = kind, .h = .1, .leaps = 3,
+            .adapt = 10 };
         fd_chain *c = fd_chain_begin(&a, &how, fd_seed(6), 0, NULL);
         for (int i = 0; i < 30; i++) fd_chain_step(c, a);
         fd_chain_get(c, x), eat(N, x);
@@ -447,14 +457,16 @@ static void do_bridges(fd_arena a)
     enum { P = 4, L = 4 };
     const double centre[2 * L] = { 0, 0, 1, 0, 0, 1, 1, 1 };
     double from[2 * P], to[2 * P], t[9], z[8 * 2 * L], walk[9 * 2 * P], logw, G[4 * P * P] = { 0 };
-    for (int i = 0; i < 2 * P; i++) from[i] = .1 * (i * 7 % 10), to[i] = from[i] + .1, G[i * (2 * P + 1)] = .01;
+    for (int i = 0; i < 2 * P; i++)
+        from[i] = .1 * (i * 7 % 10), to[i] = from[i] + .1, G[i * (2 * P + 1)] = .01;
     for (int i = 0; i < 9; i++) t[i] = i / 8.;
     const fd_shapes shape = { P, 2, L, centre, .3, .5, 0, 0, 1, from };
     const fd_system e = fd_kunita(&a, &shape);
     fd_real *xi = normals(&a, 8 * 2 * L, 10);
     for (int i = 0; i < 8 * 2 * L && xi; i++) z[i] = (double)xi[i];
     memcpy(walk, from, sizeof from);
-    const fd_proposal how = { .e = &e, .steps = 8, .t = t, .end = to, .gamma = G, .weight = FD_PROPOSAL_INTEGRAL };
+    const fd_proposal how = { .e = &e, .steps = 8, .t = t, .end = to, .gamma = G,
+        .weight = FD_PROPOSAL_INTEGRAL };
     fd_proposal *g = fd_proposal_new(&a, &how);
     fd_proposal_path(g, 1, z, walk, &logw, a);
     for (uint32_t i = 0; i < 3; i++) fd_proposal_move(g, .3, fd_seed(13), i, z, walk, &logw, a);
@@ -472,40 +484,42 @@ static void do_policies(fd_arena a)
     fd_policy_ratio(k.noise, .7, 2, k.mean, k.x, k.x + N, ratio, NULL, a), eat_double(2, ratio);
     fd_policy_pull(k.noise, .7, 1, 2, k.mean, k.x, y, a), eat(2 * N, y), say("policy", "");
     fd_model now = fd_oracle_gauss(&a, &k.p, NULL, k.other);
-    const fd_sampler how = { .p = &k.p, .model = fd_policy_model(&a, &k.p, k.gauss, now, .5), .t = k.t,
-        .steps = 8, .scheme = FD_ANCESTRAL_OPTIMAL };
+    const fd_sampler how = { .p = &k.p, .model = fd_policy_model(&a, &k.p, k.gauss, now, .5),
+        .t = k.t, .steps = 8, .scheme = FD_ANCESTRAL_OPTIMAL };
     sample(&how, "policy", "sample", a);
 }
 
-/* ---- Networks: forward, and after five steps of an optimiser --------------------------------------- */
+/* ---- Networks: forward, and after five steps of an optimiser --------------------------------- */
 
-#define NET .in = 1, .out = 1, .embed = 8, .tscale = 1
+#define NET(k, d) .in = 1, .out = 1, .embed = 8, .tscale = 1, .kind = k, .nd = d
+#define PLANE .patch = { 2, 2 }, .grid = { 8, 8 }
 static const struct { const char *name; int n[2]; fd_arch arch; } net[] = {
-    { "fno", { N }, { NET, .kind = FD_FNO_ORIGINAL, .nd = 1, .width = 20, .layers = 2, .modes = { 7 },
+    { "fno", { N }, { NET(FD_FNO_ORIGINAL, 1), .width = 20, .layers = 2, .modes = { 7 },
         .proj = 24, .time = FD_TIME_CHANNEL, .coords = FD_COORD_OPEN } },
-    { "fno-block", { 12, 10 }, { NET, .kind = FD_FNO_BLOCK, .nd = 2, .width = 7, .layers = 2,
+    { "fno-block", { 12, 10 }, { NET(FD_FNO_BLOCK, 2), .width = 7, .layers = 2,
         .modes = { 6, 5 }, .lift = 9, .proj = 8, .time = FD_TIME_FILM } },
-    { "fno-mix", { 12, 10 }, { NET, .kind = FD_FNO_BLOCK, .nd = 2, .width = 6, .layers = 2, .modes = { 4, 4 },
-        .lift = -1, .mix = 4, .norms = 2, .stencil = 3, .grid = { 12, 10 }, .act = FD_SILU, .pad = { .1 } } },
-    { "vit", { 8, 12 }, { NET, .kind = FD_VIT, .nd = 2, .width = 24, .layers = 2, .heads = 3, .mlp = 20,
+    { "fno-mix", { 12, 10 }, { NET(FD_FNO_BLOCK, 2), .width = 6, .layers = 2, .modes = { 4, 4 },
+        .lift = -1, .mix = 4, .norms = 2, .stencil = 3, .grid = { 12, 10 }, .act = FD_SILU,
+        .pad = { .1 } } },
+    { "vit", { 8, 12 }, { NET(FD_VIT, 2), .width = 24, .layers = 2, .heads = 3, .mlp = 20,
         .patch = { 2, 3 }, .grid = { 8, 12 }, .time = FD_TIME_TOKEN, .qkv_bias = 1 } },
-    { "uvit", { 8, 8 }, { NET, .kind = FD_UVIT, .nd = 2, .width = 16, .layers = 3, .heads = 2,
-        .patch = { 2, 2 }, .grid = { 8, 8 }, .time = FD_TIME_TOKEN, .pos = FD_POS_LEARNED } },
-    { "siren", { 8, 8 }, { NET, .kind = FD_SIREN, .nd = 2, .width = 9, .layers = 2, .omega = 3,
+    { "uvit", { 8, 8 }, { NET(FD_UVIT, 2), PLANE, .width = 16, .layers = 3, .heads = 2,
+        .time = FD_TIME_TOKEN, .pos = FD_POS_LEARNED } },
+    { "siren", { 8, 8 }, { NET(FD_SIREN, 2), .width = 9, .layers = 2, .omega = 3,
         .time = FD_TIME_CHANNEL, .mod = FD_MOD_SCALE, .latent = 3, .inner = 2 } },
-    { "gabor", { N }, { NET, .kind = FD_GABOR, .nd = 1, .width = 9, .layers = 3, .omega = 2,
+    { "gabor", { N }, { NET(FD_GABOR, 1), .width = 9, .layers = 3, .omega = 2,
         .time = FD_TIME_CHANNEL } },
-    { "uno", { 12, 8 }, { NET, .kind = FD_UNO, .nd = 2, .width = 4, .modes = { 5, 4 }, .levels = 2,
+    { "uno", { 12, 8 }, { NET(FD_UNO, 2), .width = 4, .modes = { 5, 4 }, .levels = 2,
         .rank = .5, .lift = 6, .proj = 5, .time = FD_TIME_FILM } },
-    { "fno-unet", { 12, 8 }, { NET, .kind = FD_FNO_UNET, .nd = 2, .width = 4, .layers = 1, .modes = { 6, 4 },
-        .levels = 2, .groups = 2, .time = FD_TIME_FILM } },
-    { "separable", { N }, { NET, .kind = FD_FNO_SEPARABLE, .nd = 1, .width = 8, .layers = 2, .modes = { 6 },
+    { "fno-unet", { 12, 8 }, { NET(FD_FNO_UNET, 2), .width = 4, .layers = 1,
+        .modes = { 6, 4 }, .levels = 2, .groups = 2, .time = FD_TIME_FILM } },
+    { "separable", { N }, { NET(FD_FNO_SEPARABLE, 1), .width = 8, .layers = 2, .modes = { 6 },
         .groups = 2, .mlp = 9, .proj = 5, .time = FD_TIME_TOKEN, .clock = FD_CLOCK_RANDOM } },
-    { "points", { N }, { NET, .kind = FD_POINTS, .nd = 1, .width = 8, .layers = 2, .heads = 2, .mlp = 6,
+    { "points", { N }, { NET(FD_POINTS, 1), .width = 8, .layers = 2, .heads = 2, .mlp = 6,
         .modes = { 3 }, .time = FD_TIME_FILM, .latent = 4, .pixels = 1 } },
-    { "vit-field", { 8, 8 }, { NET, .kind = FD_VIT, .nd = 2, .width = 8, .layers = 1, .heads = 2, .mlp = 5,
-        .patch = { 2, 2 }, .grid = { 8, 8 }, .time = FD_TIME_TOKEN, .field = FD_SIREN, .field_width = 6,
-        .field_layers = 2, .latent = 3, .omega = 2, .pool = 2 } },
+    { "vit-field", { 8, 8 }, { NET(FD_VIT, 2), PLANE, .width = 8, .layers = 1, .heads = 2, .mlp = 5,
+        .time = FD_TIME_TOKEN, .field = FD_SIREN, .field_width = 6, .field_layers = 2, .latent = 3,
+        .omega = 2, .pool = 2 } },
 };
 
 static void do_maps(fd_arena a)
@@ -513,7 +527,8 @@ static void do_maps(fd_arena a)
     fd_real *x = normals(&a, 100, 13), g[100];
     for (int f = FD_EXP; f < FD_MAPS; f++) {
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *u = fd_param(&t, 1, (int[]){ 100 }, x, g), *v = fd_affine(&t, fd_map(&t, u, FD_SQUARE), 1, .1);
+        fd_var *u = fd_param(&t, 1, (int[]){ 100 }, x, g);
+        fd_var *v = fd_affine(&t, fd_map(&t, u, FD_SQUARE), 1, .1);
         fd_var *y = fd_softmax(&t, fd_map(&t, f > FD_SQUARE ? u : v, f));
         memset(g, 0, sizeof g);
         fd_backward(&t, fd_mul(&t, y, y)), eat(100, y ? y->x : NULL), eat(100, g);
@@ -550,8 +565,8 @@ static void do_networks(fd_arena a)
 int main(int argc, char **argv)
 {
     static void (*const groups[])(fd_arena) = { do_streams, do_transforms, do_algebra, do_spaces,
-        do_covariances, do_processes, do_models, do_samplers, do_densities, do_posteriors, do_chains,
-        do_bridges, do_policies, do_maps, do_networks };
+        do_covariances, do_processes, do_models, do_samplers, do_densities, do_posteriors,
+        do_chains, do_bridges, do_policies, do_maps, do_networks };
     enum { SIZE = 1 << 26 };
     FILE *f = argc > 1 ? fopen(argv[1], "r") : NULL;
     char *mem = malloc(SIZE);
@@ -559,7 +574,8 @@ int main(int argc, char **argv)
     compare = f != NULL;
     while (f && rows < ROWS && fscanf(f, "%31s %llx", row[rows].name, &row[rows].hash) == 2) rows++;
     sum = 14695981039346656037u;
-    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) groups[i](fd_arena_over(mem, SIZE, &st));
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+        groups[i](fd_arena_over(mem, SIZE, &st));
     for (int i = 0; i < rows; i++)
         if (!row[i].seen) printf("%s: not computed\n", row[i].name), failed++;
     if (compare || failed) printf("%d passed, %d failed\n", passed, failed);
