@@ -1,8 +1,8 @@
 /* mcu.c -- functions on a microcontroller: a draw of a random field, a draw of a data law by twenty
- * steps of a sampler with its exact model, a draw of a posterior given three noisy values, and
- * (PART 4) the answer of a small network whose weights stay in flash. Static memory only; no malloc,
- * no stdio. Each is printed as a picture and as the hash of its bits, which is that of every other
- * machine. PART 1 to 4: the first so many of them, to see what each costs. */
+ * steps of a sampler with its exact model, a draw of a posterior given three noisy values, and the
+ * answer of a small network whose weights stay in flash. Static memory only; no malloc, no stdio.
+ * Each is printed as a picture and as the hash of its bits, which is that of every other machine.
+ * PART 1 to 4: the first so many of them, to see what each costs. */
 #include "fd.h"
 #include "board.h"
 #include "mcu.h"
@@ -75,7 +75,7 @@ static void answer(fd_arena a, const fd_cov *data)
     fd_cov_draw(data, fd_seed(4), 0, 1, x, a);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     const fd_net *shape = fd_net_new(&a, &mcu_arch, fd_seed(0));
-    const fd_net *net = fd_net_with(&a, shape, (fd_real *)mcu_weights);       /* they are only read */
+    const fd_net *net = fd_net_with(&a, shape, (fd_real *)mcu_weights);    /* only read */
     const double time = .5;
     fd_var *y = fd_forward(net, &t, &data->s, fd_input(&t, 3, (int[]){ 1, 1, N }, x), &time);
     if (y) show("the noise that a network sees in a field", y->x);

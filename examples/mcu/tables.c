@@ -1,5 +1,5 @@
-/* tables.c -- print mcu.h's tables as C, on a desktop. The network is a small Fourier operator that learns
- * the noise in noised draws of the data law. */
+/* tables.c -- print mcu.h's tables as C, on a desktop. The network is a small Fourier operator that
+ * learns the noise in noised draws of the data law. */
 #include "fd.h"
 #include "mcu.h"
 #include <stdio.h>
@@ -54,7 +54,8 @@ int main(void)
     table("mcu_data", MCU_N, data->lam);
     table("mcu_times", MCU_STEPS + 1, t);
     printf("const fd_real mcu_weights[] = {");
-    for (ptrdiff_t i = 0; i < f->count; i++) printf("%s%af,", i % 6 ? " " : "\n    ", (double)f->w[i]);
+    for (ptrdiff_t i = 0; i < f->count; i++)
+        printf("%s%af,", i % 6 ? " " : "\n    ", (double)f->w[i]);
     printf("\n};\n");
     return 0;
 }
