@@ -42,7 +42,7 @@ enum { PDE_PLAIN = 1, PDE_JACOBI, PDE_MULTIGRID };
 enum { PDE_LEVELS = 16, PDE_LANES = 8 };
 
 /* x, y: t of the faces above and to the left; out: of the boundary's; d: 1 over the sum of all */
-typedef struct { int n, w; ptrdiff_t size; float *x, *y, *out, *d, *u, *r, *row; } pde_level;
+typedef struct { int n, w; ptrdiff_t size; float *x, *y, *out, *d, *u, *r, *line; } pde_level;
 typedef struct {
     int n, levels, precond;
     double tol, *x, *y, *sum;              /* of the finest level; sum: of t */
@@ -63,7 +63,7 @@ static inline void pde_level_new(fd_arena *m, pde_level *l, int n)
     *l = (pde_level){ .n = 2 * cells, .w = lanes + PDE_LANES, .size = size };
     if (!all) return;
     l->x = all, l->y = all + size, l->out = all + 2 * size, l->d = all + 3 * size, l->u = all + 4 * size;
-    l->r = all + 5 * size, l->row = all + 6 * size;
+    l->r = all + 5 * size, l->line = all + 6 * size;
 }
 
 /* What the cells of colour c in row i get from those around them, of u: for p up to a multiple of PDE_LANES. */
@@ -186,7 +186,7 @@ static inline void pde_sweep(const pde_level *l, const float *r, float *u, int c
 static inline void pde_cycle(const pde_darcy *p, int q, const float *r)
 {
     const pde_level *l = &p->at[q], *c = l + 1;
-    float *u = l->u, *row = l->row;
+    float *u = l->u, *line = l->line;
     const int last = q + 1 == p->levels;
     for (ptrdiff_t k = 0; k < l->size / 2; k++) u[k] = l->d[k] * r[k];
     pde_sweep(l, r, u, 1);
@@ -196,18 +196,18 @@ static inline void pde_cycle(const pde_darcy *p, int q, const float *r)
         float *even = c->r + pde_row(c, i % 2, i), *odd = c->r + pde_row(c, 1 - i % 2, i);
         for (int half = 0; half < 2; half++) {
             PDE_AROUND(float, l, l->x, l->y, u, 0, 2 * i + half);
-            if (half) for (int k = 0; k < l->w - PDE_LANES; k++) row[k] += PDE_GOT(k);
-            else for (int k = 0; k < l->w - PDE_LANES; k++) row[k] = PDE_GOT(k);
+            if (half) for (int k = 0; k < l->w - PDE_LANES; k++) line[k] += PDE_GOT(k);
+            else for (int k = 0; k < l->w - PDE_LANES; k++) line[k] = PDE_GOT(k);
         }
-        row[l->n / 2] = 0;
-        for (int k = 0; k < c->n / 2; k++) even[k] = row[2 * k], odd[k] = row[2 * k + 1];
+        line[l->n / 2] = 0;
+        for (int k = 0; k < c->n / 2; k++) even[k] = line[2 * k], odd[k] = line[2 * k + 1];
     }
     if (!last) pde_cycle(p, q + 1, c->r);
     for (int i = 0; i < l->n / 2 && !last; i++) {
         const float *even = c->u + pde_row(c, i % 2, i), *odd = c->u + pde_row(c, 1 - i % 2, i);
         float *to = u + pde_row(l, 0, 2 * i);
-        for (int k = 0; k < c->n / 2; k++) row[2 * k] = even[k], row[2 * k + 1] = odd[k];
-        for (int k = 0; k < l->n / 2; k++) to[k] += row[k], to[k + l->w] += row[k];
+        for (int k = 0; k < c->n / 2; k++) line[2 * k] = even[k], line[2 * k + 1] = odd[k];
+        for (int k = 0; k < l->n / 2; k++) to[k] += line[k], to[k + l->w] += line[k];
     }
     if (last)
         for (int k = 0; k < 7; k++) pde_sweep(l, r, u, 1), pde_sweep(l, r, u, 0);
