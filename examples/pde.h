@@ -309,24 +309,40 @@ static inline void pde_darcy_gradient(const pde_darcy *p, int faces, const doubl
  * On the (n - 1)^2 interior nodes of n x n squares by the five-point stencil: in its sines, u = f/(k^2 - m),
  * m = 4 n^2 (sin^2(pi p/2n) + sin^2(pi q/2n)). s is a space of Dirichlet boundaries with n - 1 points;
  * the solution operator is symmetric. FD_EDATA where k^2 is an eigenvalue. u may be f. */
+static inline double pde_eigenvalue(const fd_space *s, ptrdiff_t mode)
+{
+    int j[3];
+    double m = 0;
+    fd_mode(s, mode, j);
+    for (int e = 0; e < s->nd; e++) {
+        double cells = s->n[e] + 1, h = s->len[e] / cells;
+        m += 4 / (h * h) * pow(sin(.5 * pde_pi * (j[e] + 1) / cells), 2);
+    }
+    return m;
+}
+
+/* pde_resonance -- the mode whose eigenvalue k2 is, up to a relative difference, or -1. */
+static inline ptrdiff_t pde_resonance(const fd_space *s, double k2, double off)
+{
+    for (ptrdiff_t i = 0; i < s->modes && k2 > 0; i++) {
+        const double m = pde_eigenvalue(s, i);
+        if (fabs(k2 - m) <= off * m) return i;
+    }
+    return -1;
+}
+
 static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_real *f, fd_real *u,
                                  fd_arena scratch)
 {
     fd_real *z = fd_raw(&scratch, fd_real, b * s->modes);
     if (!z) return;
     fd_to_modes(s, b, f, z, scratch);
-    for (ptrdiff_t i = 0; i < b * s->modes && !scratch.st->code; i++) {
-        int j[3];
-        double m = 0;
-        fd_mode(s, i % s->modes, j);
-        for (int e = 0; e < s->nd; e++) {
-            double cells = s->n[e] + 1, h = s->len[e] / cells;
-            m += 4 / (h * h) * pow(sin(.5 * pde_pi * (j[e] + 1) / cells), 2);
-        }
-        if (fabs(k2 - m) <= 1e-12 * m)
-            FD_FAIL(scratch.st, FD_EDATA, "pde_helmholtz", "k^2 is an eigenvalue: no solution; mode",
-                    (long long)(i % s->modes));
-        z[i] = (fd_real)((double)z[i] / (k2 - m));
+    const ptrdiff_t at = pde_resonance(s, k2, 1e-12);
+    if (at >= 0)
+        FD_FAIL(scratch.st, FD_EDATA, "pde_helmholtz", "k^2 is an eigenvalue: no solution; mode", (long long)at);
+    for (ptrdiff_t i = 0; i < s->modes && !scratch.st->code; i++) {
+        const double by = 1 / (k2 - pde_eigenvalue(s, i));
+        for (int k = 0; k < b; k++) z[k * s->modes + i] = (fd_real)((double)z[k * s->modes + i] * by);
     }
     fd_from_modes(s, b, z, u, scratch);
 }

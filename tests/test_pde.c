@@ -363,9 +363,12 @@ static void distances(void)
  * model, too */
 static void operators(void)
 {
-    static const struct { int row, bc, n[2]; double v[3]; } rows[] = {
+    static const struct { int row, bc, n[2]; double v[5]; } rows[] = {
         { OP_DARCY, FD_NEUMANN, { 12, 12 }, { 0 } }, { OP_DARCY, FD_NEUMANN, { 12, 12 }, { 1 } },
         { OP_POISSON, FD_DIRICHLET, { 11, 9 }, { 3 } }, { OP_HEAT, FD_MIXED, { 12, 9 }, { .02, .5 } },
+        { OP_BLUR, FD_PERIODIC, { 12, 9 }, { .1 } }, { OP_RADON, FD_NEUMANN, { 12, 12 }, { 60, 5, 9 } },
+        { OP_MOGI, FD_NEUMANN, { 12, 12 }, { 2, 12, 38, -12, 0 } }, { OP_PHASE, FD_DIRICHLET, { 12, 9 }, { 0 } },
+        { OP_MOGI, FD_NEUMANN, { 12, 12 }, { 2, 12, 38, 20, 1 } },
         { OP_FLOW, FD_PERIODIC, { 16, 16 }, { 1e-2, .05, .01 } }, { OP_BURGERS, FD_PERIODIC, { 32, 0 }, { .05, .05, .01 } } };
     fd_status st;
     for (int k = 0; k < COUNT(rows); k++)
@@ -373,7 +376,8 @@ static void operators(void)
             fd_arena a = test_arena(1 << 24, &st);
             const int nd = rows[k].n[1] ? 2 : 1;
             fd_space s = fd_grid(&a, nd, rows[k].n, NULL, (int[]){ rows[k].bc, rows[k].bc }, 1);
-            spec op = { &t_op, rows[k].row, { rows[k].v[0], rows[k].v[1], rows[k].v[2] } };
+            spec op = { .t = &t_op, .row = rows[k].row };
+            memcpy(op.v, rows[k].v, sizeof rows[k].v);
             fd_obs o = fd_obs_points(&a, &s, 3, (double[]){ .2, .3, .55, .6, .8, .15 }, NULL);
             op_wrap(&a, &o, &op, units ? 2 : 1, units ? -.3 : 0);
             fd_real *x = fd_raw(&a, fd_real, s.points);
@@ -381,14 +385,68 @@ static void operators(void)
             for (int i = 0; i < 3; i++)
                 NEAR(fd_obs_check(&o, x, fd_seed((uint64_t)i), a), 0, TOL(1e-6, 2e-2), "--op %s, units %d",
                      t_op.rows[op.row].name, units);
+            OK(o.linear == (op.row >= OP_POISSON && op.row <= OP_MOGI && !op.v[4] && !units), "linear or not");
             OK(!st.code, "--op %s: %s", t_op.rows[op.row].name, st.code ? st.what : "");
             test_free();
         }
 }
 
+/* what the operators say of functions whose image is known */
+static void images(void)
+{
+    enum { N = 48 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = fd_grid(&a, 2, (int[]){ N, N }, NULL, (int[]){ FD_NEUMANN, FD_NEUMANN }, 1);
+    fd_real *x = fd_raw(&a, fd_real, N * N);
+    const double at[4] = { .52, .41, .7, .8 }, w = .1;
+    spec op = { .t = &t_op, .row = OP_BLUR, .v = { w } };
+    fd_obs o = fd_obs_points(&a, &s, 2, at, NULL);
+    op_wrap(&a, &o, &op, 1, 0);
+    double y[2 * N * N];
+    for (int i = 0; i < N * N; i++) x[i] = (fd_real)(cos(pde_pi * (i / N + .5) / N) * cos(2 * pde_pi * (i % N + .5) / N));
+    o.apply(o.self, &s, 1, x, y, a);
+    for (int i = 0; i < 2; i++)
+        NEAR(y[i], exp(-2.5 * pde_pi * pde_pi * w * w) * cos(pde_pi * at[2 * i]) * cos(2 * pde_pi * at[2 * i + 1]), 2e-5,
+             "a cosine under a Gaussian blur");
+    /* one open cell is Mogi's source: its phase, and cos and sin of it, at the centre of another cell */
+    const double spot[2] = { (30 + .5) / N, (9 + .5) / N }, km = 12. / N, turn = pde_pi / 180;
+    const pde_mogi m = { (20 + .5) * km, (14 + .5) * km, 3, km * km * 1e-5 };
+    const double want = pde_mogi_phase(&m, 12 * spot[1], 12 * spot[0], 5.5466e-5, 38 * turn, -12 * turn);
+    memset(x, 0, N * N * sizeof *x);
+    x[14 * N + 20] = 1;
+    for (int wrapped = 0; wrapped < 2; wrapped++) {
+        op = (spec){ .t = &t_op, .row = OP_MOGI, .v = { 3, 12, 38, -12, wrapped } };
+        o = fd_obs_points(&a, &s, 1, spot, NULL);
+        op_wrap(&a, &o, &op, 1, 0);
+        o.apply(o.self, &s, 1, x, y, a);
+        OK(o.m == 1 + wrapped, "how many numbers are seen");
+        NEAR(y[0], wrapped ? cos(want) : want, TOL(1e-12, 1e-6), "one open cell is a source of Mogi, wrapped %d", wrapped);
+        if (wrapped) NEAR(y[1], sin(want), TOL(1e-12, 1e-6), "its sine");
+    }
+    /* a bell's sinogram, from the unit square */
+    double theta[5], beam[N];
+    op = (spec){ .t = &t_op, .row = OP_RADON, .v = { 60, 5, 0 } };
+    o = (fd_obs){ .s = s };
+    op_wrap(&a, &o, &op, 1, 0);
+    OK(o.m == 5 * N, "as many detectors as columns");
+    radon_beams(60, 5, N, theta, beam);
+    for (int i = 0; i < N * N; i++)
+        x[i] = (fd_real)exp(-(pow(2 * (i / N + .5) / N - .9, 2) + pow(2 * (i % N + .5) / N - 1.2, 2)) / (2 * .15 * .15));
+    o.apply(o.self, &s, 1, x, y, a);
+    NEAR(theta[0], -48 * turn, 1e-15, "the first view");
+    for (int i = 0; i < o.m; i++) {
+        const double d = beam[i % N] - .2 * cos(theta[i / N]) + .1 * sin(theta[i / N]);
+        NEAR(y[i], sqrt(2 * pde_pi) * .15 * exp(-d * d / (2 * .15 * .15)), 5e-3, "a bell's sinogram");
+    }
+    OK(!st.code, "images: %s", st.code ? st.what : "");
+    test_free();
+}
+
 void test_pde(void)
 {
     operators();
+    images();
     darcy();
     poisson();
     flows();
