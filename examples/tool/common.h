@@ -652,7 +652,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
                                          "norms", "waves", "ref", "channels", "stencil", "m",
                                              "sweeps", "steps", "burn", "axis",
-                                         "chains", "leaps", "corrector", "flow" };
+                                         "chains", "leaps", "corrector", "flow", "views", "detectors", "most" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
