@@ -418,46 +418,72 @@ static inline void pde_field(const pde_flow *p, int kind, const fd_real *x, fd_r
     fd_irfftn(2, n, 1, 1, z, y, scratch);
 }
 
-/* u, v, w_x, w_y [4][n][n] of w, whose half spectrum stays in z */
-static inline void pde_flow_fields(const pde_flow *p, const fd_real *w, fd_cplx *z, fd_real *u, fd_arena scratch)
+/* u, v, w_x, w_y [4][n][n] of the half spectrum z */
+static inline void pde_flow_fields(const pde_flow *p, const fd_cplx *z, fd_real *u, fd_arena scratch)
 {
     const int n[2] = { p->n, p->n }, size = p->n * (p->n / 2 + 1);
     fd_cplx *y = fd_raw(&scratch, fd_cplx, 4 * size);
     if (!y) return;
-    fd_rfftn(2, n, 1, 1. / ((double)p->n * p->n), w, z, scratch);
     for (int k = PDE_U; k <= PDE_Y; k++) pde_times(p, k, z, y + k * size);
     fd_irfftn(2, n, 4, 1, y, u, scratch);
 }
 
-/* pde_flow_step -- one step of w [n][n], in place. */
-static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch)
+/* u = -(u w_x + v w_y); returns max |u| + max |v| */
+static inline double pde_flow_advect(int all, fd_real *restrict u)
+{
+    const fd_real *restrict v = u + all, *restrict x = u + 2 * all, *restrict y = u + 3 * all;
+    fd_real most[2][PDE_LANES] = { { 0 } };
+    int i = 0;
+    for (; i + PDE_LANES <= all; i += PDE_LANES)
+        for (int k = 0; k < PDE_LANES; k++) {
+            const fd_real a = u[i + k], b = v[i + k], s = a < 0 ? -a : a, t = b < 0 ? -b : b;
+            most[0][k] = s <= most[0][k] ? most[0][k] : s, most[1][k] = t <= most[1][k] ? most[1][k] : t;
+            u[i + k] = -(a * x[i + k] + b * y[i + k]);
+        }
+    for (; i < all; i++) {
+        const fd_real a = u[i], b = v[i], s = a < 0 ? -a : a, t = b < 0 ? -b : b;
+        most[0][0] = s <= most[0][0] ? most[0][0] : s, most[1][0] = t <= most[1][0] ? most[1][0] : t;
+        u[i] = -(a * x[i] + b * y[i]);
+    }
+    for (int k = 1; k < PDE_LANES; k++)
+        for (int e = 0; e < 2; e++) most[e][0] = most[e][k] <= most[e][0] ? most[e][0] : most[e][k];
+    return (double)most[0][0] + (double)most[1][0];
+}
+
+/* one step of the half spectrum z; u: room for four fields, y for a half spectrum */
+static inline void pde_flow_spectral(const pde_flow *p, fd_cplx *restrict z, fd_cplx *restrict y, fd_real *u, fd_arena scratch)
+{
+    const int n[2] = { p->n, p->n }, all = p->n * p->n, size = p->n * (p->n / 2 + 1);
+    const fd_real *restrict keep = p->mul + (ptrdiff_t)PDE_KEEP * size, *restrict push = p->mul + (ptrdiff_t)PDE_PUSH * size;
+    pde_flow_fields(p, z, u, scratch);
+    const double speed = p->dt * p->n * pde_flow_advect(all, u);
+    if (scratch.st->code) return;
+    if (!(speed <= 1)) {
+        FD_FAIL(scratch.st, FD_EDATA, "pde_flow_step", "the step is too long for this flow, take a smaller dt: "
+                "dt (max |u| + max |v|) n must be at most 1, is in percent", (long long)fmin(100 * speed, 1e15));
+        return;
+    }
+    fd_rfftn(2, n, 1, 1. / all, u, y, scratch);
+    for (int i = 0; i < size; i++) {
+        z[i].re = keep[i] * z[i].re + push[i] * y[i].re;
+        z[i].im = keep[i] * z[i].im + push[i] * y[i].im;
+    }
+    for (int i = 0; i < size && p->f; i++) z[i].re += p->f[i].re, z[i].im += p->f[i].im;
+}
+
+/* pde_flow_run -- so many steps of w [n][n], in place; between them it stays in coefficients. pde_flow_step: one. */
+static inline void pde_flow_run(const pde_flow *p, int steps, fd_real *w, fd_arena scratch)
 {
     const int n[2] = { p->n, p->n }, all = p->n * p->n, size = p->n * (p->n / 2 + 1);
     fd_cplx *z = fd_raw(&scratch, fd_cplx, 2 * size);
-    fd_real *u = fd_raw(&scratch, fd_real, 4 * all), most[2] = { 0, 0 };
-    if (!u) return;
-    pde_flow_fields(p, w, z, u, scratch);
-    for (int i = 0; i < all; i++) {
-        for (int e = 0; e < 2; e++) {
-            fd_real s = u[e * all + i] < 0 ? -u[e * all + i] : u[e * all + i];
-            if (!(s <= most[e])) most[e] = s;
-        }
-        u[i] = -(u[i] * u[2 * all + i] + u[all + i] * u[3 * all + i]);
-    }
-    const double speed = p->dt * ((double)most[0] + (double)most[1]) * p->n;
-    if (scratch.st->code) return;
-    if (!(speed <= 1)) {
-        FD_FAIL(scratch.st, FD_EDATA, "pde_flow_step",
-                "the step is too long for this flow, take a smaller dt: dt (max |u| + max |v|) n must be at most 1, is in percent",
-                (long long)fmin(100 * speed, 1e15));
-        return;
-    }
-    fd_rfftn(2, n, 1, 1. / all, u, z + size, scratch);
-    pde_times(p, PDE_KEEP, z, z), pde_times(p, PDE_PUSH, z + size, z + size);
-    for (int i = 0; i < size; i++) z[i].re += z[size + i].re, z[i].im += z[size + i].im;
-    for (int i = 0; i < size && p->f; i++) z[i].re += p->f[i].re, z[i].im += p->f[i].im;
-    fd_irfftn(2, n, 1, 1, z, w, scratch);
+    fd_real *u = fd_raw(&scratch, fd_real, 4 * all);
+    if (!u || steps < 1) return;
+    fd_rfftn(2, n, 1, 1. / all, w, z, scratch);
+    for (int k = 0; k < steps && !scratch.st->code; k++) pde_flow_spectral(p, z, z + size, u, scratch);
+    if (!scratch.st->code) fd_irfftn(2, n, 1, 1, z, w, scratch);
 }
+
+static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch) { pde_flow_run(p, 1, w, scratch); }
 
 /* pde_flow_back -- g = (dw'/dw)^T g at w before the step, in place. */
 static inline void pde_flow_back(const pde_flow *p, const fd_real *w, fd_real *g, fd_arena scratch)
@@ -468,7 +494,8 @@ static inline void pde_flow_back(const pde_flow *p, const fd_real *w, fd_real *g
     fd_real *u = fd_raw(&scratch, fd_real, 4 * all), *m = fd_raw(&scratch, fd_real, all);
     fd_real *y = fd_raw(&scratch, fd_real, all);
     if (!y) return;
-    pde_flow_fields(p, w, z, u, scratch);
+    fd_rfftn(2, (const int[]){ p->n, p->n }, 1, 1. / all, w, z, scratch);
+    pde_flow_fields(p, z, u, scratch);
     pde_field(p, PDE_PUSH, g, m, scratch), pde_field(p, PDE_KEEP, g, g, scratch);
     for (int k = 0; k < 4 && !scratch.st->code; k++) {
         for (int i = 0; i < all; i++) y[i] = u[k * all + i] * m[i];

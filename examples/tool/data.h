@@ -254,10 +254,9 @@ static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_a
     case DATA_POISSON: pde_helmholtz(s, v[2], 1, x, y, a); break;
     case DATA_FLOW: case DATA_BURGERS:
         memcpy(y, x, (size_t)n * sizeof *y);
-        for (int k = 0; k < m->steps && !a.st->code; k++) {
-            if (m->d.row == DATA_FLOW) pde_flow_step(&m->flow, x, a);
-            else pde_burgers_step(&m->flow, x, NULL, a);
-        }
+        if (m->d.row == DATA_FLOW) pde_flow_run(&m->flow, m->steps, x, a);
+        for (int k = 0; k < m->steps && m->d.row == DATA_BURGERS && !a.st->code; k++)
+            pde_burgers_step(&m->flow, x, NULL, a);
         break;
     case DATA_HEAT: case DATA_BLUR: maker_times(s, m->mul, x, y, a); break;
     case DATA_BUMPS: {

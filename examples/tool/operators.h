@@ -107,7 +107,8 @@ static inline void op_solve(const op_through *o, const fd_space *s, const fd_rea
         fd_from_modes(s, 1, u, u, a);
     } else {                                                 /* phase: no step */
         if (u != x) memcpy(u, x, (size_t)size * sizeof *u);
-        for (int k = 0; k < o->steps && !a.st->code; k++) {
+        if (o->op.row == OP_FLOW && !states) pde_flow_run(&o->flow, o->steps, u, a);
+        else for (int k = 0; k < o->steps && !a.st->code; k++) {
             if (states) memcpy(states + k * size, u, (size_t)size * sizeof *u);
             if (o->op.row == OP_FLOW) pde_flow_step(&o->flow, u, a);
             else pde_burgers_step(&o->flow, u, NULL, a);
