@@ -428,26 +428,30 @@ static inline void pde_flow_fields(const pde_flow *p, const fd_cplx *z, fd_real 
     fd_irfftn(2, n, 4, 1, y, u, scratch);
 }
 
-/* u = -(u w_x + v w_y); returns max |u| + max |v| */
+/* u = -(u w_x + v w_y); returns max |u| + max |v|, no number where one is not */
 static inline double pde_flow_advect(int all, fd_real *restrict u)
 {
+    enum { LANES = 2 * PDE_LANES };
     const fd_real *restrict v = u + all, *restrict x = u + 2 * all, *restrict y = u + 3 * all;
-    fd_real most[2][PDE_LANES] = { { 0 } };
-    int i = 0;
-    for (; i + PDE_LANES <= all; i += PDE_LANES)
-        for (int k = 0; k < PDE_LANES; k++) {
-            const fd_real a = u[i + k], b = v[i + k], s = a < 0 ? -a : a, t = b < 0 ? -b : b;
-            most[0][k] = s <= most[0][k] ? most[0][k] : s, most[1][k] = t <= most[1][k] ? most[1][k] : t;
-            u[i + k] = -(a * x[i + k] + b * y[i + k]);
+    fd_real most[LANES] = { 0 }, more[LANES] = { 0 }, sum[LANES] = { 0 }, bad = 0;
+    const int whole = all / LANES * LANES;
+    for (int i = 0; i < whole; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            const fd_real a = u[i + k], b = v[i + k], s = a > -a ? a : -a, t = b > -b ? b : -b;
+            const fd_real got = -(a * x[i + k] + b * y[i + k]);
+            most[k] = s > most[k] ? s : most[k], more[k] = t > more[k] ? t : more[k];
+            sum[k] += got, u[i + k] = got;
         }
-    for (; i < all; i++) {
-        const fd_real a = u[i], b = v[i], s = a < 0 ? -a : a, t = b < 0 ? -b : b;
-        most[0][0] = s <= most[0][0] ? most[0][0] : s, most[1][0] = t <= most[1][0] ? most[1][0] : t;
-        u[i] = -(a * x[i] + b * y[i]);
+    for (int i = whole; i < all; i++) {
+        const fd_real a = u[i], b = v[i], s = a > -a ? a : -a, t = b > -b ? b : -b;
+        most[0] = s > most[0] ? s : most[0], more[0] = t > more[0] ? t : more[0];
+        u[i] = -(a * x[i] + b * y[i]), sum[0] += u[i];
     }
-    for (int k = 1; k < PDE_LANES; k++)
-        for (int e = 0; e < 2; e++) most[e][0] = most[e][k] <= most[e][0] ? most[e][0] : most[e][k];
-    return (double)most[0][0] + (double)most[1][0];
+    for (int k = 0; k < LANES; k++) {
+        most[0] = most[k] > most[0] ? most[k] : most[0], more[0] = more[k] > more[0] ? more[k] : more[0];
+        bad += sum[k] - sum[k];
+    }
+    return (double)most[0] + (double)more[0] + (double)bad;
 }
 
 /* one step of the half spectrum z; u: room for four fields, y for a half spectrum */
