@@ -3,6 +3,9 @@
 # make check      the tests of every variant, with warnings as errors
 # make demo       the main job: train, sample on three grids, figures in out/demo (DATA=file: other images)
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
+# make hash       are the bits here those of other machines? (V=strict)
+# make cross      the same by other compilers and on emulated machines, with some of the tests
+# make mcu        functions on an emulated microcontroller, and what each part costs there
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make index      which line implements which equation of which paper
 # make experiments  lists the others, with their minutes of one core and memory; make NAME runs one
@@ -135,6 +138,43 @@ check:
 	    { echo "skipped: the variant clang"; v="$(filter-out clang,$(VARIANTS))"; }; \
 	set --; for v in $$v; do set -- "$$@" "$(MAKE) --no-print-directory -s V=$$v WERROR=-Werror test"; done; \
 	sh tests/sum.sh "$$@"
+
+# The bits are those of tests/data/hash.txt: see tests/hash.c.
+$(B)/hash: tests/hash.c $(B)/libfd.a Makefile
+	$(CC) $(CFLAGS) -O1 $(DEPS) $(if $(DEPS),-MF $(B)/hash.example.d) -o $@ $< $(B)/libfd.a -lm
+
+hash:
+	@$(MAKE) --no-print-directory -s V=strict build/strict/hash
+	build/strict/hash tests/data/hash.txt
+
+# the groups of tests that say most about a machine
+SOME     = random fft cov files tape samplers
+SOMESRC  = $(patsubst %,tests/%.c,test test_core test_fft test_space test_files test_tape test_sde)
+$(B)/some: $(SOMESRC) tests/test.h $(B)/libfd.a Makefile
+	$(CC) $(CFLAGS) -O1 '-DGROUPS=$(patsubst %,X(%),$(SOME))' -o $@ $(SOMESRC) $(B)/libfd.a -lm
+
+# Other compilers, vector widths and machines (make cross NAME=s390x: that one): an hour of one core.
+cross: build/include/setup
+	@need() { command -v $$1 >/dev/null || { shift; $(call install,$$*); }; }; \
+	sh tests/cross.sh --packages "$(NAME)" | sort -u | while read -r line; do need $$line </dev/null || true; done
+	@sh tests/cross.sh "$(NAME)"
+
+# ---- A microcontroller --------------------------------------------------------------------------
+
+ifeq ($(V),strict)
+$(B)/mcu-tables: examples/mcu/tables.c examples/mcu/mcu.h $(B)/libfd.a
+	$(CC) $(CFLAGS) -O1 -o $@ $< $(B)/libfd.a -lm
+$(B)/mcu-tables.c: $(B)/mcu-tables
+	$(B)/mcu-tables >$@.tmp && mv $@.tmp $@
+$(B)/mcu: $(addprefix examples/mcu/,mcu.c host.c board.h mcu.h) $(B)/mcu-tables.c $(B)/libfd.a
+	$(CC) $(CFLAGS) -Iexamples/mcu -O1 -o $@ $(filter %.c %.a,$^) -lm
+endif
+
+mcu:
+	@command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null || \
+	    $(call install,gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)
+	@$(MAKE) --no-print-directory -s V=strict build/strict/mcu
+	@sh examples/mcu/mcu.sh build/strict/mcu build/strict/mcu-tables.c
 
 # ---- Speed --------------------------------------------------------------------------------------
 
@@ -302,4 +342,4 @@ build/fd_all.h: fd.h $(LIB:%=%.c) Makefile
 clean:
 	rm -rf build
 
-.PHONY: all test check bench setup demo thesis experiments index install piece amalgam clean $(asked)
+.PHONY: all test check hash cross mcu bench setup demo thesis experiments index install piece amalgam clean $(asked)

@@ -26,7 +26,9 @@
 #else
 #define CORE_COLD
 #endif
-#if defined(__clang__)
+#if defined(FD_SMALL)
+#define CORE_UNROLL
+#elif defined(__clang__)
 #define CORE_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
 #define CORE_UNROLL _Pragma("GCC unroll 16")
@@ -470,9 +472,16 @@ void fd_perm(fd_rng r, int n, int *p)
  * between them. Columns of op(B) are copied to panels of MAT_NR, zeros at the end, unless the kernel
  * can read them in place. Small panels of A stay in L1, B in L2. */
 
+#if defined(FD_SMALL)
+#define MAT_MOST 1
+#elif FD_BYTES == 64
+#define MAT_MOST 14
+#else
+#define MAT_MOST 6
+#endif
 enum {
     MAT_NV = 2, MAT_NR = MAT_NV * FD_W,                  /* columns of a tile */
-    MAT_MR = FD_BYTES == 64 ? 14 : 6,                    /* its rows: all registers are in use */
+    MAT_MR = MAT_MOST,                                   /* its rows: all registers are in use */
     MAT_KC = 1024 / (int)sizeof(fd_real),
     MAT_LINE = 64 / (int)sizeof(fd_real),
     MAT_PITCH = MAT_KC + MAT_LINE,
@@ -584,7 +593,9 @@ typedef void mat_kernel(int k, const fd_real *a, ptrdiff_t as, const fd_real *b,
     static void mat_n2_##r(MAT_ARGS) { mat_tile(r, 2, 0, MAT_PASS); }               \
     static void mat_t1_##r(MAT_ARGS) { mat_tile(r, MAT_LEAST(r), 1, MAT_PASS); }    \
     static void mat_t2_##r(MAT_ARGS) { mat_tile(r, 2, 1, MAT_PASS); }
-#if FD_BYTES == 64
+#if MAT_MOST == 1
+#define MAT_ROWS(X) X(1)
+#elif MAT_MOST == 14
 #define MAT_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #else
 #define MAT_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
@@ -1096,6 +1107,13 @@ static void eig_turn_rows(int n, int turns, const eig_turn *t, double *V)
         eig_turn_cols(n, j, n - j < EIG_COLS ? n - j : EIG_COLS, turns, t, V);
 }
 
+/* sqrt(x^2 + y^2); what hypot gives differs between libraries */
+static double eig_norm(double x, double y)
+{
+    const double u = fabs(x), v = fabs(y), most = u > v ? u : v, q = (u > v ? v : u) / most;
+    return most > 0 ? most * sqrt(1 + q * q) : most;
+}
+
 /* QL with shifts; returns 0, or 1 + the index of the eigenvalue that did not come */
 static int eig_ql(int n, double *d, double *e, double *V, int room, eig_turn *t)
 {
@@ -1113,13 +1131,13 @@ static int eig_ql(int n, double *d, double *e, double *V, int room, eig_turn *t)
                 eig_turn_rows(n, turns, t, V);
                 turns = 0;
             }
-            double g = (d[l + 1] - d[l]) / (2 * e[l]), r = hypot(g, 1);
+            double g = (d[l + 1] - d[l]) / (2 * e[l]), r = eig_norm(g, 1);
             g = d[m] - d[l] + e[l] / (g + (g < 0 ? -r : r));  /* d_m - shift */
             double s = 1, c = 1, p = 0;
             int i = m - 1;
             for (; i >= l; i--) {
                 const double f = s * e[i], b = c * e[i];
-                e[i + 1] = r = hypot(f, g);
+                e[i + 1] = r = eig_norm(f, g);
                 if (r == 0) {                                 /* T falls apart here */
                     d[i + 1] -= p;
                     e[m] = 0;
@@ -1314,7 +1332,7 @@ fd_space fd_dense(const fd_space *like, ptrdiff_t points, ptrdiff_t modes, const
                   const fd_real *weight, int ch)
 {
     fd_space s = { .nd = 0 };
-    if (!basis || !weight || points < 1 || modes < 0 || ch < 1 || (int)points != points
+    if (FD_LESS || !basis || !weight || points < 1 || modes < 0 || ch < 1 || (int)points != points
         || (int)modes != modes || (like && like->points != points)) return s;
     if (like) s = *like;
     else s = (fd_space){ .n = { (int)points, 1, 1 }, .len = { 1, 1, 1 } };
@@ -1526,7 +1544,7 @@ void fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_aren
 {
     if (!space_is(s) || !x || !u || b < 1 || scratch.st->code) return;
     ptrdiff_t m = (ptrdiff_t)b * s->ch, P = s->points;
-    if (!s->basis) {
+    if (FD_LESS || !s->basis) {
         grid_transform(s, -1, m, x, u, scratch);
         return;
     }
@@ -1542,7 +1560,7 @@ void fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_ar
 {
     if (!space_is(s) || !x || !u || b < 1 || scratch.st->code) return;
     ptrdiff_t m = (ptrdiff_t)b * s->ch;
-    if (!s->basis) {
+    if (FD_LESS || !s->basis) {
         grid_transform(s, 1, m, u, x, scratch);
         return;
     }
@@ -1659,6 +1677,8 @@ double fd_inner(const fd_space *s, const fd_real *x, const fd_real *y)
 
 static fd_cov *cov_new(fd_arena *a, const fd_space *s, int kind)
 {
+    if (FD_LESS && kind == FD_COV_DENSE)
+        FD_FAIL(a->st, FD_EARG, "fd_cov_kernel", "FD_SMALL is without dense spaces");
     fd_cov *c = fd_new(a, fd_cov, 1);
     double *lam = fd_new(a, double, s->modes);
     if (!lam) return NULL;

@@ -2264,13 +2264,20 @@ typedef fd_real fd_vec;
 #define vload(p)     (*(p))
 #define vstore(p, v) (*(p) = (v))
 #endif
+/* FD_SMALL, for microcontrollers: loops in place of kernels for each size, the same bits from less code,
+ * and without what is then FD_EARG: dense spaces, correctors, schemes of several stages */
+#ifdef FD_SMALL
+enum { FD_LESS = 1 };
+#else
+enum { FD_LESS = 0 };
+#endif
 /* what kernels ask of the compiler; it changes no result. clang unrolls without being told. */
 #ifdef __GNUC__
 #define FD_INLINE static inline __attribute__((always_inline))
 #else
 #define FD_INLINE static inline
 #endif
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(FD_SMALL)
 #define FD_UNROLL _Pragma("GCC unroll 16")
 #else
 #define FD_UNROLL

@@ -23,6 +23,13 @@ enum { FFT_FEW = 0, FFT_FIRST = 16 };
 enum { FFT_FEW = 1, FFT_FIRST = 8 };
 #endif
 
+/* FD_SMALL: one body for all radices in place of one for each: the same bits from less code */
+#ifdef FD_SMALL
+#define FFT_BODY static
+#else
+#define FFT_BODY FD_INLINE
+#endif
+
 /* ---- 1. Roots of unity --------------------------------------------------------------------------
  *
  * w_n^k = cos t - i sin t, t = 2 pi k/n, is brought to 0 <= t <= pi/4 in integers, where t = hi +
@@ -134,7 +141,7 @@ FD_INLINE void fft_16(fft_z *a)
  * of r. */
 enum { FFT_HAND = 11, FFT_K = FD_BYTES == 64 ? 4 : 2, FFT_SUM = 12 };
 
-FD_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, const fd_vec *p,
+FFT_BODY void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, const fd_vec *p,
                          const fd_vec *m, fd_vec *u, fd_vec *v)
 {
     int h = r / 2;
@@ -184,7 +191,7 @@ FD_INLINE void fft_sums(int r, int parts, const fd_real *c, const fd_vec *a, con
         }
 }
 
-FD_INLINE void fft_odd(int r, const fd_real *c, fft_z *a)
+FFT_BODY void fft_odd(int r, const fd_real *c, fft_z *a)
 {
     fft_z p[FFT_HAND / 2], m[FFT_HAND / 2], u[FFT_HAND / 2], v[FFT_HAND / 2], s = a[0];
     FD_UNROLL
@@ -220,7 +227,7 @@ FD_INLINE fft_z z_get(const fft_z *x, int swap)
 }
 FD_INLINE void z_put(fft_z *y, int swap, fft_z a) { *y = swap ? (fft_z){ a.i, a.r } : a; }
 
-FD_INLINE void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
+FFT_BODY void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
                           const fft_z *restrict x, ptrdiff_t xs, int xw, fft_z *restrict y, ptrdiff_t ys,
                           int yw)
 {
@@ -271,6 +278,9 @@ static void fft_prime(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, cons
     }
 }
 
+#ifdef FD_SMALL
+#define FFT_HAND_PASS(r, ...) { fft_radix(r, __VA_ARGS__); }
+#else
 #define FFT_HAND_PASS(r, ...) \
     switch (r) { \
     case 2:  fft_radix(2, __VA_ARGS__); break; \
@@ -282,6 +292,7 @@ static void fft_prime(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, cons
     case 11: fft_radix(11, __VA_ARGS__); break; \
     default: fft_radix(16, __VA_ARGS__); \
     }
+#endif
 
 static void fft_pass(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
                      fft_z *restrict x, fft_z *restrict y, fft_z *restrict t)
@@ -544,7 +555,7 @@ FD_INLINE fft_z *fft_real_at(fft_z *s, ptrdiff_t step, ptrdiff_t n, ptrdiff_t q,
     return s + step * (*conj ? n - q : q);
 }
 
-FD_INLINE void fft_real_split(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
+FFT_BODY void fft_real_split(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
                                fd_vec *restrict v, fft_z *restrict y, fd_vec *restrict t)
 {
     fd_vec small[4 * (FFT_HAND / 2) + 2 * FFT_K];
@@ -567,7 +578,7 @@ FD_INLINE void fft_real_split(int r, ptrdiff_t m, const fd_real *w, const fd_rea
 }
 
 /* x_i+mj = Y_0 + 2 sum_q Re(Y_q w_n^-iq w_r^-jq); y holds swap(Y), and w the factor 2 */
-FD_INLINE void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
+FFT_BODY void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_real *c,
                               fd_vec *restrict v, const fft_z *restrict y, fd_vec *restrict t)
 {
     fd_vec small[4 * (FFT_HAND / 2) + 2 * FFT_K];
@@ -592,6 +603,9 @@ FD_INLINE void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_real
     }
 }
 
+#ifdef FD_SMALL
+#define FFT_ODD(f, r, m, w, c, v, y, t) f(r, m, w, c, v, y, t);
+#else
 #define FFT_ODD(f, r, m, w, c, v, y, t) \
     switch (r) { \
     case 3:  f(3, m, w, c, v, y, t); break; \
@@ -600,6 +614,7 @@ FD_INLINE void fft_real_join(int r, ptrdiff_t m, const fd_real *w, const fd_real
     case 11: f(11, m, w, c, v, y, t); break; \
     default: f(r, m, w, c, v, y, t); \
     }
+#endif
 
 /* Half spectrum of v[n] (room for n + 2); the result is in v or in y[room]. */
 static fft_z *fft_real_run(const fft_real *p, fd_vec *v, fft_z *y)
@@ -1282,7 +1297,7 @@ static void fft_share(const fd_fft *p, int kind, int sign, double scale, ptrdiff
                       ptrdiff_t end)
 {
     int swap = kind == FD_C2C && sign > 0, back;
-    if (alone) for (; b < end; b++) fft_alone(p, kind, sign, (fd_real)scale, b, from, to, v);
+    if (FD_W > 1 && alone) for (; b < end; b++) fft_alone(p, kind, sign, (fd_real)scale, b, from, to, v);
     for (ptrdiff_t per = (group + FD_W - 1) / FD_W; b < end; b++) {
         ptrdiff_t at = b % per * FD_W, l = b / per * group + at, left = group - at;
         int count = left < FD_W ? (int)left : FD_W;

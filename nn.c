@@ -3489,13 +3489,15 @@ static void taps_products(const struct taps_axis *ax, int c, int from, int to, c
             const int lanes = c - j < FD_W ? c - j : FD_W;
             memset(sum, 0, sizeof sum);
             ptrdiff_t p = j, end = (ptrdiff_t)(hi - lo) * c;
-            if (lanes < FD_W)
-                for (; p < end; p += c) sum[0] += vload_n(u + p, lanes) * vload_n(v + p, lanes);
             for (; p + (TAPS_POINTS - 1) * (ptrdiff_t)c < end; p += TAPS_POINTS * (ptrdiff_t)c)
                 FD_UNROLL
-                for (int i = 0; i < TAPS_POINTS; i++)
-                    sum[i] += vload(u + p + i * (ptrdiff_t)c) * vload(v + p + i * (ptrdiff_t)c);
-            for (; p < end; p += c) sum[0] += vload(u + p) * vload(v + p);
+                for (int i = 0; i < TAPS_POINTS; i++) {
+                    const fd_real *f = u + p + i * (ptrdiff_t)c, *h = v + p + i * (ptrdiff_t)c;
+                    sum[i] += lanes < FD_W ? vload_n(f, lanes) * vload_n(h, lanes) : vload(f) * vload(h);
+                }
+            for (; p < end; p += c)
+                sum[0] += lanes < FD_W ? vload_n(u + p, lanes) * vload_n(v + p, lanes)
+                                       : vload(u + p) * vload(v + p);
             fd_real *g = part + (ptrdiff_t)k * c + j;
             const fd_vec all = sign * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
             if (lanes < FD_W) vstore_n(g, vload_n(g, lanes) + all, lanes);

@@ -2330,6 +2330,8 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
     }
 }
 
+static int step_stages_of(int scheme) { return scheme >= FD_ONE_STAGE && scheme < FD_PF_MULTISTEP; }
+
 static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
 {
     if (!proc_ready(where, how->p, st)) return 0;
@@ -2337,6 +2339,8 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
         FD_FAIL(st, FD_EARG, where, "the model is empty");
     else if (!fd_scheme_name(how->scheme))
         FD_FAIL(st, FD_EARG, where, "no such scheme", how->scheme);
+    else if (FD_LESS && (step_stages_of(how->scheme) || how->scheme == FD_PF_ADAPTIVE || how->corrector))
+        FD_FAIL(st, FD_EARG, where, "FD_SMALL is without correctors and schemes of several stages");
     else if (how->scheme == FD_ANCESTRAL_OPTIMAL && !how->model.var)
         fd_fail_name(st, FD_EARG, where, "the model has no variance, which this scheme needs",
                      fd_scheme_name(how->scheme));
@@ -2386,7 +2390,7 @@ static void step_run(const fd_sampler *how, double before, const fd_real *dp, do
     if (!d) d = fd_raw(&scratch, fd_real, n);
     if (!tb || !d || scheme == FD_ANNEALED) return;
     for (int i = 0; i < b; i++) tb[i] = t;
-    if (scheme == FD_PF_ADAPTIVE) {
+    if (!FD_LESS && scheme == FD_PF_ADAPTIVE) {
         dp_run(how, t, s, b, x, d, NULL, scratch);
         return;
     }
@@ -2397,7 +2401,7 @@ static void step_run(const fd_sampler *how, double before, const fd_real *dp, do
                   x, scratch);
         return;
     }
-    while (scheme >= FD_ONE_STAGE && scheme < FD_PF_MULTISTEP) {
+    while (!FD_LESS && step_stages_of(scheme)) {
         int row = scheme - FD_ONE_STAGE;
         FD_ASSERT(step_stages[row].scheme == scheme);
         if (step_stages[row].end == scheme || p->law(p, s, 0).v > 0) {
@@ -2653,7 +2657,7 @@ static void step_make_move(const fd_sampler *how, const step_move *m, double bef
         step_run(how, before, dp, m->t, m->s, b, x, xi, d, scratch);
         return;
     }
-    if (m->what == MOVE_CORRECT) {
+    if (!FD_LESS && m->what == MOVE_CORRECT) {
         fd_correct(how, m->t, b, x, xi, d, scratch);
         return;
     }
@@ -2893,7 +2897,7 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     memcpy(y, x, (size_t)(b * n) * sizeof *y);
     step_trace tr = { probes, 0, 0, z, mu, sum };
     for (int k = how->steps; k > 0 && !st->code; k--)
-        if (adaptive) dp_run(how, how->t[k], how->t[k - 1], b, y, d, &tr, scratch);
+        if (!FD_LESS && adaptive) dp_run(how, how->t[k], how->t[k - 1], b, y, d, &tr, scratch);
         else step_multi(how, row, how->t[k], how->t[k - 1], b, y, NULL, d, tb, &tr, scratch);
     for (int i = 0; i < b && !st->code; i++) {
         fd_to_modes(s, 1, y + i * n, u, scratch);

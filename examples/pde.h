@@ -11,6 +11,12 @@
 
 static const double pde_pi = 3.14159265358979323846;
 
+/* Programs are compiled for size; the loops of this file are worth vectors. */
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC push_options
+#pragma GCC optimize("O3")
+#endif
+
 /* ---- Darcy flow: -div(a grad u) = f on the unit square, u = 0 on its boundary -----------------------
  *
  * [DiffusionPDE eq. 10] Cells (i, j), h = 1/n. Through a face between cells with a and b flows t (u_a - u_b),
@@ -21,29 +27,80 @@ static const double pde_pi = 3.14159265358979323846;
  * some per cent where a jumps: never mix data of one with inversion by the other. [FNO]'s data are by
  * arithmetic means between nodes.
  *
- * Solved by conjugate gradients, preconditioned by the diagonal or by a V-cycle of multigrid: on the
- * coarser grid a face has half the sum of the two t below it (piecewise constant functions are too
- * stiff by that factor), smoothing is one sweep of Gauss and Seidel over the cells of a chessboard, red
- * and then black, and back on the way up, so that the cycle is symmetric. Fields of unknowns have a
- * frame of zeros, [n + 2][n + 2]. */
+ * Solved by conjugate gradients, preconditioned by the diagonal or by a V-cycle of multigrid in float:
+ * on the coarser grid a face has half the sum of the two t below it (piecewise constant functions are
+ * too stiff by that factor), smoothing is one sweep of Gauss and Seidel over the cells of a
+ * chessboard, red and then black, and back on the way up, so that the cycle is symmetric.
+ *
+ * The cells of a colour lie side by side, so that all loops are over neighbours in memory: cell (i, j)
+ * has the colour c = (i + j) % 2 and is number p = j/2 of row i of it; the cell below is number p of the
+ * other colour's next row, those to the left and right are its numbers p + e - 1 and p + e of row i,
+ * e = (i + c) % 2. Rows have a frame of zeros, and n is rounded up to even: what is outside has no faces. */
 
 enum { PDE_HARMONIC = 1, PDE_ARITHMETIC };
 enum { PDE_PLAIN = 1, PDE_JACOBI, PDE_MULTIGRID };
-enum { PDE_LEVELS = 16 };
+enum { PDE_LEVELS = 16, PDE_LANES = 8 };
 
-typedef struct { int n; double *x, *y, *d, *u, *r; } pde_level;     /* t of faces; diagonal, and over 1 */
-typedef struct { int n, levels, precond; double tol; pde_level at[PDE_LEVELS]; } pde_darcy;
+/* x, y: t of the faces above and to the left; out: of the boundary's; d: 1 over the sum of all */
+typedef struct { int n, w; ptrdiff_t size; float *x, *y, *out, *d, *u, *r, *line; } pde_level;
+typedef struct {
+    int n, levels, precond;
+    double tol, *x, *y, *sum;              /* of the finest level; sum: of t */
+    pde_level at[PDE_LEVELS];
+} pde_darcy;
 
-/* x: faces between rows i - 1 and i, [n + 1][n]; y: between columns, [n][n + 1]; d [2][n][n] */
+/* where row i of colour c begins, -1 <= i <= n */
+static inline ptrdiff_t pde_row(const pde_level *l, int c, int i)
+{
+    return c * (l->size / 2) + (ptrdiff_t)(i + 1) * l->w + PDE_LANES;
+}
+
+static inline void pde_level_new(fd_arena *m, pde_level *l, int n)
+{
+    const int cells = (n + 1) / 2, lanes = (cells + PDE_LANES - 1) / PDE_LANES * PDE_LANES;
+    const ptrdiff_t size = 2 * ((ptrdiff_t)(2 * cells + 2) * (lanes + PDE_LANES) + 2 * PDE_LANES);
+    float *all = fd_new(m, float, 6 * size + 2 * (lanes + PDE_LANES));
+    *l = (pde_level){ .n = 2 * cells, .w = lanes + PDE_LANES, .size = size };
+    if (!all) return;
+    l->x = all, l->y = all + size, l->out = all + 2 * size, l->d = all + 3 * size, l->u = all + 4 * size;
+    l->r = all + 5 * size, l->line = all + 6 * size;
+}
+
+/* What the cells of colour c in row i get from those around them, of u: for p up to a multiple of PDE_LANES. */
+#define PDE_AROUND(real, l, X, Y, u, c, i)                                                              \
+    const int w_ = (l)->w, e_ = ((i) + (c)) % 2;                                                        \
+    const real *restrict v_ = (u) + pde_row(l, 1 - (c), i), *restrict x_ = (X) + pde_row(l, c, i);                      \
+    const real *restrict z_ = (X) + pde_row(l, 1 - (c), (i) + 1), *restrict y_ = (Y) + pde_row(l, c, i);   \
+    const real *restrict q_ = (Y) + pde_row(l, 1 - (c), i) + e_, *o_ = v_ + e_
+#define PDE_GOT(p) (x_[p] * v_[p - w_] + z_[p] * v_[p + w_] + y_[p] * o_[p - 1] + q_[p] * o_[p])
+
+/* d = 1/sum of the t of a cell, 0 outside */
 static inline void pde_diagonal(pde_level *l)
 {
-    const int n = l->n;
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) {
-            l->d[i * n + j] = l->x[i * n + j] + l->x[(i + 1) * n + j]
-                            + l->y[i * (n + 1) + j] + l->y[i * (n + 1) + j + 1];
-            l->d[(n + i) * n + j] = 1 / l->d[i * n + j];
+    for (int c = 0; c < 2; c++)
+        for (int i = 0; i < l->n; i++) {
+            const ptrdiff_t at = pde_row(l, c, i), other = pde_row(l, 1 - c, i) + (i + c) % 2;
+            for (int p = 0; p < l->n / 2; p++) {
+                float sum = l->x[at + p] + l->x[pde_row(l, 1 - c, i + 1) + p] + l->y[at + p] + l->y[other + p]
+                          + l->out[at + p];
+                l->d[at + p] = sum > 0 ? 1 / sum : 0;
+            }
         }
+}
+
+/* the faces of level q from those of the one above it */
+static inline void pde_coarsen(pde_level *c, const pde_level *f)
+{
+    for (int i = 0; i < f->n / 2; i++)
+        for (int j = 0; j < f->n / 2; j++) {
+            const ptrdiff_t to = pde_row(c, (i + j) % 2, i) + j / 2;
+            const ptrdiff_t red = pde_row(f, 0, 2 * i) + j, black = pde_row(f, 1, 2 * i) + j;
+            const ptrdiff_t below = pde_row(f, 1, 2 * i + 1) + j, last = pde_row(f, 0, 2 * i + 1) + j;
+            c->x[to] = .5f * (f->x[red] + f->x[black]);
+            c->y[to] = .5f * (f->y[red] + f->y[below]);
+            c->out[to] = .5f * (f->out[red] + f->out[black] + f->out[below] + f->out[last]);
+        }
+    pde_diagonal(c);
 }
 
 /* pde_darcy_new -- for a coefficient a [n][n], positive. tol: of the residual, relative. */
@@ -51,134 +108,173 @@ static inline pde_darcy *pde_darcy_new(fd_arena *m, int n, int faces, int precon
                                        const double *a)
 {
     pde_darcy *p = fd_new(m, pde_darcy, 1);
+    double most = 0;
     if (!p) return NULL;
-    for (int i = 0; i < n * n; i++)
+    for (int i = 0; i < n * n; i++) {
         if (!(a[i] > 0 && isfinite(a[i]))) {
             FD_FAIL(m->st, FD_EDATA, "pde_darcy_new", "a coefficient is not positive; cell", i);
             return NULL;
         }
+        if (a[i] > most) most = a[i];
+    }
     p->n = n, p->precond = precond, p->tol = tol;
-    for (int k = n; p->levels < PDE_LEVELS; k /= 2) {
-        pde_level *l = &p->at[p->levels++];
-        const int framed = (k + 2) * (k + 2);
-        *l = (pde_level){ k, fd_new(m, double, (k + 1) * k), fd_new(m, double, (k + 1) * k),
-                          fd_raw(m, double, 2 * k * k), fd_new(m, double, framed), fd_new(m, double, framed) };
-        if (!l->r) return NULL;
-        if (precond != PDE_MULTIGRID || k % 2 || k <= 4) break;
+    for (int k = n; p->levels < PDE_LEVELS; k = (k + 1) / 2) {
+        pde_level_new(m, &p->at[p->levels++], k);
+        if (precond != PDE_MULTIGRID || k <= 4) break;
     }
     pde_level *l = p->at;
-    for (int i = 0; i <= n; i++)
-        for (int j = 0; j < n; j++)
-            for (int way = 0; way < 2; way++) {
-                double u = i > 0 ? a[way ? j * n + i - 1 : (i - 1) * n + j] : 0;
-                double v = i < n ? a[way ? j * n + i : i * n + j] : 0;
-                double t = i == 0 ? 2 * v : i == n ? 2 * u
-                         : faces == PDE_HARMONIC ? 2 * u * v / (u + v) : .5 * (u + v);
-                if (way) l->y[j * (n + 1) + i] = t;
-                else l->x[i * n + j] = t;
-            }
-    pde_diagonal(l);
-    for (int q = 1; q < p->levels; q++) {
-        const pde_level *f = &p->at[q - 1];
-        pde_level *c = &p->at[q];
-        const int k = c->n;
-        for (int i = 0; i <= k; i++)
-            for (int j = 0; j < k; j++) {
-                c->x[i * k + j] = .5 * (f->x[2 * i * f->n + 2 * j] + f->x[2 * i * f->n + 2 * j + 1]);
-                c->y[j * (k + 1) + i] = .5 * (f->y[2 * j * (f->n + 1) + 2 * i]
-                                              + f->y[(2 * j + 1) * (f->n + 1) + 2 * i]);
-            }
-        pde_diagonal(c);
+    p->x = fd_new(m, double, l->size), p->y = fd_new(m, double, l->size), p->sum = fd_new(m, double, l->size);
+    if (!p->sum) return NULL;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            const ptrdiff_t at = pde_row(l, (i + j) % 2, i) + j / 2;
+            const double v = a[i * n + j], up = i ? a[(i - 1) * n + j] : 0, left = j ? a[i * n + j - 1] : 0;
+            const int sides = (i == 0) + (i == n - 1) + (j == 0) + (j == n - 1);
+            if (i) p->x[at] = faces == PDE_HARMONIC ? 2 * v * up / (v + up) : .5 * (v + up);
+            if (j) p->y[at] = faces == PDE_HARMONIC ? 2 * v * left / (v + left) : .5 * (v + left);
+            p->sum[at] = 2 * v * sides;
+        }
+    for (ptrdiff_t k = 0; k < l->size; k++) {
+        l->x[k] = (float)(p->x[k] / most), l->y[k] = (float)(p->y[k] / most), l->out[k] = (float)(p->sum[k] / most);
     }
+    for (int c = 0; c < 2; c++)
+        for (int i = 0; i < l->n; i++) {
+            const ptrdiff_t at = pde_row(l, c, i), other = pde_row(l, 1 - c, i) + (i + c) % 2;
+            for (int k = 0; k < l->n / 2; k++)
+                p->sum[at + k] += p->x[at + k] + p->x[pde_row(l, 1 - c, i + 1) + k] + p->y[at + k] + p->y[other + k];
+        }
+    pde_diagonal(l);
+    for (int q = 1; q < p->levels; q++) pde_coarsen(&p->at[q], &p->at[q - 1]);
     return p;
 }
 
-/* pde_darcy_apply -- y = L u, h^2 times the operator. */
-static inline void pde_darcy_apply(const pde_level *l, const double *u, double *y)
+/* y = L u, h^2 times the operator; returns <u, y> */
+static inline double pde_darcy_apply(const pde_darcy *p, const double *u, double *y)
 {
-    const int n = l->n, m = n + 2;
-    for (int i = 0; i < n; i++) {
-        const double *c = u + (i + 1) * m + 1, *x = l->x + i * n, *f = l->y + i * (n + 1), *d = l->d + i * n;
-        double *to = y + (i + 1) * m + 1;
-        for (int j = 0; j < n; j++)
-            to[j] = d[j] * c[j] - x[j] * c[j - m] - x[j + n] * c[j + m] - f[j] * c[j - 1] - f[j + 1] * c[j + 1];
-    }
+    const pde_level *l = p->at;
+    double sum[PDE_LANES] = { 0 }, all = 0;
+    for (int c = 0; c < 2; c++)
+        for (int i = 0; i < l->n; i++) {
+            PDE_AROUND(double, l, p->x, p->y, u, c, i);
+            const ptrdiff_t at = pde_row(l, c, i);
+            const double *own = u + at, *s = p->sum + at;
+            double *restrict to = y + at;
+            for (int b = 0; b < l->n / 2; b += PDE_LANES)
+                for (int k = 0; k < PDE_LANES; k++) {
+                    const double got = s[b + k] * own[b + k] - PDE_GOT(b + k);
+                    to[b + k] = got, sum[k] += got * own[b + k];
+                }
+        }
+    for (int k = 0; k < PDE_LANES; k++) all += sum[k];
+    return all;
 }
 
 /* the cells of one colour */
-static inline void pde_sweep(const pde_level *l, const double *r, double *u, int colour)
+static inline void pde_sweep(const pde_level *l, const float *r, float *u, int c)
 {
-    const int n = l->n, m = n + 2;
-    for (int i = 0; i < n; i++) {
-        const double *x = l->x + i * n, *f = l->y + i * (n + 1), *d = l->d + (n + i) * n, *b = r + (i + 1) * m + 1;
-        double *c = u + (i + 1) * m + 1;
-        for (int j = (i + colour) % 2; j < n; j += 2)
-            c[j] = d[j] * (b[j] + x[j] * c[j - m] + x[j + n] * c[j + m] + f[j] * c[j - 1] + f[j + 1] * c[j + 1]);
+    for (int i = 0; i < l->n; i++) {
+        PDE_AROUND(float, l, l->x, l->y, u, c, i);
+        const ptrdiff_t at = pde_row(l, c, i);
+        const float *d = l->d + at, *b = r + at;
+        float *restrict to = u + at;
+        for (int p = 0; p < l->w - PDE_LANES; p++) to[p] = d[p] * (b[p] + PDE_GOT(p));
     }
 }
 
-/* pde_cycle -- u = about L^-1 r on level q. */
-static inline void pde_cycle(const pde_darcy *p, int q, const double *r, double *u, double *y)
+/* pde_cycle -- u = about L^-1 r on level q. After red from u = 0 and black, what is left of r is at the red cells, and
+ * is what black sends them; black on the way up needs red cells only. */
+static inline void pde_cycle(const pde_darcy *p, int q, const float *r)
 {
-    const pde_level *l = &p->at[q];
-    const int n = l->n, m = n + 2, last = q + 1 == p->levels, sweeps = last ? 8 : 1;
-    memset(u, 0, (size_t)(m * m) * sizeof *u);
-    for (int k = 0; k < sweeps; k++) pde_sweep(l, r, u, 0), pde_sweep(l, r, u, 1);
-    if (!last) {
-        const pde_level *c = l + 1;
-        const int h = c->n, w = h + 2;
-        pde_darcy_apply(l, u, y);
-        for (int i = 0; i < h; i++)
-            for (int j = 0; j < h; j++) {
-                const int at = (2 * i + 1) * m + 2 * j + 1;
-                c->r[(i + 1) * w + j + 1] = r[at] - y[at] + r[at + 1] - y[at + 1]
-                                          + r[at + m] - y[at + m] + r[at + m + 1] - y[at + m + 1];
-            }
-        pde_cycle(p, q + 1, c->r, c->u, y);
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++) u[(i + 1) * m + j + 1] += c->u[(i / 2 + 1) * w + j / 2 + 1];
+    const pde_level *l = &p->at[q], *c = l + 1;
+    float *u = l->u, *line = l->line;
+    const int last = q + 1 == p->levels;
+    for (ptrdiff_t k = 0; k < l->size / 2; k++) u[k] = l->d[k] * r[k];
+    pde_sweep(l, r, u, 1);
+    if (last)
+        for (int k = 0; k < 7; k++) pde_sweep(l, r, u, 0), pde_sweep(l, r, u, 1);
+    for (int i = 0; i < l->n / 2 && !last; i++) {
+        float *even = c->r + pde_row(c, i % 2, i), *odd = c->r + pde_row(c, 1 - i % 2, i);
+        for (int half = 0; half < 2; half++) {
+            PDE_AROUND(float, l, l->x, l->y, u, 0, 2 * i + half);
+            if (half) for (int k = 0; k < l->w - PDE_LANES; k++) line[k] += PDE_GOT(k);
+            else for (int k = 0; k < l->w - PDE_LANES; k++) line[k] = PDE_GOT(k);
+        }
+        line[l->n / 2] = 0;
+        for (int k = 0; k < c->n / 2; k++) even[k] = line[2 * k], odd[k] = line[2 * k + 1];
     }
-    for (int k = 0; k < sweeps; k++) pde_sweep(l, r, u, 1), pde_sweep(l, r, u, 0);
+    if (!last) pde_cycle(p, q + 1, c->r);
+    for (int i = 0; i < l->n / 2 && !last; i++) {
+        const float *even = c->u + pde_row(c, i % 2, i), *odd = c->u + pde_row(c, 1 - i % 2, i);
+        float *to = u + pde_row(l, 0, 2 * i);
+        for (int k = 0; k < c->n / 2; k++) line[2 * k] = even[k], line[2 * k + 1] = odd[k];
+        for (int k = 0; k < l->n / 2; k++) to[k] += line[k], to[k + l->w] += line[k];
+    }
+    if (last)
+        for (int k = 0; k < 7; k++) pde_sweep(l, r, u, 1), pde_sweep(l, r, u, 0);
+    pde_sweep(l, r, u, 1), pde_sweep(l, r, u, 0);
 }
 
-static inline double pde_dot(int n, const double *x, const double *y)
+static inline double pde_dot(ptrdiff_t n, const double *x, const double *y)
 {
-    double sum[8] = { 0 };
-    int i = 0;
-    for (; i + 8 <= n; i += 8) for (int k = 0; k < 8; k++) sum[k] += x[i + k] * y[i + k];
-    for (; i < n; i++) sum[0] += x[i] * y[i];
-    return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+    double sum[PDE_LANES] = { 0 }, all = 0;
+    for (ptrdiff_t i = 0; i < n; i++) sum[i % PDE_LANES] += x[i] * y[i];
+    for (int k = 0; k < PDE_LANES; k++) all += sum[k];
+    return all;
+}
+
+/* <x, y> of doubles and floats, n a multiple of PDE_LANES */
+static inline double pde_mixed_dot(ptrdiff_t n, const double *x, const float *y)
+{
+    double sum[PDE_LANES] = { 0 }, all = 0;
+    for (ptrdiff_t i = 0; i < n; i += PDE_LANES)
+        for (int k = 0; k < PDE_LANES; k++) sum[k] += x[i + k] * (double)y[i + k];
+    for (int k = 0; k < PDE_LANES; k++) all += sum[k];
+    return all;
+}
+
+/* x += step d, r -= step y, e = r; returns |r|^2 */
+static inline double pde_descend(ptrdiff_t n, double step, const double *d, const double *y, double *restrict x,
+                                 double *restrict r, float *restrict e)
+{
+    double sum[PDE_LANES] = { 0 }, all = 0;
+    for (ptrdiff_t i = 0; i < n; i += PDE_LANES)
+        for (int k = 0; k < PDE_LANES; k++) {
+            const double left = r[i + k] - step * y[i + k];
+            x[i + k] += step * d[i + k], r[i + k] = left, e[i + k] = (float)left, sum[k] += left * left;
+        }
+    for (int k = 0; k < PDE_LANES; k++) all += sum[k];
+    return all;
 }
 
 /* pde_darcy_solve -- u with L u/h^2 = f, f and u [n][n]; returns the iterations, or 0 with FD_ENAN where they do
  * not converge. The matrix is symmetric: adjoint problems are the same. */
 static inline int pde_darcy_solve(const pde_darcy *p, const double *f, double *u, fd_arena scratch)
 {
-    const int n = p->n, m = n + 2, all = m * m;
+    const int n = p->n;
     const pde_level *l = p->at;
-    double *r = fd_new(&scratch, double, all), *z = fd_new(&scratch, double, all), *x = fd_new(&scratch, double, all);
-    double *d = fd_new(&scratch, double, all), *y = fd_new(&scratch, double, all), rz = 0;
-    double *room = fd_new(&scratch, double, all);
-    if (!room) return 0;
-    for (int i = 0; i < n * n; i++) r[(i / n + 1) * m + i % n + 1] = f[i] / ((double)n * n);
-    const double stop = p->tol * sqrt(pde_dot(all, r, r));
+    const ptrdiff_t all = l->size;
+    double *r = fd_new(&scratch, double, all), *x = fd_new(&scratch, double, all), *d = fd_new(&scratch, double, all);
+    double *y = fd_new(&scratch, double, all), rz = 0;
+    float *e = fd_new(&scratch, float, all);
+    const float *z = p->precond == PDE_PLAIN ? e : l->u;
+    if (!e) return 0;
+    const double size = sqrt(pde_dot((ptrdiff_t)n * n, f, f)), unit = size > 0 ? 1 / size : 1;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) r[pde_row(l, (i + j) % 2, i) + j / 2] = unit * f[i * n + j];
+    double left = pde_descend(all, 0, d, y, x, r, e);
     for (int k = 0; k < 20 * n + 100; k++) {
-        if (sqrt(pde_dot(all, r, r)) <= stop) {
-            for (int i = 0; i < n * n; i++) u[i] = x[(i / n + 1) * m + i % n + 1];
-            return k ? k : 1;
-        }
-        if (p->precond == PDE_MULTIGRID) pde_cycle(p, 0, r, z, room);
-        else if (p->precond == PDE_PLAIN) memcpy(z, r, (size_t)all * sizeof *z);
-        else
+        if (sqrt(left) <= p->tol) {
             for (int i = 0; i < n; i++)
                 for (int j = 0; j < n; j++)
-                    z[(i + 1) * m + j + 1] = r[(i + 1) * m + j + 1] * l->d[(n + i) * n + j];
-        double now = pde_dot(all, r, z), beta = k ? now / rz : 0;
+                    u[i * n + j] = x[pde_row(l, (i + j) % 2, i) + j / 2] / (unit * n * n);
+            return k ? k : 1;
+        }
+        if (p->precond == PDE_MULTIGRID) pde_cycle(p, 0, e);
+        else for (ptrdiff_t i = 0; i < all && p->precond == PDE_JACOBI; i++) l->u[i] = l->d[i] * e[i];
+        const double now = pde_mixed_dot(all, r, z), beta = k ? now / rz : 0;
         if (!isfinite(now)) break;
-        for (int i = 0; i < all; i++) d[i] = z[i] + beta * d[i];
-        pde_darcy_apply(l, d, y);
-        double step = now / pde_dot(all, d, y);
-        for (int i = 0; i < all; i++) x[i] += step * d[i], r[i] -= step * y[i];
+        for (ptrdiff_t i = 0; i < all; i++) d[i] = (double)z[i] + beta * d[i];
+        left = pde_descend(all, now / pde_darcy_apply(p, d, y), d, y, x, r, e);
         rz = now;
     }
     FD_FAIL(scratch.st, FD_ENAN, "pde_darcy_solve", "the residual does not fall; points", n);
@@ -214,24 +310,40 @@ static inline void pde_darcy_gradient(const pde_darcy *p, int faces, const doubl
  * in its sines, u = f/(k^2 - m),
  * m = 4 n^2 (sin^2(pi p/2n) + sin^2(pi q/2n)). s is a space of Dirichlet boundaries with n - 1 points;
  * the solution operator is symmetric. FD_EDATA where k^2 is an eigenvalue. u may be f. */
+static inline double pde_eigenvalue(const fd_space *s, ptrdiff_t mode)
+{
+    int j[3];
+    double m = 0;
+    fd_mode(s, mode, j);
+    for (int e = 0; e < s->nd; e++) {
+        double cells = s->n[e] + 1, h = s->len[e] / cells;
+        m += 4 / (h * h) * pow(sin(.5 * pde_pi * (j[e] + 1) / cells), 2);
+    }
+    return m;
+}
+
+/* pde_resonance -- the mode whose eigenvalue k2 is, up to a relative difference, or -1. */
+static inline ptrdiff_t pde_resonance(const fd_space *s, double k2, double off)
+{
+    for (ptrdiff_t i = 0; i < s->modes && k2 > 0; i++) {
+        const double m = pde_eigenvalue(s, i);
+        if (fabs(k2 - m) <= off * m) return i;
+    }
+    return -1;
+}
+
 static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_real *f, fd_real *u,
                                  fd_arena scratch)
 {
     fd_real *z = fd_raw(&scratch, fd_real, b * s->modes);
     if (!z) return;
     fd_to_modes(s, b, f, z, scratch);
-    for (ptrdiff_t i = 0; i < b * s->modes && !scratch.st->code; i++) {
-        int j[3];
-        double m = 0;
-        fd_mode(s, i % s->modes, j);
-        for (int e = 0; e < s->nd; e++) {
-            double cells = s->n[e] + 1, h = s->len[e] / cells;
-            m += 4 / (h * h) * pow(sin(.5 * pde_pi * (j[e] + 1) / cells), 2);
-        }
-        if (fabs(k2 - m) <= 1e-12 * m)
-            FD_FAIL(scratch.st, FD_EDATA, "pde_helmholtz", "k^2 is an eigenvalue: no solution; mode",
-                    (long long)(i % s->modes));
-        z[i] = (fd_real)((double)z[i] / (k2 - m));
+    const ptrdiff_t at = pde_resonance(s, k2, 1e-12);
+    if (at >= 0)
+        FD_FAIL(scratch.st, FD_EDATA, "pde_helmholtz", "k^2 is an eigenvalue: no solution; mode", (long long)at);
+    for (ptrdiff_t i = 0; i < s->modes && !scratch.st->code; i++) {
+        const double by = 1 / (k2 - pde_eigenvalue(s, i));
+        for (int k = 0; k < b; k++) z[k * s->modes + i] = (fd_real)((double)z[k * s->modes + i] * by);
     }
     fd_from_modes(s, b, z, u, scratch);
 }
@@ -306,46 +418,76 @@ static inline void pde_field(const pde_flow *p, int kind, const fd_real *x, fd_r
     fd_irfftn(2, n, 1, 1, z, y, scratch);
 }
 
-/* u, v, w_x, w_y [4][n][n] of w, whose half spectrum stays in z */
-static inline void pde_flow_fields(const pde_flow *p, const fd_real *w, fd_cplx *z, fd_real *u, fd_arena scratch)
+/* u, v, w_x, w_y [4][n][n] of the half spectrum z */
+static inline void pde_flow_fields(const pde_flow *p, const fd_cplx *z, fd_real *u, fd_arena scratch)
 {
     const int n[2] = { p->n, p->n }, size = p->n * (p->n / 2 + 1);
     fd_cplx *y = fd_raw(&scratch, fd_cplx, 4 * size);
     if (!y) return;
-    fd_rfftn(2, n, 1, 1. / ((double)p->n * p->n), w, z, scratch);
     for (int k = PDE_U; k <= PDE_Y; k++) pde_times(p, k, z, y + k * size);
     fd_irfftn(2, n, 4, 1, y, u, scratch);
 }
 
-/* pde_flow_step -- one step of w [n][n], in place. */
-static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch)
+/* u = -(u w_x + v w_y); returns max |u| + max |v|, no number where one is not */
+static inline double pde_flow_advect(int all, fd_real *restrict u)
+{
+    enum { LANES = 2 * PDE_LANES };
+    const fd_real *restrict v = u + all, *restrict x = u + 2 * all, *restrict y = u + 3 * all;
+    fd_real most[LANES] = { 0 }, more[LANES] = { 0 }, sum[LANES] = { 0 }, bad = 0;
+    const int whole = all / LANES * LANES;
+    for (int i = 0; i < whole; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            const fd_real a = u[i + k], b = v[i + k], s = a > -a ? a : -a, t = b > -b ? b : -b;
+            const fd_real got = -(a * x[i + k] + b * y[i + k]);
+            most[k] = s > most[k] ? s : most[k], more[k] = t > more[k] ? t : more[k];
+            sum[k] += got, u[i + k] = got;
+        }
+    for (int i = whole; i < all; i++) {
+        const fd_real a = u[i], b = v[i], s = a > -a ? a : -a, t = b > -b ? b : -b;
+        most[0] = s > most[0] ? s : most[0], more[0] = t > more[0] ? t : more[0];
+        u[i] = -(a * x[i] + b * y[i]), sum[0] += u[i];
+    }
+    for (int k = 0; k < LANES; k++) {
+        most[0] = most[k] > most[0] ? most[k] : most[0], more[0] = more[k] > more[0] ? more[k] : more[0];
+        bad += sum[k] - sum[k];
+    }
+    return (double)most[0] + (double)more[0] + (double)bad;
+}
+
+/* one step of the half spectrum z; u: room for four fields, y for a half spectrum */
+static inline void pde_flow_spectral(const pde_flow *p, fd_cplx *restrict z, fd_cplx *restrict y, fd_real *u, fd_arena scratch)
+{
+    const int n[2] = { p->n, p->n }, all = p->n * p->n, size = p->n * (p->n / 2 + 1);
+    const fd_real *restrict keep = p->mul + (ptrdiff_t)PDE_KEEP * size, *restrict push = p->mul + (ptrdiff_t)PDE_PUSH * size;
+    pde_flow_fields(p, z, u, scratch);
+    const double speed = p->dt * p->n * pde_flow_advect(all, u);
+    if (scratch.st->code) return;
+    if (!(speed <= 1)) {
+        FD_FAIL(scratch.st, FD_EDATA, "pde_flow_step", "the step is too long for this flow, take a smaller dt: "
+                "dt (max |u| + max |v|) n must be at most 1, is in percent", (long long)fmin(100 * speed, 1e15));
+        return;
+    }
+    fd_rfftn(2, n, 1, 1. / all, u, y, scratch);
+    for (int i = 0; i < size; i++) {
+        z[i].re = keep[i] * z[i].re + push[i] * y[i].re;
+        z[i].im = keep[i] * z[i].im + push[i] * y[i].im;
+    }
+    for (int i = 0; i < size && p->f; i++) z[i].re += p->f[i].re, z[i].im += p->f[i].im;
+}
+
+/* pde_flow_run -- so many steps of w [n][n], in place; between them it stays in coefficients. pde_flow_step: one. */
+static inline void pde_flow_run(const pde_flow *p, int steps, fd_real *w, fd_arena scratch)
 {
     const int n[2] = { p->n, p->n }, all = p->n * p->n, size = p->n * (p->n / 2 + 1);
     fd_cplx *z = fd_raw(&scratch, fd_cplx, 2 * size);
-    fd_real *u = fd_raw(&scratch, fd_real, 4 * all), most[2] = { 0, 0 };
-    if (!u) return;
-    pde_flow_fields(p, w, z, u, scratch);
-    for (int i = 0; i < all; i++) {
-        for (int e = 0; e < 2; e++) {
-            fd_real s = u[e * all + i] < 0 ? -u[e * all + i] : u[e * all + i];
-            if (!(s <= most[e])) most[e] = s;
-        }
-        u[i] = -(u[i] * u[2 * all + i] + u[all + i] * u[3 * all + i]);
-    }
-    const double speed = p->dt * ((double)most[0] + (double)most[1]) * p->n;
-    if (scratch.st->code) return;
-    if (!(speed <= 1)) {
-        FD_FAIL(scratch.st, FD_EDATA, "pde_flow_step",
-                "the step is too long for this flow, take a smaller dt: dt (max |u| + max |v|) n must be at most 1, is in percent",
-                (long long)fmin(100 * speed, 1e15));
-        return;
-    }
-    fd_rfftn(2, n, 1, 1. / all, u, z + size, scratch);
-    pde_times(p, PDE_KEEP, z, z), pde_times(p, PDE_PUSH, z + size, z + size);
-    for (int i = 0; i < size; i++) z[i].re += z[size + i].re, z[i].im += z[size + i].im;
-    for (int i = 0; i < size && p->f; i++) z[i].re += p->f[i].re, z[i].im += p->f[i].im;
-    fd_irfftn(2, n, 1, 1, z, w, scratch);
+    fd_real *u = fd_raw(&scratch, fd_real, 4 * all);
+    if (!u || steps < 1) return;
+    fd_rfftn(2, n, 1, 1. / all, w, z, scratch);
+    for (int k = 0; k < steps && !scratch.st->code; k++) pde_flow_spectral(p, z, z + size, u, scratch);
+    if (!scratch.st->code) fd_irfftn(2, n, 1, 1, z, w, scratch);
 }
+
+static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch) { pde_flow_run(p, 1, w, scratch); }
 
 /* pde_flow_back -- g = (dw'/dw)^T g at w before the step, in place. */
 static inline void pde_flow_back(const pde_flow *p, const fd_real *w, fd_real *g, fd_arena scratch)
@@ -356,7 +498,8 @@ static inline void pde_flow_back(const pde_flow *p, const fd_real *w, fd_real *g
     fd_real *u = fd_raw(&scratch, fd_real, 4 * all), *m = fd_raw(&scratch, fd_real, all);
     fd_real *y = fd_raw(&scratch, fd_real, all);
     if (!y) return;
-    pde_flow_fields(p, w, z, u, scratch);
+    fd_rfftn(2, (const int[]){ p->n, p->n }, 1, 1. / all, w, z, scratch);
+    pde_flow_fields(p, z, u, scratch);
     pde_field(p, PDE_PUSH, g, m, scratch), pde_field(p, PDE_KEEP, g, g, scratch);
     for (int k = 0; k < 4 && !scratch.st->code; k++) {
         for (int i = 0; i < all; i++) y[i] = u[k * all + i] * m[i];
@@ -502,4 +645,8 @@ static inline void pde_signed_distance(int n, int m, const unsigned char *in, do
         }
     }
 }
+
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC pop_options
+#endif
 #endif

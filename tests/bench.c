@@ -35,7 +35,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 7, PEERS = 2, MAXROWS = 64 };
+enum { ROUNDS = 7, PEERS = 3, MAXROWS = 64 };
 #if FD_BYTES
 #define TABLE "bench"
 #else
@@ -272,7 +272,7 @@ struct job {
     void (*peer)(const job *);         /* NULL: none */
     const char *peer_name;
     char torch[40];                    /* what to ask PyTorch for; "": nothing */
-    char numpy[40];                    /* what to ask NumPy for, which PyTorch's process has too */
+    char numpy[40], scipy[2][40];      /* what to ask NumPy and SciPy for, which PyTorch's process has too */
     fd_real *x, *y, *z;
     const void *plan;
     void *fftw;
@@ -816,13 +816,15 @@ static void match_make(job *j, fd_arena *a)
     snprintf(j->torch, sizeof j->torch, "match train");
 }
 
-/* --- Forward models: a step of the vorticity equation --- */
+/* --- Forward models: steps of the vorticity equation; Darcy's; a step of a chain with Darcy in it --- */
+
+enum { FLOW_STEPS = 10 };
 
 static void flow_ours(const job *j)
 {
     const pde_flow *p = j->plan;
     memcpy(j->y, j->x, (size_t)(p->n * p->n) * sizeof *j->y);
-    pde_flow_step(p, j->y, j->mem);
+    pde_flow_run(p, FLOW_STEPS, j->y, j->mem);
 }
 
 static void flow_make(job *j, fd_arena *a)
@@ -836,10 +838,72 @@ static void flow_make(job *j, fd_arena *a)
     fd_cov_draw(fd_cov_matern(a, &s, 1, .1, 2.5), fd_seed(1), 0, 1, j->x, *a);
     j->plan = p;
     j->ours = flow_ours;
-    j->ops = 1, j->elements = 1;
-    j->bytes = sizeof(fd_real) * 12. * n * n;
-    snprintf(j->shape, sizeof j->shape, "%dx%d", n, n);
-    snprintf(j->numpy, sizeof j->numpy, "flow %d", n);
+    j->ops = FLOW_STEPS, j->elements = 1;
+    j->bytes = sizeof(fd_real) * 12. * n * n * FLOW_STEPS;
+    snprintf(j->shape, sizeof j->shape, "%dx%d, %d steps", n, n, FLOW_STEPS);
+    snprintf(j->numpy, sizeof j->numpy, "flow %d %d", n, FLOW_STEPS);
+    snprintf(j->scipy[0], sizeof j->scipy[0], "scipy-flow %d %d", n, FLOW_STEPS);
+}
+
+typedef struct { int n; double *a, *f, *u; fd_chain *chain; } darcy;
+
+/* from the coefficient: the coarser grids are made, too */
+static void darcy_ours(const job *j)
+{
+    const darcy *d = j->plan;
+    fd_arena mem = j->mem;
+    pde_darcy *p = pde_darcy_new(&mem, d->n, PDE_HARMONIC, PDE_MULTIGRID, 1e-8, d->a);
+    if (p) pde_darcy_solve(p, d->f, d->u, mem);
+}
+
+/* sixteen pressures of exp(x) */
+static void darcy_observe(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena mem)
+{
+    const darcy *d = self;
+    const int n = d->n;
+    for (int e = 0; e < b; e++) {
+        fd_arena own = mem;
+        double *k = fd_raw(&own, double, s->points);
+        for (int i = 0; k && i < n * n; i++) k[i] = exp((double)x[e * n * n + i]);
+        pde_darcy *p = k ? pde_darcy_new(&own, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-8, k) : NULL;
+        if (p) pde_darcy_solve(p, d->f, d->u, own);
+        for (int i = 0; i < 16; i++) y[e * 16 + i] = d->u[(4 + 8 * (i / 4)) * n + 4 + 8 * (i % 4)];
+    }
+}
+
+static void mini_ours(const job *j) { fd_chain_step(((const darcy *)j->plan)->chain, j->mem); }
+
+/* n = points of an axis; 1: the chain */
+static void darcy_make(job *j, fd_arena *a)
+{
+    const int n = j->n[0], all = n * n;
+    darcy *d = fd_new(a, darcy, 1);
+    need(a->st);
+    *d = (darcy){ n, fd_raw(a, double, all), fd_raw(a, double, all), fd_raw(a, double, all), NULL };
+    fd_space s = fd_grid(a, 2, (int[]){ n, n }, NULL, (int[]){ FD_NEUMANN, FD_NEUMANN }, 1);
+    fd_cov *c = fd_cov_matern(a, &s, 1, .3, 1.5);
+    fd_real *x = fd_raw(a, fd_real, all);
+    double *y = fd_raw(a, double, 16);
+    need(a->st);
+    fd_cov_draw(c, fd_seed(1), 0, 1, x, *a);
+    for (int i = 0; i < all; i++) d->a[i] = exp((double)x[i]), d->f[i] = 1;
+    j->plan = d, j->ops = 1, j->elements = 1, j->bytes = 8. * all;
+    snprintf(j->shape, sizeof j->shape, j->n[1] ? "%dx%d, 16 pressures" : "%dx%d", n, n);
+    if (!j->n[1]) {
+        j->ours = darcy_ours;
+        snprintf(j->scipy[0], sizeof j->scipy[0], "darcy-lu %d", n);
+        snprintf(j->scipy[1], sizeof j->scipy[1], "darcy-cg %d", n);
+        return;
+    }
+    fd_obs *o = fd_new(a, fd_obs, 1);
+    need(a->st);
+    *o = (fd_obs){ .s = s, .m = 16, .apply = darcy_observe, .self = d };
+    fd_obs_noise(a, o, 3e-3);
+    fd_obs_draw(o, fd_seed(2), 0, 1, x, y, *a);
+    fd_mcmc how = { .prior = c, .phi = fd_obs_potential(a, o, y), .kind = FD_MCMC_PCN, .h = .05 };
+    d->chain = fd_chain_begin(a, &how, fd_seed(3), 0, x);
+    j->ours = mini_ours;
+    snprintf(j->scipy[0], sizeof j->scipy[0], "mini-darcy");
 }
 
 static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6]; } rows[] = {
@@ -898,6 +962,8 @@ static const struct { const char *work; void (*make)(job *, fd_arena *); int n[6
     { "match train", match_make, { 32, 32, 12, 16 } },
     { "flow", flow_make, { 64 } },
     { "flow", flow_make, { 256 } },
+    { "darcy", darcy_make, { 128 } },
+    { "mini-darcy", darcy_make, { 32, 1 } },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -936,6 +1002,8 @@ static void measure(result *r, double peak[2], const double triad[2])
     if (j->peer) { r->name[r->peers] = j->peer_name; asked[r->peers++] = NULL; }
     if (torch[0].to && j->torch[0]) { r->name[r->peers] = "PyTorch"; asked[r->peers++] = j->torch; }
     if (torch[0].to && j->numpy[0]) { r->name[r->peers] = "NumPy"; asked[r->peers++] = j->numpy; }
+    for (int k = 0; k < 2; k++)
+        if (torch[0].to && j->scipy[k][0]) { r->name[r->peers] = "SciPy"; asked[r->peers++] = j->scipy[k]; }
     for (int k = 0; k < ROUNDS; k++)
         for (int t = 0; t < 2; t++) {
             threads(t + 1);

@@ -130,6 +130,8 @@ void test_starve(const char *what, void (*run)(const void *self, fd_real *out, f
     free(mem);
 }
 
+int test_brief(void) { return getenv("TEST_BRIEF") != NULL; }
+
 const char *test_path(const char *name)
 {
     static char path[8][256];
@@ -236,10 +238,12 @@ void test_graphs(size_t count, const test_graph *g, double tol)
     }
 }
 
+#ifndef GROUPS                                         /* some of them: see tests/cross.sh */
 #define GROUPS X(random) X(algebra) X(fft) X(spaces) X(cov) X(files) X(read) X(plainread) \
     X(metrics) X(processes) X(models) X(samplers) X(moments) X(training) X(laws) X(losses) \
     X(steps) X(density) X(interpolants) X(exact) X(posterior) X(amortised) X(mcmc) \
     X(ensembles) X(released) X(bridges) X(shapes) X(steer) X(rewards) X(pde) X(tape) X(networks) X(arch) X(foreign)
+#endif
 #define X(g) void test_##g(void);
 GROUPS
 #undef X

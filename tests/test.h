@@ -35,6 +35,8 @@ void test_free(void);
 void test_starve(const char *what, void (*run)(const void *self, fd_real *out, fd_arena a),
                  const void *self,
                  ptrdiff_t n, const fd_real *before);
+/* 1: fewer cases (the environment has TEST_BRIEF): machines are emulated */
+int test_brief(void);
 /* a file name in the test's own scratch folder */
 const char *test_path(const char *name);
 

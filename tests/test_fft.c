@@ -95,6 +95,7 @@ static void fft_one(int kind, int sign, int n, int step, double tol, fd_arena a)
     int len = kind == FD_C2C ? 2 * n : n;
     fd_real *x = fd_new(&a, fd_real, len), *y = fd_new(&a, fd_real, len);
     fft_fill(len, x);
+    if (test_brief() && (n > 300 || (n > 20 && n % 9))) return;
     memcpy(y, x, (size_t)len * sizeof *x);
     fd_fft *p = fd_fft_plan(&a, kind, n);
     fd_fft_run(p, sign, 1, 1, n, 1, y, a);

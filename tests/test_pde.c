@@ -1,6 +1,6 @@
 /* test_pde.c -- the forward models of examples/pde.h against values and orders that are known, and their
  * adjoints against differences and dot products. */
-#include "operators.h"
+#include "data.h"
 #include "test.h"
 
 static const double centre = .0736713532814;             /* of -Laplacian u = 1 on the unit square */
@@ -363,9 +363,12 @@ static void distances(void)
  * model, too */
 static void operators(void)
 {
-    static const struct { int row, bc, n[2]; double v[3]; } rows[] = {
+    static const struct { int row, bc, n[2]; double v[5]; } rows[] = {
         { OP_DARCY, FD_NEUMANN, { 12, 12 }, { 0 } }, { OP_DARCY, FD_NEUMANN, { 12, 12 }, { 1 } },
         { OP_POISSON, FD_DIRICHLET, { 11, 9 }, { 3 } }, { OP_HEAT, FD_MIXED, { 12, 9 }, { .02, .5 } },
+        { OP_BLUR, FD_PERIODIC, { 12, 9 }, { .1 } }, { OP_RADON, FD_NEUMANN, { 12, 12 }, { 60, 5, 9 } },
+        { OP_MOGI, FD_NEUMANN, { 12, 12 }, { 2, 12, 38, -12, 0 } }, { OP_PHASE, FD_DIRICHLET, { 12, 9 }, { 0 } },
+        { OP_MOGI, FD_NEUMANN, { 12, 12 }, { 2, 12, 38, 20, 1 } },
         { OP_FLOW, FD_PERIODIC, { 16, 16 }, { 1e-2, .05, .01 } }, { OP_BURGERS, FD_PERIODIC, { 32, 0 }, { .05, .05, .01 } } };
     fd_status st;
     for (int k = 0; k < COUNT(rows); k++)
@@ -373,7 +376,8 @@ static void operators(void)
             fd_arena a = test_arena(1 << 24, &st);
             const int nd = rows[k].n[1] ? 2 : 1;
             fd_space s = fd_grid(&a, nd, rows[k].n, NULL, (int[]){ rows[k].bc, rows[k].bc }, 1);
-            spec op = { &t_op, rows[k].row, { rows[k].v[0], rows[k].v[1], rows[k].v[2] } };
+            spec op = { .t = &t_op, .row = rows[k].row };
+            memcpy(op.v, rows[k].v, sizeof rows[k].v);
             fd_obs o = fd_obs_points(&a, &s, 3, (double[]){ .2, .3, .55, .6, .8, .15 }, NULL);
             op_wrap(&a, &o, &op, units ? 2 : 1, units ? -.3 : 0);
             fd_real *x = fd_raw(&a, fd_real, s.points);
@@ -381,14 +385,224 @@ static void operators(void)
             for (int i = 0; i < 3; i++)
                 NEAR(fd_obs_check(&o, x, fd_seed((uint64_t)i), a), 0, TOL(1e-6, 2e-2), "--op %s, units %d",
                      t_op.rows[op.row].name, units);
+            OK(o.linear == (op.row >= OP_POISSON && op.row <= OP_MOGI && !op.v[4] && !units), "linear or not");
             OK(!st.code, "--op %s: %s", t_op.rows[op.row].name, st.code ? st.what : "");
             test_free();
         }
 }
 
+/* what the operators say of functions whose image is known */
+static void images(void)
+{
+    enum { N = 48 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = fd_grid(&a, 2, (int[]){ N, N }, NULL, (int[]){ FD_NEUMANN, FD_NEUMANN }, 1);
+    fd_real *x = fd_raw(&a, fd_real, N * N);
+    const double at[4] = { .52, .41, .7, .8 }, w = .1;
+    spec op = { .t = &t_op, .row = OP_BLUR, .v = { w } };
+    fd_obs o = fd_obs_points(&a, &s, 2, at, NULL);
+    op_wrap(&a, &o, &op, 1, 0);
+    double y[2 * N * N];
+    for (int i = 0; i < N * N; i++) x[i] = (fd_real)(cos(pde_pi * (i / N + .5) / N) * cos(2 * pde_pi * (i % N + .5) / N));
+    o.apply(o.self, &s, 1, x, y, a);
+    for (int i = 0; i < 2; i++)
+        NEAR(y[i], exp(-2.5 * pde_pi * pde_pi * w * w) * cos(pde_pi * at[2 * i]) * cos(2 * pde_pi * at[2 * i + 1]), 2e-5,
+             "a cosine under a Gaussian blur");
+    /* one open cell is Mogi's source: its phase, and cos and sin of it, at the centre of another cell */
+    const double spot[2] = { (30 + .5) / N, (9 + .5) / N }, km = 12. / N, turn = pde_pi / 180;
+    const pde_mogi m = { (20 + .5) * km, (14 + .5) * km, 3, km * km * 1e-5 };
+    const double want = pde_mogi_phase(&m, 12 * spot[1], 12 * spot[0], 5.5466e-5, 38 * turn, -12 * turn);
+    memset(x, 0, N * N * sizeof *x);
+    x[14 * N + 20] = 1;
+    for (int wrapped = 0; wrapped < 2; wrapped++) {
+        op = (spec){ .t = &t_op, .row = OP_MOGI, .v = { 3, 12, 38, -12, wrapped } };
+        o = fd_obs_points(&a, &s, 1, spot, NULL);
+        op_wrap(&a, &o, &op, 1, 0);
+        o.apply(o.self, &s, 1, x, y, a);
+        OK(o.m == 1 + wrapped, "how many numbers are seen");
+        NEAR(y[0], wrapped ? cos(want) : want, TOL(1e-12, 1e-6), "one open cell is a source of Mogi, wrapped %d", wrapped);
+        if (wrapped) NEAR(y[1], sin(want), TOL(1e-12, 1e-6), "its sine");
+    }
+    /* a bell's sinogram, from the unit square */
+    double theta[5], beam[N];
+    op = (spec){ .t = &t_op, .row = OP_RADON, .v = { 60, 5, 0 } };
+    o = (fd_obs){ .s = s };
+    op_wrap(&a, &o, &op, 1, 0);
+    OK(o.m == 5 * N, "as many detectors as columns");
+    radon_beams(60, 5, N, theta, beam);
+    for (int i = 0; i < N * N; i++)
+        x[i] = (fd_real)exp(-(pow(2 * (i / N + .5) / N - .9, 2) + pow(2 * (i % N + .5) / N - 1.2, 2)) / (2 * .15 * .15));
+    o.apply(o.self, &s, 1, x, y, a);
+    NEAR(theta[0], -48 * turn, 1e-15, "the first view");
+    for (int i = 0; i < o.m; i++) {
+        const double d = beam[i % N] - .2 * cos(theta[i / N]) + .1 * sin(theta[i / N]);
+        NEAR(y[i], sqrt(2 * pde_pi) * .15 * exp(-d * d / (2 * .15 * .15)), 5e-3, "a bell's sinogram");
+    }
+    OK(!st.code, "images: %s", st.code ? st.what : "");
+    test_free();
+}
+
+/* what fd data makes is the same function on a grid of three times as many points: root mean
+ * square of the difference at the points that both have, over that of the function. A random field of the coarse grid
+ * lacks the waves that only the fine one has. */
+static void grids(void)
+{
+    static const struct { const char *name; int n; double x, y; } want[] = {
+        { "darcy", 32, .1, .015 }, { "darcy:law=exp", 32, .01, .004 }, { "poisson", 31, .05, .002 },
+        { "flow:time=0.5", 32, .002, .03 }, { "burgers:time=0.5", 64, 1e-4, .002 }, { "heat", 32, .1, 0 },
+        { "blur", 32, .1, 0 }, { "bumps", 63, 0, 0 }, { "radon", 32, 0, .05 }, { "allen-cahn", 32, .002, .02 },
+        { "volcano", 24, .3, 0 }, { "outlines", 32, .07, 0 }, { "field", 64, .015, 0 }, { "mixture", 32, .001, 0 },
+        { "levy", 64, 0, 0 }, { "levy:law=student", 64, 0, 0 }, { "levy:law=bernoulli,steps=32", 64, 0, 0 },
+        { "well", 64, 0, 0 } };
+    for (int k = 0; k < COUNT(want); k++) {
+        fd_status st;
+        fd_arena a = test_arena(1 << 27, &st);
+        fd_real *x[2], *y[2];
+        maker m[2];
+        double off[2] = { 0, 0 }, size[2] = { 0, 0 };
+        for (int g = 0; g < 2; g++) {
+            args *o = fd_new(&a, args, 1);
+            spec what = spec_read(&t_data, "data", want[k].name);
+            const int bc = data_kinds[what.row].bc, axes = data_kinds[what.row].axes, n = want[k].n;
+            o->seed = 3, o->grid = (shape){ axes > 0 ? axes : what.row == DATA_FIELD ? 1 : 2, { 1, 1, 1 } };
+            o->cov = spec_read(&t_cov, "cov", "matern:nu=1.5,l=0.1");
+            for (int e = 0; e < 3; e++) o->bc[e] = FD_NEUMANN;
+            for (int e = 0; e < o->grid.nd; e++) o->grid.n[e] = !g ? n : bc == FD_DIRICHLET ? 3 * (n + 1) - 1 : 3 * n;
+            m[g] = maker_new(&a, o, want[k].name);
+            x[g] = fd_raw(&a, fd_real, fd_size(&m[g].s)), y[g] = fd_new(&a, fd_real, m[g].seen);
+            maker_one(&m[g], 5, x[g], y[g], a);
+        }
+        OK(!st.code, "%s: %s", want[k].name, st.code ? st.what : "");
+        const fd_space *s = &m[0].s, *f = &m[1].s;
+        const int skip = s->bc[0] == FD_PERIODIC ? 0 : s->bc[0] == FD_DIRICHLET ? 2 : 1;
+        for (int what = 0; what < 2 && !st.code; what++) {
+            const ptrdiff_t n = what ? m[0].seen : fd_size(s);
+            const fd_real *c = what ? y[0] : x[0], *b = what ? y[1] : x[1];
+            for (ptrdiff_t i = 0; i < n; i++) {
+                int at[3];
+                ptrdiff_t to = 0;
+                fd_mode(s, i % s->points, at);
+                for (int e = 0; e < s->nd; e++) to = to * f->n[e] + 3 * at[e] + skip;
+                if (what && m[0].seen != s->points) to = i;
+                else to += i / s->points * f->points;
+                off[what] += pow((double)c[i] - (double)b[to], 2), size[what] += pow((double)c[i], 2);
+            }
+            off[what] = sqrt(off[what] / fmax(size[what], 1e-30));
+        }
+        NEAR(off[0], 0, want[k].x + TOL(1e-12, 2e-5), "%s on another grid", want[k].name);
+        NEAR(off[1], 0, want[k].y + TOL(1e-12, 2e-5), "what goes with %s on another grid", want[k].name);
+        test_free();
+    }
+}
+
+/* Laws that are known: the variance of jumps; u' = u - u^3 where diffusion leaves the mean of the start alone */
+static void made(void)
+{
+    static const struct { const char *name; double var; } jumps[] = {
+        { "levy:b=0.3", 2 * .09 }, { "levy:law=student,b=0.3,nu=9", .09 * 9 / 7 }, { "levy:law=bernoulli,b=0.3,chance=0.25", .5 * .09 } };
+    enum { MANY = 400 };
+    for (int k = 0; k <= COUNT(jumps); k++) {
+        fd_status st;
+        fd_arena a = test_arena(1 << 24, &st);
+        const int line = k < COUNT(jumps);
+        args o = { .seed = 1, .grid = { line ? 1 : 2, { line ? 64 : 16, line ? 1 : 16, 1 } } };
+        maker m = maker_new(&a, &o, line ? jumps[k].name : "allen-cahn:nu=1000,noise=0,time=1,dt=0.0005");
+        fd_real *x = fd_raw(&a, fd_real, m.s.points), *y = fd_raw(&a, fd_real, m.s.points);
+        double var = 0, mean = 0, zero = 0;
+        for (int i = 0; i < (line ? MANY : 2); i++) {
+            maker_one(&m, i, x, y, a);
+            for (ptrdiff_t j = 1; j < m.s.points; j++) {
+                const double d = (double)x[j] - (double)x[j - 1];
+                var += d * d / MANY / 63, zero += (d == 0) / 63. / MANY;
+            }
+        }
+        if (line) NEAR(var, jumps[k].var, .04 * jumps[k].var, "variance of the jumps of %s", jumps[k].name);
+        if (k == 2) NEAR(zero, .75, .01, "how many jumps are 0");
+        for (ptrdiff_t j = 0; j < m.s.points && !line; j++) mean += (double)y[j] / (double)m.s.points;
+        const double e = exp(1.), want = mean * e / sqrt(1 + mean * mean * (e * e - 1));
+        for (ptrdiff_t j = 0; j < m.s.points && !line; j++)
+            NEAR((double)x[j], want, 1e-3 * fabs(want) + TOL(0, 1e-5), "Allen and Cahn without noise or room");
+        OK(!st.code, "status");
+        test_free();
+    }
+}
+
+/* Sixteen pressures of 32x32 cells, exp of a Matern field of variance 1: a chain's acceptance. The step that is
+ * accepted in three of ten is about 2 times the noise over the largest pressure; so .17 at 3e-3 holds where that is
+ * .04, and .075 where it is the median, .086. */
+static void mini_observe(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
+{
+    enum { N = 32 };
+    double k[N * N], f[N * N], u[N * N], *most = (double *)(uintptr_t)self;
+    for (int e = 0; e < b; e++) {
+        for (int i = 0; i < N * N; i++)
+            k[i] = exp((double)x[e * s->points + i / N * s->n[1] + i % N]), f[i] = 1;
+        pde_darcy *p = pde_darcy_new(&a, N, PDE_HARMONIC, PDE_MULTIGRID, 1e-8, k);
+        if (!p) return;
+        pde_darcy_solve(p, f, u, a);
+        for (int i = 0; i < 16; i++) y[e * 16 + i] = u[(4 + 8 * (i / 4)) * N + 4 + 8 * (i % 4)];
+        *most = 0;
+        for (int i = 0; i < N * N; i++) *most = fmax(*most, u[i]);
+    }
+}
+
+static int upwards(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void mini_darcy(void)
+{
+    enum { WIDE = 64, DRAWS = 200, TRUTHS = 3, BURN = 1200, STEPS = 1500 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    /* of a torus of side 2, whose corner has the plane's law */
+    fd_space s = fd_grid(&a, 2, (int[]){ WIDE, WIDE }, (double[]){ 2, 2 }, NULL, 1);
+    fd_cov *c = fd_cov_matern(&a, &s, 1, .3, 1.5);
+    double top = 0, most[DRAWS], y[16], mean = 0;
+    fd_obs o = { .s = s, .m = 16, .apply = mini_observe, .self = &top };
+    fd_real *x = fd_raw(&a, fd_real, s.points);
+    for (int i = 0; i < DRAWS; i++) {
+        fd_cov_draw(c, fd_seed(5), i, 1, x, a);
+        o.apply(o.self, &s, 1, x, y, a);
+        most[i] = top;
+    }
+    qsort(most, DRAWS, sizeof *most, upwards);
+    NEAR(most[DRAWS / 2], .086, .008, "median of the largest pressure");
+    for (int i = 0; i < TRUTHS; i++) {
+        fd_arena own = a;
+        const double sd = i == 1 ? 1e-3 : 3e-3;
+        fd_cov_draw(c, fd_seed(5), i, 1, x, own);
+        fd_obs_noise(&own, &o, sd);
+        fd_obs_draw(&o, fd_seed(6), i, 1, x, y, own);
+        fd_mcmc how = { .prior = c, .phi = fd_obs_potential(&own, &o, y), .kind = FD_MCMC_PCN };
+        o.apply(o.self, &s, 1, x, most, own);
+        how.h = 2.1 * sd / top;
+        fd_chain *run = fd_chain_begin(&own, &how, fd_seed(7), i, x);
+        long long was = 0;
+        for (int k = -BURN; k < STEPS && run; k++) {
+            if (!k) was = run->accepted;
+            fd_chain_step(run, own);
+        }
+        if (!run) break;
+        const double rate = (double)(run->accepted - was) / STEPS;
+        mean += rate / TRUTHS;
+        NEAR(rate, .3, .15, "acceptance of pCN, noise %g, step %.3f, largest pressure %.3f", sd, how.h, top);
+    }
+    NEAR(mean, .3, .1, "acceptance over the truths");
+    OK(!st.code, "mini-Darcy: %s", st.code ? st.what : "");
+    test_free();
+}
+
 void test_pde(void)
 {
     operators();
+    images();
+    grids();
+    made();
+    mini_darcy();
     darcy();
     poisson();
     flows();

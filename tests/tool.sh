@@ -182,11 +182,13 @@ for m in prior dps; do
     says '^NOT CALIBRATED' out
 done
 # data of the papers' problems
-for d in darcy poisson flow:time=0.1 volcano outlines mixture; do
+for d in darcy poisson flow:time=0.1 volcano outlines mixture heat blur radon allen-cahn:time=0.5 field; do
     ok "data $d" "$fd" data $d -n 3 --grid 16x16 -o d.npy --png p.png && says '^3 functions' out
 done
 ok "data burgers" "$fd" data burgers:time=0.2 -n 3 --grid 32 -o d.npy --obs d0.npy
-ok "data well" "$fd" data well -n 3 --grid 32 -o d.npy
+for d in well levy levy:law=student levy:law=bernoulli bumps field; do ok "data $d" "$fd" data $d -n 3 --grid 32 -o d.npy; done
+ok "field" "$fd" data field --cov rbf:l=0.3 -n 3 --grid 32 -o d.npy
+ok "noise" "$fd" noise --cov rbf:l=0.3 -n 3 --grid 32 -o d1.npy && same d.npy d1.npy
 ok "pressures" "$fd" data darcy -n 5 --grid 16x16 -o d.npy --obs p.npy
 ok "one thread" "$fd" data darcy -n 5 --grid 16x16 --threads 1 -o d1.npy --obs p1.npy
 same d.npy d1.npy; same p.npy p1.npy
@@ -195,6 +197,30 @@ tail -c 2048 d.npy >d.end; tail -c 2048 d1.npy >d1.end; same d.end d1.end
 tail -c 2048 p.npy >d.end; tail -c 2048 p1.npy >d1.end; same d.end d1.end
 ok "two channels" "$fd" data volcano -n 2 --grid 8x8 -o d.npy --obs p.npy
 ok "of cos and sin" "$fd" info d.npy && says '^.2, 2, 8, 8.' out
+# a run that was stopped: at any number of bytes, or at any time
+ok "whole" "$fd" data volcano -n 60 --grid 32x32 -o whole.npy --obs whole.obs.npy
+for k in 1 40 200 700; do
+    (ulimit -f $k; "$fd" data volcano -n 60 --grid 32x32 --threads 1 -o part.npy --obs part.obs.npy >out 2>err) 2>/dev/null
+    [ ! -e part.npy ] && [ -e part.npy.part ]; report $? "a run of $k blocks left no part of a file"
+done
+bad 1 'other settings' data volcano -n 60 --grid 32x32 --seed 2 -o part.npy
+ok "goes on" "$fd" data volcano -n 60 --grid 32x32 --threads 3 -o part.npy --obs part.obs.npy
+says '^[0-9]+ functions are there already' out; same part.npy whole.npy; same part.obs.npy whole.obs.npy
+[ ! -e part.npy.part ] && [ ! -e part.obs.npy.part ]; report $? "the part stays"
+rm part.npy; "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o whole.npy >out 2>&1
+"$fd" data flow:time=0.2 -n 40 --grid 32x32 -o part.npy >out 2>&1 &
+sleep 0.1; kill -9 $! 2>/dev/null; wait $! 2>/dev/null
+[ -e part.npy ] || ok "goes on after a kill" "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o part.npy
+same part.npy whole.npy
+# what does not fit
+bad 2 'views: .0.: expected a number from 1 ' data radon:views=0 --grid 8x8
+bad 2 'angle: .91.: expected a number from 0.001 to 90' data radon:angle=91 --grid 8x8
+bad 2 'dt: .2.: expected a number from 1e-09 to 1' data allen-cahn:dt=2 --grid 8x8
+bad 1 'smaller dt' data allen-cahn:noise=1e6 --grid 8x8
+bad 2 'nu: .-1.: expected a number from 0 ' data flow:nu=-1 --grid 8x8
+bad 2 'k2 = 19.48683968 is an eigenvalue' data poisson:k2=19.486839677110588 --grid 7x7
+bad 2 '^fd: --cov: is of field' data heat --cov rbf --grid 8x8
+bad 1 'No such file' data field --grid 8x8 -o none/d.npy
 bad 2 'which.' data --grid 8x8
 bad 2 'expected darcy' data swamp --grid 8x8
 bad 2 'needs --grid' data darcy
@@ -219,6 +245,27 @@ says '^exact: mean of size' out
 ok "heat" "$fd" calibrate --op heat --grid 16 --noise 0.1 -n 60 && says '^calibrated' out
 ok "flow" "$fd" posterior --op flow:time=0.05,dt=0.002 --boundary periodic --grid 16x16 --obs darcy.csv --noise 0.1 \
     --method hmc:steps=20,burn=5,chains=1 -n 4 -o post.npy
+ok "radon, data" "$fd" data radon:angle=60,views=9,detectors=12 -n 1 --grid 12x12 -o d.npy --obs sino.npy
+ok "sinogram" "$fd" info sino.npy && says '^.1, 9, 12.' out
+ok "radon" "$fd" posterior --op radon:angle=60 --grid 12x12 --obs sino.npy --noise 0.05 -n 4 -o post.npy --png p.png
+says '^exact: mean of size' out
+ok "radon, calibrated" "$fd" calibrate --op radon:angle=60,views=6,detectors=8 --grid 8x8 --noise 0.1 -n 60
+says '^calibrated' out
+ok "blur" "$fd" calibrate --op blur:w=0.1 --grid 16 --noise 0.1 -n 60 && says '^calibrated' out
+ok "mogi" "$fd" calibrate --op mogi:depth=2 --grid 8x8 --noise 0.1 -n 60 && says '^calibrated' out
+ok "phase" "$fd" posterior --op phase --grid 12x12 --obs darcy.csv --noise 0.2 -n 8 --method hmc:steps=200,burn=50 \
+    -o post.npy --png p.png
+bad 2 'views=3, but sino.npy has 9' posterior --op radon:views=3 --grid 8x8 --obs sino.npy
+bad 2 'views: .0.: expected a number from 1 ' calibrate --op radon:views=0 --grid 8x8
+bad 2 'angle: .91.: expected a number from 0.001 to 90' posterior --op radon:angle=91 --grid 8x8 --obs sino.npy
+bad 2 'radon needs --obs FILE' posterior --op radon --grid 8x8 --coarse sino.npy
+ok "two channels" "$fd" data volcano -n 2 --grid 8x8 -o d.npy
+bad 1 'has two axes, .views..detectors.; it has 2x2x8x8' posterior --op radon --grid 8x8 --obs d.npy
+bad 2 '^fd: --observe: not with --op radon' calibrate --op radon --grid 8x8 --observe points
+bad 2 'depth: .0.: expected a number from 0.001' calibrate --op mogi:depth=0 --grid 8x8
+bad 2 'k2 = 19.48683968 is an eigenvalue' posterior --op poisson:k2=19.486839677110588 --boundary dirichlet --grid 7x7 \
+    --obs darcy.csv
+bad 2 'exact is for linear' posterior --op phase --grid 8x8 --obs darcy.csv --noise 0.1
 bad 2 'darcy wants a square grid' posterior --op darcy --grid 8x9 --obs darcy.csv --noise 0.1
 bad 2 'darcy wants --boundary neumann' posterior --op darcy --boundary periodic --grid 8x8 --obs darcy.csv --noise 0.1
 bad 2 'exact is for linear' posterior --op darcy --grid 8x8 --obs darcy.csv --noise 0.1

@@ -652,7 +652,7 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
                                          "field-width", "field-layers", "pixels", "inner", "levels", "groups",
                                          "norms", "waves", "ref", "channels", "stencil", "m",
                                              "sweeps", "steps", "burn", "axis",
-                                         "chains", "leaps", "corrector", "flow" };
+                                         "chains", "leaps", "corrector", "flow", "views", "detectors", "most" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -937,9 +937,11 @@ static const option options[] = {
     { "out", "FILE", "data.npy", DATA, O_OUT, AT(out), 0, 0, 0,
       "the functions (-o)" },
     { "obs", "FILE", NULL, DATA, O_OUT, AT(obs), 0, 0, 0,
-      "what goes with them: solutions, or states at the start" },
+      "what goes with them: solutions, sinograms, or states at the start" },
     { "boundary", "NAME[,..]", "periodic", DATA, O_BOUNDARY, AT(bc), 0, 0, 0,
-      "of mixture; the others have their own" },
+      "of field and mixture; the others have their own" },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.1", DATA, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "of field (fd help cov)" },
     { "out", "FILE", "noise.npy", NOISE, O_OUT, AT(out), 0, 0, 0,
       "the functions (-o)" },
     { "out", "FILE", NULL, EVAL, O_OUT, AT(out), 0, 0, 0,

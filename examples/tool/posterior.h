@@ -315,7 +315,13 @@ static inline void obs_op(fd_arena *a, problem *q, const args *o)
     if (v && v->center) die(2, "--op: %s was normalised pixel by pixel: --normalize scale in training", o->model);
     op_through *p = op_wrap(a, &q->o, &o->op, v ? v->scale[0] : 1, v ? v->shift[0] : 0);
     need(a->st);
-    if (p->shift == 0 || (o->op.row != OP_POISSON && o->op.row != OP_HEAT)) return;
+    if (p->wrapped && q->y) {                          /* the file has the phase */
+        double *y = fd_raw(a, double, q->o.m);
+        need(a->st);
+        for (int i = 0; i < q->o.m; i++) y[i] = i % 2 ? sin(q->y[i / 2]) : cos(q->y[i / 2]);
+        q->y = y;
+    }
+    if (p->shift == 0 || !p->linear) return;
     /* a linear equation of a shifted function: what it makes of the shift is taken from y */
     fd_real *zero = fd_new(a, fd_real, fd_size(&q->s));
     double *y = fd_raw(a, double, q->o.m);
@@ -326,8 +332,30 @@ static inline void obs_op(fd_arena *a, problem *q, const args *o)
     p->shift = 0, q->o.linear = 1;
 }
 
+/* obs_sinogram -- of --op radon: as many views and detectors as the file has, unless --op says how many. */
+static inline void obs_sinogram(fd_arena *a, problem *q, args *o)
+{
+    if (!o->obs || strstr(o->obs, ".npy:")) die(2, "--op: radon needs --obs FILE, a sinogram [views][detectors], .npy");
+    fd_array f = fd_load(a, o->obs);
+    double *v = &o->op.v[1];
+    char is[64];
+    need(a->st);
+    extents(is, f.nd, f.n, "x");
+    if (f.nd == 3 && f.n[0] == 1) memmove(f.n, f.n + 1, (size_t)--f.nd * sizeof *f.n);
+    if (f.nd != 2) die(1, "--obs: %s: a sinogram has two axes, [views][detectors]; it has %s", o->obs, is);
+    for (int i = 0; i < 2; i++) {
+        if (v[i] > 0 && v[i] != f.n[i]) die(2, "--op: radon: %s=%g, but %s has %d", i ? "detectors" : "views", v[i], o->obs, f.n[i]);
+        v[i] = f.n[i];
+    }
+    q->y = fd_raw(a, double, (ptrdiff_t)f.n[0] * f.n[1]);
+    need(a->st);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)f.n[0] * f.n[1]; i++) q->y[i] = obs_finite("obs", o->obs, &f, i);
+    q->o = (fd_obs){ .s = q->s, .m = f.n[0] * f.n[1] };
+    fd_obs_noise(a, &q->o, o->noise);
+}
+
 /* obs_read -- what --obs, --coarse or --blur says. */
-static inline void obs_read(fd_arena *a, problem *q, const args *o)
+static inline void obs_read(fd_arena *a, problem *q, args *o)
 {
     q->op = o->op.t != NULL;
     if (q->op && o->blur) die(2, "--blur: not with --op");
@@ -336,7 +364,8 @@ static inline void obs_read(fd_arena *a, problem *q, const args *o)
         die(2, o->obs || o->coarse || o->blur ? "--obs, --coarse, --blur: one of them only"
             : "needs --obs, --coarse or --blur");
     const char *cut = o->obs ? strstr(o->obs, ".npy:") : NULL;
-    if (o->coarse) obs_coarse(a, q, o->coarse, o->noise);
+    if (q->op && o->op.row == OP_RADON) obs_sinogram(a, q, o);
+    else if (o->coarse) obs_coarse(a, q, o->coarse, o->noise);
     else if (o->blur) obs_blur(a, q, o->blur, o->noise);
     else if (cut) {
         char *mask = fd_new(a, char, strlen(o->obs) + 1);
@@ -363,7 +392,10 @@ static inline void obs_spec(fd_arena *a, problem *q, const args *o)
     const uint64_t seed = o->seed;
     q->op = o->op.t != NULL;
     if (q->op && v->row == OBSERVE_BLUR) die(2, "--observe: blur: not with --op");
-    if (v->row == OBSERVE_POINTS) {
+    if (q->op && o->op.row == OP_RADON) {
+        if (is_given("observe")) die(2, "--observe: not with --op radon: the sinogram is observed");
+        q->o = (fd_obs){ .s = *s, .m = 1 };
+    } else if (v->row == OBSERVE_POINTS) {
         int m = (int)v->v[0];
         double *at = fd_raw(a, double, (ptrdiff_t)m * s->nd);
         fd_real *u = fd_raw(a, fd_real, (ptrdiff_t)m * s->nd);
@@ -984,7 +1016,7 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
     double lo, hi, most = 1e-30;
     need(a.st);
     for (ptrdiff_t i = 0; i < size; i++) data[i] = (fd_real)NAN;
-    for (int i = 0; i < q->o.m; i++) {
+    for (int i = 0; i < q->o.m && !q->op; i++) {
         ptrdiff_t at = 0;
         /* the nearest point of the grid */
         for (int d = 0; d < s->nd && !q->whole; d++) {
@@ -1056,8 +1088,8 @@ static inline void posterior_png(const char *path, const problem *q, int n, cons
     need(a.st);
     for (int i = 0; i < N; i++) at[i] = fd_coord(s, 0, i);
     /* of channel 0, as all that is drawn */
-    for (int i = 0; i < q->o.m; i++)
-        if ((!q->ch || !q->ch[i]) && !q->op)
+    for (int i = 0; i < q->o.m && !q->op; i++)
+        if (!q->ch || !q->ch[i])
             place[seen] = q->whole ? at[i] : q->at[i], place[q->o.m + seen++] = q->said[i];
     for (int k = 0; k < 6 + SHOW; k++)
         for (int i = 0; i < N; i++) {
