@@ -223,7 +223,7 @@ static inline void maker_jumps(fd_rng r, const double *v, const fd_space *s, fd_
     for (int k = 1; k < steps; k++) {
         const double p = (double)u[3 * k], q = (double)u[3 * k + 1], size = -log(1 - p);
         double jump = q < .5 ? -size : size;
-        if (law == 1) jump = sqrt(v[2] * expm1(2 * size / v[2])) * cos(2 * pde_pi * q);         /* [Bailey 1994] */
+        if (law == 1) jump = sqrt(v[2] * expm1(2 * size / v[2])) * cos(2 * pde_pi * q);         /* (Bailey 1994) */
         if (law == 2 && (double)u[3 * k + 2] >= v[3]) jump = 0;
         path[k] = path[k - 1] + v[1] * jump;
     }
