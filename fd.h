@@ -36,8 +36,8 @@
  * 6 spaces, 7 covariances, 8 processes, 9 models, 10 training pairs, 11 sampling,
  * 12 observations and posteriors, 13 Langevin dynamics and Markov chains, 14 tape, 15 networks,
  * 16 files, 17 metrics; last, what the .c files share (FD_IMPL).
- * Papers are cited by key and number, as in [SDE eq. 6]: README lists the keys, `make index` the
- * lines of the code. "Corrected" points to the errata at the end of sde.c. */
+ * Papers are cited by key and number, as in [SDE eq. 6]: examples/methods.md lists the keys,
+ * `make index` the lines of the code. "Corrected" points to the errata at the end of sde.c. */
 #ifndef FD_H
 #define FD_H
 #include <stddef.h>

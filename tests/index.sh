@@ -2,17 +2,17 @@
 # index.sh: one row for each citation in a comment, such as [DDPM eq. 12]: paper, equation, line of
 # the code, function (and the constant that chooses it), the groups of tests that name it most.
 #
-# index.sh check: every citation resolves. Its key is one of README's references and its form is
+# index.sh check: every citation resolves. Its key is one of methods.md's references and its form is
 #
 #     [KEY eq. 1, 2.3; alg. 2; KEY sec. 4, app. C.2; KEY code, path/to/file.py; KEY table 1, corrected]
 #
-# on one line; every reference is cited in the code, every method of README has an equation or is
+# on one line; every reference is cited in the code, every method of methods.md has an equation or is
 # derived, and the code cites that equation; every citation in the library belongs to something that
 # a test names.
 #
 # A citation in fd.h stands for the definition of the function, or for the case of the constant, at
 # whose name it stands; one in a .c file that says the same takes its place.
-lib="fd.c fft.c sde.c nn.c" work=$(echo examples/*.h examples/*.c examples/*/*.h examples/*/*.c)
+lib="fd.c fft.c sde.c nn.c" list=examples/methods.md work=$(echo examples/*.h examples/*.c examples/*/*.h examples/*/*.c)
 
 find_all() { awk -v check="$1" '
 # ---- A line in two: code and note, what is inside of comments
@@ -207,8 +207,8 @@ FNR == 1 {
     kind = FILENAME ~ /\.md$/ ? "page" : FILENAME ~ /^tests\// ? "test" : FILENAME == "fd.h" ? "head" \
          : FILENAME ~ /^examples/ ? "work" : "code"
 }
-# ---- README, first pass: the keys
-FILENAME == "README.md" && !second {
+# ---- The list of methods, first pass: the keys
+FILENAME == list && !second {
     if (/^## /) refs = /^## References/
     if (refs) {
         s = ". " $0
@@ -221,7 +221,8 @@ FILENAME == "README.md" && !second {
 }
 kind == "page" {
     if (/^```/) fenced = !fenced
-    if (/^## /) { table = FILENAME == "README.md" && /^## Methods/; refs = FILENAME == "README.md" && /^## Ref/ }
+    if (FNR == 1) table = FILENAME == list
+    if (/^## /) { table = 0; refs = FILENAME == list && /^## Ref/ }
     if (fenced || refs || /^    /) next
     s = $0
     gsub(/`[^`]*`/, "``", s)
@@ -295,7 +296,7 @@ END {
         else fails("the code does not cite [" f[1] " " f[2] " " f[3] "]")
     }
     for (k in known) {
-        here = "README.md:" known[k]
+        here = list ":" known[k]
         if (k in cited) passes()
         else fails("nobody cites [" k "]")
     }
@@ -352,6 +353,6 @@ function best(name,   n, i, a, top, k, m, d)
         a[m] = ""
     }
     return top
-}' README.md second=1 README.md examples/*.md examples/*/*.md tests/*.md tests/*.c $lib fd.h $work; }
+}' list=$list $list second=1 README.md examples/*.md examples/*/*.md tests/*.md tests/*.c $lib fd.h $work; }
 
 if [ "$1" = check ]; then find_all check; else find_all | LC_ALL=C sort -u | cut -f 2-; fi

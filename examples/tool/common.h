@@ -491,7 +491,7 @@ static topic t_method = { "method", "how functions are drawn given observations"
     { "conditional", "the exact conditional score through the sampler; Gaussian prior", { { 0 } } },
     { "guide", "guidance with the true covariance of x0 given x_t: exact for Gaussian data", { { 0 } } },
     { "pigdm", "guidance with v C for that covariance", { { "zeta", "1", "factor on it", 1e-9, 1e9 } } },
-    { "dps", "guidance without it: biased, see the README", {
+    { "dps", "guidance without it: biased, see examples/study/mesh.md", {
         { "zeta", "0.3", "factor on the gradient", 1e-9, 1e9 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
     { "project", "projection in the Cameron-Martin norm after each step", {
         { "path", "bridge|fresh|mean", "what is observed of the noised state", 0, 0 },
