@@ -433,7 +433,7 @@ static inline double pde_flow_advect(int all, fd_real *restrict u)
 {
     enum { LANES = 2 * PDE_LANES };
     const fd_real *restrict v = u + all, *restrict x = u + 2 * all, *restrict y = u + 3 * all;
-    fd_real most[LANES] = { 0 }, more[LANES] = { 0 }, sum[LANES] = { 0 }, bad = 0;
+    fd_real most[LANES] = { 0 }, more[LANES] = { 0 }, sum[LANES] = { 0 }, wrong = 0;
     const int whole = all / LANES * LANES;
     for (int i = 0; i < whole; i += LANES)
         for (int k = 0; k < LANES; k++) {
@@ -449,9 +449,9 @@ static inline double pde_flow_advect(int all, fd_real *restrict u)
     }
     for (int k = 0; k < LANES; k++) {
         most[0] = most[k] > most[0] ? most[k] : most[0], more[0] = more[k] > more[0] ? more[k] : more[0];
-        bad += sum[k] - sum[k];
+        wrong += sum[k] - sum[k];
     }
-    return (double)most[0] + (double)more[0] + (double)bad;
+    return (double)most[0] + (double)more[0] + (double)wrong;
 }
 
 /* one step of the half spectrum z; u: room for four fields, y for a half spectrum */
@@ -559,6 +559,7 @@ static inline void pde_radon(int n, int views, const double *theta, int beams, c
         for (int b = 0; b < beams; b++) {
             double *sum = g + v * beams + b, c = cos(theta[v]), w = sin(theta[v]), dt = 1. / n;
             if (!back) *sum = 0;
+            else if (*sum == 0) continue;
             for (int k = 0; k < 3 * n; k++) {
                 double t = -1.5 + (k + .5) * dt, x = s[b] * c - t * w, y = s[b] * w + t * c;
                 double px = (x + 1) * n / 2 - .5, py = (y + 1) * n / 2 - .5;
