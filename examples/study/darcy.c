@@ -18,13 +18,16 @@
  *
  * build/darcy [SCALE, 1: times all trainings and chains]: table, out/darcy.csv, out/darcy.png. Each finished part is
  * a file in out/darcy, and is not made again. See darcy.md. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3")                 /* programs are compiled with -O1, but here the solver is the work */
+#endif
 #include "../pde.h"
 #include "plot.h"
 #include <stdio.h>
 #include <time.h>
 #include <sys/stat.h>
 
-enum { GRIDS = 3, SIDE = 6, M = SIDE * SIDE, CHAINS = 4, KEEP = 64, FEATURES = 9, BURN = 200, BATCH = 16, STEPS = 30 };
+enum { GRIDS = 3, SIDE = 6, M = SIDE * SIDE, CHAINS = 4, KEEP = 64, FEATURES = 9, BURN = 200, BATCH = 16, STEPS = 20 };
 enum { REFERENCE, EXACT, LINEAR, AMORTISED, MULTILEVEL, GANO, SPLIT, PIGDM, DPS, ESMDA, PRIOR, METHODS };
 static const char *const name[METHODS] = { "reference", "exact draws", "linear", "amortised", "multilevel", "gano",
                                            "split", "pigdm", "dps", "esmda", "prior" };
@@ -231,7 +234,7 @@ static part chain_run(fd_arena *a, ground *f, const ground *c0, const double *y,
         const double next = c0 ? fd_obs_misfit(&f->o, y, k->u, NULL, own) : k->phi;
         if (!c0 || log((double)u[i]) < phi - next - was + k->phi) phi = next, p.v[3] += (fd_real)1 / length;
         else memcpy(k->u, keep, (size_t)room), memcpy(k->g, keep + size, (size_t)room), k->phi = was;
-        double v[FEATURES];
+        double v[FEATURES] = { 0 };
         features(f, k->u, phi, v, own);
         for (int q = 0; q < FEATURES; q++) series[q * length + i] = v[q];
         for (int j = 0; j < size; j++) sum[j] += (double)k->u[j], sum[size + j] += pow((double)k->u[j], 2);
@@ -414,7 +417,7 @@ static double learn(int kind, int step, ground *g, const linear *l, const view *
 /* trained -- the network of a kind, on the coarsest grid; multilevel: before that on one half as fine. */
 static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double *seconds)
 {
-    static const int most[METHODS] = { [AMORTISED] = 2000, [MULTILEVEL] = 3000, [GANO] = 2000 };
+    static const int most[METHODS] = { [AMORTISED] = 600, [MULTILEVEL] = 1000, [GANO] = 500 };
     const int steps = (int)(most[kind] * scale), low = kind == MULTILEVEL ? steps / 2 : 0;
     const char *file = path(name[kind], g->n, -1);
     const view *v = view_new(a, l, kind, g->n), *half = low ? view_new(a, l, kind, g->n / 2) : v;
@@ -532,7 +535,7 @@ static void draw(fd_arena a, task *q, int method, int k, int b, fd_real *x)
         for (int i = 0; i < M; i++) z[i] = q->y[i] - q->l->shift[i];
         fd_posterior *p = v ? fd_posterior_new(&a, NULL, v->prior, &v->o, z) : NULL;
         if (p) fd_posterior_draw(p, fd_seed(46), 0, b, x, a);
-    } else if (method == PIGDM) guided(a, FD_GUIDE_PIGDM, 1, f, q->y, 40, b, x);
+    } else if (method == PIGDM) guided(a, FD_GUIDE_PIGDM, 1, f, q->y, 25, b, x);
     else if (method == DPS) guided(a, FD_GUIDE_DPS, q->zeta, f, q->y, 60, b, x);
     else if (method == SPLIT) split_gibbs(a, f, q->y, b, x);
     else if (method == ESMDA || method == PRIOR) {
@@ -545,8 +548,8 @@ static void draw(fd_arena a, task *q, int method, int k, int b, fd_real *x)
 static part part_of(fd_arena *a, task *q, int method, int k)
 {
     static const int count[METHODS][GRIDS] = {
-        [LINEAR] = { 256, 256, 256 }, [AMORTISED] = { 256, 256, 128 }, [MULTILEVEL] = { 256, 256, 128 },
-        [GANO] = { 256, 256, 128 }, [SPLIT] = { 128, 96, 64 }, [PIGDM] = { 64, 48, 32 }, [DPS] = { 256, 128, 64 },
+        [LINEAR] = { 256, 256, 256 }, [AMORTISED] = { 128, 64, 32 }, [MULTILEVEL] = { 128, 64, 32 },
+        [GANO] = { 256, 128, 64 }, [SPLIT] = { 64, 32, 16 }, [PIGDM] = { 48, 24, 12 }, [DPS] = { 128, 64, 32 },
         [ESMDA] = { 400, 400, 400 }, [PRIOR] = { 256, 256, 256 } };
     ground *f = q->g[k];
     const int n = f->n, b = count[method][k];
@@ -574,7 +577,7 @@ static part part_of(fd_arena *a, task *q, int method, int k)
 /* best_weight -- of DPS, at the coarsest grid, against the chains. */
 static double best_weight(fd_arena a, task *q)
 {
-    enum { B = 64 };
+    enum { B = 32 };
     ground *f = q->g[0];
     double best = INFINITY, zeta = weight[0];
     fd_real *x = fd_raw(&a, fd_real, B * f->n * f->n);
