@@ -386,8 +386,9 @@ static void operators(void)
         }
 }
 
-/* the source of Poisson's equation given its solution at 60 nodes with noise of 1e-4, as in PosteriorBench: mean and
- * deviation against kriging with dense matrices, where the equation is solved by Cholesky's method and not by sines */
+/* the source of Poisson's equation given its solution at 60 nodes with noise of 1e-4, as in
+ * PosteriorBench: mean and deviation against kriging with dense matrices, where the equation is
+ * solved by Cholesky's method and not by sines */
 static void kriging(void)
 {
     enum { N = 21, P = N * N, SEEN = 60 };
@@ -397,8 +398,10 @@ static void kriging(void)
     fd_space s = fd_grid(&a, 2, (int[]){ N, N }, NULL, (int[]){ FD_DIRICHLET, FD_DIRICHLET }, 1);
     fd_cov *c = fd_cov_power(&a, &s, pow(tau, 2 * alpha - 2), tau, alpha);
     fd_real *x = fd_raw(&a, fd_real, P), *sd = fd_raw(&a, fd_real, P);
-    double *L = fd_new(&a, double, P * P), *B = fd_raw(&a, double, P * P), *A = fd_new(&a, double, SEEN * P);
-    double *R = fd_new(&a, double, SEEN * P), *K = fd_new(&a, double, SEEN * P), *S = fd_new(&a, double, SEEN * SEEN);
+    double *L = fd_new(&a, double, P *P), *B = fd_raw(&a, double, P *P),
+           *A = fd_new(&a, double, SEEN *P);
+    double *R = fd_new(&a, double, SEEN *P), *K = fd_new(&a, double, SEEN *P),
+           *S = fd_new(&a, double, SEEN *SEEN);
     double y[SEEN], z[SEEN], scale = 0;
     ptrdiff_t at[SEEN];
     int order[P];
@@ -414,7 +417,7 @@ static void kriging(void)
     fd_posterior_std(p, sd, a);
     OK(!st.code && S, "status");
     if (st.code) { test_free(); return; }
-    for (int i = 0; i < P; i++)                                       /* - (N + 1)^2 times the stencil */
+    for (int i = 0; i < P; i++) /* - (N + 1)^2 times the stencil */
         for (int j = 0; j < P; j++) {
             const int far = abs(i / N - j / N) + abs(i % N - j % N);
             L[i * P + j] = (N + 1.) * (N + 1.) * (far == 0 ? 4 : far == 1 ? -1 : 0);
@@ -424,7 +427,8 @@ static void kriging(void)
         const double u = k / N + 1, v = k % N + 1, w2 = pde_pi * pde_pi * (u * u + v * v);
         for (int i = 0; i < P; i++)
             B[k * P + i] = 2 * sqrt(pow(tau, 2 * alpha - 2) * pow(w2 + tau * tau, -alpha))
-                         * sin(pde_pi * u * (i / N + 1) / (N + 1)) * sin(pde_pi * v * (i % N + 1) / (N + 1));
+                           * sin(pde_pi * u * (i / N + 1) / (N + 1))
+                           * sin(pde_pi * v * (i % N + 1) / (N + 1));
     }
     for (int i = 0; i < SEEN; i++) {
         double *to = A + i * P;

@@ -1,25 +1,27 @@
-/* darcy.c -- what is the ground like, given 36 pressures? By every method, on 32x32, 64x64 and 128x128 cells.
+/* darcy.c -- what is the ground like, given 36 pressures? By every method, on 32x32, 64x64 and
+ * 128x128 cells.
  *
- * -div(exp(x) grad p) = 1 on the unit square, p = 0 on its boundary, x ~ N(0, C), C Matern 3/2 of length .3 and free
- * ends, of variance .92 a point. p is observed at 6x6 places with noise of deviation .004. The truth is solved for on
- * 256x256 cells; every method gets the same 36 numbers on every grid.
+ * -div(exp(x) grad p) = 1 on the unit square, p = 0 on its boundary, x ~ N(0, C), C Matern 3/2 of
+ * length .3 and free ends, of variance .92 a point. p is observed at 6x6 places with noise of
+ * deviation .004. The truth is solved for on 256x256 cells; every method gets the same 36 numbers
+ * on every grid.
  *
- *   chains      the yardstick: inf-HMC with random numbers of leaps. On 64 and 128 a step is made with the solver of
- *               32x32 cells, corrected by a constant, and accepted by that of the grid: exact, for one solution there
- *   linear      exact posterior for the best linear F, E[DF(x)] by Stein's lemma, and the Gaussian noise that is left
- *   amortised   a network that adds to the conditional denoiser of `linear`, trained on 32x32 pairs of x and y
- *   multilevel  like MultilevelDiff [ML]: a score network alone, told of y by the mean of `linear`, noise of finite
- *               trace that is not the prior's, half of its training on 16x16 points
- *   gano        like GANO: one evaluation of a neural operator turns a random function into a draw; here it is
- *               trained by the energy score and not by an adversary
- *   split       split Gibbs: x | z by the exact diffusion model, z | x by inf-HMC
- *   pigdm, dps  guidance of the exact model, dps with the best of five factors at 32x32
- *   esmda       eight steps of ES-MDA, no derivative
+ *   chains      the yardstick: inf-HMC with random numbers of leaps. On 64 and 128 a step is made
+ * with the solver of 32x32 cells, corrected by a constant, and accepted by that of the grid: exact,
+ * for one solution there linear      exact posterior for the best linear F, E[DF(x)] by Stein's
+ * lemma, and the Gaussian noise that is left amortised   a network that adds to the conditional
+ * denoiser of `linear`, trained on 32x32 pairs of x and y multilevel  like MultilevelDiff [ML]: a
+ * score network alone, told of y by the mean of `linear`, noise of finite trace that is not the
+ * prior's, half of its training on 16x16 points gano        like GANO: one evaluation of a neural
+ * operator turns a random function into a draw; here it is trained by the energy score and not by
+ * an adversary split       split Gibbs: x | z by the exact diffusion model, z | x by inf-HMC pigdm,
+ * dps  guidance of the exact model, dps with the best of five factors at 32x32 esmda       eight
+ * steps of ES-MDA, no derivative
  *
- * build/darcy [SCALE, 1: times all trainings and chains]: table, out/darcy.csv, out/darcy.png. Each finished part is
- * a file in out/darcy, and is not made again. See darcy.md. */
+ * build/darcy [SCALE, 1: times all trainings and chains]: table, out/darcy.csv, out/darcy.png. Each
+ * finished part is a file in out/darcy, and is not made again. See darcy.md. */
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3")                 /* programs are compiled with -O1, but here the solver is the work */
+#pragma GCC optimize("O3") /* programs are compiled with -O1, but here the solver is the work */
 #endif
 #include "../pde.h"
 #include "plot.h"
@@ -27,10 +29,34 @@
 #include <time.h>
 #include <sys/stat.h>
 
-enum { GRIDS = 3, SIDE = 6, M = SIDE * SIDE, CHAINS = 4, KEEP = 64, FEATURES = 9, BURN = 200, BATCH = 16, STEPS = 20 };
-enum { REFERENCE, EXACT, LINEAR, AMORTISED, MULTILEVEL, GANO, SPLIT, PIGDM, DPS, ESMDA, PRIOR, METHODS };
-static const char *const name[METHODS] = { "reference", "exact draws", "linear", "amortised", "multilevel", "gano",
-                                           "split", "pigdm", "dps", "esmda", "prior" };
+enum {
+    GRIDS = 3,
+    SIDE = 6,
+    M = SIDE * SIDE,
+    CHAINS = 4,
+    KEEP = 64,
+    FEATURES = 9,
+    BURN = 200,
+    BATCH = 16,
+    STEPS = 20
+};
+enum {
+    REFERENCE,
+    EXACT,
+    LINEAR,
+    AMORTISED,
+    MULTILEVEL,
+    GANO,
+    SPLIT,
+    PIGDM,
+    DPS,
+    ESMDA,
+    PRIOR,
+    METHODS
+};
+static const char *const name[METHODS] = { "reference",  "exact draws", "linear", "amortised",
+                                           "multilevel", "gano",        "split",  "pigdm",
+                                           "dps",        "esmda",       "prior" };
 static const int side[GRIDS] = { 32, 64, 128 }, free_ends[2] = { FD_NEUMANN, FD_NEUMANN };
 static const double NOISE = 4e-3, weight[] = { .003, .01, .03, .1, .3 };
 static double scale = 1;
@@ -42,14 +68,15 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- The equation on one grid ------------------------------------------------------------------ */
+/* ---- The equation on one grid ------------------------------------------------------------------
+ */
 
 typedef struct {
     int n;
     fd_space s;
     fd_cov *prior;
     fd_obs seen, o;                        /* of the pressure; of x, through the equation */
-    fd_arena room;                         /* of the last solution: its gradient needs no second one */
+    fd_arena room; /* of the last solution: its gradient needs no second one */
     fd_real *last;
     double *k, *f, *p, *q;                 /* coefficient, right side, pressure, adjoint */
     pde_darcy *d;
@@ -67,13 +94,14 @@ static void solve(ground *g, const fd_real *x, fd_arena scratch)
         g->k[i] = exp((double)x[i]), g->f[i] = 1, g->last[i] = x[i], g->p[i] = NAN;
         if (!(fabs((double)x[i]) <= most)) most = fabs((double)x[i]);
     }
-    g->d = NULL;                                           /* a wild proposal: no pressure, and chains reject it */
+    g->d = NULL; /* a wild proposal: no pressure, and chains reject it */
     if (most < 30) g->d = pde_darcy_new(&room, g->n, PDE_HARMONIC, PDE_MULTIGRID, 1e-6, g->k);
     if (g->d) pde_darcy_solve(g->d, g->f, g->p, room);
     g->solves++;
 }
 
-static void apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
+static void apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                  fd_arena a)
 {
     ground *g = (ground *)(uintptr_t)self;
     fd_real *u = fd_raw(&a, fd_real, s->points);
@@ -84,8 +112,8 @@ static void apply(const void *self, const fd_space *s, int b, const fd_real *x, 
     }
 }
 
-static void transpose(const void *self, const fd_space *s, int b, const fd_real *x, const double *w, fd_real *out,
-                      fd_arena a)
+static void transpose(const void *self, const fd_space *s, int b, const fd_real *x, const double *w,
+                      fd_real *out, fd_arena a)
 {
     ground *g = (ground *)(uintptr_t)self;
     const int size = (int)s->points;
@@ -105,7 +133,8 @@ static void transpose(const void *self, const fd_space *s, int b, const fd_real 
 
 static void places(double at[M][2])
 {
-    for (int i = 0; i < M; i++) at[i][0] = (i / SIDE + .5) / SIDE, at[i][1] = (i % SIDE + .5) / SIDE;
+    for (int i = 0; i < M; i++)
+        at[i][0] = (i / SIDE + .5) / SIDE, at[i][1] = (i % SIDE + .5) / SIDE;
 }
 
 static ground *ground_new(fd_arena *a, int n)
@@ -128,7 +157,8 @@ static ground *ground_new(fd_arena *a, int n)
     return g;
 }
 
-/* ---- Parts: mean and deviation of a method on a grid, kept in files ------------------------------ */
+/* ---- Parts: mean and deviation of a method on a grid, kept in files
+ * ------------------------------ */
 
 typedef struct { fd_real *mean, *sd, v[4]; } part;         /* v: draws, seconds, solutions, .. */
 
@@ -145,7 +175,8 @@ static int part_load(fd_arena *a, const char *file, int n, part *p)
     struct stat is;
     if (a->st->code || stat(file, &is)) return 0;
     fd_tensors f = fd_tensors_load(a, file);
-    const fd_tensor *m = fd_tensor_need(a->st, "darcy", &f, "mean"), *s = fd_tensor_need(a->st, "darcy", &f, "sd");
+    const fd_tensor *m = fd_tensor_need(a->st, "darcy", &f, "mean"),
+                    *s = fd_tensor_need(a->st, "darcy", &f, "sd");
     const fd_tensor *v = fd_tensor_need(a->st, "darcy", &f, "v");
     if (a->st->code || m->n[0] * m->n[1] != n * n || s->n[0] * s->n[1] != n * n || v->n[0] != 4) {
         fd_fail_name(a->st, FD_EDATA, "darcy", "a part of another experiment: remove it", file);
@@ -179,15 +210,18 @@ static part moments(fd_arena *a, int n, int b, const fd_real *x)
 static double apart(int n, const fd_real *x, const fd_real *y)
 {
     double d = 0, s = 0;
-    for (int i = 0; i < n * n; i++) d += pow((double)x[i] - (y ? (double)y[i] : 0), 2), s += y ? pow((double)y[i], 2) : 0;
+    for (int i = 0; i < n * n; i++)
+        d += pow((double)x[i] - (y ? (double)y[i] : 0), 2), s += y ? pow((double)y[i], 2) : 0;
     return y ? sqrt(d / s) : sqrt(d / (n * n));
 }
 
-/* ---- Chains: inf-HMC, on finer grids with the solver of the coarsest one and a second test -------- */
+/* ---- Chains: inf-HMC, on finer grids with the solver of the coarsest one and a second test
+ * -------- */
 
 typedef struct { const ground *coarse; const double *y; } rough;
 
-static double rough_value(const void *self, const fd_space *s, const fd_real *x, fd_real *g, fd_arena a)
+static double rough_value(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
+                          fd_arena a)
 {
     const rough *r = self;
     const fd_space *c = &r->coarse->s;
@@ -209,14 +243,18 @@ static void features(const ground *g, const fd_real *x, double phi, double f[FEA
     f[7] = fd_inner(&g->s, x, x), f[8] = phi;
 }
 
-/* chain_run -- chain c on f: its moments, its KEEP draws, and FEATURES series [LONG]. c0 NULL: f is the coarsest. */
-static part chain_run(fd_arena *a, ground *f, const ground *c0, const double *y, const double *yc, int c, int length,
-                      fd_real *draws, double *series)
+/* chain_run -- chain c on f: its moments, its KEEP draws, and FEATURES series [LONG]. c0 NULL: f is
+ * the coarsest. */
+static part chain_run(fd_arena *a, ground *f, const ground *c0, const double *y, const double *yc,
+                      int c, int length, fd_real *draws, double *series)
 {
     const int size = f->n * f->n, room = size * (int)sizeof(fd_real);
     rough r = { c0, yc };
-    fd_mcmc how = { .prior = f->prior, .phi = c0 ? (fd_potential){ rough_value, &r } : fd_obs_potential(a, &f->o, y),
-                    .kind = FD_MCMC_HMC, .h = .1, .adapt = BURN };
+    fd_mcmc how = { .prior = f->prior,
+                    .phi = c0 ? (fd_potential){ rough_value, &r } : fd_obs_potential(a, &f->o, y),
+                    .kind = FD_MCMC_HMC,
+                    .h = .1,
+                    .adapt = BURN };
     part p = { fd_new(a, fd_real, size), fd_new(a, fd_real, size), { 0 } };
     fd_arena own = *a;
     fd_chain *k = fd_chain_begin(&own, &how, fd_seed(1), c, NULL);
@@ -226,19 +264,24 @@ static part chain_run(fd_arena *a, ground *f, const ground *c0, const double *y,
     fd_uniform(fd_stream(fd_seed(2), 'a', (uint32_t)c), length, u);
     for (int i = -BURN; i < length && !own.st->code; i++) {
         const double was = k->phi;
-        k->how.leaps = 8 + fd_index(fd_stream(fd_seed(3), 'l', (uint32_t)c), (uint64_t)(i + BURN), 33);
+        k->how.leaps =
+            8 + fd_index(fd_stream(fd_seed(3), 'l', (uint32_t)c), (uint64_t)(i + BURN), 33);
         if (i == 0) phi = c0 ? fd_obs_misfit(&f->o, y, k->u, NULL, own) : k->phi;
         memcpy(keep, k->u, (size_t)room), memcpy(keep + size, k->g, (size_t)room);
         fd_chain_step(k, own);
         if (i < 0) continue;
         const double next = c0 ? fd_obs_misfit(&f->o, y, k->u, NULL, own) : k->phi;
-        if (!c0 || log((double)u[i]) < phi - next - was + k->phi) phi = next, p.v[3] += (fd_real)1 / length;
-        else memcpy(k->u, keep, (size_t)room), memcpy(k->g, keep + size, (size_t)room), k->phi = was;
+        if (!c0 || log((double)u[i]) < phi - next - was + k->phi)
+            phi = next, p.v[3] += (fd_real)1 / length;
+        else
+            memcpy(k->u, keep, (size_t)room), memcpy(k->g, keep + size, (size_t)room), k->phi = was;
         double v[FEATURES] = { 0 };
         features(f, k->u, phi, v, own);
         for (int q = 0; q < FEATURES; q++) series[q * length + i] = v[q];
-        for (int j = 0; j < size; j++) sum[j] += (double)k->u[j], sum[size + j] += pow((double)k->u[j], 2);
-        for (int q = i * KEEP / length; q < (i + 1) * KEEP / length; q++) memcpy(draws + q * size, k->u, (size_t)room);
+        for (int j = 0; j < size; j++)
+            sum[j] += (double)k->u[j], sum[size + j] += pow((double)k->u[j], 2);
+        for (int q = i * KEEP / length; q < (i + 1) * KEEP / length; q++)
+            memcpy(draws + q * size, k->u, (size_t)room);
     }
     for (int j = 0; j < size; j++) {
         double m = sum[j] / length, v = sum[size + j] / length - m * m;
@@ -257,14 +300,17 @@ static part join(fd_arena *a, int n, int count, const part *c)
     for (int j = 0; p.sd && j < n * n; j++) {
         double m = 0, v = 0;
         for (int i = 0; i < count; i++) m += (double)c[i].mean[j] / count;
-        for (int i = 0; i < count; i++) v += (pow((double)c[i].sd[j], 2) + pow((double)c[i].mean[j] - m, 2)) / count;
+        for (int i = 0; i < count; i++)
+            v += (pow((double)c[i].sd[j], 2) + pow((double)c[i].mean[j] - m, 2)) / count;
         p.mean[j] = (fd_real)m, p.sd[j] = (fd_real)sqrt(v);
     }
-    for (int i = 0; i < count; i++) for (int k = 0; k < 4; k++) p.v[k] += c[i].v[k] / (k == 3 ? (fd_real)count : 1);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < 4; k++) p.v[k] += c[i].v[k] / (k == 3 ? (fd_real)count : 1);
     return p;
 }
 
-static reference reference_new(fd_arena *a, ground *f, const ground *c0, const double *y, const double *yc)
+static reference reference_new(fd_arena *a, ground *f, const ground *c0, const double *y,
+                               const double *yc)
 {
     const int n = f->n, size = n * n, length = (int)(900 * scale);
     reference r = { .draws = fd_raw(a, fd_real, CHAINS * KEEP * size), .ess = INFINITY };
@@ -276,11 +322,17 @@ static reference reference_new(fd_arena *a, ground *f, const ground *c0, const d
         const char *file = path("chain", n, i);
         if (part_load(a, file, n, &c[i])) {
             fd_tensors t = fd_tensors_load(a, file);
-            const fd_tensor *d = fd_tensor_need(a->st, "darcy", &t, "draws"), *s = fd_tensor_need(a->st, "darcy", &t, "series");
-            if (!s || s->n[1] != length) { FD_FAIL(a->st, FD_EDATA, "darcy", "chains of another length in out/darcy: remove them; steps", length); return r; }
+            const fd_tensor *d = fd_tensor_need(a->st, "darcy", &t, "draws"),
+                            *s = fd_tensor_need(a->st, "darcy", &t, "series");
+            if (!s || s->n[1] != length) {
+                FD_FAIL(a->st, FD_EDATA, "darcy",
+                        "chains of another length in out/darcy: remove them; steps", length);
+                return r;
+            }
             memcpy(draws, d->x, (size_t)(KEEP * size) * sizeof *draws);
             memcpy(series, s->x, (size_t)(FEATURES * length) * sizeof *series);
-            for (int q = 0; q < FEATURES * length; q++) all[(q / length * CHAINS + i) * length + q % length] = (double)series[q];
+            for (int q = 0; q < FEATURES * length; q++)
+                all[(q / length * CHAINS + i) * length + q % length] = (double)series[q];
             continue;
         }
         fd_arena own = *a;
@@ -289,12 +341,17 @@ static reference reference_new(fd_arena *a, ground *f, const ground *c0, const d
         part made = chain_run(&own, f, c0, y, yc, i, length, draws, v);
         if (a->st->code) return r;
         for (int q = 0; q < FEATURES * length; q++)
-            series[q] = (fd_real)v[q], all[(q / length * CHAINS + i) * length + q % length] = (double)series[q];
-        fd_tensor t[5] = { { "mean", 2, { n, n }, made.mean, NULL }, { "sd", 2, { n, n }, made.sd, NULL },
-                           { "v", 1, { 4 }, made.v, NULL }, { "draws", 2, { KEEP, size }, draws, NULL },
+            series[q] = (fd_real)v[q],
+            all[(q / length * CHAINS + i) * length + q % length] = (double)series[q];
+        fd_tensor t[5] = { { "mean", 2, { n, n }, made.mean, NULL },
+                           { "sd", 2, { n, n }, made.sd, NULL },
+                           { "v", 1, { 4 }, made.v, NULL },
+                           { "draws", 2, { KEEP, size }, draws, NULL },
                            { "series", 2, { FEATURES, length }, series, NULL } };
         fd_tensors_save(a->st, file, &(fd_tensors){ .count = 5, .tensor = t });
-        printf("chain %d of %dx%d: %.0f s, second test accepts %.2f\n", i, n, n, (double)made.v[1], (double)made.v[3]), fflush(stdout);
+        printf("chain %d of %dx%d: %.0f s, second test accepts %.2f\n", i, n, n, (double)made.v[1],
+               (double)made.v[3]),
+            fflush(stdout);
         if (!part_load(a, file, n, &c[i])) return r;
     }
     if (a->st->code) return r;
@@ -304,13 +361,17 @@ static reference reference_new(fd_arena *a, ground *f, const ground *c0, const d
     }
     r.p = join(a, n, CHAINS, c), r.half[0] = join(a, n, 2, c), r.half[1] = join(a, n, 2, c + 2);
     if (a->st->code) return r;
-    r.apart[0] = apart(n, r.half[0].mean, r.half[1].mean) / 2, r.apart[1] = apart(n, r.half[0].sd, r.half[1].sd) / 2;
-    printf("reference %dx%d: R-hat %.4f at most, %.0f effective samples at least, half the distance of its halves %.4f / %.4f, "
-           "%.0f s, %.0f solutions on this grid\n", n, n, r.rhat, r.ess, r.apart[0], r.apart[1], (double)r.p.v[1], (double)r.p.v[2]);
+    r.apart[0] = apart(n, r.half[0].mean, r.half[1].mean) / 2,
+    r.apart[1] = apart(n, r.half[0].sd, r.half[1].sd) / 2;
+    printf("reference %dx%d: R-hat %.4f at most, %.0f effective samples at least, half the "
+           "distance of its halves %.4f / %.4f, "
+           "%.0f s, %.0f solutions on this grid\n",
+           n, n, r.rhat, r.ess, r.apart[0], r.apart[1], (double)r.p.v[1], (double)r.p.v[2]);
     return r;
 }
 
-/* ---- What is linear of F, and networks ------------------------------------------------------------- */
+/* ---- What is linear of F, and networks
+ * ------------------------------------------------------------- */
 
 /* y - shift = A x + N(0, cov), rows of A as functions on the coarsest grid */
 typedef struct { const fd_space *s; fd_real *phi; double shift[M], cov[M * M]; } linear;
@@ -344,13 +405,21 @@ static linear *linear_new(fd_arena *a, ground *g)
     }
     for (int i = 0; i < PAIRS; i++)
         for (int k = 0; k < M * M; k++)
-            l->cov[k] += (r[i * M + k / M] - l->shift[k / M]) * (r[i * M + k % M] - l->shift[k % M]) / PAIRS;
+            l->cov[k] +=
+                (r[i * M + k / M] - l->shift[k / M]) * (r[i * M + k % M] - l->shift[k % M]) / PAIRS;
     for (int k = 0; k < M; k++) l->cov[k * M + k] += NOISE * NOISE;
     return l;
 }
 
 /* all that a network needs on n x n points */
-typedef struct { fd_space s; fd_cov *prior, *noise; fd_process p; fd_obs o; fd_condition how; fd_amortised *w; } view;
+typedef struct {
+    fd_space s;
+    fd_cov *prior, *noise;
+    fd_process p;
+    fd_obs o;
+    fd_condition how;
+    fd_amortised *w;
+} view;
 
 static view *view_new(fd_arena *a, const linear *l, int kind, int n)
 {
@@ -360,19 +429,24 @@ static view *view_new(fd_arena *a, const linear *l, int kind, int n)
     v->s = fd_grid(a, 2, (int[]){ n, n }, NULL, free_ends, 1);
     fd_resample(l->s, &v->s, M, l->phi, phi, *a);
     v->prior = v->noise = fd_cov_matern(a, &v->s, .5, .3, 1.5);
-    /* rougher than the prior, of finite trace, and about as large: .92 and .92 a point on 128x128 */
+    /* rougher than the prior, of finite trace, and about as large: .92 and .92 a point on 128x128
+     */
     if (kind == MULTILEVEL) v->noise = fd_cov_bessel(a, &v->s, 9.35, 9, 1.5);
     v->p = fd_vp(v->noise, .1, 20);
     v->o = fd_obs_functions(a, &v->s, M, phi);
     fd_obs_noise_cov(a, &v->o, l->cov);
-    v->how = (fd_condition){ .p = &v->p, .base = kind == AMORTISED ? FD_BASE_GAUSS : FD_BASE_NONE,
-                             .predicts = kind == MULTILEVEL ? FD_NOISE : FD_X0, .c0 = v->prior,
-                             .sees = FD_SEES_POSTERIOR + (kind == AMORTISED ? FD_SEES_DENOISED : 0) };
+    v->how =
+        (fd_condition){ .p = &v->p,
+                        .base = kind == AMORTISED ? FD_BASE_GAUSS : FD_BASE_NONE,
+                        .predicts = kind == MULTILEVEL ? FD_NOISE : FD_X0,
+                        .c0 = v->prior,
+                        .sees = FD_SEES_POSTERIOR + (kind == AMORTISED ? FD_SEES_DENOISED : 0) };
     v->w = fd_amortised_new(a, &v->how, &v->o);
     return v;
 }
 
-/* energy -- E|X - x| - E|X - X'|/2 in L2, for two draws of each function: its least value is at the true law. */
+/* energy -- E|X - x| - E|X - X'|/2 in L2, for two draws of each function: its least value is at the
+ * true law. */
 static fd_var *energy(fd_tape *t, int b, int size, fd_var *y, const fd_real *want)
 {
     fd_var *z = fd_sub(t, y, fd_input(t, 3, (int[]){ 2 * b, 1, size }, want));
@@ -385,12 +459,15 @@ static fd_var *energy(fd_tape *t, int b, int size, fd_var *y, const fd_real *wan
 }
 
 /* learn -- one step from BATCH new pairs; returns the loss. */
-static double learn(int kind, int step, ground *g, const linear *l, const view *v, fd_net *net, fd_opt *opt, fd_arena a)
+static double learn(int kind, int step, ground *g, const linear *l, const view *v, fd_net *net,
+                    fd_opt *opt, fd_arena a)
 {
     const int size = (int)v->s.points, b = BATCH, all = kind == GANO ? 2 * b : b;
     const fd_rng r = fd_stream(fd_seed(31), 's', (uint32_t)step);
-    fd_real *x = fd_raw(&a, fd_real, b * g->s.points), *x0 = fd_raw(&a, fd_real, all * size), *xt = fd_raw(&a, fd_real, all * size);
-    fd_real *in = fd_raw(&a, fd_real, all * size * fd_amortised_inputs(&v->how)), *eps = fd_raw(&a, fd_real, all * size);
+    fd_real *x = fd_raw(&a, fd_real, b * g->s.points), *x0 = fd_raw(&a, fd_real, all * size),
+            *xt = fd_raw(&a, fd_real, all * size);
+    fd_real *in = fd_raw(&a, fd_real, all * size * fd_amortised_inputs(&v->how)),
+            *eps = fd_raw(&a, fd_real, all * size);
     fd_real *want = fd_raw(&a, fd_real, all * size);
     double y[2 * BATCH * M], t[2 * BATCH];
     fd_cov_draw(g->prior, r, 0, b, x, a);
@@ -399,7 +476,7 @@ static double learn(int kind, int step, ground *g, const linear *l, const view *
     if (a.st->code) return NAN;
     for (int i = 0; i < b * M; i++) y[i] -= l->shift[i % M];
     fd_draw_times(&v->p, FD_T_STRATIFIED, NULL, fd_stream(r, 't', 0), 0, b, t, a.st);
-    if (kind == GANO) {                                    /* two draws of each; x_t is noise alone */
+    if (kind == GANO) { /* two draws of each; x_t is noise alone */
         memcpy(y + b * M, y, (size_t)(b * M) * sizeof *y);
         memcpy(x0 + b * size, x0, (size_t)(b * size) * sizeof *x0);
         for (int i = 0; i < all; i++) t[i] = v->p.tmax;
@@ -407,14 +484,17 @@ static double learn(int kind, int step, ground *g, const linear *l, const view *
     } else fd_perturb(&v->p, fd_stream(r, 'n', 0), 0, b, x0, t, xt, eps, a);
     fd_amortised_pair(v->w, all, y, x0, eps, xt, t, in, want, NULL, a);
     fd_tape tape = fd_tape_begin(&a, FD_GRAD);
-    fd_var *z = fd_forward(net, &tape, &v->s, fd_input(&tape, 3, (int[]){ all, net->arch.in, size }, in), t);
-    fd_var *loss = kind == GANO ? energy(&tape, b, size, z, want) : fd_mse_loss(&tape, &v->s, z, want, NULL);
+    fd_var *z = fd_forward(net, &tape, &v->s,
+                           fd_input(&tape, 3, (int[]){ all, net->arch.in, size }, in), t);
+    fd_var *loss =
+        kind == GANO ? energy(&tape, b, size, z, want) : fd_mse_loss(&tape, &v->s, z, want, NULL);
     fd_backward(&tape, loss);
     fd_opt_step(opt, net, a.st);
     return loss && !a.st->code ? (double)loss->x[0] : NAN;
 }
 
-/* trained -- the network of a kind, on the coarsest grid; multilevel: before that on one half as fine. */
+/* trained -- the network of a kind, on the coarsest grid; multilevel: before that on one half as
+ * fine. */
 static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double *seconds)
 {
     static const int most[METHODS] = { [AMORTISED] = 600, [MULTILEVEL] = 1000, [GANO] = 500 };
@@ -430,9 +510,18 @@ static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double
         const fd_tensor *s = fd_tensor_need(a->st, "darcy", &f, "seconds");
         if (s) *seconds = (double)s->x[0];
     } else {
-        const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 2, .in = fd_amortised_inputs(&v->how), .out = 1, .width = 20,
-                               .layers = 4, .modes = { 14, 14 }, .lift = -1, .proj = 64, .coords = FD_COORD_OPEN,
-                               .time = kind == GANO ? FD_TIME_NONE : FD_TIME_FILM, .pad = { .125, .125 } };
+        const fd_arch arch = { .kind = FD_FNO_BLOCK,
+                               .nd = 2,
+                               .in = fd_amortised_inputs(&v->how),
+                               .out = 1,
+                               .width = 20,
+                               .layers = 4,
+                               .modes = { 14, 14 },
+                               .lift = -1,
+                               .proj = 64,
+                               .coords = FD_COORD_OPEN,
+                               .time = kind == GANO ? FD_TIME_NONE : FD_TIME_FILM,
+                               .pad = { .125, .125 } };
         fd_adam how = fd_adam_default(FD_ADAMW);
         how.lr = 2e-3, how.steps = steps, how.warmup = 100, how.clip = 1, how.ema = .998;
         net = fd_net_new(a, &arch, fd_seed(30)), opt = fd_opt_new(a, net, &how);
@@ -444,55 +533,79 @@ static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double
         if ((at + 1) % 250 && at + 1 < steps) continue;
         fd_real spent = (fd_real)(now() - begin);
         fd_tensor more = { "seconds", 1, { 1 }, &spent, NULL };
-        fd_net_save(a->st, path(name[kind], g->n, -1), net, opt, &(fd_tensors){ .count = 1, .tensor = &more }, *a);
-        printf("%s: step %d, loss %.4f, %.0f s\n", name[kind], at + 1, mean / 250, (double)spent), fflush(stdout);
+        fd_net_save(a->st, path(name[kind], g->n, -1), net, opt,
+                    &(fd_tensors){ .count = 1, .tensor = &more }, *a);
+        printf("%s: step %d, loss %.4f, %.0f s\n", name[kind], at + 1, mean / 250, (double)spent),
+            fflush(stdout);
         mean = 0, *seconds = (double)spent;
     }
     return a->st->code ? NULL : fd_net_with(a, net, opt->avg);
 }
 
-/* ---- Draws by each method ---------------------------------------------------------------------------- */
+/* ---- Draws by each method
+ * ---------------------------------------------------------------------------- */
 
 /* told -- b draws of a network on f's grid. */
-static void told(fd_arena a, int kind, const ground *f, const linear *l, const fd_net *net, const double *y, int b, fd_real *x)
+static void told(fd_arena a, int kind, const ground *f, const linear *l, const fd_net *net,
+                 const double *y, int b, fd_real *x)
 {
     const view *v = view_new(&a, l, kind, f->n);
     double z[M], t[STEPS + 1];
     for (int i = 0; i < M; i++) z[i] = y[i] - l->shift[i];
     if (!v) return;
     const fd_model m = fd_amortised_model(&a, v->w, z, fd_net_raw(&a, net));
-    fd_sampler how = { .p = &v->p, .model = m, .t = t, .steps = STEPS, .scheme = FD_PF_MULTISTEP, .denoise = 1 };
+    fd_sampler how = {
+        .p = &v->p, .model = m, .t = t, .steps = STEPS, .scheme = FD_PF_MULTISTEP, .denoise = 1
+    };
     fd_times(&v->p, FD_LOGSNR, 0, STEPS, t, a.st);
     for (int i = 0; i < b && !a.st->code; i += 8) {
         fd_arena own = a;
         fd_real *u = fd_raw(&own, fd_real, 8 * v->s.points), *to = x + i * v->s.points;
         for (int k = 0; k < 8; k++) t[k] = kind == GANO ? v->p.tmax : t[k];
         if (kind != GANO) fd_sample(&how, fd_seed(41), i, 8, to, own);
-        else if (u) fd_cov_draw(v->noise, fd_seed(41), i, 8, u, own), m.eval(m.self, &v->s, 8, u, t, to, own);
+        else if (u)
+            fd_cov_draw(v->noise, fd_seed(41), i, 8, u, own),
+                m.eval(m.self, &v->s, 8, u, t, to, own);
     }
 }
 
 /* guided -- b draws of the exact prior model, guided by the equation. */
-static void guided(fd_arena a, int rule, double zeta, const ground *f, const double *y, int steps, int b, fd_real *x)
+static void guided(fd_arena a, int rule, double zeta, const ground *f, const double *y, int steps,
+                   int b, fd_real *x)
 {
     const fd_process p = fd_vp(f->prior, .1, 20);
-    const fd_guide g = { .p = &p, .model = fd_oracle_gauss(&a, &p, NULL, f->prior), .o = &f->o, .y = y, .rule = rule, .zeta = zeta };
+    const fd_guide g = { .p = &p,
+                         .model = fd_oracle_gauss(&a, &p, NULL, f->prior),
+                         .o = &f->o,
+                         .y = y,
+                         .rule = rule,
+                         .zeta = zeta };
     double *t = fd_raw(&a, double, steps + 1);
-    fd_sampler how = { .p = &p, .model = fd_guided(&a, &g), .t = t, .steps = steps, .scheme = FD_ANCESTRAL, .denoise = 1 };
+    fd_sampler how = { .p = &p,
+                       .model = fd_guided(&a, &g),
+                       .t = t,
+                       .steps = steps,
+                       .scheme = FD_ANCESTRAL,
+                       .denoise = 1 };
     fd_times(&p, FD_LOGSNR, 0, steps, t, a.st);
-    for (int i = 0; i < b && !a.st->code; i++) fd_sample(&how, fd_seed(42), i, 1, x + i * f->s.points, a);
+    for (int i = 0; i < b && !a.st->code; i++)
+        fd_sample(&how, fd_seed(42), i, 1, x + i * f->s.points, a);
 }
 
-/* split_gibbs -- b functions; the coupling falls from 1 to .05: z | x by one step of inf-HMC with the prior N(x, rho^2 C), x | z by
- * the diffusion model from the level rho on. */
+/* split_gibbs -- b functions; the coupling falls from 1 to .05: z | x by one step of inf-HMC with
+ * the prior N(x, rho^2 C), x | z by the diffusion model from the level rho on. */
 static void split_gibbs(fd_arena a, const ground *f, const double *y, int b, fd_real *x)
 {
     enum { SWEEPS = 40, FALL = 30, INNER = 6 };
     const int size = f->n * f->n;
     const fd_process p = fd_vp(f->prior, .1, 20);
     double t[INNER + 1], *lam = fd_raw(&a, double, f->s.modes);
-    fd_sampler how = { .p = &p, .model = fd_oracle_gauss(&a, &p, NULL, f->prior), .t = t, .steps = INNER,
-                       .scheme = FD_ANCESTRAL_OPTIMAL, .denoise = 1 };
+    fd_sampler how = { .p = &p,
+                       .model = fd_oracle_gauss(&a, &p, NULL, f->prior),
+                       .t = t,
+                       .steps = INNER,
+                       .scheme = FD_ANCESTRAL_OPTIMAL,
+                       .denoise = 1 };
     fd_real *z = fd_raw(&a, fd_real, size);
     if (!z) return;
     for (int i = 0; i < b && !a.st->code; i++) {
@@ -509,9 +622,14 @@ static void split_gibbs(fd_arena a, const ground *f, const double *y, int b, fd_
             fd_times(&low, FD_LOGSNR, 0, INNER, t, a.st);
             for (int j = 0; j < f->s.modes; j++) lam[j] = rho2 * f->prior->lam[j];
             near.lam = lam;
-            const fd_mcmc mc = { .prior = &near, .mean = u, .phi = fd_obs_potential(&own, &f->o, y), .kind = FD_MCMC_HMC,
-                                 .h = fmin(.5, .04 / sqrt(rho2)), .leaps = 6 };
-            fd_chain *chain = fd_chain_begin(&own, &mc, fd_stream(fd_seed(44), 'k', (uint32_t)k), i, z);
+            const fd_mcmc mc = { .prior = &near,
+                                 .mean = u,
+                                 .phi = fd_obs_potential(&own, &f->o, y),
+                                 .kind = FD_MCMC_HMC,
+                                 .h = fmin(.5, .04 / sqrt(rho2)),
+                                 .leaps = 6 };
+            fd_chain *chain =
+                fd_chain_begin(&own, &mc, fd_stream(fd_seed(44), 'k', (uint32_t)k), i, z);
             if (!chain) return;
             fd_chain_step(chain, own), fd_chain_get(chain, z);
             fd_run *run = fd_begin(&own, &how, fd_stream(fd_seed(45), 'k', (uint32_t)k), i, 1);
@@ -523,7 +641,14 @@ static void split_gibbs(fd_arena a, const ground *f, const double *y, int b, fd_
     }
 }
 
-typedef struct { ground *g[GRIDS]; linear *l; const double *y; const fd_net *net[METHODS]; reference ref[GRIDS]; double zeta; } task;
+typedef struct {
+    ground *g[GRIDS];
+    linear *l;
+    const double *y;
+    const fd_net *net[METHODS];
+    reference ref[GRIDS];
+    double zeta;
+} task;
 
 /* draw -- b functions by a method on grid k. */
 static void draw(fd_arena a, task *q, int method, int k, int b, fd_real *x)
@@ -540,7 +665,8 @@ static void draw(fd_arena a, task *q, int method, int k, int b, fd_real *x)
     else if (method == SPLIT) split_gibbs(a, f, q->y, b, x);
     else if (method == ESMDA || method == PRIOR) {
         fd_cov_draw(f->prior, fd_seed(47), 0, b, x, a);
-        for (int i = 0; i < 8 && method == ESMDA; i++) fd_esmda(&f->o, q->y, 8, fd_stream(fd_seed(48), 'e', (uint32_t)i), b, x, a);
+        for (int i = 0; i < 8 && method == ESMDA; i++)
+            fd_esmda(&f->o, q->y, 8, fd_stream(fd_seed(48), 'e', (uint32_t)i), b, x, a);
     } else told(a, method, f, q->l, q->net[method], q->y, b, x);
 }
 
@@ -549,8 +675,9 @@ static part part_of(fd_arena *a, task *q, int method, int k)
 {
     static const int count[METHODS][GRIDS] = {
         [LINEAR] = { 256, 256, 256 }, [AMORTISED] = { 128, 64, 32 }, [MULTILEVEL] = { 128, 64, 32 },
-        [GANO] = { 256, 128, 64 }, [SPLIT] = { 64, 32, 16 }, [PIGDM] = { 48, 24, 12 }, [DPS] = { 128, 64, 32 },
-        [ESMDA] = { 400, 400, 400 }, [PRIOR] = { 256, 256, 256 } };
+        [GANO] = { 256, 128, 64 },    [SPLIT] = { 64, 32, 16 },      [PIGDM] = { 48, 24, 12 },
+        [DPS] = { 128, 64, 32 },      [ESMDA] = { 400, 400, 400 },   [PRIOR] = { 256, 256, 256 }
+    };
     ground *f = q->g[k];
     const int n = f->n, b = count[method][k];
     const char *file = path(name[method], n, 0);
@@ -567,7 +694,8 @@ static part part_of(fd_arena *a, task *q, int method, int k)
     if (a->st->code) return p;
     const part m = moments(&own, n, b, x);
     if (!m.sd || a->st->code) return p;
-    memcpy(p.mean, m.mean, (size_t)(n * n) * sizeof *p.mean), memcpy(p.sd, m.sd, (size_t)(n * n) * sizeof *p.sd);
+    memcpy(p.mean, m.mean, (size_t)(n * n) * sizeof *p.mean),
+        memcpy(p.sd, m.sd, (size_t)(n * n) * sizeof *p.sd);
     p.v[0] = (fd_real)b, p.v[1] = (fd_real)(now() - begin), p.v[2] = (fd_real)f->solves;
     p.v[3] = (fd_real)(method == DPS ? q->zeta : 0);
     part_save(a->st, path(name[method], n, 0), n, &p);
@@ -597,13 +725,16 @@ static double best_weight(fd_arena a, task *q)
     return zeta;
 }
 
-/* ---- The picture: the truth and the places, then a line for each method -------------------------------- */
+/* ---- The picture: the truth and the places, then a line for each method
+ * -------------------------------- */
 
 enum { TILE = 128, STEP = TILE + 6, LEFT = 122, TOP = 30, SHOWN = 9 };
 
-static void picture(fd_arena a, const task *q, part all[METHODS][GRIDS], fd_real *const truth[GRIDS])
+static void picture(fd_arena a, const task *q, part all[METHODS][GRIDS],
+                    fd_real *const truth[GRIDS])
 {
-    static const int row[SHOWN] = { REFERENCE, LINEAR, AMORTISED, MULTILEVEL, GANO, SPLIT, PIGDM, DPS, ESMDA };
+    static const int row[SHOWN] = { REFERENCE, LINEAR, AMORTISED, MULTILEVEL, GANO,
+                                    SPLIT,     PIGDM,  DPS,       ESMDA };
     static const unsigned char ink[3] = { 20, 20, 20 };
     const double most = 2, top = 1;
     const int right = LEFT + 2 * GRIDS * STEP + 12;
@@ -617,18 +748,21 @@ static void picture(fd_arena a, const task *q, part all[METHODS][GRIDS], fd_real
         sprintf(text, i < GRIDS ? "mean, %dx%d" : "sd, %dx%d", n, n);
         if (i < GRIDS) plot_image(&c, TOP, x, n, n, truth[k], -most, most, FD_DIVERGING, TILE / n);
         for (int m = 0; m < M && i == 0; m++)
-            plot_box(&c, TOP + (int)(at[m][0] * TILE) - 1, x + (int)(at[m][1] * TILE) - 1, 3, 3, ink, 1);
+            plot_box(&c, TOP + (int)(at[m][0] * TILE) - 1, x + (int)(at[m][1] * TILE) - 1, 3, 3,
+                     ink, 1);
         for (int r = 0; r < SHOWN; r++) {
             const part *p = &all[row[r]][k];
-            plot_image(&c, TOP + 30 + (r + 1) * STEP, x, n, n, i < GRIDS ? p->mean : p->sd, i < GRIDS ? -most : 0,
-                       i < GRIDS ? most : top, i < GRIDS ? FD_DIVERGING : FD_VIRIDIS, TILE / n);
+            plot_image(&c, TOP + 30 + (r + 1) * STEP, x, n, n, i < GRIDS ? p->mean : p->sd,
+                       i < GRIDS ? -most : 0, i < GRIDS ? most : top,
+                       i < GRIDS ? FD_DIVERGING : FD_VIRIDIS, TILE / n);
         }
         plot_caption(&c, TOP + STEP + 8, x, TILE, 2, text);
         sprintf(text, "%dx%d", n, n);
         if (i < GRIDS) plot_caption(&c, 8, x, TILE, 2, text);
     }
     for (int r = 0; r < SHOWN; r++)
-        plot_text(&c, TOP + 30 + (r + 1) * STEP + TILE / 2 - 8, 8, 2, row[r] == REFERENCE ? "chains" : name[row[r]]);
+        plot_text(&c, TOP + 30 + (r + 1) * STEP + TILE / 2 - 8, 8, 2,
+                  row[r] == REFERENCE ? "chains" : name[row[r]]);
     plot_text(&c, TOP + 30, LEFT + GRIDS * STEP + 12, 2, "the 36 places are dots on the truth");
     plot_text(&c, TOP + 52, LEFT + GRIDS * STEP + 12, 2, "x, the logarithm of the coefficient");
     plot_bar(&c, TOP + 30 + STEP, right, 2 * STEP, 14, -most, most, FD_DIVERGING);
@@ -640,24 +774,30 @@ static void picture(fd_arena a, const task *q, part all[METHODS][GRIDS], fd_real
 }
 
 /* table -- errors of mean and deviation against the chains. */
-static void table(fd_status *st, const task *q, part all[METHODS][GRIDS], const double spent[METHODS])
+static void table(fd_status *st, const task *q, part all[METHODS][GRIDS],
+                  const double spent[METHODS])
 {
     static char csv[8192] = "method,grid,draws,mean,deviation,seconds,solutions,training\n";
     printf("\n%-12s", "");
-    for (int k = 0; k < GRIDS; k++) printf(" | %4dx%-4d mean / sd  draws    s  solutions", side[k], side[k]);
+    for (int k = 0; k < GRIDS; k++)
+        printf(" | %4dx%-4d mean / sd  draws    s  solutions", side[k], side[k]);
     for (int m = EXACT; m < METHODS; m++) {
         printf("\n%-12s", name[m]);
         for (int k = 0; k < GRIDS; k++) {
             const part *p = &all[m][k];
-            const double e[2] = { apart(side[k], p->mean, q->ref[k].p.mean), apart(side[k], p->sd, q->ref[k].p.sd) };
-            printf(" |      %.3f / %.3f %9.0f %6.1f %8.0f", e[0], e[1], (double)p->v[0], (double)p->v[1], (double)p->v[2]);
-            sprintf(csv + strlen(csv), "%s,%d,%.0f,%.4f,%.4f,%.1f,%.0f,%.0f\n", name[m], side[k], (double)p->v[0], e[0], e[1],
-                    (double)p->v[1], (double)p->v[2], spent[m]);
+            const double e[2] = { apart(side[k], p->mean, q->ref[k].p.mean),
+                                  apart(side[k], p->sd, q->ref[k].p.sd) };
+            printf(" |      %.3f / %.3f %9.0f %6.1f %8.0f", e[0], e[1], (double)p->v[0],
+                   (double)p->v[1], (double)p->v[2]);
+            sprintf(csv + strlen(csv), "%s,%d,%.0f,%.4f,%.4f,%.1f,%.0f,%.0f\n", name[m], side[k],
+                    (double)p->v[0], e[0], e[1], (double)p->v[1], (double)p->v[2], spent[m]);
         }
     }
     for (int k = 0; k < GRIDS; k++)
-        sprintf(csv + strlen(csv), "half the distance of the chains' halves,%d,%.0f,%.4f,%.4f,%.1f,%.0f,0\n", side[k],
-                (double)q->ref[k].p.v[0], q->ref[k].apart[0], q->ref[k].apart[1], (double)q->ref[k].p.v[1], (double)q->ref[k].p.v[2]);
+        sprintf(csv + strlen(csv),
+                "half the distance of the chains' halves,%d,%.0f,%.4f,%.4f,%.1f,%.0f,0\n", side[k],
+                (double)q->ref[k].p.v[0], q->ref[k].apart[0], q->ref[k].apart[1],
+                (double)q->ref[k].p.v[1], (double)q->ref[k].p.v[2]);
     printf("\n");
     fd_text_save(st, "out/darcy.csv", csv);
 }
@@ -674,7 +814,8 @@ int main(int argc, char **argv)
     fd_real *truth[GRIDS];
     char why[200];
     scale = argc > 1 ? atof(argv[1]) : 1;
-    if (!mem || !(scale >= .1 && scale <= 100)) return fprintf(stderr, "darcy: needs 3 GB of memory, and SCALE from .1 to 100\n"), 2;
+    if (!mem || !(scale >= .1 && scale <= 100))
+        return fprintf(stderr, "darcy: needs 3 GB of memory, and SCALE from .1 to 100\n"), 2;
     mkdir("out", 0777), mkdir("out/darcy", 0777);
     for (int k = 0; k < GRIDS; k++) {
         q.g[k] = ground_new(&a, side[k]), truth[k] = fd_raw(&a, fd_real, side[k] * side[k]);
@@ -683,27 +824,33 @@ int main(int argc, char **argv)
     fd_arena own = a;
     ground *fine = ground_new(&own, 256);
     fd_real *x = fd_raw(&own, fd_real, 256 * 256);
-    if (x) fd_cov_draw(fine->prior, fd_seed(5), 0, 1, x, own), fd_obs_draw(&fine->o, fd_seed(8), 0, 1, x, y, own);
+    if (x)
+        fd_cov_draw(fine->prior, fd_seed(5), 0, 1, x, own),
+            fd_obs_draw(&fine->o, fd_seed(8), 0, 1, x, y, own);
     for (int k = 0; k < GRIDS && !st.code; k++) {
         const int n = side[k];
         memcpy(yc[k], y, sizeof y);
-        if (k) {                                           /* what the coarse solver lacks, at the mean of its chains */
+        if (k) { /* what the coarse solver lacks, at the mean of its chains */
             own = a;
             x = fd_raw(&own, fd_real, n * n);
             fd_resample(&q.g[0]->s, &q.g[k]->s, 1, q.ref[0].p.mean, x, own);
-            apply(q.g[k], &q.g[k]->s, 1, x, F, own), apply(q.g[0], &q.g[0]->s, 1, q.ref[0].p.mean, G, own);
+            apply(q.g[k], &q.g[k]->s, 1, x, F, own),
+                apply(q.g[0], &q.g[0]->s, 1, q.ref[0].p.mean, G, own);
             for (int i = 0; i < M; i++) yc[k][i] -= F[i] - G[i];
         }
         q.ref[k] = reference_new(&a, q.g[k], k ? q.g[0] : NULL, y, yc[k]);
     }
     if (!st.code) q.l = linear_new(&a, q.g[0]), q.zeta = best_weight(a, &q);
-    for (int m = AMORTISED; m <= GANO && !st.code; m++) q.net[m] = trained(&a, m, q.g[0], q.l, &spent[m]);
+    for (int m = AMORTISED; m <= GANO && !st.code; m++)
+        q.net[m] = trained(&a, m, q.g[0], q.l, &spent[m]);
     for (int m = 0; m < METHODS; m++)
         for (int k = 0; k < GRIDS && !st.code; k++) {
             all[m][k] = part_of(&a, &q, m, k);
             if (m > EXACT && !st.code)
-                printf("%s on %dx%d: %.3f / %.3f, %.0f s\n", name[m], side[k], side[k], apart(side[k], all[m][k].mean, q.ref[k].p.mean),
-                       apart(side[k], all[m][k].sd, q.ref[k].p.sd), (double)all[m][k].v[1]), fflush(stdout);
+                printf("%s on %dx%d: %.3f / %.3f, %.0f s\n", name[m], side[k], side[k],
+                       apart(side[k], all[m][k].mean, q.ref[k].p.mean),
+                       apart(side[k], all[m][k].sd, q.ref[k].p.sd), (double)all[m][k].v[1]),
+                    fflush(stdout);
         }
     if (!st.code) table(&st, &q, all, spent), picture(a, &q, all, truth);
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "darcy: %s\n", why), 1;
