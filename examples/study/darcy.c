@@ -7,21 +7,25 @@
  * on every grid.
  *
  *   chains      the yardstick: inf-HMC with random numbers of leaps. On 64 and 128 a step is made
- * with the solver of 32x32 cells, corrected by a constant, and accepted by that of the grid: exact,
- * for one solution there linear      exact posterior for the best linear F, E[DF(x)] by Stein's
- * lemma, and the Gaussian noise that is left amortised   a network that adds to the conditional
- * denoiser of `linear`, trained on 32x32 pairs of x and y multilevel  like MultilevelDiff [ML]: a
- * score network alone, told of y by the mean of `linear`, noise of finite trace that is not the
- * prior's, half of its training on 16x16 points gano        like GANO: one evaluation of a neural
- * operator turns a random function into a draw; here it is trained by the energy score and not by
- * an adversary split       split Gibbs: x | z by the exact diffusion model, z | x by inf-HMC pigdm,
- * dps  guidance of the exact model, dps with the best of five factors at 32x32 esmda       eight
- * steps of ES-MDA, no derivative
+ *               with the solver of 32x32 cells, corrected by a constant, and accepted by that of
+ *               the grid: exact, and one solution there
+ *   linear      the exact posterior for the best linear F, which is E[DF(x)] by Stein's lemma, and
+ *               for Gaussian noise of the covariance of what is left
+ *   amortised   a network that adds to the conditional denoiser of `linear`, trained on pairs of x
+ *               and y on 32x32 cells
+ *   multilevel  like MultilevelDiff [ML]: a network that predicts the noise, told of y by the mean
+ *               of `linear`; noise of finite trace that is not the prior's; the first half of its
+ *               training on 16x16 points
+ *   gano        like GANO: one evaluation of a neural operator turns a random function into a draw;
+ *               here it is trained by the energy score and not by an adversary
+ *   split       split Gibbs: x | z by the exact diffusion model, z | x by inf-HMC
+ *   pigdm, dps  guidance of the exact model; dps with the best of five weights at 32x32
+ *   esmda       eight steps of ES-MDA, no derivative
  *
  * build/darcy [SCALE, 1: times all trainings and chains]: table, out/darcy.csv, out/darcy.png. Each
  * finished part is a file in out/darcy, and is not made again. See darcy.md. */
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3") /* programs are compiled with -O1, but here the solver is the work */
+#pragma GCC optimize("O3")             /* of -O1 otherwise, but here the solver is the work */
 #endif
 #include "../pde.h"
 #include "plot.h"
@@ -29,34 +33,12 @@
 #include <time.h>
 #include <sys/stat.h>
 
-enum {
-    GRIDS = 3,
-    SIDE = 6,
-    M = SIDE * SIDE,
-    CHAINS = 4,
-    KEEP = 64,
-    FEATURES = 9,
-    BURN = 200,
-    BATCH = 16,
-    STEPS = 20
-};
-enum {
-    REFERENCE,
-    EXACT,
-    LINEAR,
-    AMORTISED,
-    MULTILEVEL,
-    GANO,
-    SPLIT,
-    PIGDM,
-    DPS,
-    ESMDA,
-    PRIOR,
-    METHODS
-};
-static const char *const name[METHODS] = { "reference",  "exact draws", "linear", "amortised",
-                                           "multilevel", "gano",        "split",  "pigdm",
-                                           "dps",        "esmda",       "prior" };
+enum { GRIDS = 3, SIDE = 6, M = SIDE * SIDE, CHAINS = 4, KEEP = 64, FEATURES = 9, BURN = 200,
+       BATCH = 16, STEPS = 20 };
+enum { REFERENCE, EXACT, LINEAR, AMORTISED, MULTILEVEL, GANO, SPLIT, PIGDM, DPS, ESMDA, PRIOR,
+       METHODS };
+static const char *const name[METHODS] = { "reference", "exact draws", "linear", "amortised",
+    "multilevel", "gano", "split", "pigdm", "dps", "esmda", "prior" };
 static const int side[GRIDS] = { 32, 64, 128 }, free_ends[2] = { FD_NEUMANN, FD_NEUMANN };
 static const double NOISE = 4e-3, weight[] = { .003, .01, .03, .1, .3 };
 static double scale = 1;
@@ -68,8 +50,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- The equation on one grid ------------------------------------------------------------------
- */
+/* ---- The equation on one grid ---------------------------------------------------------------- */
 
 typedef struct {
     int n;
@@ -157,8 +138,7 @@ static ground *ground_new(fd_arena *a, int n)
     return g;
 }
 
-/* ---- Parts: mean and deviation of a method on a grid, kept in files
- * ------------------------------ */
+/* ---- Parts: mean and deviation of a method on a grid, kept in files -------------------------- */
 
 typedef struct { fd_real *mean, *sd, v[4]; } part;         /* v: draws, seconds, solutions, .. */
 
@@ -215,8 +195,7 @@ static double apart(int n, const fd_real *x, const fd_real *y)
     return y ? sqrt(d / s) : sqrt(d / (n * n));
 }
 
-/* ---- Chains: inf-HMC, on finer grids with the solver of the coarsest one and a second test
- * -------- */
+/* ---- Chains: inf-HMC, on finer grids with the solver of the coarsest one and a second test --- */
 
 typedef struct { const ground *coarse; const double *y; } rough;
 
@@ -370,8 +349,7 @@ static reference reference_new(fd_arena *a, ground *f, const ground *c0, const d
     return r;
 }
 
-/* ---- What is linear of F, and networks
- * ------------------------------------------------------------- */
+/* ---- What is linear of F, and networks ------------------------------------------------------- */
 
 /* y - shift = A x + N(0, cov), rows of A as functions on the coarsest grid */
 typedef struct { const fd_space *s; fd_real *phi; double shift[M], cov[M * M]; } linear;
@@ -542,8 +520,7 @@ static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double
     return a->st->code ? NULL : fd_net_with(a, net, opt->avg);
 }
 
-/* ---- Draws by each method
- * ---------------------------------------------------------------------------- */
+/* ---- Draws by each method -------------------------------------------------------------------- */
 
 /* told -- b draws of a network on f's grid. */
 static void told(fd_arena a, int kind, const ground *f, const linear *l, const fd_net *net,
@@ -725,8 +702,7 @@ static double best_weight(fd_arena a, task *q)
     return zeta;
 }
 
-/* ---- The picture: the truth and the places, then a line for each method
- * -------------------------------- */
+/* ---- The picture: the truth and the places, then a line for each method ---------------------- */
 
 enum { TILE = 128, STEP = TILE + 6, LEFT = 122, TOP = 30, SHOWN = 9 };
 

@@ -9,11 +9,13 @@
  * figures, smaller is better, of 100 draws:
  *
  *     mean, sd   relative L2 error of the pointwise mean and deviation, here against the exact ones
- *     MMD        root of the V-statistic, kernel 1/5 sum exp(-d^2/(c med)), c = .2, .5, 1, 2, 5,
- * med the median of d^2 between the two sets SWD        mean over 128 directions of W1: directions
- * are random fields (alpha = 2, tau = 3, Neumann, mean 0) of Euclidean norm 1, functions are
- * divided by the prior's deviation. It grows with the number of points spectrum   geometric mean
- * over rings of |P - P'|/(P' + 1e-10), P the mean power of the Fourier transform
+ *     MMD        root of the V-statistic with the kernel 1/5 sum exp(-d^2/(c med)), c = .2, .5, 1,
+ *                2, 5, where med is the median of d^2 between the two sets
+ *     SWD        mean over 128 directions of W1: directions are random fields (alpha = 2, tau = 3,
+ *                Neumann, mean 0) of Euclidean norm 1, functions are divided by the prior's
+ *                deviation. It grows with the number of points
+ *     spectrum   geometric mean over rings of |P - P'|/(P' + 1e-10), P the mean power of the
+ *                Fourier transform
  *
  * build/posteriorbench [CASES, 2]: table, out/posteriorbench.csv, out/posteriorbench.png. The draws
  * of each method and case are kept in out/posteriorbench, and are not made again. See
@@ -21,16 +23,8 @@
 #include "posterior.h"
 #include "data.h"
 
-enum {
-    N = 127,
-    P = N * N,
-    SEEN = 128,
-    DRAWS = 100,
-    WAYS = 128,
-    FIGURES = 5,
-    MOST = 8,
-    METHODS = 13
-};
+enum { N = 127, P = N * N, SEEN = 128, DRAWS = 100, WAYS = 128, FIGURES = 5, MOST = 8,
+       METHODS = 13 };
 static const double SIGMA = 1e-4;
 
 /* A method of fd posterior, how its noise is correlated (NULL: as the prior), its process, steps,
@@ -38,14 +32,14 @@ static const double SIGMA = 1e-4;
  * FunDPS overflow at the next one. */
 typedef struct { const char *name, *method, *cov, *process; int steps; const char *times; } row_of;
 static const row_of method[METHODS] = {
-    { "exact draws, a second set", "exact", NULL, "vp", 1, "logsnr" },
+    { "second exact set", "exact", NULL, "vp", 1, "logsnr" },
     { "Pi-GDM", "pigdm", NULL, "vp", 50, "logsnr" },
     { "Cameron-Martin projection", "project", NULL, "vp", 50, "logsnr" },
     { "split Gibbs", "split:rho=0.03,sweeps=12", NULL, "vp", 10, "logsnr" },
     { "twisted particles", "particles", NULL, "vp", 50, "logsnr" },
     { "DPS with C", "dps:zeta=1e-4", NULL, "vp", 100, "logsnr" },
     { "DAPS with C", "daps:inner=10,h=0.3", NULL, "vp", 20, "logsnr" },
-    { "ES-MDA, 100 members", "esmda:steps=4", NULL, "vp", 1, "logsnr" },
+    { "ES-MDA (100)", "esmda:steps=4", NULL, "vp", 1, "logsnr" },
     { "FunDPS as released", "fundps:zeta=3e6", "exp:l=0.005", "ve:smin=0.005,smax=5", 100, "rho" },
     { "DiffusionPDE as released", "diffusionpde:zeta=3e3", "pixel-white", "ve:smin=0.005,smax=5",
       100, "rho" },
@@ -135,7 +129,7 @@ static bench case_new(fd_arena *a, int i)
     c.q.s = fd_grid(a, 2, (int[]){ N, N }, NULL, ends, 1);
     c.q.c0 = c.q.known = fd_cov_power(a, &c.q.s, pow(c.tau, 2 * c.alpha - 2), c.tau, c.alpha);
     c.q.mean = c.q.middle = fd_new(a, fd_real, P), c.q.y = y;
-    c.o = fd_new(a, seen, 1), c.truth = fd_raw(a, fd_real, P), c.sd = fd_raw(a, fd_real, P),
+    c.o = fd_new(a, seen, 1), c.truth = fd_raw(a, fd_real, P), c.sd = fd_raw(a, fd_real, P);
     c.other = fd_raw(a, fd_real, (ptrdiff_t)DRAWS * P);
     need(a->st);
     fd_perm(fd_stream(r, 'o', 0), P, order);
@@ -182,7 +176,7 @@ static double drawn(const bench *c, int number, const row_of *m, fd_real *x, fd_
     }
     options_read(&o, POSTERIOR, "posterior --help", 0, NULL);
     o.steps = m->steps, o.batch = 10;
-    o.method = spec_read(&t_method, "method", m->method),
+    o.method = spec_read(&t_method, "method", m->method);
     o.process = spec_read(&t_process, "process", m->process);
     o.times = spec_read(&t_times, "times", m->times);
     const fd_cov *noise = q.c0;
@@ -191,7 +185,7 @@ static double drawn(const bench *c, int number, const row_of *m, fd_real *x, fd_
         noise = cov_build(&a, &q.s, &o.cov, NULL, 0);
     }
     need(a.st);
-    q.p = process_build(&a, noise, &o.process, 0),
+    q.p = process_build(&a, noise, &o.process, 0);
     q.model = fd_oracle_gauss(&a, &q.p, q.mean, q.c0);
     double *t = fd_raw(&a, double, o.steps + 1), begin = now();
     fd_real *file = fd_raw(&a, fd_real, (ptrdiff_t)DRAWS * (P + 1));
@@ -200,16 +194,16 @@ static double drawn(const bench *c, int number, const row_of *m, fd_real *x, fd_
     need(a.st);
     posterior_draw(&q, &o, fd_stream(fd_seed(4), 'c', (uint32_t)number), DRAWS, x, a);
     const double spent = now() - begin;
-    for (int i = 0; i < DRAWS; i++)
-        memcpy(file + (ptrdiff_t)i * (P + 1), x + i * P, P * sizeof *x),
-            file[(ptrdiff_t)i * (P + 1) + P] = (fd_real)spent;
+    for (int i = 0; i < DRAWS; i++) {
+        memcpy(file + (ptrdiff_t)i * (P + 1), x + i * P, P * sizeof *x);
+        file[(ptrdiff_t)i * (P + 1) + P] = (fd_real)spent;
+    }
     fd_npy_save(a.st, path, 2, (int[]){ DRAWS, P + 1 }, file);
     need(a.st);
     return spent;
 }
 
-/* ---- The figures
- * ---------------------------------------------------------------------------------- */
+/* ---- The figures ----------------------------------------------------------------------------- */
 
 static int upwards(const void *x, const void *y)
 {
@@ -228,8 +222,8 @@ static void squares(const fd_real *x, const fd_real *y, double *d, fd_arena a)
         double m = 0;
         for (int i = 0; i < DRAWS; i++) m += (double)y[i * P + k] / DRAWS;
         for (int i = 0; i < DRAWS; i++) {
-            u[i * P + k] = (fd_real)((double)x[i * P + k] - m),
-                      v[i * P + k] = (fd_real)((double)y[i * P + k] - m);
+            u[i * P + k] = (fd_real)((double)x[i * P + k] - m);
+            v[i * P + k] = (fd_real)((double)y[i * P + k] - m);
             nx[i] += pow((double)u[i * P + k], 2), ny[i] += pow((double)v[i * P + k], 2);
         }
     }
@@ -291,10 +285,8 @@ static void power(const fd_real *x, double e[N / 2], fd_arena a)
         if (ring >= N / 2) continue;
         count[ring] += twice;
         for (int k = 0; k < DRAWS; k++)
-            e[ring] +=
-                twice
-                * (pow((double)z[k * N * half + i].re, 2) + pow((double)z[k * N * half + i].im, 2))
-                / DRAWS;
+            e[ring] += twice * (pow((double)z[k * N * half + i].re, 2)
+                                + pow((double)z[k * N * half + i].im, 2)) / DRAWS;
     }
     for (int i = 0; i < N / 2; i++) e[i] /= count[i];
 }
@@ -305,7 +297,7 @@ static void figures(const bench *c, const fd_real *x, fd_real *mean, fd_real *sd
     double e[N / 2], want[N / 2], log_sum = 0;
     moments_of(P, DRAWS, x, mean, sd);
     for (int i = 0; i < P; i++) sd[i] = (fd_real)((double)sd[i] * sqrt(1 - 1. / DRAWS));
-    f[0] = apart(P, mean, c->mean) / size_of(P, c->mean),
+    f[0] = apart(P, mean, c->mean) / size_of(P, c->mean);
     f[1] = apart(P, sd, c->sd) / size_of(P, c->sd);
     f[2] = mmd(x, c->other, a), f[3] = swd(c, x, c->other, a);
     power(x, e, a), power(c->other, want, a);
@@ -314,8 +306,7 @@ static void figures(const bench *c, const fd_real *x, fd_real *mean, fd_real *sd
     f[4] = exp(log_sum);
 }
 
-/* ---- The picture, and all of it
- * ---------------------------------------------------------------------- */
+/* ---- The picture, and all of it -------------------------------------------------------------- */
 
 enum { TILE = 127, STEP = TILE + 8, TOP = 50, COLS = 8 };
 
@@ -323,12 +314,25 @@ enum { TILE = 127, STEP = TILE + 8, TOP = 50, COLS = 8 };
 static void column(const plot_canvas *p, int i, const char *name, const fd_real *mean,
                    const fd_real *sd, double most, double top)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%.*s", (int)strcspn(name, ","), name);
     const int y = TOP + i / COLS * (2 * STEP + 34), x = 60 + i % COLS * STEP;
-    plot_caption(p, y - 14, x, TILE, 1, text);
+    plot_caption(p, y - 14, x, TILE, 1, name);
     plot_image(p, y, x, N, N, mean, -most, most, FD_DIVERGING, 1);
     plot_image(p, y + STEP, x, N, N, sd, 0, top, FD_VIRIDIS, 1);
+}
+
+/* solution -- u of the truth, below it, and the nodes where it is known. */
+static void solution(const plot_canvas *p, const bench *c, fd_arena a)
+{
+    fd_real *u = fd_raw(&a, fd_real, P);
+    double most = 0;
+    need(a.st);
+    memcpy(u, c->truth, P * sizeof *u);
+    solve(c->o, &c->q.s, 1, u, a);
+    for (int k = 0; k < P; k++) most = fmax(most, fabs((double)u[k]));
+    plot_image(p, TOP + STEP, 60 + STEP, N, N, u, -most, most, FD_DIVERGING, 1);
+    for (int i = 0; i < SEEN; i++)
+        plot_box(p, TOP + STEP + c->o->at[i] / N - 1, 60 + STEP + c->o->at[i] % N - 1, 2, 2,
+                 plot_ink, 1);
 }
 
 int main(int argc, char **argv)
@@ -356,8 +360,9 @@ int main(int argc, char **argv)
         if (!i) {
             for (int k = 0; k < P; k++)
                 most = fmax(most, fabs((double)c.truth[k])), top = fmax(top, (double)c.sd[k]);
-            column(&p, 0, "exact mean and sd", c.mean, c.sd, most, top),
-                column(&p, 1, "the truth", c.truth, c.sd, most, top);
+            column(&p, 0, "exact mean, sd", c.mean, c.sd, most, top);
+            column(&p, 1, "truth; u and nodes", c.truth, c.sd, most, top);
+            solution(&p, &c, own);
         }
         for (int m = 0; m < METHODS; m++) {
             double f[FIGURES + 1];
