@@ -22,8 +22,8 @@
  *   pigdm, dps  guidance of the exact model; dps with the best of five weights at 32x32
  *   esmda       eight steps of ES-MDA, no derivative
  *
- * build/darcy [SCALE, 1: times all trainings and chains]: table, out/darcy.csv, out/darcy.png. Each
- * finished part is a file in out/darcy, and is not made again. See darcy.md. */
+ * build/darcy [SCALE, 1: times the trainings of the networks]: table, out/darcy.csv,
+ * out/darcy.png. Each finished part is a file in out/darcy, and is not made again. See darcy.md. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3")             /* of -O1 otherwise, but here the solver is the work */
 #endif
@@ -34,7 +34,7 @@
 #include <sys/stat.h>
 
 enum { GRIDS = 3, SIDE = 6, M = SIDE * SIDE, CHAINS = 4, KEEP = 64, FEATURES = 9, BURN = 200,
-       BATCH = 16, STEPS = 20 };
+       BATCH = 16, STEPS = 20, LENGTH = 900, ALL = FEATURES * LENGTH };
 enum { REFERENCE, EXACT, LINEAR, AMORTISED, MULTILEVEL, GANO, SPLIT, PIGDM, DPS, ESMDA, PRIOR,
        METHODS };
 static const char *const name[METHODS] = { "reference", "exact draws", "linear", "amortised",
@@ -288,55 +288,56 @@ static part join(fd_arena *a, int n, int count, const part *c)
     return p;
 }
 
+/* chain_make -- run chain i and keep it in its file. */
+static void chain_make(fd_arena a, ground *f, const ground *c0, const double *y, const double *yc,
+                       int i, const char *file)
+{
+    const int n = f->n, size = n * n;
+    fd_real *draws = fd_new(&a, fd_real, KEEP * size), *series = fd_new(&a, fd_real, ALL);
+    double *v = fd_new(&a, double, ALL);
+    f->solves = 0;
+    if (!v) return;
+    part p = chain_run(&a, f, c0, y, yc, i, LENGTH, draws, v);
+    for (int q = 0; q < ALL; q++) series[q] = (fd_real)v[q];
+    fd_tensor t[5] = { { "mean", 2, { n, n }, p.mean, NULL },
+                       { "sd", 2, { n, n }, p.sd, NULL },
+                       { "v", 1, { 4 }, p.v, NULL },
+                       { "draws", 2, { KEEP, size }, draws, NULL },
+                       { "series", 2, { FEATURES, LENGTH }, series, NULL } };
+    if (a.st->code) return;
+    fd_tensors_save(a.st, file, &(fd_tensors){ .count = 5, .tensor = t });
+    printf("chain %d of %dx%d: %.0f s, second test accepts %.2f\n", i, n, n, (double)p.v[1],
+           (double)p.v[3]);
+    fflush(stdout);
+}
+
 static reference reference_new(fd_arena *a, ground *f, const ground *c0, const double *y,
                                const double *yc)
 {
-    const int n = f->n, size = n * n, length = (int)(900 * scale);
+    const int n = f->n, size = n * n;
     reference r = { .draws = fd_raw(a, fd_real, CHAINS * KEEP * size), .ess = INFINITY };
-    double *all = fd_raw(a, double, FEATURES * CHAINS * length);
-    fd_real *series = fd_raw(a, fd_real, FEATURES * length);
+    double *all = fd_raw(a, double, CHAINS * ALL);
     part c[CHAINS];
     for (int i = 0; i < CHAINS && !a->st->code; i++) {
-        fd_real *draws = r.draws + i * KEEP * size;
+        struct stat is;
         const char *file = path("chain", n, i);
-        if (part_load(a, file, n, &c[i])) {
-            fd_tensors t = fd_tensors_load(a, file);
-            const fd_tensor *d = fd_tensor_need(a->st, "darcy", &t, "draws"),
-                            *s = fd_tensor_need(a->st, "darcy", &t, "series");
-            if (!s || s->n[1] != length) {
-                FD_FAIL(a->st, FD_EDATA, "darcy",
-                        "chains of another length in out/darcy: remove them; steps", length);
-                return r;
-            }
-            memcpy(draws, d->x, (size_t)(KEEP * size) * sizeof *draws);
-            memcpy(series, s->x, (size_t)(FEATURES * length) * sizeof *series);
-            for (int q = 0; q < FEATURES * length; q++)
-                all[(q / length * CHAINS + i) * length + q % length] = (double)series[q];
-            continue;
-        }
-        fd_arena own = *a;
-        double *v = fd_raw(&own, double, FEATURES * length);
-        f->solves = 0;
-        part made = chain_run(&own, f, c0, y, yc, i, length, draws, v);
-        if (a->st->code) return r;
-        for (int q = 0; q < FEATURES * length; q++)
-            series[q] = (fd_real)v[q],
-            all[(q / length * CHAINS + i) * length + q % length] = (double)series[q];
-        fd_tensor t[5] = { { "mean", 2, { n, n }, made.mean, NULL },
-                           { "sd", 2, { n, n }, made.sd, NULL },
-                           { "v", 1, { 4 }, made.v, NULL },
-                           { "draws", 2, { KEEP, size }, draws, NULL },
-                           { "series", 2, { FEATURES, length }, series, NULL } };
-        fd_tensors_save(a->st, file, &(fd_tensors){ .count = 5, .tensor = t });
-        printf("chain %d of %dx%d: %.0f s, second test accepts %.2f\n", i, n, n, (double)made.v[1],
-               (double)made.v[3]),
-            fflush(stdout);
+        if (stat(file, &is)) chain_make(*a, f, c0, y, yc, i, file);
         if (!part_load(a, file, n, &c[i])) return r;
+        fd_tensors t = fd_tensors_load(a, file);
+        const fd_tensor *d = fd_tensor_need(a->st, "darcy", &t, "draws"),
+                        *s = fd_tensor_need(a->st, "darcy", &t, "series");
+        if (!s || s->n[0] != FEATURES || s->n[1] != LENGTH || d->n[0] != KEEP) {
+            fd_fail_name(a->st, FD_EDATA, "darcy", "a chain of another length: remove it", file);
+            return r;
+        }
+        memcpy(r.draws + i * KEEP * size, d->x, (size_t)(KEEP * size) * sizeof *d->x);
+        for (int q = 0; q < ALL; q++)
+            all[(q / LENGTH * CHAINS + i) * LENGTH + q % LENGTH] = (double)s->x[q];
     }
     if (a->st->code) return r;
     for (int q = 0; q < FEATURES; q++) {
-        r.rhat = fmax(r.rhat, fd_rhat(CHAINS, length, all + q * CHAINS * length, *a));
-        r.ess = fmin(r.ess, fd_ess(CHAINS, length, all + q * CHAINS * length, *a));
+        r.rhat = fmax(r.rhat, fd_rhat(CHAINS, LENGTH, all + q * CHAINS * LENGTH, *a));
+        r.ess = fmin(r.ess, fd_ess(CHAINS, LENGTH, all + q * CHAINS * LENGTH, *a));
     }
     r.p = join(a, n, CHAINS, c), r.half[0] = join(a, n, 2, c), r.half[1] = join(a, n, 2, c + 2);
     if (a->st->code) return r;
@@ -487,19 +488,14 @@ static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double
         fd_tensors f = fd_net_load(a, file, &net, &opt);
         const fd_tensor *s = fd_tensor_need(a->st, "darcy", &f, "seconds");
         if (s) *seconds = (double)s->x[0];
+        if (!a->st->code && (!opt || opt->how.steps != steps))
+            fd_fail_name(a->st, FD_EDATA, "darcy", "a network of other trainings: remove it", file);
     } else {
-        const fd_arch arch = { .kind = FD_FNO_BLOCK,
-                               .nd = 2,
-                               .in = fd_amortised_inputs(&v->how),
-                               .out = 1,
-                               .width = 20,
-                               .layers = 4,
-                               .modes = { 14, 14 },
-                               .lift = -1,
-                               .proj = 64,
-                               .coords = FD_COORD_OPEN,
-                               .time = kind == GANO ? FD_TIME_NONE : FD_TIME_FILM,
-                               .pad = { .125, .125 } };
+        const fd_arch arch = {
+            .kind = FD_FNO_BLOCK, .nd = 2, .in = fd_amortised_inputs(&v->how), .out = 1,
+            .width = 20, .layers = 4, .modes = { 14, 14 }, .lift = -1, .proj = 64,
+            .coords = FD_COORD_OPEN, .time = kind == GANO ? FD_TIME_NONE : FD_TIME_FILM,
+            .pad = { .125, .125 } };
         fd_adam how = fd_adam_default(FD_ADAMW);
         how.lr = 2e-3, how.steps = steps, how.warmup = 100, how.clip = 1, how.ema = .998;
         net = fd_net_new(a, &arch, fd_seed(30)), opt = fd_opt_new(a, net, &how);
@@ -513,8 +509,9 @@ static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double
         fd_tensor more = { "seconds", 1, { 1 }, &spent, NULL };
         fd_net_save(a->st, path(name[kind], g->n, -1), net, opt,
                     &(fd_tensors){ .count = 1, .tensor = &more }, *a);
-        printf("%s: step %d, loss %.4f, %.0f s\n", name[kind], at + 1, mean / 250, (double)spent),
-            fflush(stdout);
+        printf("%s: step %d, loss %.4f, %.0f s\n", name[kind], at + 1,
+               mean / (at % 250 + 1), (double)spent);
+        fflush(stdout);
         mean = 0, *seconds = (double)spent;
     }
     return a->st->code ? NULL : fd_net_with(a, net, opt->avg);
