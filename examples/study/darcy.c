@@ -703,8 +703,17 @@ static double best_weight(fd_arena a, task *q)
 
 enum { TILE = 128, STEP = TILE + 6, LEFT = 122, TOP = 30, SHOWN = 9 };
 
-static void picture(fd_arena a, const task *q, part all[METHODS][GRIDS],
-                    fd_real *const truth[GRIDS])
+/* tile -- n x n values in 40 shades, which keeps the file small. */
+static void tile(const plot_canvas *c, int y, int x, int n, const fd_real *v, double lo, double hi,
+                 int map)
+{
+    static fd_real u[TILE * TILE];
+    for (int i = 0; i < n * n; i++)
+        u[i] = (fd_real)(lo + (hi - lo) / 40 * (floor(40 * ((double)v[i] - lo) / (hi - lo)) + .5));
+    plot_image(c, y, x, n, n, u, lo, hi, map, TILE / n);
+}
+
+static void picture(fd_arena a, part all[METHODS][GRIDS], fd_real *const truth[GRIDS])
 {
     static const int row[SHOWN] = { REFERENCE, LINEAR, AMORTISED, MULTILEVEL, GANO,
                                     SPLIT,     PIGDM,  DPS,       ESMDA };
@@ -718,16 +727,16 @@ static void picture(fd_arena a, const task *q, part all[METHODS][GRIDS],
     plot_text(&c, TOP + TILE / 2 - 8, 8, 2, "truth");
     for (int i = 0; i < 2 * GRIDS; i++) {
         const int k = i % GRIDS, n = side[k], x = LEFT + i * STEP + (i >= GRIDS ? 6 : 0);
-        sprintf(text, i < GRIDS ? "mean, %dx%d" : "sd, %dx%d", n, n);
-        if (i < GRIDS) plot_image(&c, TOP, x, n, n, truth[k], -most, most, FD_DIVERGING, TILE / n);
+        sprintf(text, i < GRIDS ? "mean, %d" : "sd, %d", n);
+        if (i < GRIDS) tile(&c, TOP, x, n, truth[k], -most, most, FD_DIVERGING);
         for (int m = 0; m < M && i == 0; m++)
             plot_box(&c, TOP + (int)(at[m][0] * TILE) - 1, x + (int)(at[m][1] * TILE) - 1, 3, 3,
                      ink, 1);
         for (int r = 0; r < SHOWN; r++) {
             const part *p = &all[row[r]][k];
-            plot_image(&c, TOP + 30 + (r + 1) * STEP, x, n, n, i < GRIDS ? p->mean : p->sd,
-                       i < GRIDS ? -most : 0, i < GRIDS ? most : top,
-                       i < GRIDS ? FD_DIVERGING : FD_VIRIDIS, TILE / n);
+            const int y = TOP + 30 + (r + 1) * STEP;
+            if (i < GRIDS) tile(&c, y, x, n, p->mean, -most, most, FD_DIVERGING);
+            else tile(&c, y, x, n, p->sd, 0, top, FD_VIRIDIS);
         }
         plot_caption(&c, TOP + STEP + 8, x, TILE, 2, text);
         sprintf(text, "%dx%d", n, n);
@@ -743,34 +752,34 @@ static void picture(fd_arena a, const task *q, part all[METHODS][GRIDS],
     plot_bar(&c, TOP + 30 + 4 * STEP, right, 2 * STEP, 14, 0, top, FD_VIRIDIS);
     plot_text(&c, TOP + 30 + 4 * STEP - 22, right, 2, "sd");
     if (c.rgb) fd_png_save(a.st, "out/darcy.png", c.h, c.w, c.rgb);
-    (void)q;
 }
 
-/* table -- errors of mean and deviation against the chains. */
+/* table -- errors of mean and deviation against the chains, and what chance alone makes of them
+ * with so many draws. */
 static void table(fd_status *st, const task *q, part all[METHODS][GRIDS],
                   const double spent[METHODS])
 {
-    static char csv[8192] = "method,grid,draws,mean,deviation,seconds,solutions,training\n";
-    printf("\n%-12s", "");
-    for (int k = 0; k < GRIDS; k++)
-        printf(" | %4dx%-4d mean / sd  draws    s  solutions", side[k], side[k]);
-    for (int m = EXACT; m < METHODS; m++) {
-        printf("\n%-12s", name[m]);
+    static char csv[8192] = "method,grid,draws,mean,deviation,chance of mean,chance of deviation,"
+                            "seconds,solutions,training\n";
+    printf("\n%-11s", "");
+    for (int k = 0; k < GRIDS; k++) printf(" | %3d: mean / sd  (chance) draws    s", side[k]);
+    for (int m = EXACT; m <= METHODS; m++) {               /* the last line: the chains themselves */
+        const char *what = m < METHODS ? name[m] : "chains";
+        printf("\n%-11s", what);
         for (int k = 0; k < GRIDS; k++) {
-            const part *p = &all[m][k];
-            const double e[2] = { apart(side[k], p->mean, q->ref[k].p.mean),
-                                  apart(side[k], p->sd, q->ref[k].p.sd) };
-            printf(" |      %.3f / %.3f %9.0f %6.1f %8.0f", e[0], e[1], (double)p->v[0],
-                   (double)p->v[1], (double)p->v[2]);
-            sprintf(csv + strlen(csv), "%s,%d,%.0f,%.4f,%.4f,%.1f,%.0f,%.0f\n", name[m], side[k],
-                    (double)p->v[0], e[0], e[1], (double)p->v[1], (double)p->v[2], spent[m]);
+            const part *r = &q->ref[k].p, *p = m < METHODS ? &all[m][k] : r;
+            const double b = (double)p->v[0], n = m < METHODS ? b : q->ref[k].ess;
+            double e[4] = { q->ref[k].apart[0], q->ref[k].apart[1], 0, sqrt(.5 / n) };
+            e[2] = apart(side[k], r->sd, NULL) / apart(side[k], r->mean, NULL) / sqrt(n);
+            if (m < METHODS) e[0] = apart(side[k], p->mean, r->mean);
+            if (m < METHODS) e[1] = apart(side[k], p->sd, r->sd);
+            printf(" | %.3f / %.3f (%.3f / %.3f) %5.0f %5.1f", e[0], e[1], e[2], e[3], b,
+                   (double)p->v[1]);
+            sprintf(csv + strlen(csv), "%s,%d,%.0f,%.4f,%.4f,%.4f,%.4f,%.1f,%.0f,%.0f\n", what,
+                    side[k], b, e[0], e[1], e[2], e[3], (double)p->v[1], (double)p->v[2],
+                    m < METHODS ? spent[m] : 0);
         }
     }
-    for (int k = 0; k < GRIDS; k++)
-        sprintf(csv + strlen(csv),
-                "half the distance of the chains' halves,%d,%.0f,%.4f,%.4f,%.1f,%.0f,0\n", side[k],
-                (double)q->ref[k].p.v[0], q->ref[k].apart[0], q->ref[k].apart[1],
-                (double)q->ref[k].p.v[1], (double)q->ref[k].p.v[2]);
     printf("\n");
     fd_text_save(st, "out/darcy.csv", csv);
 }
@@ -825,7 +834,7 @@ int main(int argc, char **argv)
                        apart(side[k], all[m][k].sd, q.ref[k].p.sd), (double)all[m][k].v[1]),
                     fflush(stdout);
         }
-    if (!st.code) table(&st, &q, all, spent), picture(a, &q, all, truth);
+    if (!st.code) table(&st, &q, all, spent), picture(a, all, truth);
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "darcy: %s\n", why), 1;
     printf("wrote out/darcy.png and out/darcy.csv\n");
     return 0;

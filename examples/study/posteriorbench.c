@@ -22,6 +22,7 @@
  * posteriorbench.md. */
 #include "posterior.h"
 #include "data.h"
+#include <time.h>
 
 enum { N = 127, P = N * N, SEEN = 128, DRAWS = 100, WAYS = 128, FIGURES = 5, MOST = 8,
        METHODS = 13 };
@@ -187,13 +188,14 @@ static double drawn(const bench *c, int number, const row_of *m, fd_real *x, fd_
     need(a.st);
     q.p = process_build(&a, noise, &o.process, 0);
     q.model = fd_oracle_gauss(&a, &q.p, q.mean, q.c0);
-    double *t = fd_raw(&a, double, o.steps + 1), begin = now();
+    double *t = fd_raw(&a, double, o.steps + 1);
+    const clock_t begin = clock();
     fd_real *file = fd_raw(&a, fd_real, (ptrdiff_t)DRAWS * (P + 1));
     fd_times(&q.p, o.times.row, o.times.v[0], o.steps, t, a.st);
     q.t = t;
     need(a.st);
     posterior_draw(&q, &o, fd_stream(fd_seed(4), 'c', (uint32_t)number), DRAWS, x, a);
-    const double spent = now() - begin;
+    const double spent = (double)(clock() - begin) / CLOCKS_PER_SEC;
     for (int i = 0; i < DRAWS; i++) {
         memcpy(file + (ptrdiff_t)i * (P + 1), x + i * P, P * sizeof *x);
         file[(ptrdiff_t)i * (P + 1) + P] = (fd_real)spent;
