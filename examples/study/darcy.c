@@ -222,8 +222,8 @@ static void features(const ground *g, const fd_real *x, double phi, double f[FEA
     f[7] = fd_inner(&g->s, x, x), f[8] = phi;
 }
 
-/* chain_run -- chain c on f: its moments, its KEEP draws, and FEATURES series [LONG]. c0 NULL: f is
- * the coarsest. */
+/* chain_run -- chain c on f: its moments, its KEEP draws, and FEATURES series [length]. c0 NULL: f
+ * is the coarsest. */
 static part chain_run(fd_arena *a, ground *f, const ground *c0, const double *y, const double *yc,
                       int c, int length, fd_real *draws, double *series)
 {
@@ -341,7 +341,7 @@ static reference reference_new(fd_arena *a, ground *f, const ground *c0, const d
     }
     r.p = join(a, n, CHAINS, c), r.half[0] = join(a, n, 2, c), r.half[1] = join(a, n, 2, c + 2);
     if (a->st->code) return r;
-    r.apart[0] = apart(n, r.half[0].mean, r.half[1].mean) / 2,
+    r.apart[0] = apart(n, r.half[0].mean, r.half[1].mean) / 2;
     r.apart[1] = apart(n, r.half[0].sd, r.half[1].sd) / 2;
     printf("reference %dx%d: R-hat %.4f at most, %.0f effective samples at least, half the "
            "distance of its halves %.4f / %.4f, "
@@ -408,8 +408,7 @@ static view *view_new(fd_arena *a, const linear *l, int kind, int n)
     v->s = fd_grid(a, 2, (int[]){ n, n }, NULL, free_ends, 1);
     fd_resample(l->s, &v->s, M, l->phi, phi, *a);
     v->prior = v->noise = fd_cov_matern(a, &v->s, .5, .3, 1.5);
-    /* rougher than the prior, of finite trace, and about as large: .92 and .92 a point on 128x128
-     */
+    /* rougher than the prior, of finite trace, and as large: .92 a point on 128x128 */
     if (kind == MULTILEVEL) v->noise = fd_cov_bessel(a, &v->s, 9.35, 9, 1.5);
     v->p = fd_vp(v->noise, .1, 20);
     v->o = fd_obs_functions(a, &v->s, M, phi);
@@ -532,14 +531,14 @@ static void told(fd_arena a, int kind, const ground *f, const linear *l, const f
         .p = &v->p, .model = m, .t = t, .steps = STEPS, .scheme = FD_PF_MULTISTEP, .denoise = 1
     };
     fd_times(&v->p, FD_LOGSNR, 0, STEPS, t, a.st);
+    for (int k = 0; k < 8 && kind == GANO; k++) t[k] = v->p.tmax;
     for (int i = 0; i < b && !a.st->code; i += 8) {
         fd_arena own = a;
         fd_real *u = fd_raw(&own, fd_real, 8 * v->s.points), *to = x + i * v->s.points;
-        for (int k = 0; k < 8; k++) t[k] = kind == GANO ? v->p.tmax : t[k];
-        if (kind != GANO) fd_sample(&how, fd_seed(41), i, 8, to, own);
-        else if (u)
-            fd_cov_draw(v->noise, fd_seed(41), i, 8, u, own),
-                m.eval(m.self, &v->s, 8, u, t, to, own);
+        if (!u) return;
+        if (kind == GANO) fd_cov_draw(v->noise, fd_seed(41), i, 8, u, own);
+        if (kind == GANO) m.eval(m.self, &v->s, 8, u, t, to, own);
+        else fd_sample(&how, fd_seed(41), i, 8, to, own);
     }
 }
 
@@ -668,8 +667,8 @@ static part part_of(fd_arena *a, task *q, int method, int k)
     if (a->st->code) return p;
     const part m = moments(&own, n, b, x);
     if (!m.sd || a->st->code) return p;
-    memcpy(p.mean, m.mean, (size_t)(n * n) * sizeof *p.mean),
-        memcpy(p.sd, m.sd, (size_t)(n * n) * sizeof *p.sd);
+    memcpy(p.mean, m.mean, (size_t)(n * n) * sizeof *p.mean);
+    memcpy(p.sd, m.sd, (size_t)(n * n) * sizeof *p.sd);
     p.v[0] = (fd_real)b, p.v[1] = (fd_real)(now() - begin), p.v[2] = (fd_real)f->solves;
     p.v[3] = (fd_real)(method == DPS ? q->zeta : 0);
     part_save(a->st, path(name[method], n, 0), n, &p);
