@@ -312,14 +312,24 @@ static void figures(const bench *c, const fd_real *x, fd_real *mean, fd_real *sd
 
 enum { TILE = 127, STEP = TILE + 8, TOP = 50, COLS = 8 };
 
+/* tile -- the values in 40 shades, which keeps the file small. */
+static void tile(const plot_canvas *p, int y, int x, const fd_real *v, double lo, double hi,
+                 int map)
+{
+    static fd_real u[P];
+    for (int i = 0; i < P; i++)
+        u[i] = (fd_real)(lo + (hi - lo) / 40 * (floor(40 * ((double)v[i] - lo) / (hi - lo)) + .5));
+    plot_image(p, y, x, N, N, u, lo, hi, map, 1);
+}
+
 /* column -- mean above deviation. */
 static void column(const plot_canvas *p, int i, const char *name, const fd_real *mean,
                    const fd_real *sd, double most, double top)
 {
     const int y = TOP + i / COLS * (2 * STEP + 34), x = 60 + i % COLS * STEP;
     plot_caption(p, y - 14, x, TILE, 1, name);
-    plot_image(p, y, x, N, N, mean, -most, most, FD_DIVERGING, 1);
-    plot_image(p, y + STEP, x, N, N, sd, 0, top, FD_VIRIDIS, 1);
+    tile(p, y, x, mean, -most, most, FD_DIVERGING);
+    tile(p, y + STEP, x, sd, 0, top, FD_VIRIDIS);
 }
 
 /* solution -- u of the truth, below it, and the nodes where it is known. */
@@ -331,7 +341,7 @@ static void solution(const plot_canvas *p, const bench *c, fd_arena a)
     memcpy(u, c->truth, P * sizeof *u);
     solve(c->o, &c->q.s, 1, u, a);
     for (int k = 0; k < P; k++) most = fmax(most, fabs((double)u[k]));
-    plot_image(p, TOP + STEP, 60 + STEP, N, N, u, -most, most, FD_DIVERGING, 1);
+    tile(p, TOP + STEP, 60 + STEP, u, -most, most, FD_DIVERGING);
     for (int i = 0; i < SEEN; i++)
         plot_box(p, TOP + STEP + c->o->at[i] / N - 1, 60 + STEP + c->o->at[i] % N - 1, 2, 2,
                  plot_ink, 1);
@@ -361,7 +371,7 @@ int main(int argc, char **argv)
                i, c.alpha, c.tau, c.off, size_of(P, c.sd) / sqrt(fd_cov_trace(c.q.c0)));
         if (!i) {
             for (int k = 0; k < P; k++)
-                most = fmax(most, fabs((double)c.truth[k])), top = fmax(top, (double)c.sd[k]);
+                most = fmax(most, fabs((double)c.truth[k])), top = fmax(top, 2 * (double)c.sd[k]);
             column(&p, 0, "exact mean, sd", c.mean, c.sd, most, top);
             column(&p, 1, "truth; u and nodes", c.truth, c.sd, most, top);
             solution(&p, &c, own);
