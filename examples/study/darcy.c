@@ -475,7 +475,7 @@ static double learn(int kind, int step, ground *g, const linear *l, const view *
  * fine. */
 static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double *seconds)
 {
-    static const int most[METHODS] = { [AMORTISED] = 600, [MULTILEVEL] = 1000, [GANO] = 500 };
+    static const int most[METHODS] = { [AMORTISED] = 1500, [MULTILEVEL] = 1000, [GANO] = 500 };
     const int steps = (int)(most[kind] * scale), low = kind == MULTILEVEL ? steps / 2 : 0;
     const char *file = path(name[kind], g->n, -1);
     const view *v = view_new(a, l, kind, g->n), *half = low ? view_new(a, l, kind, g->n / 2) : v;
