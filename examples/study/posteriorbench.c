@@ -29,7 +29,7 @@ enum { N = 127, P = N * N, SEEN = 128, DRAWS = 100, WAYS = 128, FIGURES = 5, MOS
 static const double SIGMA = 1e-4;
 
 /* A method of fd posterior, how its noise is correlated (NULL: as the prior), its process, steps,
- * rule of times. The weights zeta are the best of a scan by half decades at 100 steps; DPS and
+ * rule of times. The weights zeta are the best of a scan of case 0 by half decades; DPS and
  * FunDPS overflow at the next one. */
 typedef struct { const char *name, *method, *cov, *process; int steps; const char *times; } row_of;
 static const row_of method[METHODS] = {
