@@ -475,7 +475,7 @@ static double learn(int kind, int step, ground *g, const linear *l, const view *
  * fine. */
 static fd_net *trained(fd_arena *a, int kind, ground *g, const linear *l, double *seconds)
 {
-    static const int most[METHODS] = { [AMORTISED] = 1500, [MULTILEVEL] = 1000, [GANO] = 500 };
+    static const int most[METHODS] = { [AMORTISED] = 600, [MULTILEVEL] = 1000, [GANO] = 500 };
     const int steps = (int)(most[kind] * scale), low = kind == MULTILEVEL ? steps / 2 : 0;
     const char *file = path(name[kind], g->n, -1);
     const view *v = view_new(a, l, kind, g->n), *half = low ? view_new(a, l, kind, g->n / 2) : v;
@@ -762,7 +762,7 @@ static void table(fd_status *st, const task *q, part all[METHODS][GRIDS],
                             "seconds,solutions,training\n";
     printf("\n%-11s", "");
     for (int k = 0; k < GRIDS; k++) printf(" | %3d: mean / sd  (chance) draws    s", side[k]);
-    for (int m = EXACT; m <= METHODS; m++) {               /* the last line: the chains themselves */
+    for (int m = EXACT; m <= METHODS; m++) { /* last: the chains themselves */
         const char *what = m < METHODS ? name[m] : "chains";
         printf("\n%-11s", what);
         for (int k = 0; k < GRIDS; k++) {
