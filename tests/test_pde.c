@@ -610,6 +610,87 @@ static void mini_darcy(void)
     test_free();
 }
 
+/* mean and deviation of the source of Laplacian u = x given u at the nodes `at`, with dense matrices, where the
+ * equation is solved by Cholesky's method and not by sines */
+enum { KN = 21, KP = KN * KN, KSEEN = 60 };
+static const double k_noise = 1e-4, k_alpha = 2.2, k_tau = 3;
+static void kriging_dense(const ptrdiff_t *at, const double *y, double *mean, double *sd, fd_arena a)
+{
+    double *L = fd_new(&a, double, KP * KP), *B = fd_raw(&a, double, KP * KP);
+    double *A = fd_new(&a, double, KSEEN * KP), *R = fd_new(&a, double, KSEEN * KP);
+    double *K = fd_new(&a, double, KSEEN * KP), *S = fd_new(&a, double, KSEEN * KSEEN), z[KSEEN];
+    if (!S) return;
+    for (int i = 0; i < KP; i++)                           /* - (n + 1)^2 times the stencil */
+        for (int j = 0; j < KP; j++) {
+            const int far = abs(i / KN - j / KN) + abs(i % KN - j % KN);
+            L[i * KP + j] = (KN + 1.) * (KN + 1.) * (far == 0 ? 4 : far == 1 ? -1 : 0);
+        }
+    fd_cholesky(a.st, KP, L);
+    for (int k = 0; k < KP; k++) {                         /* C = B^T B */
+        const double u = pde_pi * (k / KN + 1), v = pde_pi * (k % KN + 1), t2 = k_tau * k_tau;
+        const double lam = pow(k_tau, 2 * k_alpha - 2) * pow(u * u + v * v + t2, -k_alpha);
+        for (int i = 0; i < KP; i++)
+            B[k * KP + i] = 2 * sqrt(lam) * sin(u * (i / KN + 1) / (KN + 1))
+                          * sin(v * (i % KN + 1) / (KN + 1));
+    }
+    for (int i = 0; i < KSEEN; i++) {
+        double *to = A + i * KP, *r = R + i * KP;
+        to[at[i]] = -1;
+        fd_solve_lower(KP, L, 0, to), fd_solve_lower(KP, L, 1, to);
+        for (int k = 0; k < KP; k++)
+            for (int j = 0; j < KP; j++) r[k] += B[k * KP + j] * to[j];
+        for (int k = 0; k < KP; k++)
+            for (int j = 0; j < KP; j++) K[i * KP + j] += B[k * KP + j] * r[k];
+    }
+    for (int i = 0; i < KSEEN * KSEEN; i++) {
+        S[i] = i / KSEEN == i % KSEEN ? k_noise * k_noise : 0;
+        for (int k = 0; k < KP; k++) S[i] += R[i / KSEEN * KP + k] * R[i % KSEEN * KP + k];
+    }
+    fd_cholesky(a.st, KSEEN, S);
+    memcpy(z, y, sizeof z);
+    fd_solve_lower(KSEEN, S, 0, z), fd_solve_lower(KSEEN, S, 1, z);
+    for (int j = 0; j < KP; j++) {
+        double r[KSEEN], var = 0;
+        mean[j] = 0;
+        for (int i = 0; i < KSEEN; i++) mean[j] += K[i * KP + j] * z[i], r[i] = K[i * KP + j];
+        for (int k = 0; k < KP; k++) var += B[k * KP + j] * B[k * KP + j];
+        fd_solve_lower(KSEEN, S, 0, r);
+        for (int i = 0; i < KSEEN; i++) var -= r[i] * r[i];
+        sd[j] = sqrt(var);
+    }
+}
+
+/* the posterior of the source in PosteriorBench's case, with noise of 1e-4, is kriging */
+static void kriging(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    fd_space s = fd_grid(&a, 2, (int[]){ KN, KN }, NULL, (int[]){ FD_DIRICHLET, FD_DIRICHLET }, 1);
+    fd_cov *c = fd_cov_power(&a, &s, pow(k_tau, 2 * k_alpha - 2), k_tau, k_alpha);
+    fd_real *x = fd_raw(&a, fd_real, KP), *sd = fd_raw(&a, fd_real, KP);
+    double y[KSEEN], mean[KP], want[KP], scale = 0;
+    ptrdiff_t at[KSEEN];
+    int order[KP];
+    spec op = { &t_op, OP_POISSON, { 0 } };
+    fd_perm(fd_seed(1), KP, order);
+    for (int i = 0; i < KSEEN; i++) at[i] = order[i];
+    fd_obs o = fd_obs_pick(&a, &s, KSEEN, at);
+    fd_obs_noise(&a, &o, k_noise);
+    op_wrap(&a, &o, &op, 1, 0);
+    fd_cov_draw(c, fd_seed(2), 0, 1, x, a);
+    fd_obs_draw(&o, fd_seed(3), 0, 1, x, y, a);
+    const fd_posterior *p = fd_posterior_new(&a, NULL, c, &o, y);
+    fd_posterior_std(p, sd, a);
+    kriging_dense(at, y, mean, want, a);
+    OK(!st.code, "status");
+    for (int j = 0; j < KP; j++) scale = fmax(scale, fabs(mean[j]));
+    for (int j = 0; j < KP && !st.code; j++) {
+        NEAR(p->mean[j], mean[j], TOL(1e-8, 5e-3) * scale, "mean of the source at node %d", j);
+        NEAR(sd[j], want[j], TOL(1e-8, 5e-3), "deviation of the source at node %d", j);
+    }
+    test_free();
+}
+
 void test_pde(void)
 {
     operators();
@@ -619,6 +700,7 @@ void test_pde(void)
     mini_darcy();
     darcy();
     poisson();
+    kriging();
     flows();
     radon();
     mogi();
