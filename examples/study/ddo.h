@@ -1,5 +1,5 @@
-/* ddo.h -- what the experiments after [DDO] share: functions that are made once and kept, here by fd data
- * or by a network, on any grid. */
+/* ddo.h -- what the experiments after [DDO] share: functions that are made once and kept, by
+ * fd data or by a network, on any grid. */
 #ifndef DDO_H
 #define DDO_H
 #include "data.h"
@@ -49,8 +49,8 @@ static inline fd_real *functions_made(fd_arena *a, const char *path, const char 
 }
 
 /* functions_drawn -- n functions of a network on side x side points, in the units of its data. */
-static inline fd_real *functions_drawn(fd_arena *a, const char *path, const kit *k, const char *flags,
-                                       int side, int n)
+static inline fd_real *functions_drawn(fd_arena *a, const char *path, const kit *k,
+                                       const char *flags, int side, int n)
 {
     const kit *on = kit_on(a, k, (shape){ 2, { side, side, 1 } });
     fd_real *x = samples_kept(a, path, &on->s, n);

@@ -1,28 +1,29 @@
-/* outlines.c -- clothes as signed distances, as in the second release of [DDO]: trained on 28x28 points, drawn on
- * 28x28 to 224x224, and crisp on each, because what is learned is a continuous function whose zeros are the outline.
+/* outlines.c -- clothes as signed distances, as in the second release of [DDO]: trained on 28x28
+ * points, drawn on 28x28 to 224x224, and crisp on each, because what is learned is a continuous
+ * function whose zeros are the outline.
  *
  *     gunzip -c /usr/share/datasets/fashion-mnist/train-labels-idx1-ubyte.gz >build/data/labels
- *     build/outlines build/data/fashion-mnist build/data/labels [STEPS of each training, 3000]
+ *     build/outlines build/data/fashion-mnist build/data/labels [STEPS of each training, 2500]
  *
- * An image is resized bilinearly and cut at half of the brightest, and each point gets its distance to the outline,
- * positive outside. Beside it a network that learned the images themselves, cut at the same value. Whatever a network
- * draws is brought to a foreground on its own grid, then to a signed distance, then to 28x28 points, where a
- * classifier that was trained on signed distances of real images gives the features of a Frechet distance. Everything
- * lands in out/outlines; a run that was stopped goes on. */
+ * An image is resized bilinearly and cut at half of the brightest, and each point gets its distance
+ * to the outline, positive outside. Beside it a network that learned the images themselves, cut at
+ * the same value. Whatever a network draws is brought to a foreground on its own grid, then to a
+ * signed distance, then to 28x28 points, where a classifier that was trained on signed distances of
+ * real images gives the features of a Frechet distance. Everything lands in out/outlines; a run
+ * that was stopped goes on. */
 #include "classifier.h"
 #include "ddo.h"
 
 enum { SIDE = 28, GRIDS = 4, TRAINED = 20000, TESTED = 2048 };
-static const int side[GRIDS] = { 28, 56, 112, 224 }, many[GRIDS] = { 256, 128, 64, 32 };
+static const int side[GRIDS] = { 28, 56, 112, 224 }, many[GRIDS] = { 256, 96, 48, 16 };
 
 #define NET "--net fno:modes=12,stencil=3 --batch 16 --lr 6e-3"
-#define HEUN "--scheme pf-heun --times rho --steps 20 --churn 1"
 
-/* cut: where the foreground begins; sign: 1 if it lies above. */
-static const struct { const char *name, *model, *train, *sample; int sign; } rows[] = {
-    { "signed distance", "distance", NET, HEUN, -1 },
-    { "signed distance, blurred", "blurred", NET " --process blur --cov rbf:l=0.05", "", -1 },
-    { "image", "image", NET, HEUN, 1 },
+/* sign: that of the foreground. */
+static const struct { const char *name, *model, *train; int sign; } rows[] = {
+    { "signed distance", "distance", NET, -1 },
+    { "image", "image", NET, 1 },
+    { "signed distance, blurred", "blurred", NET " --process blur --cov rbf:l=0.05", -1 },
 };
 enum { REAL = COUNT(rows), ALL_ROWS };
 
@@ -32,14 +33,13 @@ enum { REAL = COUNT(rows), ALL_ROWS };
 static void resized(const fd_real *x, int n, fd_real *y)
 {
     for (int i = 0; i < n * n; i++) {
-        double at[2] = { (i / n + .5) * SIDE / n - .5, (i % n + .5) * SIDE / n - .5 }, part[2];
-        int lo[2], hi[2];
-        for (int d = 0; d < 2; d++) {
-            at[d] = fmin(fmax(at[d], 0), SIDE - 1);
-            lo[d] = (int)at[d], hi[d] = lo[d] + 1 < SIDE ? lo[d] + 1 : lo[d], part[d] = at[d] - lo[d];
-        }
-        y[i] = (fd_real)((1 - part[0]) * ((1 - part[1]) * (double)x[lo[0] * SIDE + lo[1]] + part[1] * (double)x[lo[0] * SIDE + hi[1]])
-                         + part[0] * ((1 - part[1]) * (double)x[hi[0] * SIDE + lo[1]] + part[1] * (double)x[hi[0] * SIDE + hi[1]]));
+        const double u = fmin(fmax((i / n + .5) * SIDE / n - .5, 0), SIDE - 1);
+        const double v = fmin(fmax((i % n + .5) * SIDE / n - .5, 0), SIDE - 1);
+        const int line = (int)u, col = (int)v, right = col < SIDE - 1;
+        const fd_real *p = x + line * SIDE + col, *q = line < SIDE - 1 ? p + SIDE : p;
+        const double above = (1 - v + col) * (double)p[0] + (v - col) * (double)p[right];
+        const double below = (1 - v + col) * (double)q[0] + (v - col) * (double)q[right];
+        y[i] = (fd_real)((1 - u + line) * above + (u - line) * below);
     }
 }
 
@@ -74,7 +74,8 @@ static int pieces(int n, const unsigned char *in, fd_arena a)
         count++, left[i] = 0, todo[top++] = i;
         while (top) {
             const int at = todo[--top], y = at / n, x = at % n;
-            const int to[4] = { y ? at - n : at, y < n - 1 ? at + n : at, x ? at - 1 : at, x < n - 1 ? at + 1 : at };
+            const int to[4] = { y ? at - n : at, y < n - 1 ? at + n : at, x ? at - 1 : at,
+                                x < n - 1 ? at + 1 : at };
             for (int k = 0; k < 4; k++)
                 if (left[to[k]]) left[to[k]] = 0, todo[top++] = to[k];
         }
@@ -95,7 +96,8 @@ static double edge(int n, const unsigned char *in)
 
 typedef struct { double pieces, edge; fd_real *x; } figures;
 
-/* judged -- b functions on n x n points: their foregrounds to in, their distances on SIDE x SIDE points to f.x. */
+/* judged -- b functions on n x n points: their foregrounds to in, their distances on SIDE x SIDE
+ * points to f.x. */
 static figures judged(fd_arena *a, int n, int b, const fd_real *x, int sign, unsigned char *in)
 {
     figures f = { 0, 0, fd_raw(a, fd_real, b * SIDE * SIDE) };
@@ -117,13 +119,14 @@ static figures judged(fd_arena *a, int n, int b, const fd_real *x, int sign, uns
 
 /* ---- The data -------------------------------------------------------------------------------- */
 
-/* images_read -- the images whose foreground is neither empty nor all, as -1 to 1, with their labels. */
+/* images_read -- the images that have a foreground and a ground, as -1 to 1, with their labels. */
 static int images_read(fd_arena *a, char **argv, fd_real **x, fd_real **label)
 {
     fd_array f = fd_load(a, argv[1]), y = fd_load(a, argv[2]);
     int m = 0;
     need(a->st);
-    if (f.nd != 3 || f.n[1] != SIDE || f.n[2] != SIDE) die(1, "%s: wants images of %dx%d", argv[1], SIDE, SIDE);
+    if (f.nd != 3 || f.n[1] != SIDE || f.n[2] != SIDE)
+        die(1, "%s: wants images of %dx%d", argv[1], SIDE, SIDE);
     if (y.nd != 1 || y.n[0] != f.n[0]) die(1, "%s: not a label for each image", argv[2]);
     for (int i = 0; i < f.n[0]; i++) {
         const fd_real *from = f.x + (ptrdiff_t)i * SIDE * SIDE;
@@ -160,7 +163,7 @@ static fd_real *distances_of(fd_arena *a, int n, const fd_real *x)
     return y;
 }
 
-/* ---- The picture: foregrounds, each row one function on all grids ------------------------------ */
+/* ---- The picture: foregrounds, the same functions on all grids ------------------------------ */
 
 static void foregrounds_show(const char *path, unsigned char *in[ALL_ROWS][GRIDS], fd_arena a)
 {
@@ -170,7 +173,8 @@ static void foregrounds_show(const char *path, unsigned char *in[ALL_ROWS][GRIDS
     need(a.st);
     for (int r = 0; r < ALL_ROWS; r++)
         for (int g = 0; g < GRIDS; g++) {
-            const int is = r ? r - 1 : REAL, n = side[g], top = TOP + r * LINE, left = LEFT + g * WIDE;
+            const int is = r ? r - 1 : REAL, n = side[g];
+            const int top = TOP + r * LINE, left = LEFT + g * WIDE;
             char text[32];
             sprintf(text, "%dx%d", n, n);
             if (!r) plot_caption(&c, 6, left, WIDE - 18, 2, text);
@@ -178,7 +182,8 @@ static void foregrounds_show(const char *path, unsigned char *in[ALL_ROWS][GRIDS
             for (int i = 0; i < 2; i++)
                 for (int j = 0; j < PANEL * PANEL; j++) {
                     const int at = (i * n + j / PANEL * n / PANEL) * n + j % PANEL * n / PANEL;
-                    plot_dot(&c, top + 18 + j / PANEL, left + i * (PANEL + PLOT_GAP) + j % PANEL, in[is][g][at] ? cloth : ground);
+                    plot_dot(&c, top + 18 + j / PANEL, left + i * (PANEL + PLOT_GAP) + j % PANEL,
+                             in[is][g][at] ? cloth : ground);
                 }
         }
     fd_png_save(a.st, path, c.h, c.w, c.rgb);
@@ -198,24 +203,29 @@ int main(int argc, char **argv)
     const double begin = now();
     start("outlines", argv);
     if (argc < 3) die(2, "IMAGES LABELS [STEPS]: files of images and of a label for each");
-    args o = settings(argc, argv, 3, 3000);
+    args o = settings(argc, argv, 3, 2500);
     fd_arena a = arena_make(&o, &st);
     make_dir("out/outlines");
     int m = images_read(&a, argv, &image, &label);
-    if (m < TRAINED + TESTED + many[0]) die(1, "%s: needs %d images", argv[1], TRAINED + TESTED + many[0]);
+    if (m < TRAINED + TESTED + many[0])
+        die(1, "%s: needs %d images", argv[1], TRAINED + TESTED + many[0]);
     fd_space s = square(&a, SIDE, FD_NEUMANN, 1);
     fd_real *distance = distances_of(&a, TRAINED + TESTED, image);
     const fd_real *test = image + (TRAINED + TESTED) * SIDE * SIDE;
     dataset of_class = data_array("distances", &s, TRAINED, distance);
-    fd_net *net = classifier(&a, "out/outlines/classifier.safetensors", &of_class, TRAINED, label, 1);
+    fd_net *net = classifier(&a, in_dir("out/outlines", "classifier.safetensors"), &of_class,
+                             TRAINED, label, 1);
     fd_real *f = fd_raw(&a, fd_real, TESTED * FEATURES);
     int right = 0;
     need(&st);
     features_of(net, &s, TESTED, distance + TRAINED * SIDE * SIDE, f, label + TRAINED, &right, a);
-    printf("classifier: %.1f %% of %d signed distances that it has not seen\n", 100.0 * right / TESTED, TESTED);
-    dataset d[2] = { data_of(&a, "distances", &s, TRAINED, distance), data_of(&a, argv[1], &s, TRAINED, image) };
+    printf("classifier: %.1f %% of %d signed distances that it has not seen\n",
+           100.0 * right / TESTED, TESTED);
+    dataset d[2] = { data_of(&a, "distances", &s, TRAINED, distance),
+                     data_of(&a, argv[1], &s, TRAINED, image) };
     printf("\n%-8s %-28s %4s %9s %9s %9s\n", "points", "row", "n", "features", "pieces", "edge");
-    for (int r = REAL; r >= 0; r--) {
+    for (int i = 0; i < ALL_ROWS; i++) {
+        const int r = i ? i - 1 : REAL;
         kit *k = NULL;
         if (r < REAL) {
             sprintf(more, "--steps %d", o.train);
@@ -227,15 +237,18 @@ int main(int argc, char **argv)
             const int n = side[g];
             const char *name = k ? rows[r].name : "other real images";
             if (k) sprintf(file, "out/outlines/%s-%d.npy", rows[r].model, n);
-            const fd_real *x = k ? functions_drawn(&a, file, k, rows[r].sample, n, many[g]) : real_on(&a, n, many[g], test);
+            const fd_real *x = k ? functions_drawn(&a, file, k, "", n, many[g])
+                                 : real_on(&a, n, many[g], test);
             in[r][g] = fd_raw(&a, unsigned char, (ptrdiff_t)many[g] * n * n);
             need(&st);
             figures v = judged(&a, n, many[g], x, k ? rows[r].sign : 1, in[r][g]);
             double far = feature_distance(net, &s, many[g], v.x, TESTED, f, a);
             sprintf(more, "%dx%d", n, n);
-            printf("%-8s %-28s %4d %9.3f %9.2f %9.2f\n", more, name, many[g], far, v.pieces, v.edge);
+            printf("%-8s %-28s %4d %9.3f %9.2f %9.2f\n", more, name, many[g], far, v.pieces,
+                   v.edge);
             fflush(stdout);
-            sprintf(text + strlen(text), "%d,\"%s\",%d,%.6g,%.6g,%.6g\n", n, name, many[g], far, v.pieces, v.edge);
+            sprintf(text + strlen(text), "%d,\"%s\",%d,%.6g,%.6g,%.6g\n", n, name, many[g], far,
+                    v.pieces, v.edge);
         }
     }
     foregrounds_show("out/outlines/outlines.png", in, a);

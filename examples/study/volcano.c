@@ -1,17 +1,18 @@
-/* volcano.c -- phases of a radar above a volcano, as in [DDO], and the noise that they are learned with: functions
- * (cos, sin) of a wrapped phase on 48x48 points, made here by `fd data volcano`.
+/* volcano.c -- phases of a radar above a volcano, as in [DDO], and the noise that they are learned
+ * with: functions (cos, sin) of a wrapped phase on 48x48 points, made here by `fd data volcano`.
  *
  *     build/volcano [STEPS of each training, 1500]
  *
- * The code that was released with [DDO] calls its noise RBF, but its kernel is exp(-r / 2 s^2), without the square of
- * the distance: at s = .05 the exponential kernel of length .005, next to white. Both are trained the same; so is the
- * released one with levels that go high enough for its large waves. Judged as in [DDO]: circular variance and skewness
- * of each image, and the Wasserstein distance of their laws to those of real images, beside what other real images
- * score. Everything lands in out/volcano; a run that was stopped goes on. */
+ * The code that was released with [DDO] calls its noise RBF, but its kernel is exp(-r / 2 s^2),
+ * without the square of the distance: at s = .05 the exponential kernel of length .005, next to
+ * white. Both are trained the same; so is the released one with levels that go high enough for its
+ * large waves. Judged as in [DDO]: circular variance and skewness of each image, and the
+ * Wasserstein distance of their laws to those of real images, beside what other real images score.
+ * Everything lands in out/volcano; a run that was stopped goes on. */
 #include "ddo.h"
 
-enum { SIDE = 48, POINTS = SIDE * SIDE, TRAINED = 2048, MANY = 128, OTHERS = 1024, SETS = 4, BINS = 24,
-       SHOW = 6 };
+enum { SIDE = 48, POINTS = SIDE * SIDE, TRAINED = 2048, MANY = 128, OTHERS = 1024, SETS = 4,
+       BINS = 24, SHOW = 6 };
 
 #define NET "--net fno:modes=12,width=24,stencil=3 --time-law levels --batch 8"
 #define LEVELS30 " --process ladder:v1=0.01,vT=30,T=500"
@@ -29,8 +30,9 @@ enum { REAL = COUNT(rows), ALL_ROWS };
 
 /* ---- Circular statistics --------------------------------------------------------------------- */
 
-/* circular -- of the phases of an image: variance 1 - R1, and skewness R2 sin(T2 - 2 T1) / (1 - R1)^(3/2), where
- * Rp e^(i Tp) is the mean of e^(i p phase); radius: the mean of |(cos, sin)|, which is 1 for phases. */
+/* circular -- of the phases of an image: variance 1 - R1, and skewness
+ * R2 sin(T2 - 2 T1) / (1 - R1)^(3/2), where Rp e^(i Tp) is the mean of e^(i p phase);
+ * radius: the mean of |(cos, sin)|, which is 1 for phases. */
 static void circular(const fd_real *x, double *variance, double *skewness, double *radius)
 {
     double c[2] = { 0 }, s[2] = { 0 };
@@ -70,9 +72,13 @@ static double wasserstein(int n, double *x, int m, double *y)
     return sum;
 }
 
-typedef struct { double variance[OTHERS], skewness[OTHERS], radius, w_var, w_skew, energy; int n; } figures;
+typedef struct {
+    int n;
+    double variance[OTHERS], skewness[OTHERS], radius, w_var, w_skew, energy;
+} figures;
 
-static void figures_of(figures *f, const fd_space *s, int n, const fd_real *x, figures *real, const fd_real *y)
+static void figures_of(figures *f, const fd_space *s, int n, const fd_real *x, figures *real,
+                       const fd_real *y)
 {
     f->n = n, f->radius = 0;
     for (int i = 0; i < n; i++) {
@@ -107,7 +113,8 @@ static void samples_show(const char *path, const fd_real *const x[ALL_ROWS], fd_
         plot_text(&c, top - 20, LEFT, 2, is == REAL ? "real" : rows[is].name);
         for (int i = 0; i < SHOW; i++)
             for (int j = 0; j < PANEL * PANEL; j++) {
-                const fd_real *at = x[is] + i * 2 * POINTS + j / PANEL / ZOOM * SIDE + j % PANEL / ZOOM;
+                const fd_real *one = x[is] + i * 2 * POINTS;
+                const fd_real *at = one + j / PANEL / ZOOM * SIDE + j % PANEL / ZOOM;
                 wheel(atan2((double)at[POINTS], (double)at[0]), rgb);
                 plot_dot(&c, top + j / PANEL, LEFT + i * (PANEL + PLOT_GAP) + j % PANEL, rgb);
             }
@@ -152,10 +159,11 @@ static void histograms_show(const char *path, const figures f[ALL_ROWS], fd_aren
 
 static void line(char *text, const char *name, const figures *f)
 {
-    printf("%-28s %6d %10.4f %10.4f %10.4f %10.3f\n", name, f->n, f->w_var, f->w_skew, f->energy, f->radius);
+    printf("%-28s %6d %10.4f %10.4f %10.4f %10.3f\n", name, f->n, f->w_var, f->w_skew, f->energy,
+           f->radius);
     fflush(stdout);
-    sprintf(text + strlen(text), "\"%s\",%d,%.6g,%.6g,%.6g,%.6g\n", name, f->n, f->w_var, f->w_skew, f->energy,
-            f->radius);
+    sprintf(text + strlen(text), "\"%s\",%d,%.6g,%.6g,%.6g,%.6g\n", name, f->n, f->w_var, f->w_skew,
+            f->energy, f->radius);
 }
 
 int main(int argc, char **argv)
@@ -172,13 +180,15 @@ int main(int argc, char **argv)
     make_dir("out/volcano");
     fd_space s = square(&a, SIDE, FD_NEUMANN, 2);
     fd_real *train = functions_made(&a, "out/volcano/train.npy", "volcano", SIDE, 0, TRAINED);
-    x[REAL] = functions_made(&a, "out/volcano/real.npy", "volcano", SIDE, TRAINED, OTHERS + SETS * MANY);
+    x[REAL] = functions_made(&a, "out/volcano/real.npy", "volcano", SIDE, TRAINED,
+                             OTHERS + SETS * MANY);
     dataset d = data_of(&a, "out/volcano/train.npy", &s, TRAINED, train);
     figures_of(&f[REAL], &s, OTHERS, x[REAL], NULL, NULL);
     printf("%-28s %6s %10s %10s %10s %10s\n", "row", "n", "w_var", "w_skew", "energy", "radius");
     for (int i = 0; i < SETS; i++) {
         sprintf(more, "other real images, set %d", i + 1);
-        figures_of(&other[i], &s, MANY, x[REAL] + (OTHERS + i * MANY) * 2 * POINTS, &f[REAL], x[REAL]);
+        const fd_real *one = x[REAL] + (OTHERS + i * MANY) * 2 * POINTS;
+        figures_of(&other[i], &s, MANY, one, &f[REAL], x[REAL]);
         line(text, more, &other[i]);
     }
     for (int r = 0; r < COUNT(rows); r++) {
