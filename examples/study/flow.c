@@ -31,13 +31,17 @@ static const int others[GRIDS] = { 512, 192, 96 };         /* real functions to 
 #define CODED "--scheme annealed --times geometric --steps 499 --corrector ladder:c=6e-6,inner=3" \
               " --start unit --batch 8"
 
-/* Rows with one model share its network. part: one function in so many is drawn. */
-static const struct { const char *name, *model, *file, *train, *sample; int grids, part; } rows[] = {
-    { "FNO, reverse equation", "fno", "sde", FNO FINE, SDE, 3, 1 },
-    { "FNO, Langevin", "fno", "langevin", FNO FINE, LANGEVIN, 3, 1 },
-    { "U-NO, reverse equation", "uno", "sde", UNO FINE, SDE, 3, 1 },
-    { "U-NO, Langevin", "uno", "langevin", UNO FINE, LANGEVIN, 1, 1 },
-    { "FNO, Langevin as released", "released", "langevin", FNO RELEASED, CODED, 1, 3 },
+/* Rows with one model share its network. grids: on how many it is drawn; 0: no network, only what
+ * the sampler makes with the exact model. */
+static const struct {
+    const char *name, *model, *file, *train, *sample;
+    int grids;
+} rows[] = {
+    { "FNO, reverse equation", "fno", "sde", FNO FINE, SDE, 3 },
+    { "FNO, Langevin", "fno", "langevin", FNO FINE, LANGEVIN, 3 },
+    { "U-NO, reverse equation", "uno", "sde", UNO FINE, SDE, 3 },
+    { "U-NO, Langevin", "uno", "langevin", UNO FINE, LANGEVIN, 1 },
+    { "Langevin as released", "released", "", FNO RELEASED, CODED, 0 },
 };
 enum { REAL = COUNT(rows), GAUSS, ALL_ROWS };
 
@@ -73,12 +77,14 @@ static figures figures_of(const fd_space *s, int b, const fd_real *x, int m, con
     return f;
 }
 
-/* variance_exact -- of what the sampler would make with the exact model, were the data Gaussian and
- * of the spectrum that they have. */
-static double variance_exact(const kit *k, const char *flags, fd_arena a)
+/* exact_of -- variance and spectrum of what the sampler would make with the exact model, were the
+ * data Gaussian and of the spectrum that they have. */
+static figures exact_of(const kit *k, const char *flags, fd_arena a)
 {
+    figures f = { NAN, 0, 0, NAN, { 0 } };
     args q = flags_read(&a, SAMPLE, flags, NULL), o = settle(&q, k);
-    double *var = fd_raw(&a, double, k->s.modes), *t = fd_raw(&a, double, o.steps + 1), sum = 0;
+    double *var = fd_raw(&a, double, k->s.modes), *t = fd_raw(&a, double, o.steps + 1);
+    double e[WAVES] = { 0 };
     need(a.st);
     times_set(k, &o, t, a.st);
     fd_sampler how = sampler_of(&o, &k->p, fd_oracle_gauss(&a, &k->p, NULL, k->c0), t);
@@ -86,8 +92,13 @@ static double variance_exact(const kit *k, const char *flags, fd_arena a)
     fd_start_law(&how, NULL, var, a);
     fd_exact_law(&how, NULL, var, a);
     need(a.st);
-    for (ptrdiff_t i = 0; i < k->s.modes; i++) sum += var[i];
-    return sum / fd_cov_trace(k->c0);
+    for (ptrdiff_t i = 0; i < k->s.modes; i++) {
+        const int wave = (int)floor(fd_wave(&k->s, i, NULL) + .5);
+        f.variance += var[i] / fd_cov_trace(k->c0);
+        if (wave < WAVES) f.spectrum[wave] += var[i], e[wave] += k->c0->lam[i];
+    }
+    for (int w = 1; w <= JUDGED; w++) f.gap += fabs(log10(f.spectrum[w] / e[w])) / JUDGED;
+    return f;
 }
 
 /* gauss_drawn -- Gaussian functions of the spectrum that a network knows of its data. */
@@ -142,7 +153,7 @@ static const char *name_of(int r)
 static void samples_show(const char *path, const fd_real *x[ALL_ROWS][GRIDS], fd_arena a)
 {
     enum { PANEL = 128, LEFT = 12, TOP = 40, LINE = PANEL + 30, WIDE = 2 * PANEL + PLOT_GAP + 20 };
-    static const int order[] = { REAL, 0, 1, 2, 3, 4 };
+    static const int order[] = { REAL, 0, 1, 2, 3 };
     static const double most = 0.7;
     fd_real *y = fd_raw(&a, fd_real, PANEL * PANEL);
     plot_canvas c = plot_new(&a, TOP + COUNT(order) * LINE, LEFT + GRIDS * WIDE + 70);
@@ -192,13 +203,38 @@ static void spectra_show(const char *path, figures f[ALL_ROWS][GRIDS], fd_arena 
 
 /* ---- The table ------------------------------------------------------------------------------- */
 
+/* table_made -- the figures f of all rows, printed and written to flow.csv. */
+static void table_made(const fd_real *x[ALL_ROWS][GRIDS], const fd_real *real[GRIDS],
+                       figures f[ALL_ROWS][GRIDS], const figures exact[COUNT(rows)], fd_arena a)
+{
+    static char text[8192] = "points,row,n,energy,variance,spectrum,flatness,exact_variance,"
+                             "exact_spectrum\n";
+    const figures none = { NAN, NAN, NAN, NAN, { 0 } };
+    puts("\npoints  row                             n    energy  variance  spectrum  flatness"
+         "    exact: variance  spectrum");
+    for (int g = 0; g < GRIDS; g++) {
+        const fd_space on = square(&a, side[g], FD_PERIODIC, 1);
+        for (int r = 0; r < ALL_ROWS; r++) {
+            const figures *w = r < REAL ? &exact[r] : &none;
+            if (!x[r][g] && (g || r >= REAL || rows[r].grids)) continue;
+            if (x[r][g]) f[r][g] = figures_of(&on, many[g], x[r][g], others[g], real[g], a);
+            const figures v = x[r][g] ? f[r][g] : none;
+            const int n = x[r][g] ? many[g] : 0;
+            printf("%-6d  %-29s %4d %9.3f %9.3f %9.3f %9.3f %18.3f %9.3f\n", side[g], name_of(r), n,
+                   v.energy, v.variance, v.gap, v.flat, w->variance, w->gap);
+            sprintf(text + strlen(text), "%d,\"%s\",%d,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g\n", side[g],
+                    name_of(r), n, v.energy, v.variance, v.gap, v.flat, w->variance, w->gap);
+        }
+    }
+    text_save("out/flow/flow.csv", text);
+}
+
 int main(int argc, char **argv)
 {
-    static char text[8192] = "points,row,n,energy,variance,exact_model,spectrum,flatness\n";
     static const fd_real *x[ALL_ROWS][GRIDS], *real[GRIDS];
-    static figures f[ALL_ROWS][GRIDS];
+    static figures f[ALL_ROWS][GRIDS], exact[COUNT(rows)];
     fd_status st;
-    char file[64], what[96];
+    char file[64];
     const double begin = now();
     start("flow", argv);
     args o = settings(argc, argv, 1, 2500);
@@ -216,37 +252,22 @@ int main(int argc, char **argv)
         if (r && !strcmp(rows[r].model, rows[r - 1].model)) k[r] = k[r - 1];
         else {
             char more[80];
-            sprintf(file, "out/flow/%s.safetensors", rows[r].model);
+            sprintf(file, "%s.safetensors", rows[r].model);
             sprintf(more, "--steps %d", o.train);
             args q = flags_read(&a, TRAIN, rows[r].train, more);
-            k[r] = model_made(&a, in_dir("out/flow", file + 9), &q, &d);
+            k[r] = rows[r].grids ? model_made(&a, in_dir("out/flow", file), &q, &d)
+                                 : kit_new(&a, &q, &d, NULL);
         }
         for (int g = 0; g < rows[r].grids; g++) {
             sprintf(file, "out/flow/%s-%s-%d.npy", rows[r].model, rows[r].file, side[g]);
-            x[r][g] = functions_drawn(&a, file, k[r], rows[r].sample, side[g],
-                                      many[g] / rows[r].part);
+            x[r][g] = functions_drawn(&a, file, k[r], rows[r].sample, side[g], many[g]);
         }
+        exact[r] = exact_of(k[r], rows[r].sample, a);
     }
-    printf("\n%-8s %-32s %4s %9s %9s %9s %9s %9s\n", "points", "row", "n", "energy", "variance",
-           "exact", "spectrum", "flatness");
-    for (int g = 0; g < GRIDS; g++) {
-        on = square(&a, side[g], FD_PERIODIC, 1);
-        x[GAUSS][g] = gauss_drawn(&a, k[0], g, many[g]);
-        for (int r = 0; r < ALL_ROWS; r++) {
-            if (!x[r][g]) continue;
-            double exact = r < REAL ? variance_exact(k[r], rows[r].sample, a) : 1;
-            const int n = r < REAL ? many[g] / rows[r].part : many[g];
-            figures v = f[r][g] = figures_of(&on, n, x[r][g], others[g], real[g], a);
-            sprintf(what, "%dx%d", side[g], side[g]);
-            printf("%-8s %-32s %4d %9.3f %9.3f %9.3f %9.3f %9.3f\n", what, name_of(r), n,
-                   v.energy, v.variance, exact, v.gap, v.flat);
-            sprintf(text + strlen(text), "%d,\"%s\",%d,%.6g,%.6g,%.6g,%.6g,%.6g\n", side[g],
-                    name_of(r), n, v.energy, v.variance, exact, v.gap, v.flat);
-        }
-    }
+    for (int g = 0; g < GRIDS; g++) x[GAUSS][g] = gauss_drawn(&a, k[0], g, many[g]);
+    table_made(x, real, f, exact, a);
     samples_show("out/flow/flow.png", x, a);
     spectra_show("out/flow/spectra.png", f, a);
-    text_save("out/flow/flow.csv", text);
     printf("%.0f s\n", now() - begin);
     return finish();
 }

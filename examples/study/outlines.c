@@ -3,7 +3,7 @@
  * function whose zeros are the outline.
  *
  *     gunzip -c /usr/share/datasets/fashion-mnist/train-labels-idx1-ubyte.gz >build/data/labels
- *     build/outlines build/data/fashion-mnist build/data/labels [STEPS of each training, 2500]
+ *     build/outlines build/data/fashion-mnist build/data/labels [STEPS of each training, 2000]
  *
  * An image is resized bilinearly and cut at half of the brightest, and each point gets its distance
  * to the outline, positive outside. Beside it a network that learned the images themselves, cut at
@@ -203,7 +203,7 @@ int main(int argc, char **argv)
     const double begin = now();
     start("outlines", argv);
     if (argc < 3) die(2, "IMAGES LABELS [STEPS]: files of images and of a label for each");
-    args o = settings(argc, argv, 3, 2500);
+    args o = settings(argc, argv, 3, 2000);
     fd_arena a = arena_make(&o, &st);
     make_dir("out/outlines");
     int m = images_read(&a, argv, &image, &label);
