@@ -23,7 +23,6 @@ static const int side[GRIDS] = { 28, 56, 112, 224 }, many[GRIDS] = { 256, 96, 48
 static const struct { const char *name, *model, *train; int sign; } rows[] = {
     { "signed distance", "distance", NET, -1 },
     { "image", "image", NET, 1 },
-    { "signed distance, blurred", "blurred", NET " --process blur --cov rbf:l=0.05", -1 },
 };
 enum { REAL = COUNT(rows), ALL_ROWS };
 
@@ -132,6 +131,9 @@ static int images_read(fd_arena *a, char **argv, fd_real **x, fd_real **label)
         const fd_real *from = f.x + (ptrdiff_t)i * SIDE * SIDE;
         fd_real *to = f.x + (ptrdiff_t)m * SIDE * SIDE;
         int above = 0;
+        const double of = (double)y.x[i];
+        if (!(of >= 0 && of < CLASSES && of == floor(of)))
+            die(1, "%s: label %d is %g, not 0 to %d", argv[2], i, of, CLASSES - 1);
         for (int j = 0; j < SIDE * SIDE; j++) above += from[j] > 127.5;
         if (!above || above == SIDE * SIDE) continue;
         for (int j = 0; j < SIDE * SIDE; j++) to[j] = (fd_real)((double)from[j] / 127.5 - 1);
@@ -202,7 +204,7 @@ int main(int argc, char **argv)
     char file[64], more[80];
     const double begin = now();
     start("outlines", argv);
-    if (argc < 3) die(2, "IMAGES LABELS [STEPS]: files of images and of a label for each");
+    if (argc < 3) die(2, "needs IMAGES LABELS [STEPS]: files of images and of a label for each");
     args o = settings(argc, argv, 3, 2000);
     fd_arena a = arena_make(&o, &st);
     make_dir("out/outlines");
