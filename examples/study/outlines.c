@@ -245,9 +245,7 @@ int main(int argc, char **argv)
             need(&st);
             figures v = judged(&a, n, many[g], x, k ? rows[r].sign : 1, in[r][g]);
             double far = feature_distance(net, &s, many[g], v.x, TESTED, f, a);
-            sprintf(more, "%dx%d", n, n);
-            printf("%-8s %-28s %4d %9.3f %9.2f %9.2f\n", more, name, many[g], far, v.pieces,
-                   v.edge);
+            printf("%-8d %-28s %4d %9.3f %9.2f %9.2f\n", n, name, many[g], far, v.pieces, v.edge);
             fflush(stdout);
             sprintf(text + strlen(text), "%d,\"%s\",%d,%.6g,%.6g,%.6g\n", n, name, many[g], far,
                     v.pieces, v.edge);
