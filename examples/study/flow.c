@@ -148,12 +148,11 @@ static const char *name_of(int r)
     return r < REAL ? rows[r].name : r == REAL ? "real" : "Gaussian, spectrum of the data";
 }
 
-/* samples_show -- a line for each row: two functions on each grid, the same ones, in panels of 128
- * pixels. */
+/* samples_show -- two functions of some rows, the same ones on each grid, in panels of 128 pixels. */
 static void samples_show(const char *path, const fd_real *x[ALL_ROWS][GRIDS], fd_arena a)
 {
     enum { PANEL = 128, LEFT = 12, TOP = 40, LINE = PANEL + 30, WIDE = 2 * PANEL + PLOT_GAP + 20 };
-    static const int order[] = { REAL, 0, 1, 2, 3 };
+    static const int order[] = { REAL, 0, 1, 2 };
     static const double most = 0.7;
     fd_real *y = fd_raw(&a, fd_real, PANEL * PANEL);
     plot_canvas c = plot_new(&a, TOP + COUNT(order) * LINE, LEFT + GRIDS * WIDE + 70);
@@ -190,11 +189,11 @@ static void spectra_show(const char *path, figures f[ALL_ROWS][GRIDS], fd_arena 
     for (int g = 0; g < GRIDS; g++) {
         sprintf(title[g], "%dx%d points", side[g], side[g]);
         plot_begin(&p[g], 620, 560, title[g], "wave", "energy", 0, 1);
-        p[g].lo[1] = 1e-11, p[g].hi[1] = 1;
+        p[g].lo[1] = 1e-8, p[g].hi[1] = 1;
+        plot_line(&p[g], WAVES - 1, wave + 1, f[REAL][g].spectrum + 1, "real", PLOT_MARKED);
         for (int r = 0; r < REAL; r++)
             if (g < rows[r].grids)
                 plot_line(&p[g], WAVES - 1, wave + 1, f[r][g].spectrum + 1, name_of(r), PLOT_SOLID);
-        plot_line(&p[g], WAVES - 1, wave + 1, f[REAL][g].spectrum + 1, "real", PLOT_MARKED);
     }
     plot_row(a.st, GRIDS, p, path, a);
     need(a.st);
