@@ -212,6 +212,8 @@ static int do_train(args *o)
         k = kit_load(&a, o->resume, o);
         if (!k->opt) die(1, "%s: has no optimiser to go on with", o->resume);
         if (k->from) die(2, "--resume: %s comes from fd tune: fd tune goes on with it", o->resume);
+        if (o->labels && !k->net->arch.labels)
+            die(2, "--labels: %s was trained without", o->resume);
         grid.nd = k->s.nd;
         memcpy(grid.n, k->s.n, sizeof grid.n);
         memcpy(o->bc, k->s.bc, sizeof o->bc);
@@ -231,8 +233,6 @@ static int do_train(args *o)
     }
     if (o->labels && (o->condition.t || o->pairs))
         die(2, "--labels: not with --%s", o->pairs ? "pairs" : "condition");
-    if (o->labels && k && !k->net->arch.labels)
-        die(2, "--labels: %s was trained without", o->resume);
     if (is_given("drop") && !o->labels) die(2, "--drop: has no meaning without --labels");
     if (is_given("base") && !o->condition.t) die(2, "--base: has no meaning without --condition");
     if (o->condition.t && !strcmp(o->base, "auto")) {
