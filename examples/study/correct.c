@@ -16,7 +16,7 @@
 
 enum { N = 32, COSTS = 7, WAYS = 4, SIZES = 7, MANY = 1000 };
 static const int cost[COSTS] = { 8, 16, 32, 64, 128, 256, 512 };
-static const double size_of[SIZES] = { 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.4 };
+static const double size_of[SIZES] = { 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2 };
 static const char *const way_name[WAYS] = { "predictor", "corrector", "both", "Heun's, no noise" };
 typedef struct { double miss, share, c; } result;
 
