@@ -1884,9 +1884,10 @@ static void free_guided(void)
     memcpy(var, from, sizeof var);
     fd_exact_law(&how, NULL, var, a);
     for (int k = 0; k < 6; k++) {
-        fd_coef T = fd_law(&p, p.tmax, k);
-        double q = c->lam[k] / (T.m * T.m * c->lam[k] + T.v * c->lam[k]);
-        double q1 = c1->lam[k] / (T.m * T.m * c1->lam[k] + T.v * c->lam[k]);
+        fd_coef T = fd_law(&p, at[0], k), e = fd_law(&p, at[STEPS], k);
+        double v = c->lam[k], w = c1->lam[k];
+        double q = (e.m * e.m * v + e.v * v) / (T.m * T.m * v + T.v * v);
+        double q1 = (e.m * e.m * w + e.v * v) / (T.m * T.m * w + T.v * v);
         double want = from[k] * pow(q, scale) * pow(q1, 1 - scale);
         NEAR(var[k], want, TOL(1e-5, 1e-3) * want, "the law of its flow, mode %d", k);
     }
