@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     if (!is_given("outdir")) o.outdir = "out/classes";
     if (!is_given("n")) o.n = 100;
     if (!is_given("steps")) o.steps = 32;
-    if (!is_given("train")) o.train = 1200;
+    if (!is_given("train")) o.train = 2400;
     fd_arena a = arena_make(&o, &st);
     exactly(a);
     make_dir(o.outdir);
