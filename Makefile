@@ -269,6 +269,14 @@ $(call exp,defaults,30 s,5,which scheme at which times for which process?)
 $(call exp,bound,40 s,11,what is a bound on W2 worth beside W2?)
 $(call exp,cubic,17 s,13,what still holds with a forward drift that is not linear?)
 $(call exp,noise,75 s,4,in which norm is a score learned?,1000)
+$(call exp,correct,17 s,MB_correct,predictor or corrector at equal cost?)
+$(call exp,alias,3 s,MB_alias,what does a grid lose?)
+$(call exp,denoise,20 s,MB_denoise,do networks beat the best linear denoiser?,--data $(IMAGES) --threads 1,$(IMAGES) out/thesis)
+$(call exp,classes,4 min,MB_classes,what does guidance to a class buy?,--data $(IMAGES) --labels build/data/labels --threads 1,$(LABELED))
+$(call exp,allen,27 s,MB_allen,can noise be made by an equation that is not linear?)
+$(call exp,flow,10 min,183,does an operator trained on 32x32 draw a flow on 256x256?)
+$(call exp,volcano,4 min,MB_volcano,which noise suits interferograms?)
+$(call exp,outlines,5 min,370,what do signed distances gain over images?,$(LABELED),$(LABELED))
 $(call exp,steps,9 min,13,which loss for few steps?,2000)
 $(call exp,levels,10 s,6,how good must early scores be if the last Langevin chain is long?)
 $(call exp,onestep,2 min,14,can one evaluation do what fifty do?,4000)
@@ -286,9 +294,12 @@ $(call exp,reward,28 s,9,how does a model learn what a reward asks for?)
 out/demo/model.safetensors:
 	@echo "needs the network of make demo" >&2; exit 1
 
+out/thesis:
+	@echo "needs the networks of make thesis (THESIS='--table 5.1')" >&2; exit 1
+
 # the thesis has its own line: other images, other labels
 asked += thesis
-line_thesis = 'thesis' '70 min' '242' 'do the tables of the thesis hold in small?'
+line_thesis = 'thesis' '90 min' '242' 'do the tables of the thesis hold in small?'
 
 experiments:
 	@printf '%-12s %8s %6s  %s\n' 'make' 'one core' 'MB' 'what it asks'

@@ -1941,6 +1941,9 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *                     grid. FD_EDGES_PLAIN: 2 u - 1, in FD_POINTS and pairs with w = pi besides,
  *                     and zeros outside of 3x3 convolutions, on every axis: a seam on periodic
  *                     ones. So it is in checkpoints that do not have this field.
+ *   labels            one of so many vectors, or a last one for no label, for each function: in
+ *                     FD_VIT and FD_UVIT a token after that of time [U-ViT; Thesis 3.8.4], in
+ *                     others added to the embedding of time, FD_TIME_FILM or FD_TIME_TOKEN.
  *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
  *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */
 typedef struct {
@@ -1983,6 +1986,7 @@ typedef struct {
     int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
     int stencil;             /* FNO: taps of a stencil on an axis, odd, up to 9; 0: there is none */
     double eps;              /* of the norms [1e-5], transformers [1e-6] */
+    int labels;              /* how many labels a function can have; 0: there are none */
 } fd_arch;
 
 typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* one weight tensor */
@@ -2004,6 +2008,11 @@ fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
 /* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. Through an inner loop gradients are
  * exact on an FD_GRAD2 tape; on an FD_GRAD tape they are those of first order. */
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
+/* fd_forward_label -- the same with a label [b] for each function, 0..labels - 1, or -1 for none;
+ * fd_forward tells none. Labels that are left out for a tenth of the functions of training make a
+ * model that answers with and without [CFG]. */
+fd_var *fd_forward_label(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
+                         const double *time, const int *label);
 /* fd_query -- the same with the result on another space `to` of the domain: a grid, or points whose coordinates
  * are in to->at. For FD_POINTS and networks that have a field. */
 fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
@@ -2023,10 +2032,12 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
  * tape g counts as a constant. Samples stay apart if the loss is a sum over them. */
 fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
                  fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self);
-/* fd_net_model -- the network as a model that predicts the given kind, with vjp. fd_net_raw -- a
- * network that sees more than it says, for fd_amortised_model: eval gets [b][in][points] on a space
- * of `in` channels and gives [b][out][points]; no vjp. */
+/* fd_net_model -- the network as a model that predicts the given kind, with vjp. fd_net_labelled --
+ * told one label, -1 for none: two such models make fd_free_guided. fd_net_raw -- a network that
+ * sees more than it says, for fd_amortised_model: eval gets [b][in][points] on a space of `in`
+ * channels and gives [b][out][points]; no vjp. */
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts);
+fd_model fd_net_labelled(fd_arena *a, const fd_net *net, int predicts, int label);
 fd_model fd_net_raw(fd_arena *a, const fd_net *net);
 
 /* fd_adam -- the optimiser, every number as it stands; fd_adam_default gives the usual ones, in

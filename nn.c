@@ -3984,7 +3984,8 @@ static const struct field arch_fields[] = {
     F(inner, 0, 1000), F(rates, 0, 1), F(first, 0, 1), F(blind, 0, 1), F(acts, -1, 9999),
     F(mix, 0, 65536),
     F(mix_acts, -1, 9999), F(gates, 0, 1), F(norms, 0, 65536), R(omega, 0, 1e6), R(rate, 0, 1e9),
-    R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN), F(stencil, 0, 9)
+    R(inner_clip, 0, 1e30), R(eps, 0, 1), F(edges, 0, FD_EDGES_PLAIN), F(stencil, 0, 9),
+    F(labels, 0, 65535)
 #undef G
 #undef S
 #undef N
@@ -4125,6 +4126,8 @@ static int net_arch(fd_arch *a, fd_status *st)
           "norms must divide the width, without scale-shift by time: norms")
     CHECK(a->stencil, !a->stencil || (fno && !u && !hdm && a->stencil % 2),
           "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
+    CHECK(a->kind, !a->labels || vit || a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN,
+          "labels want a transformer on patches or an embedding of time: kind")
     for (int i = 0; i < a->nd; i++)
         CHECK(a->grid[i], !a->stencil || a->grid[i],
               "a stencil needs the grid that it is made for: an axis has")
@@ -4179,6 +4182,11 @@ static void net_init(const fd_net *net, int i, fd_rng r)
     for (int j = 0; j < p->nd; j++) n *= p->n[j];
     double width = a->width, scale, shift = 0;
     stem = stem ? stem + 1 : p->name;
+    if (!strcmp(p->name, "label")) {                  /* N(0, .02^2) */
+        fd_normal(r, n, w);
+        for (ptrdiff_t j = 0; j < n; j++) w[j] *= (fd_real).02;
+        return;
+    }
     int spectral = !strcmp(stem, "spectral"), bias = !strcmp(stem, "bias");
     if (net_is_vit(a) || net_is_coords(a) || net_is_points(a)) {
         net_init_other(net, i, r, n);
@@ -4265,6 +4273,13 @@ static void net_plan_block(fd_net *net, fd_status *st, const char *g, int i, int
     net_dense_of(net, st, g, i, "mlp.fc2.w", "mlp.fc2.b", A->mlp, w);
 }
 
+/* a row for each label, and one for none */
+static void net_plan_label(fd_net *net, fd_status *st, int width)
+{
+    int rows = net->arch.labels + 1;
+    if (rows > 1) net_part(net, st, "", -1, "label", 2, (int[]){ rows, width });
+}
+
 static void net_plan_vit(fd_net *net, fd_status *st)
 {
     const fd_arch *A = &net->arch;
@@ -4275,6 +4290,7 @@ static void net_plan_vit(fd_net *net, fd_status *st)
         net_dense(net, st, "time0.w", "time0.b", A->embed, 4 * w);
         net_dense(net, st, "time1.w", "time1.b", 4 * w, w);
     }
+    net_plan_label(net, st, w);
     for (int i = 0; i < A->nd; i++) n[i] = A->grid[i] / A->patch[i];
     n[A->nd] = w;
     if (A->pos == FD_POS_LEARNED) net_part(net, st, "", -1, "pos_embed", A->nd + 1, n);
@@ -4314,6 +4330,7 @@ static void net_plan_film(fd_net *net, fd_status *st, int hidden, int out)
 {
     const fd_arch *A = &net->arch;
     if (A->time != FD_TIME_FILM) return;
+    net_plan_label(net, st, A->embed);
     net_dense(net, st, "time0.w", "time0.b", A->embed, hidden);
     net_dense(net, st, "time1.w", "time1.b", hidden, hidden);
     net_dense(net, st, "film.w", "film.b", hidden, out);
@@ -4386,6 +4403,7 @@ static void net_plan_hdm(fd_net *net, fd_status *st)
     int w = A->width, n[FD_MAXD], lo, hi;
     net_plan_lift(net, st);
     if (A->time == FD_TIME_TOKEN) {
+        net_plan_label(net, st, A->embed);
         net_dense(net, st, "time0.w", "time0.b", A->embed, w);
         net_dense(net, st, "time1.w", "time1.b", w, w);
     }
@@ -4673,8 +4691,9 @@ fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w)
     return own;
 }
 
-/* A pass through the network: the tape, the next part to be used, are parts parameters? */
-struct net_pass { const fd_net *net; fd_tape *t; int next, frozen; };
+/* A pass through the network: the tape, the next part to be used, are parts parameters? The labels
+ * [b], or NULL. */
+struct net_pass { const fd_net *net; fd_tape *t; int next, frozen; const int *label; };
 
 static fd_var *net_next(struct net_pass *f)
 {
@@ -4705,6 +4724,24 @@ static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
     return fd_add(p->t, fuse_mlp(p->t, x, w1, b1, w2, f), net_next(p));
 }
 
+/* the row of each label, [b][..]; the last one where there is none */
+static fd_var *net_label(struct net_pass *f, int b)
+{
+    int labels = f->net->arch.labels, n[2] = { b, labels + 1 };
+    fd_real *pick = fd_new(f->t->mem, fd_real, (ptrdiff_t)b * n[1]);
+    for (int i = 0; i < b && pick; i++) {
+        int of = f->label ? f->label[i] : -1;
+        if (of < -1 || of >= labels) {
+            FD_FAIL(f->t->mem->st, FD_EARG, "fd_forward_label",
+                    "wants labels from -1, none, to labels - 1: function, label, labels", i, of,
+                    labels);
+            return NULL;
+        }
+        pick[(ptrdiff_t)i * n[1] + (of < 0 ? labels : of)] = 1;
+    }
+    return pick ? fd_matmul(f->t, 0, 0, fd_input(f->t, 2, n, pick), net_next(f)) : NULL;
+}
+
 /* the embedding of time, [b][embed]: (cos, sin)(tscale t f_i), f_i = 10000^(-i/half), or, on tscale t/1000,
  * 2 pi times N(0, 16^2) [SDE app. H.2], the same numbers always */
 static fd_var *net_clock(struct net_pass *f, int b, const double *time)
@@ -4721,7 +4758,8 @@ static fd_var *net_clock(struct net_pass *f, int b, const double *time)
             e[(ptrdiff_t)i * a->embed + j] = (fd_real)cos(u);
             e[(ptrdiff_t)i * a->embed + half + j] = (fd_real)sin(u);
         }
-    return fd_input(f->t, 2, n, e);
+    fd_var *y = fd_input(f->t, 2, n, e);
+    return a->labels && !net_is_vit(a) ? fd_add(f->t, y, net_label(f, b)) : y;
 }
 
 /* two dense layers on the embedding, [b][width] */
@@ -5018,13 +5056,14 @@ static fd_var *vit_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
     for (int i = 0; i < 3; i++) T[i] = i < a->nd ? s->n[i] / a->patch[i] : 1;
     int tokens = h->n[1];
     h = fd_reshape(t, net_linear(f, fuse_flat(t, h)), 3, (int[]){ b, tokens, w });
-    fd_var *clock = NULL;
-    if (a->time == FD_TIME_TOKEN) {
-        clock = fd_reshape(t, net_token(f, b, time), 3, (int[]){ b, 1, w });
-        first = 1;
-    }
+    fd_var *clock = NULL, *label = NULL;
+    const int one[3] = { b, 1, w };
+    if (a->time == FD_TIME_TOKEN) clock = fd_reshape(t, net_token(f, b, time), 3, one);
+    if (a->labels) label = fd_reshape(t, net_label(f, b), 3, one);
+    first = (a->time == FD_TIME_TOKEN) + (a->labels > 0);
     if (a->pos != FD_POS_NONE) h = fd_add(t, h, vit_position(f, T));
-    if (first) h = fd_concat(t, clock, h, 1);
+    if (a->labels) h = fd_concat(t, label, h, 1);
+    if (a->time == FD_TIME_TOKEN) h = fd_concat(t, clock, h, 1);
     h = fuse_flat(t, h);
     fd_var **skip = fd_new(t->mem, fd_var *, half + 1);
     for (int l = 0; l < a->layers && h && skip; l++) {
@@ -5038,7 +5077,7 @@ static fd_var *vit_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const
         if (l < half) skip[l] = h;
     }
     h = fd_reshape(t, h, 3, (int[]){ b, tokens + first, w });
-    if (first) h = fd_slice(t, h, 1, 1, tokens);
+    if (first) h = fd_slice(t, h, 1, first, tokens);
     return vit_norm(f, fuse_flat(t, h));
 }
 
@@ -5412,11 +5451,11 @@ static fd_var *net_regrid(fd_tape *t, const fd_space *s, fd_var *x, const int n[
 /* Modulations [b][fd_inr_size], linear in the last features on `pool` points an axis, which is in their lowest
  * modes. Transformers read x on the grid of their positions. */
 static fd_var *field_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
-                            const double *time, int frozen)
+                            const double *time, const int *label, int frozen)
 {
     fd_net half = net_half(net, 0);
     const fd_arch *a = &half.arch;                    /* [Thesis eqs. 4.1-4.3] */
-    struct net_pass f = { &half, t, 0, frozen };
+    struct net_pass f = { &half, t, 0, frozen, label };
     fd_space grid = *s;
     int b = x->n[0], T[3] = { 1, 1, 1 }, n[FD_MAXD] = { b }, bc[3], pool[3], all = 1;
     fd_var *h;
@@ -5461,11 +5500,11 @@ static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd
 
 /* x on s, the result on `to` */
 static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
-                           const double *time, const fd_space *to, int frozen)
+                           const double *time, const int *label, const fd_space *to, int frozen)
 {
     if (!net || !x || t->mem->st->code) return NULL;
     const fd_arch *a = &net->arch;
-    struct net_pass f = { net, t, 0, frozen };
+    struct net_pass f = { net, t, 0, frozen, label };
     fd_space cloud = *to;
     if (!net_wants(net, t, "fd_forward", s, x)) return NULL;
     if (to != s && to->basis) {            /* the boundaries are those of the space asked from */
@@ -5488,7 +5527,7 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
         if (!a->field) return points_forward(&f, s, x, time, to, pixels);
         fd_net field = net_half(net, 1);
         int b = x->n[0];
-        fd_var *mods = field_encode(net, t, s, x, time, frozen);
+        fd_var *mods = field_encode(net, t, s, x, time, label, frozen);
         f.net = &field;
         return mods ? coord_forward(&f, to, b, pixels, time, mods) : NULL;
     }
@@ -5505,13 +5544,24 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
 
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
 {
-    return net_forward(net, t, s, x, time, s, 0);
+    return net_forward(net, t, s, x, time, NULL, s, 0);
+}
+
+fd_var *fd_forward_label(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
+                         const double *time, const int *label)
+{
+    if (net && label && !net->arch.labels) {
+        FD_FAIL(t->mem->st, FD_EARG, "fd_forward_label", "a network without labels: kind",
+                net->arch.kind);
+        return NULL;
+    }
+    return net_forward(net, t, s, x, time, label, s, 0);
 }
 
 fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
                  const fd_space *to)
 {
-    return net_forward(net, t, s, x, time, to, 0);
+    return net_forward(net, t, s, x, time, NULL, to, 0);
 }
 
 fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
@@ -5521,7 +5571,7 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
         FD_FAIL(t->mem->st, FD_EARG, "fd_encode", "a network without a field: kind", net->arch.kind);
         return NULL;
     }
-    return field_encode(net, t, s, x, time, 0);
+    return field_encode(net, t, s, x, time, NULL, 0);
 }
 
 ptrdiff_t fd_inr_size(const fd_net *net)
@@ -5538,7 +5588,7 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
     if (!net || t->mem->st->code) return NULL;
     fd_net field = net_half(net, 1);
     const fd_arch *a = &field.arch;
-    struct net_pass f = { &field, t, 0, 0 };
+    struct net_pass f = { &field, t, 0, 0, NULL };
     if (!net_is_coords(a)) {
         FD_FAIL(t->mem->st, FD_EARG, where, "not a coordinate network: kind", a->kind);
         return NULL;
@@ -5560,7 +5610,7 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
 }
 
 /* Prediction, or with `ask` its vjp, a few functions at a time: fields of about 2^20 reals. */
-static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *x,
+static void net_run(const fd_net *net, int label, const fd_space *s, int b, const fd_real *x,
                     const double *time, fd_ask *ask, void *of, fd_real *y, fd_arena scratch)
 {
     if (scratch.st->code) return;
@@ -5569,6 +5619,8 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
     ptrdiff_t some = ((ptrdiff_t)1 << 20) / (s->points * h->width);
     if (h->inner) some /= 4 * h->layers * h->inner;   /* its tape is kept */
     int most = some < 1 ? 1 : some < b ? (int)some : b;
+    int *labels = label < 0 ? NULL : fd_raw(&scratch, int, most);
+    for (int i = 0; i < most && labels; i++) labels[i] = label;
     for (int i = 0, m; i < b && !scratch.st->code; i += m) {
         m = b - i < most ? b - i : most;
         int n[3] = { m, s->ch, (int)s->points };
@@ -5576,7 +5628,7 @@ static void net_run(const fd_net *net, const fd_space *s, int b, const fd_real *
         fd_tape t = fd_tape_begin(&mem, !ask ? FD_EVAL : h->inner && !h->first ? FD_GRAD2 : FD_GRAD);
         fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
         fd_var *in = ask ? fd_param(&t, 3, n, xi, NULL) : fd_input(&t, 3, n, xi);
-        fd_var *out = net_forward(net, &t, s, in, time + i, s, 1), *dx = NULL;
+        fd_var *out = net_forward(net, &t, s, in, time + i, labels, s, 1), *dx = NULL;
         if (ask && out) {
             fd_real *dy = fd_raw(&mem, fd_real, m * said);
             if (!scratch.st->code) ask(of, i, m, out->x, dy, mem);
@@ -5597,18 +5649,23 @@ static int net_channels(const fd_net *net, const char *where, const fd_space *s,
     return !st->code;
 }
 
+/* a network and what it is told, -1: nothing */
+typedef struct { const fd_net *net; int label; } net_spoken;
+
 static void net_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                      fd_real *y, fd_arena scratch)
 {
-    if (net_channels(self, "fd_net_model", s, s->ch, scratch.st))
-        net_run(self, s, b, x, t, NULL, NULL, y, scratch);
+    const net_spoken *o = self;
+    if (net_channels(o->net, "fd_net_model", s, s->ch, scratch.st))
+        net_run(o->net, o->label, s, b, x, t, NULL, NULL, y, scratch);
 }
 
 static void net_pull(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                      fd_ask *ask, void *of, fd_real *dx, fd_arena scratch)
 {
-    if (net_channels(self, "fd_net_model", s, s->ch, scratch.st))
-        net_run(self, s, b, x, t, ask, of, dx, scratch);
+    const net_spoken *o = self;
+    if (net_channels(o->net, "fd_net_model", s, s->ch, scratch.st))
+        net_run(o->net, o->label, s, b, x, t, ask, of, dx, scratch);
 }
 
 /* dy that was known before */
@@ -5626,11 +5683,23 @@ static void net_vjp(const void *self, const fd_space *s, int b, const fd_real *x
     net_pull(self, s, b, x, t, net_tell, &(net_told){ dy, fd_size(s) }, dx, scratch);
 }
 
+fd_model fd_net_labelled(fd_arena *a, const fd_net *net, int predicts, int label)
+{
+    net_spoken *o = net ? fd_raw(a, net_spoken, 1) : NULL;
+    if (!o) return (fd_model){ 0 };
+    if (label < -1 || label >= (net->arch.labels ? net->arch.labels : 0)) {
+        FD_FAIL(a->st, FD_EARG, "fd_net_labelled",
+                "wants a label from -1, none, to labels - 1: label, labels", label,
+                net->arch.labels);
+        return (fd_model){ 0 };
+    }
+    *o = (net_spoken){ net, label };
+    return (fd_model){ predicts, net_eval, net_vjp, NULL, o, net_pull };
+}
+
 fd_model fd_net_model(fd_arena *a, const fd_net *net, int predicts)
 {
-    fd_model m = { predicts, net_eval, net_vjp, NULL, net, net_pull };
-    (void)a;
-    return m;
+    return fd_net_labelled(a, net, predicts, -1);
 }
 
 static void net_raw_eval(const void *self, const fd_space *s, int b, const fd_real *x,
@@ -5638,7 +5707,7 @@ static void net_raw_eval(const void *self, const fd_space *s, int b, const fd_re
 {
     const fd_net *net = self;
     if (net_channels(net, "fd_net_raw", s, net->arch.out, scratch.st))
-        net_run(net, s, b, x, t, NULL, NULL, y, scratch);
+        net_run(net, -1, s, b, x, t, NULL, NULL, y, scratch);
 }
 
 fd_model fd_net_raw(fd_arena *a, const fd_net *net)
@@ -5869,11 +5938,11 @@ static int load_fail(fd_status *st, const char *what, const char *name)
 }
 
 /* what files of before do not have: there the edges were plain, all axes had one pad, and stencils
- * there were none */
+ * and labels there were none */
 static int load_newer(const char *key)
 {
     return !strcmp(key, "arch.edges") || !strcmp(key, "arch.stencil") || !strcmp(key, "arch.pad1")
-        || !strcmp(key, "arch.pad2");
+        || !strcmp(key, "arch.pad2") || !strcmp(key, "arch.labels");
 }
 
 static void load_fields(fd_status *st, const fd_tensors *file, int n, const struct field *f,

@@ -1392,6 +1392,101 @@ static void test_network_gradients(fd_arena mem)
     }
 }
 
+/* ---- Labels ---- */
+
+static double label_loss(fd_net *net, const fd_space *s, int mode, const int *label,
+                         const fd_real *x, const fd_real *y, fd_real *out, fd_arena a)
+{
+    const double time[3] = { .2, .5, .9 };
+    fd_tape t = fd_tape_begin(&a, mode);
+    fd_var *in = fd_input(&t, 3, S(3, s->ch, (int)s->points), x);
+    fd_var *u = fd_forward_label(net, &t, s, in, time, label);
+    fd_var *l = fd_mse_loss(&t, s, u, y, NULL);
+    if (mode) fd_backward(&t, l);
+    if (u && out) memcpy(out, u->x, (size_t)fd_count(u) * sizeof *out);
+    return l ? (double)l->x[0] : NAN;
+}
+
+/* what is told of each function, in networks of every kind that takes it */
+static void test_labels(fd_arena mem)
+{
+    static const int of[6] = { 0, 5, 6, 8, 12, 14 };
+    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+    for (int k = 0; k < 6; k++) {
+        fd_arena a = mem;
+        fd_arch arch = zoo[of[k]];
+        fd_space s = zoo_space(&a, &zoo[of[k]]);
+        arch.labels = 3;
+        int size = (int)fd_size(&s), label[3] = { 2, -1, 0 };
+        int vit = arch.kind == FD_VIT || arch.kind == FD_UVIT;
+        fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
+        fd_net *bare = fd_net_new(&a, &zoo[of[k]], fd_seed(2));
+        fd_real *x = numbers(&a, 1, 3 * size), *y = numbers(&a, 2, 3 * size);
+        fd_real *u = numbers(&a, 3, 6 * size);
+        if (!net || !bare) { OK(0, "%s", reason(a.st)); return; }
+        int wide = vit ? arch.width : net->arch.embed, at = 0;
+        OK(net->count == bare->count + 4 * wide,
+           "network %d: a row for each label and one for none", of[k]);
+        shake(net, 8);
+        for (int i = 0; i < net->parts; i++)
+            if (!strcmp(net->part[i].name, "label")) at = (int)net->part[i].at;
+        double l = label_loss(net, &s, FD_GRAD, label, x, y, u, a), most = 0, h = TOL(1e-4, 2e-2);
+        NEAR(label_loss(net, &s, FD_GRAD2, label, x, y, NULL, a), l, TOL(1e-12, 1e-5) * l,
+             "network %d: modes", of[k]);
+        for (int i = 0; i < 4 * wide; i++) most = fmax(most, fabs((double)net->g[at + i]));
+        for (int i = 0; i < 4 * wide; i++) {
+            fd_real was = net->w[at + i];
+            double d = 0;
+            for (int j = 0; j < 4; j++) {
+                net->w[at + i] = (fd_real)((double)was + step[j] * h);
+                d += c[j] / (12 * h) * label_loss(net, &s, FD_EVAL, label, x, y, NULL, a);
+            }
+            net->w[at + i] = was;
+            NEAR((double)net->g[at + i] / 2, d, TOL(1e-8, 2e-2) * most, "network %d: gradient %d",
+                 of[k], i);
+            OK(i / wide != 1 || net->g[at + i] == 0, "network %d: a label that nobody had",
+               of[k]);
+        }
+        /* models of one label and of none are its functions, and so is a batch */
+        const double time[3] = { .2, .5, .9 };
+        for (int i = 0; i < 3; i++) {
+            fd_model m = fd_net_labelled(&a, net, FD_X0, label[i]);
+            m.eval(m.self, &s, 1, x + i * size, time + i, u + 3 * size, a);
+            NEAR(test_rel(size, u + 3 * size, u + i * size), 0, TOL(1e-12, 1e-5),
+                 "network %d, label %d", of[k], i);
+        }
+        fd_model none = fd_net_model(&a, net, FD_X0);
+        none.eval(none.self, &s, 1, x, time, u + 3 * size, a);
+        OK(test_rel(size, u + 3 * size, u) > 1e-3, "network %d: a label counts", of[k]);
+        /* the row of another label in its place */
+        memcpy(net->w + at + wide, net->w + at + 2 * wide, (size_t)wide * sizeof *x);
+        label[0] = 1;
+        label_loss(net, &s, FD_EVAL, label, x, y, u + 3 * size, a);
+        NEAR(test_rel(size, u + 3 * size, u), 0, TOL(1e-12, 1e-5),
+             "network %d: equal rows, equal answers", of[k]);
+#ifndef FD_NO_STDIO
+        fd_net *again;
+        fd_net_save(a.st, test_path("label.safetensors"), net, NULL, NULL, a);
+        fd_net_load(&a, test_path("label.safetensors"), &again, NULL);
+        OK(again && again->arch.labels == 3
+           && !memcmp(again->w, net->w, sizeof *net->w * (size_t)net->count),
+           "network %d: its checkpoint: %s", of[k], reason(a.st));
+#endif
+        for (int bad = 0; bad < 4; bad++) {
+            label[0] = bad ? -2 : 3;
+            if (bad < 2) label_loss(net, &s, FD_EVAL, label, x, y, NULL, a);
+            else if (bad == 2) label_loss(bare, &s, FD_EVAL, label, x, y, NULL, a);
+            else fd_net_labelled(&a, net, FD_X0, 3);
+            OK(a.st->code == FD_EARG, "wrong label %d: %s", bad, reason(a.st));
+            a.st->code = FD_OK;
+        }
+    }
+    fd_arch none = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .labels = 2 };
+    OK(!fd_net_new(&mem, &none, fd_seed(1)) && mem.st->code == FD_EARG, "labels without time: %s",
+       reason(mem.st));
+    mem.st->code = FD_OK;
+}
+
 /* Positions on another grid: learned ones that are linear in the place stay so between the ends;
  * fixed ones are those of the place. Patches 1, no blocks' work but a copy of the positions. */
 static void test_positions(fd_arena mem)
@@ -2716,6 +2811,7 @@ void test_arch(void)
     test_plain_coords(a);
     test_blocks(a);
     test_network_gradients(a);
+    test_labels(a);
     test_positions(a);
     test_fields(a);
     test_overfit(a);

@@ -1874,6 +1874,24 @@ static void free_guided(void)
                  (double)y[1][i] + (k == 2 ? 2.385 : k) * ((double)y[0][i] - (double)y[1][i]),
                  TOL(1e-14, 1e-6), "free guidance, scale %d", k);
     }
+    /* its flow moves a mode's deviation as the two flows do, to the powers scale and 1 - scale */
+    enum { STEPS = 400 };
+    double *at = fd_raw(&a, double, STEPS + 1), var[6], from[6], scale = 2.385;
+    fd_times(&p, FD_UNIFORM, 0, STEPS, at, &st);
+    fd_sampler how = { .p = &p, .model = fd_free_guided(&a, &p, m[0], m[1], scale), .t = at,
+                       .steps = STEPS, .scheme = FD_PF_RK4 };
+    fd_start_law(&how, NULL, from, a);
+    memcpy(var, from, sizeof var);
+    fd_exact_law(&how, NULL, var, a);
+    for (int k = 0; k < 6; k++) {
+        fd_coef T = fd_law(&p, at[0], k), e = fd_law(&p, at[STEPS], k);
+        double v = c->lam[k], w = c1->lam[k];
+        double q = (e.m * e.m * v + e.v * v) / (T.m * T.m * v + T.v * v);
+        double q1 = (e.m * e.m * w + e.v * v) / (T.m * T.m * w + T.v * v);
+        double want = from[k] * pow(q, scale) * pow(q1, 1 - scale);
+        NEAR(var[k], want, TOL(1e-5, 1e-3) * want, "the law of its flow, mode %d", k);
+    }
+    OK(!st.code, "status");
 }
 
 /* --- guidance of networks: one pass for the prediction and J*, in parts, is what two passes give --- */

@@ -406,6 +406,108 @@ static void formulas(void)
     test_free();
 }
 
+/* dX = -rate (X - to) dt + dW */
+typedef struct { double rate, to; } drawn;
+static void drawn_f(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
+{
+    const drawn *o = self;
+    (void)t;
+    for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)(o->rate * (o->to - (double)x[i]));
+}
+
+/* Girsanov between two drifts [Thesis eqs. 2.29-2.34]: weighted paths of the one have the law of
+ * the other, at all times, and the noise less the difference of the drifts is Brownian under the
+ * weights */
+static void weights(void)
+{
+    enum { MANY = 20000, STEPS = 32, WHAT = 6 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    const double h = 1. / STEPS, unit = 1;
+    const drawn from = { .5, 0 }, to = { 1.5, .5 };
+    const fd_sde e = { drawn_f, one_g, NULL, &from };
+    fd_space s = fd_grid(&a, 1, (int[]){ 1 }, NULL, (int[]){ FD_NEUMANN }, 1);
+    fd_cov *q = fd_cov_table(&a, &s, &unit);
+    fd_real *y = fd_new(&a, fd_real, MANY), *dW = fd_raw(&a, fd_real, MANY);
+    fd_real *d = fd_raw(&a, fd_real, MANY), *other = fd_raw(&a, fd_real, MANY);
+    double *logz = fd_new(&a, double, MANY), *area = fd_new(&a, double, MANY);
+    double *tilde = fd_new(&a, double, MANY), m = 0, V = 0, sum_m = 0;
+    for (int k = 0; k < STEPS && tilde; k++) {
+        fd_normal(fd_stream(fd_seed(3), 'w', (uint32_t)k), MANY, dW);
+        drawn_f(&from, MANY, y, 0, d), drawn_f(&to, MANY, y, 0, other);
+        for (int i = 0; i < MANY; i++) {
+            dW[i] *= (fd_real)sqrt(h), d[i] = other[i] - d[i];
+            area[i] += h * (double)y[i], tilde[i] += (double)dW[i] - h * (double)d[i];
+        }
+        fd_girsanov(q, h, MANY, d, dW, logz, a);
+        fd_sde_step(&e, FD_SDE_EULER, k * h, h, MANY, y, dW, a);
+        sum_m += h * m;                                        /* the moments of Euler's chain */
+        m += h * to.rate * (to.to - m), V = pow(1 - to.rate * h, 2) * V + h;
+    }
+    const double want[WHAT] = { 1, m, V + m * m, cos(m) * exp(-V / 2), sum_m, 1 };
+    double got[WHAT] = { 0 }, sq[WHAT] = { 0 }, plain = 0, drift = 0;
+    for (int i = 0; i < MANY && tilde; i++) {
+        const double z = exp(logz[i]), u = (double)y[i];
+        const double h_of[WHAT] = { 1, u, u * u, cos(u), area[i], tilde[i] * tilde[i] };
+        for (int j = 0; j < WHAT; j++)
+            got[j] += z * h_of[j] / MANY, sq[j] += pow(z * h_of[j], 2) / MANY;
+        plain += u / MANY, drift += z * tilde[i] / MANY;
+    }
+    for (int j = 0; j < WHAT; j++)
+        NEAR(got[j], want[j], 4.5 * sqrt((sq[j] - got[j] * got[j]) / MANY),
+             "E[Z h(Y)] = E[h(X)], %d", j);
+    NEAR(drift, 0, .05, "the noise less the difference of the drifts has no drift under Z");
+    OK(fabs(plain - m) > .2, "without weights it is another law");
+    OK(!st.code, "status");
+    test_free();
+}
+
+/* Ito's integral takes the left ends and increments of W, where (2.16) is printed with those of t;
+ * the generator, where (2.21) has a minus before f; and E[phi(X_T) | X_0 = x], (2.22) */
+static void integrals(void)
+{
+    enum { MANY = 20000, STEPS = 64 };
+    fd_status st;
+    fd_arena a = test_arena(1 << 22, &st);
+    const double rate = 1.7, h = 1. / STEPS, x0 = .5;
+    const fd_sde brown = { zero_f, one_g, NULL, NULL }, ou = { pull_f, one_g, NULL, &rate };
+    fd_real *w = fd_raw(&a, fd_real, MANY), *x = fd_raw(&a, fd_real, MANY);
+    fd_real *dW = fd_raw(&a, fd_real, MANY);
+    double left = 0, printed = 0, worst = 0, m = x0, V = 0, u = 0, sq = 0;
+    double *middle = fd_new(&a, double, MANY);
+    for (int i = 0; i < MANY && middle; i++) w[i] = x[i] = (fd_real)x0;
+    for (int k = 0; k < STEPS && middle; k++) {
+        fd_normal(fd_stream(fd_seed(4), 'w', (uint32_t)k), MANY, dW);
+        for (int i = 0; i < MANY; i++) {
+            dW[i] *= (fd_real)sqrt(h);
+            left += (double)w[i] * (double)dW[i] / MANY;
+            printed += (double)w[i] * (double)w[i] * h / MANY;
+            middle[i] += ((double)w[i] + .5 * (double)dW[i]) * (double)dW[i];
+        }
+        fd_sde_step(&brown, FD_SDE_EULER, k * h, h, MANY, w, dW, a);
+        fd_sde_step(&ou, FD_SDE_EULER, k * h, h, MANY, x, dW, a);
+        m *= 1 - rate * h, V = pow(1 - rate * h, 2) * V + h;
+    }
+    for (int i = 0; i < MANY && middle; i++) {
+        worst = fmax(worst, fabs(middle[i] - .5 * ((double)w[i] * (double)w[i] - x0 * x0)));
+        u += cos((double)x[i]) / MANY, sq += pow(cos((double)x[i]), 2) / MANY;
+    }
+    NEAR(left, 0, 4.5 * sqrt(.75 / MANY), "Ito's integral of W has the mean 0");
+    NEAR(printed, x0 * x0 + .5 - .5 * h, 4.5 * sqrt(1. / MANY), "that of the print has not");
+    NEAR(worst, 0, TOL(1e-12, 2e-5), "middle points: Stratonovich's (W_T^2 - W_0^2)/2");
+    NEAR(u, cos(m) * exp(-V / 2), 4.5 * sqrt((sq - u * u) / MANY), "E[cos X_T | X_0 = x]");
+    for (int i = 0; i < 5; i++) {                  /* two equally likely dW of the right variance */
+        const double at = -1 + .5 * i, tiny = TOL(1e-5, 1e-2);
+        fd_real z[2] = { (fd_real)at, (fd_real)at };
+        const fd_real step[2] = { (fd_real)sqrt(tiny), -(fd_real)sqrt(tiny) };
+        fd_sde_step(&ou, FD_SDE_EULER, 0, tiny, 2, z, step, a);
+        double got = ((sin((double)z[0]) + sin((double)z[1])) / 2 - sin(at)) / tiny;
+        NEAR(got, -rate * at * cos(at) - .5 * sin(at), TOL(1e-4, 3e-2), "generator at %g", at);
+    }
+    OK(!st.code, "status");
+    test_free();
+}
+
 /* ---- A semilinear equation: the stationary law of stochastic Allen-Cahn ------------------------------ */
 
 /* dX = (nu X'' + X - X^3) dt + s dW, W white in the grid's modes, is a gradient system: exp(-2/s^2 int (X^4/4 -
@@ -482,6 +584,8 @@ static void allen_cahn(void)
 void test_steer(void)
 {
     formulas();
+    weights();
+    integrals();
     allen_cahn();
     learned_control();
     matching();

@@ -1427,8 +1427,36 @@ ok budget "$fd" train --data fields:n=64 $small --budget 0.5 -o g.safetensors
 tiny="--data t.npy --labels t.idx --outdir thesis --train 1 --steps 4 --batch 2 -n 40 --seed 3"
 ok thesis "$B/thesis" $tiny; says '^5.2 +R = I, T = 100 ' out; says '^wrote thesis/thesis.csv$' out
 exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
-[ "$(wc -l <thesis/thesis.csv)" = 21 ]; report $? "thesis.csv has not 21 lines"
+[ "$(wc -l <thesis/thesis.csv)" = 22 ]; report $? "thesis.csv has not 22 lines"
 sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
+ok 'thesis, one table' "$B/thesis" $tiny --table 5.3
+[ "$(wc -l <thesis/thesis.csv)" = 5 ]; report $? "a table of three rows has not 5 lines"
+"$B/thesis" $tiny --table 6 >out 2>err; [ $? = 2 ]; report $? 'thesis --table 6'
+says 'expected 5.1, 5.2' err
+
+# ---- labels: told in training, asked for in sampling
+told="train --data t.npy --labels t.idx --steps 4 --batch 8"
+for n in uvit:width=8,layers=3,heads=2 fno:width=4,layers=1; do
+    ok "train $n, labels" "$fd" $told --net $n -o label.safetensors
+    ok 'labels, info' "$fd" info label.safetensors && says '^kit.drop +0.1' out
+    says '^kit.labels +t.idx$' out; says '^arch.labels +10$' out
+    draw="sample --model label.safetensors -n 2 --steps 3"
+    ok 'any label' "$fd" $draw -o any.npy; ok 'label -1' "$fd" $draw --label -1 -o x.npy
+    same any.npy x.npy
+    ok 'label 3' "$fd" $draw --label 3 -o l3.npy
+    ok 'label 3, guided' "$fd" $draw --label 3 --guidance 2 -o g3.npy
+    for f in any.npy g3.npy; do cmp -s l3.npy $f; [ $? = 1 ]; report $? "l3.npy is $f"; done
+    ok 'train on, labels' "$fd" train --resume label.safetensors --data t.npy --steps 6
+done
+bad 2 'has 10 labels, from 0' sample --model label.safetensors --label 10
+bad 2 'has 0 labels' sample --model alone.safetensors --label 0
+bad 2 'no meaning without --label$' sample --model label.safetensors --guidance 1
+bad 2 'no meaning without --labels' train --data t.npy --drop 0.2
+bad 2 'labels want a transformer' $told --net siren
+bad 2 'not with --condition' $told --condition points
+bad 2 'was trained without' train --resume alone.safetensors --data g.npy --labels t.idx
+bad 1 'not a label for each of the' train --data g.npy --labels t.idx --steps 1
+
 for n in fno fno-original uno unet fno-separable points vit uvit vit-field uvit-field fno-field siren \
     gabor; do
     ok "nets $n" sh -c 'mkdir -p nets && cd nets && "$0" "$1" 1 8' "$B/nets" $n && says '^128 points, network' out

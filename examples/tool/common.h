@@ -761,7 +761,7 @@ enum { CHANNELS = 64 };                                    /* most of a function
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels,
-        *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs, *reward;
+        *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs, *reward, *table;
     spec condition, between, couple, op;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
         start, corrector, map, as, prior, method, observe, normalize, heat, policy;
@@ -771,6 +771,7 @@ typedef struct {
     uint64_t seed;
     double noise, time, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
     double beta, ratio;                                    /* of fd tune */
+    double drop, guidance; int label;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
@@ -918,8 +919,18 @@ static const option options[] = {
       "real functions, or fields" },
     { "data", "FILE", NULL, THESIS, O_TEXT, AT(data), 0, 0, 0,
       "images; the last sixth is not trained on" },
+    { "table", "NAME", NULL, THESIS, O_TEXT, AT(table), 0, 0, 0,
+      "only this one: 5.1, 5.2, 5.3, text or ours" },
     { "labels", "FILE", NULL, THESIS, O_TEXT, AT(labels), 0, 0, 0,
       "0 to 9 for each image, .npy or IDX: for the classifier" },
+    { "labels", "FILE", NULL, TRAIN, O_TEXT, AT(labels), 0, 0, 0,
+      "a whole number from 0 for each function, .npy or IDX: tell them to the network" },
+    { "drop", "P", "0.1", TRAIN, O_REAL, AT(drop), 0, 0, 1,
+      "share of functions whose label is not told: for fd sample --guidance" },
+    { "label", "N", "-1", SAMPLE, O_INT, AT(label), 0, -1, 65534,
+      "of the functions, where the model was trained with --labels; -1: any" },
+    { "guidance", "W", "0", SAMPLE, O_REAL, AT(guidance), 0, -1, 1e3,
+      "with --label: D + W (D - D told nothing); 0: the label's own law" },
     { "samples", "FILE", NULL, EVAL, O_TEXT, AT(samples), 0, 0, 0,
       "what fd sample wrote" },
     { "model", "FILE", NULL, SAMPLE, O_TEXT, AT(model), 0, 0, 0,
@@ -1442,6 +1453,7 @@ struct kit {
     int axes0;                             /* and these are of the starts ... */
     normal norm0;
     const dataset *starts;                 /* ... in training */
+    double drop;                           /* of labels */
     fd_linear line;
     fd_interpolant mid;
 };
@@ -1458,6 +1470,8 @@ struct dataset {
     double mid[CHANNELS], sd[CHANNELS];    /* of the values in the file */
     fd_real *mean;                         /* of what a model sees: the mean [ch][points], and */
     double *var;                           /* [modes] variances, averaged over channels */
+    const int *label;                      /* [m], or NULL; from 0 to ... */
+    int labels;                            /* ... one less than that */
 };
 
 enum { COV_BAND = 1, COV_EMPIRICAL = 9, COV_PIXEL, COV_ORTHO, COV_FDP };
@@ -2301,12 +2315,25 @@ static inline void pairs_close(fd_arena *a, kit *k)
     else k->line = fd_linear_heat(a, k->noise, v[0], v[1], 1);
 }
 
-/* kit_model -- the model of other weights. */
+/* kit_told -- the model of other weights, told a label, -1: none. */
+static inline fd_model kit_told(fd_arena *a, const kit *k, fd_real *w, int label)
+{
+    fd_model m = fd_net_labelled(a, w == k->net->w ? k->net : fd_net_with(a, k->net, w),
+                                 k->precond.row ? k->predict.row : FD_X0, label);
+    return k->pre ? fd_precond_model(a, k->pre, m) : m;
+}
+
 static inline fd_model kit_model(fd_arena *a, const kit *k, fd_real *w)
 {
-    fd_model m = fd_net_model(a, w == k->net->w ? k->net : fd_net_with(a, k->net, w),
-                              k->precond.row ? k->predict.row : FD_X0);
-    return k->pre ? fd_precond_model(a, k->pre, m) : m;
+    return kit_told(a, k, w, -1);
+}
+
+/* kit_guided -- the model of a label, D + w (D - D of none) [CFG]. */
+static inline fd_model kit_guided(fd_arena *a, const kit *k, int label, double w)
+{
+    fd_real *avg = k->opt ? k->opt->avg : k->net->w;
+    fd_model c = kit_told(a, k, avg, label);
+    return w == 0 ? c : fd_free_guided(a, &k->p, c, kit_told(a, k, avg, -1), 1 + w);
 }
 
 /* kit_close -- process and model of a kit that has all the rest; first: the grid of training. */
@@ -2411,6 +2438,8 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d, const k
         if (k->cov.row == COV_EMPIRICAL) k->noise->lam[i] = (double)(fd_real)k->noise->lam[i];
     }
     fd_arch arch = arch_build(&o->net, &k->s);
+    if (d->label) arch.labels = d->labels;
+    k->drop = o->drop;
     if (k->condition.t) arch.in *= condition_inputs(k);
     if (k->between.t) arch.in *= 1 + pairs_told(k);
     const double *rule = o->optimizer.v;
@@ -2499,6 +2528,11 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
     int metas = COUNT(meta) - (k->between.t ? 0 : k->condition.t ? 6 : 9);
     if (k->between.t)                                    /* without kit.condition, base, places */
         memmove(meta + metas - 9, meta + metas - 6, 6 * sizeof *meta), metas -= 3;
+    if (k->net->arch.labels) {                 /* there is room: no --condition, no --pairs */
+        sprintf(nums[2], "%.17g", k->drop);
+        meta[metas++] = (fd_meta){ "kit.labels", o->labels ? o->labels : "" };
+        meta[metas++] = (fd_meta){ "kit.drop", nums[2] };
+    }
     fd_tensors more = { tensors, metas, t, meta, 0, NULL };
     fd_net_save(st, path, k->net, k->opt, &more, scratch);
 }
@@ -2669,6 +2703,10 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     if (o && !is_given("limit")) o->limit = (int)meta_number(&f, path, "kit.limit", 0, INT_MAX);
     if (o && !is_given("batch")) o->batch = (int)meta_number(&f, path, "kit.batch", 1, 1e6);
     if (o && !is_given("accumulate")) o->accumulate = (int)meta_number(&f, path, "kit.accumulate", 1, 1e6);
+    if (k->net->arch.labels) {
+        k->drop = o && is_given("drop") ? o->drop : meta_number(&f, path, "kit.drop", 0, 1);
+        if (o && !is_given("labels")) o->labels = meta_need(&f, path, "kit.labels");
+    }
     k->s = fd_grid(a, g.nd, g.n, NULL, bc, ch);
     need(a->st);
     condition_load(a, k, path, &f);
@@ -2745,6 +2783,7 @@ typedef struct {
     fd_real *x0, *xt, *eps, *in, *y;
     double *t, *w;
     int *perm, *which, epoch;                          /* which functions */
+    int *label;                                        /* what is told of them, or NULL */
     const fd_time_law *law;                            /* --time-law least, or NULL */
 } batch;
 
@@ -2883,6 +2922,11 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
     else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t, a.st);
     fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
+    for (int i = 0; q->label && i < o->batch; i++) {
+        fd_real u;
+        fd_uniform(fd_stream(fd_stream(seed, 'l', (uint32_t)step), 'l', (uint32_t)i), 1, &u);
+        q->label[i] = (double)u < k->drop ? -1 : d->label[q->which[i]];
+    }
     if (k->condition.t) condition_pairs(q, k, o->batch, seed, step, NULL, a);
     else if (k->pre) {
         fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
@@ -2932,6 +2976,25 @@ static inline fd_time_law *time_law(fd_arena *a, const kit *k, const args *o)
     return l;
 }
 
+/* data_label -- the labels of the functions that are used, from a file that has those of all. */
+static inline void data_label(fd_arena *a, dataset *d, const char *path)
+{
+    fd_array y = fd_load(a, path);
+    int *label = fd_raw(a, int, d->m);
+    need(a->st);
+    if (y.nd != 1 || y.n[0] != d->total)
+        die(1, "%s: not a label for each of the %d functions of %s", path, d->total, d->name);
+    for (int i = 0; i < d->m; i++) {
+        double v = (double)y.x[data_index(d, i)];
+        if (!(v >= 0 && v < 65535 && v == floor(v)))
+            die(1, "%s: function %d has the label %g: wants whole numbers from 0 to 65534", path,
+                data_index(d, i), v);
+        label[i] = (int)v;
+        if (label[i] >= d->labels) d->labels = label[i] + 1;
+    }
+    d->label = label;
+}
+
 /* data_like -- a line where functions are not of the size that those had by which the model
  * normalises. */
 static inline void data_like(const dataset *d, const char *model)
@@ -2974,7 +3037,8 @@ static inline double step_grad(const kit *k, const args *o, const batch *q, fd_a
         batch p = *q;
         p.in += j * seen / parts, p.y += j * n / parts, p.eps += j * n / parts;
         p.t += j * b, p.w += j * b;
-        fd_var *says = fd_forward(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, p.in), p.t);
+        fd_var *says = fd_forward_label(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, p.in), p.t,
+                                        p.label ? p.label + j * b : NULL);
         double other = o->norm.row && says ? norm_loss(k, o, b, says->x, &p, a) : 0;
         fd_var *fit = fd_affine(&tape, fd_mse_loss(&tape, &k->s, says, p.y, p.w), 1.0 / parts, 0);
         fd_backward(&tape, fit);
@@ -3001,8 +3065,10 @@ static inline batch batch_new(fd_arena *a, const kit *k, const args *o, int *per
     fd_real *x = fd_raw(a, fd_real, 4 * n + seen);
     double *t = fd_raw(a, double, 2 * o->batch);
     int *which = fd_raw(a, int, o->batch);
+    int *label = k->net->arch.labels ? fd_raw(a, int, o->batch) : NULL;
     need(a->st);
-    return (batch){ x, x + n, x + 2 * n, x + 4 * n, x + 3 * n, t, t + o->batch, perm, which, -1, NULL };
+    return (batch){ x, x + n, x + 2 * n, x + 4 * n, x + 3 * n, t, t + o->batch, perm, which, -1,
+                    label, NULL };
 }
 
 /* step_failed -- why a step could not be taken. */

@@ -212,6 +212,8 @@ static int do_train(args *o)
         k = kit_load(&a, o->resume, o);
         if (!k->opt) die(1, "%s: has no optimiser to go on with", o->resume);
         if (k->from) die(2, "--resume: %s comes from fd tune: fd tune goes on with it", o->resume);
+        if (o->labels && !k->net->arch.labels)
+            die(2, "--labels: %s was trained without", o->resume);
         grid.nd = k->s.nd;
         memcpy(grid.n, k->s.n, sizeof grid.n);
         memcpy(o->bc, k->s.bc, sizeof o->bc);
@@ -229,6 +231,9 @@ static int do_train(args *o)
         if (!o->budget && k->opt->step >= o->steps)
             die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
     }
+    if (o->labels && (o->condition.t || o->pairs))
+        die(2, "--labels: not with --%s", o->pairs ? "pairs" : "condition");
+    if (is_given("drop") && !o->labels) die(2, "--drop: has no meaning without --labels");
     if (is_given("base") && !o->condition.t) die(2, "--base: has no meaning without --condition");
     if (o->condition.t && !strcmp(o->base, "auto")) {
         int none = o->condition.row == CONDITION_MASK || is_given("predict") || o->precond.row;
@@ -251,6 +256,10 @@ static int do_train(args *o)
     dataset d = data_open(&a, o->data, o, k ? k : frozen, grid, (shape){ 2, { 32, 32, 1 } });
     data_measure(&a, &d, o->normalize.row, k ? &k->norm : frozen ? &frozen->norm : NULL);
     data_say(&d, "", k ? o->resume : frozen ? o->base : NULL);
+    if (o->labels) data_label(&a, &d, o->labels);
+    if (k && d.labels > k->net->arch.labels)
+        die(1, "%s: the label %d, but %s has %d labels", o->labels, d.labels - 1, o->resume,
+            k->net->arch.labels);
     if (k) data_like(&d, o->resume);
     else k = kit_new(&a, o, &d, frozen);
     dataset from;
@@ -285,8 +294,13 @@ static int do_sample(args *o)
     fd_status st;
     fd_arena a = arena_make(o, &st);
     if (!o->model) die(2, "sample: needs --model FILE");
-    const kit *k = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+    kit own = *kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
+    const kit *k = &own;
     condition_none(k, o->model);
+    if (o->label >= k->net->arch.labels)
+        die(2, "--label: %d: %s has %d labels, from 0", o->label, o->model, k->net->arch.labels);
+    if (is_given("guidance") && o->label < 0) die(2, "--guidance: has no meaning without --label");
+    if (o->label >= 0) own.model = kit_guided(&a, k, o->label, o->guidance);
     args is = settle(o, k);
     ptrdiff_t size = fd_size(&k->s);
     int show = o->n < SHOW ? o->n : SHOW, bytes = k->norm.bytes && !o->raw;
