@@ -52,34 +52,6 @@ static double fit(void *self, int k, fd_arena a)
 
 /* ---- Codes ----------------------------------------------------------------------------------- */
 
-typedef struct { const fd_net *net; const fd_space *s; int b; const fd_real *x; } wanted;
-
-static fd_var *misfit(const void *self, fd_tape *t, fd_var *z)
-{
-    const wanted *w = self;
-    fd_var *x = fd_input(t, 3, (int[]){ w->b, 1, (int)w->s->points }, w->x);
-    fd_var *d = fd_sub(t, fd_inr(w->net, t, w->s, w->b, NULL, NULL, z), x);
-    return fd_affine(t, fd_sum_to(t, fd_map(t, d, FD_SQUARE), 1, (int[]){ 1 }), w->s->h, 0);
-}
-
-/* encode -- z [n][code] of functions on the first grid, by the steps of training. */
-static void encode(const fd_net *net, const fd_space *s, int n, const fd_real *x, fd_real *z, fd_arena a)
-{
-    enum { AT_ONCE = 32 };
-    const int code = net->arch.latent;
-    for (int i = 0; i < n; i += AT_ONCE) {
-        wanted w = { net, s, n - i < AT_ONCE ? n - i : AT_ONCE, x + i * s->points };
-        memset(z + i * code, 0, (size_t)(w.b * code) * sizeof *z);
-        fd_tape t = fd_tape_begin(&a, FD_GRAD);
-        fd_var *m = fd_input(&t, 2, (int[]){ w.b, code }, z + i * code);
-        fd_var *rate = fd_input(&t, 1, &code, net->w + net->part[net->parts - 1].at);
-        m = fd_adapt(&t, net->arch.inner, 0, m, rate, misfit, &w);
-        need(a.st);
-        memcpy(z + i * code, m->x, (size_t)(w.b * code) * sizeof *z);
-        fd_tape_end(&t);
-    }
-}
-
 /* A law of codes: z = mean + root y, y white. */
 typedef struct {
     const fd_net *net;
@@ -197,11 +169,11 @@ static void make(const trial *q, fd_arena a)
         const fd_real *x = data_gather(&a, &q->d, 0, n);
         z = fd_raw(&a, fd_real, n * w->code);
         need(a.st);
-        encode(c.net, s, n, x, z, a);
+        adapt(c.net, s, NULL, n, x, z, a);
         functions_save(a, path, &line, AXES_NONE, n, z);
         spent(q, "latent", "-train.s", cpu() - begin);
     }
-    encode(c.net, s, 1024, q->held, held, a);
+    adapt(c.net, s, NULL, 1024, q->held, held, a);
     whiten(&a, &c, n, z);
     dataset d = data_array("codes", &line, n, z);
     data_measure(&a, &d, NORMALIZE_NONE, NULL);

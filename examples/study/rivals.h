@@ -249,6 +249,44 @@ static inline fd_var *domain_mean(fd_tape *t, fd_var *y)
     return fd_reshape(t, fd_affine(t, fd_sum_to(t, y, 3, n), 1 / points, 0), 2, n);
 }
 
+/* ---- What an inner loop finds ---------------------------------------------------------------- */
+
+typedef struct {
+    const fd_net *net;
+    const fd_space *s;
+    const double *time;
+    int b;
+    const fd_real *x;
+} wanted;
+
+static inline fd_var *misfit(const void *self, fd_tape *t, fd_var *z)
+{
+    const wanted *w = self;
+    fd_var *x = fd_input(t, 3, (int[]){ w->b, 1, (int)w->s->points }, w->x);
+    fd_var *d = fd_sub(t, fd_inr(w->net, t, w->s, w->b, NULL, w->time, z), x);
+    return fd_affine(t, fd_sum_to(t, fd_map(t, d, FD_SQUARE), 1, (int[]){ 1 }), w->s->h, 0);
+}
+
+/* adapt -- the codes z [n][latent] that the inner loop of a field with learned rates finds for n
+ * functions; time [n], or NULL for a network without. */
+static inline void adapt(const fd_net *net, const fd_space *s, const double *time, int n,
+                         const fd_real *x, fd_real *z, fd_arena a)
+{
+    enum { AT_ONCE = 32 };
+    const int code = net->arch.latent;
+    for (int i = 0; i < n; i += AT_ONCE) {
+        wanted w = { net, s, time ? time + i : NULL, n - i < AT_ONCE ? n - i : AT_ONCE, x + i * s->points };
+        memset(z + i * code, 0, (size_t)(w.b * code) * sizeof *z);
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
+        fd_var *m = fd_input(&t, 2, (int[]){ w.b, code }, z + i * code);
+        fd_var *rate = fd_input(&t, 1, &code, net->w + net->part[net->parts - 1].at);
+        m = fd_adapt(&t, net->arch.inner, 0, m, rate, misfit, &w);
+        need(a.st);
+        memcpy(z + i * code, m->x, (size_t)(w.b * code) * sizeof *z);
+        fd_tape_end(&t);
+    }
+}
+
 /* ---- The table ------------------------------------------------------------------------------- */
 
 enum { SCORES = 4 };
