@@ -362,42 +362,115 @@ static inline void scores_of(const trial *q, int g, int n, const fd_real *x, con
     v[3] = high(s, n, x, 4, 8, a) / high(s, n, real, 4, 8, a);
 }
 
-/* picture_row -- clothes on three grids, all in one size. */
-static inline void picture_row(const trial *q, const plot_canvas *c, int rival, const char *label,
-                               int g, const fd_real *x)
+/* ---- The picture ----------------------------------------------------------------------------- */
+
+enum { CELL = 112, HEAD = 26, LABEL = 300, APART = 8, ACROSS = 11, COLUMNS = 4, WIDE = 420, HIGH = 300 };
+static const int shown[GRIDS + 1] = { 0, 5, 8, ACROSS };  /* columns of a grid; clothes */
+
+/* picture_new -- rows of clothes on three grids, all in one size, or a panel of functions each. */
+static inline plot_canvas picture_new(fd_arena *a, const trial *q, int rows)
 {
-    enum { CELL = 112, HEAD = 26, NAME = 300 };
-    static const int from[GRIDS] = { 0, 5, 8 }, to[GRIDS] = { 5, 8, 11 };
-    const int side = q->s[g].n[0], y = HEAD + rival * (CELL + PLOT_GAP);
-    if (!g) plot_text(c, y + CELL / 2 - 8, 6, 2, label);
-    for (int i = from[g]; i < to[g]; i++)
-        plot_image(c, y, NAME + i * (CELL + PLOT_GAP) + 8 * g, side, side,
-                   x + (i - from[g]) * q->s[g].points, -1, 1, FD_GRAY, CELL / side);
+    if (!q->kind) return plot_new(a, (rows + COLUMNS - 1) / COLUMNS * HIGH, COLUMNS * WIDE);
+    plot_canvas c = plot_new(a, HEAD + rows * (CELL + PLOT_GAP),
+                             LABEL + ACROSS * (CELL + PLOT_GAP) + 2 * APART);
+    for (int g = 0; g < GRIDS && c.rgb; g++) {
+        char text[32];
+        sprintf(text, "%dx%d", 28 << g, 28 << g);
+        plot_text(&c, 6, LABEL + shown[g] * (CELL + PLOT_GAP) + g * APART, 2, text);
+    }
+    return c;
+}
+
+static inline void picture_add(const trial *q, const plot_canvas *c, int at, const char *label,
+                               int g, const fd_real *x, fd_arena a)
+{
+    const int side = q->s[g].n[0], y = HEAD + at * (CELL + PLOT_GAP);
+    if (q->kind) {
+        if (!g) plot_text(c, y + CELL / 2 - 8, 6, 2, label);
+        for (int i = shown[g]; i < shown[g + 1]; i++)
+            plot_image(c, y, LABEL + i * (CELL + PLOT_GAP) + APART * g, side, side,
+                       x + (i - shown[g]) * q->s[g].points, -1, 1, FD_GRAY, CELL / side);
+        return;
+    }
+    if (g != 1) return;
+    plot *p = fd_new(&a, plot, 1);
+    double *u = fd_raw(&a, double, (LINES + 1) * side);
+    need(a.st);
+    plot_begin(p, WIDE, HIGH, label, NULL, NULL, 0, 0);
+    p->lo[1] = -2.2, p->hi[1] = 2.2;
+    for (int j = 0; j < side; j++) u[j] = j / (double)side;
+    for (int i = 0; i < LINES; i++) {
+        for (int j = 0; j < side; j++) u[(i + 1) * side + j] = (double)x[i * side + j];
+        plot_line(p, side, u, u + (i + 1) * side, "", PLOT_SOLID);
+    }
+    plot_canvas one = plot_draw(&a, p);
+    need(a.st);
+    for (int r = 0; r < HIGH; r++)
+        memcpy(c->rgb + 3 * ((ptrdiff_t)(at / COLUMNS * HIGH + r) * c->w + at % COLUMNS * WIDE),
+               one.rgb + 3 * (ptrdiff_t)r * WIDE, 3 * WIDE);
+}
+
+/* ---- The report ------------------------------------------------------------------------------ */
+
+/* functions_of -- those of a row (-1: of the exact law, or real ones that scores are not taken against,
+ * on finer grids as squares), or NULL where there are none. */
+static inline const fd_real *functions_of(fd_arena *a, const trial *q, int rival, int g)
+{
+    char end[16];
+    sprintf(end, "-%d.npy", g);
+    if (rival >= 0) return samples_kept(a, trial_path(q, rivals[rival].file, end), &q->s[g], q->n[g]);
+    const ptrdiff_t size = q->s[g].points;
+    fd_real *x = fd_raw(a, fd_real, q->n[g] * size);
+    need(a->st);
+    if (!q->kind) kinds_draw(&q->s[g], fd_seed(9), q->n[g], x, *a);
+    for (ptrdiff_t j = 0; q->kind && j < q->n[g] * size; j++) {
+        ptrdiff_t at = j % size, w = 28 << g;
+        x[j] = q->held[(q->m - q->n[0] + j / size) * 784 + (at / w >> g) * 28 + (at % w >> g)];
+    }
+    return x;
+}
+
+/* line_add -- one line of the table. */
+static inline void line_add(const trial *q, int rival, int g, const char *label,
+                            const double v[SCORES], char *text)
+{
+    char grid[64], end[16];
+    sprintf(end, "-%d.s", g);
+    grid_text(&q->s[g], grid);
+    double train = rival < 0 ? 0 : spent(q, rivals[rival].file, "-train.s", 0);
+    double draw = rival < 0 ? 0 : spent(q, rivals[rival].file, end, 0);
+    printf("%-24s %7s %8.0f %7.1f", label, grid, train, draw);
+    text += strlen(text);
+    text += sprintf(text, "%s,\"%s\",%s,%d,%.1f,%.1f", trial_name[q->kind], label, grid, q->n[g], train,
+                    draw);
+    for (int k = 0; k < SCORES; k++) {
+        if (isnan(v[k])) printf(" %15s", "");
+        else printf(" %15.4g", v[k]);
+        text += sprintf(text, isnan(v[k]) ? "," : ",%.5g", v[k]);
+    }
+    puts("");
+    fflush(stdout);
+    strcpy(text, "\n");
 }
 
 /* report -- the table and the picture of all rows that there are; text: of the .csv. */
-static inline void report_trial(const trial *q, char *text, fd_arena a)
+static inline void report(const trial *q, char *text, fd_arena a)
 {
-    static plot panel[COUNT(rivals) + 2];
-    static double line[COUNT(rivals) + 2][LINES][192], place[192];
     const fd_net *judge = NULL;
     fd_real *f = NULL;
-    int rows = 0, count = 0;
+    int rows = 1, at = 0;
     if (q->labels) {
-        dataset d = q->d;
-        judge = classifier(&a, in_dir(q->o->outdir, "classifier.safetensors"), &d, d.m,
+        judge = classifier(&a, in_dir(q->o->outdir, "classifier.safetensors"), &q->d, q->d.m,
                            q->labels - q->d.m, q->o->seed);
         f = fd_raw(&a, fd_real, (ptrdiff_t)q->m * FEATURES);
         need(a.st);
         features_of(judge, &q->s[0], q->m, q->held, f, NULL, NULL, a);
     }
     for (int i = 0; i < COUNT(rivals); i++)
-        count += !access(trial_path(q, rivals[i].file, "-0.npy"), R_OK);
-    plot_canvas c = plot_new(&a, 26 + (count + 1) * 116, 300 + 11 * 116 + 16);
+        rows += !access(trial_path(q, rivals[i].file, "-0.npy"), R_OK);
+    plot_canvas c = picture_new(&a, q, rows);
     need(a.st);
-    plot_text(&c, 6, 300, 2, "28x28"), plot_text(&c, 6, 888, 2, "56x56");
-    plot_text(&c, 6, 1244, 2, "112x112");
-    printf("\n%-24s %9s %7s %7s", trial_name[q->kind], "grid", "train s", "draw s");
+    printf("\n%-24s %7s %8s %7s", trial_name[q->kind], "grid", "train, s", "draw, s");
     for (int i = 0; i < SCORES; i++) printf(" %15s", score_name[q->kind][i]);
     puts("");
     for (int i = -1; i < COUNT(rivals); i++) {
@@ -405,61 +478,21 @@ static inline void report_trial(const trial *q, char *text, fd_arena a)
         int there = 0;
         for (int g = 0; g < q->grids; g++) {
             fd_arena b = a;
-            char grid[64], end[2][16];
-            double v[SCORES], train = i < 0 ? 0 : spent(q, rivals[i].file, "-train.s", 0), draw = 0;
-            fd_real *x;
-            sprintf(end[0], "-%d.npy", g), sprintf(end[1], "-%d.s", g);
-            if (i >= 0) {
-                const char *path = trial_path(q, rivals[i].file, end[0]);
-                draw = spent(q, rivals[i].file, end[1], 0);
-                if (access(path, R_OK)) continue;
-                x = samples_kept(&b, path, &q->s[g], q->n[g]);
-            }
-            else if (q->kind == KINDS) {
-                x = fd_raw(&b, fd_real, q->n[g] * q->s[g].points);
-                need(b.st);
-                kinds_draw(&q->s[g], fd_seed(9), q->n[g], x, b);
-            }
-            else {                                     /* as constant squares on finer grids */
-                x = fd_raw(&b, fd_real, q->n[g] * q->s[g].points);
-                need(b.st);
-                const int w = 28 << g;
-                for (ptrdiff_t j = 0; j < q->n[g] * q->s[g].points; j++) {
-                    ptrdiff_t k = j / w / w, at = j % (w * w);
-                    x[j] = q->held[(q->m - q->n[0] + k) * 784 + (at / w >> g) * 28 + (at % w >> g)];
-                }
-            }
+            double v[SCORES];
+            const fd_real *x = functions_of(&b, q, i, g);
+            if (!x) continue;
             there = 1;
-            if (q->kind == CLOTHES) picture_row(q, &c, rows, label, g, x);
-            for (int k = 0; k < LINES && !q->kind; k++)
-                for (int j = 0; j < 192 && g == 1; j++)
-                    line[rows][k][j] = (double)x[k * 192 + j], place[j] = j / 192.;
+            picture_add(q, &c, at, label, g, x, b);
             if (q->n[g] < PCS) continue;
             scores_of(q, g, q->n[g], x, judge, f, v, b);
+            if (i < 0 && q->kind) v[2] = NAN;
             need(b.st);
-            printf("%-24s %9s %7.0f %7.1f", label, grid_text(&q->s[g], grid), train, draw);
-            for (int k = 0; k < SCORES; k++)
-                if (isnan(v[k])) printf(" %15s", "");
-                else printf(" %15.4g", v[k]);
-            puts("");
-            fflush(stdout);
-            sprintf(text + strlen(text), "%s,\"%s\",%s,%.1f,%.1f", trial_name[q->kind], label, grid,
-                    train, draw);
-            for (int k = 0; k < SCORES; k++)
-                sprintf(text + strlen(text), isnan(v[k]) ? "," : ",%.5g", v[k]);
-            strcat(text, "\n");
+            line_add(q, i, g, label, v, text);
         }
-        if (!there) continue;
-        plot_begin(&panel[rows], 420, 300, label, NULL, NULL, 0, 0);
-        panel[rows].lo[1] = -2.2, panel[rows].hi[1] = 2.2;
-        for (int k = 0; k < LINES; k++)
-            plot_line(&panel[rows], 192, place, line[rows][k], "", PLOT_SOLID);
-        rows++;
+        at += there;
     }
     const char *png = in_dir(q->o->outdir, q->kind ? "clothes.png" : "kinds.png");
-    for (int i = rows; i < (rows + 3) / 4 * 4; i++) plot_begin(&panel[i], 420, 300, "", NULL, NULL, 0, 0);
-    if (q->kind == CLOTHES) fd_png_save(a.st, png, c.h, c.w, c.rgb);
-    else plot_grid(a.st, (rows + 3) / 4, 4, panel, png, a);
+    fd_png_save(a.st, png, c.h, c.w, c.rgb);
     need(a.st);
     wrote(png);
 }
@@ -483,7 +516,7 @@ static inline int rivals_main(const char *name, int argc, char **argv,
         fd_arena b = a;
         trial q = i ? trial_clothes(&b, &o) : trial_kinds(&b, &o);
         make(&q, b);
-        report_trial(&q, text, b);
+        report(&q, text, b);
     }
     text_save(in_dir(o.outdir, "rivals.csv"), text);
     return finish();

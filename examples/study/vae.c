@@ -25,8 +25,8 @@
 
 typedef struct { int code, batch, steps, width, layers, modes, stencil; double omega, var; } setting;
 static const setting set[TRIALS] = {
-    { 8, 64, 2500, 48, 3, 16, 0, 10, 1e-4 },
-    { 32, 16, 500, 64, 4, 16, 3, 15, 2e-5 } };
+    { 8, 64, 6000, 48, 3, 16, 0, 10, 1e-4 },
+    { 32, 16, 700, 64, 4, 16, 3, 15, 2e-5 } };
 
 /* ---- The linear one -------------------------------------------------------------------------- */
 
