@@ -9,10 +9,10 @@
  *     critic     min  E D(G(w)) - E D(x) + 10 E (|grad D(y)| - 1)^2,   y between x and G(w),
  *     generator  min  - E D(G(w)).
  *
- * grad D is the gradient in L2, whose values are those of the derivatives by values at the points
- * over the weight h of a point: with the derivatives by values themselves the slope 1 that is asked
- * for would be another one on every grid. It is differentiated once more, for the weights, on a tape
- * of second order. No time, no sampler: a draw is one evaluation. */
+ * grad D is the gradient in L2: the derivatives by the values at the points, over the weight h of a
+ * point. With the derivatives themselves the slope 1 that is asked for would be another one on every
+ * grid. It is differentiated once more, for the weights, on a tape of second order. No time, no
+ * sampler: a draw is one evaluation. */
 #include "rivals.h"
 
 typedef struct { int batch, steps, critics, width, modes, stencil; double lr; } setting;

@@ -25,8 +25,8 @@ enum { PLACES = 64, FINEST = 960 };
 static const struct { const char *name, *flags[TRIALS]; } made[] = {
     { "operator-x0", { "--net fno" X0, "--net fno:width=16,stencil=3 --steps 700" X0_CLOTHES } },
     { "hybrid", { "--net fno-field:pixels=1" FIELD1 X0,
-                  "--net fno-field:width=16,pixels=1,pool=4,latent=64,field-width=32,field-layers=2,omega=10"
-                  " --steps 500" X0_CLOTHES } },
+                  "--net fno-field:width=16,pixels=1,pool=4,latent=64,field-width=32,field-layers=2,"
+                  "omega=10 --steps 500" X0_CLOTHES } },
     { "hybrid-blind", { "--net fno-field:pixels=0" FIELD1 X0, NULL } },
     { "field", { "--net siren:width=48,layers=3,omega=10,mod=shift,latent=32,inner=3,rates=learned,"
                  "order=first,sees=coords" X0_META, NULL } },
@@ -57,14 +57,15 @@ static void ask(const kit *k, const fd_space *to, double time, int n, const fd_r
         const int b = n - i < AT_ONCE ? n - i : AT_ONCE;
         fd_arena own = a;
         fd_tape tape = fd_tape_begin(&own, FD_EVAL);
-        fd_var *u;
+        fd_var *u = fd_input(&tape, 3, (int[]){ b, 1, (int)size }, x + i * size);
         if (net && net->arch.inner) {
             fd_real *z = fd_raw(&own, fd_real, b * net->arch.latent);
             need(a.st);
             adapt(net, &k->s, t, b, x + i * size, z, own);
-            u = fd_inr(net, &tape, to, b, NULL, t, fd_input(&tape, 2, (int[]){ b, net->arch.latent }, z));
+            u = fd_input(&tape, 2, (int[]){ b, net->arch.latent }, z);
+            u = fd_inr(net, &tape, to, b, NULL, t, u);
         }
-        else u = fd_query(net, &tape, &k->s, fd_input(&tape, 3, (int[]){ b, 1, (int)size }, x + i * size), t, to);
+        else u = fd_query(net, &tape, &k->s, u, t, to);
         need(a.st);
         memcpy(y + i * to->points, u->x, (size_t)(b * to->points) * sizeof *y);
     }
@@ -121,7 +122,8 @@ static void scattered(const trial *q, const kit *const k[COUNT(made)], fd_arena 
         }
         need(a.st);
         if (i < -1) memcpy(real, y, (size_t)(n * PLACES) * sizeof *y);
-        else printf("%-24s %-14s %.4f\n", name, i < 0 ? "" : how, fd_energy_distance(&cloud, n, y, n, real));
+        else printf("%-24s %-14s %.4f\n", name, i < 0 ? "" : how,
+                    fd_energy_distance(&cloud, n, y, n, real));
         fflush(stdout);
     }
 }

@@ -1,14 +1,14 @@
-/* latent.c -- functions by way of a few numbers: a coordinate network gives each function a code, and
- * a finite-dimensional diffusion draws codes [functa; Survey, section 1].
+/* latent.c -- functions by way of a few numbers: a coordinate network gives each function a code,
+ * and a finite-dimensional diffusion draws codes [functa; Survey, section 1].
  *
  *     latent [--data IMAGES --labels LABELS]          rows of the table of rivals.h
  *
- * The field is a SIREN whose layers are shifted by numbers linear in the code. The code of a function
- * is what three steps of gradient descent from 0 find, and the field, the linear map and a rate for
- * each number of the code are learned through these steps (fd_forward of FD_SIREN with an inner loop,
- * second order). Codes are made white by their covariance; a transformer whose one patch is the whole
- * code, a residual perceptron, learns their diffusion, as `fd train` does it: in finite dimensions
- * white noise has a law. What is drawn can be asked for at any place.
+ * The field is a SIREN whose layers are shifted by numbers linear in the code. The code of a
+ * function is what three steps of gradient descent from 0 find, and the field, the linear map and a
+ * rate for each number of the code are learned through these steps (fd_forward of FD_SIREN with an
+ * inner loop, second order). Codes are made white by their covariance; a transformer whose one patch
+ * is the whole code, a residual perceptron, learns their diffusion, as `fd train` does it: in finite
+ * dimensions white noise has a law. What is drawn can be asked for at any place.
  *
  * Beside it: an operator that diffuses the functions themselves (fd train with its own settings),
  * codes that are drawn from the Gaussian of their mean and covariance, and functions that were not
@@ -65,7 +65,8 @@ typedef struct {
 static void whiten(fd_arena *a, codes *c, int n, fd_real *z)
 {
     const int d = c->code;
-    double *cov = fd_new(a, double, d * d), *w = fd_raw(a, double, d), *V = fd_raw(a, double, d * d);
+    double *cov = fd_new(a, double, d * d), *w = fd_raw(a, double, d);
+    double *V = fd_raw(a, double, d * d);
     double *mean = fd_new(a, double, d);
     c->mean = fd_raw(a, fd_real, d), c->root = fd_raw(a, fd_real, d * d);
     c->back = fd_raw(a, fd_real, d * d);

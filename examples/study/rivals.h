@@ -210,8 +210,9 @@ static inline learner learner_new(fd_arena *a, const trial *q, const char *rival
 
 /* learn -- call step, which takes one step of every learner and says its loss, up to `steps` of the
  * first one. All of them are saved now and then; Ctrl-C saves them and ends. */
-static inline void learn(const trial *q, const char *rival, int count, learner *const l[], int steps,
-                         double (*step)(void *self, int k, fd_arena a), void *self, fd_arena a)
+static inline void learn(const trial *q, const char *rival, int count, learner *const l[],
+                         int steps, double (*step)(void *self, int k, fd_arena a), void *self,
+                         fd_arena a)
 {
     enum { SAVE = 250 };
     double begin = cpu(), loss = 0;
@@ -222,7 +223,8 @@ static inline void learn(const trial *q, const char *rival, int count, learner *
         loss += step(self, k, a) / SAVE;
         need(a.st);
         if (!stopped && (k + 1) % SAVE && k + 1 < steps) continue;
-        for (int i = count - 1; i >= 0; i--) fd_net_save(a.st, l[i]->path, l[i]->net, l[i]->opt, NULL, a);
+        for (int i = count - 1; i >= 0; i--)
+            fd_net_save(a.st, l[i]->path, l[i]->net, l[i]->opt, NULL, a);
         need(a.st);
         spent(q, rival, "-train.s", cpu() - begin);
         begin = cpu();
@@ -240,7 +242,8 @@ static inline void batch_take(const trial *q, uint32_t k, int b, fd_real *x, fd_
         data_take(&q->d, (int)fd_index(r, (uint64_t)i, q->d.m), x + i * fd_size(&q->d.s), a);
 }
 
-/* domain_mean -- y [b][c][points] to its means over the domain [b][c]: an operator, then functionals. */
+/* domain_mean -- y [b][c][points] to its means over the domain [b][c]: an operator, and then
+ * functionals. */
 static inline fd_var *domain_mean(fd_tape *t, fd_var *y)
 {
     if (!y) return NULL;
@@ -275,7 +278,8 @@ static inline void adapt(const fd_net *net, const fd_space *s, const double *tim
     enum { AT_ONCE = 32 };
     const int code = net->arch.latent;
     for (int i = 0; i < n; i += AT_ONCE) {
-        wanted w = { net, s, time ? time + i : NULL, n - i < AT_ONCE ? n - i : AT_ONCE, x + i * s->points };
+        const int b = n - i < AT_ONCE ? n - i : AT_ONCE;
+        wanted w = { net, s, time ? time + i : NULL, b, x + i * s->points };
         memset(z + i * code, 0, (size_t)(w.b * code) * sizeof *z);
         fd_tape t = fd_tape_begin(&a, FD_GRAD);
         fd_var *m = fd_input(&t, 2, (int[]){ w.b, code }, z + i * code);
@@ -317,8 +321,8 @@ static inline double high(const fd_space *s, int n, const fd_real *x, int lo, in
     return part / all;
 }
 
-/* scores_of -- n functions of grid g: against n others of the exact law, or against images that were
- * not seen, whose features are f. */
+/* scores_of -- n functions of grid g: against n others of the exact law, or against images that
+ * were not seen, whose features are f. */
 static inline void scores_of(const trial *q, int g, int n, const fd_real *x, const fd_net *judge,
                              const fd_real *f, double v[SCORES], fd_arena a)
 {
@@ -364,7 +368,8 @@ static inline void scores_of(const trial *q, int g, int n, const fd_real *x, con
 
 /* ---- The picture ----------------------------------------------------------------------------- */
 
-enum { CELL = 112, HEAD = 26, LABEL = 300, APART = 8, ACROSS = 11, COLUMNS = 4, WIDE = 420, HIGH = 300 };
+enum { CELL = 112, HEAD = 26, LABEL = 300, APART = 8, ACROSS = 11 };
+enum { COLUMNS = 4, WIDE = 420, HIGH = 300 };
 static const int shown[GRIDS + 1] = { 0, 5, 8, ACROSS };  /* columns of a grid; clothes */
 
 /* picture_new -- rows of clothes on three grids, all in one size, or a panel of functions each. */
@@ -412,13 +417,14 @@ static inline void picture_add(const trial *q, const plot_canvas *c, int at, con
 
 /* ---- The report ------------------------------------------------------------------------------ */
 
-/* functions_of -- those of a row (-1: of the exact law, or real ones that scores are not taken against,
- * on finer grids as squares), or NULL where there are none. */
+/* functions_of -- those of a row (-1: of the exact law, or real ones that scores are not taken
+ * against, on finer grids as squares), or NULL where there are none. */
 static inline const fd_real *functions_of(fd_arena *a, const trial *q, int rival, int g)
 {
     char end[16];
     sprintf(end, "-%d.npy", g);
-    if (rival >= 0) return samples_kept(a, trial_path(q, rivals[rival].file, end), &q->s[g], q->n[g]);
+    if (rival >= 0)
+        return samples_kept(a, trial_path(q, rivals[rival].file, end), &q->s[g], q->n[g]);
     const ptrdiff_t size = q->s[g].points;
     fd_real *x = fd_raw(a, fd_real, q->n[g] * size);
     need(a->st);
@@ -441,8 +447,8 @@ static inline void line_add(const trial *q, int rival, int g, const char *label,
     double draw = rival < 0 ? 0 : spent(q, rivals[rival].file, end, 0);
     printf("%-24s %7s %8.0f %7.1f", label, grid, train, draw);
     text += strlen(text);
-    text += sprintf(text, "%s,\"%s\",%s,%d,%.1f,%.1f", trial_name[q->kind], label, grid, q->n[g], train,
-                    draw);
+    text += sprintf(text, "%s,\"%s\",%s,%d,%.1f,%.1f", trial_name[q->kind], label, grid, q->n[g],
+                    train, draw);
     for (int k = 0; k < SCORES; k++) {
         if (isnan(v[k])) printf(" %15s", "");
         else printf(" %15.4g", v[k]);

@@ -1,18 +1,18 @@
-/* vae.c -- variational autoencoders of functions [Thesis 3.1]: what noise may stand in the likelihood?
+/* vae.c -- variational autoencoders of functions [Thesis 3.1]: what noise may the likelihood have?
  *
  *     vae [--data IMAGES --labels LABELS]             rows of the table of rivals.h
  *
- * x = f(z) + e, z ~ N(0, 1) in d numbers, f a SIREN that they modulate, e ~ N(0, C) with eigenvalues
- * lam_k; the code has the law N(mu(x), s(x)^2), both means over the domain of a Fourier operator. The
- * usual e, a fixed variance at each pixel, has an ELBO whose first part grows with the number of
- * pixels: on a finer grid it is another model. Functions have no Lebesgue density, so here densities
- * are those by the law of e alone, and x - f(z) must lie in the Cameron-Martin space of C:
+ * x = f(z) + e, z ~ N(0, 1) in d numbers, f a SIREN that they modulate, e ~ N(0, C) with
+ * eigenvalues lam_k; the code has the law N(mu(x), s(x)^2), both means over the domain of a Fourier
+ * operator. The usual e, a fixed variance at each pixel, has an ELBO that grows with the number of
+ * pixels: on a finer grid it is another model. Functions have no Lebesgue density; here densities
+ * are those by the law of e alone, and x and f(z) lie in the Cameron-Martin space of C:
  *
  *     -ELBO = E |x - f(z)|_C^2 /2 - |x|_C^2 /2 + KL,      |u|_C^2 = sum u_k^2/lam_k,
  *
- * which converges where the data are smoother than e. Two choices do: white noise of one variance in
- * each mode (its variance per area is fixed, not per pixel), by which |.|_C is L2, but draws f(z) + e
- * are no functions, and a Matern noise rougher than the data, whose draws are.
+ * which converges where the data are smoother than e. Two choices do: white noise of one variance
+ * in each mode (its variance per area is fixed, not per pixel), by which |.|_C is L2, but draws
+ * f(z) + e are no functions, and a Matern noise rougher than the data, whose draws are.
  *
  * Checked where the best is known: Gaussian data with eigenvalues c_k, f linear in z. The best ELBO
  * is then the best evidence (principal components, as many as d, of the modes by r = c/lam),
@@ -23,7 +23,10 @@
  * program trains that autoencoder by samples, and takes its ELBO in closed form. */
 #include "rivals.h"
 
-typedef struct { int code, batch, steps, width, layers, modes, stencil; double omega, var; } setting;
+typedef struct {
+    int code, batch, steps, width, layers, modes, stencil;
+    double omega, var;                     /* var: of a mode of white noise */
+} setting;
 static const setting set[TRIALS] = {
     { 8, 64, 6000, 48, 3, 16, 0, 10, 1e-4 },
     { 32, 16, 700, 64, 4, 16, 3, 15, 2e-5 } };
@@ -32,8 +35,8 @@ static const setting set[TRIALS] = {
 
 enum { LINEAR = 4, FINEST = 128, TAKES = 64, LINEAR_STEPS = 3000 };
 
-/* In modes over the deviations of the data: x_k ~ N(0, 1), decoder w [d][n], encoder v [n][d], log s
- * [d]. -ELBO of TAKES functions: sum_k r_k ((x_k - sum_j z_j w_jk)^2 - x_k^2)/2 + KL. */
+/* In modes over the deviations of the data: x_k ~ N(0, 1), decoder w [d][n], encoder v [n][d],
+ * log s [d]. -ELBO of TAKES functions: sum_k r_k ((x_k - sum_j z_j w_jk)^2 - x_k^2)/2 + KL. */
 static fd_var *linear_loss(fd_tape *t, const fd_net *net, int n, const fd_real *r, const fd_real *x,
                            const fd_real *xi)
 {
@@ -65,7 +68,8 @@ static double linear_elbo(int n, const fd_real *r, const fd_real *p)
             for (int j = 0; j < LINEAR; j++) c -= (double)w[j * n + k] * (double)v[i * LINEAR + j];
             off += c * c;
         }
-        for (int j = 0; j < LINEAR; j++) off += pow((double)w[j * n + k], 2) * exp(2 * (double)logs[j]);
+        for (int j = 0; j < LINEAR; j++)
+            off += pow((double)w[j * n + k], 2) * exp(2 * (double)logs[j]);
         sum -= (double)r[k] * off / 2;
     }
     for (int j = 0; j < LINEAR; j++) {
@@ -120,7 +124,8 @@ static void linear_table(fd_arena a)
         for (int n = FINEST / 4; n <= FINEST; n *= 2) {
             fd_arena b = a;
             fd_space s = fd_grid(&b, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
-            const fd_cov *c = fd_cov_matern(&b, &s, 1, .3, 1.5), *e = fd_cov_matern(&b, &s, .05, .1, .5);
+            const fd_cov *c = fd_cov_matern(&b, &s, 1, .3, 1.5);
+            const fd_cov *e = fd_cov_matern(&b, &s, .05, .1, .5);
             fd_real r[FINEST];
             need(b.st);
             for (int k = 0; k < n; k++)
@@ -156,14 +161,16 @@ static double fit(void *self, int k, fd_arena a)
     batch_take(m->q, (uint32_t)k, b, m->x, a);
     fd_normal(fd_stream(fd_seed(m->q->o->seed), 'v', (uint32_t)k), b * d, m->xi);
     fd_tape t = fd_tape_begin(&a, FD_GRAD);
-    fd_var *x = fd_input(&t, 3, n, m->x), *y = domain_mean(&t, fd_forward(m->enc.net, &t, s, x, NULL));
+    fd_var *x = fd_input(&t, 3, n, m->x);
+    fd_var *y = domain_mean(&t, fd_forward(m->enc.net, &t, s, x, NULL));
     fd_var *mu = fd_slice(&t, y, 1, 0, d), *logs = fd_slice(&t, y, 1, d, d);
     fd_var *z = fd_mul(&t, fd_map(&t, logs, FD_EXP), fd_input(&t, 2, (int[]){ b, d }, m->xi));
     z = fd_add(&t, mu, z);
     fd_var *off = fd_sub(&t, x, fd_inr(m->dec.net, &t, s, b, NULL, NULL, z));
     off = fd_map(&t, fd_cov_apply(&t, m->inverse, .5, off), FD_SQUARE);
     off = fd_affine(&t, fd_sum_to(&t, off, 1, (int[]){ 1 }), s->h, 0);
-    fd_var *kl = fd_sub(&t, fd_map(&t, fd_affine(&t, logs, 2, 0), FD_EXP), fd_affine(&t, logs, 2, 1));
+    fd_var *kl = fd_map(&t, fd_affine(&t, logs, 2, 0), FD_EXP);
+    kl = fd_sub(&t, kl, fd_affine(&t, logs, 2, 1));
     kl = fd_sum_to(&t, fd_add(&t, kl, fd_map(&t, mu, FD_SQUARE)), 1, (int[]){ 1 });
     fd_var *loss = fd_affine(&t, fd_add(&t, off, kl), .5 / b, 0);
     fd_backward(&t, loss);
@@ -186,7 +193,8 @@ static void vae_draw(const void *self, const trial *q, int g, int n, fd_real *x,
     for (int i = 0; i < n; i += 16) {
         int b = n - i < 16 ? n - i : 16;
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
-        fd_var *y = fd_inr(m->dec.avg, &t, s, b, NULL, NULL, fd_input(&t, 2, (int[]){ b, d }, z + i * d));
+        fd_var *y = fd_input(&t, 2, (int[]){ b, d }, z + i * d);
+        y = fd_inr(m->dec.avg, &t, s, b, NULL, NULL, y);
         need(a.st);
         memcpy(x + i * s->points, y->x, (size_t)(b * s->points) * sizeof *x);
         fd_tape_end(&t);
