@@ -10,9 +10,9 @@
  *     generator  min  - E D(G(w)).
  *
  * grad D is the gradient in L2: the derivatives by the values at the points, over the weight h of a
- * point. With the derivatives themselves the slope 1 that is asked for would be another one on every
- * grid. It is differentiated once more, for the weights, on a tape of second order. No time, no
- * sampler: a draw is one evaluation. */
+ * point. With the derivatives themselves the slope 1 that is asked for would be another one on
+ * every grid. It is differentiated once more, for the weights, on a tape of second order. No time,
+ * no sampler: a draw is one evaluation. */
 #include "rivals.h"
 
 typedef struct { int batch, steps, critics, width, modes, stencil; double lr; } setting;

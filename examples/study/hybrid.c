@@ -23,10 +23,10 @@ enum { PLACES = 64, FINEST = 960 };
 #define X0_CLOTHES " --precond none --predict x0 --batch 16 --lr 2e-3"
 #define FIELD1 ",latent=32,field-width=32,field-layers=2,omega=10"
 static const struct { const char *name, *flags[TRIALS]; } made[] = {
-    { "operator-x0", { "--net fno" X0, "--net fno:width=16,stencil=3 --steps 700" X0_CLOTHES } },
+    { "operator-x0", { "--net fno" X0, "--net fno:width=16,stencil=3 --steps 3000" X0_CLOTHES } },
     { "hybrid", { "--net fno-field:pixels=1" FIELD1 X0,
-                  "--net fno-field:width=16,pixels=1,pool=4,latent=64,field-width=32,field-layers=2,"
-                  "omega=10 --steps 500" X0_CLOTHES } },
+                  "--net fno-field:width=16,pixels=1,pool=4,latent=64,field-width=32,"
+                  "field-layers=2,omega=10 --steps 2000" X0_CLOTHES } },
     { "hybrid-blind", { "--net fno-field:pixels=0" FIELD1 X0, NULL } },
     { "field", { "--net siren:width=48,layers=3,omega=10,mod=shift,latent=32,inner=3,rates=learned,"
                  "order=first,sees=coords" X0_META, NULL } },

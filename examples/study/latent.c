@@ -6,9 +6,9 @@
  * The field is a SIREN whose layers are shifted by numbers linear in the code. The code of a
  * function is what three steps of gradient descent from 0 find, and the field, the linear map and a
  * rate for each number of the code are learned through these steps (fd_forward of FD_SIREN with an
- * inner loop, second order). Codes are made white by their covariance; a transformer whose one patch
- * is the whole code, a residual perceptron, learns their diffusion, as `fd train` does it: in finite
- * dimensions white noise has a law. What is drawn can be asked for at any place.
+ * inner loop, second order). Codes are made white by their covariance; a transformer whose one
+ * patch is the whole code, a residual perceptron, learns their diffusion, as `fd train` does it: in
+ * finite dimensions white noise has a law. What is drawn can be asked for at any place.
  *
  * Beside it: an operator that diffuses the functions themselves (fd train with its own settings),
  * codes that are drawn from the Gaussian of their mean and covariance, and functions that were not
@@ -27,10 +27,10 @@ static const setting set[TRIALS] = {
       "--net vit:patch=16,width=96 --cov pixel-white --precond none --predict v --steps 2000"
       " --batch 64 --lr 1e-3",
       "--net fno --cov matern:nu=1.5,l=0.1 --steps 3000 --lr 2e-3" },
-    { "latent", 64, 16, 500, 64, 3, 15,
+    { "latent", 64, 16, 700, 64, 3, 15,
       "--net vit:patch=64,width=128 --cov pixel-white --precond none --predict v --steps 2000"
       " --batch 64 --lr 1e-3",
-      "--net fno:width=16,stencil=3 --steps 800 --batch 16" } };
+      "--net fno:width=16,stencil=3 --steps 3500 --batch 16" } };
 
 typedef struct { const trial *q; const setting *w; learner l; fd_real *x; } fitting;
 

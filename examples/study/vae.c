@@ -153,32 +153,118 @@ static const fd_cov *noise(fd_arena *a, const vae *m, const fd_space *s)
                      : fd_cov_white(a, s, m->w->var, 0);
 }
 
+/* precision -- what |.|_C^2 is made of: eigenvalues 1/lam_k. */
+static const fd_cov *precision(fd_arena *a, const vae *m, const fd_space *s)
+{
+    const fd_cov *c = noise(a, m, s);
+    double *inverse = fd_new(a, double, s->modes);
+    need(a->st);
+    for (ptrdiff_t k = 0; k < s->modes; k++) inverse[k] = c->lam[k] > 0 ? 1 / c->lam[k] : 0;
+    return fd_cov_table(a, s, inverse);
+}
+
+/* half_norm -- |u|_C^2/2, the sum over a batch. */
+static fd_var *half_norm(fd_tape *t, const fd_cov *inverse, fd_var *u)
+{
+    u = fd_map(t, fd_cov_apply(t, inverse, .5, u), FD_SQUARE);
+    return fd_affine(t, fd_sum_to(t, u, 1, (int[]){ 1 }), .5 * inverse->s.h, 0);
+}
+
+/* bound -- -ELBO of b functions without -|x|_C^2/2, their sum, with xi for the codes. */
+static fd_var *bound(fd_tape *t, const fd_net *enc, const fd_net *dec, const fd_cov *inverse, int b,
+                     fd_var *x, const fd_real *xi)
+{
+    const fd_space *s = &inverse->s;
+    const int d = dec->arch.latent;
+    fd_var *y = domain_mean(t, fd_forward(enc, t, s, x, NULL));
+    fd_var *mu = fd_slice(t, y, 1, 0, d), *logs = fd_slice(t, y, 1, d, d);
+    fd_var *z = fd_mul(t, fd_map(t, logs, FD_EXP), fd_input(t, 2, (int[]){ b, d }, xi));
+    fd_var *off = fd_sub(t, x, fd_inr(dec, t, s, b, NULL, NULL, fd_add(t, mu, z)));
+    fd_var *kl = fd_map(t, fd_affine(t, logs, 2, 0), FD_EXP);
+    kl = fd_add(t, fd_sub(t, kl, fd_affine(t, logs, 2, 1)), fd_map(t, mu, FD_SQUARE));
+    kl = fd_affine(t, fd_sum_to(t, kl, 1, (int[]){ 1 }), .5, 0);
+    return fd_add(t, half_norm(t, inverse, off), kl);
+}
+
 static double fit(void *self, int k, fd_arena a)
 {
     vae *m = self;
     const fd_space *s = &m->q->s[0];
-    const int b = m->w->batch, d = m->w->code, n[3] = { b, 1, (int)s->points };
+    const int b = m->w->batch, d = m->w->code;
     batch_take(m->q, (uint32_t)k, b, m->x, a);
     fd_normal(fd_stream(fd_seed(m->q->o->seed), 'v', (uint32_t)k), b * d, m->xi);
     fd_tape t = fd_tape_begin(&a, FD_GRAD);
-    fd_var *x = fd_input(&t, 3, n, m->x);
-    fd_var *y = domain_mean(&t, fd_forward(m->enc.net, &t, s, x, NULL));
-    fd_var *mu = fd_slice(&t, y, 1, 0, d), *logs = fd_slice(&t, y, 1, d, d);
-    fd_var *z = fd_mul(&t, fd_map(&t, logs, FD_EXP), fd_input(&t, 2, (int[]){ b, d }, m->xi));
-    z = fd_add(&t, mu, z);
-    fd_var *off = fd_sub(&t, x, fd_inr(m->dec.net, &t, s, b, NULL, NULL, z));
-    off = fd_map(&t, fd_cov_apply(&t, m->inverse, .5, off), FD_SQUARE);
-    off = fd_affine(&t, fd_sum_to(&t, off, 1, (int[]){ 1 }), s->h, 0);
-    fd_var *kl = fd_map(&t, fd_affine(&t, logs, 2, 0), FD_EXP);
-    kl = fd_sub(&t, kl, fd_affine(&t, logs, 2, 1));
-    kl = fd_sum_to(&t, fd_add(&t, kl, fd_map(&t, mu, FD_SQUARE)), 1, (int[]){ 1 });
-    fd_var *loss = fd_affine(&t, fd_add(&t, off, kl), .5 / b, 0);
+    fd_var *x = fd_input(&t, 3, (int[]){ b, 1, (int)s->points }, m->x);
+    fd_var *loss = bound(&t, m->enc.net, m->dec.net, m->inverse, b, x, m->xi);
+    loss = fd_affine(&t, loss, 1. / b, 0);
     fd_backward(&t, loss);
     double v = loss ? (double)loss->x[0] : NAN;
     fd_tape_end(&t);
     fd_opt_step(m->enc.opt, m->enc.net, a.st);
     fd_opt_step(m->dec.opt, m->dec.net, a.st);
     return v;
+}
+
+/* reference -- the mean evidence of n functions under a law with a noise of the same kind: each kind by
+ * its mean and those of its waves, as many as the code has numbers, that say most. */
+static double reference(const vae *m, const fd_space *s, int n, const fd_real *x, fd_arena a)
+{
+    const int modes = (int)s->modes;
+    const fd_cov *c[2], *e = noise(&a, m, s);
+    fd_real *mean = fd_raw(&a, fd_real, 2 * modes), *u = fd_raw(&a, fd_real, n * modes);
+    need(a.st);
+    kinds_law(&a, s, mean, c);
+    fd_to_modes(s, 2, mean, mean, a), fd_to_modes(s, n, x, u, a);
+    need(a.st);
+    double sum = 0, var[2][192];
+    for (int i = 0; i < 2; i++) {                      /* var: lam + the rest, in d modes */
+        for (int k = 0; k < modes; k++) var[i][k] = e->lam[k];
+        for (int j = 0; j < m->w->code; j++) {
+            int best = 0;
+            for (int k = 1; k < modes; k++)
+                if (e->lam[k] > 0 && var[i][k] <= e->lam[k]
+                    && (var[i][best] > e->lam[best]
+                        || c[i]->lam[k] / e->lam[k] > c[i]->lam[best] / e->lam[best])) best = k;
+            if (c[i]->lam[best] > e->lam[best]) var[i][best] = c[i]->lam[best];
+        }
+    }
+    for (int f = 0; f < n; f++) {
+        double l[2];
+        for (int i = 0; i < 2; i++) {
+            l[i] = -log(2.);
+            for (int k = 0; k < modes; k++) {
+                double v = (double)u[f * modes + k], d = v - (double)mean[i * modes + k];
+                if (e->lam[k] > 0)
+                    l[i] -= (d * d / var[i][k] - v * v / e->lam[k] + log(var[i][k] / e->lam[k])) / 2;
+            }
+        }
+        sum += fmax(l[0], l[1]) + log1p(exp(-fabs(l[0] - l[1])));
+    }
+    return sum / n;
+}
+
+/* elbo_line -- of functions that were not seen, on both grids. */
+static void elbo_line(const vae *m, const char *name, fd_arena a)
+{
+    enum { MANY = 512 };
+    for (int g = 0; g < m->q->grids; g++) {
+        fd_arena own = a;
+        const fd_space *s = &m->q->s[g];
+        const int d = m->w->code;
+        fd_real *x = fd_raw(&own, fd_real, MANY * s->points), *xi = fd_raw(&own, fd_real, MANY * d);
+        need(a.st);
+        kinds_draw(s, fd_seed(8), MANY, x, own);
+        fd_normal(fd_seed(6), MANY * d, xi);
+        const fd_cov *inverse = precision(&own, m, s);
+        fd_tape t = fd_tape_begin(&own, FD_EVAL);
+        fd_var *vx = fd_input(&t, 3, (int[]){ MANY, 1, (int)s->points }, x);
+        fd_var *y = bound(&t, m->enc.avg, m->dec.avg, inverse, MANY, vx, xi);
+        y = fd_sub(&t, half_norm(&t, inverse, vx), y);
+        need(a.st);
+        printf("%-12s on %3d points: ELBO %9.2f, evidence of a mixture with %d waves a kind %9.2f\n", name,
+               s->n[0], (double)y->x[0] / MANY, d, reference(m, s, MANY, x, own));
+        fflush(stdout);
+    }
 }
 
 static void vae_draw(const void *self, const trial *q, int g, int n, fd_real *x, fd_arena a)
@@ -223,13 +309,10 @@ static void make(const trial *q, fd_arena a)
         m.dec = learner_new(&a, q, name, "-decoder", &dec, &adam);
         m.x = fd_raw(&a, fd_real, w->batch * s->points);
         m.xi = fd_raw(&a, fd_real, w->batch * w->code);
-        const fd_cov *c = noise(&a, &m, s);
-        double *inverse = fd_new(&a, double, s->modes);
-        need(a.st);
-        for (ptrdiff_t k = 0; k < s->modes; k++) inverse[k] = c->lam[k] > 0 ? 1 / c->lam[k] : 0;
-        m.inverse = fd_cov_table(&a, s, inverse);
+        m.inverse = precision(&a, &m, s);
         need(a.st);
         learn(q, name, 2, (learner *[]){ &m.dec, &m.enc }, w->steps, fit, &m, a);
+        if (!q->kind) elbo_line(&m, name, a);
         rival_draw(q, name, vae_draw, &m, a);
         m.residual = 0;
         if (!matern) rival_draw(q, "vae-mean", vae_draw, &m, a);
