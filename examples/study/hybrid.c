@@ -11,22 +11,22 @@
  *                             finer one: only one evaluation costs what that grid costs
  *     field without values    the field sees its place alone, so it can be asked anywhere
  *     meta-learned field      a coordinate network alone, that adapts to the noisy function [FDP];
- *                             25 steps in place of 50, on the first grid, asked last
+ *                             15 steps in place of 50, on the first grid, asked last
  *
  * For `kinds` samples are also asked at 64 scattered places, which no grid has; the exact law there
  * is known. The operator's samples are evaluated there by their waves. */
 #include "rivals.h"
 
 enum { PLACES = 64, FINEST = 960 };
-#define X0 " --cov matern:nu=1.5,l=0.1 --precond none --predict x0 --steps 3000 --lr 2e-3"
-#define X0_META " --cov matern:nu=1.5,l=0.1 --precond none --predict x0 --steps 1200 --lr 1e-3"
+#define X0 " --cov matern:nu=1.5,l=0.1 --precond none --predict x0 --steps 1500 --lr 2e-3"
+#define X0_META " --cov matern:nu=1.5,l=0.1 --precond none --predict x0 --steps 600 --lr 1e-3"
 #define X0_CLOTHES " --precond none --predict x0 --batch 16 --lr 2e-3"
 #define FIELD1 ",latent=32,field-width=32,field-layers=2,omega=10"
 static const struct { const char *name, *flags[TRIALS]; } made[] = {
-    { "operator-x0", { "--net fno" X0, "--net fno:width=16,stencil=3 --steps 3000" X0_CLOTHES } },
+    { "operator-x0", { "--net fno" X0, "--net fno:width=16,stencil=3 --steps 2000" X0_CLOTHES } },
     { "hybrid", { "--net fno-field:pixels=1" FIELD1 X0,
                   "--net fno-field:width=16,pixels=1,pool=4,latent=64,field-width=32,"
-                  "field-layers=2,omega=10 --steps 2000" X0_CLOTHES } },
+                  "field-layers=2,omega=10 --steps 1000" X0_CLOTHES } },
     { "hybrid-blind", { "--net fno-field:pixels=0" FIELD1 X0, NULL } },
     { "field", { "--net siren:width=48,layers=3,omega=10,mod=shift,latent=32,inner=3,rates=learned,"
                  "order=first,sees=coords" X0_META, NULL } },
@@ -35,7 +35,7 @@ static const struct { const char *name, *flags[TRIALS]; } made[] = {
 /* last_state -- n functions of the first grid just before the last evaluation; its time. */
 static double last_state(const kit *k, int n, fd_real *x, fd_arena a)
 {
-    const char *steps = k->net->arch.inner ? "--steps 25" : "--steps 50";    /* it is slow */
+    const char *steps = k->net->arch.inner ? "--steps 15" : "--steps 50";    /* it is slow */
     args f = flags_read(&a, SAMPLE, "--batch 32 --denoise 0", steps), o = settle(&f, k);
     double *t = fd_raw(&a, double, o.steps + 1);
     need(a.st);

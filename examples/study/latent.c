@@ -27,10 +27,10 @@ static const setting set[TRIALS] = {
       "--net vit:patch=16,width=96 --cov pixel-white --precond none --predict v --steps 2000"
       " --batch 64 --lr 1e-3",
       "--net fno --cov matern:nu=1.5,l=0.1 --steps 3000 --lr 2e-3" },
-    { "latent", 64, 16, 700, 64, 3, 15,
+    { "latent", 64, 16, 600, 64, 3, 15,
       "--net vit:patch=64,width=128 --cov pixel-white --precond none --predict v --steps 2000"
       " --batch 64 --lr 1e-3",
-      "--net fno:width=16,stencil=3 --steps 3500 --batch 16" } };
+      "--net fno:width=16,stencil=3 --steps 2000 --batch 16" } };
 
 typedef struct { const trial *q; const setting *w; learner l; fd_real *x; } fitting;
 

@@ -15,20 +15,20 @@
 
 enum { KINDS, CLOTHES, TRIALS, GRIDS = 3, SIXTH = 6, PCS = 32, PAIRED = 512, LINES = 8 };
 static const char *const trial_name[TRIALS] = { "kinds", "clothes" };
-static const struct { const char *file, *label; } rivals[] = {
-    { "operator", "operator" },
-    { "latent", "latent diffusion" },
-    { "codes", "Gaussian codes" },
-    { "recoded", "real, coded and decoded" },
-    { "operator-x0", "operator, says x0" },
-    { "hybrid", "operator + field" },
-    { "hybrid-late", "the same, asked last" },
-    { "hybrid-blind", "field without values" },
-    { "field", "meta-learned field" },
-    { "vae", "VAE, white" },
-    { "vae-mean", "VAE, white, no residual" },
-    { "vae-matern", "VAE, Matern" },
-    { "gan", "GAN" },
+static const struct { const char *file, *label, *by; } rivals[] = {   /* by: the row that trained it */
+    { "operator", "operator", "operator" },
+    { "latent", "latent diffusion", "latent" },
+    { "codes", "Gaussian codes", "latent" },
+    { "recoded", "real, coded and decoded", "latent" },
+    { "operator-x0", "operator, says x0", "operator-x0" },
+    { "hybrid", "operator + field", "hybrid" },
+    { "hybrid-late", "the same, asked last", "hybrid" },
+    { "hybrid-blind", "field without values", "hybrid-blind" },
+    { "field", "meta-learned field", "field" },
+    { "vae", "VAE, white", "vae" },
+    { "vae-mean", "VAE, white, no residual", "vae" },
+    { "vae-matern", "VAE, Matern", "vae-matern" },
+    { "gan", "GAN", "gan" },
 };
 
 typedef struct {
@@ -443,7 +443,7 @@ static inline void line_add(const trial *q, int rival, int g, const char *label,
     char grid[64], end[16];
     sprintf(end, "-%d.s", g);
     grid_text(&q->s[g], grid);
-    double train = rival < 0 ? 0 : spent(q, rivals[rival].file, "-train.s", 0);
+    double train = rival < 0 ? 0 : spent(q, rivals[rival].by, "-train.s", 0);
     double draw = rival < 0 ? 0 : spent(q, rivals[rival].file, end, 0);
     printf("%-24s %7s %8.0f %7.1f", label, grid, train, draw);
     text += strlen(text);
