@@ -15,7 +15,8 @@
 
 enum { KINDS, CLOTHES, TRIALS, GRIDS = 3, SIXTH = 6, PCS = 32, PAIRED = 512, LINES = 8 };
 static const char *const trial_name[TRIALS] = { "kinds", "clothes" };
-static const struct { const char *file, *label, *by; } rivals[] = {   /* by: the row that trained it */
+/* by: the row whose training it shares */
+static const struct { const char *file, *label, *by; } rivals[] = {
     { "operator", "operator", "operator" },
     { "latent", "latent diffusion", "latent" },
     { "codes", "Gaussian codes", "latent" },
@@ -369,7 +370,7 @@ static inline void scores_of(const trial *q, int g, int n, const fd_real *x, con
 /* ---- The picture ----------------------------------------------------------------------------- */
 
 enum { CELL = 112, HEAD = 26, LABEL = 300, APART = 8, ACROSS = 11 };
-enum { COLUMNS = 4, WIDE = 420, HIGH = 300 };
+enum { COLUMNS = 4, WIDE = 350, HIGH = 240 };
 static const int shown[GRIDS + 1] = { 0, 5, 8, ACROSS };  /* columns of a grid; clothes */
 
 /* picture_new -- rows of clothes on three grids, all in one size, or a panel of functions each. */

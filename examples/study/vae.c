@@ -205,8 +205,8 @@ static double fit(void *self, int k, fd_arena a)
     return v;
 }
 
-/* reference -- the mean evidence of n functions under a law with a noise of the same kind: each kind by
- * its mean and those of its waves, as many as the code has numbers, that say most. */
+/* reference -- the mean evidence of n functions under a law with noise of the same kind: each kind
+ * by its mean and those of its waves, as many as the code has numbers, that say most. */
 static double reference(const vae *m, const fd_space *s, int n, const fd_real *x, fd_arena a)
 {
     const int modes = (int)s->modes;
@@ -234,8 +234,8 @@ static double reference(const vae *m, const fd_space *s, int n, const fd_real *x
             l[i] = -log(2.);
             for (int k = 0; k < modes; k++) {
                 double v = (double)u[f * modes + k], d = v - (double)mean[i * modes + k];
-                if (e->lam[k] > 0)
-                    l[i] -= (d * d / var[i][k] - v * v / e->lam[k] + log(var[i][k] / e->lam[k])) / 2;
+                double lam = e->lam[k], r = var[i][k] / lam;
+                if (lam > 0) l[i] -= (d * d / var[i][k] - v * v / lam + log(r)) / 2;
             }
         }
         sum += fmax(l[0], l[1]) + log1p(exp(-fabs(l[0] - l[1])));
@@ -261,8 +261,8 @@ static void elbo_line(const vae *m, const char *name, fd_arena a)
         fd_var *y = bound(&t, m->enc.avg, m->dec.avg, inverse, MANY, vx, xi);
         y = fd_sub(&t, half_norm(&t, inverse, vx), y);
         need(a.st);
-        printf("%-12s on %3d points: ELBO %9.2f, evidence of a mixture with %d waves a kind %9.2f\n", name,
-               s->n[0], (double)y->x[0] / MANY, d, reference(m, s, MANY, x, own));
+        printf("%-12s on %3d points: ELBO %9.2f, evidence of two kinds of %d waves %9.2f\n",
+               name, s->n[0], (double)y->x[0] / MANY, d, reference(m, s, MANY, x, own));
         fflush(stdout);
     }
 }
