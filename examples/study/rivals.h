@@ -217,11 +217,12 @@ static inline void learn(const trial *q, const char *rival, int count, learner *
 {
     enum { SAVE = 250 };
     double begin = cpu(), loss = 0;
+    int since = 0;
     if (q->o->train < steps) steps = q->o->train;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     for (int k = l[0]->opt->step; k < steps; k++) {
-        loss += step(self, k, a) / SAVE;
+        loss += (step(self, k, a) - loss) / ++since;
         need(a.st);
         if (!stopped && (k + 1) % SAVE && k + 1 < steps) continue;
         for (int i = count - 1; i >= 0; i--)
@@ -230,7 +231,7 @@ static inline void learn(const trial *q, const char *rival, int count, learner *
         spent(q, rival, "-train.s", cpu() - begin);
         begin = cpu();
         printf("%s %s, step %5d  loss %.4f\n", trial_name[q->kind], rival, k + 1, loss);
-        fflush(stdout), loss = 0;
+        fflush(stdout), since = 0;
         if (stopped) { int sig = stopped; finish(); exit(128 + sig); }
     }
 }
