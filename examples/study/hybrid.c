@@ -7,7 +7,7 @@
  *     operator, says x0       a Fourier operator: the function at the points that it sees
  *     operator + field        the same operator, whose features modulate a coordinate network that
  *                             also sees the noisy value at its place
- *     the same, asked last    its samples on the first grid, whose last denoiser is asked on the
+ *     operator + field, last  its samples on the first grid, whose last denoiser is asked on the
  *                             finer one: only one evaluation costs what that grid costs
  *     field without values    the field sees its place alone, so it can be asked anywhere
  *     meta-learned field      a coordinate network alone, that adapts to the noisy function [FDP];

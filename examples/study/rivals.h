@@ -23,7 +23,7 @@ static const struct { const char *file, *label, *by; } rivals[] = {
     { "recoded", "real, coded and decoded", "latent" },
     { "operator-x0", "operator, says x0", "operator-x0" },
     { "hybrid", "operator + field", "hybrid" },
-    { "hybrid-late", "the same, asked last", "hybrid" },
+    { "hybrid-late", "operator + field, last", "hybrid" },
     { "hybrid-blind", "field without values", "hybrid-blind" },
     { "field", "meta-learned field", "field" },
     { "vae", "VAE, white", "vae" },
