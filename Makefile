@@ -260,6 +260,7 @@ exp = $(eval $(call experiment,$(1),$(2),$(3),$(4),$(5),$(6)))
 
 IMAGES = build/data/fashion-mnist
 LABELED = $(IMAGES) build/data/labels
+CLOTHES = --data $(IMAGES) --labels build/data/labels --threads 1
 
 build/data/labels: build/data/fashion-mnist
 	gunzip -c $(subst images-idx3,labels-idx1,$(FASHION)) >$@.tmp && mv $@.tmp $@
@@ -272,13 +273,17 @@ $(call exp,noise,75 s,4,in which norm is a score learned?,1000)
 $(call exp,correct,17 s,MB_correct,predictor or corrector at equal cost?)
 $(call exp,alias,3 s,MB_alias,what does a grid lose?)
 $(call exp,denoise,20 s,MB_denoise,do networks beat the best linear denoiser?,--data $(IMAGES) --threads 1,$(IMAGES) out/thesis)
-$(call exp,classes,4 min,MB_classes,what does guidance to a class buy?,--data $(IMAGES) --labels build/data/labels --threads 1,$(LABELED))
+$(call exp,classes,4 min,MB_classes,what does guidance to a class buy?,$(CLOTHES),$(LABELED))
 $(call exp,allen,27 s,MB_allen,can noise be made by an equation that is not linear?)
 $(call exp,flow,10 min,183,does an operator trained on 32x32 draw a flow on 256x256?)
 $(call exp,volcano,4 min,MB_volcano,which noise suits interferograms?)
 $(call exp,outlines,5 min,370,what do signed distances gain over images?,$(LABELED),$(LABELED))
 $(call exp,steps,9 min,13,which loss for few steps?,2000)
 $(call exp,levels,10 s,6,how good must early scores be if the last Langevin chain is long?)
+$(call exp,latent,5 min,MB_latent,can a few numbers stand for a function?,$(CLOTHES),$(LABELED))
+$(call exp,hybrid,MIN_hybrid,MB_hybrid,does a field above an operator gain?,$(CLOTHES),$(LABELED))
+$(call exp,vae,MIN_vae,MB_vae,what noise may a likelihood of functions have?,$(CLOTHES),$(LABELED))
+$(call exp,gan,3 min,MB_gan,can a critic replace the score?,$(CLOTHES),$(LABELED))
 $(call exp,onestep,2 min,14,can one evaluation do what fifty do?,4000)
 $(call exp,poisson,75 s,11,what does a network find that sees only gradients?,3000)
 $(call exp,darcy,9 min,50,what is the ground like given 36 pressures? every method and chains)

@@ -1942,7 +1942,7 @@ enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
  *                     and zeros outside of 3x3 convolutions, on every axis: a seam on periodic
  *                     ones. So it is in checkpoints that do not have this field.
  *   labels            one of so many vectors, or a last one for no label, for each function: in
- *                     FD_VIT and FD_UVIT a token after that of time [U-ViT; Thesis 3.8.4], in
+ *                     FD_VIT and FD_UVIT a token after that of time [U-ViT; Thesis sec. 3.8.4], in
  *                     others added to the embedding of time, FD_TIME_FILM or FD_TIME_TOKEN.
  *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
  *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */

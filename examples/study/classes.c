@@ -1,4 +1,4 @@
-/* classes.c -- one U-ViT for ten classes [Thesis 3.8.4; U-ViT; CFG]: the label is a token beside
+/* classes.c -- one U-ViT for ten classes [Thesis sec. 3.8.4; U-ViT; CFG]: the label is a token beside
  * that of time, a tenth of the labels is left out in training, and a sampler follows
  * D + w (D - D of no label). What does w buy, and what does it cost?
  *

@@ -1,4 +1,4 @@
-/* correct.c -- predictor, corrector, or both [Thesis 3.4.4; SDE]? At equal cost in evaluations:
+/* correct.c -- predictor, corrector, or both [Thesis sec. 3.4.4; SDE]? At equal cost in evaluations:
  *
  *     predictor   Euler-Maruyama's step of the reverse SDE
  *     corrector   annealed Langevin dynamics alone, one step of size c v at each time

@@ -1,4 +1,4 @@
-/* denoise.c -- networks as denoisers at high noise [Thesis figs 5.6-5.13], side by side, beside the
+/* denoise.c -- networks as denoisers at high noise [Thesis figs. 5.6-5.13], side by side, beside the
  * best linear denoiser of the data, which is exact: that of N(mean, K), K the covariance of all
  * pairs of pixels.
  *

@@ -1,4 +1,4 @@
-/* hybrid.c -- an operator, a coordinate network, or one above the other? [Survey, section 4]
+/* hybrid.c -- an operator, a coordinate network, or one above the other? [Survey sec. 4]
  *
  *     hybrid [--data IMAGES --labels LABELS]          rows of the table of rivals.h
  *
@@ -18,8 +18,8 @@
 #include "rivals.h"
 
 enum { PLACES = 64, FINEST = 960 };
-#define X0 " --cov matern:nu=1.5,l=0.1 --precond none --predict x0 --steps 1500 --lr 2e-3"
-#define X0_META " --cov matern:nu=1.5,l=0.1 --precond none --predict x0 --steps 600 --lr 1e-3"
+#define X0 " --cov matern:nu=1.5,l=0.1 --precond none --predict x0 --steps 6000 --lr 2e-3"
+#define X0_META " --cov matern:nu=1.5,l=0.1 --precond none --predict x0 --steps 2000 --lr 1e-3"
 #define X0_CLOTHES " --precond none --predict x0 --batch 16 --lr 2e-3"
 #define FIELD1 ",latent=32,field-width=32,field-layers=2,omega=10"
 static const struct { const char *name, *flags[TRIALS]; } made[] = {

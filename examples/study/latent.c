@@ -1,5 +1,5 @@
 /* latent.c -- functions by way of a few numbers: a coordinate network gives each function a code,
- * and a finite-dimensional diffusion draws codes [functa; Survey, section 1].
+ * and a finite-dimensional diffusion draws codes [functa; Survey sec. 1].
  *
  *     latent [--data IMAGES --labels LABELS]          rows of the table of rivals.h
  *
