@@ -153,11 +153,12 @@ SOMESRC  = $(patsubst %,tests/%.c,test test_core test_fft test_space test_files 
 $(B)/some: $(SOMESRC) tests/test.h $(B)/libfd.a Makefile
 	$(CC) $(CFLAGS) -O1 '-DGROUPS=$(patsubst %,X(%),$(SOME))' -o $@ $(SOMESRC) $(B)/libfd.a -lm
 
-# Other compilers, vector widths and machines (make cross NAME=s390x: that one): an hour of one core.
+# Other compilers, vector widths and machines. make cross NAME='musl|s390x' ONLY=hash: those, without
+# the tests.
 cross: build/include/setup
 	@need() { command -v $$1 >/dev/null || { shift; $(call install,$$*); }; }; \
 	sh tests/cross.sh --packages "$(NAME)" | sort -u | while read -r line; do need $$line </dev/null || true; done
-	@sh tests/cross.sh "$(NAME)"
+	@ONLY=$(ONLY) sh tests/cross.sh "$(NAME)"
 
 # ---- A microcontroller --------------------------------------------------------------------------
 

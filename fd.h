@@ -69,7 +69,10 @@ typedef struct { fd_real re, im; } fd_cplx;
  * libm, in double. In float builds it is rounded to float, so that two libraries that are right to
  * the last bit or so of double differ in one such number of some 10^8. With FD_DOUBLE, and in
  * numbers that stay double (times, coefficients, eigenvalues), the same libm is needed for the same
- * bits. */
+ * bits (glibc's differs between processors). make hash and make cross look whether it is so.
+ *
+ * -DFD_SMALL, for microcontrollers: a third less code, the same bits, slower; without dense spaces,
+ * correctors and schemes of several stages, which are then FD_EARG. */
 const char *fd_build(void);
 
 /* ---- 2. Memory and errors -------------------------------------------------------------------- */
@@ -2275,8 +2278,7 @@ typedef fd_real fd_vec;
 #define vload(p)     (*(p))
 #define vstore(p, v) (*(p) = (v))
 #endif
-/* FD_SMALL, for microcontrollers: loops in place of kernels for each size, the same bits from less code,
- * and without what is then FD_EARG: dense spaces, correctors, schemes of several stages */
+/* FD_SMALL: loops in place of kernels for each size; what FD_LESS leaves out is not linked */
 #ifdef FD_SMALL
 enum { FD_LESS = 1 };
 #else

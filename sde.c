@@ -2330,7 +2330,8 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
     }
 }
 
-static int step_stages_of(int scheme) { return scheme >= FD_ONE_STAGE && scheme < FD_PF_MULTISTEP; }
+/* Is it a scheme of several stages, a row of step_stages? */
+static int step_staged(int scheme) { return scheme >= FD_ONE_STAGE && scheme < FD_PF_MULTISTEP; }
 
 static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
 {
@@ -2339,7 +2340,8 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
         FD_FAIL(st, FD_EARG, where, "the model is empty");
     else if (!fd_scheme_name(how->scheme))
         FD_FAIL(st, FD_EARG, where, "no such scheme", how->scheme);
-    else if (FD_LESS && (step_stages_of(how->scheme) || how->scheme == FD_PF_ADAPTIVE || how->corrector))
+    else if (FD_LESS && (step_staged(how->scheme) || how->scheme == FD_PF_ADAPTIVE
+                         || how->corrector))
         FD_FAIL(st, FD_EARG, where, "FD_SMALL is without correctors and schemes of several stages");
     else if (how->scheme == FD_ANCESTRAL_OPTIMAL && !how->model.var)
         fd_fail_name(st, FD_EARG, where, "the model has no variance, which this scheme needs",
@@ -2401,7 +2403,7 @@ static void step_run(const fd_sampler *how, double before, const fd_real *dp, do
                   x, scratch);
         return;
     }
-    while (!FD_LESS && step_stages_of(scheme)) {
+    while (!FD_LESS && step_staged(scheme)) {
         int row = scheme - FD_ONE_STAGE;
         FD_ASSERT(step_stages[row].scheme == scheme);
         if (step_stages[row].end == scheme || p->law(p, s, 0).v > 0) {

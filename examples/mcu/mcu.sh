@@ -25,7 +25,7 @@ program() {                        # folder, flags, part
 }
 run() {                            # machine, folder, part: its output
     timeout 120 qemu-system-arm -M "$1" -nographic -icount shift=0 -kernel "$2/$3.elf" \
-        -semihosting-config enable=on,target=native </dev/null >"$2/$3.out"
+        -semihosting-config enable=on,target=native </dev/null >"$2/$3.out" 2>&1
 }
 note() { sed -n "s/^# $2: //p" "$1"; }
 
