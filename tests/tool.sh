@@ -200,18 +200,18 @@ ok "of cos and sin" "$fd" info d.npy && says '^.2, 2, 8, 8.' out
 # a run that was stopped: at any number of bytes, or at any time
 ok "whole" "$fd" data volcano -n 60 --grid 32x32 -o whole.npy --obs whole.obs.npy
 for k in 1 40 200 700; do
-    (ulimit -f $k; "$fd" data volcano -n 60 --grid 32x32 --threads 1 -o part.npy --obs part.obs.npy >out 2>err) 2>/dev/null
-    [ ! -e part.npy ] && [ -e part.npy.part ]; report $? "a run of $k blocks left no part of a file"
+    (ulimit -f $k; "$fd" data volcano -n 60 --grid 32x32 --threads 1 -o stop.npy --obs stop.obs.npy >out 2>err) 2>/dev/null
+    [ ! -e stop.npy ] && [ -e stop.npy.part ]; report $? "a run of $k blocks left no part of a file"
 done
-bad 1 'other settings' data volcano -n 60 --grid 32x32 --seed 2 -o part.npy
-ok "goes on" "$fd" data volcano -n 60 --grid 32x32 --threads 3 -o part.npy --obs part.obs.npy
-says '^[0-9]+ functions are there already' out; same part.npy whole.npy; same part.obs.npy whole.obs.npy
-[ ! -e part.npy.part ] && [ ! -e part.obs.npy.part ]; report $? "the part stays"
-rm part.npy; "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o whole.npy >out 2>&1
-"$fd" data flow:time=0.2 -n 40 --grid 32x32 -o part.npy >out 2>&1 &
+bad 1 'other settings' data volcano -n 60 --grid 32x32 --seed 2 -o stop.npy
+ok "goes on" "$fd" data volcano -n 60 --grid 32x32 --threads 3 -o stop.npy --obs stop.obs.npy
+says '^[0-9]+ functions are there already' out; same stop.npy whole.npy; same stop.obs.npy whole.obs.npy
+[ ! -e stop.npy.part ] && [ ! -e stop.obs.npy.part ]; report $? "the part stays"
+rm stop.npy; "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o whole.npy >out 2>&1
+"$fd" data flow:time=0.2 -n 40 --grid 32x32 -o stop.npy >out 2>&1 &
 sleep 0.1; kill -9 $! 2>/dev/null; wait $! 2>/dev/null
-[ -e part.npy ] || ok "goes on after a kill" "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o part.npy
-same part.npy whole.npy
+[ -e stop.npy ] || ok "goes on after a kill" "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o stop.npy
+same stop.npy whole.npy
 # what does not fit
 bad 2 'views: .0.: expected a number from 1 ' data radon:views=0 --grid 8x8
 bad 2 'angle: .91.: expected a number from 0.001 to 90' data radon:angle=91 --grid 8x8
