@@ -230,144 +230,228 @@ static inline void maker_jumps(fd_rng r, const double *v, const fd_space *s, fd_
     for (int j = 0; j < s->n[0]; j++) x[j] = (fd_real)path[(int)((j + .5) / s->n[0] * steps)];
 }
 
-/* maker_one -- function i into x [ch][points], and what goes with it into y [seen]. */
-static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_arena a)
+/* ---- One function of each kind: x [ch][points], and what goes with it, y [seen]. r: its own stream; where the kind
+ * is of random fields, x is one already. ---- */
+
+static inline void make_darcy(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                              fd_arena a)
 {
     const fd_space *s = &m->s;
     const ptrdiff_t n = s->points;
     const double *v = m->d.v;
-    const fd_rng seed = fd_seed(m->o->seed), r = fd_stream(seed, 'd', (uint32_t)i);
+    (void)r, (void)i;
+    double *k = fd_raw(&a, double, n), *f = fd_raw(&a, double, n), *p = fd_raw(&a, double, n);
+    if (!p) return;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        k[j] = v[0] > 0 ? exp((double)x[j]) : x[j] >= 0 ? 12 : 3, f[j] = 1;
+        x[j] = (fd_real)k[j];
+    }
+    pde_darcy *d = pde_darcy_new(&a, s->n[0], 1 + (int)v[1], PDE_MULTIGRID, 1e-8, k);
+    if (d) pde_darcy_solve(d, f, p, a);
+    for (ptrdiff_t j = 0; j < n; j++) y[j] = (fd_real)p[j];
+}
+
+static inline void make_poisson(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                                fd_arena a)
+{
+    (void)r, (void)i;
+    pde_helmholtz(&m->s, m->d.v[2], 1, x, y, a);
+}
+
+static inline void make_flow(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                             fd_arena a)
+{
+    (void)r, (void)i;
+    memcpy(y, x, (size_t)m->s.points * sizeof *y);
+    pde_flow_run(&m->flow, m->steps, x, a);
+}
+
+static inline void make_burgers(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                                fd_arena a)
+{
+    (void)r, (void)i;
+    memcpy(y, x, (size_t)m->s.points * sizeof *y);
+    for (int k = 0; k < m->steps && !a.st->code; k++) pde_burgers_step(&m->flow, x, NULL, a);
+}
+
+/* heat, blur */
+static inline void make_smooth(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                               fd_arena a)
+{
+    (void)r, (void)i;
+    maker_times(&m->s, m->mul, x, y, a);
+}
+
+static inline void make_bumps(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                              fd_arena a)
+{
+    const fd_space *s = &m->s;
+    const ptrdiff_t n = s->points;
+    (void)i;
+    const double l = maker_between(r, 0, .2, .5), w = maker_between(r, 1, 75, 125), c = maker_between(r, 2, .9, 1.1);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const double t = fd_coord(s, 0, (int)j);
+        x[j] = (fd_real)(c * (exp(-w * (t - l) * (t - l)) - exp(-w * (t - 1 + l) * (t - 1 + l))));
+    }
+    maker_times(s, m->mul, x, y, a);
+}
+
+static inline void make_radon(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                              fd_arena a)
+{
+    const fd_space *s = &m->s;
+    const ptrdiff_t n = s->points;
+    const double *v = m->d.v;
+    (void)i;
+    double *f = fd_raw(&a, double, n), *g = fd_raw(&a, double, m->seen);
+    if (!g) return;
+    maker_ellipses(r, (int)v[3], s, x);
+    for (ptrdiff_t j = 0; j < n; j++) f[j] = (double)x[j];
+    pde_radon(s->n[0], (int)v[1], m->theta, (int)v[2], m->beam, 0, f, g);
+    for (ptrdiff_t j = 0; j < m->seen; j++) y[j] = (fd_real)g[j];
+}
+
+/* exponential Euler, noise exact in each step */
+static inline void make_allen_cahn(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                                   fd_arena a)
+{
+    const fd_space *s = &m->s;
+    const ptrdiff_t n = s->points;
+    (void)r;
+    fd_real *f = fd_raw(&a, fd_real, n), *z = fd_raw(&a, fd_real, n);
+    if (!z) return;
+    memcpy(y, x, (size_t)n * sizeof *y);
+    for (int k = 0; k < m->steps && !a.st->code; k++) {
+        for (ptrdiff_t j = 0; j < n; j++) f[j] = x[j] - x[j] * x[j] * x[j];
+        fd_cov_draw(m->other, fd_stream(fd_seed(m->o->seed), 'a', (uint32_t)k), i, 1, z, a);
+        maker_times(s, m->mul, x, x, a), maker_times(s, m->push, f, f, a);
+        for (ptrdiff_t j = 0; j < n; j++) x[j] += f[j] + z[j];
+    }
+    for (ptrdiff_t j = 0; j < n; j++)
+        if (!isfinite((double)x[j])) {
+            FD_FAIL(a.st, FD_EDATA, "data", "allen-cahn: the step is too long for this noise, take a smaller dt; function", i);
+            return;
+        }
+}
+
+/* lengths in km; C band, 5.5466 cm */
+static inline void make_volcano(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                                fd_arena a)
+{
+    const fd_space *s = &m->s;
+    const ptrdiff_t n = s->points;
+    const double *v = m->d.v;
+    pde_mogi q = { maker_between(r, 0, 3, 9), maker_between(r, 1, 3, 9), maker_between(r, 2, 2, 8),
+                   pow(10, maker_between(r, 3, 5.5, 7.5)) * 1e-9 };
+    const double look = maker_between(r, 4, 30, 45) * pde_pi / 180;
+    const double head = (maker_between(r, 5, 0, 1) < .5 ? -12 : 192) * pde_pi / 180;
+    const double ramp[2] = { maker_between(r, 6, -1, 1), maker_between(r, 7, -1, 1) };
+    fd_real *air = fd_raw(&a, fd_real, n);
+    if (!air) return;
+    fd_cov_draw(m->c, fd_seed(m->o->seed), i, 1, air, a);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const double px = 12 * ((double)(j % s->n[1]) + .5) / s->n[1], py = 12 * ((double)(j / s->n[1]) + .5) / s->n[0];
+        double phase = pde_mogi_phase(&q, px, py, 5.5466e-5, look, head);
+        y[j] = (fd_real)phase;
+        phase += (double)air[j] + ramp[0] * (px - 6) / 3 + ramp[1] * (py - 6) / 3;
+        /* coherence is lost by places of the domain, the same ones on every grid up to their size */
+        uint64_t spot = (uint64_t)(int)(px / 12 * 120) * 120 + (uint64_t)(int)(py / 12 * 120);
+        if ((double)fd_index(fd_stream(r, 'l', 0), spot, 1000000) < 1e6 * v[1])
+            phase = 2 * pde_pi * (double)fd_index(fd_stream(r, 'p', 0), spot, 1000000) / 1e6;
+        x[j] = (fd_real)cos(phase), x[n + j] = (fd_real)sin(phase);
+    }
+}
+
+static inline void make_outlines(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                                 fd_arena a)
+{
+    const fd_space *s = &m->s;
+    const ptrdiff_t n = s->points;
+    const double *v = m->d.v;
+    (void)i, (void)y;
+    const int waves = (int)v[0];
+    fd_real c[64];
+    double *d = fd_raw(&a, double, n);
+    unsigned char *in = fd_raw(&a, unsigned char, n);
+    if (!in) return;
+    fd_normal(fd_stream(r, 'o', 0), 2 * waves, c);
+    const double cx = maker_between(r, 0, .4, .6), cy = maker_between(r, 1, .4, .6);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double px = ((double)(j % s->n[1]) + .5) / s->n[1] - cx, py = ((double)(j / s->n[1]) + .5) / s->n[0] - cy;
+        double t = atan2(py, px), log_r = log(v[1]);
+        for (int k = 0; k < waves; k++)
+            log_r += .25 / (k + 1) * ((double)c[2 * k] * cos((k + 1) * t) + (double)c[2 * k + 1] * sin((k + 1) * t));
+        in[j] = hypot(px, py) < exp(log_r);
+    }
+    /* a blob between the points of a coarse grid is its nearest one; one that fills it leaves a corner */
+    in[(ptrdiff_t)(cy * s->n[0]) * s->n[1] + (ptrdiff_t)(cx * s->n[1])] = 1;
+    in[0] = 0;
+    pde_signed_distance(s->n[0], s->n[1], in, d, a);
+    for (ptrdiff_t j = 0; j < n; j++) x[j] = (fd_real)d[j];
+}
+
+static inline void make_field(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                              fd_arena a)
+{
+    (void)m, (void)r, (void)i, (void)x, (void)y, (void)a;
+}
+
+static inline void make_mixture(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                                fd_arena a)
+{
+    const fd_space *s = &m->s;
+    const ptrdiff_t n = s->points;
+    const double *v = m->d.v;
+    (void)y;
+    const int kind = (int)fd_index(fd_stream(r, 'k', 0), 0, 2);
+    if (kind) fd_cov_draw(m->other, fd_seed(m->o->seed), i, 1, x, a);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        int at[3];
+        fd_mode(s, j, at);                              /* points are numbered as modes are */
+        double t = fd_coord(s, 0, at[0]);
+        x[j] += (fd_real)(v[0] * (kind ? -.7 * cos(4 * pde_pi * t) : sin(2 * pde_pi * t)));
+    }
+}
+
+static inline void make_levy(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                             fd_arena a)
+{
+    (void)i, (void)y;
+    maker_jumps(r, m->d.v, &m->s, x, a);
+}
+
+/* Heun's steps, as many on every grid */
+static inline void make_well(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
+                             fd_arena a)
+{
+    const fd_space *s = &m->s;
+    const double *v = m->d.v;
+    (void)i, (void)y;
+    enum { FINE = 4096 };
+    fd_real *z = fd_raw(&a, fd_real, FINE);
+    double h = v[0] / FINE, at = -1, before = -1;
+    if (!z) return;
+    fd_normal(fd_stream(r, 'w', 0), FINE, z);
+    for (int k = 0, j = 0; k < FINE; k++) {
+        double w = sqrt(h) * (double)z[k], f = -4 * at * (at * at - 1), mid = at + h * f + w;
+        before = at;
+        at += .5 * h * (f - 4 * mid * (mid * mid - 1)) + w;
+        for (; j < s->n[0] && (j + .5) / s->n[0] <= (k + 1.) / FINE; j++) {
+            double part = (j + .5) / s->n[0] * FINE - k;
+            x[j] = (fd_real)(before + part * (at - before));
+        }
+    }
+}
+
+/* maker_one -- function i. */
+static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_arena a)
+{
+    static void (*const make[])(const maker *, fd_rng, int, fd_real *, fd_real *, fd_arena) = {
+        make_darcy, make_poisson, make_flow, make_burgers, make_smooth, make_smooth, make_bumps, make_radon,
+        make_allen_cahn, make_volcano, make_outlines, make_field, make_mixture, make_levy, make_well };
+    const fd_rng seed = fd_seed(m->o->seed);
     if (m->c && m->d.row != DATA_VOLCANO) fd_cov_draw(m->c, seed, i, 1, x, a);
-    switch (m->d.row) {
-    case DATA_DARCY: {
-        double *k = fd_raw(&a, double, n), *f = fd_raw(&a, double, n), *p = fd_raw(&a, double, n);
-        if (!p) return;
-        for (ptrdiff_t j = 0; j < n; j++) {
-            k[j] = v[0] > 0 ? exp((double)x[j]) : x[j] >= 0 ? 12 : 3, f[j] = 1;
-            x[j] = (fd_real)k[j];
-        }
-        pde_darcy *d = pde_darcy_new(&a, s->n[0], 1 + (int)v[1], PDE_MULTIGRID, 1e-8, k);
-        if (d) pde_darcy_solve(d, f, p, a);
-        for (ptrdiff_t j = 0; j < n; j++) y[j] = (fd_real)p[j];
-        break;
-    }
-    case DATA_POISSON: pde_helmholtz(s, v[2], 1, x, y, a); break;
-    case DATA_FLOW: case DATA_BURGERS:
-        memcpy(y, x, (size_t)n * sizeof *y);
-        if (m->d.row == DATA_FLOW) pde_flow_run(&m->flow, m->steps, x, a);
-        for (int k = 0; k < m->steps && m->d.row == DATA_BURGERS && !a.st->code; k++)
-            pde_burgers_step(&m->flow, x, NULL, a);
-        break;
-    case DATA_HEAT: case DATA_BLUR: maker_times(s, m->mul, x, y, a); break;
-    case DATA_BUMPS: {
-        const double l = maker_between(r, 0, .2, .5), w = maker_between(r, 1, 75, 125), c = maker_between(r, 2, .9, 1.1);
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const double t = fd_coord(s, 0, (int)j);
-            x[j] = (fd_real)(c * (exp(-w * (t - l) * (t - l)) - exp(-w * (t - 1 + l) * (t - 1 + l))));
-        }
-        maker_times(s, m->mul, x, y, a);
-        break;
-    }
-    case DATA_RADON: {
-        double *f = fd_raw(&a, double, n), *g = fd_raw(&a, double, m->seen);
-        if (!g) return;
-        maker_ellipses(r, (int)v[3], s, x);
-        for (ptrdiff_t j = 0; j < n; j++) f[j] = (double)x[j];
-        pde_radon(s->n[0], (int)v[1], m->theta, (int)v[2], m->beam, 0, f, g);
-        for (ptrdiff_t j = 0; j < m->seen; j++) y[j] = (fd_real)g[j];
-        break;
-    }
-    case DATA_ALLEN_CAHN: {                                /* exponential Euler, noise exact in each step */
-        fd_real *f = fd_raw(&a, fd_real, n), *z = fd_raw(&a, fd_real, n);
-        if (!z) return;
-        memcpy(y, x, (size_t)n * sizeof *y);
-        for (int k = 0; k < m->steps && !a.st->code; k++) {
-            for (ptrdiff_t j = 0; j < n; j++) f[j] = x[j] - x[j] * x[j] * x[j];
-            fd_cov_draw(m->other, fd_stream(seed, 'a', (uint32_t)k), i, 1, z, a);
-            maker_times(s, m->mul, x, x, a), maker_times(s, m->push, f, f, a);
-            for (ptrdiff_t j = 0; j < n; j++) x[j] += f[j] + z[j];
-        }
-        for (ptrdiff_t j = 0; j < n; j++)
-            if (!isfinite((double)x[j])) {
-                FD_FAIL(a.st, FD_EDATA, "data", "allen-cahn: the step is too long for this noise, take a smaller dt; function", i);
-                return;
-            }
-        break;
-    }
-    case DATA_LEVY: maker_jumps(r, v, s, x, a); break;
-    case DATA_VOLCANO: {                                   /* lengths in km; C band, 5.5466 cm */
-        pde_mogi q = { maker_between(r, 0, 3, 9), maker_between(r, 1, 3, 9), maker_between(r, 2, 2, 8),
-                       pow(10, maker_between(r, 3, 5.5, 7.5)) * 1e-9 };
-        const double look = maker_between(r, 4, 30, 45) * pde_pi / 180;
-        const double head = (maker_between(r, 5, 0, 1) < .5 ? -12 : 192) * pde_pi / 180;
-        const double ramp[2] = { maker_between(r, 6, -1, 1), maker_between(r, 7, -1, 1) };
-        fd_real *air = fd_raw(&a, fd_real, n);
-        if (!air) return;
-        fd_cov_draw(m->c, seed, i, 1, air, a);
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const double px = 12 * ((double)(j % s->n[1]) + .5) / s->n[1], py = 12 * ((double)(j / s->n[1]) + .5) / s->n[0];
-            double phase = pde_mogi_phase(&q, px, py, 5.5466e-5, look, head);
-            y[j] = (fd_real)phase;
-            phase += (double)air[j] + ramp[0] * (px - 6) / 3 + ramp[1] * (py - 6) / 3;
-            /* coherence is lost by places of the domain, the same ones on every grid up to their size */
-            uint64_t spot = (uint64_t)(int)(px / 12 * 120) * 120 + (uint64_t)(int)(py / 12 * 120);
-            if ((double)fd_index(fd_stream(r, 'l', 0), spot, 1000000) < 1e6 * v[1])
-                phase = 2 * pde_pi * (double)fd_index(fd_stream(r, 'p', 0), spot, 1000000) / 1e6;
-            x[j] = (fd_real)cos(phase), x[n + j] = (fd_real)sin(phase);
-        }
-        break;
-    }
-    case DATA_OUTLINES: {
-        const int waves = (int)v[0];
-        fd_real c[64];
-        double *d = fd_raw(&a, double, n);
-        unsigned char *in = fd_raw(&a, unsigned char, n);
-        if (!in) return;
-        fd_normal(fd_stream(r, 'o', 0), 2 * waves, c);
-        const double cx = maker_between(r, 0, .4, .6), cy = maker_between(r, 1, .4, .6);
-        for (ptrdiff_t j = 0; j < n; j++) {
-            double px = ((double)(j % s->n[1]) + .5) / s->n[1] - cx, py = ((double)(j / s->n[1]) + .5) / s->n[0] - cy;
-            double t = atan2(py, px), log_r = log(v[1]);
-            for (int k = 0; k < waves; k++)
-                log_r += .25 / (k + 1) * ((double)c[2 * k] * cos((k + 1) * t) + (double)c[2 * k + 1] * sin((k + 1) * t));
-            in[j] = hypot(px, py) < exp(log_r);
-        }
-        /* a blob between the points of a coarse grid is its nearest one; one that fills it leaves a corner */
-        in[(ptrdiff_t)(cy * s->n[0]) * s->n[1] + (ptrdiff_t)(cx * s->n[1])] = 1;
-        in[0] = 0;
-        pde_signed_distance(s->n[0], s->n[1], in, d, a);
-        for (ptrdiff_t j = 0; j < n; j++) x[j] = (fd_real)d[j];
-        break;
-    }
-    case DATA_MIXTURE: {
-        const int kind = (int)fd_index(fd_stream(r, 'k', 0), 0, 2);
-        if (kind) fd_cov_draw(m->other, seed, i, 1, x, a);
-        for (ptrdiff_t j = 0; j < n; j++) {
-            int at[3];
-            fd_mode(s, j, at);                              /* points are numbered as modes are */
-            double t = fd_coord(s, 0, at[0]);
-            x[j] += (fd_real)(v[0] * (kind ? -.7 * cos(4 * pde_pi * t) : sin(2 * pde_pi * t)));
-        }
-        break;
-    }
-    case DATA_WELL: {                                      /* Heun's steps, as many on every grid */
-        enum { FINE = 4096 };
-        fd_real *z = fd_raw(&a, fd_real, FINE);
-        double h = v[0] / FINE, at = -1, before = -1;
-        if (!z) return;
-        fd_normal(fd_stream(r, 'w', 0), FINE, z);
-        for (int k = 0, j = 0; k < FINE; k++) {
-            double w = sqrt(h) * (double)z[k], f = -4 * at * (at * at - 1), mid = at + h * f + w;
-            before = at;
-            at += .5 * h * (f - 4 * mid * (mid * mid - 1)) + w;
-            for (; j < s->n[0] && (j + .5) / s->n[0] <= (k + 1.) / FINE; j++) {
-                double part = (j + .5) / s->n[0] * FINE - k;
-                x[j] = (fd_real)(before + part * (at - before));
-            }
-        }
-        break;
-    }
-    }
+    make[m->d.row](m, fd_stream(seed, 'd', (uint32_t)i), i, x, y, a);
 }
 
 /* ---- Files that grow: a run that was stopped goes on where it was ------------------------------------
