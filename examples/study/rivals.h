@@ -148,7 +148,7 @@ static inline void rival_draw(const trial *q, const char *rival, drawer *draw, c
 {
     for (int g = 0; g < q->grids; g++) {
         fd_arena b = a;
-        char end[2][16];
+        char end[2][32];
         sprintf(end[0], "-%d.npy", g), sprintf(end[1], "-%d.s", g);
         const char *path = trial_path(q, rival, end[0]);
         if (!access(path, R_OK)) continue;
@@ -423,7 +423,7 @@ static inline void picture_add(const trial *q, const plot_canvas *c, int at, con
  * against, on finer grids as squares), or NULL where there are none. */
 static inline const fd_real *functions_of(fd_arena *a, const trial *q, int rival, int g)
 {
-    char end[16];
+    char end[32];
     sprintf(end, "-%d.npy", g);
     if (rival >= 0)
         return samples_kept(a, trial_path(q, rivals[rival].file, end), &q->s[g], q->n[g]);
