@@ -220,6 +220,14 @@ bad 1 'smaller dt' data allen-cahn:noise=1e6 --grid 8x8
 bad 2 'nu: .-1.: expected a number from 0 ' data flow:nu=-1 --grid 8x8
 bad 2 'k2 = 19.48683968 is an eigenvalue' data poisson:k2=19.486839677110588 --grid 7x7
 bad 2 '^fd: --cov: is of field' data heat --cov rbf --grid 8x8
+bad 1 'not finite; function: 0' data levy:law=student,nu=0.001 -n 2 --grid 64 -o none.npy
+bad 1 'not finite; function: 0' data outlines -n 2 --grid 1x1 -o none.npy
+printf 'of another program' >none.npy.part
+bad 1 'other settings' data heat -n 2 --grid 8x8 -o none.npy
+rm none.npy.part
+for f in ./none.npy none.npy.part; do
+    bad 2 '^fd: --obs: .*--out writes there' data heat -n 2 --grid 8x8 -o none.npy --obs $f
+done
 bad 1 'No such file' data field --grid 8x8 -o none/d.npy
 bad 2 'which.' data --grid 8x8
 bad 2 'expected darcy' data swamp --grid 8x8
