@@ -269,6 +269,9 @@ bad 2 'angle: .91.: expected a number from 0.001 to 90' posterior --op radon:ang
 bad 2 'radon needs --obs FILE' posterior --op radon --grid 8x8 --coarse sino.npy
 ok "two channels" "$fd" data volcano -n 2 --grid 8x8 -o d.npy
 bad 1 'has two axes, .views..detectors.; it has 2x2x8x8' posterior --op radon --grid 8x8 --obs d.npy
+printf '\000\000\010\002\000\000\000\000\000\000\000\005' >none.idx
+bad 1 'a sinogram of nothing' posterior --op radon --grid 8x8 --obs none.idx --noise 0.1
+rm none.idx
 bad 2 '^fd: --observe: not with --op radon' calibrate --op radon --grid 8x8 --observe points
 bad 2 'depth: .0.: expected a number from 0.001' calibrate --op mogi:depth=0 --grid 8x8
 bad 2 'k2 = 19.48683968 is an eigenvalue' posterior --op poisson:k2=19.486839677110588 --boundary dirichlet --grid 7x7 \

@@ -344,6 +344,7 @@ static inline void obs_sinogram(fd_arena *a, problem *q, args *o)
     if (f.nd == 3 && f.n[0] == 1) memmove(f.n, f.n + 1, (size_t)--f.nd * sizeof *f.n);
     if (f.nd != 2) die(1, "--obs: %s: a sinogram has two axes, [views][detectors]; it has %s", o->obs, is);
     for (int i = 0; i < 2; i++) {
+        if (f.n[i] < 1) die(1, "--obs: %s: a sinogram of nothing: it has %s", o->obs, is);
         if (v[i] > 0 && v[i] != f.n[i]) die(2, "--op: radon: %s=%g, but %s has %d", i ? "detectors" : "views", v[i], o->obs, f.n[i]);
         v[i] = f.n[i];
     }
