@@ -1460,7 +1460,7 @@ for n in uvit:width=8,layers=3,heads=2 fno:width=4,layers=1; do
     ok 'train on, labels' "$fd" train --resume label.safetensors --data t.npy --steps 6
 done
 bad 2 'has 10 labels, from 0' sample --model label.safetensors --label 10
-bad 2 'has 0 labels' sample --model alone.safetensors --label 0
+bad 2 'was trained without --labels' sample --model alone.safetensors --label 0
 bad 2 'no meaning without --label$' sample --model label.safetensors --guidance 1
 bad 2 'no meaning without --labels' train --data t.npy --drop 0.2
 bad 2 'labels want a transformer' $told --net siren

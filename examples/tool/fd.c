@@ -297,6 +297,8 @@ static int do_sample(args *o)
     kit own = *kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
     const kit *k = &own;
     condition_none(k, o->model);
+    if (o->label >= 0 && !k->net->arch.labels)
+        die(2, "--label: %s was trained without --labels", o->model);
     if (o->label >= k->net->arch.labels)
         die(2, "--label: %d: %s has %d labels, from 0", o->label, o->model, k->net->arch.labels);
     if (is_given("guidance") && o->label < 0) die(2, "--guidance: has no meaning without --label");
