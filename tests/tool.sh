@@ -1484,6 +1484,8 @@ ok model short "$B/model" && says 'two functions by [0-9.]+e-(0[5-9]|1[0-9])$' o
 ok loss short "$B/loss" 3 && says '^ *16 ' out
 ok judge short "$B/judge" && says 'yes, by' out && says 'no, by' out
 "$B/judge" short/out/train.npy >out; [ $? = 1 ]; report $? "judge: a network of five steps"
+printf '\000\000\015\002\000\000\000\001\000\000\000\001\177\300\000\000' >nan.idx
+"$B/judge" nan.idx >out 2>err; [ $? = 2 ]; report $? "judge: nan"; says 'not finite' err
 ok static short "$B/static" && says 'the same bits' out && says 'arena too small' out
 ok bridge short "$B/bridge" && says 'over the exact one: (0[.]9|1[.]0)' out; exists short/out/bridge.npy
 for a in 4 x '9 9'; do "$B/train" $a >out 2>err; [ $? = 2 ]; report $? "train $a"; says '^usage: train ' err; done
