@@ -200,7 +200,7 @@ install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=non
 	{ echo "please install: sudo apt-get install $(1)" >&2; false; }; }
 
 # A plain make installs nothing: it says what is missing. Goals that are to do all by themselves do.
-ifneq ($(filter-out all $(B)/% amalgam install,$(MAKECMDGOALS)),)
+ifneq ($(filter-out all $(B)/% amalgam install clean,$(MAKECMDGOALS)),)
 stb     = $(call install,libstb-dev)
 else
 stb     = { echo "stb_image_write.h is missing: make setup installs it (Debian: libstb-dev)" >&2; false; }
