@@ -1444,6 +1444,9 @@ ok 'thesis, one table' "$B/thesis" $tiny --table 5.3
 [ "$(wc -l <thesis/thesis.csv)" = 5 ]; report $? "a table of three rows has not 5 lines"
 "$B/thesis" $tiny --table 6 >out 2>err; [ $? = 2 ]; report $? 'thesis --table 6'
 says 'expected 5.1, 5.2' err
+tr '\011' '\012' <t.idx >t10.idx
+"$B/thesis" --data t.npy --labels t10.idx --outdir thesis10 -n 40 >out 2>err; [ $? = 1 ]
+report $? 'thesis: a label of 10'; says 'image 9 has the label 10: wants 0 to 9' err
 
 # ---- labels: told in training, asked for in sampling
 told="train --data t.npy --labels t.idx --steps 4 --batch 8"
