@@ -220,8 +220,8 @@ bad 1 'smaller dt' data allen-cahn:noise=1e6 --grid 8x8
 bad 2 'nu: .-1.: expected a number from 0 ' data flow:nu=-1 --grid 8x8
 bad 2 'k2 = 19.48683968 is an eigenvalue' data poisson:k2=19.486839677110588 --grid 7x7
 bad 2 '^fd: --cov: is of field' data heat --cov rbf --grid 8x8
-bad 1 'not finite; function: 0' data levy:law=student,nu=0.001 -n 2 --grid 64 -o none.npy
-bad 1 'not finite; function: 0' data outlines -n 2 --grid 1x1 -o none.npy
+bad 1 'a value is not finite; function' data levy:law=student,nu=0.001 -n 2 --grid 64 -o none.npy
+bad 1 'a value is not finite; function' data outlines -n 2 --grid 1x1 -o none.npy
 printf 'of another program' >none.npy.part
 bad 1 'other settings' data heat -n 2 --grid 8x8 -o none.npy
 rm none.npy.part
@@ -1469,6 +1469,8 @@ bad 2 'no meaning without --labels' train --data t.npy --drop 0.2
 bad 2 'labels want a transformer' $told --net siren
 bad 2 'not with --condition' $told --condition points
 bad 2 'was trained without' train --resume alone.safetensors --data g.npy --labels t.idx
+bad 2 '^fd: --pairs: label.safetensors was trained with --labels' train \
+    --resume label.safetensors --pairs t.npy:t.npy --steps 9
 bad 1 'not a label for each of the' train --data g.npy --labels t.idx --steps 1
 
 for n in fno fno-original uno unet fno-separable points vit uvit vit-field uvit-field fno-field siren \

@@ -231,6 +231,8 @@ static int do_train(args *o)
         if (!o->budget && k->opt->step >= o->steps)
             die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
     }
+    if (o->labels && !is_given("labels") && o->pairs)
+        die(2, "--pairs: %s was trained with --labels", o->resume);
     if (o->labels && (o->condition.t || o->pairs))
         die(2, "--labels: not with --%s", o->pairs ? "pairs" : "condition");
     if (is_given("drop") && !o->labels) die(2, "--drop: has no meaning without --labels");
