@@ -276,7 +276,9 @@ bad 2 '^fd: --observe: not with --op radon' calibrate --op radon --grid 8x8 --ob
 bad 2 'depth: .0.: expected a number from 0.001' calibrate --op mogi:depth=0 --grid 8x8
 bad 2 'k2 = 19.48683968 is an eigenvalue' posterior --op poisson:k2=19.486839677110588 --boundary dirichlet --grid 7x7 \
     --obs darcy.csv
-bad 2 'exact is for linear' posterior --op phase --grid 8x8 --obs darcy.csv --noise 0.1
+for m in exact daps; do
+    bad 2 "$m is for linear" posterior --op phase --grid 8x8 --obs darcy.csv --noise 0.1 --method $m
+done
 bad 2 'darcy wants a square grid' posterior --op darcy --grid 8x9 --obs darcy.csv --noise 0.1
 bad 2 'darcy wants --boundary neumann' posterior --op darcy --boundary periodic --grid 8x8 --obs darcy.csv --noise 0.1
 bad 2 'exact is for linear' posterior --op darcy --grid 8x8 --obs darcy.csv --noise 0.1

@@ -846,7 +846,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     const spec *m = &o->method;
     const int rule = m->row;
     static const int linear[] = { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
-                                  METHOD_SPLIT, METHOD_PARTICLES, METHOD_ECI };
+                                  METHOD_SPLIT, METHOD_PARTICLES, METHOD_DAPS, METHOD_ECI };
     const ptrdiff_t size = fd_size(&q->s);
     verdict v = { 0, NAN, NAN, NAN, NAN };
     if (o->state && !(rule >= METHOD_PCN && rule <= METHOD_LATENT))
