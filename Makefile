@@ -200,7 +200,7 @@ install = { s=; [ "`id -u`" = 0 ] || s="sudo -n"; i="$$s env DEBIAN_FRONTEND=non
 	{ echo "please install: sudo apt-get install $(1)" >&2; false; }; }
 
 # A plain make installs nothing: it says what is missing. Goals that are to do all by themselves do.
-ifneq ($(filter-out all $(B)/% amalgam install,$(MAKECMDGOALS)),)
+ifneq ($(filter-out all $(B)/% amalgam install clean,$(MAKECMDGOALS)),)
 stb     = $(call install,libstb-dev)
 else
 stb     = { echo "stb_image_write.h is missing: make setup installs it (Debian: libstb-dev)" >&2; false; }
@@ -235,6 +235,13 @@ build/data/fashion-mnist: | build/include/setup
 	@mkdir -p $(@D)
 	@[ ! -f $(FASHION) ] || { gunzip -c $(FASHION) >$@.tmp && mv $@.tmp $@; }
 
+build/data/labels: build/data/fashion-mnist
+	@[ -s $< ] || { echo "needs Fashion-MNIST: Debian's dataset-fashion-mnist" >&2; exit 1; }
+	gunzip -c $(subst images-idx3,labels-idx1,$(FASHION)) >$@.tmp && mv $@.tmp $@
+
+IMAGES = build/data/fashion-mnist
+LABELED = $(IMAGES) build/data/labels
+
 # ---- The thesis's tables: an hour or two; a run that was stopped goes on ------------------------
 
 ifdef DATA
@@ -242,7 +249,6 @@ thesis: $(B)/thesis
 	nice $(B)/thesis --threads 1 --data "$(DATA)" $(if $(LABELS),--labels "$(LABELS)") $(THESIS)
 else
 thesis: $(B)/thesis $(LABELED)
-	@[ -s build/data/fashion-mnist ] || { echo "thesis: needs Fashion-MNIST, or DATA=images LABELS=labels" >&2; exit 1; }
 	nice $(B)/thesis --threads 1 --data build/data/fashion-mnist --labels build/data/labels $(THESIS)
 endif
 
@@ -259,12 +265,7 @@ $(1): $$(B)/$(1) $(6)
 endef
 exp = $(eval $(call experiment,$(1),$(2),$(3),$(4),$(5),$(6)))
 
-IMAGES = build/data/fashion-mnist
-LABELED = $(IMAGES) build/data/labels
 CLOTHES = --data $(IMAGES) --labels build/data/labels --threads 1
-
-build/data/labels: build/data/fashion-mnist
-	gunzip -c $(subst images-idx3,labels-idx1,$(FASHION)) >$@.tmp && mv $@.tmp $@
 
 $(call exp,choice,3 min,12,which covariance should the noise have?,--train 2000 --threads 1)
 $(call exp,defaults,30 s,5,which scheme at which times for which process?)

@@ -1,6 +1,6 @@
 /* judge.c -- do the functions in a file have the law that they should have? judge [FILE.npy].
  *
- * Any program may have made them, [n] or [n][points], values at i/points of the circle. The law
+ * Any program may have made them, [n][points], values at i/points of the circle. The law
  * here is Gaussian, Matern with nu = 5/2 and length .3: the coefficients u_k of functions that
  * have it are independent N(0, lam_k). So sum_i u_ik^2/lam_k of n functions has the chi-square law
  * of n degrees, and (sum_i u_ik)^2/(n lam_k) that of one, for every mode: the smallest p-value of
@@ -56,8 +56,11 @@ int main(int argc, char **argv)
     puts("is it the law?");
     if (argc > 1) {
         fd_array f = fd_load(&a, argv[1]);
-        if (!st.code && f.nd != 2)
+        if (!st.code && (f.nd != 2 || f.n[0] < 1 || f.n[1] < 1))
             return fprintf(stderr, "judge: %s: wants [functions][points]\n", argv[1]), 2;
+        for (ptrdiff_t i = 0; !st.code && i < (ptrdiff_t)f.n[0] * f.n[1]; i++)
+            if (!isfinite((double)f.x[i]))
+                return fprintf(stderr, "judge: %s: a value is not finite\n", argv[1]), 2;
         fd_space s = fd_grid(&a, 1, (int[]){ st.code ? 1 : f.n[1] }, NULL, NULL, 1);
         if (!st.code) p = judge(argv[1], &s, f.n[0], f.x, a);
     } else {

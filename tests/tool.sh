@@ -220,6 +220,14 @@ bad 1 'smaller dt' data allen-cahn:noise=1e6 --grid 8x8
 bad 2 'nu: .-1.: expected a number from 0 ' data flow:nu=-1 --grid 8x8
 bad 2 'k2 = 19.48683968 is an eigenvalue' data poisson:k2=19.486839677110588 --grid 7x7
 bad 2 '^fd: --cov: is of field' data heat --cov rbf --grid 8x8
+bad 1 'a value is not finite; function' data levy:law=student,nu=0.001 -n 2 --grid 64 -o none.npy
+bad 1 'a value is not finite; function' data outlines -n 2 --grid 1x1 -o none.npy
+printf 'of another program' >none.npy.part
+bad 1 'other settings' data heat -n 2 --grid 8x8 -o none.npy
+rm none.npy.part
+for f in ./none.npy none.npy.part; do
+    bad 2 '^fd: --obs: .*--out writes there' data heat -n 2 --grid 8x8 -o none.npy --obs $f
+done
 bad 1 'No such file' data field --grid 8x8 -o none/d.npy
 bad 2 'which.' data --grid 8x8
 bad 2 'expected darcy' data swamp --grid 8x8
@@ -261,11 +269,16 @@ bad 2 'angle: .91.: expected a number from 0.001 to 90' posterior --op radon:ang
 bad 2 'radon needs --obs FILE' posterior --op radon --grid 8x8 --coarse sino.npy
 ok "two channels" "$fd" data volcano -n 2 --grid 8x8 -o d.npy
 bad 1 'has two axes, .views..detectors.; it has 2x2x8x8' posterior --op radon --grid 8x8 --obs d.npy
+printf '\000\000\010\002\000\000\000\000\000\000\000\005' >none.idx
+bad 1 'a sinogram of nothing' posterior --op radon --grid 8x8 --obs none.idx --noise 0.1
+rm none.idx
 bad 2 '^fd: --observe: not with --op radon' calibrate --op radon --grid 8x8 --observe points
 bad 2 'depth: .0.: expected a number from 0.001' calibrate --op mogi:depth=0 --grid 8x8
 bad 2 'k2 = 19.48683968 is an eigenvalue' posterior --op poisson:k2=19.486839677110588 --boundary dirichlet --grid 7x7 \
     --obs darcy.csv
-bad 2 'exact is for linear' posterior --op phase --grid 8x8 --obs darcy.csv --noise 0.1
+for m in exact daps; do
+    bad 2 "$m is for linear" posterior --op phase --grid 8x8 --obs darcy.csv --noise 0.1 --method $m
+done
 bad 2 'darcy wants a square grid' posterior --op darcy --grid 8x9 --obs darcy.csv --noise 0.1
 bad 2 'darcy wants --boundary neumann' posterior --op darcy --boundary periodic --grid 8x8 --obs darcy.csv --noise 0.1
 bad 2 'exact is for linear' posterior --op darcy --grid 8x8 --obs darcy.csv --noise 0.1
@@ -1433,6 +1446,9 @@ ok 'thesis, one table' "$B/thesis" $tiny --table 5.3
 [ "$(wc -l <thesis/thesis.csv)" = 5 ]; report $? "a table of three rows has not 5 lines"
 "$B/thesis" $tiny --table 6 >out 2>err; [ $? = 2 ]; report $? 'thesis --table 6'
 says 'expected 5.1, 5.2' err
+tr '\011' '\012' <t.idx >t10.idx
+"$B/thesis" --data t.npy --labels t10.idx --outdir thesis10 -n 40 >out 2>err; [ $? = 1 ]
+report $? 'thesis: a label of 10'; says 'image 9 has the label 10: wants 0 to 9' err
 
 # ---- labels: told in training, asked for in sampling
 told="train --data t.npy --labels t.idx --steps 4 --batch 8"
@@ -1449,12 +1465,14 @@ for n in uvit:width=8,layers=3,heads=2 fno:width=4,layers=1; do
     ok 'train on, labels' "$fd" train --resume label.safetensors --data t.npy --steps 6
 done
 bad 2 'has 10 labels, from 0' sample --model label.safetensors --label 10
-bad 2 'has 0 labels' sample --model alone.safetensors --label 0
+bad 2 'was trained without --labels' sample --model alone.safetensors --label 0
 bad 2 'no meaning without --label$' sample --model label.safetensors --guidance 1
 bad 2 'no meaning without --labels' train --data t.npy --drop 0.2
 bad 2 'labels want a transformer' $told --net siren
 bad 2 'not with --condition' $told --condition points
 bad 2 'was trained without' train --resume alone.safetensors --data g.npy --labels t.idx
+bad 2 '^fd: --pairs: label.safetensors was trained with --labels' train \
+    --resume label.safetensors --pairs t.npy:t.npy --steps 9
 bad 1 'not a label for each of the' train --data g.npy --labels t.idx --steps 1
 
 for n in fno fno-original uno unet fno-separable points vit uvit vit-field uvit-field fno-field siren \
@@ -1473,6 +1491,8 @@ ok model short "$B/model" && says 'two functions by [0-9.]+e-(0[5-9]|1[0-9])$' o
 ok loss short "$B/loss" 3 && says '^ *16 ' out
 ok judge short "$B/judge" && says 'yes, by' out && says 'no, by' out
 "$B/judge" short/out/train.npy >out; [ $? = 1 ]; report $? "judge: a network of five steps"
+printf '\000\000\015\002\000\000\000\001\000\000\000\001\177\300\000\000' >nan.idx
+"$B/judge" nan.idx >out 2>err; [ $? = 2 ]; report $? "judge: nan"; says 'not finite' err
 ok static short "$B/static" && says 'the same bits' out && says 'arena too small' out
 ok bridge short "$B/bridge" && says 'over the exact one: (0[.]9|1[.]0)' out; exists short/out/bridge.npy
 for a in 4 x '9 9'; do "$B/train" $a >out 2>err; [ $? = 2 ]; report $? "train $a"; says '^usage: train ' err; done

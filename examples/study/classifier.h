@@ -93,6 +93,11 @@ static inline fd_net *classifier(fd_arena *a, const char *path, const dataset *d
         memcpy(net->w, p->x, (size_t)net->count * sizeof *net->w);
         return net;
     }
+    if (m < B) die(1, "%s: %d images to learn the classes from, wants %d", d->name, m, B);
+    for (int j = 0; j < m; j++)
+        if (!(y[j] >= 0 && y[j] < CLASSES))
+            die(1, "%s: image %d has the label %g: wants 0 to %d", d->name, j, (double)y[j],
+                CLASSES - 1);
     fd_rng r = fd_stream(fd_seed(seed), 'c', 0);
     fd_real *at = net->w;
     for (int l = 0; l < 5; at += (in[l] + 1) * out[l], l++) {

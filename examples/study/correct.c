@@ -87,7 +87,11 @@ static void images(const args *o, char *text, fd_arena a)
     dataset d = data_open(&a, o->data, o, NULL, o->grid, (shape){ 2, { 28, 28, 1 } });
     fd_array y = fd_load(&a, o->labels);
     need(a.st);
+    if (y.nd != 1 || y.n[0] != d.m) die(1, "%s: not a label for each image", o->labels);
+    if (d.s.nd != 2 || d.s.n[0] % 4 || d.s.n[1] % 4)
+        die(1, "%s: wants images with sides of 4 k", o->data);
     int held = d.m / 6, ref = held - o->n;
+    if (ref < 2) die(1, "%s: too few images for -n %d", o->data, o->n);
     d.m -= held;
     data_measure(&a, &d, NORMALIZE_NONE, NULL);
     const fd_real *real = data_gather(&a, &d, d.m, held);

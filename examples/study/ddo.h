@@ -35,7 +35,7 @@ static inline fd_real *functions_made(fd_arena *a, const char *path, const char 
     fd_real *x = samples_kept(a, path, &m.s, n);
     if (x) return x;
     x = fd_raw(a, fd_real, n * fd_size(&m.s));
-    fd_real *with = fd_raw(a, fd_real, m.s.points);
+    fd_real *with = fd_raw(a, fd_real, m.seen);
     need(a->st);
     const double begin = now();
     for (int i = 0; i < n; i++) {

@@ -452,6 +452,10 @@ static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_a
     const fd_rng seed = fd_seed(m->o->seed);
     if (m->c && m->d.row != DATA_VOLCANO) fd_cov_draw(m->c, seed, i, 1, x, a);
     make[m->d.row](m, fd_stream(seed, 'd', (uint32_t)i), i, x, y, a);
+    const ptrdiff_t size = fd_size(&m->s), with = data_kinds[m->d.row].with ? m->seen : 0;
+    for (ptrdiff_t j = 0; j < size + with && !a.st->code; j++)
+        if (!isfinite((double)(j < size ? x[j] : y[j - size])))
+            FD_FAIL(a.st, FD_EDATA, "data", "so a value is not finite; function", i);
 }
 
 /* ---- Files that grow: a run that was stopped goes on where it was ------------------------------------
@@ -470,6 +474,29 @@ static inline int npy_head(char h[256], int n, int nd, const int *axis)
     memcpy(h, "\x93NUMPY\1\0", 8);
     h[8] = (char)((k - 10) & 255), h[9] = (char)((k - 10) >> 8);
     return k;
+}
+
+/* same_place -- do two paths name one file, that there may not be yet? */
+static inline int same_place(const char *a, const char *b)
+{
+    const char *p = strrchr(a, '/'), *q = strrchr(b, '/');
+    char dir[2][1024];
+    struct stat is[2];
+    if (strcmp(p ? p + 1 : a, q ? q + 1 : b)) return 0;
+    snprintf(dir[0], sizeof dir[0], "%.*s", p ? (int)(p - a) + 1 : 1, p ? a : ".");
+    snprintf(dir[1], sizeof dir[1], "%.*s", q ? (int)(q - b) + 1 : 1, q ? b : ".");
+    return !stat(dir[0], &is[0]) && !stat(dir[1], &is[1]) && is[0].st_dev == is[1].st_dev
+        && is[0].st_ino == is[1].st_ino;
+}
+
+/* growing_apart -- neither file may be the other or its part. */
+static inline void growing_apart(const char *out, const char *obs)
+{
+    char part[2][1032];
+    snprintf(part[0], sizeof part[0], "%s.part", out);
+    snprintf(part[1], sizeof part[1], "%s.part", obs);
+    if (same_place(out, obs) || same_place(part[0], obs) || same_place(out, part[1]))
+        die(2, "--obs: '%s': --out writes there", obs);
 }
 
 /* growing_open -- how many functions it has; those of another run are not touched. */
@@ -493,7 +520,7 @@ static inline int growing_open(growing *g, const char *path, const char *run, in
         return 0;
     }
     const size_t got = fread(was, 1, sizeof was, g->f);
-    if (got == sizeof was && memcmp(was, mark, sizeof was))
+    if (memcmp(was, mark, got))
         die(1, "%s: a part of a run with other settings: repeat that command, or remove the file", g->part);
     fseek(g->f, 0, SEEK_END);
     const long long have = ((long long)ftell(g->f) - g->size) / g->each;
@@ -528,6 +555,8 @@ static inline void growing_end(growing *g)
     int wrong = fseek(g->f, 0, SEEK_SET) || fwrite(g->head, 1, (size_t)g->size, g->f) != (size_t)g->size;
     wrong |= fclose(g->f) != 0;
     g->f = NULL;
+    if (!wrong && access(g->part, F_OK))
+        die(1, "%s: is gone: another run has ended, or removed it", g->part);
     if (wrong || rename(g->part, g->path)) die(1, "%s: %s", g->path, strerror(errno));
     wrote(g->path);
 }
@@ -581,6 +610,7 @@ static inline int do_data(args *o)
     growing to = { .f = NULL }, also = { .f = NULL };
     char run[2048];
     data_run(&m, run);
+    if (o->obs) growing_apart(o->out, o->obs);
     int from = growing_open(&to, o->out, run, o->n, more + s->nd, axis);
     if (o->obs) {
         const int have = growing_open(&also, o->obs, run, o->n, with == SINOGRAM ? 2 : s->nd, with == SINOGRAM ? sino : axis + more);

@@ -231,6 +231,8 @@ static int do_train(args *o)
         if (!o->budget && k->opt->step >= o->steps)
             die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
     }
+    if (o->labels && !is_given("labels") && o->pairs)
+        die(2, "--pairs: %s was trained with --labels", o->resume);
     if (o->labels && (o->condition.t || o->pairs))
         die(2, "--labels: not with --%s", o->pairs ? "pairs" : "condition");
     if (is_given("drop") && !o->labels) die(2, "--drop: has no meaning without --labels");
@@ -297,6 +299,8 @@ static int do_sample(args *o)
     kit own = *kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
     const kit *k = &own;
     condition_none(k, o->model);
+    if (o->label >= 0 && !k->net->arch.labels)
+        die(2, "--label: %s was trained without --labels", o->model);
     if (o->label >= k->net->arch.labels)
         die(2, "--label: %d: %s has %d labels, from 0", o->label, o->model, k->net->arch.labels);
     if (is_given("guidance") && o->label < 0) die(2, "--guidance: has no meaning without --label");

@@ -344,6 +344,7 @@ static inline void obs_sinogram(fd_arena *a, problem *q, args *o)
     if (f.nd == 3 && f.n[0] == 1) memmove(f.n, f.n + 1, (size_t)--f.nd * sizeof *f.n);
     if (f.nd != 2) die(1, "--obs: %s: a sinogram has two axes, [views][detectors]; it has %s", o->obs, is);
     for (int i = 0; i < 2; i++) {
+        if (f.n[i] < 1) die(1, "--obs: %s: a sinogram of nothing: it has %s", o->obs, is);
         if (v[i] > 0 && v[i] != f.n[i]) die(2, "--op: radon: %s=%g, but %s has %d", i ? "detectors" : "views", v[i], o->obs, f.n[i]);
         v[i] = f.n[i];
     }
@@ -845,7 +846,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     const spec *m = &o->method;
     const int rule = m->row;
     static const int linear[] = { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
-                                  METHOD_SPLIT, METHOD_PARTICLES, METHOD_ECI };
+                                  METHOD_SPLIT, METHOD_PARTICLES, METHOD_DAPS, METHOD_ECI };
     const ptrdiff_t size = fd_size(&q->s);
     verdict v = { 0, NAN, NAN, NAN, NAN };
     if (o->state && !(rule >= METHOD_PCN && rule <= METHOD_LATENT))
