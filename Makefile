@@ -143,7 +143,7 @@ check:
 $(B)/hash: tests/hash.c $(B)/libfd.a Makefile
 	$(CC) $(CFLAGS) -O1 $(DEPS) $(if $(DEPS),-MF $(B)/hash.example.d) -o $@ $< $(B)/libfd.a -lm
 
-hash:
+hash: | build/include/setup
 	@$(MAKE) --no-print-directory -s V=strict build/strict/hash
 	build/strict/hash tests/data/hash.txt
 
@@ -171,7 +171,7 @@ $(B)/mcu: $(addprefix examples/mcu/,mcu.c host.c board.h mcu.h) $(B)/mcu-tables.
 	$(CC) $(CFLAGS) -Iexamples/mcu -O1 -o $@ $(filter %.c %.a,$^) -lm
 endif
 
-mcu:
+mcu: | build/include/setup
 	@command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null || \
 	    $(call install,gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)
 	@$(MAKE) --no-print-directory -s V=strict build/strict/mcu
@@ -272,26 +272,26 @@ $(call exp,defaults,30 s,5,which scheme at which times for which process?)
 $(call exp,bound,40 s,11,what is a bound on W2 worth beside W2?)
 $(call exp,cubic,17 s,13,what still holds with a forward drift that is not linear?)
 $(call exp,noise,75 s,4,in which norm is a score learned?,1000)
-$(call exp,correct,17 s,MB_correct,predictor or corrector at equal cost?)
-$(call exp,alias,3 s,MB_alias,what does a grid lose?)
-$(call exp,denoise,20 s,MB_denoise,do networks beat the best linear denoiser?,--data $(IMAGES) --threads 1,$(IMAGES) out/thesis)
-$(call exp,classes,4 min,MB_classes,what does guidance to a class buy?,$(CLOTHES),$(LABELED))
-$(call exp,allen,27 s,MB_allen,can noise be made by an equation that is not linear?)
+$(call exp,correct,17 s,6,predictor or corrector at equal cost?)
+$(call exp,alias,3 s,3,what does a grid lose?)
+$(call exp,denoise,20 s,84,do networks beat the best linear denoiser?,--data $(IMAGES) --threads 1,$(IMAGES) out/thesis)
+$(call exp,classes,4 min,242,what does guidance to a class buy?,$(CLOTHES),$(LABELED))
+$(call exp,allen,27 s,23,can noise be made by an equation that is not linear?)
 $(call exp,flow,10 min,183,does an operator trained on 32x32 draw a flow on 256x256?)
-$(call exp,volcano,4 min,MB_volcano,which noise suits interferograms?)
+$(call exp,volcano,4 min,68,which noise suits interferograms?)
 $(call exp,outlines,5 min,370,what do signed distances gain over images?,$(LABELED),$(LABELED))
 $(call exp,steps,9 min,13,which loss for few steps?,2000)
 $(call exp,levels,10 s,6,how good must early scores be if the last Langevin chain is long?)
-$(call exp,latent,5 min,MB_latent,can a few numbers stand for a function?,$(CLOTHES),$(LABELED))
-$(call exp,hybrid,4 min,MB_hybrid,does a field above an operator gain?,$(CLOTHES),$(LABELED))
-$(call exp,vae,1 min,MB_vae,what noise may a likelihood of functions have?)
-$(call exp,gan,3 min,MB_gan,can a critic replace the score?,$(CLOTHES),$(LABELED))
+$(call exp,latent,5 min,16,can a few numbers stand for a function?,$(CLOTHES),$(LABELED))
+$(call exp,hybrid,4 min,17,does a field above an operator gain?,$(CLOTHES),$(LABELED))
+$(call exp,vae,1 min,14,what noise may a likelihood of functions have?)
+$(call exp,gan,3 min,22,can a critic replace the score?,$(CLOTHES),$(LABELED))
 $(call exp,onestep,2 min,14,can one evaluation do what fifty do?,4000)
 $(call exp,poisson,75 s,11,what does a network find that sees only gradients?,3000)
 $(call exp,darcy,14 min,50,what is the ground like given 36 pressures? every method and chains,4)
-$(call exp,posteriorbench,3 min,MB_pb,how near does each method come to a posterior that is known?,2)
+$(call exp,posteriorbench,3 min,40,how near does each method come to a posterior that is known?,2)
 $(call exp,mesh,3 min,5,which posterior methods hold on every grid?,100)
-$(call exp,clothes,45 s,MBC,what is the rest of an image?,--data $(IMAGES) --model out/demo/model.safetensors,out/demo/model.safetensors)
+$(call exp,clothes,45 s,158,what is the rest of an image?,--data $(IMAGES) --model out/demo/model.safetensors,out/demo/model.safetensors)
 $(call exp,well,90 s,12,how is a path drawn whose ends are known?)
 $(call exp,match,10 min,281,how do trousers become dresses?,$(LABELED) 1 3 700,$(LABELED))
 $(call exp,shapes,62 s,52,how does one outline become another?)
@@ -330,8 +330,8 @@ $(B)/lib$(PIECE).so: $(LIB:%=$(B)/pic/%.o)
 	$(CC) $(CFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ -lm
 
 install: $(B)/fd
-	$(MAKE) --no-print-directory V=float piece
-	$(MAKE) --no-print-directory V=double piece
+	$(MAKE) --no-print-directory STRICT= V=float piece
+	$(MAKE) --no-print-directory STRICT= V=double piece
 	install -d "$(TO)/bin" "$(TO)/include"
 	install -m 755 $(B)/fd "$(TO)/bin/fd"
 	install -m 644 fd.h "$(TO)/include/fd.h"
