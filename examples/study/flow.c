@@ -1,4 +1,4 @@
-/* flow.c -- denoising diffusion operators on the vorticity of a flow, as in [DDO]: trained on 64x64
+/* flow.c -- denoising diffusion operators on the vorticity of a flow, as in [DDO]: trained on 32x32
  * points, drawn on 64x64, 128x128 and 256x256, by two networks, with the reverse equation and with
  * annealed Langevin dynamics.
  *
@@ -14,7 +14,7 @@
  * same sampler makes with the exact model of Gaussian data. */
 #include "ddo.h"
 
-enum { GRIDS = 3, COARSE = 64, TRAINED = 2048, WAVES = 16, JUDGED = 9 };
+enum { GRIDS = 3, COARSE = 32, TRAINED = 2048, WAVES = 16, JUDGED = 9 };
 static const int side[GRIDS] = { 64, 128, 256 }, many[GRIDS] = { 96, 24, 8 };
 static const int others[GRIDS] = { 512, 192, 96 };         /* real functions to judge by */
 
