@@ -4727,9 +4727,8 @@ static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
 /* the row of each label, [b][..]; the last one where there is none */
 static fd_var *net_label(struct net_pass *f, int b)
 {
-    int labels = f->net->arch.labels, n[2] = { b, labels + 1 };
-    fd_real *pick = fd_new(f->t->mem, fd_real, (ptrdiff_t)b * n[1]);
-    for (int i = 0; i < b && pick; i++) {
+    int labels = f->net->arch.labels, *row = fd_raw(f->t->mem, int, b);
+    for (int i = 0; i < b && row; i++) {
         int of = f->label ? f->label[i] : -1;
         if (of < -1 || of >= labels) {
             FD_FAIL(f->t->mem->st, FD_EARG, "fd_forward_label",
@@ -4737,9 +4736,13 @@ static fd_var *net_label(struct net_pass *f, int b)
                     labels);
             return NULL;
         }
-        pick[(ptrdiff_t)i * n[1] + (of < 0 ? labels : of)] = 1;
+        row[i] = of < 0 ? labels : of;
     }
-    return pick ? fd_matmul(f->t, 0, 0, fd_input(f->t, 2, n, pick), net_next(f)) : NULL;
+    fd_var *table = net_next(f);
+    if (!row || !table) return NULL;
+    int width = table->n[1];
+    table = fd_reshape(f->t, table, 3, (int[]){ 1, labels + 1, width });
+    return fd_reshape(f->t, fd_gather(f->t, table, b, 1, row, NULL), 2, (int[]){ b, width });
 }
 
 /* the embedding of time, [b][embed]: (cos, sin)(tscale t f_i), f_i = 10000^(-i/half), or, on tscale t/1000,
@@ -5687,7 +5690,7 @@ fd_model fd_net_labelled(fd_arena *a, const fd_net *net, int predicts, int label
 {
     net_spoken *o = net ? fd_raw(a, net_spoken, 1) : NULL;
     if (!o) return (fd_model){ 0 };
-    if (label < -1 || label >= (net->arch.labels ? net->arch.labels : 0)) {
+    if (label < -1 || label >= net->arch.labels) {
         FD_FAIL(a->st, FD_EARG, "fd_net_labelled",
                 "wants a label from -1, none, to labels - 1: label, labels", label,
                 net->arch.labels);

@@ -199,8 +199,9 @@ ok "two channels" "$fd" data volcano -n 2 --grid 8x8 -o d.npy --obs p.npy
 ok "of cos and sin" "$fd" info d.npy && says '^.2, 2, 8, 8.' out
 # a run that was stopped: at any number of bytes, or at any time
 ok "whole" "$fd" data volcano -n 60 --grid 32x32 -o whole.npy --obs whole.obs.npy
-for k in 20 40 200 700; do                        # (with less LLVM's OpenMP does not begin)
+for k in 1 20 40 200 700; do
     (ulimit -f $k; "$fd" data volcano -n 60 --grid 32x32 --threads 1 -o stop.npy --obs stop.obs.npy >out 2>err) 2>/dev/null
+    grep -q '^OMP: System error' err && continue     # LLVM's OpenMP writes a file before it begins
     [ ! -e stop.npy ] && [ -e stop.npy.part ]; report $? "a run of $k blocks left no part of a file"
 done
 bad 1 'other settings' data volcano -n 60 --grid 32x32 --seed 2 -o stop.npy

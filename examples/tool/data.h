@@ -390,12 +390,6 @@ static inline void make_outlines(const maker *m, fd_rng r, int i, fd_real *x, fd
     for (ptrdiff_t j = 0; j < n; j++) x[j] = (fd_real)d[j];
 }
 
-static inline void make_field(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
-                              fd_arena a)
-{
-    (void)m, (void)r, (void)i, (void)x, (void)y, (void)a;
-}
-
 static inline void make_mixture(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
                                 fd_arena a)
 {
@@ -448,10 +442,10 @@ static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_a
 {
     static void (*const make[])(const maker *, fd_rng, int, fd_real *, fd_real *, fd_arena) = {
         make_darcy, make_poisson, make_flow, make_burgers, make_smooth, make_smooth, make_bumps, make_radon,
-        make_allen_cahn, make_volcano, make_outlines, make_field, make_mixture, make_levy, make_well };
+        make_allen_cahn, make_volcano, make_outlines, NULL, make_mixture, make_levy, make_well };
     const fd_rng seed = fd_seed(m->o->seed);
     if (m->c && m->d.row != DATA_VOLCANO) fd_cov_draw(m->c, seed, i, 1, x, a);
-    make[m->d.row](m, fd_stream(seed, 'd', (uint32_t)i), i, x, y, a);
+    if (make[m->d.row]) make[m->d.row](m, fd_stream(seed, 'd', (uint32_t)i), i, x, y, a);
     const ptrdiff_t size = fd_size(&m->s), with = data_kinds[m->d.row].with ? m->seen : 0;
     for (ptrdiff_t j = 0; j < size + with && !a.st->code; j++)
         if (!isfinite((double)(j < size ? x[j] : y[j - size])))
