@@ -1451,13 +1451,13 @@ static void mcmc_ratios(void)
     fd_real x0[N], other[N];
     fd_cov_draw(C, fd_seed(2), 0, 1, x0, a);
     for (int i = 0; i < N; i++) other[i] = x0[i] / 2;
-    double apart = 0;                                 /* a single direction may not see it */
+    int seen = 0;                /* by |<w, dF>|/2 over |dF|, which is small for one w in a hundred */
     for (int i = 0; i < 5; i++) {
         NEAR(fd_obs_check(&o, x0, fd_seed((uint64_t)i), a), 0, TOL(1e-10, 1e-3), "a transpose that is right");
         fd_obs bad = { .s = s, .m = M, .apply = squares, .transpose = squares_wrong, .self = other };
-        apart = fmax(apart, fd_obs_check(&bad, x0, fd_seed((uint64_t)i), a));
+        seen += fd_obs_check(&bad, x0, fd_seed((uint64_t)i), a) > .01;
     }
-    OK(apart > .1, "and one at the wrong place: %g", apart);
+    OK(seen >= 4, "one at the wrong place is seen by %d of 5", seen);
     double K[N * N] = { 0 }, Q[N * N];
     matrix_of(C, N, K, a);
     memcpy(Q, K, sizeof Q);
