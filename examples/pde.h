@@ -10,8 +10,9 @@
 #include <string.h>
 
 static const double pde_pi = 3.14159265358979323846;
+static const double pde_c_band = 5.5466e-5;            /* wave length of the radar of Sentinel-1, km */
 
-/* Programs are compiled for size; the loops of this file are worth vectors. */
+/* Programs are compiled with -O1; the loops of this file are worth vectors. */
 #if defined __GNUC__ && !defined __clang__
 #pragma GCC push_options
 #pragma GCC optimize("O3")

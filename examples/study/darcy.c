@@ -24,9 +24,6 @@
  *
  * build/darcy [SCALE, 1: times the trainings of the networks]: table, out/darcy.csv,
  * out/darcy.png. Each finished part is a file in out/darcy, and is not made again. See darcy.md. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3")             /* of -O1 otherwise, but here the solver is the work */
-#endif
 #include "../pde.h"
 #include "plot.h"
 #include <stdio.h>

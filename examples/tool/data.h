@@ -351,7 +351,7 @@ static inline void make_volcano(const maker *m, fd_rng r, int i, fd_real *x, fd_
     fd_cov_draw(m->c, fd_seed(m->o->seed), i, 1, air, a);
     for (ptrdiff_t j = 0; j < n; j++) {
         const double px = 12 * ((double)(j % s->n[1]) + .5) / s->n[1], py = 12 * ((double)(j / s->n[1]) + .5) / s->n[0];
-        double phase = pde_mogi_phase(&q, px, py, 5.5466e-5, look, head);
+        double phase = pde_mogi_phase(&q, px, py, pde_c_band, look, head);
         y[j] = (fd_real)phase;
         phase += (double)air[j] + ramp[0] * (px - 6) / 3 + ramp[1] * (py - 6) / 3;
         /* coherence is lost by places of the domain, the same ones on every grid up to their size */

@@ -261,12 +261,13 @@ static inline void op_radon(fd_arena *a, fd_obs *o, op_through *p)
 /* op_kernel -- phase at (i, j) of one centimetre of opening of the cell at 0. */
 static inline void op_kernel(fd_arena *a, op_through *p, const fd_space *s)
 {
-    const double *v = p->op.v, km = v[1] / s->n[1], wave = 5.5466e-5, turn = pde_pi / 180;
+    const double *v = p->op.v, km = v[1] / s->n[1], turn = pde_pi / 180;
     const pde_mogi m = { 0, 0, v[0], km * km * 1e-5 };
     const int n = s->n[0], w = 2 * s->n[1] - 1;
     p->kernel = fd_raw(a, double, (ptrdiff_t)(2 * n - 1) * w);
     for (int i = 0; p->kernel && i < (2 * n - 1) * w; i++)
-        p->kernel[i] = pde_mogi_phase(&m, (i % w - s->n[1] + 1) * km, (i / w - n + 1) * km, wave, v[2] * turn, v[3] * turn);
+        p->kernel[i] = pde_mogi_phase(&m, (i % w - s->n[1] + 1) * km, (i / w - n + 1) * km,
+                                      pde_c_band, v[2] * turn, v[3] * turn);
 }
 
 /* op_wrap -- o becomes an observation of the solution, linear where the equation is and x is as in files up to a
