@@ -5,6 +5,7 @@
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
 # make hash       are the bits here those of other machines? (V=strict)
 # make cross      the same by other compilers and on emulated machines, with some of the tests
+# make ranks      several processes (MPI) give the bits of one
 # make mcu        functions on an emulated microcontroller, and what each part costs there
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make index      which line implements which equation of which paper
@@ -16,12 +17,16 @@
 #
 # make test NAME=fft   only the groups of tests whose name starts so (make bench: the rows)
 # make V=name     one variant, in build/name: double serial scalar clang sanitize strict
+# make MPI=1      build/mpi/fd, whose train, sample and posterior run as several processes (mpicc)
 # make STRICT=1   V=strict: the same bits from every compiler and machine
 
 CC      = gcc
 V       = float
 ifdef STRICT
 V       = strict
+endif
+ifdef MPI
+V       = mpi
 endif
 WARN    = -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes
 OPT     = -O3
@@ -46,8 +51,14 @@ OPT     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 else ifeq ($(V),strict)
 DEFS    = -DFD_STRICT
 FMA     = -ffp-contract=off
+else ifeq ($(V),mpi)
+CC      = mpicc
+DEFS    = -DFD_MPI
+ifeq ($(shell command -v $(CC)),)
+$(error MPI=1 needs mpicc: sudo apt-get install openmpi-bin libopenmpi-dev)
+endif
 else
-$(error V=$(V): expected float double serial scalar clang sanitize strict)
+$(error V=$(V): expected float double serial scalar clang sanitize strict mpi)
 endif
 
 # The compiler is asked once for each variant which of these flags it has. Of -ffp-contract gcc takes
@@ -98,6 +109,10 @@ export OMP_WAIT_POLICY ?= passive
 
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
+ifeq ($(V),mpi)
+PROGS   = $(B)/fd
 endif
 
 all: $(B)/libfd.a $(PROGS)
@@ -172,6 +187,13 @@ cross: build/include/setup
 	@need() { command -v $$1 >/dev/null || { shift; $(call install,$$*); }; }; \
 	sh tests/cross.sh --packages "$(NAME)" | sort -u | while read -r line; do need $$line </dev/null || true; done
 	@ONLY=$(ONLY) sh tests/cross.sh "$(NAME)"
+
+# ---- Several processes --------------------------------------------------------------------------
+
+ranks: $(B)/fd
+	@command -v mpicc >/dev/null && command -v mpirun >/dev/null || $(call install,openmpi-bin libopenmpi-dev)
+	@$(MAKE) --no-print-directory -s MPI=1
+	@sh tests/ranks.sh $(B)/fd build/mpi/fd
 
 # ---- A microcontroller --------------------------------------------------------------------------
 
@@ -375,4 +397,4 @@ build/fd_all.h: fd.h $(LIB:%=%.c) Makefile
 clean:
 	rm -rf build
 
-.PHONY: all ready test check hash cross mcu bench setup demo thesis experiments index install piece amalgam clean $(asked)
+.PHONY: all ready test check hash cross ranks mcu bench setup demo thesis experiments index install piece amalgam clean $(asked)

@@ -30,6 +30,8 @@
 #include <omp.h>
 #endif
 
+#include "ranks.h"
+
 #define COUNT(x) ((int)(sizeof(x) / sizeof *(x)))
 
 /* ---- Messages -------------------------------------------------------------------------------- */
@@ -50,11 +52,13 @@ static inline void die(int status, const char *fmt, ...)
     va_list ap;
     fflush(stdout);
     bar_end();
+    ranks_wait();
     fprintf(stderr, "%s: ", prog);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
+    ranks_abort(status);
     exit(status);
 }
 
@@ -2384,6 +2388,9 @@ static inline char *pairs_split(fd_arena *a, args *o)
 /* settings_check -- of training, once the process is known. */
 static inline void settings_check(const kit *k, const args *o)
 {
+    if (o->accumulate % ranks)
+        die(2, "--accumulate: %d processes do not divide %d parts: --accumulate %d", ranks,
+            o->accumulate, ranks);
     if (o->batch % o->accumulate)
         die(2, "--accumulate: %d does not divide the batch of %d", o->accumulate, o->batch);
     if (o->law.row == FD_T_LOG && !(k->p.tmin > 0) && k->process.row != PROCESS_DDPM)
@@ -2778,13 +2785,15 @@ static inline void curve_add(curve *c, const double v[CURVE_COLS])
     c->part = (c->part + 1) % c->every;
 }
 
-/* A batch: what the network sees and should say, in, y [b][ch][points]; times and weights [b]. */
+/* One of --accumulate parts of a batch: what the network sees and should say, in, y
+ * [b][ch][points]; times and weights [b]. */
 typedef struct {
     fd_real *x0, *xt, *eps, *in, *y;
     double *t, *w;
     int *perm, *which, epoch;                          /* which functions */
     int *label;                                        /* what is told of them, or NULL */
     const fd_time_law *law;                            /* --time-law least, or NULL */
+    fd_real *grad, *room;                              /* of one of several parts; for ranks_add */
 } batch;
 
 /* mirror -- function x of one channel or more along an axis. */
@@ -2804,35 +2813,37 @@ static inline void mirror(const fd_space *s, int axis, fd_real *x)
 /* condition_pairs -- in and y of the batch, of functions that are observed; one at a time where
  * each is observed in its own way. floor [b][2], where not NULL: |says - y|^2 of the best denoiser
  * for Gaussian data, its mean and what it is for this pair. */
-static inline void condition_pairs(batch *q, const kit *k, int b, fd_rng seed, int step,
+static inline void condition_pairs(batch *q, const kit *k, const args *o, int step, int part,
                                    double *floor, fd_arena a)
 {
     const ptrdiff_t size = fd_size(&k->s), seen = k->net->arch.in * k->s.points;
     const double drop = condition_value(k, "drop");
+    const fd_rng seed = fd_seed(o->seed);
+    const int b = o->batch / o->accumulate, from = part * b;
     const int some = k->told && !(drop > 0) && !floor ? b : 1;
     for (int i = 0; i < b && !a.st->code; i += some) {
         fd_arena own = a;
-        const uint32_t at = (uint32_t)step * (uint32_t)b + (uint32_t)i;
+        const uint32_t at = (uint32_t)step * (uint32_t)o->batch + (uint32_t)(from + i);
         const fd_real *x0 = q->x0 + i * size, *xt = q->xt + i * size;
         fd_real u = 1;
-        fd_obs o = k->o;
+        fd_obs eye = k->o;
         const fd_amortised *w = k->told;
         if (drop > 0) fd_uniform(fd_stream(seed, 'd', at), 1, &u);
         if ((double)u < drop) w = k->alone;
         else if (!w) {
-            o = condition_obs(&own, k, at);
-            w = fd_amortised_new(&own, &k->how, &o);
+            eye = condition_obs(&own, k, at);
+            w = fd_amortised_new(&own, &k->how, &eye);
         }
-        double *y = fd_raw(&own, double, (ptrdiff_t)some * o.m);
+        double *y = fd_raw(&own, double, (ptrdiff_t)some * eye.m);
         if (w != k->alone)
-            fd_obs_draw(&o, fd_stream(seed, 'y', (uint32_t)step), i, some, x0, y, own);
+            fd_obs_draw(&eye, fd_stream(seed, 'y', (uint32_t)step), from + i, some, x0, y, own);
         fd_amortised_pair(w, some, y, x0, q->eps + i * size, xt, q->t + i, q->in + i * seen,
                           q->y + i * size, NULL, own);
         if (!floor) continue;
         fd_condition least = k->how;                       /* F = 0 on the Gaussian base */
         double cin, scale, best = 0, as_x0 = 1;
         least.base = FD_BASE_GAUSS, least.sees = 0;
-        fd_amortised *g = fd_amortised_new(&own, &least, w == k->alone ? NULL : &o);
+        fd_amortised *g = fd_amortised_new(&own, &least, w == k->alone ? NULL : &eye);
         fd_real *none = fd_raw(&own, fd_real, 2 * size), *off = none + size;
         need(own.st);
         fd_amortised_scale(w, q->t[i], &cin, &scale, own);
@@ -2845,9 +2856,11 @@ static inline void condition_pairs(batch *q, const kit *k, int b, fd_rng seed, i
 }
 
 /* pairs_draw -- in and y of a batch of ends x0: starts, as --couple says, and a state between at the
- * times t. near: those starts of the batch in the order that is nearest to the ends. */
-static inline void pairs_draw(batch *q, const kit *k, int b, fd_rng seed, int step, fd_arena a)
+ * times t. near: those starts of the part in the order that is nearest to the ends. */
+static inline void pairs_draw(batch *q, const kit *k, const args *o, int step, int part, fd_arena a)
 {
+    const fd_rng seed = fd_seed(o->seed);
+    const int b = o->batch / o->accumulate, from = part * b;
     const ptrdiff_t size = fd_size(&k->s), seen = k->net->arch.in * k->s.points;
     const int told = pairs_told(k), near = k->couple.row == 2;
     const dataset *d = k->starts;
@@ -2856,7 +2869,7 @@ static inline void pairs_draw(batch *q, const kit *k, int b, fd_rng seed, int st
     int *to = near ? fd_raw(&a, int, b) : NULL;
     need(a.st);
     for (int i = 0; i < b; i++) {
-        const uint64_t at = (uint64_t)step * (uint64_t)b + (uint64_t)i;
+        const uint64_t at = (uint64_t)step * (uint64_t)o->batch + (uint64_t)(from + i);
         int j = k->couple.row == 1 ? q->which[i] : (int)fd_index(fd_stream(seed, 'j', 0), at, (uint64_t)d->m);
         data_take(d, j, start + i * size, a);
     }
@@ -2876,11 +2889,12 @@ static inline void pairs_draw(batch *q, const kit *k, int b, fd_rng seed, int st
     }
     if (k->between.row) {
         fd_real *z = fd_raw(&a, fd_real, b * size);
-        fd_interpolant_draw(&k->mid, fd_stream(seed, 'e', (uint32_t)step), 0, b, start, q->x0, q->t, q->xt, z, a);
+        fd_interpolant_draw(&k->mid, fd_stream(seed, 'e', (uint32_t)step), from, b, start, q->x0,
+                            q->t, q->xt, z, a);
         fd_interpolant_target(&k->mid, FD_VELOCITY, b, start, q->x0, z, q->t, q->y, a);
     } else {
         fd_real *xi = fd_raw(&a, fd_real, b * size);
-        fd_cov_draw(k->noise, fd_stream(seed, 'e', (uint32_t)step), 0, b, xi, a);
+        fd_cov_draw(k->noise, fd_stream(seed, 'e', (uint32_t)step), from, b, xi, a);
         fd_bridge_draw(&k->line, b, q->t, start, q->x0, xi, q->xt, a);
         memcpy(q->y, q->x0, (size_t)(b * size) * sizeof *x);
     }
@@ -2890,13 +2904,16 @@ static inline void pairs_draw(batch *q, const kit *k, int b, fd_rng seed, int st
     }
 }
 
+/* batch_draw -- a part of the batch of a step. Every function has its own random numbers, by its
+ * place in the batch: they do not depend on how many parts there are. */
 static inline void batch_draw(batch *q, const kit *k, const dataset *d, const args *o, int step,
-                              fd_arena a)
+                              int part, fd_arena a)
 {
+    const int b = o->batch / o->accumulate, from = part * b;
     fd_rng seed = fd_seed(o->seed);
     ptrdiff_t size = fd_size(&k->s);
-    for (int i = 0; i < o->batch; i++) {
-        long long at = (long long)step * o->batch + i;
+    for (int i = 0; i < b; i++) {
+        long long at = (long long)step * o->batch + from + i;
         int epoch = (int)(at / d->m);                  /* each epoch is its own permutation */
         if (epoch != q->epoch) fd_perm(fd_stream(seed, 'p', (uint32_t)epoch), d->m, q->perm);
         q->epoch = epoch;
@@ -2907,34 +2924,35 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     }
     /* Modes without noise (Nyquist's on even grids) would stand in X_t for the network to read, and not
      * in a sample's: C^0 takes them out of the data. */
-    fd_cov_pow(k->noise, 0, o->batch, q->x0, q->x0, a);
+    fd_cov_pow(k->noise, 0, b, q->x0, q->x0, a);
     fd_rng rt = fd_stream(seed, 't', (uint32_t)step);
-    for (int i = 0; i < o->batch; i++) q->w[i] = 1;
+    for (int i = 0; i < b; i++) q->w[i] = 1;
     if (k->between.t) {                                  /* one in each of as many parts of 0 to 1 */
         fd_real u[1];
-        for (int i = 0; i < o->batch; i++) {
-            fd_uniform(fd_stream(rt, 'u', (uint32_t)i), 1, u);
-            q->t[i] = fmin(1 - 1e-3, fmax(1e-6, (i + (double)u[0]) / o->batch));
+        for (int i = 0; i < b; i++) {
+            fd_uniform(fd_stream(rt, 'u', (uint32_t)(from + i)), 1, u);
+            q->t[i] = fmin(1 - 1e-3, fmax(1e-6, (from + i + (double)u[0]) / o->batch));
         }
-        pairs_draw(q, k, o->batch, seed, step, a);
+        pairs_draw(q, k, o, step, part, a);
         return;
     }
-    if (q->law) fd_time_draw(q->law, rt, 0, o->batch, q->t, q->w);
-    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, 0, o->batch, q->t, a.st);
-    fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), 0, o->batch, q->x0, q->t, q->xt, q->eps, a);
-    for (int i = 0; q->label && i < o->batch; i++) {
+    if (q->law) fd_time_draw(q->law, rt, from, b, q->t, q->w);
+    else fd_draw_times(&k->p, o->law.row, o->law.v, rt, from, b, q->t, a.st);
+    fd_perturb(&k->p, fd_stream(seed, 'e', (uint32_t)step), from, b, q->x0, q->t, q->xt, q->eps, a);
+    for (int i = 0; q->label && i < b; i++) {
         fd_real u;
-        fd_uniform(fd_stream(fd_stream(seed, 'l', (uint32_t)step), 'l', (uint32_t)i), 1, &u);
+        fd_uniform(fd_stream(fd_stream(seed, 'l', (uint32_t)step), 'l', (uint32_t)(from + i)), 1,
+                   &u);
         q->label[i] = (double)u < k->drop ? -1 : d->label[q->which[i]];
     }
-    if (k->condition.t) condition_pairs(q, k, o->batch, seed, step, NULL, a);
+    if (k->condition.t) condition_pairs(q, k, o, step, part, NULL, a);
     else if (k->pre) {
-        fd_precond_pair(k->pre, o->batch, q->x0, q->xt, q->t, q->in, q->y, a);
+        fd_precond_pair(k->pre, b, q->x0, q->xt, q->t, q->in, q->y, a);
     } else if (!k->condition.t) {
-        fd_target(&k->p, k->predict.row, o->batch, q->x0, q->eps, q->t, q->y, a);
-        memcpy(q->in, q->xt, (size_t)(o->batch * size) * sizeof *q->in);
+        fd_target(&k->p, k->predict.row, b, q->x0, q->eps, q->t, q->y, a);
+        memcpy(q->in, q->xt, (size_t)(b * size) * sizeof *q->in);
     }
-    for (int i = 0; i < o->batch; i++) {
+    for (int i = 0; i < b; i++) {
         double cin, cout = 1;                          /* D - x0 = cout (what it says - y) */
         if (k->pre && o->norm.row >= FD_NORM_LIKELIHOOD) fd_precond_scale(k->pre, q->t[i], &cin, &cout);
         q->w[i] *= cout * cout;
@@ -3024,27 +3042,39 @@ static inline void gap_warn(const kit *k, fd_arena a)
     fflush(stdout);
 }
 
-/* step_grad -- loss and gradient of a batch, in as many parts as --accumulate says: gradients add
- * up. */
-static inline double step_grad(const kit *k, const args *o, const batch *q, fd_arena a)
+/* part_grad -- adds to net's gradient that of a part of the batch, over how many there are; the
+ * part's share of the loss. */
+static inline double part_grad(const kit *k, const fd_net *net, const args *o, batch *q, fd_arena a)
 {
-    ptrdiff_t n = o->batch * fd_size(&k->s), seen = o->batch * k->net->arch.in * k->s.points;
-    const fd_arch *arch = &k->net->arch;
-    int parts = o->accumulate, b = o->batch / parts, shape3[3] = { b, arch->in, (int)k->s.points };
+    const fd_arch *arch = &net->arch;
+    const int parts = o->accumulate, b = o->batch / parts;
+    fd_tape tape = fd_tape_begin(&a, arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD);
+    fd_var *in = fd_input(&tape, 3, (int[]){ b, arch->in, (int)k->s.points }, q->in);
+    fd_var *says = fd_forward_label(net, &tape, &k->s, in, q->t, q->label);
+    double other = o->norm.row && says ? norm_loss(k, o, b, says->x, q, a) : 0;
+    fd_var *fit = fd_mse_loss(&tape, &k->s, says, q->y, q->w);
+    fit = fd_affine(&tape, fit, 1.0 / parts, 0);
+    fd_backward(&tape, fit);
+    double loss = o->norm.row ? other / parts : fit ? (double)fit->x[0] : 0;
+    fd_tape_end(&tape);
+    return loss;
+}
+
+/* step_grad -- loss and gradient of the batch of a step, part by part: see ranks.h. */
+static inline double step_grad(const kit *k, const dataset *d, const args *o, int step, batch *q,
+                               fd_arena a)
+{
+    const ptrdiff_t count = k->net->count;
     double loss = 0;
-    for (int j = 0; j < parts; j++) {
-        fd_tape tape = fd_tape_begin(&a, arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD);
-        batch p = *q;
-        p.in += j * seen / parts, p.y += j * n / parts, p.eps += j * n / parts;
-        p.t += j * b, p.w += j * b;
-        fd_var *says = fd_forward_label(k->net, &tape, &k->s, fd_input(&tape, 3, shape3, p.in), p.t,
-                                        p.label ? p.label + j * b : NULL);
-        double other = o->norm.row && says ? norm_loss(k, o, b, says->x, &p, a) : 0;
-        fd_var *fit = fd_affine(&tape, fd_mse_loss(&tape, &k->s, says, p.y, p.w), 1.0 / parts, 0);
-        fd_backward(&tape, fit);
-        loss += o->norm.row ? other / parts : fit ? (double)fit->x[0] : 0;
-        fd_tape_end(&tape);
+    fd_net net = *k->net;
+    if (q->grad) net.g = q->grad;
+    for (int j = my_rank; j < o->accumulate; j += ranks) {
+        if (q->grad) memset(q->grad, 0, (size_t)count * sizeof *q->grad);
+        batch_draw(q, k, d, o, step, j, a);
+        loss = ranks_sum(loss, part_grad(k, &net, o, q, a));
+        if (q->grad) ranks_add(count, q->grad, k->net->g, q->room);
     }
+    ranks_join(count, k->net->g);
     return loss;
 }
 
@@ -3061,14 +3091,17 @@ static inline dataset pairs_open(fd_arena *a, kit *k, const args *o, const char 
 
 static inline batch batch_new(fd_arena *a, const kit *k, const args *o, int *perm)
 {
-    ptrdiff_t n = o->batch * fd_size(&k->s), seen = o->batch * k->net->arch.in * k->s.points;
+    const int b = o->batch / o->accumulate;
+    const ptrdiff_t n = b * fd_size(&k->s), seen = b * k->net->arch.in * k->s.points;
     fd_real *x = fd_raw(a, fd_real, 4 * n + seen);
-    double *t = fd_raw(a, double, 2 * o->batch);
-    int *which = fd_raw(a, int, o->batch);
-    int *label = k->net->arch.labels ? fd_raw(a, int, o->batch) : NULL;
+    double *t = fd_raw(a, double, 2 * b);
+    int *which = fd_raw(a, int, b);
+    int *label = k->net->arch.labels ? fd_raw(a, int, b) : NULL;
+    fd_real *grad = o->accumulate > 1 ? fd_raw(a, fd_real, k->net->count) : NULL;
+    fd_real *room = ranks > 1 ? fd_raw(a, fd_real, k->net->count + ranks) : NULL;
     need(a->st);
-    return (batch){ x, x + n, x + 2 * n, x + 4 * n, x + 3 * n, t, t + o->batch, perm, which, -1,
-                    label, NULL };
+    return (batch){ x, x + n, x + 2 * n, x + 4 * n, x + 3 * n, t, t + b, perm, which, -1, label,
+                    NULL, grad, room };
 }
 
 /* step_failed -- why a step could not be taken. */
@@ -3107,8 +3140,8 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
     fd_status *st = a.st;
     size_t low = st->low, left = (size_t)(a.end - a.beg);
     double need_draw[2], need_grad[2];
-    double whole = (double)o->batch * (double)k->s.points * sizeof(fd_real)
-                 * (4 * k->s.ch + k->net->arch.in);
+    double each = (double)k->s.points * sizeof(fd_real) * (4 * k->s.ch + k->net->arch.in);
+    double weights = (double)k->net->count * sizeof(fd_real);
     char text[3][32];
     const char *net = t_net.rows[o->net.row].name;
     for (int b = 1; b <= 2; b++) {
@@ -3120,10 +3153,10 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
         batch q = batch_new(&m, k, &p, perm);
         q.law = law;
         size_t here = st->low = (size_t)(m.end - m.beg);
-        batch_draw(&q, k, d, &p, k->opt->step, m);
+        batch_draw(&q, k, d, &p, k->opt->step, 0, m);
         need_draw[b - 1] = (double)(here - st->low);
         st->low = here;
-        step_grad(k, &p, &q, m);
+        part_grad(k, k->net, &p, &q, m);
         need_grad[b - 1] = (double)(here - st->low);
         if (st->code == FD_ENOMEM)
             die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give more "
@@ -3136,11 +3169,11 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
     int fits = 0;                              /* the fewest parts whose memory is there */
     double bytes = 0;
     for (int parts = o->accumulate; parts <= o->batch; parts++) {
-        if (o->batch % parts) continue;
-        int b = o->batch / parts - 1;
-        double draw = need_draw[0] + (o->batch - 1) * fmax(0, need_draw[1] - need_draw[0]);
-        double grad = need_grad[0] + b * fmax(0, need_grad[1] - need_grad[0]);
-        double all = whole + fmax(draw, grad);
+        if (o->batch % parts || parts % ranks) continue;
+        int b = o->batch / parts;
+        double draw = need_draw[0] + (b - 1) * fmax(0, need_draw[1] - need_draw[0]);
+        double grad = need_grad[0] + (b - 1) * fmax(0, need_grad[1] - need_grad[0]);
+        double all = b * each + ((parts > 1) + (ranks > 1)) * weights + fmax(draw, grad);
         if (parts == o->accumulate) bytes = all;
         if (all <= (double)left) { fits = parts; break; }
     }
@@ -3165,9 +3198,9 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
  * file is as it was when the loss of its weights was last near the least. Returns the signal, or 0. */
 static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
 {
-    enum { SOON = 2, LATER = 30, EARLY = 10, STRIKES = 3 };
+    enum { SOON = 2, LATER = 30, EARLY = 10, STRIKES = 3, FAILED = 1000 };
     fd_status *st = a.st;
-    int first = k->opt->step, steps = k->opt->how.steps, last = first, saves = 0, strikes = 0;
+    int end, first = k->opt->step, steps = k->opt->how.steps, last = first, saves = 0, strikes = 0;
     int told = o->quiet || o->budget > 0;
     double begin, smooth = 0, least = INFINITY, saved, loss = 0;
     dataset near = *d;
@@ -3181,23 +3214,24 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     begin = saved = now();
-    while (!stopped && !st->code) {
+    while (!(end = (int)ranks_most(st->code ? FAILED : stopped))) {
         fd_opt *opt = k->opt;
-        double spent = now() - begin, done = o->budget > 0 ? spent / o->budget
-                                           : (double)(opt->step - first) / (o->steps - first);
+        double spent = now() - begin;
+        if (o->budget > 0) ranks_share(&spent, sizeof spent, 0);
+        double done = o->budget > 0 ? spent / o->budget
+                                    : (double)(opt->step - first) / (o->steps - first);
         if (o->budget > 0 ? done >= 1 : opt->step >= o->steps) break;
         if (o->budget > 0)                             /* the rate follows the share of time used */
             opt->how.steps = opt->step < 10 ? INT_MAX
                                             : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
-        batch_draw(&q, k, &near, o, opt->step, a);
         double rate = fd_opt_rate(opt, opt->step + 1);
-        loss = step_grad(k, o, &q, a);
+        loss = step_grad(k, &near, o, opt->step, &q, a);
         int ran = opt->step - first + 1;
         int due = o->save ? opt->step / o->save > last / o->save
                           : now() - saved > (saves ? LATER : SOON);
         strikes = st->code || loss <= 1e6 * least ? 0 : loss < INFINITY ? strikes + 1 : STRIKES;
         if (strikes == STRIKES) break;
-        if (o->out && due && opt->step > last && loss < 10 * least) {    /* these are still good */
+        if (!my_rank && o->out && due && opt->step > last && loss < 10 * least) {    /* these are still good */
             kit_save(st, o->out, k, o, a);
             saved = now();
             last = opt->step;
@@ -3232,10 +3266,10 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     }
     fd_status why = *st;
     st->code = FD_OK;
-    if (k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
+    if (!my_rank && k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
     *st = why;
     if (st->code) step_failed(st, k->opt->step + 1, k->opt->step == first && !first);
-    return stopped;
+    return end;
 }
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
@@ -3268,6 +3302,8 @@ static inline args settle(const args *o, const kit *k)
 {
     args s = *o;
     int kind = k->process.row;
+    if (!is_given("batch") && s.batch > (s.n + ranks - 1) / ranks && ranks > 1)
+        s.batch = (s.n + ranks - 1) / ranks;
     if (!s.steps) s.steps = STEPS_AUTO;
     if (s.scheme.row == SCHEME_AUTO)
         s.scheme.row = s.churn > 0 || s.eta > 0 ? FD_DDIM : sampled_by[kind].scheme;
@@ -3301,7 +3337,15 @@ static inline void times_set(const kit *k, const args *o, double *t, fd_status *
     for (int i = 1; i < n && whole; i++) t[i] = fmin(t[i], t[i - 1] - 1);
 }
 
-/* sample -- n functions to x, o->batch at a time. frames states [show][frames+1][size] of the first
+/* batches_share -- the functions that the processes have made in turn, to all of them. */
+static inline void batches_share(int n, int some, ptrdiff_t size, fd_real *x)
+{
+    for (int i = 0; i < n; i += some)
+        ranks_share(x + i * size, (n - i < some ? n - i : some) * size * (ptrdiff_t)sizeof *x,
+                    i / some % ranks);
+}
+
+/* sample -- n functions to x, o->batch at a time, batches in turn by the processes. frames states [show][frames+1][size] of the first
  * `show` (at most o->batch) functions, from noise to sample, where states is not NULL. */
 static inline void sample(const kit *k, const args *flags, int n, fd_real *x, int show, int frames,
                           fd_real *states, fd_arena a)
@@ -3320,6 +3364,7 @@ static inline void sample(const kit *k, const args *flags, int n, fd_real *x, in
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
         int b = n - i < o->batch ? n - i : o->batch, frame = 0, more = 1;
+        if (i / o->batch % ranks != my_rank) continue;
         fd_run *run = fd_begin(&m, &how, fd_seed(o->seed), o->first + i, b);
         need(a.st);
         while (more) {
@@ -3338,6 +3383,7 @@ static inline void sample(const kit *k, const args *flags, int n, fd_real *x, in
             memcpy(states + (j * (frames + 1) + frames) * size, run->x + j * size,
                    (size_t)size * sizeof *x);
     }
+    batches_share(n, o->batch, size, x);
     bar_end();
 }
 

@@ -170,11 +170,13 @@ static void condition_judge(const kit *k, const dataset *d, const args *o, fd_ar
     if (o->norm.row || !kinds) return;
     if (first.m > SEEN_MOST / 4 && !first.mul) return;
     wide.ch = k->net->arch.in;
-    batch q = batch_new(&a, k, o, perm);
+    args whole = *o;
+    whole.accumulate = 1;
+    batch q = batch_new(&a, k, &whole, perm);
     need(a.st);
     for (int j = 0; j < BATCHES && !a.st->code; j++) {
-        batch_draw(&q, k, d, o, FROM + j, a);
-        condition_pairs(&q, k, o->batch, fd_seed(o->seed), FROM + j, floor, a);
+        batch_draw(&q, k, d, &whole, FROM + j, 0, a);
+        condition_pairs(&q, k, &whole, FROM + j, 0, floor, a);
         k->raw.eval(k->raw.self, &wide, o->batch, q.in, q.t, says, a);
         need(a.st);
         for (int i = 0; i < o->batch; i++, n++) {
@@ -273,6 +275,7 @@ static int do_train(args *o)
         die(1, "--couple: paired wants as many functions in %s as in %s: %d, %d", start, o->data, from.total, d.total);
     if (k->condition.t) condition_say(k, a);
     int sig = train(k, &d, o, &c, a);
+    ranks_leave();
     if (o->log && c.rows) {
         fd_csv_save(&st, o->log, CURVE_COLS, curve_name, c.rows, &c.x[0][0]);
         need(&st);
@@ -317,6 +320,7 @@ static int do_sample(args *o)
     if (is.start.row != FD_START_MATCHED) gap_print(k, a);
     fflush(stdout);
     sample(k, o, o->n, x, show, FRAMES, states, a);
+    ranks_leave();
     if (!o->raw) to_file(&k->norm, &k->s, o->n, x);
     functions_save(a, o->out, &k->s, k->axes, o->n, x);
     int map = is_given("map") || !bytes ? o->map.row : FD_GRAY;
@@ -1446,6 +1450,7 @@ int main(int argc, char **argv)
     static args o;
     char where[32];
     start("fd", argv);
+    ranks_begin(&argc, &argv);
     if (argc < 2 || choice("help|--help|-h", argv[1]) >= 0) {
         options_read(&o, INFO, "fd help", 0, argv);    /* names of the schemes */
         return help(argc > 2 ? argv[2] : NULL);
@@ -1463,7 +1468,12 @@ int main(int argc, char **argv)
         options_read(&o, commands[i].of, where, argc - skip, argv + skip);
         if (o.help) return help(argv[1]);
         o.file = file;
-        return commands[i].run(&o);
+        if (ranks > 1 && !(commands[i].of & (TRAIN | SAMPLE | POSTERIOR)))
+            die(2, "%s: one process is enough: train, sample and posterior take several", argv[1]);
+        if (ranks > 1 && !is_given("accumulate")) o.accumulate = ranks;
+        int status = commands[i].run(&o);
+        ranks_end();
+        return status;
     }
     die(2, "'%s': no such command; expected train, sample, noise, data, eval, certify, orders, "
            "posterior, calibrate, bridge, tune, loglik, info, convert, version or help", argv[1]);

@@ -718,10 +718,11 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
         *now = fd_new(&a, chain_state, chains);
     fd_real *ends = fd_raw(&a, fd_real, chains * size);
     need(a.st);
-    long long moved = 0, calls = 0;
-    int got = 0;
-    for (int c = 0; c < chains; c++) {
+    long long (*sum)[2] = fd_alloc(&a, (size_t)chains, sizeof *sum);     /* moved, calls */
+    need(a.st);
+    for (int c = my_rank; c < chains; c += ranks) {
         fd_arena own = a;
+        int got = (int)((double)n * c / chains);
         fd_chain *chain = was
             ? fd_chain_resume(&own, &how, r, c, was[c].u, was[c].k, was[c].h, was[c].accepted,
                               was[c].calls)
@@ -736,17 +737,28 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
             fd_chain_step(chain, own);
             need(a.st);
             series[c * steps + i] = chain->phi;
-            int want = (int)((double)n * ((double)c * steps + i + 1) / ((double)chains * steps));
+            int want = (int)((double)n * (c + (i + 1.) / steps) / chains);
             for (; got < want; got++) fd_chain_get(chain, x + got * size);
             if (isatty(2) && i % 64 == 0) progress("chain", c + 1, (c + (double)i / steps) / chains, chain->phi, 0, 0);
         }
-        moved += chain->accepted - before, calls += chain->calls - called;
+        sum[c][0] = chain->accepted - before, sum[c][1] = chain->calls - called;
         memcpy(ends + c * size, chain->u, (size_t)size * sizeof *ends);
         now[c] = (chain_state){ ends + c * size, chain->k, chain->h, chain->phi, chain->accepted,
                                 chain->calls };
     }
     bar_end();
-    if (o->state) state_save(a.st, q, o, chains, now, a);
+    long long moved = 0, calls = 0;
+    for (int c = 0; c < chains; c++) {
+        const int from = (int)((double)n * c / chains), to = (int)((double)n * (c + 1) / chains);
+        ranks_share(series + (ptrdiff_t)c * steps, steps * (ptrdiff_t)sizeof *series, c % ranks);
+        ranks_share(ends + c * size, size * (ptrdiff_t)sizeof *ends, c % ranks);
+        ranks_share(x + from * size, (to - from) * size * (ptrdiff_t)sizeof *x, c % ranks);
+        ranks_share(&now[c], sizeof now[c], c % ranks);
+        ranks_share(sum[c], sizeof sum[c], c % ranks);
+        now[c].u = ends + c * size;
+        moved += sum[c][0], calls += sum[c][1];
+    }
+    if (o->state && !my_rank) state_save(a.st, q, o, chains, now, a);
     ess = fd_ess(chains, steps, series, a), rhat = fd_rhat(chains, steps, series, a);
     *v = (verdict){ (int)calls, ess, rhat, (double)moved / ((double)chains * steps), NAN };
     if (latent)
@@ -840,7 +852,8 @@ static inline void amortised_observe(fd_arena *a, problem *q, int i)
     need(a->st);
 }
 
-/* posterior_draw -- n functions given q->y by o->method. */
+/* posterior_draw -- n functions given q->y by o->method. Chains, and batches of what draws function
+ * by function, are shared by the processes; the other methods need all functions at once. */
 static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, int n, fd_real *x, fd_arena a)
 {
     const spec *m = &o->method;
@@ -922,7 +935,11 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         method_plain(q, m);
         if (rule == METHOD_DAPS) method_noisy(q, m);
         for (int i = 0; i < n; i += o->batch)
-            method_released(q, o, &how, r, i, n - i < o->batch ? n - i : o->batch, x + i * size, a);
+            if (i / o->batch % ranks == my_rank)
+                method_released(q, o, &how, r, i, n - i < o->batch ? n - i : o->batch,
+                                x + i * size, a);
+        batches_share(n, o->batch, size, x);
+        v.evals = (int)ranks_sum(0, v.evals);
         break;
     case METHOD_PCN: case METHOD_MALA: case METHOD_HMC: case METHOD_SLICE: case METHOD_WALK:
         method_gauss(q, m), method_noisy(q, m);
@@ -958,7 +975,11 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         }
         need(a.st);
         for (int i = 0; i < n; i += o->batch)
-            method_run(q, o, &how, rule, r, i, n - i < o->batch ? n - i : o->batch, x + i * size, &v, a);
+            if (i / o->batch % ranks == my_rank)
+                method_run(q, o, &how, rule, r, i, n - i < o->batch ? n - i : o->batch,
+                           x + i * size, &v, a);
+        batches_share(n, o->batch, size, x);
+        v.evals = (int)ranks_sum(0, v.evals);
     }
     need_grid(a.st);
     return v;
@@ -1126,6 +1147,7 @@ static inline int do_posterior(args *o)
     double begin = now();
     verdict v = posterior_draw(&q, o, fd_seed(o->seed), o->n, x, a);
     double spent = now() - begin, prior = 0;
+    ranks_leave();
     moments_of(size, o->n, x, mean, sd);
     char grid[64];
     printf("%d observations%s; %d functions on %s by %s\n", q.o.m, q.o.sd > 0 || q.o.each ? "" : " without noise", o->n,
