@@ -199,7 +199,7 @@ $(B)/web: $(addprefix examples/web/,web.c host.c web.h) $(B)/web-weights.c $(B)/
 	$(CC) $(CFLAGS) -Iexamples/web -O1 -o $@ $(filter %.c %.a,$^) -lm
 $(WEBS): build/web/%.o: %.c fd.h examples/web/web.h Makefile
 	@mkdir -p $(@D)
-	$(WASM) $(WARN) $(WOPT) -I. -Iexamples/web -c -o $@ $<
+	$(WASM) $(WOPT) -I. -Iexamples/web -c -o $@ $<
 build/web/fd.wasm: $(WEBS)
 	$(WASM) $(WLINK) $(patsubst %,-Wl$(comma)--export=web_%,line ask more name size data hash key) \
 	    -o $@ $^ -lm

@@ -8,15 +8,16 @@
 #include "web.h"
 #include <math.h>
 
-enum { OUTS = 48, GRIDS = 3, SEEN = 8, DRAWN = 8, MANY = 200, MEMORY = 64 << 20 };
+enum { OUTS = 48, GRIDS = 3, SEEN = 8, DRAWN = 8, MANY = 200, CLOTHES = 4, MEMORY = 64 << 20 };
 static const int grids[GRIDS] = { 16, 64, 256 };
 static char mem[MEMORY];
 static char line[WEB_LINE];
 static fd_status status;
 static struct { const char *name; const fd_real *x; int n; } out[OUTS];
 static int outs;
-static fd_run *run;                                /* an answer that is not complete yet, or NULL */
-static fd_arena rest;                              /* what is free while it runs */
+/* An answer that is not complete yet, one run for each image (it takes less memory than one for
+ * all), where its arrays are, and what is free while it runs. */
+static struct { int runs; fd_run *run[CLOTHES]; fd_real *x, *d; fd_arena rest; } going;
 
 /* put, put_double -- one more array of the answer; the second one as fd_real. */
 static void put(const char *name, ptrdiff_t n, const fd_real *x)
@@ -52,7 +53,8 @@ static const struct { const char *name, *words; double first, lo, hi; } key[KEYS
     { "noise", "matern|exp|rbf|band|pixel-white", MATERN, 0, 0 },
     { "method", "conditional|exact|pigdm|dps|dps-plain|none", PIGDM, 0, 0 },
     { "length", NULL, .1, .02, 1 }, { "steps", NULL, 40, 2, 100 }, { "seed", NULL, 1, 0, 999999 },
-    { "points", NULL, 64, 8, 128 }, { "count", NULL, 4, 1, 4 }, { "sd", NULL, .1, .01, 2 } };
+    { "points", NULL, 64, 8, 128 }, { "count", NULL, CLOTHES, 1, CLOTHES },
+    { "sd", NULL, .1, .01, 2 } };
 static double value[KEYS];                         /* of the question now */
 static double at[SEEN], seen[SEEN];                /* at=.2,.5 y=1,-1 */
 static int ats, seens;
@@ -583,9 +585,16 @@ static void clothes(fd_arena *a)
     const fd_precond *pre = fd_precond_new(a, &w->p, mean, c0);
     w->how = (fd_sampler){ .p = &w->p, .t = w->t, .steps = is(STEPS), .scheme = FD_PF_MULTISTEP,
         .denoise = 1, .model = fd_precond_model(a, pre, fd_net_model(a, net, FD_X0)) };
-    run = fd_begin(a, &w->how, fd_seed((uint64_t)value[SEED]), 0, count);
-    rest = *a;
-    if (run) put("x", count * n * n, run->x), put("d", count * n * n, run->d);
+    for (int i = 0; i < count; i++)
+        going.run[i] = fd_begin(a, &w->how, fd_seed((uint64_t)value[SEED]), i, 1);
+    going.x = fd_new(a, fd_real, count * n * n);
+    going.d = fd_new(a, fd_real, count * n * n);
+    if (!going.d) return;
+    for (int i = 0; i < count; i++)
+        memcpy(going.x + i * n * n, going.run[i]->x, (size_t)(n * n) * sizeof *going.x);
+    going.runs = count;
+    going.rest = *a;
+    put("x", count * n * n, going.x), put("d", count * n * n, going.d);
 }
 
 /* ---- Answers --------------------------------------------------------------------------------- */
@@ -619,19 +628,25 @@ int web_ask(void)
     char text[WEB_LINE];
     fd_arena a = fd_arena_over(mem, sizeof mem, &status);
     outs = 0;
-    run = NULL;
+    going.runs = 0;
     line[WEB_LINE - 1] = 0;
     memcpy(text, line, sizeof text);
     const int k = question_read(text);
     if (k < 0) return 0;
     kind[k].answer(&a);
-    if (fd_explain(&status, line, sizeof line)) run = NULL, outs = 0;
+    if (fd_explain(&status, line, sizeof line)) going.runs = outs = 0;
     return outs;
 }
 
 int web_more(void)
 {
-    const int more = run && fd_step(run, rest);
+    int more = 0;
+    for (int i = 0; i < going.runs; i++) {
+        const size_t size = (size_t)fd_size(&going.run[i]->how.p->noise->s);
+        more |= fd_step(going.run[i], going.rest);
+        memcpy(going.x + (size_t)i * size, going.run[i]->x, size * sizeof *going.x);
+        memcpy(going.d + (size_t)i * size, going.run[i]->d, size * sizeof *going.d);
+    }
     fd_explain(&status, line, sizeof line);
     return more;
 }
