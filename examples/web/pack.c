@@ -6,6 +6,9 @@
  *         --threads 1 --seed 1 -o out/clothes.safetensors
  *     build/web-pack out/clothes.safetensors examples/web/clothes.w8
  *
+ * which took 314 s of one core with AVX-512. Images with these weights differ from those with the
+ * weights as trained by .04, and on 42 to 112 points a side from those on 28 by .11 (relative, L2).
+ *
  * Blocks of WEB_BLOCK averaged weights: a scale, and for each a whole number from 1 to 255, which
  * less 128 times the scale is the weight; then mean and spectrum of the data. Scales, mean and
  * spectrum are the upper halves of floats, the low byte first. web.c reads it. */
