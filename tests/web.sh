@@ -8,7 +8,7 @@ trap 'exit 130' INT TERM
 ok() { if [ "$1" = 0 ]; then pass=$((pass + 1)); else fail=$((fail + 1)); echo "FAILED: $2"; fi; }
 
 size=$(wc -c <"$page") && [ "$size" -gt 100000 ] && [ "$size" -le 400000 ]
-ok $? "the page has $size bytes, but 400000 are to do"
+ok $? "the page has $size bytes, but at most 400000 are allowed"
 ! grep -nE '(src|href)="?(https?:)?//|fetch\(|XMLHttpRequest|import|url\(.?(https?:)?//' "$page" \
     >"$t/out"
 ok $? "the page asks for more: $(head -n 1 "$t/out")"

@@ -327,9 +327,11 @@ static void path(fd_arena *a)
         put(xs[g], rows * n, x);
         put(ds[g], rows * n, d);
     }
-    double *m = fd_raw(a, double, 3 * rows), *s = m + rows, *width = s + rows;
-    const double *var = m ? modes_law(a, w) : NULL;
-    for (int k = 0; var && k < rows; k++) {
+    double *m = fd_raw(a, double, rows), *s = fd_raw(a, double, rows);
+    double *width = fd_raw(a, double, rows);
+    const double *var = modes_law(a, w);
+    if (!m || !s || !width || !var) return;
+    for (int k = 0; k < rows; k++) {
         const fd_coef first = fd_law(&w->p, w->t[k], 1);
         m[k] = first.m, s[k] = sqrt(first.v), width[k] = 0;
         for (int i = 0; i < w->s.n[0]; i++) {
@@ -339,8 +341,9 @@ static void path(fd_arena *a)
         width[k] = sqrt(width[k]);
     }
     put_double(a, "t", rows, w->t);
-    if (var) put_double(a, "m", rows, m), put_double(a, "s", rows, s);
-    if (var) put_double(a, "width", rows, width);
+    put_double(a, "m", rows, m);
+    put_double(a, "s", rows, s);
+    put_double(a, "width", rows, width);
 }
 
 /* moments -- mean and variance of b numbers, b rows of n, at each of n places. */
@@ -397,7 +400,8 @@ static void law(fd_arena *a)
     static const char *const name[GRIDS][3] = { { "data0", "exact0", "drawn0" },
         { "data1", "exact1", "drawn1" }, { "data2", "exact2", "drawn2" } };
     const int n = grids[GRIDS - 1];
-    double off[GRIDS], *exact = NULL, *m = fd_raw(a, double, 4 * n);
+    double off[GRIDS], *exact = NULL, *m = fd_raw(a, double, n), *sd = fd_raw(a, double, n);
+    double *drawn = fd_raw(a, double, n), *drawn_sd = fd_raw(a, double, n);
     const fd_real *x = NULL;
     const world *w = NULL;
     for (int g = 0; g < GRIDS; g++) {
@@ -405,9 +409,8 @@ static void law(fd_arena *a)
         x = w ? law_on(a, w, name[g], &exact, off + g) : NULL;
         if (!x) return;
     }
-    double *sd = m + n, *drawn = m + 2 * n, *drawn_sd = m + 3 * n;
     fd_real *made = fd_raw(a, fd_real, n), *own = fd_raw(a, fd_real, n);
-    if (!m || !own) return;
+    if (!own) return;
     moments(MANY, n, x, drawn, drawn_sd);
     fd_cov_std(w->c[0], own, *a);
     for (int i = 0; i < n; i++) {
@@ -490,8 +493,8 @@ static void walk_law(fd_arena *a, fd_sampler how, double *mean, double *sd, fd_r
 static void posterior(fd_arena *a)
 {
     const int n = is(POINTS), steps = is(STEPS);
-    double *m = fd_raw(a, double, 3 * n), *t = fd_raw(a, double, steps + 1);
-    double *sd = m + n, *place = sd + n;
+    double *m = fd_raw(a, double, n), *sd = fd_raw(a, double, n), *place = fd_raw(a, double, n);
+    double *t = fd_raw(a, double, steps + 1);
     fd_real *x = fd_raw(a, fd_real, DRAWN * n), *made = fd_raw(a, fd_real, DRAWN * n);
     fd_real *dev = fd_raw(a, fd_real, n);
     fd_space s = fd_grid(a, 1, &n, NULL, (int[]){ FD_NEUMANN }, 1);
@@ -500,7 +503,7 @@ static void posterior(fd_arena *a)
     fd_obs o = fd_obs_points(a, &s, ats, at, NULL);
     fd_obs_noise(a, &o, value[SD]);
     const fd_posterior *q = fd_posterior_new(a, NULL, prior, &o, seen);
-    if (!q || !m || !t || !dev) return;
+    if (!q || a->st->code) return;
     fd_posterior_draw(q, fd_seed((uint64_t)value[SEED]), 0, DRAWN, x, *a);
     fd_posterior_std(q, dev, *a);
     p.tmin = 1e-3;
