@@ -7,6 +7,7 @@
 # make cross      the same by other compilers and on emulated machines, with some of the tests
 # make ranks      several processes (MPI) give the bits of one
 # make mcu        functions on an emulated microcontroller, and what each part costs there
+# make web        the library in a browser: one page, build/fd.html, with the bits of a desktop
 # make bench      how fast, beside FFTW, OpenBLAS and PyTorch where they are installed: out/bench
 # make index      which line implements which equation of which paper
 # make experiments  lists the others, with their minutes of one core and memory; make NAME runs one
@@ -212,6 +213,52 @@ mcu: | build/include/setup
 	@$(MAKE) --no-print-directory -s V=strict build/strict/mcu
 	@sh examples/mcu/mcu.sh build/strict/mcu build/strict/mcu-tables.c
 
+# ---- A browser ----------------------------------------------------------------------------------
+#
+# The same program for a desktop (build/strict/web) and as wasm, which is put into the page together
+# with the desktop's hashes. It imports nothing.
+
+ifeq ($(V),strict)
+WASM  = clang --target=wasm32-wasi
+WOPT  = -Os -DNDEBUG -DFD_NO_STDIO $(DEFS) $(FMA) -fno-math-errno -ffunction-sections -fdata-sections
+comma := ,
+WLINK = -nostartfiles -Wl,--no-entry,--gc-sections,--strip-all,-z,stack-size=262144
+WEBS  = $(patsubst %,build/web/%.o,$(LIB) web web-weights)
+vpath %.c examples/web $(B)
+
+$(B)/web-weights.c: examples/web/clothes.w8 Makefile
+	@{ printf '#include "web.h"\nconst unsigned char web_weights[] = {\n'; \
+	   od -An -v -tu1 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
+	   echo '};'; echo 'const int web_weights_size = sizeof web_weights;'; } >$@.tmp && mv $@.tmp $@
+$(B)/web: $(addprefix examples/web/,web.c host.c web.h) $(B)/web-weights.c $(B)/libfd.a
+	$(CC) $(CFLAGS) -Iexamples/web -O1 -o $@ $(filter %.c %.a,$^) -lm
+$(WEBS): build/web/%.o: %.c fd.h examples/web/web.h Makefile
+	@mkdir -p $(@D)
+	$(WASM) $(WOPT) -I. -Iexamples/web -c -o $@ $<
+build/web/fd.wasm: $(WEBS)
+	$(WASM) $(WLINK) $(patsubst %,-Wl$(comma)--export=web_%,line ask more name size data hash key) \
+	    -o $@ $^ -lm
+build/web/hashes.txt: $(B)/web examples/web/questions.txt
+	$(B)/web <examples/web/questions.txt >$@.tmp && mv $@.tmp $@
+build/fd.html: examples/web/page.html build/web/fd.wasm build/web/hashes.txt
+	gzip -9 -n -c build/web/fd.wasm | base64 >build/web/wasm.txt
+	sed -e '/^@WASM@$$/{r build/web/wasm.txt' -e 'd}' -e '/^@HASHES@$$/{r build/web/hashes.txt' \
+	    -e 'd}' $< >$@.tmp && mv $@.tmp $@
+endif
+
+# the weights of the page's network, of a trained model: see examples/web/pack.c
+$(B)/web-pack: examples/web/pack.c examples/web/web.h $(B)/libfd.a
+	$(CC) $(CFLAGS) -Iexamples/web -O1 -o $@ $(filter %.c %.a,$^) -lm
+
+web: | build/include/setup
+	@t=$$(mktemp) && echo 'int main(void) { return 0; }' | clang --target=wasm32-wasi -x c -o $$t - \
+	    2>/dev/null; s=$$?; rm -f "$$t"; [ $$s = 0 ] || \
+	    $(call install,clang lld wasi-libc libclang-rt-dev-wasm32)
+	@command -v node >/dev/null || command -v chromium >/dev/null || $(call install,nodejs)
+	@$(MAKE) --no-print-directory -s V=strict build/fd.html
+	@echo "wrote build/fd.html, $$(wc -c <build/fd.html) bytes: open it in a browser"
+	@sh tests/web.sh build/fd.html
+
 # ---- Speed --------------------------------------------------------------------------------------
 
 $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
@@ -397,4 +444,4 @@ build/fd_all.h: fd.h $(LIB:%=%.c) Makefile
 clean:
 	rm -rf build
 
-.PHONY: all ready test check hash cross ranks mcu bench setup demo thesis experiments index install piece amalgam clean $(asked)
+.PHONY: all ready test check hash cross ranks mcu web bench setup demo thesis experiments index install piece amalgam clean $(asked)
