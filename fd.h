@@ -1,5 +1,10 @@
 /* fd.h -- function-space diffusion models: the one public header.
  *
+ * A diffusion model of functions is put together from plain values. A space says where functions
+ * are sampled. A covariance is the law of the noise on it. A process says how data and noise are
+ * mixed at time t. A model says what the data were, given the mixture: an exact one or a network.
+ * A sampler names these and a list of times, and a run steps from noise to data:
+ *
  *     fd_status  st;                                          errors end up here
  *     fd_arena   a     = fd_arena_over(mem, sizeof mem, &st); all memory comes from here
  *     fd_space   s     = fd_grid(&a, 1, (int[]){64}, NULL, NULL, 1);
@@ -12,32 +17,45 @@
  *     fd_sampler how   = { .p = &p, .model = m, .t = t, .steps = 50, .scheme = FD_ANCESTRAL };
  *     fd_run    *run   = fd_begin(&a, &how, fd_seed(1), 0, 16);
  *     while (fd_step(run, a)) { }                             run->x is [16][1][64]
+ *     char why[160];
+ *     if (fd_explain(&st, why, sizeof why)) puts(why);        the first failure of them all
  *
  * Conventions, stated once:
  *
- *   layout    a batch of functions is [b][ch][points], row-major, last grid axis fastest.
- *   modes     real orthonormal eigenfunctions e_k of the Laplacian, as many as points:
+ *   layout    A batch of functions is [b][ch][points], row-major, last grid axis fastest.
+ *   modes     e_k are real orthonormal eigenfunctions of the Laplacian, as many as points:
  *             x = sum_k u_k e_k, u_k = <x, e_k> in L2 of the domain, [b][ch][modes]. A coefficient
  *             belongs to a physical mode and does not change with the grid (section 6).
- *   noise     C e_k = lam_k e_k with lam_k a function of the physical mode: the same law on every grid.
- *   process   X_t | X_0 = x0 ~ N(m_k x0_k, v_k lam_k) for each mode k; data at t = 0, noise at t = tmax.
- *   memory    nothing is allocated or freed behind your back. `fd_arena *a`: the result stays in the
- *             arena; `fd_arena scratch` by value: used during the call, free again on return.
- *   errors    the first failure sticks in fd_status; every function accepts the NULL of a failed
+ *   noise     C e_k = lam_k e_k, with lam_k a function of the physical mode: the law is the same on
+ *             every grid.
+ *   process   X_t | X_0 = x0 ~ N(m_k x0_k, v_k lam_k) for each mode k; data are at t = 0, noise at
+ *             t = tmax.
+ *   memory    Nothing is allocated or freed behind your back. With `fd_arena *a` the result stays
+ *             in the arena; `fd_arena scratch`, by value, is free again on return.
+ *   errors    The first failure sticks in fd_status. Every function accepts the NULL of a failed
  *             constructor and does nothing once a failure is recorded, so one test at the end of a
- *             chain is enough. A function of sections 3 to 7, 16 and 17 that fails leaves its
+ *             chain is enough. A function of sections 3 to 7, 17 and 18 that fails leaves its
  *             output as it was; one that returns a number then returns NAN.
- *   threads   work is split over independent outputs only; results do not depend on the number of
+ *   threads   Work is split over independent outputs only: results do not depend on the number of
  *             threads or on how a batch is split. Called within a parallel region, a function runs
  *             on the calling thread alone. Plans, spaces, covariances, processes and models are
  *             read-only once made.
+ *   numbers   Where a number or an array has a default, the comment says so: "NULL: 0" means that
+ *             NULL stands for zeros.
  *
- * Sections: 1 numbers, 2 memory and errors, 3 random streams, 4 transforms, 5 linear algebra,
- * 6 spaces, 7 covariances, 8 processes, 9 models, 10 training pairs, 11 sampling,
- * 12 observations and posteriors, 13 Langevin dynamics and Markov chains, 14 tape, 15 networks,
- * 16 files, 17 metrics; last, what the .c files share (FD_IMPL).
- * Papers are cited by key and number, as in [SDE eq. 6]: examples/methods.md lists the keys,
- * `make index` the lines of the code. "Corrected" points to the errata at the end of sde.c. */
+ * The sections, in the order in which a program needs them:
+ *
+ *   the ground       1 numbers, 2 memory and errors, 3 random streams, 4 transforms,
+ *                    5 linear algebra, 6 spaces, 7 covariance operators
+ *   diffusion        8 forward processes, 9 models, 10 training pairs, 11 sampling
+ *   given something  12 observations and posteriors, 13 Langevin dynamics and Markov chains,
+ *                    14 bridges, control, rewards
+ *   networks         15 tape, 16 networks
+ *   outside          17 files, 18 metrics
+ *
+ * and last what the .c files share, which is no part of the interface. Papers are cited by key and
+ * number, as in [SDE eq. 6]: examples/methods.md lists the keys, `make index` the lines of the
+ * code. "Corrected" points to the errata at the end of sde.c. */
 #ifndef FD_H
 #define FD_H
 #include <stddef.h>
@@ -47,11 +65,18 @@
 extern "C" {
 #endif
 
-/* The version of this header, 10000 * major + 100 * minor + patch, and as text. */
+/* The version of this header, 10000 * major + 100 * minor + patch, and as text.
+ *
+ * Changes, for users:
+ *   0.1.0   The first version, not yet released: until it is, names may change without notice.
+ *           Files that fd_net_save has written stay readable (see fd_net_load). */
 #define FD_VERSION 100
 #define FD_VERSION_TEXT "0.1.0"
 
-/* ---- 1. Numbers ------------------------------------------------------------------------------ */
+/* ---- 1. Numbers ---------------------------------------------------------------------------------
+ *
+ * Functions are arrays of fd_real, float or with -DFD_DOUBLE double. Times, eigenvalues and
+ * coefficients of processes are double in both. */
 
 #ifdef FD_DOUBLE
 typedef double fd_real;
@@ -68,14 +93,26 @@ typedef struct { fd_real re, im; } fd_cplx;
  * (FLT_EVAL_METHOD). What is not sums, products, quotients and roots (exp, sin, pow, ..) comes from
  * libm, in double. In float builds it is rounded to float, so that two libraries that are right to
  * the last bit or so of double differ in one such number of some 10^8. With FD_DOUBLE, and in
- * numbers that stay double (times, coefficients, eigenvalues), the same libm is needed for the same
- * bits (glibc's differs between processors). make hash and make cross look whether it is so.
+ * numbers that stay double, the same libm is needed for the same bits (glibc's differs between
+ * processors). make hash and make cross test whether the bits are the same.
  *
- * -DFD_SMALL, for microcontrollers: a third less code, the same bits, slower; without dense spaces,
- * correctors and schemes of several stages, which are then FD_EARG. */
+ * -DFD_SMALL, for microcontrollers, makes a third less code, with the same bits, but slower. It is
+ * without dense spaces, correctors and schemes of several stages, which then fail with FD_EARG. */
 const char *fd_build(void);
 
-/* ---- 2. Memory and errors -------------------------------------------------------------------- */
+/* ---- 2. Memory and errors -----------------------------------------------------------------------
+ *
+ * An arena is the free part of a buffer. To take memory moves its begin; to hand it on by value
+ * gives a function scratch that is free again when it returns. An arena knows its status, and so
+ * every function that gets one can record a failure there:
+ *
+ *     static char mem[1 << 20];
+ *     fd_arena a = fd_arena_over(mem, sizeof mem, &st);
+ *     double  *w = fd_new(&a, double, 100);               cleared; NULL once anything has failed
+ *     printf("%zu bytes would do\n", fd_need(&st, mem)); */
+
+/* The kinds of failure: no memory, a bad argument, sizes that do not fit together, bad data, a
+ * refusal of the system, a number that is not finite. */
 
 enum { FD_OK, FD_ENOMEM, FD_EARG, FD_ESHAPE, FD_EDATA, FD_EIO, FD_ENAN };
 
@@ -94,13 +131,15 @@ typedef struct { char *beg, *end; fd_status *st; } fd_arena;      /* free: [beg,
  * multiple of 64 in mem, from which on st->size counts. */
 fd_arena fd_arena_over(void *mem, size_t size, fd_status *st);
 /* fd_need -- the size that a buffer at mem must have for all that was done with arenas of st since
- * fd_arena_over: not a byte less suffices. mem NULL: for a buffer anywhere (63 bytes more than for
- * one at a multiple of 64). To know it beforehand, do the same work once, as a dry run, in a buffer
- * that is large enough (what is not touched of it costs most systems nothing), one step of it where
- * all steps are alike: memory depends on shapes and settings, not on numbers. It depends on three
- * things besides: on the number of threads that OpenMP would use (more threads want more:
- * omp_set_num_threads before the dry run, also to more than there are cores), on the width of
- * vectors (fd_build; -DFD_SCALAR as on small machines) and, a little, on the size of pointers. */
+ * fd_arena_over: not a byte less suffices. mem NULL: for a buffer anywhere, which is 63 bytes more
+ * than for one at a multiple of 64.
+ *
+ * To know the size beforehand, do the same work once, as a dry run, in a buffer that is large
+ * enough: most systems do not charge for what is never touched. One step is enough where all steps
+ * are alike, since memory depends on shapes and settings, not on numbers. It also depends on the
+ * number of threads that OpenMP would use (call omp_set_num_threads before the dry run; it may be
+ * more than there are cores), on the width of vectors (fd_build; -DFD_SCALAR as on small machines)
+ * and, a little, on the size of pointers. */
 size_t fd_need(const fd_status *st, const void *mem);
 
 /* fd_fail -- record a failure unless one stands already; returns st->code. nv of v0..v3 count.
@@ -115,10 +154,12 @@ static inline int fd_fail(fd_status *st, int code, const char *where, const char
     return st->code;
 }
 #define FD_FAIL(st, code, where, ...) \
-    FD_FAIL_(st, code, where, FD_FAIL_COUNT_(__VA_ARGS__, 4, 3, 2, 1, 0, 0), __VA_ARGS__, 0, 0, 0, 0, 0)
+    FD_FAIL_(st, code, where, FD_FAIL_COUNT_(__VA_ARGS__, 4, 3, 2, 1, 0, 0), __VA_ARGS__, \
+             0, 0, 0, 0, 0)
 #define FD_FAIL_COUNT_(what, v0, v1, v2, v3, n, ...) n
 #define FD_FAIL_(st, code, where, n, what, v0, v1, v2, v3, ...) \
-    fd_fail(st, code, where, what, n, (long long)(v0), (long long)(v1), (long long)(v2), (long long)(v3))
+    fd_fail(st, code, where, what, n, (long long)(v0), (long long)(v1), (long long)(v2), \
+            (long long)(v3))
 
 /* fd_fail_as -- record the failure of another status, if it has one. */
 static inline int fd_fail_as(fd_status *st, const fd_status *other)
@@ -162,7 +203,7 @@ static inline void *fd_take(fd_arena *a, size_t count, size_t size)
     return p;
 }
 
-/* fd_alloc -- fd_take, cleared. fd_new and fd_raw name a type: cleared, and not. */
+/* fd_alloc -- fd_take, cleared. fd_new (cleared) and fd_raw (not cleared) are told a type. */
 static inline void *fd_alloc(fd_arena *a, size_t count, size_t size)
 {
     void *p = fd_take(a, count, size);
@@ -172,66 +213,77 @@ static inline void *fd_alloc(fd_arena *a, size_t count, size_t size)
 #define fd_raw(a, type, n) ((type *)fd_take((a), (size_t)(n), sizeof(type)))
 
 /* fd_explain -- write the failure as one line, e.g. "fd_matmul: inner sizes differ: 32, 64", or ""
- * where there is none; returns st->code. Needs no printf. */
+ * where there is none; returns st->code. It needs no printf. */
 int fd_explain(const fd_status *st, char *buf, size_t size);
 /* fd_escape -- s as one line that is safe to print, cut to size - 1 bytes: control characters
- * become \n, \t, \r or \xHH. Returns buf. Names and metadata of files are printed through it. */
+ * become \n, \t, \r or \xHH. Returns buf. Print names and metadata of files through it. */
 char *fd_escape(const char *s, char *buf, size_t size);
 
-/* ---- 3. Random streams: pure functions of key and counter ------------------------------------- *
+/* ---- 3. Random streams --------------------------------------------------------------------------
  *
- * Philox4x32-10 [Random123]. A stream is a key; element i depends on (key, i) only. The bits, and
- * the normals made from them in float by own polynomials, are the same in every build (double ones
- * widen them) and on every machine, if float is computed as float: FLT_EVAL_METHOD 0, which the
- * Makefile's flags see to. (On x87 and, with -std=c99 alone, on s390x normals differ in the last
- * bits.) */
+ * A stream is a key, and its element i depends on key and i only: there is no state, and so numbers
+ * can be drawn in any order and by any thread. The bits are those of Philox4x32-10 [Random123].
+ * They, and the normals made from them in float by our own polynomials, are the same in every build
+ * (double ones widen them) and on every machine, if float is computed as float: FLT_EVAL_METHOD 0,
+ * which the Makefile's flags see to. (On x87 and, with -std=c99 alone, on s390x normals differ in
+ * the last bits.)
+ *
+ *     fd_rng r = fd_seed(1);
+ *     fd_uniform(fd_stream(r, 't', epoch), n, x);          one stream for each purpose and index */
 
 typedef struct { uint32_t key[2]; } fd_rng;
 
+/* fd_seed -- the stream of a seed. */
 fd_rng fd_seed(uint64_t seed);
 /* fd_stream -- an independent stream for a purpose (one character by custom) and an index. */
 fd_rng fd_stream(fd_rng r, uint32_t purpose, uint32_t i);
 /* fd_philox -- the block function: out = Philox4x32-10(key, ctr). */
 void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4]);
-/* fd_normal4 -- the four standard normals of one block of words o, by Box-Muller: for h = 0, 1, with
- * u = (o[h] + 1/2) 2^-32 and w = o[2 + h] 2^-32,
- * z[h] = sqrt(-2 log u) cos(2 pi w), z[2 + h] = sqrt(-2 log u) sin(2 pi w). At most 6.76. */
+/* fd_normal4 -- the four standard normals of one block of words o, by Box-Muller: for h = 0, 1,
+ * with u = (o[h] + 1/2) 2^-32 and w = o[2 + h] 2^-32,
+ *     z[h] = sqrt(-2 log u) cos(2 pi w),  z[2 + h] = sqrt(-2 log u) sin(2 pi w).  At most 6.76. */
 void fd_normal4(fd_rng r, const uint32_t ctr[4], float z[4]);
 /* fd_uniform -- x[i] in (0,1), 53 bits rounded to fd_real (at most the largest number below 1). */
 void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x);
-/* fd_normal -- x[i] ~ N(0,1): for i = 32 g + 16 s + 2 b + h (s, h = 0, 1; b = 0..7) z[2 s + h] of block
- * 8 g + b, which is the order that fills vectors. */
+/* fd_normal -- x[i] ~ N(0,1): for i = 32 g + 16 s + 2 b + h (s, h = 0, 1; b = 0..7) it is
+ * z[2 s + h] of block 8 g + b, which is the order that fills vectors. */
 void fd_normal(fd_rng r, ptrdiff_t n, fd_real *x);
-/* fd_index -- element i of a stream of integers uniform on 0..n-1 (64-bit multiply, no rejection:
- * bias below n 2^-64). */
+/* fd_index -- element i of a stream of integers uniform on 0..n-1, by a 64-bit product without
+ * rejection: the bias is below n 2^-64. */
 int  fd_index(fd_rng r, uint64_t i, int n);
 /* fd_perm -- p is a random permutation of 0..n-1 (Fisher-Yates). */
 void fd_perm(fd_rng r, int n, int *p);
 
-/* ---- 4. Transforms (fft.c: needs sections 1 and 2 only) ---------------------------------------- *
+/* ---- 4. Transforms ------------------------------------------------------------------------------
  *
- * Unnormalised; y = scale * sum, with, for j, k = 0..n-1:
+ * fft.c needs sections 1 and 2 only. A plan is made once for each length and kind, and transforms
+ * any number of lines in place, with any distance and stride:
+ *
+ *     fd_fft *plan = fd_fft_plan(&a, FD_DCT2, 100);
+ *     fd_fft_run(plan, 0, 1.0, lines, 100, 1, x, a);
+ *
+ * Nothing is normalised: y = scale * sum, by the conventions of FFTW and of scipy.fft. With j and k
+ * from 0 to n-1:
  *
  *   FD_C2C    y_k = sum_j x_j exp(sign 2 pi i jk/n)            elements are fd_cplx
  *   FD_R2C    sign -1: n reals to r0, r1, i1, r2, i2, ... (and r_n/2 last where n is even), where
  *             r_k + i i_k = sum_j x_j exp(-2 pi i jk/n); sign +1: back, times n. In place, n reals.
- *   FD_DCT1   x_0 + (-1)^k x_n-1 + 2 sum_{0<j<n-1} x_j cos(pi jk/(n-1))        n >= 2
- *   FD_DCT2   2 sum x_j cos(pi (j+1/2) k/n)
- *   FD_DCT3   x_0 + 2 sum_{j>0} x_j cos(pi j (k+1/2)/n)
- *   FD_DCT4   2 sum x_j cos(pi (j+1/2)(k+1/2)/n)
- *   FD_DST1   2 sum x_j sin(pi (j+1)(k+1)/(n+1))
- *   FD_DST2   2 sum x_j sin(pi (j+1/2)(k+1)/n)
- *   FD_DST3   (-1)^k x_n-1 + 2 sum_{j<n-1} x_j sin(pi (j+1)(k+1/2)/n)
- *   FD_DST4   2 sum x_j sin(pi (j+1/2)(k+1/2)/n)
- *
- * the conventions of FFTW and of scipy.fft. Inverse pairs: DCT1 itself / 2(n-1), DCT2 and DCT3 / 2n,
- * DCT4 itself / 2n; DST1 itself / 2(n+1), DST2 and DST3 / 2n, DST4 itself / 2n. */
+ *   FD_DCT1   x_0 + (-1)^k x_n-1 + 2 sum_{0<j<n-1} x_j cos(pi jk/(n-1)); n >= 2;
+ *             its inverse is FD_DCT1 / 2(n-1)
+ *   FD_DCT2   2 sum x_j cos(pi (j+1/2) k/n); its inverse is FD_DCT3 / 2n
+ *   FD_DCT3   x_0 + 2 sum_{j>0} x_j cos(pi j (k+1/2)/n); its inverse is FD_DCT2 / 2n
+ *   FD_DCT4   2 sum x_j cos(pi (j+1/2)(k+1/2)/n); its inverse is FD_DCT4 / 2n
+ *   FD_DST1   2 sum x_j sin(pi (j+1)(k+1)/(n+1)); its inverse is FD_DST1 / 2(n+1)
+ *   FD_DST2   2 sum x_j sin(pi (j+1/2)(k+1)/n); its inverse is FD_DST3 / 2n
+ *   FD_DST3   (-1)^k x_n-1 + 2 sum_{j<n-1} x_j sin(pi (j+1)(k+1/2)/n); its inverse is FD_DST2 / 2n
+ *   FD_DST4   2 sum x_j sin(pi (j+1/2)(k+1/2)/n); its inverse is FD_DST4 / 2n */
 
 enum { FD_C2C, FD_R2C, FD_DCT1, FD_DCT2, FD_DCT3, FD_DCT4, FD_DST1, FD_DST2, FD_DST3, FD_DST4 };
 typedef struct fd_fft fd_fft;                          /* a plan: read-only once made */
 
-/* fd_fft_plan -- any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 8, 11, 16 by hand, a generic
- * pass for other primes, Bluestein where that is cheaper. FD_ESHAPE for n out of range. */
+/* fd_fft_plan -- for any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 8, 11, 16 have passes of
+ * their own, other primes a generic one, or Bluestein's algorithm where that is cheaper. FD_ESHAPE
+ * for n out of range. */
 fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
 
 /* fd_fft_run -- transform many lines in place.
@@ -239,27 +291,32 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
  *   sign     -1 or +1 (FD_C2C, FD_R2C); ignored by the others
  *   scale    multiplies the result
  *   lines    how many; line l has its element j at x[l*dist + j*stride]. dist and stride count
- *            elements: fd_cplx for FD_C2C (x then points to fd_cplx cast to fd_real *), else fd_real.
+ *   lines    how many; line l has its element j at x[l*dist + j*stride]. dist and stride count
+ *            elements: fd_cplx for FD_C2C (x is then fd_cplx cast to fd_real *), else fd_real.
  *
- * A line lies in each lane of a vector, or, where it is long and contiguous, fills the vector alone:
- * the choice depends on n and stride only, so the bits of a line do not depend on its place. */
+ * A line lies in each lane of a vector, or, where it is long and contiguous, fills the vector
+ * alone: the choice depends on n and stride only, so the bits of a line do not depend on its
+ * place. */
 void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
                 ptrdiff_t stride, fd_real *x, fd_arena scratch);
 
 /* fd_rfftn, fd_irfftn -- b real grids of nd axes to their half spectra and back: u is
- * [b][n0]..[n_last/2+1] complex, the convention of numpy.fft.rfftn; no scale in either direction
- * but the argument. fd_irfftn drops, as numpy does, the imaginary part of the self-conjugate columns
- * after the complex inverse over the other axes; u is not changed. x and u must not overlap. */
+ * [b][n0]..[n_last/2+1] complex, the convention of numpy.fft.rfftn, with no scale in either
+ * direction but the argument. fd_irfftn drops, as numpy does, the imaginary part of the
+ * self-conjugate columns after the complex inverse over the other axes; u is not changed. x and u
+ * must not overlap. */
 void fd_rfftn(int nd, const int n[], int b, double scale, const fd_real *x, fd_cplx *u,
               fd_arena scratch);
 void fd_irfftn(int nd, const int n[], int b, double scale, const fd_cplx *u, fd_real *x,
                fd_arena scratch);
 
-/* ---- 5. Linear algebra -------------------------------------------------------------------------- */
+/* ---- 5. Linear algebra --------------------------------------------------------------------------
+ *
+ * Matrices are row-major. Products are of fd_real; factorisations are small, and in double. */
 
-/* fd_gemm -- C = alpha op(A) op(B) + beta C; op(A) is m x k, op(B) k x n, all row-major with leading
- * dimensions lda, ldb, ldc (of the stored matrices). ta, tb: 1 for the transpose. C must not overlap
- * A or B; beta = 0 does not read C. Each entry is one sum over k in ascending order (long k: over
+/* fd_gemm -- C = alpha op(A) op(B) + beta C, where op(A) is m x k and op(B) k x n, with leading
+ * dimensions lda, ldb, ldc (of the stored matrices). ta, tb: 1 for the transpose. C must not
+ * overlap A or B; beta = 0 does not read C. Each entry is one sum over k in ascending order (long k: over
  * blocks whose size depends on k alone), so its bits do not depend on m, n or threads. */
 void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A, int lda,
              const fd_real *B, int ldb, double beta, fd_real *C, int ldc, fd_arena scratch);
@@ -269,15 +326,16 @@ void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
 /* fd_cholesky -- A = L L^T in place, lower triangle, the upper one is set to 0; row-major n x n, in
- * double. FD_EDATA, with the row, where A is not positive definite: the rows before it are then
- * those of L. No jitter is added. */
+/* fd_cholesky -- A = L L^T in place, lower triangle, the upper one set to 0. FD_EDATA, with the
+ * row, where A [n][n] is not positive definite: the rows before it are then those of L. No jitter
+ * is added. */
 int  fd_cholesky(fd_status *st, int n, double *A);
 /* fd_solve_lower -- x = L^-1 x, or with trans = 1 x = L^-T x. */
 void fd_solve_lower(int n, const double *L, int trans, double *x);
-/* fd_eigen -- symmetric A = V diag(w) V^T (Householder tridiagonalisation, implicit QL): w in
- * descending order, row i of V (n x n, row-major) is the eigenvector of w[i]; A is overwritten.
- * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if an entry is not
- * finite, or if QL does not end, where A, w and V are lost. */
+/* fd_eigen -- symmetric A = V diag(w) V^T (Householder tridiagonalisation, implicit QL): w is in
+ * descending order, row i of V [n][n] is the eigenvector of w[i]; A is overwritten. The sign of a
+ * vector makes its entry of largest magnitude positive. FD_EDATA if an entry is not finite, or if
+ * QL does not end, where A, w and V are lost. */
 int  fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch);
 
 /* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------- *
