@@ -111,10 +111,15 @@ const char *fd_build(void);
  *     double  *w = fd_new(&a, double, 100);               cleared; NULL once anything has failed
  *     printf("%zu bytes would do\n", fd_need(&st, mem)); */
 
-/* The kinds of failure: no memory, a bad argument, sizes that do not fit together, bad data, a
- * refusal of the system, a number that is not finite. */
-
-enum { FD_OK, FD_ENOMEM, FD_EARG, FD_ESHAPE, FD_EDATA, FD_EIO, FD_ENAN };
+enum {
+    FD_OK,
+    FD_ENOMEM,                     /* the arena is too small */
+    FD_EARG,                       /* an argument is out of its range */
+    FD_ESHAPE,                     /* sizes do not go together */
+    FD_EDATA,                      /* what the data or the file say cannot be right */
+    FD_EIO,                        /* the system refuses */
+    FD_ENAN                        /* a result is not finite */
+};
 
 typedef struct {                   /* the first failure; later ones are ignored */
     int code;                      /* FD_OK or the kind */
@@ -316,12 +321,12 @@ void fd_irfftn(int nd, const int n[], int b, double scale, const fd_cplx *u, fd_
 
 /* fd_gemm -- C = alpha op(A) op(B) + beta C, where op(A) is m x k and op(B) k x n, with leading
  * dimensions lda, ldb, ldc (of the stored matrices). ta, tb: 1 for the transpose. C must not
- * overlap A or B; beta = 0 does not read C. Each entry is one sum over k in ascending order (long k: over
- * blocks whose size depends on k alone), so its bits do not depend on m, n or threads. */
+ * overlap A or B; beta = 0 does not read C. Each entry is one sum over k in ascending order (long
+ * k: over blocks whose size depends on k alone), so its bits do not depend on m, n or threads. */
 void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A, int lda,
              const fd_real *B, int ldb, double beta, fd_real *C, int ldc, fd_arena scratch);
-/* fd_gemm_batch -- the same for `count` triples at A + i sa, B + i sb, C + i sc; a stride of 0 shares
- * the operand (not C). */
+/* fd_gemm_batch -- the same for `count` triples at A + i sa, B + i sb, C + i sc; a stride of 0
+ * shares the operand (not C). */
 void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
@@ -338,21 +343,28 @@ void fd_solve_lower(int n, const double *L, int trans, double *x);
  * QL does not end, where A, w and V are lost. */
 int  fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch);
 
-/* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------- *
+/* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------
  *
- * One axis of length L with n points; e_j orthonormal in L2(0, L):
+ * A space is a grid of 1 to 3 axes, or any set of points with weights, together with an orthonormal
+ * basis of functions. It is a plain value, made once and read by everything else:
  *
- *   boundary      points x_i            mode j = 0..n-1                              -d2/dx2
- *   FD_PERIODIC   i L/n                 1/sqrt L; j = 2k-1: sqrt(2/L) cos(2 pi k x/L);  (2 pi k/L)^2
- *                                       j = 2k: sqrt(2/L) sin(2 pi k x/L)
+ *     fd_space s = fd_grid(&a, 2, (int[]){64, 64}, NULL, NULL, 1);
+ *     fd_to_modes(&s, b, x, u, a);                         u [b][1][64*64] from x [b][1][64*64]
+ *
+ * One axis of length L with n points; the e_j are orthonormal in L2(0, L):
+ *
+ *   boundary      points x_i            mode j = 0..n-1                           -d2/dx2
+ *   FD_PERIODIC   i L/n                 j = 0: 1/sqrt L;                          0
+ *                                       j = 2k-1: sqrt(2/L) cos(2 pi k x/L);      (2 pi k/L)^2
+ *                                       j = 2k: sqrt(2/L) sin(2 pi k x/L);        (2 pi k/L)^2
  *                                       n even, j = n-1: cos(pi n x/L)/sqrt L, the Nyquist mode
- *   FD_NEUMANN    (i+1/2) L/n           1/sqrt L; sqrt(2/L) cos(pi j x/L)               (pi j/L)^2
- *   FD_DIRICHLET  (i+1) L/(n+1)         sqrt(2/L) sin(pi (j+1) x/L)                     (pi (j+1)/L)^2
- *   FD_MIXED      (i+1/2) L/n           sqrt(2/L) sin(pi (j+1/2) x/L)                   (pi (j+1/2)/L)^2
+ *   FD_NEUMANN    (i+1/2) L/n           1/sqrt L; sqrt(2/L) cos(pi j x/L)         (pi j/L)^2
+ *   FD_DIRICHLET  (i+1) L/(n+1)         sqrt(2/L) sin(pi (j+1) x/L)               (pi (j+1)/L)^2
+ *   FD_MIXED      (i+1/2) L/n           sqrt(2/L) sin(pi (j+1/2) x/L)             (pi (j+1/2)/L)^2
  *
- * (FD_MIXED: zero at 0, free at L: Brownian motion.) More axes: products, mode index row-major over
- * (j_0, j_1, ..), channels apart. All points of a grid have the same weight h: <x, y> = h sum x y,
- * for which the modes are orthonormal on the grid too. */
+ * FD_MIXED is zero at 0 and free at L, as Brownian motion is. Modes of more axes are products, with
+ * the mode index row-major over (j_0, j_1, ..); channels are apart. All points of a grid have the
+ * same weight h: <x, y> = h sum x y, for which the modes are orthonormal on the grid too. */
 
 enum { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET, FD_MIXED };
 enum { FD_MAXD = 6 };
@@ -362,14 +374,14 @@ typedef struct {
     double len[3], h;                 /* h: weight of a grid point */
     ptrdiff_t points, modes;          /* per channel */
     const fd_fft *to[3], *from[3];    /* transforms of each axis */
-    const fd_real *basis;             /* dense spaces: [modes][points], e_k at the points; else NULL */
+    const fd_real *basis;             /* dense spaces: e_k at the points [modes][points]; or NULL */
     const fd_real *weight;            /* dense spaces: quadrature weight of each point; else NULL */
-    const fd_real *at;                /* dense spaces, set by the caller: coordinates [points][axes] in
-                                       * [0, len], for networks that take points anywhere */
+    const fd_real *at;                /* dense spaces, set by the caller: coordinates [points][axes]
+                                       * in [0, len], for networks that take points anywhere */
 } fd_space;
 
-/* fd_grid -- nd = 1..3 axes of n points. len NULL: 1 each; bc NULL: periodic; ch channels. Takes the
- * arena for the plans, so that a space is planned once and is a plain value afterwards. */
+/* fd_grid -- nd = 1..3 axes of n points. len NULL: 1 each; bc NULL: periodic; ch channels. The
+ * arena takes the plans of the transforms. */
 fd_space  fd_grid(fd_arena *a, int nd, const int n[], const double len[], const int bc[], int ch);
 /* fd_dense -- any set of points with weights and an orthonormal basis of its own (kernel matrices,
  * principal components): basis [modes][points] with sum_i weight_i e_j(x_i) e_k(x_i) = delta_jk.
@@ -383,8 +395,9 @@ double    fd_coord(const fd_space *s, int axis, int i);
 /* fd_mode -- the per-axis indices j[] of mode k; returns 1 where k is a Nyquist mode (any axis). */
 int       fd_mode(const fd_space *s, ptrdiff_t k, int j[3]);
 /* fd_wave -- the wavenumber of mode k: the norm over the axes of the number of waves (FD_PERIODIC)
- * or half waves on the domain's length, (j + 1)/2 rounded down, j, j + 1, j + 1/2 in the order of
- * the table. mu, where not NULL: its eigenvalue of -Laplacian. NAN on a dense space. */
+ * or half waves on the domain's length. On an axis that is (j + 1)/2 rounded down for FD_PERIODIC,
+ * j for FD_NEUMANN, j + 1 for FD_DIRICHLET, j + 1/2 for FD_MIXED. mu, where not NULL, gets the
+ * mode's eigenvalue of -Laplacian. NAN on a dense space. */
 double    fd_wave(const fd_space *s, ptrdiff_t k, double *mu);
 /* fd_laplace -- mu[k], eigenvalues of -Laplacian, [modes]. FD_EARG on a dense space. */
 void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
@@ -392,46 +405,57 @@ void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
  * [Thesis eqs. 3.68, 3.69, corrected]. u may be x, in a buffer for the longer one. */
 void      fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch);
 void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_arena scratch);
-/* fd_modes_between -- copy modes between two grids of one domain: shared modes kept, others 0, Nyquist
- * modes dropped. Nothing is done where axes or channels are not as many. u [b][ch][from->modes], w
- * [b][ch][to->modes]. */
-void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w);
+/* fd_modes_between -- copy modes u [b][ch][from->modes] to w [b][ch][to->modes], of another grid of
+ * the domain: shared modes are kept, others are 0, Nyquist modes are dropped. Nothing is done where
+ * the grids have different numbers of axes or channels. */
+void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u,
+                           fd_real *w);
 /* fd_resample -- the same function on another grid: exact for band-limited functions, up, down, odd
  * sizes [Thesis eqs. 3.65-3.67, corrected]. FD_ESHAPE where axes, lengths, boundaries or channels
  * differ. x and y must not overlap. */
 void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
                       fd_arena scratch);
-/* fd_modes_at -- E[i][k] = e_k at places at [m][nd] in the domain, or with half [m][nd] the mean of e_k over the box of
- * these half widths about it; E [m][modes]. Nyquist modes get 0. Of a space that is no grid nothing is
- * written. */
+/* fd_modes_at -- E[i][k] = e_k at the places at [m][nd] in the domain, or, where half [m][nd] is
+ * not NULL, the mean of e_k over the box of these half widths about the place; E [m][modes].
+ * Nyquist modes get 0. For a space that is no grid nothing is written. */
 void      fd_modes_at(const fd_space *s, int m, const double *at, const double *half, fd_real *E);
 /* fd_inner -- <x, y> of two functions, summed over channels; NAN on a failed space. */
 double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
 
-/* ---- 7. Covariance operators ---------------------------------------------------------------------- *
+/* ---- 7. Covariance operators --------------------------------------------------------------------
  *
- * C e_k = lam_k e_k. With w = sqrt(mu_k), d axes, r = distance:
+ * A covariance is the law of Gaussian noise on functions: C e_k = lam_k e_k, a number for each
+ * mode. lam is a function of the physical mode, never of the grid; Nyquist modes have lam = 0.
+ * Channels are independent copies.
  *
- *   white     sigma^2 where all wavenumbers <= kmax (0: all: not a law on function space: its pixel
- *             variance grows with the grid)
- *   rbf       kernel var exp(-r^2/2l^2)          lam = var (2 pi l^2)^(d/2) exp(-l^2 w^2/2)
- *   matern    usual, argument sqrt(2 nu) r/l     lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
- *                                                      (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
- *   exp       var exp(-r/l): matern with nu = 1/2. [DDO]'s rbf omits the square of the distance,
- *             and is this, l = 2 scale^2: at the released .05 nearly white, as [FFM]'s l = .001 is
- *   power     s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing. [FNO]'s
- *             Navier-Stokes: alpha = 2.5, tau = 7, s = 2 tau^3 in the code, tau^(3/2) in print
- *   bessel    s (c + w^2)^-gamma
- *   bridge    var (min(x,y) - xy/L)              lam = var/w^2 on Dirichlet axes
- *   brownian  var min(x,y)                       lam = var/w^2 on mixed axes
+ *     fd_cov *c = fd_cov_matern(&a, &s, 1.0, 0.1, 1.5);
+ *     fd_cov_draw(c, fd_seed(1), 0, 16, x, a);             16 functions of the law N(0, C)
  *
- * (products of the one-dimensional eigenvalues for the last two where d > 1: sheets). lam is a
- * function of the physical mode, never of the grid; Nyquist modes have lam = 0. The kernels of all
- * but the last two are the periodised (or reflected) ones: the kernel as written plus its images,
+ * With w = sqrt(mu_k), mu_k the eigenvalue of -Laplacian, d axes and the distance r:
+ *
+ *   fd_cov_white     sigma^2 where all wavenumbers are <= kmax. kmax = 0 keeps all modes: the pixel
+ *                    variance then grows with the grid, so it is no law on functions
+ *   fd_cov_rbf       kernel var exp(-r^2/2l^2):
+ *                    lam = var (2 pi l^2)^(d/2) exp(-l^2 w^2/2)
+ *   fd_cov_matern    the usual kernel of the argument sqrt(2 nu) r/l:
+ *                    lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
+ *                          (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
+ *   fd_cov_exp       kernel var exp(-r/l), which is matern with nu = 1/2. [DDO]'s rbf omits the
+ *                    square of the distance, and is this with l = 2 scale^2: at the released .05 it
+ *                    is nearly white, as [FFM]'s with l = .001 is
+ *   fd_cov_power     lam = s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing.
+ *                    [FNO]'s Navier-Stokes: alpha = 2.5, tau = 7, s = 2 tau^3 in the code,
+ *                    tau^(3/2) in print
+ *   fd_cov_bessel    lam = s (c + w^2)^-gamma
+ *   fd_cov_bridge    kernel var (min(x,y) - xy/L): lam = var/w^2 on Dirichlet axes
+ *   fd_cov_brownian  kernel var min(x,y): lam = var/w^2 on mixed axes
+ *
+ * For the last two and d > 1 lam is the product of the one-dimensional eigenvalues (sheets). The
+ * kernels of all but these are periodised or reflected: the kernel as written plus its images,
  * sum_m k(x - y + m L) on periodic axes. So var is the variance of a pixel only where l is short
- * beside the domain; for rbf it is var times 1 + 7e-6 (l = L/5), 1.27 (L/2), 2.51 (L), 25 (10 L)
- * for each periodic axis. fd_cov_pixel says it; var^2 over that number in place of var makes it
- * var. Channels are independent copies. */
+ * beside the domain: for rbf it is var times 1 + 7e-6 (l = L/5), 1.27 (L/2), 2.51 (L), 25 (10 L)
+ * for each periodic axis. fd_cov_pixel says it; with var^2 over that number in place of var it is
+ * var. */
 
 /* a function of the eigenvalue mu of -Laplacian, given by the user */
 typedef double fd_cov_rule(double mu, const void *self);
@@ -460,41 +484,44 @@ fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var);    /* all a
 fd_cov *fd_cov_function(fd_arena *a, const fd_space *s, fd_cov_rule *rule, const void *self);
 /* fd_cov_table -- given eigenvalues, lam[modes] >= 0, copied. */
 fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam);
-/* fd_cov_kernel -- any kernel k(x, y) on the points of a grid, by the eigenvectors of its matrix: the
- * modes of the result (c->s) are its own. xyz are the nd coordinates. Costs points^3. FD_EDATA where an
- * eigenvalue is below -1e-9 times the largest; smaller negative ones become 0. */
+/* fd_cov_kernel -- any kernel k(x, y) on the points of a grid, by the eigenvectors of its matrix,
+ * which are the modes of the result (c->s). x and y are nd coordinates. Costs points^3. FD_EDATA
+ * where an eigenvalue is below -1e-9 times the largest; smaller negative ones become 0. */
 fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
-                      double (*k)(const double *x, const double *y, const void *prm), const void *prm);
+                      double (*k)(const double *x, const double *y, const void *prm),
+                      const void *prm);
 /* fd_cov_empirical -- the stationary covariance of a data set x [m][ch][points], corrected from
- * [Thesis eq. 4.28] in four ways: centred at the mean (written to mean [ch][points] where not
- * NULL), in our normalisation, averaged over channels and over the modes with the same wavenumber
- * on each axis, raised to at least floor * (largest eigenvalue). It is the covariance of data
- * shifted, and with more axes mirrored, at random. */
+ * [Thesis eq. 4.28] in four ways: it is centred at the mean, which is written to mean [ch][points]
+ * where not NULL; it has our normalisation; it is averaged over channels and over the modes with
+ * the same wavenumber on each axis; and it is raised to at least floor * (largest eigenvalue). It
+ * is the covariance of data that are shifted, and with more axes mirrored, at random. */
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
                          fd_real *mean);
-/* fd_cov_spectrum -- the same from the variances var[modes] of the modes, averaged over channels, for
- * data that are never in memory at once: cos and sin of a wavenumber get their mean. */
+/* fd_cov_spectrum -- the same from the variances var[modes] of the modes, averaged over channels,
+ * for data that are never in memory at once: cos and sin of a wavenumber get their mean. */
 fd_cov *fd_cov_spectrum(fd_arena *a, const fd_space *s, const double *var, double floor);
-/* fd_cov_pca -- the covariance of a data set with its own eigenvectors as modes (at most `modes`), by
- * the smaller of the two Gram matrices; c->s is dense. mean as above. */
-fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int modes, fd_real *mean);
-/* fd_cov_on -- the same operator on another grid of the same domain. Tables keep their common modes and
- * have 0 beyond. FD_EARG for dense ones. */
+/* fd_cov_pca -- the covariance of a data set with its own eigenvectors as modes (at most `modes`),
+ * by the smaller of the two Gram matrices; c->s is dense. mean as above. */
+fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int modes,
+                   fd_real *mean);
+/* fd_cov_on -- the same operator on another grid of the same domain. A table keeps the modes that
+ * both grids have and is 0 beyond. FD_EARG for a covariance of a dense space. */
 fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s);
 
-/* fd_cov_pow -- y = C^p x for b functions; y may be x. p: 1/2 colours white noise, -1/2 whitens, -1 is
- * Cameron-Martin. FD_EDATA if p < 0 and modes with lam_k = 0 hold more than 1e-10 of |x|^2 (more than
- * rounding); y is then untouched. Modes with lam_k = 0 give 0. */
+/* fd_cov_pow -- y = C^p x for b functions; y may be x. p = 1/2 colours white noise, -1/2 whitens,
+ * -1 leads to the Cameron-Martin norm. FD_EDATA if p < 0 and modes with lam_k = 0 hold more than
+ * 1e-10 of |x|^2 (more than rounding); y is then untouched. Modes with lam_k = 0 give 0. */
 void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, fd_arena scratch);
-/* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of stream r, whatever
- * the batch; its mode (.., j', j) has element j, in the order of fd_normal, of the blocks with counters
- * (block, j', index before that, channel) of fd_stream(r, 'f', first + i): a finer grid draws the same function. */
+/* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of stream r,
+ * whatever the batch; its mode (.., j', j) has element j, in the order of fd_normal, of the blocks
+ * with counters (block, j', index before that, channel) of fd_stream(r, 'f', first + i): a finer
+ * grid draws the same function. */
 void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
 void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);
-/* fd_cov_pixel -- the variance of a pixel, on average over the domain. rbf, matern, exp: with all
- * modes, also those that no grid has, and so the same number on every grid; others: fd_cov_trace
- * over the volume. */
+/* fd_cov_pixel -- the variance of a pixel, on average over the domain. For rbf, matern and exp it
+ * counts all modes, also those that no grid has, and so is the same number on every grid; for
+ * others it is fd_cov_trace over the volume. */
 double fd_cov_pixel(const fd_cov *c);
 /* fd_cov_trace -- Tr C of one channel, sum lam_k [Thesis eq. 2.9]; NAN of NULL. */
 double fd_cov_trace(const fd_cov *c);
@@ -504,42 +531,45 @@ double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch);
 /* fd_cov_std -- pointwise standard deviation sqrt(sum_k lam_k e_k(x)^2), [points]. */
 void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
 
-/* ---- 8. Forward processes ------------------------------------------------------------------------- *
+/* ---- 8. Forward processes -----------------------------------------------------------------------
  *
- * Per mode, X_t | X_0 = x0 ~ N(m x0, v lam), lam the noise eigenvalue: two functions of time m(t), v(t)
- * and, where `modal` is set, of the mode through mu_k. With ' = d/dt,
+ * A process mixes data with noise. Per mode, X_t | X_0 = x0 ~ N(m x0, v lam), lam being the
+ * eigenvalue of the noise: the process is two functions of time, m(t) and v(t), and, where `modal`
+ * is set, of the mode through mu_k. With ' = d/dt it is the equation
  *
  *     dX = -a X dt + sqrt(q lam) dW,     a = -m'/m,     q = v' + 2 a v             [SDE eq. 5]
  *
- *   constructor      m                    v                          range of t
- *   fd_ou            exp(-t/2)            1 - exp(-t)                (0, tmax]      [Pidstrigach]
- *   fd_vp            exp(-B/2)            1 - exp(-B)                (0, 1]         B = b0 t + (b1-b0) t^2/2
- *   fd_vp_cosine     cos(..)/cos(..)      1 - m^2                    (0, .9946]     [HDM]
- *   fd_subvp         exp(-B/2)            (1 - exp(-B))^2            (0, 1]
- *   fd_ve            1                    smin^2 (smax/smin)^2t      [0, 1]
- *   fd_driftless     1                    t                          (0, tmax]    [Thesis sec. 4.2]
- *   fd_flow          1 - t                (t + smin (1-t))^2         [0, 1]         [FFM], t = 1 - r
- *   fd_flow_vp       cos f                sin^2 f                    [0, 1]         f = (t+s)/(1+s) pi/2
- *   fd_ddpm_betas    sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM; KER]
- *   fd_ladder        1                    v1 (vT/v1)^((t-1)/(T-1))   t = 1..T       [DDO]
- *   fd_fdp           exp(-b_k B)          (1 - exp(-2 b_k B))/b_k    (0, 1]         [FDP]
- *   fd_heat          exp(-A th)           (1 - exp(-2 A th))/(2 A)   (0, tmax]      A = c + kappa mu_k [HDM]
- *   fd_blur          m0 exp(-mu_k w^2/2)  v0                         those of m0    [DDO-SDF]
- *   fd_path          A(1 - t)             B^2 + G^2 at 1 - t         [0, 1]         a path of one's own
+ *     fd_process p = fd_vp(noise, 0.1, 20.0);
+ *     fd_coef    c = fd_law(&p, 0.5, 0);                   c.m, c.v of mode 0 at t = 1/2
  *
- * fd_ddpm_betas is defined at whole t. Between them log gamma is linear, so that m' and v' jump at
- * whole t: there fd_law gives those of the interval below, which a reverse step enters. Schemes of
- * several stages lay these out in log gamma, where a chain has no kinks, and so have their order on
- * any steps: an inner stage is halfway in log gamma, in general not at a whole t. (A blurred chain
- * whose width changes has kinks in either clock, and the order on steps that no whole t cuts.) Any
- * other process is a law of one's own in the struct: m, v > 0 after 0, v/m^2 not falling where an
- * SDE is wanted.
+ *   constructor      m                     v                         t, source
+ *   fd_ou            exp(-t/2)             1 - exp(-t)               (0, tmax]     [Pidstrigach]
+ *   fd_vp            exp(-B/2)             1 - exp(-B)               (0, 1]
+ *                                          B = b0 t + (b1-b0) t^2/2
+ *   fd_vp_cosine     cos(..)/cos(..)       1 - m^2                   (0, .9946]    [HDM]
+ *   fd_subvp         exp(-B/2)             (1 - exp(-B))^2           (0, 1]
+ *   fd_ve            1                     smin^2 (smax/smin)^2t     [0, 1]
+ *   fd_driftless     1                     t                         (0, tmax]  [Thesis sec. 4.2]
+ *   fd_flow          1 - t                 (t + smin (1-t))^2        [0, 1]        [FFM], t = 1 - r
+ *   fd_flow_vp       cos f                 sin^2 f                   [0, 1]
+ *                                          f = (t+s)/(1+s) pi/2
+ *   fd_ddpm_betas    sqrt(gamma_t)         1 - gamma_t               t = 0, 1..T   [DDPM; KER]
+ *   fd_ladder        1                     v1 (vT/v1)^((t-1)/(T-1))  t = 1..T      [DDO]
+ *   fd_fdp           exp(-b_k B)           (1 - exp(-2 b_k B))/b_k   (0, 1]        [FDP]
+ *   fd_heat          exp(-A th)            (1 - exp(-2 A th))/(2 A)  (0, tmax]     [HDM]
+ *                                          A = c + kappa mu_k
+ *   fd_blur          m0 exp(-mu_k w^2/2)   v0                        as m0         [DDO-SDF]
+ *   fd_path          A(1 - t)              B^2 + G^2 at 1 - t        [0, 1]
+ *
+ * Any other process is a law of one's own in the struct, with m, v > 0 after 0 and v/m^2 not
+ * falling where an SDE is wanted.
  *
  * A constructor that has no arena says in `why` what was wrong with its arguments (out of range,
  * NaN, infinite). law is then NULL, fd_law gives zeros, and the first function with a status fails
  * with FD_EARG and that text. */
 
-typedef struct { double m, v, dm, dv; } fd_coef;      /* mean factor, variance / lam, and d/dt of both */
+/* mean factor, variance / lam, and d/dt of both */
+typedef struct { double m, v, dm, dv; } fd_coef;
 /* a function of time given by the user: returns its value, writes its derivative */
 typedef double fd_schedule(double t, const void *self, double *slope);
 typedef struct fd_process fd_process;
@@ -548,7 +578,7 @@ struct fd_process {
     double tmin, tmax;                 /* tmin: where samplers end by default */
     double prm[4];
     const double *table;               /* fd_ddpm_..: log gamma_t, t = 0..T; fd_fdp: b_k */
-    int modal;                         /* 0: law ignores mu; 1: not; 2: mu is the index k of the mode */
+    int modal;                         /* 0: law ignores mu; 1: it does not; 2: mu is the index k */
     fd_coef (*law)(const fd_process *p, double t, double mu);
     fd_schedule *curve[3];             /* fd_heat: th; fd_path: A, B, G */
     const void *self;                  /* theirs; fd_blur: the process that is blurred */
@@ -561,65 +591,83 @@ fd_process fd_subvp(const fd_cov *noise, double beta0, double beta1);
 fd_process fd_ve(const fd_cov *noise, double smin, double smax);
 fd_process fd_driftless(const fd_cov *noise, double tmax);
 fd_process fd_flow(const fd_cov *noise, double smin);
-/* fd_ddpm_betas, fd_ddpm_gammas -- the chain x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, given beta [T] (its
- * element t - 1 is beta_t) between 0 and 1, or gamma [T], gamma_t = prod_{u <= t} (1 - beta_u), falling between 1
- * and 0; copied. FD_EARG, with the step, otherwise.
- * fd_beta_schedule -- schedules, u = (t-1)/(T-1):
+/* fd_ddpm_betas, fd_ddpm_gammas -- the chain x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, given
+ * beta [T] (its element t - 1 is beta_t) between 0 and 1, or gamma [T],
+ * gamma_t = prod_{u <= t} (1 - beta_u), falling between 1 and 0; copied. FD_EARG, with the step,
+ * otherwise.
+ *
+ * A chain is defined at whole t. Between them log gamma is linear, so that m' and v' jump at whole
+ * t: there fd_law gives those of the interval below, which a reverse step enters. Schemes of
+ * several stages lay these out in log gamma, where a chain has no kinks, and so have their order on
+ * any steps: an inner stage is halfway in log gamma, in general not at a whole t. (A blurred chain
+ * whose width changes has kinks in either clock, and the order on steps that no whole t cuts.)
+ *
+ * fd_beta_schedule -- the usual betas, beta [T], with u = (t-1)/(T-1):
  *   FD_BETA_LINEAR     beta1 + (betaT - beta1) u                                        [DDPM; KER]
  *   FD_BETA_QUADRATIC  its square root linear    [LDM code, ldm/modules/diffusionmodules/util.py]
  *   FD_BETA_SIGMOID    beta1 + (betaT - beta1)/(1 + exp(6 - 12 u))
- *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas cut at .999; beta1
- *                      and betaT are not looked at    [iDDPM code, gaussian_diffusion.py]
- * beta [T]. FD_EARG where there is no such rule, T < 1, or beta1 or betaT not between 0 and 1. */
+ *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas
+ *                      cut at .999; beta1 and betaT are not looked at
+ *                      [iDDPM code, gaussian_diffusion.py]
+ * FD_EARG where there is no such rule, T < 1, or beta1 or betaT not between 0 and 1. */
 enum { FD_BETA_LINEAR, FD_BETA_QUADRATIC, FD_BETA_SIGMOID, FD_BETA_COSINE };
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta);
 fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma);
 void       fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta,
                             fd_status *st);
-/* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus noise, not
- * at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
+/* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus
+ * noise, not at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
 fd_process fd_flow_vp(const fd_cov *noise, double s);
-/* fd_ladder -- T noise levels, geometric in the variance [SDE eq. 8]: DDO's sigma_i is a variance,
- * sqrt(sigma_i) xi is what it adds. Level T is the noisiest. Released: v1 = .01, vT = 30, T = 500. */
+/* fd_ladder -- T noise levels, geometric in the variance [SDE eq. 8], level T being the noisiest.
+ * DDO's sigma_i is a variance: it adds sqrt(sigma_i) xi. Released: v1 = .01, vT = 30, T = 500. */
 fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T);
-/* fd_fdp -- dX_k = -beta b_k X_k dt + sqrt(2 beta lam_k) dW, beta = k0 c exp(ct), k0 = .02, B(1) = (beta0 +
- * beta1)/2. b [modes] is copied, b_k >= 0 (FD_EARG otherwise); NULL: the released coefficients
- * 1/(|k|^2 + .3) + ((|k|^2 + 2)/33^2)^1/4, |k|^2 = mu/4 pi^2. They are not bounded, as the paper asks, and
- * m_k(1) is up to .345: see fd_terminal and FD_START_MATCHED. Released: beta0 = .1, beta1 = 5 or 10. */
+/* fd_fdp -- dX_k = -beta b_k X_k dt + sqrt(2 beta lam_k) dW, beta = k0 c exp(ct), k0 = .02,
+ * B(1) = (beta0 + beta1)/2. b [modes] is copied, b_k >= 0 (FD_EARG otherwise); NULL: the released
+ * coefficients 1/(|k|^2 + .3) + ((|k|^2 + 2)/33^2)^1/4, |k|^2 = mu/4 pi^2. They are not bounded,
+ * as the paper asks, and m_k(1) is up to .345: see fd_terminal and FD_START_MATCHED. Released:
+ * beta0 = .1, beta1 = 5 or 10. */
 fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, const double *b);
-/* fd_fdp_noise -- the released r_k = 64^2/(23.27 (|k|^2 + 2) energy), the variance of an orthonormal transform
- * of `ref` pixels, as an operator: lam = r_k/ref. ref = 0: the points of s, which is what the code does, and
- * then a mode has four times the variance on a grid half as wide. [ML]'s priors and [HDM]'s images do the same. */
+/* fd_fdp_noise -- the released r_k = 64^2/(23.27 (|k|^2 + 2) energy), the variance of an
+ * orthonormal transform of `ref` pixels, as an operator: lam = r_k/ref. ref = 0: the points of s,
+ * which is what the code does, and then a mode has four times the variance on a grid half as wide.
+ * [ML]'s priors and [HDM]'s images do the same. */
 fd_cov    *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref);
-/* fd_heat -- dX = -th'(t) A X dt + sqrt(th' lam) dW with an unbounded A = c + kappa (-Laplacian), c >= 0.
- * theta NULL: th = t. fd_heat_cosine: th = -log m of fd_vp_cosine. [HDM]'s images have that with
- * c = 1, kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. Its sampler starts from N(0, I), too much in the top
- * modes, and explicit Euler multiplies those by -2.6 and more in the first steps: take FD_EXPONENTIAL or FD_DDIM. */
-fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta, const void *self,
-                   double tmax);
+/* fd_heat -- dX = -th'(t) A X dt + sqrt(th' lam) dW with an unbounded A = c + kappa (-Laplacian),
+ * c >= 0. theta NULL: th = t.
+ * fd_heat_cosine -- th = -log m of fd_vp_cosine. [HDM]'s images have that with c = 1,
+ * kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. Its sampler starts from N(0, I), too
+ * much in the top modes, and explicit Euler multiplies those by -2.6 and more in the first steps:
+ * take FD_EXPONENTIAL or FD_DDIM. */
+fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta,
+                   const void *self, double tmax);
 fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
-/* fd_blur -- of a scalar process m0, v0 (kept by pointer), w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax), a Gaussian
- * blur of that standard deviation. Where w0 > 0 samples are blurred copies of data: D is of the sharp x0, but
- * X_0 is not. [DDO-SDF code, lib/diffusion.py]: of fd_flow_vp, s = 0, w0 = .05/pi, w1 = .25/pi, t
- * cut at log m^2/v = +-10; it samples ancestrally, without the paper's Langevin dynamics, or by em,
- * with m' for m'/m. [inf-Diff code, diffusion.py]: w0 = w1, and noise with that blur's spectrum. */
+/* fd_blur -- a scalar process m0, v0 (kept by pointer) that also blurs: by a Gaussian of the
+ * standard deviation w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax). Where w0 > 0 samples are blurred
+ * copies of data: D is of the sharp x0, but X_0 is not. [DDO-SDF code, lib/diffusion.py] has it of
+ * fd_flow_vp with s = 0, w0 = .05/pi, w1 = .25/pi, t cut at log m^2/v = +-10; it samples
+ * ancestrally, without the paper's Langevin dynamics, or by em, with m' for m'/m.
+ * [inf-Diff code, diffusion.py] has w0 = w1, and noise with that blur's spectrum. */
 fd_process fd_blur(const fd_process *base, double w0, double w1);
-/* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow matching with
- * a path of one's own, one-sided interpolants [Albergo et al. eqs. 3.15, 3.18]. G may be NULL. */
-fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G, const void *self);
-/* fd_terminal -- what starting from N(0, v_T C) instead of the true law costs, for data N(mean, c0), mean NULL
- * for 0. kl is over modes that carry noise. */
+/* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow
+ * matching with a path of one's own, one-sided interpolants [Albergo et al. eqs. 3.15, 3.18]. G may
+ * be NULL. */
+fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G,
+                   const void *self);
+
+/* fd_terminal -- what starting from N(0, v_T C) instead of the true law costs, for data N(mean,
+ * c0), mean NULL: 0. kl is over modes that carry noise. */
 typedef struct {
     double m; ptrdiff_t k;             /* the largest m_k(tmax), and the k */
-    double kl, w2;                     /* KL(p_T | N(0, v_T C)); 2-Wasserstein distance, not squared */
-    double ode, sde;                   /* the distance left at tmin after the exact flow, the exact SDE */
+    double kl, w2;                     /* KL(p_T | N(0, v_T C)); Wasserstein distance, not squared */
+    double ode, sde;                   /* distance left at tmin by the exact flow, the exact SDE */
 } fd_gap;
-fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch);
+fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0,
+                       fd_arena scratch);
 /* fd_conditions_at -- what the theory asks of a diffusion in function space, for data N(mean, c0)
  * at time t, as sums over the modes of this grid and all channels: a condition holds if its number
- * has a limit as the grid is refined (fd certify --conditions). With a = -m'/m, q the rate of the
- * noise, P = m^2 c + v lam, and what carries neither data nor noise left out; INFINITY where data
- * have no noise. FD_ESHAPE where c0 has other modes than the noise. */
+ * has a limit as the grid is refined (fd certify --conditions). a = -m'/m, q is the rate of the
+ * noise, P = m^2 c + v lam. Modes that carry neither data nor noise are left out; a sum is INFINITY
+ * where data have no noise. FD_ESHAPE where c0 has other modes than the noise. */
 typedef struct {
     double trace;            /* sum lam = Tr C, the square of the Hilbert-Schmidt norm of C^1/2 */
     double square;           /* sum lam^2, that of C */
@@ -644,31 +692,37 @@ fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s);
 /* fd_law -- the coefficients of mode k at time t. k is looked at only where p->modal: zeros where
  * there is no such mode. */
 fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
-/* fd_times -- t[0] = tmax > .. > t[steps] = tmin by a rule; prm: rho (0: 7) for FD_RHO.
- *   FD_UNIFORM    equal steps of t           FD_GEOMETRIC  equal ratios of t
- *   FD_RHO        equal steps of sigma^(1/rho), sigma = sqrt(v)/m          [EDM eq. 5]
+/* fd_times -- the times of a sampler by a rule, t[0] = tmax > .. > t[steps] = tmin:
+ *   FD_UNIFORM    equal steps of t
+ *   FD_GEOMETRIC  equal ratios of t
+ *   FD_RHO        equal steps of sigma^(1/rho), sigma = sqrt(v)/m, prm = rho, 0: 7  [EDM eq. 5]
  *   FD_LOGSNR     equal steps of log(m^2/v)
  * The last two invert sigma(t) by bisection; where m(tmax) = 0 they start at the first t with
- * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall: for
- * FD_GEOMETRIC tmin = 0, for FD_LOGSNR v(tmin) = 0 (FD_RHO may end there), m(tmin) = 0; and where
- * there are no steps or no such rule. */
+ * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall
+ * (FD_GEOMETRIC to tmin = 0, FD_LOGSNR to v(tmin) = 0, where FD_RHO may end, m(tmin) = 0), and
+ * where there are no steps or no such rule. */
 enum { FD_UNIFORM, FD_GEOMETRIC, FD_RHO, FD_LOGSNR };
 void       fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st);
 
-/* ---- 9. Models: anything that denoises --------------------------------------------------------------
+/* ---- 9. Models: anything that denoises ----------------------------------------------------------
  *
- * With x = m x0 + s xi, s = sqrt v, xi ~ N(0, C), D = E[x0 | x], a model may predict
+ * With x = m x0 + s xi, s = sqrt v, xi ~ N(0, C), a model knows D = E[x0 | x] in one form or
+ * another, and samplers ask it for the form that they want:
  *
- *   FD_X0        D                                       [EDM eq. 2]
- *   FD_NOISE     e = (x - m D)/s                         [DDPM eqs. 11, 14; DDIM eq. 9]
- *   FD_SCORE     C grad log p = -(x - m D)/v             [DDO th. 2; Survey eq. 2.8; Pidstrigach]
- *   FD_V         m e - s D                               [v sec. 4]; D = (m x - s v)/(m^2 + s^2)
- *   FD_VELOCITY  dx/dr, r = -t: -(m' D + s' e)           [FFM]: from noise to data
+ *     fd_model m = fd_net_model(&a, net, FD_V);                a network that was trained to say v
+ *     fd_predict(&m, FD_X0, &p, b, x, t, d, a);                what it says of x0
+ *
+ * It may predict, each per mode where the process is modal, with e = (x - m D)/s:
+ *
+ *   FD_X0          D                                       [EDM eq. 2]
+ *   FD_NOISE       e                                       [DDPM eqs. 11, 14; DDIM eq. 9]
+ *   FD_SCORE       C grad log p = -(x - m D)/v             [DDO th. 2; Survey eq. 2.8; Pidstrigach]
+ *   FD_V           m e - s D                               [v sec. 4]; D = (m x - s v)/(m^2 + s^2)
+ *   FD_VELOCITY    dx/dr, r = -t: -(m' D + s' e)           [FFM]: from noise to data
  *   FD_SCORE_HALF  C^-1/2 of FD_SCORE, no function in the limit: for a fixed grid
  *   FD_SCORE_FULL  C^-1 of FD_SCORE: grad log p in L2
  *
- * each per mode where the process is modal. Maps to the last two fail (FD_EDATA, see fd_cov_pow) where x
- * holds modes that carry no noise. */
+ * Maps to the last two fail (FD_EDATA, see fd_cov_pow) where x holds modes that carry no noise. */
 
 enum { FD_X0, FD_NOISE, FD_SCORE, FD_V, FD_VELOCITY, FD_SCORE_HALF, FD_SCORE_FULL };
 typedef void fd_ask(void *of, int first, int b, const fd_real *y, fd_real *dy, fd_arena scratch);
@@ -697,29 +751,33 @@ typedef struct {
  * D is the mean, unless x would be made smaller. */
 fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 /* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. */
-fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,
-                       const fd_cov *const c[]);
-/* fd_oracle_kernel -- fd_oracle_gauss where c0, on the same points, has modes of its own (fd_cov_kernel, another
- * basis): D = mean + m K (m K m + v C)^-1 (x - m mean), K the matrix of c0. Costs modes^3 for each time. */
+fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w,
+                       const fd_real *means, const fd_cov *const c[]);
+/* fd_oracle_kernel -- fd_oracle_gauss where c0, on the same points, has modes of its own
+ * (fd_cov_kernel, another basis): D = mean + m K (m K m + v C)^-1 (x - m mean), K the matrix of c0.
+ * Costs modes^3 for each time. */
 fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
-/* fd_oracle_data -- the empirical measure of x [n][ch][points]: D = sum_i softmax_i(-|x - m x_i|^2 /
- * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. */
+/* fd_oracle_data -- the empirical measure of x [n][ch][points]:
+ * D = sum_i softmax_i(-|x - m x_i|^2 / 2 v lam) x_i, over modes with lam > 0: what a perfectly
+ * trained network memorises. */
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
-/* fd_average_velocity -- what a one-step model should say [MeanFlow]: u = (x - phi(x))/(t - r), phi
- * the flow of FD_VELOCITY from t to r < t, so that x - (t - r) u is one step from t to r. Here
- * the exact one for data N(mean, c0), with phi = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t
- * lam)) (x - m_t M) in each mode; b functions with times of their own. One step from the start's
- * law has the exact law. A network learns it from u = dx/dt - (t - r) du/dt along the flow, du/dt =
- * (dx/dt . d/dx + d/dt) u of its own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps.
- * FD_EARG but for 0 <= r < t <= tmax. */
+/* fd_average_velocity -- what a one-step model should say [MeanFlow]: u = (x - phi(x))/(t - r),
+ * phi the flow of FD_VELOCITY from t to r < t, so that x - (t - r) u is one step from t to r. Here
+ * it is the exact one for data N(mean, c0), where in each mode
+ *     phi(x) = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t lam)) (x - m_t M);
+ * b functions with times of their own. One step from the start's law has the exact law. A network
+ * learns it from u = dx/dt - (t - r) du/dt along the flow, with du/dt = (dx/dt . d/dx + d/dt) u of
+ * its own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps. FD_EARG unless
+ * 0 <= r < t <= tmax. */
 void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov *c0, int b,
                          const double *t, const double *r, const fd_real *x, fd_real *u,
                          fd_arena scratch);
-/* fd_predict -- y = the prediction of kind `want`, whatever the model predicts itself; y must not be x. */
+/* fd_predict -- y = the prediction of kind `want`, whatever the model itself predicts; y must not
+ * be x. */
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
                 const double *t, fd_real *y, fd_arena scratch);
-/* fd_convert -- y from kind `from` to kind `to` in place. FD_EARG where the map does not exist at t (a
- * noise prediction where m = 0, anything where v = 0). */
+/* fd_convert -- y from kind `from` to kind `to` in place. FD_EARG where the map does not exist at t
+ * (a noise prediction where m = 0, anything where v = 0). */
 void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, const double *t,
                 fd_real *y, fd_arena scratch);
 
@@ -727,10 +785,10 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
  *
  *     D(x, t) = G(x, t) + cout(t) F(cin(t) (G(x, t) - mean), t)
  *
- * cout^2 = mean pixel variance of x0 given X_t, cin^-2 = that of G, both under N(mean, c0), so that F
- * sees and says numbers of size one. G is x with each mode scaled: F loses nothing by it, the noise of
- * modes that data do not have never reaches F, and on a finer grid F sees the same function. Where c0
- * is a multiple of C and mean = 0 this is the preconditioning of [EDM]. */
+ * cout^2 is the mean pixel variance of x0 given X_t, cin^-2 that of G, both under N(mean, c0), so
+ * that F sees and says numbers of size one. G is x with each mode scaled: F loses nothing by it,
+ * the noise of modes that data do not have never reaches F, and on a finer grid F sees the same
+ * function. Where c0 is a multiple of C and mean = 0 this is the preconditioning of [EDM]. */
 typedef struct fd_precond fd_precond;
 fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 void        fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout);
@@ -741,28 +799,41 @@ void        fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const
 /* fd_precond_model -- the model D made of a raw model F [EDM eq. 7] (its `predicts` is ignored). */
 fd_model    fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw);
 
-/* ---- 10. Training pairs ------------------------------------------------------------------------------- */
+/* ---- 10. Training pairs -------------------------------------------------------------------------
+ *
+ * A network learns from pairs of a noised function and what it should say of it, at times drawn
+ * from some law. The squared error may be taken in any of five norms:
+ *
+ *     fd_draw_times(&p, FD_T_UNIFORM, NULL, r, first, b, t, &st);
+ *     fd_perturb(&p, r, first, b, x0, t, xt, eps, a);
+ *     fd_target(&p, FD_NOISE, b, x0, eps, t, y, a);        regress the network of (xt, t) on y */
 
 /* fd_perturb -- xt = m x0 + s eps with eps ~ N(0, C) [DDPM alg. 1]: function i uses draw first + i
- * of r. eps may be NULL. All [b][ch][points]; t [b]. */
-void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
-                  fd_real *xt, fd_real *eps, fd_arena scratch);
-/* fd_target -- what a network of this kind should say, given the truth: x0, eps, -eps/s, m eps - s x0,
- * or -(m' x0 + s' eps) [SDE eq. 7; Thesis eq. 3.18]. y may be x0 or eps. */
+ * of r. eps may be NULL. All are [b][ch][points]; t [b]. */
+void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0,
+                  const double *t, fd_real *xt, fd_real *eps, fd_arena scratch);
+/* fd_target -- what a network of this kind should say, given the truth: x0, eps, -eps/s,
+ * m eps - s x0, or -(m' x0 + s' eps) [SDE eq. 7; Thesis eq. 3.18]. y may be x0 or eps. */
 void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                  const double *t, fd_real *y, fd_arena scratch);
-/* fd_time_weight -- time weight of the squared error of a prediction of this kind so that it becomes:
- *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE [v eq. 9], FD_W_V [v sec. 4]: the x0, noise, v error;
- *   FD_W_LIKELIHOOD: q m^2/2v^2 on x0, of the path space, the ELBO's [Song et al. 2021; FDP]. Of
- *   scores FD_W_X0 is the loss of [DDO code, train.py], FD_W_NOISE that of [ML code, sde.py].
- * Scalar processes, first five kinds only: for the others see fd_loss_weigh. */
+/* fd_time_weight -- a weight at t of the squared error of a prediction of this kind, so that it
+ * becomes the error of another one:
+ *   FD_W_ONE         itself
+ *   FD_W_X0          of x0; of scores this is the loss of [DDO code, train.py]
+ *   FD_W_NOISE       of the noise [v eq. 9]; of scores it is that of [ML code, sde.py]
+ *   FD_W_V           of v [v sec. 4]
+ *   FD_W_LIKELIHOOD  q m^2/2v^2 on x0: of the path space, the ELBO's [Song et al. 2021; FDP]
+ * For scalar processes and the first five kinds of predictions; for others see fd_loss_weigh. */
 enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
 /* fd_draw_times -- b times in [tmin, tmax], time i from element first + i of r:
- *   FD_T_UNIFORM; FD_T_LOG log-uniform [Thesis sec. 5.3.2]; FD_T_STRATIFIED tmin + (tmax-tmin) ((i
- *   + U)/b mod 1), low discrepancy, one U per call; FD_T_LOGNORMAL [EDM table 1]: log sigma ~
- *   N(prm0, prm1^2), clipped to the range; prm NULL: -1.2, 1.2; FD_T_LEVELS [DDO code, train.py]:
- *   of chains and ladders, 1..T without replacement (b > T: T at a time), one permutation per call
+ *   FD_T_UNIFORM     uniform
+ *   FD_T_LOG         log-uniform [Thesis sec. 5.3.2]
+ *   FD_T_STRATIFIED  tmin + (tmax-tmin) ((i + U)/b mod 1), low discrepancy, one U per call
+ *   FD_T_LOGNORMAL   log sigma ~ N(prm0, prm1^2), clipped to the range [EDM table 1];
+ *                    prm NULL: -1.2, 1.2
+ *   FD_T_LEVELS      of chains and ladders, 1..T without replacement (b > T: T at a time), one
+ *                    permutation per call [DDO code, train.py]
  * On chains and ladders t is a level from the lowest, l, to T. l is the first whole number above
  * tmin on a chain, from tmin on for a ladder. FD_T_LOG has the odds log(1 + 1/t): the whole part of
  * a number that is log-uniform on [l, T + 1). FD_EARG where there is no such law: tmin = 0 for
@@ -770,40 +841,47 @@ double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_
 enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL, FD_T_LEVELS };
 void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                      double *t, fd_status *st);
-/* fd_loss_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind, each at its own
- * time, so that |x|^2 is the loss in that norm. Twice gives W x, half the gradient of the loss.
+/* fd_loss_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind,
+ * each at its own time, so that |x|^2 is the loss in that norm. Done twice it gives W x, half the
+ * gradient of the loss.
  *   FD_NORM_H           1
- *   FD_NORM_CM          1/lam                            Cameron-Martin [KER]
- *   FD_NORM_STATIONARY  2a/(q lam)     of the stationary law; b/r of [FDP code, losses/mse_loss.py]
+ *   FD_NORM_CM          1/lam, Cameron-Martin [KER]
+ *   FD_NORM_STATIONARY  2a/(q lam), of the stationary law; b/r of [FDP code, losses/mse_loss.py]
  *   FD_NORM_SOBOLEV     (1 + mu)^prm
- *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D: path-space KL, the ELBO's, Cameron-Martin
+ *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D: the KL divergence of path laws, the ELBO's
  *                       [Song et al. 2021 code, losses.py; Thesis eqs. 3.60-3.62, corrected]. [FDP]
  *                       trains by b/r, which leaves out 2 beta b m^2/(1 - m^2)^2
- *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, ' at t - 1: KL of step t of a chain; on the
- *                       noise beta^2/(2 beta~ (1 - beta)(1 - gamma))
- *                       [Thesis eqs. 3.22-3.24, corrected], left out by [KER]. t = 1: 1/(2 v lam)
+ *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, where ' means at t - 1: the KL divergence
+ *                       of step t of a chain [Thesis eqs. 3.22-3.24, corrected]. On the noise it is
+ *                       beta^2/(2 beta~ (1 - beta)(1 - gamma)), which [KER] leaves out. At t = 1 it
+ *                       is 1/(2 v lam)
  * Kinds C^-p s count as s. Modes that carry no noise get 0, but for H and Sobolev. */
-enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD, FD_NORM_STEP };
-void   fd_loss_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
-                     fd_real *x, fd_arena scratch);
-/* fd_loss_norm -- the same weights at one time as an operator: <x, W x>; fd_cov_apply with 1/2 is fd_loss_weigh on the
- * tape. Nyquist modes get 0. */
-fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t);
-/* fd_time_law -- the law of t with the least variance of the loss of one pair, density ~ sqrt(E loss^2), for a
- * model that has learned data N(0, c0): its residual is Gaussian with the variances w_k F_k of the loss
- * floor, so E loss^2 = (sum w F)^2 + 2 sum (w F)^2. A table of cells, the same density all over one.
- * What it saves is a matter of the norm: on the driftless process, t from .01 to 100, nothing in H, a factor of
- * hundreds in the likelihood norm, whose weight is 1/t^2 (fd train --time-law least says how much; examples/study/times.md).
- * fd_time_draw -- b times, time i from element first + i of r, and the weights (uniform density)/density
- * that leave the mean loss what it is under the uniform law. */
+enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD,
+       FD_NORM_STEP };
+void   fd_loss_weigh(const fd_process *p, int norm, double prm, int predicts, int b,
+                     const double *t, fd_real *x, fd_arena scratch);
+/* fd_loss_norm -- the same weights at one time as an operator: <x, W x>; fd_cov_apply with 1/2 is
+ * fd_loss_weigh on the tape. Nyquist modes get 0. */
+fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts,
+                     double t);
+/* fd_time_law -- the law of t with the least variance of the loss of one pair, with the density ~
+ * sqrt(E loss^2), for a model that has learned data N(0, c0): its residual is Gaussian with the
+ * variances w_k F_k of the loss floor, so E loss^2 = (sum w F)^2 + 2 sum (w F)^2. A table of cells,
+ * of one density in each. What it saves is a matter of the norm: on the driftless process, t from
+ * .01 to 100, nothing in H, a factor of hundreds in the likelihood norm, whose weight is 1/t^2
+ * (examples/study/times.md; fd train --time-law least says how much).
+ * fd_time_draw -- b times, time i from element first + i of r, and the weights (uniform
+ * density)/density that leave the mean loss what it is under the uniform law. */
 typedef struct { int n, whole; double *t, *cdf; } fd_time_law;               /* [n+1] each */
-fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm, double prm,
-                             int predicts);
+fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm,
+                             double prm, int predicts);
 void   fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t, double *w);
 
-/* ---- 11. Sampling -------------------------------------------------------------------------------------
+/* ---- 11. Sampling -------------------------------------------------------------------------------
  *
- * One step goes from t to s = next < t, h = t - s. Every one-stage scheme is a row
+ * A sampler is a struct of choices, and fd_begin makes a run of it whose loop is yours: between two
+ * steps run->x may be looked at or changed. One step goes from t to s = next < t, h = t - s. Every
+ * one-stage scheme is a row
  *
  *     x' = ax x + aD D(x, t) + sd xi,      xi ~ N(0, C)
  *
@@ -826,19 +904,21 @@ enum {
     FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
     FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
     FD_PF_HEUN = FD_ONE_STAGE,  /* [EDM alg. 1] */
-    FD_PF_MIDPOINT,
-    FD_PF_RK4,
+    FD_PF_MIDPOINT,         /* order 2 */
+    FD_PF_RK4,              /* order 4 */
     FD_STOCHASTIC_HEUN,     /* weak order 2, strong 1 */
-    FD_PF_MULTISTEP,        /* DDIM with D extrapolated from the last two steps in log m/s: order 2, one
-                               evaluation a step [DPM-Solver++ alg. 2]; its first step is DDIM */
-    FD_PF_ADAPTIVE,         /* Dormand-Prince 5(4) within the step, FFM's: tolerances below; needs v(s) > 0 */
+    FD_PF_MULTISTEP,        /* DDIM with D extrapolated from the last two steps in log m/s: order 2,
+                               one evaluation a step [DPM-Solver++ alg. 2]; first step: DDIM */
+    FD_PF_ADAPTIVE,         /* Dormand-Prince 5(4) within the step, FFM's; needs v(s) > 0, and rtol
+                               and atol below */
     FD_ANNEALED,            /* no predictor: the corrector at all times t[0..steps] [DDO alg. 1] */
     FD_SCHEMES
 };
 /* fd_scheme_name -- "euler-maruyama", "pf-heun", ...; NULL past the last. */
 const char *fd_scheme_name(int scheme);
 
-typedef struct { double ax, aD, sd, gain; } fd_row;  /* sd^2 + gain^2 Var(x0|x)/lam: gain only for optimal */
+/* sd^2 + gain^2 Var(x0|x)/lam is the variance; gain is 0 but for FD_ANCESTRAL_OPTIMAL */
+typedef struct { double ax, aD, sd, gain; } fd_row;
 /* fd_step_row -- the row of a one-stage scheme for mode k [DDPO eq. 2]. FD_EARG where it does not
  * exist (a scheme that divides by m where m = 0). */
 fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double s, ptrdiff_t k,
@@ -851,24 +931,23 @@ typedef struct {
     int steps, scheme;
     double eta;              /* FD_ETA_EULER, FD_DDIM */
     int denoise;             /* 1: after the last step x = D(x, t_end) */
-    int start;               /* FD_START_NOISE: N(0, v C); FD_START_UNIT: N(0, C) [DDO];
-                                FD_START_MATCHED: N(m mean, m^2 cov + v C) */
+    int start;               /* FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED */
     const fd_real *mean;     /* [ch][points] of data, for MATCHED; NULL: 0 */
     const fd_cov *cov;       /* on the same points; NULL: 0 */
     int corrector, inner;    /* FD_CORRECT_*; steps of it at each level, 0: 1 */
     double cprm;             /* its parameter */
     int band;                /* FD_CORRECT_SNR: the largest wavenumber of its norms; 0: 3 */
-    int before;              /* 1: correct at t, before the predictor, as the codes do; 0: at s,
-                                after it, as [SDE alg. 1] says */
+    int before;              /* 1: correct at t, before predicting, as the codes do; 0: at s, after
+                                it, as [SDE alg. 1] says */
     int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the
                                 codes do: results then depend on the other functions of the batch.
                                 0: of each function */
-    double churn;            /* after the predictor: noise on to s + churn h, and the predictor back [FDP] */
+    double churn;            /* then noise on to s + churn h, and the predictor back [FDP] */
     int quiet;               /* 1: the last noise of all is left out */
     double tdenoise;         /* the time that the last D is told; 0: t_end */
     double rtol, atol;       /* FD_PF_ADAPTIVE; 0: 1e-5 */
     int *evals;              /* counts evaluations of the model; NULL */
-} fd_sampler;                /* the grid is that of p->noise: fd_cov_on makes the same noise on another */
+} fd_sampler;                /* the grid is that of p->noise: for another see fd_process_on */
 typedef struct {
     fd_sampler how;
     fd_rng r;
@@ -877,41 +956,50 @@ typedef struct {
     fd_real *d;              /* the last D that was evaluated */
     fd_real *prev;           /* FD_PF_MULTISTEP: the D of the last step; else NULL */
 } fd_run;
-enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
-/* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, s = FD_SCORE.
- *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for alpha lam < 4 (m^2 c + v lam). With
- *                      cprm = eps/v(t_end) it is NCSN's [Thesis alg. 1]; [FFM code, diffusion.py]
- *                      has -e for s: without 1/sqrt v variances are up to 12 times too large
- *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
- *                      variances: the chain freezes early even with the exact score
+enum {
+    FD_START_NOISE,          /* N(0, v C) */
+    FD_START_UNIT,           /* N(0, C) [DDO] */
+    FD_START_MATCHED         /* N(m mean, m^2 cov + v C) */
+};
+/* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, with
+ * s = FD_SCORE. alpha, the length of its step:
+ *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for
+ *                      alpha lam < 4 (m^2 c + v lam). With cprm = eps/v(t_end) it is NCSN's
+ *                      [Thesis alg. 1]; [FFM code, diffusion.py] has -e for s: without 1/sqrt v
+ *                      variances are up to 12 times too large
+ *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. It is NCSN's rule for standard
+ *                      deviations, applied to variances: the chain freezes early even with the
+ *                      exact score
  *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + T)/(|e|^2 + T), with e = -sqrt(v) s the
  *                      predicted noise and |.|^2 the sum over the modes that carry noise and whose
- *                      wavenumber, the norm over the axes of their waves (half waves where an axis
- *                      is not periodic), is at most `band`. T is the trace of C on them, and what
- *                      |xi|^2 is where xi is NULL: the modes beyond count as noise alone, and as
- *                      much of it. alpha is the same on every grid that holds the band (FD_ESHAPE
- *                      on others; of a dense basis all modes count), and
- *                      in the mean at most 8 cprm^2 v, stable on every mode for cprm < .7.
- *                      Differs from [SDE algs. 4, 5; FDP]: see the next rule
+ *                      wavenumber (fd_wave) is at most `band`. T is the trace of C on them, and
+ *                      what |xi|^2 is where xi is NULL: the modes beyond count as noise alone, and
+ *                      as much of it. alpha is the same on every grid that holds the band
+ *                      (FD_ESHAPE on others; of a dense basis all modes count), and in the mean at
+ *                      most 8 cprm^2 v, stable on every mode for cprm < .7. Differs from
+ *                      [SDE algs. 4, 5; FDP]: see the next rule
  *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, L2 norms over all modes of the grid, as
- *                      released [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. Not one law on every
- *                      grid: a finer one has more noise in its norms. Where noise prevails alpha is
- *                      4 cprm^2 v, as above. [SDE alg. 5], for VP, has another factor 1 - beta_k */
+ *                      released [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. It is not one law on
+ *                      every grid: a finer one has more noise in its norms. Where noise prevails
+ *                      alpha is 4 cprm^2 v, as above. [SDE alg. 5], for VP, has another factor
+ *                      1 - beta_k */
 enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR, FD_CORRECT_SNR_GRID };
 
-/* fd_begin -- a run that starts as how->start says, at t[0]; function i from stream (r, first + i). */
+/* fd_begin -- a run that starts as how->start says, at t[0]; function i is of stream
+ * (r, first + i). */
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b);
 /* fd_step -- one step [DDPM eq. 1]; 1 while there is more to do. A step that gives NaN or infinity
  * records FD_ENAN and leaves x as it was. The noise of step k is draw `first + i` of fd_stream(r,
  * 's', k + 1), so it does not depend on the batch. */
 int     fd_step(fd_run *run, fd_arena scratch);
-/* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C), or
- * NULL for none. What fd_step calls; probe it, couple it, or feed it noise from elsewhere. */
+/* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C),
+ * or NULL for none. It is what fd_step calls; probe it, couple it, or feed it noise from
+ * elsewhere. */
 void    fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, const fd_real *xi,
                    fd_real *d, fd_arena scratch);
 /* fd_correct -- one step of the corrector at t, with the noise given or NULL. */
-void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi, fd_real *d,
-                   fd_arena scratch);
+void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi,
+                   fd_real *d, fd_arena scratch);
 /* fd_sample -- begin, all steps, result to x [b][ch][points]. */
 void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_exact_law -- the exact law of what a sampler makes, without sampling, where the model is
@@ -919,10 +1007,10 @@ void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
  * coefficients, are given as they are at t[0] and returned as they are after the last step; mean
  * NULL: 0 at t[0], not returned. Each move of fd_step is made on four functions from which its
  * affine map is read off, so that the answer is that of the code that samples: all schemes and
- * correctors, churn, denoise, quiet. Costs all steps on a batch of four. FD_EARG for a model that
- * is not so, and for FD_CORRECT_SNR and FD_CORRECT_SNR_GRID, whose step depends on the function.
- * That of FD_PF_ADAPTIVE does, too: it is taken for the mean with a deviation more or less in each
- * mode. After a failure mean and var are as they were.
+ * correctors, churn, denoise, quiet. Costs all steps on a batch of four. FD_EARG for any other
+ * model, and for FD_CORRECT_SNR and FD_CORRECT_SNR_GRID, whose step depends on the function. That
+ * of FD_PF_ADAPTIVE does, too: it is taken for the mean with a deviation more or less in each mode.
+ * After a failure mean and var are as they were.
  * fd_start_law -- the law that fd_begin draws from. With FD_START_MATCHED it is the law of X_t,
  * t = t[0], for data N(how->mean, how->cov). FD_ESHAPE where how->cov has other modes than the
  * noise. */
@@ -934,77 +1022,92 @@ void    fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena 
  * which are those of FD_CORRECT_SNR: the code has those of FD_CORRECT_SNR_GRID, averaged over the
  * batch (`pooled`). Its training configurations say churn and ode where nothing reads them: they
  * are 1 and 0. FD_EARG for n < 2 or a negative number. */
-fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr, int ode,
-                          double *t, fd_status *st);
+fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr,
+                          int ode, double *t, fd_status *st);
 
-/* fd_loglik -- log density at t[steps] of b functions x under the probability flow of how->model from the law
- * how->start at t[0]: log p_T(x_T) + int div drift dt, backwards through how->t by how->scheme, FD_PF_HEUN,
- * FD_PF_MIDPOINT, FD_PF_RK4, or FD_PF_ADAPTIVE, which holds the density to rtol and atol, too. probes = 0: the
- * exact divergence, from model.var. Else the mean over Hutchinson probes of z^T J z, from model.vjp, z = +-1
- * at the points, one z along a path: function i uses stream (r, first + i); grids only. In nats, for the
- * coefficients of modes that carry noise; the difference to fd_gauss_logp(noise) is the log density
- * relative to N(0, C), which has a limit. FD_EARG where times do not fall or v = 0 at t[steps], as
- * for fd_elbo. */
+/* fd_loglik -- the log density at t[steps] of b functions x under the probability flow of
+ * how->model from the law how->start at t[0]: log p_T(x_T) + int div drift dt, backwards through
+ * how->t by how->scheme: FD_PF_HEUN, FD_PF_MIDPOINT, FD_PF_RK4, or FD_PF_ADAPTIVE, which holds the
+ * density to rtol and atol, too. probes = 0: the exact divergence, from model.var. Otherwise it is
+ * the mean over that many of Hutchinson's probes of z^T J z, from model.vjp, z = +-1 at the points,
+ * one z along a path: function i uses stream (r, first + i); grids only.
+ *
+ * In nats, for the coefficients of modes that carry noise; the difference to fd_gauss_logp(noise)
+ * is the log density relative to N(0, C), which has a limit. FD_EARG where times do not fall or
+ * v = 0 at t[steps], as for fd_elbo. */
 void    fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, const fd_real *x,
                   double *logp, fd_arena scratch);
-/* fd_elbo -- a bound on -log p(x0), exact for the exact D and start:
+/* fd_elbo -- a bound on -log p(x0), exact for the exact D and start [Song et al. 2021; VDM]:
  *
- *     KL(N(m x0, v C) | start law) + E[-log p(x0 | x_end)] + int sum_k q m^2/(2 v^2 lam) E (D - x0)_k^2 dt
+ *     KL(N(m x0, v C) | start law) + E[-log p(x0 | x_end)]
+ *         + int sum_k q m^2/(2 v^2 lam) E (D - x0)_k^2 dt
  *
- * [Song et al. 2021; VDM], the integral by three Gauss points on each step of how->t, p(x0 | x_end) normal with
- * mean D and variance model.var, or v lam/m^2 where there is none. E: `pairs` antithetic pairs of draws for
- * each point; pairs = 0: one pair with u_k = +-sqrt(lam_k), exact for D affine mode by mode. part [b][3]: the
- * three terms, or NULL. */
-void    fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const fd_real *x0, double *nll,
-                double *part, fd_arena scratch);
+ * The integral is taken by three Gauss points on each step of how->t. p(x0 | x_end) is normal with
+ * mean D and variance model.var, or v lam/m^2 where there is none. E is over `pairs` antithetic
+ * pairs of draws for each point; pairs = 0: one pair with u_k = +-sqrt(lam_k), exact for D affine
+ * mode by mode. part [b][3]: the three terms, or NULL. */
+void    fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const fd_real *x0,
+                double *nll, double *part, fd_arena scratch);
 /* fd_gauss_logp -- log N(x; mean, C) over the modes with lam > 0; mean NULL for 0. */
 double  fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd_arena scratch);
 
-/* --- Paths between two laws, data at both ends: the stochastic interpolant of [Albergo et al. eq. 2.1]
+/* --- Paths between two laws ----------------------------------------------------------------------
+ *
+ * Data are at both ends: the stochastic interpolant of [Albergo et al. eq. 2.1]
  *
  *     x_r = A(r) x0 + B(r) x1 + G(r) z,    z ~ N(0, C),    r from 0 to 1,
  *
- * A(0) = B(1) = 1, A(1) = B(0) = G(0) = G(1) = 0; x0 and x1 independent or paired. FD_VELOCITY is
- * u = E[A' x0 + B' x1 + G' z | x], FD_NOISE e = E[z | x], C grad log p = -e/G. The flow dx = u dr takes one law
- * to the other, either way, and so does, with c >= 0 and G at least 0,
+ * has A(0) = B(1) = 1, A(1) = B(0) = G(0) = G(1) = 0; x0 and x1 are independent or paired.
+ * FD_VELOCITY is u = E[A' x0 + B' x1 + G' z | x], FD_NOISE e = E[z | x], C grad log p = -e/G. The
+ * flow dx = u dr takes one law to the other, either way, and so does, with c >= 0 and G at least 0,
  *
- *     dx = (u - c e) dr + sqrt(2 c G) dW^C    up,    dx = (-u - c e) d(-r) + sqrt(2 c G) dW^C    down
+ *     dx = (u - c e) dr + sqrt(2 c G) dW^C        up,
+ *     dx = (-u - c e) d(-r) + sqrt(2 c G) dW^C    down
  *
- * (their epsilon is c G: with any other the drift has a pole at the ends). For a law N(0, C) at one end see
- * fd_path: then the score is that of a process. */
+ * (their epsilon is c G: with any other the drift has a pole at the ends). For a law N(0, C) at one
+ * end see fd_path: then the score is that of a process. */
+
 typedef struct {
     const fd_cov *noise;
     fd_schedule *A, *B, *G;          /* NULL: 1 - r, r, g sin^2(pi r) */
     const void *self;                /* theirs */
     double g;
 } fd_interpolant;
-/* fd_interpolant_draw -- x_r, function i with draw first + i of rng; z may be NULL. All [b][ch][points], r [b]. */
-void     fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, const fd_real *x0,
-                             const fd_real *x1, const double *r, fd_real *x, fd_real *z, fd_arena scratch);
+/* fd_interpolant_draw -- x_r, function i with draw first + i of rng; z may be NULL. All are
+ * [b][ch][points], r [b]. */
+void     fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b,
+                             const fd_real *x0, const fd_real *x1, const double *r, fd_real *x,
+                             fd_real *z, fd_arena scratch);
 /* fd_interpolant_target -- what a network of this kind, FD_VELOCITY or FD_NOISE, should say:
  * regress on it in any norm [Albergo et al. eqs. 2.10, 2.13, 2.17-2.19]. y may be an input. */
-void     fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
-                               const fd_real *z, const double *r, fd_real *y, fd_arena scratch);
-/* fd_oracle_interpolant -- the exact model for independent ends N(mean0, c0), N(mean1, c1) with the modes of
- * p->noise (FD_ESHAPE otherwise) [Albergo et al. eqs. 4.3-4.5]; a mean may be NULL for 0. */
-fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts, const fd_real *mean0,
-                               const fd_cov *c0, const fd_real *mean1, const fd_cov *c1);
-/* fd_oracle_interpolant_mix -- the same for ends that are mixtures sum_i w_i N(mean_i, c_i): n components, w NULL for
- * equal weights, mean [n][ch][points] or NULL for 0, c [n], or NULL for point masses: a data set. Costs the
- * product of both n for each function. */
+void     fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0,
+                               const fd_real *x1, const fd_real *z, const double *r, fd_real *y,
+                               fd_arena scratch);
+/* fd_oracle_interpolant -- the exact model for independent ends N(mean0, c0), N(mean1, c1) with the
+ * modes of p->noise (FD_ESHAPE otherwise) [Albergo et al. eqs. 4.3-4.5]; a mean may be NULL: 0. */
+fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts,
+                               const fd_real *mean0, const fd_cov *c0, const fd_real *mean1,
+                               const fd_cov *c1);
+/* fd_oracle_interpolant_mix -- the same for ends that are mixtures sum_i w_i N(mean_i, c_i): n
+ * components, w NULL for equal weights, mean [n][ch][points] or NULL: 0, c [n], or NULL for point
+ * masses: a data set. Costs the product of both n for each function. */
 typedef struct { int n; const double *w; const fd_real *mean; const fd_cov *const *c; } fd_mix;
-fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts, const fd_mix *end0,
-                                   const fd_mix *end1);
-/* fd_interpolant_step -- Heun from r to `to`, above or below, with one noise for both stages: order 2, weakly where
- * c > 0. u predicts FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C), or NULL for none. */
-void     fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e, double c, double r,
-                             double to, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
+fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts,
+                                   const fd_mix *end0, const fd_mix *end1);
+/* fd_interpolant_step -- Heun from r to `to`, above or below, with one noise for both stages:
+ * order 2, weakly where c > 0. u predicts FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C),
+ * or NULL for none. */
+void     fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e,
+                             double c, double r, double to, int b, fd_real *x, const fd_real *xi,
+                             fd_arena scratch);
 
-/* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with its own dW:
- *   FD_SDE_EULER     X + f h + g dW  [Thesis eqs. 3.34-3.36, corrected]        strong order 1/2
- *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx  [Thesis eq. 3.37]  1
- *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h)      1, without dg
- *                    [Thesis eq. 3.38, corrected]
+/* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with
+ * its own dW:
+ *   FD_SDE_EULER     X + f h + g dW, strong order 1/2  [Thesis eqs. 3.34-3.36, corrected]
+ *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx; strong order 1  [Thesis eq. 3.37]
+ *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h), without dg; strong
+ *                    order 1  [Thesis eq. 3.38, corrected]
+ *   FD_SDE_HEUN      for fd_system_step only
  * For g(t) all three have the same bits: diffusion models need no more than Euler-Maruyama. */
 typedef struct {
     void (*f)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
@@ -1012,7 +1115,7 @@ typedef struct {
     void (*dg)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
     const void *self;
 } fd_sde;
-enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN, FD_SDE_HEUN };        /* the last: fd_system */
+enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN, FD_SDE_HEUN };
 void    fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, fd_real *x,
                     const fd_real *dW, fd_arena scratch);
 
