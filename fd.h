@@ -658,7 +658,7 @@ fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_sched
  * c0), mean NULL: 0. kl is over modes that carry noise. */
 typedef struct {
     double m; ptrdiff_t k;             /* the largest m_k(tmax), and the k */
-    double kl, w2;                     /* KL(p_T | N(0, v_T C)); Wasserstein distance, not squared */
+    double kl, w2;                     /* KL(p_T | N(0, v_ KL(p_T | N(0, v_T C)); 2-Wasserstein distance */
     double ode, sde;                   /* distance left at tmin by the exact flow, the exact SDE */
 } fd_gap;
 fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0,
@@ -1121,15 +1121,24 @@ void    fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n
 
 /* ---- 12. Observations and posteriors ------------------------------------------------------------
  *
- * y = F(x) + eta, eta ~ N(0, Gamma): m numbers about an unknown function x. Given a prior for x
+ * y = F(x) + eta, eta ~ N(0, Gamma), is m numbers about an unknown function x. Given a prior for x
  * they define a posterior. Four kinds of pieces make every method: observations and what follows
  * from them in closed form; models made of models (guidance), which any sampler takes; moves, which
- * the caller makes between calls of fd_step; and outer loops (section 13).
+ * the caller makes between calls of fd_step; and outer loops (section 13). The exact posterior of a
+ * Gaussian prior, and the same by a sampler with guidance:
  *
- * A F that is linear is written A. A* is its adjoint in L2 of the domain, <A* w, h> = w^T A h, so
- * that C A* w is a function whatever the grid: for a value at a point it is the covariance with
- * that point. `transpose` is what a matrix or an adjoint solver gives, g_j = sum_i w_i dF_i/dx_j
- * with x_j the values at the points; A* w = g / weight of the point. */
+ *     fd_obs o = fd_obs_points(&a, &s, 3, (double[]){.1, .4, .8}, NULL);
+ *     fd_obs_noise(&a, &o, 0.1);
+ *     fd_posterior *post = fd_posterior_new(&a, NULL, c0, &o, y);
+ *     fd_posterior_draw(post, fd_seed(1), 0, 16, x, a);
+ *
+ *     how.model = fd_guided(&a, &(fd_guide){ &p, m, &o, y, FD_GUIDE_PIGDM, 0, 0 });
+ *     fd_sample(&how, fd_seed(1), 0, 16, x, a);
+ *
+ * A linear F is written A. A* is its adjoint in L2 of the domain, <A* w, h> = w^T A h, so that
+ * C A* w is a function whatever the grid: for a value at a point it is the covariance with that
+ * point. `transpose` is what a matrix or an adjoint solver gives, g_j = sum_i w_i dF_i/dx_j with
+ * x_j the values at the points; A* w = g / weight of the point. */
 
 typedef struct {
     fd_space s;                          /* where x lives */
@@ -1158,9 +1167,9 @@ typedef struct {
  *   fd_obs_pick       values at points of the grid by index into [ch][points], as a mask gives them
  *   fd_obs_matrix     rows A [m][ch][points] acting on values, kept by pointer
  *   fd_obs_functions  <phi_i, x>, phi [m][ch][points], kept by pointer
- *   fd_obs_modal      the function with coefficients mul_k u_k at every point, m = ch * points:
- *                     heat, blur; grids only, noise of one standard deviation; everything is then
- *                     done mode by mode */
+ *   fd_obs_modal      the function with coefficients mul_k u_k at every point, m = ch * points, as
+ *                     by heat or blur; grids only, noise of one standard deviation. Everything is
+ *                     then done mode by mode */
 fd_obs fd_obs_points(fd_arena *a, const fd_space *s, int m, const double *at, const int *ch);
 fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, const double *half,
                     const int *ch);
@@ -1169,9 +1178,9 @@ fd_obs fd_obs_pick(fd_arena *a, const fd_space *s, int m, const ptrdiff_t *index
 fd_obs fd_obs_matrix(fd_arena *a, const fd_space *s, int m, const fd_real *A);
 fd_obs fd_obs_functions(fd_arena *a, const fd_space *s, int m, const fd_real *phi);
 fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul);
-/* fd_obs_noise -- Gamma = sd^2; fd_obs_noise_each -- diag(sd_i^2), copied; fd_obs_noise_cov -- a
- * covariance [m][m], copied. FD_EDATA for what is no standard deviation or not positive
- * definite. */
+/* fd_obs_noise -- Gamma = sd^2. fd_obs_noise_each -- Gamma = diag(sd_i^2), copied.
+ * fd_obs_noise_cov -- Gamma is a covariance [m][m], copied. FD_EDATA for what is no standard
+ * deviation or not positive definite. */
 void   fd_obs_noise(fd_arena *a, fd_obs *o, double sd);
 void   fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd);
 void   fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov);
@@ -1182,10 +1191,10 @@ void   fd_obs_draw(const fd_obs *o, fd_rng r, int first, int b, const fd_real *x
 /* fd_obs_adjoint -- g = DF(x)* w, the adjoint in L2, for b functions; x NULL where F is linear. */
 void   fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, fd_real *g,
                       fd_arena scratch);
-/* fd_obs_check -- is a user's transpose that of the derivative of apply? |<w, dF d> - <transpose(w),
- * d>| over |dF d|, dF by differences of fourth order about x, d and w of random numbers: about 1e-4
- * or less where it is right (1e-10 in double), about 1 where it is not; more where apply itself is
- * not exact, as a solver in float. */
+/* fd_obs_check -- is a user's transpose that of the derivative of apply? It returns
+ * |<w, dF d> - <transpose(w), d>| over |dF d|, dF by differences of fourth order about x, d and w
+ * of random numbers: about 1e-4 or less where it is right (1e-10 in double), about 1 where it is
+ * not; more where apply itself is not exact, as a solver in float. */
 double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratch);
 /* fd_obs_misfit -- Phi(x) = 1/2 |Gamma^-1/2 (y - F(x))|^2 of one function, without noise with
  * Gamma = 1; g [ch][points], where not NULL, its gradient in L2. */
@@ -1272,17 +1281,17 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
  *
  *     D_y = D + (v/m) g,    g = C J* A* Q^-1 (y - F(D)),    A = DF(D)
  *
- *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian data and a linear F;
- *                    m products with J* for each function
- *   FD_GUIDE_PIGDM   Q = Gamma + zeta A v C A*                                [Pi-GDM]; zeta 0: 1
- *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta         [DPS alg. 1]; zeta 0: 1
+ *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian
+ *                    data and a linear F; m products with J* for each function
+ *   FD_GUIDE_PIGDM   Q = Gamma + zeta A v C A*                          [Pi-GDM]; zeta 0: 1
+ *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta           [DPS alg. 1]; zeta 0: 1
  *
- * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain: 1: without
- * the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on the grid. Where m
- * < 1e-4 the model is asked at the time at which m = 1e-4; of a modal process the modes alone with
- * such an m take the model's var for Cov, or stay those of D where it has none. FD_EARG for a model
- * without vjp. The observation must be of the process's points; F may be nonlinear (for EXACT and
- * PIGDM linearised at D, for each function). */
+ * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain = 1 leaves
+ * out the C in front, as FunDPS and DiffusionPDE do; then the effect depends on the grid. Where
+ * m < 1e-4 the model is asked at the time at which m = 1e-4; of a modal process the modes alone
+ * with such an m take the model's var for Cov, or stay those of D where it has none. FD_EARG for a
+ * model without vjp. The observation must be of the process's points; F may be nonlinear (for EXACT
+ * and PIGDM it is linearised at D, for each function). */
 enum { FD_GUIDE_EXACT = 1, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
 typedef struct {
     const fd_process *p;
@@ -1295,36 +1304,40 @@ typedef struct {
 } fd_guide;
 fd_model fd_guided(fd_arena *a, const fd_guide *how);
 
-/* Moves: what the caller does to run->x between calls of fd_step. Noisy observations are made
- * noise-free by a larger state (x, e): e [b][m] stands for the noise in y, data and noise of it
- * have the law N(0, Gamma), and A x + e = y is observed. e is NULL where there is no noise. All
- * with y [b][m], b functions, g of the noise C of the process.
+/* Moves: what the caller does to run->x between calls of fd_step, for b functions, with y [b][m]
+ * and g of the noise C of the process. Noisy observations are made noise-free by a larger state
+ * (x, e): e [b][m] stands for the noise in y, data and noise of it have the law N(0, Gamma), and
+ * A x + e = y is observed. e is NULL where there is no noise.
  *
  * fd_project -- the nearest state with A x + e = y in the Cameron-Martin norm [Pidstrigach]:
- *     z = (A C A* + Gamma)^-1 (y - A x - e),    x += C A* z,    e += Gamma z
- * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since at a point it
- * changes a set of measure 0. "Replacement" of known points by noised data is the same.
- * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t, where x is: turns a step
- * to m D + s eps into one with the projected D and the same eps. Deterministic schemes, and scalar
- * processes: it keeps the noise that the model sees, so that the state is not the path's; that does
- * not move D' if m is one number, and where it is another for each mode the mean goes astray, by a
- * third of itself for fd_heat with data of its own covariance.
- * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to that at t < from:
- *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins it
- *     FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
- *     FD_PATH_MEAN    m y
- * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each
- * mode, A m x0 does not follow from A x0 = y.
- * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL; z [b][m] ~ N(0, 1) or
- * NULL. One-stage schemes and scalar processes only; e starts as sqrt(v) L z. */
-enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
+ *     z = (A C A* + Gamma)^-1 (y - A x - e),    x += C A* z,    e += Gamma z */
 void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e, fd_arena scratch);
+/* fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since
+ * at a point it changes a set of measure 0. "Replacement" of known points by noised data is the
+ * same. */
 void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch);
+/* fd_project_denoised -- x += m (D' - D), e likewise, where D', De' are D, De projected on
+ * A D + De = y, and m is at t, where x is. It turns a step to m D + s eps into one with the
+ * projected D and the same eps. For deterministic schemes and scalar processes: it keeps the noise
+ * that the model sees, so that the state is not the path's. That does not move D' if m is one
+ * number; where it is another for each mode the mean goes astray, by a third of itself for fd_heat
+ * with data of its own covariance. */
 void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b, const double *y,
                          const fd_real *d, const double *de, fd_real *x, double *e,
                          fd_arena scratch);
+/* fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to
+ * that at t < from:
+ *   FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; from = INFINITY begins it
+ *   FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
+ *   FD_PATH_MEAN    m y
+ * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each
+ * mode, A m x0 does not follow from A x0 = y. */
+enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
 void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
                   const double *y, const double *z, double *path, fd_arena scratch);
+/* fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, written to de
+ * [b][m] where not NULL; z [b][m] ~ N(0, 1) or NULL. One-stage schemes and scalar processes only; e
+ * starts as sqrt(v) L z. */
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch);
 
@@ -1333,11 +1346,13 @@ fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
                         fd_model unconditional, double scale);
 /* fd_ucos -- exact conditional sampling for a linear F with a denoiser for correlated noise [UCoS]:
  * with r = v/m^2 and Q = r A C A* + Gamma,
+ *
  *     E[x0|x_t, y] = D(x_t/m + r C A* Q^-1 (y - A x_t/m); Sigma_t),
  *     Sigma_t = r C - r^2 C A* Q^-1 A C
+ *
  * raw.eval(z, t) = D(z; Sigma_t), the mean of x0 given z = x0 + N(0, Sigma_t): train it on pairs of
- * x0 and x0 plus fd_ucos_noise, function i with draw first + i, no y needed. Processes of one m > 0
- * and v for all modes. */
+ * x0 and x0 plus fd_ucos_noise, function i with draw first + i; no y is needed. For processes of
+ * one m > 0 and v for all modes. */
 fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw);
 void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b,
                        const double *t, fd_real *n, fd_arena scratch);
@@ -1359,30 +1374,16 @@ void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int firs
  *
  * `sees` is a sum of these; F gets their channels in this order, 1 or 2 for each of the function's:
  *   FD_SEES_VALUES     2: (y - mean)/sd0 in the pixels of fd_obs_pick, and 1 there; 0 elsewhere.
- *                      Fit for masks of a part of all pixels: a few pixels are a set of measure 0,
- *                      and their image has no limit on finer grids
+ *                      It is fit for masks of a part of all pixels: a few pixels are a set of
+ *                      measure 0, and their image has no limit on finer grids
  *   FD_SEES_POSTERIOR  2: (E[x0|y] - mean)/sd0, and the deviation of x0 given y over sd0, for
  *                      N(mean, c0) and a linear F: the same functions on every grid
  *   FD_SEES_DENOISED   1: (E[x0|x_t, y] - mean)/sd0, likewise
- *   FD_SEES_SLOPE      1: C grad of |y - F(D)|^2/m, D = B of FD_BASE_MODEL, else G; for nonlinear
- *                      observations, too. Differs from [SGT]: of one function, not of a batch
+ *   FD_SEES_SLOPE      1: C grad of |y - F(D)|^2/m, D = B of FD_BASE_MODEL, else G; also for
+ *                      nonlinear observations. Differs from [SGT]: of one function, not of a batch
  *
- * sd0^2 = mean pixel variance of N(mean, c0), 1 without c0. c0 has the modes of p->noise, but for
- * FD_BASE_NONE with the first two.
- *
- * fd_amortised_inputs -- channels of F's input.
- * fd_amortised_new -- all that does not depend on the numbers y, for one observation, kept by
- *   pointer. NULL: nothing is observed, which F sees as channels of 0; trained on some such pairs
- *   it is the unconditional model, too (fd_free_guided).
- * fd_amortised_scale -- cin and cout. With FD_BASE_GAUSS cout^2 is the floor of E|D - x0|^2 a pixel
- *   for Gaussian data.
- * fd_amortised_pair -- what F sees, in [b][inputs][points], and should say, target
- *   [b][ch][points], for b functions x0 with y [b][m], xt and eps of fd_perturb; eps may be NULL
- *   but for FD_BASE_NONE with another kind than FD_X0. D - x0 = cout (F - target), cout [b] or
- *   NULL; 1 without base. FD_EARG where it is 0: x0 is known.
- * fd_amortised_model -- the model D for one y, kept by pointer. raw.eval gets a space with as many
- *   channels as F has inputs, and answers with those of the function (fd_net_raw). Predicts FD_X0,
- *   without base `predicts`; no vjp. */
+ * sd0^2 is the mean pixel variance of N(mean, c0), 1 without c0. c0 has the modes of p->noise, but
+ * for FD_BASE_NONE with the first two. */
 enum { FD_BASE_NONE = 1, FD_BASE_MODEL, FD_BASE_GAUSS };
 enum { FD_SEES_VALUES = 1, FD_SEES_POSTERIOR = 2, FD_SEES_DENOISED = 4, FD_SEES_SLOPE = 8 };
 typedef struct {
@@ -1393,13 +1394,26 @@ typedef struct {
     const fd_cov *c0;
 } fd_condition;
 typedef struct fd_amortised fd_amortised;
+/* fd_amortised_inputs -- channels of F's input. */
 int           fd_amortised_inputs(const fd_condition *how);
+/* fd_amortised_new -- all that does not depend on the numbers y, for one observation, kept by
+ * pointer. NULL: nothing is observed, which F sees as channels of 0; trained on some such pairs it
+ * is the unconditional model, too (fd_free_guided). */
 fd_amortised *fd_amortised_new(fd_arena *a, const fd_condition *how, const fd_obs *o);
+/* fd_amortised_scale -- cin and cout. With FD_BASE_GAUSS cout^2 is the floor of E|D - x0|^2 a pixel
+ * for Gaussian data. */
 void          fd_amortised_scale(const fd_amortised *w, double t, double *cin, double *cout,
                                  fd_arena scratch);
+/* fd_amortised_pair -- what F sees, in [b][inputs][points], and should say, target
+ * [b][ch][points], for b functions x0 with y [b][m], xt and eps of fd_perturb; eps may be NULL but
+ * for FD_BASE_NONE with another kind than FD_X0. D - x0 = cout (F - target), cout [b] or NULL; it
+ * is 1 without a base. FD_EARG where it is 0: x0 is known. */
 void          fd_amortised_pair(const fd_amortised *w, int b, const double *y, const fd_real *x0,
                                 const fd_real *eps, const fd_real *xt, const double *t,
                                 fd_real *in, fd_real *target, double *cout, fd_arena scratch);
+/* fd_amortised_model -- the model D for one y, kept by pointer. raw.eval gets a space with as many
+ * channels as F has inputs, and answers with those of the function (fd_net_raw). It predicts FD_X0,
+ * without a base `predicts`; no vjp. */
 fd_model      fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y, fd_model raw);
 
 /* fd_time_at -- the time in [tmin, tmax] at which sqrt(v)/m = sigma (of the mode mu = 0), or the
@@ -1424,11 +1438,11 @@ void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int 
 /* fd_particles -- twisted particles: n states through the steps of a one-stage scheme, weighted
  * with
  *     G_k(x) = N(y; A D(x, t_k), Gamma + v_k A C A*),  at the end N(y; A x, Gamma),
- * resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y; else
- * by its guidance, whose weight is exact. Noise of the scheme must be above 0 for a guided step. At
- * the end the weighted states are draws of the posterior of the sampler's own law, up to n, and
- * exp(fd_particles_evidence) is an unbiased estimate of p(y). guide->model and p are those of
- * how. */
+ * and resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y;
+ * else by its guidance, whose weight is exact. Noise of the scheme must be above 0 for a guided
+ * step. At the end the weighted states are draws of the posterior of the sampler's own law, up to
+ * n, and exp(fd_particles_evidence) is an unbiased estimate of p(y). guide->model and p are those
+ * of how. */
 typedef struct {
     fd_run *run;                         /* run->x [n][ch][points] */
     const fd_gain *gain;
@@ -1446,9 +1460,10 @@ double   fd_particles_evidence(const fd_particles *p);
 /* fd_particles_resample -- make all weights equal: call it at the end to have plain samples. */
 void     fd_particles_resample(fd_particles *p, fd_arena scratch);
 
-/* --- As released: what some authors' code does, under its name, biased even with an exact model,
- * and not one law on every grid; examples/study/mesh.md has their numbers. None of them is a
- * default of anything.
+/* --- As released ---------------------------------------------------------------------------------
+ *
+ * What some authors' code does, under its name: biased even with an exact model, and not one law on
+ * every grid. examples/study/mesh.md has their numbers. None of them is a default of anything.
  *
  * fd_released_step -- step k of how, from t = t[k] to s = t[k + 1], of b functions: Heun's in sigma
  * = sqrt(v)/m for z = x/m [EDM alg. 1], and the gradient of a loss of the last D through both
@@ -1457,8 +1472,8 @@ void     fd_particles_resample(fd_particles *p, fd_arena scratch);
  *     d(z, t) = (z - D(z, t))/sigma_t,    z1 = z + (sigma_s - sigma_t) d(z, t),
  *     z' = z + (sigma_s - sigma_t) (d(z, t) + d(z1, s))/2 - w grad_z L(D(z1, s))
  *
- * grad in the values at the points, without C. Where v(s) = 0 the step is Euler's, with D(z, t) in
- * both places.
+ * The gradient is in the values at the points, without C. Where v(s) = 0 the step is Euler's, with
+ * D(z, t) in both places.
  *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t), in the last step 0. Theirs
  *                    [FunDPS code, generation/dps.py]: 500 steps, sigma from 80 to .002 by FD_RHO
  *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for inverse problems of Helmholtz and
@@ -1478,12 +1493,13 @@ typedef struct {
 void     fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch);
 /* fd_eci_step -- from t to s < t: D is projected on the data and mixed with noise [ECI]:
  *     D' = D + C A* (A C A*)^-1 (y - A D),    x = m D' + sqrt(v) eps at s
- * eps [b][ch][points]: the noise that x began as, the same at every step, as released: then even
- * without data a law N(0, 1) comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200,
- * 800, 3200 equal steps of fd_flow, .94 steps^1/3 in the limit; drawn anew, which tends to 1/sqrt
- * 2; or NULL for the noise in x, (x - m D)/sqrt(v) at t, which tends to 1: fd_project_denoised. g:
- * of an observation without noise; NULL: no data. Theirs is that of a white C, projection in L2. y
- * [b][m]. */
+ * y [b][m]; g is of an observation without noise; NULL: no data. Theirs is that of a white C,
+ * projection in L2. eps [b][ch][points] may be
+ *   the noise that x began as, the same at every step, as released: then even without data a law
+ *     N(0, 1) comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200, 800, 3200 equal
+ *     steps of fd_flow, .94 steps^1/3 in the limit;
+ *   drawn anew, which tends to 1/sqrt 2;
+ *   NULL for the noise in x, (x - m D)/sqrt(v) at t, which tends to 1: fd_project_denoised. */
 void     fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y,
                      double t, double s, int b, fd_real *x, const fd_real *eps, fd_arena scratch);
 
@@ -1491,7 +1507,13 @@ void     fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, c
  *
  * The posterior exp(-Phi(x)) times a prior, by dynamics that need Phi and its gradient only. A
  * potential is made of an observation and y, or is the user's own. All steps are preconditioned by
- * a covariance, so that they make sense in function space and do not slow down on finer grids. */
+ * a covariance, so that they make sense in function space and do not slow down on finer grids.
+ *
+ *     fd_mcmc   mc = { .prior = c0, .phi = fd_obs_potential(&a, &o, y), .kind = FD_MCMC_PCN,
+ *                      .h = 0.2, .adapt = 500 };
+ *     fd_chain *c  = fd_chain_begin(&a, &mc, fd_seed(1), 0, NULL);
+ *     for (int k = 0; k < 5000; k++) fd_chain_step(c, a);
+ *     fd_chain_get(c, x); */
 
 typedef struct {
     /* Phi(x) of one function; g [ch][points], where not NULL, its gradient in L2:
@@ -1507,10 +1529,11 @@ fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y);
  *     x += h (w s_t(x) - C grad Phi(x)) + sqrt(2 h) xi       [Survey eq. 5.4; Baldassari et al.]
  * s_t = C grad log p_t of the model. FD_ENAN where the state overflows: h is too long. Anneal t
  * down to tmin; at t the law is that of the prior p_t, exact as t -> 0.
- * fd_langevin_implicit -- the prior N(mean, C) is known, its part by Crank-Nicolson, xi ~ N(0, C):
+ * fd_langevin_implicit -- the same where the prior N(mean, C) is known: its part is done by
+ * Crank-Nicolson, with xi ~ N(0, C),
  *     x = ((1 - h/2) x + h mean - h C grad Phi(x) + sqrt(2 h) xi)/(1 + h/2)
- * without bias where the data say nothing; mean NULL: 0. Both: phi NULL:
- * no observations. */
+ * without bias where the data say nothing; mean NULL: 0.
+ * In both phi NULL means that there are no observations. */
 void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t,
                  double h, double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
@@ -1519,14 +1542,14 @@ void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potenti
 /* fd_daps_step -- one step of the dynamics of a level [DAPS code, cores/mcmc.py], of b functions x
  * with the prior N(hat, sigma^2 C):
  *     x -= h (C grad Phi(x) + (x - hat)/sigma^2) - sqrt(2 h) xi,    xi ~ N(0, C), or NULL for none
- * plain: 1: the gradient in the values at the points instead of C grad Phi, the noise as before. So
- * it is released: what a value at a point should move, misses by .92, .96, .98, .99 of it on 16,
- * 32, 64, 128 points.
+ * plain = 1 puts the gradient in the values at the points in place of C grad Phi, the noise as
+ * before. So it is released: what a value at a point should move, misses by .92, .96, .98, .99 of
+ * it on 16, 32, 64, 128 points.
  * fd_daps_level -- one level of b functions x at t = how.t[0] with sigma = sqrt(v)/m there: hat by
- * the sampler how, which has no noise [DAPS code, sampler.py], `inner` steps from hat, and x = m x0
- * + sqrt(v) noise at the time `next`. Noise of step i is draw first + .. of fd_stream(r, 'd', i).
- * FD_ENAN where h is too long. Theirs: 200 levels of sigma from 10 to .01, 10 steps of the flow to
- * .001, 100 of the dynamics, h from 1e-4 down to 1e-6. */
+ * the sampler how, which has no noise [DAPS code, sampler.py], `inner` steps from hat, and
+ * x = m x0 + sqrt(v) noise at the time `next`. The noise of step i is draw first + .. of
+ * fd_stream(r, 'd', i). FD_ENAN where h is too long. Theirs: 200 levels of sigma from 10 to .01, 10
+ * steps of the flow to .001, 100 of the dynamics, h from 1e-4 down to 1e-6. */
 typedef struct {
     fd_sampler how;
     fd_potential phi;
@@ -1541,28 +1564,27 @@ void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd
 
 /* fd_mcmc -- Markov chains with the exact invariant law exp(-Phi(x)) N(mean, C)(dx); u = x - mean:
  *   FD_MCMC_PCN    [pCN]: v = sqrt(1 - h^2) u + h xi, accepted with min(1, exp(Phi(u) - Phi(v)))
- *   FD_MCMC_MALA   inf-MALA [inf-HMC]: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h), 0 < h <= 2,
- *                  min(1, exp(r(u,v) - r(v,u))), g = grad Phi(u),
+ *   FD_MCMC_MALA   inf-MALA [inf-HMC]: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h),
+ *                  0 < h <= 2, accepted with min(1, exp(r(u,v) - r(v,u))), g = grad Phi(u),
  *                  r(u,v) = Phi(u) + <v - u, g>/2 + h <u + v, g>/4 + h <g, C g>/4
  *   FD_MCMC_HMC    [inf-HMC]: `leaps` steps of length h of p -= h/2 C g, rotation of (u, p) by h,
  *                  p -= h/2 C g
  *   FD_MCMC_SLICE  elliptical slice [ESS]: no step to choose, never rejects
  *   FD_MCMC_WALK   random walk v = u + h xi, accepted by the finite-dimensional ratio: the control
- *                  that collapses as the grid is refined
- * h: step. adapt > 0: during that many first steps log h moves by the acceptance less the target
- * [.3; MALA .57, HMC .65], then h stays. */
+ *                  that collapses as the grid is refined */
 enum { FD_MCMC_PCN = 1, FD_MCMC_MALA, FD_MCMC_HMC, FD_MCMC_SLICE, FD_MCMC_WALK };
 typedef struct {
     const fd_cov *prior;
     const fd_real *mean;                 /* [ch][points]; NULL: 0 */
     fd_potential phi;
     int kind;
-    double h;
+    double h;                            /* the step */
     int leaps;                           /* FD_MCMC_HMC; 0: 1 */
-    int adapt;
-    double target;                       /* 0: as said */
+    int adapt;                           /* during so many first steps log h moves by the acceptance
+                                            less the target, then h stays */
+    double target;                       /* 0: .3, for FD_MCMC_MALA .57, for FD_MCMC_HMC .65 */
 } fd_mcmc;
-/* The whole state of a chain; to go on with it later: fd_chain_resume. */
+/* The whole state of a chain. */
 typedef struct {
     fd_mcmc how;
     fd_rng r;
@@ -1570,29 +1592,33 @@ typedef struct {
     uint32_t k;                          /* steps done */
     double h;                            /* the step now */
     long long accepted, calls;           /* steps that moved; evaluations of Phi */
-    double phi, ratio;                   /* Phi(x); log of the last acceptance ratio, of a slice 0 */
+    double phi, ratio;                   /* Phi(x); log of the last acceptance ratio, slice: 0 */
     fd_real *u, *g;                      /* x - mean; gradient at x where needed, [ch][points] */
 } fd_chain;
-/* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A Phi that is not a
- * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. fd_chain_resume --
- * with the same how, r and id as before and u, k, h, accepted and calls of that chain: its further
- * steps have the same bits as if it had not been interrupted, Phi and the gradient being computed
- * again. */
+/* fd_chain_begin -- a chain that starts at x; NULL: at a draw of the prior. A Phi that is not a
+ * number there is FD_ENAN. */
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
+/* fd_chain_resume -- a chain goes on: with the same how, r and id as before and its u, k, h,
+ * accepted and calls, its further steps have the same bits as if it had not been interrupted. Phi
+ * and the gradient are computed again. */
 fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u,
                           uint32_t k, double h, long long accepted, long long calls);
+/* fd_chain_step -- one step; 1 where it moved. A Phi that is not a number rejects. */
 int       fd_chain_step(fd_chain *c, fd_arena scratch);
+/* fd_chain_get -- x = mean + u. */
 void      fd_chain_get(const fd_chain *c, fd_real *x);
-/* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0,
- * v C) at t[0] a chain on z draws the posterior of whatever law T draws. No gradient: FD_MCMC_PCN
- * or FD_MCMC_SLICE. */
+/* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior
+ * N(0, v C) at t[0] a chain on z draws the posterior of whatever law T draws. It has no gradient:
+ * take FD_MCMC_PCN or FD_MCMC_SLICE. */
 fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi);
 /* fd_levy_sweep -- one sweep of Gibbs sampling of the exact posterior of a path x [points] of
- * independent increments, x_0 ~ N(0, s0^2), x_i+1 - x_i Laplace with scale b or Student with scale
- * b and nu degrees of freedom, or Bernoulli-Laplace (Laplace with probability `chance`, else 0),
- * given a noisy linear F: x | w, then w | x. w [points - 1] are the variances of the increments, 0
- * for those that are 0; begin with b^2. A reference that is not Gaussian. sweep: its number, for
- * the noise. */
+ * independent increments, given a noisy linear F: x | w, then w | x. x_0 ~ N(0, s0^2), and
+ * x_i+1 - x_i has a law that is not Gaussian:
+ *   FD_LEVY_LAPLACE    Laplace with scale b
+ *   FD_LEVY_STUDENT    Student with scale b and nu degrees of freedom
+ *   FD_LEVY_BERNOULLI  Laplace with probability `chance`, else 0
+ * w [points - 1] are the variances of the increments, 0 for those that are 0; begin with b^2.
+ * sweep: its number, for the noise. */
 enum { FD_LEVY_LAPLACE = 1, FD_LEVY_STUDENT, FD_LEVY_BERNOULLI };
 typedef struct { int law; double s0, b, nu, chance; } fd_levy;
 void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep,
@@ -1614,18 +1640,24 @@ typedef void fd_affine_step(void *self, int b, double *x, const double *z, fd_ar
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch);
 
-/* ---- 14. Bridges, control, rewards ---------------------------------------------------------------
+/* ---- 14. Bridges, control, rewards --------------------------------------------------------------
  *
- * dX = -A X dt + dW on functions, 0 <= t <= T, W with the covariance Q: diagonal in the modes, so
+ * Three ways to make a process do what is wanted: condition it on its end, steer it, or learn from
+ * rewards. The process is first a linear equation, dX = -A X dt + dW on functions, 0 <= t <= T, W
+ * with the covariance Q: diagonal in the modes, so
  *
  *     dX_k = -a_k X_k dt + sqrt(q_k) dw_k,        X_k(t + h) = e^-ah X_k(t) + sqrt(q g_k(h)) xi,
  *     g_k(h) = (1 - e^-2ah)/(2a), h where a = 0.
  *
  * Conditioned on its end (Doob's transform with h(t, x) = E[G(X_T) | X_t = x]) the process gets the
  * drift Q grad log h besides. For every end condition here that drift is the one towards the point
- * that is expected, E[X_T | X_t, condition], since a bridge's drift is affine in its end: these
+ * that is expected, E[X_T | X_t, condition], since a bridge's drift is affine in its end: some
  * functions say what end is expected, or draw one, and fd_bridge_step goes there. A network that
- * predicts the end takes their place. */
+ * predicts the end takes their place.
+ *
+ *     fd_linear l = fd_linear_heat(&a, noise, 0.01, 0, 1);
+ *     fd_bridge_end(&l, t, &o, y, &r, first, b, x, end, a);   a draw of X_T, given y and X_t = x
+ *     fd_bridge_step(&l, t, t + h, b, x, end, xi, a);         an exact step of that path */
 
 typedef struct {
     const fd_cov *noise;                 /* Q: q_k are its eigenvalues */
@@ -1635,11 +1667,11 @@ typedef struct {
 /* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of minus the Laplacian: the stochastic
  * heat equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
 fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
-/* fd_linear_dbfs -- the process of [DBFS code, dbfs/dbfs_mnist.py] on an image's pixels: a_k = 1 +
- * sum_i (pi k_i/n_i)^2, and in the orthonormal cosine transform of the pixels the noise
- * a_k^-.02/energy^2, nearly white. k_i/n_i is a frequency per pixel: on a grid twice as fine the
- * same function has another process; not so by fd_linear_heat. Neumann grids. NULL
- * noise where it fails. */
+/* fd_linear_dbfs -- the process of [DBFS code, dbfs/dbfs_mnist.py] on an image's pixels, on Neumann
+ * grids: a_k = 1 + sum_i (pi k_i/n_i)^2, and in the orthonormal cosine transform of the pixels the
+ * noise a_k^-.02/energy^2, nearly white. k_i/n_i is a frequency per pixel: on a grid twice as fine
+ * the same function has another process, which fd_linear_heat avoids. noise is NULL where it
+ * fails. */
 fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T);
 /* fd_linear_law -- e^-a(t-s) and the variance q g(t - s) of each mode, [modes] each, either may be
  * NULL. */
@@ -1651,10 +1683,11 @@ void   fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
                       fd_arena scratch);
 /* fd_bridge_step -- x from s to t, s < t <= T, given X_T = end, b of each, exact, without overflow
  * for any a: with R = T - s
- *     x_k = [e^-a(t-s) g(T - t) x_k + e^-a(T-t) g(t - s) end_k + sqrt(q g(t-s) g(T-t) g(R)) xi]/g(R)
- * which is [sinh(a (T-t)) x + sinh(a (t-s)) end]/sinh(aR) with the variance q sinh(a (t-s)) sinh(a
- * (T-t))/(a sinh(aR)). At t = T x is the end. xi ~ N(0, Q) given, or NULL for the mean. Modes
- * without noise go where the equation takes them. */
+ *     x_k = [e^-a(t-s) g(T - t) x_k + e^-a(T-t) g(t - s) end_k
+ *            + sqrt(q g(t-s) g(T-t) g(R)) xi]/g(R)
+ * which is [sinh(a (T-t)) x + sinh(a (t-s)) end]/sinh(aR) with the variance
+ * q sinh(a (t-s)) sinh(a (T-t))/(a sinh(aR)). At t = T x is the end. xi ~ N(0, Q) is given, or NULL
+ * for the mean. Modes without noise go where the equation takes them. */
 void   fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
                       const fd_real *xi, fd_arena scratch);
 /* fd_bridge_draw -- x at t_i, 0 < t_i <= T, of each of b bridges from x0 to end: fd_bridge_step
@@ -1668,43 +1701,44 @@ void   fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real 
 void   fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
                       const fd_real *end, fd_real *path, fd_arena scratch);
 /* fd_bridge_drift -- y = -A x + Q grad log h, t < T [Survey eqs. 5.1, 5.2], given X_T = end or, in
- * place of it, what is expected of X_T; y may be x or end. FD_EARG for t >= T.
- *     y_k = -a x_k + (e^-a(T-t)/g(T - t)) (end_k - e^-a(T-t) x_k) */
+ * place of it, what is expected of X_T:
+ *     y_k = -a x_k + (e^-a(T-t)/g(T - t)) (end_k - e^-a(T-t) x_k)
+ * y may be x or end. FD_EARG for t >= T. */
 void   fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
                        fd_real *y, fd_arena scratch);
 /* fd_bridge_cost -- |end - e^-AT x0|^2 in the Cameron-Martin norm of X_T, sum_k (..)^2/(q g(T)): 2
  * log of how much less likely the end is than the mean. A bridge on functions exists where the sum
- * converges. upper, where not NULL: the part of the modes of the upper half of all wave numbers,
- * which then tends to 0 as the grid is refined. FD_EDATA where the end differs in a mode without
- * noise. Returns NAN where it fails. */
+ * converges. upper, where not NULL, gets the part of the modes of the upper half of all
+ * wavenumbers, which then tends to 0 as the grid is refined. FD_EDATA where the end differs in a
+ * mode without noise; then NAN. */
 double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
                       fd_arena scratch);
 /* fd_bridge_end -- end = E[X_T | X_t = x, y] for what is observed of X_T, F linear, y [m]: kriging
- * with the prior N(e^-A(T-t) x, q g(T-t)). With r, a draw of that law, function i from draw first +
- * i. m^3 for each call.
- * fd_bridge_end_mix -- the same where X_T has the law of a mixture (point masses where c is NULL)
- * of Gaussians diagonal in the modes, for the process that starts in x0 [ch][points] at 0:
- * component j weighs, sum over modes,
- *     P = 1/s^2 - 1/V_T + 1/v,  B = m/s^2 - e^-aT x0/V_T + e^-a(T-t) x/v,  N(B/P, 1/P),
- *     log w - log s - log(P)/2 + B^2/(2P) - m^2/(2 s^2),     V_T = q g(T), v = q g(T - t). */
+ * with the prior N(e^-A(T-t) x, q g(T-t)). With r not NULL it is a draw of that law, function i
+ * from draw first + i. m^3 for each call. */
 void   fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *y,
-                     const fd_rng *r, int first,
-                     int b, const fd_real *x, fd_real *end, fd_arena scratch);
+                     const fd_rng *r, int first, int b, const fd_real *x, fd_real *end,
+                     fd_arena scratch);
+/* fd_bridge_end_mix -- the same where X_T has the law of a mixture (point masses where c is NULL)
+ * of Gaussians diagonal in the modes, for the process that starts in x0 [ch][points] at 0. With
+ * V_T = q g(T), v = q g(T - t), component j has in each mode the law N(B/P, 1/P),
+ *     P = 1/s^2 - 1/V_T + 1/v,  B = m/s^2 - e^-aT x0/V_T + e^-a(T-t) x/v,
+ * and weighs, as a sum over modes, log w - log s - log(P)/2 + B^2/(2P) - m^2/(2 s^2). */
 void   fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
-                         const fd_rng *r,
-                         int first, int b, const fd_real *x, fd_real *end, fd_arena scratch);
-/* fd_control_value -- min over controls u of E[1/2 int |u|^2 dt + Phi(X_T)] for dX = (-A X + Q^1/2
- * u) dt + dW from x0, Phi(x) = 1/2 |Gamma^-1/2 (y - A x)|^2 of a linear observation with noise,
- * which is -log E exp(-Phi) without control:
+                         const fd_rng *r, int first, int b, const fd_real *x, fd_real *end,
+                         fd_arena scratch);
+/* fd_control_value -- min over controls u of E[1/2 int |u|^2 dt + Phi(X_T)] for
+ * dX = (-A X + Q^1/2 u) dt + dW from x0, Phi(x) = 1/2 |Gamma^-1/2 (y - A x)|^2 of a linear
+ * observation with noise, which is -log E exp(-Phi) without control:
  *     1/2 r^T (S + Gamma)^-1 r + 1/2 log det(1 + Gamma^-1 S),   S = A V_T A^T, r = y - A e^-AT x0.
  * The best control is Q^-1/2 (drift + A x) of fd_bridge_drift and fd_bridge_end. steps > 0: -log E
  * exp(-Phi) of Euler's chain with so many steps, which no control that is constant over each of
  * them can undercut; the value of the continuous problem can be. NAN where it fails. */
 double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const double *y,
                         const fd_real *x0, fd_arena scratch);
-/* fd_schroedinger_cov -- Cov(X_0, X_T) of the law closest to the process among those with X_0 ~
- * N(., s0^2), X_T ~ N(., s1^2) in a mode: the fixed point of iterated bridge matching, e^aT (sqrt(4
- * e^-2aT s0^2 s1^2 + V^2) - V)/2. [modes] each. */
+/* fd_schroedinger_cov -- Cov(X_0, X_T) of the law closest to the process among those with
+ * X_0 ~ N(., s0^2), X_T ~ N(., s1^2) in a mode: the fixed point of iterated bridge matching,
+ * e^aT (sqrt(4 e^-2aT s0^2 s1^2 + V^2) - V)/2. [modes] each. */
 void   fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1, double *cov,
                            fd_arena scratch);
 
@@ -1720,23 +1754,10 @@ void   fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real
 void   fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_real *dW,
                    double *logz, fd_arena scratch);
 
-/* fd_system -- dX = f(X, t) dt + g(X, t) dW of d numbers with the noise of w numbers; Sigma = g g^T. All in double.
- * fd_system_step -- from t to t + h, of b systems x [b][d] with dW [b][w] ~ N(0, h):
- *   FD_SDE_EULER   X + f h + g dW                                                    Ito
- *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X and t + h        Stratonovich
- * fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
- * of fourth order.
- * fd_system_target -- what a network at (x', t + h) should say of the step from x to x', b of them,
- * to learn the time reversal from paths [Baker et al. code, sdebridge/diffusion_bridge.py];
- * regress without weight, or with one that knows x' only:
- *   FD_REVERSAL_SCORE   -Sigma(x)^-1 (x' - x - f h)/h      -> s = grad log p. FD_EDATA where Sigma(x) is singular
- *   FD_REVERSAL_PULL    -(x' - x - f h)/h                  -> Sigma s + div Sigma
- *   FD_REVERSAL_DRIFT   -(x' - x)/h                        -> -f + Sigma s + div Sigma
- * The last one [Yang et al. code, src/models/diffusion/diffuser.py] is E[x - x' | x']/h of Euler's
- * chain, which errs least where steps are long: the others learn with f at x and use f at x'.
- * fd_system_reverse -- y, the drift of the reversed process at (x, t), of what the network says: -f
- * + Sigma s + div Sigma, or -f + pull, to which div Sigma must not be added again, or what it says.
- * Differs from [Baker et al.], who leave div Sigma out. */
+/* --- Systems of numbers with any noise -----------------------------------------------------------
+ *
+ * fd_system -- dX = f(X, t) dt + g(X, t) dW of d numbers with the noise of w numbers;
+ * Sigma = g g^T. All is in double. */
 typedef struct {
     int d, w;
     void (*f)(const void *self, const double *x, double t, double *y);      /* y [d] */
@@ -1744,12 +1765,30 @@ typedef struct {
     void (*div)(const void *self, const double *x, double t, double *y);    /* y [d]; may be NULL */
     const void *self;
 } fd_system;
-enum { FD_REVERSAL_SCORE = 1, FD_REVERSAL_PULL, FD_REVERSAL_DRIFT };
+/* fd_system_step -- from t to t + h, of b systems x [b][d] with dW [b][w] ~ N(0, h):
+ *   FD_SDE_EULER   X + f h + g dW, for Ito's sense
+ *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X, t + h, for Stratonovich's */
 void   fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
                       const double *dW, fd_arena scratch);
+/* fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
+ * of fourth order. */
 void   fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch);
+/* fd_system_target -- what a network at (x', t + h) should say of the step from x to x', b of them,
+ * to learn the time reversal from paths [Baker et al. code, sdebridge/diffusion_bridge.py];
+ * regress without weight, or with one that knows x' only:
+ *   FD_REVERSAL_SCORE   -Sigma(x)^-1 (x' - x - f h)/h: it learns s = grad log p. FD_EDATA where
+ *                       Sigma(x) is singular
+ *   FD_REVERSAL_PULL    -(x' - x - f h)/h: it learns Sigma s + div Sigma
+ *   FD_REVERSAL_DRIFT   -(x' - x)/h: it learns -f + Sigma s + div Sigma. This is E[x - x' | x']/h
+ *                       of Euler's chain, which errs least where steps are long: the others learn
+ *                       with f at x and use f at x'
+ *                       [Yang et al. code, src/models/diffusion/diffuser.py] */
+enum { FD_REVERSAL_SCORE = 1, FD_REVERSAL_PULL, FD_REVERSAL_DRIFT };
 void   fd_system_target(const fd_system *e, int kind, double t, double h, int b, const double *x,
                         const double *next, double *y, fd_arena scratch);
+/* fd_system_reverse -- y, the drift of the reversed process at (x, t), of what the network says:
+ * -f + Sigma s + div Sigma, or -f + pull, to which div Sigma must not be added again, or what it
+ * says. Differs from [Baker et al.], who leave div Sigma out. */
 void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x,
                          const double *says, double *y, fd_arena scratch);
 
@@ -1769,36 +1808,29 @@ void   fd_system_weight(const fd_system *e, double t, double h, double rate, int
 
 /* fd_proposal -- guided proposals for the bridge of a system to X_T = end [Guided; Neural bridges].
  * The linear process dX~ = (B X~ + beta) dt + dW~, W~ with the covariance S, has a known density
- * h~(t, x) of its end. A path with the drift f + Sigma r, r = grad log h~, goes there too, and
+ * h~(t, x) of its end. A path with the drift f + Sigma r, r = grad log h~, goes there, too, and
  * counts w = exp int G dt:
+ *
  *     log h~ = c + v^T x - x^T H x/2,    r = v - H x,
  *     G = (f - B x - beta)^T r - tr[(Sigma - S)(H - r r^T)]/2,    p(end | x0) = h~(0, x0) E w,
+ *
  * so that weighted paths, or a chain, are the exact bridge of any f as h tends to 0. S must be
  * Sigma(T, end), or int G has no limit as h tends to 0: of Brownian motion with S = 1.44 its
- * deviation is 1.1 at 200 steps and 1.5 at 2000. S NULL: Sigma(T, end). With gamma the end is X_T +
- * N(0, gamma), and any S will do. Where more > 0, values [more][d] at the times t[when_i], ascending and
- * between the ends, are known, too, with the noise [more][d][d]; h~ and p are of all of them.
- * fd_proposal_new -- c, v, H at each time of what is above them. B, beta NULL: 0. What is given is
- * kept by pointer. Without gamma those of T are 0. FD_EDATA where S is not positive definite.
- * fd_proposal_log -- log h~(t_k, x).
- * fd_proposal_path -- b paths [b][steps + 1][d] from path[.][0] with the noise z [b][steps][w] ~
- * N(0, 1), by Euler's steps (without gamma the last one goes to the end), and log w of each:
+ * deviation is 1.1 at 200 steps and 1.5 at 2000. S NULL: Sigma(T, end). With gamma the end is
+ * X_T + N(0, gamma), and any S will do. Where more > 0, values [more][d] at the times t[when_i],
+ * ascending and between the ends, are known, too, with the noise [more][d][d]; h~ and p are of all
+ * of them. How a path is weighed:
  *   FD_PROPOSAL_INTEGRAL  int G dt, of G at the begin of each step; 0 to rounding where the system
  *                         is the linear process. Its error is of order h
  *   FD_PROPOSAL_CHAIN     log of Euler's chain's density over that of the proposal and h~(0, x0):
  *                         h~ E w is the density of the chain's end, without bias. FD_EDATA where
- *                         Sigma is singular at the last step
- * FD_ENAN where a path is not finite.
- * fd_proposal_move -- step k of a chain, pCN on the noise: z' = sqrt(1 - s^2) z + s xi, accepted
- * with min(1, w'/w); 1 where it moved. z, path, logw are those of one path, begun by
- * fd_proposal_path; xi and the chance are of streams 'g' and 'u', k of r.
- * fd_proposal_mean -- log of the mean of n weights; ess, where not NULL: (sum w)^2/sum w^2. */
+ *                         Sigma is singular at the last step */
 enum { FD_PROPOSAL_INTEGRAL = 1, FD_PROPOSAL_CHAIN };
 typedef struct {
     const fd_system *e;
     int steps;
     const double *t;                     /* [steps + 1], ascending; T is the last one */
-    const double *B, *beta, *S;          /* [d][d], [d], [d][d] */
+    const double *B, *beta, *S;          /* [d][d], [d], [d][d]; B, beta NULL: 0 */
     const double *end, *gamma;           /* [d]; [d][d], NULL: X_T is known */
     int weight;                          /* FD_PROPOSAL_.. */
     double *c, *v, *H;                   /* made: [steps + 1] of 1, [d], [d][d] */
@@ -1806,32 +1838,47 @@ typedef struct {
     const int *when;
     const double *values, *noise;
 } fd_proposal;
+/* fd_proposal_new -- c, v, H at each time of what is above them. What is given is kept by pointer.
+ * Without gamma those of T are 0. FD_EDATA where S is not positive definite. */
 fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how);
+/* fd_proposal_log -- log h~(t_k, x). */
 double fd_proposal_log(const fd_proposal *g, int k, const double *x);
+/* fd_proposal_path -- b paths [b][steps + 1][d] from path[.][0] with the noise z [b][steps][w] ~
+ * N(0, 1), by Euler's steps (without gamma the last one goes to the end), and log w of each.
+ * FD_ENAN where a path is not finite. */
 void   fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path, double *logw,
                         fd_arena scratch);
+/* fd_proposal_move -- step k of a chain, pCN on the noise: z' = sqrt(1 - s^2) z + s xi, accepted
+ * with min(1, w'/w); 1 where it moved. z, path, logw are those of one path, begun by
+ * fd_proposal_path; xi and the chance are of streams 'g' and 'u', k of r. */
 int    fd_proposal_move(const fd_proposal *g, double s, fd_rng r, uint32_t k, double *z,
                         double *path, double *logw, fd_arena scratch);
+/* fd_proposal_mean -- log of the mean of n weights; ess, where not NULL: (sum w)^2/sum w^2. */
 double fd_proposal_mean(int n, const double *logw, double *ess);
 
-/* fd_kunita -- a stochastic flow of outlines [Baker et al.; Yang et al.]: P points x_i in 1 to 3
+/* --- Flows of outlines ---------------------------------------------------------------------------
+ *
+ * fd_kunita -- a stochastic flow of outlines [Baker et al.; Yang et al.]: P points x_i in 1 to 3
  * dimensions moved by the noise of L centres, dW [L][dim],
+ *
  *     dx_i = sum_l k(x_i, c_l) dW_l,    k(x, c) = size exp(-|x - c|^2/(2 width^2)),
- * all by one smooth random velocity. waves = 0: the state z is the points, [P][dim]. waves = M: it
- * is those Fourier coefficients of the displacement from `from` that have j < M, rfft(x - from)/P
- * as r_0, r_1, i_1, .. of each dimension, [2M - 1][dim], the same on any number of points; they
- * move by those of the velocity, z = F^+ (x - from), x = from + F z. The system has div: with R = F
- * F^+ (waves = 0: 1) and gradients D k, in each dimension F^+ of
+ *
+ * all by one smooth random velocity. With waves = 0 the state z is the points, [P][dim]. With
+ * waves = M it is those Fourier coefficients of the displacement from `from` that have j < M,
+ * rfft(x - from)/P as r_0, r_1, i_1, .. of each dimension, [2M - 1][dim], the same on any number of
+ * points; they move by those of the velocity, z = F^+ (x - from), x = from + F z. The system has
+ * div: with R = F F^+ (waves = 0: 1) and gradients D k, in each dimension F^+ of
+ *
  *     sum_l [(Dk)_il (R k)_il + k_il sum_j R_jj (Dk)_jl]
+ *
  *   frozen  1: k at `from` in place of x: constant Sigma, Brownian shapes. From z0 their score is
  *           -Sigma^-1 (z - z0)/t, the pull -(z - z0)/t
  *   ito     1: with the drift F^+ of sum_l (Dk)_il (R k)_il/2, by which FD_SDE_EULER follows the
  *           flow in Stratonovich's sense, as FD_SDE_HEUN does without it
+ *
  * Where centres are farther apart than width, Sigma is close to singular: learn the pull, not the
  * score. What is given is kept by pointer. FD_EARG for a number out of its range, FD_ESHAPE where
- * 2M - 1 > P or M > 32.
- * fd_kunita_points, fd_kunita_state -- b states z to points x [b][P][dim], and back: of points with
- * more waves, those that are kept. x and z must not overlap. */
+ * 2M - 1 > P or M > 32. */
 typedef struct {
     int points, dim, centres;
     const double *centre;                /* [L][dim] */
@@ -1840,53 +1887,64 @@ typedef struct {
     const double *from;                  /* [P][dim]; waves = 0 and not frozen: may be NULL */
 } fd_shapes;
 fd_system fd_kunita(fd_arena *a, const fd_shapes *how);
+/* fd_kunita_points, fd_kunita_state -- b states z to points x [b][P][dim], and back: of points with
+ * more waves, those that are kept. x and z must not overlap. */
 void   fd_kunita_points(const fd_shapes *how, int b, const double *z, double *x);
 void   fd_kunita_state(const fd_shapes *how, int b, const double *x, double *z);
 
-/* Rewards. A sampler whose step is x' = mu(x) + s xi, xi ~ N(0, C), is a policy; one that is
- * learned may differ from it by a function of the Cameron-Martin space only, or the two laws
- * exclude each other.
- * fd_policy_ratio -- log p_new(x')/p_old(x') = (<D, x' - mu_old>_C - |D|_C^2/2)/s^2, D = mu_new -
- * mu_old, of b steps; norm, where not NULL: |D|_C of each, which on finer grids has a limit or
- * grows. FD_EDATA where D holds modes without noise.
- * fd_policy_pull -- y = C^-1 (x' - mu)/s^2, the gradient of log p(x') in mu, in L2: with C in front
- * of it or C^1/2, as a parametrisation of mu by a network may have it, give power 1 or 1/2; 0:
- * none.
- * fd_policy_weight -- what multiplies that gradient for a step of this log ratio and advantage:
- *   FD_POLICY_PLAIN    A        REINFORCE [DDPO eq. DDPO_SF]; at the policy that drew the path
- *   FD_POLICY_RATIO    rho A    importance weights step by step [DDPO eq. DDPO_IS]
- *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip (A < 0): the slope of min(rho A,
- *                      clip(rho) A). [DDPO] averages log p over pixels; this sums over modes
- * fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way (5 in [DDPO]); 0: any.
- * fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. In
- * the limit of many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76; DDPO sec. 4.2],
- * and n are that with n beta, which collapses: fit to draws of the first law, or keep a KL to it.
- * fd_policy_model -- D = D_old + (C/lam_max)^power (D_now - D_old), C the noise of p: whatever `now`
- * says, D - D_old is a function of the Cameron-Martin space for power 1/2, and then
- * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0: D_now there,
- * which on finer grids is no policy. vjp where both models predict FD_X0 and have theirs; var is
- * that of the old one, so that FD_ANCESTRAL_OPTIMAL makes the same noise. FD_EARG for power < 0.
- * fd_policy_best -- the chain x' = a_k x + s_k z of n steps, a [n] and s [n] in the order in which
- * they are taken, z ~ N(0, 1). Of all policies that leave its start alone the one with the largest E
- * r - KL/beta, r = l x at the end and KL that of the paths, moves step k by beta l shift_k, whatever
- * x is,
- *     shift_k = s_k^2 pi_k,      pi_k the product of the a of the steps after k,
- * which moves the mean of the end by beta l sum_k s_k^2 pi_k^2 at KL (beta l)^2/2 times that sum,
- * which is returned. The tilt p e^(beta r) of the end moves it by beta l times its variance: by keep^2
- * times the variance of the start more, keep the product of all a. Larger shifts reach it, too, but
- * cost more KL than they bring. Functions: mode by mode, C in front of l. shift [n] and keep may be
- * NULL. NAN with FD_EARG for s < 0. */
-enum { FD_POLICY_PLAIN = 1, FD_POLICY_RATIO, FD_POLICY_CLIPPED };
+/* --- Rewards -------------------------------------------------------------------------------------
+ *
+ * A sampler whose step is x' = mu(x) + s xi, xi ~ N(0, C), is a policy; one that is learned may
+ * differ from it by a function of the Cameron-Martin space only, or the two laws exclude each
+ * other.
+ *
+ * fd_policy_ratio -- log p_new(x')/p_old(x') = (<D, x' - mu_old>_C - |D|_C^2/2)/s^2,
+ * D = mu_new - mu_old, of b steps; norm, where not NULL: |D|_C of each, which on finer grids has a
+ * limit or grows. FD_EDATA where D holds modes without noise. */
 void   fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new,
-                       const fd_real *mu_old,
-                       const fd_real *next, double *ratio, double *norm, fd_arena scratch);
+                       const fd_real *mu_old, const fd_real *next, double *ratio, double *norm,
+                       fd_arena scratch);
+/* fd_policy_pull -- y = C^power C^-1 (x' - mu)/s^2. power 0 is the gradient of log p(x') in mu, in
+ * L2; 1 or 1/2 puts C or C^1/2 in front of it, as a parametrisation of mu by a network may have
+ * it. */
 void   fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_real *mu,
                       const fd_real *next, fd_real *y, fd_arena scratch);
+/* fd_policy_weight -- what multiplies that gradient for a step of this log ratio and advantage:
+ *   FD_POLICY_PLAIN    A: REINFORCE [DDPO eq. DDPO_SF]; at the policy that drew the path
+ *   FD_POLICY_RATIO    rho A: importance weights step by step [DDPO eq. DDPO_IS]
+ *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip
+ *                      (A < 0): the slope of min(rho A, clip(rho) A). [DDPO] averages log p over
+ *                      pixels; this sums over modes */
+enum { FD_POLICY_PLAIN = 1, FD_POLICY_RATIO, FD_POLICY_CLIPPED };
 double fd_policy_weight(int rule, double ratio, double advantage, double clip);
+/* fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way (5 in [DDPO]; 0: any
+ * size). */
 void   fd_advantages(int n, const double *r, double most, double *adv, fd_status *st);
+/* fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. In
+ * the limit of many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76; DDPO sec. 4.2],
+ * and n rounds are that with n beta, which collapses: fit to draws of the first law, or keep a KL
+ * to it. */
 void   fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st);
+/* fd_policy_model -- D = D_old + (C/lam_max)^power (D_now - D_old), C the noise of p: whatever
+ * `now` says, D - D_old is a function of the Cameron-Martin space for power 1/2, and then
+ * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0 gives D_now
+ * there, which on finer grids is no policy. vjp where both models predict FD_X0 and have theirs;
+ * var is that of the old one, so that FD_ANCESTRAL_OPTIMAL makes the same noise. FD_EARG for
+ * power < 0. */
 fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_model now,
                          double power);
+/* fd_policy_best -- the best policy of a linear reward for the chain x' = a_k x + s_k z of n steps,
+ * z ~ N(0, 1), a [n] and s [n] in the order in which they are taken. Of all policies that leave its
+ * start alone the one with the largest E r - KL/beta, r = l x at the end and KL that of the paths,
+ * moves step k by beta l shift_k, whatever x is:
+ *
+ *     shift_k = s_k^2 pi_k,      pi_k the product of the a of the steps after k.
+ *
+ * It moves the mean of the end by beta l sum_k s_k^2 pi_k^2 at KL (beta l)^2/2 times that sum,
+ * which is returned. The tilt p e^(beta r) of the end moves it by beta l times its variance: by
+ * keep^2 times the variance of the start more, keep the product of all a. Larger shifts reach it, too, but
+ * cost more KL than they bring. For functions take it mode by mode, C in front of l. shift [n] and
+ * keep may be NULL. NAN with FD_EARG for s < 0. */
 double fd_policy_best(int n, const double *a, const double *s, double *shift, double *keep,
                       fd_status *st);
 
@@ -2238,7 +2296,13 @@ double  fd_opt_rate(const fd_opt *o, int step);
  * the norm of the gradient. A norm that is not finite records FD_ENAN and changes nothing. */
 double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
-/* ---- 17. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
+/* ---- 17. Files ----------------------------------------------------------------------------------
+ *
+ * Arrays, named tensors, pictures and networks in files of formats that others read (absent under
+ * FD_NO_STDIO):
+ *
+ *     fd_npy_save(&st, "x.npy", 2, (int[]){16, 64}, x);
+ *     fd_array data = fd_load(&a, "train-images-idx3-ubyte");
  *
  * A file is written under a name of its own in the same folder, brought to the disk and renamed: a
  * crash leaves the old file or the new one, and of several writers to one path each succeeds and
@@ -2275,59 +2339,65 @@ fd_array   fd_npy_load(fd_arena *a, const char *path);
 fd_array   fd_idx_load(fd_arena *a, const char *path);
 /* fd_load -- .npy or IDX, told apart by their first bytes. */
 fd_array   fd_load(fd_arena *a, const char *path);
-/* fd_tensors_save -- .safetensors, F32 or F64 as fd_real is, with metadata. fd_npz_save -- .npz as numpy.savez
- * writes it, up to 4 GB; metadata are left out. fd_tensors_load -- either, told apart by the first bytes;
- * .safetensors of all its integers and floats of 16 to 64 bits and C64 (a last axis of 2), .npz of
- * the dtypes of fd_npy_load, stored. Entries of other types (strings, objects, 8-bit floats), with
- * more than 6 axes or, in a zip, that are no .npy, are listed in `other`; a compressed .npy gets an
- * error that names it. */
+/* fd_tensors_save -- .safetensors, F32 or F64 as fd_real is, with metadata. */
 int        fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f);
+/* fd_npz_save -- .npz as numpy.savez writes it, up to 4 GB; metadata are left out. */
 int        fd_npz_save(fd_status *st, const char *path, const fd_tensors *f);
+/* fd_tensors_load -- either, told apart by the first bytes: .safetensors of all its integers and
+ * floats of 16 to 64 bits and C64 (a last axis of 2), or .npz, not compressed, of the dtypes of
+ * fd_npy_load. Entries of other types (strings, objects, 8-bit floats), with more than 6 axes or,
+ * in a zip, that are no .npy, are listed in `other`; a compressed .npy gets an error that names
+ * it. */
 fd_tensors fd_tensors_load(fd_arena *a, const char *path);
-/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. fd_tensor_need -- or FD_EDATA
- * with the name: missing, or not numbers. */
+/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none.
+ * fd_tensor_need -- the same, but it is FD_EDATA with the name where the tensor is missing or holds
+ * no numbers. */
 const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);
 const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f,
                                 const char *name);
 const char      *fd_meta_find(const fd_tensors *f, const char *key);
-/* fd_png_save -- rgb [h][w][3] bytes. fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by
- * row, values lo..hi through a colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
+/* fd_png_save -- rgb [h][w][3] bytes. */
 int        fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned char *rgb);
+/* fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by row, values lo..hi through a
+ * colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
 int        fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
-                        const fd_real *x, double lo, double hi, int map, int zoom, fd_arena scratch);
+                        const fd_real *x, double lo, double hi, int map, int zoom,
+                        fd_arena scratch);
 /* fd_text_save -- text as it is. fd_csv_save -- a header line and rows x cols numbers, %.9g. */
 int        fd_text_save(fd_status *st, const char *path, const char *text);
-int        fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[], int rows,
-                       const double *x);
+int        fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[],
+                       int rows, const double *x);
 /* fd_net_save -- weights, and with opt the averages, moments and step, the whole configuration, and
- * what the caller adds, in one .safetensors. fd_net_load makes net and (opt not NULL) the optimiser
- * again, bit for bit, *opt NULL where the file has none, and gives back the rest. Files from before
- * fd_arch had edges and a pad for each axis give the networks that they were: FD_EDGES_PLAIN, one
- * pad. */
+ * what the caller adds, in one .safetensors.
+ * fd_net_load -- makes net and (opt not NULL) the optimiser again, bit for bit, *opt NULL where the
+ * file has none, and gives back the rest. Files from before fd_arch had edges and a pad for each
+ * axis give the networks that they were: FD_EDGES_PLAIN, one pad. */
 int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
 /* fd_foreign -- what a file with weights of another program cannot tell; 0: as that program has it.
- * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model."). fd_net_from makes its
- * network with those weights; complex ones are real pairs, as fd_tensors_load gives them. A tensor
- * that is missing, not numbers, left over or of another shape is FD_EDATA and named; whole numbers
- * that are left over (batches seen, positions) are passed over. The output is that of the original
- * to rounding, on grids where the original itself is consistent:
+ * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model.").
+ * fd_net_from makes its network with those weights; complex ones are real pairs, as fd_tensors_load
+ * gives them. A tensor that is missing, holds no numbers, is left over or has another shape is
+ * FD_EDATA and named; whole numbers that are left over (batches seen, positions) are passed over.
+ * The output is that of the original to rounding, on grids where the original itself is consistent.
  *
- *   FD_FROM_FNO           the authors' first release, 1-D to 3-D [FNO; KER; ML]: fc0, conv0.weights1.., w0.., fc1,
- *                         fc2; coordinates closed; time is a channel if the inputs are one more than output and
- *                         coordinates
- *   FD_FROM_NEURALOP_02   fno_blocks.convs.weight.*.tensor, lifting.fc: half blocks. Nothing is appended to the
- *   FD_FROM_NEURALOP_03   input; here coords and time say what its channels are. lifting.fcs: whole blocks
- *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates
- *                         open. Before 2.0 an odd number of modes means others (version 1). Of all
- *                         three: Tucker and CP factors, separable weights, group norms, channel
- *                         MLPs (from 0.3 on), every kind of skip. Weights of more modes than are
- *                         used (max_n_modes) look like any: modes tells
- *   FD_FROM_UVIT          [U-ViT] without classes; heads are 64 wide, the grid is square, tscale 999
- */
-enum { FD_FROM_NONE, FD_FROM_FNO, FD_FROM_NEURALOP_02, FD_FROM_NEURALOP_03, FD_FROM_NEURALOP, FD_FROM_UVIT,
-       FD_FOREIGN };
+ * The first release of the authors' FNO, 1-D to 3-D, has closed coordinates; time is a channel if
+ * the inputs are one more than output and coordinates. Of neuraloperator before release 1 nothing
+ * is appended to the input, and here coords and time say what its channels are. From release 1 on
+ * coordinates are open, and before 2.0 an odd number of modes means others (version 1). Of all its
+ * releases: Tucker and CP factors, separable weights, group norms, channel MLPs (from 0.3 on),
+ * every kind of skip. Weights of more modes than are used (max_n_modes) look like any: modes
+ * tells. */
+enum {
+    FD_FROM_NONE,
+    FD_FROM_FNO,             /* fc0, conv0.weights1.., w0.., fc1, fc2 [FNO; KER; ML] */
+    FD_FROM_NEURALOP_02,     /* fno_blocks.convs.weight.*.tensor, lifting.fc: half blocks */
+    FD_FROM_NEURALOP_03,     /* the same with lifting.fcs: whole blocks */
+    FD_FROM_NEURALOP,        /* fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2 */
+    FD_FROM_UVIT,            /* [U-ViT] without classes: square grid, heads 64 wide, tscale 999 */
+    FD_FOREIGN
+};
 typedef struct {
     int act, coords, time;   /* FD_GELU.., FD_COORD_.., FD_TIME_NONE or FD_TIME_CHANNEL */
     int reversed;            /* 1: the last axis is the first coordinate, as in [FFM] */
@@ -2337,7 +2407,7 @@ typedef struct {
                                 the identity, 2: none; 0: an error */
     int modes[3];            /* n_modes, where the weights have more (max_n_modes); 0: all */
     double from[3], to[3];   /* ends of the coordinates of each axis; both 0: 0 and 1 */
-    int heads, grid[3];
+    int heads, grid[3];      /* FD_FROM_UVIT */
     double tscale, pad[3];   /* pad: zeros behind each axis, as a part of it (two-sided p: 2 p) */
 } fd_foreign;
 int         fd_foreign_kind(const fd_tensors *f);
@@ -2348,22 +2418,28 @@ fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
-/* ---- 18. Metrics: NAN where they fail, or after a failure --------------------------------------- */
+/* ---- 18. Metrics --------------------------------------------------------------------------------
+ *
+ * How far samples are from data. Each function returns NAN where it fails, or after a failure.
+ *
+ *     double d2 = fd_energy_distance(&s, m, samples, n, data); */
 
-/* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
- * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins].
- * [FFM code, util/eval.py] sums complex coefficients and so measures phases and the grid. */
-void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e, fd_arena scratch);
+/* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| their
+ * wavenumber (fd_wave), channels summed; e[bins]. [FFM code, util/eval.py] sums complex
+ * coefficients and so measures phases and the grid. */
+void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e,
+                   fd_arena scratch);
 /* fd_energy_distance -- 2 E|X-Y| - E|X-X'| - E|Y-Y'|, L2 norms, unbiased. */
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y);
 /* fd_assignment -- to [n]: which column each row of cost [n][n] gets, every column once, so that
  * the sum is least; returns the sum. With cost_ij = |x_i - y_j|^2 the sum over n is the squared W2
  * of two sets of n functions, and x_i with y_to(i) a coupling for training (of conditional pairs:
- * with the condition in the cost). Shortest augmenting paths [Jonker & Volgenant], n^3.
- * FD_EDATA, to untouched, for a cost that is not finite. */
+ * with the condition in the cost). Shortest augmenting paths [Jonker & Volgenant], n^3. FD_EDATA,
+ * to untouched, for a cost that is not finite. */
 double fd_assignment(int n, const double *cost, int *to, fd_arena scratch);
 /* fd_mmd2 -- unbiased squared MMD with kernel exp(-|x-y|^2/(2 bw^2)); bw 0: median heuristic. */
-double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw, fd_arena scratch);
+double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw,
+               fd_arena scratch);
 /* fd_sliced_w2 -- mean over proj random unit directions of the squared W2 of the projections. */
 double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real *x, int n,
                     const fd_real *y, fd_arena scratch);
@@ -2371,10 +2447,14 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
  * components of y. */
 double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, const fd_real *y,
                   fd_arena scratch);
-/* fd_w2_modes -- the same with both covariances diagonal in the modes: sum dM^2 + (sd_x - sd_y)^2. */
-double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, fd_arena scratch);
-/* fd_crps -- continuous ranked probability score of an ensemble [m] against a truth, mean over points. */
-double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth, fd_arena scratch);
+/* fd_w2_modes -- the same with both covariances diagonal in the modes:
+ * sum dM^2 + (sd_x - sd_y)^2. */
+double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y,
+                   fd_arena scratch);
+/* fd_crps -- continuous ranked probability score of an ensemble [m] against a truth, mean over
+ * points. */
+double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
+               fd_arena scratch);
 
 /* ---- What the .c files share: not part of the interface ------------------------------------------------------- */
 #ifdef FD_IMPL
