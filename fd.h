@@ -658,7 +658,7 @@ fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_sched
  * c0), mean NULL: 0. kl is over modes that carry noise. */
 typedef struct {
     double m; ptrdiff_t k;             /* the largest m_k(tmax), and the k */
-    double kl, w2;                     /* KL(p_T | N(0, v_ KL(p_T | N(0, v_T C)); 2-Wasserstein distance */
+    double kl, w2;                     /* KL(p_T | N(0, v_T C)); 2-Wasserstein distance */
     double ode, sde;                   /* distance left at tmin by the exact flow, the exact SDE */
 } fd_gap;
 fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0,
