@@ -296,7 +296,6 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
  *   sign     -1 or +1 (FD_C2C, FD_R2C); ignored by the others
  *   scale    multiplies the result
  *   lines    how many; line l has its element j at x[l*dist + j*stride]. dist and stride count
- *   lines    how many; line l has its element j at x[l*dist + j*stride]. dist and stride count
  *            elements: fd_cplx for FD_C2C (x is then fd_cplx cast to fd_real *), else fd_real.
  *
  * A line lies in each lane of a vector, or, where it is long and contiguous, fills the vector
@@ -330,7 +329,6 @@ void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A
 void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
-/* fd_cholesky -- A = L L^T in place, lower triangle, the upper one is set to 0; row-major n x n, in
 /* fd_cholesky -- A = L L^T in place, lower triangle, the upper one set to 0. FD_EDATA, with the
  * row, where A [n][n] is not positive definite: the rows before it are then those of L. No jitter
  * is added. */
