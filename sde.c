@@ -158,6 +158,7 @@ static fd_coef proc_law_ladder(const fd_process *p, double t, double mu)
     return (fd_coef){ 1, v, 0, p->prm[1] * v };                  /* [DDO code, src/util/utils.py] */
 }
 
+/* m = exp(-b_k B), v = (1 - m^2)/b_k, B = k0 (e^ct - 1); mu is k */
 static fd_coef proc_law_fdp(const fd_process *p, double t, double mu)
 {
     double b = p->table[(ptrdiff_t)mu], k0 = p->prm[0], c = p->prm[1];  /* [Thesis eq. 3.54] */
@@ -165,6 +166,7 @@ static fd_coef proc_law_fdp(const fd_process *p, double t, double mu)
     return (fd_coef){ m, b > 0 ? -expm1(-2 * b * B) / b : 2 * B, -b * beta * m, 2 * beta * m * m };
 }
 
+/* m = exp(-A th), v = (1 - m^2)/2A, A = c + kappa mu */
 static fd_coef proc_law_heat(const fd_process *p, double t, double mu)
 {
     double A = p->prm[0] + p->prm[1] * mu, dth = 1, th = t;
@@ -183,6 +185,7 @@ static double proc_theta_cosine(double t, const void *self, double *slope)
     return -.5 * log1p(-c.v);
 }
 
+/* m = m0 exp(-mu w^2/2), w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax); v = v0 */
 static fd_coef proc_law_blur(const fd_process *p, double t, double mu)
 {
     const fd_process *base = p->self;
@@ -195,6 +198,7 @@ static fd_coef proc_law_blur(const fd_process *p, double t, double mu)
     return c;
 }
 
+/* x = A x1 + B xi + G z at r = 1 - t */
 static fd_coef proc_law_path(const fd_process *p, double t, double mu)
 {
     double dA, dB, dG = 0, A = p->curve[0](1 - t, p->self, &dA),
@@ -909,7 +913,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
  * and a change of D moves y by (al - be m/s) times as much. The last two kinds are a power of C
  * times the score. */
 
-/* al and be of a kind */
+/* A model of this kind says y = al D + be e, where e = (x - m D)/s. */
 static void conv_pair(fd_coef c, int kind, double *al, double *be)
 {
     double s = sqrt(c.v);
@@ -1570,6 +1574,7 @@ static void precond_in(const fd_precond *w, const fd_space *s, int b, const fd_r
     }
 }
 
+/* in = cin (G - mean), y = (x0 - G)/cout [EDM eq. 8] */
 void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_real *xt,
                      const double *t, fd_real *in, fd_real *y, fd_arena scratch)
 {
@@ -2080,6 +2085,7 @@ static const char *step_make(const fd_process *p, int scheme, double eta, double
         if (scheme == FD_ANCESTRAL_OPTIMAL) r->gain = r->aD;
         break;
     case FD_DDIM:                                /* [DDIM eqs. 7, 10, 12, 13, 16; v eqs. 7, 8] */
+        /* m_s D + sqrt(v_s - var) (x - m_t D)/sqrt(v_t) + sqrt(var) xi */
         var = e2 * S.v * vts / T.v;
         if (var > S.v) return "eta is too large: more noise than v(s)";
         r->ax = sqrt((S.v - var) / T.v), r->aD = S.m - T.m * r->ax;
@@ -3636,6 +3642,53 @@ static void space_riesz(const fd_space *s, int up, int b, fd_real *g)
     }
 }
 
+/* obs_rows_apply, obs_rows_transpose -- y_p = sum_k E_pk u_k of the place's channel, and its
+ * transpose. E_p is a product over axes: of mode k = (f, l), front[f][p] of the first axes and
+ * back[p][l] of the last.
+ *
+ * The fast bodies make the sums over the last axis first, for all places as a product of matrices,
+ * then those over the others. They take some functions at a time, so that T, OBS_SOME numbers at
+ * most, stays in a cache. */
+#ifdef FD_PLAIN
+static void obs_rows_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                           fd_arena scratch)
+{
+    const obs_own *o = self;
+    const ptrdiff_t m = o->m, last = s->modes / o->n;
+    fd_real *u = fd_raw(&scratch, fd_real, b * s->ch * s->modes);
+    if (!u) return;
+    fd_to_modes(s, b, x, u, scratch);
+    for (ptrdiff_t i = 0; i < b * m && !scratch.st->code; i++) {
+        const ptrdiff_t p = i % m;
+        const fd_real *v = u + (i / m * s->ch + o->ch[p]) * s->modes;
+        y[i] = 0;
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            y[i] += (double)o->front[k / last * m + p] * (double)o->back[p * last + k % last]
+                    * (double)v[k];
+    }
+}
+
+static void obs_rows_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
+                               const double *w, fd_real *g, fd_arena scratch)
+{
+    const obs_own *o = self;
+    const ptrdiff_t m = o->m, last = s->modes / o->n;
+    fd_real *u = fd_new(&scratch, fd_real, b * s->ch * s->modes);
+    (void)x;
+    if (!u) return;
+    for (ptrdiff_t i = 0; i < b * m; i++) {
+        const ptrdiff_t p = i % m;
+        fd_real *v = u + (i / m * s->ch + o->ch[p]) * s->modes;
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            v[k] += (fd_real)(w[i] * (double)o->front[k / last * m + p]
+                              * (double)o->back[p * last + k % last]);
+    }
+    fd_from_modes(s, b, u, g, scratch);
+    if (!scratch.st->code) space_riesz(s, 0, b, g);
+}
+#else
+enum { OBS_SOME = 1 << 19 };
+
 /* u [b][modes] is channel c of the coefficients v [b][ch][modes]; up = 1 writes it back into v */
 static void obs_channel(const fd_space *s, int b, int c, int up, fd_real *v, fd_real *u)
 {
@@ -3645,10 +3698,6 @@ static void obs_channel(const fd_space *s, int b, int c, int up, fd_real *v, fd_
     }
 }
 
-/* E_i is a product over axes: the sums over the last axis come first, for all places as a product
- * of matrices, then those over the others. It takes some functions at a time, so that T, OBS_SOME
- * numbers at most, stays in a cache. */
-enum { OBS_SOME = 1 << 19 };
 static void obs_rows_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
                            fd_arena scratch)
 {
@@ -3709,6 +3758,7 @@ static void obs_rows_transpose(const void *self, const fd_space *s, int b, const
     fd_from_modes(s, b, u, g, scratch);
     if (!scratch.st->code) space_riesz(s, 0, b, g);
 }
+#endif
 
 /* values at points by their index */
 static void obs_picks_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
@@ -4867,8 +4917,8 @@ static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const doub
     guide_said(g, b, t, w, e, out, scratch);
 }
 
-/* v/m of D + (v/m) g [SDE eq. 14; DPS eqs. 5, 7]; 0 where x says nothing of the mode, for which see
- * guide_unseen */
+/* The factor v/m of D + (v/m) g [SDE eq. 14; DPS eqs. 5, 7], where g = C J* w and guide_weigh makes
+ * w by the rule. It is 0 where x says nothing of the mode, for which see guide_unseen. */
 static double guide_ratio(fd_coef f) { return f.m >= GUIDE_LEAST ? f.v / f.m : 0; }
 
 static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu,
@@ -7603,7 +7653,7 @@ double fd_proposal_mean(int n, const double *logw, double *ess)
 
 /* F [P][m], and U = F^+ as [P][m]; NULL where the state is the points */
 typedef struct { fd_shapes s; int m; double *F, *U; } kunita;
-enum { KUNITA_WAVES = 32, KUNITA_SIDE = 8 };          /* most waves; centres taken at once */
+enum { KUNITA_WAVES = 32 };                           /* the most of them */
 
 /* F_pj, what coefficient j of rfft(.)/P says of point p; F^+_jp = F_pj/P, for j > 0 F_pj/2P */
 static double kunita_wave(int P, int p, int j)
@@ -7657,7 +7707,40 @@ static void kunita_noise(const void *self, const double *z, double t, double *G)
                 G[(j * dim + a) * w + l * dim + a] = G[j * dim * w + l * dim];
 }
 
-/* y = F^+ of sum_l [(Dk)_p (R k)_p + k_p sum_q R_qq (Dk)_q], or of half the first term */
+/* kunita_sum -- y = F^+ of sum_l [(Dk)_p (R k)_p + k_p sum_q R_qq (Dk)_q] with div = 1, else of
+ * half the first term. Of R k = F F^+ k, F^+ k comes first, of all points.
+ *
+ * The fast body takes KUNITA_SIDE centres at once, so that the places of points are made and F and
+ * F^+ are read once for all of them. */
+#ifdef FD_PLAIN
+static void kunita_sum(const kunita *k, const double *z, int div, double *y)
+{
+    const int dim = k->s.dim, P = k->s.points, m = k->m;
+    const double R = k->F ? (double)m / P : 1;
+    double x[3], D[3];
+    memset(y, 0, (size_t)m * (size_t)dim * sizeof *y);
+    for (int l = 0; l < k->s.centres && !k->s.frozen; l++) {
+        double low[2 * KUNITA_WAVES] = { 0 }, sum[3] = { 0 };         /* F^+ k, sum_q R_qq (Dk)_q */
+        for (int p = 0; p < P; p++) {
+            kunita_point(k, z, p, x);
+            double v = kunita_kernel(k, x, l, D);
+            for (int j = 0; k->F && j < m; j++) low[j] += k->U[p * m + j] * v;
+            for (int a = 0; a < dim; a++) sum[a] += R * D[a];
+        }
+        for (int p = 0; p < P; p++) {
+            kunita_point(k, z, p, x);
+            double v = kunita_kernel(k, x, l, D), kept = k->F ? 0 : v;
+            for (int j = 0; k->F && j < m; j++) kept += k->F[p * m + j] * low[j];
+            for (int a = 0; a < dim; a++) {
+                double term = div ? D[a] * kept + v * sum[a] : .5 * D[a] * kept;
+                if (!k->F) y[p * dim + a] += term;
+                for (int j = 0; k->F && j < m; j++) y[j * dim + a] += k->U[p * m + j] * term;
+            }
+        }
+    }
+}
+#else
+enum { KUNITA_SIDE = 8 };
 static void kunita_sum(const kunita *k, const double *z, int div, double *y)
 {
     const int dim = k->s.dim, P = k->s.points, m = k->m;
@@ -7691,6 +7774,7 @@ static void kunita_sum(const kunita *k, const double *z, int div, double *y)
         }
     }
 }
+#endif
 
 static void kunita_div(const void *self, const double *z, double t, double *y)
 {
@@ -7930,8 +8014,13 @@ double fd_policy_best(int n, const double *a, const double *s, double *shift, do
     return sum;
 }
 
-/* ---- Errata of the thesis, by the numbers in print, where this file and fd.h say "corrected" ----
+/* ==== Errata ================================================================================== *
  *
+ * Where this file and fd.h do otherwise than a paper or its code, one block for each. A line that
+ * says "corrected" or "differs from" points here; fd.h says at the name that stands last what is
+ * done in its place.
+ *
+ * Thesis, by the numbers in print
  *   2.16, 3.34          W h and dt for dW
  *   2.36, 2.40          no d tau; dW for W
  *   2.44, 2.45, 2.46    e^A t for e^(At); no "= 1"; dW_s for ds
@@ -7944,4 +8033,49 @@ double fd_policy_best(int n, const double *a, const double *s, double *shift, do
  *   3.65-3.69           k = 1..N without 1/N, for |k| < N/2 with it; no k in the transforms
  *   3.55-3.58, 4.5, 4.7, 4.31, 4.32, 4.34: what starts with the law of X_T is called X_T
  *   4.10, 4.27          no dt beside A X; it is X_T/sqrt T that tends to a Gaussian
- *   alg. 2, alg. 3      no noise in the predictor; 1/(r t) for 1/t, k up, noise halved by phases */
+ *   alg. 2, alg. 3      no noise in the predictor; 1/(r t) for 1/t, k up, noise halved by phases
+ *
+ * DDO, its code
+ *   the kernel "rbf"    omits the square of the distance: fd_cov_exp
+ *   the corrector       has NCSN's rule for standard deviations, applied to variances:
+ *                       FD_CORRECT_LADDER
+ *
+ * FDP, its code
+ *   b_k                 are not bounded, as the paper asks; m_k(1) is up to .345: fd_fdp
+ *   r_k                 are variances of pixels, which change with the grid: fd_fdp_noise
+ *   the loss            b/r leaves out 2 beta b m^2/(1 - m^2)^2: FD_NORM_LIKELIHOOD
+ *   the predictor       drops the last half of its step: FD_SEMI_ANALYTIC
+ *   the corrector       has norms over all modes of the grid and over the batch:
+ *                       FD_CORRECT_SNR_GRID
+ *   last D              is told tmin for a state one step above it: fd_fdp_sampler
+ *
+ * SDE
+ *   algs. 4, 5          the same norms; alg. 5 has another factor 1 - beta_k: FD_CORRECT_SNR_GRID
+ *
+ * FFM, its code
+ *   the corrector       has -e for the score: without 1/sqrt v variances are up to 12 times too
+ *                       large: FD_CORRECT_SCALED
+ *   the spectrum        is a sum of complex coefficients, which measures phases and the grid:
+ *                       fd_spectrum
+ *
+ * FNO
+ *   Navier-Stokes       s is 2 tau^3 in the code, tau^(3/2) in print: fd_cov_power
+ *
+ * KER
+ *   the loss            leaves out the weight beta^2/(2 beta~ (1 - beta)(1 - gamma)): FD_NORM_STEP
+ *
+ * HDM, its code
+ *   the start           N(0, I) has too much in the top modes: fd_heat
+ *
+ * DDO-SDF, its code
+ *   the em sampler      has m' for m'/m: fd_blur
+ *
+ * SGT, its code
+ *   the slope           is of a batch, not of one function: FD_SEES_SLOPE
+ *
+ * Baker et al., their code
+ *   the reverse drift   leaves div Sigma out: fd_system_reverse
+ *
+ * DDPO
+ *   log p               is a mean over pixels, which changes with the grid; here it is a sum over
+ *                       modes: fd_policy_ratio */
