@@ -1940,9 +1940,9 @@ fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_mode
  *
  * It moves the mean of the end by beta l sum_k s_k^2 pi_k^2 at KL (beta l)^2/2 times that sum,
  * which is returned. The tilt p e^(beta r) of the end moves it by beta l times its variance: by
- * keep^2 times the variance of the start more, keep the product of all a. Larger shifts reach it, too, but
- * cost more KL than they bring. For functions take it mode by mode, C in front of l. shift [n] and
- * keep may be NULL. NAN with FD_EARG for s < 0. */
+ * keep^2 times the variance of the start more, keep the product of all a. Larger shifts reach it,
+ * too, but cost more KL than they bring. For functions take it mode by mode, C in front of l. shift
+ * [n] and keep may be NULL. NAN with FD_EARG for s < 0. */
 double fd_policy_best(int n, const double *a, const double *s, double *shift, double *keep,
                       fd_status *st);
 
@@ -2454,7 +2454,7 @@ double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_r
 double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
                fd_arena scratch);
 
-/* ---- What the .c files share: not part of the interface ------------------------------------------------------- */
+/* ---- What the .c files share: not part of the interface ------------------------------------ */
 #ifdef FD_IMPL
 #include <assert.h>
 #include <float.h>
@@ -2480,7 +2480,8 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
 /* --- Vectors ---
  * fd_vec is FD_W numbers side by side; + - * / act on each. Where the compiler has no vector types
  * FD_W is 1 and fd_vec is fd_real. No operation mixes lanes, so no result depends on FD_W; the end
- * of a row goes through the same code by vload_n and vstore_n, so none depends on its place either. */
+ * of a row goes through the same code by vload_n and vstore_n, so none depends on its place
+ * either. */
 #if defined(FD_SCALAR) || !defined(__GNUC__)
 #define FD_BYTES 0
 #elif defined(__AVX512F__)
@@ -2500,7 +2501,7 @@ typedef int64_t fd_lanes __attribute__((vector_size(FD_BYTES)));
 #define FD_W (FD_BYTES / 4)
 typedef int32_t fd_lanes __attribute__((vector_size(FD_BYTES)));
 #endif
-#define vmask(c)     ((fd_lanes)(c))                   /* of a comparison: all ones or 0 in each lane */
+#define vmask(c)     ((fd_lanes)(c))          /* of a comparison: all ones or 0 in each lane */
 typedef fd_real fd_vec  __attribute__((vector_size(FD_BYTES)));
 typedef fd_real fd_vecu __attribute__((vector_size(FD_BYTES), aligned(sizeof(fd_real)), may_alias));
 #define vload(p)     ((fd_vec)*(const fd_vecu *)(p))
@@ -2534,7 +2535,8 @@ enum { FD_LESS = 0 };
 #else
 #define FD_UNROLL
 #endif
-/* the line of memory at p is wanted soon, to be read or written; near: 3 in the first cache, 2 in the second */
+/* The line of memory at p is wanted soon, to be read or written. near: 3 in the first cache, 2 in
+ * the second. */
 #ifdef __GNUC__
 #define vfetch(p, write, near) __builtin_prefetch((p), (write), (near))
 #else
@@ -2555,8 +2557,8 @@ static inline fd_vec vload_n(const fd_real *p, int n) { return n > 0 ? *p : 0; }
 static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
 #endif
 
-/* FD_SELECT(how, name, V, M) -- how V name(M m, V a, V b) {..}: m ? a : b lane by lane, m all ones or 0 in each. M
- * is signed: gcc then makes it a blend. */
+/* FD_SELECT(how, name, V, M) -- how V name(M m, V a, V b) {..}: m ? a : b lane by lane, m all ones
+ * or 0 in each. M is signed: gcc then makes it a blend. */
 #define FD_SELECT(how, name, V, M)        \
     how V name(M m, V a, V b)             \
     {                                     \
@@ -2572,9 +2574,11 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
 FD_SELECT(FD_INLINE, vselect, fd_vec, fd_lanes)
 FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return vselect(vmask(a < b), b, a); }
 
-/* vmix(a, b, list) -- lanes of a and b, which count on from those of a, in the order of the list. Lists come in
- * pairs: V_NEAR, of each 16 bytes the first halves in turn, and the second ones: the cheap ones; V_HALF, the first
- * halves of a and b, and the second ones; V_PART, their parts of 16 bytes with even numbers, and with odd ones */
+/* vmix(a, b, list) -- lanes of a and b, which count on from those of a, in the order of the list.
+ * Lists come in pairs:
+ *   V_NEAR  of each 16 bytes the first halves in turn, and the second ones; these are cheap
+ *   V_HALF  the first halves of a and b, and the second ones
+ *   V_PART  their parts of 16 bytes with even numbers, and with odd ones */
 #if FD_BYTES
 #ifdef __clang__
 #define vmix(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -2613,9 +2617,10 @@ FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return vselect(vmask(a < b), b, a); 
 #define V_NEAR1 1, 3
 #endif
 #endif
-/* vturn -- v[i] lane j becomes v[j] lane i. A round is for one bit of i, of value s, and one of j: of each pair v[i],
- * v[i + s] the first gets the lanes where the bit of j is 0, the second those where it is 1, so that the bits change
- * places. log2 FD_W rounds, FD_W shuffles each. */
+/* vturn -- v[i] lane j becomes v[j] lane i. A round is for one bit of i, of value s, and one of j:
+ * of each pair v[i], v[i + s] the first gets the lanes where the bit of j is 0, the second those
+ * where it is 1, so that the bits change places. There are log2 FD_W rounds of FD_W shuffles
+ * each. */
 #define V_ROUND(s, to0, to1)                              \
     FD_UNROLL                                             \
     for (int i_ = 0; i_ < FD_W; i_++)                     \
@@ -2638,7 +2643,7 @@ FD_INLINE void vturn(fd_vec v[FD_W])
 #elif FD_BYTES == 32
     V_ROUND(FD_W / 2, V_HALF0, V_HALF1)
 #endif
-#if FD_BYTES == 64                                        /* the last two bits came the other way round */
+#if FD_BYTES == 64                            /* the last two bits came the other way round */
     FD_UNROLL
     for (int i = FD_W / 4; i < FD_W / 2; i++) {
         const fd_vec x = v[i];
@@ -2649,7 +2654,7 @@ FD_INLINE void vturn(fd_vec v[FD_W])
     (void)v;
 }
 
-/* --- Sums in a fixed order: FD_LANES running sums, whatever vectors hold, added up by halves --- */
+/* --- Sums in a fixed order: FD_LANES running sums, whatever vectors hold, added by halves --- */
 enum { FD_LANES = 16 };
 static inline double lanes_sum(double s[FD_LANES])
 {
@@ -2661,8 +2666,10 @@ static inline double lanes_sum(double s[FD_LANES])
 /* --- Transforms: bytes of scratch that fd_fft_run takes, on at most that many threads --- */
 size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads);
 
-/* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN: also
- * with chains for several vectors side by side, which gcc mixes only when told, where 16 registers are to do --- */
+/* --- Exact arithmetic ---
+ * For functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN is for
+ * those that have chains for several vectors side by side, too, which gcc mixes only when told
+ * where there are 16 registers. */
 #if defined(__clang__)
 #define FD_NOFMA_FN
 #define FD_NOFMA _Pragma("clang fp contract(off)")
@@ -2674,17 +2681,21 @@ size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threa
 #define FD_NOFMA
 #endif
 #if FD_BYTES == 32 && !defined(__clang__)
-#define FD_NOFMA_MIX_FN __attribute__((optimize("fp-contract=off", "schedule-insns", "sched-pressure")))
+#define FD_NOFMA_MIX_FN \
+    __attribute__((optimize("fp-contract=off", "schedule-insns", "sched-pressure")))
 #else
 #define FD_NOFMA_MIX_FN FD_NOFMA_FN
 #endif
 
-/* --- Threads: over independent outputs only; allocate before the loop. Within a parallel region, ours or the caller's,
- * everything runs on the thread that it is on --- */
+/* --- Threads ---
+ * Work is split over independent outputs only; allocate before the loop. Within a parallel region,
+ * ours or the caller's, everything runs on the thread that it is on. FD_PARALLEL_IF(c): where c
+ * says that it pays. */
 #ifdef _OPENMP
 #define FD_PARALLEL _Pragma("omp parallel for schedule(static) if (!omp_in_parallel())")
 #define FD_PRAGMA(x) _Pragma(#x)
-#define FD_PARALLEL_IF(c) FD_PRAGMA(omp parallel for schedule(static) if ((c) && !omp_in_parallel()))  /* c: it pays */
+#define FD_PARALLEL_IF(c) \
+    FD_PRAGMA(omp parallel for schedule(static) if ((c) && !omp_in_parallel()))
 static inline int threads_most(void) { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
 static inline int threads_this(void) { return omp_get_thread_num(); }
 #else

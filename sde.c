@@ -847,6 +847,7 @@ static void lin_batch(int b, ptrdiff_t n, int nin, const fd_real *c, const fd_re
 typedef const char *lin_coef(const void *ctx, const fd_process *p, double t, double mu,
                              double c[3]);
 
+/* c [nin] by the rule f, as fd_real; NULL, or why there are none */
 static const char *lin_get(lin_coef *f, const void *ctx, const fd_process *p, double t, double mu,
                            int nin, fd_real c[3])
 {
@@ -926,6 +927,7 @@ static void conv_pair(fd_coef c, int kind, double *al, double *be)
 static int conv_base(int kind) { return kind > FD_VELOCITY ? FD_SCORE : kind; }
 static double conv_power(int kind) { return kind > FD_VELOCITY ? .5 * (kind - FD_VELOCITY) : 0; }
 
+/* Is there such a kind? */
 static int conv_known(fd_status *st, const char *where, int kind)
 {
     if (kind >= FD_X0 && kind <= FD_SCORE_FULL) return 1;
@@ -1053,6 +1055,7 @@ typedef struct {                      /* of one component at one time, all [mode
     int made;
 } oracle_tab;
 
+/* the law of mode k */
 static fd_coef oracle_law(const oracle *o, double t, ptrdiff_t k)
 {
     return o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
@@ -1410,6 +1413,7 @@ static void full_times(const full *o, const double *z, double *y)
     }
 }
 
+/* as oracle_run */
 static void full_run(const full *o, int what, const fd_space *s, int b, const fd_real *x,
                      const double *t, const fd_real *dy, fd_real *y, fd_arena scratch)
 {
@@ -1705,6 +1709,7 @@ fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
  * x_t = m x0 + s eps; targets al x0 + be eps of the same pairs (al, be) as the predictions. With
  * d = al - be m/s the error of a prediction is d times that of D: weights are ratios of d^2. */
 
+/* m x0 + s eps */
 static const char *pair_noise(const void *ctx, const fd_process *p, double t, double mu,
                               double r[3])
 {
@@ -1714,6 +1719,7 @@ static const char *pair_noise(const void *ctx, const fd_process *p, double t, do
     return NULL;
 }
 
+/* al x0 + be eps of the kind ctx */
 static const char *pair_target(const void *ctx, const fd_process *p, double t, double mu,
                                double r[3])
 {
@@ -1886,6 +1892,7 @@ static int norm_weights(const char *where, const fd_process *p, int norm, double
     return !why;
 }
 
+/* Is there a process with noise, such a norm, and such a kind? */
 static int norm_ready(const char *where, const fd_process *p, int norm, int kind, fd_status *st)
 {
     if (!proc_ready(where, p, st) || !conv_known(st, where, kind)) return 0;
@@ -2123,6 +2130,7 @@ fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double
 /* what the rules of a step are told; lo and hi are its ends */
 typedef struct { int scheme; double eta, s, lo, hi; } step_ctx;
 
+/* a row of the table as a rule: c of x, D and xi */
 static const char *step_row(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     const step_ctx *x = ctx;
@@ -2589,6 +2597,7 @@ void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, co
 /* the rule of alpha, its parameter, and the last time of all */
 typedef struct { int rule; double prm, end; } step_langevin;
 
+/* c of x, D and xi; alpha by the rule of ctx */
 static const char *step_correct(const void *ctx, const fd_process *p, double t, double mu,
                                 double c[3])
 {
@@ -3355,6 +3364,7 @@ void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scr
 
 typedef struct { double v[3], d[3]; } ends_coef;              /* A, B, G and their derivatives */
 
+/* A, B, G at r: the interpolant's own, or those of fd.h */
 static ends_coef ends_law(const fd_interpolant *p, double r)
 {
     fd_schedule *const f[3] = { p->A, p->B, p->G };
@@ -3370,6 +3380,7 @@ static ends_coef ends_law(const fd_interpolant *p, double r)
 typedef struct { const fd_interpolant *p; int what; } ends_ctx;
 enum { ENDS_STATE, ENDS_SLOPE };
 
+/* A x0 + B x1 + G z, or with ENDS_SLOPE A' x0 + B' x1 + G' z */
 static const char *ends_sum(const void *ctx, const fd_process *p, double r, double mu, double c[3])
 {
     const ends_ctx *x = ctx;
@@ -3379,6 +3390,7 @@ static const char *ends_sum(const void *ctx, const fd_process *p, double r, doub
     return NULL;
 }
 
+/* ends_sum for b functions; lin_apply asks the process for its noise alone */
 static void ends_apply(const char *where, const fd_interpolant *p, int what, int b,
                        const fd_real *x0, const fd_real *x1, const fd_real *z, const double *r,
                        fd_real *y, fd_arena scratch)
@@ -3389,6 +3401,7 @@ static void ends_apply(const char *where, const fd_interpolant *p, int what, int
               scratch);
 }
 
+/* Has p a noise? */
 static int ends_ready(const char *where, const fd_interpolant *p, fd_status *st)
 {
     if (!st->code && !p->noise) FD_FAIL(st, FD_EARG, where, "the interpolant has no noise");
@@ -3466,6 +3479,7 @@ static void ends_odds(const ends_model *o, const ends_coef *f, const fd_real *u,
     for (int q = 0; q < pairs; q++) W[q] /= sum;
 }
 
+/* u or e: sum_q W_q (M'_q + slope (x - M_q)) over pairs q; for e without M' */
 static void ends_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *r,
                       fd_real *y, fd_arena scratch)
 {
@@ -4180,6 +4194,7 @@ static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const do
     return 1;
 }
 
+/* Is it linear? */
 static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
 {
     if (!o->linear) FD_FAIL(st, FD_EARG, where, "needs a linear observation");
@@ -4862,6 +4877,7 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
 #define GUIDE_LEAST 1e-4                              /* below it x says too little of x0 */
 typedef struct { fd_guide how; fd_gain *gain; } guide_model;
 
+/* r0 w + e, and r1 w; ctx: two kinds, that of the model and FD_X0 */
 static const char *guide_r0(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     double r[3];
@@ -4905,6 +4921,7 @@ static void guide_said(const fd_guide *g, int b, const double *t, const fd_real 
                   scratch);
 }
 
+/* out = J* w for b functions x */
 static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const double *t,
                           const fd_real *w, fd_real *out, fd_arena scratch)
 {
@@ -4921,6 +4938,7 @@ static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const doub
  * w by the rule. It is 0 where x says nothing of the mode, for which see guide_unseen. */
 static double guide_ratio(fd_coef f) { return f.m >= GUIDE_LEAST ? f.v / f.m : 0; }
 
+/* D + (v/m) g, and (v/m) g alone */
 static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu,
                               double c[3])
 {
@@ -5353,6 +5371,7 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
     if (z && !scratch.st->code) o->raw.eval(o->raw.self, s, b, z, t, y, scratch);
 }
 
+/* Is F linear, and the process one of m and v for all modes? */
 static int ucos_ready(fd_status *st, const char *where, const fd_gain *g, const fd_process *p)
 {
     if (st->code || !g || !p->law || !obs_linear(st, where, g->o)) return 0;
@@ -7939,6 +7958,7 @@ static void policy_smooth(const policy *o, int b, fd_real *y, fd_arena scratch)
         y[i] = (fd_real)(o->scale * (double)y[i]);
 }
 
+/* D_old + (C/lam_max)^power (D_now - D_old) */
 static void policy_eval(const void *self, const fd_space *s, int b, const fd_real *x,
                         const double *t, fd_real *y, fd_arena scratch)
 {
