@@ -940,7 +940,7 @@ typedef struct {
     int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the
                                 codes do: results then depend on the other functions of the batch.
                                 0: of each function */
-    double churn;            /* then noise on to s + churn h, and the predictor back [FDP] */
+    double churn;            /* after predicting, noise on to s + churn h, and back [FDP] */
     int quiet;               /* 1: the last noise of all is left out */
     double tdenoise;         /* the time that the last D is told; 0: t_end */
     double rtol, atol;       /* FD_PF_ADAPTIVE; 0: 1e-5 */
