@@ -1,5 +1,10 @@
 /* fd.h -- function-space diffusion models: the one public header.
  *
+ * A diffusion model of functions is put together from plain values. A space says where functions
+ * are sampled. A covariance is the law of the noise on it. A process says how data and noise are
+ * mixed at time t. A model says what the data were, given the mixture: an exact one or a network.
+ * A sampler names these and a list of times, and a run steps from noise to data:
+ *
  *     fd_status  st;                                          errors end up here
  *     fd_arena   a     = fd_arena_over(mem, sizeof mem, &st); all memory comes from here
  *     fd_space   s     = fd_grid(&a, 1, (int[]){64}, NULL, NULL, 1);
@@ -12,32 +17,45 @@
  *     fd_sampler how   = { .p = &p, .model = m, .t = t, .steps = 50, .scheme = FD_ANCESTRAL };
  *     fd_run    *run   = fd_begin(&a, &how, fd_seed(1), 0, 16);
  *     while (fd_step(run, a)) { }                             run->x is [16][1][64]
+ *     char why[160];
+ *     if (fd_explain(&st, why, sizeof why)) puts(why);        the first failure of them all
  *
  * Conventions, stated once:
  *
- *   layout    a batch of functions is [b][ch][points], row-major, last grid axis fastest.
- *   modes     real orthonormal eigenfunctions e_k of the Laplacian, as many as points:
+ *   layout    A batch of functions is [b][ch][points], row-major, last grid axis fastest.
+ *   modes     e_k are real orthonormal eigenfunctions of the Laplacian, as many as points:
  *             x = sum_k u_k e_k, u_k = <x, e_k> in L2 of the domain, [b][ch][modes]. A coefficient
  *             belongs to a physical mode and does not change with the grid (section 6).
- *   noise     C e_k = lam_k e_k with lam_k a function of the physical mode: the same law on every grid.
- *   process   X_t | X_0 = x0 ~ N(m_k x0_k, v_k lam_k) for each mode k; data at t = 0, noise at t = tmax.
- *   memory    nothing is allocated or freed behind your back. `fd_arena *a`: the result stays in the
- *             arena; `fd_arena scratch` by value: used during the call, free again on return.
- *   errors    the first failure sticks in fd_status; every function accepts the NULL of a failed
+ *   noise     C e_k = lam_k e_k, with lam_k a function of the physical mode: the law is the same on
+ *             every grid.
+ *   process   X_t | X_0 = x0 ~ N(m_k x0_k, v_k lam_k) for each mode k; data are at t = 0, noise at
+ *             t = tmax.
+ *   memory    Nothing is allocated or freed behind your back. With `fd_arena *a` the result stays
+ *             in the arena; `fd_arena scratch`, by value, is free again on return.
+ *   errors    The first failure sticks in fd_status. Every function accepts the NULL of a failed
  *             constructor and does nothing once a failure is recorded, so one test at the end of a
- *             chain is enough. A function of sections 3 to 7, 16 and 17 that fails leaves its
+ *             chain is enough. A function of sections 3 to 7, 17 and 18 that fails leaves its
  *             output as it was; one that returns a number then returns NAN.
- *   threads   work is split over independent outputs only; results do not depend on the number of
+ *   threads   Work is split over independent outputs only: results do not depend on the number of
  *             threads or on how a batch is split. Called within a parallel region, a function runs
  *             on the calling thread alone. Plans, spaces, covariances, processes and models are
  *             read-only once made.
+ *   numbers   Where a number or an array has a default, the comment says so: "NULL: 0" means that
+ *             NULL stands for zeros.
  *
- * Sections: 1 numbers, 2 memory and errors, 3 random streams, 4 transforms, 5 linear algebra,
- * 6 spaces, 7 covariances, 8 processes, 9 models, 10 training pairs, 11 sampling,
- * 12 observations and posteriors, 13 Langevin dynamics and Markov chains, 14 tape, 15 networks,
- * 16 files, 17 metrics; last, what the .c files share (FD_IMPL).
- * Papers are cited by key and number, as in [SDE eq. 6]: examples/methods.md lists the keys,
- * `make index` the lines of the code. "Corrected" points to the errata at the end of sde.c. */
+ * The sections, in the order in which a program needs them:
+ *
+ *   the ground       1 numbers, 2 memory and errors, 3 random streams, 4 transforms,
+ *                    5 linear algebra, 6 spaces, 7 covariance operators
+ *   diffusion        8 forward processes, 9 models, 10 training pairs, 11 sampling
+ *   given something  12 observations and posteriors, 13 Langevin dynamics and Markov chains,
+ *                    14 bridges, control, rewards
+ *   networks         15 tape, 16 networks
+ *   outside          17 files, 18 metrics
+ *
+ * and last what the .c files share, which is no part of the interface. Papers are cited by key and
+ * number, as in [SDE eq. 6]: examples/methods.md lists the keys, `make index` the lines of the
+ * code. "Corrected" points to the errata at the end of sde.c. */
 #ifndef FD_H
 #define FD_H
 #include <stddef.h>
@@ -47,11 +65,18 @@
 extern "C" {
 #endif
 
-/* The version of this header, 10000 * major + 100 * minor + patch, and as text. */
+/* The version of this header, 10000 * major + 100 * minor + patch, and as text.
+ *
+ * Changes, for users:
+ *   0.1.0   The first version, not yet released: until it is, names may change without notice.
+ *           Files that fd_net_save has written stay readable (see fd_net_load). */
 #define FD_VERSION 100
 #define FD_VERSION_TEXT "0.1.0"
 
-/* ---- 1. Numbers ------------------------------------------------------------------------------ */
+/* ---- 1. Numbers ---------------------------------------------------------------------------------
+ *
+ * Functions are arrays of fd_real, float or with -DFD_DOUBLE double. Times, eigenvalues and
+ * coefficients of processes are double in both. */
 
 #ifdef FD_DOUBLE
 typedef double fd_real;
@@ -68,16 +93,33 @@ typedef struct { fd_real re, im; } fd_cplx;
  * (FLT_EVAL_METHOD). What is not sums, products, quotients and roots (exp, sin, pow, ..) comes from
  * libm, in double. In float builds it is rounded to float, so that two libraries that are right to
  * the last bit or so of double differ in one such number of some 10^8. With FD_DOUBLE, and in
- * numbers that stay double (times, coefficients, eigenvalues), the same libm is needed for the same
- * bits (glibc's differs between processors). make hash and make cross look whether it is so.
+ * numbers that stay double, the same libm is needed for the same bits (glibc's differs between
+ * processors). make hash and make cross test whether the bits are the same.
  *
- * -DFD_SMALL, for microcontrollers: a third less code, the same bits, slower; without dense spaces,
- * correctors and schemes of several stages, which are then FD_EARG. */
+ * -DFD_SMALL, for microcontrollers, makes a third less code, with the same bits, but slower. It is
+ * without dense spaces, correctors and schemes of several stages, which then fail with FD_EARG. */
 const char *fd_build(void);
 
-/* ---- 2. Memory and errors -------------------------------------------------------------------- */
+/* ---- 2. Memory and errors -----------------------------------------------------------------------
+ *
+ * An arena is the free part of a buffer. To take memory moves its begin; to hand it on by value
+ * gives a function scratch that is free again when it returns. An arena knows its status, and so
+ * every function that gets one can record a failure there:
+ *
+ *     static char mem[1 << 20];
+ *     fd_arena a = fd_arena_over(mem, sizeof mem, &st);
+ *     double  *w = fd_new(&a, double, 100);               cleared; NULL once anything has failed
+ *     printf("%zu bytes would do\n", fd_need(&st, mem)); */
 
-enum { FD_OK, FD_ENOMEM, FD_EARG, FD_ESHAPE, FD_EDATA, FD_EIO, FD_ENAN };
+enum {
+    FD_OK,
+    FD_ENOMEM,                     /* the arena is too small */
+    FD_EARG,                       /* an argument is out of its range */
+    FD_ESHAPE,                     /* sizes do not go together */
+    FD_EDATA,                      /* what the data or the file say cannot be right */
+    FD_EIO,                        /* the system refuses */
+    FD_ENAN                        /* a result is not finite */
+};
 
 typedef struct {                   /* the first failure; later ones are ignored */
     int code;                      /* FD_OK or the kind */
@@ -94,13 +136,15 @@ typedef struct { char *beg, *end; fd_status *st; } fd_arena;      /* free: [beg,
  * multiple of 64 in mem, from which on st->size counts. */
 fd_arena fd_arena_over(void *mem, size_t size, fd_status *st);
 /* fd_need -- the size that a buffer at mem must have for all that was done with arenas of st since
- * fd_arena_over: not a byte less suffices. mem NULL: for a buffer anywhere (63 bytes more than for
- * one at a multiple of 64). To know it beforehand, do the same work once, as a dry run, in a buffer
- * that is large enough (what is not touched of it costs most systems nothing), one step of it where
- * all steps are alike: memory depends on shapes and settings, not on numbers. It depends on three
- * things besides: on the number of threads that OpenMP would use (more threads want more:
- * omp_set_num_threads before the dry run, also to more than there are cores), on the width of
- * vectors (fd_build; -DFD_SCALAR as on small machines) and, a little, on the size of pointers. */
+ * fd_arena_over: not a byte less suffices. mem NULL: for a buffer anywhere, which is 63 bytes more
+ * than for one at a multiple of 64.
+ *
+ * To know the size beforehand, do the same work once, as a dry run, in a buffer that is large
+ * enough: most systems do not charge for what is never touched. One step is enough where all steps
+ * are alike, since memory depends on shapes and settings, not on numbers. It also depends on the
+ * number of threads that OpenMP would use (call omp_set_num_threads before the dry run; it may be
+ * more than there are cores), on the width of vectors (fd_build; -DFD_SCALAR as on small machines)
+ * and, a little, on the size of pointers. */
 size_t fd_need(const fd_status *st, const void *mem);
 
 /* fd_fail -- record a failure unless one stands already; returns st->code. nv of v0..v3 count.
@@ -115,10 +159,12 @@ static inline int fd_fail(fd_status *st, int code, const char *where, const char
     return st->code;
 }
 #define FD_FAIL(st, code, where, ...) \
-    FD_FAIL_(st, code, where, FD_FAIL_COUNT_(__VA_ARGS__, 4, 3, 2, 1, 0, 0), __VA_ARGS__, 0, 0, 0, 0, 0)
+    FD_FAIL_(st, code, where, FD_FAIL_COUNT_(__VA_ARGS__, 4, 3, 2, 1, 0, 0), __VA_ARGS__, \
+             0, 0, 0, 0, 0)
 #define FD_FAIL_COUNT_(what, v0, v1, v2, v3, n, ...) n
 #define FD_FAIL_(st, code, where, n, what, v0, v1, v2, v3, ...) \
-    fd_fail(st, code, where, what, n, (long long)(v0), (long long)(v1), (long long)(v2), (long long)(v3))
+    fd_fail(st, code, where, what, n, (long long)(v0), (long long)(v1), (long long)(v2), \
+            (long long)(v3))
 
 /* fd_fail_as -- record the failure of another status, if it has one. */
 static inline int fd_fail_as(fd_status *st, const fd_status *other)
@@ -162,7 +208,7 @@ static inline void *fd_take(fd_arena *a, size_t count, size_t size)
     return p;
 }
 
-/* fd_alloc -- fd_take, cleared. fd_new and fd_raw name a type: cleared, and not. */
+/* fd_alloc -- fd_take, cleared. fd_new (cleared) and fd_raw (not cleared) are told a type. */
 static inline void *fd_alloc(fd_arena *a, size_t count, size_t size)
 {
     void *p = fd_take(a, count, size);
@@ -172,66 +218,77 @@ static inline void *fd_alloc(fd_arena *a, size_t count, size_t size)
 #define fd_raw(a, type, n) ((type *)fd_take((a), (size_t)(n), sizeof(type)))
 
 /* fd_explain -- write the failure as one line, e.g. "fd_matmul: inner sizes differ: 32, 64", or ""
- * where there is none; returns st->code. Needs no printf. */
+ * where there is none; returns st->code. It needs no printf. */
 int fd_explain(const fd_status *st, char *buf, size_t size);
 /* fd_escape -- s as one line that is safe to print, cut to size - 1 bytes: control characters
- * become \n, \t, \r or \xHH. Returns buf. Names and metadata of files are printed through it. */
+ * become \n, \t, \r or \xHH. Returns buf. Print names and metadata of files through it. */
 char *fd_escape(const char *s, char *buf, size_t size);
 
-/* ---- 3. Random streams: pure functions of key and counter ------------------------------------- *
+/* ---- 3. Random streams --------------------------------------------------------------------------
  *
- * Philox4x32-10 [Random123]. A stream is a key; element i depends on (key, i) only. The bits, and
- * the normals made from them in float by own polynomials, are the same in every build (double ones
- * widen them) and on every machine, if float is computed as float: FLT_EVAL_METHOD 0, which the
- * Makefile's flags see to. (On x87 and, with -std=c99 alone, on s390x normals differ in the last
- * bits.) */
+ * A stream is a key, and its element i depends on key and i only: there is no state, and so numbers
+ * can be drawn in any order and by any thread. The bits are those of Philox4x32-10 [Random123].
+ * They, and the normals made from them in float by our own polynomials, are the same in every build
+ * (double ones widen them) and on every machine, if float is computed as float: FLT_EVAL_METHOD 0,
+ * which the Makefile's flags see to. (On x87 and, with -std=c99 alone, on s390x normals differ in
+ * the last bits.)
+ *
+ *     fd_rng r = fd_seed(1);
+ *     fd_uniform(fd_stream(r, 't', epoch), n, x);          one stream for each purpose and index */
 
 typedef struct { uint32_t key[2]; } fd_rng;
 
+/* fd_seed -- the stream of a seed. */
 fd_rng fd_seed(uint64_t seed);
 /* fd_stream -- an independent stream for a purpose (one character by custom) and an index. */
 fd_rng fd_stream(fd_rng r, uint32_t purpose, uint32_t i);
 /* fd_philox -- the block function: out = Philox4x32-10(key, ctr). */
 void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4]);
-/* fd_normal4 -- the four standard normals of one block of words o, by Box-Muller: for h = 0, 1, with
- * u = (o[h] + 1/2) 2^-32 and w = o[2 + h] 2^-32,
- * z[h] = sqrt(-2 log u) cos(2 pi w), z[2 + h] = sqrt(-2 log u) sin(2 pi w). At most 6.76. */
+/* fd_normal4 -- the four standard normals of one block of words o, by Box-Muller: for h = 0, 1,
+ * with u = (o[h] + 1/2) 2^-32 and w = o[2 + h] 2^-32,
+ *     z[h] = sqrt(-2 log u) cos(2 pi w),  z[2 + h] = sqrt(-2 log u) sin(2 pi w).  At most 6.76. */
 void fd_normal4(fd_rng r, const uint32_t ctr[4], float z[4]);
 /* fd_uniform -- x[i] in (0,1), 53 bits rounded to fd_real (at most the largest number below 1). */
 void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x);
-/* fd_normal -- x[i] ~ N(0,1): for i = 32 g + 16 s + 2 b + h (s, h = 0, 1; b = 0..7) z[2 s + h] of block
- * 8 g + b, which is the order that fills vectors. */
+/* fd_normal -- x[i] ~ N(0,1): for i = 32 g + 16 s + 2 b + h (s, h = 0, 1; b = 0..7) it is
+ * z[2 s + h] of block 8 g + b, which is the order that fills vectors. */
 void fd_normal(fd_rng r, ptrdiff_t n, fd_real *x);
-/* fd_index -- element i of a stream of integers uniform on 0..n-1 (64-bit multiply, no rejection:
- * bias below n 2^-64). */
+/* fd_index -- element i of a stream of integers uniform on 0..n-1, by a 64-bit product without
+ * rejection: the bias is below n 2^-64. */
 int  fd_index(fd_rng r, uint64_t i, int n);
 /* fd_perm -- p is a random permutation of 0..n-1 (Fisher-Yates). */
 void fd_perm(fd_rng r, int n, int *p);
 
-/* ---- 4. Transforms (fft.c: needs sections 1 and 2 only) ---------------------------------------- *
+/* ---- 4. Transforms ------------------------------------------------------------------------------
  *
- * Unnormalised; y = scale * sum, with, for j, k = 0..n-1:
+ * fft.c needs sections 1 and 2 only. A plan is made once for each length and kind, and transforms
+ * any number of lines in place, with any distance and stride:
+ *
+ *     fd_fft *plan = fd_fft_plan(&a, FD_DCT2, 100);
+ *     fd_fft_run(plan, 0, 1.0, lines, 100, 1, x, a);
+ *
+ * Nothing is normalised: y = scale * sum, by the conventions of FFTW and of scipy.fft. With j and k
+ * from 0 to n-1:
  *
  *   FD_C2C    y_k = sum_j x_j exp(sign 2 pi i jk/n)            elements are fd_cplx
  *   FD_R2C    sign -1: n reals to r0, r1, i1, r2, i2, ... (and r_n/2 last where n is even), where
  *             r_k + i i_k = sum_j x_j exp(-2 pi i jk/n); sign +1: back, times n. In place, n reals.
- *   FD_DCT1   x_0 + (-1)^k x_n-1 + 2 sum_{0<j<n-1} x_j cos(pi jk/(n-1))        n >= 2
- *   FD_DCT2   2 sum x_j cos(pi (j+1/2) k/n)
- *   FD_DCT3   x_0 + 2 sum_{j>0} x_j cos(pi j (k+1/2)/n)
- *   FD_DCT4   2 sum x_j cos(pi (j+1/2)(k+1/2)/n)
- *   FD_DST1   2 sum x_j sin(pi (j+1)(k+1)/(n+1))
- *   FD_DST2   2 sum x_j sin(pi (j+1/2)(k+1)/n)
- *   FD_DST3   (-1)^k x_n-1 + 2 sum_{j<n-1} x_j sin(pi (j+1)(k+1/2)/n)
- *   FD_DST4   2 sum x_j sin(pi (j+1/2)(k+1/2)/n)
- *
- * the conventions of FFTW and of scipy.fft. Inverse pairs: DCT1 itself / 2(n-1), DCT2 and DCT3 / 2n,
- * DCT4 itself / 2n; DST1 itself / 2(n+1), DST2 and DST3 / 2n, DST4 itself / 2n. */
+ *   FD_DCT1   x_0 + (-1)^k x_n-1 + 2 sum_{0<j<n-1} x_j cos(pi jk/(n-1)); n >= 2;
+ *             its inverse is FD_DCT1 / 2(n-1)
+ *   FD_DCT2   2 sum x_j cos(pi (j+1/2) k/n); its inverse is FD_DCT3 / 2n
+ *   FD_DCT3   x_0 + 2 sum_{j>0} x_j cos(pi j (k+1/2)/n); its inverse is FD_DCT2 / 2n
+ *   FD_DCT4   2 sum x_j cos(pi (j+1/2)(k+1/2)/n); its inverse is FD_DCT4 / 2n
+ *   FD_DST1   2 sum x_j sin(pi (j+1)(k+1)/(n+1)); its inverse is FD_DST1 / 2(n+1)
+ *   FD_DST2   2 sum x_j sin(pi (j+1/2)(k+1)/n); its inverse is FD_DST3 / 2n
+ *   FD_DST3   (-1)^k x_n-1 + 2 sum_{j<n-1} x_j sin(pi (j+1)(k+1/2)/n); its inverse is FD_DST2 / 2n
+ *   FD_DST4   2 sum x_j sin(pi (j+1/2)(k+1/2)/n); its inverse is FD_DST4 / 2n */
 
 enum { FD_C2C, FD_R2C, FD_DCT1, FD_DCT2, FD_DCT3, FD_DCT4, FD_DST1, FD_DST2, FD_DST3, FD_DST4 };
 typedef struct fd_fft fd_fft;                          /* a plan: read-only once made */
 
-/* fd_fft_plan -- any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 8, 11, 16 by hand, a generic
- * pass for other primes, Bluestein where that is cheaper. FD_ESHAPE for n out of range. */
+/* fd_fft_plan -- for any n >= 1 (FD_DCT1: n >= 2). Factors 2, 3, 4, 5, 7, 8, 11, 16 have passes of
+ * their own, other primes a generic one, or Bluestein's algorithm where that is cheaper. FD_ESHAPE
+ * for n out of range. */
 fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
 
 /* fd_fft_run -- transform many lines in place.
@@ -239,62 +296,73 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n);
  *   sign     -1 or +1 (FD_C2C, FD_R2C); ignored by the others
  *   scale    multiplies the result
  *   lines    how many; line l has its element j at x[l*dist + j*stride]. dist and stride count
- *            elements: fd_cplx for FD_C2C (x then points to fd_cplx cast to fd_real *), else fd_real.
+ *            elements: fd_cplx for FD_C2C (x is then fd_cplx cast to fd_real *), else fd_real.
  *
- * A line lies in each lane of a vector, or, where it is long and contiguous, fills the vector alone:
- * the choice depends on n and stride only, so the bits of a line do not depend on its place. */
+ * A line lies in each lane of a vector, or, where it is long and contiguous, fills the vector
+ * alone: the choice depends on n and stride only, so the bits of a line do not depend on its
+ * place. */
 void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
                 ptrdiff_t stride, fd_real *x, fd_arena scratch);
 
 /* fd_rfftn, fd_irfftn -- b real grids of nd axes to their half spectra and back: u is
- * [b][n0]..[n_last/2+1] complex, the convention of numpy.fft.rfftn; no scale in either direction
- * but the argument. fd_irfftn drops, as numpy does, the imaginary part of the self-conjugate columns
- * after the complex inverse over the other axes; u is not changed. x and u must not overlap. */
+ * [b][n0]..[n_last/2+1] complex, the convention of numpy.fft.rfftn, with no scale in either
+ * direction but the argument. fd_irfftn drops, as numpy does, the imaginary part of the
+ * self-conjugate columns after the complex inverse over the other axes; u is not changed. x and u
+ * must not overlap. */
 void fd_rfftn(int nd, const int n[], int b, double scale, const fd_real *x, fd_cplx *u,
               fd_arena scratch);
 void fd_irfftn(int nd, const int n[], int b, double scale, const fd_cplx *u, fd_real *x,
                fd_arena scratch);
 
-/* ---- 5. Linear algebra -------------------------------------------------------------------------- */
+/* ---- 5. Linear algebra --------------------------------------------------------------------------
+ *
+ * Matrices are row-major. Products are of fd_real; factorisations are small, and in double. */
 
-/* fd_gemm -- C = alpha op(A) op(B) + beta C; op(A) is m x k, op(B) k x n, all row-major with leading
- * dimensions lda, ldb, ldc (of the stored matrices). ta, tb: 1 for the transpose. C must not overlap
- * A or B; beta = 0 does not read C. Each entry is one sum over k in ascending order (long k: over
- * blocks whose size depends on k alone), so its bits do not depend on m, n or threads. */
+/* fd_gemm -- C = alpha op(A) op(B) + beta C, where op(A) is m x k and op(B) k x n, with leading
+ * dimensions lda, ldb, ldc (of the stored matrices). ta, tb: 1 for the transpose. C must not
+ * overlap A or B; beta = 0 does not read C. Each entry is one sum over k in ascending order (long
+ * k: over blocks whose size depends on k alone), so its bits do not depend on m, n or threads. */
 void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A, int lda,
              const fd_real *B, int ldb, double beta, fd_real *C, int ldc, fd_arena scratch);
-/* fd_gemm_batch -- the same for `count` triples at A + i sa, B + i sb, C + i sc; a stride of 0 shares
- * the operand (not C). */
+/* fd_gemm_batch -- the same for `count` triples at A + i sa, B + i sb, C + i sc; a stride of 0
+ * shares the operand (not C). */
 void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch);
-/* fd_cholesky -- A = L L^T in place, lower triangle, the upper one is set to 0; row-major n x n, in
- * double. FD_EDATA, with the row, where A is not positive definite: the rows before it are then
- * those of L. No jitter is added. */
+/* fd_cholesky -- A = L L^T in place, lower triangle, the upper one set to 0. FD_EDATA, with the
+ * row, where A [n][n] is not positive definite: the rows before it are then those of L. No jitter
+ * is added. */
 int  fd_cholesky(fd_status *st, int n, double *A);
 /* fd_solve_lower -- x = L^-1 x, or with trans = 1 x = L^-T x. */
 void fd_solve_lower(int n, const double *L, int trans, double *x);
-/* fd_eigen -- symmetric A = V diag(w) V^T (Householder tridiagonalisation, implicit QL): w in
- * descending order, row i of V (n x n, row-major) is the eigenvector of w[i]; A is overwritten.
- * The sign of a vector makes its entry of largest magnitude positive. FD_EDATA if an entry is not
- * finite, or if QL does not end, where A, w and V are lost. */
+/* fd_eigen -- symmetric A = V diag(w) V^T (Householder tridiagonalisation, implicit QL): w is in
+ * descending order, row i of V [n][n] is the eigenvector of w[i]; A is overwritten. The sign of a
+ * vector makes its entry of largest magnitude positive. FD_EDATA if an entry is not finite, or if
+ * QL does not end, where A, w and V are lost. */
 int  fd_eigen(fd_status *st, int n, double *A, double *w, double *V, fd_arena scratch);
 
-/* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------- *
+/* ---- 6. Spaces: what a function is sampled on ---------------------------------------------------
  *
- * One axis of length L with n points; e_j orthonormal in L2(0, L):
+ * A space is a grid of 1 to 3 axes, or any set of points with weights, together with an orthonormal
+ * basis of functions. It is a plain value, made once and read by everything else:
  *
- *   boundary      points x_i            mode j = 0..n-1                              -d2/dx2
- *   FD_PERIODIC   i L/n                 1/sqrt L; j = 2k-1: sqrt(2/L) cos(2 pi k x/L);  (2 pi k/L)^2
- *                                       j = 2k: sqrt(2/L) sin(2 pi k x/L)
+ *     fd_space s = fd_grid(&a, 2, (int[]){64, 64}, NULL, NULL, 1);
+ *     fd_to_modes(&s, b, x, u, a);                         u [b][1][64*64] from x [b][1][64*64]
+ *
+ * One axis of length L with n points; the e_j are orthonormal in L2(0, L):
+ *
+ *   boundary      points x_i            mode j = 0..n-1                           -d2/dx2
+ *   FD_PERIODIC   i L/n                 j = 0: 1/sqrt L;                          0
+ *                                       j = 2k-1: sqrt(2/L) cos(2 pi k x/L);      (2 pi k/L)^2
+ *                                       j = 2k: sqrt(2/L) sin(2 pi k x/L);        (2 pi k/L)^2
  *                                       n even, j = n-1: cos(pi n x/L)/sqrt L, the Nyquist mode
- *   FD_NEUMANN    (i+1/2) L/n           1/sqrt L; sqrt(2/L) cos(pi j x/L)               (pi j/L)^2
- *   FD_DIRICHLET  (i+1) L/(n+1)         sqrt(2/L) sin(pi (j+1) x/L)                     (pi (j+1)/L)^2
- *   FD_MIXED      (i+1/2) L/n           sqrt(2/L) sin(pi (j+1/2) x/L)                   (pi (j+1/2)/L)^2
+ *   FD_NEUMANN    (i+1/2) L/n           1/sqrt L; sqrt(2/L) cos(pi j x/L)         (pi j/L)^2
+ *   FD_DIRICHLET  (i+1) L/(n+1)         sqrt(2/L) sin(pi (j+1) x/L)               (pi (j+1)/L)^2
+ *   FD_MIXED      (i+1/2) L/n           sqrt(2/L) sin(pi (j+1/2) x/L)             (pi (j+1/2)/L)^2
  *
- * (FD_MIXED: zero at 0, free at L: Brownian motion.) More axes: products, mode index row-major over
- * (j_0, j_1, ..), channels apart. All points of a grid have the same weight h: <x, y> = h sum x y,
- * for which the modes are orthonormal on the grid too. */
+ * FD_MIXED is zero at 0 and free at L, as Brownian motion is. Modes of more axes are products, with
+ * the mode index row-major over (j_0, j_1, ..); channels are apart. All points of a grid have the
+ * same weight h: <x, y> = h sum x y, for which the modes are orthonormal on the grid too. */
 
 enum { FD_PERIODIC, FD_NEUMANN, FD_DIRICHLET, FD_MIXED };
 enum { FD_MAXD = 6 };
@@ -304,14 +372,14 @@ typedef struct {
     double len[3], h;                 /* h: weight of a grid point */
     ptrdiff_t points, modes;          /* per channel */
     const fd_fft *to[3], *from[3];    /* transforms of each axis */
-    const fd_real *basis;             /* dense spaces: [modes][points], e_k at the points; else NULL */
+    const fd_real *basis;             /* dense spaces: e_k at the points [modes][points]; or NULL */
     const fd_real *weight;            /* dense spaces: quadrature weight of each point; else NULL */
-    const fd_real *at;                /* dense spaces, set by the caller: coordinates [points][axes] in
-                                       * [0, len], for networks that take points anywhere */
+    const fd_real *at;                /* dense spaces, set by the caller: coordinates [points][axes]
+                                       * in [0, len], for networks that take points anywhere */
 } fd_space;
 
-/* fd_grid -- nd = 1..3 axes of n points. len NULL: 1 each; bc NULL: periodic; ch channels. Takes the
- * arena for the plans, so that a space is planned once and is a plain value afterwards. */
+/* fd_grid -- nd = 1..3 axes of n points. len NULL: 1 each; bc NULL: periodic; ch channels. The
+ * arena takes the plans of the transforms. */
 fd_space  fd_grid(fd_arena *a, int nd, const int n[], const double len[], const int bc[], int ch);
 /* fd_dense -- any set of points with weights and an orthonormal basis of its own (kernel matrices,
  * principal components): basis [modes][points] with sum_i weight_i e_j(x_i) e_k(x_i) = delta_jk.
@@ -325,8 +393,9 @@ double    fd_coord(const fd_space *s, int axis, int i);
 /* fd_mode -- the per-axis indices j[] of mode k; returns 1 where k is a Nyquist mode (any axis). */
 int       fd_mode(const fd_space *s, ptrdiff_t k, int j[3]);
 /* fd_wave -- the wavenumber of mode k: the norm over the axes of the number of waves (FD_PERIODIC)
- * or half waves on the domain's length, (j + 1)/2 rounded down, j, j + 1, j + 1/2 in the order of
- * the table. mu, where not NULL: its eigenvalue of -Laplacian. NAN on a dense space. */
+ * or half waves on the domain's length. On an axis that is (j + 1)/2 rounded down for FD_PERIODIC,
+ * j for FD_NEUMANN, j + 1 for FD_DIRICHLET, j + 1/2 for FD_MIXED. mu, where not NULL, gets the
+ * mode's eigenvalue of -Laplacian. NAN on a dense space. */
 double    fd_wave(const fd_space *s, ptrdiff_t k, double *mu);
 /* fd_laplace -- mu[k], eigenvalues of -Laplacian, [modes]. FD_EARG on a dense space. */
 void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
@@ -334,46 +403,57 @@ void      fd_laplace(const fd_space *s, double *mu, fd_arena scratch);
  * [Thesis eqs. 3.68, 3.69, corrected]. u may be x, in a buffer for the longer one. */
 void      fd_to_modes(const fd_space *s, int b, const fd_real *x, fd_real *u, fd_arena scratch);
 void      fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_arena scratch);
-/* fd_modes_between -- copy modes between two grids of one domain: shared modes kept, others 0, Nyquist
- * modes dropped. Nothing is done where axes or channels are not as many. u [b][ch][from->modes], w
- * [b][ch][to->modes]. */
-void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u, fd_real *w);
+/* fd_modes_between -- copy modes u [b][ch][from->modes] to w [b][ch][to->modes], of another grid of
+ * the domain: shared modes are kept, others are 0, Nyquist modes are dropped. Nothing is done where
+ * the grids have different numbers of axes or channels. */
+void      fd_modes_between(const fd_space *from, const fd_space *to, int b, const fd_real *u,
+                           fd_real *w);
 /* fd_resample -- the same function on another grid: exact for band-limited functions, up, down, odd
  * sizes [Thesis eqs. 3.65-3.67, corrected]. FD_ESHAPE where axes, lengths, boundaries or channels
  * differ. x and y must not overlap. */
 void      fd_resample(const fd_space *from, const fd_space *to, int b, const fd_real *x, fd_real *y,
                       fd_arena scratch);
-/* fd_modes_at -- E[i][k] = e_k at places at [m][nd] in the domain, or with half [m][nd] the mean of e_k over the box of
- * these half widths about it; E [m][modes]. Nyquist modes get 0. Of a space that is no grid nothing is
- * written. */
+/* fd_modes_at -- E[i][k] = e_k at the places at [m][nd] in the domain, or, where half [m][nd] is
+ * not NULL, the mean of e_k over the box of these half widths about the place; E [m][modes].
+ * Nyquist modes get 0. For a space that is no grid nothing is written. */
 void      fd_modes_at(const fd_space *s, int m, const double *at, const double *half, fd_real *E);
 /* fd_inner -- <x, y> of two functions, summed over channels; NAN on a failed space. */
 double    fd_inner(const fd_space *s, const fd_real *x, const fd_real *y);
 
-/* ---- 7. Covariance operators ---------------------------------------------------------------------- *
+/* ---- 7. Covariance operators --------------------------------------------------------------------
  *
- * C e_k = lam_k e_k. With w = sqrt(mu_k), d axes, r = distance:
+ * A covariance is the law of Gaussian noise on functions: C e_k = lam_k e_k, a number for each
+ * mode. lam is a function of the physical mode, never of the grid; Nyquist modes have lam = 0.
+ * Channels are independent copies.
  *
- *   white     sigma^2 where all wavenumbers <= kmax (0: all: not a law on function space: its pixel
- *             variance grows with the grid)
- *   rbf       kernel var exp(-r^2/2l^2)          lam = var (2 pi l^2)^(d/2) exp(-l^2 w^2/2)
- *   matern    usual, argument sqrt(2 nu) r/l     lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
- *                                                      (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
- *   exp       var exp(-r/l): matern with nu = 1/2. [DDO]'s rbf omits the square of the distance,
- *             and is this, l = 2 scale^2: at the released .05 nearly white, as [FFM]'s l = .001 is
- *   power     s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing. [FNO]'s
- *             Navier-Stokes: alpha = 2.5, tau = 7, s = 2 tau^3 in the code, tau^(3/2) in print
- *   bessel    s (c + w^2)^-gamma
- *   bridge    var (min(x,y) - xy/L)              lam = var/w^2 on Dirichlet axes
- *   brownian  var min(x,y)                       lam = var/w^2 on mixed axes
+ *     fd_cov *c = fd_cov_matern(&a, &s, 1.0, 0.1, 1.5);
+ *     fd_cov_draw(c, fd_seed(1), 0, 16, x, a);             16 functions of the law N(0, C)
  *
- * (products of the one-dimensional eigenvalues for the last two where d > 1: sheets). lam is a
- * function of the physical mode, never of the grid; Nyquist modes have lam = 0. The kernels of all
- * but the last two are the periodised (or reflected) ones: the kernel as written plus its images,
+ * With w = sqrt(mu_k), mu_k the eigenvalue of -Laplacian, d axes and the distance r:
+ *
+ *   fd_cov_white     sigma^2 where all wavenumbers are <= kmax. kmax = 0 keeps all modes: the pixel
+ *                    variance then grows with the grid, so it is no law on functions
+ *   fd_cov_rbf       kernel var exp(-r^2/2l^2):
+ *                    lam = var (2 pi l^2)^(d/2) exp(-l^2 w^2/2)
+ *   fd_cov_matern    the usual kernel of the argument sqrt(2 nu) r/l:
+ *                    lam = var (4 pi)^(d/2) Gamma(nu+d/2)/Gamma(nu)
+ *                          (2 nu/l^2)^nu (2 nu/l^2 + w^2)^-(nu+d/2)
+ *   fd_cov_exp       kernel var exp(-r/l), which is matern with nu = 1/2. [DDO]'s rbf omits the
+ *                    square of the distance, and is this with l = 2 scale^2: at the released .05 it
+ *                    is nearly white, as [FFM]'s with l = .001 is
+ *   fd_cov_power     lam = s (w^2 + tau^2)^-alpha; where tau = 0 the constant mode carries nothing.
+ *                    [FNO]'s Navier-Stokes: alpha = 2.5, tau = 7, s = 2 tau^3 in the code,
+ *                    tau^(3/2) in print
+ *   fd_cov_bessel    lam = s (c + w^2)^-gamma
+ *   fd_cov_bridge    kernel var (min(x,y) - xy/L): lam = var/w^2 on Dirichlet axes
+ *   fd_cov_brownian  kernel var min(x,y): lam = var/w^2 on mixed axes
+ *
+ * For the last two and d > 1 lam is the product of the one-dimensional eigenvalues (sheets). The
+ * kernels of all but these are periodised or reflected: the kernel as written plus its images,
  * sum_m k(x - y + m L) on periodic axes. So var is the variance of a pixel only where l is short
- * beside the domain; for rbf it is var times 1 + 7e-6 (l = L/5), 1.27 (L/2), 2.51 (L), 25 (10 L)
- * for each periodic axis. fd_cov_pixel says it; var^2 over that number in place of var makes it
- * var. Channels are independent copies. */
+ * beside the domain: for rbf it is var times 1 + 7e-6 (l = L/5), 1.27 (L/2), 2.51 (L), 25 (10 L)
+ * for each periodic axis. fd_cov_pixel says it; with var^2 over that number in place of var it is
+ * var. */
 
 /* a function of the eigenvalue mu of -Laplacian, given by the user */
 typedef double fd_cov_rule(double mu, const void *self);
@@ -402,41 +482,44 @@ fd_cov *fd_cov_brownian(fd_arena *a, const fd_space *s, double var);    /* all a
 fd_cov *fd_cov_function(fd_arena *a, const fd_space *s, fd_cov_rule *rule, const void *self);
 /* fd_cov_table -- given eigenvalues, lam[modes] >= 0, copied. */
 fd_cov *fd_cov_table(fd_arena *a, const fd_space *s, const double *lam);
-/* fd_cov_kernel -- any kernel k(x, y) on the points of a grid, by the eigenvectors of its matrix: the
- * modes of the result (c->s) are its own. xyz are the nd coordinates. Costs points^3. FD_EDATA where an
- * eigenvalue is below -1e-9 times the largest; smaller negative ones become 0. */
+/* fd_cov_kernel -- any kernel k(x, y) on the points of a grid, by the eigenvectors of its matrix,
+ * which are the modes of the result (c->s). x and y are nd coordinates. Costs points^3. FD_EDATA
+ * where an eigenvalue is below -1e-9 times the largest; smaller negative ones become 0. */
 fd_cov *fd_cov_kernel(fd_arena *a, const fd_space *s,
-                      double (*k)(const double *x, const double *y, const void *prm), const void *prm);
+                      double (*k)(const double *x, const double *y, const void *prm),
+                      const void *prm);
 /* fd_cov_empirical -- the stationary covariance of a data set x [m][ch][points], corrected from
- * [Thesis eq. 4.28] in four ways: centred at the mean (written to mean [ch][points] where not
- * NULL), in our normalisation, averaged over channels and over the modes with the same wavenumber
- * on each axis, raised to at least floor * (largest eigenvalue). It is the covariance of data
- * shifted, and with more axes mirrored, at random. */
+ * [Thesis eq. 4.28] in four ways: it is centred at the mean, which is written to mean [ch][points]
+ * where not NULL; it has our normalisation; it is averaged over channels and over the modes with
+ * the same wavenumber on each axis; and it is raised to at least floor * (largest eigenvalue). It
+ * is the covariance of data that are shifted, and with more axes mirrored, at random. */
 fd_cov *fd_cov_empirical(fd_arena *a, const fd_space *s, int m, const fd_real *x, double floor,
                          fd_real *mean);
-/* fd_cov_spectrum -- the same from the variances var[modes] of the modes, averaged over channels, for
- * data that are never in memory at once: cos and sin of a wavenumber get their mean. */
+/* fd_cov_spectrum -- the same from the variances var[modes] of the modes, averaged over channels,
+ * for data that are never in memory at once: cos and sin of a wavenumber get their mean. */
 fd_cov *fd_cov_spectrum(fd_arena *a, const fd_space *s, const double *var, double floor);
-/* fd_cov_pca -- the covariance of a data set with its own eigenvectors as modes (at most `modes`), by
- * the smaller of the two Gram matrices; c->s is dense. mean as above. */
-fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int modes, fd_real *mean);
-/* fd_cov_on -- the same operator on another grid of the same domain. Tables keep their common modes and
- * have 0 beyond. FD_EARG for dense ones. */
+/* fd_cov_pca -- the covariance of a data set with its own eigenvectors as modes (at most `modes`),
+ * by the smaller of the two Gram matrices; c->s is dense. mean as above. */
+fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int modes,
+                   fd_real *mean);
+/* fd_cov_on -- the same operator on another grid of the same domain. A table keeps the modes that
+ * both grids have and is 0 beyond. FD_EARG for a covariance of a dense space. */
 fd_cov *fd_cov_on(fd_arena *a, const fd_cov *c, const fd_space *s);
 
-/* fd_cov_pow -- y = C^p x for b functions; y may be x. p: 1/2 colours white noise, -1/2 whitens, -1 is
- * Cameron-Martin. FD_EDATA if p < 0 and modes with lam_k = 0 hold more than 1e-10 of |x|^2 (more than
- * rounding); y is then untouched. Modes with lam_k = 0 give 0. */
+/* fd_cov_pow -- y = C^p x for b functions; y may be x. p = 1/2 colours white noise, -1/2 whitens,
+ * -1 leads to the Cameron-Martin norm. FD_EDATA if p < 0 and modes with lam_k = 0 hold more than
+ * 1e-10 of |x|^2 (more than rounding); y is then untouched. Modes with lam_k = 0 give 0. */
 void   fd_cov_pow(const fd_cov *c, double p, int b, const fd_real *x, fd_real *y, fd_arena scratch);
-/* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of stream r, whatever
- * the batch; its mode (.., j', j) has element j, in the order of fd_normal, of the blocks with counters
- * (block, j', index before that, channel) of fd_stream(r, 'f', first + i): a finer grid draws the same function. */
+/* fd_cov_draw -- b draws of N(0, C), [b][ch][points]. Draw i is function first + i of stream r,
+ * whatever the batch; its mode (.., j', j) has element j, in the order of fd_normal, of the blocks
+ * with counters (block, j', index before that, channel) of fd_stream(r, 'f', first + i): a finer
+ * grid draws the same function. */
 void   fd_cov_draw(const fd_cov *c, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_cov_draw_modes -- the same in coefficients, [b][ch][modes]. */
 void   fd_cov_draw_modes(const fd_cov *c, fd_rng r, int first, int b, fd_real *u);
-/* fd_cov_pixel -- the variance of a pixel, on average over the domain. rbf, matern, exp: with all
- * modes, also those that no grid has, and so the same number on every grid; others: fd_cov_trace
- * over the volume. */
+/* fd_cov_pixel -- the variance of a pixel, on average over the domain. For rbf, matern and exp it
+ * counts all modes, also those that no grid has, and so is the same number on every grid; for
+ * others it is fd_cov_trace over the volume. */
 double fd_cov_pixel(const fd_cov *c);
 /* fd_cov_trace -- Tr C of one channel, sum lam_k [Thesis eq. 2.9]; NAN of NULL. */
 double fd_cov_trace(const fd_cov *c);
@@ -446,42 +529,45 @@ double fd_cov_norm2(const fd_cov *c, const fd_real *x, fd_arena scratch);
 /* fd_cov_std -- pointwise standard deviation sqrt(sum_k lam_k e_k(x)^2), [points]. */
 void   fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch);
 
-/* ---- 8. Forward processes ------------------------------------------------------------------------- *
+/* ---- 8. Forward processes -----------------------------------------------------------------------
  *
- * Per mode, X_t | X_0 = x0 ~ N(m x0, v lam), lam the noise eigenvalue: two functions of time m(t), v(t)
- * and, where `modal` is set, of the mode through mu_k. With ' = d/dt,
+ * A process mixes data with noise. Per mode, X_t | X_0 = x0 ~ N(m x0, v lam), lam being the
+ * eigenvalue of the noise: the process is two functions of time, m(t) and v(t), and, where `modal`
+ * is set, of the mode through mu_k. With ' = d/dt it is the equation
  *
  *     dX = -a X dt + sqrt(q lam) dW,     a = -m'/m,     q = v' + 2 a v             [SDE eq. 5]
  *
- *   constructor      m                    v                          range of t
- *   fd_ou            exp(-t/2)            1 - exp(-t)                (0, tmax]      [Pidstrigach]
- *   fd_vp            exp(-B/2)            1 - exp(-B)                (0, 1]         B = b0 t + (b1-b0) t^2/2
- *   fd_vp_cosine     cos(..)/cos(..)      1 - m^2                    (0, .9946]     [HDM]
- *   fd_subvp         exp(-B/2)            (1 - exp(-B))^2            (0, 1]
- *   fd_ve            1                    smin^2 (smax/smin)^2t      [0, 1]
- *   fd_driftless     1                    t                          (0, tmax]    [Thesis sec. 4.2]
- *   fd_flow          1 - t                (t + smin (1-t))^2         [0, 1]         [FFM], t = 1 - r
- *   fd_flow_vp       cos f                sin^2 f                    [0, 1]         f = (t+s)/(1+s) pi/2
- *   fd_ddpm_betas    sqrt(gamma_t)        1 - gamma_t                t = 0, 1..T    [DDPM; KER]
- *   fd_ladder        1                    v1 (vT/v1)^((t-1)/(T-1))   t = 1..T       [DDO]
- *   fd_fdp           exp(-b_k B)          (1 - exp(-2 b_k B))/b_k    (0, 1]         [FDP]
- *   fd_heat          exp(-A th)           (1 - exp(-2 A th))/(2 A)   (0, tmax]      A = c + kappa mu_k [HDM]
- *   fd_blur          m0 exp(-mu_k w^2/2)  v0                         those of m0    [DDO-SDF]
- *   fd_path          A(1 - t)             B^2 + G^2 at 1 - t         [0, 1]         a path of one's own
+ *     fd_process p = fd_vp(noise, 0.1, 20.0);
+ *     fd_coef    c = fd_law(&p, 0.5, 0);                   c.m, c.v of mode 0 at t = 1/2
  *
- * fd_ddpm_betas is defined at whole t. Between them log gamma is linear, so that m' and v' jump at
- * whole t: there fd_law gives those of the interval below, which a reverse step enters. Schemes of
- * several stages lay these out in log gamma, where a chain has no kinks, and so have their order on
- * any steps: an inner stage is halfway in log gamma, in general not at a whole t. (A blurred chain
- * whose width changes has kinks in either clock, and the order on steps that no whole t cuts.) Any
- * other process is a law of one's own in the struct: m, v > 0 after 0, v/m^2 not falling where an
- * SDE is wanted.
+ *   constructor      m                     v                         t, source
+ *   fd_ou            exp(-t/2)             1 - exp(-t)               (0, tmax]     [Pidstrigach]
+ *   fd_vp            exp(-B/2)             1 - exp(-B)               (0, 1]
+ *                                          B = b0 t + (b1-b0) t^2/2
+ *   fd_vp_cosine     cos(..)/cos(..)       1 - m^2                   (0, .9946]    [HDM]
+ *   fd_subvp         exp(-B/2)             (1 - exp(-B))^2           (0, 1]
+ *   fd_ve            1                     smin^2 (smax/smin)^2t     [0, 1]
+ *   fd_driftless     1                     t                         (0, tmax]  [Thesis sec. 4.2]
+ *   fd_flow          1 - t                 (t + smin (1-t))^2        [0, 1]        [FFM], t = 1 - r
+ *   fd_flow_vp       cos f                 sin^2 f                   [0, 1]
+ *                                          f = (t+s)/(1+s) pi/2
+ *   fd_ddpm_betas    sqrt(gamma_t)         1 - gamma_t               t = 0, 1..T   [DDPM; KER]
+ *   fd_ladder        1                     v1 (vT/v1)^((t-1)/(T-1))  t = 1..T      [DDO]
+ *   fd_fdp           exp(-b_k B)           (1 - exp(-2 b_k B))/b_k   (0, 1]        [FDP]
+ *   fd_heat          exp(-A th)            (1 - exp(-2 A th))/(2 A)  (0, tmax]     [HDM]
+ *                                          A = c + kappa mu_k
+ *   fd_blur          m0 exp(-mu_k w^2/2)   v0                        as m0         [DDO-SDF]
+ *   fd_path          A(1 - t)              B^2 + G^2 at 1 - t        [0, 1]
+ *
+ * Any other process is a law of one's own in the struct, with m, v > 0 after 0 and v/m^2 not
+ * falling where an SDE is wanted.
  *
  * A constructor that has no arena says in `why` what was wrong with its arguments (out of range,
  * NaN, infinite). law is then NULL, fd_law gives zeros, and the first function with a status fails
  * with FD_EARG and that text. */
 
-typedef struct { double m, v, dm, dv; } fd_coef;      /* mean factor, variance / lam, and d/dt of both */
+/* mean factor, variance / lam, and d/dt of both */
+typedef struct { double m, v, dm, dv; } fd_coef;
 /* a function of time given by the user: returns its value, writes its derivative */
 typedef double fd_schedule(double t, const void *self, double *slope);
 typedef struct fd_process fd_process;
@@ -490,7 +576,7 @@ struct fd_process {
     double tmin, tmax;                 /* tmin: where samplers end by default */
     double prm[4];
     const double *table;               /* fd_ddpm_..: log gamma_t, t = 0..T; fd_fdp: b_k */
-    int modal;                         /* 0: law ignores mu; 1: not; 2: mu is the index k of the mode */
+    int modal;                         /* 0: law ignores mu; 1: it does not; 2: mu is the index k */
     fd_coef (*law)(const fd_process *p, double t, double mu);
     fd_schedule *curve[3];             /* fd_heat: th; fd_path: A, B, G */
     const void *self;                  /* theirs; fd_blur: the process that is blurred */
@@ -503,65 +589,83 @@ fd_process fd_subvp(const fd_cov *noise, double beta0, double beta1);
 fd_process fd_ve(const fd_cov *noise, double smin, double smax);
 fd_process fd_driftless(const fd_cov *noise, double tmax);
 fd_process fd_flow(const fd_cov *noise, double smin);
-/* fd_ddpm_betas, fd_ddpm_gammas -- the chain x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, given beta [T] (its
- * element t - 1 is beta_t) between 0 and 1, or gamma [T], gamma_t = prod_{u <= t} (1 - beta_u), falling between 1
- * and 0; copied. FD_EARG, with the step, otherwise.
- * fd_beta_schedule -- schedules, u = (t-1)/(T-1):
+/* fd_ddpm_betas, fd_ddpm_gammas -- the chain x_t = sqrt(1 - beta_t) x_t-1 + sqrt(beta_t) xi, given
+ * beta [T] (its element t - 1 is beta_t) between 0 and 1, or gamma [T],
+ * gamma_t = prod_{u <= t} (1 - beta_u), falling between 1 and 0; copied. FD_EARG, with the step,
+ * otherwise.
+ *
+ * A chain is defined at whole t. Between them log gamma is linear, so that m' and v' jump at whole
+ * t: there fd_law gives those of the interval below, which a reverse step enters. Schemes of
+ * several stages lay these out in log gamma, where a chain has no kinks, and so have their order on
+ * any steps: an inner stage is halfway in log gamma, in general not at a whole t. (A blurred chain
+ * whose width changes has kinks in either clock, and the order on steps that no whole t cuts.)
+ *
+ * fd_beta_schedule -- the usual betas, beta [T], with u = (t-1)/(T-1):
  *   FD_BETA_LINEAR     beta1 + (betaT - beta1) u                                        [DDPM; KER]
  *   FD_BETA_QUADRATIC  its square root linear    [LDM code, ldm/modules/diffusionmodules/util.py]
  *   FD_BETA_SIGMOID    beta1 + (betaT - beta1)/(1 + exp(6 - 12 u))
- *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas cut at .999; beta1
- *                      and betaT are not looked at    [iDDPM code, gaussian_diffusion.py]
- * beta [T]. FD_EARG where there is no such rule, T < 1, or beta1 or betaT not between 0 and 1. */
+ *   FD_BETA_COSINE     gamma_t = cos^2(w (t/T + s))/cos^2(w s), w = pi/2/(1 + s), s = .008, betas
+ *                      cut at .999; beta1 and betaT are not looked at
+ *                      [iDDPM code, gaussian_diffusion.py]
+ * FD_EARG where there is no such rule, T < 1, or beta1 or betaT not between 0 and 1. */
 enum { FD_BETA_LINEAR, FD_BETA_QUADRATIC, FD_BETA_SIGMOID, FD_BETA_COSINE };
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta);
 fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma);
 void       fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta,
                             fd_status *st);
-/* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus noise, not
- * at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
+/* fd_flow_vp -- the variance-preserving path of [FFM], s = .08: it ends at data times .9932 plus
+ * noise, not at data. s = 0: cos(pi t/2), from data to noise, the schedule of [DDO-SDF]. */
 fd_process fd_flow_vp(const fd_cov *noise, double s);
-/* fd_ladder -- T noise levels, geometric in the variance [SDE eq. 8]: DDO's sigma_i is a variance,
- * sqrt(sigma_i) xi is what it adds. Level T is the noisiest. Released: v1 = .01, vT = 30, T = 500. */
+/* fd_ladder -- T noise levels, geometric in the variance [SDE eq. 8], level T being the noisiest.
+ * DDO's sigma_i is a variance: it adds sqrt(sigma_i) xi. Released: v1 = .01, vT = 30, T = 500. */
 fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T);
-/* fd_fdp -- dX_k = -beta b_k X_k dt + sqrt(2 beta lam_k) dW, beta = k0 c exp(ct), k0 = .02, B(1) = (beta0 +
- * beta1)/2. b [modes] is copied, b_k >= 0 (FD_EARG otherwise); NULL: the released coefficients
- * 1/(|k|^2 + .3) + ((|k|^2 + 2)/33^2)^1/4, |k|^2 = mu/4 pi^2. They are not bounded, as the paper asks, and
- * m_k(1) is up to .345: see fd_terminal and FD_START_MATCHED. Released: beta0 = .1, beta1 = 5 or 10. */
+/* fd_fdp -- dX_k = -beta b_k X_k dt + sqrt(2 beta lam_k) dW, beta = k0 c exp(ct), k0 = .02,
+ * B(1) = (beta0 + beta1)/2. b [modes] is copied, b_k >= 0 (FD_EARG otherwise); NULL: the released
+ * coefficients 1/(|k|^2 + .3) + ((|k|^2 + 2)/33^2)^1/4, |k|^2 = mu/4 pi^2. They are not bounded,
+ * as the paper asks, and m_k(1) is up to .345: see fd_terminal and FD_START_MATCHED. Released:
+ * beta0 = .1, beta1 = 5 or 10. */
 fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, const double *b);
-/* fd_fdp_noise -- the released r_k = 64^2/(23.27 (|k|^2 + 2) energy), the variance of an orthonormal transform
- * of `ref` pixels, as an operator: lam = r_k/ref. ref = 0: the points of s, which is what the code does, and
- * then a mode has four times the variance on a grid half as wide. [ML]'s priors and [HDM]'s images do the same. */
+/* fd_fdp_noise -- the released r_k = 64^2/(23.27 (|k|^2 + 2) energy), the variance of an
+ * orthonormal transform of `ref` pixels, as an operator: lam = r_k/ref. ref = 0: the points of s,
+ * which is what the code does, and then a mode has four times the variance on a grid half as wide.
+ * [ML]'s priors and [HDM]'s images do the same. */
 fd_cov    *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref);
-/* fd_heat -- dX = -th'(t) A X dt + sqrt(th' lam) dW with an unbounded A = c + kappa (-Laplacian), c >= 0.
- * theta NULL: th = t. fd_heat_cosine: th = -log m of fd_vp_cosine. [HDM]'s images have that with
- * c = 1, kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. Its sampler starts from N(0, I), too much in the top
- * modes, and explicit Euler multiplies those by -2.6 and more in the first steps: take FD_EXPONENTIAL or FD_DDIM. */
-fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta, const void *self,
-                   double tmax);
+/* fd_heat -- dX = -th'(t) A X dt + sqrt(th' lam) dW with an unbounded A = c + kappa (-Laplacian),
+ * c >= 0. theta NULL: th = t.
+ * fd_heat_cosine -- th = -log m of fd_vp_cosine. [HDM]'s images have that with c = 1,
+ * kappa = 1/N^2 on a Neumann grid and lam = 2 A^-index/N^2. Its sampler starts from N(0, I), too
+ * much in the top modes, and explicit Euler multiplies those by -2.6 and more in the first steps:
+ * take FD_EXPONENTIAL or FD_DDIM. */
+fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta,
+                   const void *self, double tmax);
 fd_process fd_heat_cosine(const fd_cov *noise, double c, double kappa);
-/* fd_blur -- of a scalar process m0, v0 (kept by pointer), w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax), a Gaussian
- * blur of that standard deviation. Where w0 > 0 samples are blurred copies of data: D is of the sharp x0, but
- * X_0 is not. [DDO-SDF code, lib/diffusion.py]: of fd_flow_vp, s = 0, w0 = .05/pi, w1 = .25/pi, t
- * cut at log m^2/v = +-10; it samples ancestrally, without the paper's Langevin dynamics, or by em,
- * with m' for m'/m. [inf-Diff code, diffusion.py]: w0 = w1, and noise with that blur's spectrum. */
+/* fd_blur -- a scalar process m0, v0 (kept by pointer) that also blurs: by a Gaussian of the
+ * standard deviation w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax). Where w0 > 0 samples are blurred
+ * copies of data: D is of the sharp x0, but X_0 is not. [DDO-SDF code, lib/diffusion.py] has it of
+ * fd_flow_vp with s = 0, w0 = .05/pi, w1 = .25/pi, t cut at log m^2/v = +-10; it samples
+ * ancestrally, without the paper's Langevin dynamics, or by em, with m' for m'/m.
+ * [inf-Diff code, diffusion.py] has w0 = w1, and noise with that blur's spectrum. */
 fd_process fd_blur(const fd_process *base, double w0, double w1);
-/* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow matching with
- * a path of one's own, one-sided interpolants [Albergo et al. eqs. 3.15, 3.18]. G may be NULL. */
-fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G, const void *self);
-/* fd_terminal -- what starting from N(0, v_T C) instead of the true law costs, for data N(mean, c0), mean NULL
- * for 0. kl is over modes that carry noise. */
+/* fd_path -- x_r = A(r) x1 + B(r) xi + G(r) z, r = 1 - t, with independent xi, z ~ N(0, C): flow
+ * matching with a path of one's own, one-sided interpolants [Albergo et al. eqs. 3.15, 3.18]. G may
+ * be NULL. */
+fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G,
+                   const void *self);
+
+/* fd_terminal -- what starting from N(0, v_T C) instead of the true law costs, for data N(mean,
+ * c0), mean NULL: 0. kl is over modes that carry noise. */
 typedef struct {
     double m; ptrdiff_t k;             /* the largest m_k(tmax), and the k */
-    double kl, w2;                     /* KL(p_T | N(0, v_T C)); 2-Wasserstein distance, not squared */
-    double ode, sde;                   /* the distance left at tmin after the exact flow, the exact SDE */
+    double kl, w2;                     /* KL(p_T | N(0, v_T C)); 2-Wasserstein distance */
+    double ode, sde;                   /* distance left at tmin by the exact flow, the exact SDE */
 } fd_gap;
-fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, fd_arena scratch);
+fd_gap     fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0,
+                       fd_arena scratch);
 /* fd_conditions_at -- what the theory asks of a diffusion in function space, for data N(mean, c0)
  * at time t, as sums over the modes of this grid and all channels: a condition holds if its number
- * has a limit as the grid is refined (fd certify --conditions). With a = -m'/m, q the rate of the
- * noise, P = m^2 c + v lam, and what carries neither data nor noise left out; INFINITY where data
- * have no noise. FD_ESHAPE where c0 has other modes than the noise. */
+ * has a limit as the grid is refined (fd certify --conditions). a = -m'/m, q is the rate of the
+ * noise, P = m^2 c + v lam. Modes that carry neither data nor noise are left out; a sum is INFINITY
+ * where data have no noise. FD_ESHAPE where c0 has other modes than the noise. */
 typedef struct {
     double trace;            /* sum lam = Tr C, the square of the Hilbert-Schmidt norm of C^1/2 */
     double square;           /* sum lam^2, that of C */
@@ -586,31 +690,37 @@ fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s);
 /* fd_law -- the coefficients of mode k at time t. k is looked at only where p->modal: zeros where
  * there is no such mode. */
 fd_coef    fd_law(const fd_process *p, double t, ptrdiff_t k);
-/* fd_times -- t[0] = tmax > .. > t[steps] = tmin by a rule; prm: rho (0: 7) for FD_RHO.
- *   FD_UNIFORM    equal steps of t           FD_GEOMETRIC  equal ratios of t
- *   FD_RHO        equal steps of sigma^(1/rho), sigma = sqrt(v)/m          [EDM eq. 5]
+/* fd_times -- the times of a sampler by a rule, t[0] = tmax > .. > t[steps] = tmin:
+ *   FD_UNIFORM    equal steps of t
+ *   FD_GEOMETRIC  equal ratios of t
+ *   FD_RHO        equal steps of sigma^(1/rho), sigma = sqrt(v)/m, prm = rho, 0: 7  [EDM eq. 5]
  *   FD_LOGSNR     equal steps of log(m^2/v)
  * The last two invert sigma(t) by bisection; where m(tmax) = 0 they start at the first t with
- * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall: for
- * FD_GEOMETRIC tmin = 0, for FD_LOGSNR v(tmin) = 0 (FD_RHO may end there), m(tmin) = 0; and where
- * there are no steps or no such rule. */
+ * sigma <= 1e4 and put tmax before it. FD_EARG, t untouched, where the times would not fall
+ * (FD_GEOMETRIC to tmin = 0, FD_LOGSNR to v(tmin) = 0, where FD_RHO may end, m(tmin) = 0), and
+ * where there are no steps or no such rule. */
 enum { FD_UNIFORM, FD_GEOMETRIC, FD_RHO, FD_LOGSNR };
 void       fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st);
 
-/* ---- 9. Models: anything that denoises --------------------------------------------------------------
+/* ---- 9. Models: anything that denoises ----------------------------------------------------------
  *
- * With x = m x0 + s xi, s = sqrt v, xi ~ N(0, C), D = E[x0 | x], a model may predict
+ * With x = m x0 + s xi, s = sqrt v, xi ~ N(0, C), a model knows D = E[x0 | x] in one form or
+ * another, and samplers ask it for the form that they want:
  *
- *   FD_X0        D                                       [EDM eq. 2]
- *   FD_NOISE     e = (x - m D)/s                         [DDPM eqs. 11, 14; DDIM eq. 9]
- *   FD_SCORE     C grad log p = -(x - m D)/v             [DDO th. 2; Survey eq. 2.8; Pidstrigach]
- *   FD_V         m e - s D                               [v sec. 4]; D = (m x - s v)/(m^2 + s^2)
- *   FD_VELOCITY  dx/dr, r = -t: -(m' D + s' e)           [FFM]: from noise to data
+ *     fd_model m = fd_net_model(&a, net, FD_V);                a network that was trained to say v
+ *     fd_predict(&m, FD_X0, &p, b, x, t, d, a);                what it says of x0
+ *
+ * It may predict, each per mode where the process is modal, with e = (x - m D)/s:
+ *
+ *   FD_X0          D                                       [EDM eq. 2]
+ *   FD_NOISE       e                                       [DDPM eqs. 11, 14; DDIM eq. 9]
+ *   FD_SCORE       C grad log p = -(x - m D)/v             [DDO th. 2; Survey eq. 2.8; Pidstrigach]
+ *   FD_V           m e - s D                               [v sec. 4]; D = (m x - s v)/(m^2 + s^2)
+ *   FD_VELOCITY    dx/dr, r = -t: -(m' D + s' e)           [FFM]: from noise to data
  *   FD_SCORE_HALF  C^-1/2 of FD_SCORE, no function in the limit: for a fixed grid
  *   FD_SCORE_FULL  C^-1 of FD_SCORE: grad log p in L2
  *
- * each per mode where the process is modal. Maps to the last two fail (FD_EDATA, see fd_cov_pow) where x
- * holds modes that carry no noise. */
+ * Maps to the last two fail (FD_EDATA, see fd_cov_pow) where x holds modes that carry no noise. */
 
 enum { FD_X0, FD_NOISE, FD_SCORE, FD_V, FD_VELOCITY, FD_SCORE_HALF, FD_SCORE_FULL };
 typedef void fd_ask(void *of, int first, int b, const fd_real *y, fd_real *dy, fd_arena scratch);
@@ -639,29 +749,33 @@ typedef struct {
  * D is the mean, unless x would be made smaller. */
 fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 /* fd_oracle_mix -- data from sum_i w_i N(mean_i, c_i): means [n][ch][points]. */
-fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w, const fd_real *means,
-                       const fd_cov *const c[]);
-/* fd_oracle_kernel -- fd_oracle_gauss where c0, on the same points, has modes of its own (fd_cov_kernel, another
- * basis): D = mean + m K (m K m + v C)^-1 (x - m mean), K the matrix of c0. Costs modes^3 for each time. */
+fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w,
+                       const fd_real *means, const fd_cov *const c[]);
+/* fd_oracle_kernel -- fd_oracle_gauss where c0, on the same points, has modes of its own
+ * (fd_cov_kernel, another basis): D = mean + m K (m K m + v C)^-1 (x - m mean), K the matrix of c0.
+ * Costs modes^3 for each time. */
 fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
-/* fd_oracle_data -- the empirical measure of x [n][ch][points]: D = sum_i softmax_i(-|x - m x_i|^2 /
- * 2 v lam) x_i, over modes with lam > 0. What a perfectly trained network memorises. */
+/* fd_oracle_data -- the empirical measure of x [n][ch][points]:
+ * D = sum_i softmax_i(-|x - m x_i|^2 / 2 v lam) x_i, over modes with lam > 0: what a perfectly
+ * trained network memorises. */
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x);
-/* fd_average_velocity -- what a one-step model should say [MeanFlow]: u = (x - phi(x))/(t - r), phi
- * the flow of FD_VELOCITY from t to r < t, so that x - (t - r) u is one step from t to r. Here
- * the exact one for data N(mean, c0), with phi = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t
- * lam)) (x - m_t M) in each mode; b functions with times of their own. One step from the start's
- * law has the exact law. A network learns it from u = dx/dt - (t - r) du/dt along the flow, du/dt =
- * (dx/dt . d/dx + d/dt) u of its own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps.
- * FD_EARG but for 0 <= r < t <= tmax. */
+/* fd_average_velocity -- what a one-step model should say [MeanFlow]: u = (x - phi(x))/(t - r),
+ * phi the flow of FD_VELOCITY from t to r < t, so that x - (t - r) u is one step from t to r. Here
+ * it is the exact one for data N(mean, c0), where in each mode
+ *     phi(x) = m_r M + sqrt((m_r^2 c + v_r lam)/(m_t^2 c + v_t lam)) (x - m_t M);
+ * b functions with times of their own. One step from the start's law has the exact law. A network
+ * learns it from u = dx/dt - (t - r) du/dt along the flow, with du/dt = (dx/dt . d/dx + d/dt) u of
+ * its own, held fixed, and for dx/dt that of a pair, m' x0 + s' eps. FD_EARG unless
+ * 0 <= r < t <= tmax. */
 void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov *c0, int b,
                          const double *t, const double *r, const fd_real *x, fd_real *u,
                          fd_arena scratch);
-/* fd_predict -- y = the prediction of kind `want`, whatever the model predicts itself; y must not be x. */
+/* fd_predict -- y = the prediction of kind `want`, whatever the model itself predicts; y must not
+ * be x. */
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
                 const double *t, fd_real *y, fd_arena scratch);
-/* fd_convert -- y from kind `from` to kind `to` in place. FD_EARG where the map does not exist at t (a
- * noise prediction where m = 0, anything where v = 0). */
+/* fd_convert -- y from kind `from` to kind `to` in place. FD_EARG where the map does not exist at t
+ * (a noise prediction where m = 0, anything where v = 0). */
 void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, const double *t,
                 fd_real *y, fd_arena scratch);
 
@@ -669,10 +783,10 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
  *
  *     D(x, t) = G(x, t) + cout(t) F(cin(t) (G(x, t) - mean), t)
  *
- * cout^2 = mean pixel variance of x0 given X_t, cin^-2 = that of G, both under N(mean, c0), so that F
- * sees and says numbers of size one. G is x with each mode scaled: F loses nothing by it, the noise of
- * modes that data do not have never reaches F, and on a finer grid F sees the same function. Where c0
- * is a multiple of C and mean = 0 this is the preconditioning of [EDM]. */
+ * cout^2 is the mean pixel variance of x0 given X_t, cin^-2 that of G, both under N(mean, c0), so
+ * that F sees and says numbers of size one. G is x with each mode scaled: F loses nothing by it,
+ * the noise of modes that data do not have never reaches F, and on a finer grid F sees the same
+ * function. Where c0 is a multiple of C and mean = 0 this is the preconditioning of [EDM]. */
 typedef struct fd_precond fd_precond;
 fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0);
 void        fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout);
@@ -683,28 +797,41 @@ void        fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const
 /* fd_precond_model -- the model D made of a raw model F [EDM eq. 7] (its `predicts` is ignored). */
 fd_model    fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw);
 
-/* ---- 10. Training pairs ------------------------------------------------------------------------------- */
+/* ---- 10. Training pairs -------------------------------------------------------------------------
+ *
+ * A network learns from pairs of a noised function and what it should say of it, at times drawn
+ * from some law. The squared error may be taken in any of five norms:
+ *
+ *     fd_draw_times(&p, FD_T_UNIFORM, NULL, r, first, b, t, &st);
+ *     fd_perturb(&p, r, first, b, x0, t, xt, eps, a);
+ *     fd_target(&p, FD_NOISE, b, x0, eps, t, y, a);        regress the network of (xt, t) on y */
 
 /* fd_perturb -- xt = m x0 + s eps with eps ~ N(0, C) [DDPM alg. 1]: function i uses draw first + i
- * of r. eps may be NULL. All [b][ch][points]; t [b]. */
-void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
-                  fd_real *xt, fd_real *eps, fd_arena scratch);
-/* fd_target -- what a network of this kind should say, given the truth: x0, eps, -eps/s, m eps - s x0,
- * or -(m' x0 + s' eps) [SDE eq. 7; Thesis eq. 3.18]. y may be x0 or eps. */
+ * of r. eps may be NULL. All are [b][ch][points]; t [b]. */
+void   fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0,
+                  const double *t, fd_real *xt, fd_real *eps, fd_arena scratch);
+/* fd_target -- what a network of this kind should say, given the truth: x0, eps, -eps/s,
+ * m eps - s x0, or -(m' x0 + s' eps) [SDE eq. 7; Thesis eq. 3.18]. y may be x0 or eps. */
 void   fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                  const double *t, fd_real *y, fd_arena scratch);
-/* fd_time_weight -- time weight of the squared error of a prediction of this kind so that it becomes:
- *   FD_W_ONE  itself;  FD_W_X0, FD_W_NOISE [v eq. 9], FD_W_V [v sec. 4]: the x0, noise, v error;
- *   FD_W_LIKELIHOOD: q m^2/2v^2 on x0, of the path space, the ELBO's [Song et al. 2021; FDP]. Of
- *   scores FD_W_X0 is the loss of [DDO code, train.py], FD_W_NOISE that of [ML code, sde.py].
- * Scalar processes, first five kinds only: for the others see fd_loss_weigh. */
+/* fd_time_weight -- a weight at t of the squared error of a prediction of this kind, so that it
+ * becomes the error of another one:
+ *   FD_W_ONE         itself
+ *   FD_W_X0          of x0; of scores this is the loss of [DDO code, train.py]
+ *   FD_W_NOISE       of the noise [v eq. 9]; of scores it is that of [ML code, sde.py]
+ *   FD_W_V           of v [v sec. 4]
+ *   FD_W_LIKELIHOOD  q m^2/2v^2 on x0: of the path space, the ELBO's [Song et al. 2021; FDP]
+ * For scalar processes and the first five kinds of predictions; for others see fd_loss_weigh. */
 enum { FD_W_ONE, FD_W_X0, FD_W_NOISE, FD_W_V, FD_W_LIKELIHOOD };
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st);
 /* fd_draw_times -- b times in [tmin, tmax], time i from element first + i of r:
- *   FD_T_UNIFORM; FD_T_LOG log-uniform [Thesis sec. 5.3.2]; FD_T_STRATIFIED tmin + (tmax-tmin) ((i
- *   + U)/b mod 1), low discrepancy, one U per call; FD_T_LOGNORMAL [EDM table 1]: log sigma ~
- *   N(prm0, prm1^2), clipped to the range; prm NULL: -1.2, 1.2; FD_T_LEVELS [DDO code, train.py]:
- *   of chains and ladders, 1..T without replacement (b > T: T at a time), one permutation per call
+ *   FD_T_UNIFORM     uniform
+ *   FD_T_LOG         log-uniform [Thesis sec. 5.3.2]
+ *   FD_T_STRATIFIED  tmin + (tmax-tmin) ((i + U)/b mod 1), low discrepancy, one U per call
+ *   FD_T_LOGNORMAL   log sigma ~ N(prm0, prm1^2), clipped to the range [EDM table 1];
+ *                    prm NULL: -1.2, 1.2
+ *   FD_T_LEVELS      of chains and ladders, 1..T without replacement (b > T: T at a time), one
+ *                    permutation per call [DDO code, train.py]
  * On chains and ladders t is a level from the lowest, l, to T. l is the first whole number above
  * tmin on a chain, from tmin on for a ladder. FD_T_LOG has the odds log(1 + 1/t): the whole part of
  * a number that is log-uniform on [l, T + 1). FD_EARG where there is no such law: tmin = 0 for
@@ -712,40 +839,47 @@ double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_
 enum { FD_T_UNIFORM, FD_T_LOG, FD_T_STRATIFIED, FD_T_LOGNORMAL, FD_T_LEVELS };
 void   fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                      double *t, fd_status *st);
-/* fd_loss_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind, each at its own
- * time, so that |x|^2 is the loss in that norm. Twice gives W x, half the gradient of the loss.
+/* fd_loss_weigh -- x_k <- sqrt(w_k(t)) x_k for b residuals (prediction - target) of the given kind,
+ * each at its own time, so that |x|^2 is the loss in that norm. Done twice it gives W x, half the
+ * gradient of the loss.
  *   FD_NORM_H           1
- *   FD_NORM_CM          1/lam                            Cameron-Martin [KER]
- *   FD_NORM_STATIONARY  2a/(q lam)     of the stationary law; b/r of [FDP code, losses/mse_loss.py]
+ *   FD_NORM_CM          1/lam, Cameron-Martin [KER]
+ *   FD_NORM_STATIONARY  2a/(q lam), of the stationary law; b/r of [FDP code, losses/mse_loss.py]
  *   FD_NORM_SOBOLEV     (1 + mu)^prm
- *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D: path-space KL, the ELBO's, Cameron-Martin
+ *   FD_NORM_LIKELIHOOD  q m^2/(2 v^2 lam) on D: the KL divergence of path laws, the ELBO's
  *                       [Song et al. 2021 code, losses.py; Thesis eqs. 3.60-3.62, corrected]. [FDP]
  *                       trains by b/r, which leaves out 2 beta b m^2/(1 - m^2)^2
- *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, ' at t - 1: KL of step t of a chain; on the
- *                       noise beta^2/(2 beta~ (1 - beta)(1 - gamma))
- *                       [Thesis eqs. 3.22-3.24, corrected], left out by [KER]. t = 1: 1/(2 v lam)
+ *   FD_NORM_STEP        (m'^2/v' - m^2/v)/(2 lam) on D, where ' means at t - 1: the KL divergence
+ *                       of step t of a chain [Thesis eqs. 3.22-3.24, corrected]. On the noise it is
+ *                       beta^2/(2 beta~ (1 - beta)(1 - gamma)), which [KER] leaves out. At t = 1 it
+ *                       is 1/(2 v lam)
  * Kinds C^-p s count as s. Modes that carry no noise get 0, but for H and Sobolev. */
-enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD, FD_NORM_STEP };
-void   fd_loss_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
-                     fd_real *x, fd_arena scratch);
-/* fd_loss_norm -- the same weights at one time as an operator: <x, W x>; fd_cov_apply with 1/2 is fd_loss_weigh on the
- * tape. Nyquist modes get 0. */
-fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t);
-/* fd_time_law -- the law of t with the least variance of the loss of one pair, density ~ sqrt(E loss^2), for a
- * model that has learned data N(0, c0): its residual is Gaussian with the variances w_k F_k of the loss
- * floor, so E loss^2 = (sum w F)^2 + 2 sum (w F)^2. A table of cells, the same density all over one.
- * What it saves is a matter of the norm: on the driftless process, t from .01 to 100, nothing in H, a factor of
- * hundreds in the likelihood norm, whose weight is 1/t^2 (fd train --time-law least says how much; examples/study/times.md).
- * fd_time_draw -- b times, time i from element first + i of r, and the weights (uniform density)/density
- * that leave the mean loss what it is under the uniform law. */
+enum { FD_NORM_H, FD_NORM_CM, FD_NORM_STATIONARY, FD_NORM_SOBOLEV, FD_NORM_LIKELIHOOD,
+       FD_NORM_STEP };
+void   fd_loss_weigh(const fd_process *p, int norm, double prm, int predicts, int b,
+                     const double *t, fd_real *x, fd_arena scratch);
+/* fd_loss_norm -- the same weights at one time as an operator: <x, W x>; fd_cov_apply with 1/2 is
+ * fd_loss_weigh on the tape. Nyquist modes get 0. */
+fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts,
+                     double t);
+/* fd_time_law -- the law of t with the least variance of the loss of one pair, with the density ~
+ * sqrt(E loss^2), for a model that has learned data N(0, c0): its residual is Gaussian with the
+ * variances w_k F_k of the loss floor, so E loss^2 = (sum w F)^2 + 2 sum (w F)^2. A table of cells,
+ * of one density in each. What it saves is a matter of the norm: on the driftless process, t from
+ * .01 to 100, nothing in H, a factor of hundreds in the likelihood norm, whose weight is 1/t^2
+ * (examples/study/times.md; fd train --time-law least says how much).
+ * fd_time_draw -- b times, time i from element first + i of r, and the weights (uniform
+ * density)/density that leave the mean loss what it is under the uniform law. */
 typedef struct { int n, whole; double *t, *cdf; } fd_time_law;               /* [n+1] each */
-fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm, double prm,
-                             int predicts);
+fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm,
+                             double prm, int predicts);
 void   fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t, double *w);
 
-/* ---- 11. Sampling -------------------------------------------------------------------------------------
+/* ---- 11. Sampling -------------------------------------------------------------------------------
  *
- * One step goes from t to s = next < t, h = t - s. Every one-stage scheme is a row
+ * A sampler is a struct of choices, and fd_begin makes a run of it whose loop is yours: between two
+ * steps run->x may be looked at or changed. One step goes from t to s = next < t, h = t - s. Every
+ * one-stage scheme is a row
  *
  *     x' = ax x + aD D(x, t) + sd xi,      xi ~ N(0, C)
  *
@@ -768,19 +902,21 @@ enum {
     FD_VP_PREDICTOR,        /* [SDE alg. 3], beta_k = 2 a h */
     FD_ONE_STAGE,           /* ---- from here on: more than one evaluation a step */
     FD_PF_HEUN = FD_ONE_STAGE,  /* [EDM alg. 1] */
-    FD_PF_MIDPOINT,
-    FD_PF_RK4,
+    FD_PF_MIDPOINT,         /* order 2 */
+    FD_PF_RK4,              /* order 4 */
     FD_STOCHASTIC_HEUN,     /* weak order 2, strong 1 */
-    FD_PF_MULTISTEP,        /* DDIM with D extrapolated from the last two steps in log m/s: order 2, one
-                               evaluation a step [DPM-Solver++ alg. 2]; its first step is DDIM */
-    FD_PF_ADAPTIVE,         /* Dormand-Prince 5(4) within the step, FFM's: tolerances below; needs v(s) > 0 */
+    FD_PF_MULTISTEP,        /* DDIM with D extrapolated from the last two steps in log m/s: order 2,
+                               one evaluation a step [DPM-Solver++ alg. 2]; first step: DDIM */
+    FD_PF_ADAPTIVE,         /* Dormand-Prince 5(4) within the step, FFM's; needs v(s) > 0, and rtol
+                               and atol below */
     FD_ANNEALED,            /* no predictor: the corrector at all times t[0..steps] [DDO alg. 1] */
     FD_SCHEMES
 };
 /* fd_scheme_name -- "euler-maruyama", "pf-heun", ...; NULL past the last. */
 const char *fd_scheme_name(int scheme);
 
-typedef struct { double ax, aD, sd, gain; } fd_row;  /* sd^2 + gain^2 Var(x0|x)/lam: gain only for optimal */
+/* sd^2 + gain^2 Var(x0|x)/lam is the variance; gain is 0 but for FD_ANCESTRAL_OPTIMAL */
+typedef struct { double ax, aD, sd, gain; } fd_row;
 /* fd_step_row -- the row of a one-stage scheme for mode k [DDPO eq. 2]. FD_EARG where it does not
  * exist (a scheme that divides by m where m = 0). */
 fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double s, ptrdiff_t k,
@@ -793,24 +929,23 @@ typedef struct {
     int steps, scheme;
     double eta;              /* FD_ETA_EULER, FD_DDIM */
     int denoise;             /* 1: after the last step x = D(x, t_end) */
-    int start;               /* FD_START_NOISE: N(0, v C); FD_START_UNIT: N(0, C) [DDO];
-                                FD_START_MATCHED: N(m mean, m^2 cov + v C) */
+    int start;               /* FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED */
     const fd_real *mean;     /* [ch][points] of data, for MATCHED; NULL: 0 */
     const fd_cov *cov;       /* on the same points; NULL: 0 */
     int corrector, inner;    /* FD_CORRECT_*; steps of it at each level, 0: 1 */
     double cprm;             /* its parameter */
     int band;                /* FD_CORRECT_SNR: the largest wavenumber of its norms; 0: 3 */
-    int before;              /* 1: correct at t, before the predictor, as the codes do; 0: at s,
-                                after it, as [SDE alg. 1] says */
+    int before;              /* 1: correct at t, before predicting, as the codes do; 0: at s, after
+                                it, as [SDE alg. 1] says */
     int pooled;              /* 1: norms of FD_CORRECT_SNR.., FD_PF_ADAPTIVE over the batch, as the
                                 codes do: results then depend on the other functions of the batch.
                                 0: of each function */
-    double churn;            /* after the predictor: noise on to s + churn h, and the predictor back [FDP] */
+    double churn;            /* after predicting, noise on to s + churn h, and back [FDP] */
     int quiet;               /* 1: the last noise of all is left out */
     double tdenoise;         /* the time that the last D is told; 0: t_end */
     double rtol, atol;       /* FD_PF_ADAPTIVE; 0: 1e-5 */
     int *evals;              /* counts evaluations of the model; NULL */
-} fd_sampler;                /* the grid is that of p->noise: fd_cov_on makes the same noise on another */
+} fd_sampler;                /* the grid is that of p->noise: for another see fd_process_on */
 typedef struct {
     fd_sampler how;
     fd_rng r;
@@ -819,41 +954,50 @@ typedef struct {
     fd_real *d;              /* the last D that was evaluated */
     fd_real *prev;           /* FD_PF_MULTISTEP: the D of the last step; else NULL */
 } fd_run;
-enum { FD_START_NOISE, FD_START_UNIT, FD_START_MATCHED };
-/* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, s = FD_SCORE.
- *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for alpha lam < 4 (m^2 c + v lam). With
- *                      cprm = eps/v(t_end) it is NCSN's [Thesis alg. 1]; [FFM code, diffusion.py]
- *                      has -e for s: without 1/sqrt v variances are up to 12 times too large
- *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. NCSN's rule for standard deviations, applied to
- *                      variances: the chain freezes early even with the exact score
+enum {
+    FD_START_NOISE,          /* N(0, v C) */
+    FD_START_UNIT,           /* N(0, C) [DDO] */
+    FD_START_MATCHED         /* N(m mean, m^2 cov + v C) */
+};
+/* The corrector is Langevin dynamics preconditioned by C: x' = x + alpha/2 s + sqrt(alpha) xi, with
+ * s = FD_SCORE. alpha, the length of its step:
+ *   FD_CORRECT_SCALED  alpha = cprm v: the same on every level; stable for
+ *                      alpha lam < 4 (m^2 c + v lam). With cprm = eps/v(t_end) it is NCSN's
+ *                      [Thesis alg. 1]; [FFM code, diffusion.py] has -e for s: without 1/sqrt v
+ *                      variances are up to 12 times too large
+ *   FD_CORRECT_LADDER  alpha = cprm (v/v(t_end))^2: DDO's. It is NCSN's rule for standard
+ *                      deviations, applied to variances: the chain freezes early even with the
+ *                      exact score
  *   FD_CORRECT_SNR     alpha = 4 cprm^2 v (|xi|^2 + T)/(|e|^2 + T), with e = -sqrt(v) s the
  *                      predicted noise and |.|^2 the sum over the modes that carry noise and whose
- *                      wavenumber, the norm over the axes of their waves (half waves where an axis
- *                      is not periodic), is at most `band`. T is the trace of C on them, and what
- *                      |xi|^2 is where xi is NULL: the modes beyond count as noise alone, and as
- *                      much of it. alpha is the same on every grid that holds the band (FD_ESHAPE
- *                      on others; of a dense basis all modes count), and
- *                      in the mean at most 8 cprm^2 v, stable on every mode for cprm < .7.
- *                      Differs from [SDE algs. 4, 5; FDP]: see the next rule
+ *                      wavenumber (fd_wave) is at most `band`. T is the trace of C on them, and
+ *                      what |xi|^2 is where xi is NULL: the modes beyond count as noise alone, and
+ *                      as much of it. alpha is the same on every grid that holds the band
+ *                      (FD_ESHAPE on others; of a dense basis all modes count), and in the mean at
+ *                      most 8 cprm^2 v, stable on every mode for cprm < .7. Differs from
+ *                      [SDE algs. 4, 5; FDP]: see the next rule
  *   FD_CORRECT_SNR_GRID  alpha = 4 (cprm |xi|/|s|)^2, L2 norms over all modes of the grid, as
- *                      released [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. Not one law on every
- *                      grid: a finer one has more noise in its norms. Where noise prevails alpha is
- *                      4 cprm^2 v, as above. [SDE alg. 5], for VP, has another factor 1 - beta_k */
+ *                      released [SDE; FDP]; |xi|^2 = Tr C where xi is NULL. It is not one law on
+ *                      every grid: a finer one has more noise in its norms. Where noise prevails
+ *                      alpha is 4 cprm^2 v, as above. [SDE alg. 5], for VP, has another factor
+ *                      1 - beta_k */
 enum { FD_CORRECT_NONE, FD_CORRECT_SCALED, FD_CORRECT_LADDER, FD_CORRECT_SNR, FD_CORRECT_SNR_GRID };
 
-/* fd_begin -- a run that starts as how->start says, at t[0]; function i from stream (r, first + i). */
+/* fd_begin -- a run that starts as how->start says, at t[0]; function i is of stream
+ * (r, first + i). */
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b);
 /* fd_step -- one step [DDPM eq. 1]; 1 while there is more to do. A step that gives NaN or infinity
  * records FD_ENAN and leaves x as it was. The noise of step k is draw `first + i` of fd_stream(r,
  * 's', k + 1), so it does not depend on the batch. */
 int     fd_step(fd_run *run, fd_arena scratch);
-/* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C), or
- * NULL for none. What fd_step calls; probe it, couple it, or feed it noise from elsewhere. */
+/* fd_advance -- the step itself, with the noise given: x from t to s. xi [b][ch][points] ~ N(0, C),
+ * or NULL for none. It is what fd_step calls; probe it, couple it, or feed it noise from
+ * elsewhere. */
 void    fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, const fd_real *xi,
                    fd_real *d, fd_arena scratch);
 /* fd_correct -- one step of the corrector at t, with the noise given or NULL. */
-void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi, fd_real *d,
-                   fd_arena scratch);
+void    fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi,
+                   fd_real *d, fd_arena scratch);
 /* fd_sample -- begin, all steps, result to x [b][ch][points]. */
 void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd_arena scratch);
 /* fd_exact_law -- the exact law of what a sampler makes, without sampling, where the model is
@@ -861,10 +1005,10 @@ void    fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
  * coefficients, are given as they are at t[0] and returned as they are after the last step; mean
  * NULL: 0 at t[0], not returned. Each move of fd_step is made on four functions from which its
  * affine map is read off, so that the answer is that of the code that samples: all schemes and
- * correctors, churn, denoise, quiet. Costs all steps on a batch of four. FD_EARG for a model that
- * is not so, and for FD_CORRECT_SNR and FD_CORRECT_SNR_GRID, whose step depends on the function.
- * That of FD_PF_ADAPTIVE does, too: it is taken for the mean with a deviation more or less in each
- * mode. After a failure mean and var are as they were.
+ * correctors, churn, denoise, quiet. Costs all steps on a batch of four. FD_EARG for any other
+ * model, and for FD_CORRECT_SNR and FD_CORRECT_SNR_GRID, whose step depends on the function. That
+ * of FD_PF_ADAPTIVE does, too: it is taken for the mean with a deviation more or less in each mode.
+ * After a failure mean and var are as they were.
  * fd_start_law -- the law that fd_begin draws from. With FD_START_MATCHED it is the law of X_t,
  * t = t[0], for data N(how->mean, how->cov). FD_ESHAPE where how->cov has other modes than the
  * noise. */
@@ -876,77 +1020,92 @@ void    fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena 
  * which are those of FD_CORRECT_SNR: the code has those of FD_CORRECT_SNR_GRID, averaged over the
  * batch (`pooled`). Its training configurations say churn and ode where nothing reads them: they
  * are 1 and 0. FD_EARG for n < 2 or a negative number. */
-fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr, int ode,
-                          double *t, fd_status *st);
+fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr,
+                          int ode, double *t, fd_status *st);
 
-/* fd_loglik -- log density at t[steps] of b functions x under the probability flow of how->model from the law
- * how->start at t[0]: log p_T(x_T) + int div drift dt, backwards through how->t by how->scheme, FD_PF_HEUN,
- * FD_PF_MIDPOINT, FD_PF_RK4, or FD_PF_ADAPTIVE, which holds the density to rtol and atol, too. probes = 0: the
- * exact divergence, from model.var. Else the mean over Hutchinson probes of z^T J z, from model.vjp, z = +-1
- * at the points, one z along a path: function i uses stream (r, first + i); grids only. In nats, for the
- * coefficients of modes that carry noise; the difference to fd_gauss_logp(noise) is the log density
- * relative to N(0, C), which has a limit. FD_EARG where times do not fall or v = 0 at t[steps], as
- * for fd_elbo. */
+/* fd_loglik -- the log density at t[steps] of b functions x under the probability flow of
+ * how->model from the law how->start at t[0]: log p_T(x_T) + int div drift dt, backwards through
+ * how->t by how->scheme: FD_PF_HEUN, FD_PF_MIDPOINT, FD_PF_RK4, or FD_PF_ADAPTIVE, which holds the
+ * density to rtol and atol, too. probes = 0: the exact divergence, from model.var. Otherwise it is
+ * the mean over that many of Hutchinson's probes of z^T J z, from model.vjp, z = +-1 at the points,
+ * one z along a path: function i uses stream (r, first + i); grids only.
+ *
+ * In nats, for the coefficients of modes that carry noise; the difference to fd_gauss_logp(noise)
+ * is the log density relative to N(0, C), which has a limit. FD_EARG where times do not fall or
+ * v = 0 at t[steps], as for fd_elbo. */
 void    fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, const fd_real *x,
                   double *logp, fd_arena scratch);
-/* fd_elbo -- a bound on -log p(x0), exact for the exact D and start:
+/* fd_elbo -- a bound on -log p(x0), exact for the exact D and start [Song et al. 2021; VDM]:
  *
- *     KL(N(m x0, v C) | start law) + E[-log p(x0 | x_end)] + int sum_k q m^2/(2 v^2 lam) E (D - x0)_k^2 dt
+ *     KL(N(m x0, v C) | start law) + E[-log p(x0 | x_end)]
+ *         + int sum_k q m^2/(2 v^2 lam) E (D - x0)_k^2 dt
  *
- * [Song et al. 2021; VDM], the integral by three Gauss points on each step of how->t, p(x0 | x_end) normal with
- * mean D and variance model.var, or v lam/m^2 where there is none. E: `pairs` antithetic pairs of draws for
- * each point; pairs = 0: one pair with u_k = +-sqrt(lam_k), exact for D affine mode by mode. part [b][3]: the
- * three terms, or NULL. */
-void    fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const fd_real *x0, double *nll,
-                double *part, fd_arena scratch);
+ * The integral is taken by three Gauss points on each step of how->t. p(x0 | x_end) is normal with
+ * mean D and variance model.var, or v lam/m^2 where there is none. E is over `pairs` antithetic
+ * pairs of draws for each point; pairs = 0: one pair with u_k = +-sqrt(lam_k), exact for D affine
+ * mode by mode. part [b][3]: the three terms, or NULL. */
+void    fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const fd_real *x0,
+                double *nll, double *part, fd_arena scratch);
 /* fd_gauss_logp -- log N(x; mean, C) over the modes with lam > 0; mean NULL for 0. */
 double  fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd_arena scratch);
 
-/* --- Paths between two laws, data at both ends: the stochastic interpolant of [Albergo et al. eq. 2.1]
+/* --- Paths between two laws ----------------------------------------------------------------------
+ *
+ * Data are at both ends: the stochastic interpolant of [Albergo et al. eq. 2.1]
  *
  *     x_r = A(r) x0 + B(r) x1 + G(r) z,    z ~ N(0, C),    r from 0 to 1,
  *
- * A(0) = B(1) = 1, A(1) = B(0) = G(0) = G(1) = 0; x0 and x1 independent or paired. FD_VELOCITY is
- * u = E[A' x0 + B' x1 + G' z | x], FD_NOISE e = E[z | x], C grad log p = -e/G. The flow dx = u dr takes one law
- * to the other, either way, and so does, with c >= 0 and G at least 0,
+ * has A(0) = B(1) = 1, A(1) = B(0) = G(0) = G(1) = 0; x0 and x1 are independent or paired.
+ * FD_VELOCITY is u = E[A' x0 + B' x1 + G' z | x], FD_NOISE e = E[z | x], C grad log p = -e/G. The
+ * flow dx = u dr takes one law to the other, either way, and so does, with c >= 0 and G at least 0,
  *
- *     dx = (u - c e) dr + sqrt(2 c G) dW^C    up,    dx = (-u - c e) d(-r) + sqrt(2 c G) dW^C    down
+ *     dx = (u - c e) dr + sqrt(2 c G) dW^C        up,
+ *     dx = (-u - c e) d(-r) + sqrt(2 c G) dW^C    down
  *
- * (their epsilon is c G: with any other the drift has a pole at the ends). For a law N(0, C) at one end see
- * fd_path: then the score is that of a process. */
+ * (their epsilon is c G: with any other the drift has a pole at the ends). For a law N(0, C) at one
+ * end see fd_path: then the score is that of a process. */
+
 typedef struct {
     const fd_cov *noise;
     fd_schedule *A, *B, *G;          /* NULL: 1 - r, r, g sin^2(pi r) */
     const void *self;                /* theirs */
     double g;
 } fd_interpolant;
-/* fd_interpolant_draw -- x_r, function i with draw first + i of rng; z may be NULL. All [b][ch][points], r [b]. */
-void     fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, const fd_real *x0,
-                             const fd_real *x1, const double *r, fd_real *x, fd_real *z, fd_arena scratch);
+/* fd_interpolant_draw -- x_r, function i with draw first + i of rng; z may be NULL. All are
+ * [b][ch][points], r [b]. */
+void     fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b,
+                             const fd_real *x0, const fd_real *x1, const double *r, fd_real *x,
+                             fd_real *z, fd_arena scratch);
 /* fd_interpolant_target -- what a network of this kind, FD_VELOCITY or FD_NOISE, should say:
  * regress on it in any norm [Albergo et al. eqs. 2.10, 2.13, 2.17-2.19]. y may be an input. */
-void     fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
-                               const fd_real *z, const double *r, fd_real *y, fd_arena scratch);
-/* fd_oracle_interpolant -- the exact model for independent ends N(mean0, c0), N(mean1, c1) with the modes of
- * p->noise (FD_ESHAPE otherwise) [Albergo et al. eqs. 4.3-4.5]; a mean may be NULL for 0. */
-fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts, const fd_real *mean0,
-                               const fd_cov *c0, const fd_real *mean1, const fd_cov *c1);
-/* fd_oracle_interpolant_mix -- the same for ends that are mixtures sum_i w_i N(mean_i, c_i): n components, w NULL for
- * equal weights, mean [n][ch][points] or NULL for 0, c [n], or NULL for point masses: a data set. Costs the
- * product of both n for each function. */
+void     fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0,
+                               const fd_real *x1, const fd_real *z, const double *r, fd_real *y,
+                               fd_arena scratch);
+/* fd_oracle_interpolant -- the exact model for independent ends N(mean0, c0), N(mean1, c1) with the
+ * modes of p->noise (FD_ESHAPE otherwise) [Albergo et al. eqs. 4.3-4.5]; a mean may be NULL: 0. */
+fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts,
+                               const fd_real *mean0, const fd_cov *c0, const fd_real *mean1,
+                               const fd_cov *c1);
+/* fd_oracle_interpolant_mix -- the same for ends that are mixtures sum_i w_i N(mean_i, c_i): n
+ * components, w NULL for equal weights, mean [n][ch][points] or NULL: 0, c [n], or NULL for point
+ * masses: a data set. Costs the product of both n for each function. */
 typedef struct { int n; const double *w; const fd_real *mean; const fd_cov *const *c; } fd_mix;
-fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts, const fd_mix *end0,
-                                   const fd_mix *end1);
-/* fd_interpolant_step -- Heun from r to `to`, above or below, with one noise for both stages: order 2, weakly where
- * c > 0. u predicts FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C), or NULL for none. */
-void     fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e, double c, double r,
-                             double to, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
+fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts,
+                                   const fd_mix *end0, const fd_mix *end1);
+/* fd_interpolant_step -- Heun from r to `to`, above or below, with one noise for both stages:
+ * order 2, weakly where c > 0. u predicts FD_VELOCITY, e FD_NOISE (NULL where c = 0); xi ~ N(0, C),
+ * or NULL for none. */
+void     fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e,
+                             double c, double r, double to, int b, fd_real *x, const fd_real *xi,
+                             fd_arena scratch);
 
-/* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with its own dW:
- *   FD_SDE_EULER     X + f h + g dW  [Thesis eqs. 3.34-3.36, corrected]        strong order 1/2
- *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx  [Thesis eq. 3.37]  1
- *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h)      1, without dg
- *                    [Thesis eq. 3.38, corrected]
+/* fd_sde_step -- one step from t to t + h of n equations dX = f(X, t) dt + g(X, t) dW, each with
+ * its own dW:
+ *   FD_SDE_EULER     X + f h + g dW, strong order 1/2  [Thesis eqs. 3.34-3.36, corrected]
+ *   FD_SDE_MILSTEIN  ... + g g' (dW^2 - h)/2, needs dg = dg/dx; strong order 1  [Thesis eq. 3.37]
+ *   FD_SDE_PLATEN    ... + (g(X + f h + g sqrt h) - g)(dW^2 - h)/(2 sqrt h), without dg; strong
+ *                    order 1  [Thesis eq. 3.38, corrected]
+ *   FD_SDE_HEUN      for fd_system_step only
  * For g(t) all three have the same bits: diffusion models need no more than Euler-Maruyama. */
 typedef struct {
     void (*f)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
@@ -954,21 +1113,30 @@ typedef struct {
     void (*dg)(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y);
     const void *self;
 } fd_sde;
-enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN, FD_SDE_HEUN };        /* the last: fd_system */
+enum { FD_SDE_EULER, FD_SDE_MILSTEIN, FD_SDE_PLATEN, FD_SDE_HEUN };
 void    fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, fd_real *x,
                     const fd_real *dW, fd_arena scratch);
 
 /* ---- 12. Observations and posteriors ------------------------------------------------------------
  *
- * y = F(x) + eta, eta ~ N(0, Gamma): m numbers about an unknown function x. Given a prior for x
+ * y = F(x) + eta, eta ~ N(0, Gamma), is m numbers about an unknown function x. Given a prior for x
  * they define a posterior. Four kinds of pieces make every method: observations and what follows
  * from them in closed form; models made of models (guidance), which any sampler takes; moves, which
- * the caller makes between calls of fd_step; and outer loops (section 13).
+ * the caller makes between calls of fd_step; and outer loops (section 13). The exact posterior of a
+ * Gaussian prior, and the same by a sampler with guidance:
  *
- * A F that is linear is written A. A* is its adjoint in L2 of the domain, <A* w, h> = w^T A h, so
- * that C A* w is a function whatever the grid: for a value at a point it is the covariance with
- * that point. `transpose` is what a matrix or an adjoint solver gives, g_j = sum_i w_i dF_i/dx_j
- * with x_j the values at the points; A* w = g / weight of the point. */
+ *     fd_obs o = fd_obs_points(&a, &s, 3, (double[]){.1, .4, .8}, NULL);
+ *     fd_obs_noise(&a, &o, 0.1);
+ *     fd_posterior *post = fd_posterior_new(&a, NULL, c0, &o, y);
+ *     fd_posterior_draw(post, fd_seed(1), 0, 16, x, a);
+ *
+ *     how.model = fd_guided(&a, &(fd_guide){ &p, m, &o, y, FD_GUIDE_PIGDM, 0, 0 });
+ *     fd_sample(&how, fd_seed(1), 0, 16, x, a);
+ *
+ * A linear F is written A. A* is its adjoint in L2 of the domain, <A* w, h> = w^T A h, so that
+ * C A* w is a function whatever the grid: for a value at a point it is the covariance with that
+ * point. `transpose` is what a matrix or an adjoint solver gives, g_j = sum_i w_i dF_i/dx_j with
+ * x_j the values at the points; A* w = g / weight of the point. */
 
 typedef struct {
     fd_space s;                          /* where x lives */
@@ -997,9 +1165,9 @@ typedef struct {
  *   fd_obs_pick       values at points of the grid by index into [ch][points], as a mask gives them
  *   fd_obs_matrix     rows A [m][ch][points] acting on values, kept by pointer
  *   fd_obs_functions  <phi_i, x>, phi [m][ch][points], kept by pointer
- *   fd_obs_modal      the function with coefficients mul_k u_k at every point, m = ch * points:
- *                     heat, blur; grids only, noise of one standard deviation; everything is then
- *                     done mode by mode */
+ *   fd_obs_modal      the function with coefficients mul_k u_k at every point, m = ch * points, as
+ *                     by heat or blur; grids only, noise of one standard deviation. Everything is
+ *                     then done mode by mode */
 fd_obs fd_obs_points(fd_arena *a, const fd_space *s, int m, const double *at, const int *ch);
 fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, const double *half,
                     const int *ch);
@@ -1008,9 +1176,9 @@ fd_obs fd_obs_pick(fd_arena *a, const fd_space *s, int m, const ptrdiff_t *index
 fd_obs fd_obs_matrix(fd_arena *a, const fd_space *s, int m, const fd_real *A);
 fd_obs fd_obs_functions(fd_arena *a, const fd_space *s, int m, const fd_real *phi);
 fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul);
-/* fd_obs_noise -- Gamma = sd^2; fd_obs_noise_each -- diag(sd_i^2), copied; fd_obs_noise_cov -- a
- * covariance [m][m], copied. FD_EDATA for what is no standard deviation or not positive
- * definite. */
+/* fd_obs_noise -- Gamma = sd^2. fd_obs_noise_each -- Gamma = diag(sd_i^2), copied.
+ * fd_obs_noise_cov -- Gamma is a covariance [m][m], copied. FD_EDATA for what is no standard
+ * deviation or not positive definite. */
 void   fd_obs_noise(fd_arena *a, fd_obs *o, double sd);
 void   fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd);
 void   fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov);
@@ -1021,10 +1189,10 @@ void   fd_obs_draw(const fd_obs *o, fd_rng r, int first, int b, const fd_real *x
 /* fd_obs_adjoint -- g = DF(x)* w, the adjoint in L2, for b functions; x NULL where F is linear. */
 void   fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, fd_real *g,
                       fd_arena scratch);
-/* fd_obs_check -- is a user's transpose that of the derivative of apply? |<w, dF d> - <transpose(w),
- * d>| over |dF d|, dF by differences of fourth order about x, d and w of random numbers: about 1e-4
- * or less where it is right (1e-10 in double), about 1 where it is not; more where apply itself is
- * not exact, as a solver in float. */
+/* fd_obs_check -- is a user's transpose that of the derivative of apply? It returns
+ * |<w, dF d> - <transpose(w), d>| over |dF d|, dF by differences of fourth order about x, d and w
+ * of random numbers: about 1e-4 or less where it is right (1e-10 in double), about 1 where it is
+ * not; more where apply itself is not exact, as a solver in float. */
 double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratch);
 /* fd_obs_misfit -- Phi(x) = 1/2 |Gamma^-1/2 (y - F(x))|^2 of one function, without noise with
  * Gamma = 1; g [ch][points], where not NULL, its gradient in L2. */
@@ -1111,17 +1279,17 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
  *
  *     D_y = D + (v/m) g,    g = C J* A* Q^-1 (y - F(D)),    A = DF(D)
  *
- *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian data and a linear F;
- *                    m products with J* for each function
- *   FD_GUIDE_PIGDM   Q = Gamma + zeta A v C A*                                [Pi-GDM]; zeta 0: 1
- *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta         [DPS alg. 1]; zeta 0: 1
+ *   FD_GUIDE_EXACT   Q = Gamma + A Cov(x0|x_t) A*, Cov = (v/m) J C (Tweedie): exact for Gaussian
+ *                    data and a linear F; m products with J* for each function
+ *   FD_GUIDE_PIGDM   Q = Gamma + zeta A v C A*                          [Pi-GDM]; zeta 0: 1
+ *   FD_GUIDE_DPS     Q^-1 = zeta Gamma^-1, without noise zeta           [DPS alg. 1]; zeta 0: 1
  *
- * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain: 1: without
- * the C in front, as FunDPS and DiffusionPDE have it; then the effect depends on the grid. Where m
- * < 1e-4 the model is asked at the time at which m = 1e-4; of a modal process the modes alone with
- * such an m take the model's var for Cov, or stay those of D where it has none. FD_EARG for a model
- * without vjp. The observation must be of the process's points; F may be nonlinear (for EXACT and
- * PIGDM linearised at D, for each function). */
+ * m and v are those of each mode; Pi-GDM then factors Q anew for each time, m^3. plain = 1 leaves
+ * out the C in front, as FunDPS and DiffusionPDE do; then the effect depends on the grid. Where
+ * m < 1e-4 the model is asked at the time at which m = 1e-4; of a modal process the modes alone
+ * with such an m take the model's var for Cov, or stay those of D where it has none. FD_EARG for a
+ * model without vjp. The observation must be of the process's points; F may be nonlinear (for EXACT
+ * and PIGDM it is linearised at D, for each function). */
 enum { FD_GUIDE_EXACT = 1, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
 typedef struct {
     const fd_process *p;
@@ -1134,36 +1302,40 @@ typedef struct {
 } fd_guide;
 fd_model fd_guided(fd_arena *a, const fd_guide *how);
 
-/* Moves: what the caller does to run->x between calls of fd_step. Noisy observations are made
- * noise-free by a larger state (x, e): e [b][m] stands for the noise in y, data and noise of it
- * have the law N(0, Gamma), and A x + e = y is observed. e is NULL where there is no noise. All
- * with y [b][m], b functions, g of the noise C of the process.
+/* Moves: what the caller does to run->x between calls of fd_step, for b functions, with y [b][m]
+ * and g of the noise C of the process. Noisy observations are made noise-free by a larger state
+ * (x, e): e [b][m] stands for the noise in y, data and noise of it have the law N(0, Gamma), and
+ * A x + e = y is observed. e is NULL where there is no noise.
  *
  * fd_project -- the nearest state with A x + e = y in the Cameron-Martin norm [Pidstrigach]:
- *     z = (A C A* + Gamma)^-1 (y - A x - e),    x += C A* z,    e += Gamma z
- * fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since at a point it
- * changes a set of measure 0. "Replacement" of known points by noised data is the same.
- * fd_project_denoised -- x += m (D' - D), e likewise, with D, De projected on A D + De = y; m at t, where x is: turns a step
- * to m D + s eps into one with the projected D and the same eps. Deterministic schemes, and scalar
- * processes: it keeps the noise that the model sees, so that the state is not the path's; that does
- * not move D' if m is one number, and where it is another for each mode the mean goes astray, by a
- * third of itself for fd_heat with data of its own covariance.
- * fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to that at t < from:
- *     FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; INFINITY for `from` begins it
- *     FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
- *     FD_PATH_MEAN    m y
- * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each
- * mode, A m x0 does not follow from A x0 = y.
- * fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, de [b][m] or NULL; z [b][m] ~ N(0, 1) or
- * NULL. One-stage schemes and scalar processes only; e starts as sqrt(v) L z. */
-enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
+ *     z = (A C A* + Gamma)^-1 (y - A x - e),    x += C A* z,    e += Gamma z */
 void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e, fd_arena scratch);
+/* fd_project_flat -- x += A* (A A*)^-1 (y - A x), the nearest in L2: a baseline that fails, since
+ * at a point it changes a set of measure 0. "Replacement" of known points by noised data is the
+ * same. */
 void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch);
+/* fd_project_denoised -- x += m (D' - D), e likewise, where D', De' are D, De projected on
+ * A D + De = y, and m is at t, where x is. It turns a step to m D + s eps into one with the
+ * projected D and the same eps. For deterministic schemes and scalar processes: it keeps the noise
+ * that the model sees, so that the state is not the path's. That does not move D' if m is one
+ * number; where it is another for each mode the mean goes astray, by a third of itself for fd_heat
+ * with data of its own covariance. */
 void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b, const double *y,
                          const fd_real *d, const double *de, fd_real *x, double *e,
                          fd_arena scratch);
+/* fd_path_move -- what is observed of the noised state, path [b][m], from its value at `from` to
+ * that at t < from:
+ *   FD_PATH_BRIDGE  one path of the process that ends in y at t = 0; from = INFINITY begins it
+ *   FD_PATH_FRESH   m y + s (A C A* + Gamma)^1/2 z
+ *   FD_PATH_MEAN    m y
+ * z [b][m] ~ N(0, 1), not looked at by the last. Scalar processes only: where m is another for each
+ * mode, A m x0 does not follow from A x0 = y. */
+enum { FD_PATH_BRIDGE = 1, FD_PATH_FRESH, FD_PATH_MEAN };
 void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
                   const double *y, const double *z, double *path, fd_arena scratch);
+/* fd_noise_step -- e from t to s < t by the row of how->scheme with its exact D, written to de
+ * [b][m] where not NULL; z [b][m] ~ N(0, 1) or NULL. One-stage schemes and scalar processes only; e
+ * starts as sqrt(v) L z. */
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch);
 
@@ -1172,11 +1344,13 @@ fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
                         fd_model unconditional, double scale);
 /* fd_ucos -- exact conditional sampling for a linear F with a denoiser for correlated noise [UCoS]:
  * with r = v/m^2 and Q = r A C A* + Gamma,
+ *
  *     E[x0|x_t, y] = D(x_t/m + r C A* Q^-1 (y - A x_t/m); Sigma_t),
  *     Sigma_t = r C - r^2 C A* Q^-1 A C
+ *
  * raw.eval(z, t) = D(z; Sigma_t), the mean of x0 given z = x0 + N(0, Sigma_t): train it on pairs of
- * x0 and x0 plus fd_ucos_noise, function i with draw first + i, no y needed. Processes of one m > 0
- * and v for all modes. */
+ * x0 and x0 plus fd_ucos_noise, function i with draw first + i; no y is needed. For processes of
+ * one m > 0 and v for all modes. */
 fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw);
 void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b,
                        const double *t, fd_real *n, fd_arena scratch);
@@ -1198,30 +1372,16 @@ void     fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int firs
  *
  * `sees` is a sum of these; F gets their channels in this order, 1 or 2 for each of the function's:
  *   FD_SEES_VALUES     2: (y - mean)/sd0 in the pixels of fd_obs_pick, and 1 there; 0 elsewhere.
- *                      Fit for masks of a part of all pixels: a few pixels are a set of measure 0,
- *                      and their image has no limit on finer grids
+ *                      It is fit for masks of a part of all pixels: a few pixels are a set of
+ *                      measure 0, and their image has no limit on finer grids
  *   FD_SEES_POSTERIOR  2: (E[x0|y] - mean)/sd0, and the deviation of x0 given y over sd0, for
  *                      N(mean, c0) and a linear F: the same functions on every grid
  *   FD_SEES_DENOISED   1: (E[x0|x_t, y] - mean)/sd0, likewise
- *   FD_SEES_SLOPE      1: C grad of |y - F(D)|^2/m, D = B of FD_BASE_MODEL, else G; for nonlinear
- *                      observations, too. Differs from [SGT]: of one function, not of a batch
+ *   FD_SEES_SLOPE      1: C grad of |y - F(D)|^2/m, D = B of FD_BASE_MODEL, else G; also for
+ *                      nonlinear observations. Differs from [SGT]: of one function, not of a batch
  *
- * sd0^2 = mean pixel variance of N(mean, c0), 1 without c0. c0 has the modes of p->noise, but for
- * FD_BASE_NONE with the first two.
- *
- * fd_amortised_inputs -- channels of F's input.
- * fd_amortised_new -- all that does not depend on the numbers y, for one observation, kept by
- *   pointer. NULL: nothing is observed, which F sees as channels of 0; trained on some such pairs
- *   it is the unconditional model, too (fd_free_guided).
- * fd_amortised_scale -- cin and cout. With FD_BASE_GAUSS cout^2 is the floor of E|D - x0|^2 a pixel
- *   for Gaussian data.
- * fd_amortised_pair -- what F sees, in [b][inputs][points], and should say, target
- *   [b][ch][points], for b functions x0 with y [b][m], xt and eps of fd_perturb; eps may be NULL
- *   but for FD_BASE_NONE with another kind than FD_X0. D - x0 = cout (F - target), cout [b] or
- *   NULL; 1 without base. FD_EARG where it is 0: x0 is known.
- * fd_amortised_model -- the model D for one y, kept by pointer. raw.eval gets a space with as many
- *   channels as F has inputs, and answers with those of the function (fd_net_raw). Predicts FD_X0,
- *   without base `predicts`; no vjp. */
+ * sd0^2 is the mean pixel variance of N(mean, c0), 1 without c0. c0 has the modes of p->noise, but
+ * for FD_BASE_NONE with the first two. */
 enum { FD_BASE_NONE = 1, FD_BASE_MODEL, FD_BASE_GAUSS };
 enum { FD_SEES_VALUES = 1, FD_SEES_POSTERIOR = 2, FD_SEES_DENOISED = 4, FD_SEES_SLOPE = 8 };
 typedef struct {
@@ -1232,13 +1392,26 @@ typedef struct {
     const fd_cov *c0;
 } fd_condition;
 typedef struct fd_amortised fd_amortised;
+/* fd_amortised_inputs -- channels of F's input. */
 int           fd_amortised_inputs(const fd_condition *how);
+/* fd_amortised_new -- all that does not depend on the numbers y, for one observation, kept by
+ * pointer. NULL: nothing is observed, which F sees as channels of 0; trained on some such pairs it
+ * is the unconditional model, too (fd_free_guided). */
 fd_amortised *fd_amortised_new(fd_arena *a, const fd_condition *how, const fd_obs *o);
+/* fd_amortised_scale -- cin and cout. With FD_BASE_GAUSS cout^2 is the floor of E|D - x0|^2 a pixel
+ * for Gaussian data. */
 void          fd_amortised_scale(const fd_amortised *w, double t, double *cin, double *cout,
                                  fd_arena scratch);
+/* fd_amortised_pair -- what F sees, in [b][inputs][points], and should say, target
+ * [b][ch][points], for b functions x0 with y [b][m], xt and eps of fd_perturb; eps may be NULL but
+ * for FD_BASE_NONE with another kind than FD_X0. D - x0 = cout (F - target), cout [b] or NULL; it
+ * is 1 without a base. FD_EARG where it is 0: x0 is known. */
 void          fd_amortised_pair(const fd_amortised *w, int b, const double *y, const fd_real *x0,
                                 const fd_real *eps, const fd_real *xt, const double *t,
                                 fd_real *in, fd_real *target, double *cout, fd_arena scratch);
+/* fd_amortised_model -- the model D for one y, kept by pointer. raw.eval gets a space with as many
+ * channels as F has inputs, and answers with those of the function (fd_net_raw). It predicts FD_X0,
+ * without a base `predicts`; no vjp. */
 fd_model      fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y, fd_model raw);
 
 /* fd_time_at -- the time in [tmin, tmax] at which sqrt(v)/m = sigma (of the mode mu = 0), or the
@@ -1263,11 +1436,11 @@ void     fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int 
 /* fd_particles -- twisted particles: n states through the steps of a one-stage scheme, weighted
  * with
  *     G_k(x) = N(y; A D(x, t_k), Gamma + v_k A C A*),  at the end N(y; A x, Gamma),
- * resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y; else
- * by its guidance, whose weight is exact. Noise of the scheme must be above 0 for a guided step. At
- * the end the weighted states are draws of the posterior of the sampler's own law, up to n, and
- * exp(fd_particles_evidence) is an unbiased estimate of p(y). guide->model and p are those of
- * how. */
+ * and resampled (systematically) when fewer than n/2 count. guide->rule 0: they move as without y;
+ * else by its guidance, whose weight is exact. Noise of the scheme must be above 0 for a guided
+ * step. At the end the weighted states are draws of the posterior of the sampler's own law, up to
+ * n, and exp(fd_particles_evidence) is an unbiased estimate of p(y). guide->model and p are those
+ * of how. */
 typedef struct {
     fd_run *run;                         /* run->x [n][ch][points] */
     const fd_gain *gain;
@@ -1285,9 +1458,10 @@ double   fd_particles_evidence(const fd_particles *p);
 /* fd_particles_resample -- make all weights equal: call it at the end to have plain samples. */
 void     fd_particles_resample(fd_particles *p, fd_arena scratch);
 
-/* --- As released: what some authors' code does, under its name, biased even with an exact model,
- * and not one law on every grid; examples/study/mesh.md has their numbers. None of them is a
- * default of anything.
+/* --- As released ---------------------------------------------------------------------------------
+ *
+ * What some authors' code does, under its name: biased even with an exact model, and not one law on
+ * every grid. examples/study/mesh.md has their numbers. None of them is a default of anything.
  *
  * fd_released_step -- step k of how, from t = t[k] to s = t[k + 1], of b functions: Heun's in sigma
  * = sqrt(v)/m for z = x/m [EDM alg. 1], and the gradient of a loss of the last D through both
@@ -1296,8 +1470,8 @@ void     fd_particles_resample(fd_particles *p, fd_arena scratch);
  *     d(z, t) = (z - D(z, t))/sigma_t,    z1 = z + (sigma_s - sigma_t) d(z, t),
  *     z' = z + (sigma_s - sigma_t) (d(z, t) + d(z1, s))/2 - w grad_z L(D(z1, s))
  *
- * grad in the values at the points, without C. Where v(s) = 0 the step is Euler's, with D(z, t) in
- * both places.
+ * The gradient is in the values at the points, without C. Where v(s) = 0 the step is Euler's, with
+ * D(z, t) in both places.
  *   FD_FUNDPS        L = mean of (y - F(D))^2; w = zeta min(1, sigma_t), in the last step 0. Theirs
  *                    [FunDPS code, generation/dps.py]: 500 steps, sigma from 80 to .002 by FD_RHO
  *   FD_FUNDPS_ROOT   L = the root of that mean: theirs for inverse problems of Helmholtz and
@@ -1317,12 +1491,13 @@ typedef struct {
 void     fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch);
 /* fd_eci_step -- from t to s < t: D is projected on the data and mixed with noise [ECI]:
  *     D' = D + C A* (A C A*)^-1 (y - A D),    x = m D' + sqrt(v) eps at s
- * eps [b][ch][points]: the noise that x began as, the same at every step, as released: then even
- * without data a law N(0, 1) comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200,
- * 800, 3200 equal steps of fd_flow, .94 steps^1/3 in the limit; drawn anew, which tends to 1/sqrt
- * 2; or NULL for the noise in x, (x - m D)/sqrt(v) at t, which tends to 1: fd_project_denoised. g:
- * of an observation without noise; NULL: no data. Theirs is that of a white C, projection in L2. y
- * [b][m]. */
+ * y [b][m]; g is of an observation without noise; NULL: no data. Theirs is that of a white C,
+ * projection in L2. eps [b][ch][points] may be
+ *   the noise that x began as, the same at every step, as released: then even without data a law
+ *     N(0, 1) comes out with a deviation of 2.94, 4.99, 8.21, 13.3 after 50, 200, 800, 3200 equal
+ *     steps of fd_flow, .94 steps^1/3 in the limit;
+ *   drawn anew, which tends to 1/sqrt 2;
+ *   NULL for the noise in x, (x - m D)/sqrt(v) at t, which tends to 1: fd_project_denoised. */
 void     fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y,
                      double t, double s, int b, fd_real *x, const fd_real *eps, fd_arena scratch);
 
@@ -1330,7 +1505,13 @@ void     fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, c
  *
  * The posterior exp(-Phi(x)) times a prior, by dynamics that need Phi and its gradient only. A
  * potential is made of an observation and y, or is the user's own. All steps are preconditioned by
- * a covariance, so that they make sense in function space and do not slow down on finer grids. */
+ * a covariance, so that they make sense in function space and do not slow down on finer grids.
+ *
+ *     fd_mcmc   mc = { .prior = c0, .phi = fd_obs_potential(&a, &o, y), .kind = FD_MCMC_PCN,
+ *                      .h = 0.2, .adapt = 500 };
+ *     fd_chain *c  = fd_chain_begin(&a, &mc, fd_seed(1), 0, NULL);
+ *     for (int k = 0; k < 5000; k++) fd_chain_step(c, a);
+ *     fd_chain_get(c, x); */
 
 typedef struct {
     /* Phi(x) of one function; g [ch][points], where not NULL, its gradient in L2:
@@ -1346,10 +1527,11 @@ fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y);
  *     x += h (w s_t(x) - C grad Phi(x)) + sqrt(2 h) xi       [Survey eq. 5.4; Baldassari et al.]
  * s_t = C grad log p_t of the model. FD_ENAN where the state overflows: h is too long. Anneal t
  * down to tmin; at t the law is that of the prior p_t, exact as t -> 0.
- * fd_langevin_implicit -- the prior N(mean, C) is known, its part by Crank-Nicolson, xi ~ N(0, C):
+ * fd_langevin_implicit -- the same where the prior N(mean, C) is known: its part is done by
+ * Crank-Nicolson, with xi ~ N(0, C),
  *     x = ((1 - h/2) x + h mean - h C grad Phi(x) + sqrt(2 h) xi)/(1 + h/2)
- * without bias where the data say nothing; mean NULL: 0. Both: phi NULL:
- * no observations. */
+ * without bias where the data say nothing; mean NULL: 0.
+ * In both phi NULL means that there are no observations. */
 void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi, double t,
                  double h, double w, int b, fd_real *x, const fd_real *xi, fd_arena scratch);
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
@@ -1358,14 +1540,14 @@ void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potenti
 /* fd_daps_step -- one step of the dynamics of a level [DAPS code, cores/mcmc.py], of b functions x
  * with the prior N(hat, sigma^2 C):
  *     x -= h (C grad Phi(x) + (x - hat)/sigma^2) - sqrt(2 h) xi,    xi ~ N(0, C), or NULL for none
- * plain: 1: the gradient in the values at the points instead of C grad Phi, the noise as before. So
- * it is released: what a value at a point should move, misses by .92, .96, .98, .99 of it on 16,
- * 32, 64, 128 points.
+ * plain = 1 puts the gradient in the values at the points in place of C grad Phi, the noise as
+ * before. So it is released: what a value at a point should move, misses by .92, .96, .98, .99 of
+ * it on 16, 32, 64, 128 points.
  * fd_daps_level -- one level of b functions x at t = how.t[0] with sigma = sqrt(v)/m there: hat by
- * the sampler how, which has no noise [DAPS code, sampler.py], `inner` steps from hat, and x = m x0
- * + sqrt(v) noise at the time `next`. Noise of step i is draw first + .. of fd_stream(r, 'd', i).
- * FD_ENAN where h is too long. Theirs: 200 levels of sigma from 10 to .01, 10 steps of the flow to
- * .001, 100 of the dynamics, h from 1e-4 down to 1e-6. */
+ * the sampler how, which has no noise [DAPS code, sampler.py], `inner` steps from hat, and
+ * x = m x0 + sqrt(v) noise at the time `next`. The noise of step i is draw first + .. of
+ * fd_stream(r, 'd', i). FD_ENAN where h is too long. Theirs: 200 levels of sigma from 10 to .01, 10
+ * steps of the flow to .001, 100 of the dynamics, h from 1e-4 down to 1e-6. */
 typedef struct {
     fd_sampler how;
     fd_potential phi;
@@ -1380,28 +1562,27 @@ void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd
 
 /* fd_mcmc -- Markov chains with the exact invariant law exp(-Phi(x)) N(mean, C)(dx); u = x - mean:
  *   FD_MCMC_PCN    [pCN]: v = sqrt(1 - h^2) u + h xi, accepted with min(1, exp(Phi(u) - Phi(v)))
- *   FD_MCMC_MALA   inf-MALA [inf-HMC]: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h), 0 < h <= 2,
- *                  min(1, exp(r(u,v) - r(v,u))), g = grad Phi(u),
+ *   FD_MCMC_MALA   inf-MALA [inf-HMC]: v = ((2 - h) u - 2 h C g(u) + sqrt(8 h) xi)/(2 + h),
+ *                  0 < h <= 2, accepted with min(1, exp(r(u,v) - r(v,u))), g = grad Phi(u),
  *                  r(u,v) = Phi(u) + <v - u, g>/2 + h <u + v, g>/4 + h <g, C g>/4
  *   FD_MCMC_HMC    [inf-HMC]: `leaps` steps of length h of p -= h/2 C g, rotation of (u, p) by h,
  *                  p -= h/2 C g
  *   FD_MCMC_SLICE  elliptical slice [ESS]: no step to choose, never rejects
  *   FD_MCMC_WALK   random walk v = u + h xi, accepted by the finite-dimensional ratio: the control
- *                  that collapses as the grid is refined
- * h: step. adapt > 0: during that many first steps log h moves by the acceptance less the target
- * [.3; MALA .57, HMC .65], then h stays. */
+ *                  that collapses as the grid is refined */
 enum { FD_MCMC_PCN = 1, FD_MCMC_MALA, FD_MCMC_HMC, FD_MCMC_SLICE, FD_MCMC_WALK };
 typedef struct {
     const fd_cov *prior;
     const fd_real *mean;                 /* [ch][points]; NULL: 0 */
     fd_potential phi;
     int kind;
-    double h;
+    double h;                            /* the step */
     int leaps;                           /* FD_MCMC_HMC; 0: 1 */
-    int adapt;
-    double target;                       /* 0: as said */
+    int adapt;                           /* during so many first steps log h moves by the acceptance
+                                            less the target, then h stays */
+    double target;                       /* 0: .3, for FD_MCMC_MALA .57, for FD_MCMC_HMC .65 */
 } fd_mcmc;
-/* The whole state of a chain; to go on with it later: fd_chain_resume. */
+/* The whole state of a chain. */
 typedef struct {
     fd_mcmc how;
     fd_rng r;
@@ -1409,29 +1590,33 @@ typedef struct {
     uint32_t k;                          /* steps done */
     double h;                            /* the step now */
     long long accepted, calls;           /* steps that moved; evaluations of Phi */
-    double phi, ratio;                   /* Phi(x); log of the last acceptance ratio, of a slice 0 */
+    double phi, ratio;                   /* Phi(x); log of the last acceptance ratio, slice: 0 */
     fd_real *u, *g;                      /* x - mean; gradient at x where needed, [ch][points] */
 } fd_chain;
-/* fd_chain_begin -- at x, NULL: a draw of the prior. fd_chain_step -- one step; 1 where it moved. A Phi that is not a
- * number rejects; one at the start is FD_ENAN. fd_chain_get -- x = mean + u. fd_chain_resume --
- * with the same how, r and id as before and u, k, h, accepted and calls of that chain: its further
- * steps have the same bits as if it had not been interrupted, Phi and the gradient being computed
- * again. */
+/* fd_chain_begin -- a chain that starts at x; NULL: at a draw of the prior. A Phi that is not a
+ * number there is FD_ENAN. */
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x);
+/* fd_chain_resume -- a chain goes on: with the same how, r and id as before and its u, k, h,
+ * accepted and calls, its further steps have the same bits as if it had not been interrupted. Phi
+ * and the gradient are computed again. */
 fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u,
                           uint32_t k, double h, long long accepted, long long calls);
+/* fd_chain_step -- one step; 1 where it moved. A Phi that is not a number rejects. */
 int       fd_chain_step(fd_chain *c, fd_arena scratch);
+/* fd_chain_get -- x = mean + u. */
 void      fd_chain_get(const fd_chain *c, fd_real *x);
-/* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior N(0,
- * v C) at t[0] a chain on z draws the posterior of whatever law T draws. No gradient: FD_MCMC_PCN
- * or FD_MCMC_SLICE. */
+/* fd_latent_potential -- Phi(T(z)) of the start z of a sampler T without noise: with the prior
+ * N(0, v C) at t[0] a chain on z draws the posterior of whatever law T draws. It has no gradient:
+ * take FD_MCMC_PCN or FD_MCMC_SLICE. */
 fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi);
 /* fd_levy_sweep -- one sweep of Gibbs sampling of the exact posterior of a path x [points] of
- * independent increments, x_0 ~ N(0, s0^2), x_i+1 - x_i Laplace with scale b or Student with scale
- * b and nu degrees of freedom, or Bernoulli-Laplace (Laplace with probability `chance`, else 0),
- * given a noisy linear F: x | w, then w | x. w [points - 1] are the variances of the increments, 0
- * for those that are 0; begin with b^2. A reference that is not Gaussian. sweep: its number, for
- * the noise. */
+ * independent increments, given a noisy linear F: x | w, then w | x. x_0 ~ N(0, s0^2), and
+ * x_i+1 - x_i has a law that is not Gaussian:
+ *   FD_LEVY_LAPLACE    Laplace with scale b
+ *   FD_LEVY_STUDENT    Student with scale b and nu degrees of freedom
+ *   FD_LEVY_BERNOULLI  Laplace with probability `chance`, else 0
+ * w [points - 1] are the variances of the increments, 0 for those that are 0; begin with b^2.
+ * sweep: its number, for the noise. */
 enum { FD_LEVY_LAPLACE = 1, FD_LEVY_STUDENT, FD_LEVY_BERNOULLI };
 typedef struct { int law; double s0, b, nu, chance; } fd_levy;
 void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep,
@@ -1453,18 +1638,24 @@ typedef void fd_affine_step(void *self, int b, double *x, const double *z, fd_ar
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch);
 
-/* ---- 14. Bridges, control, rewards ---------------------------------------------------------------
+/* ---- 14. Bridges, control, rewards --------------------------------------------------------------
  *
- * dX = -A X dt + dW on functions, 0 <= t <= T, W with the covariance Q: diagonal in the modes, so
+ * Three ways to make a process do what is wanted: condition it on its end, steer it, or learn from
+ * rewards. The process is first a linear equation, dX = -A X dt + dW on functions, 0 <= t <= T, W
+ * with the covariance Q: diagonal in the modes, so
  *
  *     dX_k = -a_k X_k dt + sqrt(q_k) dw_k,        X_k(t + h) = e^-ah X_k(t) + sqrt(q g_k(h)) xi,
  *     g_k(h) = (1 - e^-2ah)/(2a), h where a = 0.
  *
  * Conditioned on its end (Doob's transform with h(t, x) = E[G(X_T) | X_t = x]) the process gets the
  * drift Q grad log h besides. For every end condition here that drift is the one towards the point
- * that is expected, E[X_T | X_t, condition], since a bridge's drift is affine in its end: these
+ * that is expected, E[X_T | X_t, condition], since a bridge's drift is affine in its end: some
  * functions say what end is expected, or draw one, and fd_bridge_step goes there. A network that
- * predicts the end takes their place. */
+ * predicts the end takes their place.
+ *
+ *     fd_linear l = fd_linear_heat(&a, noise, 0.01, 0, 1);
+ *     fd_bridge_end(&l, t, &o, y, &r, first, b, x, end, a);   a draw of X_T, given y and X_t = x
+ *     fd_bridge_step(&l, t, t + h, b, x, end, xi, a);         an exact step of that path */
 
 typedef struct {
     const fd_cov *noise;                 /* Q: q_k are its eigenvalues */
@@ -1474,11 +1665,11 @@ typedef struct {
 /* fd_linear_heat -- a_k = nu mu_k + c, mu_k the eigenvalue of minus the Laplacian: the stochastic
  * heat equation. a_k may be negative. FD_EARG where T is not positive or a number is not finite. */
 fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T);
-/* fd_linear_dbfs -- the process of [DBFS code, dbfs/dbfs_mnist.py] on an image's pixels: a_k = 1 +
- * sum_i (pi k_i/n_i)^2, and in the orthonormal cosine transform of the pixels the noise
- * a_k^-.02/energy^2, nearly white. k_i/n_i is a frequency per pixel: on a grid twice as fine the
- * same function has another process; not so by fd_linear_heat. Neumann grids. NULL
- * noise where it fails. */
+/* fd_linear_dbfs -- the process of [DBFS code, dbfs/dbfs_mnist.py] on an image's pixels, on Neumann
+ * grids: a_k = 1 + sum_i (pi k_i/n_i)^2, and in the orthonormal cosine transform of the pixels the
+ * noise a_k^-.02/energy^2, nearly white. k_i/n_i is a frequency per pixel: on a grid twice as fine
+ * the same function has another process, which fd_linear_heat avoids. noise is NULL where it
+ * fails. */
 fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T);
 /* fd_linear_law -- e^-a(t-s) and the variance q g(t - s) of each mode, [modes] each, either may be
  * NULL. */
@@ -1490,10 +1681,11 @@ void   fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
                       fd_arena scratch);
 /* fd_bridge_step -- x from s to t, s < t <= T, given X_T = end, b of each, exact, without overflow
  * for any a: with R = T - s
- *     x_k = [e^-a(t-s) g(T - t) x_k + e^-a(T-t) g(t - s) end_k + sqrt(q g(t-s) g(T-t) g(R)) xi]/g(R)
- * which is [sinh(a (T-t)) x + sinh(a (t-s)) end]/sinh(aR) with the variance q sinh(a (t-s)) sinh(a
- * (T-t))/(a sinh(aR)). At t = T x is the end. xi ~ N(0, Q) given, or NULL for the mean. Modes
- * without noise go where the equation takes them. */
+ *     x_k = [e^-a(t-s) g(T - t) x_k + e^-a(T-t) g(t - s) end_k
+ *            + sqrt(q g(t-s) g(T-t) g(R)) xi]/g(R)
+ * which is [sinh(a (T-t)) x + sinh(a (t-s)) end]/sinh(aR) with the variance
+ * q sinh(a (t-s)) sinh(a (T-t))/(a sinh(aR)). At t = T x is the end. xi ~ N(0, Q) is given, or NULL
+ * for the mean. Modes without noise go where the equation takes them. */
 void   fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
                       const fd_real *xi, fd_arena scratch);
 /* fd_bridge_draw -- x at t_i, 0 < t_i <= T, of each of b bridges from x0 to end: fd_bridge_step
@@ -1507,43 +1699,44 @@ void   fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real 
 void   fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
                       const fd_real *end, fd_real *path, fd_arena scratch);
 /* fd_bridge_drift -- y = -A x + Q grad log h, t < T [Survey eqs. 5.1, 5.2], given X_T = end or, in
- * place of it, what is expected of X_T; y may be x or end. FD_EARG for t >= T.
- *     y_k = -a x_k + (e^-a(T-t)/g(T - t)) (end_k - e^-a(T-t) x_k) */
+ * place of it, what is expected of X_T:
+ *     y_k = -a x_k + (e^-a(T-t)/g(T - t)) (end_k - e^-a(T-t) x_k)
+ * y may be x or end. FD_EARG for t >= T. */
 void   fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
                        fd_real *y, fd_arena scratch);
 /* fd_bridge_cost -- |end - e^-AT x0|^2 in the Cameron-Martin norm of X_T, sum_k (..)^2/(q g(T)): 2
  * log of how much less likely the end is than the mean. A bridge on functions exists where the sum
- * converges. upper, where not NULL: the part of the modes of the upper half of all wave numbers,
- * which then tends to 0 as the grid is refined. FD_EDATA where the end differs in a mode without
- * noise. Returns NAN where it fails. */
+ * converges. upper, where not NULL, gets the part of the modes of the upper half of all
+ * wavenumbers, which then tends to 0 as the grid is refined. FD_EDATA where the end differs in a
+ * mode without noise; then NAN. */
 double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
                       fd_arena scratch);
 /* fd_bridge_end -- end = E[X_T | X_t = x, y] for what is observed of X_T, F linear, y [m]: kriging
- * with the prior N(e^-A(T-t) x, q g(T-t)). With r, a draw of that law, function i from draw first +
- * i. m^3 for each call.
- * fd_bridge_end_mix -- the same where X_T has the law of a mixture (point masses where c is NULL)
- * of Gaussians diagonal in the modes, for the process that starts in x0 [ch][points] at 0:
- * component j weighs, sum over modes,
- *     P = 1/s^2 - 1/V_T + 1/v,  B = m/s^2 - e^-aT x0/V_T + e^-a(T-t) x/v,  N(B/P, 1/P),
- *     log w - log s - log(P)/2 + B^2/(2P) - m^2/(2 s^2),     V_T = q g(T), v = q g(T - t). */
+ * with the prior N(e^-A(T-t) x, q g(T-t)). With r not NULL it is a draw of that law, function i
+ * from draw first + i. m^3 for each call. */
 void   fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *y,
-                     const fd_rng *r, int first,
-                     int b, const fd_real *x, fd_real *end, fd_arena scratch);
+                     const fd_rng *r, int first, int b, const fd_real *x, fd_real *end,
+                     fd_arena scratch);
+/* fd_bridge_end_mix -- the same where X_T has the law of a mixture (point masses where c is NULL)
+ * of Gaussians diagonal in the modes, for the process that starts in x0 [ch][points] at 0. With
+ * V_T = q g(T), v = q g(T - t), component j has in each mode the law N(B/P, 1/P),
+ *     P = 1/s^2 - 1/V_T + 1/v,  B = m/s^2 - e^-aT x0/V_T + e^-a(T-t) x/v,
+ * and weighs, as a sum over modes, log w - log s - log(P)/2 + B^2/(2P) - m^2/(2 s^2). */
 void   fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
-                         const fd_rng *r,
-                         int first, int b, const fd_real *x, fd_real *end, fd_arena scratch);
-/* fd_control_value -- min over controls u of E[1/2 int |u|^2 dt + Phi(X_T)] for dX = (-A X + Q^1/2
- * u) dt + dW from x0, Phi(x) = 1/2 |Gamma^-1/2 (y - A x)|^2 of a linear observation with noise,
- * which is -log E exp(-Phi) without control:
+                         const fd_rng *r, int first, int b, const fd_real *x, fd_real *end,
+                         fd_arena scratch);
+/* fd_control_value -- min over controls u of E[1/2 int |u|^2 dt + Phi(X_T)] for
+ * dX = (-A X + Q^1/2 u) dt + dW from x0, Phi(x) = 1/2 |Gamma^-1/2 (y - A x)|^2 of a linear
+ * observation with noise, which is -log E exp(-Phi) without control:
  *     1/2 r^T (S + Gamma)^-1 r + 1/2 log det(1 + Gamma^-1 S),   S = A V_T A^T, r = y - A e^-AT x0.
  * The best control is Q^-1/2 (drift + A x) of fd_bridge_drift and fd_bridge_end. steps > 0: -log E
  * exp(-Phi) of Euler's chain with so many steps, which no control that is constant over each of
  * them can undercut; the value of the continuous problem can be. NAN where it fails. */
 double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const double *y,
                         const fd_real *x0, fd_arena scratch);
-/* fd_schroedinger_cov -- Cov(X_0, X_T) of the law closest to the process among those with X_0 ~
- * N(., s0^2), X_T ~ N(., s1^2) in a mode: the fixed point of iterated bridge matching, e^aT (sqrt(4
- * e^-2aT s0^2 s1^2 + V^2) - V)/2. [modes] each. */
+/* fd_schroedinger_cov -- Cov(X_0, X_T) of the law closest to the process among those with
+ * X_0 ~ N(., s0^2), X_T ~ N(., s1^2) in a mode: the fixed point of iterated bridge matching,
+ * e^aT (sqrt(4 e^-2aT s0^2 s1^2 + V^2) - V)/2. [modes] each. */
 void   fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1, double *cov,
                            fd_arena scratch);
 
@@ -1559,23 +1752,10 @@ void   fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real
 void   fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_real *dW,
                    double *logz, fd_arena scratch);
 
-/* fd_system -- dX = f(X, t) dt + g(X, t) dW of d numbers with the noise of w numbers; Sigma = g g^T. All in double.
- * fd_system_step -- from t to t + h, of b systems x [b][d] with dW [b][w] ~ N(0, h):
- *   FD_SDE_EULER   X + f h + g dW                                                    Ito
- *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X and t + h        Stratonovich
- * fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
- * of fourth order.
- * fd_system_target -- what a network at (x', t + h) should say of the step from x to x', b of them,
- * to learn the time reversal from paths [Baker et al. code, sdebridge/diffusion_bridge.py];
- * regress without weight, or with one that knows x' only:
- *   FD_REVERSAL_SCORE   -Sigma(x)^-1 (x' - x - f h)/h      -> s = grad log p. FD_EDATA where Sigma(x) is singular
- *   FD_REVERSAL_PULL    -(x' - x - f h)/h                  -> Sigma s + div Sigma
- *   FD_REVERSAL_DRIFT   -(x' - x)/h                        -> -f + Sigma s + div Sigma
- * The last one [Yang et al. code, src/models/diffusion/diffuser.py] is E[x - x' | x']/h of Euler's
- * chain, which errs least where steps are long: the others learn with f at x and use f at x'.
- * fd_system_reverse -- y, the drift of the reversed process at (x, t), of what the network says: -f
- * + Sigma s + div Sigma, or -f + pull, to which div Sigma must not be added again, or what it says.
- * Differs from [Baker et al.], who leave div Sigma out. */
+/* --- Systems of numbers with any noise -----------------------------------------------------------
+ *
+ * fd_system -- dX = f(X, t) dt + g(X, t) dW of d numbers with the noise of w numbers;
+ * Sigma = g g^T. All is in double. */
 typedef struct {
     int d, w;
     void (*f)(const void *self, const double *x, double t, double *y);      /* y [d] */
@@ -1583,12 +1763,30 @@ typedef struct {
     void (*div)(const void *self, const double *x, double t, double *y);    /* y [d]; may be NULL */
     const void *self;
 } fd_system;
-enum { FD_REVERSAL_SCORE = 1, FD_REVERSAL_PULL, FD_REVERSAL_DRIFT };
+/* fd_system_step -- from t to t + h, of b systems x [b][d] with dW [b][w] ~ N(0, h):
+ *   FD_SDE_EULER   X + f h + g dW, for Ito's sense
+ *   FD_SDE_HEUN    X + (f + f') h/2 + (g + g') dW/2, ' at Euler's X, t + h, for Stratonovich's */
 void   fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
                       const double *dW, fd_arena scratch);
+/* fd_system_div -- y_i = sum_j d Sigma_ij/dx_j [d], by e->div, or where that is NULL by differences
+ * of fourth order. */
 void   fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch);
+/* fd_system_target -- what a network at (x', t + h) should say of the step from x to x', b of them,
+ * to learn the time reversal from paths [Baker et al. code, sdebridge/diffusion_bridge.py];
+ * regress without weight, or with one that knows x' only:
+ *   FD_REVERSAL_SCORE   -Sigma(x)^-1 (x' - x - f h)/h: it learns s = grad log p. FD_EDATA where
+ *                       Sigma(x) is singular
+ *   FD_REVERSAL_PULL    -(x' - x - f h)/h: it learns Sigma s + div Sigma
+ *   FD_REVERSAL_DRIFT   -(x' - x)/h: it learns -f + Sigma s + div Sigma. This is E[x - x' | x']/h
+ *                       of Euler's chain, which errs least where steps are long: the others learn
+ *                       with f at x and use f at x'
+ *                       [Yang et al. code, src/models/diffusion/diffuser.py] */
+enum { FD_REVERSAL_SCORE = 1, FD_REVERSAL_PULL, FD_REVERSAL_DRIFT };
 void   fd_system_target(const fd_system *e, int kind, double t, double h, int b, const double *x,
                         const double *next, double *y, fd_arena scratch);
+/* fd_system_reverse -- y, the drift of the reversed process at (x, t), of what the network says:
+ * -f + Sigma s + div Sigma, or -f + pull, to which div Sigma must not be added again, or what it
+ * says. Differs from [Baker et al.], who leave div Sigma out. */
 void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x,
                          const double *says, double *y, fd_arena scratch);
 
@@ -1608,36 +1806,29 @@ void   fd_system_weight(const fd_system *e, double t, double h, double rate, int
 
 /* fd_proposal -- guided proposals for the bridge of a system to X_T = end [Guided; Neural bridges].
  * The linear process dX~ = (B X~ + beta) dt + dW~, W~ with the covariance S, has a known density
- * h~(t, x) of its end. A path with the drift f + Sigma r, r = grad log h~, goes there too, and
+ * h~(t, x) of its end. A path with the drift f + Sigma r, r = grad log h~, goes there, too, and
  * counts w = exp int G dt:
+ *
  *     log h~ = c + v^T x - x^T H x/2,    r = v - H x,
  *     G = (f - B x - beta)^T r - tr[(Sigma - S)(H - r r^T)]/2,    p(end | x0) = h~(0, x0) E w,
+ *
  * so that weighted paths, or a chain, are the exact bridge of any f as h tends to 0. S must be
  * Sigma(T, end), or int G has no limit as h tends to 0: of Brownian motion with S = 1.44 its
- * deviation is 1.1 at 200 steps and 1.5 at 2000. S NULL: Sigma(T, end). With gamma the end is X_T +
- * N(0, gamma), and any S will do. Where more > 0, values [more][d] at the times t[when_i], ascending and
- * between the ends, are known, too, with the noise [more][d][d]; h~ and p are of all of them.
- * fd_proposal_new -- c, v, H at each time of what is above them. B, beta NULL: 0. What is given is
- * kept by pointer. Without gamma those of T are 0. FD_EDATA where S is not positive definite.
- * fd_proposal_log -- log h~(t_k, x).
- * fd_proposal_path -- b paths [b][steps + 1][d] from path[.][0] with the noise z [b][steps][w] ~
- * N(0, 1), by Euler's steps (without gamma the last one goes to the end), and log w of each:
+ * deviation is 1.1 at 200 steps and 1.5 at 2000. S NULL: Sigma(T, end). With gamma the end is
+ * X_T + N(0, gamma), and any S will do. Where more > 0, values [more][d] at the times t[when_i],
+ * ascending and between the ends, are known, too, with the noise [more][d][d]; h~ and p are of all
+ * of them. How a path is weighed:
  *   FD_PROPOSAL_INTEGRAL  int G dt, of G at the begin of each step; 0 to rounding where the system
  *                         is the linear process. Its error is of order h
  *   FD_PROPOSAL_CHAIN     log of Euler's chain's density over that of the proposal and h~(0, x0):
  *                         h~ E w is the density of the chain's end, without bias. FD_EDATA where
- *                         Sigma is singular at the last step
- * FD_ENAN where a path is not finite.
- * fd_proposal_move -- step k of a chain, pCN on the noise: z' = sqrt(1 - s^2) z + s xi, accepted
- * with min(1, w'/w); 1 where it moved. z, path, logw are those of one path, begun by
- * fd_proposal_path; xi and the chance are of streams 'g' and 'u', k of r.
- * fd_proposal_mean -- log of the mean of n weights; ess, where not NULL: (sum w)^2/sum w^2. */
+ *                         Sigma is singular at the last step */
 enum { FD_PROPOSAL_INTEGRAL = 1, FD_PROPOSAL_CHAIN };
 typedef struct {
     const fd_system *e;
     int steps;
     const double *t;                     /* [steps + 1], ascending; T is the last one */
-    const double *B, *beta, *S;          /* [d][d], [d], [d][d] */
+    const double *B, *beta, *S;          /* [d][d], [d], [d][d]; B, beta NULL: 0 */
     const double *end, *gamma;           /* [d]; [d][d], NULL: X_T is known */
     int weight;                          /* FD_PROPOSAL_.. */
     double *c, *v, *H;                   /* made: [steps + 1] of 1, [d], [d][d] */
@@ -1645,32 +1836,47 @@ typedef struct {
     const int *when;
     const double *values, *noise;
 } fd_proposal;
+/* fd_proposal_new -- c, v, H at each time of what is above them. What is given is kept by pointer.
+ * Without gamma those of T are 0. FD_EDATA where S is not positive definite. */
 fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how);
+/* fd_proposal_log -- log h~(t_k, x). */
 double fd_proposal_log(const fd_proposal *g, int k, const double *x);
+/* fd_proposal_path -- b paths [b][steps + 1][d] from path[.][0] with the noise z [b][steps][w] ~
+ * N(0, 1), by Euler's steps (without gamma the last one goes to the end), and log w of each.
+ * FD_ENAN where a path is not finite. */
 void   fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path, double *logw,
                         fd_arena scratch);
+/* fd_proposal_move -- step k of a chain, pCN on the noise: z' = sqrt(1 - s^2) z + s xi, accepted
+ * with min(1, w'/w); 1 where it moved. z, path, logw are those of one path, begun by
+ * fd_proposal_path; xi and the chance are of streams 'g' and 'u', k of r. */
 int    fd_proposal_move(const fd_proposal *g, double s, fd_rng r, uint32_t k, double *z,
                         double *path, double *logw, fd_arena scratch);
+/* fd_proposal_mean -- log of the mean of n weights; ess, where not NULL: (sum w)^2/sum w^2. */
 double fd_proposal_mean(int n, const double *logw, double *ess);
 
-/* fd_kunita -- a stochastic flow of outlines [Baker et al.; Yang et al.]: P points x_i in 1 to 3
+/* --- Flows of outlines ---------------------------------------------------------------------------
+ *
+ * fd_kunita -- a stochastic flow of outlines [Baker et al.; Yang et al.]: P points x_i in 1 to 3
  * dimensions moved by the noise of L centres, dW [L][dim],
+ *
  *     dx_i = sum_l k(x_i, c_l) dW_l,    k(x, c) = size exp(-|x - c|^2/(2 width^2)),
- * all by one smooth random velocity. waves = 0: the state z is the points, [P][dim]. waves = M: it
- * is those Fourier coefficients of the displacement from `from` that have j < M, rfft(x - from)/P
- * as r_0, r_1, i_1, .. of each dimension, [2M - 1][dim], the same on any number of points; they
- * move by those of the velocity, z = F^+ (x - from), x = from + F z. The system has div: with R = F
- * F^+ (waves = 0: 1) and gradients D k, in each dimension F^+ of
+ *
+ * all by one smooth random velocity. With waves = 0 the state z is the points, [P][dim]. With
+ * waves = M it is those Fourier coefficients of the displacement from `from` that have j < M,
+ * rfft(x - from)/P as r_0, r_1, i_1, .. of each dimension, [2M - 1][dim], the same on any number of
+ * points; they move by those of the velocity, z = F^+ (x - from), x = from + F z. The system has
+ * div: with R = F F^+ (waves = 0: 1) and gradients D k, in each dimension F^+ of
+ *
  *     sum_l [(Dk)_il (R k)_il + k_il sum_j R_jj (Dk)_jl]
+ *
  *   frozen  1: k at `from` in place of x: constant Sigma, Brownian shapes. From z0 their score is
  *           -Sigma^-1 (z - z0)/t, the pull -(z - z0)/t
  *   ito     1: with the drift F^+ of sum_l (Dk)_il (R k)_il/2, by which FD_SDE_EULER follows the
  *           flow in Stratonovich's sense, as FD_SDE_HEUN does without it
+ *
  * Where centres are farther apart than width, Sigma is close to singular: learn the pull, not the
  * score. What is given is kept by pointer. FD_EARG for a number out of its range, FD_ESHAPE where
- * 2M - 1 > P or M > 32.
- * fd_kunita_points, fd_kunita_state -- b states z to points x [b][P][dim], and back: of points with
- * more waves, those that are kept. x and z must not overlap. */
+ * 2M - 1 > P or M > 32. */
 typedef struct {
     int points, dim, centres;
     const double *centre;                /* [L][dim] */
@@ -1679,53 +1885,64 @@ typedef struct {
     const double *from;                  /* [P][dim]; waves = 0 and not frozen: may be NULL */
 } fd_shapes;
 fd_system fd_kunita(fd_arena *a, const fd_shapes *how);
+/* fd_kunita_points, fd_kunita_state -- b states z to points x [b][P][dim], and back: of points with
+ * more waves, those that are kept. x and z must not overlap. */
 void   fd_kunita_points(const fd_shapes *how, int b, const double *z, double *x);
 void   fd_kunita_state(const fd_shapes *how, int b, const double *x, double *z);
 
-/* Rewards. A sampler whose step is x' = mu(x) + s xi, xi ~ N(0, C), is a policy; one that is
- * learned may differ from it by a function of the Cameron-Martin space only, or the two laws
- * exclude each other.
- * fd_policy_ratio -- log p_new(x')/p_old(x') = (<D, x' - mu_old>_C - |D|_C^2/2)/s^2, D = mu_new -
- * mu_old, of b steps; norm, where not NULL: |D|_C of each, which on finer grids has a limit or
- * grows. FD_EDATA where D holds modes without noise.
- * fd_policy_pull -- y = C^-1 (x' - mu)/s^2, the gradient of log p(x') in mu, in L2: with C in front
- * of it or C^1/2, as a parametrisation of mu by a network may have it, give power 1 or 1/2; 0:
- * none.
- * fd_policy_weight -- what multiplies that gradient for a step of this log ratio and advantage:
- *   FD_POLICY_PLAIN    A        REINFORCE [DDPO eq. DDPO_SF]; at the policy that drew the path
- *   FD_POLICY_RATIO    rho A    importance weights step by step [DDPO eq. DDPO_IS]
- *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip (A < 0): the slope of min(rho A,
- *                      clip(rho) A). [DDPO] averages log p over pixels; this sums over modes
- * fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way (5 in [DDPO]); 0: any.
- * fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. In
- * the limit of many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76; DDPO sec. 4.2],
- * and n are that with n beta, which collapses: fit to draws of the first law, or keep a KL to it.
- * fd_policy_model -- D = D_old + (C/lam_max)^power (D_now - D_old), C the noise of p: whatever `now`
- * says, D - D_old is a function of the Cameron-Martin space for power 1/2, and then
- * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0: D_now there,
- * which on finer grids is no policy. vjp where both models predict FD_X0 and have theirs; var is
- * that of the old one, so that FD_ANCESTRAL_OPTIMAL makes the same noise. FD_EARG for power < 0.
- * fd_policy_best -- the chain x' = a_k x + s_k z of n steps, a [n] and s [n] in the order in which
- * they are taken, z ~ N(0, 1). Of all policies that leave its start alone the one with the largest E
- * r - KL/beta, r = l x at the end and KL that of the paths, moves step k by beta l shift_k, whatever
- * x is,
- *     shift_k = s_k^2 pi_k,      pi_k the product of the a of the steps after k,
- * which moves the mean of the end by beta l sum_k s_k^2 pi_k^2 at KL (beta l)^2/2 times that sum,
- * which is returned. The tilt p e^(beta r) of the end moves it by beta l times its variance: by keep^2
- * times the variance of the start more, keep the product of all a. Larger shifts reach it, too, but
- * cost more KL than they bring. Functions: mode by mode, C in front of l. shift [n] and keep may be
- * NULL. NAN with FD_EARG for s < 0. */
-enum { FD_POLICY_PLAIN = 1, FD_POLICY_RATIO, FD_POLICY_CLIPPED };
+/* --- Rewards -------------------------------------------------------------------------------------
+ *
+ * A sampler whose step is x' = mu(x) + s xi, xi ~ N(0, C), is a policy; one that is learned may
+ * differ from it by a function of the Cameron-Martin space only, or the two laws exclude each
+ * other.
+ *
+ * fd_policy_ratio -- log p_new(x')/p_old(x') = (<D, x' - mu_old>_C - |D|_C^2/2)/s^2,
+ * D = mu_new - mu_old, of b steps; norm, where not NULL: |D|_C of each, which on finer grids has a
+ * limit or grows. FD_EDATA where D holds modes without noise. */
 void   fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new,
-                       const fd_real *mu_old,
-                       const fd_real *next, double *ratio, double *norm, fd_arena scratch);
+                       const fd_real *mu_old, const fd_real *next, double *ratio, double *norm,
+                       fd_arena scratch);
+/* fd_policy_pull -- y = C^power C^-1 (x' - mu)/s^2. power 0 is the gradient of log p(x') in mu, in
+ * L2; 1 or 1/2 puts C or C^1/2 in front of it, as a parametrisation of mu by a network may have
+ * it. */
 void   fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_real *mu,
                       const fd_real *next, fd_real *y, fd_arena scratch);
+/* fd_policy_weight -- what multiplies that gradient for a step of this log ratio and advantage:
+ *   FD_POLICY_PLAIN    A: REINFORCE [DDPO eq. DDPO_SF]; at the policy that drew the path
+ *   FD_POLICY_RATIO    rho A: importance weights step by step [DDPO eq. DDPO_IS]
+ *   FD_POLICY_CLIPPED  the same, but 0 where rho is past 1 + clip (A > 0) or below 1 - clip
+ *                      (A < 0): the slope of min(rho A, clip(rho) A). [DDPO] averages log p over
+ *                      pixels; this sums over modes */
+enum { FD_POLICY_PLAIN = 1, FD_POLICY_RATIO, FD_POLICY_CLIPPED };
 double fd_policy_weight(int rule, double ratio, double advantage, double clip);
+/* fd_advantages -- (r - mean)/(deviation + 1e-8), at most `most` either way (5 in [DDPO]; 0: any
+ * size). */
 void   fd_advantages(int n, const double *r, double most, double *adv, fd_status *st);
+/* fd_reward_weights -- e^(beta r)/sum, of n samples: reward-weighted regression. r may be adv. In
+ * the limit of many samples one round is the tilt p e^(beta r) [Thesis eq. 3.76; DDPO sec. 4.2],
+ * and n rounds are that with n beta, which collapses: fit to draws of the first law, or keep a KL
+ * to it. */
 void   fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st);
+/* fd_policy_model -- D = D_old + (C/lam_max)^power (D_now - D_old), C the noise of p: whatever
+ * `now` says, D - D_old is a function of the Cameron-Martin space for power 1/2, and then
+ * |D - D_old|_C^2 = |D_now - D_old|^2/lam_max in L2 of the modes with noise. power 0 gives D_now
+ * there, which on finer grids is no policy. vjp where both models predict FD_X0 and have theirs;
+ * var is that of the old one, so that FD_ANCESTRAL_OPTIMAL makes the same noise. FD_EARG for
+ * power < 0. */
 fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_model now,
                          double power);
+/* fd_policy_best -- the best policy of a linear reward for the chain x' = a_k x + s_k z of n steps,
+ * z ~ N(0, 1), a [n] and s [n] in the order in which they are taken. Of all policies that leave its
+ * start alone the one with the largest E r - KL/beta, r = l x at the end and KL that of the paths,
+ * moves step k by beta l shift_k, whatever x is:
+ *
+ *     shift_k = s_k^2 pi_k,      pi_k the product of the a of the steps after k.
+ *
+ * It moves the mean of the end by beta l sum_k s_k^2 pi_k^2 at KL (beta l)^2/2 times that sum,
+ * which is returned. The tilt p e^(beta r) of the end moves it by beta l times its variance: by
+ * keep^2 times the variance of the start more, keep the product of all a. Larger shifts reach it,
+ * too, but cost more KL than they bring. For functions take it mode by mode, C in front of l. shift
+ * [n] and keep may be NULL. NAN with FD_EARG for s < 0. */
 double fd_policy_best(int n, const double *a, const double *s, double *shift, double *keep,
                       fd_status *st);
 
@@ -2077,7 +2294,13 @@ double  fd_opt_rate(const fd_opt *o, int step);
  * the norm of the gradient. A norm that is not finite records FD_ENAN and changes nothing. */
 double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
-/* ---- 17. Files (absent under FD_NO_STDIO) -------------------------------------------------------------------
+/* ---- 17. Files ----------------------------------------------------------------------------------
+ *
+ * Arrays, named tensors, pictures and networks in files of formats that others read (absent under
+ * FD_NO_STDIO):
+ *
+ *     fd_npy_save(&st, "x.npy", 2, (int[]){16, 64}, x);
+ *     fd_array data = fd_load(&a, "train-images-idx3-ubyte");
  *
  * A file is written under a name of its own in the same folder, brought to the disk and renamed: a
  * crash leaves the old file or the new one, and of several writers to one path each succeeds and
@@ -2114,59 +2337,65 @@ fd_array   fd_npy_load(fd_arena *a, const char *path);
 fd_array   fd_idx_load(fd_arena *a, const char *path);
 /* fd_load -- .npy or IDX, told apart by their first bytes. */
 fd_array   fd_load(fd_arena *a, const char *path);
-/* fd_tensors_save -- .safetensors, F32 or F64 as fd_real is, with metadata. fd_npz_save -- .npz as numpy.savez
- * writes it, up to 4 GB; metadata are left out. fd_tensors_load -- either, told apart by the first bytes;
- * .safetensors of all its integers and floats of 16 to 64 bits and C64 (a last axis of 2), .npz of
- * the dtypes of fd_npy_load, stored. Entries of other types (strings, objects, 8-bit floats), with
- * more than 6 axes or, in a zip, that are no .npy, are listed in `other`; a compressed .npy gets an
- * error that names it. */
+/* fd_tensors_save -- .safetensors, F32 or F64 as fd_real is, with metadata. */
 int        fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f);
+/* fd_npz_save -- .npz as numpy.savez writes it, up to 4 GB; metadata are left out. */
 int        fd_npz_save(fd_status *st, const char *path, const fd_tensors *f);
+/* fd_tensors_load -- either, told apart by the first bytes: .safetensors of all its integers and
+ * floats of 16 to 64 bits and C64 (a last axis of 2), or .npz, not compressed, of the dtypes of
+ * fd_npy_load. Entries of other types (strings, objects, 8-bit floats), with more than 6 axes or,
+ * in a zip, that are no .npy, are listed in `other`; a compressed .npy gets an error that names
+ * it. */
 fd_tensors fd_tensors_load(fd_arena *a, const char *path);
-/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none. fd_tensor_need -- or FD_EDATA
- * with the name: missing, or not numbers. */
+/* fd_tensor_find, fd_meta_find -- by name; NULL where there is none.
+ * fd_tensor_need -- the same, but it is FD_EDATA with the name where the tensor is missing or holds
+ * no numbers. */
 const fd_tensor *fd_tensor_find(const fd_tensors *f, const char *name);
 const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tensors *f,
                                 const char *name);
 const char      *fd_meta_find(const fd_tensors *f, const char *key);
-/* fd_png_save -- rgb [h][w][3] bytes. fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by
- * row, values lo..hi through a colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
+/* fd_png_save -- rgb [h][w][3] bytes. */
 int        fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned char *rgb);
+/* fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by row, values lo..hi through a
+ * colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
 int        fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
-                        const fd_real *x, double lo, double hi, int map, int zoom, fd_arena scratch);
+                        const fd_real *x, double lo, double hi, int map, int zoom,
+                        fd_arena scratch);
 /* fd_text_save -- text as it is. fd_csv_save -- a header line and rows x cols numbers, %.9g. */
 int        fd_text_save(fd_status *st, const char *path, const char *text);
-int        fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[], int rows,
-                       const double *x);
+int        fd_csv_save(fd_status *st, const char *path, int cols, const char *const name[],
+                       int rows, const double *x);
 /* fd_net_save -- weights, and with opt the averages, moments and step, the whole configuration, and
- * what the caller adds, in one .safetensors. fd_net_load makes net and (opt not NULL) the optimiser
- * again, bit for bit, *opt NULL where the file has none, and gives back the rest. Files from before
- * fd_arch had edges and a pad for each axis give the networks that they were: FD_EDGES_PLAIN, one
- * pad. */
+ * what the caller adds, in one .safetensors.
+ * fd_net_load -- makes net and (opt not NULL) the optimiser again, bit for bit, *opt NULL where the
+ * file has none, and gives back the rest. Files from before fd_arch had edges and a pad for each
+ * axis give the networks that they were: FD_EDGES_PLAIN, one pad. */
 int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
 /* fd_foreign -- what a file with weights of another program cannot tell; 0: as that program has it.
- * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model."). fd_net_from makes its
- * network with those weights; complex ones are real pairs, as fd_tensors_load gives them. A tensor
- * that is missing, not numbers, left over or of another shape is FD_EDATA and named; whole numbers
- * that are left over (batches seen, positions) are passed over. The output is that of the original
- * to rounding, on grids where the original itself is consistent:
+ * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model.").
+ * fd_net_from makes its network with those weights; complex ones are real pairs, as fd_tensors_load
+ * gives them. A tensor that is missing, holds no numbers, is left over or has another shape is
+ * FD_EDATA and named; whole numbers that are left over (batches seen, positions) are passed over.
+ * The output is that of the original to rounding, on grids where the original itself is consistent.
  *
- *   FD_FROM_FNO           the authors' first release, 1-D to 3-D [FNO; KER; ML]: fc0, conv0.weights1.., w0.., fc1,
- *                         fc2; coordinates closed; time is a channel if the inputs are one more than output and
- *                         coordinates
- *   FD_FROM_NEURALOP_02   fno_blocks.convs.weight.*.tensor, lifting.fc: half blocks. Nothing is appended to the
- *   FD_FROM_NEURALOP_03   input; here coords and time say what its channels are. lifting.fcs: whole blocks
- *   FD_FROM_NEURALOP      fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2; coordinates
- *                         open. Before 2.0 an odd number of modes means others (version 1). Of all
- *                         three: Tucker and CP factors, separable weights, group norms, channel
- *                         MLPs (from 0.3 on), every kind of skip. Weights of more modes than are
- *                         used (max_n_modes) look like any: modes tells
- *   FD_FROM_UVIT          [U-ViT] without classes; heads are 64 wide, the grid is square, tscale 999
- */
-enum { FD_FROM_NONE, FD_FROM_FNO, FD_FROM_NEURALOP_02, FD_FROM_NEURALOP_03, FD_FROM_NEURALOP, FD_FROM_UVIT,
-       FD_FOREIGN };
+ * The first release of the authors' FNO, 1-D to 3-D, has closed coordinates; time is a channel if
+ * the inputs are one more than output and coordinates. Of neuraloperator before release 1 nothing
+ * is appended to the input, and here coords and time say what its channels are. From release 1 on
+ * coordinates are open, and before 2.0 an odd number of modes means others (version 1). Of all its
+ * releases: Tucker and CP factors, separable weights, group norms, channel MLPs (from 0.3 on),
+ * every kind of skip. Weights of more modes than are used (max_n_modes) look like any: modes
+ * tells. */
+enum {
+    FD_FROM_NONE,
+    FD_FROM_FNO,             /* fc0, conv0.weights1.., w0.., fc1, fc2 [FNO; KER; ML] */
+    FD_FROM_NEURALOP_02,     /* fno_blocks.convs.weight.*.tensor, lifting.fc: half blocks */
+    FD_FROM_NEURALOP_03,     /* the same with lifting.fcs: whole blocks */
+    FD_FROM_NEURALOP,        /* fno_blocks.convs.*.weight.tensor, complex: releases 1 and 2 */
+    FD_FROM_UVIT,            /* [U-ViT] without classes: square grid, heads 64 wide, tscale 999 */
+    FD_FOREIGN
+};
 typedef struct {
     int act, coords, time;   /* FD_GELU.., FD_COORD_.., FD_TIME_NONE or FD_TIME_CHANNEL */
     int reversed;            /* 1: the last axis is the first coordinate, as in [FFM] */
@@ -2176,7 +2405,7 @@ typedef struct {
                                 the identity, 2: none; 0: an error */
     int modes[3];            /* n_modes, where the weights have more (max_n_modes); 0: all */
     double from[3], to[3];   /* ends of the coordinates of each axis; both 0: 0 and 1 */
-    int heads, grid[3];
+    int heads, grid[3];      /* FD_FROM_UVIT */
     double tscale, pad[3];   /* pad: zeros behind each axis, as a part of it (two-sided p: 2 p) */
 } fd_foreign;
 int         fd_foreign_kind(const fd_tensors *f);
@@ -2187,22 +2416,28 @@ fd_net     *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
 enum { FD_GRAY, FD_GRAY_INVERSE, FD_VIRIDIS, FD_DIVERGING };
 void fd_colour(int map, double u, unsigned char rgb[3]);
 
-/* ---- 18. Metrics: NAN where they fail, or after a failure --------------------------------------- */
+/* ---- 18. Metrics --------------------------------------------------------------------------------
+ *
+ * How far samples are from data. Each function returns NAN where it fails, or after a failure.
+ *
+ *     double d2 = fd_energy_distance(&s, m, samples, n, data); */
 
-/* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| in waves
- * per domain length (half waves on Neumann, Dirichlet, mixed axes), channels summed; e[bins].
- * [FFM code, util/eval.py] sums complex coefficients and so measures phases and the grid. */
-void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e, fd_arena scratch);
+/* fd_spectrum -- e[j] = mean over functions of sum u_k^2 over modes with round(|k|) = j, |k| their
+ * wavenumber (fd_wave), channels summed; e[bins]. [FFM code, util/eval.py] sums complex
+ * coefficients and so measures phases and the grid. */
+void   fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e,
+                   fd_arena scratch);
 /* fd_energy_distance -- 2 E|X-Y| - E|X-X'| - E|Y-Y'|, L2 norms, unbiased. */
 double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y);
 /* fd_assignment -- to [n]: which column each row of cost [n][n] gets, every column once, so that
  * the sum is least; returns the sum. With cost_ij = |x_i - y_j|^2 the sum over n is the squared W2
  * of two sets of n functions, and x_i with y_to(i) a coupling for training (of conditional pairs:
- * with the condition in the cost). Shortest augmenting paths [Jonker & Volgenant], n^3.
- * FD_EDATA, to untouched, for a cost that is not finite. */
+ * with the condition in the cost). Shortest augmenting paths [Jonker & Volgenant], n^3. FD_EDATA,
+ * to untouched, for a cost that is not finite. */
 double fd_assignment(int n, const double *cost, int *to, fd_arena scratch);
 /* fd_mmd2 -- unbiased squared MMD with kernel exp(-|x-y|^2/(2 bw^2)); bw 0: median heuristic. */
-double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw, fd_arena scratch);
+double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw,
+               fd_arena scratch);
 /* fd_sliced_w2 -- mean over proj random unit directions of the squared W2 of the projections. */
 double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real *x, int n,
                     const fd_real *y, fd_arena scratch);
@@ -2210,12 +2445,16 @@ double fd_sliced_w2(const fd_space *s, fd_rng r, int proj, int m, const fd_real 
  * components of y. */
 double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, const fd_real *y,
                   fd_arena scratch);
-/* fd_w2_modes -- the same with both covariances diagonal in the modes: sum dM^2 + (sd_x - sd_y)^2. */
-double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, fd_arena scratch);
-/* fd_crps -- continuous ranked probability score of an ensemble [m] against a truth, mean over points. */
-double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth, fd_arena scratch);
+/* fd_w2_modes -- the same with both covariances diagonal in the modes:
+ * sum dM^2 + (sd_x - sd_y)^2. */
+double fd_w2_modes(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y,
+                   fd_arena scratch);
+/* fd_crps -- continuous ranked probability score of an ensemble [m] against a truth, mean over
+ * points. */
+double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
+               fd_arena scratch);
 
-/* ---- What the .c files share: not part of the interface ------------------------------------------------------- */
+/* ---- What the .c files share: not part of the interface ------------------------------------ */
 #ifdef FD_IMPL
 #include <assert.h>
 #include <float.h>
@@ -2241,7 +2480,8 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
 /* --- Vectors ---
  * fd_vec is FD_W numbers side by side; + - * / act on each. Where the compiler has no vector types
  * FD_W is 1 and fd_vec is fd_real. No operation mixes lanes, so no result depends on FD_W; the end
- * of a row goes through the same code by vload_n and vstore_n, so none depends on its place either. */
+ * of a row goes through the same code by vload_n and vstore_n, so none depends on its place
+ * either. */
 #if defined(FD_SCALAR) || !defined(__GNUC__)
 #define FD_BYTES 0
 #elif defined(__AVX512F__)
@@ -2261,7 +2501,7 @@ typedef int64_t fd_lanes __attribute__((vector_size(FD_BYTES)));
 #define FD_W (FD_BYTES / 4)
 typedef int32_t fd_lanes __attribute__((vector_size(FD_BYTES)));
 #endif
-#define vmask(c)     ((fd_lanes)(c))                   /* of a comparison: all ones or 0 in each lane */
+#define vmask(c)     ((fd_lanes)(c))          /* of a comparison: all ones or 0 in each lane */
 typedef fd_real fd_vec  __attribute__((vector_size(FD_BYTES)));
 typedef fd_real fd_vecu __attribute__((vector_size(FD_BYTES), aligned(sizeof(fd_real)), may_alias));
 #define vload(p)     ((fd_vec)*(const fd_vecu *)(p))
@@ -2295,7 +2535,8 @@ enum { FD_LESS = 0 };
 #else
 #define FD_UNROLL
 #endif
-/* the line of memory at p is wanted soon, to be read or written; near: 3 in the first cache, 2 in the second */
+/* The line of memory at p is wanted soon, to be read or written. near: 3 in the first cache, 2 in
+ * the second. */
 #ifdef __GNUC__
 #define vfetch(p, write, near) __builtin_prefetch((p), (write), (near))
 #else
@@ -2316,8 +2557,8 @@ static inline fd_vec vload_n(const fd_real *p, int n) { return n > 0 ? *p : 0; }
 static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
 #endif
 
-/* FD_SELECT(how, name, V, M) -- how V name(M m, V a, V b) {..}: m ? a : b lane by lane, m all ones or 0 in each. M
- * is signed: gcc then makes it a blend. */
+/* FD_SELECT(how, name, V, M) -- how V name(M m, V a, V b) {..}: m ? a : b lane by lane, m all ones
+ * or 0 in each. M is signed: gcc then makes it a blend. */
 #define FD_SELECT(how, name, V, M)        \
     how V name(M m, V a, V b)             \
     {                                     \
@@ -2333,9 +2574,11 @@ static inline void vstore_n(fd_real *p, fd_vec v, int n) { if (n > 0) *p = v; }
 FD_SELECT(FD_INLINE, vselect, fd_vec, fd_lanes)
 FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return vselect(vmask(a < b), b, a); }
 
-/* vmix(a, b, list) -- lanes of a and b, which count on from those of a, in the order of the list. Lists come in
- * pairs: V_NEAR, of each 16 bytes the first halves in turn, and the second ones: the cheap ones; V_HALF, the first
- * halves of a and b, and the second ones; V_PART, their parts of 16 bytes with even numbers, and with odd ones */
+/* vmix(a, b, list) -- lanes of a and b, which count on from those of a, in the order of the list.
+ * Lists come in pairs:
+ *   V_NEAR  of each 16 bytes the first halves in turn, and the second ones; these are cheap
+ *   V_HALF  the first halves of a and b, and the second ones
+ *   V_PART  their parts of 16 bytes with even numbers, and with odd ones */
 #if FD_BYTES
 #ifdef __clang__
 #define vmix(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -2374,9 +2617,10 @@ FD_INLINE fd_vec vmax(fd_vec a, fd_vec b) { return vselect(vmask(a < b), b, a); 
 #define V_NEAR1 1, 3
 #endif
 #endif
-/* vturn -- v[i] lane j becomes v[j] lane i. A round is for one bit of i, of value s, and one of j: of each pair v[i],
- * v[i + s] the first gets the lanes where the bit of j is 0, the second those where it is 1, so that the bits change
- * places. log2 FD_W rounds, FD_W shuffles each. */
+/* vturn -- v[i] lane j becomes v[j] lane i. A round is for one bit of i, of value s, and one of j:
+ * of each pair v[i], v[i + s] the first gets the lanes where the bit of j is 0, the second those
+ * where it is 1, so that the bits change places. There are log2 FD_W rounds of FD_W shuffles
+ * each. */
 #define V_ROUND(s, to0, to1)                              \
     FD_UNROLL                                             \
     for (int i_ = 0; i_ < FD_W; i_++)                     \
@@ -2399,7 +2643,7 @@ FD_INLINE void vturn(fd_vec v[FD_W])
 #elif FD_BYTES == 32
     V_ROUND(FD_W / 2, V_HALF0, V_HALF1)
 #endif
-#if FD_BYTES == 64                                        /* the last two bits came the other way round */
+#if FD_BYTES == 64                            /* the last two bits came the other way round */
     FD_UNROLL
     for (int i = FD_W / 4; i < FD_W / 2; i++) {
         const fd_vec x = v[i];
@@ -2410,7 +2654,7 @@ FD_INLINE void vturn(fd_vec v[FD_W])
     (void)v;
 }
 
-/* --- Sums in a fixed order: FD_LANES running sums, whatever vectors hold, added up by halves --- */
+/* --- Sums in a fixed order: FD_LANES running sums, whatever vectors hold, added by halves --- */
 enum { FD_LANES = 16 };
 static inline double lanes_sum(double s[FD_LANES])
 {
@@ -2422,8 +2666,10 @@ static inline double lanes_sum(double s[FD_LANES])
 /* --- Transforms: bytes of scratch that fd_fft_run takes, on at most that many threads --- */
 size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads);
 
-/* --- Exact arithmetic: functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN: also
- * with chains for several vectors side by side, which gcc mixes only when told, where 16 registers are to do --- */
+/* --- Exact arithmetic ---
+ * For functions whose bits must not depend on whether the target has FMA. FD_NOFMA_MIX_FN is for
+ * those that have chains for several vectors side by side, too, which gcc mixes only when told
+ * where there are 16 registers. */
 #if defined(__clang__)
 #define FD_NOFMA_FN
 #define FD_NOFMA _Pragma("clang fp contract(off)")
@@ -2435,17 +2681,21 @@ size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threa
 #define FD_NOFMA
 #endif
 #if FD_BYTES == 32 && !defined(__clang__)
-#define FD_NOFMA_MIX_FN __attribute__((optimize("fp-contract=off", "schedule-insns", "sched-pressure")))
+#define FD_NOFMA_MIX_FN \
+    __attribute__((optimize("fp-contract=off", "schedule-insns", "sched-pressure")))
 #else
 #define FD_NOFMA_MIX_FN FD_NOFMA_FN
 #endif
 
-/* --- Threads: over independent outputs only; allocate before the loop. Within a parallel region, ours or the caller's,
- * everything runs on the thread that it is on --- */
+/* --- Threads ---
+ * Work is split over independent outputs only; allocate before the loop. Within a parallel region,
+ * ours or the caller's, everything runs on the thread that it is on. FD_PARALLEL_IF(c): where c
+ * says that it pays. */
 #ifdef _OPENMP
 #define FD_PARALLEL _Pragma("omp parallel for schedule(static) if (!omp_in_parallel())")
 #define FD_PRAGMA(x) _Pragma(#x)
-#define FD_PARALLEL_IF(c) FD_PRAGMA(omp parallel for schedule(static) if ((c) && !omp_in_parallel()))  /* c: it pays */
+#define FD_PARALLEL_IF(c) \
+    FD_PRAGMA(omp parallel for schedule(static) if ((c) && !omp_in_parallel()))
 static inline int threads_most(void) { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
 static inline int threads_this(void) { return omp_get_thread_num(); }
 #else

@@ -1,18 +1,57 @@
-/* sde.c -- diffusion: forward processes, models that denoise, training pairs, samplers; posteriors,
- * Markov chains, bridges.
+/* sde.c -- diffusion, and what is done with it: four rooms, each announced by a banner that says
+ * its notation. Names of functions begin with their section's word.
  *
- *     processes   m(t), v(t) of each; time grids
- *     lin         y_i = sum_j c_j(t_i, k) in_j,i: all that a process does to functions
- *     models      conversions of predictions, exact models of known data, preconditioning
- *     training    noised pairs, targets, weights, laws of t
- *     sampling    rows of the one-stage schemes, stages of the others, correctors, the loop
- *     likelihood  the flow's change of density, the bound of the path space
- *     two ends    paths between two laws
- *     equations   schemes for any scalar SDE
- *     observations    what is seen of a function; gains, exact posteriors, guidance, moves,
- *                 amortised models, particles, methods as they were released
- *     chains      Langevin dynamics, Markov chains with their diagnostics, an affine step's law
- *     bridges     linear equations, ends, control; systems and their reversal; rewards
+ *   I. Diffusion
+ *     proc        processes: m(t), v(t) of each, the clock of a step, times
+ *     lin         combinations y_i = sum_j c_j(t_i, k) in_j,i: all that a process does to functions
+ *     conv        conversions of predictions into each other
+ *     oracle      exact models of known data; full: whose covariance has other modes
+ *     precond     a network on top of the exact Gaussian model
+ *     pair        training pairs; time: laws of t; norm: weights by mode
+ *     step        rows of the one-stage schemes, stages of the others (dp: adaptive), the corrector
+ *                 (snr: its norms), the loop
+ *     trace       likelihood by the flow's change of density; elbo: the bound of the path space
+ *     law         the exact law of a sampler, by probing its moves
+ *     ends        paths between two laws; fd_sde_step: any scalar SDE
+ *
+ *   II. Observations, guidance, particles
+ *     obs         what is seen of a function, and its noise
+ *     gain        the algebra that all linear methods share
+ *     post        exact posterior, exact conditional denoiser
+ *     guide       guidance; move: projections and paths; blend, ucos: models made of models
+ *     amort       one network for all observations
+ *     twist       split Gibbs, ensembles, twisted particles
+ *     released    methods as they were released; eci
+ *
+ *   III. Langevin dynamics, Markov chains, bridges, control
+ *     lang, chain Langevin dynamics and Markov chains; latent: on a sampler's noise
+ *     levy        priors of independent increments
+ *     series      diagnostics of chains; fd_affine_law: the law of an affine step
+ *     linear      linear equations; bridge, end: conditioned on their end; control
+ *     system      any equation of numbers: steps, time reversal, Malliavin weights
+ *     proposal    guided proposals
+ *     kunita      flows of outlines
+ *
+ *   IV. Rewards
+ *     policy      ratios, gradients and weights of steps; models that stay near another
+ *
+ *   Errata of the papers, one block for each: where a line, or fd.h, says "corrected".
+ */
+#define FD_IMPL
+#include "fd.h"
+#include <float.h>
+#include <limits.h>
+
+#define PI FD_PI
+
+/* the rounding of fd_real: 1 and the next larger number differ by it */
+#ifdef FD_DOUBLE
+#define REAL_EPS DBL_EPSILON
+#else
+#define REAL_EPS ((double)FLT_EPSILON)
+#endif
+
+/* ==== I. Diffusion ============================================================================ *
  *
  * Everything is diagonal in the modes e_k of the noise covariance C e_k = lam_k e_k, and everything
  * follows from two functions of time per mode:
@@ -28,19 +67,14 @@
  * v and q are in units of lam, so that no formula divides by an eigenvalue, which may be 0. Where m
  * and v do not depend on the mode (p->modal = 0) the coefficients are numbers, and no transform is
  * made; the exact models alone work in modes. */
-#define FD_IMPL
-#include "fd.h"
-#include <float.h>
-#include <limits.h>
 
-#define PI FD_PI
-
-/* ---- Processes -------------------------------------------------------------------------------- *
+/* ---- Processes ------------------------------------------------------------------------------- *
  *
- * law(p, t, mu) gives m, v and their derivatives; mu is the eigenvalue of -Laplacian of the mode.
- * The variance-preserving ones are one function of B = -log m^2: m = exp(-B/2), v = 1 - exp(-B),
- * written with expm1 since v must be right to rounding at small t. */
+ * law(p, t, mu) gives m, v and their derivatives; mu is the eigenvalue of -Laplacian of the
+ * mode. */
 
+/* The variance-preserving processes are one function of B = -log m^2: m = exp(-B/2),
+ * v = 1 - exp(-B), written with expm1 since v must be right to rounding at small t. */
 static fd_coef proc_vp(double B, double dB)
 {
     double m = exp(-.5 * B);
@@ -69,7 +103,8 @@ static fd_coef proc_law_subvp(const fd_process *p, double t, double mu)
 }
 
 /* m = cos f/cos f0, f = (t + s)/(1 + s) pi/2, f0 = f(0); 1 - m^2 = sin(f+f0) sin(f-f0)/cos^2 f0.
- * That of [FFM code, functional_fm.py] has f0 = 0. cos f = sin(pi/2 - f), which is 0 at t = 1. */
+ * The path of [FFM code, functional_fm.py] has f0 = 0. cos f is written as sin(pi/2 - f), which is
+ * 0 to the last bit at t = 1. */
 static fd_coef proc_law_cosine(const fd_process *p, double t, double mu)
 {
     double s = p->prm[0], w = PI / 2 / (1 + s), f0 = p->prm[1], f = w * (s + t), c0 = cos(f0);
@@ -100,8 +135,8 @@ static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
     return (fd_coef){ 1 - t, s * s, -1, 2 * s * (1 - p->prm[0]) };
 }
 
-/* log gamma(t), linear between whole t, and its slope: at a whole t that of the interval below, the
- * one a reverse step enters */
+/* log gamma(t), which is linear between whole t, and its slope: at a whole t that of the interval
+ * below, which a reverse step enters */
 static double proc_log_gamma(const fd_process *p, double t, double *slope)
 {
     int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
@@ -123,6 +158,7 @@ static fd_coef proc_law_ladder(const fd_process *p, double t, double mu)
     return (fd_coef){ 1, v, 0, p->prm[1] * v };                  /* [DDO code, src/util/utils.py] */
 }
 
+/* m = exp(-b_k B), v = (1 - m^2)/b_k, B = k0 (e^ct - 1); mu is k */
 static fd_coef proc_law_fdp(const fd_process *p, double t, double mu)
 {
     double b = p->table[(ptrdiff_t)mu], k0 = p->prm[0], c = p->prm[1];  /* [Thesis eq. 3.54] */
@@ -130,6 +166,7 @@ static fd_coef proc_law_fdp(const fd_process *p, double t, double mu)
     return (fd_coef){ m, b > 0 ? -expm1(-2 * b * B) / b : 2 * B, -b * beta * m, 2 * beta * m * m };
 }
 
+/* m = exp(-A th), v = (1 - m^2)/2A, A = c + kappa mu */
 static fd_coef proc_law_heat(const fd_process *p, double t, double mu)
 {
     double A = p->prm[0] + p->prm[1] * mu, dth = 1, th = t;
@@ -138,6 +175,7 @@ static fd_coef proc_law_heat(const fd_process *p, double t, double mu)
     return (fd_coef){ m, A > 0 ? -expm1(-2 * A * th) / (2 * A) : th, -A * dth * m, dth * m * m };
 }
 
+/* the clock of fd_heat_cosine: th = -log m */
 static double proc_theta_cosine(double t, const void *self, double *slope)
 {
     fd_process p = fd_vp_cosine(NULL);
@@ -147,6 +185,7 @@ static double proc_theta_cosine(double t, const void *self, double *slope)
     return -.5 * log1p(-c.v);
 }
 
+/* m = m0 exp(-mu w^2/2), w(t) = w0 + (w1 - w0) sin^2(pi t/2 tmax); v = v0 */
 static fd_coef proc_law_blur(const fd_process *p, double t, double mu)
 {
     const fd_process *base = p->self;
@@ -159,6 +198,7 @@ static fd_coef proc_law_blur(const fd_process *p, double t, double mu)
     return c;
 }
 
+/* x = A x1 + B xi + G z at r = 1 - t */
 static fd_coef proc_law_path(const fd_process *p, double t, double mu)
 {
     double dA, dB, dG = 0, A = p->curve[0](1 - t, p->self, &dA),
@@ -174,17 +214,19 @@ static int proc_whole(const fd_process *p)
     return p->law == proc_law_ddpm || p->law == proc_law_ladder;
 }
 
-/* --- The clock of a step. A chain has kinks at whole t, and none where log gamma is the time. So
- * the stages of a step over [lo, hi] are laid out in a clock u, the t for which log gamma is linear
- * over the whole step: for a chain and a blurred one; elsewhere, and where no whole t cuts the
- * step, u is t. --- */
+/* --- The clock of a step ---
+ *
+ * A chain has kinks at whole t, and none where log gamma is the time. So the stages of a step over
+ * [lo, hi] are laid out in a clock u, in which log gamma is linear over the whole step. That is for
+ * a chain and a blurred one; elsewhere, and where no whole t cuts the step, u is t. */
 
+/* the chain that p is, or that it blurs; else NULL */
 static const fd_process *proc_chain_of(const fd_process *p)
 {
     return p->law == proc_law_ddpm ? p : p->law == proc_law_blur ? proc_chain_of(p->self) : NULL;
 }
 
-/* t at u, of the step from t0 to t1, either way */
+/* the time t at which the clock of the step from t0 to t1, either way, shows u */
 static double proc_clock(const fd_process *p, double t0, double t1, double u)
 {
     const fd_process *c = proc_chain_of(p);
@@ -202,8 +244,8 @@ static double proc_clock(const fd_process *p, double t0, double t1, double u)
     return d < 0 ? fmin(fmax(lo + (l - c->table[lo]) / d, fmin(t0, t1)), fmax(t0, t1)) : u;
 }
 
-/* The law at a stage of a step over [lo, hi], derivatives by u; of two at a kink the one from
- * within. */
+/* The law at a stage of a step over [lo, hi], with derivatives by u. At a kink there are two; the
+ * one from within the step is taken. */
 static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, double hi)
 {
     const fd_process *c = proc_chain_of(p);
@@ -251,6 +293,7 @@ fd_process fd_ou(const fd_cov *noise, double tmax)
     return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = tmax, .law = proc_law_ou };
 }
 
+/* fd_vp and fd_subvp, which differ in their law */
 static fd_process proc_rates(const char *why, const fd_cov *noise, double beta0, double beta1,
                              fd_coef (*law)(const fd_process *p, double t, double mu))
 {
@@ -310,8 +353,8 @@ fd_process fd_ladder(const fd_cov *noise, double v1, double vT, int T)
                          .prm = { v1, log(vT / v1) / (T - 1) }, .law = proc_law_ladder };
 }
 
-fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta, const void *self,
-                   double tmax)
+fd_process fd_heat(const fd_cov *noise, double c, double kappa, fd_schedule *theta,
+                   const void *self, double tmax)
 {
     if (!proc_some(c) || !proc_some(kappa))
         return proc_none("fd_heat: c and kappa must be 0 or above");
@@ -339,14 +382,16 @@ fd_process fd_blur(const fd_process *base, double w0, double w1)
                          .self = base };
 }
 
-fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G, const void *self)
+fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_schedule *G,
+                   const void *self)
 {
     if (!A || !B) return proc_none("fd_path: needs A and B");
     return (fd_process){ .noise = noise, .tmax = 1, .law = proc_law_path, .curve = { A, B, G },
                          .self = self };
 }
 
-/* table: log gamma_t = sum_{u <= t} log(1 - beta_u) [DDPM eq. 2; SDE eq. 10]. given: it or beta */
+/* A chain by its table log gamma_t = sum_{u <= t} log(1 - beta_u) [DDPM eq. 2; SDE eq. 10]. What is
+ * given is gamma, with gamma = 1, or beta. */
 static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise, int T, int gamma,
                              const double *given)
 {
@@ -365,7 +410,8 @@ static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise
                                              : "beta must lie between 0 and 1; step", t);
         return (fd_process){ 0 };
     }
-    return (fd_process){ .noise = noise, .tmax = T, .prm = { T }, .table = lg, .law = proc_law_ddpm };
+    return (fd_process){ .noise = noise, .tmax = T, .prm = { T }, .table = lg,
+                         .law = proc_law_ddpm };
 }
 
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta)
@@ -398,6 +444,7 @@ void fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta,
     }
 }
 
+/* Have two spaces the same grid, or the same basis? */
 static int space_same(const fd_space *x, const fd_space *y)
 {
     if (x->nd != y->nd || x->ch != y->ch || x->points != y->points || x->modes != y->modes
@@ -407,7 +454,7 @@ static int space_same(const fd_space *x, const fd_space *y)
     return 1;
 }
 
-/* mu of mode k; points have none */
+/* mu of mode k; 0 on a dense space, whose modes have none */
 static double proc_mu(const fd_space *s, ptrdiff_t k)
 {
     double mu = 0;
@@ -415,13 +462,13 @@ static double proc_mu(const fd_space *s, ptrdiff_t k)
     return mu;
 }
 
-/* Is there a mode k? Of a law for all modes nobody asks. */
+/* Is there a mode k? Where one law is for all modes the answer is yes. */
 static int proc_has(const fd_process *p, ptrdiff_t k)
 {
     return !p->modal || !p->noise || (k >= 0 && k < p->noise->s.modes);
 }
 
-/* what law wants to know of mode k, and of all */
+/* what law is told of mode k, its mu or its number; proc_args: mu [modes], of all modes */
 static double proc_arg(const fd_process *p, ptrdiff_t k)
 {
     return !p->modal || !p->noise ? 0 : p->modal == 2 ? (double)k : proc_mu(&p->noise->s, k);
@@ -434,7 +481,8 @@ static void proc_args(const fd_process *p, double *mu, fd_arena scratch)
     else for (ptrdiff_t k = 0; k < n; k++) mu[k] = p->modal ? (double)k : 0;
 }
 
-/* [FDP code, sdetools/sde_utils.py]; N^2 pixels, rho of an orthonormal mode: lam = rho/N^2 */
+/* The released coefficients are of [FDP code, sdetools/sde_utils.py], which has N^2 pixels and the
+ * variance rho of an orthonormal mode: lam = rho/N^2. */
 fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, const double *b)
 {
     fd_status *st = a->st;
@@ -458,8 +506,8 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
                          .law = proc_law_fdp };
 }
 
-/* b_k on the modes of `to`: NULL stays NULL where b is the released one, which is known of every
- * mode */
+/* b_k of fd_fdp on the modes of `to`; NULL where b is the released one, which is known of every
+ * mode. Returns the code of a failure. */
 static int proc_carry(fd_arena *a, const fd_process *p, const fd_cov *to, double **b)
 {
     const fd_space *s = &p->noise->s, *q = &to->s;
@@ -533,14 +581,14 @@ fd_coef fd_law(const fd_process *p, double t, ptrdiff_t k)
     return p->law(p, t, proc_arg(p, k));
 }
 
-/* log sigma(t), sigma = sqrt(v)/m; of the mode mu = 0 where the process is modal */
+/* log sigma(t), sigma = sqrt(v)/m; where the process is modal, of the mode mu = 0 */
 static double proc_logsigma(const fd_process *p, double t)
 {
     fd_coef c = p->law(p, t, 0);
     return !(c.m > 0) ? INFINITY : !(c.v > 0) ? -INFINITY : .5 * log(c.v) - log(c.m);
 }
 
-/* the t in [tmin, tmax] with log sigma(t) = l, or the nearer end; sigma rises */
+/* the t in [tmin, tmax] with log sigma(t) = l, or the nearer end, by bisection: sigma rises */
 static double proc_time(const fd_process *p, double l)
 {
     double lo = p->tmin, hi = p->tmax;
@@ -591,10 +639,7 @@ void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, f
     t[steps] = t0;
 }
 
-/* int_s^t q/m^e du, e = 0, 1, by eight-point Gauss panels that are halved until halving changes
- * nothing, or until there are too many: a law of the user's own may be noisier than the tolerance.
- * A chain, whose q jumps at whole t, has closed forms: q = -(log m^2)', so they are 2 log(m_s/m_t)
- * and 2 (1/m_t - 1/m_s). */
+/* int_s^t q/m^e du, e = 0, 1, by one panel of eight Gauss points */
 static double proc_panel(const fd_process *p, double s, double t, double mu, int e)
 {
     static const double x[4] = { .1834346424956498049394761, .5255324099163289858177390,
@@ -610,6 +655,8 @@ static double proc_panel(const fd_process *p, double s, double t, double mu, int
     return .5 * (t - s) * sum;
 }
 
+/* the same by panels that are halved until halving changes nothing, or until there are too many: a
+ * law of the user's own may be noisier than the tolerance */
 static double proc_halve(const fd_process *p, double s, double t, double mu, int e, double all,
                          double tol, int *left)
 {
@@ -619,6 +666,8 @@ static double proc_halve(const fd_process *p, double s, double t, double mu, int
     return l + proc_halve(p, mid, t, mu, e, r, tol, left);
 }
 
+/* the same, from kink to kink. A chain, whose q jumps at whole t, has closed forms:
+ * q = -(log m^2)', so they are 2 log(m_s/m_t) and 2 (1/m_t - 1/m_s). */
 static double proc_integral(const fd_process *p, double s, double t, double mu, int e)
 {
     if (p->law == proc_law_ddpm) {
@@ -626,7 +675,7 @@ static double proc_integral(const fd_process *p, double s, double t, double mu, 
         return e ? 2 * (1 / mt - 1 / ms) : 2 * log(ms / mt);
     }
     double sum = 0;
-    for (double lo = s, hi; lo < t; lo = hi) {                        /* from kink to kink */
+    for (double lo = s, hi; lo < t; lo = hi) {
         hi = proc_chain_of(p) ? fmin(t, floor(lo) + 1) : t;
         double all = proc_panel(p, lo, hi, mu, e);
         int left = 1000;
@@ -635,10 +684,14 @@ static double proc_integral(const fd_process *p, double s, double t, double mu, 
     return sum;
 }
 
-/* --- The start: N(0, v_T) for P_T. With r = P_e/P_T, the flow to e takes it to deviation
- * -sqrt(r) m_T M and variance r v_T, the SDE, k = m_T/m_e, to -k r m_T M and
- * P_e v(T|e)/P_T + (k r)^2 v_T. --- */
+/* --- What a start costs ---
+ *
+ * Samplers start from N(0, v_T) in place of N(m_T M, P_T). With r = P_e/P_T and k = m_T/m_e, the
+ * flow to the time e takes that to a mean that is off by -sqrt(r) m_T M and to the variance r v_T,
+ * the SDE to a mean that is off by -k r m_T M and to P_e v(T|e)/P_T + (k r)^2 v_T. */
 
+/* squared Wasserstein distance of two Gaussians, dM2 that of their means, x and y their
+ * variances */
 static double proc_gap2(double dM2, double x, double y)
 {
     double d = sqrt(x) - sqrt(y);
@@ -646,7 +699,7 @@ static double proc_gap2(double dM2, double x, double y)
 }
 
 /* Gaussian data N(mean, c0) and a process, by mode: mu [modes] and the mean's coefficients M
- * [ch][modes], 0 where mean is NULL. 0 where they do not fit. */
+ * [ch][modes], zeros where mean is NULL. Returns 0 where they do not go together. */
 static int proc_gauss(const char *where, const fd_process *p, const fd_real *mean,
                       const fd_cov *c0, double **mu, fd_real **M, fd_arena *a)
 {
@@ -696,9 +749,9 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
     fd_real *M;
     if (!proc_gauss("fd_conditions_at", p, mean, c0, &mu, &M, &scratch)) return q;
     const ptrdiff_t modes = p->noise->s.modes, ch = p->noise->s.ch;
-    double all = 0, eps = 16 * (sizeof(fd_real) < sizeof(double) ? FLT_EPSILON : DBL_EPSILON);
+    double all = 0, eps = 16 * REAL_EPS;
     for (ptrdiff_t i = 0; i < ch * modes; i++) all += (double)M[i] * (double)M[i];
-    for (ptrdiff_t i = 0; i < ch * modes; i++)        /* what is left of rounding is no mean */
+    for (ptrdiff_t i = 0; i < ch * modes; i++)        /* what the transform makes of 0 is no mean */
         if (fabs((double)M[i]) < eps * sqrt(all)) M[i] = 0;
     for (ptrdiff_t k = 0; k < modes; k++) {
         const fd_coef f = p->law(p, t, mu[k]);
@@ -711,7 +764,8 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
         q.trace += n * lam, q.square += n * lam * lam;                /* [Thesis eq. 4.20] */
         q.data += n * c + m2;
         q.most = fmax(q.most, fabs(a));                   /* [Thesis eq. 4.21; Survey cond. 2.3] */
-        q.start += a * a * (n * c + m2), q.smooth += n * a * a * rate * lam; /* [Survey cond. 2.1] */
+        q.start += a * a * (n * c + m2);                              /* [Survey cond. 2.1] */
+        q.smooth += n * a * a * rate * lam;
         q.drift += n * a * a * (f.m * f.m * c + V);                   /* [Thesis eq. 4.19] */
         if (lam > 0)
             q.mean += m2 / lam, q.member += (n * c + m2) / lam,
@@ -725,17 +779,32 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
     return q;
 }
 
-/* ---- Combinations ----------------------------------------------------------------------------- *
+/* ---- Combinations ---------------------------------------------------------------------------- *
  *
  * y_i = sum_j c_j(t_i, mu_k) in_j,i for the functions i of a batch: a pair, a target, a conversion,
- * a step. Scalar processes: one number per function and input. Modal ones: in modes. */
+ * a step. For a scalar process c is one number per function and input; for a modal one the sum is
+ * made in modes. */
 
-enum { LIN_BLOCK = 8192, LIN_SERIAL = 1 << 16 };      /* reals: of one task; below: one thread */
+/* Reals that are one task of a thread; fewer reals than LIN_SERIAL stay on one thread. */
+enum { LIN_BLOCK = 8192, LIN_SERIAL = 1 << 16 };
 
-/* Nothing is fused: of a b + c d a compiler may fuse either product or none, and copies of this loop would
+/* lin_row -- y = sum_j c[j] in[j], n numbers, nin = 1..3 inputs; y may be one of them. Nothing is
+ * fused: of a b + c d a compiler may fuse either product or none, and copies of this loop would
  * then differ in the last bit. */
-FD_NOFMA_FN static void lin_row(ptrdiff_t n, int nin, const fd_real c[3], const fd_real *const in[3],
-                                fd_real *y)
+#ifdef FD_PLAIN
+FD_NOFMA_FN static void lin_row(ptrdiff_t n, int nin, const fd_real c[3],
+                                const fd_real *const in[3], fd_real *y)
+{
+    FD_NOFMA
+    for (ptrdiff_t i = 0; i < n; i++) {
+        fd_real s = 0;
+        for (int j = 0; j < nin; j++) s = s + c[j] * in[j][i];
+        y[i] = s;
+    }
+}
+#else
+FD_NOFMA_FN static void lin_row(ptrdiff_t n, int nin, const fd_real c[3],
+                                const fd_real *const in[3], fd_real *y)
 {
     FD_NOFMA
     const fd_vec zero = { 0 };
@@ -748,8 +817,9 @@ FD_NOFMA_FN static void lin_row(ptrdiff_t n, int nin, const fd_real c[3], const 
         else vstore_n(y + i, s, r);
     }
 }
+#endif
 
-/* task: block `task % blocks` of function `task / blocks` */
+/* block `task % blocks` of function `task / blocks` */
 static void lin_task(ptrdiff_t task, ptrdiff_t blocks, ptrdiff_t n, int nin, const fd_real *c,
                      const fd_real *const in[3], fd_real *y)
 {
@@ -773,10 +843,11 @@ static void lin_batch(int b, ptrdiff_t n, int nin, const fd_real *c, const fd_re
     }
 }
 
-/* c[j] at time t for the mode with this mu; NULL, or why there are none */
+/* A rule: c[j] at time t for the mode with this mu. It returns NULL, or why there are none. */
 typedef const char *lin_coef(const void *ctx, const fd_process *p, double t, double mu,
                              double c[3]);
 
+/* c [nin] by the rule f, as fd_real; NULL, or why there are none */
 static const char *lin_get(lin_coef *f, const void *ctx, const fd_process *p, double t, double mu,
                            int nin, fd_real c[3])
 {
@@ -789,7 +860,8 @@ static const char *lin_get(lin_coef *f, const void *ctx, const fd_process *p, do
     return why;
 }
 
-/* All coefficients are made before anything is written: on failure y is as it was. */
+/* y_i by the rule f. All coefficients are made before anything is written: on failure y is as it
+ * was. */
 static void lin_apply(const char *where, const fd_process *p, int b, const double *t, lin_coef *f,
                       const void *ctx, int nin, const fd_real *const in[3], fd_real *y,
                       fd_arena scratch)
@@ -833,7 +905,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
         }
 }
 
-/* ---- Models ----------------------------------------------------------------------------------- *
+/* ---- Models ---------------------------------------------------------------------------------- *
  *
  * Every kind of prediction is y = al D + be e under x = m D + s e. Two kinds at one x:
  *
@@ -842,6 +914,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
  * and a change of D moves y by (al - be m/s) times as much. The last two kinds are a power of C
  * times the score. */
 
+/* A model of this kind says y = al D + be e, where e = (x - m D)/s. */
 static void conv_pair(fd_coef c, int kind, double *al, double *be)
 {
     double s = sqrt(c.v);
@@ -850,11 +923,11 @@ static void conv_pair(fd_coef c, int kind, double *al, double *be)
         : kind == FD_VELOCITY ? -c.dv / (2 * s) : 0;                  /* [Survey eqs. 3.4-3.6] */
 }
 
+/* the kind without its power of C, and the power p: the kind is C^-p of its base */
 static int conv_base(int kind) { return kind > FD_VELOCITY ? FD_SCORE : kind; }
-
-/* p: the kind is C^-p of its base */
 static double conv_power(int kind) { return kind > FD_VELOCITY ? .5 * (kind - FD_VELOCITY) : 0; }
 
+/* Is there such a kind? */
 static int conv_known(fd_status *st, const char *where, int kind)
 {
     if (kind >= FD_X0 && kind <= FD_SCORE_FULL) return 1;
@@ -862,10 +935,11 @@ static int conv_known(fd_status *st, const char *where, int kind)
     return 0;
 }
 
+/* ctx: two kinds, from and to */
 static const char *conv_coef(const void *ctx, const fd_process *p, double t, double mu,
                              double r[3])
 {
-    const int *kind = ctx;                                            /* from, to */
+    const int *kind = ctx;
     fd_coef c = p->law(p, t, mu);
     double al, be, al2, be2, det;
     if (!(c.v > 0)) return "there is no such map where v = 0";
@@ -942,8 +1016,9 @@ void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const f
     fd_convert(p, m->predicts, want, b, x, t, y, scratch);
 }
 
-/* --- Exact models: data from sum_i w_i N(M_i, c_i), c_i diagonal in the modes. With
- * P_i = m^2 c_i + v lam,
+/* --- Exact models ---
+ *
+ * Data are from sum_i w_i N(M_i, c_i), c_i diagonal in the modes. With P_i = m^2 c_i + v lam,
  *
  *     D_i = g_i x + h_i M_i,  g = c m/P,  h = v lam/P;      Var_i = c v lam/P
  *     l_i = log w_i - 1/2 sum_k [log(P_i/P_0) + (x - m M_i)^2/P_i],   W = softmax l
@@ -951,13 +1026,13 @@ void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const f
  *     J^T dy = sum W_i (g_i dy + <dy, D_i - D> r_i),        r_i = -(x - m M_i)/P_i = dl_i/dx
  *
  * A single Gaussian is n = 1, a data set is c = 0. Where P = 0 the state says nothing of the mode:
- * g = 0, h = 1, Var = c; nor does it where P is that of rounding and g > 1 would make that larger:
- * a heat process takes what has no noise to 1e-40 and less. A mode with P = 0 stays out of l, for
- * its components are either equal or as far apart as rounding makes them. For the same reason P in
- * l is raised by the square of the rounding error of a coefficient: with a smooth C, v lam soon
- * falls below it.
+ * g = 0, h = 1, Var = c. The same is done where P is as small as rounding and g > 1 would make that
+ * larger: a heat process takes what has no noise to 1e-40 and less. A mode with P = 0 stays out of
+ * l, for its components are either equal or as far apart as rounding makes them. For the same
+ * reason P in l is raised by the square of the rounding error of a coefficient: with a smooth C,
+ * v lam soon falls below it.
  *
- * No fused products here: the threaded and the plain loop must not differ in what they fuse. */
+ * Products are not fused: the threaded and the serial loop must not differ in what they fuse. */
 
 typedef struct {
     fd_process p;
@@ -980,12 +1055,13 @@ typedef struct {                      /* of one component at one time, all [mode
     int made;
 } oracle_tab;
 
+/* the law of mode k */
 static fd_coef oracle_law(const oracle *o, double t, ptrdiff_t k)
 {
     return o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
 }
 
-/* least: see oracle_least */
+/* g and h of one mode; least is the P of oracle_least */
 FD_NOFMA_FN static void oracle_gain(fd_coef f, double lam, double c, double least, double *g,
                                     double *h)
 {
@@ -996,14 +1072,13 @@ FD_NOFMA_FN static void oracle_gain(fd_coef f, double lam, double c, double leas
     *h = says ? f.v * lam / P : 1;
 }
 
-/* the P of rounding: of a coefficient that is so much smaller than the largest one a sixty-fourth
- * is rounding. mu NULL: scalar process; c NULL: 0 */
+/* the P below which a coefficient may be rounding: it is then so much smaller than the largest one
+ * that a sixty-fourth of it is. mu NULL: scalar process; c NULL: 0 */
 FD_NOFMA_FN static double oracle_least(const fd_process *p, const double *mu, double t,
                                        const double *c)
 {
     FD_NOFMA
-    const double eps = 64 * (sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON);
-    const double *lam = p->noise->lam;
+    const double eps = 64 * REAL_EPS, *lam = p->noise->lam;
     fd_coef f = p->law(p, t, mu ? mu[0] : 0);
     double top = 0;
     for (ptrdiff_t k = 0; k < p->noise->s.modes; k++) {
@@ -1013,6 +1088,7 @@ FD_NOFMA_FN static double oracle_least(const fd_process *p, const double *mu, do
     return eps * eps * top;
 }
 
+/* b for component i at time t, unless it is what b holds */
 FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, double t, double floor)
 {
     FD_NOFMA
@@ -1035,7 +1111,7 @@ FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, doub
     }
 }
 
-/* sum_k ip (u - m M)^2, in 8 lanes */
+/* sum_k ip (u - m M)^2, as eight running sums, which fill vectors */
 FD_NOFMA_FN static double oracle_dist(ptrdiff_t n, const oracle_tab *b, const fd_real *u,
                                       const fd_real *M)
 {
@@ -1054,7 +1130,7 @@ FD_NOFMA_FN static double oracle_dist(ptrdiff_t n, const oracle_tab *b, const fd
     return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
 }
 
-/* W = softmax l; of a data set [EDM eq. 57] */
+/* W = softmax l [n]; of a data set it is [EDM eq. 57] */
 FD_NOFMA_FN static void oracle_weights(const oracle *o, oracle_tab *b, double t, double floor,
                                        const fd_real *u, double *W)
 {
@@ -1083,7 +1159,7 @@ FD_NOFMA_FN static void oracle_one(const oracle *o, int what, double t, const fd
     ptrdiff_t modes = o->p.noise->s.modes, n = o->p.noise->s.ch * modes;
     double *W = work, *D = W + o->n, *R = D + n, floor = 0;
     if (o->n > 1) {
-        double eps = 4 * (sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON);
+        double eps = 4 * REAL_EPS;
         for (ptrdiff_t j = 0; j < n; j++) floor += (double)u[j] * u[j];
         floor *= eps * eps;
     }
@@ -1131,6 +1207,7 @@ static void space_push(const fd_space *s, int b, const fd_real *du, fd_real *dx,
     for (ptrdiff_t i = 0; i < b * fd_size(s) && s->basis; i++) dx[i] *= s->weight[i % s->points];
 }
 
+/* all of the exact models: what is ORACLE_EVAL, ORACLE_VJP of dy, or ORACLE_VAR */
 static void oracle_run(const oracle *o, int what, const fd_space *s, int b, const fd_real *x,
                        const double *t, const fd_real *dy, fd_real *y, fd_arena scratch)
 {
@@ -1196,8 +1273,8 @@ static void oracle_var(const void *self, const fd_space *s, int b, const fd_real
     oracle_run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
 }
 
-/* c/lam where it is the same on all modes and the modes span all points, else -1; c = 0 is 0 times
- * anything */
+/* c/lam where it is the same on all modes and the modes span all points, else -1. c = 0 is 0 times
+ * anything. */
 static double oracle_ratio(const fd_cov *noise, const double *c)
 {
     ptrdiff_t zeros = 0, same = 0, n = noise->s.modes;
@@ -1211,14 +1288,15 @@ static double oracle_ratio(const fd_cov *noise, const double *c)
     return zeros == n ? 0 : same == n ? ratio : -1;
 }
 
-/* Where all means have the same coefficient to rounding they get the same one: divided by a small P, in
- * thousands of modes, what the transform made of nothing would decide the odds. */
+/* Where all means have the same coefficient to rounding they get the same one. Otherwise rounding
+ * of the transform, divided by a small P in thousands of modes, would decide the odds. */
 static void oracle_round(int n, ptrdiff_t modes, ptrdiff_t ch, fd_real *M)
 {
-    double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON, top = 0;
+    double eps = REAL_EPS, top = 0;
     for (int i = 0; i < n; i++) {
         double sum = 0;
-        for (ptrdiff_t j = 0; j < ch * modes; j++) sum += (double)M[i * ch * modes + j] * M[i * ch * modes + j];
+        for (ptrdiff_t j = i * ch * modes; j < (i + 1) * ch * modes; j++)
+            sum += (double)M[j] * M[j];
         top = fmax(top, sum);
     }
     for (ptrdiff_t j = 0; j < ch * modes; j++) {
@@ -1232,8 +1310,10 @@ static void oracle_round(int n, ptrdiff_t modes, ptrdiff_t ch, fd_real *M)
     }
 }
 
-typedef struct { int n; double *logw; const double **c; double *low; fd_real *M; } mix;      /* as in oracle */
+/* the components of a mixture, as in oracle */
+typedef struct { int n; double *logw; const double **c; double *low; fd_real *M; } mix;
 
+/* the components of x in the modes of s; an empty mix where it failed */
 static mix mix_new(fd_arena *a, const char *where, const fd_space *s, const fd_mix *x)
 {
     fd_status *st = a->st;
@@ -1298,16 +1378,18 @@ fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *
     return oracle_new(a, "fd_oracle_data", p, n, NULL, x, NULL);
 }
 
-/* --- Data whose covariance has other modes than the noise. With K_jk = <e_j, c0 e_k> for each channel, m and v
- * diagonal, Q = m K m + v lam,
+/* --- Data whose covariance has other modes than the noise ---
+ *
+ * With K_jk = <e_j, c0 e_k> for each channel, m and v diagonal, Q = m K m + v lam,
  *
  *     D = M + K m Q^-1 (x - m M),    J^T dy = Q^-1 m K dy,    Var = diag(K - K m Q^-1 m K)
  *
- * Q is factored at each time; lam and K, which may both be nearly singular, are not inverted. --- */
+ * Q is factored at each time; lam and K, which may both be nearly singular, are not inverted. */
 
 typedef struct { fd_process p; double *K, *mu; fd_real *M; } full;
 
-/* Q = L L^T at t, m [modes]. Where Q_kk = 0 the state says nothing, and K m is 0 there, too. */
+/* Q = L L^T at t, and m [modes]. Where Q_kk = 0 the state says nothing of the mode; K m is 0 there,
+ * too, so Q_kk = 1 does no harm. Returns the code of a failure. */
 static int full_factor(const full *o, double t, double *L, double *m, fd_status *st)
 {
     ptrdiff_t n = o->p.noise->s.modes;
@@ -1321,6 +1403,7 @@ static int full_factor(const full *o, double t, double *L, double *m, fd_status 
     return fd_cholesky(st, (int)n, L);
 }
 
+/* y = K z */
 static void full_times(const full *o, const double *z, double *y)
 {
     ptrdiff_t n = o->p.noise->s.modes;
@@ -1330,14 +1413,16 @@ static void full_times(const full *o, const double *z, double *y)
     }
 }
 
-static void full_run(const full *o, int what, const fd_space *s, int b, const fd_real *x, const double *t,
-                     const fd_real *dy, fd_real *y, fd_arena scratch)
+/* as oracle_run */
+static void full_run(const full *o, int what, const fd_space *s, int b, const fd_real *x,
+                     const double *t, const fd_real *dy, fd_real *y, fd_arena scratch)
 {
     fd_status *st = scratch.st;
     ptrdiff_t n = s->modes, all = s->ch * n;
     if (st->code) return;
     if (!space_same(s, &o->p.noise->s)) {
-        FD_FAIL(st, FD_ESHAPE, "fd_oracle_kernel", "not the space it was made for; points", s->points);
+        FD_FAIL(st, FD_ESHAPE, "fd_oracle_kernel", "not the space it was made for; points",
+                s->points);
         return;
     }
     fd_real *u = what == ORACLE_VAR ? y : fd_raw(&scratch, fd_real, b * all);
@@ -1368,14 +1453,15 @@ static void full_run(const full *o, int what, const fd_space *s, int b, const fd
         fd_solve_lower((int)n, L, 1, z);
         for (ptrdiff_t k = 0; k < n && what == ORACLE_EVAL; k++) z[k] *= m[k];
         if (what == ORACLE_EVAL) full_times(o, z, w);
-        for (ptrdiff_t k = 0; k < n; k++) ui[k] = (fd_real)(what == ORACLE_EVAL ? M[k] + w[k] : z[k]);
+        for (ptrdiff_t k = 0; k < n; k++)
+            ui[k] = (fd_real)(what == ORACLE_EVAL ? M[k] + w[k] : z[k]);
     }
     if (what == ORACLE_EVAL) fd_from_modes(s, b, u, y, scratch);
     if (what == ORACLE_VJP) space_push(s, b, u, y, scratch);
 }
 
-static void full_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *y,
-                      fd_arena scratch)
+static void full_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                      const double *t, fd_real *y, fd_arena scratch)
 {
     full_run(self, ORACLE_EVAL, s, b, x, t, NULL, y, scratch);
 }
@@ -1386,8 +1472,8 @@ static void full_vjp(const void *self, const fd_space *s, int b, const fd_real *
     full_run(self, ORACLE_VJP, s, b, x, t, dy, dx, scratch);
 }
 
-static void full_var(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *w,
-                     fd_arena scratch)
+static void full_var(const void *self, const fd_space *s, int b, const fd_real *x,
+                     const double *t, fd_real *w, fd_arena scratch)
 {
     full_run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
 }
@@ -1399,8 +1485,8 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = s->modes, l = c0->s.modes, points = s->points;
     if (c0->s.points != points || c0->s.ch != s->ch) {
-        FD_FAIL(st, FD_ESHAPE, "fd_oracle_kernel", "data and noise have different points", c0->s.points,
-                points);
+        FD_FAIL(st, FD_ESHAPE, "fd_oracle_kernel", "data and noise have different points",
+                c0->s.points, points);
         return (fd_model){ 0 };
     }
     full *o = fd_new(a, full, 1);
@@ -1415,14 +1501,14 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
     fd_real *B = fd_raw(&scratch, fd_real, l * n);
     for (ptrdiff_t i = 0; i < l && B; i++) f[i * l + i] = (fd_real)sqrt(c0->lam[i]);
     fd_from_modes(&own, (int)l, f, g, scratch);
-    fd_to_modes(&one, (int)l, g, B, scratch);                         /* sqrt(c_i) times its mode i */
+    fd_to_modes(&one, (int)l, g, B, scratch);         /* row i: sqrt(c_i) times mode i of c0 */
     if (st->code) return (fd_model){ 0 };
     for (ptrdiff_t i = 0; i < l; i++)
         for (ptrdiff_t j = 0; j < n; j++)
             for (ptrdiff_t k = 0; k < n; k++) K[j * n + k] += (double)B[i * n + j] * B[i * n + k];
-    double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON, trace = 0;
+    double eps = REAL_EPS, trace = 0;
     for (ptrdiff_t k = 0; k < n; k++) trace += K[k * n + k];
-    for (ptrdiff_t k = 0; k < n; k++)                                 /* no noise, and data but rounding */
+    for (ptrdiff_t k = 0; k < n; k++)                 /* no noise, and no data beyond rounding */
         if (p->noise->lam[k] == 0 && K[k * n + k] <= 64 * eps * eps * trace)
             for (ptrdiff_t j = 0; j < n; j++) K[k * n + j] = K[j * n + k] = 0;
     *o = (full){ *p, K, mu, M };
@@ -1434,6 +1520,7 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
 struct fd_precond { fd_model gauss; const fd_real *mean; double volume; };
 typedef struct { const fd_precond *w; fd_model raw; } precond_model;
 
+/* the sum of all weights */
 static double space_volume(const fd_space *s)
 {
     double sum = s->basis ? 0 : s->h * (double)s->points;
@@ -1454,8 +1541,9 @@ fd_precond *fd_precond_new(fd_arena *a, const fd_process *p, const fd_real *mean
     return w;
 }
 
-/* A variance per mode has its mean over pixels sum_k/volume, since e_k^2 integrates to 1. G - mean has
- * the variance g^2 P = g m c, with g = c m/P: c_skip of [EDM eqs. 123, 131; table 1]. */
+/* Variances of the modes have the mean over pixels sum_k/volume, since e_k^2 integrates to 1.
+ * G - mean has the variance g^2 P = g m c, with g = c m/P: c_skip of
+ * [EDM eqs. 123, 131; table 1]. */
 void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
 {
     double in = 0, out = 0;
@@ -1476,7 +1564,7 @@ void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
     *cout = sqrt(out / w->volume);
 }
 
-/* G to g, cin (G - mean) to in */
+/* g = G and in = cin (G - mean) for b functions */
 static void precond_in(const fd_precond *w, const fd_space *s, int b, const fd_real *x,
                        const double *t, fd_real *g, fd_real *in, fd_arena scratch)
 {
@@ -1490,6 +1578,7 @@ static void precond_in(const fd_precond *w, const fd_space *s, int b, const fd_r
     }
 }
 
+/* in = cin (G - mean), y = (x0 - G)/cout [EDM eq. 8] */
 void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_real *xt,
                      const double *t, fd_real *in, fd_real *y, fd_arena scratch)
 {
@@ -1531,7 +1620,8 @@ static void precond_eval(const void *self, const fd_space *s, int b, const fd_re
     }
 }
 
-/* dD/dx = (1 + cout cin dF/din) dG/dx, transposed: din = (dF/din)^T dy, dg is used */
+/* dx from dy by the transpose of dD/dx = (1 + cout cin dF/din) dG/dx, given din = (dF/din)^T dy. dg
+ * is room. */
 static void precond_back(const fd_precond *w, const fd_space *s, int b, const fd_real *x,
                          const double *t, const fd_real *dy, const fd_real *din, fd_real *dg,
                          fd_real *dx, fd_arena scratch)
@@ -1560,12 +1650,12 @@ static void precond_vjp(const void *self, const fd_space *s, int b, const fd_rea
     precond_back(pm->w, s, b, x, t, dy, din, g, dx, scratch);
 }
 
-/* The raw model says F and asks for dy: D = G + cout F goes on to whoever asked for D. */
+/* The raw model says F and asks for dF; D = G + cout F goes on to whoever asked for D. */
 typedef struct {
     const fd_precond *w;
     const double *t;
     const fd_real *g;
-    fd_real *dy;                       /* of all functions: precond_back wants it */
+    fd_real *dy;                       /* of all functions, since precond_back wants it */
     ptrdiff_t n;
     fd_ask *ask;
     void *of;
@@ -1614,11 +1704,12 @@ fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
                        raw.pull ? precond_pull : NULL };
 }
 
-/* ---- Training pairs --------------------------------------------------------------------------- *
+/* ---- Training pairs -------------------------------------------------------------------------- *
  *
  * x_t = m x0 + s eps; targets al x0 + be eps of the same pairs (al, be) as the predictions. With
  * d = al - be m/s the error of a prediction is d times that of D: weights are ratios of d^2. */
 
+/* m x0 + s eps */
 static const char *pair_noise(const void *ctx, const fd_process *p, double t, double mu,
                               double r[3])
 {
@@ -1628,6 +1719,7 @@ static const char *pair_noise(const void *ctx, const fd_process *p, double t, do
     return NULL;
 }
 
+/* al x0 + be eps of the kind ctx */
 static const char *pair_target(const void *ctx, const fd_process *p, double t, double mu,
                                double r[3])
 {
@@ -1657,6 +1749,7 @@ void fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, cons
     if (base != predicts) fd_cov_pow(p->noise, -conv_power(predicts), b, y, y, scratch);
 }
 
+/* d^2 of a kind */
 static double weight_d2(fd_coef c, int kind)
 {
     double al, be;
@@ -1671,8 +1764,8 @@ double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_
     if (!proc_made("fd_time_weight", p, st) || !conv_known(st, "fd_time_weight", predicts))
         return 0;
     if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
-        FD_FAIL(st, FD_EARG, "fd_time_weight", "no such rule, or a weight per mode: see fd_loss_weigh",
-                rule);
+        FD_FAIL(st, FD_EARG, "fd_time_weight",
+                "no such rule, or a weight per mode: see fd_loss_weigh", rule);
         return 0;
     }
     if (rule == FD_W_ONE || (rule < FD_W_LIKELIHOOD && as[rule] == predicts)) return 1;
@@ -1686,7 +1779,7 @@ double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_
     return 0;
 }
 
-/* element i of r, uniform on (0,1), in double in every build */
+/* element i of r, uniform on (0,1), a double in every build */
 static double time_unit(fd_rng r, int i)
 {
     uint32_t ctr[4] = { (uint32_t)i, 0, 0, 0 }, out[4];
@@ -1695,8 +1788,8 @@ static double time_unit(fd_rng r, int i)
     return ((double)w + .5) / 4503599627370496.0;                     /* 2^52 */
 }
 
-/* t [b]: b <= T of the numbers 1..T, each at most once, in random order: number i is the u-th of those
- * that are left, u uniform */
+/* t [b]: b <= T of the numbers 1..T, each at most once, in random order. Number i is the u-th of
+ * those that are left, with u uniform. */
 static void time_levels(fd_rng r, int T, int b, double *t)
 {
     for (int i = 0; i < b; i++) {
@@ -1709,8 +1802,8 @@ static void time_levels(fd_rng r, int T, int b, double *t)
     }
 }
 
-/* Levels of a chain from `lo` on: t = k stands for the step from k to k - 1. Log-uniform: the whole
- * part of a number that is log-uniform on [lo, T + 1). */
+/* A level of a chain from `lo` on, where t = k stands for the step from k to k - 1; u is uniform.
+ * The log-uniform law takes the whole part of a number that is log-uniform on [lo, T + 1). */
 static double time_level(int log_law, double lo, double T, double u)
 {
     double t = log_law ? floor(lo * pow((T + 1) / lo, u)) : ceil(lo - 1 + (T + 1 - lo) * u);
@@ -1755,9 +1848,12 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
     }
 }
 
-/* --- Norms: weights per mode. A residual of a kind is d times that of D, one of C^-p s is lam^-p
- * times that of s; mu is what the law wants, lap the eigenvalue of -Laplacian. --- */
+/* --- Norms ---
+ *
+ * Weights by mode. A residual of a kind is d times that of D, one of C^-p s is lam^-p times that of
+ * s. mu is what the law is told, lap the eigenvalue of -Laplacian. */
 
+/* w for one mode; NULL, or why there is none */
 static const char *norm_weight(const fd_process *p, int norm, double prm, int kind, double t,
                                double mu, double lap, double lam, double *w)
 {
@@ -1784,7 +1880,8 @@ static const char *norm_weight(const fd_process *p, int norm, double prm, int ki
     return isfinite(*w) && *w >= 0 ? NULL : "no such weight at this t: m, v or q is 0";
 }
 
-/* the weights of all modes at t; lap may be NULL for norms that do not read it */
+/* the weights of all modes at t, 1 where there are some; lap may be NULL for norms that do not read
+ * it */
 static int norm_weights(const char *where, const fd_process *p, int norm, double prm, int kind,
                         double t, const double *mu, const double *lap, double *w, fd_status *st)
 {
@@ -1795,6 +1892,7 @@ static int norm_weights(const char *where, const fd_process *p, int norm, double
     return !why;
 }
 
+/* Is there a process with noise, such a norm, and such a kind? */
 static int norm_ready(const char *where, const fd_process *p, int norm, int kind, fd_status *st)
 {
     if (!proc_ready(where, p, st) || !conv_known(st, where, kind)) return 0;
@@ -1844,7 +1942,8 @@ fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int
     return c;
 }
 
-/* cells: between geometric times, between squares where tmin = 0; steps, where t counts them */
+/* The cells of the table lie between times in equal ratios, between squares where tmin = 0; where t
+ * counts steps they are these. */
 fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm,
                              double prm, int predicts)
 {
@@ -1909,10 +2008,11 @@ void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t,
     }
 }
 
-/* ---- Sampling --------------------------------------------------------------------------------- *
+/* ---- Sampling -------------------------------------------------------------------------------- *
  *
- * The reverse equations, tau = -t, eta = 0 the probability-flow ODE, eta = 1 the reverse SDE, any
- * eta the family with the same marginals [SDE eqs. 6, 13; EDM eqs. 4, 6]; S = -(x - m D)/v:
+ * The reverse equations, with tau = -t and S = -(x - m D)/v. eta = 0 is the probability-flow ODE,
+ * eta = 1 the reverse SDE, any eta a family with the same marginals
+ * [SDE eqs. 6, 13; EDM eqs. 4, 6]:
  *
  *     dx/dtau = a x + (1 + eta^2) q S/2 + eta sqrt(q) noise = cx x + cD D + eta sqrt(q) noise
  *     cx = -v'/2v - eta^2 q/2v,    cD = m v'/2v - m' + eta^2 q m/2v
@@ -1920,6 +2020,7 @@ void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t,
  * In this form nothing is divided by m where eta = 0, so that a flow may start at m = 0. In print
  * signs and clocks are often others: see the errata at the end. */
 
+/* cx, cD and q at c; eta2 is eta^2 */
 static void step_drift(fd_coef c, double eta2, double *cx, double *cD, double *q)
 {
     double g = .5 * c.dv / c.v;
@@ -1954,7 +2055,7 @@ const char *fd_scheme_name(int scheme)
     return scheme >= 0 && scheme < FD_SCHEMES ? step_scheme[scheme].name : NULL;
 }
 
-/* The table of rows; T is at t, S at s. NULL, or why there is no such row. */
+/* The table of rows; T is the law at t, S that at s. NULL, or why there is no such row. */
 static const char *step_make(const fd_process *p, int scheme, double eta, double t, double s,
                              double mu, fd_row *r)
 {
@@ -1991,6 +2092,7 @@ static const char *step_make(const fd_process *p, int scheme, double eta, double
         if (scheme == FD_ANCESTRAL_OPTIMAL) r->gain = r->aD;
         break;
     case FD_DDIM:                                /* [DDIM eqs. 7, 10, 12, 13, 16; v eqs. 7, 8] */
+        /* m_s D + sqrt(v_s - var) (x - m_t D)/sqrt(v_t) + sqrt(var) xi */
         var = e2 * S.v * vts / T.v;
         if (var > S.v) return "eta is too large: more noise than v(s)";
         r->ax = sqrt((S.v - var) / T.v), r->aD = S.m - T.m * r->ax;
@@ -2025,8 +2127,10 @@ fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double
     return why ? (fd_row){ 0, 0, 0, 0 } : r;
 }
 
-typedef struct { int scheme; double eta, s, lo, hi; } step_ctx;       /* lo, hi: ends of the step */
+/* what the rules of a step are told; lo and hi are its ends */
+typedef struct { int scheme; double eta, s, lo, hi; } step_ctx;
 
+/* a row of the table as a rule: c of x, D and xi */
 static const char *step_row(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     const step_ctx *x = ctx;
@@ -2037,6 +2141,7 @@ static const char *step_row(const void *ctx, const fd_process *p, double t, doub
     return why;
 }
 
+/* dx/dtau at a stage, without noise */
 static const char *step_slope(const void *ctx, const fd_process *p, double t, double mu,
                               double c[3])
 {
@@ -2056,6 +2161,7 @@ static const char *step_kick(const void *ctx, const fd_process *p, double t, dou
     return NULL;
 }
 
+/* sqrt(v) xi */
 static const char *step_start(const void *ctx, const fd_process *p, double t, double mu,
                               double c[3])
 {
@@ -2064,10 +2170,11 @@ static const char *step_start(const void *ctx, const fd_process *p, double t, do
     return NULL;
 }
 
-/* DDIM on D + (D - D_prev) l/(2 l_prev), l the step of log m/s, l_prev the one before. Where either
- * is infinite there is no slope in it: plain DDIM. */
+/* pf-multistep is DDIM on D + (D - D_prev) l/(2 l_prev), l the step of log m/s, l_prev the one
+ * before. Where either is infinite there is no slope in it, and DDIM is left. */
 typedef struct { double s, prev; } step_two;
 
+/* log m/s */
 static double step_l(const fd_process *p, double t, double mu)
 {
     fd_coef c = p->law(p, t, mu);
@@ -2133,7 +2240,7 @@ static const struct { int scheme, stages, end; double eta, node[4], w[4]; } step
     { FD_STOCHASTIC_HEUN, 2, FD_EULER_MARUYAMA, 1, { 0, 1 }, { .5, .5 } },
 };
 
-/* D, counted */
+/* D of the model; evaluations are counted */
 static void step_predict(const fd_sampler *how, int b, const fd_real *x, const double *t,
                          fd_real *d, fd_arena scratch)
 {
@@ -2141,8 +2248,8 @@ static void step_predict(const fd_sampler *how, int b, const fd_real *x, const d
     fd_predict(&how->model, FD_X0, how->p, b, x, t, d, scratch);
 }
 
-/* what the change of density along a flow needs: sum += weight div F at every stage of a step over
- * [lo, hi] */
+/* What the change of density along a flow needs: at every stage of a step over [lo, hi] trace_add
+ * does sum += weight div F. */
 typedef struct {
     int probes;
     double lo, hi;
@@ -2152,7 +2259,7 @@ typedef struct {
 static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int b, const fd_real *x,
                       const double *t, fd_arena scratch);
 
-/* s > t goes back to the noise, for flows only. */
+/* One step by row `row` of step_stages. s > t goes back to the noise, for flows only. */
 static void step_multi(const fd_sampler *how, int row, double t, double s, int b, fd_real *x,
                        const fd_real *xi, fd_real *d, double *tb, step_trace *tr, fd_arena scratch)
 {
@@ -2183,9 +2290,11 @@ static void step_multi(const fd_sampler *how, int row, double t, double s, int b
     step_sum(n, dB ? 3 : 2, 1, x, h, sum, 1, dB, x);
 }
 
-/* --- Dormand-Prince 5(4); error weights, first step, control and norm are those of torchdiffeq:
+/* --- Dormand-Prince 5(4) ---
+ *
+ * Error weights, first step, control and norm are those of torchdiffeq:
  * |h sum e_i k_i/(atol + rtol max(|x|, |x'|))|_rms <= 1. Each function has its own time and step;
- * `pooled` makes the norm, and so the steps, those of the batch. --- */
+ * `pooled` makes the norm, and so the steps, those of the batch. */
 
 static const double dp_c[7] = { 0, 1. / 5, 3. / 10, 4. / 5, 8. / 9, 1, 1 };
 static const double dp_a[7][6] = {
@@ -2196,6 +2305,7 @@ static const double dp_a[7][6] = {
 static const double dp_e[7] = { 35. / 384 - 1951. / 21600, 0, 500. / 1113 - 22642. / 50085,
     125. / 192 - 451. / 720, -2187. / 6784 + 12231. / 42400, 11. / 84 - 649. / 6300, -1. / 60 };
 
+/* the square of x over the scale of y and z */
 static double dp_ratio(const fd_sampler *how, double x, double y, double z)
 {
     double rtol = how->rtol > 0 ? how->rtol : 1e-5, atol = how->atol > 0 ? how->atol : 1e-5;
@@ -2203,15 +2313,16 @@ static double dp_ratio(const fd_sampler *how, double x, double y, double z)
     return e * e;
 }
 
-/* r[i] = rms of x over the scale of y and z: of function i, or of all; more [3][b], or NULL: one more
- * number of each */
+/* r[i] = rms of x over the scale of y and z, of function i, or of all where they are pooled. more
+ * [3][b] is one more number of each, or NULL. */
 static void dp_norm(const fd_sampler *how, int b, ptrdiff_t n, const fd_real *x, const fd_real *y,
                     const fd_real *z, const double *more, double *r)
 {
     double all = 0, count = (double)n + (more ? 1 : 0);
     for (int i = 0; i < b; i++) {
         r[i] = more ? dp_ratio(how, more[i], more[b + i], more[2 * b + i]) / count : 0;
-        for (ptrdiff_t j = i * n; j < (i + 1) * n; j++) r[i] += dp_ratio(how, x[j], y[j], z[j]) / count;
+        for (ptrdiff_t j = i * n; j < (i + 1) * n; j++)
+            r[i] += dp_ratio(how, x[j], y[j], z[j]) / count;
         all += r[i] / b;
     }
     for (int i = 0; i < b; i++) r[i] = sqrt(how->pooled ? all : r[i]);
@@ -2229,10 +2340,10 @@ static void dp_sum(int b, ptrdiff_t n, int stages, const double *a, const double
         }
 }
 
-/* k = dx/dtau at u [b], times of the clock, and with tr g = div of it */
+/* k = dx/dtau at u [b], times of the clock, and where there is a tr, g = its divergence */
 static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd_real *x,
-                     const double *u,
-                     fd_real *d, fd_real *k, const step_trace *tr, double *g, fd_arena scratch)
+                     const double *u, fd_real *d, fd_real *k, const step_trace *tr, double *g,
+                     fd_arena scratch)
 {
     double *t = fd_raw(&scratch, double, b);
     for (int i = 0; i < b && t; i++) t[i] = proc_clock(how->p, ctx->lo, ctx->hi, u[i]);
@@ -2246,48 +2357,121 @@ static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd
     trace_add(how, &at, 1, b, x, t, scratch);
 }
 
-/* x from one time to another, either way: h = t - next has a sign */
-static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real *x, fd_real *d,
-                   step_trace *tr, fd_arena scratch)
+/* b functions of n numbers on their way to the time `to`, each with its own time t and step h,
+ * which is t - next and so has the sign of `way`. With tr also the sum of div F, whose slopes are
+ * g. */
+typedef struct {
+    const fd_sampler *how;
+    step_ctx ctx;
+    step_trace *tr;
+    int b;
+    ptrdiff_t n;
+    double to, way;
+    fd_real *x, *d, *y, *err, *k[7];  /* the state, D, the new state, its error, the slopes */
+    double *t, *h, *ts, *r;           /* [b]: times, steps, times of a stage, norms of the error */
+    double *g, *more;                 /* [7][b]; [3][b]: error, old and new value of the sum */
+} dp_state;
+
+/* The first step [Hairer et al. sec. II.4], at most `most` long; 0 where it failed. d0, d1 [b]. */
+static int dp_first(dp_state *w, double most, double *d0, double *d1, fd_arena scratch)
 {
     static const double one[1] = { 1 };
-    enum { TRIES = 10000 };
-    ptrdiff_t n = fd_size(&how->p->noise->s);
-    double way = from > to ? 1 : -1;
-    step_ctx ctx = { 0, 0, to, fmin(from, to), fmax(from, to) };
-    fd_real *k[7], *y = fd_raw(&scratch, fd_real, b * n), *err = fd_raw(&scratch, fd_real, b * n);
-    double *t = fd_new(&scratch, double, 16 * (size_t)b);
-    for (int i = 0; i < 7; i++) k[i] = fd_raw(&scratch, fd_real, b * n);
-    if (!k[6]) return;
-    double *h = t + b, *ts = t + 2 * b, *d0 = t + 3 * b, *d1 = t + 4 * b, *r = t + 5 * b;
-    double *g = t + 6 * b, *more = tr ? t + 13 * b : NULL;            /* [7][b]; error, old, new sum */
-    for (int i = 0; i < b; i++) t[i] = from;
-    dp_slope(how, &ctx, b, x, t, d, k[0], tr, g, scratch);
-    if (scratch.st->code) return;
-    dp_norm(how, b, n, x, x, x, NULL, d0);            /* the first step [Hairer et al. sec. II.4] */
-    dp_norm(how, b, n, k[0], x, x, NULL, d1);
+    const fd_sampler *how = w->how;
+    const int b = w->b;
+    const ptrdiff_t n = w->n;
+    dp_slope(how, &w->ctx, b, w->x, w->t, w->d, w->k[0], w->tr, w->g, scratch);
+    if (scratch.st->code) return 0;
+    dp_norm(how, b, n, w->x, w->x, w->x, NULL, d0);
+    dp_norm(how, b, n, w->k[0], w->x, w->x, NULL, d1);
     for (int i = 0; i < b; i++) {
         if (!(d0[i] + d1[i] < INFINITY)) {
             FD_FAIL(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", i);
-            return;
+            return 0;
         }
-        h[i] = way * fmin(d0[i] < 1e-5 || d1[i] < 1e-5 ? 1e-6 : .01 * d0[i] / d1[i], fabs(from - to));
-        ts[i] = t[i] - h[i];
+        double guess = d0[i] < 1e-5 || d1[i] < 1e-5 ? 1e-6 : .01 * d0[i] / d1[i];
+        w->h[i] = w->way * fmin(guess, most);
+        w->ts[i] = w->t[i] - w->h[i];
     }
-    dp_sum(b, n, 1, one, h, x, k, y);
-    dp_slope(how, &ctx, b, y, ts, d, k[1], NULL, NULL, scratch);
-    if (scratch.st->code) return;
-    for (ptrdiff_t e = 0; e < b * n; e++) err[e] = k[1][e] - k[0][e];
-    dp_norm(how, b, n, err, x, x, NULL, r);
+    dp_sum(b, n, 1, one, w->h, w->x, w->k, w->y);
+    dp_slope(how, &w->ctx, b, w->y, w->ts, w->d, w->k[1], NULL, NULL, scratch);
+    if (scratch.st->code) return 0;
+    for (ptrdiff_t e = 0; e < b * n; e++) w->err[e] = w->k[1][e] - w->k[0][e];
+    dp_norm(how, b, n, w->err, w->x, w->x, NULL, w->r);
     for (int i = 0; i < b; i++) {
-        double len = fabs(h[i]), top = fmax(d1[i], r[i] / len);
+        double len = fabs(w->h[i]), top = fmax(d1[i], w->r[i] / len);
         double len1 = top <= 1e-15 ? fmax(1e-6, 1e-3 * len) : pow(.01 / top, .2);
-        h[i] = way * fmin(100 * len, len1);
+        w->h[i] = w->way * fmin(100 * len, len1);
     }
+    return 1;
+}
+
+/* a step h of each function to y, and r, the norm of its error; 0 where it failed */
+static int dp_try(dp_state *w, fd_arena scratch)
+{
+    const int b = w->b;
+    for (int j = 1; j < 7; j++) {
+        for (int i = 0; i < b; i++)
+            w->ts[i] = dp_c[j] == 1 && w->h[i] == w->t[i] - w->to ? w->to
+                     : w->t[i] - dp_c[j] * w->h[i];
+        dp_sum(b, w->n, j, dp_a[j], w->h, w->x, w->k, w->y);
+        dp_slope(w->how, &w->ctx, b, w->y, w->ts, w->d, w->k[j], w->tr, w->g + j * b, scratch);
+    }
+    if (scratch.st->code) return 0;
+    dp_sum(b, w->n, 7, dp_e, w->h, NULL, w->k, w->err);
+    for (int i = 0; i < b && w->tr; i++) {
+        double *more = w->more;
+        more[i] = 0, more[b + i] = more[2 * b + i] = w->tr->sum[i];
+        for (int j = 0; j < 7; j++) {
+            more[i] += w->h[i] * dp_e[j] * w->g[j * b + i];
+            if (j < 6) more[2 * b + i] += w->h[i] * dp_a[6][j] * w->g[j * b + i];
+        }
+    }
+    dp_norm(w->how, b, w->n, w->err, w->x, w->y, w->more, w->r);
+    return 1;
+}
+
+/* Where the error is small enough y is the new state; then the next step. 0 where it failed. */
+static int dp_accept(dp_state *w, fd_status *st)
+{
+    const ptrdiff_t n = w->n;
+    for (int i = 0; i < w->b; i++) {
+        int ok = w->r[i] <= 1;
+        if (!(w->r[i] < INFINITY)) {
+            FD_FAIL(st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", i);
+            return 0;
+        }
+        if (ok && w->h[i] != 0) {
+            memcpy(w->x + i * n, w->y + i * n, (size_t)n * sizeof *w->x);
+            memcpy(w->k[0] + i * n, w->k[6] + i * n, (size_t)n * sizeof *w->x);
+            w->t[i] = w->ts[i];
+            if (w->tr) w->tr->sum[i] = w->more[2 * w->b + i], w->g[i] = w->g[6 * w->b + i];
+        }
+        double grow = w->r[i] > 0 ? .9 * pow(w->r[i], -.2) : 10;
+        w->h[i] *= fmin(10, fmax(grow, ok ? 1 : .2));
+    }
+    return 1;
+}
+
+/* x from one time to another, either way */
+static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real *x, fd_real *d,
+                   step_trace *tr, fd_arena scratch)
+{
+    enum { TRIES = 10000 };
+    const ptrdiff_t n = fd_size(&how->p->noise->s);
+    dp_state w = { .how = how, .ctx = { 0, 0, to, fmin(from, to), fmax(from, to) }, .tr = tr,
+                   .b = b, .n = n, .to = to, .way = from > to ? 1 : -1, .x = x, .d = d };
+    w.y = fd_raw(&scratch, fd_real, b * n), w.err = fd_raw(&scratch, fd_real, b * n);
+    double *t = fd_new(&scratch, double, 16 * (size_t)b);
+    for (int i = 0; i < 7; i++) w.k[i] = fd_raw(&scratch, fd_real, b * n);
+    if (!w.k[6]) return;
+    w.t = t, w.h = t + b, w.ts = t + 2 * b, w.r = t + 5 * b, w.g = t + 6 * b;
+    w.more = tr ? t + 13 * b : NULL;
+    for (int i = 0; i < b; i++) t[i] = from;
+    if (!dp_first(&w, fabs(from - to), t + 3 * b, t + 4 * b, scratch)) return;
     for (int tries = 0;; tries++) {
         int left = 0;
         for (int i = 0; i < b; i++) {                                 /* done: h = 0 */
-            if (way * h[i] >= way * (t[i] - to) * (1 - 1e-9)) h[i] = t[i] - to;
+            if (w.way * w.h[i] >= w.way * (t[i] - to) * (1 - 1e-9)) w.h[i] = t[i] - to;
             left += t[i] != to;
         }
         if (!left) return;
@@ -2295,44 +2479,14 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
             FD_FAIL(scratch.st, FD_EARG, "fd_advance", "pf-adaptive needs too many steps", TRIES);
             return;
         }
-        for (int j = 1; j < 7; j++) {
-            for (int i = 0; i < b; i++)
-                ts[i] = dp_c[j] == 1 && h[i] == t[i] - to ? to : t[i] - dp_c[j] * h[i];
-            dp_sum(b, n, j, dp_a[j], h, x, k, y);
-            dp_slope(how, &ctx, b, y, ts, d, k[j], tr, g + j * b, scratch);
-        }
-        if (scratch.st->code) return;
-        dp_sum(b, n, 7, dp_e, h, NULL, k, err);
-        for (int i = 0; i < b && tr; i++) {
-            more[i] = 0, more[b + i] = more[2 * b + i] = tr->sum[i];
-            for (int j = 0; j < 7; j++) {
-                more[i] += h[i] * dp_e[j] * g[j * b + i];
-                if (j < 6) more[2 * b + i] += h[i] * dp_a[6][j] * g[j * b + i];
-            }
-        }
-        dp_norm(how, b, n, err, x, y, more, r);
-        for (int i = 0; i < b; i++) {
-            int ok = r[i] <= 1;
-            if (!(r[i] < INFINITY)) {
-                FD_FAIL(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function",
-                        i);
-                return;
-            }
-            if (ok && h[i] != 0) {
-                memcpy(x + i * n, y + i * n, (size_t)n * sizeof *x);
-                memcpy(k[0] + i * n, k[6] + i * n, (size_t)n * sizeof *x);
-                t[i] = ts[i];
-                if (tr) tr->sum[i] = more[2 * b + i], g[i] = g[6 * b + i];
-            }
-            double grow = r[i] > 0 ? .9 * pow(r[i], -.2) : 10;
-            h[i] *= fmin(10, fmax(grow, ok ? 1 : .2));
-        }
+        if (!dp_try(&w, scratch) || !dp_accept(&w, scratch.st)) return;
     }
 }
 
 /* Is it a scheme of several stages, a row of step_stages? */
 static int step_staged(int scheme) { return scheme >= FD_ONE_STAGE && scheme < FD_PF_MULTISTEP; }
 
+/* Is how a sampler, with a process, a model, and choices that go together? */
 static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
 {
     if (!proc_ready(where, how->p, st)) return 0;
@@ -2381,7 +2535,8 @@ static int step_times(const fd_sampler *how, const char *where, fd_status *st)
     return !st->code;
 }
 
-/* before, dp: where the last step began and its D, for pf-multistep; dp NULL: there was none */
+/* One step without corrector. before and dp are where the last step began and its D, for
+ * pf-multistep; dp NULL: there was none. */
 static void step_run(const fd_sampler *how, double before, const fd_real *dp, double t, double s,
                      int b, fd_real *x, const fd_real *xi, fd_real *d, fd_arena scratch)
 {
@@ -2435,10 +2590,14 @@ void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, co
     step_run(how, t, NULL, t, s, b, x, xi, d, scratch);
 }
 
-/* --- Corrector [Thesis eq. 3.19]: x' = (1 - alpha/2v) x + (alpha m/2v) D + sqrt(alpha) xi --- */
+/* --- The corrector ---
+ *
+ * x' = (1 - alpha/2v) x + (alpha m/2v) D + sqrt(alpha) xi [Thesis eq. 3.19] */
 
+/* the rule of alpha, its parameter, and the last time of all */
 typedef struct { int rule; double prm, end; } step_langevin;
 
+/* c of x, D and xi; alpha by the rule of ctx */
 static const char *step_correct(const void *ctx, const fd_process *p, double t, double mu,
                                 double c[3])
 {
@@ -2453,9 +2612,9 @@ static const char *step_correct(const void *ctx, const fd_process *p, double t, 
     return NULL;
 }
 
-/* Norms that the grid does not change: over the band, and beside it what the modes beyond would add
- * if they held noise alone and as much of it. in[k]: is mode k one of the band's? Returns |C| of
- * the band. */
+/* Norms that the grid does not change are over the band, and beside it over what the modes beyond
+ * would add if they held noise alone, and as much of it as the band. in[k]: is mode k one of the
+ * band's? Returns the trace of C on the band. */
 static double snr_band(const fd_sampler *how, char *in, fd_status *st)
 {
     const fd_cov *c = how->p->noise;
@@ -2476,7 +2635,7 @@ static double snr_band(const fd_sampler *how, char *in, fd_status *st)
     return trace;
 }
 
-/* norm [b] of x, NULL: of a draw of the noise, in the mean */
+/* norm [b] of x; x NULL: of a draw of the noise, in the mean */
 static void snr_norm(const fd_sampler *how, int b, const fd_real *x, double *norm, fd_arena scratch)
 {
     const fd_cov *c = how->p->noise;
@@ -2533,11 +2692,13 @@ void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_rea
         double ratio = how->cprm * (how->pooled ? zs / gs : z[i] / g[i]);
         ctx.prm = 4 * ratio * ratio;                                  /* [SDE algs. 4, 5] */
         lin_apply("fd_correct", p, 1, tb, step_correct, &ctx, nin,
-                  (const fd_real *[3]){ x + i * n, d + i * n, xi ? xi + i * n : NULL }, x + i * n, scratch);
+                  (const fd_real *[3]){ x + i * n, d + i * n, xi ? xi + i * n : NULL }, x + i * n,
+                  scratch);
     }
 }
 
-/* A matched start is m (mean + a draw of N(0, cov)) + s xi: no need for common modes. */
+/* x as how->start says. A matched start is m (mean + a draw of N(0, cov)) + s xi, which needs no
+ * common modes. */
 static void step_begin(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
                        fd_arena scratch)
 {
@@ -2578,6 +2739,7 @@ fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b)
     return run;
 }
 
+/* Are n numbers finite? */
 static int step_finite(ptrdiff_t n, const fd_real *x)
 {
     int bad = 0;
@@ -2585,7 +2747,7 @@ static int step_finite(ptrdiff_t n, const fd_real *x)
     return !bad;
 }
 
-/* x on from t to u > t: kappa x + sqrt(v(u|t)) xi */
+/* more noise, from t on to u > t, which ctx is: (m_u/m_t) x + sqrt(v(u|t)) xi */
 static const char *step_forward(const void *ctx, const fd_process *p, double t, double mu,
                                 double c[3])
 {
@@ -2616,7 +2778,7 @@ typedef struct {
     int i;
 } step_move;
 
-/* Move j of step k; 0: there are no more. */
+/* Move j of step k; returns 0 where there is none. */
 static int step_plan(const fd_sampler *how, int k, int j, step_move *m)
 {
     double t = how->t[k], s = how->t[k + 1], v = how->p->law(how->p, s, 0).v;
@@ -2650,7 +2812,7 @@ static int step_plan(const fd_sampler *how, int k, int j, step_move *m)
     return j == late && last && how->denoise && v > 0;                /* v = 0: x is D already */
 }
 
-/* x and D after a move; before and dp as in step_run, for the predictor. */
+/* x and D after a move; before and dp are those of step_run, for the predictor. */
 static void step_make_move(const fd_sampler *how, const step_move *m, double before,
                            const fd_real *dp, int b, fd_real *x, const fd_real *xi, fd_real *d,
                            fd_arena scratch)
@@ -2727,7 +2889,7 @@ fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double chu
                          .quiet = 1, .tdenoise = p->tmin };
 }
 
-/* ---- Likelihood ------------------------------------------------------------------------------- *
+/* ---- Likelihood ------------------------------------------------------------------------------ *
  *
  * The flow is dx/dtau = F = cx x + cD D, so log p_t = log p_T - int_t^T div F [SDE eqs. 38, 39]:
  *
@@ -2739,8 +2901,10 @@ fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double chu
  *
  * Modes without noise have no density. They are left out of the sum, and of z. */
 
-typedef struct { int kind[2]; double lo, hi; } trace_ctx;            /* from, to; the step */
+/* kinds of predictions, from and to, and the ends of the step */
+typedef struct { int kind[2]; double lo, hi; } trace_ctx;
 
+/* c[0] = cD r1, c[1] = cx + cD r0 */
 static const char *trace_slope(const void *ctx, const fd_process *p, double t, double mu,
                                double c[3])
 {
@@ -2750,7 +2914,7 @@ static const char *trace_slope(const void *ctx, const fd_process *p, double t, d
     const char *why = f.v > 0 ? conv_coef(x->kind, p, t, mu, r) : "v = 0 inside a step";
     if (why) return why;
     step_drift(f, 0, &c[1], &c[0], &q);
-    c[1] += c[0] * r[0];                              /* cx + cD r0, cD r1 */
+    c[1] += c[0] * r[0];
     c[0] *= r[1];
     return NULL;
 }
@@ -2765,7 +2929,7 @@ static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int 
     ptrdiff_t modes = s->modes, n = fd_size(s), all = s->ch * modes;
     fd_real *w = fd_raw(&scratch, fd_real, b * (tr->probes ? n : all));
     fd_real *J = tr->probes ? fd_raw(&scratch, fd_real, b * n) : NULL;
-    double *per = fd_raw(&scratch, double, modes);    /* of Var(x0|x) */
+    double *per = fd_raw(&scratch, double, modes);    /* the factor of Var(x0_k|x) */
     double flat = 0;
     if (scratch.st->code) return;
     if (!tr->probes) how->model.var(how->model.self, s, b, x, t, w, scratch);
@@ -2817,7 +2981,8 @@ static void trace_start(const char *where, const fd_sampler *how, const double *
     }
 }
 
-/* The density at t[steps] is that of a noised law: of one without noise there may be none. */
+/* Do the times fall, and end where there is noise? The density at t[steps] is that of a noised law;
+ * a law without noise may have none. */
 static int trace_times(const fd_sampler *how, const char *where, fd_status *st)
 {
     if (step_times(how, where, st) && !(how->p->law(how->p, how->t[how->steps], 0).v > 0))
@@ -2849,6 +3014,7 @@ double fd_gauss_logp(const fd_cov *c, const fd_real *mean, const fd_real *x, fd_
     return scratch.st->code ? 0 : trace_logp(&c->s, c->lam, c->lam, A, u);
 }
 
+/* z [n] of signs +1 and -1 */
 static void trace_sign(fd_rng r, ptrdiff_t n, fd_real *z)
 {
     fd_uniform(r, n, z);
@@ -2878,7 +3044,8 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
                 "the model has no variance, or for probes no derivative on a grid");
     fd_real *y = fd_raw(&scratch, fd_real, b * n), *d = fd_raw(&scratch, fd_real, b * n);
     fd_real *z = fd_raw(&scratch, fd_real, (size_t)probes * (size_t)(b * n));
-    fd_real *A = fd_new(&scratch, fd_real, s->ch * modes), *u = fd_raw(&scratch, fd_real, s->ch * modes);
+    fd_real *A = fd_new(&scratch, fd_real, s->ch * modes);
+    fd_real *u = fd_raw(&scratch, fd_real, s->ch * modes);
     double *tb = fd_raw(&scratch, double, b), *sum = fd_new(&scratch, double, b);
     double *mu = fd_raw(&scratch, double, modes), *W = fd_raw(&scratch, double, modes);
     int bare = 0;
@@ -2889,7 +3056,8 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     for (int q = 0; q < probes; q++)
         for (int i = 0; i < b; i++) {
             fd_real *zi = z + ((ptrdiff_t)q * b + i) * n;
-            trace_sign(fd_stream(fd_stream(r, 'h', (uint32_t)(first + i)), 'q', (uint32_t)q), n, zi);
+            fd_rng own = fd_stream(r, 'h', (uint32_t)(first + i));
+            trace_sign(fd_stream(own, 'q', (uint32_t)q), n, zi);
             if (!bare) continue;
             fd_to_modes(s, 1, zi, u, scratch);
             for (ptrdiff_t j = 0; j < s->ch * modes; j++)
@@ -2907,13 +3075,18 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
     }
 }
 
-/* --- The bound [Survey eq. 4.1; VDM code, model_vdm.py]: one D for all, at one time --- */
+/* --- The bound ---
+ *
+ * [Survey eq. 4.1; VDM code, model_vdm.py], by nodes at which one D is asked for all functions at
+ * one time. */
 
 enum { ELBO_PATH, ELBO_END };                     /* [Thesis eqs. 3.11, 3.13, 3.46-3.50, 3.53] */
-static const double gauss3[3] = { .1127016653792583115, .5, .8872983346207416885 };      /* on [0, 1] */
+/* three Gauss points on [0, 1], and their weights */
+static const double gauss3[3] = { .1127016653792583115, .5, .8872983346207416885 };
 static const double gauss3w[3] = { 5. / 18, 8. / 18, 5. / 18 };
 
-/* sum[i] += weight * sum_k w_k (D - x0)_k^2, w = q m^2/(2 v^2 lam); the end: -log N(x0; D, var) */
+/* sum[i] += weight * sum_k w_k (D - x0)_k^2, w = q m^2/(2 v^2 lam); at the end, in place of that,
+ * -log N(x0; D, var) */
 static void elbo_add(const fd_sampler *how, int what, double weight, const double step[2], int b,
                      const fd_real *x, const double *tb, const double *mu, const fd_real *u0,
                      double *sum, fd_arena scratch)
@@ -2935,7 +3108,31 @@ static void elbo_add(const fd_sampler *how, int what, double weight, const doubl
         for (ptrdiff_t j = k; j < b * n && lam > 0; j += modes) {
             double e = (double)u[j] - u0[j], V = var ? var[j] : 0;
             if (!(V > 0)) V = f.v * lam / (f.m * f.m);
-            sum[j / n] += weight * (what == ELBO_END ? .5 * (log(2 * PI * V) + e * e / V) : w * e * e);
+            sum[j / n] += weight * (what == ELBO_END ? .5 * (log(2 * PI * V) + e * e / V)
+                                                     : w * e * e);
+        }
+    }
+}
+
+/* xi [b][ch][points], draw q of node j. Draws come in pairs of opposite signs; with pairs = 0 the
+ * one pair has u_k = +-sqrt(lam_k). z: room for the coefficients of one function. */
+static void elbo_draw(const fd_sampler *how, int pairs, fd_rng r, int q, int first, int b,
+                      fd_real *xi, fd_real *z, fd_arena scratch)
+{
+    const fd_cov *c = how->p->noise;
+    const fd_space *s = &c->s;
+    const ptrdiff_t points = fd_size(s), n = s->ch * s->modes;
+    if (q % 2) {
+        for (ptrdiff_t i = 0; i < b * points; i++) xi[i] = -xi[i];
+    } else if (pairs) {
+        fd_cov_draw(c, r, first, b, xi, scratch);
+    } else {
+        for (int i = 0; i < b; i++) {
+            fd_real *at = xi + i * points;
+            trace_sign(fd_stream(r, 'q', (uint32_t)(first + i)), n, at);
+            for (ptrdiff_t l = 0; l < n; l++) at[l] *= (fd_real)sqrt(c->lam[l % s->modes]);
+            memcpy(z, at, (size_t)n * sizeof *z);
+            fd_from_modes(s, 1, z, at, scratch);
         }
     }
 }
@@ -2979,20 +3176,8 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
         }
         for (int i = 0; i < b; i++) tb[i] = t;
         for (int q = 0; q < 2 * draws; q++) {
-            fd_rng rj = fd_stream(r, 'e', (uint32_t)(j * draws + q / 2));
-            if (q % 2) {
-                for (ptrdiff_t i = 0; i < b * points; i++) xi[i] = -xi[i];
-            } else if (pairs) {
-                fd_cov_draw(p->noise, rj, first, b, xi, scratch);
-            } else {
-                for (int i = 0; i < b; i++) {
-                    trace_sign(fd_stream(rj, 'q', (uint32_t)(first + i)), n, xi + i * points);
-                    for (ptrdiff_t l = 0; l < n; l++)
-                        xi[i * points + l] *= (fd_real)sqrt(p->noise->lam[l % modes]);
-                    memcpy(x + i * points, xi + i * points, (size_t)n * sizeof *x);
-                    fd_from_modes(s, 1, x + i * points, xi + i * points, scratch);
-                }
-            }
+            elbo_draw(how, pairs, fd_stream(r, 'e', (uint32_t)(j * draws + q / 2)), q, first, b,
+                      xi, x, scratch);
             lin_apply(where, p, b, tb, pair_noise, NULL, 2, (const fd_real *[3]){ x0, xi }, x,
                       scratch);
             elbo_add(how, j < nodes ? ELBO_PATH : ELBO_END, w, step, b, x, tb, mu, u0,
@@ -3005,7 +3190,7 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
     }
 }
 
-/* ---- Exact laws ------------------------------------------------------------------------------- *
+/* ---- Exact laws ------------------------------------------------------------------------------ *
  *
  * With a model that is affine in each mode so is every move, x' = a x + b + n xi. A move is given,
  * all modes at once, the functions M - S and M + S, a third one for a check, and M - S with noise
@@ -3030,7 +3215,7 @@ typedef struct {
     int two;                          /* there is a last D */
 } law_state;
 
-/* |S| of coefficient j: 0 in modes that nothing ever reaches */
+/* |S| of coefficient j; it is 0 in modes that nothing ever reaches */
 static double law_scale(const fd_sampler *how, const law_state *w, double top, ptrdiff_t j)
 {
     const fd_cov *c = how->p->noise;
@@ -3041,8 +3226,8 @@ static double law_scale(const fd_sampler *how, const law_state *w, double top, p
 /* what a move makes of coefficient j: M, D and the factors a, g and r, which is c or n */
 typedef struct { double M, D, a, g, r, len; } law_map;
 
-/* Those of all coefficients, a, g and r where len, which is |S|, is above 0. Returns whether there
- * are larger ones than LAW_LARGE; their len is then 0. */
+/* The maps of all coefficients, with a, g and r where len, which is |S|, is above 0. Returns
+ * whether there are factors above LAW_LARGE; the len of these is then 0. */
 enum { LAW_LARGE = 1000 };
 static int law_probe(const fd_sampler *how, const step_move *m, double before, const law_state *w,
                      int two, law_map *f, fd_arena scratch)
@@ -3095,6 +3280,7 @@ static int law_probe(const fd_sampler *how, const step_move *m, double before, c
     return large;
 }
 
+/* the state after a move */
 static void law_move(const fd_sampler *how, const step_move *m, double before, law_state *w,
                      fd_arena scratch)
 {
@@ -3166,7 +3352,7 @@ void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scr
     memcpy(var, w.P, (size_t)n * sizeof *var);
 }
 
-/* ---- Two ends --------------------------------------------------------------------------------- *
+/* ---- Two ends -------------------------------------------------------------------------------- *
  *
  * x = A x0 + B x1 + G z [Albergo et al. eqs. 2.1, 4.1]. For independent Gaussian ends, per mode,
  * with M = A M0 + B M1 and P = A^2 c0 + B^2 c1 + G^2 lam [Albergo et al. eqs. 4.3-4.5],
@@ -3178,13 +3364,15 @@ void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scr
 
 typedef struct { double v[3], d[3]; } ends_coef;              /* A, B, G and their derivatives */
 
+/* A, B, G at r: the interpolant's own, or those of fd.h */
 static ends_coef ends_law(const fd_interpolant *p, double r)
 {
     fd_schedule *const f[3] = { p->A, p->B, p->G };
-    ends_coef c = { { 1 - r, r, p->g * pow(sin(PI * r), 2) }, { -1, 1, p->g * PI * sin(2 * PI * r) } };
+    ends_coef c = { { 1 - r, r, p->g * pow(sin(PI * r), 2) },
+                    { -1, 1, p->g * PI * sin(2 * PI * r) } };
     for (int i = 0; i < 3; i++) {
         if (f[i]) c.v[i] = f[i](r, p->self, &c.d[i]);
-        if (fabs(c.v[i]) < 1e-15) c.v[i] = 0;                 /* sin(pi) is not; point masses divide by G */
+        if (fabs(c.v[i]) < 1e-15) c.v[i] = 0;         /* sin(pi) is not: P of point masses is */
     }
     return c;
 }
@@ -3192,6 +3380,7 @@ static ends_coef ends_law(const fd_interpolant *p, double r)
 typedef struct { const fd_interpolant *p; int what; } ends_ctx;
 enum { ENDS_STATE, ENDS_SLOPE };
 
+/* A x0 + B x1 + G z, or with ENDS_SLOPE A' x0 + B' x1 + G' z */
 static const char *ends_sum(const void *ctx, const fd_process *p, double r, double mu, double c[3])
 {
     const ends_ctx *x = ctx;
@@ -3201,22 +3390,27 @@ static const char *ends_sum(const void *ctx, const fd_process *p, double r, doub
     return NULL;
 }
 
-static void ends_apply(const char *where, const fd_interpolant *p, int what, int b, const fd_real *x0,
-                       const fd_real *x1, const fd_real *z, const double *r, fd_real *y, fd_arena scratch)
+/* ends_sum for b functions; lin_apply asks the process for its noise alone */
+static void ends_apply(const char *where, const fd_interpolant *p, int what, int b,
+                       const fd_real *x0, const fd_real *x1, const fd_real *z, const double *r,
+                       fd_real *y, fd_arena scratch)
 {
     ends_ctx ctx = { p, what };
     fd_process carrier = { .noise = p->noise };
-    lin_apply(where, &carrier, b, r, ends_sum, &ctx, 3, (const fd_real *[3]){ x0, x1, z }, y, scratch);
+    lin_apply(where, &carrier, b, r, ends_sum, &ctx, 3, (const fd_real *[3]){ x0, x1, z }, y,
+              scratch);
 }
 
+/* Has p a noise? */
 static int ends_ready(const char *where, const fd_interpolant *p, fd_status *st)
 {
     if (!st->code && !p->noise) FD_FAIL(st, FD_EARG, where, "the interpolant has no noise");
     return !st->code;
 }
 
-void fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, const fd_real *x0, const fd_real *x1,
-                         const double *r, fd_real *x, fd_real *z, fd_arena scratch)
+void fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, const fd_real *x0,
+                         const fd_real *x1, const double *r, fd_real *x, fd_real *z,
+                         fd_arena scratch)
 {
     if (!ends_ready("fd_interpolant_draw", p, scratch.st)) return;
     if (!z) z = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
@@ -3225,21 +3419,25 @@ void fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, 
     ends_apply("fd_interpolant_draw", p, ENDS_STATE, b, x0, x1, z, r, x, scratch);
 }
 
-void fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0, const fd_real *x1,
-                           const fd_real *z, const double *r, fd_real *y, fd_arena scratch)
+void fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0,
+                           const fd_real *x1, const fd_real *z, const double *r, fd_real *y,
+                           fd_arena scratch)
 {
     if (!ends_ready("fd_interpolant_target", p, scratch.st)) return;
     if (predicts == FD_NOISE) memmove(y, z, (size_t)b * (size_t)fd_size(&p->noise->s) * sizeof *y);
     else if (predicts == FD_VELOCITY)
         ends_apply("fd_interpolant_target", p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
-    else FD_FAIL(scratch.st, FD_EARG, "fd_interpolant_target", "needs FD_VELOCITY or FD_NOISE; kind", predicts);
+    else
+        FD_FAIL(scratch.st, FD_EARG, "fd_interpolant_target",
+                "needs FD_VELOCITY or FD_NOISE; kind", predicts);
 }
 
 typedef struct { fd_interpolant p; int predicts; mix e[2]; } ends_model;
 typedef struct { double P, S, M, dM; } ends_pair;              /* S = P'/2 */
 
-/* of components i0, i1 in mode k; at: that and the channel */
-static ends_pair ends_get(const ends_model *o, const ends_coef *f, const int i[2], ptrdiff_t k, ptrdiff_t at)
+/* the law of x_r from components i[0] and i[1] in mode k; at is k and the channel */
+static ends_pair ends_get(const ends_model *o, const ends_coef *f, const int i[2], ptrdiff_t k,
+                          ptrdiff_t at)
 {
     const fd_space *s = &o->p.noise->s;
     double lam = o->p.noise->lam[k];
@@ -3253,13 +3451,13 @@ static ends_pair ends_get(const ends_model *o, const ends_coef *f, const int i[2
     return q;
 }
 
-/* the odds W [n0][n1] of the pairs; a mode that some pair may leave without variance stays out */
+/* The odds W [n0][n1] of the pairs. A mode that some pair may leave without variance stays out. */
 static void ends_odds(const ends_model *o, const ends_coef *f, const fd_real *u, double *W)
 {
     const fd_space *s = &o->p.noise->s;
     ptrdiff_t modes = s->modes, n = s->ch * modes;
     int pairs = o->e[0].n * o->e[1].n;
-    double eps = 4 * (sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON), floor = 0;
+    double eps = 4 * REAL_EPS, floor = 0;
     double top = -INFINITY, sum = 0;
     if (pairs == 1) { W[0] = 1; return; }
     for (ptrdiff_t j = 0; j < n; j++) floor += (double)u[j] * u[j];
@@ -3272,7 +3470,8 @@ static void ends_odds(const ends_model *o, const ends_coef *f, const fd_real *u,
             if (!(o->p.noise->lam[k] + o->e[0].low[k] + o->e[1].low[k] > 0)) continue;
             ends_pair x = ends_get(o, f, i, k, j), y = ends_get(o, f, first, k, j);
             double d = u[j] - x.M;
-            if (x.P + floor > 0) W[q] -= .5 * (log((x.P + floor) / (y.P + floor)) + d * d / (x.P + floor));
+            double P = x.P + floor;
+            if (P > 0) W[q] -= .5 * (log(P / (y.P + floor)) + d * d / P);
         }
         if (!(W[q] <= top)) top = W[q];
     }
@@ -3280,6 +3479,7 @@ static void ends_odds(const ends_model *o, const ends_coef *f, const fd_real *u,
     for (int q = 0; q < pairs; q++) W[q] /= sum;
 }
 
+/* u or e: sum_q W_q (M'_q + slope (x - M_q)) over pairs q; for e without M' */
 static void ends_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *r,
                       fd_real *y, fd_arena scratch)
 {
@@ -3287,8 +3487,8 @@ static void ends_eval(const void *self, const fd_space *s, int b, const fd_real 
     ptrdiff_t n = s->ch * s->modes;
     if (scratch.st->code) return;
     if (!space_same(s, &o->p.noise->s)) {
-        FD_FAIL(scratch.st, FD_ESHAPE, "fd_oracle_interpolant", "not the space it was made for; points",
-                s->points);
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_oracle_interpolant",
+                "not the space it was made for; points", s->points);
         return;
     }
     int pairs = o->e[0].n * o->e[1].n;
@@ -3314,8 +3514,8 @@ static void ends_eval(const void *self, const fd_space *s, int b, const fd_real 
     fd_from_modes(s, b, u, y, scratch);
 }
 
-fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts, const fd_mix *end0,
-                                   const fd_mix *end1)
+fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int predicts,
+                                   const fd_mix *end0, const fd_mix *end1)
 {
     const char *where = "fd_oracle_interpolant";
     if (!ends_ready(where, p, a->st)) return (fd_model){ 0 };
@@ -3330,8 +3530,9 @@ fd_model fd_oracle_interpolant_mix(fd_arena *a, const fd_interpolant *p, int pre
     return a->st->code ? (fd_model){ 0 } : (fd_model){ predicts, ends_eval, NULL, NULL, o, NULL };
 }
 
-fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts, const fd_real *mean0,
-                               const fd_cov *c0, const fd_real *mean1, const fd_cov *c1)
+fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predicts,
+                               const fd_real *mean0, const fd_cov *c0, const fd_real *mean1,
+                               const fd_cov *c1)
 {
     if (!c0 || !c1) return (fd_model){ 0 };
     return fd_oracle_interpolant_mix(a, p, predicts, &(fd_mix){ 1, NULL, mean0, &c0 },
@@ -3339,8 +3540,9 @@ fd_model fd_oracle_interpolant(fd_arena *a, const fd_interpolant *p, int predict
 }
 
 /* k = way u - c e, way = 1 from r = 0 to 1 [Albergo et al. eqs. 2.32-2.34] */
-static void ends_slope(const fd_model *u, const fd_model *e, double c, double way, const fd_space *s, int b,
-                       const fd_real *x, const double *r, fd_real *k, fd_real *work, fd_arena scratch)
+static void ends_slope(const fd_model *u, const fd_model *e, double c, double way,
+                       const fd_space *s, int b, const fd_real *x, const double *r, fd_real *k,
+                       fd_real *work, fd_arena scratch)
 {
     ptrdiff_t n = b * fd_size(s);
     u->eval(u->self, s, b, x, r, k, scratch);
@@ -3348,14 +3550,16 @@ static void ends_slope(const fd_model *u, const fd_model *e, double c, double wa
     if (!scratch.st->code) step_sum(n, c > 0 ? 2 : 1, way, k, -c, work, 0, NULL, k);
 }
 
-void fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e, double c, double r, double to,
-                         int b, fd_real *x, const fd_real *xi, fd_arena scratch)
+void fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_model *e, double c,
+                         double r, double to, int b, fd_real *x, const fd_real *xi,
+                         fd_arena scratch)
 {
     const char *where = "fd_interpolant_step";
     if (!ends_ready(where, p, scratch.st)) return;
     if (!(c >= 0) || !u->eval || u->predicts != FD_VELOCITY
         || (c > 0 && (!e || !e->eval || e->predicts != FD_NOISE))) {
-        FD_FAIL(scratch.st, FD_EARG, where, "needs a model of the velocity, and for c > 0 one of the noise");
+        FD_FAIL(scratch.st, FD_EARG, where,
+                "needs a model of the velocity, and for c > 0 one of the noise");
         return;
     }
     const fd_space *s = &p->noise->s;
@@ -3365,7 +3569,8 @@ void fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_mo
     fd_real *y = fd_raw(&scratch, fd_real, n), *work = fd_raw(&scratch, fd_real, n);
     double *rb = fd_raw(&scratch, double, b);
     if (!rb) return;
-    for (int i = 0; i < 3; i++) v += 2 * c * h * gauss3w[i] * ends_law(p, r + gauss3[i] * (to - r)).v[2];
+    for (int i = 0; i < 3; i++)
+        v += 2 * c * h * gauss3w[i] * ends_law(p, r + gauss3[i] * (to - r)).v[2];
     int nin = c > 0 && xi ? 3 : 2;
     for (int i = 0; i < b; i++) rb[i] = r;
     ends_slope(u, e, c, way, s, b, x, rb, k, work, scratch);
@@ -3400,18 +3605,32 @@ void fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, f
     for (ptrdiff_t i = 0; i < n; i++) y[i] = (fd_real)(x[i] + h * f[i] + root * g[i]);
     if (scheme == FD_SDE_PLATEN) e->g(e->self, n, y, t, g2);
     for (ptrdiff_t i = 0; i < n; i++) x[i] = (fd_real)(x[i] + h * f[i] + (double)dW[i] * g[i]);
-    for (ptrdiff_t i = 0; i < n && scheme != FD_SDE_EULER; i++) {     /* apart, so that 0 changes no bit */
+    for (ptrdiff_t i = 0; i < n && scheme != FD_SDE_EULER; i++) {
         double dg = scheme == FD_SDE_PLATEN ? ((double)g2[i] - g[i]) / root : (double)g[i] * g2[i];
+        /* a sum of its own, so that dg = 0 changes no bit */
         x[i] = (fd_real)(x[i] + .5 * dg * ((double)dW[i] * dW[i] - h));
     }
 }
 
-/* ---- Observations ----------------------------------------------------------------------------- *
+/* ==== II. Observations, guidance, particles =================================================== *
  *
- * Linear ones through coefficients: y_i = <E_i, u>, u the coefficients of channel ch_i, so that the
- * adjoint in L2 has the coefficients sum_i w_i E_i. On values: y = A x, A* w = A^T w / weight. */
+ *     code     meaning
+ *     y        what is observed, m numbers          y = F(x) + eta, eta ~ N(0, Gamma)
+ *     A        F where it is linear, else DF(D)     A* its adjoint in L2: <A* w, h> = w^T A h
+ *     L        Gamma = L L^T; 1 where there is no noise
+ *     r, z     a residual y - F(x), and Q^-1 r for some Q = rho A C A* + kappa Gamma
+ *     J        dD/dx of a model, J* its adjoint in L2
+ *
+ * Gradients in the values at the points are weight times those in L2 (space_riesz). Of numbers
+ * [b][m] everything is double. */
 
-typedef struct { const fd_obs *o; const double *y; } obs_data;
+/* ---- Observations ---------------------------------------------------------------------------- *
+ *
+ * Some go through coefficients: y_i = <E_i, u>, u the coefficients of channel ch_i, so that the
+ * adjoint in L2 has the coefficients sum_i w_i E_i. Others act on values: y = A x,
+ * A* w = A^T w / weight. */
+
+/* an observation of our own; apply and transpose are chosen by what is set */
 typedef struct {
     int m, riesz;                /* riesz: rows of A are functions, and products with them in L2 */
     const fd_real *A;            /* rows on values [m][ch][points] */
@@ -3422,12 +3641,13 @@ typedef struct {
     const double *mul;           /* of each mode */
 } obs_own;
 
+/* the weight of point i, in any channel */
 static double space_weight(const fd_space *s, ptrdiff_t i)
 {
     return s->weight ? (double)s->weight[i % s->points] : s->h;
 }
 
-/* b functions between a gradient in the values and one in L2: up = 1 divides by the weights */
+/* b gradients in the values become those in L2, with up = 1, or back: up divides by the weights */
 static void space_riesz(const fd_space *s, int up, int b, fd_real *g)
 {
     for (ptrdiff_t i = 0; i < b * fd_size(s); i++) {
@@ -3436,7 +3656,54 @@ static void space_riesz(const fd_space *s, int up, int b, fd_real *g)
     }
 }
 
-/* u [b][modes], channel c of all coefficients v [b][ch][modes]; up = 1: back into v */
+/* obs_rows_apply, obs_rows_transpose -- y_p = sum_k E_pk u_k of the place's channel, and its
+ * transpose. E_p is a product over axes: of mode k = (f, l), front[f][p] of the first axes and
+ * back[p][l] of the last.
+ *
+ * The fast bodies make the sums over the last axis first, for all places as a product of matrices,
+ * then those over the others. They take some functions at a time, so that T, OBS_SOME numbers at
+ * most, stays in a cache. */
+#ifdef FD_PLAIN
+static void obs_rows_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                           fd_arena scratch)
+{
+    const obs_own *o = self;
+    const ptrdiff_t m = o->m, last = s->modes / o->n;
+    fd_real *u = fd_raw(&scratch, fd_real, b * s->ch * s->modes);
+    if (!u) return;
+    fd_to_modes(s, b, x, u, scratch);
+    for (ptrdiff_t i = 0; i < b * m && !scratch.st->code; i++) {
+        const ptrdiff_t p = i % m;
+        const fd_real *v = u + (i / m * s->ch + o->ch[p]) * s->modes;
+        y[i] = 0;
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            y[i] += (double)o->front[k / last * m + p] * (double)o->back[p * last + k % last]
+                    * (double)v[k];
+    }
+}
+
+static void obs_rows_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
+                               const double *w, fd_real *g, fd_arena scratch)
+{
+    const obs_own *o = self;
+    const ptrdiff_t m = o->m, last = s->modes / o->n;
+    fd_real *u = fd_new(&scratch, fd_real, b * s->ch * s->modes);
+    (void)x;
+    if (!u) return;
+    for (ptrdiff_t i = 0; i < b * m; i++) {
+        const ptrdiff_t p = i % m;
+        fd_real *v = u + (i / m * s->ch + o->ch[p]) * s->modes;
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            v[k] += (fd_real)(w[i] * (double)o->front[k / last * m + p]
+                              * (double)o->back[p * last + k % last]);
+    }
+    fd_from_modes(s, b, u, g, scratch);
+    if (!scratch.st->code) space_riesz(s, 0, b, g);
+}
+#else
+enum { OBS_SOME = 1 << 19 };
+
+/* u [b][modes] is channel c of the coefficients v [b][ch][modes]; up = 1 writes it back into v */
 static void obs_channel(const fd_space *s, int b, int c, int up, fd_real *v, fd_real *u)
 {
     for (int i = 0; i < b; i++) {
@@ -3445,9 +3712,6 @@ static void obs_channel(const fd_space *s, int b, int c, int up, fd_real *v, fd_
     }
 }
 
-/* E_i is a product over axes: first the sums over the last axis for all places, as a product of
- * matrices, then those over the others. Some functions at a time, so that T stays in a cache. */
-enum { OBS_SOME = 1 << 19 };
 static void obs_rows_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
                            fd_arena scratch)
 {
@@ -3508,7 +3772,9 @@ static void obs_rows_transpose(const void *self, const fd_space *s, int b, const
     fd_from_modes(s, b, u, g, scratch);
     if (!scratch.st->code) space_riesz(s, 0, b, g);
 }
+#endif
 
+/* values at points by their index */
 static void obs_picks_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
                             fd_arena scratch)
 {
@@ -3532,6 +3798,7 @@ static void obs_picks_transpose(const void *self, const fd_space *s, int b, cons
             g[i * fd_size(s) + o->index[j]] += (fd_real)w[(ptrdiff_t)i * m + j];
 }
 
+/* rows on values, or functions */
 static void obs_full_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
                            fd_arena scratch)
 {
@@ -3595,6 +3862,7 @@ static void obs_modal_transpose(const void *self, const fd_space *s, int b, cons
     obs_modal_run(self, s, b, g, g, scratch);
 }
 
+/* a linear observation from what is set in own; an empty one where it failed */
 static fd_obs obs_new(fd_arena *a, const char *where, const fd_space *s, int m, const obs_own *own)
 {
     fd_obs none = { .m = 0 };
@@ -3614,6 +3882,7 @@ static fd_obs obs_new(fd_arena *a, const char *where, const fd_space *s, int m, 
     return r;
 }
 
+/* values at places, or, with half, means over boxes about them */
 static fd_obs obs_places(fd_arena *a, const char *where, const fd_space *s, int m, const double *at,
                          const double *half, const int *ch)
 {
@@ -3639,7 +3908,8 @@ static fd_obs obs_places(fd_arena *a, const char *where, const fd_space *s, int 
     for (int part = 0; part < 2 && !st->code; part++) {    /* the first axes, the last one */
         const int from = part ? last : 0, nd = part ? 1 : last;
         fd_real *E = part ? back : fd_raw(&scratch, fd_real, (ptrdiff_t)n * m);
-        double *place = fd_raw(&scratch, double, 2 * (ptrdiff_t)m * (nd ? nd : 1)), *wide = place + (ptrdiff_t)m * nd;
+        double *place = fd_raw(&scratch, double, 2 * (ptrdiff_t)m * (nd ? nd : 1));
+        double *wide = place + (ptrdiff_t)m * nd;
         if (st->code) break;
         for (int i = 0; i < m; i++)
             for (int d = 0; d < nd; d++) {
@@ -3744,6 +4014,7 @@ fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul)
 
 /* --- Noise: Gamma = L L^T --- */
 
+/* Has it noise? */
 static int obs_noisy(const fd_obs *o) { return o->chol || o->each || o->sd > 0; }
 
 /* Gamma_ij, j <= i */
@@ -3793,7 +4064,7 @@ void fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov)
     o->chol = L, o->each = NULL, o->sd = 0;
 }
 
-/* r <- L r, L^-1 r and L^-T r; nothing where there is no noise */
+/* r [m] becomes L r, L^-1 r or L^-T r; it stays as it is where there is no noise */
 enum { NOISE_TIMES, NOISE_SOLVE, NOISE_SOLVE_T };
 static void obs_chol(const fd_obs *o, int what, double *r)
 {
@@ -3813,6 +4084,7 @@ static void obs_chol(const fd_obs *o, int what, double *r)
     }
 }
 
+/* z [m] ~ N(0, 1) */
 static void obs_normals(fd_rng r, int m, double *z, fd_arena scratch)
 {
     fd_real *own = fd_raw(&scratch, fd_real, m);
@@ -3851,12 +4123,12 @@ void fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, f
     if (!scratch.st->code) space_riesz(&o->s, 1, b, g);
 }
 
-/* (8 (F(x + hd) - F(x - hd)) - F(x + 2hd) + F(x - 2hd))/(12 h) */
+/* dF d = (8 (F(x + hd) - F(x - hd)) - F(x + 2hd) + F(x - 2hd))/(12 h) */
 double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratch)
 {
     if (scratch.st->code || !o || o->m < 1 || !x) return NAN;
     const ptrdiff_t n = fd_size(&o->s), m = o->m;
-    const double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON, h = pow(eps, .2);
+    const double h = pow(REAL_EPS, .2);
     static const double at[4] = { 1, -1, 2, -2 }, weight[4] = { 8, -8, -1, 1 };
     fd_real *d = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
     fd_real *lots = fd_raw(&scratch, fd_real, m), *moved = fd_raw(&scratch, fd_real, n);
@@ -3900,7 +4172,7 @@ double fd_obs_misfit(const fd_obs *o, const double *y, const fd_real *x, fd_real
     return scratch.st->code ? NAN : phi;
 }
 
-/* r = y - A x for b functions; y [m] for all or [b][m] */
+/* r = y - F(x) for b functions; y is [m] for all, or with each = 1 [b][m] */
 static void obs_residual(const fd_obs *o, int b, const double *y, int each, const fd_real *x,
                          double *r, fd_arena scratch)
 {
@@ -3909,6 +4181,7 @@ static void obs_residual(const fd_obs *o, int b, const double *y, int each, cons
     for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) r[i] = y[each ? i : i % o->m] - r[i];
 }
 
+/* Is there an observation, and are its numbers finite? */
 static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const double *y)
 {
     if (st->code || !o || o->m < 1) return 0;
@@ -3921,43 +4194,97 @@ static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const do
     return 1;
 }
 
+/* Is it linear? */
 static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
 {
     if (!o->linear) FD_FAIL(st, FD_EARG, where, "needs a linear observation");
     return !st->code;
 }
 
-/* --- The gain --- *
+/* --- The gain ---
  *
- * Rows of T = DF(x)^T as functions: (A C A*)_ij = <A* e_i, C A* e_j> = sum_x T_i(x) (C A* e_j)(x).
- * Modal: with A* = B/h the matrix A C A* + sd^2 has the eigenvalues (mul^2 lam + h sd^2)/h. */
+ * With the rows of T = DF(x)^T as functions, (A C A*)_ij = <A* e_i, C A* e_j> =
+ * sum_x T_i(x) (C A* e_j)(x). Of fd_obs_modal, with A* = B/h, the matrix A C A* + sd^2 has the
+ * eigenvalues (mul^2 lam + h sd^2)/h. */
 
-enum { GAIN_ROWS = 32 };
+enum { GAIN_ROWS = 32 };                              /* functions at a time */
+/* rows k.. of the identity [m][m], b of them, in e [rows][m] */
+static void gain_units(int m, int rows, int k, int b, double *e)
+{
+    memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
+    for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + k + i] = 1;
+}
+
+/* b rows of G, from K [b][ch][points] and all rows of T; e and T are room for `rows` of them. A
+ * nonlinear F offers no tangent, only its transpose, so T is made again for each K. */
+static void gain_rows(const fd_obs *o, const fd_real *xs, int rows, int b, const fd_real *K,
+                      fd_real *T, double *e, double *G, fd_arena scratch)
+{
+    const int m = o->m;
+    const ptrdiff_t n = fd_size(&o->s);
+    for (int k = 0; k < m && !scratch.st->code; k += rows) {
+        int r = m - k < rows ? m - k : rows;
+        gain_units(m, rows, k, r, e);
+        o->transpose(o->self, &o->s, r, xs, e, T, scratch);
+        for (int i = 0; i < b; i++)
+            for (int l = 0; l < r; l++) {
+                double sum = 0;
+                for (ptrdiff_t q = 0; q < n; q++)
+                    sum += (double)K[i * n + q] * (double)T[l * n + q];
+                G[(ptrdiff_t)i * m + k + l] = sum;
+            }
+    }
+}
+
+/* G [m][m] = L^-1 A C A* L^-T, symmetric */
+static void gain_whiten(const fd_obs *o, double *G)
+{
+    const int m = o->m;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < i; j++) {
+            double mid = .5 * (G[(ptrdiff_t)i * m + j] + G[(ptrdiff_t)j * m + i]);
+            G[(ptrdiff_t)i * m + j] = G[(ptrdiff_t)j * m + i] = mid;
+        }
+    for (int twice = 0; twice < 2; twice++) {               /* rows, and then columns */
+        for (int i = 0; i < m; i++) obs_chol(o, NOISE_SOLVE, G + (ptrdiff_t)i * m);
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < i; j++) {
+                double keep = G[(ptrdiff_t)i * m + j];
+                G[(ptrdiff_t)i * m + j] = G[(ptrdiff_t)j * m + i], G[(ptrdiff_t)j * m + i] = keep;
+            }
+    }
+}
+
+/* an empty gain, with w of a modal observation; NULL where it failed */
+static fd_gain *gain_begin(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x)
+{
+    static const char where[] = "fd_gain_new";
+    fd_status *st = a->st;
+    fd_gain *g = fd_new(a, fd_gain, 1);
+    if (fd_size(&c->s) != fd_size(&o->s) || (o->mul && !space_same(&o->s, &c->s)))
+        FD_FAIL(st, FD_ESHAPE, where, "covariance and observation have different points",
+                fd_size(&c->s), fd_size(&o->s));
+    if (!o->linear && !x)
+        FD_FAIL(st, FD_EARG, where, "a nonlinear observation needs a function to linearise at");
+    if (st->code) return NULL;
+    *g = (fd_gain){ .o = o, .c = c, .x = o->linear ? NULL : x };
+    if (o->mul && !(g->w = fd_raw(a, double, o->s.modes))) return NULL;
+    for (ptrdiff_t k = 0; o->mul && k < o->s.modes; k++)
+        g->w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
+    return g;
+}
+
 fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x)
 {
     fd_status *st = a->st;
     if (st->code || !o || o->m < 1 || !c) return NULL;
-    const int m = o->m;
+    const int m = o->m, rows = m < GAIN_ROWS ? m : GAIN_ROWS;
     const ptrdiff_t n = fd_size(&o->s);
-    fd_gain *g = fd_new(a, fd_gain, 1);
-    if (fd_size(&c->s) != n || (o->mul && !space_same(&o->s, &c->s)))
-        FD_FAIL(st, FD_ESHAPE, "fd_gain_new", "covariance and observation have different points",
-                fd_size(&c->s), n);
-    if (!o->linear && !x)
-        FD_FAIL(st, FD_EARG, "fd_gain_new",
-                "a nonlinear observation needs a function to linearise at");
-    if (st->code) return NULL;
-    *g = (fd_gain){ .o = o, .c = c, .x = o->linear ? NULL : x };
-    if (o->mul) {
-        if (!(g->w = fd_raw(a, double, o->s.modes))) return NULL;
-        for (ptrdiff_t k = 0; k < o->s.modes; k++)
-            g->w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
-        return g;
-    }
+    fd_gain *g = gain_begin(a, o, c, x);
+    if (!g || o->mul) return g;
     g->w = fd_raw(a, double, m);
     g->V = fd_raw(a, double, (size_t)m * (size_t)m);
     fd_arena scratch = *a;
-    const int rows = m < GAIN_ROWS ? m : GAIN_ROWS;
     double *G = fd_raw(&scratch, double, (size_t)m * (size_t)m);
     double *e = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
     fd_real *K = fd_raw(&scratch, fd_real, rows * n), *T = fd_raw(&scratch, fd_real, rows * n);
@@ -3966,62 +4293,35 @@ fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_rea
     for (int i = 0; i < rows && xs; i++) memcpy(xs + i * n, x, (size_t)n * sizeof *xs);
     for (int j = 0; j < m && !st->code; j += rows) {                  /* columns j.. of A C A* */
         int b = m - j < rows ? m - j : rows;
-        memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
-        for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + j + i] = 1;
+        gain_units(m, rows, j, b, e);
         fd_obs_adjoint(o, b, xs, e, K, scratch);
         fd_cov_pow(c, 1, b, K, K, scratch);
-        if (o->linear) {
-            o->apply(o->self, &o->s, b, K, e, scratch);
-            for (int i = 0; i < b; i++)
-                memcpy(G + (ptrdiff_t)(j + i) * m, e + (ptrdiff_t)i * m, (size_t)m * sizeof *G);
+        if (!o->linear) {
+            gain_rows(o, xs, rows, b, K, T, e, G + (ptrdiff_t)j * m, scratch);
             continue;
         }
-        for (int k = 0; k < m && !st->code; k += rows) {       /* no tangent needed: rows of DF^T */
-            int r = m - k < rows ? m - k : rows;
-            memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
-            for (int i = 0; i < r; i++) e[(ptrdiff_t)i * m + k + i] = 1;
-            o->transpose(o->self, &o->s, r, xs, e, T, scratch);
-            for (int i = 0; i < b; i++)
-                for (int l = 0; l < r; l++) {
-                    double sum = 0;
-                    for (ptrdiff_t q = 0; q < n; q++)
-                        sum += (double)K[i * n + q] * (double)T[l * n + q];
-                    G[(ptrdiff_t)(j + i) * m + k + l] = sum;
-                }
-        }
+        o->apply(o->self, &o->s, b, K, e, scratch);
+        memcpy(G + (ptrdiff_t)j * m, e, (size_t)b * (size_t)m * sizeof *G);
     }
     if (st->code) return NULL;
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < i; j++) {
-            double mid = .5 * (G[(ptrdiff_t)i * m + j] + G[(ptrdiff_t)j * m + i]);
-            G[(ptrdiff_t)i * m + j] = G[(ptrdiff_t)j * m + i] = mid;
-        }
-    for (int twice = 0; twice < 2; twice++) {               /* L^-1 G L^-T, rows and then columns */
-        for (int i = 0; i < m; i++) obs_chol(o, NOISE_SOLVE, G + (ptrdiff_t)i * m);
-        for (int i = 0; i < m; i++)
-            for (int j = 0; j < i; j++) {
-                double keep = G[(ptrdiff_t)i * m + j];
-                G[(ptrdiff_t)i * m + j] = G[(ptrdiff_t)j * m + i], G[(ptrdiff_t)j * m + i] = keep;
-            }
-    }
+    gain_whiten(o, G);
     if (fd_eigen(st, m, G, g->w, g->V, scratch)) return NULL;
-    const double floor = 64 * (sizeof(fd_real) < sizeof(double) ? FLT_EPSILON : DBL_EPSILON)
-                         * g->w[0];
+    const double floor = 64 * REAL_EPS * g->w[0];
     for (int i = 0; i < m; i++) {
         if (g->w[i] < 0) g->w[i] = 0;
         if (!obs_noisy(o) && !(g->w[i] > floor)) {
-            FD_FAIL(
-                st, FD_EDATA, "fd_gain_new",
-                "without noise an observation follows from the others: give it noise; "
-                "rank, observations",
-                i, m);
+            FD_FAIL(st, FD_EDATA, "fd_gain_new",
+                    "without noise an observation follows from the others: give it noise; "
+                    "rank, observations", i, m);
             return NULL;
         }
     }
     return g;
 }
 
-/* z = f r with f the function 1/(rho w + kappa), or its inverse's root, of the whitened matrix */
+/* what fd_gain_solve does, or gain_run with GAIN_ROOT: z = (rho A C A* + kappa Gamma)^-1 r, or
+ * z = L V^T (rho w + kappa)^1/2 r, which of r ~ N(0, 1) has that matrix as covariance. gain_factor
+ * is what it is for an eigenvalue w of the whitened matrix. */
 enum { GAIN_SOLVE, GAIN_ROOT };
 static double gain_factor(const fd_gain *g, int what, double rho, double kappa, double w)
 {
@@ -4029,10 +4329,36 @@ static double gain_factor(const fd_gain *g, int what, double rho, double kappa, 
     return what == GAIN_ROOT ? sqrt(q) : q > 0 ? 1 / q : 0;
 }
 
-/* up to GAIN_BLOCK vectors r to z: V^T f(w) V with the noise's factor at both ends. GAIN_LINES rows of V
- * are taken at once, so that they are read once for all vectors and no sum waits for another. t and
- * q [m] of GAIN_BLOCK numbers; what a vector gives does not depend on those beside it. */
+/* gain_block -- z = L^-T V^T f(w) V L^-1 r, or L V^T f(w) r with GAIN_ROOT, f being gain_factor,
+ * for up to GAIN_BLOCK vectors r [b][m]; z may be r. room: [2][m] of GAIN_BLOCK numbers. What a
+ * vector gives does not depend on those beside it.
+ *
+ * The fast body has a vector in each lane, and takes GAIN_LINES rows of V at once, so that they are
+ * read once for all vectors and no sum waits for another. */
 enum { GAIN_BLOCK = FD_BYTES ? FD_BYTES / 8 : 1, GAIN_LINES = 8 };
+#ifdef FD_PLAIN
+static void gain_block(const fd_gain *g, int what, double rho, double kappa, int b,
+                       const double *r, double *z, double *room)
+{
+    const int m = g->o->m;
+    double *q = room;
+    for (int i = 0; i < b; i++, r += m, z += m) {
+        memmove(z, r, (size_t)m * sizeof *z);
+        if (what == GAIN_SOLVE) obs_chol(g->o, NOISE_SOLVE, z);
+        for (int k = 0; k < m; k++) {
+            q[k] = what == GAIN_ROOT ? z[k] : 0;
+            for (int j = 0; j < m && what == GAIN_SOLVE; j++)
+                q[k] += g->V[(ptrdiff_t)k * m + j] * z[j];
+            q[k] *= gain_factor(g, what, rho, kappa, g->w[k]);
+        }
+        for (int j = 0; j < m; j++) {
+            z[j] = 0;
+            for (int k = 0; k < m; k++) z[j] += g->V[(ptrdiff_t)k * m + j] * q[k];
+        }
+        obs_chol(g->o, what == GAIN_ROOT ? NOISE_TIMES : NOISE_SOLVE_T, z);
+    }
+}
+#else
 #if FD_BYTES
 typedef double gain_vec __attribute__((vector_size(FD_BYTES), aligned(sizeof(double)), may_alias));
 #else
@@ -4053,7 +4379,7 @@ static void gain_block(const fd_gain *g, int what, double rho, double kappa, int
         for (int i = 0; i < GAIN_BLOCK; i++)
             room[j * GAIN_BLOCK + i] = i < b ? z[(ptrdiff_t)i * m + j] : 0;
     memcpy(q, t, (size_t)m * sizeof *q);
-    for (int k = 0; k < m && what != GAIN_ROOT; k += GAIN_LINES) {                        /* q = V t */
+    for (int k = 0; k < m && what != GAIN_ROOT; k += GAIN_LINES) {    /* q = V t */
         const int n = m - k < GAIN_LINES ? m - k : GAIN_LINES;
         const double *row[GAIN_LINES];
         gain_vec sum[GAIN_LINES];
@@ -4067,7 +4393,7 @@ static void gain_block(const fd_gain *g, int what, double rho, double kappa, int
     }
     for (int k = 0; k < m; k++) q[k] *= gain_factor(g, what, rho, kappa, g->w[k]);
     memset(t, 0, (size_t)m * sizeof *t);
-    for (int k = 0; k < m; k += GAIN_LINES) {                                           /* t = V^T q */
+    for (int k = 0; k < m; k += GAIN_LINES) {                         /* t = V^T q */
         const int n = m - k < GAIN_LINES ? m - k : GAIN_LINES;
         const double *row[GAIN_LINES];
         gain_vec part[GAIN_LINES];
@@ -4087,7 +4413,9 @@ static void gain_block(const fd_gain *g, int what, double rho, double kappa, int
         obs_chol(o, what == GAIN_ROOT ? NOISE_TIMES : NOISE_SOLVE_T, zi);
     }
 }
+#endif
 
+/* the same for b vectors, and for a modal observation */
 static void gain_run(const fd_gain *g, int what, double rho, double kappa, int b, const double *r,
                      double *z, fd_arena scratch)
 {
@@ -4112,10 +4440,12 @@ static void gain_run(const fd_gain *g, int what, double rho, double kappa, int b
     double *room = fd_raw(&scratch, double, (ptrdiff_t)blocks * 2 * m * GAIN_BLOCK);
     if (!room) return;
     FD_PARALLEL_IF(blocks > 1 && (double)m * m * b > 1e5)
-    for (int k = 0; k < blocks; k++)
-        gain_block(g, what, rho, kappa, b - k * GAIN_BLOCK < GAIN_BLOCK ? b - k * GAIN_BLOCK : GAIN_BLOCK,
-                   r + (ptrdiff_t)k * GAIN_BLOCK * m, z + (ptrdiff_t)k * GAIN_BLOCK * m,
-                   room + (ptrdiff_t)k * 2 * m * GAIN_BLOCK);
+    for (int k = 0; k < blocks; k++) {
+        const int left = b - k * GAIN_BLOCK;
+        const ptrdiff_t at = (ptrdiff_t)k * GAIN_BLOCK * m;
+        gain_block(g, what, rho, kappa, left < GAIN_BLOCK ? left : GAIN_BLOCK, r + at, z + at,
+                   room + 2 * at);
+    }
 }
 
 void fd_gain_solve(const fd_gain *g, double rho, double kappa, int b, const double *r, double *z,
@@ -4247,7 +4577,8 @@ void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_rea
     if (!scratch.st->code) memcpy(x, own, (size_t)(b * n) * sizeof *x);
 }
 
-/* the variance less sum_i q_i^2/(w_i + 1), q_i = C A* L^-T V_i; modal: a covariance of its own */
+/* The variance of the prior less sum_i q_i^2/(w_i + 1), q_i = C A* L^-T V_i. Of a modal observation
+ * the posterior has a covariance that is diagonal, too. */
 void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
 {
     if (!p || !sd || scratch.st->code) return;
@@ -4288,16 +4619,16 @@ void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) sd[i] = (fd_real)sqrt(fmax(0, var[i]));
 }
 
-/* --- The exact conditional denoiser --- *
+/* --- The exact conditional denoiser ---
  *
  * Given component j the covariance of x0 | x_t is C = c v lam/P per mode, P = m^2 c + v lam, and of
  * x0 | x_t, y
  *
- *     C - C A* (A C A* + Gamma)^-1 A C        the second term: gain_taken
+ *     C - C A* (A C A* + Gamma)^-1 A C
  *
- * Where c is a multiple of lam, C is one of c, and one gain serves all times. The score given y:
- * with S = m^2 C_y + v lam, C_y = c - c A* (A c A* + Gamma)^-1 A c, Woodbury's identity says, with
- * plus signs alone,
+ * whose second term is gain_taken. Where c is a multiple of lam, C is one of c, and one gain serves
+ * all times. For the score given y let S = m^2 C_y + v lam, C_y = c - c A* (A c A* + Gamma)^-1 A c.
+ * Woodbury's identity says, with plus signs alone,
  *
  *     E|C grad log p|^2 = tr(lam S^-1 lam) = sum lam^2/P + sum (m/v)^2 taken */
 
@@ -4319,6 +4650,7 @@ typedef struct {                         /* of one component at one time, all [m
     double rho;
 } post_tab;
 
+/* c/lam where it is one number on all modes, else 0 */
 static double post_ratio(ptrdiff_t n, const double *lam, const double *c)
 {
     double ratio = 0;
@@ -4329,6 +4661,7 @@ static double post_ratio(ptrdiff_t n, const double *lam, const double *c)
     return ratio;
 }
 
+/* room for the tables of all components */
 static post_tab *post_tabs(const post_model *o, const fd_space *s, fd_arena *a)
 {
     post_tab *b = fd_new(a, post_tab, o->x.n);
@@ -4341,6 +4674,7 @@ static post_tab *post_tabs(const post_model *o, const fd_space *s, fd_arena *a)
     return b;
 }
 
+/* the table of component j at t, whose gain stays in a */
 static void post_table(const post_model *o, int j, double t, post_tab *b, fd_arena *a)
 {
     const double *lam = o->p.noise->lam, least = oracle_least(&o->p, o->mu, t, o->x.c[j]);
@@ -4356,6 +4690,7 @@ static void post_table(const post_model *o, int j, double t, post_tab *b, fd_are
     b->gain = o->gain ? o->gain : fd_gain_new(a, o->o, &b->c, NULL);
 }
 
+/* Is s the space of the model? */
 static int post_fits(const post_model *o, const fd_space *s, fd_status *st)
 {
     if (st->code) return 0;
@@ -4375,7 +4710,8 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
     const int n = o->x.n, m = o->o->m;
     const ptrdiff_t modes = s->modes, all = s->ch * modes, size = fd_size(s);
     fd_real *u = fd_raw(&scratch, fd_real, all), *D = fd_raw(&scratch, fd_real, n * size);
-    double *l = fd_raw(&scratch, double, n), *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)m), *z = r + m;
+    double *l = fd_raw(&scratch, double, n);
+    double *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)m), *z = r + m;
     double *less = fd_raw(&scratch, double, left ? all : 0);
     post_tab *tab = post_tabs(o, s, &scratch);
     if (scratch.st->code) return;
@@ -4455,13 +4791,14 @@ static void post_var(const void *self, const fd_space *s, int b, const fd_real *
     }
 }
 
-/* NULL where it failed; y is not looked at */
+/* The model; NULL where it failed. y may be NULL where it is known later. */
 static post_model *post_new(fd_arena *a, const char *where, const fd_process *p,
                             const fd_mix *prior, const fd_obs *o, const double *y)
 {
     if (a->st->code || !obs_linear(a->st, where, o) || !p->noise || !p->law) return NULL;
     const fd_space *s = &p->noise->s;
-    if (!space_same(s, &o->s)) FD_FAIL(a->st, FD_ESHAPE, where, "noise and observation have different points");
+    if (!space_same(s, &o->s))
+        FD_FAIL(a->st, FD_ESHAPE, where, "noise and observation have different points");
     mix x = mix_new(a, where, s, prior);
     double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
     if (mu) proc_args(p, mu, *a);
@@ -4529,7 +4866,7 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
     return st->code ? NAN : sum;
 }
 
-/* --- Guidance --- *
+/* --- Guidance ---
  *
  * A model says y with D = r0 x + r1 C^q y, so that for gradients in L2
  *
@@ -4537,9 +4874,10 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
  *
  * r0, r1 are diagonal in the modes, and so their own adjoints. */
 
-#define GUIDE_LEAST 1e-4
+#define GUIDE_LEAST 1e-4                              /* below it x says too little of x0 */
 typedef struct { fd_guide how; fd_gain *gain; } guide_model;
 
+/* r0 w + e, and r1 w; ctx: two kinds, that of the model and FD_X0 */
 static const char *guide_r0(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     double r[3];
@@ -4556,8 +4894,8 @@ static const char *guide_r1(const void *ctx, const fd_process *p, double t, doub
     return why;
 }
 
-/* J* w in three: q of w is what the model's vjp is told, e what it says, out of w and e is J* w; out
- * may be w */
+/* J* w in three steps: guide_told makes q of w, which is what the model's vjp is told; it says e;
+ * and guide_said makes out = J* w of w and e. out may be w. */
 static void guide_told(const fd_guide *g, int b, const double *t, const fd_real *w, fd_real *q,
                        fd_arena scratch)
 {
@@ -4583,21 +4921,26 @@ static void guide_said(const fd_guide *g, int b, const double *t, const fd_real 
                   scratch);
 }
 
+/* out = J* w for b functions x */
 static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const double *t,
                           const fd_real *w, fd_real *out, fd_arena scratch)
 {
     const fd_space *s = &g->p->noise->s;
-    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s)), *e = fd_raw(&scratch, fd_real, b * fd_size(s));
+    fd_real *q = fd_raw(&scratch, fd_real, b * fd_size(s));
+    fd_real *e = fd_raw(&scratch, fd_real, b * fd_size(s));
     if (!e) return;
     guide_told(g, b, t, w, q, scratch);
     if (!scratch.st->code) g->model.vjp(g->model.self, s, b, x, t, q, e, scratch);
     guide_said(g, b, t, w, e, out, scratch);
 }
 
-/* D + (v/m) g [SDE eq. 14; DPS eqs. 5, 7]; where x says nothing of the mode: see guide_unseen */
+/* The factor v/m of D + (v/m) g [SDE eq. 14; DPS eqs. 5, 7], where g = C J* w and guide_weigh makes
+ * w by the rule. It is 0 where x says nothing of the mode, for which see guide_unseen. */
 static double guide_ratio(fd_coef f) { return f.m >= GUIDE_LEAST ? f.v / f.m : 0; }
 
-static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+/* D + (v/m) g, and (v/m) g alone */
+static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu,
+                              double c[3])
 {
     (void)ctx;
     c[0] = 1, c[1] = guide_ratio(p->law(p, t, mu));
@@ -4611,8 +4954,8 @@ static const char *guide_cov(const void *ctx, const fd_process *p, double t, dou
     return NULL;
 }
 
-/* Modes of a modal process with m < 1e-4: at the points J* w is beyond rounding there. Cov = (v/m)
- * C J* then is the model's var, where it has one: y_k += var_k w_k. */
+/* Modes of a modal process with m < 1e-4, where rounding at the points hides J* w. There
+ * Cov = (v/m) C J* is the model's var, if it has one: y_k += var_k w_k. */
 static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const double *t,
                          const fd_real *w, fd_real *y, fd_arena scratch)
 {
@@ -4632,7 +4975,8 @@ static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const doubl
     for (ptrdiff_t i = 0; i < b * fd_size(s) && !scratch.st->code; i++) y[i] += u[i];
 }
 
-/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and v/m J has its limit */
+/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and
+ * v/m J has its limit */
 static double guide_time(const fd_process *p, double t)
 {
     double lo = p->tmin, hi = t;
@@ -4645,7 +4989,7 @@ static double guide_time(const fd_process *p, double t)
     return lo;
 }
 
-/* z = Q^-1 r for one function: columns j of A Cov A* = A (v/m) C J* A* e_j */
+/* r becomes Q^-1 r, for one function, by the columns j of A Cov A* = A (v/m) C J* A* e_j */
 static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_real *D, double *r,
                         fd_arena scratch)
 {
@@ -4670,7 +5014,8 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
         for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + j + i] = 1;
         fd_obs_adjoint(o, b, Ds, e, W, scratch);
         guide_adjoint(g, b, xs, tb, W, K, scratch);
-        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K, scratch);
+        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K,
+                  scratch);
         fd_cov_pow(g->p->noise, 1, b, K, K, scratch);
         guide_unseen(g, b, xs, tb, W, K, scratch);
         for (int k = 0; k < m && !scratch.st->code; k += rows) {
@@ -4698,7 +5043,7 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
     fd_solve_lower(m, Q, 1, r);
 }
 
-/* of Pi-GDM at one time: for V C where v is another for each mode */
+/* the gain of Pi-GDM at one time, with v lam in place of lam where v differs between modes */
 static const fd_gain *guide_gain(const fd_guide *g, double t, const fd_real *D, fd_arena *a)
 {
     const fd_cov *c = g->p->noise;
@@ -4744,9 +5089,15 @@ static void guide_weigh(const guide_model *o, int b, const fd_real *x, const dou
     fd_obs_adjoint(g->o, b, D, r, w, scratch);
 }
 
-/* of a model that gives its prediction and asks for w in one pass */
-typedef struct { const guide_model *o; const fd_real *x; const double *tb; fd_real *D, *w; } guide_asked;
+/* what is known when a model gives its prediction and asks for w in one pass */
+typedef struct {
+    const guide_model *o;
+    const fd_real *x;
+    const double *tb;
+    fd_real *D, *w;
+} guide_asked;
 
+/* The model says y of functions first.., and is told dy. */
 static void guide_ask(void *of, int first, int b, const fd_real *y, fd_real *dy, fd_arena scratch)
 {
     const guide_asked *q = of;
@@ -4807,8 +5158,8 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how)
     else if (!(how->zeta >= 0 && isfinite(how->zeta)))
         FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
     else if (fd_size(&how->o->s) != fd_size(&how->p->noise->s))
-        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points", how->p->noise->s.points,
-                how->o->s.points);
+        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
+                how->p->noise->s.points, how->o->s.points);
     guide_model *g = fd_new(a, guide_model, 1);
     fd_gain *gain = NULL;
     if (how->rule == FD_GUIDE_PIGDM && how->o->linear && !how->p->modal)
@@ -4820,7 +5171,7 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how)
 
 /* --- Moves --- */
 
-/* z = (A C A* + Gamma)^-1 (y - A x - e) for b states */
+/* z = (A C A* + Gamma)^-1 (y - A x - e) for b states; e may be NULL */
 static void move_solve(const fd_gain *g, int b, const double *y, const fd_real *x, const double *e,
                        double *z, fd_arena scratch)
 {
@@ -4829,7 +5180,7 @@ static void move_solve(const fd_gain *g, int b, const double *y, const fd_real *
     fd_gain_solve(g, 1, 1, b, z, z, scratch);
 }
 
-/* e += scale Gamma z, z is used up */
+/* e += scale Gamma z, where there is an e; z is overwritten */
 static void move_noise(const fd_obs *o, double scale, int b, double *z, double *e)
 {
     for (int i = 0; i < b && e; i++) {
@@ -4846,7 +5197,7 @@ static void move_noise(const fd_obs *o, double scale, int b, double *z, double *
     }
 }
 
-/* e goes with noise, and with noise only */
+/* Is all there? A state e goes with noise, and with noise only. */
 static int move_ready(fd_status *st, const char *where, const fd_gain *g, const double *e)
 {
     if (st->code || !g) return 0;
@@ -4911,8 +5262,8 @@ void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b,
     if (!scratch.st->code) move_noise(g->o, p->law(p, t, 0).m, b, z, e);
 }
 
-/* Bridge: with k = m_f/m_t and v(f|t) = v_f - k^2 v_t, the residual r = y_t - m_t y given that at f
- * is N(k v_t/v_f r_f, v_t v(f|t)/v_f (A C A* + Gamma)). */
+/* The bridge: with f for `from`, k = m_f/m_t and v(f|t) = v_f - k^2 v_t, the residual
+ * r = y_t - m_t y given that at f is N(k v_t/v_f r_f, v_t v(f|t)/v_f (A C A* + Gamma)). */
 void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
                   const double *y, const double *z, double *path, fd_arena scratch)
 {
@@ -5020,6 +5371,7 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
     if (z && !scratch.st->code) o->raw.eval(o->raw.self, s, b, z, t, y, scratch);
 }
 
+/* Is F linear, and the process one of m and v for all modes? */
 static int ucos_ready(fd_status *st, const char *where, const fd_gain *g, const fd_process *p)
 {
     if (st->code || !g || !p->law || !obs_linear(st, where, g->o)) return 0;
@@ -5058,14 +5410,16 @@ void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, i
     }
 }
 
-/* --- Amortised: a network told of y [CDE code, scripts/train_conditional_quadratic.py] --- */
+/* --- Amortised ---
+ *
+ * One network that is told of y [CDE code, scripts/train_conditional_quadratic.py]. */
 
 struct fd_amortised {
     fd_condition how;
     const fd_obs *o;                     /* NULL: nothing is observed */
-    fd_precond *pre;                     /* G, cin, and cout without y; NULL: nobody asks */
-    post_model *post;                    /* E[x0|x_t, y]; NULL: nobody asks */
-    fd_gain *gain;                       /* of c0, for E[x0|y]; NULL: nobody asks */
+    fd_precond *pre;                     /* G, cin, and cout without y; NULL: not needed */
+    post_model *post;                    /* E[x0|x_t, y]; NULL: not needed */
+    fd_gain *gain;                       /* of c0, for E[x0|y]; NULL: not needed */
     fd_real *mean, *sd;                  /* [ch][points]; sd of x0 given y over sd0 */
     double sd0, volume;
 };
@@ -5090,6 +5444,7 @@ int fd_amortised_inputs(const fd_condition *how)
     return how->p && how->p->noise ? how->p->noise->s.ch * (1 + amort_more(how->sees)) : 0;
 }
 
+/* Do the choices go together, and with the observation? */
 static int amort_ready(fd_status *st, const char *where, const fd_condition *h, const fd_obs *o)
 {
     const int gauss = h->base == FD_BASE_GAUSS || h->sees & (FD_SEES_POSTERIOR | FD_SEES_DENOISED);
@@ -5157,7 +5512,8 @@ void fd_amortised_scale(const fd_amortised *w, double t, double *cin, double *co
     *cout = sqrt(left / (w->volume * s->ch));
 }
 
-/* channels that do not depend on x_t or t, z [b][..][points]; y [m], or [b][m] with each */
+/* z [b][..][points], the channels that do not depend on x_t or t; y is [m], or with each = 1
+ * [b][m] */
 static void amort_still(const fd_amortised *w, int b, const double *y, int each, fd_real *z,
                         fd_arena scratch)
 {
@@ -5411,13 +5767,14 @@ void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, f
     fd_gemm(0, 0, b, (int)n, b, 1, W, b, X, (int)n, 1, x, (int)n, scratch);
 }
 
-/* --- Twisted particles --- *
+/* --- Twisted particles ---
  *
- * x' = ax x + aD (D + (v/m) C q) + sd xi, q = J* A* z of the guidance, so that with k = aD v/m
+ * x' = ax x + aD (D + (v/m) C q) + sd xi, where q = J* A* z is that of the guidance. With
+ * k = aD v/m a step has the weight
  *
  *     log p/q (x'|x) = -k <xi, q>/sd - k^2 <q, C q>/(2 sd^2)
  *
- * without an inverse of C. A step without noise is the model's own. */
+ * which needs no inverse of C. A step without noise is the model's own. */
 
 /* log N(y; A D, Gamma + r2 A C A*) for b functions, D [b][ch][points] */
 static void twist_log(const fd_gain *g, double r2, const double *y, int b, const fd_real *D,
@@ -5570,7 +5927,7 @@ double fd_particles_evidence(const fd_particles *p) { return p ? p->logz + twist
 
 /* --- As released --- */
 
-/* w_i = dL/dF_i of the residuals r = y - F of one function, in place */
+/* The residuals r = y - F of one function become dL/dF. */
 static void released_loss(int rule, int m, double *r)
 {
     double sum = 0;
@@ -5580,17 +5937,14 @@ static void released_loss(int rule, int m, double *r)
     for (int i = 0; i < m; i++) r[i] *= -k;
 }
 
-/* With k = sigma_s/sigma_t: z1 = k z + (1 - k) D, so that grad_z L = k q + (1 - k) J* q, q = J1* A*
- * w at z1. Of x the adjoints are J/m. Where m < 1e-4 the state is taken for one at the time at
- * which m = 1e-4. */
-void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch)
+/* Is all there for step k? */
+static int released_ready(const fd_released *g, int k, fd_status *st)
 {
     static const char where[] = "fd_released_step";
-    fd_status *st = scratch.st;
     const fd_sampler *how = &g->how;
     const fd_process *p = how->p;
-    if (!obs_ready(st, where, g->o, g->y) || !x || !step_ready(how, where, st)
-        || !step_times(how, where, st)) return;
+    if (!obs_ready(st, where, g->o, g->y) || !step_ready(how, where, st)
+        || !step_times(how, where, st)) return 0;
     if (k < 0 || k >= how->steps) FD_FAIL(st, FD_EARG, where, "no such step", k, how->steps);
     else if (g->rule < FD_FUNDPS || g->rule > FD_DIFFUSIONPDE)
         FD_FAIL(st, FD_EARG, where, "no such rule", g->rule);
@@ -5601,13 +5955,25 @@ void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena s
     else if (fd_size(&g->o->s) != fd_size(&p->noise->s))
         FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
                 p->noise->s.points, g->o->s.points);
-    if (st->code) return;
+    return !st->code;
+}
+
+/* With k = sigma_s/sigma_t: z1 = k z + (1 - k) D, so that grad_z L = k q + (1 - k) J* q, where
+ * q = J1* A* w at z1. For x in place of z the adjoints are J/m. Where m < 1e-4 the state is taken
+ * for one at the time at which m = 1e-4. */
+void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena scratch)
+{
+    fd_status *st = scratch.st;
+    if (!x || !released_ready(g, k, st)) return;
+    const fd_sampler *how = &g->how;
+    const fd_process *p = how->p;
     const fd_guide guide = { .p = p, .model = how->model, .o = g->o };
     const double t = guide_time(p, how->t[k]), s = how->t[k + 1];
     const fd_coef T = p->law(p, t, 0), S = p->law(p, s, 0);
     const int end = !(S.v > 0), m = g->o->m;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    if (!(S.m > 0 && T.v > 0)) FD_FAIL(st, FD_EARG, where, "sigma is infinite or 0 in the step");
+    if (!(S.m > 0 && T.v > 0))
+        FD_FAIL(st, FD_EARG, "fd_released_step", "sigma is infinite or 0 in the step");
     if (st->code) return;
     const double from = sqrt(T.v) / T.m, to = sqrt(S.v) / S.m, keep = to / from;
     const double late = g->rule == FD_DIFFUSIONPDE && k + 1 > .8 * how->steps ? .1 : 1;
@@ -5647,6 +6013,7 @@ void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena s
     }
 }
 
+/* m D' + sqrt(v) eps at s */
 static const char *eci_mix(const void *ctx, const fd_process *p, double s, double mu, double c[3])
 {
     fd_coef f = p->law(p, s, mu);
@@ -5655,6 +6022,7 @@ static const char *eci_mix(const void *ctx, const fd_process *p, double s, doubl
     return NULL;
 }
 
+/* the same with the noise of x, which at t, ctx, is (x - m D)/sqrt(v) */
 static const char *eci_keep(const void *ctx, const fd_process *p, double s, double mu, double c[3])
 {
     fd_coef f = p->law(p, s, mu), T = p->law(p, *(const double *)ctx, mu);
@@ -5686,7 +6054,21 @@ void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const
     else lin_apply(where, p, b, sb, eci_keep, &t, 3, (const fd_real *[3]){ E, x, D }, x, scratch);
 }
 
+/* ==== III. Langevin dynamics, Markov chains, bridges, control ================================= *
+ *
+ *     code     meaning
+ *     Phi      -log likelihood; the law of a chain is exp(-Phi(x)) N(mean, C)(dx)
+ *     u        x - mean, the state of a chain
+ *     h        the length of a step
+ *     a, q     of a linear equation: dX_k = -a_k X_k dt + sqrt(q_k) dw_k, until the time T
+ *     g(h)     (1 - e^-2ah)/(2a): X_k(t + h) = e^-ah X_k(t) + sqrt(q g(h)) xi
+ *     Sigma    g g^T of a system dX = f dt + g dW of d numbers with the noise of w numbers
+ */
+
 /* ---- Langevin dynamics and chains ------------------------------------------------------------ */
+
+/* what a potential of an observation keeps */
+typedef struct { const fd_obs *o; const double *y; } obs_data;
 
 static double obs_value(const void *self, const fd_space *s, const fd_real *x, fd_real *g,
                         fd_arena scratch)
@@ -5711,7 +6093,7 @@ fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y)
     return (fd_potential){ obs_value, d };
 }
 
-/* z = C grad Phi(x) for b functions; phi NULL: 0 */
+/* z = C grad Phi(x) for b functions; 0 where phi is NULL */
 static void chain_pull(const fd_cov *c, const fd_potential *phi, int b, const fd_real *x,
                        fd_real *z, fd_arena scratch)
 {
@@ -5722,6 +6104,7 @@ static void chain_pull(const fd_cov *c, const fd_potential *phi, int b, const fd
     fd_cov_pow(c, 1, b, z, z, scratch);
 }
 
+/* A state that is not finite comes of a step that is too long. */
 static void lang_check(const char *where, ptrdiff_t n, const fd_real *x, fd_status *st)
 {
     if (!st->code && !step_finite(n, x))
@@ -5811,7 +6194,7 @@ void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd
                    scratch);
 }
 
-/* Phi(mean + u), and the gradient where g is not NULL */
+/* Phi(mean + u), counted, and its gradient where g is not NULL */
 static double chain_phi(fd_chain *c, const fd_real *u, fd_real *g, fd_arena scratch)
 {
     const fd_space *s = &c->how.prior->s;
@@ -5823,6 +6206,7 @@ static double chain_phi(fd_chain *c, const fd_real *u, fd_real *g, fd_arena scra
     return c->how.phi.value(c->how.phi.self, s, x, g, scratch);
 }
 
+/* Does the kind need gradients? */
 static int chain_slopes(int kind) { return kind == FD_MCMC_MALA || kind == FD_MCMC_HMC; }
 
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x)
@@ -5877,13 +6261,13 @@ void fd_chain_get(const fd_chain *c, fd_real *x)
         x[i] = c->how.mean ? c->u[i] + c->how.mean[i] : c->u[i];
 }
 
-/* sum over points of x y, in L2 */
+/* <x, y> in L2 */
 static double chain_dot(const fd_cov *c, const fd_real *x, const fd_real *y)
 {
     return fd_inner(&c->s, x, y);
 }
 
-/* r(u, v) of inf-MALA; z: room */
+/* r(u, v) of inf-MALA, given Phi(u) and g = grad Phi(u); z: room */
 static double chain_mala(const fd_cov *c, double h, double phi, const fd_real *u, const fd_real *v,
                          const fd_real *g, fd_real *z, fd_arena scratch)
 {
@@ -5897,7 +6281,8 @@ static double chain_mala(const fd_cov *c, double h, double phi, const fd_real *u
     return phi + .5 * across + .25 * h * up + .25 * h * gCg;
 }
 
-/* v from u by leapfrogs; returns H(v) - H(u). g: at u, then at v */
+/* v, which is u at first, moved by leapfrogs; returns H(v) - H(u). g is the gradient there, at
+ * first and in the end. */
 static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, double *phi,
                         fd_arena scratch)
 {
@@ -5924,7 +6309,8 @@ static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, 
     return dH + *phi - .125 * h * h * chain_dot(C, g, z);
 }
 
-/* the ellipse through u and xi, shrunk until a point of it lies above the slice */
+/* v on the ellipse through u and xi, whose arc is shrunk until the point lies above the slice;
+ * returns Phi(v) */
 static double chain_slice(fd_chain *c, const fd_real *xi, fd_real *v, fd_rng r, fd_arena scratch)
 {
     enum { MOST = 200 };
@@ -5947,13 +6333,61 @@ static double chain_slice(fd_chain *c, const fd_real *xi, fd_real *v, fd_rng r, 
     return NAN;
 }
 
+/* The proposal v from the noise xi: returns the log of its acceptance ratio, and Phi(v) in phi. g,
+ * z [ch][points] where the kind needs gradients: that at v, and room. */
+static double chain_propose(fd_chain *c, const fd_real *xi, fd_rng own, fd_real *v, fd_real *g,
+                            fd_real *z, double *phi, fd_arena scratch)
+{
+    const fd_cov *C = c->how.prior;
+    const ptrdiff_t n = fd_size(&C->s);
+    const double h = c->h;
+    switch (c->how.kind) {
+    case FD_MCMC_PCN:
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fd_real)(sqrt(1 - h * h) * (double)c->u[i] + h * (double)xi[i]);
+        *phi = chain_phi(c, v, NULL, scratch);
+        return c->phi - *phi;
+    case FD_MCMC_WALK:
+        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)((double)c->u[i] + h * (double)xi[i]);
+        *phi = chain_phi(c, v, NULL, scratch);
+        return c->phi - *phi
+               + .5 * (fd_cov_norm2(C, c->u, scratch) - fd_cov_norm2(C, v, scratch));
+    case FD_MCMC_MALA:
+        fd_cov_pow(C, 1, 1, c->g, z, scratch);
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fd_real)(((2 - h) * (double)c->u[i] - 2 * h * (double)z[i]
+                              + sqrt(8 * h) * (double)xi[i])
+                             / (2 + h));
+        *phi = chain_phi(c, v, g, scratch);
+        return chain_mala(C, h, c->phi, c->u, v, c->g, z, scratch)
+               - chain_mala(C, h, *phi, v, c->u, g, z, scratch);
+    case FD_MCMC_HMC:
+        memcpy(v, c->u, (size_t)n * sizeof *v);
+        memcpy(g, c->g, (size_t)n * sizeof *g);
+        return -chain_hmc(c, v, g, xi, phi, scratch);
+    default:
+        *phi = chain_slice(c, xi, v, fd_stream(own, 'e', 0), scratch);
+        return isfinite(*phi) ? 1 : -INFINITY;
+    }
+}
+
+/* log h moves by the acceptance rate less the target */
+static void chain_adapt(fd_chain *c, double phi, double ratio)
+{
+    const fd_mcmc *how = &c->how;
+    double rate = isfinite(phi) && ratio == ratio ? exp(fmin(0, ratio)) : 0;
+    double usual = how->kind == FD_MCMC_MALA ? .57 : how->kind == FD_MCMC_HMC ? .65 : .3;
+    double target = how->target > 0 ? how->target : usual;
+    c->h *= exp((rate - target) / pow(c->k + 1., .6));
+    if (how->kind == FD_MCMC_PCN) c->h = fmin(c->h, 1);
+    if (how->kind == FD_MCMC_MALA) c->h = fmin(c->h, 2);
+}
+
 int fd_chain_step(fd_chain *c, fd_arena scratch)
 {
     if (!c || scratch.st->code) return 0;
-    const fd_mcmc *how = &c->how;
-    const fd_cov *C = how->prior;
+    const fd_cov *C = c->how.prior;
     const ptrdiff_t n = fd_size(&C->s);
-    const double h = c->h;
     fd_real *v = fd_raw(&scratch, fd_real, n), *xi = fd_raw(&scratch, fd_real, n);
     fd_real *g = c->g ? fd_raw(&scratch, fd_real, n) : NULL;
     fd_real *z = c->g ? fd_raw(&scratch, fd_real, n) : NULL;
@@ -5962,40 +6396,9 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
     fd_real lot;
     fd_uniform(own, 1, &lot);
     fd_cov_draw(C, fd_stream(c->r, 'k', c->k), c->id, 1, xi, scratch);
-    double phi = NAN, ratio = 0;
-    switch (how->kind) {
-    case FD_MCMC_PCN:
-        for (ptrdiff_t i = 0; i < n; i++)
-            v[i] = (fd_real)(sqrt(1 - h * h) * (double)c->u[i] + h * (double)xi[i]);
-        phi = chain_phi(c, v, NULL, scratch);
-        ratio = c->phi - phi;
-        break;
-    case FD_MCMC_WALK:
-        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)((double)c->u[i] + h * (double)xi[i]);
-        phi = chain_phi(c, v, NULL, scratch);
-        ratio = c->phi - phi + .5 * (fd_cov_norm2(C, c->u, scratch) - fd_cov_norm2(C, v, scratch));
-        break;
-    case FD_MCMC_MALA:
-        fd_cov_pow(C, 1, 1, c->g, z, scratch);
-        for (ptrdiff_t i = 0; i < n; i++)
-            v[i] = (fd_real)(((2 - h) * (double)c->u[i] - 2 * h * (double)z[i]
-                              + sqrt(8 * h) * (double)xi[i])
-                             / (2 + h));
-        phi = chain_phi(c, v, g, scratch);
-        ratio = chain_mala(C, h, c->phi, c->u, v, c->g, z, scratch)
-                - chain_mala(C, h, phi, v, c->u, g, z, scratch);
-        break;
-    case FD_MCMC_HMC:
-        memcpy(v, c->u, (size_t)n * sizeof *v);
-        memcpy(g, c->g, (size_t)n * sizeof *g);
-        ratio = -chain_hmc(c, v, g, xi, &phi, scratch);
-        break;
-    default:
-        phi = chain_slice(c, xi, v, fd_stream(own, 'e', 0), scratch);
-        ratio = isfinite(phi) ? 1 : -INFINITY;
-    }
+    double phi = NAN, ratio = chain_propose(c, xi, own, v, g, z, &phi, scratch);
     if (scratch.st->code) return 0;
-    c->ratio = how->kind == FD_MCMC_SLICE ? 0 : ratio;
+    c->ratio = c->how.kind == FD_MCMC_SLICE ? 0 : ratio;
     int moved = isfinite(phi) && ratio >= log((double)lot);           /* NaN rejects */
     if (moved) {
         memcpy(c->u, v, (size_t)n * sizeof *v);
@@ -6003,14 +6406,7 @@ int fd_chain_step(fd_chain *c, fd_arena scratch)
         c->phi = phi;
         c->accepted++;
     }
-    if ((int)c->k < how->adapt && how->kind != FD_MCMC_SLICE) {
-        double rate = isfinite(phi) && ratio == ratio ? exp(fmin(0, ratio)) : 0;
-        double usual = how->kind == FD_MCMC_MALA ? .57 : how->kind == FD_MCMC_HMC ? .65 : .3;
-        double target = how->target > 0 ? how->target : usual;
-        c->h *= exp((rate - target) / pow(c->k + 1., .6));
-        if (how->kind == FD_MCMC_PCN) c->h = fmin(c->h, 1);
-        if (how->kind == FD_MCMC_MALA) c->h = fmin(c->h, 2);
-    }
+    if ((int)c->k < c->how.adapt && c->how.kind != FD_MCMC_SLICE) chain_adapt(c, phi, ratio);
     c->k++;
     return moved;
 }
@@ -6050,19 +6446,19 @@ fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_po
     return (fd_potential){ latent_value, o };
 }
 
-/* --- Priors of independent increments --- *
+/* --- Priors of independent increments ---
  *
- * d | w ~ N(0, w): x is Gaussian given all w, K_ij = s0^2 + sum_{k < min(i, j)} w_k. Laplace of
- * scale b: w is exponential of mean 2 b^2 and 1/w | d inverse Gaussian of mean 1/(b |d|) and shape
- * 1/b^2. Student: w is inverse gamma (nu/2, nu b^2/2), w | d inverse gamma
- * ((nu + 1)/2, (nu b^2 + d^2)/2). Bernoulli-Laplace: w is 0 with probability 1 - chance; whether it
- * is, is drawn with d integrated out, since from d = 0 there is no way back otherwise: with a_i = A
- * of the step behind x_i and S without w_i
+ * An increment is d | w ~ N(0, w), so that x is Gaussian given all w, with the covariance
+ * K_ij = s0^2 + sum_{k < min(i, j)} w_k. For Laplace of scale b, w is exponential of mean 2 b^2,
+ * and 1/w | d inverse Gaussian of mean 1/(b |d|) and shape 1/b^2. For Student w is inverse gamma
+ * (nu/2, nu b^2/2), and w | d inverse gamma ((nu + 1)/2, (nu b^2 + d^2)/2). For Bernoulli-Laplace w
+ * is 0 with probability 1 - chance. Whether it is, is drawn with d integrated out, since from d = 0
+ * there is no way back otherwise: with a_i = A of the step behind x_i and S without w_i
  *
  *     p(y | w_i)/p(y | 0) = exp(w_i (a_i^T S^-1 y)^2/(2 (1 + w_i al)))/sqrt(1 + w_i al),
  *     al = a_i^T S^-1 a_i, w_i as it is, or drawn from the prior where it is 0. */
 
-/* v <- K v */
+/* v becomes K v */
 static void levy_times(const fd_levy *p, int n, const double *w, double *v)
 {
     double sum = 0;
@@ -6073,7 +6469,8 @@ static void levy_times(const fd_levy *p, int n, const double *w, double *v)
     }
 }
 
-/* inverse Gaussian of mean mu and shape l from a normal and a uniform [Michael et al.] */
+/* an inverse Gaussian number of mean mu and shape l, from a normal and a uniform one
+ * [Michael et al.] */
 static double levy_inverse_gauss(double mu, double l, double z, double u)
 {
     double y = z * z, q = mu * y / (2 * l), x = mu * (1 + q - sqrt(q * (2 + q)));
@@ -6081,7 +6478,7 @@ static double levy_inverse_gauss(double mu, double l, double z, double u)
     return u <= mu / (mu + x) ? x : mu * mu / x;
 }
 
-/* gamma of shape k >= 1/2 + .. from a stream [Marsaglia & Tsang] */
+/* a gamma number of shape k from a stream [Marsaglia & Tsang] */
 static double levy_gamma(double k, fd_rng r)
 {
     enum { TRIES = 32 };
@@ -6101,8 +6498,8 @@ static double levy_gamma(double k, fd_rng r)
     return boost * d;                                /* each try fails with probability below .05 */
 }
 
-/* rows K A^T e_i of KA [m][n], S = A K A^T + Gamma [m][m], its lower triangle; step [m][n - 1], where
- * not NULL, the a_i of each increment */
+/* The rows K A^T e_i of KA [m][n]; the lower triangle of S = A K A^T + Gamma [m][m]; and, where
+ * step [m][n - 1] is not NULL, the a_i of each increment. */
 static void levy_gram(const fd_levy *p, const fd_obs *o, const double *w, double *KA, double *S,
                       double *step, fd_arena scratch)
 {
@@ -6124,7 +6521,7 @@ static void levy_gram(const fd_levy *p, const fd_obs *o, const double *w, double
     }
 }
 
-/* which increments are 0, one after the other; S is lost */
+/* Draws which increments are 0, one after the other; S is overwritten. */
 static void levy_switch(const fd_levy *p, int n, int m, const double *step, const double *y,
                         fd_rng r, double *S, double *w, fd_arena scratch)
 {
@@ -6174,8 +6571,8 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
         || (p->law == FD_LEVY_BERNOULLI && !(p->chance > 0 && p->chance < 1))
         || p->law > FD_LEVY_BERNOULLI || !obs_noisy(o)) {
         FD_FAIL(st, FD_EARG, where,
-                "needs one channel, positive scales s0, b (and nu, chance), a known law, and noise; "
-                "law", p->law);
+                "needs one channel, positive scales s0, b (and nu, chance), a known law, and "
+                "noise; law", p->law);
         return;
     }
     fd_rng own = fd_stream(r, 'l', sweep);
@@ -6222,6 +6619,7 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
 
 /* --- Diagnostics --- */
 
+/* a series of n numbers: its mean, and its covariance at a lag */
 static double series_mean(int n, const double *x)
 {
     double sum = 0;
@@ -6236,9 +6634,11 @@ static double series_cov(int n, const double *x, double mean, int lag)
     return sum / n;
 }
 
-/* 1 + 2 sum of the rho of ctx(lag): pairs of them as long as they are positive, each no larger than
- * the last */
+/* Series of several chains: their means, the mean variance W within them, and the variance of
+ * all. */
 typedef struct { int chains, n; const double *x; double *mean, W, var; } series;
+
+/* the autocorrelation at a lag */
 static double series_rho(const series *s, int lag)
 {
     double sum = 0;
@@ -6247,6 +6647,7 @@ static double series_rho(const series *s, int lag)
     return 1 - (s->W - sum / s->chains * s->n / (s->n - 1.)) / s->var;
 }
 
+/* 1 + 2 sum rho, by pairs of rho as long as these are positive, each no larger than the last */
 static double series_tau(const series *s)
 {
     double tau = -1, last = INFINITY;
@@ -6259,8 +6660,8 @@ static double series_tau(const series *s)
     return tau;
 }
 
-/* W the mean variance within chains, var = (n - 1)/n W + B/n with B/n the variance of their
- * means */
+/* var = (n - 1)/n W + B/n, where B/n is the variance of the means. 0 where there is nothing to
+ * say. */
 static int series_new(series *s, int chains, int n, const double *x, fd_arena *a)
 {
     double mean = 0, B = 0;
@@ -6359,13 +6760,17 @@ double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mea
 
 /* ---- Linear equations, bridges and control --------------------------------------------------- *
  *
- * With g(h) = (1 - e^-2ah)/(2a), so that sinh(a p) = a e^ap g(p), no formula has a growing exponential:
+ * By g(h) = (1 - e^-2ah)/(2a), for which sinh(a p) = a e^ap g(p), no formula has a growing
+ * exponential:
  *
- *     sinh(a p)/sinh(a R) = e^-a(R-p) g(p)/g(R),     sinh(a p) sinh(a (R-p))/(a sinh(aR)) = g(p) g(R-p)/g(R) */
+ *     sinh(a p)/sinh(a R) = e^-a(R-p) g(p)/g(R),
+ *     sinh(a p) sinh(a (R-p))/(a sinh(aR)) = g(p) g(R-p)/g(R) */
 
+/* g(h), and a of mode k */
 static double ou_g(double a, double h) { return a == 0 ? h : -expm1(-2 * a * h) / (2 * a); }
 static double ou_a(const fd_linear *l, ptrdiff_t k) { return l->a ? l->a[k] : 0; }
 
+/* Has l a noise and an end, and does s come before t? */
 static int linear_ready(const char *where, const fd_linear *l, double s, double t, fd_status *st)
 {
     if (st->code) return 0;
@@ -6426,8 +6831,8 @@ void fd_linear_law(const fd_linear *l, double s, double t, double *decay, double
     }
 }
 
-/* y = sum_j c_j in_j of b functions, c [nin][modes] of function i from c + per i on; all of in are
- * read before y is written */
+/* y = sum_j c_j in_j of b functions, with c [nin][modes] of function i from c + per i on. An input
+ * that is NULL counts as 0, but for the first one. All are read before y is written. */
 static void linear_mix(const fd_space *s, int b, int nin, const double *c, ptrdiff_t per,
                        const fd_real *const in[3], fd_real *y, fd_arena scratch)
 {
@@ -6464,7 +6869,7 @@ void fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, c
     if (c) linear_mix(&l->noise->s, b, 2, c, 0, (const fd_real *[3]){ x, xi, NULL }, x, scratch);
 }
 
-/* x at t is c0 x + c1 end + c2 xi of the x at s: c [3][modes] */
+/* c [3][modes]: x at t is c0 x + c1 end + c2 xi of the x at s */
 static void bridge_coef(const fd_linear *l, double s, double t, double *c)
 {
     const ptrdiff_t modes = l->noise->s.modes;
@@ -6562,7 +6967,7 @@ double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end,
     if (!linear_ready(where, l, 0, l->T, scratch.st) || !x0 || !end) return NAN;
     const fd_space *s = &l->noise->s;
     const ptrdiff_t modes = s->modes, all = s->ch * modes;
-    const double eps = sizeof(fd_real) == sizeof(double) ? DBL_EPSILON : FLT_EPSILON;
+    const double eps = REAL_EPS;
     fd_real *u = fd_raw(&scratch, fd_real, all), *v = fd_raw(&scratch, fd_real, all);
     double *mu = fd_raw(&scratch, double, modes), most = 0, size = 0, sum[2] = { 0, 0 };
     if (!mu) return NAN;
@@ -6576,9 +6981,11 @@ double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end,
     for (ptrdiff_t k = 0; k < all && !scratch.st->code; k++) {
         const double a = ou_a(l, k % modes), q = l->noise->lam[k % modes];
         const double d = (double)v[k] - exp(-a * l->T) * (double)u[k];
-        const double back = exp(-fabs(a) * l->T) * (double)v[k] - (double)u[k];    /* for a < 0: e^aT d */
+        /* for a < 0 the difference is taken at the start: e^aT d */
+        const double back = exp(-fabs(a) * l->T) * (double)v[k] - (double)u[k];
         if (q > 0)
-            sum[mu[k % modes] > most / 4] += (a < 0 ? back * back : d * d) / (q * ou_g(fabs(a), l->T));
+            sum[mu[k % modes] > most / 4] +=
+                (a < 0 ? back * back : d * d) / (q * ou_g(fabs(a), l->T));
         else if (d * d > 1e3 * eps * eps * size)
             FD_FAIL(scratch.st, FD_EDATA, where, "the end differs in a mode that has no noise", k);
     }
@@ -6611,6 +7018,22 @@ void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *
         obs_noises(o, *r, first, b, eta, scratch);
     }
     fd_gain_condition(g, 1, b, yy, eta, end, scratch);
+}
+
+/* One component in one mode: variance c, mean `at`, with v and V_T of fd_bridge_end_mix and what
+ * the process expects of the end from x, Ex, and from x0, ET0. Its law given both is N(go, 1/P),
+ * with P infinite where it has no variance; returns what the mode adds to the component's log
+ * weight. */
+static double end_mode(double c, double at, double v, double VT, double Ex, double ET0, double *go,
+                       double *P)
+{
+    *P = INFINITY, *go = v > 0 ? at : Ex;
+    if (!(v > 0)) return 0;
+    if (!(c > 0)) return -.5 * (at - Ex) * (at - Ex) / v + .5 * (at - ET0) * (at - ET0) / VT;
+    *P = 1 / c - 1 / VT + 1 / v;
+    double B = at / c - ET0 / VT + Ex / v;
+    *go = B / *P;
+    return -.5 * log(c * *P) + .5 * B * B / *P - .5 * at * at / c;
 }
 
 void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd_mix *law,
@@ -6647,22 +7070,14 @@ void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd
                 }
             }
             for (int j = 0; j < m.n; j++) {
-                double p = m.logw[j];
+                double p = m.logw[j], w = pick >= 0 ? 1 : pass ? logp[j] / sum : 0;
                 if (pass && pick >= 0 && j != pick) continue;
                 for (ptrdiff_t k = 0; k < all; k++) {
                     const ptrdiff_t e = k % modes;
-                    const double c = m.c[j] ? m.c[j][e] : 0, at = (double)m.M[j * all + k];
-                    const double Ex = E[e] * (double)u[k], ET0 = ET[e] * (double)start[k];
-                    double P = INFINITY, B = 0, go = at;   /* where the component has no variance */
-                    if (!(v[e] > 0)) go = Ex;
-                    else if (c > 0) {
-                        P = 1 / c - 1 / VT[e] + 1 / v[e];
-                        B = at / c - ET0 / VT[e] + Ex / v[e];
-                        go = B / P;
-                        p += -.5 * log(c * P) + .5 * B * B / P - .5 * at * at / c;
-                    } else p += -.5 * (at - Ex) * (at - Ex) / v[e] + .5 * (at - ET0) * (at - ET0) / VT[e];
+                    double P, go;
+                    p += end_mode(m.c[j] ? m.c[j][e] : 0, (double)m.M[j * all + k], v[e], VT[e],
+                                  E[e] * (double)u[k], ET[e] * (double)start[k], &go, &P);
                     if (!pass) continue;
-                    double w = pick >= 0 ? 1 : logp[j] / sum;
                     mean[k] += w * go;
                     if (pick >= 0 && P < INFINITY) mean[k] += (double)z[k] / sqrt(P);
                 }
@@ -6691,7 +7106,7 @@ double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const do
     fd_real *x = fd_raw(&scratch, fd_real, fd_size(s));
     if (st->code) return NAN;
     fd_linear_law(l, 0, l->T, decay, V, scratch);
-    /* E = (1 - ah)^n, V = q h sum E_j^2 */
+    /* Euler's chain: decay (1 - ah)^steps, V = q h sum_j (1 - ah)^2j */
     for (ptrdiff_t k = 0; k < s->modes && steps; k++) {
         double h = l->T / steps, f = 1 - ou_a(l, k) * h, total = 0;
         decay[k] = 1;
@@ -6736,7 +7151,7 @@ void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *
     if (c) linear_mix(&l->noise->s, b, 3, c, 0, (const fd_real *[3]){ x, nx, xi }, x, scratch);
 }
 
-/* inner [b] and norm [b] (NULL: not wanted): <d, y>_C and |d|_C^2 of b functions */
+/* inner [b] = <d, y>_C and, where not NULL, norm [b] = |d|_C^2 of b functions */
 static void cameron(const fd_cov *c, int b, const fd_real *d, const fd_real *y, double *inner,
                     double *norm, fd_arena scratch)
 {
@@ -6761,6 +7176,7 @@ void fd_girsanov(const fd_cov *q, double h, int b, const fd_real *d, const fd_re
 
 /* --- Systems --- */
 
+/* Has e all that it needs? */
 static int system_ready(const char *where, const fd_system *e, fd_status *st)
 {
     if (!st->code && (e->d < 1 || e->w < 1 || !e->f || !e->g))
@@ -6768,7 +7184,7 @@ static int system_ready(const char *where, const fd_system *e, fd_status *st)
     return !st->code;
 }
 
-/* x += f h + g dW with f and g as they are in F and G, of weight w */
+/* x += w (f h + g dW), f and g as they are in F and G */
 static void system_add(const fd_system *e, double w, double h, const double *F, const double *G,
                        const double *dW, double *x)
 {
@@ -6812,7 +7228,7 @@ void fd_system_step(const fd_system *e, int scheme, double t, double h, int b, d
     }
 }
 
-/* S [d][d] = g g^T */
+/* S [d][d] = g g^T; G [d][w]: room */
 static void system_sigma(const fd_system *e, double t, const double *x, double *G, double *S)
 {
     e->g(e->self, x, t, G);
@@ -6961,8 +7377,8 @@ static void small_mul(int d, int tb, const double *A, const double *B, double *C
         }
 }
 
-/* linear_move -- E = e^Bh, m = int_0^h e^Bs beta ds, C = int_0^h e^Bs S e^B's ds: series for h/2^n,
- * doubled n times. room [4][d][d]. */
+/* E = e^Bh, m = int_0^h e^Bs beta ds, C = int_0^h e^Bs S e^B's ds, by series for h/2^n, doubled n
+ * times. room [4][d][d]. */
 static void linear_move(int d, double h, const double *B, const double *beta, const double *S,
                         double *E, double *m, double *C, double *room)
 {
@@ -6998,9 +7414,10 @@ static void linear_move(int d, double h, const double *B, const double *beta, co
     }
 }
 
-/* log h = c + v'x - x'Hx/2 times N(y; x, gamma) */
-static void proposal_see(int d, const double *y, const double *gamma, double *c, double *v, double *H,
-                         double *room, fd_status *st)
+/* Functions h(x) = exp(c + v'x - x'Hx/2) are kept as c, v, H. Here h is multiplied by
+ * N(y; x, gamma). */
+static void proposal_see(int d, const double *y, const double *gamma, double *c, double *v,
+                         double *H, double *room, fd_status *st)
 {
     double *L = room, *e = room + (ptrdiff_t)d * d;
     memcpy(L, gamma, (size_t)(d * d) * sizeof *L);
@@ -7015,9 +7432,10 @@ static void proposal_see(int d, const double *y, const double *gamma, double *c,
     }
 }
 
-/* h(x) to E h(x + N(0, C)): with C = LL', KK' = 1 + L'HL, A = K^-1 L', P = AH, u = Av
+/* h(x) becomes E h(x + N(0, C)): with C = LL', KK' = 1 + L'HL, A = K^-1 L', P = AH, u = Av it has
  *     c + u'u/2 - log det K,    v - P'u,    H - P'P */
-static void proposal_blur(int d, const double *C, double *c, double *v, double *H, double *room, fd_status *st)
+static void proposal_blur(int d, const double *C, double *c, double *v, double *H, double *room,
+                          fd_status *st)
 {
     const ptrdiff_t dd = (ptrdiff_t)d * d;
     double *L = room, *A = room + dd, *K = room + 2 * dd, *P = room + 3 * dd, *u = room + 4 * dd;
@@ -7050,8 +7468,9 @@ static void proposal_blur(int d, const double *C, double *c, double *v, double *
         }
 }
 
-/* h(x) to h(E x + m) */
-static void proposal_pull(int d, const double *E, const double *m, double *c, double *v, double *H, double *room)
+/* h(x) becomes h(E x + m) */
+static void proposal_pull(int d, const double *E, const double *m, double *c, double *v, double *H,
+                          double *room)
 {
     double *P = room, *u = room + (ptrdiff_t)d * d;
     for (int i = 0; i < d; i++) {                      /* u = v - H m */
@@ -7088,7 +7507,8 @@ fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
     for (int i = 0; i < how->more && !st->code; i++)
         if (!how->when || !how->values || !how->noise || how->when[i] < 1 || how->when[i] >= K
             || (i && how->when[i] <= how->when[i - 1]))
-            FD_FAIL(st, FD_EARG, where, "what is seen wants times between the ends, ascending, and noise; number", i);
+            FD_FAIL(st, FD_EARG, where,
+                    "what is seen wants times between the ends, ascending, and noise; number", i);
     fd_proposal *g = fd_new(a, fd_proposal, 1);
     double *c = fd_new(a, double, K + 1), *v = fd_new(a, double, (K + 1) * (ptrdiff_t)d);
     double *H = fd_new(a, double, (K + 1) * dd), *own = fd_raw(a, double, dd);
@@ -7099,14 +7519,16 @@ fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
     double *C = E + dd, *room = E + 2 * dd;
     *g = *how, g->c = c, g->v = v, g->H = H;
     if (!g->S) system_sigma(g->e, g->t[K], g->end, G, own), g->S = own;
-    if (g->gamma) proposal_see(d, g->end, g->gamma, c + K, v + (ptrdiff_t)K * d, H + K * dd, room, st);
+    if (g->gamma)
+        proposal_see(d, g->end, g->gamma, c + K, v + (ptrdiff_t)K * d, H + K * dd, room, st);
     for (int k = K - 1, left = g->more; k >= 0 && !st->code; k--) {
         double *ck = c + k, *vk = v + (ptrdiff_t)k * d, *Hk = H + k * dd;
         *ck = c[k + 1];
         memcpy(vk, vk + d, (size_t)d * sizeof *vk), memcpy(Hk, Hk + dd, (size_t)dd * sizeof *Hk);
         if (left && g->when[left - 1] == k + 1) {
             left--;
-            proposal_see(d, g->values + (ptrdiff_t)left * d, g->noise + left * dd, ck, vk, Hk, room, st);
+            proposal_see(d, g->values + (ptrdiff_t)left * d, g->noise + left * dd, ck, vk, Hk,
+                         room, st);
         }
         linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, E, m, C, room);
         if (k == K - 1 && !g->gamma) proposal_see(d, g->end, C, ck, vk, Hk, room, st);
@@ -7129,7 +7551,7 @@ double fd_proposal_log(const fd_proposal *g, int k, const double *x)
     return sum;
 }
 
-/* log N(u; 0, C h) with C, u overwritten */
+/* log N(u; 0, C h); C and u are overwritten */
 static double log_normal(int d, double h, double *C, double *u, fd_status *st)
 {
     double sum = -.5 * d * log(2 * FD_PI * h);
@@ -7139,8 +7561,27 @@ static double log_normal(int d, double h, double *C, double *u, fd_status *st)
     return sum;
 }
 
+/* Euler's chain: sum, and the log density of what is seen of the path [steps + 1][d], less that of
+ * the linear process, `first`. Q [d][d], y [d]: room. */
+static double proposal_density(const fd_proposal *g, const double *path, double sum, double first,
+                               double *Q, double *y, fd_status *st)
+{
+    const int d = g->e->d;
+    const ptrdiff_t dd = (ptrdiff_t)d * d;
+    if (g->gamma) memcpy(Q, g->gamma, (size_t)dd * sizeof *Q);
+    for (int p = 0; p < d; p++) y[p] = g->end[p] - path[(ptrdiff_t)g->steps * d + p];
+    sum += (g->gamma ? log_normal(d, 1, Q, y, st) : 0) - first;
+    for (int q = 0; q < g->more; q++) {
+        const double *at = path + (ptrdiff_t)g->when[q] * d;
+        memcpy(Q, g->noise + q * dd, (size_t)dd * sizeof *Q);
+        for (int p = 0; p < d; p++) y[p] = g->values[q * d + p] - at[p];
+        sum += log_normal(d, 1, Q, y, st);
+    }
+    return sum;
+}
+
 void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path, double *logw,
-                   fd_arena scratch)
+                      fd_arena scratch)
 {
     static const char where[] = "fd_proposal_path";
     fd_status *st = scratch.st;
@@ -7187,23 +7628,14 @@ void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path
                 if (!isfinite(x[d + p]))
                     FD_FAIL(st, FD_ENAN, where, "the path is not finite; path, step", i, k);
         }
-        if (g->weight == FD_PROPOSAL_CHAIN) {
-            memcpy(Q, g->gamma ? g->gamma : Q, (size_t)dd * sizeof *Q);
-            for (int p = 0; p < d; p++) y[p] = g->end[p] - x[p];
-            sum += (g->gamma ? log_normal(d, 1, Q, y, st) : 0) - first;
-            for (int q = 0; q < g->more; q++) {
-                const double *at = path + ((ptrdiff_t)i * (K + 1) + g->when[q]) * d;
-                memcpy(Q, g->noise + q * dd, (size_t)dd * sizeof *Q);
-                for (int p = 0; p < d; p++) y[p] = g->values[q * d + p] - at[p];
-                sum += log_normal(d, 1, Q, y, st);
-            }
-        }
+        if (g->weight == FD_PROPOSAL_CHAIN)
+            sum = proposal_density(g, path + (ptrdiff_t)i * (K + 1) * d, sum, first, Q, y, st);
         if (!st->code) logw[i] = sum;
     }
 }
 
 int fd_proposal_move(const fd_proposal *g, double s, fd_rng r, uint32_t k, double *z, double *path,
-                  double *logw, fd_arena scratch)
+                     double *logw, fd_arena scratch)
 {
     if (!g || scratch.st->code) return 0;
     if (!(s > 0 && s <= 1)) FD_FAIL(scratch.st, FD_EARG, "fd_proposal_move", "wants 0 < s <= 1");
@@ -7236,20 +7668,20 @@ double fd_proposal_mean(int n, const double *logw, double *ess)
     return top + log(sum / n);
 }
 
-/* --- Flows of shapes --- */
+/* --- Flows of outlines --- */
 
-/* F [P][m], U = F^+ as [P][m]; NULL: landmarks */
+/* F [P][m], and U = F^+ as [P][m]; NULL where the state is the points */
 typedef struct { fd_shapes s; int m; double *F, *U; } kunita;
-enum { KUNITA_WAVES = 32, KUNITA_SIDE = 8 };            /* waves; centres side by side */
+enum { KUNITA_WAVES = 32 };                           /* the most of them */
 
-/* F_pj: what coefficient j of rfft(.)/P says of point p; F^+_jp = F_pj/P, for j > 0 F_pj/2P */
+/* F_pj, what coefficient j of rfft(.)/P says of point p; F^+_jp = F_pj/P, for j > 0 F_pj/2P */
 static double kunita_wave(int P, int p, int j)
 {
     double u = 2 * FD_PI * ((j + 1) / 2) * p / P;
     return j == 0 ? 1 : j % 2 ? 2 * cos(u) : -2 * sin(u);
 }
 
-/* x_p, or where it was at first */
+/* x_p; with `frozen`, where it was at first */
 static void kunita_point(const kunita *k, const double *z, int p, double x[3])
 {
     const int dim = k->s.dim;
@@ -7272,6 +7704,7 @@ static double kunita_kernel(const kunita *k, const double x[3], int l, double D[
     return v;
 }
 
+/* g of the system: F^+ of the kernels, alike in every dimension */
 static void kunita_noise(const void *self, const double *z, double t, double *G)
 {
     const kunita *k = self;
@@ -7293,7 +7726,40 @@ static void kunita_noise(const void *self, const double *z, double t, double *G)
                 G[(j * dim + a) * w + l * dim + a] = G[j * dim * w + l * dim];
 }
 
-/* y = F^+ of sum_l [(Dk)_p (R k)_p + k_p sum_q R_qq (Dk)_q], or of half the first term */
+/* kunita_sum -- y = F^+ of sum_l [(Dk)_p (R k)_p + k_p sum_q R_qq (Dk)_q] with div = 1, else of
+ * half the first term. Of R k = F F^+ k, F^+ k comes first, of all points.
+ *
+ * The fast body takes KUNITA_SIDE centres at once, so that the places of points are made and F and
+ * F^+ are read once for all of them. */
+#ifdef FD_PLAIN
+static void kunita_sum(const kunita *k, const double *z, int div, double *y)
+{
+    const int dim = k->s.dim, P = k->s.points, m = k->m;
+    const double R = k->F ? (double)m / P : 1;
+    double x[3], D[3];
+    memset(y, 0, (size_t)m * (size_t)dim * sizeof *y);
+    for (int l = 0; l < k->s.centres && !k->s.frozen; l++) {
+        double low[2 * KUNITA_WAVES] = { 0 }, sum[3] = { 0 };         /* F^+ k, sum_q R_qq (Dk)_q */
+        for (int p = 0; p < P; p++) {
+            kunita_point(k, z, p, x);
+            double v = kunita_kernel(k, x, l, D);
+            for (int j = 0; k->F && j < m; j++) low[j] += k->U[p * m + j] * v;
+            for (int a = 0; a < dim; a++) sum[a] += R * D[a];
+        }
+        for (int p = 0; p < P; p++) {
+            kunita_point(k, z, p, x);
+            double v = kunita_kernel(k, x, l, D), kept = k->F ? 0 : v;
+            for (int j = 0; k->F && j < m; j++) kept += k->F[p * m + j] * low[j];
+            for (int a = 0; a < dim; a++) {
+                double term = div ? D[a] * kept + v * sum[a] : .5 * D[a] * kept;
+                if (!k->F) y[p * dim + a] += term;
+                for (int j = 0; k->F && j < m; j++) y[j * dim + a] += k->U[p * m + j] * term;
+            }
+        }
+    }
+}
+#else
+enum { KUNITA_SIDE = 8 };
 static void kunita_sum(const kunita *k, const double *z, int div, double *y)
 {
     const int dim = k->s.dim, P = k->s.points, m = k->m;
@@ -7327,6 +7793,7 @@ static void kunita_sum(const kunita *k, const double *z, int div, double *y)
         }
     }
 }
+#endif
 
 static void kunita_div(const void *self, const double *z, double t, double *y)
 {
@@ -7398,7 +7865,15 @@ void fd_kunita_state(const fd_shapes *how, int b, const double *x, double *z)
         }
 }
 
-/* --- Rewards [Thesis sec. 3.7] --- */
+/* ==== IV. Rewards ============================================================================= *
+ *
+ * A step x' = mu(x) + s xi, xi ~ N(0, C), is an action of a policy [Thesis sec. 3.7].
+ *
+ *     code     meaning
+ *     mu, s    the mean and the deviation of a step
+ *     rho      p_new(x')/p_old(x'), whose log is `ratio`
+ *     A        the advantage of a path: its reward, centred and scaled
+ */
 
 void fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new, const fd_real *mu_old,
                      const fd_real *next, double *ratio, double *norm, fd_arena scratch)
@@ -7442,6 +7917,7 @@ double fd_policy_weight(int rule, double ratio, double advantage, double clip)
     return rho * advantage;                                           /* [DDPO eq. DDPO_IS] */
 }
 
+/* Are there rewards, all finite? */
 static int rewards_ready(const char *where, int n, const double *r, fd_status *st)
 {
     if (st->code) return 0;
@@ -7474,7 +7950,7 @@ void fd_reward_weights(int n, const double *r, double beta, double *w, fd_status
 
 typedef struct { const fd_process *p; fd_model old, now; double power, scale; } policy;
 
-/* y = (C/lam_max)^power y */
+/* y becomes (C/lam_max)^power y */
 static void policy_smooth(const policy *o, int b, fd_real *y, fd_arena scratch)
 {
     fd_cov_pow(o->p->noise, o->power, b, y, y, scratch);
@@ -7482,6 +7958,7 @@ static void policy_smooth(const policy *o, int b, fd_real *y, fd_arena scratch)
         y[i] = (fd_real)(o->scale * (double)y[i]);
 }
 
+/* D_old + (C/lam_max)^power (D_now - D_old) */
 static void policy_eval(const void *self, const fd_space *s, int b, const fd_real *x,
                         const double *t, fd_real *y, fd_arena scratch)
 {
@@ -7557,8 +8034,13 @@ double fd_policy_best(int n, const double *a, const double *s, double *shift, do
     return sum;
 }
 
-/* ---- Errata of the thesis, by the numbers in print, where this file and fd.h say "corrected" ----
+/* ==== Errata ================================================================================== *
  *
+ * Where this file and fd.h do otherwise than a paper or its code, one block for each. A line that
+ * says "corrected" or "differs from" points here; fd.h says at the name that stands last what is
+ * done in its place.
+ *
+ * Thesis, by the numbers in print
  *   2.16, 3.34          W h and dt for dW
  *   2.36, 2.40          no d tau; dW for W
  *   2.44, 2.45, 2.46    e^A t for e^(At); no "= 1"; dW_s for ds
@@ -7571,4 +8053,49 @@ double fd_policy_best(int n, const double *a, const double *s, double *shift, do
  *   3.65-3.69           k = 1..N without 1/N, for |k| < N/2 with it; no k in the transforms
  *   3.55-3.58, 4.5, 4.7, 4.31, 4.32, 4.34: what starts with the law of X_T is called X_T
  *   4.10, 4.27          no dt beside A X; it is X_T/sqrt T that tends to a Gaussian
- *   alg. 2, alg. 3      no noise in the predictor; 1/(r t) for 1/t, k up, noise halved by phases */
+ *   alg. 2, alg. 3      no noise in the predictor; 1/(r t) for 1/t, k up, noise halved by phases
+ *
+ * DDO, its code
+ *   the kernel "rbf"    omits the square of the distance: fd_cov_exp
+ *   the corrector       has NCSN's rule for standard deviations, applied to variances:
+ *                       FD_CORRECT_LADDER
+ *
+ * FDP, its code
+ *   b_k                 are not bounded, as the paper asks; m_k(1) is up to .345: fd_fdp
+ *   r_k                 are variances of pixels, which change with the grid: fd_fdp_noise
+ *   the loss            b/r leaves out 2 beta b m^2/(1 - m^2)^2: FD_NORM_LIKELIHOOD
+ *   the predictor       drops the last half of its step: FD_SEMI_ANALYTIC
+ *   the corrector       has norms over all modes of the grid and over the batch:
+ *                       FD_CORRECT_SNR_GRID
+ *   last D              is told tmin for a state one step above it: fd_fdp_sampler
+ *
+ * SDE
+ *   algs. 4, 5          the same norms; alg. 5 has another factor 1 - beta_k: FD_CORRECT_SNR_GRID
+ *
+ * FFM, its code
+ *   the corrector       has -e for the score: without 1/sqrt v variances are up to 12 times too
+ *                       large: FD_CORRECT_SCALED
+ *   the spectrum        is a sum of complex coefficients, which measures phases and the grid:
+ *                       fd_spectrum
+ *
+ * FNO
+ *   Navier-Stokes       s is 2 tau^3 in the code, tau^(3/2) in print: fd_cov_power
+ *
+ * KER
+ *   the loss            leaves out the weight beta^2/(2 beta~ (1 - beta)(1 - gamma)): FD_NORM_STEP
+ *
+ * HDM, its code
+ *   the start           N(0, I) has too much in the top modes: fd_heat
+ *
+ * DDO-SDF, its code
+ *   the em sampler      has m' for m'/m: fd_blur
+ *
+ * SGT, its code
+ *   the slope           is of a batch, not of one function: FD_SEES_SLOPE
+ *
+ * Baker et al., their code
+ *   the reverse drift   leaves div Sigma out: fd_system_reverse
+ *
+ * DDPO
+ *   log p               is a mean over pixels, which changes with the grid; here it is a sum over
+ *                       modes: fd_policy_ratio */
