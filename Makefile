@@ -5,6 +5,7 @@
 # make thesis     the tables of the thesis at a small scale (DATA=images LABELS=labels: of others): out/thesis
 # make hash       are the bits here those of other machines? (V=strict)
 # make cross      the same by other compilers and on emulated machines, with some of the tests
+# make python     examples/python, the library from Python (V=double: in double)
 # make ranks      several processes (MPI) give the bits of one
 # make mcu        functions on an emulated microcontroller, and what each part costs there
 # make web        the library in a browser: one page, build/fd.html, with the bits of a desktop
@@ -116,6 +117,8 @@ ifeq ($(V),mpi)
 PROGS   = $(B)/fd
 endif
 
+PIECE    = $(if $(filter double,$(V)),fd-double,fd)
+
 all: $(B)/libfd.a $(PROGS)
 
 $(B)/libfd.a: $(LIB:%=$(B)/%.o)
@@ -188,6 +191,13 @@ cross: build/include/setup
 	@need() { command -v $$1 >/dev/null || { shift; $(call install,$$*); }; }; \
 	sh tests/cross.sh --packages "$(NAME)" | sort -u | while read -r line; do need $$line </dev/null || true; done
 	@ONLY=$(ONLY) sh tests/cross.sh "$(NAME)"
+
+# ---- Python -------------------------------------------------------------------------------------
+
+python: $(B)/fd $(B)/lib$(PIECE).so
+	@python3 -c 'import numpy' 2>/dev/null || /usr/bin/python3 -c 'import numpy' 2>/dev/null || \
+	    $(call install,python3-numpy) || true
+	@env OMP_NUM_THREADS=1 sh tests/python.sh $(B)/lib$(PIECE).so $(filter double,$(V))
 
 # ---- Several processes --------------------------------------------------------------------------
 
@@ -400,7 +410,6 @@ experiments:
 
 PREFIX  ?= /usr/local
 VERSION := $(shell sed -n 's/^.define FD_VERSION_TEXT "\(.*\)"/\1/p' fd.h)
-PIECE    = $(if $(filter double,$(V)),fd-double,fd)
 SONAME   = lib$(PIECE).so.$(firstword $(subst ., ,$(VERSION)))
 TO       = $(DESTDIR)$(PREFIX)
 
@@ -444,4 +453,5 @@ build/fd_all.h: fd.h $(LIB:%=%.c) Makefile
 clean:
 	rm -rf build
 
-.PHONY: all ready test check hash cross ranks mcu web bench setup demo thesis experiments index install piece amalgam clean $(asked)
+.PHONY: all ready test check hash cross python ranks mcu web bench setup demo thesis experiments index install piece \
+    amalgam clean $(asked)

@@ -1,0 +1,235 @@
+"""python.py LIBRARY [double]: examples/python/fd.py against the compiler and against the library's
+own models. Ends with `N passed, N failed`."""
+import ctypes
+import gc
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+sys.path.insert(0, os.path.join(ROOT, "examples", "python"))
+import fd  # noqa: E402
+
+library, double = sys.argv[1], len(sys.argv) > 2
+counts = [0, 0]
+
+
+def ok(good, *what):
+    counts[not good] += 1
+    if not good:
+        print("python:", *what)
+
+
+def raises(kind, text, f):
+    try:
+        f()
+    except kind as e:
+        ok(text in str(e), "expected '%s', got '%s'" % (text, e))
+    else:
+        ok(False, "no error: '%s'" % text)
+
+
+lab = fd.Lab(1 << 28, double, library)
+
+
+def structures():
+    """Every structure of fd.h has the size and the places of fields that the compiler gives it."""
+    made = {n: t for n, t in lab.h.types.items()
+            if isinstance(t, type) and issubclass(t, ctypes.Structure) and hasattr(t, "_fields_")
+            and n.startswith("fd_")}
+    lines = ['#include <stdio.h>', '#include "fd.h"', 'struct fd_pass;', 'int main(void) {']
+    want = []
+    for n, t in sorted(made.items()):
+        if not t._fields_:
+            continue
+        c = n if n + ";" in open(os.path.join(ROOT, "fd.h")).read().replace("} ", "") else "struct " + n
+        lines.append('printf("%%zu\\n", sizeof(%s));' % c)
+        want.append((n, ctypes.sizeof(t)))
+        for f in t._fields_:
+            lines.append('printf("%%zu\\n", offsetof(%s, %s));' % (c, f[0]))
+            want.append((n + "." + f[0], getattr(t, f[0]).offset))
+    for n, v in sorted(lab.h.constants.items()):
+        lines.append('printf("%%d\\n", (int)%s);' % n)
+        want.append((n, v))
+    with tempfile.TemporaryDirectory() as d:
+        with open(d + "/s.c", "w") as f:
+            f.write("\n".join(lines + ["return 0; }"]))
+        subprocess.check_call([os.environ.get("CC", "cc"), "-I", ROOT, "-o", d + "/s", d + "/s.c"]
+                              + (["-DFD_DOUBLE"] if double else []))
+        got = subprocess.check_output([d + "/s"]).split()
+    ok(len(got) == len(want) > 400, len(got), "numbers of", len(want))
+    for (n, w), g in zip(want, got):
+        ok(w == int(g), n, "is", w, "here and", int(g), "in C")
+    for n in lab.h.functions:
+        ok(hasattr(lab.lib, n), n, "is not in the library")
+
+
+def steps(p, name, n):
+    """n steps of a scheme; this one takes short ones only."""
+    short = name == "vp-predictor"
+    return dict(scheme=name, times=lab.times(p, 40, lab.FD_UNIFORM) if short else lab.times(p, n))
+
+
+def callbacks():
+    """A network asked through Python draws what it draws when the library asks it: every scheme."""
+    s = lab.grid(16, 16, boundary=lab.FD_NEUMANN)
+    c = lab.call("cov_matern", s, 1.0, 0.2, 1.5)
+    p = lab.call("vp", c, 0.1, 20.0)
+    net = lab.network(os.environ["FD_MODEL"])
+    own = lab.call("net_model", net, lab.FD_X0)
+
+    def f(x, t):
+        return lab2.forward(net2, s2, x, t)
+
+    # the function has a lab of its own: the library is in the middle of a call of the first one
+    lab2 = fd.Lab(1 << 28, double, library)
+    s2, net2 = lab2.grid(16, 16, boundary=lab2.FD_NEUMANN), lab2.network(os.environ["FD_MODEL"])
+    m = lab.model(f, lab.FD_X0)
+    for name in lab.schemes:
+        if name in ("ancestral-optimal", "annealed"):
+            continue                                  # asks for a variance; has no predictor
+        q = lab.call("ve", c, 0.01, 10.0) if name == "ve-predictor" else p
+        x, y = (lab.sample(q, v, 3, **steps(q, name, 4), eta=0.5) for v in (own, m))
+        ok(np.isfinite(x).all() and x.tobytes() == y.tobytes(), name, "differs through Python")
+    x, y = (lab.sample(p, v, 3, steps=4, scheme="annealed", corrector=lab.FD_CORRECT_SCALED,
+                       cprm=0.1) for v in (own, m))
+    ok(x.tobytes() == y.tobytes(), "annealed differs through Python")
+
+    # the gradient of the loss, against differences
+    x = lab.noise(c, 2)
+    loss, g = lab.gradient(net, s, x, 0.5, 0 * x)
+    w = lab.array(net.contents.w, (net.contents.count,), lab.real)
+    d = np.random.default_rng(1).standard_normal(len(w)).astype(lab.real)
+    keep, h, v = w.copy(), 1e-2, []
+    for k in (h, -h):
+        w[:] = keep + k * d
+        v.append(lab.gradient(net, s, x, 0.5, 0 * x)[0])
+    w[:] = keep
+    slope = (v[0] - v[1]) / (2 * h)
+    ok(abs(slope - g.astype(float) @ d) < 2e-2 * abs(slope) + 1e-4 * loss, "gradient:", slope,
+       g.astype(float) @ d)
+
+
+def errors():
+    s = lab.grid(32)
+    c = lab.call("cov_rbf", s, 1.0, 0.1)
+    p = lab.call("vp", c, 0.1, 20.0)
+    good = lab.call("oracle_gauss", p, None, c)
+    raises(ValueError, "(2, 1, 32) is wanted",
+           lambda: lab.sample(p, lab.model(lambda x, t: x[..., :3], lab.FD_X0), 2))
+    raises(ZeroDivisionError, "", lambda: lab.sample(p, lab.model(lambda x, t: 1 / 0, lab.FD_X0), 2))
+    raises(fd.Error, "fd_cov_rbf: ", lambda: lab.call("cov_rbf", s, -1.0, 0.1))
+    raises(fd.Error, "no scheme 'euler'", lambda: lab.sample(p, good, 2, scheme="euler"))
+    raises(Exception, "float", lambda: lab.call("cov_draw", c, lab.seed(1), 0, 2,
+                                                np.zeros((2, 1, 32), "f4" if double else "f8")))
+    raises(Exception, "contiguous", lambda: lab.call("cov_draw", c, lab.seed(1), 0, 2,
+                                                     np.zeros((2, 1, 64), lab.real)[..., ::2]))
+    raises(TypeError, "takes 5 arguments", lambda: lab.call("cov_draw", c))
+    raises(fd.Error, "cannot open", lambda: lab.network("/nowhere"))
+    raises(fd.Error, "arena too small", lambda: fd.Lab(1 << 12, double, library).grid(1 << 16))
+    x = lab.sample(p, good, 4)                        # and after all that the lab is as it was
+    ok(np.isfinite(x).all(), "after errors")
+
+
+def laws():
+    s = lab.grid(64)
+    c0, c = lab.call("cov_matern", s, 1.0, 0.3, 2.5), lab.call("cov_matern", s, 1.0, 0.1, 1.5)
+    p = lab.call("vp", c, 0.1, 20.0)
+    m = lab.call("oracle_gauss", p, None, c0)
+    x = lab.sample(p, m, 512, seed=3, scheme="pf-heun")
+    var = lab.spectrum(c0)
+    ok(lab.judge(s, x, var)[0] > 1e-3, "exact samples are rejected:", lab.judge(s, x, var))
+    ok(lab.judge(s, 1.1 * x, var)[0] < 1e-3, "10 % too large is not seen")
+    ok(lab.judge(s, x + 0.3, var)[0] < 1e-3, "a wrong mean is not seen")
+    wrong = lab.model(lambda x, t: x / x.shape[-1], lab.FD_X0)          # differs between grids
+    change, _ = lab.certify(lambda s: (lab.call("vp", lab.call("cov_matern", s, 1., .1, 1.5), .1, 20.),
+                                       wrong), b=8, scheme="pf-heun", steps=8)
+    ok(change > 0.1, "a model that is another one on each grid is certified:", change)
+    r = np.random.default_rng(1)
+    ok(lab.calibrate(r.normal(size=500), r.normal(size=(500, 15))) > 1e-3, "ranks that are right")
+    ok(lab.calibrate(r.normal(size=500), 0.6 * r.normal(size=(500, 15))) < 1e-3, "ranks that are not")
+
+
+def memory():
+    s = lab.grid(32)
+    c = lab.call("cov_rbf", s, 1.0, 0.1)
+    p = lab.call("vp", c, 0.1, 20.0)
+    m = lab.model(lambda x, t: 0.5 * x, lab.FD_X0)
+    x = lab.noise(c, 2)
+    for calls in (1000, 10000):                       # the first ones warm up
+        at = lab.arena.beg, len(lab.kept)
+        gc.collect()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for i in range(calls):
+            lab.predict(m, p, x, 0.5)
+    ok((lab.arena.beg, len(lab.kept)) == at, "a call leaves memory behind")
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    ok(more < 4096, "10000 calls took", more, "kB")
+
+    # two labs in two threads, each with a Python model
+    out = [None, None]
+
+    def work(i):
+        one = fd.Lab(1 << 26, double, library)
+        s = one.grid(32)
+        p = one.call("vp", one.call("cov_rbf", s, 1.0, 0.1), 0.1, 20.0)
+        out[i] = one.sample(p, one.model(lambda x, t: 0.5 * x, one.FD_X0), 8, steps=100)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    ok(out[0] is not None and out[1] is not None and out[0].tobytes() == out[1].tobytes(),
+       "two threads")
+
+
+def torch_network():
+    """A network in PyTorch behind a function of x and t, and the same weights by fd convert: every
+    scheme draws the same functions, to rounding."""
+    try:
+        import runpy
+        import torch
+    except ImportError:
+        print("skipped: no python3-torch")
+        return
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as d:
+        sys.argv[1:2] = [d]
+        with open(os.devnull, "w") as null:
+            out, sys.stdout = sys.stdout, null
+            their = runpy.run_path(os.path.join(HERE, "foreign.py"))
+            sys.stdout = out
+        w = their["fno_weights"](1, 8, [5], 3, 3, 1, 16)
+        np.savez(d + "/w.npz", **w)
+        subprocess.check_call([os.environ["FD"], "convert", d + "/w.npz", "-o", d + "/w.safetensors"],
+                              stdout=subprocess.DEVNULL)
+        net = lab.network(d + "/w.safetensors")
+
+    def says(x, t):
+        return their["fno"](w, torch.tensor(x.astype("f8")), torch.tensor(t.copy()), 3, [5]).numpy()
+
+    s = lab.grid(24)
+    p = lab.call("vp", lab.call("cov_matern", s, 1.0, 0.2, 1.5), 0.1, 20.0)
+    x, t = lab.noise(p.noise, 4), np.array([0.1, 0.3, 0.5, 0.9])
+    scale = np.abs(says(x, t)).max()
+    ok(np.abs(lab.forward(net, s, x, t) - says(x, t)).max() < 1e-4 * scale, "PyTorch's network")
+    own, m = lab.call("net_model", net, lab.FD_NOISE), lab.model(says, lab.FD_NOISE)
+    for name in lab.schemes:
+        if name in ("ancestral-optimal", "annealed", "ve-predictor", "pf-adaptive"):
+            continue                                  # the last: its steps depend on rounding
+        x, y = (lab.sample(p, v, 4, **steps(p, name, 6)) for v in (own, m))
+        apart = np.abs(x - y).max() / np.abs(x).max()
+        ok(apart < 1e-3, "PyTorch's network by", name, "is apart by", apart)
+
+
+for test in (structures, callbacks, errors, laws, memory, torch_network):
+    test()
+print("%d passed, %d failed" % tuple(counts))
+sys.exit(counts[1] > 0)
