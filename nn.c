@@ -3553,21 +3553,26 @@ fd_model fd_net_raw(fd_arena *a, const fd_net *net)
     return (fd_model){ FD_X0, net_raw_eval, NULL, NULL, net, NULL };
 }
 
-/* ==== Room III: kernels ==== */
-
-/* ---- Element functions --------------------------------------------------------------------------
+/* ==== Room III: kernels ====
  *
- * f(x) and f'(x) for whole vectors, to 2 ulp (the normal distribution function: 5), with subnormal
- * results, infinities and NaN as in libm. Float builds use the polynomials below, minimax in
- * relative error; double builds and FD_STRICT call libm in double and round.
+ * Each kernel has three parts: its contract; the plain loop, which says the same in the fewest
+ * lines; the fast one, which moves less memory or fills vectors. FD_PLAIN leaves the fast ones out.
+ * Where the plain loop is fast enough it is alone.
+ *
+ * ---- Element functions --------------------------------------------------------------------------
+ *
+ * f(x) and f'(x), to 2 ulp (the normal distribution function: 5), with subnormal results, infinities
+ * and NaN as in libm. The plain form calls libm in double and rounds; so do double builds and
+ * FD_STRICT. The fast form is polynomials on vectors of float, minimax in relative error.
  *
  * Long polynomials are summed in pairs, (c0 + c1 r) + r^2 (c2 + c3 r) + .., because a processor looks
  * ahead over one or two vectors only, so that the length of a chain counts as much as its work. */
 
-#if defined(FD_DOUBLE) || defined(FD_STRICT)
+#if defined(FD_DOUBLE) || defined(FD_STRICT) || defined(FD_PLAIN)
+#define MAP_LIBM
 
 typedef double map_v, map_k;
-enum { MAP_W = 1, MAP_LIBM = 1 };
+enum { MAP_W = 1 };
 #define K(c)              (c)
 #define map_load(p)       ((double)*(p))
 #define map_store(p, v)   (*(p) = (fd_real)(v))
@@ -3597,7 +3602,7 @@ static inline double map_gelu_slope(double x)
 
 typedef fd_vec map_v;
 typedef fd_real map_k;
-enum { MAP_W = FD_W, MAP_LIBM = 0 };
+enum { MAP_W = FD_W };
 #if FD_BYTES
 typedef uint32_t map_i __attribute__((vector_size(FD_BYTES)));
 #else
@@ -3622,11 +3627,18 @@ FD_INLINE map_v map_sign(map_v y, map_v x)                       /* |y| with the
 {
     return map_real((map_bits(y) & 0x7fffffffu) | (map_bits(x) & 0x80000000u));
 }
-FD_INLINE map_v map_min(map_v x, fd_real c) { return map_sel(map_lt(map_fill(c), x), map_fill(c), x); }
-FD_INLINE map_v map_max(map_v x, fd_real c) { return map_sel(map_lt(x, map_fill(c)), map_fill(c), x); }
+FD_INLINE map_v map_min(map_v x, fd_real c)
+{
+    return map_sel(map_lt(map_fill(c), x), map_fill(c), x);
+}
+FD_INLINE map_v map_max(map_v x, fd_real c)
+{
+    return map_sel(map_lt(x, map_fill(c)), map_fill(c), x);
+}
 #define map_relu(x)       map_max(x, 0)
-/* The nearest integer n to x, |x| < 2^22, is left in the last bits of s = x + (MAP_ROUND + b), as n + b,
- * and comes back as s - (MAP_ROUND + b). With b = 127, 2^n has the bits of s shifted left by 23. */
+/* The nearest integer n to x, |x| < 2^22, is left in the last bits of s = x + (MAP_ROUND + b), as
+ * n + b, and comes back as s - (MAP_ROUND + b). With b = 127, 2^n has the bits of s shifted left by
+ * 23. */
 #define MAP_ROUND 12582912                                       /* 1.5 2^23: the ulp is 1 */
 FD_INLINE map_v map_power(map_i s) { return map_real(s << 23); }
 /* r = x - n log 2, |r| <= log 2 / 2; the first part of log 2 has 11 bits, so n times it is exact */
@@ -3647,7 +3659,8 @@ FD_INLINE map_v map_exp(map_v x)
     map_v h = x * K(0.721347520444481703) + K(MAP_ROUND + 127);
     map_v n = x * K(1.44269504088896341) + K(MAP_ROUND + 254);
     map_v r = map_exp_arg(x, n - K(MAP_ROUND + 254));
-    return (K(1) + map_expm1_poly(r)) * map_power(map_bits(h)) * map_power(map_bits(n) - map_bits(h));
+    map_v half = (K(1) + map_expm1_poly(r)) * map_power(map_bits(h));
+    return half * map_power(map_bits(n) - map_bits(h));
 }
 /* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f): 5.9e-9 */
 FD_INLINE map_v map_log(map_v x)
@@ -3697,7 +3710,8 @@ FD_INLINE map_v map_cos(map_v x) { return map_sincos(x, 1); }
 FD_INLINE map_v map_tanh(map_v x)
 {
     map_v a = map_min(map_abs(x), 10), n = a * K(2.88539008177792681) + K(MAP_ROUND + 127);
-    map_v s = map_power(map_bits(n)), e = map_expm1_poly(map_exp_arg(a + a, n - K(MAP_ROUND + 127)));
+    map_v s = map_power(map_bits(n));
+    map_v e = map_expm1_poly(map_exp_arg(a + a, n - K(MAP_ROUND + 127)));
     e = s * e + (s - K(1));
     return map_sign(e / (e + K(2)), x);
 }
@@ -3707,8 +3721,8 @@ FD_INLINE map_v map_tanh(map_v x)
  *
  * (3.5e-9 for a <= 15), so that the lower tail keeps its relative accuracy, which the formula
  * (1 + erf(x/sqrt2))/2 loses. A polynomial in t itself magnifies the error of t near a = 0.
- * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. The exponential is kept times 2^64,
- * a normal number for every a, and the factor 2^-64 lies in the coefficients. Returns p(x). */
+ * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. The exponential is kept times
+ * 2^64, a normal number for every a, and the factor 2^-64 lies in the coefficients. Returns p(x). */
 FD_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
 {
 #define T(c) K((c) * 0x1p-64)
@@ -3718,7 +3732,8 @@ FD_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
     map_v e = (K(1) + map_expm1_poly(r)) * map_power(map_bits(n));
     map_v t = K(1) / (K(1) + K(0.3) * y), u = K(0.3) * y * t - K(0.4), z = u * u;
     map_v lo = (T(0.258572668) + u * T(-0.405136734)) + z * (T(0.413744837) + u * T(-0.225355893));
-    map_v hi = (T(-0.0138198622) + u * T(0.0910459608)) + z * (T(-0.00755413575) + u * T(-0.0441987477));
+    map_v h0 = T(-0.0138198622) + u * T(0.0910459608);
+    map_v hi = h0 + z * (T(-0.00755413575) + u * T(-0.0441987477));
     z *= z;
     *a = y;
     *q = e * (t * (lo + z * (hi + z * (T(0.00107003411) + u * T(0.0206286069)))));
@@ -3769,6 +3784,7 @@ FD_INLINE map_v map_silu_slope(map_v x)
 }
 /* x (1 + tanh u)/2 = x sigmoid(v), v = 2 u = x (C1 + C3 x^2): sqrt(8/pi), and 0.044715 of that */
 FD_INLINE map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
+FD_INLINE map_v map_gelu_tanh(map_v x) { return map_floor(x) * map_sigmoid(map_cubic(x)); }
 FD_INLINE map_v map_gelu_tanh_slope(map_v x)
 {
     map_v ds, s = map_logistic(map_cubic(x), &ds);
@@ -3787,21 +3803,42 @@ FD_INLINE map_v map_gelu_tanh_slope(map_v x)
     X(FD_COS,          map_cos(x),                   -map_sin(x))              \
     X(FD_TANH,         map_tanh(x),                  K(1) - y * y)             \
     X(FD_SIGMOID,      map_sigmoid(x),               y - y * y)                \
-    X(FD_SILU,         map_floor(x) * map_sigmoid(x), map_silu_slope(x))               \
+    X(FD_SILU,         map_floor(x) * map_sigmoid(x), map_silu_slope(x))       \
     X(FD_GELU,         map_gelu(x),                  map_gelu_slope(x))        \
-    X(FD_GELU_TANH,    map_floor(x) * map_sigmoid(map_cubic(x)), map_gelu_tanh_slope(x)) \
+    X(FD_GELU_TANH,    map_gelu_tanh(x),             map_gelu_tanh_slope(x))   \
     X(FD_RELU,         map_relu(x),                  map_step(x))              \
     X(FD_IDENTITY,     x,                            map_fill(1))              \
     X(MAP_CDF,         map_cdf(x),                   map_pdf(x))               \
     X(MAP_PDF,         map_pdf(x),                   -(x * y))                 \
     X(MAP_STEP,        map_step(x),                  map_fill(0))
 
-/* n a multiple of MAP_W. Without v: z = f(x), or with dy z = dy f'(x), given y = f(x); with v: f(x) to
- * v and z = dy f'(x), dy NULL for 1 */
+/* A block of n numbers. Without v: z = f(x), or where dy is given z = dy f'(x), with y = f(x). With v:
+ * v = f(x) and z = dy f'(x), where dy may be NULL for 1. */
+#ifdef FD_PLAIN
+static void map_any(int f, ptrdiff_t n, const fd_real *xs, const fd_real *ys, const fd_real *dy,
+                    fd_real *z, fd_real *v)
+{
+    (void)ys;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double x = (double)xs[i], y = 0, slope = 0, by = dy ? (double)dy[i] : 1;
+        switch (f) {
+#define X(name, F, D) case name: y = F; if (dy || v) slope = D; break;
+        MAP_TABLE
+#undef X
+        default: break;
+        }
+        if (v) v[i] = (fd_real)y;
+        z[i] = (fd_real)(dy || v ? by * slope : y);
+    }
+}
+#else
+/* The same where n is a multiple of MAP_W. It evaluates f'(x) only where it is wanted, and f(x) only
+ * where it is not given. */
 static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_real *restrict ys,
                       const fd_real *restrict ds, fd_real *restrict zs, fd_real *restrict vs)
 {
-#define MAP_LOOP(...) for (ptrdiff_t i = 0; i < n; i += MAP_W) { map_v x = map_load(xs + i), y; __VA_ARGS__ }
+#define MAP_LOOP(...) \
+    for (ptrdiff_t i = 0; i < n; i += MAP_W) { map_v x = map_load(xs + i), y; __VA_ARGS__ }
     switch (f) {
 #define X(name, F, D) case name: \
         if (!ds && !vs) MAP_LOOP(y = F; map_store(zs + i, y);) \
@@ -3817,7 +3854,7 @@ static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_r
 #undef MAP_LOOP
 }
 
-#if !defined(FD_DOUBLE) && !defined(FD_STRICT)
+#ifndef MAP_LIBM
 /* sin (f = FD_SIN) and cos of arguments that map_sincos cannot reduce; seldom any */
 static void map_far(int f, double sign, ptrdiff_t n, const fd_real *x, const fd_real *dy,
                     fd_real *z)
@@ -3832,8 +3869,8 @@ static void map_far(int f, double sign, ptrdiff_t n, const fd_real *x, const fd_
 }
 #endif
 
-/* A block: the last few elements go through the same loop by way of a padded vector, so that their
- * bits do not depend on where the block ends. */
+/* The last few elements go through the same loop by way of a padded vector, so that their bits do
+ * not depend on where the block ends. */
 static void map_any(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
                     fd_real *z, fd_real *v)
 {
@@ -3846,30 +3883,34 @@ static void map_any(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, cons
         memcpy(end[0], x + m, size);
         if (y) memcpy(end[1], y + m, size);
         if (dy) memcpy(end[2], dy + m, size);
-        map_lanes(f, MAP_W, end[0], y ? end[1] : NULL, dy ? end[2] : NULL, end[3], v ? end[4] : NULL);
+        map_lanes(f, MAP_W, end[0], y ? end[1] : NULL, dy ? end[2] : NULL, end[3],
+                  v ? end[4] : NULL);
         memcpy(z + m, end[3], size);
         if (v) memcpy(v + m, end[4], size);
     }
-#if !defined(FD_DOUBLE) && !defined(FD_STRICT)
+#ifndef MAP_LIBM
     if (f == FD_SIN || f == FD_COS) {
         if (dy || v) map_far(f == FD_SIN ? FD_COS : FD_SIN, f == FD_SIN ? 1 : -1, n, x, dy, z);
         if (v || !dy) map_far(f, 1, n, x, NULL, v ? v : z);
     }
 #endif
 }
+#endif
 
-/* z = f(x), or where dy is given z = dy f'(x) with y = f(x) */
 static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
                       fd_real *z)
 {
     map_any(f, n, x, dy ? y : NULL, dy, z, NULL);
 }
 
+#ifndef FD_PLAIN
 /* y = f(x) and z = dy f'(x), dy NULL for 1, in one evaluation */
-static void map_both(int f, ptrdiff_t n, const fd_real *x, const fd_real *dy, fd_real *y, fd_real *z)
+static void map_both(int f, ptrdiff_t n, const fd_real *x, const fd_real *dy, fd_real *y,
+                     fd_real *z)
 {
     map_any(f, n, x, NULL, dy, z, y);
 }
+#endif
 
 static void map_run(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
                     fd_real *z)
@@ -3889,7 +3930,7 @@ static void map_run(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, cons
  * equal shapes become one long axis, and [b][p][c] + [c] rows of c. Sums are the reverse: an axis
  * is kept or added up, neighbours of a kind are merged, nearly all are [A][R][B] -> [A][B]. */
 
-/* append an inner axis */
+/* Append an inner axis of n entries with strides sx, sy. */
 static void walk_axis(op_walk *w, ptrdiff_t n, ptrdiff_t sx, ptrdiff_t sy)
 {
     int k = w->nd - 1;
@@ -3915,6 +3956,7 @@ static void walk_strides(const fd_var *x, int nd, ptrdiff_t s[])
     }
 }
 
+/* a walk over n[nd] with the strides of x and y, of one axis at least */
 static op_walk walk_over(int nd, const int n[], const fd_var *x, const fd_var *y)
 {
     op_walk w = { .count = 1 };
@@ -3926,7 +3968,23 @@ static op_walk walk_over(int nd, const int n[], const fd_var *x, const fd_var *y
     return w;
 }
 
-/* one row; sx and sy are 0 or 1, but any sx for WALK_COPY */
+/* The entries of z one after the other: z = x + y, x - y, x y, or x. */
+#ifdef FD_PLAIN
+static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real *y, fd_real *z)
+{
+    for (ptrdiff_t i = 0; i < w->count; i++) {
+        const fd_real *p = x, *q = y;
+        ptrdiff_t rest = i;
+        for (int k = w->nd - 1; k >= 0; rest /= w->n[k--]) {
+            p += rest % w->n[k] * w->sx[k];
+            q += rest % w->n[k] * w->sy[k];
+        }
+        z[i] = kind == WALK_ADD ? *p + *q : kind == WALK_MINUS ? *p - *q
+             : kind == WALK_MUL ? *p * *q : *p;
+    }
+}
+#else
+/* One row; sx and sy are 0 or 1, but any sx will do for WALK_COPY. */
 static void walk_row(int kind, ptrdiff_t n, const fd_real *restrict x, ptrdiff_t sx,
                      const fd_real *restrict y, ptrdiff_t sy, fd_real *restrict z)
 {
@@ -3947,7 +4005,7 @@ static void walk_row(int kind, ptrdiff_t n, const fd_real *restrict x, ptrdiff_t
 #undef ROW
 }
 
-/* entries i0 <= i < i1 of z, a row at a time */
+/* the entries i0 <= i < i1 of z, a row at a time */
 static void walk_block(int kind, const op_walk *w, ptrdiff_t i0, ptrdiff_t i1, const fd_real *x,
                        const fd_real *y, fd_real *z)
 {
@@ -3986,9 +4044,17 @@ static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real
         walk_block(kind, w, i, w->count - i < TAPE_BLOCK ? w->count : i + TAPE_BLOCK, x, y, z);
     }
 }
+#endif
 
-/* z = x in another order of axes where the last axis of z is not the last one of x: tiles of
- * 32 x 32 in the plane of z's last axis and the axis p along which x is contiguous */
+/* A copy of x in another order of axes. */
+#ifdef FD_PLAIN
+static void walk_permute(const op_walk *w, const fd_real *x, fd_real *z)
+{
+    walk_run(WALK_COPY, w, x, x, z);
+}
+#else
+/* The copy where x is not contiguous along z's last axis, by tiles of 32 x 32 in the plane of this
+ * axis and the axis p along which x is contiguous. */
 static void walk_transpose(const op_walk *w, const fd_real *x, fd_real *z)
 {
     enum { TILE = 32 };
@@ -4018,19 +4084,33 @@ static void walk_transpose(const op_walk *w, const fd_real *x, fd_real *z)
     }
 }
 
-/* x in another order of axes: a copy row by row, or by tiles where x is not contiguous along z's last
- * axis */
 static void walk_permute(const op_walk *w, const fd_real *x, fd_real *z)
 {
     if (w->nd < 2) memcpy(z, x, (size_t)w->count * sizeof *z);
     else if (w->sx[w->nd - 1] == 1) walk_run(WALK_COPY, w, x, x, z);
     else walk_transpose(w, x, z);
 }
+#endif
 
+/* --- Sums over one axis: y[a][j] = sum over r < R of x[a][r][j], a < A and j < B --- */
+
+#ifdef FD_PLAIN
+static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd_real *y,
+                     fd_arena scratch)
+{
+    (void)scratch;
+    for (ptrdiff_t i = 0; i < A * B; i++) {
+        const fd_real *column = x + i / B * R * B + i % B;
+        double sum = 0;
+        for (ptrdiff_t r = 0; r < R; r++) sum += (double)column[r * B];
+        y[i] = (fd_real)sum;
+    }
+}
+#else
 enum { SUM_COLS = 64, SUM_ROWS = 128, SUM_LANES = 16, SUM_PART = 65536 };
 
-/* acc[j] += sum_r x[r*stride + j], j < cols <= SUM_COLS: SUM_ROWS rows at a time in fd_real, what
- * they give in double */
+/* acc[j] += sum_r x[r*stride + j], j < cols <= SUM_COLS: SUM_ROWS rows at a time in fd_real, and what
+ * these give in double */
 static void sum_rows(ptrdiff_t rows, int cols, const fd_real *x, ptrdiff_t stride, double *acc)
 {
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += SUM_ROWS) {
@@ -4042,8 +4122,8 @@ static void sum_rows(ptrdiff_t rows, int cols, const fd_real *x, ptrdiff_t strid
     }
 }
 
-/* y[a][j] = sum_r x[a][r][j]. A long sum is cut into parts of `len` terms, a number that depends on
- * B only; a row alone (B = 1) is added in 16 lanes. A job is one part of up to SUM_COLS sums. */
+/* A long sum is cut into parts of `len` terms, a number that depends on B only; a row alone (B = 1)
+ * is added in SUM_LANES running sums. A job is one part of up to SUM_COLS sums. */
 typedef struct { ptrdiff_t R, B, len, parts, tiles; } op_sum;
 
 static void sum_job(const op_sum *s, ptrdiff_t job, const fd_real *x, double *p, fd_real *y)
@@ -4082,28 +4162,135 @@ static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd
         y[i] = (fd_real)sum;
     }
 }
+#endif
+
+/* ---- Arenas for threads -------------------------------------------------------------------------
+ *
+ * job_fork cuts what scratch has left into equal shares, one for each thread, each with a status of
+ * its own; job_join hands the first failure on, and how much was used. */
+
+typedef struct { fd_arena mem; fd_status st; } job_mem;
+
+static job_mem *job_fork(fd_arena *scratch)
+{
+    int threads = threads_most();
+    job_mem *j = fd_new(scratch, job_mem, threads);
+    fd_take(scratch, 0, 1);                              /* shares begin at multiples of 64 */
+    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads / 64 * 64;
+    for (int i = 0; i < threads && j; i++) {
+        j[i].mem.beg = scratch->beg + (size_t)i * share;
+        j[i].mem.end = j[i].mem.beg + share;
+        j[i].mem.st = &j[i].st;
+        j[i].st.size = j[i].st.low = share;
+    }
+    return j;
+}
+
+static void job_join(const job_mem *j, fd_arena *scratch)
+{
+    size_t used = 0, threads = (size_t)threads_most();
+    for (size_t i = 0; i < threads; i++) {
+        const fd_status *o = &j[i].st;
+        fd_fail_as(scratch->st, o);
+        if (o->size - o->low > used) used = o->size - o->low;
+    }
+    size_t left = (size_t)(scratch->end - scratch->beg) - (used + 63) / 64 * 64 * threads;
+    if (left < scratch->st->low) scratch->st->low = left;
+}
 
 /* ---- Spectral mixing ----------------------------------------------------------------------------
  *
- * Along an axis T is a real transform of many lanes (channels, and the real and imaginary parts
- * that the axes after it left): r_k = sum x cos, i_k = -sum x sin for k = 0..top. For a real axis
- * that is all; a complex one, a + ib, has u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k. Few
- * modes: sums folded twice (spec_fold) times a table, an eighth of the plain complex sum's work on a
- * real axis of even n, nothing computed that is not kept. Many modes: fd_fft_run over the lanes, then the
- * kept ones. */
-
-enum {                                             /* a register block: */
-    SPEC_MR = FD_BYTES >= 64 ? 14 : 12,            /* modes of spec_fold, .. */
-    SPEC_PARTS = FD_BYTES >= 64 ? 1 : 2,           /* .. their parts in as many blocks: re and im, or each */
-    SPEC_BACK = FD_BYTES >= 64 ? 7 : 3             /* rows of spec_unfold */
-};
+ * T is done axis by axis, the last one first, and T' in the reverse order. Along an axis it is a real
+ * transform of many lanes (channels, and the real and imaginary parts that the axes before it left):
+ *
+ *     re_k = s_k sum_j f_j cos(2 pi jk/n)      im_k = -s_k sum_j f_j sin(2 pi jk/n)      k = 0..top
+ *
+ * and T' along an axis is its transpose, f_j = sum_k s_k (cos(2 pi jk/n) re_k - sin(2 pi jk/n) im_k).
+ * For a real axis that is all; a complex one, of lanes a + ib with transforms A and B, has
+ * u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k (spec_axis_run).
+ *
+ * The plain form is these sums. The fast one, where few modes are kept, is sums folded twice
+ * (spec_fold) times a table, an eighth of the work of the plain complex sum on a real axis of even n;
+ * where many are, it is fd_fft_run over the lanes. */
 
 struct spec_axis {
     int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
     double s[2];                      /* s_k along this axis: at 0 and n/2; elsewhere */
-    fd_real *tab;                     /* cosines, then minus sines [rows][top+1] of spec_fold; those of
-                                       * T' are transposed */
+    fd_real *tab;                     /* cosines, then minus sines: see spec_axis_new */
     const fd_fft *fft;                /* or this */
+};
+
+/* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
+static double spec_cos(long long q, int n)
+{
+    const double pi = FD_PI;
+    long long turn = 4LL * n;
+    double sign = 1;
+    q = (q % turn + turn) % turn;
+    if (2 * q > turn) q = turn - q;
+    if (4 * q > turn) { q = turn / 2 - q; sign = -1; }
+    return sign * (8 * q > turn ? sin(2 * pi * (double)(turn / 4 - q) / (double)turn)
+                                : cos(2 * pi * (double)q / (double)turn));
+}
+
+/* One axis: its scale and its table. `last`: a real axis, where each mode stands for k and -k. */
+#ifdef FD_PLAIN
+static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int last, int back)
+{
+    struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo,
+                           { sqrt(1.0 / n), sqrt((last ? 2.0 : 1.0) / n) },
+                           fd_raw(a, fd_real, 2 * (ptrdiff_t)n), NULL };
+    (void)back;
+    for (int q = 0; q < n && x.tab; q++) {
+        x.tab[q] = (fd_real)spec_cos(4LL * q, n);
+        x.tab[n + q] = (fd_real)-spec_cos(4LL * q - n, n);
+    }
+    return x;
+}
+
+/* T along one axis: f [n][lanes] -> re, im [top+1][lanes] */
+static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *f, ptrdiff_t ldf,
+                       fd_real *re, fd_real *im, ptrdiff_t ldo, fd_real *tmp, ptrdiff_t ahead,
+                       fd_arena scratch)
+{
+    (void)tmp, (void)ahead, (void)scratch;
+    for (int k = 0; k <= a->top; k++, re += ldo, im += ldo) {
+        const fd_real s = (fd_real)a->s[k != 0 && 2 * k != a->n];
+        for (int l = 0; l < lanes; l++) re[l] = im[l] = 0;
+        for (int j = 0; j < a->n; j++) {
+            const ptrdiff_t q = (ptrdiff_t)((long long)j * k % a->n);
+            const fd_real c = s * a->tab[q], v = s * a->tab[a->n + q], *row = f + j * ldf;
+            for (int l = 0; l < lanes; l++) {
+                re[l] += c * row[l];
+                im[l] += v * row[l];
+            }
+        }
+    }
+}
+
+/* T' along one axis: re, im -> f */
+static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real *re,
+                            const fd_real *im, ptrdiff_t ldo, fd_real *f, ptrdiff_t ldf,
+                            fd_real *tmp, ptrdiff_t ahead, fd_arena scratch)
+{
+    (void)tmp, (void)ahead, (void)scratch;
+    for (int j = 0; j < a->n; j++, f += ldf) {
+        for (int l = 0; l < lanes; l++) f[l] = 0;
+        for (int k = 0; k <= a->top; k++) {
+            const ptrdiff_t q = (ptrdiff_t)((long long)j * k % a->n);
+            const fd_real s = (fd_real)a->s[k != 0 && 2 * k != a->n];
+            const fd_real c = s * a->tab[q], v = s * a->tab[a->n + q];
+            for (int l = 0; l < lanes; l++) f[l] += c * re[k * ldo + l] + v * im[k * ldo + l];
+        }
+    }
+}
+
+#define spec_fetch(n, x) ((void)0)
+#else
+enum {                                             /* a register block: */
+    SPEC_MR = FD_BYTES >= 64 ? 14 : 12,            /* modes of spec_fold */
+    SPEC_PARTS = FD_BYTES >= 64 ? 1 : 2,           /* 2: re and im in a block each; 1: in one */
+    SPEC_BACK = FD_BYTES >= 64 ? 7 : 3             /* rows of spec_unfold */
 };
 
 FD_INLINE fd_vec spec_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
@@ -4116,22 +4303,27 @@ FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
 /* rows that have the others for partners */
 #define SPEC_QUARTER(n) ((n) % 2 ? (n) / 2 + 1 : (n) / 4 + 1)
 
-/* Folded sums, as cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n). A row j has the partners n - j, and h - j and h + j where n = 2h:
+/* Folded sums: since cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n), a row j has the partners n - j and,
+ * where n = 2h, h - j and h + j:
  *
  *     e = f_j + f_n-j,   e' = f_h-j + f_h+j,        o = f_j - f_n-j,   o' = f_h-j - f_h+j
- *     re_k = sum_j c_jk (e +- e')                   im_k = sum_j s_jk (o -+ o')         + of re: k even
+ *     re_k = sum_j c_jk (e +- e')                   im_k = sum_j s_jk (o -+ o')
  *
- * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. Rows that are their own partners come
- * twice: half of c_jk, s_jk. For four rows eight sums and 2m products, m <= SPEC_MR modes of one vector
- * of lanes, which stay in registers as m is a constant. Of 16 registers one part at a time, part = 0: re,
- * 1: im, leaves room for e or o; else both. What is read next, `ahead` of f, is on its way a few lines at a time:
- * a whole row at once held up the loads of this one. c, s: [1+n/4 or n/2][ldt], k = 0 even. */
-FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c, const fd_real *restrict s, int ldt,
-                           const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict re,
-                           fd_real *restrict im, ptrdiff_t ldo, int w, ptrdiff_t ahead)
+ * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. The sign above is for even k. Rows
+ * that are their own partners come twice: half of c_jk, s_jk. That is eight sums and 2m products for four
+ * rows and m <= SPEC_MR modes of one vector of lanes. These modes stay in registers, as m is a constant.
+ * With 16 registers only one part at a time leaves room for e or o: re (part = 0), then im (1).
+ *
+ * c and s are [1 + n/4 or n/2][ldt], with k = 0 even. What is read next, `ahead` of f, is fetched a few
+ * lines at a time: a whole row at once held up the loads of this one. */
+FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
+                         const fd_real *restrict s, int ldt, const fd_real *restrict f,
+                         ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im,
+                         ptrdiff_t ldo, int w, ptrdiff_t ahead)
 {
     fd_vec u[SPEC_MR], v[SPEC_MR];
-    const fd_real *f0 = f, *f1 = f, *f2 = f + n / 2 * ldf, *f3 = f2;      /* rows j, n - j, h - j, h + j */
+    const fd_real *f0 = f, *f1 = f;                                      /* rows j, n - j */
+    const fd_real *f2 = f + n / 2 * ldf, *f3 = f2;                       /* rows h - j, h + j */
     FD_UNROLL
     for (int k = 0; k < m; k++) u[k] = v[k] = (fd_vec){0};
     for (int j = 0; j < SPEC_QUARTER(n); j++, c += ldt, s += ldt) {
@@ -4173,11 +4365,11 @@ FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c, cons
  *     e_p = sum c_jk re_k,   o_p = sum s_jk im_k   over k = p mod 2
  *     f_j, f_n-j = (e_0 + e_1) +- (o_0 + o_1),     f_h-j, f_h+j = (e_0 - e_1) +- (o_1 - o_0)
  *
- * c, s: [top+1][ldt], both from row j on. */
+ * c and s are [top+1][ldt], both from row j on. */
 FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c,
-                             const fd_real *restrict s, int ldt, const fd_real *restrict re,
-                             const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f, ptrdiff_t ldf,
-                             int w, ptrdiff_t ahead)
+                           const fd_real *restrict s, int ldt, const fd_real *restrict re,
+                           const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
+                           ptrdiff_t ldf, int w, ptrdiff_t ahead)
 {
     fd_vec e[2][SPEC_BACK], o[2][SPEC_BACK];
     int h = n / 2;
@@ -4213,13 +4405,14 @@ FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c
     }
 }
 
-/* n numbers that will be read soon are on their way while others are summed */
+/* Fetch n numbers that will be read soon, while others are summed. */
 static inline void spec_fetch(ptrdiff_t n, const fd_real *x)
 {
-    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *x) vfetch(x + i, 0, 2);
+    for (ptrdiff_t i = 0; SPEC_PARTS == 1 && i < n; i += 64 / (ptrdiff_t)sizeof *x)
+        vfetch(x + i, 0, 2);
 }
 
-/* m modes or rows in as few blocks of at most `most` as can be, nearly equal; of modes an even number */
+/* m modes or rows in the fewest nearly equal blocks of at most `most`; an even number of modes */
 static int spec_rows(int m, int most)
 {
     int blocks = (m + most - 1) / most, rows = (m + blocks - 1) / blocks;
@@ -4234,20 +4427,7 @@ static int spec_rows(int m, int most)
 #define SPEC_MORE ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
 #endif
 
-/* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
-static double spec_cos(long long q, int n)
-{
-    const double pi = FD_PI;
-    long long turn = 4LL * n;
-    double sign = 1;
-    q = (q % turn + turn) % turn;
-    if (2 * q > turn) q = turn - q;
-    if (4 * q > turn) { q = turn / 2 - q; sign = -1; }
-    return sign * (8 * q > turn ? sin(2 * pi * (double)(turn / 4 - q) / (double)turn)
-                                : cos(2 * pi * (double)q / (double)turn));
-}
-
-/* one axis: its scale, and a table where that is the cheaper way. back: the table of T'. */
+/* The table is [rows][top+1] as spec_fold wants it, or (back) the transpose of that. */
 static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int last, int back)
 {
     struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo, { sqrt(1.0 / n), sqrt(1.0 / n) }, NULL,
@@ -4279,7 +4459,7 @@ static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int la
     return x;
 }
 
-/* T along one axis: f [n][lanes] -> re, im [top+1][lanes]; tmp [n][lanes]. What is read next is `ahead` of f. */
+/* f [n][lanes] -> re, im [top+1][lanes]; tmp is [n][lanes]. What is read next is `ahead` of f. */
 static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *restrict f,
                        ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
                        fd_real *restrict tmp, ptrdiff_t ahead, fd_arena scratch)
@@ -4306,8 +4486,10 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
             if (rows > m - k) rows = m - k;
             switch (rows) {
 #define SPEC_PART(r, part, w) \
-                spec_fold(r, part, n, c, v, m, f + l, ldf, re + k * ldo + l, im + k * ldo + l, ldo, w, ahead)
-#define SPEC_FOLD(r, w) do { SPEC_PART(r, 0, w); if (SPEC_PARTS == 2) SPEC_PART(r, 1, w); } while (0)
+                spec_fold(r, part, n, c, v, m, f + l, ldf, re + k * ldo + l, im + k * ldo + l, \
+                          ldo, w, ahead)
+#define SPEC_FOLD(r, w) \
+                do { SPEC_PART(r, 0, w); if (SPEC_PARTS == 2) SPEC_PART(r, 1, w); } while (0)
 #define ROWS(r) case r: \
                 if (lanes - l >= FD_W) SPEC_FOLD(r, FD_W); \
                 else                   SPEC_FOLD(r, lanes - l); \
@@ -4321,7 +4503,7 @@ static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *rest
         }
 }
 
-/* T' along one axis: re, im -> f; what is written next is `ahead` of it */
+/* The transpose: re, im -> f. What is written next is `ahead` of it. */
 static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real *restrict re,
                             const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
                             ptrdiff_t ldf, fd_real *restrict tmp, ptrdiff_t ahead, fd_arena scratch)
@@ -4349,23 +4531,25 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
         switch (rows) {
 #define ROWS(r) case r: \
             for (int l = 0; l < lanes; l += FD_W) \
-                spec_unfold(r, j, n, m, c, v, all, re + l, im + l, ldo, f + l, ldf, lanes - l, ahead); \
+                spec_unfold(r, j, n, m, c, v, all, re + l, im + l, ldo, f + l, ldf, lanes - l, \
+                            ahead); \
             break;
         SPEC_CASES
 #undef ROWS
         }
     }
 }
+#endif
 
-/* lanes of a complex axis that are done together: whole pairs of parts, about 128 */
+/* How many lanes of a complex axis are done together: whole pairs of parts, about 128. */
 static int spec_chunk(int pair, ptrdiff_t lanes)
 {
     ptrdiff_t c = pair * (ptrdiff_t)(pair < 128 ? 128 / pair : 1);
     return (int)(c < lanes ? c : lanes);
 }
 
-/* Rows of so many lanes that lie below one another are this far apart: an odd number of lines of the cache, or many
- * would fall on the same sets. */
+/* How far apart rows of so many lanes lie that are summed over: an odd number of lines of the cache,
+ * or many would fall on the same sets. */
 static ptrdiff_t spec_pitch(ptrdiff_t lanes)
 {
     const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(fd_real);
@@ -4415,38 +4599,7 @@ static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t
     }
 }
 
-/* An arena for each thread, with a status of its own: equal shares of what scratch has left.
- * job_join hands the first failure on. */
-typedef struct { fd_arena mem; fd_status st; } job_mem;
-
-static job_mem *job_fork(fd_arena *scratch)
-{
-    int threads = threads_most();
-    job_mem *j = fd_new(scratch, job_mem, threads);
-    fd_take(scratch, 0, 1);                              /* shares begin at multiples of 64 */
-    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads / 64 * 64;
-    for (int i = 0; i < threads && j; i++) {
-        j[i].mem.beg = scratch->beg + (size_t)i * share;
-        j[i].mem.end = j[i].mem.beg + share;
-        j[i].mem.st = &j[i].st;
-        j[i].st.size = j[i].st.low = share;
-    }
-    return j;
-}
-
-static void job_join(const job_mem *j, fd_arena *scratch)
-{
-    size_t used = 0, threads = (size_t)threads_most();
-    for (size_t i = 0; i < threads; i++) {
-        const fd_status *o = &j[i].st;
-        fd_fail_as(scratch->st, o);
-        if (o->size - o->low > used) used = o->size - o->low;
-    }
-    size_t left = (size_t)(scratch->end - scratch->beg) - (used + 63) / 64 * 64 * threads;
-    if (left < scratch->st->low) scratch->st->low = left;
-}
-
-/* room for one sample: two fields of half-done axes, and lines */
+/* Room for one sample: two fields of which some axes are done, and lines. */
 struct spec_work { fd_real *a, *b, *tmp; };
 
 static struct spec_work spec_room(const struct spec *s, int ch, const struct spec_axis ax[3],
@@ -4479,7 +4632,7 @@ static void spec_axes(const struct spec *s, int back, struct spec_axis ax[3], fd
         ax[i] = spec_axis_new(scratch, s->n[i], s->lo[i], s->hi[i], i == s->nd - 1, back);
 }
 
-/* p = (re, im), q = (im, -re) for each channel; and back from sums of such products */
+/* p = (re, im), q = (im, -re) for each channel */
 static void spec_pairs(int ch, const fd_real *restrict re, const fd_real *restrict im,
                        fd_real *restrict p, fd_real *restrict q)
 {
@@ -4491,6 +4644,8 @@ static void spec_pairs(int ch, const fd_real *restrict re, const fd_real *restri
         q[2 * c + 1] = -r;
     }
 }
+
+/* re and im of products of rows with pairs */
 static void spec_unpair(int ch, const fd_real *restrict p, const fd_real *restrict q,
                         fd_real *restrict re, fd_real *restrict im)
 {
@@ -4500,23 +4655,26 @@ static void spec_unpair(int ch, const fd_real *restrict p, const fd_real *restri
     }
 }
 
-/* T x of sample i: a transform of rows r of the last axis, any number at a time, then what is left.
- * pairs = 0: to rows h [mode][re, im][b][ch]; pairs = 1: [mode][2][b][ch][2] with (re, im) in the first
- * half and (im, -re) in the second, so that products of rows with pairs are complex products. */
+/* T x of sample i: rows r..end of the last axis, any number at a time; then, in spec_to_end, the other
+ * axes. The result h has rows [mode][re, im][b][ch] or, where pairs = 1, [mode][2][b][ch][2] with (re, im)
+ * in the first half and (im, -re) in the second, so that products of rows with pairs are complex
+ * products. */
 static void spec_to_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
                          ptrdiff_t end, const fd_real *x, struct spec_work w, fd_arena mem)
 {
     int last = s->nd - 1;
-    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch, pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
+    ptrdiff_t pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
     for (; r < end; r++, x += size) {
         fd_real *u = w.a + r * pitch;
-        if (SPEC_PARTS == 1 && r + 1 < end) spec_fetch(size, x + size);
+        if (r + 1 < end) spec_fetch(size, x + size);
         spec_lines(&ax[last], ch, x, ch, u, u + ch, 2 * ch, w.tmp, r + 1 < end ? size : 0, mem);
     }
 }
 
-static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                        struct spec_work w, fd_real *h, fd_arena mem)
+/* the other axes of spec_to_rows */
+static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs,
+                        int i, struct spec_work w, fd_real *h, fd_arena mem)
 {
     int last = s->nd - 1, b = s->b;
     ptrdiff_t rows = s->points / s->n[last], lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
@@ -4542,6 +4700,7 @@ static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int 
     }
 }
 
+/* T x of sample i */
 static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
                     const fd_real *x, fd_real *h, fd_arena mem)
 {
@@ -4551,9 +4710,9 @@ static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, 
     spec_to_end(s, ax, ch, pairs, i, w, h, mem);
 }
 
-/* y = T' of sample i of h, in the same two parts. Rows h as above; pairs = 1: of the complex sums
- * (p00 - p11) and (p01 + p10) of a product with pairs, h [mode][2][b][ch][2]. The transforms of rows
- * to come are left in w.a. */
+/* y = T' of sample i of h, in the same two parts. h has rows as above or, where pairs = 1, a product
+ * with pairs, [mode][2][b][ch][2], of which the complex sums (p00 - p11) and (p01 + p10) are taken. What
+ * spec_from_rows needs is left in w.a. */
 static struct spec_work spec_from_begin(const struct spec *s, const struct spec_axis ax[3], int ch,
                                         int pairs, int i, const fd_real *h, fd_arena *mem)
 {
@@ -4584,18 +4743,21 @@ static struct spec_work spec_from_begin(const struct spec *s, const struct spec_
     return w;
 }
 
-/* rows r..end of the last axis, y at row r */
+/* rows r..end of the last axis; y is at row r */
 static void spec_from_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
                            ptrdiff_t end, struct spec_work w, fd_real *y, fd_arena mem)
 {
     int last = s->nd - 1;
-    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch, pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
+    ptrdiff_t pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
     for (; r < end; r++, y += size) {
         fd_real *u = w.a + r * pitch;
-        spec_lines_back(&ax[last], ch, u, u + ch, 2 * ch, y, ch, w.tmp, r + 1 < end ? size : 0, mem);
+        spec_lines_back(&ax[last], ch, u, u + ch, 2 * ch, y, ch, w.tmp, r + 1 < end ? size : 0,
+                        mem);
     }
 }
 
+/* y = T' of sample i of h */
 static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
                       const fd_real *h, fd_real *y, fd_arena mem)
 {
@@ -4603,7 +4765,7 @@ static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch
     if (w.tmp) spec_from_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], w, y, mem);
 }
 
-/* is a batch worth more than one thread? */
+/* Is a batch worth more than one thread? */
 #define SPEC_WIDE(s, ch) ((s)->b > 1 && (s)->b * (s)->points * (ch) > TAPE_BLOCK)
 
 static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real *x, fd_real *h,
@@ -4632,8 +4794,9 @@ static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_re
     job_join(job, &scratch);
 }
 
-/* The products in the modes: h = R p, rows times R [ci][2 co]; h = R^H of pairs e, times R^T; and
- * g = conj(rows) pairs. */
+/* --- The products in the modes --- */
+
+/* h = R p for each mode: rows p times R [ci][2 co] */
 static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *R,
                          fd_arena *scratch)
 {
@@ -4644,7 +4807,8 @@ static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *
         FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
         for (ptrdiff_t m = 0; m < s->modes; m++)
             for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
-                for (int c = 0; c < 2 * ci; c++) h[r * 2 * ci + c] = p[r * ci + c / 2] * R[m * 2 * ci + c];
+                for (int c = 0; c < 2 * ci; c++)
+                    h[r * 2 * ci + c] = p[r * ci + c / 2] * R[m * 2 * ci + c];
         return h;
     }
     fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, R,
@@ -4652,6 +4816,7 @@ static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *
     return h;
 }
 
+/* h = R^H e for each mode: pairs e times R^T */
 static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const fd_real *R,
                                  fd_arena *scratch)
 {
@@ -4673,6 +4838,7 @@ static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const f
     return h;
 }
 
+/* g = conj(p) e for each mode: rows p times pairs e, summed over the samples */
 static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_real *e, fd_real *g,
                               fd_arena scratch)
 {
@@ -4692,16 +4858,20 @@ static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_r
                   2 * co, (ptrdiff_t)4 * b * co, 0.0, g, 2 * co, (ptrdiff_t)2 * ci * co, scratch);
 }
 
-/* ---- Fused operators of networks ----------------------------------------------------------------
+/* ---- Fused layers -------------------------------------------------------------------------------
  *
- * What a layer does between two spectral convolutions moves far more bytes than it computes, so
- * here it is done a block at a time, while the block is in the cache, and the reverse pass computes
- * again what is cheap instead of storing it. The blocks are fixed by the shape alone. Except for
- * fuse_dense these have first derivatives only; the same from operators of the tape, for any order,
- * is in Networks. */
+ * What a layer does between two spectral convolutions moves far more bytes than it computes. So the
+ * fast forms do it a block at a time, while the block is in the cache, and their reverse passes
+ * compute again what is cheap instead of storing it. The blocks are fixed by the shape alone. The
+ * plain forms are the same layers made of operators of the tape, which have derivatives of every
+ * order; of the fast ones only fuse_dense has more than the first. */
 
-/* rows of a block that meets weights [k][c], at most n: what a level-1 cache holds, or a level-2 cache
- * where the weights are so many that a product copies them first, which is to be a small part of it */
+#ifndef FD_PLAIN
+enum { FUSE_PARTS = 16 };              /* partial sums of the gradients of weights */
+
+/* How many rows a block has that meets weights [k][c], at most n: what a level-1 cache holds, or a
+ * level-2 cache where the weights are so many that a product copies them first, so that this copy is
+ * a small part of the work. */
 static int fuse_rows(int k, int c, int n)
 {
     int rows = ((ptrdiff_t)k * c <= 8192 ? 16384 : 65536) / c;
@@ -4709,19 +4879,27 @@ static int fuse_rows(int k, int c, int n)
     return rows < n ? rows : n;
 }
 
-/* y [m][n] = transpose of x [n][m] */
+/* y [m][n] = the transpose of x [n][m] */
 static void fuse_turn(int m, int n, const fd_real *x, fd_real *y)
 {
-    for (int i = 0; i < m; i++) for (int j = 0; j < n; j++) y[(ptrdiff_t)i * n + j] = x[(ptrdiff_t)j * m + i];
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) y[(ptrdiff_t)i * n + j] = x[(ptrdiff_t)j * m + i];
+}
+
+/* how many reals of gates ss a sample has of its own; 0 where all samples share them */
+static int fuse_gate(const fd_var *ss)
+{
+    return ss->nd > 1 && ss->n[0] > 1 ? ss->n[1] * ss->n[2] : 0;
 }
 
 /* --- Thin products: so few columns that a tile of a product would stay nearly empty ---
  *
- * v is the matrix transposed, [out][k]. A row of x meets it in SUM_LANES sums, whatever the width of a
- * vector. The plain loop: y[r][o] (+)= sum_i x[r][i] v[o][i]. */
+ * v is the matrix transposed, [out][k]. A row of x meets it in SUM_LANES sums, whatever the width of
+ * a vector. */
 
 enum { THIN = 4 };
 
+/* y[r][o] (+)= sum_i x[r][i] v[o][i] */
 static void thin_product(int rows, int k, int out, const fd_real *x, const fd_real *v, int add,
                          fd_real *y)
 {
@@ -4733,12 +4911,13 @@ static void thin_product(int rows, int k, int out, const fd_real *x, const fd_re
             for (; i + SUM_LANES <= k; i += SUM_LANES)
                 for (int l = 0; l < SUM_LANES; l++) s[l] += x[i + l] * w[i + l];
             for (int l = 0; i + l < k; l++) s[l] += x[i + l] * w[i + l];
-            for (int n = SUM_LANES / 2; n; n /= 2) for (int l = 0; l < n; l++) s[l] += s[l + n];
+            for (int n = SUM_LANES / 2; n; n /= 2)
+                for (int l = 0; l < n; l++) s[l] += s[l + n];
             y[o] = add ? y[o] + s[0] : s[0];
         }
 }
 
-/* its reverse: dx = dy v, dv += dy^T x; either may be NULL */
+/* Its reverse: dx = dy v, dv += dy^T x. Either may be NULL. */
 static void thin_back(int rows, int k, int out, const fd_real *x, const fd_real *v,
                       const fd_real *dy, fd_real *restrict dx, fd_real *restrict dv)
 {
@@ -4754,20 +4933,20 @@ static void thin_back(int rows, int k, int out, const fd_real *x, const fd_real 
 
 /* --- Gates: y = f(z), z = u + shift, or z = scale u + shift ---
  *
- * a: the shift [c], or scale and shift [2][c]. The reverse pass is dz = dy f'(z), du = scale dz,
- * dshift = sum dz, dscale = sum dz u. It needs u where there is a scale, and finds z and f'(z) from that
- * again; where there is none f'(z) is kept. */
+ * a is the shift [c], or scale and shift [2][c]. The reverse pass is dz = dy f'(z), du = scale dz,
+ * dshift = sum dz, dscale = sum dz u. Where there is a scale it needs u, and computes z and f'(z) from
+ * that again; where there is none, f'(z) is kept. */
 
 enum { GATE_ROWS = 128 };
 
-/* rows of a block: small enough that a sum over them needs no double */
+/* How many rows a block has: so few that a sum over them needs no double. */
 static int gate_rows(int c)
 {
     int rows = 4096 / c;
     return rows < 8 ? 8 : rows > GATE_ROWS ? GATE_ROWS : rows;
 }
 
-/* z [rows][c], which may be u */
+/* z [rows][c] of u; it may be u */
 static void gate_in(int scaled, int rows, int c, const fd_real *a, const fd_real *u, fd_real *z)
 {
     for (int r = 0; r < rows; r++, u += c, z += c)
@@ -4775,7 +4954,7 @@ static void gate_in(int scaled, int rows, int c, const fd_real *a, const fd_real
         else         for (int j = 0; j < c; j++) z[j] = a[j] * u[j] + a[c + j];
 }
 
-/* f < 0: y = z; slope NULL: not wanted. z: room for gate_rows rows */
+/* y = f(z), or z where f < 0, and f'(z) where slope is not NULL; z is room for gate_rows rows. */
 static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
                      fd_real *y, fd_real *slope, fd_real *z)
 {
@@ -4789,11 +4968,13 @@ static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const
     }
 }
 
-/* du, and sum += (sum dz u, sum dz), or without a scale sum dz. That needs the slope without a scale, y with one; where
- * y is not kept it goes to v. part [2][c], z: room, the latter for gate_rows rows */
+/* du, and sum += (sum dz u, sum dz), or without a scale sum dz. This needs the slope where there is no
+ * scale, and y where there is one; if y was not kept, v gets it. part [2][c] and z, of gate_rows
+ * rows, are room. */
 static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
-                      const fd_real *slope, const fd_real *y, const fd_real *dy, fd_real *restrict v,
-                      fd_real *restrict du, double *restrict sum, fd_real *restrict part, fd_real *restrict z)
+                      const fd_real *slope, const fd_real *y, const fd_real *dy,
+                      fd_real *restrict v, fd_real *restrict du, double *restrict sum,
+                      fd_real *restrict part, fd_real *restrict z)
 {
     int block = gate_rows(c), sums = scaled ? 2 * c : c;
     for (int r0 = 0; r0 < rows; r0 += block) {
@@ -4824,9 +5005,17 @@ static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, cons
         for (int j = 0; j < sums; j++) sum[j] += (double)part[j];
     }
 }
+#endif
 
 /* --- y = x w + b, or with a residual r: y = r + x w + b --- */
 
+#ifdef FD_PLAIN
+static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r)
+{
+    fd_var *y = fd_add(t, fd_matmul(t, 0, 0, x, w), b);
+    return r ? fd_add(t, r, y) : y;
+}
+#else
 static void fuse_dense_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     fd_var *x = y->src[0], *w = y->src[1], *b = y->src[2], *r = y->src[3];
@@ -4853,20 +5042,29 @@ static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r
         const fd_real *xi = x->x + (ptrdiff_t)i * k;
         fd_real *yi = y->x + (ptrdiff_t)i * c;
         if (r) gate_in(0, m, c, b->x, r->x + (ptrdiff_t)i * c, yi);
-        else for (int j = 0; j < m; j++) memcpy(yi + (ptrdiff_t)j * c, b->x, (size_t)c * sizeof *yi);
+        for (int j = 0; j < m && !r; j++)
+            memcpy(yi + (ptrdiff_t)j * c, b->x, (size_t)c * sizeof *yi);
         if (v) thin_product(m, k, c, xi, v, 1, yi);
         else fd_gemm(0, 0, m, c, k, 1.0, xi, k, w->x, c, 1.0, yi, c, job[threads_this()].mem);
     }
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
 }
+#endif
 
-/* --- y = f(x w1 + b1) w2: of the hidden layer at most x w1 + b1 is stored --- */
+/* --- y = f(x w1 + b1) w2; of the hidden layer at most x w1 + b1 is stored --- */
 
-enum { FUSE_PARTS = 16,                               /* partial sums of the gradients of weights */
-       FUSE_NARROW = 64 };                            /* so few products a number are sooner made than read */
+#ifdef FD_PLAIN
+static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f)
+{
+    fd_var *z = fd_add(t, fd_matmul(t, 0, 0, x, w1), b1);
+    return fd_matmul(t, 0, 0, fd_map(t, z, f), w2);
+}
+#else
+/* up to so many inputs the hidden layer is cheaper to recompute than to load */
+enum { FUSE_NARROW = 64 };
 
-/* a hidden layer before its activation */
+/* the hidden layer before its activation */
 static void fuse_hidden(int m, int in, int hid, const fd_real *x, const fd_real *w1,
                         const fd_real *b1, fd_real *z, fd_arena mem)
 {
@@ -4874,67 +5072,90 @@ static void fuse_hidden(int m, int in, int hid, const fd_real *x, const fd_real 
     gate_in(0, m, hid, b1, z, z);
 }
 
+/* what the reverse pass works with */
+struct mlp_back {
+    const fd_var *x, *w1, *b1;
+    const fd_real *dy, *kept;          /* kept: x w1 + b1, or NULL */
+    const fd_real *v1, *v2;            /* w1 and w2 transposed */
+    fd_real *dx;                       /* NULL: not wanted */
+    fd_real *g1, *gb, *g2;             /* sums of the gradients of w1, b1, w2, of each part; or NULL */
+    int hid, out, f, rows, blocks, parts;
+};
+
+/* The gradients of weights for rows r..r+m, added to those of part p unless this is its first block.
+ * g2 is transposed where the product is thin. */
+static void mlp_back_weights(const struct mlp_back *s, int p, int r, int m, int add,
+                             const fd_real *a, const fd_real *dz, fd_arena mem)
+{
+    int in = s->w1->n[0], hid = s->hid, out = s->out;
+    const fd_real *x = s->x->x + (ptrdiff_t)r * in, *dy = s->dy + (ptrdiff_t)r * out;
+    fd_real *b = s->gb + (ptrdiff_t)p * hid, *g2 = s->g2 + p * (ptrdiff_t)hid * out;
+    if (out <= THIN) thin_back(m, hid, out, a, s->v2, dy, NULL, g2);
+    else fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dy, out, add, g2, out, mem);
+    fd_gemm(1, 0, in, hid, m, 1.0, x, in, dz, hid, add, s->g1 + p * (ptrdiff_t)in * hid, hid, mem);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
+}
+
+/* part p of the rows, block by block */
+static void mlp_back_part(const struct mlp_back *s, int p, fd_arena mem)
+{
+    int in = s->w1->n[0], hid = s->hid, out = s->out, n = s->x->n[0];
+    ptrdiff_t size = (ptrdiff_t)s->rows * hid;
+    fd_real *room = s->kept ? NULL : fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
+    fd_real *da = fd_raw(&mem, fd_real, size), *dz = fd_raw(&mem, fd_real, size);
+    if (!dz) return;
+    int first = (int)((ptrdiff_t)s->blocks * p / s->parts);
+    int end = (int)((ptrdiff_t)s->blocks * (p + 1) / s->parts);
+    for (int k = first; k < end; k++) {
+        int r = k * s->rows, m = n - r < s->rows ? n - r : s->rows;
+        const fd_real *x = s->x->x + (ptrdiff_t)r * in, *dy = s->dy + (ptrdiff_t)r * out;
+        const fd_real *z = s->kept ? s->kept + (ptrdiff_t)r * hid : room;
+        if (!s->kept) fuse_hidden(m, in, hid, x, s->w1->x, s->b1->x, room, mem);
+        if (out <= THIN) thin_back(m, hid, out, NULL, s->v2, dy, da, NULL);
+        else fd_gemm(0, 0, m, hid, out, 1.0, dy, out, s->v2, hid, 0.0, da, hid, mem);
+        map_both(s->f, (ptrdiff_t)m * hid, z, da, a, dz);
+        if (s->g1) mlp_back_weights(s, p, r, m, k > first, a, dz, mem);
+        if (s->dx)
+            fd_gemm(0, 0, m, in, hid, 1.0, dz, hid, s->v1, in, 0.0, s->dx + (ptrdiff_t)r * in, in,
+                    mem);
+    }
+}
+
 static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_var *x = y->src[0], *w1 = y->src[1], *b1 = y->src[2], *w2 = y->src[3];
-    const fd_real *kept = y->aux;
-    int in = w1->n[0], hid = w1->n[1], out = w2->n[1], f = y->i[0], weights = w1->needs;
+    int in = w1->n[0], hid = w1->n[1], out = w2->n[1], weights = w1->needs;
     int n = x->n[0], rows = fuse_rows(in, hid, n), blocks = (n + rows - 1) / rows;
     int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
     ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
-    fd_real *to[3] = { NULL, NULL, NULL }, *g1 = NULL, *gb = NULL, *g2 = NULL;
     for (int i = 0; i < 4; i++) {
         if (!y->src[i]->needs) continue;
         dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
         if (!dx[i]) return;
-        if (i) to[i - 1] = dx[i]->x;
     }
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2), *v1 = fd_raw(&scratch, fd_real, sw1);
+    struct mlp_back s = { x, w1, b1, dy->x, y->aux, v1, v, dx[0] ? dx[0]->x : NULL,
+                          NULL, NULL, NULL, hid, out, y->i[0], rows, blocks, parts };
     if (weights) {
-        g1 = fd_raw(&scratch, fd_real, parts * sw1);
-        gb = fd_new(&scratch, fd_real, parts * (ptrdiff_t)hid);
-        g2 = thin ? fd_new(&scratch, fd_real, parts * sw2) : fd_raw(&scratch, fd_real, parts * sw2);
+        s.g1 = fd_raw(&scratch, fd_real, parts * sw1);
+        s.gb = fd_new(&scratch, fd_real, parts * (ptrdiff_t)hid);
+        s.g2 = thin ? fd_new(&scratch, fd_real, parts * sw2)
+                    : fd_raw(&scratch, fd_real, parts * sw2);
     }
     job_mem *job = job_fork(&scratch);
     if (!job) return;
-    fuse_turn(out, hid, w2->x, v);                     /* the transposes once, not for every block of rows */
+    fuse_turn(out, hid, w2->x, v);
     fuse_turn(hid, in, w1->x, v1);
     FD_PARALLEL_IF((ptrdiff_t)n * hid > TAPE_BLOCK)
-    for (int p = 0; p < parts; p++) {
-        fd_arena mem = job[threads_this()].mem;
-        ptrdiff_t size = (ptrdiff_t)rows * hid;
-        fd_real *room = kept ? NULL : fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
-        fd_real *da = fd_raw(&mem, fd_real, size), *dz = fd_raw(&mem, fd_real, size);
-        if (!dz) continue;
-        int first = (int)((ptrdiff_t)blocks * p / parts), end = (int)((ptrdiff_t)blocks * (p + 1) / parts);
-        for (int k = first; k < end; k++) {
-            int r = k * rows, m = n - r < rows ? n - r : rows;
-            const fd_real *xr = x->x + (ptrdiff_t)r * in, *dyr = dy->x + (ptrdiff_t)r * out;
-            const fd_real *z = kept ? kept + (ptrdiff_t)r * hid : room;
-            if (!kept) fuse_hidden(m, in, hid, xr, w1->x, b1->x, room, mem);
-            if (thin) thin_back(m, hid, out, NULL, v, dyr, da, NULL);
-            else fd_gemm(0, 0, m, hid, out, 1.0, dyr, out, v, hid, 0.0, da, hid, mem);
-            map_both(f, (ptrdiff_t)m * hid, z, da, a, dz);
-            if (weights) {
-                fd_real *b = gb + (ptrdiff_t)p * hid;
-                if (thin) thin_back(m, hid, out, a, v, dyr, NULL, g2 + p * sw2);
-                else fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dyr, out, k > first, g2 + p * sw2, out, mem);
-                fd_gemm(1, 0, in, hid, m, 1.0, xr, in, dz, hid, k > first, g1 + p * sw1, hid, mem);
-                for (int i = 0; i < m; i++)
-                    for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
-            }
-            if (dx[0])
-                fd_gemm(0, 0, m, in, hid, 1.0, dz, hid, v1, in, 0.0,
-                        dx[0]->x + (ptrdiff_t)r * in, in, mem);
-        }
-    }
+    for (int p = 0; p < parts; p++) mlp_back_part(&s, p, job[threads_this()].mem);
     job_join(job, &scratch);
     if (!weights || scratch.st->code) return;
-    sum_axis(1, parts, sw1, g1, to[0], scratch);
-    sum_axis(1, parts, hid, gb, to[1], scratch);
-    sum_axis(1, parts, sw2, g2, thin ? v + sw2 : to[2], scratch);
-    if (thin) fuse_turn(hid, out, v + sw2, to[2]);
+    sum_axis(1, parts, sw1, s.g1, dx[1]->x, scratch);
+    sum_axis(1, parts, hid, s.gb, dx[2]->x, scratch);
+    sum_axis(1, parts, sw2, s.g2, thin ? v + sw2 : dx[3]->x, scratch);
+    if (thin) fuse_turn(hid, out, v + sw2, dx[3]->x);
 }
 
 static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f)
@@ -4944,7 +5165,8 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     int in = w1->n[0], hid = w1->n[1], out = w2->n[1], n[2] = { x->n[0], out };
     int rows = fuse_rows(in, hid, n[0]), thin = out <= THIN;
     fd_var *y = tape_push(t, &op, 2, n, 4, (fd_var *[]){ x, w1, b1, w2 });
-    fd_real *kept = y && y->needs && in > FUSE_NARROW ? fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * hid) : NULL;
+    int keep = y && y->needs && in > FUSE_NARROW;
+    fd_real *kept = keep ? fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * hid) : NULL;
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)hid * out);
     job_mem *job = y ? job_fork(&scratch) : NULL;
@@ -4955,8 +5177,9 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     FD_PARALLEL_IF((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
     for (int r = 0; r < n[0]; r += rows) {
         fd_arena mem = job[threads_this()].mem;
-        fd_real *z = kept ? kept + (ptrdiff_t)r * hid : fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
-        fd_real *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid), *yr = y->x + (ptrdiff_t)r * out;
+        ptrdiff_t size = (ptrdiff_t)rows * hid;
+        fd_real *z = kept ? kept + (ptrdiff_t)r * hid : fd_raw(&mem, fd_real, size);
+        fd_real *a = fd_raw(&mem, fd_real, size), *yr = y->x + (ptrdiff_t)r * out;
         int m = n[0] - r < rows ? n[0] - r : rows;
         if (!a) continue;
         fuse_hidden(m, in, hid, x->x + (ptrdiff_t)r * in, w1->x, b1->x, z, mem);
@@ -4967,36 +5190,55 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
 }
+#endif
 
-/* --- y = f(scale u + shift), u = spectral(h) + h w ---
+/* --- y = f(scale u + shift), u = spectral(h) + h w; f < 0: without f --- [FNO eq. 2]
  *
- * shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. A sample at a time, and of that
- * some whole rows of the last axis, a tile, through everything that is not the transform of another
- * axis, while they are in the cache. For the reverse pass u or f' are kept, and of the spectrum the kept
- * modes. */
+ * ss is the shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. The fast form takes a
+ * sample at a time and sends some whole rows of its last axis, a tile, through everything that is not
+ * the transform of another axis, while they are in the cache. For the reverse pass it keeps u or f',
+ * and of the spectrum the kept modes. */
 
-struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };    /* tile: points */
-
-/* reals of the gate of a sample; 0 where all samples share it */
-static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? ss->n[1] * ss->n[2] : 0; }
+#ifdef FD_PLAIN
+static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
+                          const int lo[], const int hi[])
+{
+    fd_var *u = fd_add(t, fd_spectral(t, h, R, axes, lo, hi), fd_matmul(t, 0, 0, h, w));
+    int n[FD_MAXD] = { 1, 1, 1, 1, 1, 1 };
+    if (!u || !ss) return NULL;
+    if (ss->nd > 1) {
+        n[0] = ss->n[0];
+        n[axes + 1] = ss->n[2];
+        u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), axes + 2, n));
+        ss = fd_reshape(t, fd_slice(t, ss, 1, 1, 1), axes + 2, n);
+    }
+    u = fd_add(t, u, ss);
+    return f < 0 ? u : fd_map(t, u, f);
+}
+#else
+/* kept: u, or the slope f'(u + shift); tile: its points */
+struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };
 
 /* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw */
 static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis to[3], int i,
-                            const fd_var *y, const fd_real *dy, fd_real *du, fd_real *da, fd_real *e,
-                            fd_real *dw, fd_arena mem)
+                            const fd_var *y, const fd_real *dy, fd_real *du, fd_real *da,
+                            fd_real *e, fd_real *dw, fd_arena mem)
 {
     const struct spec *s = &l->s;
     const fd_var *h = y->src[0], *ss = y->src[2];
-    int ci = s->ci, co = s->co, scaled = ss->nd > 1, sums = scaled ? 2 * co : co, points = (int)s->points;
+    int ci = s->ci, co = s->co, scaled = ss->nd > 1, sums = scaled ? 2 * co : co;
+    int points = (int)s->points;
     double *sum = fd_new(&mem, double, sums);
-    fd_real *part = fd_raw(&mem, fd_real, sums), *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
+    fd_real *part = fd_raw(&mem, fd_real, sums);
+    fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
     struct spec_work work = spec_room(s, co, to, &mem);
     if (!z || !work.tmp) return;
     for (int p = 0, m, n = s->n[s->nd - 1]; p < points; p += m) {
         m = points - p < l->tile ? points - p : l->tile;
         ptrdiff_t at = (i * s->points + p) * co, from = (i * s->points + p) * ci;
-        gate_back(l->f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), scaled ? l->u + at : NULL,
-                  l->slope ? l->slope + at : NULL, y->x + at, dy + at, NULL, du + at, sum, part, z);
+        gate_back(l->f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss),
+                  scaled ? l->u + at : NULL, l->slope ? l->slope + at : NULL, y->x + at, dy + at,
+                  NULL, du + at, sum, part, z);
         spec_to_rows(s, to, co, p / n, (p + m) / n, du + at, work, mem);
         if (dw)
             fd_gemm(1, 0, ci, co, m, 1.0, h->x + from, ci, du + at, co, p > 0, dw, co, mem);
@@ -5028,10 +5270,11 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     if (!job) return;
     FD_PARALLEL_IF(SPEC_WIDE(s, co))
     for (int i = 0; i < b; i++)
-        fuse_layer_down(l, to, i, y, dy->x, du, da + (ptrdiff_t)i * sums, e, dw ? dw + i * sw : NULL,
-                        job[threads_this()].mem);
+        fuse_layer_down(l, to, i, y, dy->x, du, da + (ptrdiff_t)i * sums, e,
+                        dw ? dw + i * sw : NULL, job[threads_this()].mem);
     job_join(job, &rest);
-    if (ss->needs) sum_axis(1, each ? 1 : b, each ? (ptrdiff_t)b * sums : sums, da, dx[2]->x, scratch);
+    if (ss->needs)
+        sum_axis(1, each ? 1 : b, each ? (ptrdiff_t)b * sums : sums, da, dx[2]->x, scratch);
     if (dw) sum_axis(1, b, sw, dw, dx[1]->x, scratch);
     if (R->needs) spec_mul_gradient(s, s->p, e, dx[3]->x, scratch);
     fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
@@ -5046,10 +5289,34 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
             m = points - p < l->tile ? points - p : l->tile;
             fd_real *d = dx[0]->x + (i * s->points + p) * ci;
             spec_from_rows(s, from, ci, p / n, (p + m) / n, work, d, mem);
-            fd_gemm(0, 1, m, ci, co, 1.0, du + (i * s->points + p) * co, co, w->x, co, 1.0, d, ci, mem);
+            fd_gemm(0, 1, m, ci, co, 1.0, du + (i * s->points + p) * co, co, w->x, co, 1.0, d, ci,
+                    mem);
         }
     }
     job_join(job, &scratch);
+}
+
+/* sample i, a tile at a time; q: the modes after the product with R */
+static void fuse_layer_up(const struct fuse_layer *l, const struct spec_axis from[3], int i,
+                          const fd_var *h, const fd_var *w, const fd_var *ss, const fd_real *q,
+                          fd_real *y, fd_arena mem)
+{
+    const struct spec *s = &l->s;
+    int ci = s->ci, co = s->co, points = (int)s->points, line = s->n[s->nd - 1];
+    fd_real *room = l->u ? l->u : fd_raw(&mem, fd_real, (ptrdiff_t)l->tile * co);
+    fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
+    struct spec_work work = spec_from_begin(s, from, co, 1, i, q, &mem);
+    if (!room || !z || !work.tmp) return;
+    for (int r = 0, m; r < points; r += m) {
+        m = points - r < l->tile ? points - r : l->tile;
+        ptrdiff_t at = (i * s->points + r) * co;
+        fd_real *u = l->u ? l->u + at : room;
+        spec_from_rows(s, from, co, r / line, (r + m) / line, work, u, mem);
+        fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * s->points + r) * ci, ci, w->x, co, 1.0, u, co,
+                mem);
+        gate_run(l->f, ss->nd > 1, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), u, y + at,
+                 l->slope ? l->slope + at : NULL, z);
+    }
 }
 
 static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
@@ -5068,8 +5335,8 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
     if (!y) return NULL;
     own->s = shape;
     own->f = f;
-    own->u = y->needs && scaled ? fd_raw(t->mem, fd_real, b * shape.points * co) : NULL;
-    own->slope = y->needs && f >= 0 && !scaled ? fd_raw(t->mem, fd_real, b * shape.points * co) : NULL;
+    if (y->needs && scaled) own->u = fd_raw(t->mem, fd_real, b * shape.points * co);
+    else if (y->needs && f >= 0) own->slope = fd_raw(t->mem, fd_real, b * shape.points * co);
     own->tile = tile = tile < line ? line : tile / line * line;
     y->aux = own;
     struct spec_axis from[3];
@@ -5081,38 +5348,43 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
     job_mem *job = job_fork(&scratch);
     if (!job) return NULL;
     FD_PARALLEL_IF(SPEC_WIDE(&shape, co))
-    for (int i = 0; i < b; i++) {
-        fd_arena mem = job[threads_this()].mem;
-        fd_real *room = own->u ? own->u : fd_raw(&mem, fd_real, (ptrdiff_t)tile * co);
-        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
-        struct spec_work work = spec_from_begin(&shape, from, co, 1, i, q, &mem);
-        if (!room || !z || !work.tmp) continue;
-        for (int r = 0, m; r < points; r += m) {
-            m = points - r < tile ? points - r : tile;
-            ptrdiff_t at = (i * shape.points + r) * co;
-            fd_real *u = own->u ? own->u + at : room;
-            spec_from_rows(&shape, from, co, r / line, (r + m) / line, work, u, mem);
-            fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * shape.points + r) * ci, ci, w->x, co, 1.0,
-                    u, co, mem);
-            gate_run(f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), u, y->x + at,
-                     own->slope ? own->slope + at : NULL, z);
-        }
-    }
+    for (int i = 0; i < b; i++)
+        fuse_layer_up(own, from, i, h, w, ss, q, y->x, job[threads_this()].mem);
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
 }
+#endif
 
-/* --- Layers of sines [SIREN; functa; FDP] and a last one without: h' = sin(scale h w + shift), y = h w ---
+/* --- Layers of sines h' = sin(scale h w + shift) and a last one without, y = h w ---
  *
- * A tile of points goes through all layers while it is in the cache. Of a layer u = h w is kept for the reverse
- * pass, which finds h' = sin z, z = scale u + shift, and dz = dh' cos z in one evaluation. With '' for the layer above:
+ * [SIREN; functa; FDP] x is [b][points][in]; ws has w [in][width], [width][width].. of all layers but
+ * the last, one after the other; ss [b][2 layers][width], or [1].. for all samples, has scale and shift
+ * of each; the last w is [width][out].
  *
- *   dh' = du'' w''^T,  dw'' = h'^T du'',  dz = dh' cos z,  dscale = sum dz u,  dshift = sum dz,  du = scale dz
+ * In the fast form a tile of points goes through all layers while it is in the cache. Of a layer u = h w
+ * is kept for the reverse pass, which computes h' = sin z, z = scale u + shift, and dz = dh' cos z in one
+ * evaluation. With '' for the layer above:
  *
- * Sources: h [b][points][in]; ws: w [in][width], [width][width].. of all layers but the last, one after the other;
- * ss [b][2 layers][width], or [1].. for all samples: scale and shift of each; the last w [width][out]. */
+ *   dh' = du'' w''^T      dw'' = h'^T du''      dz = dh' cos z
+ *   dscale = sum dz u     dshift = sum dz       du = scale dz */
 
-struct fuse_waves { int tile, layers; fd_real *u; };       /* u [b][points][layers][width], in tiles */
+#ifdef FD_PLAIN
+static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
+{
+    fd_var *h = x;
+    for (int l = 0, from = 0; h && ss && l < ss->n[1] / 2; l++) {
+        const int n = h->n[2], width = ss->n[2];
+        fd_var *w = fd_slice(t, ws, 0, from, n * width);
+        fd_var *u = fd_matmul(t, 0, 0, h, fd_reshape(t, w, 2, (int[]){ n, width }));
+        u = fd_mul(t, fd_slice(t, ss, 1, 2 * l, 1), u);
+        h = fd_map(t, fd_add(t, u, fd_slice(t, ss, 1, 2 * l + 1, 1)), FD_SIN);
+        from += n * width;
+    }
+    return ss ? fd_matmul(t, 0, 0, h, last) : NULL;
+}
+#else
+/* kept: u [b][points][layers][width], in tiles */
+struct fuse_waves { int tile, layers; fd_real *u; };
 
 /* w of layer l; of the last one: where ws ends */
 static const fd_real *waves_weight(const fd_var *y, int l)
@@ -5131,12 +5403,14 @@ struct waves_back {
 };
 
 /* points r..r+m of sample i */
-static void waves_back(struct waves_back *s, const fd_var *y, const fd_real *dy, int i, int r, int m, fd_arena mem)
+static void waves_back(struct waves_back *s, const fd_var *y, const fd_real *dy, int i, int r,
+                       int m, fd_arena mem)
 {
     const struct fuse_waves *own = y->aux;
     const fd_var *x = y->src[0], *ss = y->src[2], *last = y->src[3];
     const int in = x->n[2], w = ss->n[2], out = last->n[1], L = own->layers, thin = out <= THIN;
-    const ptrdiff_t size = (ptrdiff_t)own->tile * w, gates = 2 * (ptrdiff_t)w, at = (ptrdiff_t)i * x->n[1] + r;
+    const ptrdiff_t size = (ptrdiff_t)own->tile * w, gates = 2 * (ptrdiff_t)w;
+    const ptrdiff_t at = (ptrdiff_t)i * x->n[1] + r;
     const fd_real *u = own->u + at * L * w, *gate = ss->x + (ptrdiff_t)i * fuse_gate(ss);
     fd_real *du = s->tile, *dh = s->tile + size, *h = s->tile + 2 * size, *dz = s->tile + 3 * size;
     dy += at * out;
@@ -5145,10 +5419,11 @@ static void waves_back(struct waves_back *s, const fd_var *y, const fd_real *dy,
         if (l + 1 < L) fd_gemm(0, 1, m, w, w, 1.0, du, w, weight, w, 0.0, dh, w, mem);
         else if (thin) thin_back(m, w, out, NULL, s->v, dy, dh, NULL);
         else           fd_gemm(0, 0, m, w, out, 1.0, dy, out, s->v, w, 0.0, dh, w, mem);
-        gate_back(FD_SIN, 1, m, w, gate + l * gates, u + (ptrdiff_t)l * m * w, NULL, NULL, dh, h, dz,
-                  s->sum + l * gates, s->part, s->z);
+        gate_back(FD_SIN, 1, m, w, gate + l * gates, u + (ptrdiff_t)l * m * w, NULL, NULL, dh, h,
+                  dz, s->sum + l * gates, s->part, s->z);
         if (l + 1 < L && s->dws)
-            fd_gemm(1, 0, w, w, m, 1.0, h, w, du, w, s->add, s->dws + (weight - y->src[1]->x), w, mem);
+            fd_gemm(1, 0, w, w, m, 1.0, h, w, du, w, s->add, s->dws + (weight - y->src[1]->x), w,
+                    mem);
         if (l + 1 == L && s->dlast) {
             if (thin) thin_back(m, w, out, h, s->v, dy, NULL, s->dlast);
             else      fd_gemm(1, 0, w, out, m, 1.0, h, w, dy, out, s->add, s->dlast, out, mem);
@@ -5158,7 +5433,8 @@ static void waves_back(struct waves_back *s, const fd_var *y, const fd_real *dy,
         dz = old;
     }
     if (s->dws) fd_gemm(1, 0, in, w, m, 1.0, x->x + at * in, in, du, w, s->add, s->dws, w, mem);
-    if (s->dx)  fd_gemm(0, 1, m, in, w, 1.0, du, w, waves_weight(y, 0), w, 0.0, s->dx + at * in, in, mem);
+    if (s->dx)
+        fd_gemm(0, 1, m, in, w, 1.0, du, w, waves_weight(y, 0), w, 0.0, s->dx + at * in, in, mem);
     s->add = 1;
 }
 
@@ -5166,11 +5442,12 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const struct fuse_waves *own = y->aux;
     const fd_var *x = y->src[0], *ws = y->src[1], *ss = y->src[2], *last = y->src[3];
-    const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile, thin = out <= THIN;
-    const int parts = b < FUSE_PARTS ? b : FUSE_PARTS;
+    const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile;
+    const int thin = out <= THIN, parts = b < FUSE_PARTS ? b : FUSE_PARTS;
     const ptrdiff_t sw = fd_count(ws), sl = fd_count(last), sums = (ptrdiff_t)2 * own->layers * w;
     for (int i = 0; i < 4; i++)
-        if (y->src[i]->needs && !(dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL))) return;
+        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
+    if (t->mem->st->code) return;
 
     fd_arena scratch = *t->mem;
     fd_real *v = fd_raw(&scratch, fd_real, 2 * sl), *da = fd_raw(&scratch, fd_real, b * sums);
@@ -5182,9 +5459,11 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
     for (int p = 0; p < parts; p++) {
         fd_arena mem = job[threads_this()].mem;
-        struct waves_back s = { v, dx[0] ? dx[0]->x : NULL, dws ? dws + p * sw : NULL, dlast ? dlast + p * sl : NULL,
-                                fd_raw(&mem, fd_real, (ptrdiff_t)4 * tile * w), fd_raw(&mem, fd_real, 2 * w),
-                                fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w), NULL, 0 };
+        struct waves_back s = { v, dx[0] ? dx[0]->x : NULL, dws ? dws + p * sw : NULL,
+                                dlast ? dlast + p * sl : NULL, NULL, NULL, NULL, NULL, 0 };
+        s.tile = fd_raw(&mem, fd_real, (ptrdiff_t)4 * tile * w);
+        s.part = fd_raw(&mem, fd_real, 2 * w);
+        s.z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
         s.sum = fd_raw(&mem, double, sums);
         if (!s.sum) continue;
         int first = (int)((ptrdiff_t)b * p / parts), end = (int)((ptrdiff_t)b * (p + 1) / parts);
@@ -5197,7 +5476,8 @@ static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
     job_join(job, &scratch);
     if (scratch.st->code) return;
-    if (dx[2]) sum_axis(1, fuse_gate(ss) ? 1 : b, fuse_gate(ss) ? b * sums : sums, da, dx[2]->x, scratch);
+    if (dx[2] && fuse_gate(ss)) sum_axis(1, 1, b * sums, da, dx[2]->x, scratch);
+    else if (dx[2])             sum_axis(1, b, sums, da, dx[2]->x, scratch);
     if (dx[1]) sum_axis(1, parts, sw, dws, dx[1]->x, scratch);
     if (dx[3]) sum_axis(1, parts, sl, dlast, thin ? v + sl : dx[3]->x, scratch);
     if (dx[3] && thin) fuse_turn(w, out, v + sl, dx[3]->x);
@@ -5207,10 +5487,12 @@ static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var 
 {
     static const struct fd_op op = { "layers of sines", fuse_waves_vjp, 1 };
     if (!x || !ws || !ss || !last) return NULL;
-    const int b = x->n[0], points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1], L = ss->n[1] / 2;
-    const int tile = fuse_rows(w, 4 * w, points), tiles = (points + tile - 1) / tile, thin = out <= THIN;
+    const int b = x->n[0], points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1];
+    const int L = ss->n[1] / 2, thin = out <= THIN;
+    const int tile = fuse_rows(w, 4 * w, points), tiles = (points + tile - 1) / tile;
     struct fuse_waves *own = fd_new(t->mem, struct fuse_waves, 1);
-    fd_var *y = own ? tape_push(t, &op, 3, (int[]){ b, points, out }, 4, (fd_var *[]){ x, ws, ss, last }) : NULL;
+    fd_var *y = own ? tape_push(t, &op, 3, (int[]){ b, points, out }, 4,
+                                (fd_var *[]){ x, ws, ss, last }) : NULL;
     if (!y) return NULL;
     own->tile = tile;
     own->layers = L;
@@ -5232,10 +5514,13 @@ static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var 
         fd_real *to = fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
         fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
         if (!u || !to || !z) continue;
-        for (int l = 0, n = in; l < L; l++, weight += (ptrdiff_t)n * w, n = w, h = to, gate += 2 * w) {
+        for (int l = 0, n = in; l < L; l++, gate += 2 * w) {
             fd_gemm(0, 0, m, w, n, 1.0, h, n, weight, w, 0.0, u, w, mem);
             gate_run(FD_SIN, 1, m, w, gate, u, to, NULL, z);
             if (own->u) u += (ptrdiff_t)m * w;
+            weight += (ptrdiff_t)n * w;
+            n = w;
+            h = to;
         }
         if (thin) thin_product(m, w, out, h, v, 0, y->x + at * out);
         else fd_gemm(0, 0, m, out, w, 1.0, h, w, last->x, out, 0.0, y->x + at * out, out, mem);
@@ -5243,6 +5528,7 @@ static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var 
     job_join(job, &scratch);
     return t->mem->st->code ? NULL : y;
 }
+#endif
 
 /* ---- Rows ---------------------------------------------------------------------------------------
  *
