@@ -84,19 +84,23 @@ static void norm_back(ptrdiff_t rows, int c, double eps, const fd_real *x, const
                       const fd_real *dy, fd_real *dx, fd_real *dgain, fd_real *dbias,
                       fd_arena scratch);
 
-/* Attention in one operator; fuse_attend is of tokens x [b][n][3 e] with themselves, where q, k and v
- * lie side by side. */
+/* Attention in one operator; fuse_attend is of tokens x [b][n][3 e] with themselves, where q, k
+ * and v lie side by side. */
 static fd_var *fuse_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads);
 static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads);
 
-/* Fields of b samples on n0 x n1 x n2 points to tokens (cut), and back. Axes that there are not have
- * n = 1, here as in the stencils. */
+/* Fields of b samples on n0 x n1 x n2 points to tokens (cut), and back. Axes that there are not
+ * have n = 1, here as in the stencils. */
 static void patch_copy(int cut, int b, const int n[3], const int p[3], int c, const fd_real *x,
                        fd_real *y);
 
 /* Stencils of three points: the neighbours of each point, [rows][parts][c], or the transpose. */
 enum { STENCIL_ZERO = -1 };                           /* a boundary like those of fd.h: zeros */
-struct stencil_grid { int n[3], bc[3], from[3], c, parts; ptrdiff_t rows; };    /* from 1: no axis */
+struct stencil_grid {
+    int n[3], bc[3], from[3];                         /* points, boundary; from: 1 for no axis */
+    int c, parts;                                     /* channels, neighbours */
+    ptrdiff_t rows;                                   /* all points of the batch */
+};
 static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x, fd_real *y);
 
 /* Stencils of physical width, or their transpose; the gradient of their weights. */
@@ -138,8 +142,9 @@ static fd_var *tape_null(int code)
     return NULL;
 }
 
-/* Memory of gradients while fd_backward walks: a room is busy while the vjp that made it runs, and held by
- * every variable whose gradient lies in it; one that is neither serves what is made next. */
+/* Memory of gradients while fd_backward walks. A room is busy while the vjp that made it runs, and
+ * held by every variable whose gradient lies in it. A room that is neither serves what is made
+ * next. */
 enum { TAPE_ROOMS = 256 };
 struct tape_rooms {
     int n;
@@ -625,19 +630,21 @@ fd_var *fd_sum_to(fd_tape *t, fd_var *x, int nd, const int n[])
     op_walk w = walk_over(x->nd, x->n, x, y);
     fd_arena scratch = *t->mem;
     const fd_real *from = x->x;
+    ptrdiff_t B = 1;                                   /* what is kept of the axes after k */
     for (int k = w.nd - 1; k >= 0; k--) {              /* one (merged) axis at a time, last first */
-        if (w.sy[k]) continue;
-        ptrdiff_t A = 1, B = 1;
+        if (w.sy[k]) {
+            B *= w.n[k];
+            continue;
+        }
+        ptrdiff_t A = 1;
         int more = 0;
         for (int i = 0; i < k; i++) {
             A *= w.n[i];
             more |= !w.sy[i];
         }
-        for (int i = k + 1; i < w.nd; i++) B *= w.n[i];
         fd_real *to = more ? fd_raw(&scratch, fd_real, A * B) : y->x;
         if (!to) return NULL;
         sum_axis(A, w.n[k], B, from, to, scratch);
-        w.n[k] = 1;
         from = to;
     }
     if (from == x->x)                                    /* only axes of length 1 fell away */
@@ -996,7 +1003,8 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
 static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_var *w, int axes,
                       const int lo[], const int hi[])
 {
-    int each = w->nd == axes + 2, ok = x->nd == axes + 2 && (each || w->nd == axes + 3) && w->n[w->nd - 1] == 2;
+    int each = w->nd == axes + 2;
+    int ok = x->nd == axes + 2 && (each || w->nd == axes + 3) && w->n[w->nd - 1] == 2;
     memset(s, 0, sizeof *s);
     if (ok) ok = axes >= 1 && axes <= 3 && x->n[axes + 1] == w->n[axes];
     for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
@@ -1006,7 +1014,8 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
         return 0;
     }
     if (lo[axes - 1]) {
-        FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at", lo[axes - 1]);
+        FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at",
+                lo[axes - 1]);
         return 0;
     }
     s->nd = axes;
@@ -1181,8 +1190,8 @@ fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double e
     return y;
 }
 
-/* The means of x [b][points][c] over the points and the channels of a group, repeated for each of its
- * channels, [b][1][c]. Points are summed first, since the rows of that sum are long. */
+/* The means of x [b][points][c] over the points and the channels of a group, repeated for each of
+ * its channels, [b][1][c]. Points are summed first, since the rows of that sum are long. */
 static fd_var *group_mean(fd_tape *t, fd_var *x, int groups)
 {
     if (!x) return NULL;
@@ -1250,9 +1259,9 @@ fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
     return fuse_attention(t, q, k, v, heads);
 }
 
-/* softmax(q k^T/sqrt(w) + log p) is attention with one more column of q and k in each head, in which
- * q has 1 and k has log p. The other columns of q are scaled so that the division by sqrt(w + 1)
- * comes out right. */
+/* softmax(q k^T/sqrt(w) + log p) is attention with one more column of q and k in each head, in
+ * which q has 1 and k has log p. The other columns of q are scaled so that the division by
+ * sqrt(w + 1) comes out right. */
 fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads,
                           const fd_real *weight)
 {
@@ -1513,7 +1522,8 @@ fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const 
         return TAPE_FAIL(t, where, "wants x [b][n][c], m and k > 0: axes, m, k", x->nd, m, k);
     for (ptrdiff_t i = 0; i < (ptrdiff_t)m * k; i++)
         if (index[i] < 0 || index[i] >= x->n[1])
-            return TAPE_FAIL(t, where, "outside the points: entry, index, points", i, index[i], x->n[1]);
+            return TAPE_FAIL(t, where, "outside the points: entry, index, points", i, index[i],
+                             x->n[1]);
     struct gather g = { x->n[1], m, k, index, weight };
     return op_gather(t, x, &g, 0);
 }
@@ -1537,7 +1547,8 @@ fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss)
     if (!x || !ss) return NULL;
     int c = row_last(x), b = ss->n[0];                /* [Thesis eq. 3.79] */
     if (!x->nd || ss->nd != 2 || ss->n[1] != 2 * c || x->n[0] % b)
-        return TAPE_FAIL(t, "fd_scale_shift", "wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c", c, b,
+        return TAPE_FAIL(t, "fd_scale_shift",
+                         "wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c", c, b,
                          ss->nd == 2 ? ss->n[1] : 0);
     const int n[3] = { b, (int)(fd_count(x) / c / b), c }, one[3] = { b, 1, c };
     fd_var *gamma = fd_reshape(t, fd_slice(t, ss, 1, 0, c), 3, one);
@@ -1546,8 +1557,9 @@ fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss)
     return fd_reshape(t, fd_add(t, y, beta), x->nd, x->n);
 }
 
-/* --- A matrix along one axis: y[..][i][..] = sum_j M[i][j] x[..][j][..], M [m][n] or its transpose --- */
+/* --- A matrix along one axis: y[..][i][..] = sum_j M[i][j] x[..][j][..] --- */
 
+/* M is [m][n]; back: its transpose is applied. */
 static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_real *M, int back);
 
 static void op_along_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
@@ -1598,7 +1610,8 @@ static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
 {
     const double pi = 3.14159265358979323846;
     fd_real *M = fd_raw(a, fd_real, (ptrdiff_t)m * n);
-    int low = m < n ? m : n, K = bc == FD_PERIODIC ? (low - 1) / 2 : bc == FD_NEUMANN ? low - 1 : low;
+    int low = m < n ? m : n;
+    int K = bc == FD_PERIODIC ? (low - 1) / 2 : bc == FD_NEUMANN ? low - 1 : low;
     double edge = bc == FD_DIRICHLET ? 1 : bc == FD_PERIODIC ? 0 : .5, off = bc == FD_DIRICHLET;
     double h = 1 / (n + off), top = m == n && n % 2 == 0 ? cos(pi * n * move) : 0;
     for (int i = 0; i < m && M; i++)
@@ -1606,8 +1619,11 @@ static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
             double x = (i + edge) / (m + off) + move, y = (j + edge) / (n + off), v;
             if (bc == FD_PERIODIC)
                 v = 1 + 2 * regrid_kernel(K, 0, 2 * (x - y)) + ((i - j) % 2 ? -top : top);
-            else if (bc == FD_NEUMANN) v = 1 + regrid_kernel(K, 0, x - y) + regrid_kernel(K, 0, x + y);
-            else v = regrid_kernel(K, bc == FD_MIXED, x - y) - regrid_kernel(K, bc == FD_MIXED, x + y);
+            else if (bc == FD_NEUMANN)
+                v = 1 + regrid_kernel(K, 0, x - y) + regrid_kernel(K, 0, x + y);
+            else
+                v = regrid_kernel(K, bc == FD_MIXED, x - y)
+                  - regrid_kernel(K, bc == FD_MIXED, x + y);
             M[(ptrdiff_t)i * n + j] = (fd_real)(h * v);
         }
     return M;
@@ -3561,12 +3577,14 @@ fd_model fd_net_raw(fd_arena *a, const fd_net *net)
  *
  * ---- Element functions --------------------------------------------------------------------------
  *
- * f(x) and f'(x), to 2 ulp (the normal distribution function: 5), with subnormal results, infinities
- * and NaN as in libm. The plain form calls libm in double and rounds; so do double builds and
- * FD_STRICT. The fast form is polynomials on vectors of float, minimax in relative error.
+ * f(x) and f'(x), to 2 ulp (the normal distribution function: 5), with subnormal results,
+ * infinities and NaN as in libm. The plain form calls libm in double and rounds; so do double
+ * builds and FD_STRICT. The fast form is polynomials on vectors of float, minimax in relative
+ * error.
  *
- * Long polynomials are summed in pairs, (c0 + c1 r) + r^2 (c2 + c3 r) + .., because a processor looks
- * ahead over one or two vectors only, so that the length of a chain counts as much as its work. */
+ * Long polynomials are summed in pairs, (c0 + c1 r) + r^2 (c2 + c3 r) + .., because a processor
+ * looks ahead over one or two vectors only, so that the length of a chain counts as much as its
+ * work. */
 
 #if defined(FD_DOUBLE) || defined(FD_STRICT) || defined(FD_PLAIN)
 #define MAP_LIBM
@@ -3672,7 +3690,8 @@ FD_INLINE map_v map_log(map_v x)
     map_v bias = map_sel(tiny, map_fill(MAP_ROUND + 223), map_fill(MAP_ROUND + 200));
     map_v n = map_real(e + 0x4b400000u) - bias, z = f * f;
     map_v q = (K(0.141811937) + f * K(-0.13128747)) + z * (K(0.128816321) + f * K(-0.0785960928));
-    q = (K(0.333333164) + f * K(-0.250008106)) + z * ((K(0.200022861) + f * K(-0.16624555)) + z * q);
+    q = (K(0.200022861) + f * K(-0.16624555)) + z * q;
+    q = (K(0.333333164) + f * K(-0.250008106)) + z * q;
     map_v small = n * K(7.64368043e-4) + (f * z * q - K(0.5) * z);
     map_v y = n * K(0.6923828125) + (f + small);
     y = map_sel(map_lt(x, map_fill((fd_real)INFINITY)), y, x);
@@ -3722,7 +3741,8 @@ FD_INLINE map_v map_tanh(map_v x)
  * (3.5e-9 for a <= 15), so that the lower tail keeps its relative accuracy, which the formula
  * (1 + erf(x/sqrt2))/2 loses. A polynomial in t itself magnifies the error of t near a = 0.
  * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. The exponential is kept times
- * 2^64, a normal number for every a, and the factor 2^-64 lies in the coefficients. Returns p(x). */
+ * 2^64, a normal number for every a, and the factor 2^-64 lies in the coefficients. Returns
+ * p(x). */
 FD_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
 {
 #define T(c) K((c) * 0x1p-64)
@@ -3747,7 +3767,8 @@ FD_INLINE map_v map_cdf(map_v x)
     map_normal(x, &a, &q);
     return map_sel(map_lt(x, map_fill(0)), q, K(1) - q);
 }
-/* x P = max(x, 0) - a q, and P + x p = g + (1 for x > 0), g = +-(a p - q); no inf * 0, as a <= 16 */
+/* x P = max(x, 0) - a q, and P + x p = g + (1 for x > 0), g = +-(a p - q). There is no inf * 0, as
+ * a <= 16. */
 FD_INLINE map_v map_gelu(map_v x)
 {
     map_v a, q;
@@ -3812,8 +3833,8 @@ FD_INLINE map_v map_gelu_tanh_slope(map_v x)
     X(MAP_PDF,         map_pdf(x),                   -(x * y))                 \
     X(MAP_STEP,        map_step(x),                  map_fill(0))
 
-/* A block of n numbers. Without v: z = f(x), or where dy is given z = dy f'(x), with y = f(x). With v:
- * v = f(x) and z = dy f'(x), where dy may be NULL for 1. */
+/* A block of n numbers. Without v: z = f(x), or where dy is given z = dy f'(x), with y = f(x).
+ * With v: v = f(x) and z = dy f'(x), where dy may be NULL for 1. */
 #ifdef FD_PLAIN
 static void map_any(int f, ptrdiff_t n, const fd_real *xs, const fd_real *ys, const fd_real *dy,
                     fd_real *z, fd_real *v)
@@ -3832,8 +3853,8 @@ static void map_any(int f, ptrdiff_t n, const fd_real *xs, const fd_real *ys, co
     }
 }
 #else
-/* The same where n is a multiple of MAP_W. It evaluates f'(x) only where it is wanted, and f(x) only
- * where it is not given. */
+/* The same where n is a multiple of MAP_W. It evaluates f'(x) only where it is wanted, and f(x)
+ * only where it is not given. */
 static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_real *restrict ys,
                       const fd_real *restrict ds, fd_real *restrict zs, fd_real *restrict vs)
 {
@@ -4109,8 +4130,8 @@ static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd
 #else
 enum { SUM_COLS = 64, SUM_ROWS = 128, SUM_LANES = 16, SUM_PART = 65536 };
 
-/* acc[j] += sum_r x[r*stride + j], j < cols <= SUM_COLS: SUM_ROWS rows at a time in fd_real, and what
- * these give in double */
+/* acc[j] += sum_r x[r*stride + j], j < cols <= SUM_COLS: SUM_ROWS rows at a time in fd_real, and
+ * what these give in double */
 static void sum_rows(ptrdiff_t rows, int cols, const fd_real *x, ptrdiff_t stride, double *acc)
 {
     for (ptrdiff_t r0 = 0; r0 < rows; r0 += SUM_ROWS) {
@@ -4200,18 +4221,19 @@ static void job_join(const job_mem *j, fd_arena *scratch)
 
 /* ---- Spectral mixing ----------------------------------------------------------------------------
  *
- * T is done axis by axis, the last one first, and T' in the reverse order. Along an axis it is a real
- * transform of many lanes (channels, and the real and imaginary parts that the axes before it left):
+ * T is done axis by axis, the last one first, and T' in the reverse order. Along an axis it is a
+ * real transform of many lanes (channels, and the real and imaginary parts that the axes before it
+ * left):
  *
  *     re_k = s_k sum_j f_j cos(2 pi jk/n)      im_k = -s_k sum_j f_j sin(2 pi jk/n)      k = 0..top
  *
- * and T' along an axis is its transpose, f_j = sum_k s_k (cos(2 pi jk/n) re_k - sin(2 pi jk/n) im_k).
- * For a real axis that is all; a complex one, of lanes a + ib with transforms A and B, has
+ * and T' along an axis is its transpose, f_j = sum_k s_k (cos(2 pi jk/n) re_k - sin(2 pi jk/n)
+ * im_k). For a real axis that is all; a complex one, of lanes a + ib with transforms A and B, has
  * u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k (spec_axis_run).
  *
  * The plain form is these sums. The fast one, where few modes are kept, is sums folded twice
- * (spec_fold) times a table, an eighth of the work of the plain complex sum on a real axis of even n;
- * where many are, it is fd_fft_run over the lanes. */
+ * (spec_fold) times a table, an eighth of the work of the plain complex sum on a real axis of even
+ * n; where many are, it is fd_fft_run over the lanes. */
 
 struct spec_axis {
     int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
@@ -4303,19 +4325,20 @@ FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
 /* rows that have the others for partners */
 #define SPEC_QUARTER(n) ((n) % 2 ? (n) / 2 + 1 : (n) / 4 + 1)
 
-/* Folded sums: since cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n), a row j has the partners n - j and,
- * where n = 2h, h - j and h + j:
+/* Folded sums: since cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n), a row j has the partners n -
+ * j and, where n = 2h, h - j and h + j:
  *
  *     e = f_j + f_n-j,   e' = f_h-j + f_h+j,        o = f_j - f_n-j,   o' = f_h-j - f_h+j
  *     re_k = sum_j c_jk (e +- e')                   im_k = sum_j s_jk (o -+ o')
  *
- * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. The sign above is for even k. Rows
- * that are their own partners come twice: half of c_jk, s_jk. That is eight sums and 2m products for four
- * rows and m <= SPEC_MR modes of one vector of lanes. These modes stay in registers, as m is a constant.
- * With 16 registers only one part at a time leaves room for e or o: re (part = 0), then im (1).
+ * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. The sign above is for even k.
+ * Rows that are their own partners come twice: half of c_jk, s_jk. That is eight sums and 2m
+ * products for four rows and m <= SPEC_MR modes of one vector of lanes. These modes stay in
+ * registers, as m is a constant. With 16 registers only one part at a time leaves room for e or o:
+ * re (part = 0), then im (1).
  *
- * c and s are [1 + n/4 or n/2][ldt], with k = 0 even. What is read next, `ahead` of f, is fetched a few
- * lines at a time: a whole row at once held up the loads of this one. */
+ * c and s are [1 + n/4 or n/2][ldt], with k = 0 even. What is read next, `ahead` of f, is fetched
+ * a few lines at a time: a whole row at once held up the loads of this one. */
 FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
                          const fd_real *restrict s, int ldt, const fd_real *restrict f,
                          ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im,
@@ -4548,8 +4571,8 @@ static int spec_chunk(int pair, ptrdiff_t lanes)
     return (int)(c < lanes ? c : lanes);
 }
 
-/* How far apart rows of so many lanes lie that are summed over: an odd number of lines of the cache,
- * or many would fall on the same sets. */
+/* How far apart rows of so many lanes lie that are summed over: an odd number of lines of the
+ * cache, or many would fall on the same sets. */
 static ptrdiff_t spec_pitch(ptrdiff_t lanes)
 {
     const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(fd_real);
@@ -4655,10 +4678,10 @@ static void spec_unpair(int ch, const fd_real *restrict p, const fd_real *restri
     }
 }
 
-/* T x of sample i: rows r..end of the last axis, any number at a time; then, in spec_to_end, the other
- * axes. The result h has rows [mode][re, im][b][ch] or, where pairs = 1, [mode][2][b][ch][2] with (re, im)
- * in the first half and (im, -re) in the second, so that products of rows with pairs are complex
- * products. */
+/* T x of sample i: rows r..end of the last axis, any number at a time; then, in spec_to_end, the
+ * other axes. The result h has rows [mode][re, im][b][ch] or, where pairs = 1, [mode][2][b][ch][2]
+ * with (re, im) in the first half and (im, -re) in the second, so that products of rows with pairs
+ * are complex products. */
 static void spec_to_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
                          ptrdiff_t end, const fd_real *x, struct spec_work w, fd_arena mem)
 {
@@ -4710,9 +4733,9 @@ static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, 
     spec_to_end(s, ax, ch, pairs, i, w, h, mem);
 }
 
-/* y = T' of sample i of h, in the same two parts. h has rows as above or, where pairs = 1, a product
- * with pairs, [mode][2][b][ch][2], of which the complex sums (p00 - p11) and (p01 + p10) are taken. What
- * spec_from_rows needs is left in w.a. */
+/* y = T' of sample i of h, in the same two parts. h has rows as above or, where pairs = 1, a
+ * product with pairs, [mode][2][b][ch][2], of which the complex sums (p00 - p11) and (p01 + p10)
+ * are taken. What spec_from_rows needs is left in w.a. */
 static struct spec_work spec_from_begin(const struct spec *s, const struct spec_axis ax[3], int ch,
                                         int pairs, int i, const fd_real *h, fd_arena *mem)
 {
@@ -4870,8 +4893,8 @@ static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_r
 enum { FUSE_PARTS = 16 };              /* partial sums of the gradients of weights */
 
 /* How many rows a block has that meets weights [k][c], at most n: what a level-1 cache holds, or a
- * level-2 cache where the weights are so many that a product copies them first, so that this copy is
- * a small part of the work. */
+ * level-2 cache where the weights are so many that a product copies them first, so that this copy
+ * is a small part of the work. */
 static int fuse_rows(int k, int c, int n)
 {
     int rows = ((ptrdiff_t)k * c <= 8192 ? 16384 : 65536) / c;
@@ -4894,8 +4917,8 @@ static int fuse_gate(const fd_var *ss)
 
 /* --- Thin products: so few columns that a tile of a product would stay nearly empty ---
  *
- * v is the matrix transposed, [out][k]. A row of x meets it in SUM_LANES sums, whatever the width of
- * a vector. */
+ * v is the matrix transposed, [out][k]. A row of x meets it in SUM_LANES sums, whatever the width
+ * of a vector. */
 
 enum { THIN = 4 };
 
@@ -4934,8 +4957,8 @@ static void thin_back(int rows, int k, int out, const fd_real *x, const fd_real 
 /* --- Gates: y = f(z), z = u + shift, or z = scale u + shift ---
  *
  * a is the shift [c], or scale and shift [2][c]. The reverse pass is dz = dy f'(z), du = scale dz,
- * dshift = sum dz, dscale = sum dz u. Where there is a scale it needs u, and computes z and f'(z) from
- * that again; where there is none, f'(z) is kept. */
+ * dshift = sum dz, dscale = sum dz u. Where there is a scale it needs u, and computes z and f'(z)
+ * from that again; where there is none, f'(z) is kept. */
 
 enum { GATE_ROWS = 128 };
 
@@ -4968,9 +4991,9 @@ static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const
     }
 }
 
-/* du, and sum += (sum dz u, sum dz), or without a scale sum dz. This needs the slope where there is no
- * scale, and y where there is one; if y was not kept, v gets it. part [2][c] and z, of gate_rows
- * rows, are room. */
+/* du, and sum += (sum dz u, sum dz), or without a scale sum dz. This needs the slope where there
+ * is no scale, and y where there is one; if y was not kept, v gets it. part [2][c] and z, of
+ * gate_rows rows, are room. */
 static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
                       const fd_real *slope, const fd_real *y, const fd_real *dy,
                       fd_real *restrict v, fd_real *restrict du, double *restrict sum,
@@ -5078,12 +5101,12 @@ struct mlp_back {
     const fd_real *dy, *kept;          /* kept: x w1 + b1, or NULL */
     const fd_real *v1, *v2;            /* w1 and w2 transposed */
     fd_real *dx;                       /* NULL: not wanted */
-    fd_real *g1, *gb, *g2;             /* sums of the gradients of w1, b1, w2, of each part; or NULL */
+    fd_real *g1, *gb, *g2;             /* gradients of w1, b1, w2, a sum for each part; or NULL */
     int hid, out, f, rows, blocks, parts;
 };
 
-/* The gradients of weights for rows r..r+m, added to those of part p unless this is its first block.
- * g2 is transposed where the product is thin. */
+/* The gradients of weights for rows r..r+m, added to those of part p unless this is its first
+ * block. g2 is transposed where the product is thin. */
 static void mlp_back_weights(const struct mlp_back *s, int p, int r, int m, int add,
                              const fd_real *a, const fd_real *dz, fd_arena mem)
 {
@@ -5194,10 +5217,10 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
 
 /* --- y = f(scale u + shift), u = spectral(h) + h w; f < 0: without f --- [FNO eq. 2]
  *
- * ss is the shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. The fast form takes a
- * sample at a time and sends some whole rows of its last axis, a tile, through everything that is not
- * the transform of another axis, while they are in the cache. For the reverse pass it keeps u or f',
- * and of the spectrum the kept modes. */
+ * ss is the shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. The fast form
+ * takes a sample at a time and sends some whole rows of its last axis, a tile, through everything
+ * that is not the transform of another axis, while they are in the cache. For the reverse pass it
+ * keeps u or f', and of the spectrum the kept modes. */
 
 #ifdef FD_PLAIN
 static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
@@ -5357,13 +5380,13 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
 
 /* --- Layers of sines h' = sin(scale h w + shift) and a last one without, y = h w ---
  *
- * [SIREN; functa; FDP] x is [b][points][in]; ws has w [in][width], [width][width].. of all layers but
- * the last, one after the other; ss [b][2 layers][width], or [1].. for all samples, has scale and shift
- * of each; the last w is [width][out].
+ * [SIREN; functa; FDP] x is [b][points][in]; ws has w [in][width], [width][width].. of all layers
+ * but the last, one after the other; ss [b][2 layers][width], or [1].. for all samples, has scale
+ * and shift of each; the last w is [width][out].
  *
- * In the fast form a tile of points goes through all layers while it is in the cache. Of a layer u = h w
- * is kept for the reverse pass, which computes h' = sin z, z = scale u + shift, and dz = dh' cos z in one
- * evaluation. With '' for the layer above:
+ * In the fast form a tile of points goes through all layers while it is in the cache. Of a layer
+ * u = h w is kept for the reverse pass, which computes h' = sin z, z = scale u + shift, and
+ * dz = dh' cos z in one evaluation. With '' for the layer above:
  *
  *   dh' = du'' w''^T      dw'' = h'^T du''      dz = dh' cos z
  *   dscale = sum dz u     dshift = sum dz       du = scale dz */
@@ -5553,8 +5576,10 @@ FD_INLINE double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
                 v[k] += y ? d * (vload(y + j + k * FD_W) - c) : d;
             }
         memcpy(s, v, sizeof s);
-        for (int l = 0; j + l < end; l++) s[l] += y ? (x[j + l] - c) * (y[j + l] - c) : x[j + l] - c;
-        for (int h = SUM_LANES / 2; h; h /= 2) for (int l = 0; l < h; l++) s[l] += s[l + h];
+        for (int l = 0; j + l < end; l++)
+            s[l] += y ? (x[j + l] - c) * (y[j + l] - c) : x[j + l] - c;
+        for (int h = SUM_LANES / 2; h; h /= 2)
+            for (int l = 0; l < h; l++) s[l] += s[l + h];
         sum += (double)s[0];
     }
     return sum;
@@ -5593,8 +5618,8 @@ static void softmax_run(ptrdiff_t rows, int n, const fd_real *x, fd_real *y, fd_
 }
 #else
 /* p = softmax(z) for some rows of n numbers, row_ld apart; z is used up. From n on p is about
- * exp(-80), which sums of at least 1 do not see: 0 would take the slow way of subnormal numbers. The
- * maximum of each row and 1 over its sum go to `stats` or, with `known`, come from there. */
+ * exp(-80), which sums of at least 1 do not see: 0 would take the slow way of subnormal numbers.
+ * The maximum of each row and 1 over its sum go to `stats` or, with `known`, come from there. */
 static void row_softmax(int rows, int n, fd_real *z, fd_real *p, fd_real *stats, int known)
 {
     enum { V = SUM_LANES / FD_W };
@@ -5616,7 +5641,8 @@ static void row_softmax(int rows, int n, fd_real *z, fd_real *p, fd_real *stats,
         }
         const fd_real top = stats[2 * r];
         for (int i = 0; i < last; i += FD_W) vstore(zr + i, vload(zr + i) - top);
-        for (int k = 0; k < V; k++) vstore(zr + last + k * FD_W, vselect(in[k], end[k] - top, zero - 80));
+        for (int k = 0; k < V; k++)
+            vstore(zr + last + k * FD_W, vselect(in[k], end[k] - top, zero - 80));
     }
     map_block(FD_EXP, (ptrdiff_t)rows * ld, z, NULL, NULL, p);
     for (int r = 0; r < rows; r++) {
@@ -5649,8 +5675,8 @@ static void softmax_run(ptrdiff_t rows, int n, const fd_real *x, fd_real *y, fd_
  *
  *     y = gain z + bias,   z = (x - mean) r,   r = 1/sqrt(var + eps)
  *
- * and its reverse, with g = gain dy: dx = r (g - mean g - z mean(g z)); over the rows, dgain = sum z dy
- * and dbias = sum dy. */
+ * and its reverse, with g = gain dy: dx = r (g - mean g - z mean(g z)) and, over the rows,
+ * dgain = sum z dy and dbias = sum dy. */
 
 #ifdef FD_PLAIN
 /* the mean of a row; *r = 1/sqrt(var + eps) */
@@ -5703,7 +5729,8 @@ enum { NORM_ROWS = 32 };                              /* the rows of a block are
 static void norm_stats(int rows, int c, const fd_real *x, double eps, fd_real *mean, fd_real *r)
 {
     double var[NORM_ROWS];
-    for (int i = 0; i < rows; i++) mean[i] = (fd_real)(row_dot(c, x + (ptrdiff_t)i * c, NULL, 0) / c);
+    for (int i = 0; i < rows; i++)
+        mean[i] = (fd_real)(row_dot(c, x + (ptrdiff_t)i * c, NULL, 0) / c);
     for (int i = 0; i < rows; i++) {
         const fd_real *xi = x + (ptrdiff_t)i * c;
         var[i] = row_dot(c, xi, xi, mean[i]) / c + eps;
@@ -5744,7 +5771,8 @@ static void norm_row_vjp(int c, const fd_real *x, fd_real mean, fd_real r, const
         sg[j] += z[j] * dy[j];
         sb[j] += dy[j];
     }
-    const fd_real m = (fd_real)(by * row_dot(c, g, NULL, 0)), q = (fd_real)(by * row_dot(c, g, z, 0));
+    const fd_real m = (fd_real)(by * row_dot(c, g, NULL, 0));
+    const fd_real q = (fd_real)(by * row_dot(c, g, z, 0));
     for (int j = 0; j < c; j++) dx[j] = r * (g[j] - m - z[j] * q);
 }
 
@@ -5785,9 +5813,10 @@ static void norm_back(ptrdiff_t rows, int c, double eps, const fd_real *x, const
  *
  *     dv = P^T dy,   dP = dy v^T,   dS = P (dP - row sums of P dP),   dq = s dS k,   dk = s dS^T q
  *
- * q [b][n][d], k [b][m][d], v and y [b][n][e], where a head has d/heads and e/heads columns. The plain
- * form is attend_composed, which has all of P in memory. The fused one has a block of its rows in
- * the cache; the reverse pass computes them again with the maxima and sums that were kept. */
+ * q [b][n][d], k [b][m][d], v and y [b][n][e], where a head has d/heads and e/heads columns. The
+ * plain form is attend_composed, which has all of P in memory. The fused one has a block of its
+ * rows in the cache; the reverse pass computes them again with the maxima and sums that were
+ * kept. */
 
 #ifdef FD_PLAIN
 static fd_var *fuse_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
@@ -5823,8 +5852,8 @@ static ptrdiff_t attend_at(const struct attend *s, ptrdiff_t j, int n, int ld, i
 }
 
 /* Rows r.. of P for sample and head j; z has as much room as p. */
-static void attend_block(const struct attend *s, ptrdiff_t j, int r, int rows, fd_real *z, fd_real *p,
-                         fd_real *stats, int known, fd_arena mem)
+static void attend_block(const struct attend *s, ptrdiff_t j, int r, int rows, fd_real *z,
+                         fd_real *p, fd_real *stats, int known, fd_arena mem)
 {
     fd_gemm(0, 1, rows, s->m, s->w, 1 / sqrt((double)s->w),
             s->q + attend_at(s, j, s->n, s->ldq, s->w) + (ptrdiff_t)r * s->ldq, s->ldq,
@@ -5873,12 +5902,14 @@ static void op_attention_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
         fd_arena mem = job[threads_this()].mem;
         ptrdiff_t size = (ptrdiff_t)block * ld;
         fd_real *p = fd_raw(&mem, fd_real, size), *z = fd_raw(&mem, fd_real, size), *dp = z;
-        ptrdiff_t at = attend_at(s, j, s->n, s->ldq, s->w), ak = attend_at(s, j, s->m, s->ldq, s->w);
+        ptrdiff_t at = attend_at(s, j, s->n, s->ldq, s->w);
+        ptrdiff_t ak = attend_at(s, j, s->m, s->ldq, s->w);
         ptrdiff_t ay = attend_at(s, j, s->n, e, s->u), av = attend_at(s, j, s->m, s->ldv, s->u);
         double scale = 1 / sqrt((double)s->w);
         for (int r = 0; r < s->n && p && z; r += block) {
             int rows = s->n - r < block ? s->n - r : block;
-            const fd_real *qr = s->q + at + (ptrdiff_t)r * s->ldq, *dr = dy->x + ay + (ptrdiff_t)r * e;
+            const fd_real *qr = s->q + at + (ptrdiff_t)r * s->ldq;
+            const fd_real *dr = dy->x + ay + (ptrdiff_t)r * e;
             attend_block(s, j, r, rows, z, p, s->stats + 2 * ((ptrdiff_t)j * s->n + r), 1, mem);
             fd_gemm(1, 0, s->m, s->u, rows, 1.0, p, ld, dr, e, r > 0, to[2] + av, s->ldv, mem);
             fd_gemm(0, 1, rows, s->m, s->u, 1.0, dr, e, s->v + av, s->ldv, 0.0, dp, ld, mem);
@@ -5889,7 +5920,8 @@ static void op_attention_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
             }
             fd_gemm(0, 0, rows, s->w, s->m, scale, dp, ld, s->k + ak, s->ldq, 0.0,
                     to[0] + at + (ptrdiff_t)r * s->ldq, s->ldq, mem);
-            fd_gemm(1, 0, s->m, s->w, rows, scale, dp, ld, qr, s->ldq, r > 0, to[1] + ak, s->ldq, mem);
+            fd_gemm(1, 0, s->m, s->w, rows, scale, dp, ld, qr, s->ldq, r > 0, to[1] + ak, s->ldq,
+                    mem);
         }
     }
     job_join(job, &scratch);
@@ -5927,8 +5959,8 @@ static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads)
 
 /* ---- Patches ------------------------------------------------------------------------------------
  *
- * x [b][n0][n1][n2][c] to tokens [b][t0][t1][t2][p0][p1][p2][c], t = n/p, or (cut = 0) back. What lies
- * together in both is p2 points. */
+ * x [b][n0][n1][n2][c] to tokens [b][t0][t1][t2][p0][p1][p2][c], t = n/p, or (cut = 0) back. What
+ * lies together in both is p2 points. */
 
 static void patch_copy(int cut, int b, const int n[3], const int p[3], int c, const fd_real *x,
                        fd_real *y)
@@ -5950,16 +5982,16 @@ static void patch_copy(int cut, int b, const int n[3], const int p[3], int c, co
 /* ---- Stencils of three points -------------------------------------------------------------------
  *
  * The neighbours of each point, x [rows][c] to y [rows][parts][c], part k of point p the value at
- * p + o_k, where o_k goes through {-1, 0, 1}^axes; or (back) the transpose. Beyond the ends of an axis
- * the value is what its boundary continues x with. */
+ * p + o_k, where o_k goes through {-1, 0, 1}^axes; or (back) the transpose. Beyond the ends of an
+ * axis the value is what its boundary continues x with. */
 
 /* Of one axis: the neighbours of a point. Where one is beyond an end, `at` is the point inside that
  * the boundary puts there, or -1 for none, and `sign` is what its value is multiplied by. In the
  * transpose the point `at` has this one as its neighbour -1, 0, 1: `of`, counted from 0. */
 struct stencil { int at[3], of[3]; fd_real sign[3]; };
 
-/* Point i of n. Points of FD_DIRICHLET axes are odd around a point that is not stored, i = -1, where
- * they are 0; those of other axes are even or odd around i = -1/2. */
+/* Point i of n. Points of FD_DIRICHLET axes are odd around a point that is not stored, i = -1,
+ * where they are 0; those of other axes are even or odd around i = -1/2. */
 static struct stencil stencil_axis(int bc, int n, int i)
 {
     struct stencil s;
@@ -6044,14 +6076,14 @@ static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x
 
 /* ---- Stencils of physical width -----------------------------------------------------------------
  *
- * y(p) = sum over the taps o of w(o) x(p + o step), channel by channel; (back) its transpose; and the
- * gradient g(o) = sum over p of x(p + o step) y(p). x and y are [b][n0][n1][n2][c], w and g
+ * y(p) = sum over the taps o of w(o) x(p + o step), channel by channel; (back) its transpose; and
+ * the gradient g(o) = sum over p of x(p + o step) y(p). x and y are [b][n0][n1][n2][c], w and g
  * [taps of axis 0][1][2][c].
  *
- * This is done a row of the last axis at a time: all rows of x that it needs, each with the weights
- * of its taps. In the middle of a row tap k of point p is point p + (k - half) step, or in the
- * transpose minus that. Points near the ends go by lists, which say for every point of an axis what
- * its taps are; the plain form goes by lists everywhere. */
+ * This is done a row of the last axis at a time: all rows of x that it needs, each with the
+ * weights of its taps. In the middle of a row tap k of point p is point p + (k - half) step, or in
+ * the transpose minus that. Points near the ends go by lists, which say for every point of an axis
+ * what its taps are; the plain form goes by lists everywhere. */
 
 /* `sign` is -1 where x is continued as an odd function, `k` the number of the tap */
 struct tap { int at, k; fd_real sign; };
