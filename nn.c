@@ -26,17 +26,18 @@ enum { TAPE_BLOCK = 16384 };
  * They are in room III, where each begins with its contract and a plain loop that says the same as
  * the fast one. A build with -DFD_PLAIN has the plain loops alone. */
 
-/* Element functions f: the public maps FD_EXP .. and, as derivatives need them, the normal
- * distribution function P and density p, and the step function. MAP_C1 and MAP_C3 belong to the
- * approximation of GELU by tanh: x sigmoid(x (C1 + C3 x^2)). */
+/* Element functions. Besides the public maps, FD_EXP and so on, f may be the normal distribution
+ * function P, its density p or the step function, which derivatives need. MAP_C1 and MAP_C3 belong
+ * to FD_GELU_TANH, x sigmoid(x (C1 + C3 x^2)). */
 enum { MAP_CDF = FD_MAPS, MAP_PDF, MAP_STEP, MAP_ALL };
 #define MAP_C1 1.5957691216057308                     /* sqrt(8/pi) */
 #define MAP_C3 0.07135481627260025                    /* 0.044715 sqrt(8/pi) */
-/* z = f(x) of n numbers; where dy is given, z = dy f'(x), and y is f(x) */
+/* z = f(x) of n numbers, or, where dy is given, z = dy f'(x), with y = f(x). */
 static void map_run(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
                     fd_real *z);
 
-/* Walks: z = x o y over the entries of a shape, where x and y have a stride for each axis. */
+/* Walks: z = x o y over the entries of a shape, where x and y have a stride for each axis. A walk
+ * is made for two operands (walk_over), or axis by axis from the strides of one. */
 typedef struct {
     int nd;
     ptrdiff_t n[FD_MAXD], sx[FD_MAXD], sy[FD_MAXD], count;
@@ -48,15 +49,18 @@ static op_walk walk_over(int nd, const int n[], const fd_var *x, const fd_var *y
 static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real *y, fd_real *z);
 static void walk_permute(const op_walk *w, const fd_real *x, fd_real *z);
 
-/* Sums: y[a][j] = sum over r < R of x[a][r][j], where a < A and j < B. */
+/* Sums over one axis: y[a][j] = sum over r < R of x[a][r][j], where a < A and j < B. */
 static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd_real *y,
                      fd_arena scratch);
 
-/* Spectral mixing: T x in the kept modes, and T' of modes; products in the modes. */
-struct spec {                         /* what an operator keeps in aux */
-    int nd, n[3], lo[3], hi[3], ci, co, b, each;       /* each: separable */
+/* Spectral mixing: T x in the kept modes, T' of modes, and products in the modes. The sizes are
+ * those of an operator, which keeps them in aux. */
+struct spec {
+    int nd, n[3], lo[3], hi[3];       /* axes, points, kept modes lo..hi of each axis */
+    int ci, co, b;                    /* channels in and out, samples */
+    int each;                         /* 1: a weight for each channel, not a matrix */
     ptrdiff_t points, modes;
-    const fd_real *p, *e;             /* T x as rows, T z as pairs: see spec_to; NULL: not kept */
+    const fd_real *p, *e;             /* T x as rows and T z as pairs (spec_to_rows), or NULL */
 };
 static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real *x, fd_real *h,
                           fd_arena scratch);
@@ -69,14 +73,19 @@ static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const f
 static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_real *e, fd_real *g,
                               fd_arena scratch);
 
-/* Fused layers of networks, operators of their own. */
+/* Fused layers of networks, which are operators of their own:
+ *
+ *   fuse_dense   y = x w + b, and with r another r + y
+ *   fuse_mlp     y = f(x w1 + b1) w2
+ *   fuse_layer   y = f(scale u + shift), u = spectral(h, R) + h w, with scale and shift in ss
+ *   fuse_waves   layers h' = sin(scale h w + shift), then y = h last */
 static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r);
 static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f);
 static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
                           const int lo[], const int hi[]);
 static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last);
 
-/* Rows [rows][c]: softmax; layer normalisation and its reverse. */
+/* Rows [rows][c]: softmax, and layer normalisation with its reverse. */
 static void softmax_run(ptrdiff_t rows, int n, const fd_real *x, fd_real *y, fd_arena scratch);
 static void norm_run(ptrdiff_t rows, int c, double eps, const fd_real *x, const fd_real *gain,
                      const fd_real *bias, fd_real *y);
@@ -84,13 +93,13 @@ static void norm_back(ptrdiff_t rows, int c, double eps, const fd_real *x, const
                       const fd_real *dy, fd_real *dx, fd_real *dgain, fd_real *dbias,
                       fd_arena scratch);
 
-/* Attention in one operator; fuse_attend is of tokens x [b][n][3 e] with themselves, where q, k
- * and v lie side by side. */
+/* Attention as one operator. fuse_attend is that of tokens x [b][n][3 e] with themselves, where
+ * q, k and v lie side by side. */
 static fd_var *fuse_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads);
 static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads);
 
-/* Fields of b samples on n0 x n1 x n2 points to tokens (cut), and back. Axes that there are not
- * have n = 1, here as in the stencils. */
+/* Patches: fields of b samples on n0 x n1 x n2 points become tokens (cut = 1), or tokens become
+ * fields. Axes that do not exist come first and have n = 1, here as in the stencils. */
 static void patch_copy(int cut, int b, const int n[3], const int p[3], int c, const fd_real *x,
                        fd_real *y);
 
@@ -103,7 +112,7 @@ struct stencil_grid {
 };
 static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x, fd_real *y);
 
-/* Stencils of physical width, or their transpose; the gradient of their weights. */
+/* Stencils of physical width, or (back) their transpose, and the gradient of their weights. */
 struct taps_axis {
     int n, wide, step, bc;                            /* points, taps, points of a step, boundary */
     int lo, hi, *first;                               /* the middle; where the list of a point is */
@@ -128,13 +137,14 @@ struct fd_op {
     int once;                   /* 1: the vjp is made of fused kernels that have no derivative */
 };
 
-/* while fd_grad runs, fd_var.d of variables that a gradient could flow through, but of which it
- * makes no use; before that, of those that it does use */
+/* Marks in fd_var.d. Before fd_grad walks back, TAPE_WANTED is on the variables whose gradient is
+ * asked for; while it walks, TAPE_HIDDEN is on those that a gradient could flow through but that
+ * are not between y and these. */
 static const fd_var tape_hidden, tape_wanted;
 #define TAPE_HIDDEN ((fd_var *)&tape_hidden)
 #define TAPE_WANTED ((fd_var *)&tape_wanted)
 
-/* record that shapes do not fit, with up to four numbers; NULL */
+/* Record that shapes do not fit, with up to four numbers, and return NULL. */
 #define TAPE_FAIL(t, where, ...) tape_null(FD_FAIL((t)->mem->st, FD_ESHAPE, where, __VA_ARGS__))
 static fd_var *tape_null(int code)
 {
@@ -170,7 +180,7 @@ static fd_real *tape_room(fd_tape *t, ptrdiff_t count)
     return all->room[best].x;
 }
 
-/* v->d = d, or no longer d: n = 1, -1 */
+/* Count that a variable holds the gradient d (n = 1) or lets go of it (n = -1). */
 static void tape_hold(fd_tape *t, const fd_var *d, int n)
 {
     for (int i = 0; t->rooms && d && i < t->rooms->n; i++)
@@ -212,7 +222,7 @@ static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n
     return t->last = v;
 }
 
-/* a variable with room for its value */
+/* A variable with new memory for its value. */
 static fd_var *tape_push(fd_tape *t, const struct fd_op *op, int nd, const int n[], int nsrc,
                          fd_var *const src[])
 {
@@ -226,11 +236,13 @@ static fd_var *tape_zeros(fd_tape *t, int nd, const int n[])
     return v;
 }
 
+/* a constant over x, which is not copied; NULL of NULL */
 static fd_var *tape_const(fd_tape *t, int nd, const int n[], const fd_real *x)
 {
     return x ? tape_make(t, NULL, nd, n, 0, NULL, (fd_real *)x) : NULL;
 }
 
+/* 1 where x has the shape n[nd] */
 static int tape_same(const fd_var *x, int nd, const int n[])
 {
     return x->nd == nd && (!nd || !memcmp(x->n, n, (size_t)nd * sizeof *n));
@@ -274,6 +286,7 @@ fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g)
  * append to the tape, beyond y, so the walk does not meet what they make. On FD_GRAD tapes it runs
  * as on FD_EVAL ones: nothing that it makes is recorded. */
 
+/* Turn the list of variables round and return its other end. */
 static fd_var *tape_reverse(fd_var *v)
 {
     fd_var *r = NULL;
@@ -286,7 +299,7 @@ static fd_var *tape_reverse(fd_var *v)
     return r;
 }
 
-/* leave needs only to what depends on variables with d = TAPE_WANTED, and clear d there */
+/* Find what depends on variables marked TAPE_WANTED, clear the marks there, and hide the rest. */
 static void tape_select(fd_tape *t)
 {
     fd_var *first = tape_reverse(t->last);
@@ -304,6 +317,7 @@ static void tape_select(fd_tape *t)
     }
 }
 
+/* Undo tape_select for the variables up to `end`. */
 static void tape_restore(fd_var *end)
 {
     for (fd_var *v = end; v; v = v->prev) {
@@ -322,8 +336,9 @@ static void tape_increase(ptrdiff_t n, const fd_real *x, fd_real *z)
     }
 }
 
-/* v->d += d. The first d may be shared (fd_add hands its own on) and is not written to; a sum that
- * was made here has aux = v and is, unless it may be differentiated again. */
+/* v->d += d. The first d may be shared, as fd_add hands its own on, and is not written to. A sum
+ * that was made here has aux = v and is added to in place, unless it may be differentiated
+ * again. */
 static void tape_accumulate(fd_tape *t, fd_var *v, fd_var *d)
 {
     FD_ASSERT(fd_count(v) == fd_count(d));
@@ -341,6 +356,7 @@ static void tape_accumulate(fd_tape *t, fd_var *v, fd_var *d)
     }
 }
 
+/* Walk back from y, whose gradient is dy, and leave in each variable's d its gradient. */
 static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
 {
     const fd_status *st = t->mem->st;
@@ -521,7 +537,8 @@ fd_var *fd_affine(fd_tape *t, fd_var *x, double c, double d)
 
 static fd_var *op_map(fd_tape *t, fd_var *x, int f);
 
-/* s + x (s - s^2) v', s = sigmoid(v): the derivative of x sigmoid(v(x)) */
+/* The derivative of x sigmoid(v(x)): s + x (s - s^2) v', where s = sigmoid(v). dv is v', NULL for
+ * 1. */
 static fd_var *op_gate_slope(fd_tape *t, fd_var *x, fd_var *v, fd_var *dv)
 {
     fd_var *s = op_map(t, v, FD_SIGMOID);
@@ -530,7 +547,7 @@ static fd_var *op_gate_slope(fd_tape *t, fd_var *x, fd_var *v, fd_var *dv)
     return fd_add(t, s, fd_mul(t, x, ds));
 }
 
-/* f'(x) as a variable, y = f(x); NULL for 0 and for a failure */
+/* f'(x) as a variable, where y = f(x). It is NULL for a derivative of 0 and for a failure. */
 static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
 {
     fd_var *z;
@@ -571,6 +588,7 @@ static void op_map_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
 }
 
+/* fd_map, also of P, p and the step function, which is a constant to derivatives */
 static fd_var *op_map(fd_tape *t, fd_var *x, int f)
 {
     static const struct fd_op op = { "fd_map", op_map_vjp, 0 };
@@ -604,7 +622,7 @@ static void op_spread_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     dx[0] = fd_sum_to(t, dy, y->src[0]->nd, y->src[0]->n);
 }
 
-/* 1 where the shape a[na] stretches to b[nb] */
+/* 1 where the shape a[na] stretches to b[nb]; 0 and an error where it does not */
 static int op_stretches(fd_tape *t, const char *where, int na, const int a[], int nb, const int b[])
 {
     if (na > nb) {
@@ -678,7 +696,8 @@ fd_var *fd_reshape(fd_tape *t, fd_var *x, int nd, const int n[])
     return y;
 }
 
-static fd_var *fuse_flat(fd_tape *t, fd_var *x)       /* [..][k] as [rows][k] */
+/* x [..][k] as [rows][k] */
+static fd_var *fuse_flat(fd_tape *t, fd_var *x)
 {
     int k = x ? x->n[x->nd - 1] : 1;
     return fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / k), k });
@@ -718,7 +737,8 @@ fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[])
     return y;
 }
 
-/* z[a][zfrom + i][b] = x[a][xfrom + i][b], i < len, between axes of lengths nx and nz; b < inner */
+/* Copy len entries between axes of lengths nx and nz: z[a][zfrom + i][b] = x[a][xfrom + i][b],
+ * where a < outer, i < len and b < inner. */
 static void op_copy(ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t len, const fd_real *x, ptrdiff_t nx,
                     ptrdiff_t xfrom, fd_real *z, ptrdiff_t nz, ptrdiff_t zfrom)
 {
@@ -728,6 +748,7 @@ static void op_copy(ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t len, const fd_re
                (size_t)(len * inner) * sizeof *z);
 }
 
+/* how many entries the axes before `axis` have, and those after it */
 static ptrdiff_t op_outer(const fd_var *x, int axis)
 {
     ptrdiff_t p = 1;
@@ -779,7 +800,7 @@ static void op_pad_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     dx[0] = fd_slice(t, dy, y->i[0], y->i[1], y->src[0]->n[y->i[0]]);
 }
 
-/* x within zeros: entries from .. of an axis of length `total` */
+/* x within zeros: it begins at entry `from` of an axis of length `total`. */
 static fd_var *op_pad(fd_tape *t, fd_var *x, int axis, int from, int total)
 {
     static const struct fd_op op = { "fd_pad", op_pad_vjp, 0 };
@@ -888,14 +909,14 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  * are linear in each argument and <z, S(x, w)> = <S*(z, w), x> = <G(x, z), w>: each one's gradients
  * are the other two, so the family is closed and differentiable to any order. */
 
-/* the three operators: values; the spectra p of x, e of z are kept where there is a gradient to
- * come */
+/* The three operators. The spectra p of x and e of z are kept where there is a gradient to come. */
 static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p);
 static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, const fd_real *e);
 static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, const fd_real *p,
                       const fd_real *e);
 
-/* spectrum of v: `have` if it is there, else computed; kept on the tape's arena, or in scratch */
+/* The spectrum of v: `have` if it is there; otherwise it is computed, on the tape's arena if it is
+ * to be kept, or in scratch. */
 static const fd_real *spec_hat(fd_tape *t, const struct spec *s, int pairs, const fd_var *v,
                                const fd_real *have, int keep, fd_arena *scratch)
 {
@@ -936,7 +957,7 @@ static const struct fd_op spec_s_op = { "fd_spectral", spec_s_vjp, 0 };
 static const struct fd_op spec_st_op = { "fd_spectral adjoint", spec_st_vjp, 0 };
 static const struct fd_op spec_g_op = { "fd_spectral gradient", spec_g_vjp, 0 };
 
-/* a variable with its own copy of s */
+/* A variable with its own copy of s. */
 static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op, int nd,
                         const int n[], int nsrc, fd_var *const src[])
 {
@@ -999,7 +1020,7 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
     return t->mem->st->code ? NULL : y;
 }
 
-/* s from the shapes of x and w; 0 and an error where they do not fit */
+/* Fill s from the shapes of x and w; 0 and an error where they do not fit. */
 static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_var *w, int axes,
                       const int lo[], const int hi[])
 {
@@ -1049,10 +1070,11 @@ fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], 
 
 /* ---- Covariance operators and the loss on the tape ------------------------------------------- */
 
+/* y = C^p x */
 static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
 
-/* C^p is self-adjoint in L2 of the space; as a matrix on the values its transpose is W C^p W^-1
- * with the weights W of the points: C^p itself on a grid. */
+/* C^p is self-adjoint in L2 of the space. As a matrix on the values it has the transpose W C^p
+ * W^-1, where W are the weights of the points; on a grid this is C^p itself. */
 static void cov_apply_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_cov *c = y->aux;
@@ -1078,7 +1100,7 @@ static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
     return t->mem->st->code ? NULL : y;
 }
 
-/* x [b][ch][points] on the space? */
+/* 1 where x is [b][ch][points] on the space; 0 and an error where it is not */
 static int cov_fits(fd_tape *t, const char *where, const fd_space *s, const fd_var *x)
 {
     if (x->nd == 3 && x->n[1] == s->ch && x->n[2] == s->points) return 1;
@@ -1482,6 +1504,7 @@ static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y)
 
 /* --- Entries picked and added: y_i = sum_j weight_ij x_index(i,j), and the transpose --- */
 
+/* x [b][n][c] gives y [b][m][c]; index and weight are [m][k], and weight may be NULL for 1. */
 struct gather { int n, m, k; const int *index; const fd_real *weight; };
 
 static fd_var *op_gather(fd_tape *t, fd_var *x, const struct gather *g, int back);
@@ -1592,7 +1615,7 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
     return t->mem->st->code ? NULL : y;
 }
 
-/* sum over 0 < k <= K of cos(k pi u), or with half over 0 <= k < K of cos((k + 1/2) pi u) */
+/* The sum over 0 < k <= K of cos(k pi u), or with half over 0 <= k < K of cos((k + 1/2) pi u). */
 static double regrid_kernel(int K, int half, double u)
 {
     const double pi = FD_PI;
@@ -1603,9 +1626,9 @@ static double regrid_kernel(int K, int half, double u)
     return half ? sign * sum : sum - .5;
 }
 
-/* M[i][j] = sum over shared modes of e_k(x_i + move) e_k(x_j) h, x_i on m points, x_j on n of an
- * axis of length 1. The Nyquist mode of a periodic axis is left out where m and n differ, where its
- * phase is not known */
+/* M[i][j] = sum over shared modes of e_k(x_i + move) e_k(x_j) h, where x_i lie on m points and x_j
+ * on n points of an axis of length 1. Where m and n differ the Nyquist mode of a periodic axis is
+ * left out, since its phase is not known. */
 static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
 {
     const double pi = 3.14159265358979323846;
@@ -1645,8 +1668,8 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
     return x;
 }
 
-/* fd_stencil where a step is no whole number of points: x moved by each tap, axis by axis, from its
- * modes */
+/* fd_stencil where a step is no whole number of points: x is moved by each tap, axis by axis, by
+ * way of its modes. */
 static fd_var *taps_moved(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[],
                           const double step[])
 {
@@ -1701,6 +1724,8 @@ fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], c
     s.c = row_last(x);
     return whole ? taps_map(t, &s, x, w, 0) : taps_moved(t, x, w, axes, bc, step);
 }
+
+/* ==== Room II: networks ==== */
 
 /* ---- Networks -----------------------------------------------------------------------------------
  *
@@ -3659,7 +3684,7 @@ FD_INLINE map_v map_max(map_v x, fd_real c)
  * 23. */
 #define MAP_ROUND 12582912                                       /* 1.5 2^23: the ulp is 1 */
 FD_INLINE map_v map_power(map_i s) { return map_real(s << 23); }
-/* r = x - n log 2, |r| <= log 2 / 2; the first part of log 2 has 11 bits, so n times it is exact */
+/* r = x - n log 2, |r| <= log 2 / 2. The first part of log 2 has 11 bits: n times it is exact. */
 FD_INLINE map_v map_exp_arg(map_v x, map_v n)
 {
     return (x - n * K(0.6923828125)) - n * K(7.64368043e-4);
@@ -3669,8 +3694,8 @@ FD_INLINE map_v map_expm1_poly(map_v r)                       /* |r| <= 0.35: 3.
     map_v z = r * r, q = (K(0.041668456) + r * K(0.00836941879)) + z * K(0.00138131483);
     return r + z * ((K(0.49999994) + r * K(0.166665152)) + z * q);
 }
-/* exp(r) 2^n in two steps, 2^h 2^(n-h), so that subnormal results are rounded once and the largest
- * do not overflow */
+/* exp(r) 2^n, where 2^n is applied in two steps, 2^h 2^(n-h), so that subnormal results are rounded
+ * once and the largest ones do not overflow. */
 FD_INLINE map_v map_exp(map_v x)
 {
     x = map_min(map_max(x, -104), 89);                            /* beyond: 0, infinity */
@@ -3707,8 +3732,9 @@ FD_INLINE map_v map_sqrt(map_v x)
     memcpy(&x, v, sizeof x);
     return x;
 }
-/* sin(x + turn pi/2). x = n pi/2 + r with pi/2 in four parts, three of them of 11 bits, so that n
- * times them is exact for n < 2^13: |x| < 12867. map_far corrects what lies beyond. */
+/* sin(x + turn pi/2). x = n pi/2 + r, where pi/2 is the sum of four parts, three of them of 11
+ * bits, so that n times them is exact for n < 2^13, |x| < 12867. map_far corrects what lies
+ * beyond. */
 enum { MAP_FAR = 12000 };
 FD_INLINE map_v map_sincos(map_v x, unsigned turn)
 {
@@ -3783,14 +3809,14 @@ FD_INLINE map_v map_gelu_slope(map_v x)
 
 #endif
 
-/* -1000 and 1000 stand for all numbers beyond, where x f(x) -> 0 would become inf * 0 */
+/* -1000 and 1000 stand for all numbers beyond them, where x f(x) -> 0 would become inf * 0. */
 FD_INLINE map_v map_floor(map_v x) { return map_max(x, -1000); }
 FD_INLINE map_v map_clip(map_v x) { return map_floor(map_min(x, 1000)); }
 FD_INLINE map_v map_step(map_v x)
 {
     return map_sel(map_lt(map_fill(0), x), map_fill(1), map_fill(0));
 }
-/* s = 1/(1 + exp(-x)) and ds/dx, from exp(-|x|), which cannot overflow */
+/* s = 1/(1 + exp(-x)) and ds/dx, computed from exp(-|x|), which cannot overflow. */
 FD_INLINE map_v map_logistic(map_v x, map_v *ds)
 {
     map_v e = map_exp(-map_abs(x)), r = K(1) / (K(1) + e);
@@ -3803,7 +3829,7 @@ FD_INLINE map_v map_silu_slope(map_v x)
     map_v ds, s = map_logistic(x, &ds);
     return s + map_clip(x) * ds;
 }
-/* x (1 + tanh u)/2 = x sigmoid(v), v = 2 u = x (C1 + C3 x^2): sqrt(8/pi), and 0.044715 of that */
+/* GELU by tanh: x (1 + tanh u)/2 = x sigmoid(v), where v = 2 u = x (C1 + C3 x^2). */
 FD_INLINE map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
 FD_INLINE map_v map_gelu_tanh(map_v x) { return map_floor(x) * map_sigmoid(map_cubic(x)); }
 FD_INLINE map_v map_gelu_tanh_slope(map_v x)
@@ -3876,7 +3902,8 @@ static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_r
 }
 
 #ifndef MAP_LIBM
-/* sin (f = FD_SIN) and cos of arguments that map_sincos cannot reduce; seldom any */
+/* sin (f = FD_SIN) and cos of arguments that map_sincos cannot reduce, of which there are seldom
+ * any. */
 static void map_far(int f, double sign, ptrdiff_t n, const fd_real *x, const fd_real *dy,
                     fd_real *z)
 {
@@ -3925,7 +3952,7 @@ static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, co
 }
 
 #ifndef FD_PLAIN
-/* y = f(x) and z = dy f'(x), dy NULL for 1, in one evaluation */
+/* y = f(x) and z = dy f'(x), where dy may be NULL for 1, in one evaluation. */
 static void map_both(int f, ptrdiff_t n, const fd_real *x, const fd_real *dy, fd_real *y,
                      fd_real *z)
 {
@@ -4648,7 +4675,7 @@ static struct spec_work spec_room(const struct spec *s, int ch, const struct spe
     return w;
 }
 
-/* the axes of T, or (back) of T' */
+/* The tables of all axes, of T or (back) of T'. */
 static void spec_axes(const struct spec *s, int back, struct spec_axis ax[3], fd_arena *scratch)
 {
     for (int i = 0; i < s->nd; i++)
@@ -6341,6 +6368,8 @@ static void taps_gradient(const struct taps *s, const fd_real *x, const fd_real 
     }
     sum_axis(1, s->b, size, sums, g, scratch);
 }
+
+/* ==== Room IV: the optimiser and files ==== */
 
 /* ---- Optimiser ----------------------------------------------------------------------------------
  *
