@@ -4143,16 +4143,22 @@ static void walk_permute(const op_walk *w, const fd_real *x, fd_real *z)
 /* --- Sums over one axis: y[a][j] = sum over r < R of x[a][r][j], a < A and j < B --- */
 
 #ifdef FD_PLAIN
+/* n numbers that lie `step` apart; long sums by halves, so that their rounding hardly grows with n */
+static double sum_some(ptrdiff_t n, const fd_real *x, ptrdiff_t step)
+{
+    double sum = 0;
+    ptrdiff_t half = n / 2;
+    if (n > 16) return sum_some(half, x, step) + sum_some(n - half, x + half * step, step);
+    for (ptrdiff_t r = 0; r < n; r++) sum += (double)x[r * step];
+    return sum;
+}
+
 static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd_real *y,
                      fd_arena scratch)
 {
     (void)scratch;
-    for (ptrdiff_t i = 0; i < A * B; i++) {
-        const fd_real *column = x + i / B * R * B + i % B;
-        double sum = 0;
-        for (ptrdiff_t r = 0; r < R; r++) sum += (double)column[r * B];
-        y[i] = (fd_real)sum;
-    }
+    for (ptrdiff_t i = 0; i < A * B; i++)
+        y[i] = (fd_real)sum_some(R, x + i / B * R * B + i % B, B);
 }
 #else
 enum { SUM_COLS = 64, SUM_ROWS = 128, SUM_LANES = 16, SUM_PART = 65536 };
@@ -4254,8 +4260,11 @@ static void job_join(const job_mem *j, fd_arena *scratch)
  *
  *     re_k = s_k sum_j f_j cos(2 pi jk/n)      im_k = -s_k sum_j f_j sin(2 pi jk/n)      k = 0..top
  *
- * and T' along an axis is its transpose, f_j = sum_k s_k (cos(2 pi jk/n) re_k - sin(2 pi jk/n)
- * im_k). For a real axis that is all; a complex one, of lanes a + ib with transforms A and B, has
+ * and T' along an axis is its transpose,
+ *
+ *     f_j = sum_k s_k (cos(2 pi jk/n) re_k - sin(2 pi jk/n) im_k)
+ *
+ * For a real axis that is all. A complex one, of lanes a + ib with transforms A and B, has
  * u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k (spec_axis_run).
  *
  * The plain form is these sums. The fast one, where few modes are kept, is sums folded twice
@@ -4269,7 +4278,8 @@ struct spec_axis {
     const fd_fft *fft;                /* or this */
 };
 
-/* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
+/* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn, which makes zeros and symmetries
+ * exact */
 static double spec_cos(long long q, int n)
 {
     const double pi = FD_PI;
@@ -4282,7 +4292,7 @@ static double spec_cos(long long q, int n)
                                 : cos(2 * pi * (double)q / (double)turn));
 }
 
-/* One axis: its scale and its table. `last`: a real axis, where each mode stands for k and -k. */
+/* The scale and the table of one axis. The last one is real: each mode stands for k and -k. */
 #ifdef FD_PLAIN
 static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int last, int back)
 {
@@ -4334,7 +4344,7 @@ static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real 
     }
 }
 
-#define spec_fetch(n, x) ((void)0)
+#define spec_fetch(n, x) ((void)0)                    /* nothing is fetched ahead of its use */
 #else
 enum {                                             /* a register block: */
     SPEC_MR = FD_BYTES >= 64 ? 14 : 12,            /* modes of spec_fold */
@@ -4352,8 +4362,8 @@ FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
 /* rows that have the others for partners */
 #define SPEC_QUARTER(n) ((n) % 2 ? (n) / 2 + 1 : (n) / 4 + 1)
 
-/* Folded sums: since cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n), a row j has the partners n -
- * j and, where n = 2h, h - j and h + j:
+/* Folded sums. Since cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n), a row j has the partner n - j
+ * and, where n = 2h, also h - j and h + j:
  *
  *     e = f_j + f_n-j,   e' = f_h-j + f_h+j,        o = f_j - f_n-j,   o' = f_h-j - f_h+j
  *     re_k = sum_j c_jk (e +- e')                   im_k = sum_j s_jk (o -+ o')
