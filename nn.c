@@ -3689,7 +3689,7 @@ FD_INLINE map_v map_exp_arg(map_v x, map_v n)
 {
     return (x - n * K(0.6923828125)) - n * K(7.64368043e-4);
 }
-FD_INLINE map_v map_expm1_poly(map_v r)                       /* |r| <= 0.35: 3.3e-9 */
+FD_INLINE map_v map_expm1_poly(map_v r)                       /* to 3.3e-9 for |r| <= 0.35 */
 {
     map_v z = r * r, q = (K(0.041668456) + r * K(0.00836941879)) + z * K(0.00138131483);
     return r + z * ((K(0.49999994) + r * K(0.166665152)) + z * q);
@@ -3705,7 +3705,7 @@ FD_INLINE map_v map_exp(map_v x)
     map_v half = (K(1) + map_expm1_poly(r)) * map_power(map_bits(h));
     return half * map_power(map_bits(n) - map_bits(h));
 }
-/* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f): 5.9e-9 */
+/* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f), to 5.9e-9 */
 FD_INLINE map_v map_log(map_v x)
 {
     fd_lanes tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
@@ -4143,7 +4143,7 @@ static void walk_permute(const op_walk *w, const fd_real *x, fd_real *z)
 /* --- Sums over one axis: y[a][j] = sum over r < R of x[a][r][j], a < A and j < B --- */
 
 #ifdef FD_PLAIN
-/* n numbers that lie `step` apart; long sums by halves, so that their rounding hardly grows with n */
+/* The sum of n numbers that lie `step` apart, by halves, so that rounding hardly grows with n. */
 static double sum_some(ptrdiff_t n, const fd_real *x, ptrdiff_t step)
 {
     double sum = 0;
@@ -5121,7 +5121,7 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
     return fd_matmul(t, 0, 0, fd_map(t, z, f), w2);
 }
 #else
-/* up to so many inputs the hidden layer is cheaper to recompute than to load */
+/* With up to so many inputs the hidden layer is cheaper to recompute than to load. */
 enum { FUSE_NARROW = 64 };
 
 /* the hidden layer before its activation */
@@ -5132,7 +5132,7 @@ static void fuse_hidden(int m, int in, int hid, const fd_real *x, const fd_real 
     gate_in(0, m, hid, b1, z, z);
 }
 
-/* what the reverse pass works with */
+/* What the reverse pass works with. */
 struct mlp_back {
     const fd_var *x, *w1, *b1;
     const fd_real *dy, *kept;          /* kept: x w1 + b1, or NULL */
@@ -5279,7 +5279,7 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
 /* kept: u, or the slope f'(u + shift); tile: its points */
 struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };
 
-/* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw */
+/* The reverse pass of sample i as far as the spectrum: the gates' da, du, its transform e, dw. */
 static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis to[3], int i,
                             const fd_var *y, const fd_real *dy, fd_real *du, fd_real *da,
                             fd_real *e, fd_real *dw, fd_arena mem)
@@ -5356,7 +5356,7 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     job_join(job, &scratch);
 }
 
-/* sample i, a tile at a time; q: the modes after the product with R */
+/* Sample i, a tile at a time. q are the modes after the product with R. */
 static void fuse_layer_up(const struct fuse_layer *l, const struct spec_axis from[3], int i,
                           const fd_var *h, const fd_var *w, const fd_var *ss, const fd_real *q,
                           fd_real *y, fd_arena mem)
@@ -5446,7 +5446,7 @@ static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var 
 /* kept: u [b][points][layers][width], in tiles */
 struct fuse_waves { int tile, layers; fd_real *u; };
 
-/* w of layer l; of the last one: where ws ends */
+/* where the weights of layer l begin in ws, or, for the last layer, where ws ends */
 static const fd_real *waves_weight(const fd_var *y, int l)
 {
     const ptrdiff_t in = y->src[0]->n[2], w = y->src[2]->n[2];
@@ -5457,9 +5457,9 @@ static const fd_real *waves_weight(const fd_var *y, int l)
 struct waves_back {
     const fd_real *v;                  /* the last w transposed */
     fd_real *dx, *dws, *dlast;         /* sums of the gradients of weights; each may be NULL */
-    fd_real *tile, *part, *z;          /* four tiles; see gate_back */
-    double *sum;                       /* of the gates of a sample */
-    int add;                           /* the sums hold something */
+    fd_real *tile, *part, *z;          /* room: four tiles, and what gate_back needs */
+    double *sum;                       /* the gradients of the gates of a sample */
+    int add;                           /* 1: dws and dlast hold something already */
 };
 
 /* points r..r+m of sample i */
@@ -6104,7 +6104,7 @@ static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x
             const fd_real *at = back ? x + ((r + near[k]) * parts + parts - 1 - k) * c
                                      : x + (r + near[k]) * c;
             if (back) for (int j = 0; j < c; j++) to[j] += at[j];
-            else if (c == 1) to[k] = *at;             /* no calls for a number */
+            else if (c == 1) to[k] = *at;             /* one number needs no memcpy */
             else memcpy(to + k * c, at, (size_t)c * sizeof *to);
         }
     }
@@ -6125,7 +6125,8 @@ static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x
 /* `sign` is -1 where x is continued as an odd function, `k` the number of the tap */
 struct tap { int at, k; fd_real sign; };
 
-/* where point i of an axis lies that goes on beyond its ends; *sign 0: at a zero */
+/* Which point of an axis gives the value at i, which may be beyond its ends, and with what sign: 0
+ * where the boundary has a zero. */
 static int taps_at(int bc, int n, int i, int *sign)
 {
     const int zero = bc == FD_DIRICHLET;              /* points lie on the ends, from -1 to n */
@@ -6147,7 +6148,7 @@ static void taps_list(struct taps_axis *x, int back, fd_arena *a)
     x->list = fd_raw(a, struct tap, (ptrdiff_t)n * x->wide);
     x->lo = reach < n ? reach : n;
     x->hi = n - reach > x->lo ? n - reach : x->lo;
-    /* count, then put them in their places */
+    /* the first pass counts the taps of each point, the second puts them in their places */
     for (int pass = 0; pass < 2 && x->list; pass++) {
         for (int p = 0; p < n; p++)
             for (int k = 0, sign; k < x->wide; k++) {
