@@ -1,9 +1,9 @@
 /* nn.c -- a tape of differentiable operators, networks made of them, and the optimiser.
  *
- * Sections: Element functions, Strided walks and sums, The tape, Gradients, Element-by-element operators, Maps, Sums
- * and shapes, Products; then what is special to networks on functions: Spectral convolution, Covariance operators
- * and the loss, Fused operators, Rows, attention, patches, stencils, Networks, Optimiser, Checkpoints, Weights of
- * other programs.
+ *   I    the tape and its operators: what they compute, their shapes, their derivatives
+ *   II   networks, made of these operators
+ *   III  kernels: the loops behind the operators
+ *   IV   the optimiser, checkpoints, weights of other programs
  *
  *   y, dy       the value of an operator, and the gradient of the result with respect to it
  *   t           the tape; t->mem its arena, t->mem->st where errors go
@@ -19,536 +19,111 @@
 /* Work is handed to threads in blocks of this many elements; less than one stays on one thread. */
 enum { TAPE_BLOCK = 16384 };
 
-/* ---- Element functions --------------------------------------------------------------------------
+/* ==== Room I: the tape and its operators ====
  *
- * f(x) and f'(x) for whole vectors, to 2 ulp (the normal distribution function: 5), with subnormal
- * results, infinities and NaN as in libm. Float builds use the polynomials below, minimax in
- * relative error; double builds and FD_STRICT call libm in double and round.
+ * ---- The kernels that operators call ------------------------------------------------------------
  *
- * Long polynomials are summed in pairs, (c0 + c1 r) + r^2 (c2 + c3 r) + .., because a processor looks
- * ahead over one or two vectors only, so that the length of a chain counts as much as its work. */
+ * They are in room III, where each begins with its contract and a plain loop that says the same as
+ * the fast one. A build with -DFD_PLAIN has the plain loops alone. */
 
-#if defined(FD_DOUBLE) || defined(FD_STRICT)
-
-typedef double map_v, map_k;
-enum { MAP_W = 1, MAP_LIBM = 1 };
-#define K(c)              (c)
-#define map_load(p)       ((double)*(p))
-#define map_store(p, v)   (*(p) = (fd_real)(v))
-#define map_lt(a, b)      ((a) < (b))
-#define map_sel(m, a, b)  ((m) ? (a) : (b))
-#define map_exp           exp
-#define map_log           log
-#define map_sqrt          sqrt
-#define map_sin           sin
-#define map_cos           cos
-#define map_tanh          tanh
-#define map_abs           fabs
-#define map_fill(c)       ((double)(c))
-#define map_min(x, c)     ((c) < (x) ? (c) : (x))
-#define map_max(x, c)     ((x) < (c) ? (c) : (x))
-#define map_relu(x)       map_max(x, 0)
-
-static inline double map_pdf(double x) { return 0.3989422804014327 * exp(-x * x / 2); }
-static inline double map_cdf(double x) { return 0.5 * erfc(-0.7071067811865476 * x); }
-static inline double map_gelu(double x) { return (x < -1000 ? -1000 : x) * map_cdf(x); }
-static inline double map_gelu_slope(double x)
-{
-    return map_cdf(x) + (x < -1000 ? -1000 : x > 1000 ? 1000 : x) * map_pdf(x);
-}
-
-#else
-
-typedef fd_vec map_v;
-typedef fd_real map_k;
-enum { MAP_W = FD_W, MAP_LIBM = 0 };
-#if FD_BYTES
-typedef uint32_t map_i __attribute__((vector_size(FD_BYTES)));
-#else
-typedef uint32_t map_i;
-#endif
-#define map_lt(a, b)      vmask((a) < (b))
-#define map_sel           vselect
-#define K(c)              ((map_k)(c))
-#define map_load(p)       vload(p)
-#define map_store(p, v)   vstore(p, v)
-
-FD_INLINE map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
-FD_INLINE map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
-FD_INLINE map_v map_fill(fd_real c)
-{
-    map_v x;
-    memset(&x, 0, sizeof x);
-    return x + c;
-}
-FD_INLINE map_v map_abs(map_v x) { return map_real(map_bits(x) & 0x7fffffffu); }
-FD_INLINE map_v map_sign(map_v y, map_v x)                       /* |y| with the sign of x */
-{
-    return map_real((map_bits(y) & 0x7fffffffu) | (map_bits(x) & 0x80000000u));
-}
-FD_INLINE map_v map_min(map_v x, fd_real c) { return map_sel(map_lt(map_fill(c), x), map_fill(c), x); }
-FD_INLINE map_v map_max(map_v x, fd_real c) { return map_sel(map_lt(x, map_fill(c)), map_fill(c), x); }
-#define map_relu(x)       map_max(x, 0)
-/* The nearest integer n to x, |x| < 2^22, is left in the last bits of s = x + (MAP_ROUND + b), as n + b,
- * and comes back as s - (MAP_ROUND + b). With b = 127, 2^n has the bits of s shifted left by 23. */
-#define MAP_ROUND 12582912                                       /* 1.5 2^23: the ulp is 1 */
-FD_INLINE map_v map_power(map_i s) { return map_real(s << 23); }
-/* r = x - n log 2, |r| <= log 2 / 2; the first part of log 2 has 11 bits, so n times it is exact */
-FD_INLINE map_v map_exp_arg(map_v x, map_v n)
-{
-    return (x - n * K(0.6923828125)) - n * K(7.64368043e-4);
-}
-FD_INLINE map_v map_expm1_poly(map_v r)                       /* |r| <= 0.35: 3.3e-9 */
-{
-    map_v z = r * r, q = (K(0.041668456) + r * K(0.00836941879)) + z * K(0.00138131483);
-    return r + z * ((K(0.49999994) + r * K(0.166665152)) + z * q);
-}
-/* exp(r) 2^n in two steps, 2^h 2^(n-h), so that subnormal results are rounded once and the largest
- * do not overflow */
-FD_INLINE map_v map_exp(map_v x)
-{
-    x = map_min(map_max(x, -104), 89);                            /* beyond: 0, infinity */
-    map_v h = x * K(0.721347520444481703) + K(MAP_ROUND + 127);
-    map_v n = x * K(1.44269504088896341) + K(MAP_ROUND + 254);
-    map_v r = map_exp_arg(x, n - K(MAP_ROUND + 254));
-    return (K(1) + map_expm1_poly(r)) * map_power(map_bits(h)) * map_power(map_bits(n) - map_bits(h));
-}
-/* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f): 5.9e-9 */
-FD_INLINE map_v map_log(map_v x)
-{
-    fd_lanes tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
-    map_v s = map_sel(tiny, x * K(8388608), x);
-    map_i k = map_bits(s) - 0x3f3504f3u, e = (k + (200u << 23)) >> 23;
-    map_v f = map_real((k & 0x007fffffu) + 0x3f3504f3u) - K(1);
-    map_v bias = map_sel(tiny, map_fill(MAP_ROUND + 223), map_fill(MAP_ROUND + 200));
-    map_v n = map_real(e + 0x4b400000u) - bias, z = f * f;
-    map_v q = (K(0.141811937) + f * K(-0.13128747)) + z * (K(0.128816321) + f * K(-0.0785960928));
-    q = (K(0.333333164) + f * K(-0.250008106)) + z * ((K(0.200022861) + f * K(-0.16624555)) + z * q);
-    map_v small = n * K(7.64368043e-4) + (f * z * q - K(0.5) * z);
-    map_v y = n * K(0.6923828125) + (f + small);
-    y = map_sel(map_lt(x, map_fill((fd_real)INFINITY)), y, x);
-    y = map_sel(map_lt(x, map_fill(0)), map_fill((fd_real)NAN), y);
-    return map_sel(map_lt(map_fill(0), map_abs(x)) | ~map_lt(x, map_fill(1)), y,
-                   map_fill(-(fd_real)INFINITY));
-}
-FD_INLINE map_v map_sqrt(map_v x)
-{
-    fd_real v[MAP_W];
-    memcpy(v, &x, sizeof x);
-    for (int i = 0; i < MAP_W; i++) v[i] = sqrtf(v[i]);
-    memcpy(&x, v, sizeof x);
-    return x;
-}
-/* sin(x + turn pi/2). x = n pi/2 + r with pi/2 in four parts, three of them of 11 bits, so that n
- * times them is exact for n < 2^13: |x| < 12867. map_far corrects what lies beyond. */
-enum { MAP_FAR = 12000 };
-FD_INLINE map_v map_sincos(map_v x, unsigned turn)
-{
-    map_i neg = turn ? map_bits(x) ^ map_bits(x) : map_bits(x) & 0x80000000u;
-    map_v a = map_abs(x), k = a * K(0.636619772) + K(MAP_ROUND), f = k - K(MAP_ROUND);
-    map_i n = map_bits(k) + turn;
-    map_v r = (a - f * K(1.5703125)) - f * K(0.00048375129699707031);
-    r = (r - f * K(7.5495336204767227e-8)) - f * K(2.56334407e-12);
-    map_v z = r * r;
-    map_v s = r + r * z * (K(-0.166666538) + z * (K(0.00833205134) + z * K(-0.000194972381)));
-    map_v c = K(0.041666653) + z * (K(-0.0013887604) + z * K(2.44570947e-5));
-    c = K(1) - (K(0.5) * z - z * z * c);
-    return map_real(map_bits(map_sel(vmask((n & 1u) == 0), s, c)) ^ ((n & 2u) << 30) ^ neg);
-}
-FD_INLINE map_v map_sin(map_v x) { return map_sincos(x, 0); }
-FD_INLINE map_v map_cos(map_v x) { return map_sincos(x, 1); }
-/* tanh |x| = e/(e + 2) with e = exp(2 |x|) - 1 = 2^n (exp r - 1) + (2^n - 1) */
-FD_INLINE map_v map_tanh(map_v x)
-{
-    map_v a = map_min(map_abs(x), 10), n = a * K(2.88539008177792681) + K(MAP_ROUND + 127);
-    map_v s = map_power(map_bits(n)), e = map_expm1_poly(map_exp_arg(a + a, n - K(MAP_ROUND + 127)));
-    e = s * e + (s - K(1));
-    return map_sign(e / (e + K(2)), x);
-}
-/* The normal density p and distribution function P: with a = |x| up to 16,
- *
- *     q = P(-a) = exp(-a^2/2) t R(u - 0.4),   t = 1/(1 + 0.3 a),   u = 1 - t = 0.3 a t
- *
- * (3.5e-9 for a <= 15), so that the lower tail keeps its relative accuracy, which the formula
- * (1 + erf(x/sqrt2))/2 loses. A polynomial in t itself magnifies the error of t near a = 0.
- * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. The exponential is kept times 2^64,
- * a normal number for every a, and the factor 2^-64 lies in the coefficients. Returns p(x). */
-FD_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
-{
-#define T(c) K((c) * 0x1p-64)
-    map_v y = map_min(map_abs(x), 16), h = map_real(map_bits(y) & 0xfffff000u), s = h * h;
-    map_v n = s * K(-0.721347520444481703) + K(MAP_ROUND + 127 + 64);
-    map_v r = map_exp_arg(K(-0.5) * s, n - K(MAP_ROUND + 127 + 64)) - K(0.5) * ((y - h) * (y + h));
-    map_v e = (K(1) + map_expm1_poly(r)) * map_power(map_bits(n));
-    map_v t = K(1) / (K(1) + K(0.3) * y), u = K(0.3) * y * t - K(0.4), z = u * u;
-    map_v lo = (T(0.258572668) + u * T(-0.405136734)) + z * (T(0.413744837) + u * T(-0.225355893));
-    map_v hi = (T(-0.0138198622) + u * T(0.0910459608)) + z * (T(-0.00755413575) + u * T(-0.0441987477));
-    z *= z;
-    *a = y;
-    *q = e * (t * (lo + z * (hi + z * (T(0.00107003411) + u * T(0.0206286069)))));
-    return e * T(0.398942280401432678);
-#undef T
-}
-FD_INLINE map_v map_pdf(map_v x) { map_v a, q; return map_normal(x, &a, &q); }
-FD_INLINE map_v map_cdf(map_v x)
-{
-    map_v a, q;
-    map_normal(x, &a, &q);
-    return map_sel(map_lt(x, map_fill(0)), q, K(1) - q);
-}
-/* x P = max(x, 0) - a q, and P + x p = g + (1 for x > 0), g = +-(a p - q); no inf * 0, as a <= 16 */
-FD_INLINE map_v map_gelu(map_v x)
-{
-    map_v a, q;
-    map_normal(x, &a, &q);
-    return map_sign(map_relu(x) - a * q, x);
-}
-FD_INLINE map_v map_gelu_slope(map_v x)
-{
-    map_v a, q, p = map_normal(x, &a, &q), g = a * p - q;
-    return map_sel(map_lt(x, map_fill(0)), -g, K(1) + g);
-}
-
-#endif
-
-/* -1000 and 1000 stand for all numbers beyond, where x f(x) -> 0 would become inf * 0 */
-FD_INLINE map_v map_floor(map_v x) { return map_max(x, -1000); }
-FD_INLINE map_v map_clip(map_v x) { return map_floor(map_min(x, 1000)); }
-FD_INLINE map_v map_step(map_v x)
-{
-    return map_sel(map_lt(map_fill(0), x), map_fill(1), map_fill(0));
-}
-/* s = 1/(1 + exp(-x)) and ds/dx, from exp(-|x|), which cannot overflow */
-FD_INLINE map_v map_logistic(map_v x, map_v *ds)
-{
-    map_v e = map_exp(-map_abs(x)), r = K(1) / (K(1) + e);
-    *ds = e * r * r;
-    return map_sel(map_lt(x, map_fill(0)), e, map_fill(1)) * r;
-}
-FD_INLINE map_v map_sigmoid(map_v x) { map_v ds; return map_logistic(x, &ds); }
-FD_INLINE map_v map_silu_slope(map_v x)
-{
-    map_v ds, s = map_logistic(x, &ds);
-    return s + map_clip(x) * ds;
-}
-/* x (1 + tanh u)/2 = x sigmoid(v), v = 2 u = x (C1 + C3 x^2): sqrt(8/pi), and 0.044715 of that */
-#define MAP_C1 1.5957691216057308
-#define MAP_C3 0.07135481627260025
-FD_INLINE map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
-FD_INLINE map_v map_gelu_tanh_slope(map_v x)
-{
-    map_v ds, s = map_logistic(map_cubic(x), &ds);
-    x = map_clip(x);
-    return s + x * ds * (K(MAP_C1) + K(3 * MAP_C3) * x * x);
-}
-
-/* what derivatives need beyond the public maps: P, p and the step function */
+/* Element functions. Besides the public maps, FD_EXP and so on, f may be the normal distribution
+ * function P, its density p or the step function, which derivatives need. MAP_C1 and MAP_C3 belong
+ * to FD_GELU_TANH, x sigmoid(x (C1 + C3 x^2)). */
 enum { MAP_CDF = FD_MAPS, MAP_PDF, MAP_STEP, MAP_ALL };
-
-/*      name           y = f(x)                      f'(x) from x and y */
-#define MAP_TABLE                                                              \
-    X(FD_EXP,          map_exp(x),                   y)                        \
-    X(FD_LOG,          map_log(x),                   K(1) / x)                 \
-    X(FD_RECIP,        K(1) / x,                     -(y * y))                 \
-    X(FD_SQRT,         map_sqrt(x),                  K(0.5) / y)               \
-    X(FD_SQUARE,       x * x,                        x + x)                    \
-    X(FD_SIN,          map_sin(x),                   map_cos(x))               \
-    X(FD_COS,          map_cos(x),                   -map_sin(x))              \
-    X(FD_TANH,         map_tanh(x),                  K(1) - y * y)             \
-    X(FD_SIGMOID,      map_sigmoid(x),               y - y * y)                \
-    X(FD_SILU,         map_floor(x) * map_sigmoid(x), map_silu_slope(x))               \
-    X(FD_GELU,         map_gelu(x),                  map_gelu_slope(x))        \
-    X(FD_GELU_TANH,    map_floor(x) * map_sigmoid(map_cubic(x)), map_gelu_tanh_slope(x)) \
-    X(FD_RELU,         map_relu(x),                  map_step(x))              \
-    X(FD_IDENTITY,     x,                            map_fill(1))              \
-    X(MAP_CDF,         map_cdf(x),                   map_pdf(x))               \
-    X(MAP_PDF,         map_pdf(x),                   -(x * y))                 \
-    X(MAP_STEP,        map_step(x),                  map_fill(0))
-
-/* n a multiple of MAP_W. Without v: z = f(x), or with dy z = dy f'(x), given y = f(x); with v: f(x) to
- * v and z = dy f'(x), dy NULL for 1 */
-static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_real *restrict ys,
-                      const fd_real *restrict ds, fd_real *restrict zs, fd_real *restrict vs)
-{
-#define MAP_LOOP(...) for (ptrdiff_t i = 0; i < n; i += MAP_W) { map_v x = map_load(xs + i), y; __VA_ARGS__ }
-    switch (f) {
-#define X(name, F, D) case name: \
-        if (!ds && !vs) MAP_LOOP(y = F; map_store(zs + i, y);) \
-        else if (!ds) MAP_LOOP(y = F; map_store(vs + i, y); map_store(zs + i, D);) \
-        else if (ys) MAP_LOOP(y = map_load(ys + i); (void)x, (void)y; \
-                              map_store(zs + i, map_load(ds + i) * (D));) \
-        else MAP_LOOP(y = F; map_store(vs + i, y); map_store(zs + i, map_load(ds + i) * (D));) \
-        break;
-    MAP_TABLE
-#undef X
-    default: break;
-    }
-#undef MAP_LOOP
-}
-
-#if !defined(FD_DOUBLE) && !defined(FD_STRICT)
-/* sin (f = FD_SIN) and cos of arguments that map_sincos cannot reduce; seldom any */
-static void map_far(int f, double sign, ptrdiff_t n, const fd_real *x, const fd_real *dy,
-                    fd_real *z)
-{
-    int far = 0;
-    for (ptrdiff_t i = 0; i < n; i++) far |= !(fabsf(x[i]) <= MAP_FAR);
-    for (ptrdiff_t i = 0; far && i < n; i++) {
-        if (fabsf(x[i]) <= MAP_FAR) continue;
-        double y = f == FD_SIN ? sin((double)x[i]) : cos((double)x[i]);
-        z[i] = (fd_real)(sign * y) * (dy ? dy[i] : 1);
-    }
-}
-#endif
-
-/* A block: the last few elements go through the same loop by way of a padded vector, so that their
- * bits do not depend on where the block ends. */
-static void map_any(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
-                    fd_real *z, fd_real *v)
-{
-    ptrdiff_t m = n - n % MAP_W;
-    map_lanes(f, m, x, y, dy, z, v);
-    if (m < n) {
-        fd_real end[5][MAP_W];
-        size_t size = (size_t)(n - m) * sizeof *x;
-        memset(end, 0, sizeof end);
-        memcpy(end[0], x + m, size);
-        if (y) memcpy(end[1], y + m, size);
-        if (dy) memcpy(end[2], dy + m, size);
-        map_lanes(f, MAP_W, end[0], y ? end[1] : NULL, dy ? end[2] : NULL, end[3], v ? end[4] : NULL);
-        memcpy(z + m, end[3], size);
-        if (v) memcpy(v + m, end[4], size);
-    }
-#if !defined(FD_DOUBLE) && !defined(FD_STRICT)
-    if (f == FD_SIN || f == FD_COS) {
-        if (dy || v) map_far(f == FD_SIN ? FD_COS : FD_SIN, f == FD_SIN ? 1 : -1, n, x, dy, z);
-        if (v || !dy) map_far(f, 1, n, x, NULL, v ? v : z);
-    }
-#endif
-}
-
-/* z = f(x), or where dy is given z = dy f'(x) with y = f(x) */
-static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
-                      fd_real *z)
-{
-    map_any(f, n, x, dy ? y : NULL, dy, z, NULL);
-}
-
-/* y = f(x) and z = dy f'(x), dy NULL for 1, in one evaluation */
-static void map_both(int f, ptrdiff_t n, const fd_real *x, const fd_real *dy, fd_real *y, fd_real *z)
-{
-    map_any(f, n, x, NULL, dy, z, y);
-}
-
+#define MAP_C1 1.5957691216057308                     /* sqrt(8/pi) */
+#define MAP_C3 0.07135481627260025                    /* 0.044715 sqrt(8/pi) */
+/* z = f(x) of n numbers, or, where dy is given, z = dy f'(x), with y = f(x). */
 static void map_run(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
-                    fd_real *z)
-{
-    FD_PARALLEL_IF(n > TAPE_BLOCK)
-    for (ptrdiff_t b = 0; b < (n + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
-        ptrdiff_t i = b * TAPE_BLOCK, m = n - i < TAPE_BLOCK ? n - i : TAPE_BLOCK;
-        map_block(f, m, x + i, y ? y + i : NULL, dy ? dy + i : NULL, z + i);
-    }
-}
-#undef K
+                    fd_real *z);
 
-/* ---- Strided walks and sums ---------------------------------------------------------------------
- *
- * z[i] = x[i] o y[i] over the entries of a shape, where x and y have a stride for each axis, 0 for
- * those along which they are stretched. Axes that can be walked as one are merged first, so that
- * equal shapes become one long axis, and [b][p][c] + [c] rows of c. Sums are the reverse: an axis
- * is kept or added up, neighbours of a kind are merged, nearly all are [A][R][B] -> [A][B]. */
-
+/* Walks: z = x o y over the entries of a shape, where x and y have a stride for each axis. A walk
+ * is made for two operands (walk_over), or axis by axis from the strides of one. */
 typedef struct {
     int nd;
     ptrdiff_t n[FD_MAXD], sx[FD_MAXD], sy[FD_MAXD], count;
 } op_walk;
-
-/* append an inner axis */
-static void walk_axis(op_walk *w, ptrdiff_t n, ptrdiff_t sx, ptrdiff_t sy)
-{
-    int k = w->nd - 1;
-    w->count *= n;
-    if (n == 1) return;
-    if (k >= 0 && w->sx[k] == n * sx && w->sy[k] == n * sy) {
-        w->n[k] *= n;
-    } else {
-        k = w->nd++;
-        w->n[k] = n;
-    }
-    w->sx[k] = sx;
-    w->sy[k] = sy;
-}
-
-/* the strides of x in a walk over n[nd], axes aligned at the last one */
-static void walk_strides(const fd_var *x, int nd, ptrdiff_t s[])
-{
-    ptrdiff_t p = 1;
-    for (int i = nd - 1, k = x->nd - 1; i >= 0; i--, k--) {
-        s[i] = k < 0 || x->n[k] == 1 ? 0 : p;
-        if (k >= 0) p *= x->n[k];
-    }
-}
-
-static op_walk walk_over(int nd, const int n[], const fd_var *x, const fd_var *y)
-{
-    op_walk w = { .count = 1 };
-    ptrdiff_t sx[FD_MAXD], sy[FD_MAXD];
-    walk_strides(x, nd, sx);
-    walk_strides(y, nd, sy);
-    for (int i = 0; i < nd; i++) walk_axis(&w, n[i], sx[i], sy[i]);
-    if (!w.nd) w = (op_walk){ .nd = 1, .n = { 1 }, .sx = { 1 }, .sy = { 1 }, .count = 1 };
-    return w;
-}
-
 enum { WALK_ADD, WALK_MINUS, WALK_MUL, WALK_COPY };
+static void walk_axis(op_walk *w, ptrdiff_t n, ptrdiff_t sx, ptrdiff_t sy);
+static void walk_strides(const fd_var *x, int nd, ptrdiff_t s[]);
+static op_walk walk_over(int nd, const int n[], const fd_var *x, const fd_var *y);
+static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real *y, fd_real *z);
+static void walk_permute(const op_walk *w, const fd_real *x, fd_real *z);
 
-/* one row; sx and sy are 0 or 1, but any sx for WALK_COPY */
-static void walk_row(int kind, ptrdiff_t n, const fd_real *restrict x, ptrdiff_t sx,
-                     const fd_real *restrict y, ptrdiff_t sy, fd_real *restrict z)
-{
-    fd_real x0 = *x, y0 = *y;
-#define ROW(o) \
-    if (sx && sy) for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] o y[i]; \
-    else if (sx) for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] o y0; \
-    else for (ptrdiff_t i = 0; i < n; i++) z[i] = x0 o y[i * sy]; \
-    break
-    switch (kind) {
-    case WALK_ADD: ROW(+);
-    case WALK_MINUS: ROW(-);
-    case WALK_MUL: ROW(*);
-    default:
-        if (sx == 1) memcpy(z, x, (size_t)n * sizeof *z);
-        else for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i * sx];
-    }
-#undef ROW
-}
-
-/* entries i0 <= i < i1 of z, a row at a time */
-static void walk_block(int kind, const op_walk *w, ptrdiff_t i0, ptrdiff_t i1, const fd_real *x,
-                       const fd_real *y, fd_real *z)
-{
-    ptrdiff_t at[FD_MAXD], rest = i0;
-    int last = w->nd - 1;
-    for (int k = last; k >= 0; k--) {
-        at[k] = rest % w->n[k];
-        rest /= w->n[k];
-        x += at[k] * w->sx[k];
-        y += at[k] * w->sy[k];
-    }
-    while (i0 < i1) {
-        ptrdiff_t m = w->n[last] - at[last];
-        if (m > i1 - i0) m = i1 - i0;
-        walk_row(kind, m, x, w->sx[last], y, w->sy[last], z + i0);
-        i0 += m;
-        x -= at[last] * w->sx[last];                             /* to the start of the next row */
-        y -= at[last] * w->sy[last];
-        at[last] = 0;
-        for (int k = last - 1; k >= 0; k--) {
-            x += w->sx[k];
-            y += w->sy[k];
-            if (++at[k] < w->n[k]) break;
-            x -= w->n[k] * w->sx[k];
-            y -= w->n[k] * w->sy[k];
-            at[k] = 0;
-        }
-    }
-}
-
-static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real *y, fd_real *z)
-{
-    FD_PARALLEL_IF(w->count > TAPE_BLOCK)
-    for (ptrdiff_t b = 0; b < (w->count + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
-        ptrdiff_t i = b * TAPE_BLOCK;
-        walk_block(kind, w, i, w->count - i < TAPE_BLOCK ? w->count : i + TAPE_BLOCK, x, y, z);
-    }
-}
-
-/* z = x in another order of axes where the last axis of z is not the last one of x: tiles of
- * 32 x 32 in the plane of z's last axis and the axis p along which x is contiguous */
-static void walk_transpose(const op_walk *w, const fd_real *x, fd_real *z)
-{
-    enum { TILE = 32 };
-    int last = w->nd - 1, p = 0;
-    ptrdiff_t sz[FD_MAXD];
-    sz[last] = 1;
-    for (int k = last - 1; k >= 0; k--) sz[k] = sz[k + 1] * w->n[k + 1];
-    for (int k = 0; k < last; k++) if (w->sx[k] == 1) p = k;
-    ptrdiff_t np = w->n[p], nq = w->n[last], tiles = (np + TILE - 1) / TILE;
-    ptrdiff_t jobs = w->count / (np * nq) * tiles, spx = w->sx[p], sqx = w->sx[last], spz = sz[p];
-    FD_PARALLEL_IF(w->count > TAPE_BLOCK)
-    for (ptrdiff_t j = 0; j < jobs; j++) {
-        ptrdiff_t rest = j / tiles, p0 = j % tiles * TILE, p1 = np - p0 < TILE ? np : p0 + TILE;
-        const fd_real *xj = x;
-        fd_real *zj = z;
-        for (int k = last - 1; k >= 0; k--) {
-            if (k == p) continue;
-            xj += rest % w->n[k] * w->sx[k];
-            zj += rest % w->n[k] * sz[k];
-            rest /= w->n[k];
-        }
-        for (ptrdiff_t q0 = 0; q0 < nq; q0 += TILE) {
-            ptrdiff_t q1 = nq - q0 < TILE ? nq : q0 + TILE;
-            for (ptrdiff_t i = p0; i < p1; i++)
-                for (ptrdiff_t q = q0; q < q1; q++) zj[i * spz + q] = xj[i * spx + q * sqx];
-        }
-    }
-}
-
-enum { SUM_COLS = 64, SUM_ROWS = 128, SUM_LANES = 16, SUM_PART = 65536 };
-
-/* acc[j] += sum_r x[r*stride + j], j < cols <= SUM_COLS: SUM_ROWS rows at a time in fd_real, what
- * they give in double */
-static void sum_rows(ptrdiff_t rows, int cols, const fd_real *x, ptrdiff_t stride, double *acc)
-{
-    for (ptrdiff_t r0 = 0; r0 < rows; r0 += SUM_ROWS) {
-        fd_real part[SUM_COLS] = { 0 };
-        ptrdiff_t r1 = rows - r0 < SUM_ROWS ? rows : r0 + SUM_ROWS;
-        for (ptrdiff_t r = r0; r < r1; r++)
-            for (int j = 0; j < cols; j++) part[j] += x[r * stride + j];
-        for (int j = 0; j < cols; j++) acc[j] += (double)part[j];
-    }
-}
-
-/* y[a][j] = sum_r x[a][r][j]. A long sum is cut into parts of `len` terms, a number that depends on
- * B only; a row alone (B = 1) is added in 16 lanes. A job is one part of up to SUM_COLS sums. */
-typedef struct { ptrdiff_t R, B, len, parts, tiles; } op_sum;
-
-static void sum_job(const op_sum *s, ptrdiff_t job, const fd_real *x, double *p, fd_real *y)
-{
-    ptrdiff_t j0 = job % s->tiles * SUM_COLS, k = job / s->tiles % s->parts;
-    ptrdiff_t a = job / (s->tiles * s->parts), rest = s->R - k * s->len;
-    ptrdiff_t m = rest < s->len ? rest : s->len;
-    int cols = s->B - j0 < SUM_COLS ? (int)(s->B - j0) : SUM_COLS;
-    double acc[SUM_COLS] = { 0 };
-    x += (a * s->R + k * s->len) * s->B + j0;
-    if (s->B > 1) {
-        sum_rows(m, cols, x, s->B, acc);
-    } else {
-        sum_rows(m / SUM_LANES, SUM_LANES, x, SUM_LANES, acc);
-        sum_rows(1, (int)(m % SUM_LANES), x + m - m % SUM_LANES, SUM_LANES, acc);
-        for (int l = 1; l < SUM_LANES; l++) acc[0] += acc[l];
-    }
-    for (int l = 0; l < cols; l++)
-        if (p) p[(a * s->parts + k) * s->B + j0 + l] = acc[l];
-        else y[a * s->B + j0 + l] = (fd_real)acc[l];
-}
-
+/* Sums over one axis: y[a][j] = sum over r < R of x[a][r][j], where a < A and j < B. */
 static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd_real *y,
-                     fd_arena scratch)
-{
-    ptrdiff_t len = B < SUM_LANES ? SUM_PART : SUM_PART / B;
-    op_sum s = { R, B, len > SUM_ROWS ? len : SUM_ROWS, 0, (B + SUM_COLS - 1) / SUM_COLS };
-    s.parts = (R + s.len - 1) / s.len;
-    double *p = s.parts > 1 ? fd_raw(&scratch, double, A * s.parts * B) : NULL;
-    if (scratch.st->code) return;
-    FD_PARALLEL_IF(A * R * B > TAPE_BLOCK)
-    for (ptrdiff_t j = 0; j < A * s.parts * s.tiles; j++) sum_job(&s, j, x, p, y);
-    for (ptrdiff_t i = 0; p && i < A * B; i++) {
-        double sum = 0;
-        for (ptrdiff_t k = 0; k < s.parts; k++) sum += p[(i / B * s.parts + k) * B + i % B];
-        y[i] = (fd_real)sum;
-    }
-}
+                     fd_arena scratch);
+
+/* Spectral mixing: T x in the kept modes, T' of modes, and products in the modes. The sizes are
+ * those of an operator, which keeps them in aux. */
+struct spec {
+    int nd, n[3], lo[3], hi[3];       /* axes, points, kept modes lo..hi of each axis */
+    int ci, co, b;                    /* channels in and out, samples */
+    int each;                         /* 1: a weight for each channel, not a matrix */
+    ptrdiff_t points, modes;
+    const fd_real *p, *e;             /* T x as rows and T z as pairs (spec_to_rows), or NULL */
+};
+static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real *x, fd_real *h,
+                          fd_arena scratch);
+static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_real *h, fd_real *y,
+                            fd_arena scratch);
+static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *R,
+                         fd_arena *scratch);
+static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const fd_real *R,
+                                 fd_arena *scratch);
+static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_real *e, fd_real *g,
+                              fd_arena scratch);
+
+/* Fused layers of networks, which are operators of their own:
+ *
+ *   fuse_dense   y = x w + b, and with r another r + y
+ *   fuse_mlp     y = f(x w1 + b1) w2
+ *   fuse_layer   y = f(scale u + shift), u = spectral(h, R) + h w, with scale and shift in ss
+ *   fuse_waves   layers h' = sin(scale h w + shift), then y = h last */
+static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r);
+static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f);
+static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
+                          const int lo[], const int hi[]);
+static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last);
+
+/* Rows [rows][c]: softmax, and layer normalisation with its reverse. */
+static void softmax_run(ptrdiff_t rows, int n, const fd_real *x, fd_real *y, fd_arena scratch);
+static void norm_run(ptrdiff_t rows, int c, double eps, const fd_real *x, const fd_real *gain,
+                     const fd_real *bias, fd_real *y);
+static void norm_back(ptrdiff_t rows, int c, double eps, const fd_real *x, const fd_real *gain,
+                      const fd_real *dy, fd_real *dx, fd_real *dgain, fd_real *dbias,
+                      fd_arena scratch);
+
+/* Attention as one operator. fuse_attend is that of tokens x [b][n][3 e] with themselves, where
+ * q, k and v lie side by side. */
+static fd_var *fuse_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads);
+static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads);
+
+/* Patches: fields of b samples on n0 x n1 x n2 points become tokens (cut = 1), or tokens become
+ * fields. Axes that do not exist come first and have n = 1, here as in the stencils. */
+static void patch_copy(int cut, int b, const int n[3], const int p[3], int c, const fd_real *x,
+                       fd_real *y);
+
+/* Stencils of three points: the neighbours of each point, [rows][parts][c], or the transpose. */
+enum { STENCIL_ZERO = -1 };                           /* a boundary like those of fd.h: zeros */
+struct stencil_grid {
+    int n[3], bc[3], from[3];                         /* points, boundary; from: 1 for no axis */
+    int c, parts;                                     /* channels, neighbours */
+    ptrdiff_t rows;                                   /* all points of the batch */
+};
+static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x, fd_real *y);
+
+/* Stencils of physical width, or (back) their transpose, and the gradient of their weights. */
+struct taps_axis {
+    int n, wide, step, bc;                            /* points, taps, points of a step, boundary */
+    int lo, hi, *first;                               /* the middle; where the list of a point is */
+    struct tap *list;
+};
+struct taps { int b, c, parts; struct taps_axis ax[3]; };      /* parts: all taps */
+static struct taps *taps_new(fd_arena *a, const struct taps *s, int back);
+static void taps_run(const struct taps *s, int back, const fd_real *x, const fd_real *w, fd_real *y,
+                     fd_arena scratch);
+static void taps_gradient(const struct taps *s, const fd_real *x, const fd_real *y, fd_real *g,
+                          fd_arena scratch);
 
 /* ---- The tape -----------------------------------------------------------------------------------
  *
@@ -562,13 +137,14 @@ struct fd_op {
     int once;                   /* 1: the vjp is made of fused kernels that have no derivative */
 };
 
-/* while fd_grad runs, fd_var.d of variables that a gradient could flow through, but of which it
- * makes no use; before that, of those that it does use */
+/* Marks in fd_var.d. Before fd_grad walks back, TAPE_WANTED is on the variables whose gradient is
+ * asked for; while it walks, TAPE_HIDDEN is on those that a gradient could flow through but that
+ * are not between y and these. */
 static const fd_var tape_hidden, tape_wanted;
 #define TAPE_HIDDEN ((fd_var *)&tape_hidden)
 #define TAPE_WANTED ((fd_var *)&tape_wanted)
 
-/* record that shapes do not fit, with up to four numbers; NULL */
+/* Record that shapes do not fit, with up to four numbers, and return NULL. */
 #define TAPE_FAIL(t, where, ...) tape_null(FD_FAIL((t)->mem->st, FD_ESHAPE, where, __VA_ARGS__))
 static fd_var *tape_null(int code)
 {
@@ -576,8 +152,9 @@ static fd_var *tape_null(int code)
     return NULL;
 }
 
-/* Memory of gradients while fd_backward walks: a room is busy while the vjp that made it runs, and held by
- * every variable whose gradient lies in it; one that is neither serves what is made next. */
+/* Memory of gradients while fd_backward walks. A room is busy while the vjp that made it runs, and
+ * held by every variable whose gradient lies in it. A room that is neither serves what is made
+ * next. */
 enum { TAPE_ROOMS = 256 };
 struct tape_rooms {
     int n;
@@ -603,7 +180,7 @@ static fd_real *tape_room(fd_tape *t, ptrdiff_t count)
     return all->room[best].x;
 }
 
-/* v->d = d, or no longer d: n = 1, -1 */
+/* Count that a variable holds the gradient d (n = 1) or lets go of it (n = -1). */
 static void tape_hold(fd_tape *t, const fd_var *d, int n)
 {
     for (int i = 0; t->rooms && d && i < t->rooms->n; i++)
@@ -645,7 +222,7 @@ static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n
     return t->last = v;
 }
 
-/* a variable with room for its value */
+/* A variable with new memory for its value. */
 static fd_var *tape_push(fd_tape *t, const struct fd_op *op, int nd, const int n[], int nsrc,
                          fd_var *const src[])
 {
@@ -659,11 +236,13 @@ static fd_var *tape_zeros(fd_tape *t, int nd, const int n[])
     return v;
 }
 
+/* a constant over x, which is not copied; NULL of NULL */
 static fd_var *tape_const(fd_tape *t, int nd, const int n[], const fd_real *x)
 {
     return x ? tape_make(t, NULL, nd, n, 0, NULL, (fd_real *)x) : NULL;
 }
 
+/* 1 where x has the shape n[nd] */
 static int tape_same(const fd_var *x, int nd, const int n[])
 {
     return x->nd == nd && (!nd || !memcmp(x->n, n, (size_t)nd * sizeof *n));
@@ -707,6 +286,7 @@ fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g)
  * append to the tape, beyond y, so the walk does not meet what they make. On FD_GRAD tapes it runs
  * as on FD_EVAL ones: nothing that it makes is recorded. */
 
+/* Turn the list of variables round and return its other end. */
 static fd_var *tape_reverse(fd_var *v)
 {
     fd_var *r = NULL;
@@ -719,7 +299,7 @@ static fd_var *tape_reverse(fd_var *v)
     return r;
 }
 
-/* leave needs only to what depends on variables with d = TAPE_WANTED, and clear d there */
+/* Find what depends on variables marked TAPE_WANTED, clear the marks there, and hide the rest. */
 static void tape_select(fd_tape *t)
 {
     fd_var *first = tape_reverse(t->last);
@@ -737,6 +317,7 @@ static void tape_select(fd_tape *t)
     }
 }
 
+/* Undo tape_select for the variables up to `end`. */
 static void tape_restore(fd_var *end)
 {
     for (fd_var *v = end; v; v = v->prev) {
@@ -755,8 +336,9 @@ static void tape_increase(ptrdiff_t n, const fd_real *x, fd_real *z)
     }
 }
 
-/* v->d += d. The first d may be shared (fd_add hands its own on) and is not written to; a sum that
- * was made here has aux = v and is, unless it may be differentiated again. */
+/* v->d += d. The first d may be shared, as fd_add hands its own on, and is not written to. A sum
+ * that was made here has aux = v and is added to in place, unless it may be differentiated
+ * again. */
 static void tape_accumulate(fd_tape *t, fd_var *v, fd_var *d)
 {
     FD_ASSERT(fd_count(v) == fd_count(d));
@@ -774,6 +356,7 @@ static void tape_accumulate(fd_tape *t, fd_var *v, fd_var *d)
     }
 }
 
+/* Walk back from y, whose gradient is dy, and leave in each variable's d its gradient. */
 static void tape_walk(fd_tape *t, fd_var *y, fd_var *dy)
 {
     const fd_status *st = t->mem->st;
@@ -954,7 +537,8 @@ fd_var *fd_affine(fd_tape *t, fd_var *x, double c, double d)
 
 static fd_var *op_map(fd_tape *t, fd_var *x, int f);
 
-/* s + x (s - s^2) v', s = sigmoid(v): the derivative of x sigmoid(v(x)) */
+/* The derivative of x sigmoid(v(x)): s + x (s - s^2) v', where s = sigmoid(v). dv is v', NULL for
+ * 1. */
 static fd_var *op_gate_slope(fd_tape *t, fd_var *x, fd_var *v, fd_var *dv)
 {
     fd_var *s = op_map(t, v, FD_SIGMOID);
@@ -963,7 +547,7 @@ static fd_var *op_gate_slope(fd_tape *t, fd_var *x, fd_var *v, fd_var *dv)
     return fd_add(t, s, fd_mul(t, x, ds));
 }
 
-/* f'(x) as a variable, y = f(x); NULL for 0 and for a failure */
+/* f'(x) as a variable, where y = f(x). It is NULL for a derivative of 0 and for a failure. */
 static fd_var *op_map_slope(fd_tape *t, fd_var *x, fd_var *y, int f)
 {
     fd_var *z;
@@ -1004,6 +588,7 @@ static void op_map_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
 }
 
+/* fd_map, also of P, p and the step function, which is a constant to derivatives */
 static fd_var *op_map(fd_tape *t, fd_var *x, int f)
 {
     static const struct fd_op op = { "fd_map", op_map_vjp, 0 };
@@ -1037,7 +622,7 @@ static void op_spread_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     dx[0] = fd_sum_to(t, dy, y->src[0]->nd, y->src[0]->n);
 }
 
-/* 1 where the shape a[na] stretches to b[nb] */
+/* 1 where the shape a[na] stretches to b[nb]; 0 and an error where it does not */
 static int op_stretches(fd_tape *t, const char *where, int na, const int a[], int nb, const int b[])
 {
     if (na > nb) {
@@ -1063,19 +648,21 @@ fd_var *fd_sum_to(fd_tape *t, fd_var *x, int nd, const int n[])
     op_walk w = walk_over(x->nd, x->n, x, y);
     fd_arena scratch = *t->mem;
     const fd_real *from = x->x;
+    ptrdiff_t B = 1;                                   /* what is kept of the axes after k */
     for (int k = w.nd - 1; k >= 0; k--) {              /* one (merged) axis at a time, last first */
-        if (w.sy[k]) continue;
-        ptrdiff_t A = 1, B = 1;
+        if (w.sy[k]) {
+            B *= w.n[k];
+            continue;
+        }
+        ptrdiff_t A = 1;
         int more = 0;
         for (int i = 0; i < k; i++) {
             A *= w.n[i];
             more |= !w.sy[i];
         }
-        for (int i = k + 1; i < w.nd; i++) B *= w.n[i];
         fd_real *to = more ? fd_raw(&scratch, fd_real, A * B) : y->x;
         if (!to) return NULL;
         sum_axis(A, w.n[k], B, from, to, scratch);
-        w.n[k] = 1;
         from = to;
     }
     if (from == x->x)                                    /* only axes of length 1 fell away */
@@ -1109,6 +696,13 @@ fd_var *fd_reshape(fd_tape *t, fd_var *x, int nd, const int n[])
     return y;
 }
 
+/* x [..][k] as [rows][k] */
+static fd_var *fuse_flat(fd_tape *t, fd_var *x)
+{
+    int k = x ? x->n[x->nd - 1] : 1;
+    return fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / k), k });
+}
+
 static void op_permute_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     int back[FD_MAXD];
@@ -1139,13 +733,12 @@ fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[])
         y->i[i] = order[i];
         walk_axis(&w, n[i], s[order[i]], 0);
     }
-    if (w.nd < 2) memcpy(y->x, x->x, (size_t)w.count * sizeof *y->x);
-    else if (w.sx[w.nd - 1] == 1) walk_run(WALK_COPY, &w, x->x, x->x, y->x);
-    else walk_transpose(&w, x->x, y->x);
+    walk_permute(&w, x->x, y->x);
     return y;
 }
 
-/* z[a][zfrom + i][b] = x[a][xfrom + i][b], i < len, between axes of lengths nx and nz; b < inner */
+/* Copy len entries between axes of lengths nx and nz: z[a][zfrom + i][b] = x[a][xfrom + i][b],
+ * where a < outer, i < len and b < inner. */
 static void op_copy(ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t len, const fd_real *x, ptrdiff_t nx,
                     ptrdiff_t xfrom, fd_real *z, ptrdiff_t nz, ptrdiff_t zfrom)
 {
@@ -1155,6 +748,7 @@ static void op_copy(ptrdiff_t outer, ptrdiff_t inner, ptrdiff_t len, const fd_re
                (size_t)(len * inner) * sizeof *z);
 }
 
+/* how many entries the axes before `axis` have, and those after it */
 static ptrdiff_t op_outer(const fd_var *x, int axis)
 {
     ptrdiff_t p = 1;
@@ -1206,7 +800,7 @@ static void op_pad_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     dx[0] = fd_slice(t, dy, y->i[0], y->i[1], y->src[0]->n[y->i[0]]);
 }
 
-/* x within zeros: entries from .. of an axis of length `total` */
+/* x within zeros: it begins at entry `from` of an axis of length `total`. */
 static fd_var *op_pad(fd_tape *t, fd_var *x, int axis, int from, int total)
 {
     static const struct fd_op op = { "fd_pad", op_pad_vjp, 0 };
@@ -1313,628 +907,16 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  *     S(x, w) = T' R T x      S*(z, w) = T' R^H T z      G(x, z) = conj(T x) (T z) for each mode
  *
  * are linear in each argument and <z, S(x, w)> = <S*(z, w), x> = <G(x, z), w>: each one's gradients
- * are the other two, so the family is closed and differentiable to any order.
- *
- * Along an axis T is a real transform of many lanes (channels, and the real and imaginary parts
- * that the axes after it left): r_k = sum x cos, i_k = -sum x sin for k = 0..top. For a real axis
- * that is all; a complex one, a + ib, has u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k. Few
- * modes: sums folded twice (spec_fold) times a table, an eighth of the plain complex sum's work on a
- * real axis of even n, nothing computed that is not kept. Many modes: fd_fft_run over the lanes, then the
- * kept ones. */
+ * are the other two, so the family is closed and differentiable to any order. */
 
-enum {                                             /* a register block: */
-    SPEC_MR = FD_BYTES >= 64 ? 14 : 12,            /* modes of spec_fold, .. */
-    SPEC_PARTS = FD_BYTES >= 64 ? 1 : 2,           /* .. their parts in as many blocks: re and im, or each */
-    SPEC_BACK = FD_BYTES >= 64 ? 7 : 3             /* rows of spec_unfold */
-};
-
-struct spec_axis {
-    int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
-    double s[2];                      /* s_k along this axis: at 0 and n/2; elsewhere */
-    fd_real *tab;                     /* cosines, then minus sines [rows][top+1] of spec_fold; those of
-                                       * T' are transposed */
-    const fd_fft *fft;                /* or this */
-};
-struct spec {                         /* what an operator keeps in aux */
-    int nd, n[3], lo[3], hi[3], ci, co, b, each;       /* each: separable */
-    ptrdiff_t points, modes;
-    const fd_real *p, *e;             /* T x as rows, T z as pairs: see spec_to; NULL: not kept */
-};
-
-FD_INLINE fd_vec spec_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
-FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
-{
-    if (w < FD_W) vstore_n(p, v, w);
-    else vstore(p, v);
-}
-
-/* rows that have the others for partners */
-#define SPEC_QUARTER(n) ((n) % 2 ? (n) / 2 + 1 : (n) / 4 + 1)
-
-/* Folded sums, as cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n). A row j has the partners n - j, and h - j and h + j where n = 2h:
- *
- *     e = f_j + f_n-j,   e' = f_h-j + f_h+j,        o = f_j - f_n-j,   o' = f_h-j - f_h+j
- *     re_k = sum_j c_jk (e +- e')                   im_k = sum_j s_jk (o -+ o')         + of re: k even
- *
- * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. Rows that are their own partners come
- * twice: half of c_jk, s_jk. For four rows eight sums and 2m products, m <= SPEC_MR modes of one vector
- * of lanes, which stay in registers as m is a constant. Of 16 registers one part at a time, part = 0: re,
- * 1: im, leaves room for e or o; else both. What is read next, `ahead` of f, is on its way a few lines at a time:
- * a whole row at once held up the loads of this one. c, s: [1+n/4 or n/2][ldt], k = 0 even. */
-FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c, const fd_real *restrict s, int ldt,
-                           const fd_real *restrict f, ptrdiff_t ldf, fd_real *restrict re,
-                           fd_real *restrict im, ptrdiff_t ldo, int w, ptrdiff_t ahead)
-{
-    fd_vec u[SPEC_MR], v[SPEC_MR];
-    const fd_real *f0 = f, *f1 = f, *f2 = f + n / 2 * ldf, *f3 = f2;      /* rows j, n - j, h - j, h + j */
-    FD_UNROLL
-    for (int k = 0; k < m; k++) u[k] = v[k] = (fd_vec){0};
-    for (int j = 0; j < SPEC_QUARTER(n); j++, c += ldt, s += ldt) {
-        fd_vec x = spec_load(f0, w), y = spec_load(f1, w), e[2], o[2];
-        if (SPEC_PARTS == 2 && part == 0) {
-            vfetch(f0 + ahead, 0, 3);
-            vfetch(f1 + ahead, 0, 3);
-            vfetch(f2 + ahead, 0, 3);
-            vfetch(f3 + ahead, 0, 3);
-        }
-        f0 += ldf;
-        f1 = j ? f1 - ldf : f + (n - 1) * ldf;
-        e[0] = e[1] = x + y;
-        o[0] = o[1] = x - y;
-        if (n % 2 == 0) {
-            x = spec_load(f2, w);
-            y = spec_load(f3, w);
-            f2 -= ldf;
-            f3 += ldf;
-            fd_vec p = x + y, q = x - y;
-            e[0] += p, e[1] -= p;
-            o[0] -= q, o[1] += q;
-        }
-        FD_UNROLL
-        for (int k = 0; k < m; k++) {
-            if (SPEC_PARTS == 1 || part == 0) u[k] += c[k] * e[k % 2];
-            if (SPEC_PARTS == 1 || part == 1) v[k] += s[k] * o[k % 2];
-        }
-    }
-    FD_UNROLL
-    for (int k = 0; k < m; k++) {
-        if (SPEC_PARTS == 1 || part == 0) spec_store(re + k * ldo, u[k], w);
-        if (SPEC_PARTS == 1 || part == 1) spec_store(im + k * ldo, v[k], w);
-    }
-}
-
-/* Their transpose for r <= SPEC_BACK rows from j on and their partners:
- *
- *     e_p = sum c_jk re_k,   o_p = sum s_jk im_k   over k = p mod 2
- *     f_j, f_n-j = (e_0 + e_1) +- (o_0 + o_1),     f_h-j, f_h+j = (e_0 - e_1) +- (o_1 - o_0)
- *
- * c, s: [top+1][ldt], both from row j on. */
-FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c,
-                             const fd_real *restrict s, int ldt, const fd_real *restrict re,
-                             const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f, ptrdiff_t ldf,
-                             int w, ptrdiff_t ahead)
-{
-    fd_vec e[2][SPEC_BACK], o[2][SPEC_BACK];
-    int h = n / 2;
-    FD_UNROLL
-    for (int i = 0; i < r; i++) e[0][i] = e[1][i] = o[0][i] = o[1][i] = (fd_vec){0};
-    for (int k = 0; k < m; k += 2)
-        FD_UNROLL
-        for (int p = 0; p < 2; p++, re += ldo, im += ldo, c += ldt, s += ldt) {
-            if (k + p == m) break;
-            fd_vec x = spec_load(re, w), y = spec_load(im, w);
-            FD_UNROLL
-            for (int i = 0; i < r; i++) {
-                e[p][i] += c[i] * x;
-                o[p][i] += s[i] * y;
-            }
-        }
-    FD_UNROLL
-    for (int i = 0; i < r; i++, j++) {
-        fd_vec x = e[0][i] + e[1][i], y = o[0][i] + o[1][i];
-        spec_store(f + j * ldf, x + y, w);
-        spec_store(f + (j ? n - j : 0) * ldf, x - y, w);
-        if (SPEC_PARTS == 2) {
-            vfetch(f + j * ldf + ahead, 1, 3);
-            vfetch(f + (j ? n - j : 0) * ldf + ahead, 1, 3);
-            vfetch(f + (h - j) * ldf + ahead, 1, 3);
-            vfetch(f + (h + j) * ldf + ahead, 1, 3);
-        }
-        if (n % 2) continue;
-        x = e[0][i] - e[1][i];
-        y = o[1][i] - o[0][i];
-        spec_store(f + (h - j) * ldf, x + y, w);
-        spec_store(f + (h + j) * ldf, x - y, w);
-    }
-}
-
-/* n numbers that will be read soon are on their way while others are summed */
-static inline void spec_fetch(ptrdiff_t n, const fd_real *x)
-{
-    for (ptrdiff_t i = 0; i < n; i += 64 / (ptrdiff_t)sizeof *x) vfetch(x + i, 0, 2);
-}
-
-/* m modes or rows in as few blocks of at most `most` as can be, nearly equal; of modes an even number */
-static int spec_rows(int m, int most)
-{
-    int blocks = (m + most - 1) / most, rows = (m + blocks - 1) / blocks;
-    return rows < most ? rows + rows % 2 : rows;
-}
-
-#if FD_BYTES >= 64
-#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7)
-#define SPEC_MORE ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
-#else
-#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3)
-#define SPEC_MORE ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
-#endif
-
-/* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn: exact zeros, exact symmetry */
-static double spec_cos(long long q, int n)
-{
-    const double pi = FD_PI;
-    long long turn = 4LL * n;
-    double sign = 1;
-    q = (q % turn + turn) % turn;
-    if (2 * q > turn) q = turn - q;
-    if (4 * q > turn) { q = turn / 2 - q; sign = -1; }
-    return sign * (8 * q > turn ? sin(2 * pi * (double)(turn / 4 - q) / (double)turn)
-                                : cos(2 * pi * (double)q / (double)turn));
-}
-
-/* one axis: its scale, and a table where that is the cheaper way. back: the table of T'. */
-static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int last, int back)
-{
-    struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo, { sqrt(1.0 / n), sqrt(1.0 / n) }, NULL,
-                           NULL };
-    int rows = SPEC_QUARTER(n), m = x.top + 1;
-    if (last) x.s[1] = sqrt(2.0 / n);
-    int log2n = 0;
-    while (n >> log2n) log2n++;
-    if (m > (n % 2 ? 8 : 16) + 4 * log2n) {           /* about where the folded sums stop paying */
-        x.fft = fd_fft_plan(a, FD_R2C, n);
-        return x;
-    }
-    double *turn = fd_raw(a, double, 2 * (ptrdiff_t)n);                /* cosines, minus sines */
-    fd_real *t = x.tab = fd_raw(a, fd_real, 2 * (ptrdiff_t)rows * m);
-    if (!t) return x;
-    for (int j = 0; j < n; j++) {
-        turn[j] = spec_cos(4LL * j, n);
-        turn[n + j] = -spec_cos(4LL * j - n, n);
-    }
-    for (int part = 0; part < 2; part++, t += (ptrdiff_t)rows * m)
-        for (int j = 0; j < rows; j++) {
-            int twice = !back && (j == 0 || 4 * j == n);
-            for (int k = 0; k < m; k++) {
-                double s = x.s[k != 0 && 2 * k != n] / (1 + twice);
-                double v = s * turn[part * n + (long long)j * k % n];
-                t[back ? (ptrdiff_t)k * rows + j : (ptrdiff_t)j * m + k] = (fd_real)v;
-            }
-        }
-    return x;
-}
-
-/* T along one axis: f [n][lanes] -> re, im [top+1][lanes]; tmp [n][lanes]. What is read next is `ahead` of f. */
-static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *restrict f,
-                       ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
-                       fd_real *restrict tmp, ptrdiff_t ahead, fd_arena scratch)
-{
-    int n = a->n, m = a->top + 1;
-    size_t row = (size_t)lanes * sizeof(fd_real);
-    if (a->fft) {
-        for (int j = 0; j < n; j++) memcpy(tmp + (ptrdiff_t)j * lanes, f + j * ldf, row);
-        fd_fft_run(a->fft, -1, 1.0, lanes, 1, lanes, tmp, scratch);      /* r0, r1, i1, r2, .. */
-        for (int k = 0; k < m; k++) {
-            const fd_real *r = tmp + (ptrdiff_t)(k ? 2 * k - 1 : 0) * lanes;
-            int twin = k != 0 && 2 * k != n;
-            fd_real s = (fd_real)a->s[twin];
-            for (int l = 0; l < lanes; l++) {
-                re[k * ldo + l] = s * r[l];
-                im[k * ldo + l] = twin ? s * r[lanes + l] : 0;
-            }
-        }
-        return;
-    }
-    for (int l = 0; l < lanes; l += FD_W)
-        for (int k = 0, rows = spec_rows(m, SPEC_MR); k < m; k += rows) {
-            const fd_real *c = a->tab + k, *v = c + (ptrdiff_t)SPEC_QUARTER(n) * m;
-            if (rows > m - k) rows = m - k;
-            switch (rows) {
-#define SPEC_PART(r, part, w) \
-                spec_fold(r, part, n, c, v, m, f + l, ldf, re + k * ldo + l, im + k * ldo + l, ldo, w, ahead)
-#define SPEC_FOLD(r, w) do { SPEC_PART(r, 0, w); if (SPEC_PARTS == 2) SPEC_PART(r, 1, w); } while (0)
-#define ROWS(r) case r: \
-                if (lanes - l >= FD_W) SPEC_FOLD(r, FD_W); \
-                else                   SPEC_FOLD(r, lanes - l); \
-                break;
-            SPEC_CASES
-            SPEC_MORE
-#undef ROWS
-#undef SPEC_FOLD
-#undef SPEC_PART
-            }
-        }
-}
-
-/* T' along one axis: re, im -> f; what is written next is `ahead` of it */
-static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real *restrict re,
-                            const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
-                            ptrdiff_t ldf, fd_real *restrict tmp, ptrdiff_t ahead, fd_arena scratch)
-{
-    int n = a->n, m = a->top + 1, all = SPEC_QUARTER(n);
-    size_t row = (size_t)lanes * sizeof(fd_real);
-    if (a->fft) {
-        memset(tmp, 0, (size_t)n * row);
-        for (int k = 0; k < m; k++) {                 /* the inverse adds the mirror image */
-            fd_real *r = tmp + (ptrdiff_t)(k ? 2 * k - 1 : 0) * lanes;
-            int twin = k != 0 && 2 * k != n;
-            fd_real s = (fd_real)(twin ? a->s[1] / 2 : a->s[0]);
-            for (int l = 0; l < lanes; l++) {
-                r[l] = s * re[k * ldo + l];
-                if (twin) r[lanes + l] = s * im[k * ldo + l];
-            }
-        }
-        fd_fft_run(a->fft, 1, 1.0, lanes, 1, lanes, tmp, scratch);
-        for (int j = 0; j < n; j++) memcpy(f + j * ldf, tmp + (ptrdiff_t)j * lanes, row);
-        return;
-    }
-    for (int j = 0, rows = spec_rows(all, SPEC_BACK); j < all; j += rows) {
-        const fd_real *c = a->tab + j, *v = c + (ptrdiff_t)all * m;
-        if (rows > all - j) rows = all - j;
-        switch (rows) {
-#define ROWS(r) case r: \
-            for (int l = 0; l < lanes; l += FD_W) \
-                spec_unfold(r, j, n, m, c, v, all, re + l, im + l, ldo, f + l, ldf, lanes - l, ahead); \
-            break;
-        SPEC_CASES
-#undef ROWS
-        }
-    }
-}
-
-/* lanes of a complex axis that are done together: whole pairs of parts, about 128 */
-static int spec_chunk(int pair, ptrdiff_t lanes)
-{
-    ptrdiff_t c = pair * (ptrdiff_t)(pair < 128 ? 128 / pair : 1);
-    return (int)(c < lanes ? c : lanes);
-}
-
-/* Rows of so many lanes that lie below one another are this far apart: an odd number of lines of the cache, or many
- * would fall on the same sets. */
-static ptrdiff_t spec_pitch(ptrdiff_t lanes)
-{
-    const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(fd_real);
-    return ((lanes + line - 1) / line | 1) * line;
-}
-
-/* One complex axis of one sample, forwards or back: f [n][pitch], u [hi-lo+1][lanes], lanes in
- * pairs of ch real parts and ch imaginary ones. tmp [n + 2(top+1)][chunk]. */
-static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t lanes, fd_real *f,
-                          fd_real *u, fd_real *tmp, fd_arena scratch)
-{
-    int chunk = spec_chunk(2 * ch, lanes), m = a->top + 1, line = 64 / (int)sizeof *f;
-    ptrdiff_t pitch = spec_pitch(lanes);
-    fd_real *re = tmp + (ptrdiff_t)a->n * chunk, *im = re + (ptrdiff_t)m * chunk;
-    for (ptrdiff_t at = 0; at < lanes; at += chunk) {
-        int w = (int)(lanes - at < chunk ? lanes - at : chunk);
-        if (!back) spec_lines(a, w, f + at, pitch, re, im, chunk, tmp, line, scratch);
-        for (int k = 0; k < m; k++) {                 /* k, -k from both parts, or back */
-            fd_real *plus  = k <= a->hi ? u + (k - a->lo) * lanes + at : NULL;
-            fd_real *minus = k && -k >= a->lo ? u + (-k - a->lo) * lanes + at : NULL;
-            for (int l = 0; l < w; l += 2 * ch) {
-                fd_real *ra = re + (ptrdiff_t)k * chunk + l, *rb = ra + ch;
-                fd_real *ia = im + (ptrdiff_t)k * chunk + l, *ib = ia + ch;
-                fd_real *p = plus ? plus + l : NULL, *q = minus ? minus + l : NULL;
-                if (!back) {
-                    if (p) for (int c = 0; c < ch; c++) {
-                        p[c] = ra[c] - ib[c];
-                        p[ch + c] = ia[c] + rb[c];
-                    }
-                    if (q) for (int c = 0; c < ch; c++) {
-                        q[c] = ra[c] + ib[c];
-                        q[ch + c] = rb[c] - ia[c];
-                    }
-                } else {
-                    for (int c = 0; c < ch; c++) {
-                        fd_real pr = p ? p[c] : 0, pi = p ? p[ch + c] : 0;
-                        fd_real qr = q ? q[c] : 0, qi = q ? q[ch + c] : 0;
-                        ra[c] = pr + qr;
-                        ia[c] = pi - qi;
-                        rb[c] = pi + qi;
-                        ib[c] = qr - pr;
-                    }
-                }
-            }
-        }
-        if (back) spec_lines_back(a, w, re, im, chunk, f + at, pitch, tmp, line, scratch);
-    }
-}
-
-/* An arena for each thread, with a status of its own: equal shares of what scratch has left.
- * job_join hands the first failure on. */
-typedef struct { fd_arena mem; fd_status st; } job_mem;
-
-static job_mem *job_fork(fd_arena *scratch)
-{
-    int threads = threads_most();
-    job_mem *j = fd_new(scratch, job_mem, threads);
-    fd_take(scratch, 0, 1);                              /* shares begin at multiples of 64 */
-    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads / 64 * 64;
-    for (int i = 0; i < threads && j; i++) {
-        j[i].mem.beg = scratch->beg + (size_t)i * share;
-        j[i].mem.end = j[i].mem.beg + share;
-        j[i].mem.st = &j[i].st;
-        j[i].st.size = j[i].st.low = share;
-    }
-    return j;
-}
-
-static void job_join(const job_mem *j, fd_arena *scratch)
-{
-    size_t used = 0, threads = (size_t)threads_most();
-    for (size_t i = 0; i < threads; i++) {
-        const fd_status *o = &j[i].st;
-        fd_fail_as(scratch->st, o);
-        if (o->size - o->low > used) used = o->size - o->low;
-    }
-    size_t left = (size_t)(scratch->end - scratch->beg) - (used + 63) / 64 * 64 * threads;
-    if (left < scratch->st->low) scratch->st->low = left;
-}
-
-/* room for one sample: two fields of half-done axes, and lines */
-struct spec_work { fd_real *a, *b, *tmp; };
-
-static struct spec_work spec_room(const struct spec *s, int ch, const struct spec_axis ax[3],
-                                  fd_arena *mem)
-{
-    int last = s->nd - 1;
-    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
-    ptrdiff_t rows = s->points / s->n[last], lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
-    ptrdiff_t most = rows * spec_pitch(lanes);
-    for (int i = last - 1; i >= 0; i--) {
-        rows /= s->n[i];
-        lanes *= s->hi[i] - s->lo[i] + 1;
-        if (rows * spec_pitch(lanes) > most) most = rows * spec_pitch(lanes);
-    }
-    for (int i = 0; i < last; i++) {
-        ptrdiff_t lines = s->n[i] + 2 * (ax[i].top + 1);
-        lines *= spec_chunk(2 * ch, PTRDIFF_MAX);
-        if (lines > size) size = lines;
-    }
-    struct spec_work w = { fd_raw(mem, fd_real, most), NULL, NULL };
-    w.b = last ? fd_raw(mem, fd_real, most) : w.a;
-    w.tmp = fd_raw(mem, fd_real, size);
-    return w;
-}
-
-/* the axes of T, or (back) of T' */
-static void spec_axes(const struct spec *s, int back, struct spec_axis ax[3], fd_arena *scratch)
-{
-    for (int i = 0; i < s->nd; i++)
-        ax[i] = spec_axis_new(scratch, s->n[i], s->lo[i], s->hi[i], i == s->nd - 1, back);
-}
-
-/* p = (re, im), q = (im, -re) for each channel; and back from sums of such products */
-static void spec_pairs(int ch, const fd_real *restrict re, const fd_real *restrict im,
-                       fd_real *restrict p, fd_real *restrict q)
-{
-    for (int c = 0; c < ch; c++) {
-        fd_real r = re[c], i = im[c];
-        p[2 * c] = r;
-        p[2 * c + 1] = i;
-        q[2 * c] = i;
-        q[2 * c + 1] = -r;
-    }
-}
-static void spec_unpair(int ch, const fd_real *restrict p, const fd_real *restrict q,
-                        fd_real *restrict re, fd_real *restrict im)
-{
-    for (int c = 0; c < ch; c++) {
-        re[c] = p[2 * c] - q[2 * c + 1];
-        im[c] = p[2 * c + 1] + q[2 * c];
-    }
-}
-
-/* T x of sample i: a transform of rows r of the last axis, any number at a time, then what is left.
- * pairs = 0: to rows h [mode][re, im][b][ch]; pairs = 1: [mode][2][b][ch][2] with (re, im) in the first
- * half and (im, -re) in the second, so that products of rows with pairs are complex products. */
-static void spec_to_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
-                         ptrdiff_t end, const fd_real *x, struct spec_work w, fd_arena mem)
-{
-    int last = s->nd - 1;
-    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch, pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
-    for (; r < end; r++, x += size) {
-        fd_real *u = w.a + r * pitch;
-        if (SPEC_PARTS == 1 && r + 1 < end) spec_fetch(size, x + size);
-        spec_lines(&ax[last], ch, x, ch, u, u + ch, 2 * ch, w.tmp, r + 1 < end ? size : 0, mem);
-    }
-}
-
-static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                        struct spec_work w, fd_real *h, fd_arena mem)
-{
-    int last = s->nd - 1, b = s->b;
-    ptrdiff_t rows = s->points / s->n[last], lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
-    for (int d = last - 1; d >= 0; d--) {
-        int kd = s->hi[d] - s->lo[d] + 1;
-        rows /= s->n[d];
-        for (ptrdiff_t r = 0; r < rows; r++)
-            spec_axis_run(&ax[d], 0, ch, lanes, w.a + r * s->n[d] * spec_pitch(lanes),
-                          w.b + r * spec_pitch(kd * lanes), w.tmp, mem);
-        lanes *= kd;
-        fd_real *swap = w.a; w.a = w.b; w.b = swap;
-    }
-    for (ptrdiff_t m = 0; m < s->modes; m++) {
-        const fd_real *re = w.a + m * 2 * ch, *im = re + ch;
-        fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);                       /* h[m][0][i] */
-        fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);                          /* h[m][1][i] */
-        if (!pairs) {
-            memcpy(p, re, (size_t)ch * sizeof *p);
-            memcpy(q, im, (size_t)ch * sizeof *q);
-        } else {
-            spec_pairs(ch, re, im, p, q);
-        }
-    }
-}
-
-static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                    const fd_real *x, fd_real *h, fd_arena mem)
-{
-    struct spec_work w = spec_room(s, ch, ax, &mem);
-    if (!w.tmp) return;
-    spec_to_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], x, w, mem);
-    spec_to_end(s, ax, ch, pairs, i, w, h, mem);
-}
-
-/* y = T' of sample i of h, in the same two parts. Rows h as above; pairs = 1: of the complex sums
- * (p00 - p11) and (p01 + p10) of a product with pairs, h [mode][2][b][ch][2]. The transforms of rows
- * to come are left in w.a. */
-static struct spec_work spec_from_begin(const struct spec *s, const struct spec_axis ax[3], int ch,
-                                        int pairs, int i, const fd_real *h, fd_arena *mem)
-{
-    struct spec_work w = spec_room(s, ch, ax, mem);
-    if (!w.tmp) return w;
-    int last = s->nd - 1, b = s->b;
-    for (ptrdiff_t m = 0; m < s->modes; m++) {
-        fd_real *re = w.a + m * 2 * ch, *im = re + ch;
-        const fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);
-        const fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);
-        if (!pairs) {
-            memcpy(re, p, (size_t)ch * sizeof *p);
-            memcpy(im, q, (size_t)ch * sizeof *q);
-        } else {
-            spec_unpair(ch, p, q, re, im);
-        }
-    }
-    ptrdiff_t rows = 1, lanes = s->modes * 2 * ch;
-    for (int d = 0; d < last; d++) {
-        int kd = s->hi[d] - s->lo[d] + 1;
-        lanes /= kd;
-        for (ptrdiff_t r = 0; r < rows; r++)
-            spec_axis_run(&ax[d], 1, ch, lanes, w.b + r * s->n[d] * spec_pitch(lanes),
-                          w.a + r * spec_pitch(kd * lanes), w.tmp, *mem);
-        rows *= s->n[d];
-        fd_real *swap = w.a; w.a = w.b; w.b = swap;
-    }
-    return w;
-}
-
-/* rows r..end of the last axis, y at row r */
-static void spec_from_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
-                           ptrdiff_t end, struct spec_work w, fd_real *y, fd_arena mem)
-{
-    int last = s->nd - 1;
-    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch, pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
-    for (; r < end; r++, y += size) {
-        fd_real *u = w.a + r * pitch;
-        spec_lines_back(&ax[last], ch, u, u + ch, 2 * ch, y, ch, w.tmp, r + 1 < end ? size : 0, mem);
-    }
-}
-
-static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
-                      const fd_real *h, fd_real *y, fd_arena mem)
-{
-    struct spec_work w = spec_from_begin(s, ax, ch, pairs, i, h, &mem);
-    if (w.tmp) spec_from_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], w, y, mem);
-}
-
-/* is a batch worth more than one thread? */
-#define SPEC_WIDE(s, ch) ((s)->b > 1 && (s)->b * (s)->points * (ch) > TAPE_BLOCK)
-
-static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real *x, fd_real *h,
-                          fd_arena scratch)
-{
-    struct spec_axis ax[3];
-    spec_axes(s, 0, ax, &scratch);
-    job_mem *job = job_fork(&scratch);
-    if (!job) return;
-    FD_PARALLEL_IF(SPEC_WIDE(s, ch))
-    for (int i = 0; i < s->b; i++)
-        spec_to(s, ax, ch, pairs, i, x + i * s->points * ch, h, job[threads_this()].mem);
-    job_join(job, &scratch);
-}
-
-static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_real *h, fd_real *y,
-                            fd_arena scratch)
-{
-    struct spec_axis ax[3];
-    spec_axes(s, 1, ax, &scratch);
-    job_mem *job = job_fork(&scratch);
-    if (!job) return;
-    FD_PARALLEL_IF(SPEC_WIDE(s, ch))
-    for (int i = 0; i < s->b; i++)
-        spec_from(s, ax, ch, pairs, i, h, y + i * s->points * ch, job[threads_this()].mem);
-    job_join(job, &scratch);
-}
-
-/* The products in the modes: h = R p, rows times R [ci][2 co]; h = R^H of pairs e, times R^T; and
- * g = conj(rows) pairs. */
-static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *R,
-                         fd_arena *scratch)
-{
-    int ci = s->ci, co = s->co, b = s->b;
-    fd_real *h = fd_raw(scratch, fd_real, s->modes * 4 * b * co);
-    if (!h || !p) return NULL;
-    if (s->each) {
-        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
-        for (ptrdiff_t m = 0; m < s->modes; m++)
-            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
-                for (int c = 0; c < 2 * ci; c++) h[r * 2 * ci + c] = p[r * ci + c / 2] * R[m * 2 * ci + c];
-        return h;
-    }
-    fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, R,
-                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, 2 * co, (ptrdiff_t)4 * b * co, *scratch);
-    return h;
-}
-
-static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const fd_real *R,
-                                 fd_arena *scratch)
-{
-    int ci = s->ci, co = s->co, b = s->b;
-    fd_real *h = fd_raw(scratch, fd_real, s->modes * 2 * b * ci);
-    if (!h || !e) return NULL;
-    if (s->each) {
-        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
-        for (ptrdiff_t m = 0; m < s->modes; m++)
-            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
-                for (int c = 0; c < ci; c++) {
-                    const fd_real *u = e + (r * ci + c) * 2, *v = R + (m * ci + c) * 2;
-                    h[r * ci + c] = u[0] * v[0] + u[1] * v[1];
-                }
-        return h;
-    }
-    fd_gemm_batch((int)s->modes, 0, 1, 2 * b, ci, 2 * co, 1.0, e, 2 * co, (ptrdiff_t)4 * b * co, R,
-                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, ci, (ptrdiff_t)2 * b * ci, *scratch);
-    return h;
-}
-
-static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_real *e, fd_real *g,
-                              fd_arena scratch)
-{
-    int ci = s->ci, co = s->co, b = s->b;
-    if (!p || !e) return;
-    if (s->each) {
-        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
-        for (ptrdiff_t m = 0; m < s->modes; m++) {
-            fd_real *to = g + m * 2 * ci;
-            memset(to, 0, (size_t)(2 * ci) * sizeof *to);
-            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
-                for (int c = 0; c < 2 * ci; c++) to[c] += p[r * ci + c / 2] * e[r * 2 * ci + c];
-        }
-        return;
-    }
-    fd_gemm_batch((int)s->modes, 1, 0, ci, 2 * co, 2 * b, 1.0, p, ci, (ptrdiff_t)2 * b * ci, e,
-                  2 * co, (ptrdiff_t)4 * b * co, 0.0, g, 2 * co, (ptrdiff_t)2 * ci * co, scratch);
-}
-
-/* the three operators: values; the spectra p of x, e of z are kept where there is a gradient to
- * come */
+/* The three operators. The spectra p of x and e of z are kept where there is a gradient to come. */
 static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p);
 static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, const fd_real *e);
 static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, const fd_real *p,
                       const fd_real *e);
 
-/* spectrum of v: `have` if it is there, else computed; kept on the tape's arena, or in scratch */
+/* The spectrum of v: `have` if it is there; otherwise it is computed, on the tape's arena if it is
+ * to be kept, or in scratch. */
 static const fd_real *spec_hat(fd_tape *t, const struct spec *s, int pairs, const fd_var *v,
                                const fd_real *have, int keep, fd_arena *scratch)
 {
@@ -1975,7 +957,7 @@ static const struct fd_op spec_s_op = { "fd_spectral", spec_s_vjp, 0 };
 static const struct fd_op spec_st_op = { "fd_spectral adjoint", spec_st_vjp, 0 };
 static const struct fd_op spec_g_op = { "fd_spectral gradient", spec_g_vjp, 0 };
 
-/* a variable with its own copy of s */
+/* A variable with its own copy of s. */
 static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op, int nd,
                         const int n[], int nsrc, fd_var *const src[])
 {
@@ -2038,11 +1020,12 @@ static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, co
     return t->mem->st->code ? NULL : y;
 }
 
-/* s from the shapes of x and w; 0 and an error where they do not fit */
+/* Fill s from the shapes of x and w; 0 and an error where they do not fit. */
 static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_var *w, int axes,
                       const int lo[], const int hi[])
 {
-    int each = w->nd == axes + 2, ok = x->nd == axes + 2 && (each || w->nd == axes + 3) && w->n[w->nd - 1] == 2;
+    int each = w->nd == axes + 2;
+    int ok = x->nd == axes + 2 && (each || w->nd == axes + 3) && w->n[w->nd - 1] == 2;
     memset(s, 0, sizeof *s);
     if (ok) ok = axes >= 1 && axes <= 3 && x->n[axes + 1] == w->n[axes];
     for (int i = 0; i < axes && ok; i++) ok = w->n[i] == hi[i] - lo[i] + 1;
@@ -2052,7 +1035,8 @@ static int spec_check(fd_status *st, struct spec *s, const fd_var *x, const fd_v
         return 0;
     }
     if (lo[axes - 1]) {
-        FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at", lo[axes - 1]);
+        FD_FAIL(st, FD_ESHAPE, "fd_spectral", "modes of the last axis start at 0, not at",
+                lo[axes - 1]);
         return 0;
     }
     s->nd = axes;
@@ -2086,10 +1070,11 @@ fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], 
 
 /* ---- Covariance operators and the loss on the tape ------------------------------------------- */
 
+/* y = C^p x */
 static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
 
-/* C^p is self-adjoint in L2 of the space; as a matrix on the values its transpose is W C^p W^-1
- * with the weights W of the points: C^p itself on a grid. */
+/* C^p is self-adjoint in L2 of the space. As a matrix on the values it has the transpose W C^p
+ * W^-1, where W are the weights of the points; on a grid this is C^p itself. */
 static void cov_apply_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const fd_cov *c = y->aux;
@@ -2115,7 +1100,7 @@ static fd_var *cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x)
     return t->mem->st->code ? NULL : y;
 }
 
-/* x [b][ch][points] on the space? */
+/* 1 where x is [b][ch][points] on the space; 0 and an error where it is not */
 static int cov_fits(fd_tape *t, const char *where, const fd_space *s, const fd_var *x)
 {
     if (x->nd == 3 && x->n[1] == s->ch && x->n[2] == s->points) return 1;
@@ -2144,642 +1129,10 @@ fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, 
     return fd_sum_to(t, r, 1, one);
 }
 
-/* ---- Fused operators of networks ----------------------------------------------------------------
+/* ---- Rows and attention -------------------------------------------------------------------------
  *
- * What a layer does between two spectral convolutions moves far more bytes than it computes, so
- * here it is done a block at a time, while the block is in the cache, and the reverse pass computes
- * again what is cheap instead of storing it. The blocks are fixed by the shape alone. Except for
- * fuse_dense these have first derivatives only; the same from operators of the tape, for any order,
- * is in Networks. */
-
-/* rows of a block that meets weights [k][c], at most n: what a level-1 cache holds, or a level-2 cache
- * where the weights are so many that a product copies them first, which is to be a small part of it */
-static int fuse_rows(int k, int c, int n)
-{
-    int rows = ((ptrdiff_t)k * c <= 8192 ? 16384 : 65536) / c;
-    rows = rows < 32 ? 32 : rows > 1024 ? 1024 : rows;
-    return rows < n ? rows : n;
-}
-
-/* y [m][n] = transpose of x [n][m] */
-static void fuse_turn(int m, int n, const fd_real *x, fd_real *y)
-{
-    for (int i = 0; i < m; i++) for (int j = 0; j < n; j++) y[(ptrdiff_t)i * n + j] = x[(ptrdiff_t)j * m + i];
-}
-
-static fd_var *fuse_flat(fd_tape *t, fd_var *x)       /* [..][k] as [rows][k] */
-{
-    int k = x ? x->n[x->nd - 1] : 1;
-    return fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / k), k });
-}
-
-/* --- Thin products: so few columns that a tile of a product would stay nearly empty ---
- *
- * v is the matrix transposed, [out][k]. A row of x meets it in SUM_LANES sums, whatever the width of a
- * vector. The plain loop: y[r][o] (+)= sum_i x[r][i] v[o][i]. */
-
-enum { THIN = 4 };
-
-static void thin_product(int rows, int k, int out, const fd_real *x, const fd_real *v, int add,
-                         fd_real *y)
-{
-    for (int r = 0; r < rows; r++, x += k, y += out)
-        for (int o = 0; o < out; o++) {
-            const fd_real *w = v + (ptrdiff_t)o * k;
-            fd_real s[SUM_LANES] = { 0 };
-            int i = 0;
-            for (; i + SUM_LANES <= k; i += SUM_LANES)
-                for (int l = 0; l < SUM_LANES; l++) s[l] += x[i + l] * w[i + l];
-            for (int l = 0; i + l < k; l++) s[l] += x[i + l] * w[i + l];
-            for (int n = SUM_LANES / 2; n; n /= 2) for (int l = 0; l < n; l++) s[l] += s[l + n];
-            y[o] = add ? y[o] + s[0] : s[0];
-        }
-}
-
-/* its reverse: dx = dy v, dv += dy^T x; either may be NULL */
-static void thin_back(int rows, int k, int out, const fd_real *x, const fd_real *v,
-                      const fd_real *dy, fd_real *restrict dx, fd_real *restrict dv)
-{
-    for (int r = 0; r < rows; r++, dy += out)
-        for (int o = 0; o < out; o++) {
-            const fd_real d = dy[o], *w = v + (ptrdiff_t)o * k, *xr = x + (ptrdiff_t)r * k;
-            fd_real *to = dx ? dx + (ptrdiff_t)r * k : NULL, *g = dv ? dv + (ptrdiff_t)o * k : NULL;
-            if (to && !o) for (int i = 0; i < k; i++) to[i] = d * w[i];
-            else if (to)  for (int i = 0; i < k; i++) to[i] += d * w[i];
-            if (g)        for (int i = 0; i < k; i++) g[i] += d * xr[i];
-        }
-}
-
-/* --- Gates: y = f(z), z = u + shift, or z = scale u + shift ---
- *
- * a: the shift [c], or scale and shift [2][c]. The reverse pass is dz = dy f'(z), du = scale dz,
- * dshift = sum dz, dscale = sum dz u. It needs u where there is a scale, and finds z and f'(z) from that
- * again; where there is none f'(z) is kept. */
-
-enum { GATE_ROWS = 128 };
-
-/* rows of a block: small enough that a sum over them needs no double */
-static int gate_rows(int c)
-{
-    int rows = 4096 / c;
-    return rows < 8 ? 8 : rows > GATE_ROWS ? GATE_ROWS : rows;
-}
-
-/* z [rows][c], which may be u */
-static void gate_in(int scaled, int rows, int c, const fd_real *a, const fd_real *u, fd_real *z)
-{
-    for (int r = 0; r < rows; r++, u += c, z += c)
-        if (!scaled) for (int j = 0; j < c; j++) z[j] = u[j] + a[j];
-        else         for (int j = 0; j < c; j++) z[j] = a[j] * u[j] + a[c + j];
-}
-
-/* f < 0: y = z; slope NULL: not wanted. z: room for gate_rows rows */
-static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
-                     fd_real *y, fd_real *slope, fd_real *z)
-{
-    int block = gate_rows(c);
-    for (int r = 0; r < rows; r += block) {
-        int m = rows - r < block ? rows - r : block;
-        ptrdiff_t at = (ptrdiff_t)r * c, size = (ptrdiff_t)m * c;
-        gate_in(scaled, m, c, a, u + at, f < 0 ? y + at : z);
-        if (f >= 0 && slope) map_both(f, size, z, NULL, y + at, slope + at);
-        else if (f >= 0) map_block(f, size, z, NULL, NULL, y + at);
-    }
-}
-
-/* du, and sum += (sum dz u, sum dz), or without a scale sum dz. That needs the slope without a scale, y with one; where
- * y is not kept it goes to v. part [2][c], z: room, the latter for gate_rows rows */
-static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
-                      const fd_real *slope, const fd_real *y, const fd_real *dy, fd_real *restrict v,
-                      fd_real *restrict du, double *restrict sum, fd_real *restrict part, fd_real *restrict z)
-{
-    int block = gate_rows(c), sums = scaled ? 2 * c : c;
-    for (int r0 = 0; r0 < rows; r0 += block) {
-        int m = rows - r0 < block ? rows - r0 : block;
-        ptrdiff_t at = (ptrdiff_t)r0 * c, size = (ptrdiff_t)m * c;
-        const fd_real *d = dy + at;
-        fd_real *to = du + at;
-        memset(part, 0, (size_t)sums * sizeof *part);
-        if (scaled && f >= 0) {
-            gate_in(1, m, c, a, u + at, z);
-            if (v) map_both(f, size, z, d, v + at, to);
-            else map_block(f, size, z, y + at, d, to);
-            d = to;
-        }
-        if (scaled)
-            for (const fd_real *q = u + at, *end = q + size; q < end; q += c, d += c, to += c)
-                for (int j = 0; j < c; j++) {
-                    part[j] += d[j] * q[j];
-                    part[c + j] += d[j];
-                    to[j] = d[j] * a[j];
-                }
-        else
-            for (ptrdiff_t i = 0; i < size; i += c)
-                for (int j = 0; j < c; j++) {
-                    to[i + j] = f >= 0 ? d[i + j] * slope[at + i + j] : d[i + j];
-                    part[j] += to[i + j];
-                }
-        for (int j = 0; j < sums; j++) sum[j] += (double)part[j];
-    }
-}
-
-/* --- y = x w + b, or with a residual r: y = r + x w + b --- */
-
-static void fuse_dense_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
-{
-    fd_var *x = y->src[0], *w = y->src[1], *b = y->src[2], *r = y->src[3];
-    if (x->needs) dx[0] = fd_matmul(t, 0, 1, dy, w);
-    if (w->needs) dx[1] = fd_matmul(t, 1, 0, x, dy);
-    if (b->needs) dx[2] = fd_sum_to(t, dy, 1, b->n);
-    if (r && r->needs) dx[3] = dy;
-}
-
-static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r)
-{
-    static const struct fd_op op = { "dense layer", fuse_dense_vjp, 0 };
-    if (!x || !w || !b) return NULL;
-    int n[2] = { x->n[0], w->n[1] }, k = w->n[0], c = n[1], rows = fuse_rows(k, c, n[0]);
-    fd_var *y = tape_push(t, &op, 2, n, r ? 4 : 3, (fd_var *[]){ x, w, b, r });
-    fd_arena scratch = *t->mem;
-    fd_real *v = c <= THIN ? fd_raw(&scratch, fd_real, (ptrdiff_t)c * k) : NULL;
-    job_mem *job = y ? job_fork(&scratch) : NULL;
-    if (!job) return NULL;
-    if (v) fuse_turn(c, k, w->x, v);
-    FD_PARALLEL_IF(fd_count(x) > TAPE_BLOCK)
-    for (int i = 0; i < n[0]; i += rows) {
-        int m = n[0] - i < rows ? n[0] - i : rows;
-        const fd_real *xi = x->x + (ptrdiff_t)i * k;
-        fd_real *yi = y->x + (ptrdiff_t)i * c;
-        if (r) gate_in(0, m, c, b->x, r->x + (ptrdiff_t)i * c, yi);
-        else for (int j = 0; j < m; j++) memcpy(yi + (ptrdiff_t)j * c, b->x, (size_t)c * sizeof *yi);
-        if (v) thin_product(m, k, c, xi, v, 1, yi);
-        else fd_gemm(0, 0, m, c, k, 1.0, xi, k, w->x, c, 1.0, yi, c, job[threads_this()].mem);
-    }
-    job_join(job, &scratch);
-    return t->mem->st->code ? NULL : y;
-}
-
-/* --- y = f(x w1 + b1) w2: of the hidden layer at most x w1 + b1 is stored --- */
-
-enum { FUSE_PARTS = 16,                               /* partial sums of the gradients of weights */
-       FUSE_NARROW = 64 };                            /* so few products a number are sooner made than read */
-
-/* a hidden layer before its activation */
-static void fuse_hidden(int m, int in, int hid, const fd_real *x, const fd_real *w1,
-                        const fd_real *b1, fd_real *z, fd_arena mem)
-{
-    fd_gemm(0, 0, m, hid, in, 1.0, x, in, w1, hid, 0.0, z, hid, mem);
-    gate_in(0, m, hid, b1, z, z);
-}
-
-static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
-{
-    const fd_var *x = y->src[0], *w1 = y->src[1], *b1 = y->src[2], *w2 = y->src[3];
-    const fd_real *kept = y->aux;
-    int in = w1->n[0], hid = w1->n[1], out = w2->n[1], f = y->i[0], weights = w1->needs;
-    int n = x->n[0], rows = fuse_rows(in, hid, n), blocks = (n + rows - 1) / rows;
-    int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
-    ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
-    fd_real *to[3] = { NULL, NULL, NULL }, *g1 = NULL, *gb = NULL, *g2 = NULL;
-    for (int i = 0; i < 4; i++) {
-        if (!y->src[i]->needs) continue;
-        dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
-        if (!dx[i]) return;
-        if (i) to[i - 1] = dx[i]->x;
-    }
-    fd_arena scratch = *t->mem;
-    fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2), *v1 = fd_raw(&scratch, fd_real, sw1);
-    if (weights) {
-        g1 = fd_raw(&scratch, fd_real, parts * sw1);
-        gb = fd_new(&scratch, fd_real, parts * (ptrdiff_t)hid);
-        g2 = thin ? fd_new(&scratch, fd_real, parts * sw2) : fd_raw(&scratch, fd_real, parts * sw2);
-    }
-    job_mem *job = job_fork(&scratch);
-    if (!job) return;
-    fuse_turn(out, hid, w2->x, v);                     /* the transposes once, not for every block of rows */
-    fuse_turn(hid, in, w1->x, v1);
-    FD_PARALLEL_IF((ptrdiff_t)n * hid > TAPE_BLOCK)
-    for (int p = 0; p < parts; p++) {
-        fd_arena mem = job[threads_this()].mem;
-        ptrdiff_t size = (ptrdiff_t)rows * hid;
-        fd_real *room = kept ? NULL : fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
-        fd_real *da = fd_raw(&mem, fd_real, size), *dz = fd_raw(&mem, fd_real, size);
-        if (!dz) continue;
-        int first = (int)((ptrdiff_t)blocks * p / parts), end = (int)((ptrdiff_t)blocks * (p + 1) / parts);
-        for (int k = first; k < end; k++) {
-            int r = k * rows, m = n - r < rows ? n - r : rows;
-            const fd_real *xr = x->x + (ptrdiff_t)r * in, *dyr = dy->x + (ptrdiff_t)r * out;
-            const fd_real *z = kept ? kept + (ptrdiff_t)r * hid : room;
-            if (!kept) fuse_hidden(m, in, hid, xr, w1->x, b1->x, room, mem);
-            if (thin) thin_back(m, hid, out, NULL, v, dyr, da, NULL);
-            else fd_gemm(0, 0, m, hid, out, 1.0, dyr, out, v, hid, 0.0, da, hid, mem);
-            map_both(f, (ptrdiff_t)m * hid, z, da, a, dz);
-            if (weights) {
-                fd_real *b = gb + (ptrdiff_t)p * hid;
-                if (thin) thin_back(m, hid, out, a, v, dyr, NULL, g2 + p * sw2);
-                else fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dyr, out, k > first, g2 + p * sw2, out, mem);
-                fd_gemm(1, 0, in, hid, m, 1.0, xr, in, dz, hid, k > first, g1 + p * sw1, hid, mem);
-                for (int i = 0; i < m; i++)
-                    for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
-            }
-            if (dx[0])
-                fd_gemm(0, 0, m, in, hid, 1.0, dz, hid, v1, in, 0.0,
-                        dx[0]->x + (ptrdiff_t)r * in, in, mem);
-        }
-    }
-    job_join(job, &scratch);
-    if (!weights || scratch.st->code) return;
-    sum_axis(1, parts, sw1, g1, to[0], scratch);
-    sum_axis(1, parts, hid, gb, to[1], scratch);
-    sum_axis(1, parts, sw2, g2, thin ? v + sw2 : to[2], scratch);
-    if (thin) fuse_turn(hid, out, v + sw2, to[2]);
-}
-
-static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f)
-{
-    static const struct fd_op op = { "two dense layers", fuse_mlp_vjp, 1 };
-    if (!x || !w1 || !b1 || !w2) return NULL;
-    int in = w1->n[0], hid = w1->n[1], out = w2->n[1], n[2] = { x->n[0], out };
-    int rows = fuse_rows(in, hid, n[0]), thin = out <= THIN;
-    fd_var *y = tape_push(t, &op, 2, n, 4, (fd_var *[]){ x, w1, b1, w2 });
-    fd_real *kept = y && y->needs && in > FUSE_NARROW ? fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * hid) : NULL;
-    fd_arena scratch = *t->mem;
-    fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)hid * out);
-    job_mem *job = y ? job_fork(&scratch) : NULL;
-    if (!job) return NULL;
-    y->i[0] = f;
-    y->aux = kept;
-    fuse_turn(out, hid, w2->x, v);
-    FD_PARALLEL_IF((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
-    for (int r = 0; r < n[0]; r += rows) {
-        fd_arena mem = job[threads_this()].mem;
-        fd_real *z = kept ? kept + (ptrdiff_t)r * hid : fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid);
-        fd_real *a = fd_raw(&mem, fd_real, (ptrdiff_t)rows * hid), *yr = y->x + (ptrdiff_t)r * out;
-        int m = n[0] - r < rows ? n[0] - r : rows;
-        if (!a) continue;
-        fuse_hidden(m, in, hid, x->x + (ptrdiff_t)r * in, w1->x, b1->x, z, mem);
-        map_block(f, (ptrdiff_t)m * hid, z, NULL, NULL, a);
-        if (thin) thin_product(m, hid, out, a, v, 0, yr);
-        else fd_gemm(0, 0, m, out, hid, 1.0, a, hid, w2->x, out, 0.0, yr, out, mem);
-    }
-    job_join(job, &scratch);
-    return t->mem->st->code ? NULL : y;
-}
-
-/* --- y = f(scale u + shift), u = spectral(h) + h w ---
- *
- * shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. A sample at a time, and of that
- * some whole rows of the last axis, a tile, through everything that is not the transform of another
- * axis, while they are in the cache. For the reverse pass u or f' are kept, and of the spectrum the kept
- * modes. */
-
-struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };    /* tile: points */
-
-/* reals of the gate of a sample; 0 where all samples share it */
-static int fuse_gate(const fd_var *ss) { return ss->nd > 1 && ss->n[0] > 1 ? ss->n[1] * ss->n[2] : 0; }
-
-/* the reverse pass of sample i down to the spectrum: gates, du, its transform e, dw */
-static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis to[3], int i,
-                            const fd_var *y, const fd_real *dy, fd_real *du, fd_real *da, fd_real *e,
-                            fd_real *dw, fd_arena mem)
-{
-    const struct spec *s = &l->s;
-    const fd_var *h = y->src[0], *ss = y->src[2];
-    int ci = s->ci, co = s->co, scaled = ss->nd > 1, sums = scaled ? 2 * co : co, points = (int)s->points;
-    double *sum = fd_new(&mem, double, sums);
-    fd_real *part = fd_raw(&mem, fd_real, sums), *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
-    struct spec_work work = spec_room(s, co, to, &mem);
-    if (!z || !work.tmp) return;
-    for (int p = 0, m, n = s->n[s->nd - 1]; p < points; p += m) {
-        m = points - p < l->tile ? points - p : l->tile;
-        ptrdiff_t at = (i * s->points + p) * co, from = (i * s->points + p) * ci;
-        gate_back(l->f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), scaled ? l->u + at : NULL,
-                  l->slope ? l->slope + at : NULL, y->x + at, dy + at, NULL, du + at, sum, part, z);
-        spec_to_rows(s, to, co, p / n, (p + m) / n, du + at, work, mem);
-        if (dw)
-            fd_gemm(1, 0, ci, co, m, 1.0, h->x + from, ci, du + at, co, p > 0, dw, co, mem);
-    }
-    for (int j = 0; j < sums; j++) da[j] = (fd_real)sum[j];
-    spec_to_end(s, to, co, 1, i, work, e, mem);
-}
-
-static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
-{
-    const struct fuse_layer *l = y->aux;
-    const struct spec *s = &l->s;
-    fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2], *R = y->src[3];
-    int ci = s->ci, co = s->co, b = s->b, sums = ss->nd > 1 ? 2 * co : co, each = fuse_gate(ss);
-    ptrdiff_t sw = (ptrdiff_t)ci * co;
-    for (int i = 0; i < 4; i++)
-        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
-
-    struct spec_axis to[3], from[3];
-    fd_arena scratch = *t->mem;
-    spec_axes(s, 0, to, &scratch);
-    spec_axes(s, 1, from, &scratch);
-    fd_real *du = fd_raw(&scratch, fd_real, b * s->points * co);
-    fd_real *dw = w->needs ? fd_raw(&scratch, fd_real, b * sw) : NULL;
-    fd_real *da = fd_raw(&scratch, fd_real, (ptrdiff_t)b * sums);
-    fd_real *e = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
-    fd_arena rest = scratch;
-    job_mem *job = job_fork(&rest);
-    if (!job) return;
-    FD_PARALLEL_IF(SPEC_WIDE(s, co))
-    for (int i = 0; i < b; i++)
-        fuse_layer_down(l, to, i, y, dy->x, du, da + (ptrdiff_t)i * sums, e, dw ? dw + i * sw : NULL,
-                        job[threads_this()].mem);
-    job_join(job, &rest);
-    if (ss->needs) sum_axis(1, each ? 1 : b, each ? (ptrdiff_t)b * sums : sums, da, dx[2]->x, scratch);
-    if (dw) sum_axis(1, b, sw, dw, dx[1]->x, scratch);
-    if (R->needs) spec_mul_gradient(s, s->p, e, dx[3]->x, scratch);
-    fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
-    job = q ? job_fork(&scratch) : NULL;
-    if (!job) return;
-    FD_PARALLEL_IF(SPEC_WIDE(s, ci))
-    for (int i = 0; i < b; i++) {
-        fd_arena mem = job[threads_this()].mem;
-        struct spec_work work = spec_from_begin(s, from, ci, 0, i, q, &mem);
-        int n = s->n[s->nd - 1], points = (int)s->points;
-        for (int p = 0, m; p < points && work.tmp; p += m) {
-            m = points - p < l->tile ? points - p : l->tile;
-            fd_real *d = dx[0]->x + (i * s->points + p) * ci;
-            spec_from_rows(s, from, ci, p / n, (p + m) / n, work, d, mem);
-            fd_gemm(0, 1, m, ci, co, 1.0, du + (i * s->points + p) * co, co, w->x, co, 1.0, d, ci, mem);
-        }
-    }
-    job_join(job, &scratch);
-}
-
-static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
-                          const int lo[], const int hi[])
-{
-    static const struct fd_op op = { "spectral layer", fuse_layer_vjp, 1 };
-    struct spec shape;
-    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
-    if (!spec_check(t->mem->st, &shape, h, R, axes, lo, hi)) return NULL;
-    int n[FD_MAXD], ci = shape.ci, co = shape.co, b = shape.b, points = (int)shape.points;
-    int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = shape.n[shape.nd - 1];
-    memcpy(n, h->n, sizeof n);
-    n[h->nd - 1] = co;
-    struct fuse_layer *own = fd_new(t->mem, struct fuse_layer, 1);
-    fd_var *y = own ? tape_push(t, &op, h->nd, n, 4, (fd_var *[]){ h, w, ss, R }) : NULL;
-    if (!y) return NULL;
-    own->s = shape;
-    own->f = f;
-    own->u = y->needs && scaled ? fd_raw(t->mem, fd_real, b * shape.points * co) : NULL;
-    own->slope = y->needs && f >= 0 && !scaled ? fd_raw(t->mem, fd_real, b * shape.points * co) : NULL;
-    own->tile = tile = tile < line ? line : tile / line * line;
-    y->aux = own;
-    struct spec_axis from[3];
-    fd_arena scratch = *t->mem;
-    const fd_real *p = spec_hat(t, &shape, 0, h, NULL, y->needs && R->needs, &scratch);
-    own->s.p = p;
-    spec_axes(&shape, 1, from, &scratch);
-    fd_real *q = spec_mul(&shape, p, R->x, &scratch);
-    job_mem *job = job_fork(&scratch);
-    if (!job) return NULL;
-    FD_PARALLEL_IF(SPEC_WIDE(&shape, co))
-    for (int i = 0; i < b; i++) {
-        fd_arena mem = job[threads_this()].mem;
-        fd_real *room = own->u ? own->u : fd_raw(&mem, fd_real, (ptrdiff_t)tile * co);
-        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
-        struct spec_work work = spec_from_begin(&shape, from, co, 1, i, q, &mem);
-        if (!room || !z || !work.tmp) continue;
-        for (int r = 0, m; r < points; r += m) {
-            m = points - r < tile ? points - r : tile;
-            ptrdiff_t at = (i * shape.points + r) * co;
-            fd_real *u = own->u ? own->u + at : room;
-            spec_from_rows(&shape, from, co, r / line, (r + m) / line, work, u, mem);
-            fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * shape.points + r) * ci, ci, w->x, co, 1.0,
-                    u, co, mem);
-            gate_run(f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), u, y->x + at,
-                     own->slope ? own->slope + at : NULL, z);
-        }
-    }
-    job_join(job, &scratch);
-    return t->mem->st->code ? NULL : y;
-}
-
-/* --- Layers of sines [SIREN; functa; FDP] and a last one without: h' = sin(scale h w + shift), y = h w ---
- *
- * A tile of points goes through all layers while it is in the cache. Of a layer u = h w is kept for the reverse
- * pass, which finds h' = sin z, z = scale u + shift, and dz = dh' cos z in one evaluation. With '' for the layer above:
- *
- *   dh' = du'' w''^T,  dw'' = h'^T du'',  dz = dh' cos z,  dscale = sum dz u,  dshift = sum dz,  du = scale dz
- *
- * Sources: h [b][points][in]; ws: w [in][width], [width][width].. of all layers but the last, one after the other;
- * ss [b][2 layers][width], or [1].. for all samples: scale and shift of each; the last w [width][out]. */
-
-struct fuse_waves { int tile, layers; fd_real *u; };       /* u [b][points][layers][width], in tiles */
-
-/* w of layer l; of the last one: where ws ends */
-static const fd_real *waves_weight(const fd_var *y, int l)
-{
-    const ptrdiff_t in = y->src[0]->n[2], w = y->src[2]->n[2];
-    return y->src[1]->x + (l ? (in + (l - 1) * w) * w : 0);
-}
-
-/* what the reverse pass of a part of the samples works with */
-struct waves_back {
-    const fd_real *v;                  /* the last w transposed */
-    fd_real *dx, *dws, *dlast;         /* sums of the gradients of weights; each may be NULL */
-    fd_real *tile, *part, *z;          /* four tiles; see gate_back */
-    double *sum;                       /* of the gates of a sample */
-    int add;                           /* the sums hold something */
-};
-
-/* points r..r+m of sample i */
-static void waves_back(struct waves_back *s, const fd_var *y, const fd_real *dy, int i, int r, int m, fd_arena mem)
-{
-    const struct fuse_waves *own = y->aux;
-    const fd_var *x = y->src[0], *ss = y->src[2], *last = y->src[3];
-    const int in = x->n[2], w = ss->n[2], out = last->n[1], L = own->layers, thin = out <= THIN;
-    const ptrdiff_t size = (ptrdiff_t)own->tile * w, gates = 2 * (ptrdiff_t)w, at = (ptrdiff_t)i * x->n[1] + r;
-    const fd_real *u = own->u + at * L * w, *gate = ss->x + (ptrdiff_t)i * fuse_gate(ss);
-    fd_real *du = s->tile, *dh = s->tile + size, *h = s->tile + 2 * size, *dz = s->tile + 3 * size;
-    dy += at * out;
-    for (int l = L - 1; l >= 0; l--) {
-        const fd_real *const weight = waves_weight(y, l + 1);
-        if (l + 1 < L) fd_gemm(0, 1, m, w, w, 1.0, du, w, weight, w, 0.0, dh, w, mem);
-        else if (thin) thin_back(m, w, out, NULL, s->v, dy, dh, NULL);
-        else           fd_gemm(0, 0, m, w, out, 1.0, dy, out, s->v, w, 0.0, dh, w, mem);
-        gate_back(FD_SIN, 1, m, w, gate + l * gates, u + (ptrdiff_t)l * m * w, NULL, NULL, dh, h, dz,
-                  s->sum + l * gates, s->part, s->z);
-        if (l + 1 < L && s->dws)
-            fd_gemm(1, 0, w, w, m, 1.0, h, w, du, w, s->add, s->dws + (weight - y->src[1]->x), w, mem);
-        if (l + 1 == L && s->dlast) {
-            if (thin) thin_back(m, w, out, h, s->v, dy, NULL, s->dlast);
-            else      fd_gemm(1, 0, w, out, m, 1.0, h, w, dy, out, s->add, s->dlast, out, mem);
-        }
-        fd_real *const old = du;
-        du = dz;
-        dz = old;
-    }
-    if (s->dws) fd_gemm(1, 0, in, w, m, 1.0, x->x + at * in, in, du, w, s->add, s->dws, w, mem);
-    if (s->dx)  fd_gemm(0, 1, m, in, w, 1.0, du, w, waves_weight(y, 0), w, 0.0, s->dx + at * in, in, mem);
-    s->add = 1;
-}
-
-static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
-{
-    const struct fuse_waves *own = y->aux;
-    const fd_var *x = y->src[0], *ws = y->src[1], *ss = y->src[2], *last = y->src[3];
-    const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile, thin = out <= THIN;
-    const int parts = b < FUSE_PARTS ? b : FUSE_PARTS;
-    const ptrdiff_t sw = fd_count(ws), sl = fd_count(last), sums = (ptrdiff_t)2 * own->layers * w;
-    for (int i = 0; i < 4; i++)
-        if (y->src[i]->needs && !(dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL))) return;
-
-    fd_arena scratch = *t->mem;
-    fd_real *v = fd_raw(&scratch, fd_real, 2 * sl), *da = fd_raw(&scratch, fd_real, b * sums);
-    fd_real *dws = dx[1] ? fd_raw(&scratch, fd_real, parts * sw) : NULL;
-    fd_real *dlast = dx[3] ? fd_new(&scratch, fd_real, parts * sl) : NULL;
-    job_mem *job = job_fork(&scratch);
-    if (!job) return;
-    fuse_turn(out, w, last->x, v);
-    FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
-    for (int p = 0; p < parts; p++) {
-        fd_arena mem = job[threads_this()].mem;
-        struct waves_back s = { v, dx[0] ? dx[0]->x : NULL, dws ? dws + p * sw : NULL, dlast ? dlast + p * sl : NULL,
-                                fd_raw(&mem, fd_real, (ptrdiff_t)4 * tile * w), fd_raw(&mem, fd_real, 2 * w),
-                                fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w), NULL, 0 };
-        s.sum = fd_raw(&mem, double, sums);
-        if (!s.sum) continue;
-        int first = (int)((ptrdiff_t)b * p / parts), end = (int)((ptrdiff_t)b * (p + 1) / parts);
-        for (int i = first; i < end; i++) {
-            memset(s.sum, 0, (size_t)sums * sizeof *s.sum);
-            for (int r = 0; r < points; r += tile)
-                waves_back(&s, y, dy->x, i, r, points - r < tile ? points - r : tile, mem);
-            for (ptrdiff_t j = 0; j < sums; j++) da[i * sums + j] = (fd_real)s.sum[j];
-        }
-    }
-    job_join(job, &scratch);
-    if (scratch.st->code) return;
-    if (dx[2]) sum_axis(1, fuse_gate(ss) ? 1 : b, fuse_gate(ss) ? b * sums : sums, da, dx[2]->x, scratch);
-    if (dx[1]) sum_axis(1, parts, sw, dws, dx[1]->x, scratch);
-    if (dx[3]) sum_axis(1, parts, sl, dlast, thin ? v + sl : dx[3]->x, scratch);
-    if (dx[3] && thin) fuse_turn(w, out, v + sl, dx[3]->x);
-}
-
-static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
-{
-    static const struct fd_op op = { "layers of sines", fuse_waves_vjp, 1 };
-    if (!x || !ws || !ss || !last) return NULL;
-    const int b = x->n[0], points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1], L = ss->n[1] / 2;
-    const int tile = fuse_rows(w, 4 * w, points), tiles = (points + tile - 1) / tile, thin = out <= THIN;
-    struct fuse_waves *own = fd_new(t->mem, struct fuse_waves, 1);
-    fd_var *y = own ? tape_push(t, &op, 3, (int[]){ b, points, out }, 4, (fd_var *[]){ x, ws, ss, last }) : NULL;
-    if (!y) return NULL;
-    own->tile = tile;
-    own->layers = L;
-    own->u = y->needs ? fd_raw(t->mem, fd_real, (ptrdiff_t)b * points * L * w) : NULL;
-    y->aux = own;
-    fd_arena scratch = *t->mem;
-    fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)w * out);
-    job_mem *job = job_fork(&scratch);
-    if (!job) return NULL;
-    fuse_turn(out, w, last->x, v);
-    FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
-    for (int k = 0; k < b * tiles; k++) {
-        fd_arena mem = job[threads_this()].mem;
-        const int i = k / tiles, r = k % tiles * tile, m = points - r < tile ? points - r : tile;
-        const ptrdiff_t at = (ptrdiff_t)i * points + r;
-        const fd_real *h = x->x + at * in, *weight = ws->x;
-        const fd_real *gate = ss->x + (ptrdiff_t)i * fuse_gate(ss);
-        fd_real *u = own->u ? own->u + at * L * w : fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
-        fd_real *to = fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
-        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
-        if (!u || !to || !z) continue;
-        for (int l = 0, n = in; l < L; l++, weight += (ptrdiff_t)n * w, n = w, h = to, gate += 2 * w) {
-            fd_gemm(0, 0, m, w, n, 1.0, h, n, weight, w, 0.0, u, w, mem);
-            gate_run(FD_SIN, 1, m, w, gate, u, to, NULL, z);
-            if (own->u) u += (ptrdiff_t)m * w;
-        }
-        if (thin) thin_product(m, w, out, h, v, 0, y->x + at * out);
-        else fd_gemm(0, 0, m, out, w, 1.0, h, w, last->x, out, 0.0, y->x + at * out, out, mem);
-    }
-    job_join(job, &scratch);
-    return t->mem->st->code ? NULL : y;
-}
-
-/* ---- Rows, attention, patches, stencils ---------------------------------------------------------
- *
- * What transformers on images need [Attention; ViT; U-ViT]. Fields are [b][n..][ch], tokens
- * [b][tokens][width]. Rows are added in 16 lanes in double. */
-
-/* sum_i (x_i - c)(y_i - c), or of x_i - c where y is NULL: 256 terms at a time in fd_real, what they
- * give in double */
-FD_INLINE double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
-{
-    enum { PART = 16 * SUM_LANES, V = SUM_LANES / FD_W };
-    double sum = 0;
-    for (int i = 0, end; i < n; i = end) {
-        fd_vec v[V];
-        fd_real s[SUM_LANES];
-        int j = i;
-        end = n - i < PART ? n : i + PART;
-        memset(v, 0, sizeof v);
-        for (; j + SUM_LANES <= end; j += SUM_LANES)
-            for (int k = 0; k < V; k++) {
-                const fd_vec d = vload(x + j + k * FD_W) - c;
-                v[k] += y ? d * (vload(y + j + k * FD_W) - c) : d;
-            }
-        memcpy(s, v, sizeof s);
-        for (int l = 0; j + l < end; l++) s[l] += y ? (x[j + l] - c) * (y[j + l] - c) : x[j + l] - c;
-        for (int h = SUM_LANES / 2; h; h /= 2) for (int l = 0; l < h; l++) s[l] += s[l + h];
-        sum += (double)s[0];
-    }
-    return sum;
-}
-
-/* from a row of n numbers to the next, in whole SUM_LANES */
-static int row_ld(int n) { return (n + SUM_LANES - 1) / SUM_LANES * SUM_LANES; }
-
-/* the largest lane */
-FD_INLINE fd_real row_top(const fd_vec v[SUM_LANES / FD_W])
-{
-    fd_real s[SUM_LANES];
-    memcpy(s, v, sizeof s);
-    for (int h = SUM_LANES / 2; h >= 4; h /= 2)
-        for (int l = 0; l < h; l++) { const fd_real a = s[l], b = s[l + h]; s[l] = a < b ? b : a; }
-    const fd_real a = s[0] < s[1] ? s[1] : s[0], b = s[2] < s[3] ? s[3] : s[2];
-    return a < b ? b : a;
-}
-
-/* p = exp(z - max z) / sum of these for some rows of n, row_ld apart; z is used up. From n on p is about exp(-80),
- * which sums of at least 1 do not see: 0 would take the slow way of subnormal numbers. Maximum and 1/sum of each
- * row go to `stats`, or, with `known`, come from there. */
-static void row_softmax(int rows, int n, fd_real *z, fd_real *p, fd_real *stats, int known)
-{
-    enum { V = SUM_LANES / FD_W };
-    const int ld = row_ld(n), last = ld - SUM_LANES;
-    const fd_vec zero = { 0 };
-    fd_real lane[SUM_LANES];
-    fd_lanes in[V];                                         /* of the last lanes: before n */
-    for (int l = 0; l < SUM_LANES; l++) lane[l] = (fd_real)l;
-    for (int k = 0; k < V; k++) in[k] = vmask(vload(lane + k * FD_W) < zero + (fd_real)(n - last));
-    for (int r = 0; r < rows; r++) {
-        fd_real *const zr = z + (ptrdiff_t)r * ld;
-        fd_vec end[V], v[V];
-        for (int k = 0; k < V; k++) end[k] = vload(zr + last + k * FD_W);
-        if (!known) {
-            for (int k = 0; k < V; k++) v[k] = vselect(in[k], end[k], zero - (fd_real)INFINITY);
-            for (int i = 0; i < last; i += SUM_LANES)
-                for (int k = 0; k < V; k++) v[k] = vmax(v[k], vload(zr + i + k * FD_W));
-            stats[2 * r] = row_top(v);
-        }
-        const fd_real top = stats[2 * r];
-        for (int i = 0; i < last; i += FD_W) vstore(zr + i, vload(zr + i) - top);
-        for (int k = 0; k < V; k++) vstore(zr + last + k * FD_W, vselect(in[k], end[k] - top, zero - 80));
-    }
-    map_block(FD_EXP, (ptrdiff_t)rows * ld, z, NULL, NULL, p);
-    for (int r = 0; r < rows; r++) {
-        fd_real *const pr = p + (ptrdiff_t)r * ld;
-        if (!known) stats[2 * r + 1] = (fd_real)(1 / row_dot(ld, pr, NULL, 0));
-        const fd_real scale = stats[2 * r + 1];
-        for (int i = 0; i < ld; i += FD_W) vstore(pr + i, vload(pr + i) * scale);
-    }
-}
+ * What transformers need [Attention; ViT; U-ViT]. A row is what lies along the last axis; tokens
+ * are [b][tokens][width]. */
 
 static int row_last(const fd_var *x) { return x->nd ? x->n[x->nd - 1] : 1; }
 
@@ -2793,6 +1146,7 @@ static fd_var *row_total(fd_tape *t, fd_var *x)
     return fd_sum_to(t, x, x->nd, n);
 }
 
+/* dx = y dy - y sum(y dy) */
 static void op_softmax_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     fd_var *p = fd_mul(t, y, dy);
@@ -2806,21 +1160,7 @@ fd_var *fd_softmax(fd_tape *t, fd_var *x)
     if (!x->nd) return TAPE_FAIL(t, op.name, "no last axis");
     fd_var *y = tape_push(t, &op, x->nd, x->n, 1, &x);
     if (!y) return NULL;
-    int c = row_last(x), ld = row_ld(c);
-    ptrdiff_t rows = fd_count(x) / c;
-    fd_arena scratch = *t->mem;
-    job_mem *job = job_fork(&scratch);
-    if (!job) return NULL;
-    FD_PARALLEL_IF(rows > 1 && rows * c > TAPE_BLOCK)
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        fd_arena mem = job[threads_this()].mem;
-        fd_real *z = fd_new(&mem, fd_real, ld), *p = fd_raw(&mem, fd_real, ld), stats[2];
-        if (!z || !p) continue;
-        memcpy(z, x->x + r * c, (size_t)c * sizeof *z);
-        row_softmax(1, c, z, p, stats, 0);
-        memcpy(y->x + r * c, p, (size_t)c * sizeof *p);
-    }
-    job_join(job, &scratch);
+    softmax_run(fd_count(x) / row_last(x), row_last(x), x->x, y->x, *t->mem);
     return t->mem->st->code ? NULL : y;
 }
 
@@ -2832,43 +1172,6 @@ static fd_var *row_normal(fd_tape *t, fd_var *x, double eps, fd_var **r)
     fd_var *var = fd_affine(t, row_total(t, fd_map(t, d, FD_SQUARE)), by, eps);
     *r = fd_map(t, fd_map(t, var, FD_SQRT), FD_RECIP);
     return fd_mul(t, d, *r);
-}
-
-enum { NORM_ROWS = 32 };                              /* rows that are added in fd_real */
-
-/* mean and r of up to NORM_ROWS rows: what is long for one row, sums of lanes and roots, is done for
- * all of them side by side */
-static void norm_stats(int rows, int c, const fd_real *x, double eps, fd_real *mean, fd_real *r)
-{
-    double var[NORM_ROWS];
-    for (int i = 0; i < rows; i++) mean[i] = (fd_real)(row_dot(c, x + (ptrdiff_t)i * c, NULL, 0) / c);
-    for (int i = 0; i < rows; i++) {
-        const fd_real *xi = x + (ptrdiff_t)i * c;
-        var[i] = row_dot(c, xi, xi, mean[i]) / c + eps;
-    }
-    for (int i = 0; i < rows; i++) r[i] = (fd_real)(1 / sqrt(var[i]));
-}
-
-static void norm_row(int c, const fd_real *x, fd_real mean, fd_real r, const fd_real *gain,
-                     const fd_real *bias, fd_real *restrict y)
-{
-    for (int j = 0; j < c; j++) y[j] = (x[j] - mean) * r * gain[j] + bias[j];
-}
-
-/* dx of a row; sg, sb: where z dy and dy are added up; z, g: scratch */
-static void norm_row_vjp(int c, const fd_real *x, fd_real mean, fd_real r, const fd_real *gain,
-                         const fd_real *dy, fd_real *restrict dx, fd_real *restrict sg,
-                         fd_real *restrict sb, fd_real *restrict z, fd_real *restrict g)
-{
-    const double by = 1.0 / c;
-    for (int j = 0; j < c; j++) {
-        z[j] = (x[j] - mean) * r;
-        g[j] = dy[j] * gain[j];
-        sg[j] += z[j] * dy[j];
-        sb[j] += dy[j];
-    }
-    const fd_real m = (fd_real)(by * row_dot(c, g, NULL, 0)), q = (fd_real)(by * row_dot(c, g, z, 0));
-    for (int j = 0; j < c; j++) dx[j] = r * (g[j] - m - z[j] * q);
 }
 
 /* With z the normalised row and g = gain dy: dx = r (g - mean g - z mean(g z)), dgain = sum z dy */
@@ -2890,29 +1193,8 @@ static void op_layernorm_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     }
     dx[0] = tape_push(t, NULL, x->nd, x->n, 0, NULL);
     for (int i = 1; i < 3; i++) dx[i] = tape_push(t, NULL, 1, &c, 0, NULL);
-    ptrdiff_t rows = fd_count(x) / c, blocks = (rows + NORM_ROWS - 1) / NORM_ROWS;
-    fd_arena scratch = *t->mem;
-    fd_real *sums = fd_new(&scratch, fd_real, 2 * blocks * c);   /* of z dy, and of dy, over a block */
-    job_mem *job = job_fork(&scratch);
-    if (!job) return;
-    FD_PARALLEL_IF(rows * c > TAPE_BLOCK)
-    for (ptrdiff_t k = 0; k < blocks; k++) {
-        fd_arena mem = job[threads_this()].mem;
-        fd_real mean[NORM_ROWS], unit[NORM_ROWS];
-        fd_real *zi = fd_raw(&mem, fd_real, 2 * c), *sg = sums + k * c, *sb = sg + blocks * c;
-        ptrdiff_t from = k * NORM_ROWS;
-        int some = rows - from < NORM_ROWS ? (int)(rows - from) : NORM_ROWS;
-        if (!zi) continue;
-        norm_stats(some, c, x->x + from * c, eps, mean, unit);
-        for (int i = 0; i < some; i++) {
-            ptrdiff_t at = (from + i) * c;
-            norm_row_vjp(c, x->x + at, mean[i], unit[i], gain->x, dy->x + at, dx[0]->x + at, sg, sb, zi, zi + c);
-        }
-    }
-    job_join(job, &scratch);
-    if (scratch.st->code) return;
-    sum_axis(1, blocks, c, sums, dx[1]->x, scratch);
-    sum_axis(1, blocks, c, sums + blocks * c, dx[2]->x, scratch);
+    if (t->mem->st->code) return;
+    norm_back(fd_count(x) / c, c, eps, x->x, gain->x, dy->x, dx[0]->x, dx[1]->x, dx[2]->x, *t->mem);
 }
 
 fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double eps)
@@ -2926,28 +1208,20 @@ fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double e
     fd_var *y = tape_push(t, &op, x->nd, x->n, 3, (fd_var *[]){ x, gain, bias });
     if (!y) return NULL;
     y->c[0] = eps;
-    ptrdiff_t rows = fd_count(x) / c, blocks = (rows + NORM_ROWS - 1) / NORM_ROWS;
-    FD_PARALLEL_IF(rows * c > TAPE_BLOCK)
-    for (ptrdiff_t k = 0; k < blocks; k++) {
-        fd_real mean[NORM_ROWS], r[NORM_ROWS];
-        ptrdiff_t from = k * NORM_ROWS;
-        int some = rows - from < NORM_ROWS ? (int)(rows - from) : NORM_ROWS;
-        norm_stats(some, c, x->x + from * c, eps, mean, r);
-        for (int i = 0; i < some; i++)
-            norm_row(c, x->x + (from + i) * c, mean[i], r[i], gain->x, bias->x, y->x + (from + i) * c);
-    }
+    norm_run(fd_count(x) / c, c, eps, x->x, gain->x, bias->x, y->x);
     return y;
 }
 
-/* x [b][points][c] to the means of the groups, repeated for each of their channels, [b][1][c]: points first,
- * where the rows are long */
+/* The means of x [b][points][c] over the points and the channels of a group, repeated for each of
+ * its channels, [b][1][c]. Points are summed first, since the rows of that sum are long. */
 static fd_var *group_mean(fd_tape *t, fd_var *x, int groups)
 {
     if (!x) return NULL;
     int b = x->n[0], c = x->n[2], n[3] = { b, groups, c / groups };
     fd_var *sum = fd_reshape(t, fd_sum_to(t, x, 3, (int[]){ b, 1, c }), 3, n);
     sum = fd_spread(t, fd_sum_to(t, sum, 3, (int[]){ b, groups, 1 }), 3, n);
-    return fd_affine(t, fd_reshape(t, sum, 3, (int[]){ b, 1, c }), (double)groups / ((double)x->n[1] * c), 0);
+    return fd_affine(t, fd_reshape(t, sum, 3, (int[]){ b, 1, c }),
+                     (double)groups / ((double)x->n[1] * c), 0);
 }
 
 fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gain, fd_var *bias,
@@ -2970,128 +1244,24 @@ fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gai
     return fd_reshape(t, fd_add(t, fd_mul(t, z, scale), bias), x->nd, x->n);
 }
 
-/* --- Attention, head by head: y = P v, P = softmax(s q k^T), s = 1/sqrt(width of a head) ---
- * [Attention; Thesis eqs. 3.77, 3.78]
- * A block of rows of P lives in the cache. The reverse pass computes it again with the maxima and sums
- * that were kept: dv = P^T dy, dP = dy v^T, dS = P (dP - row sums of P dP), dq = s dS k, dk = s dS^T q. */
-
-struct attend {                       /* w: of a head of q and k, u: of v; ld: from a token to the next */
-    int b, n, m, heads, w, u, ldq, ldv;
-    const fd_real *q, *k, *v;
-    fd_real *stats;                   /* [b][heads][n][2], see row_softmax; NULL: not kept */
-};
-
-static int attend_rows(int m)
-{
-    int rows = 65536 / m;
-    return rows < 16 ? 16 : rows > 128 ? 128 : rows;
-}
-
-/* where sample and head j begin among tokens [b][n] that lie ld apart, heads of width w */
-static ptrdiff_t attend_at(const struct attend *s, ptrdiff_t j, int n, int ld, int w)
-{
-    return j / s->heads * n * ld + j % s->heads * w;
-}
-
-/* rows r.. of P of sample and head j; z: as much room */
-static void attend_block(const struct attend *s, ptrdiff_t j, int r, int rows, fd_real *z, fd_real *p,
-                         fd_real *stats, int known, fd_arena mem)
-{
-    fd_gemm(0, 1, rows, s->m, s->w, 1 / sqrt((double)s->w),
-            s->q + attend_at(s, j, s->n, s->ldq, s->w) + (ptrdiff_t)r * s->ldq, s->ldq,
-            s->k + attend_at(s, j, s->m, s->ldq, s->w), s->ldq, 0.0, z, row_ld(s->m), mem);
-    row_softmax(rows, s->m, z, p, stats, known);
-}
-
-static void attend_run(const struct attend *s, fd_real *y, fd_arena scratch)
-{
-    int block = attend_rows(s->m), blocks = (s->n + block - 1) / block, ld = row_ld(s->m);
-    int e = s->heads * s->u;
-    job_mem *job = job_fork(&scratch);
-    if (!job) return;
-    FD_PARALLEL_IF((double)s->n * s->m * s->b * s->heads > TAPE_BLOCK)
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->b * s->heads * blocks; i++) {
-        fd_arena mem = job[threads_this()].mem;
-        fd_real *p = fd_raw(&mem, fd_real, (ptrdiff_t)block * ld), *z = fd_raw(&mem, fd_real, (ptrdiff_t)block * ld);
-        fd_real *stats = s->stats ? s->stats : fd_raw(&mem, fd_real, 2 * block);
-        int r = (int)(i % blocks) * block, rows = s->n - r < block ? s->n - r : block;
-        ptrdiff_t j = i / blocks;
-        if (!p || !z || !stats) continue;
-        attend_block(s, j, r, rows, z, p, s->stats ? stats + 2 * (j * s->n + r) : stats, 0, mem);
-        fd_gemm(0, 0, rows, s->u, s->m, 1.0, p, ld, s->v + attend_at(s, j, s->m, s->ldv, s->u), s->ldv, 0.0,
-                y + attend_at(s, j, s->n, e, s->u) + (ptrdiff_t)r * e, e, mem);
-    }
-    job_join(job, &scratch);
-}
-
-/* one source: q, k, v side by side in every token */
-static void op_attention_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
-{
-    const struct attend *s = y->aux;
-    int block = attend_rows(s->m), ld = row_ld(s->m), e = s->heads * s->u, one = !y->src[1];
-    fd_real *to[3];
-    for (int i = 0; i < 3; i++) {
-        if (!i || !one) dx[i] = tape_push(t, NULL, 3, y->src[i]->n, 0, NULL);
-        if (!dx[one ? 0 : i]) return;
-        to[i] = one ? dx[0]->x + (ptrdiff_t)i * e : dx[i]->x;
-    }
-    fd_arena scratch = *t->mem;
-    job_mem *job = job_fork(&scratch);
-    if (!job) return;
-    FD_PARALLEL_IF(s->b * s->heads > 1 && (double)s->n * s->m * s->b * s->heads > TAPE_BLOCK)
-    for (int j = 0; j < s->b * s->heads; j++) {
-        fd_arena mem = job[threads_this()].mem;
-        ptrdiff_t size = (ptrdiff_t)block * ld;
-        fd_real *p = fd_raw(&mem, fd_real, size), *z = fd_raw(&mem, fd_real, size), *dp = z;
-        ptrdiff_t at = attend_at(s, j, s->n, s->ldq, s->w), ak = attend_at(s, j, s->m, s->ldq, s->w);
-        ptrdiff_t ay = attend_at(s, j, s->n, e, s->u), av = attend_at(s, j, s->m, s->ldv, s->u);
-        double scale = 1 / sqrt((double)s->w);
-        for (int r = 0; r < s->n && p && z; r += block) {
-            int rows = s->n - r < block ? s->n - r : block;
-            const fd_real *qr = s->q + at + (ptrdiff_t)r * s->ldq, *dr = dy->x + ay + (ptrdiff_t)r * e;
-            attend_block(s, j, r, rows, z, p, s->stats + 2 * ((ptrdiff_t)j * s->n + r), 1, mem);
-            fd_gemm(1, 0, s->m, s->u, rows, 1.0, p, ld, dr, e, r > 0, to[2] + av, s->ldv, mem);
-            fd_gemm(0, 1, rows, s->m, s->u, 1.0, dr, e, s->v + av, s->ldv, 0.0, dp, ld, mem);
-            for (int i = 0; i < rows; i++) {
-                fd_real *pi = p + (ptrdiff_t)i * ld, *di = dp + (ptrdiff_t)i * ld;
-                fd_real sum = (fd_real)row_dot(s->m, pi, di, 0);
-                for (int l = 0; l < s->m; l++) di[l] = pi[l] * (di[l] - sum);
-            }
-            fd_gemm(0, 0, rows, s->w, s->m, scale, dp, ld, s->k + ak, s->ldq, 0.0,
-                    to[0] + at + (ptrdiff_t)r * s->ldq, s->ldq, mem);
-            fd_gemm(1, 0, s->m, s->w, rows, scale, dp, ld, qr, s->ldq, r > 0, to[1] + ak, s->ldq, mem);
-        }
-    }
-    job_join(job, &scratch);
-}
-
-static fd_var *attend_push(fd_tape *t, const struct attend *s, const int out[3], int nsrc, fd_var *const src[])
-{
-    static const struct fd_op op = { "fd_attention", op_attention_vjp, 1 };
-    struct attend *own = fd_raw(t->mem, struct attend, 1);
-    fd_var *y = own ? tape_push(t, &op, 3, out, nsrc, src) : NULL;
-    if (!y) return NULL;
-    *own = *s;
-    own->stats = y->needs ? fd_raw(t->mem, fd_real, 2 * (ptrdiff_t)s->b * s->heads * s->n) : NULL;
-    y->aux = own;
-    attend_run(own, y->x, *t->mem);
-    return t->mem->st->code ? NULL : y;
-}
-
-/* of tokens with themselves: x [b][n][q, k, v of width e each] */
-static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads)
-{
-    if (!x) return NULL;
-    int b = x->n[0], n = x->n[1], e = x->n[2] / 3, w = e / heads, out[3] = { b, n, e };
-    struct attend s = { b, n, n, heads, w, w, 3 * e, 3 * e, x->x, x->x + e, x->x + 2 * e, NULL };
-    return attend_push(t, &s, out, 1, &x);
-}
-
 /* [b][n][d] as [b][heads][n][d / heads] */
 static fd_var *attend_split(fd_tape *t, fd_var *x, int heads)
 {
+    if (!x) return NULL;
     x = fd_reshape(t, x, 4, (int[]){ x->n[0], x->n[1], heads, x->n[2] / heads });
     return fd_permute(t, x, (int[]){ 0, 2, 1, 3 });
+}
+
+/* y = P v, P = softmax(q k^T / sqrt(w)) in each head of width w [Attention eq. 1], as operators of
+ * the tape */
+static fd_var *attend_composed(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
+{
+    if (!q || !k || !v) return NULL;
+    fd_var *p = fd_matmul(t, 0, 1, attend_split(t, q, heads), attend_split(t, k, heads));
+    p = fd_softmax(t, fd_affine(t, p, 1 / sqrt((double)(q->n[2] / heads)), 0));
+    p = fd_matmul(t, 0, 0, p, attend_split(t, v, heads));
+    return fd_reshape(t, fd_permute(t, p, (int[]){ 0, 2, 1, 3 }), 3,
+                      (int[]){ q->n[0], q->n[1], v->n[2] });
 }
 
 fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
@@ -3107,27 +1277,21 @@ fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
         return TAPE_FAIL(t, where, "widths of q and k differ", q->n[2], k->n[2]);
     if (heads < 1 || q->n[2] % heads || v->n[2] % heads)
         return TAPE_FAIL(t, where, "heads do not divide the width", heads, q->n[2], v->n[2]);
-    int b = q->n[0], n = q->n[1], d = q->n[2], m = k->n[1], e = v->n[2], out[3] = { b, n, e };
-    int w = d / heads, u = e / heads;
-    if (t->mode == FD_GRAD2) {
-        fd_var *p = fd_matmul(t, 0, 1, attend_split(t, q, heads), attend_split(t, k, heads));
-        p = fd_softmax(t, fd_affine(t, p, 1 / sqrt((double)w), 0));
-        p = fd_matmul(t, 0, 0, p, attend_split(t, v, heads));
-        return fd_reshape(t, fd_permute(t, p, (int[]){ 0, 2, 1, 3 }), 3, out);
-    }
-    struct attend s = { b, n, m, heads, w, u, d, e, q->x, k->x, v->x, NULL };
-    return attend_push(t, &s, out, 3, (fd_var *[]){ q, k, v });
+    if (t->mode == FD_GRAD2) return attend_composed(t, q, k, v, heads);
+    return fuse_attention(t, q, k, v, heads);
 }
 
-/* softmax(q k^T/sqrt(w) + log p): one more column of q and k in each head, where q has 1 and k has log p, and the
- * other columns of q are scaled so that the division by sqrt(w + 1) comes out right */
-fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads, const fd_real *weight)
+/* softmax(q k^T/sqrt(w) + log p) is attention with one more column of q and k in each head, in
+ * which q has 1 and k has log p. The other columns of q are scaled so that the division by
+ * sqrt(w + 1) comes out right. */
+fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads,
+                          const fd_real *weight)
 {
     static const char where[] = "fd_attention_over";
     if (!q || !k || !v || !weight) return q && k && v ? fd_attention(t, q, k, v, heads) : NULL;
     if (q->nd != 3 || k->nd != 3 || heads < 1 || q->n[2] % heads || k->n[2] % heads)
-        return TAPE_FAIL(t, where, "wants q, k [b][n][d], d a multiple of heads: axes, heads", q->nd, k->nd,
-                         heads);
+        return TAPE_FAIL(t, where, "wants q, k [b][n][d], d a multiple of heads: axes, heads",
+                         q->nd, k->nd, heads);
     int n[2] = { q->n[1], k->n[1] };
     double sum = 0;
     for (int j = 0; j < n[1]; j++) sum += (double)weight[j];
@@ -3138,19 +1302,24 @@ fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads
         for (ptrdiff_t j = 0; j < (ptrdiff_t)b * n[i] * heads && more; j++) {
             double p = (double)weight[j / heads % n[i]] * n[i] / sum;
             if (i && !(p > 0)) {
-                FD_FAIL(t->mem->st, FD_EDATA, where, "weights must be positive: point", j / heads % n[i]);
+                FD_FAIL(t->mem->st, FD_EDATA, where, "weights must be positive: point",
+                        j / heads % n[i]);
                 return NULL;
             }
             more[j] = (fd_real)(i ? sqrt(w + 1.) * log(p) : 1);
         }
-        x[i] = fd_reshape(t, i ? k : fd_affine(t, q, sqrt((w + 1.) / w), 0), 4, (int[]){ b, n[i], heads, w });
+        fd_var *scaled = i ? k : fd_affine(t, q, sqrt((w + 1.) / w), 0);
+        x[i] = fd_reshape(t, scaled, 4, (int[]){ b, n[i], heads, w });
         x[i] = fd_concat(t, x[i], fd_input(t, 4, m, more), 3);
         x[i] = fd_reshape(t, x[i], 3, (int[]){ b, n[i], d + heads });
     }
     return fd_attention(t, x[0], x[1], v, heads);
 }
 
-/* --- Fields to tokens and back: transposes of each other --- */
+/* ---- Patches and stencils -----------------------------------------------------------------------
+ *
+ * Fields are [b][n..][ch]. Cutting a field into tokens and putting it together again are transposes
+ * of each other. */
 
 static void op_patches_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
@@ -3162,20 +1331,22 @@ static void op_unpatches_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     dx[0] = fd_patches(t, dy, y->i + 4);
 }
 
-/* c numbers a point; three axes, the first of length 1 where there are fewer */
+/* Cut a field, or put it together: n[axes] points and patches of p[axes] points. The kernel has
+ * three axes, the first ones of length 1 where there are fewer. */
 static fd_var *op_cut(fd_tape *t, const struct fd_op *op, fd_var *x, int axes, const int n[],
                       const int p[], int cut)
 {
-    int N[3] = { 1, 1, 1 }, P[3] = { 1, 1, 1 }, T[3], out[FD_MAXD], b = x->n[0];
+    int N[3] = { 1, 1, 1 }, P[3] = { 1, 1, 1 }, out[FD_MAXD], b = x->n[0], size = 1, tokens = 1;
     for (int i = 0; i < axes; i++) {
         N[3 - axes + i] = n[i];
         P[3 - axes + i] = p[i];
         if (p[i] < 1 || n[i] % p[i])
             return TAPE_FAIL(t, op->name, "patch does not divide the axis: axis, lengths", i,
                              p[i], n[i]);
+        size *= p[i];
+        tokens *= n[i] / p[i];
     }
-    for (int i = 0; i < 3; i++) T[i] = N[i] / P[i];
-    int size = P[0] * P[1] * P[2], tokens = T[0] * T[1] * T[2], c = row_last(x);
+    int c = row_last(x);
     if (!cut && (x->nd != 3 || x->n[1] != tokens || c % size))
         return TAPE_FAIL(t, op->name, "wants [b][tokens][patch * ch]: axes, tokens, patch",
                          x->nd, tokens, size);
@@ -3189,17 +1360,7 @@ static fd_var *op_cut(fd_tape *t, const struct fd_op *op, fd_var *x, int axes, c
     y->i[0] = axes;
     memcpy(y->i + 1, n, (size_t)axes * sizeof *n);
     memcpy(y->i + 4, p, (size_t)axes * sizeof *p);
-    ptrdiff_t run = (ptrdiff_t)P[2] * c, rows = (ptrdiff_t)b * N[0] * N[1];
-    FD_PARALLEL_IF(rows * N[2] * c > TAPE_BLOCK)
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        int i1 = (int)(r % N[1]), i0 = (int)(r / N[1] % N[0]);
-        ptrdiff_t token = ((r / N[1] / N[0] * T[0] + i0 / P[0]) * T[1] + i1 / P[1]) * T[2];
-        ptrdiff_t in = i0 % P[0] * P[1] + i1 % P[1];
-        for (int k = 0; k < T[2]; k++) {
-            ptrdiff_t at = r * N[2] * c + k * run, to = (token + k) * size * c + in * run;
-            memcpy(y->x + (cut ? to : at), x->x + (cut ? at : to), (size_t)run * sizeof *y->x);
-        }
-    }
+    patch_copy(cut, b, N, P, c, x->x, y->x);
     return y;
 }
 
@@ -3221,35 +1382,8 @@ fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p
     return op_cut(t, &op, x, axes, n, p, 0);
 }
 
-/* --- Stencils: the 3^axes neighbours of each point, [rows][3^axes * c] --- */
+/* --- Convolutions: a product with the 3^axes neighbours of each point, [rows][3^axes * c] --- */
 
-/* Of one axis: the neighbours of a point. Where one is beyond an end, `at` is the point inside that
- * the boundary puts there, or -1 for none, and sign what its value is multiplied by. In the
- * transpose the point `at` has this one as its neighbour -1, 0, 1: `of`, counted from 0. */
-struct stencil { int at[3], of[3]; fd_real sign[3]; };
-
-enum { STENCIL_ZERO = -1 };
-
-/* point i of n; bc: a boundary of section 6 or STENCIL_ZERO. Points of FD_DIRICHLET axes are odd
- * around a point that is not stored, i = -1, where they are 0; those of others are even or odd
- * around i = -1/2. */
-static struct stencil stencil_axis(int bc, int n, int i)
-{
-    struct stencil s;
-    for (int k = 0; k < 3; k++) {
-        int j = i + k - 1, out = j < 0 || j >= n;
-        s.at[k] = j;
-        s.of[k] = 2 - k;
-        s.sign[k] = 1;
-        if (!out) continue;
-        s.at[k] = bc == FD_PERIODIC ? (j + n) % n : bc == FD_NEUMANN || bc == FD_MIXED ? i : -1;
-        if (bc != FD_PERIODIC) s.of[k] = k;
-        if (bc == FD_MIXED && j < 0) s.sign[k] = -1;
-    }
-    return s;
-}
-
-/* back: the transpose, which adds what each point gave to its neighbours */
 static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const int bc[], int back);
 
 static void op_stencil_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
@@ -3257,78 +1391,30 @@ static void op_stencil_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     dx[0] = op_stencil(t, dy, y->i[1], y->i + 2, y->i + 7, !y->i[0]);
 }
 
-/* n: b, the axes, c; bc: of the axes */
+/* The neighbours, or with back the transpose, which adds what each point gave to its neighbours.
+ * n has b, the axes and c; bc is of the axes. */
 static fd_var *op_stencil(fd_tape *t, fd_var *x, int axes, const int n[], const int bc[], int back)
 {
     static const struct fd_op op = { "fd_conv3", op_stencil_vjp, 0 };
     if (!x) return NULL;
-    int N[3] = { 1, 1, 1 }, B[3] = { STENCIL_ZERO, STENCIL_ZERO, STENCIL_ZERO },
-        from[3] = { 1, 1, 1 };
-    int c = n[axes + 1], parts = 1;
+    struct stencil_grid g = { { 1, 1, 1 }, { STENCIL_ZERO, STENCIL_ZERO, STENCIL_ZERO },
+                              { 1, 1, 1 }, n[axes + 1], 1, n[0] };
     for (int i = 0; i < axes; i++) {
-        N[3 - axes + i] = n[i + 1];
-        B[3 - axes + i] = bc[i];
-        from[3 - axes + i] = 0;                       /* the middle alone where there is no axis */
-        parts *= 3;
+        g.n[3 - axes + i] = n[i + 1];
+        g.bc[3 - axes + i] = bc[i];
+        g.from[3 - axes + i] = 0;
+        g.parts *= 3;
+        g.rows *= n[i + 1];
     }
-    ptrdiff_t rows = (ptrdiff_t)n[0] * N[0] * N[1] * N[2];
-    if (rows > INT_MAX) return TAPE_FAIL(t, op.name, "too many points", rows);
+    if (g.rows > INT_MAX) return TAPE_FAIL(t, op.name, "too many points", g.rows);
     fd_var *y = back ? tape_push(t, &op, axes + 2, n, 1, &x)
-                     : tape_push(t, &op, 2, (int[]){ (int)rows, parts * c }, 1, &x);
+                     : tape_push(t, &op, 2, (int[]){ (int)g.rows, g.parts * g.c }, 1, &x);
     if (!y) return NULL;
     y->i[0] = back;
     y->i[1] = axes;
     memcpy(y->i + 2, n, (size_t)(axes + 2) * sizeof *n);
     memcpy(y->i + 7, bc, (size_t)axes * sizeof *bc);
-    ptrdiff_t near[27];                               /* how far away the neighbours are */
-    int count = 0;
-    for (int a = from[0]; a < 3 - from[0]; a++)
-    for (int b = from[1]; b < 3 - from[1]; b++)
-    for (int e = from[2]; e < 3 - from[2]; e++)
-        near[count++] = ((ptrdiff_t)(a - 1) * N[1] + b - 1) * N[2] + e - 1;
-    FD_PARALLEL_IF(rows * parts * c > TAPE_BLOCK)
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        struct stencil s[3];
-        ptrdiff_t first = r;
-        fd_real *to = back ? y->x + r * c : y->x + r * parts * c;
-        int k = 0, inside = 1;
-        if (back) memset(to, 0, (size_t)c * sizeof *to);
-        for (int i = 2; i >= 0; first /= N[i--]) {
-            int j = (int)(first % N[i]);
-            inside &= from[i] || (j > 0 && j < N[i] - 1);
-        }
-        for (; k < parts && inside; k++) {            /* r is neighbour parts-1-k of its k-th one */
-            const fd_real *at = back ? x->x + ((r + near[k]) * parts + parts - 1 - k) * c
-                                     : x->x + (r + near[k]) * c;
-            if (back) for (int j = 0; j < c; j++) to[j] += at[j];
-            else if (c == 1) to[k] = *at;             /* no calls for a number */
-            else memcpy(to + k * c, at, (size_t)c * sizeof *to);
-        }
-        if (inside) continue;
-        first = r;
-        for (int i = 2; i >= 0; first /= N[i--])
-            s[i] = stencil_axis(B[i], N[i], (int)(first % N[i]));
-        first *= (ptrdiff_t)N[0] * N[1] * N[2];       /* of this sample */
-        for (int a = from[0]; a < 3 - from[0]; a++)
-        for (int b = from[1]; b < 3 - from[1]; b++)
-        for (int e = from[2]; e < 3 - from[2]; e++, k++) {
-            int in = s[0].at[a] >= 0 && s[1].at[b] >= 0 && s[2].at[e] >= 0;
-            ptrdiff_t q = first + ((ptrdiff_t)s[0].at[a] * N[1] + s[1].at[b]) * N[2] + s[2].at[e];
-            fd_real sign = s[0].sign[a] * s[1].sign[b] * s[2].sign[e];
-            if (back && in) {                         /* r is neighbour p of q */
-                int p = s[2].of[e] + (from[1] ? 0 : 3 * s[1].of[b])
-                      + (from[0] ? 0 : 9 * s[0].of[a]);
-                const fd_real *more = x->x + (q * parts + p) * c;
-                for (int j = 0; j < c; j++) to[j] += sign * more[j];
-            } else if (!back && c == 1) {
-                to[k] = in ? sign * x->x[q] : 0;
-            } else if (!back) {
-                if (in) memcpy(to + k * c, x->x + q * c, (size_t)c * sizeof *to);
-                else memset(to + k * c, 0, (size_t)c * sizeof *to);
-                for (int j = 0; in && sign < 0 && j < c; j++) to[k * c + j] = -to[k * c + j];
-            }
-        }
-    }
+    stencil_run(&g, back, x->x, y->x);
     return y;
 }
 
@@ -3365,171 +1451,9 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[])
  *
  *   A(x, w): dx = B(dy, w), dw = G(x, dy)
  *   B(y, w): dy = A(dz, w), dw = G(dz, y)
- *   G(x, y): dx = B(y, dg), dy = A(x, dg)
- *
- * A row of the last axis at a time: all rows that it needs, each with the weights of its taps. In
- * the middle of a row tap k of point p is point p + (k - half) step, or in B minus that; points
- * near the ends go by the list. */
+ *   G(x, y): dx = B(y, dg), dy = A(x, dg) */
 
-/* sign: -1 where x is continued as an odd function */
-struct tap { int at, k; fd_real sign; };
-/* lo..hi: the middle */
-struct taps_axis { int n, wide, step, bc, lo, hi, *first; struct tap *list; };
-/* leading axes that there are not have n = 1 */
-struct taps { int b, c, parts; struct taps_axis ax[3]; };
-
-enum { TAPS_MOST = 9,                                 /* taps of an axis */
-       TAPS_ROWS = 9, TAPS_POINTS = 4 };              /* rows, and points, done at a time */
-
-/* where point i of an axis lies that goes on beyond its ends; *sign 0: at a zero */
-static int taps_at(int bc, int n, int i, int *sign)
-{
-    const int zero = bc == FD_DIRICHLET;              /* points lie on the ends, from -1 to n */
-    const int turn = bc == FD_PERIODIC ? n : bc == FD_MIXED ? 4 * n : 2 * (n + zero);
-    i = (i % turn + turn) % turn;
-    *sign = 1;
-    if (bc == FD_MIXED && i >= 2 * n) { i = turn - 1 - i; *sign = -1; }
-    if (i < n) return i;
-    if (!zero) return 2 * n - 1 - i;
-    *sign = i == n || i == turn - 1 ? 0 : -1;
-    return *sign ? 2 * n - i : 0;
-}
-
-/* the lists of an axis, of A or (back) of B */
-static void taps_list(struct taps_axis *x, int back, fd_arena *a)
-{
-    const int n = x->n, half = x->wide / 2, reach = half * (x->step < 0 ? -x->step : x->step);
-    x->first = fd_new(a, int, n + 2);
-    x->list = fd_raw(a, struct tap, (ptrdiff_t)n * x->wide);
-    x->lo = reach < n ? reach : n;
-    x->hi = n - reach > x->lo ? n - reach : x->lo;
-    /* count, then put them in their places */
-    for (int pass = 0; pass < 2 && x->list; pass++) {
-        for (int p = 0; p < n; p++)
-            for (int k = 0, sign; k < x->wide; k++) {
-                const int q = taps_at(x->bc, n, p + (k - half) * x->step, &sign), to = back ? q : p;
-                if (!sign) continue;
-                if (!pass) x->first[to + 2]++;
-                else x->list[x->first[to + 1]++] = (struct tap){ back ? p : q, k, (fd_real)sign };
-            }
-        for (int i = 0; i < n && !pass; i++) x->first[i + 2] += x->first[i + 1];
-    }
-}
-
-/* y [points][c], points lo..hi of a row (+)= sum over rows of taps in the middle of it; w lanes
- * from each pointer on */
-FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows,
-                           const fd_real *const x[],
-                           const fd_real *const w[], int add, fd_real *y, int lanes)
-{
-    const ptrdiff_t step = (ptrdiff_t)(back ? -ax->step : ax->step) * c;
-    const int wide = ax->wide;
-    for (int p = ax->lo, m; p < ax->hi; p += m) {
-        fd_vec sum[TAPS_POINTS], zero = { 0 };
-        m = ax->hi - p < TAPS_POINTS ? 1 : TAPS_POINTS;
-        fd_real *to = y + (ptrdiff_t)p * c;
-        for (int i = 0; i < m; i++)
-            sum[i] = !add ? zero : lanes < FD_W ? vload_n(to + (ptrdiff_t)i * c, lanes)
-                                                : vload(to + (ptrdiff_t)i * c);
-        for (int r = 0; r < rows; r++) {
-            const fd_real *from = x[r] + (ptrdiff_t)p * c - wide / 2 * step, *v = w[r];
-            for (int k = 0; k < wide; k++, from += step, v += c) {
-                const fd_vec u = lanes < FD_W ? vload_n(v, lanes) : vload(v);
-                if (m == 1) {
-                    sum[0] += u * (lanes < FD_W ? vload_n(from, lanes) : vload(from));
-                } else {
-                    FD_UNROLL
-                    for (int i = 0; i < TAPS_POINTS; i++)
-                        sum[i] += u * (lanes < FD_W ? vload_n(from + (ptrdiff_t)i * c, lanes)
-                                                    : vload(from + (ptrdiff_t)i * c));
-                }
-            }
-        }
-        for (int i = 0; i < m; i++) {
-            if (lanes < FD_W) vstore_n(to + (ptrdiff_t)i * c, sum[i], lanes);
-            else vstore(to + (ptrdiff_t)i * c, sum[i]);
-        }
-    }
-}
-
-/* a whole row y (+)= sum over rows x, each with its w [wide][c] */
-static void taps_row(const struct taps_axis *ax, int back, int c, int rows,
-                     const fd_real *const x[],
-                     const fd_real *const w[], int add, fd_real *restrict y)
-{
-    const fd_real *from[TAPS_ROWS], *v[TAPS_ROWS];
-    for (int j = 0; j < c; j += FD_W) {
-        for (int r = 0; r < rows; r++) { from[r] = x[r] + j; v[r] = w[r] + j; }
-        if (c - j >= FD_W) taps_middle(ax, back, c, rows, from, v, add, y + j, FD_W);
-        else taps_middle(ax, back, c, rows, from, v, add, y + j, c - j);
-    }
-    for (int p = ax->lo ? 0 : ax->hi; p < ax->n; p = p + 1 == ax->lo ? ax->hi : p + 1) {
-        fd_real *to = y + (ptrdiff_t)p * c;
-        if (!add) memset(to, 0, (size_t)c * sizeof *to);
-        for (int r = 0; r < rows; r++)
-            for (int e = ax->first[p]; e < ax->first[p + 1]; e++) {
-                const struct tap *q = &ax->list[e];
-                const fd_real *u = x[r] + (ptrdiff_t)q->at * c, *z = w[r] + (ptrdiff_t)q->k * c;
-                const fd_real sign = q->sign;
-                for (int j = 0; j < c; j++) to[j] += sign * z[j] * u[j];
-            }
-    }
-}
-
-/* part [wide][c] += what row x, of sign, has with y in G, for points from..to */
-static void taps_products(const struct taps_axis *ax, int c, int from, int to, const fd_real *x,
-                          fd_real sign, const fd_real *y, fd_real *restrict part)
-{
-    const int lo = from > ax->lo ? from : ax->lo, hi = to < ax->hi ? to : ax->hi;
-    for (int k = 0; k < ax->wide && lo < hi; k++) {
-        const fd_real *u = x + (lo + (ptrdiff_t)(k - ax->wide / 2) * ax->step) * c;
-        const fd_real *v = y + (ptrdiff_t)lo * c;
-        for (int j = 0; j < c; j += FD_W) {
-            fd_vec sum[TAPS_POINTS];
-            const int lanes = c - j < FD_W ? c - j : FD_W;
-            memset(sum, 0, sizeof sum);
-            ptrdiff_t p = j, end = (ptrdiff_t)(hi - lo) * c;
-            for (; p + (TAPS_POINTS - 1) * (ptrdiff_t)c < end; p += TAPS_POINTS * (ptrdiff_t)c)
-                FD_UNROLL
-                for (int i = 0; i < TAPS_POINTS; i++) {
-                    const fd_real *f = u + p + i * (ptrdiff_t)c, *h = v + p + i * (ptrdiff_t)c;
-                    sum[i] += lanes < FD_W ? vload_n(f, lanes) * vload_n(h, lanes) : vload(f) * vload(h);
-                }
-            for (; p < end; p += c)
-                sum[0] += lanes < FD_W ? vload_n(u + p, lanes) * vload_n(v + p, lanes)
-                                       : vload(u + p) * vload(v + p);
-            fd_real *g = part + (ptrdiff_t)k * c + j;
-            const fd_vec all = sign * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
-            if (lanes < FD_W) vstore_n(g, vload_n(g, lanes) + all, lanes);
-            else vstore(g, vload(g) + all);
-        }
-    }
-    for (int p = from; p < to; p++) {
-        if (p >= ax->lo && p < ax->hi) { p = ax->hi - 1; continue; }
-        for (int e = ax->first[p]; e < ax->first[p + 1]; e++) {
-            const struct tap *q = &ax->list[e];
-            const fd_real *u = x + (ptrdiff_t)q->at * c, *v = y + (ptrdiff_t)p * c;
-            const fd_real both = sign * q->sign;
-            fd_real *g = part + (ptrdiff_t)q->k * c;
-            for (int j = 0; j < c; j++) g[j] += both * u[j] * v[j];
-        }
-    }
-}
-
-/* the rows x that row r of a sample of y needs, one after the other: *e counts; 0 at the end */
-static int taps_next(const struct taps *s, int r, int *e, ptrdiff_t *row, int *part, fd_real *sign)
-{
-    const struct taps_axis *a = &s->ax[0], *b = &s->ax[1];
-    const int i = r / b->n, j = r % b->n, count = b->first[j + 1] - b->first[j];
-    if (*e >= (a->first[i + 1] - a->first[i]) * count) return 0;
-    const struct tap *p = &a->list[a->first[i] + *e / count];
-    const struct tap *q = &b->list[b->first[j] + *e % count];
-    *row = (ptrdiff_t)p->at * b->n + q->at;
-    *part = p->k * b->wide + q->k;
-    *sign = p->sign * q->sign;
-    ++*e;
-    return 1;
-}
+enum { TAPS_MOST = 9 };                               /* the most taps of an axis */
 
 static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, int back);
 static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y);
@@ -3548,16 +1472,6 @@ static void taps_g_vjp(fd_tape *t, fd_var *g, fd_var *dg, fd_var *dx[4])
     if (g->src[1]->needs) dx[1] = taps_map(t, g->aux, g->src[0], dg, 0);
 }
 
-/* s with its lists in memory of the tape's arena, of A or B */
-static struct taps *taps_new(fd_arena *a, const struct taps *s, int back)
-{
-    struct taps *own = fd_raw(a, struct taps, 1);
-    if (!own) return NULL;
-    *own = *s;
-    for (int i = 0; i < 3; i++) taps_list(&own->ax[i], back, a);
-    return a->st->code ? NULL : own;
-}
-
 /* A, or with back B, of x and w */
 static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, int back)
 {
@@ -3566,37 +1480,16 @@ static fd_var *taps_map(fd_tape *t, const struct taps *s, fd_var *x, fd_var *w, 
     struct taps *own = taps_new(t->mem, s, back);
     fd_var *y = own ? tape_push(t, &op, x->nd, x->n, 2, (fd_var *[]){ x, w }) : NULL;
     if (!y) return NULL;
-    const int c = s->c, n = s->ax[2].n, wide = s->ax[2].wide;
-    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n;
-    const ptrdiff_t size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
     y->i[0] = back;
     y->aux = own;
-    fd_arena scratch = *t->mem;
-    fd_real *minus = fd_raw(&scratch, fd_real, size);
-    if (!minus) return NULL;
-    for (ptrdiff_t i = 0; i < size; i++) minus[i] = -w->x[i];
-    FD_PARALLEL_IF(fd_count(y) > TAPE_BLOCK)
-    for (ptrdiff_t k = 0; k < s->b * rows; k++) {
-        const fd_real *from[TAPS_ROWS], *v[TAPS_ROWS], *sample = x->x + k / rows * rows * line;
-        fd_real *to = y->x + k * line, sign;
-        ptrdiff_t row;
-        int e = 0, count = 0, add = 0, part;
-        while (taps_next(own, (int)(k % rows), &e, &row, &part, &sign)) {
-            from[count] = sample + row * line;
-            v[count++] = (sign < 0 ? minus : w->x) + (ptrdiff_t)part * wide * c;
-            if (count < TAPS_ROWS) continue;
-            taps_row(&own->ax[2], back, c, count, from, v, add, to);
-            count = 0, add = 1;
-        }
-        if (count || !add) taps_row(&own->ax[2], back, c, count, from, v, add, to);
-    }
-    return y;
+    taps_run(own, back, x->x, w->x, y->x, *t->mem);
+    return t->mem->st->code ? NULL : y;
 }
 
+/* G of x and y */
 static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y)
 {
     static const struct fd_op op = { "fd_stencil", taps_g_vjp, 0 };
-    enum { POINTS = 128 };                            /* that are added in fd_real */
     if (!x || !y) return NULL;
     int shape[4], axes = x->nd - 2;
     for (int i = 0; i < axes; i++) shape[i] = s->ax[3 - axes + i].wide;
@@ -3605,40 +1498,13 @@ static fd_var *taps_g(fd_tape *t, const struct taps *s, fd_var *x, fd_var *y)
     fd_var *g = own ? tape_push(t, &op, axes + 1, shape, 2, (fd_var *[]){ x, y }) : NULL;
     if (!g) return NULL;
     g->aux = own;
-    const int c = s->c, n = s->ax[2].n;
-    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n;
-    const ptrdiff_t size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
-    const ptrdiff_t each = (ptrdiff_t)s->ax[2].wide * c;
-    fd_arena scratch = *t->mem;
-    fd_real *sums = fd_raw(&scratch, fd_real, s->b * size);
-    fd_real *parts = fd_raw(&scratch, fd_real, s->b * each);
-    double *total = fd_new(&scratch, double, s->b * size);
-    if (!total) return NULL;
-    FD_PARALLEL_IF(fd_count(x) > TAPE_BLOCK)
-    for (int i = 0; i < s->b; i++) {
-        double *sum = total + i * size;
-        fd_real *part = parts + i * each;
-        for (int r = 0; r < (int)rows; r++) {
-            const fd_real *v = y->x + (i * rows + r) * line;
-            ptrdiff_t row;
-            fd_real sign;
-            for (int e = 0, k; taps_next(own, r, &e, &row, &k, &sign); )
-                for (int p = 0; p < n; p += POINTS) {
-                    memset(part, 0, (size_t)each * sizeof *part);
-                    taps_products(&own->ax[2], c, p, n - p < POINTS ? n : p + POINTS,
-                                  x->x + (i * rows + row) * line,
-                                  sign, v, part);
-                    for (ptrdiff_t j = 0; j < each; j++) sum[k * each + j] += (double)part[j];
-                }
-        }
-        for (ptrdiff_t j = 0; j < size; j++) sums[i * size + j] = (fd_real)sum[j];
-    }
-    sum_axis(1, s->b, size, sums, g->x, scratch);
+    taps_gradient(own, x->x, y->x, g->x, *t->mem);
     return t->mem->st->code ? NULL : g;
 }
 
 /* --- Entries picked and added: y_i = sum_j weight_ij x_index(i,j), and the transpose --- */
 
+/* x [b][n][c] gives y [b][m][c]; index and weight are [m][k], and weight may be NULL for 1. */
 struct gather { int n, m, k; const int *index; const fd_real *weight; };
 
 static fd_var *op_gather(fd_tape *t, fd_var *x, const struct gather *g, int back);
@@ -3679,7 +1545,8 @@ fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const 
         return TAPE_FAIL(t, where, "wants x [b][n][c], m and k > 0: axes, m, k", x->nd, m, k);
     for (ptrdiff_t i = 0; i < (ptrdiff_t)m * k; i++)
         if (index[i] < 0 || index[i] >= x->n[1])
-            return TAPE_FAIL(t, where, "outside the points: entry, index, points", i, index[i], x->n[1]);
+            return TAPE_FAIL(t, where, "outside the points: entry, index, points", i, index[i],
+                             x->n[1]);
     struct gather g = { x->n[1], m, k, index, weight };
     return op_gather(t, x, &g, 0);
 }
@@ -3703,7 +1570,8 @@ fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss)
     if (!x || !ss) return NULL;
     int c = row_last(x), b = ss->n[0];                /* [Thesis eq. 3.79] */
     if (!x->nd || ss->nd != 2 || ss->n[1] != 2 * c || x->n[0] % b)
-        return TAPE_FAIL(t, "fd_scale_shift", "wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c", c, b,
+        return TAPE_FAIL(t, "fd_scale_shift",
+                         "wants x [b]..[c], scale and shift [b][2 c]: c, b, 2 c", c, b,
                          ss->nd == 2 ? ss->n[1] : 0);
     const int n[3] = { b, (int)(fd_count(x) / c / b), c }, one[3] = { b, 1, c };
     fd_var *gamma = fd_reshape(t, fd_slice(t, ss, 1, 0, c), 3, one);
@@ -3712,8 +1580,9 @@ fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss)
     return fd_reshape(t, fd_add(t, y, beta), x->nd, x->n);
 }
 
-/* --- A matrix along one axis: y[..][i][..] = sum_j M[i][j] x[..][j][..], M [m][n] or its transpose --- */
+/* --- A matrix along one axis: y[..][i][..] = sum_j M[i][j] x[..][j][..] --- */
 
+/* M is [m][n]; back: its transpose is applied. */
 static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_real *M, int back);
 
 static void op_along_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
@@ -3746,7 +1615,7 @@ static fd_var *op_along(fd_tape *t, fd_var *x, int axis, int m, int n, const fd_
     return t->mem->st->code ? NULL : y;
 }
 
-/* sum over 0 < k <= K of cos(k pi u), or with half over 0 <= k < K of cos((k + 1/2) pi u) */
+/* The sum over 0 < k <= K of cos(k pi u), or with half over 0 <= k < K of cos((k + 1/2) pi u). */
 static double regrid_kernel(int K, int half, double u)
 {
     const double pi = FD_PI;
@@ -3757,14 +1626,15 @@ static double regrid_kernel(int K, int half, double u)
     return half ? sign * sum : sum - .5;
 }
 
-/* M[i][j] = sum over shared modes of e_k(x_i + move) e_k(x_j) h, x_i on m points, x_j on n of an
- * axis of length 1. The Nyquist mode of a periodic axis is left out where m and n differ, where its
- * phase is not known */
+/* M[i][j] = sum over shared modes of e_k(x_i + move) e_k(x_j) h, where x_i lie on m points and x_j
+ * on n points of an axis of length 1. Where m and n differ the Nyquist mode of a periodic axis is
+ * left out, since its phase is not known. */
 static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
 {
     const double pi = 3.14159265358979323846;
     fd_real *M = fd_raw(a, fd_real, (ptrdiff_t)m * n);
-    int low = m < n ? m : n, K = bc == FD_PERIODIC ? (low - 1) / 2 : bc == FD_NEUMANN ? low - 1 : low;
+    int low = m < n ? m : n;
+    int K = bc == FD_PERIODIC ? (low - 1) / 2 : bc == FD_NEUMANN ? low - 1 : low;
     double edge = bc == FD_DIRICHLET ? 1 : bc == FD_PERIODIC ? 0 : .5, off = bc == FD_DIRICHLET;
     double h = 1 / (n + off), top = m == n && n % 2 == 0 ? cos(pi * n * move) : 0;
     for (int i = 0; i < m && M; i++)
@@ -3772,8 +1642,11 @@ static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
             double x = (i + edge) / (m + off) + move, y = (j + edge) / (n + off), v;
             if (bc == FD_PERIODIC)
                 v = 1 + 2 * regrid_kernel(K, 0, 2 * (x - y)) + ((i - j) % 2 ? -top : top);
-            else if (bc == FD_NEUMANN) v = 1 + regrid_kernel(K, 0, x - y) + regrid_kernel(K, 0, x + y);
-            else v = regrid_kernel(K, bc == FD_MIXED, x - y) - regrid_kernel(K, bc == FD_MIXED, x + y);
+            else if (bc == FD_NEUMANN)
+                v = 1 + regrid_kernel(K, 0, x - y) + regrid_kernel(K, 0, x + y);
+            else
+                v = regrid_kernel(K, bc == FD_MIXED, x - y)
+                  - regrid_kernel(K, bc == FD_MIXED, x + y);
             M[(ptrdiff_t)i * n + j] = (fd_real)(h * v);
         }
     return M;
@@ -3795,8 +1668,8 @@ fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]
     return x;
 }
 
-/* fd_stencil where a step is no whole number of points: x moved by each tap, axis by axis, from its
- * modes */
+/* fd_stencil where a step is no whole number of points: x is moved by each tap, axis by axis, by
+ * way of its modes. */
 static fd_var *taps_moved(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[],
                           const double step[])
 {
@@ -3851,6 +1724,8 @@ fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], c
     s.c = row_last(x);
     return whole ? taps_map(t, &s, x, w, 0) : taps_moved(t, x, w, axes, bc, step);
 }
+
+/* ==== Room II: networks ==== */
 
 /* ---- Networks -----------------------------------------------------------------------------------
  *
@@ -5718,6 +3593,2794 @@ fd_model fd_net_raw(fd_arena *a, const fd_net *net)
     (void)a;
     return (fd_model){ FD_X0, net_raw_eval, NULL, NULL, net, NULL };
 }
+
+/* ==== Room III: kernels ====
+ *
+ * Each kernel has three parts: its contract; the plain loop, which says the same in the fewest
+ * lines; the fast one, which moves less memory or fills vectors. FD_PLAIN leaves the fast ones out.
+ * Where the plain loop is fast enough it is alone.
+ *
+ * ---- Element functions --------------------------------------------------------------------------
+ *
+ * f(x) and f'(x), to 2 ulp (the normal distribution function: 5), with subnormal results,
+ * infinities and NaN as in libm. The plain form calls libm in double and rounds; so do double
+ * builds and FD_STRICT. The fast form is polynomials on vectors of float, minimax in relative
+ * error.
+ *
+ * Long polynomials are summed in pairs, (c0 + c1 r) + r^2 (c2 + c3 r) + .., because a processor
+ * looks ahead over one or two vectors only, so that the length of a chain counts as much as its
+ * work. */
+
+#if defined(FD_DOUBLE) || defined(FD_STRICT) || defined(FD_PLAIN)
+#define MAP_LIBM
+
+typedef double map_v, map_k;
+enum { MAP_W = 1 };
+#define K(c)              (c)
+#define map_load(p)       ((double)*(p))
+#define map_store(p, v)   (*(p) = (fd_real)(v))
+#define map_lt(a, b)      ((a) < (b))
+#define map_sel(m, a, b)  ((m) ? (a) : (b))
+#define map_exp           exp
+#define map_log           log
+#define map_sqrt          sqrt
+#define map_sin           sin
+#define map_cos           cos
+#define map_tanh          tanh
+#define map_abs           fabs
+#define map_fill(c)       ((double)(c))
+#define map_min(x, c)     ((c) < (x) ? (c) : (x))
+#define map_max(x, c)     ((x) < (c) ? (c) : (x))
+#define map_relu(x)       map_max(x, 0)
+
+static inline double map_pdf(double x) { return 0.3989422804014327 * exp(-x * x / 2); }
+static inline double map_cdf(double x) { return 0.5 * erfc(-0.7071067811865476 * x); }
+static inline double map_gelu(double x) { return (x < -1000 ? -1000 : x) * map_cdf(x); }
+static inline double map_gelu_slope(double x)
+{
+    return map_cdf(x) + (x < -1000 ? -1000 : x > 1000 ? 1000 : x) * map_pdf(x);
+}
+
+#else
+
+typedef fd_vec map_v;
+typedef fd_real map_k;
+enum { MAP_W = FD_W };
+#if FD_BYTES
+typedef uint32_t map_i __attribute__((vector_size(FD_BYTES)));
+#else
+typedef uint32_t map_i;
+#endif
+#define map_lt(a, b)      vmask((a) < (b))
+#define map_sel           vselect
+#define K(c)              ((map_k)(c))
+#define map_load(p)       vload(p)
+#define map_store(p, v)   vstore(p, v)
+
+FD_INLINE map_i map_bits(map_v x) { map_i i; memcpy(&i, &x, sizeof i); return i; }
+FD_INLINE map_v map_real(map_i i) { map_v x; memcpy(&x, &i, sizeof x); return x; }
+FD_INLINE map_v map_fill(fd_real c)
+{
+    map_v x;
+    memset(&x, 0, sizeof x);
+    return x + c;
+}
+FD_INLINE map_v map_abs(map_v x) { return map_real(map_bits(x) & 0x7fffffffu); }
+FD_INLINE map_v map_sign(map_v y, map_v x)                       /* |y| with the sign of x */
+{
+    return map_real((map_bits(y) & 0x7fffffffu) | (map_bits(x) & 0x80000000u));
+}
+FD_INLINE map_v map_min(map_v x, fd_real c)
+{
+    return map_sel(map_lt(map_fill(c), x), map_fill(c), x);
+}
+FD_INLINE map_v map_max(map_v x, fd_real c)
+{
+    return map_sel(map_lt(x, map_fill(c)), map_fill(c), x);
+}
+#define map_relu(x)       map_max(x, 0)
+/* The nearest integer n to x, |x| < 2^22, is left in the last bits of s = x + (MAP_ROUND + b), as
+ * n + b, and comes back as s - (MAP_ROUND + b). With b = 127, 2^n has the bits of s shifted left by
+ * 23. */
+#define MAP_ROUND 12582912                                       /* 1.5 2^23: the ulp is 1 */
+FD_INLINE map_v map_power(map_i s) { return map_real(s << 23); }
+/* r = x - n log 2, |r| <= log 2 / 2. The first part of log 2 has 11 bits: n times it is exact. */
+FD_INLINE map_v map_exp_arg(map_v x, map_v n)
+{
+    return (x - n * K(0.6923828125)) - n * K(7.64368043e-4);
+}
+FD_INLINE map_v map_expm1_poly(map_v r)                       /* to 3.3e-9 for |r| <= 0.35 */
+{
+    map_v z = r * r, q = (K(0.041668456) + r * K(0.00836941879)) + z * K(0.00138131483);
+    return r + z * ((K(0.49999994) + r * K(0.166665152)) + z * q);
+}
+/* exp(r) 2^n, where 2^n is applied in two steps, 2^h 2^(n-h), so that subnormal results are rounded
+ * once and the largest ones do not overflow. */
+FD_INLINE map_v map_exp(map_v x)
+{
+    x = map_min(map_max(x, -104), 89);                            /* beyond: 0, infinity */
+    map_v h = x * K(0.721347520444481703) + K(MAP_ROUND + 127);
+    map_v n = x * K(1.44269504088896341) + K(MAP_ROUND + 254);
+    map_v r = map_exp_arg(x, n - K(MAP_ROUND + 254));
+    map_v half = (K(1) + map_expm1_poly(r)) * map_power(map_bits(h));
+    return half * map_power(map_bits(n) - map_bits(h));
+}
+/* x = 2^e (1 + f), 1/sqrt2 <= 1 + f < sqrt2; log(1 + f) = f - f^2/2 + f^3 P(f), to 5.9e-9 */
+FD_INLINE map_v map_log(map_v x)
+{
+    fd_lanes tiny = map_lt(x, map_fill((fd_real)1.17549435e-38));
+    map_v s = map_sel(tiny, x * K(8388608), x);
+    map_i k = map_bits(s) - 0x3f3504f3u, e = (k + (200u << 23)) >> 23;
+    map_v f = map_real((k & 0x007fffffu) + 0x3f3504f3u) - K(1);
+    map_v bias = map_sel(tiny, map_fill(MAP_ROUND + 223), map_fill(MAP_ROUND + 200));
+    map_v n = map_real(e + 0x4b400000u) - bias, z = f * f;
+    map_v q = (K(0.141811937) + f * K(-0.13128747)) + z * (K(0.128816321) + f * K(-0.0785960928));
+    q = (K(0.200022861) + f * K(-0.16624555)) + z * q;
+    q = (K(0.333333164) + f * K(-0.250008106)) + z * q;
+    map_v small = n * K(7.64368043e-4) + (f * z * q - K(0.5) * z);
+    map_v y = n * K(0.6923828125) + (f + small);
+    y = map_sel(map_lt(x, map_fill((fd_real)INFINITY)), y, x);
+    y = map_sel(map_lt(x, map_fill(0)), map_fill((fd_real)NAN), y);
+    return map_sel(map_lt(map_fill(0), map_abs(x)) | ~map_lt(x, map_fill(1)), y,
+                   map_fill(-(fd_real)INFINITY));
+}
+FD_INLINE map_v map_sqrt(map_v x)
+{
+    fd_real v[MAP_W];
+    memcpy(v, &x, sizeof x);
+    for (int i = 0; i < MAP_W; i++) v[i] = sqrtf(v[i]);
+    memcpy(&x, v, sizeof x);
+    return x;
+}
+/* sin(x + turn pi/2). x = n pi/2 + r, where pi/2 is the sum of four parts, three of them of 11
+ * bits, so that n times them is exact for n < 2^13, |x| < 12867. map_far corrects what lies
+ * beyond. */
+enum { MAP_FAR = 12000 };
+FD_INLINE map_v map_sincos(map_v x, unsigned turn)
+{
+    map_i neg = turn ? map_bits(x) ^ map_bits(x) : map_bits(x) & 0x80000000u;
+    map_v a = map_abs(x), k = a * K(0.636619772) + K(MAP_ROUND), f = k - K(MAP_ROUND);
+    map_i n = map_bits(k) + turn;
+    map_v r = (a - f * K(1.5703125)) - f * K(0.00048375129699707031);
+    r = (r - f * K(7.5495336204767227e-8)) - f * K(2.56334407e-12);
+    map_v z = r * r;
+    map_v s = r + r * z * (K(-0.166666538) + z * (K(0.00833205134) + z * K(-0.000194972381)));
+    map_v c = K(0.041666653) + z * (K(-0.0013887604) + z * K(2.44570947e-5));
+    c = K(1) - (K(0.5) * z - z * z * c);
+    return map_real(map_bits(map_sel(vmask((n & 1u) == 0), s, c)) ^ ((n & 2u) << 30) ^ neg);
+}
+FD_INLINE map_v map_sin(map_v x) { return map_sincos(x, 0); }
+FD_INLINE map_v map_cos(map_v x) { return map_sincos(x, 1); }
+/* tanh |x| = e/(e + 2) with e = exp(2 |x|) - 1 = 2^n (exp r - 1) + (2^n - 1) */
+FD_INLINE map_v map_tanh(map_v x)
+{
+    map_v a = map_min(map_abs(x), 10), n = a * K(2.88539008177792681) + K(MAP_ROUND + 127);
+    map_v s = map_power(map_bits(n));
+    map_v e = map_expm1_poly(map_exp_arg(a + a, n - K(MAP_ROUND + 127)));
+    e = s * e + (s - K(1));
+    return map_sign(e / (e + K(2)), x);
+}
+/* The normal density p and distribution function P: with a = |x| up to 16,
+ *
+ *     q = P(-a) = exp(-a^2/2) t R(u - 0.4),   t = 1/(1 + 0.3 a),   u = 1 - t = 0.3 a t
+ *
+ * (3.5e-9 for a <= 15), so that the lower tail keeps its relative accuracy, which the formula
+ * (1 + erf(x/sqrt2))/2 loses. A polynomial in t itself magnifies the error of t near a = 0.
+ * a^2 = h^2 + (a - h)(a + h), where h has 12 bits and h^2 is exact. The exponential is kept times
+ * 2^64, a normal number for every a, and the factor 2^-64 lies in the coefficients. Returns
+ * p(x). */
+FD_INLINE map_v map_normal(map_v x, map_v *a, map_v *q)
+{
+#define T(c) K((c) * 0x1p-64)
+    map_v y = map_min(map_abs(x), 16), h = map_real(map_bits(y) & 0xfffff000u), s = h * h;
+    map_v n = s * K(-0.721347520444481703) + K(MAP_ROUND + 127 + 64);
+    map_v r = map_exp_arg(K(-0.5) * s, n - K(MAP_ROUND + 127 + 64)) - K(0.5) * ((y - h) * (y + h));
+    map_v e = (K(1) + map_expm1_poly(r)) * map_power(map_bits(n));
+    map_v t = K(1) / (K(1) + K(0.3) * y), u = K(0.3) * y * t - K(0.4), z = u * u;
+    map_v lo = (T(0.258572668) + u * T(-0.405136734)) + z * (T(0.413744837) + u * T(-0.225355893));
+    map_v h0 = T(-0.0138198622) + u * T(0.0910459608);
+    map_v hi = h0 + z * (T(-0.00755413575) + u * T(-0.0441987477));
+    z *= z;
+    *a = y;
+    *q = e * (t * (lo + z * (hi + z * (T(0.00107003411) + u * T(0.0206286069)))));
+    return e * T(0.398942280401432678);
+#undef T
+}
+FD_INLINE map_v map_pdf(map_v x) { map_v a, q; return map_normal(x, &a, &q); }
+FD_INLINE map_v map_cdf(map_v x)
+{
+    map_v a, q;
+    map_normal(x, &a, &q);
+    return map_sel(map_lt(x, map_fill(0)), q, K(1) - q);
+}
+/* x P = max(x, 0) - a q, and P + x p = g + (1 for x > 0), g = +-(a p - q). There is no inf * 0, as
+ * a <= 16. */
+FD_INLINE map_v map_gelu(map_v x)
+{
+    map_v a, q;
+    map_normal(x, &a, &q);
+    return map_sign(map_relu(x) - a * q, x);
+}
+FD_INLINE map_v map_gelu_slope(map_v x)
+{
+    map_v a, q, p = map_normal(x, &a, &q), g = a * p - q;
+    return map_sel(map_lt(x, map_fill(0)), -g, K(1) + g);
+}
+
+#endif
+
+/* -1000 and 1000 stand for all numbers beyond them, where x f(x) -> 0 would become inf * 0. */
+FD_INLINE map_v map_floor(map_v x) { return map_max(x, -1000); }
+FD_INLINE map_v map_clip(map_v x) { return map_floor(map_min(x, 1000)); }
+FD_INLINE map_v map_step(map_v x)
+{
+    return map_sel(map_lt(map_fill(0), x), map_fill(1), map_fill(0));
+}
+/* s = 1/(1 + exp(-x)) and ds/dx, computed from exp(-|x|), which cannot overflow. */
+FD_INLINE map_v map_logistic(map_v x, map_v *ds)
+{
+    map_v e = map_exp(-map_abs(x)), r = K(1) / (K(1) + e);
+    *ds = e * r * r;
+    return map_sel(map_lt(x, map_fill(0)), e, map_fill(1)) * r;
+}
+FD_INLINE map_v map_sigmoid(map_v x) { map_v ds; return map_logistic(x, &ds); }
+FD_INLINE map_v map_silu_slope(map_v x)
+{
+    map_v ds, s = map_logistic(x, &ds);
+    return s + map_clip(x) * ds;
+}
+/* GELU by tanh: x (1 + tanh u)/2 = x sigmoid(v), where v = 2 u = x (C1 + C3 x^2). */
+FD_INLINE map_v map_cubic(map_v x) { return x * (K(MAP_C1) + K(MAP_C3) * x * x); }
+FD_INLINE map_v map_gelu_tanh(map_v x) { return map_floor(x) * map_sigmoid(map_cubic(x)); }
+FD_INLINE map_v map_gelu_tanh_slope(map_v x)
+{
+    map_v ds, s = map_logistic(map_cubic(x), &ds);
+    x = map_clip(x);
+    return s + x * ds * (K(MAP_C1) + K(3 * MAP_C3) * x * x);
+}
+
+/*      name           y = f(x)                      f'(x) from x and y */
+#define MAP_TABLE                                                              \
+    X(FD_EXP,          map_exp(x),                   y)                        \
+    X(FD_LOG,          map_log(x),                   K(1) / x)                 \
+    X(FD_RECIP,        K(1) / x,                     -(y * y))                 \
+    X(FD_SQRT,         map_sqrt(x),                  K(0.5) / y)               \
+    X(FD_SQUARE,       x * x,                        x + x)                    \
+    X(FD_SIN,          map_sin(x),                   map_cos(x))               \
+    X(FD_COS,          map_cos(x),                   -map_sin(x))              \
+    X(FD_TANH,         map_tanh(x),                  K(1) - y * y)             \
+    X(FD_SIGMOID,      map_sigmoid(x),               y - y * y)                \
+    X(FD_SILU,         map_floor(x) * map_sigmoid(x), map_silu_slope(x))       \
+    X(FD_GELU,         map_gelu(x),                  map_gelu_slope(x))        \
+    X(FD_GELU_TANH,    map_gelu_tanh(x),             map_gelu_tanh_slope(x))   \
+    X(FD_RELU,         map_relu(x),                  map_step(x))              \
+    X(FD_IDENTITY,     x,                            map_fill(1))              \
+    X(MAP_CDF,         map_cdf(x),                   map_pdf(x))               \
+    X(MAP_PDF,         map_pdf(x),                   -(x * y))                 \
+    X(MAP_STEP,        map_step(x),                  map_fill(0))
+
+/* A block of n numbers. Without v: z = f(x), or where dy is given z = dy f'(x), with y = f(x).
+ * With v: v = f(x) and z = dy f'(x), where dy may be NULL for 1. */
+#ifdef FD_PLAIN
+static void map_any(int f, ptrdiff_t n, const fd_real *xs, const fd_real *ys, const fd_real *dy,
+                    fd_real *z, fd_real *v)
+{
+    (void)ys;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double x = (double)xs[i], y = 0, slope = 0, by = dy ? (double)dy[i] : 1;
+        switch (f) {
+#define X(name, F, D) case name: y = F; if (dy || v) slope = D; break;
+        MAP_TABLE
+#undef X
+        default: break;
+        }
+        if (v) v[i] = (fd_real)y;
+        z[i] = (fd_real)(dy || v ? by * slope : y);
+    }
+}
+#else
+/* The same where n is a multiple of MAP_W. It evaluates f'(x) only where it is wanted, and f(x)
+ * only where it is not given. */
+static void map_lanes(int f, ptrdiff_t n, const fd_real *restrict xs, const fd_real *restrict ys,
+                      const fd_real *restrict ds, fd_real *restrict zs, fd_real *restrict vs)
+{
+#define MAP_LOOP(...) \
+    for (ptrdiff_t i = 0; i < n; i += MAP_W) { map_v x = map_load(xs + i), y; __VA_ARGS__ }
+    switch (f) {
+#define X(name, F, D) case name: \
+        if (!ds && !vs) MAP_LOOP(y = F; map_store(zs + i, y);) \
+        else if (!ds) MAP_LOOP(y = F; map_store(vs + i, y); map_store(zs + i, D);) \
+        else if (ys) MAP_LOOP(y = map_load(ys + i); (void)x, (void)y; \
+                              map_store(zs + i, map_load(ds + i) * (D));) \
+        else MAP_LOOP(y = F; map_store(vs + i, y); map_store(zs + i, map_load(ds + i) * (D));) \
+        break;
+    MAP_TABLE
+#undef X
+    default: break;
+    }
+#undef MAP_LOOP
+}
+
+#ifndef MAP_LIBM
+/* sin (f = FD_SIN) and cos of arguments that map_sincos cannot reduce, of which there are seldom
+ * any. */
+static void map_far(int f, double sign, ptrdiff_t n, const fd_real *x, const fd_real *dy,
+                    fd_real *z)
+{
+    int far = 0;
+    for (ptrdiff_t i = 0; i < n; i++) far |= !(fabsf(x[i]) <= MAP_FAR);
+    for (ptrdiff_t i = 0; far && i < n; i++) {
+        if (fabsf(x[i]) <= MAP_FAR) continue;
+        double y = f == FD_SIN ? sin((double)x[i]) : cos((double)x[i]);
+        z[i] = (fd_real)(sign * y) * (dy ? dy[i] : 1);
+    }
+}
+#endif
+
+/* The last few elements go through the same loop by way of a padded vector, so that their bits do
+ * not depend on where the block ends. */
+static void map_any(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
+                    fd_real *z, fd_real *v)
+{
+    ptrdiff_t m = n - n % MAP_W;
+    map_lanes(f, m, x, y, dy, z, v);
+    if (m < n) {
+        fd_real end[5][MAP_W];
+        size_t size = (size_t)(n - m) * sizeof *x;
+        memset(end, 0, sizeof end);
+        memcpy(end[0], x + m, size);
+        if (y) memcpy(end[1], y + m, size);
+        if (dy) memcpy(end[2], dy + m, size);
+        map_lanes(f, MAP_W, end[0], y ? end[1] : NULL, dy ? end[2] : NULL, end[3],
+                  v ? end[4] : NULL);
+        memcpy(z + m, end[3], size);
+        if (v) memcpy(v + m, end[4], size);
+    }
+#ifndef MAP_LIBM
+    if (f == FD_SIN || f == FD_COS) {
+        if (dy || v) map_far(f == FD_SIN ? FD_COS : FD_SIN, f == FD_SIN ? 1 : -1, n, x, dy, z);
+        if (v || !dy) map_far(f, 1, n, x, NULL, v ? v : z);
+    }
+#endif
+}
+#endif
+
+static void map_block(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
+                      fd_real *z)
+{
+    map_any(f, n, x, dy ? y : NULL, dy, z, NULL);
+}
+
+#ifndef FD_PLAIN
+/* y = f(x) and z = dy f'(x), where dy may be NULL for 1, in one evaluation. */
+static void map_both(int f, ptrdiff_t n, const fd_real *x, const fd_real *dy, fd_real *y,
+                     fd_real *z)
+{
+    map_any(f, n, x, NULL, dy, z, y);
+}
+#endif
+
+static void map_run(int f, ptrdiff_t n, const fd_real *x, const fd_real *y, const fd_real *dy,
+                    fd_real *z)
+{
+    FD_PARALLEL_IF(n > TAPE_BLOCK)
+    for (ptrdiff_t b = 0; b < (n + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
+        ptrdiff_t i = b * TAPE_BLOCK, m = n - i < TAPE_BLOCK ? n - i : TAPE_BLOCK;
+        map_block(f, m, x + i, y ? y + i : NULL, dy ? dy + i : NULL, z + i);
+    }
+}
+#undef K
+
+/* ---- Strided walks and sums ---------------------------------------------------------------------
+ *
+ * z[i] = x[i] o y[i] over the entries of a shape, where x and y have a stride for each axis, 0 for
+ * those along which they are stretched. Axes that can be walked as one are merged first, so that
+ * equal shapes become one long axis, and [b][p][c] + [c] rows of c. Sums are the reverse: an axis
+ * is kept or added up, neighbours of a kind are merged, nearly all are [A][R][B] -> [A][B]. */
+
+/* Append an inner axis of n entries with strides sx, sy. */
+static void walk_axis(op_walk *w, ptrdiff_t n, ptrdiff_t sx, ptrdiff_t sy)
+{
+    int k = w->nd - 1;
+    w->count *= n;
+    if (n == 1) return;
+    if (k >= 0 && w->sx[k] == n * sx && w->sy[k] == n * sy) {
+        w->n[k] *= n;
+    } else {
+        k = w->nd++;
+        w->n[k] = n;
+    }
+    w->sx[k] = sx;
+    w->sy[k] = sy;
+}
+
+/* the strides of x in a walk over n[nd], axes aligned at the last one */
+static void walk_strides(const fd_var *x, int nd, ptrdiff_t s[])
+{
+    ptrdiff_t p = 1;
+    for (int i = nd - 1, k = x->nd - 1; i >= 0; i--, k--) {
+        s[i] = k < 0 || x->n[k] == 1 ? 0 : p;
+        if (k >= 0) p *= x->n[k];
+    }
+}
+
+/* a walk over n[nd] with the strides of x and y, of one axis at least */
+static op_walk walk_over(int nd, const int n[], const fd_var *x, const fd_var *y)
+{
+    op_walk w = { .count = 1 };
+    ptrdiff_t sx[FD_MAXD], sy[FD_MAXD];
+    walk_strides(x, nd, sx);
+    walk_strides(y, nd, sy);
+    for (int i = 0; i < nd; i++) walk_axis(&w, n[i], sx[i], sy[i]);
+    if (!w.nd) w = (op_walk){ .nd = 1, .n = { 1 }, .sx = { 1 }, .sy = { 1 }, .count = 1 };
+    return w;
+}
+
+/* The entries of z one after the other: z = x + y, x - y, x y, or x. */
+#ifdef FD_PLAIN
+static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real *y, fd_real *z)
+{
+    for (ptrdiff_t i = 0; i < w->count; i++) {
+        const fd_real *p = x, *q = y;
+        ptrdiff_t rest = i;
+        for (int k = w->nd - 1; k >= 0; rest /= w->n[k--]) {
+            p += rest % w->n[k] * w->sx[k];
+            q += rest % w->n[k] * w->sy[k];
+        }
+        z[i] = kind == WALK_ADD ? *p + *q : kind == WALK_MINUS ? *p - *q
+             : kind == WALK_MUL ? *p * *q : *p;
+    }
+}
+#else
+/* One row; sx and sy are 0 or 1, but any sx will do for WALK_COPY. */
+static void walk_row(int kind, ptrdiff_t n, const fd_real *restrict x, ptrdiff_t sx,
+                     const fd_real *restrict y, ptrdiff_t sy, fd_real *restrict z)
+{
+    fd_real x0 = *x, y0 = *y;
+#define ROW(o) \
+    if (sx && sy) for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] o y[i]; \
+    else if (sx) for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i] o y0; \
+    else for (ptrdiff_t i = 0; i < n; i++) z[i] = x0 o y[i * sy]; \
+    break
+    switch (kind) {
+    case WALK_ADD: ROW(+);
+    case WALK_MINUS: ROW(-);
+    case WALK_MUL: ROW(*);
+    default:
+        if (sx == 1) memcpy(z, x, (size_t)n * sizeof *z);
+        else for (ptrdiff_t i = 0; i < n; i++) z[i] = x[i * sx];
+    }
+#undef ROW
+}
+
+/* the entries i0 <= i < i1 of z, a row at a time */
+static void walk_block(int kind, const op_walk *w, ptrdiff_t i0, ptrdiff_t i1, const fd_real *x,
+                       const fd_real *y, fd_real *z)
+{
+    ptrdiff_t at[FD_MAXD], rest = i0;
+    int last = w->nd - 1;
+    for (int k = last; k >= 0; k--) {
+        at[k] = rest % w->n[k];
+        rest /= w->n[k];
+        x += at[k] * w->sx[k];
+        y += at[k] * w->sy[k];
+    }
+    while (i0 < i1) {
+        ptrdiff_t m = w->n[last] - at[last];
+        if (m > i1 - i0) m = i1 - i0;
+        walk_row(kind, m, x, w->sx[last], y, w->sy[last], z + i0);
+        i0 += m;
+        x -= at[last] * w->sx[last];                             /* to the start of the next row */
+        y -= at[last] * w->sy[last];
+        at[last] = 0;
+        for (int k = last - 1; k >= 0; k--) {
+            x += w->sx[k];
+            y += w->sy[k];
+            if (++at[k] < w->n[k]) break;
+            x -= w->n[k] * w->sx[k];
+            y -= w->n[k] * w->sy[k];
+            at[k] = 0;
+        }
+    }
+}
+
+static void walk_run(int kind, const op_walk *w, const fd_real *x, const fd_real *y, fd_real *z)
+{
+    FD_PARALLEL_IF(w->count > TAPE_BLOCK)
+    for (ptrdiff_t b = 0; b < (w->count + TAPE_BLOCK - 1) / TAPE_BLOCK; b++) {
+        ptrdiff_t i = b * TAPE_BLOCK;
+        walk_block(kind, w, i, w->count - i < TAPE_BLOCK ? w->count : i + TAPE_BLOCK, x, y, z);
+    }
+}
+#endif
+
+/* A copy of x in another order of axes. */
+#ifdef FD_PLAIN
+static void walk_permute(const op_walk *w, const fd_real *x, fd_real *z)
+{
+    walk_run(WALK_COPY, w, x, x, z);
+}
+#else
+/* The copy where x is not contiguous along z's last axis, by tiles of 32 x 32 in the plane of this
+ * axis and the axis p along which x is contiguous. */
+static void walk_transpose(const op_walk *w, const fd_real *x, fd_real *z)
+{
+    enum { TILE = 32 };
+    int last = w->nd - 1, p = 0;
+    ptrdiff_t sz[FD_MAXD];
+    sz[last] = 1;
+    for (int k = last - 1; k >= 0; k--) sz[k] = sz[k + 1] * w->n[k + 1];
+    for (int k = 0; k < last; k++) if (w->sx[k] == 1) p = k;
+    ptrdiff_t np = w->n[p], nq = w->n[last], tiles = (np + TILE - 1) / TILE;
+    ptrdiff_t jobs = w->count / (np * nq) * tiles, spx = w->sx[p], sqx = w->sx[last], spz = sz[p];
+    FD_PARALLEL_IF(w->count > TAPE_BLOCK)
+    for (ptrdiff_t j = 0; j < jobs; j++) {
+        ptrdiff_t rest = j / tiles, p0 = j % tiles * TILE, p1 = np - p0 < TILE ? np : p0 + TILE;
+        const fd_real *xj = x;
+        fd_real *zj = z;
+        for (int k = last - 1; k >= 0; k--) {
+            if (k == p) continue;
+            xj += rest % w->n[k] * w->sx[k];
+            zj += rest % w->n[k] * sz[k];
+            rest /= w->n[k];
+        }
+        for (ptrdiff_t q0 = 0; q0 < nq; q0 += TILE) {
+            ptrdiff_t q1 = nq - q0 < TILE ? nq : q0 + TILE;
+            for (ptrdiff_t i = p0; i < p1; i++)
+                for (ptrdiff_t q = q0; q < q1; q++) zj[i * spz + q] = xj[i * spx + q * sqx];
+        }
+    }
+}
+
+static void walk_permute(const op_walk *w, const fd_real *x, fd_real *z)
+{
+    if (w->nd < 2) memcpy(z, x, (size_t)w->count * sizeof *z);
+    else if (w->sx[w->nd - 1] == 1) walk_run(WALK_COPY, w, x, x, z);
+    else walk_transpose(w, x, z);
+}
+#endif
+
+/* --- Sums over one axis: y[a][j] = sum over r < R of x[a][r][j], a < A and j < B --- */
+
+#ifdef FD_PLAIN
+/* The sum of n numbers that lie `step` apart, by halves, so that rounding hardly grows with n. */
+static double sum_some(ptrdiff_t n, const fd_real *x, ptrdiff_t step)
+{
+    double sum = 0;
+    ptrdiff_t half = n / 2;
+    if (n > 16) return sum_some(half, x, step) + sum_some(n - half, x + half * step, step);
+    for (ptrdiff_t r = 0; r < n; r++) sum += (double)x[r * step];
+    return sum;
+}
+
+static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd_real *y,
+                     fd_arena scratch)
+{
+    (void)scratch;
+    for (ptrdiff_t i = 0; i < A * B; i++)
+        y[i] = (fd_real)sum_some(R, x + i / B * R * B + i % B, B);
+}
+#else
+enum { SUM_COLS = 64, SUM_ROWS = 128, SUM_LANES = 16, SUM_PART = 65536 };
+
+/* acc[j] += sum_r x[r*stride + j], j < cols <= SUM_COLS: SUM_ROWS rows at a time in fd_real, and
+ * what these give in double */
+static void sum_rows(ptrdiff_t rows, int cols, const fd_real *x, ptrdiff_t stride, double *acc)
+{
+    for (ptrdiff_t r0 = 0; r0 < rows; r0 += SUM_ROWS) {
+        fd_real part[SUM_COLS] = { 0 };
+        ptrdiff_t r1 = rows - r0 < SUM_ROWS ? rows : r0 + SUM_ROWS;
+        for (ptrdiff_t r = r0; r < r1; r++)
+            for (int j = 0; j < cols; j++) part[j] += x[r * stride + j];
+        for (int j = 0; j < cols; j++) acc[j] += (double)part[j];
+    }
+}
+
+/* A long sum is cut into parts of `len` terms, a number that depends on B only; a row alone (B = 1)
+ * is added in SUM_LANES running sums. A job is one part of up to SUM_COLS sums. */
+typedef struct { ptrdiff_t R, B, len, parts, tiles; } op_sum;
+
+static void sum_job(const op_sum *s, ptrdiff_t job, const fd_real *x, double *p, fd_real *y)
+{
+    ptrdiff_t j0 = job % s->tiles * SUM_COLS, k = job / s->tiles % s->parts;
+    ptrdiff_t a = job / (s->tiles * s->parts), rest = s->R - k * s->len;
+    ptrdiff_t m = rest < s->len ? rest : s->len;
+    int cols = s->B - j0 < SUM_COLS ? (int)(s->B - j0) : SUM_COLS;
+    double acc[SUM_COLS] = { 0 };
+    x += (a * s->R + k * s->len) * s->B + j0;
+    if (s->B > 1) {
+        sum_rows(m, cols, x, s->B, acc);
+    } else {
+        sum_rows(m / SUM_LANES, SUM_LANES, x, SUM_LANES, acc);
+        sum_rows(1, (int)(m % SUM_LANES), x + m - m % SUM_LANES, SUM_LANES, acc);
+        for (int l = 1; l < SUM_LANES; l++) acc[0] += acc[l];
+    }
+    for (int l = 0; l < cols; l++)
+        if (p) p[(a * s->parts + k) * s->B + j0 + l] = acc[l];
+        else y[a * s->B + j0 + l] = (fd_real)acc[l];
+}
+
+static void sum_axis(ptrdiff_t A, ptrdiff_t R, ptrdiff_t B, const fd_real *x, fd_real *y,
+                     fd_arena scratch)
+{
+    ptrdiff_t len = B < SUM_LANES ? SUM_PART : SUM_PART / B;
+    op_sum s = { R, B, len > SUM_ROWS ? len : SUM_ROWS, 0, (B + SUM_COLS - 1) / SUM_COLS };
+    s.parts = (R + s.len - 1) / s.len;
+    double *p = s.parts > 1 ? fd_raw(&scratch, double, A * s.parts * B) : NULL;
+    if (scratch.st->code) return;
+    FD_PARALLEL_IF(A * R * B > TAPE_BLOCK)
+    for (ptrdiff_t j = 0; j < A * s.parts * s.tiles; j++) sum_job(&s, j, x, p, y);
+    for (ptrdiff_t i = 0; p && i < A * B; i++) {
+        double sum = 0;
+        for (ptrdiff_t k = 0; k < s.parts; k++) sum += p[(i / B * s.parts + k) * B + i % B];
+        y[i] = (fd_real)sum;
+    }
+}
+#endif
+
+/* ---- Arenas for threads -------------------------------------------------------------------------
+ *
+ * job_fork cuts what scratch has left into equal shares, one for each thread, each with a status of
+ * its own; job_join hands the first failure on, and how much was used. */
+
+typedef struct { fd_arena mem; fd_status st; } job_mem;
+
+static job_mem *job_fork(fd_arena *scratch)
+{
+    int threads = threads_most();
+    job_mem *j = fd_new(scratch, job_mem, threads);
+    fd_take(scratch, 0, 1);                              /* shares begin at multiples of 64 */
+    size_t share = (size_t)(scratch->end - scratch->beg) / (size_t)threads / 64 * 64;
+    for (int i = 0; i < threads && j; i++) {
+        j[i].mem.beg = scratch->beg + (size_t)i * share;
+        j[i].mem.end = j[i].mem.beg + share;
+        j[i].mem.st = &j[i].st;
+        j[i].st.size = j[i].st.low = share;
+    }
+    return j;
+}
+
+static void job_join(const job_mem *j, fd_arena *scratch)
+{
+    size_t used = 0, threads = (size_t)threads_most();
+    for (size_t i = 0; i < threads; i++) {
+        const fd_status *o = &j[i].st;
+        fd_fail_as(scratch->st, o);
+        if (o->size - o->low > used) used = o->size - o->low;
+    }
+    size_t left = (size_t)(scratch->end - scratch->beg) - (used + 63) / 64 * 64 * threads;
+    if (left < scratch->st->low) scratch->st->low = left;
+}
+
+/* ---- Spectral mixing ----------------------------------------------------------------------------
+ *
+ * T is done axis by axis, the last one first, and T' in the reverse order. Along an axis it is a
+ * real transform of many lanes (channels, and the real and imaginary parts that the axes before it
+ * left):
+ *
+ *     re_k = s_k sum_j f_j cos(2 pi jk/n)      im_k = -s_k sum_j f_j sin(2 pi jk/n)      k = 0..top
+ *
+ * and T' along an axis is its transpose,
+ *
+ *     f_j = sum_k s_k (cos(2 pi jk/n) re_k - sin(2 pi jk/n) im_k)
+ *
+ * For a real axis that is all. A complex one, of lanes a + ib with transforms A and B, has
+ * u_k = A_k + i B_k and u_-k = conj A_k + i conj B_k (spec_axis_run).
+ *
+ * The plain form is these sums. The fast one, where few modes are kept, is sums folded twice
+ * (spec_fold) times a table, an eighth of the work of the plain complex sum on a real axis of even
+ * n; where many are, it is fd_fft_run over the lanes. */
+
+struct spec_axis {
+    int n, lo, hi, top;               /* kept modes lo..hi, top = max |k| */
+    double s[2];                      /* s_k along this axis: at 0 and n/2; elsewhere */
+    fd_real *tab;                     /* cosines, then minus sines: see spec_axis_new */
+    const fd_fft *fft;                /* or this */
+};
+
+/* cos(2 pi q/(4n)), reduced by integers to an eighth of a turn, which makes zeros and symmetries
+ * exact */
+static double spec_cos(long long q, int n)
+{
+    const double pi = FD_PI;
+    long long turn = 4LL * n;
+    double sign = 1;
+    q = (q % turn + turn) % turn;
+    if (2 * q > turn) q = turn - q;
+    if (4 * q > turn) { q = turn / 2 - q; sign = -1; }
+    return sign * (8 * q > turn ? sin(2 * pi * (double)(turn / 4 - q) / (double)turn)
+                                : cos(2 * pi * (double)q / (double)turn));
+}
+
+/* The scale and the table of one axis. The last one is real: each mode stands for k and -k. */
+#ifdef FD_PLAIN
+static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int last, int back)
+{
+    struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo,
+                           { sqrt(1.0 / n), sqrt((last ? 2.0 : 1.0) / n) },
+                           fd_raw(a, fd_real, 2 * (ptrdiff_t)n), NULL };
+    (void)back;
+    for (int q = 0; q < n && x.tab; q++) {
+        x.tab[q] = (fd_real)spec_cos(4LL * q, n);
+        x.tab[n + q] = (fd_real)-spec_cos(4LL * q - n, n);
+    }
+    return x;
+}
+
+/* T along one axis: f [n][lanes] -> re, im [top+1][lanes] */
+static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *f, ptrdiff_t ldf,
+                       fd_real *re, fd_real *im, ptrdiff_t ldo, fd_real *tmp, ptrdiff_t ahead,
+                       fd_arena scratch)
+{
+    (void)tmp, (void)ahead, (void)scratch;
+    for (int k = 0; k <= a->top; k++, re += ldo, im += ldo) {
+        const fd_real s = (fd_real)a->s[k != 0 && 2 * k != a->n];
+        for (int l = 0; l < lanes; l++) re[l] = im[l] = 0;
+        for (int j = 0; j < a->n; j++) {
+            const ptrdiff_t q = (ptrdiff_t)((long long)j * k % a->n);
+            const fd_real c = s * a->tab[q], v = s * a->tab[a->n + q], *row = f + j * ldf;
+            for (int l = 0; l < lanes; l++) {
+                re[l] += c * row[l];
+                im[l] += v * row[l];
+            }
+        }
+    }
+}
+
+/* T' along one axis: re, im -> f */
+static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real *re,
+                            const fd_real *im, ptrdiff_t ldo, fd_real *f, ptrdiff_t ldf,
+                            fd_real *tmp, ptrdiff_t ahead, fd_arena scratch)
+{
+    (void)tmp, (void)ahead, (void)scratch;
+    for (int j = 0; j < a->n; j++, f += ldf) {
+        for (int l = 0; l < lanes; l++) f[l] = 0;
+        for (int k = 0; k <= a->top; k++) {
+            const ptrdiff_t q = (ptrdiff_t)((long long)j * k % a->n);
+            const fd_real s = (fd_real)a->s[k != 0 && 2 * k != a->n];
+            const fd_real c = s * a->tab[q], v = s * a->tab[a->n + q];
+            for (int l = 0; l < lanes; l++) f[l] += c * re[k * ldo + l] + v * im[k * ldo + l];
+        }
+    }
+}
+
+#define spec_fetch(n, x) ((void)0)                    /* nothing is fetched ahead of its use */
+#else
+enum {                                             /* a register block: */
+    SPEC_MR = FD_BYTES >= 64 ? 14 : 12,            /* modes of spec_fold */
+    SPEC_PARTS = FD_BYTES >= 64 ? 1 : 2,           /* 2: re and im in a block each; 1: in one */
+    SPEC_BACK = FD_BYTES >= 64 ? 7 : 3             /* rows of spec_unfold */
+};
+
+FD_INLINE fd_vec spec_load(const fd_real *p, int w) { return w < FD_W ? vload_n(p, w) : vload(p); }
+FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
+{
+    if (w < FD_W) vstore_n(p, v, w);
+    else vstore(p, v);
+}
+
+/* rows that have the others for partners */
+#define SPEC_QUARTER(n) ((n) % 2 ? (n) / 2 + 1 : (n) / 4 + 1)
+
+/* Folded sums. Since cos(2 pi k (h - j)/n) = (-1)^k cos(2 pi k j/n), a row j has the partner n - j
+ * and, where n = 2h, also h - j and h + j:
+ *
+ *     e = f_j + f_n-j,   e' = f_h-j + f_h+j,        o = f_j - f_n-j,   o' = f_h-j - f_h+j
+ *     re_k = sum_j c_jk (e +- e')                   im_k = sum_j s_jk (o -+ o')
+ *
+ * over 0 <= j <= h/2, or (n - 1)/2 of an odd n, which has no e', o'. The sign above is for even k.
+ * Rows that are their own partners come twice: half of c_jk, s_jk. That is eight sums and 2m
+ * products for four rows and m <= SPEC_MR modes of one vector of lanes. These modes stay in
+ * registers, as m is a constant. With 16 registers only one part at a time leaves room for e or o:
+ * re (part = 0), then im (1).
+ *
+ * c and s are [1 + n/4 or n/2][ldt], with k = 0 even. What is read next, `ahead` of f, is fetched
+ * a few lines at a time: a whole row at once held up the loads of this one. */
+FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
+                         const fd_real *restrict s, int ldt, const fd_real *restrict f,
+                         ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im,
+                         ptrdiff_t ldo, int w, ptrdiff_t ahead)
+{
+    fd_vec u[SPEC_MR], v[SPEC_MR];
+    const fd_real *f0 = f, *f1 = f;                                      /* rows j, n - j */
+    const fd_real *f2 = f + n / 2 * ldf, *f3 = f2;                       /* rows h - j, h + j */
+    FD_UNROLL
+    for (int k = 0; k < m; k++) u[k] = v[k] = (fd_vec){0};
+    for (int j = 0; j < SPEC_QUARTER(n); j++, c += ldt, s += ldt) {
+        fd_vec x = spec_load(f0, w), y = spec_load(f1, w), e[2], o[2];
+        if (SPEC_PARTS == 2 && part == 0) {
+            vfetch(f0 + ahead, 0, 3);
+            vfetch(f1 + ahead, 0, 3);
+            vfetch(f2 + ahead, 0, 3);
+            vfetch(f3 + ahead, 0, 3);
+        }
+        f0 += ldf;
+        f1 = j ? f1 - ldf : f + (n - 1) * ldf;
+        e[0] = e[1] = x + y;
+        o[0] = o[1] = x - y;
+        if (n % 2 == 0) {
+            x = spec_load(f2, w);
+            y = spec_load(f3, w);
+            f2 -= ldf;
+            f3 += ldf;
+            fd_vec p = x + y, q = x - y;
+            e[0] += p, e[1] -= p;
+            o[0] -= q, o[1] += q;
+        }
+        FD_UNROLL
+        for (int k = 0; k < m; k++) {
+            if (SPEC_PARTS == 1 || part == 0) u[k] += c[k] * e[k % 2];
+            if (SPEC_PARTS == 1 || part == 1) v[k] += s[k] * o[k % 2];
+        }
+    }
+    FD_UNROLL
+    for (int k = 0; k < m; k++) {
+        if (SPEC_PARTS == 1 || part == 0) spec_store(re + k * ldo, u[k], w);
+        if (SPEC_PARTS == 1 || part == 1) spec_store(im + k * ldo, v[k], w);
+    }
+}
+
+/* Their transpose for r <= SPEC_BACK rows from j on and their partners:
+ *
+ *     e_p = sum c_jk re_k,   o_p = sum s_jk im_k   over k = p mod 2
+ *     f_j, f_n-j = (e_0 + e_1) +- (o_0 + o_1),     f_h-j, f_h+j = (e_0 - e_1) +- (o_1 - o_0)
+ *
+ * c and s are [top+1][ldt], both from row j on. */
+FD_INLINE void spec_unfold(int r, int j, int n, int m, const fd_real *restrict c,
+                           const fd_real *restrict s, int ldt, const fd_real *restrict re,
+                           const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
+                           ptrdiff_t ldf, int w, ptrdiff_t ahead)
+{
+    fd_vec e[2][SPEC_BACK], o[2][SPEC_BACK];
+    int h = n / 2;
+    FD_UNROLL
+    for (int i = 0; i < r; i++) e[0][i] = e[1][i] = o[0][i] = o[1][i] = (fd_vec){0};
+    for (int k = 0; k < m; k += 2)
+        FD_UNROLL
+        for (int p = 0; p < 2; p++, re += ldo, im += ldo, c += ldt, s += ldt) {
+            if (k + p == m) break;
+            fd_vec x = spec_load(re, w), y = spec_load(im, w);
+            FD_UNROLL
+            for (int i = 0; i < r; i++) {
+                e[p][i] += c[i] * x;
+                o[p][i] += s[i] * y;
+            }
+        }
+    FD_UNROLL
+    for (int i = 0; i < r; i++, j++) {
+        fd_vec x = e[0][i] + e[1][i], y = o[0][i] + o[1][i];
+        spec_store(f + j * ldf, x + y, w);
+        spec_store(f + (j ? n - j : 0) * ldf, x - y, w);
+        if (SPEC_PARTS == 2) {
+            vfetch(f + j * ldf + ahead, 1, 3);
+            vfetch(f + (j ? n - j : 0) * ldf + ahead, 1, 3);
+            vfetch(f + (h - j) * ldf + ahead, 1, 3);
+            vfetch(f + (h + j) * ldf + ahead, 1, 3);
+        }
+        if (n % 2) continue;
+        x = e[0][i] - e[1][i];
+        y = o[1][i] - o[0][i];
+        spec_store(f + (h - j) * ldf, x + y, w);
+        spec_store(f + (h + j) * ldf, x - y, w);
+    }
+}
+
+/* Fetch n numbers that will be read soon, while others are summed. */
+static inline void spec_fetch(ptrdiff_t n, const fd_real *x)
+{
+    for (ptrdiff_t i = 0; SPEC_PARTS == 1 && i < n; i += 64 / (ptrdiff_t)sizeof *x)
+        vfetch(x + i, 0, 2);
+}
+
+/* m modes or rows in the fewest nearly equal blocks of at most `most`; an even number of modes */
+static int spec_rows(int m, int most)
+{
+    int blocks = (m + most - 1) / most, rows = (m + blocks - 1) / blocks;
+    return rows < most ? rows + rows % 2 : rows;
+}
+
+#if FD_BYTES >= 64
+#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7)
+#define SPEC_MORE ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
+#else
+#define SPEC_CASES ROWS(1) ROWS(2) ROWS(3)
+#define SPEC_MORE ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12)
+#endif
+
+/* The table is [rows][top+1] as spec_fold wants it, or (back) the transpose of that. */
+static struct spec_axis spec_axis_new(fd_arena *a, int n, int lo, int hi, int last, int back)
+{
+    struct spec_axis x = { n, lo, hi, hi > -lo ? hi : -lo, { sqrt(1.0 / n), sqrt(1.0 / n) }, NULL,
+                           NULL };
+    int rows = SPEC_QUARTER(n), m = x.top + 1;
+    if (last) x.s[1] = sqrt(2.0 / n);
+    int log2n = 0;
+    while (n >> log2n) log2n++;
+    if (m > (n % 2 ? 8 : 16) + 4 * log2n) {           /* about where the folded sums stop paying */
+        x.fft = fd_fft_plan(a, FD_R2C, n);
+        return x;
+    }
+    double *turn = fd_raw(a, double, 2 * (ptrdiff_t)n);                /* cosines, minus sines */
+    fd_real *t = x.tab = fd_raw(a, fd_real, 2 * (ptrdiff_t)rows * m);
+    if (!t) return x;
+    for (int j = 0; j < n; j++) {
+        turn[j] = spec_cos(4LL * j, n);
+        turn[n + j] = -spec_cos(4LL * j - n, n);
+    }
+    for (int part = 0; part < 2; part++, t += (ptrdiff_t)rows * m)
+        for (int j = 0; j < rows; j++) {
+            int twice = !back && (j == 0 || 4 * j == n);
+            for (int k = 0; k < m; k++) {
+                double s = x.s[k != 0 && 2 * k != n] / (1 + twice);
+                double v = s * turn[part * n + (long long)j * k % n];
+                t[back ? (ptrdiff_t)k * rows + j : (ptrdiff_t)j * m + k] = (fd_real)v;
+            }
+        }
+    return x;
+}
+
+/* f [n][lanes] -> re, im [top+1][lanes]; tmp is [n][lanes]. What is read next is `ahead` of f. */
+static void spec_lines(const struct spec_axis *a, int lanes, const fd_real *restrict f,
+                       ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im, ptrdiff_t ldo,
+                       fd_real *restrict tmp, ptrdiff_t ahead, fd_arena scratch)
+{
+    int n = a->n, m = a->top + 1;
+    size_t row = (size_t)lanes * sizeof(fd_real);
+    if (a->fft) {
+        for (int j = 0; j < n; j++) memcpy(tmp + (ptrdiff_t)j * lanes, f + j * ldf, row);
+        fd_fft_run(a->fft, -1, 1.0, lanes, 1, lanes, tmp, scratch);      /* r0, r1, i1, r2, .. */
+        for (int k = 0; k < m; k++) {
+            const fd_real *r = tmp + (ptrdiff_t)(k ? 2 * k - 1 : 0) * lanes;
+            int twin = k != 0 && 2 * k != n;
+            fd_real s = (fd_real)a->s[twin];
+            for (int l = 0; l < lanes; l++) {
+                re[k * ldo + l] = s * r[l];
+                im[k * ldo + l] = twin ? s * r[lanes + l] : 0;
+            }
+        }
+        return;
+    }
+    for (int l = 0; l < lanes; l += FD_W)
+        for (int k = 0, rows = spec_rows(m, SPEC_MR); k < m; k += rows) {
+            const fd_real *c = a->tab + k, *v = c + (ptrdiff_t)SPEC_QUARTER(n) * m;
+            if (rows > m - k) rows = m - k;
+            switch (rows) {
+#define SPEC_PART(r, part, w) \
+                spec_fold(r, part, n, c, v, m, f + l, ldf, re + k * ldo + l, im + k * ldo + l, \
+                          ldo, w, ahead)
+#define SPEC_FOLD(r, w) \
+                do { SPEC_PART(r, 0, w); if (SPEC_PARTS == 2) SPEC_PART(r, 1, w); } while (0)
+#define ROWS(r) case r: \
+                if (lanes - l >= FD_W) SPEC_FOLD(r, FD_W); \
+                else                   SPEC_FOLD(r, lanes - l); \
+                break;
+            SPEC_CASES
+            SPEC_MORE
+#undef ROWS
+#undef SPEC_FOLD
+#undef SPEC_PART
+            }
+        }
+}
+
+/* The transpose: re, im -> f. What is written next is `ahead` of it. */
+static void spec_lines_back(const struct spec_axis *a, int lanes, const fd_real *restrict re,
+                            const fd_real *restrict im, ptrdiff_t ldo, fd_real *restrict f,
+                            ptrdiff_t ldf, fd_real *restrict tmp, ptrdiff_t ahead, fd_arena scratch)
+{
+    int n = a->n, m = a->top + 1, all = SPEC_QUARTER(n);
+    size_t row = (size_t)lanes * sizeof(fd_real);
+    if (a->fft) {
+        memset(tmp, 0, (size_t)n * row);
+        for (int k = 0; k < m; k++) {                 /* the inverse adds the mirror image */
+            fd_real *r = tmp + (ptrdiff_t)(k ? 2 * k - 1 : 0) * lanes;
+            int twin = k != 0 && 2 * k != n;
+            fd_real s = (fd_real)(twin ? a->s[1] / 2 : a->s[0]);
+            for (int l = 0; l < lanes; l++) {
+                r[l] = s * re[k * ldo + l];
+                if (twin) r[lanes + l] = s * im[k * ldo + l];
+            }
+        }
+        fd_fft_run(a->fft, 1, 1.0, lanes, 1, lanes, tmp, scratch);
+        for (int j = 0; j < n; j++) memcpy(f + j * ldf, tmp + (ptrdiff_t)j * lanes, row);
+        return;
+    }
+    for (int j = 0, rows = spec_rows(all, SPEC_BACK); j < all; j += rows) {
+        const fd_real *c = a->tab + j, *v = c + (ptrdiff_t)all * m;
+        if (rows > all - j) rows = all - j;
+        switch (rows) {
+#define ROWS(r) case r: \
+            for (int l = 0; l < lanes; l += FD_W) \
+                spec_unfold(r, j, n, m, c, v, all, re + l, im + l, ldo, f + l, ldf, lanes - l, \
+                            ahead); \
+            break;
+        SPEC_CASES
+#undef ROWS
+        }
+    }
+}
+#endif
+
+/* How many lanes of a complex axis are done together: whole pairs of parts, about 128. */
+static int spec_chunk(int pair, ptrdiff_t lanes)
+{
+    ptrdiff_t c = pair * (ptrdiff_t)(pair < 128 ? 128 / pair : 1);
+    return (int)(c < lanes ? c : lanes);
+}
+
+/* How far apart rows of so many lanes lie that are summed over: an odd number of lines of the
+ * cache, or many would fall on the same sets. */
+static ptrdiff_t spec_pitch(ptrdiff_t lanes)
+{
+    const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(fd_real);
+    return ((lanes + line - 1) / line | 1) * line;
+}
+
+/* One complex axis of one sample, forwards or back: f [n][pitch], u [hi-lo+1][lanes], lanes in
+ * pairs of ch real parts and ch imaginary ones. tmp [n + 2(top+1)][chunk]. */
+static void spec_axis_run(const struct spec_axis *a, int back, int ch, ptrdiff_t lanes, fd_real *f,
+                          fd_real *u, fd_real *tmp, fd_arena scratch)
+{
+    int chunk = spec_chunk(2 * ch, lanes), m = a->top + 1, line = 64 / (int)sizeof *f;
+    ptrdiff_t pitch = spec_pitch(lanes);
+    fd_real *re = tmp + (ptrdiff_t)a->n * chunk, *im = re + (ptrdiff_t)m * chunk;
+    for (ptrdiff_t at = 0; at < lanes; at += chunk) {
+        int w = (int)(lanes - at < chunk ? lanes - at : chunk);
+        if (!back) spec_lines(a, w, f + at, pitch, re, im, chunk, tmp, line, scratch);
+        for (int k = 0; k < m; k++) {                 /* k, -k from both parts, or back */
+            fd_real *plus  = k <= a->hi ? u + (k - a->lo) * lanes + at : NULL;
+            fd_real *minus = k && -k >= a->lo ? u + (-k - a->lo) * lanes + at : NULL;
+            for (int l = 0; l < w; l += 2 * ch) {
+                fd_real *ra = re + (ptrdiff_t)k * chunk + l, *rb = ra + ch;
+                fd_real *ia = im + (ptrdiff_t)k * chunk + l, *ib = ia + ch;
+                fd_real *p = plus ? plus + l : NULL, *q = minus ? minus + l : NULL;
+                if (!back) {
+                    if (p) for (int c = 0; c < ch; c++) {
+                        p[c] = ra[c] - ib[c];
+                        p[ch + c] = ia[c] + rb[c];
+                    }
+                    if (q) for (int c = 0; c < ch; c++) {
+                        q[c] = ra[c] + ib[c];
+                        q[ch + c] = rb[c] - ia[c];
+                    }
+                } else {
+                    for (int c = 0; c < ch; c++) {
+                        fd_real pr = p ? p[c] : 0, pi = p ? p[ch + c] : 0;
+                        fd_real qr = q ? q[c] : 0, qi = q ? q[ch + c] : 0;
+                        ra[c] = pr + qr;
+                        ia[c] = pi - qi;
+                        rb[c] = pi + qi;
+                        ib[c] = qr - pr;
+                    }
+                }
+            }
+        }
+        if (back) spec_lines_back(a, w, re, im, chunk, f + at, pitch, tmp, line, scratch);
+    }
+}
+
+/* Room for one sample: two fields of which some axes are done, and lines. */
+struct spec_work { fd_real *a, *b, *tmp; };
+
+static struct spec_work spec_room(const struct spec *s, int ch, const struct spec_axis ax[3],
+                                  fd_arena *mem)
+{
+    int last = s->nd - 1;
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
+    ptrdiff_t rows = s->points / s->n[last], lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
+    ptrdiff_t most = rows * spec_pitch(lanes);
+    for (int i = last - 1; i >= 0; i--) {
+        rows /= s->n[i];
+        lanes *= s->hi[i] - s->lo[i] + 1;
+        if (rows * spec_pitch(lanes) > most) most = rows * spec_pitch(lanes);
+    }
+    for (int i = 0; i < last; i++) {
+        ptrdiff_t lines = s->n[i] + 2 * (ax[i].top + 1);
+        lines *= spec_chunk(2 * ch, PTRDIFF_MAX);
+        if (lines > size) size = lines;
+    }
+    struct spec_work w = { fd_raw(mem, fd_real, most), NULL, NULL };
+    w.b = last ? fd_raw(mem, fd_real, most) : w.a;
+    w.tmp = fd_raw(mem, fd_real, size);
+    return w;
+}
+
+/* The tables of all axes, of T or (back) of T'. */
+static void spec_axes(const struct spec *s, int back, struct spec_axis ax[3], fd_arena *scratch)
+{
+    for (int i = 0; i < s->nd; i++)
+        ax[i] = spec_axis_new(scratch, s->n[i], s->lo[i], s->hi[i], i == s->nd - 1, back);
+}
+
+/* p = (re, im), q = (im, -re) for each channel */
+static void spec_pairs(int ch, const fd_real *restrict re, const fd_real *restrict im,
+                       fd_real *restrict p, fd_real *restrict q)
+{
+    for (int c = 0; c < ch; c++) {
+        fd_real r = re[c], i = im[c];
+        p[2 * c] = r;
+        p[2 * c + 1] = i;
+        q[2 * c] = i;
+        q[2 * c + 1] = -r;
+    }
+}
+
+/* re and im of products of rows with pairs */
+static void spec_unpair(int ch, const fd_real *restrict p, const fd_real *restrict q,
+                        fd_real *restrict re, fd_real *restrict im)
+{
+    for (int c = 0; c < ch; c++) {
+        re[c] = p[2 * c] - q[2 * c + 1];
+        im[c] = p[2 * c + 1] + q[2 * c];
+    }
+}
+
+/* T x of sample i: rows r..end of the last axis, any number at a time; then, in spec_to_end, the
+ * other axes. The result h has rows [mode][re, im][b][ch] or, where pairs = 1, [mode][2][b][ch][2]
+ * with (re, im) in the first half and (im, -re) in the second, so that products of rows with pairs
+ * are complex products. */
+static void spec_to_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
+                         ptrdiff_t end, const fd_real *x, struct spec_work w, fd_arena mem)
+{
+    int last = s->nd - 1;
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
+    ptrdiff_t pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
+    for (; r < end; r++, x += size) {
+        fd_real *u = w.a + r * pitch;
+        if (r + 1 < end) spec_fetch(size, x + size);
+        spec_lines(&ax[last], ch, x, ch, u, u + ch, 2 * ch, w.tmp, r + 1 < end ? size : 0, mem);
+    }
+}
+
+/* the other axes of spec_to_rows */
+static void spec_to_end(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs,
+                        int i, struct spec_work w, fd_real *h, fd_arena mem)
+{
+    int last = s->nd - 1, b = s->b;
+    ptrdiff_t rows = s->points / s->n[last], lanes = (ptrdiff_t)(s->hi[last] + 1) * 2 * ch;
+    for (int d = last - 1; d >= 0; d--) {
+        int kd = s->hi[d] - s->lo[d] + 1;
+        rows /= s->n[d];
+        for (ptrdiff_t r = 0; r < rows; r++)
+            spec_axis_run(&ax[d], 0, ch, lanes, w.a + r * s->n[d] * spec_pitch(lanes),
+                          w.b + r * spec_pitch(kd * lanes), w.tmp, mem);
+        lanes *= kd;
+        fd_real *swap = w.a; w.a = w.b; w.b = swap;
+    }
+    for (ptrdiff_t m = 0; m < s->modes; m++) {
+        const fd_real *re = w.a + m * 2 * ch, *im = re + ch;
+        fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);                       /* h[m][0][i] */
+        fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);                          /* h[m][1][i] */
+        if (!pairs) {
+            memcpy(p, re, (size_t)ch * sizeof *p);
+            memcpy(q, im, (size_t)ch * sizeof *q);
+        } else {
+            spec_pairs(ch, re, im, p, q);
+        }
+    }
+}
+
+/* T x of sample i */
+static void spec_to(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
+                    const fd_real *x, fd_real *h, fd_arena mem)
+{
+    struct spec_work w = spec_room(s, ch, ax, &mem);
+    if (!w.tmp) return;
+    spec_to_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], x, w, mem);
+    spec_to_end(s, ax, ch, pairs, i, w, h, mem);
+}
+
+/* y = T' of sample i of h, in the same two parts. h has rows as above or, where pairs = 1, a
+ * product with pairs, [mode][2][b][ch][2], of which the complex sums (p00 - p11) and (p01 + p10)
+ * are taken. What spec_from_rows needs is left in w.a. */
+static struct spec_work spec_from_begin(const struct spec *s, const struct spec_axis ax[3], int ch,
+                                        int pairs, int i, const fd_real *h, fd_arena *mem)
+{
+    struct spec_work w = spec_room(s, ch, ax, mem);
+    if (!w.tmp) return w;
+    int last = s->nd - 1, b = s->b;
+    for (ptrdiff_t m = 0; m < s->modes; m++) {
+        fd_real *re = w.a + m * 2 * ch, *im = re + ch;
+        const fd_real *p = h + (m * 2 * b + i) * ch * (pairs + 1);
+        const fd_real *q = p + (ptrdiff_t)b * ch * (pairs + 1);
+        if (!pairs) {
+            memcpy(re, p, (size_t)ch * sizeof *p);
+            memcpy(im, q, (size_t)ch * sizeof *q);
+        } else {
+            spec_unpair(ch, p, q, re, im);
+        }
+    }
+    ptrdiff_t rows = 1, lanes = s->modes * 2 * ch;
+    for (int d = 0; d < last; d++) {
+        int kd = s->hi[d] - s->lo[d] + 1;
+        lanes /= kd;
+        for (ptrdiff_t r = 0; r < rows; r++)
+            spec_axis_run(&ax[d], 1, ch, lanes, w.b + r * s->n[d] * spec_pitch(lanes),
+                          w.a + r * spec_pitch(kd * lanes), w.tmp, *mem);
+        rows *= s->n[d];
+        fd_real *swap = w.a; w.a = w.b; w.b = swap;
+    }
+    return w;
+}
+
+/* rows r..end of the last axis; y is at row r */
+static void spec_from_rows(const struct spec *s, const struct spec_axis ax[3], int ch, ptrdiff_t r,
+                           ptrdiff_t end, struct spec_work w, fd_real *y, fd_arena mem)
+{
+    int last = s->nd - 1;
+    ptrdiff_t size = (ptrdiff_t)s->n[last] * ch;
+    ptrdiff_t pitch = spec_pitch((ptrdiff_t)(s->hi[last] + 1) * 2 * ch);
+    for (; r < end; r++, y += size) {
+        fd_real *u = w.a + r * pitch;
+        spec_lines_back(&ax[last], ch, u, u + ch, 2 * ch, y, ch, w.tmp, r + 1 < end ? size : 0,
+                        mem);
+    }
+}
+
+/* y = T' of sample i of h */
+static void spec_from(const struct spec *s, const struct spec_axis ax[3], int ch, int pairs, int i,
+                      const fd_real *h, fd_real *y, fd_arena mem)
+{
+    struct spec_work w = spec_from_begin(s, ax, ch, pairs, i, h, &mem);
+    if (w.tmp) spec_from_rows(s, ax, ch, 0, s->points / s->n[s->nd - 1], w, y, mem);
+}
+
+/* Is a batch worth more than one thread? */
+#define SPEC_WIDE(s, ch) ((s)->b > 1 && (s)->b * (s)->points * (ch) > TAPE_BLOCK)
+
+static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real *x, fd_real *h,
+                          fd_arena scratch)
+{
+    struct spec_axis ax[3];
+    spec_axes(s, 0, ax, &scratch);
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF(SPEC_WIDE(s, ch))
+    for (int i = 0; i < s->b; i++)
+        spec_to(s, ax, ch, pairs, i, x + i * s->points * ch, h, job[threads_this()].mem);
+    job_join(job, &scratch);
+}
+
+static void spec_from_modes(const struct spec *s, int ch, int pairs, const fd_real *h, fd_real *y,
+                            fd_arena scratch)
+{
+    struct spec_axis ax[3];
+    spec_axes(s, 1, ax, &scratch);
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF(SPEC_WIDE(s, ch))
+    for (int i = 0; i < s->b; i++)
+        spec_from(s, ax, ch, pairs, i, h, y + i * s->points * ch, job[threads_this()].mem);
+    job_join(job, &scratch);
+}
+
+/* --- The products in the modes --- */
+
+/* h = R p for each mode: rows p times R [ci][2 co] */
+static fd_real *spec_mul(const struct spec *s, const fd_real *p, const fd_real *R,
+                         fd_arena *scratch)
+{
+    int ci = s->ci, co = s->co, b = s->b;
+    fd_real *h = fd_raw(scratch, fd_real, s->modes * 4 * b * co);
+    if (!h || !p) return NULL;
+    if (s->each) {
+        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
+        for (ptrdiff_t m = 0; m < s->modes; m++)
+            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
+                for (int c = 0; c < 2 * ci; c++)
+                    h[r * 2 * ci + c] = p[r * ci + c / 2] * R[m * 2 * ci + c];
+        return h;
+    }
+    fd_gemm_batch((int)s->modes, 0, 0, 2 * b, 2 * co, ci, 1.0, p, ci, (ptrdiff_t)2 * b * ci, R,
+                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, 2 * co, (ptrdiff_t)4 * b * co, *scratch);
+    return h;
+}
+
+/* h = R^H e for each mode: pairs e times R^T */
+static fd_real *spec_mul_adjoint(const struct spec *s, const fd_real *e, const fd_real *R,
+                                 fd_arena *scratch)
+{
+    int ci = s->ci, co = s->co, b = s->b;
+    fd_real *h = fd_raw(scratch, fd_real, s->modes * 2 * b * ci);
+    if (!h || !e) return NULL;
+    if (s->each) {
+        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
+        for (ptrdiff_t m = 0; m < s->modes; m++)
+            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
+                for (int c = 0; c < ci; c++) {
+                    const fd_real *u = e + (r * ci + c) * 2, *v = R + (m * ci + c) * 2;
+                    h[r * ci + c] = u[0] * v[0] + u[1] * v[1];
+                }
+        return h;
+    }
+    fd_gemm_batch((int)s->modes, 0, 1, 2 * b, ci, 2 * co, 1.0, e, 2 * co, (ptrdiff_t)4 * b * co, R,
+                  2 * co, (ptrdiff_t)2 * ci * co, 0.0, h, ci, (ptrdiff_t)2 * b * ci, *scratch);
+    return h;
+}
+
+/* g = conj(p) e for each mode: rows p times pairs e, summed over the samples */
+static void spec_mul_gradient(const struct spec *s, const fd_real *p, const fd_real *e, fd_real *g,
+                              fd_arena scratch)
+{
+    int ci = s->ci, co = s->co, b = s->b;
+    if (!p || !e) return;
+    if (s->each) {
+        FD_PARALLEL_IF(s->modes * b * ci > TAPE_BLOCK)
+        for (ptrdiff_t m = 0; m < s->modes; m++) {
+            fd_real *to = g + m * 2 * ci;
+            memset(to, 0, (size_t)(2 * ci) * sizeof *to);
+            for (ptrdiff_t r = m * 2 * b; r < (m + 1) * 2 * b; r++)
+                for (int c = 0; c < 2 * ci; c++) to[c] += p[r * ci + c / 2] * e[r * 2 * ci + c];
+        }
+        return;
+    }
+    fd_gemm_batch((int)s->modes, 1, 0, ci, 2 * co, 2 * b, 1.0, p, ci, (ptrdiff_t)2 * b * ci, e,
+                  2 * co, (ptrdiff_t)4 * b * co, 0.0, g, 2 * co, (ptrdiff_t)2 * ci * co, scratch);
+}
+
+/* ---- Fused layers -------------------------------------------------------------------------------
+ *
+ * What a layer does between two spectral convolutions moves far more bytes than it computes. So the
+ * fast forms do it a block at a time, while the block is in the cache, and their reverse passes
+ * compute again what is cheap instead of storing it. The blocks are fixed by the shape alone. The
+ * plain forms are the same layers made of operators of the tape, which have derivatives of every
+ * order; of the fast ones only fuse_dense has more than the first. */
+
+#ifndef FD_PLAIN
+enum { FUSE_PARTS = 16 };              /* partial sums of the gradients of weights */
+
+/* How many rows a block has that meets weights [k][c], at most n: what a level-1 cache holds, or a
+ * level-2 cache where the weights are so many that a product copies them first, so that this copy
+ * is a small part of the work. */
+static int fuse_rows(int k, int c, int n)
+{
+    int rows = ((ptrdiff_t)k * c <= 8192 ? 16384 : 65536) / c;
+    rows = rows < 32 ? 32 : rows > 1024 ? 1024 : rows;
+    return rows < n ? rows : n;
+}
+
+/* y [m][n] = the transpose of x [n][m] */
+static void fuse_turn(int m, int n, const fd_real *x, fd_real *y)
+{
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) y[(ptrdiff_t)i * n + j] = x[(ptrdiff_t)j * m + i];
+}
+
+/* how many reals of gates ss a sample has of its own; 0 where all samples share them */
+static int fuse_gate(const fd_var *ss)
+{
+    return ss->nd > 1 && ss->n[0] > 1 ? ss->n[1] * ss->n[2] : 0;
+}
+
+/* --- Thin products: so few columns that a tile of a product would stay nearly empty ---
+ *
+ * v is the matrix transposed, [out][k]. A row of x meets it in SUM_LANES sums, whatever the width
+ * of a vector. */
+
+enum { THIN = 4 };
+
+/* y[r][o] (+)= sum_i x[r][i] v[o][i] */
+static void thin_product(int rows, int k, int out, const fd_real *x, const fd_real *v, int add,
+                         fd_real *y)
+{
+    for (int r = 0; r < rows; r++, x += k, y += out)
+        for (int o = 0; o < out; o++) {
+            const fd_real *w = v + (ptrdiff_t)o * k;
+            fd_real s[SUM_LANES] = { 0 };
+            int i = 0;
+            for (; i + SUM_LANES <= k; i += SUM_LANES)
+                for (int l = 0; l < SUM_LANES; l++) s[l] += x[i + l] * w[i + l];
+            for (int l = 0; i + l < k; l++) s[l] += x[i + l] * w[i + l];
+            for (int n = SUM_LANES / 2; n; n /= 2)
+                for (int l = 0; l < n; l++) s[l] += s[l + n];
+            y[o] = add ? y[o] + s[0] : s[0];
+        }
+}
+
+/* Its reverse: dx = dy v, dv += dy^T x. Either may be NULL. */
+static void thin_back(int rows, int k, int out, const fd_real *x, const fd_real *v,
+                      const fd_real *dy, fd_real *restrict dx, fd_real *restrict dv)
+{
+    for (int r = 0; r < rows; r++, dy += out)
+        for (int o = 0; o < out; o++) {
+            const fd_real d = dy[o], *w = v + (ptrdiff_t)o * k, *xr = x + (ptrdiff_t)r * k;
+            fd_real *to = dx ? dx + (ptrdiff_t)r * k : NULL, *g = dv ? dv + (ptrdiff_t)o * k : NULL;
+            if (to && !o) for (int i = 0; i < k; i++) to[i] = d * w[i];
+            else if (to)  for (int i = 0; i < k; i++) to[i] += d * w[i];
+            if (g)        for (int i = 0; i < k; i++) g[i] += d * xr[i];
+        }
+}
+
+/* --- Gates: y = f(z), z = u + shift, or z = scale u + shift ---
+ *
+ * a is the shift [c], or scale and shift [2][c]. The reverse pass is dz = dy f'(z), du = scale dz,
+ * dshift = sum dz, dscale = sum dz u. Where there is a scale it needs u, and computes z and f'(z)
+ * from that again; where there is none, f'(z) is kept. */
+
+enum { GATE_ROWS = 128 };
+
+/* How many rows a block has: so few that a sum over them needs no double. */
+static int gate_rows(int c)
+{
+    int rows = 4096 / c;
+    return rows < 8 ? 8 : rows > GATE_ROWS ? GATE_ROWS : rows;
+}
+
+/* z [rows][c] of u; it may be u */
+static void gate_in(int scaled, int rows, int c, const fd_real *a, const fd_real *u, fd_real *z)
+{
+    for (int r = 0; r < rows; r++, u += c, z += c)
+        if (!scaled) for (int j = 0; j < c; j++) z[j] = u[j] + a[j];
+        else         for (int j = 0; j < c; j++) z[j] = a[j] * u[j] + a[c + j];
+}
+
+/* y = f(z), or z where f < 0, and f'(z) where slope is not NULL; z is room for gate_rows rows. */
+static void gate_run(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
+                     fd_real *y, fd_real *slope, fd_real *z)
+{
+    int block = gate_rows(c);
+    for (int r = 0; r < rows; r += block) {
+        int m = rows - r < block ? rows - r : block;
+        ptrdiff_t at = (ptrdiff_t)r * c, size = (ptrdiff_t)m * c;
+        gate_in(scaled, m, c, a, u + at, f < 0 ? y + at : z);
+        if (f >= 0 && slope) map_both(f, size, z, NULL, y + at, slope + at);
+        else if (f >= 0) map_block(f, size, z, NULL, NULL, y + at);
+    }
+}
+
+/* du, and sum += (sum dz u, sum dz), or without a scale sum dz. This needs the slope where there
+ * is no scale, and y where there is one; if y was not kept, v gets it. part [2][c] and z, of
+ * gate_rows rows, are room. */
+static void gate_back(int f, int scaled, int rows, int c, const fd_real *a, const fd_real *u,
+                      const fd_real *slope, const fd_real *y, const fd_real *dy,
+                      fd_real *restrict v, fd_real *restrict du, double *restrict sum,
+                      fd_real *restrict part, fd_real *restrict z)
+{
+    int block = gate_rows(c), sums = scaled ? 2 * c : c;
+    for (int r0 = 0; r0 < rows; r0 += block) {
+        int m = rows - r0 < block ? rows - r0 : block;
+        ptrdiff_t at = (ptrdiff_t)r0 * c, size = (ptrdiff_t)m * c;
+        const fd_real *d = dy + at;
+        fd_real *to = du + at;
+        memset(part, 0, (size_t)sums * sizeof *part);
+        if (scaled && f >= 0) {
+            gate_in(1, m, c, a, u + at, z);
+            if (v) map_both(f, size, z, d, v + at, to);
+            else map_block(f, size, z, y + at, d, to);
+            d = to;
+        }
+        if (scaled)
+            for (const fd_real *q = u + at, *end = q + size; q < end; q += c, d += c, to += c)
+                for (int j = 0; j < c; j++) {
+                    part[j] += d[j] * q[j];
+                    part[c + j] += d[j];
+                    to[j] = d[j] * a[j];
+                }
+        else
+            for (ptrdiff_t i = 0; i < size; i += c)
+                for (int j = 0; j < c; j++) {
+                    to[i + j] = f >= 0 ? d[i + j] * slope[at + i + j] : d[i + j];
+                    part[j] += to[i + j];
+                }
+        for (int j = 0; j < sums; j++) sum[j] += (double)part[j];
+    }
+}
+#endif
+
+/* --- y = x w + b, or with a residual r: y = r + x w + b --- */
+
+#ifdef FD_PLAIN
+static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r)
+{
+    fd_var *y = fd_add(t, fd_matmul(t, 0, 0, x, w), b);
+    return r ? fd_add(t, r, y) : y;
+}
+#else
+static void fuse_dense_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    fd_var *x = y->src[0], *w = y->src[1], *b = y->src[2], *r = y->src[3];
+    if (x->needs) dx[0] = fd_matmul(t, 0, 1, dy, w);
+    if (w->needs) dx[1] = fd_matmul(t, 1, 0, x, dy);
+    if (b->needs) dx[2] = fd_sum_to(t, dy, 1, b->n);
+    if (r && r->needs) dx[3] = dy;
+}
+
+static fd_var *fuse_dense(fd_tape *t, fd_var *x, fd_var *w, fd_var *b, fd_var *r)
+{
+    static const struct fd_op op = { "dense layer", fuse_dense_vjp, 0 };
+    if (!x || !w || !b) return NULL;
+    int n[2] = { x->n[0], w->n[1] }, k = w->n[0], c = n[1], rows = fuse_rows(k, c, n[0]);
+    fd_var *y = tape_push(t, &op, 2, n, r ? 4 : 3, (fd_var *[]){ x, w, b, r });
+    fd_arena scratch = *t->mem;
+    fd_real *v = c <= THIN ? fd_raw(&scratch, fd_real, (ptrdiff_t)c * k) : NULL;
+    job_mem *job = y ? job_fork(&scratch) : NULL;
+    if (!job) return NULL;
+    if (v) fuse_turn(c, k, w->x, v);
+    FD_PARALLEL_IF(fd_count(x) > TAPE_BLOCK)
+    for (int i = 0; i < n[0]; i += rows) {
+        int m = n[0] - i < rows ? n[0] - i : rows;
+        const fd_real *xi = x->x + (ptrdiff_t)i * k;
+        fd_real *yi = y->x + (ptrdiff_t)i * c;
+        if (r) gate_in(0, m, c, b->x, r->x + (ptrdiff_t)i * c, yi);
+        for (int j = 0; j < m && !r; j++)
+            memcpy(yi + (ptrdiff_t)j * c, b->x, (size_t)c * sizeof *yi);
+        if (v) thin_product(m, k, c, xi, v, 1, yi);
+        else fd_gemm(0, 0, m, c, k, 1.0, xi, k, w->x, c, 1.0, yi, c, job[threads_this()].mem);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
+}
+#endif
+
+/* --- y = f(x w1 + b1) w2; of the hidden layer at most x w1 + b1 is stored --- */
+
+#ifdef FD_PLAIN
+static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f)
+{
+    fd_var *z = fd_add(t, fd_matmul(t, 0, 0, x, w1), b1);
+    return fd_matmul(t, 0, 0, fd_map(t, z, f), w2);
+}
+#else
+/* With up to so many inputs the hidden layer is cheaper to recompute than to load. */
+enum { FUSE_NARROW = 64 };
+
+/* the hidden layer before its activation */
+static void fuse_hidden(int m, int in, int hid, const fd_real *x, const fd_real *w1,
+                        const fd_real *b1, fd_real *z, fd_arena mem)
+{
+    fd_gemm(0, 0, m, hid, in, 1.0, x, in, w1, hid, 0.0, z, hid, mem);
+    gate_in(0, m, hid, b1, z, z);
+}
+
+/* What the reverse pass works with. */
+struct mlp_back {
+    const fd_var *x, *w1, *b1;
+    const fd_real *dy, *kept;          /* kept: x w1 + b1, or NULL */
+    const fd_real *v1, *v2;            /* w1 and w2 transposed */
+    fd_real *dx;                       /* NULL: not wanted */
+    fd_real *g1, *gb, *g2;             /* gradients of w1, b1, w2, a sum for each part; or NULL */
+    int hid, out, f, rows, blocks, parts;
+};
+
+/* The gradients of weights for rows r..r+m, added to those of part p unless this is its first
+ * block. g2 is transposed where the product is thin. */
+static void mlp_back_weights(const struct mlp_back *s, int p, int r, int m, int add,
+                             const fd_real *a, const fd_real *dz, fd_arena mem)
+{
+    int in = s->w1->n[0], hid = s->hid, out = s->out;
+    const fd_real *x = s->x->x + (ptrdiff_t)r * in, *dy = s->dy + (ptrdiff_t)r * out;
+    fd_real *b = s->gb + (ptrdiff_t)p * hid, *g2 = s->g2 + p * (ptrdiff_t)hid * out;
+    if (out <= THIN) thin_back(m, hid, out, a, s->v2, dy, NULL, g2);
+    else fd_gemm(1, 0, hid, out, m, 1.0, a, hid, dy, out, add, g2, out, mem);
+    fd_gemm(1, 0, in, hid, m, 1.0, x, in, dz, hid, add, s->g1 + p * (ptrdiff_t)in * hid, hid, mem);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < hid; j++) b[j] += dz[(ptrdiff_t)i * hid + j];
+}
+
+/* part p of the rows, block by block */
+static void mlp_back_part(const struct mlp_back *s, int p, fd_arena mem)
+{
+    int in = s->w1->n[0], hid = s->hid, out = s->out, n = s->x->n[0];
+    ptrdiff_t size = (ptrdiff_t)s->rows * hid;
+    fd_real *room = s->kept ? NULL : fd_raw(&mem, fd_real, size), *a = fd_raw(&mem, fd_real, size);
+    fd_real *da = fd_raw(&mem, fd_real, size), *dz = fd_raw(&mem, fd_real, size);
+    if (!dz) return;
+    int first = (int)((ptrdiff_t)s->blocks * p / s->parts);
+    int end = (int)((ptrdiff_t)s->blocks * (p + 1) / s->parts);
+    for (int k = first; k < end; k++) {
+        int r = k * s->rows, m = n - r < s->rows ? n - r : s->rows;
+        const fd_real *x = s->x->x + (ptrdiff_t)r * in, *dy = s->dy + (ptrdiff_t)r * out;
+        const fd_real *z = s->kept ? s->kept + (ptrdiff_t)r * hid : room;
+        if (!s->kept) fuse_hidden(m, in, hid, x, s->w1->x, s->b1->x, room, mem);
+        if (out <= THIN) thin_back(m, hid, out, NULL, s->v2, dy, da, NULL);
+        else fd_gemm(0, 0, m, hid, out, 1.0, dy, out, s->v2, hid, 0.0, da, hid, mem);
+        map_both(s->f, (ptrdiff_t)m * hid, z, da, a, dz);
+        if (s->g1) mlp_back_weights(s, p, r, m, k > first, a, dz, mem);
+        if (s->dx)
+            fd_gemm(0, 0, m, in, hid, 1.0, dz, hid, s->v1, in, 0.0, s->dx + (ptrdiff_t)r * in, in,
+                    mem);
+    }
+}
+
+static void fuse_mlp_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const fd_var *x = y->src[0], *w1 = y->src[1], *b1 = y->src[2], *w2 = y->src[3];
+    int in = w1->n[0], hid = w1->n[1], out = w2->n[1], weights = w1->needs;
+    int n = x->n[0], rows = fuse_rows(in, hid, n), blocks = (n + rows - 1) / rows;
+    int parts = blocks < FUSE_PARTS ? blocks : FUSE_PARTS, thin = out <= THIN;
+    ptrdiff_t sw1 = (ptrdiff_t)in * hid, sw2 = (ptrdiff_t)hid * out;
+    for (int i = 0; i < 4; i++) {
+        if (!y->src[i]->needs) continue;
+        dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
+        if (!dx[i]) return;
+    }
+    fd_arena scratch = *t->mem;
+    fd_real *v = fd_raw(&scratch, fd_real, 2 * sw2), *v1 = fd_raw(&scratch, fd_real, sw1);
+    struct mlp_back s = { x, w1, b1, dy->x, y->aux, v1, v, dx[0] ? dx[0]->x : NULL,
+                          NULL, NULL, NULL, hid, out, y->i[0], rows, blocks, parts };
+    if (weights) {
+        s.g1 = fd_raw(&scratch, fd_real, parts * sw1);
+        s.gb = fd_new(&scratch, fd_real, parts * (ptrdiff_t)hid);
+        s.g2 = thin ? fd_new(&scratch, fd_real, parts * sw2)
+                    : fd_raw(&scratch, fd_real, parts * sw2);
+    }
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    fuse_turn(out, hid, w2->x, v);
+    fuse_turn(hid, in, w1->x, v1);
+    FD_PARALLEL_IF((ptrdiff_t)n * hid > TAPE_BLOCK)
+    for (int p = 0; p < parts; p++) mlp_back_part(&s, p, job[threads_this()].mem);
+    job_join(job, &scratch);
+    if (!weights || scratch.st->code) return;
+    sum_axis(1, parts, sw1, s.g1, dx[1]->x, scratch);
+    sum_axis(1, parts, hid, s.gb, dx[2]->x, scratch);
+    sum_axis(1, parts, sw2, s.g2, thin ? v + sw2 : dx[3]->x, scratch);
+    if (thin) fuse_turn(hid, out, v + sw2, dx[3]->x);
+}
+
+static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w2, int f)
+{
+    static const struct fd_op op = { "two dense layers", fuse_mlp_vjp, 1 };
+    if (!x || !w1 || !b1 || !w2) return NULL;
+    int in = w1->n[0], hid = w1->n[1], out = w2->n[1], n[2] = { x->n[0], out };
+    int rows = fuse_rows(in, hid, n[0]), thin = out <= THIN;
+    fd_var *y = tape_push(t, &op, 2, n, 4, (fd_var *[]){ x, w1, b1, w2 });
+    int keep = y && y->needs && in > FUSE_NARROW;
+    fd_real *kept = keep ? fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * hid) : NULL;
+    fd_arena scratch = *t->mem;
+    fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)hid * out);
+    job_mem *job = y ? job_fork(&scratch) : NULL;
+    if (!job) return NULL;
+    y->i[0] = f;
+    y->aux = kept;
+    fuse_turn(out, hid, w2->x, v);
+    FD_PARALLEL_IF((ptrdiff_t)n[0] * hid > TAPE_BLOCK)
+    for (int r = 0; r < n[0]; r += rows) {
+        fd_arena mem = job[threads_this()].mem;
+        ptrdiff_t size = (ptrdiff_t)rows * hid;
+        fd_real *z = kept ? kept + (ptrdiff_t)r * hid : fd_raw(&mem, fd_real, size);
+        fd_real *a = fd_raw(&mem, fd_real, size), *yr = y->x + (ptrdiff_t)r * out;
+        int m = n[0] - r < rows ? n[0] - r : rows;
+        if (!a) continue;
+        fuse_hidden(m, in, hid, x->x + (ptrdiff_t)r * in, w1->x, b1->x, z, mem);
+        map_block(f, (ptrdiff_t)m * hid, z, NULL, NULL, a);
+        if (thin) thin_product(m, hid, out, a, v, 0, yr);
+        else fd_gemm(0, 0, m, out, hid, 1.0, a, hid, w2->x, out, 0.0, yr, out, mem);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
+}
+#endif
+
+/* --- y = f(scale u + shift), u = spectral(h) + h w; f < 0: without f --- [FNO eq. 2]
+ *
+ * ss is the shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. The fast form
+ * takes a sample at a time and sends some whole rows of its last axis, a tile, through everything
+ * that is not the transform of another axis, while they are in the cache. For the reverse pass it
+ * keeps u or f', and of the spectrum the kept modes. */
+
+#ifdef FD_PLAIN
+static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
+                          const int lo[], const int hi[])
+{
+    fd_var *u = fd_add(t, fd_spectral(t, h, R, axes, lo, hi), fd_matmul(t, 0, 0, h, w));
+    int n[FD_MAXD] = { 1, 1, 1, 1, 1, 1 };
+    if (!u || !ss) return NULL;
+    if (ss->nd > 1) {
+        n[0] = ss->n[0];
+        n[axes + 1] = ss->n[2];
+        u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), axes + 2, n));
+        ss = fd_reshape(t, fd_slice(t, ss, 1, 1, 1), axes + 2, n);
+    }
+    u = fd_add(t, u, ss);
+    return f < 0 ? u : fd_map(t, u, f);
+}
+#else
+/* kept: u, or the slope f'(u + shift); tile: its points */
+struct fuse_layer { struct spec s; fd_real *u, *slope; int tile, f; };
+
+/* The reverse pass of sample i as far as the spectrum: the gates' da, du, its transform e, dw. */
+static void fuse_layer_down(const struct fuse_layer *l, const struct spec_axis to[3], int i,
+                            const fd_var *y, const fd_real *dy, fd_real *du, fd_real *da,
+                            fd_real *e, fd_real *dw, fd_arena mem)
+{
+    const struct spec *s = &l->s;
+    const fd_var *h = y->src[0], *ss = y->src[2];
+    int ci = s->ci, co = s->co, scaled = ss->nd > 1, sums = scaled ? 2 * co : co;
+    int points = (int)s->points;
+    double *sum = fd_new(&mem, double, sums);
+    fd_real *part = fd_raw(&mem, fd_real, sums);
+    fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
+    struct spec_work work = spec_room(s, co, to, &mem);
+    if (!z || !work.tmp) return;
+    for (int p = 0, m, n = s->n[s->nd - 1]; p < points; p += m) {
+        m = points - p < l->tile ? points - p : l->tile;
+        ptrdiff_t at = (i * s->points + p) * co, from = (i * s->points + p) * ci;
+        gate_back(l->f, scaled, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss),
+                  scaled ? l->u + at : NULL, l->slope ? l->slope + at : NULL, y->x + at, dy + at,
+                  NULL, du + at, sum, part, z);
+        spec_to_rows(s, to, co, p / n, (p + m) / n, du + at, work, mem);
+        if (dw)
+            fd_gemm(1, 0, ci, co, m, 1.0, h->x + from, ci, du + at, co, p > 0, dw, co, mem);
+    }
+    for (int j = 0; j < sums; j++) da[j] = (fd_real)sum[j];
+    spec_to_end(s, to, co, 1, i, work, e, mem);
+}
+
+static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct fuse_layer *l = y->aux;
+    const struct spec *s = &l->s;
+    fd_var *h = y->src[0], *w = y->src[1], *ss = y->src[2], *R = y->src[3];
+    int ci = s->ci, co = s->co, b = s->b, sums = ss->nd > 1 ? 2 * co : co, each = fuse_gate(ss);
+    ptrdiff_t sw = (ptrdiff_t)ci * co;
+    for (int i = 0; i < 4; i++)
+        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
+
+    struct spec_axis to[3], from[3];
+    fd_arena scratch = *t->mem;
+    spec_axes(s, 0, to, &scratch);
+    spec_axes(s, 1, from, &scratch);
+    fd_real *du = fd_raw(&scratch, fd_real, b * s->points * co);
+    fd_real *dw = w->needs ? fd_raw(&scratch, fd_real, b * sw) : NULL;
+    fd_real *da = fd_raw(&scratch, fd_real, (ptrdiff_t)b * sums);
+    fd_real *e = fd_raw(&scratch, fd_real, s->modes * 4 * b * co);
+    fd_arena rest = scratch;
+    job_mem *job = job_fork(&rest);
+    if (!job) return;
+    FD_PARALLEL_IF(SPEC_WIDE(s, co))
+    for (int i = 0; i < b; i++)
+        fuse_layer_down(l, to, i, y, dy->x, du, da + (ptrdiff_t)i * sums, e,
+                        dw ? dw + i * sw : NULL, job[threads_this()].mem);
+    job_join(job, &rest);
+    if (ss->needs)
+        sum_axis(1, each ? 1 : b, each ? (ptrdiff_t)b * sums : sums, da, dx[2]->x, scratch);
+    if (dw) sum_axis(1, b, sw, dw, dx[1]->x, scratch);
+    if (R->needs) spec_mul_gradient(s, s->p, e, dx[3]->x, scratch);
+    fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
+    job = q ? job_fork(&scratch) : NULL;
+    if (!job) return;
+    FD_PARALLEL_IF(SPEC_WIDE(s, ci))
+    for (int i = 0; i < b; i++) {
+        fd_arena mem = job[threads_this()].mem;
+        struct spec_work work = spec_from_begin(s, from, ci, 0, i, q, &mem);
+        int n = s->n[s->nd - 1], points = (int)s->points;
+        for (int p = 0, m; p < points && work.tmp; p += m) {
+            m = points - p < l->tile ? points - p : l->tile;
+            fd_real *d = dx[0]->x + (i * s->points + p) * ci;
+            spec_from_rows(s, from, ci, p / n, (p + m) / n, work, d, mem);
+            fd_gemm(0, 1, m, ci, co, 1.0, du + (i * s->points + p) * co, co, w->x, co, 1.0, d, ci,
+                    mem);
+        }
+    }
+    job_join(job, &scratch);
+}
+
+/* Sample i, a tile at a time. q are the modes after the product with R. */
+static void fuse_layer_up(const struct fuse_layer *l, const struct spec_axis from[3], int i,
+                          const fd_var *h, const fd_var *w, const fd_var *ss, const fd_real *q,
+                          fd_real *y, fd_arena mem)
+{
+    const struct spec *s = &l->s;
+    int ci = s->ci, co = s->co, points = (int)s->points, line = s->n[s->nd - 1];
+    fd_real *room = l->u ? l->u : fd_raw(&mem, fd_real, (ptrdiff_t)l->tile * co);
+    fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(co) * co);
+    struct spec_work work = spec_from_begin(s, from, co, 1, i, q, &mem);
+    if (!room || !z || !work.tmp) return;
+    for (int r = 0, m; r < points; r += m) {
+        m = points - r < l->tile ? points - r : l->tile;
+        ptrdiff_t at = (i * s->points + r) * co;
+        fd_real *u = l->u ? l->u + at : room;
+        spec_from_rows(s, from, co, r / line, (r + m) / line, work, u, mem);
+        fd_gemm(0, 0, m, co, ci, 1.0, h->x + (i * s->points + r) * ci, ci, w->x, co, 1.0, u, co,
+                mem);
+        gate_run(l->f, ss->nd > 1, m, co, ss->x + (ptrdiff_t)i * fuse_gate(ss), u, y + at,
+                 l->slope ? l->slope + at : NULL, z);
+    }
+}
+
+static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
+                          const int lo[], const int hi[])
+{
+    static const struct fd_op op = { "spectral layer", fuse_layer_vjp, 1 };
+    struct spec shape;
+    if (!h || !R || !w || !ss || t->mem->st->code) return NULL;
+    if (!spec_check(t->mem->st, &shape, h, R, axes, lo, hi)) return NULL;
+    int n[FD_MAXD], ci = shape.ci, co = shape.co, b = shape.b, points = (int)shape.points;
+    int scaled = ss->nd > 1, tile = fuse_rows(ci, co, points), line = shape.n[shape.nd - 1];
+    memcpy(n, h->n, sizeof n);
+    n[h->nd - 1] = co;
+    struct fuse_layer *own = fd_new(t->mem, struct fuse_layer, 1);
+    fd_var *y = own ? tape_push(t, &op, h->nd, n, 4, (fd_var *[]){ h, w, ss, R }) : NULL;
+    if (!y) return NULL;
+    own->s = shape;
+    own->f = f;
+    if (y->needs && scaled) own->u = fd_raw(t->mem, fd_real, b * shape.points * co);
+    else if (y->needs && f >= 0) own->slope = fd_raw(t->mem, fd_real, b * shape.points * co);
+    own->tile = tile = tile < line ? line : tile / line * line;
+    y->aux = own;
+    struct spec_axis from[3];
+    fd_arena scratch = *t->mem;
+    const fd_real *p = spec_hat(t, &shape, 0, h, NULL, y->needs && R->needs, &scratch);
+    own->s.p = p;
+    spec_axes(&shape, 1, from, &scratch);
+    fd_real *q = spec_mul(&shape, p, R->x, &scratch);
+    job_mem *job = job_fork(&scratch);
+    if (!job) return NULL;
+    FD_PARALLEL_IF(SPEC_WIDE(&shape, co))
+    for (int i = 0; i < b; i++)
+        fuse_layer_up(own, from, i, h, w, ss, q, y->x, job[threads_this()].mem);
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
+}
+#endif
+
+/* --- Layers of sines h' = sin(scale h w + shift) and a last one without, y = h w ---
+ *
+ * [SIREN; functa; FDP] x is [b][points][in]; ws has w [in][width], [width][width].. of all layers
+ * but the last, one after the other; ss [b][2 layers][width], or [1].. for all samples, has scale
+ * and shift of each; the last w is [width][out].
+ *
+ * In the fast form a tile of points goes through all layers while it is in the cache. Of a layer
+ * u = h w is kept for the reverse pass, which computes h' = sin z, z = scale u + shift, and
+ * dz = dh' cos z in one evaluation. With '' for the layer above:
+ *
+ *   dh' = du'' w''^T      dw'' = h'^T du''      dz = dh' cos z
+ *   dscale = sum dz u     dshift = sum dz       du = scale dz */
+
+#ifdef FD_PLAIN
+static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
+{
+    fd_var *h = x;
+    for (int l = 0, from = 0; h && ss && l < ss->n[1] / 2; l++) {
+        const int n = h->n[2], width = ss->n[2];
+        fd_var *w = fd_slice(t, ws, 0, from, n * width);
+        fd_var *u = fd_matmul(t, 0, 0, h, fd_reshape(t, w, 2, (int[]){ n, width }));
+        u = fd_mul(t, fd_slice(t, ss, 1, 2 * l, 1), u);
+        h = fd_map(t, fd_add(t, u, fd_slice(t, ss, 1, 2 * l + 1, 1)), FD_SIN);
+        from += n * width;
+    }
+    return ss ? fd_matmul(t, 0, 0, h, last) : NULL;
+}
+#else
+/* kept: u [b][points][layers][width], in tiles */
+struct fuse_waves { int tile, layers; fd_real *u; };
+
+/* where the weights of layer l begin in ws, or, for the last layer, where ws ends */
+static const fd_real *waves_weight(const fd_var *y, int l)
+{
+    const ptrdiff_t in = y->src[0]->n[2], w = y->src[2]->n[2];
+    return y->src[1]->x + (l ? (in + (l - 1) * w) * w : 0);
+}
+
+/* what the reverse pass of a part of the samples works with */
+struct waves_back {
+    const fd_real *v;                  /* the last w transposed */
+    fd_real *dx, *dws, *dlast;         /* sums of the gradients of weights; each may be NULL */
+    fd_real *tile, *part, *z;          /* room: four tiles, and what gate_back needs */
+    double *sum;                       /* the gradients of the gates of a sample */
+    int add;                           /* 1: dws and dlast hold something already */
+};
+
+/* points r..r+m of sample i */
+static void waves_back(struct waves_back *s, const fd_var *y, const fd_real *dy, int i, int r,
+                       int m, fd_arena mem)
+{
+    const struct fuse_waves *own = y->aux;
+    const fd_var *x = y->src[0], *ss = y->src[2], *last = y->src[3];
+    const int in = x->n[2], w = ss->n[2], out = last->n[1], L = own->layers, thin = out <= THIN;
+    const ptrdiff_t size = (ptrdiff_t)own->tile * w, gates = 2 * (ptrdiff_t)w;
+    const ptrdiff_t at = (ptrdiff_t)i * x->n[1] + r;
+    const fd_real *u = own->u + at * L * w, *gate = ss->x + (ptrdiff_t)i * fuse_gate(ss);
+    fd_real *du = s->tile, *dh = s->tile + size, *h = s->tile + 2 * size, *dz = s->tile + 3 * size;
+    dy += at * out;
+    for (int l = L - 1; l >= 0; l--) {
+        const fd_real *const weight = waves_weight(y, l + 1);
+        if (l + 1 < L) fd_gemm(0, 1, m, w, w, 1.0, du, w, weight, w, 0.0, dh, w, mem);
+        else if (thin) thin_back(m, w, out, NULL, s->v, dy, dh, NULL);
+        else           fd_gemm(0, 0, m, w, out, 1.0, dy, out, s->v, w, 0.0, dh, w, mem);
+        gate_back(FD_SIN, 1, m, w, gate + l * gates, u + (ptrdiff_t)l * m * w, NULL, NULL, dh, h,
+                  dz, s->sum + l * gates, s->part, s->z);
+        if (l + 1 < L && s->dws)
+            fd_gemm(1, 0, w, w, m, 1.0, h, w, du, w, s->add, s->dws + (weight - y->src[1]->x), w,
+                    mem);
+        if (l + 1 == L && s->dlast) {
+            if (thin) thin_back(m, w, out, h, s->v, dy, NULL, s->dlast);
+            else      fd_gemm(1, 0, w, out, m, 1.0, h, w, dy, out, s->add, s->dlast, out, mem);
+        }
+        fd_real *const old = du;
+        du = dz;
+        dz = old;
+    }
+    if (s->dws) fd_gemm(1, 0, in, w, m, 1.0, x->x + at * in, in, du, w, s->add, s->dws, w, mem);
+    if (s->dx)
+        fd_gemm(0, 1, m, in, w, 1.0, du, w, waves_weight(y, 0), w, 0.0, s->dx + at * in, in, mem);
+    s->add = 1;
+}
+
+static void fuse_waves_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct fuse_waves *own = y->aux;
+    const fd_var *x = y->src[0], *ws = y->src[1], *ss = y->src[2], *last = y->src[3];
+    const int b = x->n[0], points = x->n[1], w = ss->n[2], out = last->n[1], tile = own->tile;
+    const int thin = out <= THIN, parts = b < FUSE_PARTS ? b : FUSE_PARTS;
+    const ptrdiff_t sw = fd_count(ws), sl = fd_count(last), sums = (ptrdiff_t)2 * own->layers * w;
+    for (int i = 0; i < 4; i++)
+        if (y->src[i]->needs) dx[i] = tape_push(t, NULL, y->src[i]->nd, y->src[i]->n, 0, NULL);
+    if (t->mem->st->code) return;
+
+    fd_arena scratch = *t->mem;
+    fd_real *v = fd_raw(&scratch, fd_real, 2 * sl), *da = fd_raw(&scratch, fd_real, b * sums);
+    fd_real *dws = dx[1] ? fd_raw(&scratch, fd_real, parts * sw) : NULL;
+    fd_real *dlast = dx[3] ? fd_new(&scratch, fd_real, parts * sl) : NULL;
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    fuse_turn(out, w, last->x, v);
+    FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
+    for (int p = 0; p < parts; p++) {
+        fd_arena mem = job[threads_this()].mem;
+        struct waves_back s = { v, dx[0] ? dx[0]->x : NULL, dws ? dws + p * sw : NULL,
+                                dlast ? dlast + p * sl : NULL, NULL, NULL, NULL, NULL, 0 };
+        s.tile = fd_raw(&mem, fd_real, (ptrdiff_t)4 * tile * w);
+        s.part = fd_raw(&mem, fd_real, 2 * w);
+        s.z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
+        s.sum = fd_raw(&mem, double, sums);
+        if (!s.sum) continue;
+        int first = (int)((ptrdiff_t)b * p / parts), end = (int)((ptrdiff_t)b * (p + 1) / parts);
+        for (int i = first; i < end; i++) {
+            memset(s.sum, 0, (size_t)sums * sizeof *s.sum);
+            for (int r = 0; r < points; r += tile)
+                waves_back(&s, y, dy->x, i, r, points - r < tile ? points - r : tile, mem);
+            for (ptrdiff_t j = 0; j < sums; j++) da[i * sums + j] = (fd_real)s.sum[j];
+        }
+    }
+    job_join(job, &scratch);
+    if (scratch.st->code) return;
+    if (dx[2] && fuse_gate(ss)) sum_axis(1, 1, b * sums, da, dx[2]->x, scratch);
+    else if (dx[2])             sum_axis(1, b, sums, da, dx[2]->x, scratch);
+    if (dx[1]) sum_axis(1, parts, sw, dws, dx[1]->x, scratch);
+    if (dx[3]) sum_axis(1, parts, sl, dlast, thin ? v + sl : dx[3]->x, scratch);
+    if (dx[3] && thin) fuse_turn(w, out, v + sl, dx[3]->x);
+}
+
+static fd_var *fuse_waves(fd_tape *t, fd_var *x, fd_var *ws, fd_var *ss, fd_var *last)
+{
+    static const struct fd_op op = { "layers of sines", fuse_waves_vjp, 1 };
+    if (!x || !ws || !ss || !last) return NULL;
+    const int b = x->n[0], points = x->n[1], in = x->n[2], w = ss->n[2], out = last->n[1];
+    const int L = ss->n[1] / 2, thin = out <= THIN;
+    const int tile = fuse_rows(w, 4 * w, points), tiles = (points + tile - 1) / tile;
+    struct fuse_waves *own = fd_new(t->mem, struct fuse_waves, 1);
+    fd_var *y = own ? tape_push(t, &op, 3, (int[]){ b, points, out }, 4,
+                                (fd_var *[]){ x, ws, ss, last }) : NULL;
+    if (!y) return NULL;
+    own->tile = tile;
+    own->layers = L;
+    own->u = y->needs ? fd_raw(t->mem, fd_real, (ptrdiff_t)b * points * L * w) : NULL;
+    y->aux = own;
+    fd_arena scratch = *t->mem;
+    fd_real *v = fd_raw(&scratch, fd_real, (ptrdiff_t)w * out);
+    job_mem *job = job_fork(&scratch);
+    if (!job) return NULL;
+    fuse_turn(out, w, last->x, v);
+    FD_PARALLEL_IF((ptrdiff_t)b * points * w > TAPE_BLOCK)
+    for (int k = 0; k < b * tiles; k++) {
+        fd_arena mem = job[threads_this()].mem;
+        const int i = k / tiles, r = k % tiles * tile, m = points - r < tile ? points - r : tile;
+        const ptrdiff_t at = (ptrdiff_t)i * points + r;
+        const fd_real *h = x->x + at * in, *weight = ws->x;
+        const fd_real *gate = ss->x + (ptrdiff_t)i * fuse_gate(ss);
+        fd_real *u = own->u ? own->u + at * L * w : fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
+        fd_real *to = fd_raw(&mem, fd_real, (ptrdiff_t)tile * w);
+        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)gate_rows(w) * w);
+        if (!u || !to || !z) continue;
+        for (int l = 0, n = in; l < L; l++, gate += 2 * w) {
+            fd_gemm(0, 0, m, w, n, 1.0, h, n, weight, w, 0.0, u, w, mem);
+            gate_run(FD_SIN, 1, m, w, gate, u, to, NULL, z);
+            if (own->u) u += (ptrdiff_t)m * w;
+            weight += (ptrdiff_t)n * w;
+            n = w;
+            h = to;
+        }
+        if (thin) thin_product(m, w, out, h, v, 0, y->x + at * out);
+        else fd_gemm(0, 0, m, out, w, 1.0, h, w, last->x, out, 0.0, y->x + at * out, out, mem);
+    }
+    job_join(job, &scratch);
+    return t->mem->st->code ? NULL : y;
+}
+#endif
+
+/* ---- Rows ---------------------------------------------------------------------------------------
+ *
+ * Long rows are added in SUM_LANES running sums, whatever the width of a vector. */
+
+#ifndef FD_PLAIN
+/* The sum of (x_i - c)(y_i - c), or of x_i - c where y is NULL: 256 terms at a time in fd_real, and
+ * what these give in double. */
+FD_INLINE double row_dot(int n, const fd_real *x, const fd_real *y, fd_real c)
+{
+    enum { PART = 16 * SUM_LANES, V = SUM_LANES / FD_W };
+    double sum = 0;
+    for (int i = 0, end; i < n; i = end) {
+        fd_vec v[V];
+        fd_real s[SUM_LANES];
+        int j = i;
+        end = n - i < PART ? n : i + PART;
+        memset(v, 0, sizeof v);
+        for (; j + SUM_LANES <= end; j += SUM_LANES)
+            for (int k = 0; k < V; k++) {
+                const fd_vec d = vload(x + j + k * FD_W) - c;
+                v[k] += y ? d * (vload(y + j + k * FD_W) - c) : d;
+            }
+        memcpy(s, v, sizeof s);
+        for (int l = 0; j + l < end; l++)
+            s[l] += y ? (x[j + l] - c) * (y[j + l] - c) : x[j + l] - c;
+        for (int h = SUM_LANES / 2; h; h /= 2)
+            for (int l = 0; l < h; l++) s[l] += s[l + h];
+        sum += (double)s[0];
+    }
+    return sum;
+}
+
+/* how far apart rows of n numbers lie, a multiple of SUM_LANES */
+static int row_ld(int n) { return (n + SUM_LANES - 1) / SUM_LANES * SUM_LANES; }
+
+/* the largest lane */
+FD_INLINE fd_real row_top(const fd_vec v[SUM_LANES / FD_W])
+{
+    fd_real s[SUM_LANES];
+    memcpy(s, v, sizeof s);
+    for (int h = SUM_LANES / 2; h >= 4; h /= 2)
+        for (int l = 0; l < h; l++) { const fd_real a = s[l], b = s[l + h]; s[l] = a < b ? b : a; }
+    const fd_real a = s[0] < s[1] ? s[1] : s[0], b = s[2] < s[3] ? s[3] : s[2];
+    return a < b ? b : a;
+}
+#endif
+
+/* --- Softmax of rows [rows][n]: y = exp(x - max x) / sum of these --- */
+
+#ifdef FD_PLAIN
+static void softmax_run(ptrdiff_t rows, int n, const fd_real *x, fd_real *y, fd_arena scratch)
+{
+    (void)scratch;
+    for (ptrdiff_t r = 0; r < rows; r++, x += n, y += n) {
+        double top = (double)x[0], sum = 0;
+        for (int i = 1; i < n; i++) top = (double)x[i] > top ? (double)x[i] : top;
+        for (int i = 0; i < n; i++) {
+            y[i] = (fd_real)exp((double)x[i] - top);
+            sum += (double)y[i];
+        }
+        for (int i = 0; i < n; i++) y[i] *= (fd_real)(1 / sum);
+    }
+}
+#else
+/* p = softmax(z) for some rows of n numbers, row_ld apart; z is used up. From n on p is about
+ * exp(-80), which sums of at least 1 do not see: 0 would take the slow way of subnormal numbers.
+ * The maximum of each row and 1 over its sum go to `stats` or, with `known`, come from there. */
+static void row_softmax(int rows, int n, fd_real *z, fd_real *p, fd_real *stats, int known)
+{
+    enum { V = SUM_LANES / FD_W };
+    const int ld = row_ld(n), last = ld - SUM_LANES;
+    const fd_vec zero = { 0 };
+    fd_real lane[SUM_LANES];
+    fd_lanes in[V];                                         /* of the last lanes: before n */
+    for (int l = 0; l < SUM_LANES; l++) lane[l] = (fd_real)l;
+    for (int k = 0; k < V; k++) in[k] = vmask(vload(lane + k * FD_W) < zero + (fd_real)(n - last));
+    for (int r = 0; r < rows; r++) {
+        fd_real *const zr = z + (ptrdiff_t)r * ld;
+        fd_vec end[V], v[V];
+        for (int k = 0; k < V; k++) end[k] = vload(zr + last + k * FD_W);
+        if (!known) {
+            for (int k = 0; k < V; k++) v[k] = vselect(in[k], end[k], zero - (fd_real)INFINITY);
+            for (int i = 0; i < last; i += SUM_LANES)
+                for (int k = 0; k < V; k++) v[k] = vmax(v[k], vload(zr + i + k * FD_W));
+            stats[2 * r] = row_top(v);
+        }
+        const fd_real top = stats[2 * r];
+        for (int i = 0; i < last; i += FD_W) vstore(zr + i, vload(zr + i) - top);
+        for (int k = 0; k < V; k++)
+            vstore(zr + last + k * FD_W, vselect(in[k], end[k] - top, zero - 80));
+    }
+    map_block(FD_EXP, (ptrdiff_t)rows * ld, z, NULL, NULL, p);
+    for (int r = 0; r < rows; r++) {
+        fd_real *const pr = p + (ptrdiff_t)r * ld;
+        if (!known) stats[2 * r + 1] = (fd_real)(1 / row_dot(ld, pr, NULL, 0));
+        const fd_real scale = stats[2 * r + 1];
+        for (int i = 0; i < ld; i += FD_W) vstore(pr + i, vload(pr + i) * scale);
+    }
+}
+
+static void softmax_run(ptrdiff_t rows, int n, const fd_real *x, fd_real *y, fd_arena scratch)
+{
+    int ld = row_ld(n);
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF(rows > 1 && rows * n > TAPE_BLOCK)
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real *z = fd_new(&mem, fd_real, ld), *p = fd_raw(&mem, fd_real, ld), stats[2];
+        if (!z || !p) continue;
+        memcpy(z, x + r * n, (size_t)n * sizeof *z);
+        row_softmax(1, n, z, p, stats, 0);
+        memcpy(y + r * n, p, (size_t)n * sizeof *p);
+    }
+    job_join(job, &scratch);
+}
+#endif
+
+/* --- Layer normalisation of rows [rows][c] ---
+ *
+ *     y = gain z + bias,   z = (x - mean) r,   r = 1/sqrt(var + eps)
+ *
+ * and its reverse, with g = gain dy: dx = r (g - mean g - z mean(g z)) and, over the rows,
+ * dgain = sum z dy and dbias = sum dy. */
+
+#ifdef FD_PLAIN
+/* the mean of a row; *r = 1/sqrt(var + eps) */
+static fd_real norm_mean(int c, double eps, const fd_real *x, fd_real *r)
+{
+    double mean = 0, var = 0;
+    for (int j = 0; j < c; j++) mean += (double)x[j] / c;
+    for (int j = 0; j < c; j++) var += ((double)x[j] - mean) * ((double)x[j] - mean) / c;
+    *r = (fd_real)(1 / sqrt(var + eps));
+    return (fd_real)mean;
+}
+
+static void norm_run(ptrdiff_t rows, int c, double eps, const fd_real *x, const fd_real *gain,
+                     const fd_real *bias, fd_real *y)
+{
+    for (ptrdiff_t i = 0; i < rows; i++, x += c, y += c) {
+        fd_real r, mean = norm_mean(c, eps, x, &r);
+        for (int j = 0; j < c; j++) y[j] = (x[j] - mean) * r * gain[j] + bias[j];
+    }
+}
+
+static void norm_back(ptrdiff_t rows, int c, double eps, const fd_real *x, const fd_real *gain,
+                      const fd_real *dy, fd_real *dx, fd_real *dgain, fd_real *dbias,
+                      fd_arena scratch)
+{
+    double *sg = fd_new(&scratch, double, c), *sb = fd_new(&scratch, double, c);
+    for (ptrdiff_t i = 0; i < rows && sb; i++, x += c, dy += c, dx += c) {
+        fd_real r, mean = norm_mean(c, eps, x, &r);
+        double g = 0, gz = 0;
+        for (int j = 0; j < c; j++) {
+            fd_real z = (x[j] - mean) * r;
+            g += (double)(gain[j] * dy[j]) / c;
+            gz += (double)(gain[j] * dy[j] * z) / c;
+            sg[j] += (double)(z * dy[j]);
+            sb[j] += (double)dy[j];
+        }
+        for (int j = 0; j < c; j++)
+            dx[j] = r * (gain[j] * dy[j] - (fd_real)g - (x[j] - mean) * r * (fd_real)gz);
+    }
+    for (int j = 0; j < c && sb; j++) {
+        dgain[j] = (fd_real)sg[j];
+        dbias[j] = (fd_real)sb[j];
+    }
+}
+#else
+enum { NORM_ROWS = 32 };                              /* the rows of a block are added in fd_real */
+
+/* The mean and r of up to NORM_ROWS rows. The sums over lanes and the roots take long for one row
+ * alone, so they are done for all of them side by side. */
+static void norm_stats(int rows, int c, const fd_real *x, double eps, fd_real *mean, fd_real *r)
+{
+    double var[NORM_ROWS];
+    for (int i = 0; i < rows; i++)
+        mean[i] = (fd_real)(row_dot(c, x + (ptrdiff_t)i * c, NULL, 0) / c);
+    for (int i = 0; i < rows; i++) {
+        const fd_real *xi = x + (ptrdiff_t)i * c;
+        var[i] = row_dot(c, xi, xi, mean[i]) / c + eps;
+    }
+    for (int i = 0; i < rows; i++) r[i] = (fd_real)(1 / sqrt(var[i]));
+}
+
+static void norm_row(int c, const fd_real *x, fd_real mean, fd_real r, const fd_real *gain,
+                     const fd_real *bias, fd_real *restrict y)
+{
+    for (int j = 0; j < c; j++) y[j] = (x[j] - mean) * r * gain[j] + bias[j];
+}
+
+static void norm_run(ptrdiff_t rows, int c, double eps, const fd_real *x, const fd_real *gain,
+                     const fd_real *bias, fd_real *y)
+{
+    ptrdiff_t blocks = (rows + NORM_ROWS - 1) / NORM_ROWS;
+    FD_PARALLEL_IF(rows * c > TAPE_BLOCK)
+    for (ptrdiff_t k = 0; k < blocks; k++) {
+        fd_real mean[NORM_ROWS], r[NORM_ROWS];
+        ptrdiff_t from = k * NORM_ROWS;
+        int some = rows - from < NORM_ROWS ? (int)(rows - from) : NORM_ROWS;
+        norm_stats(some, c, x + from * c, eps, mean, r);
+        for (int i = 0; i < some; i++)
+            norm_row(c, x + (from + i) * c, mean[i], r[i], gain, bias, y + (from + i) * c);
+    }
+}
+
+/* dx of a row. z dy and dy are added to sg and sb; z and g are scratch. */
+static void norm_row_vjp(int c, const fd_real *x, fd_real mean, fd_real r, const fd_real *gain,
+                         const fd_real *dy, fd_real *restrict dx, fd_real *restrict sg,
+                         fd_real *restrict sb, fd_real *restrict z, fd_real *restrict g)
+{
+    const double by = 1.0 / c;
+    for (int j = 0; j < c; j++) {
+        z[j] = (x[j] - mean) * r;
+        g[j] = dy[j] * gain[j];
+        sg[j] += z[j] * dy[j];
+        sb[j] += dy[j];
+    }
+    const fd_real m = (fd_real)(by * row_dot(c, g, NULL, 0));
+    const fd_real q = (fd_real)(by * row_dot(c, g, z, 0));
+    for (int j = 0; j < c; j++) dx[j] = r * (g[j] - m - z[j] * q);
+}
+
+static void norm_back(ptrdiff_t rows, int c, double eps, const fd_real *x, const fd_real *gain,
+                      const fd_real *dy, fd_real *dx, fd_real *dgain, fd_real *dbias,
+                      fd_arena scratch)
+{
+    ptrdiff_t blocks = (rows + NORM_ROWS - 1) / NORM_ROWS;
+    fd_real *sums = fd_new(&scratch, fd_real, 2 * blocks * c);   /* z dy, and dy, of each block */
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF(rows * c > TAPE_BLOCK)
+    for (ptrdiff_t k = 0; k < blocks; k++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real mean[NORM_ROWS], unit[NORM_ROWS];
+        fd_real *z = fd_raw(&mem, fd_real, 2 * c), *sg = sums + k * c, *sb = sg + blocks * c;
+        ptrdiff_t from = k * NORM_ROWS;
+        int some = rows - from < NORM_ROWS ? (int)(rows - from) : NORM_ROWS;
+        if (!z) continue;
+        norm_stats(some, c, x + from * c, eps, mean, unit);
+        for (int i = 0; i < some; i++) {
+            ptrdiff_t at = (from + i) * c;
+            norm_row_vjp(c, x + at, mean[i], unit[i], gain, dy + at, dx + at, sg, sb, z, z + c);
+        }
+    }
+    job_join(job, &scratch);
+    if (scratch.st->code) return;
+    sum_axis(1, blocks, c, sums, dgain, scratch);
+    sum_axis(1, blocks, c, sums + blocks * c, dbias, scratch);
+}
+#endif
+
+/* ---- Attention, head by head --------------------------------------------------------------------
+ *
+ *     y = P v,   P = softmax(s q k^T),   s = 1/sqrt(width of a head)
+ *
+ * [Attention; Thesis eqs. 3.77, 3.78], and in reverse
+ *
+ *     dv = P^T dy,   dP = dy v^T,   dS = P (dP - row sums of P dP),   dq = s dS k,   dk = s dS^T q
+ *
+ * q [b][n][d], k [b][m][d], v and y [b][n][e], where a head has d/heads and e/heads columns. The
+ * plain form is attend_composed, which has all of P in memory. The fused one has a block of its
+ * rows in the cache; the reverse pass computes them again with the maxima and sums that were
+ * kept. */
+
+#ifdef FD_PLAIN
+static fd_var *fuse_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
+{
+    return attend_composed(t, q, k, v, heads);
+}
+
+static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads)
+{
+    int e = x ? x->n[2] / 3 : 0;
+    fd_var *q = fd_slice(t, x, 2, 0, e), *k = fd_slice(t, x, 2, e, e);
+    return attend_composed(t, q, k, fd_slice(t, x, 2, 2 * e, e), heads);
+}
+#else
+/* A head has width w in q and k, and u in v; tokens lie ldq and ldv apart. */
+struct attend {
+    int b, n, m, heads, w, u, ldq, ldv;
+    const fd_real *q, *k, *v;
+    fd_real *stats;                   /* [b][heads][n][2], see row_softmax; NULL: not kept */
+};
+
+/* rows of P that are in the cache at a time */
+static int attend_rows(int m)
+{
+    int rows = 65536 / m;
+    return rows < 16 ? 16 : rows > 128 ? 128 : rows;
+}
+
+/* where sample and head j begin among tokens [b][n] that lie ld apart, with heads of width w */
+static ptrdiff_t attend_at(const struct attend *s, ptrdiff_t j, int n, int ld, int w)
+{
+    return j / s->heads * n * ld + j % s->heads * w;
+}
+
+/* Rows r.. of P for sample and head j; z has as much room as p. */
+static void attend_block(const struct attend *s, ptrdiff_t j, int r, int rows, fd_real *z,
+                         fd_real *p, fd_real *stats, int known, fd_arena mem)
+{
+    fd_gemm(0, 1, rows, s->m, s->w, 1 / sqrt((double)s->w),
+            s->q + attend_at(s, j, s->n, s->ldq, s->w) + (ptrdiff_t)r * s->ldq, s->ldq,
+            s->k + attend_at(s, j, s->m, s->ldq, s->w), s->ldq, 0.0, z, row_ld(s->m), mem);
+    row_softmax(rows, s->m, z, p, stats, known);
+}
+
+static void attend_run(const struct attend *s, fd_real *y, fd_arena scratch)
+{
+    int block = attend_rows(s->m), blocks = (s->n + block - 1) / block, ld = row_ld(s->m);
+    int e = s->heads * s->u;
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF((double)s->n * s->m * s->b * s->heads > TAPE_BLOCK)
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)s->b * s->heads * blocks; i++) {
+        fd_arena mem = job[threads_this()].mem;
+        fd_real *p = fd_raw(&mem, fd_real, (ptrdiff_t)block * ld);
+        fd_real *z = fd_raw(&mem, fd_real, (ptrdiff_t)block * ld);
+        fd_real *stats = s->stats ? s->stats : fd_raw(&mem, fd_real, 2 * block);
+        int r = (int)(i % blocks) * block, rows = s->n - r < block ? s->n - r : block;
+        ptrdiff_t j = i / blocks;
+        if (!p || !z || !stats) continue;
+        attend_block(s, j, r, rows, z, p, s->stats ? stats + 2 * (j * s->n + r) : stats, 0, mem);
+        fd_gemm(0, 0, rows, s->u, s->m, 1.0, p, ld, s->v + attend_at(s, j, s->m, s->ldv, s->u),
+                s->ldv, 0.0, y + attend_at(s, j, s->n, e, s->u) + (ptrdiff_t)r * e, e, mem);
+    }
+    job_join(job, &scratch);
+}
+
+/* There is one source where q, k, v lie side by side in every token. */
+static void op_attention_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+{
+    const struct attend *s = y->aux;
+    int block = attend_rows(s->m), ld = row_ld(s->m), e = s->heads * s->u, one = !y->src[1];
+    fd_real *to[3];
+    for (int i = 0; i < 3; i++) {
+        if (!i || !one) dx[i] = tape_push(t, NULL, 3, y->src[i]->n, 0, NULL);
+        if (!dx[one ? 0 : i]) return;
+        to[i] = one ? dx[0]->x + (ptrdiff_t)i * e : dx[i]->x;
+    }
+    fd_arena scratch = *t->mem;
+    job_mem *job = job_fork(&scratch);
+    if (!job) return;
+    FD_PARALLEL_IF(s->b * s->heads > 1 && (double)s->n * s->m * s->b * s->heads > TAPE_BLOCK)
+    for (int j = 0; j < s->b * s->heads; j++) {
+        fd_arena mem = job[threads_this()].mem;
+        ptrdiff_t size = (ptrdiff_t)block * ld;
+        fd_real *p = fd_raw(&mem, fd_real, size), *z = fd_raw(&mem, fd_real, size), *dp = z;
+        ptrdiff_t at = attend_at(s, j, s->n, s->ldq, s->w);
+        ptrdiff_t ak = attend_at(s, j, s->m, s->ldq, s->w);
+        ptrdiff_t ay = attend_at(s, j, s->n, e, s->u), av = attend_at(s, j, s->m, s->ldv, s->u);
+        double scale = 1 / sqrt((double)s->w);
+        for (int r = 0; r < s->n && p && z; r += block) {
+            int rows = s->n - r < block ? s->n - r : block;
+            const fd_real *qr = s->q + at + (ptrdiff_t)r * s->ldq;
+            const fd_real *dr = dy->x + ay + (ptrdiff_t)r * e;
+            attend_block(s, j, r, rows, z, p, s->stats + 2 * ((ptrdiff_t)j * s->n + r), 1, mem);
+            fd_gemm(1, 0, s->m, s->u, rows, 1.0, p, ld, dr, e, r > 0, to[2] + av, s->ldv, mem);
+            fd_gemm(0, 1, rows, s->m, s->u, 1.0, dr, e, s->v + av, s->ldv, 0.0, dp, ld, mem);
+            for (int i = 0; i < rows; i++) {
+                fd_real *pi = p + (ptrdiff_t)i * ld, *di = dp + (ptrdiff_t)i * ld;
+                fd_real sum = (fd_real)row_dot(s->m, pi, di, 0);
+                for (int l = 0; l < s->m; l++) di[l] = pi[l] * (di[l] - sum);
+            }
+            fd_gemm(0, 0, rows, s->w, s->m, scale, dp, ld, s->k + ak, s->ldq, 0.0,
+                    to[0] + at + (ptrdiff_t)r * s->ldq, s->ldq, mem);
+            fd_gemm(1, 0, s->m, s->w, rows, scale, dp, ld, qr, s->ldq, r > 0, to[1] + ak, s->ldq,
+                    mem);
+        }
+    }
+    job_join(job, &scratch);
+}
+
+static fd_var *attend_push(fd_tape *t, const struct attend *s, const int out[3], int nsrc,
+                           fd_var *const src[])
+{
+    static const struct fd_op op = { "fd_attention", op_attention_vjp, 1 };
+    struct attend *own = fd_raw(t->mem, struct attend, 1);
+    fd_var *y = own ? tape_push(t, &op, 3, out, nsrc, src) : NULL;
+    if (!y) return NULL;
+    *own = *s;
+    own->stats = y->needs ? fd_raw(t->mem, fd_real, 2 * (ptrdiff_t)s->b * s->heads * s->n) : NULL;
+    y->aux = own;
+    attend_run(own, y->x, *t->mem);
+    return t->mem->st->code ? NULL : y;
+}
+
+static fd_var *fuse_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads)
+{
+    int b = q->n[0], n = q->n[1], d = q->n[2], m = k->n[1], e = v->n[2], out[3] = { b, n, e };
+    struct attend s = { b, n, m, heads, d / heads, e / heads, d, e, q->x, k->x, v->x, NULL };
+    return attend_push(t, &s, out, 3, (fd_var *[]){ q, k, v });
+}
+
+static fd_var *fuse_attend(fd_tape *t, fd_var *x, int heads)
+{
+    if (!x) return NULL;
+    int b = x->n[0], n = x->n[1], e = x->n[2] / 3, w = e / heads, out[3] = { b, n, e };
+    struct attend s = { b, n, n, heads, w, w, 3 * e, 3 * e, x->x, x->x + e, x->x + 2 * e, NULL };
+    return attend_push(t, &s, out, 1, &x);
+}
+#endif
+
+/* ---- Patches ------------------------------------------------------------------------------------
+ *
+ * x [b][n0][n1][n2][c] to tokens [b][t0][t1][t2][p0][p1][p2][c], t = n/p, or (cut = 0) back. What
+ * lies together in both is p2 points. */
+
+static void patch_copy(int cut, int b, const int n[3], const int p[3], int c, const fd_real *x,
+                       fd_real *y)
+{
+    const int t[3] = { n[0] / p[0], n[1] / p[1], n[2] / p[2] }, size = p[0] * p[1] * p[2];
+    ptrdiff_t run = (ptrdiff_t)p[2] * c, rows = (ptrdiff_t)b * n[0] * n[1];
+    FD_PARALLEL_IF(rows * n[2] * c > TAPE_BLOCK)
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        int i1 = (int)(r % n[1]), i0 = (int)(r / n[1] % n[0]);
+        ptrdiff_t token = ((r / n[1] / n[0] * t[0] + i0 / p[0]) * t[1] + i1 / p[1]) * t[2];
+        ptrdiff_t in = i0 % p[0] * p[1] + i1 % p[1];
+        for (int k = 0; k < t[2]; k++) {
+            ptrdiff_t at = r * n[2] * c + k * run, to = (token + k) * size * c + in * run;
+            memcpy(y + (cut ? to : at), x + (cut ? at : to), (size_t)run * sizeof *y);
+        }
+    }
+}
+
+/* ---- Stencils of three points -------------------------------------------------------------------
+ *
+ * The neighbours of each point, x [rows][c] to y [rows][parts][c], part k of point p the value at
+ * p + o_k, where o_k goes through {-1, 0, 1}^axes; or (back) the transpose. Beyond the ends of an
+ * axis the value is what its boundary continues x with. */
+
+/* Of one axis: the neighbours of a point. Where one is beyond an end, `at` is the point inside that
+ * the boundary puts there, or -1 for none, and `sign` is what its value is multiplied by. In the
+ * transpose the point `at` has this one as its neighbour -1, 0, 1: `of`, counted from 0. */
+struct stencil { int at[3], of[3]; fd_real sign[3]; };
+
+/* Point i of n. Points of FD_DIRICHLET axes are odd around a point that is not stored, i = -1,
+ * where they are 0; those of other axes are even or odd around i = -1/2. */
+static struct stencil stencil_axis(int bc, int n, int i)
+{
+    struct stencil s;
+    for (int k = 0; k < 3; k++) {
+        int j = i + k - 1, out = j < 0 || j >= n;
+        s.at[k] = j;
+        s.of[k] = 2 - k;
+        s.sign[k] = 1;
+        if (!out) continue;
+        s.at[k] = bc == FD_PERIODIC ? (j + n) % n : bc == FD_NEUMANN || bc == FD_MIXED ? i : -1;
+        if (bc != FD_PERIODIC) s.of[k] = k;
+        if (bc == FD_MIXED && j < 0) s.sign[k] = -1;
+    }
+    return s;
+}
+
+/* One point by its three lists: the plain form. y has room for parts c numbers, or (back) for c. */
+static void stencil_point(const struct stencil_grid *g, int back, ptrdiff_t r, const fd_real *x,
+                          fd_real *y)
+{
+    const int *n = g->n, *from = g->from, c = g->c;
+    struct stencil s[3];
+    ptrdiff_t first = r;
+    int k = 0;
+    for (int i = 2; i >= 0; first /= n[i--])
+        s[i] = stencil_axis(g->bc[i], n[i], (int)(first % n[i]));
+    first *= (ptrdiff_t)n[0] * n[1] * n[2];           /* where this sample begins */
+    for (int a = from[0]; a < 3 - from[0]; a++)
+    for (int b = from[1]; b < 3 - from[1]; b++)
+    for (int e = from[2]; e < 3 - from[2]; e++, k++) {
+        int in = s[0].at[a] >= 0 && s[1].at[b] >= 0 && s[2].at[e] >= 0;
+        ptrdiff_t q = first + ((ptrdiff_t)s[0].at[a] * n[1] + s[1].at[b]) * n[2] + s[2].at[e];
+        fd_real sign = s[0].sign[a] * s[1].sign[b] * s[2].sign[e];
+        if (back && in) {                             /* r is neighbour p of q */
+            int p = s[2].of[e] + (from[1] ? 0 : 3 * s[1].of[b]) + (from[0] ? 0 : 9 * s[0].of[a]);
+            for (int j = 0; j < c; j++) y[j] += sign * x[(q * g->parts + p) * c + j];
+        } else if (!back) {
+            for (int j = 0; j < c; j++) y[k * c + j] = in ? sign * x[q * c + j] : 0;
+        }
+    }
+}
+
+#ifdef FD_PLAIN
+static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x, fd_real *y)
+{
+    ptrdiff_t each = back ? g->c : (ptrdiff_t)g->parts * g->c;
+    memset(y, 0, (size_t)(g->rows * each) * sizeof *y);
+    for (ptrdiff_t r = 0; r < g->rows; r++) stencil_point(g, back, r, x, y + r * each);
+}
+#else
+/* Points away from the ends need no lists: their neighbours lie `near` of them. */
+static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x, fd_real *y)
+{
+    const int *n = g->n, *from = g->from, c = g->c, parts = g->parts;
+    ptrdiff_t near[27];
+    int count = 0;
+    for (int a = from[0]; a < 3 - from[0]; a++)
+    for (int b = from[1]; b < 3 - from[1]; b++)
+    for (int e = from[2]; e < 3 - from[2]; e++)
+        near[count++] = ((ptrdiff_t)(a - 1) * n[1] + b - 1) * n[2] + e - 1;
+    FD_PARALLEL_IF(g->rows * parts * c > TAPE_BLOCK)
+    for (ptrdiff_t r = 0; r < g->rows; r++) {
+        ptrdiff_t rest = r;
+        fd_real *to = back ? y + r * c : y + r * parts * c;
+        int inside = 1;
+        if (back) memset(to, 0, (size_t)c * sizeof *to);
+        for (int i = 2; i >= 0; rest /= n[i--]) {
+            int j = (int)(rest % n[i]);
+            inside &= from[i] || (j > 0 && j < n[i] - 1);
+        }
+        if (!inside) stencil_point(g, back, r, x, to);
+        for (int k = 0; k < parts && inside; k++) {   /* r is neighbour parts-1-k of its k-th one */
+            const fd_real *at = back ? x + ((r + near[k]) * parts + parts - 1 - k) * c
+                                     : x + (r + near[k]) * c;
+            if (back) for (int j = 0; j < c; j++) to[j] += at[j];
+            else if (c == 1) to[k] = *at;             /* one number needs no memcpy */
+            else memcpy(to + k * c, at, (size_t)c * sizeof *to);
+        }
+    }
+}
+#endif
+
+/* ---- Stencils of physical width -----------------------------------------------------------------
+ *
+ * y(p) = sum over the taps o of w(o) x(p + o step), channel by channel; (back) its transpose; and
+ * the gradient g(o) = sum over p of x(p + o step) y(p). x and y are [b][n0][n1][n2][c], w and g
+ * [taps of axis 0][1][2][c].
+ *
+ * This is done a row of the last axis at a time: all rows of x that it needs, each with the
+ * weights of its taps. In the middle of a row tap k of point p is point p + (k - half) step, or in
+ * the transpose minus that. Points near the ends go by lists, which say for every point of an axis
+ * what its taps are; the plain form goes by lists everywhere. */
+
+/* `sign` is -1 where x is continued as an odd function, `k` the number of the tap */
+struct tap { int at, k; fd_real sign; };
+
+/* Which point of an axis gives the value at i, which may be beyond its ends, and with what sign: 0
+ * where the boundary has a zero. */
+static int taps_at(int bc, int n, int i, int *sign)
+{
+    const int zero = bc == FD_DIRICHLET;              /* points lie on the ends, from -1 to n */
+    const int turn = bc == FD_PERIODIC ? n : bc == FD_MIXED ? 4 * n : 2 * (n + zero);
+    i = (i % turn + turn) % turn;
+    *sign = 1;
+    if (bc == FD_MIXED && i >= 2 * n) { i = turn - 1 - i; *sign = -1; }
+    if (i < n) return i;
+    if (!zero) return 2 * n - 1 - i;
+    *sign = i == n || i == turn - 1 ? 0 : -1;
+    return *sign ? 2 * n - i : 0;
+}
+
+/* the lists of an axis, of y or (back) of the transpose */
+static void taps_list(struct taps_axis *x, int back, fd_arena *a)
+{
+    const int n = x->n, half = x->wide / 2, reach = half * (x->step < 0 ? -x->step : x->step);
+    x->first = fd_new(a, int, n + 2);
+    x->list = fd_raw(a, struct tap, (ptrdiff_t)n * x->wide);
+    x->lo = reach < n ? reach : n;
+    x->hi = n - reach > x->lo ? n - reach : x->lo;
+    /* the first pass counts the taps of each point, the second puts them in their places */
+    for (int pass = 0; pass < 2 && x->list; pass++) {
+        for (int p = 0; p < n; p++)
+            for (int k = 0, sign; k < x->wide; k++) {
+                const int q = taps_at(x->bc, n, p + (k - half) * x->step, &sign), to = back ? q : p;
+                if (!sign) continue;
+                if (!pass) x->first[to + 2]++;
+                else x->list[x->first[to + 1]++] = (struct tap){ back ? p : q, k, (fd_real)sign };
+            }
+        for (int i = 0; i < n && !pass; i++) x->first[i + 2] += x->first[i + 1];
+    }
+}
+
+/* a copy of s with its lists, in the arena */
+static struct taps *taps_new(fd_arena *a, const struct taps *s, int back)
+{
+    struct taps *own = fd_raw(a, struct taps, 1);
+    if (!own) return NULL;
+    *own = *s;
+    for (int i = 0; i < 3; i++) taps_list(&own->ax[i], back, a);
+    return a->st->code ? NULL : own;
+}
+
+/* Point p of a row, y [n][c], by its list: it adds what `rows` rows x give, each with its w. */
+FD_INLINE void taps_point(const struct taps_axis *ax, int c, int rows, const fd_real *const x[],
+                          const fd_real *const w[], int p, fd_real *restrict y)
+{
+    fd_real *to = y + (ptrdiff_t)p * c;
+    for (int r = 0; r < rows; r++)
+        for (int e = ax->first[p]; e < ax->first[p + 1]; e++) {
+            const struct tap *q = &ax->list[e];
+            const fd_real *u = x[r] + (ptrdiff_t)q->at * c, *z = w[r] + (ptrdiff_t)q->k * c;
+            const fd_real sign = q->sign;
+            for (int j = 0; j < c; j++) to[j] += sign * z[j] * u[j];
+        }
+}
+
+/* the products of a point in the gradient: part [wide][c] gets what row x, of sign, has with y */
+FD_INLINE void taps_point_products(const struct taps_axis *ax, int c, int p, const fd_real *x,
+                                   fd_real sign, const fd_real *y, fd_real *restrict part)
+{
+    for (int e = ax->first[p]; e < ax->first[p + 1]; e++) {
+        const struct tap *q = &ax->list[e];
+        const fd_real *u = x + (ptrdiff_t)q->at * c, *v = y + (ptrdiff_t)p * c;
+        const fd_real both = sign * q->sign;
+        fd_real *g = part + (ptrdiff_t)q->k * c;
+        for (int j = 0; j < c; j++) g[j] += both * u[j] * v[j];
+    }
+}
+
+enum { TAPS_ROWS = 9 };                               /* rows done at a time */
+
+#ifdef FD_PLAIN
+static void taps_row(const struct taps_axis *ax, int back, int c, int rows,
+                     const fd_real *const x[], const fd_real *const w[], int add, fd_real *y)
+{
+    (void)back;
+    if (!add) memset(y, 0, (size_t)ax->n * (size_t)c * sizeof *y);
+    for (int p = 0; p < ax->n; p++) taps_point(ax, c, rows, x, w, p, y);
+}
+
+static void taps_products(const struct taps_axis *ax, int c, int from, int to, const fd_real *x,
+                          fd_real sign, const fd_real *y, fd_real *part)
+{
+    for (int p = from; p < to; p++) taps_point_products(ax, c, p, x, sign, y, part);
+}
+#else
+enum { TAPS_POINTS = 4 };                             /* points done at a time */
+
+/* `lanes` channels, from each pointer on, of the points lo..hi of a row */
+FD_INLINE void taps_middle(const struct taps_axis *ax, int back, int c, int rows,
+                           const fd_real *const x[], const fd_real *const w[], int add,
+                           fd_real *y, int lanes)
+{
+    const ptrdiff_t step = (ptrdiff_t)(back ? -ax->step : ax->step) * c;
+    const int wide = ax->wide;
+    for (int p = ax->lo, m; p < ax->hi; p += m) {
+        fd_vec sum[TAPS_POINTS], zero = { 0 };
+        m = ax->hi - p < TAPS_POINTS ? 1 : TAPS_POINTS;
+        fd_real *to = y + (ptrdiff_t)p * c;
+        for (int i = 0; i < m; i++)
+            sum[i] = !add ? zero : lanes < FD_W ? vload_n(to + (ptrdiff_t)i * c, lanes)
+                                                : vload(to + (ptrdiff_t)i * c);
+        for (int r = 0; r < rows; r++) {
+            const fd_real *from = x[r] + (ptrdiff_t)p * c - wide / 2 * step, *v = w[r];
+            for (int k = 0; k < wide; k++, from += step, v += c) {
+                const fd_vec u = lanes < FD_W ? vload_n(v, lanes) : vload(v);
+                if (m == 1) {
+                    sum[0] += u * (lanes < FD_W ? vload_n(from, lanes) : vload(from));
+                } else {
+                    FD_UNROLL
+                    for (int i = 0; i < TAPS_POINTS; i++)
+                        sum[i] += u * (lanes < FD_W ? vload_n(from + (ptrdiff_t)i * c, lanes)
+                                                    : vload(from + (ptrdiff_t)i * c));
+                }
+            }
+        }
+        for (int i = 0; i < m; i++) {
+            if (lanes < FD_W) vstore_n(to + (ptrdiff_t)i * c, sum[i], lanes);
+            else vstore(to + (ptrdiff_t)i * c, sum[i]);
+        }
+    }
+}
+
+/* a whole row, y (+)= the sum over `rows` rows x, each with its w [wide][c] */
+static void taps_row(const struct taps_axis *ax, int back, int c, int rows,
+                     const fd_real *const x[], const fd_real *const w[], int add,
+                     fd_real *restrict y)
+{
+    const fd_real *from[TAPS_ROWS], *v[TAPS_ROWS];
+    for (int j = 0; j < c; j += FD_W) {
+        for (int r = 0; r < rows; r++) { from[r] = x[r] + j; v[r] = w[r] + j; }
+        if (c - j >= FD_W) taps_middle(ax, back, c, rows, from, v, add, y + j, FD_W);
+        else taps_middle(ax, back, c, rows, from, v, add, y + j, c - j);
+    }
+    for (int p = ax->lo ? 0 : ax->hi; p < ax->n; p = p + 1 == ax->lo ? ax->hi : p + 1) {
+        if (!add) memset(y + (ptrdiff_t)p * c, 0, (size_t)c * sizeof *y);
+        taps_point(ax, c, rows, x, w, p, y);
+    }
+}
+
+/* the products of points from..to */
+static void taps_products(const struct taps_axis *ax, int c, int from, int to, const fd_real *x,
+                          fd_real sign, const fd_real *y, fd_real *restrict part)
+{
+    const int lo = from > ax->lo ? from : ax->lo, hi = to < ax->hi ? to : ax->hi;
+    for (int k = 0; k < ax->wide && lo < hi; k++) {
+        const fd_real *u = x + (lo + (ptrdiff_t)(k - ax->wide / 2) * ax->step) * c;
+        const fd_real *v = y + (ptrdiff_t)lo * c;
+        for (int j = 0; j < c; j += FD_W) {
+            fd_vec sum[TAPS_POINTS];
+            const int lanes = c - j < FD_W ? c - j : FD_W;
+            memset(sum, 0, sizeof sum);
+            ptrdiff_t p = j, end = (ptrdiff_t)(hi - lo) * c;
+            for (; p + (TAPS_POINTS - 1) * (ptrdiff_t)c < end; p += TAPS_POINTS * (ptrdiff_t)c)
+                FD_UNROLL
+                for (int i = 0; i < TAPS_POINTS; i++) {
+                    const fd_real *f = u + p + i * (ptrdiff_t)c, *h = v + p + i * (ptrdiff_t)c;
+                    sum[i] += lanes < FD_W ? vload_n(f, lanes) * vload_n(h, lanes)
+                                           : vload(f) * vload(h);
+                }
+            for (; p < end; p += c)
+                sum[0] += lanes < FD_W ? vload_n(u + p, lanes) * vload_n(v + p, lanes)
+                                       : vload(u + p) * vload(v + p);
+            fd_real *g = part + (ptrdiff_t)k * c + j;
+            const fd_vec all = sign * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+            if (lanes < FD_W) vstore_n(g, vload_n(g, lanes) + all, lanes);
+            else vstore(g, vload(g) + all);
+        }
+    }
+    for (int p = from; p < to; p++) {
+        if (p >= ax->lo && p < ax->hi) { p = ax->hi - 1; continue; }
+        taps_point_products(ax, c, p, x, sign, y, part);
+    }
+}
+#endif
+
+/* The rows of x that row r of a sample of y needs, one after the other: *e counts them, and 0 comes
+ * at the end. */
+static int taps_next(const struct taps *s, int r, int *e, ptrdiff_t *row, int *part, fd_real *sign)
+{
+    const struct taps_axis *a = &s->ax[0], *b = &s->ax[1];
+    const int i = r / b->n, j = r % b->n, count = b->first[j + 1] - b->first[j];
+    if (*e >= (a->first[i + 1] - a->first[i]) * count) return 0;
+    const struct tap *p = &a->list[a->first[i] + *e / count];
+    const struct tap *q = &b->list[b->first[j] + *e % count];
+    *row = (ptrdiff_t)p->at * b->n + q->at;
+    *part = p->k * b->wide + q->k;
+    *sign = p->sign * q->sign;
+    ++*e;
+    return 1;
+}
+
+static void taps_run(const struct taps *s, int back, const fd_real *x, const fd_real *w, fd_real *y,
+                     fd_arena scratch)
+{
+    const int c = s->c, n = s->ax[2].n, wide = s->ax[2].wide;
+    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n;
+    const ptrdiff_t size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
+    fd_real *minus = fd_raw(&scratch, fd_real, size);
+    if (!minus) return;
+    for (ptrdiff_t i = 0; i < size; i++) minus[i] = -w[i];
+    FD_PARALLEL_IF(s->b * rows * line > TAPE_BLOCK)
+    for (ptrdiff_t k = 0; k < s->b * rows; k++) {
+        const fd_real *from[TAPS_ROWS], *v[TAPS_ROWS], *sample = x + k / rows * rows * line;
+        fd_real *to = y + k * line, sign;
+        ptrdiff_t row;
+        int e = 0, count = 0, add = 0, part;
+        while (taps_next(s, (int)(k % rows), &e, &row, &part, &sign)) {
+            from[count] = sample + row * line;
+            v[count++] = (sign < 0 ? minus : w) + (ptrdiff_t)part * wide * c;
+            if (count < TAPS_ROWS) continue;
+            taps_row(&s->ax[2], back, c, count, from, v, add, to);
+            count = 0, add = 1;
+        }
+        if (count || !add) taps_row(&s->ax[2], back, c, count, from, v, add, to);
+    }
+}
+
+static void taps_gradient(const struct taps *s, const fd_real *x, const fd_real *y, fd_real *g,
+                          fd_arena scratch)
+{
+    enum { POINTS = 128 };                            /* so many are added in fd_real */
+    const int c = s->c, n = s->ax[2].n;
+    const ptrdiff_t rows = (ptrdiff_t)s->ax[0].n * s->ax[1].n;
+    const ptrdiff_t size = (ptrdiff_t)s->parts * c, line = (ptrdiff_t)n * c;
+    const ptrdiff_t each = (ptrdiff_t)s->ax[2].wide * c;
+    fd_real *sums = fd_raw(&scratch, fd_real, s->b * size);
+    fd_real *parts = fd_raw(&scratch, fd_real, s->b * each);
+    double *total = fd_new(&scratch, double, s->b * size);
+    if (!total) return;
+    FD_PARALLEL_IF(s->b * rows * line > TAPE_BLOCK)
+    for (int i = 0; i < s->b; i++) {
+        double *sum = total + i * size;
+        fd_real *part = parts + i * each;
+        for (int r = 0; r < (int)rows; r++) {
+            const fd_real *v = y + (i * rows + r) * line;
+            ptrdiff_t row;
+            fd_real sign;
+            for (int e = 0, k; taps_next(s, r, &e, &row, &k, &sign); )
+                for (int p = 0; p < n; p += POINTS) {
+                    memset(part, 0, (size_t)each * sizeof *part);
+                    taps_products(&s->ax[2], c, p, n - p < POINTS ? n : p + POINTS,
+                                  x + (i * rows + row) * line, sign, v, part);
+                    for (ptrdiff_t j = 0; j < each; j++) sum[k * each + j] += (double)part[j];
+                }
+        }
+        for (ptrdiff_t j = 0; j < size; j++) sums[i * size + j] = (fd_real)sum[j];
+    }
+    sum_axis(1, s->b, size, sums, g, scratch);
+}
+
+/* ==== Room IV: the optimiser and files ==== */
 
 /* ---- Optimiser ----------------------------------------------------------------------------------
  *
