@@ -15,7 +15,7 @@
 # make clean
 #
 # make test NAME=fft   only the groups of tests whose name starts so (make bench: the rows)
-# make V=name     one variant, in build/name: double serial scalar clang sanitize strict
+# make V=name     one variant, in build/name: double serial scalar plain clang sanitize strict
 # make STRICT=1   V=strict: the same bits from every compiler and machine
 
 CC      = gcc
@@ -34,10 +34,13 @@ else ifeq ($(V),double)
 DEFS    = -DFD_DOUBLE
 else ifeq ($(V),serial)
 OMP     =
-# gcc vectorises the plain loops of this variant itself, and would contract products and sums in
+# gcc vectorises the loops of these two variants itself, and would contract products and sums in
 # their bodies and in their tails differently: the same number would depend on its place.
 else ifeq ($(V),scalar)
 DEFS    = -DFD_SCALAR
+FMA     = -ffp-contract=off
+else ifeq ($(V),plain)
+DEFS    = -DFD_PLAIN
 FMA     = -ffp-contract=off
 else ifeq ($(V),clang)
 CC      = clang
@@ -47,7 +50,7 @@ else ifeq ($(V),strict)
 DEFS    = -DFD_STRICT
 FMA     = -ffp-contract=off
 else
-$(error V=$(V): expected float double serial scalar clang sanitize strict)
+$(error V=$(V): expected float double serial scalar plain clang sanitize strict)
 endif
 
 # The compiler is asked once for each variant which of these flags it has. Of -ffp-contract gcc takes
@@ -128,7 +131,7 @@ $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 
 # ---- Tests --------------------------------------------------------------------------------------
 
-VARIANTS = float double serial scalar strict clang sanitize
+VARIANTS = float double serial scalar plain strict clang sanitize
 
 test: $(B)/test all
 	@sh tests/sum.sh "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/layers.sh $(B)" "sh tests/index.sh check" "sh tests/tool.sh $(B)")

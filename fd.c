@@ -53,6 +53,8 @@ const char *fd_build(void)
 #endif
 #if FD_BYTES
         ", vectors of " CORE_TEXT(FD_BYTES) " bytes"
+#elif defined(FD_PLAIN)
+        ", plain loops"
 #else
         ", no vectors"
 #endif
