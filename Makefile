@@ -18,7 +18,7 @@
 # make clean
 #
 # make test NAME=fft   only the groups of tests whose name starts so (make bench: the rows)
-# make V=name     one variant, in build/name: double serial scalar clang sanitize strict
+# make V=name     one variant, in build/name: double serial scalar plain clang sanitize strict
 # make MPI=1      build/mpi/fd, whose train, sample and posterior run as several processes (mpicc)
 # make STRICT=1   V=strict: the same bits from every compiler and machine
 
@@ -41,10 +41,13 @@ else ifeq ($(V),double)
 DEFS    = -DFD_DOUBLE
 else ifeq ($(V),serial)
 OMP     =
-# gcc vectorises the plain loops of this variant itself, and would contract products and sums in
+# gcc vectorises the loops of these two variants itself, and would contract products and sums in
 # their bodies and in their tails differently: the same number would depend on its place.
 else ifeq ($(V),scalar)
 DEFS    = -DFD_SCALAR
+FMA     = -ffp-contract=off
+else ifeq ($(V),plain)
+DEFS    = -DFD_PLAIN
 FMA     = -ffp-contract=off
 else ifeq ($(V),clang)
 CC      = clang
@@ -60,7 +63,7 @@ ifeq ($(shell command -v $(CC)),)
 $(error MPI=1 needs mpicc: sudo apt-get install openmpi-bin libopenmpi-dev)
 endif
 else
-$(error V=$(V): expected float double serial scalar clang sanitize strict mpi)
+$(error V=$(V): expected float double serial scalar plain clang sanitize strict mpi)
 endif
 
 # The compiler is asked once for each variant which of these flags it has. Of -ffp-contract gcc takes
@@ -148,7 +151,7 @@ $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 # ---- Tests --------------------------------------------------------------------------------------
 
 # Long ones first. The tool's own tests run where the tool may differ.
-VARIANTS = sanitize clang double float strict scalar serial
+VARIANTS = sanitize clang double plain float strict scalar serial
 TOOLED   = sanitize clang double float
 
 # Tests choose their numbers of threads themselves, so that two cores do two things at a time.

@@ -53,6 +53,8 @@ const char *fd_build(void)
 #endif
 #if FD_BYTES
         ", vectors of " CORE_TEXT(FD_BYTES) " bytes"
+#elif defined(FD_PLAIN)
+        ", plain loops"
 #else
         ", no vectors"
 #endif
@@ -170,7 +172,8 @@ int fd_explain(const fd_status *st, char *buf, size_t size)
  * tail, up to 6.76, nor the radii near 0 are coarse; log, cos and sin are within 3e-7.
  *
  * Eight blocks, with words ctr[0] + 0..7, are a group, whatever the vectors hold: 32 normals in the
- * order that fills vectors, 16 cosines (block 0 pair 0, block 0 pair 1, block 1 pair 0, ..), 16 sines. */
+ * order that fills vectors, 16 cosines (block 0 pair 0, block 0 pair 1, block 1 pair 0, ..), 16
+ * sines. */
 
 #if FD_BYTES
 typedef uint32_t rng_w __attribute__((vector_size(FD_BYTES)));
@@ -185,8 +188,90 @@ typedef float    rng_f;
 #define rng_float(i)  ((float)(int32_t)(i))
 #define rng_neg(i)    (-(int32_t)((int32_t)(i) < 0))
 #endif
-/* Words are kept in 64-bit lanes, ready for the product; for AVX2 side by side. gcc has it in vectors only where there
- * is one for 64 bits, as it does not see that the upper halves are 0. */
+typedef struct { uint32_t c[4]; } rng_ctr;
+enum { RNG_GROUPS = 8 };                                     /* groups at a time, at most */
+
+#define RNG_M0 0xD2511F53u                                   /* as in the formula above */
+#define RNG_M1 0xCD9E8D57u
+#define RNG_W0 0x9E3779B9u
+#define RNG_W1 0xBB67AE85u
+
+void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4])
+{
+    uint32_t c0 = ctr[0], c1 = ctr[1], c2 = ctr[2], c3 = ctr[3], k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++, k0 += RNG_W0, k1 += RNG_W1) {
+        const uint64_t p = (uint64_t)RNG_M0 * c0, q = (uint64_t)RNG_M1 * c2;
+        c0 = (uint32_t)(q >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)q;
+        c3 = (uint32_t)p;
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+FD_NOFMA_FN FD_INLINE rng_w rng_bits(rng_f x) { rng_w u; memcpy(&u, &x, sizeof u); return u; }
+FD_NOFMA_FN FD_INLINE rng_f rng_real(rng_w u) { rng_f x; memcpy(&x, &u, sizeof x); return x; }
+FD_SELECT(FD_NOFMA_FN FD_INLINE, rng_sel, rng_f, rng_i)
+
+/* -2 log u, u = (w + 1/2) 2^-32. With v = min(u, 1 - u) and u = 2^n (1 + f), sqrt 1/2 <= 1 + f < sqrt 2
+ * (so that f = -v where n = 0), log(1 + f) = f - f^2/2 + f^3 (1/3 - f/4 + ..); n log 2 is added in two
+ * parts. */
+FD_NOFMA_FN FD_INLINE rng_f rng_log(rng_w w)
+{
+    FD_NOFMA
+    const rng_i upper = rng_neg(w);
+    const rng_f v = rng_float(w ^ (rng_w)upper) * 0x1p-32f + 0x1p-33f;
+    const rng_w k = rng_bits(rng_sel(upper, 1.0f - v, v)) - 0x3f3504f3u;
+    const rng_w e = (rng_w)((rng_i)k >> 23);
+    const rng_f n = rng_float(e), m = rng_real((k & 0x007fffffu) + 0x3f3504f3u);
+    const rng_f f = rng_sel(rng_neg(e), m - 1.0f, -v), y = f * f;
+    rng_f q = (0.298295736f - f * 0.285349518f) + y * 0.174007192f;
+    q = (0.399261236f - f * 0.331551731f) + y * q;
+    q = (0.666678190f - f * 0.500026762f) + y * q;
+    return ((y - (f * y) * q - n * 0.00152873586f) - (f + f)) - n * 1.384765625f;
+}
+
+/* r cos and r sin of 2 pi w 2^-32 = pi/2 (q + t), q whole, |t| <= 1/2 */
+FD_NOFMA_FN FD_INLINE void rng_turn(rng_w w, rng_f r, rng_f *cosine, rng_f *sine)
+{
+    FD_NOFMA
+    const rng_w q = w + 0x20000000u;                              /* in the first two bits */
+    const rng_f t = rng_float(w << 2) * 0x1p-32f, y = t * t, z = y * y;
+    const rng_f s = t * ((1.57079637f - y * 0.645966589f)
+                       + z * (0.0797117800f - y * 0.00468387362f));
+    const rng_f c = (1.0f - y * 1.23370051f)
+                  + z * ((0.253668517f - y * 0.0208552405f) + z * 0.000893507153f);
+    const rng_i odd = rng_neg(q << 1);                            /* cos and sin change places */
+    *cosine = r * rng_real(rng_bits(rng_sel(odd, s, c)) ^ ((q + 0x40000000u) & 0x80000000u));
+    *sine   = r * rng_real(rng_bits(rng_sel(odd, c, s)) ^ (q & 0x80000000u));
+}
+
+/* rng_normals -- the normals of up to RNG_GROUPS groups of eight blocks, ctr the counter of the first
+ * block of each: z [groups][2][8][2], pair h of block b at [g][0][b][h] its cosine, at [g][1][b][h]
+ * its sine. */
+#ifdef FD_PLAIN
+FD_NOFMA_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr, float *z)
+{
+    for (int b = 0; b < 8 * groups; b++) {
+        rng_ctr at = ctr[b / 8];
+        uint32_t o[4];
+        at.c[0] += (uint32_t)(b % 8);
+        fd_philox(r.key, at.c, o);
+        for (int h = 0; h < 2; h++) {
+            float *to = z + b / 8 * 32 + b % 8 * 2 + h;
+            rng_turn(o[2 + h], sqrtf(rng_log(o[h])), to, to + 16);
+        }
+    }
+}
+#else
+/* The same in four loops over all blocks: Philox, logarithms, roots, turns.
+ *
+ * Words are kept in 64-bit lanes, ready for the product; for AVX2 they lie side by side. gcc makes
+ * vectors of the product only where there is one for 64 bits, as it does not see that the upper
+ * halves are 0. */
 #if FD_BYTES == 32 && defined(__AVX2__)
 enum { RNG_B = 8 };
 typedef struct { rng_w w[2]; } rng_u;
@@ -199,50 +284,34 @@ typedef uint64_t rng_u;
 #endif
 enum { RNG_L = FD_BYTES ? FD_BYTES / 4 : 1,                  /* lanes of rng_f */
        RNG_STEP = FD_BYTES == 32 ? 2 : 4,                    /* chains side by side: of Philox, */
-       RNG_LOGS = FD_BYTES == 32 ? 4 : 1,                    /* of logarithms */
-       RNG_GROUPS = 8 };                                     /* groups between the loops */
-typedef struct { uint32_t c[4]; } rng_ctr;
+       RNG_LOGS = FD_BYTES == 32 ? 4 : 1 };                  /* of logarithms */
 
 #define RNG_LOW UINT64_C(0xffffffff)
-#define RNG_M0 0xD2511F53u                                   /* as in the formula above */
-#define RNG_M1 0xCD9E8D57u
-#define RNG_W0 0x9E3779B9u
-#define RNG_W1 0xBB67AE85u
-/* ten rounds on c0..c3[n] of uint64_t or rng_u, each lane a 32-bit word; k0, k1 are used up */
-#define RNG_PHILOX(U, n, c0, c1, c2, c3, k0, k1)                                            \
-    for (int round_ = 0; round_ < 10; round_++, k0 += RNG_W0, k1 += RNG_W1)                 \
-        CORE_UNROLL for (int g_ = 0; g_ < n; g_++) {                                        \
-            const U p_ = c0[g_] * (uint64_t)RNG_M0, q_ = c2[g_] * (uint64_t)RNG_M1;         \
-            c0[g_] = (q_ >> 32) ^ c1[g_] ^ (uint64_t)k0;                                    \
-            c2[g_] = (p_ >> 32) ^ c3[g_] ^ (uint64_t)k1;                                    \
-            c1[g_] = q_ & RNG_LOW;                                                          \
-            c3[g_] = p_ & RNG_LOW;                                                          \
-        }
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define RNG_JOIN(first, second) ((first) << 32 | (second))   /* as they lie in memory */
 #else
 #define RNG_JOIN(first, second) ((first) | (second) << 32)
 #endif
 
-FD_NOFMA_FN FD_INLINE rng_w rng_bits(rng_f x) { rng_w u; memcpy(&u, &x, sizeof u); return u; }
-FD_NOFMA_FN FD_INLINE rng_f rng_real(rng_w u) { rng_f x; memcpy(&x, &u, sizeof x); return x; }
-FD_SELECT(FD_NOFMA_FN FD_INLINE, rng_sel, rng_f, rng_i)
-
-/* words 0, 1 and words 2, 3 of RNG_B blocks of each of the counters v .. v + n - 1, counted over RNG_B */
+/* a, b: words 0 and 1, and words 2 and 3, of RNG_B blocks from each of the counters v .. v + n - 1 on,
+ * which count steps of RNG_B blocks. */
 #if FD_BYTES == 32 && defined(__AVX2__)
-/* The product of 32 bits takes every second lane. What it gives for even and odd lanes comes together by a shuffle that
- * changes places in each four, (0 2 1 3), and so goes back in the next round: c1 and c3, whose words are products
- * that stayed in place, are in the order that c0 and c2 get. gcc does not see its product in x * (uint64_t)m. */
+/* The product of 32 bits takes every second lane. What it gives for even and odd lanes comes together by
+ * a shuffle that changes places in each four, (0 2 1 3), and so goes back in the next round: c1 and c3,
+ * whose words are products that stayed in place, are in the order that c0 and c2 get. gcc does not see
+ * its product in x * (uint64_t)m. */
 typedef uint64_t rng_d __attribute__((vector_size(32)));
 #ifdef __clang__
 #define RNG_EVEN(x, m) (((x) & RNG_LOW) * (uint64_t)(m))
 #define RNG_MIX(V, a, b, ...) __builtin_shufflevector((V)(a), (V)(b), __VA_ARGS__)
 #else
-#define RNG_EVEN(x, m) ((rng_d)__builtin_ia32_pmuludq256((rng_i)(x), (rng_i)((rng_d){ 0 } + (uint64_t)(m))))
+#define RNG_EVEN(x, m) \
+    ((rng_d)__builtin_ia32_pmuludq256((rng_i)(x), (rng_i)((rng_d){ 0 } + (uint64_t)(m))))
 #define RNG_MIX(V, a, b, ...) __builtin_shuffle((V)(a), (V)(b), (rng_w){ __VA_ARGS__ })
 #endif
-#define RNG_HIGH(x, m) \
-    ((rng_w)RNG_MIX(rng_f, RNG_EVEN((rng_d)(x), m), RNG_EVEN((rng_d)(x) >> 32, m), 1, 3, 9, 11, 5, 7, 13, 15))
+#define RNG_HIGH(x, m)                                                                       \
+    ((rng_w)RNG_MIX(rng_f, RNG_EVEN((rng_d)(x), m), RNG_EVEN((rng_d)(x) >> 32, m),           \
+                    1, 3, 9, 11, 5, 7, 13, 15))
 
 FD_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, rng_u *b)
 {
@@ -289,7 +358,14 @@ FD_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, r
         c2[g] = (step & 0) + (uint64_t)c[2];
         c3[g] = (step & 0) + (uint64_t)c[3];
     }
-    RNG_PHILOX(rng_u, n, c0, c1, c2, c3, k0, k1)
+    for (int round = 0; round < 10; round++, k0 += RNG_W0, k1 += RNG_W1)
+        CORE_UNROLL for (int g = 0; g < n; g++) {
+            const rng_u p = c0[g] * (uint64_t)RNG_M0, q = c2[g] * (uint64_t)RNG_M1;
+            c0[g] = (q >> 32) ^ c1[g] ^ (uint64_t)k0;
+            c2[g] = (p >> 32) ^ c3[g] ^ (uint64_t)k1;
+            c1[g] = q & RNG_LOW;
+            c3[g] = p & RNG_LOW;
+        }
     CORE_UNROLL for (int g = 0; g < n; g++) {
         a[v + g] = RNG_JOIN(c0[g], c1[g]);
         b[v + g] = RNG_JOIN(c2[g], c3[g]);
@@ -297,36 +373,6 @@ FD_INLINE void rng_words(int n, fd_rng r, const rng_ctr *ctr, int v, rng_u *a, r
 }
 #endif
 
-/* -2 log u, u = (w + 1/2) 2^-32. With v = min(u, 1 - u) and u = 2^n (1 + f), sqrt 1/2 <= 1 + f < sqrt 2 (so
- * that f = -v where n = 0): log(1 + f) = f - f^2/2 + f^3 (1/3 - f/4 + ..); log 2 in two parts */
-FD_NOFMA_FN FD_INLINE rng_f rng_log(rng_w w)
-{
-    FD_NOFMA
-    const rng_i upper = rng_neg(w);
-    const rng_f v = rng_float(w ^ (rng_w)upper) * 0x1p-32f + 0x1p-33f;
-    const rng_w k = rng_bits(rng_sel(upper, 1.0f - v, v)) - 0x3f3504f3u, e = (rng_w)((rng_i)k >> 23);
-    const rng_f n = rng_float(e), m = rng_real((k & 0x007fffffu) + 0x3f3504f3u);
-    const rng_f f = rng_sel(rng_neg(e), m - 1.0f, -v), y = f * f;
-    rng_f q = (0.298295736f - f * 0.285349518f) + y * 0.174007192f;
-    q = (0.399261236f - f * 0.331551731f) + y * q;
-    q = (0.666678190f - f * 0.500026762f) + y * q;
-    return ((y - (f * y) * q - n * 0.00152873586f) - (f + f)) - n * 1.384765625f;
-}
-
-/* r cos and r sin of 2 pi w 2^-32 = pi/2 (q + t), q whole, |t| <= 1/2 */
-FD_NOFMA_FN FD_INLINE void rng_turn(rng_w w, rng_f r, rng_f *cosine, rng_f *sine)
-{
-    FD_NOFMA
-    const rng_w q = w + 0x20000000u;                              /* in the first two bits */
-    const rng_f t = rng_float(w << 2) * 0x1p-32f, y = t * t, z = y * y;
-    const rng_f s = t * ((1.57079637f - y * 0.645966589f) + z * (0.0797117800f - y * 0.00468387362f));
-    const rng_f c = (1.0f - y * 1.23370051f) + z * ((0.253668517f - y * 0.0208552405f) + z * 0.000893507153f);
-    const rng_i odd = rng_neg(q << 1);                            /* cos and sin change places */
-    *cosine = r * rng_real(rng_bits(rng_sel(odd, s, c)) ^ ((q + 0x40000000u) & 0x80000000u));
-    *sine   = r * rng_real(rng_bits(rng_sel(odd, c, s)) ^ (q & 0x80000000u));
-}
-
-/* the normals of up to RNG_GROUPS groups of eight blocks, ctr the counter of each first block: z[32 groups] */
 FD_NOFMA_MIX_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr, float *z)
 {
     union {
@@ -337,7 +383,8 @@ FD_NOFMA_MIX_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr
     } a, b;
     const int n = groups * 16 / RNG_L;
     int v = 0, l = 0;
-    for (; v + RNG_STEP <= groups * 8 / RNG_B; v += RNG_STEP) rng_words(RNG_STEP, r, ctr, v, a.u, b.u);
+    for (; v + RNG_STEP <= groups * 8 / RNG_B; v += RNG_STEP)
+        rng_words(RNG_STEP, r, ctr, v, a.u, b.u);
     for (; v < groups * 8 / RNG_B; v++) rng_words(1, r, ctr, v, a.u, b.u);
     for (; l + RNG_LOGS <= n; l += RNG_LOGS)
         CORE_UNROLL for (int i = l; i < l + RNG_LOGS; i++) a.f[i] = rng_log(a.w[i]);
@@ -351,19 +398,9 @@ FD_NOFMA_MIX_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr
         memcpy(to + 16, &s, sizeof s);
     }
 }
+#endif
 
-void fd_philox(const uint32_t key[2], const uint32_t ctr[4], uint32_t out[4])
-{
-    uint64_t c0[1] = { ctr[0] }, c1[1] = { ctr[1] }, c2[1] = { ctr[2] }, c3[1] = { ctr[3] };
-    uint32_t k0 = key[0], k1 = key[1];
-    RNG_PHILOX(uint64_t, 1, c0, c1, c2, c3, k0, k1)
-    out[0] = (uint32_t)c0[0];
-    out[1] = (uint32_t)c1[0];
-    out[2] = (uint32_t)c2[0];
-    out[3] = (uint32_t)c3[0];
-}
-
-/* counters by use: words 2, 3 hold what the block is for, so that keys, uniforms, normals and
+/* Word 3 of a counter holds what the block is for, so that keys, uniforms, normals and
  * integers of one stream never share a block */
 enum { RNG_SEED = 's', RNG_SUB = 'k', RNG_UNIFORM = 'u', RNG_NORMAL = 'n', RNG_INDEX = 'i' };
 
@@ -410,7 +447,8 @@ void fd_uniform(fd_rng r, ptrdiff_t n, fd_real *x)
     }
 }
 
-static void rng_fill(fd_rng r, uint64_t first, ptrdiff_t n, fd_real *x)          /* first: a group */
+/* n normals from group `first` on */
+static void rng_fill(fd_rng r, uint64_t first, ptrdiff_t n, fd_real *x)
 {
     float z[32 * RNG_GROUPS];
     for (ptrdiff_t i = 0; i < n; i += 32 * RNG_GROUPS) {
@@ -431,7 +469,8 @@ void fd_normal(fd_rng r, ptrdiff_t n, fd_real *x)
     const ptrdiff_t parts = (n + PART - 1) / PART;
     FD_PARALLEL_IF(parts > 1)
     for (ptrdiff_t p = 0; p < parts; p++)
-        rng_fill(r, (uint64_t)p * (PART / 32), n - p * PART < PART ? n - p * PART : PART, x + p * PART);
+        rng_fill(r, (uint64_t)p * (PART / 32), n - p * PART < PART ? n - p * PART : PART,
+                 x + p * PART);
 }
 
 int fd_index(fd_rng r, uint64_t i, int n)
@@ -454,14 +493,68 @@ void fd_perm(fd_rng r, int n, int *p)
 
 /* ---- Linear algebra ----------------------------------------------------------------------------
  *
- * C = alpha op(A) op(B) + beta C. A tile of C, up to MAT_MR rows of MAT_NV vectors, is kept in
- * registers while the kernel adds up its outer products over k:
+ * Products C = alpha op(A) op(B) + beta C; op(A) is m x k, op(B) k x n. Every entry of C is a chain over
+ * p = 0, 1, .. that is cut after MAT_KC terms and, where k is long, into slabs: both from k alone. So a
+ * product has the same bits however its rows and columns are cut up, which is how threads and batches
+ * cut it. */
+
+enum { MAT_KC = 1024 / (int)sizeof(fd_real) };
+
+typedef struct {                       /* a product, checked */
+    int ta, tb, m, n, k;
+    const fd_real *A, *B;
+    ptrdiff_t lda, ldb, ldc, sa, sb;   /* sa, sb: to the operands of the next product, or 0 */
+    fd_real alpha;
+    int add;                           /* C is added to; else it is set */
+    fd_real *C;
+} mat_job;
+
+/* C = beta C, where that is not left to the sum, which sets C if beta = 0 */
+static void mat_scale(int m, int n, double beta, int set, fd_real *C, ptrdiff_t ldc)
+{
+    if (beta == 0 && !set) return;
+    for (int i = 0; beta != 1 && i < m; i++)
+        for (int j = 0; j < n; j++)
+            C[i * ldc + j] = beta == 0 ? 0 : (fd_real)beta * C[i * ldc + j];
+}
+
+/* mat_run -- one product; its entries are set where beta = 0, and C is then not read.
+ * mat_batch -- `count` of them, C of each sc after the one before. */
+#ifdef FD_PLAIN
+static fd_real mat_a(const mat_job *g, int i, int p)
+{
+    return g->ta ? g->A[p * g->lda + i] : g->A[i * g->lda + p];
+}
+static fd_real mat_b(const mat_job *g, int p, int j)
+{
+    return g->alpha * (g->tb ? g->B[j * g->ldb + p] : g->B[p * g->ldb + j]);
+}
+
+static void mat_run(const mat_job *g, double beta, fd_arena scratch)
+{
+    (void)scratch;
+    for (int i = 0; i < g->m; i++)
+        for (int j = 0; j < g->n; j++) {
+            fd_real *c = g->C + i * g->ldc + j, sum = g->add ? (fd_real)beta * *c : 0;
+            for (int q = 0; q < g->k; q += MAT_KC) {      /* a chain's rounding grows like its root */
+                fd_real part = 0;
+                for (int p = q; p < g->k && p < q + MAT_KC; p++) part += mat_a(g, i, p) * mat_b(g, p, j);
+                sum += part;
+            }
+            *c = sum;
+        }
+}
+
+static void mat_batch(const mat_job *g, int count, ptrdiff_t sc, double beta, fd_arena scratch)
+{
+    mat_job one = *g;
+    for (; count-- > 0; one.A += g->sa, one.B += g->sb, one.C += sc) mat_run(&one, beta, scratch);
+}
+#else
+/* A tile of C, up to MAT_MR rows of MAT_NV vectors, is kept in registers while the kernel adds up its
+ * outer products over k:
  *
  *   c[i][j] += a[i][p] b[p][j]     one vector of b, one number of a spread over the lanes
- *
- * No lane meets another, and every entry of C is a chain over p = 0, 1, .. that is cut after MAT_KC
- * terms and, where k is long, into slabs: both from k alone. So a product has the same bits however
- * its rows and columns are cut up, which is how threads and batches cut it.
  *
  * A panel of A stays in L1 while it passes over B in L2. Where vectors and caches are small and B is too
  * wide for that, or A is packed anyway, it is the other way round: MAT_TURN panels of A stay in L2
@@ -470,7 +563,7 @@ void fd_perm(fd_rng r, int n, int *p)
  * op(A) is read in place where it lies densely. Rows with p contiguous that are further apart than
  * MAT_ROW, so that some could fall on the same set of the cache, are copied to a buffer with MAT_PITCH
  * between them. Columns of op(B) are copied to panels of MAT_NR, zeros at the end, unless the kernel
- * can read them in place. Small panels of A stay in L1, B in L2. */
+ * can read them in place. */
 
 #if defined(FD_SMALL)
 #define MAT_MOST 1
@@ -482,18 +575,20 @@ void fd_perm(fd_rng r, int n, int *p)
 enum {
     MAT_NV = 2, MAT_NR = MAT_NV * FD_W,                  /* columns of a tile */
     MAT_MR = MAT_MOST,                                   /* its rows: all registers are in use */
-    MAT_KC = 1024 / (int)sizeof(fd_real),
     MAT_LINE = 64 / (int)sizeof(fd_real),
     MAT_PITCH = MAT_KC + MAT_LINE,
     MAT_ROW = 2048 / (int)sizeof(fd_real),
-    MAT_AW = FD_BYTES == 64 ? 16 : MAT_MR,               /* from a row of a packed panel to the next; what vectors
-                                                          * write beyond, the next row writes over */
+    MAT_AW = FD_BYTES == 64 ? 16 : MAT_MR,               /* from a row of a packed panel to the next;
+                                                          * what vectors write beyond, the next row
+                                                          * writes over */
     MAT_GROUP = FD_BYTES == 64 ? 8 : 32,                 /* panels packed at a time, A transposed */
     MAT_TURN = FD_BYTES == 64 ? 1 : MAT_GROUP,           /* panels that may pass over B together */
-    MAT_NEAR_A = FD_BYTES == 64 ? 65536 : 32768 / (int)sizeof(fd_real),    /* so many numbers of A are read in place, */
-    MAT_NEAR_B = FD_BYTES == 64 ? 65536 : 65536 / (int)sizeof(fd_real),    /* and of B */
-    MAT_WIDE = 262144 / (int)sizeof(fd_real),            /* beyond so many of B panels of A take turns */
-    MAT_AHEAD = FD_BYTES == 64 ? 1 << 30 : 65536 / (int)sizeof(fd_real),   /* fetched ahead, at most */
+    /* Up to so many numbers of A, and of B, are read in place; with more than MAT_WIDE of B panels of A
+     * take turns; at most MAT_AHEAD are fetched ahead. */
+    MAT_NEAR_A = FD_BYTES == 64 ? 65536 : 32768 / (int)sizeof(fd_real),
+    MAT_NEAR_B = FD_BYTES == 64 ? 65536 : 65536 / (int)sizeof(fd_real),
+    MAT_WIDE = 262144 / (int)sizeof(fd_real),
+    MAT_AHEAD = FD_BYTES == 64 ? 1 << 30 : 65536 / (int)sizeof(fd_real),
     MAT_MC = 512, MAT_NC = 512,                          /* rows and columns of a block */
     MAT_SLAB = 2048, MAT_SLABS = 16,                     /* long k: least length, most slabs */
     MAT_PART = 1 << 19,                                  /* reals for their sums, or 64 rows */
@@ -604,15 +699,6 @@ MAT_ROWS(MAT_MAKE)
 /* [rows - 1][ta][nv - 1] */
 #define MAT_LIST(r) { { mat_n1_##r, mat_n2_##r }, { mat_t1_##r, mat_t2_##r } },
 static mat_kernel *const mat_kernels[MAT_MR][2][2] = { MAT_ROWS(MAT_LIST) };
-
-typedef struct {                       /* a product, checked */
-    int ta, tb, m, n, k;
-    const fd_real *A, *B;
-    ptrdiff_t lda, ldb, ldc, sa, sb;   /* sa, sb: to the operands of the next product, or 0 */
-    fd_real alpha;
-    int add;                           /* C is added to; else it is set */
-    fd_real *C;
-} mat_job;
 
 static int mat_up(int n, int to) { return (n + to - 1) / to * to; }
 /* panels of A are not to lie a power of 2 apart, in the same sets of the cache; the last vector of a panel may reach
@@ -864,18 +950,10 @@ static void mat_part(const mat_job *g, const mat_plan *q, int t, fd_real *pack)
                   g->C + (q->i0 + ib) * g->ldc + jb, g->ldc, g->add, pack);
 }
 
-/* C = beta C, where that is not left to the sum, which sets C if beta = 0 */
-static void mat_scale(int m, int n, double beta, int set, fd_real *C, ptrdiff_t ldc)
-{
-    if (beta == 0 && !set) return;
-    for (int i = 0; beta != 1 && i < m; i++)
-        for (int j = 0; j < n; j++)
-            C[i * ldc + j] = beta == 0 ? 0 : (fd_real)beta * C[i * ldc + j];
-}
-
-static void mat_run(const mat_job *g, double beta, int threads, fd_arena scratch)
+static void mat_run(const mat_job *g, double beta, fd_arena scratch)
 {
     mat_plan q = { 0 };
+    int threads = threads_most();
     const double work = (double)g->m * g->n * g->k;
     if (threads > work / MAT_WORK) threads = work < 2.0 * MAT_WORK ? 1 : (int)(work / MAT_WORK);
     q.slabs = mat_slabs(g->k, &q.len);
@@ -909,6 +987,41 @@ static void mat_run(const mat_job *g, double beta, int threads, fd_arena scratch
     }
 }
 
+/* product i of a batch, in one piece */
+static void mat_one(mat_job g, int i, ptrdiff_t sc, double beta, fd_real *pack)
+{
+    g.A += i * g.sa;
+    g.B += i * g.sb;
+    g.C += i * sc;
+    mat_scale(g.m, g.n, beta, 0, g.C, g.ldc);
+    for (int j = 0; j < g.n; j += MAT_NC)
+        mat_block(&g, 0, g.m, j, g.n - j < MAT_NC ? g.n - j : MAT_NC, 0, g.k, g.C + j, g.ldc, g.add,
+                  pack);
+}
+
+static void mat_batch(const mat_job *g, int count, ptrdiff_t sc, double beta, fd_arena scratch)
+{
+    const int threads = threads_most();
+    int len;
+    if (mat_slabs(g->k, &len) > 1 || count < threads) {       /* each by all threads */
+        mat_job one = *g;
+        one.sa = one.sb = 0;
+        for (; count-- > 0; one.A += g->sa, one.B += g->sb, one.C += sc)
+            mat_run(&one, beta, scratch);
+        return;
+    }
+    const ptrdiff_t size = mat_size(g->ta, g->m, g->n, g->k);
+    fd_real *pack = fd_raw(&scratch, fd_real, size * threads);
+    if (!pack) return;
+    if ((double)g->m * g->n * g->k * count < MAT_WORK) {
+        for (int i = 0; i < count; i++) mat_one(*g, i, sc, beta, pack);
+    } else {
+        FD_PARALLEL
+        for (int i = 0; i < count; i++) mat_one(*g, i, sc, beta, pack + threads_this() * size);
+    }
+}
+#endif /* FD_PLAIN */
+
 static int mat_check(const char *where, fd_status *st, int ta, int tb, int m, int n, int k, int lda,
                      int ldb, int ldc)
 {
@@ -927,54 +1040,26 @@ void fd_gemm(int ta, int tb, int m, int n, int k, double alpha, const fd_real *A
              const fd_real *B, int ldb, double beta, fd_real *C, int ldc, fd_arena scratch)
 {
     if (mat_check("fd_gemm", scratch.st, ta, tb, m, n, k, lda, ldb, ldc) || !m || !n) return;
-    const int empty = !k || alpha == 0;
     const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, 0, 0, (fd_real)alpha, beta != 0,
                         C };
-    if (empty) mat_scale(m, n, beta, 1, C, ldc);
-    else mat_run(&g, beta, threads_most(), scratch);
-}
-
-/* product i of a batch, in one piece */
-static void mat_one(mat_job g, int i, ptrdiff_t sc, double beta, fd_real *pack)
-{
-    g.A += i * g.sa;
-    g.B += i * g.sb;
-    g.C += i * sc;
-    mat_scale(g.m, g.n, beta, 0, g.C, g.ldc);
-    for (int j = 0; j < g.n; j += MAT_NC)
-        mat_block(&g, 0, g.m, j, g.n - j < MAT_NC ? g.n - j : MAT_NC, 0, g.k, g.C + j, g.ldc, g.add,
-                  pack);
+    if (!k || alpha == 0) mat_scale(m, n, beta, 1, C, ldc);
+    else mat_run(&g, beta, scratch);
 }
 
 void fd_gemm_batch(int count, int ta, int tb, int m, int n, int k, double alpha,
                    const fd_real *A, int lda, ptrdiff_t sa, const fd_real *B, int ldb, ptrdiff_t sb,
                    double beta, fd_real *C, int ldc, ptrdiff_t sc, fd_arena scratch)
 {
-    int len;
     if (mat_check("fd_gemm_batch", scratch.st, ta, tb, m, n, k, lda, ldb, ldc)) return;
     if (count < 0) {
         FD_FAIL(scratch.st, FD_ESHAPE, "fd_gemm_batch", "negative count", count);
         return;
     }
     if (!m || !n) return;
-    const int empty = !k || alpha == 0, threads = threads_most();
-    if (empty || mat_slabs(k, &len) > 1 || count < threads) {
-        for (int i = 0; i < count; i++)
-            fd_gemm(ta, tb, m, n, k, alpha, A + i * sa, lda, B + i * sb, ldb, beta, C + i * sc, ldc,
-                    scratch);
-        return;
-    }
-    const ptrdiff_t size = mat_size(!!ta, m, n, k);
-    fd_real *pack = fd_raw(&scratch, fd_real, size * threads);
-    if (!pack) return;
     const mat_job g = { !!ta, !!tb, m, n, k, A, B, lda, ldb, ldc, sa, sb, (fd_real)alpha,
                         beta != 0, C };
-    if ((double)m * n * k * count < MAT_WORK) {
-        for (int i = 0; i < count; i++) mat_one(g, i, sc, beta, pack);
-    } else {
-        FD_PARALLEL
-        for (int i = 0; i < count; i++) mat_one(g, i, sc, beta, pack + threads_this() * size);
-    }
+    if (k && alpha != 0) mat_batch(&g, count, sc, beta, scratch);
+    else for (int i = 0; i < count; i++) mat_scale(m, n, beta, 1, C + i * sc, ldc);
 }
 
 /* sum x y over n: the same bits at any vector width */

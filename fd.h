@@ -96,6 +96,9 @@ typedef struct { fd_real re, im; } fd_cplx;
  * numbers that stay double, the same libm is needed for the same bits (glibc's differs between
  * processors). make hash and make cross test whether the bits are the same.
  *
+ * -DFD_PLAIN builds of every kernel the plain loop that the fast one is written after: the code to
+ * read beside the papers, without vectors. Numbers then differ by rounding.
+ *
  * -DFD_SMALL, for microcontrollers, makes a third less code, with the same bits, but slower. It is
  * without dense spaces, correctors and schemes of several stages, which then fail with FD_EARG. */
 const char *fd_build(void);
@@ -2477,6 +2480,11 @@ double fd_crps(const fd_space *s, int m, const fd_real *x, const fd_real *truth,
 #define FD_ASSERT(c) assert(c)
 #endif
 
+/* FD_PLAIN: of every kernel the plain loop that says what it computes; the fast body is left out */
+#if defined(FD_PLAIN) && !defined(FD_SCALAR)
+#define FD_SCALAR
+#endif
+
 /* --- Vectors ---
  * fd_vec is FD_W numbers side by side; + - * / act on each. Where the compiler has no vector types
  * FD_W is 1 and fd_vec is fd_real. No operation mixes lanes, so no result depends on FD_W; the end
@@ -2530,7 +2538,7 @@ enum { FD_LESS = 0 };
 #else
 #define FD_INLINE static inline
 #endif
-#if defined(__GNUC__) && !defined(__clang__) && !defined(FD_SMALL)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(FD_SMALL) && !defined(FD_PLAIN)
 #define FD_UNROLL _Pragma("GCC unroll 16")
 #else
 #define FD_UNROLL

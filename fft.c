@@ -14,22 +14,6 @@
 #define FD_IMPL
 #include "fd.h"
 
-typedef struct { fd_vec r, i; } fft_z;                  /* one complex number in each lane */
-
-/* With 32 registers: large radices, 16 first in long lines; with 16: 4 where possible, which just fits, and 8. */
-#if FD_BYTES == 64 || defined(FD_STRICT)
-enum { FFT_FEW = 0, FFT_FIRST = 16 };
-#else
-enum { FFT_FEW = 1, FFT_FIRST = 8 };
-#endif
-
-/* FD_SMALL: one body for all radices in place of one for each: the same bits from less code */
-#ifdef FD_SMALL
-#define FFT_BODY static
-#else
-#define FFT_BODY FD_INLINE
-#endif
-
 /* ---- 1. Roots of unity --------------------------------------------------------------------------
  *
  * w_n^k = cos t - i sin t, t = 2 pi k/n, is brought to 0 <= t <= pi/4 in integers, where t = hi +
@@ -58,7 +42,326 @@ static void fft_root_to(fd_real *w, int64_t k, int64_t n, double scale)
     w[1] = (fd_real)(scale * im);
 }
 
-/* ---- 2. Small transforms ------------------------------------------------------------------------
+/* A plan or a grid that cannot be: 1, and the failure is recorded. */
+static int fft_plan_refuses(fd_arena *a, int kind, int n)
+{
+    if (kind < FD_C2C || kind > FD_DST4)
+        return FD_FAIL(a->st, FD_EARG, "fd_fft_plan", "no such kind of transform", kind);
+    if (n < 1 + (kind == FD_DCT1) || n > 1 << 28)
+        return FD_FAIL(a->st, FD_ESHAPE, "fd_fft_plan",
+                       "no transform of this kind has that length: kind, length", kind, n);
+    return a->st->code;
+}
+
+static int fft_grid_refuses(const char *where, int nd, fd_status *st)
+{
+    if (nd < 1 || nd > FD_MAXD) FD_FAIL(st, FD_ESHAPE, where, "number of axes", nd);
+    return st->code;
+}
+
+/* ---- 2. The same in plain -----------------------------------------------------------------------
+ *
+ * What sections 3 to 11 compute, for one line at a time and without vectors: the code to read first,
+ * and all that -DFD_PLAIN builds. The work is n log n, as there, but some five to ten times as much. */
+#ifdef FD_PLAIN
+
+enum { FFT_MAXF = 20, FFT_DIRECT = 127, FFT_SUM = 12 };
+
+/* A complex transform of length n: by passes of the radices f, or, where n has a prime factor above
+ * FFT_DIRECT, as a convolution (Bluestein). */
+typedef struct fft_core {
+    int n, nf, f[FFT_MAXF];
+    const fd_cplx *w;                     /* w_n^k, k < n */
+    const struct fft_core *conv;          /* Bluestein: transform of length m; else NULL */
+    const fd_cplx *chirp, *hat;           /* b_j, j < n; transform of conj(b) / m */
+    ptrdiff_t room;                       /* numbers of scratch that fft_core_run wants */
+} fft_core;
+
+static fd_cplx c_add(fd_cplx a, fd_cplx b) { return (fd_cplx){ a.re + b.re, a.im + b.im }; }
+static fd_cplx c_mul(fd_cplx a, fd_cplx b)
+{
+    return (fd_cplx){ a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re };
+}
+static fd_cplx c_swap(fd_cplx a) { return (fd_cplx){ a.im, a.re }; }
+
+/* One pass (Stockham, decimation in frequency), n = r ido l1, l1 the product of the radices before:
+ *
+ *     y[i + ido (k + l1 q)] = sum_j w_n^(l1 q (i + ido j)) x[i + ido (j + r k)]
+ *
+ * for i < ido, k < l1, q < r. After the last pass (ido = 1) the result is in order. A long sum is one
+ * of sums of FFT_SUM terms: its rounding would grow like the root of r. */
+static void fft_pass(const fft_core *p, int r, ptrdiff_t l1, const fd_cplx *x, fd_cplx *y)
+{
+    const ptrdiff_t n = p->n, ido = n / r / l1;
+    for (ptrdiff_t k = 0; k < l1; k++)
+        for (int q = 0; q < r; q++)
+            for (ptrdiff_t i = 0, at; i < ido; i++) {
+                fd_cplx sum = { 0, 0 };
+                at = l1 * q * i;
+                for (int j = 0; j < r; ) {
+                    fd_cplx part = { 0, 0 };
+                    for (int end = j + FFT_SUM; j < r && j < end; j++) {
+                        part = c_add(part, c_mul(p->w[at], x[i + ido * (j + r * k)]));
+                        at += l1 * q * ido;
+                        if (at >= n) at -= n;
+                    }
+                    sum = c_add(sum, part);
+                }
+                y[i + ido * (k + l1 * q)] = sum;
+            }
+}
+
+/* Transform x[n] in place; y[room]: scratch. With jk = (j^2 + k^2 - (k-j)^2)/2, b_j = exp(-i pi j^2/n),
+ * Bluestein's is y_k = b_k sum_j (b_j x_j) conj(b_(k-j)), done cyclically with length m >= 2n - 1. The
+ * inverse is the transform with real and imaginary parts exchanged on the way in and out. */
+static void fft_core_run(const fft_core *p, fd_cplx *x, fd_cplx *y)
+{
+    const fft_core *q = p->conv;
+    if (q) {
+        for (int j = 0; j < p->n; j++) y[j] = c_mul(x[j], p->chirp[j]);
+        memset(y + p->n, 0, (size_t)(q->n - p->n) * sizeof *y);
+        fft_core_run(q, y, y + q->n);
+        for (int j = 0; j < q->n; j++) y[j] = c_swap(c_mul(y[j], p->hat[j]));
+        fft_core_run(q, y, y + q->n);
+        for (int k = 0; k < p->n; k++) x[k] = c_mul(c_swap(y[k]), p->chirp[k]);
+        return;
+    }
+    ptrdiff_t l1 = 1;
+    for (int t = 0; t < p->nf; l1 *= p->f[t++]) {
+        fft_pass(p, p->f[t], l1, x, y);
+        memcpy(x, y, (size_t)p->n * sizeof *x);
+    }
+}
+
+/* Radices of n: 4, then primes in ascending order. Returns their number. */
+static int fft_factors(int n, int f[FFT_MAXF])
+{
+    int nf = 0;
+    for (; n % 4 == 0; n /= 4) f[nf++] = 4;
+    for (int p = 2; (int64_t)p * p <= n; p++) for (; n % p == 0; n /= p) f[nf++] = p;
+    if (n > 1) f[nf++] = n;
+    return nf;
+}
+
+/* w_of^(k step + first), k < n, times scale */
+static fd_cplx *fft_roots(fd_arena *a, ptrdiff_t n, int64_t first, int64_t step, int64_t of)
+{
+    fd_cplx *w = fd_raw(a, fd_cplx, n);
+    for (ptrdiff_t k = 0; w && k < n; k++) fft_root_to(&w[k].re, first + k * step, of, 1);
+    return w;
+}
+
+static const fft_core *fft_core_plan(fd_arena *a, int n)
+{
+    fft_core *p = fd_new(a, fft_core, 1);
+    if (!p) return NULL;
+    p->n = n;
+    p->nf = fft_factors(n, p->f);
+    if (!p->nf || p->f[p->nf - 1] <= FFT_DIRECT) {
+        p->w = fft_roots(a, n, 0, 1, n);
+        p->room = n;
+        return p->w ? p : NULL;
+    }
+    int64_t m = 4;                                       /* 2^s or 3 2^s, at least 2n - 1 */
+    while (m < 2 * (int64_t)n - 1) m *= 2;
+    if (m / 4 * 3 >= 2 * (int64_t)n - 1) m = m / 4 * 3;
+    fd_cplx *chirp = fd_raw(a, fd_cplx, n), *hat = fd_new(a, fd_cplx, m);
+    p->conv = fft_core_plan(a, (int)m);
+    fd_arena tmp = *a;
+    fd_cplx *y = fd_raw(&tmp, fd_cplx, m);
+    if (!y) return NULL;
+    for (int j = 0; j < n; j++) {
+        fft_root_to(&chirp[j].re, (int64_t)j * j % (2 * (int64_t)n), 2 * (int64_t)n, 1);
+        hat[j] = hat[j ? m - j : 0] = (fd_cplx){ chirp[j].re / (fd_real)m, -chirp[j].im / (fd_real)m };
+    }
+    fft_core_run(p->conv, hat, y);
+    p->chirp = chirp;
+    p->hat = hat;
+    p->room = 2 * (ptrdiff_t)m;
+    return p;
+}
+
+/* Cosines and sines are parts of a complex transform of length 2M. With j + A/2 and k + B/2 the places
+ * of numbers and modes,
+ *
+ *     exp(-i pi (j + A/2)(k + B/2)/M) = w_4M^(jB) w_2M^(jk) w_8M^(A(2k + B))
+ *
+ * so y_k is the real part, or minus the imaginary one, of out_k F_2M(in_j x_j, zeros)_k. */
+static const struct { int A, B, more; } fft_kind[] = {              /* M = n + more */
+    [FD_DCT1] = { 0, 0, -1 }, [FD_DCT2] = { 1, 0, 0 }, [FD_DCT3] = { 0, 1, 0 }, [FD_DCT4] = { 1, 1, 0 },
+    [FD_DST1] = { 2, 2, 1 },  [FD_DST2] = { 1, 2, 0 }, [FD_DST3] = { 2, 1, 0 }, [FD_DST4] = { 1, 1, 0 },
+};
+
+struct fd_fft {
+    int kind, n;
+    const fft_core *core;
+    const fd_cplx *in, *out;              /* cosines and sines; NULL for the others */
+    ptrdiff_t room;                       /* numbers of scratch, the line included */
+};
+
+static int fft_plan_fill(fd_arena *a, fd_fft *p)
+{
+    const int n = p->n, kind = p->kind;
+    int len = n;
+    if (kind > FD_R2C) {
+        const int A = fft_kind[kind].A, B = fft_kind[kind].B, M = n + fft_kind[kind].more;
+        fd_cplx *in = fft_roots(a, n, 0, B, 4 * (int64_t)M);
+        p->in = in;
+        p->out = fft_roots(a, n, A * B, 2 * A, 8 * (int64_t)M);
+        if (!p->out) return 0;
+        for (int j = 0; j < n; j++)
+            if (!((j == 0 && (kind == FD_DCT1 || kind == FD_DCT3))
+               || (j == n - 1 && (kind == FD_DCT1 || kind == FD_DST3))))
+                in[j] = c_add(in[j], in[j]);             /* all but these ends count twice */
+        len = 2 * M;
+    }
+    p->core = fft_core_plan(a, len);
+    p->room = p->core ? len + p->core->room : 0;
+    return !!p->core;
+}
+
+/* z = half the spectrum of the n real numbers x[j s], or all of it, which is the half and its mirror */
+static void fft_real_run(const fft_core *p, const fd_real *x, ptrdiff_t s, fd_cplx *z)
+{
+    for (int j = 0; j < p->n; j++) z[j] = (fd_cplx){ x[j * s], 0 };
+    fft_core_run(p, z, z + p->n);
+    z[0].im = 0;
+    if (p->n % 2 == 0) z[p->n / 2].im = 0;
+}
+
+/* x[j s] = scale times the n real numbers of the half spectrum z[n/2 + 1], whose ends count as real */
+static void fft_real_back(const fft_core *p, fd_real scale, fd_cplx *z, fd_real *x, ptrdiff_t s)
+{
+    const int n = p->n;
+    z[0].im = 0;
+    if (n % 2 == 0) z[n / 2].im = 0;
+    for (int k = n - 1; k > n / 2; k--) z[k] = (fd_cplx){ -z[n - k].im, z[n - k].re };
+    for (int k = 0; k <= n / 2; k++) z[k] = c_swap(z[k]);
+    fft_core_run(p, z, z + n);
+    for (int j = 0; j < n; j++) x[j * s] = z[j].im * scale;
+}
+
+/* Transform the line x[j s] in place; z[room]: scratch. */
+static void fft_line(const fd_fft *p, int sign, fd_real scale, fd_real *x, ptrdiff_t s, fd_cplx *z)
+{
+    const int n = p->n, sine = p->kind >= FD_DST1;
+    if (p->kind == FD_C2C) {
+        for (int j = 0; j < n; j++) {
+            z[j] = (fd_cplx){ x[j * s], x[j * s + 1] };
+            if (sign > 0) z[j] = c_swap(z[j]);
+        }
+        fft_core_run(p->core, z, z + n);
+        for (int k = 0; k < n; k++) {
+            if (sign > 0) z[k] = c_swap(z[k]);
+            x[k * s] = z[k].re * scale;
+            x[k * s + 1] = z[k].im * scale;
+        }
+    } else if (p->kind == FD_R2C && sign < 0) {
+        fft_real_run(p->core, x, s, z);
+        for (int k = 0; k < n; k++) x[k * s] = (k % 2 || !k ? z[(k + 1) / 2].re : z[k / 2].im) * scale;
+    } else if (p->kind == FD_R2C) {
+        for (int k = 0; k <= n / 2; k++)
+            z[k] = (fd_cplx){ x[k ? (2 * k - 1) * s : 0], 2 * k < n ? x[2 * k * s] : 0 };
+        fft_real_back(p->core, scale, z, x, s);
+    } else {
+        const int len = p->core->n;
+        for (int j = 0; j < len; j++)
+            z[j] = j < n ? (fd_cplx){ x[j * s] * p->in[j].re, x[j * s] * p->in[j].im }
+                         : (fd_cplx){ 0, 0 };
+        fft_core_run(p->core, z, z + len);
+        for (int k = 0; k < n; k++) {
+            const fd_cplx y = c_mul(z[k], p->out[k]);
+            x[k * s] = (sine ? -y.im : y.re) * scale;
+        }
+    }
+}
+
+size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads)
+{
+    (void)lines, (void)stride, (void)threads;
+    return (size_t)p->room * sizeof(fd_cplx);
+}
+
+void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
+                ptrdiff_t stride, fd_real *x, fd_arena scratch)
+{
+    if (!p || lines < 1) return;
+    const int unit = p->kind == FD_C2C ? 2 : 1;
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, p->room);
+    for (ptrdiff_t l = 0; z && l < lines; l++)
+        fft_line(p, sign, (fd_real)scale, x + l * dist * unit, stride * unit, z);
+}
+
+/* Complex lines along an axis of the half spectrum u [rows][half] of one function; `inner` numbers
+ * from an element of a line to the next. */
+static void fft_grid_axis(const fd_fft *p, ptrdiff_t cplx, ptrdiff_t inner, int sign, fd_cplx *u,
+                          fd_cplx *z)
+{
+    for (ptrdiff_t l = 0; l < cplx / p->n; l++)
+        fft_line(p, sign, 1, &u[l / inner * inner * p->n + l % inner].re, 2 * inner, z);
+}
+
+/* Functions x [rows][len] to half spectra u [rows][half], sign -1, and back, sign +1. Forwards lines
+ * along the last axis come first, then the axes before it; backwards the other way round, in w, as u
+ * is not to be changed. */
+static void fft_grid_run(const char *where, int nd, const int n[], int b, int sign, double scale,
+                         fd_real *x, fd_cplx *u, fd_arena scratch)
+{
+    const fd_fft *p[FD_MAXD];
+    ptrdiff_t rows = 1, room = 0;
+    if (fft_grid_refuses(where, nd, scratch.st)) return;
+    for (int i = 0; i < nd; i++) {
+        p[i] = fd_fft_plan(&scratch, i == nd - 1 ? FD_R2C : FD_C2C, n[i]);
+        if (!p[i]) return;
+        if (p[i]->room > room) room = p[i]->room;
+        if (i < nd - 1) rows *= n[i];
+    }
+    const fft_core *last = p[nd - 1]->core;
+    const ptrdiff_t len = last->n, half = len / 2 + 1, size = rows * half;
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, room), *w = sign < 0 ? u : fd_raw(&scratch, fd_cplx, size);
+    if (!z || !w) return;
+    for (; b-- > 0; x += rows * len, u += size) {
+        if (sign < 0) w = u;
+        else memcpy(w, u, (size_t)size * sizeof *w);
+        for (ptrdiff_t r = 0; sign < 0 && r < rows; r++) {
+            fft_real_run(last, x + r * len, 1, z);
+            for (ptrdiff_t k = 0; k < half; k++)
+                w[r * half + k] = (fd_cplx){ z[k].re * (fd_real)scale, z[k].im * (fd_real)scale };
+        }
+        ptrdiff_t inner = sign < 0 ? half : size;
+        for (int i = 0; i < nd - 1; i++) {
+            const int axis = sign < 0 ? nd - 2 - i : i;
+            if (sign > 0) inner /= n[axis];
+            fft_grid_axis(p[axis], size, inner, sign, w, z);
+            if (sign < 0) inner *= n[axis];
+        }
+        for (ptrdiff_t r = 0; sign > 0 && r < rows; r++) {
+            memcpy(z, w + r * half, (size_t)half * sizeof *z);
+            fft_real_back(last, (fd_real)scale, z, x + r * len, 1);
+        }
+    }
+}
+
+#else
+
+typedef struct { fd_vec r, i; } fft_z;                  /* one complex number in each lane */
+
+/* With 32 registers the radices are large, 16 first in long lines; with 16 registers they are 4 where
+ * possible, which just fits, and 8. */
+#if FD_BYTES == 64 || defined(FD_STRICT)
+enum { FFT_FEW = 0, FFT_FIRST = 16 };
+#else
+enum { FFT_FEW = 1, FFT_FIRST = 8 };
+#endif
+
+/* FD_SMALL has one body for all radices in place of one for each: the same bits from less code. */
+#ifdef FD_SMALL
+#define FFT_BODY static
+#else
+#define FFT_BODY FD_INLINE
+#endif
+
+/* ---- 3. Small transforms ------------------------------------------------------------------------
  *
  * In place on r complex numbers, r a constant wherever they are used. Odd r: with
  * p_j = a_j + a_r-j, m_j = a_j - a_r-j, h = (r-1)/2,
@@ -209,7 +512,7 @@ FFT_BODY void fft_odd(int r, const fd_real *c, fft_z *a)
     }
 }
 
-/* ---- 3. Passes ----------------------------------------------------------------------------------
+/* ---- 4. Passes ----------------------------------------------------------------------------------
  *
  * Stockham, decimation in frequency: one pass with radix r takes n = r ido l1 numbers
  *
@@ -311,7 +614,7 @@ static void fft_pass_apart(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w,
     else FFT_HAND_PASS(r, ido, l1, w, c, x, xs, xw, y, ys, yw)
 }
 
-/* ---- 4. Complex lines ---------------------------------------------------------------------------
+/* ---- 5. Complex lines ---------------------------------------------------------------------------
  *
  * By passes; or, where n has a large prime factor and that is cheaper, by Bluestein: with
  * jk = (j^2 + k^2 - (k-j)^2)/2 and b_j = exp(-i pi j^2/n),
@@ -523,7 +826,7 @@ static const fft_core *fft_core_plan(fd_arena *a, int n, int m, int outs)
     return p;
 }
 
-/* ---- 5. Real lines ------------------------------------------------------------------------------
+/* ---- 6. Real lines ------------------------------------------------------------------------------
  *
  * Half spectra X_0..X_floor(n/2) of real lines. Even n = 2h: z_j = x_2j + i x_2j+1, Z = F z, and
  * with E_k = (Z_k + conj Z_h-k)/2, O_k = (Z_k - conj Z_h-k)/2i
@@ -761,7 +1064,7 @@ static const fft_real *fft_real_plan(fd_arena *a, int n)
     return p;
 }
 
-/* ---- 6. Cosine and sine lines -------------------------------------------------------------------
+/* ---- 7. Cosine and sine lines -------------------------------------------------------------------
  *
  * All by one real or complex transform [Makhoul; FFTW]; sines from cosines by
  * DST2(x)_k = DCT2((-1)^j x_j)_n-1-k, DST3(x)_k = (-1)^k DCT3(x_n-1-j)_k, and DST4 like DST3.
@@ -933,7 +1236,7 @@ static int fft_dct4_plan(fd_arena *a, fd_fft *p, int sine)
     return 1;
 }
 
-/* ---- 7. Gather and scatter ----------------------------------------------------------------------
+/* ---- 8. Gather and scatter ----------------------------------------------------------------------
  *
  * Up to FD_W lines between memory and lanes. Line l begins at x + at[l]; its number q (of len
  * reals) is at distance (q / unit) step + q % unit from there, unit = 2 for complex numbers. Lanes
@@ -1086,7 +1389,7 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
     }
 }
 
-/* ---- 8. Long lines ------------------------------------------------------------------------------
+/* ---- 9. Long lines ------------------------------------------------------------------------------
  *
  * A line of contiguous numbers of length n = R m, R = FFT_FIRST, need not share the vectors with others:
  * the first pass, of radix R, is done for FD_W neighbours i at a time; what it leaves are R transforms of
@@ -1219,23 +1522,12 @@ static const fd_real *fft_long_plan(fd_arena *a, const fft_core *p)
     return w;
 }
 
-/* ---- 9. Plans and runs ----------------------------------------------------------------------- */
+/* ---- 10. Plans and runs ----------------------------------------------------------------------- */
 
-fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
+/* A plan of p->kind and p->n: what fft_line and section 9 will want. Returns 0 where memory is short. */
+static int fft_plan_fill(fd_arena *a, fd_fft *p)
 {
-    fd_fft *p = fd_new(a, fd_fft, 1);
-    if (!p) return NULL;
-    if (kind < FD_C2C || kind > FD_DST4) {
-        FD_FAIL(a->st, FD_EARG, "fd_fft_plan", "no such kind of transform", kind);
-        return NULL;
-    }
-    if (n < 1 + (kind == FD_DCT1) || n > 1 << 28) {
-        FD_FAIL(a->st, FD_ESHAPE, "fd_fft_plan",
-                "no transform of this kind has that length: kind, length", kind, n);
-        return NULL;
-    }
-    p->kind = kind;
-    p->n = n;
+    const int kind = p->kind, n = p->n;
     p->len = kind == FD_C2C ? 2 * (ptrdiff_t)n : n;
     int four = kind == FD_DCT4 || kind == FD_DST4, three = kind == FD_DCT3 || kind == FD_DST3;
     int one = kind == FD_DCT1 || kind == FD_DST1, N = kind == FD_DCT1 ? n - 1 : n + 1;
@@ -1243,23 +1535,23 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
         p->odd = fd_fft_plan(a, kind == FD_DCT1 ? FD_DCT3 : FD_DST3, N / 2);
         if (kind == FD_DCT1) p->even = fd_fft_plan(a, kind, N / 2 + 1);
         else if (N > 2)      p->even = fd_fft_plan(a, kind, N / 2 - 1);
-        if (a->st->code) return NULL;
+        if (a->st->code) return 0;
         p->room = p->len + 4 + FFT_GAP + p->odd->room + (p->even ? p->even->room : 0);
-        return p;
+        return 1;
     }
     if (kind == FD_C2C || (four && n % 2 == 0)) {
         int m = four ? n / 2 : n;
         p->core = fft_core_plan(a, m, fft_bluestein_length(m, m, 1), m);
-        if (!p->core) return NULL;
+        if (!p->core) return 0;
     } else {
         p->real = fft_real_plan(a, one ? 2 * N : n);
-        if (!p->real) return NULL;
+        if (!p->real) return 0;
     }
     if (four && n % 2) {
-        if (!fft_dct4_plan(a, p, kind == FD_DST4)) return NULL;
+        if (!fft_dct4_plan(a, p, kind == FD_DST4)) return 0;
     } else if (four || three || kind == FD_DCT2 || kind == FD_DST2) {
         fd_real *w = fd_raw(a, fd_real, 2 * (n / 2 + 1));
-        if (!w) return NULL;
+        if (!w) return 0;
         for (int k = 0; k <= n / 2; k++) {
             if (four) fft_root_to(w + 2 * k, 8 * (int64_t)k + 1, 16 * (int64_t)n, 1);
             else      fft_root_to(w + 2 * k, k, 4 * (int64_t)n, three ? 1 : 2);
@@ -1269,11 +1561,11 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
     const fft_core *core = p->core ? p->core : p->real->core;
     if (FD_W > 1 && kind <= FD_R2C && core && !core->conv && core->n >= FFT_LONG && core->f[0] == FFT_FIRST) {
         p->wl = fft_long_plan(a, core);
-        if (!p->wl) return NULL;
+        if (!p->wl) return 0;
     }
     p->room = p->len + 4 + FFT_GAP + (kind <= FD_R2C ? 0 : one ? 2 * (ptrdiff_t)N + 6 : n + 4)
             + 2 * (p->core ? p->core->room : p->real->room);
-    return p;
+    return 1;
 }
 
 /* A line that stays in its place, by section 8 */
@@ -1360,7 +1652,7 @@ void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdif
     fft_lines_run(p, p->kind, sign, scale, lines, &m, &m, scratch);
 }
 
-/* ---- 10. Grids ----------------------------------------------------------------------------------
+/* ---- 11. Grids ----------------------------------------------------------------------------------
  *
  * Real lines along the last axis, complex lines along the others; the scale comes last. Small functions
  * go through all axes at once, FD_W of them in the lanes of vectors, which asks for one transposition
@@ -1484,16 +1776,13 @@ static ptrdiff_t fft_grid_room(const fft_grid *g, int b)
 }
 
 static void fft_grid_run(const char *where, int nd, const int n[], int b, int sign, double scale,
-                         fd_real *x, fd_real *u, fd_arena scratch)
+                         fd_real *x, fd_cplx *u, fd_arena scratch)
 {
-    fft_grid g = { .nd = nd, .sign = sign, .scale = scale, .reals = 1, .cplx = 1, .x = x, .u = u };
+    fft_grid g = { .nd = nd, .sign = sign, .scale = scale, .reals = 1, .cplx = 1, .x = x,
+                   .u = (fd_real *)u };
     ptrdiff_t room = 0;
     int near = nd > 1;
-    if (scratch.st->code) return;
-    if (nd < 1 || nd > FD_MAXD) {
-        FD_FAIL(scratch.st, FD_ESHAPE, where, "number of axes", nd);
-        return;
-    }
+    if (fft_grid_refuses(where, nd, scratch.st)) return;
     for (int i = 0; i < nd; i++) {
         int last = i == nd - 1;
         for (int j = 0; j < i && !last; j++) if (n[j] == n[i]) g.plan[i] = g.plan[j];
@@ -1536,19 +1825,32 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
         }
     }
     for (int i = wide; i < b; i += some) {
-        fd_real *ui = u + 2 * g.cplx * i;
+        fd_real *ui = g.u + 2 * g.cplx * i;
         fft_grid_axes(&g, b - i < some ? b - i : some, x + g.reals * i, ui, w ? w : ui, scratch);
     }
+}
+
+#endif /* FD_PLAIN */
+
+/* ---- 12. Public functions ------------------------------------------------------------------------ */
+
+fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
+{
+    fd_fft *p = fd_new(a, fd_fft, 1);
+    if (!p || fft_plan_refuses(a, kind, n)) return NULL;
+    p->kind = kind;
+    p->n = n;
+    return fft_plan_fill(a, p) ? p : NULL;
 }
 
 void fd_rfftn(int nd, const int n[], int b, double scale, const fd_real *x, fd_cplx *u,
               fd_arena scratch)
 {
-    fft_grid_run("fd_rfftn", nd, n, b, -1, scale, (fd_real *)x, (fd_real *)u, scratch);
+    fft_grid_run("fd_rfftn", nd, n, b, -1, scale, (fd_real *)x, u, scratch);
 }
 
 void fd_irfftn(int nd, const int n[], int b, double scale, const fd_cplx *u, fd_real *x,
                fd_arena scratch)
 {
-    fft_grid_run("fd_irfftn", nd, n, b, 1, scale, x, (fd_real *)u, scratch);
+    fft_grid_run("fd_irfftn", nd, n, b, 1, scale, x, (fd_cplx *)u, scratch);
 }
