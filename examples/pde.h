@@ -349,164 +349,261 @@ static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_r
     fd_from_modes(s, b, z, u, scratch);
 }
 
-/* ---- Vorticity: incompressible flow on the unit square, periodic --------------------------------------
+/* ---- Vorticity: incompressible flow on the unit square, periodic --------------------------------
  *
  *     w_t + v . grad w = nu Laplacian w + f,   v = (psi_y, -psi_x),  -Laplacian psi = w
  *
- * in Fourier coefficients, q = 4 pi^2 |k|^2: Crank and Nicolson for viscosity, Euler for the rest,
+ * in Fourier coefficients, q = |k|^2, k = 2 pi times whole numbers: Crank and Nicolson for
+ * viscosity, Euler for the rest,
  *
- *     w' = [(1 - dt nu q/2) w + dt (f - P N)]/(1 + dt nu q/2),   N = v . grad w at the points,
+ *     w' = [(1 - dt nu q/2) w + dt (f - P N)]/(1 + dt nu q/2),   N = v . grad w of P w,
  *
- * P keeps |k_i| <= n/3. Odd derivatives of the Nyquist modes are 0. The transpose of a step's derivative
- * follows from U = d_y (-Laplacian)^-1, V = -d_x (-Laplacian)^-1 and
- * d_x, d_y all being antisymmetric:
+ * P keeps |k_i| < 2 pi n/3, so that no product of two waves is taken for another one. [FNO] filters
+ * N alone; waves of w above the filter only decay here, and move nothing.
  *
- *     N'^T m = -[U (w_x Pm) + d_x (u Pm) + V (w_y Pm) + d_y (v Pm)]
+ * With c = u + i v, k = k_x + i k_y and k* its conjugate, c has the coefficients w/k*, and c^2 = F has
+ * all that N needs, since div v = 0 [Basdevant]:
  *
- * Axis 0 of w [n][n] is y, axis 1 is x. FD_EDATA where dt (max |u| + max |v|) n is above 1: the step is
- * too long for this flow. Equation and scheme are those of [FNO eqs. 8-10; DiffusionPDE eq. 12]. */
+ *     N = (d_x^2 - d_y^2) (u v) + d_x d_y (v^2 - u^2) = i/4 [(k*)^2 F(k) - k^2 F(-k)*]
+ *
+ * Hence two complex transforms for a step, with the columns of waves below n/3 alone. The transpose of a
+ * step's derivative, M = P m, with U = d_y (-Laplacian)^-1, V = -d_x (-Laplacian)^-1, d_x and d_y
+ * all being antisymmetric, is
+ *
+ *     N'^T m = -[U (w_x M) + V (w_y M) + d_x (u M) + d_y (v M)]
+ *
+ * Axis 0 of w [n][n] is y, axis 1 is x. FD_EDATA where dt (max |u| + max |v|) n is above 1: the step
+ * is too long for this flow. Equation and scheme are those of [FNO eqs. 8-10; DiffusionPDE eq. 12]. */
 typedef struct {
-    int n;
+    int n, low;                            /* points of an axis; waves -low .. low of it are kept */
     double nu, dt;
-    fd_real *mul;                          /* [6][half spectrum]: of PDE_U .., imaginary up to PDE_Y */
-    fd_cplx *f;                            /* dt f/(1 + dt nu q/2), or NULL */
+    const fd_fft *plan;
+    fd_real *keep, *push;                  /* of the half spectrum: (1 - v)/(1 + v), dt P/(1 + v) */
+    fd_cplx *by;                           /* [PDE_KINDS][2 low + 1][low + 1]: see pde_spread, _gather */
+    fd_cplx *f;                            /* dt f/(1 + v), or NULL */
 } pde_flow;
-enum { PDE_U, PDE_V, PDE_X, PDE_Y, PDE_PUSH, PDE_KEEP, PDE_KINDS };   /* u, v, w_x, w_y of w; dt P/(..); .. */
+enum { PDE_VELOCITY, PDE_SLOPE, PDE_FLUX, PDE_KINDS };   /* u + i v of w; w_x + i w_y; -N of (u + i v)^2 */
+enum { PDE_APART = 8 };                    /* rows of complex fields are this much longer than n */
 
 /* pde_flow_new -- f [n][n] or NULL. For Burgers: n, nu and dt are enough. */
 static inline pde_flow pde_flow_new(fd_arena *a, int n, double nu, double dt, const fd_real *f)
 {
-    const int half = n / 2 + 1, size = n * half, grid[2] = { n, n };
-    pde_flow p = { n, nu, dt, fd_raw(a, fd_real, PDE_KINDS * size), NULL };
+    const int half = n / 2 + 1, size = n * half, low = (n - 1) / 3, kinds = (2 * low + 1) * (low + 1);
+    pde_flow p = { .n = n, .low = low, .nu = nu, .dt = dt, .plan = fd_fft_plan(a, FD_C2C, n) };
+    p.keep = fd_raw(a, fd_real, size), p.push = fd_raw(a, fd_real, size);
+    p.by = fd_raw(a, fd_cplx, PDE_KINDS * kinds);
     if (f) p.f = fd_raw(a, fd_cplx, size);
     if (a->st->code) return p;
-    if (f) fd_rfftn(2, grid, 1, 1. / ((double)n * n), f, p.f, *a);
+    if (f) fd_rfftn(2, (const int[]){ n, n }, 1, 1. / ((double)n * n), f, p.f, *a);
     for (int at = 0; at < size; at++) {
         const int i = at / half, j = at % half, ky = i <= n / 2 ? i : i - n;
-        const double q = 4 * pde_pi * pde_pi * ((double)ky * ky + (double)j * j), v = .5 * dt * nu * q;
-        const double dx = 2 * j == n ? 0 : 2 * pde_pi * j, dy = 2 * abs(ky) == n ? 0 : 2 * pde_pi * ky;
-        const int low = 3 * abs(ky) <= n && 3 * j <= n;
-        const double by[PDE_KINDS] = { q > 0 ? dy / q : 0, q > 0 ? -dx / q : 0, dx, dy,
-                                       low ? dt / (1 + v) : 0, (1 - v) / (1 + v) };
-        for (int k = 0; k < PDE_KINDS; k++) p.mul[k * size + at] = (fd_real)by[k];
-        if (f) p.f[at].re *= (fd_real)(dt / (1 + v)), p.f[at].im *= (fd_real)(dt / (1 + v));
+        const double x = 2 * pde_pi * j, y = 2 * pde_pi * ky, q = x * x + y * y;
+        const double v = .5 * dt * nu * q, push = dt / (1 + v), flux = .25 * push / n / n;
+        p.keep[at] = (fd_real)((1 - v) / (1 + v));
+        p.push[at] = abs(ky) <= low && j <= low ? (fd_real)push : 0;
+        if (f) p.f[at].re *= (fd_real)push, p.f[at].im *= (fd_real)push;
+        if (!(p.push[at] > 0)) continue;
+        const double by[PDE_KINDS][2] = { { q > 0 ? x / q : 0, q > 0 ? y / q : 0 }, { -y, x },
+                                          { -2 * flux * x * y, -flux * (x * x - y * y) } };
+        fd_cplx *to = p.by + (ky < 0 ? ky + 2 * low + 1 : ky) * (low + 1) + j;
+        for (int k = 0; k < PDE_KINDS; k++)
+            to[k * kinds] = (fd_cplx){ (fd_real)by[k][0], (fd_real)by[k][1] };
     }
     return p;
 }
 
-/* y = the half spectrum z times a multiplier; y may be z */
-static inline void pde_times(const pde_flow *p, int kind, const fd_cplx *z, fd_cplx *y)
+static inline ptrdiff_t pde_flow_half(const pde_flow *p) { return p->n * (p->n / 2 + 1); }
+
+/* the columns of low waves of a complex field c [n][n + PDE_APART], in whole vectors */
+static inline void pde_columns(const pde_flow *p, int sign, fd_cplx *c, fd_arena scratch)
 {
-    const int size = p->n * (p->n / 2 + 1);
-    const fd_real *f = p->mul + (ptrdiff_t)kind * size;
-    if (kind >= PDE_PUSH)
-        for (int i = 0; i < size; i++) y[i].re = f[i] * z[i].re, y[i].im = f[i] * z[i].im;
-    else
-        for (int i = 0; i < size; i++) {
-            fd_cplx c = z[i];
-            y[i].re = -f[i] * c.im, y[i].im = f[i] * c.re;
+    enum { LINES = 2 * PDE_LANES };
+    const int n = p->n, w = n + PDE_APART, some = (p->low + LINES) / LINES * LINES;
+    const int all = 2 * some >= n;
+    fd_fft_run(p->plan, sign, 1, all ? n : some, 1, w, (fd_real *)c, scratch);
+    if (!all) fd_fft_run(p->plan, sign, 1, some, 1, w, (fd_real *)(c + n - some), scratch);
+}
+
+static inline void pde_rows(const pde_flow *p, int sign, fd_cplx *c, fd_arena scratch)
+{
+    fd_fft_run(p->plan, sign, 1, p->n, p->n + PDE_APART, 1, (fd_real *)c, scratch);
+}
+
+/* pde_spread -- c = the field a + i b of two real ones that an odd multiplier t of the kind makes of the
+ * half spectrum z of low waves: it has t z at k, -t z* at -k. */
+static inline void pde_spread(const pde_flow *p, int kind, const fd_cplx *restrict z,
+                              fd_cplx *restrict c, fd_arena scratch)
+{
+    const int n = p->n, w = n + PDE_APART, low = p->low, half = n / 2 + 1;
+    const fd_cplx *t = p->by + (ptrdiff_t)kind * (2 * low + 1) * (low + 1);
+    memset(c, 0, (size_t)(n * w) * sizeof *c);
+    for (int r = 0; r <= 2 * low; r++, t += low + 1) {
+        const int i = r <= low ? r : r + n - 2 * low - 1;
+        const fd_cplx *restrict x = z + i * half;
+        fd_cplx *restrict to = c + i * w, *restrict other = c + (i ? n - i : 0) * w + n;
+        for (int j = 0; j <= low; j++)
+            to[j] = (fd_cplx){ t[j].re * x[j].re - t[j].im * x[j].im,
+                               t[j].re * x[j].im + t[j].im * x[j].re };
+        for (int j = 1; j <= low; j++)
+            other[-j] = (fd_cplx){ -t[j].re * x[j].re - t[j].im * x[j].im,
+                                   t[j].re * x[j].im - t[j].im * x[j].re };
+    }
+    pde_columns(p, 1, c, scratch);
+    pde_rows(p, 1, c, scratch);
+}
+
+/* pde_gather -- z += t F(k) + t* F(-k)* at low waves, F the transform of the field c, which is lost;
+ * of PDE_FLUX. For the others the transpose of pde_spread: z -= (t* F(k) - t F(-k)*)/2. */
+static inline void pde_gather(const pde_flow *p, int kind, fd_cplx *restrict c, fd_cplx *restrict z,
+                              fd_arena scratch)
+{
+    const int n = p->n, w = n + PDE_APART, low = p->low, half = n / 2 + 1, flux = kind == PDE_FLUX;
+    const fd_real size = (fd_real)(flux ? 1 : .5 / ((double)n * n)), s = flux ? 1 : -1;
+    const fd_cplx *t = p->by + (ptrdiff_t)kind * (2 * low + 1) * (low + 1);
+    pde_rows(p, -1, c, scratch);
+    pde_columns(p, -1, c, scratch);
+    for (int i = 0; i < n; i++) c[i * w + n] = c[i * w];
+    for (int r = 0; r <= 2 * low; r++, t += low + 1) {
+        const int i = r <= low ? r : r + n - 2 * low - 1;
+        const fd_cplx *restrict x = c + i * w, *restrict y = c + (i ? n - i : 0) * w + n;
+        fd_cplx *restrict to = z + i * half;
+        for (int j = 0; j <= low; j++) {
+            const fd_real re = s * size * t[j].re, im = size * t[j].im;
+            to[j].re += re * (x[j].re + s * y[-j].re) - im * (x[j].im + s * y[-j].im);
+            to[j].im += re * (x[j].im - s * y[-j].im) + im * (x[j].re - s * y[-j].re);
         }
+    }
 }
 
-/* y = the field of a multiplier of x; y may be x */
-static inline void pde_field(const pde_flow *p, int kind, const fd_real *x, fd_real *y, fd_arena scratch)
-{
-    const int n[2] = { p->n, p->n }, size = p->n * (p->n / 2 + 1);
-    fd_cplx *z = fd_raw(&scratch, fd_cplx, size);
-    if (!z) return;
-    fd_rfftn(2, n, 1, 1. / ((double)p->n * p->n), x, z, scratch);
-    pde_times(p, kind, z, z);
-    fd_irfftn(2, n, 1, 1, z, y, scratch);
-}
-
-/* u, v, w_x, w_y [4][n][n] of the half spectrum z */
-static inline void pde_flow_fields(const pde_flow *p, const fd_cplx *z, fd_real *u, fd_arena scratch)
-{
-    const int n[2] = { p->n, p->n }, size = p->n * (p->n / 2 + 1);
-    fd_cplx *y = fd_raw(&scratch, fd_cplx, 4 * size);
-    if (!y) return;
-    for (int k = PDE_U; k <= PDE_Y; k++) pde_times(p, k, z, y + k * size);
-    fd_irfftn(2, n, 4, 1, y, u, scratch);
-}
-
-/* u = -(u w_x + v w_y); returns max |u| + max |v|, no number where one is not */
-static inline double pde_flow_advect(int all, fd_real *restrict u)
+/* c = c^2 of all complex numbers; returns max |re| + max |im|, no number where one is not */
+static inline double pde_square(int all, fd_cplx *c)
 {
     enum { LANES = 2 * PDE_LANES };
-    const fd_real *restrict v = u + all, *restrict x = u + 2 * all, *restrict y = u + 3 * all;
     fd_real most[LANES] = { 0 }, more[LANES] = { 0 }, sum[LANES] = { 0 }, wrong = 0;
     const int whole = all / LANES * LANES;
-    for (int i = 0; i < whole; i += LANES)
-        for (int k = 0; k < LANES; k++) {
-            const fd_real a = u[i + k], b = v[i + k], s = a > -a ? a : -a, t = b > -b ? b : -b;
-            const fd_real got = -(a * x[i + k] + b * y[i + k]);
-            most[k] = s > most[k] ? s : most[k], more[k] = t > more[k] ? t : more[k];
-            sum[k] += got, u[i + k] = got;
+    for (int i = 0; i < all; i += LANES)
+        for (int k = 0; k < (i < whole ? LANES : all - whole); k++) {
+            const fd_real a = c[i + k].re, b = c[i + k].im, u = a > -a ? a : -a, v = b > -b ? b : -b;
+            most[k] = u > most[k] ? u : most[k], more[k] = v > more[k] ? v : more[k];
+            c[i + k].re = a * a - b * b, c[i + k].im = 2 * a * b, sum[k] += c[i + k].re;
         }
-    for (int i = whole; i < all; i++) {
-        const fd_real a = u[i], b = v[i], s = a > -a ? a : -a, t = b > -b ? b : -b;
-        most[0] = s > most[0] ? s : most[0], more[0] = t > more[0] ? t : more[0];
-        u[i] = -(a * x[i] + b * y[i]), sum[0] += u[i];
-    }
     for (int k = 0; k < LANES; k++) {
-        most[0] = most[k] > most[0] ? most[k] : most[0], more[0] = more[k] > more[0] ? more[k] : more[0];
+        most[0] = most[k] > most[0] ? most[k] : most[0];
+        more[0] = more[k] > more[0] ? more[k] : more[0];
         wrong += sum[k] - sum[k];
     }
     return (double)most[0] + (double)more[0] + (double)wrong;
 }
 
-/* one step of the half spectrum z; u: room for four fields, y for a half spectrum */
-static inline void pde_flow_spectral(const pde_flow *p, fd_cplx *restrict z, fd_cplx *restrict y, fd_real *u, fd_arena scratch)
+/* one step of the half spectrum z; c: room for a complex field */
+static inline void pde_flow_spectral(const pde_flow *p, fd_cplx *restrict z, fd_cplx *restrict c,
+                                     fd_arena scratch)
 {
-    const int n[2] = { p->n, p->n }, all = p->n * p->n, size = p->n * (p->n / 2 + 1);
-    const fd_real *restrict keep = p->mul + (ptrdiff_t)PDE_KEEP * size, *restrict push = p->mul + (ptrdiff_t)PDE_PUSH * size;
-    pde_flow_fields(p, z, u, scratch);
-    const double speed = p->dt * p->n * pde_flow_advect(all, u);
+    const int n = p->n;
+    const ptrdiff_t size = pde_flow_half(p);
+    pde_spread(p, PDE_VELOCITY, z, c, scratch);
+    const double speed = p->dt * n * pde_square(n * (n + PDE_APART), c);
     if (scratch.st->code) return;
     if (!(speed <= 1)) {
-        FD_FAIL(scratch.st, FD_EDATA, "pde_flow_step", "the step is too long for this flow, take a smaller dt: "
-                "dt (max |u| + max |v|) n must be at most 1, is in percent", (long long)fmin(100 * speed, 1e15));
+        FD_FAIL(scratch.st, FD_EDATA, "pde_flow_step", "the step is too long for this flow, take a "
+                "smaller dt: dt (max |u| + max |v|) n must be at most 1, is in percent",
+                (long long)fmin(100 * speed, 1e15));
         return;
     }
-    fd_rfftn(2, n, 1, 1. / all, u, y, scratch);
-    for (int i = 0; i < size; i++) {
-        z[i].re = keep[i] * z[i].re + push[i] * y[i].re;
-        z[i].im = keep[i] * z[i].im + push[i] * y[i].im;
-    }
-    for (int i = 0; i < size && p->f; i++) z[i].re += p->f[i].re, z[i].im += p->f[i].im;
+    for (ptrdiff_t i = 0; i < size; i++) z[i].re *= p->keep[i], z[i].im *= p->keep[i];
+    pde_gather(p, PDE_FLUX, c, z, scratch);
+    for (ptrdiff_t i = 0; i < size && p->f; i++) z[i].re += p->f[i].re, z[i].im += p->f[i].im;
 }
 
-/* pde_flow_run -- so many steps of w [n][n], in place; between them it stays in coefficients. pde_flow_step: one. */
+/* pde_flow_run -- so many steps of w [n][n], in place; between them it stays in coefficients.
+ * pde_flow_step: one. */
 static inline void pde_flow_run(const pde_flow *p, int steps, fd_real *w, fd_arena scratch)
 {
-    const int n[2] = { p->n, p->n }, all = p->n * p->n, size = p->n * (p->n / 2 + 1);
-    fd_cplx *z = fd_raw(&scratch, fd_cplx, 2 * size);
-    fd_real *u = fd_raw(&scratch, fd_real, 4 * all);
-    if (!u || steps < 1) return;
+    const int n[2] = { p->n, p->n }, all = p->n * p->n;
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, pde_flow_half(p));
+    fd_cplx *c = fd_raw(&scratch, fd_cplx, all + p->n * PDE_APART);
+    if (!c || steps < 1) return;
     fd_rfftn(2, n, 1, 1. / all, w, z, scratch);
-    for (int k = 0; k < steps && !scratch.st->code; k++) pde_flow_spectral(p, z, z + size, u, scratch);
+    for (int k = 0; k < steps && !scratch.st->code; k++) pde_flow_spectral(p, z, c, scratch);
     if (!scratch.st->code) fd_irfftn(2, n, 1, 1, z, w, scratch);
 }
 
-static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch) { pde_flow_run(p, 1, w, scratch); }
-
-/* pde_flow_back -- g = (dw'/dw)^T g at w before the step, in place. */
-static inline void pde_flow_back(const pde_flow *p, const fd_real *w, fd_real *g, fd_arena scratch)
+static inline void pde_flow_step(const pde_flow *p, fd_real *w, fd_arena scratch)
 {
-    static const int by[4] = { PDE_X, PDE_Y, PDE_U, PDE_V };    /* of u, v, w_x, w_y times P m */
-    const int all = p->n * p->n, size = p->n * (p->n / 2 + 1);
-    fd_cplx *z = fd_raw(&scratch, fd_cplx, size);
-    fd_real *u = fd_raw(&scratch, fd_real, 4 * all), *m = fd_raw(&scratch, fd_real, all);
-    fd_real *y = fd_raw(&scratch, fd_real, all);
-    if (!y) return;
-    fd_rfftn(2, (const int[]){ p->n, p->n }, 1, 1. / all, w, z, scratch);
-    pde_flow_fields(p, z, u, scratch);
-    pde_field(p, PDE_PUSH, g, m, scratch), pde_field(p, PDE_KEEP, g, g, scratch);
-    for (int k = 0; k < 4 && !scratch.st->code; k++) {
-        for (int i = 0; i < all; i++) y[i] = u[k * all + i] * m[i];
-        pde_field(p, by[k], y, y, scratch);
-        for (int i = 0; i < all; i++) g[i] += y[i];
+    pde_flow_run(p, 1, w, scratch);
+}
+
+/* c = m times c, of a real and a complex field */
+static inline void pde_weigh(int n, const fd_real *m, fd_cplx *c)
+{
+    for (int i = 0; i < n; i++, m += n, c += n + PDE_APART)
+        for (int j = 0; j < n; j++) c[j].re *= m[j], c[j].im *= m[j];
+}
+
+/* pde_flow_move -- all in coefficients. g NULL: a step of w, of half spectrum z, in place; else
+ * g = (dw'/dw)^T g at w, which stays. */
+static inline void pde_flow_move(const pde_flow *p, fd_real *w, fd_real *back, fd_arena scratch)
+{
+    const int n[2] = { p->n, p->n }, all = p->n * p->n;
+    const ptrdiff_t size = pde_flow_half(p);
+    fd_cplx *z = (fd_cplx *)w, *g = (fd_cplx *)back, *y = fd_raw(&scratch, fd_cplx, size);
+    fd_cplx *c = fd_raw(&scratch, fd_cplx, all + p->n * PDE_APART);
+    fd_real *m = fd_raw(&scratch, fd_real, all);
+    if (!m) return;
+    if (!g) {
+        pde_flow_spectral(p, z, c, scratch);
+        return;
     }
+    for (ptrdiff_t i = 0; i < size; i++) {
+        y[i] = (fd_cplx){ p->push[i] * g[i].re, p->push[i] * g[i].im };
+        g[i].re *= p->keep[i], g[i].im *= p->keep[i];
+    }
+    fd_irfftn(2, n, 1, 1, y, m, scratch);
+    for (int kind = PDE_VELOCITY; kind <= PDE_SLOPE; kind++) {     /* u, v, w_x, w_y times M */
+        pde_spread(p, kind, z, c, scratch);
+        pde_weigh(p->n, m, c);
+        pde_gather(p, kind == PDE_VELOCITY ? PDE_SLOPE : PDE_VELOCITY, c, g, scratch);
+    }
+}
+
+/* pde_pull -- g = (dx'/dx)^T g, x' what so many steps make of x [size]; x is lost. move is a step, or
+ * with g not NULL the transpose of its derivative at x. The state is kept every sqrt(steps) steps
+ * alone, and those between are made again when they are wanted. */
+static inline void pde_pull(const pde_flow *p, int steps, ptrdiff_t size, fd_real *x, fd_real *g,
+                            void move(const pde_flow *, fd_real *, fd_real *, fd_arena),
+                            fd_arena scratch)
+{
+    const int every = steps > 1 ? (int)ceil(sqrt(steps)) : 1, parts = (steps + every - 1) / every;
+    const size_t bytes = (size_t)size * sizeof *x;
+    fd_real *mark = fd_raw(&scratch, fd_real, parts * size);
+    fd_real *part = fd_raw(&scratch, fd_real, every * size);
+    if (!part) return;
+    for (int k = 0; k < steps && !scratch.st->code; k++) {
+        if (k % every == 0) memcpy(mark + k / every * size, x, bytes);
+        move(p, x, NULL, scratch);
+    }
+    for (int from = (parts - 1) * every; from >= 0 && !scratch.st->code; from -= every) {
+        const int some = steps - from < every ? steps - from : every;
+        memcpy(part, mark + from / every * size, bytes);
+        for (int k = 1; k < some; k++) {
+            memcpy(part + k * size, part + (k - 1) * size, bytes);
+            move(p, part + k * size, NULL, scratch);
+        }
+        for (int k = some - 1; k >= 0; k--) move(p, part + k * size, g, scratch);
+    }
+}
+
+/* pde_flow_pull -- g = (dw'/dw)^T g at w [n][n], in place, w' after so many steps. */
+static inline void pde_flow_pull(const pde_flow *p, int steps, const fd_real *w, fd_real *g,
+                                 fd_arena scratch)
+{
+    const int n[2] = { p->n, p->n }, all = p->n * p->n;
+    const ptrdiff_t size = pde_flow_half(p);
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, size), *y = fd_raw(&scratch, fd_cplx, size);
+    if (!y) return;
+    fd_rfftn(2, n, 1, 1. / all, w, z, scratch), fd_rfftn(2, n, 1, 1. / all, g, y, scratch);
+    pde_pull(p, steps, 2 * size, (fd_real *)z, (fd_real *)y, pde_flow_move, scratch);
+    if (!scratch.st->code) fd_irfftn(2, n, 1, 1, y, g, scratch);
 }
 
 /* pde_burgers_step -- u_t + u u_x = nu u_xx [FNO eq. 7; DiffusionPDE eq. 14], u [n] on the circle

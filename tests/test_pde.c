@@ -201,10 +201,32 @@ static void flow_adjoint(const pde_flow *p, int burgers, const char *what, fd_ar
         for (int q = 0; q < 2; q++)
             d[q] += ((double)x[2 * q][i] - (double)x[2 * q + 1][i]) * (double)g[i] / (2 * e / (1 + q));
     if (burgers) pde_burgers_step(p, w, g, a);
-    else pde_flow_back(p, w, g, a);
+    else pde_flow_pull(p, 1, w, g, a);
     for (int i = 0; i < n; i++) right += (double)g[i] * (double)h[i], size += fabs((double)g[i] * (double)h[i]);
     OK(!a.st->code, "%s: %s", what, a.st->code ? a.st->what : "");
     NEAR((4 * d[1] - d[0]) / 3, right, TOL(1e-10, 3e-5) * size, "%s: the transpose of a step", what);
+}
+
+/* Kept every few steps alone or all of them: the same bits. Nor does the memory grow with the steps. */
+static void kept_states(const pde_flow *p, void move(const pde_flow *, fd_real *, fd_real *, fd_arena),
+                        ptrdiff_t size, int steps, fd_arena a)
+{
+    fd_real *w = fd_raw(&a, fd_real, (steps + 1) * size), *g = fd_raw(&a, fd_real, 2 * size);
+    if (!g) return;
+    fd_normal(fd_seed(4), size, w), fd_normal(fd_seed(5), size, g);
+    for (ptrdiff_t i = 0; i < size; i++) w[i] *= (fd_real)1e-3;
+    memcpy(g + size, g, (size_t)size * sizeof *g);
+    for (int k = 0; k < steps; k++) {
+        memcpy(w + (k + 1) * size, w + k * size, (size_t)size * sizeof *w);
+        move(p, w + (k + 1) * size, NULL, a);
+    }
+    for (int k = steps - 1; k >= 0; k--) move(p, w + k * size, g, a);
+    fd_arena few = a;
+    few.end = few.beg + (1 << 16) + (ptrdiff_t)(8 + 2 * ceil(sqrt(steps))) * size * (int)sizeof *w;
+    OK(few.end < a.end, "the arena of this test is larger");
+    pde_pull(p, steps, size, w, g + size, move, few);
+    OK(!a.st->code, "%d steps: %s", steps, a.st->code ? a.st->what : "");
+    OK(!memcmp(g, g + size, (size_t)size * sizeof *g), "%d steps: all states or some of them", steps);
 }
 
 static void flows(void)
@@ -242,6 +264,10 @@ static void flows(void)
     const pde_flow odd = pde_flow_new(&a, 15, 1e-2, 1e-2, NULL), line = { .n = 64, .nu = .01, .dt = 2e-3 };
     flow_adjoint(&odd, 0, "vorticity on an odd grid", a);
     flow_adjoint(&line, 1, "Burgers", a);
+    for (int steps = 1; steps <= 729; steps *= 3) {         /* 729 states do not fit into few */
+        kept_states(&odd, pde_flow_move, 2 * pde_flow_half(&odd), steps, a);
+        kept_states(&line, pde_burgers_step, line.n, steps, a);
+    }
     OK(!st.code, "flows: %s", st.code ? st.what : "");
     for (int i = 0; i < N * N; i++) w[i] *= 1000000;
     pde_flow_step(&forced, w, a);

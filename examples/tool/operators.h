@@ -84,9 +84,8 @@ static inline void op_sheet(const op_through *o, const fd_space *s, int back, co
     for (int i = 0; i < n * m; i++) u[i] = (fd_real)sum[i];
 }
 
-/* op_solve -- the solution u of one function x in the units of files; states [steps][size] of what it went through, or
- * NULL. */
-static inline void op_solve(const op_through *o, const fd_space *s, const fd_real *x, fd_real *u, fd_real *states,
+/* op_solve -- the solution u of one function x in the units of files. */
+static inline void op_solve(const op_through *o, const fd_space *s, const fd_real *x, fd_real *u,
                             fd_arena a)
 {
     const ptrdiff_t size = s->points;
@@ -107,12 +106,9 @@ static inline void op_solve(const op_through *o, const fd_space *s, const fd_rea
         fd_from_modes(s, 1, u, u, a);
     } else {                                                 /* phase: no step */
         if (u != x) memcpy(u, x, (size_t)size * sizeof *u);
-        if (o->op.row == OP_FLOW && !states) pde_flow_run(&o->flow, o->steps, u, a);
-        else for (int k = 0; k < o->steps && !a.st->code; k++) {
-            if (states) memcpy(states + k * size, u, (size_t)size * sizeof *u);
-            if (o->op.row == OP_FLOW) pde_flow_step(&o->flow, u, a);
-            else pde_burgers_step(&o->flow, u, NULL, a);
-        }
+        if (o->op.row == OP_FLOW) pde_flow_run(&o->flow, o->steps, u, a);
+        else for (int k = 0; k < o->steps && !a.st->code; k++)
+            pde_burgers_step(&o->flow, u, NULL, a);
     }
 }
 
@@ -136,16 +132,14 @@ static inline void op_back(const op_through *o, const fd_space *s, const fd_real
     } else if (o->op.row == OP_MOGI) {
         op_sheet(o, s, 1, g, g, a);
     } else if (o->op.row < OP_FLOW) {
-        op_solve(o, s, g, g, NULL, a);                       /* symmetric */
-    } else {
-        fd_real *states = fd_raw(&a, fd_real, o->steps * size), *u = fd_raw(&a, fd_real, size);
+        op_solve(o, s, g, g, a);                             /* symmetric */
+    } else if (o->op.row == OP_FLOW) {
+        pde_flow_pull(&o->flow, o->steps, x, g, a);
+    } else if (o->op.row == OP_BURGERS) {
+        fd_real *u = fd_raw(&a, fd_real, size);
         if (!u) return;
-        op_solve(o, s, x, u, states, a);
-        for (int k = o->steps - 1; k >= 0 && !a.st->code; k--) {
-            fd_real *w = states + k * size;
-            if (o->op.row == OP_FLOW) pde_flow_back(&o->flow, w, g, a);
-            else pde_burgers_step(&o->flow, w, g, a);
-        }
+        memcpy(u, x, (size_t)size * sizeof *u);
+        pde_pull(&o->flow, o->steps, size, u, g, pde_burgers_step, a);
     }
 }
 
@@ -162,7 +156,7 @@ static inline void op_apply(const void *self, const fd_space *s, int b, const fd
         room.st = &own;
         for (ptrdiff_t j = 0; j < size; j++)
             v[j] = (fd_real)(((double)x[i * size + j] - o->shift) / o->scale);
-        op_solve(o, s, v, u + i * size, NULL, room);
+        op_solve(o, s, v, u + i * size, room);
         if (own.low < a.st->low) a.st->low = own.low;
         if (own.code && (!o->solved || own.code == FD_ENOMEM)) fd_fail_as(a.st, &own);
         else if (own.code) for (ptrdiff_t j = 0; j < size; j++) u[i * size + j] = (fd_real)NAN;
