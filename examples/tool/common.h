@@ -924,7 +924,7 @@ static const option options[] = {
     { "labels", "FILE", NULL, THESIS, O_TEXT, AT(labels), 0, 0, 0,
       "0 to 9 for each image, .npy or IDX: for the classifier" },
     { "labels", "FILE", NULL, TRAIN, O_TEXT, AT(labels), 0, 0, 0,
-      "a whole number from 0 for each function, .npy or IDX: tell them to the network" },
+      "a whole number from 0 for each function, in any file of --data: told to the network" },
     { "drop", "P", "0.1", TRAIN, O_REAL, AT(drop), 0, 0, 1,
       "share of functions whose label is not told: for fd sample --guidance" },
     { "label", "N", "-1", SAMPLE, O_INT, AT(label), 0, -1, 65534,
@@ -2979,13 +2979,17 @@ static inline fd_time_law *time_law(fd_arena *a, const kit *k, const args *o)
 /* data_label -- the labels of the functions that are used, from a file that has those of all. */
 static inline void data_label(fd_arena *a, dataset *d, const char *path)
 {
-    fd_array y = fd_load(a, path);
+    source f = source_open(a, path);
     int *label = fd_raw(a, int, d->m);
+    double *y = fd_raw(a, double, d->total);
     need(a->st);
-    if (y.nd != 1 || y.n[0] != d->total)
+    if (source_count(&f) != d->total || f.n[0] != d->total)
         die(1, "%s: not a label for each of the %d functions of %s", path, d->total, d->name);
+    source_doubles(&f, 0, d->total, y, *a);
+    need(a->st);
+    source_close(&f);
     for (int i = 0; i < d->m; i++) {
-        double v = (double)y.x[data_index(d, i)];
+        double v = y[data_index(d, i)];
         if (!(v >= 0 && v < 65535 && v == floor(v)))
             die(1, "%s: function %d has the label %g: wants whole numbers from 0 to 65534", path,
                 data_index(d, i), v);
@@ -3456,7 +3460,8 @@ static inline void panel(const fd_space *s, const fd_real *x, int c, double lo, 
     }
 }
 
-/* sheet -- b functions, cols beside each other (0: a square of them); a panel for each channel. */
+/* sheet -- b functions, cols beside each other (0: a square of them); a panel for each channel, as
+ * fd_png_sheet draws them. Where there is no function, the paper stays white. */
 static inline void sheet(fd_status *st, const char *path, const fd_space *s, int b, int cols,
                          const fd_real *x, double lo, double hi, int map, fd_arena a)
 {
@@ -3465,13 +3470,23 @@ static inline void sheet(fd_status *st, const char *path, const fd_space *s, int
     if (!cols) cols = (int)ceil(sqrt(b));
     cols *= s->ch;
     int rows = (c + cols - 1) / cols, zoom = 720 / (cols * w);
-    fd_real *y = fd_raw(&a, fd_real, (ptrdiff_t)rows * cols * h * w);
-    need(st);
     zoom = zoom < 1 ? 1 : zoom > 4 ? 4 : zoom;
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)rows * cols * h * w; i++) y[i] = (fd_real)lo;
-    for (int i = 0; i < c; i++)
-        panel(s, x + i / s->ch * fd_size(s), i % s->ch, lo, hi, &h, &w, y + (ptrdiff_t)i * h * w);
-    fd_png_sheet(st, path, rows, cols, h, w, y, lo, hi, map, zoom, a);
+    const ptrdiff_t down = (ptrdiff_t)zoom * (h + 2), over = (ptrdiff_t)zoom * (w + 2);
+    const ptrdiff_t high = rows * down - 2 * zoom, wide = cols * over - 2 * zoom;
+    fd_real *y = fd_raw(&a, fd_real, (ptrdiff_t)h * w);
+    unsigned char *rgb = fd_raw(&a, unsigned char, 3 * high * wide);
+    need(st);
+    memset(rgb, 255, (size_t)(3 * high * wide));
+    for (int f = 0; f < c; f++) {
+        unsigned char *at = rgb + 3 * (f / cols * down * wide + f % cols * over);
+        panel(s, x + f / s->ch * fd_size(s), f % s->ch, lo, hi, &h, &w, y);
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)h * zoom; i++)
+            for (ptrdiff_t j = 0; j < (ptrdiff_t)w * zoom; j++) {
+                const double v = (double)y[i / zoom * w + j / zoom];
+                fd_colour(map, hi == lo && v == v ? .5 : (v - lo) / (hi - lo), at + 3 * (i * wide + j));
+            }
+    }
+    fd_png_save(st, path, (int)fmin((double)high, INT_MAX), (int)fmin((double)wide, INT_MAX), rgb);
     need(st);
     wrote(path);
 }

@@ -4,6 +4,7 @@
 #define DATA_H
 #include "operators.h"
 #include "plot.h"
+#include <sys/statvfs.h>
 #include <unistd.h>
 #ifdef _OPENMP
 #include <omp.h>
@@ -135,6 +136,16 @@ static inline void maker_fields(fd_arena *a, maker *m, const fd_space *one)
     need(a->st);
 }
 
+/* maker_stable -- does a step of allen-cahn bear the start? Where |u| is above sqrt(1 + 2/dt), dt (u - u^3)
+ * throws it to the other side, farther out. */
+static inline void maker_stable(const maker *m)
+{
+    const double dt = m->d.v[2], l = m->d.v[4], sd = sqrt(fd_cov_trace(m->c));
+    if (3 * sd > sqrt(1 + 2 / dt))
+        die(2, "data: allen-cahn: with l = %g the start has a deviation of %.3g, of which the cube is "
+            "too much for steps of dt = %g: take a smaller l or a smaller dt", l, sd, dt);
+}
+
 static inline maker maker_new(fd_arena *a, const args *o, const char *text)
 {
     maker m = { .o = o, .d = spec_read(&t_data, "data", text) };
@@ -162,6 +173,7 @@ static inline maker maker_new(fd_arena *a, const args *o, const char *text)
         else m.flow = (pde_flow){ .n = one.n[0], .nu = v[0], .dt = dt };
     } else if (what == DATA_ALLEN_CAHN) {
         if (v[1] / v[2] > 1e6) die(2, "data: allen-cahn: more than a million steps of dt to the time");
+        maker_stable(&m);
         m.steps = (int)ceil(v[1] / v[2] - 1e-9), m.dt = v[1] / fmax(1, m.steps);
         maker_heat(a, &m, &one, v[0], m.dt);
     } else if (what == DATA_HEAT || what == DATA_BUMPS) maker_heat(a, &m, &one, v[0], v[1]);
@@ -329,7 +341,8 @@ static inline void make_allen_cahn(const maker *m, fd_rng r, int i, fd_real *x, 
     }
     for (ptrdiff_t j = 0; j < n; j++)
         if (!isfinite((double)x[j])) {
-            FD_FAIL(a.st, FD_EDATA, "data", "allen-cahn: the step is too long for this noise, take a smaller dt; function", i);
+            FD_FAIL(a.st, FD_EDATA, "data", "allen-cahn: the step is too long for this noise, take a "
+                    "smaller dt");
             return;
         }
 }
@@ -437,7 +450,7 @@ static inline void make_well(const maker *m, fd_rng r, int i, fd_real *x, fd_rea
     }
 }
 
-/* maker_one -- function i. */
+/* maker_one -- function i; errors name it. */
 static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_arena a)
 {
     static void (*const make[])(const maker *, fd_rng, int, fd_real *, fd_real *, fd_arena) = {
@@ -449,7 +462,8 @@ static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_a
     const ptrdiff_t size = fd_size(&m->s), with = data_kinds[m->d.row].with ? m->seen : 0;
     for (ptrdiff_t j = 0; j < size + with && !a.st->code; j++)
         if (!isfinite((double)(j < size ? x[j] : y[j - size])))
-            FD_FAIL(a.st, FD_EDATA, "data", "so a value is not finite; function", i);
+            FD_FAIL(a.st, FD_EDATA, "data", "so a value is not finite");
+    if (a.st->code && !a.st->name[0]) sprintf(a.st->name, "function %d", i);
 }
 
 /* ---- Files that grow: a run that was stopped goes on where it was ------------------------------------
@@ -470,6 +484,13 @@ static inline int npy_head(char h[256], int n, int nd, const int *axis)
     return k;
 }
 
+/* folder_of -- the folder that a file is in, or will be. */
+static inline void folder_of(const char *path, char dir[1024])
+{
+    const char *p = strrchr(path, '/');
+    snprintf(dir, 1024, "%.*s", p ? (int)(p - path) + 1 : 1, p ? path : ".");
+}
+
 /* same_place -- do two paths name one file, that there may not be yet? */
 static inline int same_place(const char *a, const char *b)
 {
@@ -477,8 +498,7 @@ static inline int same_place(const char *a, const char *b)
     char dir[2][1024];
     struct stat is[2];
     if (strcmp(p ? p + 1 : a, q ? q + 1 : b)) return 0;
-    snprintf(dir[0], sizeof dir[0], "%.*s", p ? (int)(p - a) + 1 : 1, p ? a : ".");
-    snprintf(dir[1], sizeof dir[1], "%.*s", q ? (int)(q - b) + 1 : 1, q ? b : ".");
+    folder_of(a, dir[0]), folder_of(b, dir[1]);
     return !stat(dir[0], &is[0]) && !stat(dir[1], &is[1]) && is[0].st_dev == is[1].st_dev
         && is[0].st_ino == is[1].st_ino;
 }
@@ -491,6 +511,31 @@ static inline void growing_apart(const char *out, const char *obs)
     snprintf(part[1], sizeof part[1], "%s.part", obs);
     if (same_place(out, obs) || same_place(part[0], obs) || same_place(out, part[1]))
         die(2, "--obs: '%s': --out writes there", obs);
+}
+
+/* growing_fits -- is there room on the disk for files of so many bytes, of which parts may be there
+ * already? obs: NULL, or the second file. Where much is to be written, it is said before hours of work. */
+static inline void growing_fits(const char *out, double bytes, const char *obs, double more)
+{
+    const char *path[2] = { out, obs };
+    double left[2] = { bytes, more };
+    struct statvfs disk[2];
+    for (int i = 0; i < (obs ? 2 : 1); i++) {
+        char dir[1024], part[1032];
+        struct stat is;
+        folder_of(path[i], dir), snprintf(part, sizeof part, "%s.part", path[i]);
+        if (statvfs(dir, &disk[i])) return;                /* the system does not say */
+        if (!stat(part, &is)) left[i] = fmax(0, left[i] - (double)is.st_size);
+    }
+    for (int i = 0, both = obs && disk[0].f_fsid == disk[1].f_fsid; i < (obs && !both ? 2 : 1); i++) {
+        const double want = (left[i] + (both ? left[1] : 0)) / 1e6;
+        const double room = (double)disk[i].f_bavail * (double)disk[i].f_frsize / 1e6;
+        if (want > room)
+            die(1, "%s: %s: %.0f MB are to be written, and there is room for %.0f: take fewer functions, a "
+                "coarser --grid, or another disk", i ? "--obs" : "--out", path[i], want, room);
+        if (want > 100) printf("%s: %.0f MB will be written, there is room for %.0f\n", path[i], want, room);
+    }
+    fflush(stdout);
 }
 
 /* growing_open -- how many functions it has; those of another run are not touched. */
@@ -579,63 +624,107 @@ static inline void data_png(const maker *m, fd_arena a)
     sheet(a.st, m->o->png, &m->s, b, 0, x, lo, hi, m->o->map.row, a);
 }
 
+/* A run: what it writes, and each thread's memory. */
+typedef struct {
+    const args *o;
+    const maker *m;
+    int threads, block;                    /* functions that are made between two writes */
+    fd_real *x, *y;                        /* [block][..] */
+    fd_arena *each;
+    growing to, also;
+} making;
+
+/* making_open -- the files; returns how many functions there are already. */
+static inline int making_open(making *j)
+{
+    const args *o = j->o;
+    const fd_space *s = &j->m->s;
+    const int sinogram = data_kinds[j->m->d.row].with == SINOGRAM;
+    const double *v = j->m->d.v, bytes = (double)sizeof(fd_real) * o->n;
+    int axis[4] = { s->ch }, more = s->ch > 1, sino[2] = { (int)v[1], (int)v[2] };
+    char run[2048];
+    for (int i = 0; i < s->nd; i++) axis[more + i] = s->n[i];
+    data_run(j->m, run);
+    if (o->obs) growing_apart(o->out, o->obs);
+    growing_fits(o->out, bytes * (double)fd_size(s), o->obs, bytes * (double)j->m->seen);
+    int from = growing_open(&j->to, o->out, run, o->n, more + s->nd, axis);
+    if (!o->obs) return from;
+    const int have = growing_open(&j->also, o->obs, run, o->n, sinogram ? 2 : s->nd,
+                                  sinogram ? sino : axis + more);
+    return have < from ? have : from;
+}
+
+/* making_some -- functions first to first + n - 1 of the run; the first one that failed is in st. */
+static inline void making_some(const making *j, int first, int n, fd_status *st)
+{
+    const ptrdiff_t size = fd_size(&j->m->s);
+    int wrong = n, of = -1;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) num_threads(j->threads)
+#endif
+    for (int i = 0; i < n; i++) {
+        int t = 0;
+#ifdef _OPENMP
+        t = omp_get_thread_num();
+#endif
+        const fd_arena own = j->each[t];
+        if (own.st->code) continue;
+        maker_one(j->m, j->o->first + first + i, j->x + i * size, j->y + i * j->m->seen, own);
+        if (!own.st->code) continue;
+#ifdef _OPENMP
+#pragma omp critical
+#endif
+        if (i < wrong) wrong = i, of = t;
+    }
+    if (of >= 0) fd_fail_as(st, j->each[of].st);
+}
+
+/* making_stopped -- where only memory is missing, what there is stays; else it would fail again. */
+static inline void making_stopped(making *j, int done, const fd_status *st)
+{
+    const int keep = st->code == FD_ENOMEM && done > 0;
+    growing_close(&j->to, keep), growing_close(&j->also, keep);
+    if (keep) printf("%d functions are kept for a run with more memory: %s.part\n", done, j->o->out);
+    need(st);
+}
+
 static inline int do_data(args *o)
 {
     enum { AT_MOST = 64 };
     fd_status st, own[AT_MOST];
     fd_arena a = arena_make(o, &st), each[AT_MOST];
-    if (!o->file) die(2, "data: which? fd help data lists them: fd data darcy -n 100 --grid 64x64 -o a.npy --obs p.npy");
+    if (!o->file)
+        die(2, "data: which? fd help data lists them: fd data darcy -n 100 --grid 64x64 -o a.npy --obs p.npy");
     maker m = maker_new(&a, o, o->file);
-    const fd_space *s = &m.s;
-    const ptrdiff_t size = fd_size(s);
-    const int with = data_kinds[m.d.row].with;
-    if (o->obs && !with) die(2, "--obs: nothing goes with %s", t_data.rows[m.d.row].name);
-    int threads = 1, done = 0;
+    if (o->obs && !data_kinds[m.d.row].with)
+        die(2, "--obs: nothing goes with %s", t_data.rows[m.d.row].name);
+    making j = { .o = o, .m = &m, .threads = 1, .each = each };
 #ifdef _OPENMP
-    threads = omp_get_max_threads() < AT_MOST ? omp_get_max_threads() : AT_MOST;
+    j.threads = omp_get_max_threads() < AT_MOST ? omp_get_max_threads() : AT_MOST;
 #endif
-    const int block = 4 * threads < o->n ? 4 * threads : o->n;
-    fd_real *x = fd_raw(&a, fd_real, block * size), *y = fd_raw(&a, fd_real, block * m.seen);
+    j.block = 4 * j.threads < o->n ? 4 * j.threads : o->n;
+    j.x = fd_raw(&a, fd_real, j.block * fd_size(&m.s)), j.y = fd_raw(&a, fd_real, j.block * m.seen);
     need(&st);
-    const size_t part = ((size_t)(a.end - a.beg) / (size_t)threads) & ~(size_t)63;
-    for (int t = 0; t < threads; t++) each[t] = fd_arena_over(a.beg + (size_t)t * part, part, &own[t]);
-    int axis[4] = { s->ch }, more = s->ch > 1, sino[2] = { (int)m.d.v[1], (int)m.d.v[2] };
-    for (int i = 0; i < s->nd; i++) axis[more + i] = s->n[i];
-    growing to = { .f = NULL }, also = { .f = NULL };
-    char run[2048];
-    data_run(&m, run);
-    if (o->obs) growing_apart(o->out, o->obs);
-    int from = growing_open(&to, o->out, run, o->n, more + s->nd, axis);
-    if (o->obs) {
-        const int have = growing_open(&also, o->obs, run, o->n, with == SINOGRAM ? 2 : s->nd, with == SINOGRAM ? sino : axis + more);
-        if (have < from) from = have;
-    }
+    const size_t part = ((size_t)(a.end - a.beg) / (size_t)j.threads) & ~(size_t)63;
+    for (int t = 0; t < j.threads; t++)
+        each[t] = fd_arena_over(a.beg + (size_t)t * part, part, &own[t]);
+    const int from = making_open(&j);
     if (from) printf("%d functions are there already\n", from);
     const double begin = now();
-    for (int first = from; first < o->n && !st.code; first += done) {     /* a few at a time */
-        done = o->n - first < block ? o->n - first : block;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-#endif
-        for (int i = 0; i < done; i++) {
-            int t = 0;
-#ifdef _OPENMP
-            t = omp_get_thread_num();
-#endif
-            if (!own[t].code) maker_one(&m, o->first + first + i, x + i * size, y + i * m.seen, each[t]);
-        }
-        for (int t = 0; t < threads; t++) fd_fail_as(&st, &own[t]);
-        if (st.code) break;
-        growing_put(&to, first, done, x);
-        if (o->obs) growing_put(&also, first, done, y);
+    for (int first = from, done; first < o->n; first += done) {            /* a few at a time */
+        done = o->n - first < j.block ? o->n - first : j.block;
+        making_some(&j, first, done, &st);
+        if (st.code) making_stopped(&j, first, &st);
+        growing_put(&j.to, first, done, j.x);
+        if (o->obs) growing_put(&j.also, first, done, j.y);
         const double spent = now() - begin, rate = (first + done - from) / fmax(spent, 1e-9);
-        if (spent > 1) progress("sample", first + done, (double)(first + done) / o->n, -1, rate, (o->n - first - done) / rate);
+        if (spent > 1)
+            progress("sample", first + done, (double)(first + done) / o->n, -1, rate,
+                     (o->n - first - done) / rate);
     }
     bar_end();
-    if (st.code) growing_close(&to, 0), growing_close(&also, 0);   /* it would fail again */
-    need(&st);
     printf("%d functions in %.1f s\n", o->n, now() - begin);
-    growing_end(&also), growing_end(&to);
+    growing_end(&j.also), growing_end(&j.to);
     if (o->png) data_png(&m, a);
     return finish();
 }
