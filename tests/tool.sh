@@ -1453,6 +1453,8 @@ exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
 sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
 ok 'thesis, one table' "$B/thesis" $tiny --table 5.3
 [ "$(wc -l <thesis/thesis.csv)" = 5 ]; report $? "a table of three rows has not 5 lines"
+"$B/thesis" ${tiny%3}4 >out 2>err; [ $? = 1 ]; report $? 'thesis: files of another seed'
+says '^thesis: thesis/white.npy: was made with other settings, .* --seed 3 .* and not .* --seed 4 ' err
 "$B/thesis" $tiny --table 6 >out 2>err; [ $? = 2 ]; report $? 'thesis --table 6'
 says 'expected 5.1, 5.2' err
 tr '\011' '\012' <t.idx >t10.idx
@@ -1473,6 +1475,13 @@ for n in uvit:width=8,layers=3,heads=2 fno:width=4,layers=1; do
     for f in any.npy g3.npy; do cmp -s l3.npy $f; [ $? = 1 ]; report $? "l3.npy is $f"; done
     ok 'train on, labels' "$fd" train --resume label.safetensors --data t.npy --steps 6
 done
+# the same labels from text: the same weights
+od -An -v -tu1 -j8 t.idx | tr -s ' ' '\n' | grep . >t.csv
+for f in t.idx t.csv; do
+    ok "labels, $f" "$fd" train --data t.npy --labels $f --steps 4 --batch 8 --net fno:width=4,layers=1 -o x.safetensors
+    tail -c 2048 x.safetensors >$f.end
+done
+same t.idx.end t.csv.end
 bad 2 'has 10 labels, from 0' sample --model label.safetensors --label 10
 bad 2 'was trained without --labels' sample --model alone.safetensors --label 0
 bad 2 'no meaning without --label$' sample --model label.safetensors --guidance 1

@@ -88,7 +88,12 @@ static const fd_real *samples(fd_arena *a, int i, const dataset *d, const args *
     char file[64], more[80];
     sprintf(file, "%s%s.npy", rows[i].model, rows[i].file);
     const char *path = in_dir(o->outdir, file);
-    const fd_real *kept = samples_kept(a, path, &d->s, o->n);
+    /* a step of a predictor and a corrector has two evaluations */
+    int steps = strstr(rows[i].sample, "--corrector") ? o->steps / 2 : o->steps - 1;
+    sprintf(more, "--steps %d --seed %llu --batch 64", steps, (unsigned long long)o->seed);
+    args q = flags_read(a, SAMPLE, rows[i].sample, more);
+    const char *how = how_drawn(a, &q, o->train);
+    const fd_real *kept = samples_kept(a, path, &d->s, o->n, how);
     if (kept) return kept;
     kit *k = network(a, i, d, o);
     if (rows[i].stretch > 1) {
@@ -96,11 +101,7 @@ static const fd_real *samples(fd_arena *a, int i, const dataset *d, const args *
         kit_close(a, k, &k->s);
         need(a->st);
     }
-    /* a step of a predictor and a corrector has two evaluations */
-    int steps = strstr(rows[i].sample, "--corrector") ? o->steps / 2 : o->steps - 1;
-    sprintf(more, "--steps %d --seed %llu --batch 64", steps, (unsigned long long)o->seed);
-    args q = flags_read(a, SAMPLE, rows[i].sample, more);
-    return samples_made(a, path, &q, k, o->n);
+    return samples_made(a, path, &q, k, o->n, how);
 }
 
 /* ---- The tables ------------------------------------------------------------------------------ */

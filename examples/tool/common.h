@@ -772,6 +772,7 @@ typedef struct {
     double noise, time, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
     double beta, ratio;                                    /* of fd tune */
     double drop, guidance; int label;
+    const char *how;                                       /* in an experiment: all flags, as text */
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
