@@ -40,12 +40,13 @@ static const struct {
     { "FNO, reverse equation", "fno", "sde", FNO FINE, SDE, 3 },
     { "FNO, Langevin", "fno", "langevin", FNO FINE, LANGEVIN, 3 },
     { "U-NO, reverse equation", "uno", "sde", UNO FINE, SDE, 3 },
-    { "U-NO, Langevin", "uno", "langevin", UNO FINE, LANGEVIN, 3 },
+    { "U-NO, Langevin", "uno", "langevin", UNO FINE, LANGEVIN, 1 },
     { "Langevin as released", "released", "", FNO RELEASED, CODED, 0 },
 };
 enum { REAL = COUNT(rows), GAUSS, ALL_ROWS };
 
-/* what is told on the command line: points along an axis in training, the seed, and the folder of both */
+/* what is told on the command line: points along an axis in training, the seed, and the folder of
+ * both */
 static int coarse = 64, seed = 1;
 static char home[64];
 
@@ -152,7 +153,8 @@ static const char *name_of(int r)
     return r < REAL ? rows[r].name : r == REAL ? "real" : "Gaussian, spectrum of the data";
 }
 
-/* samples_show -- two functions of some rows, the same ones on each grid, in panels of 128 pixels. */
+/* samples_show -- two functions of some rows, the same ones on each grid, in panels of 128
+ * pixels. */
 static void samples_show(const char *path, const fd_real *x[ALL_ROWS][GRIDS], fd_arena a)
 {
     enum { PANEL = 128, LEFT = 12, TOP = 40, LINE = PANEL + 30, WIDE = 2 * PANEL + PLOT_GAP + 20 };
@@ -239,7 +241,8 @@ static args told(int argc, char **argv)
     args o = settings(argc < 2 ? argc : 2, argv, 1, 2500);
     for (int i = 2; i < argc; i++)
         if (i > 3 || !number(argv[i], i > 2 ? 0 : 32, i > 2 ? 999 : 64, &v[i - 2]))
-            die(2, "'%s': expected STEPS POINTS SEED; POINTS is 32 or 64, SEED at most 999", argv[i]);
+            die(2, "'%s': expected STEPS POINTS SEED; POINTS is 32 or 64, SEED at most 999",
+                argv[i]);
     coarse = (int)v[0], seed = (int)v[1];
     if (v[0] != 32 && v[0] != 64) die(2, "POINTS: %g: expected 32 or 64", v[0]);
     sprintf(home, "out/flow/%d-%d", coarse, seed);
