@@ -57,8 +57,8 @@ static double tail(const fd_cov *c, int from)
 static const char *const name[LAWS] = { "Matern 1/2", "Matern 3/2", "Matern 5/2",
                                         "squared exponential" };
 
-/* measured -- the three errors on n points: got by draws of c, want as the theory has them. x: room for
- * four functions. */
+/* measured -- the three errors on n points: got by draws of c, want as the theory has them. x: room
+ * for four functions. */
 static void measured(const fd_space *s, const fd_cov *c, int n, fd_real *x, double got[3],
                      double want[3], fd_arena a)
 {

@@ -178,7 +178,8 @@ static int pictures(fd_status *st, const equation *e, const double *where,
     return 0;
 }
 
-/* distances_said -- energy distances to paths of the equation, seen[0], at all times; into text, too. */
+/* distances_said -- energy distances to paths of the equation, seen[0], at all times; into text,
+ * too. */
 static void distances_said(const equation *e, const fd_real *const seen[4], char *text)
 {
     static const char *const name[3] = { "other paths", "reversed, learned",

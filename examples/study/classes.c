@@ -1,6 +1,6 @@
-/* classes.c -- one U-ViT for ten classes [Thesis sec. 3.8.4; U-ViT; CFG]: the label is a token beside
- * that of time, a tenth of the labels is left out in training, and a sampler follows
- * D + w (D - D of no label). What does w buy, and what does it cost?
+/* classes.c -- one U-ViT for ten classes [Thesis sec. 3.8.4; U-ViT; CFG]: the label is a token
+ * beside that of time, a tenth of the labels is left out in training, and a sampler follows D + w
+ * (D - D of no label). What does w buy, and what does it cost?
  *
  *     build/classes --data build/data/fashion-mnist --labels build/data/labels --threads 1
  *

@@ -1,4 +1,5 @@
-/* correct.c -- predictor, corrector, or both [Thesis sec. 3.4.4; SDE]? At equal cost in evaluations:
+/* correct.c -- predictor, corrector, or both [Thesis sec. 3.4.4; SDE]? At equal cost in
+ * evaluations:
  *
  *     predictor   Euler-Maruyama's step of the reverse SDE
  *     corrector   annealed Langevin dynamics alone, one step of size c v at each time
@@ -118,7 +119,8 @@ static void images(const args *o, char *text, fd_arena a)
     }
 }
 
-/* What is known of the two laws: their process, covariances, means, and exact draws of the second. */
+/* What is known of the two laws: their process, covariances, means, and exact draws of the
+ * second. */
 typedef struct {
     fd_process p;
     fd_cov *c0, *within;

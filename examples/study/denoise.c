@@ -1,5 +1,5 @@
-/* denoise.c -- networks as denoisers at high noise [Thesis figs. 5.6-5.13], side by side, beside the
- * best linear denoiser of the data, which is exact: that of N(mean, K), K the covariance of all
+/* denoise.c -- networks as denoisers at high noise [Thesis figs. 5.6-5.13], side by side, beside
+ * the best linear denoiser of the data, which is exact: that of N(mean, K), K the covariance of all
  * pairs of pixels.
  *
  *     build/thesis --table 5.1 --data IMAGES --labels LABELS         # trains them: out/thesis
@@ -86,9 +86,11 @@ static double error_of(const fd_model *m, const fd_process *p, double t, int n, 
 /* The picture and the table: a column for each noise, a line for each denoiser. */
 typedef struct {
     plot_canvas c;
-    int n, w, wide, tall, left, top;                   /* of an image; of a column, a line; margins */
+    /* of an image; of a column, a line; margins */
+    int n, w, wide, tall, left, top;
     double bare;                                       /* error of the mean image */
-    fd_real *x0, *show;                                /* images; noisy, and denoised ones of them */
+    /* images; noisy, and denoised ones of them */
+    fd_real *x0, *show;
     char *text;
 } sheet_of;
 
@@ -107,8 +109,8 @@ static sheet_of sheet_new(fd_arena *a, const dataset *d, char *text)
     return b;
 }
 
-/* images_shown -- from row `from` on of the images, with noise, and by the denoiser `name`; returns the
- * next free line. */
+/* images_shown -- from row `from` on of the images, with noise, and by the denoiser `name`; returns
+ * the next free line. */
 static int images_shown(sheet_of *b, const kit *k, const char *name, int x, int line, int from)
 {
     const ptrdiff_t size = fd_size(&k->s);
@@ -143,7 +145,8 @@ static void errors_said(const sheet_of *b, const kit *k, const fd_model *m, cons
 }
 
 /* noises_shown -- the networks of each noise, after the best linear denoiser. */
-static void noises_shown(sheet_of *b, const dataset *d, const fd_cov *c0, const char *dir, fd_arena a)
+static void noises_shown(sheet_of *b, const dataset *d, const fd_cov *c0, const char *dir,
+                         fd_arena a)
 {
     const char *last = "";
     for (int i = 0, line = 0, side = -1; i < COUNT(net); i++) {

@@ -1,7 +1,7 @@
-/* rows.h -- an experiment as a table: a row is a network, trained by flags of fd train unless its file
- * is there, and samples, drawn by flags of fd sample unless theirs is. A run that was stopped goes on.
- * Beside a file that is kept lies FILE.how, which says by what it was made: one of a run with other
- * settings is not taken for it. */
+/* rows.h -- an experiment as a table: a row is a network, trained by flags of fd train unless its
+ * file is there, and samples, drawn by flags of fd sample unless theirs is. A run that was stopped
+ * goes on. Beside a file that is kept lies FILE.how, which says by what it was made: one of a run
+ * with other settings is not taken for it. */
 #ifndef ROWS_H
 #define ROWS_H
 #include "common.h"
@@ -35,10 +35,11 @@ static inline void how_write(fd_status *st, const char *path, const char *how)
 static inline void how_check(fd_arena a, const char *path, const char *how)
 {
     const char *was = how_said(&a, path);
-    if (!was) die(1, "%s: %s.how, which says how it was made, is missing: remove the file", path, path);
+    if (!was)
+        die(1, "%s: %s.how, which says how it was made, is missing: remove the file", path, path);
     if (strcmp(was, how))
-        die(1, "%s: was made with other settings, '%s' and not '%s': repeat those, or move its folder away",
-            path, was, how);
+        die(1, "%s: was made with other settings, '%s' and not '%s': repeat those, or move its "
+               "folder away", path, was, how);
 }
 
 /* how_drawn -- what functions depend on: the flags, and how long the network was trained. */
@@ -51,8 +52,8 @@ static inline const char *how_drawn(fd_arena *a, const args *flags, int trained)
     return how;
 }
 
-/* how_trained -- what a network depends on: the flags but for --steps, with more of which it is trained
- * on, and the data. */
+/* how_trained -- what a network depends on: the flags but for --steps, with more of which it is
+ * trained on, and the data. */
 static inline const char *how_trained(fd_arena *a, const args *flags, const dataset *d)
 {
     const size_t size = strlen(flags->how) + 64;
@@ -110,8 +111,8 @@ static inline kit *model_made(fd_arena *a, const char *path, const args *flags, 
     return k;
 }
 
-/* samples_kept -- n functions of a grid in a file, as the network sees them, or NULL. how: by what they
- * were made, or NULL, which is not asked. */
+/* samples_kept -- n functions of a grid in a file, as the network sees them, or NULL. how: by what
+ * they were made, or NULL, which is not asked. */
 static inline fd_real *samples_kept(fd_arena *a, const char *path, const fd_space *s, int n,
                                     const char *how)
 {
