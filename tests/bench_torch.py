@@ -306,9 +306,10 @@ def flow(n, steps, fast=False, nu=1e-3, dt=1e-3):
     q = 4 * math.pi**2 * (k1**2 + k2**2)
     dy, dx = (2j * math.pi * numpy.where(2 * abs(k) == n, 0, k) for k in (k1, k2))
     inverse = 1 / numpy.where(q > 0, q, 1)
-    push = numpy.where((3 * abs(k1) <= n) & (3 * k2 <= n), dt / (1 + dt * nu * q / 2), 0)
+    low = (3 * abs(k1) < n) & (3 * k2 < n)
+    push = numpy.where(low, dt / (1 + dt * nu * q / 2), 0)
     keep = (1 - dt * nu * q / 2) / (1 + dt * nu * q / 2)
-    by = [dy * inverse, -dx * inverse, dx + 0 * dy, dy + 0 * dx]
+    by = [low * b for b in (dy * inverse, -dx * inverse, dx + 0 * dy, dy + 0 * dx)]
     if fast:
         by = numpy.stack(by).astype("c16" if DOUBLE else "c8")
         push, keep = push.astype(real), keep.astype(real)

@@ -1,9 +1,10 @@
-/* test_pde.c -- the forward models of examples/pde.h against values and orders that are known, and their
- * adjoints against differences and dot products. */
+/* test_pde.c -- the forward models of examples/pde.h against values and orders that are known, and
+ * their adjoints against differences and dot products. */
 #include "data.h"
 #include "test.h"
 
-static const double centre = .0736713532814;             /* of -Laplacian u = 1 on the unit square */
+/* of -Laplacian u = 1 on the unit square */
+static const double centre = .0736713532814;
 
 /* 12 and 3, or a smooth coefficient */
 static void coefficient(int n, int kind, double *a)
@@ -23,12 +24,14 @@ static void darcy(void)
     double last = 0, order = 0;
     for (int n = 16; n <= 128; n *= 2) {
         fd_arena a = test_arena(1 << 24, &st);
-        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n), *u = fd_raw(&a, double, n * n);
+        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n),
+            *u = fd_raw(&a, double, n * n);
         coefficient(n, 0, k);
         for (int i = 0; i < n * n; i++) f[i] = 1;
         pde_darcy *p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
         int count = pde_darcy_solve(p, f, u, a), m = n / 2;
-        double mid = .25 * (u[m * n + m] + u[(m - 1) * n + m] + u[m * n + m - 1] + u[(m - 1) * n + m - 1]);
+        double mid = .25 * (u[m * n + m] + u[(m - 1) * n + m] + u[m * n + m - 1]
+                            + u[(m - 1) * n + m - 1]);
         static const double off[4] = { -2.3e-4, -5.7e-5, -1.4e-5, -3.5e-6 };
         int at = n == 16 ? 0 : n == 32 ? 1 : n == 64 ? 2 : 3;
         NEAR(mid - centre, off[at], .03 * fabs(off[at]), "centre of a square of %d cells", n);
@@ -39,9 +42,12 @@ static void darcy(void)
         for (int i = 0; i < n; i++)
             for (int j = 0; j < n; j++) {
                 double x = (i + .5) / n, y = (j + .5) / n, c = pde_pi;
-                double ux = c * cos(c * x) * sin(2 * c * y), uy = 2 * c * sin(c * x) * cos(2 * c * y);
-                double ax = c * cos(2 * c * x) * cos(c * y), ay = -.5 * c * sin(2 * c * x) * sin(c * y);
-                f[i * n + j] = 5 * c * c * k[i * n + j] * sin(c * x) * sin(2 * c * y) - ax * ux - ay * uy;
+                double ux = c * cos(c * x) * sin(2 * c * y),
+                    uy = 2 * c * sin(c * x) * cos(2 * c * y);
+                double ax = c * cos(2 * c * x) * cos(c * y),
+                    ay = -.5 * c * sin(2 * c * x) * sin(c * y);
+                f[i * n + j] = 5 * c * c * k[i * n + j] * sin(c * x) * sin(2 * c * y) - ax * ux
+                    - ay * uy;
             }
         p = pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k);
         pde_darcy_solve(p, f, u, a);
@@ -58,14 +64,19 @@ static void darcy(void)
         OK(!st.code, "Darcy: %s", st.code ? st.what : "");
         test_free();
     }
-    static const struct { double most, sd, at; int row, col, cg[2]; double faces, worst; } want[2] = {
-        { .012580508694, .003799313761, .007073895625, 10, 20, { 271, 185 }, .02342995, .0003069064 },
-        { .01258240294, .003800953639, .006863395742, 20, 40, { 552, 373 }, .01170389, .0001621899 } };
+    static const struct { double most, sd, at; int row, col, cg[2]; double faces, worst;
+                          } want[2] = {
+        { .012580508694, .003799313761, .007073895625, 10, 20, { 271, 185 }, .02342995,
+          .0003069064 },
+        { .01258240294, .003800953639, .006863395742, 20, 40, { 552, 373 }, .01170389,
+          .0001621899 } };
     for (int g = 0; g < 2; g++) {
         fd_arena a = test_arena(1 << 24, &st);
         const int n = 64 << g, all = n * n;
-        double *k = fd_raw(&a, double, all), *f = fd_raw(&a, double, all), *u = fd_raw(&a, double, all);
-        double *v = fd_raw(&a, double, all), most = 0, mean = 0, var = 0, off = 0, size = 0, worst = 0;
+        double *k = fd_raw(&a, double, all), *f = fd_raw(&a, double, all),
+            *u = fd_raw(&a, double, all);
+        double *v = fd_raw(&a, double, all), most = 0, mean = 0, var = 0, off = 0, size = 0,
+            worst = 0;
         coefficient(n, 1, k);
         for (int i = 0; i < all; i++) f[i] = 1;
         for (int way = PDE_PLAIN; way <= PDE_JACOBI; way++) {
@@ -93,11 +104,13 @@ static void darcy(void)
     /* any number of cells: the same solution as without the coarser grids */
     for (int n = 1; n <= 37; n = n < 5 ? n + 1 : n + 16) {
         fd_arena a = test_arena(1 << 22, &st);
-        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n), *u = fd_raw(&a, double, n * n);
+        double *k = fd_raw(&a, double, n * n), *f = fd_raw(&a, double, n * n),
+            *u = fd_raw(&a, double, n * n);
         double *v = fd_raw(&a, double, n * n), off = 0;
         coefficient(n, 1, k);
         for (int i = 0; i < n * n; i++) f[i] = 1 + cos(i);
-        const int count = pde_darcy_solve(pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12, k), f, u, a);
+        const int count = pde_darcy_solve(pde_darcy_new(&a, n, PDE_HARMONIC, PDE_MULTIGRID, 1e-12,
+                                                        k), f, u, a);
         pde_darcy_solve(pde_darcy_new(&a, n, PDE_HARMONIC, PDE_JACOBI, 1e-12, k), f, v, a);
         for (int i = 0; i < n * n; i++) off = fmax(off, fabs(u[i] - v[i]));
         NEAR(off, 0, 1e-12, "multigrid on %d cells", n);
@@ -124,7 +137,8 @@ static void darcy(void)
                 for (int side = 0; side < 2; side++) {
                     fd_arena own = a;
                     k[c] = keep + (side ? h : -h);
-                    pde_darcy_solve(pde_darcy_new(&own, N, faces, PDE_MULTIGRID, 1e-13, k), f, u, own);
+                    pde_darcy_solve(pde_darcy_new(&own, N, faces, PDE_MULTIGRID, 1e-13, k), f, u,
+                                    own);
                     phi[side] = pde_dot(N * N, w, u);
                 }
                 d[e] = (phi[1] - phi[0]) / (2 * h);
@@ -134,7 +148,8 @@ static void darcy(void)
         }
     }
     k[3] = 0;
-    OK(!pde_darcy_new(&a, N, PDE_HARMONIC, PDE_JACOBI, 1e-8, k) && st.code == FD_EDATA, "a coefficient of 0");
+    OK(!pde_darcy_new(&a, N, PDE_HARMONIC, PDE_JACOBI, 1e-8, k) && st.code == FD_EDATA,
+       "a coefficient of 0");
     st.code = FD_OK;
     test_free();
 }
@@ -146,12 +161,15 @@ static void poisson(void)
     for (int n = 16; n <= 64; n *= 2) {
         fd_arena a = test_arena(1 << 22, &st);
         const int m = n - 1;
-        fd_space s = fd_grid(&a, 2, (int[]){ m, m }, NULL, (int[]){ FD_DIRICHLET, FD_DIRICHLET }, 1);
-        fd_real *f = fd_raw(&a, fd_real, m * m), *u = fd_raw(&a, fd_real, m * m), *v = fd_raw(&a, fd_real, m * m);
+        fd_space s = fd_grid(&a, 2, (int[]){ m, m }, NULL, (int[]){ FD_DIRICHLET, FD_DIRICHLET },
+                             1);
+        fd_real *f = fd_raw(&a, fd_real, m * m), *u = fd_raw(&a, fd_real, m * m),
+            *v = fd_raw(&a, fd_real, m * m);
         for (int i = 0; i < m * m; i++) f[i] = 1;
         pde_helmholtz(&s, 0, 1, f, u, a);
         double off = (double)u[m * m / 2] + .0736713532815;
-        if (n > 16) NEAR(log(last / fabs(off)) / log(2), 2, TOL(.01, .05), "Poisson's equation, order 2");
+        if (n > 16)
+            NEAR(log(last / fabs(off)) / log(2), 2, TOL(.01, .05), "Poisson's equation, order 2");
         last = fabs(off);
         /* the stencil and k^2 u give f back; the operator is symmetric */
         for (int i = 0; i < m * m; i++) f[i] = (fd_real)cos(i), v[i] = (fd_real)sin(.7 * i);
@@ -164,11 +182,13 @@ static void poisson(void)
                 if (j) sum += (double)u[i * m + j - 1];
                 if (i < m - 1) sum += (double)u[(i + 1) * m + j];
                 if (j < m - 1) sum += (double)u[i * m + j + 1];
-                NEAR(sum * n * n + 3 * at, (double)f[i * m + j], TOL(1e-11, 5e-4), "Helmholtz' equation");
+                NEAR(sum * n * n + 3 * at, (double)f[i * m + j], TOL(1e-11, 5e-4),
+                     "Helmholtz' equation");
                 left += at * (double)v[i * m + j];
             }
         pde_helmholtz(&s, 3, 1, v, v, a);
-        for (int i = 0; i < m * m; i++) right += (double)v[i] * (double)f[i], size += fabs((double)v[i]);
+        for (int i = 0; i < m * m; i++)
+            right += (double)v[i] * (double)f[i], size += fabs((double)v[i]);
         NEAR(left, right, TOL(1e-13, 1e-6) * size, "its own adjoint");
         OK(!st.code, "status");
         pde_helmholtz(&s, 8 * n * n * pow(sin(.5 * pde_pi / n), 2), 1, f, u, a);
@@ -193,18 +213,47 @@ static void flow_adjoint(const pde_flow *p, int burgers, const char *what, fd_ar
     for (int k = 0; k < 4; k++) {
         x[k] = fd_raw(&a, fd_real, n);
         if (!x[k]) return;
-        for (int i = 0; i < n; i++) x[k][i] = w[i] + (fd_real)(e * (k % 2 ? -1 : 1) / (1 + k / 2)) * h[i];
+        for (int i = 0; i < n; i++)
+            x[k][i] = w[i] + (fd_real)(e * (k % 2 ? -1 : 1) / (1 + k / 2)) * h[i];
         if (burgers) pde_burgers_step(p, x[k], NULL, a);
         else pde_flow_step(p, x[k], a);
     }
     for (int i = 0; i < n; i++)
         for (int q = 0; q < 2; q++)
-            d[q] += ((double)x[2 * q][i] - (double)x[2 * q + 1][i]) * (double)g[i] / (2 * e / (1 + q));
+            d[q] += ((double)x[2 * q][i] - (double)x[2 * q + 1][i])
+                * (double)g[i] / (2 * e / (1 + q));
     if (burgers) pde_burgers_step(p, w, g, a);
-    else pde_flow_back(p, w, g, a);
-    for (int i = 0; i < n; i++) right += (double)g[i] * (double)h[i], size += fabs((double)g[i] * (double)h[i]);
+    else pde_flow_pull(p, 1, w, g, a);
+    for (int i = 0; i < n; i++)
+        right += (double)g[i] * (double)h[i], size += fabs((double)g[i] * (double)h[i]);
     OK(!a.st->code, "%s: %s", what, a.st->code ? a.st->what : "");
-    NEAR((4 * d[1] - d[0]) / 3, right, TOL(1e-10, 3e-5) * size, "%s: the transpose of a step", what);
+    NEAR((4 * d[1] - d[0]) / 3, right, TOL(1e-10, 3e-5) * size, "%s: the transpose of a step",
+         what);
+}
+
+/* Kept every few steps alone or all of them: the same bits. Nor does the memory grow with the
+ * steps. */
+static void kept_states(const pde_flow *p, void move(const pde_flow *, fd_real *, fd_real *,
+                                                     fd_arena), ptrdiff_t size, int steps,
+                                                     fd_arena a)
+{
+    fd_real *w = fd_raw(&a, fd_real, (steps + 1) * size), *g = fd_raw(&a, fd_real, 2 * size);
+    if (!g) return;
+    fd_normal(fd_seed(4), size, w), fd_normal(fd_seed(5), size, g);
+    for (ptrdiff_t i = 0; i < size; i++) w[i] *= (fd_real)1e-3;
+    memcpy(g + size, g, (size_t)size * sizeof *g);
+    for (int k = 0; k < steps; k++) {
+        memcpy(w + (k + 1) * size, w + k * size, (size_t)size * sizeof *w);
+        move(p, w + (k + 1) * size, NULL, a);
+    }
+    for (int k = steps - 1; k >= 0; k--) move(p, w + k * size, g, a);
+    fd_arena few = a;
+    few.end = few.beg + (1 << 16) + (ptrdiff_t)(8 + 2 * ceil(sqrt(steps))) * size * (int)sizeof *w;
+    OK(few.end < a.end, "the arena of this test is larger");
+    pde_pull(p, steps, size, w, g + size, move, few);
+    OK(!a.st->code, "%d steps: %s", steps, a.st->code ? a.st->what : "");
+    OK(!memcmp(g, g + size, (size_t)size * sizeof *g), "%d steps: all states or some of them",
+       steps);
 }
 
 static void flows(void)
@@ -216,7 +265,8 @@ static void flows(void)
     for (int m = 1; m <= 3; m++) {                          /* Taylor and Green: no advection */
         fd_arena own = a;
         const pde_flow p = pde_flow_new(&own, N, 2e-3, 5e-3, NULL);
-        const double z = .5 * p.dt * p.nu * 8 * pde_pi * pde_pi * m * m, keep = pow((1 - z) / (1 + z), STEPS);
+        const double z = .5 * p.dt * p.nu * 8 * pde_pi * pde_pi * m * m,
+            keep = pow((1 - z) / (1 + z), STEPS);
         double worst = 0;
         for (int i = 0; i < N * N; i++)
             w[i] = (fd_real)(cos(2 * pde_pi * m * (i / N) / N) * cos(2 * pde_pi * m * (i % N) / N));
@@ -239,16 +289,21 @@ static void flows(void)
     }
     NEAR(worst, 0, TOL(7e-11, 2e-5), "forced from rest");
     flow_adjoint(&forced, 0, "vorticity", a);
-    const pde_flow odd = pde_flow_new(&a, 15, 1e-2, 1e-2, NULL), line = { .n = 64, .nu = .01, .dt = 2e-3 };
+    const pde_flow odd = pde_flow_new(&a, 15, 1e-2, 1e-2, NULL),
+        line = { .n = 64, .nu = .01, .dt = 2e-3 };
     flow_adjoint(&odd, 0, "vorticity on an odd grid", a);
     flow_adjoint(&line, 1, "Burgers", a);
+    for (int steps = 1; steps <= 729; steps *= 3) {         /* 729 states do not fit into few */
+        kept_states(&odd, pde_flow_move, 2 * pde_flow_half(&odd), steps, a);
+        kept_states(&line, pde_burgers_step, line.n, steps, a);
+    }
     OK(!st.code, "flows: %s", st.code ? st.what : "");
     for (int i = 0; i < N * N; i++) w[i] *= 1000000;
     pde_flow_step(&forced, w, a);
     OK(st.code == FD_EDATA, "a step that is too long for the flow");
     st.code = FD_OK;
-    /* Cole and Hopf: with phi = exp(-int u/(2 nu)), which follows the heat equation, u = -2 nu phi_x/phi.
-     * Order 1 in the step. */
+    /* Cole and Hopf: with phi = exp(-int u/(2 nu)), which follows the heat equation, u = -2 nu
+     * phi_x/phi. Order 1 in the step. */
     enum { POINTS = 64, FINE = 2048 };
     const double nu = .05, T = .5;
     double last = 0;
@@ -262,7 +317,8 @@ static void flows(void)
             double x = (double)i / POINTS, up = 0, down = 0;
             for (int k = -FINE; k < FINE; k++) {
                 double y = 4. * (k + .5) / FINE, at = x - y;
-                double phi = exp((cos(2 * pde_pi * at) - 1) / (4 * pde_pi * nu) - y * y / (4 * nu * T));
+                double phi = exp((cos(2 * pde_pi * at) - 1) / (4 * pde_pi * nu) - y
+                                 * y / (4 * nu * T));
                 up += sin(2 * pde_pi * at) * phi, down += phi;
             }
             off = fmax(off, fabs((double)u[i] - up / down));
@@ -286,12 +342,14 @@ static void radon(void)
     for (int k = 0; k < 3; k++) {
         fd_arena a = test_arena(1 << 22, &st);
         const int n = 32 << k, cells = n * n, m = VIEWS * BEAMS;
-        double *f = fd_raw(&a, double, cells), *g = fd_raw(&a, double, m), *h = fd_new(&a, double, cells);
+        double *f = fd_raw(&a, double, cells), *g = fd_raw(&a, double, m),
+            *h = fd_new(&a, double, cells);
         double off[2] = { 0, 0 }, size[2] = { 0, 0 };
         for (int what = 0; what < 2; what++) {
             const double cx = what ? 0 : .2, cy = what ? 0 : -.1, w = .12;
             for (int i = 0; i < cells; i++) {
-                double y = -1 + (i / n + .5) * 2 / n - cy, x = -1 + (i % n + .5) * 2 / n - cx, r = x * x + y * y;
+                double y = -1 + (i / n + .5) * 2 / n - cy, x = -1 + (i % n + .5) * 2 / n - cx,
+                    r = x * x + y * y;
                 f[i] = what ? r < .25 : exp(-r / (2 * w * w));
             }
             pde_radon(n, VIEWS, theta, BEAMS, s, 0, f, g);
@@ -329,10 +387,12 @@ static void mogi(void)
         for (int i = 0; i < Q; i++)
             for (int j = 0; j < Q; j++) {
                 double u[3];
-                pde_mogi_ground(&m, m.x - L + (i + .5) * 2 * L / Q, m.y - L + (j + .5) * 2 * L / Q, u);
+                pde_mogi_ground(&m, m.x - L + (i + .5) * 2 * L / Q, m.y - L + (j + .5) * 2 * L / Q,
+                                u);
                 sum += u[2] * 4 * L * L / Q / Q;
             }
-        double want = 4 * (1 - pde_mogi_nu) * m.dv / pde_pi * atan(L * L / (d * sqrt(2 * L * L + d * d)));
+        double want = 4 * (1 - pde_mogi_nu) * m.dv / pde_pi
+            * atan(L * L / (d * sqrt(2 * L * L + d * d)));
         NEAR(sum, want, 1e-4 * want, "volume of the uplift over a square of half width %g", L);
     }
     double u[3], r2 = 1 + 4 + m.d * m.d;
@@ -365,7 +425,8 @@ static void distances(void)
         for (int i = 0; i < N * M; i++) {
             double near = INFINITY;
             for (int j = 0; j < N * M; j++)
-                if (in[i] != in[j]) near = fmin(near, pow(i / M - j / M, 2) + pow(i % M - j % M, 2));
+                if (in[i] != in[j])
+                    near = fmin(near, pow(i / M - j / M, 2) + pow(i % M - j % M, 2));
             NEAR(d[i], (in[i] ? -1 : 1) * sqrt(near) / N, 1e-14, "signed distance of a random set");
         }
     }
@@ -373,17 +434,21 @@ static void distances(void)
     test_free();
 }
 
-/* what --op puts between a function and its observation: the transpose of its derivative, in the units of a
- * model, too */
+/* what --op puts between a function and its observation: the transpose of its derivative, in the
+ * units of a model, too */
 static void operators(void)
 {
     static const struct { int row, bc, n[2]; double v[5]; } rows[] = {
         { OP_DARCY, FD_NEUMANN, { 12, 12 }, { 0 } }, { OP_DARCY, FD_NEUMANN, { 12, 12 }, { 1 } },
-        { OP_POISSON, FD_DIRICHLET, { 11, 9 }, { 3 } }, { OP_HEAT, FD_MIXED, { 12, 9 }, { .02, .5 } },
-        { OP_BLUR, FD_PERIODIC, { 12, 9 }, { .1 } }, { OP_RADON, FD_NEUMANN, { 12, 12 }, { 60, 5, 9 } },
-        { OP_MOGI, FD_NEUMANN, { 12, 12 }, { 2, 12, 38, -12, 0 } }, { OP_PHASE, FD_DIRICHLET, { 12, 9 }, { 0 } },
+        { OP_POISSON, FD_DIRICHLET, { 11, 9 }, { 3 } },
+        { OP_HEAT, FD_MIXED, { 12, 9 }, { .02, .5 } },
+        { OP_BLUR, FD_PERIODIC, { 12, 9 }, { .1 } },
+        { OP_RADON, FD_NEUMANN, { 12, 12 }, { 60, 5, 9 } },
+        { OP_MOGI, FD_NEUMANN, { 12, 12 }, { 2, 12, 38, -12, 0 } },
+        { OP_PHASE, FD_DIRICHLET, { 12, 9 }, { 0 } },
         { OP_MOGI, FD_NEUMANN, { 12, 12 }, { 2, 12, 38, 20, 1 } },
-        { OP_FLOW, FD_PERIODIC, { 16, 16 }, { 1e-2, .05, .01 } }, { OP_BURGERS, FD_PERIODIC, { 32, 0 }, { .05, .05, .01 } } };
+        { OP_FLOW, FD_PERIODIC, { 16, 16 }, { 1e-2, .05, .01 } },
+        { OP_BURGERS, FD_PERIODIC, { 32, 0 }, { .05, .05, .01 } } };
     fd_status st;
     for (int k = 0; k < COUNT(rows); k++)
         for (int units = 0; units < 2; units++) {
@@ -397,9 +462,10 @@ static void operators(void)
             fd_real *x = fd_raw(&a, fd_real, s.points);
             fd_cov_draw(fd_cov_matern(&a, &s, 1, .3, 2.5), fd_seed(2), 0, 1, x, a);
             for (int i = 0; i < 3; i++)
-                NEAR(fd_obs_check(&o, x, fd_seed((uint64_t)i), a), 0, TOL(1e-6, 2e-2), "--op %s, units %d",
-                     t_op.rows[op.row].name, units);
-            OK(o.linear == (op.row >= OP_POISSON && op.row <= OP_MOGI && !op.v[4] && !units), "linear or not");
+                NEAR(fd_obs_check(&o, x, fd_seed((uint64_t)i), a), 0, TOL(1e-6, 2e-2),
+                     "--op %s, units %d", t_op.rows[op.row].name, units);
+            OK(o.linear == (op.row >= OP_POISSON && op.row <= OP_MOGI && !op.v[4] && !units),
+               "linear or not");
             OK(!st.code, "--op %s: %s", t_op.rows[op.row].name, st.code ? st.what : "");
             test_free();
         }
@@ -418,15 +484,18 @@ static void images(void)
     fd_obs o = fd_obs_points(&a, &s, 2, at, NULL);
     op_wrap(&a, &o, &op, 1, 0);
     double y[2 * N * N];
-    for (int i = 0; i < N * N; i++) x[i] = (fd_real)(cos(pde_pi * (i / N + .5) / N) * cos(2 * pde_pi * (i % N + .5) / N));
+    for (int i = 0; i < N * N; i++)
+        x[i] = (fd_real)(cos(pde_pi * (i / N + .5) / N) * cos(2 * pde_pi * (i % N + .5) / N));
     o.apply(o.self, &s, 1, x, y, a);
     for (int i = 0; i < 2; i++)
-        NEAR(y[i], exp(-2.5 * pde_pi * pde_pi * w * w) * cos(pde_pi * at[2 * i]) * cos(2 * pde_pi * at[2 * i + 1]), 2e-5,
-             "a cosine under a Gaussian blur");
-    /* one open cell is Mogi's source: its phase, and cos and sin of it, at the centre of another cell */
+        NEAR(y[i], exp(-2.5 * pde_pi * pde_pi * w * w) * cos(pde_pi * at[2 * i])
+             * cos(2 * pde_pi * at[2 * i + 1]), 2e-5, "a cosine under a Gaussian blur");
+    /* one open cell is Mogi's source: its phase, and cos and sin of it, at the centre of another
+     * cell */
     const double spot[2] = { (30 + .5) / N, (9 + .5) / N }, km = 12. / N, turn = pde_pi / 180;
     const pde_mogi m = { (20 + .5) * km, (14 + .5) * km, 3, km * km * 1e-5 };
-    const double want = pde_mogi_phase(&m, 12 * spot[1], 12 * spot[0], 5.5466e-5, 38 * turn, -12 * turn);
+    const double want = pde_mogi_phase(&m, 12 * spot[1], 12 * spot[0], 5.5466e-5, 38 * turn,
+                                       -12 * turn);
     memset(x, 0, N * N * sizeof *x);
     x[14 * N + 20] = 1;
     for (int wrapped = 0; wrapped < 2; wrapped++) {
@@ -435,7 +504,8 @@ static void images(void)
         op_wrap(&a, &o, &op, 1, 0);
         o.apply(o.self, &s, 1, x, y, a);
         OK(o.m == 1 + wrapped, "how many numbers are seen");
-        NEAR(y[0], wrapped ? cos(want) : want, TOL(1e-12, 1e-6), "one open cell is a source of Mogi, wrapped %d", wrapped);
+        NEAR(y[0], wrapped ? cos(want) : want, TOL(1e-12, 1e-6),
+             "one open cell is a source of Mogi, wrapped %d", wrapped);
         if (wrapped) NEAR(y[1], sin(want), TOL(1e-12, 1e-6), "its sine");
     }
     /* a bell's sinogram, from the unit square */
@@ -446,28 +516,34 @@ static void images(void)
     OK(o.m == 5 * N, "as many detectors as columns");
     radon_beams(60, 5, N, theta, beam);
     for (int i = 0; i < N * N; i++)
-        x[i] = (fd_real)exp(-(pow(2 * (i / N + .5) / N - .9, 2) + pow(2 * (i % N + .5) / N - 1.2, 2)) / (2 * .15 * .15));
+        x[i] = (fd_real)exp(-(pow(2 * (i / N + .5) / N - .9, 2)
+                              + pow(2 * (i % N + .5) / N - 1.2, 2)) / (2 * .15 * .15));
     o.apply(o.self, &s, 1, x, y, a);
     NEAR(theta[0], -48 * turn, 1e-15, "the first view");
     for (int i = 0; i < o.m; i++) {
         const double d = beam[i % N] - .2 * cos(theta[i / N]) + .1 * sin(theta[i / N]);
-        NEAR(y[i], sqrt(2 * pde_pi) * .15 * exp(-d * d / (2 * .15 * .15)), 5e-3, "a bell's sinogram");
+        NEAR(y[i], sqrt(2 * pde_pi) * .15 * exp(-d * d / (2 * .15 * .15)), 5e-3,
+             "a bell's sinogram");
     }
     OK(!st.code, "images: %s", st.code ? st.what : "");
     test_free();
 }
 
 /* what fd data makes is the same function on a grid of three times as many points: root mean
- * square of the difference at the points that both have, over that of the function. A random field of the coarse grid
- * lacks the waves that only the fine one has. */
+ * square of the difference at the points that both have, over that of the function. A random field
+ * of the coarse grid lacks the waves that only the fine one has. */
 static void grids(void)
 {
     static const struct { const char *name; int n; double x, y; } want[] = {
         { "darcy", 32, .1, .015 }, { "darcy:law=exp", 32, .01, .004 }, { "poisson", 31, .05, .002 },
-        { "flow:time=0.5", 32, .002, .03 }, { "burgers:time=0.5", 64, 1e-4, .002 }, { "heat", 32, .1, 1e-6 },
-        { "blur", 32, .1, 1e-6 }, { "bumps", 63, 0, 1e-6 }, { "radon", 32, 0, .05 }, { "allen-cahn", 32, .002, .02 },
-        { "volcano", 24, .3, 0 }, { "outlines", 32, .07, 0 }, { "field", 64, .015, 0 }, { "mixture", 32, .001, 0 },
-        { "levy", 64, 0, 0 }, { "levy:law=student", 64, 0, 0 }, { "levy:law=bernoulli,steps=32", 64, 0, 0 },
+        { "flow:time=0.5", 32, .002, .03 }, { "burgers:time=0.5", 64, 1e-4, .002 },
+        { "heat", 32, .1, 1e-6 },
+        { "blur", 32, .1, 1e-6 }, { "bumps", 63, 0, 1e-6 }, { "radon", 32, 0, .05 },
+        { "allen-cahn", 32, .002, .02 },
+        { "volcano", 24, .3, 0 }, { "outlines", 32, .07, 0 }, { "field", 64, .015, 0 },
+        { "mixture", 32, .001, 0 },
+        { "levy", 64, 0, 0 }, { "levy:law=student", 64, 0, 0 },
+        { "levy:law=bernoulli,steps=32", 64, 0, 0 },
         { "well", 64, 0, 0 } };
     for (int k = 0; k < COUNT(want); k++) {
         fd_status st;
@@ -479,10 +555,12 @@ static void grids(void)
             args *o = fd_new(&a, args, 1);
             spec what = spec_read(&t_data, "data", want[k].name);
             const int bc = data_kinds[what.row].bc, axes = data_kinds[what.row].axes, n = want[k].n;
-            o->seed = 3, o->grid = (shape){ axes > 0 ? axes : what.row == DATA_FIELD ? 1 : 2, { 1, 1, 1 } };
+            o->seed = 3, o->grid = (shape){ axes > 0 ? axes : what.row == DATA_FIELD ? 1 : 2,
+                                            { 1, 1, 1 } };
             o->cov = spec_read(&t_cov, "cov", "matern:nu=1.5,l=0.1");
             for (int e = 0; e < 3; e++) o->bc[e] = FD_NEUMANN;
-            for (int e = 0; e < o->grid.nd; e++) o->grid.n[e] = !g ? n : bc == FD_DIRICHLET ? 3 * (n + 1) - 1 : 3 * n;
+            for (int e = 0; e < o->grid.nd; e++)
+                o->grid.n[e] = !g ? n : bc == FD_DIRICHLET ? 3 * (n + 1) - 1 : 3 * n;
             m[g] = maker_new(&a, o, want[k].name);
             x[g] = fd_raw(&a, fd_real, fd_size(&m[g].s)), y[g] = fd_new(&a, fd_real, m[g].seen);
             maker_one(&m[g], 5, x[g], y[g], a);
@@ -500,28 +578,33 @@ static void grids(void)
                 for (int e = 0; e < s->nd; e++) to = to * f->n[e] + 3 * at[e] + skip;
                 if (what && m[0].seen != s->points) to = i;
                 else to += i / s->points * f->points;
-                off[what] += pow((double)c[i] - (double)b[to], 2), size[what] += pow((double)c[i], 2);
+                off[what] += pow((double)c[i] - (double)b[to], 2),
+                    size[what] += pow((double)c[i], 2);
             }
             off[what] = sqrt(off[what] / fmax(size[what], 1e-30));
         }
         NEAR(off[0], 0, want[k].x + TOL(1e-12, 2e-5), "%s on another grid", want[k].name);
-        NEAR(off[1], 0, want[k].y + TOL(1e-12, 2e-5), "what goes with %s on another grid", want[k].name);
+        NEAR(off[1], 0, want[k].y + TOL(1e-12, 2e-5), "what goes with %s on another grid",
+             want[k].name);
         test_free();
     }
 }
 
-/* Laws that are known: the variance of jumps; u' = u - u^3 where diffusion leaves the mean of the start alone */
+/* Laws that are known: the variance of jumps; u' = u - u^3 where diffusion leaves the mean of the
+ * start alone */
 static void made(void)
 {
     static const struct { const char *name; double var; } jumps[] = {
-        { "levy:b=0.3", 2 * .09 }, { "levy:law=student,b=0.3,nu=9", .09 * 9 / 7 }, { "levy:law=bernoulli,b=0.3,chance=0.25", .5 * .09 } };
+        { "levy:b=0.3", 2 * .09 }, { "levy:law=student,b=0.3,nu=9", .09 * 9 / 7 },
+        { "levy:law=bernoulli,b=0.3,chance=0.25", .5 * .09 } };
     enum { MANY = 400 };
     for (int k = 0; k <= COUNT(jumps); k++) {
         fd_status st;
         fd_arena a = test_arena(1 << 24, &st);
         const int line = k < COUNT(jumps);
         args o = { .seed = 1, .grid = { line ? 1 : 2, { line ? 64 : 16, line ? 1 : 16, 1 } } };
-        maker m = maker_new(&a, &o, line ? jumps[k].name : "allen-cahn:nu=1000,noise=0,time=1,dt=0.0005");
+        maker m = maker_new(&a, &o, line ? jumps[k].name
+                            : "allen-cahn:nu=1000,noise=0,time=1,dt=0.0005");
         fd_real *x = fd_raw(&a, fd_real, m.s.points), *y = fd_raw(&a, fd_real, m.s.points);
         double var = 0, mean = 0, zero = 0;
         for (int i = 0; i < (line ? MANY : 2); i++) {
@@ -531,21 +614,26 @@ static void made(void)
                 var += d * d / MANY / 63, zero += (d == 0) / 63. / MANY;
             }
         }
-        if (line) NEAR(var, jumps[k].var, .04 * jumps[k].var, "variance of the jumps of %s", jumps[k].name);
+        if (line)
+            NEAR(var, jumps[k].var, .04 * jumps[k].var, "variance of the jumps of %s",
+                 jumps[k].name);
         if (k == 2) NEAR(zero, .75, .01, "how many jumps are 0");
-        for (ptrdiff_t j = 0; j < m.s.points && !line; j++) mean += (double)y[j] / (double)m.s.points;
+        for (ptrdiff_t j = 0; j < m.s.points && !line; j++)
+            mean += (double)y[j] / (double)m.s.points;
         const double e = exp(1.), want = mean * e / sqrt(1 + mean * mean * (e * e - 1));
         for (ptrdiff_t j = 0; j < m.s.points && !line; j++)
-            NEAR((double)x[j], want, 1e-3 * fabs(want) + TOL(0, 1e-5), "Allen and Cahn without noise or room");
+            NEAR((double)x[j], want, 1e-3 * fabs(want) + TOL(0, 1e-5),
+                 "Allen and Cahn without noise or room");
         OK(!st.code, "status");
         test_free();
     }
 }
 
-/* Sixteen pressures of 32x32 cells, exp of a Matern field of variance 1: a chain's acceptance. The step that is
- * accepted in three of ten is about 2 times the noise over the largest pressure; so .17 at 3e-3 holds where that is
- * .04, and .075 where it is the median, .086. */
-static void mini_observe(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
+/* Sixteen pressures of 32x32 cells, exp of a Matern field of variance 1: a chain's acceptance. The
+ * step that is accepted in three of ten is about 2 times the noise over the largest pressure; so
+ * .17 at 3e-3 holds where that is .04, and .075 where it is the median, .086. */
+static void mini_observe(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                         fd_arena a)
 {
     enum { N = 32 };
     double k[N * N], f[N * N], u[N * N], *most = (double *)(uintptr_t)self;
@@ -603,18 +691,20 @@ static void mini_darcy(void)
         if (!run) break;
         const double rate = (double)(run->accepted - was) / STEPS;
         mean += rate / TRUTHS;
-        NEAR(rate, .3, .15, "acceptance of pCN, noise %g, step %.3f, largest pressure %.3f", sd, how.h, top);
+        NEAR(rate, .3, .15, "acceptance of pCN, noise %g, step %.3f, largest pressure %.3f", sd,
+             how.h, top);
     }
     NEAR(mean, .3, .1, "acceptance over the truths");
     OK(!st.code, "mini-Darcy: %s", st.code ? st.what : "");
     test_free();
 }
 
-/* mean and deviation of the source of Laplacian u = x given u at the nodes `at`, with dense matrices, where the
- * equation is solved by Cholesky's method and not by sines */
+/* mean and deviation of the source of Laplacian u = x given u at the nodes `at`, with dense
+ * matrices, where the equation is solved by Cholesky's method and not by sines */
 enum { KN = 21, KP = KN * KN, KSEEN = 60 };
 static const double k_noise = 1e-4, k_alpha = 2.2, k_tau = 3;
-static void kriging_dense(const ptrdiff_t *at, const double *y, double *mean, double *sd, fd_arena a)
+static void kriging_dense(const ptrdiff_t *at, const double *y, double *mean, double *sd,
+                          fd_arena a)
 {
     double *L = fd_new(&a, double, KP * KP), *B = fd_raw(&a, double, KP * KP);
     double *A = fd_new(&a, double, KSEEN * KP), *R = fd_new(&a, double, KSEEN * KP);

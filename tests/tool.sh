@@ -208,6 +208,13 @@ bad 1 'other settings' data volcano -n 60 --grid 32x32 --seed 2 -o stop.npy
 ok "goes on" "$fd" data volcano -n 60 --grid 32x32 --threads 3 -o stop.npy --obs stop.obs.npy
 says '^[0-9]+ functions are there already' out; same stop.npy whole.npy; same stop.obs.npy whole.obs.npy
 [ ! -e stop.npy.part ] && [ ! -e stop.obs.npy.part ]; report $? "the part stays"
+# memory that runs out is no reason to lose what there is; a disk that is too small is seen at once
+(ulimit -f 40; "$fd" data volcano -n 60 --grid 32x32 --threads 1 -o less.npy >out 2>err) 2>/dev/null
+m=100; while [ $m -lt 900 ] && ! "$fd" data volcano -n 60 --grid 32x32 --threads 1 -o less.npy --memory ${m}K >out 2>err &&
+    ! grep -q 'are kept for a run with more memory' out; do m=$((m + 4)); done
+says '^fd: .*; give more by --memory' err; says '^[0-9]+ functions are kept' out
+ok "goes on with more memory" "$fd" data volcano -n 60 --grid 32x32 --threads 1 -o less.npy && same less.npy whole.npy
+bad 1 '^fd: --out: none.npy: [0-9]+ MB are to be written, and there is room for' data heat -n 100000000 --grid 512x512 -o none.npy
 rm stop.npy; "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o whole.npy >out 2>&1
 "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o stop.npy >out 2>&1 &
 sleep 0.1; kill -9 $! 2>/dev/null; wait $! 2>/dev/null
@@ -217,12 +224,13 @@ same stop.npy whole.npy
 bad 2 'views: .0.: expected a number from 1 ' data radon:views=0 --grid 8x8
 bad 2 'angle: .91.: expected a number from 0.001 to 90' data radon:angle=91 --grid 8x8
 bad 2 'dt: .2.: expected a number from 1e-09 to 1' data allen-cahn:dt=2 --grid 8x8
-bad 1 'smaller dt' data allen-cahn:noise=1e6 --grid 8x8
+bad 1 'smaller dt: function 0$' data allen-cahn:noise=1e6 --grid 8x8
+bad 2 'l = 20 the start has a deviation of .*: take a smaller l' data allen-cahn:l=20 --grid 8x8
 bad 2 'nu: .-1.: expected a number from 0 ' data flow:nu=-1 --grid 8x8
 bad 2 'k2 = 19.48683968 is an eigenvalue' data poisson:k2=19.486839677110588 --grid 7x7
 bad 2 '^fd: --cov: is of field' data heat --cov rbf --grid 8x8
-bad 1 'a value is not finite; function' data levy:law=student,nu=0.001 -n 2 --grid 64 -o none.npy
-bad 1 'a value is not finite; function' data outlines -n 2 --grid 1x1 -o none.npy
+bad 1 'a value is not finite: function 0$' data levy:law=student,nu=0.001 -n 2 --grid 64 -o none.npy
+bad 1 'a value is not finite: function 0$' data outlines -n 2 --grid 1x1 -o none.npy
 printf 'of another program' >none.npy.part
 bad 1 'other settings' data heat -n 2 --grid 8x8 -o none.npy
 rm none.npy.part
@@ -1445,6 +1453,8 @@ exists thesis/thesis.png thesis/mod-white.safetensors thesis/R-10-more.npy
 sed 's/^wrote.*//' out | grep . >first; ok 'thesis, again' "$B/thesis" $tiny; grep -v '^wrote' out | grep . >x && same first x
 ok 'thesis, one table' "$B/thesis" $tiny --table 5.3
 [ "$(wc -l <thesis/thesis.csv)" = 5 ]; report $? "a table of three rows has not 5 lines"
+"$B/thesis" ${tiny%3}4 >out 2>err; [ $? = 1 ]; report $? 'thesis: files of another seed'
+says '^thesis: thesis/white.npy: was made with other settings, .* --seed 3 .* and not .* --seed 4 ' err
 "$B/thesis" $tiny --table 6 >out 2>err; [ $? = 2 ]; report $? 'thesis --table 6'
 says 'expected 5.1, 5.2' err
 tr '\011' '\012' <t.idx >t10.idx
@@ -1465,6 +1475,13 @@ for n in uvit:width=8,layers=3,heads=2 fno:width=4,layers=1; do
     for f in any.npy g3.npy; do cmp -s l3.npy $f; [ $? = 1 ]; report $? "l3.npy is $f"; done
     ok 'train on, labels' "$fd" train --resume label.safetensors --data t.npy --steps 6
 done
+# the same labels from text: the same weights
+od -An -v -tu1 -j8 t.idx | tr -s ' ' '\n' | grep . >t.csv
+for f in t.idx t.csv; do
+    ok "labels, $f" "$fd" train --data t.npy --labels $f --steps 4 --batch 8 --net fno:width=4,layers=1 -o x.safetensors
+    tail -c 2048 x.safetensors >$f.end
+done
+same t.idx.end t.csv.end
 bad 2 'has 10 labels, from 0' sample --model label.safetensors --label 10
 bad 2 'was trained without --labels' sample --model alone.safetensors --label 0
 bad 2 'no meaning without --label$' sample --model label.safetensors --guidance 1

@@ -178,12 +178,53 @@ static int pictures(fd_status *st, const equation *e, const double *where,
     return 0;
 }
 
-int main(int argc, char **argv)
+/* distances_said -- energy distances to paths of the equation, seen[0], at all times; into text,
+ * too. */
+static void distances_said(const equation *e, const fd_real *const seen[4], char *text)
 {
     static const char *const name[3] = { "other paths", "reversed, learned",
                                          "as if it were in pi" };
+    static double at[SEEN], far[3][SEEN];
+    printf("energy distance to paths of the equation, %d draws each\n%-22s", MANY, "time");
+    for (int k = 0; k < SEEN; k++) printf("%10g", at[k] = T * k / (SEEN - 1));
+    puts("");
+    for (int i = 0; i < 3; i++) {
+        printf("%-22s", name[i]);
+        for (int k = 0; k < SEEN; k++) {
+            const ptrdiff_t from = (ptrdiff_t)k * MANY * N;
+            far[i][k] = fd_energy_distance(&e->s, MANY, seen[i + 1] + from, MANY, seen[0] + from);
+            printf("%10.4f", far[i][k]);
+            sprintf(text + strlen(text), "%g,%s,%.5g\n", at[k], name[i], far[i][k]);
+        }
+        puts("");
+    }
+}
+
+/* made_said -- of the functions x, signs put right: their mean and deviation beside the data's. */
+static void made_said(const equation *e, const fd_real *x)
+{
+    double off[2] = { 0, 0 }, share = 0, mean[N] = { 0 }, sq[N] = { 0 }, var = fd_cov_trace(e->c0);
+    for (int i = 0; i < MANY; i++) {
+        const fd_real *y = x + i * N;
+        double sign = fd_inner(&e->s, y, e->mean) > 0 ? 1 : -1;
+        share += (sign > 0) / (double)MANY;
+        for (int j = 0; j < N; j++) {
+            mean[j] += sign * (double)y[j] / MANY;
+            sq[j] += (double)y[j] * (double)y[j] / MANY;
+        }
+    }
+    for (int j = 0; j < N; j++) {
+        off[0] += pow(mean[j] - (double)e->mean[j], 2) / N;
+        off[1] += (sq[j] - mean[j] * mean[j]) / N;
+    }
+    printf("made: share of the first kind %.3f (.5); its mean is off by %.3f, its deviation %.3f "
+           "(%.3f)\n", share, sqrt(off[0]), sqrt(off[1]), sqrt(var));
+}
+
+int main(int argc, char **argv)
+{
     static char text[4096] = "time,what,energy_distance\n";
-    static double at[SEEN], far[3][SEEN], lam[N], where[N];
+    static double lam[N], where[N];
     char *end = NULL, why[160];
     long steps = argc > 1 ? strtol(argv[1], &end, 10) : 2000;
     if (argc > 2 || (end && *end) || steps < 1 || steps > 1000000)
@@ -216,35 +257,7 @@ int main(int argc, char **argv)
         reversed(&e, i == 2 ? net : NULL, x, seen[i], a);
     }
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "allen: %s\n", why), 1;
-    printf("energy distance to paths of the equation, %d draws each\n%-22s", MANY, "time");
-    for (int k = 0; k < SEEN; k++) printf("%10g", at[k] = T * k / (SEEN - 1));
-    puts("");
-    for (int i = 0; i < 3; i++) {
-        printf("%-22s", name[i]);
-        for (int k = 0; k < SEEN; k++) {
-            const ptrdiff_t from = (ptrdiff_t)k * MANY * N;
-            far[i][k] = fd_energy_distance(&e.s, MANY, seen[i + 1] + from, MANY, seen[0] + from);
-            printf("%10.4f", far[i][k]);
-            sprintf(text + strlen(text), "%g,%s,%.5g\n", at[k], name[i], far[i][k]);
-        }
-        puts("");
-    }
-    /* of the made functions, signs put right: their mean and deviation beside the data's */
-    double off[2] = { 0, 0 }, share = 0, mean[N] = { 0 }, sq[N] = { 0 }, var = fd_cov_trace(e.c0);
-    for (int i = 0; i < MANY; i++) {
-        const fd_real *y = seen[2] + i * N;
-        double sign = fd_inner(&e.s, y, e.mean) > 0 ? 1 : -1;
-        share += (sign > 0) / (double)MANY;
-        for (int j = 0; j < N; j++) {
-            mean[j] += sign * (double)y[j] / MANY;
-            sq[j] += (double)y[j] * (double)y[j] / MANY;
-        }
-    }
-    for (int j = 0; j < N; j++) {
-        off[0] += pow(mean[j] - (double)e.mean[j], 2) / N;
-        off[1] += (sq[j] - mean[j] * mean[j]) / N;
-    }
-    printf("made: share of the first kind %.3f (.5); its mean is off by %.3f, its deviation %.3f "
-           "(%.3f)\n", share, sqrt(off[0]), sqrt(off[1]), sqrt(var));
+    distances_said(&e, (const fd_real *const *)seen, text);
+    made_said(&e, seen[2]);
     return pictures(&st, &e, where, (const fd_real *const *)seen, text, a);
 }

@@ -213,8 +213,9 @@ int main(int argc, char **argv)
 {
     static const char *const cols[] = { "law", "choice", "points", "w2", "w2_denoised",
                                         "w2_trained", "w2_exact_draws" };
-    static const int style[CHOICES] = { PLOT_MARKED, PLOT_DASHED, PLOT_DOTTED, PLOT_DASHED, PLOT_MARKED,
-                                        PLOT_MARKED, PLOT_MARKED };        /* some lie on others */
+    /* some lie on others */
+    static const int style[CHOICES] = { PLOT_MARKED, PLOT_DASHED, PLOT_DOTTED, PLOT_DASHED,
+                                        PLOT_MARKED, PLOT_MARKED, PLOT_MARKED };
     static double x[SIZES], y[LAWS][CHOICES][SIZES], mode[LAWS][CHOICES][BASE], wave[BASE],
         net[LAWS][CHOICES + 1][2], w2[4096], out[LAWS * CHOICES * SIZES][COUNT(cols)];
     static args o;
@@ -263,8 +264,10 @@ int main(int argc, char **argv)
                 }
             }
             puts("");
-            plot_line(&p[l], SIZES, x, y[l][c], "", style[c]);       /* the legend: where there is room */
-            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], l == 1 ? choices[c].name : "", style[c]);
+            /* the legend: where there is room */
+            plot_line(&p[l], SIZES, x, y[l][c], "", style[c]);
+            plot_line(&p[LAWS + l], BASE - 1, wave, mode[l][c], l == 1 ? choices[c].name : "",
+                      style[c]);
             plot_line(&p[2 * LAWS + l], 2, x + 1, got, "", style[c]);
         }
         plot_line(&p[2 * LAWS + l], 2, x + 1, net[l][CHOICES], l ? "" : "exact draws", PLOT_DOTTED);

@@ -1,6 +1,6 @@
-/* classes.c -- one U-ViT for ten classes [Thesis sec. 3.8.4; U-ViT; CFG]: the label is a token beside
- * that of time, a tenth of the labels is left out in training, and a sampler follows
- * D + w (D - D of no label). What does w buy, and what does it cost?
+/* classes.c -- one U-ViT for ten classes [Thesis sec. 3.8.4; U-ViT; CFG]: the label is a token
+ * beside that of time, a tenth of the labels is left out in training, and a sampler follows D + w
+ * (D - D of no label). What does w buy, and what does it cost?
  *
  *     build/classes --data build/data/fashion-mnist --labels build/data/labels --threads 1
  *
@@ -104,12 +104,13 @@ static const fd_real *drawn(fd_arena *a, const kit *k, double w, const args *o)
     char file[32], more[96];
     sprintf(file, "w%g.npy", w);
     const char *path = in_dir(o->outdir, file);
-    const fd_real *kept = samples_kept(a, path, &k->s, CLASSES * o->n);
+    sprintf(more, "--steps %d --seed %llu --batch 64", o->steps, (unsigned long long)o->seed);
+    args q = flags_read(a, SAMPLE, DRAW, more);
+    const char *how = how_drawn(a, &q, k->opt->step);
+    const fd_real *kept = samples_kept(a, path, &k->s, CLASSES * o->n, how);
     if (kept) return kept;
     fd_real *x = fd_raw(a, fd_real, CLASSES * o->n * fd_size(&k->s));
     need(a->st);
-    sprintf(more, "--steps %d --seed %llu --batch 64", o->steps, (unsigned long long)o->seed);
-    args q = flags_read(a, SAMPLE, DRAW, more);
     for (int c = 0; c < CLASSES; c++) {
         fd_arena own = *a;
         kit told = *k;
@@ -117,6 +118,7 @@ static const fd_real *drawn(fd_arena *a, const kit *k, double w, const args *o)
         q.first = c * o->n;
         sample(&told, &q, o->n, x + c * o->n * fd_size(&k->s), 0, 0, NULL, own);
     }
+    how_write(a->st, path, how);
     functions_save(*a, path, &k->s, k->axes, CLASSES * o->n, x);
     return x;
 }

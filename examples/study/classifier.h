@@ -5,8 +5,9 @@
 
 enum { FEATURES = 64, CLASSES = 10 };
 
-/* Three convolutions of 8, 16 and 32 channels with ReLU, means over 2x2 after the first two, a dense layer of
- * FEATURES with ReLU, the features, and one to the classes; softmax and cross-entropy. */
+/* Three convolutions of 8, 16 and 32 channels with ReLU, means over 2x2 after the first two, a
+ * dense layer of FEATURES with ReLU, the features, and one to the classes; softmax and
+ * cross-entropy. */
 
 static inline fd_var *halve(fd_tape *t, fd_var *h)
 {
@@ -26,12 +27,14 @@ static inline fd_var *next(fd_tape *t, const fd_net *net, ptrdiff_t *at, int nd,
 }
 
 /* classify -- features, and with z the classes, of b images x. count: the weights that it used. */
-static inline fd_var *classify(fd_tape *t, const fd_net *net, const fd_space *s, int b, const fd_real *x,
+static inline fd_var *classify(fd_tape *t, const fd_net *net, const fd_space *s, int b,
+                               const fd_real *x,
                         fd_var **z, ptrdiff_t *count)
 {
     ptrdiff_t at = 0;
     int c = s->ch, flat = (int)(s->points / 16) * 32;
-    fd_var *h = fd_permute(t, fd_input(t, 3, (int[]){ b, c, (int)s->points }, x), (int[]){ 0, 2, 1 });
+    fd_var *h = fd_permute(t, fd_input(t, 3, (int[]){ b, c, (int)s->points }, x),
+                           (int[]){ 0, 2, 1 });
     h = fd_reshape(t, h, 4, (int[]){ b, s->n[0], s->n[1], c });
     for (int l = 0, to = 8; l < 3; l++, c = to, to *= 2) {
         h = fd_conv3(t, h, next(t, net, &at, 4, (int[]){ 3, 3, c, to }), NULL);
@@ -50,7 +53,8 @@ static inline fd_var *classify(fd_tape *t, const fd_net *net, const fd_space *s,
 }
 
 /* features_of -- those of m images; right: how many classes are those of y, where not NULL. */
-static inline void features_of(const fd_net *net, const fd_space *s, int m, const fd_real *x, fd_real *to,
+static inline void features_of(const fd_net *net, const fd_space *s, int m, const fd_real *x,
+                               fd_real *to,
                         const fd_real *y, int *right, fd_arena a)
 {
     for (int i = 0; i < m; i += 100) {
@@ -71,7 +75,8 @@ static inline void features_of(const fd_net *net, const fd_space *s, int m, cons
 }
 
 /* classifier -- from its file, or trained on m images of d with labels y for two epochs. */
-static inline fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m, const fd_real *y,
+static inline fd_net *classifier(fd_arena *a, const char *path, const dataset *d, int m,
+                                 const fd_real *y,
                           uint64_t seed)
 {
     enum { B = 100 };
@@ -142,6 +147,7 @@ static inline double feature_distance(const fd_net *net, const fd_space *s, int 
     fd_real *g = fd_raw(&a, fd_real, (ptrdiff_t)n * FEATURES);
     need(a.st);
     features_of(net, s, n, x, g, NULL, NULL, a);
-    return FEATURES * fd_frechet(&fs, FEATURES, n, g, m, f, a);   /* a point of fs weighs 1/FEATURES */
+    /* a point of fs weighs 1/FEATURES */
+    return FEATURES * fd_frechet(&fs, FEATURES, n, g, m, f, a);
 }
 #endif

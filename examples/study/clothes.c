@@ -69,7 +69,8 @@ int main(int argc, char **argv)
         }
     options_read(&o, POSTERIOR, "posterior --help", argc - 1, argv + 1);
     if (!o.model || !data) die(2,
-                               "needs --model out/demo/model.safetensors --data build/data/fashion-mnist, as make demo leaves them");
+                               "needs --model out/demo/model.safetensors --data "
+                               "build/data/fashion-mnist, as make demo leaves them");
     if (!is_given("method")) o.method = spec_read(&t_method, "method", "pigdm");
     fd_arena a = arena_make(&o, &st);
     f = o, f.grid = (shape){ 2, { 56, 56, 1 } };

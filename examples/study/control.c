@@ -1,16 +1,17 @@
-/* control.c -- how is a function steered, and what does steering cost? control [STEPS of training, 400]:
- * out/control.png.
+/* control.c -- how is a function steered, and what does steering cost? control [STEPS of training,
+ * 400]: out/control.png.
  *
  * A function starts at 0 and follows the stochastic heat equation dX = (-A X + Q^1/2 u) dt + dW, W
  * with the covariance Q. A network chooses the control u from (X, t), so as to make
  *
  *     J(u) = E[ 1/2 int_0^T |u|^2 dt + Phi(X_T) ],   Phi(x) = 1/2 sum_i (y_i - x(s_i))^2/sd^2
  *
- * small: it is trained on J itself, through all steps of the paths. J is never below -log E exp(-Phi)
- * without control, which is known here, and where it is reached X_T has the law of a posterior: the
- * prior is X_T without control, the likelihood exp(-Phi). So a control problem learns a function
- * from values of it [DBFS]. (From a random start it would not: control tilts X_T given X_0 only.)
- * Steps are exact for a control that is constant over each of them, and shorter towards T. */
+ * small: it is trained on J itself, through all steps of the paths. J is never below -log E
+ * exp(-Phi) without control, which is known here, and where it is reached X_T has the law of a
+ * posterior: the prior is X_T without control, the likelihood exp(-Phi). So a control problem
+ * learns a function from values of it [DBFS]. (From a random start it would not: control tilts X_T
+ * given X_0 only.) Steps are exact for a control that is constant over each of them, and shorter
+ * towards T. */
 #include "fd.h"
 #include "plot.h"
 #include <math.h>
@@ -29,8 +30,10 @@ static fd_real rows[M * N], values[M], zeros[B * N];
 static double time_at(int k) { return T * (1 - pow(1 - (double)k / K, 2)); }
 
 /* steer -- J on the tape, a mean over B paths of noise (r, first..). Where asked for: the ends, and
- * the mean of sum <u, Q^-1/2 noise>, whose expectation is 0: J less or plus it has less variance. */
-static fd_var *steer(const fd_net *net, fd_tape *t, fd_rng r, int first, fd_real *ends, double *level)
+ * the mean of sum <u, Q^-1/2 noise>, whose expectation is 0: J less or plus it has less
+ * variance. */
+static fd_var *steer(const fd_net *net, fd_tape *t, fd_rng r, int first, fd_real *ends,
+                     double *level)
 {
     const int flat[2] = { B, N }, field[3] = { B, 1, N }, one = 1;
     fd_var *x = fd_input(t, 3, field, zeros), *J = fd_input(t, 1, &one, zeros);
@@ -49,7 +52,8 @@ static fd_var *steer(const fd_net *net, fd_tape *t, fd_rng r, int first, fd_real
         fd_var *u = fd_cov_apply(t, l.noise, .5, fd_forward(net, t, &s, in, time));
         J = fd_add(t, J, fd_affine(t, fd_mse_loss(t, &s, u, zeros, NULL), .5 * h, 0));
         fd_var *drift = fd_cov_apply(t, hold[k], 1, fd_cov_apply(t, l.noise, .5, u));
-        x = fd_add(t, fd_add(t, fd_cov_apply(t, decay[k], 1, x), drift), fd_input(t, 3, field, noise));
+        x = fd_add(t, fd_add(t, fd_cov_apply(t, decay[k], 1, x), drift),
+                   fd_input(t, 3, field, noise));
         if (level) fd_cov_pow(l.noise, -.5, B, xi, xi, *t->mem);
         for (int i = 0; level && u && i < B; i++)
             *level += sqrt(h) / B * fd_inner(&s, u->x + i * N, xi + i * N);
@@ -149,8 +153,10 @@ int main(int argc, char **argv)
     plot_line(&q[0], count, at, bound, "least possible", PLOT_DASHED);
     q[0].lo[1] = .8 * value, q[0].hi[1] = 2 * value;
     plot_begin(&q[1], 640, 480, "ends: mean and two deviations", "place", NULL, 0, 0);
-    for (int e = 0; e < 3; e++) plot_line(&q[1], N, u, band[e], e ? NULL : "controlled", PLOT_SOLID);
-    for (int e = 0; e < 3; e++) plot_line(&q[1], N, u, band[3 + e], e ? NULL : "posterior", PLOT_DASHED);
+    for (int e = 0; e < 3; e++)
+        plot_line(&q[1], N, u, band[e], e ? NULL : "controlled", PLOT_SOLID);
+    for (int e = 0; e < 3; e++)
+        plot_line(&q[1], N, u, band[3 + e], e ? NULL : "posterior", PLOT_DASHED);
     plot_line(&q[1], M, place, y, "values", PLOT_POINTS);
     mkdir("out", 0777);
     plot_row(&st, 2, q, "out/control.png", a);

@@ -1,4 +1,5 @@
-/* correct.c -- predictor, corrector, or both [Thesis sec. 3.4.4; SDE]? At equal cost in evaluations:
+/* correct.c -- predictor, corrector, or both [Thesis sec. 3.4.4; SDE]? At equal cost in
+ * evaluations:
  *
  *     predictor   Euler-Maruyama's step of the reverse SDE
  *     corrector   annealed Langevin dynamics alone, one step of size c v at each time
@@ -118,60 +119,89 @@ static void images(const args *o, char *text, fd_arena a)
     }
 }
 
+/* What is known of the two laws: their process, covariances, means, and exact draws of the
+ * second. */
+typedef struct {
+    fd_process p;
+    fd_cov *c0, *within;
+    fd_real mean[N], *y;
+    double other;                                      /* other exact draws are so far from y */
+} laws;
+
+static laws laws_new(fd_arena *a)
+{
+    fd_space s = fd_grid(a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
+    laws l = { .p = fd_vp(fd_cov_matern(a, &s, 1, 0.1, 1.5), 0.1, 20) };
+    l.c0 = fd_cov_matern(a, &s, 1, 0.3, 2.5), l.within = fd_cov_matern(a, &s, 0.1, 0.2, 2.5);
+    fd_real *x = fd_raw(a, fd_real, 2 * MANY * N);
+    l.y = x + MANY * N;
+    need(a->st);
+    for (int i = 0; i < N; i++) l.mean[i] = (fd_real)(1 + cos(acos(-1.0) * (i + 0.5) / N)) / 2;
+    two_kinds(l.within, l.mean, fd_seed(8), MANY, l.y, *a);
+    two_kinds(l.within, l.mean, fd_seed(9), MANY, x, *a);
+    l.other = fabs(fd_energy_distance(&s, MANY, x, MANY, l.y));
+    return l;
+}
+
+/* best_of -- the size of a step that misses least. */
+static result best_of(const laws *l, int kinds, int way, int evals, fd_arena a)
+{
+    result best = { INFINITY, NAN, NAN };
+    for (int j = 0; j < (way % 3 ? SIZES : 1); j++) {
+        result r = kinds ? mixture(&l->p, l->within, l->mean, l->y, way, evals, size_of[j], a)
+                         : gauss(&l->p, l->c0, way, evals, size_of[j], a);
+        if (fabs(r.miss) < fabs(best.miss)) best = r;
+    }
+    return best;
+}
+
+/* law_shown -- the table and the plot of one law; kinds: of the second. */
+static void law_shown(const laws *l, int kinds, char *text, plot *q, fd_arena a)
+{
+    static const char *const data_name[2] = { "Gaussian", "two kinds" };
+    static double evals[COSTS], miss[2][WAYS][COSTS];
+    plot_begin(q, 620, 440, kinds ? "data of two kinds, 7 to 3" : "Gaussian data, exactly",
+               "evaluations", kinds ? "energy distance" : "W2 over size of data", 1, 1);
+    printf("%s; %s, c, share of the first kind\n%12s", data_name[kinds],
+           kinds ? "energy distance" : "W2", "evaluations");
+    for (int way = 0; way < WAYS; way++) printf("%24s", way_name[way]);
+    puts("");
+    for (int i = 0; i < COSTS; i++) {
+        printf("%12d", cost[i]);
+        evals[i] = cost[i];
+        for (int way = 0; way < WAYS; way++) {
+            const result best = best_of(l, kinds, way, cost[i], a);
+            miss[kinds][way][i] = fabs(best.miss);
+            printf("%12.4g", best.miss);
+            if (way % 3) printf(" %4.2g", best.c); else printf("     ");
+            if (kinds) printf("  %5.3f", best.share); else printf("       ");
+            sprintf(text + strlen(text), "%s,%s,%d,%g,%.5g,%.4g\n", data_name[kinds], way_name[way],
+                    cost[i], way % 3 ? best.c : 0, best.miss, best.share);
+        }
+        puts("");
+        fflush(stdout);
+    }
+    if (kinds) q->lo[1] = 3e-4;                        /* less is chance */
+    for (int way = 0; way < WAYS; way++)
+        plot_line(q, COSTS, evals, miss[kinds][way], way_name[way], PLOT_MARKED);
+}
+
 int main(int argc, char **argv)
 {
     static args o;
     static char text[8192] = "data,way,evaluations,c,miss,share\n";
-    static const char *const data_name[2] = { "Gaussian", "two kinds" };
-    static double evals[COSTS], miss[2][WAYS][COSTS], floor[COSTS];
+    static double evals[COSTS], floor[COSTS];
     fd_status st;
     start("correct", argv);
     options_read(&o, THESIS, "correct --help", argc - 1, argv + 1);
     if (o.help) { options_help(THESIS); return finish(); }
     if (!o.data != !o.labels) die(2, "--data: wants --labels, too, and that --data");
     fd_arena a = arena_make(&o, &st);
-    fd_space s = fd_grid(&a, 1, (int[]){ N }, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_process p = fd_vp(fd_cov_matern(&a, &s, 1, 0.1, 1.5), 0.1, 20);
-    fd_cov *c0 = fd_cov_matern(&a, &s, 1, 0.3, 2.5), *within = fd_cov_matern(&a, &s, 0.1, 0.2, 2.5);
-    fd_real mean[N], *x = fd_raw(&a, fd_real, 2 * MANY * N), *y = x + MANY * N;
-    need(&st);
-    for (int i = 0; i < N; i++) mean[i] = (fd_real)(1 + cos(acos(-1.0) * (i + 0.5) / N)) / 2;
-    two_kinds(within, mean, fd_seed(8), MANY, y, a);
-    two_kinds(within, mean, fd_seed(9), MANY, x, a);
-    double other = fabs(fd_energy_distance(&s, MANY, x, MANY, y));
+    const laws l = laws_new(&a);
     plot q[2];
-    for (int e = 0; e < 2; e++) {
-        plot_begin(&q[e], 620, 440, e ? "data of two kinds, 7 to 3" : "Gaussian data, exactly",
-                   "evaluations", e ? "energy distance" : "W2 over size of data", 1, 1);
-        printf("%s; %s, c, share of the first kind\n%12s", data_name[e],
-               e ? "energy distance" : "W2", "evaluations");
-        for (int way = 0; way < WAYS; way++) printf("%24s", way_name[way]);
-        puts("");
-        for (int i = 0; i < COSTS; i++) {
-            printf("%12d", cost[i]);
-            evals[i] = cost[i], floor[i] = other;
-            for (int way = 0; way < WAYS; way++) {
-                result best = { INFINITY, NAN, NAN };
-                for (int j = 0; j < (way % 3 ? SIZES : 1); j++) {
-                    result r = e ? mixture(&p, within, mean, y, way, cost[i], size_of[j], a)
-                                 : gauss(&p, c0, way, cost[i], size_of[j], a);
-                    if (fabs(r.miss) < fabs(best.miss)) best = r;
-                }
-                miss[e][way][i] = fabs(best.miss);
-                printf("%12.4g", best.miss);
-                if (way % 3) printf(" %4.2g", best.c); else printf("     ");
-                if (e) printf("  %5.3f", best.share); else printf("       ");
-                sprintf(text + strlen(text), "%s,%s,%d,%g,%.5g,%.4g\n", data_name[e], way_name[way],
-                        cost[i], way % 3 ? best.c : 0, best.miss, best.share);
-            }
-            puts("");
-            fflush(stdout);
-        }
-        if (e) q[e].lo[1] = 3e-4;                      /* less is chance */
-        for (int way = 0; way < WAYS; way++)
-            plot_line(&q[e], COSTS, evals, miss[e][way], way_name[way], PLOT_MARKED);
-    }
-    printf("%12s%12.4g\n", "exact draws", other);
+    for (int kinds = 0; kinds < 2; kinds++) law_shown(&l, kinds, text, &q[kinds], a);
+    for (int i = 0; i < COSTS; i++) evals[i] = cost[i], floor[i] = l.other;
+    printf("%12s%12.4g\n", "exact draws", l.other);
     plot_line(&q[1], COSTS, evals, floor, "exact draws", PLOT_DASHED);
     make_dir("out");
     plot_row(&st, 2, q, "out/correct.png", a);

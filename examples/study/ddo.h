@@ -32,7 +32,9 @@ static inline fd_real *functions_made(fd_arena *a, const char *path, const char 
     args o = flags_read(a, DATA, "--threads 1", NULL);
     o.grid = (shape){ 2, { side, side, 1 } };
     maker m = maker_new(a, &o, what);
-    fd_real *x = samples_kept(a, path, &m.s, n);
+    char how[512];
+    snprintf(how, sizeof how, "fd data %s --grid %dx%d --first %d", what, side, side, first);
+    fd_real *x = samples_kept(a, path, &m.s, n, how);
     if (x) return x;
     x = fd_raw(a, fd_real, n * fd_size(&m.s));
     fd_real *with = fd_raw(a, fd_real, m.seen);
@@ -44,6 +46,7 @@ static inline fd_real *functions_made(fd_arena *a, const char *path, const char 
         const double rate = (i + 1) / fmax(now() - begin, 1e-9);
         progress("function", i + 1, (i + 1.) / n, -1, rate, (n - i - 1) / rate);
     }
+    how_write(a->st, path, how);
     functions_save(*a, path, &m.s, m.s.ch > 1 ? AXES_FIRST : AXES_NONE, n, x);
     return x;
 }
@@ -53,13 +56,15 @@ static inline fd_real *functions_drawn(fd_arena *a, const char *path, const kit 
                                        const char *flags, int side, int n)
 {
     const kit *on = kit_on(a, k, (shape){ 2, { side, side, 1 } });
-    fd_real *x = samples_kept(a, path, &on->s, n);
-    if (x) return x;
     args q = flags_read(a, SAMPLE, flags, "--threads 1");
+    const char *how = how_drawn(a, &q, k->opt->step);
+    fd_real *x = samples_kept(a, path, &on->s, n, how);
+    if (x) return x;
     x = fd_raw(a, fd_real, n * fd_size(&on->s));
     need(a->st);
     sample(on, &q, n, x, 0, 0, NULL, *a);
     to_file(&on->norm, &on->s, n, x);
+    how_write(a->st, path, how);
     functions_save(*a, path, &on->s, k->axes, n, x);
     return x;
 }

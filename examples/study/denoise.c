@@ -1,5 +1,5 @@
-/* denoise.c -- networks as denoisers at high noise [Thesis figs. 5.6-5.13], side by side, beside the
- * best linear denoiser of the data, which is exact: that of N(mean, K), K the covariance of all
+/* denoise.c -- networks as denoisers at high noise [Thesis figs. 5.6-5.13], side by side, beside
+ * the best linear denoiser of the data, which is exact: that of N(mean, K), K the covariance of all
  * pairs of pixels.
  *
  *     build/thesis --table 5.1 --data IMAGES --labels LABELS         # trains them: out/thesis
@@ -83,6 +83,96 @@ static double error_of(const fd_model *m, const fd_process *p, double t, int n, 
     return sum;
 }
 
+/* The picture and the table: a column for each noise, a line for each denoiser. */
+typedef struct {
+    plot_canvas c;
+    /* of an image; of a column, a line; margins */
+    int n, w, wide, tall, left, top;
+    double bare;                                       /* error of the mean image */
+    /* images; noisy, and denoised ones of them */
+    fd_real *x0, *show;
+    char *text;
+} sheet_of;
+
+static sheet_of sheet_new(fd_arena *a, const dataset *d, char *text)
+{
+    const ptrdiff_t size = fd_size(&d->s);
+    sheet_of b = { .n = d->s.n[0], .w = d->s.n[1], .left = 106, .top = 26, .text = text };
+    b.x0 = data_gather(a, d, d->m, SEEN);
+    need(a->st);
+    for (ptrdiff_t i = 0; i < SEEN * size; i++)
+        b.bare += pow((double)b.x0[i] - (double)d->mean[i % size], 2) / (double)(SEEN * size);
+    b.wide = SHOW * (b.w + 2), b.tall = b.n + 2;
+    b.c = plot_new(a, b.top + LINES * b.tall, 2 * (b.left + b.wide) + 8);
+    b.show = fd_raw(a, fd_real, 3 * SHOW * size);
+    need(a->st);
+    return b;
+}
+
+/* images_shown -- from row `from` on of the images, with noise, and by the denoiser `name`; returns
+ * the next free line. */
+static int images_shown(sheet_of *b, const kit *k, const char *name, int x, int line, int from)
+{
+    const ptrdiff_t size = fd_size(&k->s);
+    for (int r = from; r < 3; r++, line++) {
+        const fd_real *v = r == 0 ? b->x0 : b->show + (r - 1) * SHOW * size;
+        const char *says = r == 0 ? "image" : r == 1 ? "with noise" : name;
+        fd_coef f = fd_law(&k->p, time_of(&k->p, level[PICTURED]), 0);
+        double range = r == 1 ? sqrt(f.m * f.m + 4 * f.v) : 1;
+        plot_text(&b->c, b->top + line * b->tall + b->n / 2 - 4, x + 6, 1, says);
+        for (int j = 0; j < SHOW; j++)
+            plot_image(&b->c, b->top + line * b->tall, x + b->left + j * (b->w + 2), b->n, b->w,
+                       v + j * size, -range, range, FD_GRAY, 1);
+    }
+    return line;
+}
+
+/* errors_said -- of the denoiser m at each level, over that of the mean image. */
+static void errors_said(const sheet_of *b, const kit *k, const fd_model *m, const char *noise,
+                        const char *name, fd_arena a)
+{
+    printf("%-13s", name);
+    for (int l = 0; l < LEVELS; l++) {
+        double t = time_of(&k->p, level[l]);
+        int pick = l == PICTURED;
+        double e = error_of(m, &k->p, t, SEEN, b->x0, pick ? b->show : NULL,
+                            pick ? b->show + SHOW * fd_size(&k->s) : NULL, a);
+        printf(" %10.4f", e / b->bare);
+        fflush(stdout);
+        sprintf(b->text + strlen(b->text), "%s,%s,%g,%.5g\n", noise, name, level[l], e / b->bare);
+    }
+    puts("");
+}
+
+/* noises_shown -- the networks of each noise, after the best linear denoiser. */
+static void noises_shown(sheet_of *b, const dataset *d, const fd_cov *c0, const char *dir,
+                         fd_arena a)
+{
+    const char *last = "";
+    for (int i = 0, line = 0, side = -1; i < COUNT(net); i++) {
+        fd_arena own = a;
+        char file[64];
+        sprintf(file, "%s.safetensors", net[i].file);
+        kit *k = kit_load(&own, in_dir(dir, file), NULL);
+        const int first = strcmp(last, net[i].noise) != 0;
+        fd_model linear = first ? fd_oracle_kernel(&own, &k->p, d->mean, c0) : k->model;
+        if (k->s.points != d->s.points) die(1, "%s: of another grid", file);
+        need(a.st);
+        last = net[i].noise;
+        side += first, line = first ? 0 : line;
+        const int x = side * (b->left + b->wide + 8);
+        if (first) {
+            plot_caption(&b->c, 6, x + b->left, b->wide, 1, net[i].noise);
+            printf("%s, whose pixels have the deviation %.3f sigma\n", net[i].noise,
+                   sqrt(fd_cov_trace(k->noise)));
+            errors_said(b, k, &linear, net[i].noise, "best linear", own);
+            line = images_shown(b, k, "best linear", x, line, 0);
+        }
+        errors_said(b, k, &k->model, net[i].noise, net[i].name, own);
+        line = images_shown(b, k, net[i].name, x, line, 2);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static args o;
@@ -99,65 +189,16 @@ int main(int argc, char **argv)
     d.m -= held;                                       /* the last sixth is not trained on */
     data_measure(&a, &d, NORMALIZE_NONE, NULL);
     data_say(&d, "", NULL);
-    const ptrdiff_t size = fd_size(&d.s);
-    fd_real *x0 = data_gather(&a, &d, d.m, SEEN);
     pixels cover = measured(&a, &d, most);
     fd_cov *c0 = fd_cov_kernel(&a, &d.s, pixel_kernel, &cover);
     need(&st);
-    double bare = 0;
-    for (ptrdiff_t i = 0; i < SEEN * size; i++)
-        bare += pow((double)x0[i] - (double)d.mean[i % size], 2) / (double)(SEEN * size);
-    const int n = d.s.n[0], w = d.s.n[1], wide = SHOW * (w + 2), tall = n + 2, left = 106, top = 26;
-    plot_canvas c = plot_new(&a, top + LINES * tall, 2 * (left + wide) + 8);
-    fd_real *show = fd_raw(&a, fd_real, 3 * SHOW * size);
+    sheet_of b = sheet_new(&a, &d, text);
     printf("\n%-13s", "denoiser");
     for (int l = 0; l < LEVELS; l++) printf(" sigma %4g", level[l]);
     puts("");
-    const char *last = "";
-    for (int i = 0, line = 0, side = -1; i < COUNT(net); i++) {
-        fd_arena own = a;
-        char file[64];
-        sprintf(file, "%s.safetensors", net[i].file);
-        kit *k = kit_load(&own, in_dir(o.outdir, file), NULL);
-        const int first = strcmp(last, net[i].noise) != 0;
-        fd_model linear = first ? fd_oracle_kernel(&own, &k->p, d.mean, c0) : k->model;
-        if (k->s.points != d.s.points) die(1, "%s: of another grid", file);
-        need(&st);
-        last = net[i].noise;
-        for (int is = first ? 0 : 1; is < 2; is++) {
-            const char *name = is ? net[i].name : "best linear";
-            if (is == 0) side++, line = 0;
-            int x = side * (left + wide + 8);
-            if (is == 0) plot_caption(&c, 6, x + left, wide, 1, net[i].noise);
-            if (is == 0)
-                printf("%s, whose pixels have the deviation %.3f sigma\n", net[i].noise,
-                       sqrt(fd_cov_trace(k->noise)));
-            printf("%-13s", name);
-            for (int l = 0; l < LEVELS; l++) {
-                double t = time_of(&k->p, level[l]);
-                int pick = l == PICTURED;
-                double e = error_of(is ? &k->model : &linear, &k->p, t, SEEN, x0,
-                                    pick ? show : NULL, pick ? show + SHOW * size : NULL, own);
-                printf(" %10.4f", e / bare);
-                fflush(stdout);
-                sprintf(text + strlen(text), "%s,%s,%g,%.5g\n", net[i].noise, name, level[l],
-                        e / bare);
-            }
-            puts("");
-            for (int r = is ? 2 : 0; r < 3; r++, line++) {
-                const fd_real *v = r == 0 ? x0 : show + (r - 1) * SHOW * size;
-                const char *says = r == 0 ? "image" : r == 1 ? "with noise" : name;
-                fd_coef f = fd_law(&k->p, time_of(&k->p, level[PICTURED]), 0);
-                double range = r == 1 ? sqrt(f.m * f.m + 4 * f.v) : 1;
-                plot_text(&c, top + line * tall + n / 2 - 4, x + 6, 1, says);
-                for (int j = 0; j < SHOW; j++)
-                    plot_image(&c, top + line * tall, x + left + j * (w + 2), n, w, v + j * size,
-                               -range, range, FD_GRAY, 1);
-            }
-        }
-    }
+    noises_shown(&b, &d, c0, o.outdir, a);
     make_dir("out");
-    fd_png_save(&st, "out/denoise.png", c.h, c.w, c.rgb);
+    fd_png_save(&st, "out/denoise.png", b.c.h, b.c.w, b.c.rgb);
     need(&st);
     wrote("out/denoise.png");
     text_save("out/denoise.csv", text);

@@ -1,12 +1,12 @@
-/* flow.c -- denoising diffusion operators on the vorticity of a flow, as in [DDO]: trained on 32x32
+/* flow.c -- denoising diffusion operators on the vorticity of a flow, as in [DDO]: trained on 64x64
  * points, drawn on 64x64, 128x128 and 256x256, by two networks, with the reverse equation and with
  * annealed Langevin dynamics.
  *
- *     build/flow [STEPS of each training, 2500]
+ *     build/flow [STEPS of each training, 2500 [POINTS of it, 64 or 32 [SEED, 1]]]
  *
  * The data are made here, by `fd data flow`: Navier-Stokes from a random vorticity, at time 8 (in
- * [DDO] the force is random). Everything lands in out/flow: data, networks, samples, flow.png with
- * the samples, spectra.png, and flow.csv; a run that was stopped goes on.
+ * [DDO] the force is random), and lie in out/flow. Networks, samples, flow.png with the samples,
+ * spectra.png, and flow.csv land in out/flow/POINTS-SEED; a run that was stopped goes on.
  *
  * Samples are judged by real functions of 64x64 points, which are exact on the finer grids: how far
  * the solver's own answers there are from them is printed. Beside them stand functions that were
@@ -14,12 +14,12 @@
  * same sampler makes with the exact model of Gaussian data. */
 #include "ddo.h"
 
-enum { GRIDS = 3, COARSE = 32, TRAINED = 2048, WAVES = 16, JUDGED = 9 };
+enum { GRIDS = 3, TRAINED = 2048, WAVES = 16, JUDGED = 9 };
 static const int side[GRIDS] = { 64, 128, 256 }, many[GRIDS] = { 96, 24, 8 };
 static const int others[GRIDS] = { 512, 192, 96 };         /* real functions to judge by */
 
 #define FLOW "flow:nu=1e-4,time=8,alpha=2,tau=7,force=0,dt="
-#define HOW " --cov rbf:l=0.05 --time-law levels --batch 16"
+#define HOW " --cov rbf:l=0.05 --time-law levels --batch 10"
 #define FNO "--net fno:modes=12,width=24,coords=none" HOW
 #define UNO "--net uno:modes=10,width=16,coords=none" HOW
 #define FINE " --process ladder:v1=1e-3,vT=30,T=500"
@@ -44,6 +44,11 @@ static const struct {
     { "Langevin as released", "released", "", FNO RELEASED, CODED, 0 },
 };
 enum { REAL = COUNT(rows), GAUSS, ALL_ROWS };
+
+/* what is told on the command line: points along an axis in training, the seed, and the folder of
+ * both */
+static int coarse = 64, seed = 1;
+static char home[64];
 
 /* ---- Figures of a set of functions ----------------------------------------------------------- */
 
@@ -148,7 +153,8 @@ static const char *name_of(int r)
     return r < REAL ? rows[r].name : r == REAL ? "real" : "Gaussian, spectrum of the data";
 }
 
-/* samples_show -- two functions of some rows, the same ones on each grid, in panels of 128 pixels. */
+/* samples_show -- two functions of some rows, the same ones on each grid, in panels of 128
+ * pixels. */
 static void samples_show(const char *path, const fd_real *x[ALL_ROWS][GRIDS], fd_arena a)
 {
     enum { PANEL = 128, LEFT = 12, TOP = 40, LINE = PANEL + 30, WIDE = 2 * PANEL + PLOT_GAP + 20 };
@@ -225,7 +231,44 @@ static void table_made(const fd_real *x[ALL_ROWS][GRIDS], const fd_real *real[GR
                     name_of(r), n, v.energy, v.variance, v.gap, v.flat, w->variance, w->gap);
         }
     }
-    text_save("out/flow/flow.csv", text);
+    text_save(in_dir(home, "flow.csv"), text);
+}
+
+/* told -- the command line. */
+static args told(int argc, char **argv)
+{
+    double v[2] = { coarse, seed };
+    args o = settings(argc < 2 ? argc : 2, argv, 1, 2500);
+    for (int i = 2; i < argc; i++)
+        if (i > 3 || !number(argv[i], i > 2 ? 0 : 32, i > 2 ? 999 : 64, &v[i - 2]))
+            die(2, "'%s': expected STEPS POINTS SEED; POINTS is 32 or 64, SEED at most 999",
+                argv[i]);
+    coarse = (int)v[0], seed = (int)v[1];
+    if (v[0] != 32 && v[0] != 64) die(2, "POINTS: %g: expected 32 or 64", v[0]);
+    sprintf(home, "out/flow/%d-%d", coarse, seed);
+    make_dir(home);
+    return o;
+}
+
+/* row_made -- the network of row r, unless another row has it, and its samples on each grid. */
+static kit *row_made(fd_arena *a, int r, int steps, kit *before, const dataset *d,
+                     const fd_real *x[GRIDS])
+{
+    char file[96], more[80];
+    kit *k = before;
+    if (!r || strcmp(rows[r].model, rows[r - 1].model)) {
+        sprintf(file, "%s.safetensors", rows[r].model);
+        sprintf(more, "--steps %d --seed %d", steps, seed);
+        args q = flags_read(a, TRAIN, rows[r].train, more);
+        k = rows[r].grids ? model_made(a, in_dir(home, file), &q, d) : kit_new(a, &q, d, NULL);
+    }
+    for (int g = 0; g < rows[r].grids; g++) {
+        char flags[512];
+        sprintf(file, "%s-%s-%d.npy", rows[r].model, rows[r].file, side[g]);
+        sprintf(flags, "%s --seed %d", rows[r].sample, seed);
+        x[g] = functions_drawn(a, in_dir(home, file), k, flags, side[g], many[g]);
+    }
+    return k;
 }
 
 int main(int argc, char **argv)
@@ -233,40 +276,26 @@ int main(int argc, char **argv)
     static const fd_real *x[ALL_ROWS][GRIDS], *real[GRIDS];
     static figures f[ALL_ROWS][GRIDS], exact[COUNT(rows)];
     fd_status st;
-    char file[64];
     const double begin = now();
     start("flow", argv);
-    args o = settings(argc, argv, 1, 2500);
+    args o = told(argc, argv);
     fd_arena a = arena_make(&o, &st);
-    make_dir("out/flow");
-    fd_space s = square(&a, COARSE, FD_PERIODIC, 1), on = square(&a, side[0], FD_PERIODIC, 1);
+    fd_space s = square(&a, coarse, FD_PERIODIC, 1), on = square(&a, side[0], FD_PERIODIC, 1);
     fd_real *fine = functions_made(&a, "out/flow/train.npy", FLOW "0.02", side[0], 0, TRAINED);
-    fd_real *train = fd_raw(&a, fd_real, TRAINED * COARSE * COARSE);
+    fd_real *train = fd_raw(&a, fd_real, TRAINED * s.points);
     need(&st);
     fd_resample(&on, &s, TRAINED, fine, train, a);
     real_made(&a, x[REAL], real);
     dataset d = data_of(&a, "out/flow/train.npy", &s, TRAINED, train);
     kit *k[COUNT(rows)];
     for (int r = 0; r < COUNT(rows); r++) {
-        if (r && !strcmp(rows[r].model, rows[r - 1].model)) k[r] = k[r - 1];
-        else {
-            char more[80];
-            sprintf(file, "%s.safetensors", rows[r].model);
-            sprintf(more, "--steps %d", o.train);
-            args q = flags_read(&a, TRAIN, rows[r].train, more);
-            k[r] = rows[r].grids ? model_made(&a, in_dir("out/flow", file), &q, &d)
-                                 : kit_new(&a, &q, &d, NULL);
-        }
-        for (int g = 0; g < rows[r].grids; g++) {
-            sprintf(file, "out/flow/%s-%s-%d.npy", rows[r].model, rows[r].file, side[g]);
-            x[r][g] = functions_drawn(&a, file, k[r], rows[r].sample, side[g], many[g]);
-        }
+        k[r] = row_made(&a, r, o.train, r ? k[r - 1] : NULL, &d, x[r]);
         exact[r] = exact_of(k[r], rows[r].sample, a);
     }
     for (int g = 0; g < GRIDS; g++) x[GAUSS][g] = gauss_drawn(&a, k[0], g, many[g]);
     table_made(x, real, f, exact, a);
-    samples_show("out/flow/flow.png", x, a);
-    spectra_show("out/flow/spectra.png", f, a);
+    samples_show(in_dir(home, "flow.png"), x, a);
+    spectra_show(in_dir(home, "spectra.png"), f, a);
     printf("%.0f s\n", now() - begin);
     return finish();
 }

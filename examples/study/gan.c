@@ -1,5 +1,5 @@
-/* gan.c -- a generator against a critic, both operators on functions [Thesis sec. 3.2], as in generative
- * adversarial neural operators (Rahman et al., arXiv 2205.03017).
+/* gan.c -- a generator against a critic, both operators on functions [Thesis sec. 3.2], as in
+ * generative adversarial neural operators (Rahman et al., arXiv 2205.03017).
  *
  *     gan [--data IMAGES --labels LABELS]             rows of the table of rivals.h
  *

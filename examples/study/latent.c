@@ -164,7 +164,8 @@ static void make(const trial *q, fd_arena a)
     const char *path = trial_path(q, "latent", "-codes.npy");
     const int n = q->d.m < 8192 ? q->d.m : 8192;
     fd_space line = fd_grid(&a, 1, &w->code, NULL, (int[]){ FD_NEUMANN }, 1);
-    fd_real *z = samples_kept(&a, path, &line, n), *held = fd_raw(&a, fd_real, 1024 * w->code);
+    fd_real *z = samples_kept(&a, path, &line, n, NULL),
+        *held = fd_raw(&a, fd_real, 1024 * w->code);
     need(a.st);
     if (!z) {
         const fd_real *x = data_gather(&a, &q->d, 0, n);

@@ -1,7 +1,7 @@
 /* levels.c -- how good must the scores of the early levels be if the last Langevin chain is long?
  *
- * A question that [Survey sec. 3] leaves open. Annealed Langevin goes through times t_1 > .. > t_L and
- * makes some steps at each, by the score of that time; only the last score is that of the data.
+ * A question that [Survey sec. 3] leaves open. Annealed Langevin goes through times t_1 > .. > t_L
+ * and makes some steps at each, by the score of that time; only the last score is that of the data.
  * Here all scores but the last are multiplied by c, and what comes out is known exactly, as a
  * function of the length of the last chain.
  *
@@ -11,7 +11,8 @@
  *   right    no observations, a mixture of two Gaussians that differ in one mode: its law by the transition
  *            matrix of that mode, whose squares are chains of any length. Total variation
  *
- * build/levels: the table below in out/levels.csv, out/levels.png. What it teaches is in levels.md. */
+ * build/levels: the table below in out/levels.csv, out/levels.png. What it teaches is in
+ * levels.md. */
 #include "fd.h"
 #include "plot.h"
 #include <math.h>
@@ -40,7 +41,8 @@ static void spoiled_eval(const void *self, const fd_space *s, int b, const fd_re
     }
 }
 
-/* ---- Given three values, Gaussian ------------------------------------------------------------- */
+/* ---- Given three values, Gaussian
+ * ------------------------------------------------------------- */
 
 typedef struct { const fd_process *p; fd_model m; fd_potential phi; double t, h; } chain;
 
@@ -100,7 +102,8 @@ static void given(int rough, double c, const double at[LENGTHS], double err[LENG
     }
 }
 
-/* ---- A mixture, one mode ----------------------------------------------------------------------- */
+/* ---- A mixture, one mode
+ * ----------------------------------------------------------------------- */
 
 /* kernel -- T [CELLS][CELLS] of one step on the coefficient u of mode 1, u = -3 .. 3: the drift is
  * that of fd_langevin without noise on the functions u e_1, which are a batch; the noise is N(0, 2
@@ -203,8 +206,10 @@ int main(void)
     for (int i = 0; i < DOUBLE; i++) x[i] = ldexp(1, i);
     for (int kind = 0; kind < 3; kind++) {
         int n = kind < 2 ? LENGTHS : DOUBLE;
-        printf("%s\n%-14s", kind == 2 ? "mixture: total variation" : kind ? "Gaussian, rougher noise, h = .003"
-                           : "Gaussian, noise with the prior's covariance, h = .01: error of mean and deviation", "steps");
+        printf("%s\n%-14s", kind == 2 ? "mixture: total variation" : kind
+               ? "Gaussian, rougher noise, h = .003"
+                           : "Gaussian, noise with the prior's covariance, h = .01: error of mean "
+                             "and deviation", "steps");
         for (int i = 0; i < n; i += 1 + (kind == 2)) printf("%9.0f", kind < 2 ? at[i] : x[i]);
         printf("\n");
         for (int c = 0; c < SPOILED; c++) {

@@ -1,11 +1,13 @@
-/* match.c -- from trousers to dresses, from sneakers to boots: bridge matching between two sets of images.
+/* match.c -- from trousers to dresses, from sneakers to boots: bridge matching between two sets of
+ * images.
  *
  * The reference process is dX = dW on functions, W with a covariance Q, 0 <= t <= 1. A network says
  * of X_t which end to expect, from pairs of ends joined by its bridges; the drift of the bridge
  * towards what is expected carries the one law to the other. Iterated [DBFS], the Schroedinger
- * bridge by iterative Markovian fitting: pairs are made by following one direction, the other is learned
- * from them, in turn, so that what is matched is not just any dress but a near one. The process
- * belongs to functions, and the same network, source and noise make the same path on 56x56 points.
+ * bridge by iterative Markovian fitting: pairs are made by following one direction, the other is
+ * learned from them, in turn, so that what is matched is not just any dress but a near one. The
+ * process belongs to functions, and the same network, source and noise make the same path on 56x56
+ * points.
  *
  *     gunzip -c /usr/share/datasets/fashion-mnist/train-labels-idx1-ubyte.gz >build/data/labels
  *     build/match build/data/fashion-mnist build/data/labels 1 3 [STEPS of each training, 1500]
@@ -129,7 +131,8 @@ int main(int argc, char **argv)
         for (int i = 0; set[e] && i < labels.n[0] && m[e] < 8000; i++)
             if (labels.x[i] == label[e]) {
                 for (int j = 0; j < SIZE;
-                j++) set[e][m[e] * SIZE + j] = (fd_real)((double)images.x[(ptrdiff_t)i * SIZE + j] / 127.5 - 1);
+                j++) set[e][m[e] * SIZE + j] = (fd_real)((double)images.x[(ptrdiff_t)i * SIZE
+                        + j] / 127.5 - 1);
                 m[e]++;
             }
         if (m[e] < 2 * PAIRS) return fprintf(stderr, "match: label %d has %d images, too few\n",
@@ -160,8 +163,9 @@ int main(int argc, char **argv)
         memcpy(start, set[e], PAIRS * SIZE * sizeof *start), memcpy(made, start,
             PAIRS * SIZE * sizeof *start);
         follow(avg[e], &g, fd_seed(30 + (uint64_t)round), PAIRS, made, NULL, a);
-        printf("%s, training %d: Frechet to the real ones %.4f; moved by %.3f (a random pair: %.3f)\n", e ? "backward" : "forward", round / 2 + 1,
-               fd_frechet(&g.s, 32, PAIRS, made, PAIRS, set[1 - e], a),
+        printf("%s, training %d: Frechet to the real ones %.4f; moved by %.3f (a random pair: "
+               "%.3f)\n", e ? "backward" : "forward", round / 2 + 1,
+                   fd_frechet(&g.s, 32, PAIRS, made, PAIRS, set[1 - e], a),
                    apart(PAIRS * SIZE, made, start),
                apart(PAIRS * SIZE, set[0], set[1]));
         fflush(stdout);
@@ -185,7 +189,8 @@ int main(int argc, char **argv)
             else for (int v = 0; v < SIDE * ZOOM; v++)
                 for (int w = 0; w < SIDE * ZOOM; w++) {
                     unsigned char rgb[3];
-                    fd_colour(FD_GRAY, ((double)xf[i * 4 * SIZE + v * 2 / ZOOM * 2 * SIDE + w * 2 / ZOOM] + 1) / 2, rgb);
+                    fd_colour(FD_GRAY, ((double)xf[i * 4 * SIZE + v * 2 / ZOOM * 2 * SIDE + w
+                                                   * 2 / ZOOM] + 1) / 2, rgb);
                     plot_dot(&c, 28 + i * STEP + v, f * STEP + w, rgb);
                 }
     }

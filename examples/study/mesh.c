@@ -224,7 +224,8 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     err[0] = sqrt(dm / nm), err[1] = sqrt(ds / ns);
 }
 
-/* ---- Chains, which are exact in the end: what does a finer grid cost them? ---------------------- */
+/* ---- Chains, which are exact in the end: what does a finer grid cost them?
+ * ---------------------- */
 
 enum { CHAINS = 4, LONG = 4000, KINDS = 5 };
 static const char *const kind_name[KINDS] = { "pCN", "inf-MALA", "inf-HMC, 4 leaps",
@@ -256,7 +257,8 @@ static void chains(int kind, int n, double got[2], fd_arena a)
     got[1] = series ? 1000 * fd_ess(CHAINS, LONG, series, a) / calls : NAN;
 }
 
-/* ---- Ensembles and particles, whose laws are not affine: by DRAWS functions --------------------- */
+/* ---- Ensembles and particles, whose laws are not affine: by DRAWS functions
+ * --------------------- */
 
 enum { ESMDA, PARTICLES, SPLIT, DRAWN, DRAWS = 2000 };
 static const char *const drawn_name[DRAWN] = { "ES-MDA, 4 steps", "twisted particles, Pi-GDM",
@@ -339,7 +341,8 @@ int main(int argc, char **argv)
             printf("\n");
         }
     }
-    printf("\n| by %d draws, rougher noise | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n", DRAWS);
+    printf("\n| by %d draws, rougher noise | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n",
+           DRAWS);
     for (int kind = 0; kind < DRAWN; kind++) {
         printf("| %s |", drawn_name[kind]);
         for (int n = 16; n <= MOST; n *= 2) {
@@ -350,7 +353,8 @@ int main(int argc, char **argv)
         printf("\n");
         fflush(stdout);
     }
-    printf("\n| chains: acceptance / effective samples for 1000 evaluations | n = 16 | 32 | 64 | 128 |\n|---|---|---|---|---|\n");
+    printf("\n| chains: acceptance / effective samples for 1000 evaluations | n = 16 | 32 | 64 | "
+           "128 |\n|---|---|---|---|---|\n");
     for (int kind = 0; kind < KINDS; kind++) {
         printf("| %s |", kind_name[kind]);
         for (int n = 16; n <= MOST; n *= 2) {

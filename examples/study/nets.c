@@ -1,19 +1,19 @@
-/* nets.c -- how do the kinds of networks compare? nets [NETWORK [STEPS [SAMPLES]]]: each of them, small,
- * is trained on 64 points and draws samples on 128, in 6 to 30 seconds on two cores of an AMD EPYC that
- * nothing else uses. train.c does this for one network, in fewer lines.
+/* nets.c -- how do the kinds of networks compare? nets [NETWORK [STEPS [SAMPLES]]]: each of them,
+ * small, is trained on 64 points and draws samples on 128, in 6 to 30 seconds on two cores of an
+ * AMD EPYC that nothing else uses. train.c does this for one network, in fewer lines.
  *
  * The data are a mixture of two Gaussian random functions, so the best possible denoiser is known
- * (fd_oracle_mix). The network's error is printed beside its error, and samples of both beside other
- * data: the energy distance to data (the estimate has no bias, so it is 0 on average) and the energy
- * of some waves over that of data. A network's error is spread over all waves and shows in the high
- * ones first, which hold little of the data; `fd train` leaves those to an exact Gaussian model
- * (--precond gauss).
+ * (fd_oracle_mix). The network's error is printed beside its error, and samples of both beside
+ * other data: the energy distance to data (the estimate has no bias, so it is 0 on average) and the
+ * energy of some waves over that of data. A network's error is spread over all waves and shows in
+ * the high ones first, which hold little of the data; `fd train` leaves those to an exact Gaussian
+ * model (--precond gauss).
  *
- * Fourier operators need a coordinate as input: without it they treat all shifts of a function alike,
- * and no such denoiser has an error below 0.34 at t = 0.3. A transformer's patches cover half the
- * length on twice the points, which it has not seen; above a field it reads 64 points on any grid.
- * Fields see x where they are evaluated (pixels): in so few steps their modulations alone learn the
- * sign of the mean and no more. */
+ * Fourier operators need a coordinate as input: without it they treat all shifts of a function
+ * alike, and no such denoiser has an error below 0.34 at t = 0.3. A transformer's patches cover
+ * half the length on twice the points, which it has not seen; above a field it reads 64 points on
+ * any grid. Fields see x where they are evaluated (pixels): in so few steps their modulations alone
+ * learn the sign of the mean and no more. */
 #include "fd.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,13 +29,17 @@ enum { N = 64, B = 64, STEPS = 30 };
 static const struct { const char *name; int steps, samples; fd_arch arch; } nets[] = {
     { "fno", 1500, 512, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 } } },
     { "fno-original", 1500, 512, { .kind = FD_FNO_ORIGINAL, FOURIER, .modes = { 12 } } },
-    { "uno", 1500, 512, { .kind = FD_UNO, IO, .width = 16, .levels = 3, .modes = { 24 }, .time = FD_TIME_FILM,
+    { "uno", 1500, 512, { .kind = FD_UNO, IO, .width = 16, .levels = 3, .modes = { 24 },
+                          .time = FD_TIME_FILM,
                       .coords = FD_COORD_OPEN } },
-    { "unet", 1500, 512, { .kind = FD_FNO_UNET, IO, .width = 16, .layers = 1, .levels = 3, .modes = { 24 },
+    { "unet", 1500, 512, { .kind = FD_FNO_UNET, IO, .width = 16, .layers = 1, .levels = 3,
+                           .modes = { 24 },
                        .time = FD_TIME_FILM, .coords = FD_COORD_OPEN } },
-    { "fno-separable", 1500, 512, { .kind = FD_FNO_SEPARABLE, IO, .width = 32, .layers = 4, .modes = { 12 },
+    { "fno-separable", 1500, 512, { .kind = FD_FNO_SEPARABLE, IO, .width = 32, .layers = 4,
+                                    .modes = { 12 },
                        .time = FD_TIME_TOKEN, .coords = FD_COORD_OPEN } },
-    { "points", 1500, 512, { .kind = FD_POINTS, IO, .width = 48, .layers = 2, .latent = 16, .pixels = 1,
+    { "points", 1500, 512, { .kind = FD_POINTS, IO, .width = 48, .layers = 2, .latent = 16,
+                             .pixels = 1,
                        .time = FD_TIME_FILM } },
     { "vit", 1500, 512, { .kind = FD_VIT, TRANSFORMER, .layers = 4 } },
     { "uvit", 1500, 512, { .kind = FD_UVIT, TRANSFORMER, .layers = 5 } },
@@ -66,7 +70,8 @@ static void draws(const fd_cov *c, const fd_real *mean, fd_rng r, int m, fd_real
 }
 
 /* miss -- mean squared distance of the prediction of x0 from M functions x0, at time t. */
-static double miss(const fd_model *m, const fd_process *p, double t, int M, const fd_real *x0, fd_arena a)
+static double miss(const fd_model *m, const fd_process *p, double t, int M, const fd_real *x0,
+                   fd_arena a)
 {
     ptrdiff_t n = M * fd_size(&p->noise->s);
     fd_real *xt = fd_raw(&a, fd_real, n), *y = fd_raw(&a, fd_real, n);
@@ -85,7 +90,8 @@ int main(int argc, char **argv)
 {
     int which = 0;
     while (argc > 1 && which < NETS && strcmp(nets[which].name, argv[1])) which++;
-    int steps = argc > 2 ? number(argv[2]) : nets[which % NETS].steps, each = steps < 6 ? 1 : steps / 6;
+    int steps = argc > 2 ? number(argv[2]) : nets[which % NETS].steps,
+        each = steps < 6 ? 1 : steps / 6;
     int M = argc > 3 ? number(argv[3]) : nets[which % NETS].samples;
     if (which == NETS || steps < 1 || M < 2 || argc > 4) {
         fputs("usage: nets [NETWORK [STEPS [SAMPLES]]]; networks:", stderr);
@@ -149,7 +155,8 @@ int main(int argc, char **argv)
         for (int i = 0; i < 2; i++) {
             printf("%3d points, %-8s", n, i ? "network" : "best");
             for (int k = 0; k < 3; k++)
-                printf("%8.4f", miss(i ? &says : &best, &p[g], (double[]){ .1, .3, .6 }[k], M, x, a));
+                printf("%8.4f", miss(i ? &says : &best, &p[g], (double[]){ .1, .3, .6 }[k], M, x,
+                                     a));
             printf("\n");
         }
     }
@@ -159,14 +166,17 @@ int main(int argc, char **argv)
     fd_sampler how = { .p = &p[1], .t = times, .steps = STEPS, .scheme = FD_PF_HEUN, .denoise = 1 };
     draws(small[1], mean[1], fd_seed(8), M, y, a);
     fd_spectrum(&s[1], M, y, 9, data, a);
-    printf("\nbeside data on %d points   energy distance   energy of waves 1       2       4       8\n", 2 * N);
+    printf("\nbeside data on %d points   energy distance   energy of waves 1       2       4      "
+           " 8\n", 2 * N);
     for (int i = 0; i < 3 && !st.code; i++) {
         how.model = i == 2 ? says : best;
         if (i) fd_sample(&how, fd_seed(1), 0, M, x, a);
         else draws(small[1], mean[1], fd_seed(9), M, x, a);
         fd_spectrum(&s[1], M, x, 9, e, a);
-        printf("%-27s%15.4f%21.2f", (const char *[]){ "other data", "samples, best", "samples, network" }[i],
-               fd_energy_distance(&s[1], M, x, M, y), e[1] / data[1]);
+        printf("%-27s%15.4f%21.2f", (const char *[]){ "other data", "samples, best",
+                                                      "samples, network" }[i],
+                                                      fd_energy_distance(&s[1], M, x, M, y),
+                                                      e[1] / data[1]);
         for (int k = 2; k < 9; k *= 2) printf("%8.2f", e[k] / data[k]);
         printf("\n");
     }

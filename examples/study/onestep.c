@@ -1,13 +1,13 @@
 /* onestep.c -- can one evaluation of a network do what fifty do? onestep [STEPS of training, 3000]:
  * out/onestep.png.
  *
- * Flow matching learns the velocity dx/dt of a flow from noise (t = 1) to data (t = 0), and a sampler
- * follows it in many steps. A mean flow learns the average velocity u(x, r, t) over [r, t], so that
- * x - u(x, 0, 1) is the end [MeanFlow], from the identity u = dx/dt - (t - r) du/dt along the flow, for
- * dx/dt that of a pair, xi - x0, and du/dt by differences of the network itself, held fixed. Both
- * networks are the same but for a channel with t - r, and see the same pairs. The data are functions
- * of two kinds, whose exact flow is known (fd_oracle_mix): each method's end is held against the
- * exact end of the same noise, relative to the deviation of data. */
+ * Flow matching learns the velocity dx/dt of a flow from noise (t = 1) to data (t = 0), and a
+ * sampler follows it in many steps. A mean flow learns the average velocity u(x, r, t) over [r, t],
+ * so that x - u(x, 0, 1) is the end [MeanFlow], from the identity u = dx/dt - (t - r) du/dt along
+ * the flow, for dx/dt that of a pair, xi - x0, and du/dt by differences of the network itself, held
+ * fixed. Both networks are the same but for a channel with t - r, and see the same pairs. The data
+ * are functions of two kinds, whose exact flow is known (fd_oracle_mix): each method's end is held
+ * against the exact end of the same noise, relative to the deviation of data. */
 #include "fd.h"
 #include "plot.h"
 #include <math.h>
@@ -27,29 +27,31 @@ static void draw(fd_rng r, int b, fd_real *x, fd_arena a)
 {
     fd_real *y = fd_raw(&a, fd_real, 2 * b * N);
     if (!y) return;
-    for (int k = 0; k < 2; k++) fd_cov_draw(data.c[k], fd_stream(r, 'd', (uint32_t)k), 0, b, y + k * b * N, a);
+    for (int k = 0; k < 2; k++)
+        fd_cov_draw(data.c[k], fd_stream(r, 'd', (uint32_t)k), 0, b, y + k * b * N, a);
     for (int i = 0; i < b; i++) {
         int k = (int)fd_index(fd_stream(r, 'k', 0), (uint64_t)i, 2);
         for (int j = 0; j < N; j++) x[i * N + j] = data.mean[k * N + j] + y[(k * b + i) * N + j];
     }
 }
 
-/* says -- the network's value at (x, r, t) for b functions; in place of average velocities (mean = 0) one
- * without the channel t - r */
-static fd_var *says(const fd_net *net, fd_tape *tape, int mean, int b, const fd_real *x, const double *r,
-                    const double *t)
+/* says -- the network's value at (x, r, t) for b functions; in place of average velocities (mean =
+ * 0) one without the channel t - r */
+static fd_var *says(const fd_net *net, fd_tape *tape, int mean, int b, const fd_real *x,
+                    const double *r, const double *t)
 {
     fd_real *in = fd_raw(tape->mem, fd_real, 2 * b * N);
     for (int i = 0; in && i < b; i++) {
         memcpy(in + i * (1 + mean) * N, x + i * N, N * sizeof *in);
         for (int j = 0; j < N && mean; j++) in[(2 * i + 1) * N + j] = (fd_real)(t[i] - r[i]);
     }
-    return in ? fd_forward(net, tape, &s, fd_input(tape, 3, (int[]){ b, 1 + mean, N }, in), t) : NULL;
+    return in ? fd_forward(net, tape, &s, fd_input(tape, 3, (int[]){ b, 1 + mean, N }, in), t)
+        : NULL;
 }
 
 /* slope -- du/dt along dx/dt = v at fixed r, by differences; not past the ends */
-static void slope(const fd_net *net, int b, const fd_real *x, const fd_real *v, const double *r, const double *t,
-                  fd_real *du, fd_arena a)
+static void slope(const fd_net *net, int b, const fd_real *x, const fd_real *v, const double *r,
+                  const double *t, fd_real *du, fd_arena a)
 {
     fd_real *y[2], *moved = fd_raw(&a, fd_real, b * N);
     double at[2][B];
@@ -91,17 +93,20 @@ int main(int argc, char **argv)
     fd_arena a = fd_arena_over(mem, sizeof mem, &st);
     s = fd_grid(&a, 1, (int[]){ N }, NULL, NULL, 1);
     p = fd_flow(fd_cov_matern(&a, &s, 1, .1, 1.5), 0);
-    const fd_cov *kinds[2] = { fd_cov_matern(&a, &s, .1, .2, 2.5), fd_cov_matern(&a, &s, .05, .3, 2.5) };
+    const fd_cov *kinds[2] = { fd_cov_matern(&a, &s, .1, .2, 2.5),
+                               fd_cov_matern(&a, &s, .05, .3, 2.5) };
     fd_real mean[2 * N];
     for (int j = 0; j < N; j++)
         mean[j] = (fd_real)sin(2 * PI * j / N), mean[N + j] = (fd_real)(-.7 * cos(4 * PI * j / N));
     data = (fd_mix){ 2, NULL, mean, kinds };
     fd_net *avg[2];
-    fd_real *x = fd_raw(&a, fd_real, B * N), *xi = fd_raw(&a, fd_real, B * N), *v = fd_raw(&a, fd_real, B * N);
+    fd_real *x = fd_raw(&a, fd_real, B * N), *xi = fd_raw(&a, fd_real, B * N),
+        *v = fd_raw(&a, fd_real, B * N);
     fd_real *y = fd_raw(&a, fd_real, B * N), *du = fd_raw(&a, fd_real, B * N);
     for (int m = 0; m < 2; m++) {
-        fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1 + m, .out = 1, .width = 32, .layers = 4,
-                         .modes = { 16 }, .time = FD_TIME_FILM, .coords = FD_COORD_CLOSED };
+        fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1 + m, .out = 1, .width = 32,
+                         .layers = 4, .modes = { 16 }, .time = FD_TIME_FILM,
+                         .coords = FD_COORD_CLOSED };
         fd_adam adam = fd_adam_default(FD_ADAMW);
         adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .998;
         fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
@@ -114,7 +119,8 @@ int main(int argc, char **argv)
             fd_cov_draw(p.noise, fd_stream(now, 'n', 0), 0, B, xi, a);
             fd_uniform(fd_stream(now, 't', 0), 2 * B, at);
             for (int i = 0; i < B; i++) {                            /* half of them with r = t */
-                t[i] = fmax((double)at[i], (double)at[B + i]), r[i] = fmin((double)at[i], (double)at[B + i]);
+                t[i] = fmax((double)at[i], (double)at[B + i]),
+                    r[i] = fmin((double)at[i], (double)at[B + i]);
                 if (i % 2 || !m) r[i] = t[i] = (double)at[i];
             }
             for (int i = 0; i < B * N; i++) {
@@ -127,7 +133,8 @@ int main(int argc, char **argv)
             fd_var *u = says(net, &tape, m, B, y, r, t);
             for (int i = 0; i < B && u; i++) {                       /* robust: |.|^2/(|.|^2 + c) */
                 double d = 0;
-                for (int j = 0; j < N; j++) d += pow((double)u->x[i * N + j] - (double)v[i * N + j], 2) / N;
+                for (int j = 0; j < N; j++)
+                    d += pow((double)u->x[i * N + j] - (double)v[i * N + j], 2) / N;
                 weight[i] = m ? 1 / (d + .1) : 1;
                 loss += d / B / (steps / 5);
             }
@@ -163,7 +170,8 @@ int main(int argc, char **argv)
     static const char *const title[4] = { "exact flow", "flow matching, 50 evaluations",
                                           "flow matching, 1", "mean flow, 1" };
     printf("%-16s %6s %20s %18s\n", "method", "evals", "off the exact ends", "energy distance");
-    printf("%-16s %6s %20s %18.4f\n", "exact flow", "", "", fd_energy_distance(&s, TEST, want, TEST, real));
+    printf("%-16s %6s %20s %18.4f\n", "exact flow", "", "",
+           fd_energy_distance(&s, TEST, want, TEST, real));
     for (int m = 0; m < 2; m++)
         for (int k = 0; k < 5; k++) {
             double off = 0;

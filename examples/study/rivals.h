@@ -426,7 +426,8 @@ static inline const fd_real *functions_of(fd_arena *a, const trial *q, int rival
     char end[32];
     sprintf(end, "-%d.npy", g);
     if (rival >= 0)
-        return samples_kept(a, trial_path(q, rivals[rival].file, end), &q->s[g], q->n[g]);
+        return samples_kept(a, trial_path(q, rivals[rival].file, end), &q->s[g], q->n[g],
+                            NULL);
     const ptrdiff_t size = q->s[g].points;
     fd_real *x = fd_raw(a, fd_real, q->n[g] * size);
     need(a->st);
@@ -505,6 +506,17 @@ static inline void report(const trial *q, char *text, fd_arena a)
     wrote(png);
 }
 
+/* rivals_of -- the files of a trial are all of one seed and of the same data. */
+static inline void rivals_of(const trial *q, fd_arena a)
+{
+    char how[2200];
+    const char *path = trial_path(q, "all", "");
+    snprintf(how, sizeof how, "seed %llu, %s, at most %d steps", (unsigned long long)q->o->seed,
+             q->kind ? q->o->data : "kinds", q->o->train);
+    if (how_said(&a, path)) how_check(a, path, how);
+    else how_write(a.st, path, how);
+}
+
 /* rivals_main -- what the programs are: both trials, each with its rows, and the table. */
 static inline int rivals_main(const char *name, int argc, char **argv,
                               void (*make)(const trial *q, fd_arena a))
@@ -523,6 +535,7 @@ static inline int rivals_main(const char *name, int argc, char **argv,
     for (int i = 0; i < (o.data ? TRIALS : 1); i++) {
         fd_arena b = a;
         trial q = i ? trial_clothes(&b, &o) : trial_kinds(&b, &o);
+        rivals_of(&q, b);
         make(&q, b);
         report(&q, text, b);
     }

@@ -25,7 +25,8 @@ enum { N = 32, B = 64, DRAWS = 2048, COUNTS = 4, SEEDS = 2, LAWS = 2, CURVES = 4
 static const int count[COUNTS] = { 4, 8, 16, 64 };
 static const char *const law_name[LAWS] = { "Gaussian", "mixture" };
 
-/* ---- Data: N(0, c), or half at mean e_1 and half at -mean e_1 ----------------------------------- */
+/* ---- Data: N(0, c), or half at mean e_1 and half at -mean e_1
+ * ----------------------------------- */
 
 typedef struct { fd_space s; fd_cov *c, *all, *noise; double mean; fd_process p; fd_model exact;
 } truth;
@@ -59,7 +60,8 @@ static void truth_draw(const truth *d, fd_rng r, int b, fd_real *x, fd_arena a)
     fd_from_modes(&d->s, b, x, x, a);
 }
 
-/* ---- Training ---------------------------------------------------------------------------------- */
+/* ---- Training
+ * ---------------------------------------------------------------------------------- */
 
 static double snr(const fd_process *p, double t)
 {
@@ -128,7 +130,8 @@ static fd_model trained(fd_arena *a, const truth *d, int K, int steps, uint64_t 
     return fd_net_model(a, fd_net_with(a, net, opt->avg), FD_V);
 }
 
-/* ---- Judging ----------------------------------------------------------------------------------- */
+/* ---- Judging
+ * ----------------------------------------------------------------------------------- */
 
 static int by_size(const void *x, const void *y)
 {
@@ -174,14 +177,15 @@ int main(int argc, char **argv)
     plot p[2 * LAWS];
     int rows = 0;
     if (argc > 2 || steps < 1 || !mem) return fprintf(stderr,
-                                                      "usage: steps [STEPS], with 256 MB of memory\n"), 2;
+                                                      "usage: steps [STEPS], with 256 MB of "
+                                                      "memory\n"), 2;
     for (int l = 0; l < LAWS; l++) {
         fd_arena own = a;
         truth d = truth_new(&own, l);
         double floor[2];
         judge(&d, NULL, 0, floor, own);
-        printf("%s, %d steps of training, mean of %d seeds; other data: W2 %.3f, mode 1 %.3f\n%-22s", law_name[l], steps, SEEDS,
-               floor[0], floor[1], "");
+        printf("%s, %d steps of training, mean of %d seeds; other data: W2 %.3f, mode 1 "
+               "%.3f\n%-22s", law_name[l], steps, SEEDS, floor[0], floor[1], "");
         for (int k = 0; k < COUNTS; k++) printf("     K = %2d        ", count[k]), x[k] = count[k];
         printf("\n");
         for (int c = 0; c < CURVES; c++) {

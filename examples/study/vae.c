@@ -1,4 +1,5 @@
-/* vae.c -- variational autoencoders of functions [Thesis sec. 3.1]: what noise may the likelihood have?
+/* vae.c -- variational autoencoders of functions [Thesis sec. 3.1]: what noise may the likelihood
+ * have?
  *
  *     vae [--data IMAGES --labels LABELS]             rows of the table of rivals.h
  *

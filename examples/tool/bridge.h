@@ -9,7 +9,8 @@ static inline int ends_of(fd_arena *a, const char *path, const args *o, const fd
                           fd_real **x)
 {
     args plain = *o;
-    plain.limit = 0;                                   /* the first ones, in the order of the file */
+    /* the first ones, in the order of the file */
+    plain.limit = 0;
     dataset d = data_open(a, path, &plain, NULL, o->grid, o->grid);
     if (d.s.ch != s->ch) die(1, "%s: %d channels, where one is wanted", path, d.s.ch);
     data_measure(a, &d, NORMALIZE_NONE, NULL);
@@ -39,7 +40,8 @@ static inline int do_match(args *o)
     data_measure(&a, &d, k->norm0.kind, &k->norm0);
     data_say(&d, "", o->model);
     const ptrdiff_t size = fd_size(&k->s);
-    const int n = is_given("n") || d.m > o->n ? o->n : d.m, K = o->steps, show = n < SHOW ? n : SHOW;
+    const int n = is_given("n") || d.m > o->n ? o->n : d.m, K = o->steps,
+        show = n < SHOW ? n : SHOW;
     fd_rng r = fd_seed(o->seed);
     fd_real *x = fd_raw(&a, fd_real, n * size), *start = fd_raw(&a, fd_real, SOME * size);
     fd_real *end = fd_raw(&a, fd_real, SOME * size), *xi = fd_raw(&a, fd_real, SOME * size);
@@ -58,7 +60,8 @@ static inline int do_match(args *o)
             const double at = (double)q / K, to = q + 1 < K ? (q + 1.) / K : 1;
             for (int f = 0; f < FRAMES - 1 && i < show; f++)
                 for (int j = 0; j < b && i + j < show && q == f * K / (FRAMES - 1); j++)
-                    memcpy(states + ((i + j) * FRAMES + f) * size, y + j * size, (size_t)size * sizeof *y);
+                    memcpy(states + ((i + j) * FRAMES + f) * size, y + j * size,
+                           (size_t)size * sizeof *y);
             for (int j = 0; j < b; j++) t[j] = at;
             if (k->between.row) {
                 fd_interpolant_step(&k->mid, &says, NULL, 0, at, to, b, y, NULL, a);
@@ -70,14 +73,18 @@ static inline int do_match(args *o)
             else memcpy(y, end, (size_t)(b * size) * sizeof *y);
         }
         const double spent = now() - begin;
-        if (spent > 1) progress("sample", i + b, (double)(i + b) / n, -1, (i + b) / spent, (n - i - b) * spent / (i + b));
+        if (spent > 1)
+            progress("sample", i + b, (double)(i + b) / n, -1, (i + b) / spent,
+                     (n - i - b) * spent / (i + b));
         for (int j = 0; j < b && i + j < show; j++)
-            memcpy(states + ((i + j + 1) * FRAMES - 1) * size, y + j * size, (size_t)size * sizeof *y);
+            memcpy(states + ((i + j + 1) * FRAMES - 1) * size, y + j * size,
+                   (size_t)size * sizeof *y);
     }
     need_grid(&st);
     bar_end();
     for (ptrdiff_t i = 0; i < n * size; i++)
-        if (!isfinite((double)x[i])) die(1, "%s: the ends are not finite: the model is broken", o->model);
+        if (!isfinite((double)x[i]))
+            die(1, "%s: the ends are not finite: the model is broken", o->model);
     printf("%d functions, %d steps, %.1f s\n", n, K, now() - begin);
     to_file(&k->norm, &k->s, n, x);
     functions_save(a, o->out, &k->s, k->axes, n, x);
@@ -89,8 +96,10 @@ static inline int do_match(args *o)
     return finish();
 }
 
-/* well_spread -- y_i = sum_j kernel(|i - j|) x_j over the nodes in reach, over its largest value. */
-static inline void well_spread(int nodes, int reach, const double *kernel, const double *x, double *y)
+/* well_spread -- y_i = sum_j kernel(|i - j|) x_j over the nodes in reach, over its largest
+ * value. */
+static inline void well_spread(int nodes, int reach, const double *kernel, const double *x,
+                               double *y)
 {
     double most = 0;
     for (int i = 0; i < nodes; i++) {
@@ -102,13 +111,15 @@ static inline void well_spread(int nodes, int reach, const double *kernel, const
     for (int i = 0; i < nodes; i++) y[i] /= most;
 }
 
-/* do_well -- paths of dX = -V'(X) dt + dW, V = (x^2 - 1)^2, from -1 to 1. Relative to Brownian bridges they
- * have the density exp(-int Psi), Psi = (V'^2 - V'')/2: on the nodes of a line that is a Markov chain,
- * whose densities go backward from the end, and the paths are drawn forward with them, exactly. */
+/* do_well -- paths of dX = -V'(X) dt + dW, V = (x^2 - 1)^2, from -1 to 1. Relative to Brownian
+ * bridges they have the density exp(-int Psi), Psi = (V'^2 - V'')/2: on the nodes of a line that is
+ * a Markov chain, whose densities go backward from the end, and the paths are drawn forward with
+ * them, exactly. */
 static inline int do_well(args *o)
 {
     enum { QUARTERS = 4, LINES = 9 };
-    static const char *const no[] = { "from", "to", "operator", "noise", "boundary", "cov", "grid", "model", "map" };
+    static const char *const no[] = { "from", "to", "operator", "noise", "boundary", "cov", "grid",
+                                      "model", "map" };
     fd_status st;
     fd_arena a = arena_make(o, &st);
     for (int i = 0; i < COUNT(no); i++)
@@ -116,13 +127,17 @@ static inline int do_well(args *o)
     const int K = is_given("steps") ? o->steps : 128, n = o->n;
     const double T = is_given("time") ? o->time : 4, h = T / K, wide = 2.6;
     if (K < 2) die(2, "--steps: at least 2 with --double-well");
-    if (h > .2) die(2, "--steps: %d steps are too long on the time %g: at least %.0f", K, T, ceil(T / .2));
+    if (h > .2)
+        die(2, "--steps: %d steps are too long on the time %g: at least %.0f", K, T, ceil(T / .2));
     const double dx = fmin(.01, sqrt(h) / 8);
     const int nodes = 2 * (int)ceil(wide / dx) + 1, reach = (int)ceil(7 * sqrt(h) / dx);
     double *b = fd_new(&a, double, (ptrdiff_t)(K + 1) * nodes), *f = fd_new(&a, double, 2 * nodes);
-    double *keep = fd_raw(&a, double, nodes), *kernel = fd_raw(&a, double, reach + 1), *time = fd_raw(&a, double, K + 1);
-    double *band = fd_raw(&a, double, 3 * (K + 1)), *line = fd_raw(&a, double, (ptrdiff_t)LINES * (K + 1));
-    fd_real *x = fd_raw(&a, fd_real, (ptrdiff_t)n * (K + 1)), *u = fd_raw(&a, fd_real, (ptrdiff_t)n * K);
+    double *keep = fd_raw(&a, double, nodes), *kernel = fd_raw(&a, double, reach + 1),
+        *time = fd_raw(&a, double, K + 1);
+    double *band = fd_raw(&a, double, 3 * (K + 1)),
+        *line = fd_raw(&a, double, (ptrdiff_t)LINES * (K + 1));
+    fd_real *x = fd_raw(&a, fd_real, (ptrdiff_t)n * (K + 1)),
+        *u = fd_raw(&a, fd_real, (ptrdiff_t)n * K);
     need(&st);
     const int from = (int)lround((wide - 1) / wide * ((nodes - 1) / 2)), to = nodes - 1 - from;
     const double step = 1. / ((nodes - 1) / 2 - from), lowest = -step * ((nodes - 1) / 2);
@@ -132,7 +147,8 @@ static inline int do_well(args *o)
         keep[i] = exp(-h * (8 * pow(y * (y * y - 1), 2) - 2 * (3 * y * y - 1)));
     }
     b[(ptrdiff_t)K * nodes + to] = 1;
-    for (int k = K - 1; k >= 0; k--) {                       /* b_k(i): of what comes after, given node i */
+    /* b_k(i): of what comes after, given node i */
+    for (int k = K - 1; k >= 0; k--) {
         double *at = b + (ptrdiff_t)k * nodes, *next = at + nodes;
         for (int j = 0; j < nodes && k + 1 < K; j++) next[j] *= keep[j];
         well_spread(nodes, reach, kernel, next, at);
@@ -142,9 +158,11 @@ static inline int do_well(args *o)
     for (int k = 0; k <= K; k++) {
         double mass = 0, m = 0, v = 0, *now = f + k % 2 * nodes, *after = f + (k + 1) % 2 * nodes;
         const double *at = b + (ptrdiff_t)k * nodes;
-        for (int i = 0; i < nodes; i++) mass += now[i] * at[i], m += (lowest + i * step) * now[i] * at[i];
+        for (int i = 0; i < nodes; i++)
+            mass += now[i] * at[i], m += (lowest + i * step) * now[i] * at[i];
         if (!(mass > 1e-290))
-            die(2, "--time: %g is too short to come from -1 to 1: such paths are too rare to be computed", T);
+            die(2, "--time: %g is too short to come from -1 to 1: such paths are too rare to be "
+                   "computed", T);
         m /= mass;
         for (int i = 0; i < nodes; i++) v += pow(lowest + i * step - m, 2) * now[i] * at[i] / mass;
         for (int e = 0; e < 3; e++) band[e * (K + 1) + k] = m + 2 * (e - 1) * sqrt(v);
@@ -165,10 +183,12 @@ static inline int do_well(args *o)
             int j = first;
             for (; j <= at + reach && j < nodes; j++) sum += kernel[abs(at - j)] * next[j];
             for (j = first; j + 1 < nodes && j < at + reach; j++)
-                if ((part += kernel[abs(at - j)] * next[j]) > (double)u[(ptrdiff_t)i * K + k] * sum) break;
+                if ((part += kernel[abs(at - j)] * next[j]) > (double)u[(ptrdiff_t)i * K + k] * sum)
+                    break;
             at = j;
         }
-    printf("%d paths of %d steps on the time %g; exact mean and deviation, and those of the paths\n", n, K, T);
+    printf("%d paths of %d steps on the time %g; exact mean and deviation, and those of the "
+           "paths\n", n, K, T);
     for (int q = 1; q < QUARTERS; q++) {
         int k = q * K / QUARTERS;
         double m = 0, v = 0;
@@ -182,8 +202,10 @@ static inline int do_well(args *o)
     wrote(o->out);
     if (o->png) {
         plot p;
-        plot_begin(&p, 900, 600, "paths of the double well from -1 to 1; mean and two deviations", "t", NULL, 0, 0);
-        for (int i = 0; i < n && i < LINES; i++) plot_line(&p, K + 1, time, line + i * (K + 1), "", PLOT_SOLID);
+        plot_begin(&p, 900, 600, "paths of the double well from -1 to 1; mean and two deviations",
+                   "t", NULL, 0, 0);
+        for (int i = 0; i < n && i < LINES; i++)
+            plot_line(&p, K + 1, time, line + i * (K + 1), "", PLOT_SOLID);
         for (int e = 0; e < 3; e++)
             plot_line(&p, K + 1, time, band + e * (K + 1), e ? NULL : "exact", PLOT_DASHED);
         plot_save(&st, &p, o->png, a);
@@ -231,13 +253,16 @@ static inline int do_bridge(args *o)
         need_grid(&st);
         printf("%d values of the end%s\n", q.o.m, q.o.sd > 0 || q.o.each ? "" : ", without noise");
         if (q.o.sd > 0 || q.o.each)
-            printf("least cost of a control that leads there, and of what is left at the end: %.6g\n",
-                   fd_control_value(&l, 0, &q.o, q.y, x, a));
-        fd_status own = st;                            /* Euler's chain may have no finite variance */
+            printf("least cost of a control that leads there, and of what is left at the end: "
+                   "%.6g\n", fd_control_value(&l, 0, &q.o, q.y, x, a));
+        /* Euler's chain may have no finite variance */
+        fd_status own = st;
         fd_arena room = a;
         room.st = &own;
-        double euler = q.o.sd > 0 || q.o.each ? fd_control_value(&l, o->steps, &q.o, q.y, x, room) : NAN;
-        if (isfinite(euler)) printf("under Euler with %d steps no control costs less than %.6g\n", o->steps, euler);
+        double euler = q.o.sd > 0 || q.o.each ? fd_control_value(&l, o->steps, &q.o, q.y, x, room)
+            : NAN;
+        if (isfinite(euler))
+            printf("under Euler with %d steps no control costs less than %.6g\n", o->steps, euler);
     } else {
         double upper, cost;
         to = ends_of(&a, o->to, o, &q.s, n, &ends);
@@ -246,10 +271,11 @@ static inline int do_bridge(args *o)
         fd_cov_pow(noise, 0, n, end, end, a);
         cost = fd_bridge_cost(&l, x, end, &upper, a);
         need(&st);
-        printf("cost of the end, in the Cameron-Martin norm of the law of X_T: %.6g, of it in the upper half of the waves %.3g\n",
-               cost, upper);
+        printf("cost of the end, in the Cameron-Martin norm of the law of X_T: %.6g, of it in the "
+               "upper half of the waves %.3g\n", cost, upper);
         if (upper > .2 * cost)
-            printf("that part grows with the grid: such an end is none that a path of functions has; smoother ends, or rougher noise\n");
+            printf("that part grows with the grid: such an end is none that a path of functions "
+                   "has; smoother ends, or rougher noise\n");
     }
     fd_bridge_path(&l, o->steps, r, 0, n, x, end, path, a);
     need(&st);

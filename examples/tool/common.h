@@ -80,7 +80,8 @@ static inline void need_grid(const fd_status *st)
 static inline void wrote(const char *path) { bar_end(); printf("wrote %s\n", path); }
 
 /* finish -- the status of main: 1 where standard output could not be written. Where nobody reads it
- * any more, as in `fd train | head`, the program ends by SIGPIPE as others do, its files written. */
+ * any more, as in `fd train | head`, the program ends by SIGPIPE as others do, its files
+ * written. */
 static inline int finish(void)
 {
     if (!fflush(stdout) && !ferror(stdout)) return 0;
@@ -114,7 +115,8 @@ static inline void on_bus(int sig)
 /* start -- what every program does first. A file that grows too large and an output that nobody
  * reads are errors of a write, not the end of the run. And the program starts again with threads
  * that sleep while they wait, unless the user has chosen: libgomp's spin, which makes a run many
- * times slower where other programs want the processors too, and it reads its settings before main. */
+ * times slower where other programs want the processors too, and it reads its settings before
+ * main. */
 static inline void start(const char *name, char **argv)
 {
     prog = name;
@@ -137,7 +139,8 @@ static inline void can_write(const char *flag, const char *path)
     char dir[1024];
     const char *cut = strrchr(path, '/');
     size_t n = cut ? (size_t)(cut - path) : 1;
-    if (n >= sizeof dir || strlen(cut ? cut + 1 : path) > 240)     /* of 255 that file systems take */
+    /* of 255 that file systems take */
+    if (n >= sizeof dir || strlen(cut ? cut + 1 : path) > 240)
         die(1, "--%s: '%.60s...': name too long", flag, path);
     if (!stat(path, &f) && !S_ISREG(f.st_mode))
         die(1, "--%s: '%s': %s", flag, path, S_ISDIR(f.st_mode) ? "is a folder" : "is not a file");
@@ -290,9 +293,11 @@ static topic t_process = { "process", "forward process", {
 #define EMBED { "embed", "0", "width of the time embedding", 0, 4096 }, \
     { "clock", "waves|random", "it: sinusoidal, or random Fourier features", 0, 0 }
 #define VIT(l) WIDTH("64", l), { "patch", "4", "points of a patch on each axis", 1, 64 }, \
-    { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
+    { "heads", "4", "of attention", 1, 256 }, \
+    { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 }, \
     { "pos", "waves|learned|none", "positions of the patches", 0, 0 }, \
-    { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("none|open|closed"), ACT, EMBED, TSCALE
+    { "time", "token|channel|none", "how t enters", 0, 0 }, \
+    COORDS("none|open|closed"), ACT, EMBED, TSCALE
 #define MODES { "modes", "0", "on each axis; 0: all the grid has, at most 26, in 3-D 12", 0, 4096 }
 #define FILM_TIME { "time", "film|channel|none", "how t enters", 0, 0 }
 #define FILM FILM_TIME, COORDS("open|closed|none")
@@ -309,7 +314,8 @@ static topic t_process = { "process", "forward process", {
     { "mod", "scale|shift|weights|none", "what adapts, in each layer", 0, 0 }, \
     { "latent", "0", "numbers that it is linear in; 0: itself", 0, 4096 }, \
     { "inner", "3", "steps of gradient descent on |f - x|^2; 0: none", 0, 1000 }, \
-    { "rate", "0.01", "their rate", 1e-9, BIG }, { "rates", "fixed|learned", "one for each number", 0, 0 }, \
+    { "rate", "0.01", "their rate", 1e-9, BIG }, \
+    { "rates", "fixed|learned", "one for each number", 0, 0 }, \
     { "clip", "0", "largest entry of their gradient; 0: any", 0, BIG }, \
     { "order", "second|first", "of the derivatives in training", 0, 0 }, \
     { "sees", "values|coords", "beside coordinates and time, the values, or not", 0, 0 }, \
@@ -325,7 +331,8 @@ static topic t_net = { "net", "network", {
           " the grid of training; 0: none", 0, 9 } } },
     { "vit", "transformer on patches", { VIT("4") } },
     { "uvit", "the same with long skips; layers: odd", { VIT("5") } },
-    { "vit-field", "a transformer that modulates a coordinate network; --lr 1e-3", { VIT("4"), FIELD } },
+    { "vit-field", "a transformer that modulates a coordinate network; --lr 1e-3",
+      { VIT("4"), FIELD } },
     { "uvit-field", "the same with long skips", { VIT("5"), FIELD } },
     { "fno-field", "a Fourier operator that does; --lr 2e-3", {
         WIDTH("32", "4"), MODES, FILM, ACT, EMBED, TSCALE, FIELD } },
@@ -339,23 +346,29 @@ static topic t_net = { "net", "network", {
         WIDTH("16", "2"), LEVELS("3"), FILM,
         { "groups", "0", "of its norms; 0: 32 or what divides the width", 0, 4096 },
         { "act", "silu|gelu|gelu-tanh|relu|tanh", "activation", 0, 0 }, EMBED, TSCALE } },
-    { "fno-separable", "a Fourier operator whose spectral weights keep to their channel, as released with HDM", {
-        WIDTH("32", "4"), MODES, { "time", "token|channel|none", "how t enters", 0, 0 }, COORDS("open|closed|none"),
-        { "groups", "4", "of its norms", 1, 4096 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 },
+    { "fno-separable", "a Fourier operator whose spectral weights keep to their channel, as "
+                       "released with HDM", {
+        WIDTH("32", "4"), MODES, { "time", "token|channel|none", "how t enters", 0, 0 },
+            COORDS("open|closed|none"),
+        { "groups", "4", "of its norms", 1, 4096 },
+        { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 },
         { "lift", "-1", "width of the lifting; -1: linear", -1, 4096 },
         { "proj", "64", "width of the projection; -1: linear", -1, 4096 }, ACT, EMBED, TSCALE } },
     { "points", "a transformer whose tokens are points and their values", {
         WIDTH("64", "3"), { "waves", "6", "pairs cos, sin(2^k pi u) for each axis", 1, 16 },
         { "latent", "32", "tokens that read the points; 0: the points themselves", 0, 4096 },
-        { "heads", "4", "of attention", 1, 256 }, { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 },
+        { "heads", "4", "of attention", 1, 256 },
+        { "mlp", "0", "hidden width; 0: 4 width", 0, 16384 },
         { "lift", "0", "width of the lifting; 0: 2 width; -1: linear", -1, 4096 },
         { "pixels", "1", "0: queries see their place alone, not the value there", 0, 1 },
         FILM_TIME, COORDS("open|closed"), ACT, EMBED, TSCALE } },
-    { "siren", "a coordinate network whose modulations adapt to the function: meta-learning; --lr 1e-3", { META } },
+    { "siren", "a coordinate network whose modulations adapt to the function: meta-learning; --lr "
+               "1e-3", { META } },
     { "gabor", "the same with Gabor waves, as released with FDP", { META } } } };
 
 /* What a key of a network sets: its words in the order of fd.h, or a number. */
-static const struct { const char *key; size_t at; const char *words; int first, real; } net_keys[] = {
+static const struct { const char *key; size_t at; const char *words; int first, real;
+                      } net_keys[] = {
     { "style", offsetof(fd_arch, kind), "original|block", FD_FNO_ORIGINAL, 0 },
     { "time", offsetof(fd_arch, time), "channel|film|token|none", FD_TIME_CHANNEL, 0 },
     { "coords", offsetof(fd_arch, coords), "open|closed|none", FD_COORD_OPEN, 0 },
@@ -374,7 +387,8 @@ static const struct { const char *key; size_t at; const char *words; int first, 
     { "rates", offsetof(fd_arch, rates), "fixed|learned", 0, 0 },
     { "order", offsetof(fd_arch, first), "second|first", 0, 0 },
     { "sees", offsetof(fd_arch, blind), "values|coords", 0, 0 },
-    { "omega", offsetof(fd_arch, omega), NULL, 0, 1 }, { "rate", offsetof(fd_arch, rate), NULL, 0, 1 },
+    { "omega", offsetof(fd_arch, omega), NULL, 0, 1 },
+    { "rate", offsetof(fd_arch, rate), NULL, 0, 1 },
     { "clip", offsetof(fd_arch, inner_clip), NULL, 0, 1 },
     { "rank", offsetof(fd_arch, rank), NULL, 0, 1 }, { "pad", offsetof(fd_arch, pad), NULL, 0, 1 },
     { "tscale", offsetof(fd_arch, tscale), NULL, 0, 1 } };
@@ -404,14 +418,20 @@ static topic t_law = { "time-law", "law of training times", {  /* in the order o
     { "levels", "of ddpm and ladder, without replacement in a batch", { { 0 } } },
     { "least", "least variance of the loss, for Gaussian data of this spectrum", { { 0 } } } } };
 static topic t_flip = { "flip", "mirror images of the data in training", {
-    { "none", "", { { 0 } } }, { "last", "half of them along the last axis: left and right", { { 0 } } },
+    { "none", "", { { 0 } } }, { "last", "half of them along the last axis: left and right",
+                                 { { 0 } } },
     { "all", "each axis for itself", { { 0 } } } } };
-#define BETAS { "b1", "0.9", "mean of the gradient", 0, 0.999999 }, { "b2", "0.999", "of its square", 0, 0.9999999 }
-static topic t_optimizer = { "optimizer", "rule of a step", {          /* in the order of FD_ADAMW.. */
+#define BETAS { "b1", "0.9", "mean of the gradient", 0, 0.999999 }, \
+    { "b2", "0.999", "of its square", 0, 0.9999999 }
+/* in the order of FD_ADAMW.. */
+static topic t_optimizer = { "optimizer", "rule of a step", {
     { "adamw", "Adam; decay is decoupled", { BETAS, { "eps", "1e-8", "", 1e-30, 1 } } },
-    { "amsgrad", "Adam with the largest mean square so far", { BETAS, { "eps", "1e-8", "", 1e-30, 1 } } },
-    { "adabelief", "by the square of gradient minus mean", { BETAS, { "eps", "1e-16", "", 1e-30, 1 } } } } };
-static topic t_norm = { "norm", "inner product of the loss", {      /* in the order of FD_NORM_H.. */
+    { "amsgrad", "Adam with the largest mean square so far",
+      { BETAS, { "eps", "1e-8", "", 1e-30, 1 } } },
+    { "adabelief", "by the square of gradient minus mean",
+      { BETAS, { "eps", "1e-16", "", 1e-30, 1 } } } } };
+/* in the order of FD_NORM_H.. */
+static topic t_norm = { "norm", "inner product of the loss", {
     { "h", "L2", { { 0 } } }, { "cm", "Cameron-Martin, 1/lam", { { 0 } } },
     { "stationary", "of the stationary law, b/r of FDP", { { 0 } } },
     { "sobolev", "(1 + mu)^s", { { "s", "1", "", -100, 100 } } },
@@ -433,7 +453,8 @@ static topic t_corrector = { "corrector", "Langevin steps of the sampler", {  /*
     { "ladder", "c (v / last v)^2", { CORRECTOR } },
     { "snr", "4 c^2 v |noise|^2 / |predicted noise|^2, norms of some waves: the same on every grid",
       { CORRECTOR, { "band", "3", "largest wavenumber of the norms", 1, 1e6 } } },
-    { "snr-grid", "4 (c |noise| / |score|)^2, norms of the grid, as released: no law on functions", { CORRECTOR } } } };
+    { "snr-grid", "4 (c |noise| / |score|)^2, norms of the grid, as released: no law on functions",
+      { CORRECTOR } } } };
 static topic t_boundary = { "boundary", "ends of the axes", {    /* in the order of FD_PERIODIC.. */
     { "periodic", "", { { 0 } } }, { "neumann", "free at both ends", { { 0 } } },
     { "dirichlet", "zero at both ends", { { 0 } } },
@@ -466,7 +487,8 @@ static topic t_fields = { "fields", "built-in data", {
     { "pad2", "-1", "behind the third one", -1, 4 }
 #define BOUNDS { "from", "0", "where coordinates begin", -BIG, BIG }, \
     { "to", "1", "where they end: 6.2832", -BIG, BIG }
-static topic t_as = { "as", "the program that the weights are from", {    /* what the files cannot tell */
+/* what the files cannot tell */
+static topic t_as = { "as", "the program that the weights are from", {
     { "auto", "told by the names in the file", { { 0 } } },
     { "fno", "first release of FNO; KER; multilevelDiff", {
         ACT, { "coords", "closed|open|none", "inputs besides the data", 0, 0 },
@@ -474,7 +496,8 @@ static topic t_as = { "as", "the program that the weights are from", {    /* wha
         PAD, BOUNDS } },
     { "neuraloperator", "releases 0.2 to 2", {
         ACT, { "coords", "auto|open|closed|none", "auto: open from 1.0 on, none before", 0, 0 },
-        { "time", "auto|channel|none", "", 0, 0 }, { "reversed", "no|yes", "the last axis first", 0, 0 },
+        { "time", "auto|channel|none", "", 0, 0 },
+        { "reversed", "no|yes", "the last axis first", 0, 0 },
         { "version", "2|1", "1: an odd number of modes as before 2.0", 0, 0 }, CLOCK, PAD,
         { "norms", "0", "groups of group norms; -1: instance norms", -1, 4096 },
         { "skip", "error|identity|none", "what fno_skips without weights are", 0, 0 },
@@ -485,29 +508,40 @@ static topic t_as = { "as", "the program that the weights are from", {    /* wha
         { "modes2", "0", "of the third one", 0, 65536 } } },
     { "ffm", "neuraloperator as FFM has it: closed, reversed, t/1000 a channel", { ACT, PAD } },
     { "uvit", "U-ViT without classes", {
-        { "heads", "0", "0: 64 wide each", 0, 4096 }, { "tscale", "999", "factor on t", 0, BIG } } } } };
+        { "heads", "0", "0: 64 wide each", 0, 4096 },
+        { "tscale", "999", "factor on t", 0, BIG } } } } };
 enum { AS_AUTO, AS_FNO, AS_NEURALOP, AS_FFM, AS_UVIT };
 
-#define STEP_OF(h) { "h", h, "step at first; adapted during burn-in", 1e-9, 10 }, { "steps", "20000", "steps of each chain", 8, 1e9 }, \
-    { "burn", "2000", "steps before, which adapt h", 0, 1e9 }, { "chains", "4", "how many", 1, 1000 }
+#define STEP_OF(h) { "h", h, "step at first; adapted during burn-in", 1e-9, 10 }, \
+    { "steps", "20000", "steps of each chain", 8, 1e9 }, \
+    { "burn", "2000", "steps before, which adapt h", 0, 1e9 }, \
+    { "chains", "4", "how many", 1, 1000 }
 static topic t_method = { "method", "how functions are drawn given observations", {
     { "exact", "Matheron's rule; Gaussian prior", { { 0 } } },
     { "conditional", "the exact conditional score through the sampler; Gaussian prior", { { 0 } } },
-    { "guide", "guidance with the true covariance of x0 given x_t: exact for Gaussian data", { { 0 } } },
-    { "pigdm", "guidance with v C for that covariance", { { "zeta", "1", "factor on it", 1e-9, 1e9 } } },
+    { "guide", "guidance with the true covariance of x0 given x_t: exact for Gaussian data",
+      { { 0 } } },
+    { "pigdm", "guidance with v C for that covariance",
+      { { "zeta", "1", "factor on it", 1e-9, 1e9 } } },
     { "dps", "guidance without it: biased, see examples/study/mesh.md", {
-        { "zeta", "0.3", "factor on the gradient", 1e-9, 1e9 }, { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
+        { "zeta", "0.3", "factor on the gradient", 1e-9, 1e9 },
+        { "plain", "no|yes", "yes: without C in front, as released", 0, 0 } } },
     { "project", "projection in the Cameron-Martin norm after each step", {
         { "path", "bridge|fresh|mean", "what is observed of the noised state", 0, 0 },
         { "corrector", "0", "projected Langevin steps after each", 0, 1000 },
-        { "c", "0.4", "their size, in units of v", 1e-9, 4 }, { "below", "0.5", "from this part of tmax on", 0, 1 } } },
+        { "c", "0.4", "their size, in units of v", 1e-9, 4 },
+        { "below", "0.5", "from this part of tmax on", 0, 1 } } },
     { "denoised", "projected denoiser", { { 0 } } },
-    { "flat", "projection in L2, that is replacement: a baseline that fails on fine grids", { { 0 } } },
+    { "flat", "projection in L2, that is replacement: a baseline that fails on fine grids",
+      { { 0 } } },
     { "split", "split Gibbs: the likelihood and the model in turn", {
-        { "rho", "0.1", "coupling at the end", 1e-3, 10 }, { "sweeps", "8", "how many", 1, 10000 } } },
+        { "rho", "0.1", "coupling at the end", 1e-3, 10 },
+        { "sweeps", "8", "how many", 1, 10000 } } },
     { "particles", "twisted particles", {
-        { "guide", "pigdm|none|dps", "what moves them", 0, 0 }, { "zeta", "1", "as of pigdm or dps", 1e-9, 1e9 } } },
-    { "esmda", "ensemble smoother with multiple data assimilation", { { "steps", "4", "of equal weight", 1, 1000 } } },
+        { "guide", "pigdm|none|dps", "what moves them", 0, 0 },
+        { "zeta", "1", "as of pigdm or dps", 1e-9, 1e9 } } },
+    { "esmda", "ensemble smoother with multiple data assimilation",
+      { { "steps", "4", "of equal weight", 1, 1000 } } },
     { "langevin", "annealed preconditioned Langevin dynamics with the model's score", {
         { "h", "0.002", "step", 1e-9, 10 }, { "inner", "10", "steps at each time", 1, 1e6 } } },
     { "fundps", "FunDPS as released: biased, and another law on each grid (study/mesh.md)", {
@@ -525,9 +559,11 @@ static topic t_method = { "method", "how functions are drawn given observations"
         { "norm", "l2|cm", "of the correction: l2 as released", 0, 0 } } },
     { "pcn", "preconditioned Crank-Nicolson chains; Gaussian prior", { STEP_OF("0.2") } },
     { "mala", "inf-MALA; Gaussian prior", { STEP_OF("0.1") } },
-    { "hmc", "inf-HMC; Gaussian prior", { STEP_OF("0.2"), { "leaps", "4", "leapfrogs a step", 1, 1000 } } },
+    { "hmc", "inf-HMC; Gaussian prior", { STEP_OF("0.2"),
+                                          { "leaps", "4", "leapfrogs a step", 1, 1000 } } },
     { "slice", "elliptical slice sampling; Gaussian prior", { STEP_OF("1") } },
-    { "walk", "random-walk Metropolis: the control that fails on fine grids; Gaussian prior", { STEP_OF("0.1") } },
+    { "walk", "random-walk Metropolis: the control that fails on fine grids; Gaussian prior",
+      { STEP_OF("0.1") } },
     { "latent", "pCN on the noise of a flow", { STEP_OF("0.2") } },
     { "amortised", "the network of fd train --condition, told of the observations", {
         { "free", "1", "guidance without a classifier, if trained with drop; 1: none", 0, 100 } } },
@@ -548,7 +584,8 @@ static topic t_policy = { "tuning", "how fd tune changes the weights", {
     { "rwr", "reward-weighted regression on draws of the first model", { { 0 } } } } };
 enum { TUNE_DDPO, TUNE_REINFORCE, TUNE_RWR };
 static topic t_operator = { "operator", "A of the linear equation dX = -A X dt + dW", {
-    { "heat", "-nu Laplacian + c", { { "nu", "0.1", "diffusivity", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 } } } } };
+    { "heat", "-nu Laplacian + c", { { "nu", "0.1", "diffusivity", 0, 1e9 },
+                                     { "c", "0", "pull to 0", -1e3, 1e9 } } } } };
 static topic t_between = { "between", "what joins functions of two files, 0 <= t <= 1", {
     { "bridge", "bridges of dX = -A X dt + dW, W of --cov: the network says which end to expect", {
         { "nu", "0", "A = -nu Laplacian + c", 0, 1e9 }, { "c", "0", "pull to 0", -1e3, 1e9 },
@@ -564,7 +601,8 @@ static topic t_op, t_data;                                  /* operators.h, data
 static topic t_observe = { "observe", "what is observed", {
     { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
     { "coarse", "values on a coarse grid", { { "n", "8", "points of each axis", 1, 1e5 } } },
-    { "blur", "the function blurred, at every point", { { "w", "0.05", "width of the Gaussian", 0, 10 } } } } };
+    { "blur", "the function blurred, at every point",
+      { { "w", "0.05", "width of the Gaussian", 0, 10 } } } } };
 
 #define TOLD { "noise", "0.05", "standard deviation, in the units of the data", 0, 1e30 }, \
     { "drop", "0", "part of the functions that are shown without observations", 0, 0.9 }
@@ -583,10 +621,10 @@ static topic t_condition = { "condition", "what a network is told of each functi
         SEES("values|" CHANNELS_SEEN) } } } };
 enum { CONDITION_POINTS, CONDITION_COARSE, CONDITION_BLUR, CONDITION_MASK };
 
-static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight, &t_norm,
-                                 &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times, &t_start, &t_corrector,
-                                 &t_boundary, &t_axes, &t_normalize, &t_map, &t_fields, &t_as,
-                                 &t_method, &t_operator, &t_observe, &t_condition,
+static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_precond, &t_weight,
+                                 &t_norm, &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times,
+                                 &t_start, &t_corrector, &t_boundary, &t_axes, &t_normalize, &t_map,
+                                 &t_fields, &t_as, &t_method, &t_operator, &t_observe, &t_condition,
                                  &t_between, &t_couple, &t_op, &t_data, &t_reward, &t_policy };
 
 static inline int rows_of(const topic *t)
@@ -606,7 +644,8 @@ static inline int keys_of(const row *r)
 /* Status of a wrong spec: 2 on a command line, 1 in a file. */
 static int bad = 2;
 
-/* spec_need -- need for what was built from the spec of a flag: where that cannot be, it was wrong. */
+/* spec_need -- need for what was built from the spec of a flag: where that cannot be, it was
+ * wrong. */
 static inline void spec_need(const fd_status *st, const char *flag)
 {
     char why[256];
@@ -651,12 +690,14 @@ static inline double key_value(const key *k, const char *s, const char *flag, co
         if (i < 0) die(bad, "%s: '%s': %s is one of %s", flag, all, k->name, k->def);
         return i;
     }
-    static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj", "embed",
-                                         "residual", "n", "k", "patch", "heads", "mlp", "latent", "pool",
-                                         "field-width", "field-layers", "pixels", "inner", "levels", "groups",
-                                         "norms", "waves", "ref", "channels", "stencil", "m",
+    static const char *const whole[] = { "kmax", "T", "width", "layers", "modes", "lift", "proj",
+                                         "embed", "residual", "n", "k", "patch", "heads", "mlp",
+                                         "latent", "pool", "field-width", "field-layers", "pixels",
+                                         "inner", "levels", "groups", "norms", "waves", "ref",
+                                         "channels", "stencil", "m",
                                              "sweeps", "steps", "burn", "axis",
-                                         "chains", "leaps", "corrector", "flow", "views", "detectors", "most" };
+                                         "chains", "leaps", "corrector", "flow", "views",
+                                             "detectors", "most" };
     for (int i = 0; i < COUNT(whole); i++)
         if (!strcmp(k->name, whole[i]) && number(s, k->lo, k->hi, &v) && v != floor(v))
             die(bad, "%s: '%s': %s: '%s': expected a whole number", flag, all, k->name, s);
@@ -767,19 +808,23 @@ typedef struct {
     const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels,
         *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs, *reward, *table;
     spec condition, between, couple, op;
-    spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme, times,
-        start, corrector, map, as, prior, method, observe, normalize, heat, policy;
+    spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme,
+        times, start, corrector, map, as, prior, method, observe, normalize, heat, policy;
     shape grid;
-    int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw, bins,
-        pcs, accumulate, train, probes, draws, quiet, conditions, well, help, rounds, epochs;
+    int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw,
+        bins, pcs, accumulate, train, probes, draws, quiet, conditions, well, help, rounds, epochs;
     uint64_t seed;
-    double noise, time, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget, memory;
+    double noise, time, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget,
+        memory;
     double beta, ratio;                                    /* of fd tune */
     double drop, guidance; int label;
+    /* in an experiment: all flags, as text */
+    const char *how;
 } args;
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
-       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096, CALIBRATE = 8192,
+       ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096,
+           CALIBRATE = 8192,
        BRIDGE = 16384, TUNE = 32768, DATA = 65536, ALL = 131071 };
 enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
@@ -859,8 +904,9 @@ static const option options[] = {
       "colours" },
     { "model", "FILE", NULL, POSTERIOR | CALIBRATE, O_TEXT, AT(model), 0, 0, 0,
       "prior: what fd train wrote; or" },
-    { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0, 0,
-      "prior: Gaussian, of this covariance (fd help cov); with --model what its data are known to be" },
+    { "prior", "SPEC", "matern:nu=1.5,l=0.3", POSTERIOR | CALIBRATE, O_SPEC, AT(prior), &t_cov, 0,
+      0, "prior: Gaussian, of this covariance (fd help cov); with --model what its data are known "
+         "to be" },
     { "obs", "FILE", NULL, POSTERIOR, O_TEXT, AT(obs), 0, 0, 0,
       "observations: x[,y[,z]],value[,channel][,sd], a line each; or MASK.npy:VALUES.npy" },
     { "coarse", "FILE", NULL, POSTERIOR, O_TEXT, AT(coarse), 0, 0, 0,
@@ -928,7 +974,7 @@ static const option options[] = {
     { "labels", "FILE", NULL, THESIS, O_TEXT, AT(labels), 0, 0, 0,
       "0 to 9 for each image, .npy or IDX: for the classifier" },
     { "labels", "FILE", NULL, TRAIN, O_TEXT, AT(labels), 0, 0, 0,
-      "a whole number from 0 for each function, .npy or IDX: tell them to the network" },
+      "a whole number from 0 for each function, in any file of --data: told to the network" },
     { "drop", "P", "0.1", TRAIN, O_REAL, AT(drop), 0, 0, 1,
       "share of functions whose label is not told: for fd sample --guidance" },
     { "label", "N", "-1", SAMPLE, O_INT, AT(label), 0, -1, 65534,
@@ -1024,12 +1070,12 @@ static const option options[] = {
       "what a network sees of the data: none, scale, pixel (fd help normalize)" },
     { "normalize", "NAME", "auto", EVAL, O_SPEC, AT(normalize), &t_normalize, 0, 0,
       "with --raw: what the model was trained with" },
-    { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(cov), &t_cov, 0, 0,
-      "covariance of the noise (fd help cov)" },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.1", NOISE | CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(cov),
+      &t_cov, 0, 0, "covariance of the noise (fd help cov)" },
     { "cov", "SPEC", "band", TRAIN | DEMO | CONVERT, O_SPEC, AT(cov), &t_cov, 0, 0,
       "covariance of the noise (fd help cov)" },
-    { "target", "SPEC", "matern:nu=2.5,l=0.3", CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(target), &t_cov, 0, 0,
-      "covariance of the data" },
+    { "target", "SPEC", "matern:nu=2.5,l=0.3", CERTIFY | ORDERS | LOGLIK, O_SPEC, AT(target),
+      &t_cov, 0, 0, "covariance of the data" },
     { "process", "SPEC", "vp", CERTIFY | CONVERT | LOGLIK, O_SPEC, AT(process), &t_process, 0, 0,
       "forward process (fd help process)" },
     { "process", "SPEC", "vp:tmin=0.01", ORDERS, O_SPEC, AT(process), &t_process, 0, 0,
@@ -1385,7 +1431,8 @@ static inline void options_read(args *o, int command, const char *where, int arg
             const char *path = *(const char *const *)(const void *)((char *)o + options[i].at);
             if (!path) continue;
             can_write(options[i].name, path);
-            for (int j = 0; j < COUNT(options); j++) {     /* a model may be written where it was read */
+            /* a model may be written where it was read */
+            for (int j = 0; j < COUNT(options); j++) {
                 const option *in = &options[j];
                 if (in->kind != O_TEXT || !given[j] || !strcmp(in->name, "resume")
                     || (command == TUNE && !strcmp(in->name, "model")))
@@ -1453,7 +1500,8 @@ struct kit {
     fd_model raw;                          /* the network as fd_amortised_model wants it */
     fd_obs o;                              /* what it observes, where that does not move */
     fd_amortised *told, *alone;            /* of o, else NULL; without observations */
-    spec between, couple;                  /* t NULL: no model of pairs; else the functions are the ends, */
+    /* t NULL: no model of pairs; else the functions are the ends, */
+    spec between, couple;
     int axes0;                             /* and these are of the starts ... */
     normal norm0;
     const dataset *starts;                 /* ... in training */
@@ -1573,7 +1621,8 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     double tmin = 0, pixel = 1;
     if (c && (p->row == 11 || p->row == 12) && v[2] > 0) pixel = N ? N : c->s.n[0];
     const char *name = p->t->rows[p->row].name;
-    if ((p->row == 0 || p->row == 2) && !(v[0] + v[1] > 0)) die(bad, "--process: %s: b0 + b1 must be above 0", name);
+    if ((p->row == 0 || p->row == 2) && !(v[0] + v[1] > 0))
+        die(bad, "--process: %s: b0 + b1 must be above 0", name);
     if (p->row == 3 && !(v[1] > v[0])) die(bad, "--process: %s: smax must be above smin", name);
     if (p->row == 6 && v[0] >= 1) die(bad, "--process: %s: smin must be below 1", name);
     switch (p->row) {
@@ -1612,7 +1661,8 @@ static inline fd_process process_build(fd_arena *a, const fd_cov *c, const spec 
     if (r.why) die(bad, "--process: %s", r.why);
     if (!r.law) { spec_need(a->st, "process"); return r; }
     if (tmin > 0) r.tmin = tmin;
-    if (r.tmin >= r.tmax) die(bad, "--process: tmin=%g is not below the last time, %g", r.tmin, r.tmax);
+    if (r.tmin >= r.tmax)
+        die(bad, "--process: tmin=%g is not below the last time, %g", r.tmin, r.tmax);
     return r;
 }
 
@@ -1640,7 +1690,8 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
         if (net_keys[j].real) *(double *)(void *)at = v;
         else *(int *)(void *)at = (int)v;
     }
-    int signs = arch.kind == FD_FNO_ORIGINAL || arch.kind == FD_FNO_SEPARABLE;     /* modes count -M..M-1 */
+    /* modes count -M..M-1 */
+    int signs = arch.kind == FD_FNO_ORIGINAL || arch.kind == FD_FNO_SEPARABLE;
     for (int i = 0; i < s->nd; i++) {
         int most = s->nd < 3 ? 13 : 6, half = s->n[i] > 2 * most ? most : (s->n[i] - 1) / 2;
         if (modes >= 0)
@@ -1665,9 +1716,9 @@ static inline fd_net *net_build(fd_arena *a, const fd_arch *arch, fd_rng r)
 /* ---- Data --------------------------------------------------------------------------------------
  *
  * data_open finds out how a file is to be read; data_measure takes one pass over its functions,
- * which says whether they can be used and how they are normalised; data_take reads one of them. Only
- * what is small is kept in memory (data_keep): for what is large, memory depends on the size of a
- * function alone. */
+ * which says whether they can be used and how they are normalised; data_take reads one of them.
+ * Only what is small is kept in memory (data_keep): for what is large, memory depends on the size
+ * of a function alone. */
 
 enum { AXES_NONE = 1, AXES_FIRST, AXES_LAST };                     /* rows of t_axes */
 enum { NORMALIZE_NONE = 1, NORMALIZE_SCALE, NORMALIZE_PIXEL };     /* of t_normalize */
@@ -2213,7 +2264,8 @@ static inline fd_obs condition_obs(fd_arena *a, const kit *k, uint32_t i)
         o = fd_obs_pick(a, s, m * s->ch, at);
     }
     const double noise = condition_value(k, "noise"), *scale = k->norm.scale;
-    if (s->ch > 1 && noise > 0 && !o.mul && v->row != CONDITION_POINTS) {    /* channel by channel */
+    /* channel by channel */
+    if (s->ch > 1 && noise > 0 && !o.mul && v->row != CONDITION_POINTS) {
         double *sd = fd_raw(a, double, o.m);
         for (int j = 0; sd && j < o.m; j++) sd[j] = noise * fabs(scale[j / (o.m / s->ch)]);
         fd_obs_noise_each(a, &o, sd);
@@ -2278,8 +2330,8 @@ static inline void condition_close(fd_arena *a, kit *k)
 static inline void condition_none(const kit *k, const char *path)
 {
     if (k->between.t)
-        die(2, "--model: %s goes from functions to functions: fd bridge --model %s --from FILE", path,
-            path);
+        die(2, "--model: %s goes from functions to functions: fd bridge --model %s --from FILE",
+            path, path);
     if (!k->model.eval)
         die(2, "--model: %s draws functions given observations alone: fd posterior --method "
                "amortised (or train it with --condition ..,drop=0.1)", path);
@@ -2292,7 +2344,8 @@ static inline int pairs_told(const kit *k)
     return k->between.v[keys_of(&t_between.rows[k->between.row]) - 1] > 0;
 }
 
-/* pairs_eval -- what the network says of b functions: the end, or the velocity, told of their starts. */
+/* pairs_eval -- what the network says of b functions: the end, or the velocity, told of their
+ * starts. */
 typedef struct { const kit *k; const fd_real *start; } pairs_from;
 static inline void pairs_eval(const void *self, const fd_space *s, int b, const fd_real *x,
                               const double *t, fd_real *y, fd_arena scratch)
@@ -2357,18 +2410,21 @@ static inline void kit_close(fd_arena *a, kit *k, const fd_space *first)
 
 enum { LAW_LEAST = FD_T_LEVELS + 1 };
 
-/* pairs_split -- --pairs A:B: A is returned, B becomes --data. A name may be file:member, and then both
- * are. */
+/* pairs_split -- --pairs A:B: A is returned, B becomes --data. A name may be file:member, and then
+ * both are. */
 static inline char *pairs_split(fd_arena *a, args *o)
 {
-    static const char *const no[] = { "data", "condition", "predict", "precond", "process", "weight", "norm",
-                                      "time-law", "by-mode", "png", "flip", "base" };
+    static const char *const no[] = { "data", "condition", "predict", "precond", "process",
+                                      "weight", "norm", "time-law", "by-mode", "png", "flip",
+                                      "base" };
     if (!o->pairs) {
-        if (is_given("between") || is_given("couple")) die(2, "--%s: has no meaning without --pairs",
-                                                           is_given("couple") ? "couple" : "between");
+        if (is_given("between") || is_given("couple"))
+            die(2, "--%s: has no meaning without --pairs",
+                is_given("couple") ? "couple" : "between");
         return NULL;
     }
-    for (int i = 0; i < COUNT(no); i++) if (is_given(no[i])) die(2, "--%s: not with --pairs", no[i]);
+    for (int i = 0; i < COUNT(no); i++)
+        if (is_given(no[i])) die(2, "--%s: not with --pairs", no[i]);
     const char *at[4];
     int colons = 0;
     for (const char *p = o->pairs; (p = strchr(p, ':')) != NULL; p++)
@@ -2396,19 +2452,24 @@ static inline void settings_check(const kit *k, const args *o)
     if (o->law.row == FD_T_LOG && !(k->p.tmin > 0) && k->process.row != PROCESS_DDPM)
         die(2, "--time-law: log needs times above 0: --process %s:tmin=...",
             k->process.t->rows[k->process.row].name);
-    if (is_given("weight") && !k->precond.row) die(2, "--weight: has no meaning with --precond gauss");
+    if (is_given("weight") && !k->precond.row)
+        die(2, "--weight: has no meaning with --precond gauss");
     int chain = k->process.row == PROCESS_DDPM || k->process.row == PROCESS_LADDER;
-    int whole = o->norm.row >= FD_NORM_LIKELIHOOD;         /* it fixes the weight of each time, too */
+    /* it fixes the weight of each time, too */
+    int whole = o->norm.row >= FD_NORM_LIKELIHOOD;
     if ((o->law.row == FD_T_LEVELS || o->norm.row == FD_NORM_STEP) && !chain)
-        die(2, "--%s: %s is for --process ddpm and ladder", o->law.row == FD_T_LEVELS ? "time-law" : "norm",
+        die(2, "--%s: %s is for --process ddpm and ladder",
+            o->law.row == FD_T_LEVELS ? "time-law" : "norm",
             o->law.row == FD_T_LEVELS ? "levels" : "step");
-    if (whole && o->weight.row) die(2, "--weight: --norm %s has its own", t_norm.rows[o->norm.row].name);
+    if (whole && o->weight.row)
+        die(2, "--weight: --norm %s has its own", t_norm.rows[o->norm.row].name);
     if (o->weight.row && k->predict.row > FD_VELOCITY)
         die(2, "--weight: not with --predict %s: --norm", t_predict.rows[k->predict.row].name);
     if (k->condition.t && (whole || o->law.row == LAW_LEAST))
         die(2, "--%s: not with --condition", whole ? "norm" : "time-law");
     if (o->law.row == LAW_LEAST && (o->weight.row || (!k->precond.row && !whole)))
-        die(2, "--time-law: least goes by --norm alone, with --precond none or --norm likelihood, step");
+        die(2, "--time-law: least goes by --norm alone, with --precond none or --norm likelihood, "
+               "step");
 }
 
 /* kit_new -- frozen: the model that --base names, whose noise and process are taken, or NULL. */
@@ -2709,7 +2770,8 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
                                                   : k->norm.scale[0] != 1;
     if (o && !is_given("limit")) o->limit = (int)meta_number(&f, path, "kit.limit", 0, INT_MAX);
     if (o && !is_given("batch")) o->batch = (int)meta_number(&f, path, "kit.batch", 1, 1e6);
-    if (o && !is_given("accumulate")) o->accumulate = (int)meta_number(&f, path, "kit.accumulate", 1, 1e6);
+    if (o && !is_given("accumulate"))
+        o->accumulate = (int)meta_number(&f, path, "kit.accumulate", 1, 1e6);
     if (k->net->arch.labels) {
         k->drop = o && is_given("drop") ? o->drop : meta_number(&f, path, "kit.drop", 0, 1);
         if (o && !is_given("labels")) o->labels = meta_need(&f, path, "kit.labels");
@@ -2718,7 +2780,8 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
     need(a->st);
     condition_load(a, k, path, &f);
     pairs_load(k, path, &f);
-    int in = k->s.ch * (k->condition.t ? condition_inputs(k) : k->between.t ? 1 + pairs_told(k) : 1);
+    int in = k->s.ch * (k->condition.t ? condition_inputs(k) : k->between.t ? 1 + pairs_told(k)
+                        : 1);
     if (k->net->arch.nd != g.nd || k->net->arch.in != in || k->net->arch.out != k->s.ch)
         die(1, "%s: the network does not fit kit.grid and kit.channels", path);
     k->mean = tensor_need(&f, path, "data.mean", fd_size(&k->s));
@@ -2855,8 +2918,8 @@ static inline void condition_pairs(batch *q, const kit *k, const args *o, int st
     }
 }
 
-/* pairs_draw -- in and y of a batch of ends x0: starts, as --couple says, and a state between at the
- * times t. near: those starts of the part in the order that is nearest to the ends. */
+/* pairs_draw -- in and y of a batch of ends x0: starts, as --couple says, and a state between at
+ * the times t. near: those starts of the part in the order that is nearest to the ends. */
 static inline void pairs_draw(batch *q, const kit *k, const args *o, int step, int part, fd_arena a)
 {
     const fd_rng seed = fd_seed(o->seed);
@@ -2870,7 +2933,8 @@ static inline void pairs_draw(batch *q, const kit *k, const args *o, int step, i
     need(a.st);
     for (int i = 0; i < b; i++) {
         const uint64_t at = (uint64_t)step * (uint64_t)o->batch + (uint64_t)(from + i);
-        int j = k->couple.row == 1 ? q->which[i] : (int)fd_index(fd_stream(seed, 'j', 0), at, (uint64_t)d->m);
+        int j = k->couple.row == 1 ? q->which[i]
+            : (int)fd_index(fd_stream(seed, 'j', 0), at, (uint64_t)d->m);
         data_take(d, j, start + i * size, a);
     }
     fd_cov_pow(k->noise, 0, b, start, start, a);
@@ -2920,14 +2984,15 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
         q->which[i] = q->perm[at % d->m];
         data_take(d, q->which[i], q->x0 + i * size, a);
         for (int j = o->flip.row == 1 ? k->s.nd - 1 : 0; o->flip.row && j < k->s.nd; j++)
-            if (fd_index(fd_stream(seed, 'm', (uint32_t)j), (uint64_t)at, 2)) mirror(&k->s, j, q->x0 + i * size);
+            if (fd_index(fd_stream(seed, 'm', (uint32_t)j), (uint64_t)at, 2))
+                mirror(&k->s, j, q->x0 + i * size);
     }
-    /* Modes without noise (Nyquist's on even grids) would stand in X_t for the network to read, and not
-     * in a sample's: C^0 takes them out of the data. */
+    /* Modes without noise (Nyquist's on even grids) would stand in X_t for the network to read, and
+     * not in a sample's: C^0 takes them out of the data. */
     fd_cov_pow(k->noise, 0, b, q->x0, q->x0, a);
     fd_rng rt = fd_stream(seed, 't', (uint32_t)step);
     for (int i = 0; i < b; i++) q->w[i] = 1;
-    if (k->between.t) {                                  /* one in each of as many parts of 0 to 1 */
+    if (k->between.t) {                              /* one in each of as many parts of 0 to 1 */
         fd_real u[1];
         for (int i = 0; i < b; i++) {
             fd_uniform(fd_stream(rt, 'u', (uint32_t)(from + i)), 1, u);
@@ -2954,7 +3019,8 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     }
     for (int i = 0; i < b; i++) {
         double cin, cout = 1;                          /* D - x0 = cout (what it says - y) */
-        if (k->pre && o->norm.row >= FD_NORM_LIKELIHOOD) fd_precond_scale(k->pre, q->t[i], &cin, &cout);
+        if (k->pre && o->norm.row >= FD_NORM_LIKELIHOOD)
+            fd_precond_scale(k->pre, q->t[i], &cin, &cout);
         q->w[i] *= cout * cout;
         if (!k->pre && o->weight.row)
             q->w[i] *= fd_time_weight(&k->p, o->weight.row, k->predict.row, q->t[i], a.st);
@@ -2988,8 +3054,8 @@ static inline fd_time_law *time_law(fd_arena *a, const kit *k, const args *o)
     need(a->st);
     for (int i = 0; i < l->n; i++)
         sum += (l->cdf[i + 1] - l->cdf[i]) * (l->cdf[i + 1] - l->cdf[i]) / (l->t[i + 1] - l->t[i]);
-    printf("time law: the mean square of the loss of a pair is 1/%.4g of that under uniform times\n",
-           sum * (l->t[l->n] - l->t[0]));
+    printf("time law: the mean square of the loss of a pair is 1/%.4g of that under uniform "
+           "times\n", sum * (l->t[l->n] - l->t[0]));
     fflush(stdout);
     return l;
 }
@@ -2997,13 +3063,17 @@ static inline fd_time_law *time_law(fd_arena *a, const kit *k, const args *o)
 /* data_label -- the labels of the functions that are used, from a file that has those of all. */
 static inline void data_label(fd_arena *a, dataset *d, const char *path)
 {
-    fd_array y = fd_load(a, path);
+    source f = source_open(a, path);
     int *label = fd_raw(a, int, d->m);
+    double *y = fd_raw(a, double, d->total);
     need(a->st);
-    if (y.nd != 1 || y.n[0] != d->total)
+    if (source_count(&f) != d->total || f.n[0] != d->total)
         die(1, "%s: not a label for each of the %d functions of %s", path, d->total, d->name);
+    source_doubles(&f, 0, d->total, y, *a);
+    need(a->st);
+    source_close(&f);
     for (int i = 0; i < d->m; i++) {
-        double v = (double)y.x[data_index(d, i)];
+        double v = y[data_index(d, i)];
         if (!(v >= 0 && v < 65535 && v == floor(v)))
             die(1, "%s: function %d has the label %g: wants whole numbers from 0 to 65534", path,
                 data_index(d, i), v);
@@ -3027,7 +3097,8 @@ static inline void data_like(const dataset *d, const char *model)
                "had 1\n", d->name, model, power);
 }
 
-/* gap_warn -- a line where the data can still be seen at the last time, from which samplers start. */
+/* gap_warn -- a line where the data can still be seen at the last time, from which samplers
+ * start. */
 static inline void gap_warn(const kit *k, fd_arena a)
 {
     fd_gap g = fd_terminal(&k->p, k->mean, k->c0, a);
@@ -3036,9 +3107,10 @@ static inline void gap_warn(const kit *k, fd_arena a)
     for (ptrdiff_t i = 0; i < k->s.modes; i++)
         power += k->s.ch * fd_law(&k->p, k->p.tmax, i).v * k->noise->lam[i];
     if (g.w2 > 0.1 * sqrt(power))
-        printf("the law at the last time is not that of noise: W2 between them is %.3g, the noise's "
-               "size %.3g; fd sample --start matched, a longer process%s\n", g.w2, sqrt(power),
-               k->norm.kind == NORMALIZE_NONE && !k->norm.bytes ? ", or --normalize scale" : "");
+        printf("the law at the last time is not that of noise: W2 between them is %.3g, the "
+               "noise's size %.3g; fd sample --start matched, a longer process%s\n", g.w2,
+                   sqrt(power), k->norm.kind == NORMALIZE_NONE
+                   && !k->norm.bytes ? ", or --normalize scale" : "");
     fflush(stdout);
 }
 
@@ -3159,9 +3231,9 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
         part_grad(k, k->net, &p, &q, m);
         need_grad[b - 1] = (double)(here - st->low);
         if (st->code == FD_ENOMEM)
-            die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give more "
-                   "by --memory", net, number_text((double)k->net->count, text[0]),
-                size_text((double)left, text[1]), b, b > 1 ? "s" : "");
+            die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give "
+                   "more by --memory", net, number_text((double)k->net->count, text[0]),
+                       size_text((double)left, text[1]), b, b > 1 ? "s" : "");
         if (st->code) step_failed(st, k->opt->step + 1, !k->opt->step);
     }
     memset(k->net->g, 0, (size_t)k->net->count * sizeof *k->net->g);
@@ -3195,7 +3267,8 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
 /* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s
  * or every o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before.
  * Three losses in a row of a million times the least mean have exploded: that ends the run, and the
- * file is as it was when the loss of its weights was last near the least. Returns the signal, or 0. */
+ * file is as it was when the loss of its weights was last near the least. Returns the signal, or
+ * 0. */
 static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_arena a)
 {
     enum { SOON = 2, LATER = 30, EARLY = 10, STRIKES = 3, FAILED = 1000 };
@@ -3231,7 +3304,8 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
                           : now() - saved > (saves ? LATER : SOON);
         strikes = st->code || loss <= 1e6 * least ? 0 : loss < INFINITY ? strikes + 1 : STRIKES;
         if (strikes == STRIKES) break;
-        if (!my_rank && o->out && due && opt->step > last && loss < 10 * least) {    /* these are still good */
+        int good = loss < 10 * least;
+        if (!my_rank && o->out && due && opt->step > last && good) {
             kit_save(st, o->out, k, o, a);
             saved = now();
             last = opt->step;
@@ -3266,7 +3340,11 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
     }
     fd_status why = *st;
     st->code = FD_OK;
-    if (!my_rank && k->opt->step > first && o->out) { kit_save(st, o->out, k, o, a); need(st); wrote(o->out); }
+    if (!my_rank && k->opt->step > first && o->out) {
+        kit_save(st, o->out, k, o, a);
+        need(st);
+        wrote(o->out);
+    }
     *st = why;
     if (st->code) step_failed(st, k->opt->step + 1, k->opt->step == first && !first);
     return end;
@@ -3280,12 +3358,13 @@ static inline fd_sampler sampler_of(const args *o, const fd_process *p, fd_model
     return (fd_sampler){ .p = p, .model = m, .t = t, .steps = o->steps, .scheme = o->scheme.row,
                          .eta = o->eta, .denoise = o->denoise, .start = o->start.row,
                          .corrector = o->corrector.row, .cprm = c[0], .inner = (int)c[1],
-                         .before = (int)c[2], .band = o->corrector.row == FD_CORRECT_SNR ? (int)c[3] : 0,
+                         .before = (int)c[2], .band = o->corrector.row == FD_CORRECT_SNR
+                             ? (int)c[3] : 0,
                          .churn = o->churn };
 }
 
-/* times_fit -- may --times go with the process? p gets its last time. Where there is no noise at 0, a
- * rule that needs noise ends before: a chain of DDPM at level 1, logsnr times elsewhere at a
+/* times_fit -- may --times go with the process? p gets its last time. Where there is no noise at 0,
+ * a rule that needs noise ends before: a chain of DDPM at level 1, logsnr times elsewhere at a
  * thousandth of the last time. D of that is the sample. */
 static inline int times_fit(const kit *k, const args *o, fd_process *p)
 {
@@ -3345,8 +3424,9 @@ static inline void batches_share(int n, int some, ptrdiff_t size, fd_real *x)
                     i / some % ranks);
 }
 
-/* sample -- n functions to x, o->batch at a time, batches in turn by the processes. frames states [show][frames+1][size] of the first
- * `show` (at most o->batch) functions, from noise to sample, where states is not NULL. */
+/* sample -- n functions to x, o->batch at a time, batches in turn by the processes. states
+ * [show][frames+1][size], where not NULL, gets the first `show` (at most o->batch) functions in
+ * frames from noise to sample. */
 static inline void sample(const kit *k, const args *flags, int n, fd_real *x, int show, int frames,
                           fd_real *states, fd_arena a)
 {
@@ -3359,7 +3439,8 @@ static inline void sample(const kit *k, const args *flags, int n, fd_real *x, in
     need(a.st);
     if ((o->scheme.row == FD_ANCESTRAL_OPTIMAL && k->net)
         || (o->scheme.row == FD_ANNEALED && !o->corrector.row))
-        die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name, t_scheme.rows[o->scheme.row].help);
+        die(2, "--scheme: %s: %s", t_scheme.rows[o->scheme.row].name,
+            t_scheme.rows[o->scheme.row].help);
     times_set(k, o, t, a.st);
     for (int i = 0; i < n; i += o->batch) {
         fd_arena m = a;
@@ -3502,7 +3583,8 @@ static inline void panel(const fd_space *s, const fd_real *x, int c, double lo, 
     }
 }
 
-/* sheet -- b functions, cols beside each other (0: a square of them); a panel for each channel. */
+/* sheet -- b functions, cols beside each other (0: a square of them); a panel for each channel, as
+ * fd_png_sheet draws them. Where there is no function, the paper stays white. */
 static inline void sheet(fd_status *st, const char *path, const fd_space *s, int b, int cols,
                          const fd_real *x, double lo, double hi, int map, fd_arena a)
 {
@@ -3511,13 +3593,24 @@ static inline void sheet(fd_status *st, const char *path, const fd_space *s, int
     if (!cols) cols = (int)ceil(sqrt(b));
     cols *= s->ch;
     int rows = (c + cols - 1) / cols, zoom = 720 / (cols * w);
-    fd_real *y = fd_raw(&a, fd_real, (ptrdiff_t)rows * cols * h * w);
-    need(st);
     zoom = zoom < 1 ? 1 : zoom > 4 ? 4 : zoom;
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)rows * cols * h * w; i++) y[i] = (fd_real)lo;
-    for (int i = 0; i < c; i++)
-        panel(s, x + i / s->ch * fd_size(s), i % s->ch, lo, hi, &h, &w, y + (ptrdiff_t)i * h * w);
-    fd_png_sheet(st, path, rows, cols, h, w, y, lo, hi, map, zoom, a);
+    const ptrdiff_t down = (ptrdiff_t)zoom * (h + 2), over = (ptrdiff_t)zoom * (w + 2);
+    const ptrdiff_t high = rows * down - 2 * zoom, wide = cols * over - 2 * zoom;
+    fd_real *y = fd_raw(&a, fd_real, (ptrdiff_t)h * w);
+    unsigned char *rgb = fd_raw(&a, unsigned char, 3 * high * wide);
+    need(st);
+    memset(rgb, 255, (size_t)(3 * high * wide));
+    for (int f = 0; f < c; f++) {
+        unsigned char *at = rgb + 3 * (f / cols * down * wide + f % cols * over);
+        panel(s, x + f / s->ch * fd_size(s), f % s->ch, lo, hi, &h, &w, y);
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)h * zoom; i++)
+            for (ptrdiff_t j = 0; j < (ptrdiff_t)w * zoom; j++) {
+                const double v = (double)y[i / zoom * w + j / zoom];
+                fd_colour(map, hi == lo && v == v ? .5 : (v - lo) / (hi - lo),
+                          at + 3 * (i * wide + j));
+            }
+    }
+    fd_png_save(st, path, (int)fmin((double)high, INT_MAX), (int)fmin((double)wide, INT_MAX), rgb);
     need(st);
     wrote(path);
 }

@@ -1,16 +1,19 @@
-/* data.h -- functions of the papers' problems, made here: what fd data does, for fd.c. Function i depends on the
- * seed and on i alone, and is the same function on every grid up to the solver's own error. */
+/* data.h -- functions of the papers' problems, made here: what fd data does, for fd.c. Function i
+ * depends on the seed and on i alone, and is the same function on every grid up to the solver's own
+ * error. */
 #ifndef DATA_H
 #define DATA_H
 #include "operators.h"
 #include "plot.h"
+#include <sys/statvfs.h>
 #include <unistd.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-enum { DATA_DARCY, DATA_POISSON, DATA_FLOW, DATA_BURGERS, DATA_HEAT, DATA_BLUR, DATA_BUMPS, DATA_RADON, DATA_ALLEN_CAHN,
-       DATA_VOLCANO, DATA_OUTLINES, DATA_FIELD, DATA_MIXTURE, DATA_LEVY, DATA_WELL };
+enum { DATA_DARCY, DATA_POISSON, DATA_FLOW, DATA_BURGERS, DATA_HEAT, DATA_BLUR, DATA_BUMPS,
+       DATA_RADON, DATA_ALLEN_CAHN, DATA_VOLCANO, DATA_OUTLINES, DATA_FIELD, DATA_MIXTURE,
+       DATA_LEVY, DATA_WELL };
 #define OF_X { "alpha", "2", "of x, as of darcy", 1, 20 }, { "tau", "7", "", 1e-3, 1e3 }
 static topic t_data = { "data", "functions that fd data makes; --obs: what goes with them", {
     { "darcy", "coefficients 12 where a random field is positive, else 3; with them the pressure", {
@@ -34,36 +37,52 @@ static topic t_data = { "data", "functions that fd data makes; --obs: what goes 
         { "nu", "0.01", "diffusivity", 0, 1e9 }, { "time", "0.1", "when", 0, 1e9 }, OF_X } },
     { "blur", "periodic random fields x; with them x under a Gaussian", {
         { "w", "0.05", "its width", 0, 10 }, OF_X } },
-    { "bumps", "c (e^-s(x-l)^2 - e^-s(x-1+l)^2), 0 at both ends, l from .2 to .5, s from 75 to 125, c from .9 to 1.1; "
-        "with them what heat makes of it", {
+    { "bumps", "c (e^-s(x-l)^2 - e^-s(x-1+l)^2), 0 at both ends, l from .2 to .5, s from 75 to "
+               "125, c from .9 to 1.1; with them what heat makes of it", {
         { "nu", "0.01", "diffusivity", 0, 1e9 }, { "time", "1", "when", 0, 1e9 } } },
     { "radon", "ellipses of constant density; with them the sinogram, [views][detectors]", {
-        { "angle", "90", "the views are the middles of equal parts of -angle to angle, degrees", 1e-3, 90 },
-        { "views", "30", "how many", 1, 1e4 }, { "detectors", "40", "on -1.4 to 1.4, the square being -1 to 1", 1, 1e4 },
+        { "angle", "90", "the views are the middles of equal parts of -angle to angle, degrees",
+          1e-3, 90 },
+        { "views", "30", "how many", 1, 1e4 },
+        { "detectors", "40", "on -1.4 to 1.4, the square being -1 to 1", 1, 1e4 },
         { "most", "6", "ellipses of a function", 1, 100 } } },
-    { "allen-cahn", "u of du = (nu Laplacian u + u - u^3) dt + dW after some time; with it u at the start", {
-        { "nu", "1e-3", "diffusivity", 0, 1e9 }, { "time", "4", "when", 0, 1e9 }, { "dt", "0.02", "a step, below 1", 1e-9, 1 },
-        { "noise", "0.3", "deviation of W at time 1", 0, 1e9 }, { "l", "0.1", "its length, and that of the start", 1e-3, 1e3 } } },
-    { "volcano", "cos and sin of a radar's phase above a source; with them the phase of the ground alone", {
+    { "allen-cahn", "u of du = (nu Laplacian u + u - u^3) dt + dW after some time; with it u at "
+                    "the start", {
+        { "nu", "1e-3", "diffusivity", 0, 1e9 }, { "time", "4", "when", 0, 1e9 },
+        { "dt", "0.02", "a step, below 1", 1e-9, 1 },
+        { "noise", "0.3", "deviation of W at time 1", 0, 1e9 },
+        { "l", "0.1", "its length, and that of the start", 1e-3, 1e3 } } },
+    { "volcano", "cos and sin of a radar's phase above a source; with them the phase of the "
+                 "ground alone", {
         { "air", "1", "deviation of the phase of the atmosphere", 0, 1e3 },
         { "lost", "0.1", "part of the points without coherence", 0, 1 } } },
     { "outlines", "signed distances of random outlines", {
         { "waves", "4", "of the radius", 1, 32 }, { "size", "0.25", "mean radius", 0.01, 0.5 } } },
     { "field", "random fields of the covariance --cov", { { 0 } } },
-    { "mixture", "smooth functions of two kinds", { { "apart", "1", "size of their means", 0, 1e9 } } },
-    { "levy", "paths of independent jumps at the ends of equal parts of the line, flat between them; x at 0 is N(0, s0^2)", {
-        { "law", "laplace|student|bernoulli", "of a jump; bernoulli: 0, or with some chance laplace", 0, 0 },
-        { "b", "0.2", "scale of a jump", 0, 1e9 }, { "nu", "3", "degrees of freedom of student", 1e-3, 1e9 },
+    { "mixture", "smooth functions of two kinds",
+      { { "apart", "1", "size of their means", 0, 1e9 } } },
+    { "levy", "paths of independent jumps at the ends of equal parts of the line, flat between "
+              "them; x at 0 is N(0, s0^2)", {
+        { "law", "laplace|student|bernoulli",
+          "of a jump; bernoulli: 0, or with some chance laplace", 0, 0 },
+        { "b", "0.2", "scale of a jump", 0, 1e9 },
+        { "nu", "3", "degrees of freedom of student", 1e-3, 1e9 },
         { "chance", "0.1", "of bernoulli", 0, 1 }, { "s0", "1", "", 0, 1e9 },
-        { "steps", "64", "how many parts: on as many points it is the prior of fd_levy_sweep", 1, 1e6 } } },
-    { "well", "paths of dX = -V' dt + dW, V = (x^2 - 1)^2, from -1", { { "time", "4", "how long", 1e-3, 40 } } } } };
+        { "steps", "64", "how many parts: on as many points it is the prior of fd_levy_sweep", 1,
+          1e6 } } },
+    { "well", "paths of dX = -V' dt + dW, V = (x^2 - 1)^2, from -1",
+      { { "time", "4", "how long", 1e-3, 40 } } } } };
 
-/* what --obs says of each: 0 nothing, 1 at the points, 2 a sinogram; field: number of the key alpha */
+/* what --obs says of each: 0 nothing, 1 at the points, 2 a sinogram; field: number of the key
+ * alpha */
 enum { ANY = -1, NOWHERE, AT_POINTS, SINOGRAM };
 static const struct { int bc, axes, field, with; } data_kinds[] = {
-    { FD_NEUMANN, 2, 2, AT_POINTS }, { FD_DIRICHLET, 2, 0, AT_POINTS }, { FD_PERIODIC, 2, 4, AT_POINTS },
-    { FD_PERIODIC, 1, 3, AT_POINTS }, { FD_PERIODIC, ANY, 2, AT_POINTS }, { FD_PERIODIC, ANY, 1, AT_POINTS },
-    { FD_DIRICHLET, 1, ANY, AT_POINTS }, { FD_NEUMANN, 2, ANY, SINOGRAM }, { FD_NEUMANN, ANY, ANY, AT_POINTS },
+    { FD_NEUMANN, 2, 2, AT_POINTS }, { FD_DIRICHLET, 2, 0, AT_POINTS },
+    { FD_PERIODIC, 2, 4, AT_POINTS },
+    { FD_PERIODIC, 1, 3, AT_POINTS }, { FD_PERIODIC, ANY, 2, AT_POINTS },
+    { FD_PERIODIC, ANY, 1, AT_POINTS },
+    { FD_DIRICHLET, 1, ANY, AT_POINTS }, { FD_NEUMANN, 2, ANY, SINOGRAM },
+    { FD_NEUMANN, ANY, ANY, AT_POINTS },
     { FD_NEUMANN, 2, ANY, AT_POINTS }, { FD_NEUMANN, 2, ANY, NOWHERE }, { ANY, ANY, ANY, NOWHERE },
     { ANY, ANY, ANY, NOWHERE }, { FD_NEUMANN, 1, ANY, NOWHERE }, { FD_NEUMANN, 1, ANY, NOWHERE } };
 
@@ -79,7 +98,8 @@ typedef struct {
     ptrdiff_t seen;                        /* numbers that go with a function */
 } maker;
 
-/* maker_heat -- mul = e^-t mu of each mode; push: (1 - e^-t mu)/mu, and variances of noise over a step. */
+/* maker_heat -- mul = e^-t mu of each mode; push: (1 - e^-t mu)/mu, and variances of noise over a
+ * step. */
 static inline void maker_heat(fd_arena *a, maker *m, const fd_space *s, double nu, double t)
 {
     m->mul = fd_raw(a, double, s->modes), m->push = fd_raw(a, double, s->modes);
@@ -100,8 +120,10 @@ static inline void maker_space(fd_arena *a, maker *m)
     const char *name = t_data.rows[what].name;
     int way[3] = { bc, bc, bc };
     if (!o->grid.nd) die(2, "data: needs --grid, as 64x64");
-    if (axes > 0 && o->grid.nd != axes) die(2, "--grid: %s wants %s", name, axes > 1 ? "a square grid, as 64x64" : "a line, as 64");
-    if (axes == 2 && o->grid.n[0] != o->grid.n[1]) die(2, "--grid: %s wants a square grid, as 64x64", name);
+    if (axes > 0 && o->grid.nd != axes)
+        die(2, "--grid: %s wants %s", name, axes > 1 ? "a square grid, as 64x64" : "a line, as 64");
+    if (axes == 2 && o->grid.n[0] != o->grid.n[1])
+        die(2, "--grid: %s wants a square grid, as 64x64", name);
     if (bc == ANY) memcpy(way, o->bc, sizeof way);
     else if (is_given("boundary")) die(2, "--boundary: %s has its own", name);
     if (what != DATA_FIELD && is_given("cov")) die(2, "--cov: is of field, not of %s", name);
@@ -113,26 +135,40 @@ static inline void maker_fields(fd_arena *a, maker *m, const fd_space *one)
 {
     const int what = m->d.row, field = data_kinds[what].field;
     const double *v = m->d.v;
-    if (field >= 0) {                                      /* tau^(2 alpha - 2) (w^2 + tau^2)^-alpha, mean 0 */
+    /* tau^(2 alpha - 2) (w^2 + tau^2)^-alpha, mean 0 */
+    if (field >= 0) {
         m->c = fd_cov_power(a, one, pow(v[field + 1], 2 * v[field] - 2), v[field + 1], v[field]);
         need(a->st);
         if (what != DATA_POISSON) m->c->lam[0] = 0;
     } else if (what == DATA_VOLCANO) {
         m->c = fd_cov_power(a, one, 1, 6, 1 + 1. / 3);       /* a slope of -8/3 */
         need(a->st);
-        fd_space fixed = fd_grid(a, 2, (int[]){ 128, 128 }, NULL, one->bc, 1);    /* one scale for all grids */
+        /* one scale for all grids */
+        fd_space fixed = fd_grid(a, 2, (int[]){ 128, 128 }, NULL, one->bc, 1);
         const double var = fd_cov_trace(fd_cov_power(a, &fixed, 1, 6, 1 + 1. / 3));
         need(a->st);
         for (ptrdiff_t k = 0; k < one->modes; k++) m->c->lam[k] *= v[0] * v[0] / var;
     } else if (what == DATA_MIXTURE) {
         m->c = fd_cov_matern(a, one, .1, .2, 2.5), m->other = fd_cov_matern(a, one, .05, .3, 2.5);
     } else if (what == DATA_ALLEN_CAHN) {
-        m->c = fd_cov_matern(a, one, .25, v[4], 2.5), m->other = fd_cov_matern(a, one, v[3] * v[3], v[4], 2.5);
+        m->c = fd_cov_matern(a, one, .25, v[4], 2.5),
+            m->other = fd_cov_matern(a, one, v[3] * v[3], v[4], 2.5);
     } else if (what == DATA_FIELD) {
         m->c = cov_build(a, one, &m->o->cov, NULL, 0);
         spec_need(a->st, "cov");
     }
     need(a->st);
+}
+
+/* maker_stable -- does a step of allen-cahn bear the start? Where |u| is above sqrt(1 + 2/dt), dt
+ * (u - u^3) throws it to the other side, farther out. */
+static inline void maker_stable(const maker *m)
+{
+    const double dt = m->d.v[2], l = m->d.v[4], sd = sqrt(fd_cov_trace(m->c));
+    if (3 * sd > sqrt(1 + 2 / dt))
+        die(2, "data: allen-cahn: with l = %g the start has a deviation of %.3g, of which the "
+               "cube is too much for steps of dt = %g: take a smaller l or a smaller dt", l, sd,
+                   dt);
 }
 
 static inline maker maker_new(fd_arena *a, const args *o, const char *text)
@@ -161,7 +197,9 @@ static inline maker maker_new(fd_arena *a, const args *o, const char *text)
         if (what == DATA_FLOW) m.flow = pde_flow_new(a, one.n[0], v[0], dt, v[3] > 0 ? f : NULL);
         else m.flow = (pde_flow){ .n = one.n[0], .nu = v[0], .dt = dt };
     } else if (what == DATA_ALLEN_CAHN) {
-        if (v[1] / v[2] > 1e6) die(2, "data: allen-cahn: more than a million steps of dt to the time");
+        if (v[1] / v[2] > 1e6)
+            die(2, "data: allen-cahn: more than a million steps of dt to the time");
+        maker_stable(&m);
         m.steps = (int)ceil(v[1] / v[2] - 1e-9), m.dt = v[1] / fmax(1, m.steps);
         maker_heat(a, &m, &one, v[0], m.dt);
     } else if (what == DATA_HEAT || what == DATA_BUMPS) maker_heat(a, &m, &one, v[0], v[1]);
@@ -184,7 +222,8 @@ static inline double maker_between(fd_rng r, int k, double lo, double hi)
 }
 
 /* y = the factors of modes times x; y may be x */
-static inline void maker_times(const fd_space *s, const double *by, const fd_real *x, fd_real *y, fd_arena a)
+static inline void maker_times(const fd_space *s, const double *by, const fd_real *x, fd_real *y,
+                               fd_arena a)
 {
     fd_to_modes(s, 1, x, y, a);
     for (ptrdiff_t k = 0; k < s->modes; k++) y[k] = (fd_real)(by[k] * (double)y[k]);
@@ -198,13 +237,17 @@ static inline void maker_ellipses(fd_rng r, int most, const fd_space *s, fd_real
     memset(x, 0, (size_t)s->points * sizeof *x);
     for (int e = 0; e < many; e++) {
         const fd_rng own = fd_stream(r, 'e', (uint32_t)e);
-        const double a = maker_between(own, 0, .1, .5), b = maker_between(own, 1, .1, .5), big = a > b ? a : b;
-        const double far = (.9 - big) * sqrt(maker_between(own, 2, 0, 1)), way = maker_between(own, 3, 0, 2 * pde_pi);
-        const double turn = maker_between(own, 4, 0, pde_pi), density = maker_between(own, 5, .2, 1);
+        const double a = maker_between(own, 0, .1, .5), b = maker_between(own, 1, .1, .5),
+            big = a > b ? a : b;
+        const double far = (.9 - big) * sqrt(maker_between(own, 2, 0, 1)),
+            way = maker_between(own, 3, 0, 2 * pde_pi);
+        const double turn = maker_between(own, 4, 0, pde_pi),
+            density = maker_between(own, 5, .2, 1);
         for (ptrdiff_t j = 0; j < s->points; j++) {
             const double px = 2 * fd_coord(s, 1, (int)(j % s->n[1])) - 1 - far * cos(way);
             const double py = 2 * fd_coord(s, 0, (int)(j / s->n[1])) - 1 - far * sin(way);
-            const double u = (px * cos(turn) + py * sin(turn)) / a, w = (py * cos(turn) - px * sin(turn)) / b;
+            const double u = (px * cos(turn) + py * sin(turn)) / a,
+                w = (py * cos(turn) - px * sin(turn)) / b;
             if (u * u + w * w < 1) x[j] += (fd_real)density;
         }
     }
@@ -223,15 +266,16 @@ static inline void maker_jumps(fd_rng r, const double *v, const fd_space *s, fd_
     for (int k = 1; k < steps; k++) {
         const double p = (double)u[3 * k], q = (double)u[3 * k + 1], size = -log(1 - p);
         double jump = q < .5 ? -size : size;
-        if (law == 1) jump = sqrt(v[2] * expm1(2 * size / v[2])) * cos(2 * pde_pi * q);         /* (Bailey 1994) */
+        /* (Bailey 1994) */
+        if (law == 1) jump = sqrt(v[2] * expm1(2 * size / v[2])) * cos(2 * pde_pi * q);
         if (law == 2 && (double)u[3 * k + 2] >= v[3]) jump = 0;
         path[k] = path[k - 1] + v[1] * jump;
     }
     for (int j = 0; j < s->n[0]; j++) x[j] = (fd_real)path[(int)((j + .5) / s->n[0] * steps)];
 }
 
-/* ---- One function of each kind: x [ch][points], and what goes with it, y [seen]. r: its own stream; where the kind
- * is of random fields, x is one already. ---- */
+/* ---- One function of each kind: x [ch][points], and what goes with it, y [seen]. r: its own
+ * stream; where the kind is of random fields, x is one already. ---- */
 
 static inline void make_darcy(const maker *m, fd_rng r, int i, fd_real *x, fd_real *y,
                               fd_arena a)
@@ -288,7 +332,8 @@ static inline void make_bumps(const maker *m, fd_rng r, int i, fd_real *x, fd_re
     const fd_space *s = &m->s;
     const ptrdiff_t n = s->points;
     (void)i;
-    const double l = maker_between(r, 0, .2, .5), w = maker_between(r, 1, 75, 125), c = maker_between(r, 2, .9, 1.1);
+    const double l = maker_between(r, 0, .2, .5), w = maker_between(r, 1, 75, 125),
+        c = maker_between(r, 2, .9, 1.1);
     for (ptrdiff_t j = 0; j < n; j++) {
         const double t = fd_coord(s, 0, (int)j);
         x[j] = (fd_real)(c * (exp(-w * (t - l) * (t - l)) - exp(-w * (t - 1 + l) * (t - 1 + l))));
@@ -329,7 +374,8 @@ static inline void make_allen_cahn(const maker *m, fd_rng r, int i, fd_real *x, 
     }
     for (ptrdiff_t j = 0; j < n; j++)
         if (!isfinite((double)x[j])) {
-            FD_FAIL(a.st, FD_EDATA, "data", "allen-cahn: the step is too long for this noise, take a smaller dt; function", i);
+            FD_FAIL(a.st, FD_EDATA, "data",
+                    "allen-cahn: the step is too long for this noise, take a smaller dt");
             return;
         }
 }
@@ -350,11 +396,13 @@ static inline void make_volcano(const maker *m, fd_rng r, int i, fd_real *x, fd_
     if (!air) return;
     fd_cov_draw(m->c, fd_seed(m->o->seed), i, 1, air, a);
     for (ptrdiff_t j = 0; j < n; j++) {
-        const double px = 12 * ((double)(j % s->n[1]) + .5) / s->n[1], py = 12 * ((double)(j / s->n[1]) + .5) / s->n[0];
+        const double px = 12 * ((double)(j % s->n[1]) + .5) / s->n[1],
+            py = 12 * ((double)(j / s->n[1]) + .5) / s->n[0];
         double phase = pde_mogi_phase(&q, px, py, pde_c_band, look, head);
         y[j] = (fd_real)phase;
         phase += (double)air[j] + ramp[0] * (px - 6) / 3 + ramp[1] * (py - 6) / 3;
-        /* coherence is lost by places of the domain, the same ones on every grid up to their size */
+        /* coherence is lost by places of the domain, the same ones on every grid up to their
+         * size */
         uint64_t spot = (uint64_t)(int)(px / 12 * 120) * 120 + (uint64_t)(int)(py / 12 * 120);
         if ((double)fd_index(fd_stream(r, 'l', 0), spot, 1000000) < 1e6 * v[1])
             phase = 2 * pde_pi * (double)fd_index(fd_stream(r, 'p', 0), spot, 1000000) / 1e6;
@@ -377,13 +425,16 @@ static inline void make_outlines(const maker *m, fd_rng r, int i, fd_real *x, fd
     fd_normal(fd_stream(r, 'o', 0), 2 * waves, c);
     const double cx = maker_between(r, 0, .4, .6), cy = maker_between(r, 1, .4, .6);
     for (ptrdiff_t j = 0; j < n; j++) {
-        double px = ((double)(j % s->n[1]) + .5) / s->n[1] - cx, py = ((double)(j / s->n[1]) + .5) / s->n[0] - cy;
+        double px = ((double)(j % s->n[1]) + .5) / s->n[1] - cx,
+            py = ((double)(j / s->n[1]) + .5) / s->n[0] - cy;
         double t = atan2(py, px), log_r = log(v[1]);
         for (int k = 0; k < waves; k++)
-            log_r += .25 / (k + 1) * ((double)c[2 * k] * cos((k + 1) * t) + (double)c[2 * k + 1] * sin((k + 1) * t));
+            log_r += .25 / (k + 1) * ((double)c[2 * k] * cos((k + 1) * t) + (double)c[2 * k + 1]
+                                      * sin((k + 1) * t));
         in[j] = hypot(px, py) < exp(log_r);
     }
-    /* a blob between the points of a coarse grid is its nearest one; one that fills it leaves a corner */
+    /* a blob between the points of a coarse grid is its nearest one; one that fills it leaves a
+     * corner */
     in[(ptrdiff_t)(cy * s->n[0]) * s->n[1] + (ptrdiff_t)(cx * s->n[1])] = 1;
     in[0] = 0;
     pde_signed_distance(s->n[0], s->n[1], in, d, a);
@@ -437,11 +488,12 @@ static inline void make_well(const maker *m, fd_rng r, int i, fd_real *x, fd_rea
     }
 }
 
-/* maker_one -- function i. */
+/* maker_one -- function i; errors name it. */
 static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_arena a)
 {
     static void (*const make[])(const maker *, fd_rng, int, fd_real *, fd_real *, fd_arena) = {
-        make_darcy, make_poisson, make_flow, make_burgers, make_smooth, make_smooth, make_bumps, make_radon,
+        make_darcy, make_poisson, make_flow, make_burgers, make_smooth, make_smooth, make_bumps,
+            make_radon,
         make_allen_cahn, make_volcano, make_outlines, NULL, make_mixture, make_levy, make_well };
     const fd_rng seed = fd_seed(m->o->seed);
     if (m->c && m->d.row != DATA_VOLCANO) fd_cov_draw(m->c, seed, i, 1, x, a);
@@ -449,18 +501,27 @@ static inline void maker_one(const maker *m, int i, fd_real *x, fd_real *y, fd_a
     const ptrdiff_t size = fd_size(&m->s), with = data_kinds[m->d.row].with ? m->seen : 0;
     for (ptrdiff_t j = 0; j < size + with && !a.st->code; j++)
         if (!isfinite((double)(j < size ? x[j] : y[j - size])))
-            FD_FAIL(a.st, FD_EDATA, "data", "so a value is not finite; function", i);
+            FD_FAIL(a.st, FD_EDATA, "data", "so a value is not finite");
+    if (a.st->code && !a.st->name[0]) sprintf(a.st->name, "function %d", i);
 }
 
-/* ---- Files that grow: a run that was stopped goes on where it was ------------------------------------
+/* ---- Files that grow: a run that was stopped goes on where it was -------------------------------
  *
- * FILE.part has what FILE will have, but for the header, in whose place a number says which run it is of. */
-typedef struct { const char *path; char part[1024], head[256]; int size; ptrdiff_t each; FILE *f; } growing;
+ * FILE.part has what FILE will have, but for the header, in whose place a number says which run it
+ * is of. */
+typedef struct {
+    const char *path;
+    char part[1024], head[256];
+    int size;
+    ptrdiff_t each;
+    FILE *f;
+} growing;
 
 /* the header of a .npy of n functions, with the axes of the array */
 static inline int npy_head(char h[256], int n, int nd, const int *axis)
 {
-    int k = 10 + sprintf(h + 10, "{'descr': '<f%d', 'fortran_order': False, 'shape': (%d,", (int)sizeof(fd_real), n);
+    int k = 10 + sprintf(h + 10, "{'descr': '<f%d', 'fortran_order': False, 'shape': (%d,",
+                         (int)sizeof(fd_real), n);
     for (int i = 0; i < nd; i++) k += sprintf(h + k, " %d%s", axis[i], i < nd - 1 ? "," : "");
     k += sprintf(h + k, "), }");
     while (k % 64 != 63) h[k++] = ' ';
@@ -470,6 +531,13 @@ static inline int npy_head(char h[256], int n, int nd, const int *axis)
     return k;
 }
 
+/* folder_of -- the folder that a file is in, or will be. */
+static inline void folder_of(const char *path, char dir[1024])
+{
+    const char *p = strrchr(path, '/');
+    snprintf(dir, 1024, "%.*s", p ? (int)(p - path) + 1 : 1, p ? path : ".");
+}
+
 /* same_place -- do two paths name one file, that there may not be yet? */
 static inline int same_place(const char *a, const char *b)
 {
@@ -477,8 +545,7 @@ static inline int same_place(const char *a, const char *b)
     char dir[2][1024];
     struct stat is[2];
     if (strcmp(p ? p + 1 : a, q ? q + 1 : b)) return 0;
-    snprintf(dir[0], sizeof dir[0], "%.*s", p ? (int)(p - a) + 1 : 1, p ? a : ".");
-    snprintf(dir[1], sizeof dir[1], "%.*s", q ? (int)(q - b) + 1 : 1, q ? b : ".");
+    folder_of(a, dir[0]), folder_of(b, dir[1]);
     return !stat(dir[0], &is[0]) && !stat(dir[1], &is[1]) && is[0].st_dev == is[1].st_dev
         && is[0].st_ino == is[1].st_ino;
 }
@@ -493,15 +560,46 @@ static inline void growing_apart(const char *out, const char *obs)
         die(2, "--obs: '%s': --out writes there", obs);
 }
 
+/* growing_fits -- is there room on the disk for files of so many bytes, of which parts may be there
+ * already? obs: NULL, or the second file. Where much is to be written, it is said before hours of
+ * work. */
+static inline void growing_fits(const char *out, double bytes, const char *obs, double more)
+{
+    const char *path[2] = { out, obs };
+    double left[2] = { bytes, more };
+    struct statvfs disk[2];
+    for (int i = 0; i < (obs ? 2 : 1); i++) {
+        char dir[1024], part[1032];
+        struct stat is;
+        folder_of(path[i], dir), snprintf(part, sizeof part, "%s.part", path[i]);
+        if (statvfs(dir, &disk[i])) return;                /* the system does not say */
+        if (!stat(part, &is)) left[i] = fmax(0, left[i] - (double)is.st_size);
+    }
+    const int both = obs && disk[0].f_fsid == disk[1].f_fsid;
+    for (int i = 0; i < (obs && !both ? 2 : 1); i++) {
+        const double want = (left[i] + (both ? left[1] : 0)) / 1e6;
+        const double room = (double)disk[i].f_bavail * (double)disk[i].f_frsize / 1e6;
+        if (want > room)
+            die(1, "%s: %s: %.0f MB are to be written, and there is room for %.0f: take fewer "
+                   "functions, a coarser --grid, or another disk", i ? "--obs" : "--out", path[i],
+                       want, room);
+        if (want > 100)
+            printf("%s: %.0f MB will be written, there is room for %.0f\n", path[i], want, room);
+    }
+    fflush(stdout);
+}
+
 /* growing_open -- how many functions it has; those of another run are not touched. */
-static inline int growing_open(growing *g, const char *path, const char *run, int n, int nd, const int *axis)
+static inline int growing_open(growing *g, const char *path, const char *run, int n, int nd,
+                               const int *axis)
 {
     char mark[64], was[64] = "";
     uint64_t sum = 14695981039346656037u;
     for (const char *c = run; *c; c++) sum = (sum ^ (unsigned char)*c) * 1099511628211u;
     memset(mark, 0, sizeof mark);
     sprintf(mark, "a part of a run of fd data %016" PRIx64 "\n", sum);
-    if (snprintf(g->part, sizeof g->part, "%s.part", path) >= (int)sizeof g->part) die(2, "--out: %s: too long", path);
+    if (snprintf(g->part, sizeof g->part, "%s.part", path) >= (int)sizeof g->part)
+        die(2, "--out: %s: too long", path);
     g->path = path, g->size = npy_head(g->head, n, nd, axis), g->each = (ptrdiff_t)sizeof(fd_real);
     for (int i = 0; i < nd; i++) g->each *= axis[i];
     g->f = fopen(g->part, "r+b");
@@ -515,7 +613,8 @@ static inline int growing_open(growing *g, const char *path, const char *run, in
     }
     const size_t got = fread(was, 1, sizeof was, g->f);
     if (memcmp(was, mark, got))
-        die(1, "%s: a part of a run with other settings: repeat that command, or remove the file", g->part);
+        die(1, "%s: a part of a run with other settings: repeat that command, or remove the file",
+            g->part);
     fseek(g->f, 0, SEEK_END);
     const long long have = ((long long)ftell(g->f) - g->size) / g->each;
     if (got == sizeof was && have >= 0) return (int)(have < n ? have : n);
@@ -539,14 +638,16 @@ static inline void growing_put(growing *g, int first, int n, const fd_real *x)
     const unsigned char *c = (const unsigned char *)x;
     int wrong = fseek(g->f, (long)(g->size + first * g->each), SEEK_SET);
     if (!swap) wrong |= fwrite(c, 1, (size_t)bytes, g->f) != (size_t)bytes;
-    for (ptrdiff_t i = 0; swap && i < bytes && !wrong; i++) wrong = fputc(c[i / w * w + w - 1 - i % w], g->f) == EOF;
+    for (ptrdiff_t i = 0; swap && i < bytes && !wrong; i++)
+        wrong = fputc(c[i / w * w + w - 1 - i % w], g->f) == EOF;
     if (wrong || fflush(g->f)) die(1, "%s: %s", g->part, strerror(errno));
 }
 
 static inline void growing_end(growing *g)
 {
     if (!g->f) return;
-    int wrong = fseek(g->f, 0, SEEK_SET) || fwrite(g->head, 1, (size_t)g->size, g->f) != (size_t)g->size;
+    int wrong = fseek(g->f, 0, SEEK_SET) || fwrite(g->head, 1, (size_t)g->size,
+                                                   g->f) != (size_t)g->size;
     wrong |= fclose(g->f) != 0;
     g->f = NULL;
     if (!wrong && access(g->part, F_OK))
@@ -560,9 +661,10 @@ static inline void data_run(const maker *m, char run[2048])
 {
     const args *o = m->o;
     char text[512], cov[512];
-    snprintf(run, 2048, "%s %s %d %dx%dx%d %d%d%d %d from %d seed %" PRIu64 " %d", spec_text(&m->d, text),
-             m->d.row == DATA_FIELD ? spec_text(&o->cov, cov) : "", o->grid.nd, o->grid.n[0], o->grid.n[1], o->grid.n[2],
-             m->s.bc[0], m->s.bc[1], m->s.bc[2], o->n, o->first, o->seed, (int)sizeof(fd_real));
+    snprintf(run, 2048, "%s %s %d %dx%dx%d %d%d%d %d from %d seed %" PRIu64 " %d",
+             spec_text(&m->d, text), m->d.row == DATA_FIELD ? spec_text(&o->cov, cov) : "",
+             o->grid.nd, o->grid.n[0], o->grid.n[1], o->grid.n[2], m->s.bc[0], m->s.bc[1],
+             m->s.bc[2], o->n, o->first, o->seed, (int)sizeof(fd_real));
 }
 
 /* data_png -- the first functions, made again. */
@@ -579,63 +681,110 @@ static inline void data_png(const maker *m, fd_arena a)
     sheet(a.st, m->o->png, &m->s, b, 0, x, lo, hi, m->o->map.row, a);
 }
 
+/* A run: what it writes, and each thread's memory. */
+typedef struct {
+    const args *o;
+    const maker *m;
+    int threads, block;                    /* functions that are made between two writes */
+    fd_real *x, *y;                        /* [block][..] */
+    fd_arena *each;
+    growing to, also;
+} making;
+
+/* making_open -- the files; returns how many functions there are already. */
+static inline int making_open(making *j)
+{
+    const args *o = j->o;
+    const fd_space *s = &j->m->s;
+    const int sinogram = data_kinds[j->m->d.row].with == SINOGRAM;
+    const double *v = j->m->d.v, bytes = (double)sizeof(fd_real) * o->n;
+    int axis[4] = { s->ch }, more = s->ch > 1, sino[2] = { (int)v[1], (int)v[2] };
+    char run[2048];
+    for (int i = 0; i < s->nd; i++) axis[more + i] = s->n[i];
+    data_run(j->m, run);
+    if (o->obs) growing_apart(o->out, o->obs);
+    growing_fits(o->out, bytes * (double)fd_size(s), o->obs, bytes * (double)j->m->seen);
+    int from = growing_open(&j->to, o->out, run, o->n, more + s->nd, axis);
+    if (!o->obs) return from;
+    const int have = growing_open(&j->also, o->obs, run, o->n, sinogram ? 2 : s->nd,
+                                  sinogram ? sino : axis + more);
+    return have < from ? have : from;
+}
+
+/* making_some -- functions first to first + n - 1 of the run; the first one that failed is in
+ * st. */
+static inline void making_some(const making *j, int first, int n, fd_status *st)
+{
+    const ptrdiff_t size = fd_size(&j->m->s);
+    int wrong = n, of = -1;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic) num_threads(j->threads)
+#endif
+    for (int i = 0; i < n; i++) {
+        int t = 0;
+#ifdef _OPENMP
+        t = omp_get_thread_num();
+#endif
+        const fd_arena own = j->each[t];
+        if (own.st->code) continue;
+        maker_one(j->m, j->o->first + first + i, j->x + i * size, j->y + i * j->m->seen, own);
+        if (!own.st->code) continue;
+#ifdef _OPENMP
+#pragma omp critical
+#endif
+        if (i < wrong) wrong = i, of = t;
+    }
+    if (of >= 0) fd_fail_as(st, j->each[of].st);
+}
+
+/* making_stopped -- where only memory is missing, what there is stays; else it would fail again. */
+static inline void making_stopped(making *j, int done, const fd_status *st)
+{
+    const int keep = st->code == FD_ENOMEM && done > 0;
+    growing_close(&j->to, keep), growing_close(&j->also, keep);
+    if (keep)
+        printf("%d functions are kept for a run with more memory: %s.part\n", done, j->o->out);
+    need(st);
+}
+
 static inline int do_data(args *o)
 {
     enum { AT_MOST = 64 };
     fd_status st, own[AT_MOST];
     fd_arena a = arena_make(o, &st), each[AT_MOST];
-    if (!o->file) die(2, "data: which? fd help data lists them: fd data darcy -n 100 --grid 64x64 -o a.npy --obs p.npy");
+    if (!o->file)
+        die(2, "data: which? fd help data lists them: fd data darcy -n 100 --grid 64x64 -o a.npy "
+               "--obs p.npy");
     maker m = maker_new(&a, o, o->file);
-    const fd_space *s = &m.s;
-    const ptrdiff_t size = fd_size(s);
-    const int with = data_kinds[m.d.row].with;
-    if (o->obs && !with) die(2, "--obs: nothing goes with %s", t_data.rows[m.d.row].name);
-    int threads = 1, done = 0;
+    if (o->obs && !data_kinds[m.d.row].with)
+        die(2, "--obs: nothing goes with %s", t_data.rows[m.d.row].name);
+    making j = { .o = o, .m = &m, .threads = 1, .each = each };
 #ifdef _OPENMP
-    threads = omp_get_max_threads() < AT_MOST ? omp_get_max_threads() : AT_MOST;
+    j.threads = omp_get_max_threads() < AT_MOST ? omp_get_max_threads() : AT_MOST;
 #endif
-    const int block = 4 * threads < o->n ? 4 * threads : o->n;
-    fd_real *x = fd_raw(&a, fd_real, block * size), *y = fd_raw(&a, fd_real, block * m.seen);
+    j.block = 4 * j.threads < o->n ? 4 * j.threads : o->n;
+    j.x = fd_raw(&a, fd_real, j.block * fd_size(&m.s)), j.y = fd_raw(&a, fd_real, j.block * m.seen);
     need(&st);
-    const size_t part = ((size_t)(a.end - a.beg) / (size_t)threads) & ~(size_t)63;
-    for (int t = 0; t < threads; t++) each[t] = fd_arena_over(a.beg + (size_t)t * part, part, &own[t]);
-    int axis[4] = { s->ch }, more = s->ch > 1, sino[2] = { (int)m.d.v[1], (int)m.d.v[2] };
-    for (int i = 0; i < s->nd; i++) axis[more + i] = s->n[i];
-    growing to = { .f = NULL }, also = { .f = NULL };
-    char run[2048];
-    data_run(&m, run);
-    if (o->obs) growing_apart(o->out, o->obs);
-    int from = growing_open(&to, o->out, run, o->n, more + s->nd, axis);
-    if (o->obs) {
-        const int have = growing_open(&also, o->obs, run, o->n, with == SINOGRAM ? 2 : s->nd, with == SINOGRAM ? sino : axis + more);
-        if (have < from) from = have;
-    }
+    const size_t part = ((size_t)(a.end - a.beg) / (size_t)j.threads) & ~(size_t)63;
+    for (int t = 0; t < j.threads; t++)
+        each[t] = fd_arena_over(a.beg + (size_t)t * part, part, &own[t]);
+    const int from = making_open(&j);
     if (from) printf("%d functions are there already\n", from);
     const double begin = now();
-    for (int first = from; first < o->n && !st.code; first += done) {     /* a few at a time */
-        done = o->n - first < block ? o->n - first : block;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-#endif
-        for (int i = 0; i < done; i++) {
-            int t = 0;
-#ifdef _OPENMP
-            t = omp_get_thread_num();
-#endif
-            if (!own[t].code) maker_one(&m, o->first + first + i, x + i * size, y + i * m.seen, each[t]);
-        }
-        for (int t = 0; t < threads; t++) fd_fail_as(&st, &own[t]);
-        if (st.code) break;
-        growing_put(&to, first, done, x);
-        if (o->obs) growing_put(&also, first, done, y);
+    for (int first = from, done; first < o->n; first += done) {            /* a few at a time */
+        done = o->n - first < j.block ? o->n - first : j.block;
+        making_some(&j, first, done, &st);
+        if (st.code) making_stopped(&j, first, &st);
+        growing_put(&j.to, first, done, j.x);
+        if (o->obs) growing_put(&j.also, first, done, j.y);
         const double spent = now() - begin, rate = (first + done - from) / fmax(spent, 1e-9);
-        if (spent > 1) progress("sample", first + done, (double)(first + done) / o->n, -1, rate, (o->n - first - done) / rate);
+        if (spent > 1)
+            progress("sample", first + done, (double)(first + done) / o->n, -1, rate,
+                     (o->n - first - done) / rate);
     }
     bar_end();
-    if (st.code) growing_close(&to, 0), growing_close(&also, 0);   /* it would fail again */
-    need(&st);
     printf("%d functions in %.1f s\n", o->n, now() - begin);
-    growing_end(&also), growing_end(&to);
+    growing_end(&j.also), growing_end(&j.to);
     if (o->png) data_png(&m, a);
     return finish();
 }

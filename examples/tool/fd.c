@@ -1,5 +1,5 @@
-/* fd.c -- the command-line tool (fd help lists its commands). All that computes is in the library; flags, specs
- * and files are in common.h. */
+/* fd.c -- the command-line tool (fd help lists its commands). All that computes is in the library;
+ * flags, specs and files are in common.h. */
 #include "common.h"
 #include "plot.h"
 #include "bridge.h"
@@ -79,11 +79,13 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
     fd_real *y = fd_raw(&a, fd_real, most * size);
     double *t = fd_raw(&a, double, most), *wave = fd_raw(&a, double, bins), units = 0;
     double *var = fd_raw(&a, double, s->modes), *part = fd_raw(&a, double, bins);
-    double *e = fd_new(&a, double, 2 * TIMES * bins), *out = fd_raw(&a, double, TIMES * bins * COUNT(cols));
+    double *e = fd_new(&a, double, 2 * TIMES * bins),
+        *out = fd_raw(&a, double, TIMES * bins * COUNT(cols));
     plot p;
     need(a.st);
     for (int c = 0; c < s->ch; c++) units += 1 / (k->norm.scale[c] * k->norm.scale[c]);
-    plot_begin(&p, 900, 600, "error of x0, and of the best linear denoiser (dashed)", "wavenumber", "variance", 0, 1);
+    plot_begin(&p, 900, 600, "error of x0, and of the best linear denoiser (dashed)", "wavenumber",
+               "variance", 0, 1);
     printf("error of x0 over that of the best linear denoiser:");
     for (int j = 0, rows = 0; j < TIMES; j++) {
         double *err = e + 2 * j * bins, *floor = err + bins, sum[2] = { 0, 0 };
@@ -97,7 +99,8 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
                 data_take(d, i + l, x0 + l * size, a);
             }
             fd_cov_pow(k->noise, 0, b, x0, x0, a);
-            fd_perturb(&k->p, fd_stream(fd_seed(o->seed), 'h', (uint32_t)j), i, b, x0, t, xt, NULL, a);
+            fd_perturb(&k->p, fd_stream(fd_seed(o->seed), 'h', (uint32_t)j), i, b, x0, t, xt, NULL,
+                       a);
             fd_predict(&k->model, FD_X0, &k->p, b, xt, t, y, a);
             need(a.st);
             for (ptrdiff_t l = 0; l < b * size; l++) y[l] -= x0[l];
@@ -272,7 +275,8 @@ static int do_train(args *o)
     else gap_warn(k, a);
     if (k->between.t) k->starts = &from;
     if (k->between.t && k->couple.row == 1 && from.total != d.total)
-        die(1, "--couple: paired wants as many functions in %s as in %s: %d, %d", start, o->data, from.total, d.total);
+        die(1, "--couple: paired wants as many functions in %s as in %s: %d, %d", start, o->data,
+            from.total, d.total);
     if (k->condition.t) condition_say(k, a);
     int sig = train(k, &d, o, &c, a);
     ranks_leave();
@@ -433,13 +437,15 @@ static int do_eval(args *o)
  * And is it the law of the data? The exit status is about grids alone, but for --law. */
 
 enum { GRIDS = 5, LOW = 4, FEW = 8 };      /* waves that a trained model answers for; exact draws */
-static const double LOSS = 0.8;            /* of the data's variance; with less a wave lost energy */
+/* of the data's variance; with less a wave lost energy */
+static const double LOSS = 0.8;
 typedef struct {
     const kit *k;
     char name[48];
     int bins;
     fd_real *var[2], *u;                   /* noise, samples: variance of the shared modes; draws */
-    double *e[2], *data, *best, pixel[2];  /* spectra; of the exact law at the end; pixel variance */
+    /* spectra; of the exact law at the end; pixel variance */
+    double *e[2], *data, *best, pixel[2];
 } place;
 
 /* is_sampled -- may the law be known by samples only? */
@@ -706,7 +712,8 @@ static int conditions(const args *o, const kit *base, fd_arena a)
     return !ok;
 }
 
-/* certify_grid -- grid g: n, 2n, 4n, an odd number of points near n, 2n + 1; its name is added to name. */
+/* certify_grid -- grid g: n, 2n, 4n, an odd number of points near n, 2n + 1; its name is added to
+ * name. */
 static shape certify_grid(int g, shape first, char *name)
 {
     shape n = { first.nd, { 1, 1, 1 } };
@@ -719,13 +726,16 @@ static shape certify_grid(int g, shape first, char *name)
     return n;
 }
 
-/* certify_bridge -- is a bridge between two functions of the target one path on every grid, and has it a cost? */
+/* certify_bridge -- is a bridge between two functions of the target one path on every grid, and has
+ * it a cost? */
 static int certify_bridge(args *o, fd_arena a)
 {
     enum { STEPS = 8 };
-    static const char *const no[] = { "model", "process", "conditions", "law", "out", "png", "n", "steps", "scheme",
-                                      "eta", "times", "start", "corrector", "churn", "batch", "denoise" };
-    for (int i = 0; i < COUNT(no); i++) if (is_given(no[i])) die(2, "--%s: not with --bridge", no[i]);
+    static const char *const no[] = { "model", "process", "conditions", "law", "out", "png", "n",
+                                      "steps", "scheme", "eta", "times", "start", "corrector",
+                                      "churn", "batch", "denoise" };
+    for (int i = 0; i < COUNT(no); i++)
+        if (is_given(no[i])) die(2, "--%s: not with --bridge", no[i]);
     const double tol = o->tol > 0 ? o->tol : 1e-3;
     const shape first = o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } };
     double v[3][GRIDS] = { { 0 } };
@@ -752,7 +762,8 @@ static int certify_bridge(args *o, fd_arena a)
         fd_cov_draw(target, fd_seed(o->seed), 0, 1, x, own);
         fd_cov_draw(target, fd_seed(o->seed), 1, 1, to, own);
         fd_cov_pow(noise, 0, 1, x, x, own), fd_cov_pow(noise, 0, 1, to, to, own);
-        memcpy(mean, x, (size_t)s.points * sizeof *x), memcpy(once, x, (size_t)s.points * sizeof *x);
+        memcpy(mean, x, (size_t)s.points * sizeof *x),
+            memcpy(once, x, (size_t)s.points * sizeof *x);
         v[2][g] = fd_bridge_cost(&l, x, to, NULL, own);
         for (int k = 0; k < STEPS / 2; k++) {              /* to the middle, where it is widest */
             const double from = (double)k / STEPS, at = (k + 1.) / STEPS;
@@ -779,7 +790,8 @@ static int certify_bridge(args *o, fd_arena a)
     ok &= row_of("mean in 1 step and in 4", v[1], tol, tol);
     int ends = row_of("cost of the end", v[2], 0, tol);
     puts(!ok ? "\nFAIL: the path depends on the grid" : ends ? "\nPASS: one path, on every grid"
-         : "\nFAIL: the cost does not converge: no path of functions has such an end: smoother ends (--target), or rougher noise (--cov)");
+         : "\nFAIL: the cost does not converge: no path of functions has such an end: smoother "
+           "ends (--target), or rougher noise (--cov)");
     int status = finish();
     return status ? status : !(ok && ends);
 }
@@ -868,7 +880,8 @@ static int do_certify(args *o)
     double off = against_data(&q[0], o, a);
     puts(!ok ? "\nFAIL: the law depends on the grid"
        : limit ? "\nPASS: one law, on every grid"
-       : "\nFAIL: a pixel variance that does not converge: white noise, or a --grid too coarse for it");
+       : "\nFAIL: a pixel variance that does not converge: white noise, or a --grid too coarse "
+         "for it");
     ok &= limit;
     if (o->law_tol > 0 && !(off <= o->law_tol)) {
         printf("FAIL: not the law of the data: a wave differs by %.3g, more than --law %g\n", off,
@@ -910,7 +923,8 @@ static int do_certify(args *o)
                 int n = q[g].bins < q[0].bins ? q[g].bins : q[0].bins;
                 double *ratio = i ? fd_new(&a, double, n) : NULL;
                 for (int j = 0; j < n && ratio; j++)
-                    ratio[j] = q[0].e[1][j] > 1e-8 * q[0].e[1][0] ? q[g].e[1][j] / q[0].e[1][j] : NAN;
+                    ratio[j] = q[0].e[1][j] > 1e-8 * q[0].e[1][0] ? q[g].e[1][j] / q[0].e[1][j]
+                        : NAN;
                 if (i) plot_line(&p[2], n, w, ratio, q[g].name, g ? PLOT_MARKED : PLOT_SOLID);
             }
             if (i) plot_line(&p[i], q[2].bins, w2, q[2].data, "data", PLOT_DASHED);
@@ -1004,7 +1018,9 @@ static int do_orders(args *o)
         else if (order >= 0 || order < 0) printf("   %5.2f\n", order);
         else puts(top < least ? "   exact" : "       -");
         plot *at = &p[drawn];
-        if (good) plot_line(at, runs, evals[c], err[c], fd_scheme_name(c), at->count < 8 ? PLOT_MARKED : PLOT_DASHED);
+        if (good)
+            plot_line(at, runs, evals[c], err[c], fd_scheme_name(c),
+                      at->count < 8 ? PLOT_MARKED : PLOT_DASHED);
     }
     if (o->out) {
         fd_csv_save(&st, o->out, COUNT(cols), cols, rows, out[0]);
@@ -1021,13 +1037,14 @@ static int do_orders(args *o)
 
 /* ---- fd loglik -------------------------------------------------------------------------------
  *
- * Log densities of functions at the last time: by the probability flow back to the law that samplers start
- * from, and that of Gaussian data with the mean and the spectrum that the model knows, N(m mean, m^2 c + v C),
- * in closed form: for an exact model the same, but for the start. Between them the bound of the path space, at
- * t = 0. All in nats for the coefficients of the D modes that carry noise; less log N(x; 0, C) they have a limit
- * on fine grids. All of it is for the functions of the file, not for what the model makes of them: x = scale
- * file + .. in each channel adds sum D_c log scale_c. Bits per dimension are of values: with h the weight of a
- * point, -(log p + D/2 log h)/(D log 2). */
+ * Log densities of functions at the last time: by the probability flow back to the law that
+ * samplers start from, and that of Gaussian data with the mean and the spectrum that the model
+ * knows, N(m mean, m^2 c + v C), in closed form: for an exact model the same, but for the start.
+ * Between them the bound of the path space, at t = 0. All in nats for the coefficients of the D
+ * modes that carry noise; less log N(x; 0, C) they have a limit on fine grids. All of it is for the
+ * functions of the file, not for what the model makes of them: x = scale file + .. in each channel
+ * adds sum D_c log scale_c. Bits per dimension are of values: with h the weight of a point, -(log p
+ * + D/2 log h)/(D log 2). */
 
 static int do_loglik(args *o)
 {
@@ -1040,12 +1057,14 @@ static int do_loglik(args *o)
     normal norm = normal_plain(0);
     dataset d;
     kit k;
-    if (o->scheme.row < FD_PF_HEUN || o->scheme.row == FD_STOCHASTIC_HEUN || o->scheme.row == FD_PF_MULTISTEP
+    if (o->scheme.row < FD_PF_HEUN || o->scheme.row == FD_STOCHASTIC_HEUN
+        || o->scheme.row == FD_PF_MULTISTEP
         || o->scheme.row == FD_ANNEALED)
         die(2, "--scheme: a density needs pf-heun, pf-midpoint, pf-rk4 or pf-adaptive");
     if (o->model) {
         for (int i = 0; i < COUNT(fixed); i++)
-            if (is_given(fixed[i])) die(2, "--%s: comes from the model that --model names", fixed[i]);
+            if (is_given(fixed[i]))
+                die(2, "--%s: comes from the model that --model names", fixed[i]);
         if (!o->data) die(2, "loglik: --model needs --data FILE");
         k = *kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
         condition_none(&k, o->model);
@@ -1054,7 +1073,8 @@ static int do_loglik(args *o)
         d = data_open(&a, o->data, o, &k, g, g);
         if (!o->raw) norm = k.norm;
         if (k.model.predicts > FD_VELOCITY)
-            die(1, "%s: no density from a network that says %s", o->model, t_predict.rows[k.model.predicts].name);
+            die(1, "%s: no density from a network that says %s", o->model,
+                t_predict.rows[k.model.predicts].name);
     } else {
         shape g = o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } };
         if (o->raw) die(2, "--raw: is for --model");
@@ -1081,7 +1101,8 @@ static int do_loglik(args *o)
     const fd_space *s = &k.s;
     ptrdiff_t size = fd_size(s), dims = 0;
     int n = d.m, exact = k.model.var != NULL;
-    int probes = o->probes ? o->probes : exact ? 0 : NETWORK_PROBES, pairs = exact ? 0 : NETWORK_PAIRS;
+    int probes = o->probes ? o->probes : exact ? 0 : NETWORK_PROBES,
+        pairs = exact ? 0 : NETWORK_PAIRS;
     if (k.process.row == PROCESS_DDPM) k.p.tmin = 1;                   /* there is no noise at 0 */
     if (!(fd_law(&k.p, k.p.tmin, 0).v > 0))
         die(2, "--process: no density at t = %g, where there is no noise: %s:tmin=...", k.p.tmin,
@@ -1089,7 +1110,8 @@ static int do_loglik(args *o)
     *o = settle(o, &k);
     double *t = fd_raw(&a, double, o->steps + 1), ends[2] = { k.p.tmax, k.p.tmin };
     double *var = fd_raw(&a, double, s->ch * s->modes);
-    double *out = fd_raw(&a, double, n * COUNT(cols)), *p = fd_raw(&a, double, 2 * o->batch), begin = now();
+    double *out = fd_raw(&a, double, n * COUNT(cols)), *p = fd_raw(&a, double, 2 * o->batch),
+        begin = now();
     fd_real *mean = fd_new(&a, fd_real, size);
     need(&st);
     times_set(&k, o, t, &st);
@@ -1124,10 +1146,12 @@ static int do_loglik(args *o)
                                    scale - p[b + j], fd_gauss_logp(end, mean, x, a) + scale };
             memcpy(out + (i + j) * COUNT(cols), got, sizeof got);
             for (int c = 1; c < COUNT(cols); c++)
-                if (!(fabs(got[c]) < INFINITY)) die(1, "function %d: its %s is not finite", i + j, cols[c]);
+                if (!(fabs(got[c]) < INFINITY))
+                    die(1, "function %d: its %s is not finite", i + j, cols[c]);
         }
         double done = (double)(i + b) / n, spent = now() - begin;
-        if (isatty(2)) progress("sample", i + b, done, -1, done * n / spent, spent * (1 / done - 1));
+        if (isatty(2))
+            progress("sample", i + b, done, -1, done * n / spent, spent * (1 / done - 1));
     }
     bar_end();
     printf("%d functions, %ld dimensions, t = %g (bound: 0); %s, ", n, (long)dims, k.p.tmin,
@@ -1257,10 +1281,12 @@ static void net_print(const char *program, const fd_net *net)
     static const char *const coords[] = { "", "open", "closed", "none" };
     static const char *const time[] = { "", "a channel", "film", "a token", "none" };
     const fd_arch *n = &net->arch;
-    printf("%s, %d-D: in %d, out %d, width %d, layers %d, ", program, n->nd, n->in, n->out, n->width, n->layers);
+    printf("%s, %d-D: in %d, out %d, width %d, layers %d, ", program, n->nd, n->in, n->out,
+           n->width, n->layers);
     if (n->kind == FD_UVIT) printf("heads %d, patches ", n->heads);
     else printf("coordinates %s, modes ", coords[n->coords]);
-    for (int i = 0; i < n->nd; i++) printf("%s%d", i ? "x" : "", n->kind == FD_UVIT ? n->patch[i] : n->modes[i]);
+    for (int i = 0; i < n->nd; i++)
+        printf("%s%d", i ? "x" : "", n->kind == FD_UVIT ? n->patch[i] : n->modes[i]);
     printf(", time %s times %g, %ld weights\n", time[n->time], n->tscale, (long)net->count);
 }
 
@@ -1322,7 +1348,8 @@ static int do_info(args *o)
 
 static int do_convert(args *o)
 {
-    static const int row_of[FD_FOREIGN] = { AS_AUTO, AS_FNO, AS_NEURALOP, AS_NEURALOP, AS_NEURALOP, AS_UVIT };
+    static const int row_of[FD_FOREIGN] = { AS_AUTO, AS_FNO, AS_NEURALOP, AS_NEURALOP, AS_NEURALOP,
+                                            AS_UVIT };
     static const char *const more[] = { "boundary", "cov", "process", "predict" };
     char why[256];
     fd_status st;
@@ -1349,14 +1376,16 @@ static int do_convert(args *o)
     int kind = fd_foreign_kind(&f), said = o->as.row == AS_FFM ? AS_NEURALOP : o->as.row;
     if (!kind) die(1, "%s: no names of a network that is known; fd help as", o->file);
     if (said && said != row_of[kind])
-        die(2, "--as: %s: the names in %s are those of %s", t_as.rows[o->as.row].name, o->file, fd_foreign_name(kind));
+        die(2, "--as: %s: the names in %s are those of %s", t_as.rows[o->as.row].name, o->file,
+            fd_foreign_name(kind));
     fd_net *net = foreign_net(&a, &f, &o->as, why);
     if (!net) die(1, "%s: %s", o->file, why);
     const fd_arch *n = &net->arch;
     net_print(fd_foreign_name(kind), net);
     if (o->grid.nd) {
         kit *k = fd_new(&a, kit, 1);
-        if (o->grid.nd != n->nd) die(2, "--grid: %d axes, but the network has %d", o->grid.nd, n->nd);
+        if (o->grid.nd != n->nd)
+            die(2, "--grid: %d axes, but the network has %d", o->grid.nd, n->nd);
         if (n->in != n->out) die(2, "--grid: no model: %d channels in, %d out", n->in, n->out);
         if (o->cov.row == COV_EMPIRICAL) die(2, "--cov: empirical needs data");
         need(&st);
@@ -1464,7 +1493,8 @@ int main(int argc, char **argv)
         int skip = 2;
         if (strcmp(argv[1], commands[i].name)) continue;
         sprintf(where, "fd help %s", argv[1]);
-        if (commands[i].of & (INFO | CONVERT | DATA) && argc > 2 && argv[2][0] != '-') file = argv[skip++];
+        if (commands[i].of & (INFO | CONVERT | DATA) && argc > 2 && argv[2][0] != '-')
+            file = argv[skip++];
         options_read(&o, commands[i].of, where, argc - skip, argv + skip);
         if (o.help) return help(argv[1]);
         o.file = file;

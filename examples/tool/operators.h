@@ -1,6 +1,6 @@
-/* operators.h -- what --op of fd posterior and fd calibrate puts between a function and its observation: the
- * solution of an equation whose coefficient, source or initial state is the function, its image under a blur, a
- * phase, or its sinogram. */
+/* operators.h -- what --op of fd posterior and fd calibrate puts between a function and its
+ * observation: the solution of an equation whose coefficient, source or initial state is the
+ * function, its image under a blur, a phase, or its sinogram. */
 #ifndef OPERATORS_H
 #define OPERATORS_H
 #include "common.h"
@@ -18,15 +18,21 @@ static topic t_op = { "op", "what stands between the function x and what is obse
     { "heat", "x after the heat equation u_t = nu Laplacian u", {
         { "nu", "0.01", "diffusivity", 0, 1e9 }, { "time", "1", "when", 0, 1e9 } } },
     { "blur", "x under a Gaussian", { { "w", "0.05", "its width", 0, 10 } } },
-    { "radon", "integrals of x, a square of side 2, along parallel lines; --obs: the sinogram, .npy [views][detectors]", {
-        { "angle", "90", "the views are the middles of equal parts of -angle to angle, degrees", 1e-3, 90 },
+    { "radon", "integrals of x, a square of side 2, along parallel lines; --obs: the sinogram, "
+               ".npy [views][detectors]", {
+        { "angle", "90", "the views are the middles of equal parts of -angle to angle, degrees",
+          1e-3, 90 },
         { "views", "auto", "auto: as in --obs, else 30", 1, 1e4 },
-        { "detectors", "auto", "on -1.4 to 1.4; auto: as in --obs, else one for each column", 1, 1e4 } } },
-    { "mogi", "a radar's phase above a sheet in the ground that opens by x centimetres, in radians", {
-        { "depth", "4", "of the sheet, km", 1e-3, 1e3 }, { "side", "12", "of the square, km", 1e-3, 1e4 },
+        { "detectors", "auto", "on -1.4 to 1.4; auto: as in --obs, else one for each column", 1,
+          1e4 } } },
+    { "mogi", "a radar's phase above a sheet in the ground that opens by x centimetres, in radians",
+      {
+        { "depth", "4", "of the sheet, km", 1e-3, 1e3 },
+        { "side", "12", "of the square, km", 1e-3, 1e4 },
         { "incidence", "38", "of the radar, degrees", 0, 90 },
         { "heading", "-12", "of its flight, degrees clockwise from north", -360, 360 }, WRAPPED } },
-    { "phase", "a phase x of which cos and sin are seen: give it wrapped in --obs; --noise of each", { { 0 } } },
+    { "phase", "a phase x of which cos and sin are seen: give it wrapped in --obs; --noise of each",
+      { { 0 } } },
     { "flow", "vorticity after some time, x at the start; periodic", {
         { "nu", "1e-3", "viscosity", 0, 1e9 }, { "time", "1", "when", 0, 1e9 },
         { "dt", "0.01", "a step", 1e-9, 1e9 } } },
@@ -37,30 +43,36 @@ static topic t_op = { "op", "what stands between the function x and what is obse
 typedef struct {
     spec op;
     fd_obs seen;                           /* of the solution, without noise */
-    double scale, shift;                   /* x in the model's units = scale x + shift in those of files */
+    /* x in the model's units = scale x + shift in those of files */
+    double scale, shift;
     pde_flow flow;
     int steps;
     double *mul;                           /* heat, blur: factors of modes */
     double *kernel;                        /* mogi: [2 rows - 1][2 columns - 1] */
     int views, detectors, wrapped, linear;
     double *theta, *s;                     /* radon */
-    int solved;                            /* 1: once; what fails then is a bad function, not a bad --op */
+    /* 1: once; what fails then is a bad function, not a bad --op */
+    int solved;
 } op_through;
 
 /* op_check -- does the equation fit the grid? */
 static inline void op_check(const char *flag, const spec *op, const fd_space *s, double *rate)
 {
-    static const int bc[] = { FD_NEUMANN, FD_DIRICHLET, -1, -1, FD_NEUMANN, FD_NEUMANN, -1, FD_PERIODIC, FD_PERIODIC };
+    static const int bc[] = { FD_NEUMANN, FD_DIRICHLET, -1, -1, FD_NEUMANN, FD_NEUMANN, -1,
+                              FD_PERIODIC, FD_PERIODIC };
     const char *name = t_op.rows[op->row].name;
-    const int square = op->row == OP_DARCY || op->row == OP_FLOW || op->row == OP_RADON || op->row == OP_MOGI;
+    const int square = op->row == OP_DARCY || op->row == OP_FLOW || op->row == OP_RADON
+        || op->row == OP_MOGI;
     if (s->ch > 1) die(2, "%s: %s is of functions of one channel", flag, name);
-    if (square && (s->nd != 2 || s->n[0] != s->n[1])) die(2, "%s: %s wants a square grid, as 32x32", flag, name);
+    if (square && (s->nd != 2 || s->n[0] != s->n[1]))
+        die(2, "%s: %s wants a square grid, as 32x32", flag, name);
     if (op->row == OP_BURGERS && s->nd != 1) die(2, "%s: burgers wants a line, as --grid 64", flag);
     for (int i = 0; i < s->nd; i++)
         if (bc[op->row] >= 0 && s->bc[i] != bc[op->row])
             die(2, "%s: %s wants --boundary %s", flag, name, t_boundary.rows[bc[op->row]].name);
     if (op->row == OP_POISSON && pde_resonance(s, op->v[0], 1e-6) >= 0)
-        die(2, "%s: %s: k2 = %.10g is an eigenvalue of the Laplacian on this grid: there is no solution", flag, name, op->v[0]);
+        die(2, "%s: %s: k2 = %.10g is an eigenvalue of the Laplacian on this grid: there is no "
+               "solution", flag, name, op->v[0]);
     if (op->row < OP_FLOW) return;
     double n = op->v[1] / op->v[2];
     if (n > 1e6) die(2, "%s: %s: more than a million steps of dt to the time", flag, name);
@@ -68,7 +80,8 @@ static inline void op_check(const char *flag, const spec *op, const fd_space *s,
 }
 
 /* u = what x does to the ground by the kernel, or the transpose; u may be x */
-static inline void op_sheet(const op_through *o, const fd_space *s, int back, const fd_real *x, fd_real *u, fd_arena a)
+static inline void op_sheet(const op_through *o, const fd_space *s, int back, const fd_real *x,
+                            fd_real *u, fd_arena a)
 {
     const int n = s->n[0], m = s->n[1], w = 2 * m - 1;
     double *sum = fd_new(&a, double, n * m);
@@ -84,14 +97,14 @@ static inline void op_sheet(const op_through *o, const fd_space *s, int back, co
     for (int i = 0; i < n * m; i++) u[i] = (fd_real)sum[i];
 }
 
-/* op_solve -- the solution u of one function x in the units of files; states [steps][size] of what it went through, or
- * NULL. */
-static inline void op_solve(const op_through *o, const fd_space *s, const fd_real *x, fd_real *u, fd_real *states,
+/* op_solve -- the solution u of one function x in the units of files. */
+static inline void op_solve(const op_through *o, const fd_space *s, const fd_real *x, fd_real *u,
                             fd_arena a)
 {
     const ptrdiff_t size = s->points;
     if (o->op.row == OP_DARCY) {
-        double *k = fd_raw(&a, double, size), *f = fd_raw(&a, double, size), *p = fd_raw(&a, double, size);
+        double *k = fd_raw(&a, double, size), *f = fd_raw(&a, double, size),
+            *p = fd_raw(&a, double, size);
         for (ptrdiff_t i = 0; p && i < size; i++) k[i] = exp((double)x[i]), f[i] = 1;
         if (!p) return;
         pde_darcy *d = pde_darcy_new(&a, s->n[0], 1 + (int)o->op.v[0], PDE_MULTIGRID, 1e-10, k);
@@ -107,22 +120,21 @@ static inline void op_solve(const op_through *o, const fd_space *s, const fd_rea
         fd_from_modes(s, 1, u, u, a);
     } else {                                                 /* phase: no step */
         if (u != x) memcpy(u, x, (size_t)size * sizeof *u);
-        if (o->op.row == OP_FLOW && !states) pde_flow_run(&o->flow, o->steps, u, a);
-        else for (int k = 0; k < o->steps && !a.st->code; k++) {
-            if (states) memcpy(states + k * size, u, (size_t)size * sizeof *u);
-            if (o->op.row == OP_FLOW) pde_flow_step(&o->flow, u, a);
-            else pde_burgers_step(&o->flow, u, NULL, a);
-        }
+        if (o->op.row == OP_FLOW) pde_flow_run(&o->flow, o->steps, u, a);
+        else for (int k = 0; k < o->steps && !a.st->code; k++)
+            pde_burgers_step(&o->flow, u, NULL, a);
     }
 }
 
 /* op_back -- g = (du/dx)^T g at x. */
-static inline void op_back(const op_through *o, const fd_space *s, const fd_real *x, fd_real *g, fd_arena a)
+static inline void op_back(const op_through *o, const fd_space *s, const fd_real *x, fd_real *g,
+                           fd_arena a)
 {
     const ptrdiff_t size = s->points;
     if (o->op.row == OP_DARCY) {
         const int faces = 1 + (int)o->op.v[0];
-        double *k = fd_raw(&a, double, size), *f = fd_raw(&a, double, size), *p = fd_raw(&a, double, size);
+        double *k = fd_raw(&a, double, size), *f = fd_raw(&a, double, size),
+            *p = fd_raw(&a, double, size);
         double *q = fd_raw(&a, double, size), *dk = fd_raw(&a, double, size);
         if (!dk) return;
         for (ptrdiff_t i = 0; i < size; i++) k[i] = exp((double)x[i]), f[i] = 1;
@@ -136,22 +148,21 @@ static inline void op_back(const op_through *o, const fd_space *s, const fd_real
     } else if (o->op.row == OP_MOGI) {
         op_sheet(o, s, 1, g, g, a);
     } else if (o->op.row < OP_FLOW) {
-        op_solve(o, s, g, g, NULL, a);                       /* symmetric */
-    } else {
-        fd_real *states = fd_raw(&a, fd_real, o->steps * size), *u = fd_raw(&a, fd_real, size);
+        op_solve(o, s, g, g, a);                             /* symmetric */
+    } else if (o->op.row == OP_FLOW) {
+        pde_flow_pull(&o->flow, o->steps, x, g, a);
+    } else if (o->op.row == OP_BURGERS) {
+        fd_real *u = fd_raw(&a, fd_real, size);
         if (!u) return;
-        op_solve(o, s, x, u, states, a);
-        for (int k = o->steps - 1; k >= 0 && !a.st->code; k--) {
-            fd_real *w = states + k * size;
-            if (o->op.row == OP_FLOW) pde_flow_back(&o->flow, w, g, a);
-            else pde_burgers_step(&o->flow, w, g, a);
-        }
+        memcpy(u, x, (size_t)size * sizeof *u);
+        pde_pull(&o->flow, o->steps, size, u, g, pde_burgers_step, a);
     }
 }
 
-/* A function whose equation cannot be solved, as a wild proposal of a chain, gives values that are no numbers, which
- * chains reject; where not even the first one can, it is an error. */
-static inline void op_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
+/* A function whose equation cannot be solved, as a wild proposal of a chain, gives values that are
+ * no numbers, which chains reject; where not even the first one can, it is an error. */
+static inline void op_apply(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                            fd_arena a)
 {
     op_through *o = (op_through *)(uintptr_t)self;
     const ptrdiff_t size = s->points;
@@ -162,7 +173,7 @@ static inline void op_apply(const void *self, const fd_space *s, int b, const fd
         room.st = &own;
         for (ptrdiff_t j = 0; j < size; j++)
             v[j] = (fd_real)(((double)x[i * size + j] - o->shift) / o->scale);
-        op_solve(o, s, v, u + i * size, NULL, room);
+        op_solve(o, s, v, u + i * size, room);
         if (own.low < a.st->low) a.st->low = own.low;
         if (own.code && (!o->solved || own.code == FD_ENOMEM)) fd_fail_as(a.st, &own);
         else if (own.code) for (ptrdiff_t j = 0; j < size; j++) u[i * size + j] = (fd_real)NAN;
@@ -173,12 +184,14 @@ static inline void op_apply(const void *self, const fd_space *s, int b, const fd
     double *p = fd_raw(&a, double, (ptrdiff_t)b * o->seen.m);
     if (!p) return;
     o->seen.apply(o->seen.self, s, b, u, p, a);
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->seen.m; i++) y[2 * i] = cos(p[i]), y[2 * i + 1] = sin(p[i]);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->seen.m; i++)
+        y[2 * i] = cos(p[i]), y[2 * i + 1] = sin(p[i]);
 }
 
-/* op_phase -- w [b][m] = the transpose of the derivative of cos and sin of what is seen at x, times w [b][2 m]. */
-static inline const double *op_phase(const op_through *o, const fd_space *s, int b, const fd_real *x, const double *w,
-                                     fd_arena *a)
+/* op_phase -- w [b][m] = the transpose of the derivative of cos and sin of what is seen at x, times
+ * w [b][2 m]. */
+static inline const double *op_phase(const op_through *o, const fd_space *s, int b,
+                                     const fd_real *x, const double *w, fd_arena *a)
 {
     const ptrdiff_t m = (ptrdiff_t)b * o->seen.m;
     double *p = fd_raw(a, double, 2 * m), *v = fd_raw(a, double, m);
@@ -188,8 +201,8 @@ static inline const double *op_phase(const op_through *o, const fd_space *s, int
     return v;
 }
 
-static inline void op_transpose(const void *self, const fd_space *s, int b, const fd_real *x, const double *w,
-                                fd_real *g, fd_arena a)
+static inline void op_transpose(const void *self, const fd_space *s, int b, const fd_real *x,
+                                const double *w, fd_real *g, fd_arena a)
 {
     const op_through *o = self;
     const ptrdiff_t size = s->points;
@@ -213,7 +226,8 @@ static inline void op_transpose(const void *self, const fd_space *s, int b, cons
 }
 
 /* the sinograms of b functions, and its transpose */
-static inline void op_scan(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena a)
+static inline void op_scan(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                           fd_arena a)
 {
     const op_through *o = self;
     const ptrdiff_t size = s->points, m = (ptrdiff_t)o->views * o->detectors;
@@ -224,8 +238,8 @@ static inline void op_scan(const void *self, const fd_space *s, int b, const fd_
     }
 }
 
-static inline void op_scan_back(const void *self, const fd_space *s, int b, const fd_real *x, const double *w,
-                                fd_real *g, fd_arena a)
+static inline void op_scan_back(const void *self, const fd_space *s, int b, const fd_real *x,
+                                const double *w, fd_real *g, fd_arena a)
 {
     const op_through *o = self;
     const ptrdiff_t size = s->points, m = (ptrdiff_t)o->views * o->detectors;
@@ -270,9 +284,10 @@ static inline void op_kernel(fd_arena *a, op_through *p, const fd_space *s)
                                       pde_c_band, v[2] * turn, v[3] * turn);
 }
 
-/* op_wrap -- o becomes an observation of the solution, linear where the equation is and x is as in files up to a
- * factor. radon: o needs no more than s and its noise. */
-static inline op_through *op_wrap(fd_arena *a, fd_obs *o, const spec *op, double scale, double shift)
+/* op_wrap -- o becomes an observation of the solution, linear where the equation is and x is as in
+ * files up to a factor. radon: o needs no more than s and its noise. */
+static inline op_through *op_wrap(fd_arena *a, fd_obs *o, const spec *op, double scale,
+                                  double shift)
 {
     const fd_space *s = &o->s;
     op_through *p = fd_new(a, op_through, 1);

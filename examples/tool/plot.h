@@ -163,7 +163,8 @@ typedef struct {
 
 /* plot_begin -- texts may be NULL. plot_line -- x and y are kept by pointer; a series beyond
  * PLOT_MAX is dropped; values that are not finite, or not positive on a logarithmic axis, are
- * skipped. A series without a name has the colour of the one before it; one named "" its own, and no legend. */
+ * skipped. A series without a name has the colour of the one before it; one named "" its own, and
+ * no legend. */
 static inline void plot_begin(plot *p, int w, int h, const char *title, const char *xlabel,
                               const char *ylabel, int logx, int logy)
 {
@@ -466,7 +467,8 @@ static inline plot_canvas plot_draw(fd_arena *mem, const plot *p)
             if (d) plot_box(&c, at, s.x0 - len, 1, len, axis, 1);
             else plot_box(&c, s.y1, at, len, 1, axis, 1);
         }
-    for (int k = 0; k < p->count; k++) plot_curve_on(&c, &s, ax, p->line + k, plot_hue(plot_family(p, k)));
+    for (int k = 0; k < p->count; k++)
+        plot_curve_on(&c, &s, ax, p->line + k, plot_hue(plot_family(p, k)));
     plot_legend(&c, &s, p, ax);
     if (p->title) {
         int w = plot_width(2, p->title), x = s.x0 + (s.x1 - s.x0 - w) / 2;
@@ -480,7 +482,8 @@ static inline plot_canvas plot_draw(fd_arena *mem, const plot *p)
     return c;
 }
 
-/* plot_grid -- rows x cols plots of one size, row by row; plot_row -- beside each other; plot_save -- one. */
+/* plot_grid -- rows x cols plots of one size, row by row; plot_row -- beside each other; plot_save
+ * -- one. */
 static inline int plot_grid(fd_status *st, int rows, int cols, const plot *p, const char *path,
                             fd_arena scratch)
 {
@@ -490,12 +493,14 @@ static inline int plot_grid(fd_status *st, int rows, int cols, const plot *p, co
         plot_canvas c = plot_draw(&a, &p[i]);
         ptrdiff_t at = (ptrdiff_t)(i / cols) * c.h * all.w + (ptrdiff_t)(i % cols) * c.w;
         for (int y = 0; c.rgb && y < c.h; y++)
-            memcpy(all.rgb + 3 * (at + (ptrdiff_t)y * all.w), c.rgb + 3 * (ptrdiff_t)y * c.w, 3 * (size_t)c.w);
+            memcpy(all.rgb + 3 * (at + (ptrdiff_t)y * all.w), c.rgb + 3 * (ptrdiff_t)y * c.w,
+                   3 * (size_t)c.w);
     }
     return all.rgb ? fd_png_save(st, path, all.h, all.w, all.rgb) : st->code;
 }
 
-static inline int plot_row(fd_status *st, int count, const plot *p, const char *path, fd_arena scratch)
+static inline int plot_row(fd_status *st, int count, const plot *p, const char *path,
+                           fd_arena scratch)
 {
     return plot_grid(st, 1, count, p, path, scratch);
 }

@@ -10,7 +10,8 @@
 #include "operators.h"
 #include "plot.h"
 
-/* ---- The problem ------------------------------------------------------------------------------ */
+/* ---- The problem
+ * ------------------------------------------------------------------------------ */
 
 typedef struct {
     fd_space s;
@@ -19,8 +20,10 @@ typedef struct {
     const fd_cov *c0;                      /* of a Gaussian prior, or NULL */
     const fd_real *mean;                   /* its mean, or that of the data of a model */
     const kit *k;                          /* NULL: a Gaussian prior */
-    const fd_cov *known;                   /* the Gaussian law of the functions where it is known: the */
-    const fd_real *middle;                 /* prior, or with a model what --prior says; NULL; its mean */
+    /* the Gaussian law of the functions where it is known: the */
+    const fd_cov *known;
+    /* prior, or with a model what --prior says; NULL; its mean */
+    const fd_real *middle;
     const double *t;                       /* [steps + 1] of the sampler */
     fd_obs o;
     double *y;
@@ -94,7 +97,8 @@ static inline problem problem_new(fd_arena *a, args *o)
     return q;
 }
 
-/* ---- Observations from files and flags --------------------------------------------------------- */
+/* ---- Observations from files and flags
+ * --------------------------------------------------------- */
 
 enum { OBS_COLS = 8 };
 
@@ -148,13 +152,15 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
         int i = 0;
         if (cols == OBS_COLS) die(1, "%s: more than %d columns", path, OBS_COLS);
         while (i < COUNT(known) && strcmp(known[i], w)) i++;
-        if (i == COUNT(known)) die(1, "%s: column '%s': expected x, y, z, value, channel or sd", path, w);
+        if (i == COUNT(known))
+            die(1, "%s: column '%s': expected x, y, z, value, channel or sd", path, w);
         if (at[i] >= 0) die(1, "%s: two columns '%s'", path, w);
         col[cols] = i, at[i] = cols;
     }
     for (int i = 0; i < 3; i++)
         if ((at[i] >= 0) != (i < nd)) die(1, "%s: a grid of %d axes needs the columns %s", path, nd,
-                                          nd == 1 ? "x, value" : nd == 2 ? "x, y, value" : "x, y, z, value");
+                                          nd == 1 ? "x, value" : nd == 2 ? "x, y, value"
+                                              : "x, y, z, value");
     if (at[VALUE] < 0) die(1, "%s: no column 'value'", path);
     while (fgets(line, sizeof line, f)) room++;
     rewind(f);
@@ -178,11 +184,13 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
         for (int i = 0; i < nd; i++) {
             place[m * nd + i] = v[i];
             if (!(v[i] >= 0 && v[i] <= q->s.len[i]))
-                die(1, "%s: line %d: %s = %g is outside the domain, 0 to %g", path, m + 2, known[i], v[i], q->s.len[i]);
+                die(1, "%s: line %d: %s = %g is outside the domain, 0 to %g", path, m + 2, known[i],
+                    v[i], q->s.len[i]);
         }
         ch[m] = (int)v[CHANNEL];
         if (ch[m] != v[CHANNEL] || ch[m] < 0 || ch[m] >= q->s.ch)
-            die(1, "%s: line %d: channel %g: there are 0 to %d", path, m + 2, v[CHANNEL], q->s.ch - 1);
+            die(1, "%s: line %d: channel %g: there are 0 to %d", path, m + 2, v[CHANNEL],
+                q->s.ch - 1);
         if (!(v[SD] >= 0)) die(1, "%s: line %d: sd is negative", path, m + 2);
         if (at[SD] >= 0 && !(v[SD] > 0)) die(1, "%s: line %d: sd must be above 0", path, m + 2);
         q->y[m] = v[VALUE], sd[m] = v[SD];
@@ -312,7 +320,8 @@ static inline void obs_op(fd_arena *a, problem *q, const args *o)
 {
     if (!q->op) return;
     const normal *v = q->k ? &q->k->norm : NULL;
-    if (v && v->center) die(2, "--op: %s was normalised pixel by pixel: --normalize scale in training", o->model);
+    if (v && v->center)
+        die(2, "--op: %s was normalised pixel by pixel: --normalize scale in training", o->model);
     op_through *p = op_wrap(a, &q->o, &o->op, v ? v->scale[0] : 1, v ? v->shift[0] : 0);
     need(a->st);
     if (p->wrapped && q->y) {                          /* the file has the phase */
@@ -332,25 +341,31 @@ static inline void obs_op(fd_arena *a, problem *q, const args *o)
     p->shift = 0, q->o.linear = 1;
 }
 
-/* obs_sinogram -- of --op radon: as many views and detectors as the file has, unless --op says how many. */
+/* obs_sinogram -- of --op radon: as many views and detectors as the file has, unless --op says how
+ * many. */
 static inline void obs_sinogram(fd_arena *a, problem *q, args *o)
 {
-    if (!o->obs || strstr(o->obs, ".npy:")) die(2, "--op: radon needs --obs FILE, a sinogram [views][detectors], .npy");
+    if (!o->obs || strstr(o->obs, ".npy:"))
+        die(2, "--op: radon needs --obs FILE, a sinogram [views][detectors], .npy");
     fd_array f = fd_load(a, o->obs);
     double *v = &o->op.v[1];
     char is[64];
     need(a->st);
     extents(is, f.nd, f.n, "x");
     if (f.nd == 3 && f.n[0] == 1) memmove(f.n, f.n + 1, (size_t)--f.nd * sizeof *f.n);
-    if (f.nd != 2) die(1, "--obs: %s: a sinogram has two axes, [views][detectors]; it has %s", o->obs, is);
+    if (f.nd != 2)
+        die(1, "--obs: %s: a sinogram has two axes, [views][detectors]; it has %s", o->obs, is);
     for (int i = 0; i < 2; i++) {
         if (f.n[i] < 1) die(1, "--obs: %s: a sinogram of nothing: it has %s", o->obs, is);
-        if (v[i] > 0 && v[i] != f.n[i]) die(2, "--op: radon: %s=%g, but %s has %d", i ? "detectors" : "views", v[i], o->obs, f.n[i]);
+        if (v[i] > 0 && v[i] != f.n[i])
+            die(2, "--op: radon: %s=%g, but %s has %d", i ? "detectors" : "views", v[i], o->obs,
+                f.n[i]);
         v[i] = f.n[i];
     }
     q->y = fd_raw(a, double, (ptrdiff_t)f.n[0] * f.n[1]);
     need(a->st);
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)f.n[0] * f.n[1]; i++) q->y[i] = obs_finite("obs", o->obs, &f, i);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)f.n[0] * f.n[1]; i++)
+        q->y[i] = obs_finite("obs", o->obs, &f, i);
     q->o = (fd_obs){ .s = q->s, .m = f.n[0] * f.n[1] };
     fd_obs_noise(a, &q->o, o->noise);
 }
@@ -402,7 +417,8 @@ static inline void obs_spec(fd_arena *a, problem *q, const args *o)
         fd_real *u = fd_raw(a, fd_real, (ptrdiff_t)m * s->nd);
         need(a->st);
         fd_uniform(fd_stream(fd_seed(seed), 'o', 0), (ptrdiff_t)m * s->nd, u);
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)m * s->nd; i++) at[i] = (double)u[i] * s->len[i % s->nd];
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)m * s->nd; i++)
+            at[i] = (double)u[i] * s->len[i % s->nd];
         q->o = fd_obs_points(a, s, m, at, NULL);
     } else if (v->row == OBSERVE_COARSE) {
         int n[3] = { (int)v->v[0], (int)v->v[0], (int)v->v[0] };
@@ -424,16 +440,18 @@ static inline void obs_spec(fd_arena *a, problem *q, const args *o)
     need(a->st);
 }
 
-/* ---- Methods ----------------------------------------------------------------------------------- */
+/* ---- Methods
+ * ----------------------------------------------------------------------------------- */
 
 /* in the order of t_method */
-enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
-       METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN, METHOD_FUNDPS,
-       METHOD_DIFFUSIONPDE, METHOD_DAPS, METHOD_ECI, METHOD_PCN, METHOD_MALA, METHOD_HMC,
-       METHOD_SLICE, METHOD_WALK, METHOD_LATENT, METHOD_AMORTISED, METHOD_PRIOR };
+enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT,
+       METHOD_DENOISED, METHOD_FLAT, METHOD_SPLIT, METHOD_PARTICLES, METHOD_ESMDA, METHOD_LANGEVIN,
+       METHOD_FUNDPS, METHOD_DIFFUSIONPDE, METHOD_DAPS, METHOD_ECI, METHOD_PCN, METHOD_MALA,
+       METHOD_HMC, METHOD_SLICE, METHOD_WALK, METHOD_LATENT, METHOD_AMORTISED, METHOD_PRIOR };
 
 typedef struct {
-    int evals;                             /* evaluations of the model, or of the observation for chains */
+    /* evaluations of the model, or of the observation for chains */
+    int evals;
     double ess, rhat, rate, evidence;      /* NAN: the method does not have it */
 } verdict;
 
@@ -452,13 +470,14 @@ static inline void method_gauss(const problem *q, const spec *m)
 static inline void method_linear(const problem *q, const spec *m)
 {
     if (!q->o.linear)
-        die(2, "--method: %s is for linear equations; pcn, mala, hmc, slice, esmda, pigdm, dps take any",
-            m->t->rows[m->row].name);
+        die(2, "--method: %s is for linear equations; pcn, mala, hmc, slice, esmda, pigdm, dps "
+               "take any", m->t->rows[m->row].name);
 }
 
 static inline void method_noisy(const problem *q, const spec *m)
 {
-    if (!(q->o.sd > 0 || q->o.each || q->o.chol)) die(2, "--method: %s needs --noise above 0", m->t->rows[m->row].name);
+    if (!(q->o.sd > 0 || q->o.each || q->o.chol))
+        die(2, "--method: %s needs --noise above 0", m->t->rows[m->row].name);
 }
 
 /* method_plain -- for methods that follow what is observed of the noised state, or whose coupling
@@ -466,25 +485,31 @@ static inline void method_noisy(const problem *q, const spec *m)
  * of C. */
 static inline void method_plain(const problem *q, const spec *m)
 {
-    if (q->p.modal) die(2, "--method: %s is for processes of one m and v for all modes", m->t->rows[m->row].name);
+    if (q->p.modal)
+        die(2, "--method: %s is for processes of one m and v for all modes",
+            m->t->rows[m->row].name);
 }
 
 /* method_run -- b functions by a sampler with moves between its steps. */
-static inline void method_run(const problem *q, const args *o, const fd_sampler *how, int rule, fd_rng r, int first, int b,
-                              fd_real *x, verdict *v, fd_arena a)
+static inline void method_run(const problem *q, const args *o, const fd_sampler *how, int rule,
+                              fd_rng r, int first, int b, fd_real *x, verdict *v, fd_arena a)
 {
     const spec *m = &o->method;
-    const int noisy = q->o.sd > 0 || q->o.each || q->o.chol, moves = rule == METHOD_PROJECT || rule == METHOD_DENOISED
+    const int noisy = q->o.sd > 0 || q->o.each || q->o.chol, moves = rule == METHOD_PROJECT
+        || rule == METHOD_DENOISED
                                                                   || rule == METHOD_FLAT;
-    const int path_rule = rule == METHOD_PROJECT ? FD_PATH_BRIDGE + (int)method_value(m, "path") : FD_PATH_BRIDGE;
+    const int path_rule = rule == METHOD_PROJECT ? FD_PATH_BRIDGE + (int)method_value(m, "path")
+        : FD_PATH_BRIDGE;
     const int correct = rule == METHOD_PROJECT ? (int)method_value(m, "corrector") : 0;
     ptrdiff_t n = b * fd_size(&q->s), bm = (ptrdiff_t)b * q->o.m;
     fd_obs bare = q->o;
     bare.sd = 0, bare.each = bare.chol = NULL;
-    fd_gain *g = moves ? fd_gain_new(&a, rule == METHOD_FLAT ? &bare : &q->o, q->p.noise, NULL) : NULL;
+    fd_gain *g = moves ? fd_gain_new(&a, rule == METHOD_FLAT ? &bare : &q->o, q->p.noise, NULL)
+        : NULL;
     need_grid(a.st);
     double *y = fd_raw(&a, double, bm), *path = fd_new(&a, double, bm), *z = fd_raw(&a, double, bm);
-    double *e = noisy && rule != METHOD_FLAT ? fd_raw(&a, double, bm) : NULL, *de = e ? fd_new(&a, double, bm) : NULL;
+    double *e = noisy && rule != METHOD_FLAT ? fd_raw(&a, double, bm) : NULL,
+        *de = e ? fd_new(&a, double, bm) : NULL;
     fd_real *lots = fd_raw(&a, fd_real, bm), *xi = correct ? fd_raw(&a, fd_real, n) : NULL;
     fd_run *run = fd_begin(&a, how, r, first, b);
     need(a.st);
@@ -493,19 +518,22 @@ static inline void method_run(const problem *q, const args *o, const fd_sampler 
         double from = k ? how->t[k - 1] : INFINITY, t = how->t[k];
         fd_coef f = fd_law(&q->p, t, 0);
         int end = k == how->steps;
-        for (int i = 0; i < b; i++) fd_normal(fd_stream(fd_stream(r, 'q', (uint32_t)k), 'i', (uint32_t)(first + i)), q->o.m,
-                                              lots + (ptrdiff_t)i * q->o.m);
+        for (int i = 0; i < b; i++)
+            fd_normal(fd_stream(fd_stream(r, 'q', (uint32_t)k), 'i', (uint32_t)(first + i)), q->o.m,
+                      lots + (ptrdiff_t)i * q->o.m);
         for (ptrdiff_t i = 0; i < bm; i++) z[i] = (double)lots[i];
         if (k && e) {
-            for (int i = 0; i < b; i++) fd_normal(fd_stream(fd_stream(r, 'n', (uint32_t)k), 'i', (uint32_t)(first + i)), q->o.m,
-                                                  lots + (ptrdiff_t)i * q->o.m);
+            for (int i = 0; i < b; i++)
+                fd_normal(fd_stream(fd_stream(r, 'n', (uint32_t)k), 'i', (uint32_t)(first + i)),
+                          q->o.m, lots + (ptrdiff_t)i * q->o.m);
             fd_arena own = a;
             double *ze = fd_raw(&own, double, bm);
             need(a.st);
             for (ptrdiff_t i = 0; i < bm; i++) ze[i] = (double)lots[i];
             fd_noise_step(how, &q->o, from, t, b, e, de, ze, own);
         }
-        if (!k && e) {                                               /* e ~ N(0, v Gamma): noise on F(0) = 0 */
+        /* e ~ N(0, v Gamma): noise on F(0) = 0 */
+        if (!k && e) {
             fd_arena own = a;
             fd_real *zero = fd_new(&own, fd_real, n);
             need(a.st);
@@ -520,16 +548,19 @@ static inline void method_run(const problem *q, const args *o, const fd_sampler 
             fd_path_move(g, &q->p, path_rule, from, t, b, y, z, path, a);
             if (rule == METHOD_FLAT) fd_project_flat(&bare, b, path, run->x, a);
             else fd_project(g, b, path, run->x, e, a);
-            for (int c = 0; c < correct && k && !end && f.v > 0 && t <= method_value(m, "below") * q->p.tmax; c++) {
+            for (int c = 0; c < correct && k && !end && f.v > 0
+                 && t <= method_value(m, "below") * q->p.tmax; c++) {
                 fd_sampler fix = *how;
                 fix.corrector = FD_CORRECT_SCALED, fix.cprm = method_value(m, "c");
-                fd_cov_draw(q->p.noise, fd_stream(fd_stream(r, 'c', (uint32_t)k), 'j', (uint32_t)c), first, b, xi, a);
+                fd_cov_draw(q->p.noise, fd_stream(fd_stream(r, 'c', (uint32_t)k), 'j', (uint32_t)c),
+                            first, b, xi, a);
                 fd_correct(&fix, t, b, run->x, xi, run->d, a);
                 fd_project(g, b, path, run->x, e, a);
                 v->evals += b;
             }
         }
-        if (end && f.v > 0) {                                        /* the mean of what is left, observed */
+        /* the mean of what is left, observed */
+        if (end && f.v > 0) {
             fd_arena own = a;
             double *tb = fd_raw(&own, double, b);
             need(a.st);
@@ -691,7 +722,8 @@ static inline void state_save(fd_status *st, const problem *q, const args *o, in
 }
 
 /* method_chain -- n functions of chains after burn-in, evenly thinned. */
-static inline void method_chain(const problem *q, const args *o, int kind, fd_rng r, int n, fd_real *x, verdict *v, fd_arena a)
+static inline void method_chain(const problem *q, const args *o, int kind, fd_rng r, int n,
+                                fd_real *x, verdict *v, fd_arena a)
 {
     const spec *m = &o->method;
     const int latent = o->method.row == METHOD_LATENT, chains = (int)method_value(m, "chains");
@@ -699,14 +731,18 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
     const ptrdiff_t size = fd_size(&q->s);
     fd_potential phi = fd_obs_potential(&a, &q->o, q->y);
     fd_cov start;
-    fd_mcmc how = { .prior = q->c0, .mean = q->mean, .phi = phi, .kind = kind, .h = method_value(m, "h"),
-                    .leaps = (int)method_value(m, "leaps"), .adapt = burn };
-    fd_sampler flow = { .p = &q->p, .model = q->model, .t = q->t, .steps = o->steps, .scheme = FD_DDIM, .denoise = 1 };
+    fd_mcmc how = { .prior = q->c0, .mean = q->mean, .phi = phi, .kind = kind,
+                    .h = method_value(m, "h"), .leaps = (int)method_value(m, "leaps"),
+                    .adapt = burn };
+    fd_sampler flow = { .p = &q->p, .model = q->model, .t = q->t, .steps = o->steps,
+                        .scheme = FD_DDIM, .denoise = 1 };
     if (kind == FD_MCMC_SLICE) how.h = 1;
-    if (latent) {                                                    /* prior of the start: N(0, v C) */
+    /* prior of the start: N(0, v C) */
+    if (latent) {
         double *lam = fd_raw(&a, double, q->s.modes);
         need(a.st);
-        for (ptrdiff_t k = 0; k < q->s.modes; k++) lam[k] = fd_law(&q->p, q->t[0], k).v * q->p.noise->lam[k];
+        for (ptrdiff_t k = 0; k < q->s.modes; k++)
+            lam[k] = fd_law(&q->p, q->t[0], k).v * q->p.noise->lam[k];
         start = (fd_cov){ .s = q->s, .lam = lam };
         how.prior = &start, how.mean = NULL;
         how.phi = fd_latent_potential(&a, &flow, &phi);
@@ -739,7 +775,8 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
             series[c * steps + i] = chain->phi;
             int want = (int)((double)n * (c + (i + 1.) / steps) / chains);
             for (; got < want; got++) fd_chain_get(chain, x + got * size);
-            if (isatty(2) && i % 64 == 0) progress("chain", c + 1, (c + (double)i / steps) / chains, chain->phi, 0, 0);
+            if (isatty(2) && i % 64 == 0)
+                progress("chain", c + 1, (c + (double)i / steps) / chains, chain->phi, 0, 0);
         }
         sum[c][0] = chain->accepted - before, sum[c][1] = chain->calls - called;
         memcpy(ends + c * size, chain->u, (size_t)size * sizeof *ends);
@@ -762,7 +799,8 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
     ess = fd_ess(chains, steps, series, a), rhat = fd_rhat(chains, steps, series, a);
     *v = (verdict){ (int)calls, ess, rhat, (double)moved / ((double)chains * steps), NAN };
     if (latent)
-        for (int i = 0; i < n; i++) {                                /* the functions that the starts make */
+        /* the functions that the starts make */
+        for (int i = 0; i < n; i++) {
             fd_arena own = a;
             fd_run *run = fd_begin(&own, &flow, r, 0, 1);
             need(a.st);
@@ -773,8 +811,10 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
         }
 }
 
-/* prior_draw -- n functions without observations: of the Gaussian, or what the sampler makes of the model. */
-static inline void prior_draw(const problem *q, const fd_sampler *how, fd_rng r, int n, fd_real *x, fd_arena a)
+/* prior_draw -- n functions without observations: of the Gaussian, or what the sampler makes of the
+ * model. */
+static inline void prior_draw(const problem *q, const fd_sampler *how, fd_rng r, int n, fd_real *x,
+                              fd_arena a)
 {
     const ptrdiff_t size = fd_size(&q->s);
     if (!q->c0) { fd_sample(how, r, 0, n, x, a); return; }
@@ -796,7 +836,8 @@ static inline void amortised_fits(const problem *q, fd_arena a)
         for (int c = 0; c < q->s.ch && !same; c++)
             same = fabs(sd / fabs(k->norm.scale[c]) - noise) <= 1e-3 * (noise + 1e-12);
         if (!same)
-            die(2, "--noise: %g: the network was trained with noise=%g", sd / fabs(k->norm.scale[0]), noise);
+            die(2, "--noise: %g: the network was trained with noise=%g",
+                sd / fabs(k->norm.scale[0]), noise);
     }
     if (!k->told) return;
     if (o->m != was->m)
@@ -854,18 +895,20 @@ static inline void amortised_observe(fd_arena *a, problem *q, int i)
 
 /* posterior_draw -- n functions given q->y by o->method. Chains, and batches of what draws function
  * by function, are shared by the processes; the other methods need all functions at once. */
-static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, int n, fd_real *x, fd_arena a)
+static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, int n, fd_real *x,
+                                     fd_arena a)
 {
     const spec *m = &o->method;
     const int rule = m->row;
-    static const int linear[] = { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_PROJECT, METHOD_DENOISED, METHOD_FLAT,
-                                  METHOD_SPLIT, METHOD_PARTICLES, METHOD_DAPS, METHOD_ECI };
+    static const int linear[] = { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_PROJECT, METHOD_DENOISED,
+                                  METHOD_FLAT, METHOD_SPLIT, METHOD_PARTICLES, METHOD_DAPS,
+                                  METHOD_ECI };
     const ptrdiff_t size = fd_size(&q->s);
     verdict v = { 0, NAN, NAN, NAN, NAN };
     if (o->state && !(rule >= METHOD_PCN && rule <= METHOD_LATENT))
         die(2, "--state: %s is no chain", m->t->rows[rule].name);
-    fd_sampler how = { .p = &q->p, .model = q->model, .t = q->t, .steps = o->steps, .scheme = o->scheme.row, .eta = o->eta,
-                       .denoise = 1, .evals = &v.evals };
+    fd_sampler how = { .p = &q->p, .model = q->model, .t = q->t, .steps = o->steps,
+                       .scheme = o->scheme.row, .eta = o->eta, .denoise = 1, .evals = &v.evals };
     if (q->k) how.mean = q->mean;
     for (int i = 0; i < COUNT(linear); i++) if (rule == linear[i]) method_linear(q, m);
     switch (rule) {
@@ -886,13 +929,15 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     case METHOD_PARTICLES: {
         method_noisy(q, m), method_plain(q, m);
         static const int rules[] = { 0, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
-        fd_guide guide = { .o = &q->o, .y = q->y, .rule = rules[(int)method_value(m, "guide")], .zeta = method_value(m, "zeta") };
+        fd_guide guide = { .o = &q->o, .y = q->y, .rule = rules[(int)method_value(m, "guide")],
+                           .zeta = method_value(m, "zeta") };
         how.denoise = 1;
         fd_particles *p = fd_particles_begin(&a, &how, &guide, r, n);
         need(a.st);
         while (fd_particles_step(p, a)) { }
         need_grid(a.st);
-        v.evidence = fd_particles_evidence(p), v.ess = fd_particles_ess(p), v.evals = n * (o->steps + 1);
+        v.evidence = fd_particles_evidence(p), v.ess = fd_particles_ess(p),
+            v.evals = n * (o->steps + 1);
         fd_particles_resample(p, a);
         memcpy(x, p->run->x, (size_t)(n * size) * sizeof *x);
         break;
@@ -905,14 +950,16 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         double *t = fd_raw(&a, double, o->steps + 1);
         need_grid(a.st);
         fd_sample(&how, r, 0, n, x, a);
-        for (int i = 0; i < sweeps && !a.st->code; i++) {             /* rho falls from 1 in the first half */
+        /* rho falls from 1 in the first half */
+        for (int i = 0; i < sweeps && !a.st->code; i++) {
             double now = 2 * i < sweeps ? pow(rho, 2. * i / sweeps) : rho;
             fd_process part = q->p;
             part.tmax = fd_time_at(&q->p, now);
             fd_times(&part, FD_LOGSNR, 0, o->steps, t, a.st);
             how.t = t;
             double at = fd_law(&q->p, t[0], 0).m;
-            fd_split_gibbs(&how, g, q->y, sqrt(fd_law(&q->p, t[0], 0).v) / at, fd_stream(r, 'w', (uint32_t)i), 0, n, x, a);
+            fd_split_gibbs(&how, g, q->y, sqrt(fd_law(&q->p, t[0], 0).v) / at,
+                           fd_stream(r, 'w', (uint32_t)i), 0, n, x, a);
         }
         break;
     }
@@ -926,7 +973,8 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         for (int k = 0; k <= o->steps && !a.st->code; k++)
             for (int i = 0; i < inner && !a.st->code; i++, v.evals += n) {
                 if (!(fd_law(&q->p, q->t[k], 0).v > 0)) continue;
-                fd_cov_draw(q->p.noise, fd_stream(fd_stream(r, 'L', (uint32_t)k), 'i', (uint32_t)i), 0, n, xi, a);
+                fd_cov_draw(q->p.noise, fd_stream(fd_stream(r, 'L', (uint32_t)k), 'i', (uint32_t)i),
+                            0, n, xi, a);
                 fd_langevin(&q->p, &q->model, &phi, q->t[k], method_value(m, "h"), 1, n, x, xi, a);
             }
         break;
@@ -953,12 +1001,14 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         prior_draw(q, &how, r, n, x, a);
         break;
     default:
-        if (rule == METHOD_PROJECT || rule == METHOD_DENOISED || rule == METHOD_FLAT) method_plain(q, m);
+        if (rule == METHOD_PROJECT || rule == METHOD_DENOISED || rule == METHOD_FLAT)
+            method_plain(q, m);
         if (rule == METHOD_DENOISED && !is_given("scheme")) how.scheme = FD_DDIM;
         if (rule == METHOD_PROJECT || rule == METHOD_DENOISED || rule == METHOD_FLAT) {
             how.denoise = 0;
             if (how.scheme >= FD_ONE_STAGE)
-                die(2, "--method: %s needs a one-stage scheme: --scheme ancestral, ddim, euler-maruyama, ..", m->t->rows[rule].name);
+                die(2, "--method: %s needs a one-stage scheme: --scheme ancestral, ddim, "
+                       "euler-maruyama, ..", m->t->rows[rule].name);
         }
         if (rule == METHOD_CONDITIONAL) {
             method_gauss(q, m);
@@ -968,8 +1018,10 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         if (rule == METHOD_GUIDE || rule == METHOD_PIGDM || rule == METHOD_DPS) {
             fd_guide *g = fd_new(&a, fd_guide, 1);
             need(a.st);
-            *g = (fd_guide){ .p = &q->p, .model = q->model, .o = &q->o, .y = q->y, .rule = FD_GUIDE_EXACT + rule - METHOD_GUIDE,
-                             .zeta = method_value(m, "zeta"), .plain = (int)method_value(m, "plain") };
+            *g = (fd_guide){ .p = &q->p, .model = q->model, .o = &q->o, .y = q->y,
+                             .rule = FD_GUIDE_EXACT + rule - METHOD_GUIDE,
+                             .zeta = method_value(m, "zeta"),
+                             .plain = (int)method_value(m, "plain") };
             if (rule == METHOD_DPS) method_noisy(q, m);
             how.model = fd_guided(&a, g);
         }
@@ -985,7 +1037,8 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     return v;
 }
 
-/* ---- Report ------------------------------------------------------------------------------------ */
+/* ---- Report
+ * ------------------------------------------------------------------------------------ */
 
 /* moments_of -- pointwise mean and deviation of n functions. */
 static inline void moments_of(ptrdiff_t size, int n, const fd_real *x, fd_real *mean, fd_real *sd)
@@ -993,7 +1046,9 @@ static inline void moments_of(ptrdiff_t size, int n, const fd_real *x, fd_real *
     for (ptrdiff_t j = 0; j < size; j++) {
         double m = 0, v = 0;
         for (int i = 0; i < n; i++) m += (double)x[i * size + j] / n;
-        for (int i = 0; i < n; i++) v += ((double)x[i * size + j] - m) * ((double)x[i * size + j] - m) / (n > 1 ? n - 1 : 1);
+        for (int i = 0; i < n; i++)
+            v += ((double)x[i * size + j] - m)
+                * ((double)x[i * size + j] - m) / (n > 1 ? n - 1 : 1);
         mean[j] = (fd_real)m, sd[j] = (fd_real)sqrt(v);
     }
 }
@@ -1008,7 +1063,8 @@ static inline double size_of(ptrdiff_t n, const fd_real *x)
 static inline double apart(ptrdiff_t n, const fd_real *x, const fd_real *y)
 {
     double sum = 0;
-    for (ptrdiff_t i = 0; i < n; i++) sum += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
+    for (ptrdiff_t i = 0; i < n; i++)
+        sum += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
     return sqrt(sum / n);
 }
 
@@ -1016,7 +1072,8 @@ static inline double apart(ptrdiff_t n, const fd_real *x, const fd_real *y)
 static inline double misfit_of(const problem *q, int n, const fd_real *x, fd_arena a)
 {
     double sum = 0;
-    for (int i = 0; i < n; i++) sum += 2 * fd_obs_misfit(&q->o, q->y, x + i * fd_size(&q->s), NULL, a) / q->o.m;
+    for (int i = 0; i < n; i++)
+        sum += 2 * fd_obs_misfit(&q->o, q->y, x + i * fd_size(&q->s), NULL, a) / q->o.m;
     return sqrt(sum / n);
 }
 
@@ -1050,7 +1107,8 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
         data[q->whole ? i : at + (q->ch ? q->ch[i] : 0) * s->points] = (fd_real)q->said[i];
     }
     name[cols] = "data", from[cols++] = data;
-    if (q->op) cols--;                                 /* in units of their own: printed, not drawn */
+    /* in units of their own: printed, not drawn */
+    if (q->op) cols--;
     name[cols] = "mean", from[cols++] = mean;
     if (em) name[cols] = "exact mean", from[cols++] = em;
     /* deviations have a scale of their own, from 0 */
@@ -1095,8 +1153,9 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
 
 /* posterior_png -- one axis: observations, mean, two deviations, the exact ones, some draws; more
  * axes: panels. */
-static inline void posterior_png(const char *path, const problem *q, int n, const fd_real *x, const fd_real *mean,
-                                 const fd_real *sd, const fd_real *em, const fd_real *es, int map, fd_arena a)
+static inline void posterior_png(const char *path, const problem *q, int n, const fd_real *x,
+                                 const fd_real *mean, const fd_real *sd, const fd_real *em,
+                                 const fd_real *es, int map, fd_arena a)
 {
     const fd_space *s = &q->s;
     const ptrdiff_t size = fd_size(s);
@@ -1150,11 +1209,13 @@ static inline int do_posterior(args *o)
     ranks_leave();
     moments_of(size, o->n, x, mean, sd);
     char grid[64];
-    printf("%d observations%s; %d functions on %s by %s\n", q.o.m, q.o.sd > 0 || q.o.each ? "" : " without noise", o->n,
-           grid_text(&q.s, grid), o->method.t->rows[o->method.row].name);
+    printf("%d observations%s; %d functions on %s by %s\n", q.o.m, q.o.sd > 0
+           || q.o.each ? "" : " without noise", o->n, grid_text(&q.s, grid),
+           o->method.t->rows[o->method.row].name);
     printf("mean: size %.4g; deviation: %.4g\n", size_of(size, mean), size_of(size, sd));
     printf("misfit at the observations, in %s: of the draws %.4g, of their mean %.4g\n",
-           q.o.sd > 0 || q.o.each ? "deviations" : "units", misfit_of(&q, o->n, x, a), misfit_of(&q, 1, mean, a));
+           q.o.sd > 0 || q.o.each ? "deviations" : "units", misfit_of(&q, o->n, x, a),
+               misfit_of(&q, 1, mean, a));
     if (q.known && q.o.linear) {
         fd_posterior *p = fd_posterior_new(&a, q.middle, q.known, &q.o, q.y);
         need_grid(&st);
@@ -1163,34 +1224,42 @@ static inline int do_posterior(args *o)
         fd_cov_std(q.known, mean + 3 * size, a);
         need(&st);
         prior = size_of(size, mean + 3 * size);
-        printf("exact: mean of size %.4g, deviation %.4g (prior %.4g), log p(y) %.6g\n", size_of(size, em),
-               size_of(size, es), prior, p->evidence);
-        printf("error of the mean %.3g, of the deviation %.3g, relative to the exact ones (chance alone: about %.2g, %.2g)\n",
-               apart(size, mean, em) / size_of(size, em), apart(size, sd, es) / size_of(size, es),
-               size_of(size, es) / size_of(size, em) / sqrt(o->n), sqrt(.5 / o->n));
+        printf("exact: mean of size %.4g, deviation %.4g (prior %.4g), log p(y) %.6g\n",
+               size_of(size, em), size_of(size, es), prior, p->evidence);
+        printf("error of the mean %.3g, of the deviation %.3g, relative to the exact ones (chance "
+               "alone: about %.2g, %.2g)\n", apart(size, mean, em) / size_of(size, em),
+                   apart(size, sd, es) / size_of(size, es),
+                   size_of(size, es) / size_of(size, em) / sqrt(o->n), sqrt(.5 / o->n));
     }
-    if (isfinite(v.evidence) && o->method.row == METHOD_PARTICLES) printf("log p(y) of the particles %.6g\n", v.evidence);
-    if (isfinite(v.rate)) printf("acceptance %.3f, effective samples of the misfit %.4g, split R-hat %.4f\n", v.rate, v.ess, v.rhat);
+    if (isfinite(v.evidence) && o->method.row == METHOD_PARTICLES)
+        printf("log p(y) of the particles %.6g\n", v.evidence);
+    if (isfinite(v.rate))
+        printf("acceptance %.3f, effective samples of the misfit %.4g, split R-hat %.4f\n", v.rate,
+               v.ess, v.rhat);
     else if (isfinite(v.ess)) printf("effective samples %.4g\n", v.ess);
     printf("%d evaluations, %.2f s\n", v.evals, spent);
     if (q.k) to_file(&q.k->norm, &q.s, o->n, x);
     functions_save(a, o->out, &q.s, q.k ? q.k->axes : AXES_NONE, o->n, x);
     if (q.k) {
-        for (ptrdiff_t i = 0; i < size; i++) sd[i] = (fd_real)((double)sd[i] / fabs(q.k->norm.scale[i / q.s.points]));
+        for (ptrdiff_t i = 0; i < size; i++)
+            sd[i] = (fd_real)((double)sd[i] / fabs(q.k->norm.scale[i / q.s.points]));
         to_file(&q.k->norm, &q.s, 1, mean);
     }
     if (o->png) posterior_png(o->png, &q, o->n, x, mean, sd, em, es, o->map.row, a);
     return finish();
 }
 
-/* ---- Calibration ------------------------------------------------------------------------------- */
+/* ---- Calibration
+ * ------------------------------------------------------------------------------- */
 
 enum { FUNCTIONALS = 8, BINS = 8 };
 typedef struct { double v[FUNCTIONALS]; } features;
-static const char *const functional_name[FUNCTIONALS] = { "value at 1/4", "value at 1/2", "value at 3/4", "mode 0", "mode 1", "mode 2",
-                                                          "mode 3", "norm" };
+static const char *const functional_name[FUNCTIONALS] = { "value at 1/4", "value at 1/2",
+                                                          "value at 3/4", "mode 0", "mode 1",
+                                                          "mode 2", "mode 3", "norm" };
 
-static inline void functionals(const fd_space *s, const fd_real *x, double f[FUNCTIONALS], fd_arena a)
+static inline void functionals(const fd_space *s, const fd_real *x, double f[FUNCTIONALS],
+                               fd_arena a)
 {
     fd_real *u = fd_raw(&a, fd_real, fd_size(s));
     need(a.st);
@@ -1200,7 +1269,8 @@ static inline void functionals(const fd_space *s, const fd_real *x, double f[FUN
     f[7] = sqrt(fd_inner(s, x, x));
 }
 
-/* upper_gamma -- P(X > x) of chi^2 with k degrees of freedom, by Wilson and Hilferty's normal: three digits. */
+/* upper_gamma -- P(X > x) of chi^2 with k degrees of freedom, by Wilson and Hilferty's normal:
+ * three digits. */
 static inline double chi2_tail(double x, int k)
 {
     double v = 2. / (9 * k), z = (pow(x / k, 1. / 3) - (1 - v)) / sqrt(v);
@@ -1212,7 +1282,8 @@ static inline dataset *unknowns(fd_arena *a, const problem *q, const args *o, da
 {
     if (!o->data) {
         if (!q->known && !q->model.eval)
-            die(2, "needs --data or --prior to test with: this network draws no functions on its own");
+            die(2, "needs --data or --prior to test with: this network draws no functions on its "
+                   "own");
         return NULL;
     }
     if (!q->k) die(2, "--data: with --model");
@@ -1276,10 +1347,12 @@ static inline int do_calibrate(args *o)
     if (own) amortised_observe(&a, &q, 0);
     else obs_spec(&a, &q, o);
     dataset data, *real = unknowns(&a, &q, o, &data);
-    fd_real *truth = fd_raw(&a, fd_real, size), *x = fd_raw(&a, fd_real, (L + 1) * size), *other = fd_raw(&a, fd_real, L * size);
+    fd_real *truth = fd_raw(&a, fd_real, size), *x = fd_raw(&a, fd_real, (L + 1) * size),
+        *other = fd_raw(&a, fd_real, L * size);
     features *f = fd_raw(&a, features, L);
     need(&st);
-    double crps = 0, crps0 = 0, energy = 0, energy0 = 0, cover[2] = { 0, 0 }, var = 0, var0 = 0, begin = now();
+    double crps = 0, crps0 = 0, energy = 0, energy0 = 0, cover[2] = { 0, 0 }, var = 0, var0 = 0,
+        begin = now();
     double mid[FUNCTIONALS] = { 0 }, sq[FUNCTIONALS] = { 0 };
     int bins[FUNCTIONALS][BINS] = { { 0 } };
     spec asked = o->method;
@@ -1288,7 +1361,8 @@ static inline int do_calibrate(args *o)
         double want[FUNCTIONALS];
         fd_arena mark = a;
         if (told) amortised_observe(&a, &q, i);
-        o->method.row = METHOD_PRIOR;                                /* truth, and draws of the prior to compare with */
+        /* truth, and draws of the prior to compare with */
+        o->method.row = METHOD_PRIOR;
         unknown_draw(&q, o, real, fd_stream(r, 't', 0), L, other, a);
         memcpy(truth, other, (size_t)size * sizeof *truth);
         unknown_draw(&q, o, real, fd_stream(r, 'p', 0), L, other, a);
@@ -1306,11 +1380,14 @@ static inline int do_calibrate(args *o)
             cover[0] += (u > .25 && u < .75) / (double)FUNCTIONALS / o->n;
             cover[1] += (u > .05 && u < .95) / (double)FUNCTIONALS / o->n;
             mid[j] += want[j] / o->n, sq[j] += want[j] * want[j] / o->n;
-            for (int k = 0; k < L; k++) var += j < 3 ? (f[k].v[j] - m) * (f[k].v[j] - m) / (L - 1.) / o->n : 0;
+            for (int k = 0; k < L; k++)
+                var += j < 3 ? (f[k].v[j] - m) * (f[k].v[j] - m) / (L - 1.) / o->n : 0;
         }
-        crps += fd_crps(&q.s, L, x, truth, a) / o->n, crps0 += fd_crps(&q.s, L, other, truth, a) / o->n;
+        crps += fd_crps(&q.s, L, x, truth, a) / o->n,
+            crps0 += fd_crps(&q.s, L, other, truth, a) / o->n;
         for (int k = 0; k < L; k++) {                                /* |X - x*| - 1/2 |X - X'| */
-            energy += apart(size, x + k * size, truth) / L / o->n - .5 * apart(size, x + k * size, x + (k + 1) % L * size) / L / o->n;
+            energy += apart(size, x + k * size, truth) / L / o->n - .5
+                * apart(size, x + k * size, x + (k + 1) % L * size) / L / o->n;
             energy0 += apart(size, other + k * size, truth) / L / o->n
                      - .5 * apart(size, other + k * size, other + (k + 1) % L * size) / L / o->n;
         }
@@ -1331,11 +1408,13 @@ static inline int do_calibrate(args *o)
         printf("\n");
     }
     printf("coverage of the central 50 %%: %.3f, of 90 %%: %.3f\n", cover[0], cover[1]);
-    printf("CRPS %.4g, of the prior %.4g; energy score %.4g, of the prior %.4g\n", crps, crps0, energy, energy0);
+    printf("CRPS %.4g, of the prior %.4g; energy score %.4g, of the prior %.4g\n", crps, crps0,
+           energy, energy0);
     printf("contraction: variance given the observations over that before: %.3f\n", var / var0);
     int uneven = least < .01 / FUNCTIONALS, idle = !(crps < .98 * crps0);
     printf("%s (%.1f s)\n", uneven ? "NOT CALIBRATED: the ranks are not uniform"
-                          : idle ? "NOT CALIBRATED: no better than the prior, which ranks and coverage cannot see"
+                          : idle ? "NOT CALIBRATED: no better than the prior, which ranks and "
+                                   "coverage cannot see"
                           : "calibrated, as far as so many functions can tell", now() - begin);
     for (int which = 0; which < 2; which++) {
         const char *to = which ? o->log : o->out;

@@ -1,6 +1,6 @@
 /* ranks.h -- the processes of a run under MPI (make MPI=1), or the one that there is without it.
  *
- *     mpirun -n 4 build/mpi/fd train --data images.npy --batch 64 --accumulate 8 -o model.safetensors
+ *     mpirun -n 4 build/mpi/fd train --data images.npy --batch 64 --accumulate 8
  *
  * A batch of training is cut into --accumulate parts, whose gradients are added in the order of the
  * parts, whatever process makes them: the bits of the weights depend on the number of parts, not on
@@ -125,7 +125,10 @@ static inline void ranks_add(ptrdiff_t count, const fd_real *part, fd_real *sum,
 static inline void ranks_join(ptrdiff_t count, fd_real *sum) { (void)count, (void)sum; }
 static inline double ranks_sum(double sum, double x) { return sum + x; }
 static inline double ranks_most(double x) { return x; }
-static inline void ranks_share(void *x, ptrdiff_t bytes, int from) { (void)x, (void)bytes, (void)from; }
+static inline void ranks_share(void *x, ptrdiff_t bytes, int from)
+{
+    (void)x, (void)bytes, (void)from;
+}
 #endif
 
 /* ranks_leave -- what is left to do is process 0's. */

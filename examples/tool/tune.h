@@ -464,7 +464,8 @@ static inline int do_tune(args *o)
     if (!o->model) die(2, "tune: needs --model FILE");
     if (!o->reward) die(2, "tune: needs --reward (fd help reward)");
     if (is_given("clip") && o->policy.row != TUNE_DDPO) die(2, "--clip: is of --method ddpo");
-    if (is_given("noise") && !read_ends(o->reward, ".csv")) die(2, "--noise: is of a --reward file.csv");
+    if (is_given("noise") && !read_ends(o->reward, ".csv"))
+        die(2, "--noise: is of a --reward file.csv");
     args was = *o;                                     /* how it was trained, for its file */
     kit *k = kit_load(&a, o->model, &was);
     if (k->between.t) condition_none(k, o->model);
