@@ -131,7 +131,7 @@ $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 VARIANTS = float double serial scalar strict clang sanitize
 
 test: $(B)/test all
-	@sh tests/sum.sh "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/layers.sh $(B)" "sh tests/index.sh check" "sh tests/tool.sh $(B)")
+	@sh tests/sum.sh "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/layers.sh $(B)" "sh tests/index.sh check" "sh tests/tool.sh $(B)" "sh tests/conform.sh $(B)")
 
 check:
 	@v="$(VARIANTS)"; command -v clang >/dev/null || $(call install,clang) || \

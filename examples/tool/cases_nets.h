@@ -1,5 +1,5 @@
-/* cases_nets.h -- cases of fd vectors: whole networks, their weights in the file. A fault is the same
- * weights in another network, or other weights in the same one. */
+/* cases_nets.h -- cases of fd vectors: whole networks, their weights in the file. A fault is the
+ * same weights in another network, or other weights in the same one. */
 #ifndef CASES_NETS_H
 #define CASES_NETS_H
 #include "vectors.h"
@@ -24,8 +24,8 @@ static inline fd_net *net_weights(casebook *q, const fd_arch *arch)
 }
 
 /* net_says -- y of the network with the weights w. */
-static inline fd_real *net_says(casebook *q, const fd_net *net, fd_real *w, const fd_space *s, int b, const fd_real *x,
-                                const double *time)
+static inline fd_real *net_says(casebook *q, const fd_net *net, fd_real *w, const fd_space *s,
+                                int b, const fd_real *x, const double *time)
 {
     const int n[3] = { b, net->arch.in, (int)s->points };
     fd_real *y = fd_raw(&q->mem, fd_real, b * net->arch.out * s->points);
@@ -48,7 +48,8 @@ static inline fd_part *net_part(const fd_net *net, const char *name)
 /* net_turned -- the same weights, of one part the rows by another order. */
 static inline fd_real *net_turned(casebook *q, const fd_net *net, const char *id)
 {
-    const char *name = !strcmp(id, "axes-swapped") ? "lift0.w" : !strcmp(id, "sine-first") ? "time0.w" : "pos_embed";
+    const char *name = !strcmp(id, "axes-swapped") ? "lift0.w" : !strcmp(id, "sine-first")
+        ? "time0.w" : "pos_embed";
     const fd_part *p = net_part(net, name);
     const fd_arch *a = &net->arch;
     fd_real *w = fd_raw(&q->mem, fd_real, net->count);
@@ -64,9 +65,11 @@ static inline fd_real *net_turned(casebook *q, const fd_net *net, const char *id
     if (skips || !p) return skips && net_part(net, "out_blocks.0.skip_linear.w") ? w : NULL;
     int cols = p->n[p->nd - 1], rows = (int)(count_of(p->nd, p->n) / cols);
     for (int i = 0; i < rows; i++) {
-        int from = !strcmp(id, "sine-first") ? (i + rows / 2) % rows : !strcmp(id, "position-shift") ? (i + 1) % rows
+        int from = !strcmp(id, "sine-first") ? (i + rows / 2) % rows : !strcmp(id, "position-shift")
+            ? (i + 1) % rows
                  : i >= a->in && i < a->in + a->nd ? 2 * a->in + a->nd - 1 - i : i;
-        memcpy(w + p->at + (ptrdiff_t)i * cols, net->w + p->at + (ptrdiff_t)from * cols, (size_t)cols * sizeof *w);
+        memcpy(w + p->at + (ptrdiff_t)i * cols, net->w + p->at + (ptrdiff_t)from * cols,
+               (size_t)cols * sizeof *w);
     }
     return w;
 }
@@ -91,7 +94,8 @@ static inline void net_params(casebook *q, const fd_arch *a, const char *kind)
     static const char *const coords[] = { "", "open", "closed", "none" };
     static const char *const time[] = { "", "channel", "film", "token", "none" };
     param_text(q, "network", kind);
-    param(q, "in", a->in), param(q, "out", a->out), param(q, "width", a->width), param(q, "layers", a->layers);
+    param(q, "in", a->in), param(q, "out", a->out), param(q, "width", a->width), param(q, "layers",
+        a->layers);
     if (a->kind == FD_UVIT) {
         param_list(q, "patch", a->nd, a->patch);
         param(q, "heads", a->heads), param(q, "mlp", a->mlp), param(q, "eps", a->eps);
@@ -105,11 +109,13 @@ static inline void net_params(casebook *q, const fd_arch *a, const char *kind)
     if (a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN) param(q, "embed", a->embed);
 }
 
-static inline void net_case(casebook *q, const fd_arch *arch, const int n[], const char *kind, const char *paper,
-                            const char *flags, const char *what)
+static inline void net_case(casebook *q, const fd_arch *arch, const int n[], const char *kind,
+                            const char *paper, const char *flags, const char *what)
 {
-    static const char *const turned[] = { "axes-swapped", "sine-first", "position-shift", "no-skips" };
-    static const char *const others[] = { "gelu-tanh", "ends-included", "ends-open", "time-small", "act-last", "act-half" };
+    static const char *const turned[] = { "axes-swapped", "sine-first", "position-shift",
+                                         "no-skips" };
+    static const char *const others[] = { "gelu-tanh", "ends-included", "ends-open", "time-small",
+                                         "act-last", "act-half" };
     enum { B = 2 };
     const double time[B] = { .25, .7 };
     const int many = B, timed = arch->time != FD_TIME_NONE;
@@ -144,22 +150,33 @@ static inline void net_case(casebook *q, const fd_arch *arch, const int n[], con
 
 static inline void group_networks(casebook *q)
 {
-    const fd_arch line = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 6, .layers = 4, .modes = { 3 },
+    const fd_arch line = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 6,
+                          .layers = 4, .modes = { 3 },
                            .proj = 8, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
-    const fd_arch plane = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 2, .out = 1, .width = 4, .layers = 3, .modes = { 2, 2 },
+    const fd_arch plane = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 2, .out = 1, .width = 4,
+                           .layers = 3, .modes = { 2, 2 },
                             .proj = 6, .time = FD_TIME_NONE, .coords = FD_COORD_OPEN };
-    const fd_arch block = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4, .layers = 4, .modes = { 3, 4 },
-                            .lift = 5, .proj = 6, .time = FD_TIME_FILM, .embed = 8, .coords = FD_COORD_OPEN };
-    const fd_arch uvit = { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3, .patch = { 2, 2 },
-                           .grid = { 4, 6 }, .heads = 2, .mlp = 12, .time = FD_TIME_TOKEN, .pos = FD_POS_LEARNED,
+    const fd_arch block = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4,
+                           .layers = 4, .modes = { 3, 4 },
+                            .lift = 5, .proj = 6, .time = FD_TIME_FILM, .embed = 8,
+                                .coords = FD_COORD_OPEN };
+    const fd_arch uvit = { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3,
+                          .patch = { 2, 2 },
+                           .grid = { 4, 6 }, .heads = 2, .mlp = 12, .time = FD_TIME_TOKEN,
+                               .pos = FD_POS_LEARNED,
                            .coords = FD_COORD_NONE, .edges = FD_EDGES_PLAIN };
-    if (!group_begin(q, "networks", "whole networks: Fourier operators, U-ViT; the weights are in the file")) return;
-    net_case(q, &line, (int[]){ 9 }, "fno-original", "[FNO eq. 2]", "Axes1 OddGrid", "the original FNO on 9 points");
-    net_case(q, &line, (int[]){ 16 }, "fno-original", "[FNO eq. 2]", "Axes1", "the original FNO on 16 points");
-    net_case(q, &plane, (int[]){ 6, 7 }, "fno-original", "[FNO eq. 2]", "Axes2 OddGrid", "the original FNO on 6x7 points");
+    if (!group_begin(q, "networks", "whole networks: Fourier operators, U-ViT; the weights are in "
+                     "the file")) return;
+    net_case(q, &line, (int[]){ 9 }, "fno-original", "[FNO eq. 2]", "Axes1 OddGrid",
+             "the original FNO on 9 points");
+    net_case(q, &line, (int[]){ 16 }, "fno-original", "[FNO eq. 2]", "Axes1",
+             "the original FNO on 16 points");
+    net_case(q, &plane, (int[]){ 6, 7 }, "fno-original", "[FNO eq. 2]", "Axes2 OddGrid",
+             "the original FNO on 6x7 points");
     net_case(q, &block, (int[]){ 8, 9 }, "fno-block", "[neuraloperator]", "Axes2 OddGrid OddModes",
              "an FNO of blocks, time by scale and shift, on 8x9 points");
-    net_case(q, &uvit, (int[]){ 4, 6 }, "uvit", "[U-ViT code, libs/uvit.py]", "Axes2", "a U-ViT of three blocks on 4x6 points");
+    net_case(q, &uvit, (int[]){ 4, 6 }, "uvit", "[U-ViT code, libs/uvit.py]", "Axes2",
+             "a U-ViT of three blocks on 4x6 points");
     group_end(q);
 }
 #endif

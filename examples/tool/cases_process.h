@@ -1,4 +1,4 @@
-/* cases_process.h -- cases of fd vectors: processes, what models say, steps of samplers, Langevin. */
+/* cases_process.h -- cases of fd vectors: processes, what models say, steps of samplers. */
 #ifndef CASES_PROCESS_H
 #define CASES_PROCESS_H
 #include "vectors.h"
@@ -38,7 +38,8 @@ static inline void law_faults(casebook *q, int n, double y[LAW_OF][TIMES_OF * 4]
 
 /* law_case -- m, v, a, q at five times, of a process that does not depend on the mode; chains at
  * whole times, without a and q, which jump there. */
-static inline void law_case(casebook *q, const fd_process *p, const char *name, const char *paper, int keys,
+static inline void law_case(casebook *q, const fd_process *p, const char *name, const char *paper,
+                            int keys,
                             const char *const keyed[], const double v[], const double t[TIMES_OF])
 {
     double y[LAW_OF][TIMES_OF * 4], z[LAW_OF][TIMES_OF * 4];
@@ -55,7 +56,8 @@ static inline void law_case(casebook *q, const fd_process *p, const char *name, 
     for (int e = 0; e < (chain ? 2 : LAW_OF); e++) put_out_d(q, law_name[e], 1, &n, y[e]);
     for (int i = 0; i < n; i++)
         law_take(fd_law(p, chain ? fmax(t[i] - 1, p->tmin) : p->tmax - t[i], 0), z, i);
-    for (int e = 0; e < q->finals; e++) fault(q, chain ? "level-off" : "reversed-time", law_name[e], z[e]);
+    for (int e = 0; e < q->finals; e++) fault(q, chain ? "level-off" : "reversed-time", law_name[e],
+                                              z[e]);
     for (int i = 0; i < n; i++) z[0][i] = y[1][i] - fd_law(p, 0, 0).v;
     if (from_zero) put_other(q, 1, "from-zero", "v", reals(q, n, z[0]));
     if (!strcmp(name, "vp") || !strcmp(name, "subvp")) {
@@ -72,7 +74,8 @@ static inline void law_case(casebook *q, const fd_process *p, const char *name, 
 
 /* law_modal -- the same where it depends on the mode: the coefficient of each is given. */
 static inline void law_modal(casebook *q, const fd_space *s, const fd_process *p, const char *name,
-                             const char *paper, int keys, const char *const keyed[], const double v[])
+                             const char *paper, int keys, const char *const keyed[],
+                                 const double v[])
 {
     enum { MODES_OF = 4 };
     const double t[TIMES_OF] = { .1, .3, .5, .8, 1 };
@@ -97,18 +100,21 @@ static inline void law_modal(casebook *q, const fd_space *s, const fd_process *p
 static inline void group_processes(casebook *q)
 {
     static const char *const b[] = { "b0", "b1" }, *const sm[] = { "smin", "smax" };
-    static const char *const one[] = { "smin" }, *const s[] = { "s" }, *const c[] = { "T", "b1", "bT" };
+    static const char *const one[] = { "smin" }, *const s[] = { "s" },
+        *const c[] = { "T", "b1", "bT" };
     static const char *const l[] = { "v1", "vT", "T" }, *const heat[] = { "c", "kappa" };
     const double t[TIMES_OF] = { .05, .2, .45, .7, .9 }, level[TIMES_OF] = { 2, 5, 20, 60, 100 };
     const double vp[] = { .1, 20 }, ve[] = { .01, 50 }, flow[] = { 1e-4 }, off[] = { .08 };
-    const double chain[] = { 100, 1e-4, .02 }, ladder[] = { .01, 30, 100 }, fdp[] = { .1, 5 }, ac[] = { 1, .01 };
+    const double chain[] = { 100, 1e-4, .02 }, ladder[] = { .01, 30, 100 }, fdp[] = { .1, 5 },
+        ac[] = { 1, .01 };
     if (!group_begin(q, "processes", "m, v, a, q of processes at given times")) return;
     fd_space g = fd_grid(&q->a, 1, (int[]){ 8 }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_matern(&q->a, &g, 1, .2, 1.5);
     double *beta = fd_raw(&q->a, double, 100);
     need(q->a.st);
     fd_beta_schedule(FD_BETA_LINEAR, 100, 1e-4, .02, beta, q->a.st);
-    fd_process p[] = { fd_vp(noise, .1, 20), fd_subvp(noise, .1, 20), fd_ve(noise, .01, 50), fd_ou(noise, 1),
+    fd_process p[] = { fd_vp(noise, .1, 20), fd_subvp(noise, .1, 20), fd_ve(noise, .01, 50),
+                      fd_ou(noise, 1),
                        fd_flow(noise, 1e-4), fd_flow_vp(noise, .08), fd_driftless(noise, 1),
                        fd_ddpm_betas(&q->a, noise, 100, beta), fd_ladder(noise, .01, 30, 100),
                        fd_fdp(&q->a, noise, .1, 5, NULL), fd_heat(noise, 1, .01, NULL, NULL, 1),
@@ -158,7 +164,8 @@ static inline void says_case(casebook *q, const fd_process *p, int from, int to,
     const int n = N;
     fd_coef c = fd_law(p, t, 0), swap = c;
     double z[N], w[N], s = sqrt(c.v), D[N];
-    case_begin(q, VALID, from == FD_V || to == FD_V ? "[v sec. 4]" : to == FD_SCORE ? "[DDO th. 2]" : "[EDM eq. 2]",
+    case_begin(q, VALID, from == FD_V || to == FD_V ? "[v sec. 4]" : to == FD_SCORE ? "[DDO th. 2]"
+               : "[EDM eq. 2]",
                "", "%s from %s; the score is C grad log p", says_name[to], says_name[from]);
     const fd_real *x = normals(q, n);
     put_in(q, "x", 1, &n, x);
@@ -186,7 +193,8 @@ static inline void says_case(casebook *q, const fd_process *p, int from, int to,
     fault(q, "variance", "z", w);
     swap.m = s, swap.v = c.m * c.m;
     for (int i = 0; i < N; i++)
-        w[i] = says_of(to, swap, c.m, (double)x[i], says_d(from, swap, c.m, (double)x[i], (double)y[i]));
+        w[i] = says_of(to, swap, c.m, (double)x[i], says_d(from, swap, c.m, (double)x[i],
+                                                           (double)y[i]));
     fault(q, "swapped", "z", w);
     case_end(q);
 }
@@ -197,7 +205,8 @@ static inline void says_cov(casebook *q)
     enum { N = 8 };
     const int n[2] = { N, N };
     double kernel[N * N], z[N], w[N];
-    case_begin(q, VALID, "[DDO th. 2]", "Normalisation", "C grad log p from grad log p, the gradient in L2: "
+    case_begin(q, VALID, "[DDO th. 2]", "Normalisation", "C grad log p from grad log p, the "
+               "gradient in L2: "
                "(C g)_i = sum_j kernel_ij g_j / n");
     fd_space s = fd_grid(&q->mem, 1, n, NULL, NULL, 1);
     fd_cov *c = fd_cov_matern(&q->mem, &s, 1, .2, 1.5);
@@ -226,17 +235,36 @@ static inline void says_cov(casebook *q)
     case_end(q);
 }
 
+/* says_none -- x0 from noise where m = 0: nothing of x0 is left in x. */
+static inline void says_none(casebook *q)
+{
+    const int n = 8;
+    case_begin(q, INVALID, "[EDM eq. 2]", "Edge", "x0 from noise where m = 0: x knows nothing of "
+               "x0");
+    const fd_real *x = normals(q, n), *y = normals(q, n);
+    put_in(q, "x", 1, &n, x);
+    put_in(q, "y", 1, &n, y);
+    param_text(q, "from", "noise");
+    param_text(q, "to", "x0");
+    param(q, "m", 0), param(q, "v", 1), param(q, "dm", -1), param(q, "dv", 2);
+    put_out(q, "z", 1, &n, x);
+    case_end(q);
+}
+
 static inline void group_parametrisations(casebook *q)
 {
-    if (!group_begin(q, "parametrisations", "x0, noise, score, v, velocity: each from each")) return;
+    if (!group_begin(q, "parametrisations", "x0, noise, score, v, velocity: each from "
+                     "each")) return;
     fd_space g = fd_grid(&q->a, 1, (int[]){ 8 }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_white(&q->a, &g, 1, 0);
     fd_process vp = fd_vp(noise, .1, 20), flow = fd_flow(noise, 1e-4);
     need(q->a.st);
     for (int from = FD_X0; from <= FD_VELOCITY; from++)
         for (int to = FD_X0; to <= FD_VELOCITY; to++)
-            if (from != to) says_case(q, to == FD_VELOCITY || from == FD_VELOCITY ? &flow : &vp, from, to, .3);
+            if (from != to) says_case(q, to == FD_VELOCITY || from == FD_VELOCITY ? &flow : &vp,
+                                      from, to, .3);
     says_cov(q);
+    says_none(q);
     group_end(q);
 }
 
@@ -250,8 +278,8 @@ static inline void row_drift(fd_coef T, double h, double part, double r[3])
 }
 
 /* row_case -- the row x' = ax x + aD D + sd xi of a scheme, from t to s. */
-static inline void row_case(casebook *q, const fd_process *p, const char *process, int scheme, double eta,
-                            double t, double s)
+static inline void row_case(casebook *q, const fd_process *p, const char *process, int scheme,
+                            double eta, double t, double s)
 {
     const int three = 3;
     fd_row r = fd_step_row(p, scheme, eta, t, s, 0, q->a.st);
@@ -260,8 +288,10 @@ static inline void row_case(casebook *q, const fd_process *p, const char *proces
     int drift = scheme == FD_EULER_MARUYAMA || scheme == FD_PF_EULER || scheme == FD_ETA_EULER;
     int large = scheme == FD_ANCESTRAL_LARGE, posterior = scheme == FD_ANCESTRAL;
     need(q->a.st);
-    case_begin(q, VALID, scheme < FD_ETA_EULER ? "[SDE eqs. 6, 13]" : posterior || large ? "[DDPM eqs. 6, 7]"
-               : scheme == FD_DDIM ? "[DDIM eqs. 12, 16]" : "", "", "%s from t to s of %s: x' = ax x + aD D + sd xi",
+    case_begin(q, VALID, scheme < FD_ETA_EULER ? "[SDE eqs. 6, 13]" : posterior || large
+               ? "[DDPM eqs. 6, 7]"
+               : scheme == FD_DDIM ? "[DDIM eqs. 12, 16]" : "", "",
+                   "%s from t to s of %s: x' = ax x + aD D + sd xi",
                fd_scheme_name(scheme), process);
     param_text(q, "scheme", fd_scheme_name(scheme));
     param_text(q, "process", process);
@@ -269,7 +299,8 @@ static inline void row_case(casebook *q, const fd_process *p, const char *proces
     if (!strcmp(process, "vp")) param(q, "b0", .1), param(q, "b1", 20);
     else param(q, "smin", *process == 'f' ? 1e-4 : .01);
     if (!strcmp(process, "ve")) param(q, "smax", 50);
-    const double at_t[] = { T.m, T.v, drift_of(T), rate_of(T) }, at_s[] = { S.m, S.v, drift_of(S), rate_of(S) };
+    const double at_t[] = { T.m, T.v, drift_of(T), rate_of(T) }, at_s[] = { S.m, S.v, drift_of(S),
+        rate_of(S) };
     put_in_d(q, "at_t", 1, (int[]){ 4 }, at_t);
     put_in_d(q, "at_s", 1, (int[]){ 4 }, at_s);
     put_out_d(q, "row", 1, &three, y);
@@ -284,7 +315,8 @@ static inline void row_case(casebook *q, const fd_process *p, const char *proces
     fault(q, "no-root-2", "row", z);
     z[2] = y[2];
     if (drift) {
-        double part = scheme == FD_EULER_MARUYAMA ? 1 : scheme == FD_PF_EULER ? .5 : .5 + .5 * eta * eta;
+        double part = scheme == FD_EULER_MARUYAMA ? 1 : scheme == FD_PF_EULER ? .5 : .5
+            + .5 * eta * eta;
         row_drift(T, h, part, z);
         agree(q, 3, q->out[0].x, z);
         row_drift(S, h, part, z);
@@ -294,13 +326,31 @@ static inline void row_case(casebook *q, const fd_process *p, const char *proces
     }
     memcpy(z, y, sizeof z);
     z[2] = sqrt(posterior ? vts : S.v * vts / T.v);
-    if (posterior || large) fault(q, posterior ? "forward-variance" : "posterior-variance", "row", z);
+    if (posterior || large) fault(q, posterior ? "forward-variance" : "posterior-variance", "row",
+                                  z);
+    case_end(q);
+}
+
+/* row_none -- a step of the reverse SDE from pure noise of a flow: it has no drift there. */
+static inline void row_none(casebook *q)
+{
+    const double at_t[] = { 0, 1, INFINITY, INFINITY }, at_s[] = { .1, .81, 10, 18 },
+        none[3] = { 1, 0, 0 };
+    case_begin(q, INVALID, "[SDE eq. 6]", "Edge", "euler-maruyama from t = 1 of flow, where m = 0: "
+               "a and q are infinite");
+    param_text(q, "scheme", "euler-maruyama");
+    param_text(q, "process", "flow");
+    param(q, "eta", 0), param(q, "t", 1), param(q, "s", .9), param(q, "smin", 0);
+    put_in_d(q, "at_t", 1, (int[]){ 4 }, at_t);
+    put_in_d(q, "at_s", 1, (int[]){ 4 }, at_s);
+    put_out_d(q, "row", 1, (int[]){ 3 }, none);
     case_end(q);
 }
 
 static inline void group_schemes(casebook *q)
 {
-    if (!group_begin(q, "schemes", "every sampler of one evaluation a step, as a row of three numbers")) return;
+    if (!group_begin(q, "schemes", "every sampler of one evaluation a step, as a row of three "
+                     "numbers")) return;
     fd_space g = fd_grid(&q->a, 1, (int[]){ 8 }, NULL, NULL, 1);
     fd_cov *noise = fd_cov_white(&q->a, &g, 1, 0);
     fd_process vp = fd_vp(noise, .1, 20), ve = fd_ve(noise, .01, 50), flow = fd_flow(noise, 1e-4);
@@ -313,128 +363,7 @@ static inline void group_schemes(casebook *q)
     }
     row_case(q, &vp, "vp", FD_DDIM, 0, .3, .27);
     row_case(q, &vp, "vp", FD_DDIM, 1, .3, .27);
-    group_end(q);
-}
-
-/* ---- Langevin dynamics ----------------------------------------------------------------------- */
-
-/* langevin_case -- x + h (s - C g) + sqrt(2 h) xi, by fd_langevin with a model that says s. */
-typedef struct { const fd_real *s; const fd_real *g; } told;
-static inline void told_score(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                              fd_real *y, fd_arena scratch)
-{
-    (void)x, (void)t, (void)scratch;
-    memcpy(y, ((const told *)self)->s, (size_t)(b * s->points) * sizeof *y);
-}
-static inline double told_slope(const void *self, const fd_space *s, const fd_real *x, fd_real *g, fd_arena scratch)
-{
-    (void)x, (void)scratch;
-    if (g) memcpy(g, ((const told *)self)->g, (size_t)s->points * sizeof *g);
-    return 0;
-}
-
-static inline void langevin_case(casebook *q, double h, int data)
-{
-    enum { N = 8 };
-    static const struct { const char *id; double drift, noise, cov, score; } wrong[] = {
-        { "no-root-2", 1, .7071067811865475, 1, 1 }, { "half-drift", .5, 1, 1, 1 }, { "no-noise", 1, 0, 1, 1 },
-        { "no-covariance", 1, 1, 0, 1 }, { "no-quadrature", 1, 1, N, 1 }, { "sign", -1, 1, 1, 1 },
-        { "noise-as-score", 1, 1, 1, 0 } };
-    const int n[2] = { N, N };
-    const double v = .3;
-    double kernel[N * N], z[N], cg[N];
-    case_begin(q, VALID, "[Survey eq. 5.4]", data ? "Posterior" : "", "one step x + h (s - C g) + sqrt(2 h) xi, s the score "
-               "with C in front%s", data ? ", g the gradient of the misfit in L2" : "; no data, g = 0");
-    fd_space s = fd_grid(&q->mem, 1, n, NULL, NULL, 1);
-    fd_cov *c = fd_cov_matern(&q->mem, &s, 1, .2, 1.5);
-    fd_process p = fd_driftless(c, 1);
-    fd_real *in[4], *e = fd_new(&q->mem, fd_real, N * N), *y = fd_raw(&q->mem, fd_real, N);
-    static const char *const name[4] = { "x", "s", "g", "xi" };
-    need(q->mem.st);
-    for (int i = 0; i < 4; i++) {
-        in[i] = normals(q, N);
-        for (int j = 0; j < N && i == 2 && !data; j++) in[i][j] = 0;
-        put_in(q, name[i], 1, n, in[i]);
-    }
-    for (int i = 0; i < N; i++) e[i * N + i] = 1;
-    fd_cov_pow(c, 1, N, e, e, q->mem);
-    for (int i = 0; i < N * N; i++) kernel[i] = N * (double)e[i];
-    put_in_d(q, "kernel", 2, n, kernel);
-    param_text(q, "want", "langevin");
-    param(q, "h", h), param(q, "v", v);
-    told says = { in[1], in[2] };
-    fd_model m = { .predicts = FD_SCORE, .eval = told_score, .self = &says };
-    fd_potential phi = { told_slope, &says };
-    memcpy(y, in[0], sizeof *y * N);
-    fd_langevin(&p, &m, &phi, v, h, 1, 1, y, in[3], q->mem);
-    need(q->mem.st);
-    for (int i = 0; i < N; i++) {
-        cg[i] = 0;
-        for (int j = 0; j < N; j++) cg[i] += kernel[i * N + j] * (double)in[2][j] / N;
-        z[i] = (double)in[0][i] + h * ((double)in[1][i] - cg[i]) + sqrt(2 * h) * (double)in[3][i];
-    }
-    agree(q, N, y, z);
-    put_out(q, "y", 1, n, y);
-    for (int f = 0; f < COUNT(wrong); f++) {
-        for (int i = 0; i < N; i++) {
-            double g = wrong[f].cov ? wrong[f].cov * cg[i] : (double)in[2][i];
-            double score = (double)in[1][i] * (wrong[f].score ? 1 : sqrt(v));
-            z[i] = (double)in[0][i] + wrong[f].drift * h * (score - g)
-                 + wrong[f].noise * sqrt(2 * h) * (double)in[3][i];
-        }
-        fault(q, wrong[f].id, "y", z);
-    }
-    case_end(q);
-}
-
-/* annealed_case -- a step of the corrector at a level, x + alpha/2 s + sqrt(alpha) xi, alpha by the
- * scale-free rule or DDO's. */
-static inline void annealed_case(casebook *q, int ladder)
-{
-    enum { N = 8 };
-    const int n = N;
-    const double v[2] = { .01, 2 }, prm = ladder ? 2e-5 : 2e-3;
-    double z[N], alpha = prm * (ladder ? pow(v[1] / v[0], 2) : v[1]);
-    const double other = prm / (ladder ? v[0] : 1) * (ladder ? v[1] : v[1] * v[1] / v[0]);
-    const double sizes[5] = { other, alpha, alpha, 2 * alpha, alpha };
-    static const char *const id[5] = { "", "no-root-2", "noise-as-score", "root-2", "half-drift" };
-    case_begin(q, VALID, ladder ? "[DDO alg. 1]" : "[Thesis alg. 1]", "Levels", "annealed Langevin at a level: x + alpha/2 s "
-               "+ sqrt(alpha) xi, alpha = %s", ladder ? "eps (v/v_end)^2" : "eps v");
-    fd_space s = fd_grid(&q->mem, 1, &n, NULL, NULL, 1);
-    fd_process p = fd_driftless(fd_cov_white(&q->mem, &s, 1, 0), 4);
-    fd_real *in[3], *y = fd_raw(&q->mem, fd_real, N), *d = fd_raw(&q->mem, fd_real, N);
-    static const char *const name[3] = { "x", "s", "xi" };
-    need(q->mem.st);
-    for (int i = 0; i < 3; i++) put_in(q, name[i], 1, &n, in[i] = normals(q, N));
-    param_text(q, "want", "annealed");
-    param_text(q, "rule", ladder ? "ladder" : "scaled");
-    param(q, "eps", prm), param(q, "v", v[1]), param(q, "v_end", v[0]);
-    told says = { in[1], NULL };
-    fd_sampler how = { .p = &p, .model = { .predicts = FD_SCORE, .eval = told_score, .self = &says },
-                       .t = (double[]){ v[1], v[0] }, .steps = 1, .scheme = FD_ANNEALED, .cprm = prm,
-                       .corrector = ladder ? FD_CORRECT_LADDER : FD_CORRECT_SCALED };
-    memcpy(y, in[0], sizeof *y * N);
-    fd_correct(&how, v[1], 1, y, in[2], d, q->mem);
-    need(q->mem.st);
-    for (int i = 0; i < N; i++)
-        z[i] = (double)in[0][i] + alpha / 2 * (double)in[1][i] + sqrt(alpha) * (double)in[2][i];
-    agree(q, N, y, z);
-    put_out(q, "y", 1, &n, y);
-    for (int f = 0; f < 5; f++) {
-        double score = f == 2 ? sqrt(v[1]) : f == 4 ? .5 : 1, half = f == 3 ? alpha : sizes[f];
-        double noise = sqrt(f == 1 ? alpha / 2 : sizes[f]);
-        for (int i = 0; i < N; i++)
-            z[i] = (double)in[0][i] + half / 2 * score * (double)in[1][i] + noise * (double)in[2][i];
-        fault(q, f ? id[f] : ladder ? "standard-rule" : "ladder-rule", "y", z);
-    }
-    case_end(q);
-}
-
-static inline void group_langevin(casebook *q)
-{
-    if (!group_begin(q, "langevin", "steps of Langevin dynamics with the covariance in front")) return;
-    langevin_case(q, .01, 0), langevin_case(q, .01, 1), langevin_case(q, .2, 1);
-    annealed_case(q, 0), annealed_case(q, 1);
+    row_none(q);
     group_end(q);
 }
 #endif

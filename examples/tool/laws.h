@@ -1,9 +1,9 @@
 /* laws.h -- fd judge: are somebody's functions draws of a law that is known exactly?
  *
- * Functions of the law are made into independent standard normal numbers: their coefficients less the
- * mean over the deviation; of a posterior along the eigenvectors of its covariance; of a mixture for
- * the component that a draw from the exact odds p(component | function) names, which keeps them
- * normal. Six statistics of these numbers have laws that are known, and so p-values. */
+ * Functions of the law are made into independent standard normal numbers: their coefficients less
+ * the mean over the deviation; of a posterior along the eigenvectors of its covariance; of a
+ * mixture for the component that a draw from the exact odds p(component | function) names, which
+ * keeps them normal. Statistics of these numbers have laws that are known, and so p-values. */
 #ifndef LAWS_H
 #define LAWS_H
 #include "posterior.h"
@@ -16,7 +16,7 @@ static inline void chi_tails(double x, double n, double p[2])
     double a = n / 2, y = x / 2, lead, sum, term;
     p[0] = 0, p[1] = 1;
     if (!(x > 0)) return;
-    if (n > 2e4) {                                        /* Wilson and Hilferty: the error is small there */
+    if (n > 2e4) {                                 /* Wilson and Hilferty: near enough there */
         double z = (pow(x / n, 1. / 3) - 1 + 2 / (9 * n)) / sqrt(2 / (9 * n));
         p[0] = erfc(-z / sqrt(2)) / 2, p[1] = erfc(z / sqrt(2)) / 2;
         return;
@@ -98,10 +98,13 @@ static inline int band_of(double wave)
 }
 static inline double band_from(int b) { return b < 9 ? b : 8.5 * pow(2, .5 * (b - 9)); }
 
-/* judge_normal -- n functions of d numbers z each; band of each of the d. */
-static inline void judge_normal(doubts *r, int n, ptrdiff_t d, const double *z, const int *band, fd_arena a)
+/* judge_normal -- n functions of d numbers z each; band of each of the d, of waves or (eighths)
+ * directions. */
+static inline void judge_normal(doubts *r, int n, ptrdiff_t d, const double *z, const int *band,
+                                int eighths, fd_arena a)
 {
-    double *u = fd_raw(&a, double, n * d), *size = fd_new(&a, double, n), *sum = fd_new(&a, double, d);
+    double *u = fd_raw(&a, double, n * d), *size = fd_new(&a, double, n), *sum = fd_new(&a, double,
+        d);
     double part[BANDS] = { 0 }, degrees[BANDS] = { 0 }, means = 0, pairs = 0, next = 0, p[2];
     need(a.st);
     for (ptrdiff_t i = 0; i < n * d; i++) {
@@ -116,8 +119,9 @@ static inline void judge_normal(doubts *r, int n, ptrdiff_t d, const double *z, 
     doubt_add(r, chi_both(means, (double)d), means / (double)d, 1, "mean");
     for (int b = 0; b < BANDS; b++)
         if (degrees[b] > 0)
-            doubt_add(r, chi_both(part[b], degrees[b]), part[b] / degrees[b], 1, b < 9 ? "variance of waves %.3g"
-                      : "variance of waves from %.3g", band_from(b));
+            doubt_add(r, chi_both(part[b], degrees[b]), part[b] / degrees[b], 1, eighths
+                      ? "variance of directions, part %.0f of 8" : b < 9 ? "variance of waves %.0f"
+                      : "variance of waves from %.3g", eighths ? b + 1 : band_from(b));
     doubt_add(r, uniform_p(n * d, u), NAN, NAN, "marginal law of the numbers");
     for (int i = 0; i < n; i++) {
         chi_tails(size[i], (double)d, p);
@@ -130,9 +134,11 @@ static inline void judge_normal(doubts *r, int n, ptrdiff_t d, const double *z, 
         pairs += s * s / n;
     }
     if (d > 1 && n >= 32)
-        doubt_add(r, chi_both(pairs, (double)(d - 1)), pairs / (double)(d - 1), 1, "correlation of neighbouring modes");
+        doubt_add(r, chi_both(pairs, (double)(d - 1)), pairs / (double)(d - 1), 1,
+                  "correlation of neighbouring modes");
     if (n > 1)
-        doubt_add(r, normal_both(next / sqrt((double)((n - 1) * d))), next / (double)((n - 1) * d), 0,
+        doubt_add(r, normal_both(next / sqrt((double)((n - 1) * d))), next / (double)((n - 1) * d),
+                  0,
                   "correlation of one function with the next");
 }
 
@@ -140,8 +146,8 @@ static inline void judge_normal(doubts *r, int n, ptrdiff_t d, const double *z, 
 
 /* whiten -- the coefficients u [n][ch][modes] less those of the mean over the deviation: z [n][d],
  * where the law has variance; what lies elsewhere is a doubt of its own. Returns d. */
-static inline ptrdiff_t whiten(doubts *r, const fd_space *s, int n, const double *u, const double *lam,
-                               const double *mean, double *z, int *band)
+static inline ptrdiff_t whiten(doubts *r, const fd_space *s, int n, const double *u,
+                               const double *lam, const double *mean, double *z, int *band)
 {
     const ptrdiff_t size = s->ch * s->modes;
     double most = 0, total = 0, off = 0, least = sizeof(fd_real) == 4 ? 1e-9 : 1e-14;
@@ -165,7 +171,8 @@ static inline ptrdiff_t whiten(doubts *r, const fd_space *s, int n, const double
 
 /* law_judge -- of functions x [n][points] the worst p-value, times how many there are, against the
  * Gaussian law of mean 0 with these eigenvalues. */
-static inline doubt law_judge(const fd_space *s, int n, const fd_real *x, const fd_real *lam, fd_arena a)
+static inline doubt law_judge(const fd_space *s, int n, const fd_real *x, const fd_real *lam,
+                              fd_arena a)
 {
     doubts r = { .n = 0 };
     fd_real *c = fd_raw(&a, fd_real, n * s->modes);
@@ -177,7 +184,7 @@ static inline doubt law_judge(const fd_space *s, int n, const fd_real *x, const 
     need(a.st);
     for (ptrdiff_t i = 0; i < n * s->modes; i++) u[i] = (double)c[i];
     for (ptrdiff_t k = 0; k < s->modes; k++) l[k] = (double)lam[k];
-    judge_normal(&r, n, whiten(&r, s, n, u, l, NULL, z, band), z, band, a);
+    judge_normal(&r, n, whiten(&r, s, n, u, l, NULL, z, band), z, band, 0, a);
     doubt d = *doubt_worst(&r);
     d.p = fmin(1, d.p * r.n);
     return d;
@@ -199,8 +206,8 @@ static inline double *in_modes(fd_arena *a, const fd_space *s, int b, const fd_r
 
 /* components -- of which of k means each function is a draw, by a draw from the exact odds; and
  * whether each comes as often as it should. The coefficients become those less the mean. */
-static inline void components(doubts *r, const fd_space *s, int n, double *u, const double *lam, int k,
-                              const double *means, fd_rng rng, fd_arena a)
+static inline void components(doubts *r, const fd_space *s, int n, double *u, const double *lam,
+                              int k, const double *means, fd_rng rng, fd_arena a)
 {
     const ptrdiff_t size = s->ch * s->modes;
     double *log_p = fd_raw(&a, double, k), *often = fd_new(&a, double, k), chi = 0, most = 0;
@@ -215,7 +222,8 @@ static inline void components(doubts *r, const fd_space *s, int n, double *u, co
             log_p[c] = 0;
             for (ptrdiff_t l = 0; l < size; l++)
                 if (lam[l % s->modes] > 1e-9 * most)
-                    log_p[c] -= pow(u[i * size + l] - means[c * size + l], 2) / (2 * lam[l % s->modes]);
+                    log_p[c] -= pow(u[i * size + l] - means[c * size + l],
+                                    2) / (2 * lam[l % s->modes]);
             top = fmax(top, log_p[c]);
         }
         for (int c = 0; c < k; c++) sum += log_p[c] = exp(log_p[c] - top);
@@ -224,19 +232,22 @@ static inline void components(doubts *r, const fd_space *s, int n, double *u, co
         for (ptrdiff_t l = 0; l < size; l++) u[i * size + l] -= means[j * size + l];
     }
     for (int c = 0; c < k; c++) chi += pow(often[c] - (double)n / k, 2) * k / n;
-    if (n >= 5 * k) doubt_add(r, chi_both(chi, k - 1), chi / (k - 1), 1, "how often each of the %d means comes", k);
+    if (n >= 5 * k) doubt_add(r, chi_both(chi, k - 1), chi / (k - 1), 1,
+                              "how often each of the %d means comes", k);
 }
 
 /* posterior_white -- draws of the exact posterior along the eigenvectors of its covariance; the
  * bands are eighths of them, from the largest variance on. Returns how many. */
-static inline ptrdiff_t posterior_white(doubts *r, const fd_posterior *post, int n, const double *u, double *z,
-                                        int *band, fd_arena a)
+static inline ptrdiff_t posterior_white(doubts *r, const fd_posterior *post, int n, const double *u,
+                                        double *z, int *band, fd_arena a)
 {
     const fd_gain *g = post->gain;
     const fd_space *s = &post->c0->s;
     const int m = g->o->m, size = (int)(s->ch * s->modes);
-    double *C = fd_new(&a, double, (ptrdiff_t)size * size), *V = fd_raw(&a, double, (ptrdiff_t)size * size);
-    double *w = fd_raw(&a, double, size), *S = fd_new(&a, double, (ptrdiff_t)m * m), total = 0, off = 0;
+    double *C = fd_new(&a, double, (ptrdiff_t)size * size), *V = fd_raw(&a, double,
+        (ptrdiff_t)size * size);
+    double *w = fd_raw(&a, double, size), *S = fd_new(&a, double, (ptrdiff_t)m * m), total = 0,
+        off = 0;
     double *unit = fd_new(&a, double, (ptrdiff_t)m * m), least = sizeof(fd_real) == 4 ? 1e-4 : 1e-9;
     fd_real *f = fd_new(&a, fd_real, m * fd_size(s));
     ptrdiff_t d = 0;
@@ -262,7 +273,8 @@ static inline ptrdiff_t posterior_white(doubts *r, const fd_posterior *post, int
     for (int i = 0; i < n; i++)
         for (int k = 0; k < size; k++) {
             double v = 0;
-            for (int l = 0; l < size; l++) v += V[(ptrdiff_t)k * size + l] * (u[(ptrdiff_t)i * size + l] - mean[l]);
+            for (int l = 0; l < size; l++) v += V[(ptrdiff_t)k * size + l] * (u[(ptrdiff_t)i * size
+                + l] - mean[l]);
             total += v * v;
             if (k < d) z[i * d + k] = v / sqrt(w[k]);
             else off += v * v;
@@ -281,11 +293,15 @@ static inline void judge_flags(const args *o)
 {
     const char *law = t_exact.rows[o->exact.row].name;
     if (!o->file) die(2, "judge: needs a file of functions: fd judge FILE --cov SPEC");
-    if (o->exact.row == LAW_MIXTURE && !o->middle) die(2, "--law: mixture needs --mean, a file of as many functions");
+    if (o->exact.row == LAW_MIXTURE && !o->middle) die(2, "--law: mixture needs --mean, a file of "
+                                                       "as many functions");
     if (o->exact.row == LAW_POSTERIOR && !o->obs) die(2, "--law: posterior needs --obs");
     if (o->exact.row != LAW_POSTERIOR && o->obs) die(2, "--obs: has no meaning with --law %s", law);
-    if (o->exact.row != LAW_POSTERIOR && is_given("noise")) die(2, "--noise: has no meaning with --law %s", law);
-    if (o->exact.row == LAW_POSTERIOR && o->middle) die(2, "--mean: not with --law posterior: its prior has mean 0");
+    if (o->exact.row != LAW_POSTERIOR && is_given("noise")) die(2,
+                                                                "--noise: has no meaning with "
+                                                                    "--law %s", law);
+    if (o->exact.row == LAW_POSTERIOR && o->middle) die(2, "--mean: not with --law posterior: its "
+                                                        "prior has mean 0");
 }
 
 /* judge_open -- functions of a file as they are. */
@@ -310,7 +326,8 @@ static inline void judge_print(const doubts *r, int n, ptrdiff_t d, double alpha
     }
     const doubt *worst = doubt_worst(r);
     double p = fmin(1, worst->p * r->n);
-    printf("%s: p = %.3g, the least of %d times %d%s%s\n", p < alpha ? "NOT THE LAW" : "nothing against the law", p,
+    printf("%s: p = %.3g, the least of %d times %d%s%s\n", p < alpha ? "NOT THE LAW"
+           : "nothing against the law", p,
            r->n, r->n, p < alpha ? ", by the " : "", p < alpha ? worst->what : "");
 }
 
@@ -335,7 +352,8 @@ static inline int do_judge(args *o)
         memset(&q, 0, sizeof q);
         q.s = *s;
         if (size > LAW_DIRECTIONS)
-            die(1, "%s: %td values a function; a posterior is judged of at most %d", o->file, size, LAW_DIRECTIONS);
+            die(1, "%s: %td values a function; a posterior is judged of at most %d", o->file, size,
+                LAW_DIRECTIONS);
         obs_csv(&a, &q, o->obs, o->noise);
         fd_posterior *post = fd_posterior_new(&a, NULL, c, &q.o, q.y);
         need(&st);
@@ -343,17 +361,19 @@ static inline int do_judge(args *o)
     } else {
         shape g = { s->nd, { s->n[0], s->n[1], s->n[2] } };
         dataset m = o->middle ? judge_open(&a, o->middle, o, g) : x;
-        if (m.s.ch != s->ch) die(1, "%s: %d channels where %s has %d", o->middle, m.s.ch, o->file, s->ch);
+        if (m.s.ch != s->ch) die(1, "%s: %d channels where %s has %d", o->middle, m.s.ch, o->file,
+                                 s->ch);
         if (o->middle && o->exact.row == LAW_GAUSS && m.m > 1)
             die(2, "--mean: %s has %d functions: --law mixture has so many means", o->middle, m.m);
         double *means = o->middle ? in_modes(&a, s, m.m, data_gather(&a, &m, 0, m.m)) : NULL;
         int mixed = o->exact.row == LAW_MIXTURE;
         if (mixed && m.m < 2) die(2, "--mean: %s has one function: a mixture has more", o->middle);
-        if (mixed) components(&r, s, n, u, c->lam, m.m, means, fd_stream(fd_seed(o->seed), 'c', 0), a);
+        if (mixed) components(&r, s, n, u, c->lam, m.m, means, fd_stream(fd_seed(o->seed), 'c', 0),
+                              a);
         d = whiten(&r, s, n, u, c->lam, mixed ? NULL : means, z, band);
     }
     if (!d) die(1, "--cov: the law has no variance on this grid");
-    judge_normal(&r, n, d, z, band, a);
+    judge_normal(&r, n, d, z, band, o->exact.row == LAW_POSTERIOR, a);
     judge_print(&r, n, d, o->alpha);
     finish();
     return fmin(1, doubt_worst(&r)->p * r.n) < o->alpha;

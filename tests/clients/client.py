@@ -105,7 +105,7 @@ def transforms(p, a):
 def eigenvalues(p):
     n, d = p["n"], len(p["n"])
     e, mu, w2, nyq, h = modes(n, p["boundary"])
-    w = w2 if is_("no-2pi") else mu
+    w = w2 if is_("no-2pi") else mu / n[0] ** 2 if is_("per-pixel") else mu
     half = 0 if is_("no-half-d") else d / 2
     kind, l, nu = p["field"], p.get("l"), p.get("nu")
     if kind == "rbf" and is_("unsquared"): kind, nu, l = "matern", .5, 2 * l * l
