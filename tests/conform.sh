@@ -16,7 +16,8 @@ report() {
 run() {
     s=$1 name=$2; shift 2
     "$@" >out 2>err; r=$?
-    [ $r = "$s" ]; report $? "$name: status $r, not $s: $(tail -n 2 out | tr '\n' ' ') $(head -n 1 err)"
+    [ $r = "$s" ]
+    report $? "$name: status $r, not $s: $(tail -n 2 out | tr '\n' ' ') $(head -n 1 err)"
 }
 says() { grep -qE -e "$1" out; report $? "'$1' not in: $(tail -n 4 out | tr '\n' ' ')"; }
 # bad STATUS PATTERN ARGUMENTS...: one line on stderr with the pattern
@@ -71,32 +72,37 @@ says "fields, case [0-9]+ .*: its output has no array 'x'"
 says '^convolutions  +20 +0 +0 +0$'; says '^schemes  +31 +0 +1 +0$'
 bad 2 "conform: needs --cmd" conform v
 bad 2 "'true': must hold \{in\} and \{out\}" conform v --cmd true
-bad 1 'nowhere: No such file or directory; fd vectors -o nowhere writes' conform nowhere --cmd 'x {in} {out}'
+bad 1 'nowhere: No such file or directory; fd vectors -o nowhere writes' conform nowhere \
+    --cmd 'x {in} {out}'
 mkdir empty
 bad 1 'empty: no vectors in it; fd vectors -o empty' conform empty --cmd 'x {in} {out}'
 mkdir cut && head -c 900 v/langevin.json >cut/langevin.json
 bad 1 'cut/langevin.json: is not JSON, or is damaged' conform cut --cmd 'x {in} {out}'
 sed 's/fd-vectors-1/fd-vectors-9/' v/langevin.json >cut/langevin.json
-bad 1 "langevin.json: its schema is 'fd-vectors-9', not fd-vectors-1" conform cut --cmd 'x {in} {out}'
+bad 1 "langevin.json: its schema is 'fd-vectors-9', not fd-vectors-1" conform cut \
+    --cmd 'x {in} {out}'
 cp v/langevin.json cut/langevin.json
 bad 1 'cut/langevin/001.out.npz' conform cut --cmd 'cp v/langevin/001.npz {out}; : {in}'
 
 # ---- judge
 run 0 noise "$fd" noise --cov matern:nu=1.5,l=0.2 --grid 32 -n 400 -o x.npy
 run 0 judge "$fd" judge x.npy --cov matern:nu=1.5,l=0.2; says '^nothing against the law: p = '
-run 1 length "$fd" judge x.npy --cov matern:nu=1.5,l=0.25; says '^NOT THE LAW: .*by the variance of waves'
+run 1 length "$fd" judge x.npy --cov matern:nu=1.5,l=0.25
+says '^NOT THE LAW: .*by the variance of waves'
 run 1 variance "$fd" judge x.npy --cov matern:nu=1.5,l=0.2,var=1.1; says '^NOT THE LAW'
 run 1 smoothness "$fd" judge x.npy --cov matern:nu=2.5,l=0.2; says '^NOT THE LAW'
 run 0 alpha "$fd" judge x.npy --cov matern:nu=1.5,l=0.25 --alpha 0
 run 1 boundary "$fd" judge x.npy --cov matern:nu=1.5,l=0.2 --boundary neumann; says '^NOT THE LAW'
-run 0 noise2 "$fd" noise --cov rbf:l=0.2 --grid 9x8 --boundary neumann,periodic --channels 2 -n 300 -o c.npy
+run 0 noise2 "$fd" noise --cov rbf:l=0.2 --grid 9x8 --boundary neumann,periodic --channels 2 \
+    -n 300 -o c.npy
 run 0 channels "$fd" judge c.npy --cov rbf:l=0.2 --boundary neumann,periodic --channels first
 printf 'x,value\n.12,1\n.35,-.4\n.5,.2\n.9,.8\n' >obs.csv
 run 0 posterior "$fd" posterior --grid 32 --obs obs.csv --noise 0.1 -n 400 -o post.npy
 set -- judge post.npy --law posterior --obs obs.csv --boundary neumann --cov matern:nu=1.5,l=0.3
 run 0 posterior "$fd" "$@" --noise 0.1; says 'variance of directions, part 8 of 8'
 run 1 "other noise" "$fd" "$@" --noise 0.13; says '^NOT THE LAW'
-run 1 "the prior" "$fd" judge post.npy --boundary neumann --cov matern:nu=1.5,l=0.3; says '^NOT THE LAW'
+run 1 "the prior" "$fd" judge post.npy --boundary neumann --cov matern:nu=1.5,l=0.3
+says '^NOT THE LAW'
 bad 2 'judge: needs a file of functions' judge
 bad 2 '--law: mixture needs --mean' judge x.npy --law mixture
 bad 2 '--law: posterior needs --obs' judge x.npy --law posterior
@@ -131,7 +137,8 @@ for g in sorted(os.listdir("v")):
 END
 [ "$(wc -l <list)" -ge 100 ]; report $? "only $(wc -l <list) faults"
 while read -r group FAULT wrong also; do
-    run $((wrong > 0)) "$group, $FAULT" "$fd" conform v --group "$group" --cmd 'sh replay.sh {in} {out}' </dev/null
+    run $((wrong > 0)) "$group, $FAULT" "$fd" conform v --group "$group" \
+        --cmd 'sh replay.sh {in} {out}' </dev/null
     [ "$wrong" = 0 ] || says "^$group: $wrong of $wrong failures are what this gives: .*\[$FAULT\]$"
     [ "$also" = 0 ] || says "^$group +[0-9]+ +$also +$wrong +0$"
 done <list
@@ -159,7 +166,8 @@ numpy.save("means.npy", mean)
 numpy.save("mixture.npy", (x[::-1] + mean[pick]).astype("f4"))
 numpy.save("two.npy", (x[::-1] + mean[pick % 2]).astype("f4"))
 numpy.save("same.npy", numpy.repeat(x[:100], 4, 0))
-numpy.save("heavy.npy", (x * numpy.random.default_rng(2).choice([.5, 1.3229], (400, 1))).astype("f4"))
+scale = numpy.random.default_rng(2).choice([.5, 1.3229], (400, 1))
+numpy.save("heavy.npy", (x * scale).astype("f4"))
 END
 echo 'cp "answers/right/${1#changed/}" "$2"' >replay.sh
 run 1 changed "$fd" conform changed --cmd 'sh replay.sh {in} {out}'
@@ -173,7 +181,8 @@ set -- judge mixture.npy --law mixture --mean means.npy --cov matern:nu=1.5,l=0.
 run 0 mixture "$fd" "$@"; says 'how often each of the 3 means comes'
 run 1 "two means" "$fd" judge two.npy --law mixture --mean means.npy --cov matern:nu=1.5,l=0.2
 says 'how often each of the 3 means comes .*<-$'
-run 1 repeated "$fd" judge same.npy --cov matern:nu=1.5,l=0.2; says 'correlation of one function with the next .*<-$'
+run 1 repeated "$fd" judge same.npy --cov matern:nu=1.5,l=0.2
+says 'correlation of one function with the next .*<-$'
 run 1 heavy "$fd" judge heavy.npy --cov matern:nu=1.5,l=0.2; says 'energy of a function .*<-$'
 
 # ---- the example client, and a library's lines with a fault of their own
@@ -183,8 +192,18 @@ for g in convolutions attention langevin posteriors; do
     says '^([1-9][0-9]*) of \1 cases pass$'
 done
 ls -d fd-conform-* 2>/dev/null; [ $? != 0 ]; report $? "fd conform leaves its folder"
-[ "$(wc -l <"$src/../examples/tool/client.py")" -le 60 ]; report $? "client.py: longer than 60 lines"
-run 1 shifted "$fd" conform v --group convolutions --cmd "$python $src/clients/shifted.py {in} {out}"
+[ "$(wc -l <"$src/../examples/tool/client.py")" -le 60 ]
+report $? "client.py: longer than 60 lines"
+run 1 shifted "$fd" conform v --group convolutions \
+    --cmd "$python $src/clients/shifted.py {in} {out}"
 says '^convolutions: 5 of 5 failures are what this gives: .*\[odd-shift\]$'
+
+# ---- conform.md's client in PyTorch
+if "$python" -c 'import torch' 2>/dev/null; then
+    sed -n '/^```python$/,/^```$/p' "$src/../examples/tool/conform.md" | sed '/^```/d' >net.py
+    run 0 PyTorch "$fd" conform v --group attention --cmd "$python net.py {in} {out}"
+    says '^attention  +3 +0 +0 +2$'
+else echo "skipped: a client in PyTorch: no python3-torch"
+fi
 echo "$pass passed, $fail failed"
 [ "$fail" = 0 ]

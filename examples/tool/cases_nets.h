@@ -151,19 +151,17 @@ static inline void net_case(casebook *q, const fd_arch *arch, const int n[], con
 static inline void group_networks(casebook *q)
 {
     const fd_arch line = { .kind = FD_FNO_ORIGINAL, .nd = 1, .in = 1, .out = 1, .width = 6,
-                          .layers = 4, .modes = { 3 },
-                           .proj = 8, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+                           .layers = 4, .modes = { 3 }, .proj = 8, .time = FD_TIME_CHANNEL,
+                           .coords = FD_COORD_CLOSED };
     const fd_arch plane = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 2, .out = 1, .width = 4,
-                           .layers = 3, .modes = { 2, 2 },
-                            .proj = 6, .time = FD_TIME_NONE, .coords = FD_COORD_OPEN };
+                            .layers = 3, .modes = { 2, 2 }, .proj = 6, .time = FD_TIME_NONE,
+                            .coords = FD_COORD_OPEN };
     const fd_arch block = { .kind = FD_FNO_BLOCK, .nd = 2, .in = 1, .out = 1, .width = 4,
-                           .layers = 4, .modes = { 3, 4 },
-                            .lift = 5, .proj = 6, .time = FD_TIME_FILM, .embed = 8,
-                                .coords = FD_COORD_OPEN };
+                            .layers = 4, .modes = { 3, 4 }, .lift = 5, .proj = 6,
+                            .time = FD_TIME_FILM, .embed = 8, .coords = FD_COORD_OPEN };
     const fd_arch uvit = { .kind = FD_UVIT, .nd = 2, .in = 1, .out = 1, .width = 8, .layers = 3,
-                          .patch = { 2, 2 },
-                           .grid = { 4, 6 }, .heads = 2, .mlp = 12, .time = FD_TIME_TOKEN,
-                               .pos = FD_POS_LEARNED,
+                           .patch = { 2, 2 }, .grid = { 4, 6 }, .heads = 2, .mlp = 12,
+                           .time = FD_TIME_TOKEN, .pos = FD_POS_LEARNED,
                            .coords = FD_COORD_NONE, .edges = FD_EDGES_PLAIN };
     if (!group_begin(q, "networks", "whole networks: Fourier operators, U-ViT; the weights are in "
                      "the file")) return;

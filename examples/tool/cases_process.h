@@ -326,8 +326,8 @@ static inline void row_case(casebook *q, const fd_process *p, const char *proces
     }
     memcpy(z, y, sizeof z);
     z[2] = sqrt(posterior ? vts : S.v * vts / T.v);
-    if (posterior || large) fault(q, posterior ? "forward-variance" : "posterior-variance", "row",
-                                  z);
+    if (posterior) fault(q, "forward-variance", "row", z);
+    if (large) fault(q, "posterior-variance", "row", z);
     case_end(q);
 }
 

@@ -41,7 +41,8 @@ def axis_modes(n, boundary):
     nyquist = np.zeros(n, bool)
     if boundary == "periodic":
         x, w = j / n, (j + 1) // 2
-        e = np.where((j % 2 == 1)[:, None], np.cos(2 * pi * np.outer(w, x)), np.sin(2 * pi * np.outer(w, x))) * np.sqrt(2)
+        c, s = np.cos(2 * pi * np.outer(w, x)), np.sin(2 * pi * np.outer(w, x))
+        e = np.where((j % 2 == 1)[:, None], c, s) * np.sqrt(2)
         e[0] = 1
         if n % 2 == 0: e[-1] = np.cos(pi * j); nyquist[-1] = True
         return e, (2 * pi * w) ** 2, w, nyquist
@@ -95,7 +96,8 @@ def transforms(p, a):
         if is_("no-quadrature"): u /= h
         if is_("nodes") and p["boundary"] == "neumann":
             n = len(x); k = np.arange(n)
-            u = h * (np.cos(pi * np.outer(k, k) / (n - 1)) * np.where(k, np.sqrt(2), 1)[:, None]) @ x
+            e = np.cos(pi * np.outer(k, k) / (n - 1)) * np.where(k, np.sqrt(2), 1)[:, None]
+            u = h * e @ x
         return {"u": u}
     return {"y": real_matrix(kind, len(x)) @ x}
 
@@ -115,7 +117,8 @@ def eigenvalues(p):
     elif kind == "power": lam = p["s"] * (w + p["tau"] ** 2) ** -p["alpha"]
     else:
         c = 2 * nu / l ** 2
-        lam = p["var"] * (4 * pi) ** (d / 2) * math.gamma(nu + half) / math.gamma(nu) * c ** nu * (c + w) ** (-nu - half)
+        lam = (4 * pi) ** (d / 2) * math.gamma(nu + half) / math.gamma(nu) * c ** nu
+        lam = p["var"] * lam * (c + w) ** (-nu - half)
     if not is_("nyquist-kept"): lam[nyq] = 0
     if is_("ortho-law"): lam *= lam.size
     if is_("no-grid-factor"): lam /= lam.size
@@ -167,12 +170,15 @@ def convolution(n, lo, hi, x, w, back):
             k = [i + l for i, l in zip(index, lo)]
             row = list(index)
             if is_("negative-rows") and d > 1:
-                row = [i - 1 if l + i <= 0 else i for i, l in zip(index[:-1], lo[:-1])] + [index[-1]]
+                row = [i - 1 if l + i <= 0 else i for i, l in zip(index[:-1], lo)] + [index[-1]]
                 if min(row) < 0: continue
             if is_("nyquist-dropped") and any(2 * abs(i) == m for i, m in zip(k, n)): continue
-            at = [i - 1 if is_("low-bins") and q % 2 and m % 2 == 0 else i for i, q, m in zip(k[:-1], K, n)] + [k[-1] + up]
-            to = [i - 1 if is_("odd-shift") and m % 2 else i for i, m in zip(at[:-1], n)] + [at[-1]]
-            twice = at[-1] and (2 * at[-1] != n[-1] or is_("nyquist-twice")) and not is_("no-mirror")
+            low = lambda q, m: is_("low-bins") and q % 2 and m % 2 == 0
+            at = [i - 1 if low(q, m) else i for i, q, m in zip(k[:-1], K, n)] + [k[-1] + up]
+            to = [i - 1 if is_("odd-shift") and m % 2 else i for i, m in zip(at[:-1], n)]
+            to += [at[-1]]
+            twice = at[-1] and (2 * at[-1] != n[-1] or is_("nyquist-twice"))
+            twice = twice and not is_("no-mirror")
             out[tuple(i % m for i, m in zip(to, n))] += (2 if twice else 1) * (
                 xhat[tuple(i % m for i, m in zip(at, n))] @ w[tuple(row)])
     return np.fft.ifftn(out, axes=axes).real * np.prod(n)
@@ -180,21 +186,25 @@ def convolution(n, lo, hi, x, w, back):
 
 def convolutions(p, a):
     w = a["w"][..., 0] + 1j * a["w"][..., 1]
-    if p["want"] == "convolution": return {"y": convolution(p["n"], p["lo"], p["hi"], a["x"], w, 0)}
+    if p["want"] == "convolution":
+        return {"y": convolution(p["n"], p["lo"], p["hi"], a["x"], w, 0)}
     return {"dx": convolution(p["n"], p["lo"], p["hi"], a["dy"], w, 1)}
 
 
 def attend(q, k, v, heads, g=None):
-    split = lambda z: np.stack([z[:, h::heads] for h in range(heads)]) if is_("interleaved") else np.stack(
-        np.split(z, heads, 1))
+    def split(z):
+        if is_("interleaved"): return np.stack([z[:, h::heads] for h in range(heads)])
+        return np.stack(np.split(z, heads, 1))
     Q, K, V = split(q), split(k), split(v)
-    scale = 1 if is_("no-temperature") else q.shape[1] ** -.5 if is_("full-width") else Q.shape[-1] ** -.5
+    scale = (q if is_("full-width") else Q).shape[-1] ** -.5
+    if is_("no-temperature"): scale = 1
     P = np.exp(scale * Q @ K.swapaxes(1, 2))
     if g is not None and not is_("no-weights", "after-softmax"): P = P * g
     P = P / P.sum(1 if is_("other-axis") else 2, keepdims=True)
     if g is not None and is_("after-softmax"): P = P * g
     y = P @ V
-    return y.transpose(1, 2, 0).reshape(len(q), -1) if is_("interleaved") else np.concatenate(list(y), 1)
+    if is_("interleaved"): return y.transpose(1, 2, 0).reshape(len(q), -1)
+    return np.concatenate(list(y), 1)
 
 
 def attention(p, a):
@@ -226,23 +236,23 @@ def fno(p, a, x, t):
     if is_("axes-swapped"): grid = grid[::-1]
     h = np.moveaxis(x, 0, -1)
     extra = list(grid)
-    if p["time"] == "channel": extra += [np.full(n, t * p["tscale"] / (1000 if is_("time-small") else 1))]
+    tscale = p["tscale"] / (1000 if is_("time-small") else 1)
+    if p["time"] == "channel": extra += [np.full(n, t * tscale)]
     h = np.concatenate([h, np.stack(extra, -1)], -1)
     h = h @ a["lift0.w"] + a["lift0.b"]
     if "lift1.w" in a: h = gelu(h) @ a["lift1.w"] + a["lift1.b"]
     m, block = p["modes"], p["network"] == "fno-block"
     lo = [-(i // 2) if block else -i for i in m[:-1]] + [0]
-    hi = [(i - 1) // 2 if block else i - 1 for i in m[:-1]] + [m[-1] // 2 if block else m[-1] - 1]
+    hi = [(i - 1) // 2 if block else i - 1 for i in m[:-1]]
+    hi += [m[-1] // 2 if block else m[-1] - 1]
     layers, acts, width = int(p["layers"]), int(p["acts"]), int(p["width"])
     if is_("act-last"): acts = layers
     if is_("act-half"): acts = layers // 2
     film = silu(clock(a, t, p)) @ a["film.w"] + a["film.b"] if p["time"] == "film" else None
     for l in range(layers):
         w = a["layer%d.spectral" % l]
-        global fault
-        was, fault = fault, ""
-        u = convolution(n, lo, hi, h, w[..., 0] + 1j * w[..., 1], 0) + h @ a["layer%d.skip" % l] + a["layer%d.bias" % l]
-        fault = was
+        u = keep(convolution, n, lo, hi, h, w[..., 0] + 1j * w[..., 1], 0)
+        u = u + h @ a["layer%d.skip" % l] + a["layer%d.bias" % l]
         if film is not None:
             g = film[2 * l * width:][:2 * width]
             u = (1 + g[:width]) * u + g[width:]
@@ -253,12 +263,17 @@ def fno(p, a, x, t):
 
 def uvit(p, a, x, t):
     (n0, n1), (p0, p1), w, half = p["n"], p["patch"], int(p["width"]), int(p["layers"]) // 2
-    norm = lambda h, s: (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + p["eps"]) * a[s + ".g"] + a[s + ".b"]
-    h = x.reshape(-1, n0 // p0, p0, n1 // p1, p1).transpose(1, 3, 2, 4, 0).reshape(n0 * n1 // p0 // p1, -1)
+    def norm(h, s):
+        u = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + p["eps"])
+        return u * a[s + ".g"] + a[s + ".b"]
+    h = x.reshape(-1, n0 // p0, p0, n1 // p1, p1).transpose(1, 3, 2, 4, 0)
+    h = h.reshape(n0 * n1 // p0 // p1, -1)
     pos = a["pos_embed"].reshape(-1, w)
-    h = h @ a["patch_embed.w"] + a["patch_embed.b"] + (np.roll(pos, -1, 0) if is_("position-shift") else pos)
+    if is_("position-shift"): pos = np.roll(pos, -1, 0)
+    h = h @ a["patch_embed.w"] + a["patch_embed.b"] + pos
     h, skips = np.concatenate([clock(a, t, p)[None], h]), []
-    names = ["in_blocks.%d" % i for i in range(half)] + ["mid_blocks.0"] + ["out_blocks.%d" % i for i in range(half)]
+    names = ["in_blocks.%d" % i for i in range(half)] + ["mid_blocks.0"]
+    names += ["out_blocks.%d" % i for i in range(half)]
     for i, s in enumerate(names):
         if i > half:
             s2, skip = s + ".skip_linear", skips.pop()
@@ -279,7 +294,8 @@ def uvit(p, a, x, t):
 
 def networks(p, a):
     t = a.get("t", np.zeros(len(a["x"])))
-    return {"y": np.stack([(uvit if p["network"] == "uvit" else fno)(p, a, x, s) for x, s in zip(a["x"], t)])}
+    net = uvit if p["network"] == "uvit" else fno
+    return {"y": np.stack([net(p, a, x, s) for x, s in zip(a["x"], t)])}
 
 
 # ---- Processes: m, v and their derivatives
@@ -289,7 +305,7 @@ def law(p, t, mu=0.):
     if name in ("vp", "subvp", "ou"):
         b0, b1 = (1, 1) if name == "ou" else (p["b0"], p["b1"])
         B, beta = b0 * t + (b1 - b0) * t * t / (1 if is_("integral") else 2), b0 + (b1 - b0) * t
-        if is_("no-half-rate") and name != "subvp": return np.exp(-B), 1 - np.exp(-2 * B), -beta * np.exp(-B), None
+        if is_("no-half-rate") and name != "subvp": B = 2 * B
         m, v, dm, dv = np.exp(-B / 2), 1 - np.exp(-B), -beta / 2 * np.exp(-B / 2), beta * np.exp(-B)
         return (m, v * v, dm, 2 * v * dv) if name == "subvp" else (m, v, dm, dv)
     if name == "ve":
@@ -306,10 +322,12 @@ def law(p, t, mu=0.):
         m, dm = np.cos(f) / np.cos(f0), -df * np.sin(f) / np.cos(f0)
         return m, 1 - m * m, dm, -2 * m * dm
     if name == "ddpm":
-        b = np.linspace(p["b1"], p["bT"], int(p["T"])); g = np.concatenate([[1], np.cumprod(1 - b)])[t.astype(int)]
+        b = np.linspace(p["b1"], p["bT"], int(p["T"]))
+        g = np.concatenate([[1], np.cumprod(1 - b)])[t.astype(int)]
         return np.sqrt(g), 1 - g, None, None
     if name == "ladder":
-        return 1 + 0 * t, p["v1"] * (p["vT"] / p["v1"]) ** ((t - 1) / (p["T"] - 1)), None, None
+        v = p["v1"] * (p["vT"] / p["v1"]) ** ((t - 1) / (p["T"] - 1))
+        return 1 + 0 * t, v, None, None
     if name == "heat":
         A = p["c"] + p["kappa"] * mu; m = np.exp(-A * t)
         return m, (1 - m * m) / (2 * A), -A * m, m * m
@@ -330,11 +348,9 @@ def processes(p, a):
     m, v, dm, dv = law(p, t, mu)
     out = {"m": m, "v": np.sqrt(v) if is_("deviation") else v * v if is_("variance") else v}
     if not chain:
-        if is_("integral"): dm, dv, m, v = *keep(law, p, t, mu)[2:], *keep(law, p, t, mu)[:2]
-        if is_("no-half-rate") and dv is None:
-            M, V, dM, dV = keep(law, p, t, mu)
-            out["a"], out["q"] = -2 * dM / M, dV - 2 * V * dM / M
-        else: out["a"], out["q"] = -dm / m, dv - 2 * v * dm / m
+        m, v, dm, dv = keep(law, p, t, mu)
+        out["a"], out["q"] = -dm / m, dv - 2 * v * dm / m
+        if is_("no-half-rate"): out["a"] = 2 * out["a"]
         if is_("root-rate"): out["q"] = np.sqrt(out["q"])
     return {k: y + 0 * t * (mu if np.ndim(mu) else 1) for k, y in out.items()}
 
@@ -376,14 +392,16 @@ def schemes(p, a):
         if is_("ode-for-sde"): part = .5
         if is_("sde-for-ode"): part = 1
         c = (ms, vs, als, qs) if is_("coefficients-late") else (m, v, al, q)
-        ax, aD, var = 1 + h * (c[2] - part * c[3] / c[1]), h * part * c[3] * c[0] / c[1], e2 * q * h
+        ax, aD = 1 + h * (c[2] - part * c[3] / c[1]), h * part * c[3] * c[0] / c[1]
+        var = e2 * q * h
     elif name == "exponential":
         u, w = np.polynomial.legendre.leggauss(60)
         u = p["s"] + h * (u + 1) / 2
         M, V, dM, dV = law(p, u)
         G = ms * (w * h / 2 * (dV - 2 * V * dM / M) / M).sum()
         ax, aD, var = 1 / k - G / v, G * m / v, vts / k ** 2
-    elif name == "semi-analytic": ax, aD, var = (1 - h * q / v) / k, h * q * m / (v * k), vts / k ** 2
+    elif name == "semi-analytic":
+        ax, aD, var = (1 - h * q / v) / k, h * q * m / (v * k), vts / k ** 2
     elif name.startswith("ancestral"):
         ax, aD, var = k * vs / v, ms * vts / v, vts if name.endswith("large") else vs * vts / v
         if is_("forward-variance"): var = vts
@@ -439,10 +457,12 @@ def posteriors(p, a):
         return {"g": -g if is_("sign") else g}
     prior = K
     if is_("extra-quadrature"): K = K / n
-    S = K[np.ix_(i, i)] + np.eye(len(i)) * (sd if is_("deviation") else 0 if is_("noise-ignored") else sd * sd)
+    noise = sd if is_("deviation") else 0 if is_("noise-ignored") else sd * sd
+    S = K[np.ix_(i, i)] + np.eye(len(i)) * noise
     mean = K[:, i] @ np.linalg.solve(S, y)
     var = np.diag(K) - np.einsum("ij,ji->i", K[:, i], np.linalg.solve(S, K[i]))
-    logp = -y @ np.linalg.solve(S, y) / 2 - np.linalg.slogdet(S)[1] / 2 - len(i) / 2 * np.log(2 * pi)
+    logp = -y @ np.linalg.solve(S, y) / 2 - np.linalg.slogdet(S)[1] / 2
+    logp -= len(i) / 2 * np.log(2 * pi)
     if is_("replaced"): mean = np.zeros(n); mean[i] = y
     if is_("no-constant"): logp += len(i) / 2 * np.log(2 * pi)
     out = np.sqrt(np.diag(prior)) if is_("prior-spread") else np.sqrt(np.maximum(var, 0))
@@ -470,19 +490,20 @@ def metrics(p, a):
         d = 0 if is_("no-means") else h * ((x.mean(0) - y.mean(0)) ** 2).sum()
         d += np.trace(Sx + Sy) - 2 * np.sqrt(np.maximum(np.linalg.eigvals(Sx @ Sy).real, 0)).sum()
     elif kind == "crps":
-        pairs = np.abs(x[:, None] - x[None]).sum((0, 1)) / (m * (m - 1) if is_("fair") else m * m)
+        pairs = np.abs(x[:, None] - x[None]).sum((0, 1)) / (m * (m - is_("fair")))
         d = (np.abs(x - y[0]).mean(0) - (0 if is_("half-cross") else pairs / 2)).mean()
     else:
         c = np.fft.rfft(x) / (1 if is_("raw-transform") else n)
         twice = np.full(n // 2 + 1, 2.); twice[0] = 1
         if n % 2 == 0: twice[-1] = 1
-        e = np.abs(c.mean(0)) ** 2 if is_("complex-sum") else (np.abs(c) ** 2).mean(0) * (1 if is_("no-mirror") else twice)
+        if is_("no-mirror"): twice = 1
+        e = np.abs(c.mean(0)) ** 2 if is_("complex-sum") else (np.abs(c) ** 2).mean(0) * twice
         return {"e": np.sqrt(e) if is_("root") else e}
     return {"d": np.array([np.sqrt(max(d, 0)) if is_("root") else d])}
 
 
-groups = {f.__name__: f for f in (transforms, fields, convolutions, attention, networks, processes, parametrisations,
-                                  schemes, langevin, posteriors, metrics)}
+groups = {f.__name__: f for f in (transforms, fields, convolutions, attention, networks, processes,
+                                  parametrisations, schemes, langevin, posteriors, metrics)}
 
 
 def answer(path, out):

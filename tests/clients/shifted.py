@@ -1,5 +1,6 @@
-"""shifted.py IN OUT: spectral convolutions by the lines of a released library: spectra are shifted so
-that 0 is in the middle, weighted, and shifted once more, where the inverse shift belongs."""
+"""shifted.py IN OUT: spectral convolutions by the lines of a released library: spectra are
+shifted so that 0 is in the middle, weighted, and shifted once more, where the inverse shift
+belongs."""
 import json, sys
 import numpy as np
 
