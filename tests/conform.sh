@@ -82,7 +82,7 @@ sed 's/fd-vectors-1/fd-vectors-9/' v/langevin.json >cut/langevin.json
 bad 1 "langevin.json: its schema is 'fd-vectors-9', not fd-vectors-1" conform cut \
     --cmd 'x {in} {out}'
 cp v/langevin.json cut/langevin.json
-bad 1 'cut/langevin/001.out.npz' conform cut --cmd 'cp v/langevin/001.npz {out}; : {in}'
+TMPDIR=$D bad 1 'cut/langevin/001.out.npz' conform cut --cmd 'cp v/langevin/001.npz {out}; : {in}'
 
 # ---- judge
 run 0 noise "$fd" noise --cov matern:nu=1.5,l=0.2 --grid 32 -n 400 -o x.npy
@@ -159,6 +159,7 @@ for g in os.listdir("v"):
 with numpy.load("v/langevin/001.npz") as f: numpy.savez("wide.npz", y=numpy.ones((2, 8)))
 numpy.savez("nan.npz", y=numpy.array([1, 2, 3, numpy.nan, 5, 6, 7, 8.]))
 numpy.savez_compressed("seven.npz", y=numpy.ones(7))
+numpy.savez("whole.npz", y=numpy.arange(8), z=numpy.ones(3))
 x = numpy.load("x.npy")
 mean = 2 * x[:3]
 pick = numpy.random.default_rng(1).integers(0, 3, 400)
@@ -175,6 +176,7 @@ for g in $groups; do
     says "^$g, case 1 .* differs by 0.0[01]"; says "^$g  +[0-9]+ +[0-9]+ +1 +0$"
 done
 odd 'y is 2x8, not 8' 'cp wide.npz "$2"'
+odd "its output has no array 'y' of real numbers, but <i8: whole numbers" 'cp whole.npz "$2"'
 odd 'y is 7, not 8' 'cp seven.npz "$2"'
 odd 'y has NaN or infinity, at entry 3' 'cp nan.npz "$2"'
 set -- judge mixture.npy --law mixture --mean means.npy --cov matern:nu=1.5,l=0.2

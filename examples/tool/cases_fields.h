@@ -71,7 +71,7 @@ static inline void field_case(casebook *q, const field *f, const char *want)
     fd_space s = fd_grid(&q->a, f->nd, f->n, NULL, (int[]){ f->bc, f->bc }, 1);
     int modes = (int)s.modes, law = !strcmp(want, "functions"), colour = !strcmp(want, "colour");
     case_begin(q, VALID, f->kind == FIELD_POWER ? "[FNO sec. 5.3]" : "", f->n[0] % 2 ? "OddGrid Law"
-               : "Nyquist Law", "%s of a field %s, %s ends", colour ? "white noise coloured" : law
+               : "Nyquist Law", "%s of a %s field, %s ends", colour ? "white noise coloured" : law
                ? "functions" : "eigenvalues", field_name[f->kind], t_boundary.rows[f->bc].name);
     fd_cov *c = field_cov(&q->mem, f, &s);
     double *lam = doubles(q, s.modes), *z = doubles(q, s.modes);

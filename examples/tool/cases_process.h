@@ -20,7 +20,7 @@ static inline void law_take(fd_coef c, double y[LAW_OF][TIMES_OF * 4], int i)
 /* law_faults -- what is made of the right numbers by faults that many have in common. */
 static inline void law_faults(casebook *q, int n, double y[LAW_OF][TIMES_OF * 4], const char *name)
 {
-    double z[TIMES_OF * 4];
+    double z[TIMES_OF * 4] = { 0 };
     for (int i = 0; i < n; i++) z[i] = sqrt(y[1][i]);
     fault(q, "deviation", "v", z);
     for (int i = 0; i < n; i++) z[i] = y[1][i] * y[1][i];

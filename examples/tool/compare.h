@@ -38,6 +38,7 @@ static inline const char *shape_text(char text[120], const fd_tensor *x)
 
 static inline int same_shape(const fd_tensor *x, const fd_tensor *y)
 {
+    if (!x->nd && count_of(y->nd, y->n) == 1) return 1;             /* numpy's scalars */
     return x->nd == y->nd && !memcmp(x->n, y->n, (size_t)x->nd * sizeof *x->n);
 }
 
@@ -96,7 +97,10 @@ static inline int said_wrong(trial *q, const fd_tensors *said, const fd_tensors 
         if (strchr(y->name, '/')) continue;
         x = fd_tensor_find(said, y->name);
         if (!x) {
-            snprintf(q->why, sizeof q->why, "its output has no array '%s'", y->name);
+            for (int j = 0; j < said->others; j++)
+                if (!strcmp(said->other[j].name, y->name)) x = &said->other[j];
+            snprintf(q->why, sizeof q->why, "its output has no array '%s'%s%s", y->name,
+                     x ? " of real numbers, but " : "", x ? x->type : "");
             return 1;
         }
         if (!same_shape(x, y)) {

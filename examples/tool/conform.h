@@ -105,6 +105,7 @@ static inline void trial_of(trial *q, const char *group, int number)
         else snprintf(q->why, sizeof q->why, "status 0, but it wrote nothing to {out}");
     }
     if (status || q->end != FAILED || *q->why) return;
+    fd_arena before = q->a;
     fd_tensors said = case_tensors(&a, out);
     if (own.code) {
         fd_explain(&own, text, sizeof text);
@@ -118,6 +119,7 @@ static inline void trial_of(trial *q, const char *group, int number)
     value_text(value_get(q->test, "compare"), word, sizeof word);
     if (!strcmp(word, "law")) compare_law(q, &said, &known);
     else compare_values(q, &said, &known, result);
+    q->a = before;
 }
 
 /* group_read -- the text of a group's .json; NULL where there is none. */
@@ -193,15 +195,18 @@ static inline void group_hints(const char *group, const char *text, const tally_
                                                    sum->unexplained);
 }
 
-/* scratch_dir -- a new folder for what the program writes. */
-static inline char *scratch_dir(char path[1024])
+/* scratch_dir -- a new folder for what the program writes, which goes with the end of this one. */
+static char scratch_path[1024];
+static inline void scratch_remove(void) { remove_all(scratch_path); }
+static inline const char *scratch_dir(void)
 {
     const char *base = getenv("TMPDIR");
-    if (snprintf(path, 1024, "%s/fd-conform-XXXXXX", base && *base ? base : "/tmp") >= 1000
-        || !mkdtemp(path))
-        die(1, "conform: no folder in %s: %s; TMPDIR names another", base && *base ? base : "/tmp",
-            strerror(errno));
-    return path;
+    if (!base || !*base) base = "/tmp";
+    if (snprintf(scratch_path, sizeof scratch_path, "%s/fd-conform-XXXXXX", base) >= 1000
+        || !mkdtemp(scratch_path))
+        die(1, "conform: no folder in %s: %s; TMPDIR names another", base, strerror(errno));
+    atexit(scratch_remove);
+    return scratch_path;
 }
 
 static inline int conform_groups(trial *q, const args *o, int total[ENDS])
@@ -237,7 +242,7 @@ static inline int do_conform(args *o)
 {
     fd_status st;
     fd_arena a = arena_make(o, &st);
-    char work[1024], own[1100];
+    char own[1100];
     int total[ENDS] = { 0 };
     if (!o->cmd) die(2, "conform: needs --cmd 'program {in} {out}'");
     if (!strstr(o->cmd, "{in}") || !strstr(o->cmd, "{out}"))
@@ -246,7 +251,7 @@ static inline int do_conform(args *o)
     if (o->file && access(o->file, R_OK | X_OK))
         die(1, "%s: %s; fd vectors -o %s writes the vectors", o->file, strerror(errno), o->file);
     signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGHUP, on_signal);
-    scratch_dir(work);
+    const char *work = scratch_dir();
     snprintf(own, sizeof own, "%s/vectors", work);
     if (!o->file) {
         make_folder(own, "");
@@ -256,7 +261,6 @@ static inline int do_conform(args *o)
                .timeout = o->timeout,
                 .least = o->tol };
     int there = conform_groups(&q, o, total);
-    remove_all(work);
     if (stopped) die(128 + stopped, "stopped");
     if (!there) die(1, "%s: no vectors%s%s in it; fd vectors -o %s writes them", o->file, o->group
                     ? " of the group " : "", o->group ? o->group : "", o->file);
