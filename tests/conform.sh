@@ -176,7 +176,7 @@ for g in $groups; do
     says "^$g, case 1 .* differs by 0.0[01]"; says "^$g  +[0-9]+ +[0-9]+ +1 +0$"
 done
 odd 'y is 2x8, not 8' 'cp wide.npz "$2"'
-odd "its output has no array 'y' of real numbers, but <i8: whole numbers" 'cp whole.npz "$2"'
+odd "its output has no array 'y' of real numbers, but int64: whole numbers" 'cp whole.npz "$2"'
 odd 'y is 7, not 8' 'cp seven.npz "$2"'
 odd 'y has NaN or infinity, at entry 3' 'cp nan.npz "$2"'
 set -- judge mixture.npy --law mixture --mean means.npy --cov matern:nu=1.5,l=0.2

@@ -156,6 +156,34 @@ static inline void field_words(casebook *q, int i)
     case_end(q);
 }
 
+/* field_normals -- the four normals of a block of words, by Box and Muller, as in fd_normal4. */
+static inline void field_normals(casebook *q, int i)
+{
+    const fd_rng r = { { 0x243f6a88u + (uint32_t)i, 0x85a308d3u ^ (uint32_t)q->seed } };
+    const uint32_t counter[4] = { (uint32_t)i, 7, 1, 0 };
+    uint32_t o[4];
+    float z[4];
+    fd_real y[4];
+    double own[4], other[4];
+    case_begin(q, VALID, "[Box & Muller]", "Bits", "normals of one block of Philox: with u = "
+               "(o_h + 1/2)/2^32, w = o_2+h/2^32, sqrt(-2 log u) cos(2 pi w), then sin");
+    q->tol = fmax(q->tol, 2e-6);
+    say(&q->params, "\"want\": \"normals\", \"key\": [%" PRIu32 ", %" PRIu32 "], \"counter\": [%"
+        PRIu32 ", %" PRIu32 ", %" PRIu32 ", %" PRIu32 "]", r.key[0], r.key[1], counter[0],
+        counter[1], counter[2], counter[3]);
+    fd_normal4(r, counter, z);
+    fd_philox(r.key, counter, o);
+    for (int h = 0; h < 2; h++) {
+        double size = sqrt(-2 * log(ldexp(o[h] + .5, -32))), w = TURN * ldexp(o[2 + h], -32);
+        own[h] = other[2 + h] = size * cos(w), own[2 + h] = other[h] = size * sin(w);
+    }
+    for (int j = 0; j < 4; j++) y[j] = (fd_real)z[j];
+    agree(q, 4, y, own);
+    put_out(q, "y", 1, (int[]){ 4 }, y);
+    fault(q, "sine-cosine", "y", other);
+    case_end(q);
+}
+
 /* field_nyquist -- white noise in the Nyquist mode alone: a field has nothing there. */
 static inline void field_nyquist(casebook *q, const field *f)
 {
@@ -191,6 +219,7 @@ static inline void group_fields(casebook *q)
     field_case(q, &f[0], "functions"), field_case(q, &f[3], "functions");
     field_nyquist(q, &f[0]);
     for (int i = 0; i < 3; i++) field_words(q, i);
+    for (int i = 0; i < 2; i++) field_normals(q, i);
     group_end(q);
 }
 #endif

@@ -97,6 +97,36 @@ static inline void law_modal(casebook *q, const fd_space *s, const fd_process *p
     case_end(q);
 }
 
+/* snr_case -- log m^2/v, by which samplers choose their times. */
+static inline void snr_case(casebook *q, const fd_process *p, const char *name, int keys,
+                            const char *const keyed[], const double v[], const double t[TIMES_OF])
+{
+    const int n = TIMES_OF;
+    double l[TIMES_OF], z[TIMES_OF];
+    case_begin(q, ACCEPTABLE, "[VDM code, model_vdm.py]", "", "log signal-to-noise ratio "
+               "log(m^2/v) of %s, or half of it", name);
+    param_text(q, "want", "logsnr");
+    param_text(q, "process", name);
+    for (int i = 0; i < keys; i++) param(q, keyed[i], v[i]);
+    param(q, "tmax", p->tmax);
+    put_in_d(q, "t", 1, &n, t);
+    for (int i = 0; i < n; i++) {
+        fd_coef c = fd_law(p, t[i], 0);
+        l[i] = log(c.m * c.m / c.v);
+        z[i] = l[i] / 2;
+    }
+    put_out_d(q, "l", 1, &n, l);
+    put_other(q, 1, "half-log", "l", reals(q, n, z));
+    for (int i = 0; i < n; i++) z[i] = -l[i];
+    fault(q, "sign", "l", z);
+    for (int i = 0; i < n; i++) {
+        fd_coef c = fd_law(p, p->tmax - t[i], 0);
+        z[i] = log(c.m * c.m / c.v);
+    }
+    fault(q, "reversed-time", "l", z);
+    case_end(q);
+}
+
 static inline void group_processes(casebook *q)
 {
     static const char *const b[] = { "b0", "b1" }, *const sm[] = { "smin", "smax" };
@@ -130,6 +160,8 @@ static inline void group_processes(casebook *q)
     law_case(q, &p[6], "driftless", "[Thesis sec. 4.2]", 0, NULL, NULL, t);
     law_case(q, &p[7], "ddpm", "[DDPM eq. 4]", 3, c, chain, level);
     law_case(q, &p[8], "ladder", "[DDO code, src/util/utils.py]", 3, l, ladder, level);
+    snr_case(q, &p[0], "vp", 2, b, vp, t);
+    snr_case(q, &p[4], "flow", 1, one, flow, t);
     law_modal(q, &g, &p[9], "fdp", "[FDP code, sdetools/heat_subvp_sde.py]", 2, b, fdp);
     law_modal(q, &g, &p[10], "heat", "[Thesis eq. 2.43]", 2, heat, ac);
     group_end(q);

@@ -34,6 +34,7 @@ static const struct { const char *id, *text; } fault_list[] = {
     { "no-grid-factor", "white noise of pixels is filtered without the factor sqrt(points): the "
       "variance falls as the grid is refined, as in the priors of multilevelDiff" },
     { "words-swapped", "the two words of the key are swapped" },
+    { "sine-cosine", "sine and cosine are exchanged in Box and Muller's transform" },
     { "seven-rounds", "seven rounds of Philox, not ten" },
     { "odd-shift", "on axes of odd length the modes come out one too low: the inverse of fftshift "
       "is ifftshift; as in neuraloperator 1.0 to 2.0" },
@@ -73,6 +74,7 @@ static const struct { const char *id, *text; } fault_list[] = {
     { "integral", "the integral of the rate lacks a factor 1/2: (b1 - b0) t^2 for half of it" },
     { "root-rate", "the noise rate is given as its root, the diffusion coefficient" },
     { "level-off", "levels are counted from 0, so that each has the number of the one before" },
+    { "half-log", "half of it, log(m/sqrt(v)), as in DPM-Solver" },
     { "from-zero", "the variance is s(t)^2 - s(0)^2: the exact law of the equation from t = 0" },
     { "noise-as-score", "the predicted noise is given as score, without 1/sigma; as in FFM's DDO" },
     { "sign", "the sign is wrong" },

@@ -141,6 +141,11 @@ def fields(p, a):
         key = p["key"][::-1] if is_("words-swapped") else p["key"]
         out = philox(key, p["counter"], 7 if is_("seven-rounds") else 10)
         return {"y": np.array([[v & 0xffff, v >> 16] for v in out], float).ravel()}
+    if p["want"] == "normals":
+        o = np.array(philox(p["key"], p["counter"], 10), float) / 2 ** 32
+        r, w = np.sqrt(-2 * np.log(o[:2] + 2. ** -33)), 2 * pi * o[2:]
+        y = [r * np.cos(w), r * np.sin(w)]
+        return {"y": np.concatenate(y[::-1] if is_("sine-cosine") else y)}
     lam, e, h = eigenvalues(p)
     if p["want"] == "eigenvalues": return {"lam": lam}
     if p["want"] == "colour":
@@ -346,6 +351,9 @@ def processes(p, a):
     if is_("reversed-time"): t = (p.get("tmax", 1.) - t) + (1e-9 if np.ndim(mu) else 0)
     if is_("level-off"): t = np.maximum(t - 1, 1 if p["process"] == "ladder" else 0)
     m, v, dm, dv = law(p, t, mu)
+    if p.get("want") == "logsnr":
+        l = np.log(m * m / v)
+        return {"l": l / 2 if is_("half-log") else -l if is_("sign") else l}
     out = {"m": m, "v": np.sqrt(v) if is_("deviation") else v * v if is_("variance") else v}
     if not chain:
         m, v, dm, dv = keep(law, p, t, mu)
