@@ -206,7 +206,7 @@ static inline void posterior_case(casebook *q, fd_cov *(*law)(fd_arena *, const 
     case_begin(q, VALID, "", "Posterior Normalisation", "values at four of 16 points with noise of "
                "deviation %g, prior %s: "
                "mean, deviation, log density of y", sd, name);
-    q->tol *= 20;
+    q->tol = fmax(20 * q->tol, 1e-6);              /* roots of what is 0 but for rounding */
     fd_space s = fd_grid(&q->mem, 1, &n, NULL, NULL, 1);
     fd_cov *c = law(&q->mem, &s, 1, .2);
     need(q->mem.st);
@@ -228,7 +228,7 @@ static inline void posterior_case(casebook *q, fd_cov *(*law)(fd_arena *, const 
     put_out_d(q, "evidence", 1, &one, &post->evidence);
     for (int i = 0; i < POST_N * POST_N; i++) scaled[i] = k[i] / POST_N;
     for (int f = 1; f < 4; f++) {
-        plain_posterior(q->a.st, f == 3 ? scaled : k, y, f == 1 ? sd : f == 2 ? 1e-9 : sd * sd,
+        plain_posterior(q->a.st, f == 3 ? scaled : k, y, f == 1 ? sd : f == 2 ? 0 : sd * sd,
                         mean, std, &logp);
         fault(q, id[f], "mean", mean);
         fault(q, id[f], "sd", std);
