@@ -160,7 +160,8 @@ SUM      = env OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} sh tests/sum.sh -p 2
 ready: $(B)/test all
 
 test: ready
-	@$(SUM) "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/tool.sh $(B)" "sh tests/layers.sh $(B)" "sh tests/index.sh check")
+	@$(SUM) "$(B)/test $(NAME)" $(if $(NAME),,"sh tests/tool.sh $(B)" "sh tests/conform.sh $(B)" \
+	    "sh tests/layers.sh $(B)" "sh tests/index.sh check")
 
 check:
 	@vs="$(VARIANTS)"; command -v clang >/dev/null || $(call install,clang) || \
@@ -169,7 +170,7 @@ check:
 	    b=build/$$v; [ $$v != float ] || b=build; \
 	    if $(MAKE) --no-print-directory -s V=$$v WERROR=-Werror ready; then \
 	        set -- "$$@" "echo 'the variant $$v:'; $$b/test" "sh tests/layers.sh $$b"; \
-	        case " $(TOOLED) " in *" $$v "*) set -- "$$@" "sh tests/tool.sh $$b" ;; esac; \
+	        case " $(TOOLED) " in *" $$v "*) set -- "$$@" "sh tests/tool.sh $$b" "sh tests/conform.sh $$b" ;; esac; \
 	    else set -- "$$@" "echo 'the variant $$v does not compile'; false"; fi; \
 	done; \
 	$(SUM) "$$@" "sh tests/index.sh check"

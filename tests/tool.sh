@@ -44,12 +44,13 @@ exists() { for f in "$@"; do [ -s "$f" ]; report $? "$f is missing or empty"; do
 # ---- help: from the tables that parse
 ok help "$fd" help && says 'fd train' out
 ok help "$fd" --help
-for c in train sample noise data eval certify orders posterior calibrate bridge tune loglik info convert; do
+for c in train sample noise data eval certify orders posterior calibrate bridge tune loglik vectors conform \
+    judge info convert; do
     ok "help $c" "$fd" help $c && says '--memory SIZE' out && mv out help.1
     ok "$c --help" "$fd" $c --help && same out help.1
 done
 for t in cov process net flip optimizer predict precond weight norm time-law scheme times start \
-    corrector boundary map fields as method observe operator condition between couple op data reward tuning; do
+    corrector boundary map fields as method observe operator condition between couple op data reward tuning law; do
     ok "help $t" "$fd" help $t && says "^$t: " out
 done
 "$fd" help process >out; says '^  heat-cosine' out; "$fd" help cov >out; says 'nu=1.5' out

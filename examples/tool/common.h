@@ -597,6 +597,10 @@ static topic t_couple = { "couple", "which start goes with which end", {
     { "random", "any with any", { { 0 } } },
     { "paired", "function i of one file with function i of the other", { { 0 } } },
     { "near", "those of a batch so that their squared distances are least", { { 0 } } } } };
+static topic t_exact = { "law", "what law functions are judged by", {
+    { "gauss", "Gaussian, of the covariance --cov about --mean, or 0", { { 0 } } },
+    { "mixture", "Gaussians of --cov about the functions of --mean, all as likely", { { 0 } } },
+    { "posterior", "of a Gaussian prior --cov, mean 0, given --obs", { { 0 } } } } };
 static topic t_op, t_data;                                  /* operators.h, data.h */
 static topic t_observe = { "observe", "what is observed", {
     { "points", "values at places drawn at random", { { "m", "8", "how many", 1, 1e5 } } },
@@ -625,7 +629,8 @@ static topic *const topics[] = { &t_cov, &t_process, &t_net, &t_predict, &t_prec
                                  &t_norm, &t_law, &t_flip, &t_optimizer, &t_scheme, &t_times,
                                  &t_start, &t_corrector, &t_boundary, &t_axes, &t_normalize, &t_map,
                                  &t_fields, &t_as, &t_method, &t_operator, &t_observe, &t_condition,
-                                 &t_between, &t_couple, &t_op, &t_data, &t_reward, &t_policy };
+                                 &t_between, &t_couple, &t_op, &t_data, &t_reward, &t_policy,
+                                 &t_exact };
 
 static inline int rows_of(const topic *t)
 {
@@ -806,17 +811,20 @@ enum { CHANNELS = 64 };                                    /* most of a function
 typedef struct { int nd, n[3]; } shape;                    /* nd 0: not given */
 typedef struct {
     const char *file, *data, *out, *model, *resume, *log, *png, *path, *samples, *outdir, *labels,
-        *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs, *reward, *table;
-    spec condition, between, couple, op;
+        *modes, *obs, *coarse, *blur, *state, *from, *to, *base, *pairs, *reward, *table, *group,
+        *cmd, *middle;
+    spec condition, between, couple, op, exact;
     spec cov, target, process, net, predict, precond, weight, norm, law, flip, optimizer, scheme,
         times, start, corrector, map, as, prior, method, observe, normalize, heat, policy;
     shape grid;
     int bc[3], axes, channels, n, limit, steps, batch, warmup, save, threads, first, denoise, raw,
-        bins, pcs, accumulate, train, probes, draws, quiet, conditions, well, help, rounds, epochs;
+        bins, pcs, accumulate, train, probes, draws, quiet, conditions, well, help, rounds, epochs,
+        list;
     uint64_t seed;
     double noise, time, lr, lr_end, decay, clip, clip_each, ema, eta, churn, tol, law_tol, budget,
         memory;
     double beta, ratio;                                    /* of fd tune */
+    double timeout, alpha;
     double drop, guidance; int label;
     /* in an experiment: all flags, as text */
     const char *how;
@@ -824,8 +832,8 @@ typedef struct {
 
 enum { TRAIN = 1, SAMPLE = 2, NOISE = 4, EVAL = 8, INFO = 16, DEMO = 32, CERTIFY = 64,
        ORDERS = 128, CHOICE = 256, THESIS = 512, CONVERT = 1024, LOGLIK = 2048, POSTERIOR = 4096,
-           CALIBRATE = 8192,
-       BRIDGE = 16384, TUNE = 32768, DATA = 65536, ALL = 131071 };
+       CALIBRATE = 8192, BRIDGE = 16384, TUNE = 32768, DATA = 65536, VECTORS = 131072,
+       CONFORM = 262144, JUDGE = 524288, ALL = 1048575 };
 enum { O_YES, O_INT, O_REAL, O_SEED, O_SIZE, O_TEXT, O_OUT, O_GRID, O_BOUNDARY, O_AXES, O_SPEC };
 typedef struct {
     const char *name, *arg, *def;                          /* def NULL: none */
@@ -838,6 +846,30 @@ typedef struct {
 #define AT(f) offsetof(args, f)
 
 static const option options[] = {
+    { "out", "FOLDER", NULL, VECTORS, O_TEXT, AT(out), 0, 0, 0,
+      "where the vectors go (-o)" },
+    { "list", NULL, NULL, VECTORS, O_YES, AT(list), 0, 0, 0,
+      "say which groups there are, and write nothing" },
+    { "group", "NAME", NULL, VECTORS | CONFORM, O_TEXT, AT(group), 0, 0, 0,
+      "this group alone (fd vectors --list)" },
+    { "cmd", "COMMAND", NULL, CONFORM, O_TEXT, AT(cmd), 0, 0, 0,
+      "the program, as in 'python3 client.py {in} {out}'; paths come in quotes" },
+    { "timeout", "SECONDS", "60", CONFORM, O_REAL, AT(timeout), 0, 1e-3, 1e6,
+      "most time for one case" },
+    { "tol", "X", "0", CONFORM, O_REAL, AT(tol), 0, 0, 1,
+      "least tolerance, of the answer's size: 1e-4 for a program in float and vectors in double" },
+    { "law", "NAME", "gauss", JUDGE, O_SPEC, AT(exact), &t_exact, 0, 0,
+      "what law: gauss, mixture or posterior (fd help law)" },
+    { "cov", "SPEC", "matern:nu=1.5,l=0.1", JUDGE, O_SPEC, AT(cov), &t_cov, 0, 0,
+      "covariance of the law, of each component, or of the prior (fd help cov)" },
+    { "mean", "FILE", NULL, JUDGE, O_TEXT, AT(middle), 0, 0, 0,
+      "the mean, or those of the mixture, one function each" },
+    { "obs", "FILE", NULL, JUDGE, O_TEXT, AT(obs), 0, 0, 0,
+      "of a posterior: x[,y[,z]],value[,channel][,sd], a line each" },
+    { "noise", "SD", "0", JUDGE, O_REAL, AT(noise), 0, 0, 1e30,
+      "standard deviation of the observations, where the file has no column sd" },
+    { "alpha", "P", "1e-3", JUDGE, O_REAL, AT(alpha), 0, 0, 1,
+      "status 1 where the least p-value times their number is below" },
     { "model", "FILE", NULL, BRIDGE, O_TEXT, AT(model), 0, 0, 0,
       "what fd train --pairs wrote: go with it from the functions of --from, instead of --to" },
     { "model", "FILE", NULL, TUNE, O_TEXT, AT(model), 0, 0, 0,
@@ -1058,10 +1090,10 @@ static const option options[] = {
     { "boundary", "NAME[,..]", "neumann", DEMO, O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
     { "boundary", "NAME[,..]", "periodic",
-        TRAIN | NOISE | EVAL | CERTIFY | ORDERS | CONVERT | LOGLIK,
+        TRAIN | NOISE | EVAL | CERTIFY | ORDERS | CONVERT | LOGLIK | JUDGE,
       O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
-    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS, O_AXES, AT(axes), &t_axes,
+    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS | JUDGE, O_AXES, AT(axes), &t_axes,
       0, 0,
       "axis of the channels in files: first, last, none (fd help channels)" },
     { "channels", "N", NULL, NOISE, O_AXES, AT(axes), &t_axes, 0, CHANNELS,
@@ -1107,7 +1139,7 @@ static const option options[] = {
       "of the loss: h, cm, stationary, sobolev:s=1, likelihood, step (fd help norm)" },
     { "time-law", "SPEC", "stratified", TRAIN | DEMO, O_SPEC, AT(law), &t_law, 0, 0,
       "of training times (fd help time-law)" },
-    { "limit", "N", "0", TRAIN | NOISE | EVAL | DEMO, O_INT, AT(limit), 0, 0, INT_MAX,
+    { "limit", "N", "0", TRAIN | NOISE | EVAL | DEMO | JUDGE, O_INT, AT(limit), 0, 0, INT_MAX,
       "use at most N functions of the data, chosen at random; 0: all" },
     { "steps", "N", "1000", TRAIN, O_INT, AT(steps), 0, 1, 1e9,
       "steps of training in all" },

@@ -5,6 +5,7 @@
 #include "bridge.h"
 #include "data.h"
 #include "tune.h"
+#include "conform.h"
 #include <float.h>
 
 static void shape_print(int nd, const int n[])
@@ -1433,6 +1434,9 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "bridge", "paths of a linear equation whose end is known", BRIDGE, do_bridge },
     { "tune", "a trained model made to draw functions of high reward", TUNE, do_tune },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
+    { "vectors", "write test vectors for programs of any language", VECTORS, do_vectors },
+    { "conform", "run somebody's program on them: what fails, and why; status 1", CONFORM, do_conform },
+    { "judge", "are these functions draws of a known law? status 1: no", JUDGE, do_judge },
     { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
 };
@@ -1452,7 +1456,8 @@ static int help(const char *word)
     for (int i = 0; word && i < COUNT(commands); i++) {
         if (strcmp(word, commands[i].name)) continue;
         printf("fd %s: %s\n", word, commands[i].what);
-        if (commands[i].of & (INFO | CONVERT)) printf("  fd %s FILE\n", word);
+        if (commands[i].of & (INFO | CONVERT | JUDGE)) printf("  fd %s FILE\n", word);
+        if (commands[i].of & CONFORM) printf("  fd conform [FOLDER]\n");
         if (commands[i].of & DATA) printf("  fd data NAME[:key=value,..]\n");
         options_help(commands[i].of);
         if (commands[i].of & DATA) puts(""), topic_help(&t_data);
@@ -1493,7 +1498,8 @@ int main(int argc, char **argv)
         int skip = 2;
         if (strcmp(argv[1], commands[i].name)) continue;
         sprintf(where, "fd help %s", argv[1]);
-        if (commands[i].of & (INFO | CONVERT | DATA) && argc > 2 && argv[2][0] != '-')
+        if (commands[i].of & (INFO | CONVERT | DATA | CONFORM | JUDGE) && argc > 2
+            && argv[2][0] != '-')
             file = argv[skip++];
         options_read(&o, commands[i].of, where, argc - skip, argv + skip);
         if (o.help) return help(argv[1]);
@@ -1506,5 +1512,6 @@ int main(int argc, char **argv)
         return status;
     }
     die(2, "'%s': no such command; expected train, sample, noise, data, eval, certify, orders, "
-           "posterior, calibrate, bridge, tune, loglik, info, convert, version or help", argv[1]);
+           "posterior, calibrate, bridge, tune, loglik, vectors, conform, judge, info, convert, version "
+           "or help", argv[1]);
 }
