@@ -1271,7 +1271,7 @@ fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
         p->wl = fft_long_plan(a, core);
         if (!p->wl) return NULL;
     }
-    p->room = p->len + 4 + FFT_GAP + (kind <= FD_R2C ? 0 : one ? 2 * (ptrdiff_t)N + 6 : n + 4)
+    p->room = p->len + 4 + FFT_GAP + (kind <= FD_R2C ? 0 : one ? 2 * (ptrdiff_t)n + 5 : n + 4)
             + 2 * (p->core ? p->core->room : p->real->room);
     return p;
 }
