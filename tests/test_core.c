@@ -98,6 +98,38 @@ static void escape(void)
     OK(fd_escape("x", NULL, 0) == NULL, "no room at all");
 }
 
+#ifdef FD_ASAN
+int __asan_address_is_poisoned(const volatile void *p);
+/* what is not handed out may not be touched, up to its neighbours and after it was given back */
+static void zones(void)
+{
+    static char room[4096];
+    fd_status st;
+    fd_arena a = fd_arena_over(room, sizeof room, &st), inner;
+    char *p = fd_new(&a, char, 3), *q = fd_new(&a, char, 70);
+    for (int i = 0; i < FD_REDZONE; i++)
+        OK(__asan_address_is_poisoned(p - 1 - i) && __asan_address_is_poisoned(p + 3 + i)
+           && __asan_address_is_poisoned(q - 1 - i) && __asan_address_is_poisoned(q + 70 + i),
+           "byte %d beside a piece", i);
+    for (int i = 0; i < 70; i++)
+        OK(!__asan_address_is_poisoned(q + i) && !__asan_address_is_poisoned(p + i % 3), "byte %d",
+           i);
+    inner = a;
+    char *r = fd_new(&inner, char, 900);                /* scratch, given back */
+    OK(!__asan_address_is_poisoned(r + 899), "scratch");
+    fd_new(&a, char, 1);
+    OK(__asan_address_is_poisoned(r + 899) && __asan_address_is_poisoned(r + 100), "given back");
+    fd_show(r, 900);
+    OK(!__asan_address_is_poisoned(r + 899), "fd_show");
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_hide(&a);
+    OK(__asan_address_is_poisoned(r + 899), "fd_hide");
+    const fd_var *x = fd_input(&t, 1, (int[]){ 1 }, (fd_real[]){ 1 });
+    fd_tape_end(&t);
+    OK(__asan_address_is_poisoned(x), "what a tape had");
+}
+#endif
+
 static void arena(void)
 {
     enum { ALL = 1000 + 8 * FD_REDZONE };
@@ -483,6 +515,9 @@ void test_random(void)
     explain();
     escape();
     arena();
+#ifdef FD_ASAN
+    zones();
+#endif
     need();
     philox();
     normal_values();
