@@ -231,7 +231,7 @@ tsan: | build/include/setup
 	build/tsan/threads build/tsan/threads.npy
 
 # those of the groups above that take minutes under valgrind, not hours; NAME: others of them
-VALGRIND = random cov files tape
+VALGRIND = cov tape
 valgrind: | build/include/setup
 	@printf '#include <valgrind/memcheck.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 \
 	    && command -v valgrind >/dev/null || $(call install,valgrind)

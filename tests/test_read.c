@@ -703,6 +703,8 @@ static void lies(void)
           "not the JSON" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} x", "not the JSON" },
         { "{}", "goes on after" },
+        { "{\"__metadata__\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"d\":\"4\",\"e\":\"5\"},"
+          "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "" },
         { "{\"a", "not the JSON" }, { "{\"a\\", "not the JSON" },     /* the end is not passed */
         { "{\"\\ud800", "not the JSON" }, { "{\"\\ud800\\", "not the JSON" },
     };
@@ -715,6 +717,8 @@ static void lies(void)
         TRY(12 + len);
         OK(*safe[i].why ? strstr(why, safe[i].why) != NULL : !*why, ".safetensors %d: '%s'", (int)i,
            why);
+        if (i == 12) OK(f && f->metas == 5 && !strcmp(f->meta[0].value, "1")
+                        && !strcmp(f->meta[4].key, "e"), "metadata");
         if (i == 8 && f) OK(!strcmp(f->member, "\xc3\xa9\xf0\x9f\x98\x80"), "escapes: %s",
                             f->member);
     }
