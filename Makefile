@@ -230,8 +230,8 @@ tsan: | build/include/setup
 	@$(MAKE) --no-print-directory -s V=tsan build/tsan/threads
 	build/tsan/threads build/tsan/threads.npy
 
-# those of the groups above that take minutes under valgrind, not hours; NAME: others of them
-VALGRIND = cov tape
+# what takes minutes under valgrind, not hours; NAME: others of the groups above
+VALGRIND = tape
 valgrind: | build/include/setup
 	@printf '#include <valgrind/memcheck.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 \
 	    && command -v valgrind >/dev/null || $(call install,valgrind)
