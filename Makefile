@@ -14,6 +14,11 @@
 # make experiments  lists the others, with their minutes of one core and memory; make NAME runs one
 # make install    the library, float and double, and the tool: PREFIX=/usr/local DESTDIR= MARCH=
 # make amalgam    the library as one header: build/fd_all.h
+# make fuzz       readers and parsers under libFuzzer (NAME=npy RUNS=10000000: one of them, long)
+# make valgrind   tests under valgrind;  make tsan  threads under ThreadSanitizer
+# make coverage   which lines and branches the tests reach
+# make starve     everything where one piece of memory cannot be had (MOST=100000: each in turn)
+# make kill       runs that are killed at any instant and taken up again (ROUNDS=100)
 # make setup      install the one package that a build needs, libstb-dev; a plain make never does
 # make clean
 #
@@ -62,6 +67,27 @@ DEFS    = -DFD_MPI
 ifeq ($(shell command -v $(CC)),)
 $(error MPI=1 needs mpicc: sudo apt-get install openmpi-bin libopenmpi-dev)
 endif
+else ifeq ($(V),fuzz)
+CC      = clang
+OMP     =
+OPT     = -O1 -g -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow \
+          -fno-sanitize-recover=all
+DEFS    = -DFD_SMALL
+else ifeq ($(V),valgrind)
+OMP     =
+MARCH   = -march=x86-64-v2
+OPT     = -O1 -g
+DEFS    = -DFD_VALGRIND
+else ifeq ($(V),tsan)
+OMP     =
+OPT     = -O1 -g -fsanitize=thread
+else ifeq ($(V),coverage)
+OMP     =
+OPT     = -O0 --coverage
+else ifeq ($(V),starve)
+OMP     =
+OPT     = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+DEFS    = -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -DFD_IMPL= -include tests/starve.h
 else
 $(error V=$(V): expected float double serial scalar plain clang sanitize strict mpi)
 endif
@@ -273,6 +299,63 @@ web: | build/include/setup
 	@echo "wrote build/fd.html, $$(wc -c <build/fd.html) bytes: open it in a browser"
 	@sh tests/web.sh build/fd.html
 
+# ---- Faults --------------------------------------------------------------------------------------
+
+ifeq ($(V),fuzz)
+$(B)/fuzz: tests/fuzz.c $(B)/libfd.a Makefile
+	$(CC) $(subst fuzzer-no-link,fuzzer,$(CFLAGS)) -Wl,--wrap=fopen $(DEPS) \
+	    $(if $(DEPS),-MF $(B)/fuzz.example.d) -o $@ $< $(B)/libfd.a -lm
+endif
+
+# all readers and parsers for SECONDS each, or NAME for RUNS inputs; what fails: build/fuzz/found
+SECONDS = 20
+fuzz: | build/include/setup
+	@printf 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return 0 * p[n]; }\n' | \
+	    clang -fsanitize=fuzzer -x c -o build/has-fuzzer - 2>/dev/null || \
+	    $(call install,clang libclang-rt-14-dev)
+	@$(MAKE) --no-print-directory -s V=fuzz build/fuzz/fuzz
+	@sh tests/fuzz.sh build/fuzz "$(NAME)" "$(RUNS)" $(SECONDS)
+
+# One process with several threads of its own: see tests/threads.c.
+ifeq ($(V),tsan)
+$(B)/threads: tests/threads.c $(B)/libfd.a Makefile
+	$(CC) $(CFLAGS) $(DEPS) $(if $(DEPS),-MF $(B)/threads.example.d) -o $@ $< $(B)/libfd.a \
+	    -lm -lpthread
+endif
+tsan: | build/include/setup
+	@$(MAKE) --no-print-directory -s V=tsan build/tsan/threads
+	build/tsan/threads build/tsan/threads.npy
+
+# what takes minutes under valgrind, not hours; NAME: others of the groups above
+VALGRIND = tape
+valgrind: | build/include/setup
+	@printf '#include <valgrind/memcheck.h>\n' | $(CC) -E -x c - >/dev/null 2>&1 \
+	    && command -v valgrind >/dev/null || $(call install,valgrind)
+	@$(MAKE) --no-print-directory -s V=valgrind build/valgrind/some
+	@for g in $(if $(NAME),$(NAME),$(VALGRIND)); do echo "$$g:"; \
+	    TEST_BRIEF=1 valgrind -q --error-exitcode=9 build/valgrind/some $$g || exit 1; done
+
+# Lines and branches that the tests reach; gcov is gcc's. NAME: groups whose name starts so.
+coverage: | build/include/setup
+	@$(MAKE) --no-print-directory -s V=coverage build/coverage/test
+	@rm -f build/coverage/*.gcda
+	@build/coverage/test $(NAME) | tail -n 1
+	@sh tests/coverage.sh build/coverage
+
+# Each piece of memory in turn cannot be had: see tests/starve.c.
+ifeq ($(V),starve)
+$(B)/starve: tests/starve.c tests/hash.c $(B)/libfd.a Makefile
+	$(CC) $(CFLAGS) $(DEPS) $(if $(DEPS),-MF $(B)/starve.example.d) -o $@ $< $(B)/libfd.a -lm
+endif
+MOST   ?= 300
+starve: | build/include/setup
+	@$(MAKE) --no-print-directory -s V=starve build/starve/starve
+	build/starve/starve "$(NAME)" $(MOST)
+
+ROUNDS ?= 100
+kill: $(B)/fd
+	@sh tests/kill.sh $(B) $(ROUNDS)
+
 # ---- Speed --------------------------------------------------------------------------------------
 
 $(B)/bench: tests/bench.c $(B)/libfd.a Makefile
@@ -457,5 +540,5 @@ build/fd_all.h: fd.h $(LIB:%=%.c) Makefile
 clean:
 	rm -rf build
 
-.PHONY: all ready test check hash cross python ranks mcu web bench setup demo thesis experiments index install piece \
-    amalgam clean $(asked)
+.PHONY: all ready test check hash cross python ranks mcu web fuzz tsan valgrind coverage starve kill bench \
+    setup demo thesis experiments index install piece amalgam clean $(asked)

@@ -192,20 +192,58 @@ static inline int fd_fail_name(fd_status *st, int code, const char *where, const
     return st->code;
 }
 
+/* Built with AddressSanitizer, or with -DFD_VALGRIND to be run by valgrind, FD_REDZONE bytes before
+ * and behind every piece and what is free behind the last one may not be touched: fd_hide forbids
+ * the free bytes of an arena, of a longer rest the first FD_AHEAD; fd_show allows a piece. In all
+ * other builds FD_REDZONE is 0 and they do nothing. */
+enum { FD_AHEAD = 1 << 18 };
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define FD_ASAN
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FD_ASAN
+#endif
+#ifdef FD_ASAN
+#define FD_REDZONE 64
+void __asan_poison_memory_region(const volatile void *p, size_t size);
+void __asan_unpoison_memory_region(const volatile void *p, size_t size);
+#define FD_FORBID(p, n) __asan_poison_memory_region(p, n)
+#define FD_ALLOW(p, n)  __asan_unpoison_memory_region(p, n)
+#elif defined(FD_VALGRIND)
+#include <valgrind/memcheck.h>
+#define FD_REDZONE 64
+#define FD_FORBID(p, n) VALGRIND_MAKE_MEM_NOACCESS(p, n)
+#define FD_ALLOW(p, n)  VALGRIND_MAKE_MEM_UNDEFINED(p, n)
+#else
+#define FD_REDZONE 0
+#define FD_FORBID(p, n) ((void)(p), (void)(n))
+#define FD_ALLOW(p, n)  ((void)(p), (void)(n))
+#endif
+static inline void fd_hide(const fd_arena *a)
+{
+    const size_t left = (size_t)(a->end - a->beg);
+    FD_FORBID(a->beg, left < FD_AHEAD ? left : FD_AHEAD);
+}
+static inline void fd_show(void *p, size_t size) { FD_ALLOW(p, size); }
+
 /* fd_take -- count elements of the given size, 64-byte aligned, not cleared. NULL once anything
  * has failed, or when the arena is too small: then FD_ENOMEM with the size that was wanted. */
 static inline void *fd_take(fd_arena *a, size_t count, size_t size)
 {
-    size_t pad = (size_t)(0 - (uintptr_t)a->beg) & 63, left = (size_t)(a->end - a->beg);
+    size_t pad = ((size_t)(0 - (uintptr_t)a->beg) & 63) + FD_REDZONE;
+    size_t left = (size_t)(a->end - a->beg);
     char *p;
     if (a->st->code) return NULL;
-    if (pad > left || (size && count > (left - pad) / size)) {
+    if (pad + FD_REDZONE > left || (size && count > (left - pad - FD_REDZONE) / size)) {
         FD_FAIL(a->st, FD_ENOMEM, "fd_alloc", "arena too small: elements, bytes each, bytes left",
                 count, size, left);
         return NULL;
     }
     p = a->beg + pad;
-    a->beg = p + count * size;
+    fd_hide(a);
+    fd_show(p, count * size);
+    a->beg = p + count * size + FD_REDZONE;
     left = (size_t)(a->end - a->beg);
     if (left < a->st->low) a->st->low = left;
     return p;

@@ -1563,7 +1563,7 @@ static int fft_plan_fill(fd_arena *a, fd_fft *p)
         p->wl = fft_long_plan(a, core);
         if (!p->wl) return 0;
     }
-    p->room = p->len + 4 + FFT_GAP + (kind <= FD_R2C ? 0 : one ? 2 * (ptrdiff_t)N + 6 : n + 4)
+    p->room = p->len + 4 + FFT_GAP + (kind <= FD_R2C ? 0 : one ? 2 * (ptrdiff_t)n + 5 : n + 4)
             + 2 * (p->core ? p->core->room : p->real->room);
     return 1;
 }
@@ -1641,7 +1641,8 @@ static fft_lines fft_lines_of(const fd_fft *p, ptrdiff_t lines, ptrdiff_t dist, 
 size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads)
 {
     const fft_lines m = fft_lines_of(p, lines, 1, stride, NULL);
-    return (size_t)(fft_cut_up(p, lines, &m, threads).threads * p->room) * sizeof(fd_vec);
+    return (size_t)(fft_cut_up(p, lines, &m, threads).threads * p->room) * sizeof(fd_vec)
+         + 2 * FD_REDZONE;
 }
 
 void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,
@@ -1802,17 +1803,17 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
     int wide = !near ? 0 : 2 * rest > FD_W ? b : b - rest;
     double many = 65536.0 * threads_most() / (double)g.cplx;           /* functions at a time */
     int some = many < 1 ? 1 : many > b - wide ? b - wide : (int)many;
-    /* all memory before the first number is written; what follows uses the same room twice */
+    /* all memory is asked for before the first number is written; the room is used twice, first for
+     * the functions in lanes, then for the rest */
+    const ptrdiff_t half = sign > 0 && nd > 1 && wide < b ? 2 * some * g.cplx : 0;
     ptrdiff_t blocks = (wide + FD_W - 1) / FD_W, threads = threads_most();
     if (threads > blocks) threads = blocks;
-    fd_arena tmp = scratch;
-    fd_vec *v = fd_raw(&tmp, fd_vec, threads * (room + 2 * g.cplx));
     fd_real *w = NULL;
-    if (sign > 0 && nd > 1 && wide < b) w = fd_raw(&scratch, fd_real, 2 * some * g.cplx);
-    if (wide < b) {
-        tmp = scratch;
-        fd_raw(&tmp, fd_vec, fft_grid_room(&g, some));
-    }
+    fd_arena tmp = scratch;
+    if (half) fd_raw(&tmp, fd_real, half);
+    if (wide < b) fd_raw(&tmp, fd_vec, fft_grid_room(&g, some));
+    tmp = scratch;
+    fd_vec *v = fd_raw(&tmp, fd_vec, threads * (room + 2 * g.cplx));
     if (scratch.st->code) return;
     if (wide) {
         room += 2 * g.cplx;
@@ -1824,6 +1825,7 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
                                blocks * (t + 1) / threads);
         }
     }
+    if (half) w = fd_raw(&scratch, fd_real, half);
     for (int i = wide; i < b; i += some) {
         fd_real *ui = g.u + 2 * g.cplx * i;
         fft_grid_axes(&g, b - i < some ? b - i : some, x + g.reals * i, ui, w ? w : ui, scratch);

@@ -261,6 +261,7 @@ void fd_tape_end(fd_tape *t)
 {
     t->mem->beg = t->mark;
     t->last = NULL;
+    fd_hide(t->mem);
 }
 
 fd_var *fd_input(fd_tape *t, int nd, const int n[], const fd_real *x)
@@ -441,6 +442,7 @@ void fd_backward(fd_tape *t, fd_var *loss)
     t->mode = mode;
     t->last = end;
     t->mem->beg = beg;
+    fd_hide(t->mem);
 }
 
 ptrdiff_t fd_count(const fd_var *x)

@@ -98,13 +98,46 @@ static void escape(void)
     OK(fd_escape("x", NULL, 0) == NULL, "no room at all");
 }
 
+#ifdef FD_ASAN
+int __asan_address_is_poisoned(const volatile void *p);
+/* what is not handed out may not be touched, up to its neighbours and after it was given back */
+static void zones(void)
+{
+    static char room[4096];
+    fd_status st;
+    fd_arena a = fd_arena_over(room, sizeof room, &st), inner;
+    char *p = fd_new(&a, char, 3), *q = fd_new(&a, char, 70);
+    for (int i = 0; i < FD_REDZONE; i++)
+        OK(__asan_address_is_poisoned(p - 1 - i) && __asan_address_is_poisoned(p + 3 + i)
+           && __asan_address_is_poisoned(q - 1 - i) && __asan_address_is_poisoned(q + 70 + i),
+           "byte %d beside a piece", i);
+    for (int i = 0; i < 70; i++)
+        OK(!__asan_address_is_poisoned(q + i) && !__asan_address_is_poisoned(p + i % 3), "byte %d",
+           i);
+    inner = a;
+    char *r = fd_new(&inner, char, 900);                /* scratch, given back */
+    OK(!__asan_address_is_poisoned(r + 899), "scratch");
+    fd_new(&a, char, 1);
+    OK(__asan_address_is_poisoned(r + 899) && __asan_address_is_poisoned(r + 100), "given back");
+    fd_show(r, 900);
+    OK(!__asan_address_is_poisoned(r + 899), "fd_show");
+    fd_tape t = fd_tape_begin(&a, FD_EVAL);
+    fd_hide(&a);
+    OK(__asan_address_is_poisoned(r + 899), "fd_hide");
+    const fd_var *x = fd_input(&t, 1, (int[]){ 1 }, (fd_real[]){ 1 });
+    fd_tape_end(&t);
+    OK(__asan_address_is_poisoned(x), "what a tape had");
+}
+#endif
+
 static void arena(void)
 {
-    static unsigned char room[1063];
+    enum { ALL = 1000 + 8 * FD_REDZONE };
+    static unsigned char room[ALL + 63];
     unsigned char *const mem = room + ((size_t)(0 - (uintptr_t)room) & 63);
     fd_status st;
-    fd_arena a = fd_arena_over(mem, 1000, &st);
-    OK(st.code == FD_OK && st.size == 1000 && st.low == 1000, "fresh");
+    fd_arena a = fd_arena_over(mem, ALL, &st);
+    OK(st.code == FD_OK && st.size == ALL && st.low == ALL, "fresh");
     for (size_t shift = 0; shift < 64; shift++) {
         fd_arena_over(mem + shift, 100, &st);
         OK(st.size == 100 - (64 - shift) % 64 && st.low == st.size && !fd_need(&st, mem),
@@ -113,13 +146,14 @@ static void arena(void)
         OK(shift >= (64 - shift) % 64 || (!st.size && a.beg == a.end), "shift %zu: no byte of it",
            shift);
     }
-    a = fd_arena_over(mem, 1000, &st);
-    memset(mem, 0xa5, 1000);
+    a = fd_arena_over(mem, ALL, &st);
+    memset(mem, 0xa5, ALL);
     char *p = fd_new(&a, char, 3), *q = fd_raw(&a, char, 70);
-    OK(p && q && !((uintptr_t)p & 63) && !((uintptr_t)q & 63) && q - p == 64, "alignment");
+    OK(p && q && !((uintptr_t)p & 63) && !((uintptr_t)q & 63) && q - p == 64 + 2 * FD_REDZONE,
+       "alignment");
     OK(!p[0] && !p[1] && !p[2] && (unsigned char)q[0] == 0xa5, "cleared, not cleared");
     const size_t low = st.low;
-    OK(low == (size_t)(a.end - q) - 70, "low water %zu", low);
+    OK(low == (size_t)(a.end - q) - 70 - FD_REDZONE, "low water %zu", low);
     fd_arena inner = a;                                 /* scratch by value */
     OK(fd_raw(&inner, char, 500) && st.low < low, "scratch counts");
     const size_t lower = st.low;
@@ -131,13 +165,13 @@ static void arena(void)
     fd_explain(&st, buf, sizeof buf);
     OK(!strncmp(buf, "fd_alloc: arena too small", 25), "%s", buf);
 
-    a = fd_arena_over(mem, 1000, &st);
-    const size_t left = (size_t)(a.end - a.beg);
+    a = fd_arena_over(mem, ALL, &st);
+    const size_t left = (size_t)(a.end - a.beg) - 2 * FD_REDZONE;
     inner = a;
     OK(fd_raw(&inner, char, left) && !st.low, "the last byte");
     inner = a;
     OK(!fd_raw(&inner, char, left + 1) && st.code == FD_ENOMEM && st.v[0] == (long long)left + 1
-       && st.v[1] == 1 && st.v[2] == 1000, "one byte more");
+       && st.v[1] == 1 && st.v[2] == ALL, "one byte more");
     a = fd_arena_over(NULL, 100, &st);
     OK(!fd_new(&a, int, 1) && st.code == FD_ENOMEM, "the arena of a failed malloc");
     const char *b = fd_build();
@@ -481,6 +515,9 @@ void test_random(void)
     explain();
     escape();
     arena();
+#ifdef FD_ASAN
+    zones();
+#endif
     need();
     philox();
     normal_values();

@@ -390,6 +390,33 @@ static void fft_starve_run(const void *self, fd_real *out, fd_arena a)
 }
 
 /* Every arena from nothing to enough: FD_ENOMEM, or the right answer. */
+/* no run writes behind what it says that it needs */
+static void fft_within(void)
+{
+    enum { ROOM = 1 << 16, BEHIND = 256 };
+    static unsigned char room[ROOM + 64], behind[BEHIND];
+    static fd_real x[2 * 40];
+    unsigned char *const at = room + ((size_t)(0 - (uintptr_t)room) & 63);
+    fd_status st;
+    fd_arena plans = test_arena(1 << 22, &st);
+    memset(behind, 0xa5, sizeof behind);
+    for (int kind = FD_C2C; kind <= FD_DST4; kind++)
+        for (int n = 2; n <= 40; n++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                fd_status own;
+                fd_arena a = plans;
+                const fd_fft *p = fd_fft_plan(&a, kind, n);
+                for (int i = 0; i < 80; i++) x[i] = (fd_real)(1 + i % 7);
+                fd_fft_run(p, sign, 1, 1, n, 1, x, fd_arena_over(at, ROOM - BEHIND, &own));
+                const size_t need = fd_need(&own, at);
+                fd_show(at, ROOM);
+                memset(at + need, 0xa5, BEHIND);
+                fd_fft_run(p, sign, 1, 1, n, 1, x, fd_arena_over(at, need, &own));
+                OK(!own.code && !memcmp(at + need, behind, BEHIND), "kind %d, length %d, sign %d",
+                   kind, n, sign);
+            }
+}
+
 static void fft_starved(void)
 {
     static const struct { int kind, n; } row[] = {
@@ -491,6 +518,7 @@ void test_fft(void)
     test_free();
     fft_errors();
     fft_starved();
+    fft_within();
     fft_untouched();
     fft_rooms();
 }

@@ -393,6 +393,7 @@ static void robust(void)
             test_use_threads(threads);
             for (size_t size = 0; !done && size < sizeof mem; size += 1 + size / 64) {
                 fd_arena a = fd_arena_over(mem, size, &st);
+                fd_show(mem, size);
                 /* plausible numbers, not 0, where nothing was written */
                 memset(mem, 0x3f, size);
                 got[0] = got[1] = got[2] = got[3 + (k > 0 ? k : 0)] = -7;

@@ -434,6 +434,7 @@ static void pictures(fd_arena *mem)
         if (whole[k] == 0xff && whole[k + 1] == 0xc4) whole[k + 1] = 0xfe;
     f = fopen(test_path("bare.jpg"), "wb");
     OK(f && fwrite(whole, 1, n, f) == n && !fclose(f), "cannot write bare.jpg");
+    fd_show(a.beg, 1 << 20);
     memset(a.beg, 0xff, 1 << 20);
     source none = source_open(&a, test_path("bare.jpg"));
     double x[12];
@@ -627,7 +628,7 @@ static void lies(void)
     st.code = FD_OK;
     n = slurp(at("deflated.npz"), file, sizeof file);
     fd_status few;
-    char small[1 << 15];
+    static char small[1 << 15];
     fd_arena little = fd_arena_over(small, sizeof small, &few);
     source_list_of(&little, "deflated.npz", (read_bytes){ file, NULL, 0, n });
     OK(few.code == FD_ENOMEM, "32 KB for deflated.npz: %s", said(&few));
@@ -635,6 +636,8 @@ static void lies(void)
     static const struct { const char *head, *why; } npys[] = {
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (2147483647, 2147483647, 2147483647), "
           "}", "shorter" },
+        { "{'descr': '', 'fortran_order': False, 'shape': (1,), }", "not one of numbers" },
+        { "{'descr': '<', 'fortran_order': False, 'shape': (1,), }", "not one of numbers" },
         { "{'descr': '<f4', 'fortran_order': True, 'shape': (2147483647, 0, 2147483647, "
           "2147483647), }", "shorter" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 1), }", "too large" },
@@ -700,6 +703,10 @@ static void lies(void)
           "not the JSON" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} x", "not the JSON" },
         { "{}", "goes on after" },
+        { "{\"__metadata__\":{\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"d\":\"4\",\"e\":\"5\"},"
+          "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "" },
+        { "{\"a", "not the JSON" }, { "{\"a\\", "not the JSON" },     /* the end is not passed */
+        { "{\"\\ud800", "not the JSON" }, { "{\"\\ud800\\", "not the JSON" },
     };
     for (size_t i = 0; i < sizeof safe / sizeof *safe; i++) {
         size_t len = strlen(safe[i].text);
@@ -710,6 +717,8 @@ static void lies(void)
         TRY(12 + len);
         OK(*safe[i].why ? strstr(why, safe[i].why) != NULL : !*why, ".safetensors %d: '%s'", (int)i,
            why);
+        if (i == 12) OK(f && f->metas == 5 && !strcmp(f->meta[0].value, "1")
+                        && !strcmp(f->meta[4].key, "e"), "metadata");
         if (i == 8 && f) OK(!strcmp(f->member, "\xc3\xa9\xf0\x9f\x98\x80"), "escapes: %s",
                             f->member);
     }
@@ -736,6 +745,33 @@ static void lies(void)
 #undef TRY
 }
 
+/* the weights in files of which one byte was changed: some, or an error */
+static void weights(fd_arena a)
+{
+    static const char *const files[] = { "plain.mat", "packed.mat", "x.npy", "x.idx" };
+    static unsigned char whole[4096];
+    const char *path = test_path("hurt");
+    fd_status *st = a.st;
+    for (int i = 0; i < 4; i++) {
+        const size_t n = slurp(at(files[i]), whole, sizeof whole);
+        int refused = 0;
+        for (size_t k = 0; k < n; k += n < 1000 ? 1 : 3) {
+            fd_arena m = a;
+            FILE *f = fopen(path, "wb");
+            whole[k] ^= 0xda;
+            if (!f || fwrite(whole, 1, n, f) != n || fclose(f)) { OK(0, "cannot write"); return; }
+            whole[k] ^= 0xda;
+            const fd_tensors t = source_tensors(&m, path, 1);
+            refused += st->code != 0;
+            for (int j = 0; j < t.count && !st->code; j++)
+                if (!t.tensor[j].x) OK(0, "%s, byte %d: no numbers", files[i], (int)k);
+            st->code = FD_OK;
+        }
+        OK(refused > 10, "%s: %d changes refused", files[i], refused);
+    }
+    remove(path);
+}
+
 void test_read(void)
 {
     fd_status st;
@@ -747,5 +783,6 @@ void test_read(void)
     starved(&a);
     fd_arena_over(a.beg, MEM, &st);
     damaged();
+    weights(a);
     lies();
 }

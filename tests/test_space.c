@@ -1168,6 +1168,13 @@ static void cov_errors(fd_arena a)
           "fd_cov_spectrum: needs a grid, not a dense space");
     FAILS(fd_cov_pca(&a, &s, 1, x, 3, NULL), FD_EARG, "fd_cov_pca: needs at least 2 functions: 1");
     FAILS(fd_cov_pca(&a, &s, 2, x, 0, NULL), FD_EARG, "fd_cov_pca: modes must be at least 1: 0");
+    const fd_real flat[3] = { 1, 1, 1 }, gap[3] = { 1, 0, 1 };
+    const fd_space holed = fd_dense(NULL, 3, 1, flat, gap, 1);
+    FAILS(fd_cov_pca(&a, &holed, 2, x, 1, NULL), FD_EARG,
+          "fd_cov_pca: weights must be positive: point: 1");
+    const fd_space fine = fd_grid(&a, 2, (int[]){ 256, 129 }, NULL, NULL, 1);
+    FAILS(fd_cov_kernel(&a, &fine, negative, NULL), FD_EARG,
+          "fd_cov_kernel: too many points for a matrix: 33024");
     FAILS(fd_cov_pca(&a, &s, 2, x, 3, NULL), FD_EDATA,
           "fd_cov_pca: the functions are all the same: 2");
     FAILS(fd_cov_on(&a, c, &l), FD_ESHAPE, "fd_cov_on: lengths differ: axis: 1");

@@ -5,6 +5,7 @@
 #define DATA_H
 #include "operators.h"
 #include "plot.h"
+#include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 #ifdef _OPENMP
@@ -589,6 +590,24 @@ static inline void growing_fits(const char *out, double bytes, const char *obs, 
     fflush(stdout);
 }
 
+/* growing_lock -- the part, to be read and written by this run alone until it is closed; it is made
+ * where there is none. A run that ended in the meantime has renamed what was opened: again, then. */
+static inline FILE *growing_lock(const char *part)
+{
+    struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    struct stat mine, there;
+    for (;;) {
+        const int fd = open(part, O_RDWR | O_CREAT, 0666);
+        FILE *f = fd < 0 ? NULL : fdopen(fd, "r+b");
+        if (!f) die(1, "%s: cannot write: %s", part, strerror(errno));
+        if (fcntl(fd, F_SETLK, &all) && (errno == EACCES || errno == EAGAIN))
+            die(1, "%s: another run is writing it: wait for its end", part);
+        if (!fstat(fd, &mine) && !stat(part, &there) && mine.st_dev == there.st_dev
+            && mine.st_ino == there.st_ino) return f;
+        fclose(f);
+    }
+}
+
 /* growing_open -- how many functions it has; those of another run are not touched. */
 static inline int growing_open(growing *g, const char *path, const char *run, int n, int nd,
                                const int *axis)
@@ -602,15 +621,7 @@ static inline int growing_open(growing *g, const char *path, const char *run, in
         die(2, "--out: %s: too long", path);
     g->path = path, g->size = npy_head(g->head, n, nd, axis), g->each = (ptrdiff_t)sizeof(fd_real);
     for (int i = 0; i < nd; i++) g->each *= axis[i];
-    g->f = fopen(g->part, "r+b");
-    if (!g->f) {
-        g->f = fopen(g->part, "w+b");
-        if (!g->f) die(1, "%s: cannot write", g->part);
-        fwrite(mark, 1, sizeof mark, g->f);
-        for (int i = (int)sizeof mark; i < g->size; i++) fputc(0, g->f);
-        if (fflush(g->f)) die(1, "%s: %s", g->part, strerror(errno));
-        return 0;
-    }
+    g->f = growing_lock(g->part);
     const size_t got = fread(was, 1, sizeof was, g->f);
     if (memcmp(was, mark, got))
         die(1, "%s: a part of a run with other settings: repeat that command, or remove the file",
@@ -618,9 +629,11 @@ static inline int growing_open(growing *g, const char *path, const char *run, in
     fseek(g->f, 0, SEEK_END);
     const long long have = ((long long)ftell(g->f) - g->size) / g->each;
     if (got == sizeof was && have >= 0) return (int)(have < n ? have : n);
-    fclose(g->f);                                          /* stopped while it began */
-    remove(g->part);
-    return growing_open(g, path, run, n, nd, axis);
+    rewind(g->f);                                          /* new, or stopped while it began */
+    fwrite(mark, 1, sizeof mark, g->f);
+    for (int i = (int)sizeof mark; i < g->size; i++) fputc(0, g->f);
+    if (fflush(g->f)) die(1, "%s: %s", g->part, strerror(errno));
+    return 0;
 }
 
 static inline void growing_close(growing *g, int keep)
@@ -646,13 +659,13 @@ static inline void growing_put(growing *g, int first, int n, const fd_real *x)
 static inline void growing_end(growing *g)
 {
     if (!g->f) return;
-    int wrong = fseek(g->f, 0, SEEK_SET) || fwrite(g->head, 1, (size_t)g->size,
-                                                   g->f) != (size_t)g->size;
-    wrong |= fclose(g->f) != 0;
-    g->f = NULL;
+    int wrong = fseek(g->f, 0, SEEK_SET)
+             || fwrite(g->head, 1, (size_t)g->size, g->f) != (size_t)g->size || fflush(g->f);
     if (!wrong && access(g->part, F_OK))
         die(1, "%s: is gone: another run has ended, or removed it", g->part);
     if (wrong || rename(g->part, g->path)) die(1, "%s: %s", g->path, strerror(errno));
+    fclose(g->f);                                          /* the lock is held until here */
+    g->f = NULL;
     wrote(g->path);
 }
 

@@ -49,8 +49,10 @@ static inline void read_stb_begin(fd_arena scratch, size_t most)
 static inline void *read_stb_more(void *p, size_t old, size_t n)
 {
     char *q = p;
-    if (q && q + old == read_stb.beg && n <= (size_t)(read_stb.end - q)) {      /* the last one */
-        read_stb.beg = q + n;
+    if (q && q + old + FD_REDZONE == read_stb.beg                               /* the last one */
+        && n + FD_REDZONE <= (size_t)(read_stb.end - q)) {
+        read_stb.beg = q + n + FD_REDZONE;
+        if (n > old) fd_show(q + old, n - old);
         return q;
     }
     q = fd_new(&read_stb, char, n);        /* cleared: a JPEG may leave out tables that it uses */
@@ -170,6 +172,7 @@ static inline source *source_new(fd_arena *a, const char *path, const char *memb
     if (!f) return NULL;
     f->path = path;
     f->member = member;
+    f->format = f->type = "unknown";                   /* until it is known */
     return f;
 }
 
@@ -565,7 +568,7 @@ static inline int npy_shape(const char **p, source *f)
 static inline const read_type *npy_type(const char *descr, int *big)
 {
     char word[40];
-    int order = strchr("<>=|", *descr) ? *descr++ : '=';
+    int order = *descr && strchr("<>=|", *descr) ? *descr++ : '=';
     *big = order == '>';
     snprintf(word, sizeof word, " %s ", descr);
     for (int i = 0; i < READ_TYPES && *descr && !strchr(descr, ' '); i++)
@@ -589,7 +592,7 @@ static inline int npy_header(const char *p, source *f, const read_type **t, int 
                 for (; depth && *p; p++) depth += *p == '[' ? 1 : *p == ']' ? -1 : 0;
                 if (depth) return 0;
             } else if (npy_string(&p, descr)) {
-                const char *d = descr + (strchr("<>=|", *descr) != NULL);
+                const char *d = descr + (*descr && strchr("<>=|", *descr));
                 *t = npy_type(descr, big);
                 f->type = *d == 'U' || *d == 'S' || *d == 'a' ? "strings" : *d == 'O' ? "objects"
                         : *d == 'M' || *d == 'm' ? "times" : *d == 'V' ? "raw bytes" : "unknown";
@@ -619,7 +622,7 @@ static inline void read_npy(fd_arena scratch, const read_bytes *b, uint64_t size
     const read_type *t = NULL;
     int big = 0, fortran = 0;
     uint64_t k, len = 0;
-    if (!f->format) f->format = "NumPy";
+    if (strcmp(f->format, "NumPy zip")) f->format = "NumPy";
     f->type = "unknown";
     f->why = "its .npy header is malformed";
     f->nd = 0;
@@ -899,14 +902,17 @@ static inline char *json_string(json *j)
     if (!json_need(j, '"')) return NULL;
     char *start = j->p, *out = start;
     while (*j->p != '"' && !j->bad) {
-        unsigned char c = (unsigned char)*j->p++;
-        if (c < 0x20) j->bad = 1;
-        else if (c != '\\') *out++ = (char)c;
+        unsigned char c = (unsigned char)*j->p;
+        if (c < 0x20) { j->bad = 1; break; }           /* NUL: the end is not passed */
+        j->p++;
+        if (c != '\\') *out++ = (char)c;
         else if (*j->p && strchr(from, *j->p)) *out++ = to[strchr(from, *j->p++) - from];
-        else if (*j->p++ == 'u') {
+        else if (*j->p == 'u') {
+            j->p++;
             unsigned u = json_hex(j);
             if (u >= 0xd800 && u < 0xdc00) {           /* the first half of a pair */
-                if (*j->p++ != '\\' || *j->p++ != 'u') { j->bad = 1; return NULL; }
+                if (j->p[0] != '\\' || j->p[1] != 'u') { j->bad = 1; return NULL; }
+                j->p += 2;
                 unsigned v = json_hex(j);
                 j->bad |= v < 0xdc00 || v > 0xdfff;
                 u = 0x10000 + ((u - 0xd800) << 10) + (v & 0x3ff);
@@ -1038,7 +1044,7 @@ static inline source *read_safe(fd_arena *a, const char *path, const read_bytes 
     uint64_t len = m ? read_number(m, 8, 0) : 0;
     source *first = NULL, **link = &first;
     fd_meta *meta = NULL;
-    int metas = 0, had = 0;
+    int metas = 0, room = 0, had = 0;
     const char *why = NULL;
     if (len > b->size - 8) {
         read_bad(a->st, path, NULL, "cut short: the file is shorter than its header says");
@@ -1068,10 +1074,13 @@ static inline source *read_safe(fd_arena *a, const char *path, const read_bytes 
             j.bad |= had++;
             json_need(&j, '{');
             if (json_take(&j, '}')) continue;
-            do {                        /* four at a time are 64 bytes: they follow each other */
-                fd_meta *q = fd_raw(a, fd_meta, metas % 4 ? 0 : 4);
-                if (!q) return NULL;
-                if (!metas) meta = q;
+            do {
+                if (metas == room) {
+                    fd_meta *more = fd_raw(a, fd_meta, room = 2 * room + 4);
+                    if (!more) return NULL;
+                    if (metas) memcpy(more, meta, (size_t)metas * sizeof *meta);
+                    meta = more;
+                }
                 meta[metas].key = json_string(&j);
                 json_need(&j, ':');
                 meta[metas++].value = json_string(&j);
@@ -1756,7 +1765,7 @@ static inline void mat_array(const read_bytes *b, uint64_t size, int big, source
     f->data.size = size;
     for (int p = 0; p < f->parts; p++) {
         if (!mat_element(b, at, big, &e)) {            /* not among the first bytes */
-            if (b->size == size) f->why = "cut short";
+            if (b->size == size || !p) f->why = "cut short";
             break;
         }
         const read_type *in = mat_type(e.type, 0);     /* may be smaller than the class */
@@ -2441,7 +2450,7 @@ static inline fd_tensors source_tensors(fd_arena *a, const char *name, int data)
     r.tensor = fd_new(a, fd_tensor, count);
     r.other = fd_new(a, fd_tensor, count);
     for (source *f = all; f && !a->st->code; f = f->next) {
-        char kind = f->parts ? f->part[0].type->kind : 0;
+        char kind = f->parts && !f->why ? f->part[0].type->kind : 0;
         if (!source_below(f, key) || (n && !f->member[n])) continue;
         int no = f->why || !strchr("fg", kind) || !kind || f->files;
         fd_tensor *t = no ? r.other + r.others++ : r.tensor + r.count++;
