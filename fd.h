@@ -1858,7 +1858,7 @@ fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, 
 /* ---- 16. Networks ------------------------------------------------------------------------------------------ */
 
 enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
-       FD_FNO_SEPARABLE, FD_LEVELS = 6 };
+       FD_FNO_SEPARABLE, FD_OWN, FD_LEVELS = 6 };
 /* t as a constant channel; scale-shift per layer; a token; not at all */
 enum { FD_TIME_CHANNEL = 1, FD_TIME_FILM, FD_TIME_TOKEN, FD_TIME_NONE };
 enum { FD_CLOCK_WAVES, FD_CLOCK_RANDOM };                /* embeddings of time: sinusoidal; random Fourier features */
@@ -1993,13 +1993,33 @@ typedef struct {
 } fd_arch;
 
 typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* one weight tensor */
+typedef struct fd_net fd_net;
+
+/* fd_pass -- what a network is given when it runs, and what its building blocks take. */
 typedef struct {
+    fd_tape *t;              /* to compute on */
+    const fd_space *s, *to;  /* where x is given; where the result is asked for: s, or by fd_query */
+    int b;                   /* functions of the batch */
+    const double *time;      /* [b], or NULL */
+    const int *label;        /* [b], -1: none; or NULL */
+    const fd_net *net;       /* the rest is the library's own */
+    fd_net *plan;
+    fd_rng rng;
+    int next, frozen;
+    char scope[32];
+} fd_pass;
+/* fd_network -- a network as a function: x [b][in][points of s] to [b][out][points of to]. */
+typedef fd_var *fd_network(fd_pass *p, fd_var *x, const void *self);
+
+struct fd_net {
     fd_arch arch;            /* with the defaults filled in */
     ptrdiff_t count;         /* reals in all */
     fd_real *w, *g;          /* weights and their gradient, [count] each; part p starts at p.at */
     int parts;
     fd_part *part;
-} fd_net;
+    fd_network *page;        /* of fd_net_define, else NULL */
+    const void *self;
+};
 
 fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
 /* fd_net_count -- how many weights this network has, without making it; 0 with an error. Training
@@ -2035,6 +2055,70 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
  * tape g counts as a constant. Samples stay apart if the loss is a sum over them. */
 fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
                  fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self);
+/* --- Networks of your own ---
+ *
+ * fd_net_define -- a network whose page is your function: its weights are those that the function
+ * asks for by fd_weight and the blocks below, each of which has a name. First the function is run to
+ * learn which these are. Then every variable but x is NULL, which all operators accept, and nothing
+ * is computed: so it must not return early where one is NULL, read numbers, or ask for shapes that
+ * depend on x or on the grid. The weights are drawn from r, part i from fd_stream(r, 'w', i) by its
+ * law, and a pass on a function of the space s, which is zero at all points, shows whether all is
+ * well: FD_EARG or FD_ESHAPE if not, with the name of the weight that is wrong. The space gives the
+ * number of axes and of channels; afterwards the network acts on every grid, and on points with
+ * coordinates, that the function can take. page and self are kept by pointer.
+ *
+ * All that takes networks takes it, fd_query included. fd_net_save stores its weights; a file does not
+ * hold the function, so define the network again and fill it by fd_net_restore. */
+fd_net *fd_net_define(fd_arena *a, fd_network *page, const void *self, const fd_space *s, fd_rng r);
+
+/* fd_init -- the law of a weight's first values: one number; N(0, deviation^2); uniform on [lo, hi);
+ * the identity matrix. */
+enum { FD_INIT_CONSTANT, FD_INIT_NORMAL, FD_INIT_UNIFORM, FD_INIT_IDENTITY };
+typedef struct { int law; double a, b; } fd_init;
+fd_init fd_init_constant(double c);
+fd_init fd_init_normal(double deviation);
+fd_init fd_init_uniform(double lo, double hi);
+fd_init fd_init_identity(void);
+/* fd_scope -- from here on names of weights begin with "group<i>."; i < 0: with "group."; group NULL:
+ * with nothing. At most 20 letters. */
+void    fd_scope(fd_pass *p, const char *group, int i);
+/* fd_weight -- the weight of this name, as a variable [n..]. With its scope a name has at most 46
+ * letters; the blocks below append .w, .b and the like. */
+fd_var *fd_weight(fd_pass *p, const char *name, int nd, const int n[], fd_init first);
+/* fd_dense_layer -- x W + b over the last axis, `in` to `out` numbers; both uniform on +- 1/sqrt(in)
+ * at first. fd_mlp -- two of them, name.fc1 and name.fc2, with a map f of fd_map between, FD_IDENTITY
+ * for none. */
+fd_var *fd_dense_layer(fd_pass *p, const char *name, fd_var *x, int in, int out);
+fd_var *fd_mlp(fd_pass *p, const char *name, fd_var *x, int in, int hidden, int out, int f);
+/* fd_spectral_layer -- f(spectral(h) + h W + b) [FNO eq. 2], h [b][n0]..[in] on a grid of p->s's axes
+ * -> [b][n0]..[out]: waves |k_a| <= modes[a], or those of them that the grid has. */
+fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int out,
+                          const int modes[], int f);
+/* fd_norm_layer -- fd_layernorm (groups 0) or fd_groupnorm with gain 1 and bias 0 at first; x has c
+ * channels. */
+fd_var *fd_norm_layer(fd_pass *p, const char *name, fd_var *x, int c, int groups);
+/* fd_attention_block -- a block of a transformer of tokens h [b][n][width] [ViT eqs. 2, 3]:
+ * h <- h + attention(norm(h)), h <- h + mlp(norm(h)), with `heads` heads, mlp numbers inside, GELU.
+ * fd_cross_block -- the same, keys and values being those of `from` [b][m][width]. Their parts have
+ * names of their own, norm1, attn.qkv ..: give each block a scope. */
+fd_var *fd_attention_block(fd_pass *p, fd_var *h, int width, int heads, int mlp);
+fd_var *fd_cross_block(fd_pass *p, fd_var *h, fd_var *from, int width, int heads, int mlp);
+/* fd_time_embedding -- cos and sin of scale * time * 10000^(-2 i/width), [b][width].
+ * fd_label_embedding -- a vector for each label, and one for none, [b][width]: one weight, "label".
+ * fd_film_layer -- (1 + gamma) h + beta, h [b]..[c], gamma and beta linear in e [b][width], 0 at
+ * first. */
+fd_var *fd_time_embedding(fd_pass *p, int width, double scale);
+fd_var *fd_label_embedding(fd_pass *p, int labels, int width);
+fd_var *fd_film_layer(fd_pass *p, const char *name, fd_var *h, int c, fd_var *e, int width);
+/* fd_coordinates -- of the points of s, [b][points][..]: of each axis u in [0, 1], or so many pairs
+ * cos, sin(2^k w u), k = 0, 1 .., w = 2 pi on a periodic axis, whose ends then are one point, and pi
+ * on others. */
+fd_var *fd_coordinates(fd_pass *p, const fd_space *s, int pairs);
+/* fd_channels_last -- x [b][ch][points of p->s] to [b][n0]..[ch] on a grid, [b][points][ch] elsewhere.
+ * fd_channels_first -- h [b]..[ch] to [b][ch][points of p->to], as a network's result. */
+fd_var *fd_channels_last(fd_pass *p, fd_var *x);
+fd_var *fd_channels_first(fd_pass *p, fd_var *h);
+
 /* fd_net_model -- the network as a model that predicts the given kind, with vjp. fd_net_labelled --
  * told one label, -1 for none: two such models make fd_free_guided. fd_net_raw -- a network that
  * sees more than it says, for fd_amortised_model: eval gets [b][in][points] on a space of `in`
@@ -2146,6 +2230,9 @@ int        fd_csv_save(fd_status *st, const char *path, int cols, const char *co
 int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
+/* fd_net_restore -- the same into a network that is there, of the same configuration and parts; the
+ * way to load one of fd_net_define. Where it fails the network stays as it was. */
+fd_tensors fd_net_restore(fd_arena *a, const char *path, fd_net *net, fd_opt **opt);
 /* fd_foreign -- what a file with weights of another program cannot tell; 0: as that program has it.
  * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model."). fd_net_from makes its
  * network with those weights; complex ones are real pairs, as fd_tensors_load gives them. A tensor
