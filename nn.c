@@ -4153,7 +4153,7 @@ static fd_var *net_gate(fd_pass *p, fd_var *u, int c, fd_var *film, int at)
 
 /* What a network is told of a place: with `own` the coordinates u, on [0, 1] or, centred, on
  * [-1, 1], and of each axis so many pairs cos, sin(2^k w u), w = 2 pi on a periodic axis and pi on
- * others, so that the two ends of a periodic axis are one point; with `own` w = pi on every axis. */
+ * others, so that the two ends of a periodic axis are one point; with `own` w = pi everywhere. */
 struct places { int coords, own, pairs[3], centred; };
 
 static int places_count(const struct places *c, int nd)
@@ -4587,10 +4587,10 @@ static fd_var *hdm_forward(fd_pass *p, fd_var *x, const void *self)
  * A list of steps: value 0 is the lifted input, step k makes value k + 1 of value k, joined with
  * value `join` where that is not -1, on a grid of `to` times the points. L levels, z_i their scale:
  *
- *     U-NO    down i: f(layer(h)) from z_{i-1} to z_i;   up i: f(layer(h, value i)), back to z_{i-1}
- *     U-Net   residual blocks h W + conv2(f(norm2(conv1(f(norm1 h))))), `layers` a level down, two at
- *             the bottom, layers + 1 a level up, each joined with the last value of the way down that
- *             was not yet used; between levels fd_regrid and one more conv. */
+ *     U-NO    down i: f(layer(h)) from z_{i-1} to z_i;   up i: f(layer(h, value i)), and back
+ *     U-Net   residual blocks h W + conv2(f(norm2(conv1(f(norm1 h))))), `layers` a level down, two
+ *             at the bottom, layers + 1 a level up, each joined with the last value of the way
+ *             down that was not yet used; between levels fd_regrid and one more conv. */
 enum { U_FNO, U_RES, U_MOVE };
 struct u_step { int what, join, ci, co; double from, to; };
 
@@ -4694,7 +4694,8 @@ static fd_var *u_forward(fd_pass *p, fd_var *x, const void *self)
     fd_tape *t = p->t;
     const int uno = a->kind == FD_UNO, w = a->width;
     int size[3], at = 0, out = 0;
-    struct u_step *list = fd_new(t->mem, struct u_step, 4 * (ptrdiff_t)a->levels * (a->layers + 1) + 2);
+    const ptrdiff_t most = 4 * (ptrdiff_t)a->levels * (a->layers + 1) + 2;
+    struct u_step *list = fd_new(t->mem, struct u_step, most);
     if (!list) return NULL;
     const int count = (int)((uno ? uno_steps : unet_steps)(list, a) - list);
     fd_var **value = fd_new(t->mem, fd_var *, count + 1);
@@ -4825,8 +4826,9 @@ static fd_var *vit_position(fd_pass *p, const fd_arch *a, const int T[3])
     return fd_input(t, 2, (int[]){ tokens, w }, x);
 }
 
-/* rows of tokens: time, label and patches of x, which is on the grid s, T[0] x T[1] x T[2] of these */
-static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x, const int T[3])
+/* rows of tokens: time, label and the T[0] x T[1] x T[2] patches of x, which is on the grid s */
+static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x,
+                          const int T[3])
 {
     fd_tape *t = p->t;
     const struct places c = { .coords = a->coords, .own = 1 };
@@ -5280,8 +5282,8 @@ static int field_check(fd_status *st, const char *where, int n, const struct fie
  *
  * Transformers read x on the grid of their positions. */
 
-/* The field as a coordinate network. Its channel of time is on [-1, 1] where the embedding's argument
- * is on [0, 1000]. */
+/* The field as a coordinate network. Its channel of time is on [-1, 1] where the embedding's
+ * argument is on [0, 1000]. */
 static fd_arch net_field_arch(const fd_arch *a)
 {
     fd_arch f = *a;
@@ -5403,8 +5405,9 @@ static fd_var *net_attention_rows(fd_pass *p, fd_var *h, int apart, fd_var *from
         return TAPE_FAIL(p->t, "fd_attention_block", "heads do not divide the width", heads, width);
     if (!net_ends(p, "fd_attention_block", h, width)
         || !net_ends(p, "fd_attention_block", from, width)) return NULL;
-    fd_var *rows = fuse_flat(p->t, h);
-    return net_like(p->t, net_attention(p, &k, rows, apart, fuse_flat(p->t, from), NULL, NULL, 0), h);
+    fd_var *y = fuse_flat(p->t, h);
+    y = net_attention(p, &k, y, apart, fuse_flat(p->t, from), NULL, NULL, 0);
+    return net_like(p->t, y, h);
 }
 
 fd_var *fd_attention_block(fd_pass *p, fd_var *h, int width, int heads, int mlp)
@@ -5430,7 +5433,8 @@ fd_var *fd_time_embedding(fd_pass *p, int width, double scale)
 fd_var *fd_label_embedding(fd_pass *p, int labels, int width)
 {
     if (labels < 1 || labels > 65535) {
-        FD_FAIL(p->t->mem->st, FD_EARG, "fd_label_embedding", "labels must be 1..65535, are", labels);
+        FD_FAIL(p->t->mem->st, FD_EARG, "fd_label_embedding", "labels must be 1..65535, are",
+                labels);
         return NULL;
     }
     if (p->plan) p->plan->arch.labels = labels;
@@ -5817,8 +5821,8 @@ static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_
 static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd_space *s)
 {
     if (s->basis ? !!s->at : s->nd == net->arch.nd) return 1;
-    TAPE_FAIL(t, where, "wants a grid, or points with coordinates: axes of the network, of the space",
-              net->arch.nd, s->nd);
+    TAPE_FAIL(t, where, "wants a grid, or points with coordinates: axes of the network, of the "
+              "space", net->arch.nd, s->nd);
     return 0;
 }
 
@@ -5855,8 +5859,8 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     return net_page(net, &p, x);
 }
 
-/* what an own network may not do, said when it is defined: two parts of one name; then a pass on
- * the space that was given shows whether it takes what it asked for, and how many channels it says */
+/* What a user's network may not do is said when it is defined: have two parts of one name; then a
+ * pass on the space shows whether it takes what it asked for, and how many channels it gives. */
 static void net_try(fd_net *net, const fd_space *s, fd_arena scratch)
 {
     fd_arch *h = &net->arch;
@@ -5876,8 +5880,8 @@ static void net_try(fd_net *net, const fd_space *s, fd_arena scratch)
     if (scratch.st->code) return;
     if (!y || y->nd != 3 || y->n[0] != 1 || y->n[2] != s->points)
         FD_FAIL(scratch.st, FD_ESHAPE, "fd_net_define",
-                "the function must give [b][out][points]: axes, points; its last axis", y ? y->nd : 0,
-                s->points, y ? row_last(y) : 0);
+                "the function must give [b][out][points]: axes, points; its last axis",
+                y ? y->nd : 0, s->points, y ? row_last(y) : 0);
     else h->out = y->n[1];
 }
 
@@ -5886,8 +5890,8 @@ fd_net *fd_net_define(fd_arena *a, fd_network *page, const void *self, const fd_
     fd_net *net = a->st->code ? NULL : fd_new(a, fd_net, 1);
     if (!net) return NULL;
     if (!page || s->points < 1 || s->nd < 1 || s->nd > 3) {
-        FD_FAIL(a->st, FD_EARG, "fd_net_define", "wants a function and a space: axes, points", s->nd,
-                s->points);
+        FD_FAIL(a->st, FD_EARG, "fd_net_define", "wants a function and a space: axes, points",
+                s->nd, s->points);
         return NULL;
     }
     net->arch = (fd_arch){ .kind = FD_OWN, .nd = s->nd, .in = s->ch, .out = 1, .width = 1,
@@ -5931,7 +5935,8 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
 {
     if (!net || !x || t->mem->st->code || !net_wants(net, t, "fd_encode", s, x)) return NULL;
     if (!net->arch.field) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_encode", "a network without a field: kind", net->arch.kind);
+        FD_FAIL(t->mem->st, FD_EARG, "fd_encode", "a network without a field: kind",
+                net->arch.kind);
         return NULL;
     }
     fd_pass p = { .t = t, .s = s, .to = s, .b = x->n[0], .time = time, .net = net };
@@ -5984,7 +5989,8 @@ static void net_run(const fd_net *net, int label, const fd_space *s, int b, cons
         m = b - i < most ? b - i : most;
         int n[3] = { m, s->ch, (int)s->points };
         fd_arena mem = scratch;
-        fd_tape t = fd_tape_begin(&mem, !ask ? FD_EVAL : h->inner && !h->first ? FD_GRAD2 : FD_GRAD);
+        const int again = h->inner && !h->first;      /* the loop's own gradients count */
+        fd_tape t = fd_tape_begin(&mem, !ask ? FD_EVAL : again ? FD_GRAD2 : FD_GRAD);
         fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
         fd_var *in = ask ? fd_param(&t, 3, n, xi, NULL) : fd_input(&t, 3, n, xi);
         fd_var *out = net_forward(net, &t, s, in, time + i, labels, s, 1), *dx = NULL;
@@ -6081,8 +6087,8 @@ fd_model fd_net_raw(fd_arena *a, const fd_net *net)
  *     w <- w - rate (decay w + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps))
  *     avg <- e avg + (1 - e) w,     e = min(ema, (1 + t)/(10 + t))
  *
- * FD_AMSGRAD has max(v_1 .. v_t) in the place of v, FD_ADABELIEF (g - m)^2 in that of g^2, with the new m,
- * and adds eps to v in each step. */
+ * FD_AMSGRAD has max(v_1 .. v_t) in the place of v, FD_ADABELIEF (g - m)^2 in that of g^2, with the
+ * new m, and adds eps to v in each step. */
 
 fd_adam fd_adam_default(int rule)
 {
@@ -6180,7 +6186,7 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     }
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
-    double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;         /* its square is a number */
+    double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;     /* its square is a number */
     if (!(norm <= 1e300) || !((h->clip > 0 && norm > h->clip ? h->clip : norm) <= most)) {
         FD_FAIL(st, FD_ENAN, "fd_opt_step", "the gradient is not finite, or too large: step",
                 o->step + 1);
@@ -6211,9 +6217,9 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 /* ---- Checkpoints --------------------------------------------------------------------------------
  *
  * A .safetensors file: the weights as net.<part>, with an optimiser also ema.<part>, adam.m.<part>,
- * adam.v.<part> and, for FD_AMSGRAD, adam.top.<part>; every number of the configuration as text under
- * arch.*, adam.*, doubles with 17 digits so that they come back exactly. Names with these four prefixes are
- * ours, all others the caller's. */
+ * adam.v.<part> and, for FD_AMSGRAD, adam.top.<part>; every number of the configuration as text
+ * under arch.*, adam.*, doubles with 17 digits so that they come back exactly. Names with these
+ * four prefixes are ours, all others the caller's. */
 #ifndef FD_NO_STDIO
 #include <stdio.h>
 #include <stdlib.h>
@@ -6448,8 +6454,8 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     fd_tensors f = load_open(a, path, &arch, &o, &trained);
     load_check(st, &arch, &o, trained);
     if (!st->code && arch.kind == FD_OWN)
-        load_fail(st, "weights of a function that the file does not hold: give it to fd_net_define, "
-                  "and the network to fd_net_restore", path);
+        load_fail(st, "weights of a function that the file does not hold: give it to "
+                  "fd_net_define, and the network to fd_net_restore", path);
     fd_net *own = net_plan(a, &arch);
     if (own) load_look(st, &f, own, trained ? &o : NULL);
     if (own && net_room(a, own)) to = load_weights(a, &f, own, trained && opt ? &o : NULL);
@@ -6492,19 +6498,20 @@ fd_tensors fd_net_restore(fd_arena *a, const char *path, fd_net *net, fd_opt **o
 /* ---- Weights of other programs ------------------------------------------------------------------
  *
  * PyTorch has a matrix as [out][in], a 1x1 convolution as [out][in][1].., a kernel or a patch as
- * [out][in][k]..; here all are [k]..[in][out]. Spectral weights are [in][out][k]..[2] there and [k]..[in][out][2]
- * here. The parts are filled one after another, in the order of the plan: each line names a source. */
+ * [out][in][k]..; here all are [k]..[in][out]. Spectral weights are [in][out][k]..[2] there and
+ * [k]..[in][out][2] here. The parts are filled one after another, in the order in which the page
+ * declares them: each line names a source. */
 
 struct foreign {
     const fd_tensors *f;
     fd_status *st;
     fd_net *net;
-    const char *prefix, *group;       /* of all names there, "model."; of a block, with %d for its number */
+    const char *prefix, *group;       /* of all names there, "model."; of a block, %d: its number */
     int length;                       /* of the prefix */
     int i, j;                         /* the numbers in names: layer and block */
     int next;                         /* part to be filled */
     int all[3];                       /* modes there, where more than are used, else 0 */
-    char *used;                       /* the tensors that have found their place; NULL: only looking */
+    char *used;                       /* tensors that found their place; NULL: only looking */
 };
 
 static int foreign_fail(struct foreign *o, const char *what, const char *name)
@@ -6575,8 +6582,8 @@ static fd_real *foreign_next(struct foreign *o)
 }
 
 /* a convolution or patches with axes k[nd]; column: where input i is there, NULL: at i */
-static void foreign_kernel(struct foreign *o, int nd, const int k[], int in, int out, const int *column,
-                           const char *format)
+static void foreign_kernel(struct foreign *o, int nd, const int k[], int in, int out,
+                           const int *column, const char *format)
 {
     int n[FD_MAXD] = { out, in };
     ptrdiff_t size = 1;
@@ -6606,13 +6613,27 @@ static void foreign_vector(struct foreign *o, int rows, const char *format)
     if (t && w) memcpy(w, t->x + (rows ? (ptrdiff_t)o->i * n[1] : 0), (size_t)n[1] * sizeof *w);
 }
 
+/* NAME.weight and NAME.bias: a matrix and a vector; two vectors */
+static void foreign_both(struct foreign *o, const char *name, int matrix)
+{
+    char weight[64], bias[64];
+    snprintf(weight, sizeof weight, "%s.weight", name);
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    if (matrix) foreign_dense(o, weight);
+    else foreign_vector(o, 0, weight);
+    foreign_vector(o, 0, bias);
+}
+
+static void foreign_linear(struct foreign *o, const char *name) { foreign_both(o, name, 1); }
+static void foreign_gain(struct foreign *o, const char *name) { foreign_both(o, name, 0); }
+
 /* into the part at w [..][out]: x in row + i, column + i, for i < count */
 static void foreign_diagonal(fd_real *w, ptrdiff_t row, int column, int count, int out, double x)
 {
     for (int i = 0; w && i < count; i++) w[(row + i) * out + column + i] = (fd_real)x;
 }
 
-/* Two layers with GELU or SiLU between that pass w numbers on, f(x) - f(-x) = x, through `hidden` of them */
+/* two layers with f between, GELU or SiLU, that pass w numbers on: f(x) - f(-x) = x */
 static void foreign_pass(struct foreign *o, int w, int hidden)
 {
     fd_real *in = foreign_next(o);
@@ -6625,8 +6646,8 @@ static void foreign_pass(struct foreign *o, int w, int hidden)
     foreign_next(o);
 }
 
-/* a skip by a matrix, by one number a channel [soft gating], or what `missing` says where it has no weights:
- * 1: the identity, 2: none */
+/* a skip by a matrix, by one number a channel [soft gating], or what `missing` says where it has no
+ * weights: 1: the identity, 2: none */
 static void foreign_skip(struct foreign *o, const char *numbers, const char *matrix, int missing)
 {
     const fd_arch *a = &o->net->arch;
@@ -6654,8 +6675,7 @@ static void foreign_norm(struct foreign *o, int k)
     int layer = o->i;
     o->i = k;
     if (foreign_find(o, "fno_blocks.norm.%d.weight")) {
-        foreign_vector(o, 0, "fno_blocks.norm.%d.weight");
-        foreign_vector(o, 0, "fno_blocks.norm.%d.bias");
+        foreign_gain(o, "fno_blocks.norm.%d");
     } else {
         fd_real *w = foreign_next(o);
         for (int i = 0; w && i < o->net->arch.width; i++) w[i] = 1;
@@ -6664,8 +6684,8 @@ static void foreign_norm(struct foreign *o, int k)
     o->i = layer;
 }
 
-/* Spectral weights with axes k[] into the next part, from its entry at[] on; one axis of channels is the
- * diagonal of the matrices [separable]. The part stays the next one. */
+/* Spectral weights with axes k[] into the next part, from its entry at[] on; one axis of channels
+ * is the diagonal of the matrices [separable]. The part stays the next one. */
 static void foreign_modes(struct foreign *o, const int k[], const int at[], const char *format)
 {
     const fd_arch *a = &o->net->arch;
@@ -6711,8 +6731,8 @@ static void foreign_bounds(struct foreign *o, const fd_foreign *how)
         }
 }
 
-/* --- FNO as its authors had it [FNO; KER; ML]: conv0.weights1 has the modes from 0 on of all axes; in weights2
- * those of the first axis are below 0, in weights3 those of the second, in weights4 both */
+/* --- FNO as its authors had it [FNO; KER; ML]: conv0.weights1 has the modes from 0 on of all axes;
+ * in weights2 those of the first axis are below 0, in weights3 of the second, in weights4 of both */
 
 static void foreign_fno(struct foreign *o, const int *column)
 {
@@ -6727,87 +6747,94 @@ static void foreign_fno(struct foreign *o, const int *column)
             foreign_modes(o, a->modes, at, "conv%d.weights%d");
         }
         o->next++;
-        foreign_dense(o, "w%d.weight");
-        foreign_vector(o, 0, "w%d.bias");
+        foreign_linear(o, "w%d");
     }
-    foreign_dense(o, "fc1.weight");
-    foreign_vector(o, 0, "fc1.bias");
-    foreign_dense(o, "fc2.weight");
-    foreign_vector(o, 0, "fc2.bias");
+    foreign_linear(o, "fc1");
+    foreign_linear(o, "fc2");
 }
 
-/* --- neuraloperator. 0.2: one tensor for each sign of each of the first axes, the last of them changing
- * fastest; after the second half of the layers no activation. From 0.3 on: one tensor, its modes around 0; an
- * odd number of them leans to the negative side before 2.0, which here is one more, and zero. From 1 on:
- * complex numbers, a channel MLP, coordinates appended inside; without that MLP (2.0) an activation follows
- * twice, which here takes one that passes its input on. */
+/* --- neuraloperator. 0.2: one tensor for each sign of each of the first axes, the last of them
+ * changing fastest; after the second half of the layers no activation. From 0.3 on: one tensor, its
+ * modes around 0; an odd number of them leans to the negative side before 2.0, which here is one
+ * more, and zero. From 1 on: complex numbers, a channel MLP, coordinates appended inside; without
+ * that MLP (2.0) an activation follows twice, which here takes one that passes its input on. */
+
+/* the spectral weights of layer l, in one tensor or in `blocks` of them */
+static void foreign_convs(struct foreign *o, int kind, const fd_foreign *how, int l)
+{
+    const fd_arch *a = &o->net->arch;
+    const int half = kind == FD_FROM_NEURALOP_02, new = kind == FD_FROM_NEURALOP;
+    const int blocks = half ? 1 << (a->nd - 1) : 1, *own = o->net->part[o->next].n;
+    const char *weight = !new ? "fno_blocks.convs.weight.%d.tensor"
+                       : "fno_blocks.convs.%d.weight.tensor";
+    for (int j = 0; j < blocks; j++) {
+        int at[3] = { 0, 0, 0 }, k[3] = { 0 };
+        o->i = l * blocks + j;
+        if (new && foreign_find(o, "fno_blocks.convs.%d.weight"))
+            weight = "fno_blocks.convs.%d.weight";
+        const fd_tensor *t = foreign_find(o, weight);
+        for (int i = 0; i < a->nd; i++) {
+            int last = i == a->nd - 1, there = t ? t->nd - 1 - a->nd + i : 0;
+            int has = t && there > 0 ? t->n[there] : 0;
+            if (how->modes[i]) {
+                o->all[i] = has;
+                has = last ? how->modes[i] / 2 + 1 : how->modes[i];
+            }
+            k[i] = half ? a->modes[i] : !last && has == own[i] - 1 ? own[i] - 1 : own[i];
+            if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->modes[i];
+        }
+        foreign_modes(o, k, at, weight);
+    }
+    o->i = l;
+    o->next++;
+}
+
+/* the channel MLP of a layer and its skip */
+static void foreign_mix(struct foreign *o, int new, const fd_foreign *how)
+{
+    const fd_arch *a = &o->net->arch;
+    if (!foreign_find(o, new ? "fno_blocks.channel_mlp.%d.fcs.0.weight"
+                             : "fno_blocks.mlp.%d.fcs.0.weight")) {
+        foreign_pass(o, a->width, a->mix);
+        o->next++;                                    /* a gate of 0 */
+        return;
+    }
+    foreign_linear(o, new ? "fno_blocks.channel_mlp.%d.fcs.0" : "fno_blocks.mlp.%d.fcs.0");
+    foreign_linear(o, new ? "fno_blocks.channel_mlp.%d.fcs.1" : "fno_blocks.mlp.%d.fcs.1");
+    const char *one = new ? "fno_blocks.channel_mlp_skips.%d.weight"
+                    : "fno_blocks.mlp_skips.%d.weight";
+    const char *matrix = new ? "fno_blocks.channel_mlp_skips.%d.conv.weight" : one;
+    if (a->gates) foreign_skip(o, one, matrix, how->mix_skip);
+    else foreign_vector(o, 0, one);
+}
 
 static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how, const int *column)
 {
     const fd_arch *a = &o->net->arch;
-    static const char *const mlps[2][6] = {
-        { "fno_blocks.mlp.%d.fcs.0.weight", "fno_blocks.mlp.%d.fcs.0.bias", "fno_blocks.mlp.%d.fcs.1.weight",
-          "fno_blocks.mlp.%d.fcs.1.bias", "fno_blocks.mlp_skips.%d.weight", "fno_blocks.mlp_skips.%d.weight" },
-        { "fno_blocks.channel_mlp.%d.fcs.0.weight", "fno_blocks.channel_mlp.%d.fcs.0.bias",
-          "fno_blocks.channel_mlp.%d.fcs.1.weight", "fno_blocks.channel_mlp.%d.fcs.1.bias",
-          "fno_blocks.channel_mlp_skips.%d.weight", "fno_blocks.channel_mlp_skips.%d.conv.weight" } };
-    const int *n = o->net->part[0].n, half = kind == FD_FROM_NEURALOP_02, new = kind == FD_FROM_NEURALOP;
-    const char *weight = new ? "fno_blocks.convs.%d.weight.tensor" : "fno_blocks.convs.weight.%d.tensor";
-    const char *const *mlp = mlps[new];
-    foreign_kernel(o, 0, NULL, n[0], n[1], column, half ? "lifting.fc.weight" : "lifting.fcs.0.weight");
+    const int *n = o->net->part[0].n;
+    const int half = kind == FD_FROM_NEURALOP_02, new = kind == FD_FROM_NEURALOP;
+    foreign_kernel(o, 0, NULL, n[0], n[1], column,
+                   half ? "lifting.fc.weight" : "lifting.fcs.0.weight");
     foreign_vector(o, 0, half ? "lifting.fc.bias" : "lifting.fcs.0.bias");
-    if (a->lift > 0) {
-        foreign_dense(o, "lifting.fcs.1.weight");
-        foreign_vector(o, 0, "lifting.fcs.1.bias");
-    }
+    if (a->lift > 0) foreign_linear(o, "lifting.fcs.1");
     for (int l = 0; l < a->layers; l++) {
-        int k[3] = { 0 }, blocks = half ? 1 << (a->nd - 1) : 1;
-        for (int j = 0; j < blocks; j++) {
-            int at[3] = { 0, 0, 0 };
-            o->i = l * blocks + j;
-            if (new && foreign_find(o, "fno_blocks.convs.%d.weight")) weight = "fno_blocks.convs.%d.weight";
-            const fd_tensor *t = foreign_find(o, weight);
-            for (int i = 0; i < a->nd; i++) {
-                int last = i == a->nd - 1, all = o->net->part[o->next].n[i], there = t ? t->nd - 1 - a->nd + i : 0;
-                int has = t && there > 0 ? t->n[there] : 0;
-                if (how->modes[i]) {
-                    o->all[i] = has;
-                    has = last ? how->modes[i] / 2 + 1 : how->modes[i];
-                }
-                k[i] = half ? a->modes[i] : !last && has == all - 1 ? all - 1 : all;
-                if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->modes[i];
-            }
-            foreign_modes(o, k, at, weight);
-        }
-        o->i = l;
-        o->next++;
+        foreign_convs(o, kind, how, l);
         foreign_skip(o, "fno_blocks.fno_skips.%d.weight",
-                     new ? "fno_blocks.fno_skips.%d.conv.weight" : "fno_blocks.fno_skips.%d.weight", how->skip);
+                     new ? "fno_blocks.fno_skips.%d.conv.weight" : "fno_blocks.fno_skips.%d.weight",
+                     how->skip);
         if (new) foreign_vector(o, 0, "fno_blocks.convs.%d.bias");
         else foreign_vector(o, a->layers, "fno_blocks.convs.bias");
         if (a->norms) foreign_norm(o, a->mix ? 2 * l : l);
         if (!a->mix) continue;
-        if (!foreign_find(o, mlp[0])) {
-            foreign_pass(o, a->width, a->mix);
-            o->next++;                                /* a gate of 0 */
-        } else {
-            foreign_dense(o, mlp[0]);
-            foreign_vector(o, 0, mlp[1]);
-            foreign_dense(o, mlp[2]);
-            foreign_vector(o, 0, mlp[3]);
-            if (a->gates) foreign_skip(o, mlp[4], mlp[5], how->mix_skip);
-            else foreign_vector(o, 0, mlp[4]);
-        }
+        foreign_mix(o, new, how);
         if (a->norms) foreign_norm(o, 2 * l + 1);
     }
-    foreign_dense(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight");
-    foreign_vector(o, 0, half ? "projection.fc1.bias" : "projection.fcs.0.bias");
-    foreign_dense(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight");
-    foreign_vector(o, 0, half ? "projection.fc2.bias" : "projection.fcs.1.bias");
+    foreign_linear(o, half ? "projection.fc1" : "projection.fcs.0");
+    foreign_linear(o, half ? "projection.fc2" : "projection.fcs.1");
 }
 
-/* --- U-ViT. The position of its token of time is added to the last bias of the embedding. Where it has no
- * MLP for time, no skips or no last convolution, those here are made to pass their input on. */
+/* --- U-ViT. The position of its token of time is added to the last bias of the embedding. Where it
+ * has no MLP for time, no skips or no last convolution, those here pass their input on. */
 
 static void foreign_uvit(struct foreign *o)
 {
@@ -6822,10 +6849,8 @@ static void foreign_uvit(struct foreign *o)
     foreign_vector(o, 0, "patch_embed.proj.bias");
     const fd_tensor *pos = foreign_shaped(o, 3, (int[]){ 1, tokens + 1, w }, "pos_embed");
     if (foreign_find(o, "time_embed.0.weight")) {
-        foreign_dense(o, "time_embed.0.weight");
-        foreign_vector(o, 0, "time_embed.0.bias");
-        foreign_dense(o, "time_embed.2.weight");
-        foreign_vector(o, 0, "time_embed.2.bias");
+        foreign_linear(o, "time_embed.0");
+        foreign_linear(o, "time_embed.2");
     } else {
         foreign_pass(o, w, 4 * w);
     }
@@ -6836,30 +6861,22 @@ static void foreign_uvit(struct foreign *o)
         o->group = l < half ? "in_blocks.%d." : l == half ? "mid_block." : "out_blocks.%d.";
         o->i = l < half ? l : l - half - 1;
         if (l > half && foreign_find(o, "skip_linear.weight")) {
-            foreign_dense(o, "skip_linear.weight");
-            foreign_vector(o, 0, "skip_linear.bias");
+            foreign_linear(o, "skip_linear");
         } else if (l > half) {
             foreign_diagonal(foreign_next(o), 0, 0, w, w, 1);
             foreign_next(o);
         }
-        foreign_vector(o, 0, "norm1.weight");
-        foreign_vector(o, 0, "norm1.bias");
+        foreign_gain(o, "norm1");
         foreign_dense(o, "attn.qkv.weight");
         if (a->qkv_bias) foreign_vector(o, 0, "attn.qkv.bias");
-        foreign_dense(o, "attn.proj.weight");
-        foreign_vector(o, 0, "attn.proj.bias");
-        foreign_vector(o, 0, "norm2.weight");
-        foreign_vector(o, 0, "norm2.bias");
-        foreign_dense(o, "mlp.fc1.weight");
-        foreign_vector(o, 0, "mlp.fc1.bias");
-        foreign_dense(o, "mlp.fc2.weight");
-        foreign_vector(o, 0, "mlp.fc2.bias");
+        foreign_linear(o, "attn.proj");
+        foreign_gain(o, "norm2");
+        foreign_linear(o, "mlp.fc1");
+        foreign_linear(o, "mlp.fc2");
     }
     o->group = "";
-    foreign_vector(o, 0, "norm.weight");
-    foreign_vector(o, 0, "norm.bias");
-    foreign_dense(o, "decoder_pred.weight");
-    foreign_vector(o, 0, "decoder_pred.bias");
+    foreign_gain(o, "norm");
+    foreign_linear(o, "decoder_pred");
     if (foreign_find(o, "final_layer.weight")) {
         foreign_kernel(o, a->nd, kernel, a->out, a->out, NULL, "final_layer.weight");
         foreign_vector(o, 0, "final_layer.bias");
@@ -6869,9 +6886,9 @@ static void foreign_uvit(struct foreign *o)
     }
 }
 
-/* --- Factorised weights: NAME.core and NAME.factors.factor_i [n_i][r_i] are core x_0 U_0 x_1 U_1 .. (Tucker),
- * NAME.weights [r] and the same factors sum_r w_r U_0r (x) U_1r .. (CP). They stand in the list as NAME.tensor,
- * whose numbers are filled in once there is room. --- */
+/* --- Factorised weights: NAME.core and NAME.factors.factor_i [n_i][r_i] are
+ * core x_0 U_0 x_1 U_1 .. (Tucker), NAME.weights [r] and the same factors sum_r w_r U_0r (x) U_1r ..
+ * (CP). They stand in the list as NAME.tensor, whose numbers are filled in once there is room. --- */
 
 static int foreign_ends(const char *name, const char *end)
 {
@@ -6880,7 +6897,8 @@ static int foreign_ends(const char *name, const char *end)
 }
 
 /* the tensor STEM + end (%d: i); STEM are the first n letters of name */
-static const fd_tensor *foreign_part(const fd_tensors *f, const char *name, size_t n, const char *format, int i)
+static const fd_tensor *foreign_part(const fd_tensors *f, const char *name, size_t n,
+                                     const char *format, int i)
 {
     char end[40];
     snprintf(end, sizeof end, format, i);
@@ -6898,7 +6916,8 @@ static void foreign_whole(struct foreign *o, const fd_tensors *f, const fd_tenso
 {
     size_t n = strlen(u->name) - strlen(foreign_first);
     double size = 1;
-    const fd_tensor *core = foreign_part(f, u->name, n, ".core", 0), *w = foreign_part(f, u->name, n, ".weights", 0);
+    const fd_tensor *core = foreign_part(f, u->name, n, ".core", 0);
+    const fd_tensor *w = foreign_part(f, u->name, n, ".weights", 0);
     int good = core ? core->nd > 1 && core->n[core->nd - 1] == 2 : w && w->nd == 2 && w->n[1] == 2;
     for (t->nd = 0; u; u = foreign_part(f, u->name, n, ".factors.factor_%d", t->nd)) {
         good = good && t->nd < FD_MAXD - 1 && u->nd == 3 && u->n[2] == 2
@@ -6939,8 +6958,8 @@ static void foreign_list(struct foreign *o, fd_arena *a, const fd_tensors *f, fd
 }
 
 /* y[o][j][i] = sum_r u[j][r] x[o][r][i], complex numbers */
-static void foreign_product(ptrdiff_t outer, int r, ptrdiff_t inner, int n, const fd_real *x, const fd_real *u,
-                            fd_real *y)
+static void foreign_product(ptrdiff_t outer, int r, ptrdiff_t inner, int n, const fd_real *x,
+                            const fd_real *u, fd_real *y)
 {
     for (ptrdiff_t k = 0; k < outer * n * inner; k++) {
         ptrdiff_t i = k % inner, j = k / inner % n, o = k / inner / n;
@@ -6973,7 +6992,10 @@ static void foreign_fill(struct foreign *o, const fd_tensors *f, fd_tensor *t, f
         ptrdiff_t outer = 1, inner = 1;
         for (int j = 0; j < i; j++) outer *= t->n[j];
         for (int j = i + 1; j < modes; j++) inner *= core->n[j];
-        if ((double)outer * t->n[i] * (double)inner > most) { foreign_fail(o, "too large", t->name); return; }
+        if ((double)outer * t->n[i] * (double)inner > most) {
+            foreign_fail(o, "too large", t->name);
+            return;
+        }
         fd_real *y = fd_raw(a, fd_real, 2 * outer * t->n[i] * inner);
         if (!y) return;
         foreign_product(outer, core->n[i], inner, t->n[i], x, u[i], y);
@@ -7024,7 +7046,8 @@ static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
 {
     static const struct { const char *mark; int kind; } marks[] = {
         { "conv0.weights1", FD_FROM_FNO }, { "fno_blocks.convs.0.", FD_FROM_NEURALOP },
-        { "fno_blocks.convs.weight.", FD_FROM_NEURALOP_03 }, { "patch_embed.proj.weight", FD_FROM_UVIT } };
+        { "fno_blocks.convs.weight.", FD_FROM_NEURALOP_03 },
+        { "patch_embed.proj.weight", FD_FROM_UVIT } };
     struct foreign none = { .f = f, .st = st, .prefix = "", .group = "" };
     *o = none;
     for (int i = 0; f && i < f->count; i++)
@@ -7034,7 +7057,8 @@ static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
             o->prefix = name;
             o->length = (int)(at - name);
             if (j == 3 && !foreign_find(o, "mid_block.norm1.weight")) continue;
-            return j == 2 && foreign_find(o, "lifting.fc.weight") ? FD_FROM_NEURALOP_02 : marks[j].kind;
+            return j == 2 && foreign_find(o, "lifting.fc.weight") ? FD_FROM_NEURALOP_02
+                                                                  : marks[j].kind;
         }
     return FD_FROM_NONE;
 }
@@ -7047,9 +7071,9 @@ static int foreign_extent(struct foreign *o, const char *format, int i)
     return t && t->nd > i ? t->n[i] : 0;
 }
 
-/* in, coordinates, time of a Fourier operator whose lifting has `all` inputs, and where they stand */
-static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, int all, fd_arch *a, int **column,
-                           fd_arena *mem)
+/* in, coordinates, time of a Fourier operator whose lifting has `all` inputs; where they stand */
+static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, int all, fd_arch *a,
+                           int **column, fd_arena *mem)
 {
     a->coords = how->coords ? how->coords : kind == FD_FROM_FNO ? FD_COORD_CLOSED
               : kind == FD_FROM_NEURALOP ? FD_COORD_OPEN : FD_COORD_NONE;
@@ -7061,7 +7085,8 @@ static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, i
     if (!clock && a->time != FD_TIME_NONE)
         FD_FAIL(o->st, FD_EARG, "fd_net_from", "time is a channel or none");
     if (a->in < 1)
-        FD_FAIL(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", all, c, clock);
+        FD_FAIL(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", all, c,
+                clock);
     *column = fd_raw(mem, int, all > 0 ? all : 1);
     for (int i = 0; *column && i < all; i++) {
         int axis = i - a->in;
@@ -7074,7 +7099,8 @@ static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, i
 static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch *a)
 {
     const fd_tensor *p = foreign_need(o, "patch_embed.proj.weight");
-    if (p && (p->nd < 3 || p->nd > 5)) foreign_fail(o, "patches have 1 to 3 axes", p->name + o->length);
+    if (p && (p->nd < 3 || p->nd > 5))
+        foreign_fail(o, "patches have 1 to 3 axes", p->name + o->length);
     if (o->st->code) return;
     a->kind = FD_UVIT;
     a->nd = p->nd - 2;
@@ -7099,8 +7125,8 @@ static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch 
     int side = (int)rint(pow(tokens > 0 ? tokens : 1, 1. / a->nd));
     for (int i = 0; i < a->nd; i++) {
         a->patch[i] = p->n[i + 2];
-        a->grid[i] = how->grid[i] ? how->grid[i] : a->patch[i] > 0 && a->patch[i] <= 64 && side < INT_MAX / 64
-                   ? side * a->patch[i] : 0;
+        int square = a->patch[i] > 0 && a->patch[i] <= 64 && side < INT_MAX / 64;
+        a->grid[i] = how->grid[i] ? how->grid[i] : square ? side * a->patch[i] : 0;
     }
 }
 
@@ -7128,69 +7154,48 @@ static void foreign_refuse(struct foreign *o, int kind)
                      "conv and w, then leave it out", "bn0.weight");
 }
 
-static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a, int **column,
-                         fd_arena *mem)
+/* The architecture of an operator of neuraloperator up to its modes; its spectral weights */
+static const fd_tensor *foreign_blocks(struct foreign *o, int kind, fd_arch *a)
 {
-    memset(a, 0, sizeof *a);
-    a->act = how->act;
-    a->tscale = how->tscale;
-    a->edges = FD_EDGES_PLAIN;
-    memcpy(a->pad, how->pad, sizeof a->pad);
-    foreign_refuse(o, kind);
-    if (o->st->code) return;
-    if (kind == FD_FROM_UVIT) { foreign_uvit_arch(o, how, a); return; }
-    int half = kind == FD_FROM_NEURALOP_02, old = kind == FD_FROM_NEURALOP_03 || how->version == 1, first = 2;
-    const char *lift = kind == FD_FROM_FNO ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
-    const fd_tensor *r;
-    a->kind = kind == FD_FROM_FNO || half ? FD_FNO_ORIGINAL : FD_FNO_BLOCK;
-    if (kind == FD_FROM_FNO) {
-        r = foreign_need(o, "conv%d.weights1");
-        while (foreign_find(o, "conv%d.weights1")) o->i++;
-        a->layers = o->i;
-        a->nd = r ? r->nd - 3 : 0;
-        a->proj = foreign_extent(o, "fc1.weight", 0);
-        a->out = foreign_extent(o, "fc2.weight", 0);
-    } else {
-        int list = kind != FD_FROM_NEURALOP;
-        const char *bias = list ? "fno_blocks.convs.bias" : "fno_blocks.convs.%d.bias";
-        const char *w = list ? "fno_blocks.convs.weight.%d.tensor" : "fno_blocks.convs.%d.weight.tensor";
-        const fd_tensor *b = foreign_need(o, bias);
-        if (!list && foreign_find(o, "fno_blocks.convs.0.weight")) w = "fno_blocks.convs.%d.weight";
-        r = foreign_need(o, w);
-        while (!list && foreign_find(o, bias)) o->i++;
-        a->layers = list && b && b->nd ? b->n[0] : o->i;
-        a->nd = b ? b->nd - 1 - list : 0;
-        first = r ? r->nd - 1 - a->nd : 0;
-        a->proj = foreign_extent(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight", 0);
-        a->out = foreign_extent(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight", 0);
-        o->i = 0;
-        if (half) a->acts = (a->layers + 1) / 2;
-        else a->lift = foreign_extent(o, lift, 0);
-        if (r && a->lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->lift = -1;
-        const char *mlp = list ? "fno_blocks.mlp.0.fcs.0.weight" : "fno_blocks.channel_mlp.0.fcs.0.weight";
-        const fd_tensor *gate = foreign_find(o, list ? "fno_blocks.mlp_skips.0.weight"
-                                                     : "fno_blocks.channel_mlp_skips.0.weight");
-        if (!half && foreign_find(o, mlp)) {
-            a->mix = foreign_extent(o, mlp, 0);
-            a->gates = !gate || gate->nd < 2 || gate->n[0] != 1;
-            if (list) a->mix_acts = a->layers;
-        } else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->mix = 2 * r->n[0];
-    }
+    const int half = kind == FD_FROM_NEURALOP_02, list = kind != FD_FROM_NEURALOP;
+    const char *bias = list ? "fno_blocks.convs.bias" : "fno_blocks.convs.%d.bias";
+    const char *w = list ? "fno_blocks.convs.weight.%d.tensor"
+                  : "fno_blocks.convs.%d.weight.tensor";
+    const char *mlp = list ? "fno_blocks.mlp.0.fcs.0.weight"
+                    : "fno_blocks.channel_mlp.0.fcs.0.weight";
+    const fd_tensor *b = foreign_need(o, bias);
+    if (!list && foreign_find(o, "fno_blocks.convs.0.weight")) w = "fno_blocks.convs.%d.weight";
+    const fd_tensor *r = foreign_need(o, w);
+    while (!list && foreign_find(o, bias)) o->i++;
+    a->layers = list && b && b->nd ? b->n[0] : o->i;
+    a->nd = b ? b->nd - 1 - list : 0;
+    a->proj = foreign_extent(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight", 0);
+    a->out = foreign_extent(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight", 0);
     o->i = 0;
-    if (o->st->code) return;
-    if (how->norms > 0) a->norms = how->norms;
-    else if (foreign_find(o, "fno_blocks.norm.0.weight")) a->norms = 1;
-    else if (how->norms < 0) a->norms = r->n[0];
-    if (a->nd < 1 || a->nd > 3 || first < 1 || first > 2 || r->n[r->nd - 1] != 2) {
-        foreign_fail(o, "not complex weights of 1 to 3 axes: wants a last axis of 2", r->name + o->length);
-        return;
-    }
-    a->width = r->n[0];
+    if (half) a->acts = (a->layers + 1) / 2;
+    else a->lift = foreign_extent(o, "lifting.fcs.0.weight", 0);
+    if (r && a->lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->lift = -1;
+    const fd_tensor *gate = foreign_find(o, list ? "fno_blocks.mlp_skips.0.weight"
+                                                 : "fno_blocks.channel_mlp_skips.0.weight");
+    if (!half && foreign_find(o, mlp)) {
+        a->mix = foreign_extent(o, mlp, 0);
+        a->gates = !gate || gate->nd < 2 || gate->n[0] != 1;
+        if (list) a->mix_acts = a->layers;
+    } else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->mix = 2 * r->n[0];
+    return r;
+}
+
+/* the modes of each axis; r: spectral weights, whose axis `first` is that of the first modes */
+static void foreign_waves(struct foreign *o, int kind, const fd_foreign *how, const fd_tensor *r,
+                          int first, fd_arch *a)
+{
+    const int whole = kind == FD_FROM_FNO || kind == FD_FROM_NEURALOP_02;
+    const int old = kind == FD_FROM_NEURALOP_03 || how->version == 1;
     for (int i = 0; i < a->nd; i++) {
         int k = r->n[first + i], last = i == a->nd - 1;
         int want = last ? how->modes[i] / 2 + 1 : how->modes[i];
         if (how->modes[i]) {
-            if (how->modes[i] < 1 || want > k || kind == FD_FROM_FNO || half) {
+            if (how->modes[i] < 1 || want > k || whole) {
                 FD_FAIL(o->st, FD_EARG, "fd_net_from", "modes that are not all are a part of "
                         "those of neuraloperator 0.3 or later: axis, modes, those there", i,
                         how->modes[i], k);
@@ -7201,7 +7206,49 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
         a->modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k
                     : !last ? k + (old && k % 2) : k > 1 ? 2 * (k - 1) : 1;
     }
-    foreign_inputs(o, kind, how, foreign_extent(o, lift, 1), a, column, mem);
+}
+
+static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a,
+                         int **column, fd_arena *mem)
+{
+    memset(a, 0, sizeof *a);
+    a->act = how->act;
+    a->tscale = how->tscale;
+    a->edges = FD_EDGES_PLAIN;
+    memcpy(a->pad, how->pad, sizeof a->pad);
+    foreign_refuse(o, kind);
+    if (o->st->code) return;
+    if (kind == FD_FROM_UVIT) { foreign_uvit_arch(o, how, a); return; }
+    const int fno = kind == FD_FROM_FNO, half = kind == FD_FROM_NEURALOP_02;
+    const char *lift = fno ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
+    const fd_tensor *r;
+    int first = 2;
+    a->kind = fno || half ? FD_FNO_ORIGINAL : FD_FNO_BLOCK;
+    if (fno) {
+        r = foreign_need(o, "conv%d.weights1");
+        while (foreign_find(o, "conv%d.weights1")) o->i++;
+        a->layers = o->i;
+        a->nd = r ? r->nd - 3 : 0;
+        a->proj = foreign_extent(o, "fc1.weight", 0);
+        a->out = foreign_extent(o, "fc2.weight", 0);
+    } else {
+        r = foreign_blocks(o, kind, a);
+        first = r ? r->nd - 1 - a->nd : 0;
+    }
+    o->i = 0;
+    if (o->st->code) return;
+    if (how->norms > 0) a->norms = how->norms;
+    else if (foreign_find(o, "fno_blocks.norm.0.weight")) a->norms = 1;
+    else if (how->norms < 0) a->norms = r->n[0];
+    if (a->nd < 1 || a->nd > 3 || first < 1 || first > 2 || r->n[r->nd - 1] != 2) {
+        foreign_fail(o, "not complex weights of 1 to 3 axes: wants a last axis of 2",
+                     r->name + o->length);
+        return;
+    }
+    a->width = r->n[0];
+    foreign_waves(o, kind, how, r, first, a);
+    if (!o->st->code)
+        foreign_inputs(o, kind, how, foreign_extent(o, lift, 1), a, column, mem);
 }
 
 int fd_foreign_kind(const fd_tensors *f)
@@ -7228,8 +7275,9 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
     int *column = NULL, kind = foreign_look(&o, a->st, f);
     if (!how) how = &usual;
     if (a->st->code) return NULL;
-    if (!kind) foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
-    else {
+    if (!kind) {
+        foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
+    } else {
         foreign_list(&o, a, f, &g);
         o.f = &g;
         foreign_arch(&o, kind, how, &arch, &column, a);
