@@ -4154,9 +4154,9 @@ static fd_var *net_gate(fd_pass *p, fd_var *u, int c, fd_var *film, int at)
 /* What a network is told of a place: with `own` the coordinates u, on [0, 1] or, centred, on
  * [-1, 1], and of each axis so many pairs cos, sin(2^k w u), w = 2 pi on a periodic axis and pi on
  * others, so that the two ends of a periodic axis are one point; with `own` w = pi everywhere. */
-struct places { int coords, own, pairs[3], centred; };
+struct net_place { int coords, own, pairs[3], centred; };
 
-static int places_count(const struct places *c, int nd)
+static int places_count(const struct net_place *c, int nd)
 {
     int n = 0;
     for (int i = 0; i < nd && c->coords != FD_COORD_NONE; i++) n += c->own + 2 * c->pairs[i];
@@ -4164,7 +4164,8 @@ static int places_count(const struct places *c, int nd)
 }
 
 /* that of point k of the space */
-static void places_at(const struct places *c, int nd, const fd_space *s, ptrdiff_t k, fd_real *at)
+static void places_at(const struct net_place *c, int nd, const fd_space *s, ptrdiff_t k,
+                      fd_real *at)
 {
     const double wide = c->centred ? 2 : 1, from = c->centred ? -1 : 0, pi = FD_PI;
     ptrdiff_t rest = k, wave = c->own ? nd : 0;
@@ -4182,7 +4183,7 @@ static void places_at(const struct places *c, int nd, const fd_space *s, ptrdiff
 }
 
 /* places and, with a clock, tscale * time at every point, [b][points][..]; NULL for neither */
-static fd_var *net_places(fd_pass *p, const struct places *c, const fd_space *s, int clock,
+static fd_var *net_places(fd_pass *p, const struct net_place *c, const fd_space *s, int clock,
                           double tscale)
 {
     const double wide = c->centred ? 2 : 1, from = c->centred ? -1 : 0;
@@ -4202,13 +4203,13 @@ static fd_var *net_places(fd_pass *p, const struct places *c, const fd_space *s,
 static int net_clocked(const fd_arch *a) { return a->time == FD_TIME_CHANNEL; }
 
 /* channels of the first layer: data, places, time */
-static int net_inputs(const fd_arch *a, const struct places *c)
+static int net_inputs(const fd_arch *a, const struct net_place *c)
 {
     return a->in + places_count(c, a->nd) + net_clocked(a);
 }
 
 /* [b][in][points] to [b][points][in, places, time] */
-static fd_var *net_input(fd_pass *p, const fd_arch *a, const struct places *c, const fd_space *s,
+static fd_var *net_input(fd_pass *p, const fd_arch *a, const struct net_place *c, const fd_space *s,
                          fd_var *x)
 {
     x = fd_permute(p->t, x, (int[]){ 0, 2, 1 });
@@ -4257,11 +4258,11 @@ static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var
  * padded with zeros while the layers run. */
 
 /* the modes lo..hi of every axis that a network of such a scale keeps */
-struct modes { int lo[3], hi[3]; };
+struct fno_band { int lo[3], hi[3]; };
 
-static struct modes net_modes(const fd_arch *a, double scale)
+static struct fno_band net_modes(const fd_arch *a, double scale)
 {
-    struct modes k = { { 0 }, { 0 } };
+    struct fno_band k = { { 0 }, { 0 } };
     for (int i = 0; i < a->nd; i++) {
         int m = (int)(scale * a->modes[i] + .5), last = i == a->nd - 1;
         if (m < 1) m = 1;
@@ -4277,7 +4278,7 @@ static struct modes net_modes(const fd_arch *a, double scale)
 }
 
 /* R, those of its modes k that the grid of h has, and in k which they are */
-static fd_var *net_kept(fd_tape *t, fd_var *R, const fd_var *h, int nd, struct modes *k)
+static fd_var *net_kept(fd_tape *t, fd_var *R, const fd_var *h, int nd, struct fno_band *k)
 {
     for (int i = 0; i < nd && h; i++) {
         int n = h->n[i + 1], most = i == nd - 1 ? n / 2 : (n - 1) / 2, lo = k->lo[i], hi = k->hi[i];
@@ -4350,13 +4351,19 @@ static fd_var *net_tucker(fd_pass *p, int d, const int n[], double rank)
 
 /* One spectral layer, ci -> co channels: the first word of its parts, its modes, the laws of R and
  * b. rank > 0: R is a Tucker tensor */
-struct conv { const char *name; int ci, co; struct modes k; fd_init spectral, bias; double rank; };
+struct fno_conv {
+    const char *name;
+    int ci, co;
+    struct fno_band k;
+    fd_init spectral, bias;
+    double rank;
+};
 
 /* That of a Fourier operator. R: FNO_ORIGINAL uniform on [0, 1/width^2); U-Net normal, variance of
  * both parts 1/(kept modes); others normal, complex variance 2/(ci + co), and so is b. */
-static struct conv net_conv(const fd_arch *a, const char *name, double scale, int ci, int co)
+static struct fno_conv net_conv(const fd_arch *a, const char *name, double scale, int ci, int co)
 {
-    struct conv c = { name, ci, co, net_modes(a, scale), { 0 }, { 0 }, a->rank };
+    struct fno_conv c = { name, ci, co, net_modes(a, scale), { 0 }, { 0 }, a->rank };
     double width = (ci + co) / 2.;
     if (a->kind == FD_FNO_ORIGINAL) {
         c.spectral = fd_init_uniform(0, 1 / (width * width));
@@ -4376,12 +4383,12 @@ static struct conv net_conv(const fd_arch *a, const char *name, double scale, in
 
 /* The parts of a spectral layer: R, of which those modes k are left that the grid of h has, the
  * matrix w and the bias */
-struct layer { fd_var *R, *w, *bias; struct modes k; };
+struct fno_parts { fd_var *R, *w, *bias; struct fno_band k; };
 
-static struct layer net_layer_parts(fd_pass *p, const struct conv *c, const fd_var *h)
+static struct fno_parts net_layer_parts(fd_pass *p, const struct fno_conv *c, const fd_var *h)
 {
     int nd = p->net->arch.nd, n[FD_MAXD];
-    struct layer l = { NULL, NULL, NULL, c->k };
+    struct fno_parts l = { NULL, NULL, NULL, c->k };
     for (int i = 0; i < nd; i++) n[i] = c->k.hi[i] - c->k.lo[i] + 1;
     n[nd] = c->ci;
     n[nd + 1] = c->co;
@@ -4407,10 +4414,11 @@ static fd_var *net_shift(fd_tape *t, fd_var *bias, fd_var *film, int at)
 }
 
 /* f(scale (spectral(h) + h w) + shift) */
-static fd_var *net_layer(fd_pass *p, const struct conv *c, fd_var *h, fd_var *film, int at, int f)
+static fd_var *net_layer(fd_pass *p, const struct fno_conv *c, fd_var *h, fd_var *film, int at,
+                         int f)
 {
     fd_tape *t = p->t;                                /* [FNO eq. 2] */
-    struct layer l = net_layer_parts(p, c, h);
+    struct fno_parts l = net_layer_parts(p, c, h);
     int nd = p->net->arch.nd, n[FD_MAXD] = { film ? film->n[0] : 1, 1, 1, 1, 1, 1 };
     fd_var *ss = net_shift(t, l.bias, film, at);
     if (t->mode != FD_GRAD2) return fuse_layer(t, h, l.R, l.w, ss, f, nd, l.k.lo, l.k.hi);
@@ -4423,10 +4431,10 @@ static fd_var *net_layer(fd_pass *p, const struct conv *c, fd_var *h, fd_var *fi
 }
 
 /* f(norm(spectral(h) + bias) + h w) */
-static fd_var *net_normed(fd_pass *p, const fd_arch *a, const struct conv *c, fd_var *h, int f)
+static fd_var *net_normed(fd_pass *p, const fd_arch *a, const struct fno_conv *c, fd_var *h, int f)
 {
     fd_tape *t = p->t;
-    struct layer l = net_layer_parts(p, c, h);
+    struct fno_parts l = net_layer_parts(p, c, h);
     fd_var *u = fd_add(t, fd_spectral(t, h, l.R, a->nd, l.k.lo, l.k.hi), l.bias);
     u = net_norm(p, "norm0", u, c->co, a->norms, 1, a->eps);
     return net_act(t, fd_add(t, u, fd_matmul(t, 0, 0, h, l.w)), f);
@@ -4471,7 +4479,7 @@ static fd_var *net_lift(fd_pass *p, const fd_arch *a, fd_var *x)
     int n[FD_MAXD] = { p->b };
     memcpy(n + 1, p->s->n, (size_t)a->nd * sizeof *n);
     n[a->nd + 1] = a->width;
-    const struct places c = { .coords = a->coords, .own = 1 };
+    const struct net_place c = { .coords = a->coords, .own = 1 };
     fd_var *h = fuse_flat(p->t, net_input(p, a, &c, p->s, x));
     h = net_mlp(p, lift, h, net_inputs(a, &c), a->lift, a->width, net_map(a), 0);
     return fd_reshape(p->t, h, a->nd + 2, n);
@@ -4507,7 +4515,7 @@ static fd_var *net_crop(fd_pass *p, const fd_arch *a, fd_var *h)
 static fd_var *fno_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
 {
     fd_tape *t = p->t;                                /* FD_FNO_BLOCK [FFM code, models/fno.py] */
-    const struct conv c = net_conv(a, "", 1, a->width, a->width);
+    const struct fno_conv c = net_conv(a, "", 1, a->width, a->width);
     int w = a->width;
     fd_var *h = net_pad(p, a, net_lift(p, a, x));
     fd_var *film = net_film(p, a, a->embed, net_times(a->layers, 2 * w), 0);
@@ -4544,7 +4552,7 @@ static fd_var *hdm_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
 {
     static const char *const mlp[2] = { "mlp.fc1", "mlp.fc2" };
     fd_tape *t = p->t;
-    const struct modes all = net_modes(a, 1);
+    const struct fno_band all = net_modes(a, 1);
     const int w = a->width, act = net_map(a);
     const fd_init begin = fd_init_normal(1. / ((double)w * w)), unit = fd_init_constant(1);
     int n[FD_MAXD], shape[FD_MAXD] = { p->b, 1, 1, 1, 1 };
@@ -4560,7 +4568,7 @@ static fd_var *hdm_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
     }
     h = net_pad(p, a, h);
     for (int l = 0; l < a->layers; l++) {
-        struct modes k = all;
+        struct fno_band k = all;
         fd_scope(p, "layer", l);
         h = net_act(t, h, act);
         fd_var *v = net_norm(p, "norm", a->linear ? NULL : h, w, a->groups, 1, 1e-5), *u;
@@ -4640,7 +4648,7 @@ static struct u_step *unet_steps(struct u_step *s, const fd_arch *A)
 /* Group norm of the kept modes of h, which cuts off what a nonlinearity made beyond them. That of
  * [DDO-SDF code, lib/models/fourier_unet.py] is of the half spectrum, summed over channels. */
 static fd_var *u_norm(fd_pass *p, const fd_arch *a, const char *name, fd_var *h, int c,
-                      const struct modes *k)
+                      const struct fno_band *k)
 {
     fd_tape *t = p->t;
     int low[3], full[3];
@@ -4658,8 +4666,8 @@ static fd_var *u_res(fd_pass *p, const fd_arch *a, const struct u_step *s, fd_va
 {
     fd_tape *t = p->t;
     const int ci = s->ci, co = s->co, act = net_map(a);
-    const struct conv one = net_conv(a, "conv1", s->from, ci, co);
-    const struct conv two = net_conv(a, "conv2", s->from, co, co);
+    const struct fno_conv one = net_conv(a, "conv1", s->from, ci, co);
+    const struct fno_conv two = net_conv(a, "conv2", s->from, co, co);
     fd_var *u = net_act(t, u_norm(p, a, "norm1", h, ci, &one.k), act);
     u = u_norm(p, a, "norm2", net_layer(p, &one, u, NULL, 0, -1), co, &one.k);
     u = net_layer(p, &two, net_act(t, net_gate(p, u, co, film, at), act), NULL, 0, -1);
@@ -4676,7 +4684,7 @@ static fd_var *u_run(fd_pass *p, const fd_arch *a, const struct u_step *s, fd_va
     int n[3], same = 1, act = net_map(a);
     if (s->what == U_RES) return u_res(p, a, s, h, film, at);
     const double scale = s->what == U_MOVE && s->to < s->from ? s->to : s->from;
-    const struct conv c = net_conv(a, "", scale, s->ci, s->co);
+    const struct fno_conv c = net_conv(a, "", scale, s->ci, s->co);
     for (int i = 0; i < a->nd; i++) {
         n[i] = (int)(s->to * size[i] + .5);
         if (n[i] < 1) n[i] = 1;
@@ -4724,15 +4732,16 @@ static fd_var *u_forward(fd_pass *p, fd_var *x, const void *self)
  * U-ViT: the second half of the blocks begins with h <- [h, skip] W + b, the skips being what the
  * first half made, the last one first. */
 
-struct block { int width, heads, mlp, act, bias; double eps; };
+struct vit_shape { int width, heads, mlp, act, bias; double eps; };
 
-static struct block net_block(const fd_arch *a)
+static struct vit_shape net_block(const fd_arch *a)
 {
-    return (struct block){ a->width, a->heads, a->mlp, net_map(a), a->qkv_bias, a->eps };
+    return (struct vit_shape){ a->width, a->heads, a->mlp, net_map(a), a->qkv_bias, a->eps };
 }
 
 /* x W, N(0, 1/in) at first, with a bias or without */
-static fd_var *block_map(fd_pass *p, const struct block *k, const char *name, fd_var *x, int out)
+static fd_var *block_map(fd_pass *p, const struct vit_shape *k, const char *name, fd_var *x,
+                         int out)
 {
     const fd_init first = fd_init_normal(sqrt(1. / k->width));
     if (k->bias) return net_dense(p, name, x, k->width, out, first, fd_init_constant(0), NULL);
@@ -4740,8 +4749,8 @@ static fd_var *block_map(fd_pass *p, const struct block *k, const char *name, fd
 }
 
 /* Attention of rows q [b * n][w] to `from`, or to themselves where that is NULL and not apart */
-static fd_var *block_attend(fd_pass *p, const struct block *k, fd_var *q, fd_var *from, int apart,
-                            const fd_real *weight)
+static fd_var *block_attend(fd_pass *p, const struct vit_shape *k, fd_var *q, fd_var *from,
+                            int apart, const fd_real *weight)
 {
     fd_tape *t = p->t;
     int b = p->b, w = k->width, fused = t->mode != FD_GRAD2 && !apart && !weight;
@@ -4761,8 +4770,8 @@ static fd_var *block_attend(fd_pass *p, const struct block *k, fd_var *q, fd_var
 
 /* A block: h <- h + attention(norm h), h <- h + mlp(norm h), with film (1 + gamma) norm h + beta.
  * apart: keys and values are those of `from`. weight: of the points that are the keys, or NULL. */
-static fd_var *net_attention(fd_pass *p, const struct block *k, fd_var *h, int apart, fd_var *from,
-                             const fd_real *weight, fd_var *film, int at)
+static fd_var *net_attention(fd_pass *p, const struct vit_shape *k, fd_var *h, int apart,
+                             fd_var *from, const fd_real *weight, fd_var *film, int at)
 {
     static const char *const mlp[2] = { "mlp.fc1", "mlp.fc2" };
     const fd_init first = fd_init_normal(sqrt(1. / k->width)), zero = fd_init_constant(0);
@@ -4831,7 +4840,7 @@ static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_va
                           const int T[3])
 {
     fd_tape *t = p->t;
-    const struct places c = { .coords = a->coords, .own = 1 };
+    const struct net_place c = { .coords = a->coords, .own = 1 };
     int w = a->width, n[FD_MAXD] = { p->b }, in = net_inputs(a, &c), size = in;
     const int all[3] = { p->b, T[0] * T[1] * T[2], w }, one[3] = { p->b, 1, w };
     fd_var *clock = NULL, *label = NULL;
@@ -4856,7 +4865,7 @@ static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_va
 static fd_var *vit_trunk(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x, int T[3])
 {
     fd_tape *t = p->t;
-    const struct block k = net_block(a);
+    const struct vit_shape k = net_block(a);
     const int w = a->width, L = a->layers, half = a->kind == FD_UVIT ? L / 2 : 0;
     const int first = (a->time == FD_TIME_TOKEN) + (a->labels > 0);
     for (int i = 0; i < 3; i++) T[i] = i < a->nd ? s->n[i] / a->patch[i] : 1;
@@ -4912,10 +4921,10 @@ static fd_var *vit_forward(fd_pass *p, fd_var *x, const void *self)
  * the shifts, with FD_MOD_SCALE the scales, or with FD_MOD_WEIGHTS a change of all W and b; with
  * latent numbers z they are z D + d. First values [SIREN sec. 3.2]. */
 
-static struct places coord_places(const fd_arch *a)
+static struct net_place coord_places(const fd_arch *a)
 {
     int own = a->edges == FD_EDGES_PLAIN, k = !own;
-    return (struct places){ a->coords, own, { k, k, k }, 1 };
+    return (struct net_place){ a->coords, own, { k, k, k }, 1 };
 }
 
 static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
@@ -4923,7 +4932,7 @@ static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
 /* inputs of layer l */
 static int coord_in(const fd_arch *a, int l)
 {
-    const struct places c = coord_places(a);
+    const struct net_place c = coord_places(a);
     int first = net_seen(a) + places_count(&c, a->nd) + net_clocked(a);
     return l ? a->width + (a->kind == FD_GABOR ? first : 0) : first;
 }
@@ -4946,11 +4955,11 @@ static int coord_extent(const fd_arch *a)
 }
 
 /* the parts of the layers 0..layers, in order, and of the decoder of latent numbers */
-struct coord { fd_var *w, *b; };
+struct coord_part { fd_var *w, *b; };
 
-static struct coord *coord_parts(fd_pass *p, const fd_arch *a, struct coord *decoder)
+static struct coord_part *coord_parts(fd_pass *p, const fd_arch *a, struct coord_part *decoder)
 {
-    struct coord *part = fd_raw(p->t->mem, struct coord, a->layers + 1);
+    struct coord_part *part = fd_raw(p->t->mem, struct coord_part, a->layers + 1);
     const fd_init zero = fd_init_constant(0);
     for (int l = 0; l <= a->layers && part; l++) {
         int in = coord_in(a, l), out = l < a->layers ? a->width : a->out;
@@ -5017,7 +5026,7 @@ static fd_var *coord_act(fd_tape *t, const fd_arch *a, fd_var *h, fd_var *gates,
 static fd_var *coord_input(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x)
 {
     fd_tape *t = p->t;
-    const struct places c = coord_places(a);
+    const struct net_place c = coord_places(a);
     const int own = places_count(&c, a->nd);
     fd_var *u = net_places(p, &c, s, net_clocked(a), a->tscale);
     if (!x) return u;
@@ -5030,7 +5039,7 @@ static fd_var *coord_forward(fd_pass *p, const fd_arch *a, const fd_space *s, fd
                              fd_var *mods)
 {
     fd_tape *t = p->t;
-    struct coord decoder = { NULL, NULL }, *part = coord_parts(p, a, &decoder);
+    struct coord_part decoder = { NULL, NULL }, *part = coord_parts(p, a, &decoder);
     int at = 0;
     if (p->plan || !part) return NULL;
     if (mods && a->latent) mods = fuse_dense(t, mods, decoder.w, decoder.b, NULL);
@@ -5169,8 +5178,8 @@ static fd_var *points_forward(fd_pass *p, fd_var *x, const void *self)
 {
     const fd_arch *a = self;
     fd_tape *t = p->t;
-    const struct block k = net_block(a);
-    struct places c = { a->coords, a->edges == FD_EDGES_PLAIN, { 0 }, 1 };
+    const struct vit_shape k = net_block(a);
+    struct net_place c = { a->coords, a->edges == FD_EDGES_PLAIN, { 0 }, 1 };
     memcpy(c.pairs, a->modes, sizeof c.pairs);
     const int w = a->width, in = net_inputs(a, &c), clock = net_clocked(a);
     const fd_real *weight = p->s->weight;
@@ -5384,7 +5393,7 @@ fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int o
                           const int modes[], int act)
 {
     const fd_init normal = fd_init_normal(sqrt(1. / (in + out))), zero = fd_init_constant(0);
-    struct conv c = { name, in, out, { { 0 }, { 0 } }, normal, zero, 0 };
+    struct fno_conv c = { name, in, out, { { 0 }, { 0 } }, normal, zero, 0 };
     int nd = p->net->arch.nd;
     for (int i = 0; i < nd; i++) {
         c.k.hi[i] = modes[i];
@@ -5400,7 +5409,7 @@ fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int o
 static fd_var *net_attention_rows(fd_pass *p, fd_var *h, int apart, fd_var *from, int width,
                                   int heads, int mlp)
 {
-    const struct block k = { width, heads, mlp, FD_GELU, 0, 1e-6 };
+    const struct vit_shape k = { width, heads, mlp, FD_GELU, 0, 1e-6 };
     if (heads < 1 || width % heads)
         return TAPE_FAIL(p->t, "fd_attention_block", "heads do not divide the width", heads, width);
     if (!net_ends(p, "fd_attention_block", h, width)
@@ -5451,7 +5460,7 @@ fd_var *fd_film_layer(fd_pass *p, const char *name, fd_var *h, int c, fd_var *e,
 
 fd_var *fd_coordinates(fd_pass *p, const fd_space *s, int pairs)
 {
-    const struct places c = { FD_COORD_OPEN, pairs <= 0, { pairs, pairs, pairs }, 0 };
+    const struct net_place c = { FD_COORD_OPEN, pairs <= 0, { pairs, pairs, pairs }, 0 };
     if (pairs < 0 || pairs > 16) {
         FD_FAIL(p->t->mem->st, FD_EARG, "fd_coordinates", "pairs must be 0..16, are", pairs);
         return NULL;
@@ -5477,100 +5486,100 @@ fd_var *fd_channels_first(fd_pass *p, fd_var *h)
 /* --- The kinds: what 0 means in a configuration, what makes no sense, the page --- */
 
 /* a number of a configuration, d where it is 0 */
-static void or_else(int *x, int d) { if (!*x) *x = d; }
+static void net_or(int *x, int d) { if (!*x) *x = d; }
 
-enum { MOST = 1 << 16 };                              /* of any extent */
-static int net_wide(int width, int times) { return width < MOST / times ? times * width : MOST; }
+enum { NET_MOST = 1 << 16 };                              /* of any extent */
+static int net_wide(int width, int n) { return width < NET_MOST / n ? n * width : NET_MOST; }
 
 /* the modes of each axis; half: those that count one side only */
 static void fno_modes(fd_arch *a, int half)
 {
-    for (int i = 0; i < a->nd; i++) or_else(&a->modes[i], (a->nd < 3 ? 13 : 6) * (half ? 1 : 2));
+    for (int i = 0; i < a->nd; i++) net_or(&a->modes[i], (a->nd < 3 ? 13 : 6) * (half ? 1 : 2));
 }
 
 static void fno_defaults(fd_arch *a)
 {
     int first = a->kind == FD_FNO_ORIGINAL;
-    or_else(&a->width, 32);
-    or_else(&a->layers, 4);
+    net_or(&a->width, 32);
+    net_or(&a->layers, 4);
     fno_modes(a, first);
     if (first) a->lift = -1;
-    or_else(&a->lift, 256);
-    or_else(&a->proj, first ? 128 : 256);
-    or_else(&a->acts, a->layers > 1 ? a->layers - 1 : -1);
-    if (a->mix) or_else(&a->mix_acts, a->acts);
+    net_or(&a->lift, 256);
+    net_or(&a->proj, first ? 128 : 256);
+    net_or(&a->acts, a->layers > 1 ? a->layers - 1 : -1);
+    if (a->mix) net_or(&a->mix_acts, a->acts);
     if (a->eps == 0 && a->norms) a->eps = 1e-5;
-    or_else(&a->embed, net_wide(a->width, 4));
+    net_or(&a->embed, net_wide(a->width, 4));
 }
 
 static void hdm_defaults(fd_arch *a)
 {
-    or_else(&a->width, 32);
-    or_else(&a->layers, 4);
+    net_or(&a->width, 32);
+    net_or(&a->layers, 4);
     fno_modes(a, 1);
-    or_else(&a->lift, -1);
-    or_else(&a->proj, 256);
-    or_else(&a->acts, a->layers > 1 ? a->layers - 1 : -1);
-    or_else(&a->embed, a->width + a->width % 2);
-    or_else(&a->groups, 4);
-    or_else(&a->mlp, net_wide(a->width, 4));
+    net_or(&a->lift, -1);
+    net_or(&a->proj, 256);
+    net_or(&a->acts, a->layers > 1 ? a->layers - 1 : -1);
+    net_or(&a->embed, a->width + a->width % 2);
+    net_or(&a->groups, 4);
+    net_or(&a->mlp, net_wide(a->width, 4));
 }
 
 static void u_defaults(fd_arch *a)
 {
     int uno = a->kind == FD_UNO;
-    or_else(&a->width, 16);
-    or_else(&a->layers, uno ? 1 : a->nd == 3 ? 2 : 4);
+    net_or(&a->width, 16);
+    net_or(&a->layers, uno ? 1 : a->nd == 3 ? 2 : 4);
     fno_modes(a, 0);
-    or_else(&a->lift, -1);
-    or_else(&a->proj, -1);
-    or_else(&a->levels, uno ? 4 : 3);
+    net_or(&a->lift, -1);
+    net_or(&a->proj, -1);
+    net_or(&a->levels, uno ? 4 : 3);
     for (int i = 0; i < FD_LEVELS; i++) {
-        or_else(&a->mult[i], i == 0 ? 1 : i == 1 || !uno ? 2 : 4);
+        net_or(&a->mult[i], i == 0 ? 1 : i == 1 || !uno ? 2 : 4);
         if (a->scale[i] == 0)
             a->scale[i] = !uno ? ldexp(1, -i) : i < 4 ? 1 - .25 * i : ldexp(1, 1 - i);
     }
     if (uno) {
-        or_else(&a->embed, net_wide(a->width, 4));
+        net_or(&a->embed, net_wide(a->width, 4));
         return;
     }
     if (!a->groups) for (a->groups = 32; a->groups > 1 && a->width % a->groups; ) a->groups /= 2;
-    or_else(&a->act, FD_SILU);
-    or_else(&a->embed, a->width + a->width % 2);
+    net_or(&a->act, FD_SILU);
+    net_or(&a->embed, a->width + a->width % 2);
 }
 
 static void vit_defaults(fd_arch *a)
 {
-    or_else(&a->width, 64);
-    or_else(&a->layers, a->kind == FD_UVIT ? 5 : 4);
-    or_else(&a->embed, a->width + a->width % 2);
+    net_or(&a->width, 64);
+    net_or(&a->layers, a->kind == FD_UVIT ? 5 : 4);
+    net_or(&a->embed, a->width + a->width % 2);
     for (int i = 0; i < a->nd; i++)
-        or_else(&a->patch[i], !a->grid[i] || a->grid[i] % 2 ? 1 : a->grid[i] % 4 ? 2 : 4);
-    or_else(&a->heads, 4);
-    or_else(&a->mlp, net_wide(a->width, 4));
+        net_or(&a->patch[i], !a->grid[i] || a->grid[i] % 2 ? 1 : a->grid[i] % 4 ? 2 : 4);
+    net_or(&a->heads, 4);
+    net_or(&a->mlp, net_wide(a->width, 4));
     if (a->eps == 0) a->eps = 1e-6;
 }
 
 static void coord_defaults(fd_arch *a)
 {
-    or_else(&a->width, 64);
-    or_else(&a->layers, 4);
-    or_else(&a->embed, net_wide(a->width, 4));
-    or_else(&a->coords, FD_COORD_OPEN);
+    net_or(&a->width, 64);
+    net_or(&a->layers, 4);
+    net_or(&a->embed, net_wide(a->width, 4));
+    net_or(&a->coords, FD_COORD_OPEN);
     if (a->omega == 0) a->omega = 30;
     if (a->inner && a->rate == 0) a->rate = .01;
 }
 
 static void points_defaults(fd_arch *a)
 {
-    or_else(&a->width, 64);
-    or_else(&a->layers, 4);
-    for (int i = 0; i < a->nd; i++) or_else(&a->modes[i], 6);
-    or_else(&a->lift, net_wide(a->width, 2));
-    or_else(&a->embed, net_wide(a->width, 4));
-    or_else(&a->coords, FD_COORD_OPEN);
-    or_else(&a->heads, 4);
-    or_else(&a->mlp, net_wide(a->width, 4));
+    net_or(&a->width, 64);
+    net_or(&a->layers, 4);
+    for (int i = 0; i < a->nd; i++) net_or(&a->modes[i], 6);
+    net_or(&a->lift, net_wide(a->width, 2));
+    net_or(&a->embed, net_wide(a->width, 4));
+    net_or(&a->coords, FD_COORD_OPEN);
+    net_or(&a->heads, 4);
+    net_or(&a->mlp, net_wide(a->width, 4));
     if (a->eps == 0) a->eps = 1e-6;
 }
 
@@ -5601,7 +5610,7 @@ static const char *hdm_check(const fd_arch *a, int *v)
 static const char *u_check(const fd_arch *a, int *v)
 {
     for (int i = 0; i < FD_LEVELS; i++)
-        WANT(a->mult[i], a->width <= MOST / a->mult[i],
+        WANT(a->mult[i], a->width <= NET_MOST / a->mult[i],
              "mult times the width must be 1..65536, mult is")
     WANT(a->groups, a->kind == FD_UNO || a->width % a->groups == 0,
          "groups must divide the width, are")
@@ -5642,47 +5651,49 @@ static const char *points_check(const fd_arch *a, int *v)
     return NULL;
 }
 
-/* what a kind may have; CLOUDS: it reads functions on points that have coordinates */
-enum { LINEAR = 1, RANK = 2, MIX = 4, FIELD = 8, ADAPTS = 16, CLOUDS = 32, LABELS = 64 };
+/* what a kind may have; NET_CLOUDS: it reads functions on points that have coordinates */
+enum { NET_LINEAR = 1, NET_RANK = 2, NET_MIX = 4, NET_FIELD = 8, NET_ADAPTS = 16, NET_CLOUDS = 32,
+       NET_LABELS = 64, NET_FNO = NET_LINEAR | NET_MIX | NET_FIELD };
 
 /* A kind: its name, what it may have, how time comes in other than as a channel, its defaults and
  * checks beside those of all, its page. In the order of FD_FNO_ORIGINAL.. */
-static const struct kind {
+static const struct net_kind {
     const char *name;
     int has, time;
     void (*defaults)(fd_arch *a);
     const char *(*check)(const fd_arch *a, int *v);
     fd_network *page;
 } net_kinds[] = {
-    { "FD_FNO_ORIGINAL", LINEAR | MIX | FIELD, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
-    { "FD_FNO_BLOCK", LINEAR | MIX | FIELD, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
-    { "FD_VIT", FIELD | LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
-    { "FD_UVIT", FIELD | LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
-    { "FD_SIREN", ADAPTS | CLOUDS, FD_TIME_NONE, coord_defaults, coord_check, coord_page },
-    { "FD_GABOR", ADAPTS | CLOUDS, FD_TIME_NONE, coord_defaults, coord_check, coord_page },
-    { "FD_UNO", LINEAR | RANK, FD_TIME_FILM, u_defaults, u_check, u_forward },
-    { "FD_FNO_UNET", LINEAR, FD_TIME_FILM, u_defaults, u_check, u_forward },
-    { "FD_POINTS", CLOUDS, FD_TIME_FILM, points_defaults, points_check, points_forward },
-    { "FD_FNO_SEPARABLE", LINEAR | FIELD, FD_TIME_TOKEN, hdm_defaults, hdm_check, hdm_forward },
-    { "FD_OWN", CLOUDS, FD_TIME_NONE, NULL, NULL, NULL }
+    { "FD_FNO_ORIGINAL", NET_FNO, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
+    { "FD_FNO_BLOCK", NET_FNO, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
+    { "FD_VIT", NET_FIELD | NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
+    { "FD_UVIT", NET_FIELD | NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
+    { "FD_SIREN", NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check, coord_page },
+    { "FD_GABOR", NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check, coord_page },
+    { "FD_UNO", NET_LINEAR | NET_RANK, FD_TIME_FILM, u_defaults, u_check, u_forward },
+    { "FD_FNO_UNET", NET_LINEAR, FD_TIME_FILM, u_defaults, u_check, u_forward },
+    { "FD_POINTS", NET_CLOUDS, FD_TIME_FILM, points_defaults, points_check, points_forward },
+    { "FD_FNO_SEPARABLE", NET_LINEAR | NET_FIELD, FD_TIME_TOKEN, hdm_defaults, hdm_check,
+      hdm_forward },
+    { "FD_OWN", NET_CLOUDS, FD_TIME_NONE, NULL, NULL, NULL }
 };
 
 /* the defaults of all kinds */
 static void net_defaults(fd_arch *a)
 {
     net_kinds[a->kind].defaults(a);
-    or_else(&a->act, FD_GELU);
-    or_else(&a->edges, FD_EDGES_SPACE);
-    or_else(&a->coords, FD_COORD_NONE);
-    or_else(&a->time, FD_TIME_NONE);
+    net_or(&a->act, FD_GELU);
+    net_or(&a->edges, FD_EDGES_SPACE);
+    net_or(&a->coords, FD_COORD_NONE);
+    net_or(&a->time, FD_TIME_NONE);
     if (a->tscale == 0)
         a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
     if (!a->field) return;
     if (a->omega == 0) a->omega = 30;
-    or_else(&a->field_width, 128);
-    or_else(&a->field_layers, 4);
-    or_else(&a->mod, FD_MOD_SCALE);
-    or_else(&a->pool, 1);
+    net_or(&a->field_width, 128);
+    net_or(&a->field_layers, 4);
+    net_or(&a->mod, FD_MOD_SCALE);
+    net_or(&a->pool, 1);
 }
 
 /* what makes no sense together, in any kind */
@@ -5690,26 +5701,26 @@ static const char *net_check(const fd_arch *a, int *v)
 {
     const int has = net_kinds[a->kind].has, by_time = a->time == FD_TIME_FILM
         || a->time == FD_TIME_TOKEN;
-    WANT(a->in, a->in || has & ADAPTS, "in must be 1..65536, is")
+    WANT(a->in, a->in || has & NET_ADAPTS, "in must be 1..65536, is")
     WANT(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL
          || a->time == net_kinds[a->kind].time, "this kind of network does not take that time")
-    WANT(a->kind, a->rank == 0 || has & RANK, "only a U-NO has a rank: kind")
+    WANT(a->kind, a->rank == 0 || has & NET_RANK, "only a U-NO has a rank: kind")
     WANT(a->embed, a->embed % 2 == 0, "embed must be even, 2..65536, is")
-    WANT(a->kind, has & LINEAR || !(a->linear || a->residual),
+    WANT(a->kind, has & NET_LINEAR || !(a->linear || a->residual),
          "only Fourier operators are linear or residual: kind")
-    WANT(a->inner, !a->inner || has & ADAPTS,
+    WANT(a->inner, !a->inner || has & NET_ADAPTS,
          "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
-    WANT(a->blind, !a->blind || has & ADAPTS, "only networks that adapt are blind")
-    WANT(a->mix, !a->mix || has & MIX, "only Fourier operators have a mix of 0..65536: mix")
-    WANT(a->norms, !a->norms || has & MIX,
+    WANT(a->blind, !a->blind || has & NET_ADAPTS, "only networks that adapt are blind")
+    WANT(a->mix, !a->mix || has & NET_MIX, "only Fourier operators have a mix of 0..65536: mix")
+    WANT(a->norms, !a->norms || has & NET_MIX,
          "norms must divide the width, without scale-shift by time: norms")
-    WANT(a->stencil, !a->stencil || has & MIX,
+    WANT(a->stencil, !a->stencil || has & NET_MIX,
          "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
-    WANT(a->kind, !a->labels || has & LABELS || by_time,
+    WANT(a->kind, !a->labels || has & NET_LABELS || by_time,
          "labels want a transformer on patches or an embedding of time: kind")
     WANT(a->field, !a->field || a->field == FD_SIREN || a->field == FD_GABOR,
          "field must be 0, FD_SIREN or FD_GABOR, is")
-    WANT(a->kind, !a->field || has & FIELD, "only FNO, ViT and U-ViT have a field: kind")
+    WANT(a->kind, !a->field || has & NET_FIELD, "only FNO, ViT and U-ViT have a field: kind")
     return net_kinds[a->kind].check(a, v);
 }
 #undef WANT
@@ -5810,7 +5821,7 @@ static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_
                      const fd_var *x)
 {
     const fd_arch *a = &net->arch;
-    if (s->basis ? net_kinds[a->kind].has & CLOUDS && s->at : s->nd == a->nd)
+    if (s->basis ? net_kinds[a->kind].has & NET_CLOUDS && s->at : s->nd == a->nd)
         if (x->nd == 3 && x->n[1] == a->in && x->n[2] == s->points) return 1;
     TAPE_FAIL(t, where, "wants x [b][in][points] on a grid: axes of the network, in, points", a->nd,
               a->in, (long long)s->points);
@@ -5850,8 +5861,8 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
     }
     if (anywhere && !net_covers(net, t, "fd_query", to)) return NULL;
     if (!anywhere && to != s) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_query",
-                "only networks with a field or on points answer anywhere: kind", a->kind);
+        fd_fail_name(t->mem->st, FD_EARG, "fd_query", "only networks with a field, on points or "
+                     "of your own answer anywhere", net_kinds[a->kind].name);
         return NULL;
     }
     fd_pass p = { .t = t, .s = s, .to = to, .b = x->n[0], .time = time, .label = label, .net = net,
@@ -5918,8 +5929,8 @@ fd_var *fd_forward_label(const fd_net *net, fd_tape *t, const fd_space *s, fd_va
                          const double *time, const int *label)
 {
     if (net && label && !net->arch.labels) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_forward_label", "a network without labels: kind",
-                net->arch.kind);
+        fd_fail_name(t->mem->st, FD_EARG, "fd_forward_label", "a network without labels",
+                     net_kinds[net->arch.kind].name);
         return NULL;
     }
     return net_forward(net, t, s, x, time, label, s, 0);
@@ -5935,8 +5946,8 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
 {
     if (!net || !x || t->mem->st->code || !net_wants(net, t, "fd_encode", s, x)) return NULL;
     if (!net->arch.field) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_encode", "a network without a field: kind",
-                net->arch.kind);
+        fd_fail_name(t->mem->st, FD_EARG, "fd_encode", "a network without a field",
+                     net_kinds[net->arch.kind].name);
         return NULL;
     }
     fd_pass p = { .t = t, .s = s, .to = s, .b = x->n[0], .time = time, .net = net };
@@ -5947,7 +5958,7 @@ ptrdiff_t fd_inr_size(const fd_net *net)
 {
     if (!net) return 0;
     const fd_arch *a = &net->arch, f = a->field ? net_field_arch(a) : *a;
-    return f.mod && net_kinds[f.kind].has & ADAPTS ? coord_size(&f) : 0;
+    return f.mod && net_kinds[f.kind].has & NET_ADAPTS ? coord_size(&f) : 0;
 }
 
 fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
@@ -5957,8 +5968,9 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
     if (!net || t->mem->st->code) return NULL;
     const fd_arch *h = &net->arch, f = h->field ? net_field_arch(h) : *h;
     const int seen = net_seen(&f);
-    if (!(net_kinds[f.kind].has & ADAPTS)) {
-        FD_FAIL(t->mem->st, FD_EARG, where, "not a coordinate network: kind", f.kind);
+    if (!(net_kinds[f.kind].has & NET_ADAPTS)) {
+        fd_fail_name(t->mem->st, FD_EARG, where, "not a coordinate network",
+                     net_kinds[f.kind].name);
         return NULL;
     }
     if (!net_covers(net, t, where, s)) return NULL;
@@ -6732,7 +6744,7 @@ static void foreign_bounds(struct foreign *o, const fd_foreign *how)
 }
 
 /* --- FNO as its authors had it [FNO; KER; ML]: conv0.weights1 has the modes from 0 on of all axes;
- * in weights2 those of the first axis are below 0, in weights3 of the second, in weights4 of both */
+ * in weights2 those of the first axis are below 0, in weights3 of the second, in weights4 both */
 
 static void foreign_fno(struct foreign *o, const int *column)
 {
@@ -6887,8 +6899,9 @@ static void foreign_uvit(struct foreign *o)
 }
 
 /* --- Factorised weights: NAME.core and NAME.factors.factor_i [n_i][r_i] are
- * core x_0 U_0 x_1 U_1 .. (Tucker), NAME.weights [r] and the same factors sum_r w_r U_0r (x) U_1r ..
- * (CP). They stand in the list as NAME.tensor, whose numbers are filled in once there is room. --- */
+ * core x_0 U_0 x_1 U_1 .. (Tucker), NAME.weights [r] and the same factors
+ * sum_r w_r U_0r (x) U_1r .. (CP). They stand in the list as NAME.tensor, whose numbers are filled
+ * in once there is room. --- */
 
 static int foreign_ends(const char *name, const char *end)
 {
