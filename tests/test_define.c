@@ -105,8 +105,8 @@ static fd_var *fno(fd_pass *p, fd_var *x, const void *self)
 
 static void test_by_hand(fd_arena a)
 {
-    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = W, .layers = 2,
-                           .modes = { 5 }, .lift = -1, .proj = -1 };
+    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = W,
+                           .layers = 2, .modes = { 5 }, .lift = -1, .proj = -1 };
     fd_space s = fd_grid(&a, 1, (int[]){ 12 }, NULL, NULL, 1);
     fd_net *net[2] = { fd_net_new(&a, &arch, fd_seed(1)),
                        fd_net_define(&a, fno, NULL, &s, fd_seed(2)) };
@@ -126,7 +126,7 @@ static void test_by_hand(fd_arena a)
     OK(!a.st->code, "%s", explain(a.st));
 }
 
-/* linear layers are one operator on all grids: those of a plane, and where the answer is asked for */
+/* A linear spectral layer is one operator on all grids. */
 static fd_var *linear(fd_pass *p, fd_var *x, const void *self)
 {
     (void)self;
@@ -218,6 +218,20 @@ static void test_restore(fd_arena mem)
 }
 #endif
 
+/* Weights by the million are counted in a few kilobytes: planning makes no variables. */
+static void test_count(fd_arena mem)
+{
+    for (int k = FD_FNO_ORIGINAL; k < FD_OWN; k++) {
+        const fd_arch arch = { .kind = k, .nd = 2, .in = 1, .out = 1, .width = 512,
+                               .grid = { 64, 64 } };
+        fd_arena a = mem;
+        if (a.end > a.beg + 8192) a.end = a.beg + 8192;
+        ptrdiff_t count = fd_net_count(&arch, a);
+        OK(count > 500000, "kind %d: %ld weights, %s", k, (long)count, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
 /* ---- Functions that cannot be networks ---- */
 
 static fd_var *early(fd_pass *p, fd_var *x, const void *self)
@@ -262,9 +276,9 @@ static fd_var *nothing(fd_pass *p, fd_var *x, const void *self)
 
 static fd_var *long_name(fd_pass *p, fd_var *x, const void *self)
 {
+    const char *name = "a name that is longer than any name may be in here";
     (void)self;
-    return fd_channels_first(p, fd_dense_layer(p, "a name that is longer than any name may be in here",
-                                               fd_channels_last(p, x), 2, 1));
+    return fd_channels_first(p, fd_dense_layer(p, name, fd_channels_last(p, x), 2, 1));
 }
 
 static fd_var *long_scope(fd_pass *p, fd_var *x, const void *self)
@@ -320,6 +334,7 @@ void test_define(void)
 #ifndef FD_NO_STDIO
     test_restore(a);
 #endif
+    test_count(a);
     test_refused(a);
     OK(!st.code, "%s", explain(&st));
 }
