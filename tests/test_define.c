@@ -89,6 +89,35 @@ static void test_gradients(fd_arena a)
     OK(!a.st->code, "%s", explain(a.st));
 }
 
+/* First values have the law that was said, each weight from a stream of its own. */
+static fd_var *drawn(fd_pass *p, fd_var *x, const void *self)
+{
+    const int n[2] = { 30, 20 };
+    (void)self;
+    fd_weight(p, "normal", 2, n, fd_init_normal(.25));
+    fd_weight(p, "uniform", 2, n, fd_init_uniform(-1, 3));
+    fd_weight(p, "five", 2, n, fd_init_constant(5));
+    fd_weight(p, "eye", 2, (int[]){ 20, 20 }, fd_init_identity());
+    return x;
+}
+
+static void test_first_law(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 1, (int[]){ 8 }, NULL, NULL, 1);
+    fd_net *net = fd_net_define(&a, drawn, NULL, &s, fd_seed(6));
+    fd_real z[600], u[600];
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    fd_normal(fd_stream(fd_seed(6), 'w', 0), 600, z);
+    fd_uniform(fd_stream(fd_seed(6), 'w', 1), 600, u);
+    int same = 1;
+    for (int i = 0; i < 600; i++)
+        same &= net->w[i] == (fd_real)(.25 * (double)z[i])
+             && fabs((double)net->w[600 + i] - (4 * (double)u[i] - 1)) < 1e-6
+             && net->w[1200 + i] == 5;
+    for (int i = 0; i < 400; i++) same &= net->w[1800 + i] == (i % 21 == 0);
+    OK(same, "first values");
+}
+
 /* The library's own FNO written by hand: the same names and shapes of weights, the same output bit
  * by bit, and by fd_net_model the same predictions and vjp. */
 static fd_var *fno(fd_pass *p, fd_var *x, const void *self)
@@ -328,6 +357,7 @@ void test_define(void)
     fd_status st;
     fd_arena a = test_arena(1 << 24, &st);
     test_gradients(a);
+    test_first_law(a);
     test_by_hand(a);
     test_two_grids(a);
     test_reach(a);
