@@ -1989,11 +1989,11 @@ double fd_policy_best(int n, const double *a, const double *s, double *shift, do
 
 /* ---- 15. Tape: networks and their gradients -----------------------------------------------------
  *
- * Eager: an operator computes its value when it is called and remembers how to differentiate itself.
- * Gradients are values on the same tape: fd_grad returns variables that can be used and, on a tape
- * opened with FD_GRAD2, differentiated again. Shapes are row-major, at most FD_MAXD axes; inside
- * networks channels are last: [b][points][ch]. A shape error is recorded and the operator returns
- * NULL, which every operator accepts. */
+ * Eager: an operator computes its value when it is called and remembers how to differentiate
+ * itself. Gradients are values on the same tape: fd_grad returns variables that can be used and,
+ * on a tape opened with FD_GRAD2, differentiated again. Shapes are row-major, at most FD_MAXD
+ * axes; inside networks channels are last: [b][points][ch]. A shape error is recorded and the
+ * operator returns NULL, which every operator accepts. */
 
 typedef struct fd_var fd_var;
 typedef struct fd_tape fd_tape;
@@ -2008,11 +2008,15 @@ struct fd_var {
     double c[4]; int i[16];            /* what the operator keeps */
     void *aux;
 };
-enum { FD_EVAL, FD_GRAD, FD_GRAD2 };   /* no gradients; first ones, fused kernels allowed; any order */
+enum {
+    FD_EVAL,                           /* no gradients */
+    FD_GRAD,                           /* first derivatives; fused kernels are allowed */
+    FD_GRAD2                           /* derivatives of any order */
+};
 struct fd_tape {
-    fd_arena *mem;
-    char *mark;
-    fd_var *last;
+    fd_arena *mem;                     /* where variables are made */
+    char *mark;                        /* its beginning before the tape */
+    fd_var *last;                      /* the variable made last */
     struct tape_rooms *rooms;          /* memory of gradients while fd_backward runs */
     int mode;
 };
@@ -2020,12 +2024,13 @@ struct fd_tape {
 fd_tape fd_tape_begin(fd_arena *a, int mode);
 /* fd_tape_end -- hand back everything that the tape took from its arena. */
 void    fd_tape_end(fd_tape *t);
-/* fd_input, fd_param -- a variable over x, kept by pointer: a constant; one that fd_grad can differentiate
- * for, whose gradient fd_backward adds to g where that is not NULL. */
+/* fd_input, fd_param -- a variable over x, kept by pointer: a constant; one that fd_grad can
+ * differentiate for, whose gradient fd_backward adds to g where that is not NULL. */
 fd_var *fd_input(fd_tape *t, int nd, const int n[], const fd_real *x);
 fd_var *fd_param(fd_tape *t, int nd, const int n[], fd_real *x, fd_real *g);
 /* fd_grad -- d sum(y) / d x_i for each i as variables on the tape (zeros where y does not depend on
- * x_i). dy: the weight of each entry of y, NULL for ones. FD_EARG for a constant, and on an FD_EVAL tape. */
+ * x_i). dy: the weight of each entry of y, NULL for ones. FD_EARG for a constant, and on an FD_EVAL
+ * tape. */
 void    fd_grad(fd_tape *t, fd_var *y, fd_var *dy, int count, fd_var *const x[], fd_var *dx[]);
 /* fd_backward -- add d sum(loss) / d p to p->g of every parameter on the tape. */
 void    fd_backward(fd_tape *t, fd_var *loss);
@@ -2043,30 +2048,36 @@ fd_var *fd_map(fd_tape *t, fd_var *x, int f);
 /* fd_sum_to -- sum x onto a shape that would stretch to it; fd_spread -- stretch x to a shape. */
 fd_var *fd_sum_to(fd_tape *t, fd_var *x, int nd, const int n[]);
 fd_var *fd_spread(fd_tape *t, fd_var *x, int nd, const int n[]);
-/* fd_matmul -- y = op(x) op(w) over the last two axes; leading axes equal, or w (and then x counts as
- * one tall matrix) has two axes only. ta, tb: transpose. */
+/* fd_matmul -- y = op(x) op(w) over the last two axes; leading axes equal, or w (and then x counts
+ * as one tall matrix) has two axes only. ta, tb: transpose. */
 fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w);
 fd_var *fd_reshape(fd_tape *t, fd_var *x, int nd, const int n[]);
-fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[]);           /* axis i of y is axis order[i] of x */
+fd_var *fd_permute(fd_tape *t, fd_var *x, const int order[]);  /* axis i of y: axis order[i] of x */
 fd_var *fd_concat(fd_tape *t, fd_var *x, fd_var *y, int axis);
 fd_var *fd_slice(fd_tape *t, fd_var *x, int axis, int from, int len);
-/* fd_softmax -- over the last axis. fd_layernorm -- (x - mean)/sqrt(var + eps) gain + bias over the last
- * axis; gain, bias [c]. */
+/* fd_softmax -- over the last axis. fd_layernorm -- (x - mean)/sqrt(var + eps) gain + bias over the
+ * last axis; gain, bias [c]. */
 fd_var *fd_softmax(fd_tape *t, fd_var *x);
 fd_var *fd_layernorm(fd_tape *t, fd_var *x, fd_var *gain, fd_var *bias, double eps);
-/* fd_groupnorm -- (x - m)/sqrt(mean (x - m)^2 + eps) gain + bias, x [b][n..][c]: m (centred = 0: 0) and the mean
- * square over the domain and the c/groups channels of a group; groups = c: instance norm. Averages over the
- * domain are those of the function on every grid, up to quadrature; those over a batch would not be. */
-fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gain, fd_var *bias, double eps);
-/* fd_attention -- softmax(q k^T / sqrt(d/heads)) v, head by head [Attention]: q [b][n][d], k [b][m][d],
- * v [b][m][e] -> [b][n][e]; head h has the columns h d/heads .. of q and k, h e/heads .. of v. */
+/* fd_groupnorm -- (x - m)/sqrt(mean (x - m)^2 + eps) gain + bias, x [b][n..][c]: m (centred = 0: 0)
+ * and the mean square over the domain and the c/groups channels of a group; groups = c: instance
+ * norm. Averages over the domain are those of the function on every grid, up to quadrature; those
+ * over a batch would not be. */
+fd_var *fd_groupnorm(fd_tape *t, fd_var *x, int groups, int centred, fd_var *gain, fd_var *bias,
+                     double eps);
+/* fd_attention -- softmax(q k^T / sqrt(d/heads)) v, head by head [Attention]: q [b][n][d], k
+ * [b][m][d], v [b][m][e] -> [b][n][e]; head h has the columns h d/heads .. of q and k, h e/heads
+ * .. of v. */
 fd_var *fd_attention(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads);
-/* fd_attention_over -- the same with keys that are points of a domain, of the given weights [m], NULL for equal
- * ones: probabilities of key j proportional to weight_j exp(q k_j / sqrt(..)), which is a quadrature of an
- * integral over the domain [Continuum]. FD_EDATA for a weight that is not positive. */
-fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads, const fd_real *weight);
-/* fd_patches -- x [b][n0]..[ch] to tokens [b][T][p0..ch]: tokens row by row, inside one row, column,
- * channel. p[a] divides n[a]. fd_unpatches -- back to axes n: its inverse and its transpose. */
+/* fd_attention_over -- the same with keys that are points of a domain, of the given weights [m],
+ * NULL for equal ones: probabilities of key j proportional to weight_j exp(q k_j / sqrt(..)),
+ * which is a quadrature of an integral over the domain [Continuum]. FD_EDATA for a weight that is
+ * not positive. */
+fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads,
+                          const fd_real *weight);
+/* fd_patches -- x [b][n0]..[ch] to tokens [b][T][p0..ch]: tokens row by row, inside one row,
+ * column, channel. p[a] divides n[a]. fd_unpatches -- back to axes n: its inverse and its
+ * transpose. */
 fd_var *fd_patches(fd_tape *t, fd_var *x, const int p[]);
 fd_var *fd_unpatches(fd_tape *t, fd_var *x, int axes, const int n[], const int p[]);
 /* fd_conv3 -- x [b][n0]..[ci], w [3]..[ci][co]: y(p) = sum_o x(p + o - 1) w(o); 1..3 axes. bc: the
@@ -2085,8 +2096,9 @@ fd_var *fd_conv3(fd_tape *t, fd_var *x, fd_var *w, const int bc[]);
  * operator on all grids. Steps of whole points cost k0 k1 .. products an entry, others a matrix
  * n x n for each tap of an axis. */
 fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], const double step[]);
-/* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] -> [b][m][c]; index
- * [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours, interpolation, averages. */
+/* fd_gather -- y_i = sum_j weight_ij x_index(i,j), i < m, j < k, of the points of x [b][n][c] ->
+ * [b][m][c]; index [m][k], weight [m][k] or NULL for ones, both kept by pointer: neighbours,
+ * interpolation, averages. */
 fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const fd_real *weight);
 /* fd_fourier_features -- cos(x freq) and sin(x freq): x [..][k], freq [k][m] -> [..][2 m].
  * fd_gabor -- sin(omega x) exp(-decay x^2), each entry [FDP code, models/mlp_modulation.py].
@@ -2094,205 +2106,355 @@ fd_var *fd_gather(fd_tape *t, fd_var *x, int m, int k, const int index[], const 
 fd_var *fd_fourier_features(fd_tape *t, fd_var *x, fd_var *freq);
 fd_var *fd_gabor(fd_tape *t, fd_var *x, double omega, double decay);
 fd_var *fd_scale_shift(fd_tape *t, fd_var *x, fd_var *ss);
-/* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept, Nyquist
- * modes dropped, as fd_resample. bc NULL: periodic. On 1 point of a periodic or Neumann axis: the mean. */
+/* fd_regrid -- x [b][n0]..[ch] on another grid of the same domain: shared modes of section 6 kept,
+ * Nyquist modes dropped, as fd_resample. bc NULL: periodic. On 1 point of a periodic or Neumann
+ * axis: the mean. */
 fd_var *fd_regrid(fd_tape *t, fd_var *x, int axes, const int bc[], const int n[]);
 /* fd_spectral -- spectral convolution [FNO eq. 4], channels last, x [b][n0]..[ci], y [b][n0]..[co],
  *
- *     y_o(p) = Re sum_k c_k sum_i R_k,i,o xhat_i(k) exp(2 pi i k.p/n),   xhat_i(k) = (1/n) sum_p x_i exp(..)
+ *     y_o(p) = Re sum_k c_k sum_i R_k,i,o xhat_i(k) exp(2 pi i k.p/n),
+ *     xhat_i(k) = (1/n) sum_p x_i(p) exp(-2 pi i k.p/n)
  *
- * over lo[a] <= k_a <= hi[a] of the first axes and 0 <= k <= hi of the last one, c_k = 2 where the last
- * component has a distinct mirror image and 1 at 0 and n/2: what irfftn(R rfftn(x)) gives, the
- * projection of the k_last = 0 plane included. w [K_0]..[K_last][ci][co][2]: k in ascending
- * order on each axis, K = hi - lo + 1; or separable, w [K_0]..[K_last][c][2], R diagonal in the channels.
- * The same w acts on any grid with enough modes:
- * FD_ESHAPE where -lo > n/2, hi > (n-1)/2 on a first axis, hi > n/2 on the last. */
+ * over lo[a] <= k_a <= hi[a] of the first axes and 0 <= k <= hi of the last one, c_k = 2 where the
+ * last component has a distinct mirror image and 1 at 0 and n/2: what irfftn(R rfftn(x)) gives, the
+ * projection of the k_last = 0 plane included. w [K_0]..[K_last][ci][co][2]: k in ascending order
+ * on each axis, K = hi - lo + 1; or separable, w [K_0]..[K_last][c][2], R diagonal in the channels.
+ * The same w acts on any grid with enough modes: FD_ESHAPE where -lo > n/2, hi > (n-1)/2 on a
+ * first axis, hi > n/2 on the last. */
 fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], const int hi[]);
 /* fd_cov_apply -- C^p x on the tape, x [b][ch][points] (self-adjoint). */
 fd_var *fd_cov_apply(fd_tape *t, const fd_cov *c, double p, fd_var *x);
-/* fd_mse_loss -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for ones. */
+/* fd_mse_loss -- (1/b) sum_i w_i |x_i - y_i|^2 in L2 of the space (x [b][ch][points]); w NULL for
+ * ones. */
 fd_var *fd_mse_loss(fd_tape *t, const fd_space *s, fd_var *x, const fd_real *y, const double *w);
 
-/* ---- 16. Networks ------------------------------------------------------------------------------------------ */
-
-enum { FD_FNO_ORIGINAL, FD_FNO_BLOCK, FD_VIT, FD_UVIT, FD_SIREN, FD_GABOR, FD_UNO, FD_FNO_UNET, FD_POINTS,
-       FD_FNO_SEPARABLE, FD_LEVELS = 6 };
-/* t as a constant channel; scale-shift per layer; a token; not at all */
-enum { FD_TIME_CHANNEL = 1, FD_TIME_FILM, FD_TIME_TOKEN, FD_TIME_NONE };
-enum { FD_CLOCK_WAVES, FD_CLOCK_RANDOM };                /* embeddings of time: sinusoidal; random Fourier features */
-enum { FD_POS_WAVES, FD_POS_LEARNED, FD_POS_NONE };     /* fixed cosines and sines; [tokens][width] */
-/* shifts [layers][width]; shifts and scales; a change of every weight */
-enum { FD_MOD_NONE, FD_MOD_SHIFT, FD_MOD_SCALE, FD_MOD_WEIGHTS };
-/* coordinates u of the points: i/n; i/(n-1), the end included; none */
-enum { FD_COORD_OPEN = 1, FD_COORD_CLOSED, FD_COORD_NONE };
-/* what networks know of the ends of an axis: what the space says of them; the same on every axis */
-enum { FD_EDGES_SPACE = 1, FD_EDGES_PLAIN };
-
-/* fd_arch -- a network; 0 means the default in brackets. Where nothing can be wanted as well, it
- * has a word or number of its own: FD_COORD_NONE, lift = -1. A number out of its range is FD_EARG
- * and named, whether this kind of network uses it or not.
+/* ---- 16. Networks -------------------------------------------------------------------------------
  *
- *   FD_FNO_ORIGINAL   fc0: in -> width; layers x { h <- act(spectral(h) + W h + b) }, the last
- *                     without act (acts); fc1: width -> proj [128], act, fc2: -> out. modes[a] = M:
- *                     k = -M..M-1 on first axes, 0..M-1 on the last. R uniform [0,1)/(width^2),
- *                     both parts.
- *   FD_FNO_BLOCK      lifting in -> lift [256] -> width (act between; lift = -1: one linear map),
- *                     the same blocks with spectral bias and W without, projection width -> proj
- *                     [256] -> out (proj = -1: one linear map). modes[a] = m: k = -m/2..(m-1)/2 on
- *                     first axes, 0..m/2 on the last. On a grid that has fewer, any Fourier
- *                     operator takes those that are there. R normal with standard deviation
- *                     sqrt(2/(2 width)) (complex variance).
- *   mix, norms        either with the channel MLP of neuraloperator: h <- act(norm(mlp(h') + gate h)), h' what the
- *                     layer is without; mlp has mix numbers and GELU inside, gate one number a channel. With norms
- *                     spectral(h) is normalised, too, before h W is added.
- *   stencil           either with fd_stencil before spectral(h) and W h, so many taps an axis, one
- *                     point of the grid `grid` apart: what is local, the same on every grid.
- *   FD_VIT, FD_UVIT   patches -> width, the token of time (FD_TIME_TOKEN) before them, positions;
- *                     blocks h <- h + attention(norm h), h <- h + mlp(norm h); norm, a linear map
- *                     to patches, a 3x3 convolution (fd_conv3), by edges with the boundaries of the
- *                     space or with zeros outside. FD_UVIT: layers is odd, half of them feed the
- *                     other half: h <- linear(h, skip). Positions belong to the grid `grid`; on
- *                     another one they are taken at the same places of the domain. Differs from
- *                     [FDP code, models/uvit.py], whose positions are one token off.
- *   FD_SIREN          h <- sin(omega (h W + b)), layers times, then linear, on coordinates (edges),
- *                     the in channels (in may be 0) and with FD_TIME_CHANNEL 2 tscale t - 1, on any
- *                     grid.
- *   FD_GABOR          the same with sin(omega a) exp(-10 a^2), and the inputs again at every layer.
- *                     Both can be modulated for each sample: see fd_inr. With inner > 0 they adapt to what
- *                     they are given [FDP; functa]: modulations m = 0, then `inner` steps of
- *                     m <- m - rate d|field(m) - x|^2/dm, the norm of L2; the output is field(m) (in = out).
- *                     Differs from [FDP]: there the norm is that of the stationary law, and rates double
- *                     with every step.
- *   FD_UNO            lift [-1] to width; one block f(u), u = spectral(h) + h W + b, for each level: from the grid of
- *                     the level above to its own, and up again, joined with what came down; the lifted input
- *                     joins before the projection [-1]. modes are those of the whole grid, `scale` of them on a
- *                     level, as FD_FNO_BLOCK counts them. Grids change by fd_regrid, the 1x1 branch included; differs
- *                     from [DDO], which interpolates that one and keeps Nyquist modes. They compute an embedding
- *                     of time and do not use it: FD_TIME_NONE. Otherwise f((1 + gamma) u + beta).
- *                     rank [.1 in DDO]: R = core x_0 U_0 x_1 U_1 .., complex, modes, in and out, made in every pass.
- *   FD_FNO_UNET       `layers` [4] residual blocks a level, h <- h W + conv2(f(norm2(conv1(f(norm1 h))))), conv =
- *                     spectral + 1x1, norms of the kept modes, scale and shift after norm2; moves between
- *                     levels by fd_regrid and one more conv; two blocks at the bottom, then layers + 1 a
- *                     level, each joined with a value from the way down. f [FD_SILU]; embed [width], inside 4
- *                     times that. Differs from [DDO-SDF] in the low-pass filter, an ideal one here.
- *   FD_FNO_SEPARABLE  [HDM]: lift [-1]; layers x { h <- norm(f(h)), group norm in `groups` [4]; h <- S h + b + gate h
- *                     with separable S, modes as in FD_FNO_ORIGINAL; h <- f(mlp(f(h))) + gate h, mlp [4 * width],
- *                     without the inner f in the last layer }, projection. FD_TIME_TOKEN: an embedding added
- *                     to the lifted field. linear: the norms are left out, too.
- *   FD_POINTS         a transformer on points anywhere, on grids or clouds: tokens are (coordinate,
- *                     value), with modes[a] [6] pairs for each axis (edges), through lift [2 *
- *                     width]; `layers` blocks, over `latent` learned tokens that first read the
- *                     points, or (0) over the points themselves; queries, made of coordinates and
- *                     with pixels of x at the point, read the result. Attention to points is
- *                     weighted by quadrature: fd_attention_over.
- *   field             FD_SIREN or FD_GABOR over one of the first four: the modulation network [Thesis sec. 4.1], and
- *                     with a Fourier operator the hybrid not yet explored [Survey]. The last features, brought
- *                     to `pool` points an axis (their lowest modes; 1: the mean over the domain), give by one
- *                     linear map the modulations (latent > 0: the latent numbers, which a second one decodes)
- *                     of a coordinate network field_width wide, which is evaluated at the points, or by fd_query
- *                     anywhere; with pixels its inputs have x at the point. Transformers read x resampled to
- *                     `grid`.
- *   edges             FD_EDGES_SPACE: networks that are functions of coordinates (FD_SIREN,
- *                     FD_GABOR, FD_POINTS, a field) get of the coordinate u in [0, 1] of an axis
- *                     the pairs cos, sin(2^k w u), k < K, with w = 2 pi on a periodic axis, whose
- *                     ends then are one point, and w = pi on others, where the pair is a half
- *                     circle; K = modes[a] for FD_POINTS, else 1, so that weights are the same for
- *                     every boundary. A cloud has the boundaries of the space that it is asked
- *                     from, or its own bc, which fd_dense leaves periodic where it is not told a
- *                     grid. FD_EDGES_PLAIN: 2 u - 1, in FD_POINTS and pairs with w = pi besides,
- *                     and zeros outside of 3x3 convolutions, on every axis: a seam on periodic
- *                     ones. So it is in checkpoints that do not have this field.
- *   labels            one of so many vectors, or a last one for no label, for each function: in
- *                     FD_VIT and FD_UVIT a token after that of time [U-ViT; Thesis sec. 3.8.4], in
- *                     others added to the embedding of time, FD_TIME_FILM or FD_TIME_TOKEN.
- *   FD_TIME_FILM      a sinusoidal embedding of tscale * t, two dense layers with SiLU, and per layer
- *                     h <- act((1 + gamma(t)) u + beta(t)), u = spectral(h) + W h + b; gamma, beta start at 0. */
+ * A network maps functions to functions: x [b][in][points] on a space to [b][out][points], with the
+ * same weights on every grid. fd_arch says which one of the library's kinds it is, and fd_net_new
+ * makes it; fd_net_define makes one of a function of yours. Then fd_forward runs it on a tape,
+ * fd_net_model turns it into a model for section 11, and fd_opt_step trains it. */
+
+enum {                       /* fd_arch.kind; each is described at fd_arch */
+    FD_FNO_ORIGINAL,         /* Fourier neural operator as its authors wrote it [KER; ML] */
+    FD_FNO_BLOCK,            /* the same in the style of [neuraloperator; FFM] */
+    FD_VIT,                  /* transformer on patches [ViT] */
+    FD_UVIT,                 /* the same with skips from its first half to its second [U-ViT] */
+    FD_SIREN,                /* function of coordinates: sines [SIREN] */
+    FD_GABOR,                /* function of coordinates: sines under bells [FDP] */
+    FD_UNO,                  /* U-shaped Fourier operator [DDO] */
+    FD_FNO_UNET,             /* U-Net of Fourier layers [DDO-SDF] */
+    FD_POINTS,               /* transformer on points anywhere [Continuum] */
+    FD_FNO_SEPARABLE,        /* Fourier operator that leaves channels apart [HDM] */
+    FD_OWN                   /* a function of yours: what fd_net_define makes */
+};
+enum { FD_LEVELS = 6 };      /* most levels of a U-shaped network */
+enum {                       /* fd_arch.time: how a time comes in */
+    FD_TIME_CHANNEL = 1,     /* as one more channel, constant in space */
+    FD_TIME_FILM,            /* by an embedding that scales and shifts every layer */
+    FD_TIME_TOKEN,           /* by an embedding: a token, or added to the lifted function */
+    FD_TIME_NONE             /* not at all */
+};
+enum {                       /* fd_arch.clock: the embedding of time */
+    FD_CLOCK_WAVES,          /* cos and sin of tscale t 10000^(-2 i/embed) */
+    FD_CLOCK_RANDOM          /* random Fourier features [SDE app. H.2] */
+};
+enum {                       /* fd_arch.pos: positions of tokens */
+    FD_POS_WAVES,            /* fixed cosines and sines */
+    FD_POS_LEARNED,          /* a weight [tokens][width] */
+    FD_POS_NONE
+};
+enum {                       /* fd_arch.mod: how a coordinate network is modulated */
+    FD_MOD_NONE,
+    FD_MOD_SHIFT,            /* shifts, [layers][width] numbers a sample */
+    FD_MOD_SCALE,            /* shifts and scales, twice as many [functa] */
+    FD_MOD_WEIGHTS           /* a change of every weight */
+};
+enum {                       /* fd_arch.coords: coordinates u of n points on an axis */
+    FD_COORD_OPEN = 1,       /* those of section 6 over the length, i/n on a periodic axis */
+    FD_COORD_CLOSED,         /* i/(n - 1), the end included */
+    FD_COORD_NONE            /* none */
+};
+enum {                       /* fd_arch.edges: what a network knows of the ends of an axis */
+    FD_EDGES_SPACE = 1,      /* what the space says of them */
+    FD_EDGES_PLAIN           /* nothing: every axis is treated alike */
+};
+
+/* fd_arch -- a network of one of the kinds. Every number may be 0, which means the default in
+ * brackets; where nothing can be wanted as well, it has a word or a number of its own, such as
+ * FD_COORD_NONE or lift = -1. A number out of its range is FD_EARG and named, whether this kind
+ * uses it or not. f is the activation `act`, h the inside of the network, S a spectral convolution
+ * (fd_spectral), W a matrix, b a bias. Layers that take time by FD_TIME_FILM compute
+ *
+ *     f((1 + gamma(t)) u + beta(t))  in the place of  f(u),
+ *
+ * with gamma and beta from an embedding of time through two dense layers with SiLU, 0 at first.
+ *
+ * FD_FNO_ORIGINAL   h = x W + b;  layers times  h <- f(S h + h W + b), the last one without f;
+ *                   y = f(h W + b) W + b with proj [128] numbers between. modes[a] = M: waves
+ *                   -M..M-1 on first axes, 0..M-1 on the last one. S begins uniform on
+ *                   [0, 1/width^2).
+ * FD_FNO_BLOCK      the same layers between two pairs of dense layers, with lift [256] and proj
+ *                   [256] numbers inside; -1 stands for one layer. modes[a] = m: waves
+ *                   -m/2..(m-1)/2 on first axes, 0..m/2 on the last one. S begins normal, with
+ *                   complex variance 1/width. On a grid that has fewer modes, every Fourier
+ *                   operator takes those that are there.
+ *   mix, norms      For these two: the channel MLP of [neuraloperator] after every layer,
+ *                   h <- f(norm(mlp(layer(h)) + gate h)). It has mix numbers inside, and GELU; gate
+ *                   is one number a channel. With norms S h is normalised as well, before h W.
+ *   stencil         For these two: fd_stencil before S and W of every layer, with so many taps on
+ *                   an axis, one point of the grid `grid` apart. It is what is local, and the same
+ *                   operator on every grid.
+ * FD_VIT            Patches become tokens, a token of time (FD_TIME_TOKEN) comes before them, and
+ *                   positions are added; layers times h <- h + attention(norm(h)),
+ *                   h <- h + mlp(norm(h)); then a norm, a linear map back to patches and fd_conv3,
+ *                   which by `edges` goes on beyond the ends as the space does, or with zeros.
+ * FD_UVIT           The same with an odd number of layers, the first half of which feed the second:
+ *                   h <- [h, skip] W + b. Positions are those of the grid `grid`; on another grid
+ *                   they are taken at the same places of the domain. Differs from
+ *                   [FDP code, models/uvit.py], whose positions are one token off.
+ * FD_SIREN          h <- sin(omega (h W + b)), layers times, then h W + b. The input is where a
+ *                   point is (edges), the in channels of x, of which there may be none, and with
+ *                   FD_TIME_CHANNEL 2 tscale t - 1.
+ * FD_GABOR          The same with sin(omega a) exp(-10 a^2), and the input again at every layer.
+ *   mod, inner      Both can be modulated for each sample, see fd_inr. With inner > 0 they adapt to
+ *                   what they are given [FDP; functa]: modulations m = 0, then `inner` steps
+ *                   m <- m - rate d|field(m) - x|^2/dm with the norm of L2; the result is field(m),
+ *                   and in = out. Differs from [FDP]: there the norm is that of the stationary law,
+ *                   and rates double with every step.
+ * FD_UNO            One block u = f(S h + h W + b) for each level, from the grid of the level above
+ *                   to its own; then up again, where each block is joined with what came down, and
+ *                   before the projection with the lifted input. modes are those of the whole grid
+ *                   as FD_FNO_BLOCK counts them; a level keeps `scale` of them. Grids change by
+ *                   fd_regrid. Differs from [DDO], which interpolates h W, keeps Nyquist modes, and
+ *                   computes an embedding of time that it does not use: FD_TIME_NONE.
+ *   rank            [.1 in DDO] S as a Tucker tensor, core x_0 U_0 x_1 U_1 .., complex, over modes,
+ *                   in and out, multiplied out in every pass.
+ * FD_FNO_UNET       Residual blocks h W + conv2(f(norm2(conv1(f(norm1(h)))))), `layers` a level,
+ *                   conv = S h + h W + b, norms of the kept modes, FiLM after norm2; two at the
+ *                   bottom, layers + 1 a level on the way up, each joined with a value of the way
+ *                   down. Between levels fd_regrid and one more conv. Inside, the embedding has
+ *                   4 embed numbers. Differs from [DDO-SDF] in the low-pass filter, an ideal one
+ *                   here.
+ * FD_FNO_SEPARABLE  [HDM]: layers times h <- norm(f(h)), h <- S h + b + gate h with a separable S,
+ *                   h <- f(mlp(f(h))) + gate h, the last layer without the f inside. modes are
+ *                   counted as in FD_FNO_ORIGINAL. FD_TIME_TOKEN: an embedding added to the lifted
+ *                   function. With linear = 1 the norms are left out, too.
+ * FD_POINTS         Tokens are pairs of a place and the value there, on grids or clouds, with
+ *                   modes[a] [6] pairs of waves for each axis, through a dense layer of lift
+ *                   [2 width] numbers; `layers` blocks as in FD_VIT, over `latent` learned tokens
+ *                   that first read the points, or (0) over the points themselves. Queries, made of
+ *                   places and with pixels of x there, read the result. Attention to points is
+ *                   weighted as a quadrature: fd_attention_over.
+ *   field           FD_SIREN or FD_GABOR above one of FD_FNO_ORIGINAL, FD_FNO_BLOCK,
+ *                   FD_FNO_SEPARABLE, FD_VIT, FD_UVIT: the modulation network of [Thesis sec. 4.1],
+ *                   and with a Fourier operator the hybrid that is not yet explored [Survey]. The
+ *                   last features, brought to `pool` points an axis (their lowest modes; with 1 the
+ *                   mean over the domain), give by one linear map the modulations of a coordinate
+ *                   network of width field_width, or its latent numbers, which a second map
+ *                   decodes. The field is evaluated at the points of x, or by fd_query anywhere;
+ *                   with pixels it gets x at the point as well. Transformers read x resampled to
+ *                   `grid`.
+ *   edges           Networks that are functions of coordinates (FD_SIREN, FD_GABOR, FD_POINTS, a
+ *                   field) with FD_EDGES_SPACE get of the coordinate u in [0, 1] of an axis the
+ *                   pairs cos, sin(2^k w u), k < K: w = 2 pi on a periodic axis, whose ends then
+ *                   are one point, and w = pi on others, where the pair is a half circle; K =
+ *                   modes[a] for FD_POINTS, else 1, so that weights are the same for every
+ *                   boundary. A cloud has the boundaries of the space that it is asked from, or
+ *                   its own bc, which fd_dense leaves periodic where it is not told a grid. With
+ *                   FD_EDGES_PLAIN they get 2 u - 1, and FD_POINTS also pairs with w = pi, on
+ *                   every axis, and fd_conv3 has zeros outside: a seam on periodic axes. So it is
+ *                   in checkpoints that do not have this field.
+ *   labels          One of so many vectors, or a last one for no label, for each function: in
+ *                   FD_VIT and FD_UVIT a token after that of time [U-ViT; Thesis sec. 3.8.4], in
+ *                   others added to the embedding of time, FD_TIME_FILM or FD_TIME_TOKEN. */
 typedef struct {
-    int kind, nd, in, out;
-    int width, layers;       /* [32; U-shaped 16; no Fourier operators 64]; [4; FD_UVIT 5; U-Net
-                                of 3 axes 2] */
-    int modes[3];            /* [26 an axis, 12 of 3; FD_FNO_ORIGINAL and FD_FNO_SEPARABLE, which
-                                count half: 13, 6] */
-    int lift, proj;
+    int kind, nd, in, out;   /* FD_FNO_ORIGINAL..; axes, channels of x and of the result */
+    int width;               /* channels inside [32; U-shaped 16; transformers, coordinates 64] */
+    int layers;              /* [4; FD_UVIT 5; FD_UNO 1; U-Net of 3 axes 2] */
+    int modes[3];            /* of each axis [26, of 3 axes 12; where they count half: 13, 6] */
+    int lift, proj;          /* numbers inside of lifting and projection, -1: one layer [U-shaped,
+                                FD_FNO_SEPARABLE: lift -1; U-shaped: proj -1] */
     int time, coords;        /* FD_TIME_.. [FD_TIME_NONE]; FD_COORD_.. [FD_COORD_NONE; functions of
                                 coordinates: FD_COORD_OPEN] */
     int edges;               /* FD_EDGES_.. [FD_EDGES_SPACE] */
-    int act;                 /* of fd_map [FD_GELU]; FD_IDENTITY: none */
-    int clock, embed;        /* FD_CLOCK_..; width of the embedding of time, even [4 * width; transformers,
-                                U-Net, HDM: width, or one more] */
-    double tscale;           /* [1]; FD_TIME_FILM, FD_TIME_TOKEN: [1000]. [FFM] divides a time in [0,1] by 1000 */
-    int linear;              /* 1: no activation that x passes: linear in x, to be compared with exact answers */
-    int residual;            /* 1: h <- h + act(...) */
-    int patch[3], grid[3];   /* transformers: points of a patch [4, 2 or 1, what divides grid]; of
-                                the grid of the positions, or of a stencil */
-    int heads, mlp;          /* [4]; hidden width [4 * width] */
-    int pos, qkv_bias;
-    int mod, latent;         /* coordinate networks; latent > 0: modulations are linear in so many numbers */
-    int inner, rates, first; /* steps of the inner loop; rates: 1: one for each number, learned [Meta-SGD];
-                                first: 1: gradients that leave out the second derivatives of the loop */
-    int blind;               /* 1: the field sees coordinates and time, x only the inner loop */
-    double rate, inner_clip; /* [.01]; largest size of an entry of its gradient, 0: any */
-    int field, field_width, field_layers;              /* 0: none; [128], [4]; mod then is [FD_MOD_SCALE] */
-    int pixels, pool;        /* 0 or 1; [1] */
-    double omega;            /* [30] */
-    int levels, groups;      /* U-shaped: [4], U-Net [3]; U-Net: groups of its norms, [32 or what divides width] */
-    int mult[FD_LEVELS];     /* widths of the levels over width, [1 2 4 4 ..], U-Net [1 2 2 ..] */
-    double scale[FD_LEVELS]; /* points of their axes over those of the grid, [1 3/4 1/2 1/4 ..], U-Net [1 1/2 1/4 ..] */
-    double rank;             /* U-NO: spectral weights as Tucker tensors with this part of the numbers; 0: whole */
-    double pad[3];           /* zeros appended to each axis, as a part of it: 8 on 120 is 1/15.
-                                Fourier operators */
-    int acts, mix, mix_acts; /* FNO: layers that an activation follows, the first ones [layers - 1],
-                                -1: none; width of channel MLPs, 0: there are none; layers with an
-                                activation before theirs [acts], -1: none */
-    int gates, norms;        /* FNO: 1: gate is a matrix; groups of its norms, width: instance norm, 0: none */
+    int act;                 /* f, of fd_map [FD_GELU; U-Net FD_SILU]; FD_IDENTITY: none */
+    int clock;               /* FD_CLOCK_.. */
+    int embed;               /* numbers of the embedding of time, even [4 width; transformers,
+                                U-Net, FD_FNO_SEPARABLE: width, or one more] */
+    double tscale;           /* factor of time [1; with an embedding 1000]. [FFM] divides a time in
+                                [0, 1] by 1000 */
+    int linear;              /* 1: no f that x passes: linear in x, for comparison with exact
+                                answers */
+    int residual;            /* 1: h <- h + layer(h) */
+    int patch[3];            /* transformers: points of a patch [4, 2 or 1, what divides grid] */
+    int grid[3];             /* points of the grid that positions, or a stencil, are made for */
+    int heads, mlp;          /* of attention [4]; numbers inside of an MLP [4 width] */
+    int pos, qkv_bias;       /* FD_POS_..; 1: attention's maps have biases */
+    int mod, latent;         /* FD_MOD_.. [with a field FD_MOD_SCALE]; modulations are linear in so
+                                many numbers, 0: they are free */
+    int inner;               /* steps of the inner loop, 0: there is none */
+    int rates;               /* 1: one learned rate for each number [Meta-SGD] */
+    int first;               /* 1: gradients leave out the second derivatives of the loop */
+    int blind;               /* 1: the field sees places and time, and x only the inner loop */
+    double rate;             /* of the inner loop [.01] */
+    double inner_clip;       /* largest size of an entry of its gradient, 0: any */
+    int field;               /* 0: there is none */
+    int field_width;         /* [128] */
+    int field_layers;        /* [4] */
+    int pixels, pool;        /* 0 or 1; points of an axis that the modulations are read from [1] */
+    double omega;            /* of sines [30] */
+    int levels;              /* U-shaped [4; U-Net 3] */
+    int groups;              /* of norms: U-Net [32, or what divides width], FD_FNO_SEPARABLE [4] */
+    int mult[FD_LEVELS];     /* widths of the levels over width [1 2 4 4 ..; U-Net 1 2 2 ..] */
+    double scale[FD_LEVELS]; /* points of their axes over those of the grid [1 3/4 1/2 1/4 ..; U-Net
+                                1 1/2 1/4 ..] */
+    double rank;             /* U-NO: part of the numbers that a Tucker tensor has, 0: S is whole */
+    double pad[3];           /* Fourier operators: zeros behind each axis, as a part of it: 8 on 120
+                                is 1/15 */
+    int acts;                /* FNO: layers with f, the first ones [layers - 1], -1: none */
+    int mix;                 /* FNO: numbers inside of channel MLPs, 0: there are none */
+    int mix_acts;            /* FNO: layers with f before theirs [acts], -1: none */
+    int gates;               /* FNO: 1: gate is a matrix */
+    int norms;               /* FNO: groups of its norms, width: instance norms, 0: none */
     int stencil;             /* FNO: taps of a stencil on an axis, odd, up to 9; 0: there is none */
-    double eps;              /* of the norms [1e-5], transformers [1e-6] */
-    int labels;              /* how many labels a function can have; 0: there are none */
+    double eps;              /* of norms [1e-5; transformers 1e-6] */
+    int labels;              /* how many labels a function can have, 0: there are none */
 } fd_arch;
 
-typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* one weight tensor */
+typedef struct { char name[48]; int nd, n[FD_MAXD]; ptrdiff_t at; } fd_part;   /* a weight */
+typedef struct fd_net fd_net;
+
+/* fd_pass -- what a network is given when it runs, and what its building blocks take. */
 typedef struct {
+    fd_tape *t;              /* to compute on */
+    const fd_space *s, *to;  /* where x is given; where the result is asked for: s, or fd_query's */
+    int b;                   /* functions of the batch */
+    const double *time;      /* [b], or NULL */
+    const int *label;        /* [b], -1: none; or NULL */
+    const fd_net *net;       /* the rest is the library's own */
+    fd_net *plan;
+    fd_rng rng;
+    int next, frozen;
+    char scope[32];
+} fd_pass;
+/* fd_network -- a network as a function: x [b][in][points of s] to [b][out][points of to]. */
+typedef fd_var *fd_network(fd_pass *p, fd_var *x, const void *self);
+
+struct fd_net {
     fd_arch arch;            /* with the defaults filled in */
     ptrdiff_t count;         /* reals in all */
     fd_real *w, *g;          /* weights and their gradient, [count] each; part p starts at p.at */
     int parts;
     fd_part *part;
-} fd_net;
+    fd_network *page;        /* of fd_net_define, else NULL */
+    const void *self;
+};
 
 fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
 /* fd_net_count -- how many weights this network has, without making it; 0 with an error. Training
  * takes five times the bytes of so many reals (weights, gradient, average and two moments), and
  * room for a batch. */
 ptrdiff_t fd_net_count(const fd_arch *arch, fd_arena scratch);
-/* fd_net_with -- the same network with other weights w[count] (an average, say), kept by pointer. */
+/* fd_net_with -- the same network with other weights w[count] (an average, say), kept by
+ * pointer. */
 fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w);
-/* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. Through an inner loop gradients are
- * exact on an FD_GRAD2 tape; on an FD_GRAD tape they are those of first order. */
+/* fd_forward -- x [b][in][points] on a grid, time [b] -> [b][out][points]. Through an inner loop
+ * gradients are exact on an FD_GRAD2 tape; on an FD_GRAD tape they are those of first order. */
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
 /* fd_forward_label -- the same with a label [b] for each function, 0..labels - 1, or -1 for none;
  * fd_forward tells none. Labels that are left out for a tenth of the functions of training make a
  * model that answers with and without [CFG]. */
 fd_var *fd_forward_label(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
                          const double *time, const int *label);
-/* fd_query -- the same with the result on another space `to` of the domain: a grid, or points whose coordinates
- * are in to->at. For FD_POINTS and networks that have a field. */
+/* fd_query -- the same with the result on another space `to` of the domain: a grid, or points whose
+ * coordinates are in to->at. For FD_POINTS, networks that have a field, and your own. */
 fd_var *fd_query(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time,
                  const fd_space *to);
-/* fd_encode -- what the network below a field makes of x: the modulations [b][fd_inr_size] for fd_inr. */
+/* fd_encode -- what the network below a field makes of x: the modulations [b][fd_inr_size] for
+ * fd_inr. */
 fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time);
-/* fd_inr_size, fd_inr -- how many numbers modulate a sample of a coordinate network (0: none), and the field
- * that they make on any grid: a of layer l becomes (1 + scale_l) a + shift_l (FD_MOD_SHIFT: a + shift_l), mods
- * [b][layers][shift, scale][width]; FD_MOD_WEIGHTS: weights w + mods, in the order of net->w; with
- * latent numbers z these are z D + d. x [b][in][points], NULL where in is 0; mods NULL: none. */
+/* fd_inr_size, fd_inr -- how many numbers modulate a sample of a coordinate network (0: none), and
+ * the field that they make on any grid: a of layer l becomes (1 + scale_l) a + shift_l
+ * (FD_MOD_SHIFT: a + shift_l), mods [b][layers][shift, scale][width]; FD_MOD_WEIGHTS: weights
+ * w + mods, in the order of net->w; with latent numbers z these are z D + d. x [b][in][points],
+ * NULL where in is 0; mods NULL: none. */
 ptrdiff_t fd_inr_size(const fd_net *net);
-fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x, const double *time,
-               fd_var *mods);
-/* fd_adapt -- steps of m <- m - rate g, g = d sum(loss(m))/dm, each entry cut to [-clip, clip] (0: any): the
- * inner loop of meta-learning [MAML; Meta-SGD; functa]. rate: a number or one for each entry. What is made of
- * the result has, on an FD_GRAD2 tape, its exact gradient for m, rate and all that the loss depends on; on an FD_GRAD
- * tape g counts as a constant. Samples stay apart if the loss is a sum over them. */
+fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
+               const double *time, fd_var *mods);
+/* fd_adapt -- steps of m <- m - rate g, g = d sum(loss(m))/dm, each entry cut to [-clip, clip] (0:
+ * any): the inner loop of meta-learning [MAML; Meta-SGD; functa]. rate: a number or one for each
+ * entry. What is made of the result has, on an FD_GRAD2 tape, its exact gradient for m, rate and
+ * all that the loss depends on; on an FD_GRAD tape g counts as a constant. Samples stay apart if
+ * the loss is a sum over them. */
 fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
                  fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self);
+
+/* --- Networks of your own ---
+ *
+ * fd_net_define -- a network whose page is your function: its weights are those that the function
+ * asks for by fd_weight and the blocks below, each of which has a name. First the function is run
+ * to learn which these are. Then every variable but x is NULL, which all operators accept, and
+ * nothing is computed: so it must not return early where one is NULL, read numbers, or ask for
+ * shapes that depend on x or on the grid. The weights are drawn from r, part i from fd_stream(r,
+ * 'w', i) by its law, and a pass on a function of the space s, which is zero at all points, shows
+ * whether all is well: FD_EARG or FD_ESHAPE if not, with the name of the weight that is wrong. The
+ * space gives the number of axes and of channels; afterwards the network acts on every grid, and
+ * on points with coordinates, that the function can take. page and self are kept by pointer.
+ *
+ * All that takes networks takes it, fd_query included. fd_net_save stores its weights; a file does
+ * not hold the function, so define the network again and fill it by fd_net_restore. */
+fd_net *fd_net_define(fd_arena *a, fd_network *page, const void *self, const fd_space *s, fd_rng r);
+
+/* fd_init -- the law of a weight's first values: one number; N(0, deviation^2); uniform on [lo,
+ * hi); the identity matrix. */
+enum { FD_INIT_CONSTANT, FD_INIT_NORMAL, FD_INIT_UNIFORM, FD_INIT_IDENTITY };
+typedef struct { int law; double a, b; } fd_init;
+fd_init fd_init_constant(double c);
+fd_init fd_init_normal(double deviation);
+fd_init fd_init_uniform(double lo, double hi);
+fd_init fd_init_identity(void);
+/* fd_scope -- from here on names of weights begin with "group<i>."; i < 0: with "group."; group
+ * NULL: with nothing. At most 20 letters. */
+void    fd_scope(fd_pass *p, const char *group, int i);
+/* fd_weight -- the weight of this name, as a variable [n..]. With its scope a name has at most 46
+ * letters; the blocks below append .w, .b and the like. */
+fd_var *fd_weight(fd_pass *p, const char *name, int nd, const int n[], fd_init first);
+/* fd_dense_layer -- x W + b over the last axis, `in` to `out` numbers; both uniform on +-
+ * 1/sqrt(in) at first. fd_mlp -- two of them, name.fc1 and name.fc2, with a map f of fd_map
+ * between, FD_IDENTITY for none. */
+fd_var *fd_dense_layer(fd_pass *p, const char *name, fd_var *x, int in, int out);
+fd_var *fd_mlp(fd_pass *p, const char *name, fd_var *x, int in, int hidden, int out, int f);
+/* fd_spectral_layer -- f(spectral(h) + h W + b) [FNO eq. 2], h [b][n0]..[in] on a grid of p->s's
+ * axes -> [b][n0]..[out]: waves |k_a| <= modes[a], or those of them that the grid has. */
+fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int out,
+                          const int modes[], int f);
+/* fd_norm_layer -- fd_layernorm (groups 0) or fd_groupnorm with gain 1 and bias 0 at first; x has c
+ * channels. */
+fd_var *fd_norm_layer(fd_pass *p, const char *name, fd_var *x, int c, int groups);
+/* fd_attention_block -- a block of a transformer of tokens h [b][n][width] [ViT eqs. 2, 3]:
+ * h <- h + attention(norm(h)), h <- h + mlp(norm(h)), with `heads` heads, mlp numbers inside, GELU.
+ * fd_cross_block -- the same, keys and values being those of `from` [b][m][width]. Their parts have
+ * names of their own, norm1, attn.qkv ..: give each block a scope. */
+fd_var *fd_attention_block(fd_pass *p, fd_var *h, int width, int heads, int mlp);
+fd_var *fd_cross_block(fd_pass *p, fd_var *h, fd_var *from, int width, int heads, int mlp);
+/* fd_time_embedding -- cos and sin of scale * time * 10000^(-2 i/width), [b][width].
+ * fd_label_embedding -- a vector for each label, and one for none, [b][width]: one weight, "label".
+ * fd_film_layer -- (1 + gamma) h + beta, h [b]..[c], gamma and beta linear in e [b][width], 0 at
+ * first. */
+fd_var *fd_time_embedding(fd_pass *p, int width, double scale);
+fd_var *fd_label_embedding(fd_pass *p, int labels, int width);
+fd_var *fd_film_layer(fd_pass *p, const char *name, fd_var *h, int c, fd_var *e, int width);
+/* fd_coordinates -- of the points of s, [b][points][..]: of each axis u in [0, 1], or so many pairs
+ * cos, sin(2^k w u), k = 0, 1 .., w = 2 pi on a periodic axis, whose ends then are one point, and
+ * pi on others. */
+fd_var *fd_coordinates(fd_pass *p, const fd_space *s, int pairs);
+/* fd_channels_last -- x [b][ch][points of p->s] to [b][n0]..[ch] on a grid, [b][points][ch]
+ * elsewhere. fd_channels_first -- h [b]..[ch] to [b][ch][points of p->to], as a network's
+ * result. */
+fd_var *fd_channels_last(fd_pass *p, fd_var *x);
+fd_var *fd_channels_first(fd_pass *p, fd_var *h);
+
 /* fd_net_model -- the network as a model that predicts the given kind, with vjp. fd_net_labelled --
  * told one label, -1 for none: two such models make fd_free_guided. fd_net_raw -- a network that
  * sees more than it says, for fd_amortised_model: eval gets [b][in][points] on a space of `in`
@@ -2331,8 +2493,9 @@ typedef struct {
  * named. */
 fd_opt *fd_opt_new(fd_arena *a, const fd_net *net, const fd_adam *how);
 double  fd_opt_rate(const fd_opt *o, int step);
-/* fd_opt_step -- one step with net->g, which is then cleared: several fd_backward before it add up. Returns
- * the norm of the gradient. A norm that is not finite records FD_ENAN and changes nothing. */
+/* fd_opt_step -- one step with net->g, which is then cleared: several fd_backward before it add up.
+ * Returns the norm of the gradient. A norm that is not finite records FD_ENAN and changes
+ * nothing. */
 double  fd_opt_step(fd_opt *o, fd_net *net, fd_status *st);
 
 /* ---- 17. Files ----------------------------------------------------------------------------------
@@ -2414,6 +2577,9 @@ int        fd_csv_save(fd_status *st, const char *path, int cols, const char *co
 int        fd_net_save(fd_status *st, const char *path, const fd_net *net, const fd_opt *opt,
                        const fd_tensors *more, fd_arena scratch);
 fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt);
+/* fd_net_restore -- the same into a network that is there, of the same configuration and parts; the
+ * way to load one of fd_net_define. Where it fails the network stays as it was. */
+fd_tensors fd_net_restore(fd_arena *a, const char *path, fd_net *net, fd_opt **opt);
 /* fd_foreign -- what a file with weights of another program cannot tell; 0: as that program has it.
  * fd_foreign_kind tells the program by names and shapes; names may have a prefix ("model.").
  * fd_net_from makes its network with those weights; complex ones are real pairs, as fd_tensors_load

@@ -137,6 +137,9 @@ struct fd_op {
     int once;                   /* 1: the vjp is made of fused kernels that have no derivative */
 };
 
+/* The mode of a tape on which a network is planned: it makes no variables. */
+enum { TAPE_PLAN = -1 };
+
 /* Marks in fd_var.d. Before fd_grad walks back, TAPE_WANTED is on the variables whose gradient is
  * asked for; while it walks, TAPE_HIDDEN is on those that a gradient could flow through but that
  * are not between y and these. */
@@ -195,7 +198,7 @@ static fd_var *tape_make(fd_tape *t, const struct fd_op *op, int nd, const int n
     const char *name = op ? op->name : "fd_tape";
     ptrdiff_t count = 1, most = PTRDIFF_MAX / (ptrdiff_t)sizeof *x;
     int needs = 0;
-    if (t->mem->st->code) return NULL;
+    if (t->mem->st->code || t->mode == TAPE_PLAN) return NULL;
     for (int i = 0; i < nsrc; i++) {
         if (!src[i]) return NULL;
         needs |= t->mode != FD_EVAL && (src[i]->needs || src[i]->d == TAPE_HIDDEN);
@@ -1731,102 +1734,1356 @@ fd_var *fd_stencil(fd_tape *t, fd_var *x, fd_var *w, int axes, const int bc[], c
 
 /* ---- Networks -----------------------------------------------------------------------------------
  *
- * The weights of a network are one array, cut into named parts. net_plan lists the parts, kind by kind, in the
- * order in which the pass through the network takes them (net_next); net_init draws their first values, by
- * name. Inside, fields are [b][n..][ch], tokens rows [b * tokens][width]; a weight matrix is [in][out], y = x W +
- * b. A pass uses the fused operators above, and on an FD_GRAD2 tape those of the tape, which give the same to
- * rounding and have every derivative.
+ * A network is a function of a pass, its page: it takes weights by name and uses them. It is run in
+ * two ways. While a network is planned the page runs on a tape that makes no variables: every value
+ * is NULL, which every operator accepts, and the only effect is that each weight which is asked for
+ * is declared, with its shape and the law of its first values. Nothing is computed, and nothing can
+ * depend on a function or on a grid, so that weights belong to all grids. Later the same page runs
+ * on a real tape, and the same calls find the weights that were declared. So what a network has,
+ * how it begins and what it computes are said in one place. The order of the calls while planning
+ * is the order of the parts in net->w; otherwise it is free.
  *
- * Fourier operators: FD_FNO_ORIGINAL [KER; ML] and FD_FNO_BLOCK [neuraloperator; FFM] differ in the
- * lifting, kept modes and first weights, not in the layers: u = spectral(h) + h W + b. */
+ * Inside networks fields are [b][n..][ch], tokens rows [b * tokens][width]; a weight matrix is
+ * [in][out], y = x W + b. A page uses the fused operators above, and on an FD_GRAD2 tape those of
+ * the tape, which give the same to rounding and have every derivative. */
 
 static const char *const net_full = "network too large: reals so far, axes of the part";
 
-/* "stem", or "group<i>.stem" */
-static void net_name(char out[48], const char *group, int layer, const char *stem)
+/* extents multiplied; INT_MAX, which no extent may be, where that is too large */
+static int net_times(int a, int b) { return b && a > (INT_MAX - 1) / b ? INT_MAX : a * b; }
+
+/* --- Parts: what fd_weight does while a network is planned, drawn and run --- */
+
+void fd_scope(fd_pass *p, const char *group, int i)
 {
-    char *p = out;
-    if (layer >= 0) {
-        memcpy(p, group, strlen(group));
-        p += strlen(group);
-        int unit = 1;
-        while (layer / unit >= 10) unit *= 10;
-        for (; unit; unit /= 10) *p++ = (char)('0' + layer / unit % 10);
-        *p++ = '.';
+    char *to = p->scope, digits[12];
+    size_t n = group ? strlen(group) : 0;
+    int k = 0;
+    if (n > sizeof p->scope - 12) {
+        fd_fail_name(p->t->mem->st, FD_EARG, "fd_scope", "this name is longer than 20 letters",
+                     group);
+        n = 0;
     }
-    memcpy(p, stem, strlen(stem) + 1);
+    if (n) memcpy(to, group, n);
+    to += n;
+    for (; group && i >= 0 && (i || !k); i /= 10) digits[k++] = (char)('0' + i % 10);
+    while (k) *to++ = digits[--k];
+    if (to > p->scope) *to++ = '.';
+    *to = 0;
 }
 
-static void net_part(fd_net *net, fd_status *st, const char *group, int layer, const char *stem,
-                     int nd, const int n[])
+/* the scope, the name and, behind a dot where both are there, its end */
+static int net_name(fd_pass *p, const char *name, const char *end, char full[48])
 {
-    fd_part *p = &net->part[net->parts++];
+    size_t n = strlen(p->scope), m = strlen(name), k = strlen(end);
+    if (n + m + k > 46) {
+        fd_fail_name(p->t->mem->st, FD_EARG, "fd_weight",
+                     "with its scope this name is longer than 46 letters", name);
+        return 0;
+    }
+    memcpy(full, p->scope, n);
+    memcpy(full + n, name, m);
+    n += m;
+    if (m && k) full[n++] = '.';
+    memcpy(full + n, end, k + 1);
+    return 1;
+}
+
+fd_init fd_init_constant(double c) { return (fd_init){ FD_INIT_CONSTANT, c, c }; }
+fd_init fd_init_normal(double deviation) { return (fd_init){ FD_INIT_NORMAL, 0, deviation }; }
+fd_init fd_init_uniform(double lo, double hi) { return (fd_init){ FD_INIT_UNIFORM, lo, hi }; }
+fd_init fd_init_identity(void) { return (fd_init){ FD_INIT_IDENTITY, 1, 1 }; }
+
+/* Two usual laws of matrices: +- 1/sqrt(in), the first values of PyTorch, and [Glorot eq. 16] */
+static fd_init net_fan(int in) { return fd_init_uniform(-1 / sqrt(in), 1 / sqrt(in)); }
+static fd_init net_glorot(double in, double out)
+{
+    return fd_init_uniform(-sqrt(6 / (in + out)), sqrt(6 / (in + out)));
+}
+
+static void net_draw(const fd_part *p, fd_init first, fd_rng r, fd_real *w)
+{
+    double scale = first.b - first.a, shift = first.a;
+    ptrdiff_t n = 1;
+    for (int i = 0; i < p->nd; i++) n *= p->n[i];
+    if (first.law == FD_INIT_CONSTANT || first.law == FD_INIT_IDENTITY) {
+        int eye = first.law == FD_INIT_IDENTITY, step = eye ? p->n[p->nd - 1] + 1 : 1;
+        for (ptrdiff_t j = 0; j < n; j += step) w[j] = (fd_real)(eye ? 1 : first.a);
+        return;
+    }
+    if (first.law == FD_INIT_NORMAL) fd_normal(r, n, w);
+    else fd_uniform(r, n, w);
+    for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(scale * (double)w[j] + shift);
+}
+
+/* One more part of the network that is planned. The first time over only their number is found, the
+ * second time the list is written, and once there is room for weights these are drawn. */
+static void net_declare(fd_pass *p, const char *name, int nd, const int n[], fd_init first)
+{
+    fd_net *net = p->plan;
+    fd_status *st = p->t->mem->st;
     double size = 1;
-    net_name(p->name, group, layer, stem);
-    p->nd = nd;
-    p->at = net->count;
-    int large = 0;
-    for (int i = 0; i < nd; i++) {
-        size *= p->n[i] = n[i];
-        large |= n[i] == INT_MAX;                     /* of net_times */
+    int large = 0, i = p->next++;
+    if (st->code) return;
+    if (net->w) {
+        fd_part *part = &net->part[i];
+        net_draw(part, first, fd_stream(p->rng, 'w', (uint32_t)i), net->w + part->at);
+        return;
+    }
+    for (int j = 0; j < nd; j++) {
+        size *= n[j];
+        large |= n[j] == INT_MAX;                     /* of net_times */
     }
     if (large || size + (double)net->count > (double)(PTRDIFF_MAX / 64)) {
         FD_FAIL(st, FD_ESHAPE, "fd_net_new", net_full, (long long)net->count, nd);
         return;
     }
+    if (net->part) {
+        fd_part *part = &net->part[i];
+        memset(part, 0, sizeof *part);
+        strcpy(part->name, name);
+        part->nd = nd;
+        memcpy(part->n, n, (size_t)nd * sizeof *n);
+        part->at = net->count;
+    }
+    net->parts = p->next;
     net->count += (ptrdiff_t)size;
 }
 
-/* a dense layer: matrix and bias */
-static void net_dense(fd_net *net, fd_status *st, const char *w, const char *b, int in, int out)
+static fd_var *net_weight(fd_pass *p, const char *name, const char *end, int nd, const int n[],
+                          fd_init first)
 {
-    net_part(net, st, "", -1, w, 2, (int[]){ in, out });
-    net_part(net, st, "", -1, b, 1, &out);
-}
-
-static int net_is_hdm(const fd_arch *a) { return a->kind == FD_FNO_SEPARABLE; }
-
-/* kept modes of an axis */
-static void net_modes(const fd_arch *a, double scale, int axis, int *lo, int *hi)
-{
-    int m = (int)(scale * a->modes[axis] + .5), last = axis == a->nd - 1;
-    if (m < 1) m = 1;
-    if (a->kind == FD_FNO_ORIGINAL || net_is_hdm(a)) {
-        *lo = last ? 0 : -m;
-        *hi = m - 1;
-    } else {
-        *lo = last ? 0 : -(m / 2);
-        *hi = last ? m / 2 : (m - 1) / 2;
+    const fd_net *net = p->net;
+    fd_status *st = p->t->mem->st;
+    char full[48];
+    if (st->code || !net_name(p, name, end, full)) return NULL;
+    if (nd < 1 || nd > FD_MAXD) {
+        fd_fail_name(st, FD_ESHAPE, "fd_weight", "wants 1 to 6 axes", full);
+        return NULL;
     }
+    if (p->plan) {
+        net_declare(p, full, nd, n, first);
+        return NULL;
+    }
+    for (int i = 0; i < net->parts; i++) {            /* most often it is the next one */
+        const fd_part *q = &net->part[(p->next + i) % net->parts];
+        if (strcmp(q->name, full)) continue;
+        if (q->nd != nd || memcmp(q->n, n, (size_t)nd * sizeof *n)) {
+            fd_fail_name(st, FD_ESHAPE, "fd_weight",
+                         "planned with another shape, which may depend on no function and no grid",
+                         full);
+            return NULL;
+        }
+        p->next = (p->next + i + 1) % net->parts;
+        return p->frozen ? fd_input(p->t, nd, q->n, net->w + q->at)
+                         : fd_param(p->t, nd, q->n, net->w + q->at, net->g + q->at);
+    }
+    fd_fail_name(st, FD_EARG, "fd_weight", "not asked for when the network was planned, where "
+                 "values are NULL: the function must go on then", full);
+    return NULL;
 }
 
-static int net_is_vit(const fd_arch *a) { return a->kind == FD_VIT || a->kind == FD_UVIT; }
-static int net_is_coords(const fd_arch *a) { return a->kind == FD_SIREN || a->kind == FD_GABOR; }
-static int net_is_points(const fd_arch *a) { return a->kind == FD_POINTS; }
-static int net_is_u(const fd_arch *a) { return a->kind == FD_UNO || a->kind == FD_FNO_UNET; }
-
-static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
-
-/* pairs cos, sin of the coordinate on an axis of networks that are functions of coordinates */
-static int net_waves(const fd_arch *a, int axis)
+fd_var *fd_weight(fd_pass *p, const char *name, int nd, const int n[], fd_init first)
 {
-    return net_is_points(a) ? a->modes[axis] : net_is_coords(a) && a->edges == FD_EDGES_SPACE;
+    return net_weight(p, name, "", nd, n, first);
 }
 
-/* numbers that coordinates are for a network: themselves, unless the edges are those of the space,
- * and pairs */
-static int net_coords(const fd_arch *a)
+/* --- Building blocks --- */
+
+static int net_map(const fd_arch *a)                   /* the activation, -1 for none */
 {
-    int own = !(net_is_points(a) || net_is_coords(a)) || a->edges == FD_EDGES_PLAIN, n = 0;
-    if (a->coords == FD_COORD_NONE) return 0;
-    for (int i = 0; i < a->nd; i++) n += own + 2 * net_waves(a, i);
+    return a->linear || a->act == FD_IDENTITY ? -1 : a->act;
+}
+
+static fd_var *net_act(fd_tape *t, fd_var *x, int f) { return f < 0 ? x : fd_map(t, x, f); }
+
+/* rows [..][c] with the other axes of x */
+static fd_var *net_like(fd_tape *t, fd_var *y, const fd_var *x)
+{
+    int n[FD_MAXD];
+    if (!y || !x) return NULL;
+    memcpy(n, x->n, sizeof n);
+    n[x->nd - 1] = y->n[y->nd - 1];
+    return fd_reshape(t, y, x->nd, n);
+}
+
+/* rows x to x W + b, or with `add` to add + x W + b */
+static fd_var *net_dense(fd_pass *p, const char *name, fd_var *x, int in, int out, fd_init matrix,
+                         fd_init bias, fd_var *add)
+{
+    fd_var *w = net_weight(p, name, "w", 2, (int[]){ in, out }, matrix);
+    return fuse_dense(p->t, x, w, net_weight(p, name, "b", 1, &out, bias), add);
+}
+
+static fd_var *net_dense_fan(fd_pass *p, const char *name, fd_var *x, int in, int out)
+{
+    return net_dense(p, name, x, in, out, net_fan(in), net_fan(in), NULL);
+}
+
+static fd_var *net_dense_glorot(fd_pass *p, const char *name, fd_var *x, int in, int out)
+{
+    return net_dense(p, name, x, in, out, net_glorot(in, out), fd_init_constant(0), NULL);
+}
+
+/* Dense layers in -> hidden -> out of rows x with f between, -1: none; where hidden is not above 0
+ * one layer, which has the name that is given for it. glorot: the law of their first values */
+static fd_var *net_mlp(fd_pass *p, const char *const name[2], fd_var *x, int in, int hidden,
+                       int out, int f, int glorot)
+{
+    fd_tape *t = p->t;
+    fd_var *(*dense)(fd_pass *, const char *, fd_var *, int, int)
+        = glorot ? net_dense_glorot : net_dense_fan;
+    if (hidden <= 0) return dense(p, name[0], x, in, out);
+    if (t->mode == FD_GRAD2 || f < 0) {
+        x = net_act(t, dense(p, name[0], x, in, hidden), f);
+        return dense(p, name[1], x, hidden, out);
+    }
+    const fd_init zero = fd_init_constant(0);
+    fd_init one = glorot ? net_glorot(in, hidden) : net_fan(in);
+    fd_init two = glorot ? net_glorot(hidden, out) : net_fan(hidden);
+    fd_var *w1 = net_weight(p, name[0], "w", 2, (int[]){ in, hidden }, one);
+    fd_var *b1 = net_weight(p, name[0], "b", 1, &hidden, glorot ? zero : one);
+    fd_var *w2 = net_weight(p, name[1], "w", 2, (int[]){ hidden, out }, two);
+    fd_var *b2 = net_weight(p, name[1], "b", 1, &out, glorot ? zero : two);
+    return fd_add(t, fuse_mlp(t, x, w1, b1, w2, f), b2);
+}
+
+/* gain * (x - mean)/deviation + bias: over the last axis where groups is 0, else of groups of
+ * channels over the domain, `centred` or not */
+static fd_var *net_norm(fd_pass *p, const char *name, fd_var *x, int c, int groups, int centred,
+                        double eps)
+{
+    fd_var *gain = net_weight(p, name, "g", 1, &c, fd_init_constant(1));
+    fd_var *bias = net_weight(p, name, "b", 1, &c, fd_init_constant(0));
+    return groups ? fd_groupnorm(p->t, x, groups, centred, gain, bias, eps)
+                  : fd_layernorm(p->t, x, gain, bias, eps);
+}
+
+/* the row of each label, [b][width]; the last one where there is none */
+static fd_var *net_label(fd_pass *p, int labels, int width)
+{
+    fd_tape *t = p->t;
+    const int rows = labels + 1, b = p->b, whole[3] = { 1, rows, width };
+    fd_var *table = fd_weight(p, "label", 2, whole + 1, fd_init_normal((fd_real).02));
+    int *row = p->plan ? NULL : fd_raw(t->mem, int, b);
+    for (int i = 0; i < b && row; i++) {
+        int of = p->label ? p->label[i] : -1;
+        if (of < -1 || of >= labels) {
+            FD_FAIL(t->mem->st, FD_EARG, "fd_forward_label",
+                    "wants labels from -1, none, to labels - 1: function, label, labels", i, of,
+                    labels);
+            return NULL;
+        }
+        row[i] = of < 0 ? labels : of;
+    }
+    if (!row || !table) return NULL;
+    table = fd_gather(t, fd_reshape(t, table, 3, whole), b, 1, row, NULL);
+    return fd_reshape(t, table, 2, (int[]){ b, width });
+}
+
+/* the embedding of time, [b][width]: (cos, sin)(scale t f_i), f_i = 10000^(-i/half), or, where
+ * random, on scale t/1000, 2 pi times N(0, 16^2) [SDE app. H.2], the same numbers always */
+static fd_var *net_clock(fd_pass *p, int width, double scale, int random)
+{
+    const double turn = 16 * 2 * FD_PI / 1000;
+    int half = width / 2, b = p->b;
+    if (p->plan) return NULL;
+    fd_real *e = fd_raw(p->t->mem, fd_real, (ptrdiff_t)b * width);
+    fd_real *z = fd_raw(p->t->mem, fd_real, half);
+    if (!e || !z) return NULL;
+    if (random) fd_normal(fd_seed(0), half, z);
+    for (int i = 0; i < b; i++)
+        for (int j = 0; j < half; j++) {
+            double f = random ? turn * (double)z[j] : pow(10000.0, -(double)j / half);
+            double u = scale * p->time[i] * f;
+            e[(ptrdiff_t)i * width + j] = (fd_real)cos(u);
+            e[(ptrdiff_t)i * width + half + j] = (fd_real)sin(u);
+        }
+    return fd_input(p->t, 2, (int[]){ b, width }, e);
+}
+
+/* the same with the label's vector added */
+static fd_var *net_time(fd_pass *p, const fd_arch *a)
+{
+    fd_var *e = net_clock(p, a->embed, a->tscale, a->clock);
+    return a->labels ? fd_add(p->t, e, net_label(p, a->labels, a->embed)) : e;
+}
+
+/* gamma and beta of all layers, [b][out], from two dense layers on the embedding; NULL where time
+ * does not come so. The SiLUs stay in a linear network: they act on time alone. */
+static fd_var *net_film(fd_pass *p, const fd_arch *a, int hidden, int out, int glorot)
+{
+    fd_var *(*dense)(fd_pass *, const char *, fd_var *, int, int)
+        = glorot ? net_dense_glorot : net_dense_fan;
+    if (a->time != FD_TIME_FILM) return NULL;
+    const fd_init zero = fd_init_constant(0);
+    fd_var *x = fd_map(p->t, dense(p, "time0", net_time(p, a), a->embed, hidden), FD_SILU);
+    x = fd_map(p->t, dense(p, "time1", x, hidden, hidden), FD_SILU);
+    return net_dense(p, "film", x, hidden, out, zero, zero, NULL);
+}
+
+/* u with the scale and shift of its c channels at `at` in film, where there is one */
+static fd_var *net_gate(fd_pass *p, fd_var *u, int c, fd_var *film, int at)
+{
+    return film && u ? fd_scale_shift(p->t, u, fd_slice(p->t, film, 1, at, 2 * c)) : u;
+}
+
+/* What a network is told of a place: with `own` the coordinates u, on [0, 1] or, centred, on
+ * [-1, 1], and of each axis so many pairs cos, sin(2^k w u), w = 2 pi on a periodic axis and pi on
+ * others, so that the two ends of a periodic axis are one point; with `own` w = pi everywhere. */
+struct net_place { int coords, own, pairs[3], centred; };
+
+static int places_count(const struct net_place *c, int nd)
+{
+    int n = 0;
+    for (int i = 0; i < nd && c->coords != FD_COORD_NONE; i++) n += c->own + 2 * c->pairs[i];
     return n;
 }
 
-/* channels of the first layer's input: data, coordinates, time */
-static int net_inputs(const fd_arch *a)
+/* that of point k of the space */
+static void places_at(const struct net_place *c, int nd, const fd_space *s, ptrdiff_t k,
+                      fd_real *at)
 {
-    return net_seen(a) + net_coords(a) + (a->time == FD_TIME_CHANNEL);
+    const double wide = c->centred ? 2 : 1, from = c->centred ? -1 : 0, pi = FD_PI;
+    ptrdiff_t rest = k, wave = c->own ? nd : 0;
+    for (int d = nd - 1; d >= 0 && c->coords != FD_COORD_NONE; d--) {
+        int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
+        rest /= s->n[d];
+        double u = s->at ? (double)s->at[k * nd + d] / s->len[d]
+                 : c->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d] : (double)j / end;
+        if (c->own) at[d] = (fd_real)(wide * u + from);
+        for (int i = 0, ring = !c->own && s->bc[d] == FD_PERIODIC; i < c->pairs[d]; i++) {
+            at[wave++] = (fd_real)cos(ldexp(pi, i + ring) * u);
+            at[wave++] = (fd_real)sin(ldexp(pi, i + ring) * u);
+        }
+    }
+}
+
+/* places and, with a clock, tscale * time at every point, [b][points][..]; NULL for neither */
+static fd_var *net_places(fd_pass *p, const struct net_place *c, const fd_space *s, int clock,
+                          double tscale)
+{
+    const double wide = c->centred ? 2 : 1, from = c->centred ? -1 : 0;
+    const int b = p->b, nd = p->net->arch.nd, more = places_count(c, nd) + clock;
+    const int n[3] = { b, (int)s->points, more };
+    if (p->plan || !more) return NULL;
+    const ptrdiff_t size = s->points * more;
+    fd_real *x = fd_raw(p->t->mem, fd_real, b * size);
+    if (!x) return NULL;
+    for (ptrdiff_t k = 0; k < s->points; k++) places_at(c, nd, s, k, x + k * more);
+    for (int i = 1; i < b; i++) memcpy(x + i * size, x, (size_t)size * sizeof *x);
+    for (ptrdiff_t i = 0; i < b * s->points && clock; i++)
+        x[i * more + more - 1] = (fd_real)(wide * tscale * p->time[i / s->points] + from);
+    return fd_input(p->t, 3, n, x);
+}
+
+static int net_clocked(const fd_arch *a) { return a->time == FD_TIME_CHANNEL; }
+
+/* channels of the first layer: data, places, time */
+static int net_inputs(const fd_arch *a, const struct net_place *c)
+{
+    return a->in + places_count(c, a->nd) + net_clocked(a);
+}
+
+/* [b][in][points] to [b][points][in, places, time] */
+static fd_var *net_input(fd_pass *p, const fd_arch *a, const struct net_place *c, const fd_space *s,
+                         fd_var *x)
+{
+    x = fd_permute(p->t, x, (int[]){ 0, 2, 1 });
+    if (net_inputs(a, c) == a->in) return x;
+    return fd_concat(p->t, x, net_places(p, c, s, net_clocked(a), a->tscale), 2);
+}
+
+/* [b][ch][points] on another grid */
+static fd_var *net_regrid(fd_tape *t, const fd_space *s, fd_var *x, const int n[])
+{
+    int b = x ? x->n[0] : 1, ch = x ? x->n[1] : 1, m[FD_MAXD] = { b * ch }, to = 1;
+    for (int i = 0; i < s->nd; i++) {
+        m[i + 1] = s->n[i];
+        to *= n[i];
+    }
+    m[s->nd + 1] = 1;
+    x = fd_regrid(t, fd_reshape(t, x, s->nd + 2, m), s->nd, s->bc, n);
+    return fd_reshape(t, x, 3, (int[]){ b, ch, to });
+}
+
+/* [b]..[ch] to [b][ch][points] */
+static fd_var *net_output(fd_pass *p, fd_var *h, int ch)
+{
+    h = fd_reshape(p->t, h, 3, (int[]){ p->b, (int)p->to->points, ch });
+    return fd_permute(p->t, h, (int[]){ 0, 2, 1 });
+}
+
+/* y as an input at `to`, the tape shortened to what it was: nothing else that a pass without
+ * gradients made is needed again */
+static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var *last)
+{
+    if (!y) return NULL;
+    fd_var was = *y;
+    memmove(to, y->x, (size_t)fd_count(y) * sizeof *to);
+    t->mem->beg = mark;
+    t->last = last;
+    return fd_input(t, was.nd, was.n, to);
+}
+
+/* --- Fourier operators: FNO [KER code, models/fourier_neural_operator.py], FNO_BLOCK ---
+ *
+ *     h = lift(x, places, t),   h <- h + y or y,   y = f((1 + gamma(t)) (S u + u W + b) + beta(t)),
+ *     u = stencil(h) or h,      (S u)(p) = sum_k R_k uhat(k) exp(2 pi i k.p/n)      [FNO eqs. 2, 4]
+ *
+ * with norms  y = f(norm(S u + b) + u W),  with a mix  y <- f(norm(mlp(y) + gate h)). Axes are
+ * padded with zeros while the layers run. */
+
+/* the modes lo..hi of every axis that a network of such a scale keeps */
+struct fno_band { int lo[3], hi[3]; };
+
+static struct fno_band net_modes(const fd_arch *a, double scale)
+{
+    struct fno_band k = { { 0 }, { 0 } };
+    for (int i = 0; i < a->nd; i++) {
+        int m = (int)(scale * a->modes[i] + .5), last = i == a->nd - 1;
+        if (m < 1) m = 1;
+        if (a->kind == FD_FNO_ORIGINAL || a->kind == FD_FNO_SEPARABLE) {
+            k.lo[i] = last ? 0 : -m;
+            k.hi[i] = m - 1;
+        } else {
+            k.lo[i] = last ? 0 : -(m / 2);
+            k.hi[i] = last ? m / 2 : (m - 1) / 2;
+        }
+    }
+    return k;
+}
+
+/* R, those of its modes k that the grid of h has, and in k which they are */
+static fd_var *net_kept(fd_tape *t, fd_var *R, const fd_var *h, int nd, struct fno_band *k)
+{
+    for (int i = 0; i < nd && h; i++) {
+        int n = h->n[i + 1], most = i == nd - 1 ? n / 2 : (n - 1) / 2, lo = k->lo[i], hi = k->hi[i];
+        k->lo[i] = lo < -(n / 2) ? -(n / 2) : lo;
+        k->hi[i] = hi > most ? most : hi;
+        if (k->lo[i] != lo || k->hi[i] != hi)
+            R = fd_slice(t, R, i, k->lo[i] - lo, k->hi[i] - k->lo[i] + 1);
+    }
+    return R;
+}
+
+/* The ranks of a Tucker tensor n[d] that has `part` of the numbers of the whole: r_i = x n_i,
+ * rounded, where x^d prod n + x sum n^2 = part prod n, the rule of tensorly */
+static void net_ranks(int d, const int n[], double part, int r[])
+{
+    double whole = 1, squares = 0, lo = 0, hi = 1;
+    for (int i = 0; i < d; i++) {
+        whole *= n[i];
+        squares += (double)n[i] * n[i];
+    }
+    for (int k = 0; k < 60; k++) {
+        double x = (lo + hi) / 2;
+        if (pow(x, d) * whole + x * squares < part * whole) lo = x;
+        else hi = x;
+    }
+    for (int i = 0; i < d; i++) r[i] = lo * n[i] < 1 ? 1 : (int)(lo * n[i] + .5);
+}
+
+/* x [..][r][..][2] times u [n][r][2] along an axis, complex: rows of pairs times
+ * [[re, im], [-im, re]] */
+static fd_var *net_factor(fd_tape *t, fd_var *x, int axis, fd_var *u)
+{
+    static const fd_real turn[4] = { 0, 1, -1, 0 };
+    if (!x || !u) return NULL;
+    int n = u->n[0], r = u->n[1], last = x->nd - 1;
+    int order[FD_MAXD], back[FD_MAXD], shape[FD_MAXD];
+    const int pairs[3] = { r, 1, 2 * n };
+    fd_var *m = fd_permute(t, u, (int[]){ 1, 0, 2 });
+    fd_var *j = fd_matmul(t, 0, 0, m, fd_input(t, 2, (int[]){ 2, 2 }, turn));
+    m = fd_concat(t, fd_reshape(t, m, 3, pairs), fd_reshape(t, j, 3, pairs), 1);
+    for (int i = 0; i <= last; i++)
+        order[i] = i < axis || i == last ? i : i < last - 1 ? i + 1 : axis;
+    for (int i = 0; i <= last; i++) back[order[i]] = i;
+    x = fd_permute(t, x, order);
+    if (!x || !m) return NULL;
+    memcpy(shape, x->n, sizeof shape);
+    shape[last - 1] = n;
+    x = fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / (2 * r)), 2 * r });
+    x = fd_matmul(t, 0, 0, x, fd_reshape(t, m, 2, (int[]){ 2 * r, 2 * n }));
+    return fd_permute(t, fd_reshape(t, x, last + 1, shape), back);
+}
+
+/* Spectral weights n[d][2] as core [r..][2] and factors [n_i][r_i][2]. All their products have the
+ * complex variance 2/(ci + co). */
+static fd_var *net_tucker(fd_pass *p, int d, const int n[], double rank)
+{
+    char name[] = "factor0";
+    int r[FD_MAXD];
+    double terms = 1;
+    net_ranks(d, n, rank, r);
+    for (int i = 0; i < d; i++) terms *= r[i];
+    double scale = sqrt(pow(2. / (n[d - 2] + n[d - 1]) / terms, 1. / (d + 1)) / 2);
+    const fd_init first = fd_init_normal((fd_real)scale);
+    r[d] = 2;
+    fd_var *R = fd_weight(p, "core", d + 1, r, first);
+    for (int i = 0; i < d; i++, name[6]++)
+        R = net_factor(p->t, R, i, fd_weight(p, name, 3, (int[]){ n[i], r[i], 2 }, first));
+    return R;
+}
+
+/* One spectral layer, ci -> co channels: the first word of its parts, its modes, the laws of R and
+ * b. rank > 0: R is a Tucker tensor */
+struct fno_conv {
+    const char *name;
+    int ci, co;
+    struct fno_band k;
+    fd_init spectral, bias;
+    double rank;
+};
+
+/* That of a Fourier operator. R: FNO_ORIGINAL uniform on [0, 1/width^2); U-Net normal, variance of
+ * both parts 1/(kept modes); others normal, complex variance 2/(ci + co), and so is b. */
+static struct fno_conv net_conv(const fd_arch *a, const char *name, double scale, int ci, int co)
+{
+    struct fno_conv c = { name, ci, co, net_modes(a, scale), { 0 }, { 0 }, a->rank };
+    double width = (ci + co) / 2.;
+    if (a->kind == FD_FNO_ORIGINAL) {
+        c.spectral = fd_init_uniform(0, 1 / (width * width));
+        c.bias = net_fan(ci);
+        return c;
+    }
+    c.bias = fd_init_normal(sqrt(1 / width));
+    if (a->kind == FD_FNO_UNET) {
+        width = (c.k.hi[a->nd - 1] - c.k.lo[a->nd - 1]) / 2.;
+        for (int j = 0; j < a->nd - 1; j++) width *= c.k.hi[j] - c.k.lo[j] + 1;
+        if (width < .25) width = .25;
+        c.bias = fd_init_constant(0);
+    }
+    c.spectral = fd_init_normal(sqrt(1 / width) * sqrt(.5));
+    return c;
+}
+
+/* The parts of a spectral layer: R, of which those modes k are left that the grid of h has, the
+ * matrix w and the bias */
+struct fno_parts { fd_var *R, *w, *bias; struct fno_band k; };
+
+static struct fno_parts net_layer_parts(fd_pass *p, const struct fno_conv *c, const fd_var *h)
+{
+    int nd = p->net->arch.nd, n[FD_MAXD];
+    struct fno_parts l = { NULL, NULL, NULL, c->k };
+    for (int i = 0; i < nd; i++) n[i] = c->k.hi[i] - c->k.lo[i] + 1;
+    n[nd] = c->ci;
+    n[nd + 1] = c->co;
+    n[nd + 2] = 2;
+    l.R = c->rank > 0 ? net_tucker(p, nd + 2, n, c->rank)
+                      : net_weight(p, c->name, "spectral", nd + 3, n, c->spectral);
+    l.R = net_kept(p->t, l.R, h, nd, &l.k);
+    l.w = net_weight(p, c->name, "skip", 2, n + nd, net_fan(c->ci));
+    l.bias = net_weight(p, c->name, "bias", 1, &c->co, c->bias);
+    return l;
+}
+
+/* scale and shift of a layer with z = (1 + gamma) (u + bias) + beta, [b][2][width], gamma and beta
+ * at `at` in film; bias without film */
+static fd_var *net_shift(fd_tape *t, fd_var *bias, fd_var *film, int at)
+{
+    if (!film || !bias) return bias;
+    int w = bias->n[0], n[3] = { film->n[0], 1, w };
+    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, at, w), 3, n);
+    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, at + w, w), 3, n);
+    fd_var *scale = fd_affine(t, gamma, 1, 1);
+    return fd_concat(t, scale, fd_add(t, fd_mul(t, scale, bias), beta), 1);
+}
+
+/* f(scale (spectral(h) + h w) + shift) */
+static fd_var *net_layer(fd_pass *p, const struct fno_conv *c, fd_var *h, fd_var *film, int at,
+                         int f)
+{
+    fd_tape *t = p->t;                                /* [FNO eq. 2] */
+    struct fno_parts l = net_layer_parts(p, c, h);
+    int nd = p->net->arch.nd, n[FD_MAXD] = { film ? film->n[0] : 1, 1, 1, 1, 1, 1 };
+    fd_var *ss = net_shift(t, l.bias, film, at);
+    if (t->mode != FD_GRAD2) return fuse_layer(t, h, l.R, l.w, ss, f, nd, l.k.lo, l.k.hi);
+    fd_var *v = fd_matmul(t, 0, 0, h, l.w);
+    fd_var *u = fd_add(t, fd_spectral(t, h, l.R, nd, l.k.lo, l.k.hi), v);
+    if (!film) return net_act(t, fd_add(t, u, ss), f);
+    n[nd + 1] = c->co;
+    u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), nd + 2, n));
+    return net_act(t, fd_add(t, u, fd_reshape(t, fd_slice(t, ss, 1, 1, 1), nd + 2, n)), f);
+}
+
+/* f(norm(spectral(h) + bias) + h w) */
+static fd_var *net_normed(fd_pass *p, const fd_arch *a, const struct fno_conv *c, fd_var *h, int f)
+{
+    fd_tape *t = p->t;
+    struct fno_parts l = net_layer_parts(p, c, h);
+    fd_var *u = fd_add(t, fd_spectral(t, h, l.R, a->nd, l.k.lo, l.k.hi), l.bias);
+    u = net_norm(p, "norm0", u, c->co, a->norms, 1, a->eps);
+    return net_act(t, fd_add(t, u, fd_matmul(t, 0, 0, h, l.w)), f);
+}
+
+/* f(norm(mlp(y) + gate h)), y = layer(h): the channel MLP of [neuraloperator], GELU inside */
+static fd_var *net_mix(fd_pass *p, const fd_arch *a, fd_var *h, fd_var *y, int f)
+{
+    static const char *const mix[2] = { "mix0", "mix1" };
+    fd_tape *t = p->t;
+    int w = a->width, inside = a->linear ? -1 : FD_GELU;
+    fd_var *u = net_like(t, net_mlp(p, mix, fuse_flat(t, y), w, a->mix, w, inside, 0), y);
+    fd_init first = a->gates ? fd_init_identity() : fd_init_constant(1);
+    fd_var *gate = fd_weight(p, "gate", 1 + a->gates, (int[]){ w, w }, first);
+    u = fd_add(t, u, a->gates ? fd_matmul(t, 0, 0, h, gate) : fd_mul(t, h, gate));
+    return net_act(t, a->norms ? net_norm(p, "norm1", u, w, a->norms, 1, a->eps) : u, f);
+}
+
+/* The stencil of a layer, first values N(0, 1/taps): no mode gains or loses, on average. Zeros
+ * behind an axis close it to a circle. */
+static fd_var *net_stencil(fd_pass *p, const fd_arch *a, fd_var *h)
+{
+    const fd_space *s = p->s;
+    double step[3], taps = 1;
+    int bc[3], n[FD_MAXD];
+    if (!a->stencil) return h;
+    for (int i = 0; i < a->nd; i++) {
+        const int ends = s->bc[i] == FD_DIRICHLET;    /* as axes count: n + 1 intervals */
+        step[i] = (double)(s->n[i] + ends) / (a->grid[i] + ends);
+        bc[i] = h && h->n[i + 1] > s->n[i] ? FD_PERIODIC : s->bc[i];
+        taps *= n[i] = a->stencil;
+    }
+    n[a->nd] = a->width;
+    const fd_init first = fd_init_normal((fd_real)sqrt(a->width / (taps * a->width)));
+    return fd_stencil(p->t, h, fd_weight(p, "stencil", a->nd + 1, n, first), a->nd, bc, step);
+}
+
+/* [b][in][points] with places and time, lifted to [b][n..][width] */
+static fd_var *net_lift(fd_pass *p, const fd_arch *a, fd_var *x)
+{
+    static const char *const lift[2] = { "lift0", "lift1" };
+    int n[FD_MAXD] = { p->b };
+    memcpy(n + 1, p->s->n, (size_t)a->nd * sizeof *n);
+    n[a->nd + 1] = a->width;
+    const struct net_place c = { .coords = a->coords, .own = 1 };
+    fd_var *h = fuse_flat(p->t, net_input(p, a, &c, p->s, x));
+    h = net_mlp(p, lift, h, net_inputs(a, &c), a->lift, a->width, net_map(a), 0);
+    return fd_reshape(p->t, h, a->nd + 2, n);
+}
+
+/* and back from `in` channels */
+static fd_var *net_project(fd_pass *p, const fd_arch *a, fd_var *h, int in)
+{
+    static const char *const proj[2] = { "proj0", "proj1" };
+    fd_scope(p, NULL, 0);
+    h = net_mlp(p, proj, fuse_flat(p->t, h), in, a->proj, a->out, net_map(a), 0);
+    return net_output(p, h, a->out);
+}
+
+/* h [b][n0]..[ch] with pad n_a zeros behind each axis a */
+static fd_var *net_pad(fd_pass *p, const fd_arch *a, fd_var *h)
+{
+    for (int i = 0; i < a->nd && h; i++) {
+        int n = p->s->n[i], more = (int)(a->pad[i] * n + .5);
+        if (more) h = op_pad(p->t, h, i + 1, 0, n + more);
+    }
+    return h;
+}
+
+/* h without what is behind */
+static fd_var *net_crop(fd_pass *p, const fd_arch *a, fd_var *h)
+{
+    for (int i = 0; i < a->nd && h; i++)
+        if (h->n[i + 1] > p->s->n[i]) h = fd_slice(p->t, h, i + 1, 0, p->s->n[i]);
+    return h;
+}
+
+static fd_var *fno_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
+{
+    fd_tape *t = p->t;                                /* FD_FNO_BLOCK [FFM code, models/fno.py] */
+    const struct fno_conv c = net_conv(a, "", 1, a->width, a->width);
+    int w = a->width;
+    fd_var *h = net_pad(p, a, net_lift(p, a, x));
+    fd_var *film = net_film(p, a, a->embed, net_times(a->layers, 2 * w), 0);
+    fd_real *room = t->mode == FD_EVAL && h ? fd_raw(t->mem, fd_real, fd_count(h)) : NULL;
+    char *mark = t->mem->beg;
+    fd_var *was = t->last;
+    for (int l = 0; l < a->layers; l++) {
+        int f = l < (a->mix ? a->mix_acts : a->acts) ? net_map(a) : -1;
+        fd_scope(p, "layer", l);
+        fd_var *u = net_stencil(p, a, h);
+        fd_var *y = a->norms ? net_normed(p, a, &c, u, f)
+                             : net_layer(p, &c, u, film, l * 2 * w, f);
+        if (a->mix) y = net_mix(p, a, h, y, l < a->acts ? net_map(a) : -1);
+        h = a->residual ? fd_add(t, h, y) : y;
+        if (room) h = net_settle(t, h, room, mark, was);
+    }
+    return net_crop(p, a, h);
+}
+
+static fd_var *fno_forward(fd_pass *p, fd_var *x, const void *self)
+{
+    const fd_arch *a = self;
+    return net_project(p, a, fno_trunk(p, a, x), a->width);
+}
+
+/* --- HDM [HDM code, models/fno.py]: Fourier layers that leave channels apart ---
+ *
+ *     h = lift(x) + e(t),  h <- norm(f(h)),  h <- S h + b + gate h,  h <- f(mlp(f(h))) + gate h,
+ *
+ * the f inside missing in the last layer. Differs in that time comes in once, added to the lifted
+ * field, not also to every Fourier coefficient, where it is a point source at x = 0. */
+
+static fd_var *hdm_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
+{
+    static const char *const mlp[2] = { "mlp.fc1", "mlp.fc2" };
+    fd_tape *t = p->t;
+    const struct fno_band all = net_modes(a, 1);
+    const int w = a->width, act = net_map(a);
+    const fd_init begin = fd_init_normal(1. / ((double)w * w)), unit = fd_init_constant(1);
+    int n[FD_MAXD], shape[FD_MAXD] = { p->b, 1, 1, 1, 1 };
+    shape[a->nd + 1] = w;
+    for (int i = 0; i < a->nd; i++) n[i] = all.hi[i] - all.lo[i] + 1;
+    n[a->nd] = w;
+    n[a->nd + 1] = 2;
+    fd_var *h = net_lift(p, a, x);
+    if (a->time == FD_TIME_TOKEN) {
+        fd_var *e = fd_map(t, net_dense_fan(p, "time0", net_time(p, a), a->embed, w), FD_SILU);
+        e = net_dense_fan(p, "time1", e, w, w);
+        h = fd_add(t, h, fd_reshape(t, e, a->nd + 2, shape));
+    }
+    h = net_pad(p, a, h);
+    for (int l = 0; l < a->layers; l++) {
+        struct fno_band k = all;
+        fd_scope(p, "layer", l);
+        h = net_act(t, h, act);
+        fd_var *v = net_norm(p, "norm", a->linear ? NULL : h, w, a->groups, 1, 1e-5), *u;
+        h = a->linear ? h : v;
+        u = net_kept(t, fd_weight(p, "spectral", a->nd + 2, n, begin), h, a->nd, &k);
+        u = fd_add(t, fd_spectral(t, h, u, a->nd, k.lo, k.hi), fd_weight(p, "bias", 1, &w, begin));
+        h = fd_add(t, u, fd_mul(t, h, fd_weight(p, "skip.gate", 1, &w, unit)));
+        v = fuse_flat(t, l < a->layers - 1 ? net_act(t, h, act) : h);
+        v = net_act(t, net_mlp(p, mlp, v, w, a->mlp, w, act, 0), act);
+        v = net_like(t, v, h);
+        h = fd_add(t, v, fd_mul(t, h, fd_weight(p, "mlp.gate", 1, &w, unit)));
+    }
+    return net_crop(p, a, h);
+}
+
+static fd_var *hdm_forward(fd_pass *p, fd_var *x, const void *self)
+{
+    const fd_arch *a = self;
+    return net_project(p, a, hdm_trunk(p, a, x), a->width);
+}
+
+/* --- U-shaped operators: FD_UNO [DDO code, src/models.py] and the U-Net of [DDO-SDF] ---
+ *
+ * A list of steps: value 0 is the lifted input, step k makes value k + 1 of value k, joined with
+ * value `join` where that is not -1, on a grid of `to` times the points. L levels, z_i their scale:
+ *
+ *     U-NO    down i: f(layer(h)) from z_{i-1} to z_i;   up i: f(layer(h, value i)), and back
+ *     U-Net   residual blocks h W + conv2(f(norm2(conv1(f(norm1 h))))), `layers` a level down, two
+ *             at the bottom, layers + 1 a level up, each joined with the last value of the way
+ *             down that was not yet used; between levels fd_regrid and one more conv. */
+enum { U_FNO, U_RES, U_MOVE };
+struct u_step { int what, join, ci, co; double from, to; };
+
+static struct u_step *u_put(struct u_step *s, int what, int join, int ci, int co, double from,
+                            double to)
+{
+    *s = (struct u_step){ what, join, ci, co, from, to };
+    return s + 1;
+}
+
+static struct u_step *uno_steps(struct u_step *s, const fd_arch *A)
+{
+    const double *z = A->scale;
+    int L = A->levels, w = A->width, ch = w;
+    for (int i = 0; i < L; i++, ch = s[-1].co)
+        s = u_put(s, U_FNO, -1, ch, w * A->mult[i], i ? z[i - 1] : 1, z[i]);
+    for (int i = L - 1; i >= 0; i--) {
+        int own = w * A->mult[i];
+        s = u_put(s, U_FNO, i < L - 1 ? i + 1 : -1, i < L - 1 ? 2 * own : own,
+                  i ? w * A->mult[i - 1] : w, z[i], i ? z[i - 1] : 1);
+    }
+    return s;
+}
+
+static struct u_step *unet_steps(struct u_step *s, const fd_arch *A)
+{
+    const struct u_step *list = s;
+    const double *z = A->scale;
+    int L = A->levels, R = A->layers, w = A->width, ch = w;
+    for (int i = 0; i < L; i++) {
+        for (int j = 0; j < R; j++, ch = w * A->mult[i])
+            s = u_put(s, U_RES, -1, ch, w * A->mult[i], z[i], z[i]);
+        if (i < L - 1) s = u_put(s, U_MOVE, -1, ch, ch, z[i], z[i + 1]);
+    }
+    int kept = (int)(s - list);
+    for (int j = 0; j < 2; j++) s = u_put(s, U_RES, -1, ch, ch, z[L - 1], z[L - 1]);
+    for (int i = L - 1; i >= 0; i--) {
+        for (int j = 0; j <= R; j++, kept--, ch = w * A->mult[i]) {
+            int joined = ch + (kept ? list[kept - 1].co : w);
+            s = u_put(s, U_RES, kept, joined, w * A->mult[i], z[i], z[i]);
+        }
+        if (i) s = u_put(s, U_MOVE, -1, ch, ch, z[i], z[i - 1]);
+    }
+    return s;
+}
+
+/* Group norm of the kept modes of h, which cuts off what a nonlinearity made beyond them. That of
+ * [DDO-SDF code, lib/models/fourier_unet.py] is of the half spectrum, summed over channels. */
+static fd_var *u_norm(fd_pass *p, const fd_arch *a, const char *name, fd_var *h, int c,
+                      const struct fno_band *k)
+{
+    fd_tape *t = p->t;
+    int low[3], full[3];
+    for (int i = 0; i < a->nd && h; i++) {
+        full[i] = h->n[i + 1];
+        low[i] = 1 + 2 * (i < a->nd - 1 ? -k->lo[i] : k->hi[i]);
+        if (low[i] > full[i]) low[i] = full[i];
+    }
+    h = fd_regrid(t, fd_regrid(t, h, a->nd, NULL, low), a->nd, NULL, full);
+    return net_norm(p, name, h, c, a->groups, 0, 1e-6);
+}
+
+static fd_var *u_res(fd_pass *p, const fd_arch *a, const struct u_step *s, fd_var *h, fd_var *film,
+                     int at)
+{
+    fd_tape *t = p->t;
+    const int ci = s->ci, co = s->co, act = net_map(a);
+    const struct fno_conv one = net_conv(a, "conv1", s->from, ci, co);
+    const struct fno_conv two = net_conv(a, "conv2", s->from, co, co);
+    fd_var *u = net_act(t, u_norm(p, a, "norm1", h, ci, &one.k), act);
+    u = u_norm(p, a, "norm2", net_layer(p, &one, u, NULL, 0, -1), co, &one.k);
+    u = net_layer(p, &two, net_act(t, net_gate(p, u, co, film, at), act), NULL, 0, -1);
+    if (ci == co) return fd_add(t, u, h);
+    fd_var *w = fd_weight(p, "shortcut", 2, (int[]){ ci, co }, net_fan(ci));
+    return fd_add(t, u, fd_matmul(t, 0, 0, h, w));
+}
+
+/* size: points of the axes at scale 1 */
+static fd_var *u_run(fd_pass *p, const fd_arch *a, const struct u_step *s, fd_var *h, fd_var *film,
+                     int at, const int size[])
+{
+    fd_tape *t = p->t;
+    int n[3], same = 1, act = net_map(a);
+    if (s->what == U_RES) return u_res(p, a, s, h, film, at);
+    const double scale = s->what == U_MOVE && s->to < s->from ? s->to : s->from;
+    const struct fno_conv c = net_conv(a, "", scale, s->ci, s->co);
+    for (int i = 0; i < a->nd; i++) {
+        n[i] = (int)(s->to * size[i] + .5);
+        if (n[i] < 1) n[i] = 1;
+        same &= h && n[i] == h->n[i + 1];
+    }
+    if (s->what == U_MOVE) return net_layer(p, &c, fd_regrid(t, h, a->nd, NULL, n), NULL, 0, -1);
+    if (same) return net_layer(p, &c, h, film, at, act);
+    h = fd_regrid(t, net_layer(p, &c, h, NULL, 0, -1), a->nd, NULL, n);
+    return net_act(t, net_gate(p, h, s->co, film, at), act);
+}
+
+static fd_var *u_forward(fd_pass *p, fd_var *x, const void *self)
+{
+    const fd_arch *a = self;
+    fd_tape *t = p->t;
+    const int uno = a->kind == FD_UNO, w = a->width;
+    int size[3], at = 0, out = 0;
+    const ptrdiff_t most = 4 * (ptrdiff_t)a->levels * (a->layers + 1) + 2;
+    struct u_step *list = fd_new(t->mem, struct u_step, most);
+    if (!list) return NULL;
+    const int count = (int)((uno ? uno_steps : unet_steps)(list, a) - list);
+    fd_var **value = fd_new(t->mem, fd_var *, count + 1);
+    for (int k = 0; k < count; k++) if (list[k].what != U_MOVE) out += 2 * list[k].co;
+    fd_var *h = net_pad(p, a, net_lift(p, a, x));
+    for (int i = 0; i < a->nd; i++) size[i] = h ? h->n[i + 1] : p->s->n[i];
+    fd_var *film = net_film(p, a, uno ? a->embed : 4 * a->embed, out, 0);
+    for (int k = 0; k < count && value; k++) {
+        value[k] = h;
+        fd_scope(p, "step", k);
+        if (list[k].join >= 0) h = fd_concat(t, h, value[list[k].join], a->nd + 1);
+        h = u_run(p, a, &list[k], h, film, at, size);
+        if (list[k].what != U_MOVE) at += 2 * list[k].co;
+    }
+    if (uno && value) h = fd_concat(t, h, value[0], a->nd + 1);
+    else h = net_act(t, h, net_map(a));
+    return net_project(p, a, net_crop(p, a, h), uno ? 2 * w : w * a->mult[0]);
+}
+
+/* --- Transformers: FD_VIT [ViT], FD_UVIT [U-ViT code, libs/uvit.py] ---
+ *
+ *     h = [time, label, patches W + b] + positions                                    [ViT eq. 1]
+ *     h <- h + attention(norm(h)),   h <- h + mlp(norm(h))                       [ViT eqs. 2, 3]
+ *     y = conv3(unpatches(norm(h) W + b))
+ *
+ * U-ViT: the second half of the blocks begins with h <- [h, skip] W + b, the skips being what the
+ * first half made, the last one first. */
+
+struct vit_shape { int width, heads, mlp, act, bias; double eps; };
+
+static struct vit_shape net_block(const fd_arch *a)
+{
+    return (struct vit_shape){ a->width, a->heads, a->mlp, net_map(a), a->qkv_bias, a->eps };
+}
+
+/* x W, N(0, 1/in) at first, with a bias or without */
+static fd_var *block_map(fd_pass *p, const struct vit_shape *k, const char *name, fd_var *x,
+                         int out)
+{
+    const fd_init first = fd_init_normal(sqrt(1. / k->width));
+    if (k->bias) return net_dense(p, name, x, k->width, out, first, fd_init_constant(0), NULL);
+    return fd_matmul(p->t, 0, 0, x, net_weight(p, name, "w", 2, (int[]){ k->width, out }, first));
+}
+
+/* Attention of rows q [b * n][w] to `from`, or to themselves where that is NULL and not apart */
+static fd_var *block_attend(fd_pass *p, const struct vit_shape *k, fd_var *q, fd_var *from,
+                            int apart, const fd_real *weight)
+{
+    fd_tape *t = p->t;
+    int b = p->b, w = k->width, fused = t->mode != FD_GRAD2 && !apart && !weight;
+    fd_var *part[3] = { NULL, NULL, NULL };
+    for (int i = 0; i < 1 + apart; i++) {
+        static const char *const name[] = { "attn.q", "attn.kv", "attn.qkv" };
+        int c = apart ? 1 + i : 3, rows;
+        fd_var *y = block_map(p, k, name[apart ? i : 2], i ? from : q, c * w);
+        if (!y) continue;
+        rows = y->n[0] / b;
+        if (fused) return fuse_attend(t, fd_reshape(t, y, 3, (int[]){ b, rows, 3 * w }), k->heads);
+        for (int j = 0; j < c; j++)
+            part[i + j] = fd_reshape(t, fd_slice(t, y, 1, j * w, w), 3, (int[]){ b, rows, w });
+    }
+    return fd_attention_over(t, part[0], part[1], part[2], k->heads, weight);
+}
+
+/* A block: h <- h + attention(norm h), h <- h + mlp(norm h), with film (1 + gamma) norm h + beta.
+ * apart: keys and values are those of `from`. weight: of the points that are the keys, or NULL. */
+static fd_var *net_attention(fd_pass *p, const struct vit_shape *k, fd_var *h, int apart,
+                             fd_var *from, const fd_real *weight, fd_var *film, int at)
+{
+    static const char *const mlp[2] = { "mlp.fc1", "mlp.fc2" };
+    const fd_init first = fd_init_normal(sqrt(1. / k->width)), zero = fd_init_constant(0);
+    fd_tape *t = p->t;
+    int w = k->width;                                 /* FD_VIT [ViT eqs. 2, 3] */
+    fd_var *u = net_gate(p, net_norm(p, "norm1", h, w, 0, 0, k->eps), w, film, at);
+    if (apart) from = net_norm(p, "normk", from, w, 0, 0, k->eps);
+    u = fuse_flat(t, block_attend(p, k, u, from, apart, weight));
+    h = net_dense(p, "attn.proj", u, w, w, first, zero, h);
+    u = net_gate(p, net_norm(p, "norm2", h, w, 0, 0, k->eps), w, film, at + 2 * w);
+    return fd_add(t, h, net_mlp(p, mlp, u, w, k->mlp, w, k->act, 1));
+}
+
+/* place of token i of n in units of the `ref` tokens that the positions were made for */
+static double vit_place(int i, int n, int ref) { return (i + .5) * ref / n - .5; }
+
+/* learned positions: linear interpolation along one axis after another, the ends repeated */
+static fd_var *vit_resample(fd_tape *t, fd_var *p, int axis, int n)
+{
+    int ref = p ? p->n[axis] : n;
+    if (ref == n) return p;
+    fd_real *m = fd_new(t->mem, fd_real, (ptrdiff_t)n * ref);
+    for (int i = 0; i < n && m; i++) {
+        double u = vit_place(i, n, ref);
+        if (u < 0) u = 0;
+        if (u > ref - 1) u = ref - 1;
+        int j = (int)u, k = j + 1 < ref ? j + 1 : j;
+        m[(ptrdiff_t)i * ref + j] += (fd_real)(1 - (u - j));
+        m[(ptrdiff_t)i * ref + k] += (fd_real)(u - j);
+    }
+    return op_along(t, p, axis, n, ref, m, 0);
+}
+
+/* [tokens][width]. Fixed ones: for each axis a share of the width, cosines, then sines, of the
+ * place times 10000^(-j/q). */
+static fd_var *vit_position(fd_pass *p, const fd_arch *a, const int T[3])
+{
+    fd_tape *t = p->t;
+    int tokens = T[0] * T[1] * T[2], w = a->width, q = w / (2 * a->nd), n[FD_MAXD];
+    if (a->pos == FD_POS_LEARNED) {
+        for (int i = 0; i < a->nd; i++) n[i] = a->grid[i] / a->patch[i];
+        n[a->nd] = w;
+        fd_var *v = fd_weight(p, "pos_embed", a->nd + 1, n, fd_init_normal(.02));
+        for (int i = 0; i < a->nd; i++) v = vit_resample(t, v, i, T[i]);
+        return fd_reshape(t, v, 2, (int[]){ tokens, w });
+    }
+    if (p->plan) return NULL;
+    fd_real *x = fd_new(t->mem, fd_real, (ptrdiff_t)tokens * w);
+    for (int i = 0; i < tokens && x; i++) {
+        int rest = i;
+        for (int d = a->nd - 1; d >= 0; d--) {
+            double u = vit_place(rest % T[d], T[d], a->grid[d] / a->patch[d]);
+            rest /= T[d];
+            for (int j = 0; j < q; j++) {
+                double v = u * pow(10000.0, -(double)j / q);
+                x[(ptrdiff_t)i * w + 2 * q * d + j] = (fd_real)cos(v);
+                x[(ptrdiff_t)i * w + 2 * q * d + q + j] = (fd_real)sin(v);
+            }
+        }
+    }
+    return fd_input(t, 2, (int[]){ tokens, w }, x);
+}
+
+/* rows of tokens: time, label and the T[0] x T[1] x T[2] patches of x, which is on the grid s */
+static fd_var *vit_tokens(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x,
+                          const int T[3])
+{
+    fd_tape *t = p->t;
+    const struct net_place c = { .coords = a->coords, .own = 1 };
+    int w = a->width, n[FD_MAXD] = { p->b }, in = net_inputs(a, &c), size = in;
+    const int all[3] = { p->b, T[0] * T[1] * T[2], w }, one[3] = { p->b, 1, w };
+    fd_var *clock = NULL, *label = NULL;
+    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
+    n[a->nd + 1] = in;
+    for (int i = 0; i < a->nd; i++) size = net_times(size, a->patch[i]);
+    fd_var *h = fd_patches(t, fd_reshape(t, net_input(p, a, &c, s, x), a->nd + 2, n), a->patch);
+    h = fd_reshape(t, net_dense_glorot(p, "patch_embed", fuse_flat(t, h), size, w), 3, all);
+    if (a->time == FD_TIME_TOKEN) {
+        clock = net_clock(p, a->embed, a->tscale, a->clock);
+        clock = fd_map(t, net_dense_glorot(p, "time0", clock, a->embed, 4 * w), FD_SILU);
+        clock = fd_reshape(t, net_dense_glorot(p, "time1", clock, 4 * w, w), 3, one);
+    }
+    if (a->labels) label = fd_reshape(t, net_label(p, a->labels, w), 3, one);
+    if (a->pos != FD_POS_NONE) h = fd_add(t, h, vit_position(p, a, T));
+    if (a->labels) h = fd_concat(t, label, h, 1);
+    if (a->time == FD_TIME_TOKEN) h = fd_concat(t, clock, h, 1);
+    return fuse_flat(t, h);
+}
+
+/* rows of the patches after the last norm */
+static fd_var *vit_trunk(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x, int T[3])
+{
+    fd_tape *t = p->t;
+    const struct vit_shape k = net_block(a);
+    const int w = a->width, L = a->layers, half = a->kind == FD_UVIT ? L / 2 : 0;
+    const int first = (a->time == FD_TIME_TOKEN) + (a->labels > 0);
+    for (int i = 0; i < 3; i++) T[i] = i < a->nd ? s->n[i] / a->patch[i] : 1;
+    const int tokens = T[0] * T[1] * T[2];
+    fd_var *h = vit_tokens(p, a, s, x, T), **skip = fd_new(t->mem, fd_var *, half + 1);
+    for (int l = 0; l < L && skip; l++) {
+        int from = L - 1 - l;                         /* the block whose result comes in again */
+        int out = from < half, i = l < half ? l : l - (out ? L - half : half);
+        fd_real *room = t->mode == FD_EVAL && h ? fd_raw(t->mem, fd_real, fd_count(h)) : NULL;
+        char *mark = t->mem->beg;
+        fd_var *was = t->last;
+        fd_scope(p, a->kind == FD_VIT ? "blocks." : l < half ? "in_blocks."
+                  : out ? "out_blocks." : "mid_blocks.", i);
+        if (out)
+            h = net_dense(p, "skip_linear", fd_concat(t, h, skip[from], 1), 2 * w, w,
+                          fd_init_normal(.02), fd_init_constant(0), NULL);
+        h = net_attention(p, &k, h, 0, NULL, NULL, NULL, 0);
+        if (room) h = net_settle(t, h, room, mark, was);
+        if (l < half) skip[l] = h;
+    }
+    fd_scope(p, NULL, 0);
+    h = fd_reshape(t, h, 3, (int[]){ p->b, tokens + first, w });
+    if (first) h = fd_slice(t, h, 1, first, tokens);
+    return net_norm(p, "norm", fuse_flat(t, h), w, 0, 0, a->eps);
+}
+
+static fd_var *vit_forward(fd_pass *p, fd_var *x, const void *self)
+{
+    const fd_arch *a = self;
+    fd_tape *t = p->t;
+    const fd_init zero = fd_init_constant(0);
+    int T[3], size = a->out, n[FD_MAXD];
+    fd_var *h = vit_trunk(p, a, p->s, x, T);
+    for (int i = 0; i < a->nd; i++) size = net_times(size, a->patch[i]);
+    h = net_dense(p, "decoder_pred", h, a->width, size, fd_init_normal(.02), zero, NULL);
+    h = fd_reshape(t, h, 3, (int[]){ p->b, T[0] * T[1] * T[2], size });
+    h = fd_unpatches(t, h, a->nd, p->s->n, a->patch);
+    double taps = 1;
+    for (int i = 0; i < a->nd; i++) taps *= n[i] = 3;
+    n[a->nd] = n[a->nd + 1] = a->out;
+    fd_init first = net_glorot(taps * a->out, a->out);
+    fd_var *w = fd_weight(p, "final_layer.w", a->nd + 2, n, first);
+    h = fd_conv3(t, h, w, a->edges == FD_EDGES_SPACE ? p->s->bc : NULL);
+    h = fd_add(t, h, fd_weight(p, "final_layer.b", 1, &a->out, zero));
+    return net_output(p, h, a->out);
+}
+
+/* --- Coordinate networks: FD_SIREN [SIREN eq. 3], FD_GABOR, modulated [functa; FDP] ---
+ *
+ *     h = (places, x, t),   h <- sin(omega ((1 + scale) (h W + b) + shift)),   y = h W + b
+ *
+ * Gabor: the sine times exp(-10 (..)^2), and the inputs again at every layer. The modulations are
+ * the shifts, with FD_MOD_SCALE the scales, or with FD_MOD_WEIGHTS a change of all W and b; with
+ * latent numbers z they are z D + d. First values [SIREN sec. 3.2]. */
+
+static struct net_place coord_places(const fd_arch *a)
+{
+    int own = a->edges == FD_EDGES_PLAIN, k = !own;
+    return (struct net_place){ a->coords, own, { k, k, k }, 1 };
+}
+
+static int net_seen(const fd_arch *a) { return a->blind ? 0 : a->in; }
+
+/* inputs of layer l */
+static int coord_in(const fd_arch *a, int l)
+{
+    const struct net_place c = coord_places(a);
+    int first = net_seen(a) + places_count(&c, a->nd) + net_clocked(a);
+    return l ? a->width + (a->kind == FD_GABOR ? first : 0) : first;
+}
+
+/* how many numbers modulate a sample, before `latent` ones are decoded; -1: too many to count */
+static ptrdiff_t coord_mods(const fd_arch *a)
+{
+    double all = 0;
+    if (a->mod != FD_MOD_WEIGHTS) return (ptrdiff_t)a->mod * a->layers * a->width;
+    for (int l = 0; l <= a->layers; l++)
+        all += (coord_in(a, l) + 1.) * (l < a->layers ? a->width : a->out);
+    return all < (double)(PTRDIFF_MAX / 64) ? (ptrdiff_t)all : -1;
+}
+
+/* that number as an extent, INT_MAX where it is too large */
+static int coord_extent(const fd_arch *a)
+{
+    ptrdiff_t n = coord_mods(a);
+    return n < 0 || n > INT_MAX ? INT_MAX : (int)n;
+}
+
+/* the parts of the layers 0..layers, in order, and of the decoder of latent numbers */
+struct coord_part { fd_var *w, *b; };
+
+static struct coord_part *coord_parts(fd_pass *p, const fd_arch *a, struct coord_part *decoder)
+{
+    struct coord_part *part = fd_raw(p->t->mem, struct coord_part, a->layers + 1);
+    const fd_init zero = fd_init_constant(0);
+    for (int l = 0; l <= a->layers && part; l++) {
+        int in = coord_in(a, l), out = l < a->layers ? a->width : a->out;
+        double bound = l ? sqrt(6. / in) / a->omega : 1. / in;
+        fd_scope(p, "layer", l);
+        part[l].w = fd_weight(p, "w", 2, (int[]){ in, out }, fd_init_uniform(-bound, bound));
+        part[l].b = fd_weight(p, "b", 1, &out, zero);
+    }
+    fd_scope(p, NULL, 0);
+    if (a->mod && a->latent) {
+        const int n[2] = { a->latent, coord_extent(a) };
+        fd_init first = fd_init_normal(1 / (sqrt(a->latent) * a->omega));
+        decoder->w = net_weight(p, "latent", "w", 2, n, first);
+        decoder->b = net_weight(p, "latent", "b", 1, n + 1, zero);
+    }
+    return part;
+}
+
+/* w, with modulated weights, whose changes are at `at`, one for each sample */
+static fd_var *coord_weight(fd_tape *t, fd_var *w, fd_var *mods, int *at)
+{
+    if (!mods || !w) return w;
+    int size = (int)fd_count(w), n[3] = { mods->n[0], w->nd == 2 ? w->n[0] : 1, w->n[w->nd - 1] };
+    fd_var *d = fd_slice(t, mods, 1, *at, size);
+    *at += size;
+    return fd_add(t, fd_reshape(t, d, 3, n), w);
+}
+
+/* scale and shift of layer l within the sine: omega ((1 + scale) (u + bias) + shift) */
+static fd_var *coord_gate(fd_tape *t, const fd_arch *a, fd_var *bias, fd_var *gates, int l)
+{
+    int w = a->width, parts = a->mod == FD_MOD_SCALE ? 2 : 1;
+    int from = l * parts * w, n[3] = { gates ? gates->n[0] : 1, 1, w };
+    fd_var *shift = fd_reshape(t, bias, 3, (int[]){ 1, 1, w }), *scale = NULL;
+    if (gates && parts == 2) {                        /* [functa code, function_reps.py] */
+        scale = fd_reshape(t, fd_slice(t, gates, 1, from + w, w), 3, n);
+        scale = fd_affine(t, scale, 1, 1);
+        shift = fd_mul(t, scale, shift);
+    }
+    if (gates) shift = fd_add(t, fd_reshape(t, fd_slice(t, gates, 1, from, w), 3, n), shift);
+    if (!scale) {
+        fd_real *one = fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * w);
+        for (ptrdiff_t i = 0; one && i < (ptrdiff_t)n[0] * w; i++) one[i] = 1;
+        scale = fd_input(t, 3, n, one);
+    }
+    return fd_affine(t, fd_concat(t, scale, shift, 1), a->omega, 0);
+}
+
+/* f(omega ((1 + scale) a + shift)) of layer l, operator by operator */
+static fd_var *coord_act(fd_tape *t, const fd_arch *a, fd_var *h, fd_var *gates, int l)
+{
+    int w = a->width, each = a->mod == FD_MOD_SCALE ? 2 * w : w;
+    int n[3] = { gates ? gates->n[0] : 1, 1, w };
+    if (gates && a->mod == FD_MOD_SCALE) {
+        fd_var *scale = fd_reshape(t, fd_slice(t, gates, 1, l * each + w, w), 3, n);
+        h = fd_mul(t, h, fd_affine(t, scale, 1, 1));
+    }
+    if (gates) h = fd_add(t, h, fd_reshape(t, fd_slice(t, gates, 1, l * each, w), 3, n));
+    return a->kind == FD_GABOR ? fd_gabor(t, h, a->omega, 10)
+                               : fd_map(t, fd_affine(t, h, a->omega, 0), FD_SIN);
+}
+
+/* what the first layer gets, [b][points][places, x, t] */
+static fd_var *coord_input(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x)
+{
+    fd_tape *t = p->t;
+    const struct net_place c = coord_places(a);
+    const int own = places_count(&c, a->nd);
+    fd_var *u = net_places(p, &c, s, net_clocked(a), a->tscale);
+    if (!x) return u;
+    fd_var *v = fd_slice(t, u, 2, 0, own);
+    v = fd_concat(t, v, fd_permute(t, x, (int[]){ 0, 2, 1 }), 2);
+    return net_clocked(a) ? fd_concat(t, v, fd_slice(t, u, 2, own, 1), 2) : v;
+}
+
+static fd_var *coord_forward(fd_pass *p, const fd_arch *a, const fd_space *s, fd_var *x,
+                             fd_var *mods)
+{
+    fd_tape *t = p->t;
+    struct coord_part decoder = { NULL, NULL }, *part = coord_parts(p, a, &decoder);
+    int at = 0;
+    if (p->plan || !part) return NULL;
+    if (mods && a->latent) mods = fuse_dense(t, mods, decoder.w, decoder.b, NULL);
+    fd_var *weights = a->mod == FD_MOD_WEIGHTS ? mods : NULL, *gates = weights ? NULL : mods;
+    fd_var *first = coord_input(p, a, s, x), *h = first, *ws = NULL, *ss = NULL;
+    int fused = t->mode != FD_GRAD2 && !weights && a->kind == FD_SIREN;
+    for (int l = 0; l <= a->layers && h; l++) {
+        if (l && a->kind == FD_GABOR) h = fd_concat(t, h, first, 2);
+        fd_var *w = coord_weight(t, part[l].w, weights, &at);
+        fd_var *bias = coord_weight(t, part[l].b, weights, &at);
+        if (fused && l == a->layers) {
+            h = fd_add(t, fuse_waves(t, h, ws, ss, w), bias);
+        } else if (fused) {
+            fd_var *flat = fd_reshape(t, w, 1, (int[]){ (int)fd_count(w) });
+            fd_var *gate = coord_gate(t, a, bias, gates, l);
+            ws = l ? fd_concat(t, ws, flat, 0) : flat;
+            ss = l ? fd_concat(t, ss, gate, 1) : gate;
+        } else {
+            h = fd_add(t, fd_matmul(t, 0, 0, h, w), bias);
+            if (l < a->layers) h = coord_act(t, a, h, gates, l);
+        }
+    }
+    return fd_permute(t, h, (int[]){ 0, 2, 1 });
+}
+
+/* --- Networks that adapt to what they are given [MAML sec. 2.2, eq. 1; Meta-SGD alg. 1] --- */
+
+fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
+                 fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self)
+{
+    if (!m || !rate) return NULL;
+    if (!m->needs) m = fd_param(t, m->nd, m->n, m->x, NULL);
+    for (int i = 0; i < steps && m; i++) {
+        fd_var *g = NULL;
+        fd_grad(t, loss(self, t, m), NULL, 1, &m, &g);
+        if (clip > 0) {                               /* g - (g - clip)_+ + (-g - clip)_+ */
+            fd_var *over = fd_map(t, fd_affine(t, g, 1, -clip), FD_RELU);
+            fd_var *under = fd_map(t, fd_affine(t, g, -1, -clip), FD_RELU);
+            g = fd_add(t, fd_sub(t, g, over), under);
+        }
+        m = fd_sub(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
+        if (m && !m->needs) m = fd_param(t, m->nd, m->n, m->x, NULL);
+    }
+    return m;
+}
+
+/* numbers that a sample has; the rates of the inner loop are as many */
+static ptrdiff_t coord_size(const fd_arch *a) { return a->latent ? a->latent : coord_mods(a); }
+
+static fd_var *coord_rate(fd_pass *p, const fd_arch *a)
+{
+    const int n = a->latent ? a->latent : coord_extent(a);
+    if (a->rates) return fd_weight(p, "rate", 1, &n, fd_init_constant(a->rate));
+    fd_real *rate = p->plan ? NULL : fd_raw(p->t->mem, fd_real, 1);
+    if (rate) *rate = (fd_real)a->rate;
+    return fd_input(p->t, 1, (int[]){ 1 }, rate);
+}
+
+struct coord_inner { const fd_pass *p; const fd_arch *a; fd_var *x; };
+
+static fd_var *coord_field(const struct coord_inner *c, fd_var *m)
+{
+    fd_pass p = *c->p;
+    return coord_forward(&p, c->a, p.s, net_seen(c->a) ? c->x : NULL, m);
+}
+
+/* sum over the batch of |field(m) - x|^2 [FDP code, models/base_maml.py] */
+static fd_var *coord_loss(const void *self, fd_tape *t, fd_var *m)
+{
+    const struct coord_inner *c = self;
+    fd_var *d = fd_sub(t, coord_field(c, m), c->x);
+    d = fd_sum_to(t, fd_map(t, d, FD_SQUARE), 1, (int[]){ 1 });
+    return fd_affine(t, d, c->p->s->h, 0);
+}
+
+/* The field with the modulations that the inner loop finds for x. A tape without gradients lends
+ * its memory to one that has them. */
+static fd_var *coord_adapt(const fd_pass *p, const fd_arch *a, fd_var *x)
+{
+    fd_tape *t = p->t, own = *t;
+    fd_pass q = *p;
+    const int eval = t->mode == FD_EVAL, n[2] = { p->b, (int)coord_size(a) };
+    const int out[3] = { p->b, a->out, (int)p->s->points };
+    fd_real *room = eval ? fd_raw(t->mem, fd_real, (ptrdiff_t)out[0] * out[1] * out[2]) : NULL;
+    if (eval) {
+        own = fd_tape_begin(t->mem, FD_GRAD);
+        q.t = &own;
+        q.frozen = 1;
+        x = fd_input(&own, x->nd, x->n, x->x);
+    }
+    const struct coord_inner c = { &q, a, x };
+    fd_real *zero = fd_new(t->mem, fd_real, (ptrdiff_t)n[0] * n[1]);
+    if (!zero || !x) return NULL;
+    fd_var *by = coord_rate(&q, a), *m = fd_input(q.t, 2, n, zero);
+    fd_var *y = coord_field(&c, fd_adapt(q.t, a->inner, a->inner_clip, m, by, coord_loss, &c));
+    if (!eval || !y) return y;
+    memcpy(room, y->x, (size_t)fd_count(y) * sizeof *room);
+    fd_tape_end(&own);
+    return fd_input(t, 3, out, room);
+}
+
+static fd_var *coord_page(fd_pass *p, fd_var *x, const void *self)
+{
+    const fd_arch *a = self;
+    if (a->inner && !p->plan) return coord_adapt(p, a, x);
+    fd_var *y = coord_forward(p, a, p->s, x, NULL);
+    if (a->inner && a->rates) coord_rate(p, a);
+    return y;
+}
+
+/* --- A transformer on points: FD_POINTS ---
+ *
+ *     tokens h = mlp(places, x, t), queries q = mlp(places [, x], t)
+ *     h <- latent tokens that read h, blocks of h;   y = norm(block of q with keys h) W + b
+ *
+ * Keys that are points have the weights of a quadrature. */
+
+/* where x is asked for as well: on the points of the answer */
+static fd_var *net_pixels(fd_pass *p, const fd_arch *a, fd_var *x)
+{
+    if (!a->pixels || p->to == p->s || p->plan) return a->pixels ? x : NULL;
+    if (p->to->basis || p->s->basis)
+        return TAPE_FAIL(p->t, "fd_query",
+                         "the network takes pixels where it answers: wants grids");
+    return net_regrid(p->t, p->s, x, p->to->n);
+}
+
+static fd_var *points_mlp(fd_pass *p, const fd_arch *a, const char *zero, const char *one,
+                          fd_var *x, int in)
+{
+    const char *const name[2] = { a->lift > 0 ? zero : one, one };
+    return net_mlp(p, name, fuse_flat(p->t, x), in, a->lift, a->width, net_map(a), 1);
+}
+
+static fd_var *points_forward(fd_pass *p, fd_var *x, const void *self)
+{
+    const fd_arch *a = self;
+    fd_tape *t = p->t;
+    const struct vit_shape k = net_block(a);
+    struct net_place c = { a->coords, a->edges == FD_EDGES_PLAIN, { 0 }, 1 };
+    memcpy(c.pairs, a->modes, sizeof c.pairs);
+    const int w = a->width, in = net_inputs(a, &c), clock = net_clocked(a);
+    const fd_real *weight = p->s->weight;
+    fd_var *pixels = net_pixels(p, a, x);
+    if (a->pixels && !pixels) return NULL;
+    fd_var *h = points_mlp(p, a, "token0", "token1", net_input(p, a, &c, p->s, x), in);
+    fd_var *q = a->pixels ? net_input(p, a, &c, p->to, pixels)
+                          : net_places(p, &c, p->to, clock, a->tscale);
+    q = points_mlp(p, a, "query0", "query1", q, a->pixels ? in : in - a->in);
+    fd_var *film = net_film(p, a, a->embed, net_times(a->layers + 1, 4 * w), 1);
+    if (a->latent) {
+        fd_var *z = fd_weight(p, "latent", 2, (int[]){ a->latent, w }, fd_init_normal(.02));
+        z = fd_spread(t, z, 3, (int[]){ p->b, a->latent, w });
+        fd_scope(p, "read", 0);
+        h = net_attention(p, &k, fuse_flat(t, z), 1, h, weight, NULL, 0);
+        weight = NULL;
+    }
+    for (int l = 0; l < a->layers; l++) {
+        fd_scope(p, "blocks.", l);
+        h = net_attention(p, &k, h, 0, NULL, weight, film, l * 4 * w);
+    }
+    fd_scope(p, "answer", 0);
+    q = net_attention(p, &k, q, 1, h, weight, film, a->layers * 4 * w);
+    fd_scope(p, NULL, 0);
+    q = net_norm(p, "norm", q, w, 0, 0, a->eps);
+    q = net_dense(p, "decoder_pred", q, w, a->out, fd_init_normal(.02), fd_init_constant(0), NULL);
+    return net_output(p, q, a->out);
 }
 
 /* One number of a configuration: its name in files, its type, place and range, and what is said
@@ -1905,552 +3162,14 @@ static int field_check(fd_status *st, const char *where, int n, const struct fie
     return 1;
 }
 
-/* extents multiplied; INT_MAX, which no extent may be, where that is too large */
-static int net_times(int a, int b) { return b && a > (INT_MAX - 1) / b ? INT_MAX : a * b; }
+/* --- A network that gives the modulations of a field [Thesis eqs. 4.1-4.3] ---
+ *
+ *     mods = (features of x on `pool` points an axis, their lowest modes) W + b,   y = field(mods)
+ *
+ * Transformers read x on the grid of their positions. */
 
-/* Every number in its range; then the defaults; then what makes no sense together. */
-static int net_arch(fd_arch *a, fd_status *st)
-{
-    enum { MOST = 1 << 16 };                          /* of any extent */
-    const char *fault = NULL;
-    int v = 0;
-    if (!field_check(st, "fd_net_new", ARCH_FIELDS, arch_fields, a)) return 0;
-    int coords = net_is_coords(a), points = net_is_points(a), vit = net_is_vit(a), u = net_is_u(a);
-    int fno = !vit && !coords && !points, hdm = net_is_hdm(a);
-    int half = a->kind == FD_FNO_ORIGINAL || hdm;
-    if (!a->width) a->width = u ? 16 : fno ? 32 : 64;
-    if (!a->layers)
-        a->layers = a->kind == FD_UNO ? 1 : a->kind == FD_UVIT ? 5
-                  : a->kind == FD_FNO_UNET && a->nd == 3 ? 2 : 4;
-    for (int i = 0; i < a->nd && (fno || points); i++)
-        if (!a->modes[i]) a->modes[i] = points ? 6 : (a->nd < 3 ? 13 : 6) * (half ? 1 : 2);
-    if (points && !a->lift) a->lift = a->width < MOST / 2 ? 2 * a->width : MOST;
-    if (a->kind == FD_FNO_ORIGINAL || ((u || hdm) && !a->lift)) a->lift = -1;
-    if (u && !a->proj) a->proj = -1;
-    if (!a->lift && fno) a->lift = 256;
-    if (!a->proj && fno) a->proj = a->kind == FD_FNO_ORIGINAL ? 128 : 256;
-    if (!a->acts && fno && !u) a->acts = a->layers > 1 ? a->layers - 1 : -1;
-    if (a->mix && !a->mix_acts) a->mix_acts = a->acts;
-    if (a->eps == 0 && (vit || points || a->norms)) a->eps = fno ? 1e-5 : 1e-6;
-    if (!a->act) a->act = a->kind == FD_FNO_UNET ? FD_SILU : FD_GELU;
-    if (!a->edges) a->edges = FD_EDGES_SPACE;
-    if (!a->coords) a->coords = coords || points ? FD_COORD_OPEN : FD_COORD_NONE;
-    if (!a->time) a->time = FD_TIME_NONE;
-    if (u && !a->levels) a->levels = a->kind == FD_UNO ? 4 : 3;
-    for (int i = 0; i < FD_LEVELS && u; i++) {
-        if (!a->mult[i]) a->mult[i] = i == 0 ? 1 : i == 1 || a->kind == FD_FNO_UNET ? 2 : 4;
-        if (a->scale[i] == 0) a->scale[i] = a->kind == FD_FNO_UNET ? ldexp(1, -i) : i < 4 ? 1 - .25 * i
-                                          : ldexp(1, 1 - i);
-    }
-    if (a->kind == FD_FNO_UNET && !a->groups)
-        for (a->groups = 32; a->groups > 1 && a->width % a->groups; ) a->groups /= 2;
-    if (!a->embed && (vit || hdm || a->kind == FD_FNO_UNET)) a->embed = a->width + a->width % 2;
-    if (!a->embed) a->embed = a->width < MOST / 4 ? 4 * a->width : MOST;
-    if (a->tscale == 0)
-        a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
-    for (int i = 0; i < a->nd && vit; i++)
-        if (!a->patch[i]) a->patch[i] = !a->grid[i] || a->grid[i] % 2 ? 1 : a->grid[i] % 4 ? 2 : 4;
-    if (!a->heads && (vit || points)) a->heads = 4;
-    if (!a->groups && hdm) a->groups = 4;
-    if (!a->mlp && (vit || points || hdm)) a->mlp = a->width < MOST / 4 ? 4 * a->width : MOST;
-    if (a->omega == 0 && (coords || a->field)) a->omega = 30;
-    if (a->field && !a->field_width) a->field_width = 128;
-    if (a->field && !a->field_layers) a->field_layers = 4;
-    if (a->field && !a->mod) a->mod = FD_MOD_SCALE;
-    if (a->field && !a->pool) a->pool = 1;
-    if (a->inner && a->rate == 0) a->rate = .01;
-#define CHECK(x, ok, why) if (!fault && !(ok)) { fault = why; v = x; }
-    CHECK(a->in, a->in || coords, "in must be 1..65536, is")
-    for (int i = 0; i < a->nd && points; i++)
-        CHECK(a->modes[i], a->modes[i] <= 16, "waves (modes) must be 1..16, are")
-    int best = (fno && !hdm) || points ? FD_TIME_FILM : vit || hdm ? FD_TIME_TOKEN : FD_TIME_NONE;
-    CHECK(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL || a->time == best,
-          "this kind of network does not take that time")
-    CHECK(a->coords, a->coords != FD_COORD_NONE || !(coords || points),
-          "this kind of network needs coords")
-    CHECK(a->kind, a->rank == 0 || a->kind == FD_UNO, "only a U-NO has a rank: kind")
-    CHECK(a->embed, a->embed % 2 == 0, "embed must be even, 2..65536, is")
-    CHECK(a->kind, fno || !(a->linear || a->residual), "only Fourier operators are linear or residual: kind")
-    if (u) {
-        for (int i = 0; i < FD_LEVELS; i++)
-            CHECK(a->mult[i], a->width <= MOST / a->mult[i],
-                  "mult times the width must be 1..65536, mult is")
-        CHECK(a->groups, a->kind == FD_UNO || a->width % a->groups == 0,
-              "groups must divide the width, are")
-        CHECK(a->layers, a->kind != FD_UNO || a->layers == 1, "a U-NO has 1 layer a level, not")
-        CHECK(a->layers, a->layers <= 64, "layers a level must be 1..64, are")
-    }
-    for (int i = 0, all = 1; i < a->nd && vit; i++) {
-        CHECK(a->grid[i], (a->pos == FD_POS_NONE && !a->field)
-              || (a->grid[i] && a->grid[i] % a->patch[i] == 0),
-              "grid must be a multiple of the patch, is")
-        all = net_times(all, a->grid[i]);
-        CHECK(a->grid[i], all < INT_MAX, "the grid has too many points: an axis has")
-    }
-    CHECK(a->heads, !(vit || points) || a->width % a->heads == 0,
-          "heads must divide the width, are")
-    CHECK(a->groups, !hdm || a->width % a->groups == 0, "groups must divide the width, are")
-    CHECK(a->layers, a->kind != FD_UVIT || a->layers % 2, "layers of a U-ViT must be odd, are")
-    CHECK(a->inner, !a->inner || (coords && a->mod && a->in == a->out),
-          "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
-    CHECK(a->blind, !a->blind || a->inner, "only networks that adapt are blind")
-    CHECK(a->acts, !fno || u || a->acts <= a->layers, "acts must be -1 or 1..layers, are")
-    CHECK(a->mix, a->mix == 0 || (fno && !u && !hdm),
-          "only Fourier operators have a mix of 0..65536: mix")
-    CHECK(a->mix_acts, !a->mix || a->mix_acts <= a->layers, "mix_acts must be -1 or 1..layers, are")
-    CHECK(a->norms, a->norms == 0 || (fno && !u && !hdm && a->width % a->norms == 0
-                                      && a->time != FD_TIME_FILM),
-          "norms must divide the width, without scale-shift by time: norms")
-    CHECK(a->stencil, !a->stencil || (fno && !u && !hdm && a->stencil % 2),
-          "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
-    CHECK(a->kind, !a->labels || vit || a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN,
-          "labels want a transformer on patches or an embedding of time: kind")
-    for (int i = 0; i < a->nd; i++)
-        CHECK(a->grid[i], !a->stencil || a->grid[i],
-              "a stencil needs the grid that it is made for: an axis has")
-    if (a->field) {
-        CHECK(a->field, a->field == FD_SIREN || a->field == FD_GABOR, "field must be 0, FD_SIREN or FD_GABOR, is")
-        CHECK(a->kind, !coords && !u && !points, "only FNO, ViT and U-ViT have a field: kind")
-    }
-#undef CHECK
-    if (fault) FD_FAIL(st, FD_EARG, "fd_net_new", fault, v);
-    return !fault;
-}
-
-/* Transformers: skips, head and positions N(0, .02^2), attention N(0, 1/fan-in), the rest uniform
- * [Glorot]; coordinate networks as [SIREN sec. 3.2]; biases 0 */
-static void net_init_other(const fd_net *net, int i, fd_rng r, ptrdiff_t n)
-{
-    const fd_arch *a = &net->arch;
-    const fd_part *p = &net->part[i];
-    const char *end = strrchr(p->name, '.');
-    fd_real *w = net->w + p->at;
-    double in = (double)n / p->n[p->nd - 1], out = p->n[p->nd - 1], scale = .02, shift = 0;
-    int normal = 1, rate = !strcmp(p->name, "rate");
-    if ((end && !strcmp(end, ".b")) || !strncmp(p->name, "film", 4)) return;
-    if (rate || (end && !strcmp(end, ".g"))) {
-        for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(rate ? a->rate : 1);
-        return;
-    }
-    if (net_is_coords(a)) {
-        normal = !strncmp(p->name, "latent", 6);
-        shift = normal ? 0 : -(strncmp(p->name, "layer0.", 7) ? sqrt(6 / in) / a->omega : 1 / in);
-        scale = normal ? 1 / (sqrt(in) * a->omega) : -2 * shift;
-    } else if (strstr(p->name, "attn")) {
-        scale = sqrt(1 / in);
-    } else if (end && !strstr(p->name, "skip") && !strstr(p->name, "decoder")) {
-        normal = 0;
-        shift = -sqrt(6 / (in + out));
-        scale = -2 * shift;
-    }
-    if (normal) fd_normal(r, n, w);
-    else fd_uniform(r, n, w);
-    for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(scale * (double)w[j] + shift);
-}
-
-/* part p, filled with its first values */
-static void net_init(const fd_net *net, int i, fd_rng r)
-{
-    const fd_arch *a = &net->arch;
-    const fd_part *p = &net->part[i];
-    const char *stem = strrchr(p->name, '.');
-    ptrdiff_t n = 1;
-    fd_real *w = net->w + p->at;
-    for (int j = 0; j < p->nd; j++) n *= p->n[j];
-    double width = a->width, scale, shift = 0;
-    stem = stem ? stem + 1 : p->name;
-    if (!strcmp(p->name, "label")) {                  /* N(0, .02^2) */
-        fd_normal(r, n, w);
-        for (ptrdiff_t j = 0; j < n; j++) w[j] *= (fd_real).02;
-        return;
-    }
-    int spectral = !strcmp(stem, "spectral"), bias = !strcmp(stem, "bias");
-    if (net_is_vit(a) || net_is_coords(a) || net_is_points(a)) {
-        net_init_other(net, i, r, n);
-        return;
-    }
-    if (!strncmp(p->name, "film", 4) || strstr(p->name, "norm")) {               /* zeros, ones */
-        for (ptrdiff_t j = 0; j < n && *stem == 'g'; j++) w[j] = 1;
-        return;
-    }
-    /* N(0, 1/taps): no mode gains or loses, on average */
-    if (!strcmp(stem, "stencil")) {
-        fd_normal(r, n, w);
-        for (ptrdiff_t j = 0; j < n; j++) w[j] *= (fd_real)sqrt(width / (double)n);
-        return;
-    }
-    if (!strcmp(stem, "gate")) {                      /* the identity */
-        for (ptrdiff_t j = 0; j < n; j += a->gates ? a->width + 1 : 1) w[j] = 1;
-        return;
-    }
-    if (a->kind == FD_FNO_UNET && bias) return;
-    if (net_is_hdm(a) && (spectral || bias)) {
-        fd_normal(r, n, w);
-        for (ptrdiff_t j = 0; j < n; j++) w[j] /= (fd_real)(width * width);
-        return;
-    }
-    if (a->rank > 0 && (!strcmp(stem, "core") || !strncmp(stem, "factor", 6))) {
-        const fd_part *core = p - (*stem == 'c' ? 0 : stem[6] - '0' + 1), *in = core + a->nd + 1;
-        double terms = 1;                             /* entries of the whole: complex variance 2/(ci + co) */
-        for (int j = 0; j < core->nd - 1; j++) terms *= core->n[j];
-        scale = sqrt(pow(2. / (in[0].n[0] + in[1].n[0]) / terms, 1. / (a->nd + 3)) / 2);
-        fd_normal(r, n, w);
-        for (ptrdiff_t j = 0; j < n; j++) w[j] *= (fd_real)scale;
-        return;
-    }
-    if (net_is_u(a) && (spectral || bias)) {
-        const int *m = spectral ? p->n + a->nd : p[-1].n;                        /* ci, co */
-        width = (m[0] + m[1]) / 2.;
-        if (a->kind == FD_FNO_UNET) width = (p->n[a->nd - 1] - 1) / 2.;   /* variance 2/(m0 m1 ..) */
-        for (int j = 0; j < a->nd - 1 && a->kind == FD_FNO_UNET; j++) width *= p->n[j];
-        if (width < .25) width = .25;
-    }
-    if (spectral && a->kind == FD_FNO_ORIGINAL) {
-        fd_uniform(r, n, w);
-        scale = 1 / (width * width);
-    } else if ((spectral || bias) && a->kind != FD_FNO_ORIGINAL) {
-        fd_normal(r, n, w);
-        scale = sqrt(1 / width) * (spectral ? sqrt(.5) : 1);         /* sqrt(2/(2 width)) */
-    } else {                                          /* U(-1/sqrt fan-in, ..), bias alike */
-        const fd_part *m = p->nd == 2 ? p : p - 1;
-        fd_uniform(r, n, w);
-        shift = -1 / sqrt((double)m->n[0]);
-        scale = -2 * shift;
-    }
-    for (ptrdiff_t j = 0; j < n; j++) w[j] = (fd_real)(scale * (double)w[j] + shift);
-}
-
-/* matrix and bias (none: b NULL) of layer l in a group */
-static void net_dense_of(fd_net *net, fd_status *st, const char *group, int l, const char *w,
-                         const char *b, int in, int out)
-{
-    net_part(net, st, group, l, w, 2, (int[]){ in, out });
-    if (b) net_part(net, st, group, l, b, 1, &out);
-}
-
-/* a block of a transformer; apart: keys and values come from other tokens than queries */
-static void net_plan_block(fd_net *net, fd_status *st, const char *g, int i, int apart)
-{
-    const fd_arch *A = &net->arch;
-    int w = A->width;
-    net_part(net, st, g, i, "norm1.g", 1, &w);
-    net_part(net, st, g, i, "norm1.b", 1, &w);
-    if (apart) {
-        net_part(net, st, g, i, "normk.g", 1, &w);
-        net_part(net, st, g, i, "normk.b", 1, &w);
-        net_dense_of(net, st, g, i, "attn.q.w", A->qkv_bias ? "attn.q.b" : NULL, w, w);
-        net_dense_of(net, st, g, i, "attn.kv.w", A->qkv_bias ? "attn.kv.b" : NULL, w, 2 * w);
-    } else {
-        net_dense_of(net, st, g, i, "attn.qkv.w", A->qkv_bias ? "attn.qkv.b" : NULL, w, 3 * w);
-    }
-    net_dense_of(net, st, g, i, "attn.proj.w", "attn.proj.b", w, w);
-    net_part(net, st, g, i, "norm2.g", 1, &w);
-    net_part(net, st, g, i, "norm2.b", 1, &w);
-    net_dense_of(net, st, g, i, "mlp.fc1.w", "mlp.fc1.b", w, A->mlp);
-    net_dense_of(net, st, g, i, "mlp.fc2.w", "mlp.fc2.b", A->mlp, w);
-}
-
-/* a row for each label, and one for none */
-static void net_plan_label(fd_net *net, fd_status *st, int width)
-{
-    int rows = net->arch.labels + 1;
-    if (rows > 1) net_part(net, st, "", -1, "label", 2, (int[]){ rows, width });
-}
-
-static void net_plan_vit(fd_net *net, fd_status *st)
-{
-    const fd_arch *A = &net->arch;
-    int w = A->width, size = 1, half = A->kind == FD_UVIT ? A->layers / 2 : 0, n[FD_MAXD];
-    for (int i = 0; i < A->nd; i++) size *= A->patch[i];
-    net_dense(net, st, "patch_embed.w", "patch_embed.b", net_times(size, net_inputs(A)), w);
-    if (A->time == FD_TIME_TOKEN) {
-        net_dense(net, st, "time0.w", "time0.b", A->embed, 4 * w);
-        net_dense(net, st, "time1.w", "time1.b", 4 * w, w);
-    }
-    net_plan_label(net, st, w);
-    for (int i = 0; i < A->nd; i++) n[i] = A->grid[i] / A->patch[i];
-    n[A->nd] = w;
-    if (A->pos == FD_POS_LEARNED) net_part(net, st, "", -1, "pos_embed", A->nd + 1, n);
-    for (int l = 0; l < A->layers; l++) {
-        int out = l > A->layers - 1 - half;
-        const char *g = A->kind == FD_VIT ? "blocks." : l < half ? "in_blocks."
-                      : out ? "out_blocks." : "mid_blocks.";
-        int i = l < half ? l : l - (out ? A->layers - half : half);
-        if (out) net_dense_of(net, st, g, i, "skip_linear.w", "skip_linear.b", 2 * w, w);
-        net_plan_block(net, st, g, i, 0);
-    }
-    net_part(net, st, "", -1, "norm.g", 1, &w);
-    net_part(net, st, "", -1, "norm.b", 1, &w);
-    if (A->field) return;
-    net_dense(net, st, "decoder_pred.w", "decoder_pred.b", w, net_times(size, A->out));
-    for (int i = 0; i < A->nd; i++) n[i] = 3;
-    n[A->nd] = n[A->nd + 1] = A->out;
-    net_part(net, st, "", -1, "final_layer.w", A->nd + 2, n);
-    net_part(net, st, "", -1, "final_layer.b", 1, &A->out);
-}
-
-/* the first part of a Fourier operator */
-static void net_plan_lift(fd_net *net, fd_status *st)
-{
-    const fd_arch *A = &net->arch;
-    int in = net_inputs(A), w = A->width;
-    if (A->lift > 0) {
-        net_dense(net, st, "lift0.w", "lift0.b", in, A->lift);
-        net_dense(net, st, "lift1.w", "lift1.b", A->lift, w);
-    } else {
-        net_dense(net, st, "lift0.w", "lift0.b", in, w);
-    }
-}
-
-/* the embedding of time, [hidden], and scale and shift of all layers made of it */
-static void net_plan_film(fd_net *net, fd_status *st, int hidden, int out)
-{
-    const fd_arch *A = &net->arch;
-    if (A->time != FD_TIME_FILM) return;
-    net_plan_label(net, st, A->embed);
-    net_dense(net, st, "time0.w", "time0.b", A->embed, hidden);
-    net_dense(net, st, "time1.w", "time1.b", hidden, hidden);
-    net_dense(net, st, "film.w", "film.b", hidden, out);
-}
-
-static void net_plan_proj(fd_net *net, fd_status *st, int in)
-{
-    const fd_arch *A = &net->arch;
-    if (A->proj > 0) {
-        net_dense(net, st, "proj0.w", "proj0.b", in, A->proj);
-        net_dense(net, st, "proj1.w", "proj1.b", A->proj, A->out);
-    } else {
-        net_dense(net, st, "proj0.w", "proj0.b", in, A->out);
-    }
-}
-
-/* The ranks of a Tucker tensor n[d] that has `part` of the numbers of the whole: r_i = x n_i, rounded, where
- * x^d prod n + x sum n^2 = part prod n, the rule of tensorly */
-static void net_ranks(int d, const int n[], double part, int r[])
-{
-    double whole = 1, squares = 0, lo = 0, hi = 1;
-    for (int i = 0; i < d; i++) {
-        whole *= n[i];
-        squares += (double)n[i] * n[i];
-    }
-    for (int k = 0; k < 60; k++) {
-        double x = (lo + hi) / 2;
-        if (pow(x, d) * whole + x * squares < part * whole) lo = x;
-        else hi = x;
-    }
-    for (int i = 0; i < d; i++) r[i] = lo * n[i] < 1 ? 1 : (int)(lo * n[i] + .5);
-}
-
-/* core [r..][2] and factors [n_i][r_i][2] of spectral weights [n..][2] */
-static void net_plan_tucker(fd_net *net, fd_status *st, const char *group, int l, int d, const int n[])
-{
-    static const char *const factor[] = { "factor0", "factor1", "factor2", "factor3", "factor4" };
-    int r[FD_MAXD];
-    net_ranks(d, n, net->arch.rank, r);
-    r[d] = 2;
-    net_part(net, st, group, l, "core", d + 1, r);
-    for (int i = 0; i < d; i++) net_part(net, st, group, l, factor[i], 3, (int[]){ n[i], r[i], 2 });
-}
-
-/* spectral weights, 1x1 map, bias; modes at a scale of the grid */
-static void net_plan_layer(fd_net *net, fd_status *st, const char *group, int l, const char *conv,
-                           double scale, int ci, int co)
-{
-    const fd_arch *A = &net->arch;
-    char stem[3][16];
-    int n[FD_MAXD], lo, hi;
-    static const char *const end[3] = { "spectral", "skip", "bias" };
-    for (int i = 0; i < 3; i++) strcat(strcpy(stem[i], conv), end[i]);
-    for (int i = 0; i < A->nd; i++) {
-        net_modes(A, scale, i, &lo, &hi);
-        n[i] = hi - lo + 1;
-    }
-    n[A->nd] = ci;
-    n[A->nd + 1] = co;
-    n[A->nd + 2] = 2;
-    if (A->rank > 0) net_plan_tucker(net, st, group, l, A->nd + 2, n);
-    else net_part(net, st, group, l, stem[0], A->nd + 3, n);
-    net_part(net, st, group, l, stem[1], 2, (int[]){ ci, co });
-    net_part(net, st, group, l, stem[2], 1, &co);
-}
-
-static void net_plan_hdm(fd_net *net, fd_status *st)
-{
-    const fd_arch *A = &net->arch;
-    int w = A->width, n[FD_MAXD], lo, hi;
-    net_plan_lift(net, st);
-    if (A->time == FD_TIME_TOKEN) {
-        net_plan_label(net, st, A->embed);
-        net_dense(net, st, "time0.w", "time0.b", A->embed, w);
-        net_dense(net, st, "time1.w", "time1.b", w, w);
-    }
-    for (int i = 0; i < A->nd; i++) {
-        net_modes(A, 1, i, &lo, &hi);
-        n[i] = hi - lo + 1;
-    }
-    n[A->nd] = w;
-    n[A->nd + 1] = 2;
-    for (int l = 0; l < A->layers; l++) {
-        net_part(net, st, "layer", l, "norm.g", 1, &w);
-        net_part(net, st, "layer", l, "norm.b", 1, &w);
-        net_part(net, st, "layer", l, "spectral", A->nd + 2, n);
-        net_part(net, st, "layer", l, "bias", 1, &w);
-        net_part(net, st, "layer", l, "skip.gate", 1, &w);
-        net_dense_of(net, st, "layer", l, "mlp.fc1.w", "mlp.fc1.b", w, A->mlp);
-        net_dense_of(net, st, "layer", l, "mlp.fc2.w", "mlp.fc2.b", A->mlp, w);
-        net_part(net, st, "layer", l, "mlp.gate", 1, &w);
-    }
-    if (!A->field) net_plan_proj(net, st, w);
-}
-
-static void net_plan_norm(fd_net *net, fd_status *st, int l, const char *gain, const char *bias, int w)
-{
-    net_part(net, st, "layer", l, gain, 1, &w);
-    net_part(net, st, "layer", l, bias, 1, &w);
-}
-
-static void net_plan_fno(fd_net *net, fd_status *st)
-{
-    const fd_arch *A = &net->arch;
-    int w = A->width, taps[FD_MAXD];
-    for (int i = 0; i < A->nd; i++) taps[i] = A->stencil;
-    taps[A->nd] = w;
-    net_plan_lift(net, st);
-    net_plan_film(net, st, A->embed, net_times(A->layers, 2 * w));
-    for (int l = 0; l < A->layers; l++) {
-        if (A->stencil) net_part(net, st, "layer", l, "stencil", A->nd + 1, taps);
-        net_plan_layer(net, st, "layer", l, "", 1, w, w);
-        if (A->norms) net_plan_norm(net, st, l, "norm0.g", "norm0.b", w);
-        if (!A->mix) continue;
-        net_dense_of(net, st, "layer", l, "mix0.w", "mix0.b", w, A->mix);
-        net_dense_of(net, st, "layer", l, "mix1.w", "mix1.b", A->mix, w);
-        net_part(net, st, "layer", l, "gate", 1 + A->gates, (int[]){ w, w });
-        if (A->norms) net_plan_norm(net, st, l, "norm1.g", "norm1.b", w);
-    }
-    if (!A->field) net_plan_proj(net, st, w);
-}
-
-/* U-shaped operators as a list of steps: value 0 is the lifted input, step k makes value k + 1 of value k, joined
- * with value `join` where that is not -1, on a grid of `to` times the points */
-enum { U_FNO, U_RES, U_MOVE };
-struct u_step { int what, join, ci, co; double from, to; };
-
-static struct u_step *u_put(struct u_step *s, int what, int join, int ci, int co, double from, double to)
-{
-    *s = (struct u_step){ what, join, ci, co, from, to };
-    return s + 1;
-}
-
-static struct u_step *u_steps(fd_arena *a, const fd_arch *A, int *count)
-{
-    int L = A->levels, R = A->layers, w = A->width, ch = w, kept = 0;
-    struct u_step *list = fd_new(a, struct u_step, 4 * (ptrdiff_t)L * (R + 1) + 2), *s = list;
-    const double *z = A->scale;
-    *count = 0;
-    if (!list) return NULL;
-    if (A->kind == FD_UNO) {
-        for (int i = 0; i < L; i++, ch = s[-1].co)
-            s = u_put(s, U_FNO, -1, ch, w * A->mult[i], i ? z[i - 1] : 1, z[i]);
-        for (int i = L - 1; i >= 0; i--) {
-            int own = w * A->mult[i];
-            s = u_put(s, U_FNO, i < L - 1 ? i + 1 : -1, i < L - 1 ? 2 * own : own,
-                      i ? w * A->mult[i - 1] : w, z[i], i ? z[i - 1] : 1);
-        }
-        *count = (int)(s - list);
-        return list;
-    }
-    for (int i = 0; i < L; i++) {
-        for (int j = 0; j < R; j++, ch = w * A->mult[i])
-            s = u_put(s, U_RES, -1, ch, w * A->mult[i], z[i], z[i]);
-        if (i < L - 1) s = u_put(s, U_MOVE, -1, ch, ch, z[i], z[i + 1]);
-    }
-    kept = (int)(s - list);
-    for (int j = 0; j < 2; j++) s = u_put(s, U_RES, -1, ch, ch, z[L - 1], z[L - 1]);
-    for (int i = L - 1; i >= 0; i--) {
-        for (int j = 0; j <= R; j++, kept--, ch = w * A->mult[i])
-            s = u_put(s, U_RES, kept, ch + (kept ? list[kept - 1].co : w), w * A->mult[i], z[i], z[i]);
-        if (i) s = u_put(s, U_MOVE, -1, ch, ch, z[i], z[i - 1]);
-    }
-    *count = (int)(s - list);
-    return list;
-}
-
-/* scales and shifts of step s in film */
-static int u_film(const struct u_step *s) { return s->what == U_MOVE ? 0 : 2 * s->co; }
-
-static void net_plan_u(fd_net *net, fd_arena *a)
-{
-    const fd_arch *A = &net->arch;
-    fd_status *st = a->st;
-    int count, film = 0, w = A->width;
-    fd_arena scratch = *a;
-    struct u_step *list = u_steps(&scratch, A, &count);
-    for (int i = 0; i < count; i++) film += u_film(&list[i]);
-    net_plan_lift(net, st);
-    net_plan_film(net, st, A->kind == FD_UNO ? A->embed : 4 * A->embed, film);
-    for (int i = 0; i < count; i++) {
-        const struct u_step *s = &list[i];
-        if (s->what != U_RES) {
-            double scale = s->what == U_FNO || s->from < s->to ? s->from : s->to;
-            net_plan_layer(net, st, "step", i, "", scale, s->ci, s->co);
-            continue;
-        }
-        net_part(net, st, "step", i, "norm1.g", 1, &s->ci);
-        net_part(net, st, "step", i, "norm1.b", 1, &s->ci);
-        net_plan_layer(net, st, "step", i, "conv1.", s->from, s->ci, s->co);
-        net_part(net, st, "step", i, "norm2.g", 1, &s->co);
-        net_part(net, st, "step", i, "norm2.b", 1, &s->co);
-        net_plan_layer(net, st, "step", i, "conv2.", s->from, s->co, s->co);
-        if (s->ci != s->co) net_part(net, st, "step", i, "shortcut", 2, (int[]){ s->ci, s->co });
-    }
-    net_plan_proj(net, st, A->kind == FD_UNO ? 2 * w : w * A->mult[0]);
-}
-
-/* two dense layers, one where there is no hidden width */
-static void net_plan_mlp(fd_net *net, fd_status *st, const char *g, int in, int hidden, int out)
-{
-    if (hidden > 0) net_dense_of(net, st, g, 0, "w", "b", in, hidden);
-    net_dense_of(net, st, g, 1, "w", "b", hidden > 0 ? hidden : in, out);
-}
-
-static void net_plan_points(fd_net *net, fd_status *st)
-{
-    const fd_arch *A = &net->arch;
-    int w = A->width, in = net_inputs(A);
-    net_plan_mlp(net, st, "token", in, A->lift, w);
-    net_plan_mlp(net, st, "query", A->pixels ? in : in - A->in, A->lift, w);
-    net_plan_film(net, st, A->embed, net_times(A->layers + 1, 4 * w));
-    if (A->latent) {
-        net_part(net, st, "", -1, "latent", 2, (int[]){ A->latent, w });
-        net_plan_block(net, st, "read", 0, 1);
-    }
-    for (int l = 0; l < A->layers; l++) net_plan_block(net, st, "blocks.", l, 0);
-    net_plan_block(net, st, "answer", 0, 1);
-    net_part(net, st, "", -1, "norm.g", 1, &w);
-    net_part(net, st, "", -1, "norm.b", 1, &w);
-    net_dense(net, st, "decoder_pred.w", "decoder_pred.b", w, A->out);
-}
-
-/* the decoder of latent modulations and the rates of the inner loop come last: they are not modulated */
-static void net_plan_coords(fd_net *net, fd_status *st, const fd_arch *A)
-{
-    int in = net_inputs(A), w = A->width, more = A->kind == FD_GABOR ? in : 0;
-    ptrdiff_t before = net->count;
-    for (int l = 0; l <= A->layers; l++)
-        net_dense_of(net, st, "layer", l, "w", "b", l ? w + more : in, l < A->layers ? w : A->out);
-    if (!A->mod) return;
-    ptrdiff_t mods = A->mod == FD_MOD_WEIGHTS ? net->count - before : (ptrdiff_t)A->mod * A->layers * w;
-    int m = (int)mods, rates = A->inner && A->rates;
-    if (mods > INT_MAX) {
-        if (A->latent || rates) FD_FAIL(st, FD_ESHAPE, "fd_net_new", net_full, net->count, 2);
-        return;
-    }
-    if (A->latent) net_dense(net, st, "latent.w", "latent.b", A->latent, m);
-    if (rates) net_part(net, st, "", -1, "rate", 1, A->latent ? &A->latent : &m);
-}
-
-/* The field of a network that has one, as a coordinate network. Its channel of time is on [-1, 1] where the
- * embedding's argument is on [0, 1000]. */
+/* The field as a coordinate network. Its channel of time is on [-1, 1] where the embedding's
+ * argument is on [0, 1000]. */
 static fd_arch net_field_arch(const fd_arch *a)
 {
     fd_arch f = *a;
@@ -2467,78 +3186,487 @@ static fd_arch net_field_arch(const fd_arch *a)
     return f;
 }
 
-/* One half of a network with a field, as a view of the same weights: what reads the input, up to its linear
- * map to modulations, or the field. Of other networks the whole. */
-static fd_net net_half(const fd_net *net, int field)
+/* modulations [b][fd_inr_size] */
+static fd_var *field_encode(fd_pass *p, const fd_arch *a, fd_var *x)
 {
-    fd_net half = *net;
-    const fd_arch *a = &net->arch;
-    int own = 2 * (a->field_layers + 1) + (a->latent ? 2 : 0);
-    if (!a->field) return half;
-    if (field) {
-        half.arch = net_field_arch(a);
-        half.part += net->parts - own;
-        half.parts = own;
-        half.count -= half.part[0].at;
+    fd_tape *t = p->t;
+    const fd_arch f = net_field_arch(a);
+    const int vit = a->kind == FD_VIT || a->kind == FD_UVIT, w = a->width, b = p->b;
+    const int out = f.latent ? f.latent : coord_extent(&f);
+    fd_space grid = *p->s;
+    int T[3], n[FD_MAXD] = { b }, bc[3] = { 0 }, pool[3] = { 0 }, in = w;
+    fd_var *h;
+    memcpy(T, grid.n, sizeof T);
+    if (vit) {
+        grid.points = 1;
+        for (int i = 0; i < a->nd; i++) grid.points *= grid.n[i] = a->grid[i];
+        h = vit_trunk(p, a, &grid, net_regrid(t, p->s, x, a->grid), T);
     } else {
-        half.arch.field = 0;
-        half.parts -= own;
+        h = (a->kind == FD_FNO_SEPARABLE ? hdm_trunk : fno_trunk)(p, a, x);
     }
-    return half;
+    fd_scope(p, NULL, 0);
+    for (int i = 0; i < a->nd; i++) {
+        n[i + 1] = T[i];
+        bc[i] = vit ? FD_NEUMANN : FD_PERIODIC;
+        in = net_times(in, pool[i] = a->pool);
+    }
+    n[a->nd + 1] = w;
+    h = fd_regrid(t, fd_reshape(t, h, a->nd + 2, n), a->nd, bc, pool);
+    h = fd_reshape(t, h, 2, (int[]){ b, in });
+    return (vit ? net_dense_glorot : net_dense_fan)(p, "mods", h, in, out);
 }
 
-/* modulations of a coordinate network */
-static ptrdiff_t net_mods(const fd_net *net)
+static fd_var *field_forward(fd_pass *p, fd_var *x, const void *self)
+{
+    const fd_arch *a = self, f = net_field_arch(a);
+    fd_var *pixels = net_pixels(p, a, x);
+    if (a->pixels && !pixels) return NULL;
+    fd_var *mods = field_encode(p, a, x);
+    return mods || p->plan ? coord_forward(p, &f, p->to, pixels, mods) : NULL;
+}
+
+/* --- The same blocks for networks of others: fields with any axes before the channels --- */
+
+/* 1 where the last axis of x is c, or x is missing */
+static int net_ends(fd_pass *p, const char *where, const fd_var *x, int c)
+{
+    if (!x || (x->nd > 0 && x->n[x->nd - 1] == c)) return 1;
+    TAPE_FAIL(p->t, where, "the last axis is not what was said: its length, said", row_last(x), c);
+    return 0;
+}
+
+fd_var *fd_dense_layer(fd_pass *p, const char *name, fd_var *x, int in, int out)
+{
+    if (!net_ends(p, "fd_dense_layer", x, in)) return NULL;
+    return net_like(p->t, net_dense_fan(p, name, fuse_flat(p->t, x), in, out), x);
+}
+
+fd_var *fd_mlp(fd_pass *p, const char *name, fd_var *x, int in, int hidden, int out, int act)
+{
+    char one[48] = "", two[48] = "";
+    const size_t n = strlen(name);
+    if (!net_ends(p, "fd_mlp", x, in)) return NULL;
+    if (n > 40 || act < FD_EXP || act >= FD_MAPS) {
+        FD_FAIL(p->t->mem->st, FD_EARG, "fd_mlp", "no such map, or a name of more than 40 letters: "
+                "map, letters", act, (long long)n);
+        return NULL;
+    }
+    memcpy(one, name, n);
+    memcpy(two, name, n);
+    memcpy(one + n, ".fc1", 5);
+    memcpy(two + n, ".fc2", 5);
+    const char *const part[2] = { one, two };
+    act = act == FD_IDENTITY ? -1 : act;
+    return net_like(p->t, net_mlp(p, part, fuse_flat(p->t, x), in, hidden, out, act, 0), x);
+}
+
+fd_var *fd_norm_layer(fd_pass *p, const char *name, fd_var *x, int c, int groups)
+{
+    if (!net_ends(p, "fd_norm_layer", x, c)) return NULL;
+    return net_norm(p, name, x, c, groups, 1, 1e-5);
+}
+
+fd_var *fd_spectral_layer(fd_pass *p, const char *name, fd_var *h, int in, int out,
+                          const int modes[], int act)
+{
+    const fd_init normal = fd_init_normal(sqrt(1. / (in + out))), zero = fd_init_constant(0);
+    struct fno_conv c = { name, in, out, { { 0 }, { 0 } }, normal, zero, 0 };
+    int nd = p->net->arch.nd;
+    for (int i = 0; i < nd; i++) {
+        c.k.hi[i] = modes[i];
+        c.k.lo[i] = i < nd - 1 ? -modes[i] : 0;
+    }
+    if (h && h->nd != nd + 2)
+        return TAPE_FAIL(p->t, "fd_spectral_layer", "wants h [b][n..][in]: axes, of h", nd, h->nd);
+    if (!net_ends(p, "fd_spectral_layer", h, in)) return NULL;
+    return net_layer(p, &c, h, NULL, 0, act == FD_IDENTITY ? -1 : act);
+}
+
+/* the block of a transformer: to themselves, or apart */
+static fd_var *net_attention_rows(fd_pass *p, fd_var *h, int apart, fd_var *from, int width,
+                                  int heads, int mlp)
+{
+    const struct vit_shape k = { width, heads, mlp, FD_GELU, 0, 1e-6 };
+    if (heads < 1 || width % heads)
+        return TAPE_FAIL(p->t, "fd_attention_block", "heads do not divide the width", heads, width);
+    if (!net_ends(p, "fd_attention_block", h, width)
+        || !net_ends(p, "fd_attention_block", from, width)) return NULL;
+    fd_var *y = fuse_flat(p->t, h);
+    y = net_attention(p, &k, y, apart, fuse_flat(p->t, from), NULL, NULL, 0);
+    return net_like(p->t, y, h);
+}
+
+fd_var *fd_attention_block(fd_pass *p, fd_var *h, int width, int heads, int mlp)
+{
+    return net_attention_rows(p, h, 0, NULL, width, heads, mlp);
+}
+
+fd_var *fd_cross_block(fd_pass *p, fd_var *h, fd_var *from, int width, int heads, int mlp)
+{
+    return net_attention_rows(p, h, 1, from, width, heads, mlp);
+}
+
+fd_var *fd_time_embedding(fd_pass *p, int width, double scale)
+{
+    if (!p->time || width < 2 || width % 2) {
+        FD_FAIL(p->t->mem->st, FD_EARG, "fd_time_embedding", "wants times, one for each function, "
+                "and an even width: width", width);
+        return NULL;
+    }
+    return net_clock(p, width, scale, 0);
+}
+
+fd_var *fd_label_embedding(fd_pass *p, int labels, int width)
+{
+    if (labels < 1 || labels > 65535) {
+        FD_FAIL(p->t->mem->st, FD_EARG, "fd_label_embedding", "labels must be 1..65535, are",
+                labels);
+        return NULL;
+    }
+    if (p->plan) p->plan->arch.labels = labels;
+    return net_label(p, labels, width);
+}
+
+fd_var *fd_film_layer(fd_pass *p, const char *name, fd_var *h, int c, fd_var *e, int width)
+{
+    const fd_init zero = fd_init_constant(0);
+    if (!net_ends(p, "fd_film_layer", h, c) || !net_ends(p, "fd_film_layer", e, width)) return NULL;
+    e = net_dense(p, name, e, width, net_times(2, c), zero, zero, NULL);
+    return fd_scale_shift(p->t, h, e);
+}
+
+fd_var *fd_coordinates(fd_pass *p, const fd_space *s, int pairs)
+{
+    const struct net_place c = { FD_COORD_OPEN, pairs <= 0, { pairs, pairs, pairs }, 0 };
+    if (pairs < 0 || pairs > 16) {
+        FD_FAIL(p->t->mem->st, FD_EARG, "fd_coordinates", "pairs must be 0..16, are", pairs);
+        return NULL;
+    }
+    return net_places(p, &c, s, 0, 1);
+}
+
+fd_var *fd_channels_last(fd_pass *p, fd_var *x)
+{
+    int n[FD_MAXD] = { p->b }, nd = p->s->basis ? 1 : p->s->nd;
+    if (!x) return NULL;
+    n[1] = (int)p->s->points;
+    if (!p->s->basis) memcpy(n + 1, p->s->n, (size_t)nd * sizeof *n);
+    n[nd + 1] = x->nd > 1 ? x->n[1] : 1;
+    return fd_reshape(p->t, fd_permute(p->t, x, (int[]){ 0, 2, 1 }), nd + 2, n);
+}
+
+fd_var *fd_channels_first(fd_pass *p, fd_var *h)
+{
+    return h ? net_output(p, h, row_last(h)) : NULL;
+}
+
+/* --- The kinds: what 0 means in a configuration, what makes no sense, the page --- */
+
+/* a number of a configuration, d where it is 0 */
+static void net_or(int *x, int d) { if (!*x) *x = d; }
+
+enum { NET_MOST = 1 << 16 };                              /* of any extent */
+static int net_wide(int width, int n) { return width < NET_MOST / n ? n * width : NET_MOST; }
+
+/* the modes of each axis; half: those that count one side only */
+static void fno_modes(fd_arch *a, int half)
+{
+    for (int i = 0; i < a->nd; i++) net_or(&a->modes[i], (a->nd < 3 ? 13 : 6) * (half ? 1 : 2));
+}
+
+static void fno_defaults(fd_arch *a)
+{
+    int first = a->kind == FD_FNO_ORIGINAL;
+    net_or(&a->width, 32);
+    net_or(&a->layers, 4);
+    fno_modes(a, first);
+    if (first) a->lift = -1;
+    net_or(&a->lift, 256);
+    net_or(&a->proj, first ? 128 : 256);
+    net_or(&a->acts, a->layers > 1 ? a->layers - 1 : -1);
+    if (a->mix) net_or(&a->mix_acts, a->acts);
+    if (a->eps == 0 && a->norms) a->eps = 1e-5;
+    net_or(&a->embed, net_wide(a->width, 4));
+}
+
+static void hdm_defaults(fd_arch *a)
+{
+    net_or(&a->width, 32);
+    net_or(&a->layers, 4);
+    fno_modes(a, 1);
+    net_or(&a->lift, -1);
+    net_or(&a->proj, 256);
+    net_or(&a->acts, a->layers > 1 ? a->layers - 1 : -1);
+    net_or(&a->embed, a->width + a->width % 2);
+    net_or(&a->groups, 4);
+    net_or(&a->mlp, net_wide(a->width, 4));
+}
+
+static void u_defaults(fd_arch *a)
+{
+    int uno = a->kind == FD_UNO;
+    net_or(&a->width, 16);
+    net_or(&a->layers, uno ? 1 : a->nd == 3 ? 2 : 4);
+    fno_modes(a, 0);
+    net_or(&a->lift, -1);
+    net_or(&a->proj, -1);
+    net_or(&a->levels, uno ? 4 : 3);
+    for (int i = 0; i < FD_LEVELS; i++) {
+        net_or(&a->mult[i], i == 0 ? 1 : i == 1 || !uno ? 2 : 4);
+        if (a->scale[i] == 0)
+            a->scale[i] = !uno ? ldexp(1, -i) : i < 4 ? 1 - .25 * i : ldexp(1, 1 - i);
+    }
+    if (uno) {
+        net_or(&a->embed, net_wide(a->width, 4));
+        return;
+    }
+    if (!a->groups) for (a->groups = 32; a->groups > 1 && a->width % a->groups; ) a->groups /= 2;
+    net_or(&a->act, FD_SILU);
+    net_or(&a->embed, a->width + a->width % 2);
+}
+
+static void vit_defaults(fd_arch *a)
+{
+    net_or(&a->width, 64);
+    net_or(&a->layers, a->kind == FD_UVIT ? 5 : 4);
+    net_or(&a->embed, a->width + a->width % 2);
+    for (int i = 0; i < a->nd; i++)
+        net_or(&a->patch[i], !a->grid[i] || a->grid[i] % 2 ? 1 : a->grid[i] % 4 ? 2 : 4);
+    net_or(&a->heads, 4);
+    net_or(&a->mlp, net_wide(a->width, 4));
+    if (a->eps == 0) a->eps = 1e-6;
+}
+
+static void coord_defaults(fd_arch *a)
+{
+    net_or(&a->width, 64);
+    net_or(&a->layers, 4);
+    net_or(&a->embed, net_wide(a->width, 4));
+    net_or(&a->coords, FD_COORD_OPEN);
+    if (a->omega == 0) a->omega = 30;
+    if (a->inner && a->rate == 0) a->rate = .01;
+}
+
+static void points_defaults(fd_arch *a)
+{
+    net_or(&a->width, 64);
+    net_or(&a->layers, 4);
+    for (int i = 0; i < a->nd; i++) net_or(&a->modes[i], 6);
+    net_or(&a->lift, net_wide(a->width, 2));
+    net_or(&a->embed, net_wide(a->width, 4));
+    net_or(&a->coords, FD_COORD_OPEN);
+    net_or(&a->heads, 4);
+    net_or(&a->mlp, net_wide(a->width, 4));
+    if (a->eps == 0) a->eps = 1e-6;
+}
+
+/* what is said of the first thing that makes no sense, and the number v that goes with it */
+#define WANT(number, ok, why) if (!(ok)) { *v = number; return why; }
+
+static const char *fno_check(const fd_arch *a, int *v)
+{
+    WANT(a->acts, a->acts <= a->layers, "acts must be -1 or 1..layers, are")
+    WANT(a->mix_acts, !a->mix || a->mix_acts <= a->layers, "mix_acts must be -1 or 1..layers, are")
+    WANT(a->norms, a->norms == 0 || (a->width % a->norms == 0 && a->time != FD_TIME_FILM),
+         "norms must divide the width, without scale-shift by time: norms")
+    WANT(a->stencil, !a->stencil || a->stencil % 2,
+         "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
+    for (int i = 0; i < a->nd; i++)
+        WANT(a->grid[i], !a->stencil || a->grid[i],
+             "a stencil needs the grid that it is made for: an axis has")
+    return NULL;
+}
+
+static const char *hdm_check(const fd_arch *a, int *v)
+{
+    WANT(a->groups, a->width % a->groups == 0, "groups must divide the width, are")
+    WANT(a->acts, a->acts <= a->layers, "acts must be -1 or 1..layers, are")
+    return NULL;
+}
+
+static const char *u_check(const fd_arch *a, int *v)
+{
+    for (int i = 0; i < FD_LEVELS; i++)
+        WANT(a->mult[i], a->width <= NET_MOST / a->mult[i],
+             "mult times the width must be 1..65536, mult is")
+    WANT(a->groups, a->kind == FD_UNO || a->width % a->groups == 0,
+         "groups must divide the width, are")
+    WANT(a->layers, a->kind != FD_UNO || a->layers == 1, "a U-NO has 1 layer a level, not")
+    WANT(a->layers, a->layers <= 64, "layers a level must be 1..64, are")
+    return NULL;
+}
+
+static const char *vit_check(const fd_arch *a, int *v)
+{
+    for (int i = 0, all = 1; i < a->nd; i++) {
+        WANT(a->grid[i], (a->pos == FD_POS_NONE && !a->field)
+             || (a->grid[i] && a->grid[i] % a->patch[i] == 0),
+             "grid must be a multiple of the patch, is")
+        all = net_times(all, a->grid[i]);
+        WANT(a->grid[i], all < INT_MAX, "the grid has too many points: an axis has")
+    }
+    WANT(a->heads, a->width % a->heads == 0, "heads must divide the width, are")
+    WANT(a->layers, a->kind != FD_UVIT || a->layers % 2, "layers of a U-ViT must be odd, are")
+    return NULL;
+}
+
+static const char *coord_check(const fd_arch *a, int *v)
+{
+    WANT(a->coords, a->coords != FD_COORD_NONE, "this kind of network needs coords")
+    WANT(a->inner, !a->inner || (a->mod && a->in == a->out),
+         "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
+    WANT(a->blind, !a->blind || a->inner, "only networks that adapt are blind")
+    return NULL;
+}
+
+static const char *points_check(const fd_arch *a, int *v)
+{
+    for (int i = 0; i < a->nd; i++)
+        WANT(a->modes[i], a->modes[i] <= 16, "waves (modes) must be 1..16, are")
+    WANT(a->coords, a->coords != FD_COORD_NONE, "this kind of network needs coords")
+    WANT(a->heads, a->width % a->heads == 0, "heads must divide the width, are")
+    return NULL;
+}
+
+/* what a kind may have; NET_CLOUDS: it reads functions on points that have coordinates */
+enum { NET_LINEAR = 1, NET_RANK = 2, NET_MIX = 4, NET_FIELD = 8, NET_ADAPTS = 16, NET_CLOUDS = 32,
+       NET_LABELS = 64, NET_FNO = NET_LINEAR | NET_MIX | NET_FIELD };
+
+/* A kind: its name, what it may have, how time comes in other than as a channel, its defaults and
+ * checks beside those of all, its page. In the order of FD_FNO_ORIGINAL.. */
+static const struct net_kind {
+    const char *name;
+    int has, time;
+    void (*defaults)(fd_arch *a);
+    const char *(*check)(const fd_arch *a, int *v);
+    fd_network *page;
+} net_kinds[] = {
+    { "FD_FNO_ORIGINAL", NET_FNO, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
+    { "FD_FNO_BLOCK", NET_FNO, FD_TIME_FILM, fno_defaults, fno_check, fno_forward },
+    { "FD_VIT", NET_FIELD | NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
+    { "FD_UVIT", NET_FIELD | NET_LABELS, FD_TIME_TOKEN, vit_defaults, vit_check, vit_forward },
+    { "FD_SIREN", NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check, coord_page },
+    { "FD_GABOR", NET_ADAPTS | NET_CLOUDS, FD_TIME_NONE, coord_defaults, coord_check, coord_page },
+    { "FD_UNO", NET_LINEAR | NET_RANK, FD_TIME_FILM, u_defaults, u_check, u_forward },
+    { "FD_FNO_UNET", NET_LINEAR, FD_TIME_FILM, u_defaults, u_check, u_forward },
+    { "FD_POINTS", NET_CLOUDS, FD_TIME_FILM, points_defaults, points_check, points_forward },
+    { "FD_FNO_SEPARABLE", NET_LINEAR | NET_FIELD, FD_TIME_TOKEN, hdm_defaults, hdm_check,
+      hdm_forward },
+    { "FD_OWN", NET_CLOUDS, FD_TIME_NONE, NULL, NULL, NULL }
+};
+
+/* the defaults of all kinds */
+static void net_defaults(fd_arch *a)
+{
+    net_kinds[a->kind].defaults(a);
+    net_or(&a->act, FD_GELU);
+    net_or(&a->edges, FD_EDGES_SPACE);
+    net_or(&a->coords, FD_COORD_NONE);
+    net_or(&a->time, FD_TIME_NONE);
+    if (a->tscale == 0)
+        a->tscale = a->time == FD_TIME_FILM || a->time == FD_TIME_TOKEN ? 1000 : 1;
+    if (!a->field) return;
+    if (a->omega == 0) a->omega = 30;
+    net_or(&a->field_width, 128);
+    net_or(&a->field_layers, 4);
+    net_or(&a->mod, FD_MOD_SCALE);
+    net_or(&a->pool, 1);
+}
+
+/* what makes no sense together, in any kind */
+static const char *net_check(const fd_arch *a, int *v)
+{
+    const int has = net_kinds[a->kind].has, by_time = a->time == FD_TIME_FILM
+        || a->time == FD_TIME_TOKEN;
+    WANT(a->in, a->in || has & NET_ADAPTS, "in must be 1..65536, is")
+    WANT(a->time, a->time == FD_TIME_NONE || a->time == FD_TIME_CHANNEL
+         || a->time == net_kinds[a->kind].time, "this kind of network does not take that time")
+    WANT(a->kind, a->rank == 0 || has & NET_RANK, "only a U-NO has a rank: kind")
+    WANT(a->embed, a->embed % 2 == 0, "embed must be even, 2..65536, is")
+    WANT(a->kind, has & NET_LINEAR || !(a->linear || a->residual),
+         "only Fourier operators are linear or residual: kind")
+    WANT(a->inner, !a->inner || has & NET_ADAPTS,
+         "only coordinate networks with modulations and in = out adapt: inner, which is 0..1000")
+    WANT(a->blind, !a->blind || has & NET_ADAPTS, "only networks that adapt are blind")
+    WANT(a->mix, !a->mix || has & NET_MIX, "only Fourier operators have a mix of 0..65536: mix")
+    WANT(a->norms, !a->norms || has & NET_MIX,
+         "norms must divide the width, without scale-shift by time: norms")
+    WANT(a->stencil, !a->stencil || has & NET_MIX,
+         "only Fourier operators have a stencil, of 3, 5, 7 or 9 points: stencil")
+    WANT(a->kind, !a->labels || has & NET_LABELS || by_time,
+         "labels want a transformer on patches or an embedding of time: kind")
+    WANT(a->field, !a->field || a->field == FD_SIREN || a->field == FD_GABOR,
+         "field must be 0, FD_SIREN or FD_GABOR, is")
+    WANT(a->kind, !a->field || has & NET_FIELD, "only FNO, ViT and U-ViT have a field: kind")
+    return net_kinds[a->kind].check(a, v);
+}
+#undef WANT
+
+/* Every number in its range; then the defaults; then what makes no sense together. */
+static int net_arch(fd_arch *a, fd_status *st)
+{
+    int v = 0;
+    if (!field_check(st, "fd_net_new", ARCH_FIELDS, arch_fields, a)) return 0;
+    net_defaults(a);
+    const char *fault = net_check(a, &v);
+    if (fault) FD_FAIL(st, FD_EARG, "fd_net_new", fault, v);
+    return !fault;
+}
+
+/* --- Networks made and used --- */
+
+static fd_var *net_page(const fd_net *net, fd_pass *p, fd_var *x)
 {
     const fd_arch *a = &net->arch;
-    if (!net_is_coords(a) || !a->mod) return 0;
-    if (a->latent) return a->latent;
-    if (a->mod == FD_MOD_WEIGHTS) return net->count / (a->inner && a->rates ? 2 : 1);
-    return (ptrdiff_t)a->mod * a->layers * a->width;
+    if (net->page) return net->page(p, x, net->self);
+    return (a->field ? field_forward : net_kinds[a->kind].page)(p, x, a);
 }
 
-static void net_plan_field(fd_net *net, fd_status *st)
+/* The page on a tape that makes no variables: the network is planned, or its weights are drawn */
+static void net_walk(fd_net *net, const fd_space *s, fd_rng r, fd_arena scratch)
 {
-    const fd_arch *a = &net->arch, f = net_field_arch(a);
-    fd_net view = *net;                               /* to count the weights of the field */
-    int in = a->width, first = net->parts + 2;
-    for (int i = 0; i < a->nd; i++) in = net_times(in, a->pool);
-    net_plan_coords(&view, st, &f);
-    view.arch = f;
-    view.count -= net->count;
-    ptrdiff_t mods = net_mods(&view);
-    if (mods > INT_MAX) FD_FAIL(st, FD_ESHAPE, "fd_net_new", net_full, net->count, 2);
-    if (st->code) return;
-    net_dense(net, st, "mods.w", "mods.b", in, (int)mods);
-    net_plan_coords(net, st, &f);
-    FD_ASSERT(!strcmp(net->part[first].name, "layer0.w"));
+    const double time = 0;
+    fd_tape t = { &scratch, scratch.beg, NULL, NULL, TAPE_PLAN };
+    fd_var x = { .nd = 3, .n = { 1, net->arch.in, (int)s->points } };
+    fd_pass p = { .t = &t, .s = s, .to = s, .b = 1, .time = &time, .net = net, .plan = net,
+                  .rng = r };
+    if (!net->w) net->count = net->parts = 0;
+    net_page(net, &p, net->arch.in ? &x : NULL);
+}
+
+/* a space to plan on: what it is does not matter */
+static fd_space net_nowhere(const fd_arch *a)
+{
+    return (fd_space){ .nd = a->nd, .n = { 1, 1, 1 }, .points = 1, .ch = a->in };
 }
 
 /* the list of parts, without weights */
+static int net_parts(fd_net *net, const fd_space *s, fd_arena *a)
+{
+    net_walk(net, s, fd_seed(0), *a);
+    if (a->st->code) return 0;
+    net->part = fd_new(a, fd_part, net->parts);
+    if (net->part) net_walk(net, s, fd_seed(0), *a);
+    return !a->st->code;
+}
+
 static fd_net *net_plan(fd_arena *a, const fd_arch *arch)
 {
     fd_net *net = fd_new(a, fd_net, 1);
     if (!net) return NULL;
-    fd_arch *A = &net->arch;
-    *A = *arch;
-    if (!net_arch(A, a->st)) return NULL;
-    ptrdiff_t each = net_is_u(A) ? 44 * A->levels : net_is_vit(A) || net_is_points(A) || net_is_hdm(A) ? 17 : 12;
-    net->part = fd_new(a, fd_part, each * (A->layers + 2) + 2 * (ptrdiff_t)A->field_layers + 42);
-    if (!net->part) return NULL;
-    if (net_is_vit(A)) net_plan_vit(net, a->st);
-    else if (net_is_coords(A)) net_plan_coords(net, a->st, A);
-    else if (net_is_points(A)) net_plan_points(net, a->st);
-    else if (net_is_u(A)) net_plan_u(net, a);
-    else if (net_is_hdm(A)) net_plan_hdm(net, a->st);
-    else net_plan_fno(net, a->st);
-    if (A->field) net_plan_field(net, a->st);
-    return a->st->code ? NULL : net;
+    net->arch = *arch;
+    if (!net_arch(&net->arch, a->st)) return NULL;
+    const fd_space s = net_nowhere(&net->arch);
+    return net_parts(net, &s, a) ? net : NULL;
 }
 
 ptrdiff_t fd_net_count(const fd_arch *arch, fd_arena scratch)
 {
-    const fd_net *net = net_plan(&scratch, arch);
-    return net ? net->count : 0;
+    fd_net net = { .arch = *arch };
+    if (scratch.st->code || !net_arch(&net.arch, scratch.st)) return 0;
+    const fd_space s = net_nowhere(&net.arch);
+    net_walk(&net, &s, fd_seed(0), scratch);
+    return scratch.st->code ? 0 : net.count;
 }
 
 static int net_room(fd_arena *a, fd_net *net)
@@ -2552,11 +3680,9 @@ fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r)
 {
     fd_net *net = net_plan(a, arch);
     if (!net || !net_room(a, net)) return NULL;
-    fd_net part[2] = { net_half(net, 0), net_half(net, 1) };
-    int split = arch->field ? part[0].parts : net->parts;
-    for (int i = 0; i < net->parts; i++)
-        net_init(&part[i >= split], i < split ? i : i - split, fd_stream(r, 'w', (uint32_t)i));
-    return net;
+    const fd_space s = net_nowhere(&net->arch);
+    net_walk(net, &s, r, *a);
+    return a->st->code ? NULL : net;
 }
 
 fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w)
@@ -2568,801 +3694,11 @@ fd_net *fd_net_with(fd_arena *a, const fd_net *net, fd_real *w)
     return own;
 }
 
-/* A pass through the network: the tape, the next part to be used, are parts parameters? The labels
- * [b], or NULL. */
-struct net_pass { const fd_net *net; fd_tape *t; int next, frozen; const int *label; };
-
-static fd_var *net_next(struct net_pass *f)
-{
-    const fd_net *net = f->net;
-    const fd_part *p = &net->part[f->next++];
-    return f->frozen ? fd_input(f->t, p->nd, p->n, net->w + p->at)
-                     : fd_param(f->t, p->nd, p->n, net->w + p->at, net->g + p->at);
-}
-
-static int net_map(const fd_arch *a)                   /* the activation, -1 for none */
-{
-    return a->linear || a->act == FD_IDENTITY ? -1 : a->act;
-}
-
-static fd_var *net_act(fd_tape *t, fd_var *x, int f) { return f < 0 ? x : fd_map(t, x, f); }
-
-/* layers of one dense map, or of two with f between, on x [rows][..] */
-static fd_var *net_linear(struct net_pass *f, fd_var *x)
-{
-    fd_var *w = net_next(f);
-    return fuse_dense(f->t, x, w, net_next(f), NULL);
-}
-
-static fd_var *net_dense2(struct net_pass *p, fd_var *x, int f)
-{
-    if (p->t->mode == FD_GRAD2 || f < 0) return net_linear(p, net_act(p->t, net_linear(p, x), f));
-    fd_var *w1 = net_next(p), *b1 = net_next(p), *w2 = net_next(p);
-    return fd_add(p->t, fuse_mlp(p->t, x, w1, b1, w2, f), net_next(p));
-}
-
-/* the row of each label, [b][..]; the last one where there is none */
-static fd_var *net_label(struct net_pass *f, int b)
-{
-    int labels = f->net->arch.labels, *row = fd_raw(f->t->mem, int, b);
-    for (int i = 0; i < b && row; i++) {
-        int of = f->label ? f->label[i] : -1;
-        if (of < -1 || of >= labels) {
-            FD_FAIL(f->t->mem->st, FD_EARG, "fd_forward_label",
-                    "wants labels from -1, none, to labels - 1: function, label, labels", i, of,
-                    labels);
-            return NULL;
-        }
-        row[i] = of < 0 ? labels : of;
-    }
-    fd_var *table = net_next(f);
-    if (!row || !table) return NULL;
-    int width = table->n[1];
-    table = fd_reshape(f->t, table, 3, (int[]){ 1, labels + 1, width });
-    return fd_reshape(f->t, fd_gather(f->t, table, b, 1, row, NULL), 2, (int[]){ b, width });
-}
-
-/* the embedding of time, [b][embed]: (cos, sin)(tscale t f_i), f_i = 10000^(-i/half), or, on tscale t/1000,
- * 2 pi times N(0, 16^2) [SDE app. H.2], the same numbers always */
-static fd_var *net_clock(struct net_pass *f, int b, const double *time)
-{
-    const fd_arch *a = &f->net->arch;
-    int half = a->embed / 2, n[2] = { b, a->embed };
-    fd_real *e = fd_raw(f->t->mem, fd_real, (ptrdiff_t)b * a->embed), *z = fd_raw(f->t->mem, fd_real, half);
-    const double turn = 16 * 2 * FD_PI / 1000;
-    if (!e || !z) return NULL;
-    if (a->clock) fd_normal(fd_seed(0), half, z);
-    for (int i = 0; i < b; i++)
-        for (int j = 0; j < half; j++) {
-            double u = a->tscale * time[i] * (a->clock ? turn * (double)z[j] : pow(10000.0, -(double)j / half));
-            e[(ptrdiff_t)i * a->embed + j] = (fd_real)cos(u);
-            e[(ptrdiff_t)i * a->embed + half + j] = (fd_real)sin(u);
-        }
-    fd_var *y = fd_input(f->t, 2, n, e);
-    return a->labels && !net_is_vit(a) ? fd_add(f->t, y, net_label(f, b)) : y;
-}
-
-/* two dense layers on the embedding, [b][width] */
-static fd_var *net_token(struct net_pass *f, int b, const double *time)
-{
-    return net_linear(f, fd_map(f->t, net_linear(f, net_clock(f, b, time)), FD_SILU));
-}
-
-/* gamma and beta of all layers, [b][layers * 2 * width]. The SiLUs stay in a linear network: they
- * act on time alone. */
-static fd_var *net_film(struct net_pass *f, int b, const double *time)
-{
-    fd_var *x = net_clock(f, b, time);
-    for (int i = 0; i < 2; i++) x = fd_map(f->t, net_linear(f, x), FD_SILU);
-    return net_linear(f, x);
-}
-
-/* Coordinates and time at every point, [b][points][..]; NULL where the network takes neither.
- * Networks that are functions of coordinates have time on [-1, 1], and of each coordinate cos and
- * sin(2^k w u), w = 2 pi on a periodic axis and pi on others: the two ends of a periodic axis are
- * one point. With FD_EDGES_PLAIN they have 2 u - 1, and those on points pairs with w = pi on every
- * axis. */
-static fd_var *net_fixed(struct net_pass *f, const fd_space *s, int b, const double *time)
-{
-    const fd_arch *a = &f->net->arch;
-    int more = net_inputs(a) - net_seen(a), n[3] = { b, (int)s->points, more };
-    int both = net_is_coords(a) || net_is_points(a), plain = !both || a->edges == FD_EDGES_PLAIN;
-    double wide = both ? 2 : 1, from = both ? -1 : 0;
-    const double pi = FD_PI;
-    fd_real *c = more ? fd_raw(f->t->mem, fd_real, b * s->points * more) : NULL;
-    if (!c) return NULL;
-    for (ptrdiff_t p = 0; p < s->points; p++) {
-        fd_real *at = c + p * more;
-        ptrdiff_t rest = p, wave = plain ? a->nd : 0;
-        for (int d = a->nd - 1; d >= 0 && a->coords != FD_COORD_NONE; d--) {
-            int j = (int)(rest % s->n[d]), end = s->n[d] > 1 ? s->n[d] - 1 : 1;
-            rest /= s->n[d];
-            double u = s->at ? (double)s->at[p * a->nd + d] / s->len[d]
-                     : a->coords == FD_COORD_OPEN ? fd_coord(s, d, j) / s->len[d] : (double)j / end;
-            if (plain) at[d] = (fd_real)(wide * u + from);
-            for (int k = 0, ring = !plain && s->bc[d] == FD_PERIODIC; k < net_waves(a, d); k++) {
-                at[wave++] = (fd_real)cos(ldexp(pi, k + ring) * u);
-                at[wave++] = (fd_real)sin(ldexp(pi, k + ring) * u);
-            }
-        }
-    }
-    for (int i = 1; i < b; i++) memcpy(c + i * s->points * more, c, (size_t)(s->points * more) * sizeof *c);
-    for (ptrdiff_t i = 0; i < b * s->points && a->time == FD_TIME_CHANNEL; i++)
-        c[i * more + more - 1] = (fd_real)(wide * a->tscale * time[i / s->points] + from);
-    return fd_input(f->t, 3, n, c);
-}
-
-/* [b][in][points] to [b][points][in + coordinates + time] */
-static fd_var *net_input(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
-{
-    const fd_arch *a = &f->net->arch;
-    int b = x->n[0];
-    x = fd_permute(f->t, x, (int[]){ 0, 2, 1 });
-    return net_inputs(a) > a->in ? fd_concat(f->t, x, net_fixed(f, s, b, time), 2) : x;
-}
-
-/* scale and shift of a layer with z = (1 + gamma) (u + bias) + beta, [b][2][width], gamma and beta at `at` in
- * film; bias without film */
-static fd_var *net_shift(struct net_pass *f, fd_var *bias, fd_var *film, int at)
-{
-    fd_tape *t = f->t;
-    if (!film || !bias) return bias;
-    int w = bias->n[0], n[3] = { film->n[0], 1, w };
-    fd_var *gamma = fd_reshape(t, fd_slice(t, film, 1, at, w), 3, n);
-    fd_var *beta = fd_reshape(t, fd_slice(t, film, 1, at + w, w), 3, n);
-    fd_var *scale = fd_affine(t, gamma, 1, 1);
-    return fd_concat(t, scale, fd_add(t, fd_mul(t, scale, bias), beta), 1);
-}
-
-/* x [..][r][..][2] times u [n][r][2] along an axis, complex: rows of pairs times [[re, im], [-im, re]] */
-static fd_var *net_factor(fd_tape *t, fd_var *x, int axis, fd_var *u)
-{
-    static const fd_real turn[4] = { 0, 1, -1, 0 };
-    if (!x || !u) return NULL;
-    int n = u->n[0], r = u->n[1], last = x->nd - 1, order[FD_MAXD], back[FD_MAXD], shape[FD_MAXD];
-    fd_var *m = fd_permute(t, u, (int[]){ 1, 0, 2 }), *j = fd_matmul(t, 0, 0, m, fd_input(t, 2, (int[]){ 2, 2 }, turn));
-    m = fd_concat(t, fd_reshape(t, m, 3, (int[]){ r, 1, 2 * n }), fd_reshape(t, j, 3, (int[]){ r, 1, 2 * n }), 1);
-    for (int i = 0; i <= last; i++) order[i] = i < axis || i == last ? i : i < last - 1 ? i + 1 : axis;
-    for (int i = 0; i <= last; i++) back[order[i]] = i;
-    x = fd_permute(t, x, order);
-    if (!x || !m) return NULL;
-    memcpy(shape, x->n, sizeof shape);
-    shape[last - 1] = n;
-    x = fd_reshape(t, x, 2, (int[]){ (int)(fd_count(x) / (2 * r)), 2 * r });
-    x = fd_matmul(t, 0, 0, x, fd_reshape(t, m, 2, (int[]){ 2 * r, 2 * n }));
-    return fd_permute(t, fd_reshape(t, x, last + 1, shape), back);
-}
-
-static fd_var *net_spectral(struct net_pass *p)       /* the weights of a spectral convolution */
-{
-    fd_var *R = net_next(p);
-    for (int i = 0; i < p->net->arch.nd + 2 && p->net->arch.rank > 0; i++)
-        R = net_factor(p->t, R, i, net_next(p));
-    return R;
-}
-
-/* The weights of the modes lo..hi that the grid of h has, from..to, as the next part */
-static fd_var *net_kept(struct net_pass *p, const fd_var *h, const int lo[], const int hi[],
-                        int from[], int to[])
-{
-    int nd = p->net->arch.nd;
-    fd_var *R = net_spectral(p);
-    for (int i = 0; i < nd && h; i++) {
-        int n = h->n[i + 1], most = i == nd - 1 ? n / 2 : (n - 1) / 2;
-        from[i] = lo[i] < -(n / 2) ? -(n / 2) : lo[i];
-        to[i] = hi[i] > most ? most : hi[i];
-        if (from[i] != lo[i] || to[i] != hi[i])
-            R = fd_slice(p->t, R, i, from[i] - lo[i], to[i] - from[i] + 1);
-    }
-    return R;
-}
-
-/* f(scale (spectral(h) + h w) + shift) */
-static fd_var *net_layer(struct net_pass *p, fd_var *h, fd_var *film, int at, int f, const int lo[],
-                         const int hi[])
-{
-    const fd_arch *a = &p->net->arch;
-    fd_tape *t = p->t;                                /* [FNO eq. 2] */
-    int from[3], to[3];
-    fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p);
-    fd_var *ss = net_shift(p, net_next(p), film, at);
-    if (t->mode != FD_GRAD2) return fuse_layer(t, h, R, w, ss, f, a->nd, from, to);
-    fd_var *u = fd_add(t, fd_spectral(t, h, R, a->nd, from, to), fd_matmul(t, 0, 0, h, w));
-    if (!film || !u) return net_act(t, fd_add(t, u, ss), f);
-    int n[FD_MAXD] = { film->n[0], 1, 1, 1, 1, 1 };
-    n[a->nd + 1] = u->n[a->nd + 1];
-    u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), a->nd + 2, n));
-    return net_act(t, fd_add(t, u, fd_reshape(t, fd_slice(t, ss, 1, 1, 1), a->nd + 2, n)), f);
-}
-
-static fd_var *net_norm(struct net_pass *p, fd_var *u)
-{
-    const fd_arch *a = &p->net->arch;
-    fd_var *gain = net_next(p);
-    return fd_groupnorm(p->t, u, a->norms, 1, gain, net_next(p), a->eps);
-}
-
-/* f(norm(spectral(h) + bias) + h w) */
-static fd_var *net_normed(struct net_pass *p, fd_var *h, int f, const int lo[], const int hi[])
-{
-    fd_tape *t = p->t;
-    int from[3], to[3];
-    fd_var *R = net_kept(p, h, lo, hi, from, to), *w = net_next(p);
-    fd_var *u = net_norm(p, fd_add(t, fd_spectral(t, h, R, p->net->arch.nd, from, to),
-                                   net_next(p)));
-    return net_act(t, fd_add(t, u, fd_matmul(t, 0, 0, h, w)), f);
-}
-
-/* f(norm(mlp(y) + gate h)), y = layer(h): the channel MLP of [neuraloperator], always with GELU inside */
-static fd_var *net_mix(struct net_pass *p, fd_var *h, fd_var *y, int f)
-{
-    const fd_arch *a = &p->net->arch;
-    fd_tape *t = p->t;
-    if (!y) return NULL;
-    fd_var *u = net_dense2(p, fuse_flat(t, y), a->linear ? -1 : FD_GELU), *gate = net_next(p);
-    u = fd_add(t, fd_reshape(t, u, y->nd, y->n), a->gates ? fd_matmul(t, 0, 0, h, gate) : fd_mul(t, h, gate));
-    return net_act(t, a->norms ? net_norm(p, u) : u, f);
-}
-
-/* h [b][n0]..[ch] with pad n_a zeros behind each axis a */
-static fd_var *net_pad(const fd_arch *a, fd_tape *t, const fd_space *s, fd_var *h)
-{
-    for (int i = 0; i < a->nd && h; i++) {
-        int more = (int)(a->pad[i] * s->n[i] + .5);
-        if (more) h = op_pad(t, h, i + 1, 0, s->n[i] + more);
-    }
-    return h;
-}
-
-/* h without what is behind */
-static fd_var *net_crop(const fd_arch *a, fd_tape *t, const fd_space *s, fd_var *h)
-{
-    for (int i = 0; i < a->nd && h; i++) if (h->n[i + 1] > s->n[i]) h = fd_slice(t, h, i + 1, 0, s->n[i]);
-    return h;
-}
-
-/* y as an input at `to`, the tape shortened to what it was: nothing else that a pass without
- * gradients made is needed again */
-static fd_var *net_settle(fd_tape *t, fd_var *y, fd_real *to, char *mark, fd_var *last)
-{
-    if (!y) return NULL;
-    fd_var was = *y;
-    memmove(to, y->x, (size_t)fd_count(y) * sizeof *to);
-    t->mem->beg = mark;
-    t->last = last;
-    return fd_input(t, was.nd, was.n, to);
-}
-
-/* --- Transformers, FD_UVIT [U-ViT code, libs/uvit.py]: tokens are rows, [b * tokens][width] --- */
-
-static fd_var *vit_norm(struct net_pass *f, fd_var *x)
-{
-    fd_var *gain = net_next(f);
-    return fd_layernorm(f->t, x, gain, net_next(f), f->net->arch.eps);
-}
-
-/* place of token i of n in units of the `ref` tokens that the positions were made for */
-static double vit_place(int i, int n, int ref) { return (i + .5) * ref / n - .5; }
-
-/* learned positions: linear interpolation along one axis after another, the ends repeated */
-static fd_var *vit_resample(fd_tape *t, fd_var *p, int axis, int n)
-{
-    int ref = p ? p->n[axis] : n;
-    if (ref == n) return p;
-    fd_real *m = fd_new(t->mem, fd_real, (ptrdiff_t)n * ref);
-    for (int i = 0; i < n && m; i++) {
-        double u = vit_place(i, n, ref);
-        if (u < 0) u = 0;
-        if (u > ref - 1) u = ref - 1;
-        int j = (int)u, k = j + 1 < ref ? j + 1 : j;
-        m[(ptrdiff_t)i * ref + j] += (fd_real)(1 - (u - j));
-        m[(ptrdiff_t)i * ref + k] += (fd_real)(u - j);
-    }
-    return op_along(t, p, axis, n, ref, m, 0);
-}
-
-/* [tokens][width]. Fixed ones: for each axis a share of the width, cosines, then sines, of the
- * place times 10000^(-j/q). */
-static fd_var *vit_position(struct net_pass *f, const int T[3])
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int tokens = T[0] * T[1] * T[2], w = a->width, q = w / (2 * a->nd);
-    if (a->pos == FD_POS_LEARNED) {
-        fd_var *p = net_next(f);
-        for (int i = 0; i < a->nd; i++) p = vit_resample(t, p, i, T[i]);
-        return fd_reshape(t, p, 2, (int[]){ tokens, w });
-    }
-    fd_real *p = fd_new(t->mem, fd_real, (ptrdiff_t)tokens * w);
-    for (int i = 0; i < tokens && p; i++) {
-        int rest = i;
-        for (int d = a->nd - 1; d >= 0; d--) {
-            double u = vit_place(rest % T[d], T[d], a->grid[d] / a->patch[d]);
-            rest /= T[d];
-            for (int j = 0; j < q; j++) {
-                double v = u * pow(10000.0, -(double)j / q);
-                p[(ptrdiff_t)i * w + 2 * q * d + j] = (fd_real)cos(v);
-                p[(ptrdiff_t)i * w + 2 * q * d + q + j] = (fd_real)sin(v);
-            }
-        }
-    }
-    return fd_input(t, 2, (int[]){ tokens, w }, p);
-}
-
-/* u with the scale and shift at `at` in film, where there is one */
-static fd_var *net_gate(struct net_pass *f, fd_var *u, fd_var *film, int at)
-{
-    return film && u ? fd_scale_shift(f->t, u, fd_slice(f->t, film, 1, at, 2 * row_last(u))) : u;
-}
-
-/* A block: h <- h + attention(norm h), h <- h + mlp(norm h), with film (1 + gamma) norm h + beta. Keys and values
- * are those of `from` where it is not NULL. weight: of the points that are the keys, or NULL. */
-static fd_var *vit_block(struct net_pass *f, fd_var *h, fd_var *from, const fd_real *weight, fd_var *film, int at,
-                         int b)
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int w = a->width;                                 /* FD_VIT [ViT eqs. 2, 3] */
-    fd_var *part[3], *u = net_gate(f, vit_norm(f, h), film, at), *k = from ? vit_norm(f, from) : NULL;
-    int fused = t->mode != FD_GRAD2 && !k && !weight;
-    for (int i = 0, to; i < (k ? 2 : 1); i++) {
-        fd_var *x = i ? k : u, *y;
-        y = a->qkv_bias ? net_linear(f, x) : fd_matmul(t, 0, 0, x, net_next(f));
-        if (!y) return NULL;
-        if (fused) u = fuse_attend(t, fd_reshape(t, y, 3, (int[]){ b, y->n[0] / b, 3 * w }), a->heads);
-        for (int j = 0, c = y->n[1] / w; j < c && !fused; j++) {
-            to = i + j;
-            part[to] = fd_reshape(t, fd_slice(t, y, 1, j * w, w), 3, (int[]){ b, y->n[0] / b, w });
-        }
-    }
-    if (!fused) u = fd_attention_over(t, part[0], part[1], part[2], a->heads, weight);
-    fd_var *proj = net_next(f);
-    h = fuse_dense(t, fuse_flat(t, u), proj, net_next(f), h);
-    return fd_add(t, h, net_dense2(f, net_gate(f, vit_norm(f, h), film, at + 2 * w), net_map(a)));
-}
-
-/* tokens after the last norm, [b * tokens][width]: T[0] x T[1] x T[2] of them */
-static fd_var *vit_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time, int T[3])
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int b = x->n[0], w = a->width, n[FD_MAXD] = { b }, first = 0;
-    int half = a->kind == FD_UVIT ? a->layers / 2 : 0;
-    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
-    n[a->nd + 1] = net_inputs(a);
-    fd_var *h = fd_reshape(t, net_input(f, s, x, time), a->nd + 2, n);
-    h = fd_patches(t, h, a->patch);
-    if (!h) return NULL;
-    for (int i = 0; i < 3; i++) T[i] = i < a->nd ? s->n[i] / a->patch[i] : 1;
-    int tokens = h->n[1];
-    h = fd_reshape(t, net_linear(f, fuse_flat(t, h)), 3, (int[]){ b, tokens, w });
-    fd_var *clock = NULL, *label = NULL;
-    const int one[3] = { b, 1, w };
-    if (a->time == FD_TIME_TOKEN) clock = fd_reshape(t, net_token(f, b, time), 3, one);
-    if (a->labels) label = fd_reshape(t, net_label(f, b), 3, one);
-    first = (a->time == FD_TIME_TOKEN) + (a->labels > 0);
-    if (a->pos != FD_POS_NONE) h = fd_add(t, h, vit_position(f, T));
-    if (a->labels) h = fd_concat(t, label, h, 1);
-    if (a->time == FD_TIME_TOKEN) h = fd_concat(t, clock, h, 1);
-    h = fuse_flat(t, h);
-    fd_var **skip = fd_new(t->mem, fd_var *, half + 1);
-    for (int l = 0; l < a->layers && h && skip; l++) {
-        int from = a->layers - 1 - l;                 /* the block whose result comes in again */
-        fd_real *room = t->mode == FD_EVAL ? fd_raw(t->mem, fd_real, fd_count(h)) : NULL;
-        char *mark = t->mem->beg;
-        fd_var *was = t->last;
-        if (from < half) h = net_linear(f, fd_concat(t, h, skip[from], 1));
-        h = vit_block(f, h, NULL, NULL, NULL, 0, b);
-        if (room) h = net_settle(t, h, room, mark, was);
-        if (l < half) skip[l] = h;
-    }
-    h = fd_reshape(t, h, 3, (int[]){ b, tokens + first, w });
-    if (first) h = fd_slice(t, h, 1, first, tokens);
-    return vit_norm(f, fuse_flat(t, h));
-}
-
-static fd_var *vit_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int b = x->n[0], T[3];
-    fd_var *h = net_linear(f, vit_trunk(f, s, x, time, T));
-    if (!h) return NULL;
-    h = fd_reshape(t, h, 3, (int[]){ b, T[0] * T[1] * T[2], h->n[1] });
-    h = fd_unpatches(t, h, a->nd, s->n, a->patch);
-    h = fd_conv3(t, h, net_next(f), a->edges == FD_EDGES_SPACE ? s->bc : NULL);
-    h = fd_add(t, h, net_next(f));
-    h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
-    return fd_permute(t, h, (int[]){ 0, 2, 1 });
-}
-
-/* --- Coordinate networks [SIREN; functa; FDP], [b][points][ch] --- */
-
-/* part p of the weights, with modulated weights one for each sample */
-static fd_var *coord_weight(struct net_pass *f, fd_var *mods)
-{
-    const fd_part *p = &f->net->part[f->next];
-    fd_var *w = net_next(f);
-    if (!mods || !w) return w;
-    int n[3] = { mods->n[0], 1, p->n[p->nd - 1] }, size = (int)fd_count(w);
-    if (p->nd == 2) n[1] = p->n[0];
-    fd_var *d = fd_slice(f->t, mods, 1, (int)(p->at - f->net->part[0].at), size);
-    return fd_add(f->t, fd_reshape(f->t, d, 3, n), w);
-}
-
-/* scale and shift of layer l within the sine: omega ((1 + scale) (u + bias) + shift) */
-static fd_var *coord_gate(fd_tape *t, const fd_arch *a, fd_var *bias, fd_var *gates, int l)
-{
-    int w = a->width, parts = a->mod == FD_MOD_SCALE ? 2 : 1, n[3] = { gates ? gates->n[0] : 1, 1, w };
-    int from = l * parts * w;
-    fd_var *shift = fd_reshape(t, bias, 3, (int[]){ 1, 1, w }), *scale = NULL;
-    if (gates && parts == 2) {                        /* [functa code, function_reps.py] */
-        scale = fd_reshape(t, fd_slice(t, gates, 1, from + w, w), 3, n);
-        scale = fd_affine(t, scale, 1, 1);
-        shift = fd_mul(t, scale, shift);
-    }
-    if (gates) shift = fd_add(t, fd_reshape(t, fd_slice(t, gates, 1, from, w), 3, n), shift);
-    if (!scale) {
-        fd_real *one = fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * w);
-        for (ptrdiff_t i = 0; one && i < (ptrdiff_t)n[0] * w; i++) one[i] = 1;
-        scale = fd_input(t, 3, n, one);
-    }
-    return fd_affine(t, fd_concat(t, scale, shift, 1), a->omega, 0);
-}
-
-static fd_var *coord_forward(struct net_pass *f, const fd_space *s, int b, fd_var *x,
-                             const double *time, fd_var *mods)
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int w = a->width, n[3] = { b, 1, w }, each = a->mod == FD_MOD_SCALE ? 2 * w : w;
-    if (mods && a->latent) {
-        f->next = 2 * (a->layers + 1);
-        mods = net_linear(f, mods);
-        f->next = 0;
-    }
-    fd_var *weights = a->mod == FD_MOD_WEIGHTS ? mods : NULL, *gates = weights ? NULL : mods;
-    fd_var *p = net_fixed(f, s, b, time);             /* coordinates, x, time */
-    if (x) {
-        int own = net_coords(a);
-        fd_var *u = fd_concat(t, fd_slice(t, p, 2, 0, own), fd_permute(t, x, (int[]){ 0, 2, 1 }),
-                              2);
-        p = a->time == FD_TIME_CHANNEL ? fd_concat(t, u, fd_slice(t, p, 2, own, 1), 2) : u;
-    }
-    fd_var *h = p, *ws = NULL, *ss = NULL;
-    int fused = t->mode != FD_GRAD2 && !weights && a->kind == FD_SIREN;
-    for (int l = 0; l <= a->layers && h; l++) {
-        if (l && a->kind == FD_GABOR) h = fd_concat(t, h, p, 2);
-        fd_var *m = coord_weight(f, weights), *bias = coord_weight(f, weights);
-        if (fused && l < a->layers) {
-            fd_var *flat = fd_reshape(t, m, 1, (int[]){ (int)fd_count(m) }), *gate = coord_gate(t, a, bias, gates, l);
-            ws = l ? fd_concat(t, ws, flat, 0) : flat;
-            ss = l ? fd_concat(t, ss, gate, 1) : gate;
-            continue;
-        }
-        if (fused) {
-            h = fd_add(t, fuse_waves(t, h, ws, ss, m), bias);
-            break;
-        }
-        h = fd_add(t, fd_matmul(t, 0, 0, h, m), bias);
-        if (l == a->layers) break;
-        if (gates && a->mod == FD_MOD_SCALE) {
-            fd_var *scale = fd_reshape(t, fd_slice(t, gates, 1, l * each + w, w), 3, n);
-            h = fd_mul(t, h, fd_affine(t, scale, 1, 1));
-        }
-        if (gates) h = fd_add(t, h, fd_reshape(t, fd_slice(t, gates, 1, l * each, w), 3, n));
-        h = a->kind == FD_GABOR ? fd_gabor(t, h, a->omega, 10)
-                                : fd_map(t, fd_affine(t, h, a->omega, 0), FD_SIN);
-    }
-    return fd_permute(t, h, (int[]){ 0, 2, 1 });
-}
-
-/* --- Fourier operators [KER code, models/fourier_neural_operator.py]: after the last layer --- */
-
-/* the stencil of a layer; zeros behind an axis close it to a circle */
-static fd_var *net_stencil(struct net_pass *f, const fd_space *s, fd_var *h)
-{
-    const fd_arch *a = &f->net->arch;
-    double step[3];
-    int bc[3];
-    if (!a->stencil || !h) return h;
-    for (int i = 0; i < a->nd; i++) {
-        const int ends = s->bc[i] == FD_DIRICHLET;    /* as axes count: n + 1 intervals */
-        step[i] = (double)(s->n[i] + ends) / (a->grid[i] + ends);
-        bc[i] = h->n[i + 1] > s->n[i] ? FD_PERIODIC : s->bc[i];
-    }
-    return fd_stencil(f->t, h, net_next(f), a->nd, bc, step);
-}
-
-static fd_var *fno_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
-{
-    const fd_arch *a = &f->net->arch;                 /* FD_FNO_BLOCK [FFM code, models/fno.py] */
-    fd_tape *t = f->t;
-    int n[FD_MAXD] = { x->n[0] }, lo[3], hi[3], w = a->width;
-    for (int i = 0; i < a->nd; i++) net_modes(a, 1, i, &lo[i], &hi[i]);
-    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
-    n[a->nd + 1] = w;
-    fd_var *h = fuse_flat(t, net_input(f, s, x, time));
-    h = a->lift > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
-    h = net_pad(a, t, s, fd_reshape(t, h, a->nd + 2, n));
-    fd_var *film = a->time == FD_TIME_FILM ? net_film(f, n[0], time) : NULL;
-    fd_real *room = t->mode == FD_EVAL && h ? fd_raw(t->mem, fd_real, fd_count(h)) : NULL;
-    char *mark = t->mem->beg;
-    fd_var *was = t->last;
-    for (int l = 0; l < a->layers && h; l++) {
-        int inner = l < (a->mix ? a->mix_acts : a->acts) ? net_map(a) : -1;
-        fd_var *u = net_stencil(f, s, h);
-        fd_var *y = a->norms ? net_normed(f, u, inner, lo, hi)
-                             : net_layer(f, u, film, l * 2 * w, inner, lo, hi);
-        if (a->mix) y = net_mix(f, h, y, l < a->acts ? net_map(a) : -1);
-        h = a->residual ? fd_add(t, h, y) : y;
-        if (room) h = net_settle(t, h, room, mark, was);
-    }
-    return net_crop(a, t, s, h);
-}
-
-/* [HDM code, models/fno.py]: h <- act h, group norm; h <- S h + b + gate h; h <- act mlp(act h) +
- * gate h, the inner act missing in the last layer. Differs in that time comes in once, added to the
- * lifted field, not also to every Fourier coefficient, where it is a point source at x = 0. */
-static fd_var *hdm_trunk(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int n[FD_MAXD] = { x->n[0] }, one[FD_MAXD] = { x->n[0], 1, 1, 1, 1 };
-    int lo[3], hi[3], from[3], to[3], w = a->width, act = net_map(a);
-    for (int i = 0; i < a->nd; i++) net_modes(a, 1, i, &lo[i], &hi[i]);
-    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
-    one[a->nd + 1] = n[a->nd + 1] = w;
-    fd_var *h = fuse_flat(t, net_input(f, s, x, time));
-    h = a->lift > 0 ? net_dense2(f, h, act) : net_linear(f, h);
-    h = fd_reshape(t, h, a->nd + 2, n);
-    if (a->time == FD_TIME_TOKEN) h = fd_add(t, h, fd_reshape(t, net_token(f, n[0], time), a->nd + 2, one));
-    h = net_pad(a, t, s, h);
-    for (int l = 0; l < a->layers && h; l++) {
-        fd_var *gain = net_next(f), *u, *mlp;
-        h = net_act(t, h, act);
-        h = a->linear ? (net_next(f), h) : fd_groupnorm(t, h, a->groups, 1, gain, net_next(f), 1e-5);
-        u = net_kept(f, h, lo, hi, from, to);
-        u = fd_add(t, fd_spectral(t, h, u, a->nd, from, to), net_next(f));
-        h = fd_add(t, u, fd_mul(t, h, net_next(f)));
-        mlp = net_dense2(f, fuse_flat(t, l < a->layers - 1 ? net_act(t, h, act) : h), act);
-        mlp = h && mlp ? fd_reshape(t, net_act(t, mlp, act), h->nd, h->n) : NULL;
-        h = fd_add(t, mlp, fd_mul(t, h, net_next(f)));
-    }
-    return net_crop(a, t, s, h);
-}
-
-static fd_var *fno_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int b = x->n[0];
-    fd_var *h = fuse_flat(t, (net_is_hdm(a) ? hdm_trunk : fno_trunk)(f, s, x, time));
-    h = a->proj > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
-    h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
-    return fd_permute(t, h, (int[]){ 0, 2, 1 });
-}
-
-/* --- Networks that adapt to what they are given [MAML sec. 2.2, eq. 1; Meta-SGD alg. 1] --- */
-
-fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
-                 fd_var *(*loss)(const void *self, fd_tape *t, fd_var *m), const void *self)
-{
-    if (!m || !rate) return NULL;
-    if (!m->needs) m = fd_param(t, m->nd, m->n, m->x, NULL);
-    for (int i = 0; i < steps && m; i++) {
-        fd_var *g = NULL;
-        fd_grad(t, loss(self, t, m), NULL, 1, &m, &g);
-        if (clip > 0) {                               /* g - (g - clip)_+ + (-g - clip)_+ */
-            fd_var *over = fd_map(t, fd_affine(t, g, 1, -clip), FD_RELU);
-            fd_var *under = fd_map(t, fd_affine(t, g, -1, -clip), FD_RELU);
-            g = fd_add(t, fd_sub(t, g, over), under);
-        }
-        m = fd_sub(t, m, fd_sum_to(t, fd_mul(t, g, rate), m->nd, m->n));
-        if (m && !m->needs) m = fd_param(t, m->nd, m->n, m->x, NULL);
-    }
-    return m;
-}
-
-struct coord_inner { const struct net_pass *f; const fd_space *s; const double *time; fd_var *x; };
-
-static fd_var *coord_field(const struct coord_inner *c, fd_var *m)
-{
-    struct net_pass f = *c->f;
-    return coord_forward(&f, c->s, c->x->n[0], net_seen(&f.net->arch) ? c->x : NULL, c->time, m);
-}
-
-/* sum over the batch of |field(m) - x|^2 [FDP code, models/base_maml.py] */
-static fd_var *coord_loss(const void *self, fd_tape *t, fd_var *m)
-{
-    const struct coord_inner *c = self;
-    fd_var *d = fd_sub(t, coord_field(c, m), c->x);
-    return fd_affine(t, fd_sum_to(t, fd_map(t, d, FD_SQUARE), 1, (int[]){ 1 }), c->s->h, 0);
-}
-
-/* The field with the modulations that the inner loop finds for x. A tape without gradients lends its memory
- * to one that has them. */
-static fd_var *coord_adapt(const struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t, own = *t;
-    struct net_pass g = *f, last = *f;
-    int n[2] = { x->n[0], (int)net_mods(f->net) }, one = 1, eval = t->mode == FD_EVAL;
-    fd_real *room = eval ? fd_raw(t->mem, fd_real, (ptrdiff_t)n[0] * a->out * s->points) : NULL;
-    if (eval) {
-        own = fd_tape_begin(t->mem, FD_GRAD);
-        g.t = last.t = &own;
-        g.frozen = 1;
-        x = fd_input(&own, x->nd, x->n, x->x);
-    }
-    struct coord_inner c = { &g, s, time, x };
-    fd_real *rate = fd_raw(t->mem, fd_real, 1), *zero = fd_new(t->mem, fd_real, (ptrdiff_t)n[0] * n[1]);
-    if (!zero || !x) return NULL;
-    *rate = (fd_real)a->rate;
-    last.frozen = g.frozen;
-    last.next = f->net->parts - 1;
-    fd_var *by = a->rates ? net_next(&last) : fd_input(g.t, 1, &one, rate);
-    fd_var *m = fd_adapt(g.t, a->inner, a->inner_clip, fd_input(g.t, 2, n, zero), by, coord_loss, &c);
-    fd_var *y = coord_field(&c, m);
-    if (!eval || !y) return y;
-    memcpy(room, y->x, (size_t)fd_count(y) * sizeof *room);
-    fd_tape_end(&own);
-    return fd_input(t, 3, (int[]){ n[0], a->out, (int)s->points }, room);
-}
-
-/* --- U-shaped operators: FD_UNO [DDO code, src/models.py] and the U-Net of [DDO-SDF] --- */
-
-/* Group norm of the kept modes of h, which cuts off what a nonlinearity made beyond them. That of
- * [DDO-SDF code, lib/models/fourier_unet.py] is of the half spectrum, summed over channels. */
-static fd_var *u_norm(struct net_pass *f, fd_var *h, const int lo[], const int hi[])
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int low[3], full[3];
-    for (int i = 0; i < a->nd && h; i++) {
-        full[i] = h->n[i + 1];
-        low[i] = 1 + 2 * (i < a->nd - 1 ? -lo[i] : hi[i]);
-        if (low[i] > full[i]) low[i] = full[i];
-    }
-    h = fd_regrid(t, fd_regrid(t, h, a->nd, NULL, low), a->nd, NULL, full);
-    fd_var *gain = net_next(f);
-    return fd_groupnorm(t, h, a->groups, 0, gain, net_next(f), 1e-6);
-}
-
-static fd_var *u_run(struct net_pass *f, const struct u_step *s, fd_var *h, fd_var *film, int at,
-                     const int size[])
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int lo[3], hi[3], n[3], same = 1, act = net_map(a);
-    double scale = s->what == U_MOVE && s->to < s->from ? s->to : s->from;
-    for (int i = 0; i < a->nd; i++) {
-        net_modes(a, scale, i, &lo[i], &hi[i]);
-        n[i] = (int)(s->to * size[i] + .5);
-        if (n[i] < 1) n[i] = 1;
-        same &= h && n[i] == h->n[i + 1];
-    }
-    if (s->what == U_MOVE) return net_layer(f, fd_regrid(t, h, a->nd, NULL, n), NULL, 0, -1, lo, hi);
-    if (s->what == U_FNO) {
-        if (same) return net_layer(f, h, film, at, act, lo, hi);
-        h = fd_regrid(t, net_layer(f, h, NULL, 0, -1, lo, hi), a->nd, NULL, n);
-        return net_act(t, net_gate(f, h, film, at), act);
-    }
-    fd_var *u = net_act(t, u_norm(f, h, lo, hi), act);
-    u = net_layer(f, u, NULL, 0, -1, lo, hi);
-    u = net_act(t, net_gate(f, u_norm(f, u, lo, hi), film, at), act);
-    u = net_layer(f, u, NULL, 0, -1, lo, hi);
-    return fd_add(t, u, s->ci == s->co ? h : fd_matmul(t, 0, 0, h, net_next(f)));
-}
-
-static fd_var *u_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time)
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int b = x->n[0], n[FD_MAXD] = { b }, size[3], count, at = 0;
-    struct u_step *list = u_steps(t->mem, a, &count);
-    fd_var **value = fd_new(t->mem, fd_var *, count + 1);
-    memcpy(n + 1, s->n, (size_t)a->nd * sizeof *n);
-    n[a->nd + 1] = a->width;
-    fd_var *h = fuse_flat(t, net_input(f, s, x, time));
-    h = a->lift > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
-    h = net_pad(a, t, s, fd_reshape(t, h, a->nd + 2, n));
-    for (int i = 0; i < a->nd; i++) size[i] = h ? h->n[i + 1] : s->n[i];
-    fd_var *film = a->time == FD_TIME_FILM ? net_film(f, b, time) : NULL;
-    for (int k = 0; k < count && h && value; k++) {
-        value[k] = h;
-        if (list[k].join >= 0) h = fd_concat(t, h, value[list[k].join], a->nd + 1);
-        h = u_run(f, &list[k], h, film, at, size);
-        at += u_film(&list[k]);
-    }
-    if (a->kind == FD_UNO && value) h = fd_concat(t, h, value[0], a->nd + 1);
-    else h = net_act(t, h, net_map(a));
-    h = fuse_flat(t, net_crop(a, t, s, h));
-    h = a->proj > 0 ? net_dense2(f, h, net_map(a)) : net_linear(f, h);
-    h = fd_reshape(t, h, 3, (int[]){ b, (int)s->points, a->out });
-    return fd_permute(t, h, (int[]){ 0, 2, 1 });
-}
-
-/* --- A transformer on points: tokens are (coordinate, value) pairs, queries coordinates --- */
-
-static fd_var *points_mlp(struct net_pass *f, fd_var *x)
-{
-    const fd_arch *a = &f->net->arch;
-    x = fuse_flat(f->t, x);
-    return a->lift > 0 ? net_dense2(f, x, net_map(a)) : net_linear(f, x);
-}
-
-static fd_var *points_forward(struct net_pass *f, const fd_space *s, fd_var *x, const double *time,
-                              const fd_space *to, fd_var *pixels)
-{
-    const fd_arch *a = &f->net->arch;
-    fd_tape *t = f->t;
-    int b = x->n[0], w = a->width, at = 0;
-    const fd_real *weight = s->weight;
-    fd_var *h = points_mlp(f, net_input(f, s, x, time));
-    fd_var *q = points_mlp(f, pixels ? net_input(f, to, pixels, time) : net_fixed(f, to, b, time));
-    fd_var *film = a->time == FD_TIME_FILM ? net_film(f, b, time) : NULL;
-    if (a->latent) {
-        fd_var *z = fd_spread(t, net_next(f), 3, (int[]){ b, a->latent, w });
-        h = vit_block(f, fuse_flat(t, z), h, weight, NULL, 0, b);
-        weight = NULL;
-    }
-    for (int l = 0; l < a->layers; l++, at += 4 * w) h = vit_block(f, h, NULL, weight, film, at, b);
-    q = net_linear(f, vit_norm(f, vit_block(f, q, h, weight, film, at, b)));
-    q = fd_reshape(t, q, 3, (int[]){ b, (int)to->points, a->out });
-    return fd_permute(t, q, (int[]){ 0, 2, 1 });
-}
-
-/* --- A network that gives the modulations of a field --- */
-
-/* [b][ch][points] on another grid */
-static fd_var *net_regrid(fd_tape *t, const fd_space *s, fd_var *x, const int n[])
-{
-    int b = x ? x->n[0] : 1, ch = x ? x->n[1] : 1, m[FD_MAXD] = { b * ch }, to = 1;
-    for (int i = 0; i < s->nd; i++) {
-        m[i + 1] = s->n[i];
-        to *= n[i];
-    }
-    m[s->nd + 1] = 1;
-    x = fd_regrid(t, fd_reshape(t, x, s->nd + 2, m), s->nd, s->bc, n);
-    return fd_reshape(t, x, 3, (int[]){ b, ch, to });
-}
-
-/* Modulations [b][fd_inr_size], linear in the last features on `pool` points an axis, which is in their lowest
- * modes. Transformers read x on the grid of their positions. */
-static fd_var *field_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x,
-                            const double *time, const int *label, int frozen)
-{
-    fd_net half = net_half(net, 0);
-    const fd_arch *a = &half.arch;                    /* [Thesis eqs. 4.1-4.3] */
-    struct net_pass f = { &half, t, 0, frozen, label };
-    fd_space grid = *s;
-    int b = x->n[0], T[3] = { 1, 1, 1 }, n[FD_MAXD] = { b }, bc[3], pool[3], all = 1;
-    fd_var *h;
-    if (net_is_vit(a)) {
-        x = net_regrid(t, s, x, a->grid);
-        memcpy(grid.n, a->grid, sizeof *grid.n * (size_t)a->nd);
-        for (int i = grid.points = 1; i <= a->nd; i++) grid.points *= grid.n[i - 1];
-        if (!x) return NULL;
-        h = vit_trunk(&f, &grid, x, time, T);
-    } else {
-        h = (net_is_hdm(a) ? hdm_trunk : fno_trunk)(&f, s, x, time);
-        memcpy(T, s->n, sizeof T);
-    }
-    for (int i = 0; i < a->nd; i++) {
-        n[i + 1] = T[i];
-        bc[i] = net_is_vit(a) ? FD_NEUMANN : FD_PERIODIC;
-        all *= pool[i] = a->pool;
-    }
-    n[a->nd + 1] = a->width;
-    h = fd_regrid(t, fd_reshape(t, h, a->nd + 2, n), a->nd, bc, pool);
-    return net_linear(&f, fd_reshape(t, h, 2, (int[]){ b, all * a->width }));
-}
-
-static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_space *s, fd_var *x)
+static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_space *s,
+                     const fd_var *x)
 {
     const fd_arch *a = &net->arch;
-    if (s->basis ? (net_is_coords(a) || net_is_points(a)) && s->at : s->nd == a->nd)
+    if (s->basis ? net_kinds[a->kind].has & NET_CLOUDS && s->at : s->nd == a->nd)
         if (x->nd == 3 && x->n[1] == a->in && x->n[2] == s->points) return 1;
     TAPE_FAIL(t, where, "wants x [b][in][points] on a grid: axes of the network, in, points", a->nd,
               a->in, (long long)s->points);
@@ -3373,8 +3709,17 @@ static int net_wants(const fd_net *net, fd_tape *t, const char *where, const fd_
 static int net_covers(const fd_net *net, fd_tape *t, const char *where, const fd_space *s)
 {
     if (s->basis ? !!s->at : s->nd == net->arch.nd) return 1;
-    TAPE_FAIL(t, where, "wants a grid, or points with coordinates: axes of the network, of the space",
-              net->arch.nd, s->nd);
+    TAPE_FAIL(t, where, "wants a grid, or points with coordinates: axes of the network, of the "
+              "space", net->arch.nd, s->nd);
+    return 0;
+}
+
+/* time is there where the network takes it */
+static int net_timed(const fd_net *net, fd_tape *t, const double *time)
+{
+    if (time || net->arch.time == FD_TIME_NONE) return 1;
+    FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
+            "this network takes times, one for each function");
     return 0;
 }
 
@@ -3384,42 +3729,72 @@ static fd_var *net_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_
 {
     if (!net || !x || t->mem->st->code) return NULL;
     const fd_arch *a = &net->arch;
-    struct net_pass f = { net, t, 0, frozen, label };
+    const int anywhere = a->field || a->kind == FD_POINTS || a->kind == FD_OWN;
     fd_space cloud = *to;
-    if (!net_wants(net, t, "fd_forward", s, x)) return NULL;
+    if (!net_wants(net, t, "fd_forward", s, x) || !net_timed(net, t, time)) return NULL;
     if (to != s && to->basis) {            /* the boundaries are those of the space asked from */
         memcpy(cloud.bc, s->bc, sizeof cloud.bc);
         to = &cloud;
     }
-    if (!time && a->time != FD_TIME_NONE) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
-                "this network takes times, one for each function");
+    if (anywhere && !net_covers(net, t, "fd_query", to)) return NULL;
+    if (!anywhere && to != s) {
+        fd_fail_name(t->mem->st, FD_EARG, "fd_query", "only networks with a field, on points or "
+                     "of your own answer anywhere", net_kinds[a->kind].name);
         return NULL;
     }
-    if (a->field || net_is_points(a)) {
-        fd_var *pixels = a->pixels ? x : NULL;
-        if (!net_covers(net, t, "fd_query", to)) return NULL;
-        if (a->pixels && to != s) {
-            if (to->basis || s->basis)
-                return TAPE_FAIL(t, "fd_query", "the network takes pixels where it answers: wants grids");
-            pixels = net_regrid(t, s, x, to->n);
-        }
-        if (!a->field) return points_forward(&f, s, x, time, to, pixels);
-        fd_net field = net_half(net, 1);
-        int b = x->n[0];
-        fd_var *mods = field_encode(net, t, s, x, time, label, frozen);
-        f.net = &field;
-        return mods ? coord_forward(&f, to, b, pixels, time, mods) : NULL;
+    fd_pass p = { .t = t, .s = s, .to = to, .b = x->n[0], .time = time, .label = label, .net = net,
+                  .frozen = frozen };
+    return net_page(net, &p, x);
+}
+
+/* What a user's network may not do is said when it is defined: have two parts of one name; then a
+ * pass on the space shows whether it takes what it asked for, and how many channels it gives. */
+static void net_try(fd_net *net, const fd_space *s, fd_arena scratch)
+{
+    fd_arch *h = &net->arch;
+    const int n[3] = { 1, h->in, (int)s->points };
+    const double time = .5;
+    for (int i = 0; i < net->parts; i++) {
+        const fd_part *q = &net->part[i];
+        for (int j = 0; j < i; j++)
+            if (!strcmp(q->name, net->part[j].name))
+                fd_fail_name(scratch.st, FD_EARG, "fd_net_define", "two weights have this name",
+                             q->name);
+        if (q->n[q->nd - 1] > h->width) h->width = q->n[q->nd - 1];
     }
-    if (to != s) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_query", "only networks with a field or on points answer anywhere: kind",
-                a->kind);
+    fd_tape t = fd_tape_begin(&scratch, FD_EVAL);
+    fd_var *x = fd_input(&t, 3, n, fd_new(&scratch, fd_real, n[1] * s->points));
+    fd_var *y = net_forward(net, &t, s, x, &time, NULL, s, 0);
+    if (scratch.st->code) return;
+    if (!y || y->nd != 3 || y->n[0] != 1 || y->n[2] != s->points)
+        FD_FAIL(scratch.st, FD_ESHAPE, "fd_net_define",
+                "the function must give [b][out][points]: axes, points; its last axis",
+                y ? y->nd : 0, s->points, y ? row_last(y) : 0);
+    else h->out = y->n[1];
+}
+
+fd_net *fd_net_define(fd_arena *a, fd_network *page, const void *self, const fd_space *s, fd_rng r)
+{
+    fd_net *net = a->st->code ? NULL : fd_new(a, fd_net, 1);
+    if (!net) return NULL;
+    if (!page || s->points < 1 || s->nd < 1 || s->nd > 3) {
+        FD_FAIL(a->st, FD_EARG, "fd_net_define", "wants a function and a space: axes, points",
+                s->nd, s->points);
         return NULL;
     }
-    if (net_is_vit(a)) return vit_forward(&f, s, x, time);
-    if (a->inner) return coord_adapt(&f, s, x, time);
-    if (net_is_coords(a)) return coord_forward(&f, s, x->n[0], x, time, NULL);
-    return net_is_u(a) ? u_forward(&f, s, x, time) : fno_forward(&f, s, x, time);
+    net->arch = (fd_arch){ .kind = FD_OWN, .nd = s->nd, .in = s->ch, .out = 1, .width = 1,
+                           .time = FD_TIME_NONE, .coords = FD_COORD_NONE };
+    net->page = page;
+    net->self = self;
+    if (!net_parts(net, s, a)) return NULL;
+    if (!net->parts) {
+        FD_FAIL(a->st, FD_EARG, "fd_net_define", "the function asks for no weights");
+        return NULL;
+    }
+    if (!net_room(a, net)) return NULL;
+    net_walk(net, s, r, *a);
+    net_try(net, s, *a);
+    return a->st->code ? NULL : net;
 }
 
 fd_var *fd_forward(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, const double *time)
@@ -3431,8 +3806,8 @@ fd_var *fd_forward_label(const fd_net *net, fd_tape *t, const fd_space *s, fd_va
                          const double *time, const int *label)
 {
     if (net && label && !net->arch.labels) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_forward_label", "a network without labels: kind",
-                net->arch.kind);
+        fd_fail_name(t->mem->st, FD_EARG, "fd_forward_label", "a network without labels",
+                     net_kinds[net->arch.kind].name);
         return NULL;
     }
     return net_forward(net, t, s, x, time, label, s, 0);
@@ -3448,17 +3823,19 @@ fd_var *fd_encode(const fd_net *net, fd_tape *t, const fd_space *s, fd_var *x, c
 {
     if (!net || !x || t->mem->st->code || !net_wants(net, t, "fd_encode", s, x)) return NULL;
     if (!net->arch.field) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_encode", "a network without a field: kind", net->arch.kind);
+        fd_fail_name(t->mem->st, FD_EARG, "fd_encode", "a network without a field",
+                     net_kinds[net->arch.kind].name);
         return NULL;
     }
-    return field_encode(net, t, s, x, time, NULL, 0);
+    fd_pass p = { .t = t, .s = s, .to = s, .b = x->n[0], .time = time, .net = net };
+    return field_encode(&p, &net->arch, x);
 }
 
 ptrdiff_t fd_inr_size(const fd_net *net)
 {
     if (!net) return 0;
-    fd_net field = net_half(net, 1);
-    return net_mods(&field);
+    const fd_arch *a = &net->arch, f = a->field ? net_field_arch(a) : *a;
+    return f.mod && net_kinds[f.kind].has & NET_ADAPTS ? coord_size(&f) : 0;
 }
 
 fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *x,
@@ -3466,27 +3843,23 @@ fd_var *fd_inr(const fd_net *net, fd_tape *t, const fd_space *s, int b, fd_var *
 {
     static const char where[] = "fd_inr";
     if (!net || t->mem->st->code) return NULL;
-    fd_net field = net_half(net, 1);
-    const fd_arch *a = &field.arch;
-    struct net_pass f = { &field, t, 0, 0, NULL };
-    if (!net_is_coords(a)) {
-        FD_FAIL(t->mem->st, FD_EARG, where, "not a coordinate network: kind", a->kind);
+    const fd_arch *h = &net->arch, f = h->field ? net_field_arch(h) : *h;
+    const int seen = net_seen(&f);
+    if (!(net_kinds[f.kind].has & NET_ADAPTS)) {
+        fd_fail_name(t->mem->st, FD_EARG, where, "not a coordinate network",
+                     net_kinds[f.kind].name);
         return NULL;
     }
-    if (!net_covers(&field, t, where, s)) return NULL;
-    if (net_seen(a) ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != a->in || x->n[2] != s->points
-                    : !!x)
+    if (!net_covers(net, t, where, s)) return NULL;
+    if (seen ? !x || x->nd != 3 || x->n[0] != b || x->n[1] != f.in || x->n[2] != s->points : !!x)
         return TAPE_FAIL(t, where, "wants x [b][in][points], none where in is 0: b, in, points",
-                         b, a->in, s->points);
-    if (mods && (mods->nd != 2 || mods->n[0] != b || !a->mod || mods->n[1] != net_mods(&field)))
+                         b, f.in, s->points);
+    if (mods && (mods->nd != 2 || mods->n[0] != b || !f.mod || mods->n[1] != coord_size(&f)))
         return TAPE_FAIL(t, where, "wants modulations [b][fd_inr_size]: b, fd_inr_size", b,
-                         net_mods(&field));
-    if (!time && a->time != FD_TIME_NONE) {
-        FD_FAIL(t->mem->st, FD_EARG, "fd_forward",
-                "this network takes times, one for each function");
-        return NULL;
-    }
-    return coord_forward(&f, s, b, x, time, mods);
+                         fd_inr_size(net));
+    if (!net_timed(net, t, time)) return NULL;
+    fd_pass p = { .t = t, .s = s, .to = s, .b = b, .time = time, .net = net };
+    return coord_forward(&p, &f, s, x, mods);
 }
 
 /* Prediction, or with `ask` its vjp, a few functions at a time: fields of about 2^20 reals. */
@@ -3505,7 +3878,8 @@ static void net_run(const fd_net *net, int label, const fd_space *s, int b, cons
         m = b - i < most ? b - i : most;
         int n[3] = { m, s->ch, (int)s->points };
         fd_arena mem = scratch;
-        fd_tape t = fd_tape_begin(&mem, !ask ? FD_EVAL : h->inner && !h->first ? FD_GRAD2 : FD_GRAD);
+        const int again = h->inner && !h->first;      /* the loop's own gradients count */
+        fd_tape t = fd_tape_begin(&mem, !ask ? FD_EVAL : again ? FD_GRAD2 : FD_GRAD);
         fd_real *xi = (fd_real *)(uintptr_t)(x + i * size);              /* read only */
         fd_var *in = ask ? fd_param(&t, 3, n, xi, NULL) : fd_input(&t, 3, n, xi);
         fd_var *out = net_forward(net, &t, s, in, time + i, labels, s, 1), *dx = NULL;
@@ -6390,8 +6764,8 @@ static void taps_gradient(const struct taps *s, const fd_real *x, const fd_real 
  *     w <- w - rate (decay w + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps))
  *     avg <- e avg + (1 - e) w,     e = min(ema, (1 + t)/(10 + t))
  *
- * FD_AMSGRAD has max(v_1 .. v_t) in the place of v, FD_ADABELIEF (g - m)^2 in that of g^2, with the new m,
- * and adds eps to v in each step. */
+ * FD_AMSGRAD has max(v_1 .. v_t) in the place of v, FD_ADABELIEF (g - m)^2 in that of g^2, with the
+ * new m, and adds eps to v in each step. */
 
 fd_adam fd_adam_default(int rule)
 {
@@ -6489,7 +6863,7 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
     }
     const fd_adam *h = &o->how;
     double norm = opt_norm(o->count, net->g);
-    double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;         /* its square is a number */
+    double most = sizeof(fd_real) == sizeof(double) ? 1e150 : 1e18;     /* its square is a number */
     if (!(norm <= 1e300) || !((h->clip > 0 && norm > h->clip ? h->clip : norm) <= most)) {
         FD_FAIL(st, FD_ENAN, "fd_opt_step", "the gradient is not finite, or too large: step",
                 o->step + 1);
@@ -6520,9 +6894,9 @@ double fd_opt_step(fd_opt *o, fd_net *net, fd_status *st)
 /* ---- Checkpoints --------------------------------------------------------------------------------
  *
  * A .safetensors file: the weights as net.<part>, with an optimiser also ema.<part>, adam.m.<part>,
- * adam.v.<part> and, for FD_AMSGRAD, adam.top.<part>; every number of the configuration as text under
- * arch.*, adam.*, doubles with 17 digits so that they come back exactly. Names with these four prefixes are
- * ours, all others the caller's. */
+ * adam.v.<part> and, for FD_AMSGRAD, adam.top.<part>; every number of the configuration as text
+ * under arch.*, adam.*, doubles with 17 digits so that they come back exactly. Names with these
+ * four prefixes are ours, all others the caller's. */
 #ifndef FD_NO_STDIO
 #include <stdio.h>
 #include <stdlib.h>
@@ -6673,61 +7047,58 @@ static void load_unknown(fd_status *st, const fd_tensors *f, const fd_net *net, 
     }
 }
 
-fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
+/* a checkpoint's configuration and, where it was trained, the optimiser's numbers */
+static fd_tensors load_open(fd_arena *a, const char *path, fd_arch *arch, fd_opt *o, int *trained)
 {
-    const fd_tensors none = { .count = 0 };
     fd_status *st = a->st;
-    fd_arena before = *a;
-    fd_arch arch;
-    fd_opt o;
-    memset(&arch, 0, sizeof arch);
-    memset(&o, 0, sizeof o);
-    *net = NULL;
-    if (opt) *opt = NULL;
+    memset(arch, 0, sizeof *arch);
+    memset(o, 0, sizeof *o);
+    *trained = 0;
     fd_tensors f = fd_tensors_load(a, path);
-    if (st->code) return none;
+    if (st->code) return f;
     const char *version = fd_meta_find(&f, "net.version");
     if (!version || strcmp(version, "1"))
         load_fail(st, "net.version is not 1: not a checkpoint of ours", path);
-    load_fields(st, &f, ARCH_FIELDS, arch_fields, &arch);
-    if (!fd_meta_find(&f, "arch.edges")) arch.edges = FD_EDGES_PLAIN;
-    if (!fd_meta_find(&f, "arch.pad1")) arch.pad[1] = arch.pad[2] = arch.pad[0];
-    int trained = fd_meta_find(&f, "adam.step") != NULL;
-    if (trained) load_fields(st, &f, ADAM_FIELDS, adam_fields, &o);
-    int kinds = save_kinds(trained ? &o : NULL);
-    if (!st->code) {
-        fd_status bad = { 0 };
-        if (!net_arch(&arch, &bad)
-            || (trained && !field_check(&bad, "", ADAM_FIELDS, adam_fields, &o))) {
-            bad.code = FD_EDATA, bad.where = "fd_net_load";
-            fd_fail_as(st, &bad);
+    load_fields(st, &f, ARCH_FIELDS, arch_fields, arch);
+    if (!fd_meta_find(&f, "arch.edges")) arch->edges = FD_EDGES_PLAIN;
+    if (!fd_meta_find(&f, "arch.pad1")) arch->pad[1] = arch->pad[2] = arch->pad[0];
+    *trained = fd_meta_find(&f, "adam.step") != NULL;
+    if (*trained) load_fields(st, &f, ADAM_FIELDS, adam_fields, o);
+    return f;
+}
+
+/* every tensor that this network and its optimiser want is there, and no other of ours */
+static void load_look(fd_status *st, const fd_tensors *f, const fd_net *net, const fd_opt *o)
+{
+    const int all = save_kinds(o);
+    for (int k = 0; k < all; k++)
+        for (int i = 0; i < net->parts && !st->code; i++)
+            load_part(st, f, save_prefix[k], &net->part[i]);
+    load_unknown(st, f, net, all);
+}
+
+/* the file's weights, which were looked at, into the network, and an optimiser with o's numbers
+ * where that is not NULL */
+static fd_opt *load_weights(fd_arena *a, const fd_tensors *f, fd_net *net, const fd_opt *o)
+{
+    fd_opt *to = o ? fd_opt_new(a, net, &o->how) : NULL;
+    if (a->st->code) return NULL;
+    if (to) to->step = o->step;
+    fd_real *const into[] = { net->w, to ? to->avg : NULL, to ? to->m : NULL, to ? to->v : NULL,
+                              to ? to->top : NULL };
+    for (int k = 0; k < save_kinds(to); k++)
+        for (int i = 0; i < net->parts; i++) {
+            const fd_part *p = &net->part[i];
+            const fd_tensor *t = load_part(a->st, f, save_prefix[k], p);
+            ptrdiff_t end = i + 1 < net->parts ? p[1].at : net->count;
+            if (t) memcpy(into[k] + p->at, t->x, (size_t)(end - p->at) * sizeof(fd_real));
         }
-    }
-    fd_net *own = net_plan(a, &arch);
-    for (int k = 0; k < kinds && own && !st->code; k++)
-        for (int i = 0; i < own->parts && !st->code; i++)
-            load_part(st, &f, save_prefix[k], &own->part[i]);
-    if (own) load_unknown(st, &f, own, kinds);
-    if (own && net_room(a, own)) {
-        fd_opt *to = trained && opt ? fd_opt_new(a, own, &o.how) : NULL;
-        if (to) to->step = o.step;
-        fd_real *const into[] = { own->w, to ? to->avg : NULL, to ? to->m : NULL,
-                                  to ? to->v : NULL, to ? to->top : NULL };
-        for (int k = 0; k < save_kinds(to); k++)
-            for (int i = 0; i < own->parts && !st->code; i++) {
-                const fd_part *p = &own->part[i];
-                const fd_tensor *t = load_part(st, &f, save_prefix[k], p);
-                ptrdiff_t end = i + 1 < own->parts ? p[1].at : own->count;
-                if (t) memcpy(into[k] + p->at, t->x, (size_t)(end - p->at) * sizeof(fd_real));
-            }
-        if (opt) *opt = to;
-    }
-    if (st->code) {
-        *a = before;
-        if (opt) *opt = NULL;
-        return none;
-    }
-    *net = own;
+    return to;
+}
+
+/* the file without what is ours */
+static fd_tensors load_rest(fd_tensors f)
+{
     int count = 0, metas = 0;
     for (int i = 0; i < f.count; i++)
         if (!save_ours(f.tensor[i].name)) f.tensor[count++] = f.tensor[i];
@@ -6737,22 +7108,87 @@ fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt
     return f;
 }
 
+/* numbers that no network and no optimiser has are an error of the file */
+static void load_check(fd_status *st, fd_arch *arch, const fd_opt *o, int trained)
+{
+    fd_status bad = { 0 };
+    if (st->code) return;
+    if ((arch->kind == FD_OWN || net_arch(arch, &bad))
+        && (!trained || field_check(&bad, "", ADAM_FIELDS, adam_fields, o))) return;
+    bad.code = FD_EDATA, bad.where = "fd_net_load";
+    fd_fail_as(st, &bad);
+}
+
+fd_tensors fd_net_load(fd_arena *a, const char *path, fd_net **net, fd_opt **opt)
+{
+    fd_status *st = a->st;
+    fd_arena before = *a;
+    fd_arch arch;
+    fd_opt o, *to = NULL;
+    int trained;
+    *net = NULL;
+    if (opt) *opt = NULL;
+    fd_tensors f = load_open(a, path, &arch, &o, &trained);
+    load_check(st, &arch, &o, trained);
+    if (!st->code && arch.kind == FD_OWN)
+        load_fail(st, "weights of a function that the file does not hold: give it to "
+                  "fd_net_define, and the network to fd_net_restore", path);
+    fd_net *own = net_plan(a, &arch);
+    if (own) load_look(st, &f, own, trained ? &o : NULL);
+    if (own && net_room(a, own)) to = load_weights(a, &f, own, trained && opt ? &o : NULL);
+    if (st->code) {
+        *a = before;
+        return (fd_tensors){ .count = 0 };
+    }
+    *net = own;
+    if (opt) *opt = to;
+    return load_rest(f);
+}
+
+fd_tensors fd_net_restore(fd_arena *a, const char *path, fd_net *net, fd_opt **opt)
+{
+    fd_status *st = a->st;
+    fd_arena before = *a;
+    fd_arch arch;
+    fd_opt o, *to = NULL;
+    int trained;
+    if (opt) *opt = NULL;
+    if (!net) return (fd_tensors){ .count = 0 };
+    fd_tensors f = load_open(a, path, &arch, &o, &trained);
+    load_check(st, &arch, &o, trained);
+    for (int i = 0; i < ARCH_FIELDS && !st->code; i++) {
+        const struct field *k = &arch_fields[i];
+        if (memcmp((char *)&arch + k->at, (char *)&net->arch + k->at,
+                   k->real ? sizeof(double) : sizeof(int)))
+            load_fail(st, "the file's network is another one, in", k->key);
+    }
+    if (!st->code) load_look(st, &f, net, trained ? &o : NULL);
+    if (!st->code) to = load_weights(a, &f, net, trained && opt ? &o : NULL);
+    if (st->code) {
+        *a = before;
+        return (fd_tensors){ .count = 0 };
+    }
+    if (opt) *opt = to;
+    return load_rest(f);
+}
+
 /* ---- Weights of other programs ------------------------------------------------------------------
  *
  * PyTorch has a matrix as [out][in], a 1x1 convolution as [out][in][1].., a kernel or a patch as
- * [out][in][k]..; here all are [k]..[in][out]. Spectral weights are [in][out][k]..[2] there and [k]..[in][out][2]
- * here. The parts are filled one after another, in the order of the plan: each line names a source. */
+ * [out][in][k]..; here all are [k]..[in][out]. Spectral weights are [in][out][k]..[2] there and
+ * [k]..[in][out][2] here. The parts are filled one after another, in the order in which the page
+ * declares them: each line names a source. */
 
 struct foreign {
     const fd_tensors *f;
     fd_status *st;
     fd_net *net;
-    const char *prefix, *group;       /* of all names there, "model."; of a block, with %d for its number */
+    const char *prefix, *group;       /* of all names there, "model."; of a block, %d: its number */
     int length;                       /* of the prefix */
     int i, j;                         /* the numbers in names: layer and block */
     int next;                         /* part to be filled */
     int all[3];                       /* modes there, where more than are used, else 0 */
-    char *used;                       /* the tensors that have found their place; NULL: only looking */
+    char *used;                       /* tensors that found their place; NULL: only looking */
 };
 
 static int foreign_fail(struct foreign *o, const char *what, const char *name)
@@ -6823,8 +7259,8 @@ static fd_real *foreign_next(struct foreign *o)
 }
 
 /* a convolution or patches with axes k[nd]; column: where input i is there, NULL: at i */
-static void foreign_kernel(struct foreign *o, int nd, const int k[], int in, int out, const int *column,
-                           const char *format)
+static void foreign_kernel(struct foreign *o, int nd, const int k[], int in, int out,
+                           const int *column, const char *format)
 {
     int n[FD_MAXD] = { out, in };
     ptrdiff_t size = 1;
@@ -6854,13 +7290,27 @@ static void foreign_vector(struct foreign *o, int rows, const char *format)
     if (t && w) memcpy(w, t->x + (rows ? (ptrdiff_t)o->i * n[1] : 0), (size_t)n[1] * sizeof *w);
 }
 
+/* NAME.weight and NAME.bias: a matrix and a vector; two vectors */
+static void foreign_both(struct foreign *o, const char *name, int matrix)
+{
+    char weight[64], bias[64];
+    snprintf(weight, sizeof weight, "%s.weight", name);
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    if (matrix) foreign_dense(o, weight);
+    else foreign_vector(o, 0, weight);
+    foreign_vector(o, 0, bias);
+}
+
+static void foreign_linear(struct foreign *o, const char *name) { foreign_both(o, name, 1); }
+static void foreign_gain(struct foreign *o, const char *name) { foreign_both(o, name, 0); }
+
 /* into the part at w [..][out]: x in row + i, column + i, for i < count */
 static void foreign_diagonal(fd_real *w, ptrdiff_t row, int column, int count, int out, double x)
 {
     for (int i = 0; w && i < count; i++) w[(row + i) * out + column + i] = (fd_real)x;
 }
 
-/* Two layers with GELU or SiLU between that pass w numbers on, f(x) - f(-x) = x, through `hidden` of them */
+/* two layers with f between, GELU or SiLU, that pass w numbers on: f(x) - f(-x) = x */
 static void foreign_pass(struct foreign *o, int w, int hidden)
 {
     fd_real *in = foreign_next(o);
@@ -6873,8 +7323,8 @@ static void foreign_pass(struct foreign *o, int w, int hidden)
     foreign_next(o);
 }
 
-/* a skip by a matrix, by one number a channel [soft gating], or what `missing` says where it has no weights:
- * 1: the identity, 2: none */
+/* a skip by a matrix, by one number a channel [soft gating], or what `missing` says where it has no
+ * weights: 1: the identity, 2: none */
 static void foreign_skip(struct foreign *o, const char *numbers, const char *matrix, int missing)
 {
     const fd_arch *a = &o->net->arch;
@@ -6902,8 +7352,7 @@ static void foreign_norm(struct foreign *o, int k)
     int layer = o->i;
     o->i = k;
     if (foreign_find(o, "fno_blocks.norm.%d.weight")) {
-        foreign_vector(o, 0, "fno_blocks.norm.%d.weight");
-        foreign_vector(o, 0, "fno_blocks.norm.%d.bias");
+        foreign_gain(o, "fno_blocks.norm.%d");
     } else {
         fd_real *w = foreign_next(o);
         for (int i = 0; w && i < o->net->arch.width; i++) w[i] = 1;
@@ -6912,8 +7361,8 @@ static void foreign_norm(struct foreign *o, int k)
     o->i = layer;
 }
 
-/* Spectral weights with axes k[] into the next part, from its entry at[] on; one axis of channels is the
- * diagonal of the matrices [separable]. The part stays the next one. */
+/* Spectral weights with axes k[] into the next part, from its entry at[] on; one axis of channels
+ * is the diagonal of the matrices [separable]. The part stays the next one. */
 static void foreign_modes(struct foreign *o, const int k[], const int at[], const char *format)
 {
     const fd_arch *a = &o->net->arch;
@@ -6959,8 +7408,8 @@ static void foreign_bounds(struct foreign *o, const fd_foreign *how)
         }
 }
 
-/* --- FNO as its authors had it [FNO; KER; ML]: conv0.weights1 has the modes from 0 on of all axes; in weights2
- * those of the first axis are below 0, in weights3 those of the second, in weights4 both */
+/* --- FNO as its authors had it [FNO; KER; ML]: conv0.weights1 has the modes from 0 on of all axes;
+ * in weights2 those of the first axis are below 0, in weights3 of the second, in weights4 both */
 
 static void foreign_fno(struct foreign *o, const int *column)
 {
@@ -6975,87 +7424,94 @@ static void foreign_fno(struct foreign *o, const int *column)
             foreign_modes(o, a->modes, at, "conv%d.weights%d");
         }
         o->next++;
-        foreign_dense(o, "w%d.weight");
-        foreign_vector(o, 0, "w%d.bias");
+        foreign_linear(o, "w%d");
     }
-    foreign_dense(o, "fc1.weight");
-    foreign_vector(o, 0, "fc1.bias");
-    foreign_dense(o, "fc2.weight");
-    foreign_vector(o, 0, "fc2.bias");
+    foreign_linear(o, "fc1");
+    foreign_linear(o, "fc2");
 }
 
-/* --- neuraloperator. 0.2: one tensor for each sign of each of the first axes, the last of them changing
- * fastest; after the second half of the layers no activation. From 0.3 on: one tensor, its modes around 0; an
- * odd number of them leans to the negative side before 2.0, which here is one more, and zero. From 1 on:
- * complex numbers, a channel MLP, coordinates appended inside; without that MLP (2.0) an activation follows
- * twice, which here takes one that passes its input on. */
+/* --- neuraloperator. 0.2: one tensor for each sign of each of the first axes, the last of them
+ * changing fastest; after the second half of the layers no activation. From 0.3 on: one tensor, its
+ * modes around 0; an odd number of them leans to the negative side before 2.0, which here is one
+ * more, and zero. From 1 on: complex numbers, a channel MLP, coordinates appended inside; without
+ * that MLP (2.0) an activation follows twice, which here takes one that passes its input on. */
+
+/* the spectral weights of layer l, in one tensor or in `blocks` of them */
+static void foreign_convs(struct foreign *o, int kind, const fd_foreign *how, int l)
+{
+    const fd_arch *a = &o->net->arch;
+    const int half = kind == FD_FROM_NEURALOP_02, new = kind == FD_FROM_NEURALOP;
+    const int blocks = half ? 1 << (a->nd - 1) : 1, *own = o->net->part[o->next].n;
+    const char *weight = !new ? "fno_blocks.convs.weight.%d.tensor"
+                       : "fno_blocks.convs.%d.weight.tensor";
+    for (int j = 0; j < blocks; j++) {
+        int at[3] = { 0, 0, 0 }, k[3] = { 0 };
+        o->i = l * blocks + j;
+        if (new && foreign_find(o, "fno_blocks.convs.%d.weight"))
+            weight = "fno_blocks.convs.%d.weight";
+        const fd_tensor *t = foreign_find(o, weight);
+        for (int i = 0; i < a->nd; i++) {
+            int last = i == a->nd - 1, there = t ? t->nd - 1 - a->nd + i : 0;
+            int has = t && there > 0 ? t->n[there] : 0;
+            if (how->modes[i]) {
+                o->all[i] = has;
+                has = last ? how->modes[i] / 2 + 1 : how->modes[i];
+            }
+            k[i] = half ? a->modes[i] : !last && has == own[i] - 1 ? own[i] - 1 : own[i];
+            if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->modes[i];
+        }
+        foreign_modes(o, k, at, weight);
+    }
+    o->i = l;
+    o->next++;
+}
+
+/* the channel MLP of a layer and its skip */
+static void foreign_mix(struct foreign *o, int new, const fd_foreign *how)
+{
+    const fd_arch *a = &o->net->arch;
+    if (!foreign_find(o, new ? "fno_blocks.channel_mlp.%d.fcs.0.weight"
+                             : "fno_blocks.mlp.%d.fcs.0.weight")) {
+        foreign_pass(o, a->width, a->mix);
+        o->next++;                                    /* a gate of 0 */
+        return;
+    }
+    foreign_linear(o, new ? "fno_blocks.channel_mlp.%d.fcs.0" : "fno_blocks.mlp.%d.fcs.0");
+    foreign_linear(o, new ? "fno_blocks.channel_mlp.%d.fcs.1" : "fno_blocks.mlp.%d.fcs.1");
+    const char *one = new ? "fno_blocks.channel_mlp_skips.%d.weight"
+                    : "fno_blocks.mlp_skips.%d.weight";
+    const char *matrix = new ? "fno_blocks.channel_mlp_skips.%d.conv.weight" : one;
+    if (a->gates) foreign_skip(o, one, matrix, how->mix_skip);
+    else foreign_vector(o, 0, one);
+}
 
 static void foreign_operator(struct foreign *o, int kind, const fd_foreign *how, const int *column)
 {
     const fd_arch *a = &o->net->arch;
-    static const char *const mlps[2][6] = {
-        { "fno_blocks.mlp.%d.fcs.0.weight", "fno_blocks.mlp.%d.fcs.0.bias", "fno_blocks.mlp.%d.fcs.1.weight",
-          "fno_blocks.mlp.%d.fcs.1.bias", "fno_blocks.mlp_skips.%d.weight", "fno_blocks.mlp_skips.%d.weight" },
-        { "fno_blocks.channel_mlp.%d.fcs.0.weight", "fno_blocks.channel_mlp.%d.fcs.0.bias",
-          "fno_blocks.channel_mlp.%d.fcs.1.weight", "fno_blocks.channel_mlp.%d.fcs.1.bias",
-          "fno_blocks.channel_mlp_skips.%d.weight", "fno_blocks.channel_mlp_skips.%d.conv.weight" } };
-    const int *n = o->net->part[0].n, half = kind == FD_FROM_NEURALOP_02, new = kind == FD_FROM_NEURALOP;
-    const char *weight = new ? "fno_blocks.convs.%d.weight.tensor" : "fno_blocks.convs.weight.%d.tensor";
-    const char *const *mlp = mlps[new];
-    foreign_kernel(o, 0, NULL, n[0], n[1], column, half ? "lifting.fc.weight" : "lifting.fcs.0.weight");
+    const int *n = o->net->part[0].n;
+    const int half = kind == FD_FROM_NEURALOP_02, new = kind == FD_FROM_NEURALOP;
+    foreign_kernel(o, 0, NULL, n[0], n[1], column,
+                   half ? "lifting.fc.weight" : "lifting.fcs.0.weight");
     foreign_vector(o, 0, half ? "lifting.fc.bias" : "lifting.fcs.0.bias");
-    if (a->lift > 0) {
-        foreign_dense(o, "lifting.fcs.1.weight");
-        foreign_vector(o, 0, "lifting.fcs.1.bias");
-    }
+    if (a->lift > 0) foreign_linear(o, "lifting.fcs.1");
     for (int l = 0; l < a->layers; l++) {
-        int k[3] = { 0 }, blocks = half ? 1 << (a->nd - 1) : 1;
-        for (int j = 0; j < blocks; j++) {
-            int at[3] = { 0, 0, 0 };
-            o->i = l * blocks + j;
-            if (new && foreign_find(o, "fno_blocks.convs.%d.weight")) weight = "fno_blocks.convs.%d.weight";
-            const fd_tensor *t = foreign_find(o, weight);
-            for (int i = 0; i < a->nd; i++) {
-                int last = i == a->nd - 1, all = o->net->part[o->next].n[i], there = t ? t->nd - 1 - a->nd + i : 0;
-                int has = t && there > 0 ? t->n[there] : 0;
-                if (how->modes[i]) {
-                    o->all[i] = has;
-                    has = last ? how->modes[i] / 2 + 1 : how->modes[i];
-                }
-                k[i] = half ? a->modes[i] : !last && has == all - 1 ? all - 1 : all;
-                if (half && !last && !(j >> (a->nd - 2 - i) & 1)) at[i] = a->modes[i];
-            }
-            foreign_modes(o, k, at, weight);
-        }
-        o->i = l;
-        o->next++;
+        foreign_convs(o, kind, how, l);
         foreign_skip(o, "fno_blocks.fno_skips.%d.weight",
-                     new ? "fno_blocks.fno_skips.%d.conv.weight" : "fno_blocks.fno_skips.%d.weight", how->skip);
+                     new ? "fno_blocks.fno_skips.%d.conv.weight" : "fno_blocks.fno_skips.%d.weight",
+                     how->skip);
         if (new) foreign_vector(o, 0, "fno_blocks.convs.%d.bias");
         else foreign_vector(o, a->layers, "fno_blocks.convs.bias");
         if (a->norms) foreign_norm(o, a->mix ? 2 * l : l);
         if (!a->mix) continue;
-        if (!foreign_find(o, mlp[0])) {
-            foreign_pass(o, a->width, a->mix);
-            o->next++;                                /* a gate of 0 */
-        } else {
-            foreign_dense(o, mlp[0]);
-            foreign_vector(o, 0, mlp[1]);
-            foreign_dense(o, mlp[2]);
-            foreign_vector(o, 0, mlp[3]);
-            if (a->gates) foreign_skip(o, mlp[4], mlp[5], how->mix_skip);
-            else foreign_vector(o, 0, mlp[4]);
-        }
+        foreign_mix(o, new, how);
         if (a->norms) foreign_norm(o, 2 * l + 1);
     }
-    foreign_dense(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight");
-    foreign_vector(o, 0, half ? "projection.fc1.bias" : "projection.fcs.0.bias");
-    foreign_dense(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight");
-    foreign_vector(o, 0, half ? "projection.fc2.bias" : "projection.fcs.1.bias");
+    foreign_linear(o, half ? "projection.fc1" : "projection.fcs.0");
+    foreign_linear(o, half ? "projection.fc2" : "projection.fcs.1");
 }
 
-/* --- U-ViT. The position of its token of time is added to the last bias of the embedding. Where it has no
- * MLP for time, no skips or no last convolution, those here are made to pass their input on. */
+/* --- U-ViT. The position of its token of time is added to the last bias of the embedding. Where it
+ * has no MLP for time, no skips or no last convolution, those here pass their input on. */
 
 static void foreign_uvit(struct foreign *o)
 {
@@ -7070,10 +7526,8 @@ static void foreign_uvit(struct foreign *o)
     foreign_vector(o, 0, "patch_embed.proj.bias");
     const fd_tensor *pos = foreign_shaped(o, 3, (int[]){ 1, tokens + 1, w }, "pos_embed");
     if (foreign_find(o, "time_embed.0.weight")) {
-        foreign_dense(o, "time_embed.0.weight");
-        foreign_vector(o, 0, "time_embed.0.bias");
-        foreign_dense(o, "time_embed.2.weight");
-        foreign_vector(o, 0, "time_embed.2.bias");
+        foreign_linear(o, "time_embed.0");
+        foreign_linear(o, "time_embed.2");
     } else {
         foreign_pass(o, w, 4 * w);
     }
@@ -7084,30 +7538,22 @@ static void foreign_uvit(struct foreign *o)
         o->group = l < half ? "in_blocks.%d." : l == half ? "mid_block." : "out_blocks.%d.";
         o->i = l < half ? l : l - half - 1;
         if (l > half && foreign_find(o, "skip_linear.weight")) {
-            foreign_dense(o, "skip_linear.weight");
-            foreign_vector(o, 0, "skip_linear.bias");
+            foreign_linear(o, "skip_linear");
         } else if (l > half) {
             foreign_diagonal(foreign_next(o), 0, 0, w, w, 1);
             foreign_next(o);
         }
-        foreign_vector(o, 0, "norm1.weight");
-        foreign_vector(o, 0, "norm1.bias");
+        foreign_gain(o, "norm1");
         foreign_dense(o, "attn.qkv.weight");
         if (a->qkv_bias) foreign_vector(o, 0, "attn.qkv.bias");
-        foreign_dense(o, "attn.proj.weight");
-        foreign_vector(o, 0, "attn.proj.bias");
-        foreign_vector(o, 0, "norm2.weight");
-        foreign_vector(o, 0, "norm2.bias");
-        foreign_dense(o, "mlp.fc1.weight");
-        foreign_vector(o, 0, "mlp.fc1.bias");
-        foreign_dense(o, "mlp.fc2.weight");
-        foreign_vector(o, 0, "mlp.fc2.bias");
+        foreign_linear(o, "attn.proj");
+        foreign_gain(o, "norm2");
+        foreign_linear(o, "mlp.fc1");
+        foreign_linear(o, "mlp.fc2");
     }
     o->group = "";
-    foreign_vector(o, 0, "norm.weight");
-    foreign_vector(o, 0, "norm.bias");
-    foreign_dense(o, "decoder_pred.weight");
-    foreign_vector(o, 0, "decoder_pred.bias");
+    foreign_gain(o, "norm");
+    foreign_linear(o, "decoder_pred");
     if (foreign_find(o, "final_layer.weight")) {
         foreign_kernel(o, a->nd, kernel, a->out, a->out, NULL, "final_layer.weight");
         foreign_vector(o, 0, "final_layer.bias");
@@ -7117,9 +7563,10 @@ static void foreign_uvit(struct foreign *o)
     }
 }
 
-/* --- Factorised weights: NAME.core and NAME.factors.factor_i [n_i][r_i] are core x_0 U_0 x_1 U_1 .. (Tucker),
- * NAME.weights [r] and the same factors sum_r w_r U_0r (x) U_1r .. (CP). They stand in the list as NAME.tensor,
- * whose numbers are filled in once there is room. --- */
+/* --- Factorised weights: NAME.core and NAME.factors.factor_i [n_i][r_i] are
+ * core x_0 U_0 x_1 U_1 .. (Tucker), NAME.weights [r] and the same factors
+ * sum_r w_r U_0r (x) U_1r .. (CP). They stand in the list as NAME.tensor, whose numbers are filled
+ * in once there is room. --- */
 
 static int foreign_ends(const char *name, const char *end)
 {
@@ -7128,7 +7575,8 @@ static int foreign_ends(const char *name, const char *end)
 }
 
 /* the tensor STEM + end (%d: i); STEM are the first n letters of name */
-static const fd_tensor *foreign_part(const fd_tensors *f, const char *name, size_t n, const char *format, int i)
+static const fd_tensor *foreign_part(const fd_tensors *f, const char *name, size_t n,
+                                     const char *format, int i)
 {
     char end[40];
     snprintf(end, sizeof end, format, i);
@@ -7146,7 +7594,8 @@ static void foreign_whole(struct foreign *o, const fd_tensors *f, const fd_tenso
 {
     size_t n = strlen(u->name) - strlen(foreign_first);
     double size = 1;
-    const fd_tensor *core = foreign_part(f, u->name, n, ".core", 0), *w = foreign_part(f, u->name, n, ".weights", 0);
+    const fd_tensor *core = foreign_part(f, u->name, n, ".core", 0);
+    const fd_tensor *w = foreign_part(f, u->name, n, ".weights", 0);
     int good = core ? core->nd > 1 && core->n[core->nd - 1] == 2 : w && w->nd == 2 && w->n[1] == 2;
     for (t->nd = 0; u; u = foreign_part(f, u->name, n, ".factors.factor_%d", t->nd)) {
         good = good && t->nd < FD_MAXD - 1 && u->nd == 3 && u->n[2] == 2
@@ -7187,8 +7636,8 @@ static void foreign_list(struct foreign *o, fd_arena *a, const fd_tensors *f, fd
 }
 
 /* y[o][j][i] = sum_r u[j][r] x[o][r][i], complex numbers */
-static void foreign_product(ptrdiff_t outer, int r, ptrdiff_t inner, int n, const fd_real *x, const fd_real *u,
-                            fd_real *y)
+static void foreign_product(ptrdiff_t outer, int r, ptrdiff_t inner, int n, const fd_real *x,
+                            const fd_real *u, fd_real *y)
 {
     for (ptrdiff_t k = 0; k < outer * n * inner; k++) {
         ptrdiff_t i = k % inner, j = k / inner % n, o = k / inner / n;
@@ -7221,7 +7670,10 @@ static void foreign_fill(struct foreign *o, const fd_tensors *f, fd_tensor *t, f
         ptrdiff_t outer = 1, inner = 1;
         for (int j = 0; j < i; j++) outer *= t->n[j];
         for (int j = i + 1; j < modes; j++) inner *= core->n[j];
-        if ((double)outer * t->n[i] * (double)inner > most) { foreign_fail(o, "too large", t->name); return; }
+        if ((double)outer * t->n[i] * (double)inner > most) {
+            foreign_fail(o, "too large", t->name);
+            return;
+        }
         fd_real *y = fd_raw(a, fd_real, 2 * outer * t->n[i] * inner);
         if (!y) return;
         foreign_product(outer, core->n[i], inner, t->n[i], x, u[i], y);
@@ -7272,7 +7724,8 @@ static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
 {
     static const struct { const char *mark; int kind; } marks[] = {
         { "conv0.weights1", FD_FROM_FNO }, { "fno_blocks.convs.0.", FD_FROM_NEURALOP },
-        { "fno_blocks.convs.weight.", FD_FROM_NEURALOP_03 }, { "patch_embed.proj.weight", FD_FROM_UVIT } };
+        { "fno_blocks.convs.weight.", FD_FROM_NEURALOP_03 },
+        { "patch_embed.proj.weight", FD_FROM_UVIT } };
     struct foreign none = { .f = f, .st = st, .prefix = "", .group = "" };
     *o = none;
     for (int i = 0; f && i < f->count; i++)
@@ -7282,7 +7735,8 @@ static int foreign_look(struct foreign *o, fd_status *st, const fd_tensors *f)
             o->prefix = name;
             o->length = (int)(at - name);
             if (j == 3 && !foreign_find(o, "mid_block.norm1.weight")) continue;
-            return j == 2 && foreign_find(o, "lifting.fc.weight") ? FD_FROM_NEURALOP_02 : marks[j].kind;
+            return j == 2 && foreign_find(o, "lifting.fc.weight") ? FD_FROM_NEURALOP_02
+                                                                  : marks[j].kind;
         }
     return FD_FROM_NONE;
 }
@@ -7295,9 +7749,9 @@ static int foreign_extent(struct foreign *o, const char *format, int i)
     return t && t->nd > i ? t->n[i] : 0;
 }
 
-/* in, coordinates, time of a Fourier operator whose lifting has `all` inputs, and where they stand */
-static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, int all, fd_arch *a, int **column,
-                           fd_arena *mem)
+/* in, coordinates, time of a Fourier operator whose lifting has `all` inputs; where they stand */
+static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, int all, fd_arch *a,
+                           int **column, fd_arena *mem)
 {
     a->coords = how->coords ? how->coords : kind == FD_FROM_FNO ? FD_COORD_CLOSED
               : kind == FD_FROM_NEURALOP ? FD_COORD_OPEN : FD_COORD_NONE;
@@ -7309,7 +7763,8 @@ static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, i
     if (!clock && a->time != FD_TIME_NONE)
         FD_FAIL(o->st, FD_EARG, "fd_net_from", "time is a channel or none");
     if (a->in < 1)
-        FD_FAIL(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", all, c, clock);
+        FD_FAIL(o->st, FD_EDATA, "fd_net_from", "too few inputs: all, coordinates, time", all, c,
+                clock);
     *column = fd_raw(mem, int, all > 0 ? all : 1);
     for (int i = 0; *column && i < all; i++) {
         int axis = i - a->in;
@@ -7322,7 +7777,8 @@ static void foreign_inputs(struct foreign *o, int kind, const fd_foreign *how, i
 static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch *a)
 {
     const fd_tensor *p = foreign_need(o, "patch_embed.proj.weight");
-    if (p && (p->nd < 3 || p->nd > 5)) foreign_fail(o, "patches have 1 to 3 axes", p->name + o->length);
+    if (p && (p->nd < 3 || p->nd > 5))
+        foreign_fail(o, "patches have 1 to 3 axes", p->name + o->length);
     if (o->st->code) return;
     a->kind = FD_UVIT;
     a->nd = p->nd - 2;
@@ -7347,8 +7803,8 @@ static void foreign_uvit_arch(struct foreign *o, const fd_foreign *how, fd_arch 
     int side = (int)rint(pow(tokens > 0 ? tokens : 1, 1. / a->nd));
     for (int i = 0; i < a->nd; i++) {
         a->patch[i] = p->n[i + 2];
-        a->grid[i] = how->grid[i] ? how->grid[i] : a->patch[i] > 0 && a->patch[i] <= 64 && side < INT_MAX / 64
-                   ? side * a->patch[i] : 0;
+        int square = a->patch[i] > 0 && a->patch[i] <= 64 && side < INT_MAX / 64;
+        a->grid[i] = how->grid[i] ? how->grid[i] : square ? side * a->patch[i] : 0;
     }
 }
 
@@ -7376,69 +7832,48 @@ static void foreign_refuse(struct foreign *o, int kind)
                      "conv and w, then leave it out", "bn0.weight");
 }
 
-static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a, int **column,
-                         fd_arena *mem)
+/* The architecture of an operator of neuraloperator up to its modes; its spectral weights */
+static const fd_tensor *foreign_blocks(struct foreign *o, int kind, fd_arch *a)
 {
-    memset(a, 0, sizeof *a);
-    a->act = how->act;
-    a->tscale = how->tscale;
-    a->edges = FD_EDGES_PLAIN;
-    memcpy(a->pad, how->pad, sizeof a->pad);
-    foreign_refuse(o, kind);
-    if (o->st->code) return;
-    if (kind == FD_FROM_UVIT) { foreign_uvit_arch(o, how, a); return; }
-    int half = kind == FD_FROM_NEURALOP_02, old = kind == FD_FROM_NEURALOP_03 || how->version == 1, first = 2;
-    const char *lift = kind == FD_FROM_FNO ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
-    const fd_tensor *r;
-    a->kind = kind == FD_FROM_FNO || half ? FD_FNO_ORIGINAL : FD_FNO_BLOCK;
-    if (kind == FD_FROM_FNO) {
-        r = foreign_need(o, "conv%d.weights1");
-        while (foreign_find(o, "conv%d.weights1")) o->i++;
-        a->layers = o->i;
-        a->nd = r ? r->nd - 3 : 0;
-        a->proj = foreign_extent(o, "fc1.weight", 0);
-        a->out = foreign_extent(o, "fc2.weight", 0);
-    } else {
-        int list = kind != FD_FROM_NEURALOP;
-        const char *bias = list ? "fno_blocks.convs.bias" : "fno_blocks.convs.%d.bias";
-        const char *w = list ? "fno_blocks.convs.weight.%d.tensor" : "fno_blocks.convs.%d.weight.tensor";
-        const fd_tensor *b = foreign_need(o, bias);
-        if (!list && foreign_find(o, "fno_blocks.convs.0.weight")) w = "fno_blocks.convs.%d.weight";
-        r = foreign_need(o, w);
-        while (!list && foreign_find(o, bias)) o->i++;
-        a->layers = list && b && b->nd ? b->n[0] : o->i;
-        a->nd = b ? b->nd - 1 - list : 0;
-        first = r ? r->nd - 1 - a->nd : 0;
-        a->proj = foreign_extent(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight", 0);
-        a->out = foreign_extent(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight", 0);
-        o->i = 0;
-        if (half) a->acts = (a->layers + 1) / 2;
-        else a->lift = foreign_extent(o, lift, 0);
-        if (r && a->lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->lift = -1;
-        const char *mlp = list ? "fno_blocks.mlp.0.fcs.0.weight" : "fno_blocks.channel_mlp.0.fcs.0.weight";
-        const fd_tensor *gate = foreign_find(o, list ? "fno_blocks.mlp_skips.0.weight"
-                                                     : "fno_blocks.channel_mlp_skips.0.weight");
-        if (!half && foreign_find(o, mlp)) {
-            a->mix = foreign_extent(o, mlp, 0);
-            a->gates = !gate || gate->nd < 2 || gate->n[0] != 1;
-            if (list) a->mix_acts = a->layers;
-        } else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->mix = 2 * r->n[0];
-    }
+    const int half = kind == FD_FROM_NEURALOP_02, list = kind != FD_FROM_NEURALOP;
+    const char *bias = list ? "fno_blocks.convs.bias" : "fno_blocks.convs.%d.bias";
+    const char *w = list ? "fno_blocks.convs.weight.%d.tensor"
+                  : "fno_blocks.convs.%d.weight.tensor";
+    const char *mlp = list ? "fno_blocks.mlp.0.fcs.0.weight"
+                    : "fno_blocks.channel_mlp.0.fcs.0.weight";
+    const fd_tensor *b = foreign_need(o, bias);
+    if (!list && foreign_find(o, "fno_blocks.convs.0.weight")) w = "fno_blocks.convs.%d.weight";
+    const fd_tensor *r = foreign_need(o, w);
+    while (!list && foreign_find(o, bias)) o->i++;
+    a->layers = list && b && b->nd ? b->n[0] : o->i;
+    a->nd = b ? b->nd - 1 - list : 0;
+    a->proj = foreign_extent(o, half ? "projection.fc1.weight" : "projection.fcs.0.weight", 0);
+    a->out = foreign_extent(o, half ? "projection.fc2.weight" : "projection.fcs.1.weight", 0);
     o->i = 0;
-    if (o->st->code) return;
-    if (how->norms > 0) a->norms = how->norms;
-    else if (foreign_find(o, "fno_blocks.norm.0.weight")) a->norms = 1;
-    else if (how->norms < 0) a->norms = r->n[0];
-    if (a->nd < 1 || a->nd > 3 || first < 1 || first > 2 || r->n[r->nd - 1] != 2) {
-        foreign_fail(o, "not complex weights of 1 to 3 axes: wants a last axis of 2", r->name + o->length);
-        return;
-    }
-    a->width = r->n[0];
+    if (half) a->acts = (a->layers + 1) / 2;
+    else a->lift = foreign_extent(o, "lifting.fcs.0.weight", 0);
+    if (r && a->lift == r->n[0] && !foreign_find(o, "lifting.fcs.1.weight")) a->lift = -1;
+    const fd_tensor *gate = foreign_find(o, list ? "fno_blocks.mlp_skips.0.weight"
+                                                 : "fno_blocks.channel_mlp_skips.0.weight");
+    if (!half && foreign_find(o, mlp)) {
+        a->mix = foreign_extent(o, mlp, 0);
+        a->gates = !gate || gate->nd < 2 || gate->n[0] != 1;
+        if (list) a->mix_acts = a->layers;
+    } else if (!list && r && r->nd && r->n[0] <= 1 << 15) a->mix = 2 * r->n[0];
+    return r;
+}
+
+/* the modes of each axis; r: spectral weights, whose axis `first` is that of the first modes */
+static void foreign_waves(struct foreign *o, int kind, const fd_foreign *how, const fd_tensor *r,
+                          int first, fd_arch *a)
+{
+    const int whole = kind == FD_FROM_FNO || kind == FD_FROM_NEURALOP_02;
+    const int old = kind == FD_FROM_NEURALOP_03 || how->version == 1;
     for (int i = 0; i < a->nd; i++) {
         int k = r->n[first + i], last = i == a->nd - 1;
         int want = last ? how->modes[i] / 2 + 1 : how->modes[i];
         if (how->modes[i]) {
-            if (how->modes[i] < 1 || want > k || kind == FD_FROM_FNO || half) {
+            if (how->modes[i] < 1 || want > k || whole) {
                 FD_FAIL(o->st, FD_EARG, "fd_net_from", "modes that are not all are a part of "
                         "those of neuraloperator 0.3 or later: axis, modes, those there", i,
                         how->modes[i], k);
@@ -7449,7 +7884,49 @@ static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_
         a->modes[i] = a->kind == FD_FNO_ORIGINAL || k > 1 << 16 ? k
                     : !last ? k + (old && k % 2) : k > 1 ? 2 * (k - 1) : 1;
     }
-    foreign_inputs(o, kind, how, foreign_extent(o, lift, 1), a, column, mem);
+}
+
+static void foreign_arch(struct foreign *o, int kind, const fd_foreign *how, fd_arch *a,
+                         int **column, fd_arena *mem)
+{
+    memset(a, 0, sizeof *a);
+    a->act = how->act;
+    a->tscale = how->tscale;
+    a->edges = FD_EDGES_PLAIN;
+    memcpy(a->pad, how->pad, sizeof a->pad);
+    foreign_refuse(o, kind);
+    if (o->st->code) return;
+    if (kind == FD_FROM_UVIT) { foreign_uvit_arch(o, how, a); return; }
+    const int fno = kind == FD_FROM_FNO, half = kind == FD_FROM_NEURALOP_02;
+    const char *lift = fno ? "fc0.weight" : half ? "lifting.fc.weight" : "lifting.fcs.0.weight";
+    const fd_tensor *r;
+    int first = 2;
+    a->kind = fno || half ? FD_FNO_ORIGINAL : FD_FNO_BLOCK;
+    if (fno) {
+        r = foreign_need(o, "conv%d.weights1");
+        while (foreign_find(o, "conv%d.weights1")) o->i++;
+        a->layers = o->i;
+        a->nd = r ? r->nd - 3 : 0;
+        a->proj = foreign_extent(o, "fc1.weight", 0);
+        a->out = foreign_extent(o, "fc2.weight", 0);
+    } else {
+        r = foreign_blocks(o, kind, a);
+        first = r ? r->nd - 1 - a->nd : 0;
+    }
+    o->i = 0;
+    if (o->st->code) return;
+    if (how->norms > 0) a->norms = how->norms;
+    else if (foreign_find(o, "fno_blocks.norm.0.weight")) a->norms = 1;
+    else if (how->norms < 0) a->norms = r->n[0];
+    if (a->nd < 1 || a->nd > 3 || first < 1 || first > 2 || r->n[r->nd - 1] != 2) {
+        foreign_fail(o, "not complex weights of 1 to 3 axes: wants a last axis of 2",
+                     r->name + o->length);
+        return;
+    }
+    a->width = r->n[0];
+    foreign_waves(o, kind, how, r, first, a);
+    if (!o->st->code)
+        foreign_inputs(o, kind, how, foreign_extent(o, lift, 1), a, column, mem);
 }
 
 int fd_foreign_kind(const fd_tensors *f)
@@ -7476,8 +7953,9 @@ fd_net *fd_net_from(fd_arena *a, const fd_tensors *f, const fd_foreign *how)
     int *column = NULL, kind = foreign_look(&o, a->st, f);
     if (!how) how = &usual;
     if (a->st->code) return NULL;
-    if (!kind) foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
-    else {
+    if (!kind) {
+        foreign_fail(&o, "no names of a network that is known", f->count ? f->tensor[0].name : "");
+    } else {
         foreign_list(&o, a, f, &g);
         o.f = &g;
         foreign_arch(&o, kind, how, &arch, &column, a);

@@ -2042,7 +2042,8 @@ static void test_fields(fd_arena mem)
     a.st->code = 0;
     OK(!fd_query(net, &t, &s, x, &time, &r) && a.st->code == FD_EARG
        && !strcmp(reason(a.st),
-                  "fd_query: only networks with a field or on points answer anywhere: kind: 2"),
+                  "fd_query: only networks with a field, on points or of your own answer anywhere: "
+                  "FD_VIT"),
        "%s", reason(a.st));
     a.st->code = 0;
     OK(!fd_encode(NULL, &t, &s, x, &time) && !fd_query(net, &t, &s, NULL, &time, &r) && !a.st->code,

@@ -221,13 +221,16 @@ rm stop.npy; "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o whole.npy >out 2>&1
 sleep 0.1; kill -9 $! 2>/dev/null; wait $! 2>/dev/null
 [ -e stop.npy ] || ok "goes on after a kill" "$fd" data flow:time=0.2 -n 40 --grid 32x32 -o stop.npy
 same stop.npy whole.npy
-# two at once: the second one says so, and the first goes on
-"$fd" data flow:time=0.2 -n 40 --grid 32x32 -o two.npy >out.1 2>&1 & pid=$!
-i=0; while [ ! -s two.npy.part ] && [ $i -lt 100 ]; do sleep 0.02; i=$((i + 1)); done
-"$fd" data flow:time=0.2 -n 40 --grid 32x32 --seed 2 -o two.npy >out 2>err
+# two at once: the second one says so, and the first, which waits meanwhile, goes on
+"$fd" data flow:time=4 -n 40 --grid 32x32 -o two.npy >out.1 2>&1 & pid=$!
+i=0; while [ ! -s two.npy.part ] && [ $i -lt 500 ]; do sleep 0.01; i=$((i + 1)); done
+kill -STOP $pid
+"$fd" data flow:time=4 -n 40 --grid 32x32 --seed 2 -o two.npy >out 2>err
 [ $? = 1 ] && [ "$(wc -l <err)" = 1 ]; report $? "two at once: $(head -n 2 err)"
 says 'two.npy.part: another run is writing it' err
-wait $pid; report $? "two at once: the first one: $(head -n 1 out.1)"; same two.npy whole.npy
+kill -CONT $pid
+wait $pid; report $? "two at once: the first one: $(head -n 1 out.1)"
+"$fd" data flow:time=4 -n 40 --grid 32x32 -o one.npy >out 2>&1; same two.npy one.npy
 # what does not fit
 bad 2 'views: .0.: expected a number from 1 ' data radon:views=0 --grid 8x8
 bad 2 'angle: .91.: expected a number from 0.001 to 90' data radon:angle=91 --grid 8x8

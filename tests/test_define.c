@@ -1,0 +1,370 @@
+/* test_define.c -- networks of one's own: the pages here are what a user would write. */
+#include "test.h"
+
+static fd_real *normals(fd_arena *a, int key, ptrdiff_t n)
+{
+    fd_real *x = fd_raw(a, fd_real, n);
+    if (x) fd_normal(fd_seed((uint64_t)key), n, x);
+    return x;
+}
+
+static const char *explain(const fd_status *st)
+{
+    static char text[300];
+    fd_explain(st, text, sizeof text);
+    return text;
+}
+
+/* every block at once, on grids of one or two axes; self: how many labels, at least 1 */
+enum { W = 4 };
+static fd_var *every(fd_pass *p, fd_var *x, const void *self)
+{
+    fd_tape *t = p->t;
+    const int labels = *(const int *)self, nd = p->s->nd, modes[3] = { 2, 1, 1 };
+    fd_var *e = fd_dense_layer(p, "time", fd_time_embedding(p, 6, 3), 6, W);
+    e = fd_add(t, fd_map(t, e, FD_SILU), fd_label_embedding(p, labels, W));
+    fd_var *h = fd_dense_layer(p, "lift", fd_channels_last(p, x), 2, W);
+    for (int l = 0; l < 2; l++) {
+        fd_scope(p, "layer", l);
+        fd_var *u = fd_spectral_layer(p, "", h, W, W, modes, FD_GELU);
+        u = fd_film_layer(p, "film", fd_norm_layer(p, "norm", u, W, l ? 2 : 0), W, e, W);
+        h = fd_add(t, h, fd_mlp(p, "mlp", u, W, 5, W, l ? FD_TANH : FD_IDENTITY));
+    }
+    fd_var *z = fd_reshape(t, h, 3, (int[]){ p->b, (int)p->s->points, W });
+    fd_scope(p, "block", -1);
+    z = fd_attention_block(p, z, W, 2, 6);
+    fd_var *q = fd_dense_layer(p, "query", fd_coordinates(p, p->to, 1), 2 * nd, W);
+    fd_scope(p, "cross", 12);
+    z = fd_cross_block(p, q, z, W, 2, 6);
+    fd_scope(p, NULL, 0);
+    fd_var *gain = fd_weight(p, "gain", 2, (int[]){ W, W }, fd_init_identity());
+    z = fd_matmul(t, 0, 0, z, gain);
+    return fd_channels_first(p, fd_dense_layer(p, "proj", z, W, 3));
+}
+
+static const int labels = 2, label[2] = { 1, -1 };
+static const double time[2] = { .2, .7 };
+
+static double loss_of(fd_net *net, int mode, const fd_space *s, const fd_real *x, fd_real *dx,
+                      fd_arena a)
+{
+    const int n[3] = { 2, 2, (int)s->points };
+    fd_tape t = fd_tape_begin(&a, mode);
+    fd_var *in = fd_param(&t, 3, n, (fd_real *)(uintptr_t)x, dx);
+    fd_var *y = fd_forward(net, &t, s, in, time);
+    y = fd_sum_to(&t, fd_map(&t, y, FD_SQUARE), 1, (int[]){ 1 });
+    if (mode != FD_EVAL) fd_backward(&t, y);
+    return y ? (double)*y->x : NAN;
+}
+
+/* Gradients by weights and input against differences, and on tapes of every mode the same. */
+static void test_gradients(fd_arena a)
+{
+    static const int step[4] = { -2, -1, 1, 2 }, c[4] = { 1, -8, 8, -1 };
+    fd_space s = fd_grid(&a, 2, (int[]){ 5, 4 }, NULL, (int[]){ FD_NEUMANN, FD_PERIODIC }, 2);
+    fd_net *net = fd_net_define(&a, every, &labels, &s, fd_seed(3));
+    fd_real *x = normals(&a, 1, 2 * fd_size(&s)), *dx = fd_new(&a, fd_real, 2 * fd_size(&s));
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    OK(net->arch.in == 2 && net->arch.out == 3 && net->arch.nd == 2 && net->arch.kind == FD_OWN,
+       "what is known of it: %d %d", net->arch.in, net->arch.out);
+    fd_real *was = normals(&a, 5, net->count), *g = fd_raw(&a, fd_real, net->count);
+    for (ptrdiff_t i = 0; i < net->count; i++) net->w[i] += (fd_real).1 * was[i];
+    double l = loss_of(net, FD_GRAD, &s, x, dx, a), h = TOL(1e-4, 1e-2), large = 0;
+    memcpy(g, net->g, (size_t)net->count * sizeof *g);
+    for (ptrdiff_t i = 0; i < net->count; i++) large = fmax(large, fabs((double)g[i]));
+    OK(loss_of(net, FD_EVAL, &s, x, NULL, a) == l && large > 0, "the same without gradients");
+    memset(net->g, 0, (size_t)net->count * sizeof *g);
+    NEAR(loss_of(net, FD_GRAD2, &s, x, NULL, a), l, TOL(1e-12, 1e-5) * l, "modes");
+    NEAR(test_rel(net->count, net->g, g), 0, TOL(1e-11, 1e-4), "modes");
+    for (ptrdiff_t k = 0; k < net->count + 2 * fd_size(&s); k += 1 + (k >= net->count) * 7) {
+        fd_real *at = k < net->count ? net->w + k : x + (k - net->count), kept = *at;
+        double want = (double)(k < net->count ? g[k] : dx[k - net->count]), d = 0;
+        for (int j = 0; j < 4; j++) {
+            *at = (fd_real)((double)kept + step[j] * h);
+            d += c[j] * loss_of(net, FD_EVAL, &s, x, NULL, a) / (12 * h);
+        }
+        *at = kept;
+        NEAR(want, d, TOL(1e-8, 4e-3) * large, "derivative %d", (int)k);
+    }
+    OK(!a.st->code, "%s", explain(a.st));
+}
+
+/* First values have the law that was said, each weight from a stream of its own. */
+static fd_var *drawn(fd_pass *p, fd_var *x, const void *self)
+{
+    const int n[2] = { 30, 20 };
+    (void)self;
+    fd_weight(p, "normal", 2, n, fd_init_normal(.25));
+    fd_weight(p, "uniform", 2, n, fd_init_uniform(-1, 3));
+    fd_weight(p, "five", 2, n, fd_init_constant(5));
+    fd_weight(p, "eye", 2, (int[]){ 20, 20 }, fd_init_identity());
+    return x;
+}
+
+static void test_first_law(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 1, (int[]){ 8 }, NULL, NULL, 1);
+    fd_net *net = fd_net_define(&a, drawn, NULL, &s, fd_seed(6));
+    fd_real z[600], u[600];
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
+    fd_normal(fd_stream(fd_seed(6), 'w', 0), 600, z);
+    fd_uniform(fd_stream(fd_seed(6), 'w', 1), 600, u);
+    int same = 1;
+    for (int i = 0; i < 600; i++)
+        same &= net->w[i] == (fd_real)(.25 * (double)z[i])
+             && fabs((double)net->w[600 + i] - (4 * (double)u[i] - 1)) < 1e-6
+             && net->w[1200 + i] == 5;
+    for (int i = 0; i < 400; i++) same &= net->w[1800 + i] == (i % 21 == 0);
+    OK(same, "first values");
+}
+
+/* The library's own FNO written by hand: the same names and shapes of weights, the same output bit
+ * by bit, and by fd_net_model the same predictions and vjp. */
+static fd_var *fno(fd_pass *p, fd_var *x, const void *self)
+{
+    fd_var *h = fd_dense_layer(p, "lift0", fd_channels_last(p, x), 1, W);
+    (void)self;
+    for (int l = 0; l < 2; l++) {
+        fd_scope(p, "layer", l);
+        h = fd_spectral_layer(p, "", h, W, W, (int[]){ 2 }, l ? FD_IDENTITY : FD_GELU);
+    }
+    fd_scope(p, NULL, 0);
+    return fd_channels_first(p, fd_dense_layer(p, "proj0", h, W, 1));
+}
+
+static void test_by_hand(fd_arena a)
+{
+    const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = W,
+                           .layers = 2, .modes = { 5 }, .lift = -1, .proj = -1 };
+    fd_space s = fd_grid(&a, 1, (int[]){ 12 }, NULL, NULL, 1);
+    fd_net *net[2] = { fd_net_new(&a, &arch, fd_seed(1)),
+                       fd_net_define(&a, fno, NULL, &s, fd_seed(2)) };
+    if (!net[0] || !net[1]) { OK(0, "%s", explain(a.st)); return; }
+    OK(net[0]->count == net[1]->count && net[0]->parts == net[1]->parts, "as many weights");
+    for (int i = 0; i < net[0]->parts; i++)
+        OK(!strcmp(net[0]->part[i].name, net[1]->part[i].name)
+           && net[0]->part[i].at == net[1]->part[i].at, "%s", net[1]->part[i].name);
+    memcpy(net[1]->w, net[0]->w, (size_t)net[0]->count * sizeof *net[0]->w);
+    fd_real *x = normals(&a, 3, 24), *dy = normals(&a, 4, 24), y[2][24], dx[2][24];
+    for (int k = 0; k < 2; k++) {
+        fd_model m = fd_net_model(&a, net[k], FD_X0);
+        m.eval(m.self, &s, 2, x, time, y[k], a);
+        m.vjp(m.self, &s, 2, x, time, dy, dx[k], a);
+    }
+    OK(!memcmp(y[0], y[1], sizeof *y) && !memcmp(dx[0], dx[1], sizeof *dx), "the same bits");
+    OK(!a.st->code, "%s", explain(a.st));
+}
+
+/* A linear spectral layer is one operator on all grids. */
+static fd_var *linear(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    fd_var *h = fd_spectral_layer(p, "op", fd_channels_last(p, x), 2, 2, (int[]){ 2, 1 },
+                                  FD_IDENTITY);
+    return fd_channels_first(p, h);
+}
+
+static void test_two_grids(fd_arena a)
+{
+    const int n[2][2] = { { 6, 8 }, { 18, 24 } };
+    fd_space s[2];
+    for (int g = 0; g < 2; g++) s[g] = fd_grid(&a, 2, n[g], NULL, NULL, 2);
+    fd_net *net = fd_net_define(&a, linear, NULL, &s[0], fd_seed(1));
+    fd_real *u = fd_new(&a, fd_real, 2 * s[0].modes), *x[2], *y[3];
+    int j[3];
+    for (int g = 0; g < 2; g++) x[g] = fd_raw(&a, fd_real, fd_size(&s[g]));
+    for (int g = 0; g < 3; g++) y[g] = fd_raw(&a, fd_real, fd_size(&s[g > 0]));
+    fd_normal(fd_seed(2), 2 * s[0].modes, u);
+    for (ptrdiff_t k = 0; k < 2 * s[0].modes; k++)
+        if (fd_mode(&s[0], k % s[0].modes, j)) u[k] = 0;
+    fd_from_modes(&s[0], 1, u, x[0], a);
+    fd_resample(&s[0], &s[1], 1, x[0], x[1], a);
+    for (int g = 0; g < 2; g++) {
+        fd_tape t = fd_tape_begin(&a, FD_EVAL);
+        fd_var *v = fd_input(&t, 3, (int[]){ 1, 2, (int)s[g].points }, x[g]);
+        v = fd_forward(net, &t, &s[g], v, NULL);
+        if (v) memcpy(y[g], v->x, (size_t)fd_size(&s[g]) * sizeof *u);
+        fd_tape_end(&t);
+    }
+    fd_resample(&s[0], &s[1], 1, y[0], y[2], a);
+    NEAR(test_rel(fd_size(&s[1]), y[2], y[1]), 0, TOL(1e-13, 2e-6), "one operator on two grids");
+    OK(!a.st->code, "%s", explain(a.st));
+}
+
+/* Labels and queries reach the page. */
+static void test_reach(fd_arena a)
+{
+    fd_space s = fd_grid(&a, 1, (int[]){ 8 }, NULL, NULL, 2);
+    fd_space to = fd_grid(&a, 1, (int[]){ 5 }, NULL, NULL, 1);
+    fd_net *net = fd_net_define(&a, every, &labels, &s, fd_seed(3));
+    fd_tape t = fd_tape_begin(&a, FD_GRAD);
+    fd_real *more = net ? normals(&a, 5, net->count) : NULL;
+    for (ptrdiff_t i = 0; more && i < net->count; i++) net->w[i] += (fd_real).1 * more[i];
+    fd_var *x = fd_input(&t, 3, (int[]){ 2, 2, 8 }, normals(&a, 1, 32));
+    fd_var *y = fd_forward(net, &t, &s, x, time), *z = fd_query(net, &t, &s, x, time, &to);
+    OK(z && z->n[1] == 3 && z->n[2] == 5, "asked for on another grid: %s", explain(a.st));
+    fd_var *w = fd_forward_label(net, &t, &s, x, time, label);
+    OK(y && w && memcmp(y->x, w->x, 24 * sizeof *y->x)
+       && !memcmp(y->x + 24, w->x + 24, 24 * sizeof *y->x), "labels: %s", explain(a.st));
+    fd_opt *o = fd_opt_new(&a, net, NULL);
+    fd_backward(&t, fd_sum_to(&t, fd_map(&t, w, FD_SQUARE), 1, (int[]){ 1 }));
+    OK(fd_opt_step(o, net, a.st) > 0, "%s", explain(a.st));
+}
+
+#ifndef FD_NO_STDIO
+static void test_restore(fd_arena mem)
+{
+    const char *path = test_path("own.safetensors");
+    fd_arena a = mem;
+    fd_space s = fd_grid(&a, 1, (int[]){ 8 }, NULL, NULL, 2);
+    fd_net *net = fd_net_define(&a, every, &labels, &s, fd_seed(3)), *other, *none = NULL;
+    fd_opt *o = fd_opt_new(&a, net, NULL), *back = NULL;
+    if (!o) { OK(0, "%s", explain(a.st)); return; }
+    for (ptrdiff_t i = 0; i < net->count; i++) net->g[i] = (fd_real)(i % 7 - 3);
+    fd_opt_step(o, net, a.st);
+    fd_net_save(a.st, path, net, o, NULL, a);
+    other = fd_net_define(&a, every, &labels, &s, fd_seed(4));
+    size_t size = other ? (size_t)other->count * sizeof *other->w : 0;
+    OK(size && memcmp(other->w, net->w, size), "another seed");
+    fd_net_restore(&a, path, other, &back);
+    OK(back && back->step == 1 && !memcmp(other->w, net->w, size) && !memcmp(back->m, o->m, size)
+       && !memcmp(back->avg, o->avg, size), "%s", explain(a.st));
+    fd_net_load(&a, path, &none, NULL);
+    OK(!none && a.st->code == FD_EDATA && strstr(explain(a.st), "fd_net_define"), "%s",
+       explain(a.st));
+    a.st->code = FD_OK;
+    fd_net *far = fd_net_define(&a, linear, NULL, &s, fd_seed(4));
+    fd_real kept = far ? far->w[0] : 0;
+    fd_net_restore(&a, path, far, NULL);
+    OK(far && a.st->code == FD_EDATA && far->w[0] == kept && strstr(explain(a.st), "arch."), "%s",
+       explain(a.st));
+    a.st->code = FD_OK;
+    const int three = 3;
+    other = fd_net_define(&a, every, &three, &s, fd_seed(4));
+    fd_net_restore(&a, path, other, NULL);
+    OK(a.st->code == FD_EDATA && strstr(explain(a.st), "label"), "%s", explain(a.st));
+    a.st->code = FD_OK;
+}
+#endif
+
+/* Weights by the million are counted in a few kilobytes: planning makes no variables. */
+static void test_count(fd_arena mem)
+{
+    for (int k = FD_FNO_ORIGINAL; k < FD_OWN; k++) {
+        const fd_arch arch = { .kind = k, .nd = 2, .in = 1, .out = 1, .width = 512,
+                               .grid = { 64, 64 } };
+        fd_arena a = mem;
+        if (a.end > a.beg + 8192) a.end = a.beg + 8192;
+        ptrdiff_t count = fd_net_count(&arch, a);
+        OK(count > 500000, "kind %d: %ld weights, %s", k, (long)count, explain(a.st));
+        a.st->code = FD_OK;
+    }
+}
+
+/* ---- Functions that cannot be networks ---- */
+
+static fd_var *early(fd_pass *p, fd_var *x, const void *self)
+{
+    fd_var *h = fd_dense_layer(p, "one", fd_channels_last(p, x), 2, W);
+    (void)self;
+    if (!h) return NULL;
+    return fd_channels_first(p, fd_dense_layer(p, "two", h, W, 1));
+}
+
+static fd_var *twice(fd_pass *p, fd_var *x, const void *self)
+{
+    fd_var *h = fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 2);
+    (void)self;
+    return fd_channels_first(p, fd_dense_layer(p, "one", h, 2, 2));
+}
+
+static fd_var *gridded(fd_pass *p, fd_var *x, const void *self)
+{
+    const int n = (int)p->s->points;
+    (void)self;
+    return fd_mul(p->t, x, fd_weight(p, "mask", 1, &n, fd_init_constant(1)));
+}
+
+static fd_var *wrong_end(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    return fd_channels_first(p, fd_dense_layer(p, "one", fd_channels_last(p, x), 3, 1));
+}
+
+static fd_var *wrong_shape(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    return fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 1);
+}
+
+static fd_var *nothing(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)p, (void)self;
+    return x;
+}
+
+static fd_var *long_name(fd_pass *p, fd_var *x, const void *self)
+{
+    const char *name = "a name that is longer than any name may be in here";
+    (void)self;
+    return fd_channels_first(p, fd_dense_layer(p, name, fd_channels_last(p, x), 2, 1));
+}
+
+static fd_var *long_scope(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    fd_scope(p, "a scope that is longer than twenty letters", 0);
+    return fd_channels_first(p, fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 1));
+}
+
+static fd_var *heads(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    return fd_channels_first(p, fd_attention_block(p, fd_channels_last(p, x), 2, 3, 4));
+}
+
+static void test_refused(fd_arena mem)
+{
+    static const struct { fd_network *page; const char *says; } bad[] = {
+        { early, "two.w" }, { twice, "one.w" }, { wrong_end, "last axis" },
+        { wrong_shape, "[b][out][points]" }, { nothing, "no weights" }, { long_name, "46 letters" },
+        { long_scope, "20 letters" }, { heads, "heads" }, { NULL, "a function and a space" } };
+    fd_space s[2];
+    for (int g = 0; g < 2; g++) s[g] = fd_grid(&mem, 1, (int[]){ 8 << g }, NULL, NULL, 2);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        fd_arena a = mem;
+        fd_net *net = fd_net_define(&a, bad[i].page, NULL, &s[0], fd_seed(1));
+        OK(!net && a.st->code && strstr(explain(a.st), bad[i].says), "%s: %s", bad[i].says,
+           explain(a.st));
+        a.st->code = FD_OK;
+    }
+    fd_net *net = fd_net_define(&mem, gridded, NULL, &s[0], fd_seed(1));
+    fd_tape t = fd_tape_begin(&mem, FD_EVAL);
+    fd_var *x = fd_input(&t, 3, (int[]){ 1, 2, 16 }, normals(&mem, 1, 32));
+    fd_var *y = fd_forward(net, &t, &s[1], x, NULL);
+    OK(net && !y && strstr(explain(mem.st), "mask"), "%s", explain(mem.st));
+    mem.st->code = FD_OK;
+    fd_space fine = fd_grid(&mem, 1, (int[]){ 8 }, NULL, NULL, 2);
+    net = fd_net_define(&mem, every, &labels, &fine, fd_seed(1));
+    x = fd_input(&t, 3, (int[]){ 1, 2, 8 }, normals(&mem, 1, 16));
+    y = fd_forward(net, &t, &fine, x, NULL);
+    OK(net && !y && strstr(explain(mem.st), "times"), "%s", explain(mem.st));
+    mem.st->code = FD_OK;
+}
+
+void test_define(void)
+{
+    fd_status st;
+    fd_arena a = test_arena(1 << 24, &st);
+    test_gradients(a);
+    test_first_law(a);
+    test_by_hand(a);
+    test_two_grids(a);
+    test_reach(a);
+#ifndef FD_NO_STDIO
+    test_restore(a);
+#endif
+    test_count(a);
+    test_refused(a);
+    OK(!st.code, "%s", explain(&st));
+}
