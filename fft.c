@@ -64,8 +64,8 @@ static int fft_grid_refuses(const char *where, int nd, fd_status *st)
  *
  * What sections 3 to 11 compute, for one line at a time and without vectors: the code to read
  * first, and all that -DFD_PLAIN builds. The work is n log n, as there, but in scalar code it takes
- * five to ten times as long, and cosines and sines, as complex lines of two to four times the
- * length, up to eighteen times. */
+ * five to ten times as long, and cosines and sines, as complex lines of twice the length, up to
+ * eighteen times. */
 #ifdef FD_PLAIN
 
 enum { FFT_MAXF = 20, FFT_DIRECT = 127, FFT_SUM = 12 };
