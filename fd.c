@@ -168,8 +168,8 @@ int fd_explain(const fd_status *st, char *buf, size_t size)
  * That is done in float, with rounded sums, products, quotients, roots and conversions of integers
  * only, which IEEE 754 defines to the last bit, and fused operations are switched off, so the same
  * bits come out of every compiler, vector width and build (not from clang with -ffp-contract=fast,
- * which fuses whatever it is told). u keeps its relative precision at both ends, so that neither the
- * tail, up to 6.76, nor the radii near 0 are coarse; log, cos and sin are within 3e-7.
+ * which fuses whatever it is told). u keeps its relative precision at both ends, so that neither
+ * the tail, up to 6.76, nor the radii near 0 are coarse; log, cos and sin are within 3e-7.
  *
  * Eight blocks, with words ctr[0] + 0..7, are a group, whatever the vectors hold: 32 normals in the
  * order that fills vectors, 16 cosines (block 0 pair 0, block 0 pair 1, block 1 pair 0, ..), 16
@@ -216,9 +216,9 @@ FD_NOFMA_FN FD_INLINE rng_w rng_bits(rng_f x) { rng_w u; memcpy(&u, &x, sizeof u
 FD_NOFMA_FN FD_INLINE rng_f rng_real(rng_w u) { rng_f x; memcpy(&x, &u, sizeof x); return x; }
 FD_SELECT(FD_NOFMA_FN FD_INLINE, rng_sel, rng_f, rng_i)
 
-/* -2 log u, u = (w + 1/2) 2^-32. With v = min(u, 1 - u) and u = 2^n (1 + f), sqrt 1/2 <= 1 + f < sqrt 2
- * (so that f = -v where n = 0), log(1 + f) = f - f^2/2 + f^3 (1/3 - f/4 + ..); n log 2 is added in two
- * parts. */
+/* -2 log u, u = (w + 1/2) 2^-32. With v = min(u, 1 - u) and u = 2^n (1 + f),
+ * sqrt 1/2 <= 1 + f < sqrt 2 (so that f = -v where n = 0), it is log(1 + f) =
+ * f - f^2/2 + f^3 (1/3 - f/4 + ..); n log 2 is added in two parts. */
 FD_NOFMA_FN FD_INLINE rng_f rng_log(rng_w w)
 {
     FD_NOFMA
@@ -249,9 +249,9 @@ FD_NOFMA_FN FD_INLINE void rng_turn(rng_w w, rng_f r, rng_f *cosine, rng_f *sine
     *sine   = r * rng_real(rng_bits(rng_sel(odd, c, s)) ^ (q & 0x80000000u));
 }
 
-/* rng_normals -- the normals of up to RNG_GROUPS groups of eight blocks, ctr the counter of the first
- * block of each: z [groups][2][8][2], pair h of block b at [g][0][b][h] its cosine, at [g][1][b][h]
- * its sine. */
+/* rng_normals -- the normals of up to RNG_GROUPS groups of eight blocks, ctr the counter of the
+ * first block of each: z [groups][2][8][2], pair h of block b at [g][0][b][h] its cosine, at
+ * [g][1][b][h] its sine. */
 #ifdef FD_PLAIN
 FD_NOFMA_FN static void rng_normals(fd_rng r, int groups, const rng_ctr *ctr, float *z)
 {
@@ -293,13 +293,13 @@ enum { RNG_L = FD_BYTES ? FD_BYTES / 4 : 1,                  /* lanes of rng_f *
 #define RNG_JOIN(first, second) ((first) | (second) << 32)
 #endif
 
-/* a, b: words 0 and 1, and words 2 and 3, of RNG_B blocks from each of the counters v .. v + n - 1 on,
- * which count steps of RNG_B blocks. */
+/* a, b: words 0 and 1, and words 2 and 3, of RNG_B blocks from each of the counters v ..
+ * v + n - 1 on, which count steps of RNG_B blocks. */
 #if FD_BYTES == 32 && defined(__AVX2__)
-/* The product of 32 bits takes every second lane. What it gives for even and odd lanes comes together by
- * a shuffle that changes places in each four, (0 2 1 3), and so goes back in the next round: c1 and c3,
- * whose words are products that stayed in place, are in the order that c0 and c2 get. gcc does not see
- * its product in x * (uint64_t)m. */
+/* The product of 32 bits takes every second lane. What it gives for even and odd lanes comes
+ * together by a shuffle that changes places in each four, (0 2 1 3), and so goes back in the next
+ * round: c1 and c3, whose words are products that stayed in place, are in the order that c0 and
+ * c2 get. gcc does not see its product in x * (uint64_t)m. */
 typedef uint64_t rng_d __attribute__((vector_size(32)));
 #ifdef __clang__
 #define RNG_EVEN(x, m) (((x) & RNG_LOW) * (uint64_t)(m))
@@ -493,10 +493,10 @@ void fd_perm(fd_rng r, int n, int *p)
 
 /* ---- Linear algebra ----------------------------------------------------------------------------
  *
- * Products C = alpha op(A) op(B) + beta C; op(A) is m x k, op(B) k x n. Every entry of C is a chain over
- * p = 0, 1, .. that is cut after MAT_KC terms and, where k is long, into slabs: both from k alone. So a
- * product has the same bits however its rows and columns are cut up, which is how threads and batches
- * cut it. */
+ * Products C = alpha op(A) op(B) + beta C; op(A) is m x k, op(B) k x n. Every entry of C is a
+ * chain over p = 0, 1, .. that is cut after MAT_KC terms and, where k is long, into slabs: both
+ * from k alone. So a product has the same bits however its rows and columns are cut up, which is
+ * how threads and batches cut it. */
 
 enum { MAT_KC = 1024 / (int)sizeof(fd_real) };
 
@@ -536,9 +536,10 @@ static void mat_run(const mat_job *g, double beta, fd_arena scratch)
     for (int i = 0; i < g->m; i++)
         for (int j = 0; j < g->n; j++) {
             fd_real *c = g->C + i * g->ldc + j, sum = g->add ? (fd_real)beta * *c : 0;
-            for (int q = 0; q < g->k; q += MAT_KC) {      /* a chain's rounding grows like its root */
+            for (int q = 0; q < g->k; q += MAT_KC) {  /* a chain's rounding grows like its root */
                 fd_real part = 0;
-                for (int p = q; p < g->k && p < q + MAT_KC; p++) part += mat_a(g, i, p) * mat_b(g, p, j);
+                for (int p = q; p < g->k && p < q + MAT_KC; p++)
+                    part += mat_a(g, i, p) * mat_b(g, p, j);
                 sum += part;
             }
             *c = sum;
@@ -551,19 +552,19 @@ static void mat_batch(const mat_job *g, int count, ptrdiff_t sc, double beta, fd
     for (; count-- > 0; one.A += g->sa, one.B += g->sb, one.C += sc) mat_run(&one, beta, scratch);
 }
 #else
-/* A tile of C, up to MAT_MR rows of MAT_NV vectors, is kept in registers while the kernel adds up its
- * outer products over k:
+/* A tile of C, up to MAT_MR rows of MAT_NV vectors, is kept in registers while the kernel adds up
+ * its outer products over k:
  *
  *   c[i][j] += a[i][p] b[p][j]     one vector of b, one number of a spread over the lanes
  *
- * A panel of A stays in L1 while it passes over B in L2. Where vectors and caches are small and B is too
- * wide for that, or A is packed anyway, it is the other way round: MAT_TURN panels of A stay in L2
- * while they pass over one panel of B.
+ * A panel of A stays in L1 while it passes over B in L2. Where vectors and caches are small and B
+ * is too wide for that, or A is packed anyway, it is the other way round: MAT_TURN panels of A
+ * stay in L2 while they pass over one panel of B.
  *
  * op(A) is read in place where it lies densely. Rows with p contiguous that are further apart than
- * MAT_ROW, so that some could fall on the same set of the cache, are copied to a buffer with MAT_PITCH
- * between them. Columns of op(B) are copied to panels of MAT_NR, zeros at the end, unless the kernel
- * can read them in place. */
+ * MAT_ROW, so that some could fall on the same set of the cache, are copied to a buffer with
+ * MAT_PITCH between them. Columns of op(B) are copied to panels of MAT_NR, zeros at the end,
+ * unless the kernel can read them in place. */
 
 #if defined(FD_SMALL)
 #define MAT_MOST 1
@@ -578,13 +579,13 @@ enum {
     MAT_LINE = 64 / (int)sizeof(fd_real),
     MAT_PITCH = MAT_KC + MAT_LINE,
     MAT_ROW = 2048 / (int)sizeof(fd_real),
-    MAT_AW = FD_BYTES == 64 ? 16 : MAT_MR,               /* from a row of a packed panel to the next;
-                                                          * what vectors write beyond, the next row
-                                                          * writes over */
+    MAT_AW = FD_BYTES == 64 ? 16 : MAT_MR,               /* from a row of a packed panel to the
+                                                          * next; what vectors write beyond, the
+                                                          * next row writes over */
     MAT_GROUP = FD_BYTES == 64 ? 8 : 32,                 /* panels packed at a time, A transposed */
     MAT_TURN = FD_BYTES == 64 ? 1 : MAT_GROUP,           /* panels that may pass over B together */
-    /* Up to so many numbers of A, and of B, are read in place; with more than MAT_WIDE of B panels of A
-     * take turns; at most MAT_AHEAD are fetched ahead. */
+    /* Up to so many numbers of A, and of B, are read in place; with more than MAT_WIDE of B
+     * panels of A take turns; at most MAT_AHEAD are fetched ahead. */
     MAT_NEAR_A = FD_BYTES == 64 ? 65536 : 32768 / (int)sizeof(fd_real),
     MAT_NEAR_B = FD_BYTES == 64 ? 65536 : 65536 / (int)sizeof(fd_real),
     MAT_WIDE = 262144 / (int)sizeof(fd_real),
@@ -637,7 +638,7 @@ FD_INLINE void mat_tile(int rows, int nv, int ta, int k, const fd_real *restrict
         vfetch(c + i * ldc, 1, 3);
         if (MAT_NV * FD_BYTES > 64) vfetch(c + i * ldc + cols - 1, 1, 3);
     }
-    const fd_real *row[(MAT_MR + 3) / 4];                   /* every fourth: not a register for each */
+    const fd_real *row[(MAT_MR + 3) / 4];               /* every fourth: not a register for each */
     CORE_UNROLL
     for (int i = 0; i < rows; i += 4) row[i / 4] = ta ? a : a + i * as;
     for (int p = 0; p < k; p++) {
@@ -680,8 +681,8 @@ typedef void mat_kernel(int k, const fd_real *a, ptrdiff_t as, const fd_real *b,
 #define MAT_ARGS int k, const fd_real *a, ptrdiff_t as, const fd_real *b, ptrdiff_t bs, \
                  int add, fd_real *c, ptrdiff_t ldc, int cols, const fd_real *next
 #define MAT_PASS k, a, as, b, bs, add, c, ldc, cols, next
-/* One row takes two vectors where one would do: gcc, tuning for some machines, does not fuse the products and
- * sums of a lone chain, and the bits would not be those of the other tiles. */
+/* One row takes two vectors where one would do: gcc, tuning for some machines, does not fuse the
+ * products and sums of a lone chain, and the bits would not be those of the other tiles. */
 #define MAT_LEAST(r) ((r) == 1 ? 2 : 1)
 #define MAT_MAKE(r)                                                                 \
     static void mat_n1_##r(MAT_ARGS) { mat_tile(r, MAT_LEAST(r), 0, MAT_PASS); }    \
@@ -701,8 +702,8 @@ MAT_ROWS(MAT_MAKE)
 static mat_kernel *const mat_kernels[MAT_MR][2][2] = { MAT_ROWS(MAT_LIST) };
 
 static int mat_up(int n, int to) { return (n + to - 1) / to * to; }
-/* panels of A are not to lie a power of 2 apart, in the same sets of the cache; the last vector of a panel may reach
- * into the room between */
+/* panels of A are not to lie a power of 2 apart, in the same sets of the cache; the last vector
+ * of a panel may reach into the room between */
 static int mat_panel(int k) { return k * MAT_AW + MAT_LINE; }
 /* reals of scratch that mat_block needs, for panels of A and in all */
 static ptrdiff_t mat_size_a(int ta, int m, int k)
@@ -748,10 +749,11 @@ static const fd_real *mat_end(int trans, const fd_real *x, int rows, int cols, p
     return x + (trans ? (cols - 1) * ld + rows : (rows - 1) * ld + cols);
 }
 
-/* c (+)= a b for one column: a[i][p] at a[i as + p], before `end`; b[p] at b[p MAT_NR], in all lanes. In a
- * tile one lane of each vector would be of use; here lane i has row i, FD_W^2 products for a transposition */
-static void mat_column(int m, int k, const fd_real *a, ptrdiff_t as, const fd_real *end, const fd_real *b,
-                       int add, fd_real *c, ptrdiff_t ldc)
+/* c (+)= a b for one column: a[i][p] at a[i as + p], before `end`; b[p] at b[p MAT_NR], in all
+ * lanes. In a tile one lane of each vector would be of use; here lane i has row i, FD_W^2
+ * products for a transposition */
+static void mat_column(int m, int k, const fd_real *a, ptrdiff_t as, const fd_real *end,
+                       const fd_real *b, int add, fd_real *c, ptrdiff_t ldc)
 {
     for (; m >= FD_W; m -= FD_W, a += FD_W * as, c += FD_W * ldc) {
         fd_vec sum = { 0 };
@@ -787,7 +789,8 @@ static void mat_pack_b(const mat_job *g, int p0, int k, int j0, int n, fd_real *
                 for (int h = 0; h < MAT_NR; h += FD_W) vstore(to + h, g->alpha * vload(x + h));
         } else if (cols == 1) {
             const fd_vec zero = { 0 };
-            for (int p = 0; p < k; p++, to += MAT_NR) vstore(to, zero + g->alpha * x[g->tb ? p : p * g->ldb]);
+            for (int p = 0; p < k; p++, to += MAT_NR)
+                vstore(to, zero + g->alpha * x[g->tb ? p : p * g->ldb]);
         } else if (!g->tb) {
             for (int p = 0; p < k; p++, x += g->ldb, to += MAT_NR)
                 vstore(to, g->alpha * mat_load(x, cols, end));
@@ -809,40 +812,43 @@ static int mat_cut(int n, int parts, int unit, int part)
     return at < n ? (int)at : n;
 }
 
-/* terms p0.. of op(A), rows i0.., cut into `panels`: panels t..e. To [rows][MAT_PITCH], or where A is
- * stored transposed to [e - t][k][MAT_AW]: some at once, as their rows are strewn */
+/* terms p0.. of op(A), rows i0.., cut into `panels`: panels t..e. To [rows][MAT_PITCH], or where
+ * A is stored transposed to [e - t][k][MAT_AW]: some at once, as their rows are strewn */
 static void mat_pack_a(const mat_job *g, int p0, int k, int i0, int m, int panels, int t, int e,
                        fd_real *restrict y)
 {
     const fd_real *x = g->A + (g->ta ? p0 * g->lda + i0 : i0 * g->lda + p0);
     const fd_real *const end = mat_end(g->ta, g->A, g->m, g->k, g->lda);
-    int at[MAT_GROUP + 1];
-    for (int u = t; u <= e; u++) at[u - t] = mat_cut(m, panels, 1, u);
-    if (g->ta)
-        for (int p = 0; p < k; p++, x += g->lda, y += MAT_AW) {
-            fd_real *to = y;
-            if (end - (x + at[e - t - 1]) >= mat_up(MAT_AW, FD_W))     /* no vector reaches over the end */
-                for (int u = 0; u < e - t; u++, to += mat_panel(k))
-                    CORE_UNROLL
-                    for (int h = 0; h < MAT_AW; h += FD_W) vstore(to + h, vload(x + at[u] + h));
-            else
-                for (int u = 0; u < e - t; u++, to += mat_panel(k))
-                    for (int h = 0; h < MAT_AW; h += FD_W)
-                        vstore(to + h, mat_load(x + at[u] + h, at[u + 1] - at[u] - h, end));
-        }
-    else
-        for (int i = at[0]; i < at[e - t]; i++, y += MAT_PITCH) {
+    const int last = mat_cut(m, panels, 1, e);
+    if (!g->ta) {
+        for (int i = mat_cut(m, panels, 1, t); i < last; i++, y += MAT_PITCH) {
             const fd_real *const row = x + i * g->lda;
             int p = 0;
             for (; p + FD_W <= k; p += FD_W) vstore(y + p, vload(row + p));
             if (p < k) vstore(y + p, mat_load(row + p, k - p, end));
         }
+        return;
+    }
+    int at[MAT_GROUP + 1] = { 0 };
+    for (int u = t; u < e; u++) at[u - t] = mat_cut(m, panels, 1, u);
+    at[e - t] = last;
+    for (int p = 0; p < k; p++, x += g->lda, y += MAT_AW) {
+        fd_real *to = y;
+        if (end - (x + at[e - t - 1]) >= mat_up(MAT_AW, FD_W))      /* all vectors end before it */
+            for (int u = 0; u < e - t; u++, to += mat_panel(k))
+                CORE_UNROLL
+                for (int h = 0; h < MAT_AW; h += FD_W) vstore(to + h, vload(x + at[u] + h));
+        else
+            for (int u = 0; u < e - t; u++, to += mat_panel(k))
+                for (int h = 0; h < MAT_AW; h += FD_W)
+                    vstore(to + h, mat_load(x + at[u] + h, at[u + 1] - at[u] - h, end));
+    }
 }
 
 typedef struct { const fd_real *at, *end; } mat_span;
 static mat_span mat_from(const fd_real *x, ptrdiff_t n) { return (mat_span){ x, x + n }; }
 
-typedef struct {                       /* what the tiles of a block share; n without the lone column */
+typedef struct {                       /* what tiles of a block share; n without the lone column */
     int ta, n, k, add;
     const fd_real *b;
     ptrdiff_t as, bs, panel, ldc;      /* panel: from MAT_NR columns of b to the next */
@@ -850,7 +856,8 @@ typedef struct {                       /* what the tiles of a block share; n wit
 } mat_tiles;
 
 /* `count` panels a[u], rows at[u]..at[u + 1] of C, times all of B */
-FD_INLINE void mat_pass(int count, const mat_tiles *x, const int *at, const fd_real *const *a, mat_span next[2])
+FD_INLINE void mat_pass(int count, const mat_tiles *x, const int *at, const fd_real *const *a,
+                        mat_span next[2])
 {
     const fd_real *b = x->b;
     for (int j = 0; j < x->n; j += MAT_NR, b += x->panel) {
@@ -858,8 +865,8 @@ FD_INLINE void mat_pass(int count, const mat_tiles *x, const int *at, const fd_r
         for (int u = 0; u < count; u++) {
             mat_span *const s = &next[next[0].at >= next[0].end];
             const int more = s->at < s->end;
-            mat_kernels[at[u + 1] - at[u] - 1][x->ta][cols > FD_W](x->k, a[u], x->as, b, x->bs, x->add,
-                x->c + at[u] * x->ldc + j, x->ldc, cols, more ? s->at : b);
+            mat_kernels[at[u + 1] - at[u] - 1][x->ta][cols > FD_W](x->k, a[u], x->as, b, x->bs,
+                x->add, x->c + at[u] * x->ldc + j, x->ldc, cols, more ? s->at : b);
             if (more) s->at += x->k * MAT_LINE;
         }
     }
@@ -867,7 +874,8 @@ FD_INLINE void mat_pass(int count, const mat_tiles *x, const int *at, const fd_r
 
 /* the block of m x n entries of C at (i0, j0), summed over k terms from p0. What will be read next
  * of A and B is fetched meanwhile, as far as it lies in one piece: the processor by itself stops at
- * the end of each panel and waits for memory at the next (skinny products: 0.5 instead of 0.7 of the peak) */
+ * the end of each panel and waits for memory at the next (skinny products: 0.5 instead of 0.7 of
+ * the peak) */
 static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, int k, fd_real *C,
                       ptrdiff_t ldc, int add, fd_real *pack)
 {
@@ -878,20 +886,22 @@ static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, in
     const int alone = !g->ta && n % MAT_NR == 1 && FD_W > 1;          /* the last column of C */
     for (int q = 0; q < k; q += MAT_KC, add = 1) {
         const int kc = k - q < MAT_KC ? k - q : MAT_KC, p = p0 + q;
-        const int unit = m == 1 ? MAT_NR : FD_W;                      /* one row takes whole tiles: MAT_LEAST */
+        const int unit = m == 1 ? MAT_NR : FD_W;       /* one row takes whole tiles: MAT_LEAST */
         const int direct_b = !g->tb && n % unit == 0 && g->alpha == 1
                           && (panels <= 2 || kc * g->ldb <= MAT_NEAR_B);
         const int direct_a = g->ta ? n <= MAT_NR || kc * g->lda <= MAT_NEAR_A : g->lda <= MAT_ROW;
         const ptrdiff_t as = direct_a ? g->lda : g->ta ? MAT_AW : MAT_PITCH;
         const int turn = (g->ta ? !direct_a : kc * n > MAT_WIDE) ? MAT_TURN : 1;
         const int group = g->ta ? MAT_GROUP : turn;
-        const mat_tiles x = { g->ta, n - alone, kc, add, direct_b ? g->B + p * g->ldb + j0 : pb, as,
-                              direct_b ? g->ldb : MAT_NR, direct_b ? MAT_NR : (ptrdiff_t)kc * MAT_NR, ldc, C };
+        const mat_tiles x = { g->ta, n - alone, kc, add, direct_b ? g->B + p * g->ldb + j0 : pb,
+                              as, direct_b ? g->ldb : MAT_NR,
+                              direct_b ? MAT_NR : (ptrdiff_t)kc * MAT_NR, ldc, C };
         mat_span next[2] = { { NULL, NULL }, { NULL, NULL } };
         if (q + kc < k) {                                     /* the next terms, of as many rows */
             const ptrdiff_t la = kc * g->lda, lb = kc * g->ldb;
             if (whole_a && g->ta && la <= MAT_AHEAD) next[0] = mat_from(g->A + p * g->lda + la, la);
-            if (whole_b && !g->tb && lb <= MAT_AHEAD) next[1] = mat_from(g->B + p * g->ldb + lb, lb);
+            if (whole_b && !g->tb && lb <= MAT_AHEAD)
+                next[1] = mat_from(g->B + p * g->ldb + lb, lb);
         } else {                                              /* the next product of a batch */
             if (whole_a && g->sa) next[0] = mat_from(g->A + g->sa, (ptrdiff_t)g->m * g->k);
             if (whole_b && g->sb) next[1] = mat_from(g->B + g->sb, (ptrdiff_t)g->k * g->n);
@@ -907,9 +917,10 @@ static void mat_block(const mat_job *g, int i0, int m, int j0, int n, int p0, in
                 const ptrdiff_t i = i0 + at[u];
                 at[u + 1] = mat_cut(m, panels, 1, t + u + 1);
                 if (direct_a) a[u] = g->A + (g->ta ? p * g->lda + i : i * g->lda + p);
-                else a[u] = pa + (g->ta ? (t + u) % group * mat_panel(kc) : (at[u] - at[0]) * MAT_PITCH);
+                else if (g->ta) a[u] = pa + (t + u) % group * mat_panel(kc);
+                else a[u] = pa + (at[u] - at[0]) * MAT_PITCH;
             }
-            if (whole_a && !g->ta && !g->sa && turn == 1)             /* the next panel, and 8 KiB ahead */
+            if (whole_a && !g->ta && !g->sa && turn == 1)      /* the next panel, and 8 KiB ahead */
                 next[0] = mat_from(g->A + (i0 + at[e - t]) * g->lda + 128 * MAT_LINE,
                                    (at[e - t] - at[0]) * g->lda);
             if (turn == 1) mat_pass(1, &x, at, a, next);
@@ -1475,10 +1486,10 @@ void fd_laplace(const fd_space *s, double *mu, fd_arena scratch)
 }
 
 /* how to transform grids of a space: sign -1 is x -> u, +1 is u -> x. f[a][j]: the factor of mode j
- * on axis a; last: f of the last axis as fd_real; edge: is any factor not 1? fill, where there is one,
- * makes the modes of m grids from number `at` on, factors included, instead of reading them. The
- * first `alone` blocks of grids come one after another, the others in `threads`, with `need` of the
- * `size` bytes of mem each. */
+ * on axis a; last: f of the last axis as fd_real; edge: is any factor not 1? fill, where there is
+ * one, makes the modes of m grids from number `at` on, factors included, instead of reading them.
+ * The first `alone` blocks of grids come one after another, the others in `threads`, with `need`
+ * of the `size` bytes of mem each. */
 typedef struct {
     const fd_space *s;
     int sign, edge, threads;
@@ -1618,8 +1629,8 @@ static void grid_run(const grid_how *how, const fd_real *x, fd_real *y, fd_statu
     for (int t = 0; t < threads; t++) fd_fail_as(st, &how->st[t]);
 }
 
-static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const fd_real *x, fd_real *y,
-                           fd_arena scratch)
+static void grid_transform(const fd_space *s, int sign, ptrdiff_t count, const fd_real *x,
+                           fd_real *y, fd_arena scratch)
 {
     const grid_how how = grid_plan(s, sign, count, &scratch);
     grid_run(&how, x, y, scratch.st);
@@ -1649,7 +1660,8 @@ void fd_from_modes(const fd_space *s, int b, const fd_real *u, fd_real *x, fd_ar
         grid_transform(s, 1, m, u, x, scratch);
         return;
     }
-    fd_real *own = u == x ? fd_raw(&scratch, fd_real, m * s->modes) : NULL;      /* a product is never in place */
+    /* a product is never in place */
+    fd_real *own = u == x ? fd_raw(&scratch, fd_real, m * s->modes) : NULL;
     if (own) memcpy(own, u, (size_t)(m * s->modes) * sizeof *own);
     else if (u == x) return;
     fd_gemm(0, 0, (int)m, (int)s->points, (int)s->modes, 1, own ? own : u, (int)s->modes, s->basis,
@@ -1798,8 +1810,9 @@ static fd_cov *cov_family(fd_arena *a, const fd_space *s, const char *where, int
     int need = kind == FD_COV_BRIDGE ? FD_DIRICHLET : kind == FD_COV_BROWNIAN ? FD_MIXED : -1;
     for (int i = 0; need >= 0 && i < s->nd; i++)
         if (s->bc[i] != need) {
-            FD_FAIL(a->st, FD_EARG, where, need == FD_MIXED ?
-                    "every axis must be FD_MIXED: axis" : "every axis must be FD_DIRICHLET: axis", i);
+            FD_FAIL(a->st, FD_EARG, where,
+                    need == FD_MIXED ? "every axis must be FD_MIXED: axis"
+                                     : "every axis must be FD_DIRICHLET: axis", i);
             return NULL;
         }
     fd_cov *c = cov_new(a, s, kind);
@@ -1983,8 +1996,8 @@ static void cov_mean_out(const fd_space *s, const double *mean, fd_real *out)
     for (ptrdiff_t k = 0; out && k < fd_size(s); k++) out[k] = (fd_real)mean[k];
 }
 
-/* cov_stationary -- from the variances of modes to those of data that are shifted at random: cos and sin
- * of a wavenumber, modes 2k-1 and 2k of their axis, get their mean. Then the floor. */
+/* cov_stationary -- from the variances of modes to those of data that are shifted at random: cos
+ * and sin of a wavenumber, modes 2k-1 and 2k of their axis, get their mean. Then the floor. */
 static fd_cov *cov_stationary(fd_cov *c, double floor)
 {
     const fd_space *s = &c->s;
@@ -2063,6 +2076,25 @@ static void cov_gram_row(ptrdiff_t S, ptrdiff_t K, ptrdiff_t R, const double *Y,
     for (ptrdiff_t j = 0; j < S; j++) G[i * S + j] = mat_dot(K, Y + i * K, Y + j * K) / (double)R;
 }
 
+/* Row k of E, of length P: the eigenvector v of the covariance where S = P, else the one that
+ * belongs to an eigenvector v of the Gram matrix of Y [S][P], orthogonal to the rows before it. */
+static void cov_component(ptrdiff_t P, ptrdiff_t S, const double *v, const double *Y, int k,
+                          double *E)
+{
+    double *e = E + k * P;
+    if (S == P) {
+        memcpy(e, v, (size_t)P * sizeof *e);
+        return;
+    }
+    memset(e, 0, (size_t)P * sizeof *e);
+    for (ptrdiff_t r = 0; r < S; r++)
+        for (ptrdiff_t i = 0; i < P; i++) e[i] += v[r] * Y[r * P + i];
+    for (int j = 0; j <= k; j++) {
+        double *q = E + j * P, dot = mat_dot(P, e, q), f = j < k ? dot : 1 - 1 / sqrt(dot);
+        for (ptrdiff_t i = 0; i < P; i++) e[i] -= f * q[i];
+    }
+}
+
 /* With rows y_r = sqrt(weight) (x_r - mean), r over functions and channels, R in all, covariance
  * Y^T Y/R and Gram matrix Y Y^T/R have the same eigenvalues; an eigenvector v of the latter gives
  * Y^T v / sqrt(R lam) of the former. Gram-Schmidt makes them orthonormal for small lam, too. */
@@ -2111,19 +2143,8 @@ fd_cov *fd_cov_pca(fd_arena *a, const fd_space *s, int m, const fd_real *x, int 
     }
     int k = 0;
     for (; k < modes && w[k] > 1e-12 * w[0]; k++) {
-        double *e = E + k * P;
-        if (R >= P) {
-            memcpy(e, V + k * S, (size_t)P * sizeof *e);
-        } else {
-            memset(e, 0, (size_t)P * sizeof *e);
-            for (ptrdiff_t r = 0; r < S; r++)
-                for (ptrdiff_t i = 0; i < P; i++) e[i] += V[k * S + r] * Y[r * K + i];
-            for (int j = 0; j <= k; j++) {
-                double *q = E + j * P, dot = mat_dot(P, e, q), f = j < k ? dot : 1 - 1 / sqrt(dot);
-                for (ptrdiff_t i = 0; i < P; i++) e[i] -= f * q[i];
-            }
-        }
-        for (ptrdiff_t i = 0; i < P; i++) basis[k * P + i] = (fd_real)(e[i] / root[i]);
+        cov_component(P, S, V + k * S, Y, k, E);
+        for (ptrdiff_t i = 0; i < P; i++) basis[k * P + i] = (fd_real)(E[k * P + i] / root[i]);
         c->lam[k] = w[k];
     }
     c->s.modes = k;
@@ -2196,18 +2217,18 @@ typedef struct {
     const fd_real *sd;
 } cov_draws;
 
-/* Rows lo .. hi-1, numbered over (function, channel, indices before the last axis), to u from row `lo` on.
- * The modes of a row take the normals of groups of blocks, 32 modes a group, in their order; as
- * many rows as fill the groups of a call are drawn together. */
+/* Rows lo .. hi-1, numbered over (function, channel, indices before the last axis), to u from row
+ * `lo` on. The modes of a row take the normals of groups of blocks, 32 modes a group, in their
+ * order; as many rows as fill the groups of a call are drawn together. */
 static void cov_draw_rows(const cov_draws *d, ptrdiff_t lo, ptrdiff_t hi, fd_real *u)
 {
     float z[32 * RNG_GROUPS];
     const fd_space *s = &d->c->s;
     const ptrdiff_t n = s->nd ? s->n[s->nd - 1] : s->modes, rows = s->nd ? s->modes / n : 1;
     const ptrdiff_t n1 = s->nd == 3 ? s->n[1] : rows, groups = (n + 31) / 32;
-    const ptrdiff_t step = groups < RNG_GROUPS ? RNG_GROUPS / groups : 1;             /* rows of a call */
+    const ptrdiff_t step = groups < RNG_GROUPS ? RNG_GROUPS / groups : 1;      /* rows of a call */
     for (ptrdiff_t t = lo, m; t < hi; t += m) {
-        ptrdiff_t i = t / rows, q = t % rows;                                         /* of the first row */
+        ptrdiff_t i = t / rows, q = t % rows;                                /* of the first row */
         const fd_rng f = fd_stream(d->r, 'f', (uint32_t)d->first + (uint32_t)(i / s->ch));
         m = rows - q < step ? rows - q : step;
         if (m > hi - t) m = hi - t;
@@ -2216,17 +2237,20 @@ static void cov_draw_rows(const cov_draws *d, ptrdiff_t lo, ptrdiff_t hi, fd_rea
             const ptrdiff_t k = groups - from < RNG_GROUPS ? groups - from : RNG_GROUPS;
             for (ptrdiff_t g = 0; g < m * k; g++) {
                 const ptrdiff_t p = q + g / k;
-                ctr[g] = (rng_ctr){ { (uint32_t)(8 * (from + g % k)), (uint32_t)(p % n1), (uint32_t)(p / n1),
-                                      (uint32_t)(i % s->ch) } };
+                ctr[g] = (rng_ctr){ { (uint32_t)(8 * (from + g % k)), (uint32_t)(p % n1),
+                                      (uint32_t)(p / n1), (uint32_t)(i % s->ch) } };
             }
             rng_normals(f, (int)(m * k), ctr, z);
             for (ptrdiff_t p = 0; p < m; p++) {
-                const ptrdiff_t j = 32 * from, at = (q + p) * n + j, end = n - j < 32 * k ? n - j : 32 * k;
+                const ptrdiff_t j = 32 * from, at = (q + p) * n + j;
+                const ptrdiff_t end = n - j < 32 * k ? n - j : 32 * k;
                 fd_real *row = u + (t + p - lo) * n + j;
                 const float *zp = z + 32 * k * p;
-                if (d->sd) for (ptrdiff_t l = 0; l < end; l++) row[l] = d->sd[at + l] * (fd_real)zp[l];
-                else for (ptrdiff_t l = 0; l < end; l++)
-                    row[l] = (fd_real)sqrt(d->c->lam[at + l]) * (fd_real)zp[l];
+                if (d->sd)
+                    for (ptrdiff_t l = 0; l < end; l++) row[l] = d->sd[at + l] * (fd_real)zp[l];
+                else
+                    for (ptrdiff_t l = 0; l < end; l++)
+                        row[l] = (fd_real)sqrt(d->c->lam[at + l]) * (fd_real)zp[l];
             }
         }
     }
@@ -2382,6 +2406,7 @@ void fd_cov_std(const fd_cov *c, fd_real *sd, fd_arena scratch)
     }
     for (ptrdiff_t i = 0; i < P; i++) sd[i] = (fd_real)sqrt(v[i]);
 }
+
 /* ---- Files --------------------------------------------------------------------------------------
  *
  * A reader knows how many bytes are left and hands out none that are not there; every count that a
@@ -2415,7 +2440,7 @@ typedef struct {
     FILE *f;
     fd_status *st;
     const char *where, *path;
-    uint32_t *crc;                    /* NULL, or the CRC-32 of what is put, with f NULL into nothing */
+    uint32_t *crc;                    /* NULL, or the CRC-32 of what is put, f or no f */
     char tmp[FILENAME_MAX];
 } file_out;
 
@@ -2425,8 +2450,9 @@ static const char file_short[] = "file is shorter than its header says";
 static uint32_t file_crc(uint32_t crc, const void *from, size_t n)
 {
     static const uint32_t t[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
     crc = ~crc;
     for (const unsigned char *p = from, *end = p + n; p < end; p++) {
         crc ^= *p;
@@ -2511,7 +2537,7 @@ static ptrdiff_t file_count(const file_in *in, int nd, const int n[], int size)
     uint64_t bytes = (uint64_t)size, most = in->left;
     int none = 0;
     for (int i = 0; i < nd; i++) none |= !n[i];
-    if (none) most = PTRDIFF_MAX / sizeof(double);           /* a product without the 0, as numpy has it, too */
+    if (none) most = PTRDIFF_MAX / sizeof(double);     /* a product without the 0, as numpy, too */
     for (int i = 0; i < nd && bytes <= most; i++)            /* no factor 0: too long stays so */
         if (n[i]) bytes = (uint64_t)n[i] > most / bytes ? UINT64_MAX : bytes * (uint64_t)n[i];
     if (none && bytes <= most) return 0;
@@ -2526,7 +2552,8 @@ static int file_packed(const file_in *in, const unsigned char *magic)
     if (magic[0] == 0x1f && magic[1] == 0x8b)
         return file_fail(in, FD_EDATA, "compressed by gzip: gunzip it first", NULL);
     if (magic[0] == 'P' && magic[1] == 'K')
-        return file_fail(in, FD_EDATA, "a zip (.npz): fd_tensors_load reads it; or unzip it first", NULL);
+        return file_fail(in, FD_EDATA, "a zip (.npz): fd_tensors_load reads it; or unzip it first",
+                         NULL);
     return FD_OK;
 }
 
@@ -2604,7 +2631,8 @@ static int file_end(file_out *o)
 
 /* --- Numbers as bytes ---
  * kind: 'b' truth value, 'u' unsigned, 'i' two's complement, 'f' IEEE 754 of 2, 4 or 8 bytes,
- * 'g' the upper half of a 4-byte one (bfloat16), 'c' two of 'f', which become an axis: see num_pair. */
+ * 'g' the upper half of a 4-byte one (bfloat16), 'c' two of 'f', which become an axis: see
+ * num_pair. */
 
 typedef struct { char kind; int size; } num_type;
 
@@ -2673,7 +2701,7 @@ static fd_real num_get(const unsigned char *p, num_type t, int big)
     return (fd_real)f;
 }
 
-/* complex numbers are real ones with a last axis of 2: real and imaginary part; 0 where there is no room */
+/* complex numbers are real ones with a last axis of 2, (re, im); 0 where there is no room */
 static int num_pair(num_type *t, int *nd, int n[])
 {
     if (t->kind != 'c') return 1;
@@ -2683,7 +2711,7 @@ static int num_pair(num_type *t, int *nd, int n[])
     return 1;
 }
 
-enum { NUM_C, NUM_FORTRAN, NUM_FORTRAN_PAIRS };         /* the last: Fortran order, its pairs together */
+enum { NUM_C, NUM_FORTRAN, NUM_FORTRAN_PAIRS };    /* the last: Fortran order, pairs together */
 
 /* An array from the file into x, row-major whatever its order in the file. */
 static void num_read(file_in *in, num_type t, int big, int order, int nd, const int n[],
@@ -3250,37 +3278,33 @@ static int safe_header(file_in *in, json *j, fd_arena *a, fd_tensors *f, safe_sp
     return json_take(j, '}');
 }
 
-static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
+/* the text of the header, ended by 0, and its length; NULL with an error */
+static char *safe_head(file_in *in, fd_arena *a, uint64_t *length)
 {
     unsigned char b[8];
-    uint64_t len = 0, at = 0;
-    safe_span *span = NULL;
-    if (!file_get(in, b, 8) || file_packed(in, b)) return;
+    uint64_t len = 0;
+    if (!file_get(in, b, 8) || file_packed(in, b)) return NULL;
     for (int i = 8; i--; ) len = len << 8 | b[i];
-    if (len > SAFE_HEADER) {
-        file_fail(in, FD_EDATA, "no .safetensors file: its header would be larger than 100 MB", NULL);
-        return;
-    }
-    if (len > in->left) { file_fail(in, FD_EDATA, file_short, NULL); return; }
+    if (len > SAFE_HEADER)
+        return file_fail(in, FD_EDATA,
+                         "no .safetensors file: its header would be larger than 100 MB", NULL),
+               NULL;
+    if (len > in->left) return file_fail(in, FD_EDATA, file_short, NULL), NULL;
     char *text = fd_raw(a, char, len + 1);
-    if (!text || !file_get(in, text, len)) return;
+    if (!text || !file_get(in, text, len)) return NULL;
     text[len] = 0;
-    if (text[0] != '{') { file_fail(in, FD_EDATA, "header does not start with {", NULL); return; }
-    if (!json_utf8(text, (size_t)len)) {
-        file_fail(in, FD_EDATA, "header is not UTF-8", NULL);
-        return;
-    }
-    json j = { text, NULL };
-    int ok = safe_header(in, &j, a, f, &span);
-    json_space(&j);
-    if (!ok || j.p != text + len) {
-        file_fail(in, FD_EDATA, j.err ? j.err : json_syntax, NULL);
-        return;
-    }
+    if (text[0] != '{')
+        return file_fail(in, FD_EDATA, "header does not start with {", NULL), NULL;
+    if (!json_utf8(text, (size_t)len))
+        return file_fail(in, FD_EDATA, "header is not UTF-8", NULL), NULL;
+    *length = len;
+    return text;
+}
 
-    fd_arena scratch = *a;
-    int *order = fd_raw(&scratch, int, f->count > f->metas ? f->count : f->metas);
-    if (!order) return;
+/* No name is there twice, and the tensors fill the data without a hole; order: their places. */
+static void safe_check(file_in *in, const fd_tensors *f, const safe_span *span, int *order)
+{
+    uint64_t at = 0;
     safe_sort(f->metas, order, safe_by_key, f->meta);
     for (int i = 1; i < f->metas; i++) if (!safe_by_key(f->meta, order[i - 1], order[i]))
         file_fail(in, FD_EDATA, "a name is there twice", f->meta[order[i]].key);
@@ -3295,6 +3319,26 @@ static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
         at = s->to;
     }
     if (at != in->left) file_fail(in, FD_EDATA, "data goes on after the last tensor", NULL);
+}
+
+static void safe_body(file_in *in, fd_arena *a, fd_tensors *f)
+{
+    uint64_t len = 0;
+    safe_span *span = NULL;
+    char *text = safe_head(in, a, &len);
+    if (!text) return;
+    json j = { text, NULL };
+    int ok = safe_header(in, &j, a, f, &span);
+    json_space(&j);
+    if (!ok || j.p != text + len) {
+        file_fail(in, FD_EDATA, j.err ? j.err : json_syntax, NULL);
+        return;
+    }
+
+    fd_arena scratch = *a;
+    int *order = fd_raw(&scratch, int, f->count > f->metas ? f->count : f->metas);
+    if (!order) return;
+    safe_check(in, f, span, order);
 
     /* The data lie behind `order`, which is read to the end: so it stays in the arena. */
     *a = scratch;
@@ -3449,8 +3493,9 @@ int fd_tensors_save(fd_status *st, const char *path, const fd_tensors *f)
 }
 
 /* --- .npz: a zip of .npy files, "name.npy" each, without compression ---
- * Read from the directory at the end, which holds every size and place, whatever the writer put into the
- * headers before the data (zip64 fields that nobody needs, sizes that follow only behind the data). */
+ * Read from the directory at the end, which holds every size and place, whatever the writer put
+ * into the headers before the data (zip64 fields that nobody needs, sizes that follow only behind
+ * the data). */
 
 static const char zip_bad[] = "malformed zip";
 
@@ -3461,7 +3506,7 @@ static uint64_t zip_number(const unsigned char *p, int bytes)
     return v;
 }
 
-/* The record at the end: 22 bytes and a comment that fills the file. Its place, or 0 with an error. */
+/* The place of the record at the end, 22 bytes and a comment that fills the file; 0: an error */
 static uint64_t zip_end(file_in *in, fd_arena scratch, unsigned char end[22])
 {
     for (uint64_t most = 22; ; most += 65535) {
@@ -3475,9 +3520,10 @@ static uint64_t zip_end(file_in *in, fd_arena scratch, unsigned char end[22])
     }
 }
 
-/* Entries of the directory, its place and length; 0 with an error. With sizes or counts that do not fit
- * into the record at the end, another one before it has them all [zip64]. */
-static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_t *at, uint64_t *len)
+/* Entries of the directory, its place and length; 0 with an error. With sizes or counts that do
+ * not fit into the record at the end, another one before it has them all [zip64]. */
+static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_t *at,
+                         uint64_t *len)
 {
     unsigned char e[56];
     uint64_t end = zip_end(in, scratch, e);
@@ -3486,7 +3532,8 @@ static int zip_directory(file_in *in, fd_arena scratch, uint64_t *count, uint64_
     *len = zip_number(e + 12, 4);
     *at = zip_number(e + 16, 4);
     if (*count == 0xffff || *len == 0xffffffff || *at == 0xffffffff) {
-        if (end < 20 || !file_seek(in, end - 20, 20) || !file_get(in, e, 20) || memcmp(e, "PK\6\7", 4))
+        if (end < 20 || !file_seek(in, end - 20, 20) || !file_get(in, e, 20)
+            || memcmp(e, "PK\6\7", 4))
             return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
         end = zip_number(e + 8, 8);
         if (!file_seek(in, end, 56) || !file_get(in, e, 56)) return 0;
@@ -3504,8 +3551,8 @@ typedef struct { uint64_t at, size; uint32_t crc; } zip_span;
 
 static const char zip_other[] = "not .npy";
 
-/* One entry of the directory, at p of n bytes: its length, or 0 with an error. Its name, without .npy, is
- * ended where it stands, or where it has no .npy, in front of there. */
+/* One entry of the directory, at p of n bytes: its length, or 0 with an error. Its name, without
+ * .npy, is ended where it stands, or where it has no .npy, in front of there. */
 static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *t, zip_span *s)
 {
     if (n < 46 || memcmp(p, "PK\1\2", 4)) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
@@ -3514,12 +3561,16 @@ static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *
     int flags = p[8], method = (int)zip_number(p + 10, 2);
     if (all > n) return file_fail(in, FD_EDATA, zip_bad, NULL), 0;
     unsigned char *end = p + 46 + name, *stop = end + extra;
-    *s = (zip_span){ zip_number(p + 42, 4), zip_number(p + 24, 4), (uint32_t)zip_number(p + 16, 4) };
+    *s = (zip_span){ zip_number(p + 42, 4), zip_number(p + 24, 4),
+                     (uint32_t)zip_number(p + 16, 4) };
     for (unsigned char *x = end; stop - x >= 4; x += 4 + zip_number(x + 2, 2)) {
         uint64_t *wide[3] = { &s->size, &packed, &s->at }, len = zip_number(x + 2, 2), k = 0;
         if (len > (uint64_t)(stop - x - 4)) break;
-        for (int i = 0; i < 3 && zip_number(x, 2) == 1; i++)         /* zip64: those that are all ones */
-            if (*wide[i] == 0xffffffff && k + 8 <= len) { *wide[i] = zip_number(x + 4 + k, 8); k += 8; }
+        for (int i = 0; i < 3 && zip_number(x, 2) == 1; i++)    /* zip64: those that are all ones */
+            if (*wide[i] == 0xffffffff && k + 8 <= len) {
+                *wide[i] = zip_number(x + 4 + k, 8);
+                k += 8;
+            }
     }
     t->name = (char *)p + 46;
     if (memchr(t->name, 0, name)) return file_fail(in, FD_EDATA, "a name with a byte 0", NULL), 0;
@@ -3532,7 +3583,8 @@ static uint64_t zip_entry(file_in *in, unsigned char *p, uint64_t n, fd_tensor *
     else if (t->type) return all;
     else if (flags & 1) file_fail(in, FD_EDATA, "encrypted entry", t->name);
     else if (method)
-        file_fail(in, FD_EDATA, "compressed entry: save with numpy.savez, not savez_compressed", t->name);
+        file_fail(in, FD_EDATA, "compressed entry: save with numpy.savez, not savez_compressed",
+                  t->name);
     else if (packed != s->size) file_fail(in, FD_EDATA, zip_bad, t->name);
     return in->st->code ? 0 : all;
 }
@@ -3602,8 +3654,9 @@ static void zip_put(file_out *o, uint64_t v, int bytes)
     file_put(o, b, (size_t)bytes);
 }
 
-/* the header of an entry: before its data, or, with its place, in the directory; both begin alike */
-static void zip_header(file_out *o, const char *name, uint64_t size, uint32_t crc, int directory, uint64_t at)
+/* the header of an entry, before its data or, with its place, in the directory: they begin alike */
+static void zip_header(file_out *o, const char *name, uint64_t size, uint32_t crc, int directory,
+                       uint64_t at)
 {
     zip_put(o, directory ? 0x02014b50 : 0x04034b50, 4);
     zip_put(o, 20, directory ? 2 : 0);
@@ -3648,7 +3701,8 @@ int fd_npz_save(fd_status *st, const char *path, const fd_tensors *f)
         names += 80 + 2 * name;
         at += zip_npy(NULL, f->tensor + i);
         if (name > 65000 || f->count > 65534 || at + names > 0xfffffff0)
-            return fd_fail_name(st, FD_EARG, where, "more than a zip without extensions holds: use .safetensors",
+            return fd_fail_name(st, FD_EARG, where,
+                                "more than a zip without extensions holds: use .safetensors",
                                 f->tensor[i].name);
     }
     if (!file_begin(&o, st, where, path)) return st->code;
@@ -3685,7 +3739,8 @@ fd_tensors fd_tensors_load(fd_arena *a, const char *path)
     fd_arena before = *a;
     unsigned char m[4];
     file_in in;
-    if (file_open(&in, a->st, "fd_tensors_load", path) && file_get(&in, m, 4) && file_seek(&in, 0, in.size)) {
+    if (file_open(&in, a->st, "fd_tensors_load", path) && file_get(&in, m, 4)
+        && file_seek(&in, 0, in.size)) {
         if (m[0] == 'P' && m[1] == 'K') zip_body(&in, a, &f);
         else safe_body(&in, a, &f);
     }
@@ -3984,16 +4039,17 @@ void fd_spectrum(const fd_space *s, int b, const fd_real *x, int bins, double *e
     for (int j = 0; j < bins; j++) e[j] = sum[j];
 }
 
-/* Rows enter one at a time. u, v are prices, cost_ij - u_i - v_j >= 0, and 0 on what is assigned: the
- * cheapest path from the new row to a free column, by Dijkstra's rule over columns, changes them. */
+/* Rows enter one at a time. u, v are prices, cost_ij - u_i - v_j >= 0, and 0 on what is assigned:
+ * the cheapest path from the new row to a free column, by Dijkstra's rule over columns, changes
+ * them. */
 double fd_assignment(int n, const double *cost, int *to, fd_arena scratch)
 {
     fd_status *st = scratch.st;
     if (st->code) return NAN;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++)
         if (!isfinite(cost[i])) {
-            FD_FAIL(st, FD_EDATA, "fd_assignment", "a cost is not finite; row, column", (int)(i / n),
-                    (int)(i % n));
+            FD_FAIL(st, FD_EDATA, "fd_assignment", "a cost is not finite; row, column",
+                    (int)(i / n), (int)(i % n));
             return NAN;
         }
     double *u = fd_new(&scratch, double, n), *v = fd_new(&scratch, double, n);
@@ -4200,7 +4256,8 @@ double fd_frechet(const fd_space *s, int pcs, int m, const fd_real *x, int n, co
 {
     if (met_failed(s, scratch.st) || !x || !y) return NAN;
     if (m < 2 || n < 2 || pcs < 1) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_frechet", "needs components and two functions of each", pcs, m, n);
+        FD_FAIL(scratch.st, FD_EARG, "fd_frechet", "needs components and two functions of each",
+                pcs, m, n);
         return NAN;
     }
     const fd_cov *c = fd_cov_pca(&scratch, s, n, y, pcs, NULL);

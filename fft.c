@@ -5,8 +5,9 @@
  * back. No step mixes lanes, so the bits of a line depend on the line alone. Long contiguous lines
  * fill the vectors on their own.
  *
- * Sections: 1 roots of unity, 2 small transforms, 3 passes, 4 complex lines, 5 real lines, 6 cosine
- * and sine lines, 7 gather and scatter, 8 long lines, 9 plans and runs, 10 grids.
+ * Sections: 1 roots of unity, 2 the same in plain, 3 small transforms, 4 passes, 5 complex lines,
+ * 6 real lines, 7 cosine and sine lines, 8 gather and scatter, 9 long lines, 10 plans and runs,
+ * 11 grids, 12 public functions.
  *
  * Notation: w_n = exp(-2 pi i/n); a transform has the minus sign, and its inverse is the same one
  * with real and imaginary parts exchanged on the way in and out: swap(F(swap z)) = conj(F(conj z)).
@@ -61,8 +62,10 @@ static int fft_grid_refuses(const char *where, int nd, fd_status *st)
 
 /* ---- 2. The same in plain -----------------------------------------------------------------------
  *
- * What sections 3 to 11 compute, for one line at a time and without vectors: the code to read first,
- * and all that -DFD_PLAIN builds. The work is n log n, as there, but some five to ten times as much. */
+ * What sections 3 to 11 compute, for one line at a time and without vectors: the code to read
+ * first, and all that -DFD_PLAIN builds. The work is n log n, as there, but in scalar code it takes
+ * five to ten times as long, and cosines and sines, as complex lines of twice the length, up to
+ * eighteen times. */
 #ifdef FD_PLAIN
 
 enum { FFT_MAXF = 20, FFT_DIRECT = 127, FFT_SUM = 12 };
@@ -88,8 +91,8 @@ static fd_cplx c_swap(fd_cplx a) { return (fd_cplx){ a.im, a.re }; }
  *
  *     y[i + ido (k + l1 q)] = sum_j w_n^(l1 q (i + ido j)) x[i + ido (j + r k)]
  *
- * for i < ido, k < l1, q < r. After the last pass (ido = 1) the result is in order. A long sum is one
- * of sums of FFT_SUM terms: its rounding would grow like the root of r. */
+ * for i < ido, k < l1, q < r. After the last pass (ido = 1) the result is in order. A long sum is
+ * one of sums of FFT_SUM terms: its rounding would grow like the root of r. */
 static void fft_pass(const fft_core *p, int r, ptrdiff_t l1, const fd_cplx *x, fd_cplx *y)
 {
     const ptrdiff_t n = p->n, ido = n / r / l1;
@@ -111,9 +114,10 @@ static void fft_pass(const fft_core *p, int r, ptrdiff_t l1, const fd_cplx *x, f
             }
 }
 
-/* Transform x[n] in place; y[room]: scratch. With jk = (j^2 + k^2 - (k-j)^2)/2, b_j = exp(-i pi j^2/n),
- * Bluestein's is y_k = b_k sum_j (b_j x_j) conj(b_(k-j)), done cyclically with length m >= 2n - 1. The
- * inverse is the transform with real and imaginary parts exchanged on the way in and out. */
+/* Transform x[n] in place; y[room]: scratch. With jk = (j^2 + k^2 - (k-j)^2)/2, 
+ * b_j = exp(-i pi j^2/n), Bluestein's is y_k = b_k sum_j (b_j x_j) conj(b_(k-j)), done cyclically
+ * with length m >= 2n - 1. The inverse is the transform with real and imaginary parts exchanged on
+ * the way in and out. */
 static void fft_core_run(const fft_core *p, fd_cplx *x, fd_cplx *y)
 {
     const fft_core *q = p->conv;
@@ -172,7 +176,8 @@ static const fft_core *fft_core_plan(fd_arena *a, int n)
     if (!y) return NULL;
     for (int j = 0; j < n; j++) {
         fft_root_to(&chirp[j].re, (int64_t)j * j % (2 * (int64_t)n), 2 * (int64_t)n, 1);
-        hat[j] = hat[j ? m - j : 0] = (fd_cplx){ chirp[j].re / (fd_real)m, -chirp[j].im / (fd_real)m };
+        hat[j] = (fd_cplx){ chirp[j].re / (fd_real)m, -chirp[j].im / (fd_real)m };
+        if (j) hat[m - j] = hat[j];
     }
     fft_core_run(p->conv, hat, y);
     p->chirp = chirp;
@@ -181,15 +186,17 @@ static const fft_core *fft_core_plan(fd_arena *a, int n)
     return p;
 }
 
-/* Cosines and sines are parts of a complex transform of length 2M. With j + A/2 and k + B/2 the places
- * of numbers and modes,
+/* Cosines and sines are parts of a complex transform of length 2M. With j + A/2 and k + B/2 the
+ * places of numbers and modes,
  *
  *     exp(-i pi (j + A/2)(k + B/2)/M) = w_4M^(jB) w_2M^(jk) w_8M^(A(2k + B))
  *
  * so y_k is the real part, or minus the imaginary one, of out_k F_2M(in_j x_j, zeros)_k. */
 static const struct { int A, B, more; } fft_kind[] = {              /* M = n + more */
-    [FD_DCT1] = { 0, 0, -1 }, [FD_DCT2] = { 1, 0, 0 }, [FD_DCT3] = { 0, 1, 0 }, [FD_DCT4] = { 1, 1, 0 },
-    [FD_DST1] = { 2, 2, 1 },  [FD_DST2] = { 1, 2, 0 }, [FD_DST3] = { 2, 1, 0 }, [FD_DST4] = { 1, 1, 0 },
+    [FD_DCT1] = { 0, 0, -1 }, [FD_DST1] = { 2, 2, 1 },
+    [FD_DCT2] = { 1, 0, 0 },  [FD_DST2] = { 1, 2, 0 },
+    [FD_DCT3] = { 0, 1, 0 },  [FD_DST3] = { 2, 1, 0 },
+    [FD_DCT4] = { 1, 1, 0 },  [FD_DST4] = { 1, 1, 0 },
 };
 
 struct fd_fft {
@@ -220,7 +227,7 @@ static int fft_plan_fill(fd_arena *a, fd_fft *p)
     return !!p->core;
 }
 
-/* z = half the spectrum of the n real numbers x[j s], or all of it, which is the half and its mirror */
+/* z = the spectrum of the n real numbers x[j s], at least the first half */
 static void fft_real_run(const fft_core *p, const fd_real *x, ptrdiff_t s, fd_cplx *z)
 {
     for (int j = 0; j < p->n; j++) z[j] = (fd_cplx){ x[j * s], 0 };
@@ -229,7 +236,7 @@ static void fft_real_run(const fft_core *p, const fd_real *x, ptrdiff_t s, fd_cp
     if (p->n % 2 == 0) z[p->n / 2].im = 0;
 }
 
-/* x[j s] = scale times the n real numbers of the half spectrum z[n/2 + 1], whose ends count as real */
+/* x[j s] = scale times the n real numbers of the half spectrum z[n/2 + 1], the ends real */
 static void fft_real_back(const fft_core *p, fd_real scale, fd_cplx *z, fd_real *x, ptrdiff_t s)
 {
     const int n = p->n;
@@ -258,7 +265,8 @@ static void fft_line(const fd_fft *p, int sign, fd_real scale, fd_real *x, ptrdi
         }
     } else if (p->kind == FD_R2C && sign < 0) {
         fft_real_run(p->core, x, s, z);
-        for (int k = 0; k < n; k++) x[k * s] = (k % 2 || !k ? z[(k + 1) / 2].re : z[k / 2].im) * scale;
+        for (int k = 0; k < n; k++)
+            x[k * s] = (k % 2 || !k ? z[(k + 1) / 2].re : z[k / 2].im) * scale;
     } else if (p->kind == FD_R2C) {
         for (int k = 0; k <= n / 2; k++)
             z[k] = (fd_cplx){ x[k ? (2 * k - 1) * s : 0], 2 * k < n ? x[2 * k * s] : 0 };
@@ -301,9 +309,9 @@ static void fft_grid_axis(const fd_fft *p, ptrdiff_t cplx, ptrdiff_t inner, int 
         fft_line(p, sign, 1, &u[l / inner * inner * p->n + l % inner].re, 2 * inner, z);
 }
 
-/* Functions x [rows][len] to half spectra u [rows][half], sign -1, and back, sign +1. Forwards lines
- * along the last axis come first, then the axes before it; backwards the other way round, in w, as u
- * is not to be changed. */
+/* Functions x [rows][len] to half spectra u [rows][half], sign -1, and back, sign +1. Forwards
+ * lines along the last axis come first, then the axes before it; backwards the other way round,
+ * in w, as u is not to be changed. */
 static void fft_grid_run(const char *where, int nd, const int n[], int b, int sign, double scale,
                          fd_real *x, fd_cplx *u, fd_arena scratch)
 {
@@ -318,7 +326,8 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
     }
     const fft_core *last = p[nd - 1]->core;
     const ptrdiff_t len = last->n, half = len / 2 + 1, size = rows * half;
-    fd_cplx *z = fd_raw(&scratch, fd_cplx, room), *w = sign < 0 ? u : fd_raw(&scratch, fd_cplx, size);
+    fd_cplx *z = fd_raw(&scratch, fd_cplx, room);
+    fd_cplx *w = sign < 0 ? u : fd_raw(&scratch, fd_cplx, size);
     if (!z || !w) return;
     for (; b-- > 0; x += rows * len, u += size) {
         if (sign < 0) w = u;
@@ -346,8 +355,8 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
 
 typedef struct { fd_vec r, i; } fft_z;                  /* one complex number in each lane */
 
-/* With 32 registers the radices are large, 16 first in long lines; with 16 registers they are 4 where
- * possible, which just fits, and 8. */
+/* With 32 registers the radices are large, 16 first in long lines; with 16 registers they are 4
+ * where possible, which just fits, and 8. */
 #if FD_BYTES == 64 || defined(FD_STRICT)
 enum { FFT_FEW = 0, FFT_FIRST = 16 };
 #else
@@ -520,8 +529,8 @@ FFT_BODY void fft_odd(int r, const fd_real *c, fft_z *a)
  *
  * for i < ido, k < l1; l1 is the product of the radices before it. The last pass (ido = 1) leaves
  * the result in order. w holds w_(r ido)^(iq) for q = 1..r-1, one row for each i. t: 2r + 2K
- * numbers of scratch for a prime above 11. The first pass may read numbers xs apart, exchanged where xw is
- * set, and the last one write them ys apart, exchanged where yw is set. */
+ * numbers of scratch for a prime above 11. The first pass may read numbers xs apart, exchanged
+ * where xw is set, and the last one write them ys apart, exchanged where yw is set. */
 
 FD_INLINE fft_z z_get(const fft_z *x, int swap)
 {
@@ -531,8 +540,8 @@ FD_INLINE fft_z z_get(const fft_z *x, int swap)
 FD_INLINE void z_put(fft_z *y, int swap, fft_z a) { *y = swap ? (fft_z){ a.i, a.r } : a; }
 
 FFT_BODY void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
-                          const fft_z *restrict x, ptrdiff_t xs, int xw, fft_z *restrict y, ptrdiff_t ys,
-                          int yw)
+                        const fft_z *restrict x, ptrdiff_t xs, int xw,
+                        fft_z *restrict y, ptrdiff_t ys, int yw)
 {
     const int last = FFT_FEW && ido == 1;                            /* one loop, over k */
     const ptrdiff_t outer = last ? 1 : l1, inner = last ? l1 : ido, step = last ? r : 1;
@@ -540,8 +549,9 @@ FFT_BODY void fft_radix(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, co
         for (ptrdiff_t i = 0; i < inner; i++) {
             const fft_z *in = x + (i * step + ido * r * k) * xs;
             fft_z *out = y + (i + ido * k) * ys, a[16];
+            a[0] = z_get(in, xw);
             FD_UNROLL
-            for (int j = 0; j < r; j++) a[j] = z_get(in + ido * j * xs, xw);
+            for (int j = 1; j < r; j++) a[j] = z_get(in + ido * j * xs, xw);
             if (r == 2) fft_2(a);
             else if (r == 4) fft_4(a, a + 1, a + 2, a + 3);
             else if (r == 8) fft_8(a);
@@ -607,8 +617,8 @@ static void fft_pass(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const
 
 /* radices by hand; a first or last pass */
 static void fft_pass_apart(int r, ptrdiff_t ido, ptrdiff_t l1, const fd_real *w, const fd_real *c,
-                           const fft_z *restrict x, ptrdiff_t xs, int xw, fft_z *restrict y, ptrdiff_t ys,
-                           int yw)
+                           const fft_z *restrict x, ptrdiff_t xs, int xw,
+                           fft_z *restrict y, ptrdiff_t ys, int yw)
 {
     if (FFT_FEW && ido == 1) FFT_HAND_PASS(r, 1, l1, w, c, x, xs, xw, y, ys, yw)
     else FFT_HAND_PASS(r, ido, l1, w, c, x, xs, xw, y, ys, yw)
@@ -635,7 +645,7 @@ typedef struct fft_core {
     ptrdiff_t room;                       /* numbers of scratch that fft_core_run wants */
 } fft_core;
 
-/* Radices of n, in the order of the passes: FFT_FIRST for section 8, odd ones, 4, 8; returns their
+/* Radices of n, in the order of the passes: FFT_FIRST for section 9, odd ones, 4, 8; returns their
  * number. */
 static int fft_factors(int n, int f[FFT_MAXF])
 {
@@ -656,8 +666,8 @@ static int fft_factors(int n, int f[FFT_MAXF])
     return nf;
 }
 
-/* Vector operations of a transform by passes, roughly; with few registers also what does not fit (of 7 and
- * primes), and the way of all numbers from one cache to the next. */
+/* Vector operations of a transform by passes, roughly; with few registers also what does not fit
+ * (of 7 and primes), and the way of all numbers from one cache to the next. */
 static double fft_cost(int n)
 {
     int f[FFT_MAXF], nf = fft_factors(n, f);
@@ -723,8 +733,8 @@ static fft_z *fft_core_run(const fft_core *p, fft_z *x, fft_z *y)
     return p->conv ? fft_bluestein(p, p->n, p->n, 0, x, y) : fft_passes(p, 0, p->n, x, y);
 }
 
-/* Transform in place the numbers x[j step], where swap is set exchanged on the way in and out; y: scratch,
- * n numbers more than fft_core_run wants. */
+/* Transform in place the numbers x[j step], where swap is set exchanged on the way in and out;
+ * y: scratch, n numbers more than fft_core_run wants. */
 static void fft_core_apart(const fft_core *p, fft_z *x, ptrdiff_t step, int swap, fft_z *y)
 {
     const int n = p->n, last = p->nf - 1;
@@ -833,7 +843,7 @@ static const fft_core *fft_core_plan(fd_arena *a, int n, int m, int outs)
  *
  *     X_k = E_k + w_n^k O_k,   X_h-k = conj(E_k - w_n^k O_k).
  *
- * Odd n = r m: one pass of radix r on real numbers, as in section 3 with l1 = 1: q = 0 leaves m
+ * Odd n = r m: one pass of radix r on real numbers, as in section 4 with l1 = 1: q = 0 leaves m
  * real numbers, whose transform gives X_rs; of q and r - q, conjugates of each other, only q <= r/2
  * is kept, and the complex transform of its m numbers gives X_q+rs for all s, which covers X_-q+rs
  * too. The m real numbers are treated in the same way, with the next factor. Where that costs more
@@ -1088,7 +1098,7 @@ struct fd_fft {
     const fft_real *real;                 /* the others, but */
     const fd_fft *even, *odd;             /* DCT1, DST1 with even N */
     const fd_real *w;
-    const fd_real *wl;                    /* section 8; NULL where that does not apply */
+    const fd_real *wl;                    /* section 9; NULL where that does not apply */
     const int *in, *out;                  /* odd DCT4: places, ~place where the sign is minus */
     ptrdiff_t room;                       /* vectors of scratch, the line included */
 };
@@ -1096,114 +1106,141 @@ struct fd_fft {
 /* FD_R2C to and from a half spectrum */
 enum { FFT_HALF = FD_DST4 + 1 };
 
-/* vectors between a line and its scratch: where they are about 4 KB apart, as for powers of two, a number that was
- * just written holds up the next one that is read */
+/* vectors between a line and its scratch: where they are about 4 KB apart, as for powers of two,
+ * a number that was just written holds up the next one that is read */
 enum { FFT_GAP = FFT_FEW ? 16 : 0 };
+
+/* scratch behind the line at v[1..len] */
+FD_INLINE fd_vec *fft_behind(const fd_fft *p, fd_vec *v) { return v + 3 + p->len + FFT_GAP; }
+
+/* The kinds of cosines, and with `sine` of sines: the line at v[1..len] in v[room]; the result is
+ * at the pointer returned. */
+static fd_vec *fft_dct2(const fd_fft *p, int sine, fd_vec *v)
+{
+    const int n = p->n, h = n / 2;
+    fd_vec *d = v + 1, *t = fft_behind(p, v);
+    for (int j = 0; j < n; j += 2) t[j / 2] = d[j];
+    for (int j = 1; j < n; j += 2) t[n - 1 - j / 2] = sine ? -d[j] : d[j];
+    const fft_z *s = fft_real_run(p->real, t, (fft_z *)t + h + 2);
+    d[sine ? n - 1 : 0] = s[0].r + s[0].r;
+    for (int k = 1; k <= h; k++) {
+        fft_z y = z_mul(s[k], p->w + 2 * k);
+        d[sine ? k - 1 : n - k] = -y.i;
+        d[sine ? n - 1 - k : k] = y.r;
+    }
+    return d;
+}
+
+static fd_vec *fft_dct3(const fd_fft *p, int sine, fd_vec *v)
+{
+    const int n = p->n, h = n / 2;
+    int swap;
+    fd_vec *d = v + 1;
+    fft_z *z = (fft_z *)fft_behind(p, v);
+    z[0].r = d[sine ? n - 1 : 0];
+    for (int k = 1; k <= h; k++) {
+        fft_z x = { d[sine ? n - 1 - k : k], d[sine ? k - 1 : n - k] };
+        x = z_mul(x, p->w + 2 * k);
+        z[k] = (fft_z){ x.r, -x.i };
+    }
+    const fd_vec *t = fft_real_back(p->real, z, z + h + 2, &swap);
+    for (int j = 0; j < n; j++) {
+        fd_vec x = t[(j % 2 ? n - 1 - j / 2 : j / 2) ^ swap];
+        d[j] = sine && j % 2 ? -x : x;
+    }
+    return d;
+}
+
+static fd_vec *fft_dct1(const fd_fft *p, int sine, fd_vec *v)
+{
+    const int n = p->n;
+    fd_vec *d = v + 1, *t = fft_behind(p, v);
+    if (p->odd) {
+        fd_vec *u = t + p->odd->room;
+        const int N = sine ? n + 1 : n - 1, m = N / 2, e = !sine;
+        d -= sine;                                                   /* now d_j, j = 0..N */
+        t[1] = sine ? d[m] + d[m] : d[0] - d[N];
+        if (sine) t[m] = t[1];
+        else { u[1] = d[0] + d[N]; u[m + 1] = d[m] + d[m]; }
+        for (int j = 1; j < m; j++) {
+            fd_vec a = d[j] + d[N - j], b = d[j] - d[N - j];
+            t[j + e] = sine ? a : b;
+            u[j + e] = sine ? b : a;
+        }
+        const fd_vec *y = fft_dct3(p->odd, sine, t);
+        for (int k = 0; k < m; k++) d[2 * k + 1] = y[k];
+        if (p->even) {
+            y = fft_dct1(p->even, sine, u);
+            for (int k = sine; k < m + e; k++) d[2 * k] = y[k - sine];
+        }
+        return d + sine;
+    }
+    if (sine) t[0] = t[n + 1] = (fd_vec){ 0 };
+    for (int j = 0; j < n; j++) {
+        t[j + sine] = d[j];
+        if (sine) t[2 * n + 1 - j] = -d[j];
+        else if (j && j < n - 1) t[2 * n - 2 - j] = d[j];
+    }
+    const fft_z *s = fft_real_run(p->real, t, (fft_z *)t + n + 3);
+    for (int k = 0; k < n; k++) d[k] = sine ? -s[k + 1].i : s[k].r;
+    return d;
+}
+
+static fd_vec *fft_dct4(const fd_fft *p, int sine, fd_vec *v)
+{
+    const int n = p->n, h = n / 2;
+    fd_vec *d = v + 1, *t = fft_behind(p, v);
+    fft_z *z = (fft_z *)t;
+    if (n % 2 == 0) {
+        for (int j = 0; j < h; j++) {
+            fd_vec x = d[2 * j], y = d[n - 1 - 2 * j];
+            z[j] = z_mul(sine ? (fft_z){ y, x } : (fft_z){ x, y }, p->w + 2 * j);
+        }
+        const fft_z *s = fft_core_run(p->core, z, z + h);
+        for (int k = 0; k < h; k++) {
+            fft_z y = z_mul(s[k], p->w + 2 * k);
+            d[2 * k] = y.r + y.r;
+            d[n - 1 - 2 * k] = sine ? y.i + y.i : -(y.i + y.i);
+        }
+        return d;
+    }
+    for (int c = 0; c < n; c++) t[c] = p->in[c] < 0 ? -d[~p->in[c]] : d[p->in[c]];
+    const fft_z *s = fft_real_run(p->real, t, z + h + 2);
+    for (int e = 0; e < n; e++) {
+        fft_z x = s[2 * e > n ? n - e : e];
+        const fd_real *w = p->w;
+        fd_vec y = 2 * e > n ? x.r * w[0] - x.i * w[1] : x.r * w[0] + x.i * w[1];
+        if (p->out[e] < 0) d[~p->out[e]] = -y;
+        else d[p->out[e]] = y;
+    }
+    return d;
+}
 
 /* Transform the line at v[1..len] in v[room]; result at the pointer returned, number j at [j ^
  * *swap]. */
 static fd_vec *fft_line(const fd_fft *p, int kind, int sign, fd_vec *v, int *swap)
 {
-    const int n = p->n, h = n / 2, sine = kind >= FD_DST1;
-    fd_vec *d = v + 1, *t = d + p->len + 2 + FFT_GAP;
-    fft_z *s, *z = (fft_z *)t;
+    const int sine = kind >= FD_DST1;
+    fft_z *s, *z = (fft_z *)fft_behind(p, v);
     *swap = 0;
     switch (kind) {
     case FD_C2C:
         *swap = sign > 0;
-        return (fd_vec *)fft_core_run(p->core, (fft_z *)d, z);
+        return (fd_vec *)fft_core_run(p->core, (fft_z *)(v + 1), z);
     case FD_R2C:
     case FFT_HALF:
         if (sign > 0) {
-            v[0] = d[0];
-            return fft_real_back(p->real, (fft_z *)(kind == FFT_HALF ? d : v), z, swap);
+            v[0] = v[1];
+            return fft_real_back(p->real, (fft_z *)(kind == FFT_HALF ? v + 1 : v), z, swap);
         }
-        s = fft_real_run(p->real, d, z);
+        s = fft_real_run(p->real, v + 1, z);
         if (kind == FFT_HALF) return (fd_vec *)s;
         s[0].i = s[0].r;
         return (fd_vec *)s + 1;
-    case FD_DCT1:
-    case FD_DST1:
-        if (p->odd) {
-            fd_vec *u = t + p->odd->room;
-            int N = sine ? n + 1 : n - 1, m = N / 2, back, e = !sine;
-            d -= sine;                                               /* now d_j, j = 0..N */
-            t[1] = sine ? d[m] + d[m] : d[0] - d[N];
-            if (sine) t[m] = t[1];
-            else { u[1] = d[0] + d[N]; u[m + 1] = d[m] + d[m]; }
-            for (int j = 1; j < m; j++) {
-                fd_vec a = d[j] + d[N - j], b = d[j] - d[N - j];
-                t[j + e] = sine ? a : b;
-                u[j + e] = sine ? b : a;
-            }
-            fd_vec *y = fft_line(p->odd, p->odd->kind, 0, t, &back);
-            for (int k = 0; k < m; k++) d[2 * k + 1] = y[k ^ back];
-            if (p->even) {
-                y = fft_line(p->even, kind, 0, u, &back);
-                for (int k = sine; k < m + e; k++) d[2 * k] = y[k - sine];
-            }
-            return d + sine;
-        }
-        if (sine) t[0] = t[n + 1] = (fd_vec){ 0 };
-        for (int j = 0; j < n; j++) {
-            t[j + sine] = d[j];
-            if (sine) t[2 * n + 1 - j] = -d[j];
-            else if (j && j < n - 1) t[2 * n - 2 - j] = d[j];
-        }
-        s = fft_real_run(p->real, t, z + n + 3);
-        for (int k = 0; k < n; k++) d[k] = sine ? -s[k + 1].i : s[k].r;
-        return d;
-    case FD_DCT2:
-    case FD_DST2:
-        for (int j = 0; j < n; j += 2) t[j / 2] = d[j];
-        for (int j = 1; j < n; j += 2) t[n - 1 - j / 2] = sine ? -d[j] : d[j];
-        s = fft_real_run(p->real, t, z + h + 2);
-        d[sine ? n - 1 : 0] = s[0].r + s[0].r;
-        for (int k = 1; k <= h; k++) {
-            fft_z y = z_mul(s[k], p->w + 2 * k);
-            d[sine ? k - 1 : n - k] = -y.i;
-            d[sine ? n - 1 - k : k] = y.r;
-        }
-        return d;
-    case FD_DCT3:
-    case FD_DST3:
-        z[0].r = d[sine ? n - 1 : 0];
-        for (int k = 1; k <= h; k++) {
-            fft_z x = { d[sine ? n - 1 - k : k], d[sine ? k - 1 : n - k] };
-            x = z_mul(x, p->w + 2 * k);
-            z[k] = (fft_z){ x.r, -x.i };
-        }
-        t = fft_real_back(p->real, z, z + h + 2, swap);
-        for (int j = 0; j < n; j++) {
-            fd_vec x = t[(j % 2 ? n - 1 - j / 2 : j / 2) ^ *swap];
-            d[j] = sine && j % 2 ? -x : x;
-        }
-        *swap = 0;
-        return d;
-    default:                                                         /* DCT4, DST4 */
-        if (n % 2 == 0) {
-            for (int j = 0; j < h; j++) {
-                fd_vec x = d[2 * j], y = d[n - 1 - 2 * j];
-                z[j] = z_mul(sine ? (fft_z){ y, x } : (fft_z){ x, y }, p->w + 2 * j);
-            }
-            s = fft_core_run(p->core, z, z + h);
-            for (int k = 0; k < h; k++) {
-                fft_z y = z_mul(s[k], p->w + 2 * k);
-                d[2 * k] = y.r + y.r;
-                d[n - 1 - 2 * k] = sine ? y.i + y.i : -(y.i + y.i);
-            }
-            return d;
-        }
-        for (int c = 0; c < n; c++) t[c] = p->in[c] < 0 ? -d[~p->in[c]] : d[p->in[c]];
-        s = fft_real_run(p->real, t, z + h + 2);
-        for (int e = 0; e < n; e++) {
-            fft_z x = s[2 * e > n ? n - e : e];
-            fd_vec y = x.r * p->w[0], u = x.i * p->w[1];
-            y = 2 * e > n ? y - u : y + u;
-            if (p->out[e] < 0) d[~p->out[e]] = -y;
-            else d[p->out[e]] = y;
-        }
-        return d;
+    case FD_DCT1: case FD_DST1: return fft_dct1(p, sine, v);
+    case FD_DCT2: case FD_DST2: return fft_dct2(p, sine, v);
+    case FD_DCT3: case FD_DST3: return fft_dct3(p, sine, v);
+    default:                    return fft_dct4(p, sine, v);
     }
 }
 
@@ -1289,9 +1326,9 @@ typedef struct {
         *(b) = vmix(u_, v_, to_b);            \
     } while (0)
 
-/* a, b <- their numbers in turn: a0 b0 a1 b1 ..; and the way back. Vectors of 32 bytes are two halves, and it is
- * dear to cross: only V_HALF does, a, b <- their low halves, their high halves; the others act in each half
- * alone. */
+/* a, b <- their numbers in turn: a0 b0 a1 b1 ..; and the way back. Vectors of 32 bytes are two
+ * halves, and it is dear to cross: only V_HALF does, a, b <- their low halves, their high halves;
+ * the others act in each half alone. */
 FD_INLINE void fft_zip(fd_vec *a, fd_vec *b)
 {
 #if FD_BYTES
@@ -1321,6 +1358,47 @@ FD_INLINE fd_vec fft_flip(fd_vec a)
     return a;
 }
 
+/* Complex lines side by side, the first at x, more of them than fill one vector. See fft_move. */
+FD_INLINE void fft_move_pairs(const fft_lines *m, fd_real *x, int count, int out,
+                              fd_vec *restrict v, int swap, fd_real scale)
+{
+    const int rest = 2 * count - FD_W;
+    for (ptrdiff_t q = 0; q < m->len; q += 2, x += m->step) {
+        fd_real *x1 = x + FD_W;
+        if (out) {
+            fd_vec a = v[q ^ swap] * scale, b = v[(q + 1) ^ swap] * scale;
+            fft_zip(&a, &b);
+            vstore(x, a);
+            if (rest == FD_W) vstore(x1, b);
+            else vstore_n(x1, b, rest);
+        } else {
+            fd_vec a = vload(x), b = rest == FD_W ? vload(x1) : vload_n(x1, rest);
+            fft_unzip(&a, &b);
+            v[q ^ swap] = a;
+            v[(q + 1) ^ swap] = b;
+        }
+    }
+}
+
+/* Lines of contiguous numbers, FD_W or more each. See fft_move. */
+FD_INLINE void fft_move_turned(const fft_lines *m, const ptrdiff_t at[FD_W], int count, int out,
+                               fd_vec *restrict v, int swap, fd_real scale)
+{
+    for (ptrdiff_t q = 0; q < m->len; q += FD_W) {
+        if (q > m->len - FD_W) q = m->len - FD_W;                    /* the last block overlaps */
+        fd_vec a[FD_W];
+        FD_UNROLL
+        for (int l = 0; l < FD_W; l++)
+            a[l] = out ? v[(q + l) ^ swap] * scale : vload(m->x + at[l] + q);
+        vturn(a);
+        FD_UNROLL
+        for (int l = 0; l < FD_W; l++) {
+            if (!out) v[(q + l) ^ swap] = a[l];
+            else if (l < count) vstore(m->x + at[l] + q, a[l]);
+        }
+    }
+}
+
 /* out: 0 memory to v, number q at v[q ^ swap]; 1 from v times scale to memory */
 static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd_vec *restrict v,
                      int swap, fd_real scale)
@@ -1343,37 +1421,10 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
                 else v[q ^ swap] = vload_n(x, count);
             }
         }
-    } else if (near && 2 * count > FD_W) {                           /* complex, side by side */
-        int rest = 2 * count - FD_W;
-        for (ptrdiff_t q = 0; q < len; q += 2) {
-            fd_real *x = m->x + at[0] + q / 2 * m->step, *x1 = x + FD_W;
-            if (out) {
-                fd_vec a = v[q ^ swap] * scale, b = v[(q + 1) ^ swap] * scale;
-                fft_zip(&a, &b);
-                vstore(x, a);
-                if (rest == FD_W) vstore(x1, b);
-                else vstore_n(x1, b, rest);
-            } else {
-                fd_vec a = vload(x), b = rest == FD_W ? vload(x1) : vload_n(x1, rest);
-                fft_unzip(&a, &b);
-                v[q ^ swap] = a;
-                v[(q + 1) ^ swap] = b;
-            }
-        }
-    } else if (m->step == m->unit && len >= FD_W) {                  /* lines of contiguous numbers */
-        for (ptrdiff_t q = 0; q < len; q += FD_W) {
-            if (q > len - FD_W) q = len - FD_W;                      /* the last block overlaps */
-            fd_vec a[FD_W];
-            FD_UNROLL
-            for (int l = 0; l < FD_W; l++)
-                a[l] = out ? v[(q + l) ^ swap] * scale : vload(m->x + at[l] + q);
-            vturn(a);
-            FD_UNROLL
-            for (int l = 0; l < FD_W; l++) {
-                if (!out) v[(q + l) ^ swap] = a[l];
-                else if (l < count) vstore(m->x + at[l] + q, a[l]);
-            }
-        }
+    } else if (near && 2 * count > FD_W) {
+        fft_move_pairs(m, m->x + at[0], count, out, v, swap, scale);
+    } else if (m->step == m->unit && len >= FD_W) {
+        fft_move_turned(m, at, count, out, v, swap, scale);
     } else {
         for (ptrdiff_t q = 0; q < len; q++) {
             fd_real lane[FD_W], *x = m->x + q / m->unit * m->step + q % m->unit;
@@ -1391,11 +1442,11 @@ static void fft_move(const fft_lines *m, ptrdiff_t first, int count, int out, fd
 
 /* ---- 9. Long lines ------------------------------------------------------------------------------
  *
- * A line of contiguous numbers of length n = R m, R = FFT_FIRST, need not share the vectors with others:
- * the first pass, of radix R, is done for FD_W neighbours i at a time; what it leaves are R transforms of
- * length m, and a transposition gives one of them to each lane for the passes that remain. Their
- * results X_q+Rk, for q < R, are neighbours again. The operations on a number are those of
- * section 3, and so are its bits.
+ * A line of contiguous numbers of length n = R m, R = FFT_FIRST, need not share the vectors with
+ * others: the first pass, of radix R, is done for FD_W neighbours i at a time; what it leaves are
+ * R transforms of length m, and a transposition gives one of them to each lane for the passes
+ * that remain. Their results X_q+Rk, for q < R, are neighbours again. The operations on a number
+ * are those of section 4, and so are its bits.
  *
  * Numbers are interleaved at x (exchanged where swap is set), or in two planes x and xi; y
  * likewise. w: factors of the first pass, [R-1][2][FD_W] for each block of i. s: scratch. */
@@ -1458,7 +1509,7 @@ FD_INLINE fft_z fft_long_load(const fd_real *x, ptrdiff_t k, int flip)
     return flip ? (fft_z){ fft_flip(u), fft_flip(v) } : (fft_z){ u, v };
 }
 
-/* Real lines x of even length, as in section 5, and their spectra u: half, or packed, where X_k is
+/* Real lines x of even length, as in section 6, and their spectra u: half, or packed, where X_k is
  * one place before that of a half spectrum. */
 static void fft_long_real(const fft_real *p, const fd_real *lw, int sign, fd_real *x, fd_real *u,
                           int half, fd_real scale, fd_real *t)
@@ -1522,9 +1573,9 @@ static const fd_real *fft_long_plan(fd_arena *a, const fft_core *p)
     return w;
 }
 
-/* ---- 10. Plans and runs ----------------------------------------------------------------------- */
+/* ---- 10. Plans and runs ---------------------------------------------------------------------- */
 
-/* A plan of p->kind and p->n: what fft_line and section 9 will want. Returns 0 where memory is short. */
+/* A plan of p->kind and p->n: what fft_line and section 9 want; 0 where memory is short. */
 static int fft_plan_fill(fd_arena *a, fd_fft *p)
 {
     const int kind = p->kind, n = p->n;
@@ -1559,7 +1610,8 @@ static int fft_plan_fill(fd_arena *a, fd_fft *p)
         p->w = w;
     }
     const fft_core *core = p->core ? p->core : p->real->core;
-    if (FD_W > 1 && kind <= FD_R2C && core && !core->conv && core->n >= FFT_LONG && core->f[0] == FFT_FIRST) {
+    if (FD_W > 1 && kind <= FD_R2C && core && !core->conv && core->n >= FFT_LONG
+        && core->f[0] == FFT_FIRST) {
         p->wl = fft_long_plan(a, core);
         if (!p->wl) return 0;
     }
@@ -1568,7 +1620,7 @@ static int fft_plan_fill(fd_arena *a, fd_fft *p)
     return 1;
 }
 
-/* A line that stays in its place, by section 8 */
+/* A line that stays in its place, by section 9 */
 static void fft_alone(const fd_fft *p, int kind, int sign, fd_real scale, ptrdiff_t l,
                       const fft_lines *from, const fft_lines *to, fd_vec *v)
 {
@@ -1589,7 +1641,8 @@ static void fft_share(const fd_fft *p, int kind, int sign, double scale, ptrdiff
                       ptrdiff_t end)
 {
     int swap = kind == FD_C2C && sign > 0, back;
-    if (FD_W > 1 && alone) for (; b < end; b++) fft_alone(p, kind, sign, (fd_real)scale, b, from, to, v);
+    for (; FD_W > 1 && alone && b < end; b++)
+        fft_alone(p, kind, sign, (fd_real)scale, b, from, to, v);
     for (ptrdiff_t per = (group + FD_W - 1) / FD_W; b < end; b++) {
         ptrdiff_t at = b % per * FD_W, l = b / per * group + at, left = group - at;
         int count = left < FD_W ? (int)left : FD_W;
@@ -1655,10 +1708,10 @@ void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdif
 
 /* ---- 11. Grids ----------------------------------------------------------------------------------
  *
- * Real lines along the last axis, complex lines along the others; the scale comes last. Small functions
- * go through all axes at once, FD_W of them in the lanes of vectors, which asks for one transposition
- * each way. Of the others some at a time are done axis by axis, so that they are still in the cache when
- * the next axis comes. A line is computed in the same way in both. */
+ * Real lines along the last axis, complex lines along the others; the scale comes last. Small
+ * functions go through all axes at once, FD_W of them in the lanes of vectors, which asks for one
+ * transposition each way. Of the others some at a time are done axis by axis, so that they are
+ * still in the cache when the next axis comes. A line is computed in the same way in both. */
 
 enum { FFT_NEAR = 1100 << 10 };            /* bytes that a core holds near itself */
 
@@ -1694,17 +1747,21 @@ static void fft_grid_axes(const fft_grid *g, int b, fd_real *x, fd_real *u, fd_r
     ptrdiff_t lines = b * (g->reals / g->len);
     fft_lines real = { x, lines, g->len, 0, 1, g->len, 1 };
     fft_lines spec = { w, lines, g->half, 0, 1, g->half, 1 };
+    const int last = g->nd - 1;
     if (g->sign < 0) {
-        fft_lines_run(g->plan[g->nd - 1], FFT_HALF, -1, g->nd > 1 ? 1 : g->scale, lines, &real, &spec, scratch);
-        for (int j = g->nd - 2; j >= 0; j--) fft_grid_axis(g, j, b, w, w, j ? 1 : g->scale, scratch);
+        fft_lines_run(g->plan[last], FFT_HALF, -1, last ? 1 : g->scale, lines, &real, &spec,
+                      scratch);
+        for (int j = last - 1; j >= 0; j--)
+            fft_grid_axis(g, j, b, w, w, j ? 1 : g->scale, scratch);
     } else {
-        for (int j = 0; j < g->nd - 1; j++) fft_grid_axis(g, j, b, j ? w : u, w, 1, scratch);
-        fft_lines_run(g->plan[g->nd - 1], FFT_HALF, 1, g->scale, lines, &spec, &real, scratch);
+        for (int j = 0; j < last; j++) fft_grid_axis(g, j, b, j ? w : u, w, 1, scratch);
+        fft_lines_run(g->plan[last], FFT_HALF, 1, g->scale, lines, &spec, &real, scratch);
     }
 }
 
-/* numbers from..to of `count` functions that lie dist apart are wanted soon, to be read or written */
-FD_INLINE void fft_soon(const fd_real *x, ptrdiff_t dist, int count, int write, ptrdiff_t from, ptrdiff_t to)
+/* numbers from..to of `count` functions dist apart are wanted soon, to be read or written */
+FD_INLINE void fft_soon(const fd_real *x, ptrdiff_t dist, int count, int write,
+                        ptrdiff_t from, ptrdiff_t to)
 {
     enum { LINE = 64 / sizeof(fd_real) };
     for (int i = 0; i < count; i++)
@@ -1713,9 +1770,9 @@ FD_INLINE void fft_soon(const fd_real *x, ptrdiff_t dist, int count, int write, 
             else       vfetch(x + i * dist + q, 0, 2);
 }
 
-/* FD_W functions or fewer from number f on, one in each lane; `next` functions come after them. s [cplx]: the
- * half spectra in lanes. Spectra are read and written in many short pieces, which memory is slow to begin
- * with: it is asked for them while the columns are transformed. */
+/* FD_W functions or fewer from number f on, one in each lane; `next` functions come after them.
+ * s [cplx]: the half spectra in lanes. Spectra are read and written in many short pieces, which
+ * memory is slow to begin with: it is asked for them while the columns are transformed. */
 static void fft_grid_lanes(const fft_grid *g, ptrdiff_t f, int count, int next, fft_z *s, fd_vec *v)
 {
     const int last = g->nd - 1, fwd = g->sign < 0;
@@ -1834,7 +1891,7 @@ static void fft_grid_run(const char *where, int nd, const int n[], int b, int si
 
 #endif /* FD_PLAIN */
 
-/* ---- 12. Public functions ------------------------------------------------------------------------ */
+/* ---- 12. Public functions -------------------------------------------------------------------- */
 
 fd_fft *fd_fft_plan(fd_arena *a, int kind, int n)
 {

@@ -214,7 +214,7 @@ static int need_run(fd_arena a)
 static void need(void)
 {
     const int most = test_most_threads();
-    char *whole = malloc(((size_t)64 << 20) + 192), *mem = whole;
+    char *whole = malloc(((size_t)128 << 20) + 192), *mem = whole;
     if (!mem) { OK(0, "memory"); return; }
     mem += (size_t)(0 - (uintptr_t)mem) & 63;
     for (int threads = 1; threads <= (test_brief() ? 1 : 3); threads++) {
@@ -223,7 +223,7 @@ static void need(void)
         for (int shift = 0; shift < (test_brief() ? 1 : 64); shift += 42) {
             fd_status st, again;
             char *base = mem + shift;
-            need_run(fd_arena_over(base, (size_t)64 << 20, &st));
+            need_run(fd_arena_over(base, (size_t)128 << 20, &st));
             OK(!st.code, "%s", st.code ? st.what : "");
             const size_t all = fd_need(&st, NULL), own = fd_need(&st, mem + 64 - shift);
             if (!shift) first = all;

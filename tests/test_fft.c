@@ -90,17 +90,24 @@ static double fft_error(int kind, int sign, int n, const fd_real *x, const fd_re
     return (double)sqrtl(d / (r > 0 ? r : 1));
 }
 
-static void fft_one(int kind, int sign, int n, int step, double tol, fd_arena a)
+/* the mean error over `draws` lines */
+static void fft_one(int kind, int sign, int n, int step, int draws, double tol, fd_arena a)
 {
     int len = kind == FD_C2C ? 2 * n : n;
     fd_real *x = fd_new(&a, fd_real, len), *y = fd_new(&a, fd_real, len);
-    fft_fill(len, x);
-    if (test_brief() && (n > 300 || (n > 20 && n % 9))) return;
-    memcpy(y, x, (size_t)len * sizeof *x);
+    const int leave = test_brief() && (n > 300 || (n > 20 && n % 9));
+    double sum = 0;
     fd_fft *p = fd_fft_plan(&a, kind, n);
-    fd_fft_run(p, sign, 1, 1, n, 1, y, a);
+    for (int d = 0; d < draws; d++) {
+        fft_fill(len, x);                                  /* the same draws for those that follow */
+        if (leave) continue;
+        memcpy(y, x, (size_t)len * sizeof *x);
+        fd_fft_run(p, sign, 1, 1, n, 1, y, a);
+        sum += fft_error(kind, sign, n, x, y, step);
+    }
+    if (leave) return;
     OK(!a.st->code, "%s n %d", fft_names[kind], n);
-    NEAR(fft_error(kind, sign, n, x, y, step), 0, tol, "%s sign %d n %d", fft_names[kind], sign, n);
+    NEAR(sum / draws, 0, tol, "%s sign %d n %d", fft_names[kind], sign, n);
 }
 
 static void fft_definitions(fd_arena a)
@@ -109,13 +116,14 @@ static void fft_definitions(fd_arena a)
         for (int kind = FD_C2C; kind <= FD_DST4; kind++) {
             if (kind == FD_DCT1 && n < 2) continue;
             double tol = kind <= FD_R2C ? TOL(2.6e-16, 1.32e-7) : TOL(5e-16, 2.5e-7);
-            fft_one(kind, -1, n, 1, tol, a);
-            if (kind <= FD_R2C) fft_one(kind, 1, n, 1, tol, a);
+            fft_one(kind, -1, n, 1, 1, tol, a);
+            if (kind <= FD_R2C) fft_one(kind, 1, n, 1, 1, tol, a);
         }
-    /* 1.2 times the errors of pocketfft, measured in the same way; of 16 numbers one draw says little,
-     * and the error is the mean of twenty */
+    /* 1.2 times the errors of pocketfft, measured in the same way. From draw to draw the error of 16
+     * numbers strays by 17 %, of 60 by 8 %: pocketfft's for 16 is the mean of 400 draws, and ours is
+     * the mean of 20 where there are fewer than 100 numbers. */
     static const struct { int n, step; double d, f; } row[] = {
-        { 16, 1, 1.2e-16, 6.4e-8 },   { 60, 1, 1.6e-16, 8.9e-8 },    { 97, 1, 2.1e-16, 1.1e-7 },
+        { 16, 1, 1.1e-16, 6.5e-8 },   { 60, 1, 1.6e-16, 8.9e-8 },    { 97, 1, 2.1e-16, 1.1e-7 },
         { 131, 1, 4.5e-16, 2.3e-7 },  { 251, 1, 4.5e-16, 2.3e-7 },   { 256, 1, 1.9e-16, 9.8e-8 },
         { 257, 1, 4.5e-16, 2.3e-7 },                     /* 2n - 2 is no length for Bluestein */
         { 360, 1, 2.5e-16, 1.3e-7 },  { 1000, 1, 2.5e-16, 1.3e-7 },  { 1009, 1, 4.5e-16, 2.3e-7 },
@@ -125,7 +133,7 @@ static void fft_definitions(fd_arena a)
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         for (int kind = FD_C2C; kind <= (row[i].n < 4000 ? FD_DST4 : FD_R2C); kind++)
             for (int sign = -1; sign <= (kind <= FD_R2C); sign += 2)
-                fft_one(kind, sign, row[i].n, row[i].step,
+                fft_one(kind, sign, row[i].n, row[i].step, row[i].n < 100 ? 20 : 1,
                         (kind <= FD_R2C ? 1.2 : 2.5) * TOL(row[i].d, row[i].f), a);
 }
 

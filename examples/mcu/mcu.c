@@ -10,8 +10,13 @@
 #ifndef PART
 #define PART 4
 #endif
+#ifdef FD_PLAIN
+#define PLAIN 512                                /* plain transforms want more scratch */
+#else
+#define PLAIN 0
+#endif
 enum { N = MCU_N, STEPS = MCU_STEPS, SEEN = 3,
-    ROOM = PART == 1 ? 4416 : PART == 2 ? 8192 : PART == 3 ? 10496 : 70 << 10 };
+    ROOM = (PART == 1 ? 4416 : PART == 2 ? 8192 : PART == 3 ? 10496 : 70 << 10) + PLAIN };
 static char mem[ROOM];
 
 static void put_number(unsigned long long v, unsigned base)

@@ -29,7 +29,8 @@ run() {                            # machine, folder, part: its output
 }
 note() { sed -n "s/^# $2: //p" "$1"; }
 
-library $b/m4 "$m4" && library $b/m4-small "$m4 -DFD_SMALL" && library $b/m7-small "$m7 -DFD_SMALL"
+library $b/m4 "$m4" && library $b/m4-small "$m4 -DFD_SMALL" &&
+    library $b/m7-small "$m7 -DFD_SMALL" && library $b/m4-plain "$m4 -DFD_SMALL -DFD_PLAIN"
 ok $? "the library does not compile"
 $host >$b/host.out; ok $? "the desktop's program"
 grep -v '^#' $b/host.out
@@ -48,17 +49,19 @@ for cpu in "m4 mps2-an386" "m7 mps2-an500"; do
 done
 
 echo
-echo "bytes on a Cortex-M4               flash    flash      RAM, of which"
-echo "                                FD_SMALL  without   FD_SMALL   arena   stack"
+echo "bytes on a Cortex-M4               flash       flash    flash      RAM, of which"
+echo "                                FD_SMALL  + FD_PLAIN  without   FD_SMALL   arena   stack"
 for part in 1 2 3 4; do
     program $b/m4 "$m4" $part && program $b/m4-small "$m4 -DFD_SMALL" $part &&
-        run mps2-an386 $b/m4-small $part
+        program $b/m4-plain "$m4 -DFD_SMALL -DFD_PLAIN" $part &&
+        run mps2-an386 $b/m4-plain $part && run mps2-an386 $b/m4-small $part
     ok $? "part $part"
-    for d in m4-small m4; do       # .text and .data; .data and .bss, without room for the stack
+    for d in m4-small m4-plain m4; do    # .text and .data; .data and .bss, but for the stack
         arm-none-eabi-size $b/$d/$part.elf |
             awk 'NR == 2 { print $1 + $2, $2 + $3 - 65536 }' >$b/$d/size
     done
     read -r small static <$b/m4-small/size
+    read -r plain _ <$b/m4-plain/size
     read -r large _ <$b/m4/size
     name=$(sed -n "${part}p" <<'END'
 a random field
@@ -68,7 +71,8 @@ and a small network
 END
     )
     stack=$(note $b/m4-small/$part.out "stack, bytes")
-    printf '%-32s%8d %8d   %8d%8d%8d\n' "$name" "$small" "$large" $((static + stack)) \
+    printf '%-32s%8d %11d %8d   %8d%8d%8d\n' "$name" "$small" "$plain" "$large" \
+        $((static + stack)) \
         "$(note $b/m4-small/$part.out "arena, bytes")" "$stack"
     [ $part != 2 ] || [ $((small <= 65536 && static + stack <= 16384)) = 1 ]
     ok $? "sampling: more than 64 or 16 KB"
