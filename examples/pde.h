@@ -705,9 +705,8 @@ static inline void pde_radon(int n, int views, const double *theta, int beams, c
  *
  *     u_z = (1 - nu) dv/pi d/(rho^2 + d^2)^3/2,   u_r = (1 - nu) dv/pi rho/(rho^2 + d^2)^3/2
  *
- * with nu = 1/4,
- * and a radar sees phase 4 pi/wave times the component along its line of sight, (-sin i cos h, sin
- * i sin h, cos i): incidence i, heading h clockwise from north. */
+ * with nu = 1/4, and a radar sees phase 4 pi/wave times the component along its line of sight,
+ * (-sin i cos h, sin i sin h, cos i): incidence i, heading h clockwise from north. */
 typedef struct { double x, y, d, dv; } pde_mogi;
 static const double pde_mogi_nu = .25;
 

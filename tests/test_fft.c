@@ -112,8 +112,8 @@ static void fft_definitions(fd_arena a)
             fft_one(kind, -1, n, 1, tol, a);
             if (kind <= FD_R2C) fft_one(kind, 1, n, 1, tol, a);
         }
-    /* 1.2 times the errors of pocketfft, measured in the same way; of 16 numbers one draw says little,
-     * and the error is the mean of twenty */
+    /* 1.2 times the errors of pocketfft, measured in the same way; of 16 numbers one draw says
+     * little, and the error is the mean of twenty */
     static const struct { int n, step; double d, f; } row[] = {
         { 16, 1, 1.2e-16, 6.4e-8 },   { 60, 1, 1.6e-16, 8.9e-8 },    { 97, 1, 2.1e-16, 1.1e-7 },
         { 131, 1, 4.5e-16, 2.3e-7 },  { 251, 1, 4.5e-16, 2.3e-7 },   { 256, 1, 1.9e-16, 9.8e-8 },
