@@ -20,8 +20,8 @@ static const double pde_c_band = 5.5466e-5;            /* wave length of Sentine
 
 /* ---- Darcy flow: -div(a grad u) = f on the unit square, u = 0 on its boundary -------------------
  *
- * [DiffusionPDE eq. 10] Cells (i, j), h = 1/n. Through a face between cells with a and b flows t
- * (u_a - u_b),
+ * [DiffusionPDE eq. 10] Cells (i, j), h = 1/n. Through a face between cells with a and b flows
+ * t (u_a - u_b),
  *
  *     t = 2ab/(a + b)   PDE_HARMONIC          t = (a + b)/2   PDE_ARITHMETIC
  *

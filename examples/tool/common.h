@@ -1533,11 +1533,10 @@ struct kit {
     fd_model raw;                          /* the network as fd_amortised_model wants it */
     fd_obs o;                              /* what it observes, where that does not move */
     fd_amortised *told, *alone;            /* of o, else NULL; without observations */
-    /* t NULL: no model of pairs; else the functions are the ends, */
-    spec between, couple;
-    int axes0;                             /* and these are of the starts ... */
+    spec between, couple;                  /* t NULL: no model of pairs */
+    int axes0;                             /* of pairs, whose ends the functions are, the starts: */
     normal norm0;
-    const dataset *starts;                 /* ... in training */
+    const dataset *starts;                 /* in training */
     double drop;                           /* of labels */
     fd_linear line;
     fd_interpolant mid;

@@ -212,7 +212,7 @@ static inline void components(doubts *r, const fd_space *s, int n, double *u, co
 {
     const ptrdiff_t size = s->ch * s->modes;
     double *log_p = fd_raw(&a, double, k), *often = fd_new(&a, double, k), chi = 0, most = 0;
-    const double least = sizeof(fd_real) == 4 ? 1e-9 : 1e-14;
+    double least = sizeof(fd_real) == 4 ? 1e-9 : 1e-14, tails[2];
     fd_real *chance = fd_raw(&a, fd_real, n);
     need(a.st);
     fd_uniform(rng, n, chance);
@@ -234,7 +234,8 @@ static inline void components(doubts *r, const fd_space *s, int n, double *u, co
         for (ptrdiff_t l = 0; l < size; l++) u[i * size + l] -= means[j * size + l];
     }
     for (int c = 0; c < k; c++) chi += pow(often[c] - (double)n / k, 2) * k / n;
-    if (n >= 5 * k) doubt_add(r, chi_both(chi, k - 1), chi / (k - 1), 1,
+    chi_tails(chi, k - 1, tails);                  /* counts are whole: 0 is no rare value of chi */
+    if (n >= 5 * k) doubt_add(r, tails[1], chi / (k - 1), 1,
                               "how often each of the %d means comes", k);
 }
 

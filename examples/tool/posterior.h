@@ -19,9 +19,9 @@ typedef struct {
     const fd_cov *c0;                      /* of a Gaussian prior, or NULL */
     const fd_real *mean;                   /* its mean, or that of the data of a model */
     const kit *k;                          /* NULL: a Gaussian prior */
-    /* the Gaussian law of the functions where it is known: the */
+    /* the Gaussian law of the functions and its mean, where they are known: the prior, or with a
+     * model what --prior says; else NULL */
     const fd_cov *known;
-    /* prior, or with a model what --prior says; NULL; its mean */
     const fd_real *middle;
     const double *t;                       /* [steps + 1] of the sampler */
     fd_obs o;
