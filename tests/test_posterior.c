@@ -1910,7 +1910,7 @@ static void free_guided(void)
     OK(!st.code, "status");
 }
 
-/* --- guidance of networks: one pass for the prediction and J*, in parts, is what two passes give */
+/* -- guidance of networks: one pass for the prediction and J*, in parts, is what two passes give */
 
 /* a model of one's own that gives both, in parts of two: guidance asks it once, and for nothing
  * else */
