@@ -2396,11 +2396,12 @@ fd_var *fd_adapt(fd_tape *t, int steps, double clip, fd_var *m, fd_var *rate,
  * asks for by fd_weight and the blocks below, each of which has a name. First the function is run
  * to learn which these are. Then every variable but x is NULL, which all operators accept, and
  * nothing is computed: so it must not return early where one is NULL, read numbers, or ask for
- * shapes that depend on x or on the grid. The weights are drawn from r, part i from fd_stream(r,
- * 'w', i) by its law, and a pass on a function of the space s, which is zero at all points, shows
- * whether all is well: FD_EARG or FD_ESHAPE if not, with the name of the weight that is wrong. The
- * space gives the number of axes and of channels; afterwards the network acts on every grid, and
- * on points with coordinates, that the function can take. page and self are kept by pointer.
+ * weights whose shapes depend on x or on the grid. The weights are drawn from r, part i from
+ * fd_stream(r, 'w', i) by its law, and a pass on a function of the space s, which is zero at all
+ * points, shows whether all is well: FD_EARG or FD_ESHAPE if not, with the name of the weight that
+ * is wrong. The space gives the number of axes and of channels; afterwards the network acts on
+ * every grid, and on points with coordinates, that the function can take. page and self are kept
+ * by pointer.
  *
  * All that takes networks takes it, fd_query included. fd_net_save stores its weights; a file does
  * not hold the function, so define the network again and fill it by fd_net_restore. */

@@ -1824,7 +1824,7 @@ static void net_declare(fd_pass *p, const char *name, int nd, const int n[], fd_
     fd_status *st = p->t->mem->st;
     double size = 1;
     int large = 0, i = p->next++;
-    if (st->code) return;
+    if (st->code || (net->part && i >= net->parts)) return;        /* net_walk says so */
     if (net->w) {
         fd_part *part = &net->part[i];
         net_draw(part, first, fd_stream(p->rng, 'w', (uint32_t)i), net->w + part->at);
@@ -1833,6 +1833,10 @@ static void net_declare(fd_pass *p, const char *name, int nd, const int n[], fd_
     for (int j = 0; j < nd; j++) {
         size *= n[j];
         large |= n[j] == INT_MAX;                     /* of net_times */
+        if (net->page && n[j] < 1) {
+            fd_fail_name(st, FD_ESHAPE, "fd_weight", "an axis of this weight has no entries", name);
+            return;
+        }
     }
     if (large || size + (double)net->count > (double)(PTRDIFF_MAX / 64)) {
         FD_FAIL(st, FD_ESHAPE, "fd_net_new", net_full, (long long)net->count, nd);
@@ -1845,8 +1849,7 @@ static void net_declare(fd_pass *p, const char *name, int nd, const int n[], fd_
         part->nd = nd;
         memcpy(part->n, n, (size_t)nd * sizeof *n);
         part->at = net->count;
-    }
-    net->parts = p->next;
+    } else net->parts = p->next;
     net->count += (ptrdiff_t)size;
 }
 
@@ -3630,8 +3633,12 @@ static void net_walk(fd_net *net, const fd_space *s, fd_rng r, fd_arena scratch)
     fd_var x = { .nd = 3, .n = { 1, net->arch.in, (int)s->points } };
     fd_pass p = { .t = &t, .s = s, .to = s, .b = 1, .time = &time, .net = net, .plan = net,
                   .rng = r };
-    if (!net->w) net->count = net->parts = 0;
+    if (!net->w) net->count = 0;
+    if (!net->part) net->parts = 0;
     net_page(net, &p, net->arch.in ? &x : NULL);
+    if (net->part && p.next != net->parts && !scratch.st->code)
+        FD_FAIL(scratch.st, FD_EARG, "fd_net_define", "the function must ask for the same weights "
+                "each time: how many now, at first", p.next, net->parts);
 }
 
 /* a space to plan on: what it is does not matter */

@@ -20,8 +20,8 @@ static const double pde_c_band = 5.5466e-5;            /* wave length of Sentine
 
 /* ---- Darcy flow: -div(a grad u) = f on the unit square, u = 0 on its boundary -------------------
  *
- * [DiffusionPDE eq. 10] Cells (i, j), h = 1/n. Through a face between cells with a and b flows t
- * (u_a - u_b),
+ * [DiffusionPDE eq. 10] Cells (i, j), h = 1/n. Through a face between cells with a and b flows
+ * t (u_a - u_b),
  *
  *     t = 2ab/(a + b)   PDE_HARMONIC          t = (a + b)/2   PDE_ARITHMETIC
  *
@@ -705,9 +705,8 @@ static inline void pde_radon(int n, int views, const double *theta, int beams, c
  *
  *     u_z = (1 - nu) dv/pi d/(rho^2 + d^2)^3/2,   u_r = (1 - nu) dv/pi rho/(rho^2 + d^2)^3/2
  *
- * with nu = 1/4,
- * and a radar sees phase 4 pi/wave times the component along its line of sight, (-sin i cos h, sin
- * i sin h, cos i): incidence i, heading h clockwise from north. */
+ * with nu = 1/4, and a radar sees phase 4 pi/wave times the component along its line of sight,
+ * (-sin i cos h, sin i sin h, cos i): incidence i, heading h clockwise from north. */
 typedef struct { double x, y, d, dv; } pde_mogi;
 static const double pde_mogi_nu = .25;
 

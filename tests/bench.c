@@ -272,7 +272,8 @@ struct job {
     void (*peer)(const job *);         /* NULL: none */
     const char *peer_name;
     char torch[40];                    /* what to ask PyTorch for; "": nothing */
-    char numpy[40], scipy[2][40];      /* what to ask NumPy and SciPy for, which PyTorch's process has too */
+    /* what to ask NumPy and SciPy for, which PyTorch's process has too */
+    char numpy[40], scipy[2][40];
     fd_real *x, *y, *z;
     const void *plan;
     void *fftw;
@@ -669,7 +670,7 @@ static void rows_make(job *j, fd_arena *a)
     else snprintf(j->torch, sizeof j->torch, "layernorm %d %d %d", b, tokens, w);
 }
 
-/* --- Given observations: a step of a method beside one without observations, by the same network --- */
+/* -- Given observations: a step of a method beside one without observations, by the same network */
 
 enum { FREE, PROJECTED, DENOISED, GUIDED };
 typedef struct {
@@ -692,12 +693,14 @@ static void given_step(const job *j, int kind)
     fd_sampler how = f->how;
     if (kind != GUIDED) how.model = f->plain;
     memcpy(f->x, f->start, (size_t)f->b * (size_t)f->p.noise->s.points * sizeof *f->x);
-    if (kind == PROJECTED || kind == DENOISED) fd_noise_step(&how, &f->o, t, s, f->b, f->e, f->de, f->z, j->mem);
+    if (kind == PROJECTED || kind == DENOISED)
+        fd_noise_step(&how, &f->o, t, s, f->b, f->e, f->de, f->z, j->mem);
     fd_advance(&how, t, s, f->b, f->x, f->xi, f->d, j->mem);
     if (kind == PROJECTED) {
         fd_path_move(f->g, &f->p, FD_PATH_BRIDGE, t, s, f->b, f->y, f->z, f->path, j->mem);
         fd_project(f->g, f->b, f->path, f->x, f->e, j->mem);
-    } else if (kind == DENOISED) fd_project_denoised(f->g, &f->p, s, f->b, f->y, f->d, f->de, f->x, f->e, j->mem);
+    } else if (kind == DENOISED) fd_project_denoised(f->g, &f->p, s, f->b, f->y, f->d, f->de, f->x,
+                                                     f->e, j->mem);
 }
 
 static void given_free(const job *j) { given_step(j, FREE); }
@@ -715,11 +718,13 @@ static void given_make(job *j, fd_arena *a)
     fd_cov *c = fd_cov_power(a, &s, 1.0, 3.0, 2.0);
     ptrdiff_t *index = fd_raw(a, ptrdiff_t, m);
     f->b = b, f->m = m, f->p = fd_vp(c, .1, 20);
-    for (int i = 0; i < 2 * m; i++) at[i] = (double)fd_index(fd_seed(7), (uint64_t)i, 1 << 20) / (1 << 20);
+    for (int i = 0; i < 2 * m; i++)
+        at[i] = (double)fd_index(fd_seed(7), (uint64_t)i, 1 << 20) / (1 << 20);
     for (int i = 0; index && i < m; i++) index[i] = (ptrdiff_t)i * n * n / m;
     f->o = kind ? fd_obs_points(a, &s, m, at, NULL) : fd_obs_pick(a, &s, m, index);
     fd_obs_noise(a, &f->o, .1);
-    f->y = fd_new(a, double, b * m), f->path = fd_new(a, double, b * m), f->e = fd_new(a, double, b * m);
+    f->y = fd_new(a, double, b * m), f->path = fd_new(a, double, b * m),
+        f->e = fd_new(a, double, b * m);
     f->de = fd_new(a, double, b * m), f->z = fd_new(a, double, b * m);
     j->plan = f;
     j->ops = kind ? size : 1;
@@ -727,17 +732,20 @@ static void given_make(job *j, fd_arena *a)
     j->bytes = sizeof(fd_real) * size;
     snprintf(j->shape, sizeof j->shape, "%dx%d b%d, %d values", n, n, b, m);
     if (!kind) {
-        fd_mcmc how = { .prior = c, .phi = fd_obs_potential(a, &f->o, f->y), .kind = FD_MCMC_PCN, .h = .1 };
+        fd_mcmc how = { .prior = c, .phi = fd_obs_potential(a, &f->o, f->y), .kind = FD_MCMC_PCN,
+                        .h = .1 };
         f->chain = fd_chain_begin(a, &how, fd_seed(1), 0, NULL);
         j->ours = chain_ours;
         snprintf(j->numpy, sizeof j->numpy, "pcn %d %d", n, m);
         return;
     }
-    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4, .modes = { 12, 12 },
+    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = 32, .layers = 4,
+                     .modes = { 12, 12 },
                      .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
     fd_net *net = fd_net_new(a, &arch, fd_seed(1));
     f->plain = fd_net_model(a, net, FD_V);
-    f->guide = (fd_guide){ .p = &f->p, .model = f->plain, .o = &f->o, .y = f->y, .rule = FD_GUIDE_PIGDM };
+    f->guide = (fd_guide){ .p = &f->p, .model = f->plain, .o = &f->o, .y = f->y,
+                           .rule = FD_GUIDE_PIGDM };
     f->how = (fd_sampler){ .p = &f->p, .model = f->plain, .steps = 1, .scheme = FD_ANCESTRAL };
     if (kind == GUIDED) f->how.model = fd_guided(a, &f->guide);
     else f->g = fd_gain_new(a, &f->o, c, NULL);
@@ -748,7 +756,9 @@ static void given_make(job *j, fd_arena *a)
 
 /* --- Bridges: paths of the heat equation, and a training step of bridge matching --- */
 
-typedef struct { fd_linear l; fd_net *net; fd_opt *opt; int b; double *t; fd_real *u, *xi; } bridged;
+typedef struct {
+    fd_linear l; fd_net *net; fd_opt *opt; int b; double *t; fd_real *u, *xi;
+} bridged;
 
 static void bridge_ours(const job *j)
 {
@@ -799,8 +809,9 @@ static void match_make(job *j, fd_arena *a)
     int n = j->n[0], b = j->n[3];
     bridged *f = fd_new(a, bridged, 1);
     need(a->st);
-    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = j->n[1], .layers = 4,
-                     .modes = { j->n[2], j->n[2] }, .time = FD_TIME_CHANNEL, .coords = FD_COORD_CLOSED };
+    fd_arch arch = { .kind = FD_FNO_ORIGINAL, .nd = 2, .in = 1, .out = 1, .width = j->n[1],
+                     .layers = 4, .modes = { j->n[2], j->n[2] }, .time = FD_TIME_CHANNEL,
+                     .coords = FD_COORD_CLOSED };
     fd_space s = fd_grid(a, 2, (int[]){ n, n }, NULL, (int[]){ FD_NEUMANN, FD_NEUMANN }, 1);
     f->l = fd_linear_heat(a, fd_cov_power(a, &s, 1, 5, 2), .01, .5, 1);
     f->net = fd_net_new(a, &arch, fd_seed(1)), f->opt = fd_opt_new(a, f->net, NULL);
@@ -816,7 +827,7 @@ static void match_make(job *j, fd_arena *a)
     snprintf(j->torch, sizeof j->torch, "match train");
 }
 
-/* --- Forward models: steps of the vorticity equation; Darcy's; a step of a chain with Darcy in it --- */
+/* -- Forward models: steps of the vorticity equation; Darcy's; a step of a chain with Darcy */
 
 enum { FLOW_STEPS = 10 };
 
@@ -857,7 +868,8 @@ static void darcy_ours(const job *j)
 }
 
 /* sixteen pressures of exp(x) */
-static void darcy_observe(const void *self, const fd_space *s, int b, const fd_real *x, double *y, fd_arena mem)
+static void darcy_observe(const void *self, const fd_space *s, int b, const fd_real *x, double *y,
+                          fd_arena mem)
 {
     const darcy *d = self;
     const int n = d->n;
@@ -1003,7 +1015,9 @@ static void measure(result *r, double peak[2], const double triad[2])
     if (torch[0].to && j->torch[0]) { r->name[r->peers] = "PyTorch"; asked[r->peers++] = j->torch; }
     if (torch[0].to && j->numpy[0]) { r->name[r->peers] = "NumPy"; asked[r->peers++] = j->numpy; }
     for (int k = 0; k < 2; k++)
-        if (torch[0].to && j->scipy[k][0]) { r->name[r->peers] = "SciPy"; asked[r->peers++] = j->scipy[k]; }
+        if (torch[0].to && j->scipy[k][0]) {
+            r->name[r->peers] = "SciPy"; asked[r->peers++] = j->scipy[k];
+        }
     for (int k = 0; k < ROUNDS; k++)
         for (int t = 0; t < 2; t++) {
             threads(t + 1);

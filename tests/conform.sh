@@ -74,6 +74,7 @@ bad 2 "conform: needs --cmd" conform v
 bad 2 "'true': must hold \{in\} and \{out\}" conform v --cmd true
 bad 1 'nowhere: No such file or directory; fd vectors -o nowhere writes' conform nowhere \
     --cmd 'x {in} {out}'
+bad 1 'file: is not a folder' conform file --cmd 'x {in} {out}'
 mkdir empty
 bad 1 'empty: no vectors in it; fd vectors -o empty' conform empty --cmd 'x {in} {out}'
 mkdir cut && head -c 900 v/langevin.json >cut/langevin.json
@@ -143,9 +144,11 @@ while read -r group FAULT wrong also; do
     [ "$also" = 0 ] || says "^$group +[0-9]+ +$also +$wrong +0$"
 done <list
 
+run 0 smooth "$fd" noise --cov rbf:l=0.3 --grid 32 -n 400 -o s.npy
+
 # ---- vectors that were changed on purpose: one case of each group fails
 "$python" - <<'END'
-import numpy, os, shutil
+import json, numpy, os, shutil
 shutil.copytree("v", "changed")
 for g in os.listdir("v"):
     if not g.endswith(".json"): continue
@@ -160,12 +163,21 @@ with numpy.load("v/langevin/001.npz") as f: numpy.savez("wide.npz", y=numpy.ones
 numpy.savez("nan.npz", y=numpy.array([1, 2, 3, numpy.nan, 5, 6, 7, 8.]))
 numpy.savez_compressed("seven.npz", y=numpy.ones(7))
 numpy.savez("whole.npz", y=numpy.arange(8), z=numpy.ones(3))
+for t in json.load(open("v/fields.json"))["tests"]:       # of its law of functions, the first
+    if t["compare"] == "law":
+        lost = numpy.ones([t["params"]["count"]] + t["params"]["n"])
+        lost.flat[1] = numpy.inf
+        numpy.savez("lost.npz", x=lost)
+        break
 x = numpy.load("x.npy")
 mean = 2 * x[:3]
 pick = numpy.random.default_rng(1).integers(0, 3, 400)
 numpy.save("means.npy", mean)
 numpy.save("mixture.npy", (x[::-1] + mean[pick]).astype("f4"))
 numpy.save("two.npy", (x[::-1] + mean[pick % 2]).astype("f4"))
+rough = numpy.cos(18 * numpy.pi * numpy.arange(32) / 32) * numpy.array([[1], [-1]])
+numpy.save("rough.npy", rough)
+numpy.save("smooth.npy", (numpy.load("s.npy") + rough[numpy.arange(400) % 2]).astype("f4"))
 numpy.save("same.npy", numpy.repeat(x[:100], 4, 0))
 scale = numpy.random.default_rng(2).choice([.5, 1.3229], (400, 1))
 numpy.save("heavy.npy", (x * scale).astype("f4"))
@@ -179,10 +191,15 @@ odd 'y is 2x8, not 8' 'cp wide.npz "$2"'
 odd "its output has no array 'y' of real numbers, but int64: whole numbers" 'cp whole.npz "$2"'
 odd 'y is 7, not 8' 'cp seven.npz "$2"'
 odd 'y has NaN or infinity, at entry 3' 'cp nan.npz "$2"'
+echo 'grep -q "\"functions\"" "${1%.npz}.json" || exit 77; cp lost.npz "$2"' >odd.sh
+run 1 'no numbers' "$fd" conform v --group fields --cmd 'sh odd.sh {in} {out}'
+says 'fields, case [0-9]+ .functions of .*: x has NaN or infinity, at entry 1$'
 set -- judge mixture.npy --law mixture --mean means.npy --cov matern:nu=1.5,l=0.2
 run 0 mixture "$fd" "$@"; says 'how often each of the 3 means comes'
 run 1 "two means" "$fd" judge two.npy --law mixture --mean means.npy --cov matern:nu=1.5,l=0.2
 says 'how often each of the 3 means comes .*<-$'
+# means that differ where the law has no variance, each for half of the functions
+run 0 "rough means" "$fd" judge smooth.npy --law mixture --mean rough.npy --cov rbf:l=0.3
 run 1 repeated "$fd" judge same.npy --cov matern:nu=1.5,l=0.2
 says 'correlation of one function with the next .*<-$'
 run 1 heavy "$fd" judge heavy.npy --cov matern:nu=1.5,l=0.2; says 'energy of a function .*<-$'

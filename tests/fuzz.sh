@@ -40,7 +40,8 @@ open(sys.argv[2], "wb").write(b[8:8 + int.from_bytes(b[:8], "little")])' "$f" "$
                  cp "$f" "$2/$(basename "$(dirname "$f")")-$(basename "$f")"
              done ;;
     options) printf '\000\n--data\nx.npy\n--net\nfno:width=8,layers=2\n--steps\n10' >"$2/train"
-             printf '\001\n-n\n4\n--grid\n16x16\n--boundary\nneumann,periodic\n-o\nx.npy' >"$2/sample"
+             printf '\001\n-n\n4\n--grid\n16x16\n--boundary\nneumann,periodic\n-o\nx.npy' \
+                 >"$2/sample"
              printf '\002\n--cov=matern:nu=1.5,l=0.2\n--memory\n1G\n--seed\n7' >"$2/noise" ;;
     spec) i=0
           for t in matern:nu=1.5,l=0.2 vp:beta1=20 fno:width=8,modes=4 v edm snr uniform; do
@@ -58,8 +59,8 @@ for name in $names; do
     limit=-max_total_time=$seconds
     [ -z "$runs" ] || limit=-runs=$runs
     log=$folder/$name.log
-    FUZZ=$name nice -n ${NICE:-5} "$folder/fuzz" $limit -max_len=$most -timeout=10 -rss_limit_mb=2048 \
-        -use_value_profile=${PROFILE:-0} -close_fd_mask=3 -print_final_stats=1 \
+    FUZZ=$name nice -n ${NICE:-5} "$folder/fuzz" $limit -max_len=$most -timeout=10 \
+        -rss_limit_mb=2048 -use_value_profile=${PROFILE:-0} -close_fd_mask=3 -print_final_stats=1 \
         -artifact_prefix="$folder/found/$name-" "$corpus" "$folder/seeds/$name" >"$log" 2>&1
     code=$?
     count=$(sed -n 's/.*number_of_executed_units: *//p' "$log")

@@ -11,7 +11,8 @@
 enum { N = 32, B = 3, ROWS = 200 };                  /* points, functions; lines of a file */
 static struct { char name[32]; unsigned long long hash; int seen; } row[ROWS];
 static int rows, passed, failed, compare;
-static int starve;                                   /* of starve.c: failures stay, nothing is said */
+/* of starve.c: failures stay, nothing is said */
+static int starve;
 static uint64_t sum;
 static int sound = 1;
 static fd_status st;

@@ -4,15 +4,16 @@
 #
 # index.sh check: every citation resolves. Its key is one of methods.md's references and its form is
 #
-#     [KEY eq. 1, 2.3; alg. 2; KEY sec. 4, app. C.2; KEY code, path/to/file.py; KEY table 1, corrected]
+#  [KEY eq. 1, 2.3; alg. 2; KEY sec. 4, app. C.2; KEY code, path/to/file.py; KEY table 1, corrected]
 #
-# on one line; every reference is cited in the code, every method of methods.md has an equation or is
-# derived, and the code cites that equation; every citation in the library belongs to something that
-# a test names.
+# on one line; every reference is cited in the code, every method of methods.md has an equation or
+# is derived, and the code cites that equation; every citation in the library belongs to something
+# that a test names.
 #
 # A citation in fd.h stands for the definition of the function, or for the case of the constant, at
 # whose name it stands; one in a .c file that says the same takes its place.
-lib="fd.c fft.c sde.c nn.c" list=examples/methods.md work=$(echo examples/*.h examples/*.c examples/*/*.h examples/*/*.c)
+lib="fd.c fft.c sde.c nn.c" list=examples/methods.md
+work=$(echo examples/*.h examples/*.c examples/*/*.h examples/*/*.c)
 
 find_all() { awk -v check="$1" '
 # ---- A line in two: code and note, what is inside of comments
@@ -28,12 +29,14 @@ function halves(line,   p)
     }
 }
 
-# ---- Citations: places[1..n] of the content of a bracket, as "KEY<tab>eq.<tab>12"; bad says why not
+# ---- Citations: places[1..n] of the content of a bracket, as "KEY<tab>eq.<tab>12"; bad says why
+# not
 function key_of(s,   k, best)
 {
     best = ""
     for (k in known)
-        if (length(k) > length(best) && (s == k || index(s, k " ") == 1 || index(s, k ",") == 1)) best = k
+        if (length(k) > length(best) &&
+            (s == k || index(s, k " ") == 1 || index(s, k ",") == 1)) best = k
     return best
 }
 function cite(s,   n, m, i, k, key, rest, word, all)
@@ -49,14 +52,16 @@ function cite(s,   n, m, i, k, key, rest, word, all)
         while (rest != "" && bad == "") {
             sub(/^,? /, "", rest)
             if (rest == "corrected" && n) { rest = ""; break }
-            if (match(rest, /^(eq|alg|sec|app|th|fig|ass|cond|chap)s?\. /) || match(rest, /^tables? /)) {
+            if (match(rest, /^(eq|alg|sec|app|th|fig|ass|cond|chap)s?\. /) ||
+                match(rest, /^tables? /)) {
                 word = substr(rest, 1, RLENGTH - 1)
                 sub(/s\.$/, ".", word); sub(/^tables$/, "table", word)
                 rest = substr(rest, RLENGTH + 1)
             } else if (match(rest, /^code, /)) { word = "code"; rest = substr(rest, RLENGTH + 1) }
             if (word == "code") match(rest, /^[A-Za-z0-9_.\/-]+/)
             else match(rest, /^([0-9]+[a-z]?|[A-Z][A-Z_]*)(\.[0-9]+)*(-[0-9]+(\.[0-9]+)*)?/)
-            if (word == "" || RLENGTH < 1 || substr(rest, RLENGTH + 1) !~ /^(, .*)?$/) bad = "malformed: " all
+            if (word == "" || RLENGTH < 1 || substr(rest, RLENGTH + 1) !~ /^(, .*)?$/)
+                bad = "malformed: " all
             else {
                 s = substr(rest, 1, RLENGTH)
                 rest = substr(rest, RLENGTH + 1)
@@ -102,7 +107,8 @@ function scan(text, page,   p, q, s, before, after, n, i)
                 else passes()
                 for (i = 1; i <= n && bad == ""; i++) found(before, places[i])
             }
-        } else if (s ~ /^[A-Z][A-Za-z-]+( et al\.| & | and )/ || s ~ /^[A-Z][a-z].* [12][0-9][0-9][0-9]/ \
+        } else if (s ~ /^[A-Z][A-Za-z-]+( et al\.| & | and )/ \
+                   || s ~ /^[A-Z][a-z].* [12][0-9][0-9][0-9]/ \
                    || s ~ /(^|[ ,])(eq|alg|sec|app)s?\. [0-9A-Z]/) fails("no such reference: " s)
         else if (!page && s ~ /^[A-Za-z][A-Za-z-]+$/ && s ~ /[A-Z]/ && q) doubt[FILENAME, s] = here
         before = before "[" (q ? substr(text, 1, q) : text)
@@ -133,7 +139,11 @@ function found(before, place,   name)
 # where a constant is used, not where an argument is checked: FD_FAIL in the statement or after it
 function uses(   w)
 {
-    if (code ~ /FD_FAIL|fd_fail/) { for (w in ready) delete ready[w]; for (w in held) delete held[w]; return }
+    if (code ~ /FD_FAIL|fd_fail/) {
+        for (w in ready) delete ready[w]
+        for (w in held) delete held[w]
+        return
+    }
     for (w in ready) { if (!(w in at_use)) at_use[w] = ready[w]; delete ready[w] }
     if (code ~ /[;{}] *$/) for (w in held) { ready[w] = held[w]; delete held[w] }
 }
@@ -141,14 +151,16 @@ function uses(   w)
 function first_name(s)
 {
     if (match(s, /fd_[a-z0-9_]+\(/)) return substr(s, RSTART, RLENGTH - 1)
-    return match(s, /(^|[^A-Za-z0-9_])(fd_|FD_)[A-Za-z0-9_]+/) ? last_name(substr(s, RSTART, RLENGTH)) : ""
+    if (!match(s, /(^|[^A-Za-z0-9_])(fd_|FD_)[A-Za-z0-9_]+/)) return ""
+    return last_name(substr(s, RSTART, RLENGTH))
 }
 function last_name(s,   best, w)
 {
     best = ""
     while (match(s, /(fd_|FD_)[A-Za-z0-9_]+/)) {
         w = substr(s, RSTART, RLENGTH)
-        if ((RSTART == 1 || substr(s, RSTART - 1, 1) !~ /[A-Za-z0-9_]/) && w !~ /^FD_E(NOMEM|ARG|SHAPE|DATA|IO|NAN)$/)
+        if ((RSTART == 1 || substr(s, RSTART - 1, 1) !~ /[A-Za-z0-9_]/) &&
+            w !~ /^FD_E(NOMEM|ARG|SHAPE|DATA|IO|NAN)$/)
             best = w
         s = substr(s, RSTART + RLENGTH)
     }
@@ -158,7 +170,8 @@ function last_name(s,   best, w)
 # ---- Definitions at column 0 of a source: fn_name[FILE, i], from fn_from to fn_to
 function definitions(   name)
 {
-    if (code ~ /^[A-Za-z][A-Za-z0-9_ *]* [*]*[a-z][a-z0-9_]*\(/ && code !~ /;[ ]*$/ && code !~ /^typedef/) {
+    if (code ~ /^[A-Za-z][A-Za-z0-9_ *]* [*]*[a-z][a-z0-9_]*\(/ && code !~ /;[ ]*$/ &&
+        code !~ /^typedef/) {
         name = code
         sub(/\(.*/, "", name); sub(/^.*[^A-Za-z0-9_]/, "", name)
         fn_name[FILENAME, ++fns[FILENAME]] = name
@@ -167,13 +180,17 @@ function definitions(   name)
         fn_to[FILENAME, fns[FILENAME]] = code ~ /}[ ]*$/ ? FNR : 0
         if (code !~ /^static / && !(name in def)) def[name] = FILENAME "\t" FNR
     }
-    if (code ~ /^}/ && fns[FILENAME] && !fn_to[FILENAME, fns[FILENAME]]) fn_to[FILENAME, fns[FILENAME]] = FNR
+    if (code ~ /^}/ && fns[FILENAME] && !fn_to[FILENAME, fns[FILENAME]])
+        fn_to[FILENAME, fns[FILENAME]] = FNR
 }
 # the function around a line, or the next one; public: the next one that a test names
 function around(file, line, public,   i, s)
 {
     for (i = 1; i <= fns[file]; i++)
-        if (fn_to[file, i] >= line && (!public || (fn_name[file, i] in groups))) { fn_at = i; return fn_name[file, i] }
+        if (fn_to[file, i] >= line && (!public || (fn_name[file, i] in groups))) {
+            fn_at = i
+            return fn_name[file, i]
+        }
     return ""
 }
 function words(s, f,   w, p)
@@ -183,13 +200,18 @@ function words(s, f,   w, p)
         s = substr(s, RSTART + RLENGTH)
         if (kind == "test") {
             if (w ~ /^(fd|FD|pde)_/) mention[FILENAME, f, w]++
-            if (f && fn_name[FILENAME, f] ~ /^test_/ && s ~ /^\(/) owner[FILENAME, w] = fn_name[FILENAME, f]
-            if (w == "X" && FILENAME == "tests/test.c") { match(s, /^\([a-z]+\)/); is_group[substr(s, 2, RLENGTH - 2)] = 1 }
+            if (f && fn_name[FILENAME, f] ~ /^test_/ && s ~ /^\(/)
+                owner[FILENAME, w] = fn_name[FILENAME, f]
+            if (w == "X" && FILENAME == "tests/test.c") {
+                match(s, /^\([a-z]+\)/)
+                is_group[substr(s, 2, RLENGTH - 2)] = 1
+            }
         } else {
             is_word[w] = 1
             if (f && w != fn_name[FILENAME, f] && ((FILENAME, w) in is_fn)) {
                 p = fn_name[FILENAME, f] ~ /^fd_/
-                if (!((FILENAME, w) in user) || (p && user[FILENAME, w] !~ /^fd_/)) user[FILENAME, w] = fn_name[FILENAME, f]
+                if (!((FILENAME, w) in user) || (p && user[FILENAME, w] !~ /^fd_/))
+                    user[FILENAME, w] = fn_name[FILENAME, f]
             }
             if (kind == "code" && w ~ /^FD_/ && code !~ /^ *\[/) {
                 if (code ~ ("case " w ":") && !(w in at_case)) at_case[w] = FILENAME "\t" FNR
@@ -204,8 +226,8 @@ function words(s, f,   w, p)
 FNR == 1 {
     open = fenced = table = 0
     subject = ""
-    kind = FILENAME ~ /\.md$/ ? "page" : FILENAME ~ /^tests\// ? "test" : FILENAME == "fd.h" ? "head" \
-         : FILENAME ~ /^examples/ ? "work" : "code"
+    kind = FILENAME ~ /\.md$/ ? "page" : FILENAME ~ /^tests\// ? "test" \
+         : FILENAME == "fd.h" ? "head" : FILENAME ~ /^examples/ ? "work" : "code"
 }
 # ---- The list of methods, first pass: the keys
 FILENAME == list && !second {
@@ -274,7 +296,8 @@ END {
         for (i = fns[file]; i > 0; i--) {
             name = fn_name[file, i]
             if (name ~ /^test_/ && (substr(name, 6) in is_group)) g = name
-            else if (((file, name) in owner) && (substr(owner[file, name], 6) in is_group)) g = owner[file, name]
+            else if (((file, name) in owner) && (substr(owner[file, name], 6) in is_group))
+                g = owner[file, name]
             group[file, i] = substr(g, 6)
         }
         group[file, 0] = group[file, 1]
@@ -287,7 +310,8 @@ END {
         times[f[3], g] += mention[k]
     }
     for (i = 1; i <= tags; i++)
-        if (tag_at[i] != "fd.h") in_code[tag_place[i], around(tag_at[i], tag_line[i], 0)] = in_code[tag_place[i]] = 1
+        if (tag_at[i] != "fd.h")
+            in_code[tag_place[i], around(tag_at[i], tag_line[i], 0)] = in_code[tag_place[i]] = 1
     for (i = 1; i <= tags; i++) row(tag_at[i], tag_line[i], tag_place[i], tag_name[i], tag_code[i])
     for (k in listed) {
         here = listed[k]
@@ -309,14 +333,17 @@ function row(file, line, place, name, in_line,   f, d, s, n, o, fn, at, t, from)
     here = file ":" line
     from = file
     if (file == "fd.h") {
-        s = (name in def) ? def[name] : (name in at_case) ? at_case[name] : (name in at_use) ? at_use[name] : (name in at_check) ? at_check[name] : ""
+        s = (name in def) ? def[name] : (name in at_case) ? at_case[name] \
+          : (name in at_use) ? at_use[name] : (name in at_check) ? at_check[name] : ""
         if (s != "") { split(s, d, "\t"); file = d[1]; line = d[2] }
     }
     fn = around(file, line, 0); at = fn_at
-    if (from == "fd.h" && f[2] != "" && (((place, fn) in in_code) || ((place in in_code) && !(name in def) && !(name in at_case)))) return
+    if (from == "fd.h" && f[2] != "" && (((place, fn) in in_code) ||
+        ((place in in_code) && !(name in def) && !(name in at_case)))) return
     if (name == "" || !(name in groups)) {
         name = fn
-        for (n = 0; n < 9 && !(name in groups) && ((file, name) in user); n++) name = user[file, name]
+        for (n = 0; n < 9 && !(name in groups) && ((file, name) in user); n++)
+            name = user[file, name]
         if (!(name in groups)) name = around(file, line, 1)
     }
     t = best(name)
@@ -334,9 +361,11 @@ function row(file, line, place, name, in_line,   f, d, s, n, o, fn, at, t, from)
         s = s substr(n, 1, RSTART - 1) sprintf("%05d", substr(n, RSTART, RLENGTH))
         n = substr(n, RSTART + RLENGTH)
     }
-    o = f[2] == "" ? 99 : index("eq.  alg. chapsec. app. th.  fig. ass. condtablecode ", substr(f[2] "    ", 1, 4))
+    o = f[2] == "" ? 99 : index("eq.  alg. chapsec. app. th.  fig. ass. condtablecode ",
+                                substr(f[2] "    ", 1, 4))
     printf("%s %03d %s%s\t%-18s %-28s %-16s %-36s %s\n", tolower(f[1]), o, s, n, f[1],
-           (f[2] == "code") ? f[3] : (f[2] == "") ? "-" : f[2] " " f[3], file ":" line, fn, (t == "") ? "-" : t)
+           (f[2] == "code") ? f[3] : (f[2] == "") ? "-" : f[2] " " f[3], file ":" line, fn,
+           (t == "") ? "-" : t)
 }
 # the two groups that name it most often
 function best(name,   n, i, a, top, k, m, d)
@@ -353,6 +382,7 @@ function best(name,   n, i, a, top, k, m, d)
         a[m] = ""
     }
     return top
-}' list=$list $list second=1 README.md examples/*.md examples/*/*.md tests/*.md tests/*.c $lib fd.h $work; }
+}' list=$list $list second=1 README.md examples/*.md examples/*/*.md tests/*.md tests/*.c \
+    $lib fd.h $work; }
 
 if [ "$1" = check ]; then find_all check; else find_all | LC_ALL=C sort -u | cut -f 2-; fi

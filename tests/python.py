@@ -48,7 +48,8 @@ def structures():
     for n, t in sorted(made.items()):
         if not t._fields_:
             continue
-        c = n if n + ";" in open(os.path.join(ROOT, "fd.h")).read().replace("} ", "") else "struct " + n
+        text = open(os.path.join(ROOT, "fd.h")).read().replace("} ", "")
+        c = n if n + ";" in text else "struct " + n
         lines.append('printf("%%zu\\n", sizeof(%s));' % c)
         want.append((n, ctypes.sizeof(t)))
         for f in t._fields_:
@@ -123,7 +124,8 @@ def errors():
     good = lab.call("oracle_gauss", p, None, c)
     raises(ValueError, "(2, 1, 32) is wanted",
            lambda: lab.sample(p, lab.model(lambda x, t: x[..., :3], lab.FD_X0), 2))
-    raises(ZeroDivisionError, "", lambda: lab.sample(p, lab.model(lambda x, t: 1 / 0, lab.FD_X0), 2))
+    raises(ZeroDivisionError, "",
+           lambda: lab.sample(p, lab.model(lambda x, t: 1 / 0, lab.FD_X0), 2))
     raises(fd.Error, "fd_cov_rbf: ", lambda: lab.call("cov_rbf", s, -1.0, 0.1))
     raises(fd.Error, "no scheme 'euler'", lambda: lab.sample(p, good, 2, scheme="euler"))
     raises(Exception, "float", lambda: lab.call("cov_draw", c, lab.seed(1), 0, 2,
@@ -131,6 +133,11 @@ def errors():
     raises(Exception, "contiguous", lambda: lab.call("cov_draw", c, lab.seed(1), 0, 2,
                                                      np.zeros((2, 1, 64), lab.real)[..., ::2]))
     raises(TypeError, "takes 5 arguments", lambda: lab.call("cov_draw", c))
+    x = np.zeros((2, 1, 31))                          # sizes that the library does not see
+    raises(ValueError, "(2, 1, 31) where functions [b, 1, 32]",
+           lambda: lab.predict(good, p, x, 0.5))
+    raises(ValueError, "(2, 1, 31)", lambda: lab.judge(s, x, np.ones(s.modes)))
+    raises(ValueError, "1 boundaries for 2 axes", lambda: lab.grid(8, 8, boundary=[0]))
     raises(fd.Error, "cannot open", lambda: lab.network("/nowhere"))
     raises(fd.Error, "arena too small", lambda: fd.Lab(1 << 12, double, library).grid(1 << 16))
     x = lab.sample(p, good, 4)                        # and after all that the lab is as it was
@@ -148,12 +155,14 @@ def laws():
     ok(lab.judge(s, 1.1 * x, var)[0] < 1e-3, "10 % too large is not seen")
     ok(lab.judge(s, x + 0.3, var)[0] < 1e-3, "a wrong mean is not seen")
     wrong = lab.model(lambda x, t: x / x.shape[-1], lab.FD_X0)          # differs between grids
-    change, _ = lab.certify(lambda s: (lab.call("vp", lab.call("cov_matern", s, 1., .1, 1.5), .1, 20.),
+    change, _ = lab.certify(lambda s: (lab.call("vp", lab.call("cov_matern", s, 1., .1, 1.5),
+                                                .1, 20.),
                                        wrong), b=8, scheme="pf-heun", steps=8)
     ok(change > 0.1, "a model that is another one on each grid is certified:", change)
     r = np.random.default_rng(1)
     ok(lab.calibrate(r.normal(size=500), r.normal(size=(500, 15))) > 1e-3, "ranks that are right")
-    ok(lab.calibrate(r.normal(size=500), 0.6 * r.normal(size=(500, 15))) < 1e-3, "ranks that are not")
+    ok(lab.calibrate(r.normal(size=500), 0.6 * r.normal(size=(500, 15))) < 1e-3,
+       "ranks that are not")
 
 
 def memory():
@@ -208,7 +217,8 @@ def torch_network():
             sys.stdout = out
         w = their["fno_weights"](1, 8, [5], 3, 3, 1, 16)
         np.savez(d + "/w.npz", **w)
-        subprocess.check_call([os.environ["FD"], "convert", d + "/w.npz", "-o", d + "/w.safetensors"],
+        subprocess.check_call([os.environ["FD"], "convert", d + "/w.npz",
+                               "-o", d + "/w.safetensors"],
                               stdout=subprocess.DEVNULL)
         net = lab.network(d + "/w.safetensors")
 

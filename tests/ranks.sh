@@ -1,7 +1,7 @@
 #!/bin/sh
-# ranks.sh PLAIN MPI: `fd train`, `sample` and `posterior` as 1, 2, 4 and 8 processes of MPI give the
-# bits of one process of the plain program; a process that dies leaves a model that goes on to the
-# same bits. Ends with `N passed, N failed`.
+# ranks.sh PLAIN MPI: `fd train`, `sample` and `posterior` as 1, 2, 4 and 8 processes of MPI give
+# the bits of one process of the plain program; a process that dies leaves a model that goes on to
+# the same bits. Ends with `N passed, N failed`.
 plain=$1 mpi=$2 pass=0 fail=0
 t=$(mktemp -d) || exit 1
 trap 'rm -rf "$t"' EXIT
@@ -31,8 +31,8 @@ printf "x,y,value\n0.1,0.2,0.5\n0.4,0.7,-0.3\n" >"$t/obs.csv"
 printf "x,value\n0.1,0.5\n0.4,-0.3\n" >"$t/line.csv"
 m="--model $t/1.model.safetensors"
 same sampling "sample $m -n 21 --batch 2 --steps 5 --grid 20x20" samples.npy
-same "a posterior by guidance" "posterior $m --obs $t/obs.csv --noise 0.1 --method pigdm -n 9 --batch 1 \
-    --steps 5" guided.npy
+same "a posterior by guidance" "posterior $m --obs $t/obs.csv --noise 0.1 --method pigdm -n 9 \
+    --batch 1 --steps 5" guided.npy
 same "a posterior by chains" "posterior --prior matern:nu=1.5,l=0.2 --grid 32 --obs $t/line.csv \
     --noise 0.1 --method pcn:chains=8,steps=50,burn=20 -n 17" chains.npy
 

@@ -42,7 +42,7 @@ static void pulled(const fd_linear *l, double s, double t, fd_real *x, const voi
     fd_bridge_drift(l, s, 1, x, &end, x, a);
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------ */
+/* ---- Steps ----------------------------------------------------------------------------------- */
 
 static void steps(void)
 {
@@ -76,7 +76,8 @@ static void steps(void)
                 || r == 1e-9 ? (T - h) / T : sinh(r * (T - h)) / sinh(r * T);
             double B = r == 0 || r == 1e-9 ? h / T : sinh(r * h) / sinh(r * T);
             NEAR(m, A * x0 + B * xT, tol, "mean of the bridge at %g, a = %g", h, r);
-            NEAR(V, r == 0 || r == 1e-9 ? q * h * (T - h) / T : q * sinh(r * h) * sinh(r * (T - h)) / (r * sinh(r * T)), tol,
+            NEAR(V, r == 0 || r == 1e-9 ? q * h * (T - h) / T
+                 : q * sinh(r * h) * sinh(r * (T - h)) / (r * sinh(r * T)), tol,
                  "variance of the bridge at %g, a = %g", h, r);
         }
         if (fabs(r) > 1e-6) {
@@ -115,7 +116,7 @@ static void steps(void)
     test_free();
 }
 
-/* ---- Functions: the same path on every grid ---------------------------------------------------- */
+/* ---- Functions: the same path on every grid -------------------------------------------------- */
 
 static void grids(void)
 {
@@ -176,7 +177,8 @@ static void paths(void)
     fd_cov *Q = fd_cov_matern(&a, &s, 1, .3, 1);
     fd_linear l = fd_linear_heat(&a, Q, .1, .5, 1.5);
     const int n = 2 * P;
-    fd_real x[B * 2 * P], end[B * 2 * P], xi[B * 2 * P], y[B * 2 * P], path[B * (STEPS + 1) * 2 * P];
+    fd_real x[B * 2 * P], end[B * 2 * P], xi[B * 2 * P], y[B * 2 * P],
+        path[B * (STEPS + 1) * 2 * P];
     const double t[B] = { .2, 1.5, .9 };
     fd_cov_draw(Q, fd_seed(1), 0, B, x, a), fd_cov_draw(Q, fd_seed(2), 0, B, end, a);
     fd_cov_draw(Q, fd_seed(3), 0, B, xi, a);
@@ -191,7 +193,8 @@ static void paths(void)
     for (int k = 0; k <= STEPS; k++) {
         if (k) {
             fd_cov_draw(Q, fd_stream(fd_seed(7), 'w', (uint32_t)k), 4, B, xi, a);
-            fd_bridge_step(&l, 1.5 * (k - 1) / STEPS, k < STEPS ? 1.5 * k / STEPS : 1.5, B, x, end, xi, a);
+            fd_bridge_step(&l, 1.5 * (k - 1) / STEPS, k < STEPS ? 1.5 * k / STEPS : 1.5, B, x, end,
+                           xi, a);
         }
         for (int i = 0; i < B; i++)
             NEAR(test_maxdiff(n, path + (i * (STEPS + 1) + k) * n, x + i * n), 0, TOL(1e-13, 5e-6),
@@ -226,7 +229,7 @@ static void paths(void)
     test_free();
 }
 
-/* ---- End conditions ---------------------------------------------------------------------------- */
+/* ---- End conditions -------------------------------------------------------------------------- */
 
 static void ends(void)
 {
@@ -317,7 +320,7 @@ static void ends(void)
     test_free();
 }
 
-/* ---- Control ----------------------------------------------------------------------------------- */
+/* ---- Control --------------------------------------------------------------------------------- */
 
 /* the cost of the best control of the continuous problem under Euler (or with exact = 1 steps that
  * are exact for a control held constant), by the moments of an affine feedback that is read off the
@@ -368,8 +371,9 @@ static void control(void)
         }
     }
 
-    /* the best control constant over each of n Euler steps, by dynamic programming: V_k = P (x - c)^2/2 + d. It is below the
-     * value of the continuous problem, but not below the bound under Euler */
+    /* the best control constant over each of n Euler steps, by dynamic programming: V_k = P (x -
+     * c)^2/2 + d. It is below the value of the continuous problem, but not below the bound under
+     * Euler */
     static const double best[3] = { 5.85480521575, 5.93249500074, 5.94683996960 };
     seen far = { fd_obs_pick(&a, &l.noise->s, 1, (ptrdiff_t[]){ 0 }), 2.5 };
     fd_obs_noise(&a, &far.o, sqrt(.3));
@@ -384,8 +388,8 @@ static void control(void)
            "bound %.5f below %.5f, below the value", bound, d);
     }
 
-    /* the trap: from a random start control tilts the end given the start only, and the end's law is not the
-     * posterior: e = .6, V = .5, Gamma = .3, s0 = 1, y = 1 */
+    /* the trap: from a random start control tilts the end given the start only, and the end's law
+     * is not the posterior: e = .6, V = .5, Gamma = .3, s0 = 1, y = 1 */
     fd_linear o = scalar(&a, -log(.6), 2 * -log(.6) * .5 / (1 - .36), 1);
     seen w = { fd_obs_pick(&a, &o.noise->s, 1, (ptrdiff_t[]){ 0 }), 1 };
     fd_obs_noise(&a, &w.o, sqrt(.3));
@@ -400,8 +404,8 @@ static void control(void)
     double s0 = 1.2, s1 = .7, cov;
     fd_schroedinger_cov(&l, &s0, &s1, &cov, a);
     NEAR(cov, .2925806024, 1e-10, "Schroedinger covariance");
-    /* the half bridge: matching with Cov(X_0, X_T) = cov, the expected end is affine, and the equation with it in place of the
-     * end has the moments of the interpolation at all times */
+    /* the half bridge: matching with Cov(X_0, X_T) = cov, the expected end is affine, and the
+     * equation with it in place of the end has the moments of the interpolation at all times */
     for (int i = 0; i < 5; i++) {
         double m0 = .3, m1 = -.5, t = .1 + .25 * i, d = 1e-4, mom[3][2], r = 1.7, q = .8, T = 1.3,
             slope, shift, c = 0, v = 0, m = 0;
@@ -409,7 +413,8 @@ static void control(void)
             double at = t + (e - 1) * d, A0 = sinh(r * (T - at)) / sinh(r * T),
                 A1 = sinh(r * at) / sinh(r * T);
             mom[e][0] = A0 * m0 + A1 * m1;
-            mom[e][1] = A0 * A0 * s0 * s0 + A1 * A1 * s1 * s1 + 2 * A0 * A1 * cov + q * sinh(r * at) * sinh(r * (T - at)) / (r * sinh(r * T));
+            mom[e][1] = A0 * A0 * s0 * s0 + A1 * A1 * s1 * s1 + 2 * A0 * A1 * cov
+                + q * sinh(r * at) * sinh(r * (T - at)) / (r * sinh(r * T));
             if (e == 1) c = A0 * cov + A1 * s1 * s1, m = mom[1][0], v = mom[1][1];
         }
         fd_real z[2] = { 0, 1 }, f[2];
@@ -425,7 +430,7 @@ static void control(void)
     test_free();
 }
 
-/* ---- Errors ------------------------------------------------------------------------------------ */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 static void errors(void)
 {
@@ -453,7 +458,7 @@ static void errors(void)
     test_free();
 }
 
-/* ---- Equations --------------------------------------------------------------------------------- */
+/* ---- Equations ------------------------------------------------------------------------------- */
 
 static void semilinear(void)
 {
@@ -533,7 +538,8 @@ enum { MARKS = 3, CENTRES = 4 };
 static const double centre[CENTRES][2] = { { 0, 0 }, { 1, 0 }, { 0, 1 }, { 1, 1 } }, width = .6;
 static double bump(const double *x, const double *c)
 {
-    return exp(-((x[0] - c[0]) * (x[0] - c[0]) + (x[1] - c[1]) * (x[1] - c[1])) / (2 * width * width));
+    return exp(-((x[0] - c[0]) * (x[0] - c[0]) + (x[1] - c[1]) * (x[1] - c[1]))
+               / (2 * width * width));
 }
 
 static void still(const void *self, const double *x, double t, double *y)

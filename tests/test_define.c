@@ -317,6 +317,34 @@ static fd_var *long_scope(fd_pass *p, fd_var *x, const void *self)
     return fd_channels_first(p, fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 1));
 }
 
+static fd_var *empty(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    fd_weight(p, "none", 2, (int[]){ 3, -1 }, fd_init_constant(0));
+    return fd_channels_first(p, fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 1));
+}
+
+/* weights that become more, or fewer, each time that it runs */
+static int runs;
+static fd_var *more(fd_pass *p, fd_var *x, const void *self)
+{
+    char name[16];
+    (void)self;
+    runs++;
+    for (int i = 0; i < 100 * runs; i++) {
+        sprintf(name, "w%d", i);
+        fd_weight(p, name, 1, (int[]){ 1000 }, fd_init_constant(0));
+    }
+    return fd_channels_first(p, fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 1));
+}
+
+static fd_var *fewer(fd_pass *p, fd_var *x, const void *self)
+{
+    (void)self;
+    if (!runs++) fd_weight(p, "first", 1, (int[]){ 3 }, fd_init_constant(0));
+    return fd_channels_first(p, fd_dense_layer(p, "one", fd_channels_last(p, x), 2, 1));
+}
+
 static fd_var *heads(fd_pass *p, fd_var *x, const void *self)
 {
     (void)self;
@@ -328,11 +356,14 @@ static void test_refused(fd_arena mem)
     static const struct { fd_network *page; const char *says; } bad[] = {
         { early, "two.w" }, { twice, "one.w" }, { wrong_end, "last axis" },
         { wrong_shape, "[b][out][points]" }, { nothing, "no weights" }, { long_name, "46 letters" },
-        { long_scope, "20 letters" }, { heads, "heads" }, { NULL, "a function and a space" } };
+        { long_scope, "20 letters" }, { heads, "heads" }, { NULL, "a function and a space" },
+        { empty, "no entries: none" }, { more, "the same weights" },
+        { fewer, "the same weights" } };
     fd_space s[2];
     for (int g = 0; g < 2; g++) s[g] = fd_grid(&mem, 1, (int[]){ 8 << g }, NULL, NULL, 2);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fd_arena a = mem;
+        runs = 0;
         fd_net *net = fd_net_define(&a, bad[i].page, NULL, &s[0], fd_seed(1));
         OK(!net && a.st->code && strstr(explain(a.st), bad[i].says), "%s: %s", bad[i].says,
            explain(a.st));

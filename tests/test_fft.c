@@ -99,7 +99,7 @@ static void fft_one(int kind, int sign, int n, int step, int draws, double tol, 
     double sum = 0;
     fd_fft *p = fd_fft_plan(&a, kind, n);
     for (int d = 0; d < draws; d++) {
-        fft_fill(len, x);                                  /* the same draws for those that follow */
+        fft_fill(len, x);                              /* the same draws for those that follow */
         if (leave) continue;
         memcpy(y, x, (size_t)len * sizeof *x);
         fd_fft_run(p, sign, 1, 1, n, 1, y, a);
@@ -119,8 +119,8 @@ static void fft_definitions(fd_arena a)
             fft_one(kind, -1, n, 1, 1, tol, a);
             if (kind <= FD_R2C) fft_one(kind, 1, n, 1, 1, tol, a);
         }
-    /* 1.2 times the errors of pocketfft, measured in the same way. From draw to draw the error of 16
-     * numbers strays by 17 %, of 60 by 8 %: pocketfft's for 16 is the mean of 400 draws, and ours is
+    /* 1.2 times the errors of pocketfft, measured in the same way. From draw to draw the error of
+     * 16 numbers strays by 17 %, of 60 by 8 %: pocketfft's for 16 is the mean of 400 draws, ours is
      * the mean of 20 where there are fewer than 100 numbers. */
     static const struct { int n, step; double d, f; } row[] = {
         { 16, 1, 1.1e-16, 6.5e-8 },   { 60, 1, 1.6e-16, 8.9e-8 },    { 97, 1, 2.1e-16, 1.1e-7 },

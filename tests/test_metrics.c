@@ -449,7 +449,8 @@ static void assignments(void)
         int n = 1 + k % 6, perm[6] = { 0, 1, 2, 3, 4, 5 }, seen[6] = { 0 };
         double sum = 0;
         fd_uniform(fd_stream(fd_seed(3), 'a', (uint32_t)k), n * n, u);
-        for (int i = 0; i < n * n; i++) c[i] = k % 3 ? (double)u[i] - .4 : floor(4 * (double)u[i]);   /* and ties */
+        /* and ties */
+        for (int i = 0; i < n * n; i++) c[i] = k % 3 ? (double)u[i] - .4 : floor(4 * (double)u[i]);
         double got = fd_assignment(n, c, to, a);
         NEAR(got, least_of(n, 0, c, perm), 1e-12, "the least of all assignments of %d", n);
         for (int i = 0; i < n; i++) seen[to[i]]++, sum += c[i * n + to[i]];
@@ -472,7 +473,8 @@ static void assignments(void)
     NEAR(got, want, 1e-10, "on a line the order is kept");
     OK(!st.code, "status");
     c[5] = NAN, to[0] = -7;
-    OK(isnan(fd_assignment(LINE, c, to, a)) && st.code == FD_EDATA && to[0] == -7, "a cost that is no number");
+    OK(isnan(fd_assignment(LINE, c, to, a)) && st.code == FD_EDATA && to[0] == -7,
+       "a cost that is no number");
     st.code = FD_OK;
     test_free();
 }

@@ -113,7 +113,8 @@ static void adjoint_of(const fd_obs *o, const char *name, fd_arena a)
             left += y[i] * w[i], size += fabs(y[i] * w[i]);
         NEAR(left, right, TOL(1e-12, 1e-5) * (1 + size), "%s: <A x, w> = <x, A* w>", name);
     }
-    NEAR(fd_obs_check(o, x, fd_seed(5), a), 0, TOL(1e-10, 1e-3), "%s: its transpose, checked", name);
+    NEAR(fd_obs_check(o, x, fd_seed(5), a), 0, TOL(1e-10, 1e-3), "%s: its transpose, checked",
+         name);
 }
 
 static void observations(void)
@@ -485,14 +486,16 @@ static void conditional(void)
                          "process %d, %d components, t = %g, point %d", (int)i, n, t, q);
                 }
                 if (n > 1) continue;
-                fd_guide how = { .p = &p[i], .model = fd_oracle_gauss(&b, &p[i], means, c[0]), .o = &o, .y = y,
+                fd_guide how = { .p = &p[i], .model = fd_oracle_gauss(&b, &p[i], means, c[0]),
+                                 .o = &o, .y = y,
                                  .rule = FD_GUIDE_EXACT };
                 fd_model g = fd_guided(&b, &how);
                 g.eval(g.self, &s, 1, x, &t, E, b);
                 OK(!st.code, "guided: %s", st.code ? st.what : "");
                 for (int q = 0; q < N; q++)
                     NEAR((double)E[q], (double)D[q],
-                         (!p[i].modal && fd_law(&p[i], t, 0).m < 1e-4 ? 1e-3 : TOL(1e-9, 2e-3)) * (1 + fabs((double)D[q])),
+                         (!p[i].modal && fd_law(&p[i], t, 0).m < 1e-4 ? 1e-3 : TOL(1e-9, 2e-3))
+                             * (1 + fabs((double)D[q])),
                          "exact guidance, process %d, t = %g", (int)i, t);
             }
 }
@@ -575,7 +578,8 @@ static void conditional_scores(void)
                     double l[2] = { -INFINITY, -INFINITY }, top;
                     memcpy(z, x, sizeof z);
                     z[i] += (fd_real)(e * h);
-                    for (int j = 0; j < n; j++) l[j] = log(w[j]) + joint(c[j], &p, t, means + j * N, M, A,
+                    for (int j = 0; j < n; j++)
+                        l[j] = log(w[j]) + joint(c[j], &p, t, means + j * N, M, A,
                                                        .05, y, z, mean, a);
                     top = fmax(l[0], l[1]);
                     g[i] += e * (top + log(exp(l[0] - top) + exp(l[1] - top))) / (2 * h);
@@ -946,9 +950,11 @@ static void guidance(void)
     fd_obs_noise(&a, &o, sqrt(.05));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fd_arena b = a;
-        fd_guide how = { .p = &p, .model = fd_oracle_kernel(&b, &p, m0, c0), .o = &o, .y = y, .rule = rows[i].rule,
+        fd_guide how = { .p = &p, .model = fd_oracle_kernel(&b, &p, m0, c0), .o = &o, .y = y,
+                         .rule = rows[i].rule,
                          .zeta = rows[i].zeta };
-        plain c = { .how = { .p = &p, .model = fd_guided(&b, &how), .t = (double[]){ 8, 1e-3 }, .steps = 1,
+        plain c = { .how = { .p = &p, .model = fd_guided(&b, &how), .t = (double[]){ 8, 1e-3 },
+                             .steps = 1,
                              .scheme = rows[i].scheme }, .n = N, .quiet = rows[i].scheme
                                  == FD_PF_EULER };
         memset(mean, 0, sizeof mean);
@@ -1233,11 +1239,12 @@ static void lang_modes(lang *l, int n, double *S, fd_arena a)
     fd_to_modes(&l->c->s, n, u, u, a);
     for (int k = 0; k < n * n && u; k++) S[k] = (double)u[k] / sqrt(l->c->lam[k % n]);
     for (int i = 0; i < n && u; i++)
-        for (int j = 0; j < i; j++) S[i * n + j] = S[j * n + i] = .5 * (S[i * n + j] + S[j * n + i]);
+        for (int j = 0; j < i; j++)
+            S[i * n + j] = S[j * n + i] = .5 * (S[i * n + j] + S[j * n + i]);
 }
 
-/* h_max and the condition number of P, C 1.5's table; then tau annealed from 1 to 1e-3, 2^7 steps of a
- * part of h_max on each of 10 levels (2^10, 50): the error of the deviation */
+/* h_max and the condition number of P, C 1.5's table; then tau annealed from 1 to 1e-3, 2^7 steps
+ * of a part of h_max on each of 10 levels (2^10, 50): the error of the deviation */
 static void langevin_mesh(void)
 {
     static const double want[3][4][2] = {
@@ -1256,7 +1263,8 @@ static void langevin_mesh(void)
             fd_arena a = test_arena(1 << 25, &st);
             const int n = 16 << k;
             fd_space s = cells(&a, n);
-            double *lam = fd_raw(&a, double, n), *S = fd_raw(&a, double, n * n), *w = fd_raw(&a, double, n);
+            double *lam = fd_raw(&a, double, n), *S = fd_raw(&a, double, n * n),
+                *w = fd_raw(&a, double, n);
             double *V = fd_raw(&a, double, n * n);
             for (int i = 0; i < n; i++) lam[i] = 1. / n;
             fd_cov *c0 = fd_cov_kernel(&a, &s, kernel_at, &smooth3);
@@ -1296,7 +1304,8 @@ static void langevin_mesh(void)
             lang_modes(&l, N, S, a);
             fd_eigen(&st, N, S, w, V, a);
             l.h = anneal[k].part * 2 / ((1 - w[N - 1]) / l.h);
-            lang_modes(&l, N, F, a);                         /* in these coordinates the noise is 2h I */
+            /* in these coordinates the noise is 2h I */
+            lang_modes(&l, N, F, a);
             memset(Q, 0, sizeof Q);
             for (int i = 0; i < N; i++) Q[i * (N + 1)] = 2 * l.h;
             if (level == 0)                                  /* from the prior, noised */
@@ -1322,7 +1331,8 @@ static void langevin_mesh(void)
             u[i] = (fd_real)sqrt(v);
             miss += pow((double)u[i] - (double)sd[i], 2), all += pow((double)sd[i], 2);
         }
-        NEAR(sqrt(miss / all), anneal[k].miss, TOL(1e-7, 2e-4), "annealed Langevin, %g h_max", anneal[k].part);
+        NEAR(sqrt(miss / all), anneal[k].miss, TOL(1e-7, 2e-4), "annealed Langevin, %g h_max",
+             anneal[k].part);
     }
     OK(!st.code, "annealed Langevin: %s", st.code ? st.what : "");
 }
@@ -1451,10 +1461,13 @@ static void mcmc_ratios(void)
     fd_real x0[N], other[N];
     fd_cov_draw(C, fd_seed(2), 0, 1, x0, a);
     for (int i = 0; i < N; i++) other[i] = x0[i] / 2;
-    int seen = 0;                /* by |<w, dF>|/2 over |dF|, which is small for one w in a hundred */
+    /* by |<w, dF>|/2 over |dF|, which is small for one w in a hundred */
+    int seen = 0;
     for (int i = 0; i < 5; i++) {
-        NEAR(fd_obs_check(&o, x0, fd_seed((uint64_t)i), a), 0, TOL(1e-10, 1e-3), "a transpose that is right");
-        fd_obs bad = { .s = s, .m = M, .apply = squares, .transpose = squares_wrong, .self = other };
+        NEAR(fd_obs_check(&o, x0, fd_seed((uint64_t)i), a), 0, TOL(1e-10, 1e-3),
+             "a transpose that is right");
+        fd_obs bad = { .s = s, .m = M, .apply = squares, .transpose = squares_wrong,
+                       .self = other };
         seen += fd_obs_check(&bad, x0, fd_seed((uint64_t)i), a) > .01;
     }
     OK(seen >= 4, "one at the wrong place is seen by %d of 5", seen);
@@ -1628,7 +1641,8 @@ static void mcmc_rest(void)
     for (int kind = FD_MCMC_PCN; kind <= FD_MCMC_WALK; kind++) {
         fd_arena b = a;
         fd_real keep[N], mean[N] = { .3, 0, -.4 };
-        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3, .leaps = 2, .adapt = 30 };
+        how = (fd_mcmc){ .prior = c0, .phi = fd_obs_potential(&b, &o, &y), .kind = kind, .h = .3,
+                         .leaps = 2, .adapt = 30 };
         if (kind != FD_MCMC_WALK) how.mean = mean;
         fd_chain *one = fd_chain_begin(&b, &how, fd_seed(8), 2, NULL), state;
         for (int i = 0; i < 20; i++) fd_chain_step(one, b);
@@ -1896,12 +1910,14 @@ static void free_guided(void)
     OK(!st.code, "status");
 }
 
-/* --- guidance of networks: one pass for the prediction and J*, in parts, is what two passes give --- */
+/* -- guidance of networks: one pass for the prediction and J*, in parts, is what two passes give */
 
-/* a model of one's own that gives both, in parts of two: guidance asks it once, and for nothing else */
+/* a model of one's own that gives both, in parts of two: guidance asks it once, and for nothing
+ * else */
 typedef struct { fd_model of; int asked, other; } both;
 
-static void both_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_real *y,
+static void both_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                      fd_real *y,
                       fd_arena a)
 {
     both *q = (both *)(uintptr_t)self;
@@ -1917,7 +1933,8 @@ static void both_vjp(const void *self, const fd_space *s, int b, const fd_real *
     q->of.vjp(q->of.self, s, b, x, t, dy, dx, a);
 }
 
-static void both_pull(const void *self, const fd_space *s, int b, const fd_real *x, const double *t, fd_ask *ask,
+static void both_pull(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
+                      fd_ask *ask,
                       void *of, fd_real *dx, fd_arena a)
 {
     both *q = (both *)(uintptr_t)self;
@@ -1948,7 +1965,8 @@ static void own_pass(void)
     fd_real x[B * N], y[2][B * N];
     fd_cov_draw(c, fd_seed(1), 0, B, x, a);
     for (int k = 0; k < 2; k++) {
-        fd_guide how = { .p = &p, .o = &o, .y = (double[]){ 1, -.5 }, .rule = FD_GUIDE_PIGDM, .model = own.of };
+        fd_guide how = { .p = &p, .o = &o, .y = (double[]){ 1, -.5 }, .rule = FD_GUIDE_PIGDM,
+                         .model = own.of };
         if (k) how.model = (fd_model){ FD_X0, both_eval, both_vjp, NULL, &own, both_pull };
         fd_model g = fd_guided(&a, &how);
         g.eval(g.self, &s, B, x, t, y[k], a);

@@ -1024,8 +1024,9 @@ static void starved(const void *self, fd_real *out, fd_arena a)
     out[8] = (fd_real)logw, out[9] = (fd_real)y[0], out[10] = (fd_real)d[3];
 }
 
-/* noisy values at several times, and a noisy end, of two coordinates that turn into each other: h~ against
- * Kalman's filter, int G = 0, and the chain's weights against the filter of Euler's chain */
+/* noisy values at several times, and a noisy end, of two coordinates that turn into each other:
+ * h~ against Kalman's filter, int G = 0, and the chain's weights against the filter of Euler's
+ * chain */
 static void turn_f(const void *self, const double *x, double t, double *y)
 {
     const double *p = self;
@@ -1043,57 +1044,69 @@ static void several(void)
 {
     enum { K = 26, SEEN = 3, PATHS = 20000 };
     static const double B[4] = { -1.1, .8, -.5, -.7 }, beta[2] = { .2, -.1 }, end[2] = { .4, -.3 };
-    static const double gamma[4] = { .3, .1, .1, .2 }, values[2 * SEEN] = { .5, .1, -.3, .6, .2, .2 };
+    static const double gamma[4] = { .3, .1, .1, .2 },
+        values[2 * SEEN] = { .5, .1, -.3, .6, .2, .2 };
     static const double noise[4 * SEEN] = { .2, 0, 0, .4, .5, -.1, -.1, .3, .1, 0, 0, .1 };
     static const int when[SEEN] = { 5, 6, 20 };
     const double x0[2] = { .4, .1 };
     fd_status st;
     fd_arena a = test_arena((size_t)48 << 20, &st);
-    double t[K + 1], S[4], *z = fd_raw(&a, double, PATHS * K * 2), *path = fd_raw(&a, double, PATHS * (K + 1) * 2);
+    double t[K + 1], S[4], *z = fd_raw(&a, double, PATHS * K * 2),
+        *path = fd_raw(&a, double, PATHS * (K + 1) * 2);
     double *logw = fd_raw(&a, double, PATHS), ess;
     const double g[4] = { .9, .1, -.2, .7 };
     const double prm[10] = { B[0], B[1], B[2], B[3], beta[0], beta[1], g[0], g[1], g[2], g[3] };
     const fd_system turning = { 2, 2, turn_f, turn_g, NULL, prm };
     for (int k = 0; k <= K; k++) t[k] = 1.3 * k / K + .05 * sin(acos(-1) * k / K);
     for (int i = 0; i < 2; i++)
-        for (int j = 0; j < 2; j++) S[2 * i + j] = g[2 * i] * g[2 * j] + g[2 * i + 1] * g[2 * j + 1];
+        for (int j = 0; j < 2; j++)
+            S[2 * i + j] = g[2 * i] * g[2 * j] + g[2 * i + 1] * g[2 * j + 1];
     fd_real *lots = fd_raw(&a, fd_real, PATHS * K * 2);
     fd_normal(fd_seed(5), PATHS * K * 2, lots);
     for (int i = 0; i < PATHS * K * 2 && lots; i++) z[i] = (double)lots[i];
     for (int weight = FD_PROPOSAL_INTEGRAL; weight <= FD_PROPOSAL_CHAIN; weight++) {
-        fd_proposal how = { .e = &turning, .steps = K, .t = t, .B = B, .beta = beta, .S = S, .end = end, .gamma = gamma,
-                            .weight = weight, .more = SEEN, .when = when, .values = values, .noise = noise };
+        fd_proposal how = { .e = &turning, .steps = K, .t = t, .B = B, .beta = beta, .S = S,
+                            .end = end, .gamma = gamma, .weight = weight, .more = SEEN,
+                            .when = when, .values = values, .noise = noise };
         fd_proposal *p = fd_proposal_new(&a, &how);
         OK(p && !st.code, "values at several times: %s", st.code ? st.what : "");
         if (!p) return;
-        /* the filter: m, P, and the log density of what is seen so far; many small steps stand for the exact one */
+        /* the filter: m, P, and the log density of what is seen so far; many small steps stand for
+         * the exact one */
         double m[2] = { x0[0], x0[1] }, P[4] = { 0 }, sum = 0;
         for (int k = 0; k < K; k++) {
             const int parts = weight == FD_PROPOSAL_CHAIN ? 1 : 4000;
             const double h = (t[k + 1] - t[k]) / parts;
-            for (int q = 0; q < parts; q++) {                         /* Euler; or Heun's for the moments */
+            /* Euler; or Heun's for the moments */
+            for (int q = 0; q < parts; q++) {
                 double F[4] = { 1 + h * B[0], h * B[1], h * B[2], 1 + h * B[3] }, n[2], Q[4];
                 if (parts > 1) {
-                    F[0] += h * h / 2 * (B[0] * B[0] + B[1] * B[2]), F[1] += h * h / 2 * B[1] * (B[0] + B[3]);
-                    F[2] += h * h / 2 * B[2] * (B[0] + B[3]), F[3] += h * h / 2 * (B[3] * B[3] + B[1] * B[2]);
+                    F[0] += h * h / 2 * (B[0] * B[0] + B[1] * B[2]),
+                        F[1] += h * h / 2 * B[1] * (B[0] + B[3]);
+                    F[2] += h * h / 2 * B[2] * (B[0] + B[3]),
+                        F[3] += h * h / 2 * (B[3] * B[3] + B[1] * B[2]);
                 }
                 for (int i = 0; i < 2; i++) {
-                    double more = parts > 1 ? .5 * h * h * (B[2 * i] * beta[0] + B[2 * i + 1] * beta[1]) : 0;
+                    double more = parts > 1
+                        ? .5 * h * h * (B[2 * i] * beta[0] + B[2 * i + 1] * beta[1]) : 0;
                     n[i] = F[2 * i] * m[0] + F[2 * i + 1] * m[1] + h * beta[i] + more;
                 }
                 for (int i = 0; i < 2; i++)
                     for (int j = 0; j < 2; j++) {
                         double mixed = 0;
                         for (int u = 0; u < 2; u++)
-                            for (int v = 0; v < 2; v++) mixed += F[2 * i + u] * P[2 * u + v] * F[2 * j + v];
+                            for (int v = 0; v < 2; v++)
+                                mixed += F[2 * i + u] * P[2 * u + v] * F[2 * j + v];
                         Q[2 * i + j] = mixed + h * S[2 * i + j];
                         for (int u = 0; u < 2 && parts > 1; u++)
-                            Q[2 * i + j] += .5 * h * h * (B[2 * i + u] * S[2 * u + j] + B[2 * j + u] * S[2 * u + i]);
+                            Q[2 * i + j] += .5 * h * h
+                                * (B[2 * i + u] * S[2 * u + j] + B[2 * j + u] * S[2 * u + i]);
                     }
                 memcpy(m, n, sizeof m), memcpy(P, Q, sizeof P);
             }
             for (int q = 0; q <= SEEN; q++) {
-                const double *y = q < SEEN ? values + 2 * q : end, *N = q < SEEN ? noise + 4 * q : gamma;
+                const double *y = q < SEEN ? values + 2 * q : end,
+                    *N = q < SEEN ? noise + 4 * q : gamma;
                 if ((q < SEEN ? when[q] : K) != k + 1) continue;
                 double C[4], r[2] = { y[0] - m[0], y[1] - m[1] }, det, gain[4], R[4];
                 for (int i = 0; i < 4; i++) C[i] = P[i] + N[i];
@@ -1108,7 +1121,8 @@ static void several(void)
                 for (int i = 0; i < 2; i++) {
                     m[i] += gain[2 * i] * r[0] + gain[2 * i + 1] * r[1];
                     for (int j = 0; j < 2; j++)
-                        R[2 * i + j] = P[2 * i + j] - gain[2 * i] * P[j] - gain[2 * i + 1] * P[2 + j];
+                        R[2 * i + j] = P[2 * i + j] - gain[2 * i] * P[j]
+                            - gain[2 * i + 1] * P[2 + j];
                 }
                 memcpy(P, R, sizeof P);
             }
@@ -1116,17 +1130,20 @@ static void several(void)
         for (int i = 0; i < PATHS; i++) memcpy(path + (ptrdiff_t)i * (K + 1) * 2, x0, sizeof x0);
         fd_proposal_path(p, PATHS, z, path, logw, a);
         double mean = 0, sq = 0;
-        for (int i = 0; i < PATHS; i++) mean += exp(logw[i]) / PATHS, sq += exp(2 * logw[i]) / PATHS;
+        for (int i = 0; i < PATHS; i++)
+            mean += exp(logw[i]) / PATHS, sq += exp(2 * logw[i]) / PATHS;
         double like = fd_proposal_log(p, 0, x0) + fd_proposal_mean(PATHS, logw, &ess);
         if (weight == FD_PROPOSAL_INTEGRAL) {
             NEAR(fd_proposal_log(p, 0, x0), sum, 1e-7, "h~ of values at several times");
             NEAR(sq - 1, 0, 1e-10, "int G of the linear process itself");
         } else
-            NEAR(exp(like - sum), 1, 4.5 * sqrt((sq / mean / mean - 1) / PATHS), "likelihood of Euler's chain, ESS %.0f",
+            NEAR(exp(like - sum), 1, 4.5 * sqrt((sq / mean / mean - 1) / PATHS),
+                 "likelihood of Euler's chain, ESS %.0f",
                  ess);
         OK(!st.code, "several: %s", st.code ? st.what : "");
     }
-    fd_proposal bad = { .e = &turning, .steps = K, .t = t, .S = S, .end = end, .gamma = gamma, .weight = 1, .more = 1,
+    fd_proposal bad = { .e = &turning, .steps = K, .t = t, .S = S, .end = end, .gamma = gamma,
+                        .weight = 1, .more = 1,
                         .when = (int[]){ K }, .values = values, .noise = noise };
     OK(!fd_proposal_new(&a, &bad) && st.code == FD_EARG, "a value at the end is the end");
     st.code = FD_OK;
@@ -1140,7 +1157,8 @@ void test_shapes(void)
     paths();
     weights();
     proposals();
-    if (!SANITIZED) learned();                              /* ten times as slow there, and no new code */
+    /* ten times as slow there, and no new code */
+    if (!SANITIZED) learned();
     divergence();
     flows();
     test_starve("proposals, weights, flows", starved, NULL, 11, (const fd_real[11]){ 0 });

@@ -1,7 +1,8 @@
-/* test_steer.c -- what is learned of bridges, controls and flows: against values and floors that are known. */
+/* test_steer.c -- what is learned of bridges, controls and flows: against values and floors that
+ * are known. */
 #include "test.h"
 
-/* ---- A learned control: never below the value, and near it --------------------------------------- */
+/* ---- A learned control: never below the value, and near it ----------------------------------- */
 
 enum { N = 16, M = 2, K = 16, B = 16, PATHS = 512 };
 typedef struct {
@@ -14,7 +15,8 @@ typedef struct {
 
 static double when(int k) { return 1 - pow(1 - (double)k / K, 2); }
 
-static fd_var *path(const steered *q, const fd_net *net, fd_tape *t, fd_rng r, int first, double *level)
+static fd_var *path(const steered *q, const fd_net *net, fd_tape *t, fd_rng r, int first,
+                    double *level)
 {
     const int flat[2] = { B, N }, field[3] = { B, 1, N }, one = 1;
     fd_var *x = fd_input(t, 3, field, q->zeros), *J = fd_input(t, 1, &one, q->zeros), *miss = NULL;
@@ -33,7 +35,8 @@ static fd_var *path(const steered *q, const fd_net *net, fd_tape *t, fd_rng r, i
         fd_var *u = fd_cov_apply(t, q->l.noise, .5, fd_forward(net, t, &q->s, in, time));
         J = fd_add(t, J, fd_affine(t, fd_mse_loss(t, &q->s, u, q->zeros, NULL), .5 * h, 0));
         fd_var *drift = fd_cov_apply(t, q->hold[k], 1, fd_cov_apply(t, q->l.noise, .5, u));
-        x = fd_add(t, fd_cov_apply(t, q->decay[k], 1, x), fd_add(t, drift, fd_input(t, 3, field, noise)));
+        x = fd_add(t, fd_cov_apply(t, q->decay[k], 1, x),
+                   fd_add(t, drift, fd_input(t, 3, field, noise)));
         if (level) fd_cov_pow(q->l.noise, -.5, B, xi, xi, *t->mem);
         for (int i = 0; level && u && i < B; i++)
             *level += sqrt(h) / B * fd_inner(&q->s, u->x + i * N, xi + i * N);
@@ -94,10 +97,10 @@ static void learned_control(void)
     test_free();
 }
 
-/* ---- Bridge matching: its floor, and where its iterations lead ------------------------------------ */
+/* ---- Bridge matching: its floor, and where its iterations lead ------------------------------- */
 
-/* ends x0 ~ N(m0, C0), x1 ~ N(m1, C1) with the covariance r between them in each mode, and the state at
- * t between them: count of each */
+/* ends x0 ~ N(m0, C0), x1 ~ N(m1, C1) with the covariance r between them in each mode, and the
+ * state at t between them: count of each */
 typedef struct { fd_linear l; const fd_cov *c0, *c1; fd_real *m0, *m1; const double *r; } ends;
 
 static void pairs(const ends *e, fd_rng r, int count, double t, fd_real *x, fd_real *x1, fd_arena a)
@@ -110,7 +113,8 @@ static void pairs(const ends *e, fd_rng r, int count, double t, fd_real *x, fd_r
     fd_cov_draw(e->c0, fd_stream(r, '0', 0), 0, count, x, a);
     fd_cov_draw(e->c1, fd_stream(r, '1', 0), 0, count, x1, a);
     fd_to_modes(s, count, x, u, a), fd_to_modes(s, count, x1, z, a);
-    for (int i = 0; i < count * n; i++) {                    /* x1 = r/c0 x0 + sqrt(1 - r^2/(c0 c1)) z */
+    /* x1 = r/c0 x0 + sqrt(1 - r^2/(c0 c1)) z */
+    for (int i = 0; i < count * n; i++) {
         double c0 = e->c0->lam[i % n], c1 = e->c1->lam[i % n], k = e->r[i % n];
         z[i] = (fd_real)(k / c0 * (double)u[i] + sqrt(1 - k * k / (c0 * c1)) * (double)z[i]);
     }
@@ -121,7 +125,8 @@ static void pairs(const ends *e, fd_rng r, int count, double t, fd_real *x, fd_r
 }
 
 /* moments of the state at t in a mode: its variance and its covariance with the end */
-static void between(double a, double q, double T, double t, double c0, double c1, double r, double out[4])
+static void between(double a, double q, double T, double t, double c0, double c1, double r,
+                    double out[4])
 {
     double A0 = sinh(a * (T - t)) / sinh(a * T), A1 = sinh(a * t) / sinh(a * T);
     out[0] = A0, out[1] = A1;
@@ -157,14 +162,16 @@ static void matching(void)
     fd_to_modes(&s, COUNT, x, u, a), fd_to_modes(&s, COUNT, y, v, a);
     for (int k = 0; k < P && v; k++) {
         double mu = 0, mv = 0, uu = 0, uv = 0, vv = 0, w[4];
-        for (int i = 0; i < COUNT; i++) mu += (double)u[i * P + k] / COUNT, mv += (double)v[i * P + k] / COUNT;
+        for (int i = 0; i < COUNT; i++)
+            mu += (double)u[i * P + k] / COUNT, mv += (double)v[i * P + k] / COUNT;
         for (int i = 0; i < COUNT; i++) {
             double p = (double)u[i * P + k] - mu, q = (double)v[i * P + k] - mv;
             uu += p * p / COUNT, uv += p * q / COUNT, vv += q * q / COUNT;
         }
         between(e.l.a[k], e.l.noise->lam[k], 1.3, t, e.c0->lam[k], e.c1->lam[k], r[k], w);
         double left = e.c1->lam[k] - w[3] * w[3] / w[2];
-        NEAR(uv / uu, w[3] / w[2], 4.5 * sqrt(left / w[2] / COUNT), "slope of the expected end, mode %d", k);
+        NEAR(uv / uu, w[3] / w[2], 4.5 * sqrt(left / w[2] / COUNT),
+             "slope of the expected end, mode %d", k);
         least += vv - uv * uv / uu;
     }
     NEAR(least, floor, .02 * floor, "loss of the best affine network: the floor %.5f", floor);
@@ -190,7 +197,8 @@ static void matching(void)
                                    fd_input(&tape, 3, (int[]){ COUNT, 1, P }, x), NULL) : NULL;
     for (int i = 0; i < COUNT && out; i++) {
         double d = 0;
-        for (int j = 0; j < P; j++) d += pow((double)out->x[i * P + j] - (double)y[i * P + j], 2) / P;
+        for (int j = 0; j < P; j++)
+            d += pow((double)out->x[i * P + j] - (double)y[i * P + j], 2) / P;
         loss += d / COUNT, sq += d * d / COUNT;
     }
     double se = sqrt((sq - loss * loss) / COUNT);
@@ -200,15 +208,17 @@ static void matching(void)
     test_free();
 }
 
-/* Cov(X_0, X_T) of the equation whose drift goes towards the expected end f = m1 + c/v (x - m) of a pairing
- * with the covariance r: c0 exp(int_0^T slope dt), by the midpoint rule; the slope is read off
- * fd_bridge_drift. It has a pole at T where r is not that of a deterministic map: stop before. */
+/* Cov(X_0, X_T) of the equation whose drift goes towards the expected end f = m1 + c/v (x - m) of a
+ * pairing with the covariance r: c0 exp(int_0^T slope dt), by the midpoint rule; the slope is read
+ * off fd_bridge_drift. It has a pole at T where r is not that of a deterministic map: stop
+ * before. */
 static double followed(const fd_linear *l, double c0, double c1, double r, fd_arena a)
 {
     enum { FINE = 4000 };
     double sum = 0, T = l->T;
     for (int i = 0; i < FINE; i++) {
-        double u = (i + .5) / FINE, t = T * (1 - pow(1 - u, 3)), dt = 3 * T * pow(1 - u, 2) / FINE, w[4];
+        double u = (i + .5) / FINE, t = T * (1 - pow(1 - u, 3)), dt = 3 * T * pow(1 - u, 2) / FINE,
+            w[4];
         between(l->a[0], l->noise->lam[0], T, t, c0, c1, r, w);
         fd_real x[2] = { 0, 1 }, f[2] = { 0, (fd_real)(w[3] / w[2]) };
         fd_bridge_drift(l, t, 2, x, f, f, a);
@@ -254,7 +264,8 @@ static void released(void)
         if (!l.noise) return;
         double rate = 1 + pow(acos(-1) * 3 / n, 2) + pow(acos(-1) * 2 / n, 2);
         NEAR(l.a[3 * n + 2], rate, 1e-12, "rate of the mode (3, 2) on %d points", n);
-        NEAR(l.noise->lam[3 * n + 2] * n * n, pow(rate, -.02) / 4, 1e-12, "its noise, of the pixels");
+        NEAR(l.noise->lam[3 * n + 2] * n * n, pow(rate, -.02) / 4, 1e-12,
+             "its noise, of the pixels");
         own[g] = l.a[3 * n + 2], ours[g] = heat.a[3 * n + 2];
     }
     OK(own[0] > 1.5 * own[1], "the same function has another process on the finer grid");
@@ -266,7 +277,7 @@ static void released(void)
     test_free();
 }
 
-/* ---- One-step models ------------------------------------------------------------------------------ */
+/* ---- One-step models ------------------------------------------------------------------------- */
 
 static void average(void)
 {
@@ -277,11 +288,13 @@ static void average(void)
     fd_cov *c = fd_cov_matern(&a, &s, 1, .2, 1.5), *c0 = fd_cov_matern(&a, &s, .5, .4, 1.5);
     fd_real mean[P], x[P], u[P], v[P], w[P], y[P];
     for (int i = 0; i < P; i++) mean[i] = (fd_real)(.2 * i - .3);
-    fd_process row[4] = { fd_flow(c, 0), fd_vp(c, .1, 20), fd_heat_cosine(c, 1, .1), fd_ve(c, .01, 10) };
+    fd_process row[4] = { fd_flow(c, 0), fd_vp(c, .1, 20), fd_heat_cosine(c, 1, .1),
+                          fd_ve(c, .01, 10) };
     for (int k = 0; k < 4; k++) {
         const fd_process *p = &row[k];
         OK(!st.code, "process: %s", st.code ? st.what : "");
-        double t = .3 * p->tmin + .7 * p->tmax, r = .7 * p->tmin + .3 * p->tmax, half = .5 * (t + r), d = 2e-3;
+        double t = .3 * p->tmin + .7 * p->tmax, r = .7 * p->tmin + .3 * p->tmax,
+            half = .5 * (t + r), d = 2e-3;
         fd_model m = fd_oracle_gauss(&a, p, mean, c0);
         fd_cov_draw(c, fd_seed(4), 0, 1, x, a);
         /* towards r = t it is the velocity, dx/dt: the opposite of FD_VELOCITY */
@@ -347,7 +360,7 @@ static void average(void)
     test_free();
 }
 
-/* ---- Formulas of stochastic calculus, by fd_sde_step ------------------------------------------------ */
+/* ---- Formulas of stochastic calculus, by fd_sde_step ----------------------------------------- */
 
 static void zero_f(const void *self, ptrdiff_t n, const fd_real *x, double t, fd_real *y)
 {
@@ -372,7 +385,8 @@ static void formulas(void)
     fd_arena a = test_arena(1 << 22, &st);
     const double rate = 1.7, T = 1, h = T / STEPS;
     const fd_sde brown = { zero_f, one_g, NULL, NULL }, ou = { pull_f, one_g, NULL, &rate };
-    fd_real *w = fd_new(&a, fd_real, MANY), *x = fd_new(&a, fd_real, MANY), *dW = fd_raw(&a, fd_real, MANY);
+    fd_real *w = fd_new(&a, fd_real, MANY), *x = fd_new(&a, fd_real, MANY),
+        *dW = fd_raw(&a, fd_real, MANY);
     double *ito = fd_new(&a, double, MANY), *area = fd_new(&a, double, MANY);
     double sq = 0, V = 0, m2 = 0, m4 = 0, mean = 0, square = 0;
     for (int i = 0; i < MANY && area; i++) w[i] = (fd_real).5, x[i] = 0;
@@ -389,7 +403,8 @@ static void formulas(void)
         V = pow(1 - rate * h, 2) * V + h;
     }
     for (int i = 0; i < MANY && area; i++) {
-        double off = pow((double)w[i], 2) - .25 - ito[i], e = exp(-area[i]), s = pow((double)x[i], 2);
+        double off = pow((double)w[i], 2) - .25 - ito[i], e = exp(-area[i]),
+            s = pow((double)x[i], 2);
         sq += off * off / MANY, m2 += s / MANY, m4 += s * s / MANY;
         mean += e / MANY, square += e * e / MANY;
     }
@@ -399,8 +414,10 @@ static void formulas(void)
     NEAR(m2, V, 4.5 * V * sqrt(2. / MANY), "variance of the density");
     NEAR(m4, 3 * V * V, 4.5 * V * V * sqrt(96. / MANY), "its fourth moment");
     NEAR(V, (1 - exp(-2 * rate * T)) / (2 * rate), .02, "near that of continuous time");
-    /* Feynman and Kac: u = E exp(-1/2 int W^2) solves u_t = u_xx/2 - x^2 u/2: cosh(T)^-1/2 exp(-x^2 tanh(T)/2) */
-    NEAR(mean, exp(-.125 * tanh(T)) / sqrt(cosh(T)), 4.5 * sqrt((square - mean * mean) / MANY) + 1e-4,
+    /* Feynman and Kac: u = E exp(-1/2 int W^2) solves u_t = u_xx/2 - x^2 u/2: cosh(T)^-1/2 exp(-x^2
+     * tanh(T)/2) */
+    NEAR(mean, exp(-.125 * tanh(T)) / sqrt(cosh(T)),
+         4.5 * sqrt((square - mean * mean) / MANY) + 1e-4,
          "Feynman's and Kac's formula");
     OK(!st.code, "status");
     test_free();
@@ -508,10 +525,10 @@ static void integrals(void)
     test_free();
 }
 
-/* ---- A semilinear equation: the stationary law of stochastic Allen-Cahn ------------------------------ */
+/* ---- A semilinear equation: the stationary law of stochastic Allen-Cahn ---------------------- */
 
-/* dX = (nu X'' + X - X^3) dt + s dW, W white in the grid's modes, is a gradient system: exp(-2/s^2 int (X^4/4 -
- * (1 + c) X^2/2)) N(0, s^2/2 (c - nu Laplacian)^-1) is stationary. Here s = 1. */
+/* dX = (nu X'' + X - X^3) dt + s dW, W white in the grid's modes, is a gradient system: exp(-2/s^2
+ * int (X^4/4 - (1 + c) X^2/2)) N(0, s^2/2 (c - nu Laplacian)^-1) is stationary. Here s = 1. */
 enum { CELLS = 16 };
 static const double PULL = 1;
 
@@ -540,12 +557,15 @@ static void allen_cahn(void)
     fd_cov *prior = fd_cov_table(&a, &s, lam);
     const int n = MANY * CELLS;
     const double h = 1. / 128;
-    fd_real *x = fd_new(&a, fd_real, n), *pull = fd_raw(&a, fd_real, n), *xi = fd_raw(&a, fd_real, n);
-    for (int i = 0; i < MANY && xi; i++) {                         /* a path: its mean and its square */
+    fd_real *x = fd_new(&a, fd_real, n), *pull = fd_raw(&a, fd_real, n),
+        *xi = fd_raw(&a, fd_real, n);
+    /* a path: its mean and its square */
+    for (int i = 0; i < MANY && xi; i++) {
         double m[2] = { 0, 0 };
         fd_real *y = x + i * CELLS;
         for (int k = 0; k < STEPS; k++) {
-            for (int j = 0; j < CELLS; j++) pull[j] = (fd_real)(1 + PULL) * y[j] - y[j] * y[j] * y[j];
+            for (int j = 0; j < CELLS; j++)
+                pull[j] = (fd_real)(1 + PULL) * y[j] - y[j] * y[j] * y[j];
             fd_cov_draw(l.noise, fd_stream(fd_seed(4), 'x', (uint32_t)k), i, 1, xi, a);
             fd_semilinear_step(&l, 0, h, 1, y, pull, xi, a);
             if (k < BURN) continue;
@@ -574,9 +594,12 @@ static void allen_cahn(void)
     }
     OK(!st.code, "Allen-Cahn: %s", st.code ? st.what : "");
     for (int e = 0; e < 2; e++) {
-        double se = sqrt(fmax(0, sq[e] - got[e] * got[e]) / MANY + fmax(0, wsq[e] - want[e] * want[e]) / CHAINS);
-        OK(se < .05 * want[e], "moment %d of stochastic Allen-Cahn is known to %g of %g", 2 + 2 * e, se, want[e]);
-        NEAR(got[e], want[e], 4.5 * se + .01 * want[e], "moment %d of its stationary law", 2 + 2 * e);
+        double se = sqrt(fmax(0, sq[e] - got[e] * got[e]) / MANY
+                         + fmax(0, wsq[e] - want[e] * want[e]) / CHAINS);
+        OK(se < .05 * want[e], "moment %d of stochastic Allen-Cahn is known to %g of %g", 2 + 2 * e,
+           se, want[e]);
+        NEAR(got[e], want[e], 4.5 * se + .01 * want[e], "moment %d of its stationary law",
+             2 + 2 * e);
     }
     test_free();
 }

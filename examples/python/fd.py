@@ -1,24 +1,25 @@
 """fd.py -- the library from Python: ctypes and numpy, nothing to compile but the library itself.
 
-    make build/libfd.so                       (make V=double build/double/libfd-double.so: in double)
+    make build/libfd.so                  (make V=double build/double/libfd-double.so: in double)
 
     import fd
     lab = fd.Lab()                            # a piece of memory in which everything is made
     s = lab.grid(64)                          # functions on [0, 1), periodic, 64 points
     c = lab.call("cov_matern", s, 1.0, 0.1, 1.5)
     p = lab.call("vp", c, 0.1, 20.0)
-    m = lab.model(lambda x, t: -x, fd.FD_NOISE)        # your own: x [b, ch, n..], t [b]
+    m = lab.model(lambda x, t: -x, lab.FD_NOISE)       # your own: x [b, ch, n..], t [b]
     x = lab.sample(p, m, 16, steps=50, scheme="ddim")  # numpy, [16, ch, n..]
 
-Every structure, constant and function of fd.h is here under its own name: fd.FD_DDIM, fd.fd_sampler,
-lab.lib.fd_resample(..). They are read from fd.h itself when the module is loaded, so that they
-cannot differ from it. lab.call(name, ..) puts in the arena, makes pointers of structures and numpy
-arrays, and raises fd.Error, with the library's one line, where the library has recorded a failure.
+Every structure, constant and function of fd.h is here under its own name: lab.FD_DDIM,
+lab.fd_sampler, lab.lib.fd_resample(..). They are read from fd.h itself when a Lab is made, so that
+they cannot differ from it. lab.call(name, ..) puts in the arena, makes pointers of structures and
+numpy arrays, and raises fd.Error, with the library's one line, where the library has recorded a
+failure.
 
 Arrays go in without a copy if they have the library's type (lab.real) and are contiguous; another
-type is an error, never a silent conversion. A lab is for one thread at a time; different labs may be
-used by different threads. The library does not hold Python's lock while it computes; a model that is
-a Python function takes it for as long as it runs.
+type is an error, never a silent conversion. A lab is for one thread at a time; different labs may
+be used by different threads. The library does not hold Python's lock while it computes; a model
+that is a Python function takes it for as long as it runs.
 """
 import ctypes
 import os
@@ -44,7 +45,7 @@ def _find(what, places):
     raise ImportError("fd.py: no %s in %s" % (what, ", ".join(p for p in places if p)))
 
 
-# ---- fd.h, read ------------------------------------------------------------------------------------
+# ---- fd.h, read ----------------------------------------------------------------------------------
 
 class Pointer(ctypes.c_void_p):
     """Of numbers: a numpy array of their type, None, or an address."""
@@ -214,15 +215,17 @@ class Header:
 
     def function(self, text):
         m = re.match(r"(.*?)\b(fd_\w+) ?\((.*)\)$", text)
+        if not m:
+            return                                    # not of the library: a sanitizer's
         result, name, args = m.groups()
         self.functions[name] = (self.one(result, "", True) if result.strip() != "void" else None,
                                 [self.one(a, "", True) for a in self.arguments(args)])
 
 
-# ---- A lab -----------------------------------------------------------------------------------------
+# ---- A lab ---------------------------------------------------------------------------------------
 
 class Lab:
-    """The library and memory for what is made with it; bytes of memory, touched as they are used."""
+    """The library and memory for what is made with it: so many bytes, touched as they are used."""
 
     def __init__(self, memory=1 << 30, double=False, library=None, header=None):
         name = "libfd-double.so" if double else "libfd.so"
@@ -318,6 +321,8 @@ class Lab:
     def grid(self, *n, length=None, boundary=None, channels=1):
         """A space; boundary: FD_PERIODIC, .., one for all axes or one for each."""
         boundary = [boundary or 0] * len(n) if np.ndim(boundary) == 0 else boundary
+        if len(boundary) != len(n):
+            raise ValueError("%d boundaries for %d axes" % (len(boundary), len(n)))
         length = None if length is None else np.broadcast_to(np.float64(length), len(n)).copy()
         return self.call("grid", len(n), np.array(n, np.int32), length,
                          np.array(boundary, np.int32), channels)
@@ -327,6 +332,16 @@ class Lab:
 
     def functions(self, s, b):
         return np.empty(self.shape(s, b), self.real)
+
+    def given(self, s, x, channels=None):
+        """x as functions on s, in the library's type: it sees an address only, and no size."""
+        x = np.ascontiguousarray(x, self.real)
+        each = x.size // len(x) if x.ndim > 1 and len(x) else 0
+        if not each or each % s.points or channels not in (None, each // s.points):
+            raise ValueError("an array of %s where functions [b, %s, %s] are wanted"
+                             % (x.shape, channels or "ch",
+                                ", ".join(map(str, self.shape(s, 1)[2:]))))
+        return x
 
     def array(self, address, shape, dtype=np.float64):
         """What the library has at an address, without a copy: valid as long as it is there."""
@@ -362,7 +377,8 @@ class Lab:
             try:
                 if self.raised is not None:           # the library goes on to the end of its loop
                     raise self.raised
-                got = g(array(s, b, ins[0]), self.array(t, (b,)), *[array(s, b, v) for v in ins[1:]])
+                got = g(array(s, b, ins[0]), self.array(t, (b,)),
+                        *[array(s, b, v) for v in ins[1:]])
                 if np.shape(got) != y.shape:
                     raise ValueError("the model gave %s where %s is wanted"
                                      % (np.shape(got), y.shape))
@@ -381,7 +397,8 @@ class Lab:
 
     def predict(self, m, p, x, t, want=None):
         """What a model says of x [b, ch, n..] at t [b], as x0 or another kind."""
-        x, y = np.ascontiguousarray(x, self.real), np.empty(np.shape(x), self.real)
+        s = p.noise.contents.s
+        x, y = self.given(s, x, s.ch), np.empty(np.shape(x), self.real)
         t = np.broadcast_to(np.float64(t), len(x)).copy()
         with self.scope():
             self.call("predict", m, self.FD_X0 if want is None else want, p, len(x), x, t, y)
@@ -396,7 +413,7 @@ class Lab:
         return net
 
     def _says(self, tape, net, s, x, t):
-        x = self.keep(np.ascontiguousarray(x, self.real))
+        x = self.keep(self.given(s, x))
         t = self.keep(np.broadcast_to(np.float64(t), len(x)).copy())
         n = np.array([len(x), x.size // len(x) // s.points, s.points], np.int32)
         return self.call("forward", net, tape, s, self.call("input", tape, 3, n, x), t)
@@ -414,7 +431,9 @@ class Lab:
         """fd_mse_loss of a network against y, and its gradient for all weights, by their order."""
         with self.scope():
             tape = self.call("tape_begin", self.FD_GRAD)
-            y = self.keep(np.ascontiguousarray(y, self.real))
+            y = self.keep(self.given(s, y, net.contents.arch.out))
+            if len(y) != len(x):
+                raise ValueError("%d functions, and %d to compare with" % (len(x), len(y)))
             loss = self.call("mse_loss", tape, s, self._says(tape, net, s, x, t), y, None)
             g = self.array(net.contents.g, (net.contents.count,), self.real)
             g[:] = 0
@@ -462,7 +481,7 @@ class Lab:
         bands of waves and of the mean, and the least of them times their number."""
         from math import erfc, sqrt
         u = np.empty((len(x), s.ch, s.modes), self.real)
-        z = np.ascontiguousarray(x if mean is None else x - mean, self.real)
+        z = self.given(s, x if mean is None else x - mean, s.ch)
         with self.scope():
             self.call("to_modes", s, len(x), z, u)
         wave = np.array([self.lib.fd_wave(ctypes.byref(s), k, None) for k in range(s.modes)])
@@ -495,8 +514,8 @@ class Lab:
         return 0.5 * erfc(z / sqrt(2))
 
     def certify(self, make, sizes=(32, 64, 96), b=64, waves=4, **how):
-        """One sampler on several grids: make(s) -> process, model. The largest relative change of the
-        variance of a wave between grids, of the same functions (one seed), and the samples."""
+        """One sampler on several grids: make(s) -> process, model. The largest relative change of
+        the variance of a wave between grids, of the same functions (one seed), and the samples."""
         power, xs = [], []
         for n in sizes:
             with self.scope():

@@ -3,9 +3,9 @@
     make build/libfd.so
     python3 examples/python/own.py
 
-The model is the best linear denoiser for the spectrum that 4096 functions have. Is it one law on every grid, is that the law of the data, and are
-its posteriors right? The same questions can be put to a network in PyTorch or JAX: all that is
-asked of it is a function of x and t.
+The model is the best linear denoiser for the spectrum that 4096 functions have. Is it one law on
+every grid, is that the law of the data, and are its posteriors right? The same questions can be put
+to a network in PyTorch or JAX: all that is asked of it is a function of x and t.
 """
 import ctypes
 import sys

@@ -2,12 +2,15 @@
  * function space, for three laws of data. The score is exact, so what is left is the choice, the
  * number of steps and the last time; --train 2000 trains a network for each row, too. It teaches:
  *
- *   exact score: any C no smoother than the data is as good as their own to 3 %: the error is of the steps;
+ *   exact score: any C no smoother than the data is as good as their own to 3 %: the error is of
+ *   the steps;
  *   too smooth, and N(0, v C) lacks what m(tmax) leaves of high modes: 2.5 to 9 times the error;
- *   a C of finitely many modes (band, empirical on 64 points) lacks what else rough data have: 2.8 times;
+ *   a C of finitely many modes (band, empirical on 64 points) lacks what else rough data have: 2.8
+ *   times;
  *   white noise leaves v(tmin) in each mode: W2 grows with the grid; iid pixels: a law for each;
- *   networks (2000 steps, seeds 1 to 3): on their own grid the too smooth alone loses, the rest is chance; on 4
- *   times the points the data's own C keeps W2 to 2 %, noise that is rougher does not: 1.1 to 4 times as much.
+ *   networks (2000 steps, seeds 1 to 3): on their own grid the too smooth alone loses, the rest is
+ *   chance; on 4 times the points the data's own C keeps W2 to 2 %, noise that is rougher does not:
+ *   1.1 to 4 times as much.
  *
  * Exit status 1 where W2 depends on the number of points and should not, or should and does not. */
 #include "common.h"

@@ -5,11 +5,12 @@
  * Here all scores but the last are multiplied by c, and what comes out is known exactly, as a
  * function of the length of the last chain.
  *
- *   left     the posterior of a Gaussian prior given three noisy values; the law by fd_affine_law. Error of
- *            mean and pointwise deviation against the law at the last time, for noise with the
- *            prior's covariance (lines) and for rougher noise (dashed)
- *   right    no observations, a mixture of two Gaussians that differ in one mode: its law by the transition
- *            matrix of that mode, whose squares are chains of any length. Total variation
+ *   left     the posterior of a Gaussian prior given three noisy values; the law by fd_affine_law.
+ *            Error of mean and pointwise deviation against the law at the last time, for noise with
+ *            the prior's covariance (lines) and for rougher noise (dashed)
+ *   right    no observations, a mixture of two Gaussians that differ in one mode: its law by the
+ *            transition matrix of that mode, whose squares are chains of any length. Total
+ *            variation
  *
  * build/levels: the table below in out/levels.csv, out/levels.png. What it teaches is in
  * levels.md. */
@@ -41,8 +42,7 @@ static void spoiled_eval(const void *self, const fd_space *s, int b, const fd_re
     }
 }
 
-/* ---- Given three values, Gaussian
- * ------------------------------------------------------------- */
+/* ---- Given three values, Gaussian ------------------------------------------------------------ */
 
 typedef struct { const fd_process *p; fd_model m; fd_potential phi; double t, h; } chain;
 
@@ -102,8 +102,7 @@ static void given(int rough, double c, const double at[LENGTHS], double err[LENG
     }
 }
 
-/* ---- A mixture, one mode
- * ----------------------------------------------------------------------- */
+/* ---- A mixture, one mode --------------------------------------------------------------------- */
 
 /* kernel -- T [CELLS][CELLS] of one step on the coefficient u of mode 1, u = -3 .. 3: the drift is
  * that of fd_langevin without noise on the functions u e_1, which are a batch; the noise is N(0, 2

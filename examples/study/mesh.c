@@ -224,8 +224,7 @@ static void run(int method, int n, int rough, int steps, double err[2], fd_arena
     err[0] = sqrt(dm / nm), err[1] = sqrt(ds / ns);
 }
 
-/* ---- Chains, which are exact in the end: what does a finer grid cost them?
- * ---------------------- */
+/* ---- Chains, which are exact in the end: what does a finer grid cost them? ------------------- */
 
 enum { CHAINS = 4, LONG = 4000, KINDS = 5 };
 static const char *const kind_name[KINDS] = { "pCN", "inf-MALA", "inf-HMC, 4 leaps",
@@ -257,8 +256,7 @@ static void chains(int kind, int n, double got[2], fd_arena a)
     got[1] = series ? 1000 * fd_ess(CHAINS, LONG, series, a) / calls : NAN;
 }
 
-/* ---- Ensembles and particles, whose laws are not affine: by DRAWS functions
- * --------------------- */
+/* ---- Ensembles and particles, whose laws are not affine: by DRAWS functions ------------------ */
 
 enum { ESMDA, PARTICLES, SPLIT, DRAWN, DRAWS = 2000 };
 static const char *const drawn_name[DRAWN] = { "ES-MDA, 4 steps", "twisted particles, Pi-GDM",

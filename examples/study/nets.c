@@ -24,8 +24,10 @@ enum { N = 64, B = 64, STEPS = 30 };
 #define IO .nd = 1, .in = 1, .out = 1
 #define FOURIER IO, .width = 32, .layers = 4, .time = FD_TIME_FILM, .coords = FD_COORD_OPEN
 #define TRANSFORMER IO, .width = 64, .patch = { 4 }, .grid = { N }, .time = FD_TIME_TOKEN
-#define FIELD .field = FD_SIREN, .field_width = 32, .field_layers = 2, .latent = 32, .omega = 10, .pixels = 1
-#define ADAPTS IO, .width = 32, .layers = 2, .time = FD_TIME_CHANNEL, .inner = 3, .rates = 1, .omega = 10
+#define FIELD .field = FD_SIREN, .field_width = 32, .field_layers = 2, .latent = 32, .omega = 10, \
+    .pixels = 1
+#define ADAPTS IO, .width = 32, .layers = 2, .time = FD_TIME_CHANNEL, .inner = 3, .rates = 1, \
+    .omega = 10
 static const struct { const char *name; int steps, samples; fd_arch arch; } nets[] = {
     { "fno", 1500, 512, { .kind = FD_FNO_BLOCK, FOURIER, .modes = { 24 } } },
     { "fno-original", 1500, 512, { .kind = FD_FNO_ORIGINAL, FOURIER, .modes = { 12 } } },

@@ -2,7 +2,9 @@
  *
  * A question that [Survey sec. 4] leaves open, for function space. A chain of K steps has the bound
  *
- *     sum_k 1/2 (SNR(t_k+1) - SNR(t_k)) E |D(X, t_k) - x0|^2,    SNR = m^2/v, the norm of Cameron-Martin
+ *     sum_k 1/2 (SNR(t_k+1) - SNR(t_k)) E |D(X, t_k) - x0|^2,    SNR = m^2/v
+ *
+ * in the norm of Cameron-Martin
  *
  * on its negative log likelihood (functional DDPM's loss, [KER]), which asks for D at its K times
  * only. The limit of many steps is the integral over all times ([Song et al. 2021]); here it is a
@@ -25,8 +27,7 @@ enum { N = 32, B = 64, DRAWS = 2048, COUNTS = 4, SEEDS = 2, LAWS = 2, CURVES = 4
 static const int count[COUNTS] = { 4, 8, 16, 64 };
 static const char *const law_name[LAWS] = { "Gaussian", "mixture" };
 
-/* ---- Data: N(0, c), or half at mean e_1 and half at -mean e_1
- * ----------------------------------- */
+/* ---- Data: N(0, c), or half at mean e_1 and half at -mean e_1 -------------------------------- */
 
 typedef struct { fd_space s; fd_cov *c, *all, *noise; double mean; fd_process p; fd_model exact;
 } truth;
@@ -60,8 +61,7 @@ static void truth_draw(const truth *d, fd_rng r, int b, fd_real *x, fd_arena a)
     fd_from_modes(&d->s, b, x, x, a);
 }
 
-/* ---- Training
- * ---------------------------------------------------------------------------------- */
+/* ---- Training -------------------------------------------------------------------------------- */
 
 static double snr(const fd_process *p, double t)
 {
@@ -130,8 +130,7 @@ static fd_model trained(fd_arena *a, const truth *d, int K, int steps, uint64_t 
     return fd_net_model(a, fd_net_with(a, net, opt->avg), FD_V);
 }
 
-/* ---- Judging
- * ----------------------------------------------------------------------------------- */
+/* ---- Judging --------------------------------------------------------------------------------- */
 
 static int by_size(const void *x, const void *y)
 {

@@ -1093,7 +1093,8 @@ static const option options[] = {
         TRAIN | NOISE | EVAL | CERTIFY | ORDERS | CONVERT | LOGLIK | JUDGE,
       O_BOUNDARY, AT(bc), 0, 0, 0,
       "one for all axes, or one each (fd help boundary)" },
-    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS | JUDGE, O_AXES, AT(axes), &t_axes,
+    { "channels", "NAME", NULL, TRAIN | EVAL | DEMO | LOGLIK | THESIS | JUDGE, O_AXES, AT(axes),
+      &t_axes,
       0, 0,
       "axis of the channels in files: first, last, none (fd help channels)" },
     { "channels", "N", NULL, NOISE, O_AXES, AT(axes), &t_axes, 0, CHANNELS,
@@ -1532,11 +1533,10 @@ struct kit {
     fd_model raw;                          /* the network as fd_amortised_model wants it */
     fd_obs o;                              /* what it observes, where that does not move */
     fd_amortised *told, *alone;            /* of o, else NULL; without observations */
-    /* t NULL: no model of pairs; else the functions are the ends, */
-    spec between, couple;
-    int axes0;                             /* and these are of the starts ... */
+    spec between, couple;                  /* t NULL: no model of pairs */
+    int axes0;                             /* of pairs, whose ends the functions are, the starts: */
     normal norm0;
-    const dataset *starts;                 /* ... in training */
+    const dataset *starts;                 /* in training */
     double drop;                           /* of labels */
     fd_linear line;
     fd_interpolant mid;

@@ -88,6 +88,16 @@ static inline void factor(trial *q, const fd_tensor *x, const fd_tensor *y)
     }
 }
 
+static inline int not_finite(trial *q, const fd_tensor *x)
+{
+    for (ptrdiff_t i = 0; i < count_of(x->nd, x->n); i++)
+        if (!isfinite((double)x->x[i])) {
+            snprintf(q->why, sizeof q->why, "%s has NaN or infinity, at entry %td", x->name, i);
+            return 1;
+        }
+    return 0;
+}
+
 /* said_wrong -- what cannot be compared at all: missing, of another dims, not finite. */
 static inline int said_wrong(trial *q, const fd_tensors *said, const fd_tensors *known)
 {
@@ -112,11 +122,7 @@ static inline int said_wrong(trial *q, const fd_tensors *said, const fd_tensors 
                          : "");
             return 1;
         }
-        for (ptrdiff_t j = 0; j < count_of(x->nd, x->n); j++)
-            if (!isfinite((double)x->x[j])) {
-                snprintf(q->why, sizeof q->why, "%s has NaN or infinity, at entry %td", y->name, j);
-                return 2;
-            }
+        if (not_finite(q, x)) return 2;
     }
     return 0;
 }
@@ -191,6 +197,7 @@ static inline void compare_law(trial *q, const fd_tensors *said, const fd_tensor
                  shape_text(want, &meant));
         return;
     }
+    if (not_finite(q, x)) return;
     fd_space g = fd_grid(&a, nd, n + 1, NULL, (int[]){ bc, bc, bc }, 1);
     doubt v = law_judge(&g, count, x->x, lam->x, a);
     if (a.st->code || g.modes != count_of(lam->nd, lam->n)) return;

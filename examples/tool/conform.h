@@ -244,10 +244,13 @@ static inline int do_conform(args *o)
     fd_arena a = arena_make(o, &st);
     char own[1100];
     int total[ENDS] = { 0 };
+    struct stat f;
     if (!o->cmd) die(2, "conform: needs --cmd 'program {in} {out}'");
     if (!strstr(o->cmd, "{in}") || !strstr(o->cmd, "{out}"))
         die(2, "--cmd: '%.200s': must hold {in} and {out}, which become the two paths", o->cmd);
     if (strlen(o->cmd) > 4000) die(2, "--cmd: longer than 4000 bytes");
+    if (o->file && !stat(o->file, &f) && !S_ISDIR(f.st_mode))
+        die(1, "%s: is not a folder; fd vectors -o FOLDER writes one of vectors", o->file);
     if (o->file && access(o->file, R_OK | X_OK))
         die(1, "%s: %s; fd vectors -o %s writes the vectors", o->file, strerror(errno), o->file);
     signal(SIGINT, on_signal), signal(SIGTERM, on_signal), signal(SIGHUP, on_signal);

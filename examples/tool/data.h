@@ -591,7 +591,7 @@ static inline void growing_fits(const char *out, double bytes, const char *obs, 
 }
 
 /* growing_lock -- the part, to be read and written by this run alone until it is closed; it is made
- * where there is none. A run that ended in the meantime has renamed what was opened: again, then. */
+ * where there is none. A run that ended in the meantime has renamed what was opened: then again. */
 static inline FILE *growing_lock(const char *part)
 {
     struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

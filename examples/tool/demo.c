@@ -182,7 +182,8 @@ int main(int argc, char **argv)
     int finest = d.s.n[d.s.nd - 1] << (GRIDS - 1);     /* panels of one size on every grid */
     q.side = (111 + finest) / finest * finest;
 
-    static char legend[GRIDS + 1][96];                 /* with how many functions each is a mean over */
+    /* with how many functions each is a mean over */
+    static char legend[GRIDS + 1][96];
     sprintf(legend[GRIDS], "data (%d)", held);
     plot_curve energy = spectrum(&a, legend[GRIDS], &d.s, held, truth);
     plot_begin(&spectra, 900, 600, "energy spectra", "wavenumber", "mean energy", 1, 1);

@@ -1435,7 +1435,8 @@ static const struct { const char *name, *what; int of; int (*run)(args *); } com
     { "tune", "a trained model made to draw functions of high reward", TUNE, do_tune },
     { "loglik", "log density of functions, its bound, and the Gaussian one", LOGLIK, do_loglik },
     { "vectors", "write test vectors for programs of any language", VECTORS, do_vectors },
-    { "conform", "run somebody's program on them: what fails, and why; status 1", CONFORM, do_conform },
+    { "conform", "run somebody's program on them: what fails, and why; status 1", CONFORM,
+      do_conform },
     { "judge", "are these functions draws of a known law? status 1: no", JUDGE, do_judge },
     { "info", "say what a file holds: arrays, weights, pictures", INFO, do_info },
     { "convert", "weights of another program to a network of this one", CONVERT, do_convert },
@@ -1512,6 +1513,6 @@ int main(int argc, char **argv)
         return status;
     }
     die(2, "'%s': no such command; expected train, sample, noise, data, eval, certify, orders, "
-           "posterior, calibrate, bridge, tune, loglik, vectors, conform, judge, info, convert, version "
-           "or help", argv[1]);
+           "posterior, calibrate, bridge, tune, loglik, vectors, conform, judge, info, convert, "
+           "version or help", argv[1]);
 }

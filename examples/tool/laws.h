@@ -205,25 +205,27 @@ static inline double *in_modes(fd_arena *a, const fd_space *s, int b, const fd_r
 }
 
 /* components -- of which of k means each function is a draw, by a draw from the exact odds; and
- * whether each comes as often as it should. The coefficients become those less the mean. */
+ * whether each comes as often as it should. The coefficients become those less the mean. Where the
+ * law has no variance, means that differ settle it alone: rounding is given some, as by whiten. */
 static inline void components(doubts *r, const fd_space *s, int n, double *u, const double *lam,
                               int k, const double *means, fd_rng rng, fd_arena a)
 {
     const ptrdiff_t size = s->ch * s->modes;
     double *log_p = fd_raw(&a, double, k), *often = fd_new(&a, double, k), chi = 0, most = 0;
+    double least = sizeof(fd_real) == 4 ? 1e-9 : 1e-14, tails[2];
     fd_real *chance = fd_raw(&a, fd_real, n);
     need(a.st);
     fd_uniform(rng, n, chance);
     for (ptrdiff_t l = 0; l < s->modes; l++) most = fmax(most, lam[l]);
+    if (!(most > 0)) die(1, "--cov: the law has no variance on this grid");
     for (int i = 0; i < n; i++) {
         double top = -INFINITY, sum = 0, part = 0;
         int j = 0;
         for (int c = 0; c < k; c++) {
             log_p[c] = 0;
             for (ptrdiff_t l = 0; l < size; l++)
-                if (lam[l % s->modes] > 1e-9 * most)
-                    log_p[c] -= pow(u[i * size + l] - means[c * size + l],
-                                    2) / (2 * lam[l % s->modes]);
+                log_p[c] -= pow(u[i * size + l] - means[c * size + l], 2)
+                          / (2 * fmax(lam[l % s->modes], least * most));
             top = fmax(top, log_p[c]);
         }
         for (int c = 0; c < k; c++) sum += log_p[c] = exp(log_p[c] - top);
@@ -232,7 +234,8 @@ static inline void components(doubts *r, const fd_space *s, int n, double *u, co
         for (ptrdiff_t l = 0; l < size; l++) u[i * size + l] -= means[j * size + l];
     }
     for (int c = 0; c < k; c++) chi += pow(often[c] - (double)n / k, 2) * k / n;
-    if (n >= 5 * k) doubt_add(r, chi_both(chi, k - 1), chi / (k - 1), 1,
+    chi_tails(chi, k - 1, tails);                  /* counts are whole: 0 is no rare value of chi */
+    if (n >= 5 * k) doubt_add(r, tails[1], chi / (k - 1), 1,
                               "how often each of the %d means comes", k);
 }
 

@@ -10,8 +10,7 @@
 #include "operators.h"
 #include "plot.h"
 
-/* ---- The problem
- * ------------------------------------------------------------------------------ */
+/* ---- The problem ----------------------------------------------------------------------------- */
 
 typedef struct {
     fd_space s;
@@ -20,9 +19,9 @@ typedef struct {
     const fd_cov *c0;                      /* of a Gaussian prior, or NULL */
     const fd_real *mean;                   /* its mean, or that of the data of a model */
     const kit *k;                          /* NULL: a Gaussian prior */
-    /* the Gaussian law of the functions where it is known: the */
+    /* the Gaussian law of the functions and its mean, where they are known: the prior, or with a
+     * model what --prior says; else NULL */
     const fd_cov *known;
-    /* prior, or with a model what --prior says; NULL; its mean */
     const fd_real *middle;
     const double *t;                       /* [steps + 1] of the sampler */
     fd_obs o;
@@ -97,8 +96,7 @@ static inline problem problem_new(fd_arena *a, args *o)
     return q;
 }
 
-/* ---- Observations from files and flags
- * --------------------------------------------------------- */
+/* ---- Observations from files and flags ------------------------------------------------------- */
 
 enum { OBS_COLS = 8 };
 
@@ -440,8 +438,7 @@ static inline void obs_spec(fd_arena *a, problem *q, const args *o)
     need(a->st);
 }
 
-/* ---- Methods
- * ----------------------------------------------------------------------------------- */
+/* ---- Methods --------------------------------------------------------------------------------- */
 
 /* in the order of t_method */
 enum { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_GUIDE, METHOD_PIGDM, METHOD_DPS, METHOD_PROJECT,
@@ -1037,8 +1034,7 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     return v;
 }
 
-/* ---- Report
- * ------------------------------------------------------------------------------------ */
+/* ---- Report ---------------------------------------------------------------------------------- */
 
 /* moments_of -- pointwise mean and deviation of n functions. */
 static inline void moments_of(ptrdiff_t size, int n, const fd_real *x, fd_real *mean, fd_real *sd)
@@ -1249,8 +1245,7 @@ static inline int do_posterior(args *o)
     return finish();
 }
 
-/* ---- Calibration
- * ------------------------------------------------------------------------------- */
+/* ---- Calibration ----------------------------------------------------------------------------- */
 
 enum { FUNCTIONALS = 8, BINS = 8 };
 typedef struct { double v[FUNCTIONALS]; } features;
