@@ -58,6 +58,8 @@ refused() {                        # processes, what is said, arguments
 }
 # shellcheck disable=SC2086
 refused 3 "--accumulate: 3 processes do not divide 8 parts" $train --steps 3
+refused 3 "--batch: 3 processes do not divide the batch of 16" train --data fields --limit 64 \
+    --grid 16x16 --net fno:width=8,modes=4 --batch 16
 refused 2 "certify: one process" certify --cov rbf:l=0.1
 refused 2 "train: needs --data" train
 echo "$pass passed, $fail failed"

@@ -2479,6 +2479,8 @@ static inline void settings_check(const kit *k, const args *o)
     if (o->accumulate % ranks)
         die(2, "--accumulate: %d processes do not divide %d parts: --accumulate %d", ranks,
             o->accumulate, ranks);
+    if (o->batch % o->accumulate && ranks > 1 && !is_given("accumulate"))
+        die(2, "--batch: %d processes do not divide the batch of %d", ranks, o->batch);
     if (o->batch % o->accumulate)
         die(2, "--accumulate: %d does not divide the batch of %d", o->accumulate, o->batch);
     if (o->law.row == FD_T_LOG && !(k->p.tmin > 0) && k->process.row != PROCESS_DDPM)
