@@ -59,6 +59,14 @@ static void law_at(const kit *k, double t, double *var, fd_arena a)
         if (!(k->noise->lam[j % k->s.modes] > 0)) var[j] = 0;
 }
 
+/* model_decides -- dies where a flag was given that the model of --model answers. */
+static void model_decides(void)
+{
+    static const char *const fixed[] = { "cov", "target", "process", "boundary" };
+    for (int i = 0; i < COUNT(fixed); i++)
+        if (is_given(fixed[i])) die(2, "--%s: comes from the model that --model names", fixed[i]);
+}
+
 /* ---- fd train -------------------------------------------------------------------------------- */
 
 /* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P =
@@ -797,50 +805,33 @@ static int certify_bridge(args *o, fd_arena a)
     return status ? status : !(ok && ends);
 }
 
-static int do_certify(args *o)
+/* certify_first -- the model on the first grid: that of --model, or the exact one. */
+static const kit *certify_first(fd_arena *a, args *o)
 {
-    static const char *const fixed[] = { "cov", "target", "process", "boundary" };
-    static const char *const cols[] = { "points", "wave", "noise", "samples", "data" };
-    static const char *const what[2][2] = {
-        { "noise: variance of modes", "  pixel variance" },
-        { "samples: variance of modes", "  pixel variance" } };
-    fd_status st;
-    fd_arena a = arena_make(o, &st);
-    static place q[GRIDS];
-    const kit *base;
-    char text[2][512];
-    if (is_given("bridge")) return certify_bridge(o, a);
     if (o->model) {
-        for (int i = 0; i < COUNT(fixed); i++)
-            if (is_given(fixed[i]))
-                die(2, "--%s: comes from the model that --model names", fixed[i]);
-        base = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
-        condition_none(base, o->model);
-        o->cov = base->cov;
-        o->process = base->process;
-    } else {
-        if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
-            die(2, "certify: empirical needs a model, --model");
-        if (ref_of(&o->target) == 0 || (o->target.row == 0 && o->target.v[1] == 0))
-            die(2, "--target: needs a law on functions, not one for each grid");
-        base = exact_on(&a, o, NULL, o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } });
+        model_decides();
+        const kit *k = kit_on(a, kit_load(a, o->model, NULL), o->grid);
+        condition_none(k, o->model);
+        o->cov = k->cov;
+        o->process = k->process;
+        return k;
     }
-    if (o->conditions) return conditions(o, base, a);
-    *o = settle(o, base);
-    int model = o->model != NULL, sampled = is_sampled(base, o);
-    int ok = 1, limit = 1;                             /* pixel variances have one */
-    double tol = o->tol > 0 ? o->tol : model ? 0.1 : 1e-3;
-    double floor = model ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
-    for (int g = 0; g < GRIDS; g++) {
-        const shape n = certify_grid(g, shape_of(&base->s), q[g].name);
-        q[g].k = !g ? base : model ? kit_on(&a, base, n) : exact_on(&a, o, base, n);
-        measure(&q[g], o, base, &a);
-    }
+    if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
+        die(2, "certify: empirical needs a model, --model");
+    if (ref_of(&o->target) == 0 || (o->target.row == 0 && o->target.v[1] == 0))
+        die(2, "--target: needs a law on functions, not one for each grid");
+    return exact_on(a, o, NULL, o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } });
+}
+
+/* certify_say -- what is judged, by what, and the head of the table. */
+static void certify_say(const place q[GRIDS], const args *o, const kit *base, fd_arena a)
+{
+    char text[2][512];
     printf("cov %s\nprocess %s\n", spec_text(&o->cov, text[0]), spec_text(&o->process, text[1]));
     settled_print(o);
-    if (model) printf("\nmodel %s, %d samples on each grid\n", o->model, o->n);
+    if (o->model) printf("\nmodel %s, %d samples on each grid\n", o->model, o->n);
     else printf("\ndata %s, exact\n", spec_text(&o->target, text[0]));
-    if (sampled && !model)
+    if (is_sampled(base, o) && !o->model)
         printf("a step of this corrector depends on the function: by %d samples on each grid\n",
                o->n);
     gap_print(base, a);
@@ -848,26 +839,31 @@ static int do_certify(args *o)
     printf("%-29s", "grid");
     for (int g = 0; g < GRIDS; g++) printf(" %9s", q[g].name);
     puts("    limit");
+}
 
-    ptrdiff_t modes = base->s.modes, size = fd_size(&base->s) * (sampled ? o->n : FEW);
-    double *x[2] = { fd_raw(&a, double, modes), fd_raw(&a, double, modes) }, v[GRIDS];
-    need(&st);
-    for (int i = 0; i < 2; i++) {
-        for (int g = 0; g < GRIDS; g++) {
-            ptrdiff_t n = 0;
-            for (ptrdiff_t k = 0; k < modes; k++)
-                if (!model || !i || wave_of(&base->s, k) <= LOW) {
-                    x[0][n] = (double)q[g].var[i][k];
-                    x[1][n++] = (double)q[0].var[i][k];
-                }
-            v[g] = moved(n, x[0], x[1], floor);
-        }
-        ok &= row_of(what[i][0], v, i ? tol : fmin(tol, 1e-3), tol);
-        for (int g = 0; g < GRIDS; g++) v[g] = q[g].pixel[i];
-        limit &= row_of(what[i][1], v, 0, tol);
+/* modes_moved -- how far the variances of the modes of noise (0) or samples (1) move from those of
+ * the first grid: for the samples of a trained model, of the modes that it answers for. */
+static void modes_moved(const place q[GRIDS], int which, int trained, double floor,
+                        double v[GRIDS], fd_arena a)
+{
+    const fd_space *s = &q[0].k->s;
+    double *x = fd_raw(&a, double, s->modes), *y = fd_raw(&a, double, s->modes);
+    need(a.st);
+    for (int g = 0; g < GRIDS; g++) {
+        ptrdiff_t n = 0;
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            if (!trained || !which || wave_of(s, k) <= LOW) {
+                x[n] = (double)q[g].var[which][k];
+                y[n++] = (double)q[0].var[which][k];
+            }
+        v[g] = moved(n, x, y, floor);
     }
-    for (int g = 0; g < GRIDS; g++) v[g] = moved(q[0].bins, q[g].e[1], q[0].e[1], floor);
-    ok &= row_of("  spectrum", v, tol, tol);
+}
+
+/* draws_moved -- the distance of draws of the same seed, on the modes of the first grid, from those
+ * of the first grid, in units of their size. */
+static void draws_moved(const place q[GRIDS], ptrdiff_t size, double v[GRIDS])
+{
     for (int g = 0; g < GRIDS; g++) {
         double d2 = 0, sum = 0;
         for (ptrdiff_t j = 0; j < size; j++) {
@@ -877,7 +873,102 @@ static int do_certify(args *o)
         }
         v[g] = sum > 0 ? sqrt(d2 / sum) : 0;
     }
-    ok &= row_of("  restricted, same seed", v, tol, tol);
+}
+
+/* certify_table -- prints the table; is it one law on every grid? limit: do the pixel variances
+ * converge? */
+static int certify_table(const place q[GRIDS], const args *o, int *limit, fd_arena a)
+{
+    static const char *const what[2][2] = {
+        { "noise: variance of modes", "  pixel variance" },
+        { "samples: variance of modes", "  pixel variance" } };
+    const int trained = o->model != NULL;
+    const double tol = o->tol > 0 ? o->tol : trained ? 0.1 : 1e-3;
+    const double floor = trained ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
+    double v[GRIDS];
+    int ok = 1;
+    *limit = 1;
+    for (int i = 0; i < 2; i++) {
+        modes_moved(q, i, trained, floor, v, a);
+        ok &= row_of(what[i][0], v, i ? tol : fmin(tol, 1e-3), tol);
+        for (int g = 0; g < GRIDS; g++) v[g] = q[g].pixel[i];
+        *limit &= row_of(what[i][1], v, 0, tol);
+    }
+    for (int g = 0; g < GRIDS; g++) v[g] = moved(q[0].bins, q[g].e[1], q[0].e[1], floor);
+    ok &= row_of("  spectrum", v, tol, tol);
+    draws_moved(q, fd_size(&q[0].k->s) * (is_sampled(q[0].k, o) ? o->n : FEW), v);
+    return ok & row_of("  restricted, same seed", v, tol, tol);
+}
+
+/* certify_csv -- the spectra on each grid. */
+static void certify_csv(const char *path, const place q[GRIDS], fd_arena a)
+{
+    static const char *const cols[] = { "points", "wave", "noise", "samples", "data" };
+    int rows = 0, at = 0;
+    for (int g = 0; g < GRIDS; g++) rows += q[g].bins;
+    double *y = fd_raw(&a, double, rows * COUNT(cols));
+    for (int g = 0; y && g < GRIDS; g++)
+        for (int j = 0; j < q[g].bins; j++, at += COUNT(cols))
+            memcpy(y + at, (double[]){ (double)q[g].k->s.points, j, q[g].e[0][j], q[g].e[1][j],
+                                       q[g].data[j] }, COUNT(cols) * sizeof *y);
+    fd_csv_save(a.st, path, COUNT(cols), cols, rows, y);
+    need(a.st);
+    wrote(path);
+}
+
+/* certify_png -- the spectra of noise and of samples on each grid, and the samples' over those of
+ * the first grid. */
+static void certify_png(const char *path, const place q[GRIDS], fd_arena a)
+{
+    plot p[3];
+    plot_begin(&p[2], 720, 560, "samples over those of the first grid", "wavenumber",
+               "ratio of variances", 1, 1);
+    p[2].lo[1] = 0.1, p[2].hi[1] = 10;
+    for (int i = 0; i < 2; i++) {
+        double top = 0, least = BIG, *w2 = NULL;
+        plot_begin(&p[i], 720, 560, i ? "samples" : "noise at the first time", "wavenumber",
+                   "variance", 1, 1);
+        for (int g = 0; g < GRIDS; g++) {
+            double *w = fd_raw(&a, double, q[g].bins);
+            need(a.st);
+            for (int j = 0; j < q[g].bins; j++) {
+                w[j] = j;
+                if (j) top = fmax(top, q[g].e[i][j]);
+                if (j && q[g].e[i][j] > 0) least = fmin(least, q[g].e[i][j]);
+            }
+            plot_line(&p[i], q[g].bins, w, q[g].e[i], q[g].name, PLOT_MARKED);
+            if (g == 2) w2 = w;
+            int n = q[g].bins < q[0].bins ? q[g].bins : q[0].bins;
+            double *ratio = i ? fd_new(&a, double, n) : NULL;
+            for (int j = 0; j < n && ratio; j++)
+                ratio[j] = q[0].e[1][j] > 1e-8 * q[0].e[1][0] ? q[g].e[1][j] / q[0].e[1][j] : NAN;
+            if (i) plot_line(&p[2], n, w, ratio, q[g].name, g ? PLOT_MARKED : PLOT_SOLID);
+        }
+        if (i) plot_line(&p[i], q[2].bins, w2, q[2].data, "data", PLOT_DASHED);
+        if (least < 1e-9 * top) p[i].lo[1] = 1e-9 * top;
+    }
+    plot_row(a.st, 3, p, path, a);
+    need(a.st);
+    wrote(path);
+}
+
+static int do_certify(args *o)
+{
+    static place q[GRIDS];
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    int limit;
+    if (is_given("bridge")) return certify_bridge(o, a);
+    const kit *base = certify_first(&a, o);
+    if (o->conditions) return conditions(o, base, a);
+    *o = settle(o, base);
+    for (int g = 0; g < GRIDS; g++) {
+        const shape n = certify_grid(g, shape_of(&base->s), q[g].name);
+        q[g].k = !g ? base : o->model ? kit_on(&a, base, n) : exact_on(&a, o, base, n);
+        measure(&q[g], o, base, &a);
+    }
+    certify_say(q, o, base, a);
+    int ok = certify_table(q, o, &limit, a);
     double off = against_data(&q[0], o, a);
     puts(!ok ? "\nFAIL: the law depends on the grid"
        : limit ? "\nPASS: one law, on every grid"
@@ -889,52 +980,8 @@ static int do_certify(args *o)
                o->law_tol);
         ok = 0;
     }
-
-    if (o->out) {
-        int rows = 0, at = 0;
-        for (int g = 0; g < GRIDS; g++) rows += q[g].bins;
-        double *y = fd_raw(&a, double, rows * COUNT(cols));
-        for (int g = 0; y && g < GRIDS; g++)
-            for (int j = 0; j < q[g].bins; j++, at += COUNT(cols))
-                memcpy(y + at, (double[]){ (double)q[g].k->s.points, j, q[g].e[0][j], q[g].e[1][j],
-                                           q[g].data[j] }, COUNT(cols) * sizeof *y);
-        fd_csv_save(&st, o->out, COUNT(cols), cols, rows, y);
-        need(&st);
-        wrote(o->out);
-    }
-    if (o->png) {
-        plot p[3];
-        plot_begin(&p[2], 720, 560, "samples over those of the first grid", "wavenumber",
-                   "ratio of variances", 1, 1);
-        p[2].lo[1] = 0.1, p[2].hi[1] = 10;
-        for (int i = 0; i < 2; i++) {
-            double top = 0, least = BIG, *w2 = NULL;
-            plot_begin(&p[i], 720, 560, i ? "samples" : "noise at the first time", "wavenumber",
-                       "variance", 1, 1);
-            for (int g = 0; g < GRIDS; g++) {
-                double *w = fd_raw(&a, double, q[g].bins);
-                need(&st);
-                for (int j = 0; j < q[g].bins; j++) {
-                    w[j] = j;
-                    if (j) top = fmax(top, q[g].e[i][j]);
-                    if (j && q[g].e[i][j] > 0) least = fmin(least, q[g].e[i][j]);
-                }
-                plot_line(&p[i], q[g].bins, w, q[g].e[i], q[g].name, PLOT_MARKED);
-                if (g == 2) w2 = w;
-                int n = q[g].bins < q[0].bins ? q[g].bins : q[0].bins;
-                double *ratio = i ? fd_new(&a, double, n) : NULL;
-                for (int j = 0; j < n && ratio; j++)
-                    ratio[j] = q[0].e[1][j] > 1e-8 * q[0].e[1][0] ? q[g].e[1][j] / q[0].e[1][j]
-                        : NAN;
-                if (i) plot_line(&p[2], n, w, ratio, q[g].name, g ? PLOT_MARKED : PLOT_SOLID);
-            }
-            if (i) plot_line(&p[i], q[2].bins, w2, q[2].data, "data", PLOT_DASHED);
-            if (least < 1e-9 * top) p[i].lo[1] = 1e-9 * top;
-        }
-        plot_row(&st, 3, p, o->png, a);
-        need(&st);
-        wrote(o->png);
-    }
+    if (o->out) certify_csv(o->out, q, a);
+    if (o->png) certify_png(o->png, q, a);
     int status = finish();
     return status ? status : !ok;
 }
