@@ -1415,6 +1415,33 @@ static inline void options_help(int command)
     }
 }
 
+/* paths_check -- dies where a file cannot be written, or is named twice. */
+static inline void paths_check(args *o, int command)
+{
+    for (int i = 0; i < COUNT(options); i++) {
+        if (options[i].kind != O_OUT || !(options[i].of & command)) continue;
+        const char *path = *(const char *const *)(const void *)((char *)o + options[i].at);
+        if (!path) continue;
+        can_write(options[i].name, path);
+        /* a model may be written where it was read */
+        for (int j = 0; j < COUNT(options); j++) {
+            const option *in = &options[j];
+            if (in->kind != O_TEXT || !given[j] || !strcmp(in->name, "resume")
+                || (command == TUNE && !strcmp(in->name, "model")))
+                continue;
+            const char *other = *(const char *const *)(const void *)((char *)o + in->at);
+            if (other && !strcmp(path, other))
+                die(2, "--%s: '%s' is what --%s reads", options[i].name, path, in->name);
+        }
+        for (int j = 0; j < i; j++) {
+            if (options[j].kind != O_OUT || !(options[j].of & command)) continue;
+            const char *other = *(const char *const *)(const void *)((char *)o + options[j].at);
+            if (other && !strcmp(path, other))
+                die(2, "--%s: '%s': --%s writes there", options[i].name, path, options[j].name);
+        }
+    }
+}
+
 /* options_read -- fill o for a command; where: "fd help train". */
 static inline void options_read(args *o, int command, const char *where, int argc, char **argv)
 {
@@ -1459,28 +1486,7 @@ static inline void options_read(args *o, int command, const char *where, int arg
         given[k] = 1;
     }
     if (o->help) return;
-    for (int i = 0; i < COUNT(options); i++)
-        if (options[i].kind == O_OUT && (options[i].of & command)) {
-            const char *path = *(const char *const *)(const void *)((char *)o + options[i].at);
-            if (!path) continue;
-            can_write(options[i].name, path);
-            /* a model may be written where it was read */
-            for (int j = 0; j < COUNT(options); j++) {
-                const option *in = &options[j];
-                if (in->kind != O_TEXT || !given[j] || !strcmp(in->name, "resume")
-                    || (command == TUNE && !strcmp(in->name, "model")))
-                    continue;
-                const char *other = *(const char *const *)(const void *)((char *)o + in->at);
-                if (other && !strcmp(path, other))
-                    die(2, "--%s: '%s' is what --%s reads", options[i].name, path, in->name);
-            }
-            for (int j = 0; j < i; j++) {
-                if (options[j].kind != O_OUT || !(options[j].of & command)) continue;
-                const char *other = *(const char *const *)(const void *)((char *)o + options[j].at);
-                if (other && !strcmp(path, other))
-                    die(2, "--%s: '%s': --%s writes there", options[i].name, path, options[j].name);
-            }
-        }
+    paths_check(o, command);
 #ifdef _OPENMP
     if (o->threads) omp_set_num_threads(o->threads);
 #endif
@@ -2097,6 +2103,46 @@ static inline void tally_judge(const dataset *d, const tally *q)
     }
 }
 
+/* data_scales -- mean and deviation of each channel from its tally and sum[], the sums of each
+ * point; with a kind the norm of it; then the tally's units are what the model sees. */
+static inline void data_scales(dataset *d, tally *q, const double *sum, int kind)
+{
+    const ptrdiff_t n = d->from.points;
+    for (int c = 0; c < d->s.ch; c++) {
+        tally *t = &q[c];
+        double count = (double)d->m * (double)n, u = t->sum / count, within = t->sq / count;
+        double scale, shift;
+        if (!d->norm.bytes) tally_judge(d, t);
+        d->mid[c] = t->mid + t->unit * u;
+        d->sd[c] = t->unit * sqrt(fmax(0, t->sq / count - u * u));
+        for (ptrdiff_t k = c * n; k < (c + 1) * n; k++) within -= pow(sum[k] / d->m, 2) / (double)n;
+        if (kind != NORMALIZE_NONE) {
+            scale = kind == NORMALIZE_SCALE ? d->sd[c] : t->unit * sqrt(fmax(0, within));
+            d->norm.scale[c] = scale > 0 ? 1 / scale : 1;
+            d->norm.shift[c] = -d->mid[c] * d->norm.scale[c];
+        }
+        scale = d->norm.scale[c];
+        shift = d->norm.shift[c];
+        for (int i = 0; i < 2; i++)
+            if (!(fabs(scale * t->end[i] + shift) <= 1e30))
+                die(1, "%s: function %d holds %g: too large; --normalize scale", d->name, t->at[i],
+                    t->end[i]);
+        t->mid = scale * t->mid + shift;                   /* from u to what the model sees */
+        t->unit *= scale;
+    }
+}
+
+/* data_normalize -- of built-in data, where they are. */
+static inline void data_normalize(dataset *d)
+{
+    const ptrdiff_t n = d->from.points, size = fd_size(&d->from);
+    for (ptrdiff_t k = 0; k < d->total * size; k++) {
+        ptrdiff_t j = k % size;
+        double x = d->norm.scale[j / n] * (double)d->x[k] + d->norm.shift[j / n];
+        d->x[k] = (fd_real)(d->norm.center ? x - (double)d->norm.center[j] : x);
+    }
+}
+
 /* data_measure -- one pass: what is not finite or far from all else; mean and deviation of each
  * channel in the file; norm, as --normalize says, or as `known` has it, of the model that the data
  * go to; mean and variances of the modes of what a model then sees. Built-in data are normalised
@@ -2143,28 +2189,7 @@ static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal 
         if (spent > 2) progress("read", i + b, done, -1, (i + b) / spent, spent * (1 / done - 1));
     }
     bar_end();
-    for (int c = 0; c < ch; c++) {
-        tally *t = &q[c];
-        double count = (double)d->m * (double)n, u = t->sum / count, within = t->sq / count;
-        double scale, shift;
-        if (!d->norm.bytes) tally_judge(d, t);
-        d->mid[c] = t->mid + t->unit * u;
-        d->sd[c] = t->unit * sqrt(fmax(0, t->sq / count - u * u));
-        for (ptrdiff_t k = c * n; k < (c + 1) * n; k++) within -= pow(sum[k] / d->m, 2) / (double)n;
-        if (!known && kind != NORMALIZE_NONE) {
-            scale = kind == NORMALIZE_SCALE ? d->sd[c] : t->unit * sqrt(fmax(0, within));
-            d->norm.scale[c] = scale > 0 ? 1 / scale : 1;
-            d->norm.shift[c] = -d->mid[c] * d->norm.scale[c];
-        }
-        scale = d->norm.scale[c];
-        shift = d->norm.shift[c];
-        for (int i = 0; i < 2; i++)
-            if (!(fabs(scale * t->end[i] + shift) <= 1e30))
-                die(1, "%s: function %d holds %g: too large; --normalize scale", d->name, t->at[i],
-                    t->end[i]);
-        t->mid = scale * t->mid + shift;                   /* from u to what the model sees */
-        t->unit *= scale;
-    }
+    data_scales(d, q, sum, known ? NORMALIZE_NONE : kind);
     for (ptrdiff_t k = 0; k < size; k++) y[k] = (fd_real)(sum[k] / d->m);
     if (!same) fd_resample(from, s, 1, y, z, m);
     for (ptrdiff_t k = 0; k < used; k++) {
@@ -2179,11 +2204,7 @@ static inline void data_measure(fd_arena *a, dataset *d, int kind, const normal 
         double e = sq[k] / d->m - (double)z[k] * (double)z[k];
         d->var[k % s->modes] += pow(q[k / s->modes].unit, 2) * fmax(0, e) / ch;
     }
-    for (ptrdiff_t k = 0; d->x && k < d->total * size; k++) {
-        ptrdiff_t j = k % size;
-        double x = d->norm.scale[j / n] * (double)d->x[k] + d->norm.shift[j / n];
-        d->x[k] = (fd_real)(d->norm.center ? x - (double)d->norm.center[j] : x);
-    }
+    if (d->x) data_normalize(d);
 }
 
 /* data_say -- the line that says how the functions were read. */
@@ -2560,15 +2581,13 @@ static inline kit *kit_new(fd_arena *a, const args *o, const dataset *d, const k
     return k;
 }
 
-/* kit_save -- the network with its optimiser; how it was trained, as metadata. */
-static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o,
-                            fd_arena scratch)
+/* kit_tensors -- what a file holds beside the network; how many. */
+enum { KIT_TENSORS = 6 };
+static inline int kit_tensors(fd_arena *a, const kit *k, fd_tensor t[KIT_TENSORS])
 {
-    char text[13][512], nums[10][64], list[4][26 * CHANNELS];
-    fd_tensor t[6] = { { "data.mean", 1, { 0 }, k->mean, NULL } };
     const fd_cov *c[2] = { k->c0, k->cov.row == COV_EMPIRICAL ? k->noise : NULL };
     int tensors = 1;
-    t[0].n[0] = (int)fd_size(&k->s);
+    t[0] = (fd_tensor){ "data.mean", 1, { (int)fd_size(&k->s) }, k->mean, NULL };
     if (k->norm.center) {
         t[tensors] = t[0];
         t[tensors].name = "data.center";
@@ -2586,9 +2605,19 @@ static inline void kit_save(fd_status *st, const char *path, const kit *k, const
         v->name = i ? "noise.spectrum" : "data.spectrum";
         v->nd = 1;
         v->n[0] = (int)k->s.modes;
-        v->x = fd_raw(&scratch, fd_real, k->s.modes);
+        v->x = fd_raw(a, fd_real, k->s.modes);
         for (ptrdiff_t j = 0; v->x && j < k->s.modes; j++) v->x[j] = (fd_real)c[i]->lam[j];
     }
+    return tensors;
+}
+
+/* kit_save -- the network with its optimiser; how it was trained, as metadata. */
+static inline void kit_save(fd_status *st, const char *path, const kit *k, const args *o,
+                            fd_arena scratch)
+{
+    char text[13][512], nums[10][64], list[4][26 * CHANNELS];
+    fd_tensor t[KIT_TENSORS];
+    int tensors = kit_tensors(&scratch, k, t);
     grid_text(&k->s, text[7]);
     for (int i = 0; i < 4; i++) {
         const normal *v = i < 2 ? &k->norm : &k->norm0;
@@ -2758,15 +2787,9 @@ static inline void pairs_load(kit *k, const char *path, const fd_tensors *f)
         k->norm0.center = tensor_need(f, path, "start.center", fd_size(&k->s));
 }
 
-/* kit_load -- o NULL, or where to put the settings of its training that no flag has given. */
-static inline kit *kit_load(fd_arena *a, const char *path, args *o)
+/* kit_specs -- what a file says as flags would: of the model to k, of its training to o. */
+static inline void kit_specs(const fd_tensors *f, const char *path, kit *k, args *o)
 {
-    kit *k = fd_new(a, kit, 1);
-    if (!k) return NULL;
-    fd_tensors f = fd_net_load(a, path, &k->net, &k->opt);
-    need(a->st);
-    char flag[256];
-    int bc[3];
     static const struct { const char *name; const topic *t; size_t kit, args; } specs[] = {
         { "cov", &t_cov, offsetof(kit, cov), 0 },
         { "process", &t_process, offsetof(kit, process), 0 },
@@ -2776,15 +2799,28 @@ static inline kit *kit_load(fd_arena *a, const char *path, args *o)
         { "norm", &t_norm, 0, AT(norm) },
         { "flip", &t_flip, 0, AT(flip) },
         { "time-law", &t_law, 0, AT(law) } };
-    bad = 1;
+    char flag[256];
     for (int i = 0; i < COUNT(specs); i++) {
         snprintf(flag, sizeof flag, "kit.%s", specs[i].name);
-        const char *s = meta_need(&f, path, flag);
+        const char *s = meta_need(f, path, flag);
         snprintf(flag, sizeof flag, "%.200s: kit.%s", path, specs[i].name);
         spec v = spec_read(specs[i].t, flag, s);
         if (!specs[i].args) *(spec *)(void *)((char *)k + specs[i].kit) = v;
         else if (o && !is_given(specs[i].name)) *(spec *)(void *)((char *)o + specs[i].args) = v;
     }
+}
+
+/* kit_load -- o NULL, or where to put the settings of its training that no flag has given. */
+static inline kit *kit_load(fd_arena *a, const char *path, args *o)
+{
+    kit *k = fd_new(a, kit, 1);
+    if (!k) return NULL;
+    fd_tensors f = fd_net_load(a, path, &k->net, &k->opt);
+    need(a->st);
+    char flag[256];
+    int bc[3];
+    bad = 1;
+    kit_specs(&f, path, k, o);
     snprintf(flag, sizeof flag, "%.200s: kit.grid", path);
     shape g = grid_read(flag, meta_need(&f, path, "kit.grid"));
     snprintf(flag, sizeof flag, "%.200s: kit.boundary", path);
@@ -3298,6 +3334,42 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
     return (double)left - bytes;
 }
 
+/* rate_follow -- makes the learning rate one of the share of the time that is used. */
+static inline void rate_follow(fd_opt *opt, double done)
+{
+    opt->how.steps = opt->step < 10 ? INT_MAX : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
+}
+
+/* duration_say -- how long so many steps will take. */
+static inline void duration_say(double left, int steps)
+{
+    const char *unit = left < 120 ? "s" : left < 7200 ? "min" : "hours";
+    double in = left < 120 ? left : left < 7200 ? left / 60 : left / 3600;
+    bar_end();
+    printf("about %.*f %s for %d steps\n", in < 10, in, unit, steps);
+    fflush(stdout);
+}
+
+/* exploded -- dies, and says where the last good model is. */
+static inline void exploded(const kit *k, const args *o, double least, int saves)
+{
+    int kept = saves || (o->out && o->resume && !strcmp(o->out, o->resume));
+    die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s",
+        k->opt->step + 1, least, kept ? "the last good model is in " : "no model was written",
+        kept ? o->out : "");
+}
+
+/* train_save -- the model at the end, after a failure, too, which *st keeps. */
+static inline void train_save(fd_status *st, const kit *k, const args *o, fd_arena a)
+{
+    fd_status why = *st;
+    st->code = FD_OK;
+    kit_save(st, o->out, k, o, a);
+    need(st);
+    wrote(o->out);
+    *st = why;
+}
+
 /* train -- to o->steps steps or for o->budget seconds; writes the model after 2 s, then every 30 s
  * or every o->save steps, and at the end: after Ctrl-C, too, and after a failure as it was before.
  * Three losses in a row of a million times the least mean have exploded: that ends the run, and the
@@ -3328,9 +3400,7 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
         double done = o->budget > 0 ? spent / o->budget
                                     : (double)(opt->step - first) / (o->steps - first);
         if (o->budget > 0 ? done >= 1 : opt->step >= o->steps) break;
-        if (o->budget > 0)                             /* the rate follows the share of time used */
-            opt->how.steps = opt->step < 10 ? INT_MAX
-                                            : (int)fmin(opt->step / fmax(done, 1e-3), 1e9);
+        if (o->budget > 0) rate_follow(opt, done);
         double rate = fd_opt_rate(opt, opt->step + 1);
         loss = step_grad(k, &near, o, opt->step, &q, a);
         int ran = opt->step - first + 1;
@@ -3356,30 +3426,14 @@ static inline int train(kit *k, const dataset *d, const args *o, curve *c, fd_ar
                  o->budget > 0 ? o->budget - spent : (o->steps - opt->step) * spent / ran);
         if (!told && (ran == EARLY || (ran > 1 && spent > 5))) {
             told = 1;
-            double left = (o->steps - first) * spent / ran;
-            bar_end();
-            const char *unit = left < 120 ? "s" : left < 7200 ? "min" : "hours";
-            double in = left < 120 ? left : left < 7200 ? left / 60 : left / 3600;
-            printf("about %.*f %s for %d steps\n", in < 10, in, unit, o->steps - first);
-            fflush(stdout);
+            duration_say((o->steps - first) * spent / ran, o->steps - first);
         }
     }
     bar_end();
     if (o->budget > 0) k->opt->how.steps = steps > k->opt->step ? steps : k->opt->step;
-    if (strikes == STRIKES || (st->code == FD_ENAN && !(loss < 10 * least))) {
-        int kept = saves || (o->out && o->resume && !strcmp(o->out, o->resume));
-        die(1, "step %d: the loss has exploded, from %.3g: a smaller --lr, --clip 1; %s%s",
-            k->opt->step + 1, least, kept ? "the last good model is in " : "no model was written",
-            kept ? o->out : "");
-    }
-    fd_status why = *st;
-    st->code = FD_OK;
-    if (!my_rank && k->opt->step > first && o->out) {
-        kit_save(st, o->out, k, o, a);
-        need(st);
-        wrote(o->out);
-    }
-    *st = why;
+    if (strikes == STRIKES || (st->code == FD_ENAN && !(loss < 10 * least)))
+        exploded(k, o, least, saves);
+    if (!my_rank && k->opt->step > first && o->out) train_save(st, k, o, a);
     if (st->code) step_failed(st, k->opt->step + 1, k->opt->step == first && !first);
     return end;
 }

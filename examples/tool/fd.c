@@ -59,67 +59,96 @@ static void law_at(const kit *k, double t, double *var, fd_arena a)
         if (!(k->noise->lam[j % k->s.modes] > 0)) var[j] = 0;
 }
 
+/* model_decides -- dies where a flag was given that the model of --model answers. */
+static void model_decides(void)
+{
+    static const char *const fixed[] = { "cov", "target", "process", "boundary" };
+    for (int i = 0; i < COUNT(fixed); i++)
+        if (is_given(fixed[i])) die(2, "--%s: comes from the model that --model names", fixed[i]);
+}
+
 /* ---- fd train -------------------------------------------------------------------------------- */
+
+enum { TIMES = 5, PAIRS = 256 };
+
+/* mode_errors -- the squared error of x0 of the averaged network at time `at`, of m functions of
+ * the data, `most` at a time: in all, of normalised data; added to err[] by wavenumber, in the
+ * units of the data. */
+static double mode_errors(const kit *k, const dataset *d, fd_rng r, double at, int m, int most,
+                          int bins, double *err, fd_arena a)
+{
+    const fd_space *s = &k->s;
+    const ptrdiff_t size = fd_size(s);
+    fd_real *x0 = fd_raw(&a, fd_real, most * size), *xt = fd_raw(&a, fd_real, most * size);
+    fd_real *y = fd_raw(&a, fd_real, most * size);
+    double *t = fd_raw(&a, double, most), *part = fd_raw(&a, double, bins), sum = 0;
+    need(a.st);
+    for (int i = 0; i < m; i += most) {
+        int b = m - i < most ? m - i : most;
+        for (int l = 0; l < b; l++) {
+            t[l] = at;
+            data_take(d, i + l, x0 + l * size, a);
+        }
+        fd_cov_pow(k->noise, 0, b, x0, x0, a);
+        fd_perturb(&k->p, r, i, b, x0, t, xt, NULL, a);
+        fd_predict(&k->model, FD_X0, &k->p, b, xt, t, y, a);
+        need(a.st);
+        for (ptrdiff_t l = 0; l < b * size; l++) y[l] -= x0[l];
+        fd_spectrum(s, b, y, bins, part, a);
+        for (int l = 0; l < bins; l++) sum += part[l] * b / m;
+        for (ptrdiff_t l = 0; l < b * size; l++)
+            y[l] /= (fd_real)k->norm.scale[l % size / s->points];
+        fd_spectrum(s, b, y, bins, part, a);
+        for (int l = 0; l < bins; l++) err[l] += part[l] * b / m;
+    }
+    return sum;
+}
+
+/* mode_floor -- the same of the best linear denoiser, in closed form. */
+static double mode_floor(const kit *k, double at, int bins, double *floor, fd_arena a)
+{
+    const fd_space *s = &k->s;
+    double *var = fd_raw(&a, double, s->modes), units = 0, sum = 0;
+    need(a.st);
+    for (int c = 0; c < s->ch; c++) units += 1 / (k->norm.scale[c] * k->norm.scale[c]);
+    for (ptrdiff_t i = 0; i < s->modes; i++) {
+        fd_coef f = fd_law(&k->p, at, i);
+        double c = k->c0->lam[i], v = f.v * k->noise->lam[i];
+        var[i] = c > 0 ? c * v / (f.m * f.m * c + v) : 0;
+        sum += s->ch * var[i];
+        var[i] *= units;
+    }
+    by_wave(s, bins, var, floor);
+    return sum;
+}
 
 /* by_mode -- the squared error of x0 of the averaged network by wavenumber, beside sum c v/P, P =
  * m^2 c + v, that of the best denoiser of Gaussian data of the same spectrum c: the floor of all
  * that are linear. Other data allow less. At five times, for functions of the data, a batch at a
  * time. The ratio is of normalised data, where no channel outweighs another; the file and the
  * picture are in the units of the data. */
-enum { TIMES = 5, PAIRS = 256 };
 static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
 {
     static const char *const cols[] = { "t", "wave", "error", "floor" };
-    const fd_space *s = &k->s;
+    static char name[TIMES][32];
     int m = d->m < PAIRS ? d->m : PAIRS, most = o->batch / o->accumulate, bins = 0;
-    ptrdiff_t size = fd_size(s);
-    for (ptrdiff_t i = 0; i < s->modes; i++)
-        if (k->noise->lam[i] > 0) bins = (int)fmax(bins, wave_of(s, i) + 1.5);
+    for (ptrdiff_t i = 0; i < k->s.modes; i++)
+        if (k->noise->lam[i] > 0) bins = (int)fmax(bins, wave_of(&k->s, i) + 1.5);
     if (most > m) most = m;
-    fd_real *x0 = fd_raw(&a, fd_real, most * size), *xt = fd_raw(&a, fd_real, most * size);
-    fd_real *y = fd_raw(&a, fd_real, most * size);
-    double *t = fd_raw(&a, double, most), *wave = fd_raw(&a, double, bins), units = 0;
-    double *var = fd_raw(&a, double, s->modes), *part = fd_raw(&a, double, bins);
-    double *e = fd_new(&a, double, 2 * TIMES * bins),
+    double *wave = fd_raw(&a, double, bins), *e = fd_new(&a, double, 2 * TIMES * bins),
         *out = fd_raw(&a, double, TIMES * bins * COUNT(cols));
     plot p;
     need(a.st);
-    for (int c = 0; c < s->ch; c++) units += 1 / (k->norm.scale[c] * k->norm.scale[c]);
     plot_begin(&p, 900, 600, "error of x0, and of the best linear denoiser (dashed)", "wavenumber",
                "variance", 0, 1);
     printf("error of x0 over that of the best linear denoiser:");
     for (int j = 0, rows = 0; j < TIMES; j++) {
-        double *err = e + 2 * j * bins, *floor = err + bins, sum[2] = { 0, 0 };
+        double *err = e + 2 * j * bins, *floor = err + bins;
         double at = k->p.tmin + (k->p.tmax - k->p.tmin) * (j + 0.5) / TIMES;
-        static char name[TIMES][32];
         if (k->process.row == PROCESS_DDPM) at = ceil(at);
-        for (int i = 0; i < m; i += most) {
-            int b = m - i < most ? m - i : most;
-            for (int l = 0; l < b; l++) {
-                t[l] = at;
-                data_take(d, i + l, x0 + l * size, a);
-            }
-            fd_cov_pow(k->noise, 0, b, x0, x0, a);
-            fd_perturb(&k->p, fd_stream(fd_seed(o->seed), 'h', (uint32_t)j), i, b, x0, t, xt, NULL,
-                       a);
-            fd_predict(&k->model, FD_X0, &k->p, b, xt, t, y, a);
-            need(a.st);
-            for (ptrdiff_t l = 0; l < b * size; l++) y[l] -= x0[l];
-            fd_spectrum(s, b, y, bins, part, a);
-            for (int l = 0; l < bins; l++) sum[0] += part[l] * b / m;
-            for (ptrdiff_t l = 0; l < b * size; l++)
-                y[l] /= (fd_real)k->norm.scale[l % size / s->points];
-            fd_spectrum(s, b, y, bins, part, a);
-            for (int l = 0; l < bins; l++) err[l] += part[l] * b / m;
-        }
-        for (ptrdiff_t i = 0; i < s->modes; i++) {
-            fd_coef f = fd_law(&k->p, at, i);
-            double c = k->c0->lam[i], v = f.v * k->noise->lam[i];
-            var[i] = c > 0 ? c * v / (f.m * f.m * c + v) : 0;
-            sum[1] += s->ch * var[i];
-            var[i] *= units;
-        }
-        by_wave(s, bins, var, floor);
+        double sum = mode_errors(k, d, fd_stream(fd_seed(o->seed), 'h', (uint32_t)j), at, m, most,
+                                 bins, err, a);
+        double least = mode_floor(k, at, bins, floor, a);
         for (int i = 0; i < bins; i++) {
             wave[i] = i;
             memcpy(out + rows++ * COUNT(cols), (double[]){ at, i, err[i], floor[i] },
@@ -128,7 +157,7 @@ static void by_mode(const kit *k, const dataset *d, const args *o, fd_arena a)
         sprintf(name[j], "t = %.3g", at);
         plot_line(&p, bins, wave, err, name[j], PLOT_SOLID);
         plot_line(&p, bins, wave, floor, NULL, PLOT_DASHED);
-        printf("  %s: %.3g", name[j], sum[0] / sum[1]);
+        printf("  %s: %.3g", name[j], sum / least);
     }
     puts("");
     if (o->modes) {
@@ -196,52 +225,49 @@ static void condition_judge(const kit *k, const dataset *d, const args *o, fd_ar
            least / n, 100 * sum / least, 100 * sqrt(fmax(0, sq - sum * sum / n)) / least);
 }
 
-static int do_train(args *o)
+/* grid_take -- the grid and the boundaries of a model. */
+static void grid_take(args *o, shape *grid, const kit *k)
+{
+    *grid = shape_of(&k->s);
+    memcpy(o->bc, k->s.bc, sizeof o->bc);
+}
+
+/* train_resume -- the model of --resume, with the settings that were given anew. */
+static kit *train_resume(fd_arena *a, args *o, shape *grid)
 {
     static const char *const fixed[] = { "cov", "process", "net", "predict", "precond", "grid",
                                          "boundary", "normalize", "optimizer", "condition",
                                          "base", "between", "couple" };
+    for (int i = 0; i < COUNT(fixed); i++)
+        if (is_given(fixed[i]))
+            die(2, "--%s: comes from the model that --resume names", fixed[i]);
+    kit *k = kit_load(a, o->resume, o);
+    if (!k->opt) die(1, "%s: has no optimiser to go on with", o->resume);
+    if (k->from) die(2, "--resume: %s comes from fd tune: fd tune goes on with it", o->resume);
+    if (o->labels && !k->net->arch.labels) die(2, "--labels: %s was trained without", o->resume);
+    grid_take(o, grid, k);
+    if (is_given("steps")) k->opt->how.steps = o->steps;
+    else o->steps = k->opt->how.steps;
+    if (is_given("lr")) k->opt->how.lr = o->lr;
+    if (is_given("lr-end")) k->opt->how.lr_end = o->lr_end;
+    if (is_given("decay")) k->opt->how.decay = o->decay;
+    if (is_given("clip")) k->opt->how.clip = o->clip;
+    if (is_given("clip-each")) k->opt->how.clip_each = o->clip_each;
+    if (is_given("ema")) k->opt->how.ema = o->ema > 0 ? o->ema : 1e-300;
+    if (is_given("warmup")) k->opt->how.warmup = o->warmup;
+    if (!is_given("out")) o->out = o->resume;
+    settings_check(k, o);
+    if (!o->budget && k->opt->step >= o->steps)
+        die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
+    return k;
+}
+
+/* train_base -- what --base says: NULL, or the trained model that --condition starts from. */
+static const kit *train_base(fd_arena *a, args *o, shape *grid)
+{
     static const char *const based[] = { "cov", "process", "predict", "precond", "grid", "boundary",
                                          "normalize" };
     const kit *frozen = NULL;
-    static curve c;
-    fd_status st;
-    fd_arena a = arena_make(o, &st);
-    kit *k = NULL;
-    shape grid = o->grid;
-    char *start = pairs_split(&a, o);
-    if (!o->data) die(2, "train: needs --data FILE, or --data fields for built-in functions");
-    if (o->resume) {
-        for (int i = 0; i < COUNT(fixed); i++)
-            if (is_given(fixed[i]))
-                die(2, "--%s: comes from the model that --resume names", fixed[i]);
-        k = kit_load(&a, o->resume, o);
-        if (!k->opt) die(1, "%s: has no optimiser to go on with", o->resume);
-        if (k->from) die(2, "--resume: %s comes from fd tune: fd tune goes on with it", o->resume);
-        if (o->labels && !k->net->arch.labels)
-            die(2, "--labels: %s was trained without", o->resume);
-        grid.nd = k->s.nd;
-        memcpy(grid.n, k->s.n, sizeof grid.n);
-        memcpy(o->bc, k->s.bc, sizeof o->bc);
-        if (is_given("steps")) k->opt->how.steps = o->steps;
-        else o->steps = k->opt->how.steps;
-        if (is_given("lr")) k->opt->how.lr = o->lr;
-        if (is_given("lr-end")) k->opt->how.lr_end = o->lr_end;
-        if (is_given("decay")) k->opt->how.decay = o->decay;
-        if (is_given("clip")) k->opt->how.clip = o->clip;
-        if (is_given("clip-each")) k->opt->how.clip_each = o->clip_each;
-        if (is_given("ema")) k->opt->how.ema = o->ema > 0 ? o->ema : 1e-300;
-        if (is_given("warmup")) k->opt->how.warmup = o->warmup;
-        if (!is_given("out")) o->out = o->resume;
-        settings_check(k, o);
-        if (!o->budget && k->opt->step >= o->steps)
-            die(2, "--steps: %d: the model has taken %d already", o->steps, k->opt->step);
-    }
-    if (o->labels && !is_given("labels") && o->pairs)
-        die(2, "--pairs: %s was trained with --labels", o->resume);
-    if (o->labels && (o->condition.t || o->pairs))
-        die(2, "--labels: not with --%s", o->pairs ? "pairs" : "condition");
-    if (is_given("drop") && !o->labels) die(2, "--drop: has no meaning without --labels");
     if (is_given("base") && !o->condition.t) die(2, "--base: has no meaning without --condition");
     if (o->condition.t && !strcmp(o->base, "auto")) {
         int none = o->condition.row == CONDITION_MASK || is_given("predict") || o->precond.row;
@@ -251,14 +277,47 @@ static int do_train(args *o)
         for (int i = 0; i < COUNT(based); i++)
             if (is_given(based[i]))
                 die(2, "--%s: comes from the model that --base names", based[i]);
-        frozen = base_load(&a, o->base, NULL, "--base");
-        grid.nd = frozen->s.nd;
-        memcpy(grid.n, frozen->s.n, sizeof grid.n);
-        memcpy(o->bc, frozen->s.bc, sizeof o->bc);
+        frozen = base_load(a, o->base, NULL, "--base");
+        grid_take(o, grid, frozen);
         o->precond = spec_read(&t_precond, "", "gauss");
     }
     if (o->condition.t && (o->precond.row || is_given("predict")) && strcmp(o->base, "none"))
         die(2, "--base: %s: with --precond none and --predict there is none", o->base);
+    return frozen;
+}
+
+/* train_pairs -- the functions that pairs start from, from `start`; without pairs, the gap. */
+static void train_pairs(fd_arena *a, const args *o, kit *k, const dataset *d, const char *start,
+                        dataset *from)
+{
+    if (!k->between.t) {
+        if (start) die(2, "--pairs: %s is no model of pairs", o->resume);
+        gap_warn(k, *a);
+        return;
+    }
+    *from = pairs_open(a, k, o, start);
+    k->starts = from;
+    if (k->couple.row == 1 && from->total != d->total)
+        die(1, "--couple: paired wants as many functions in %s as in %s: %d, %d", start, o->data,
+            from->total, d->total);
+}
+
+static int do_train(args *o)
+{
+    static curve c;
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    dataset from;
+    shape grid = o->grid;
+    char *start = pairs_split(&a, o);
+    if (!o->data) die(2, "train: needs --data FILE, or --data fields for built-in functions");
+    kit *k = o->resume ? train_resume(&a, o, &grid) : NULL;
+    if (o->labels && !is_given("labels") && o->pairs)
+        die(2, "--pairs: %s was trained with --labels", o->resume);
+    if (o->labels && (o->condition.t || o->pairs))
+        die(2, "--labels: not with --%s", o->pairs ? "pairs" : "condition");
+    if (is_given("drop") && !o->labels) die(2, "--drop: has no meaning without --labels");
+    const kit *frozen = train_base(&a, o, &grid);
     if ((o->condition.t || (k && k->condition.t)) && (o->modes || o->png))
         die(2, "--%s: not with --condition", o->modes ? "by-mode" : "png");
     dataset d = data_open(&a, o->data, o, k ? k : frozen, grid, (shape){ 2, { 32, 32, 1 } });
@@ -270,14 +329,7 @@ static int do_train(args *o)
             k->net->arch.labels);
     if (k) data_like(&d, o->resume);
     else k = kit_new(&a, o, &d, frozen);
-    dataset from;
-    if (k->between.t) from = pairs_open(&a, k, o, start);
-    else if (start) die(2, "--pairs: %s is no model of pairs", o->resume);
-    else gap_warn(k, a);
-    if (k->between.t) k->starts = &from;
-    if (k->between.t && k->couple.row == 1 && from.total != d.total)
-        die(1, "--couple: paired wants as many functions in %s as in %s: %d, %d", start, o->data,
-            from.total, d.total);
+    train_pairs(&a, o, k, &d, start, &from);
     if (k->condition.t) condition_say(k, a);
     int sig = train(k, &d, o, &c, a);
     ranks_leave();
@@ -727,11 +779,53 @@ static shape certify_grid(int g, shape first, char *name)
     return n;
 }
 
+/* off_by -- |x - y|/|y|. */
+static double off_by(ptrdiff_t n, const fd_real *x, const fd_real *y)
+{
+    double off = 0, size = 0;
+    for (ptrdiff_t i = 0; i < n; i++)
+        off += pow((double)x[i] - (double)y[i], 2), size += pow((double)y[i], 2);
+    return sqrt(off / size);
+}
+
+/* bridge_on -- one bridge on the grid of s, half of its time: the path on the grid `base`; returns
+ * the cost of its end, and in *parted how far the mean in several steps is from that in one. */
+static double bridge_on(const fd_space *s, const fd_space *base, const args *o, fd_real *path,
+                        double *parted, fd_arena a)
+{
+    enum { STEPS = 8 };
+    const size_t bytes = (size_t)s->points * sizeof(fd_real);
+    fd_cov *target = cov_build(&a, s, &o->target, NULL, 0);
+    spec_need(a.st, "target");
+    fd_cov *noise = cov_build(&a, s, &o->cov, NULL, 0);
+    spec_need(a.st, "cov");
+    fd_linear l = fd_linear_heat(&a, noise, o->heat.v[0], o->heat.v[1], 1);
+    fd_real *x = fd_raw(&a, fd_real, s->points), *to = fd_raw(&a, fd_real, s->points);
+    fd_real *xi = fd_raw(&a, fd_real, s->points), *mean = fd_raw(&a, fd_real, s->points);
+    fd_real *once = fd_raw(&a, fd_real, s->points);
+    need(a.st);
+    fd_cov_draw(target, fd_seed(o->seed), 0, 1, x, a);
+    fd_cov_draw(target, fd_seed(o->seed), 1, 1, to, a);
+    fd_cov_pow(noise, 0, 1, x, x, a), fd_cov_pow(noise, 0, 1, to, to, a);
+    memcpy(mean, x, bytes), memcpy(once, x, bytes);
+    double cost = fd_bridge_cost(&l, x, to, NULL, a);
+    for (int k = 0; k < STEPS / 2; k++) {                  /* to the middle, where it is widest */
+        const double from = (double)k / STEPS, at = (k + 1.) / STEPS;
+        fd_cov_draw(noise, fd_stream(fd_seed(o->seed), 'w', (uint32_t)k), 0, 1, xi, a);
+        fd_bridge_step(&l, from, at, 1, x, to, xi, a);
+        fd_bridge_step(&l, from, at, 1, mean, to, NULL, a);
+    }
+    fd_bridge_step(&l, 0, .5, 1, once, to, NULL, a);
+    need(a.st);
+    *parted = off_by(s->points, mean, once);
+    fd_resample(s, base, 1, x, path, a);
+    return cost;
+}
+
 /* certify_bridge -- is a bridge between two functions of the target one path on every grid, and has
  * it a cost? */
 static int certify_bridge(args *o, fd_arena a)
 {
-    enum { STEPS = 8 };
     static const char *const no[] = { "model", "process", "conditions", "law", "out", "png", "n",
                                       "steps", "scheme", "eta", "times", "start", "corrector",
                                       "churn", "batch", "denoise" };
@@ -739,10 +833,10 @@ static int certify_bridge(args *o, fd_arena a)
         if (is_given(no[i])) die(2, "--%s: not with --bridge", no[i]);
     const double tol = o->tol > 0 ? o->tol : 1e-3;
     const shape first = o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } };
-    double v[3][GRIDS] = { { 0 } };
+    double v[3][GRIDS];
     char name[GRIDS][32] = { "" }, text[512];
     fd_space base = { 0 };
-    fd_real *path = NULL;
+    fd_real *path[2] = { NULL };           /* of the first grid, of this one */
     printf("cov %s\n", spec_text(&o->cov, text));
     printf("operator %s\n", spec_text(&o->heat, text));
     printf("ends of %s\n\n%-29s", spec_text(&o->target, text), "grid");
@@ -750,40 +844,13 @@ static int certify_bridge(args *o, fd_arena a)
         fd_arena own = a;
         const shape n = certify_grid(g, first, name[g]);
         fd_space s = fd_grid(g ? &own : &a, n.nd, n.n, NULL, o->bc, 1);
-        if (!g) base = s, path = fd_raw(&a, fd_real, s.points), own = a;
-        fd_cov *target = cov_build(&own, &s, &o->target, NULL, 0);
-        spec_need(a.st, "target");
-        fd_cov *noise = cov_build(&own, &s, &o->cov, NULL, 0);
-        spec_need(a.st, "cov");
-        fd_linear l = fd_linear_heat(&own, noise, o->heat.v[0], o->heat.v[1], 1);
-        fd_real *x = fd_raw(&own, fd_real, s.points), *to = fd_raw(&own, fd_real, s.points);
-        fd_real *xi = fd_raw(&own, fd_real, s.points), *mean = fd_raw(&own, fd_real, s.points);
-        fd_real *once = fd_raw(&own, fd_real, s.points), *here = fd_raw(&own, fd_real, base.points);
-        need(a.st);
-        fd_cov_draw(target, fd_seed(o->seed), 0, 1, x, own);
-        fd_cov_draw(target, fd_seed(o->seed), 1, 1, to, own);
-        fd_cov_pow(noise, 0, 1, x, x, own), fd_cov_pow(noise, 0, 1, to, to, own);
-        memcpy(mean, x, (size_t)s.points * sizeof *x),
-            memcpy(once, x, (size_t)s.points * sizeof *x);
-        v[2][g] = fd_bridge_cost(&l, x, to, NULL, own);
-        for (int k = 0; k < STEPS / 2; k++) {              /* to the middle, where it is widest */
-            const double from = (double)k / STEPS, at = (k + 1.) / STEPS;
-            fd_cov_draw(noise, fd_stream(fd_seed(o->seed), 'w', (uint32_t)k), 0, 1, xi, own);
-            fd_bridge_step(&l, from, at, 1, x, to, xi, own);
-            fd_bridge_step(&l, from, at, 1, mean, to, NULL, own);
+        if (!g) {
+            base = s;
+            for (int i = 0; i < 2; i++) path[i] = fd_raw(&a, fd_real, s.points);
+            own = a;
         }
-        fd_bridge_step(&l, 0, .5, 1, once, to, NULL, own);
-        need(a.st);
-        double off = 0, size = 0;
-        for (ptrdiff_t i = 0; i < s.points; i++)
-            off += pow((double)mean[i] - (double)once[i], 2), size += pow((double)once[i], 2);
-        v[1][g] = sqrt(off / size);
-        fd_resample(&s, &base, 1, x, here, own);
-        if (!g) memcpy(path, here, (size_t)base.points * sizeof *path);
-        off = size = 0;
-        for (ptrdiff_t i = 0; i < base.points; i++)
-            off += pow((double)here[i] - (double)path[i], 2), size += pow((double)path[i], 2);
-        v[0][g] = sqrt(off / size);
+        v[2][g] = bridge_on(&s, &base, o, path[g > 0], &v[1][g], own);
+        v[0][g] = off_by(base.points, path[g > 0], path[0]);
         printf(" %9s", name[g]);
     }
     puts("    limit");
@@ -797,50 +864,33 @@ static int certify_bridge(args *o, fd_arena a)
     return status ? status : !(ok && ends);
 }
 
-static int do_certify(args *o)
+/* certify_first -- the model on the first grid: that of --model, or the exact one. */
+static const kit *certify_first(fd_arena *a, args *o)
 {
-    static const char *const fixed[] = { "cov", "target", "process", "boundary" };
-    static const char *const cols[] = { "points", "wave", "noise", "samples", "data" };
-    static const char *const what[2][2] = {
-        { "noise: variance of modes", "  pixel variance" },
-        { "samples: variance of modes", "  pixel variance" } };
-    fd_status st;
-    fd_arena a = arena_make(o, &st);
-    static place q[GRIDS];
-    const kit *base;
-    char text[2][512];
-    if (is_given("bridge")) return certify_bridge(o, a);
     if (o->model) {
-        for (int i = 0; i < COUNT(fixed); i++)
-            if (is_given(fixed[i]))
-                die(2, "--%s: comes from the model that --model names", fixed[i]);
-        base = kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
-        condition_none(base, o->model);
-        o->cov = base->cov;
-        o->process = base->process;
-    } else {
-        if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
-            die(2, "certify: empirical needs a model, --model");
-        if (ref_of(&o->target) == 0 || (o->target.row == 0 && o->target.v[1] == 0))
-            die(2, "--target: needs a law on functions, not one for each grid");
-        base = exact_on(&a, o, NULL, o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } });
+        model_decides();
+        const kit *k = kit_on(a, kit_load(a, o->model, NULL), o->grid);
+        condition_none(k, o->model);
+        o->cov = k->cov;
+        o->process = k->process;
+        return k;
     }
-    if (o->conditions) return conditions(o, base, a);
-    *o = settle(o, base);
-    int model = o->model != NULL, sampled = is_sampled(base, o);
-    int ok = 1, limit = 1;                             /* pixel variances have one */
-    double tol = o->tol > 0 ? o->tol : model ? 0.1 : 1e-3;
-    double floor = model ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
-    for (int g = 0; g < GRIDS; g++) {
-        const shape n = certify_grid(g, shape_of(&base->s), q[g].name);
-        q[g].k = !g ? base : model ? kit_on(&a, base, n) : exact_on(&a, o, base, n);
-        measure(&q[g], o, base, &a);
-    }
+    if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
+        die(2, "certify: empirical needs a model, --model");
+    if (ref_of(&o->target) == 0 || (o->target.row == 0 && o->target.v[1] == 0))
+        die(2, "--target: needs a law on functions, not one for each grid");
+    return exact_on(a, o, NULL, o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } });
+}
+
+/* certify_say -- what is judged, by what, and the head of the table. */
+static void certify_say(const place q[GRIDS], const args *o, const kit *base, fd_arena a)
+{
+    char text[2][512];
     printf("cov %s\nprocess %s\n", spec_text(&o->cov, text[0]), spec_text(&o->process, text[1]));
     settled_print(o);
-    if (model) printf("\nmodel %s, %d samples on each grid\n", o->model, o->n);
+    if (o->model) printf("\nmodel %s, %d samples on each grid\n", o->model, o->n);
     else printf("\ndata %s, exact\n", spec_text(&o->target, text[0]));
-    if (sampled && !model)
+    if (is_sampled(base, o) && !o->model)
         printf("a step of this corrector depends on the function: by %d samples on each grid\n",
                o->n);
     gap_print(base, a);
@@ -848,26 +898,31 @@ static int do_certify(args *o)
     printf("%-29s", "grid");
     for (int g = 0; g < GRIDS; g++) printf(" %9s", q[g].name);
     puts("    limit");
+}
 
-    ptrdiff_t modes = base->s.modes, size = fd_size(&base->s) * (sampled ? o->n : FEW);
-    double *x[2] = { fd_raw(&a, double, modes), fd_raw(&a, double, modes) }, v[GRIDS];
-    need(&st);
-    for (int i = 0; i < 2; i++) {
-        for (int g = 0; g < GRIDS; g++) {
-            ptrdiff_t n = 0;
-            for (ptrdiff_t k = 0; k < modes; k++)
-                if (!model || !i || wave_of(&base->s, k) <= LOW) {
-                    x[0][n] = (double)q[g].var[i][k];
-                    x[1][n++] = (double)q[0].var[i][k];
-                }
-            v[g] = moved(n, x[0], x[1], floor);
-        }
-        ok &= row_of(what[i][0], v, i ? tol : fmin(tol, 1e-3), tol);
-        for (int g = 0; g < GRIDS; g++) v[g] = q[g].pixel[i];
-        limit &= row_of(what[i][1], v, 0, tol);
+/* modes_moved -- how far the variances of the modes of noise (0) or samples (1) move from those of
+ * the first grid: for the samples of a trained model, of the modes that it answers for. */
+static void modes_moved(const place q[GRIDS], int which, int trained, double floor,
+                        double v[GRIDS], fd_arena a)
+{
+    const fd_space *s = &q[0].k->s;
+    double *x = fd_raw(&a, double, s->modes), *y = fd_raw(&a, double, s->modes);
+    need(a.st);
+    for (int g = 0; g < GRIDS; g++) {
+        ptrdiff_t n = 0;
+        for (ptrdiff_t k = 0; k < s->modes; k++)
+            if (!trained || !which || wave_of(s, k) <= LOW) {
+                x[n] = (double)q[g].var[which][k];
+                y[n++] = (double)q[0].var[which][k];
+            }
+        v[g] = moved(n, x, y, floor);
     }
-    for (int g = 0; g < GRIDS; g++) v[g] = moved(q[0].bins, q[g].e[1], q[0].e[1], floor);
-    ok &= row_of("  spectrum", v, tol, tol);
+}
+
+/* draws_moved -- the distance of draws of the same seed, on the modes of the first grid, from those
+ * of the first grid, in units of their size. */
+static void draws_moved(const place q[GRIDS], ptrdiff_t size, double v[GRIDS])
+{
     for (int g = 0; g < GRIDS; g++) {
         double d2 = 0, sum = 0;
         for (ptrdiff_t j = 0; j < size; j++) {
@@ -877,7 +932,102 @@ static int do_certify(args *o)
         }
         v[g] = sum > 0 ? sqrt(d2 / sum) : 0;
     }
-    ok &= row_of("  restricted, same seed", v, tol, tol);
+}
+
+/* certify_table -- prints the table; is it one law on every grid? limit: do the pixel variances
+ * converge? */
+static int certify_table(const place q[GRIDS], const args *o, int *limit, fd_arena a)
+{
+    static const char *const what[2][2] = {
+        { "noise: variance of modes", "  pixel variance" },
+        { "samples: variance of modes", "  pixel variance" } };
+    const int trained = o->model != NULL;
+    const double tol = o->tol > 0 ? o->tol : trained ? 0.1 : 1e-3;
+    const double floor = trained ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
+    double v[GRIDS];
+    int ok = 1;
+    *limit = 1;
+    for (int i = 0; i < 2; i++) {
+        modes_moved(q, i, trained, floor, v, a);
+        ok &= row_of(what[i][0], v, i ? tol : fmin(tol, 1e-3), tol);
+        for (int g = 0; g < GRIDS; g++) v[g] = q[g].pixel[i];
+        *limit &= row_of(what[i][1], v, 0, tol);
+    }
+    for (int g = 0; g < GRIDS; g++) v[g] = moved(q[0].bins, q[g].e[1], q[0].e[1], floor);
+    ok &= row_of("  spectrum", v, tol, tol);
+    draws_moved(q, fd_size(&q[0].k->s) * (is_sampled(q[0].k, o) ? o->n : FEW), v);
+    return ok & row_of("  restricted, same seed", v, tol, tol);
+}
+
+/* certify_csv -- the spectra on each grid. */
+static void certify_csv(const char *path, const place q[GRIDS], fd_arena a)
+{
+    static const char *const cols[] = { "points", "wave", "noise", "samples", "data" };
+    int rows = 0, at = 0;
+    for (int g = 0; g < GRIDS; g++) rows += q[g].bins;
+    double *y = fd_raw(&a, double, rows * COUNT(cols));
+    for (int g = 0; y && g < GRIDS; g++)
+        for (int j = 0; j < q[g].bins; j++, at += COUNT(cols))
+            memcpy(y + at, (double[]){ (double)q[g].k->s.points, j, q[g].e[0][j], q[g].e[1][j],
+                                       q[g].data[j] }, COUNT(cols) * sizeof *y);
+    fd_csv_save(a.st, path, COUNT(cols), cols, rows, y);
+    need(a.st);
+    wrote(path);
+}
+
+/* certify_png -- the spectra of noise and of samples on each grid, and the samples' over those of
+ * the first grid. */
+static void certify_png(const char *path, const place q[GRIDS], fd_arena a)
+{
+    plot p[3];
+    plot_begin(&p[2], 720, 560, "samples over those of the first grid", "wavenumber",
+               "ratio of variances", 1, 1);
+    p[2].lo[1] = 0.1, p[2].hi[1] = 10;
+    for (int i = 0; i < 2; i++) {
+        double top = 0, least = BIG, *w2 = NULL;
+        plot_begin(&p[i], 720, 560, i ? "samples" : "noise at the first time", "wavenumber",
+                   "variance", 1, 1);
+        for (int g = 0; g < GRIDS; g++) {
+            double *w = fd_raw(&a, double, q[g].bins);
+            need(a.st);
+            for (int j = 0; j < q[g].bins; j++) {
+                w[j] = j;
+                if (j) top = fmax(top, q[g].e[i][j]);
+                if (j && q[g].e[i][j] > 0) least = fmin(least, q[g].e[i][j]);
+            }
+            plot_line(&p[i], q[g].bins, w, q[g].e[i], q[g].name, PLOT_MARKED);
+            if (g == 2) w2 = w;
+            int n = q[g].bins < q[0].bins ? q[g].bins : q[0].bins;
+            double *ratio = i ? fd_new(&a, double, n) : NULL;
+            for (int j = 0; j < n && ratio; j++)
+                ratio[j] = q[0].e[1][j] > 1e-8 * q[0].e[1][0] ? q[g].e[1][j] / q[0].e[1][j] : NAN;
+            if (i) plot_line(&p[2], n, w, ratio, q[g].name, g ? PLOT_MARKED : PLOT_SOLID);
+        }
+        if (i) plot_line(&p[i], q[2].bins, w2, q[2].data, "data", PLOT_DASHED);
+        if (least < 1e-9 * top) p[i].lo[1] = 1e-9 * top;
+    }
+    plot_row(a.st, 3, p, path, a);
+    need(a.st);
+    wrote(path);
+}
+
+static int do_certify(args *o)
+{
+    static place q[GRIDS];
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    int limit;
+    if (is_given("bridge")) return certify_bridge(o, a);
+    const kit *base = certify_first(&a, o);
+    if (o->conditions) return conditions(o, base, a);
+    *o = settle(o, base);
+    for (int g = 0; g < GRIDS; g++) {
+        const shape n = certify_grid(g, shape_of(&base->s), q[g].name);
+        q[g].k = !g ? base : o->model ? kit_on(&a, base, n) : exact_on(&a, o, base, n);
+        measure(&q[g], o, base, &a);
+    }
+    certify_say(q, o, base, a);
+    int ok = certify_table(q, o, &limit, a);
     double off = against_data(&q[0], o, a);
     puts(!ok ? "\nFAIL: the law depends on the grid"
        : limit ? "\nPASS: one law, on every grid"
@@ -889,52 +1039,8 @@ static int do_certify(args *o)
                o->law_tol);
         ok = 0;
     }
-
-    if (o->out) {
-        int rows = 0, at = 0;
-        for (int g = 0; g < GRIDS; g++) rows += q[g].bins;
-        double *y = fd_raw(&a, double, rows * COUNT(cols));
-        for (int g = 0; y && g < GRIDS; g++)
-            for (int j = 0; j < q[g].bins; j++, at += COUNT(cols))
-                memcpy(y + at, (double[]){ (double)q[g].k->s.points, j, q[g].e[0][j], q[g].e[1][j],
-                                           q[g].data[j] }, COUNT(cols) * sizeof *y);
-        fd_csv_save(&st, o->out, COUNT(cols), cols, rows, y);
-        need(&st);
-        wrote(o->out);
-    }
-    if (o->png) {
-        plot p[3];
-        plot_begin(&p[2], 720, 560, "samples over those of the first grid", "wavenumber",
-                   "ratio of variances", 1, 1);
-        p[2].lo[1] = 0.1, p[2].hi[1] = 10;
-        for (int i = 0; i < 2; i++) {
-            double top = 0, least = BIG, *w2 = NULL;
-            plot_begin(&p[i], 720, 560, i ? "samples" : "noise at the first time", "wavenumber",
-                       "variance", 1, 1);
-            for (int g = 0; g < GRIDS; g++) {
-                double *w = fd_raw(&a, double, q[g].bins);
-                need(&st);
-                for (int j = 0; j < q[g].bins; j++) {
-                    w[j] = j;
-                    if (j) top = fmax(top, q[g].e[i][j]);
-                    if (j && q[g].e[i][j] > 0) least = fmin(least, q[g].e[i][j]);
-                }
-                plot_line(&p[i], q[g].bins, w, q[g].e[i], q[g].name, PLOT_MARKED);
-                if (g == 2) w2 = w;
-                int n = q[g].bins < q[0].bins ? q[g].bins : q[0].bins;
-                double *ratio = i ? fd_new(&a, double, n) : NULL;
-                for (int j = 0; j < n && ratio; j++)
-                    ratio[j] = q[0].e[1][j] > 1e-8 * q[0].e[1][0] ? q[g].e[1][j] / q[0].e[1][j]
-                        : NAN;
-                if (i) plot_line(&p[2], n, w, ratio, q[g].name, g ? PLOT_MARKED : PLOT_SOLID);
-            }
-            if (i) plot_line(&p[i], q[2].bins, w2, q[2].data, "data", PLOT_DASHED);
-            if (least < 1e-9 * top) p[i].lo[1] = 1e-9 * top;
-        }
-        plot_row(&st, 3, p, o->png, a);
-        need(&st);
-        wrote(o->png);
-    }
+    if (o->out) certify_csv(o->out, q, a);
+    if (o->png) certify_png(o->png, q, a);
     int status = finish();
     return status ? status : !ok;
 }
@@ -946,85 +1052,118 @@ static int do_certify(args *o)
  * the distance W2 of the laws, and for an ODE that of the paths, too. */
 
 enum { HALVES = 16 };
+static const char *const orders_name[] = { "scheme", "steps", "evaluations", "error" };
+typedef struct {
+    int runs, most, rows;                  /* numbers of steps, the largest; rows of the table */
+    double least;                          /* an error that is no more than rounding */
+    double evals[FD_SCHEMES][HALVES], err[FD_SCHEMES][HALVES];
+    double out[FD_SCHEMES * HALVES][COUNT(orders_name)];
+} orders;
+
+/* law_error -- of a law's variances beside the exact ones. */
+static double law_error(ptrdiff_t n, const double *var, const double *exact)
+{
+    double d2 = 0, sum = 0;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double d = sqrt(var[j]) - sqrt(exact[j]);
+        d2 += d * d;
+        sum += exact[j];
+    }
+    return sqrt(d2 / sum);
+}
+
+/* draws_noise -- is a step random? */
+static int draws_noise(const fd_sampler *how)
+{
+    const int c = how->scheme;
+    return how->eta > 0 || c == FD_EULER_MARUYAMA
+        || (c >= FD_EXPONENTIAL && c <= FD_ANCESTRAL_OPTIMAL)
+        || (c >= FD_VE_PREDICTOR && c < FD_ONE_STAGE) || c == FD_STOCHASTIC_HEUN;
+}
+
+/* order_at -- the order that runs up to i show, over two halvings of the step where there are. */
+static double order_at(int i, const double *evals, const double *err, double before)
+{
+    for (int j = i >= 2 ? i - 2 : 0; j < i; j++)
+        if (err[j] < 0.5 && evals[i] > evals[j])
+            return log(err[j] / err[i]) / log(evals[i] / evals[j]);
+    return before;
+}
+
+/* orders_of -- the errors of scheme c, on one line; returns 1 where there are any; *drawn: does
+ * it draw noise? */
+static int orders_of(orders *q, const kit *k, const args *o, int c, int *drawn, fd_arena a)
+{
+    double *var = fd_raw(&a, double, k->s.modes), *exact = fd_raw(&a, double, k->s.modes);
+    double *t = fd_raw(&a, double, q->most + 1), order = NAN, top = 0;
+    double *evals = q->evals[c], *err = q->err[c];
+    char why[256] = "";
+    int good = 0;
+    need(a.st);
+    for (int i = 0; i < q->runs; i++) {
+        int n = 0, steps = q->most >> (q->runs - 1 - i);
+        fd_sampler how = { .p = &k->p, .model = k->model, .t = t, .scheme = c, .evals = &n,
+                           .steps = c == FD_PF_ADAPTIVE ? 1 : steps,
+                           .eta = c == FD_ETA_EULER ? o->eta : 0 };
+        how.rtol = how.atol = pow(10, -1 - 0.75 * i);
+        args at = *o;
+        at.steps = how.steps;
+        times_set(k, &at, t, a.st);
+        law_at(k, t[0], var, a);
+        fd_exact_law(&how, NULL, var, a);
+        evals[i] = n;
+        err[i] = NAN;
+        if (a.st->code == FD_ENOMEM) need(a.st);
+        if (a.st->code) { fd_explain(a.st, why, sizeof why); a.st->code = FD_OK; continue; }
+        law_at(k, t[how.steps], exact, a);
+        err[i] = law_error(k->s.modes, var, exact);
+        if (err[i] > q->least) order = order_at(i, evals, err, order);
+        good++;
+        top = fmax(top, err[i]);
+        *drawn |= draws_noise(&how);
+        memcpy(q->out[q->rows++], (double[]){ c, how.steps, n, err[i] }, sizeof q->out[0]);
+    }
+    printf("%-22s", fd_scheme_name(c));
+    for (int i = 0; i < q->runs && good; i++) {
+        if (err[i] >= 0) printf(" %8.1e", err[i]);
+        else printf(" %8s", "-");
+    }
+    if (!good) printf(" %s\n", why);
+    else if (order >= 0 || order < 0) printf("   %5.2f\n", order);
+    else puts(top < q->least ? "   exact" : "       -");
+    return good > 0;
+}
 
 static int do_orders(args *o)
 {
-    static const char *const cols[] = { "scheme", "steps", "evaluations", "error" };
-    static double evals[FD_SCHEMES][HALVES], err[FD_SCHEMES][HALVES], out[FD_SCHEMES * HALVES][4];
+    static orders q;
     fd_status st;
     fd_arena a = arena_make(o, &st);
-    char text[3][512], why[256];
-    int runs = 0, rows = 0, most = o->steps;
+    char text[3][512];
     if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
         die(2, "orders: empirical needs data");
-    for (int n = most; n >= 4 && runs < HALVES; n /= 2) runs++;
+    q.most = o->steps, q.least = sizeof(fd_real) == 8 ? 1e-12 : 1e-4;
+    for (int n = q.most; n >= 4 && q.runs < HALVES; n /= 2) q.runs++;
     const kit *k = exact_on(&a, o, NULL, o->grid);
     *o = settle(o, k);
-    double *var = fd_raw(&a, double, k->s.modes), *exact = fd_raw(&a, double, k->s.modes);
-    double *t = fd_raw(&a, double, most + 1), least = sizeof(fd_real) == 8 ? 1e-12 : 1e-4;
     plot p[2];
-    need(&st);
     plot_begin(&p[0], 900, 600, "without noise", "evaluations of the model", "error", 1, 1);
     plot_begin(&p[1], 900, 600, "with noise", "evaluations of the model", "error", 1, 1);
-    for (int i = 0; i < 2; i++) p[i].hi[1] = i ? 10 : 1, p[i].lo[1] = least / 100, p[i].beside = 1;
+    for (int i = 0; i < 2; i++)
+        p[i].hi[1] = i ? 10 : 1, p[i].lo[1] = q.least / 100, p[i].beside = 1;
     printf("cov %s, data %s\nprocess %s; error by steps\n\n%-22s", spec_text(&o->cov, text[0]),
            spec_text(&o->target, text[1]), spec_text(&o->process, text[2]), "scheme");
-    for (int i = 0; i < runs; i++) printf(" %8d", most >> (runs - 1 - i));
+    for (int i = 0; i < q.runs; i++) printf(" %8d", q.most >> (q.runs - 1 - i));
     puts("   order");
     for (int c = 0; c < FD_SCHEMES; c++) {
-        double order = NAN, top = 0;
-        int drawn = 0, good = 0;
+        int drawn = 0;
         if (c == FD_ANNEALED) continue;                /* its error is that of the corrector */
-        for (int i = 0; i < runs; i++) {
-            int n = 0, adaptive = c == FD_PF_ADAPTIVE;
-            fd_sampler how = { .p = &k->p, .model = k->model, .t = t, .scheme = c, .evals = &n,
-                               .steps = adaptive ? 1 : most >> (runs - 1 - i),
-                               .eta = c == FD_ETA_EULER ? o->eta : 0 };
-            how.rtol = how.atol = pow(10, -1 - 0.75 * i);
-            args at = *o;
-            at.steps = how.steps;
-            times_set(k, &at, t, &st);
-            law_at(k, t[0], var, a);
-            fd_exact_law(&how, NULL, var, a);
-            evals[c][i] = n;
-            err[c][i] = NAN;
-            if (st.code == FD_ENOMEM) need(&st);
-            if (st.code) { fd_explain(&st, why, sizeof why); st.code = FD_OK; continue; }
-            law_at(k, t[how.steps], exact, a);
-            double d2 = 0, sum = 0;
-            for (ptrdiff_t j = 0; j < k->s.modes; j++) {
-                double d = sqrt(var[j]) - sqrt(exact[j]);
-                d2 += d * d;
-                sum += exact[j];
-            }
-            double e = err[c][i] = sqrt(d2 / sum);
-            for (int j = i >= 2 ? i - 2 : 0; j < i && e > least; j++)      /* over two halvings */
-                if (err[c][j] < 0.5 && n > evals[c][j]) {
-                    order = log(err[c][j] / e) / log(n / evals[c][j]);
-                    break;
-                }
-            good++;
-            top = fmax(top, e);
-            drawn |= how.eta > 0 || how.scheme == FD_EULER_MARUYAMA
-                  || (c >= FD_EXPONENTIAL && c <= FD_ANCESTRAL_OPTIMAL)
-                  || (c >= FD_VE_PREDICTOR && c < FD_ONE_STAGE) || c == FD_STOCHASTIC_HEUN;
-            memcpy(out[rows++], (double[]){ c, how.steps, n, e }, sizeof out[0]);
-        }
-        printf("%-22s", fd_scheme_name(c));
-        for (int i = 0; i < runs && good; i++) {
-            if (err[c][i] >= 0) printf(" %8.1e", err[c][i]);
-            else printf(" %8s", "-");
-        }
-        if (!good) printf(" %s\n", why);
-        else if (order >= 0 || order < 0) printf("   %5.2f\n", order);
-        else puts(top < least ? "   exact" : "       -");
-        plot *at = &p[drawn];
-        if (good)
-            plot_line(at, runs, evals[c], err[c], fd_scheme_name(c),
-                      at->count < 8 ? PLOT_MARKED : PLOT_DASHED);
+        if (!orders_of(&q, k, o, c, &drawn, a)) continue;
+        plot_line(&p[drawn], q.runs, q.evals[c], q.err[c], fd_scheme_name(c),
+                  p[drawn].count < 8 ? PLOT_MARKED : PLOT_DASHED);
     }
     if (o->out) {
-        fd_csv_save(&st, o->out, COUNT(cols), cols, rows, out[0]);
+        fd_csv_save(&st, o->out, COUNT(orders_name), orders_name, q.rows, q.out[0]);
         need(&st);
         wrote(o->out);
     }
@@ -1047,136 +1186,176 @@ static int do_orders(args *o)
  * adds sum D_c log scale_c. Bits per dimension are of values: with h the weight of a point, -(log p
  * + D/2 log h)/(D log 2). */
 
-static int do_loglik(args *o)
-{
-    enum { NETWORK_PROBES = 8, NETWORK_PAIRS = 4, SHOW = 16 };
-    static const char *const fixed[] = { "cov", "target", "process", "boundary" };
-    static const char *const cols[] = { "function", "log_density", "over_noise", "bits", "bound",
-                                         "gaussian" };
-    fd_status st;
-    fd_arena a = arena_make(o, &st);
-    normal norm = normal_plain(0);
-    dataset d;
+enum { NETWORK_PROBES = 8, NETWORK_PAIRS = 4, LOGLIK_COLS = 6 };
+static const char *const loglik_name[LOGLIK_COLS] = { "function", "log_density", "over_noise",
+                                                      "bits", "bound", "gaussian" };
+typedef struct {
     kit k;
-    if (o->scheme.row < FD_PF_HEUN || o->scheme.row == FD_STOCHASTIC_HEUN
-        || o->scheme.row == FD_PF_MULTISTEP
-        || o->scheme.row == FD_ANNEALED)
-        die(2, "--scheme: a density needs pf-heun, pf-midpoint, pf-rk4 or pf-adaptive");
-    if (o->model) {
-        for (int i = 0; i < COUNT(fixed); i++)
-            if (is_given(fixed[i]))
-                die(2, "--%s: comes from the model that --model names", fixed[i]);
-        if (!o->data) die(2, "loglik: --model needs --data FILE");
-        k = *kit_on(&a, kit_load(&a, o->model, NULL), o->grid);
-        condition_none(&k, o->model);
-        memcpy(o->bc, k.s.bc, sizeof o->bc);
-        shape g = { k.s.nd, { k.s.n[0], k.s.n[1], k.s.n[2] } };
-        d = data_open(&a, o->data, o, &k, g, g);
-        if (!o->raw) norm = k.norm;
-        if (k.model.predicts > FD_VELOCITY)
-            die(1, "%s: no density from a network that says %s", o->model,
-                t_predict.rows[k.model.predicts].name);
-    } else {
-        shape g = o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } };
-        if (o->raw) die(2, "--raw: is for --model");
-        if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
-            die(2, "loglik: empirical needs a model, --model");
-        if (o->data) {
-            d = data_open(&a, o->data, o, NULL, o->grid, g);
-            norm = d.norm;
-            g = (shape){ d.s.nd, { d.s.n[0], d.s.n[1], d.s.n[2] } };
-        }
-        k = *exact_on(&a, o, NULL, g);
-        if (!o->data) {
-            fd_real *drawn = fd_raw(&a, fd_real, o->n * fd_size(&k.s));
-            fd_cov_draw(k.c0, fd_seed(o->seed), 0, o->n, drawn, a);
-            d = data_array("draws of the target", &k.s, o->n, drawn);
-        } else if (d.s.ch > 1) die(1, "%s: %d channels: needs --model", o->data, d.s.ch);
+    dataset d;
+    normal norm;                           /* of the functions of the file */
+    int probes, pairs;
+    ptrdiff_t dims;                        /* modes that carry noise */
+    double scale;                          /* log of what norm does to volumes */
+    fd_real *x0, *mean;                    /* the functions; mean and variances of Gaussian data */
+    fd_cov *end;
+} density;
+
+/* density_model -- the model of --model and the functions of --data. */
+static void density_model(fd_arena *a, args *o, density *q)
+{
+    model_decides();
+    if (!o->data) die(2, "loglik: --model needs --data FILE");
+    q->k = *kit_on(a, kit_load(a, o->model, NULL), o->grid);
+    condition_none(&q->k, o->model);
+    memcpy(o->bc, q->k.s.bc, sizeof o->bc);
+    q->d = data_open(a, o->data, o, &q->k, shape_of(&q->k.s), shape_of(&q->k.s));
+    if (!o->raw) q->norm = q->k.norm;
+    if (q->k.model.predicts > FD_VELOCITY)
+        die(1, "%s: no density from a network that says %s", o->model,
+            t_predict.rows[q->k.model.predicts].name);
+}
+
+/* density_exact -- the exact model, and the functions of --data or draws of the target. */
+static void density_exact(fd_arena *a, const args *o, density *q)
+{
+    shape g = o->grid.nd ? o->grid : (shape){ 1, { 32, 1, 1 } };
+    if (o->raw) die(2, "--raw: is for --model");
+    if (o->cov.row == COV_EMPIRICAL || o->target.row == COV_EMPIRICAL)
+        die(2, "loglik: empirical needs a model, --model");
+    if (o->data) {
+        q->d = data_open(a, o->data, o, NULL, o->grid, g);
+        q->norm = q->d.norm;
+        g = shape_of(&q->d.s);
     }
-    need(&st);
-    if (d.m > o->n) d.m = o->n;
-    data_measure(&a, &d, 0, &norm);
-    if (o->data) data_say(&d, "", o->model);
-    if (o->model) data_like(&d, o->model);
-    fd_real *x0 = data_gather(&a, &d, 0, d.m);
-    const fd_space *s = &k.s;
-    ptrdiff_t size = fd_size(s), dims = 0;
-    int n = d.m, exact = k.model.var != NULL;
-    int probes = o->probes ? o->probes : exact ? 0 : NETWORK_PROBES,
-        pairs = exact ? 0 : NETWORK_PAIRS;
-    if (k.process.row == PROCESS_DDPM) k.p.tmin = 1;                   /* there is no noise at 0 */
-    if (!(fd_law(&k.p, k.p.tmin, 0).v > 0))
-        die(2, "--process: no density at t = %g, where there is no noise: %s:tmin=...", k.p.tmin,
-            k.process.t->rows[k.process.row].name);
-    *o = settle(o, &k);
-    double *t = fd_raw(&a, double, o->steps + 1), ends[2] = { k.p.tmax, k.p.tmin };
-    double *var = fd_raw(&a, double, s->ch * s->modes);
-    double *out = fd_raw(&a, double, n * COUNT(cols)), *p = fd_raw(&a, double, 2 * o->batch),
-        begin = now();
-    fd_real *mean = fd_new(&a, fd_real, size);
-    need(&st);
-    times_set(&k, o, t, &st);
-    law_at(&k, k.p.tmin, var, a);
-    fd_cov *end = fd_cov_table(&a, s, var);
-    if (k.mean) fd_to_modes(s, 1, k.mean, mean, a);
+    q->k = *exact_on(a, o, NULL, g);
+    if (!o->data) {
+        fd_real *drawn = fd_raw(a, fd_real, o->n * fd_size(&q->k.s));
+        fd_cov_draw(q->k.c0, fd_seed(o->seed), 0, o->n, drawn, *a);
+        q->d = data_array("draws of the target", &q->k.s, o->n, drawn);
+    } else if (q->d.s.ch > 1) die(1, "%s: %d channels: needs --model", o->data, q->d.s.ch);
+}
+
+/* density_gauss -- what is known in closed form: the dimensions, the change of volumes, the law of
+ * Gaussian data at the last time. */
+static void density_gauss(fd_arena *a, density *q)
+{
+    const kit *k = &q->k;
+    const fd_space *s = &k->s;
+    double *var = fd_raw(a, double, s->ch * s->modes);
+    q->mean = fd_new(a, fd_real, fd_size(s));
+    need(a->st);
+    law_at(k, k->p.tmin, var, *a);
+    q->end = fd_cov_table(a, s, var);
+    if (k->mean) fd_to_modes(s, 1, k->mean, q->mean, *a);
     for (ptrdiff_t i = 0; i < s->ch * s->modes; i++) {
-        mean[i] *= (fd_real)fd_law(&k.p, k.p.tmin, i % s->modes).m;
-        dims += k.noise->lam[i % s->modes] > 0;
+        q->mean[i] *= (fd_real)fd_law(&k->p, k->p.tmin, i % s->modes).m;
+        q->dims += k->noise->lam[i % s->modes] > 0;
     }
-    fd_from_modes(s, 1, mean, mean, a);
-    fd_cov_pow(k.noise, 0, n, x0, x0, a);        /* as in training */
-    need(&st);
-    double scale = 0;                                  /* log of what norm does to volumes */
-    for (int c = 0; c < s->ch; c++) scale += (double)dims / s->ch * log(norm.scale[c]);
-    fd_sampler flow = sampler_of(o, &k.p, k.model, t);
-    flow.mean = k.mean;
-    flow.cov = k.c0;
+    fd_from_modes(s, 1, q->mean, q->mean, *a);
+    for (int c = 0; c < s->ch; c++) q->scale += (double)q->dims / s->ch * log(q->norm.scale[c]);
+}
+
+/* density_rows -- a row of the table for each function. */
+static void density_rows(const density *q, const args *o, double *out, fd_arena a)
+{
+    const kit *k = &q->k;
+    const fd_space *s = &k->s;
+    const ptrdiff_t size = fd_size(s);
+    const int n = q->d.m;
+    double *t = fd_raw(&a, double, o->steps + 1), ends[2] = { k->p.tmax, k->p.tmin };
+    double *p = fd_raw(&a, double, 2 * o->batch), begin = now();
+    need(a.st);
+    times_set(k, o, t, a.st);
+    fd_sampler flow = sampler_of(o, &k->p, k->model, t);
+    flow.mean = k->mean;
+    flow.cov = k->c0;
     fd_sampler bound = flow;
     if (o->scheme.row == FD_PF_ADAPTIVE) flow.t = ends, flow.steps = 1;
     for (int i = 0; i < n; i += o->batch) {
         int b = n - i < o->batch ? n - i : o->batch;
         fd_rng r = fd_seed(o->seed);
-        fd_loglik(&flow, probes, r, i, b, x0 + i * size, p, a);
-        fd_elbo(&bound, pairs, r, i, b, x0 + i * size, p + b, NULL, a);
-        need(&st);
+        fd_loglik(&flow, q->probes, r, i, b, q->x0 + i * size, p, a);
+        fd_elbo(&bound, q->pairs, r, i, b, q->x0 + i * size, p + b, NULL, a);
+        need(a.st);
         for (int j = 0; j < b; j++) {
-            const fd_real *x = x0 + (i + j) * size;
-            double log_p = p[j] + scale;
-            const double got[] = { i + j, log_p, p[j] - fd_gauss_logp(k.noise, NULL, x, a),
-                                   -(log_p / (double)dims + 0.5 * log(s->h)) / log(2),
-                                   scale - p[b + j], fd_gauss_logp(end, mean, x, a) + scale };
-            memcpy(out + (i + j) * COUNT(cols), got, sizeof got);
-            for (int c = 1; c < COUNT(cols); c++)
+            const fd_real *x = q->x0 + (i + j) * size;
+            double log_p = p[j] + q->scale;
+            const double got[] = { i + j, log_p, p[j] - fd_gauss_logp(k->noise, NULL, x, a),
+                                   -(log_p / (double)q->dims + 0.5 * log(s->h)) / log(2),
+                                   q->scale - p[b + j],
+                                   fd_gauss_logp(q->end, q->mean, x, a) + q->scale };
+            memcpy(out + (i + j) * LOGLIK_COLS, got, sizeof got);
+            for (int c = 1; c < LOGLIK_COLS; c++)
                 if (!(fabs(got[c]) < INFINITY))
-                    die(1, "function %d: its %s is not finite", i + j, cols[c]);
+                    die(1, "function %d: its %s is not finite", i + j, loglik_name[c]);
         }
         double done = (double)(i + b) / n, spent = now() - begin;
         if (isatty(2))
             progress("sample", i + b, done, -1, done * n / spent, spent * (1 / done - 1));
     }
     bar_end();
-    printf("%d functions, %ld dimensions, t = %g (bound: 0); %s, ", n, (long)dims, k.p.tmin,
-           fd_scheme_name(o->scheme.row));
-    if (probes) printf("%d probes of the trace\n", probes);
-    else puts("exact trace");
+}
+
+/* density_print -- the first rows of the table, the mean and the deviation of all. */
+static void density_print(int n, const double *out)
+{
+    enum { SHOW = 16 };
     puts("function      log density   over N(0, C)   bits per dim          bound       Gaussian");
     for (int i = 0; i < n && i < SHOW; i++) {
         printf("%-10d", i);
-        for (int c = 1; c < COUNT(cols); c++) printf(" %14.6g", out[i * COUNT(cols) + c]);
+        for (int c = 1; c < LOGLIK_COLS; c++) printf(" %14.6g", out[i * LOGLIK_COLS + c]);
         puts("");
     }
     for (int sd = 0; sd < (n > 1 ? 2 : 1); sd++) {
         printf("%-10s", sd ? "+-" : "mean");
-        for (int c = 1; c < COUNT(cols); c++) {
+        for (int c = 1; c < LOGLIK_COLS; c++) {
             double sum = 0, sq = 0;
-            for (int i = 0; i < n; i++) sum += out[i * COUNT(cols) + c] / n;
-            for (int i = 0; i < n; i++) sq += pow(out[i * COUNT(cols) + c] - sum, 2);
+            for (int i = 0; i < n; i++) sum += out[i * LOGLIK_COLS + c] / n;
+            for (int i = 0; i < n; i++) sq += pow(out[i * LOGLIK_COLS + c] - sum, 2);
             printf(" %14.6g", sd ? sqrt(sq / (n - 1)) : sum);
         }
         puts("");
     }
+}
+
+static int do_loglik(args *o)
+{
+    static density q;
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    kit *k = &q.k;
+    if (o->scheme.row < FD_PF_HEUN || o->scheme.row == FD_STOCHASTIC_HEUN
+        || o->scheme.row == FD_PF_MULTISTEP || o->scheme.row == FD_ANNEALED)
+        die(2, "--scheme: a density needs pf-heun, pf-midpoint, pf-rk4 or pf-adaptive");
+    q.norm = normal_plain(0);
+    if (o->model) density_model(&a, o, &q);
+    else density_exact(&a, o, &q);
+    need(&st);
+    if (q.d.m > o->n) q.d.m = o->n;
+    data_measure(&a, &q.d, 0, &q.norm);
+    if (o->data) data_say(&q.d, "", o->model);
+    if (o->model) data_like(&q.d, o->model);
+    q.x0 = data_gather(&a, &q.d, 0, q.d.m);
+    const int n = q.d.m, exact = k->model.var != NULL;
+    q.probes = o->probes ? o->probes : exact ? 0 : NETWORK_PROBES;
+    q.pairs = exact ? 0 : NETWORK_PAIRS;
+    if (k->process.row == PROCESS_DDPM) k->p.tmin = 1;                 /* there is no noise at 0 */
+    if (!(fd_law(&k->p, k->p.tmin, 0).v > 0))
+        die(2, "--process: no density at t = %g, where there is no noise: %s:tmin=...", k->p.tmin,
+            k->process.t->rows[k->process.row].name);
+    *o = settle(o, k);
+    double *out = fd_raw(&a, double, n * LOGLIK_COLS);
+    density_gauss(&a, &q);
+    fd_cov_pow(k->noise, 0, n, q.x0, q.x0, a);         /* as in training */
+    need(&st);
+    density_rows(&q, o, out, a);
+    printf("%d functions, %ld dimensions, t = %g (bound: 0); %s, ", n, (long)q.dims, k->p.tmin,
+           fd_scheme_name(o->scheme.row));
+    if (q.probes) printf("%d probes of the trace\n", q.probes);
+    else puts("exact trace");
+    density_print(n, out);
     if (o->out) {
-        fd_csv_save(&st, o->out, COUNT(cols), cols, n, out);
+        fd_csv_save(&st, o->out, LOGLIK_COLS, loglik_name, n, out);
         need(&st);
         wrote(o->out);
     }
@@ -1347,6 +1526,53 @@ static int do_info(args *o)
 
 /* ---- fd convert ------------------------------------------------------------------------------ */
 
+/* convert_npz -- the arrays of f as a .npz, and which are left out. */
+static void convert_npz(fd_status *st, const args *o, const fd_tensors *f)
+{
+    if (o->grid.nd || o->as.row) die(2, "--out: a network is a .safetensors");
+    fd_npz_save(st, o->out, f);
+    need(st);
+    for (int i = 0; i < f->others; i++) {
+        printf("left out: ");
+        text_print(f->other[i].name, 0);
+        putchar(' ');
+        shape_print(f->other[i].nd, f->other[i].n);
+        printf("  %s\n", f->other[i].type);
+    }
+}
+
+/* convert_model -- the network with the grid, the noise and the process that the flags say. */
+static void convert_model(args *o, fd_net *net, fd_arena a)
+{
+    const fd_arch *n = &net->arch;
+    kit *k = fd_new(&a, kit, 1);
+    if (o->grid.nd != n->nd) die(2, "--grid: %d axes, but the network has %d", o->grid.nd, n->nd);
+    if (n->in != n->out) die(2, "--grid: no model: %d channels in, %d out", n->in, n->out);
+    if (o->cov.row == COV_EMPIRICAL) die(2, "--cov: empirical needs data");
+    need(a.st);
+    k->cov = o->cov;
+    k->process = o->process;
+    k->predict = o->predict;
+    k->precond = spec_read(&t_precond, "", "none");
+    k->axes = n->out > 1 ? AXES_FIRST : AXES_NONE;
+    k->norm = normal_plain(0);
+    if (n->out > CHANNELS) die(2, "--grid: no model: more than %d channels", CHANNELS);
+    k->net = net;
+    k->s = fd_grid(&a, n->nd, o->grid.n, NULL, o->bc, n->out);
+    k->noise = cov_build(&a, &k->s, &k->cov, NULL, 0);
+    spec_need(a.st, "cov");
+    k->mean = fd_new(&a, fd_real, fd_size(&k->s));
+    k->c0 = cov_table(&a, &k->s, fd_new(&a, fd_real, k->s.modes));
+    kit_close(&a, k, &k->s);
+    need(a.st);
+    o->weight = spec_read(&t_weight, "", "one");
+    o->law = spec_read(&t_law, "", "stratified");
+    o->norm = spec_read(&t_norm, "", "h");
+    o->flip = spec_read(&t_flip, "", t_flip.rows[0].name);
+    o->batch = o->accumulate = 1;
+    kit_save(a.st, o->out, k, o, a);
+}
+
 static int do_convert(args *o)
 {
     static const int row_of[FD_FOREIGN] = { AS_AUTO, AS_FNO, AS_NEURALOP, AS_NEURALOP, AS_NEURALOP,
@@ -1361,16 +1587,7 @@ static int do_convert(args *o)
     fd_tensors f = source_tensors(&a, o->file, 1);
     need(&st);
     if (read_ends(o->out, ".npz")) {
-        if (o->grid.nd || o->as.row) die(2, "--out: a network is a .safetensors");
-        fd_npz_save(&st, o->out, &f);
-        need(&st);
-        for (int i = 0; i < f.others; i++) {
-            printf("left out: ");
-            text_print(f.other[i].name, 0);
-            putchar(' ');
-            shape_print(f.other[i].nd, f.other[i].n);
-            printf("  %s\n", f.other[i].type);
-        }
+        convert_npz(&st, o, &f);
         wrote(o->out);
         return finish();
     }
@@ -1381,39 +1598,9 @@ static int do_convert(args *o)
             fd_foreign_name(kind));
     fd_net *net = foreign_net(&a, &f, &o->as, why);
     if (!net) die(1, "%s: %s", o->file, why);
-    const fd_arch *n = &net->arch;
     net_print(fd_foreign_name(kind), net);
-    if (o->grid.nd) {
-        kit *k = fd_new(&a, kit, 1);
-        if (o->grid.nd != n->nd)
-            die(2, "--grid: %d axes, but the network has %d", o->grid.nd, n->nd);
-        if (n->in != n->out) die(2, "--grid: no model: %d channels in, %d out", n->in, n->out);
-        if (o->cov.row == COV_EMPIRICAL) die(2, "--cov: empirical needs data");
-        need(&st);
-        k->cov = o->cov;
-        k->process = o->process;
-        k->predict = o->predict;
-        k->precond = spec_read(&t_precond, "", "none");
-        k->axes = n->out > 1 ? AXES_FIRST : AXES_NONE;
-        k->norm = normal_plain(0);
-        if (n->out > CHANNELS) die(2, "--grid: no model: more than %d channels", CHANNELS);
-        k->net = net;
-        k->s = fd_grid(&a, n->nd, o->grid.n, NULL, o->bc, n->out);
-        k->noise = cov_build(&a, &k->s, &k->cov, NULL, 0);
-        spec_need(&st, "cov");
-        k->mean = fd_new(&a, fd_real, fd_size(&k->s));
-        k->c0 = cov_table(&a, &k->s, fd_new(&a, fd_real, k->s.modes));
-        kit_close(&a, k, &k->s);
-        need(&st);
-        o->weight = spec_read(&t_weight, "", "one");
-        o->law = spec_read(&t_law, "", "stratified");
-        o->norm = spec_read(&t_norm, "", "h");
-        o->flip = spec_read(&t_flip, "", t_flip.rows[0].name);
-        o->batch = o->accumulate = 1;
-        kit_save(&st, o->out, k, o, a);
-    } else {
-        fd_net_save(&st, o->out, net, NULL, NULL, a);
-    }
+    if (o->grid.nd) convert_model(o, net, a);
+    else fd_net_save(&st, o->out, net, NULL, NULL, a);
     need(&st);
     wrote(o->out);
     return finish();

@@ -135,22 +135,20 @@ static inline void obs_given(fd_arena *a, problem *q, const int *ch, double *sd,
     need(a->st);
 }
 
-/* obs_csv -- a header and a line per observation: x[, y[, z]], value[, channel][, sd]. */
-static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noise)
+/* obs_columns -- the header: col[], which column of the table each one of the file is; at[], where
+ * each one of the table stands, or -1; how many the file has. */
+enum { VALUE = 3, CHANNEL, SD, OBS_KNOWN };
+static const char *const obs_known[OBS_KNOWN] = { "x", "y", "z", "value", "channel", "sd" };
+static inline int obs_columns(const char *path, char *line, int nd, int col[OBS_COLS],
+                              int at[OBS_KNOWN])
 {
-    static const char *const known[] = { "x", "y", "z", "value", "channel", "sd" };
-    enum { VALUE = 3, CHANNEL, SD };
-    FILE *f = fopen(path, "r");
-    char line[1024];
-    int col[OBS_COLS], cols = 0, at[COUNT(known)], nd = q->s.nd, m = 0, room = 0;
-    if (!f) die(1, "%s: cannot open", path);
-    if (!fgets(line, sizeof line, f)) die(1, "%s: it is empty", path);
-    for (int i = 0; i < COUNT(known); i++) at[i] = -1;
+    int cols = 0;
+    for (int i = 0; i < OBS_KNOWN; i++) at[i] = -1;
     for (char *w = strtok(line, ", ;\t\r\n"); w; w = strtok(NULL, ", ;\t\r\n"), cols++) {
         int i = 0;
         if (cols == OBS_COLS) die(1, "%s: more than %d columns", path, OBS_COLS);
-        while (i < COUNT(known) && strcmp(known[i], w)) i++;
-        if (i == COUNT(known))
+        while (i < OBS_KNOWN && strcmp(obs_known[i], w)) i++;
+        if (i == OBS_KNOWN)
             die(1, "%s: column '%s': expected x, y, z, value, channel or sd", path, w);
         if (at[i] >= 0) die(1, "%s: two columns '%s'", path, w);
         col[cols] = i, at[i] = cols;
@@ -160,6 +158,18 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
                                           nd == 1 ? "x, value" : nd == 2 ? "x, y, value"
                                               : "x, y, z, value");
     if (at[VALUE] < 0) die(1, "%s: no column 'value'", path);
+    return cols;
+}
+
+/* obs_csv -- a header and a line per observation: x[, y[, z]], value[, channel][, sd]. */
+static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noise)
+{
+    FILE *f = fopen(path, "r");
+    char line[1024];
+    int col[OBS_COLS], cols, at[OBS_KNOWN], nd = q->s.nd, m = 0, room = 0;
+    if (!f) die(1, "%s: cannot open", path);
+    if (!fgets(line, sizeof line, f)) die(1, "%s: it is empty", path);
+    cols = obs_columns(path, line, nd, col, at);
     while (fgets(line, sizeof line, f)) room++;
     rewind(f);
     if (!fgets(line, sizeof line, f) || !room) die(1, "%s: no observations", path);
@@ -168,22 +178,22 @@ static inline void obs_csv(fd_arena *a, problem *q, const char *path, double noi
     q->y = fd_raw(a, double, room);
     need(a->st);
     while (fgets(line, sizeof line, f)) {
-        double v[COUNT(known)] = { 0 };
+        double v[OBS_KNOWN] = { 0 };
         char *p = line + strspn(line, " \t\r\n"), *end;
         if (!*p) continue;
         v[SD] = noise;
         for (int i = 0; i < cols; i++) {
             v[col[i]] = strtod(p, &end);
             if (end == p || !isfinite(v[col[i]]))
-                die(1, "%s: line %d: '%s' is not a number", path, m + 2, known[col[i]]);
+                die(1, "%s: line %d: '%s' is not a number", path, m + 2, obs_known[col[i]]);
             p = end + strspn(end, ", ;\t\r\n");
         }
         if (*p) die(1, "%s: line %d: more than %d numbers", path, m + 2, cols);
         for (int i = 0; i < nd; i++) {
             place[m * nd + i] = v[i];
             if (!(v[i] >= 0 && v[i] <= q->s.len[i]))
-                die(1, "%s: line %d: %s = %g is outside the domain, 0 to %g", path, m + 2, known[i],
-                    v[i], q->s.len[i]);
+                die(1, "%s: line %d: %s = %g is outside the domain, 0 to %g", path, m + 2,
+                    obs_known[i], v[i], q->s.len[i]);
         }
         ch[m] = (int)v[CHANNEL];
         if (ch[m] != v[CHANNEL] || ch[m] < 0 || ch[m] >= q->s.ch)
@@ -487,95 +497,144 @@ static inline void method_plain(const problem *q, const spec *m)
             m->t->rows[m->row].name);
 }
 
+/* moves -- what the moves of a sampler share. */
+typedef struct {
+    const problem *q;
+    const args *o;
+    const fd_sampler *how;
+    fd_rng r;
+    int rule, first, b, correct;           /* of the method; functions; corrections after a step */
+    fd_obs bare;                           /* observations without noise */
+    fd_gain *g;
+    double *y, *z, *path;                  /* observations; normal numbers; where the path is */
+    double *e, *de;                        /* noise on them, NULL: none; that of the denoised */
+    fd_real *lots, *xi;
+} moves;
+
+static inline int rule_moves(int rule)
+{
+    return rule == METHOD_PROJECT || rule == METHOD_DENOISED || rule == METHOD_FLAT;
+}
+
+static inline void moves_normal(const moves *w, uint32_t purpose, int k, double *z)
+{
+    const int m = w->q->o.m;
+    for (int i = 0; i < w->b; i++)
+        fd_normal(fd_stream(fd_stream(w->r, purpose, (uint32_t)k), 'i', (uint32_t)(w->first + i)),
+                  m, w->lots + (ptrdiff_t)i * m);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)w->b * m; i++) z[i] = (double)w->lots[i];
+}
+
+/* moves_noise -- the noise on the observations at time t; at the start e ~ N(0, v Gamma), noise on
+ * F(0) = 0. */
+static inline void moves_noise(const moves *w, int k, double from, double t, fd_arena a)
+{
+    const ptrdiff_t bm = (ptrdiff_t)w->b * w->q->o.m;
+    if (k) {
+        double *ze = fd_raw(&a, double, bm);
+        need(a.st);
+        moves_normal(w, 'n', k, ze);
+        fd_noise_step(w->how, &w->q->o, from, t, w->b, w->e, w->de, ze, a);
+        return;
+    }
+    fd_real *zero = fd_new(&a, fd_real, w->b * fd_size(&w->q->s));
+    need(a.st);
+    fd_obs_draw(&w->q->o, fd_stream(w->r, 'e', 0), w->first, w->b, zero, w->e, a);
+    for (ptrdiff_t i = 0; i < bm; i++) w->e[i] *= sqrt(fd_law(&w->q->p, t, 0).v);
+}
+
+/* moves_project -- the state onto what is observed of the path; then steps of the corrector, each
+ * projected, too. */
+static inline void moves_project(const moves *w, fd_run *run, int k, double from, double t,
+                                 verdict *v, fd_arena a)
+{
+    const problem *q = w->q;
+    const spec *m = &w->o->method;
+    const int rule = w->rule, b = w->b;
+    const int path_rule = rule == METHOD_PROJECT ? FD_PATH_BRIDGE + (int)method_value(m, "path")
+        : FD_PATH_BRIDGE;
+    fd_path_move(w->g, &q->p, path_rule, from, t, b, w->y, w->z, w->path, a);
+    if (rule == METHOD_FLAT) fd_project_flat(&w->bare, b, w->path, run->x, a);
+    else fd_project(w->g, b, w->path, run->x, w->e, a);
+    if (!k || k == w->how->steps || !(fd_law(&q->p, t, 0).v > 0)) return;
+    for (int c = 0; c < w->correct && t <= method_value(m, "below") * q->p.tmax; c++) {
+        fd_sampler fix = *w->how;
+        fix.corrector = FD_CORRECT_SCALED, fix.cprm = method_value(m, "c");
+        fd_cov_draw(q->p.noise, fd_stream(fd_stream(w->r, 'c', (uint32_t)k), 'j', (uint32_t)c),
+                    w->first, b, w->xi, a);
+        fd_correct(&fix, t, b, run->x, w->xi, run->d, a);
+        fd_project(w->g, b, w->path, run->x, w->e, a);
+        v->evals += b;
+    }
+}
+
+/* moves_end -- the mean of what is left at the last time, observed. */
+static inline void moves_end(const moves *w, fd_run *run, double t, fd_arena a)
+{
+    const problem *q = w->q;
+    const int b = w->b;
+    const fd_coef f = fd_law(&q->p, t, 0);
+    if (!(f.v > 0)) return;
+    fd_arena own = a;
+    double *tb = fd_raw(&own, double, b);
+    need(a.st);
+    for (int i = 0; i < b; i++) tb[i] = t;
+    fd_predict(&q->model, FD_X0, &q->p, b, run->x, tb, run->d, own);
+    memcpy(run->x, run->d, (size_t)(b * fd_size(&q->s)) * sizeof *run->x);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * q->o.m && w->e; i++)
+        w->e[i] *= f.m / (f.m * f.m + f.v);
+    if (w->rule == METHOD_FLAT) fd_project_flat(&w->bare, b, w->y, run->x, a);
+    else fd_project(w->g, b, w->y, run->x, w->e, a);
+}
+
 /* method_run -- b functions by a sampler with moves between its steps. */
 static inline void method_run(const problem *q, const args *o, const fd_sampler *how, int rule,
                               fd_rng r, int first, int b, fd_real *x, verdict *v, fd_arena a)
 {
-    const spec *m = &o->method;
-    const int noisy = q->o.sd > 0 || q->o.each || q->o.chol, moves = rule == METHOD_PROJECT
-        || rule == METHOD_DENOISED
-                                                                  || rule == METHOD_FLAT;
-    const int path_rule = rule == METHOD_PROJECT ? FD_PATH_BRIDGE + (int)method_value(m, "path")
-        : FD_PATH_BRIDGE;
-    const int correct = rule == METHOD_PROJECT ? (int)method_value(m, "corrector") : 0;
-    ptrdiff_t n = b * fd_size(&q->s), bm = (ptrdiff_t)b * q->o.m;
-    fd_obs bare = q->o;
-    bare.sd = 0, bare.each = bare.chol = NULL;
-    fd_gain *g = moves ? fd_gain_new(&a, rule == METHOD_FLAT ? &bare : &q->o, q->p.noise, NULL)
-        : NULL;
+    const int noisy = q->o.sd > 0 || q->o.each || q->o.chol, any = rule_moves(rule);
+    const ptrdiff_t n = b * fd_size(&q->s), bm = (ptrdiff_t)b * q->o.m;
+    moves w = { .q = q, .o = o, .how = how, .r = r, .rule = rule, .first = first, .b = b,
+                .bare = q->o };
+    if (rule == METHOD_PROJECT) w.correct = (int)method_value(&o->method, "corrector");
+    w.bare.sd = 0, w.bare.each = w.bare.chol = NULL;
+    if (any) w.g = fd_gain_new(&a, rule == METHOD_FLAT ? &w.bare : &q->o, q->p.noise, NULL);
     need_grid(a.st);
-    double *y = fd_raw(&a, double, bm), *path = fd_new(&a, double, bm), *z = fd_raw(&a, double, bm);
-    double *e = noisy && rule != METHOD_FLAT ? fd_raw(&a, double, bm) : NULL,
-        *de = e ? fd_new(&a, double, bm) : NULL;
-    fd_real *lots = fd_raw(&a, fd_real, bm), *xi = correct ? fd_raw(&a, fd_real, n) : NULL;
+    w.y = fd_raw(&a, double, bm), w.path = fd_new(&a, double, bm), w.z = fd_raw(&a, double, bm);
+    if (noisy && rule != METHOD_FLAT) w.e = fd_raw(&a, double, bm);
+    if (w.e) w.de = fd_new(&a, double, bm);
+    w.lots = fd_raw(&a, fd_real, bm);
+    if (w.correct) w.xi = fd_raw(&a, fd_real, n);
     fd_run *run = fd_begin(&a, how, r, first, b);
     need(a.st);
-    for (ptrdiff_t i = 0; i < bm; i++) y[i] = q->y[i % q->o.m];
-    for (int k = 0; moves && k <= how->steps; k++) {                 /* k = 0: the start */
+    for (ptrdiff_t i = 0; i < bm; i++) w.y[i] = q->y[i % q->o.m];
+    for (int k = 0; any && k <= how->steps; k++) {                   /* k = 0: the start */
         double from = k ? how->t[k - 1] : INFINITY, t = how->t[k];
-        fd_coef f = fd_law(&q->p, t, 0);
-        int end = k == how->steps;
-        for (int i = 0; i < b; i++)
-            fd_normal(fd_stream(fd_stream(r, 'q', (uint32_t)k), 'i', (uint32_t)(first + i)), q->o.m,
-                      lots + (ptrdiff_t)i * q->o.m);
-        for (ptrdiff_t i = 0; i < bm; i++) z[i] = (double)lots[i];
-        if (k && e) {
-            for (int i = 0; i < b; i++)
-                fd_normal(fd_stream(fd_stream(r, 'n', (uint32_t)k), 'i', (uint32_t)(first + i)),
-                          q->o.m, lots + (ptrdiff_t)i * q->o.m);
-            fd_arena own = a;
-            double *ze = fd_raw(&own, double, bm);
-            need(a.st);
-            for (ptrdiff_t i = 0; i < bm; i++) ze[i] = (double)lots[i];
-            fd_noise_step(how, &q->o, from, t, b, e, de, ze, own);
-        }
-        /* e ~ N(0, v Gamma): noise on F(0) = 0 */
-        if (!k && e) {
-            fd_arena own = a;
-            fd_real *zero = fd_new(&own, fd_real, n);
-            need(a.st);
-            fd_obs_draw(&q->o, fd_stream(r, 'e', 0), first, b, zero, e, own);
-            for (ptrdiff_t i = 0; i < bm; i++) e[i] *= sqrt(f.v);
-        }
+        moves_normal(&w, 'q', k, w.z);
+        if (w.e) moves_noise(&w, k, from, t, a);
         if (k) fd_step(run, a);
         need_grid(a.st);
-        if (rule == METHOD_DENOISED) {
-            if (k) fd_project_denoised(g, &q->p, t, b, y, run->d, de, run->x, e, a);
-        } else {
-            fd_path_move(g, &q->p, path_rule, from, t, b, y, z, path, a);
-            if (rule == METHOD_FLAT) fd_project_flat(&bare, b, path, run->x, a);
-            else fd_project(g, b, path, run->x, e, a);
-            for (int c = 0; c < correct && k && !end && f.v > 0
-                 && t <= method_value(m, "below") * q->p.tmax; c++) {
-                fd_sampler fix = *how;
-                fix.corrector = FD_CORRECT_SCALED, fix.cprm = method_value(m, "c");
-                fd_cov_draw(q->p.noise, fd_stream(fd_stream(r, 'c', (uint32_t)k), 'j', (uint32_t)c),
-                            first, b, xi, a);
-                fd_correct(&fix, t, b, run->x, xi, run->d, a);
-                fd_project(g, b, path, run->x, e, a);
-                v->evals += b;
-            }
-        }
-        /* the mean of what is left, observed */
-        if (end && f.v > 0) {
-            fd_arena own = a;
-            double *tb = fd_raw(&own, double, b);
-            need(a.st);
-            for (int i = 0; i < b; i++) tb[i] = t;
-            fd_predict(&q->model, FD_X0, &q->p, b, run->x, tb, run->d, own);
-            memcpy(run->x, run->d, (size_t)n * sizeof *x);
-            for (ptrdiff_t i = 0; i < bm && e; i++) e[i] *= f.m / (f.m * f.m + f.v);
-            if (rule == METHOD_FLAT) fd_project_flat(&bare, b, y, run->x, a);
-            else fd_project(g, b, y, run->x, e, a);
-        }
+        if (rule != METHOD_DENOISED) moves_project(&w, run, k, from, t, v, a);
+        else if (k) fd_project_denoised(w.g, &q->p, t, b, w.y, run->d, w.de, run->x, w.e, a);
+        if (k == how->steps) moves_end(&w, run, t, a);
         need(a.st);
     }
-    while (!moves && fd_step(run, a)) { }
+    while (!any && fd_step(run, a)) { }
     if (a.st->code == FD_ENAN && rule == METHOD_DPS)
         die(1, "--method: dps: the state is not finite: guidance of this strength needs shorter "
             "steps: a smaller zeta, or more --steps");
     need_grid(a.st);
     memcpy(x, run->x, (size_t)n * sizeof *x);
+}
+
+/* stiffness -- the largest eigenvalue of A C A* in units of the noise. */
+static inline double stiffness(const problem *q, fd_arena a)
+{
+    const fd_gain *pull = fd_gain_new(&a, &q->o, q->p.noise, NULL);
+    double most = 0;
+    need_grid(a.st);
+    for (ptrdiff_t k = 0; k < (q->o.mul ? q->s.modes : q->o.m); k++)
+        most = fmax(most, pull->w[k] / (q->o.mul ? q->o.sd * q->o.sd : 1));
+    return most;
 }
 
 /* method_released -- b functions by the steps of FunDPS, DiffusionPDE, DAPS, ECI, named as
@@ -605,13 +664,10 @@ static inline void method_released(const problem *q, const args *o, const fd_sam
     const fd_cov *white = fd_cov_table(&a, &q->s, one);
     const fd_gain *gain = rule == METHOD_ECI
         ? fd_gain_new(&a, &bare, method_value(m, "norm") > 0 ? q->p.noise : white, NULL) : NULL;
-    double stiff = 0;                      /* of A C A* in units of the noise */
+    double stiff = 0;
     if (rule == METHOD_DAPS) {
-        const fd_gain *pull = fd_gain_new(&a, &q->o, q->p.noise, NULL);
-        need_grid(a.st);
+        stiff = stiffness(q, a);
         level.phi = fd_obs_potential(&a, &q->o, q->y);
-        for (ptrdiff_t k = 0; k < (q->o.mul ? q->s.modes : q->o.m); k++)
-            stiff = fmax(stiff, pull->w[k] / (q->o.mul ? q->o.sd * q->o.sd : 1));
     }
     for (int i = 0; i < b; i++) tb[i] = how->t[0];
     /* the start, and the noise in it */
@@ -718,73 +774,109 @@ static inline void state_save(fd_status *st, const problem *q, const args *o, in
     wrote(o->state);
 }
 
+/* chains -- what the chains of a method share; of each, its misfits. */
+typedef struct {
+    const args *o;
+    fd_mcmc how;
+    fd_rng r;
+    int count, steps, burn, n;             /* chains; steps of each, kept and before; functions */
+    ptrdiff_t size;                        /* of a function */
+    double *series;
+} chains;
+
+/* chains_latent -- chains of the starts of a sampler, whose prior is N(0, v C). */
+static inline void chains_latent(fd_arena *a, const problem *q, const fd_sampler *flow,
+                                 fd_cov *start, fd_mcmc *how)
+{
+    double *lam = fd_raw(a, double, q->s.modes);
+    need(a->st);
+    for (ptrdiff_t k = 0; k < q->s.modes; k++)
+        lam[k] = fd_law(&q->p, q->t[0], k).v * q->p.noise->lam[k];
+    *start = (fd_cov){ .s = q->s, .lam = lam };
+    how->prior = start, how->mean = NULL;
+    how->phi = fd_latent_potential(a, flow, &how->phi);
+}
+
+/* chain_run -- chain c from its start, or from where it was: its share of the functions x, its
+ * state, with the function in `end`, and how often it moved and called the observation. */
+static inline chain_state chain_run(const chains *w, int c, const chain_state *was, fd_real *x,
+                                    fd_real *end, long long sum[2], fd_arena a)
+{
+    const ptrdiff_t size = w->size;
+    const int steps = w->steps, n = w->n;
+    int got = (int)((double)n * c / w->count);
+    fd_chain *chain = was ? fd_chain_resume(&a, &w->how, w->r, c, was->u, was->k, was->h,
+                                            was->accepted, was->calls)
+                          : fd_chain_begin(&a, &w->how, w->r, c, NULL);
+    need(a.st);
+    if (was && chain->phi != was->phi)
+        die(1, "--state: %s: is of another prior, or of other observations", w->o->state);
+    long long called = was ? was->calls : 0;
+    while (chain->k < (uint32_t)w->burn && !a.st->code) fd_chain_step(chain, a);
+    long long before = chain->accepted;
+    for (int i = 0; i < steps; i++) {
+        fd_chain_step(chain, a);
+        need(a.st);
+        w->series[c * steps + i] = chain->phi;
+        int want = (int)((double)n * (c + (i + 1.) / steps) / w->count);
+        for (; got < want; got++) fd_chain_get(chain, x + got * size);
+        if (isatty(2) && i % 64 == 0)
+            progress("chain", c + 1, (c + (double)i / steps) / w->count, chain->phi, 0, 0);
+    }
+    sum[0] = chain->accepted - before, sum[1] = chain->calls - called;
+    memcpy(end, chain->u, (size_t)size * sizeof *end);
+    return (chain_state){ end, chain->k, chain->h, chain->phi, chain->accepted, chain->calls };
+}
+
+/* latent_functions -- the functions that n starts make, in their place. */
+static inline void latent_functions(const fd_sampler *flow, fd_rng r, ptrdiff_t size, int n,
+                                    fd_real *x, fd_arena a)
+{
+    for (int i = 0; i < n; i++) {
+        fd_arena own = a;
+        fd_run *run = fd_begin(&own, flow, r, 0, 1);
+        need(a.st);
+        memcpy(run->x, x + i * size, (size_t)size * sizeof *x);
+        while (fd_step(run, own)) { }
+        need_grid(a.st);
+        memcpy(x + i * size, run->x, (size_t)size * sizeof *x);
+    }
+}
+
 /* method_chain -- n functions of chains after burn-in, evenly thinned. */
 static inline void method_chain(const problem *q, const args *o, int kind, fd_rng r, int n,
                                 fd_real *x, verdict *v, fd_arena a)
 {
     const spec *m = &o->method;
-    const int latent = o->method.row == METHOD_LATENT, chains = (int)method_value(m, "chains");
+    const int latent = m->row == METHOD_LATENT, count = (int)method_value(m, "chains");
     const int steps = (int)method_value(m, "steps"), burn = (int)method_value(m, "burn");
     const ptrdiff_t size = fd_size(&q->s);
-    fd_potential phi = fd_obs_potential(&a, &q->o, q->y);
     fd_cov start;
-    fd_mcmc how = { .prior = q->c0, .mean = q->mean, .phi = phi, .kind = kind,
-                    .h = method_value(m, "h"), .leaps = (int)method_value(m, "leaps"),
-                    .adapt = burn };
     fd_sampler flow = { .p = &q->p, .model = q->model, .t = q->t, .steps = o->steps,
                         .scheme = FD_DDIM, .denoise = 1 };
-    if (kind == FD_MCMC_SLICE) how.h = 1;
-    /* prior of the start: N(0, v C) */
-    if (latent) {
-        double *lam = fd_raw(&a, double, q->s.modes);
-        need(a.st);
-        for (ptrdiff_t k = 0; k < q->s.modes; k++)
-            lam[k] = fd_law(&q->p, q->t[0], k).v * q->p.noise->lam[k];
-        start = (fd_cov){ .s = q->s, .lam = lam };
-        how.prior = &start, how.mean = NULL;
-        how.phi = fd_latent_potential(&a, &flow, &phi);
-    }
+    chains w = { .o = o, .r = r, .count = count, .steps = steps, .burn = burn, .n = n,
+                 .size = size };
+    w.how = (fd_mcmc){ .prior = q->c0, .mean = q->mean, .kind = kind,
+                       .phi = fd_obs_potential(&a, &q->o, q->y), .h = method_value(m, "h"),
+                       .leaps = (int)method_value(m, "leaps"), .adapt = burn };
+    if (kind == FD_MCMC_SLICE) w.how.h = 1;
+    if (latent) chains_latent(&a, q, &flow, &start, &w.how);
     need(a.st);
-    double *series = fd_raw(&a, double, (ptrdiff_t)chains * steps), ess = INFINITY, rhat = 0;
+    w.series = fd_raw(&a, double, (ptrdiff_t)count * steps);
     need(a.st);
-    chain_state *was = o->state ? state_read(&a, q, o, chains) : NULL,
-        *now = fd_new(&a, chain_state, chains);
-    fd_real *ends = fd_raw(&a, fd_real, chains * size);
+    chain_state *was = o->state ? state_read(&a, q, o, count) : NULL,
+        *now = fd_new(&a, chain_state, count);
+    fd_real *ends = fd_raw(&a, fd_real, count * size);
     need(a.st);
-    long long (*sum)[2] = fd_alloc(&a, (size_t)chains, sizeof *sum);     /* moved, calls */
+    long long (*sum)[2] = fd_alloc(&a, (size_t)count, sizeof *sum);      /* moved, calls */
     need(a.st);
-    for (int c = my_rank; c < chains; c += ranks) {
-        fd_arena own = a;
-        int got = (int)((double)n * c / chains);
-        fd_chain *chain = was
-            ? fd_chain_resume(&own, &how, r, c, was[c].u, was[c].k, was[c].h, was[c].accepted,
-                              was[c].calls)
-                              : fd_chain_begin(&own, &how, r, c, NULL);
-        need(a.st);
-        if (was && chain->phi != was[c].phi)
-            die(1, "--state: %s: is of another prior, or of other observations", o->state);
-        long long called = was ? was[c].calls : 0;
-        while (chain->k < (uint32_t)burn && !a.st->code) fd_chain_step(chain, own);
-        long long before = chain->accepted;
-        for (int i = 0; i < steps; i++) {
-            fd_chain_step(chain, own);
-            need(a.st);
-            series[c * steps + i] = chain->phi;
-            int want = (int)((double)n * (c + (i + 1.) / steps) / chains);
-            for (; got < want; got++) fd_chain_get(chain, x + got * size);
-            if (isatty(2) && i % 64 == 0)
-                progress("chain", c + 1, (c + (double)i / steps) / chains, chain->phi, 0, 0);
-        }
-        sum[c][0] = chain->accepted - before, sum[c][1] = chain->calls - called;
-        memcpy(ends + c * size, chain->u, (size_t)size * sizeof *ends);
-        now[c] = (chain_state){ ends + c * size, chain->k, chain->h, chain->phi, chain->accepted,
-                                chain->calls };
-    }
+    for (int c = my_rank; c < count; c += ranks)
+        now[c] = chain_run(&w, c, was ? &was[c] : NULL, x, ends + c * size, sum[c], a);
     bar_end();
     long long moved = 0, calls = 0;
-    for (int c = 0; c < chains; c++) {
-        const int from = (int)((double)n * c / chains), to = (int)((double)n * (c + 1) / chains);
-        ranks_share(series + (ptrdiff_t)c * steps, steps * (ptrdiff_t)sizeof *series, c % ranks);
+    for (int c = 0; c < count; c++) {
+        const int from = (int)((double)n * c / count), to = (int)((double)n * (c + 1) / count);
+        ranks_share(w.series + (ptrdiff_t)c * steps, steps * (ptrdiff_t)sizeof(double), c % ranks);
         ranks_share(ends + c * size, size * (ptrdiff_t)sizeof *ends, c % ranks);
         ranks_share(x + from * size, (to - from) * size * (ptrdiff_t)sizeof *x, c % ranks);
         ranks_share(&now[c], sizeof now[c], c % ranks);
@@ -792,20 +884,10 @@ static inline void method_chain(const problem *q, const args *o, int kind, fd_rn
         now[c].u = ends + c * size;
         moved += sum[c][0], calls += sum[c][1];
     }
-    if (o->state && !my_rank) state_save(a.st, q, o, chains, now, a);
-    ess = fd_ess(chains, steps, series, a), rhat = fd_rhat(chains, steps, series, a);
-    *v = (verdict){ (int)calls, ess, rhat, (double)moved / ((double)chains * steps), NAN };
-    if (latent)
-        /* the functions that the starts make */
-        for (int i = 0; i < n; i++) {
-            fd_arena own = a;
-            fd_run *run = fd_begin(&own, &flow, r, 0, 1);
-            need(a.st);
-            memcpy(run->x, x + i * size, (size_t)size * sizeof *x);
-            while (fd_step(run, own)) { }
-            need_grid(a.st);
-            memcpy(x + i * size, run->x, (size_t)size * sizeof *x);
-        }
+    if (o->state && !my_rank) state_save(a.st, q, o, count, now, a);
+    double ess = fd_ess(count, steps, w.series, a), rhat = fd_rhat(count, steps, w.series, a);
+    *v = (verdict){ (int)calls, ess, rhat, (double)moved / ((double)count * steps), NAN };
+    if (latent) latent_functions(&flow, r, size, n, x, a);
 }
 
 /* prior_draw -- n functions without observations: of the Gaussian, or what the sampler makes of the
@@ -890,17 +972,132 @@ static inline void amortised_observe(fd_arena *a, problem *q, int i)
     need(a->st);
 }
 
+/* draw_exact -- of a Gaussian prior; returns the evidence. */
+static inline double draw_exact(const problem *q, fd_rng r, int n, fd_real *x, fd_arena a)
+{
+    fd_posterior *p = fd_posterior_new(&a, q->mean, q->c0, &q->o, q->y);
+    need_grid(a.st);
+    fd_posterior_draw(p, r, 0, n, x, a);
+    return p->evidence;
+}
+
+/* draw_particles -- with the evidence and the number of particles that count. */
+static inline void draw_particles(const problem *q, const args *o, const fd_sampler *how, fd_rng r,
+                                  int n, fd_real *x, verdict *v, fd_arena a)
+{
+    static const int rules[] = { 0, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
+    const spec *m = &o->method;
+    fd_guide guide = { .o = &q->o, .y = q->y, .rule = rules[(int)method_value(m, "guide")],
+                       .zeta = method_value(m, "zeta") };
+    fd_particles *p = fd_particles_begin(&a, how, &guide, r, n);
+    need(a.st);
+    while (fd_particles_step(p, a)) { }
+    need_grid(a.st);
+    v->evidence = fd_particles_evidence(p), v->ess = fd_particles_ess(p);
+    v->evals = n * (o->steps + 1);
+    fd_particles_resample(p, a);
+    memcpy(x, p->run->x, (size_t)(n * fd_size(&q->s)) * sizeof *x);
+}
+
+/* draw_split -- sweeps of a split Gibbs sampler, whose rho falls from 1 in the first half. */
+static inline void draw_split(const problem *q, const args *o, fd_sampler how, fd_rng r, int n,
+                              fd_real *x, fd_arena a)
+{
+    const spec *m = &o->method;
+    double rho = method_value(m, "rho");
+    int sweeps = (int)method_value(m, "sweeps");
+    fd_gain *g = fd_gain_new(&a, &q->o, q->p.noise, NULL);
+    double *t = fd_raw(&a, double, o->steps + 1);
+    need_grid(a.st);
+    fd_sample(&how, r, 0, n, x, a);
+    for (int i = 0; i < sweeps && !a.st->code; i++) {
+        double now = 2 * i < sweeps ? pow(rho, 2. * i / sweeps) : rho;
+        fd_process part = q->p;
+        part.tmax = fd_time_at(&q->p, now);
+        fd_times(&part, FD_LOGSNR, 0, o->steps, t, a.st);
+        how.t = t;
+        double at = fd_law(&q->p, t[0], 0).m;
+        fd_split_gibbs(&how, g, q->y, sqrt(fd_law(&q->p, t[0], 0).v) / at,
+                       fd_stream(r, 'w', (uint32_t)i), 0, n, x, a);
+    }
+}
+
+/* draw_langevin -- Langevin steps at each time of the sampler. */
+static inline void draw_langevin(const problem *q, const args *o, fd_rng r, int n, fd_real *x,
+                                 verdict *v, fd_arena a)
+{
+    const spec *m = &o->method;
+    fd_potential phi = fd_obs_potential(&a, &q->o, q->y);
+    fd_real *xi = fd_raw(&a, fd_real, n * fd_size(&q->s));
+    need(a.st);
+    int inner = (int)method_value(m, "inner");
+    fd_cov_draw(q->p.noise, r, 0, n, x, a);
+    for (int k = 0; k <= o->steps && !a.st->code; k++)
+        for (int i = 0; i < inner && !a.st->code; i++, v->evals += n) {
+            if (!(fd_law(&q->p, q->t[k], 0).v > 0)) continue;
+            fd_cov_draw(q->p.noise, fd_stream(fd_stream(r, 'L', (uint32_t)k), 'i', (uint32_t)i), 0,
+                        n, xi, a);
+            fd_langevin(&q->p, &q->model, &phi, q->t[k], method_value(m, "h"), 1, n, x, xi, a);
+        }
+}
+
+/* sampler_given -- changes a sampler of the prior into that of the method: other steps, or a model
+ * that knows the observations. */
+static inline void sampler_given(fd_arena *a, const problem *q, const spec *m, fd_sampler *how)
+{
+    const int rule = m->row;
+    if (rule_moves(rule)) {
+        method_plain(q, m);
+        if (rule == METHOD_DENOISED && !is_given("scheme")) how->scheme = FD_DDIM;
+        how->denoise = 0;
+        if (how->scheme >= FD_ONE_STAGE)
+            die(2, "--method: %s needs a one-stage scheme: --scheme ancestral, ddim, "
+                   "euler-maruyama, ..", m->t->rows[rule].name);
+    }
+    if (rule == METHOD_CONDITIONAL) {
+        method_gauss(q, m);
+        how->model = fd_oracle_posterior(a, &q->p, 1, NULL, q->mean, &q->c0, &q->o, q->y);
+    }
+    if (rule == METHOD_AMORTISED) how->model = amortised_model(a, q, m);
+    if (rule == METHOD_GUIDE || rule == METHOD_PIGDM || rule == METHOD_DPS) {
+        fd_guide *g = fd_new(a, fd_guide, 1);
+        need(a->st);
+        *g = (fd_guide){ .p = &q->p, .model = q->model, .o = &q->o, .y = q->y,
+                         .rule = FD_GUIDE_EXACT + rule - METHOD_GUIDE,
+                         .zeta = method_value(m, "zeta"),
+                         .plain = (int)method_value(m, "plain") };
+        if (rule == METHOD_DPS) method_noisy(q, m);
+        how->model = fd_guided(a, g);
+    }
+    need(a->st);
+}
+
+/* draw_batches -- a batch at a time, those of this process: by the steps of a released program, or
+ * by a sampler with moves. */
+static inline void draw_batches(const problem *q, const args *o, const fd_sampler *how,
+                                int released, fd_rng r, int n, fd_real *x, verdict *v, fd_arena a)
+{
+    const ptrdiff_t size = fd_size(&q->s);
+    for (int i = 0; i < n; i += o->batch) {
+        int b = n - i < o->batch ? n - i : o->batch;
+        if (i / o->batch % ranks != my_rank) continue;
+        if (released) method_released(q, o, how, r, i, b, x + i * size, a);
+        else method_run(q, o, how, o->method.row, r, i, b, x + i * size, v, a);
+    }
+    batches_share(n, o->batch, size, x);
+    v->evals = (int)ranks_sum(0, v->evals);
+}
+
 /* posterior_draw -- n functions given q->y by o->method. Chains, and batches of what draws function
  * by function, are shared by the processes; the other methods need all functions at once. */
 static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, int n, fd_real *x,
                                      fd_arena a)
 {
-    const spec *m = &o->method;
-    const int rule = m->row;
     static const int linear[] = { METHOD_EXACT, METHOD_CONDITIONAL, METHOD_PROJECT, METHOD_DENOISED,
                                   METHOD_FLAT, METHOD_SPLIT, METHOD_PARTICLES, METHOD_DAPS,
                                   METHOD_ECI };
-    const ptrdiff_t size = fd_size(&q->s);
+    const spec *m = &o->method;
+    const int rule = m->row;
     verdict v = { 0, NAN, NAN, NAN, NAN };
     if (o->state && !(rule >= METHOD_PCN && rule <= METHOD_LATENT))
         die(2, "--state: %s is no chain", m->t->rows[rule].name);
@@ -909,82 +1106,32 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
     if (q->k) how.mean = q->mean;
     for (int i = 0; i < COUNT(linear); i++) if (rule == linear[i]) method_linear(q, m);
     switch (rule) {
-    case METHOD_EXACT: {
+    case METHOD_EXACT:
         method_gauss(q, m);
-        fd_posterior *p = fd_posterior_new(&a, q->mean, q->c0, &q->o, q->y);
-        need_grid(a.st);
-        fd_posterior_draw(p, r, 0, n, x, a);
-        v.evidence = p->evidence;
+        v.evidence = draw_exact(q, r, n, x, a);
         break;
-    }
     case METHOD_ESMDA:
         method_noisy(q, m);
         prior_draw(q, &how, r, n, x, a);
         for (int i = 0, steps = (int)method_value(m, "steps"); i < steps && !a.st->code; i++)
             fd_esmda(&q->o, q->y, steps, fd_stream(r, 'e', (uint32_t)i), n, x, a);
         break;
-    case METHOD_PARTICLES: {
+    case METHOD_PARTICLES:
         method_noisy(q, m), method_plain(q, m);
-        static const int rules[] = { 0, FD_GUIDE_PIGDM, FD_GUIDE_DPS };
-        fd_guide guide = { .o = &q->o, .y = q->y, .rule = rules[(int)method_value(m, "guide")],
-                           .zeta = method_value(m, "zeta") };
-        how.denoise = 1;
-        fd_particles *p = fd_particles_begin(&a, &how, &guide, r, n);
-        need(a.st);
-        while (fd_particles_step(p, a)) { }
-        need_grid(a.st);
-        v.evidence = fd_particles_evidence(p), v.ess = fd_particles_ess(p),
-            v.evals = n * (o->steps + 1);
-        fd_particles_resample(p, a);
-        memcpy(x, p->run->x, (size_t)(n * size) * sizeof *x);
+        draw_particles(q, o, &how, r, n, x, &v, a);
         break;
-    }
-    case METHOD_SPLIT: {
+    case METHOD_SPLIT:
         method_plain(q, m);
-        double rho = method_value(m, "rho");
-        int sweeps = (int)method_value(m, "sweeps");
-        fd_gain *g = fd_gain_new(&a, &q->o, q->p.noise, NULL);
-        double *t = fd_raw(&a, double, o->steps + 1);
-        need_grid(a.st);
-        fd_sample(&how, r, 0, n, x, a);
-        /* rho falls from 1 in the first half */
-        for (int i = 0; i < sweeps && !a.st->code; i++) {
-            double now = 2 * i < sweeps ? pow(rho, 2. * i / sweeps) : rho;
-            fd_process part = q->p;
-            part.tmax = fd_time_at(&q->p, now);
-            fd_times(&part, FD_LOGSNR, 0, o->steps, t, a.st);
-            how.t = t;
-            double at = fd_law(&q->p, t[0], 0).m;
-            fd_split_gibbs(&how, g, q->y, sqrt(fd_law(&q->p, t[0], 0).v) / at,
-                           fd_stream(r, 'w', (uint32_t)i), 0, n, x, a);
-        }
+        draw_split(q, o, how, r, n, x, a);
         break;
-    }
-    case METHOD_LANGEVIN: {
+    case METHOD_LANGEVIN:
         method_noisy(q, m);
-        fd_potential phi = fd_obs_potential(&a, &q->o, q->y);
-        fd_real *xi = fd_raw(&a, fd_real, n * size);
-        need(a.st);
-        int inner = (int)method_value(m, "inner");
-        fd_cov_draw(q->p.noise, r, 0, n, x, a);
-        for (int k = 0; k <= o->steps && !a.st->code; k++)
-            for (int i = 0; i < inner && !a.st->code; i++, v.evals += n) {
-                if (!(fd_law(&q->p, q->t[k], 0).v > 0)) continue;
-                fd_cov_draw(q->p.noise, fd_stream(fd_stream(r, 'L', (uint32_t)k), 'i', (uint32_t)i),
-                            0, n, xi, a);
-                fd_langevin(&q->p, &q->model, &phi, q->t[k], method_value(m, "h"), 1, n, x, xi, a);
-            }
+        draw_langevin(q, o, r, n, x, &v, a);
         break;
-    }
     case METHOD_FUNDPS: case METHOD_DIFFUSIONPDE: case METHOD_DAPS: case METHOD_ECI:
         method_plain(q, m);
         if (rule == METHOD_DAPS) method_noisy(q, m);
-        for (int i = 0; i < n; i += o->batch)
-            if (i / o->batch % ranks == my_rank)
-                method_released(q, o, &how, r, i, n - i < o->batch ? n - i : o->batch,
-                                x + i * size, a);
-        batches_share(n, o->batch, size, x);
-        v.evals = (int)ranks_sum(0, v.evals);
+        draw_batches(q, o, &how, 1, r, n, x, &v, a);
         break;
     case METHOD_PCN: case METHOD_MALA: case METHOD_HMC: case METHOD_SLICE: case METHOD_WALK:
         method_gauss(q, m), method_noisy(q, m);
@@ -998,37 +1145,8 @@ static inline verdict posterior_draw(const problem *q, const args *o, fd_rng r, 
         prior_draw(q, &how, r, n, x, a);
         break;
     default:
-        if (rule == METHOD_PROJECT || rule == METHOD_DENOISED || rule == METHOD_FLAT)
-            method_plain(q, m);
-        if (rule == METHOD_DENOISED && !is_given("scheme")) how.scheme = FD_DDIM;
-        if (rule == METHOD_PROJECT || rule == METHOD_DENOISED || rule == METHOD_FLAT) {
-            how.denoise = 0;
-            if (how.scheme >= FD_ONE_STAGE)
-                die(2, "--method: %s needs a one-stage scheme: --scheme ancestral, ddim, "
-                       "euler-maruyama, ..", m->t->rows[rule].name);
-        }
-        if (rule == METHOD_CONDITIONAL) {
-            method_gauss(q, m);
-            how.model = fd_oracle_posterior(&a, &q->p, 1, NULL, q->mean, &q->c0, &q->o, q->y);
-        }
-        if (rule == METHOD_AMORTISED) how.model = amortised_model(&a, q, m);
-        if (rule == METHOD_GUIDE || rule == METHOD_PIGDM || rule == METHOD_DPS) {
-            fd_guide *g = fd_new(&a, fd_guide, 1);
-            need(a.st);
-            *g = (fd_guide){ .p = &q->p, .model = q->model, .o = &q->o, .y = q->y,
-                             .rule = FD_GUIDE_EXACT + rule - METHOD_GUIDE,
-                             .zeta = method_value(m, "zeta"),
-                             .plain = (int)method_value(m, "plain") };
-            if (rule == METHOD_DPS) method_noisy(q, m);
-            how.model = fd_guided(&a, g);
-        }
-        need(a.st);
-        for (int i = 0; i < n; i += o->batch)
-            if (i / o->batch % ranks == my_rank)
-                method_run(q, o, &how, rule, r, i, n - i < o->batch ? n - i : o->batch,
-                           x + i * size, &v, a);
-        batches_share(n, o->batch, size, x);
-        v.evals = (int)ranks_sum(0, v.evals);
+        sampler_given(&a, q, m, &how);
+        draw_batches(q, o, &how, 0, r, n, x, &v, a);
     }
     need_grid(a.st);
     return v;
@@ -1073,6 +1191,27 @@ static inline double misfit_of(const problem *q, int n, const fd_real *x, fd_are
     return sqrt(sum / n);
 }
 
+/* panel_data -- the values of the observations at the nearest points of the grid, else NaN. */
+static inline fd_real *panel_data(fd_arena *a, const problem *q)
+{
+    const fd_space *s = &q->s;
+    const ptrdiff_t size = fd_size(s);
+    fd_real *data = fd_raw(a, fd_real, size);
+    need(a->st);
+    for (ptrdiff_t i = 0; i < size; i++) data[i] = (fd_real)NAN;
+    for (int i = 0; i < q->o.m && !q->op; i++) {
+        ptrdiff_t at = 0;
+        for (int d = 0; d < s->nd && !q->whole; d++) {
+            double from0 = fd_coord(s, d, 0), step = s->n[d] > 1 ? fd_coord(s, d, 1) - from0 : 1;
+            int j = (int)floor((q->at[(ptrdiff_t)i * s->nd + d] - from0) / step + .5);
+            at = at * s->n[d]
+                + (j < 0 ? 0 : j >= s->n[d] ? s->bc[d] == FD_PERIODIC ? 0 : s->n[d] - 1 : j);
+        }
+        data[q->whole ? i : at + (q->ch ? q->ch[i] : 0) * s->points] = (fd_real)q->said[i];
+    }
+    return data;
+}
+
 /* panels_png -- the data where they are, mean, deviation, draws, the exact ones beside, each named;
  * a row for each channel. */
 static inline void panels_png(const char *path, const problem *q, int n, const fd_real *x,
@@ -1087,24 +1226,9 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
     int show = n < MOST ? n : MOST, cols = 0, h, w;
     const char *name[5 + MOST];
     const fd_real *from[5 + MOST];
-    fd_real *data = fd_raw(&a, fd_real, size);
     double lo, hi, most = 1e-30;
-    need(a.st);
-    for (ptrdiff_t i = 0; i < size; i++) data[i] = (fd_real)NAN;
-    for (int i = 0; i < q->o.m && !q->op; i++) {
-        ptrdiff_t at = 0;
-        /* the nearest point of the grid */
-        for (int d = 0; d < s->nd && !q->whole; d++) {
-            double from0 = fd_coord(s, d, 0), step = s->n[d] > 1 ? fd_coord(s, d, 1) - from0 : 1;
-            int j = (int)floor((q->at[(ptrdiff_t)i * s->nd + d] - from0) / step + .5);
-            at = at * s->n[d]
-                + (j < 0 ? 0 : j >= s->n[d] ? s->bc[d] == FD_PERIODIC ? 0 : s->n[d] - 1 : j);
-        }
-        data[q->whole ? i : at + (q->ch ? q->ch[i] : 0) * s->points] = (fd_real)q->said[i];
-    }
-    name[cols] = "data", from[cols++] = data;
-    /* in units of their own: printed, not drawn */
-    if (q->op) cols--;
+    /* (in units of their own they are printed, not drawn) */
+    if (!q->op) name[cols] = "data", from[cols++] = panel_data(&a, q);
     name[cols] = "mean", from[cols++] = mean;
     if (em) name[cols] = "exact mean", from[cols++] = em;
     /* deviations have a scale of their own, from 0 */
@@ -1329,8 +1453,89 @@ static inline void ranks_png(const char *path, int n, int bins[FUNCTIONALS][BINS
     wrote(path);
 }
 
+/* calibration -- of the functionals, over all functions: the ranks of the truth among the draws,
+ * coverage, sums and squares of the truth, the variance of the draws. Of the functions: scores of
+ * the draws [0] and of the prior [1]. */
+typedef struct {
+    int bins[FUNCTIONALS][BINS];
+    double cover[2], mid[FUNCTIONALS], sq[FUNCTIONALS], var, crps[2], energy[2];
+} calibration;
+
+/* calibrate_ranks -- adds what the functionals f of L draws say of those of the truth. */
+static inline void calibrate_ranks(calibration *t, int L, const features *f,
+                                   const double want[FUNCTIONALS], int n)
+{
+    for (int j = 0; j < FUNCTIONALS; j++) {
+        int rank = 0;
+        double m = 0;
+        for (int k = 0; k < L; k++) rank += f[k].v[j] < want[j], m += f[k].v[j] / L;
+        t->bins[j][rank * BINS / (L + 1)]++;
+        double u = (rank + .5) / (L + 1);
+        t->cover[0] += (u > .25 && u < .75) / (double)FUNCTIONALS / n;
+        t->cover[1] += (u > .05 && u < .95) / (double)FUNCTIONALS / n;
+        t->mid[j] += want[j] / n, t->sq[j] += want[j] * want[j] / n;
+        for (int k = 0; k < L; k++)
+            t->var += j < 3 ? (f[k].v[j] - m) * (f[k].v[j] - m) / (L - 1.) / n : 0;
+    }
+}
+
+/* calibrate_scores -- adds the CRPS and the energy score of L functions x. */
+static inline void calibrate_scores(const fd_space *s, int L, const fd_real *x,
+                                    const fd_real *truth, int n, double *crps, double *energy,
+                                    fd_arena a)
+{
+    const ptrdiff_t size = fd_size(s);
+    *crps += fd_crps(s, L, x, truth, a) / n;
+    for (int k = 0; k < L; k++)                                      /* |X - x*| - 1/2 |X - X'| */
+        *energy += apart(size, x + k * size, truth) / L / n
+                 - .5 * apart(size, x + k * size, x + (k + 1) % L * size) / L / n;
+}
+
+/* calibrate_say -- what came out; 1 where the draws are not of the posterior. */
+static inline int calibrate_say(const calibration *t, int n, double begin)
+{
+    double least = 1, var0 = 0;
+    for (int j = 0; j < 3; j++) var0 += t->sq[j] - t->mid[j] * t->mid[j];
+    printf("%-14s %8s   ranks in %d bins\n", "functional", "p-value", BINS);
+    for (int j = 0; j < FUNCTIONALS; j++) {
+        double chi = 0, each = (double)n / BINS;
+        for (int k = 0; k < BINS; k++)
+            chi += (t->bins[j][k] - each) * (t->bins[j][k] - each) / each;
+        double p = chi2_tail(chi, BINS - 1);
+        least = fmin(least, p);
+        printf("%-14s %8.2g  ", functional_name[j], p);
+        for (int k = 0; k < BINS; k++) printf(" %3d", t->bins[j][k]);
+        printf("\n");
+    }
+    printf("coverage of the central 50 %%: %.3f, of 90 %%: %.3f\n", t->cover[0], t->cover[1]);
+    printf("CRPS %.4g, of the prior %.4g; energy score %.4g, of the prior %.4g\n", t->crps[0],
+           t->crps[1], t->energy[0], t->energy[1]);
+    printf("contraction: variance given the observations over that before: %.3f\n", t->var / var0);
+    int uneven = least < .01 / FUNCTIONALS, idle = !(t->crps[0] < .98 * t->crps[1]);
+    printf("%s (%.1f s)\n", uneven ? "NOT CALIBRATED: the ranks are not uniform"
+                          : idle ? "NOT CALIBRATED: no better than the prior, which ranks and "
+                                   "coverage cannot see"
+                          : "calibrated, as far as so many functions can tell", now() - begin);
+    return uneven || idle;
+}
+
+/* ranks_csv -- the ranks of each functional, a row each. */
+static inline void ranks_csv(fd_status *st, const char *path, int bins[FUNCTIONALS][BINS])
+{
+    double rows[FUNCTIONALS][BINS];
+    char head[BINS][16];
+    const char *names[BINS];
+    for (int k = 0; k < BINS; k++) sprintf(head[k], "bin%d", k), names[k] = head[k];
+    for (int j = 0; j < FUNCTIONALS; j++)
+        for (int k = 0; k < BINS; k++) rows[j][k] = bins[j][k];
+    fd_csv_save(st, path, BINS, names, FUNCTIONALS, rows[0]);
+    need(st);
+    wrote(path);
+}
+
 static inline int do_calibrate(args *o)
 {
+    static calibration t;
     fd_status st;
     fd_arena a = arena_make(o, &st);
     problem q = problem_new(&a, o);
@@ -1346,11 +1551,8 @@ static inline int do_calibrate(args *o)
         *other = fd_raw(&a, fd_real, L * size);
     features *f = fd_raw(&a, features, L);
     need(&st);
-    double crps = 0, crps0 = 0, energy = 0, energy0 = 0, cover[2] = { 0, 0 }, var = 0, var0 = 0,
-        begin = now();
-    double mid[FUNCTIONALS] = { 0 }, sq[FUNCTIONALS] = { 0 };
-    int bins[FUNCTIONALS][BINS] = { { 0 } };
-    spec asked = o->method;
+    const spec asked = o->method;
+    const double begin = now();
     for (int i = 0; i < o->n; i++) {
         fd_rng r = fd_stream(fd_seed(o->seed), 'C', (uint32_t)i);
         double want[FUNCTIONALS];
@@ -1366,66 +1568,18 @@ static inline int do_calibrate(args *o)
         posterior_draw(&q, o, fd_stream(r, 'x', 0), L, x, a);
         functionals(&q.s, truth, want, a);
         for (int k = 0; k < L; k++) functionals(&q.s, x + k * size, f[k].v, a);
-        for (int j = 0; j < FUNCTIONALS; j++) {
-            int rank = 0;
-            double m = 0;
-            for (int k = 0; k < L; k++) rank += f[k].v[j] < want[j], m += f[k].v[j] / L;
-            bins[j][rank * BINS / (L + 1)]++;
-            double u = (rank + .5) / (L + 1);
-            cover[0] += (u > .25 && u < .75) / (double)FUNCTIONALS / o->n;
-            cover[1] += (u > .05 && u < .95) / (double)FUNCTIONALS / o->n;
-            mid[j] += want[j] / o->n, sq[j] += want[j] * want[j] / o->n;
-            for (int k = 0; k < L; k++)
-                var += j < 3 ? (f[k].v[j] - m) * (f[k].v[j] - m) / (L - 1.) / o->n : 0;
-        }
-        crps += fd_crps(&q.s, L, x, truth, a) / o->n,
-            crps0 += fd_crps(&q.s, L, other, truth, a) / o->n;
-        for (int k = 0; k < L; k++) {                                /* |X - x*| - 1/2 |X - X'| */
-            energy += apart(size, x + k * size, truth) / L / o->n - .5
-                * apart(size, x + k * size, x + (k + 1) % L * size) / L / o->n;
-            energy0 += apart(size, other + k * size, truth) / L / o->n
-                     - .5 * apart(size, other + k * size, other + (k + 1) % L * size) / L / o->n;
-        }
+        calibrate_ranks(&t, L, f, want, o->n);
+        for (int p = 0; p < 2; p++)
+            calibrate_scores(&q.s, L, p ? other : x, truth, o->n, &t.crps[p], &t.energy[p], a);
         if (isatty(2)) progress("function", i + 1, (i + 1.) / o->n, -1, 0, 0);
         a = mark;
     }
     bar_end();
-    for (int j = 0; j < 3; j++) var0 += sq[j] - mid[j] * mid[j];
-    double least = 1;
-    printf("%-14s %8s   ranks in %d bins\n", "functional", "p-value", BINS);
-    for (int j = 0; j < FUNCTIONALS; j++) {
-        double chi = 0, each = (double)o->n / BINS;
-        for (int k = 0; k < BINS; k++) chi += (bins[j][k] - each) * (bins[j][k] - each) / each;
-        double p = chi2_tail(chi, BINS - 1);
-        least = fmin(least, p);
-        printf("%-14s %8.2g  ", functional_name[j], p);
-        for (int k = 0; k < BINS; k++) printf(" %3d", bins[j][k]);
-        printf("\n");
-    }
-    printf("coverage of the central 50 %%: %.3f, of 90 %%: %.3f\n", cover[0], cover[1]);
-    printf("CRPS %.4g, of the prior %.4g; energy score %.4g, of the prior %.4g\n", crps, crps0,
-           energy, energy0);
-    printf("contraction: variance given the observations over that before: %.3f\n", var / var0);
-    int uneven = least < .01 / FUNCTIONALS, idle = !(crps < .98 * crps0);
-    printf("%s (%.1f s)\n", uneven ? "NOT CALIBRATED: the ranks are not uniform"
-                          : idle ? "NOT CALIBRATED: no better than the prior, which ranks and "
-                                   "coverage cannot see"
-                          : "calibrated, as far as so many functions can tell", now() - begin);
-    for (int which = 0; which < 2; which++) {
-        const char *to = which ? o->log : o->out;
-        double rows[FUNCTIONALS][BINS];
-        char head[BINS][16];
-        const char *names[BINS];
-        if (!to) continue;
-        for (int k = 0; k < BINS; k++) sprintf(head[k], "bin%d", k), names[k] = head[k];
-        for (int j = 0; j < FUNCTIONALS; j++)
-            for (int k = 0; k < BINS; k++) rows[j][k] = bins[j][k];
-        fd_csv_save(&st, to, BINS, names, FUNCTIONALS, rows[0]);
-        need(&st);
-        wrote(to);
-    }
-    if (o->png) ranks_png(o->png, o->n, bins, a);
+    int failed = calibrate_say(&t, o->n, begin);
+    if (o->out) ranks_csv(&st, o->out, t.bins);
+    if (o->log) ranks_csv(&st, o->log, t.bins);
+    if (o->png) ranks_png(o->png, o->n, t.bins, a);
     finish();
-    return uneven || idle;
+    return failed;
 }
 #endif

@@ -454,20 +454,20 @@ static inline void start_say(const kit *k, double t)
 
 /* ---- fd tune --------------------------------------------------------------------------------- */
 
-static inline int do_tune(args *o)
+enum { ROUND_COLS = 6 };
+static const char *const round_name[ROUND_COLS] = { "round", "reward", "error", "kl", "cm",
+                                                    "seconds" };
+
+/* tune_model -- the model of --model with the weights that it draws with, and in `from` those that
+ * it had at first; was: how it was trained. */
+static inline kit *tune_model(fd_arena *a, const args *o, args *was)
 {
-    enum { SHOW = 16, COLS = 8, ROUND_COLS = 6 };
-    static const char *const cols[ROUND_COLS] = { "round", "reward", "error", "kl", "cm",
-                                                  "seconds" };
-    fd_status st;
-    fd_arena a = arena_make(o, &st);
     if (!o->model) die(2, "tune: needs --model FILE");
     if (!o->reward) die(2, "tune: needs --reward (fd help reward)");
     if (is_given("clip") && o->policy.row != TUNE_DDPO) die(2, "--clip: is of --method ddpo");
     if (is_given("noise") && !read_ends(o->reward, ".csv"))
         die(2, "--noise: is of a --reward file.csv");
-    args was = *o;                                     /* how it was trained, for its file */
-    kit *k = kit_load(&a, o->model, &was);
+    kit *k = kit_load(a, o->model, was);
     if (k->between.t) condition_none(k, o->model);
     if (k->condition.t)
         die(2, "--model: %s is told of observations: those are its reward", o->model);
@@ -480,29 +480,83 @@ static inline int do_tune(args *o)
     if (o->policy.row == TUNE_RWR && !(o->beta > 0)) die(2, "--beta: rwr needs one above 0");
     if (k->opt) memcpy(k->net->w, k->opt->avg, (size_t)k->net->count * sizeof *k->net->w);
     if (!k->from) {
-        k->from = fd_raw(&a, fd_real, k->net->count);
-        need(&st);
+        k->from = fd_raw(a, fd_real, k->net->count);
+        need(a->st);
         memcpy(k->from, k->net->w, (size_t)k->net->count * sizeof *k->from);
     }
+    return k;
+}
+
+/* tune_optimiser -- a new one for k; returns the updates of a round. */
+static inline int tune_optimiser(fd_arena *a, const args *o, kit *k)
+{
     fd_adam adam = fd_adam_default(FD_ADAMW);
     int epochs = o->epochs ? o->epochs : o->policy.row == TUNE_REINFORCE ? 1 : 4;
     if (o->policy.row == TUNE_REINFORCE && epochs > 1)
         die(2, "--epochs: reinforce takes one: its gradient is that of the policy that drew");
     adam.lr = o->lr, adam.clip = 1, adam.ema = .9, adam.warmup = 5, adam.steps = o->rounds * epochs;
-    k->opt = fd_opt_new(&a, k->net, &adam);
-    kit_close(&a, k, &k->s);
-    need(&st);
+    k->opt = fd_opt_new(a, k->net, &adam);
+    kit_close(a, k, &k->s);
+    need(a->st);
+    return epochs;
+}
+
+/* tune_round -- draws, rewards and learns from the functions of a round; line: of the table. */
+static inline void tune_round(tuning *q, const prize *w, const args *o, const args *is,
+                              const kit *before, const args *as, int round, int epochs,
+                              double begin, double line[ROUND_COLS], fd_arena a)
+{
+    double sum[2], m, e;
+    char when[32];
+    sprintf(when, "in round %d", round);
+    if (o->policy.row == TUNE_RWR) draw_first(q, before, as, round, sum, a);
+    else draw_paths(q, w, o, is, round, sum, a);
+    prizes(w, q->b, q->end, when, q->r, &m, &e, a);
+    printf("round %3d  reward %.4g +- %.2g  KL %.3g  |D - D_0|_C %.3g\n", round, m, e, sum[0],
+           sum[1]);
+    fflush(stdout);
+    memcpy(line, (double[]){ round, m, e, sum[0], sum[1], now() - begin },
+           ROUND_COLS * sizeof *line);
+    if (o->policy.row == TUNE_RWR) regress(q, o, round, epochs, a);
+    else climb(q, o, epochs, a);
+}
+
+/* tune_png -- samples before, and the same noise after. */
+static inline void tune_png(const args *o, const kit *k, int show, fd_real *const x[2], fd_arena a)
+{
+    enum { COLS = 8 };
+    const ptrdiff_t size = fd_size(&k->s);
+    const int bytes = k->norm.bytes, map = is_given("map") || !bytes ? o->map.row : FD_GRAY;
+    fd_real *both = fd_raw(&a, fd_real, 2 * show * size);
+    double lo = 0, hi = 255;
+    need(a.st);
+    for (int i = 0; i < 2; i++) {
+        memcpy(both + i * show * size, x[i], (size_t)(show * size) * sizeof *both);
+        to_file(&k->norm, &k->s, show, both + i * show * size);
+    }
+    if (!bytes) range(2 * show * size, both, &lo, &hi);
+    sheet(a.st, o->png, &k->s, 2 * show, show < COLS ? show : COLS, both, lo, hi, map, a);
+}
+
+static inline int do_tune(args *o)
+{
+    enum { SHOW = 16 };
+    fd_status st;
+    fd_arena a = arena_make(o, &st);
+    args was = *o;                                     /* how it was trained, for its file */
+    kit *k = tune_model(&a, o, &was);
+    const int epochs = tune_optimiser(&a, o, k);
     const prize w = prize_new(&a, o, k);
     tuning q = tuning_new(&a, k, o);
     q.first = kit_model(&a, k, k->from);
     q.raw = fd_net_model(&a, k->net, FD_X0);
     need(&st);
-    args is = settle(o, k), as = *o;
+    args is = settle(o, k), as = *o;                   /* for the paths; for fd sample */
     is.corrector = as.corrector = (spec){ .t = &t_corrector };
     as.steps = 0, as.scheme = (spec){ &t_scheme, SCHEME_AUTO, { 0 } }, as.denoise = 1, as.eta = 0;
     as.times = (spec){ &t_times, TIMES_AUTO, { 0 } };
     const ptrdiff_t size = fd_size(&k->s);
-    const int n = o->n, show = n < SHOW ? n : SHOW;
+    const int n = o->n;
     fd_real *x[2] = { fd_raw(&a, fd_real, n * size), fd_raw(&a, fd_real, n * size) };
     double *table = fd_raw(&a, double, o->rounds * ROUND_COLS), *r = fd_raw(&a, double, n);
     double mean[3] = { 0 }, error[3] = { 0 }, begin = now(), count = 0;
@@ -521,21 +575,9 @@ static inline int do_tune(args *o)
     if (o->beta > 0) count = aim(n, r, o->beta, &mean[2], &error[2], a);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    for (int round = 1; round <= o->rounds && !stopped; round++, rounds++) {
-        double sum[2], m, e;
-        char when[32];
-        sprintf(when, "in round %d", round);
-        if (o->policy.row == TUNE_RWR) draw_first(&q, &before, &as, round, sum, a);
-        else draw_paths(&q, &w, o, &is, round, sum, a);
-        prizes(&w, q.b, q.end, when, q.r, &m, &e, a);
-        printf("round %3d  reward %.4g +- %.2g  KL %.3g  |D - D_0|_C %.3g\n", round, m, e, sum[0],
-               sum[1]);
-        fflush(stdout);
-        const double line[ROUND_COLS] = { round, m, e, sum[0], sum[1], now() - begin };
-        memcpy(table + rounds * ROUND_COLS, line, sizeof line);
-        if (o->policy.row == TUNE_RWR) regress(&q, o, round, epochs, a);
-        else climb(&q, o, epochs, a);
-    }
+    for (; rounds < o->rounds && !stopped; rounds++)
+        tune_round(&q, &w, o, &is, &before, &as, rounds + 1, epochs, begin,
+                   table + rounds * ROUND_COLS, a);
     if (!rounds) die(128 + stopped, "stopped before the first round");
     sample(k, &as, n, x[1], 0, 0, NULL, a);
     prizes(&w, n, x[1], "after", r, &mean[1], &error[1], a);
@@ -548,22 +590,11 @@ static inline int do_tune(args *o)
     need(&st);
     wrote(o->out);
     if (o->log) {
-        fd_csv_save(&st, o->log, ROUND_COLS, cols, rounds, table);
+        fd_csv_save(&st, o->log, ROUND_COLS, round_name, rounds, table);
         need(&st);
         wrote(o->log);
     }
-    if (o->png) {
-        const int bytes = k->norm.bytes, map = is_given("map") || !bytes ? o->map.row : FD_GRAY;
-        fd_real *both = fd_raw(&a, fd_real, 2 * show * size);
-        double lo = 0, hi = 255;
-        need(&st);
-        for (int i = 0; i < 2; i++) {
-            memcpy(both + i * show * size, x[i], (size_t)(show * size) * sizeof *both);
-            to_file(&k->norm, &k->s, show, both + i * show * size);
-        }
-        if (!bytes) range(2 * show * size, both, &lo, &hi);
-        sheet(&st, o->png, &k->s, 2 * show, show < COLS ? show : COLS, both, lo, hi, map, a);
-    }
+    if (o->png) tune_png(o, k, n < SHOW ? n : SHOW, x, a);
     return stopped ? (finish(), 128 + (int)stopped) : finish();
 }
 #endif
