@@ -158,14 +158,14 @@ $(B)/%.o: %.c Makefile | build/include/setup
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(DEPS) -c -o $@ $<
 
+# Tests and programs are compiled with -O1, since all the work is in the library.
 $(B)/%.o: tests/%.c Makefile | build/include/setup
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(DEPS) -c -o $@ $<
+	$(CC) $(CFLAGS) -O1 $(DEPS) -c -o $@ $<
 
 $(B)/test: $(TESTS) $(B)/libfd.a
 	$(CC) $(CFLAGS) -o $@ $^ -lm
 
-# Programs are compiled with -O1, since all the work is in the library.
 define program
 $$(B)/$(basename $(notdir $(1))): $(1) $$(B)/libfd.a Makefile
 	$$(CC) $$(CFLAGS) -O1 $$(DEPS) $$(if $$(DEPS),-MF $$@.example.d) -o $$@ $$< $$(B)/libfd.a -lm
@@ -179,7 +179,7 @@ $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 # Long ones first. The tool's own tests run where the tool may differ, all programs are compiled
 # where the compiler may say something else of them.
 VARIANTS = sanitize clang double plain float strict scalar serial
-TOOLED   = sanitize clang double float
+TOOLED   = sanitize double float
 WHOLE    = clang double float serial
 TRIED    = fd bridge choice judge loss model nets own static thesis train
 
@@ -253,9 +253,10 @@ $(B)/mcu: $(addprefix examples/mcu/,mcu.c host.c board.h mcu.h) $(B)/mcu-tables.
 	$(CC) $(CFLAGS) -Iexamples/mcu -O1 -o $@ $(filter %.c %.a,$^) -lm
 endif
 
-mcu: | build/include/setup
+mcu-tools:
 	@command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null || \
 	    $(call install,gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)
+mcu: mcu-tools | build/include/setup
 	@$(MAKE) --no-print-directory -s V=strict build/strict/mcu
 	@sh examples/mcu/mcu.sh build/strict/mcu build/strict/mcu-tables.c
 
@@ -296,11 +297,12 @@ endif
 $(B)/web-pack: examples/web/pack.c examples/web/web.h $(B)/libfd.a
 	$(CC) $(CFLAGS) -Iexamples/web -O1 -o $@ $(filter %.c %.a,$^) -lm
 
-web: | build/include/setup
+web-tools:
 	@t=$$(mktemp) && echo 'int main(void) { return 0; }' | clang --target=wasm32-wasi -x c -o $$t - \
 	    2>/dev/null; s=$$?; rm -f "$$t"; [ $$s = 0 ] || \
 	    $(call install,clang lld wasi-libc libclang-rt-dev-wasm32)
 	@command -v node >/dev/null || command -v chromium >/dev/null || $(call install,nodejs)
+web: web-tools | build/include/setup
 	@$(MAKE) --no-print-directory -s V=strict build/fd.html
 	@echo "wrote build/fd.html, $$(wc -c <build/fd.html) bytes: open it in a browser"
 	@sh tests/web.sh build/fd.html
@@ -546,5 +548,5 @@ build/fd_all.h: fd.h $(LIB:%=%.c) Makefile
 clean:
 	rm -rf build
 
-.PHONY: all ready tried test check hash cross python ranks mcu web fuzz tsan valgrind coverage starve kill bench \
+.PHONY: all ready tried test check hash cross python ranks mcu mcu-tools web web-tools fuzz tsan valgrind coverage starve kill bench \
     setup demo thesis experiments index install piece amalgam clean $(asked)

@@ -1305,7 +1305,7 @@ fd_var *fd_attention_over(fd_tape *t, fd_var *q, fd_var *k, fd_var *v, int heads
         int b = x[i]->n[0], d = x[i]->n[2], w = d / heads, m[4] = { b, n[i], heads, 1 };
         fd_real *more = fd_raw(t->mem, fd_real, (ptrdiff_t)b * n[i] * heads);
         for (ptrdiff_t j = 0; j < (ptrdiff_t)b * n[i] * heads && more; j++) {
-            double p = (double)weight[j / heads % n[i]] * n[i] / sum;
+            double p = i ? (double)weight[j / heads % n[i]] * n[i] / sum : 1;   /* of keys */
             if (i && !(p > 0)) {
                 FD_FAIL(t->mem->st, FD_EDATA, where, "weights must be positive: point",
                         j / heads % n[i]);

@@ -1097,7 +1097,7 @@ static void check_time_law(void)
     for (int norm = FD_NORM_H; norm <= FD_NORM_LIKELIHOOD; norm += FD_NORM_LIKELIHOOD) {
         fd_time_law *law = fd_time_law_new(&a, &p, c0, norm, 0, FD_X0);
         /* P = c + lam t: H: c lam t/P; likelihood: that/(2 t^2 lam), int 1/tP dt = log(t/P)/c */
-        double worst = 0, F[2];
+        double worst = 0, F[2] = { 0, 0 };
         for (int i = 0; i <= law->n; i++) {
             double at[3] = { law->t[i], e, T };
             for (int j = 0; j < 3; j++) {
