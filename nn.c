@@ -2407,7 +2407,7 @@ static fd_var *fno_trunk(fd_pass *p, const fd_arch *a, fd_var *x)
         fd_scope(p, "layer", l);
         fd_var *u = net_stencil(p, a, h);
         fd_var *y = a->norms ? net_normed(p, a, &c, u, f)
-                             : net_layer(p, &c, u, film, l * 2 * w, f);
+                             : net_layer(p, &c, u, film, net_times(l, 2 * w), f);
         if (a->mix) y = net_mix(p, a, h, y, l < a->acts ? net_map(a) : -1);
         h = a->residual ? fd_add(t, h, y) : y;
         if (room) h = net_settle(t, h, room, mark, was);
@@ -3079,10 +3079,10 @@ static fd_var *points_forward(fd_pass *p, fd_var *x, const void *self)
     }
     for (int l = 0; l < a->layers; l++) {
         fd_scope(p, "blocks.", l);
-        h = net_attention(p, &k, h, 0, NULL, weight, film, l * 4 * w);
+        h = net_attention(p, &k, h, 0, NULL, weight, film, net_times(l, 4 * w));
     }
     fd_scope(p, "answer", 0);
-    q = net_attention(p, &k, q, 1, h, weight, film, a->layers * 4 * w);
+    q = net_attention(p, &k, q, 1, h, weight, film, net_times(a->layers, 4 * w));
     fd_scope(p, NULL, 0);
     q = net_norm(p, "norm", q, w, 0, 0, a->eps);
     q = net_dense(p, "decoder_pred", q, w, a->out, fd_init_normal(.02), fd_init_constant(0), NULL);

@@ -1785,8 +1785,8 @@ static void test_tucker(fd_arena a)
         if (core) strcpy(core, "spectral");
         fd_real *to = (fd_real *)(uintptr_t)plain(name);
         if (!core) {
-            memcpy(to, net->w + p->at,
-                   (size_t)(p[1].at - p->at) * sizeof *to * (i + 1 < net->parts));
+            const ptrdiff_t end = i + 1 < net->parts ? p[1].at : net->count;
+            memcpy(to, net->w + p->at, (size_t)(end - p->at) * sizeof *to);
             continue;
         }
         const fd_part *u = p + 1;                     /* four factors: modes, modes, in, out */
