@@ -2661,7 +2661,7 @@ static fd_var *net_attention(fd_pass *p, const struct vit_shape *k, fd_var *h, i
     if (apart) from = net_norm(p, "normk", from, w, 0, 0, k->eps);
     u = fuse_flat(t, block_attend(p, k, u, from, apart, weight));
     h = net_dense(p, "attn.proj", u, w, w, first, zero, h);
-    u = net_gate(p, net_norm(p, "norm2", h, w, 0, 0, k->eps), w, film, at + 2 * w);
+    u = net_gate(p, net_norm(p, "norm2", h, w, 0, 0, k->eps), w, film, film ? at + 2 * w : 0);
     return fd_add(t, h, net_mlp(p, mlp, u, w, k->mlp, w, k->act, 1));
 }
 

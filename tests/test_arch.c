@@ -2239,8 +2239,8 @@ static void test_adapting(fd_arena mem)
 
         /* first order: the field's own gradient at the modulations found, and by the last of its
          * steps */
-        fd_tape t = fd_tape_begin(&a, FD_GRAD);
         fd_real *first = fd_new(&a, fd_real, net->count);
+        fd_tape t = fd_tape_begin(&a, FD_GRAD);
         loss_of(net, &s, FD_GRAD, x, y, a);
         memcpy(first, net->g, (size_t)net->count * sizeof *g);
         memset(net->g, 0, (size_t)net->count * sizeof *g);
