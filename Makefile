@@ -178,7 +178,7 @@ $(foreach c,$(PROGSRC),$(eval $(call program,$(c))))
 
 # Long ones first. The tool's own tests run where the tool may differ, all programs are compiled
 # where the compiler may say something else of them.
-VARIANTS = sanitize clang double float strict scalar serial
+VARIANTS = sanitize clang double plain float strict scalar serial
 TOOLED   = sanitize double float
 WHOLE    = clang double float serial
 TRIED    = fd bridge choice judge loss model nets own static thesis train

@@ -139,7 +139,7 @@ static void matching(void)
 {
     enum { P = 8, COUNT = 4096, BATCH = 64, STEPS = 250 };
     fd_status st;
-    fd_arena a = test_arena((size_t)64 << 20, &st);
+    fd_arena a = test_arena((size_t)256 << 20, &st);
     fd_space s = fd_grid(&a, 1, (int[]){ P }, NULL, (int[]){ FD_NEUMANN }, 1);
     ends e = { .c0 = fd_cov_matern(&a, &s, 1, .3, 1.5), .c1 = fd_cov_matern(&a, &s, .6, .2, 2) };
     e.l = fd_linear_heat(&a, fd_cov_matern(&a, &s, .8, .2, 1), .02, .7, 1.3);
