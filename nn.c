@@ -1636,7 +1636,7 @@ static double regrid_kernel(int K, int half, double u)
  * left out, since its phase is not known. */
 static fd_real *regrid_matrix(fd_arena *a, int bc, int m, int n, double move)
 {
-    const double pi = 3.14159265358979323846;
+    const double pi = FD_PI;
     fd_real *M = fd_raw(a, fd_real, (ptrdiff_t)m * n);
     int low = m < n ? m : n;
     int K = bc == FD_PERIODIC ? (low - 1) / 2 : bc == FD_NEUMANN ? low - 1 : low;
@@ -2239,8 +2239,9 @@ struct fno_conv {
     double rank;
 };
 
-/* That of a Fourier operator. R: FNO_ORIGINAL uniform on [0, 1/width^2); U-Net normal, variance of
- * both parts 1/(kept modes); others normal, complex variance 2/(ci + co), and so is b. */
+/* That of a Fourier operator. R: FNO_ORIGINAL uniform on [0, 1/width^2); U-Net normal, each part of
+ * variance 1/(kept modes of k_last > 0); others normal of complex variance 2/(ci + co),
+ * which is also the variance of b. */
 static struct fno_conv net_conv(const fd_arch *a, const char *name, double scale, int ci, int co)
 {
     struct fno_conv c = { name, ci, co, net_modes(a, scale), { 0 }, { 0 }, a->rank };
@@ -2348,7 +2349,7 @@ static fd_var *net_stencil(fd_pass *p, const fd_arch *a, fd_var *h)
         taps *= n[i] = a->stencil;
     }
     n[a->nd] = a->width;
-    const fd_init first = fd_init_normal((fd_real)sqrt(a->width / (taps * a->width)));
+    const fd_init first = fd_init_normal((fd_real)sqrt(1 / taps));
     return fd_stencil(p->t, h, fd_weight(p, "stencil", a->nd + 1, n, first), a->nd, bc, step);
 }
 
@@ -4758,7 +4759,7 @@ FD_INLINE void spec_store(fd_real *p, fd_vec v, int w)
  * re (part = 0), then im (1).
  *
  * c and s are [1 + n/4 or n/2][ldt], with k = 0 even. What is read next, `ahead` of f, is fetched
- * a few lines at a time: a whole row at once held up the loads of this one. */
+ * a few lines at a time, since a whole row at once would hold up the loads of this one. */
 FD_INLINE void spec_fold(int m, int part, int n, const fd_real *restrict c,
                          const fd_real *restrict s, int ldt, const fd_real *restrict f,
                          ptrdiff_t ldf, fd_real *restrict re, fd_real *restrict im,
@@ -6986,8 +6987,8 @@ static int load_fail(fd_status *st, const char *what, const char *name)
     return fd_fail_name(st, FD_EDATA, "fd_net_load", what, name);
 }
 
-/* what files of before do not have: there the edges were plain, all axes had one pad, and stencils
- * and labels there were none */
+/* 1 for keys that older files lack: in these the edges are plain, all axes have one pad, and there
+ * are no stencils and no labels */
 static int load_newer(const char *key)
 {
     return !strcmp(key, "arch.edges") || !strcmp(key, "arch.stencil") || !strcmp(key, "arch.pad1")
