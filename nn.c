@@ -6406,25 +6406,41 @@ static void patch_copy(int cut, int b, const int n[3], const int p[3], int c, co
  * p + o_k, where o_k goes through {-1, 0, 1}^axes; or (back) the transpose. Beyond the ends of an
  * axis the value is what its boundary continues x with. */
 
+/* Which point of an axis gives the value at i, which may be beyond its ends, and with what sign: 0
+ * where the boundary has a zero. FD_DIRICHLET axes are odd around -1 and n, where no points are
+ * stored, others even or odd around -1/2 and n - 1/2. */
+static int stencil_at(int bc, int n, ptrdiff_t i, int *sign)
+{
+    const ptrdiff_t all = n, zero = bc == FD_DIRICHLET;
+    const ptrdiff_t turn = bc == FD_PERIODIC ? all : bc == FD_MIXED ? 4 * all : 2 * (all + zero);
+    i = (i % turn + turn) % turn;
+    *sign = 1;
+    if (bc == FD_MIXED && i >= 2 * all) { i = turn - 1 - i; *sign = -1; }
+    if (i < all) return (int)i;
+    if (!zero) return (int)(2 * all - 1 - i);
+    *sign = i == all || i == turn - 1 ? 0 : -1;
+    return *sign ? (int)(2 * all - i) : 0;
+}
+
 /* Of one axis: the neighbours of a point. Where one is beyond an end, `at` is the point inside that
  * the boundary puts there, or -1 for none, and `sign` is what its value is multiplied by. In the
  * transpose the point `at` has this one as its neighbour -1, 0, 1: `of`, counted from 0. */
 struct stencil { int at[3], of[3]; fd_real sign[3]; };
 
-/* Point i of n. Points of FD_DIRICHLET axes are odd around a point that is not stored, i = -1,
- * where they are 0; those of other axes are even or odd around i = -1/2. */
+/* those of point i of n */
 static struct stencil stencil_axis(int bc, int n, int i)
 {
     struct stencil s;
     for (int k = 0; k < 3; k++) {
-        int j = i + k - 1, out = j < 0 || j >= n;
+        int j = i + k - 1, sign = 0;
         s.at[k] = j;
         s.of[k] = 2 - k;
         s.sign[k] = 1;
-        if (!out) continue;
-        s.at[k] = bc == FD_PERIODIC ? (j + n) % n : bc == FD_NEUMANN || bc == FD_MIXED ? i : -1;
+        if (j >= 0 && j < n) continue;
+        if (bc != STENCIL_ZERO) j = stencil_at(bc, n, j, &sign);
+        s.at[k] = sign ? j : -1;
+        s.sign[k] = (fd_real)sign;
         if (bc != FD_PERIODIC) s.of[k] = k;
-        if (bc == FD_MIXED && j < 0) s.sign[k] = -1;
     }
     return s;
 }
@@ -6509,21 +6525,6 @@ static void stencil_run(const struct stencil_grid *g, int back, const fd_real *x
 /* `sign` is -1 where x is continued as an odd function, `k` the number of the tap */
 struct tap { int at, k; fd_real sign; };
 
-/* Which point of an axis gives the value at i, which may be beyond its ends, and with what sign: 0
- * where the boundary has a zero. */
-static int taps_at(int bc, int n, int i, int *sign)
-{
-    const int zero = bc == FD_DIRICHLET;              /* points lie on the ends, from -1 to n */
-    const int turn = bc == FD_PERIODIC ? n : bc == FD_MIXED ? 4 * n : 2 * (n + zero);
-    i = (i % turn + turn) % turn;
-    *sign = 1;
-    if (bc == FD_MIXED && i >= 2 * n) { i = turn - 1 - i; *sign = -1; }
-    if (i < n) return i;
-    if (!zero) return 2 * n - 1 - i;
-    *sign = i == n || i == turn - 1 ? 0 : -1;
-    return *sign ? 2 * n - i : 0;
-}
-
 /* the lists of an axis, of y or (back) of the transpose */
 static void taps_list(struct taps_axis *x, int back, fd_arena *a)
 {
@@ -6536,7 +6537,8 @@ static void taps_list(struct taps_axis *x, int back, fd_arena *a)
     for (int pass = 0; pass < 2 && x->list; pass++) {
         for (int p = 0; p < n; p++)
             for (int k = 0, sign; k < x->wide; k++) {
-                const int q = taps_at(x->bc, n, p + (k - half) * x->step, &sign), to = back ? q : p;
+                const ptrdiff_t move = (ptrdiff_t)(k - half) * x->step;
+                const int q = stencil_at(x->bc, n, p + move, &sign), to = back ? q : p;
                 if (!sign) continue;
                 if (!pass) x->first[to + 2]++;
                 else x->list[x->first[to + 1]++] = (struct tap){ back ? p : q, k, (fd_real)sign };
