@@ -60,7 +60,7 @@ struct spec {
     int ci, co, b;                    /* channels in and out, samples */
     int each;                         /* 1: a weight for each channel, not a matrix */
     ptrdiff_t points, modes;
-    const fd_real *p, *e;             /* T x as rows and T z as pairs (spec_to_rows), or NULL */
+    const fd_real *hat[2];            /* T x as rows, T z as pairs (spec_to_rows), or NULL */
 };
 static void spec_to_modes(const struct spec *s, int ch, int pairs, const fd_real *x, fd_real *h,
                           fd_arena scratch);
@@ -914,9 +914,10 @@ fd_var *fd_matmul(fd_tape *t, int ta, int tb, fd_var *x, fd_var *w)
  * are linear in each argument and <z, S(x, w)> = <S*(z, w), x> = <G(x, z), w>: each one's gradients
  * are the other two, so the family is closed and differentiable to any order. */
 
-/* The three operators. The spectra p of x and e of z are kept where there is a gradient to come. */
-static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p);
-static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, const fd_real *e);
+/* S, or with back S*, of x and w; and G of x and z. hat, p and e are their spectra, or NULL. They
+ * are kept where there is a gradient to come. */
+static fd_var *spec_map(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, int back,
+                        const fd_real *hat);
 static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, const fd_real *p,
                       const fd_real *e);
 
@@ -933,34 +934,24 @@ static const fd_real *spec_hat(fd_tape *t, const struct spec *s, int pairs, cons
     return h;
 }
 
-static void spec_s_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
+static void spec_map_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const struct spec *s = y->aux;
+    fd_var *x = y->src[0], *w = y->src[1];
+    const int back = y->i[0];
     fd_arena none = *t->mem;
-    const fd_real *e = spec_hat(t, s, 1, dy, NULL, 1, &none);       /* shared by both */
-    if (y->src[0]->needs) dx[0] = spec_st(t, s, dy, y->src[1], e);
-    if (y->src[1]->needs) dx[1] = spec_g(t, s, y->src[0], dy, s->p, e);
-}
-
-static void spec_st_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
-{
-    const struct spec *s = y->aux;
-    fd_arena none = *t->mem;
-    const fd_real *p = spec_hat(t, s, 0, dy, NULL, 1, &none);       /* shared by both */
-    if (y->src[0]->needs) dx[0] = spec_s(t, s, dy, y->src[1], p);
-    if (y->src[1]->needs) dx[1] = spec_g(t, s, dy, y->src[0], p, s->e);
+    const fd_real *hat = spec_hat(t, s, !back, dy, NULL, 1, &none);   /* shared by both */
+    if (x->needs) dx[0] = spec_map(t, s, dy, w, !back, hat);
+    if (w->needs)
+        dx[1] = back ? spec_g(t, s, dy, x, hat, s->hat[1]) : spec_g(t, s, x, dy, s->hat[0], hat);
 }
 
 static void spec_g_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
 {
     const struct spec *s = y->aux;
-    if (y->src[0]->needs) dx[0] = spec_st(t, s, y->src[1], dy, s->e);
-    if (y->src[1]->needs) dx[1] = spec_s(t, s, y->src[0], dy, s->p);
+    if (y->src[0]->needs) dx[0] = spec_map(t, s, y->src[1], dy, 1, s->hat[1]);
+    if (y->src[1]->needs) dx[1] = spec_map(t, s, y->src[0], dy, 0, s->hat[0]);
 }
-
-static const struct fd_op spec_s_op = { "fd_spectral", spec_s_vjp, 0 };
-static const struct fd_op spec_st_op = { "fd_spectral adjoint", spec_st_vjp, 0 };
-static const struct fd_op spec_g_op = { "fd_spectral gradient", spec_g_vjp, 0 };
 
 /* A variable with its own copy of s. */
 static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op, int nd,
@@ -970,56 +961,47 @@ static fd_var *spec_new(fd_tape *t, const struct spec *s, const struct fd_op *op
     fd_var *v = own ? tape_push(t, op, nd, n, nsrc, src) : NULL;
     if (!v) return NULL;
     *own = *s;
-    own->p = own->e = NULL;
+    own->hat[0] = own->hat[1] = NULL;
     v->aux = own;
     return v;
 }
 
-static fd_var *spec_s(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, const fd_real *p)
+static fd_var *spec_map(fd_tape *t, const struct spec *s, fd_var *x, fd_var *w, int back,
+                        const fd_real *hat)
 {
-    int n[FD_MAXD] = { s->b, s->n[0], s->n[1], s->n[2] };
-    n[s->nd + 1] = s->co;
-    fd_var *y = spec_new(t, s, &spec_s_op, s->nd + 2, n, 2, (fd_var *[]){ x, w });
+    static const struct fd_op op = { "fd_spectral", spec_map_vjp, 0 };
+    int n[FD_MAXD] = { s->b, s->n[0], s->n[1], s->n[2] }, ch = back ? s->ci : s->co;
+    n[s->nd + 1] = ch;
+    fd_var *y = spec_new(t, s, &op, s->nd + 2, n, 2, (fd_var *[]){ x, w });
     if (!y) return NULL;
+    y->i[0] = back;
+    const int keep = y->needs && w->needs;
     fd_arena scratch = *t->mem;
-    p = spec_hat(t, s, 0, x, p, y->needs && w->needs, &scratch);
-    if (y->needs && w->needs) ((struct spec *)y->aux)->p = p;
-    fd_real *h = spec_mul(s, p, w->x, &scratch);
-    if (h) spec_from_modes(s, s->co, 1, h, y->x, scratch);
-    return t->mem->st->code ? NULL : y;
-}
-
-static fd_var *spec_st(fd_tape *t, const struct spec *s, fd_var *z, fd_var *w, const fd_real *e)
-{
-    int n[FD_MAXD] = { s->b, s->n[0], s->n[1], s->n[2] };
-    n[s->nd + 1] = s->ci;
-    fd_var *y = spec_new(t, s, &spec_st_op, s->nd + 2, n, 2, (fd_var *[]){ z, w });
-    if (!y) return NULL;
-    fd_arena scratch = *t->mem;
-    e = spec_hat(t, s, 1, z, e, y->needs && w->needs, &scratch);
-    if (y->needs && w->needs) ((struct spec *)y->aux)->e = e;
-    fd_real *h = spec_mul_adjoint(s, e, w->x, &scratch);
-    if (h) spec_from_modes(s, s->ci, 0, h, y->x, scratch);
+    hat = spec_hat(t, s, back, x, hat, keep, &scratch);
+    if (keep) ((struct spec *)y->aux)->hat[back] = hat;
+    fd_real *h = (back ? spec_mul_adjoint : spec_mul)(s, hat, w->x, &scratch);
+    if (h) spec_from_modes(s, ch, !back, h, y->x, scratch);
     return t->mem->st->code ? NULL : y;
 }
 
 static fd_var *spec_g(fd_tape *t, const struct spec *s, fd_var *x, fd_var *z, const fd_real *p,
                       const fd_real *e)
 {
+    static const struct fd_op op = { "fd_spectral", spec_g_vjp, 0 };
     int n[FD_MAXD], ci = s->ci, co = s->co;
     for (int i = 0; i < s->nd; i++) n[i] = s->hi[i] - s->lo[i] + 1;
     n[s->nd] = ci;
     n[s->nd + 1] = s->each ? 2 : co;
     n[s->nd + 2] = 2;
-    fd_var *y = spec_new(t, s, &spec_g_op, s->nd + 3 - s->each, n, 2, (fd_var *[]){ x, z });
+    fd_var *y = spec_new(t, s, &op, s->nd + 3 - s->each, n, 2, (fd_var *[]){ x, z });
     if (!y) return NULL;
     fd_arena scratch = *t->mem;
     p = spec_hat(t, s, 0, x, p, y->needs, &scratch);
     e = spec_hat(t, s, 1, z, e, y->needs, &scratch);
     if (!p || !e) return NULL;
     if (y->needs) {
-        ((struct spec *)y->aux)->p = p;
-        ((struct spec *)y->aux)->e = e;
+        ((struct spec *)y->aux)->hat[0] = p;
+        ((struct spec *)y->aux)->hat[1] = e;
     }
     spec_mul_gradient(s, p, e, y->x, scratch);
     return t->mem->st->code ? NULL : y;
@@ -1070,7 +1052,25 @@ fd_var *fd_spectral(fd_tape *t, fd_var *x, fd_var *w, int axes, const int lo[], 
     struct spec s;
     if (!x || !w || t->mem->st->code || !spec_check(t->mem->st, &s, x, w, axes, lo, hi))
         return NULL;
-    return spec_s(t, &s, x, w, NULL);
+    return spec_map(t, &s, x, w, 0, NULL);
+}
+
+/* What fuse_layer computes, as operators of the tape: f(scale u + shift), u = spectral(h) + h w */
+static fd_var *layer_composed(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f,
+                              int axes, const int lo[], const int hi[])
+{
+    int n[FD_MAXD] = { 1, 1, 1, 1, 1, 1 };
+    fd_var *v = fd_matmul(t, 0, 0, h, w);
+    fd_var *u = fd_add(t, fd_spectral(t, h, R, axes, lo, hi), v);
+    if (!u || !ss) return NULL;
+    if (ss->nd > 1) {
+        n[0] = ss->n[0];
+        n[axes + 1] = ss->n[2];
+        u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), axes + 2, n));
+        ss = fd_reshape(t, fd_slice(t, ss, 1, 1, 1), axes + 2, n);
+    }
+    u = fd_add(t, u, ss);
+    return f < 0 ? u : fd_map(t, u, f);
 }
 
 /* ---- Covariance operators and the loss on the tape ------------------------------------------- */
@@ -2300,15 +2300,9 @@ static fd_var *net_layer(fd_pass *p, const struct fno_conv *c, fd_var *h, fd_var
 {
     fd_tape *t = p->t;                                /* [FNO eq. 2] */
     struct fno_parts l = net_layer_parts(p, c, h);
-    int nd = p->net->arch.nd, n[FD_MAXD] = { film ? film->n[0] : 1, 1, 1, 1, 1, 1 };
     fd_var *ss = net_shift(t, l.bias, film, at);
-    if (t->mode != FD_GRAD2) return fuse_layer(t, h, l.R, l.w, ss, f, nd, l.k.lo, l.k.hi);
-    fd_var *v = fd_matmul(t, 0, 0, h, l.w);
-    fd_var *u = fd_add(t, fd_spectral(t, h, l.R, nd, l.k.lo, l.k.hi), v);
-    if (!film) return net_act(t, fd_add(t, u, ss), f);
-    n[nd + 1] = c->co;
-    u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), nd + 2, n));
-    return net_act(t, fd_add(t, u, fd_reshape(t, fd_slice(t, ss, 1, 1, 1), nd + 2, n)), f);
+    return (t->mode == FD_GRAD2 ? layer_composed : fuse_layer)(t, h, l.R, l.w, ss, f,
+                                                               p->net->arch.nd, l.k.lo, l.k.hi);
 }
 
 /* f(norm(spectral(h) + bias) + h w) */
@@ -5638,26 +5632,16 @@ static fd_var *fuse_mlp(fd_tape *t, fd_var *x, fd_var *w1, fd_var *b1, fd_var *w
 
 /* --- y = f(scale u + shift), u = spectral(h) + h w; f < 0: without f --- [FNO eq. 2]
  *
- * ss is the shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. The fast form
- * takes a sample at a time and sends some whole rows of its last axis, a tile, through everything
- * that is not the transform of another axis, while they are in the cache. For the reverse pass it
- * keeps u or f', and of the spectrum the kept modes. */
+ * ss is the shift [c], or scale and shift [b][2][c], [1][2][c] for all samples. The plain form is
+ * layer_composed. The fast one takes a sample at a time and sends some whole rows of its last axis,
+ * a tile, through everything that is not the transform of another axis, while they are in the
+ * cache. For the reverse pass it keeps u or f', and of the spectrum the kept modes. */
 
 #ifdef FD_PLAIN
 static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *ss, int f, int axes,
                           const int lo[], const int hi[])
 {
-    fd_var *u = fd_add(t, fd_spectral(t, h, R, axes, lo, hi), fd_matmul(t, 0, 0, h, w));
-    int n[FD_MAXD] = { 1, 1, 1, 1, 1, 1 };
-    if (!u || !ss) return NULL;
-    if (ss->nd > 1) {
-        n[0] = ss->n[0];
-        n[axes + 1] = ss->n[2];
-        u = fd_mul(t, u, fd_reshape(t, fd_slice(t, ss, 1, 0, 1), axes + 2, n));
-        ss = fd_reshape(t, fd_slice(t, ss, 1, 1, 1), axes + 2, n);
-    }
-    u = fd_add(t, u, ss);
-    return f < 0 ? u : fd_map(t, u, f);
+    return layer_composed(t, h, R, w, ss, f, axes, lo, hi);
 }
 #else
 /* kept: u, or the slope f'(u + shift); tile: its points */
@@ -5720,7 +5704,7 @@ static void fuse_layer_vjp(fd_tape *t, fd_var *y, fd_var *dy, fd_var *dx[4])
     if (ss->needs)
         sum_axis(1, each ? 1 : b, each ? (ptrdiff_t)b * sums : sums, da, dx[2]->x, scratch);
     if (dw) sum_axis(1, b, sw, dw, dx[1]->x, scratch);
-    if (R->needs) spec_mul_gradient(s, s->p, e, dx[3]->x, scratch);
+    if (R->needs) spec_mul_gradient(s, s->hat[0], e, dx[3]->x, scratch);
     fd_real *q = h->needs ? spec_mul_adjoint(s, e, R->x, &scratch) : NULL;
     job = q ? job_fork(&scratch) : NULL;
     if (!job) return;
@@ -5786,7 +5770,7 @@ static fd_var *fuse_layer(fd_tape *t, fd_var *h, fd_var *R, fd_var *w, fd_var *s
     struct spec_axis from[3];
     fd_arena scratch = *t->mem;
     const fd_real *p = spec_hat(t, &shape, 0, h, NULL, y->needs && R->needs, &scratch);
-    own->s.p = p;
+    own->s.hat[0] = p;
     spec_axes(&shape, 1, from, &scratch);
     fd_real *q = spec_mul(&shape, p, R->x, &scratch);
     job_mem *job = job_fork(&scratch);
