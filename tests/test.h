@@ -60,6 +60,22 @@ static inline fd_process ddpm(fd_arena *a, const fd_cov *noise, int T, double be
     return fd_ddpm_betas(a, noise, T, beta);
 }
 
+/* n numbers N(0, 1) of the seed `key`; NULL where the arena has no room */
+static inline fd_real *normals(fd_arena *a, int key, ptrdiff_t n)
+{
+    fd_real *x = fd_raw(a, fd_real, n);
+    if (x) fd_normal(fd_seed((uint64_t)key), n, x);
+    return x;
+}
+
+/* what a status says; the next call writes over it */
+static inline const char *explain(const fd_status *st)
+{
+    static char text[300];
+    fd_explain(st, text, sizeof text);
+    return text;
+}
+
 /* threads to use from here on, and how many there may be; nothing without OpenMP */
 static inline void test_use_threads(int n)
 {

@@ -3,20 +3,6 @@
  * differences. */
 #include "test.h"
 
-static fd_real *numbers(fd_arena *a, int key, ptrdiff_t n)
-{
-    fd_real *x = fd_raw(a, fd_real, n);
-    if (x) fd_normal(fd_seed((uint64_t)key), n, x);
-    return x;
-}
-
-static const char *reason(const fd_status *st)
-{
-    static char text[300];
-    fd_explain(st, text, sizeof text);
-    return text;
-}
-
 #define S(...) (int[]){ __VA_ARGS__ }
 
 /* ---- Operators: gradients ---- */
@@ -179,13 +165,13 @@ static void test_rows(fd_arena a)
     for (int k = 0; k < 6; k++) {
         int c = width[k], rows = 7;
         fd_arena b = a;
-        fd_real *x = numbers(&b, 3, rows * c), *gain = numbers(&b, 4, c), *bias = numbers(&b, 5, c);
+        fd_real *x = normals(&b, 3, rows * c), *gain = normals(&b, 4, c), *bias = normals(&b, 5, c);
         for (int i = 0; i < rows * c; i++) x[i] = 3 * x[i] + (fd_real)2.385;
         x[0] = 80;
         fd_tape t = fd_tape_begin(&b, FD_EVAL);
         fd_var *in = fd_input(&t, 2, S(rows, c), x), *p = fd_softmax(&t, in);
         fd_var *y = fd_layernorm(&t, in, fd_input(&t, 1, &c, gain), fd_input(&t, 1, &c, bias), .3);
-        if (!p || !y) { OK(0, "%s", reason(b.st)); return; }
+        if (!p || !y) { OK(0, "%s", explain(b.st)); return; }
         double worst = 0, norm = 0;
         for (int r = 0; r < rows; r++) {
             double top = -1e9, sum = 0, mean = 0, var = 0;
@@ -214,9 +200,9 @@ static void test_attention(fd_arena mem)
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_arena a = mem;
         int B = row[k].b, n = row[k].n, m = row[k].m, d = row[k].d, e = row[k].e, H = row[k].heads;
-        fd_real *q = numbers(&a, 1, B * n * d), *kk = numbers(&a, 2, B * m * d);
-        fd_real *v = numbers(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e);
-        fd_real *weight = numbers(&a, 4, m);
+        fd_real *q = normals(&a, 1, B * n * d), *kk = normals(&a, 2, B * m * d);
+        fd_real *v = normals(&a, 3, B * m * e), *want = fd_new(&a, fd_real, B * n * e);
+        fd_real *weight = normals(&a, 4, m);
         double *p = fd_new(&a, double, m);
         for (int j = 0; j < m; j++) weight[j] = (fd_real)fabs((double)weight[j]) + (fd_real).1;
         for (int over = 1; over >= 0; over--) {
@@ -244,7 +230,7 @@ static void test_attention(fd_arena mem)
                              fd_param(&t, 3, S(B, m, e), v, NULL) };
             fd_var *y = over ? fd_attention_over(&t, x[0], x[1], x[2], H, weight)
                              : fd_attention(&t, x[0], x[1], x[2], H);
-            if (!y) { OK(0, "%s", reason(b.st)); return; }
+            if (!y) { OK(0, "%s", explain(b.st)); return; }
             NEAR(test_rel(B * n * e, y->x, want), 0, TOL(1e-13, 3e-6),
                  "attention %d, mode %d, weights %d", (int)k, mode, over);
         }
@@ -278,7 +264,7 @@ static void test_attention(fd_arena mem)
             fd_grad(&t, y, NULL, 3, x, g[mode - FD_GRAD]);
         }
         for (int i = 0; i < 3; i++) {
-            if (!g[0][i] || !g[1][i]) { OK(0, "%s", reason(a.st)); return; }
+            if (!g[0][i] || !g[1][i]) { OK(0, "%s", explain(a.st)); return; }
             double size = 1;
             for (int j = 0; j < fd_count(g[0][i]); j++)
                 size = fmax(size, fabs((double)g[1][i]->x[j]));
@@ -291,13 +277,13 @@ static void test_attention(fd_arena mem)
     enum { N = 9, D = 6 };
     int order[N];
     fd_perm(fd_seed(5), N, order);
-    fd_real *x = numbers(&a, 7, N * D), *xp = fd_new(&a, fd_real, N * D), worst = 0;
+    fd_real *x = normals(&a, 7, N * D), *xp = fd_new(&a, fd_real, N * D), worst = 0;
     for (int i = 0; i < N; i++) memcpy(xp + i * D, x + order[i] * D, D * sizeof *x);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *u = fd_input(&t, 3, S(1, N, D), x), *v = fd_input(&t, 3, S(1, N, D), xp);
     u = fd_attention(&t, u, u, u, 2);
     v = fd_attention(&t, v, v, v, 2);
-    if (!u || !v) { OK(0, "%s", reason(a.st)); return; }
+    if (!u || !v) { OK(0, "%s", explain(a.st)); return; }
     for (int i = 0; i < N; i++)
         for (int j = 0; j < D; j++) {
             double diff = fabs((double)(v->x[i * D + j] - u->x[order[i] * D + j]));
@@ -310,12 +296,12 @@ static void test_patches(fd_arena mem)
 {
     enum { B = 2, N = 6, M = 8, C = 3, P = 3, Q = 2, T = N / P * (M / Q), D = P * Q * C };
     fd_arena a = mem;
-    fd_real *x = numbers(&a, 1, B * N * M * C), *z = numbers(&a, 2, B * T * D);
+    fd_real *x = normals(&a, 1, B * N * M * C), *z = normals(&a, 2, B * T * D);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *u = fd_patches(&t, fd_input(&t, 4, S(B, N, M, C), x), S(P, Q));
     fd_var *back = fd_unpatches(&t, u, 2, S(N, M), S(P, Q));
     fd_var *w = fd_unpatches(&t, fd_input(&t, 3, S(B, T, D), z), 2, S(N, M), S(P, Q));
-    if (!u || !back || !w) { OK(0, "%s", reason(a.st)); return; }
+    if (!u || !back || !w) { OK(0, "%s", explain(a.st)); return; }
     int wrong = 0;
     double s = 0, r = 0;
     for (int b = 0; b < B; b++) for (int i = 0; i < N; i++) for (int j = 0; j < M; j++)
@@ -337,13 +323,13 @@ static void test_patches(fd_arena mem)
        && u->x[36] == x[3 * 3], "three axes");
 
     /* conv: every tap by hand, with every pair of boundaries and with zeros */
-    fd_real *k = numbers(&a, 3, 9 * C * 2);
+    fd_real *k = normals(&a, 3, 9 * C * 2);
     for (int e = -1; e < 16; e++) {
         int bc[2] = { e < 0 ? -1 : e / 4, e < 0 ? -1 : e % 4 };
         fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(B, N, M, C), x),
                              fd_input(&t, 4, S(3, 3, C, 2), k),
                              e < 0 ? NULL : bc);
-        if (!y) { OK(0, "%s", reason(a.st)); return; }
+        if (!y) { OK(0, "%s", explain(a.st)); return; }
         double worst = 0;
         for (int b = 0; b < B; b++) for (int i = 0; i < N; i++) for (int j = 0; j < M; j++)
             for (int o = 0; o < 2; o++) {
@@ -394,13 +380,13 @@ static void test_conv_edges(fd_arena mem)
             fd_tape t = fd_tape_begin(&b, FD_EVAL);
             fd_var *y = fd_conv3(&t, fd_input(&t, 4, S(1, N, M, 1), x),
                                  fd_input(&t, 4, S(3, 3, 1, 1), k), bc);
-            if (!y) { OK(0, "%s", reason(a.st)); return; }
+            if (!y) { OK(0, "%s", explain(a.st)); return; }
             for (int i = 0; i < N * M; i++) x[i] *= (fd_real)mu;
             NEAR(test_maxdiff(N * M, y->x, x), 0, TOL(1e-13, 2e-5), "boundaries %d, mode %d", e, m);
         }
     }
     fd_arena a = mem;
-    fd_real *x = numbers(&a, 1, N * M), *w = numbers(&a, 2, 9), moved[N * M];
+    fd_real *x = normals(&a, 1, N * M), *w = normals(&a, 2, 9), moved[N * M];
     for (int i = 0; i < N * M; i++) moved[(i / M + 2) % N * M + (i % M + 3) % M] = x[i];
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *f = fd_input(&t, 4, S(3, 3, 1, 1), w);
@@ -419,15 +405,15 @@ static void test_small(fd_arena mem)
     enum { B = 2, N = 5, C = 3, M = 4, K = 2 };
     fd_arena a = mem;
     static const int index[M * K] = { 3, 0, 1, 1, 4, 2, 0, 4 };
-    fd_real *x = numbers(&a, 1, B * N * C), *w = numbers(&a, 2, M * K), *f = numbers(&a, 3, C * M);
-    fd_real *ss = numbers(&a, 4, B * 2 * C);
+    fd_real *x = normals(&a, 1, B * N * C), *w = normals(&a, 2, M * K), *f = normals(&a, 3, C * M);
+    fd_real *ss = normals(&a, 4, B * 2 * C);
     double worst = 0;
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *v = fd_input(&t, 3, S(B, N, C), x), *y = fd_gather(&t, v, M, K, index, w);
     fd_var *u = fd_fourier_features(&t, v, fd_input(&t, 2, S(C, M), f));
     fd_var *z = fd_scale_shift(&t, v, fd_input(&t, 2, S(B, 2 * C), ss));
     fd_var *wave = fd_gabor(&t, v, 2.385, .3);
-    if (!y || !u || !z || !wave) { OK(0, "%s", reason(a.st)); return; }
+    if (!y || !u || !z || !wave) { OK(0, "%s", explain(a.st)); return; }
     for (int i = 0; i < B * M * C; i++) {
         double sum = 0;
         for (int k = 0; k < K; k++) {
@@ -474,9 +460,9 @@ static void test_small(fd_arena mem)
         }
         nx[d + 1] = nw[d] = C;
         nw[d + 1] = 2;
-        fd_real *xs = numbers(&b, 5, points), *R = numbers(&b, 6, modes);
-        fd_real *q = numbers(&b, 7, points);
-        fd_real *qw = numbers(&b, 8, modes), eye[C * C] = { 0 };
+        fd_real *xs = normals(&b, 5, points), *R = normals(&b, 6, modes);
+        fd_real *q = normals(&b, 7, points);
+        fd_real *qw = normals(&b, 8, modes), eye[C * C] = { 0 };
         for (int i = 0; i < C; i++) eye[i * C + i] = 1;
         fd_tape s = fd_tape_begin(&b, FD_GRAD2);
         fd_var *in[2][2], *got[2][5] = { { NULL } };
@@ -500,7 +486,7 @@ static void test_small(fd_arena mem)
         for (int i = 0; i < 5; i++) {
             fd_var *p = got[0][i], *r = got[1][i];
             NEAR(p && r ? test_rel(fd_count(r), p->x, r->x) : 1, 0, TOL(1e-13, 1e-5),
-                 "separable %d: %d, %s", k, i, reason(b.st));
+                 "separable %d: %d, %s", k, i, explain(b.st));
         }
     }
 }
@@ -512,13 +498,13 @@ static void test_groupnorm(fd_arena mem)
     for (int k = 0; k < 8; k++) {
         fd_arena a = mem;
         int g = groups[k % 4], centred = k / 4, each = C / g;
-        fd_real *x = numbers(&a, 3, B * P * C), *gain = numbers(&a, 4, C);
-        fd_real *bias = numbers(&a, 5, C);
+        fd_real *x = normals(&a, 3, B * P * C), *gain = normals(&a, 4, C);
+        fd_real *bias = normals(&a, 5, C);
         for (int i = 0; i < B * P * C; i++) x[i] = 3 * x[i] + (fd_real)(2.385 * (i % C));
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
         fd_var *y = fd_groupnorm(&t, fd_input(&t, 4, S(B, 5, 7, C), x), g, centred,
                                  fd_input(&t, 1, S(C), gain), fd_input(&t, 1, S(C), bias), .3);
-        if (!y) { OK(0, "%s", reason(a.st)); return; }
+        if (!y) { OK(0, "%s", explain(a.st)); return; }
         double worst = 0;
         for (int b = 0; b < B; b++)
             for (int j = 0; j < g; j++) {
@@ -550,14 +536,14 @@ static void test_regrid(fd_arena mem)
             const int *n = side[k % 4], *m = side[k / 4 % 4];
             int bc[3] = { k / 16, (k / 16 + k) % 4, k % 3 }, nx[5] = { 2 }, ny = 2;
             fd_space from = fd_grid(&a, nd, n, NULL, bc, 1), to = fd_grid(&a, nd, m, NULL, bc, 1);
-            fd_real *x = numbers(&a, 3 + k, 2 * from.points);
+            fd_real *x = normals(&a, 3 + k, 2 * from.points);
             fd_real *want = fd_new(&a, fd_real, 2 * to.points);
             fd_resample(&from, &to, 2, x, want, a);
             fd_tape t = fd_tape_begin(&a, FD_EVAL);
             memcpy(nx + 1, n, (size_t)nd * sizeof *n);
             nx[nd + 1] = 1;
             fd_var *y = fd_regrid(&t, fd_input(&t, nd + 2, nx, x), nd, bc, m);
-            if (!y) { OK(0, "%s", reason(a.st)); return; }
+            if (!y) { OK(0, "%s", explain(a.st)); return; }
             int kept = 0;                          /* an axis of the same length is left as it is */
             for (int i = 0; i < nd; i++) {
                 ny *= m[i];
@@ -569,7 +555,7 @@ static void test_regrid(fd_arena mem)
         }
     fd_arena a = mem;
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_real *x = numbers(&a, 1, 24);
+    fd_real *x = normals(&a, 1, 24);
     fd_var *y = fd_regrid(&t, fd_input(&t, 4, S(1, 3, 4, 2), x), 2, NULL, S(1, 1));
     double mean = 0;
     for (int i = 0; i < 12; i++) mean += (double)x[2 * i + 1] / 12;
@@ -610,7 +596,7 @@ static void test_stencil(fd_arena mem)
                 taps *= wide[i];
             }
             nx[nd + 1] = nw[nd] = C;
-            fd_real *x = numbers(&a, 1, B * points * C), *w = numbers(&a, 2, taps * C);
+            fd_real *x = normals(&a, 1, B * points * C), *w = normals(&a, 2, taps * C);
             uint64_t bits = 0, split = 0;
             int most = test_most_threads();
             for (int threads = 1; threads <= 3; threads += 2) {
@@ -620,7 +606,7 @@ static void test_stencil(fd_arena mem)
                 fd_var *y = fd_stencil(&t, fd_input(&t, nd + 2, nx, x), fd_input(&t, nd + 1, nw, w),
                                        nd, bc, step);
                 test_use_threads(most);
-                if (!y) { OK(0, "%s", reason(m.st)); return; }
+                if (!y) { OK(0, "%s", explain(m.st)); return; }
                 uint64_t now = test_hash(y->x, (size_t)(B * points * C) * sizeof *x);
                 if (threads > 1) OK(now == bits, "the same bits with threads");
                 bits = now;
@@ -668,13 +654,13 @@ static void test_stencil(fd_arena mem)
             n[i] = grids[k % 4][i] - off;
             step[i] = grids[k % 4][i] / 12.;
         }
-        fd_real *x = fd_raw(&a, fd_real, n[0] * n[1]), *w = numbers(&a, 3, 9);
+        fd_real *x = fd_raw(&a, fd_real, n[0] * n[1]), *w = normals(&a, 3, 9);
         for (int q = 0; q < n[0] * n[1]; q++)
             x[q] = (fd_real)(wave(bc[0], 3, place(bc[0], n[0], q / n[1]))
                              * wave(bc[1], 4, place(bc[1], n[1], q % n[1])));
         fd_var *y = fd_stencil(&t, fd_input(&t, 4, S(1, n[0], n[1], 1), x),
                                fd_input(&t, 3, S(3, 3, 1), w), 2, bc, step);
-        if (!y) { OK(0, "%s", reason(a.st)); return; }
+        if (!y) { OK(0, "%s", explain(a.st)); return; }
         for (int q = 0; q < n[0] * n[1]; q++) {
             double sum = 0;
             for (int o = 0; o < 9; o++)
@@ -792,7 +778,7 @@ static void test_errors(fd_arena a)
             y = fd_conv3(&t, fd_regrid(&t, fd_groupnorm(&t, y, 1, 0, v5, v5, 0), 1, NULL, S(1)), q,
                          NULL);
         }
-        OK(!y && !strcmp(reason(a.st), text[k]), "%d: %s", k, reason(a.st));
+        OK(!y && !strcmp(explain(a.st), text[k]), "%d: %s", k, explain(a.st));
         a.st->code = 0;
         fd_tape_end(&t);
     }
@@ -925,7 +911,7 @@ static void test_counts(void)
         fd_arena a = test_arena(k ? 64 << 20 : (size_t)25734743 * 2 * sizeof(fd_real) + (1 << 20),
                                 &st);
         fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(1));
-        OK(net && net->count == row[k].count, "%s: %ld numbers, not %ld", reason(&st),
+        OK(net && net->count == row[k].count, "%s: %ld numbers, not %ld", explain(&st),
            net ? (long)net->count : 0L, (long)row[k].count);
         double s = 0;
         for (int i = 0; net && i < net->parts; i++)
@@ -1007,7 +993,8 @@ static void test_counts(void)
         fd_status st;
         fd_arena a = test_arena(1 << 20, &st);
         fd_net *net = fd_net_new(&a, &bad[i].a, fd_seed(1));
-        OK(!net && a.st->code == FD_EARG && !strcmp(reason(a.st), bad[i].text), "%s", reason(a.st));
+        OK(!net && a.st->code == FD_EARG && !strcmp(explain(a.st), bad[i].text), "%s",
+           explain(a.st));
         a.st->code = 0;
     }
 }
@@ -1086,10 +1073,10 @@ static void test_plain_vit(fd_arena a, const int bc[])
     if (!bc) arch->edges = FD_EDGES_PLAIN;
     fd_space s = fd_grid(&a, 2, S(4, 6), NULL, bc ? bc : S(FD_PERIODIC, FD_NEUMANN), 2);
     fd_net *net = fd_net_new(&a, arch, fd_seed(2));
-    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 3);
     plain_net = net;
-    fd_real *x = numbers(&a, 4, 48), want[48];
+    fd_real *x = normals(&a, 4, 48), want[48];
     double time = .37, tok[4 * 12], e[6], c[32], h[VT * VW], skip[2][VT * VW], cat[VT * 16];
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 12; j++) {                 /* row, column, channel of a 2 x 3 patch */
@@ -1136,7 +1123,7 @@ static void test_plain_vit(fd_arena a, const int bc[])
         fd_tape t = fd_tape_begin(&b, mode);
         fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 2, 24), x), &time);
         NEAR(y ? test_rel(48, y->x, want) : 1, 0, TOL(1e-13, 1e-5), "U-ViT by hand, mode %d: %s",
-             mode, reason(b.st));
+             mode, explain(b.st));
     }
 }
 
@@ -1156,14 +1143,14 @@ static void test_plain_coords(fd_arena mem)
         fd_space s = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 },
                              S(FD_PERIODIC, k % 2 ? FD_MIXED : FD_DIRICHLET), 1);
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 5);
         plain_net = net;
         ptrdiff_t mods = fd_inr_size(net), base = net->count, all;
         if (latent && mod) base = net->part[net->parts - 2].at;
         all = mod == FD_MOD_WEIGHTS ? base : 8 * mod;
         OK(mods == (!mod ? 0 : latent ? latent : all), "case %d: %d modulations", k, (int)mods);
-        fd_real *m = numbers(&a, 6, B * mods + 1), *x = numbers(&a, 7, B * P);
+        fd_real *m = normals(&a, 6, B * mods + 1), *x = normals(&a, 7, B * P);
         fd_real *want = fd_new(&a, fd_real, B * 2 * P), *w = fd_new(&a, fd_real, net->count);
         double *full = fd_new(&a, double, all + 1), time[B] = { .3, .8 };
         for (int b = 0; b < B; b++) {
@@ -1209,18 +1196,18 @@ static void test_plain_coords(fd_arena mem)
         fd_var *vm = mod ? fd_input(&t, 2, S(B, (int)mods), m) : NULL;
         fd_var *y = fd_inr(net, &t, &s, B, in ? fd_input(&t, 3, S(B, 1, P), x) : NULL, time, vm);
         NEAR(y ? test_rel(B * 2 * P, y->x, want) : 1, 0, TOL(1e-13, 1e-5), "case %d: %s", k,
-             reason(a.st));
+             explain(a.st));
         if (mod || !in) continue;
         fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(B, 1, P), x), time);
         OK(y && z && !memcmp(z->x, y->x, sizeof(fd_real) * B * 2 * P), "fd_forward is fd_inr");
         y = fd_inr(net, &t, &s, B, NULL, time, NULL);
-        OK(!y && !strcmp(reason(a.st), "fd_inr: wants x [b][in][points], none where in is 0: "
-                                       "b, in, points: 2, 1, 12"), "%s", reason(a.st));
+        OK(!y && !strcmp(explain(a.st), "fd_inr: wants x [b][in][points], none where in is 0: "
+                                       "b, in, points: 2, 1, 12"), "%s", explain(a.st));
         a.st->code = 0;
         y = fd_inr(net, &t, &s, B, fd_input(&t, 3, S(B, 1, P), x), time,
                    fd_input(&t, 2, S(B, 3), x));
-        OK(!y && !strcmp(reason(a.st), "fd_inr: wants modulations [b][fd_inr_size]: b, "
-                                       "fd_inr_size: 2, 0"), "%s", reason(a.st));
+        OK(!y && !strcmp(explain(a.st), "fd_inr: wants modulations [b][fd_inr_size]: b, "
+                                       "fd_inr_size: 2, 0"), "%s", explain(a.st));
         a.st->code = 0;
     }
 }
@@ -1277,11 +1264,11 @@ static void test_blocks(fd_arena mem)
         int b = row[k].b, out = row[k].arch.out;
         fd_space s = fd_grid(&a, row[k].arch.nd, row[k].n, NULL, NULL, out);
         fd_net *net = fd_net_new(&a, &row[k].arch, fd_seed(2));
-        if (!net) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
+        if (!net) { OK(0, "%s: %s", row[k].name, explain(a.st)); return; }
         shake(net, 8);
         int n[3] = { b, 1, (int)s.points };
         ptrdiff_t size = b * s.points, count[3] = { size * out, size, net->count };
-        fd_real *x = numbers(&a, 1, size), *y = numbers(&a, 2, size * out), *got[3][3];
+        fd_real *x = normals(&a, 1, size), *y = normals(&a, 2, size * out), *got[3][3];
         double time[64], loss[3];
         for (int i = 0; i < b; i++) time[i] = (i + .3) / b;
         for (int mode = FD_EVAL; mode <= FD_GRAD2; mode++) {
@@ -1292,14 +1279,14 @@ static void test_blocks(fd_arena mem)
             fd_var *in = fd_param(&t, 3, n, x, NULL), *u = fd_forward(net, &t, &s, in, time);
             fd_var *d = NULL;
             fd_var *l = fd_mse_loss(&t, &s, u, y, NULL);
-            if (!l) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
+            if (!l) { OK(0, "%s: %s", row[k].name, explain(a.st)); return; }
             loss[mode] = (double)l->x[0];
             memcpy(to[0], u->x, (size_t)count[0] * sizeof *x);
             if (!mode) continue;
             memset(net->g, 0, (size_t)net->count * sizeof *net->g);
             fd_backward(&t, l);
             fd_grad(&t, l, NULL, 1, &in, &d);
-            if (!d) { OK(0, "%s: %s", row[k].name, reason(a.st)); return; }
+            if (!d) { OK(0, "%s: %s", row[k].name, explain(a.st)); return; }
             memcpy(to[1], d->x, (size_t)count[1] * sizeof *x);
             memcpy(to[2], net->g, (size_t)count[2] * sizeof *x);
         }
@@ -1322,10 +1309,10 @@ static void test_network_gradients(fd_arena mem)
         int most = test_most_threads();
         fd_space s = zoo_space(&a, &zoo[k]);
         fd_net *net = fd_net_new(&a, &zoo[k], fd_seed(2));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 8);
         ptrdiff_t size = fd_size(&s);
-        fd_real *x = numbers(&a, 1, 2 * size), *y = numbers(&a, 2, 2 * size);
+        fd_real *x = normals(&a, 1, 2 * size), *y = normals(&a, 2, 2 * size);
         fd_real *g = fd_new(&a, fd_real, net->count);
         double l = loss_of(net, &s, FD_GRAD, x, y, a), largest = 0, h = TOL(1e-4, 2e-2);
         memcpy(g, net->g, (size_t)net->count * sizeof *g);
@@ -1357,7 +1344,7 @@ static void test_network_gradients(fd_arena mem)
         fd_real *u = fd_new(&a, fd_real, 2 * size), *v = fd_new(&a, fd_real, 2 * size);
         m.vjp(m.self, &s, 2, x, time, y, v, a);
         double dot = 0, diff = 0;
-        fd_real *q = numbers(&a, 9, 2 * size), *xq = fd_new(&a, fd_real, 2 * size);
+        fd_real *q = normals(&a, 9, 2 * size), *xq = fd_new(&a, fd_real, 2 * size);
         h = TOL(1e-4, 4e-3);
         for (int j = 0; j < 4; j++) {
             for (ptrdiff_t i = 0; i < 2 * size; i++) xq[i] = x[i] + (fd_real)(step[j] * h) * q[i];
@@ -1371,7 +1358,7 @@ static void test_network_gradients(fd_arena mem)
         for (int i = 0; i < 2; i++)
             m.eval(m.self, &s, 1, x + i * size, time + i, xq + i * size, a);
         OK(!memcmp(xq, u, sizeof *u * (size_t)(2 * size)), "network %d: a batch in pieces", k);
-        OK(!a.st->code, "%s", reason(a.st));
+        OK(!a.st->code, "%s", explain(a.st));
 #ifndef FD_NO_STDIO
         const char *path = test_path("arch.safetensors");
         fd_net *again;
@@ -1379,7 +1366,7 @@ static void test_network_gradients(fd_arena mem)
         fd_net_load(&a, path, &again, NULL);
         OK(again && !memcmp(&again->arch, &net->arch, sizeof net->arch)
            && !memcmp(again->w, net->w, sizeof *net->w * (size_t)net->count), "checkpoint %d: %s",
-           k, reason(a.st));
+           k, explain(a.st));
 #endif
         fd_opt *o = fd_opt_new(&a, net, NULL);
         for (int i = 0; i < 25; i++) {
@@ -1421,9 +1408,9 @@ static void test_labels(fd_arena mem)
         int vit = arch.kind == FD_VIT || arch.kind == FD_UVIT;
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_net *bare = fd_net_new(&a, &zoo[of[k]], fd_seed(2));
-        fd_real *x = numbers(&a, 1, 3 * size), *y = numbers(&a, 2, 3 * size);
-        fd_real *u = numbers(&a, 3, 6 * size);
-        if (!net || !bare) { OK(0, "%s", reason(a.st)); return; }
+        fd_real *x = normals(&a, 1, 3 * size), *y = normals(&a, 2, 3 * size);
+        fd_real *u = normals(&a, 3, 6 * size);
+        if (!net || !bare) { OK(0, "%s", explain(a.st)); return; }
         int wide = vit ? arch.width : net->arch.embed, at = 0;
         OK(net->count == bare->count + 4 * wide,
            "network %d: a row for each label and one for none", of[k]);
@@ -1470,20 +1457,20 @@ static void test_labels(fd_arena mem)
         fd_net_load(&a, test_path("label.safetensors"), &again, NULL);
         OK(again && again->arch.labels == 3
            && !memcmp(again->w, net->w, sizeof *net->w * (size_t)net->count),
-           "network %d: its checkpoint: %s", of[k], reason(a.st));
+           "network %d: its checkpoint: %s", of[k], explain(a.st));
 #endif
         for (int bad = 0; bad < 4; bad++) {
             label[0] = bad ? -2 : 3;
             if (bad < 2) label_loss(net, &s, FD_EVAL, label, x, y, NULL, a);
             else if (bad == 2) label_loss(bare, &s, FD_EVAL, label, x, y, NULL, a);
             else fd_net_labelled(&a, net, FD_X0, 3);
-            OK(a.st->code == FD_EARG, "wrong label %d: %s", bad, reason(a.st));
+            OK(a.st->code == FD_EARG, "wrong label %d: %s", bad, explain(a.st));
             a.st->code = FD_OK;
         }
     }
     fd_arch none = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .labels = 2 };
     OK(!fd_net_new(&mem, &none, fd_seed(1)) && mem.st->code == FD_EARG, "labels without time: %s",
-       reason(mem.st));
+       explain(mem.st));
     mem.st->code = FD_OK;
 }
 
@@ -1498,7 +1485,7 @@ static void test_positions(fd_arena mem)
                              .heads = 1, .patch = { 1 }, .grid = { 6 }, .pos = pos };
             fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
             fd_space s = fd_grid(&a, 1, &n, NULL, NULL, 1);
-            if (!net) { OK(0, "%s", reason(a.st)); return; }
+            if (!net) { OK(0, "%s", explain(a.st)); return; }
             memset(net->w, 0, (size_t)net->count * sizeof *net->w);
             plain_net = net;
             net->w[plain("final_layer.w") - net->w + 1] = 1;
@@ -1522,7 +1509,7 @@ static void test_positions(fd_arena mem)
                 NEAR((double)y->x[i], (p[1] - mean) / sqrt(var + 1e-6), TOL(1e-12, 3e-4),
                      "positions %d, token %d of %d", pos, i, n);
             }
-            OK(y != NULL, "%s", reason(a.st));
+            OK(y != NULL, "%s", explain(a.st));
         }
 }
 
@@ -1588,10 +1575,10 @@ static void test_u_composed(fd_arena mem)
                          .groups = 2 };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 4);
         plain_net = net;
-        fd_real *x = numbers(&a, 1, N), zero[2 * PAD] = { 0 }, e[4];
+        fd_real *x = normals(&a, 1, N), zero[2 * PAD] = { 0 }, e[4];
         double time = .4;
         for (int i = 0; i < 2; i++) {
             e[i] = (fd_real)cos(.8 * pow(.01, i));
@@ -1625,7 +1612,7 @@ static void test_u_composed(fd_arena mem)
         }
         h = u_dense(&t, "proj0", fd_slice(&t, h, 1, 0, N));
         NEAR(y && h ? test_rel(N, y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "network %d by parts: %s",
-             unet, reason(a.st));
+             unet, explain(a.st));
     }
 }
 
@@ -1669,7 +1656,7 @@ static void test_points(fd_arena mem)
     fd_arch arch = zoo[13];
     fd_net *net;
     arch.pixels = 0;
-    fd_real *x = numbers(&a, 1, B * 2 * P), at[P], weight[P], one[P], feat[B * P * 8];
+    fd_real *x = normals(&a, 1, B * 2 * P), at[P], weight[P], one[P], feat[B * P * 8];
     fd_real ask[B * 3 * 6];
     fd_real to[3] = { (fd_real).21, (fd_real).5, (fd_real).83 };
     const double time[B] = { .3, .8 };
@@ -1686,7 +1673,7 @@ static void test_points(fd_arena mem)
         arch.edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN;
         s.bc[0] = e == 2 ? FD_NEUMANN : FD_PERIODIC;
         net = fd_net_new(&own, &arch, fd_seed(2));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 4);
         plain_net = net;
         int n = e ? 5 : 6;
@@ -1714,14 +1701,14 @@ static void test_points(fd_arena mem)
         q = fd_permute(&t, q, S(0, 2, 1));
         NEAR(y && q ? test_rel(B * 2 * 3, y->x, q->x) : 1, 0, TOL(1e-13, 1e-5), "by parts, %d: %s",
              e,
-             reason(a.st));
+             explain(a.st));
     }
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *y;
 
     arch = zoo[12];                                   /* blocks over the points */
     net = fd_net_new(&a, &arch, fd_seed(2));
-    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 4);
     fd_space g = fd_grid(&a, 2, S(3, 4), (double[]){ 2, 1 }, NULL, 1);
     fd_real at2[13 * 2], w2[13], b2[13], x2[B * 13];
@@ -1749,7 +1736,7 @@ static void test_points(fd_arena mem)
     fd_var *v[3] = { fd_query(net, &t, &g, fd_input(&t, 3, S(B, 1, 12), x), time, &far),
                      fd_query(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time, &far),
                      fd_query(net, &t, &d, fd_input(&t, 3, S(B, 1, 13), x2), time, &far) };
-    if (!y || !z || !v[0] || !v[1] || !v[2]) { OK(0, "%s", reason(a.st)); return; }
+    if (!y || !z || !v[0] || !v[1] || !v[2]) { OK(0, "%s", explain(a.st)); return; }
     for (int i = 0; i < B * 12; i++)
         NEAR((double)z->x[i], (double)y->x[i / 12 * 12 + order[i % 12]], TOL(1e-13, 1e-5),
              "point %d", i);
@@ -1758,10 +1745,10 @@ static void test_points(fd_arena mem)
              i > 1 ? "a point cut in two" : "a cloud");
     fd_model m = fd_net_model(&a, net, FD_X0);        /* a sampler's model on a cloud */
     m.eval(m.self, &c, B, x12, time, x2, a);
-    OK(!memcmp(x2, z->x, sizeof(fd_real) * B * 12), "as a model: %s", reason(a.st));
+    OK(!memcmp(x2, z->x, sizeof(fd_real) * B * 12), "as a model: %s", explain(a.st));
     c.at = NULL;
     OK(!fd_forward(net, &t, &c, fd_input(&t, 3, S(B, 1, 12), x12), time) && a.st->code == FD_ESHAPE,
-       "%s", reason(a.st));
+       "%s", explain(a.st));
     a.st->code = 0;
 }
 
@@ -1773,7 +1760,7 @@ static void test_tucker(fd_arena a)
     fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
     arch.rank = 0;
     fd_net *whole = fd_net_new(&a, &arch, fd_seed(2));
-    if (!net || !whole) { OK(0, "%s", reason(a.st)); return; }
+    if (!net || !whole) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 4);
     plain_net = whole;
     for (int i = 0; i < net->parts; i++) {
@@ -1810,17 +1797,17 @@ static void test_tucker(fd_arena a)
         }
     }
     whole->w[whole->count - 1] = net->w[net->count - 1];
-    fd_real *x = numbers(&a, 1, 20);
+    fd_real *x = normals(&a, 1, 20);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, 20), x), NULL);
     fd_var *z = fd_forward(whole, &t, &s, fd_input(&t, 3, S(1, 1, 20), x), NULL);
-    NEAR(y && z ? test_rel(20, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "Tucker: %s", reason(a.st));
+    NEAR(y && z ? test_rel(20, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "Tucker: %s", explain(a.st));
 
     arch = (fd_arch){ .kind = FD_UNO, .nd = 2, .in = 1, .out = 1, .width = 16, .modes = { 16, 16 },
                       .levels = 1,
                       .rank = .1 };
     net = fd_net_new(&a, &arch, fd_seed(2));
-    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
     plain_net = net;
     const fd_part *p = &net->part[2];
     OK(!strcmp(p->name, "step0.core") && p->n[0] == 9 && p->n[1] == 5 && p->n[2] == 9
@@ -1844,10 +1831,10 @@ static void test_hdm(fd_arena mem)
     enum { N = 7 };
     fd_net *net = fd_net_new(&a, &zoo[14], fd_seed(2));
     fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
-    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 4);
     plain_net = net;
-    fd_real *x = numbers(&a, 1, N), e[4], z[2];
+    fd_real *x = normals(&a, 1, N), e[4], z[2];
     const double time = .4, turn = 32 * acos(-1) / 1000;
     fd_normal(fd_seed(0), 2, z);
     for (int i = 0; i < 2; i++) {
@@ -1873,7 +1860,7 @@ static void test_hdm(fd_arena mem)
         h = fd_add(&t, fd_map(&t, u, FD_GELU), fd_mul(&t, h, u_part(&t, g, "mlp.gate")));
     }
     h = u_dense(&t, "proj1", fd_map(&t, u_dense(&t, "proj0", h), FD_GELU));
-    NEAR(y && h ? test_rel(N, y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "by parts: %s", reason(a.st));
+    NEAR(y && h ? test_rel(N, y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "by parts: %s", explain(a.st));
 
     fd_arch arch = zoo[14];
     arch.linear = 1;
@@ -1881,13 +1868,13 @@ static void test_hdm(fd_arena mem)
     fd_space f = fd_grid(&a, 1, S(16), NULL, NULL, 1);
     fd_cov *law = fd_cov_white(&a, &s, 1, 3);
     fd_real xs[N], xf[16], up[16];
-    if (!net || !law) { OK(0, "%s", reason(a.st)); return; }
+    if (!net || !law) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 4);
     fd_cov_draw(law, fd_seed(3), 0, 1, xs, a);
     fd_resample(&s, &f, 1, xs, xf, a);
     y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), xs), &time);
     u = fd_forward(net, &t, &f, fd_input(&t, 3, S(1, 1, 16), xf), &time);
-    if (!y || !u) { OK(0, "%s", reason(a.st)); return; }
+    if (!y || !u) { OK(0, "%s", explain(a.st)); return; }
     fd_resample(&s, &f, 1, y->x, up, a);
     NEAR(test_rel(16, up, u->x), 0, TOL(1e-13, 1e-5), "two grids");
 }
@@ -1906,7 +1893,7 @@ static void test_u_shapes(fd_arena mem)
                          .layers = 1, .modes = { 8, 8 }, .linear = 1, .levels = 3 };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
         fd_space s = fd_grid(&a, nd, N, NULL, NULL, 1), r;
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         for (int i = 0; i < nd; i++) coarse[i] = (int)(N[i] * net->arch.scale[2] + .5);
         r = fd_grid(&a, nd, coarse, NULL, NULL, 1);
         for (int i = 0; i < net->parts; i++) {
@@ -1920,26 +1907,26 @@ static void test_u_shapes(fd_arena mem)
                 for (int j = 0; j < p->n[0] && j < p->n[1]; j++)
                     net->w[p->at + j * p->n[1] + j] = 1;
         }
-        fd_real *x = numbers(&a, 1, s.points), *low = fd_new(&a, fd_real, s.points);
+        fd_real *x = normals(&a, 1, s.points), *low = fd_new(&a, fd_real, s.points);
         fd_real *want = fd_new(&a, fd_real, s.points);
         fd_resample(&s, &r, 1, x, low, a);
         fd_resample(&r, &s, 1, low, want, a);
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
         fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, (int)s.points), x), NULL);
         NEAR(y ? test_rel(s.points, y->x, want) : 1, 0, TOL(1e-13, 2e-6),
-             "network %d: identity, %s", k, reason(a.st));
+             "network %d: identity, %s", k, explain(a.st));
 
         shake(net, 4);                      /* the U-Net's norms are not linear, but of all modes */
         fd_space sm = fd_grid(&a, nd, M, NULL, NULL, 1), sf = fd_grid(&a, nd, fine, NULL, NULL, 1);
         fd_cov *law = fd_cov_white(&a, &sf, 1, 2);
         fd_real *xm = fd_new(&a, fd_real, sm.points), *xf = fd_new(&a, fd_real, sf.points);
         fd_real *up = fd_new(&a, fd_real, sf.points);
-        if (!law || !up) { OK(0, "%s", reason(a.st)); return; }
+        if (!law || !up) { OK(0, "%s", explain(a.st)); return; }
         fd_cov_draw(fd_cov_on(&a, law, &sm), fd_seed(9), 0, 1, xm, a);
         fd_cov_draw(law, fd_seed(9), 0, 1, xf, a);
         y = fd_forward(net, &t, &sm, fd_input(&t, 3, S(1, 1, (int)sm.points), xm), NULL);
         fd_var *z = fd_forward(net, &t, &sf, fd_input(&t, 3, S(1, 1, (int)sf.points), xf), NULL);
-        if (!y || !z) { OK(0, "%s", reason(a.st)); return; }
+        if (!y || !z) { OK(0, "%s", explain(a.st)); return; }
         fd_resample(&sm, &sf, 1, y->x, up, a);
         NEAR(test_rel(sf.points, up, z->x), 0, TOL(1e-12, 1e-4), "network %d: two grids", k);
     }
@@ -1948,7 +1935,7 @@ static void test_u_shapes(fd_arena mem)
     fd_arch arch = zoo[10];
     fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
     fd_space s = fd_grid(&a, 1, S(33), NULL, NULL, 1);
-    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 4);
     fd_real x[33], worst = 0;
     for (int i = 0; i < 33; i++) x[i] = (fd_real)2.385;
@@ -1974,7 +1961,7 @@ static void test_fields(fd_arena mem)
         fd_space s = fd_grid(&a, nd, coarse, NULL, NULL, in);
         fd_space f = fd_grid(&a, nd, fine, NULL, NULL, in);
         fd_cov *law = fd_cov_white(&a, &f, 1, 1);
-        if (!law) { OK(0, "%s", reason(a.st)); return; }
+        if (!law) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 5);
         int M = (int)fd_inr_size(net), P = (int)s.points, Q = (int)f.points;
         const double time[B] = { .3, .8 };
@@ -1984,13 +1971,13 @@ static void test_fields(fd_arena mem)
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
         fd_var *vx = fd_input(&t, 3, S(B, in, P), x), *vf = fd_input(&t, 3, S(B, in, Q), xf);
         fd_var *m = fd_encode(net, &t, &s, vx, time), *mf = fd_encode(net, &t, &f, vf, time);
-        if (!mf || !m) { OK(0, "%s", reason(a.st)); return; }
+        if (!mf || !m) { OK(0, "%s", explain(a.st)); return; }
         OK(m->nd == 2 && m->n[1] == M, "%d modulations", M);
         NEAR(test_rel(B * M, mf->x, m->x), 0, TOL(1e-12, 1e-5), "network %d: two grids", k);
         fd_var *y = fd_forward(net, &t, &s, vx, time);
         fd_var *z = fd_inr(net, &t, &s, B, arch.pixels ? vx : NULL, time, m);
         fd_var *q = fd_query(net, &t, &s, vx, time, &f);
-        if (!y || !z || !q) { OK(0, "%s", reason(a.st)); return; }
+        if (!y || !z || !q) { OK(0, "%s", explain(a.st)); return; }
         OK(!memcmp(y->x, z->x, sizeof(fd_real) * (size_t)(B * out * P)), "encode, then the field");
         double worst = 0, size = 0;
         for (int i = 0; i < B * out * P; i++) {    /* i / n of the coarse grid is on the fine one */
@@ -2003,7 +1990,7 @@ static void test_fields(fd_arena mem)
         /* the points of the grid in another order, as a cloud; one point alone */
         fd_real *at = fd_new(&a, fd_real, P * nd), *one = fd_new(&a, fd_real, P);
         int *order = fd_new(&a, int, P);
-        if (!order) { OK(0, "%s", reason(a.st)); return; }
+        if (!order) { OK(0, "%s", explain(a.st)); return; }
         fd_perm(fd_seed(7), P, order);
         for (int i = 0; i < P; i++) {
             at[i * nd] = (fd_real)fd_coord(&s, 0, nd == 2 ? order[i] / 15 : order[i]);
@@ -2015,36 +2002,36 @@ static void test_fields(fd_arena mem)
         char want[128];
         snprintf(want, sizeof want, "fd_query: wants a grid, or points with coordinates: axes of "
                                     "the network, of the space: %d, 0", nd);
-        OK(!q && !strcmp(reason(a.st), want), "%s", reason(a.st));
+        OK(!q && !strcmp(explain(a.st), want), "%s", explain(a.st));
         a.st->code = 0;
         cloud.at = at;
         q = fd_query(net, &t, &s, vx, time, &cloud);
         if (arch.pixels) {
             OK(!q
-               && !strcmp(reason(a.st),
+               && !strcmp(explain(a.st),
                           "fd_query: the network takes pixels where it answers: wants grids"),
-               "%s", reason(a.st));
+               "%s", explain(a.st));
             a.st->code = 0;
             continue;
         }
         for (int i = 0; i < B * out * P && q; i++)
             NEAR((double)q->x[i], (double)y->x[i / P * P + order[i % P]], TOL(1e-13, 1e-5) * size,
                  "network %d: point %d of the cloud", k, i);
-        OK(q != NULL, "%s", reason(a.st));
+        OK(q != NULL, "%s", explain(a.st));
     }
     fd_arena a = mem;
     fd_net *net = fd_net_new(&a, &zoo[1], fd_seed(2));
     fd_space s = fd_grid(&a, 1, S(8), NULL, NULL, 1), r = fd_grid(&a, 1, S(4), NULL, NULL, 1);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     double time = .3;
-    fd_var *x = fd_input(&t, 3, S(1, 1, 8), numbers(&a, 1, 8));
-    OK(!fd_encode(net, &t, &s, x, &time) && a.st->code == FD_EARG, "%s", reason(a.st));
+    fd_var *x = fd_input(&t, 3, S(1, 1, 8), normals(&a, 1, 8));
+    OK(!fd_encode(net, &t, &s, x, &time) && a.st->code == FD_EARG, "%s", explain(a.st));
     a.st->code = 0;
     OK(!fd_query(net, &t, &s, x, &time, &r) && a.st->code == FD_EARG
-       && !strcmp(reason(a.st),
+       && !strcmp(explain(a.st),
                   "fd_query: only networks with a field, on points or of your own answer anywhere: "
                   "FD_VIT"),
-       "%s", reason(a.st));
+       "%s", explain(a.st));
     a.st->code = 0;
     OK(!fd_encode(NULL, &t, &s, x, &time) && !fd_query(net, &t, &s, NULL, &time, &r) && !a.st->code,
        "NULL");
@@ -2074,7 +2061,7 @@ static double outer(const struct inner *in, int mode, int steps, double clip, fd
     fd_var *u = fd_inr(in->net, &t, in->s, 2, NULL, time, end);
     fd_var *l = fd_mse_loss(&t, in->s, u, target, NULL);
     if (dm) fd_backward(&t, l);
-    OK(l != NULL, "%s", reason(a.st));
+    OK(l != NULL, "%s", explain(a.st));
     return l ? (double)l->x[0] : 0;
 }
 
@@ -2089,11 +2076,11 @@ static void test_meta(fd_arena mem)
                          .latent = k == 4 ? 2 : 0, .omega = 2 };
         fd_space s = fd_grid(&a, 1, S(6), NULL, NULL, 1);
         fd_net *net = fd_net_new(&a, &arch, fd_seed(2));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 12);
         int M = (int)fd_inr_size(net);
-        fd_real *m = numbers(&a, 3, 2 * M), *rate = numbers(&a, 4, M), *y = numbers(&a, 5, 12);
-        fd_real *target = numbers(&a, 6, 12), *dm = fd_new(&a, fd_real, 2 * M);
+        fd_real *m = normals(&a, 3, 2 * M), *rate = normals(&a, 4, M), *y = normals(&a, 5, 12);
+        fd_real *target = normals(&a, 6, 12), *dm = fd_new(&a, fd_real, 2 * M);
         fd_real *dr = fd_new(&a, fd_real, M);
         for (int i = 0; i < 2 * M; i++) m[i] *= (fd_real).1;
         for (int i = 0; i < M; i++) rate[i] = (fd_real)(.2 + .1 * fabs((double)rate[i]));
@@ -2132,7 +2119,7 @@ static void test_meta(fd_arena mem)
             NEAR((double)end->x[i], (double)m[i] - (double)rate[i % M] * v, TOL(1e-14, 1e-6),
                  "case %d: entry %d", k, i);
         }
-        OK(end && g, "%s", reason(a.st));
+        OK(end && g, "%s", explain(a.st));
         OK(!fd_adapt(&t, 1, 0, NULL, vm, inner_loss, &in) && !a.st->code, "NULL");
 
         /* in every size of arena */
@@ -2145,7 +2132,7 @@ static void test_meta(fd_arena mem)
             vm = fd_adapt(&u, steps, clip, vm, fd_input(&u, 1, &M, rate), inner_loss, &in);
             fd_backward(&u, inner_loss(&in, &u, vm));
             refused += st.code == FD_ENOMEM;
-            if (st.code != FD_ENOMEM) { OK(!st.code && vm && refused, "%s", reason(&st)); break; }
+            if (st.code != FD_ENOMEM) { OK(!st.code && vm && refused, "%s", explain(&st)); break; }
         }
     }
 }
@@ -2177,7 +2164,7 @@ static void test_adapting(fd_arena mem)
         const double time[2] = { .3, .8 };
         fd_space s = zoo_space(&a, &adapts[k]);
         fd_net *net = fd_net_new(&a, &adapts[k], fd_seed(2));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         const fd_arch *h = &net->arch;
         ptrdiff_t size = fd_size(&s), own = net->count;
         int M = (int)fd_inr_size(net), n[3] = { 2, h->in, (int)s.points };
@@ -2189,19 +2176,19 @@ static void test_adapting(fd_arena mem)
         for (ptrdiff_t i = 0; i < own; i++) net->w[i] *= (fd_real).5;
         for (ptrdiff_t i = own; i < net->count; i++)
             net->w[i] = (fd_real)(.1 + .03 * (double)(i - own));
-        fd_real *x = numbers(&a, 1, 2 * size), *y = numbers(&a, 2, 2 * size);
+        fd_real *x = normals(&a, 1, 2 * size), *y = normals(&a, 2, 2 * size);
 
         /* the loop written out, with the loss that the library has for fits */
         fd_real *m = fd_new(&a, fd_real, 2 * M), *by = fd_raw(&a, fd_real, 2 * M);
         fd_real *u = fd_raw(&a, fd_real, 2 * size);
-        if (!u) { OK(0, "%s", reason(a.st)); return; }
+        if (!u) { OK(0, "%s", explain(a.st)); return; }
         for (int i = 0; i < 2 * M; i++) by[i] = h->rates ? net->w[own + i % M] : (fd_real)h->rate;
         for (int i = 0; i <= h->inner; i++) {
             fd_tape t = fd_tape_begin(&a, FD_GRAD);
             fd_var *vm = fd_param(&t, 2, S(2, M), m, NULL), *g = NULL;
             fd_var *f = fd_inr(net, &t, &s, 2, h->blind ? NULL : fd_input(&t, 3, n, x), time, vm);
             fd_grad(&t, fd_mse_loss(&t, &s, f, x, NULL), NULL, 1, &vm, &g);
-            if (!g) { OK(0, "%s", reason(a.st)); return; }
+            if (!g) { OK(0, "%s", explain(a.st)); return; }
             memcpy(u, f->x, (size_t)(2 * size) * sizeof *u);
             for (int j = 0; j < 2 * M && i < h->inner; j++) {
                 double d = 2 * (double)g->x[j];       /* fd_mse_loss is a mean over two functions */
@@ -2253,7 +2240,7 @@ static void test_adapting(fd_arena mem)
         OK(test_rel(own, first, g) > 1e-4, "network %d: which is not the exact one", k);
 
         /* the gradient of the input */
-        fd_real *q = numbers(&a, 9, 2 * size);
+        fd_real *q = normals(&a, 9, 2 * size);
         double dot = 0, diff = 0;
         model.vjp(model.self, &s, 2, x, time, y, u, a);
         for (ptrdiff_t i = 0; i < 2 * size; i++) dot += (double)u[i] * (double)q[i];
@@ -2265,7 +2252,7 @@ static void test_adapting(fd_arena mem)
         }
         if (h->first) OK(dot == 0, "network %d: a blind field of first order does not see x", k);
         else if (EPS < 1e-10) NEAR(dot, diff, 1e-8 * (1 + fabs(diff)), "network %d: vjp", k);
-        OK(!a.st->code, "%s", reason(a.st));
+        OK(!a.st->code, "%s", explain(a.st));
     }
     static const struct { fd_arch a; const char *what; } bad[] = {
         { { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = 4, .layers = 1,
@@ -2283,7 +2270,7 @@ static void test_adapting(fd_arena mem)
         fd_arena a = mem;
         OK(!fd_net_new(&a, &bad[k].a, fd_seed(1)) && a.st->code == FD_EARG
            && strstr(a.st->what, bad[k].what),
-           "%s", reason(a.st));
+           "%s", explain(a.st));
         a.st->code = 0;
     }
 }
@@ -2301,8 +2288,8 @@ static void test_resume(fd_arena mem)
         how.lr = 1e-3; how.warmup = 3; how.steps = 9; how.clip = 1; how.clip_each = .1;
         fd_net *net = fd_net_new(&a, arch, fd_seed(2)), *again;
         fd_opt *o = fd_opt_new(&a, net, &how), *opt;
-        if (!o) { OK(0, "%s", reason(a.st)); return; }
-        fd_real *x = numbers(&a, 1, 2 * fd_size(&s)), *y = numbers(&a, 2, 2 * fd_size(&s));
+        if (!o) { OK(0, "%s", explain(a.st)); return; }
+        fd_real *x = normals(&a, 1, 2 * fd_size(&s)), *y = normals(&a, 2, 2 * fd_size(&s));
         int mode = arch->inner && !arch->first ? FD_GRAD2 : FD_GRAD;
         for (int i = 0; i < 6; i++) {
             if (i == 3) fd_net_save(a.st, path, net, o, NULL, a);
@@ -2310,7 +2297,7 @@ static void test_resume(fd_arena mem)
             fd_opt_step(o, net, a.st);
         }
         fd_net_load(&a, path, &again, &opt);
-        if (!opt) { OK(0, "network %d: %s", k, reason(a.st)); return; }
+        if (!opt) { OK(0, "network %d: %s", k, explain(a.st)); return; }
         for (int i = 0; i < 3; i++) {
             loss_of(again, &s, mode, x, y, a);
             fd_opt_step(opt, again, a.st);
@@ -2318,7 +2305,7 @@ static void test_resume(fd_arena mem)
         OK(!a.st->code && !memcmp(&again->arch, &net->arch, sizeof net->arch) && opt->step == 6
            && !memcmp(again->w, net->w, (size_t)net->count * sizeof *net->w)
            && !memcmp(opt->avg, o->avg, (size_t)net->count * sizeof *net->w),
-           "network %d: resumed, %s", k, reason(a.st));
+           "network %d: resumed, %s", k, explain(a.st));
     }
 }
 #endif
@@ -2354,7 +2341,7 @@ static void test_overfit(fd_arena mem)
         how.lr = row[k].lr; how.warmup = 20; how.steps = row[k].steps;
         fd_opt *o = fd_opt_new(&a, net, &how);
         fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
-        fd_real *x = numbers(&a, 1, B * N), *y = numbers(&a, 2, B * N);
+        fd_real *x = normals(&a, 1, B * N), *y = normals(&a, 2, B * N);
         double first = 0, last = 0;
         for (int i = 0; i < row[k].steps && o && y; i++) {
             fd_arena b = a;
@@ -2369,7 +2356,7 @@ static void test_overfit(fd_arena mem)
         }
         if (getenv("VERBOSE")) printf("network %d: %.3g -> %.3g\n", (int)k, first, last);
         OK(!a.st->code && last < .01 * first, "network %d: four samples, from %g to %g, %s", (int)k,
-           first, last, reason(a.st));
+           first, last, explain(a.st));
     }
 }
 
@@ -2386,17 +2373,17 @@ static void test_starved(void)
             a = fd_arena_over(mem, size, &st);
             fd_space s = zoo_space(&a, arch);
             fd_net *net = fd_net_new(&a, arch, fd_seed(6));
-            fd_real *x = numbers(&a, 1, 2 * fd_size(&s)), *y = numbers(&a, 2, 2 * fd_size(&s));
+            fd_real *x = normals(&a, 1, 2 * fd_size(&s)), *y = normals(&a, 2, 2 * fd_size(&s));
             double l = net && y ? loss_of(net, &s, arch->inner ? FD_GRAD2 : FD_GRAD, x, y, a) : 0;
             if (!step) {
                 want = l;
                 step = 64 * (1 + (st.size - st.low) / 64 / 200);
                 size = 0;
-                OK(!st.code, "%s", reason(&st));
+                OK(!st.code, "%s", explain(&st));
                 continue;
             }
             if (!st.code) { OK(l == want, "network %d with %d bytes", k, (int)size); break; }
-            if (st.code != FD_ENOMEM) { OK(0, "%s", reason(&st)); break; }
+            if (st.code != FD_ENOMEM) { OK(0, "%s", explain(&st)); break; }
         }
         test_free();
     }
@@ -2436,13 +2423,13 @@ static void test_seams(fd_arena mem)
             if (k > 1) r.bc[0] = r.bc[1] = FD_MIXED;  /* those of the grid that is asked count */
             r.at = at;
             fd_net *net = fd_net_new(&a, &h, fd_seed(2));
-            if (!net) { OK(0, "%s", reason(a.st)); return; }
+            if (!net) { OK(0, "%s", explain(a.st)); return; }
             shake(net, 3);
             fd_tape t = fd_tape_begin(&a, FD_EVAL);
             fd_var *y = k < 2 ? fd_inr(net, &t, &r, 1, NULL, NULL, NULL)
-                      : fd_query(net, &t, &s, fd_input(&t, 3, S(1, 1, 36), numbers(&a, 4, 36)),
+                      : fd_query(net, &t, &s, fd_input(&t, 3, S(1, 1, 36), normals(&a, 4, 36)),
                                  NULL, &r);
-            if (!y) { OK(0, "%s", reason(a.st)); return; }
+            if (!y) { OK(0, "%s", explain(a.st)); return; }
             for (int i = 0; i < 2; i++) {
                 double seam = fabs((double)y->x[2 * i] - (double)y->x[2 * i + 1]);
                 if (e == i + 1) NEAR(seam, 0, TOL(1e-12, 2e-5), "network %d: periodic axis %d", k,
@@ -2459,14 +2446,14 @@ static void test_seams(fd_arena mem)
                       .pos = FD_POS_NONE, .edges = e ? FD_EDGES_SPACE : FD_EDGES_PLAIN };
         fd_space s = fd_grid(&a, 2, S(N, N), NULL, NULL, 1);
         fd_net *net = fd_net_new(&a, &h, fd_seed(2));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 3);
-        fd_real *x = numbers(&a, 4, N * N), moved[N * N], back[N * N];
+        fd_real *x = normals(&a, 4, N * N), moved[N * N], back[N * N];
         for (int i = 0; i < N * N; i++) moved[(i / N + 2) % N * N + (i % N + 6) % N] = x[i];
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
         fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), x), NULL);
         fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), moved), NULL);
-        if (!y || !z) { OK(0, "%s", reason(a.st)); return; }
+        if (!y || !z) { OK(0, "%s", explain(a.st)); return; }
         for (int i = 0; i < N * N; i++) back[i] = z->x[(i / N + 2) % N * N + (i % N + 6) % N];
         double off = test_rel(N * N, back, y->x);
         if (e) NEAR(off, 0, TOL(1e-12, 1e-5), "a shifted function");
@@ -2484,14 +2471,14 @@ static void test_seams(fd_arena mem)
                       .coords = k % 2 ? FD_COORD_OPEN : 0 };
         fd_space s = fd_grid(&a, 2, S(N, N), NULL, NULL, 1);
         fd_net *net = fd_net_new(&a, &h, fd_seed(2));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         shake(net, 3);
-        fd_real *x = numbers(&a, 4, N * N), moved[N * N], back[N * N];
+        fd_real *x = normals(&a, 4, N * N), moved[N * N], back[N * N];
         for (int i = 0; i < N * N; i++) moved[(i / N + H) % N * N + (i % N + H) % N] = x[i];
         fd_tape t = fd_tape_begin(&a, FD_EVAL);
         fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), x), NULL);
         fd_var *z = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N * N), moved), NULL);
-        if (!y || !z) { OK(0, "kind %d: %s", h.kind, reason(a.st)); return; }
+        if (!y || !z) { OK(0, "kind %d: %s", h.kind, explain(a.st)); return; }
         for (int i = 0; i < N * N; i++) back[i] = z->x[(i / N + H) % N * N + (i % N + H) % N];
         double off = test_rel(N * N, back, y->x);
         if (k % 2) OK(off > 1e-4, "kind %d: coordinates see the shift: %g", h.kind, off);
@@ -2589,7 +2576,7 @@ static void test_first_values(fd_arena mem)
     for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
         fd_arena a = mem;
         fd_net *net = fd_net_new(&a, &row[k].a, fd_seed(11));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         for (int i = 0; i < net->parts; i++) {
             const fd_part *p = &net->part[i], *m = p->nd > 1 ? p : p - 1;
             const fd_real *w = net->w + p->at;
@@ -2611,7 +2598,7 @@ static void test_first_values(fd_arena mem)
             if (law == GLOROT) lo = -sqrt(6 / (fan + p->n[p->nd - 1])), hi = -lo;
             if (law == WAVE0) lo = -1 / in, hi = -lo;
             if (law == WAVE) lo = -sqrt(6 / in) / OMEGA, hi = -lo;
-            if (!u) { OK(0, "%s", reason(a.st)); return; }
+            if (!u) { OK(0, "%s", explain(a.st)); return; }
             if (normal) fd_normal(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
             else fd_uniform(fd_stream(fd_seed(11), 'w', (uint32_t)i), n, u);
             for (ptrdiff_t j = 0; j < n; j++) {
@@ -2633,7 +2620,7 @@ static void test_first_values(fd_arena mem)
     for (int k = 0; k < 3; k++) {
         fd_arena a = mem;
         fd_net *net = fd_net_new(&a, &eps[k].a, fd_seed(1));
-        OK(net && net->arch.eps == eps[k].eps, "eps of kind %d: %s", eps[k].a.kind, reason(a.st));
+        OK(net && net->arch.eps == eps[k].eps, "eps of kind %d: %s", eps[k].a.kind, explain(a.st));
     }
 }
 
@@ -2647,19 +2634,19 @@ static void test_pool(fd_arena a)
                            .field = FD_SIREN, .field_width = 3, .field_layers = 1, .pool = 3 };
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
     fd_space s = fd_grid(&a, 1, S(N), NULL, S(FD_NEUMANN), 1);
-    if (!net) { OK(0, "%s", reason(a.st)); return; }
+    if (!net) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 3);
     plain_net = net;
     for (int i = 0; i < net->parts; i++)
         if (strstr(net->part[i].name, "attn.proj") || strstr(net->part[i].name, "mlp.fc2"))
             for (ptrdiff_t j = net->part[i].at; j < net->part[i + 1].at; j++) net->w[j] = 0;
-    fd_real *x = numbers(&a, 4, N);
+    fd_real *x = normals(&a, 4, N);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
     fd_var *y = fd_encode(net, &t, &s, fd_input(&t, 3, S(1, 1, N), x), NULL);
     fd_var *h = u_dense(&t, "patch_embed", fd_input(&t, 3, S(1, N, 1), x));
     h = fd_regrid(&t, pt_norm(&t, "", "norm", h), 1, S(FD_NEUMANN), S(3));
     h = u_dense(&t, "mods", fd_reshape(&t, h, 2, S(1, 3 * W)));
-    NEAR(y && h ? test_rel(fd_count(y), y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "%s", reason(a.st));
+    NEAR(y && h ? test_rel(fd_count(y), y->x, h->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
 }
 
 /* Time of a field is on [-1, 1] where the embedding's argument is on [0, 1000]. Without modulations
@@ -2676,7 +2663,7 @@ static void test_field_clock(fd_arena a)
     fd_net *net = fd_net_new(&a, &arch, fd_seed(1)), *siren = fd_net_new(&a, &own, fd_seed(2));
     fd_space s = fd_grid(&a, 1, S(N), NULL, NULL, 1);
     const double time = .6;
-    if (!net || !siren) { OK(0, "%s", reason(a.st)); return; }
+    if (!net || !siren) { OK(0, "%s", explain(a.st)); return; }
     shake(net, 3);
     plain_net = net;
     ptrdiff_t mods = plain("mods.w") - net->w, field = plain("layer0.w") - net->w;
@@ -2684,9 +2671,9 @@ static void test_field_clock(fd_arena a)
     OK(net->count - field == siren->count, "the field's weights");
     memcpy(siren->w, net->w + field, (size_t)siren->count * sizeof *net->w);
     fd_tape t = fd_tape_begin(&a, FD_EVAL);
-    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), numbers(&a, 4, N)), &time);
+    fd_var *y = fd_forward(net, &t, &s, fd_input(&t, 3, S(1, 1, N), normals(&a, 4, N)), &time);
     fd_var *z = fd_inr(siren, &t, &s, 1, NULL, &time, NULL);
-    NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", reason(a.st));
+    NEAR(y && z ? test_rel(N, y->x, z->x) : 1, 0, TOL(1e-13, 1e-5), "%s", explain(a.st));
 }
 
 /* Ranks of Tucker tensors: r_i = x n_i, rounded, with x^d prod n + x sum n^2 = part prod n */
@@ -2698,7 +2685,7 @@ static void test_ranks(fd_arena mem)
                                .levels = 1,
                                .modes = { 6 + k % 9 }, .rank = .1 + .004 * k };
         fd_net *net = fd_net_new(&a, &arch, fd_seed(1));
-        if (!net) { OK(0, "%s", reason(a.st)); return; }
+        if (!net) { OK(0, "%s", explain(a.st)); return; }
         plain_net = net;
         const fd_part *core = NULL;
         for (int i = 0; i < net->parts; i++)
@@ -2739,8 +2726,8 @@ static void test_pad_axes(fd_arena mem)
     fd_net *p = fd_net_new(&a, &flat, fd_seed(1)), *q = fd_net_new(&a, &deep, fd_seed(2));
     fd_net *r = fd_net_new(&a, &first, fd_seed(2));
     fd_space s = fd_grid(&a, 1, S(8), NULL, NULL, 1), f = fd_grid(&a, 2, S(4, 8), NULL, NULL, 1);
-    fd_real *x = numbers(&a, 1, 8), all[32];
-    if (!p || !q || !r) { OK(0, "%s", reason(a.st)); return; }
+    fd_real *x = normals(&a, 1, 8), all[32];
+    if (!p || !q || !r) { OK(0, "%s", explain(a.st)); return; }
     shake(p, 3);
     for (int i = 0; i < p->parts; i++) {
         ptrdiff_t n = (i + 1 < p->parts ? p->part[i + 1].at : p->count) - p->part[i].at;
@@ -2754,7 +2741,7 @@ static void test_pad_axes(fd_arena mem)
     fd_var *y = fd_forward(p, &t, &s, fd_input(&t, 3, S(1, 1, 8), x), NULL);
     fd_var *z = fd_forward(q, &t, &f, fd_input(&t, 3, S(1, 1, 32), all), NULL);
     fd_var *o = fd_forward(r, &t, &f, fd_input(&t, 3, S(1, 1, 32), all), NULL);
-    if (!y || !z || !o) { OK(0, "%s", reason(a.st)); return; }
+    if (!y || !z || !o) { OK(0, "%s", explain(a.st)); return; }
     for (int i = 0; i < 4; i++) NEAR(test_rel(8, z->x + 8 * i, y->x), 0, TOL(1e-13, 1e-5), "row %d",
                                      i);
     OK(test_rel(8, o->x, y->x) > 1e-3, "the other axis is padded, too");
@@ -2770,7 +2757,7 @@ static void test_pad_axes(fd_arena mem)
                       .modes = { 5 }, .lift = -1, .proj = -1, .acts = acts[k] };
         fd_net *net = fd_net_new(&b, &h, fd_seed(4));
         fd_real v[4][8] = { { 0 } };
-        if (!net) { OK(0, "%s", reason(b.st)); return; }
+        if (!net) { OK(0, "%s", explain(b.st)); return; }
         fd_normal(fd_seed(5), 16, v[1]);
         for (int i = 0; i < 8; i++) v[3][i] = v[1][i] + v[2][i];
         t = fd_tape_begin(&b, FD_EVAL);
@@ -2826,5 +2813,5 @@ void test_arch(void)
 #ifndef FD_NO_STDIO
     test_resume(a);
 #endif
-    OK(!st.code, "%s", reason(&st));
+    OK(!st.code, "%s", explain(&st));
 }

@@ -7,7 +7,7 @@
 
 /* ---- Build, memory and errors ---------------------------------------------------------------- */
 
-static void explain(void)
+static void explained(void)
 {
     static const struct {
         int code;
@@ -512,7 +512,7 @@ void test_random(void)
 {
     fd_status st;
     fd_arena a = test_arena(16 << 20, &st);
-    explain();
+    explained();
     escape();
     arena();
 #ifdef FD_ASAN

@@ -4,13 +4,6 @@
 
 static const double pi = 3.14159265358979323846;
 
-static fd_real *normals(fd_arena *a, int key, ptrdiff_t n)
-{
-    fd_real *x = fd_raw(a, fd_real, n);
-    if (x) fd_normal(fd_seed((uint64_t)key), n, x);
-    return x;
-}
-
 static double dot(ptrdiff_t n, const fd_real *x, const fd_real *y)
 {
     double s = 0;
@@ -20,13 +13,6 @@ static double dot(ptrdiff_t n, const fd_real *x, const fd_real *y)
 
 /* the result of a call whose error is looked at in the next line: arguments have no order */
 static int done;
-
-static const char *explain(const fd_status *st)
-{
-    static char text[300];
-    fd_explain(st, text, sizeof text);
-    return text;
-}
 
 /* ---- spectral convolution ---- */
 
