@@ -1839,9 +1839,9 @@ void   fd_system_reverse(const fd_system *e, int kind, double t, const double *x
  * regress a network of (x, t, X_T) on y. The bridge has the drift f + Sigma u with what it says, in
  * forward time, and one training serves every end [Malliavin code, losses/losses.py]. Any rates
  * with that sum will do, 0 after a while: where Df > 0 J grows, and long weights have such tails
- * that training misses their mean (study/well.md). For Euler's chain this is exact where g is
- * constant, else to order h; its bridge has (1 + Df h)^-T u of x at the point x + f h. Derivatives
- * by differences of fourth order. FD_EDATA where Sigma is singular. */
+ * that training misses their mean (examples/study/well.md). For Euler's chain this is exact where
+ * g is constant, else to order h; its bridge has (1 + Df h)^-T u of x at the point x + f h.
+ * Derivatives by differences of fourth order. FD_EDATA where Sigma is singular. */
 void   fd_system_weight(const fd_system *e, double t, double h, double rate, int b, const double *x,
                         const double *dW, double *J, double *y, fd_arena scratch);
 

@@ -43,7 +43,7 @@ static void fft_root_to(fd_real *w, int64_t k, int64_t n, double scale)
     w[1] = (fd_real)(scale * im);
 }
 
-/* A plan or a grid that cannot be: 1, and the failure is recorded. */
+/* A plan or a grid that cannot be is a failure. Both return the code of the status. */
 static int fft_plan_refuses(fd_arena *a, int kind, int n)
 {
     if (kind < FD_C2C || kind > FD_DST4)
@@ -92,7 +92,7 @@ static fd_cplx c_swap(fd_cplx a) { return (fd_cplx){ a.im, a.re }; }
  *     y[i + ido (k + l1 q)] = sum_j w_n^(l1 q (i + ido j)) x[i + ido (j + r k)]
  *
  * for i < ido, k < l1, q < r. After the last pass (ido = 1) the result is in order. A long sum is
- * one of sums of FFT_SUM terms: its rounding would grow like the root of r. */
+ * made of sums of FFT_SUM terms, for the rounding of a single chain grows like the root of r. */
 static void fft_pass(const fft_core *p, int r, ptrdiff_t l1, const fd_cplx *x, fd_cplx *y)
 {
     const ptrdiff_t n = p->n, ido = n / r / l1;
@@ -114,7 +114,7 @@ static void fft_pass(const fft_core *p, int r, ptrdiff_t l1, const fd_cplx *x, f
             }
 }
 
-/* Transform x[n] in place; y[room]: scratch. With jk = (j^2 + k^2 - (k-j)^2)/2, 
+/* Transform x[n] in place; y[room]: scratch. With jk = (j^2 + k^2 - (k-j)^2)/2 and
  * b_j = exp(-i pi j^2/n), Bluestein's is y_k = b_k sum_j (b_j x_j) conj(b_(k-j)), done cyclically
  * with length m >= 2n - 1. The inverse is the transform with real and imaginary parts exchanged on
  * the way in and out. */
@@ -147,7 +147,7 @@ static int fft_factors(int n, int f[FFT_MAXF])
     return nf;
 }
 
-/* w_of^(k step + first), k < n, times scale */
+/* w_of^(k step + first), k < n */
 static fd_cplx *fft_roots(fd_arena *a, ptrdiff_t n, int64_t first, int64_t step, int64_t of)
 {
     fd_cplx *w = fd_raw(a, fd_cplx, n);
@@ -287,7 +287,7 @@ static void fft_line(const fd_fft *p, int sign, fd_real scale, fd_real *x, ptrdi
 size_t fd_fft_room(const fd_fft *p, ptrdiff_t lines, ptrdiff_t stride, int threads)
 {
     (void)lines, (void)stride, (void)threads;
-    return (size_t)p->room * sizeof(fd_cplx);
+    return (size_t)p->room * sizeof(fd_cplx) + 2 * FD_REDZONE;
 }
 
 void fd_fft_run(const fd_fft *p, int sign, double scale, ptrdiff_t lines, ptrdiff_t dist,

@@ -3372,7 +3372,8 @@ static ends_coef ends_law(const fd_interpolant *p, double r)
                     { -1, 1, p->g * PI * sin(2 * PI * r) } };
     for (int i = 0; i < 3; i++) {
         if (f[i]) c.v[i] = f[i](r, p->self, &c.d[i]);
-        if (fabs(c.v[i]) < 1e-15) c.v[i] = 0;         /* sin(pi) is not: P of point masses is */
+        /* sin(PI) is not quite 0, but G is 0 at the ends, and with it P of point masses */
+        if (fabs(c.v[i]) < 1e-15) c.v[i] = 0;
     }
     return c;
 }
@@ -4208,6 +4209,7 @@ static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
  * eigenvalues (mul^2 lam + h sd^2)/h. */
 
 enum { GAIN_ROWS = 32 };                              /* functions at a time */
+
 /* rows k.. of the identity [m][m], b of them, in e [rows][m] */
 static void gain_units(int m, int rows, int k, int b, double *e)
 {
@@ -4215,8 +4217,9 @@ static void gain_units(int m, int rows, int k, int b, double *e)
     for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + k + i] = 1;
 }
 
-/* b rows of G, from K [b][ch][points] and all rows of T; e and T are room for `rows` of them. A
- * nonlinear F offers no tangent, only its transpose, so T is made again for each K. */
+/* b rows of G [.][m], the products of K [b][ch][points] with all rows of T = DF(xs)^T; e and T are
+ * room for `rows` of them. A nonlinear F offers no tangent, only its transpose, so T is made again
+ * for each K. */
 static void gain_rows(const fd_obs *o, const fd_real *xs, int rows, int b, const fd_real *K,
                       fd_real *T, double *e, double *G, fd_arena scratch)
 {
@@ -5010,27 +5013,14 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
     }
     for (int j = 0; j < m && !scratch.st->code; j += rows) {
         int b = m - j < rows ? m - j : rows;
-        memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
-        for (int i = 0; i < b; i++) e[(ptrdiff_t)i * m + j + i] = 1;
+        gain_units(m, rows, j, b, e);
         fd_obs_adjoint(o, b, Ds, e, W, scratch);
         guide_adjoint(g, b, xs, tb, W, K, scratch);
         lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K,
                   scratch);
         fd_cov_pow(g->p->noise, 1, b, K, K, scratch);
         guide_unseen(g, b, xs, tb, W, K, scratch);
-        for (int k = 0; k < m && !scratch.st->code; k += rows) {
-            int q = m - k < rows ? m - k : rows;
-            memset(e, 0, (size_t)rows * (size_t)m * sizeof *e);
-            for (int i = 0; i < q; i++) e[(ptrdiff_t)i * m + k + i] = 1;
-            o->transpose(o->self, &o->s, q, Ds, e, T, scratch);
-            for (int i = 0; i < b; i++)
-                for (int l = 0; l < q; l++) {
-                    double sum = 0;
-                    for (ptrdiff_t y = 0; y < n; y++)
-                        sum += (double)K[i * n + y] * (double)T[l * n + y];
-                    Q[(ptrdiff_t)(j + i) * m + k + l] = sum;
-                }
-        }
+        gain_rows(o, Ds, rows, b, K, T, e, Q + (ptrdiff_t)j * m, scratch);
     }
     if (scratch.st->code) return;
     for (int i = 0; i < m; i++)                                       /* + Gamma, symmetric */
@@ -7561,8 +7551,8 @@ static double log_normal(int d, double h, double *C, double *u, fd_status *st)
     return sum;
 }
 
-/* Euler's chain: sum, and the log density of what is seen of the path [steps + 1][d], less that of
- * the linear process, `first`. Q [d][d], y [d]: room. */
+/* Of Euler's chain: returns `sum` plus the log density of what is seen of the path [steps + 1][d],
+ * less that of the linear process, `first`. Q [d][d], y [d]: room. */
 static double proposal_density(const fd_proposal *g, const double *path, double sum, double first,
                                double *Q, double *y, fd_status *st)
 {

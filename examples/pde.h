@@ -35,11 +35,11 @@ static const double pde_c_band = 5.5466e-5;            /* wave length of Sentine
  * cells of a chessboard, red and then black, and back on the way up, so that the cycle is
  * symmetric.
  *
- * The cells of a colour lie side by side, so that all loops are over neighbours in memory: cell (i,
- * j) has the colour c = (i + j) % 2 and is number p = j/2 of row i of it; the cell below is number
- * p of the other colour's next row, those to the left and right are its numbers p + e - 1 and p + e
- * of row i, e = (i + c) % 2. Rows have a frame of zeros, and n is rounded up to even: what is
- * outside has no faces. */
+ * The cells of a colour lie side by side, so that all loops are over neighbours in memory: the cell
+ * (i, j) has the colour c = (i + j) % 2 and is number p = j/2 of row i of it; the cell below is
+ * number p of the other colour's next row, those to the left and right are its numbers p + e - 1
+ * and p + e of row i, e = (i + c) % 2. Rows have a frame of zeros, and n is rounded up to even:
+ * what is outside has no faces. */
 
 enum { PDE_HARMONIC = 1, PDE_ARITHMETIC };
 enum { PDE_PLAIN = 1, PDE_JACOBI, PDE_MULTIGRID };
@@ -66,9 +66,8 @@ static inline void pde_level_new(fd_arena *m, pde_level *l, int n)
     float *all = fd_new(m, float, 6 * size + 2 * (lanes + PDE_LANES));
     *l = (pde_level){ .n = 2 * cells, .w = lanes + PDE_LANES, .size = size };
     if (!all) return;
-    l->x = all, l->y = all + size, l->out = all + 2 * size, l->d = all + 3 * size,
-        l->u = all + 4 * size;
-    l->r = all + 5 * size, l->line = all + 6 * size;
+    l->x = all, l->y = all + size, l->out = all + 2 * size, l->d = all + 3 * size;
+    l->u = all + 4 * size, l->r = all + 5 * size, l->line = all + 6 * size;
 }
 
 /* What the cells of colour c in row i get from those around them, of u: for p up to a multiple of
@@ -90,8 +89,7 @@ static inline void pde_diagonal(pde_level *l)
             const ptrdiff_t at = pde_row(l, c, i), other = pde_row(l, 1 - c, i) + (i + c) % 2;
             for (int p = 0; p < l->n / 2; p++) {
                 float sum = l->x[at + p] + l->x[pde_row(l, 1 - c, i + 1) + p] + l->y[at + p]
-                    + l->y[other + p]
-                          + l->out[at + p];
+                          + l->y[other + p] + l->out[at + p];
                 l->d[at + p] = sum > 0 ? 1 / sum : 0;
             }
         }
@@ -133,8 +131,8 @@ static inline pde_darcy *pde_darcy_new(fd_arena *m, int n, int faces, int precon
         if (precond != PDE_MULTIGRID || k <= 4) break;
     }
     pde_level *l = p->at;
-    p->x = fd_new(m, double, l->size), p->y = fd_new(m, double, l->size),
-        p->sum = fd_new(m, double, l->size);
+    p->x = fd_new(m, double, l->size), p->y = fd_new(m, double, l->size);
+    p->sum = fd_new(m, double, l->size);
     if (!p->sum) return NULL;
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
@@ -147,15 +145,15 @@ static inline pde_darcy *pde_darcy_new(fd_arena *m, int n, int faces, int precon
             p->sum[at] = 2 * v * sides;
         }
     for (ptrdiff_t k = 0; k < l->size; k++) {
-        l->x[k] = (float)(p->x[k] / most), l->y[k] = (float)(p->y[k] / most),
-            l->out[k] = (float)(p->sum[k] / most);
+        l->x[k] = (float)(p->x[k] / most), l->y[k] = (float)(p->y[k] / most);
+        l->out[k] = (float)(p->sum[k] / most);
     }
     for (int c = 0; c < 2; c++)
         for (int i = 0; i < l->n; i++) {
             const ptrdiff_t at = pde_row(l, c, i), other = pde_row(l, 1 - c, i) + (i + c) % 2;
             for (int k = 0; k < l->n / 2; k++)
                 p->sum[at + k] += p->x[at + k] + p->x[pde_row(l, 1 - c, i + 1) + k] + p->y[at + k]
-                    + p->y[other + k];
+                                  + p->y[other + k];
         }
     pde_diagonal(l);
     for (int q = 1; q < p->levels; q++) pde_coarsen(&p->at[q], &p->at[q - 1]);
@@ -254,8 +252,8 @@ static inline double pde_descend(ptrdiff_t n, double step, const double *d, cons
     for (ptrdiff_t i = 0; i < n; i += PDE_LANES)
         for (int k = 0; k < PDE_LANES; k++) {
             const double left = r[i + k] - step * y[i + k];
-            x[i + k] += step * d[i + k], r[i + k] = left, e[i + k] = (float)left,
-                sum[k] += left * left;
+            x[i + k] += step * d[i + k], r[i + k] = left, e[i + k] = (float)left;
+            sum[k] += left * left;
         }
     for (int k = 0; k < PDE_LANES; k++) all += sum[k];
     return all;
@@ -268,9 +266,8 @@ static inline int pde_darcy_solve(const pde_darcy *p, const double *f, double *u
     const int n = p->n;
     const pde_level *l = p->at;
     const ptrdiff_t all = l->size;
-    double *r = fd_new(&scratch, double, all), *x = fd_new(&scratch, double, all),
-        *d = fd_new(&scratch, double, all);
-    double *y = fd_new(&scratch, double, all), rz = 0;
+    double *r = fd_new(&scratch, double, all), *x = fd_new(&scratch, double, all);
+    double *d = fd_new(&scratch, double, all), *y = fd_new(&scratch, double, all), rz = 0;
     float *e = fd_new(&scratch, float, all);
     const float *z = p->precond == PDE_PLAIN ? e : l->u;
     if (!e) return 0;
@@ -325,9 +322,9 @@ static inline void pde_darcy_gradient(const pde_darcy *p, int faces, const doubl
 /* ---- Poisson and Helmholtz: Laplacian u + k^2 u = f, u = 0 on the boundary ----------------------
  *
  * [DiffusionPDE eq. 11] On the (n - 1)^2 interior nodes of n x n squares by the five-point stencil:
- * in its sines, u = f/(k^2 - m),
- * m = 4 n^2 (sin^2(pi p/2n) + sin^2(pi q/2n)). s is a space of Dirichlet boundaries with n - 1
- * points; the solution operator is symmetric. FD_EDATA where k^2 is an eigenvalue. u may be f. */
+ * in its sines, u = f/(k^2 - m), m = 4 n^2 (sin^2(pi p/2n) + sin^2(pi q/2n)). s is a space of
+ * Dirichlet boundaries with n - 1 points; the solution operator is symmetric. FD_EDATA where k^2 is
+ * an eigenvalue. u may be f. */
 static inline double pde_eigenvalue(const fd_space *s, ptrdiff_t mode)
 {
     int j[3];
@@ -392,8 +389,8 @@ static inline void pde_helmholtz(const fd_space *s, double k2, int b, const fd_r
  *     N'^T m = -[U (w_x M) + V (w_y M) + d_x (u M) + d_y (v M)]
  *
  * Axis 0 of w [n][n] is y, axis 1 is x. FD_EDATA where dt (max |u| + max |v|) n is above 1: the
- * step is too long for this flow.
- * Equation and scheme are those of [FNO eqs. 8-10; DiffusionPDE eq. 12]. */
+ * step is too long for this flow. Equation and scheme are those of
+ * [FNO eqs. 8-10; DiffusionPDE eq. 12]. */
 typedef struct {
     int n, low;                            /* points of an axis; waves -low .. low of it are kept */
     double nu, dt;
@@ -630,7 +627,8 @@ static inline void pde_flow_pull(const pde_flow *p, int steps, const fd_real *w,
 }
 
 /* pde_burgers_step -- u_t + u u_x = nu u_xx [FNO eq. 7; DiffusionPDE eq. 14], u [n] on the circle
- * of length 1, in place, by the same scheme; back: g = (du'/du)^T g at u before the step. */
+ * of length 1, in place, by the same scheme, but N = d_x (u^2/2) is of all waves of u, and P keeps
+ * k <= n/3. back is NULL, or a gradient g that becomes (du'/du)^T g at u, which stays. */
 static inline void pde_burgers_step(const pde_flow *p, fd_real *u, fd_real *back, fd_arena scratch)
 {
     const int n = p->n, half = n / 2 + 1;
@@ -652,15 +650,15 @@ static inline void pde_burgers_step(const pde_flow *p, fd_real *u, fd_real *back
     if (!back) fd_rfftn(1, &n, 1, 1. / n, y, z + half, scratch);
     for (int k = 0; k < half; k++) {
         const double v = .5 * p->dt * p->nu * pow(2 * pde_pi * k, 2);
-        const double push = 3 * k <= n ? p->dt / (1 + v) * (2 * k == n ? 0 : 2 * pde_pi * k) : 0;
+        const double push = 3 * k <= n ? p->dt / (1 + v) * (2 * pde_pi * k) : 0;
         fd_cplx *x = &z[k], *w = &z[half + k];
         if (back) w->re = (fd_real)(-push * (double)x->im), w->im = (fd_real)(push * (double)x->re);
         else {
             fd_cplx keep = *w;
             w->re = (fd_real)(push * (double)keep.im), w->im = (fd_real)(-push * (double)keep.re);
         }
-        x->re = (fd_real)((double)x->re * (1 - v) / (1 + v)),
-            x->im = (fd_real)((double)x->im * (1 - v) / (1 + v));
+        x->re = (fd_real)((double)x->re * (1 - v) / (1 + v));
+        x->im = (fd_real)((double)x->im * (1 - v) / (1 + v));
         if (!back) x->re += w->re, x->im += w->im;
     }
     fd_irfftn(1, &n, 1, 1, z, back ? back : u, scratch);

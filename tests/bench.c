@@ -670,7 +670,7 @@ static void rows_make(job *j, fd_arena *a)
     else snprintf(j->torch, sizeof j->torch, "layernorm %d %d %d", b, tokens, w);
 }
 
-/* -- Given observations: a step of a method beside one without observations, by the same network */
+/* --- Given observations: a step of a method beside one without, by the same network --- */
 
 enum { FREE, PROJECTED, DENOISED, GUIDED };
 typedef struct {
@@ -827,7 +827,7 @@ static void match_make(job *j, fd_arena *a)
     snprintf(j->torch, sizeof j->torch, "match train");
 }
 
-/* -- Forward models: steps of the vorticity equation; Darcy's; a step of a chain with Darcy */
+/* --- Forward models: steps of the vorticity equation; Darcy's; a chain with Darcy in it --- */
 
 enum { FLOW_STEPS = 10 };
 

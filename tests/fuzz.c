@@ -112,7 +112,7 @@ static void load_json(fd_arena a)
     free(p);
 }
 
-/* a network that small, used once */
+/* The network is used once, if it is small. */
 static void use(const fd_net *net, fd_arena a)
 {
     const fd_arch *h = &net->arch;
@@ -243,11 +243,11 @@ static void tool_options(fd_arena a)
 {
     static args o;
     char *text = fd_raw(&a, char, fuzz_size + 1), *argv[64];
-    int argc = 0, command = 1;
+    int argc = 0;
     if (!text || !fuzz_size) return;
     memcpy(text, fuzz_bytes, fuzz_size);
     text[fuzz_size] = 0;
-    while (command < 1 << (text[0] & 31) % 17) command *= 2;
+    const int command = 1 << (text[0] & 31) % 17;
     for (char *p = strchr(text, '\n'); p && argc < 64; p = strchr(p, '\n'))
         *p++ = 0, argv[argc++] = p;
     memset(given, 0, sizeof given);

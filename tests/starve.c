@@ -3,8 +3,8 @@
  * that it wants, and then again and again so that in turn each one of the pieces that it takes from
  * its arena cannot be had. Each time it must end with FD_ENOMEM, or, where it can do without the
  * piece, with the same numbers; the compiler's sanitizers see what is touched besides. Built with
- * starve.h. `starve [prefix] [most]`: the tasks whose name starts so; of more than `most` pieces,
- * as many that are spread evenly. */
+ * starve.h. `starve [prefix] [most]`: the tasks whose name starts so; where there are more pieces
+ * than `most`, every so many, which are `most` of them or up to twice as many. */
 #include "read.h"
 #include <unistd.h>
 #define main hash_main
@@ -19,9 +19,9 @@ static int bad;
 
 static const char *scratch_path(const char *name)
 {
-    static char path[4][128];
+    static char path[8][128];
     static int k;
-    char *p = path[k++ & 3];
+    char *p = path[k++ & 7];
     snprintf(p, sizeof *path, "/dev/shm/starve-%ld-%s", (long)getpid(), name);
     return p;
 }
@@ -55,8 +55,7 @@ static void do_files(fd_arena a)
     eat_tensors(&s);
     fd_png_sheet(&st, path[3], 1, 1, 3, 5, x, -1, 1, FD_VIRIDIS, 2, a);
     fd_csv_save(&st, path[4], 1, (const char *const[]){ "v" }, 2, (const double[]){ 1, 2 });
-    for (int i = 0; i < 3; i++) remove(path[i]);
-    for (int i = 3; i < 5; i++) remove(path[i]);
+    for (int i = 0; i < 5; i++) remove(path[i]);
 }
 
 static void do_checkpoints(fd_arena a)

@@ -397,8 +397,7 @@ static void fft_starve_run(const void *self, fd_real *out, fd_arena a)
     else fd_irfftn(r->nd, r->n, r->b, 1.5, (const fd_cplx *)fft_starve_in, out, a);
 }
 
-/* Every arena from nothing to enough: FD_ENOMEM, or the right answer. */
-/* no run writes behind what it says that it needs */
+/* No run writes behind what it says that it needs. */
 static void fft_within(void)
 {
     enum { ROOM = 1 << 16, BEHIND = 256 };
@@ -425,6 +424,7 @@ static void fft_within(void)
             }
 }
 
+/* Every arena from nothing to enough: FD_ENOMEM, or the right answer. */
 static void fft_starved(void)
 {
     static const struct { int kind, n; } row[] = {

@@ -64,8 +64,9 @@ static void darcy(void)
         OK(!st.code, "Darcy: %s", st.code ? st.what : "");
         test_free();
     }
-    static const struct { double most, sd, at; int row, col, cg[2]; double faces, worst;
-                          } want[2] = {
+    static const struct {
+        double most, sd, at; int row, col, cg[2]; double faces, worst;
+    } want[2] = {
         { .012580508694, .003799313761, .007073895625, 10, 20, { 271, 185 }, .02342995,
           .0003069064 },
         { .01258240294, .003800953639, .006863395742, 20, 40, { 552, 373 }, .01170389,
@@ -231,11 +232,11 @@ static void flow_adjoint(const pde_flow *p, int burgers, const char *what, fd_ar
          what);
 }
 
-/* Kept every few steps alone or all of them: the same bits. Nor does the memory grow with the
- * steps. */
-static void kept_states(const pde_flow *p, void move(const pde_flow *, fd_real *, fd_real *,
-                                                     fd_arena), ptrdiff_t size, int steps,
-                                                     fd_arena a)
+/* States that are kept every few steps alone give the bits that all of them give. The memory grows
+ * with the root of the steps. */
+static void kept_states(const pde_flow *p,
+                        void move(const pde_flow *, fd_real *, fd_real *, fd_arena),
+                        ptrdiff_t size, int steps, fd_arena a)
 {
     fd_real *w = fd_raw(&a, fd_real, (steps + 1) * size), *g = fd_raw(&a, fd_real, 2 * size);
     if (!g) return;
@@ -302,8 +303,8 @@ static void flows(void)
     pde_flow_step(&forced, w, a);
     OK(st.code == FD_EDATA, "a step that is too long for the flow");
     st.code = FD_OK;
-    /* Cole and Hopf: with phi = exp(-int u/(2 nu)), which follows the heat equation, u = -2 nu
-     * phi_x/phi. Order 1 in the step. */
+    /* Cole and Hopf: u = -2 nu phi_x/phi with phi = exp(-int u/(2 nu)), which follows the heat
+     * equation. Order 1 in the step. */
     enum { POINTS = 64, FINE = 2048 };
     const double nu = .05, T = .5;
     double last = 0;
@@ -317,8 +318,8 @@ static void flows(void)
             double x = (double)i / POINTS, up = 0, down = 0;
             for (int k = -FINE; k < FINE; k++) {
                 double y = 4. * (k + .5) / FINE, at = x - y;
-                double phi = exp((cos(2 * pde_pi * at) - 1) / (4 * pde_pi * nu) - y
-                                 * y / (4 * nu * T));
+                double phi = exp((cos(2 * pde_pi * at) - 1) / (4 * pde_pi * nu)
+                                 - y * y / (4 * nu * T));
                 up += sin(2 * pde_pi * at) * phi, down += phi;
             }
             off = fmax(off, fabs((double)u[i] - up / down));

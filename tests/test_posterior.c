@@ -579,8 +579,8 @@ static void conditional_scores(void)
                     memcpy(z, x, sizeof z);
                     z[i] += (fd_real)(e * h);
                     for (int j = 0; j < n; j++)
-                        l[j] = log(w[j]) + joint(c[j], &p, t, means + j * N, M, A,
-                                                       .05, y, z, mean, a);
+                        l[j] = log(w[j]) + joint(c[j], &p, t, means + j * N, M, A, .05, y, z, mean,
+                                                 a);
                     top = fmax(l[0], l[1]);
                     g[i] += e * (top + log(exp(l[0] - top) + exp(l[1] - top))) / (2 * h);
                 }
@@ -1910,15 +1910,14 @@ static void free_guided(void)
     OK(!st.code, "status");
 }
 
-/* -- guidance of networks: one pass for the prediction and J*, in parts, is what two passes give */
+/* --- guidance of networks: one pass for prediction and J*, in parts, gives what two do --- */
 
 /* a model of one's own that gives both, in parts of two: guidance asks it once, and for nothing
  * else */
 typedef struct { fd_model of; int asked, other; } both;
 
 static void both_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                      fd_real *y,
-                      fd_arena a)
+                      fd_real *y, fd_arena a)
 {
     both *q = (both *)(uintptr_t)self;
     q->other++;
@@ -1934,8 +1933,7 @@ static void both_vjp(const void *self, const fd_space *s, int b, const fd_real *
 }
 
 static void both_pull(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                      fd_ask *ask,
-                      void *of, fd_real *dx, fd_arena a)
+                      fd_ask *ask, void *of, fd_real *dx, fd_arena a)
 {
     both *q = (both *)(uintptr_t)self;
     const ptrdiff_t n = fd_size(s);
