@@ -135,7 +135,10 @@ for g in sorted(os.listdir("v")):
         j = json.load(open("v/" + g))
         for f in j["notes"]:
             print(j["group"], f, *(sum(f in t[k] for t in j["tests"]) for k in ("faults", "also")))
+        ids = {f for t in j["tests"] for k in ("faults", "also") for f in t[k]}
+        assert ids == set(j["notes"]), g
 END
+report $? "a group's notes are not those of its cases"
 [ "$(wc -l <list)" -ge 100 ]; report $? "only $(wc -l <list) faults"
 while read -r group FAULT wrong also; do
     run $((wrong > 0)) "$group, $FAULT" "$fd" conform v --group "$group" \

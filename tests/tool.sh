@@ -1442,7 +1442,7 @@ ok 'by the model' "$fd" loglik --model two-last.safetensors --data two-last.npy 
     --scheme pf-heun --steps 2 --probes 1
 points=16
 bad 2 'two.npy: shape .40,2,16.: which axis is that of the channels. ' train --data two.npy
-bad 2 'channels. --channels first: 2 channels on 16; none: a grid of 2x16$' train --data two.npy
+says 'channels. --channels first: 2 channels on 16; none: a grid of 2x16$' err
 bad 2 'shape .40,16,2.: .*--channels last: 2 channels on 16; none: a grid of 16x2$' train \
     --data two-last.npy
 bad 1 'two.npy: 2 channels where the model has 1' loglik --model one.safetensors --data two.npy \
@@ -1551,7 +1551,7 @@ with() { numbers 40 16 1 280 | awk -v at=$1 -v v=$2 \
     'NR == at || NR == at + 7 { print v; next } { print }' | npy '<f8' 40,16 >f.npy; }
 with 50 1e20
 bad 1 'f.npy: its largest value, 1e.20 .function 3; 2 such., is [0-9.e+]+ st' train --data f.npy
-bad 1 ' standard deviations from the mean of the others: a fill value.' train --data f.npy
+says ' standard deviations from the mean of the others: a fill value.' err
 with 50 -1e30; bad 1 'its least value, -1e.30' train --data f.npy
 with 50 1e200; bad 1 '1e.200 .function 3' train --data f.npy
 with 50 -9999
@@ -1593,9 +1593,9 @@ mega() { echo $(($1 * real / 4))M; }
 ok 'memory' "$fd" train --data fields:n=32 --grid 32x32 --steps 12 --memory 600M -o p.safetensors \
     && says '^fno: [0-9.]+ million weights; about [0-9]+ MB for batches of 32$' out &&
     says '^about [0-9.]+ (s|min|hours) for 12 steps$' out
-set -- train --data fields:n=32 --grid 32x32 --memory $(mega 150)
-bad 1 'fno: .* million weights: batches of 32 need about [0-9]+ MB, more than there is: ' "$@"
-bad 1 ' more than there is: give more by --memory, or --accumulate [248]' "$@"
+bad 1 'fno: .* million weights: batches of 32 need about [0-9]+ MB, more than there is: ' train \
+    --data fields:n=32 --grid 32x32 --memory $(mega 150)
+says ' more than there is: give more by --memory, or --accumulate [248]' err
 bad 1 'fno: .* million weights: [0-9.]+ MB are left for training, not enough for 1 function' train \
     --data fields:n=32 --grid 64x64 --memory $(mega 68) --batch 64
 ok 'accumulate' "$fd" train --data fields:n=32 --grid 32x32 --steps 1 --memory $(mega 150) \

@@ -24,6 +24,7 @@ that is a Python function takes it for as long as it runs.
 import ctypes
 import os
 import re
+from math import erfc, sqrt
 
 import numpy as np
 
@@ -36,6 +37,11 @@ class Error(Exception):
     def __init__(self, code, line):
         Exception.__init__(self, line)
         self.code = code
+
+
+def _normal(chi2, k):
+    """A chi-squared number of k degrees as a nearly standard normal one: Wilson and Hilferty."""
+    return ((chi2 / k) ** (1 / 3) - (1 - 2 / (9 * k))) / sqrt(2 / (9 * k))
 
 
 def _find(what, places):
@@ -353,6 +359,18 @@ class Lab:
         c = c.contents if hasattr(c, "contents") else c
         return self.array(c.lam, (c.s.modes,)).copy()
 
+    def modes(self, s, x):
+        """The coefficients of x [b, ch, n..], in double: [b, ch, modes]."""
+        u = np.empty((len(x), s.ch, s.modes), self.real)
+        with self.scope():
+            self.call("to_modes", s, len(x), self.given(s, x, s.ch), u)
+        return u.astype(float)
+
+    def waves(self, s):
+        """The wave number of each mode, to the nearest whole number."""
+        wave = [self.lib.fd_wave(ctypes.byref(s), k, None) for k in range(s.modes)]
+        return np.floor(np.array(wave) + 0.5)
+
     def seed(self, seed):
         return self.lib.fd_seed(seed)
 
@@ -423,9 +441,8 @@ class Lab:
         with self.scope():
             tape = self.call("tape_begin", self.FD_EVAL)
             y = self._says(tape, net, s, x, t).contents
-            out = net.contents.arch.out
-            return self.array(y.x, self.shape(s, len(x)), self.real).copy() if out == s.ch else \
-                self.array(y.x, (len(x), out) + tuple(s.n[:s.nd]), self.real).copy()
+            shape = (len(x), net.contents.arch.out) + self.shape(s, 1)[2:]
+            return self.array(y.x, shape, self.real).copy()
 
     def gradient(self, net, s, x, t, y):
         """fd_mse_loss of a network against y, and its gradient for all weights, by their order."""
@@ -479,21 +496,16 @@ class Lab:
     def judge(self, s, x, var, mean=None, waves=8):
         """Are x [b, ch, n..] of the law N(mean, diag var [modes]) in the modes of s? p-values by
         bands of waves and of the mean, and the least of them times their number."""
-        from math import erfc, sqrt
-        u = np.empty((len(x), s.ch, s.modes), self.real)
-        z = self.given(s, x if mean is None else x - mean, s.ch)
-        with self.scope():
-            self.call("to_modes", s, len(x), z, u)
-        wave = np.array([self.lib.fd_wave(ctypes.byref(s), k, None) for k in range(s.modes)])
+        u, wave = self.modes(s, x if mean is None else x - mean), self.waves(s)
         p = {}
         for w in range(waves):
-            band = (np.floor(wave + 0.5) == w) & (np.asarray(var) > 0)
+            band = (wave == w) & (np.asarray(var) > 0)
             if not band.any():
                 continue
-            v = u[:, :, band].astype(float) ** 2 / np.asarray(var)[band]
-            n = v.size                                # a sum of n squares: Wilson and Hilferty
-            q = ((v.sum() / n) ** (1 / 3) - (1 - 2 / (9 * n))) / sqrt(2 / (9 * n))
-            m = (u[:, :, band].astype(float) / np.sqrt(np.asarray(var)[band])).sum() / sqrt(n)
+            v = u[:, :, band] ** 2 / np.asarray(var)[band]
+            n = v.size                                # a sum of n squares
+            q = _normal(v.sum(), n)
+            m = (u[:, :, band] / np.sqrt(np.asarray(var)[band])).sum() / sqrt(n)
             p["power %d" % w], p["mean %d" % w] = erfc(abs(q) / sqrt(2)), erfc(abs(m) / sqrt(2))
         return min(1.0, min(p.values()) * len(p)), p
 
@@ -501,7 +513,6 @@ class Lab:
     def calibrate(truth, draws):
         """Ranks of truths [N] among draws [N, L] of their posteriors are uniform if these are
         right: the p-value of chi-squared over bins of ranks."""
-        from math import erfc, sqrt
         n, many = np.shape(draws)
         bins = min(8, many + 1)
         ranks = (np.asarray(draws) < np.asarray(truth)[:, None]).sum(1)
@@ -509,9 +520,7 @@ class Lab:
         of = np.arange(many + 1) * bins // (many + 1)
         expect = np.bincount(of, minlength=bins) * n / (many + 1)
         chi2 = ((np.bincount(of[ranks], minlength=bins) - expect) ** 2 / expect).sum()
-        k = bins - 1                                  # Wilson and Hilferty again
-        z = ((chi2 / k) ** (1 / 3) - (1 - 2 / (9 * k))) / sqrt(2 / (9 * k))
-        return 0.5 * erfc(z / sqrt(2))
+        return 0.5 * erfc(_normal(chi2, bins - 1) / sqrt(2))
 
     def certify(self, make, sizes=(32, 64, 96), b=64, waves=4, **how):
         """One sampler on several grids: make(s) -> process, model. The largest relative change of
@@ -522,12 +531,8 @@ class Lab:
                 s = self.grid(*([n] if np.ndim(n) == 0 else n))
                 p, m = make(s)
                 x = self.sample(p, m, b, **how)
-                u = np.empty((b, s.ch, s.modes), self.real)
-                self.call("to_modes", s, b, x, u)
-                wave = [self.lib.fd_wave(ctypes.byref(s), k, None) for k in range(s.modes)]
-                wave = np.floor(np.array(wave) + 0.5)
-                power.append([float((u[:, :, wave == w].astype(float) ** 2).sum() / b)
-                              for w in range(waves)])
+                u, wave = self.modes(s, x), self.waves(s)
+                power.append([float((u[:, :, wave == w] ** 2).sum() / b) for w in range(waves)])
                 xs.append(x)
         power = np.array(power)
         return float(np.abs(power / power[0] - 1).max()), xs

@@ -23,20 +23,13 @@ def law(s):
     return (lab.call("cov_matern", s, 1.0, 0.3, 2.5), lab.call("cov_matern", s, 1.0, 0.1, 1.5))
 
 
-def cosines(s, x):
-    """Modes of x on a periodic axis, [b, modes]: those of the library, by wave number."""
-    u = np.empty((len(x), s.ch, s.modes), lab.real)
-    lab.call("to_modes", s, len(x), np.ascontiguousarray(x, lab.real), u)
-    return u[:, 0].astype(float)
-
-
 # ---- 1. A model: D_k(x, t) = m c_k x_k / (m^2 c_k + v lam_k), with the variances c_k of data
 
 s = lab.grid(N)
 c0, c = law(s)
 p = lab.call("vp", c, 0.1, 20.0)
-waves = np.array([round(lab.lib.fd_wave(ctypes.byref(s), k, None)) for k in range(s.modes)])
-data = cosines(s, lab.noise(c0, PAIRS, seed=7)) ** 2
+waves = lab.waves(s)
+data = lab.modes(s, lab.noise(c0, PAIRS, seed=7))[:, 0] ** 2
 fit = np.array([data[:, waves == w].mean() for w in range(N // 2)])
 lam = np.array([lab.spectrum(c)[waves == w].mean() for w in range(N // 2)])
 

@@ -226,7 +226,7 @@ static inline void group_convolutions(casebook *q)
          "6x6 points, n = 2M: three rows each way" },
         { { 2, { 6, 4 }, { -2, 0 }, { 1, 2 }, 1, 2 }, "Axes2 Nyquist",
          "6x4 points, the last column is the Nyquist mode" },
-        { { 2, { 7, 6 }, { -1, 0 }, { 1, 2 }, 1, 1 }, "Axes2 OddGrid Identity",
+        { { 2, { 7, 6 }, { -1, 0 }, { 1, 2 }, 1, 1 }, "Axes2 OddGrid OddModes",
          "7x6 points, three rows" },
         { { 3, { 4, 5, 6 }, { -1, -2, 0 }, { 1, 1, 2 }, 1, 2 }, "Axes3 OddGrid", "4x5x6 points" },
         { { 3, { 5, 4, 3 }, { -2, -1, 0 }, { 2, 1, 1 }, 2, 1 }, "Axes3 OddGrid",

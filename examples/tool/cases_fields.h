@@ -6,7 +6,7 @@
 /* ---- Random fields --------------------------------------------------------------------------- */
 
 /* field -- a covariance by a word, its parameters, what it would be by a fault. */
-enum { FIELD_MATERN, FIELD_RBF, FIELD_POWER };
+enum { FIELD_MATERN, FIELD_RBF, FIELD_POWER, FIELD_ANY };
 typedef struct { int kind, nd, n[2], bc; double var, l, nu; } field;
 static const char *const field_name[] = { "matern", "rbf", "power" };
 
@@ -59,10 +59,12 @@ static inline void field_params(casebook *q, const field *f, const char *want)
     if (f->kind != FIELD_RBF) param(q, f->kind == FIELD_POWER ? "alpha" : "nu", f->nu);
 }
 
-static const char *const field_faults[] = { "ortho-law", "no-2pi", "no-half-d", "deviation",
-                                           "variance",
-                                            "unsquared", "no-two-in-kernel", "nyquist-kept",
-                                            "no-grid-factor", "per-pixel" };
+/* of: the kind of field that may have the fault */
+static const struct { const char *id; int of; } field_faults[] = {
+    { "ortho-law", FIELD_ANY }, { "no-2pi", FIELD_ANY }, { "no-half-d", FIELD_MATERN },
+    { "deviation", FIELD_ANY }, { "variance", FIELD_ANY }, { "unsquared", FIELD_RBF },
+    { "no-two-in-kernel", FIELD_RBF }, { "nyquist-kept", FIELD_ANY },
+    { "no-grid-factor", FIELD_ANY }, { "per-pixel", FIELD_ANY } };
 
 /* field_case -- want: the eigenvalues, white noise coloured by them, or functions of the law. */
 static inline void field_case(casebook *q, const field *f, const char *want)
@@ -96,20 +98,19 @@ static inline void field_case(casebook *q, const field *f, const char *want)
     }
     need(q->mem.st);
     for (int i = 0; i < COUNT(field_faults); i++) {
-        int power = i < 2 || i == 3 || i == 4 || i > 6;
-        int known = f->kind == FIELD_MATERN ? i != 5 && i != 6 : f->kind == FIELD_RBF ? i != 2
-                                                                                      : power;
-        if (!known || (i == 9 && f->nd > 1)) continue;
-        field_lam(f, &s, field_faults[i], z);
+        const char *id = field_faults[i].id;
+        if (field_faults[i].of != FIELD_ANY && field_faults[i].of != f->kind) continue;
+        if (!strcmp(id, "per-pixel") && f->nd > 1) continue;
+        field_lam(f, &s, id, z);
         if (!colour) {
-            fault(q, field_faults[i], "lam", z);
+            fault(q, id, "lam", z);
             continue;
         }
         fd_cov *d = fd_cov_table(&q->mem, &s, z);
         fd_real *w = fd_raw(&q->mem, fd_real, s.points);
         fd_cov_pow(d, .5, 1, x, w, q->mem);
         need(q->mem.st);
-        put_other(q, 0, field_faults[i], "x", w);
+        put_other(q, 0, id, "x", w);
     }
     case_end(q);
 }

@@ -39,7 +39,7 @@ static inline void langevin_case(casebook *q, double h, int data)
     fd_space s = fd_grid(&q->mem, 1, n, NULL, NULL, 1);
     fd_cov *c = fd_cov_matern(&q->mem, &s, 1, .2, 1.5);
     fd_process p = fd_driftless(c, 1);
-    fd_real *in[4], *e = fd_new(&q->mem, fd_real, N * N), *y = fd_raw(&q->mem, fd_real, N);
+    fd_real *in[4], *y = fd_raw(&q->mem, fd_real, N);
     static const char *const name[4] = { "x", "s", "g", "xi" };
     need(q->mem.st);
     for (int i = 0; i < 4; i++) {
@@ -47,9 +47,7 @@ static inline void langevin_case(casebook *q, double h, int data)
         for (int j = 0; j < N && i == 2 && !data; j++) in[i][j] = 0;
         put_in(q, name[i], 1, n, in[i]);
     }
-    for (int i = 0; i < N; i++) e[i * N + i] = 1;
-    fd_cov_pow(c, 1, N, e, e, q->mem);
-    for (int i = 0; i < N * N; i++) kernel[i] = N * (double)e[i];
+    kernel_matrix(q, c, kernel);
     put_in_d(q, "kernel", 2, n, kernel);
     param_text(q, "want", "langevin");
     param(q, "h", h), param(q, "v", v);
@@ -87,8 +85,10 @@ static inline void annealed_case(casebook *q, int ladder)
     const double v[2] = { .01, 2 }, prm = ladder ? 2e-5 : 2e-3;
     double z[N], alpha = prm * (ladder ? pow(v[1] / v[0], 2) : v[1]);
     const double other = prm / (ladder ? v[0] : 1) * (ladder ? v[1] : v[1] * v[1] / v[0]);
-    const double sizes[5] = { other, alpha, alpha, 2 * alpha, alpha };
-    static const char *const id[5] = { "", "no-root-2", "noise-as-score", "root-2", "half-drift" };
+    const struct { const char *id; double drift, noise, score; } wrong[] = {
+        { ladder ? "standard-rule" : "ladder-rule", other, other, 1 },
+        { "no-root-2", alpha, alpha / 2, 1 }, { "noise-as-score", alpha, alpha, sqrt(v[1]) },
+        { "root-2", alpha, 2 * alpha, 1 }, { "half-drift", alpha, alpha, .5 } };
     case_begin(q, VALID, ladder ? "[DDO alg. 1]" : "[Thesis alg. 1]", "Levels",
                "annealed Langevin at a level: x + alpha/2 s "
                "+ sqrt(alpha) xi, alpha = %s", ladder ? "eps (v/v_end)^2" : "eps v");
@@ -114,13 +114,11 @@ static inline void annealed_case(casebook *q, int ladder)
         z[i] = (double)in[0][i] + alpha / 2 * (double)in[1][i] + sqrt(alpha) * (double)in[2][i];
     agree(q, N, y, z);
     put_out(q, "y", 1, &n, y);
-    for (int f = 0; f < 5; f++) {
-        double score = f == 2 ? sqrt(v[1]) : f == 4 ? .5 : 1, half = f == 3 ? alpha : sizes[f];
-        double noise = sqrt(f == 1 ? alpha / 2 : sizes[f]);
+    for (int f = 0; f < COUNT(wrong); f++) {
         for (int i = 0; i < N; i++)
-            z[i] = (double)in[0][i] + half / 2 * score * (double)in[1][i]
-                + noise * (double)in[2][i];
-        fault(q, f ? id[f] : ladder ? "standard-rule" : "ladder-rule", "y", z);
+            z[i] = (double)in[0][i] + wrong[f].drift / 2 * wrong[f].score * (double)in[1][i]
+                 + sqrt(wrong[f].noise) * (double)in[2][i];
+        fault(q, wrong[f].id, "y", z);
     }
     case_end(q);
 }
@@ -169,24 +167,12 @@ static inline void plain_posterior(fd_status *st, const double *k, const double 
     }
 }
 
-/* post_kernel -- the matrix of a covariance's kernel at the points, from C of unit vectors. */
-static inline void post_kernel(casebook *q, const fd_cov *c, double *k)
-{
-    fd_arena a = q->mem;
-    fd_real *e = fd_new(&a, fd_real, POST_N * POST_N);
-    need(a.st);
-    for (int i = 0; i < POST_N; i++) e[i * POST_N + i] = 1;
-    fd_cov_pow(c, 1, POST_N, e, e, a);
-    need(a.st);
-    for (int i = 0; i < POST_N * POST_N; i++) k[i] = POST_N * (double)e[i];
-}
-
 /* post_begin -- what both kinds of cases are given: the kernel, the places, y. */
 static inline double *post_begin(casebook *q, const fd_cov *c, double sd, double y[POST_M])
 {
     const int n[2] = { POST_N, POST_N }, m = POST_M;
     double *k = doubles(q, POST_N * POST_N), at[POST_M];
-    post_kernel(q, c, k);
+    kernel_matrix(q, c, k);
     const fd_real *z = normals(q, POST_M);
     for (int i = 0; i < POST_M; i++) y[i] = (double)z[i], at[i] = (double)post_at[i];
     put_in_d(q, "kernel", 2, n, k);
@@ -252,7 +238,7 @@ static inline void gradient_case(casebook *q, double sd)
 {
     const int n = POST_N;
     double y[POST_M], r[POST_M], z[POST_N], w[POST_N];
-    case_begin(q, VALID, "[DPS eq. 7]", "Posterior Adjoint",
+    case_begin(q, VALID, "[DPS alg. 1]", "Posterior Adjoint",
                "C grad of the misfit |y - A x|^2/(2 sd^2), the gradient in L2");
     fd_space s = fd_grid(&q->mem, 1, &n, NULL, NULL, 1);
     fd_cov *c = fd_cov_exp(&q->mem, &s, 1, .2);

@@ -243,13 +243,11 @@ static inline void says_cov(casebook *q)
     fd_space s = fd_grid(&q->mem, 1, n, NULL, NULL, 1);
     fd_cov *c = fd_cov_matern(&q->mem, &s, 1, .2, 1.5);
     const fd_real *g = normals(q, N);
-    fd_real *e = fd_new(&q->mem, fd_real, N * N), *y = fd_raw(&q->mem, fd_real, N);
+    fd_real *y = fd_raw(&q->mem, fd_real, N);
     need(q->mem.st);
-    for (int i = 0; i < N; i++) e[i * N + i] = 1;
-    fd_cov_pow(c, 1, N, e, e, q->mem);
+    kernel_matrix(q, c, kernel);
     fd_cov_pow(c, 1, 1, g, y, q->mem);
     need(q->mem.st);
-    for (int i = 0; i < N * N; i++) kernel[i] = N * (double)e[i];
     for (int i = 0; i < N; i++) {
         z[i] = w[i] = 0;
         for (int j = 0; j < N; j++) z[i] += kernel[i * N + j] * (double)g[j] / N;
@@ -345,12 +343,13 @@ static inline void row_case(casebook *q, const fd_process *p, const char *proces
     fault(q, "root-2", "row", z);
     z[2] = y[2] / sqrt(2);
     fault(q, "no-root-2", "row", z);
-    z[2] = y[2];
     if (drift) {
-        double part = scheme == FD_EULER_MARUYAMA ? 1 : scheme == FD_PF_EULER ? .5 : .5
-            + .5 * eta * eta;
+        double e2 = scheme == FD_EULER_MARUYAMA ? 1 : scheme == FD_PF_EULER ? 0 : eta * eta;
+        double part = .5 + .5 * e2;
         row_drift(T, h, part, z);
+        z[2] = sqrt(e2 * rate_of(T) * h);
         agree(q, 3, q->out[0].x, z);
+        z[2] = y[2];
         row_drift(S, h, part, z);
         fault(q, "coefficients-late", "row", z);
         row_drift(T, h, part == 1 ? .5 : 1, z);

@@ -108,8 +108,8 @@ static inline void command_of(const char *cmd, const char *in, const char *out, 
 
 enum { RUN_LATE = -1, RUN_KILLED = -2 };
 
-/* run_program -- its status, or RUN_..; what it says goes to the file `log`. It is a group of
- * processes of its own, which ends with it. */
+/* run_program -- its status, or RUN_..; what it says goes to the file `log`. The program is a group
+ * of processes of its own: what is left of the group when it ends is killed. */
 static inline int run_program(const char *command, const char *log, double timeout, int *sig)
 {
     fflush(stdout);                            /* or the child would print it again */
@@ -137,7 +137,7 @@ static inline int run_program(const char *command, const char *log, double timeo
         nanosleep(&nap, NULL);
         if (nap.tv_nsec < 20000000) nap.tv_nsec *= 2;
     }
-    kill(-pid, SIGKILL);                       /* what it has left behind */
+    kill(-pid, SIGKILL);
     if (WIFSIGNALED(status)) *sig = WTERMSIG(status);
     else if (WEXITSTATUS(status) > 128 && WEXITSTATUS(status) < 128 + 32) *sig = WEXITSTATUS(status)
         - 128;

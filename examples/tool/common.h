@@ -1539,10 +1539,12 @@ struct kit {
     fd_model raw;                          /* the network as fd_amortised_model wants it */
     fd_obs o;                              /* what it observes, where that does not move */
     fd_amortised *told, *alone;            /* of o, else NULL; without observations */
-    spec between, couple;                  /* t NULL: no model of pairs */
-    int axes0;                             /* of pairs, whose ends the functions are, the starts: */
+    /* between.t NULL: no model of pairs. Else what is above is of the ends of pairs, and axes0,
+     * norm0 and (in training) starts are of where they start. */
+    spec between, couple;
+    int axes0;
     normal norm0;
-    const dataset *starts;                 /* in training */
+    const dataset *starts;
     double drop;                           /* of labels */
     fd_linear line;
     fd_interpolant mid;
@@ -2025,13 +2027,13 @@ static inline void tally_add(tally *q, double v, int function)
     q->by[e].sq += part * part;
 }
 
-/* tally_begin -- mid and unit of each channel, by medians over some values of some functions. */
 static inline int by_value(const void *x, const void *y)
 {
     double a = *(const double *)x, b = *(const double *)y;
     return (a > b) - (a < b);
 }
 
+/* tally_begin -- mid and unit of each channel, by medians over some values of some functions. */
 static inline void tally_begin(const dataset *d, tally *q, double *v, fd_arena a)
 {
     enum { SOME = 16, VALUES = 256 };
@@ -3083,7 +3085,7 @@ static inline void batch_draw(batch *q, const kit *k, const dataset *d, const ar
     if (k->condition.t) condition_pairs(q, k, o, step, part, NULL, a);
     else if (k->pre) {
         fd_precond_pair(k->pre, b, q->x0, q->xt, q->t, q->in, q->y, a);
-    } else if (!k->condition.t) {
+    } else {
         fd_target(&k->p, k->predict.row, b, q->x0, q->eps, q->t, q->y, a);
         memcpy(q->in, q->xt, (size_t)(b * size) * sizeof *q->in);
     }

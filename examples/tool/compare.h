@@ -42,17 +42,6 @@ static inline int same_shape(const fd_tensor *x, const fd_tensor *y)
     return x->nd == y->nd && !memcmp(x->n, y->n, (size_t)x->nd * sizeof *x->n);
 }
 
-/* difference -- the largest difference over the largest of the answer y. */
-static inline double difference(const fd_tensor *x, const fd_tensor *y)
-{
-    double most = 0, off = 0;
-    for (ptrdiff_t i = 0; i < count_of(y->nd, y->n); i++) {
-        most = fmax(most, fabs((double)y->x[i]));
-        off = fmax(off, fabs((double)x->x[i] - (double)y->x[i]));
-    }
-    return off > 0 ? off / fmax(most, 1e-30) : 0;
-}
-
 /* matches -- is all that the program says what `id` would say ("": the answer)? */
 static inline int matches(const trial *q, const fd_tensors *said, const fd_tensors *known,
                           const char *id)
@@ -63,12 +52,13 @@ static inline int matches(const trial *q, const fd_tensors *said, const fd_tenso
         if (strchr(y->name, '/')) continue;
         snprintf(name, sizeof name, "%s/%s", id, y->name);
         own = *id ? fd_tensor_find(known, name) : NULL;
-        if (!(difference(fd_tensor_find(said, y->name), own ? own : y) <= q->tol)) return 0;
+        const fd_tensor *x = fd_tensor_find(said, y->name);
+        if (!(difference(count_of(y->nd, y->n), x->x, (own ? own : y)->x) <= q->tol)) return 0;
     }
     return 1;
 }
 
-/* factor -- the answer times a number, or reversed in sign: what no fault of the list says. */
+/* factor -- adds to q->why that x is the answer y times a number, where it is. */
 static inline void factor(trial *q, const fd_tensor *x, const fd_tensor *y)
 {
     double xy = 0, yy = 0, most = 0, off = 0;
@@ -165,7 +155,7 @@ static inline void compare_values(trial *q, const fd_tensors *said, const fd_ten
     for (int i = 0; i < known->count; i++) {
         const fd_tensor *y = &known->tensor[i], *x = strchr(y->name, '/') ? NULL
             : fd_tensor_find(said, y->name);
-        double d = x ? difference(x, y) : 0;
+        double d = x ? difference(count_of(y->nd, y->n), x->x, y->x) : 0;
         if (!x || d <= q->off || d <= q->tol) continue;
         q->off = d;
         snprintf(q->why, sizeof q->why, "%s differs by %.3g of its size", y->name, d);

@@ -17,10 +17,13 @@
 
 /* ---- fd vectors ------------------------------------------------------------------------------ */
 
-static void (*const vector_groups[])(casebook *) = {
-    group_transforms, group_fields, group_convolutions, group_attention, group_networks,
-        group_processes,
-    group_parametrisations, group_schemes, group_langevin, group_posteriors, group_metrics };
+static const struct { const char *name; void (*write)(casebook *); } vector_groups[] = {
+    { "transforms", group_transforms }, { "fields", group_fields },
+    { "convolutions", group_convolutions }, { "attention", group_attention },
+    { "networks", group_networks }, { "processes", group_processes },
+    { "parametrisations", group_parametrisations }, { "schemes", group_schemes },
+    { "langevin", group_langevin }, { "posteriors", group_posteriors },
+    { "metrics", group_metrics } };
 
 /* vectors_write -- all groups, or one, to dir; dir NULL: their names are printed. */
 static inline casebook vectors_write(fd_arena a, const char *dir, const char *only, uint64_t seed)
@@ -35,7 +38,7 @@ static inline casebook vectors_write(fd_arena a, const char *dir, const char *on
     q.text.s[0] = q.ids.s[0] = 0;
     for (int i = 0; i < COUNT(vector_groups); i++) {
         fd_arena before = q.a;
-        vector_groups[i](&q);
+        vector_groups[i].write(&q);
         q.a = before;
     }
     if (only && !q.groups) die(2, "--group: '%s': no such group; fd vectors --list names them",
@@ -62,13 +65,6 @@ static inline int do_vectors(args *o)
 }
 
 /* ---- fd conform ------------------------------------------------------------------------------ */
-
-/* case_tensors -- arrays of a file, without ending the program: st says what is wrong with it. */
-static inline fd_tensors case_tensors(fd_arena *a, const char *path)
-{
-    fd_tensors f = source_tensors(a, path, 1);
-    return a->st->code ? (fd_tensors){ .count = 0 } : f;
-}
 
 /* trial_of -- one case: the program is run and its answer judged. */
 static inline void trial_of(trial *q, const char *group, int number)
@@ -106,14 +102,14 @@ static inline void trial_of(trial *q, const char *group, int number)
     }
     if (status || q->end != FAILED || *q->why) return;
     fd_arena before = q->a;
-    fd_tensors said = case_tensors(&a, out);
+    fd_tensors said = source_tensors(&a, out, 1);
     if (own.code) {
         fd_explain(&own, text, sizeof text);
         snprintf(q->why, sizeof q->why, "its output cannot be read: %.300s", text);
         return;
     }
     snprintf(in, sizeof in, "%s/%s/%03d.out.npz", q->dir, group, number);
-    fd_tensors known = case_tensors(&a, in);
+    fd_tensors known = source_tensors(&a, in, 1);
     need(&own);
     q->a = a;
     value_text(value_get(q->test, "compare"), word, sizeof word);
@@ -195,7 +191,7 @@ static inline void group_hints(const char *group, const char *text, const tally_
                                                    sum->unexplained);
 }
 
-/* scratch_dir -- a new folder for what the program writes, which goes with the end of this one. */
+/* scratch_dir -- a new folder for what the program under test writes; it goes when fd ends. */
 static char scratch_path[1024];
 static inline void scratch_remove(void) { remove_all(scratch_path); }
 static inline const char *scratch_dir(void)
@@ -211,27 +207,25 @@ static inline const char *scratch_dir(void)
 
 static inline int conform_groups(trial *q, const args *o, int total[ENDS])
 {
-    static const char *const names[] = { "transforms", "fields", "convolutions", "attention",
-                                        "networks", "processes",
-                                         "parametrisations", "schemes", "langevin", "posteriors",
-                                             "metrics" };
-    tally_of sum[COUNT(names)];
-    int there = 0, seen[COUNT(names)] = { 0 };
-    for (int g = 0; g < COUNT(names) && !stopped; g++) {
+    enum { GROUPS = COUNT(vector_groups) };
+    tally_of sum[GROUPS];
+    int there = 0, seen[GROUPS] = { 0 };
+    for (int g = 0; g < GROUPS && !stopped; g++) {
         fd_arena before = q->a;
-        if (o->group && strcmp(o->group, names[g])) continue;
-        char *text = group_read(&q->a, q->dir, names[g]);
+        const char *name = vector_groups[g].name;
+        if (o->group && strcmp(o->group, name)) continue;
+        char *text = group_read(&q->a, q->dir, name);
         if (!text) continue;
         there += seen[g] = 1;
-        group_run(q, names[g], text, &sum[g]);
-        group_hints(names[g], text, &sum[g]);
+        group_run(q, name, text, &sum[g]);
+        group_hints(name, text, &sum[g]);
         q->a = before;
     }
     if (stopped || !there) return there;
     printf("%-18s %8s %8s %8s %8s\n", "group", "valid", "accepted", "failed", "skipped");
-    for (int g = 0; g < COUNT(names); g++) {
+    for (int g = 0; g < GROUPS; g++) {
         if (!seen[g]) continue;
-        printf("%-18s", names[g]);
+        printf("%-18s", vector_groups[g].name);
         for (int e = 0; e < ENDS; e++) printf(" %8d", sum[g].cases[e]), total[e] += sum[g].cases[e];
         puts("");
     }

@@ -106,6 +106,7 @@ static const struct { const char *id, *text; } fault_list[] = {
     { "root", "the root is given; asked is the square" },
     { "pixel-norm", "norms are sums over pixels, without 1/n: they grow with the grid" },
     { "half-cross", "the term between the two sets counts once, not twice" },
+    { "no-spread", "the term of pairs of the ensemble is left out: the mean absolute error" },
     { "raw-transform", "the spectrum is that of the unnormalised transform, n^2 times as much" },
     { "complex-sum", "complex coefficients are summed before the square: phases are measured, as "
       "in FFM's spectrum" },

@@ -938,9 +938,7 @@ static void draws_moved(const place q[GRIDS], ptrdiff_t size, double v[GRIDS])
  * converge? */
 static int certify_table(const place q[GRIDS], const args *o, int *limit, fd_arena a)
 {
-    static const char *const what[2][2] = {
-        { "noise: variance of modes", "  pixel variance" },
-        { "samples: variance of modes", "  pixel variance" } };
+    static const char *const what[2] = { "noise: variance of modes", "samples: variance of modes" };
     const int trained = o->model != NULL;
     const double tol = o->tol > 0 ? o->tol : trained ? 0.1 : 1e-3;
     const double floor = trained ? 1e-2 : sizeof(fd_real) == 8 ? 1e-8 : 1e-3;
@@ -949,9 +947,9 @@ static int certify_table(const place q[GRIDS], const args *o, int *limit, fd_are
     *limit = 1;
     for (int i = 0; i < 2; i++) {
         modes_moved(q, i, trained, floor, v, a);
-        ok &= row_of(what[i][0], v, i ? tol : fmin(tol, 1e-3), tol);
+        ok &= row_of(what[i], v, i ? tol : fmin(tol, 1e-3), tol);
         for (int g = 0; g < GRIDS; g++) v[g] = q[g].pixel[i];
-        *limit &= row_of(what[i][1], v, 0, tol);
+        *limit &= row_of("  pixel variance", v, 0, tol);
     }
     for (int g = 0; g < GRIDS; g++) v[g] = moved(q[0].bins, q[g].e[1], q[0].e[1], floor);
     ok &= row_of("  spectrum", v, tol, tol);

@@ -10,14 +10,16 @@
 
 /* ---- Tails ----------------------------------------------------------------------------------- */
 
-/* chi_tails -- of the chi-square law of n degrees at x: below into [0], above into [1]. */
+/* chi_tails -- of the chi-square law of n degrees at x: below into [0], above into [1]. These are
+ * the incomplete gamma functions of a = n/2 at y = x/2: a series where y < a + 1, else a continued
+ * fraction. */
 static inline void chi_tails(double x, double n, double p[2])
 {
     double a = n / 2, y = x / 2, lead, sum, term;
     p[0] = 0, p[1] = 1;
     if (!(x > 0)) return;
-    if (n > 2e4) {                                 /* Wilson and Hilferty: near enough there */
-        double z = (pow(x / n, 1. / 3) - 1 + 2 / (9 * n)) / sqrt(2 / (9 * n));
+    if (n > 2e4) {                                 /* near enough there */
+        double z = chi2_normal(x, n);
         p[0] = erfc(-z / sqrt(2)) / 2, p[1] = erfc(z / sqrt(2)) / 2;
         return;
     }
@@ -46,17 +48,12 @@ static inline double chi_both(double x, double n)
 }
 static inline double normal_both(double z) { return erfc(fabs(z) / sqrt(2)); }
 
-static inline int by_size(const void *x, const void *y)
-{
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-/* uniform_p -- of n numbers that should be uniform on [0, 1], by Kolmogorov's distance. */
+/* uniform_p -- of n numbers that should be uniform on [0, 1], by Kolmogorov's distance D: the tail
+ * 2 sum (-1)^(j-1) exp(-2 j^2 l^2) at l = (sqrt(n) + .12 + .11/sqrt(n)) D (Stephens). */
 static inline double uniform_p(ptrdiff_t n, double *u)
 {
     double most = 0, sum = 0, root = sqrt((double)n);
-    qsort(u, (size_t)n, sizeof *u, by_size);
+    qsort(u, (size_t)n, sizeof *u, by_value);
     for (ptrdiff_t i = 0; i < n; i++)
         most = fmax(most, fmax(u[i] - (double)i / (double)n, (double)(i + 1) / (double)n - u[i]));
     double l = (root + .12 + .11 / root) * most;
@@ -98,8 +95,8 @@ static inline int band_of(double wave)
 }
 static inline double band_from(int b) { return b < 9 ? b : 8.5 * pow(2, .5 * (b - 9)); }
 
-/* judge_normal -- n functions of d numbers z each; band of each of the d, of waves or (eighths)
- * directions. */
+/* judge_normal -- n functions of d numbers z each. band of each of the d: of waves, or with
+ * `eighths` of directions. */
 static inline void judge_normal(doubts *r, int n, ptrdiff_t d, const double *z, const int *band,
                                 int eighths, fd_arena a)
 {
@@ -169,27 +166,6 @@ static inline ptrdiff_t whiten(doubts *r, const fd_space *s, int n, const double
     return d;
 }
 
-/* law_judge -- of functions x [n][points] the worst p-value, times how many there are, against the
- * Gaussian law of mean 0 with these eigenvalues. */
-static inline doubt law_judge(const fd_space *s, int n, const fd_real *x, const fd_real *lam,
-                              fd_arena a)
-{
-    doubts r = { .n = 0 };
-    fd_real *c = fd_raw(&a, fd_real, n * s->modes);
-    double *u = fd_raw(&a, double, n * s->modes), *z = fd_raw(&a, double, n * s->modes);
-    double *l = fd_raw(&a, double, s->modes);
-    int *band = fd_raw(&a, int, s->modes);
-    need(a.st);
-    fd_to_modes(s, n, x, c, a);
-    need(a.st);
-    for (ptrdiff_t i = 0; i < n * s->modes; i++) u[i] = (double)c[i];
-    for (ptrdiff_t k = 0; k < s->modes; k++) l[k] = (double)lam[k];
-    judge_normal(&r, n, whiten(&r, s, n, u, l, NULL, z, band), z, band, 0, a);
-    doubt d = *doubt_worst(&r);
-    d.p = fmin(1, d.p * r.n);
-    return d;
-}
-
 /* in_modes -- coefficients of b functions, in double. */
 static inline double *in_modes(fd_arena *a, const fd_space *s, int b, const fd_real *x)
 {
@@ -204,9 +180,27 @@ static inline double *in_modes(fd_arena *a, const fd_space *s, int b, const fd_r
     return u;
 }
 
+/* law_judge -- of functions x [n][points] the worst p-value, times how many there are, against the
+ * Gaussian law of mean 0 with these eigenvalues. */
+static inline doubt law_judge(const fd_space *s, int n, const fd_real *x, const fd_real *lam,
+                              fd_arena a)
+{
+    doubts r = { .n = 0 };
+    double *u = in_modes(&a, s, n, x), *z = fd_raw(&a, double, n * s->modes);
+    double *l = fd_raw(&a, double, s->modes);
+    int *band = fd_raw(&a, int, s->modes);
+    need(a.st);
+    for (ptrdiff_t k = 0; k < s->modes; k++) l[k] = (double)lam[k];
+    judge_normal(&r, n, whiten(&r, s, n, u, l, NULL, z, band), z, band, 0, a);
+    doubt d = *doubt_worst(&r);
+    d.p = fmin(1, d.p * r.n);
+    return d;
+}
+
 /* components -- of which of k means each function is a draw, by a draw from the exact odds; and
- * whether each comes as often as it should. The coefficients become those less the mean. Where the
- * law has no variance, means that differ settle it alone: rounding is given some, as by whiten. */
+ * whether each comes as often as it should. The coefficients become those less the mean. A mode
+ * without variance gets that least part of the largest by which whiten tells them: where the means
+ * differ there, it alone says which one it is, and rounding does not. */
 static inline void components(doubts *r, const fd_space *s, int n, double *u, const double *lam,
                               int k, const double *means, fd_rng rng, fd_arena a)
 {
@@ -362,8 +356,7 @@ static inline int do_judge(args *o)
         need(&st);
         d = posterior_white(&r, post, n, u, z, band, a);
     } else {
-        shape g = { s->nd, { s->n[0], s->n[1], s->n[2] } };
-        dataset m = o->middle ? judge_open(&a, o->middle, o, g) : x;
+        dataset m = o->middle ? judge_open(&a, o->middle, o, shape_of(s)) : x;
         if (m.s.ch != s->ch) die(1, "%s: %d channels where %s has %d", o->middle, m.s.ch, o->file,
                                  s->ch);
         if (o->middle && o->exact.row == LAW_GAUSS && m.m > 1)

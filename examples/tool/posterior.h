@@ -1227,7 +1227,7 @@ static inline void panels_png(const char *path, const problem *q, int n, const f
     const char *name[5 + MOST];
     const fd_real *from[5 + MOST];
     double lo, hi, most = 1e-30;
-    /* (in units of their own they are printed, not drawn) */
+    /* What --op has seen is in units of its own: it is printed, not drawn. */
     if (!q->op) name[cols] = "data", from[cols++] = panel_data(&a, q);
     name[cols] = "mean", from[cols++] = mean;
     if (em) name[cols] = "exact mean", from[cols++] = em;
@@ -1388,13 +1388,16 @@ static inline void functionals(const fd_space *s, const fd_real *x, double f[FUN
     f[7] = sqrt(fd_inner(s, x, x));
 }
 
-/* upper_gamma -- P(X > x) of chi^2 with k degrees of freedom, by Wilson and Hilferty's normal:
- * three digits. */
-static inline double chi2_tail(double x, int k)
+/* chi2_normal -- a chi^2 number x of k degrees of freedom as one that is nearly standard normal
+ * (Wilson and Hilferty): ((x/k)^(1/3) - (1 - v))/sqrt(v), v = 2/(9 k). */
+static inline double chi2_normal(double x, double k)
 {
-    double v = 2. / (9 * k), z = (pow(x / k, 1. / 3) - (1 - v)) / sqrt(v);
-    return .5 * erfc(z / sqrt(2));
+    double v = 2 / (9 * k);
+    return (pow(x / k, 1. / 3) - (1 - v)) / sqrt(v);
 }
+
+/* chi2_tail -- P(X > x) of chi^2 with k degrees of freedom, to three digits. */
+static inline double chi2_tail(double x, int k) { return .5 * erfc(chi2_normal(x, k) / sqrt(2)); }
 
 /* unknowns -- the functions of --data, or NULL: then --prior, or the model, draws them. */
 static inline dataset *unknowns(fd_arena *a, const problem *q, const args *o, dataset *d)

@@ -96,7 +96,7 @@ static inline double ranks_sum(double sum, double x)
     return sum;
 }
 
-/* ranks_most -- the largest x of all processes. ranks_same -- x of process 0. */
+/* ranks_most -- the largest x of all processes. */
 static inline double ranks_most(double x)
 {
     MPI_Allreduce(MPI_IN_PLACE, &x, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);

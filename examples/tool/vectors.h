@@ -12,8 +12,8 @@
  * with ID/y for each convention or fault ID. A fault is a wrong formula that is found in published
  * code; what it would give is computed, so that a program's answer can be recognised.
  *
- * The bytes depend on the seed and on the build (float or double) alone. conform.h judges programs
- * by such files, cases_*.h have the cases; conform.md says how they are used. */
+ * One build writes the same bytes for a seed; other builds differ by rounding. conform.h judges
+ * programs by such files, cases_*.h have the cases; conform.md says how they are used. */
 #ifndef VECTORS_H
 #define VECTORS_H
 #include "faults.h"
@@ -44,7 +44,7 @@ typedef struct {
 #define VECTORS_SCHEMA "fd-vectors-1"
 static inline double tol_usual(void) { return sizeof(fd_real) == 4 ? 2e-5 : 1e-9; }
 
-/* say -- more text, which never may be too long: what is said is known. */
+/* say -- appends to a text, whose room is enough for all that is said here. */
 static inline void say(text_of *t, const char *fmt, ...)
 {
     va_list ap;
@@ -106,6 +106,7 @@ static inline int group_begin(casebook *q, const char *name, const char *about)
     q->group = name;
     q->number = 0;
     q->text.used = q->ids.used = 0;
+    q->ids.s[0] = 0;
     make_folder(q->dir, name);
     say(&q->text, "{\n\"schema\": \"%s\",\n\"group\": \"%s\",\n\"about\": \"%s\",\n",
         VECTORS_SCHEMA,
@@ -138,7 +139,7 @@ static inline void group_end(casebook *q)
     need(q->a.st);
 }
 
-/* case_begin -- flags: words with blanks between them; source: paper and equation. */
+/* case_begin -- paper: its key and equation, or ""; flags: words with blanks between them. */
 static inline void case_begin(casebook *q, int result, const char *paper, const char *flags,
                               const char *fmt, ...)
 {
@@ -234,18 +235,25 @@ static inline void put_other(casebook *q, int also, const char *id, const char *
     put(q->out, &q->outs, CASE_OUTS, name, y->nd, y->n, x);
 }
 
+/* difference -- max |x - y| / max |y|; NaN where a number of either is not finite. */
+static inline double difference(ptrdiff_t n, const fd_real *x, const fd_real *y)
+{
+    double most = 0, off = 0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        if (!isfinite((double)x[i]) || !isfinite((double)y[i])) return NAN;
+        most = fmax(most, fabs((double)y[i]));
+        off = fmax(off, fabs((double)x[i] - (double)y[i]));
+    }
+    return off > 0 ? off / fmax(most, 1e-30) : 0;
+}
+
 /* differs -- can the tensor of a fault be told from the answer? -1: it is not finite. */
 static inline int differs(const casebook *q, const fd_tensor *x)
 {
     const fd_tensor *y = q->out;
-    double most = 0, off = 0;
     while (strcmp(y->name, strchr(x->name, '/') + 1)) y++;
-    for (ptrdiff_t i = 0; i < count_of(y->nd, y->n); i++) {
-        if (!isfinite((double)x->x[i])) return -1;
-        most = fmax(most, fabs((double)y->x[i]));
-        off = fmax(off, fabs((double)x->x[i] - (double)y->x[i]));
-    }
-    return off > 20 * q->tol * most;
+    double d = difference(count_of(y->nd, y->n), x->x, y->x);
+    return isnan(d) ? -1 : d > 20 * q->tol;
 }
 
 /* others_sift -- only faults stay that can be told from the answer, with all of their tensors. */
@@ -272,6 +280,8 @@ static inline void others_sift(casebook *q)
     q->outs = kept;
 }
 
+/* fault -- what the answer `of` would be by a fault, in double; nothing where the case does not ask
+ * for `of`. */
 static inline void fault(casebook *q, const char *id, const char *of, const double *x)
 {
     for (int i = 0; i < q->finals; i++)
@@ -280,16 +290,26 @@ static inline void fault(casebook *q, const char *id, const char *of, const doub
 }
 
 /* agree -- the library's answer and the plain formula's: a vector is written only where they do. */
-static inline void agree(const casebook *q, ptrdiff_t n, const fd_real *x, const double *y)
+static inline void agree(casebook *q, ptrdiff_t n, const fd_real *x, const double *y)
 {
-    double most = 0, off = 0;
-    for (ptrdiff_t i = 0; i < n; i++) {
-        most = fmax(most, fabs(y[i]));
-        off = fmax(off, fabs((double)x[i] - y[i]));
-    }
-    if (!(off <= q->tol * most))
+    double d = difference(n, x, reals(q, n, y));
+    if (!(d <= q->tol))
         die(1, "vectors: %s, case %d: two computations differ by %.2g of the answer", q->group,
-            q->number, off / most);
+            q->number, d);
+}
+
+/* kernel_matrix -- K [n][n], the kernel of c between the n points of its line. Since (C g)_i =
+ * sum_j K_ij g_j / n, it is n times C of the unit vectors. */
+static inline void kernel_matrix(casebook *q, const fd_cov *c, double *k)
+{
+    const int n = (int)c->s.points;
+    fd_arena a = q->mem;
+    fd_real *e = fd_new(&a, fd_real, n * n);
+    need(a.st);
+    for (int i = 0; i < n; i++) e[i * n + i] = 1;
+    fd_cov_pow(c, 1, n, e, e, a);
+    need(a.st);
+    for (int i = 0; i < n * n; i++) k[i] = n * (double)e[i];
 }
 
 /* ids_say -- "also" or "faults" of a case. */

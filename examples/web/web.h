@@ -20,7 +20,7 @@ const char    *web_hash(void);
  * one being the default; NULL past the last. The page makes its controls from these. */
 const char    *web_key(int i);
 
-/* Made from clothes.w8 by web.sh. */
+/* The bytes of clothes.w8; the Makefile writes the file that has them. */
 extern const unsigned char web_weights[];
 extern const int web_weights_size;
 

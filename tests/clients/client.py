@@ -499,7 +499,7 @@ def metrics(p, a):
         d += np.trace(Sx + Sy) - 2 * np.sqrt(np.maximum(np.linalg.eigvals(Sx @ Sy).real, 0)).sum()
     elif kind == "crps":
         pairs = np.abs(x[:, None] - x[None]).sum((0, 1)) / (m * (m - is_("fair")))
-        d = (np.abs(x - y[0]).mean(0) - (0 if is_("half-cross") else pairs / 2)).mean()
+        d = (np.abs(x - y[0]).mean(0) - (0 if is_("no-spread") else pairs / 2)).mean()
     else:
         c = np.fft.rfft(x) / (1 if is_("raw-transform") else n)
         twice = np.full(n // 2 + 1, 2.); twice[0] = 1
