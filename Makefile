@@ -320,7 +320,7 @@ SECONDS = 20
 fuzz: | build/include/setup
 	@printf 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return 0 * p[n]; }\n' | \
 	    clang -fsanitize=fuzzer -x c -o build/has-fuzzer - 2>/dev/null || \
-	    $(call install,clang libclang-rt-14-dev)
+	    $(call install,clang libclang-rt-dev)
 	@$(MAKE) --no-print-directory -s V=fuzz build/fuzz/fuzz
 	@sh tests/fuzz.sh build/fuzz "$(NAME)" "$(RUNS)" $(SECONDS)
 

@@ -2499,6 +2499,8 @@ static inline char *pairs_split(fd_arena *a, args *o)
 /* settings_check -- of training, once the process is known. */
 static inline void settings_check(const kit *k, const args *o)
 {
+    if (ranks > 1 && k->net->count > INT_MAX)
+        die(2, "--net: more than %d weights are for one process", INT_MAX);
     if (o->accumulate % ranks)
         die(2, "--accumulate: %d processes do not divide %d parts: --accumulate %d", ranks,
             o->accumulate, ranks);
