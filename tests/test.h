@@ -60,11 +60,11 @@ static inline fd_process ddpm(fd_arena *a, const fd_cov *noise, int T, double be
     return fd_ddpm_betas(a, noise, T, beta);
 }
 
-/* n numbers N(0, 1) of the seed `key`; NULL where the arena has no room */
-static inline fd_real *normals(fd_arena *a, int key, ptrdiff_t n)
+/* n numbers N(0, 1) of a seed; NULL where the arena has no room */
+static inline fd_real *normals(fd_arena *a, int seed, ptrdiff_t n)
 {
     fd_real *x = fd_raw(a, fd_real, n);
-    if (x) fd_normal(fd_seed((uint64_t)key), n, x);
+    if (x) fd_normal(fd_seed((uint64_t)seed), n, x);
     return x;
 }
 
