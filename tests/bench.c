@@ -18,7 +18,7 @@
  * a step takes from its arena beside PyTorch's memory.
  *
  * Writes out/bench/bench.csv and out/bench/bench.png; without vector types bench-scalar.csv and
- * .png, and says how much slower than in bench.csv each row is. */
+ * .png, with plain loops bench-plain, and says how much slower than in bench.csv each row is. */
 #define _DEFAULT_SOURCE                                /* madvise */
 #define _POSIX_C_SOURCE 200809L
 #define FD_IMPL
@@ -38,8 +38,10 @@
 enum { ROUNDS = 7, PEERS = 3, MAXROWS = 64 };
 #if FD_BYTES
 #define TABLE "bench"
+#elif defined(FD_PLAIN)
+#define TABLE "bench-plain"                   /* tables of their own: they do not replace the first */
 #else
-#define TABLE "bench-scalar"                  /* without vector types: does not replace the other */
+#define TABLE "bench-scalar"
 #endif
 static const size_t POOL = (size_t)2560 << 20;
 static double slot = 0.05;
