@@ -121,7 +121,7 @@ static fd_var *fno(fd_pass *p, fd_var *x, const void *self)
 static void test_by_hand(fd_arena a)
 {
     const fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1, .out = 1, .width = W,
-                           .layers = 2, .modes = { 5 }, .lift = -1, .proj = -1 };
+                           .layers = 2, .fno = { .modes = { 5 }, .lift = -1, .proj = -1 } };
     fd_space s = fd_grid(&a, 1, (int[]){ 12 }, NULL, NULL, 1);
     fd_net *net[2] = { fd_net_new(&a, &arch, fd_seed(1)),
                        fd_net_define(&a, fno, NULL, &s, fd_seed(2)) };
