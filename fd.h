@@ -2192,10 +2192,11 @@ enum {                       /* fd_arch.edges: what a network knows of the ends 
  *
  * Every number may be 0, which means the default in brackets; where nothing can be wanted as well,
  * it has a word or a number of its own, such as FD_COORD_NONE or lift = -1. FD_EARG names a number
- * that is out of its range, and one in a struct that is there for other kinds. f is the activation
- * `act`, h the inside of the network, S a spectral convolution (fd_spectral), W a matrix, b a bias.
- * Layers that take time by FD_TIME_FILM compute f((1 + gamma(t)) u + beta(t)) in the place of f(u),
- * with gamma and beta from an embedding of time through two dense layers with SiLU, 0 at first. */
+ * that is out of its range, and one in these structs that the kind does not read. f is the
+ * activation `act`, h the inside of the network, S a spectral convolution (fd_spectral), W a
+ * matrix, b a bias. Layers that take time by FD_TIME_FILM compute f((1 + gamma(t)) u + beta(t)) in
+ * the place of f(u), with gamma and beta from an embedding of time through two dense layers with
+ * SiLU, 0 at first. */
 
 /* Fourier operators. On a grid that has fewer modes, all take those that are there.
  *
@@ -2326,9 +2327,9 @@ typedef struct {
                                 [0, 1] by 1000 */
     double eps;              /* of norms [1e-5; transformers 1e-6] */
     int grid[3];             /* points of the grid that positions, or a stencil, are made for */
-    int labels;              /* how many labels a function can have: each, and none, is a vector, in
-                                FD_VIT and FD_UVIT a token after that of time [U-ViT; Thesis
-                                sec. 3.8.4], in others added to the embedding of time; 0: none */
+    int labels;              /* how many labels a function can have, 0: none. Each, and no label, is
+                                a vector, in FD_VIT and FD_UVIT a token after that of time
+                                [U-ViT; Thesis sec. 3.8.4], in others added to its embedding */
     fd_arch_fno fno;
     fd_arch_u u;
     fd_arch_vit vit;
@@ -2368,8 +2369,8 @@ struct fd_net {
 
 fd_net *fd_net_new(fd_arena *a, const fd_arch *arch, fd_rng r);
 /* fd_net_count -- how many weights this network has, without making it; 0 with an error. Training
- * takes five times the bytes of so many reals (weights, gradient, average and two moments), and
- * room for a batch. */
+ * takes five times the bytes of so many reals (weights, gradient, average and two moments;
+ * FD_AMSGRAD six times), and room for a batch. */
 ptrdiff_t fd_net_count(const fd_arch *arch, fd_arena scratch);
 /* fd_net_with -- the same network with other weights w[count] (an average, say), kept by
  * pointer. */

@@ -1747,12 +1747,19 @@ static inline fd_arch arch_build(const spec *n, const fd_space *s)
     return arch;
 }
 
-/* net_build -- or an error that names the flag. */
+/* net_build -- or an error that names the flag, and numbers without the struct of fd_arch that they
+ * stand in, as they are given. */
 static inline fd_net *net_build(fd_arena *a, const fd_arch *arch, fd_rng r)
 {
-    char why[256];
+    static const char *const in[] = { " fno.", " u.", " vit.", " points.", " inr." };
+    char why[256], *at;
     fd_net *net = fd_net_new(a, arch, r);
-    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why)) die(2, "--net: %s", why);
+    if (a->st->code == FD_EARG && fd_explain(a->st, why, sizeof why)) {
+        for (int i = 0; i < COUNT(in); i++)
+            while ((at = strstr(why, in[i]))) 
+                memmove(at + 1, at + strlen(in[i]), strlen(at + strlen(in[i])) + 1);
+        die(2, "--net: %s", why);
+    }
     need(a->st);
     return net;
 }
