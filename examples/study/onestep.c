@@ -105,7 +105,7 @@ int main(int argc, char **argv)
     fd_real *y = fd_raw(&a, fd_real, B * N), *du = fd_raw(&a, fd_real, B * N);
     for (int m = 0; m < 2; m++) {
         fd_arch arch = { .kind = FD_FNO_BLOCK, .nd = 1, .in = 1 + m, .out = 1, .width = 32,
-                         .layers = 4, .modes = { 16 }, .time = FD_TIME_FILM,
+                         .layers = 4, .fno.modes = { 16 }, .time = FD_TIME_FILM,
                          .coords = FD_COORD_CLOSED };
         fd_adam adam = fd_adam_default(FD_ADAMW);
         adam.lr = 2e-3, adam.warmup = 50, adam.steps = steps, adam.clip = 1, adam.ema = .998;
