@@ -2641,7 +2641,7 @@ double fd_energy_distance(const fd_space *s, int m, const fd_real *x, int n, con
  * the sum is least; returns the sum. With cost_ij = |x_i - y_j|^2 the sum over n is the squared W2
  * of two sets of n functions, and x_i with y_to(i) a coupling for training (of conditional pairs:
  * with the condition in the cost). Shortest augmenting paths [Jonker & Volgenant], n^3. FD_EDATA,
- * to untouched, for a cost that is not finite. */
+ * to untouched, for a cost that is not finite, or above DBL_MAX/4n. */
 double fd_assignment(int n, const double *cost, int *to, fd_arena scratch);
 /* fd_mmd2 -- unbiased squared MMD with kernel exp(-|x-y|^2/(2 bw^2)); bw 0: median heuristic. */
 double fd_mmd2(const fd_space *s, int m, const fd_real *x, int n, const fd_real *y, double bw,

@@ -244,8 +244,7 @@ static double proc_clock(const fd_process *p, double t0, double t1, double u)
     return d < 0 ? fmin(fmax(lo + (l - c->table[lo]) / d, fmin(t0, t1)), fmax(t0, t1)) : u;
 }
 
-/* The law at a stage of a step over [lo, hi], with derivatives by u. At a kink there are two; the
- * one from within the step is taken. */
+/* the law at a stage of a step over [lo, hi], with derivatives by u: at a kink those from within */
 static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, double hi)
 {
     const fd_process *c = proc_chain_of(p);
@@ -260,8 +259,7 @@ static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, 
     return f;
 }
 
-/* A constructor without a status says why there is no process in the empty one it returns; the
- * first function with a status records it. */
+/* the empty process of a constructor without a status; the first function with one records why */
 static fd_process proc_none(const char *why)
 {
     return (fd_process){ .why = why };
@@ -512,8 +510,7 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
                          .law = proc_law_fdp };
 }
 
-/* b_k of fd_fdp on the modes of `to`; NULL where b is the released one, which is known of every
- * mode. */
+/* b_k of fd_fdp on the modes of `to`; NULL for the released ones, which are known of every mode */
 static double *proc_carry(fd_arena *a, const fd_process *p, const fd_cov *to)
 {
     const fd_space *s = &p->noise->s, *q = &to->s;
@@ -817,27 +814,18 @@ FD_NOFMA_FN static void lin_row(ptrdiff_t n, int nin, const fd_real c[3],
 }
 #endif
 
-/* block `task % blocks` of function `task / blocks` */
-static void lin_task(ptrdiff_t task, ptrdiff_t blocks, ptrdiff_t n, int nin, const fd_real *c,
-                     const fd_real *const in[3], fd_real *y)
-{
-    ptrdiff_t at = task % blocks * LIN_BLOCK, o = task / blocks * n + at;
-    ptrdiff_t len = n - at < LIN_BLOCK ? n - at : LIN_BLOCK;
-    const fd_real *from[3] = { NULL };
-    for (int j = 0; j < nin; j++) from[j] = in[j] + o;
-    lin_row(len, nin, c + task / blocks * 3, from, y + o);
-}
-
 /* b functions of n reals, c [b][3]; y may be an input */
 static void lin_batch(int b, ptrdiff_t n, int nin, const fd_real *c, const fd_real *const in[3],
                       fd_real *y)
 {
-    ptrdiff_t blocks = (n + LIN_BLOCK - 1) / LIN_BLOCK, tasks = b * blocks;
-    if (b * n < LIN_SERIAL) {
-        for (ptrdiff_t k = 0; k < tasks; k++) lin_task(k, blocks, n, nin, c, in, y);
-    } else {
-        FD_PARALLEL
-        for (ptrdiff_t k = 0; k < tasks; k++) lin_task(k, blocks, n, nin, c, in, y);
+    const ptrdiff_t blocks = (n + LIN_BLOCK - 1) / LIN_BLOCK;
+    FD_PARALLEL_IF(b * n >= LIN_SERIAL)
+    for (ptrdiff_t k = 0; k < b * blocks; k++) {      /* block k % blocks of function k/blocks */
+        ptrdiff_t at = k % blocks * LIN_BLOCK, o = k / blocks * n + at;
+        ptrdiff_t len = n - at < LIN_BLOCK ? n - at : LIN_BLOCK;
+        const fd_real *from[3] = { NULL };
+        for (int j = 0; j < nin; j++) from[j] = in[j] + o;
+        lin_row(len, nin, c + k / blocks * 3, from, y + o);
     }
 }
 
@@ -866,8 +854,7 @@ static double *lin_at(fd_arena *a, int b, double t)
     return tb;
 }
 
-/* y_i by the rule f. All coefficients are made before anything is written: on failure y is as it
- * was. */
+/* y_i by the rule f. Coefficients are made first, so that a failure leaves y as it was. */
 static void lin_apply(const char *where, const fd_process *p, int b, const double *t, lin_coef *f,
                       const void *ctx, int nin, const fd_real *const in[3], fd_real *y,
                       fd_arena scratch)
@@ -940,8 +927,7 @@ static int conv_known(fd_status *st, const char *where, int kind)
 }
 
 /* ctx: two kinds, from and to */
-static const char *conv_coef(const void *ctx, const fd_process *p, double t, double mu,
-                             double r[3])
+static const char *conv_coef(const void *ctx, const fd_process *p, double t, double mu, double r[3])
 {
     const int *kind = ctx;
     fd_coef c = p->law(p, t, mu);
@@ -962,8 +948,7 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
     int kind[2] = { conv_base(from), conv_base(to) };
     double up = conv_power(from), down = conv_power(to);
     fd_real *z = y;
-    if (!conv_known(scratch.st, __func__, from) || !conv_known(scratch.st, __func__, to))
-        return;
+    if (!conv_known(scratch.st, __func__, from) || !conv_known(scratch.st, __func__, to)) return;
     if (!proc_ready(__func__, p, scratch.st) || from == to) return;
     ptrdiff_t n = b * fd_size(&p->noise->s);
     if (up > 0) z = fd_raw(&scratch, fd_real, n);
@@ -1251,15 +1236,10 @@ static void oracle_run(const void *self, int what, const fd_space *s, int b, con
     fd_to_modes(s, b, x, u, scratch);
     if (what == ORACLE_VJP) space_pull(s, b, dy, w, scratch);
     if (scratch.st->code) return;
-    if ((double)b * o->n * n < LIN_BLOCK) {
-        for (int i = 0; i < b; i++)
-            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, tab, work + 4 * modes);
-    } else {
-        FD_PARALLEL
-        for (int i = 0; i < b; i++)
-            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[threads_this()],
-                       work + threads_this() * each + 4 * modes);
-    }
+    FD_PARALLEL_IF((double)b * o->n * n >= LIN_BLOCK)
+    for (int i = 0; i < b; i++)
+        oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[threads_this()],
+                   work + threads_this() * each + 4 * modes);
     if (what == ORACLE_EVAL) fd_from_modes(s, b, u, y, scratch);
     if (what == ORACLE_VJP) space_push(s, b, w, y, scratch);
 }
@@ -1282,8 +1262,7 @@ static void exact_var(const void *self, const fd_space *s, int b, const fd_real 
     ((const exact *)self)->run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
 }
 
-/* c/lam where it is the same on all modes and the modes span all points, else -1. c = 0 is 0 times
- * anything. */
+/* c/lam where it is one number and the modes span all points, else -1; c = 0 is 0 times anything */
 static double oracle_ratio(const fd_cov *noise, const double *c)
 {
     ptrdiff_t zeros = 0, same = 0, n = noise->s.modes;
@@ -1595,39 +1574,8 @@ static void precond_eval(const void *self, const fd_space *s, int b, const fd_re
     for (int i = 0; i < b; i++) {
         double cin, cout;
         fd_precond_scale(pm->w, t[i], &cin, &cout);
-        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout },
-                INPUTS(y + i * n, F + i * n), y + i * n);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout }, INPUTS(y + i * n, F + i * n), y + i * n);
     }
-}
-
-/* dx from dy by the transpose of dD/dx = (1 + cout cin dF/din) dG/dx, given din = (dF/din)^T dy. dg
- * is room. */
-static void precond_back(const fd_precond *w, const fd_space *s, int b, const fd_real *x,
-                         const double *t, const fd_real *dy, const fd_real *din, fd_real *dg,
-                         fd_real *dx, fd_arena scratch)
-{
-    ptrdiff_t n = fd_size(s);
-    for (int i = 0; i < b && !scratch.st->code; i++) {
-        double cin, cout;
-        fd_precond_scale(w, t[i], &cin, &cout);
-        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)(cin * cout) },
-                INPUTS(dy + i * n, din + i * n), dg + i * n);
-    }
-    w->gauss.vjp(w->gauss.self, s, b, x, t, dg, dx, scratch);
-}
-
-static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
-                        const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
-{
-    const precond_model *pm = self;
-    ptrdiff_t n = fd_size(s);
-    fd_real *in = fd_raw(&scratch, fd_real, b * n), *din = fd_raw(&scratch, fd_real, b * n);
-    fd_real *g = fd_raw(&scratch, fd_real, b * n);
-    if (!g) return;
-    precond_in(pm->w, s, b, x, t, g, in, scratch);
-    if (scratch.st->code) return;
-    pm->raw.vjp(pm->raw.self, s, b, in, t, dy, din, scratch);
-    precond_back(pm->w, s, b, x, t, dy, din, g, dx, scratch);
 }
 
 /* The raw model says F and asks for dF; D = G + cout F goes on to whoever asked for D. */
@@ -1635,7 +1583,7 @@ typedef struct {
     const fd_precond *w;
     const double *t;
     const fd_real *g;
-    fd_real *dy;                       /* of all functions, since precond_back wants it */
+    fd_real *dy;                       /* of all functions */
     ptrdiff_t n;
     fd_ask *ask;
     void *of;
@@ -1656,19 +1604,42 @@ static void precond_ask(void *of, int first, int b, const fd_real *F, fd_real *d
     memcpy(dF, dy, (size_t)(b * q->n) * sizeof *dF);
 }
 
+/* dx by the transpose of dD/dx = (1 + cout cin dF/din) dG/dx, of dy, or where that is NULL of what
+ * ask says */
+static void precond_slope(const precond_model *pm, const fd_space *s, int b, const fd_real *x,
+                          const double *t, const fd_real *dy, fd_ask *ask, void *of, fd_real *dx,
+                          fd_arena scratch)
+{
+    const fd_precond *w = pm->w;
+    ptrdiff_t n = fd_size(s);
+    fd_real *in = fd_raw(&scratch, fd_real, b * n), *g = fd_raw(&scratch, fd_real, b * n);
+    fd_real *own = fd_raw(&scratch, fd_real, dy ? 0 : b * n);
+    fd_real *din = fd_raw(&scratch, fd_real, b * n);
+    if (!din) return;
+    precond_in(w, s, b, x, t, g, in, scratch);
+    if (scratch.st->code) return;
+    if (dy) pm->raw.vjp(pm->raw.self, s, b, in, t, dy, din, scratch);
+    else pm->raw.pull(pm->raw.self, s, b, in, t, precond_ask,
+                      &(precond_asked){ w, t, g, own, n, ask, of }, din, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        double cin, cout;
+        fd_precond_scale(w, t[i], &cin, &cout);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)(cin * cout) },
+                INPUTS((dy ? dy : own) + i * n, din + i * n), g + i * n);
+    }
+    w->gauss.vjp(w->gauss.self, s, b, x, t, g, dx, scratch);
+}
+
+static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
+                        const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
+{
+    precond_slope(self, s, b, x, t, dy, NULL, NULL, dx, scratch);
+}
+
 static void precond_pull(const void *self, const fd_space *s, int b, const fd_real *x,
                          const double *t, fd_ask *ask, void *of, fd_real *dx, fd_arena scratch)
 {
-    const precond_model *pm = self;
-    ptrdiff_t n = fd_size(s);
-    fd_real *in = fd_raw(&scratch, fd_real, b * n), *g = fd_raw(&scratch, fd_real, b * n);
-    fd_real *dy = fd_raw(&scratch, fd_real, b * n), *din = fd_raw(&scratch, fd_real, b * n);
-    if (!din) return;
-    precond_in(pm->w, s, b, x, t, g, in, scratch);
-    if (scratch.st->code) return;
-    pm->raw.pull(pm->raw.self, s, b, in, t, precond_ask,
-                 &(precond_asked){ pm->w, t, g, dy, n, ask, of }, din, scratch);
-    precond_back(pm->w, s, b, x, t, dy, din, g, dx, scratch);
+    precond_slope(self, s, b, x, t, NULL, ask, of, dx, scratch);
 }
 
 fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
@@ -1719,8 +1690,7 @@ void fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, cons
                const double *t, fd_real *y, fd_arena scratch)
 {
     int base = conv_base(predicts);
-    if (!conv_known(scratch.st, __func__, predicts) || !proc_ready(__func__, p, scratch.st))
-        return;
+    if (!conv_known(scratch.st, __func__, predicts) || !proc_ready(__func__, p, scratch.st)) return;
     lin_apply(__func__, p, b, t, pair_target, &base, 2, INPUTS(x0, eps), y, scratch);
     if (base != predicts) fd_cov_pow(p->noise, -conv_power(predicts), b, y, y, scratch);
 }
@@ -1737,8 +1707,7 @@ static double weight_d2(fd_coef c, int kind)
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
 {
     static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V }; /* kind of a rule [v eq. 9, sec. 4] */
-    if (!proc_made(__func__, p, st) || !conv_known(st, __func__, predicts))
-        return 0;
+    if (!proc_made(__func__, p, st) || !conv_known(st, __func__, predicts)) return 0;
     if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD)
         return FD_FAIL(st, FD_EARG, __func__,
                        "no such rule, or a weight per mode: see fd_loss_weigh", rule), 0;
@@ -1801,8 +1770,7 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
         FD_FAIL(st, FD_EARG, __func__, "log-normal times need a finite mean and deviation");
     else if (rule == FD_T_LEVELS && !whole)
         FD_FAIL(st, FD_EARG, __func__, "levels are those of a chain or a ladder");
-    else if (whole && hi < 1)
-        FD_FAIL(st, FD_EARG, __func__, "a chain needs tmax >= 1");
+    else if (whole && hi < 1) FD_FAIL(st, FD_EARG, __func__, "a chain needs tmax >= 1");
     if (st->code) return;
     for (int i = 0, T = (int)hi; i < b && rule == FD_T_LEVELS; i += T)
         time_levels(fd_stream(fd_stream(r, 'l', (uint32_t)first), 'l', (uint32_t)(i / T)), T,
@@ -1912,8 +1880,7 @@ fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int
     return c;
 }
 
-/* The cells of the table lie between times in equal ratios, between squares where tmin = 0; where t
- * counts steps they are these. */
+/* The cells lie between times in equal ratios, between squares where tmin = 0, or are the steps. */
 fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm,
                              double prm, int predicts)
 {
@@ -2117,8 +2084,7 @@ static const char *step_slope(const void *ctx, const fd_process *p, double t, do
 }
 
 /* dB = sqrt(int_s^t q) xi */
-static const char *step_kick(const void *ctx, const fd_process *p, double t, double mu,
-                             double c[3])
+static const char *step_kick(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     c[0] = sqrt(proc_integral(p, ((const step_ctx *)ctx)->s, t, mu, 0));
     return NULL;
@@ -2437,8 +2403,7 @@ static int step_staged(int scheme) { return scheme >= FD_ONE_STAGE && scheme < F
 static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
 {
     if (!proc_ready(where, how->p, st)) return 0;
-    if (!how->model.eval)
-        FD_FAIL(st, FD_EARG, where, "the model is empty");
+    if (!how->model.eval) FD_FAIL(st, FD_EARG, where, "the model is empty");
     else if (!fd_scheme_name(how->scheme))
         FD_FAIL(st, FD_EARG, where, "no such scheme", how->scheme);
     else if (FD_LESS && (step_staged(how->scheme) || how->scheme == FD_PF_ADAPTIVE
@@ -2486,8 +2451,7 @@ static int step_times(const fd_sampler *how, const char *where, fd_status *st)
     return !st->code;
 }
 
-/* One step without corrector. before and dp are where the last step began and its D, for
- * pf-multistep; dp NULL: there was none. */
+/* A step without corrector. before, dp: where the last one began, and its D or NULL (multistep). */
 static void step_run(const fd_sampler *how, double before, const fd_real *dp, double t, double s,
                      int b, fd_real *x, const fd_real *xi, fd_real *d, fd_arena scratch)
 {
@@ -2639,8 +2603,7 @@ void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_rea
     }
 }
 
-/* x as how->start says. A matched start is m (mean + a draw of N(0, cov)) + s xi, which needs no
- * common modes. */
+/* x as how->start says. A matched start, m (mean + N(0, cov)) + s xi, needs no common modes. */
 static void step_begin(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
                        fd_arena scratch)
 {
@@ -3345,8 +3308,7 @@ void fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const f
     else if (predicts == FD_VELOCITY)
         ends_apply(__func__, p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
     else
-        FD_FAIL(scratch.st, FD_EARG, __func__,
-                "needs FD_VELOCITY or FD_NOISE; kind", predicts);
+        FD_FAIL(scratch.st, FD_EARG, __func__, "needs FD_VELOCITY or FD_NOISE; kind", predicts);
 }
 
 typedef struct { fd_interpolant p; int predicts; mix e[2]; } ends_model;
@@ -3833,8 +3795,7 @@ fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, con
 {
     for (int i = 0; half && i < m * (s ? s->nd : 0) && !a->st->code; i++)
         if (!(half[i] >= 0 && isfinite(half[i])))
-            FD_FAIL(a->st, FD_EARG, __func__, "a half width is negative or not finite; entry",
-                    i);
+            FD_FAIL(a->st, FD_EARG, __func__, "a half width is negative or not finite; entry", i);
     return obs_places(a, __func__, s, m, at, half, ch);
 }
 
@@ -3926,8 +3887,7 @@ void fd_obs_noise(fd_arena *a, fd_obs *o, double sd)
 void fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd)
 {
     if (a->st->code || o->m < 1 || !sd) return;
-    if (o->mul)
-        FD_FAIL(a->st, FD_EARG, __func__, "fd_obs_modal has one standard deviation");
+    if (o->mul) FD_FAIL(a->st, FD_EARG, __func__, "fd_obs_modal has one standard deviation");
     for (int i = 0; i < o->m; i++)
         if (!(sd[i] > 0 && isfinite(sd[i])))
             FD_FAIL(a->st, FD_EDATA, __func__,
@@ -3941,8 +3901,7 @@ void fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd)
 void fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov)
 {
     if (a->st->code || o->m < 1 || !cov) return;
-    if (o->mul)
-        FD_FAIL(a->st, FD_EARG, __func__, "fd_obs_modal has one standard deviation");
+    if (o->mul) FD_FAIL(a->st, FD_EARG, __func__, "fd_obs_modal has one standard deviation");
     size_t n = (size_t)o->m * (size_t)o->m;
     double *L = fd_raw(a, double, n);
     if (!L) return;
@@ -4080,11 +4039,15 @@ static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const do
     return 1;
 }
 
-/* Is it linear? */
+/* Is it linear? And is it ready, too? */
 static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
 {
     if (!o->linear) FD_FAIL(st, FD_EARG, where, "needs a linear observation");
     return !st->code;
+}
+static int obs_given(fd_status *st, const char *where, const fd_obs *o, const double *y)
+{
+    return obs_ready(st, where, o, y) && obs_linear(st, where, o);
 }
 
 /* --- The gain ---
@@ -4437,8 +4400,7 @@ static void gain_taken(const fd_gain *g, const fd_space *s, double rho, double s
 fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c0, const fd_obs *o,
                                const double *y)
 {
-    if (!obs_ready(a->st, __func__, o, y) || !obs_linear(a->st, __func__, o))
-        return NULL;
+    if (!obs_given(a->st, __func__, o, y)) return NULL;
     const ptrdiff_t n = fd_size(&o->s);
     fd_posterior *p = fd_new(a, fd_posterior, 1);
     fd_gain *g = fd_gain_new(a, o, c0, NULL);
@@ -4482,14 +4444,12 @@ void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
     const fd_space *s = &o->s;
     const ptrdiff_t n = fd_size(s), points = s->points;
     if (o->mul) {
-        fd_cov *c = fd_new(&scratch, fd_cov, 1);
         double *lam = fd_raw(&scratch, double, s->modes), noise = o->sd * o->sd;
         if (!lam) return;
         for (ptrdiff_t k = 0; k < s->modes; k++)
             lam[k] = g->w[k] + noise > 0 ? p->c0->lam[k] * noise / (g->w[k] + noise)
                                          : p->c0->lam[k];
-        *c = (fd_cov){ .s = *s, .lam = lam };
-        fd_cov_std(c, sd, scratch);
+        fd_cov_std(&(fd_cov){ .s = *s, .lam = lam }, sd, scratch);
         for (ptrdiff_t i = points; i < n && !scratch.st->code; i++) sd[i] = sd[i % points];
         return;
     }
@@ -4808,23 +4768,16 @@ static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const doub
  * w by the rule. It is 0 where x says nothing of the mode, for which see guide_unseen. */
 static double guide_ratio(fd_coef f) { return f.m >= GUIDE_LEAST ? f.v / f.m : 0; }
 
-/* D + (v/m) g, and (v/m) g alone */
+/* (v/m) g + D, or (v/m) g alone */
 static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu,
                               double c[3])
 {
     (void)ctx;
-    c[0] = 1, c[1] = guide_ratio(p->law(p, t, mu));
+    c[0] = guide_ratio(p->law(p, t, mu)), c[1] = 1;
     return NULL;
 }
 
-static const char *guide_cov(const void *ctx, const fd_process *p, double t, double mu, double c[3])
-{
-    (void)ctx;
-    c[0] = guide_ratio(p->law(p, t, mu));
-    return NULL;
-}
-
-/* Modes of a modal process with m < 1e-4, where rounding at the points hides J* w. There
+/* Modes of a modal process with m < 1e-4, where rounding at the points hides J* w: there
  * Cov = (v/m) C J* is the model's var, if it has one: y_k += var_k w_k. */
 static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const double *t,
                          const fd_real *w, fd_real *y, fd_arena scratch)
@@ -4882,7 +4835,7 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
         gain_units(m, rows, j, b, e);
         fd_obs_adjoint(o, b, Ds, e, W, scratch);
         guide_adjoint(g, b, xs, tb, W, K, scratch);
-        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, INPUTS(K), K, scratch);
+        lin_apply("fd_guided", g->p, b, tb, guide_pull, NULL, 1, INPUTS(K), K, scratch);
         fd_cov_pow(g->p->noise, 1, b, K, K, scratch);
         guide_unseen(g, b, xs, tb, W, K, scratch);
         gain_rows(o, Ds, rows, b, K, T, e, Q + (ptrdiff_t)j * m, scratch);
@@ -4996,7 +4949,7 @@ static void guide_eval(const void *self, const fd_space *s, int b, const fd_real
     guide_slope(o, b, x, tb, y, w, q, scratch);
     if (!o->how.plain) fd_cov_pow(p->noise, 1, b, q, q, scratch);
     else if (!scratch.st->code) space_riesz(s, 0, b, q);
-    lin_apply("fd_guided", p, b, tb, guide_pull, NULL, 2, INPUTS(y, q), y, scratch);
+    lin_apply("fd_guided", p, b, tb, guide_pull, NULL, 2, INPUTS(q, y), y, scratch);
     if (!o->how.plain) guide_unseen(&o->how, b, x, tb, w, y, scratch);
 }
 
@@ -5286,8 +5239,7 @@ static int amort_ready(fd_status *st, const char *where, const fd_condition *h, 
         FD_FAIL(st, FD_EARG, where, "no such base", h->base);
     else if (h->sees < 0 || h->sees > AMORT_ALL)
         FD_FAIL(st, FD_EARG, where, "no such channels", h->sees);
-    else if (h->base == FD_BASE_NONE && !conv_known(st, where, h->predicts))
-        return 0;
+    else if (h->base == FD_BASE_NONE && !conv_known(st, where, h->predicts)) return 0;
     else if (h->base == FD_BASE_MODEL && !h->model.eval)
         FD_FAIL(st, FD_EARG, where, "the base model is empty");
     else if (!h->c0 && (h->base != FD_BASE_NONE || h->sees & ~FD_SEES_VALUES))
@@ -5344,8 +5296,7 @@ void fd_amortised_scale(const fd_amortised *w, double t, double *cin, double *co
     *cout = sqrt(left / (w->volume * s->ch));
 }
 
-/* z [b][..][points], the channels that do not depend on x_t or t; y is [m], or with each = 1
- * [b][m] */
+/* z [b][..][points], the channels without x_t and t; y is [m], or with each = 1 [b][m] */
 static void amort_still(const fd_amortised *w, int b, const double *y, int each, fd_real *z,
                         fd_arena scratch)
 {
@@ -5480,8 +5431,7 @@ static void amort_eval(const void *self, const fd_space *s, int b, const fd_real
     if (scratch.st->code) return;
     o->raw.eval(o->raw.self, &wide, b, in, t, h->base == FD_BASE_NONE ? y : F, scratch);
     for (int i = 0; i < b && h->base != FD_BASE_NONE && !scratch.st->code; i++)
-        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout[i] },
-                INPUTS(y + i * n, F + i * n), y + i * n);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout[i] }, INPUTS(y + i * n, F + i * n), y + i * n);
 }
 
 fd_model fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y, fd_model raw)
@@ -5514,8 +5464,7 @@ void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, do
     if (!step_ready(how, __func__, st) || !g || !x || !obs_linear(st, __func__, g->o)) return;
     const fd_process *p = how->p;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    double sigma = how->steps > 0 && p->law(p, how->t[0], 0).m > 0
-                 ? sqrt(p->law(p, how->t[0], 0).v) / p->law(p, how->t[0], 0).m : INFINITY;
+    double sigma = how->steps > 0 ? exp(proc_logsigma(p, how->t[0], 0)) : INFINITY;
     if (p->modal) FD_FAIL(st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     if (!(fabs(sigma - rho) <= 1e-6 * rho))
         FD_FAIL(st, FD_EARG, __func__,
@@ -5613,9 +5562,7 @@ fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_gu
                                  fd_rng r, int n)
 {
     fd_status *st = a->st;
-    if (!step_ready(how, __func__, st) || !obs_ready(st, __func__, guide->o, guide->y)
-        || !obs_linear(st, __func__, guide->o))
-        return NULL;
+    if (!step_ready(how, __func__, st) || !obs_given(st, __func__, guide->o, guide->y)) return NULL;
     if (how->p->modal || how->scheme >= FD_ONE_STAGE || how->scheme == FD_ANCESTRAL_OPTIMAL
         || how->corrector || how->churn > 0)
         FD_FAIL(st, FD_EARG, __func__,
@@ -5775,8 +5722,7 @@ void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena s
     const fd_coef T = p->law(p, t, 0), S = p->law(p, s, 0);
     const int end = !(S.v > 0), m = g->o->m;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    if (!(S.m > 0 && T.v > 0))
-        FD_FAIL(st, FD_EARG, __func__, "sigma is infinite or 0 in the step");
+    if (!(S.m > 0 && T.v > 0)) FD_FAIL(st, FD_EARG, __func__, "sigma is infinite or 0 in the step");
     if (st->code) return;
     const double from = sqrt(T.v) / T.m, to = sqrt(S.v) / S.m, keep = to / from;
     const double late = g->rule == FD_DIFFUSIONPDE && k + 1 > .8 * how->steps ? .1 : 1;
@@ -6059,8 +6005,7 @@ static double chain_mala(const fd_cov *c, double h, double phi, const fd_real *u
     return phi + .5 * across + .25 * h * up + .25 * h * gCg;
 }
 
-/* v, which is u at first, moved by leapfrogs; returns H(v) - H(u). g is the gradient there, at
- * first and in the end. */
+/* v, at first u, moved by leapfrogs, and g, the gradient there; returns H(v) - H(u) */
 static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, double *phi,
                         fd_arena scratch)
 {
@@ -6087,8 +6032,7 @@ static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, 
     return dH + *phi - .125 * h * h * fd_inner(&C->s, g, z);
 }
 
-/* v on the ellipse through u and xi, whose arc is shrunk until the point lies above the slice;
- * returns Phi(v) */
+/* v on the ellipse through u and xi, whose arc shrinks until v is above the slice; returns Phi */
 static double chain_slice(fd_chain *c, const fd_real *xi, fd_real *v, fd_rng r, fd_arena scratch)
 {
     enum { MOST = 200 };
@@ -6119,15 +6063,14 @@ static double chain_propose(fd_chain *c, const fd_real *xi, fd_rng own, fd_real 
     const fd_cov *C = c->how.prior;
     const ptrdiff_t n = fd_size(&C->s);
     const double h = c->h;
+    const int walk = c->how.kind == FD_MCMC_WALK;
     switch (c->how.kind) {
     case FD_MCMC_PCN:
-        for (ptrdiff_t i = 0; i < n; i++)
-            v[i] = (fd_real)(sqrt(1 - h * h) * (double)c->u[i] + h * (double)xi[i]);
-        *phi = chain_phi(c, v, NULL, scratch);
-        return c->phi - *phi;
     case FD_MCMC_WALK:
-        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)((double)c->u[i] + h * (double)xi[i]);
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fd_real)((walk ? 1 : sqrt(1 - h * h)) * (double)c->u[i] + h * (double)xi[i]);
         *phi = chain_phi(c, v, NULL, scratch);
+        if (!walk) return c->phi - *phi;
         return c->phi - *phi
                + .5 * (fd_cov_norm2(C, c->u, scratch) - fd_cov_norm2(C, v, scratch));
     case FD_MCMC_MALA:
@@ -6244,8 +6187,7 @@ static void levy_times(const fd_levy *p, int n, const double *w, double *v)
     }
 }
 
-/* an inverse Gaussian number of mean mu and shape l, from a normal and a uniform one
- * [Michael et al.] */
+/* an inverse Gaussian number of mean mu and shape l, of normal z and uniform u [Michael et al.] */
 static double levy_inverse_gauss(double mu, double l, double z, double u)
 {
     double y = z * z, q = mu * y / (2 * l), x = mu * (1 + q - sqrt(q * (2 + q)));
@@ -6338,7 +6280,7 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
                    double *w, fd_real *x, fd_arena scratch)
 {
     fd_status *st = scratch.st;
-    if (!obs_ready(st, __func__, o, y) || !obs_linear(st, __func__, o)) return;
+    if (!obs_given(st, __func__, o, y)) return;
     const int n = (int)o->s.points, m = o->m;
     if (o->s.ch != 1 || n < 2 || !(p->s0 > 0) || !(p->b > 0)
         || (p->law == FD_LEVY_STUDENT && !(p->nu > 0)) || p->law < FD_LEVY_LAPLACE
@@ -6399,8 +6341,7 @@ static double series_cov(int n, const double *x, double mean, int lag)
     return sum / n;
 }
 
-/* Series of several chains: their means, the mean variance W within them, and the variance of
- * all. */
+/* series of several chains: their means, the mean variance W within them, the variance of all */
 typedef struct { int chains, n; const double *x; double *mean, W, var; } series;
 
 /* the autocorrelation at a lag */
@@ -6425,8 +6366,7 @@ static double series_tau(const series *s)
     return tau;
 }
 
-/* var = (n - 1)/n W + B/n, where B/n is the variance of the means. 0 where there is nothing to
- * say. */
+/* var = (n - 1)/n W + B/n, B/n the variance of the means; 0 where there is nothing to say */
 static int series_new(series *s, int chains, int n, const double *x, fd_arena *a)
 {
     double mean = 0, B = 0;
@@ -6478,6 +6418,17 @@ double fd_ess(int chains, int n, const double *x, fd_arena scratch)
 
 /* --- The law of an affine step --- */
 
+/* C = A op(B) of d x d matrices */
+static void small_mul(ptrdiff_t d, int tb, const double *A, const double *B, double *C)
+{
+    for (ptrdiff_t i = 0; i < d; i++)
+        for (ptrdiff_t j = 0; j < d; j++) {
+            double sum = 0;
+            for (ptrdiff_t k = 0; k < d; k++) sum += A[i * d + k] * B[tb ? j * d + k : k * d + j];
+            C[i * d + j] = sum;
+        }
+}
+
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch)
 {
@@ -6505,21 +6456,15 @@ double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mea
         next[i] = sum;
         worst = fmax(worst, fabs(like - last[i])), size = fmax(size, fabs(last[i]));
     }
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) {
-            double sum = 0;
-            for (int k = 0; k < n; k++) sum += F[(ptrdiff_t)i * n + k] * cov[(ptrdiff_t)k * n + j];
-            G[(ptrdiff_t)i * n + j] = sum;
-        }
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j <= i; j++) {
-            double sum = 0;
-            for (int k = 0; k < n; k++) sum += G[(ptrdiff_t)i * n + k] * F[(ptrdiff_t)j * n + k];
+    small_mul(n, 0, F, cov, G);
+    small_mul(n, 1, G, F, cov);
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t j = 0; j <= i; j++) {
             for (int k = 0; k < q; k++) {
                 const double *c = x + (1 + n + k) * (ptrdiff_t)n;
-                sum += (c[i] - x[i]) * (c[j] - x[j]);
+                cov[i * n + j] += (c[i] - x[i]) * (c[j] - x[j]);
             }
-            cov[(ptrdiff_t)i * n + j] = cov[(ptrdiff_t)j * n + i] = sum;
+            cov[j * n + i] = cov[i * n + j];
         }
     memcpy(mean, next, (size_t)n * sizeof *mean);
     return size > 0 ? worst / size : worst;
@@ -6622,17 +6567,33 @@ static void linear_mix(const fd_space *s, int b, int nin, const double *c, ptrdi
     fd_from_modes(s, b, u[0], y, scratch);
 }
 
+/* x at t of x at s, by exponential Euler where nx is not NULL */
+static void linear_move(const char *where, const fd_linear *l, double s, double t, int b,
+                        fd_real *x, const fd_real *nx, const fd_real *xi, fd_arena scratch)
+{
+    if (!linear_ready(where, l, s, t, scratch.st) || !x) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    const double h = t - s;
+    double *c = fd_raw(&scratch, double, 3 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        const double a = ou_a(l, k);
+        c[k] = exp(-a * h);
+        c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;               /* [Thesis eqs. 2.43, 2.44] */
+        c[2 * modes + k] = sqrt(ou_g(a, h));
+    }
+    if (c) linear_mix(&l->noise->s, b, 3, c, 0, INPUTS(x, nx, xi), x, scratch);
+}
+
 void fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *xi,
                     fd_arena scratch)
 {
-    if (!linear_ready(__func__, l, s, t, scratch.st) || !x) return;
-    const ptrdiff_t modes = l->noise->s.modes;
-    double *c = fd_raw(&scratch, double, 2 * modes);
-    for (ptrdiff_t k = 0; c && k < modes; k++) {
-        c[k] = exp(-ou_a(l, k) * (t - s));
-        c[modes + k] = sqrt(ou_g(ou_a(l, k), t - s));
-    }
-    if (c) linear_mix(&l->noise->s, b, 2, c, 0, INPUTS(x, xi, NULL), x, scratch);
+    linear_move(__func__, l, s, t, b, x, NULL, xi, scratch);
+}
+
+void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
+                        const fd_real *nx, const fd_real *xi, fd_arena scratch)
+{
+    linear_move(__func__, l, s, t, b, x, nx, xi, scratch);
 }
 
 /* c [3][modes]: x at t is c0 x + c1 end + c2 xi of the x at s */
@@ -6649,27 +6610,29 @@ static void bridge_coef(const fd_linear *l, double s, double t, double *c)
     }
 }
 
+/* x at t [times], one time for all functions or one for each, of x0 at s */
+static void bridge_move(const char *where, const fd_linear *l, double s, int times,
+                        const double *t, int b, const fd_real *x0, const fd_real *end,
+                        const fd_real *xi, fd_real *x, fd_arena scratch)
+{
+    for (int i = 0; i < times; i++)
+        if (!linear_ready(where, l, s, t[i], scratch.st)) return;
+    const ptrdiff_t per = 3 * l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, times * per);
+    for (int i = 0; i < times && c; i++) bridge_coef(l, s, t[i], c + i * per);
+    if (c) linear_mix(&l->noise->s, b, 3, c, times > 1 ? per : 0, INPUTS(x0, end, xi), x, scratch);
+}
+
 void fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
                     const fd_real *xi, fd_arena scratch)
 {
-    if (!linear_ready(__func__, l, s, t, scratch.st) || !x || !end) return;
-    double *c = fd_raw(&scratch, double, 3 * l->noise->s.modes);
-    if (!c) return;
-    bridge_coef(l, s, t, c);
-    linear_mix(&l->noise->s, b, 3, c, 0, INPUTS(x, end, xi), x, scratch);
+    if (x && end) bridge_move(__func__, l, s, 1, &t, b, x, end, xi, x, scratch);
 }
 
 void fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real *x0,
                     const fd_real *end, const fd_real *xi, fd_real *x, fd_arena scratch)
 {
-    if (!t || !x0 || !end || !x) return;
-    for (int i = 0; i < b; i++)
-        if (!linear_ready(__func__, l, 0, t[i], scratch.st)) return;
-    const ptrdiff_t per = 3 * l->noise->s.modes;
-    double *c = fd_raw(&scratch, double, b * per);
-    if (!c) return;
-    for (int i = 0; i < b; i++) bridge_coef(l, 0, t[i], c + i * per);
-    linear_mix(&l->noise->s, b, 3, c, per, INPUTS(x0, end, xi), x, scratch);
+    if (t && x0 && end && x) bridge_move(__func__, l, 0, b, t, b, x0, end, xi, x, scratch);
 }
 
 void fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
@@ -6758,8 +6721,8 @@ double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end,
 void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *y, const fd_rng *r,
                    int first, int b, const fd_real *x, fd_real *end, fd_arena scratch)
 {
-    if (!linear_ready(__func__, l, t, l->T, scratch.st) || !obs_ready(scratch.st, __func__, o, y)
-        || !obs_linear(scratch.st, __func__, o) || !x || !end)
+    if (!linear_ready(__func__, l, t, l->T, scratch.st) || !obs_given(scratch.st, __func__, o, y)
+        || !x || !end)
         return;
     const fd_space *s = &l->noise->s;
     const ptrdiff_t n = b * fd_size(s);
@@ -6814,22 +6777,21 @@ void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd
     fd_linear_law(l, 0, l->T, ET, VT, scratch);
     fd_to_modes(s, 1, x0, start, scratch);
     for (int i = 0; i < b && !scratch.st->code; i++) {
-        double top = -INFINITY, sum = 0;
         int pick = -1;
         fd_to_modes(s, 1, x + i * n, u, scratch);
         for (int pass = 0; pass < 2; pass++) {             /* weights, then the mean or the draw */
             if (pass) {
                 memset(mean, 0, (size_t)all * sizeof *mean);
-                for (int j = 0; j < m.n; j++) sum += logp[j] = exp(logp[j] - top);
+                softmax(m.n, logp);
                 if (r) {
                     fd_rng own = fd_stream(fd_stream(*r, 'm', 0), 'i', (uint32_t)(first + i));
-                    double at = (double)fd_index(own, 0, 1 << 24) / (1 << 24) * sum;
+                    double at = (double)fd_index(own, 0, 1 << 24) / (1 << 24);
                     for (pick = 0; pick + 1 < m.n && at >= logp[pick]; pick++) at -= logp[pick];
                     fd_normal(own, all, z);
                 }
             }
             for (int j = 0; j < m.n; j++) {
-                double p = m.logw[j], w = pick >= 0 ? 1 : pass ? logp[j] / sum : 0;
+                double p = m.logw[j], w = pick >= 0 ? 1 : pass ? logp[j] : 0;
                 if (pass && pick >= 0 && j != pick) continue;
                 for (ptrdiff_t k = 0; k < all; k++) {
                     const ptrdiff_t e = k % modes;
@@ -6841,7 +6803,6 @@ void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd
                     if (pick >= 0 && P < INFINITY) mean[k] += (double)z[k] / sqrt(P);
                 }
                 if (!pass) logp[j] = p;
-                if (!pass && p > top) top = p;
             }
         }
         for (ptrdiff_t k = 0; k < all; k++) u[k] = (fd_real)mean[k];
@@ -6853,8 +6814,7 @@ double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const do
                         const fd_real *x0, fd_arena scratch)
 {
     fd_status *st = scratch.st;
-    if (!linear_ready(__func__, l, 0, l->T, st) || !obs_ready(st, __func__, o, y)
-        || !obs_linear(st, __func__, o) || !x0)
+    if (!x0 || !linear_ready(__func__, l, 0, l->T, st) || !obs_given(st, __func__, o, y))
         return NAN;
     if (!obs_noisy(o)) FD_FAIL(st, FD_EARG, __func__, "needs noise: it is the cost at the end");
     if (steps < 0) FD_FAIL(st, FD_EARG, __func__, "steps is negative", steps);
@@ -6891,22 +6851,6 @@ void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1,
         const double p = 2 * E * s0[k] * s1[k];
         cov[k] = p > 0 ? p * p / (2 * E * (sqrt(p * p + V * V) + V)) : 0;
     }
-}
-
-void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
-                        const fd_real *nx, const fd_real *xi, fd_arena scratch)
-{
-    if (!linear_ready(__func__, l, s, t, scratch.st) || !x) return;
-    const ptrdiff_t modes = l->noise->s.modes;
-    const double h = t - s;
-    double *c = fd_raw(&scratch, double, 3 * modes);
-    for (ptrdiff_t k = 0; c && k < modes; k++) {
-        const double a = ou_a(l, k);
-        c[k] = exp(-a * h);
-        c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;               /* [Thesis eqs. 2.43, 2.44] */
-        c[2 * modes + k] = sqrt(ou_g(a, h));
-    }
-    if (c) linear_mix(&l->noise->s, b, 3, c, 0, INPUTS(x, nx, xi), x, scratch);
 }
 
 /* inner [b] = <d, y>_C and, where not NULL, norm [b] = |d|_C^2 of b functions */
@@ -7119,21 +7063,10 @@ void fd_system_weight(const fd_system *e, double t, double h, double rate, int b
 
 /* --- Guided proposals --- */
 
-/* C = A op(B) of d x d matrices */
-static void small_mul(int d, int tb, const double *A, const double *B, double *C)
-{
-    for (int i = 0; i < d; i++)
-        for (int j = 0; j < d; j++) {
-            double sum = 0;
-            for (int k = 0; k < d; k++) sum += A[i * d + k] * B[tb ? j * d + k : k * d + j];
-            C[i * d + j] = sum;
-        }
-}
-
 /* E = e^Bh, m = int_0^h e^Bs beta ds, C = int_0^h e^Bs S e^B's ds, by series for h/2^n, doubled n
  * times. room [4][d][d]. */
-static void linear_move(int d, double h, const double *B, const double *beta, const double *S,
-                        double *E, double *m, double *C, double *room)
+static void proposal_linear(int d, double h, const double *B, const double *beta, const double *S,
+                            double *E, double *m, double *C, double *room)
 {
     const int dd = d * d;
     double *P = room, *L = room + dd, *Q = room + 2 * dd, *R = room + 3 * dd, size = 0, step = h;
@@ -7167,8 +7100,7 @@ static void linear_move(int d, double h, const double *B, const double *beta, co
     }
 }
 
-/* Functions h(x) = exp(c + v'x - x'Hx/2) are kept as c, v, H. Here h is multiplied by
- * N(y; x, gamma). */
+/* h(x) = exp(c + v'x - x'Hx/2) is kept as c, v, H. Here it is multiplied by N(y; x, gamma). */
 static void proposal_see(int d, const double *y, const double *gamma, double *c, double *v,
                          double *H, double *room, fd_status *st)
 {
@@ -7282,7 +7214,7 @@ fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
             proposal_see(d, g->values + (ptrdiff_t)left * d, g->noise + left * dd, ck, vk, Hk,
                          room, st);
         }
-        linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, E, m, C, room);
+        proposal_linear(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, E, m, C, room);
         if (k == K - 1 && !g->gamma) proposal_see(d, g->end, C, ck, vk, Hk, room, st);
         else proposal_blur(d, C, ck, vk, Hk, room, st);
         proposal_pull(d, E, m, ck, vk, Hk, room);
@@ -7362,8 +7294,7 @@ void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path
             for (int p = 0; p < d; p++) {
                 double gap = F[p] - (g->beta ? g->beta[p] : 0);
                 x[d + p] = x[p] + h * F[p];
-                for (int l = 0; l < w; l++)
-                    x[d + p] += G[p * w + l] * (h * u[l] + sqrt(h) * zk[l]);
+                for (int l = 0; l < w; l++) x[d + p] += G[p * w + l] * (h * u[l] + sqrt(h) * zk[l]);
                 if (last) y[p] = g->end[p] - x[p] - h * F[p], x[d + p] = g->end[p];
                 if (g->weight == FD_PROPOSAL_CHAIN) continue;
                 for (int q = 0; q < d; q++) {
