@@ -70,8 +70,7 @@
 
 /* ---- Processes ------------------------------------------------------------------------------- *
  *
- * law(p, t, mu) gives m, v and their derivatives; mu is the eigenvalue of -Laplacian of the
- * mode. */
+ * law(p, t, mu) gives m, v and their derivatives; mu is the mode's eigenvalue of -Laplacian. */
 
 /* The variance-preserving processes are one function of B = -log m^2: m = exp(-B/2),
  * v = 1 - exp(-B), written with expm1 since v must be right to rounding at small t. */
@@ -135,8 +134,7 @@ static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
     return (fd_coef){ 1 - t, s * s, -1, 2 * s * (1 - p->prm[0]) };
 }
 
-/* log gamma(t), which is linear between whole t, and its slope: at a whole t that of the interval
- * below, which a reverse step enters */
+/* log gamma(t), linear between whole t, and its slope, at a whole t of the interval below */
 static double proc_log_gamma(const fd_process *p, double t, double *slope)
 {
     int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
@@ -456,14 +454,6 @@ static int space_fits(fd_status *st, const char *where, const fd_space *s, const
     return !st->code;
 }
 
-/* mu of mode k; 0 on a dense space, whose modes have none */
-static double proc_mu(const fd_space *s, ptrdiff_t k)
-{
-    double mu = 0;
-    if (!s->basis) fd_wave(s, k, &mu);
-    return mu;
-}
-
 /* Is there a mode k? Where one law is for all modes the answer is yes. */
 static int proc_has(const fd_process *p, ptrdiff_t k)
 {
@@ -473,7 +463,10 @@ static int proc_has(const fd_process *p, ptrdiff_t k)
 /* what law is told of mode k, its mu or its number; proc_args: of all modes, mu [modes] */
 static double proc_arg(const fd_process *p, ptrdiff_t k)
 {
-    return !p->modal || !p->noise ? 0 : p->modal == 2 ? (double)k : proc_mu(&p->noise->s, k);
+    double mu = 0;                                    /* modes of a dense space have none */
+    if (!p->modal || !p->noise) return 0;
+    if (p->modal == 1 && !p->noise->s.basis) fd_wave(&p->noise->s, k, &mu);
+    return p->modal == 2 ? (double)k : mu;
 }
 
 static double *proc_args(const fd_process *p, fd_arena *a)
@@ -902,8 +895,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
  *
  *     y' = ((al' be - be' al) x + (be' m - al' s) y)/(m be - s al)
  *
- * and a change of D moves y by (al - be m/s) times as much. The last two kinds are a power of C
- * times the score. */
+ * and a change of D moves y by (al - be m/s) times as much. The last two are C^-p of the score. */
 
 /* A model of this kind says y = al D + be e, where e = (x - m D)/s. */
 static void conv_pair(fd_coef c, int kind, double *al, double *be)
@@ -1604,8 +1596,7 @@ static void precond_ask(void *of, int first, int b, const fd_real *F, fd_real *d
     memcpy(dF, dy, (size_t)(b * q->n) * sizeof *dF);
 }
 
-/* dx by the transpose of dD/dx = (1 + cout cin dF/din) dG/dx, of dy, or where that is NULL of what
- * ask says */
+/* dx by the transpose of dD/dx = (1 + cout cin dF/din) dG/dx, of dy, or if NULL what ask says */
 static void precond_slope(const precond_model *pm, const fd_space *s, int b, const fd_real *x,
                           const double *t, const fd_real *dy, fd_ask *ask, void *of, fd_real *dx,
                           fd_arena scratch)
@@ -1745,14 +1736,6 @@ static void time_levels(fd_rng r, int T, int b, double *t)
     }
 }
 
-/* A level of a chain from `lo` on, where t = k stands for the step from k to k - 1; u is uniform.
- * The log-uniform law takes the whole part of a number that is log-uniform on [lo, T + 1). */
-static double time_level(int log_law, double lo, double T, double u)
-{
-    double t = log_law ? floor(lo * pow((T + 1) / lo, u)) : ceil(lo - 1 + (T + 1 - lo) * u);
-    return fmin(fmax(t, lo), T);
-}
-
 void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                    double *t, fd_status *st)
 {
@@ -1784,8 +1767,11 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
             fd_normal4(r, (uint32_t[4]){ (uint32_t)(first + i), 0, 0, 0 }, z);
             t[i] = proc_time(p, mean + sd * (double)z[0]);
             if (whole) t[i] = fmax(ceil(t[i]), low);
-        } else if (whole) t[i] = time_level(rule == FD_T_LOG, low, floor(hi), u);
-        else t[i] = fmin(rule == FD_T_LOG ? lo * pow(hi / lo, u) : lo + (hi - lo) * u, hi);
+        } else if (whole) {                           /* t = k: the step from k to k - 1 */
+            double T = floor(hi), at = rule == FD_T_LOG ? floor(low * pow((T + 1) / low, u))
+                                                        : ceil(low - 1 + (T + 1 - low) * u);
+            t[i] = fmin(fmax(at, low), T);
+        } else t[i] = fmin(rule == FD_T_LOG ? lo * pow(hi / lo, u) : lo + (hi - lo) * u, hi);
     }
 }
 
@@ -1941,8 +1927,7 @@ void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t,
 /* ---- Sampling -------------------------------------------------------------------------------- *
  *
  * The reverse equations, with tau = -t and S = -(x - m D)/v. eta = 0 is the probability-flow ODE,
- * eta = 1 the reverse SDE, any eta a family with the same marginals
- * [SDE eqs. 6, 13; EDM eqs. 4, 6]:
+ * eta = 1 the reverse SDE, any eta the same marginals [SDE eqs. 6, 13; EDM eqs. 4, 6]:
  *
  *     dx/dtau = a x + (1 + eta^2) q S/2 + eta sqrt(q) noise = cx x + cD D + eta sqrt(q) noise
  *     cx = -v'/2v - eta^2 q/2v,    cD = m v'/2v - m' + eta^2 q m/2v
@@ -1960,24 +1945,16 @@ static void step_drift(fd_coef c, double eta2, double *cx, double *cD, double *q
 }
 
 static const struct { const char *name; int noisy; } step_scheme[FD_SCHEMES] = {
-    [FD_EULER_MARUYAMA] = { "euler-maruyama", 1 },
-    [FD_PF_EULER] = { "pf-euler", 0 },
-    [FD_ETA_EULER] = { "eta-euler", 1 },
-    [FD_EXPONENTIAL] = { "exponential", 1 },
-    [FD_SEMI_ANALYTIC] = { "semi-analytic", 1 },
-    [FD_ANCESTRAL] = { "ancestral", 1 },
+    [FD_EULER_MARUYAMA] = { "euler-maruyama", 1 },   [FD_PF_EULER] = { "pf-euler", 0 },
+    [FD_ETA_EULER] = { "eta-euler", 1 },             [FD_EXPONENTIAL] = { "exponential", 1 },
+    [FD_SEMI_ANALYTIC] = { "semi-analytic", 1 },     [FD_ANCESTRAL] = { "ancestral", 1 },
     [FD_ANCESTRAL_LARGE] = { "ancestral-large", 1 },
     [FD_ANCESTRAL_OPTIMAL] = { "ancestral-optimal", 1 },
-    [FD_DDIM] = { "ddim", 1 },
-    [FD_VE_PREDICTOR] = { "ve-predictor", 1 },
-    [FD_VP_PREDICTOR] = { "vp-predictor", 1 },
-    [FD_PF_HEUN] = { "pf-heun", 0 },
-    [FD_PF_MIDPOINT] = { "pf-midpoint", 0 },
-    [FD_PF_RK4] = { "pf-rk4", 0 },
-    [FD_STOCHASTIC_HEUN] = { "stochastic-heun", 1 },
-    [FD_PF_MULTISTEP] = { "pf-multistep", 0 },
-    [FD_PF_ADAPTIVE] = { "pf-adaptive", 0 },
-    [FD_ANNEALED] = { "annealed", 0 },
+    [FD_DDIM] = { "ddim", 1 },                       [FD_VE_PREDICTOR] = { "ve-predictor", 1 },
+    [FD_VP_PREDICTOR] = { "vp-predictor", 1 },       [FD_PF_HEUN] = { "pf-heun", 0 },
+    [FD_PF_MIDPOINT] = { "pf-midpoint", 0 },         [FD_PF_RK4] = { "pf-rk4", 0 },
+    [FD_STOCHASTIC_HEUN] = { "stochastic-heun", 1 }, [FD_PF_MULTISTEP] = { "pf-multistep", 0 },
+    [FD_PF_ADAPTIVE] = { "pf-adaptive", 0 },         [FD_ANNEALED] = { "annealed", 0 },
 };
 
 const char *fd_scheme_name(int scheme)
@@ -2276,8 +2253,7 @@ static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd
 }
 
 /* b functions of n numbers on their way to the time `to`, each with its own time t and step h,
- * which is t - next and so has the sign of `way`. With tr also the sum of div F, whose slopes are
- * g. */
+ * which is t - next and so has the sign of `way`. With tr also the sum of div F, of slopes g. */
 typedef struct {
     const fd_sampler *how;
     step_ctx ctx;
@@ -2660,16 +2636,6 @@ static const char *step_forward(const void *ctx, const fd_process *p, double t, 
     return NULL;
 }
 
-/* one draw of the run, or NULL where `on` is 0 */
-static const fd_real *step_draw(const fd_run *run, int on, uint32_t purpose, int i, fd_real *xi,
-                                fd_arena scratch)
-{
-    if (!on) return NULL;
-    fd_cov_draw(run->how.p->noise, fd_stream(run->r, purpose, (uint32_t)i), run->first, run->b, xi,
-                scratch);
-    return xi;
-}
-
 /* What a step consists of: the corrector at t, the predictor, churn and the predictor again, the
  * corrector at s [SDE alg. 1]; annealing corrects at t, and in the last step at s; last of all D.
  * fd_step makes these moves, and fd_exact_law asks what each of them does to the law. */
@@ -2751,8 +2717,10 @@ int fd_step(fd_run *run, fd_arena scratch)
     if (scratch.st->code) return 0;
     memcpy(x, run->x, (size_t)n * sizeof *x);
     for (int j = 0; step_plan(how, k, j, &m); j++) {
+        fd_rng own = fd_stream(run->r, m.purpose, (uint32_t)m.i);
+        if (m.noisy) fd_cov_draw(how->p->noise, own, run->first, b, xi, scratch);
         step_make_move(how, &m, how->t[k ? k - 1 : 0], k ? run->prev : NULL, b, x,
-                       step_draw(run, m.noisy, m.purpose, m.i, xi, scratch), run->d, scratch);
+                       m.noisy ? xi : NULL, run->d, scratch);
         if (dp && m.what == MOVE_PREDICT) memcpy(dp, run->d, (size_t)n * sizeof *dp);
     }
     if (scratch.st->code) return 0;
@@ -2880,8 +2848,7 @@ static trace_law trace_start(const char *where, const fd_sampler *how, fd_arena 
     return r;
 }
 
-/* Do the times fall, and end where there is noise? The density at t[steps] is that of a noised law;
- * a law without noise may have none. */
+/* Do the times fall, and end where there is noise? Else there may be no density. */
 static int trace_times(const fd_sampler *how, const char *where, fd_status *st)
 {
     if (step_times(how, where, st) && !(how->p->law(how->p, how->t[how->steps], 0).v > 0))
@@ -2972,8 +2939,7 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
 
 /* --- The bound ---
  *
- * [Survey eq. 4.1; VDM code, model_vdm.py], by nodes at which one D is asked for all functions at
- * one time. */
+ * [Survey eq. 4.1; VDM code, model_vdm.py], by nodes: one time for all functions. */
 
 enum { ELBO_PATH, ELBO_END };                     /* [Thesis eqs. 3.11, 3.13, 3.46-3.50, 3.53] */
 /* three Gauss points on [0, 1], and their weights */
@@ -3105,14 +3071,6 @@ typedef struct {
     int two;                          /* there is a last D */
 } law_state;
 
-/* |S| of coefficient j; it is 0 in modes that nothing ever reaches */
-static double law_scale(const fd_sampler *how, const law_state *w, double top, ptrdiff_t j)
-{
-    const fd_cov *c = how->p->noise;
-    if (how->scheme == FD_PF_ADAPTIVE) return sqrt(w->P[j]);
-    return w->P[j] > 0 || c->lam[j % c->s.modes] > 0 ? top : 0;
-}
-
 /* what a move makes of coefficient j: M, D and the factors a, g and r, which is c or n */
 typedef struct { double M, D, a, g, r, len; } law_map;
 
@@ -3179,7 +3137,9 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
     law_map *f = fd_new(&scratch, law_map, n);
     if (!f) return;
     for (ptrdiff_t j = 0; j < n; j++) size = fmax(size, fabs(w->M[j]));
-    for (ptrdiff_t j = 0; j < n; j++) f[j].len = law_scale(how, w, size, j);
+    for (ptrdiff_t j = 0; j < n; j++)                 /* 0 in modes that nothing ever reaches */
+        f[j].len = how->scheme == FD_PF_ADAPTIVE ? sqrt(w->P[j])
+                 : w->P[j] > 0 || c->lam[j % c->s.modes] > 0 ? size : 0;
     if (law_probe(how, m, before, w, two, f, scratch) && how->scheme != FD_PF_ADAPTIVE)
         law_probe(how, m, before, w, two, f, scratch);
     for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
@@ -3930,23 +3890,15 @@ static void obs_chol(const fd_obs *o, int what, double *r)
     }
 }
 
-/* z [m] ~ N(0, 1) */
-static void obs_normals(fd_rng r, int m, double *z, fd_arena scratch)
-{
-    fd_real *own = fd_raw(&scratch, fd_real, m);
-    if (!own) return;
-    fd_normal(r, m, own);
-    for (int i = 0; i < m; i++) z[i] = (double)own[i];
-}
-
 /* eta [b][m] ~ N(0, Gamma), eta_i of stream (r, first + i) */
 static void obs_noises(const fd_obs *o, fd_rng r, int first, int b, double *eta, fd_arena scratch)
 {
+    fd_real *z = fd_raw(&scratch, fd_real, o->m);
     memset(eta, 0, (size_t)b * (size_t)o->m * sizeof *eta);
-    for (int i = 0; i < b && obs_noisy(o); i++) {
-        double *z = eta + (ptrdiff_t)i * o->m;
-        obs_normals(fd_stream(r, 'y', (uint32_t)(first + i)), o->m, z, scratch);
-        obs_chol(o, NOISE_TIMES, z);
+    for (int i = 0; i < b && z && obs_noisy(o); i++, eta += o->m) {
+        fd_normal(fd_stream(r, 'y', (uint32_t)(first + i)), o->m, z);
+        for (int j = 0; j < o->m; j++) eta[j] = (double)z[j];
+        obs_chol(o, NOISE_TIMES, eta);
     }
 }
 
@@ -4106,34 +4058,24 @@ static void gain_whiten(const fd_obs *o, double *G)
     }
 }
 
-/* an empty gain, with w of a modal observation; NULL where it failed */
-static fd_gain *gain_begin(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x)
-{
-    static const char where[] = "fd_gain_new";
-    fd_status *st = a->st;
-    fd_gain *g = fd_new(a, fd_gain, 1);
-    if (fd_size(&c->s) != fd_size(&o->s) || (o->mul && !space_same(&o->s, &c->s)))
-        FD_FAIL(st, FD_ESHAPE, where, "covariance and observation have different points",
-                fd_size(&c->s), fd_size(&o->s));
-    if (!o->linear && !x)
-        FD_FAIL(st, FD_EARG, where, "a nonlinear observation needs a function to linearise at");
-    if (st->code) return NULL;
-    *g = (fd_gain){ .o = o, .c = c, .x = o->linear ? NULL : x };
-    if (o->mul && !(g->w = fd_raw(a, double, o->s.modes))) return NULL;
-    for (ptrdiff_t k = 0; o->mul && k < o->s.modes; k++)
-        g->w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
-    return g;
-}
-
 fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x)
 {
     fd_status *st = a->st;
     if (st->code || !o || o->m < 1 || !c) return NULL;
     const int m = o->m, rows = m < GAIN_ROWS ? m : GAIN_ROWS;
     const ptrdiff_t n = fd_size(&o->s);
-    fd_gain *g = gain_begin(a, o, c, x);
-    if (!g || o->mul) return g;
-    g->w = fd_raw(a, double, m);
+    fd_gain *g = fd_new(a, fd_gain, 1);
+    if (fd_size(&c->s) != n || (o->mul && !space_same(&o->s, &c->s)))
+        FD_FAIL(st, FD_ESHAPE, __func__, "covariance and observation have different points",
+                fd_size(&c->s), n);
+    if (!o->linear && !x)
+        FD_FAIL(st, FD_EARG, __func__, "a nonlinear observation needs a function to linearise at");
+    double *w = fd_raw(a, double, o->mul ? o->s.modes : m);
+    if (!w) return NULL;
+    *g = (fd_gain){ .o = o, .c = c, .x = o->linear ? NULL : x, .w = w };
+    for (ptrdiff_t k = 0; o->mul && k < o->s.modes; k++)
+        w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
+    if (o->mul) return g;
     g->V = fd_raw(a, double, (size_t)m * (size_t)m);
     fd_arena scratch = *a;
     double *G = fd_raw(&scratch, double, (size_t)m * (size_t)m);
@@ -4709,20 +4651,12 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
 #define GUIDE_LEAST 1e-4                              /* below it x says too little of x0 */
 typedef struct { fd_guide how; fd_gain *gain; } guide_model;
 
-/* r0 w + e, and r1 w; ctx: two kinds, that of the model and FD_X0 */
-static const char *guide_r0(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+/* r0 w + e, or r1 w; ctx: the kind of the model, FD_X0, and which */
+static const char *guide_r(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     double r[3];
     const char *why = conv_coef(ctx, p, t, mu, r);
-    if (!why) c[0] = r[0], c[1] = 1;
-    return why;
-}
-
-static const char *guide_r1(const void *ctx, const fd_process *p, double t, double mu, double c[3])
-{
-    double r[3];
-    const char *why = conv_coef(ctx, p, t, mu, r);
-    if (!why) c[0] = r[1];
+    if (!why) c[0] = r[((const int *)ctx)[2]], c[1] = 1;
     return why;
 }
 
@@ -4732,10 +4666,10 @@ static void guide_told(const fd_guide *g, int b, const double *t, const fd_real 
                        fd_arena scratch)
 {
     const fd_process *p = g->p;
-    int kind[2] = { conv_base(g->model.predicts), FD_X0 };
+    int kind[3] = { conv_base(g->model.predicts), FD_X0, 1 };
     double power = conv_power(g->model.predicts);
     if (kind[0] == FD_X0) memcpy(q, w, (size_t)(b * fd_size(&p->noise->s)) * sizeof *q);
-    else lin_apply("fd_guided", p, b, t, guide_r1, kind, 1, INPUTS(w), q, scratch);
+    else lin_apply("fd_guided", p, b, t, guide_r, kind, 1, INPUTS(w), q, scratch);
     if (power > 0) fd_cov_pow(p->noise, power, b, q, q, scratch);
     if (!scratch.st->code) space_riesz(&p->noise->s, 0, b, q);
 }
@@ -4744,11 +4678,11 @@ static void guide_said(const fd_guide *g, int b, const double *t, const fd_real 
                        fd_real *out, fd_arena scratch)
 {
     const fd_process *p = g->p;
-    int kind[2] = { conv_base(g->model.predicts), FD_X0 };
+    int kind[3] = { conv_base(g->model.predicts), FD_X0, 0 };
     if (scratch.st->code) return;
     space_riesz(&p->noise->s, 1, b, e);
     if (kind[0] == FD_X0) memcpy(out, e, (size_t)(b * fd_size(&p->noise->s)) * sizeof *out);
-    else lin_apply("fd_guided", p, b, t, guide_r0, kind, 2, INPUTS(w, e), out, scratch);
+    else lin_apply("fd_guided", p, b, t, guide_r, kind, 2, INPUTS(w, e), out, scratch);
 }
 
 /* out = J* w for b functions x */
@@ -4797,8 +4731,7 @@ static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const doubl
     for (ptrdiff_t i = 0; i < b * fd_size(s) && !scratch.st->code; i++) y[i] += u[i];
 }
 
-/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and
- * v/m J has its limit */
+/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: there v/m J has its limit */
 static double guide_time(const fd_process *p, double t)
 {
     double lo = p->tmin, hi = t;
@@ -5133,15 +5066,7 @@ fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
 
 typedef struct { const fd_gain *g; const fd_process *p; const double *y; fd_model raw; } ucos;
 
-/* z = x/m + r C A* (r A C A* + Gamma)^-1 (y - A x/m), r = v/m^2, at one time for all */
-static void ucos_state(const ucos *o, double t, int b, const fd_real *x, fd_real *z,
-                       fd_arena scratch)
-{
-    fd_coef f = o->p->law(o->p, t, 0);
-    for (ptrdiff_t i = 0; i < b * fd_size(&o->g->o->s); i++) z[i] = (fd_real)((double)x[i] / f.m);
-    gain_condition(o->g, f.v / (f.m * f.m), b, o->y, 0, NULL, z, scratch);
-}
-
+/* D at z = x/m + r C A* (r A C A* + Gamma)^-1 (y - A x/m), r = v/m^2 */
 static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                       fd_real *y, fd_arena scratch)
 {
@@ -5149,10 +5074,12 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
     const ptrdiff_t n = fd_size(s);
     fd_real *z = fd_raw(&scratch, fd_real, b * n);
     for (int i = 0; i < b && z; i++) {
-        if (!(o->p->law(o->p, t[i], 0).m > 0))
+        fd_coef f = o->p->law(o->p, t[i], 0);
+        if (!(f.m > 0))
             FD_FAIL(scratch.st, FD_EARG, "fd_ucos",
                     "there is no such state where m = 0: start below tmax");
-        ucos_state(o, t[i], 1, x + i * n, z + i * n, scratch);
+        for (ptrdiff_t k = i * n; k < (i + 1) * n; k++) z[k] = (fd_real)((double)x[k] / f.m);
+        gain_condition(o->g, f.v / (f.m * f.m), 1, o->y, 0, NULL, z + i * n, scratch);
     }
     if (!scratch.st->code) o->raw.eval(o->raw.self, s, b, z, t, y, scratch);
 }
@@ -5573,9 +5500,10 @@ fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_gu
     guide_model *g = fd_new(a, guide_model, 1);
     fd_gain *gain = fd_gain_new(a, guide->o, how->p->noise, NULL);
     fd_real *D = fd_raw(a, fd_real, n * fd_size(&how->p->noise->s));
-    double *w = fd_new(a, double, 2 * n), *tb = lin_at(a, n, how->t[0]);
+    double *w = fd_new(a, double, 2 * n);
     fd_run *run = fd_begin(a, how, r, 0, n);
-    if (!run) return NULL;
+    double *tb = run ? lin_at(a, n, how->t[0]) : NULL;
+    if (!tb) return NULL;
     *g = (guide_model){ *guide, gain };
     g->how.p = how->p, g->how.model = how->model;
     *p = (fd_particles){ run, gain, guide->y, guide->rule ? g : NULL, n, 0, w, w + n, 0, D };
@@ -6472,8 +6400,7 @@ double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mea
 
 /* ---- Linear equations, bridges and control --------------------------------------------------- *
  *
- * By g(h) = (1 - e^-2ah)/(2a), for which sinh(a p) = a e^ap g(p), no formula has a growing
- * exponential:
+ * By g(h) = (1 - e^-2ah)/(2a), sinh(a p) = a e^ap g(p), no formula has a growing exponential:
  *
  *     sinh(a p)/sinh(a R) = e^-a(R-p) g(p)/g(R),
  *     sinh(a p) sinh(a (R-p))/(a sinh(aR)) = g(p) g(R-p)/g(R) */
@@ -6745,8 +6672,7 @@ void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *
 
 /* One component in one mode: variance c, mean `at`, with v and V_T of fd_bridge_end_mix and what
  * the process expects of the end from x, Ex, and from x0, ET0. Its law given both is N(go, 1/P),
- * with P infinite where it has no variance; returns what the mode adds to the component's log
- * weight. */
+ * with P infinite where it has no variance; returns the mode's part of the log weight. */
 static double end_mode(double c, double at, double v, double VT, double Ex, double ET0, double *go,
                        double *P)
 {
