@@ -4047,11 +4047,10 @@ double fd_assignment(int n, const double *cost, int *to, fd_arena scratch)
     fd_status *st = scratch.st;
     if (st->code) return NAN;
     for (ptrdiff_t i = 0; i < (ptrdiff_t)n * n; i++)
-        if (!isfinite(cost[i])) {
-            FD_FAIL(st, FD_EDATA, "fd_assignment", "a cost is not finite; row, column",
-                    (int)(i / n), (int)(i % n));
-            return NAN;
-        }
+        if (!(fabs(cost[i]) <= DBL_MAX / (4. * n)))   /* what follows is at most 4 and n of them */
+            return FD_FAIL(st, FD_EDATA, "fd_assignment",
+                           "a cost is not finite, or too large to be added up; row, column", i / n,
+                           i % n), NAN;
     double *u = fd_new(&scratch, double, n), *v = fd_new(&scratch, double, n);
     double *near = fd_raw(&scratch, double, n), sum = 0;
     int *row = fd_raw(&scratch, int, n), *from = fd_raw(&scratch, int, n);

@@ -70,8 +70,7 @@
 
 /* ---- Processes ------------------------------------------------------------------------------- *
  *
- * law(p, t, mu) gives m, v and their derivatives; mu is the eigenvalue of -Laplacian of the
- * mode. */
+ * law(p, t, mu) gives m, v and their derivatives; mu is the mode's eigenvalue of -Laplacian. */
 
 /* The variance-preserving processes are one function of B = -log m^2: m = exp(-B/2),
  * v = 1 - exp(-B), written with expm1 since v must be right to rounding at small t. */
@@ -135,8 +134,7 @@ static fd_coef proc_law_flow(const fd_process *p, double t, double mu)
     return (fd_coef){ 1 - t, s * s, -1, 2 * s * (1 - p->prm[0]) };
 }
 
-/* log gamma(t), which is linear between whole t, and its slope: at a whole t that of the interval
- * below, which a reverse step enters */
+/* log gamma(t), linear between whole t, and its slope, at a whole t of the interval below */
 static double proc_log_gamma(const fd_process *p, double t, double *slope)
 {
     int T = (int)p->prm[0], i = t <= 1 ? 0 : t >= T ? T - 1 : (int)ceil(t) - 1;
@@ -244,8 +242,7 @@ static double proc_clock(const fd_process *p, double t0, double t1, double u)
     return d < 0 ? fmin(fmax(lo + (l - c->table[lo]) / d, fmin(t0, t1)), fmax(t0, t1)) : u;
 }
 
-/* The law at a stage of a step over [lo, hi], with derivatives by u. At a kink there are two; the
- * one from within the step is taken. */
+/* the law at a stage of a step over [lo, hi], with derivatives by u: at a kink those from within */
 static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, double hi)
 {
     const fd_process *c = proc_chain_of(p);
@@ -260,8 +257,7 @@ static fd_coef proc_inside(const fd_process *p, double t, double mu, double lo, 
     return f;
 }
 
-/* A constructor without a status says why there is no process in the empty one it returns; the
- * first function with a status records it. */
+/* the empty process of a constructor without a status; the first function with one records why */
 static fd_process proc_none(const char *why)
 {
     return (fd_process){ .why = why };
@@ -395,33 +391,28 @@ fd_process fd_path(const fd_cov *noise, fd_schedule *A, fd_schedule *B, fd_sched
 static fd_process proc_chain(fd_arena *a, const char *where, const fd_cov *noise, int T, int gamma,
                              const double *given)
 {
-    if (T < 1) {
-        FD_FAIL(a->st, FD_EARG, where, "needs T >= 1; T", T);
-        return (fd_process){ 0 };
-    }
+    if (T < 1) return FD_FAIL(a->st, FD_EARG, where, "needs T >= 1; T", T), (fd_process){ 0 };
     if (!given) FD_FAIL(a->st, FD_EARG, where, gamma ? "gamma is missing" : "beta is missing");
     double *lg = fd_new(a, double, (size_t)T + 1);
-    if (!lg) return (fd_process){ 0 };
-    memcpy(lg + 1, given, (size_t)T * sizeof *lg);
-    for (int t = 1; t <= T; t++) {
-        lg[t] = gamma ? log(lg[t]) : lg[t - 1] + log1p(-lg[t]);
-        if (lg[t] < lg[t - 1] && isfinite(lg[t])) continue;
-        FD_FAIL(a->st, FD_EARG, where, gamma ? "gamma must fall from 1 and stay above 0; step"
-                                             : "beta must lie between 0 and 1; step", t);
-        return (fd_process){ 0 };
+    for (int t = 1; lg && t <= T; t++) {
+        lg[t] = gamma ? log(given[t - 1]) : lg[t - 1] + log1p(-given[t - 1]);
+        if (!(lg[t] < lg[t - 1] && isfinite(lg[t])))
+            FD_FAIL(a->st, FD_EARG, where, gamma ? "gamma must fall from 1 and stay above 0; step"
+                                                 : "beta must lie between 0 and 1; step", t);
     }
+    if (a->st->code) return (fd_process){ 0 };
     return (fd_process){ .noise = noise, .tmax = T, .prm = { T }, .table = lg,
                          .law = proc_law_ddpm };
 }
 
 fd_process fd_ddpm_betas(fd_arena *a, const fd_cov *noise, int T, const double *beta)
 {
-    return proc_chain(a, "fd_ddpm_betas", noise, T, 0, beta);    /* [KER code, diffusion/ddpm.py] */
+    return proc_chain(a, __func__, noise, T, 0, beta);    /* [KER code, diffusion/ddpm.py] */
 }
 
 fd_process fd_ddpm_gammas(fd_arena *a, const fd_cov *noise, int T, const double *gamma)
 {
-    return proc_chain(a, "fd_ddpm_gammas", noise, T, 1, gamma);
+    return proc_chain(a, __func__, noise, T, 1, gamma);
 }
 
 void fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta, fd_status *st)
@@ -429,9 +420,9 @@ void fd_beta_schedule(int rule, int T, double beta1, double betaT, double *beta,
     double last = 1, w = PI / 2 / 1.008;
     if (st->code) return;
     if (rule < FD_BETA_LINEAR || rule > FD_BETA_COSINE || T < 1)
-        FD_FAIL(st, FD_EARG, "fd_beta_schedule", "no such schedule, or T < 1", rule, T);
+        FD_FAIL(st, FD_EARG, __func__, "no such schedule, or T < 1", rule, T);
     else if (rule != FD_BETA_COSINE && !(beta1 > 0 && beta1 < 1 && betaT > 0 && betaT < 1))
-        FD_FAIL(st, FD_EARG, "fd_beta_schedule", "beta1 and betaT must lie between 0 and 1");
+        FD_FAIL(st, FD_EARG, __func__, "beta1 and betaT must lie between 0 and 1");
     if (st->code) return;
     for (int i = 0; i < T; i++) {
         double u = T > 1 ? i / (T - 1.) : 0, root = sqrt(beta1) + u * (sqrt(betaT) - sqrt(beta1));
@@ -454,12 +445,13 @@ static int space_same(const fd_space *x, const fd_space *y)
     return 1;
 }
 
-/* mu of mode k; 0 on a dense space, whose modes have none */
-static double proc_mu(const fd_space *s, ptrdiff_t k)
+/* Is s the space that a model was made for? */
+static int space_fits(fd_status *st, const char *where, const fd_space *s, const fd_space *own)
 {
-    double mu = 0;
-    if (!s->basis) fd_wave(s, k, &mu);
-    return mu;
+    if (!st->code && !space_same(s, own))
+        FD_FAIL(st, FD_ESHAPE, where, "not the space it was made for; points", s->points,
+                own->points);
+    return !st->code;
 }
 
 /* Is there a mode k? Where one law is for all modes the answer is yes. */
@@ -468,17 +460,22 @@ static int proc_has(const fd_process *p, ptrdiff_t k)
     return !p->modal || !p->noise || (k >= 0 && k < p->noise->s.modes);
 }
 
-/* what law is told of mode k, its mu or its number; proc_args: mu [modes], of all modes */
+/* what law is told of mode k, its mu or its number; proc_args: of all modes, mu [modes] */
 static double proc_arg(const fd_process *p, ptrdiff_t k)
 {
-    return !p->modal || !p->noise ? 0 : p->modal == 2 ? (double)k : proc_mu(&p->noise->s, k);
+    double mu = 0;                                    /* modes of a dense space have none */
+    if (!p->modal || !p->noise) return 0;
+    if (p->modal == 1 && !p->noise->s.basis) fd_wave(&p->noise->s, k, &mu);
+    return p->modal == 2 ? (double)k : mu;
 }
 
-static void proc_args(const fd_process *p, double *mu, fd_arena scratch)
+static double *proc_args(const fd_process *p, fd_arena *a)
 {
-    ptrdiff_t n = p->noise->s.modes;
-    if (p->modal == 1) fd_laplace(&p->noise->s, mu, scratch);
-    else for (ptrdiff_t k = 0; k < n; k++) mu[k] = p->modal ? (double)k : 0;
+    const ptrdiff_t n = p->noise->s.modes;
+    double *mu = fd_raw(a, double, n);
+    if (p->modal == 1 && mu) fd_laplace(&p->noise->s, mu, *a);
+    else for (ptrdiff_t k = 0; k < n && mu; k++) mu[k] = p->modal ? (double)k : 0;
+    return mu;
 }
 
 /* The released coefficients are of [FDP code, sdetools/sde_utils.py], which has N^2 pixels and the
@@ -493,12 +490,12 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
     if (!table) return (fd_process){ 0 };
     if (!b) fd_laplace(&noise->s, table, *a);
     if (!proc_some(beta0) || !proc_some(beta1) || beta0 + beta1 == 0)
-        FD_FAIL(st, FD_EARG, "fd_fdp", "rates must be 0 or above, and not both 0");
+        FD_FAIL(st, FD_EARG, __func__, "rates must be 0 or above, and not both 0");
     for (ptrdiff_t k = 0; k < n && !st->code; k++) {
         double k2 = table[k] / (4 * PI * PI);
         table[k] = b ? b[k] : 1 / (k2 + .3) + sqrt(sqrt((k2 + 2) / (33 * 33)));
         if (!(table[k] >= 0 && isfinite(table[k])))
-            FD_FAIL(st, FD_EARG, "fd_fdp", "b is negative or not finite: mode", k);
+            FD_FAIL(st, FD_EARG, __func__, "b is negative or not finite: mode", k);
     }
     if (st->code) return (fd_process){ 0 };
     return (fd_process){ .noise = noise, .tmin = 1e-3, .tmax = 1, .table = table, .modal = 2,
@@ -506,9 +503,8 @@ fd_process fd_fdp(fd_arena *a, const fd_cov *noise, double beta0, double beta1, 
                          .law = proc_law_fdp };
 }
 
-/* b_k of fd_fdp on the modes of `to`; NULL where b is the released one, which is known of every
- * mode. Returns the code of a failure. */
-static int proc_carry(fd_arena *a, const fd_process *p, const fd_cov *to, double **b)
+/* b_k of fd_fdp on the modes of `to`; NULL for the released ones, which are known of every mode */
+static double *proc_carry(fd_arena *a, const fd_process *p, const fd_cov *to)
 {
     const fd_space *s = &p->noise->s, *q = &to->s;
     double *r = p->prm[2] == 1 ? NULL : fd_new(a, double, q->modes);
@@ -522,31 +518,26 @@ static int proc_carry(fd_arena *a, const fd_process *p, const fd_cov *to, double
         known = known && !fd_mode(s, from, l);
         if (known) r[k] = p->table[from];
         else if (to->lam[k] > 0)
-            return FD_FAIL(a->st, FD_EARG, "fd_process_on",
-                           "b of fd_fdp is not known of a mode with noise", k);
+            FD_FAIL(a->st, FD_EARG, "fd_process_on",
+                    "b of fd_fdp is not known of a mode with noise", k);
     }
-    *b = r;
-    return a->st->code;
+    return r;
 }
 
 fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s)
 {
-    const char *where = "fd_process_on";
     fd_process r = { 0 }, *base;
-    if (!proc_ready(where, p, a->st)) return r;
+    if (!proc_ready(__func__, p, a->st)) return r;
     fd_cov *noise = fd_cov_on(a, p->noise, s);
     if (!noise) return r;
     if (p->law == proc_law_fdp) {
-        double *b = NULL;
-        if (proc_carry(a, p, noise, &b)) return r;
-        r = fd_fdp(a, noise, p->prm[3], 0, b);
+        r = fd_fdp(a, noise, p->prm[3], 0, proc_carry(a, p, noise));
         r.tmin = p->tmin, r.tmax = p->tmax;
         return a->st->code ? (fd_process){ 0 } : r;
     }
-    if (p->modal == 2) {
-        FD_FAIL(a->st, FD_EARG, where, "a law by the number of the mode is one of this grid alone");
-        return r;
-    }
+    if (p->modal == 2)
+        return FD_FAIL(a->st, FD_EARG, __func__,
+                       "a law by the number of the mode is one of this grid alone"), r;
     r = *p;
     r.noise = noise;
     if (p->law == proc_law_blur) {
@@ -562,10 +553,8 @@ fd_process fd_process_on(fd_arena *a, const fd_process *p, const fd_space *s)
 fd_cov *fd_fdp_noise(fd_arena *a, const fd_space *s, double energy, ptrdiff_t ref)
 {
     if (a->st->code || !s->modes) return NULL;
-    if (!proc_positive(energy) || ref < 0) {
-        FD_FAIL(a->st, FD_EARG, "fd_fdp_noise", "needs energy > 0 and ref >= 0");
-        return NULL;
-    }
+    if (!proc_positive(energy) || ref < 0)
+        return FD_FAIL(a->st, FD_EARG, __func__, "needs energy > 0 and ref >= 0"), NULL;
     double *lam = fd_raw(a, double, s->modes);
     if (!lam) return NULL;
     fd_laplace(s, lam, *a);
@@ -581,23 +570,23 @@ fd_coef fd_law(const fd_process *p, double t, ptrdiff_t k)
     return p->law(p, t, proc_arg(p, k));
 }
 
-/* log sigma(t), sigma = sqrt(v)/m; where the process is modal, of the mode mu = 0 */
-static double proc_logsigma(const fd_process *p, double t)
+/* log sigma(t), sigma = sqrt(v)/m, of the mode with mu */
+static double proc_logsigma(const fd_process *p, double t, double mu)
 {
-    fd_coef c = p->law(p, t, 0);
+    fd_coef c = p->law(p, t, mu);
     return !(c.m > 0) ? INFINITY : !(c.v > 0) ? -INFINITY : .5 * log(c.v) - log(c.m);
 }
 
-/* the t in [tmin, tmax] with log sigma(t) = l, or the nearer end, by bisection: sigma rises */
+/* the t in [tmin, tmax] with log sigma(t) = l where mu = 0, or the nearer end: sigma rises */
 static double proc_time(const fd_process *p, double l)
 {
     double lo = p->tmin, hi = p->tmax;
-    if (proc_logsigma(p, lo) >= l) return lo;
-    if (proc_logsigma(p, hi) <= l) return hi;
+    if (proc_logsigma(p, lo, 0) >= l) return lo;
+    if (proc_logsigma(p, hi, 0) <= l) return hi;
     for (int i = 0; i < 200; i++) {
         double mid = .5 * (lo + hi);
         if (mid == lo || mid == hi) break;
-        if (proc_logsigma(p, mid) <= l) lo = mid;
+        if (proc_logsigma(p, mid, 0) <= l) lo = mid;
         else hi = mid;
     }
     return lo;
@@ -605,22 +594,21 @@ static double proc_time(const fd_process *p, double l)
 
 void fd_times(const fd_process *p, int rule, double prm, int steps, double *t, fd_status *st)
 {
-    const char *where = "fd_times";
-    if (!proc_made(where, p, st)) return;
+    if (!proc_made(__func__, p, st)) return;
     double t0 = p->tmin, t1 = p->tmax, rho = prm > 0 ? prm : 7, n = steps;
-    double l1 = proc_logsigma(p, t1), l0 = proc_logsigma(p, t0);
+    double l1 = proc_logsigma(p, t1, 0), l0 = proc_logsigma(p, t0, 0);
     if (rule < FD_UNIFORM || rule > FD_LOGSNR || steps < 1)
-        FD_FAIL(st, FD_EARG, where, "no such rule, or no steps", rule, steps);
+        FD_FAIL(st, FD_EARG, __func__, "no such rule, or no steps", rule, steps);
     else if (!(t0 >= 0 && t1 > t0 && t1 < INFINITY))
-        FD_FAIL(st, FD_EARG, where, "needs 0 <= tmin < tmax");
+        FD_FAIL(st, FD_EARG, __func__, "needs 0 <= tmin < tmax");
     else if (rule == FD_RHO && !(prm >= 0 && prm < INFINITY))
-        FD_FAIL(st, FD_EARG, where, "rho must be above 0");
+        FD_FAIL(st, FD_EARG, __func__, "rho must be above 0");
     else if (rule == FD_GEOMETRIC && t0 == 0)
-        FD_FAIL(st, FD_EARG, where, "equal ratios of t need tmin > 0");
+        FD_FAIL(st, FD_EARG, __func__, "equal ratios of t need tmin > 0");
     else if (rule == FD_LOGSNR && !(l0 > -INFINITY))
-        FD_FAIL(st, FD_EARG, where, "equal steps of log(m^2/v) need v > 0 at tmin");
+        FD_FAIL(st, FD_EARG, __func__, "equal steps of log(m^2/v) need v > 0 at tmin");
     else if (rule >= FD_RHO && !(l0 < INFINITY))
-        FD_FAIL(st, FD_EARG, where, "the rule needs m > 0 at tmin");
+        FD_FAIL(st, FD_EARG, __func__, "the rule needs m > 0 at tmin");
     if (st->code) return;
     for (int i = 1; i < steps && rule < FD_RHO; i++)
         t[i] = rule == FD_UNIFORM ? (t1 * (n - i) + t0 * i) / n : t1 * pow(t0 / t1, i / n);
@@ -690,8 +678,7 @@ static double proc_integral(const fd_process *p, double s, double t, double mu, 
  * flow to the time e takes that to a mean that is off by -sqrt(r) m_T M and to the variance r v_T,
  * the SDE to a mean that is off by -k r m_T M and to P_e v(T|e)/P_T + (k r)^2 v_T. */
 
-/* squared Wasserstein distance of two Gaussians, dM2 that of their means, x and y their
- * variances */
+/* squared Wasserstein distance of two Gaussians: dM2 that of their means, x and y variances */
 static double proc_gap2(double dM2, double x, double y)
 {
     double d = sqrt(x) - sqrt(y);
@@ -707,10 +694,8 @@ static int proc_gauss(const char *where, const fd_process *p, const fd_real *mea
     const fd_space *s = &p->noise->s;
     if (!space_same(s, &c0->s))
         FD_FAIL(a->st, FD_ESHAPE, where, "data and noise have different modes");
-    *mu = fd_raw(a, double, s->modes);
+    *mu = proc_args(p, a);
     *M = fd_new(a, fd_real, s->ch * s->modes);
-    if (a->st->code) return 0;
-    proc_args(p, *mu, *a);
     if (mean) fd_to_modes(s, 1, mean, *M, *a);
     return !a->st->code;
 }
@@ -720,7 +705,7 @@ fd_gap fd_terminal(const fd_process *p, const fd_real *mean, const fd_cov *c0, f
     fd_gap g = { 0 };
     double *mu;
     fd_real *M;
-    if (!proc_gauss("fd_terminal", p, mean, c0, &mu, &M, &scratch)) return g;
+    if (!proc_gauss(__func__, p, mean, c0, &mu, &M, &scratch)) return g;
     const ptrdiff_t modes = p->noise->s.modes, ch = p->noise->s.ch;
     double w2 = 0, ode = 0, sde = 0;
     for (ptrdiff_t k = 0; k < modes; k++) {
@@ -747,7 +732,7 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
     fd_conditions q = { 0 };
     double *mu;
     fd_real *M;
-    if (!proc_gauss("fd_conditions_at", p, mean, c0, &mu, &M, &scratch)) return q;
+    if (!proc_gauss(__func__, p, mean, c0, &mu, &M, &scratch)) return q;
     const ptrdiff_t modes = p->noise->s.modes, ch = p->noise->s.ch;
     double all = 0, eps = 16 * REAL_EPS;
     for (ptrdiff_t i = 0; i < ch * modes; i++) all += (double)M[i] * (double)M[i];
@@ -788,6 +773,9 @@ fd_conditions fd_conditions_at(const fd_process *p, const fd_real *mean, const f
 /* Reals that are one task of a thread; fewer reals than LIN_SERIAL stay on one thread. */
 enum { LIN_BLOCK = 8192, LIN_SERIAL = 1 << 16 };
 
+/* up to three functions, or batches of them */
+#define INPUTS(...) (const fd_real *[3]){ __VA_ARGS__ }
+
 /* lin_row -- y = sum_j c[j] in[j], n numbers, nin = 1..3 inputs; y may be one of them. Nothing is
  * fused: of a b + c d a compiler may fuse either product or none, and copies of this loop would
  * then differ in the last bit. */
@@ -819,27 +807,18 @@ FD_NOFMA_FN static void lin_row(ptrdiff_t n, int nin, const fd_real c[3],
 }
 #endif
 
-/* block `task % blocks` of function `task / blocks` */
-static void lin_task(ptrdiff_t task, ptrdiff_t blocks, ptrdiff_t n, int nin, const fd_real *c,
-                     const fd_real *const in[3], fd_real *y)
-{
-    ptrdiff_t at = task % blocks * LIN_BLOCK, o = task / blocks * n + at;
-    ptrdiff_t len = n - at < LIN_BLOCK ? n - at : LIN_BLOCK;
-    const fd_real *from[3] = { NULL };
-    for (int j = 0; j < nin; j++) from[j] = in[j] + o;
-    lin_row(len, nin, c + task / blocks * 3, from, y + o);
-}
-
 /* b functions of n reals, c [b][3]; y may be an input */
 static void lin_batch(int b, ptrdiff_t n, int nin, const fd_real *c, const fd_real *const in[3],
                       fd_real *y)
 {
-    ptrdiff_t blocks = (n + LIN_BLOCK - 1) / LIN_BLOCK, tasks = b * blocks;
-    if (b * n < LIN_SERIAL) {
-        for (ptrdiff_t k = 0; k < tasks; k++) lin_task(k, blocks, n, nin, c, in, y);
-    } else {
-        FD_PARALLEL
-        for (ptrdiff_t k = 0; k < tasks; k++) lin_task(k, blocks, n, nin, c, in, y);
+    const ptrdiff_t blocks = (n + LIN_BLOCK - 1) / LIN_BLOCK;
+    FD_PARALLEL_IF(b * n >= LIN_SERIAL)
+    for (ptrdiff_t k = 0; k < b * blocks; k++) {      /* block k % blocks of function k/blocks */
+        ptrdiff_t at = k % blocks * LIN_BLOCK, o = k / blocks * n + at;
+        ptrdiff_t len = n - at < LIN_BLOCK ? n - at : LIN_BLOCK;
+        const fd_real *from[3] = { NULL };
+        for (int j = 0; j < nin; j++) from[j] = in[j] + o;
+        lin_row(len, nin, c + k / blocks * 3, from, y + o);
     }
 }
 
@@ -860,8 +839,15 @@ static const char *lin_get(lin_coef *f, const void *ctx, const fd_process *p, do
     return why;
 }
 
-/* y_i by the rule f. All coefficients are made before anything is written: on failure y is as it
- * was. */
+/* t [b], the same for all functions */
+static double *lin_at(fd_arena *a, int b, double t)
+{
+    double *tb = fd_raw(a, double, b);
+    for (int i = 0; i < b && tb; i++) tb[i] = t;
+    return tb;
+}
+
+/* y_i by the rule f. Coefficients are made first, so that a failure leaves y as it was. */
 static void lin_apply(const char *where, const fd_process *p, int b, const double *t, lin_coef *f,
                       const void *ctx, int nin, const fd_real *const in[3], fd_real *y,
                       fd_arena scratch)
@@ -879,13 +865,11 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
         else lin_batch(b, n, nin, c, in, y);
         return;
     }
-    double *mu = fd_raw(&scratch, double, modes);
+    double *mu = proc_args(p, &scratch);
     fd_real *c = fd_raw(&scratch, fd_real, modes * 3);                /* [modes][3] */
     fd_real *u = fd_raw(&scratch, fd_real, s->ch * modes);            /* [ch][modes] */
     fd_real *w = fd_raw(&scratch, fd_real, s->ch * modes);
     if (!w) return;
-    proc_args(p, mu, scratch);
-    if (st->code) return;
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < b; i++) {
             if (i == 0 || t[i] != t[i - 1])
@@ -911,8 +895,7 @@ static void lin_apply(const char *where, const fd_process *p, int b, const doubl
  *
  *     y' = ((al' be - be' al) x + (be' m - al' s) y)/(m be - s al)
  *
- * and a change of D moves y by (al - be m/s) times as much. The last two kinds are a power of C
- * times the score. */
+ * and a change of D moves y by (al - be m/s) times as much. The last two are C^-p of the score. */
 
 /* A model of this kind says y = al D + be e, where e = (x - m D)/s. */
 static void conv_pair(fd_coef c, int kind, double *al, double *be)
@@ -936,8 +919,7 @@ static int conv_known(fd_status *st, const char *where, int kind)
 }
 
 /* ctx: two kinds, from and to */
-static const char *conv_coef(const void *ctx, const fd_process *p, double t, double mu,
-                             double r[3])
+static const char *conv_coef(const void *ctx, const fd_process *p, double t, double mu, double r[3])
 {
     const int *kind = ctx;
     fd_coef c = p->law(p, t, mu);
@@ -958,9 +940,8 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
     int kind[2] = { conv_base(from), conv_base(to) };
     double up = conv_power(from), down = conv_power(to);
     fd_real *z = y;
-    if (!conv_known(scratch.st, "fd_convert", from) || !conv_known(scratch.st, "fd_convert", to))
-        return;
-    if (!proc_ready("fd_convert", p, scratch.st) || from == to) return;
+    if (!conv_known(scratch.st, __func__, from) || !conv_known(scratch.st, __func__, to)) return;
+    if (!proc_ready(__func__, p, scratch.st) || from == to) return;
     ptrdiff_t n = b * fd_size(&p->noise->s);
     if (up > 0) z = fd_raw(&scratch, fd_real, n);
     if (up > 0) fd_cov_pow(p->noise, up, b, y, z, scratch);
@@ -969,8 +950,7 @@ void fd_convert(const fd_process *p, int from, int to, int b, const fd_real *x, 
         if (z) memcpy(z, y, (size_t)n * sizeof *z);
     }
     if (kind[0] != kind[1])
-        lin_apply("fd_convert", p, b, t, conv_coef, kind, 2, (const fd_real *[3]){ x, z }, z,
-                  scratch);
+        lin_apply(__func__, p, b, t, conv_coef, kind, 2, INPUTS(x, z), z, scratch);
     if (down > 0) fd_cov_pow(p->noise, -down, b, z, y, scratch);
     else if (z != y && !scratch.st->code) memcpy(y, z, (size_t)n * sizeof *y);
 }
@@ -979,17 +959,14 @@ void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov 
                          const double *t, const double *r, const fd_real *x, fd_real *u,
                          fd_arena scratch)
 {
-    static const char where[] = "fd_average_velocity";
     double *mu;
     fd_real *M;
-    if (!proc_gauss(where, p, mean, c0, &mu, &M, &scratch)) return;
+    if (!proc_gauss(__func__, p, mean, c0, &mu, &M, &scratch)) return;
     const fd_space *s = &p->noise->s;
     const ptrdiff_t n = s->ch * s->modes;
     for (int i = 0; i < b; i++)
-        if (!(r[i] < t[i] && r[i] >= 0 && t[i] <= p->tmax)) {
-            FD_FAIL(scratch.st, FD_EARG, where, "times must be 0 <= r < t <= tmax; function", i);
-            return;
-        }
+        if (!(r[i] < t[i] && r[i] >= 0 && t[i] <= p->tmax))
+            FD_FAIL(scratch.st, FD_EARG, __func__, "times must be 0 <= r < t <= tmax; function", i);
     fd_real *z = fd_raw(&scratch, fd_real, b * n);
     if (!z) return;
     fd_to_modes(s, b, x, z, scratch);
@@ -1007,12 +984,9 @@ void fd_average_velocity(const fd_process *p, const fd_real *mean, const fd_cov 
 void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const fd_real *x,
                 const double *t, fd_real *y, fd_arena scratch)
 {
-    if (!proc_ready("fd_predict", p, scratch.st)) return;
-    if (!m->eval) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_predict", "the model is empty");
-        return;
-    }
-    m->eval(m->self, &p->noise->s, b, x, t, y, scratch);
+    if (!proc_ready(__func__, p, scratch.st)) return;
+    if (!m->eval) FD_FAIL(scratch.st, FD_EARG, __func__, "the model is empty");
+    else m->eval(m->self, &p->noise->s, b, x, t, y, scratch);
     fd_convert(p, m->predicts, want, b, x, t, y, scratch);
 }
 
@@ -1034,8 +1008,16 @@ void fd_predict(const fd_model *m, int want, const fd_process *p, int b, const f
  *
  * Products are not fused: the threaded and the serial loop must not differ in what they fuse. */
 
+/* what an exact model begins with; run(self, what, ..) says D, J^T dy or Var */
+enum { ORACLE_EVAL, ORACLE_VJP, ORACLE_VAR };
 typedef struct {
+    void (*run)(const void *self, int what, const fd_space *s, int b, const fd_real *x,
+                const double *t, const fd_real *dy, fd_real *y, fd_arena scratch);
     fd_process p;
+} exact;
+
+typedef struct {
+    exact e;
     int n;
     double *logw;                     /* [n] */
     const double **c;                 /* [n] eigenvalues of component i; NULL: 0 */
@@ -1045,7 +1027,6 @@ typedef struct {
     const fd_real *mean;              /* [ch][points]; with ratio only */
     double ratio;                     /* c/lam, where it is one number on all modes; else -1 */
 } oracle;
-enum { ORACLE_EVAL, ORACLE_VJP, ORACLE_VAR };
 
 typedef struct {                      /* of one component at one time, all [modes] */
     double *g, *h, *m, *ip;           /* ip = 1/P, 0 where the mode stays out of l */
@@ -1058,7 +1039,7 @@ typedef struct {                      /* of one component at one time, all [mode
 /* the law of mode k */
 static fd_coef oracle_law(const oracle *o, double t, ptrdiff_t k)
 {
-    return o->p.law(&o->p, t, o->mu ? o->mu[k] : 0);
+    return o->e.p.law(&o->e.p, t, o->mu ? o->mu[k] : 0);
 }
 
 /* g and h of one mode; least is the P of oracle_least */
@@ -1092,12 +1073,12 @@ FD_NOFMA_FN static double oracle_least(const fd_process *p, const double *mu, do
 FD_NOFMA_FN static void oracle_table(const oracle *o, oracle_tab *b, int i, double t, double floor)
 {
     FD_NOFMA
-    const double *lam = o->p.noise->lam, *ci = o->c[i], *c0 = o->c[0];
+    const double *lam = o->e.p.noise->lam, *ci = o->c[i], *c0 = o->c[0];
     if (b->made && b->t == t && b->floor == floor && b->c == ci) return;
     fd_coef f = oracle_law(o, t, 0);
-    double least = oracle_least(&o->p, o->mu, t, ci);
+    double least = oracle_least(&o->e.p, o->mu, t, ci);
     b->made = 1, b->t = t, b->floor = floor, b->c = ci, b->logs = 0;
-    for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
+    for (ptrdiff_t k = 0; k < o->e.p.noise->s.modes; k++) {
         if (o->mu) f = oracle_law(o, t, k);
         double c = ci ? ci[k] : 0, m2 = f.m * f.m, vl = f.v * lam[k];
         oracle_gain(f, lam[k], c, least, &b->g[k], &b->h[k]);
@@ -1130,13 +1111,21 @@ FD_NOFMA_FN static double oracle_dist(ptrdiff_t n, const oracle_tab *b, const fd
     return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
 }
 
+/* l [n] becomes softmax l */
+static void softmax(int n, double *l)
+{
+    double top = -INFINITY, sum = 0;
+    for (int i = 0; i < n; i++) top = fmax(top, l[i]);
+    for (int i = 0; i < n; i++) sum += l[i] = exp(l[i] - top);
+    for (int i = 0; i < n; i++) l[i] /= sum;
+}
+
 /* W = softmax l [n]; of a data set it is [EDM eq. 57] */
 FD_NOFMA_FN static void oracle_weights(const oracle *o, oracle_tab *b, double t, double floor,
                                        const fd_real *u, double *W)
 {
     FD_NOFMA
-    ptrdiff_t modes = o->p.noise->s.modes, ch = o->p.noise->s.ch;
-    double top = -INFINITY, sum = 0;
+    ptrdiff_t modes = o->e.p.noise->s.modes, ch = o->e.p.noise->s.ch;
     if (o->n == 1) { W[0] = 1; return; }
     for (int i = 0; i < o->n; i++) {
         const fd_real *M = o->M + i * ch * modes;
@@ -1144,10 +1133,17 @@ FD_NOFMA_FN static void oracle_weights(const oracle *o, oracle_tab *b, double t,
         W[i] = o->logw[i] - .5 * (double)ch * b->logs;
         for (ptrdiff_t c = 0; c < ch; c++)
             W[i] -= .5 * oracle_dist(modes, b, u + c * modes, M + c * modes);
-        if (!(W[i] <= top)) top = W[i];
     }
-    for (int i = 0; i < o->n; i++) sum += W[i] = exp(W[i] - top);
-    for (int i = 0; i < o->n; i++) W[i] /= sum;
+    softmax(o->n, W);
+}
+
+/* what P in l is raised by at the state u [n] */
+FD_NOFMA_FN static double oracle_floor(ptrdiff_t n, const fd_real *u)
+{
+    FD_NOFMA
+    double eps = 4 * REAL_EPS, sum = 0;
+    for (ptrdiff_t j = 0; j < n; j++) sum += (double)u[j] * u[j];
+    return sum * (eps * eps);
 }
 
 /* One function in modes: state u, dy (ORACLE_VJP) and out [ch][modes]; out may be u or dy.
@@ -1156,13 +1152,8 @@ FD_NOFMA_FN static void oracle_one(const oracle *o, int what, double t, const fd
                                    const fd_real *dy, fd_real *out, oracle_tab *b, double *work)
 {
     FD_NOFMA
-    ptrdiff_t modes = o->p.noise->s.modes, n = o->p.noise->s.ch * modes;
-    double *W = work, *D = W + o->n, *R = D + n, floor = 0;
-    if (o->n > 1) {
-        double eps = 4 * REAL_EPS;
-        for (ptrdiff_t j = 0; j < n; j++) floor += (double)u[j] * u[j];
-        floor *= eps * eps;
-    }
+    ptrdiff_t modes = o->e.p.noise->s.modes, n = o->e.p.noise->s.ch * modes;
+    double *W = work, *D = W + o->n, *R = D + n, floor = o->n > 1 ? oracle_floor(n, u) : 0;
     oracle_weights(o, b, t, floor, u, W);
     for (ptrdiff_t j = 0; j < n; j++) D[j] = R[j] = 0;
     for (int i = 0; i < o->n; i++) {
@@ -1207,23 +1198,18 @@ static void space_push(const fd_space *s, int b, const fd_real *du, fd_real *dx,
     for (ptrdiff_t i = 0; i < b * fd_size(s) && s->basis; i++) dx[i] *= s->weight[i % s->points];
 }
 
-/* all of the exact models: what is ORACLE_EVAL, ORACLE_VJP of dy, or ORACLE_VAR */
-static void oracle_run(const oracle *o, int what, const fd_space *s, int b, const fd_real *x,
+static void oracle_run(const void *self, int what, const fd_space *s, int b, const fd_real *x,
                        const double *t, const fd_real *dy, fd_real *y, fd_arena scratch)
 {
+    const oracle *o = self;
     ptrdiff_t n = s->ch * s->modes, points = fd_size(s), modes = s->modes;
-    if (scratch.st->code) return;
-    if (!space_same(s, &o->p.noise->s)) {
-        FD_FAIL(scratch.st, FD_ESHAPE, "fd_oracle", "not the space it was made for; points",
-                (long long)s->points, (long long)o->p.noise->s.points);
-        return;
-    }
+    if (!space_fits(scratch.st, "fd_oracle", s, &o->e.p.noise->s)) return;
     if (o->ratio >= 0 && what != ORACLE_VAR) {
         for (int i = 0; i < b; i++) {
             double g, h;
             oracle_gain(oracle_law(o, t[i], 0), 1, o->ratio, 0, &g, &h);
             lin_row(points, what == ORACLE_EVAL ? 2 : 1, (fd_real[3]){ (fd_real)g, (fd_real)h },
-                    (const fd_real *[3]){ (what == ORACLE_EVAL ? x : dy) + i * points, o->mean },
+                    INPUTS((what == ORACLE_EVAL ? x : dy) + i * points, o->mean),
                     y + i * points);
         }
         return;
@@ -1242,39 +1228,33 @@ static void oracle_run(const oracle *o, int what, const fd_space *s, int b, cons
     fd_to_modes(s, b, x, u, scratch);
     if (what == ORACLE_VJP) space_pull(s, b, dy, w, scratch);
     if (scratch.st->code) return;
-    if ((double)b * o->n * n < LIN_BLOCK) {
-        for (int i = 0; i < b; i++)
-            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, tab, work + 4 * modes);
-    } else {
-        FD_PARALLEL
-        for (int i = 0; i < b; i++)
-            oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[threads_this()],
-                       work + threads_this() * each + 4 * modes);
-    }
+    FD_PARALLEL_IF((double)b * o->n * n >= LIN_BLOCK)
+    for (int i = 0; i < b; i++)
+        oracle_one(o, what, t[i], u + i * n, w + i * n, w + i * n, &tab[threads_this()],
+                   work + threads_this() * each + 4 * modes);
     if (what == ORACLE_EVAL) fd_from_modes(s, b, u, y, scratch);
     if (what == ORACLE_VJP) space_push(s, b, w, y, scratch);
 }
 
-static void oracle_eval(const void *self, const fd_space *s, int b, const fd_real *x,
-                        const double *t, fd_real *y, fd_arena scratch)
+static void exact_eval(const void *self, const fd_space *s, int b, const fd_real *x,
+                       const double *t, fd_real *y, fd_arena scratch)
 {
-    oracle_run(self, ORACLE_EVAL, s, b, x, t, NULL, y, scratch);
+    ((const exact *)self)->run(self, ORACLE_EVAL, s, b, x, t, NULL, y, scratch);
 }
 
-static void oracle_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
-                       const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
+static void exact_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
+                      const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
 {
-    oracle_run(self, ORACLE_VJP, s, b, x, t, dy, dx, scratch);
+    ((const exact *)self)->run(self, ORACLE_VJP, s, b, x, t, dy, dx, scratch);
 }
 
-static void oracle_var(const void *self, const fd_space *s, int b, const fd_real *x,
-                       const double *t, fd_real *w, fd_arena scratch)
+static void exact_var(const void *self, const fd_space *s, int b, const fd_real *x,
+                      const double *t, fd_real *w, fd_arena scratch)
 {
-    oracle_run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
+    ((const exact *)self)->run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
 }
 
-/* c/lam where it is the same on all modes and the modes span all points, else -1. c = 0 is 0 times
- * anything. */
+/* c/lam where it is one number and the modes span all points, else -1; c = 0 is 0 times anything */
 static double oracle_ratio(const fd_cov *noise, const double *c)
 {
     ptrdiff_t zeros = 0, same = 0, n = noise->s.modes;
@@ -1353,29 +1333,28 @@ static fd_model oracle_new(fd_arena *a, const char *where, const fd_process *p, 
     mix x = mix_new(a, where, s, &(fd_mix){ n, w, means, c });
     oracle *o = fd_new(a, oracle, 1);
     fd_real *mean = fd_new(a, fd_real, n == 1 ? fd_size(s) : 0);
-    double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
-    if (mu) proc_args(p, mu, *a);
+    double *mu = p->modal ? proc_args(p, a) : NULL;
     if (a->st->code) return (fd_model){ 0 };
     if (n == 1 && means) memcpy(mean, means, (size_t)fd_size(s) * sizeof *mean);
-    *o = (oracle){ *p, n, x.logw, x.c, x.low, mu, x.M, mean,
+    *o = (oracle){ { oracle_run, *p }, n, x.logw, x.c, x.low, mu, x.M, mean,
                    n == 1 && !p->modal ? oracle_ratio(p->noise, x.c[0]) : -1 };
-    return (fd_model){ FD_X0, oracle_eval, oracle_vjp, oracle_var, o, NULL };
+    return (fd_model){ FD_X0, exact_eval, exact_vjp, exact_var, o, NULL };
 }
 
 fd_model fd_oracle_gauss(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
 {
-    return oracle_new(a, "fd_oracle_gauss", p, 1, NULL, mean, &c0);
+    return oracle_new(a, __func__, p, 1, NULL, mean, &c0);
 }
 
 fd_model fd_oracle_mix(fd_arena *a, const fd_process *p, int n, const double *w,
                        const fd_real *means, const fd_cov *const c[])
 {
-    return oracle_new(a, "fd_oracle_mix", p, n, w, means, c);
+    return oracle_new(a, __func__, p, n, w, means, c);
 }
 
 fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *x)
 {
-    return oracle_new(a, "fd_oracle_data", p, n, NULL, x, NULL);
+    return oracle_new(a, __func__, p, n, NULL, x, NULL);
 }
 
 /* --- Data whose covariance has other modes than the noise ---
@@ -1386,18 +1365,19 @@ fd_model fd_oracle_data(fd_arena *a, const fd_process *p, int n, const fd_real *
  *
  * Q is factored at each time; lam and K, which may both be nearly singular, are not inverted. */
 
-typedef struct { fd_process p; double *K, *mu; fd_real *M; } full;
+typedef struct { exact e; double *K, *mu; fd_real *M; } full;
 
 /* Q = L L^T at t, and m [modes]. Where Q_kk = 0 the state says nothing of the mode; K m is 0 there,
  * too, so Q_kk = 1 does no harm. Returns the code of a failure. */
 static int full_factor(const full *o, double t, double *L, double *m, fd_status *st)
 {
-    ptrdiff_t n = o->p.noise->s.modes;
+    const fd_process *p = &o->e.p;
+    ptrdiff_t n = p->noise->s.modes;
     for (ptrdiff_t k = 0; k < n; k++) {
-        fd_coef f = o->p.law(&o->p, t, o->mu[k]);
+        fd_coef f = p->law(p, t, o->mu[k]);
         m[k] = f.m;
         for (ptrdiff_t j = 0; j <= k; j++) L[k * n + j] = m[k] * o->K[k * n + j] * m[j];
-        L[k * n + k] += f.v * o->p.noise->lam[k];
+        L[k * n + k] += f.v * p->noise->lam[k];
         if (!(L[k * n + k] > 0)) L[k * n + k] = 1;
     }
     return fd_cholesky(st, (int)n, L);
@@ -1406,25 +1386,20 @@ static int full_factor(const full *o, double t, double *L, double *m, fd_status 
 /* y = K z */
 static void full_times(const full *o, const double *z, double *y)
 {
-    ptrdiff_t n = o->p.noise->s.modes;
+    ptrdiff_t n = o->e.p.noise->s.modes;
     for (ptrdiff_t k = 0; k < n; k++) {
         y[k] = 0;
         for (ptrdiff_t j = 0; j < n; j++) y[k] += o->K[k * n + j] * z[j];
     }
 }
 
-/* as oracle_run */
-static void full_run(const full *o, int what, const fd_space *s, int b, const fd_real *x,
+static void full_run(const void *self, int what, const fd_space *s, int b, const fd_real *x,
                      const double *t, const fd_real *dy, fd_real *y, fd_arena scratch)
 {
+    const full *o = self;
     fd_status *st = scratch.st;
     ptrdiff_t n = s->modes, all = s->ch * n;
-    if (st->code) return;
-    if (!space_same(s, &o->p.noise->s)) {
-        FD_FAIL(st, FD_ESHAPE, "fd_oracle_kernel", "not the space it was made for; points",
-                s->points);
-        return;
-    }
+    if (!space_fits(st, "fd_oracle_kernel", s, &o->e.p.noise->s)) return;
     fd_real *u = what == ORACLE_VAR ? y : fd_raw(&scratch, fd_real, b * all);
     double *L = fd_raw(&scratch, double, n * n), *m = fd_raw(&scratch, double, 3 * n);
     if (!u || !m) return;
@@ -1460,40 +1435,19 @@ static void full_run(const full *o, int what, const fd_space *s, int b, const fd
     if (what == ORACLE_VJP) space_push(s, b, u, y, scratch);
 }
 
-static void full_eval(const void *self, const fd_space *s, int b, const fd_real *x,
-                      const double *t, fd_real *y, fd_arena scratch)
-{
-    full_run(self, ORACLE_EVAL, s, b, x, t, NULL, y, scratch);
-}
-
-static void full_vjp(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
-                     const fd_real *dy, fd_real *dx, fd_arena scratch)
-{
-    full_run(self, ORACLE_VJP, s, b, x, t, dy, dx, scratch);
-}
-
-static void full_var(const void *self, const fd_space *s, int b, const fd_real *x,
-                     const double *t, fd_real *w, fd_arena scratch)
-{
-    full_run(self, ORACLE_VAR, s, b, x, t, NULL, w, scratch);
-}
-
 fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean, const fd_cov *c0)
 {
     fd_status *st = a->st;
-    if (!c0 || !proc_ready("fd_oracle_kernel", p, st)) return (fd_model){ 0 };
+    if (!c0 || !proc_ready(__func__, p, st)) return (fd_model){ 0 };
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = s->modes, l = c0->s.modes, points = s->points;
-    if (c0->s.points != points || c0->s.ch != s->ch) {
-        FD_FAIL(st, FD_ESHAPE, "fd_oracle_kernel", "data and noise have different points",
-                c0->s.points, points);
-        return (fd_model){ 0 };
-    }
+    if (c0->s.points != points || c0->s.ch != s->ch)
+        return FD_FAIL(st, FD_ESHAPE, __func__, "data and noise have different points",
+                       c0->s.points, points), (fd_model){ 0 };
     full *o = fd_new(a, full, 1);
-    double *K = fd_new(a, double, n * n), *mu = fd_new(a, double, n);
+    double *K = fd_new(a, double, n * n), *mu = proc_args(p, a);
     fd_real *M = fd_new(a, fd_real, s->ch * n);
-    if (mean && M) fd_to_modes(s, 1, mean, M, *a);
-    if (mu) proc_args(p, mu, *a);
+    if (mean) fd_to_modes(s, 1, mean, M, *a);
     fd_arena scratch = *a;
     fd_space one = *s, own = c0->s;
     one.ch = own.ch = 1;
@@ -1511,8 +1465,8 @@ fd_model fd_oracle_kernel(fd_arena *a, const fd_process *p, const fd_real *mean,
     for (ptrdiff_t k = 0; k < n; k++)                 /* no noise, and no data beyond rounding */
         if (p->noise->lam[k] == 0 && K[k * n + k] <= 64 * eps * eps * trace)
             for (ptrdiff_t j = 0; j < n; j++) K[k * n + j] = K[j * n + k] = 0;
-    *o = (full){ *p, K, mu, M };
-    return (fd_model){ FD_X0, full_eval, full_vjp, full_var, o, NULL };
+    *o = (full){ { full_run, *p }, K, mu, M };
+    return (fd_model){ FD_X0, exact_eval, exact_vjp, exact_var, o, NULL };
 }
 
 /* --- Preconditioning --- */
@@ -1550,10 +1504,10 @@ void fd_precond_scale(const fd_precond *w, double t, double *cin, double *cout)
     *cin = *cout = 0;
     if (!w) return;
     const oracle *o = w->gauss.self;
-    const double *lam = o->p.noise->lam, *c = o->c[0];
+    const double *lam = o->e.p.noise->lam, *c = o->c[0];
     fd_coef f = oracle_law(o, t, 0);
-    double least = oracle_least(&o->p, o->mu, t, c);
-    for (ptrdiff_t k = 0; k < o->p.noise->s.modes; k++) {
+    double least = oracle_least(&o->e.p, o->mu, t, c);
+    for (ptrdiff_t k = 0; k < o->e.p.noise->s.modes; k++) {
         double g, h;
         if (o->mu) f = oracle_law(o, t, k);
         oracle_gain(f, lam[k], c[k], least, &g, &h);
@@ -1574,7 +1528,7 @@ static void precond_in(const fd_precond *w, const fd_space *s, int b, const fd_r
         double cin, cout;
         fd_precond_scale(w, t[i], &cin, &cout);
         lin_row(n, 2, (fd_real[3]){ (fd_real)cin, -(fd_real)cin },
-                (const fd_real *[3]){ g + i * n, w->mean }, in + i * n);
+                INPUTS(g + i * n, w->mean), in + i * n);
     }
 }
 
@@ -1583,7 +1537,7 @@ void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_rea
                      const double *t, fd_real *in, fd_real *y, fd_arena scratch)
 {
     if (scratch.st->code || !w) return;
-    const fd_space *s = &((const oracle *)w->gauss.self)->p.noise->s;
+    const fd_space *s = &((const exact *)w->gauss.self)->p.noise->s;
     ptrdiff_t n = fd_size(s);
     fd_real *g = fd_raw(&scratch, fd_real, b * n), *c = fd_new(&scratch, fd_real, (size_t)b * 3);
     if (!c) return;
@@ -1591,15 +1545,12 @@ void fd_precond_pair(const fd_precond *w, int b, const fd_real *x0, const fd_rea
         double cin, cout;
         fd_precond_scale(w, t[i], &cin, &cout);
         c[i * 3] = (fd_real)(1 / cout), c[i * 3 + 1] = -c[i * 3];
-        if (!isfinite(c[i * 3])) {
-            FD_FAIL(scratch.st, FD_EARG, "fd_precond_pair",
+        if (!isfinite(c[i * 3]))
+            FD_FAIL(scratch.st, FD_EARG, __func__,
                     "x0 is known at this t: there is no target; function", i);
-            return;
-        }
     }
     precond_in(w, s, b, xt, t, g, in, scratch);
-    if (scratch.st->code) return;
-    lin_batch(b, n, 2, c, (const fd_real *[3]){ x0, g }, y);
+    if (!scratch.st->code) lin_batch(b, n, 2, c, INPUTS(x0, g), y);
 }
 
 static void precond_eval(const void *self, const fd_space *s, int b, const fd_real *x,
@@ -1615,39 +1566,8 @@ static void precond_eval(const void *self, const fd_space *s, int b, const fd_re
     for (int i = 0; i < b; i++) {
         double cin, cout;
         fd_precond_scale(pm->w, t[i], &cin, &cout);
-        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout },
-                (const fd_real *[3]){ y + i * n, F + i * n }, y + i * n);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout }, INPUTS(y + i * n, F + i * n), y + i * n);
     }
-}
-
-/* dx from dy by the transpose of dD/dx = (1 + cout cin dF/din) dG/dx, given din = (dF/din)^T dy. dg
- * is room. */
-static void precond_back(const fd_precond *w, const fd_space *s, int b, const fd_real *x,
-                         const double *t, const fd_real *dy, const fd_real *din, fd_real *dg,
-                         fd_real *dx, fd_arena scratch)
-{
-    ptrdiff_t n = fd_size(s);
-    for (int i = 0; i < b && !scratch.st->code; i++) {
-        double cin, cout;
-        fd_precond_scale(w, t[i], &cin, &cout);
-        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)(cin * cout) },
-                (const fd_real *[3]){ dy + i * n, din + i * n }, dg + i * n);
-    }
-    w->gauss.vjp(w->gauss.self, s, b, x, t, dg, dx, scratch);
-}
-
-static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
-                        const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
-{
-    const precond_model *pm = self;
-    ptrdiff_t n = fd_size(s);
-    fd_real *in = fd_raw(&scratch, fd_real, b * n), *din = fd_raw(&scratch, fd_real, b * n);
-    fd_real *g = fd_raw(&scratch, fd_real, b * n);
-    if (!g) return;
-    precond_in(pm->w, s, b, x, t, g, in, scratch);
-    if (scratch.st->code) return;
-    pm->raw.vjp(pm->raw.self, s, b, in, t, dy, din, scratch);
-    precond_back(pm->w, s, b, x, t, dy, din, g, dx, scratch);
 }
 
 /* The raw model says F and asks for dF; D = G + cout F goes on to whoever asked for D. */
@@ -1655,7 +1575,7 @@ typedef struct {
     const fd_precond *w;
     const double *t;
     const fd_real *g;
-    fd_real *dy;                       /* of all functions, since precond_back wants it */
+    fd_real *dy;                       /* of all functions */
     ptrdiff_t n;
     fd_ask *ask;
     void *of;
@@ -1670,35 +1590,55 @@ static void precond_ask(void *of, int first, int b, const fd_real *F, fd_real *d
         double cin, cout;
         fd_precond_scale(q->w, q->t[first + i], &cin, &cout);
         lin_row(q->n, 2, (fd_real[3]){ 1, (fd_real)cout },
-                (const fd_real *[3]){ q->g + (first + i) * q->n, F + i * q->n }, y + i * q->n);
+                INPUTS(q->g + (first + i) * q->n, F + i * q->n), y + i * q->n);
     }
     q->ask(q->of, first, b, y, dy, scratch);
     memcpy(dF, dy, (size_t)(b * q->n) * sizeof *dF);
 }
 
+/* dx by the transpose of dD/dx = (1 + cout cin dF/din) dG/dx, of dy, or if NULL what ask says */
+static void precond_slope(const precond_model *pm, const fd_space *s, int b, const fd_real *x,
+                          const double *t, const fd_real *dy, fd_ask *ask, void *of, fd_real *dx,
+                          fd_arena scratch)
+{
+    const fd_precond *w = pm->w;
+    ptrdiff_t n = fd_size(s);
+    fd_real *in = fd_raw(&scratch, fd_real, b * n), *g = fd_raw(&scratch, fd_real, b * n);
+    fd_real *own = fd_raw(&scratch, fd_real, dy ? 0 : b * n);
+    fd_real *din = fd_raw(&scratch, fd_real, b * n);
+    if (!din) return;
+    precond_in(w, s, b, x, t, g, in, scratch);
+    if (scratch.st->code) return;
+    if (dy) pm->raw.vjp(pm->raw.self, s, b, in, t, dy, din, scratch);
+    else pm->raw.pull(pm->raw.self, s, b, in, t, precond_ask,
+                      &(precond_asked){ w, t, g, own, n, ask, of }, din, scratch);
+    for (int i = 0; i < b && !scratch.st->code; i++) {
+        double cin, cout;
+        fd_precond_scale(w, t[i], &cin, &cout);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)(cin * cout) },
+                INPUTS((dy ? dy : own) + i * n, din + i * n), g + i * n);
+    }
+    w->gauss.vjp(w->gauss.self, s, b, x, t, g, dx, scratch);
+}
+
+static void precond_vjp(const void *self, const fd_space *s, int b, const fd_real *x,
+                        const double *t, const fd_real *dy, fd_real *dx, fd_arena scratch)
+{
+    precond_slope(self, s, b, x, t, dy, NULL, NULL, dx, scratch);
+}
+
 static void precond_pull(const void *self, const fd_space *s, int b, const fd_real *x,
                          const double *t, fd_ask *ask, void *of, fd_real *dx, fd_arena scratch)
 {
-    const precond_model *pm = self;
-    ptrdiff_t n = fd_size(s);
-    fd_real *in = fd_raw(&scratch, fd_real, b * n), *g = fd_raw(&scratch, fd_real, b * n);
-    fd_real *dy = fd_raw(&scratch, fd_real, b * n), *din = fd_raw(&scratch, fd_real, b * n);
-    if (!din) return;
-    precond_in(pm->w, s, b, x, t, g, in, scratch);
-    if (scratch.st->code) return;
-    pm->raw.pull(pm->raw.self, s, b, in, t, precond_ask,
-                 &(precond_asked){ pm->w, t, g, dy, n, ask, of }, din, scratch);
-    precond_back(pm->w, s, b, x, t, dy, din, g, dx, scratch);
+    precond_slope(self, s, b, x, t, NULL, ask, of, dx, scratch);
 }
 
 fd_model fd_precond_model(fd_arena *a, const fd_precond *w, fd_model raw)
 {
     precond_model *pm = fd_new(a, precond_model, 1);
     if (!pm || !w) return (fd_model){ 0 };
-    if (!raw.eval) {
-        FD_FAIL(a->st, FD_EARG, "fd_precond_model", "the raw model is empty");
-        return (fd_model){ 0 };
-    }
+    if (!raw.eval)
+        return FD_FAIL(a->st, FD_EARG, __func__, "the raw model is empty"), (fd_model){ 0 };
     *pm = (precond_model){ w, raw };
     return (fd_model){ FD_X0, precond_eval, raw.vjp ? precond_vjp : NULL, NULL, pm,
                        raw.pull ? precond_pull : NULL };
@@ -1730,22 +1670,19 @@ static const char *pair_target(const void *ctx, const fd_process *p, double t, d
 void fd_perturb(const fd_process *p, fd_rng r, int first, int b, const fd_real *x0, const double *t,
                 fd_real *xt, fd_real *eps, fd_arena scratch)
 {
-    if (!proc_ready("fd_perturb", p, scratch.st)) return;
+    if (!proc_ready(__func__, p, scratch.st)) return;
     if (!eps) eps = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
     if (!eps) return;
     fd_cov_draw(p->noise, r, first, b, eps, scratch);
-    lin_apply("fd_perturb", p, b, t, pair_noise, NULL, 2, (const fd_real *[3]){ x0, eps }, xt,
-              scratch);
+    lin_apply(__func__, p, b, t, pair_noise, NULL, 2, INPUTS(x0, eps), xt, scratch);
 }
 
 void fd_target(const fd_process *p, int predicts, int b, const fd_real *x0, const fd_real *eps,
                const double *t, fd_real *y, fd_arena scratch)
 {
     int base = conv_base(predicts);
-    if (!conv_known(scratch.st, "fd_target", predicts) || !proc_ready("fd_target", p, scratch.st))
-        return;
-    lin_apply("fd_target", p, b, t, pair_target, &base, 2, (const fd_real *[3]){ x0, eps }, y,
-              scratch);
+    if (!conv_known(scratch.st, __func__, predicts) || !proc_ready(__func__, p, scratch.st)) return;
+    lin_apply(__func__, p, b, t, pair_target, &base, 2, INPUTS(x0, eps), y, scratch);
     if (base != predicts) fd_cov_pow(p->noise, -conv_power(predicts), b, y, y, scratch);
 }
 
@@ -1761,20 +1698,17 @@ static double weight_d2(fd_coef c, int kind)
 double fd_time_weight(const fd_process *p, int rule, int predicts, double t, fd_status *st)
 {
     static const int as[] = { FD_X0, FD_X0, FD_NOISE, FD_V }; /* kind of a rule [v eq. 9, sec. 4] */
-    if (!proc_made("fd_time_weight", p, st) || !conv_known(st, "fd_time_weight", predicts))
-        return 0;
-    if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD) {
-        FD_FAIL(st, FD_EARG, "fd_time_weight",
-                "no such rule, or a weight per mode: see fd_loss_weigh", rule);
-        return 0;
-    }
+    if (!proc_made(__func__, p, st) || !conv_known(st, __func__, predicts)) return 0;
+    if (p->modal || predicts > FD_VELOCITY || rule < FD_W_ONE || rule > FD_W_LIKELIHOOD)
+        return FD_FAIL(st, FD_EARG, __func__,
+                       "no such rule, or a weight per mode: see fd_loss_weigh", rule), 0;
     if (rule == FD_W_ONE || (rule < FD_W_LIKELIHOOD && as[rule] == predicts)) return 1;
     fd_coef c = p->law(p, t, 0);
     double w = rule < FD_W_LIKELIHOOD ? weight_d2(c, as[rule])
              : .5 * (c.dv * c.m - 2 * c.v * c.dm) * c.m / (c.v * c.v);     /* q m^2/2v^2 */
     w /= weight_d2(c, predicts);
     if (isfinite(w)) return w;
-    FD_FAIL(st, FD_EARG, "fd_time_weight", "no such weight where m = 0 or v = 0; rule, kind", rule,
+    FD_FAIL(st, FD_EARG, __func__, "no such weight where m = 0 or v = 0; rule, kind", rule,
             predicts);
     return 0;
 }
@@ -1802,34 +1736,24 @@ static void time_levels(fd_rng r, int T, int b, double *t)
     }
 }
 
-/* A level of a chain from `lo` on, where t = k stands for the step from k to k - 1; u is uniform.
- * The log-uniform law takes the whole part of a number that is log-uniform on [lo, T + 1). */
-static double time_level(int log_law, double lo, double T, double u)
-{
-    double t = log_law ? floor(lo * pow((T + 1) / lo, u)) : ceil(lo - 1 + (T + 1 - lo) * u);
-    return fmin(fmax(t, lo), T);
-}
-
 void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r, int first, int b,
                    double *t, fd_status *st)
 {
-    const char *where = "fd_draw_times";
-    if (!proc_made(where, p, st)) return;
+    if (!proc_made(__func__, p, st)) return;
     double lo = p->tmin, hi = p->tmax, one = time_unit(r, first), mean = -1.2, sd = 1.2;
     int whole = proc_whole(p);
     if (prm) mean = prm[0], sd = prm[1];
     if (rule < FD_T_UNIFORM || rule > FD_T_LEVELS)
-        FD_FAIL(st, FD_EARG, where, "no such law of times", rule);
+        FD_FAIL(st, FD_EARG, __func__, "no such law of times", rule);
     else if (!(lo >= 0 && hi > lo && hi < INFINITY))
-        FD_FAIL(st, FD_EARG, where, "needs 0 <= tmin < tmax");
+        FD_FAIL(st, FD_EARG, __func__, "needs 0 <= tmin < tmax");
     else if (rule == FD_T_LOG && !whole && lo == 0)
-        FD_FAIL(st, FD_EARG, where, "log-uniform times need tmin > 0");
+        FD_FAIL(st, FD_EARG, __func__, "log-uniform times need tmin > 0");
     else if (rule == FD_T_LOGNORMAL && !(isfinite(mean) && proc_some(sd)))
-        FD_FAIL(st, FD_EARG, where, "log-normal times need a finite mean and deviation");
+        FD_FAIL(st, FD_EARG, __func__, "log-normal times need a finite mean and deviation");
     else if (rule == FD_T_LEVELS && !whole)
-        FD_FAIL(st, FD_EARG, where, "levels are those of a chain or a ladder");
-    else if (whole && hi < 1)
-        FD_FAIL(st, FD_EARG, where, "a chain needs tmax >= 1");
+        FD_FAIL(st, FD_EARG, __func__, "levels are those of a chain or a ladder");
+    else if (whole && hi < 1) FD_FAIL(st, FD_EARG, __func__, "a chain needs tmax >= 1");
     if (st->code) return;
     for (int i = 0, T = (int)hi; i < b && rule == FD_T_LEVELS; i += T)
         time_levels(fd_stream(fd_stream(r, 'l', (uint32_t)first), 'l', (uint32_t)(i / T)), T,
@@ -1843,8 +1767,11 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
             fd_normal4(r, (uint32_t[4]){ (uint32_t)(first + i), 0, 0, 0 }, z);
             t[i] = proc_time(p, mean + sd * (double)z[0]);
             if (whole) t[i] = fmax(ceil(t[i]), low);
-        } else if (whole) t[i] = time_level(rule == FD_T_LOG, low, floor(hi), u);
-        else t[i] = fmin(rule == FD_T_LOG ? lo * pow(hi / lo, u) : lo + (hi - lo) * u, hi);
+        } else if (whole) {                           /* t = k: the step from k to k - 1 */
+            double T = floor(hi), at = rule == FD_T_LOG ? floor(low * pow((T + 1) / low, u))
+                                                        : ceil(low - 1 + (T + 1 - low) * u);
+            t[i] = fmin(fmax(at, low), T);
+        } else t[i] = fmin(rule == FD_T_LOG ? lo * pow(hi / lo, u) : lo + (hi - lo) * u, hi);
     }
 }
 
@@ -1853,12 +1780,17 @@ void fd_draw_times(const fd_process *p, int rule, const double prm[2], fd_rng r,
  * Weights by mode. A residual of a kind is d times that of D, one of C^-p s is lam^-p times that of
  * s. mu is what the law is told, lap the eigenvalue of -Laplacian. */
 
-/* w for one mode; NULL, or why there is none */
-static const char *norm_weight(const fd_process *p, int norm, double prm, int kind, double t,
-                               double mu, double lap, double lam, double *w)
+/* what the weights are of, and what is known of each mode: w is theirs at some time, all [modes] */
+typedef struct { const fd_process *p; int norm, kind; double prm, *w, *mu, *lap; } norm_tab;
+
+/* w of mode k; NULL, or why there is none */
+static const char *norm_weight(const norm_tab *n, double t, ptrdiff_t k)
 {
+    const fd_process *p = n->p;
+    const int norm = n->norm;
+    const double mu = n->mu[k], lam = p->noise->lam[k];
+    double *w = &n->w[k], q = 0;
     fd_coef c = { 0 }, s = { 0 };
-    double q = 0;
     if (norm == FD_NORM_STATIONARY || norm >= FD_NORM_LIKELIHOOD) {
         c = p->law(p, t, mu);
         q = c.dv - 2 * c.v * c.dm / c.m;
@@ -1870,121 +1802,105 @@ static const char *norm_weight(const fd_process *p, int norm, double prm, int ki
     }
     *w = norm == FD_NORM_CM ? 1 / lam               /* [KER code, diffusion/loss.py] */
        : norm == FD_NORM_STATIONARY ? -2 * c.dm / (c.m * q * lam)
-       : norm == FD_NORM_SOBOLEV ? pow(1 + lap, prm)
+       : norm == FD_NORM_SOBOLEV ? pow(1 + n->lap[k], n->prm)
        : norm == FD_NORM_LIKELIHOOD ? .5 * q * c.m * c.m / (c.v * c.v * lam)
-           / weight_d2(c, conv_base(kind))
-       : norm == FD_NORM_STEP ? .5 * q / lam / weight_d2(c, conv_base(kind)) /* [DDPM eqs. 8, 12] */
-       : 1;
+           / weight_d2(c, conv_base(n->kind))
+       : norm == FD_NORM_STEP ? .5 * q / lam / weight_d2(c, conv_base(n->kind))
+       : 1;                                                           /* [DDPM eqs. 8, 12] */
     if (lam == 0 && norm != FD_NORM_H && norm != FD_NORM_SOBOLEV) *w = 0;
-    if (conv_power(kind) > 0) *w *= pow(lam, 2 * conv_power(kind));
+    if (conv_power(n->kind) > 0) *w *= pow(lam, 2 * conv_power(n->kind));
     return isfinite(*w) && *w >= 0 ? NULL : "no such weight at this t: m, v or q is 0";
 }
 
-/* the weights of all modes at t, 1 where there are some; lap may be NULL for norms that do not read
- * it */
-static int norm_weights(const char *where, const fd_process *p, int norm, double prm, int kind,
-                        double t, const double *mu, const double *lap, double *w, fd_status *st)
+/* w of all modes at t; 1 where there are some */
+static int norm_weights(const char *where, const norm_tab *n, double t, fd_status *st)
 {
     const char *why = NULL;
-    for (ptrdiff_t k = 0; k < p->noise->s.modes && !why; k++)
-        why = norm_weight(p, norm, prm, kind, t, mu[k], lap ? lap[k] : 0, p->noise->lam[k], &w[k]);
+    for (ptrdiff_t k = 0; k < n->p->noise->s.modes && !why; k++) why = norm_weight(n, t, k);
     if (why) FD_FAIL(st, FD_EARG, where, why);
     return !why;
 }
 
-/* Is there a process with noise, such a norm, and such a kind? */
-static int norm_ready(const char *where, const fd_process *p, int norm, int kind, fd_status *st)
+/* the table n, without weights; 0 where there is no noise, no such norm, or no such kind */
+static int norm_new(fd_arena *a, const char *where, const fd_process *p, int norm, double prm,
+                    int kind, norm_tab *n)
 {
-    if (!proc_ready(where, p, st) || !conv_known(st, where, kind)) return 0;
-    if (norm >= FD_NORM_H && norm <= FD_NORM_STEP) return 1;
-    FD_FAIL(st, FD_EARG, where, "no such norm", norm);
-    return 0;
+    if (!proc_ready(where, p, a->st) || !conv_known(a->st, where, kind)) return 0;
+    if (norm < FD_NORM_H || norm > FD_NORM_STEP)
+        return FD_FAIL(a->st, FD_EARG, where, "no such norm", norm), 0;
+    *n = (norm_tab){ p, norm, kind, prm, fd_raw(a, double, p->noise->s.modes), NULL, NULL };
+    n->mu = proc_args(p, a);
+    if (norm == FD_NORM_SOBOLEV) n->lap = fd_raw(a, double, p->noise->s.modes);
+    if (n->lap) fd_laplace(&p->noise->s, n->lap, *a);
+    return !a->st->code;
 }
 
 void fd_loss_weigh(const fd_process *p, int norm, double prm, int predicts, int b, const double *t,
                    fd_real *x, fd_arena scratch)
 {
-    if (!norm_ready("fd_loss_weigh", p, norm, predicts, scratch.st)) return;
+    norm_tab w;
+    if (!norm_new(&scratch, __func__, p, norm, prm, predicts, &w)) return;
     const fd_space *s = &p->noise->s;
     ptrdiff_t modes = s->modes, n = s->ch * modes;
-    double *w = fd_raw(&scratch, double, modes), *mu = fd_raw(&scratch, double, modes);
-    double *lap = norm == FD_NORM_SOBOLEV ? fd_raw(&scratch, double, modes) : NULL;
     fd_real *u = fd_raw(&scratch, fd_real, b * n);
-    if (!u) return;
-    proc_args(p, mu, scratch);
-    if (lap) fd_laplace(s, lap, scratch);
     fd_to_modes(s, b, x, u, scratch);
     if (scratch.st->code) return;
     for (int i = 0; i < b; i++) {
-        if ((i == 0 || t[i] != t[i - 1])
-            && !norm_weights("fd_loss_weigh", p, norm, prm, predicts, t[i], mu, lap, w,
-                             scratch.st)) return;
-        for (ptrdiff_t j = 0; j < n; j++) u[i * n + j] *= (fd_real)sqrt(w[j % modes]);
+        if ((i == 0 || t[i] != t[i - 1]) && !norm_weights(__func__, &w, t[i], scratch.st)) return;
+        for (ptrdiff_t j = 0; j < n; j++) u[i * n + j] *= (fd_real)sqrt(w.w[j % modes]);
     }
     fd_from_modes(s, b, u, x, scratch);
 }
 
 fd_cov *fd_loss_norm(fd_arena *a, const fd_process *p, int norm, double prm, int predicts, double t)
 {
-    if (!norm_ready("fd_loss_norm", p, norm, predicts, a->st)) return NULL;
-    ptrdiff_t modes = p->noise->s.modes;
+    norm_tab w;
+    int j[3];
+    if (!proc_ready(__func__, p, a->st)) return NULL;
     fd_cov *c = fd_cov_table(a, &p->noise->s, p->noise->lam);
     fd_arena scratch = *a;
-    double *w = fd_raw(&scratch, double, modes), *mu = fd_raw(&scratch, double, modes);
-    double *lap = norm == FD_NORM_SOBOLEV ? fd_raw(&scratch, double, modes) : NULL;
-    int j[3];
-    if (a->st->code) return NULL;
-    proc_args(p, mu, scratch);
-    if (lap) fd_laplace(&p->noise->s, lap, scratch);
-    if (a->st->code || !norm_weights("fd_loss_norm", p, norm, prm, predicts, t, mu, lap, w,
-                                     a->st)) return NULL;
-    for (ptrdiff_t k = 0; k < modes; k++) c->lam[k] = fd_mode(&p->noise->s, k, j) ? 0 : w[k];
+    if (!norm_new(&scratch, __func__, p, norm, prm, predicts, &w)
+        || !norm_weights(__func__, &w, t, a->st)) return NULL;
+    for (ptrdiff_t k = 0; k < p->noise->s.modes; k++)
+        c->lam[k] = fd_mode(&p->noise->s, k, j) ? 0 : w.w[k];
     return c;
 }
 
-/* The cells of the table lie between times in equal ratios, between squares where tmin = 0; where t
- * counts steps they are these. */
+/* The cells lie between times in equal ratios, between squares where tmin = 0, or are the steps. */
 fd_time_law *fd_time_law_new(fd_arena *a, const fd_process *p, const fd_cov *c0, int norm,
                              double prm, int predicts)
 {
-    const char *where = "fd_time_law_new";
     fd_status *st = a->st;
-    if (!norm_ready(where, p, norm, predicts, st) || !c0) return NULL;
+    norm_tab w;
+    if (!proc_ready(__func__, p, st) || !c0) return NULL;
     const fd_space *s = &p->noise->s;
-    if (!space_same(s, &c0->s)) {
-        FD_FAIL(st, FD_ESHAPE, where, "data and noise have different modes");
-        return NULL;
-    }
+    if (!space_same(s, &c0->s))
+        FD_FAIL(st, FD_ESHAPE, __func__, "data and noise have different modes");
     int whole = proc_whole(p), n = whole ? (int)p->tmax : 512;
     fd_time_law *r = fd_new(a, fd_time_law, 1);
     double *t = fd_new(a, double, n + 1), *cdf = fd_new(a, double, n + 1), ch = s->ch;
     fd_arena scratch = *a;
-    double *w = fd_raw(&scratch, double, s->modes), *mu = fd_raw(&scratch, double, s->modes);
-    double *lap = norm == FD_NORM_SOBOLEV ? fd_raw(&scratch, double, s->modes) : NULL;
-    if (st->code) return NULL;
-    proc_args(p, mu, scratch);
-    if (lap) fd_laplace(s, lap, scratch);
+    if (!norm_new(&scratch, __func__, p, norm, prm, predicts, &w)) return NULL;
     for (int i = 0; i <= n; i++) {
         double u = (double)i / n, v = 1 - u;
         t[i] = whole ? i : p->tmin > 0 ? pow(p->tmin, v) * pow(p->tmax, u) : p->tmax * u * u;
     }
     if (!whole) t[0] = p->tmin, t[n] = p->tmax;
-    for (int i = 0; i < n && !st->code; i++) {
+    for (int i = 0; i < n; i++) {
         double at = whole ? t[i + 1] : .5 * (t[i] + t[i + 1]), sum = 0, sum2 = 0;
-        if (!norm_weights(where, p, norm, prm, predicts, at, mu, lap, w, st)) return NULL;
+        if (!norm_weights(__func__, &w, at, st)) return NULL;
         for (ptrdiff_t k = 0; k < s->modes; k++) {
-            fd_coef c = p->law(p, at, mu[k]);
+            fd_coef c = p->law(p, at, w.mu[k]);
             double lam = p->noise->lam[k], P = c.m * c.m * c0->lam[k] + c.v * lam;
             double d2 = weight_d2(c, conv_base(predicts));
-            double F = P > 0 ? w[k] * d2 * c0->lam[k] * c.v * lam / P : 0;
+            double F = P > 0 ? w.w[k] * d2 * c0->lam[k] * c.v * lam / P : 0;
             if (conv_power(predicts) > 0) F = lam > 0 ? F / pow(lam, 2 * conv_power(predicts)) : 0;
             sum += F, sum2 += F * F;
         }
         cdf[i + 1] = cdf[i] + sqrt(ch * ch * sum * sum + 2 * ch * sum2) * (t[i + 1] - t[i]);
     }
-    if (!st->code && !(cdf[n] > 0 && isfinite(cdf[n])))
-        FD_FAIL(st, FD_EARG, where, "the loss is 0 or not finite");
-    if (st->code) return NULL;
+    if (!(cdf[n] > 0 && isfinite(cdf[n])))
+        return FD_FAIL(st, FD_EARG, __func__, "the loss is 0 or not finite"), NULL;
     for (int i = 0; i <= n; i++) cdf[i] /= cdf[n];
     *r = (fd_time_law){ n, whole, t, cdf };
     return r;
@@ -2011,8 +1927,7 @@ void fd_time_draw(const fd_time_law *law, fd_rng r, int first, int b, double *t,
 /* ---- Sampling -------------------------------------------------------------------------------- *
  *
  * The reverse equations, with tau = -t and S = -(x - m D)/v. eta = 0 is the probability-flow ODE,
- * eta = 1 the reverse SDE, any eta a family with the same marginals
- * [SDE eqs. 6, 13; EDM eqs. 4, 6]:
+ * eta = 1 the reverse SDE, any eta the same marginals [SDE eqs. 6, 13; EDM eqs. 4, 6]:
  *
  *     dx/dtau = a x + (1 + eta^2) q S/2 + eta sqrt(q) noise = cx x + cD D + eta sqrt(q) noise
  *     cx = -v'/2v - eta^2 q/2v,    cD = m v'/2v - m' + eta^2 q m/2v
@@ -2030,24 +1945,16 @@ static void step_drift(fd_coef c, double eta2, double *cx, double *cD, double *q
 }
 
 static const struct { const char *name; int noisy; } step_scheme[FD_SCHEMES] = {
-    [FD_EULER_MARUYAMA] = { "euler-maruyama", 1 },
-    [FD_PF_EULER] = { "pf-euler", 0 },
-    [FD_ETA_EULER] = { "eta-euler", 1 },
-    [FD_EXPONENTIAL] = { "exponential", 1 },
-    [FD_SEMI_ANALYTIC] = { "semi-analytic", 1 },
-    [FD_ANCESTRAL] = { "ancestral", 1 },
+    [FD_EULER_MARUYAMA] = { "euler-maruyama", 1 },   [FD_PF_EULER] = { "pf-euler", 0 },
+    [FD_ETA_EULER] = { "eta-euler", 1 },             [FD_EXPONENTIAL] = { "exponential", 1 },
+    [FD_SEMI_ANALYTIC] = { "semi-analytic", 1 },     [FD_ANCESTRAL] = { "ancestral", 1 },
     [FD_ANCESTRAL_LARGE] = { "ancestral-large", 1 },
     [FD_ANCESTRAL_OPTIMAL] = { "ancestral-optimal", 1 },
-    [FD_DDIM] = { "ddim", 1 },
-    [FD_VE_PREDICTOR] = { "ve-predictor", 1 },
-    [FD_VP_PREDICTOR] = { "vp-predictor", 1 },
-    [FD_PF_HEUN] = { "pf-heun", 0 },
-    [FD_PF_MIDPOINT] = { "pf-midpoint", 0 },
-    [FD_PF_RK4] = { "pf-rk4", 0 },
-    [FD_STOCHASTIC_HEUN] = { "stochastic-heun", 1 },
-    [FD_PF_MULTISTEP] = { "pf-multistep", 0 },
-    [FD_PF_ADAPTIVE] = { "pf-adaptive", 0 },
-    [FD_ANNEALED] = { "annealed", 0 },
+    [FD_DDIM] = { "ddim", 1 },                       [FD_VE_PREDICTOR] = { "ve-predictor", 1 },
+    [FD_VP_PREDICTOR] = { "vp-predictor", 1 },       [FD_PF_HEUN] = { "pf-heun", 0 },
+    [FD_PF_MIDPOINT] = { "pf-midpoint", 0 },         [FD_PF_RK4] = { "pf-rk4", 0 },
+    [FD_STOCHASTIC_HEUN] = { "stochastic-heun", 1 }, [FD_PF_MULTISTEP] = { "pf-multistep", 0 },
+    [FD_PF_ADAPTIVE] = { "pf-adaptive", 0 },         [FD_ANNEALED] = { "annealed", 0 },
 };
 
 const char *fd_scheme_name(int scheme)
@@ -2120,10 +2027,10 @@ fd_row fd_step_row(const fd_process *p, int scheme, double eta, double t, double
                    fd_status *st)
 {
     fd_row r = { 0, 0, 0, 0 };
-    if (!proc_made("fd_step_row", p, st)) return r;
+    if (!proc_made(__func__, p, st)) return r;
     const char *why = !proc_has(p, k) ? "no such mode"
                     : step_make(p, scheme, eta, t, s, proc_arg(p, k), &r);
-    if (why) FD_FAIL(st, FD_EARG, "fd_step_row", why);
+    if (why) FD_FAIL(st, FD_EARG, __func__, why);
     return why ? (fd_row){ 0, 0, 0, 0 } : r;
 }
 
@@ -2154,8 +2061,7 @@ static const char *step_slope(const void *ctx, const fd_process *p, double t, do
 }
 
 /* dB = sqrt(int_s^t q) xi */
-static const char *step_kick(const void *ctx, const fd_process *p, double t, double mu,
-                             double c[3])
+static const char *step_kick(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     c[0] = sqrt(proc_integral(p, ((const step_ctx *)ctx)->s, t, mu, 0));
     return NULL;
@@ -2170,16 +2076,9 @@ static const char *step_start(const void *ctx, const fd_process *p, double t, do
     return NULL;
 }
 
-/* pf-multistep is DDIM on D + (D - D_prev) l/(2 l_prev), l the step of log m/s, l_prev the one
+/* pf-multistep is DDIM on D + (D - D_prev) l/(2 l_prev), l the step of log s/m, l_prev the one
  * before. Where either is infinite there is no slope in it, and DDIM is left. */
 typedef struct { double s, prev; } step_two;
-
-/* log m/s */
-static double step_l(const fd_process *p, double t, double mu)
-{
-    fd_coef c = p->law(p, t, mu);
-    return c.m > 0 && c.v > 0 ? log(c.m) - .5 * log(c.v) : INFINITY;
-}
 
 static const char *step_multistep(const void *ctx, const fd_process *p, double t, double mu,
                                   double c[3])
@@ -2187,7 +2086,8 @@ static const char *step_multistep(const void *ctx, const fd_process *p, double t
     const step_two *x = ctx;
     fd_row r;
     const char *why = step_make(p, FD_DDIM, 0, t, x->s, mu, &r);
-    double l = step_l(p, t, mu), next = step_l(p, x->s, mu), last = step_l(p, x->prev, mu);
+    double l = proc_logsigma(p, t, mu), next = proc_logsigma(p, x->s, mu);
+    double last = proc_logsigma(p, x->prev, mu);
     double w = isfinite(l + next + last) ? .5 * (next - l) / (l - last) : 0;
     c[0] = r.ax, c[1] = r.aD * (1 + w), c[2] = -r.aD * w;             /* [DPM-Solver++ alg. 2] */
     return why;
@@ -2202,9 +2102,8 @@ static void step_optimal(const fd_sampler *how, double t, double s, int b, const
     const double *lam = p->noise->lam;
     ptrdiff_t n = sp->ch * sp->modes;
     fd_real *var = fd_raw(&scratch, fd_real, b * n), *u = fd_raw(&scratch, fd_real, b * n);
-    double *mu = fd_new(&scratch, double, sp->modes);
+    double *mu = proc_args(p, &scratch);
     if (!mu) return;
-    proc_args(p, mu, scratch);
     how->model.var(how->model.self, sp, b, x, tb, var, scratch);
     fd_to_modes(sp, b, xi, u, scratch);
     if (scratch.st->code) return;
@@ -2224,7 +2123,7 @@ static void step_sum(ptrdiff_t n, int nin, double c0, const fd_real *x0, double 
                      const fd_real *x1, double c2, const fd_real *x2, fd_real *y)
 {
     fd_real c[3] = { (fd_real)c0, (fd_real)c1, (fd_real)c2 };
-    lin_batch(1, n, nin, c, (const fd_real *[3]){ x0, x1, x2 }, y);
+    lin_batch(1, n, nin, c, INPUTS(x0, x1, x2), y);
 }
 
 /* Explicit Runge-Kutta schemes in which stage i starts from the slope of stage i-1 alone:
@@ -2272,9 +2171,7 @@ static void step_multi(const fd_sampler *how, int row, double t, double s, int b
     fd_real *dB = eta > 0 && xi ? fd_raw(&scratch, fd_real, n) : NULL;
     if (scratch.st->code) return;
     if (tr) tr->lo = ctx.lo, tr->hi = ctx.hi;
-    if (dB)
-        lin_apply("fd_advance", p, b, tb, step_kick, &ctx, 1, (const fd_real *[3]){ xi }, dB,
-                  scratch);
+    if (dB) lin_apply("fd_advance", p, b, tb, step_kick, &ctx, 1, INPUTS(xi), dB, scratch);
     for (int i = 0; i < step_stages[row].stages; i++) {
         double node = step_stages[row].node[i], w = step_stages[row].w[i];
         if (i == 0) memcpy(y, x, (size_t)n * sizeof *y);
@@ -2282,8 +2179,7 @@ static void step_multi(const fd_sampler *how, int row, double t, double s, int b
         for (int j = 0; j < b; j++) tb[j] = proc_clock(p, t, s, node == 1 ? s : t - node * h);
         step_predict(how, b, y, tb, d, scratch);
         if (tr && w != 0) trace_add(how, tr, h * w, b, y, tb, scratch);
-        lin_apply("fd_advance", p, b, tb, step_slope, &ctx, 2, (const fd_real *[3]){ y, d }, k,
-                  scratch);
+        lin_apply("fd_advance", p, b, tb, step_slope, &ctx, 2, INPUTS(y, d), k, scratch);
         if (scratch.st->code) return;
         step_sum(n, i ? 2 : 1, i ? 1 : w, i ? sum : k, w, k, 0, NULL, sum);
     }
@@ -2349,8 +2245,7 @@ static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd
     for (int i = 0; i < b && t; i++) t[i] = proc_clock(how->p, ctx->lo, ctx->hi, u[i]);
     if (!t) return;
     step_predict(how, b, x, t, d, scratch);
-    lin_apply("fd_advance", how->p, b, t, step_slope, ctx, 2, (const fd_real *[3]){ x, d }, k,
-              scratch);
+    lin_apply("fd_advance", how->p, b, t, step_slope, ctx, 2, INPUTS(x, d), k, scratch);
     if (!tr) return;
     step_trace at = { tr->probes, ctx->lo, ctx->hi, tr->z, tr->mu, g };
     memset(g, 0, (size_t)b * sizeof *g);
@@ -2358,8 +2253,7 @@ static void dp_slope(const fd_sampler *how, const step_ctx *ctx, int b, const fd
 }
 
 /* b functions of n numbers on their way to the time `to`, each with its own time t and step h,
- * which is t - next and so has the sign of `way`. With tr also the sum of div F, whose slopes are
- * g. */
+ * which is t - next and so has the sign of `way`. With tr also the sum of div F, of slopes g. */
 typedef struct {
     const fd_sampler *how;
     step_ctx ctx;
@@ -2384,10 +2278,9 @@ static int dp_first(dp_state *w, double most, double *d0, double *d1, fd_arena s
     dp_norm(how, b, n, w->x, w->x, w->x, NULL, d0);
     dp_norm(how, b, n, w->k[0], w->x, w->x, NULL, d1);
     for (int i = 0; i < b; i++) {
-        if (!(d0[i] + d1[i] < INFINITY)) {
-            FD_FAIL(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", i);
-            return 0;
-        }
+        if (!(d0[i] + d1[i] < INFINITY))
+            return FD_FAIL(scratch.st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function",
+                           i), 0;
         double guess = d0[i] < 1e-5 || d1[i] < 1e-5 ? 1e-6 : .01 * d0[i] / d1[i];
         w->h[i] = w->way * fmin(guess, most);
         w->ts[i] = w->t[i] - w->h[i];
@@ -2436,10 +2329,8 @@ static int dp_accept(dp_state *w, fd_status *st)
     const ptrdiff_t n = w->n;
     for (int i = 0; i < w->b; i++) {
         int ok = w->r[i] <= 1;
-        if (!(w->r[i] < INFINITY)) {
-            FD_FAIL(st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", i);
-            return 0;
-        }
+        if (!(w->r[i] < INFINITY))
+            return FD_FAIL(st, FD_ENAN, "fd_advance", "pf-adaptive: not finite in function", i), 0;
         if (ok && w->h[i] != 0) {
             memcpy(w->x + i * n, w->y + i * n, (size_t)n * sizeof *w->x);
             memcpy(w->k[0] + i * n, w->k[6] + i * n, (size_t)n * sizeof *w->x);
@@ -2475,10 +2366,8 @@ static void dp_run(const fd_sampler *how, double from, double to, int b, fd_real
             left += t[i] != to;
         }
         if (!left) return;
-        if (tries == TRIES) {
+        if (tries == TRIES)
             FD_FAIL(scratch.st, FD_EARG, "fd_advance", "pf-adaptive needs too many steps", TRIES);
-            return;
-        }
         if (!dp_try(&w, scratch) || !dp_accept(&w, scratch.st)) return;
     }
 }
@@ -2490,8 +2379,7 @@ static int step_staged(int scheme) { return scheme >= FD_ONE_STAGE && scheme < F
 static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
 {
     if (!proc_ready(where, how->p, st)) return 0;
-    if (!how->model.eval)
-        FD_FAIL(st, FD_EARG, where, "the model is empty");
+    if (!how->model.eval) FD_FAIL(st, FD_EARG, where, "the model is empty");
     else if (!fd_scheme_name(how->scheme))
         FD_FAIL(st, FD_EARG, where, "no such scheme", how->scheme);
     else if (FD_LESS && (step_staged(how->scheme) || how->scheme == FD_PF_ADAPTIVE
@@ -2516,12 +2404,16 @@ static int step_ready(const fd_sampler *how, const char *where, fd_status *st)
     return !st->code;
 }
 
-/* Does it draw nothing after its start? */
+/* Does the scheme draw noise? And does the sampler draw none after its start? */
+static int step_noisy(const fd_sampler *how)
+{
+    return step_scheme[how->scheme].noisy
+        && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER));
+}
+
 static int step_silent(const fd_sampler *how)
 {
-    int noisy = step_scheme[how->scheme].noisy;
-    if (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER) noisy = how->eta > 0;
-    return !(noisy || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED);
+    return !(step_noisy(how) || how->corrector || how->churn > 0 || how->scheme == FD_ANNEALED);
 }
 
 /* Do the times fall? */
@@ -2535,18 +2427,16 @@ static int step_times(const fd_sampler *how, const char *where, fd_status *st)
     return !st->code;
 }
 
-/* One step without corrector. before and dp are where the last step began and its D, for
- * pf-multistep; dp NULL: there was none. */
+/* A step without corrector. before, dp: where the last one began, and its D or NULL (multistep). */
 static void step_run(const fd_sampler *how, double before, const fd_real *dp, double t, double s,
                      int b, fd_real *x, const fd_real *xi, fd_real *d, fd_arena scratch)
 {
     const fd_process *p = how->p;
     ptrdiff_t n = b * fd_size(&p->noise->s);
     int scheme = how->scheme;
-    double *tb = fd_raw(&scratch, double, b);
+    double *tb = lin_at(&scratch, b, t);
     if (!d) d = fd_raw(&scratch, fd_real, n);
     if (!tb || !d || scheme == FD_ANNEALED) return;
-    for (int i = 0; i < b; i++) tb[i] = t;
     if (!FD_LESS && scheme == FD_PF_ADAPTIVE) {
         dp_run(how, t, s, b, x, d, NULL, scratch);
         return;
@@ -2554,8 +2444,7 @@ static void step_run(const fd_sampler *how, double before, const fd_real *dp, do
     if (scheme == FD_PF_MULTISTEP && dp) {
         step_two two = { s, before };
         step_predict(how, b, x, tb, d, scratch);
-        lin_apply("fd_advance", p, b, tb, step_multistep, &two, 3, (const fd_real *[3]){ x, d, dp },
-                  x, scratch);
+        lin_apply("fd_advance", p, b, tb, step_multistep, &two, 3, INPUTS(x, d, dp), x, scratch);
         return;
     }
     while (!FD_LESS && step_staged(scheme)) {
@@ -2575,19 +2464,15 @@ static void step_run(const fd_sampler *how, double before, const fd_real *dp, do
         if (z) step_optimal(how, t, s, b, x, xi, tb, z, scratch);
         xi = z;
     }
-    lin_apply("fd_advance", p, b, tb, step_row, &ctx, xi ? 3 : 2,
-              (const fd_real *[3]){ x, d, xi }, x, scratch);
+    lin_apply("fd_advance", p, b, tb, step_row, &ctx, xi ? 3 : 2, INPUTS(x, d, xi), x, scratch);
 }
 
 void fd_advance(const fd_sampler *how, double t, double s, int b, fd_real *x, const fd_real *xi,
                 fd_real *d, fd_arena scratch)
 {
-    if (!x || !step_ready(how, "fd_advance", scratch.st)) return;
-    if (!(s < t)) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_advance", "times must fall");
-        return;
-    }
-    step_run(how, t, NULL, t, s, b, x, xi, d, scratch);
+    if (!x || !step_ready(how, __func__, scratch.st)) return;
+    if (!(s < t)) FD_FAIL(scratch.st, FD_EARG, __func__, "times must fall");
+    else step_run(how, t, NULL, t, s, b, x, xi, d, scratch);
 }
 
 /* --- The corrector ---
@@ -2662,22 +2547,20 @@ static void snr_norm(const fd_sampler *how, int b, const fd_real *x, double *nor
 void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_real *xi, fd_real *d,
                 fd_arena scratch)
 {
-    if (!x || !step_ready(how, "fd_correct", scratch.st) || !how->corrector) return;
+    if (!x || !step_ready(how, __func__, scratch.st) || !how->corrector) return;
     const fd_process *p = how->p;
     ptrdiff_t n = fd_size(&p->noise->s);
     int ladder = how->corrector == FD_CORRECT_LADDER, nin = xi ? 3 : 2;
     int kind = how->corrector == FD_CORRECT_SNR_GRID ? FD_SCORE : FD_NOISE;
-    if (ladder && !step_times(how, "fd_correct", scratch.st)) return;
+    if (ladder && !step_times(how, __func__, scratch.st)) return;
     step_langevin ctx = { how->corrector, how->cprm, ladder ? how->t[how->steps] : 0 };
-    double *tb = fd_raw(&scratch, double, b), *g = fd_raw(&scratch, double, b);
+    double *tb = lin_at(&scratch, b, t), *g = fd_raw(&scratch, double, b);
     double *z = fd_raw(&scratch, double, b), gs = 0, zs = 0;
     if (!d) d = fd_raw(&scratch, fd_real, b * n);
     if (scratch.st->code) return;
-    for (int i = 0; i < b; i++) tb[i] = t;
     step_predict(how, b, x, tb, d, scratch);
     if (how->corrector < FD_CORRECT_SNR) {
-        lin_apply("fd_correct", p, b, tb, step_correct, &ctx, nin, (const fd_real *[3]){ x, d, xi },
-                  x, scratch);
+        lin_apply(__func__, p, b, tb, step_correct, &ctx, nin, INPUTS(x, d, xi), x, scratch);
         return;
     }
     fd_real *e = fd_raw(&scratch, fd_real, b * n);
@@ -2691,43 +2574,40 @@ void fd_correct(const fd_sampler *how, double t, int b, fd_real *x, const fd_rea
     for (int i = 0; i < b; i++) {
         double ratio = how->cprm * (how->pooled ? zs / gs : z[i] / g[i]);
         ctx.prm = 4 * ratio * ratio;                                  /* [SDE algs. 4, 5] */
-        lin_apply("fd_correct", p, 1, tb, step_correct, &ctx, nin,
-                  (const fd_real *[3]){ x + i * n, d + i * n, xi ? xi + i * n : NULL }, x + i * n,
-                  scratch);
+        lin_apply(__func__, p, 1, tb, step_correct, &ctx, nin,
+                  INPUTS(x + i * n, d + i * n, xi ? xi + i * n : NULL), x + i * n, scratch);
     }
 }
 
-/* x as how->start says. A matched start is m (mean + a draw of N(0, cov)) + s xi, which needs no
- * common modes. */
+/* x as how->start says. A matched start, m (mean + N(0, cov)) + s xi, needs no common modes. */
 static void step_begin(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x,
                        fd_arena scratch)
 {
     const fd_process *p = how->p;
     ptrdiff_t n = fd_size(&p->noise->s);
-    double *tb = fd_raw(&scratch, double, b);
+    double *tb = lin_at(&scratch, b, how->t[0]);
     int matched = how->start == FD_START_MATCHED;
     fd_real *x0 = matched ? fd_new(&scratch, fd_real, b * n) : NULL;
     if (matched && how->cov && fd_size(&how->cov->s) != n)
         FD_FAIL(scratch.st, FD_ESHAPE, "fd_begin", "data and noise have different points",
                 fd_size(&how->cov->s), n);
     if (scratch.st->code) return;
-    for (int i = 0; i < b; i++) tb[i] = how->t[0];
     fd_cov_draw(p->noise, r, first, b, x, scratch);
     if (how->start == FD_START_UNIT) return;
     if (!matched) {
-        lin_apply("fd_begin", p, b, tb, step_start, NULL, 1, (const fd_real *[3]){ x }, x, scratch);
+        lin_apply("fd_begin", p, b, tb, step_start, NULL, 1, INPUTS(x), x, scratch);
         return;
     }
     if (how->cov) fd_cov_draw(how->cov, fd_stream(r, 'm', 0), first, b, x0, scratch);
     for (ptrdiff_t i = 0; i < b * n && how->mean; i++) x0[i] += how->mean[i % n];
-    lin_apply("fd_begin", p, b, tb, pair_noise, NULL, 2, (const fd_real *[3]){ x0, x }, x, scratch);
+    lin_apply("fd_begin", p, b, tb, pair_noise, NULL, 2, INPUTS(x0, x), x, scratch);
 }
 
 fd_run *fd_begin(fd_arena *a, const fd_sampler *how, fd_rng r, int first, int b)
 {
-    if (!step_ready(how, "fd_begin", a->st)) return NULL;
-    if (b < 1) FD_FAIL(a->st, FD_EARG, "fd_begin", "needs functions", b);
-    if (!step_times(how, "fd_begin", a->st)) return NULL;
+    if (!step_ready(how, __func__, a->st)) return NULL;
+    if (b < 1) FD_FAIL(a->st, FD_EARG, __func__, "needs functions", b);
+    if (!step_times(how, __func__, a->st)) return NULL;
     ptrdiff_t n = b * fd_size(&how->p->noise->s);
     fd_run *run = fd_new(a, fd_run, 1);
     fd_real *x = fd_new(a, fd_real, n), *d = fd_new(a, fd_real, n);
@@ -2756,16 +2636,6 @@ static const char *step_forward(const void *ctx, const fd_process *p, double t, 
     return NULL;
 }
 
-/* one draw of the run, or NULL where `on` is 0 */
-static const fd_real *step_draw(const fd_run *run, int on, uint32_t purpose, int i, fd_real *xi,
-                                fd_arena scratch)
-{
-    if (!on) return NULL;
-    fd_cov_draw(run->how.p->noise, fd_stream(run->r, purpose, (uint32_t)i), run->first, run->b, xi,
-                scratch);
-    return xi;
-}
-
 /* What a step consists of: the corrector at t, the predictor, churn and the predictor again, the
  * corrector at s [SDE alg. 1]; annealing corrects at t, and in the last step at s; last of all D.
  * fd_step makes these moves, and fd_exact_law asks what each of them does to the law. */
@@ -2783,9 +2653,7 @@ static int step_plan(const fd_sampler *how, int k, int j, step_move *m)
 {
     double t = how->t[k], s = how->t[k + 1], v = how->p->law(how->p, s, 0).v;
     int last = k + 1 == how->steps, inner = how->inner > 0 ? how->inner : 1;
-    int hold = how->scheme == FD_ANNEALED, quiet = how->quiet && last;
-    int noisy = step_scheme[how->scheme].noisy
-             && !(how->eta == 0 && (how->scheme == FD_DDIM || how->scheme == FD_ETA_EULER));
+    int hold = how->scheme == FD_ANNEALED, quiet = how->quiet && last, noisy = step_noisy(how);
     int early = how->corrector && (how->before || hold) ? inner : 0;
     int late = how->corrector && (!how->before || hold) && (!hold || last) && v > 0 ? inner : 0;
     int churn = how->churn > 0 && !hold;
@@ -2825,12 +2693,10 @@ static void step_make_move(const fd_sampler *how, const step_move *m, double bef
         fd_correct(how, m->t, b, x, xi, d, scratch);
         return;
     }
-    double *tb = fd_raw(&scratch, double, b);
+    double *tb = lin_at(&scratch, b, m->t);
     if (!tb) return;
-    for (int i = 0; i < b; i++) tb[i] = m->t;
     if (m->what == MOVE_CHURN) {
-        lin_apply("fd_step", how->p, b, tb, step_forward, &m->s, 2, (const fd_real *[3]){ x, xi },
-                  x, scratch);
+        lin_apply("fd_step", how->p, b, tb, step_forward, &m->s, 2, INPUTS(x, xi), x, scratch);
         return;
     }
     step_predict(how, b, x, tb, d, scratch);
@@ -2851,15 +2717,16 @@ int fd_step(fd_run *run, fd_arena scratch)
     if (scratch.st->code) return 0;
     memcpy(x, run->x, (size_t)n * sizeof *x);
     for (int j = 0; step_plan(how, k, j, &m); j++) {
+        fd_rng own = fd_stream(run->r, m.purpose, (uint32_t)m.i);
+        if (m.noisy) fd_cov_draw(how->p->noise, own, run->first, b, xi, scratch);
         step_make_move(how, &m, how->t[k ? k - 1 : 0], k ? run->prev : NULL, b, x,
-                       step_draw(run, m.noisy, m.purpose, m.i, xi, scratch), run->d, scratch);
+                       m.noisy ? xi : NULL, run->d, scratch);
         if (dp && m.what == MOVE_PREDICT) memcpy(dp, run->d, (size_t)n * sizeof *dp);
     }
     if (scratch.st->code) return 0;
-    if (!step_finite(n, x)) {
-        FD_FAIL(scratch.st, FD_ENAN, "fd_step", "the state is not finite after step", k + 1);
-        return 0;
-    }
+    if (!step_finite(n, x))
+        return FD_FAIL(scratch.st, FD_ENAN, __func__, "the state is not finite after step",
+                       k + 1), 0;
     memcpy(run->x, x, (size_t)n * sizeof *x);
     if (dp) memcpy(run->prev, dp, (size_t)n * sizeof *dp);
     return ++run->k < how->steps;
@@ -2876,12 +2743,10 @@ void fd_sample(const fd_sampler *how, fd_rng r, int first, int b, fd_real *x, fd
 fd_sampler fd_fdp_sampler(const fd_process *p, fd_model model, int n, double churn, double snr,
                           int ode, double *t, fd_status *st)
 {
-    const char *where = "fd_fdp_sampler";
-    if (!proc_made(where, p, st)) return (fd_sampler){ 0 };
-    if (n < 2 || !proc_some(churn) || !proc_some(snr)) {
-        FD_FAIL(st, FD_EARG, where, "needs n > 1, and churn and snr of 0 or above; n", n);
-        return (fd_sampler){ 0 };
-    }
+    if (!proc_made(__func__, p, st)) return (fd_sampler){ 0 };
+    if (n < 2 || !proc_some(churn) || !proc_some(snr))
+        return FD_FAIL(st, FD_EARG, __func__, "needs n > 1, and churn and snr of 0 or above; n",
+                       n), (fd_sampler){ 0 };
     for (int i = 0; i < n; i++) t[i] = (p->tmax * (n - i) + p->tmin * i) / n;
     return (fd_sampler){ .p = p, .model = model, .t = t, .steps = n - 1,
                          .scheme = ode ? FD_PF_EULER : FD_EULER_MARUYAMA, .denoise = 1,
@@ -2950,8 +2815,7 @@ static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int 
     }
     for (int q = 0; q < tr->probes; q++) {
         const fd_real *z = tr->z + (ptrdiff_t)q * b * n;
-        lin_apply("fd_loglik", p, b, t, trace_slope, &ctx, 1, (const fd_real *[3]){ z }, w,
-                  scratch);
+        lin_apply("fd_loglik", p, b, t, trace_slope, &ctx, 1, INPUTS(z), w, scratch);
         if (!scratch.st->code) how->model.vjp(how->model.self, s, b, x, t, w, J, scratch);
         if (scratch.st->code) return;
         for (int i = 0; i < b; i++) {
@@ -2962,27 +2826,29 @@ static void trace_add(const fd_sampler *how, step_trace *tr, double weight, int 
     }
 }
 
-/* mean A [ch][modes] and variances W [modes] of the law that how starts from */
-static void trace_start(const char *where, const fd_sampler *how, const double *mu, double *W,
-                        fd_real *A, fd_arena scratch)
+/* the law that a sampler starts from: means A [ch][modes] and variances W [modes], beside the mu */
+typedef struct { double *mu, *W; fd_real *A; } trace_law;
+
+static trace_law trace_start(const char *where, const fd_sampler *how, fd_arena *a)
 {
     const fd_process *p = how->p;
     const fd_space *s = &p->noise->s;
     int matched = how->start == FD_START_MATCHED;
+    trace_law r = { proc_args(p, a), NULL, NULL };
+    r.W = fd_raw(a, double, s->modes), r.A = fd_new(a, fd_real, s->ch * s->modes);
     if (matched && how->cov && !space_same(s, &how->cov->s))
-        FD_FAIL(scratch.st, FD_ESHAPE, where, "data and noise have different modes");
-    if (scratch.st->code) return;
-    if (matched && how->mean) fd_to_modes(s, 1, how->mean, A, scratch);
-    for (ptrdiff_t k = 0; k < s->modes; k++) {
-        fd_coef T = p->law(p, how->t[0], mu[k]);
-        W[k] = (how->start == FD_START_UNIT ? 1 : T.v) * p->noise->lam[k]
-             + (matched && how->cov ? T.m * T.m * how->cov->lam[k] : 0);
-        for (ptrdiff_t l = 0; l < s->ch; l++) A[l * s->modes + k] *= (fd_real)T.m;
+        FD_FAIL(a->st, FD_ESHAPE, where, "data and noise have different modes");
+    if (matched && how->mean) fd_to_modes(s, 1, how->mean, r.A, *a);
+    for (ptrdiff_t k = 0; k < s->modes && !a->st->code; k++) {
+        fd_coef T = p->law(p, how->t[0], r.mu[k]);
+        r.W[k] = (how->start == FD_START_UNIT ? 1 : T.v) * p->noise->lam[k]
+               + (matched && how->cov ? T.m * T.m * how->cov->lam[k] : 0);
+        for (ptrdiff_t l = 0; l < s->ch; l++) r.A[l * s->modes + k] *= (fd_real)T.m;
     }
+    return r;
 }
 
-/* Do the times fall, and end where there is noise? The density at t[steps] is that of a noised law;
- * a law without noise may have none. */
+/* Do the times fall, and end where there is noise? Else there may be no density. */
 static int trace_times(const fd_sampler *how, const char *where, fd_status *st)
 {
     if (step_times(how, where, st) && !(how->p->law(how->p, how->t[how->steps], 0).v > 0))
@@ -3025,33 +2891,29 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
                double *logp, fd_arena scratch)
 {
     fd_status *st = scratch.st;
-    const char *where = "fd_loglik";
-    if (!step_ready(how, where, st)) return;
+    if (!step_ready(how, __func__, st)) return;
     const fd_process *p = how->p;
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = fd_size(s), modes = s->modes;
     int row = how->scheme - FD_ONE_STAGE;
     int adaptive = how->scheme == FD_PF_ADAPTIVE;
-    if (!trace_times(how, where, st)) return;
+    if (!trace_times(how, __func__, st)) return;
     if (b < 1 || probes < 0)
-        FD_FAIL(st, FD_EARG, where, "needs functions, and probes of 0 or above", b, probes);
+        FD_FAIL(st, FD_EARG, __func__, "needs functions, and probes of 0 or above", b, probes);
     else if (!adaptive && (how->scheme < FD_PF_HEUN || how->scheme > FD_PF_RK4))
-        FD_FAIL(st, FD_EARG, where,
+        FD_FAIL(st, FD_EARG, __func__,
                 "needs steps of pf-heun, pf-midpoint, pf-rk4 or pf-adaptive; scheme", how->scheme);
     else if (probes ? !how->model.vjp || how->model.predicts > FD_VELOCITY || s->basis
                     : !how->model.var)
-        FD_FAIL(st, FD_EARG, where,
+        FD_FAIL(st, FD_EARG, __func__,
                 "the model has no variance, or for probes no derivative on a grid");
     fd_real *y = fd_raw(&scratch, fd_real, b * n), *d = fd_raw(&scratch, fd_real, b * n);
     fd_real *z = fd_raw(&scratch, fd_real, (size_t)probes * (size_t)(b * n));
-    fd_real *A = fd_new(&scratch, fd_real, s->ch * modes);
     fd_real *u = fd_raw(&scratch, fd_real, s->ch * modes);
     double *tb = fd_raw(&scratch, double, b), *sum = fd_new(&scratch, double, b);
-    double *mu = fd_raw(&scratch, double, modes), *W = fd_raw(&scratch, double, modes);
+    const trace_law from = trace_start(__func__, how, &scratch);
     int bare = 0;
     if (st->code) return;
-    proc_args(p, mu, scratch);
-    trace_start(where, how, mu, W, A, scratch);
     for (ptrdiff_t k = 0; k < modes; k++) bare |= !(p->noise->lam[k] > 0);
     for (int q = 0; q < probes; q++)
         for (int i = 0; i < b; i++) {
@@ -3065,20 +2927,19 @@ void fd_loglik(const fd_sampler *how, int probes, fd_rng r, int first, int b, co
             fd_from_modes(s, 1, u, zi, scratch);
         }
     memcpy(y, x, (size_t)(b * n) * sizeof *y);
-    step_trace tr = { probes, 0, 0, z, mu, sum };
+    step_trace tr = { probes, 0, 0, z, from.mu, sum };
     for (int k = how->steps; k > 0 && !st->code; k--)
         if (!FD_LESS && adaptive) dp_run(how, how->t[k], how->t[k - 1], b, y, d, &tr, scratch);
         else step_multi(how, row, how->t[k], how->t[k - 1], b, y, NULL, d, tb, &tr, scratch);
     for (int i = 0; i < b && !st->code; i++) {
         fd_to_modes(s, 1, y + i * n, u, scratch);
-        logp[i] = trace_logp(s, p->noise->lam, W, A, u) + sum[i];
+        logp[i] = trace_logp(s, p->noise->lam, from.W, from.A, u) + sum[i];
     }
 }
 
 /* --- The bound ---
  *
- * [Survey eq. 4.1; VDM code, model_vdm.py], by nodes at which one D is asked for all functions at
- * one time. */
+ * [Survey eq. 4.1; VDM code, model_vdm.py], by nodes: one time for all functions. */
 
 enum { ELBO_PATH, ELBO_END };                     /* [Thesis eqs. 3.11, 3.13, 3.46-3.50, 3.53] */
 /* three Gauss points on [0, 1], and their weights */
@@ -3141,29 +3002,25 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
              double *nll, double *part, fd_arena scratch)
 {
     fd_status *st = scratch.st;
-    const char *where = "fd_elbo";
-    if (!step_ready(how, where, st)) return;
+    if (!step_ready(how, __func__, st)) return;
     const fd_process *p = how->p;
     const fd_space *s = &p->noise->s;
     ptrdiff_t points = fd_size(s), modes = s->modes, n = s->ch * modes;
-    if (!trace_times(how, where, st)) return;
+    if (!trace_times(how, __func__, st)) return;
     if (b < 1 || pairs < 0)
-        FD_FAIL(st, FD_EARG, where, "needs functions, and pairs of 0 or above", b, pairs);
+        FD_FAIL(st, FD_EARG, __func__, "needs functions, and pairs of 0 or above", b, pairs);
     fd_real *x = fd_raw(&scratch, fd_real, b * points), *xi = fd_raw(&scratch, fd_real, b * points);
-    fd_real *u0 = fd_raw(&scratch, fd_real, b * n), *A = fd_new(&scratch, fd_real, n);
+    fd_real *u0 = fd_raw(&scratch, fd_real, b * n);
     double *tb = fd_raw(&scratch, double, b), *sum = fd_new(&scratch, double, 3 * (size_t)b);
-    double *mu = fd_raw(&scratch, double, modes), *W = fd_raw(&scratch, double, modes);
-    if (st->code) return;
-    proc_args(p, mu, scratch);
-    trace_start(where, how, mu, W, A, scratch);
+    const trace_law from = trace_start(__func__, how, &scratch);
     fd_to_modes(s, b, x0, u0, scratch);
     if (st->code) return;
     for (ptrdiff_t k = 0; k < modes; k++) {               /* KL of two Gaussians [DDPM eqs. 3, 5] */
-        fd_coef T = p->law(p, how->t[0], mu[k]);
-        double V = T.v * p->noise->lam[k];
+        fd_coef T = p->law(p, how->t[0], from.mu[k]);
+        double V = T.v * p->noise->lam[k], W = from.W[k];
         for (ptrdiff_t j = k; j < b * n && V > 0; j += modes) {
-            double e = T.m * u0[j] - A[j % n];
-            sum[j / n] += .5 * (V / W[k] - 1 - log(V / W[k]) + e * e / W[k]);
+            double e = T.m * u0[j] - from.A[j % n];
+            sum[j / n] += .5 * (V / W - 1 - log(V / W) + e * e / W);
         }
     }
     int draws = pairs ? pairs : 1, nodes = 3 * how->steps;
@@ -3178,9 +3035,8 @@ void fd_elbo(const fd_sampler *how, int pairs, fd_rng r, int first, int b, const
         for (int q = 0; q < 2 * draws; q++) {
             elbo_draw(how, pairs, fd_stream(r, 'e', (uint32_t)(j * draws + q / 2)), q, first, b,
                       xi, x, scratch);
-            lin_apply(where, p, b, tb, pair_noise, NULL, 2, (const fd_real *[3]){ x0, xi }, x,
-                      scratch);
-            elbo_add(how, j < nodes ? ELBO_PATH : ELBO_END, w, step, b, x, tb, mu, u0,
+            lin_apply(__func__, p, b, tb, pair_noise, NULL, 2, INPUTS(x0, xi), x, scratch);
+            elbo_add(how, j < nodes ? ELBO_PATH : ELBO_END, w, step, b, x, tb, from.mu, u0,
                      sum + (j < nodes ? 2 : 1) * b, scratch);
         }
     }
@@ -3215,14 +3071,6 @@ typedef struct {
     int two;                          /* there is a last D */
 } law_state;
 
-/* |S| of coefficient j; it is 0 in modes that nothing ever reaches */
-static double law_scale(const fd_sampler *how, const law_state *w, double top, ptrdiff_t j)
-{
-    const fd_cov *c = how->p->noise;
-    if (how->scheme == FD_PF_ADAPTIVE) return sqrt(w->P[j]);
-    return w->P[j] > 0 || c->lam[j % c->s.modes] > 0 ? top : 0;
-}
-
 /* what a move makes of coefficient j: M, D and the factors a, g and r, which is c or n */
 typedef struct { double M, D, a, g, r, len; } law_map;
 
@@ -3253,10 +3101,8 @@ static int law_probe(const fd_sampler *how, const step_move *m, double before, c
     fd_from_modes(s, rows, e, e, scratch);
     step_make_move(how, m, before, two ? e : NULL, rows, x, m->noisy ? e : NULL, d, scratch);
     if (scratch.st->code) return 0;
-    if (!step_finite(rows * fd_size(s), x)) {
-        FD_FAIL(scratch.st, FD_ENAN, "fd_exact_law", "the law is not finite");
-        return 0;
-    }
+    if (!step_finite(rows * fd_size(s), x))
+        return FD_FAIL(scratch.st, FD_ENAN, "fd_exact_law", "the law is not finite"), 0;
     fd_to_modes(s, rows, x, x, scratch);
     fd_to_modes(s, rows, d, d, scratch);
     for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
@@ -3291,7 +3137,9 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
     law_map *f = fd_new(&scratch, law_map, n);
     if (!f) return;
     for (ptrdiff_t j = 0; j < n; j++) size = fmax(size, fabs(w->M[j]));
-    for (ptrdiff_t j = 0; j < n; j++) f[j].len = law_scale(how, w, size, j);
+    for (ptrdiff_t j = 0; j < n; j++)                 /* 0 in modes that nothing ever reaches */
+        f[j].len = how->scheme == FD_PF_ADAPTIVE ? sqrt(w->P[j])
+                 : w->P[j] > 0 || c->lam[j % c->s.modes] > 0 ? size : 0;
     if (law_probe(how, m, before, w, two, f, scratch) && how->scheme != FD_PF_ADAPTIVE)
         law_probe(how, m, before, w, two, f, scratch);
     for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
@@ -3309,25 +3157,19 @@ static void law_move(const fd_sampler *how, const step_move *m, double before, l
 
 void fd_start_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
 {
-    if (!var || !step_ready(how, "fd_start_law", scratch.st)) return;
+    if (!var || !step_ready(how, __func__, scratch.st)) return;
     const fd_space *s = &how->p->noise->s;
-    ptrdiff_t n = s->ch * s->modes;
-    fd_real *A = fd_new(&scratch, fd_real, n);
-    double *mu = fd_raw(&scratch, double, s->modes), *W = fd_raw(&scratch, double, s->modes);
-    if (!W) return;
-    proc_args(how->p, mu, scratch);
-    trace_start("fd_start_law", how, mu, W, A, scratch);
-    for (ptrdiff_t j = 0; j < n && !scratch.st->code; j++) {
-        if (mean) mean[j] = (double)A[j];
-        var[j] = W[j % s->modes];
+    const trace_law from = trace_start(__func__, how, &scratch);
+    for (ptrdiff_t j = 0; j < s->ch * s->modes && !scratch.st->code; j++) {
+        if (mean) mean[j] = (double)from.A[j];
+        var[j] = from.W[j % s->modes];
     }
 }
 
 void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scratch)
 {
-    const char *where = "fd_exact_law";
     fd_status *st = scratch.st;
-    if (!var || !step_ready(how, where, st)) return;
+    if (!var || !step_ready(how, __func__, st)) return;
     ptrdiff_t n = how->p->noise->s.ch * how->p->noise->s.modes;
     double *z = fd_new(&scratch, double, 5 * n);
     law_state w = { z, z + n, z + 2 * n, z + 3 * n, z + 4 * n, fd_raw(&scratch, fd_real, 2 * n),
@@ -3335,11 +3177,9 @@ void fd_exact_law(const fd_sampler *how, double *mean, double *var, fd_arena scr
     fd_sampler same = *how;
     same.pooled = 1;                                  /* pf-adaptive: the same steps for all rows */
     if (how->corrector >= FD_CORRECT_SNR)
-        FD_FAIL(st, FD_EARG, where,
+        FD_FAIL(st, FD_EARG, __func__,
                 "not affine: a step of the SNR corrector depends on the function");
-    for (int k = 0; k < how->steps && !st->code; k++)
-        if (!(how->t[k] > how->t[k + 1])) FD_FAIL(st, FD_EARG, where, "times must fall; step", k);
-    if (st->code) return;
+    if (!step_times(how, __func__, st)) return;
     trace_sign(fd_stream(fd_seed(0), 'l', 0), 2 * n, w.sign);
     for (ptrdiff_t j = 0; j < n; j++) w.M[j] = mean ? mean[j] : 0, w.P[j] = var[j];
     for (int k = 0; k < how->steps; k++) {
@@ -3398,8 +3238,7 @@ static void ends_apply(const char *where, const fd_interpolant *p, int what, int
 {
     ends_ctx ctx = { p, what };
     fd_process carrier = { .noise = p->noise };
-    lin_apply(where, &carrier, b, r, ends_sum, &ctx, 3, (const fd_real *[3]){ x0, x1, z }, y,
-              scratch);
+    lin_apply(where, &carrier, b, r, ends_sum, &ctx, 3, INPUTS(x0, x1, z), y, scratch);
 }
 
 /* Has p a noise? */
@@ -3413,24 +3252,23 @@ void fd_interpolant_draw(const fd_interpolant *p, fd_rng rng, int first, int b, 
                          const fd_real *x1, const double *r, fd_real *x, fd_real *z,
                          fd_arena scratch)
 {
-    if (!ends_ready("fd_interpolant_draw", p, scratch.st)) return;
+    if (!ends_ready(__func__, p, scratch.st)) return;
     if (!z) z = fd_raw(&scratch, fd_real, b * fd_size(&p->noise->s));
     if (!z) return;
     fd_cov_draw(p->noise, rng, first, b, z, scratch);
-    ends_apply("fd_interpolant_draw", p, ENDS_STATE, b, x0, x1, z, r, x, scratch);
+    ends_apply(__func__, p, ENDS_STATE, b, x0, x1, z, r, x, scratch);
 }
 
 void fd_interpolant_target(const fd_interpolant *p, int predicts, int b, const fd_real *x0,
                            const fd_real *x1, const fd_real *z, const double *r, fd_real *y,
                            fd_arena scratch)
 {
-    if (!ends_ready("fd_interpolant_target", p, scratch.st)) return;
+    if (!ends_ready(__func__, p, scratch.st)) return;
     if (predicts == FD_NOISE) memmove(y, z, (size_t)b * (size_t)fd_size(&p->noise->s) * sizeof *y);
     else if (predicts == FD_VELOCITY)
-        ends_apply("fd_interpolant_target", p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
+        ends_apply(__func__, p, ENDS_SLOPE, b, x0, x1, z, r, y, scratch);
     else
-        FD_FAIL(scratch.st, FD_EARG, "fd_interpolant_target",
-                "needs FD_VELOCITY or FD_NOISE; kind", predicts);
+        FD_FAIL(scratch.st, FD_EARG, __func__, "needs FD_VELOCITY or FD_NOISE; kind", predicts);
 }
 
 typedef struct { fd_interpolant p; int predicts; mix e[2]; } ends_model;
@@ -3458,11 +3296,8 @@ static void ends_odds(const ends_model *o, const ends_coef *f, const fd_real *u,
     const fd_space *s = &o->p.noise->s;
     ptrdiff_t modes = s->modes, n = s->ch * modes;
     int pairs = o->e[0].n * o->e[1].n;
-    double eps = 4 * REAL_EPS, floor = 0;
-    double top = -INFINITY, sum = 0;
     if (pairs == 1) { W[0] = 1; return; }
-    for (ptrdiff_t j = 0; j < n; j++) floor += (double)u[j] * u[j];
-    floor *= eps * eps;
+    const double floor = oracle_floor(n, u);
     for (int q = 0; q < pairs; q++) {
         const int i[2] = { q / o->e[1].n, q % o->e[1].n }, first[2] = { 0, 0 };
         W[q] = o->e[0].logw[i[0]] + o->e[1].logw[i[1]];
@@ -3470,14 +3305,11 @@ static void ends_odds(const ends_model *o, const ends_coef *f, const fd_real *u,
             ptrdiff_t k = j % modes;
             if (!(o->p.noise->lam[k] + o->e[0].low[k] + o->e[1].low[k] > 0)) continue;
             ends_pair x = ends_get(o, f, i, k, j), y = ends_get(o, f, first, k, j);
-            double d = u[j] - x.M;
-            double P = x.P + floor;
+            double d = u[j] - x.M, P = x.P + floor;
             if (P > 0) W[q] -= .5 * (log(P / (y.P + floor)) + d * d / P);
         }
-        if (!(W[q] <= top)) top = W[q];
     }
-    for (int q = 0; q < pairs; q++) sum += W[q] = exp(W[q] - top);
-    for (int q = 0; q < pairs; q++) W[q] /= sum;
+    softmax(pairs, W);
 }
 
 /* u or e: sum_q W_q (M'_q + slope (x - M_q)) over pairs q; for e without M' */
@@ -3486,12 +3318,7 @@ static void ends_eval(const void *self, const fd_space *s, int b, const fd_real 
 {
     const ends_model *o = self;
     ptrdiff_t n = s->ch * s->modes;
-    if (scratch.st->code) return;
-    if (!space_same(s, &o->p.noise->s)) {
-        FD_FAIL(scratch.st, FD_ESHAPE, "fd_oracle_interpolant",
-                "not the space it was made for; points", s->points);
-        return;
-    }
+    if (!space_fits(scratch.st, "fd_oracle_interpolant", s, &o->p.noise->s)) return;
     int pairs = o->e[0].n * o->e[1].n;
     fd_real *u = fd_raw(&scratch, fd_real, b * n);
     double *W = fd_raw(&scratch, double, pairs);
@@ -3555,30 +3382,25 @@ void fd_interpolant_step(const fd_interpolant *p, const fd_model *u, const fd_mo
                          double r, double to, int b, fd_real *x, const fd_real *xi,
                          fd_arena scratch)
 {
-    const char *where = "fd_interpolant_step";
-    if (!ends_ready(where, p, scratch.st)) return;
+    if (!ends_ready(__func__, p, scratch.st)) return;
     if (!(c >= 0) || !u->eval || u->predicts != FD_VELOCITY
-        || (c > 0 && (!e || !e->eval || e->predicts != FD_NOISE))) {
-        FD_FAIL(scratch.st, FD_EARG, where,
+        || (c > 0 && (!e || !e->eval || e->predicts != FD_NOISE)))
+        FD_FAIL(scratch.st, FD_EARG, __func__,
                 "needs a model of the velocity, and for c > 0 one of the noise");
-        return;
-    }
     const fd_space *s = &p->noise->s;
     ptrdiff_t n = b * fd_size(s);
     double h = fabs(to - r), way = to > r ? 1 : -1, v = 0;
     fd_real *k = fd_raw(&scratch, fd_real, n), *k2 = fd_raw(&scratch, fd_real, n);
     fd_real *y = fd_raw(&scratch, fd_real, n), *work = fd_raw(&scratch, fd_real, n);
-    double *rb = fd_raw(&scratch, double, b);
-    if (!rb) return;
+    double *rb = lin_at(&scratch, b, r), *tb = lin_at(&scratch, b, to);
+    if (!tb) return;
     for (int i = 0; i < 3; i++)
         v += 2 * c * h * gauss3w[i] * ends_law(p, r + gauss3[i] * (to - r)).v[2];
     int nin = c > 0 && xi ? 3 : 2;
-    for (int i = 0; i < b; i++) rb[i] = r;
     ends_slope(u, e, c, way, s, b, x, rb, k, work, scratch);
     if (scratch.st->code) return;
     step_sum(n, nin, 1, x, h, k, sqrt(v), xi, y);
-    for (int i = 0; i < b; i++) rb[i] = to;
-    ends_slope(u, e, c, way, s, b, y, rb, k2, work, scratch);
+    ends_slope(u, e, c, way, s, b, y, tb, k2, work, scratch);
     if (scratch.st->code) return;
     step_sum(n, 2, .5, k, .5, k2, 0, NULL, k);
     step_sum(n, nin, 1, x, h, k, sqrt(v), xi, x);
@@ -3591,11 +3413,8 @@ void fd_sde_step(const fd_sde *e, int scheme, double t, double h, ptrdiff_t n, f
 {
     if (scratch.st->code) return;
     if (scheme < FD_SDE_EULER || scheme > FD_SDE_PLATEN || !(h > 0)
-        || (scheme == FD_SDE_MILSTEIN && !e->dg)) {
-        FD_FAIL(scratch.st, FD_EARG, "fd_sde_step", "no such scheme, no derivative, or h <= 0",
-                scheme);
-        return;
-    }
+        || (scheme == FD_SDE_MILSTEIN && !e->dg))
+        FD_FAIL(scratch.st, FD_EARG, __func__, "no such scheme, no derivative, or h <= 0", scheme);
     fd_real *f = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
     fd_real *y = fd_raw(&scratch, fd_real, n), *g2 = fd_raw(&scratch, fd_real, n);
     if (!g2) return;
@@ -3869,10 +3688,7 @@ static fd_obs obs_new(fd_arena *a, const char *where, const fd_space *s, int m, 
     fd_obs none = { .m = 0 };
     obs_own *o = fd_new(a, obs_own, 1);
     if (!o || !s || !fd_size(s)) return none;
-    if (m < 1) {
-        FD_FAIL(a->st, FD_EARG, where, "needs observations; number of them", m);
-        return none;
-    }
+    if (m < 1) return FD_FAIL(a->st, FD_EARG, where, "needs observations; number of them", m), none;
     *o = *own;
     o->m = m;
     fd_obs r = { .s = *s, .m = m, .linear = 1, .self = o, .mul = own->mul };
@@ -3931,7 +3747,7 @@ static fd_obs obs_places(fd_arena *a, const char *where, const fd_space *s, int 
 
 fd_obs fd_obs_points(fd_arena *a, const fd_space *s, int m, const double *at, const int *ch)
 {
-    return obs_places(a, "fd_obs_points", s, m, at, NULL, ch);
+    return obs_places(a, __func__, s, m, at, NULL, ch);
 }
 
 fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, const double *half,
@@ -3939,9 +3755,8 @@ fd_obs fd_obs_boxes(fd_arena *a, const fd_space *s, int m, const double *at, con
 {
     for (int i = 0; half && i < m * (s ? s->nd : 0) && !a->st->code; i++)
         if (!(half[i] >= 0 && isfinite(half[i])))
-            FD_FAIL(a->st, FD_EARG, "fd_obs_boxes", "a half width is negative or not finite; entry",
-                    i);
-    return obs_places(a, "fd_obs_boxes", s, m, at, half, ch);
+            FD_FAIL(a->st, FD_EARG, __func__, "a half width is negative or not finite; entry", i);
+    return obs_places(a, __func__, s, m, at, half, ch);
 }
 
 fd_obs fd_obs_coarse(fd_arena *a, const fd_space *s, const fd_space *coarse)
@@ -3951,16 +3766,12 @@ fd_obs fd_obs_coarse(fd_arena *a, const fd_space *s, const fd_space *coarse)
     int same = s->nd && s->nd == coarse->nd && s->ch == coarse->ch;
     for (int d = 0; d < s->nd && same; d++)
         same = s->bc[d] == coarse->bc[d] && fabs(s->len[d] - coarse->len[d]) <= 1e-12 * s->len[d];
-    if (!same) {
-        FD_FAIL(st, FD_ESHAPE, "fd_obs_coarse",
-                "grids of other axes, lengths, boundaries or channels");
-        return (fd_obs){ .m = 0 };
-    }
+    if (!same)
+        return FD_FAIL(st, FD_ESHAPE, __func__,
+                       "grids of other axes, lengths, boundaries or channels"), (fd_obs){ .m = 0 };
     ptrdiff_t size = fd_size(coarse);
-    if (size > INT_MAX / 3) {
-        FD_FAIL(st, FD_EARG, "fd_obs_coarse", "too many points", size);
-        return (fd_obs){ .m = 0 };
-    }
+    if (size > INT_MAX / 3)
+        return FD_FAIL(st, FD_EARG, __func__, "too many points", size), (fd_obs){ .m = 0 };
     double *at = fd_raw(a, double, size * s->nd);
     int *ch = fd_raw(a, int, size);
     if (!ch) return (fd_obs){ .m = 0 };
@@ -3970,47 +3781,44 @@ fd_obs fd_obs_coarse(fd_arena *a, const fd_space *s, const fd_space *coarse)
         for (int d = 0; d < s->nd; d++) at[i * s->nd + d] = fd_coord(coarse, d, j[d]);
         ch[i] = (int)(i / coarse->points);
     }
-    return obs_places(a, "fd_obs_coarse", s, (int)size, at, NULL, ch);
+    return obs_places(a, __func__, s, (int)size, at, NULL, ch);
 }
 
 fd_obs fd_obs_pick(fd_arena *a, const fd_space *s, int m, const ptrdiff_t *index)
 {
     for (int i = 0; index && i < m && !a->st->code; i++)
         if (index[i] < 0 || index[i] >= fd_size(s))
-            FD_FAIL(a->st, FD_EARG, "fd_obs_pick", "no such value: observation, index, values", i,
+            FD_FAIL(a->st, FD_EARG, __func__, "no such value: observation, index, values", i,
                     index[i], fd_size(s));
     ptrdiff_t *own = fd_raw(a, ptrdiff_t, index && m > 0 ? m : 0);
     if (!own) return (fd_obs){ .m = 0 };
     if (index && m > 0) memcpy(own, index, (size_t)m * sizeof *own);
-    return obs_new(a, "fd_obs_pick", s, index ? m : 0, &(obs_own){ .index = own });
+    return obs_new(a, __func__, s, index ? m : 0, &(obs_own){ .index = own });
 }
 
 fd_obs fd_obs_matrix(fd_arena *a, const fd_space *s, int m, const fd_real *A)
 {
-    return obs_new(a, "fd_obs_matrix", s, A ? m : 0, &(obs_own){ .A = A });
+    return obs_new(a, __func__, s, A ? m : 0, &(obs_own){ .A = A });
 }
 
 fd_obs fd_obs_functions(fd_arena *a, const fd_space *s, int m, const fd_real *phi)
 {
-    return obs_new(a, "fd_obs_functions", s, phi ? m : 0, &(obs_own){ .A = phi, .riesz = 1 });
+    return obs_new(a, __func__, s, phi ? m : 0, &(obs_own){ .A = phi, .riesz = 1 });
 }
 
 fd_obs fd_obs_modal(fd_arena *a, const fd_space *s, const double *mul)
 {
     if (a->st->code || !s || !fd_size(s)) return (fd_obs){ .m = 0 };
-    if (s->basis || !mul || fd_size(s) > INT_MAX) {
-        FD_FAIL(a->st, FD_EARG, "fd_obs_modal", "needs a grid and factors");
-        return (fd_obs){ .m = 0 };
-    }
+    if (s->basis || !mul || fd_size(s) > INT_MAX)
+        return FD_FAIL(a->st, FD_EARG, __func__, "needs a grid and factors"), (fd_obs){ .m = 0 };
     for (ptrdiff_t k = 0; k < s->modes; k++)
-        if (!isfinite(mul[k])) {
-            FD_FAIL(a->st, FD_EDATA, "fd_obs_modal", "a factor is not finite; mode", k);
-            return (fd_obs){ .m = 0 };
-        }
+        if (!isfinite(mul[k]))
+            return FD_FAIL(a->st, FD_EDATA, __func__, "a factor is not finite; mode",
+                           k), (fd_obs){ .m = 0 };
     double *own = fd_raw(a, double, s->modes);
     if (!own) return (fd_obs){ .m = 0 };
     memcpy(own, mul, (size_t)s->modes * sizeof *own);
-    return obs_new(a, "fd_obs_modal", s, (int)fd_size(s), &(obs_own){ .mul = own });
+    return obs_new(a, __func__, s, (int)fd_size(s), &(obs_own){ .mul = own });
 }
 
 /* --- Noise: Gamma = L L^T --- */
@@ -4032,19 +3840,17 @@ void fd_obs_noise(fd_arena *a, fd_obs *o, double sd)
 {
     if (a->st->code || o->m < 1) return;
     if (!(sd >= 0 && isfinite(sd)))
-        FD_FAIL(a->st, FD_EDATA, "fd_obs_noise",
-                "the standard deviation is negative or not finite");
+        FD_FAIL(a->st, FD_EDATA, __func__, "the standard deviation is negative or not finite");
     else o->sd = sd, o->each = o->chol = NULL;
 }
 
 void fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd)
 {
     if (a->st->code || o->m < 1 || !sd) return;
-    if (o->mul)
-        FD_FAIL(a->st, FD_EARG, "fd_obs_noise_each", "fd_obs_modal has one standard deviation");
+    if (o->mul) FD_FAIL(a->st, FD_EARG, __func__, "fd_obs_modal has one standard deviation");
     for (int i = 0; i < o->m; i++)
         if (!(sd[i] > 0 && isfinite(sd[i])))
-            FD_FAIL(a->st, FD_EDATA, "fd_obs_noise_each",
+            FD_FAIL(a->st, FD_EDATA, __func__,
                     "a standard deviation is not positive and finite; observation", i);
     double *own = fd_raw(a, double, o->m);
     if (!own) return;
@@ -4055,8 +3861,7 @@ void fd_obs_noise_each(fd_arena *a, fd_obs *o, const double *sd)
 void fd_obs_noise_cov(fd_arena *a, fd_obs *o, const double *cov)
 {
     if (a->st->code || o->m < 1 || !cov) return;
-    if (o->mul)
-        FD_FAIL(a->st, FD_EARG, "fd_obs_noise_cov", "fd_obs_modal has one standard deviation");
+    if (o->mul) FD_FAIL(a->st, FD_EARG, __func__, "fd_obs_modal has one standard deviation");
     size_t n = (size_t)o->m * (size_t)o->m;
     double *L = fd_raw(a, double, n);
     if (!L) return;
@@ -4085,23 +3890,15 @@ static void obs_chol(const fd_obs *o, int what, double *r)
     }
 }
 
-/* z [m] ~ N(0, 1) */
-static void obs_normals(fd_rng r, int m, double *z, fd_arena scratch)
-{
-    fd_real *own = fd_raw(&scratch, fd_real, m);
-    if (!own) return;
-    fd_normal(r, m, own);
-    for (int i = 0; i < m; i++) z[i] = (double)own[i];
-}
-
 /* eta [b][m] ~ N(0, Gamma), eta_i of stream (r, first + i) */
 static void obs_noises(const fd_obs *o, fd_rng r, int first, int b, double *eta, fd_arena scratch)
 {
+    fd_real *z = fd_raw(&scratch, fd_real, o->m);
     memset(eta, 0, (size_t)b * (size_t)o->m * sizeof *eta);
-    for (int i = 0; i < b && obs_noisy(o); i++) {
-        double *z = eta + (ptrdiff_t)i * o->m;
-        obs_normals(fd_stream(r, 'y', (uint32_t)(first + i)), o->m, z, scratch);
-        obs_chol(o, NOISE_TIMES, z);
+    for (int i = 0; i < b && z && obs_noisy(o); i++, eta += o->m) {
+        fd_normal(fd_stream(r, 'y', (uint32_t)(first + i)), o->m, z);
+        for (int j = 0; j < o->m; j++) eta[j] = (double)z[j];
+        obs_chol(o, NOISE_TIMES, eta);
     }
 }
 
@@ -4124,13 +3921,14 @@ void fd_obs_adjoint(const fd_obs *o, int b, const fd_real *x, const double *w, f
     if (!scratch.st->code) space_riesz(&o->s, 1, b, g);
 }
 
-/* dF d = (8 (F(x + hd) - F(x - hd)) - F(x + 2hd) + F(x - 2hd))/(12 h) */
+/* f'(x) = sum_i diff_c[i] f(x + diff_at[i] h)/(12 h), of fourth order */
+static const double diff_at[4] = { 1, -1, 2, -2 }, diff_c[4] = { 8, -8, -1, 1 };
+
 double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratch)
 {
     if (scratch.st->code || !o || o->m < 1 || !x) return NAN;
     const ptrdiff_t n = fd_size(&o->s), m = o->m;
     const double h = pow(REAL_EPS, .2);
-    static const double at[4] = { 1, -1, 2, -2 }, weight[4] = { 8, -8, -1, 1 };
     fd_real *d = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
     fd_real *lots = fd_raw(&scratch, fd_real, m), *moved = fd_raw(&scratch, fd_real, n);
     double *w = fd_raw(&scratch, double, m), *y = fd_raw(&scratch, double, m);
@@ -4141,9 +3939,9 @@ double fd_obs_check(const fd_obs *o, const fd_real *x, fd_rng r, fd_arena scratc
     for (ptrdiff_t i = 0; i < n; i++) size += (double)x[i] * (double)x[i] / (double)n;
     size = size > 0 ? sqrt(size) : 1;
     for (int k = 0; k < 4; k++) {
-        for (ptrdiff_t i = 0; i < n; i++) moved[i] = x[i] + (fd_real)(at[k] * h * size) * d[i];
+        for (ptrdiff_t i = 0; i < n; i++) moved[i] = x[i] + (fd_real)(diff_at[k] * h * size) * d[i];
         o->apply(o->self, &o->s, 1, moved, y, scratch);
-        for (ptrdiff_t i = 0; i < m; i++) dF[i] += weight[k] * y[i] / (12 * h * size);
+        for (ptrdiff_t i = 0; i < m; i++) dF[i] += diff_c[k] * y[i] / (12 * h * size);
     }
     for (ptrdiff_t i = 0; i < m; i++) {
         w[i] = (double)lots[i];
@@ -4186,20 +3984,22 @@ static void obs_residual(const fd_obs *o, int b, const double *y, int each, cons
 static int obs_ready(fd_status *st, const char *where, const fd_obs *o, const double *y)
 {
     if (st->code || !o || o->m < 1) return 0;
-    if (!y) { FD_FAIL(st, FD_EARG, where, "needs the numbers that were observed"); return 0; }
+    if (!y) return FD_FAIL(st, FD_EARG, where, "needs the numbers that were observed"), 0;
     for (int i = 0; i < o->m; i++)
-        if (!isfinite(y[i])) {
-            FD_FAIL(st, FD_EDATA, where, "an observation is not finite", i);
-            return 0;
-        }
+        if (!isfinite(y[i]))
+            return FD_FAIL(st, FD_EDATA, where, "an observation is not finite", i), 0;
     return 1;
 }
 
-/* Is it linear? */
+/* Is it linear? And is it ready, too? */
 static int obs_linear(fd_status *st, const char *where, const fd_obs *o)
 {
     if (!o->linear) FD_FAIL(st, FD_EARG, where, "needs a linear observation");
     return !st->code;
+}
+static int obs_given(fd_status *st, const char *where, const fd_obs *o, const double *y)
+{
+    return obs_ready(st, where, o, y) && obs_linear(st, where, o);
 }
 
 /* --- The gain ---
@@ -4258,34 +4058,24 @@ static void gain_whiten(const fd_obs *o, double *G)
     }
 }
 
-/* an empty gain, with w of a modal observation; NULL where it failed */
-static fd_gain *gain_begin(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x)
-{
-    static const char where[] = "fd_gain_new";
-    fd_status *st = a->st;
-    fd_gain *g = fd_new(a, fd_gain, 1);
-    if (fd_size(&c->s) != fd_size(&o->s) || (o->mul && !space_same(&o->s, &c->s)))
-        FD_FAIL(st, FD_ESHAPE, where, "covariance and observation have different points",
-                fd_size(&c->s), fd_size(&o->s));
-    if (!o->linear && !x)
-        FD_FAIL(st, FD_EARG, where, "a nonlinear observation needs a function to linearise at");
-    if (st->code) return NULL;
-    *g = (fd_gain){ .o = o, .c = c, .x = o->linear ? NULL : x };
-    if (o->mul && !(g->w = fd_raw(a, double, o->s.modes))) return NULL;
-    for (ptrdiff_t k = 0; o->mul && k < o->s.modes; k++)
-        g->w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
-    return g;
-}
-
 fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_real *x)
 {
     fd_status *st = a->st;
     if (st->code || !o || o->m < 1 || !c) return NULL;
     const int m = o->m, rows = m < GAIN_ROWS ? m : GAIN_ROWS;
     const ptrdiff_t n = fd_size(&o->s);
-    fd_gain *g = gain_begin(a, o, c, x);
-    if (!g || o->mul) return g;
-    g->w = fd_raw(a, double, m);
+    fd_gain *g = fd_new(a, fd_gain, 1);
+    if (fd_size(&c->s) != n || (o->mul && !space_same(&o->s, &c->s)))
+        FD_FAIL(st, FD_ESHAPE, __func__, "covariance and observation have different points",
+                fd_size(&c->s), n);
+    if (!o->linear && !x)
+        FD_FAIL(st, FD_EARG, __func__, "a nonlinear observation needs a function to linearise at");
+    double *w = fd_raw(a, double, o->mul ? o->s.modes : m);
+    if (!w) return NULL;
+    *g = (fd_gain){ .o = o, .c = c, .x = o->linear ? NULL : x, .w = w };
+    for (ptrdiff_t k = 0; o->mul && k < o->s.modes; k++)
+        w[k] = o->mul[k] * o->mul[k] * c->lam[k] / o->s.h;
+    if (o->mul) return g;
     g->V = fd_raw(a, double, (size_t)m * (size_t)m);
     fd_arena scratch = *a;
     double *G = fd_raw(&scratch, double, (size_t)m * (size_t)m);
@@ -4312,12 +4102,10 @@ fd_gain *fd_gain_new(fd_arena *a, const fd_obs *o, const fd_cov *c, const fd_rea
     const double floor = 64 * REAL_EPS * g->w[0];
     for (int i = 0; i < m; i++) {
         if (g->w[i] < 0) g->w[i] = 0;
-        if (!obs_noisy(o) && !(g->w[i] > floor)) {
-            FD_FAIL(st, FD_EDATA, "fd_gain_new",
-                    "without noise an observation follows from the others: give it noise; "
-                    "rank, observations", i, m);
-            return NULL;
-        }
+        if (!obs_noisy(o) && !(g->w[i] > floor))
+            return FD_FAIL(st, FD_EDATA, __func__,
+                           "without noise an observation follows from the others: give it noise; "
+                           "rank, observations", i, m), NULL;
     }
     return g;
 }
@@ -4472,17 +4260,30 @@ void fd_gain_add(const fd_gain *g, double scale, int b, const double *z, fd_real
         x[i] += (fd_real)(scale * (double)d[i]);
 }
 
+/* z = (rho A C A* + Gamma)^-1 (y - A x - eta); eta may be NULL, and y is as in obs_residual */
+static void gain_residual(const fd_gain *g, double rho, int b, const double *y, int each,
+                          const double *eta, const fd_real *x, double *z, fd_arena scratch)
+{
+    obs_residual(g->o, b, y, each, x, z, scratch);
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * g->o->m && eta; i++) z[i] -= eta[i];
+    fd_gain_solve(g, rho, 1, b, z, z, scratch);
+}
+
+/* fd_gain_condition, with such a y */
+static void gain_condition(const fd_gain *g, double rho, int b, const double *y, int each,
+                           const double *eta, fd_real *x, fd_arena scratch)
+{
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
+    if (!z) return;
+    gain_residual(g, rho, b, y, each, eta, x, z, scratch);
+    fd_gain_add(g, rho, b, z, x, scratch);
+}
+
 void fd_gain_condition(const fd_gain *g, double rho, int b, const double *y, const double *eta,
                        fd_real *x, fd_arena scratch)
 {
-    if (!g || !y || !x || scratch.st->code || !obs_linear(scratch.st, "fd_gain_condition", g->o))
-        return;
-    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
-    if (!z) return;
-    obs_residual(g->o, b, y, 1, x, z, scratch);
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * g->o->m && eta; i++) z[i] -= eta[i];
-    fd_gain_solve(g, rho, 1, b, z, z, scratch);
-    fd_gain_add(g, rho, b, z, x, scratch);
+    if (g && y && x && !scratch.st->code && obs_linear(scratch.st, __func__, g->o))
+        gain_condition(g, rho, b, y, 1, eta, x, scratch);
 }
 
 double fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scratch)
@@ -4502,23 +4303,22 @@ double fd_gain_logdet(const fd_gain *g, double rho, double kappa, fd_arena scrat
     return sum;
 }
 
-/* What y takes of the covariance rho C: the diagonal of rho C A* (rho A C A* + Gamma)^-1 A rho C in
- * the modes of s, less [ch][modes]. It is sum_i q_i^2/(rho w_i + 1), q_i = rho C A* L^-T V_i. */
-static void gain_taken(const fd_gain *g, const fd_space *s, double rho, double *less,
+/* What y takes of the covariance rho C, times sign, is added to var: the diagonal of
+ * rho C A* (rho A C A* + Gamma)^-1 A rho C in the modes of s, [ch][modes]; s NULL: at the points,
+ * but for a modal observation. It is sum_i q_i^2/(rho w_i + 1), q_i = rho C A* L^-T V_i. */
+static void gain_taken(const fd_gain *g, const fd_space *s, double rho, double sign, double *var,
                        fd_arena scratch)
 {
     if (scratch.st->code) return;
     const fd_obs *o = g->o;
     const int m = o->m, rows = m < GAIN_ROWS ? m : GAIN_ROWS;
-    const ptrdiff_t all = s->ch * s->modes, most = all > fd_size(s) ? all : fd_size(s);
-    memset(less, 0, (size_t)all * sizeof *less);
-    if (o->mul) {
-        for (ptrdiff_t k = 0; k < all; k++) {
-            double w = rho * g->w[k % s->modes], q = w + o->sd * o->sd;
-            if (q > 0) less[k] = rho * g->c->lam[k % s->modes] * w / q;
-        }
-        return;
+    const ptrdiff_t size = fd_size(&o->s), all = s ? s->ch * s->modes : size;
+    const ptrdiff_t most = all > size ? all : size;
+    for (ptrdiff_t k = 0; k < all && o->mul; k++) {
+        double w = rho * g->w[k % s->modes], q = w + o->sd * o->sd;
+        if (q > 0) var[k] += sign * (rho * g->c->lam[k % s->modes] * w / q);
     }
+    if (o->mul) return;
     double *z = fd_raw(&scratch, double, (ptrdiff_t)rows * m);
     fd_real *q = fd_raw(&scratch, fd_real, rows * most);
     if (!q) return;
@@ -4528,11 +4328,11 @@ static void gain_taken(const fd_gain *g, const fd_space *s, double rho, double *
         for (int i = 0; i < b; i++) obs_chol(o, NOISE_SOLVE_T, z + (ptrdiff_t)i * m);
         memset(q, 0, (size_t)(rows * most) * sizeof *q);
         fd_gain_add(g, rho, b, z, q, scratch);
-        fd_to_modes(s, b, q, q, scratch);
+        if (s) fd_to_modes(s, b, q, q, scratch);
         for (int i = 0; i < b; i++) {
-            double f = gain_factor(g, GAIN_SOLVE, rho, 1, g->w[k + i]);
+            double f = sign * gain_factor(g, GAIN_SOLVE, rho, 1, g->w[k + i]);
             const fd_real *qi = q + i * all;
-            for (ptrdiff_t j = 0; j < all; j++) less[j] += f * (double)qi[j] * (double)qi[j];
+            for (ptrdiff_t j = 0; j < all; j++) var[j] += f * (double)qi[j] * (double)qi[j];
         }
     }
 }
@@ -4542,8 +4342,7 @@ static void gain_taken(const fd_gain *g, const fd_space *s, double rho, double *
 fd_posterior *fd_posterior_new(fd_arena *a, const fd_real *mean, const fd_cov *c0, const fd_obs *o,
                                const double *y)
 {
-    if (!obs_ready(a->st, "fd_posterior_new", o, y) || !obs_linear(a->st, "fd_posterior_new", o))
-        return NULL;
+    if (!obs_given(a->st, __func__, o, y)) return NULL;
     const ptrdiff_t n = fd_size(&o->s);
     fd_posterior *p = fd_new(a, fd_posterior, 1);
     fd_gain *g = fd_gain_new(a, o, c0, NULL);
@@ -4568,20 +4367,17 @@ void fd_posterior_draw(const fd_posterior *p, fd_rng r, int first, int b, fd_rea
     if (!p || !x || b < 1 || scratch.st->code) return;
     const fd_obs *o = p->gain->o;
     const ptrdiff_t n = fd_size(&o->s);
-    double *y = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
     double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
     fd_real *own = fd_raw(&scratch, fd_real, b * n);
     if (!own) return;
     fd_cov_draw(p->c0, r, first, b, own, scratch);
     for (ptrdiff_t i = 0; i < b * n && p->prior; i++) own[i] += p->prior[i % n];
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * o->m; i++) y[i] = p->y[i % o->m];
     obs_noises(o, r, first, b, eta, scratch);
-    fd_gain_condition(p->gain, 1, b, y, eta, own, scratch);
+    gain_condition(p->gain, 1, b, p->y, 0, eta, own, scratch);
     if (!scratch.st->code) memcpy(x, own, (size_t)(b * n) * sizeof *x);
 }
 
-/* The variance of the prior less sum_i q_i^2/(w_i + 1), q_i = C A* L^-T V_i. Of a modal observation
- * the posterior has a covariance that is diagonal, too. */
+/* Of a modal observation the posterior has a covariance that is diagonal in the modes, too. */
 void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
 {
     if (!p || !sd || scratch.st->code) return;
@@ -4590,35 +4386,21 @@ void fd_posterior_std(const fd_posterior *p, fd_real *sd, fd_arena scratch)
     const fd_space *s = &o->s;
     const ptrdiff_t n = fd_size(s), points = s->points;
     if (o->mul) {
-        fd_cov *c = fd_new(&scratch, fd_cov, 1);
         double *lam = fd_raw(&scratch, double, s->modes), noise = o->sd * o->sd;
         if (!lam) return;
         for (ptrdiff_t k = 0; k < s->modes; k++)
             lam[k] = g->w[k] + noise > 0 ? p->c0->lam[k] * noise / (g->w[k] + noise)
                                          : p->c0->lam[k];
-        *c = (fd_cov){ .s = *s, .lam = lam };
-        fd_cov_std(c, sd, scratch);
+        fd_cov_std(&(fd_cov){ .s = *s, .lam = lam }, sd, scratch);
         for (ptrdiff_t i = points; i < n && !scratch.st->code; i++) sd[i] = sd[i % points];
         return;
     }
     double *var = fd_raw(&scratch, double, n);
-    double *z = fd_raw(&scratch, double, (ptrdiff_t)GAIN_ROWS * o->m);
-    fd_real *q = fd_raw(&scratch, fd_real, GAIN_ROWS * n);
+    fd_real *q = fd_raw(&scratch, fd_real, points);
     if (!q) return;
     fd_cov_std(p->c0, q, scratch);
     for (ptrdiff_t i = 0; i < n; i++) var[i] = (double)q[i % points] * (double)q[i % points];
-    for (int k = 0; k < o->m && !scratch.st->code; k += GAIN_ROWS) {
-        int b = o->m - k < GAIN_ROWS ? o->m - k : GAIN_ROWS;
-        memcpy(z, g->V + (ptrdiff_t)k * o->m, (size_t)b * (size_t)o->m * sizeof *z);
-        for (int i = 0; i < b; i++) obs_chol(o, NOISE_SOLVE_T, z + (ptrdiff_t)i * o->m);
-        memset(q, 0, (size_t)(b * n) * sizeof *q);
-        fd_gain_add(g, 1, b, z, q, scratch);
-        for (int i = 0; i < b; i++) {
-            double f = gain_factor(g, GAIN_SOLVE, 1, 1, g->w[k + i]);
-            for (ptrdiff_t j = 0; j < n; j++)
-                var[j] -= f * (double)q[i * n + j] * (double)q[i * n + j];
-        }
-    }
+    gain_taken(g, NULL, 1, -1, var, scratch);
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++) sd[i] = (fd_real)sqrt(fmax(0, var[i]));
 }
 
@@ -4693,14 +4475,13 @@ static void post_table(const post_model *o, int j, double t, post_tab *b, fd_are
     b->gain = o->gain ? o->gain : fd_gain_new(a, o->o, &b->c, NULL);
 }
 
-/* Is s the space of the model? */
-static int post_fits(const post_model *o, const fd_space *s, fd_status *st)
+/* the variances of x0 given x_t and y, var [ch][modes] */
+static void post_left(const post_tab *b, const fd_space *s, double *var, fd_arena scratch)
 {
-    if (st->code) return 0;
-    if (!space_same(s, &o->p.noise->s))
-        FD_FAIL(st, FD_ESHAPE, "fd_oracle_posterior", "not the space it was made for; points",
-                s->points);
-    return !st->code;
+    const ptrdiff_t all = s->ch * s->modes;
+    memset(var, 0, (size_t)all * sizeof *var);
+    gain_taken(b->gain, s, b->rho, 1, var, scratch);
+    for (ptrdiff_t k = 0; k < all; k++) var[k] = fmax(0, b->c.lam[k % s->modes] - var[k]);
 }
 
 /* D for b functions; obs [m] for all, or [b][m] with each. left [b], where not NULL, and of one
@@ -4709,13 +4490,13 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
                      const double *t, const double *obs, int each, fd_real *y, double *left,
                      fd_arena scratch)
 {
-    if (!post_fits(o, s, scratch.st)) return;
+    if (!space_fits(scratch.st, "fd_oracle_posterior", s, &o->p.noise->s)) return;
     const int n = o->x.n, m = o->o->m;
     const ptrdiff_t modes = s->modes, all = s->ch * modes, size = fd_size(s);
     fd_real *u = fd_raw(&scratch, fd_real, all), *D = fd_raw(&scratch, fd_real, n * size);
     double *l = fd_raw(&scratch, double, n);
     double *r = fd_raw(&scratch, double, 2 * (ptrdiff_t)m), *z = r + m;
-    double *less = fd_raw(&scratch, double, left ? all : 0);
+    double *var = fd_raw(&scratch, double, left ? all : 0);
     post_tab *tab = post_tabs(o, s, &scratch);
     if (scratch.st->code) return;
     fd_arena mark = scratch;
@@ -4728,12 +4509,10 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
         }
         if (left && again) left[i] = left[i - 1];
         if (left && !again) {
-            gain_taken(tab->gain, s, tab->rho, less, scratch);
+            post_left(tab, s, var, scratch);
             left[i] = 0;
-            for (ptrdiff_t k = 0; k < all && !scratch.st->code; k++)
-                left[i] += fmax(0, tab->c.lam[k % modes] - less[k]);
+            for (ptrdiff_t k = 0; k < all; k++) left[i] += var[k];
         }
-        double top = -INFINITY, sum = 0;
         for (int j = 0; j < n; j++) {
             fd_real *d = D + j * size;
             const post_tab *q = &tab[j];
@@ -4753,12 +4532,11 @@ static void post_run(const post_model *o, const fd_space *s, int b, const fd_rea
             fd_gain_add(q->gain, q->rho, 1, z, d, scratch);
             for (int k = 0; k < m && n > 1; k++) l[j] -= .5 * r[k] * z[k];
             if (n > 1) l[j] -= .5 * fd_gain_logdet(q->gain, 1, 1, scratch);
-            if (l[j] > top) top = l[j];
         }
-        for (int j = 0; j < n; j++) sum += l[j] = exp(l[j] - top);
+        softmax(n, l);
         for (ptrdiff_t k = 0; k < size && !scratch.st->code; k++) {
             double v = 0;
-            for (int j = 0; j < n; j++) v += l[j] / sum * (double)D[j * size + k];
+            for (int j = 0; j < n; j++) v += l[j] * (double)D[j * size + k];
             y[i * size + k] = (fd_real)v;
         }
     }
@@ -4775,9 +4553,9 @@ static void post_var(const void *self, const fd_space *s, int b, const fd_real *
                      fd_real *w, fd_arena scratch)
 {
     const post_model *o = self;
-    if (!post_fits(o, s, scratch.st)) return;
+    if (!space_fits(scratch.st, "fd_oracle_posterior", s, &o->p.noise->s)) return;
     const ptrdiff_t all = s->ch * s->modes;
-    double *less = fd_raw(&scratch, double, all);
+    double *var = fd_raw(&scratch, double, all);
     post_tab *tab = post_tabs(o, s, &scratch);
     (void)x;
     for (int i = 0; i < b && tab && !scratch.st->code; i++) {
@@ -4788,9 +4566,8 @@ static void post_var(const void *self, const fd_space *s, int b, const fd_real *
         }
         post_table(o, 0, t[i], tab, &own);
         if (own.st->code) return;
-        gain_taken(tab->gain, s, tab->rho, less, own);
-        for (ptrdiff_t k = 0; k < all && !own.st->code; k++)
-            w[i * all + k] = (fd_real)fmax(0, tab->c.lam[k % s->modes] - less[k]);
+        post_left(tab, s, var, own);
+        for (ptrdiff_t k = 0; k < all && !own.st->code; k++) w[i * all + k] = (fd_real)var[k];
     }
 }
 
@@ -4803,8 +4580,7 @@ static post_model *post_new(fd_arena *a, const char *where, const fd_process *p,
     if (!space_same(s, &o->s))
         FD_FAIL(a->st, FD_ESHAPE, where, "noise and observation have different points");
     mix x = mix_new(a, where, s, prior);
-    double *mu = p->modal ? fd_new(a, double, s->modes) : NULL;
-    if (mu) proc_args(p, mu, *a);
+    double *mu = p->modal ? proc_args(p, a) : NULL;
     post_model *m = fd_new(a, post_model, 1);
     if (!m) return NULL;
     *m = (post_model){ *p, x, mu, o, y, 0, *p->noise, NULL };
@@ -4821,9 +4597,8 @@ fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const doub
                              const fd_real *means, const fd_cov *const c[], const fd_obs *o,
                              const double *y)
 {
-    static const char where[] = "fd_oracle_posterior";
-    if (!obs_ready(a->st, where, o, y) || !c) return (fd_model){ 0 };
-    const post_model *m = post_new(a, where, p, &(fd_mix){ n, w, means, c }, o, y);
+    if (!obs_ready(a->st, __func__, o, y) || !c) return (fd_model){ 0 };
+    const post_model *m = post_new(a, __func__, p, &(fd_mix){ n, w, means, c }, o, y);
     if (!m) return (fd_model){ 0 };
     return (fd_model){ FD_X0, post_eval, NULL, n == 1 ? post_var : NULL, m, NULL };
 }
@@ -4831,36 +4606,32 @@ fd_model fd_oracle_posterior(fd_arena *a, const fd_process *p, int n, const doub
 double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, double t,
                       fd_arena scratch)
 {
-    static const char where[] = "fd_score_power";
     fd_status *st = scratch.st;
     double sum = 0;
-    if (!c0 || !proc_ready(where, p, st)) return NAN;
+    if (!c0 || !proc_ready(__func__, p, st)) return NAN;
     const fd_space *s = &p->noise->s;
     const double *lam = p->noise->lam;
     const ptrdiff_t all = s->ch * s->modes;
-    if (!space_same(s, &c0->s)) {
-        FD_FAIL(st, FD_ESHAPE, where, "data and noise have different modes");
-        return NAN;
-    }
+    if (!space_same(s, &c0->s))
+        return FD_FAIL(st, FD_ESHAPE, __func__, "data and noise have different modes"), NAN;
     fd_obs none = { .m = 0 };
-    double *mu = fd_raw(&scratch, double, s->modes), *less = fd_new(&scratch, double, all);
+    double *mu = proc_args(p, &scratch), *less = fd_new(&scratch, double, all);
     double *C = fd_raw(&scratch, double, s->modes);
     fd_coef *f = fd_raw(&scratch, fd_coef, s->modes);
     if (!f) return NAN;
-    proc_args(p, mu, scratch);
     for (ptrdiff_t k = 0; k < s->modes; k++) {
         double c = c0->lam[k], P;
         f[k] = p->law(p, t, mu[k]);
         P = f[k].m * f[k].m * c + f[k].v * lam[k];
         C[k] = P > 0 ? c * f[k].v * lam[k] / P : c;
         if (P > 0) sum += s->ch * lam[k] * lam[k] / P;
-        if (!(f[k].v > 0)) FD_FAIL(st, FD_EARG, where, "there is no score where v = 0");
+        if (!(f[k].v > 0)) FD_FAIL(st, FD_EARG, __func__, "there is no score __func__ v = 0");
     }
     const fd_obs *seen = o ? o : &none;
-    if (!st->code && seen->m > 0 && obs_linear(st, where, seen)) {
+    if (!st->code && seen->m > 0 && obs_linear(st, __func__, seen)) {
         const fd_cov left = { .s = *s, .lam = C };
         const fd_gain *g = fd_gain_new(&scratch, seen, &left, NULL);
-        if (g) gain_taken(g, s, 1, less, scratch);
+        if (g) gain_taken(g, s, 1, 1, less, scratch);
     }
     for (ptrdiff_t k = 0; k < all && !st->code; k++) {
         fd_coef q = f[k % s->modes];
@@ -4880,20 +4651,12 @@ double fd_score_power(const fd_process *p, const fd_cov *c0, const fd_obs *o, do
 #define GUIDE_LEAST 1e-4                              /* below it x says too little of x0 */
 typedef struct { fd_guide how; fd_gain *gain; } guide_model;
 
-/* r0 w + e, and r1 w; ctx: two kinds, that of the model and FD_X0 */
-static const char *guide_r0(const void *ctx, const fd_process *p, double t, double mu, double c[3])
+/* r0 w + e, or r1 w; ctx: the kind of the model, FD_X0, and which */
+static const char *guide_r(const void *ctx, const fd_process *p, double t, double mu, double c[3])
 {
     double r[3];
     const char *why = conv_coef(ctx, p, t, mu, r);
-    if (!why) c[0] = r[0], c[1] = 1;
-    return why;
-}
-
-static const char *guide_r1(const void *ctx, const fd_process *p, double t, double mu, double c[3])
-{
-    double r[3];
-    const char *why = conv_coef(ctx, p, t, mu, r);
-    if (!why) c[0] = r[1];
+    if (!why) c[0] = r[((const int *)ctx)[2]], c[1] = 1;
     return why;
 }
 
@@ -4903,10 +4666,10 @@ static void guide_told(const fd_guide *g, int b, const double *t, const fd_real 
                        fd_arena scratch)
 {
     const fd_process *p = g->p;
-    int kind[2] = { conv_base(g->model.predicts), FD_X0 };
+    int kind[3] = { conv_base(g->model.predicts), FD_X0, 1 };
     double power = conv_power(g->model.predicts);
     if (kind[0] == FD_X0) memcpy(q, w, (size_t)(b * fd_size(&p->noise->s)) * sizeof *q);
-    else lin_apply("fd_guided", p, b, t, guide_r1, kind, 1, (const fd_real *[3]){ w }, q, scratch);
+    else lin_apply("fd_guided", p, b, t, guide_r, kind, 1, INPUTS(w), q, scratch);
     if (power > 0) fd_cov_pow(p->noise, power, b, q, q, scratch);
     if (!scratch.st->code) space_riesz(&p->noise->s, 0, b, q);
 }
@@ -4915,13 +4678,11 @@ static void guide_said(const fd_guide *g, int b, const double *t, const fd_real 
                        fd_real *out, fd_arena scratch)
 {
     const fd_process *p = g->p;
-    int kind[2] = { conv_base(g->model.predicts), FD_X0 };
+    int kind[3] = { conv_base(g->model.predicts), FD_X0, 0 };
     if (scratch.st->code) return;
     space_riesz(&p->noise->s, 1, b, e);
     if (kind[0] == FD_X0) memcpy(out, e, (size_t)(b * fd_size(&p->noise->s)) * sizeof *out);
-    else
-        lin_apply("fd_guided", p, b, t, guide_r0, kind, 2, (const fd_real *[3]){ w, e }, out,
-                  scratch);
+    else lin_apply("fd_guided", p, b, t, guide_r, kind, 2, INPUTS(w, e), out, scratch);
 }
 
 /* out = J* w for b functions x */
@@ -4941,23 +4702,16 @@ static void guide_adjoint(const fd_guide *g, int b, const fd_real *x, const doub
  * w by the rule. It is 0 where x says nothing of the mode, for which see guide_unseen. */
 static double guide_ratio(fd_coef f) { return f.m >= GUIDE_LEAST ? f.v / f.m : 0; }
 
-/* D + (v/m) g, and (v/m) g alone */
+/* (v/m) g + D, or (v/m) g alone */
 static const char *guide_pull(const void *ctx, const fd_process *p, double t, double mu,
                               double c[3])
 {
     (void)ctx;
-    c[0] = 1, c[1] = guide_ratio(p->law(p, t, mu));
+    c[0] = guide_ratio(p->law(p, t, mu)), c[1] = 1;
     return NULL;
 }
 
-static const char *guide_cov(const void *ctx, const fd_process *p, double t, double mu, double c[3])
-{
-    (void)ctx;
-    c[0] = guide_ratio(p->law(p, t, mu));
-    return NULL;
-}
-
-/* Modes of a modal process with m < 1e-4, where rounding at the points hides J* w. There
+/* Modes of a modal process with m < 1e-4, where rounding at the points hides J* w: there
  * Cov = (v/m) C J* is the model's var, if it has one: y_k += var_k w_k. */
 static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const double *t,
                          const fd_real *w, fd_real *y, fd_arena scratch)
@@ -4967,9 +4721,8 @@ static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const doubl
     const ptrdiff_t n = s->ch * s->modes;
     if (!p->modal || !g->model.var || scratch.st->code) return;
     fd_real *var = fd_raw(&scratch, fd_real, b * n), *u = fd_raw(&scratch, fd_real, b * n);
-    double *mu = fd_raw(&scratch, double, s->modes);
+    double *mu = proc_args(p, &scratch);
     if (!mu) return;
-    proc_args(p, mu, scratch);
     g->model.var(g->model.self, s, b, x, t, var, scratch);
     fd_to_modes(s, b, w, u, scratch);
     for (ptrdiff_t i = 0; i < b * n && !scratch.st->code; i++)
@@ -4978,8 +4731,7 @@ static void guide_unseen(const fd_guide *g, int b, const fd_real *x, const doubl
     for (ptrdiff_t i = 0; i < b * fd_size(s) && !scratch.st->code; i++) y[i] += u[i];
 }
 
-/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: D no longer depends on x there, and
- * v/m J has its limit */
+/* t, or where m(t) < 1e-4 the earlier time at which m = 1e-4: there v/m J has its limit */
 static double guide_time(const fd_process *p, double t)
 {
     double lo = p->tmin, hi = t;
@@ -5016,8 +4768,7 @@ static void guide_exact(const fd_guide *g, const fd_real *x, double t, const fd_
         gain_units(m, rows, j, b, e);
         fd_obs_adjoint(o, b, Ds, e, W, scratch);
         guide_adjoint(g, b, xs, tb, W, K, scratch);
-        lin_apply("fd_guided", g->p, b, tb, guide_cov, NULL, 1, (const fd_real *[3]){ K }, K,
-                  scratch);
+        lin_apply("fd_guided", g->p, b, tb, guide_pull, NULL, 1, INPUTS(K), K, scratch);
         fd_cov_pow(g->p->noise, 1, b, K, K, scratch);
         guide_unseen(g, b, xs, tb, W, K, scratch);
         gain_rows(o, Ds, rows, b, K, T, e, Q + (ptrdiff_t)j * m, scratch);
@@ -5131,24 +4882,23 @@ static void guide_eval(const void *self, const fd_space *s, int b, const fd_real
     guide_slope(o, b, x, tb, y, w, q, scratch);
     if (!o->how.plain) fd_cov_pow(p->noise, 1, b, q, q, scratch);
     else if (!scratch.st->code) space_riesz(s, 0, b, q);
-    lin_apply("fd_guided", p, b, tb, guide_pull, NULL, 2, (const fd_real *[3]){ y, q }, y, scratch);
+    lin_apply("fd_guided", p, b, tb, guide_pull, NULL, 2, INPUTS(q, y), y, scratch);
     if (!o->how.plain) guide_unseen(&o->how, b, x, tb, w, y, scratch);
 }
 
 fd_model fd_guided(fd_arena *a, const fd_guide *how)
 {
-    static const char where[] = "fd_guided";
     fd_model none = { 0 };
     fd_status *st = a->st;
-    if (!obs_ready(st, where, how->o, how->y) || !how->p->noise || !how->p->law) return none;
+    if (!obs_ready(st, __func__, how->o, how->y) || !how->p->noise || !how->p->law) return none;
     if (how->rule < FD_GUIDE_EXACT || how->rule > FD_GUIDE_DPS)
-        FD_FAIL(st, FD_EARG, where, "no such rule", how->rule);
+        FD_FAIL(st, FD_EARG, __func__, "no such rule", how->rule);
     else if (!how->model.eval || !how->model.vjp)
-        FD_FAIL(st, FD_EARG, where, "needs a model with vjp");
+        FD_FAIL(st, FD_EARG, __func__, "needs a model with vjp");
     else if (!(how->zeta >= 0 && isfinite(how->zeta)))
-        FD_FAIL(st, FD_EARG, where, "zeta is negative or not finite");
+        FD_FAIL(st, FD_EARG, __func__, "zeta is negative or not finite");
     else if (fd_size(&how->o->s) != fd_size(&how->p->noise->s))
-        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points",
+        FD_FAIL(st, FD_ESHAPE, __func__, "noise and observation have different points",
                 how->p->noise->s.points, how->o->s.points);
     guide_model *g = fd_new(a, guide_model, 1);
     fd_gain *gain = NULL;
@@ -5160,15 +4910,6 @@ fd_model fd_guided(fd_arena *a, const fd_guide *how)
 }
 
 /* --- Moves --- */
-
-/* z = (A C A* + Gamma)^-1 (y - A x - e) for b states; e may be NULL */
-static void move_solve(const fd_gain *g, int b, const double *y, const fd_real *x, const double *e,
-                       double *z, fd_arena scratch)
-{
-    obs_residual(g->o, b, y, 1, x, z, scratch);
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * g->o->m && e; i++) z[i] -= e[i];
-    fd_gain_solve(g, 1, 1, b, z, z, scratch);
-}
 
 /* e += scale Gamma z, where there is an e; z is overwritten */
 static void move_noise(const fd_obs *o, double scale, int b, double *z, double *e)
@@ -5200,17 +4941,17 @@ static int move_ready(fd_status *st, const char *where, const fd_gain *g, const 
 
 void fd_project(const fd_gain *g, int b, const double *y, fd_real *x, double *e, fd_arena scratch)
 {
-    if (!move_ready(scratch.st, "fd_project", g, e)) return;
+    if (!move_ready(scratch.st, __func__, g, e)) return;
     double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
     if (!z) return;
-    move_solve(g, b, y, x, e, z, scratch);
+    gain_residual(g, 1, b, y, 1, e, x, z, scratch);
     fd_gain_add(g, 1, b, z, x, scratch);
     if (!scratch.st->code) move_noise(g->o, 1, b, z, e);
 }
 
 void fd_project_flat(const fd_obs *o, int b, const double *y, fd_real *x, fd_arena scratch)
 {
-    if (scratch.st->code || !o || o->m < 1 || !obs_linear(scratch.st, "fd_project_flat", o)) return;
+    if (scratch.st->code || !o || o->m < 1 || !obs_linear(scratch.st, __func__, o)) return;
     const fd_space *s = &o->s;
     double *lam = fd_raw(&scratch, double, s->modes);
     double *r = fd_raw(&scratch, double, (ptrdiff_t)b * o->m);
@@ -5237,18 +4978,16 @@ void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b,
                          const fd_real *d, const double *de, fd_real *x, double *e,
                          fd_arena scratch)
 {
-    static const char where[] = "fd_project_denoised";
-    if (!move_ready(scratch.st, where, g, e)) return;
+    if (!move_ready(scratch.st, __func__, g, e)) return;
     if (p->modal)
-        FD_FAIL(scratch.st, FD_EARG, where, "is for processes of one m and v for all modes");
+        FD_FAIL(scratch.st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     const ptrdiff_t n = b * fd_size(&g->o->s);
-    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *tb = fd_raw(&scratch, double, b);
+    double *z = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m), *tb = lin_at(&scratch, b, t);
     fd_real *D = fd_new(&scratch, fd_real, n);
     if (!D) return;
-    for (int i = 0; i < b; i++) tb[i] = t;
-    move_solve(g, b, y, d, de, z, scratch);
+    gain_residual(g, 1, b, y, 1, de, d, z, scratch);
     fd_gain_add(g, 1, b, z, D, scratch);
-    lin_apply(where, p, b, tb, move_mean, NULL, 2, (const fd_real *[3]){ x, D }, x, scratch);
+    lin_apply(__func__, p, b, tb, move_mean, NULL, 2, INPUTS(x, D), x, scratch);
     if (!scratch.st->code) move_noise(g->o, p->law(p, t, 0).m, b, z, e);
 }
 
@@ -5257,13 +4996,12 @@ void fd_project_denoised(const fd_gain *g, const fd_process *p, double t, int b,
 void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, double t, int b,
                   const double *y, const double *z, double *path, fd_arena scratch)
 {
-    static const char where[] = "fd_path_move";
     fd_status *st = scratch.st;
     if (st->code || !g || !p->law) return;
-    if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    if (p->modal) FD_FAIL(st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     if (rule < FD_PATH_BRIDGE || rule > FD_PATH_MEAN)
-        FD_FAIL(st, FD_EARG, where, "no such path", rule);
-    if (!(t < from)) FD_FAIL(st, FD_EARG, where, "times must fall");
+        FD_FAIL(st, FD_EARG, __func__, "no such path", rule);
+    if (!(t < from)) FD_FAIL(st, FD_EARG, __func__, "times must fall");
     const ptrdiff_t m = g->o->m;
     double *e = fd_raw(&scratch, double, b * m);
     if (!e) return;
@@ -5283,13 +5021,10 @@ void fd_path_move(const fd_gain *g, const fd_process *p, int rule, double from, 
 void fd_noise_step(const fd_sampler *how, const fd_obs *o, double t, double s, int b, double *e,
                    double *de, const double *z, fd_arena scratch)
 {
-    static const char where[] = "fd_noise_step";
     if (scratch.st->code || !o || o->m < 1 || !how->p || !how->p->law) return;
-    if (how->p->modal || !obs_noisy(o)) {
-        FD_FAIL(scratch.st, FD_EARG, where,
+    if (how->p->modal || !obs_noisy(o))
+        FD_FAIL(scratch.st, FD_EARG, __func__,
                 "needs noise, and a process of one m and v for all modes");
-        return;
-    }
     fd_row r = fd_step_row(how->p, how->scheme, how->eta, t, s, 0, scratch.st);
     fd_coef f = how->p->law(how->p, t, 0);
     double *n = fd_raw(&scratch, double, o->m), gain = f.m / (f.m * f.m + f.v);
@@ -5331,19 +5066,7 @@ fd_model fd_free_guided(fd_arena *a, const fd_process *p, fd_model conditional,
 
 typedef struct { const fd_gain *g; const fd_process *p; const double *y; fd_model raw; } ucos;
 
-/* z = x/m + r C A* (r A C A* + Gamma)^-1 (y - A x/m), r = v/m^2, at one time for all */
-static void ucos_state(const ucos *o, double t, int b, const fd_real *x, fd_real *z,
-                       fd_arena scratch)
-{
-    fd_coef f = o->p->law(o->p, t, 0);
-    const int m = o->g->o->m;
-    double *y = fd_raw(&scratch, double, (ptrdiff_t)b * m);
-    if (!y) return;
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) y[i] = o->y[i % m];
-    for (ptrdiff_t i = 0; i < b * fd_size(&o->g->o->s); i++) z[i] = (fd_real)((double)x[i] / f.m);
-    fd_gain_condition(o->g, f.v / (f.m * f.m), b, y, NULL, z, scratch);
-}
-
+/* D at z = x/m + r C A* (r A C A* + Gamma)^-1 (y - A x/m), r = v/m^2 */
 static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real *x, const double *t,
                       fd_real *y, fd_arena scratch)
 {
@@ -5351,14 +5074,14 @@ static void ucos_eval(const void *self, const fd_space *s, int b, const fd_real 
     const ptrdiff_t n = fd_size(s);
     fd_real *z = fd_raw(&scratch, fd_real, b * n);
     for (int i = 0; i < b && z; i++) {
-        if (!(o->p->law(o->p, t[i], 0).m > 0)) {
+        fd_coef f = o->p->law(o->p, t[i], 0);
+        if (!(f.m > 0))
             FD_FAIL(scratch.st, FD_EARG, "fd_ucos",
                     "there is no such state where m = 0: start below tmax");
-            return;
-        }
-        ucos_state(o, t[i], 1, x + i * n, z + i * n, scratch);
+        for (ptrdiff_t k = i * n; k < (i + 1) * n; k++) z[k] = (fd_real)((double)x[k] / f.m);
+        gain_condition(o->g, f.v / (f.m * f.m), 1, o->y, 0, NULL, z + i * n, scratch);
     }
-    if (z && !scratch.st->code) o->raw.eval(o->raw.self, s, b, z, t, y, scratch);
+    if (!scratch.st->code) o->raw.eval(o->raw.self, s, b, z, t, y, scratch);
 }
 
 /* Is F linear, and the process one of m and v for all modes? */
@@ -5371,7 +5094,7 @@ static int ucos_ready(fd_status *st, const char *where, const fd_gain *g, const 
 
 fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const double *y, fd_model raw)
 {
-    if (!ucos_ready(a->st, "fd_ucos", g, p) || !obs_ready(a->st, "fd_ucos", g->o, y))
+    if (!ucos_ready(a->st, __func__, g, p) || !obs_ready(a->st, __func__, g->o, y))
         return (fd_model){ 0 };
     ucos *o = fd_new(a, ucos, 1);
     if (!o) return (fd_model){ 0 };
@@ -5382,7 +5105,7 @@ fd_model fd_ucos(fd_arena *a, const fd_gain *g, const fd_process *p, const doubl
 void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, int b,
                    const double *t, fd_real *n, fd_arena scratch)
 {
-    if (!ucos_ready(scratch.st, "fd_ucos_noise", g, p)) return;
+    if (!ucos_ready(scratch.st, __func__, g, p)) return;
     const ptrdiff_t size = fd_size(&g->o->s);
     double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
     double *y = fd_new(&scratch, double, g->o->m);
@@ -5393,7 +5116,7 @@ void fd_ucos_noise(const fd_gain *g, const fd_process *p, fd_rng r, int first, i
         fd_coef f = p->law(p, t[i], 0);
         double ratio = f.v / (f.m * f.m);
         if (!(f.m > 0))
-            FD_FAIL(scratch.st, FD_EARG, "fd_ucos_noise", "there is no such noise where m = 0");
+            FD_FAIL(scratch.st, FD_EARG, __func__, "there is no such noise where m = 0");
         for (ptrdiff_t j = 0; j < size; j++)
             n[i * size + j] = (fd_real)(sqrt(ratio) * (double)n[i * size + j]);
         fd_gain_condition(g, ratio, 1, y, eta + (ptrdiff_t)i * g->o->m, n + i * size, scratch);
@@ -5443,8 +5166,7 @@ static int amort_ready(fd_status *st, const char *where, const fd_condition *h, 
         FD_FAIL(st, FD_EARG, where, "no such base", h->base);
     else if (h->sees < 0 || h->sees > AMORT_ALL)
         FD_FAIL(st, FD_EARG, where, "no such channels", h->sees);
-    else if (h->base == FD_BASE_NONE && !conv_known(st, where, h->predicts))
-        return 0;
+    else if (h->base == FD_BASE_NONE && !conv_known(st, where, h->predicts)) return 0;
     else if (h->base == FD_BASE_MODEL && !h->model.eval)
         FD_FAIL(st, FD_EARG, where, "the base model is empty");
     else if (!h->c0 && (h->base != FD_BASE_NONE || h->sees & ~FD_SEES_VALUES))
@@ -5460,9 +5182,8 @@ static int amort_ready(fd_status *st, const char *where, const fd_condition *h, 
 
 fd_amortised *fd_amortised_new(fd_arena *a, const fd_condition *how, const fd_obs *o)
 {
-    static const char where[] = "fd_amortised_new";
     if (o && o->m < 1) return NULL;
-    if (!amort_ready(a->st, where, how, o)) return NULL;
+    if (!amort_ready(a->st, __func__, how, o)) return NULL;
     const fd_space *s = &how->p->noise->s;
     const ptrdiff_t n = fd_size(s);
     const int state = how->base != FD_BASE_NONE || how->sees & FD_SEES_SLOPE;
@@ -5478,7 +5199,7 @@ fd_amortised *fd_amortised_new(fd_arena *a, const fd_condition *how, const fd_ob
     }
     if (state) w->pre = fd_precond_new(a, how->p, mean, how->c0);
     if (o && (how->base == FD_BASE_GAUSS || how->sees & FD_SEES_DENOISED))
-        w->post = post_new(a, where, how->p, &(fd_mix){ 1, NULL, mean, &how->c0 }, o, NULL);
+        w->post = post_new(a, __func__, how->p, &(fd_mix){ 1, NULL, mean, &how->c0 }, o, NULL);
     if (o && how->sees & FD_SEES_POSTERIOR) {
         w->gain = fd_gain_new(a, o, how->c0, NULL);
         const fd_posterior p = { .c0 = how->c0, .gain = w->gain };
@@ -5502,8 +5223,7 @@ void fd_amortised_scale(const fd_amortised *w, double t, double *cin, double *co
     *cout = sqrt(left / (w->volume * s->ch));
 }
 
-/* z [b][..][points], the channels that do not depend on x_t or t; y is [m], or with each = 1
- * [b][m] */
+/* z [b][..][points], the channels without x_t and t; y is [m], or with each = 1 [b][m] */
 static void amort_still(const fd_amortised *w, int b, const double *y, int each, fd_real *z,
                         fd_arena scratch)
 {
@@ -5592,14 +5312,14 @@ void fd_amortised_pair(const fd_amortised *w, int b, const double *y, const fd_r
                        const fd_real *eps, const fd_real *xt, const double *t, fd_real *in,
                        fd_real *target, double *cout, fd_arena scratch)
 {
-    static const char where[] = "fd_amortised_pair";
     fd_status *st = scratch.st;
     if (!w || st->code) return;
     const fd_condition *h = &w->how;
     const ptrdiff_t n = fd_size(&h->p->noise->s);
-    if (w->o && !y) FD_FAIL(st, FD_EARG, where, "needs the numbers that were observed");
+    if (w->o && !y) FD_FAIL(st, FD_EARG, __func__, "needs the numbers that were observed");
     if (h->base == FD_BASE_NONE && h->predicts != FD_X0 && !eps)
-        FD_FAIL(st, FD_EARG, where, "the target of this kind of prediction needs eps", h->predicts);
+        FD_FAIL(st, FD_EARG, __func__, "the target of this kind of prediction needs eps",
+                h->predicts);
     fd_real *still = fd_raw(&scratch, fd_real, b * n * amort_more(h->sees & AMORT_STILL));
     fd_real *base = fd_raw(&scratch, fd_real, b * n);
     fd_real *c = fd_new(&scratch, fd_real, (ptrdiff_t)b * 3);
@@ -5610,14 +5330,14 @@ void fd_amortised_pair(const fd_amortised *w, int b, const double *y, const fd_r
     for (int i = 0; i < b && !st->code; i++) {
         c[i * 3] = (fd_real)(1 / out[i]), c[i * 3 + 1] = -c[i * 3];
         if (!isfinite(c[i * 3]))
-            FD_FAIL(st, FD_EARG, where, "x0 is known at this t: there is no target; function", i);
+            FD_FAIL(st, FD_EARG, __func__,
+                    "x0 is known at this t: there is no target; function", i);
     }
     if (st->code) return;
     if (cout) memcpy(cout, out, (size_t)b * sizeof *cout);
     if (h->base == FD_BASE_NONE)
         fd_target(h->p, h->predicts, b, x0, eps ? eps : x0, t, target, scratch);
-    else
-        lin_batch(b, n, 2, c, (const fd_real *[3]){ x0, base }, target);
+    else lin_batch(b, n, 2, c, INPUTS(x0, base), target);
 }
 
 static void amort_eval(const void *self, const fd_space *s, int b, const fd_real *x,
@@ -5627,12 +5347,7 @@ static void amort_eval(const void *self, const fd_space *s, int b, const fd_real
     const fd_amortised *w = o->w;
     const fd_condition *h = &w->how;
     const ptrdiff_t n = fd_size(s);
-    if (scratch.st->code) return;
-    if (!space_same(s, &h->p->noise->s)) {
-        FD_FAIL(scratch.st, FD_ESHAPE, "fd_amortised_model",
-                "not the space it was made for; points", s->points);
-        return;
-    }
+    if (!space_fits(scratch.st, "fd_amortised_model", s, &h->p->noise->s)) return;
     fd_space wide = *s;
     wide.ch = fd_amortised_inputs(h);
     fd_real *in = fd_raw(&scratch, fd_real, b * fd_size(&wide));
@@ -5643,19 +5358,14 @@ static void amort_eval(const void *self, const fd_space *s, int b, const fd_real
     if (scratch.st->code) return;
     o->raw.eval(o->raw.self, &wide, b, in, t, h->base == FD_BASE_NONE ? y : F, scratch);
     for (int i = 0; i < b && h->base != FD_BASE_NONE && !scratch.st->code; i++)
-        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout[i] },
-                (const fd_real *[3]){ y + i * n, F + i * n }, y + i * n);
+        lin_row(n, 2, (fd_real[3]){ 1, (fd_real)cout[i] }, INPUTS(y + i * n, F + i * n), y + i * n);
 }
 
 fd_model fd_amortised_model(fd_arena *a, const fd_amortised *w, const double *y, fd_model raw)
 {
-    static const char where[] = "fd_amortised_model";
     const fd_model none = { 0 };
-    if (!w || a->st->code || (w->o && !obs_ready(a->st, where, w->o, y))) return none;
-    if (!raw.eval) {
-        FD_FAIL(a->st, FD_EARG, where, "the raw model is empty");
-        return none;
-    }
+    if (!w || a->st->code || (w->o && !obs_ready(a->st, __func__, w->o, y))) return none;
+    if (!raw.eval) return FD_FAIL(a->st, FD_EARG, __func__, "the raw model is empty"), none;
     amort_model *m = fd_new(a, amort_model, 1);
     const ptrdiff_t n = fd_size(&w->how.p->noise->s);
     fd_real *still = fd_raw(a, fd_real, n * amort_more(w->how.sees & AMORT_STILL));
@@ -5677,27 +5387,22 @@ double fd_time_at(const fd_process *p, double sigma)
 void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, double rho, fd_rng r,
                     int first, int b, fd_real *x, fd_arena scratch)
 {
-    static const char where[] = "fd_split_gibbs";
     fd_status *st = scratch.st;
-    if (!step_ready(how, where, st) || !g || !x || !obs_linear(st, where, g->o)) return;
+    if (!step_ready(how, __func__, st) || !g || !x || !obs_linear(st, __func__, g->o)) return;
     const fd_process *p = how->p;
-    const int m = g->o->m;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    double sigma = how->steps > 0 && p->law(p, how->t[0], 0).m > 0
-                 ? sqrt(p->law(p, how->t[0], 0).v) / p->law(p, how->t[0], 0).m : INFINITY;
-    if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+    double sigma = how->steps > 0 ? exp(proc_logsigma(p, how->t[0], 0)) : INFINITY;
+    if (p->modal) FD_FAIL(st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     if (!(fabs(sigma - rho) <= 1e-6 * rho))
-        FD_FAIL(st, FD_EARG, where,
+        FD_FAIL(st, FD_EARG, __func__,
                 "the sampler must start at the time at which s/m = rho: fd_time_at");
-    double *ys = fd_raw(&scratch, double, (ptrdiff_t)b * m);
-    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
+    double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * g->o->m);
     fd_real *xi = fd_raw(&scratch, fd_real, n);
-    if (!xi || st->code) return;
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)b * m; i++) ys[i] = y[i % m];
+    if (!xi) return;
     obs_noises(g->o, fd_stream(r, 'g', 0), first, b, eta, scratch);
     fd_cov_draw(p->noise, fd_stream(r, 'g', 0), first, b, xi, scratch);
     for (ptrdiff_t i = 0; i < n; i++) xi[i] = (fd_real)((double)x[i] + rho * (double)xi[i]);
-    fd_gain_condition(g, rho * rho, b, ys, eta, xi, scratch);             /* z | x */
+    gain_condition(g, rho * rho, b, y, 0, eta, xi, scratch);              /* z | x */
     fd_run *run = fd_begin(&scratch, how, r, first, b);
     double m0 = p->law(p, how->t[0], 0).m;
     for (ptrdiff_t i = 0; i < n && run; i++) run->x[i] = (fd_real)(m0 * (double)xi[i]);
@@ -5710,16 +5415,13 @@ void fd_split_gibbs(const fd_sampler *how, const fd_gain *g, const double *y, do
 void fd_esmda(const fd_obs *o, const double *y, double alpha, fd_rng r, int b, fd_real *x,
               fd_arena scratch)
 {
-    static const char where[] = "fd_esmda";
     fd_status *st = scratch.st;
-    if (!obs_ready(st, where, o, y)) return;
+    if (!obs_ready(st, __func__, o, y)) return;
     const int m = o->m;
     const ptrdiff_t n = fd_size(&o->s);
-    if (b < 2 || !(alpha > 0) || !obs_noisy(o)) {
-        FD_FAIL(st, FD_EARG, where, "needs two functions or more, alpha > 0, and noise; functions",
-                b);
-        return;
-    }
+    if (b < 2 || !(alpha > 0) || !obs_noisy(o))
+        FD_FAIL(st, FD_EARG, __func__,
+                "needs two functions or more, alpha > 0, and noise; functions", b);
     double *d = fd_raw(&scratch, double, (ptrdiff_t)b * m);
     double *eta = fd_raw(&scratch, double, (ptrdiff_t)b * m);
     double *mid = fd_new(&scratch, double, m), *S = fd_raw(&scratch, double, (size_t)m * (size_t)m);
@@ -5786,28 +5488,25 @@ static void twist_log(const fd_gain *g, double r2, const double *y, int b, const
 fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_guide *guide,
                                  fd_rng r, int n)
 {
-    static const char where[] = "fd_particles_begin";
     fd_status *st = a->st;
-    if (!step_ready(how, where, st) || !obs_ready(st, where, guide->o, guide->y)
-        || !obs_linear(st, where, guide->o))
-        return NULL;
+    if (!step_ready(how, __func__, st) || !obs_given(st, __func__, guide->o, guide->y)) return NULL;
     if (how->p->modal || how->scheme >= FD_ONE_STAGE || how->scheme == FD_ANCESTRAL_OPTIMAL
         || how->corrector || how->churn > 0)
-        FD_FAIL(st, FD_EARG, where,
+        FD_FAIL(st, FD_EARG, __func__,
                 "needs a process of one m for all modes and a plain one-stage scheme");
-    if (!obs_noisy(guide->o)) FD_FAIL(st, FD_EARG, where, "needs noisy observations");
-    if (n < 2) FD_FAIL(st, FD_EARG, where, "needs particles; number", n);
+    if (!obs_noisy(guide->o)) FD_FAIL(st, FD_EARG, __func__, "needs noisy observations");
+    if (n < 2) FD_FAIL(st, FD_EARG, __func__, "needs particles; number", n);
     fd_particles *p = fd_new(a, fd_particles, 1);
     guide_model *g = fd_new(a, guide_model, 1);
     fd_gain *gain = fd_gain_new(a, guide->o, how->p->noise, NULL);
     fd_real *D = fd_raw(a, fd_real, n * fd_size(&how->p->noise->s));
-    double *w = fd_new(a, double, 2 * n), *tb = fd_raw(a, double, n);
+    double *w = fd_new(a, double, 2 * n);
     fd_run *run = fd_begin(a, how, r, 0, n);
-    if (!run) return NULL;
+    double *tb = run ? lin_at(a, n, how->t[0]) : NULL;
+    if (!tb) return NULL;
     *g = (guide_model){ *guide, gain };
     g->how.p = how->p, g->how.model = how->model;
     *p = (fd_particles){ run, gain, guide->y, guide->rule ? g : NULL, n, 0, w, w + n, 0, D };
-    for (int i = 0; i < n; i++) tb[i] = how->t[0];
     fd_predict(&how->model, FD_X0, how->p, n, run->x, tb, D, *a);
     twist_log(gain, how->p->law(how->p, how->t[0], 0).v, p->y, n, D, p->twist, *a);
     for (int i = 0; i < n; i++) p->logw[i] = p->twist[i];
@@ -5816,23 +5515,9 @@ fd_particles *fd_particles_begin(fd_arena *a, const fd_sampler *how, const fd_gu
 
 double fd_particles_ess(const fd_particles *p)
 {
-    double top = -INFINITY, sum = 0, sq = 0;
-    if (!p) return NAN;
-    for (int i = 0; i < p->n; i++) top = fmax(top, p->logw[i]);
-    for (int i = 0; i < p->n; i++) {
-        double w = exp(p->logw[i] - top);
-        sum += w, sq += w * w;
-    }
-    return sum * sum / sq;
-}
-
-/* log of the mean weight */
-static double twist_mean(const fd_particles *p)
-{
-    double top = -INFINITY, sum = 0;
-    for (int i = 0; i < p->n; i++) top = fmax(top, p->logw[i]);
-    for (int i = 0; i < p->n; i++) sum += exp(p->logw[i] - top);
-    return top + log(sum / p->n);
+    double ess = NAN;
+    if (p) fd_proposal_mean(p->n, p->logw, &ess);
+    return ess;
 }
 
 void fd_particles_resample(fd_particles *p, fd_arena scratch)
@@ -5842,7 +5527,8 @@ void fd_particles_resample(fd_particles *p, fd_arena scratch)
     const int n = p->n;
     const ptrdiff_t size = fd_size(&run->how.p->noise->s);
     fd_real *x = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size), lot;
-    double *tw = fd_raw(&scratch, double, n), mean = twist_mean(p), sum = 0, at;
+    double *tw = fd_raw(&scratch, double, n), sum = 0, at;
+    const double mean = fd_proposal_mean(n, p->logw, NULL);
     if (!tw) return;
     fd_uniform(fd_stream(run->r, 'r', (uint32_t)run->k), 1, &lot);
     at = (double)lot;
@@ -5873,7 +5559,8 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     double t = how->t[run->k], s = how->t[run->k + 1];
     fd_row row = fd_step_row(pr, how->scheme, how->eta, t, s, 0, scratch.st);
     fd_coef f = pr->law(pr, t, 0);
-    double *tb = fd_raw(&scratch, double, n), *l = fd_new(&scratch, double, n);
+    double *tb = lin_at(&scratch, n, t), *sb = lin_at(&scratch, n, s);
+    double *l = fd_new(&scratch, double, n), *was = fd_raw(&scratch, double, n);
     double k = row.aD * f.v / f.m;
     fd_real *q = fd_raw(&scratch, fd_real, n * size), *Cq = fd_raw(&scratch, fd_real, n * size);
     fd_real *xi = fd_raw(&scratch, fd_real, n * size), *D = fd_raw(&scratch, fd_real, n * size);
@@ -5881,7 +5568,6 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
     if (!w || scratch.st->code) return 0;
     const guide_model *g = p->guide;
     int guided = g && row.sd > 0 && f.m >= GUIDE_LEAST;
-    for (int i = 0; i < n; i++) tb[i] = t;
     if (row.sd > 0) fd_cov_draw(C, fd_stream(run->r, 's', (uint32_t)run->k + 1), 0, n, xi, scratch);
     else memset(xi, 0, (size_t)(n * size) * sizeof *xi);
     memcpy(D, p->d, (size_t)(n * size) * sizeof *D);     /* of the model: kept from the last step */
@@ -5899,21 +5585,23 @@ int fd_particles_step(fd_particles *p, fd_arena scratch)
                                         + (guided ? k * (double)Cq[j] : 0)
                                         + row.sd * (double)xi[j]);
     }
-    for (int i = 0; i < n; i++) tb[i] = s;
     fd_coef e = pr->law(pr, s, 0);
     if (!last || (how->denoise && e.v > 0))
-        fd_predict(&how->model, FD_X0, pr, n, run->x, tb, p->d, scratch);
+        fd_predict(&how->model, FD_X0, pr, n, run->x, sb, p->d, scratch);
     if (last && how->denoise && e.v > 0 && !scratch.st->code)
         memcpy(run->x, p->d, (size_t)(n * size) * sizeof *D);
     if (scratch.st->code) return 0;
-    memcpy(tb, p->twist, (size_t)n * sizeof *tb);
+    memcpy(was, p->twist, (size_t)n * sizeof *was);
     twist_log(p->gain, last ? 0 : e.v, p->y, n, last ? run->x : p->d, p->twist, scratch);
-    for (int i = 0; i < n; i++) p->logw[i] += p->twist[i] - tb[i] + l[i];
+    for (int i = 0; i < n; i++) p->logw[i] += p->twist[i] - was[i] + l[i];
     run->k++;
     return !last;
 }
 
-double fd_particles_evidence(const fd_particles *p) { return p ? p->logz + twist_mean(p) : NAN; }
+double fd_particles_evidence(const fd_particles *p)
+{
+    return p ? p->logz + fd_proposal_mean(p->n, p->logw, NULL) : NAN;
+}
 
 /* --- As released --- */
 
@@ -5962,8 +5650,7 @@ void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena s
     const fd_coef T = p->law(p, t, 0), S = p->law(p, s, 0);
     const int end = !(S.v > 0), m = g->o->m;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    if (!(S.m > 0 && T.v > 0))
-        FD_FAIL(st, FD_EARG, "fd_released_step", "sigma is infinite or 0 in the step");
+    if (!(S.m > 0 && T.v > 0)) FD_FAIL(st, FD_EARG, __func__, "sigma is infinite or 0 in the step");
     if (st->code) return;
     const double from = sqrt(T.v) / T.m, to = sqrt(S.v) / S.m, keep = to / from;
     const double late = g->rule == FD_DIFFUSIONPDE && k + 1 > .8 * how->steps ? .1 : 1;
@@ -5973,9 +5660,8 @@ void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena s
     fd_real *x1 = fd_raw(&scratch, fd_real, n);
     fd_real *q = fd_raw(&scratch, fd_real, n), *q1 = fd_raw(&scratch, fd_real, n);
     double *r = fd_raw(&scratch, double, (ptrdiff_t)b * m);
-    double *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
-    if (!tb) return;
-    for (int i = 0; i < b; i++) tb[i] = t, sb[i] = s;
+    double *tb = lin_at(&scratch, b, t), *sb = lin_at(&scratch, b, s);
+    if (!sb) return;
     step_predict(how, b, x, tb, D, scratch);
     step_sum(n, 2, keep * S.m / T.m, x, (1 - keep) * S.m, D, 0, NULL, x1);
     if (end) memcpy(D1, D, (size_t)n * sizeof *D);
@@ -6003,16 +5689,7 @@ void fd_released_step(const fd_released *g, int k, int b, fd_real *x, fd_arena s
     }
 }
 
-/* m D' + sqrt(v) eps at s */
-static const char *eci_mix(const void *ctx, const fd_process *p, double s, double mu, double c[3])
-{
-    fd_coef f = p->law(p, s, mu);
-    (void)ctx;
-    c[0] = f.m, c[1] = sqrt(f.v);
-    return NULL;
-}
-
-/* the same with the noise of x, which at t, ctx, is (x - m D)/sqrt(v) */
+/* pair_noise with the noise of x, which at t, ctx, is (x - m D)/sqrt(v) */
 static const char *eci_keep(const void *ctx, const fd_process *p, double s, double mu, double c[3])
 {
     fd_coef f = p->law(p, s, mu), T = p->law(p, *(const double *)ctx, mu);
@@ -6024,24 +5701,22 @@ static const char *eci_keep(const void *ctx, const fd_process *p, double s, doub
 void fd_eci_step(const fd_process *p, const fd_model *m, const fd_gain *g, const double *y,
                  double t, double s, int b, fd_real *x, const fd_real *eps, fd_arena scratch)
 {
-    static const char where[] = "fd_eci_step";
     fd_status *st = scratch.st;
-    if (!proc_ready(where, p, st) || !x) return;
+    if (!proc_ready(__func__, p, st) || !x) return;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
-    if (!(s < t)) FD_FAIL(st, FD_EARG, where, "times must fall");
-    if (g && (!y || obs_noisy(g->o))) FD_FAIL(st, FD_EARG, where, "takes numbers y, without noise");
+    if (!(s < t)) FD_FAIL(st, FD_EARG, __func__, "times must fall");
+    if (g && (!y || obs_noisy(g->o)))
+        FD_FAIL(st, FD_EARG, __func__, "takes numbers y, without noise");
     if (g && fd_size(&g->o->s) * b != n)
-        FD_FAIL(st, FD_ESHAPE, where, "noise and observation have different points");
+        FD_FAIL(st, FD_ESHAPE, __func__, "noise and observation have different points");
     fd_real *D = fd_raw(&scratch, fd_real, n), *E = fd_raw(&scratch, fd_real, n);
-    double *tb = fd_raw(&scratch, double, 2 * b), *sb = tb + b;
-    if (!tb || st->code) return;
-    for (int i = 0; i < b; i++) tb[i] = t, sb[i] = s;
+    double *tb = lin_at(&scratch, b, t), *sb = lin_at(&scratch, b, s);
+    if (!sb) return;
     fd_predict(m, FD_X0, p, b, x, tb, D, scratch);
     memcpy(E, D, (size_t)n * sizeof *E);
     if (g) fd_project(g, b, y, E, NULL, scratch);             /* [ECI code, models/functional.py] */
-    if (eps)
-        lin_apply(where, p, b, sb, eci_mix, NULL, 2, (const fd_real *[3]){ E, eps }, x, scratch);
-    else lin_apply(where, p, b, sb, eci_keep, &t, 3, (const fd_real *[3]){ E, x, D }, x, scratch);
+    if (eps) lin_apply(__func__, p, b, sb, pair_noise, NULL, 2, INPUTS(E, eps), x, scratch);
+    else lin_apply(__func__, p, b, sb, eci_keep, &t, 3, INPUTS(E, x, D), x, scratch);
 }
 
 /* ==== III. Langevin dynamics, Markov chains, bridges, control ================================= *
@@ -6071,12 +5746,10 @@ static double obs_value(const void *self, const fd_space *s, const fd_real *x, f
 fd_potential fd_obs_potential(fd_arena *a, const fd_obs *o, const double *y)
 {
     fd_potential none = { NULL, NULL };
-    if (!obs_ready(a->st, "fd_obs_potential", o, y)) return none;
-    if (!obs_noisy(o)) {
-        FD_FAIL(a->st, FD_EARG, "fd_obs_potential",
-                "the observation has no noise, so there is no likelihood");
-        return none;
-    }
+    if (!obs_ready(a->st, __func__, o, y)) return none;
+    if (!obs_noisy(o))
+        return FD_FAIL(a->st, FD_EARG, __func__,
+                       "the observation has no noise, so there is no likelihood"), none;
     obs_data *d = fd_new(a, obs_data, 1);
     if (!d) return none;
     *d = (obs_data){ o, y };
@@ -6107,15 +5780,14 @@ void fd_langevin(const fd_process *p, const fd_model *m, const fd_potential *phi
     if (scratch.st->code || !p->noise || (phi && !phi->value)) return;
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     fd_real *s = fd_raw(&scratch, fd_real, n), *g = fd_raw(&scratch, fd_real, n);
-    double *tb = fd_raw(&scratch, double, b);
+    double *tb = lin_at(&scratch, b, t);
     if (!tb) return;
-    for (int i = 0; i < b; i++) tb[i] = t;
     fd_predict(m, FD_SCORE, p, b, x, tb, s, scratch);
     chain_pull(p->noise, phi, b, x, g, scratch);
     for (ptrdiff_t i = 0; i < n && !scratch.st->code; i++)
         x[i] = (fd_real)((double)x[i] + h * (w * (double)s[i] - (double)g[i])
                          + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
-    lang_check("fd_langevin", n, x, scratch.st);
+    lang_check(__func__, n, x, scratch.st);
 }
 
 void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potential *phi, double h,
@@ -6130,7 +5802,7 @@ void fd_langevin_implicit(const fd_cov *c, const fd_real *mean, const fd_potenti
         x[i] = (fd_real)(((1 - .5 * h) * (double)x[i] + h * (mean ? (double)mean[i % size] : 0)
                           - h * (double)g[i] + (xi ? sqrt(2 * h) * (double)xi[i] : 0))
                          / (1 + .5 * h));
-    lang_check("fd_langevin_implicit", n, x, scratch.st);
+    lang_check(__func__, n, x, scratch.st);
 }
 
 void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double h, int plain,
@@ -6148,28 +5820,31 @@ void fd_daps_step(const fd_cov *c, const fd_potential *phi, double sigma, double
         x[i] = (fd_real)((double)x[i]
                          - h * ((double)g[i] + ((double)x[i] - (double)hat[i]) / (sigma * sigma))
                          + (xi ? sqrt(2 * h) * (double)xi[i] : 0));
-    lang_check("fd_daps_step", n, x, scratch.st);
+    lang_check(__func__, n, x, scratch.st);
 }
 
 void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd_real *x,
                    fd_arena scratch)
 {
-    static const char where[] = "fd_daps_level";
     fd_status *st = scratch.st;
     const fd_sampler *how = &d->how;
-    if (!step_ready(how, where, st) || !step_times(how, where, st) || !x || !d->phi.value) return;
+    if (!step_ready(how, __func__, st) || !step_times(how, __func__, st) || !x || !d->phi.value)
+        return;
     const fd_process *p = how->p;
     const fd_coef T = p->law(p, how->t[0], 0);
     if (!step_silent(how))
-        FD_FAIL(st, FD_EARG, where, "needs a sampler without noise: a flow, or ddim with eta = 0");
-    else if (p->modal) FD_FAIL(st, FD_EARG, where, "is for processes of one m and v for all modes");
+        FD_FAIL(st, FD_EARG, __func__,
+                "needs a sampler without noise: a flow, or ddim with eta = 0");
+    else if (p->modal)
+        FD_FAIL(st, FD_EARG, __func__, "is for processes of one m and v for all modes");
     else if (d->inner < 0 || !(d->h > 0 && isfinite(d->h)))
-        FD_FAIL(st, FD_EARG, where, "h must be positive, and inner not negative; inner", d->inner);
+        FD_FAIL(st, FD_EARG, __func__,
+                "h must be positive, and inner not negative; inner", d->inner);
     const ptrdiff_t n = b * fd_size(&p->noise->s);
     fd_run *run = fd_begin(&scratch, how, r, first, b);
     fd_real *hat = fd_raw(&scratch, fd_real, n), *xi = fd_raw(&scratch, fd_real, n);
-    double *tb = fd_raw(&scratch, double, b);
-    if (!tb || st->code) return;
+    double *tb = lin_at(&scratch, b, next);
+    if (!tb) return;
     memcpy(run->x, x, (size_t)n * sizeof *x);
     while (fd_step(run, scratch)) { }
     memcpy(hat, run->x, (size_t)n * sizeof *hat);
@@ -6178,10 +5853,7 @@ void fd_daps_level(const fd_daps *d, double next, fd_rng r, int first, int b, fd
         fd_daps_step(p->noise, &d->phi, sqrt(T.v) / T.m, d->h, d->plain, b, hat, run->x, xi,
                      scratch);
     }
-    for (int i = 0; i < b; i++) tb[i] = next;
-    if (!st->code)
-        fd_perturb(p, fd_stream(r, 'd', (uint32_t)d->inner), first, b, run->x, tb, x, NULL,
-                   scratch);
+    fd_perturb(p, fd_stream(r, 'd', (uint32_t)d->inner), first, b, run->x, tb, x, NULL, scratch);
 }
 
 /* Phi(mean + u), counted, and its gradient where g is not NULL */
@@ -6201,17 +5873,16 @@ static int chain_slopes(int kind) { return kind == FD_MCMC_MALA || kind == FD_MC
 
 fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *x)
 {
-    static const char where[] = "fd_chain_begin";
     fd_status *st = a->st;
     if (st->code || !how->prior || !how->phi.value) return NULL;
     if (how->kind < FD_MCMC_PCN || how->kind > FD_MCMC_WALK)
-        FD_FAIL(st, FD_EARG, where, "no such kind of chain", how->kind);
+        FD_FAIL(st, FD_EARG, __func__, "no such kind of chain", how->kind);
     double most = how->kind == FD_MCMC_PCN ? 1 : how->kind == FD_MCMC_MALA ? 2 : INFINITY;
     if (how->kind != FD_MCMC_SLICE && !(how->h > 0 && how->h <= most && isfinite(how->h)))
-        FD_FAIL(st, FD_EARG, where,
+        FD_FAIL(st, FD_EARG, __func__,
                 "the step must be positive; pCN: at most 1, inf-MALA: at most 2");
     if (how->leaps < 0 || how->adapt < 0)
-        FD_FAIL(st, FD_EARG, where, "leaps or adapt is negative", how->leaps, how->adapt);
+        FD_FAIL(st, FD_EARG, __func__, "leaps or adapt is negative", how->leaps, how->adapt);
     const ptrdiff_t n = fd_size(&how->prior->s);
     fd_chain *c = fd_new(a, fd_chain, 1);
     fd_real *u = fd_new(a, fd_real, n), *g = chain_slopes(how->kind) ? fd_new(a, fd_real, n) : NULL;
@@ -6221,26 +5892,23 @@ fd_chain *fd_chain_begin(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, cons
     else fd_cov_draw(how->prior, fd_stream(r, 'b', 0), id, 1, u, *a);
     c->phi = chain_phi(c, u, g, *a);
     if (!st->code && !isfinite(c->phi))
-        FD_FAIL(st, FD_ENAN, where, "Phi is not finite where the chain starts; chain", id);
+        FD_FAIL(st, FD_ENAN, __func__, "Phi is not finite __func__ the chain starts; chain", id);
     return st->code ? NULL : c;
 }
 
 fd_chain *fd_chain_resume(fd_arena *a, const fd_mcmc *how, fd_rng r, int id, const fd_real *u,
                           uint32_t k, double h, long long accepted, long long calls)
 {
-    static const char where[] = "fd_chain_resume";
     if (a->st->code || !u || !how->prior) return NULL;
-    if (!(h > 0 && isfinite(h)) || accepted < 0 || accepted > k || calls < 0) {
-        FD_FAIL(a->st, FD_EARG, where, "no state of a chain: steps, accepted, calls", k, accepted,
-                calls);
-        return NULL;
-    }
+    if (!(h > 0 && isfinite(h)) || accepted < 0 || accepted > k || calls < 0)
+        return FD_FAIL(a->st, FD_EARG, __func__, "no state of a chain: steps, accepted, calls", k,
+                       accepted, calls), NULL;
     fd_chain *c = fd_chain_begin(a, how, r, id, how->mean);           /* u = 0 */
     if (!c) return NULL;
     memcpy(c->u, u, (size_t)fd_size(&how->prior->s) * sizeof *u);
     c->phi = chain_phi(c, c->u, c->g, *a);
     if (!a->st->code && !isfinite(c->phi))
-        FD_FAIL(a->st, FD_ENAN, where, "Phi is not finite where the chain is; chain", id);
+        FD_FAIL(a->st, FD_ENAN, __func__, "Phi is not finite __func__ the chain is; chain", id);
     c->k = k, c->h = h, c->accepted = accepted, c->calls = calls;
     return a->st->code ? NULL : c;
 }
@@ -6251,28 +5919,21 @@ void fd_chain_get(const fd_chain *c, fd_real *x)
         x[i] = c->how.mean ? c->u[i] + c->how.mean[i] : c->u[i];
 }
 
-/* <x, y> in L2 */
-static double chain_dot(const fd_cov *c, const fd_real *x, const fd_real *y)
-{
-    return fd_inner(&c->s, x, y);
-}
-
 /* r(u, v) of inf-MALA, given Phi(u) and g = grad Phi(u); z: room */
 static double chain_mala(const fd_cov *c, double h, double phi, const fd_real *u, const fd_real *v,
                          const fd_real *g, fd_real *z, fd_arena scratch)
 {
     const ptrdiff_t n = fd_size(&c->s);
     fd_cov_pow(c, 1, 1, g, z, scratch);
-    double gCg = chain_dot(c, g, z), up, across;
+    double gCg = fd_inner(&c->s, g, z), up, across;
     for (ptrdiff_t i = 0; i < n; i++) z[i] = v[i] - u[i];
-    across = chain_dot(c, z, g);
+    across = fd_inner(&c->s, z, g);
     for (ptrdiff_t i = 0; i < n; i++) z[i] = u[i] + v[i];
-    up = chain_dot(c, z, g);
+    up = fd_inner(&c->s, z, g);
     return phi + .5 * across + .25 * h * up + .25 * h * gCg;
 }
 
-/* v, which is u at first, moved by leapfrogs; returns H(v) - H(u). g is the gradient there, at
- * first and in the end. */
+/* v, at first u, moved by leapfrogs, and g, the gradient there; returns H(v) - H(u) */
 static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, double *phi,
                         fd_arena scratch)
 {
@@ -6284,9 +5945,9 @@ static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, 
     if (!z) return NAN;
     memcpy(p, xi, (size_t)n * sizeof *p);
     fd_cov_pow(C, 1, 1, g, z, scratch);
-    double dH = .125 * h * h * chain_dot(C, g, z) - c->phi;
+    double dH = .125 * h * h * fd_inner(&C->s, g, z) - c->phi;
     for (int k = 0; k < leaps && !scratch.st->code; k++) {
-        dH -= .5 * h * chain_dot(C, p, g);
+        dH -= .5 * h * fd_inner(&C->s, p, g);
         for (ptrdiff_t i = 0; i < n; i++) {
             double q = (double)p[i] - .5 * h * (double)z[i], x = (double)v[i];
             v[i] = (fd_real)(co * x + si * q), p[i] = (fd_real)(co * q - si * x);
@@ -6294,13 +5955,12 @@ static double chain_hmc(fd_chain *c, fd_real *v, fd_real *g, const fd_real *xi, 
         *phi = chain_phi(c, v, g, scratch);
         fd_cov_pow(C, 1, 1, g, z, scratch);
         for (ptrdiff_t i = 0; i < n; i++) p[i] = (fd_real)((double)p[i] - .5 * h * (double)z[i]);
-        dH -= .5 * h * chain_dot(C, p, g);
+        dH -= .5 * h * fd_inner(&C->s, p, g);
     }
-    return dH + *phi - .125 * h * h * chain_dot(C, g, z);
+    return dH + *phi - .125 * h * h * fd_inner(&C->s, g, z);
 }
 
-/* v on the ellipse through u and xi, whose arc is shrunk until the point lies above the slice;
- * returns Phi(v) */
+/* v on the ellipse through u and xi, whose arc shrinks until v is above the slice; returns Phi */
 static double chain_slice(fd_chain *c, const fd_real *xi, fd_real *v, fd_rng r, fd_arena scratch)
 {
     enum { MOST = 200 };
@@ -6331,15 +5991,14 @@ static double chain_propose(fd_chain *c, const fd_real *xi, fd_rng own, fd_real 
     const fd_cov *C = c->how.prior;
     const ptrdiff_t n = fd_size(&C->s);
     const double h = c->h;
+    const int walk = c->how.kind == FD_MCMC_WALK;
     switch (c->how.kind) {
     case FD_MCMC_PCN:
-        for (ptrdiff_t i = 0; i < n; i++)
-            v[i] = (fd_real)(sqrt(1 - h * h) * (double)c->u[i] + h * (double)xi[i]);
-        *phi = chain_phi(c, v, NULL, scratch);
-        return c->phi - *phi;
     case FD_MCMC_WALK:
-        for (ptrdiff_t i = 0; i < n; i++) v[i] = (fd_real)((double)c->u[i] + h * (double)xi[i]);
+        for (ptrdiff_t i = 0; i < n; i++)
+            v[i] = (fd_real)((walk ? 1 : sqrt(1 - h * h)) * (double)c->u[i] + h * (double)xi[i]);
         *phi = chain_phi(c, v, NULL, scratch);
+        if (!walk) return c->phi - *phi;
         return c->phi - *phi
                + .5 * (fd_cov_norm2(C, c->u, scratch) - fd_cov_norm2(C, v, scratch));
     case FD_MCMC_MALA:
@@ -6422,14 +6081,11 @@ static double latent_value(const void *self, const fd_space *s, const fd_real *z
 
 fd_potential fd_latent_potential(fd_arena *a, const fd_sampler *how, const fd_potential *phi)
 {
-    static const char where[] = "fd_latent_potential";
     fd_potential none = { NULL, NULL };
-    if (!step_ready(how, where, a->st)) return none;
-    if (!step_silent(how)) {
-        FD_FAIL(a->st, FD_EARG, where,
-                "needs a sampler without noise: a flow, or ddim with eta = 0");
-        return none;
-    }
+    if (!step_ready(how, __func__, a->st)) return none;
+    if (!step_silent(how))
+        return FD_FAIL(a->st, FD_EARG, __func__,
+                       "needs a sampler without noise: a flow, or ddim with eta = 0"), none;
     latent *o = fd_new(a, latent, 1);
     if (!o) return none;
     *o = (latent){ *how, *phi };
@@ -6459,8 +6115,7 @@ static void levy_times(const fd_levy *p, int n, const double *w, double *v)
     }
 }
 
-/* an inverse Gaussian number of mean mu and shape l, from a normal and a uniform one
- * [Michael et al.] */
+/* an inverse Gaussian number of mean mu and shape l, of normal z and uniform u [Michael et al.] */
 static double levy_inverse_gauss(double mu, double l, double z, double u)
 {
     double y = z * z, q = mu * y / (2 * l), x = mu * (1 + q - sqrt(q * (2 + q)));
@@ -6552,19 +6207,16 @@ static void levy_switch(const fd_levy *p, int n, int m, const double *step, cons
 void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r, uint32_t sweep,
                    double *w, fd_real *x, fd_arena scratch)
 {
-    static const char where[] = "fd_levy_sweep";
     fd_status *st = scratch.st;
-    if (!obs_ready(st, where, o, y) || !obs_linear(st, where, o)) return;
+    if (!obs_given(st, __func__, o, y)) return;
     const int n = (int)o->s.points, m = o->m;
     if (o->s.ch != 1 || n < 2 || !(p->s0 > 0) || !(p->b > 0)
         || (p->law == FD_LEVY_STUDENT && !(p->nu > 0)) || p->law < FD_LEVY_LAPLACE
         || (p->law == FD_LEVY_BERNOULLI && !(p->chance > 0 && p->chance < 1))
-        || p->law > FD_LEVY_BERNOULLI || !obs_noisy(o)) {
-        FD_FAIL(st, FD_EARG, where,
+        || p->law > FD_LEVY_BERNOULLI || !obs_noisy(o))
+        FD_FAIL(st, FD_EARG, __func__,
                 "needs one channel, positive scales s0, b (and nu, chance), a known law, and "
                 "noise; law", p->law);
-        return;
-    }
     fd_rng own = fd_stream(r, 'l', sweep);
     const int zeros = p->law == FD_LEVY_BERNOULLI;
     fd_real *z = fd_raw(&scratch, fd_real, 2 * n), *u = fd_raw(&scratch, fd_real, n);
@@ -6609,14 +6261,7 @@ void fd_levy_sweep(const fd_levy *p, const fd_obs *o, const double *y, fd_rng r,
 
 /* --- Diagnostics --- */
 
-/* a series of n numbers: its mean, and its covariance at a lag */
-static double series_mean(int n, const double *x)
-{
-    double sum = 0;
-    for (int i = 0; i < n; i++) sum += x[i];
-    return sum / n;
-}
-
+/* the covariance at a lag of a series of n numbers */
 static double series_cov(int n, const double *x, double mean, int lag)
 {
     double sum = 0;
@@ -6624,8 +6269,7 @@ static double series_cov(int n, const double *x, double mean, int lag)
     return sum / n;
 }
 
-/* Series of several chains: their means, the mean variance W within them, and the variance of
- * all. */
+/* series of several chains: their means, the mean variance W within them, the variance of all */
 typedef struct { int chains, n; const double *x; double *mean, W, var; } series;
 
 /* the autocorrelation at a lag */
@@ -6650,17 +6294,18 @@ static double series_tau(const series *s)
     return tau;
 }
 
-/* var = (n - 1)/n W + B/n, where B/n is the variance of the means. 0 where there is nothing to
- * say. */
+/* var = (n - 1)/n W + B/n, B/n the variance of the means; 0 where there is nothing to say */
 static int series_new(series *s, int chains, int n, const double *x, fd_arena *a)
 {
     double mean = 0, B = 0;
     if (a->st->code || !x || chains < 1 || n < 4) return 0;
     *s = (series){ chains, n, x, fd_raw(a, double, chains), 0, 0 };
     if (!s->mean) return 0;
-    for (int c = 0; c < chains; c++) {
-        s->mean[c] = series_mean(n, x + (ptrdiff_t)c * n);
-        s->W += series_cov(n, x + (ptrdiff_t)c * n, s->mean[c], 0) * n / (n - 1.) / chains;
+    for (int c = 0; c < chains; c++, x += n) {
+        double sum = 0;
+        for (int i = 0; i < n; i++) sum += x[i];
+        s->mean[c] = sum / n;
+        s->W += series_cov(n, x, s->mean[c], 0) * n / (n - 1.) / chains;
         mean += s->mean[c] / chains;
     }
     for (int c = 0; c < chains && chains > 1; c++)
@@ -6701,6 +6346,17 @@ double fd_ess(int chains, int n, const double *x, fd_arena scratch)
 
 /* --- The law of an affine step --- */
 
+/* C = A op(B) of d x d matrices */
+static void small_mul(ptrdiff_t d, int tb, const double *A, const double *B, double *C)
+{
+    for (ptrdiff_t i = 0; i < d; i++)
+        for (ptrdiff_t j = 0; j < d; j++) {
+            double sum = 0;
+            for (ptrdiff_t k = 0; k < d; k++) sum += A[i * d + k] * B[tb ? j * d + k : k * d + j];
+            C[i * d + j] = sum;
+        }
+}
+
 double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mean, double *cov,
                      fd_arena scratch)
 {
@@ -6728,21 +6384,15 @@ double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mea
         next[i] = sum;
         worst = fmax(worst, fabs(like - last[i])), size = fmax(size, fabs(last[i]));
     }
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) {
-            double sum = 0;
-            for (int k = 0; k < n; k++) sum += F[(ptrdiff_t)i * n + k] * cov[(ptrdiff_t)k * n + j];
-            G[(ptrdiff_t)i * n + j] = sum;
-        }
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j <= i; j++) {
-            double sum = 0;
-            for (int k = 0; k < n; k++) sum += G[(ptrdiff_t)i * n + k] * F[(ptrdiff_t)j * n + k];
+    small_mul(n, 0, F, cov, G);
+    small_mul(n, 1, G, F, cov);
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (ptrdiff_t j = 0; j <= i; j++) {
             for (int k = 0; k < q; k++) {
                 const double *c = x + (1 + n + k) * (ptrdiff_t)n;
-                sum += (c[i] - x[i]) * (c[j] - x[j]);
+                cov[i * n + j] += (c[i] - x[i]) * (c[j] - x[j]);
             }
-            cov[(ptrdiff_t)i * n + j] = cov[(ptrdiff_t)j * n + i] = sum;
+            cov[j * n + i] = cov[i * n + j];
         }
     memcpy(mean, next, (size_t)n * sizeof *mean);
     return size > 0 ? worst / size : worst;
@@ -6750,8 +6400,7 @@ double fd_affine_law(fd_affine_step *step, void *self, int n, int q, double *mea
 
 /* ---- Linear equations, bridges and control --------------------------------------------------- *
  *
- * By g(h) = (1 - e^-2ah)/(2a), for which sinh(a p) = a e^ap g(p), no formula has a growing
- * exponential:
+ * By g(h) = (1 - e^-2ah)/(2a), sinh(a p) = a e^ap g(p), no formula has a growing exponential:
  *
  *     sinh(a p)/sinh(a R) = e^-a(R-p) g(p)/g(R),
  *     sinh(a p) sinh(a (R-p))/(a sinh(aR)) = g(p) g(R-p)/g(R) */
@@ -6773,11 +6422,11 @@ static int linear_ready(const char *where, const fd_linear *l, double s, double 
 
 fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, double T)
 {
-    static const char where[] = "fd_linear_heat";
     fd_linear none = { NULL, NULL, 0 };
     if (a->st->code || !noise) return none;
-    if (!(T > 0 && isfinite(T))) FD_FAIL(a->st, FD_EARG, where, "T must be positive");
-    else if (!isfinite(nu) || !isfinite(c)) FD_FAIL(a->st, FD_EARG, where, "nu or c is not finite");
+    if (!(T > 0 && isfinite(T))) FD_FAIL(a->st, FD_EARG, __func__, "T must be positive");
+    else if (!isfinite(nu) || !isfinite(c))
+        FD_FAIL(a->st, FD_EARG, __func__, "nu or c is not finite");
     double *rate = fd_raw(a, double, noise->s.modes);
     if (!rate || a->st->code) return none;
     fd_laplace(&noise->s, rate, *a);
@@ -6787,16 +6436,15 @@ fd_linear fd_linear_heat(fd_arena *a, const fd_cov *noise, double nu, double c, 
 
 fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T)
 {
-    static const char where[] = "fd_linear_dbfs";
     fd_linear none = { NULL, NULL, 0 };
     if (a->st->code) return none;
-    if (!(T > 0 && isfinite(T))) FD_FAIL(a->st, FD_EARG, where, "T must be positive");
+    if (!(T > 0 && isfinite(T))) FD_FAIL(a->st, FD_EARG, __func__, "T must be positive");
     else if (!(energy > 0 && isfinite(energy)))
-        FD_FAIL(a->st, FD_EARG, where, "the energy must be positive");
-    if (s->nd < 1) FD_FAIL(a->st, FD_EARG, where, "is for grids");
+        FD_FAIL(a->st, FD_EARG, __func__, "the energy must be positive");
+    if (s->nd < 1) FD_FAIL(a->st, FD_EARG, __func__, "is for grids");
     for (int i = 0; i < s->nd; i++)
         if (s->bc[i] != FD_NEUMANN)
-            FD_FAIL(a->st, FD_EARG, where, "is for grids with Neumann boundaries; axis", i);
+            FD_FAIL(a->st, FD_EARG, __func__, "is for grids with Neumann boundaries; axis", i);
     double *rate = fd_raw(a, double, s->modes), *lam = fd_raw(a, double, s->modes);
     if (!lam || a->st->code) return none;
     for (ptrdiff_t k = 0; k < s->modes; k++) {
@@ -6813,7 +6461,7 @@ fd_linear fd_linear_dbfs(fd_arena *a, const fd_space *s, double energy, double T
 void fd_linear_law(const fd_linear *l, double s, double t, double *decay, double *var,
                    fd_arena scratch)
 {
-    if (!linear_ready("fd_linear_law", l, s, t, scratch.st)) return;
+    if (!linear_ready(__func__, l, s, t, scratch.st)) return;
     for (ptrdiff_t k = 0; k < l->noise->s.modes; k++) {
         double a = ou_a(l, k);
         if (decay) decay[k] = exp(-a * (t - s));
@@ -6846,17 +6494,33 @@ static void linear_mix(const fd_space *s, int b, int nin, const double *c, ptrdi
     fd_from_modes(s, b, u[0], y, scratch);
 }
 
+/* x at t of x at s, by exponential Euler where nx is not NULL */
+static void linear_move(const char *where, const fd_linear *l, double s, double t, int b,
+                        fd_real *x, const fd_real *nx, const fd_real *xi, fd_arena scratch)
+{
+    if (!linear_ready(where, l, s, t, scratch.st) || !x) return;
+    const ptrdiff_t modes = l->noise->s.modes;
+    const double h = t - s;
+    double *c = fd_raw(&scratch, double, 3 * modes);
+    for (ptrdiff_t k = 0; c && k < modes; k++) {
+        const double a = ou_a(l, k);
+        c[k] = exp(-a * h);
+        c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;               /* [Thesis eqs. 2.43, 2.44] */
+        c[2 * modes + k] = sqrt(ou_g(a, h));
+    }
+    if (c) linear_mix(&l->noise->s, b, 3, c, 0, INPUTS(x, nx, xi), x, scratch);
+}
+
 void fd_linear_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *xi,
                     fd_arena scratch)
 {
-    if (!linear_ready("fd_linear_step", l, s, t, scratch.st) || !x) return;
-    const ptrdiff_t modes = l->noise->s.modes;
-    double *c = fd_raw(&scratch, double, 2 * modes);
-    for (ptrdiff_t k = 0; c && k < modes; k++) {
-        c[k] = exp(-ou_a(l, k) * (t - s));
-        c[modes + k] = sqrt(ou_g(ou_a(l, k), t - s));
-    }
-    if (c) linear_mix(&l->noise->s, b, 2, c, 0, (const fd_real *[3]){ x, xi, NULL }, x, scratch);
+    linear_move(__func__, l, s, t, b, x, NULL, xi, scratch);
+}
+
+void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
+                        const fd_real *nx, const fd_real *xi, fd_arena scratch)
+{
+    linear_move(__func__, l, s, t, b, x, nx, xi, scratch);
 }
 
 /* c [3][modes]: x at t is c0 x + c1 end + c2 xi of the x at s */
@@ -6873,38 +6537,36 @@ static void bridge_coef(const fd_linear *l, double s, double t, double *c)
     }
 }
 
+/* x at t [times], one time for all functions or one for each, of x0 at s */
+static void bridge_move(const char *where, const fd_linear *l, double s, int times,
+                        const double *t, int b, const fd_real *x0, const fd_real *end,
+                        const fd_real *xi, fd_real *x, fd_arena scratch)
+{
+    for (int i = 0; i < times; i++)
+        if (!linear_ready(where, l, s, t[i], scratch.st)) return;
+    const ptrdiff_t per = 3 * l->noise->s.modes;
+    double *c = fd_raw(&scratch, double, times * per);
+    for (int i = 0; i < times && c; i++) bridge_coef(l, s, t[i], c + i * per);
+    if (c) linear_mix(&l->noise->s, b, 3, c, times > 1 ? per : 0, INPUTS(x0, end, xi), x, scratch);
+}
+
 void fd_bridge_step(const fd_linear *l, double s, double t, int b, fd_real *x, const fd_real *end,
                     const fd_real *xi, fd_arena scratch)
 {
-    if (!linear_ready("fd_bridge_step", l, s, t, scratch.st) || !x || !end) return;
-    double *c = fd_raw(&scratch, double, 3 * l->noise->s.modes);
-    if (!c) return;
-    bridge_coef(l, s, t, c);
-    linear_mix(&l->noise->s, b, 3, c, 0, (const fd_real *[3]){ x, end, xi }, x, scratch);
+    if (x && end) bridge_move(__func__, l, s, 1, &t, b, x, end, xi, x, scratch);
 }
 
 void fd_bridge_draw(const fd_linear *l, int b, const double *t, const fd_real *x0,
                     const fd_real *end, const fd_real *xi, fd_real *x, fd_arena scratch)
 {
-    if (!t || !x0 || !end || !x) return;
-    for (int i = 0; i < b; i++)
-        if (!linear_ready("fd_bridge_draw", l, 0, t[i], scratch.st)) return;
-    const ptrdiff_t per = 3 * l->noise->s.modes;
-    double *c = fd_raw(&scratch, double, b * per);
-    if (!c) return;
-    for (int i = 0; i < b; i++) bridge_coef(l, 0, t[i], c + i * per);
-    linear_mix(&l->noise->s, b, 3, c, per, (const fd_real *[3]){ x0, end, xi }, x, scratch);
+    if (t && x0 && end && x) bridge_move(__func__, l, 0, b, t, b, x0, end, xi, x, scratch);
 }
 
 void fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, const fd_real *x0,
                     const fd_real *end, fd_real *path, fd_arena scratch)
 {
-    static const char where[] = "fd_bridge_path";
-    if (!linear_ready(where, l, 0, l->T, scratch.st) || !x0 || !end || !path) return;
-    if (steps < 1) {
-        FD_FAIL(scratch.st, FD_EARG, where, "needs a step; steps", steps);
-        return;
-    }
+    if (!linear_ready(__func__, l, 0, l->T, scratch.st) || !x0 || !end || !path) return;
+    if (steps < 1) FD_FAIL(scratch.st, FD_EARG, __func__, "needs a step; steps", steps);
     const fd_space *s = &l->noise->s;
     const ptrdiff_t modes = s->modes, n = s->ch * modes, size = fd_size(s), frames = steps + 1;
     fd_real *u = fd_raw(&scratch, fd_real, b * n), *e = fd_raw(&scratch, fd_real, b * n);
@@ -6937,7 +6599,7 @@ void fd_bridge_path(const fd_linear *l, int steps, fd_rng r, int first, int b, c
 void fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, const fd_real *end,
                      fd_real *y, fd_arena scratch)
 {
-    if (!linear_ready("fd_bridge_drift", l, t, l->T, scratch.st) || !x || !end || !y) return;
+    if (!linear_ready(__func__, l, t, l->T, scratch.st) || !x || !end || !y) return;
     const ptrdiff_t modes = l->noise->s.modes;
     double *c = fd_raw(&scratch, double, 2 * modes);
     for (ptrdiff_t k = 0; c && k < modes; k++) {
@@ -6947,14 +6609,13 @@ void fd_bridge_drift(const fd_linear *l, double t, int b, const fd_real *x, cons
         c[k] = -a - (noisy ? pull * E : 0);
         c[modes + k] = noisy ? pull : 0;
     }
-    if (c) linear_mix(&l->noise->s, b, 2, c, 0, (const fd_real *[3]){ x, end, NULL }, y, scratch);
+    if (c) linear_mix(&l->noise->s, b, 2, c, 0, INPUTS(x, end, NULL), y, scratch);
 }
 
 double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end, double *upper,
                       fd_arena scratch)
 {
-    static const char where[] = "fd_bridge_cost";
-    if (!linear_ready(where, l, 0, l->T, scratch.st) || !x0 || !end) return NAN;
+    if (!linear_ready(__func__, l, 0, l->T, scratch.st) || !x0 || !end) return NAN;
     const fd_space *s = &l->noise->s;
     const ptrdiff_t modes = s->modes, all = s->ch * modes;
     const double eps = REAL_EPS;
@@ -6977,7 +6638,8 @@ double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end,
             sum[mu[k % modes] > most / 4] +=
                 (a < 0 ? back * back : d * d) / (q * ou_g(fabs(a), l->T));
         else if (d * d > 1e3 * eps * eps * size)
-            FD_FAIL(scratch.st, FD_EDATA, where, "the end differs in a mode that has no noise", k);
+            FD_FAIL(scratch.st, FD_EDATA, __func__, "the end differs in a mode that has no noise",
+                    k);
     }
     if (upper) *upper = scratch.st->code ? NAN : sum[1];
     return scratch.st->code ? NAN : sum[0] + sum[1];
@@ -6986,34 +6648,31 @@ double fd_bridge_cost(const fd_linear *l, const fd_real *x0, const fd_real *end,
 void fd_bridge_end(const fd_linear *l, double t, const fd_obs *o, const double *y, const fd_rng *r,
                    int first, int b, const fd_real *x, fd_real *end, fd_arena scratch)
 {
-    static const char where[] = "fd_bridge_end";
-    if (!linear_ready(where, l, t, l->T, scratch.st) || !obs_ready(scratch.st, where, o, y)
-        || !obs_linear(scratch.st, where, o) || !x || !end)
+    if (!linear_ready(__func__, l, t, l->T, scratch.st) || !obs_given(scratch.st, __func__, o, y)
+        || !x || !end)
         return;
     const fd_space *s = &l->noise->s;
-    const ptrdiff_t n = b * fd_size(s), bm = (ptrdiff_t)b * o->m;
-    double *decay = fd_raw(&scratch, double, 2 * s->modes), *yy = fd_raw(&scratch, double, bm);
-    double *eta = r ? fd_raw(&scratch, double, bm) : NULL;
+    const ptrdiff_t n = b * fd_size(s);
+    double *decay = fd_raw(&scratch, double, 2 * s->modes);
+    double *eta = r ? fd_raw(&scratch, double, (ptrdiff_t)b * o->m) : NULL;
     fd_real *xi = r ? fd_raw(&scratch, fd_real, n) : NULL;
     if (scratch.st->code) return;
     fd_cov V = { .s = *s, .lam = decay + s->modes };
     fd_linear_law(l, t, l->T, decay, decay + s->modes, scratch);
     fd_gain *g = fd_gain_new(&scratch, o, &V, NULL);
     if (!g) return;
-    linear_mix(s, b, 1, decay, 0, (const fd_real *[3]){ x, NULL, NULL }, end, scratch);
-    for (ptrdiff_t i = 0; i < bm; i++) yy[i] = y[i % o->m];
+    linear_mix(s, b, 1, decay, 0, INPUTS(x, NULL, NULL), end, scratch);
     if (r) {
         fd_cov_draw(&V, *r, first, b, xi, scratch);
         for (ptrdiff_t i = 0; i < n; i++) end[i] += xi[i];
         obs_noises(o, *r, first, b, eta, scratch);
     }
-    fd_gain_condition(g, 1, b, yy, eta, end, scratch);
+    gain_condition(g, 1, b, y, 0, eta, end, scratch);
 }
 
 /* One component in one mode: variance c, mean `at`, with v and V_T of fd_bridge_end_mix and what
  * the process expects of the end from x, Ex, and from x0, ET0. Its law given both is N(go, 1/P),
- * with P infinite where it has no variance; returns what the mode adds to the component's log
- * weight. */
+ * with P infinite where it has no variance; returns the mode's part of the log weight. */
 static double end_mode(double c, double at, double v, double VT, double Ex, double ET0, double *go,
                        double *P)
 {
@@ -7030,11 +6689,10 @@ void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd
                        const fd_rng *r, int first, int b, const fd_real *x, fd_real *end,
                        fd_arena scratch)
 {
-    static const char where[] = "fd_bridge_end_mix";
-    if (!linear_ready(where, l, t, l->T, scratch.st) || !x0 || !x || !end) return;
+    if (!linear_ready(__func__, l, t, l->T, scratch.st) || !x0 || !x || !end) return;
     const fd_space *s = &l->noise->s;
     const ptrdiff_t modes = s->modes, all = s->ch * modes, n = fd_size(s);
-    const mix m = mix_new(&scratch, where, s, law);
+    const mix m = mix_new(&scratch, __func__, s, law);
     double *logp = fd_raw(&scratch, double, law->n), *E = fd_raw(&scratch, double, 4 * modes);
     fd_real *u = fd_raw(&scratch, fd_real, all), *start = fd_raw(&scratch, fd_real, all);
     fd_real *z = fd_raw(&scratch, fd_real, 2 * n);
@@ -7045,22 +6703,21 @@ void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd
     fd_linear_law(l, 0, l->T, ET, VT, scratch);
     fd_to_modes(s, 1, x0, start, scratch);
     for (int i = 0; i < b && !scratch.st->code; i++) {
-        double top = -INFINITY, sum = 0;
         int pick = -1;
         fd_to_modes(s, 1, x + i * n, u, scratch);
         for (int pass = 0; pass < 2; pass++) {             /* weights, then the mean or the draw */
             if (pass) {
                 memset(mean, 0, (size_t)all * sizeof *mean);
-                for (int j = 0; j < m.n; j++) sum += logp[j] = exp(logp[j] - top);
+                softmax(m.n, logp);
                 if (r) {
                     fd_rng own = fd_stream(fd_stream(*r, 'm', 0), 'i', (uint32_t)(first + i));
-                    double at = (double)fd_index(own, 0, 1 << 24) / (1 << 24) * sum;
+                    double at = (double)fd_index(own, 0, 1 << 24) / (1 << 24);
                     for (pick = 0; pick + 1 < m.n && at >= logp[pick]; pick++) at -= logp[pick];
                     fd_normal(own, all, z);
                 }
             }
             for (int j = 0; j < m.n; j++) {
-                double p = m.logw[j], w = pick >= 0 ? 1 : pass ? logp[j] / sum : 0;
+                double p = m.logw[j], w = pick >= 0 ? 1 : pass ? logp[j] : 0;
                 if (pass && pick >= 0 && j != pick) continue;
                 for (ptrdiff_t k = 0; k < all; k++) {
                     const ptrdiff_t e = k % modes;
@@ -7072,7 +6729,6 @@ void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd
                     if (pick >= 0 && P < INFINITY) mean[k] += (double)z[k] / sqrt(P);
                 }
                 if (!pass) logp[j] = p;
-                if (!pass && p > top) top = p;
             }
         }
         for (ptrdiff_t k = 0; k < all; k++) u[k] = (fd_real)mean[k];
@@ -7083,13 +6739,11 @@ void fd_bridge_end_mix(const fd_linear *l, double t, const fd_real *x0, const fd
 double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const double *y,
                         const fd_real *x0, fd_arena scratch)
 {
-    static const char where[] = "fd_control_value";
     fd_status *st = scratch.st;
-    if (!linear_ready(where, l, 0, l->T, st) || !obs_ready(st, where, o, y)
-        || !obs_linear(st, where, o) || !x0)
+    if (!x0 || !linear_ready(__func__, l, 0, l->T, st) || !obs_given(st, __func__, o, y))
         return NAN;
-    if (!obs_noisy(o)) FD_FAIL(st, FD_EARG, where, "needs noise: it is the cost at the end");
-    if (steps < 0) FD_FAIL(st, FD_EARG, where, "steps is negative", steps);
+    if (!obs_noisy(o)) FD_FAIL(st, FD_EARG, __func__, "needs noise: it is the cost at the end");
+    if (steps < 0) FD_FAIL(st, FD_EARG, __func__, "steps is negative", steps);
     const fd_space *s = &l->noise->s;
     double *decay = fd_raw(&scratch, double, 2 * s->modes), *V = decay + s->modes;
     double *res = fd_raw(&scratch, double, 2 * (ptrdiff_t)o->m), *z = res + o->m, sum = 0;
@@ -7106,7 +6760,7 @@ double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const do
     fd_cov end = { .s = *s, .lam = V };
     fd_gain *g = fd_gain_new(&scratch, o, &end, NULL);
     if (!g) return NAN;
-    linear_mix(s, 1, 1, decay, 0, (const fd_real *[3]){ x0, NULL, NULL }, x, scratch);
+    linear_mix(s, 1, 1, decay, 0, INPUTS(x0, NULL, NULL), x, scratch);
     obs_residual(o, 1, y, 0, x, res, scratch);
     fd_gain_solve(g, 1, 1, 1, res, z, scratch);
     for (int i = 0; i < o->m; i++) sum += .5 * res[i] * z[i];
@@ -7117,28 +6771,12 @@ double fd_control_value(const fd_linear *l, int steps, const fd_obs *o, const do
 void fd_schroedinger_cov(const fd_linear *l, const double *s0, const double *s1, double *cov,
                          fd_arena scratch)
 {
-    if (!linear_ready("fd_schroedinger_cov", l, 0, l->T, scratch.st)) return;
+    if (!linear_ready(__func__, l, 0, l->T, scratch.st)) return;
     for (ptrdiff_t k = 0; k < l->noise->s.modes; k++) {
         const double a = ou_a(l, k), E = exp(-a * l->T), V = l->noise->lam[k] * ou_g(a, l->T);
         const double p = 2 * E * s0[k] * s1[k];
         cov[k] = p > 0 ? p * p / (2 * E * (sqrt(p * p + V * V) + V)) : 0;
     }
-}
-
-void fd_semilinear_step(const fd_linear *l, double s, double t, int b, fd_real *x,
-                        const fd_real *nx, const fd_real *xi, fd_arena scratch)
-{
-    if (!linear_ready("fd_semilinear_step", l, s, t, scratch.st) || !x) return;
-    const ptrdiff_t modes = l->noise->s.modes;
-    const double h = t - s;
-    double *c = fd_raw(&scratch, double, 3 * modes);
-    for (ptrdiff_t k = 0; c && k < modes; k++) {
-        const double a = ou_a(l, k);
-        c[k] = exp(-a * h);
-        c[modes + k] = a == 0 ? h : -expm1(-a * h) / a;               /* [Thesis eqs. 2.43, 2.44] */
-        c[2 * modes + k] = sqrt(ou_g(a, h));
-    }
-    if (c) linear_mix(&l->noise->s, b, 3, c, 0, (const fd_real *[3]){ x, nx, xi }, x, scratch);
 }
 
 /* inner [b] = <d, y>_C and, where not NULL, norm [b] = |d|_C^2 of b functions */
@@ -7188,11 +6826,10 @@ static void system_add(const fd_system *e, double w, double h, const double *F, 
 void fd_system_step(const fd_system *e, int scheme, double t, double h, int b, double *x,
                     const double *dW, fd_arena scratch)
 {
-    static const char where[] = "fd_system_step";
     fd_status *st = scratch.st;
-    if (!system_ready(where, e, st)) return;
+    if (!system_ready(__func__, e, st)) return;
     if ((scheme != FD_SDE_EULER && scheme != FD_SDE_HEUN) || !(h > 0))
-        FD_FAIL(st, FD_EARG, where, "no such scheme for a system, or h <= 0", scheme);
+        FD_FAIL(st, FD_EARG, __func__, "no such scheme for a system, or h <= 0", scheme);
     const int d = e->d, w = e->w;
     double *F = fd_raw(&scratch, double, 2 * (ptrdiff_t)d), *G = fd_raw(&scratch, double,
         2 * (ptrdiff_t)d * w);
@@ -7212,7 +6849,7 @@ void fd_system_step(const fd_system *e, int scheme, double t, double h, int b, d
             system_add(e, .5, h, F + d, G + (ptrdiff_t)d * w, z, to);
         }
         for (int k = 0; k < d; k++)
-            if (!isfinite(to[k])) FD_FAIL(st, FD_ENAN, where,
+            if (!isfinite(to[k])) FD_FAIL(st, FD_ENAN, __func__,
                                           "the state is not finite; system, number", i, k);
         if (!st->code) memcpy(u, to, (size_t)d * sizeof *to);
     }
@@ -7232,7 +6869,7 @@ static void system_sigma(const fd_system *e, double t, const double *x, double *
 
 void fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_arena scratch)
 {
-    if (!system_ready("fd_system_div", e, scratch.st)) return;
+    if (!system_ready(__func__, e, scratch.st)) return;
     if (e->div) { e->div(e->self, x, t, y); return; }
     const int d = e->d;
     double *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w), *S = fd_raw(&scratch, double,
@@ -7241,24 +6878,22 @@ void fd_system_div(const fd_system *e, double t, const double *x, double *y, fd_
     if (!u) return;
     memset(y, 0, (size_t)d * sizeof *y);
     for (int j = 0; j < d; j++)
-        for (int k = 0; k < 4; k++) {                  /* (8 (S+ - S-) - (S++ - S--))/(12 h) */
-            static const double at[4] = { 1, -1, 2, -2 }, c[4] = { 8, -8, -1, 1 };
+        for (int k = 0; k < 4; k++) {
             const double h = 1e-3 * fmax(1, fabs(x[j]));
             memcpy(u, x, (size_t)d * sizeof *u);
-            u[j] += at[k] * h;
+            u[j] += diff_at[k] * h;
             system_sigma(e, t, u, G, S);
-            for (int i = 0; i < d; i++) y[i] += c[k] * S[i * d + j] / (12 * h);
+            for (int i = 0; i < d; i++) y[i] += diff_c[k] * S[i * d + j] / (12 * h);
         }
 }
 
 void fd_system_target(const fd_system *e, int kind, double t, double h, int b, const double *x,
                       const double *next, double *y, fd_arena scratch)
 {
-    static const char where[] = "fd_system_target";
     fd_status *st = scratch.st;
-    if (!system_ready(where, e, st)) return;
+    if (!system_ready(__func__, e, st)) return;
     if (kind < FD_REVERSAL_SCORE || kind > FD_REVERSAL_DRIFT || !(h > 0))
-        FD_FAIL(st, FD_EARG, where, "no such kind, or h <= 0", kind);
+        FD_FAIL(st, FD_EARG, __func__, "no such kind, or h <= 0", kind);
     const int d = e->d;
     double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w);
     double *S = fd_raw(&scratch, double, (ptrdiff_t)d * d);
@@ -7280,10 +6915,9 @@ void fd_system_target(const fd_system *e, int kind, double t, double h, int b, c
 void fd_system_reverse(const fd_system *e, int kind, double t, const double *x, const double *says,
                        double *y, fd_arena scratch)
 {
-    static const char where[] = "fd_system_reverse";
-    if (!system_ready(where, e, scratch.st)) return;
+    if (!system_ready(__func__, e, scratch.st)) return;
     if (kind < FD_REVERSAL_SCORE || kind > FD_REVERSAL_DRIFT)
-        FD_FAIL(scratch.st, FD_EARG, where, "no such kind", kind);
+        FD_FAIL(scratch.st, FD_EARG, __func__, "no such kind", kind);
     const int d = e->d;
     double *F = fd_raw(&scratch, double, 2 * (ptrdiff_t)d), *div = F + d;
     double *G = fd_raw(&scratch, double, (ptrdiff_t)d * e->w), *S = fd_raw(&scratch, double,
@@ -7306,16 +6940,15 @@ void fd_system_reverse(const fd_system *e, int kind, double t, const double *x, 
 void fd_system_weight(const fd_system *e, double t, double h, double rate, int b, const double *x,
                       const double *dW, double *J, double *y, fd_arena scratch)
 {
-    static const char where[] = "fd_system_weight";
     fd_status *st = scratch.st;
-    if (!system_ready(where, e, st)) return;
-    if (!(h > 0) || !isfinite(rate)) FD_FAIL(st, FD_EARG, where, "h <= 0, or rate is not finite");
+    if (!system_ready(__func__, e, st)) return;
+    if (!(h > 0) || !isfinite(rate))
+        FD_FAIL(st, FD_EARG, __func__, "h <= 0, or rate is not finite");
     const int d = e->d, w = e->w;
     const ptrdiff_t dd = (ptrdiff_t)d * d;
     double *F = fd_raw(&scratch, double, d), *G = fd_raw(&scratch, double, (ptrdiff_t)d * w);
     double *u = fd_raw(&scratch, double, d), *A = fd_raw(&scratch, double, 3 * dd);
     for (int i = 0; A && i < b && !st->code; i++) {
-        static const double at[4] = { 1, -1, 2, -2 }, c[4] = { 8, -8, -1, 1 };
         const double *X = x + (ptrdiff_t)i * d, *z = dW + (ptrdiff_t)i * w;
         double *N = A + dd, *K = A + 2 * dd, *Ji = J + i * dd;
         memset(A, 0, 2 * (size_t)dd * sizeof *A);
@@ -7323,13 +6956,13 @@ void fd_system_weight(const fd_system *e, double t, double h, double rate, int b
             for (int k = 0; k < 4; k++) {
                 const double step = 1e-3 * fmax(1, fabs(X[j]));
                 memcpy(u, X, (size_t)d * sizeof *u);
-                u[j] += at[k] * step;
+                u[j] += diff_at[k] * step;
                 e->f(e->self, u, t, F);
                 e->g(e->self, u, t, G);
                 for (int q = 0; q < d; q++) {
-                    A[q * d + j] += c[k] * h * F[q] / (12 * step);
+                    A[q * d + j] += diff_c[k] * h * F[q] / (12 * step);
                     for (int l = 0; l < w; l++)
-                        N[q * d + j] += c[k] * G[q * w + l] * z[l] / (12 * step);
+                        N[q * d + j] += diff_c[k] * G[q * w + l] * z[l] / (12 * step);
                 }
             }
         system_sigma(e, t, X, G, K);                   /* u = Sigma^-1 g dW */
@@ -7356,21 +6989,10 @@ void fd_system_weight(const fd_system *e, double t, double h, double rate, int b
 
 /* --- Guided proposals --- */
 
-/* C = A op(B) of d x d matrices */
-static void small_mul(int d, int tb, const double *A, const double *B, double *C)
-{
-    for (int i = 0; i < d; i++)
-        for (int j = 0; j < d; j++) {
-            double sum = 0;
-            for (int k = 0; k < d; k++) sum += A[i * d + k] * B[tb ? j * d + k : k * d + j];
-            C[i * d + j] = sum;
-        }
-}
-
 /* E = e^Bh, m = int_0^h e^Bs beta ds, C = int_0^h e^Bs S e^B's ds, by series for h/2^n, doubled n
  * times. room [4][d][d]. */
-static void linear_move(int d, double h, const double *B, const double *beta, const double *S,
-                        double *E, double *m, double *C, double *room)
+static void proposal_linear(int d, double h, const double *B, const double *beta, const double *S,
+                            double *E, double *m, double *C, double *room)
 {
     const int dd = d * d;
     double *P = room, *L = room + dd, *Q = room + 2 * dd, *R = room + 3 * dd, size = 0, step = h;
@@ -7404,8 +7026,7 @@ static void linear_move(int d, double h, const double *B, const double *beta, co
     }
 }
 
-/* Functions h(x) = exp(c + v'x - x'Hx/2) are kept as c, v, H. Here h is multiplied by
- * N(y; x, gamma). */
+/* h(x) = exp(c + v'x - x'Hx/2) is kept as c, v, H. Here it is multiplied by N(y; x, gamma). */
 static void proposal_see(int d, const double *y, const double *gamma, double *c, double *v,
                          double *H, double *room, fd_status *st)
 {
@@ -7482,22 +7103,21 @@ static void proposal_pull(int d, const double *E, const double *m, double *c, do
 
 fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
 {
-    static const char where[] = "fd_proposal_new";
     fd_status *st = a->st;
-    if (st->code || !how || !how->e || !system_ready(where, how->e, st)) return NULL;
+    if (st->code || !how || !how->e || !system_ready(__func__, how->e, st)) return NULL;
     const int d = how->e->d, K = how->steps;
     const ptrdiff_t dd = (ptrdiff_t)d * d;
     if (K < 1 || !how->t || !how->end || how->weight < 1 || how->weight > FD_PROPOSAL_CHAIN)
-        FD_FAIL(st, FD_EARG, where, "wants steps >= 1, t, end and a weight", K, how->weight);
+        FD_FAIL(st, FD_EARG, __func__, "wants steps >= 1, t, end and a weight", K, how->weight);
     for (int k = 0; k <= K && !st->code; k++)
         if (!isfinite(how->t[k]) || (k && how->t[k] <= how->t[k - 1]))
-            FD_FAIL(st, FD_EARG, where, "times must ascend; see number", k);
+            FD_FAIL(st, FD_EARG, __func__, "times must ascend; see number", k);
     for (int i = 0; i < d && !st->code; i++)
-        if (!isfinite(how->end[i])) FD_FAIL(st, FD_EDATA, where, "the end is not finite", i);
+        if (!isfinite(how->end[i])) FD_FAIL(st, FD_EDATA, __func__, "the end is not finite", i);
     for (int i = 0; i < how->more && !st->code; i++)
         if (!how->when || !how->values || !how->noise || how->when[i] < 1 || how->when[i] >= K
             || (i && how->when[i] <= how->when[i - 1]))
-            FD_FAIL(st, FD_EARG, where,
+            FD_FAIL(st, FD_EARG, __func__,
                     "what is seen wants times between the ends, ascending, and noise; number", i);
     fd_proposal *g = fd_new(a, fd_proposal, 1);
     double *c = fd_new(a, double, K + 1), *v = fd_new(a, double, (K + 1) * (ptrdiff_t)d);
@@ -7520,7 +7140,7 @@ fd_proposal *fd_proposal_new(fd_arena *a, const fd_proposal *how)
             proposal_see(d, g->values + (ptrdiff_t)left * d, g->noise + left * dd, ck, vk, Hk,
                          room, st);
         }
-        linear_move(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, E, m, C, room);
+        proposal_linear(d, g->t[k + 1] - g->t[k], g->B, g->beta, g->S, E, m, C, room);
         if (k == K - 1 && !g->gamma) proposal_see(d, g->end, C, ck, vk, Hk, room, st);
         else proposal_blur(d, C, ck, vk, Hk, room, st);
         proposal_pull(d, E, m, ck, vk, Hk, room);
@@ -7573,7 +7193,6 @@ static double proposal_density(const fd_proposal *g, const double *path, double 
 void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path, double *logw,
                       fd_arena scratch)
 {
-    static const char where[] = "fd_proposal_path";
     fd_status *st = scratch.st;
     if (!g || st->code) return;
     const fd_system *e = g->e;
@@ -7601,8 +7220,7 @@ void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path
             for (int p = 0; p < d; p++) {
                 double gap = F[p] - (g->beta ? g->beta[p] : 0);
                 x[d + p] = x[p] + h * F[p];
-                for (int l = 0; l < w; l++)
-                    x[d + p] += G[p * w + l] * (h * u[l] + sqrt(h) * zk[l]);
+                for (int l = 0; l < w; l++) x[d + p] += G[p * w + l] * (h * u[l] + sqrt(h) * zk[l]);
                 if (last) y[p] = g->end[p] - x[p] - h * F[p], x[d + p] = g->end[p];
                 if (g->weight == FD_PROPOSAL_CHAIN) continue;
                 for (int q = 0; q < d; q++) {
@@ -7616,7 +7234,7 @@ void fd_proposal_path(const fd_proposal *g, int b, const double *z, double *path
                 for (int l = 0; l < w; l++) sum -= u[l] * (sqrt(h) * zk[l] + .5 * h * u[l]);
             for (int p = 0; p < d && !st->code; p++)
                 if (!isfinite(x[d + p]))
-                    FD_FAIL(st, FD_ENAN, where, "the path is not finite; path, step", i, k);
+                    FD_FAIL(st, FD_ENAN, __func__, "the path is not finite; path, step", i, k);
         }
         if (g->weight == FD_PROPOSAL_CHAIN)
             sum = proposal_density(g, path + (ptrdiff_t)i * (K + 1) * d, sum, first, Q, y, st);
@@ -7628,7 +7246,7 @@ int fd_proposal_move(const fd_proposal *g, double s, fd_rng r, uint32_t k, doubl
                      double *logw, fd_arena scratch)
 {
     if (!g || scratch.st->code) return 0;
-    if (!(s > 0 && s <= 1)) FD_FAIL(scratch.st, FD_EARG, "fd_proposal_move", "wants 0 < s <= 1");
+    if (!(s > 0 && s <= 1)) FD_FAIL(scratch.st, FD_EARG, __func__, "wants 0 < s <= 1");
     const int d = g->e->d;
     const ptrdiff_t n = (ptrdiff_t)g->steps * g->e->w, m = ((ptrdiff_t)g->steps + 1) * d;
     double *next = fd_raw(&scratch, double, n), *way = fd_raw(&scratch, double, m), to;
@@ -7801,19 +7419,18 @@ static void kunita_drift(const void *self, const double *z, double t, double *y)
 
 fd_system fd_kunita(fd_arena *a, const fd_shapes *how)
 {
-    static const char where[] = "fd_kunita";
     fd_status *st = a->st;
     const fd_system none = { 0, 0, NULL, NULL, NULL, NULL };
     if (st->code || !how) return none;
     if (how->points < 1 || how->dim < 1 || how->dim > 3 || how->centres < 1 || how->waves < 0)
-        FD_FAIL(st, FD_EARG, where, "points, dim, centres or waves is out of range", how->points,
+        FD_FAIL(st, FD_EARG, __func__, "points, dim, centres or waves is out of range", how->points,
                 how->dim, how->centres, how->waves);
     else if (!(how->width > 0 && isfinite(how->width)) || !isfinite(how->size))
-        FD_FAIL(st, FD_EARG, where, "width must be positive, and size finite");
+        FD_FAIL(st, FD_EARG, __func__, "width must be positive, and size finite");
     else if (!how->centre || ((how->waves || how->frozen) && !how->from))
-        FD_FAIL(st, FD_EARG, where, "wants centres, and with waves or frozen an outline");
+        FD_FAIL(st, FD_EARG, __func__, "wants centres, and with waves or frozen an outline");
     else if (how->waves > KUNITA_WAVES || 2 * how->waves - 1 > how->points)
-        FD_FAIL(st, FD_ESHAPE, where, "more waves than points have, or than 32", how->waves,
+        FD_FAIL(st, FD_ESHAPE, __func__, "more waves than points have, or than 32", how->waves,
                 how->points);
     kunita *k = fd_new(a, kunita, 1);
     if (st->code) return none;
@@ -7868,9 +7485,8 @@ void fd_kunita_state(const fd_shapes *how, int b, const double *x, double *z)
 void fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new, const fd_real *mu_old,
                      const fd_real *next, double *ratio, double *norm, fd_arena scratch)
 {
-    static const char where[] = "fd_policy_ratio";
     if (scratch.st->code || !c) return;
-    if (!(s > 0 && isfinite(s))) FD_FAIL(scratch.st, FD_EARG, where,
+    if (!(s > 0 && isfinite(s))) FD_FAIL(scratch.st, FD_EARG, __func__,
                                          "s must be positive: a step without noise has no density");
     const ptrdiff_t n = b * fd_size(&c->s);
     fd_real *D = fd_raw(&scratch, fd_real, n), *e = fd_raw(&scratch, fd_real, n);
@@ -7887,9 +7503,8 @@ void fd_policy_ratio(const fd_cov *c, double s, int b, const fd_real *mu_new, co
 void fd_policy_pull(const fd_cov *c, double s, double power, int b, const fd_real *mu,
                     const fd_real *next, fd_real *y, fd_arena scratch)
 {
-    static const char where[] = "fd_policy_pull";
     if (scratch.st->code || !c) return;
-    if (!(s > 0 && isfinite(s))) FD_FAIL(scratch.st, FD_EARG, where,
+    if (!(s > 0 && isfinite(s))) FD_FAIL(scratch.st, FD_EARG, __func__,
                                          "s must be positive: a step without noise has no density");
     const ptrdiff_t n = b * fd_size(&c->s);
     fd_real *e = fd_raw(&scratch, fd_real, n);
@@ -7919,7 +7534,7 @@ static int rewards_ready(const char *where, int n, const double *r, fd_status *s
 
 void fd_advantages(int n, const double *r, double most, double *adv, fd_status *st)
 {
-    if (!rewards_ready("fd_advantages", n, r, st)) return;
+    if (!rewards_ready(__func__, n, r, st)) return;
     double mean = 0, var = 0;
     for (int i = 0; i < n; i++) mean += r[i] / n;
     for (int i = 0; i < n; i++) var += (r[i] - mean) * (r[i] - mean) / n;
@@ -7931,11 +7546,9 @@ void fd_advantages(int n, const double *r, double most, double *adv, fd_status *
 
 void fd_reward_weights(int n, const double *r, double beta, double *w, fd_status *st)
 {
-    if (!rewards_ready("fd_reward_weights", n, r, st)) return;
-    double top = beta * r[0], sum = 0;
-    for (int i = 1; i < n; i++) top = fmax(top, beta * r[i]);
-    for (int i = 0; i < n; i++) sum += w[i] = exp(beta * r[i] - top);
-    for (int i = 0; i < n; i++) w[i] /= sum;
+    if (!rewards_ready(__func__, n, r, st)) return;
+    for (int i = 0; i < n; i++) w[i] = beta * r[i];
+    softmax(n, w);
 }
 
 typedef struct { const fd_process *p; fd_model old, now; double power, scale; } policy;
@@ -7989,13 +7602,12 @@ static void policy_var(const void *self, const fd_space *s, int b, const fd_real
 
 fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_model now, double power)
 {
-    static const char where[] = "fd_policy_model";
     fd_model m = { FD_X0, policy_eval, NULL, NULL, NULL, NULL };
     double most = 0;
     if (a->st->code || !p->law || !p->noise || !old.eval || !now.eval) return (fd_model){ 0 };
     for (ptrdiff_t k = 0; k < p->noise->s.modes; k++) most = fmax(most, p->noise->lam[k]);
     if (!(power >= 0) || !isfinite(power) || !(most > 0))
-        FD_FAIL(a->st, FD_EARG, where, "needs a power of C, 0 or more, and noise");
+        FD_FAIL(a->st, FD_EARG, __func__, "needs a power of C, 0 or more, and noise");
     policy *o = fd_new(a, policy, 1);
     if (!o || a->st->code) return (fd_model){ 0 };
     *o = (policy){ p, old, now, power, pow(most, -power) };
@@ -8008,11 +7620,10 @@ fd_model fd_policy_model(fd_arena *a, const fd_process *p, fd_model old, fd_mode
 double fd_policy_best(int n, const double *a, const double *s, double *shift, double *keep,
                       fd_status *st)
 {
-    static const char where[] = "fd_policy_best";
-    if (!st->code && n < 1) FD_FAIL(st, FD_EARG, where, "needs a step", n);
+    if (!st->code && n < 1) FD_FAIL(st, FD_EARG, __func__, "needs a step", n);
     for (int k = 0; k < n && !st->code; k++)
         if (!(s[k] >= 0 && isfinite(s[k])) || !isfinite(a[k]))
-            FD_FAIL(st, FD_EARG, where, "needs s >= 0 and a number a; step", k);
+            FD_FAIL(st, FD_EARG, __func__, "needs s >= 0 and a number a; step", k);
     if (st->code) return NAN;
     double pi = 1, sum = 0;
     for (int k = n - 1; k >= 0; k--) {

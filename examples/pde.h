@@ -628,7 +628,8 @@ static inline void pde_flow_pull(const pde_flow *p, int steps, const fd_real *w,
 
 /* pde_burgers_step -- u_t + u u_x = nu u_xx [FNO eq. 7; DiffusionPDE eq. 14], u [n] on the circle
  * of length 1, in place, by the same scheme, but N = d_x (u^2/2) is of all waves of u, and P keeps
- * k <= n/3. back is NULL, or a gradient g that becomes (du'/du)^T g at u, which stays. */
+ * k < n/3: the product of two waves n/3 would be taken for one. back is NULL, or a gradient g that
+ * becomes (du'/du)^T g at u, which stays. */
 static inline void pde_burgers_step(const pde_flow *p, fd_real *u, fd_real *back, fd_arena scratch)
 {
     const int n = p->n, half = n / 2 + 1;
@@ -650,7 +651,7 @@ static inline void pde_burgers_step(const pde_flow *p, fd_real *u, fd_real *back
     if (!back) fd_rfftn(1, &n, 1, 1. / n, y, z + half, scratch);
     for (int k = 0; k < half; k++) {
         const double v = .5 * p->dt * p->nu * pow(2 * pde_pi * k, 2);
-        const double push = 3 * k <= n ? p->dt / (1 + v) * (2 * pde_pi * k) : 0;
+        const double push = 3 * k < n ? p->dt / (1 + v) * (2 * pde_pi * k) : 0;
         fd_cplx *x = &z[k], *w = &z[half + k];
         if (back) w->re = (fd_real)(-push * (double)x->im), w->im = (fd_real)(push * (double)x->re);
         else {

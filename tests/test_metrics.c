@@ -472,6 +472,15 @@ static void assignments(void)
     for (int i = 0; i < LINE; i++) want += pow((double)x[i] - (double)y[i], 2);
     NEAR(got, want, 1e-10, "on a line the order is kept");
     OK(!st.code, "status");
+    int far[LINE];
+    for (int i = 0; i < LINE * LINE; i++) c[i] = ldexp(c[i], 1000);
+    NEAR(ldexp(fd_assignment(LINE, c, far, a), -1000), got, 0, "costs of 1e301");
+    OK(!memcmp(to, far, sizeof to), "they are assigned alike");
+    for (int i = 0; i < 9; i++) c[i] = (i % 4 ? 1 : -1) * 1e308;
+    to[0] = -7;
+    OK(isnan(fd_assignment(3, c, to, a)) && st.code == FD_EDATA && to[0] == -7,
+       "costs whose sums overflow");
+    st.code = FD_OK;
     c[5] = NAN, to[0] = -7;
     OK(isnan(fd_assignment(LINE, c, to, a)) && st.code == FD_EDATA && to[0] == -7,
        "a cost that is no number");

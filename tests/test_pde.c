@@ -303,6 +303,12 @@ static void flows(void)
     pde_flow_step(&forced, w, a);
     OK(st.code == FD_EDATA, "a step that is too long for the flow");
     st.code = FD_OK;
+    /* Where 3 divides n, the square of wave n/3 is taken for a wave n/3, which moves nothing. */
+    const pde_flow third = { .n = 48, .nu = 0, .dt = 1. / 48 };
+    fd_real wave[48], moved[48];
+    for (int i = 0; i < 48; i++) wave[i] = moved[i] = (fd_real)cos(2 * pde_pi * i / 3);
+    pde_burgers_step(&third, moved, NULL, a);
+    NEAR(test_maxdiff(48, wave, moved), 0, TOL(1e-14, 1e-6), "Burgers: the wave n/3 stays");
     /* Cole and Hopf: u = -2 nu phi_x/phi with phi = exp(-int u/(2 nu)), which follows the heat
      * equation. Order 1 in the step. */
     enum { POINTS = 64, FINE = 2048 };
