@@ -11,6 +11,7 @@
 #include "cases_conv.h"
 #include "cases_nets.h"
 #include "cases_process.h"
+#include "cases_samplers.h"
 #include "cases_posterior.h"
 #include "cases_metrics.h"
 #include "compare.h"
@@ -22,8 +23,8 @@ static const struct { const char *name; void (*write)(casebook *); } vector_grou
     { "convolutions", group_convolutions }, { "attention", group_attention },
     { "networks", group_networks }, { "processes", group_processes },
     { "parametrisations", group_parametrisations }, { "schemes", group_schemes },
-    { "langevin", group_langevin }, { "posteriors", group_posteriors },
-    { "metrics", group_metrics } };
+    { "samplers", group_samplers }, { "langevin", group_langevin },
+    { "posteriors", group_posteriors }, { "metrics", group_metrics } };
 
 /* vectors_write -- all groups, or one, to dir; dir NULL: their names are printed. */
 static inline casebook vectors_write(fd_arena a, const char *dir, const char *only, uint64_t seed)
