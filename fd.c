@@ -3882,10 +3882,10 @@ int fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned ch
     return file_end(&o);
 }
 
-int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
+int fd_png_sheet(fd_status *st, const char *path, int count, int cols, int h, int w,
                  const fd_real *x, double lo, double hi, int map, int zoom, fd_arena scratch)
 {
-    const int side[5] = { rows, cols, h, w, zoom };
+    const int side[5] = { count, cols, h, w, zoom };
     int64_t H = 0, W = 0;
     int bad = zoom > 4096;
     if (st->code || !x) return st->code;
@@ -3893,7 +3893,8 @@ int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int
         return FD_FAIL(st, FD_EARG, "fd_png_sheet", "unknown colour map", map);
     for (int i = 0; i < 5; i++) bad |= side[i] < 1 || side[i] > PNG_SIDE;
     if (!bad) {
-        H = ((int64_t)rows * h + 2 * (rows - 1)) * zoom;
+        const int64_t rows = (count - 1) / cols + 1;
+        H = (rows * h + 2 * (rows - 1)) * zoom;
         W = ((int64_t)cols * w + 2 * (cols - 1)) * zoom;
     }
     if (bad || W > PNG_SIDE || H > PNG_BYTES / (3 * W + 1))
@@ -3901,7 +3902,7 @@ int fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int
     unsigned char *rgb = fd_raw(&scratch, unsigned char, 3 * H * W);
     if (!rgb) return FD_FAIL(st, FD_ENOMEM, "fd_png_sheet", "arena too small");
     memset(rgb, 255, (size_t)(3 * H * W));
-    for (int f = 0; f < rows * cols; f++)
+    for (int f = 0; f < count; f++)
         for (int i = 0; i < h * zoom; i++)
             for (int j = 0; j < w * zoom; j++) {
                 double v = (double)x[((ptrdiff_t)f * h + i / zoom) * w + j / zoom];

@@ -2468,9 +2468,10 @@ const fd_tensor *fd_tensor_need(fd_status *st, const char *where, const fd_tenso
 const char      *fd_meta_find(const fd_tensors *f, const char *key);
 /* fd_png_save -- rgb [h][w][3] bytes. */
 int        fd_png_save(fd_status *st, const char *path, int h, int w, const unsigned char *rgb);
-/* fd_png_sheet -- rows x cols functions x [rows*cols][h][w], row by row, values lo..hi through a
- * colour map, each pixel zoom x zoom, a gap of 2 * zoom between. */
-int        fd_png_sheet(fd_status *st, const char *path, int rows, int cols, int h, int w,
+/* fd_png_sheet -- `count` functions x [count][h][w], cols beside each other and row by row, values
+ * lo..hi through a colour map, each pixel zoom x zoom, a gap of 2 * zoom between. Gaps, and places
+ * of the last row without a function, are white. */
+int        fd_png_sheet(fd_status *st, const char *path, int count, int cols, int h, int w,
                         const fd_real *x, double lo, double hi, int map, int zoom,
                         fd_arena scratch);
 /* fd_text_save -- text as it is. fd_csv_save -- a header line and rows x cols numbers, %.9g. */

@@ -30,8 +30,8 @@ bad() {
 
 # ---- the vectors
 run 0 list "$fd" vectors --list; says '^convolutions  +spectral'; groups=$(awk '{ print $1 }' out)
-[ "$(echo "$groups" | wc -l)" = 11 ]; report $? "groups: $groups"
-run 0 vectors "$fd" vectors -o "it's vectors"; says '^11 groups, [0-9]+ cases'
+[ "$(echo "$groups" | wc -l)" = 12 ]; report $? "groups: $groups"
+run 0 vectors "$fd" vectors -o "it's vectors"; says '^12 groups, [0-9]+ cases'
 mv "it's vectors" v
 run 0 vectors "$fd" vectors -o v2
 diff -r v v2 >diff; report $? "two runs, other bytes: $(head -n 1 diff)"
@@ -79,6 +79,10 @@ mkdir empty
 bad 1 'empty: no vectors in it; fd vectors -o empty' conform empty --cmd 'x {in} {out}'
 mkdir cut && head -c 900 v/langevin.json >cut/langevin.json
 bad 1 'cut/langevin.json: is not JSON, or is damaged' conform cut --cmd 'x {in} {out}'
+for text in '' '{' '[1, 2' '{"schema" 1}' '{"schema": }' '{"a": "x}' '{} {}' '{"a": tru}'; do
+    printf '%s' "$text" >cut/langevin.json
+    bad 1 'cut/langevin.json: is not JSON, or is damaged' conform cut --cmd 'x {in} {out}'
+done
 sed 's/fd-vectors-1/fd-vectors-9/' v/langevin.json >cut/langevin.json
 bad 1 "langevin.json: its schema is 'fd-vectors-9', not fd-vectors-1" conform cut \
     --cmd 'x {in} {out}'
@@ -105,6 +109,7 @@ run 1 "other noise" "$fd" "$@" --noise 0.13; says '^NOT THE LAW'
 run 1 "the prior" "$fd" judge post.npy --boundary neumann --cov matern:nu=1.5,l=0.3
 says '^NOT THE LAW'
 bad 2 'judge: needs a file of functions' judge
+bad 2 '--cov: empirical is the spectrum of the functions themselves' judge x.npy --cov empirical
 bad 2 '--law: mixture needs --mean' judge x.npy --law mixture
 bad 2 '--law: posterior needs --obs' judge x.npy --law posterior
 bad 2 '--obs: has no meaning with --law gauss' judge x.npy --obs obs.csv

@@ -1403,11 +1403,11 @@ static void pictures(void)
     OK(px && w == W && h == H && c == 3 && !memcmp(px, rgb, sizeof rgb), "pixels");
     stbi_image_free(px);
 
-    enum { ROWS = 2, COLS = 3, FH = 3, FW = 2, ZOOM = 4 };
+    enum { ROWS = 2, COLS = 3, COUNT = ROWS * COLS - 1, FH = 3, FW = 2, ZOOM = 4 };
     fd_real x[ROWS * COLS * FH * FW];
     for (int i = 0; i < ROWS * COLS * FH * FW; i++) x[i] = (fd_real)(i % 11 * 0.385 - 1);
     x[17] = (fd_real)NAN;
-    OK(!fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, -1, 2.385, FD_VIRIDIS, ZOOM, a), "%s",
+    OK(!fd_png_sheet(&st, path, COUNT, COLS, FH, FW, x, -1, 2.385, FD_VIRIDIS, ZOOM, a), "%s",
        st.code ? st.what : "");
     n = slurp(path, file, sizeof file);
     px = stbi_load_from_memory(file, (int)n, &w, &h, &c, 0);
@@ -1419,13 +1419,13 @@ static void pictures(void)
             unsigned char want[3] = { 255, 255, 255 };
             int ty = i / ((FH + 2) * ZOOM), y = i % ((FH + 2) * ZOOM) / ZOOM;
             int tx = j / ((FW + 2) * ZOOM), xx = j % ((FW + 2) * ZOOM) / ZOOM;
-            if (y < FH && xx < FW) {
+            if (y < FH && xx < FW && ty * COLS + tx < COUNT) {
                 double v = (double)x[((ty * COLS + tx) * FH + y) * FW + xx];
                 fd_colour(FD_VIRIDIS, (v + 1) / 3.385, want);
             } else gaps++;
             wrong += memcmp(want, px + 3 * (i * w + j), 3) != 0;
         }
-    OK(!wrong && gaps == h * w - ROWS * COLS * FH * FW * ZOOM * ZOOM,
+    OK(!wrong && gaps == h * w - COUNT * FH * FW * ZOOM * ZOOM,
        "%d pixels wrong, %d of gaps", wrong, gaps);
     stbi_image_free(px);
     OK(!fd_png_sheet(&st, path, 1, 1, FH, FW, x, 1, 1, FD_GRAY, 1, a), "lo = hi");
@@ -1440,7 +1440,7 @@ static void pictures(void)
         failed(&st, FD_ESHAPE, "fd_png_sheet: not a size", "", "sheet");
     }
     a = fd_arena_over(mem, 32, &st);
-    fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, 0, 1, FD_GRAY, 1, a);
+    fd_png_sheet(&st, path, COUNT, COLS, FH, FW, x, 0, 1, FD_GRAY, 1, a);
     OK(st.code == FD_ENOMEM, "sheet without memory");
     fresh(&st);
     fd_png_save(&st, path, 0, 7, &rgb[0][0][0]);
@@ -1451,7 +1451,7 @@ static void pictures(void)
 
     /* arguments that a caller may get wrong: recorded, not asserted */
     a = fresh(&st);
-    fd_png_sheet(&st, path, ROWS, COLS, FH, FW, x, 0, 1, 9, 1, a);
+    fd_png_sheet(&st, path, COUNT, COLS, FH, FW, x, 0, 1, 9, 1, a);
     failed(&st, FD_EARG, "fd_png_sheet: unknown colour map: 9", "", "map");
     unsigned char odd[3] = { 0, 0, 0 };
     fd_colour(-1, .5, odd);

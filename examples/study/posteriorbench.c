@@ -207,12 +207,6 @@ static double drawn(const bench *c, int number, const row_of *m, fd_real *x, fd_
 
 /* ---- The figures ----------------------------------------------------------------------------- */
 
-static int upwards(const void *x, const void *y)
-{
-    const double *u = x, *v = y;
-    return (*u > *v) - (*u < *v);
-}
-
 /* squares -- d [DRAWS][DRAWS], |x_i - y_j|^2, sums over the points. */
 static void squares(const fd_real *x, const fd_real *y, double *d, fd_arena a)
 {
@@ -242,7 +236,7 @@ static double mmd(const fd_real *x, const fd_real *y, fd_arena a)
     need(a.st);
     squares(x, x, d, a), squares(y, y, d + PAIRS, a), squares(x, y, d + 2 * PAIRS, a);
     memcpy(d + 3 * PAIRS, d + 2 * PAIRS, PAIRS * sizeof *d);
-    qsort(d + 3 * PAIRS, PAIRS, sizeof *d, upwards);
+    qsort(d + 3 * PAIRS, PAIRS, sizeof *d, by_value);
     const double med = .5 * (d[3 * PAIRS + PAIRS / 2] + d[3 * PAIRS + PAIRS / 2 - 1]);
     for (int i = 0; i < 3 * PAIRS; i++)
         for (int k = 0; k < 5; k++)
@@ -266,7 +260,7 @@ static double swd(const bench *c, const fd_real *x, const fd_real *y, fd_arena a
         const double norm = sqrt(fd_inner(&s, w + k * P, w + k * P) * P) * scale;
         for (int i = 0; i < 2 * DRAWS; i++)
             v[i / DRAWS][i % DRAWS] = (double)to[(i / DRAWS * WAYS + k) * DRAWS + i % DRAWS] / norm;
-        for (int i = 0; i < 2; i++) qsort(v[i], DRAWS, sizeof v[i][0], upwards);
+        for (int i = 0; i < 2; i++) qsort(v[i], DRAWS, sizeof v[i][0], by_value);
         for (int i = 0; i < DRAWS; i++) sum += fabs(v[0][i] - v[1][i]) / DRAWS / WAYS;
     }
     return sum;

@@ -231,7 +231,7 @@ int main(int argc, char **argv)
         look(name[i], x, exact, sd, picture + i * H * W);
     }
     mkdir("out", 0777);
-    fd_png_sheet(&st, "out/reward.png", 1, 4, H, W, picture, 0, 1.2, FD_VIRIDIS, 2, a);
+    fd_png_sheet(&st, "out/reward.png", 4, 4, H, W, picture, 0, 1.2, FD_VIRIDIS, 2, a);
     char why[160];
     if (fd_explain(&st, why, sizeof why)) return fprintf(stderr, "reward: %s\n", why), 1;
     printf("wrote out/reward.png\n");

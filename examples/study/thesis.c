@@ -171,8 +171,8 @@ int main(int argc, char **argv)
         fflush(stdout);
         sprintf(text + strlen(text), "%s,\"%s\",%.6g,%.6g,%g\n", table, name, far, pcs, fid);
     }
-    fd_png_sheet(&st, in_dir(o.outdir, "thesis.png"), shown, SHOW, d.s.n[0], d.s.n[1], show, -1, 1,
-                 FD_GRAY, 1, a);
+    fd_png_sheet(&st, in_dir(o.outdir, "thesis.png"), shown * SHOW, SHOW, d.s.n[0], d.s.n[1], show,
+                 -1, 1, FD_GRAY, 1, a);
     need(&st);
     wrote(in_dir(o.outdir, "thesis.png"));
     text_save(in_dir(o.outdir, "thesis.csv"), text);

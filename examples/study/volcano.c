@@ -50,18 +50,12 @@ static void circular(const fd_real *x, double *variance, double *skewness, doubl
     *skewness = hypot(c[1], s[1]) * sin(atan2(s[1], c[1]) - 2 * atan2(s[0], c[0])) / pow(left, 1.5);
 }
 
-static int by_size(const void *p, const void *q)
-{
-    const double x = *(const double *)p, y = *(const double *)q;
-    return (x > y) - (x < y);
-}
-
 /* wasserstein -- W1 of two sets of numbers, the integral of |F - G|; both are sorted. */
 static double wasserstein(int n, double *x, int m, double *y)
 {
     double sum = 0, at = 0;
-    qsort(x, (size_t)n, sizeof *x, by_size);
-    qsort(y, (size_t)m, sizeof *y, by_size);
+    qsort(x, (size_t)n, sizeof *x, by_value);
+    qsort(y, (size_t)m, sizeof *y, by_value);
     for (int i = 0, j = 0; i < n || j < m;) {
         const double next = j == m || (i < n && x[i] < y[j]) ? x[i] : y[j];
         if (i + j) sum += (next - at) * fabs((double)i / n - (double)j / m);

@@ -289,7 +289,7 @@ static inline void att_case(casebook *q, att s, int weighted)
 {
     case_begin(q, VALID, weighted ? "[Continuum]" : "[Attention]", weighted ? "Quadrature" : "",
                "queries: %d, keys: %d, heads: %d%s", s.n, s.m, s.heads, weighted
-                   ? ", keys weighted by quadrature" : "");
+               ? ", keys weighted by quadrature" : "");
     const int nq[3] = { 1, s.n, s.d }, nk[3] = { 1, s.m, s.d }, nv[3] = { 1, s.m, s.e },
         ny[3] = { 1, s.n, s.e };
     const fd_real *Q = normals(q, s.n * s.d);

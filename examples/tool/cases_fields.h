@@ -89,8 +89,8 @@ static inline void field_case(casebook *q, const field *f, const char *want)
         field_lam(f, &s, "", z);
         agree(q, modes, q->out[0].x, z);
     }
-    fd_real *x = colour ? normals(q, s.points) : NULL, *y = colour ? fd_raw(&q->mem, fd_real,
-        s.points) : NULL;
+    fd_real *x = colour ? normals(q, s.points) : NULL;
+    fd_real *y = colour ? fd_raw(&q->mem, fd_real, s.points) : NULL;
     if (colour) {
         fd_cov_pow(c, .5, 1, x, y, q->mem);
         put_in(q, "z", f->nd, f->n, x);
@@ -144,7 +144,7 @@ static inline void field_words(casebook *q, int i)
     say(&q->params, "\"want\": \"philox\", \"key\": [%" PRIu32 ", %" PRIu32 "], \"counter\": "
         "[%" PRIu32
         ", %" PRIu32 ", %" PRIu32 ", %" PRIu32 "]", word[0], word[1], counter[0], counter[1],
-            counter[2], counter[3]);
+        counter[2], counter[3]);
     fd_philox(word, counter, out);
     for (int j = 0; j < 8; j++) y[j] = out[j / 2] >> 16 * (j % 2) & 0xffff;
     put_out_d(q, "y", 1, (int[]){ 8 }, y);
@@ -215,8 +215,8 @@ static inline void group_fields(casebook *q)
     if (!group_begin(q, "fields", "Gaussian random fields: eigenvalues, noise coloured by them, "
                      "laws, bits"))
         return;
-    for (int i = 0; i < COUNT(f); i++) field_case(q, &f[i], "eigenvalues"), field_case(q, &f[i],
-        "colour");
+    for (int i = 0; i < COUNT(f); i++)
+        field_case(q, &f[i], "eigenvalues"), field_case(q, &f[i], "colour");
     field_case(q, &f[0], "functions"), field_case(q, &f[3], "functions");
     field_nyquist(q, &f[0]);
     for (int i = 0; i < 3; i++) field_words(q, i);

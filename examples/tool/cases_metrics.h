@@ -25,13 +25,13 @@ static inline double plain_pairs(int what, int n, double h, double bw, double cr
     for (int i = 0; i < SET_M; i++)
         for (int j = 0; j < SET_M; j++)
             if (self || i != j)
-                xx += pair_term(what, n, h, bw, x + i * n, x + j * n) / (SET_M * (SET_M
-                    - (self ? 0 : 1)));
+                xx += pair_term(what, n, h, bw, x + i * n, x + j * n)
+                    / (SET_M * (SET_M - (self ? 0 : 1)));
     for (int i = 0; i < SET_N; i++)
         for (int j = 0; j < SET_N; j++)
             if (self || i != j)
-                yy += pair_term(what, n, h, bw, y + i * n, y + j * n) / (SET_N * (SET_N
-                    - (self ? 0 : 1)));
+                yy += pair_term(what, n, h, bw, y + i * n, y + j * n)
+                    / (SET_N * (SET_N - (self ? 0 : 1)));
     for (int i = 0; i < SET_M; i++)
         for (int j = 0; j < SET_N; j++) xy += pair_term(what, n, h, bw, x + i * n, y
                                                         + j * n) / (SET_M * SET_N);
@@ -59,7 +59,7 @@ static inline void pairs_case(casebook *q, int what, int n)
     case_begin(q, ACCEPTABLE, "", n % 2 ? "OddGrid Estimator" : "Estimator",
                "%s of two sets, norms in L2; unbiased, or with "
                "the pairs of a sample with itself", what == MET_ENERGY ? "energy distance"
-                   : "squared MMD, Gaussian kernel");
+               : "squared MMD, Gaussian kernel");
     q->tol *= 5;
     fd_space s = sets_begin(q, n, what == MET_ENERGY ? "energy" : "mmd2", &x, &y);
     if (what == MET_MMD) param(q, "bw", bw);
@@ -83,7 +83,7 @@ static inline void pairs_case(casebook *q, int what, int n)
 /* set_moments -- mean and variance of each mode of b functions, over b - less. */
 static inline void set_moments(const fd_space *s, int b, const fd_real *x, int less, double *mean,
                                double *var,
-                              fd_arena a)
+                               fd_arena a)
 {
     fd_real *u = fd_raw(&a, fd_real, b * s->modes);
     fd_to_modes(s, b, x, u, a);
@@ -91,8 +91,8 @@ static inline void set_moments(const fd_space *s, int b, const fd_real *x, int l
     for (ptrdiff_t k = 0; k < s->modes; k++) {
         mean[k] = var[k] = 0;
         for (int i = 0; i < b; i++) mean[k] += (double)u[i * s->modes + k] / b;
-        for (int i = 0; i < b; i++) var[k] += pow((double)u[i * s->modes + k] - mean[k], 2) / (b
-            - less);
+        for (int i = 0; i < b; i++)
+            var[k] += pow((double)u[i * s->modes + k] - mean[k], 2) / (b - less);
     }
 }
 
@@ -194,7 +194,7 @@ static inline void spectrum_case(casebook *q, int n)
     case_begin(q, VALID, "", n % 2 ? "OddGrid Normalisation" : "Nyquist Normalisation",
                "mean over functions of the sum of "
                "u_k^2, by wave number; u_k on orthonormal modes, so that the sum is the mean of "
-                   "|x|^2");
+               "|x|^2");
     fd_space s = sets_begin(q, n, "spectrum", &x, &y);
     double *e = doubles(q, bins), *z = doubles(q, bins), *sum = doubles(q, bins);
     fd_spectrum(&s, SET_M, x, bins, e, q->mem);

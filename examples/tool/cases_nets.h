@@ -94,8 +94,8 @@ static inline void net_params(casebook *q, const fd_arch *a, const char *kind)
     static const char *const coords[] = { "", "open", "closed", "none" };
     static const char *const time[] = { "", "channel", "film", "token", "none" };
     param_text(q, "network", kind);
-    param(q, "in", a->in), param(q, "out", a->out), param(q, "width", a->width), param(q, "layers",
-        a->layers);
+    param(q, "in", a->in), param(q, "out", a->out);
+    param(q, "width", a->width), param(q, "layers", a->layers);
     if (a->kind == FD_UVIT) {
         param_list(q, "patch", a->nd, a->vit.patch);
         param(q, "heads", a->vit.heads), param(q, "mlp", a->vit.mlp), param(q, "eps", a->eps);

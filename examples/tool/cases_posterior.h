@@ -35,7 +35,7 @@ static inline void langevin_case(casebook *q, double h, int data)
     case_begin(q, VALID, "[Survey eq. 5.4]", data ? "Posterior" : "",
                "one step x + h (s - C g) + sqrt(2 h) xi, s the score "
                "with C in front%s", data ? ", g the gradient of the misfit in L2"
-                   : "; no data, g = 0");
+               : "; no data, g = 0");
     fd_space s = fd_grid(&q->mem, 1, n, NULL, NULL, 1);
     fd_cov *c = fd_cov_matern(&q->mem, &s, 1, .2, 1.5);
     fd_process p = fd_driftless(c, 1);

@@ -75,7 +75,7 @@ static inline void law_case(casebook *q, const fd_process *p, const char *name, 
 /* law_modal -- the same where it depends on the mode: the coefficient of each is given. */
 static inline void law_modal(casebook *q, const fd_space *s, const fd_process *p, const char *name,
                              const char *paper, int keys, const char *const keyed[],
-                                 const double v[])
+                             const double v[])
 {
     enum { MODES_OF = 4 };
     const double t[TIMES_OF] = { .1, .3, .5, .8, 1 };
@@ -321,7 +321,7 @@ static inline void row_case(casebook *q, const fd_process *p, const char *proces
     case_begin(q, VALID, scheme < FD_ETA_EULER ? "[SDE eqs. 6, 13]" : posterior || large
                ? "[DDPM eqs. 6, 7]"
                : scheme == FD_DDIM ? "[DDIM eqs. 12, 16]" : "", "",
-                   "%s from t to s of %s: x' = ax x + aD D + sd xi",
+               "%s from t to s of %s: x' = ax x + aD D + sd xi",
                fd_scheme_name(scheme), process);
     param_text(q, "scheme", fd_scheme_name(scheme));
     param_text(q, "process", process);

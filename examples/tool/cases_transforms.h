@@ -162,7 +162,7 @@ static inline void transform_back(casebook *q, int n0, int n1, int free)
     case_begin(q, free ? ACCEPTABLE : VALID, "", n1 % 2 ? "OddGrid" : "Nyquist",
                "inverse of a half spectrum to %d x %d numbers%s", n0, n1, free
                ? "; the spectrum is of no real grid: numpy drops what is imaginary at the end"
-                   : "");
+               : "");
     const fd_real *x = normals(q, free ? 2 * n0 * h : size);
     fd_cplx *u = fd_raw(&q->mem, fd_cplx, n0 * h);
     fd_real *y = fd_raw(&q->mem, fd_real, size), *z = fd_raw(&q->mem, fd_real, size);
@@ -230,8 +230,8 @@ static inline void group_transforms(casebook *q)
         for (int e = 0; e < 4; e++) transform_complex(q, n, e % 2 ? 1 : -1, e / 2);
     for (int kind = FD_DCT1; kind <= FD_DST4; kind++) transform_real(q, kind, 7);
     transform_real(q, FD_DCT2, 8);
-    transform_half(q, 1, 8), transform_half(q, 1, 9), transform_half(q, 5, 6), transform_half(q, 6,
-        5);
+    transform_half(q, 1, 8), transform_half(q, 1, 9);
+    transform_half(q, 5, 6), transform_half(q, 6, 5);
     transform_back(q, 1, 8, 0), transform_back(q, 1, 9, 0), transform_back(q, 6, 5, 0);
     transform_back(q, 6, 8, 1);
     for (int bc = FD_PERIODIC; bc <= FD_MIXED; bc++) transform_modes(q, 1, (int[]){ 8 }, bc);

@@ -1,87 +1,72 @@
-/* client.h -- what fd conform needs to run somebody's program: JSON as far as vectors have it, and
- * a process that may crash or hang. */
+/* client.h -- what fd conform needs to run somebody's program: JSON, and a process that may crash
+ * or hang. */
 #ifndef CLIENT_H
 #define CLIENT_H
 #include "vectors.h"
 #include <dirent.h>
 #include <sys/wait.h>
 
-/* ---- JSON, as far as it is needed: s points to a value --------------------------------------- */
+/* ---- JSON: a whole text as values, by the rules of read.h ------------------------------------ */
 
-static inline const char *value_blank(const char *s) { return s + strspn(s, " \t\r\n"); }
+typedef struct value value;
+struct value {
+    const char *key, *text;                /* in an object; of a string, or NULL */
+    double number;                         /* of a number */
+    int members;                           /* '{' or '[', or 0 */
+    value *first, *next;                   /* of these; the value after this one */
+};
 
-/* value_end -- what follows a value; NULL where it is none. */
-static inline const char *value_end(const char *s, int depth)
+/* value_read -- the value at j, in a: NULL, and j->bad, where it is none. */
+static inline value *value_read(fd_arena *a, json *j, int depth)
 {
-    s = value_blank(s);
-    if (*s == '"') {
-        for (s++; *s && *s != '"'; s++)
-            if (*s == '\\' && s[1]) s++;
-        return *s ? s + 1 : NULL;
+    value *v = fd_new(a, value, 1), **link = v ? &v->first : NULL;
+    json_space(j);
+    if (!v || depth > 30) j->bad = 1;
+    else if (*j->p == '"') v->text = json_string(j);
+    else if (*j->p == '{' || *j->p == '[') {
+        const char close = *j->p == '{' ? '}' : ']';
+        v->members = *j->p++;
+        if (json_take(j, close)) return v;
+        do {
+            const char *own = v->members == '{' ? json_string(j) : NULL;
+            if (v->members == '{') json_need(j, ':');
+            *link = value_read(a, j, depth + 1);
+            if (!*link) return NULL;
+            (*link)->key = own;
+            link = &(*link)->next;
+        } while (json_take(j, ','));
+        json_need(j, close);
+    } else {
+        char *end;
+        v->number = strtod(j->p, &end);
+        j->bad |= end == j->p;
+        j->p = end;
     }
-    if (*s != '{' && *s != '[') {
-        size_t n = strspn(s, "+-.0123456789eEtrufalsn");
-        return n ? s + n : NULL;
-    }
-    char close = *s == '{' ? '}' : ']';
-    int object = *s == '{';
-    s = value_blank(s + 1);
-    if (depth > 30) return NULL;
-    while (*s != close) {
-        if (object) {
-            s = *s == '"' ? value_end(s, depth) : NULL;
-            s = s ? value_blank(s) : NULL;
-            if (!s || *s++ != ':') return NULL;
-        }
-        s = value_end(s, depth + 1);
-        if (!s) return NULL;
-        s = value_blank(s);
-        if (*s == ',') s = value_blank(s + 1);
-        else if (*s != close) return NULL;
-    }
-    return s + 1;
+    return j->bad ? NULL : v;
 }
 
 /* value_get -- the value of a key of an object; value_item -- the i-th of a list; NULL: there is
- * none. The text as a whole has been seen to be right. */
-static inline const char *value_get(const char *s, const char *name)
+ * none. */
+static inline const value *value_get(const value *v, const char *name)
 {
-    size_t n = strlen(name);
-    if (!s || *(s = value_blank(s)) != '{') return NULL;
-    for (s = value_blank(s + 1); *s == '"';) {
-        int same = !strncmp(s + 1, name, n) && s[n + 1] == '"';
-        s = value_blank(value_blank(value_end(s, 0)) + 1);
-        if (same) return s;
-        s = value_blank(value_end(s, 0));
-        if (*s == ',') s = value_blank(s + 1);
-    }
-    return NULL;
+    v = v && v->members == '{' ? v->first : NULL;
+    while (v && strcmp(v->key, name)) v = v->next;
+    return v;
 }
-static inline const char *value_item(const char *s, int i)
+static inline const value *value_item(const value *v, int i)
 {
-    if (!s || *(s = value_blank(s)) != '[') return NULL;
-    for (s = value_blank(s + 1); *s && *s != ']'; i--) {
-        if (!i) return s;
-        s = value_blank(value_end(s, 0));
-        if (*s == ',') s = value_blank(s + 1);
-    }
-    return NULL;
+    v = v && v->members == '[' ? v->first : NULL;
+    while (v && i-- > 0) v = v->next;
+    return v;
 }
-static inline char *value_text(const char *s, char *to, size_t room)
+static inline char *value_text(const value *v, char *to, size_t room)
 {
-    size_t n = 0;
-    for (s = s && *s == '"' ? s + 1 : ""; *s && *s != '"' && n + 1 < room; s++) {
-        if (*s == '\\' && s[1]) s++;
-        to[n++] = *s;
-    }
-    to[n] = 0;
+    snprintf(to, room, "%s", v && v->text ? v->text : "");
     return to;
 }
-static inline double value_number(const char *s, double otherwise)
+static inline double value_number(const value *v, double otherwise)
 {
-    char *end;
-    double v = s ? strtod(s, &end) : 0;
-    return s && end != s ? v : otherwise;
+    return v && !v->text && !v->members ? v->number : otherwise;
 }
 
 /* ---- A run of the program -------------------------------------------------------------------- */

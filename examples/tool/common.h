@@ -47,17 +47,18 @@ static inline void bar_end(void)
     bar = 0;
 }
 
+/* die -- names of files and in them may hold anything: what is said stays one line. */
 static inline void die(int status, const char *fmt, ...)
 {
+    char said[4096], line[4096];
     va_list ap;
     fflush(stdout);
     bar_end();
     ranks_wait();
-    fprintf(stderr, "%s: ", prog);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    vsnprintf(said, sizeof said, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s: %s\n", prog, fd_escape(said, line, sizeof line));
     ranks_abort(status);
     exit(status);
 }
@@ -1417,6 +1418,26 @@ static inline void options_help(int command)
     }
 }
 
+/* format_check -- dies where the name of a file says another format than that which is written: a
+ * default says it, or the name of the flag, or its help. */
+static inline void format_check(const option *p, const char *path)
+{
+    static const char *const known[] = { "npy", "npz", "csv", "png", "safetensors", "json", "txt",
+        "mat", "h5", "hdf5", "nc", "pt", "pkl", "zarr", "jpg", "jpeg", "pdf" };
+    const char *dot = strrchr(path, '.'), *def = p->def ? strrchr(p->def, '.') : NULL;
+    const char *is = def ? def + 1 : !strcmp(p->name, "png") || strstr(p->help, ".png") ? "png"
+                   : !strcmp(p->name, "obs") ? "npy" : !strcmp(p->name, "state") ? "safetensors"
+                   : "csv";
+    if (!dot || strchr(dot, '/') || !strcmp(dot + 1, is)) return;
+    if (p->of == CONVERT && !strcmp(dot, ".npz")) return;
+    if (!strcmp(is, "csv") && !strcmp(dot, ".txt")) return;
+    for (int i = 0; i < COUNT(known); i++)
+        if (!strcmp(dot + 1, known[i]))
+            die(2, "--%s: '%s': what is written is .%s%s: name it so%s", p->name, path, is,
+                p->of == CONVERT ? " or .npz" : "", strcmp(is, "npy") ? ""
+                : "; numpy.load reads it, and numpy.savetxt makes .csv of it");
+}
+
 /* paths_check -- dies where a file cannot be written, or is named twice. */
 static inline void paths_check(args *o, int command)
 {
@@ -1424,6 +1445,7 @@ static inline void paths_check(args *o, int command)
         if (options[i].kind != O_OUT || !(options[i].of & command)) continue;
         const char *path = *(const char *const *)(const void *)((char *)o + options[i].at);
         if (!path) continue;
+        format_check(&options[i], path);
         can_write(options[i].name, path);
         /* a model may be written where it was read */
         for (int j = 0; j < COUNT(options); j++) {
@@ -1636,7 +1658,7 @@ static inline fd_cov *cov_build(fd_arena *a, const fd_space *s, const spec *c, c
     case 7: return fd_cov_bridge(a, s, v[0]);
     case 8: return fd_cov_brownian(a, s, v[0]);
     case COV_EMPIRICAL:
-        if (!d) die(2, "--cov: empirical needs --data");
+        if (!d) die(2, "--cov: empirical is the spectrum of given functions; here are none");
         return fd_cov_spectrum(a, s, d->var, v[0]);
     default:
         if (ref_of(c) > 0) points = (ptrdiff_t)ref_of(c);
@@ -1829,7 +1851,7 @@ static inline int axes_read(const source *f, const args *o, const kit *k, shape 
             die(2, "--channels: %s holds complex numbers, which are two channels, last", f->path);
         if (brief)
             die(1, "%s: shape (%s): complex numbers in several channels: write real and imaginary "
-                   "parts as channels of their own", f->path, shape_);
+                "parts as channels of their own", f->path, shape_);
         axes = AXES_LAST;
         nd++;
     } else if (!axes && nd > 0) {
@@ -2243,7 +2265,8 @@ static inline void data_say(const dataset *d, const char *label, const char *mod
     }
     if (memcmp(d->from.n, d->s.n, sizeof d->s.n)) printf("; taken to %s", grid_text(&d->s, text));
     if (model) printf("; used as %s has it\n", model);
-    else printf("; used %s\n", d->norm.bytes && d->norm.kind == NORMALIZE_NONE ? "as -1 to 1"
+    else
+        printf("; used %s\n", d->norm.bytes && d->norm.kind == NORMALIZE_NONE ? "as -1 to 1"
                                                                               : as[d->norm.kind]);
     fflush(stdout);
 }
@@ -2400,7 +2423,7 @@ static inline void condition_none(const kit *k, const char *path)
             path, path);
     if (!k->model.eval)
         die(2, "--model: %s draws functions given observations alone: fd posterior --method "
-               "amortised (or train it with --condition ..,drop=0.1)", path);
+            "amortised (or train it with --condition ..,drop=0.1)", path);
 }
 
 /* --- Networks that go from functions to functions: --pairs --- */
@@ -2539,7 +2562,7 @@ static inline void settings_check(const kit *k, const args *o)
         die(2, "--%s: not with --condition", whole ? "norm" : "time-law");
     if (o->law.row == LAW_LEAST && (o->weight.row || (!k->precond.row && !whole)))
         die(2, "--time-law: least goes by --norm alone, with --precond none or --norm likelihood, "
-               "step");
+            "step");
 }
 
 /* kit_new -- frozen: the model that --base names, whose noise and process are taken, or NULL. */
@@ -3194,8 +3217,8 @@ static inline void gap_warn(const kit *k, fd_arena a)
     if (g.w2 > 0.1 * sqrt(power))
         printf("the law at the last time is not that of noise: W2 between them is %.3g, the "
                "noise's size %.3g; fd sample --start matched, a longer process%s\n", g.w2,
-                   sqrt(power), k->norm.kind == NORMALIZE_NONE
-                   && !k->norm.bytes ? ", or --normalize scale" : "");
+               sqrt(power), k->norm.kind == NORMALIZE_NONE
+               && !k->norm.bytes ? ", or --normalize scale" : "");
     fflush(stdout);
 }
 
@@ -3317,8 +3340,8 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
         need_grad[b - 1] = (double)(here - st->low);
         if (st->code == FD_ENOMEM)
             die(1, "%s: %s weights: %s are left for training, not enough for %d function%s: give "
-                   "more by --memory", net, number_text((double)k->net->count, text[0]),
-                       size_text((double)left, text[1]), b, b > 1 ? "s" : "");
+                "more by --memory", net, number_text((double)k->net->count, text[0]),
+                size_text((double)left, text[1]), b, b > 1 ? "s" : "");
         if (st->code) step_failed(st, k->opt->step + 1, !k->opt->step);
     }
     memset(k->net->g, 0, (size_t)k->net->count * sizeof *k->net->g);
@@ -3341,7 +3364,7 @@ static inline double rehearse(kit *k, const dataset *d, const args *o, int *perm
         char part[48] = "";
         if (fits) sprintf(part, ", or --accumulate %d", fits);
         die(1, "%s: %s weights: batches of %d need about %s, more than there is: give more by "
-               "--memory%s", net, text[0], o->batch, text[1], part);
+            "--memory%s", net, text[0], o->batch, text[1], part);
     }
     if (!o->quiet)
         printf("%s: %s weights; about %s for batches of %d\n", net, text[0], text[1], o->batch);
@@ -3686,34 +3709,20 @@ static inline void panel(const fd_space *s, const fd_real *x, int c, double lo, 
     }
 }
 
-/* sheet -- b functions, cols beside each other (0: a square of them); a panel for each channel, as
- * fd_png_sheet draws them. Where there is no function, the paper stays white. */
+/* sheet -- b functions, cols beside each other (0: a square of them); a panel for each channel. */
 static inline void sheet(fd_status *st, const char *path, const fd_space *s, int b, int cols,
                          const fd_real *x, double lo, double hi, int map, fd_arena a)
 {
     int h, w, c = b * s->ch;
     panel(s, x, 0, lo, hi, &h, &w, NULL);
-    if (!cols) cols = (int)ceil(sqrt(b));
-    cols *= s->ch;
-    int rows = (c + cols - 1) / cols, zoom = 720 / (cols * w);
-    zoom = zoom < 1 ? 1 : zoom > 4 ? 4 : zoom;
-    const ptrdiff_t down = (ptrdiff_t)zoom * (h + 2), over = (ptrdiff_t)zoom * (w + 2);
-    const ptrdiff_t high = rows * down - 2 * zoom, wide = cols * over - 2 * zoom;
-    fd_real *y = fd_raw(&a, fd_real, (ptrdiff_t)h * w);
-    unsigned char *rgb = fd_raw(&a, unsigned char, 3 * high * wide);
+    const ptrdiff_t size = (ptrdiff_t)h * w;
+    cols = (cols ? cols : (int)ceil(sqrt(b))) * s->ch;
+    int zoom = 720 / (cols * w);
+    fd_real *y = fd_raw(&a, fd_real, c * size);
     need(st);
-    memset(rgb, 255, (size_t)(3 * high * wide));
-    for (int f = 0; f < c; f++) {
-        unsigned char *at = rgb + 3 * (f / cols * down * wide + f % cols * over);
-        panel(s, x + f / s->ch * fd_size(s), f % s->ch, lo, hi, &h, &w, y);
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)h * zoom; i++)
-            for (ptrdiff_t j = 0; j < (ptrdiff_t)w * zoom; j++) {
-                const double v = (double)y[i / zoom * w + j / zoom];
-                fd_colour(map, hi == lo && v == v ? .5 : (v - lo) / (hi - lo),
-                          at + 3 * (i * wide + j));
-            }
-    }
-    fd_png_save(st, path, (int)fmin((double)high, INT_MAX), (int)fmin((double)wide, INT_MAX), rgb);
+    for (int f = 0; f < c; f++)
+        panel(s, x + f / s->ch * fd_size(s), f % s->ch, lo, hi, &h, &w, y + f * size);
+    fd_png_sheet(st, path, c, cols, h, w, y, lo, hi, map, zoom < 1 ? 1 : zoom > 4 ? 4 : zoom, a);
     need(st);
     wrote(path);
 }

@@ -12,7 +12,8 @@ enum { MOST_IDS = 32 };
 typedef struct { char id[MOST_IDS][80]; int count[MOST_IDS], ids; } hints;
 typedef struct {
     fd_arena a;
-    const char *dir, *cmd, *work, *test;       /* test: the case's entry */
+    const char *dir, *cmd, *work;
+    const value *test;                         /* the case's entry */
     double timeout, least, tol;                /* tol: of the case; least: at least */
     int end;
     double off;                                /* of the worst output, in parts of the answer */
@@ -109,7 +110,7 @@ static inline int said_wrong(trial *q, const fd_tensors *said, const fd_tensors 
             snprintf(q->why, sizeof q->why, "%s is %s, not %s%s", y->name, shape_text(got, x),
                      shape_text(want, y),
                      short_by ? ": an inverse real transform must be told how many points there are"
-                         : "");
+                     : "");
             return 1;
         }
         if (not_finite(q, x)) return 2;
@@ -140,7 +141,7 @@ static inline void compare_values(trial *q, const fd_tensors *said, const fd_ten
     if (wrong) return;
     if (matches(q, said, known, "")) q->end = PASSED;
     for (int l = 0; l < 2; l++) {
-        const char *s, *list = value_get(q->test, lists[l]);
+        const value *s, *list = value_get(q->test, lists[l]);
         for (int i = 0; (s = value_item(list, i)) != NULL; i++)
             if (matches(q, said, known, value_text(s, id, sizeof id))) {
                 also |= !l;
@@ -166,7 +167,7 @@ static inline void compare_values(trial *q, const fd_tensors *said, const fd_ten
 /* compare_law -- of `count` functions of their own: variances of the modes by wave, means. */
 static inline void compare_law(trial *q, const fd_tensors *said, const fd_tensors *known)
 {
-    const char *params = value_get(q->test, "params"), *list = value_get(params, "n"), *s;
+    const value *params = value_get(q->test, "params"), *list = value_get(params, "n"), *s;
     char word[40], id[80], name[120], want[120], got[120];
     int n[FD_MAXD] = { 0 }, nd = 0, count = (int)value_number(value_get(params, "count"), 0),
         bc = 0;

@@ -11,6 +11,7 @@
 #include "cases_conv.h"
 #include "cases_nets.h"
 #include "cases_process.h"
+#include "cases_samplers.h"
 #include "cases_posterior.h"
 #include "cases_metrics.h"
 #include "compare.h"
@@ -22,8 +23,8 @@ static const struct { const char *name; void (*write)(casebook *); } vector_grou
     { "convolutions", group_convolutions }, { "attention", group_attention },
     { "networks", group_networks }, { "processes", group_processes },
     { "parametrisations", group_parametrisations }, { "schemes", group_schemes },
-    { "langevin", group_langevin }, { "posteriors", group_posteriors },
-    { "metrics", group_metrics } };
+    { "samplers", group_samplers }, { "langevin", group_langevin },
+    { "posteriors", group_posteriors }, { "metrics", group_metrics } };
 
 /* vectors_write -- all groups, or one, to dir; dir NULL: their names are printed. */
 static inline casebook vectors_write(fd_arena a, const char *dir, const char *only, uint64_t seed)
@@ -118,11 +119,11 @@ static inline void trial_of(trial *q, const char *group, int number)
     q->a = before;
 }
 
-/* group_read -- the text of a group's .json; NULL where there is none. */
-static inline char *group_read(fd_arena *a, const char *dir, const char *group)
+/* group_read -- a group's .json; NULL where there is none. */
+static inline const value *group_read(fd_arena *a, const char *dir, const char *name)
 {
     char path[1400], schema[40];
-    snprintf(path, sizeof path, "%s/%s.json", dir, group);
+    snprintf(path, sizeof path, "%s/%s.json", dir, name);
     FILE *f = fopen(path, "rb");
     if (!f) return NULL;
     char *text = fd_raw(a, char, GROUP_TEXT + 1);
@@ -131,50 +132,52 @@ static inline char *group_read(fd_arena *a, const char *dir, const char *group)
     fclose(f);
     if (n > GROUP_TEXT) die(1, "%s: longer than a group of vectors is", path);
     text[n] = 0;
-    const char *end = value_end(text, 0);
-    if (!end || *value_blank(end) || strlen(text) != n) die(1, "%s: is not JSON, or is damaged",
-                                                            path);
-    if (strcmp(value_text(value_get(text, "schema"), schema, sizeof schema), VECTORS_SCHEMA))
+    json j = { text, 0 };
+    const value *group = value_read(a, &j, 0);
+    need(a->st);
+    json_space(&j);
+    if (!group || j.p != text + n) die(1, "%s: is not JSON, or is damaged", path);
+    if (strcmp(value_text(value_get(group, "schema"), schema, sizeof schema), VECTORS_SCHEMA))
         die(1, "%s: its schema is '%s', not %s: fd vectors writes them anew", path, schema,
             VECTORS_SCHEMA);
-    return text;
+    return group;
 }
 
 enum { SHOW_FAILED = 6 };
 typedef struct { int cases[ENDS], unexplained, shown; hints found; } tally_of;
 
 /* group_run -- all cases of a group. */
-static inline void group_run(trial *q, const char *group, const char *text, tally_of *sum)
+static inline void group_run(trial *q, const char *name, const value *group, tally_of *sum)
 {
-    const char *tests = value_get(text, "tests");
+    const value *tests = value_get(group, "tests");
     fd_arena before = q->a;
     memset(sum, 0, sizeof *sum);
-    for (int i = 0; (q->test = value_item(tests, i)) != NULL; i++) {
+    for (q->test = value_item(tests, 0); q->test; q->test = q->test->next) {
         int number = (int)value_number(value_get(q->test, "case"), 0);
         double tol = value_number(value_get(q->test, "tolerance"), 0);
         char what[300];
         q->a = before;
-        if (isatty(2)) fprintf(stderr, "\r\033[K%s, case %d", group, number), bar = 1;
+        if (isatty(2)) fprintf(stderr, "\r\033[K%s, case %d", name, number), bar = 1;
         q->tol = tol > 0 ? fmax(tol, fmax(q->least, sizeof(fd_real) == 4 ? 2e-6 : 0)) : 0;
-        trial_of(q, group, number);
+        trial_of(q, name, number);
         sum->cases[q->end]++;
         if (q->end != FAILED) continue;
         for (int j = 0; j < q->found.ids; j++) hint_add(&sum->found, q->found.id[j]);
         sum->unexplained += !q->found.ids;
         if (sum->shown++ >= SHOW_FAILED) continue;
         bar_end();
-        printf("%s, case %d (%s): %s\n", group, number, value_text(value_get(q->test, "what"), what,
-                                                                   sizeof what), q->why);
+        printf("%s, case %d (%s): %s\n", name, number,
+               value_text(value_get(q->test, "what"), what, sizeof what), q->why);
     }
     q->a = before;
     bar_end();
-    if (sum->shown > SHOW_FAILED) printf("%s: and %d more\n", group, sum->shown - SHOW_FAILED);
+    if (sum->shown > SHOW_FAILED) printf("%s: and %d more\n", name, sum->shown - SHOW_FAILED);
 }
 
 /* group_hints -- what the failures usually mean: the faults that explain most come first. */
-static inline void group_hints(const char *group, const char *text, const tally_of *sum)
+static inline void group_hints(const char *name, const value *group, const tally_of *sum)
 {
-    const char *notes = value_get(text, "notes");
+    const value *notes = value_get(group, "notes");
     int done[MOST_IDS] = { 0 };
     for (int k = 0; k < sum->found.ids; k++) {
         int best = -1;
@@ -183,12 +186,11 @@ static inline void group_hints(const char *group, const char *text, const tally_
             if (!done[i] && (best < 0 || sum->found.count[i] > sum->found.count[best])) best = i;
         done[best] = 1;
         value_text(value_get(notes, sum->found.id[best]), note, sizeof note);
-        printf("%s: %d of %d failures are what this gives: %s [%s]\n", group,
-               sum->found.count[best], sum->cases[FAILED],
-               note, sum->found.id[best]);
+        printf("%s: %d of %d failures are what this gives: %s [%s]\n", name,
+               sum->found.count[best], sum->cases[FAILED], note, sum->found.id[best]);
     }
-    if (sum->unexplained && sum->found.ids) printf("%s: %d failures are none of these\n", group,
-                                                   sum->unexplained);
+    if (sum->unexplained && sum->found.ids)
+        printf("%s: %d failures are none of these\n", name, sum->unexplained);
 }
 
 /* scratch_dir -- a new folder for what the program under test writes; it goes when fd ends. */
@@ -214,11 +216,11 @@ static inline int conform_groups(trial *q, const args *o, int total[ENDS])
         fd_arena before = q->a;
         const char *name = vector_groups[g].name;
         if (o->group && strcmp(o->group, name)) continue;
-        char *text = group_read(&q->a, q->dir, name);
-        if (!text) continue;
+        const value *group = group_read(&q->a, q->dir, name);
+        if (!group) continue;
         there += seen[g] = 1;
-        group_run(q, name, text, &sum[g]);
-        group_hints(name, text, &sum[g]);
+        group_run(q, name, group, &sum[g]);
+        group_hints(name, group, &sum[g]);
         q->a = before;
     }
     if (stopped || !there) return there;

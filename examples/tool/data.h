@@ -756,7 +756,8 @@ static inline void making_stopped(making *j, int done, const fd_status *st)
     const int keep = st->code == FD_ENOMEM && done > 0;
     growing_close(&j->to, keep), growing_close(&j->also, keep);
     if (keep)
-        printf("%d functions are kept for a run with more memory: %s.part\n", done, j->o->out);
+        printf("%d function%s kept for a run with more memory: %s.part\n", done,
+               done > 1 ? "s are" : " is", j->o->out);
     need(st);
 }
 
@@ -782,7 +783,7 @@ static inline int do_data(args *o)
     for (int t = 0; t < j.threads; t++)
         each[t] = fd_arena_over(a.beg + (size_t)t * part, part, &own[t]);
     const int from = making_open(&j);
-    if (from) printf("%d functions are there already\n", from);
+    if (from) printf("%d function%s there already\n", from, from > 1 ? "s are" : " is");
     const double begin = now();
     for (int first = from, done; first < o->n; first += done) {            /* a few at a time */
         done = o->n - first < j.block ? o->n - first : j.block;
@@ -796,7 +797,7 @@ static inline int do_data(args *o)
                      (o->n - first - done) / rate);
     }
     bar_end();
-    printf("%d functions in %.1f s\n", o->n, now() - begin);
+    printf("%d function%s in %.1f s\n", o->n, o->n > 1 ? "s" : "", now() - begin);
     growing_end(&j.also), growing_end(&j.to);
     if (o->png) data_png(&m, a);
     return finish();

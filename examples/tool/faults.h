@@ -87,6 +87,25 @@ static const struct { const char *id, *text; } fault_list[] = {
     { "posterior-variance", "the noise has the posterior variance, not that of the forward step" },
     { "forward-variance", "the noise has the forward step's variance, not the posterior's" },
     { "no-noise", "the noise of the step is missing" },
+    { "last-noise", "the last step adds noise, too, which stays in the result" },
+    { "white-noise", "the noise is white noise of the points, where C^(1/2) of it is wanted: "
+      "another law on each grid" },
+    { "unit-start", "the start is N(0, C), without the deviation sqrt(v) of the first time" },
+    { "no-final", "the denoising at the end is left out: the last state is given, not D of it" },
+    { "told-late", "the model is told the time at the end of the step, not that of its state" },
+    { "stride", "the step goes to the level below, not to the next one of the sampler's times" },
+    { "forward-drift", "the linear part of the drift has the sign of the forward equation" },
+    { "one-stage", "the stages after the first are left out: Euler's step" },
+    { "equal-steps", "the last two D are extrapolated as if all steps in log m/sqrt(v) were "
+      "equal" },
+    { "corrector-first", "the corrector runs before the predictor, as in most codes; asked is the "
+      "paper's order" },
+    { "corrector-last", "the corrector runs after the predictor; asked is the order of the codes" },
+    { "prior-variance", "the covariance of x0 given x_t is taken as v C, as in Pi-GDM; asked is "
+      "the exact one" },
+    { "brownian", "the linear part -A x is left out: the bridge is that of Brownian motion" },
+    { "euler-drift", "the drift towards the end is held fixed over a step (Euler's): right for "
+      "short steps only" },
     { "no-root-2", "the noise lacks a factor sqrt(2): sqrt(h) for sqrt(2h)" },
     { "root-2", "the noise has a factor sqrt(2) too much" },
     { "half-drift", "the drift has half the step" },

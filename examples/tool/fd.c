@@ -413,6 +413,7 @@ static int do_noise(args *o)
         axes = d.axes;
     } else {
         if (!o->grid.nd) die(2, "noise: needs --grid N, NxM or NxMxK");
+        if (o->cov.row == COV_EMPIRICAL) die(2, "--cov: empirical needs --data");
         if (o->axes)
             die(2, "--channels: %s is for --data; here how many", t_axes.rows[o->axes].name);
         s = fd_grid(&a, o->grid.nd, o->grid.n, NULL, o->bc, o->channels ? o->channels : 1);

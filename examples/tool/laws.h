@@ -100,8 +100,8 @@ static inline double band_from(int b) { return b < 9 ? b : 8.5 * pow(2, .5 * (b 
 static inline void judge_normal(doubts *r, int n, ptrdiff_t d, const double *z, const int *band,
                                 int eighths, fd_arena a)
 {
-    double *u = fd_raw(&a, double, n * d), *size = fd_new(&a, double, n), *sum = fd_new(&a, double,
-        d);
+    double *u = fd_raw(&a, double, n * d), *size = fd_new(&a, double, n);
+    double *sum = fd_new(&a, double, d);
     double part[BANDS] = { 0 }, degrees[BANDS] = { 0 }, means = 0, pairs = 0, next = 0, p[2];
     need(a.st);
     for (ptrdiff_t i = 0; i < n * d; i++) {
@@ -241,8 +241,8 @@ static inline ptrdiff_t posterior_white(doubts *r, const fd_posterior *post, int
     const fd_gain *g = post->gain;
     const fd_space *s = &post->c0->s;
     const int m = g->o->m, size = (int)(s->ch * s->modes);
-    double *C = fd_new(&a, double, (ptrdiff_t)size * size), *V = fd_raw(&a, double,
-        (ptrdiff_t)size * size);
+    double *C = fd_new(&a, double, (ptrdiff_t)size * size);
+    double *V = fd_raw(&a, double, (ptrdiff_t)size * size);
     double *w = fd_raw(&a, double, size), *S = fd_new(&a, double, (ptrdiff_t)m * m), total = 0,
         off = 0;
     double *unit = fd_new(&a, double, (ptrdiff_t)m * m), least = sizeof(fd_real) == 4 ? 1e-4 : 1e-9;
@@ -290,15 +290,16 @@ static inline void judge_flags(const args *o)
 {
     const char *law = t_exact.rows[o->exact.row].name;
     if (!o->file) die(2, "judge: needs a file of functions: fd judge FILE --cov SPEC");
-    if (o->exact.row == LAW_MIXTURE && !o->middle) die(2, "--law: mixture needs --mean, a file of "
-                                                       "as many functions");
+    if (o->cov.row == COV_EMPIRICAL)
+        die(2, "--cov: empirical is the spectrum of the functions themselves: name the law");
+    if (o->exact.row == LAW_MIXTURE && !o->middle)
+        die(2, "--law: mixture needs --mean, a file of as many functions");
     if (o->exact.row == LAW_POSTERIOR && !o->obs) die(2, "--law: posterior needs --obs");
     if (o->exact.row != LAW_POSTERIOR && o->obs) die(2, "--obs: has no meaning with --law %s", law);
-    if (o->exact.row != LAW_POSTERIOR && is_given("noise")) die(2,
-                                                                "--noise: has no meaning with "
-                                                                    "--law %s", law);
-    if (o->exact.row == LAW_POSTERIOR && o->middle) die(2, "--mean: not with --law posterior: its "
-                                                        "prior has mean 0");
+    if (o->exact.row != LAW_POSTERIOR && is_given("noise"))
+        die(2, "--noise: has no meaning with --law %s", law);
+    if (o->exact.row == LAW_POSTERIOR && o->middle)
+        die(2, "--mean: not with --law posterior: its prior has mean 0");
 }
 
 /* judge_open -- functions of a file as they are. */

@@ -869,7 +869,8 @@ static inline source *read_npz(fd_arena *a, const char *path, const zip_file *z)
 /* ---- .safetensors: length of the header, JSON {name: {dtype, shape, data_offsets}}, data ----- */
 
 /* A cursor over a text that ends with NUL, which no rule accepts. Strings are decoded where they
- * stand, as decoding never makes them longer; no rule calls itself, so nesting costs nothing. */
+ * stand, as decoding never makes them longer; no rule calls itself, so nesting costs nothing. fd
+ * conform reads its files by it as well. */
 typedef struct { char *p; int bad; } json;
 
 static inline void json_space(json *j)
