@@ -62,6 +62,7 @@ for name in $names; do
     json|read-mat) most=2048 ;;
     net|foreign) most=16384 program=fuzz ;;
     esac
+    [ -z "$PROFILE" ] || program=fuzz
     mkdir -p "$corpus" "$folder/seeds/$name"
     seeds "$name" "$folder/seeds/$name"
     limit=-max_total_time=$seconds
