@@ -274,6 +274,7 @@ WEBS  = $(patsubst %,build/web/%.o,$(LIB) web web-weights)
 vpath %.c examples/web $(B)
 
 $(B)/web-weights.c: examples/web/clothes.w8 Makefile
+	@mkdir -p $(@D)
 	@{ printf '#include "web.h"\nconst unsigned char web_weights[] = {\n'; \
 	   od -An -v -tu1 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
 	   echo '};'; echo 'const int web_weights_size = sizeof web_weights;'; } >$@.tmp && mv $@.tmp $@
@@ -286,6 +287,7 @@ build/web/fd.wasm: $(WEBS)
 	$(WASM) $(WLINK) $(patsubst %,-Wl$(comma)--export=web_%,line ask more name size data hash key) \
 	    -o $@ $^ -lm
 build/web/hashes.txt: $(B)/web examples/web/questions.txt
+	@mkdir -p $(@D)
 	$(B)/web <examples/web/questions.txt >$@.tmp && mv $@.tmp $@
 build/fd.html: examples/web/page.html build/web/fd.wasm build/web/hashes.txt
 	gzip -9 -n -c build/web/fd.wasm | base64 >build/web/wasm.txt
